@@ -1,0 +1,20 @@
+#ifndef CHECK_H
+#define CHECK_H
+
+#include "conf/fault.h"
+#include "conf/settings.h"
+
+/*
+ * What only makes sense of the settings as a whole, after each was read: actions are
+ * words of access(5), sockets are paths or addresses, exclusive settings, advice (count
+ * mode 0, TCP open to all, a setting that has no effect). Places are those of the values.
+ */
+void	check_settings(const struct settings *, struct faults *);
+
+/*
+ * Whether SOCKET is well formed: 0, or the exit status of SPEC.md 1 (4: neither a path
+ * nor a pair whose address holds a `.` or a `:`).
+ */
+int	check_socket(const struct value *);
+
+#endif

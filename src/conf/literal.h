@@ -1,0 +1,23 @@
+#ifndef LITERAL_H
+#define LITERAL_H
+
+#include <stddef.h>
+
+#include "conf/fault.h"
+#include "conf/value.h"
+
+/*
+ * The .conf syntax of SPEC.md 2: `name = literal` statements in Python's form. Nothing
+ * is executed. Pure: bytes in, a tree out.
+ */
+
+/*
+ * A whole file: a dict of the statements in order, a name set twice counts last. All
+ * faults found go to `faults`; what could be read is returned all the same, never NULL.
+ */
+struct value	*literal_file(const char *, size_t, struct faults *);
+
+/* One literal alone (a row of limits in SQL). NULL on a fault. */
+struct value	*literal_value(const char *, size_t, struct faults *);
+
+#endif

@@ -1,0 +1,15 @@
+#ifndef LOAD_H
+#define LOAD_H
+
+#include "conf/fault.h"
+#include "conf/settings.h"
+
+/*
+ * Finds, opens, judges and reads the configuration (SPEC.md 2): the search path, both
+ * syntaxes, ownership and modes of the file. `file` NULL: search. NULL when the file
+ * named is missing or unreadable or any error was found; faults say why, and hold
+ * warnings also on success. faults->file is the path used, NULL for defaults.
+ */
+struct settings	*load_settings(const char *file, struct faults *);
+
+#endif

@@ -1,0 +1,193 @@
+#ifndef SETTINGS_H
+#define SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf/fault.h"
+#include "conf/value.h"
+#include "lib/addr.h"
+#include "lib/map.h"
+#include "lib/window.h"
+
+/*
+ * The settings of SPEC.md 2. settings.c holds the one table that names each of them,
+ * with its type, default, bounds, reader, and the roles that get it.
+ */
+enum backend {
+	BACKEND_SQLITE,
+	BACKEND_MYSQL,
+	BACKEND_PGSQL,
+	BACKEND__MAX
+};
+
+enum count_mode {
+	COUNT_RCPT,		/* 0, as 1.x */
+	COUNT_RECIPIENTS,	/* 1 */
+	COUNT_MESSAGES,		/* 2 */
+	COUNT_AUTO
+};
+
+enum smtp_tls {
+	SMTP_TLS_NONE,
+	SMTP_TLS_STARTTLS,
+	SMTP_TLS_TLS
+};
+
+struct settings_socket {
+	char	*path;			/* UNIX socket; NULL: */
+	char	*host;			/* an address of TCP and */
+	uint16_t port;
+};
+
+struct settings_strings {
+	size_t	 count;
+	char	**list;
+};
+
+struct settings_networks {
+	size_t		 count;
+	struct network	*list;
+};
+
+/* limits_by_id: found by exact id, "@domain", or the longest CIDR network. */
+struct settings_id_limits;
+
+enum rule_attribute {		/* what a rule's key is made of */
+	KEY_SASL_USERNAME,
+	KEY_SASL_DOMAIN,
+	KEY_SENDER,
+	KEY_SENDER_DOMAIN,
+	KEY_CLIENT_ADDRESS,
+	KEY_RECIPIENT,
+	KEY_RECIPIENT_DOMAIN,
+	KEY_HELO_NAME,
+	KEY_SERVER,
+	KEY__MAX
+};
+
+enum rule_count {
+	RULE_RECIPIENTS,
+	RULE_MESSAGES,
+	RULE_BYTES,
+	RULE_ADDRESSES,
+	RULE_DISTINCT_RECIPIENTS,
+	RULE_COUNT__MAX
+};
+
+#define RULE_KEY_MAX	4		/* attributes that one key may combine */
+#define RULES_MAX	32
+
+struct settings_rule {
+	char			*name;
+	enum rule_attribute	 key[RULE_KEY_MAX];
+	size_t			 nkey;
+	struct limits		 limits;
+	struct settings_id_limits *limits_by_id;
+	char			*sql_limits_by_id;	/* NULL: none */
+	enum rule_count		 count;
+	struct settings_networks networks;
+	int			 unless;	/* enum rule_attribute, -1: none */
+	char			*action;	/* NULL: fail_action */
+	unsigned int		 warn_at;	/* per cent, 0: never */
+	bool			 shadow;
+	bool			 report;
+};
+
+struct settings {
+	bool			 debug;
+	char			*user;
+	char			*group;
+	char			*pidfile;
+	enum backend		 backend;
+	struct value		*sqlite_config;		/* dicts, as written over the */
+	struct value		*mysql_config;		/* defaults; secrets inside */
+	struct value		*pgsql_config;
+	struct settings_socket	*sockets;
+	size_t			 nsockets;
+	unsigned int		 socket_permission;
+	struct limits		 limits;
+	struct settings_id_limits *limits_by_id;
+	char			*sql_limits_by_id;	/* "": none */
+	bool			 limit_by_sasl;
+	bool			 limit_by_sender;
+	bool			 limit_by_ip;
+	struct settings_networks limited_networks;
+	char			*success_action;
+	char			*fail_action;
+	char			*db_error_action;
+	bool			 report;
+	char			*report_from;		/* NULL: made of the host's name */
+	struct settings_strings	 report_to;
+	char			*report_subject;
+	int64_t			*report_limits;
+	size_t			 nreport_limits;
+	bool			 report_only_if_needed;
+	char			*smtp_host;
+	uint16_t		 smtp_port;
+	char			*smtp_user;		/* NULL: no AUTH */
+	char			*smtp_password;
+	enum smtp_tls		 smtp_tls;		/* smtp_starttls taken in */
+	bool			 smtp_tls_verify;
+	char			*smtp_tls_cafile;	/* NULL: the system's */
+	int			 delay_to_close;	/* seconds */
+	enum count_mode		 count_mode;
+	char			*config_file;		/* "": built-in defaults */
+	bool			 fold_case;
+	char			*recipient_delimiter;	/* set of characters, "": none */
+	unsigned int		 ipv4_prefix;
+	unsigned int		 ipv6_prefix;
+	char			*socket_user;		/* NULL: left as it is */
+	char			*socket_group;
+	struct settings_networks allowed_clients;
+	char			*control_socket;	/* NULL: none */
+	int64_t			 db_timeout;		/* milliseconds */
+	bool			 report_immediately;
+	int64_t			 clean_interval;	/* seconds, 0: none */
+	struct settings_rule	*rules;
+	size_t			 nrules;
+	struct value		*values[64];		/* as given or default, by table row */
+};
+
+struct settings	*settings_new(void);		/* all defaults */
+void		 settings_free(struct settings *);	/* wipes secrets */
+
+/*
+ * Reads a tree of names and values over the defaults: types, ranges, unknown names with
+ * the nearest known one, settings that exclude each other. Every fault is reported. The
+ * result is whole only when no error was added.
+ */
+struct settings	*settings_read(const struct value *dict, struct faults *);
+
+/*
+ * `a.b` reaches into dictionaries. NULL when there is none of that name. The value
+ * belongs to the settings.
+ */
+const struct value	*settings_lookup(const struct settings *, const char *name);
+
+/* The limits of an id under limits_by_id, or NULL when none is written for it. */
+const struct limits	*settings_id_limits(const struct settings_id_limits *,
+			    const char *id, size_t idlen);
+
+/* The longest window of anything configured, in seconds: what clean must keep. */
+int64_t		 settings_longest_window(const struct settings *);
+
+/* Reads a literal of limits, [[mails, seconds], …]; 0 or -1 with a reason. */
+int		 settings_limits(struct limits *, const struct value *,
+		    char *reason, size_t);
+
+/* --- the table, for convey.c, -n, the manual page's and the sample's tests --- */
+
+struct settings_info {
+	const char	*name;
+	const char	*type;		/* "bool", "str", "int", "dict", … for the manual */
+	const char	*defaults;	/* the default, printed as --get-config prints it */
+	unsigned int	 roles;		/* bits 1 << enum role that receive it */
+	bool		 secret;	/* never in a log */
+};
+
+size_t				 settings_count(void);
+const struct settings_info	*settings_info(size_t);
+
+#endif

@@ -1,0 +1,69 @@
+#ifndef VALUE_H
+#define VALUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/str.h"
+
+/*
+ * What a configuration file says, whatever its syntax: a tree of Python's plain values.
+ * Both parsers make it, the settings table reads it, --get-config prints it.
+ */
+enum value_type {
+	VALUE_NONE,
+	VALUE_BOOL,
+	VALUE_INT,
+	VALUE_FLOAT,
+	VALUE_STR,
+	VALUE_LIST,
+	VALUE_TUPLE,
+	VALUE_DICT
+};
+
+struct value {
+	enum value_type	 type;
+	unsigned int	 line;		/* where it begins, from 1; 0: not from a file */
+	unsigned int	 column;	/* in characters, from 1 */
+	bool		 boolean;
+	int64_t		 integer;
+	double		 real;
+	char		*bytes;		/* VALUE_STR; may hold NUL; NUL-terminated */
+	size_t		 len;
+	/* list, tuple: items; dict: key, value, key, value, in the order written */
+	struct value	**items;
+	size_t		 count;		/* of items: a dict has count / 2 entries */
+};
+
+#define VALUE_DEPTH_MAX	32		/* nesting that parsers accept */
+
+struct value	*value_new(enum value_type);
+struct value	*value_bool(bool);
+struct value	*value_int(int64_t);
+struct value	*value_float(double);
+struct value	*value_str(const void *, size_t);
+struct value	*value_copy(const struct value *);
+void		 value_free(struct value *);	/* wipes strings: they may be passwords */
+void		 value_append(struct value *, struct value *);	/* takes the item */
+bool		 value_equal(const struct value *, const struct value *);
+const char	*value_type_name(enum value_type);	/* as Python says: "int", "str" */
+
+/* The value of a string key, NULL when absent or not a dict. */
+const struct value	*value_get(const struct value *dict, const char *key);
+
+/* Sets or replaces; takes both. */
+void		 value_set(struct value *dict, struct value *key, struct value *);
+
+/*
+ * As Python's repr() prints it; a string at the top is printed bare (--get-config).
+ * Floats print the shortest digits that read back the same.
+ */
+void		 value_print(struct str *, const struct value *);
+void		 value_repr(struct str *, const struct value *);
+
+/* For channels: the whole tree with its places. get: NULL on a fault. */
+void		 value_put(struct str *, const struct value *);
+struct value	*value_take(const void *, size_t);
+
+#endif

@@ -1,0 +1,245 @@
+#ifndef MESSAGE_H
+#define MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/str.h"
+#include "lib/window.h"
+
+/*
+ * Every message between our processes: its type, its struct, and a pair of functions.
+ * put appends the payload to a str; get fills the struct from a payload and returns 0,
+ * or -1 with errno EBADMSG for a wrong length, a value out of range or bytes left over.
+ * What get leaves in pointers points into the payload unless said otherwise.
+ */
+enum role {
+	ROLE_PARENT,
+	ROLE_ENGINE,
+	ROLE_LEDGER,
+	ROLE_REPORT,
+	ROLE__MAX
+};
+
+const char	*message_role_name(enum role);
+
+enum message_type {
+	/* parent to every child, at start and on reload */
+	MSG_LOG,		/* struct msg_log, with the log's descriptor or none */
+	MSG_IDENTITY,		/* struct msg_identity */
+	MSG_SETTING,		/* one setting: conf/convey.h */
+	MSG_SETTINGS_END,	/* u64 generation: swap them in */
+	MSG_LISTENER,		/* struct msg_listener, with the listening socket */
+	MSG_LISTENER_END,	/* u32 number of a listener that is closed */
+	MSG_DIRECTORY,		/* directory of the SQLite file, as descriptor */
+	MSG_PEER,		/* u8 role at the other end, with the channel's end */
+	MSG_START,		/* nothing more to come: set up, lock, say ready */
+	MSG_STOP,		/* finish what is in flight, then exit */
+	/* child to parent */
+	MSG_READY,		/* struct msg_ready */
+	MSG_LOG_LOST,		/* the log's socket is dead: another MSG_LOG, please */
+	MSG_FAULT,		/* text: why the role cannot start; it exits next */
+	/* engine and ledger */
+	MSG_CHARGE,		/* struct msg_charge; the answer bears its number */
+	MSG_VERDICT,		/* struct msg_verdict */
+	/* cleaning and reporting */
+	MSG_CLEAN,		/* parent to ledger: begin */
+	MSG_CLEANED,		/* ledger to parent: struct msg_cleaned, also as progress */
+	MSG_HITS_WANTED,	/* parent to ledger: send the hits to your peer `report` */
+	MSG_HIT,		/* ledger to report: struct msg_hit */
+	MSG_HITS_END,		/* ledger to report: i64 seconds since 1970 of last report */
+	MSG_HITS_SENT,		/* parent to ledger: the mail was taken, forget those */
+	MSG_HITS_FORGOTTEN,	/* ledger to parent: u8 whether it could */
+	MSG_HIT_NEW,		/* ledger to parent: something to report at once */
+	MSG_REPORTED,		/* report to parent: struct msg_reported */
+	/* policyctl's wishes, engine to parent */
+	MSG_WISH,		/* u8 enum wish */
+	MSG__MAX
+};
+
+enum wish {
+	WISH_RELOAD,
+	WISH_CLEAN,
+	WISH_REPORT,
+	WISH__MAX
+};
+
+struct message_rule {
+	const char	*name;
+	unsigned int	 from;		/* bits 1 << enum role */
+	unsigned int	 to;
+	bool		 fd;		/* may carry a descriptor */
+};
+
+/* NULL for a number that is no type. */
+const struct message_rule	*message_rule(unsigned int type);
+
+/* --- start --- */
+
+struct msg_log {
+	uint8_t	target;			/* enum log_target */
+	bool	debug;
+};
+void	msg_log_put(struct str *, const struct msg_log *);
+int	msg_log_get(struct msg_log *, const void *, size_t);
+
+/* Ids to take and the directory to be shut into; not root: drop is false. */
+#define IDENTITY_GROUPS_MAX	64
+struct msg_identity {
+	bool		 drop;
+	uint32_t	 uid;
+	uint32_t	 gid;
+	size_t		 ngroups;
+	uint32_t	 groups[IDENTITY_GROUPS_MAX];
+	char		 jail[1024];	/* empty directory to chroot to */
+	char		 user[64];
+	char		 home[1024];	/* for ~/.pgpass, ~/.my.cnf */
+};
+void	msg_identity_put(struct str *, const struct msg_identity *);
+int	msg_identity_get(struct msg_identity *, const void *, size_t);
+
+enum listener_kind {
+	LISTENER_UNIX,
+	LISTENER_TCP,
+	LISTENER_CONTROL,
+	LISTENER__MAX
+};
+struct msg_listener {
+	uint32_t	number;
+	uint8_t		kind;
+	char		name[256];	/* path or [address]:port, for logs */
+};
+void	msg_listener_put(struct str *, const struct msg_listener *);
+int	msg_listener_get(struct msg_listener *, const void *, size_t);
+
+struct msg_ready {
+	char	sandbox[256];		/* what was entered, for the log */
+};
+void	msg_ready_put(struct str *, const struct msg_ready *);
+int	msg_ready_get(struct msg_ready *, const void *, size_t);
+
+/* A payload that is one number. */
+void	msg_number_put(struct str *, uint64_t);
+int	msg_number_get(uint64_t *, const void *, size_t);
+
+/* A payload that is one text; the copy is cut to `size` and NUL-terminated. */
+void	msg_text_put(struct str *, const char *);
+int	msg_text_get(char *, size_t size, const void *, size_t);
+
+/* --- charges --- */
+
+#define CHARGE_KEYS_MAX		32	/* rules that one request can touch */
+#define CHARGE_ID_MAX		16384	/* longest id in bytes */
+#define CHARGE_INSTANCE_MAX	1024
+#define CHARGE_STATE_MAX	64
+
+enum charge_mode {
+	CHARGE_ONCE,	/* amount is the instance's total: only what is new is charged */
+	CHARGE_EACH,	/* amount as it is; a refusal takes back the instance's rows */
+	CHARGE_REPLAY,	/* was answered already: record what is new, refuse nothing */
+	CHARGE__MAX
+};
+
+/* How the amount of one key adds up. */
+enum charge_kind {
+	CHARGE_SUM,
+	CHARGE_DISTINCT,	/* 1 when `value` was not seen in the window */
+	CHARGE_KIND__MAX
+};
+
+/* One id that is charged and the windows that must hold for it. */
+struct msg_charge_key {
+	const char	*id;
+	size_t		 idlen;
+	int64_t		 amount;	/* 0 or more */
+	uint8_t		 kind;		/* enum charge_kind */
+	bool		 shadow;	/* record and tell, never refuse */
+	bool		 sql;		/* sql_limits_by_id may replace limits */
+	uint16_t	 rule;		/* index of the rule; its own SQL query */
+	uint8_t		 warn_at;	/* per cent, 0: never */
+	uint32_t	 reported;	/* bit i: a hit of limits.list[i] is counted */
+	bool		 report;	/* hits of windows in report_limits are counted */
+	const char	*value;		/* CHARGE_DISTINCT only */
+	size_t		 valuelen;
+	struct limits	 limits;	/* after get: list points into the msg_charge */
+};
+
+struct msg_charge {
+	uint8_t		 mode;		/* enum charge_mode */
+	int64_t		 deadline;	/* CLOCK_MONOTONIC, ns: later it counts nothing */
+	int64_t		 date;		/* CHARGE_REPLAY: seconds since 1970; else 0 */
+	const char	*instance;	/* empty: none was given */
+	size_t		 instancelen;
+	/*
+	 * Tells charges of one instance apart that may each be charged: a hash of the
+	 * recipient at RCPT, a random number of the engine's where there is no
+	 * instance. 0: the instance alone.
+	 */
+	int64_t		 tag;
+	const char	*state;		/* protocol_state */
+	size_t		 statelen;
+	size_t		 nkeys;
+	struct msg_charge_key	 keys[CHARGE_KEYS_MAX];
+	struct limit	 store[CHARGE_KEYS_MAX * LIMITS_MAX];	/* get's own */
+};
+void	msg_charge_put(struct str *, const struct msg_charge *);
+int	msg_charge_get(struct msg_charge *, const void *, size_t);
+
+enum verdict {
+	VERDICT_ACCEPTED,	/* committed */
+	VERDICT_REFUSED,	/* nothing recorded; key, limit, used, retry_after say why */
+	VERDICT_UNAVAILABLE,	/* the database gave none; nothing recorded */
+	VERDICT__MAX
+};
+
+struct msg_verdict {
+	uint8_t		verdict;
+	uint16_t	key;		/* refused or nearest: index into the charge's keys */
+	struct limit	limit;		/* the window that was full */
+	int64_t		used;
+	int64_t		retry_after;	/* seconds; -1 never */
+	uint32_t	shadowed;	/* bit per key: a shadow rule would have refused */
+	uint32_t	warned;		/* bit per key: warn_at was crossed */
+	uint32_t	ncharged;	/* accepted: what was recorded, per key in order */
+	int64_t		charged[CHARGE_KEYS_MAX];
+};
+void	msg_verdict_put(struct str *, const struct msg_verdict *);
+int	msg_verdict_get(struct msg_verdict *, const void *, size_t);
+
+/* --- cleaning and reporting --- */
+
+struct msg_cleaned {
+	bool	done;			/* false: progress */
+	bool	failed;
+	int64_t	records;
+};
+void	msg_cleaned_put(struct str *, const struct msg_cleaned *);
+int	msg_cleaned_get(struct msg_cleaned *, const void *, size_t);
+
+struct msg_hit {
+	const char	*id;
+	size_t		 idlen;
+	const char	*rule;		/* its name; empty: the plain settings */
+	size_t		 rulelen;
+	int64_t		 mails;		/* the limit at the last hit; 0: not known */
+	int64_t		 seconds;
+	int64_t		 hits;
+};
+void	msg_hit_put(struct str *, const struct msg_hit *);
+int	msg_hit_get(struct msg_hit *, const void *, size_t);
+
+enum report_outcome {
+	REPORT_SENT,
+	REPORT_EMPTY,		/* report_only_if_needed and no hits */
+	REPORT_FAILED,
+	REPORT__MAX
+};
+struct msg_reported {
+	uint8_t	outcome;
+	char	reason[512];		/* printable */
+};
+void	msg_reported_put(struct str *, const struct msg_reported *);
+int	msg_reported_get(struct msg_reported *, const void *, size_t);
+
+#endif

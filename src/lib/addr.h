@@ -1,0 +1,40 @@
+#ifndef ADDR_H
+#define ADDR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * IPv4 and IPv6 addresses as Postfix writes them in client_address. An IPv4-mapped
+ * IPv6 address (::ffff:192.0.2.1) is the IPv4 address.
+ */
+struct addr {
+	unsigned int	bits;		/* 32 or 128; 0: none */
+	uint8_t		byte[16];	/* network order; the first bits / 8 are used */
+};
+
+struct network {
+	struct addr	addr;		/* host bits zero */
+	unsigned int	prefix;		/* 0 to addr.bits */
+};
+
+#define ADDR_TEXT_MAX	50		/* longest text of either, with NUL */
+
+/* -1 when the bytes are not an address (`unknown`, a name, a scope id). */
+int	addr_parse(struct addr *, const char *, size_t);
+void	addr_mask(struct addr *, unsigned int prefix);
+bool	addr_equal(const struct addr *, const struct addr *);
+bool	addr_loopback(const struct addr *);
+const char	*addr_format(const struct addr *, char *, size_t);
+
+/*
+ * "192.0.2.0/24", "2001:db8::/32", or an address alone (its full length). Host bits
+ * that are set make it fail with errno EDOM, so the caller can say so (Python's
+ * ipaddress refuses them too); anything else is EINVAL.
+ */
+int	addr_network_parse(struct network *, const char *, size_t);
+bool	addr_network_contains(const struct network *, const struct addr *);
+const char	*addr_network_format(const struct network *, char *, size_t);
+
+#endif

@@ -1,0 +1,29 @@
+#ifndef CLOCK_H
+#define CLOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * Two clocks that cannot be mixed up: struct mono for deadlines and durations
+ * (CLOCK_MONOTONIC, comparable between our processes), plain seconds since 1970 for
+ * what is stored.
+ */
+struct mono {
+	int64_t	ns;
+};
+
+struct mono	clock_mono(void);
+struct mono	clock_after(struct mono, int64_t milliseconds);
+bool		clock_passed(struct mono deadline, struct mono now);
+
+/* Milliseconds until the deadline, rounded up; 0 when passed. Fits poll(2). */
+int		clock_left(struct mono deadline, struct mono now);
+
+/* Nanoseconds from `then` to `now`; negative if `then` is later. */
+int64_t		clock_between(struct mono then, struct mono now);
+
+/* floor(seconds since 1970), the `now` of SPEC.md 3. */
+int64_t		clock_wall(void);
+
+#endif

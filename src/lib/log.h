@@ -1,0 +1,57 @@
+#ifndef LOG_H
+#define LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * One line for one event, to stderr or to the system's log (facility mail). Never
+ * blocks and never fails: what a slow target does not take is dropped, counted and
+ * said when it takes lines again. Callers pass what strangers wrote through
+ * str_printable first.
+ *
+ * A sandboxed role cannot open the log itself: the parent opens the socket
+ * (log_connect) and hands the descriptor over. When the log daemon was restarted
+ * log_lost() turns true and the role asks the parent for a new descriptor.
+ */
+enum log_target {
+	LOG_TO_STDERR,
+	LOG_TO_SYSLOG
+};
+
+/*
+ * Before any other call a process logs to stderr at brief level. `role` is copied.
+ * `fd` is the connected datagram socket for LOG_TO_SYSLOG (ownership passes; -1 where
+ * the system needs none, as OpenBSD's sendsyslog(2)), ignored for stderr. A second
+ * call replaces the first. stderr lines carry `role: `, and systemd's <N> level prefix
+ * when JOURNAL_STREAM says that stderr is the journal.
+ */
+void	log_open(const char *role, enum log_target, int fd, bool debug);
+
+/* A datagram socket connected to the system's log, or -1 with errno. */
+int	log_connect(void);
+
+bool	log_lost(void);
+bool	log_debugging(void);
+void	log_set_debug(bool);
+
+void	log_error(const char *, ...) __attribute__((__format__(printf, 1, 2)));
+void	log_warning(const char *, ...) __attribute__((__format__(printf, 1, 2)));
+void	log_notice(const char *, ...) __attribute__((__format__(printf, 1, 2)));
+void	log_debug(const char *, ...) __attribute__((__format__(printf, 1, 2)));
+
+/* Logs and exits with status 6. Start-up, no memory, broken invariant: nothing else. */
+void	log_fatal(const char *, ...)
+	    __attribute__((__format__(printf, 1, 2), __noreturn__));
+
+/*
+ * At most one line in `seconds` from one place: true when the caller may log now;
+ * *suppressed then says how many were held back since the last one.
+ */
+struct log_limit {
+	int64_t		next_ns;
+	unsigned int	held;
+};
+bool	log_allowed(struct log_limit *, int seconds, unsigned int *suppressed);
+
+#endif

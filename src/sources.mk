@@ -1,0 +1,35 @@
+# The one list of sources, read by GNU make and BSD make alike.
+
+LIB_SRCS =	src/lib/addr.c src/lib/alloc.c src/lib/clock.c src/lib/log.c \
+		src/lib/map.c src/lib/num.c src/lib/str.c src/lib/window.c
+IPC_SRCS =	src/ipc/channel.c src/ipc/message.c src/ipc/wire.c
+# What every role needs to receive its settings; the parsers are the parent's alone.
+CONF_SRCS =	src/conf/convey.c src/conf/fault.c src/conf/settings.c src/conf/value.c
+CONF_READ_SRCS = src/conf/check.c src/conf/dump.c src/conf/literal.c \
+		src/conf/load.c src/conf/yaml.c
+SANDBOX_SRCS_Linux =	src/sandbox/landlock.c src/sandbox/linux.c src/sandbox/seccomp.c
+SANDBOX_SRCS_OpenBSD =	src/sandbox/openbsd.c
+SANDBOX_SRCS_FreeBSD =	src/sandbox/freebsd.c
+SANDBOX_SRCS_NetBSD =	src/sandbox/netbsd.c
+SANDBOX_SRCS =	src/sandbox/privileges.c ${SANDBOX_SRCS_${OS}}
+
+COMPAT_SRCS_NetBSD =	compat/explicit_bzero.c compat/freezero.c
+COMPAT_SRCS_FreeBSD =	compat/freezero.c
+COMPAT_SRCS =	${COMPAT_SRCS_${OS}}
+
+ROLE_SRCS =	src/role/role.c
+COMMON_SRCS =	${LIB_SRCS} ${IPC_SRCS} ${CONF_SRCS} ${SANDBOX_SRCS} ${COMPAT_SRCS}
+
+PARENT_SRCS =	src/parent/children.c src/parent/directories.c src/parent/main.c \
+		src/parent/notify.c src/parent/options.c src/parent/reload.c \
+		src/parent/sockets.c
+ENGINE_SRCS =	src/engine/client.c src/engine/control.c src/engine/decide.c \
+		src/engine/main.c src/engine/pending.c src/engine/request.c \
+		src/engine/stats.c
+LEDGER_SRCS =	src/ledger/cache.c src/ledger/charge.c src/ledger/id.c src/ledger/main.c \
+		src/conf/literal.c
+LEDGER_SQLITE_SRCS = src/ledger/store_sqlite.c
+LEDGER_PGSQL_SRCS = src/ledger/store_pgsql.c
+LEDGER_MYSQL_SRCS = src/ledger/store_mysql.c
+REPORT_SRCS =	src/report/mail.c src/report/main.c src/report/smtp.c src/report/tls.c
+CTL_SRCS =	src/ctl/main.c src/ctl/show.c
