@@ -1,5 +1,8 @@
 # The one set of rules, read by GNU make and BSD make alike: no `$^`, no pattern rules,
-# no conditionals. A packager's CC, CPPFLAGS, CFLAGS and LDFLAGS are never written over.
+# no conditionals. What a packager sets (CC, CPPFLAGS, CFLAGS, LDFLAGS, …) is never
+# written over; ours stands in variables of its own.
+
+VERSION =	2.0.0
 
 PREFIX ?=	/usr/local
 SBINDIR ?=	${PREFIX}/sbin
@@ -9,24 +12,159 @@ SYSCONFDIR ?=	/etc
 EXAMPLEDIR ?=	${PREFIX}/share/examples/policyd-rate-limit
 RUNDIR ?=	/var/run/policyd-rate-limit
 STATEDIR ?=	/var/lib/policyd-rate-limit
-LEDGERS ?=	sqlite
-VERSION =	2.0.0
 
-PC =		${CPPFLAGS} -I src -I compat ${OS_CPPFLAGS_${OS}}
-OS_CPPFLAGS_Linux = -isystem /usr/include/bsd -DLIBBSD_OVERLAY -D_GNU_SOURCE
-OS_CPPFLAGS_NetBSD = -D_OPENBSD_SOURCE
-OS_LIBS_Linux =	-lbsd
-SANDBOX_LIBS_Linux = -lseccomp
+CC ?=		cc
+CFLAGS ?=	-O2 -g
+INSTALL ?=	install
+BSD_INSTALL_PROGRAM ?= ${INSTALL} -m 0755
+BSD_INSTALL_DATA ?= ${INSTALL} -m 0644
+BSD_INSTALL_MAN ?= ${INSTALL} -m 0644
+PROVE ?=	prove
+PERL ?=		perl
+
+# The ledgers to build: any of sqlite, pgsql, mysql. One whose library is missing is an
+# error; name the ones that are wanted.
+LEDGERS ?=	sqlite
+
+# native: this system's own confinement. eased: with the calls that sanitizers and
+# valgrind need. none: without one. The last two are said in the log at every start.
+SANDBOX ?=	native
+
 WARNINGS =	-std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
 		-Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings \
 		-Wformat=2 -Wundef -Wvla
-CFLAGS ?=	-O2 -g
-ALL_CFLAGS =	${WARNINGS} ${CFLAGS} -MMD -MP
+HARDENING =	-fstack-protector-strong -fPIE
+OS_CPPFLAGS_Linux = -isystem /usr/include/bsd -DLIBBSD_OVERLAY -D_GNU_SOURCE
+OS_CPPFLAGS_NetBSD = -D_OPENBSD_SOURCE
+OS_LDFLAGS_Linux = -pie -Wl,-z,relro,-z,now
+OS_LIBS_Linux =	-lbsd
+SHA2_LIBS_Linux = -lmd
+SHA2_LIBS_FreeBSD = -lmd
+SANDBOX_LIBS_Linux_native = -lseccomp
+SANDBOX_LIBS_Linux_eased = -lseccomp
+SANDBOX_CPPFLAGS_eased = -DSANDBOX_EASED
+PGSQL_CPPFLAGS_Linux = -I/usr/include/postgresql
+MYSQL_CPPFLAGS_Linux = -I/usr/include/mariadb
+PGSQL_CPPFLAGS ?= ${PGSQL_CPPFLAGS_${OS}}
+MYSQL_CPPFLAGS ?= ${MYSQL_CPPFLAGS_${OS}}
+MYSQL_LIBS ?=	-lmariadb
+
+OUR_CPPFLAGS =	-I src -I compat -DVERSION='"${VERSION}"' ${OS_CPPFLAGS_${OS}} \
+		${SANDBOX_CPPFLAGS_${SANDBOX}}
+OUR_CFLAGS =	${WARNINGS} ${HARDENING} -MMD -MP
+COMPILE =	${CC} ${OUR_CPPFLAGS} ${CPPFLAGS} ${OUR_CFLAGS} ${CFLAGS}
+LINK =		${CC} ${OS_LDFLAGS_${OS}} ${CFLAGS} ${LDFLAGS}
+LIBS =		${OS_LIBS_${OS}} ${SANDBOX_LIBS_${OS}_${SANDBOX}}
+PARENT_LIBS =	-lyaml ${LIBS}
+ENGINE_LIBS =	-levent ${LIBS}
+LEDGER_LIBS =	${SHA2_LIBS_${OS}} ${LIBS}
+SQLITE_LIBS ?=	-lsqlite3
+PGSQL_LIBS ?=	-lpq
+REPORT_LIBS =	-lssl -lcrypto ${LIBS}
+UNIT_LIBS =	-lcmocka -levent -lyaml -lsqlite3 -lssl -lcrypto \
+		${SHA2_LIBS_${OS}} ${LIBS}
 
 COMMON_OBJS =	${COMMON_SRCS:.c=.o}
-PARENT_OBJS =	${PARENT_SRCS:.c=.o} ${CONF_READ_SRCS:.c=.o}
-CHILD_OBJS =	${COMMON_SRCS:.c=.o} ${ROLE_SRCS:.c=.o}
+CHILD_OBJS =	${COMMON_OBJS} ${ROLE_SRCS:.c=.o}
+PARENT_OBJS =	${PARENT_SRCS:.c=.o} ${CONF_READ_SRCS:.c=.o} ${COMMON_OBJS}
+ENGINE_OBJS =	${ENGINE_SRCS:.c=.o} ${CHILD_OBJS}
+LEDGER_OBJS =	${LEDGER_SRCS:.c=.o} ${CHILD_OBJS}
+SQLITE_OBJS =	${LEDGER_SQLITE_SRCS:.c=.o} ${LEDGER_OBJS}
+PGSQL_OBJS =	${LEDGER_PGSQL_SRCS:.c=.o} ${LEDGER_OBJS}
+MYSQL_OBJS =	${LEDGER_MYSQL_SRCS:.c=.o} ${LEDGER_OBJS}
+REPORT_OBJS =	${REPORT_SRCS:.c=.o} ${CHILD_OBJS}
+CTL_OBJS =	${CTL_SRCS:.c=.o} ${LIB_SRCS:.c=.o} ${COMPAT_SRCS:.c=.o}
+UNIT_OBJS =	${UNIT_ROOM_SRCS:.c=.o}
+UNIT_TESTS =	${UNIT_SRCS:.c=.test}
+BENCH_OBJS =	${BENCH_SRCS:.c=.o}
+OBJECTS =	${PARENT_OBJS} src/conf/paths.o ${ENGINE_OBJS} ${LEDGER_OBJS} \
+		${LEDGER_OBJS_FOR_ALL} ${REPORT_OBJS} ${CTL_OBJS}
+DEPENDS =	${OBJECTS:.o=.d} ${UNIT_SRCS:.c=.d} ${BENCH_OBJS:.o=.d} build/paths.d
 
+CHILDREN =	build/libexec/engine ${LEDGERS:%=build/libexec/ledger-%} ${REPORT_PROGRAM}
+PROGRAMS =	build/policyd-rate-limit ${CHILDREN} ${CTL_PROGRAM}
+
+.SUFFIXES:
 .SUFFIXES: .c .o .test
+.PHONY: all objects run tests check check-built bench lint install clean dist fuzz portability
+
+all: ${PROGRAMS}
+
 .c.o:
-	${CC} ${PC} ${ALL_CFLAGS} -c -o $@ $<
+	${COMPILE} -c -o $@ $<
+.o.test:
+	${LINK} -o $@ $< build/units.a ${UNIT_LIBS}
+
+src/ledger/store_pgsql.o: src/ledger/store_pgsql.c
+	${COMPILE} ${PGSQL_CPPFLAGS} -c -o $@ src/ledger/store_pgsql.c
+src/ledger/store_mysql.o: src/ledger/store_mysql.c
+	${COMPILE} ${MYSQL_CPPFLAGS} -c -o $@ src/ledger/store_mysql.c
+
+# Where things are installed stands in paths.c alone. The parent in build/ finds its
+# children in build/, the installed one (build/install) in LIBEXECDIR.
+PATHS =		-DSYSCONFDIR='"${SYSCONFDIR}"' -DRUNDIR='"${RUNDIR}"' \
+		-DSTATEDIR='"${STATEDIR}"'
+src/conf/paths.o: src/conf/paths.c
+	${COMPILE} ${PATHS} -DLIBEXECDIR='"${LIBEXECDIR}"' -c -o $@ src/conf/paths.c
+build/paths.o: src/conf/paths.c
+	@mkdir -p build
+	${COMPILE} ${PATHS} -DLIBEXECDIR='"${TOP}/build/libexec"' -c -o $@ \
+	    src/conf/paths.c
+
+objects: ${OBJECTS}
+
+build/policyd-rate-limit: ${PARENT_OBJS} build/paths.o
+	@mkdir -p build/libexec
+	${LINK} -o $@ ${PARENT_OBJS} build/paths.o ${PARENT_LIBS}
+build/install/policyd-rate-limit: ${PARENT_OBJS} src/conf/paths.o
+	@mkdir -p build/install
+	${LINK} -o $@ ${PARENT_OBJS} src/conf/paths.o ${PARENT_LIBS}
+build/libexec/engine: ${ENGINE_OBJS}
+	@mkdir -p build/libexec
+	${LINK} -o $@ ${ENGINE_OBJS} ${ENGINE_LIBS}
+build/libexec/ledger-sqlite: ${SQLITE_OBJS}
+	@mkdir -p build/libexec
+	${LINK} -o $@ ${SQLITE_OBJS} ${SQLITE_LIBS} ${LEDGER_LIBS}
+build/libexec/ledger-pgsql: ${PGSQL_OBJS}
+	@mkdir -p build/libexec
+	${LINK} -o $@ ${PGSQL_OBJS} ${PGSQL_LIBS} ${LEDGER_LIBS}
+build/libexec/ledger-mysql: ${MYSQL_OBJS}
+	@mkdir -p build/libexec
+	${LINK} -o $@ ${MYSQL_OBJS} ${MYSQL_LIBS} ${LEDGER_LIBS}
+build/libexec/report: ${REPORT_OBJS}
+	@mkdir -p build/libexec
+	${LINK} -o $@ ${REPORT_OBJS} ${REPORT_LIBS}
+build/policyctl: ${CTL_OBJS}
+	@mkdir -p build
+	${LINK} -o $@ ${CTL_OBJS} ${OS_LIBS_${OS}}
+
+build/units.a: ${UNIT_OBJS}
+	@mkdir -p build
+	rm -f $@
+	${AR} rcs $@ ${UNIT_OBJS}
+${UNIT_TESTS}: build/units.a
+
+run: all
+	@sh regress/run.sh
+
+tests: ${UNIT_TESTS} ${TEST_PROGRAMS}
+
+check: all tests check-built
+
+check-built:
+	CMOCKA_MESSAGE_OUTPUT=TAP ${PROVE} ${PROVEFLAGS} -I regress/lib \
+	    ${UNIT_TESTS} ${SCRIPTS}
+
+lint:
+	sh regress/lint.sh
+
+# BSDCC: a directory with openbsd-cc, freebsd-cc and netbsd-cc.
+portability:
+	sh regress/portability.sh "${BSDCC}"
+
+bench: all ${TEST_PROGRAMS}
+	${PERL} -I regress/lib regress/bench/bench.pl
+
+clean:
+	rm -rf build
+	rm -f ${OBJECTS} ${DEPENDS} ${UNIT_SRCS:.c=.o} ${UNIT_TESTS} ${BENCH_OBJS}

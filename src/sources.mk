@@ -11,7 +11,10 @@ SANDBOX_SRCS_Linux =	src/sandbox/landlock.c src/sandbox/linux.c src/sandbox/secc
 SANDBOX_SRCS_OpenBSD =	src/sandbox/openbsd.c
 SANDBOX_SRCS_FreeBSD =	src/sandbox/freebsd.c
 SANDBOX_SRCS_NetBSD =	src/sandbox/netbsd.c
-SANDBOX_SRCS =	src/sandbox/privileges.c ${SANDBOX_SRCS_${OS}}
+SANDBOX_SRCS_native =	${SANDBOX_SRCS_${OS}}
+SANDBOX_SRCS_eased =	${SANDBOX_SRCS_${OS}}
+SANDBOX_SRCS_none =	src/sandbox/none.c
+SANDBOX_SRCS =	src/sandbox/privileges.c ${SANDBOX_SRCS_${SANDBOX}}
 
 COMPAT_SRCS_NetBSD =	compat/explicit_bzero.c compat/freezero.c
 COMPAT_SRCS_FreeBSD =	compat/freezero.c
@@ -33,3 +36,12 @@ LEDGER_PGSQL_SRCS = src/ledger/store_pgsql.c
 LEDGER_MYSQL_SRCS = src/ledger/store_mysql.c
 REPORT_SRCS =	src/report/mail.c src/report/main.c src/report/smtp.c src/report/tls.c
 CTL_SRCS =	src/ctl/main.c src/ctl/show.c
+
+# Everything that a unit test may link: all but the mains, one database at the most.
+UNIT_ROOM_SRCS = ${COMMON_SRCS} ${ROLE_SRCS} ${CONF_READ_SRCS} src/conf/paths.c \
+		src/parent/options.c ${ENGINE_PURE_SRCS} ${LEDGER_PURE_SRCS} \
+		${LEDGER_SQLITE_SRCS} ${REPORT_PURE_SRCS}
+ENGINE_PURE_SRCS = src/engine/decide.c src/engine/request.c
+LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c src/ledger/id.c
+REPORT_PURE_SRCS =
+BENCH_SRCS =	regress/bench/floor.c regress/bench/load.c

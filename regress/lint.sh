@@ -1,0 +1,12 @@
+#!/bin/sh
+# The manual pages under mandoc's lint, the shell scripts under shellcheck.
+set -eu
+cd "$(dirname "$0")/.."
+status=0
+for page in man/*.[58]; do
+	out=$(mandoc -T lint -W style "$page" 2>&1) || true
+	[ -z "$out" ] || { echo "$out"; status=1; }
+done
+shellcheck -s sh bootstrap regress/*.sh || status=1
+shellcheck .ci/run || status=1
+exit $status
