@@ -4,9 +4,10 @@ LIB_SRCS =	src/lib/addr.c src/lib/alloc.c src/lib/clock.c src/lib/log.c \
 		src/lib/map.c src/lib/num.c src/lib/str.c src/lib/window.c
 IPC_SRCS =	src/ipc/channel.c src/ipc/message.c src/ipc/wire.c
 # What every role needs to receive its settings; the parsers are the parent's alone.
-CONF_SRCS =	src/conf/convey.c src/conf/fault.c src/conf/settings.c src/conf/value.c
-CONF_READ_SRCS = src/conf/check.c src/conf/dump.c src/conf/literal.c \
-		src/conf/load.c src/conf/yaml.c
+CONF_SRCS =	src/conf/convey.c src/conf/fault.c src/conf/repr.c \
+		src/conf/settings.c src/conf/utf8.c src/conf/value.c
+CONF_READ_SRCS = src/conf/check.c src/conf/literal.c src/conf/load.c \
+		src/conf/paths.c src/conf/yaml.c
 SANDBOX_SRCS_Linux =	src/sandbox/landlock.c src/sandbox/linux.c src/sandbox/seccomp.c
 SANDBOX_SRCS_OpenBSD =	src/sandbox/openbsd.c
 SANDBOX_SRCS_FreeBSD =	src/sandbox/freebsd.c

@@ -16,7 +16,8 @@ struct faults {
 	char		*file;		/* NULL: built-in defaults */
 	struct fault	*list;
 	size_t		 count;
-	size_t		 errors;	/* of them, no mere warnings */
+	size_t		 errors;	/* found; of a great many the list has the first */
+	size_t		 warnings;
 };
 
 void	fault_init(struct faults *, const char *file);
@@ -26,8 +27,13 @@ void	fault_error(struct faults *, unsigned int line, unsigned int column,
 void	fault_warning(struct faults *, unsigned int line, unsigned int column,
 	    const char *, ...) __attribute__((__format__(printf, 4, 5)));
 
-/* In the order of their places: "file:line:column: text", no newline, printable. */
+/* Orders them by their places; those of one place stay in the order found. */
 void	fault_sort(struct faults *);
+
+/*
+ * One fault as "file:line:column: text" or "file:line:column: warning: text", without
+ * the place where it is the file as a whole; printable, no newline.
+ */
 void	fault_print(const struct faults *, size_t, char *, size_t);
 
 #endif

@@ -34,9 +34,14 @@ struct value {
 	/* list, tuple: items; dict: key, value, key, value, in the order written */
 	struct value	**items;
 	size_t		 count;		/* of items: a dict has count / 2 entries */
+	/* value.c's own: finds keys of large dicts */
+	size_t		*index;
+	size_t		 nindex;
+	size_t		 indexed;
 };
 
-#define VALUE_DEPTH_MAX	32		/* nesting that parsers accept */
+/* How many containers a tree may have inside each other, a file's dict counted. */
+#define VALUE_DEPTH_MAX	32
 
 struct value	*value_new(enum value_type);
 struct value	*value_bool(bool);
@@ -46,18 +51,27 @@ struct value	*value_str(const void *, size_t);
 struct value	*value_copy(const struct value *);
 void		 value_free(struct value *);	/* wipes strings: they may be passwords */
 void		 value_append(struct value *, struct value *);	/* takes the item */
+
+/* Same type, same content; places do not matter, the order of a dict does. */
 bool		 value_equal(const struct value *, const struct value *);
 const char	*value_type_name(enum value_type);	/* as Python says: "int", "str" */
 
 /* The value of a string key, NULL when absent or not a dict. */
 const struct value	*value_get(const struct value *dict, const char *key);
 
-/* Sets or replaces; takes both. */
+/* Sets or replaces; takes both. The key must be hashable. */
 void		 value_set(struct value *dict, struct value *key, struct value *);
 
+/* The value of any key; NULL when absent. Keys are equal as in Python: 1 == True. */
+const struct value	*value_get_key(const struct value *dict,
+			    const struct value *key);
+
+/* Whether it can be a dict's key: no list and no dict, not inside a tuple either. */
+bool		 value_hashable(const struct value *);
+
 /*
- * As Python's repr() prints it; a string at the top is printed bare (--get-config).
- * Floats print the shortest digits that read back the same.
+ * repr: as Python's repr() prints it. print: the same, but a string at the top is
+ * printed bare (--get-config). Floats have the shortest digits that read back the same.
  */
 void		 value_print(struct str *, const struct value *);
 void		 value_repr(struct str *, const struct value *);

@@ -1,0 +1,155 @@
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/fault.h"
+#include "lib/alloc.h"
+#include "lib/str.h"
+
+/*
+ * A file of another kind given by mistake would have a fault on each line; nobody
+ * reads more than these.
+ */
+#define FAULT_MAX	200
+#define FAULT_TEXT_MAX	1024
+
+static void	 fault_add(struct faults *, bool, unsigned int, unsigned int,
+		    const char *, va_list) __attribute__((__format__(printf, 5, 0)));
+
+void
+fault_init(struct faults *f, const char *file)
+{
+	memset(f, 0, sizeof(*f));
+	f->file = file == NULL ? NULL : alloc_string(file);
+}
+
+void
+fault_clear(struct faults *f)
+{
+	size_t	i;
+
+	for (i = 0; i < f->count; i++)
+		free(f->list[i].text);
+	free(f->list);
+	free(f->file);
+	memset(f, 0, sizeof(*f));
+}
+
+/*
+ * Texts quote what stands in the file, and end up in logs and on terminals.
+ * str_printable() doubles backslashes so that its result can be read back; nobody does
+ * that here, and "\n" in an explanation should stay as it is.
+ */
+static char *
+fault_printable(const char *text)
+{
+	char	*dst, *in, *out;
+	size_t	 len, size;
+
+	len = strlen(text);
+	size = len * 4 + 8;
+	dst = alloc_zero(size, 1);
+	str_printable(dst, size, text, len);
+	for (in = out = dst; *in != '\0'; in++) {
+		if (in[0] == '\\' && in[1] == '\\')
+			in++;
+		*out++ = *in;
+	}
+	*out = '\0';
+	return dst;
+}
+
+static void
+fault_add(struct faults *f, bool warning, unsigned int line, unsigned int column,
+    const char *fmt, va_list ap)
+{
+	char		 text[FAULT_TEXT_MAX];
+	struct fault	*fault;
+	size_t		 n;
+
+	n = warning ? ++f->warnings : ++f->errors;
+	if (n > FAULT_MAX + 1)
+		return;
+
+	/* Cut where the file holds an endless word: the place is told all the same. */
+	vsnprintf(text, sizeof(text), fmt, ap);
+
+	f->list = alloc_resize(f->list, f->count + 1, sizeof(*f->list));
+	fault = &f->list[f->count++];
+	fault->warning = warning;
+	fault->line = line;
+	fault->column = column;
+	if (n > FAULT_MAX) {
+		fault->line = fault->column = 0;
+		snprintf(text, sizeof(text), "too many %s, not all are shown",
+		    warning ? "warnings" : "errors");
+	}
+	fault->text = fault_printable(text);
+}
+
+void
+fault_error(struct faults *f, unsigned int line, unsigned int column,
+    const char *fmt, ...)
+{
+	va_list	ap;
+
+	va_start(ap, fmt);
+	fault_add(f, false, line, column, fmt, ap);
+	va_end(ap);
+}
+
+void
+fault_warning(struct faults *f, unsigned int line, unsigned int column,
+    const char *fmt, ...)
+{
+	va_list	ap;
+
+	va_start(ap, fmt);
+	fault_add(f, true, line, column, fmt, ap);
+	va_end(ap);
+}
+
+static bool
+fault_before(const struct fault *a, const struct fault *b)
+{
+	if (a->line != b->line)
+		return a->line < b->line;
+	return a->column < b->column;
+}
+
+/* By insertion: the list is short, nearly in order, and equal places keep theirs. */
+void
+fault_sort(struct faults *f)
+{
+	struct fault	fault;
+	size_t		i, j;
+
+	for (i = 1; i < f->count; i++) {
+		fault = f->list[i];
+		for (j = i; j > 0 && fault_before(&fault, &f->list[j - 1]); j--)
+			f->list[j] = f->list[j - 1];
+		f->list[j] = fault;
+	}
+}
+
+void
+fault_print(const struct faults *f, size_t i, char *dst, size_t size)
+{
+	const struct fault	*fault;
+	char			 file[1024], place[32];
+	const char		*kind;
+
+	fault = &f->list[i];
+	if (f->file == NULL)
+		strlcpy(file, "built-in defaults", sizeof(file));
+	else
+		str_printable(file, sizeof(file), f->file, strlen(f->file));
+	place[0] = '\0';
+	if (fault->line != 0)
+		snprintf(place, sizeof(place), "%u:%u:", fault->line, fault->column);
+	kind = fault->warning ? "warning: " : "";
+	snprintf(dst, size, "%s:%s %s%s", file, place, kind, fault->text);
+}

@@ -1,0 +1,165 @@
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/repr.h"
+#include "conf/utf8.h"
+#include "lib/str.h"
+
+/* Digits that always tell two doubles apart. */
+#define REPR_DIGITS_MAX	17
+
+/*
+ * What Python escapes beyond ASCII: controls, format characters, blanks other than the
+ * space, surrogates, private use, noncharacters. Characters that Unicode has not
+ * assigned yet are printed: which they are depends on the year.
+ */
+static const struct {
+	uint32_t	first;
+	uint32_t	last;
+} repr_escaped[] = {
+	{ 0x7f, 0xa0 }, { 0xad, 0xad }, { 0x600, 0x605 }, { 0x61c, 0x61c },
+	{ 0x6dd, 0x6dd }, { 0x70f, 0x70f }, { 0x890, 0x891 },
+	{ 0x8e2, 0x8e2 }, { 0x1680, 0x1680 }, { 0x180e, 0x180e },
+	{ 0x2000, 0x200f }, { 0x2028, 0x202f }, { 0x205f, 0x206f },
+	{ 0x3000, 0x3000 }, { 0xd800, 0xf8ff }, { 0xfdd0, 0xfdef },
+	{ 0xfeff, 0xfeff }, { 0xfff0, 0xfffb }, { 0xfffe, 0xffff },
+	{ 0x110bd, 0x110bd }, { 0x110cd, 0x110cd }, { 0x13430, 0x13438 },
+	{ 0x1bca0, 0x1bca3 }, { 0x1d173, 0x1d17a }, { 0xe0000, 0xe00ff },
+	{ 0xe01f0, 0x10ffff }
+};
+
+/* Leaves of "d.ddde+xx" the digits alone and returns the exponent. */
+static int
+repr_split(char *text)
+{
+	char	*e;
+	int	 exponent;
+
+	e = strchr(text, 'e');
+	exponent = (int)strtol(e + 1, NULL, 10);
+	*e = '\0';
+	if (text[1] == '.')
+		memmove(text + 1, text + 2, strlen(text + 2) + 1);
+	return exponent;
+}
+
+static void
+repr_zeros(struct str *s, int count)
+{
+	while (count-- > 0)
+		str_addc(s, '0');
+}
+
+/* Plain from 0.0001 up to 16 digits before the point, else with an exponent. */
+static void
+repr_layout(struct str *s, const char *digits, int exponent)
+{
+	int	len, whole;
+
+	len = (int)strlen(digits);
+	whole = exponent + 1;
+	if (exponent < -4 || exponent >= 16) {
+		str_addc(s, digits[0]);
+		if (len > 1)
+			str_addf(s, ".%s", digits + 1);
+		str_addf(s, "e%c%02d", exponent < 0 ? '-' : '+', abs(exponent));
+	} else if (whole <= 0) {
+		str_adds(s, "0.");
+		repr_zeros(s, -whole);
+		str_adds(s, digits);
+	} else if (len <= whole) {
+		str_adds(s, digits);
+		repr_zeros(s, whole - len);
+		str_adds(s, ".0");
+	} else
+		str_addf(s, "%.*s.%s", whole, digits, digits + whole);
+}
+
+void
+repr_float(struct str *s, double d)
+{
+	char	text[64];
+	int	digits, exponent;
+
+	if (isnan(d)) {
+		str_adds(s, "nan");
+		return;
+	}
+	if (signbit(d)) {
+		str_addc(s, '-');
+		d = -d;
+	}
+	if (isinf(d)) {
+		str_adds(s, "inf");
+		return;
+	}
+	for (digits = 1; digits <= REPR_DIGITS_MAX; digits++) {
+		snprintf(text, sizeof(text), "%.*e", digits - 1, d);
+		if (strtod(text, NULL) == d)
+			break;
+	}
+	exponent = repr_split(text);
+	repr_layout(s, text, exponent);
+}
+
+static bool
+repr_printable(uint32_t c)
+{
+	size_t	i;
+
+	if (c < 0x20)
+		return false;
+	for (i = 0; i < sizeof(repr_escaped) / sizeof(repr_escaped[0]); i++)
+		if (c >= repr_escaped[i].first && c <= repr_escaped[i].last)
+			return false;
+	return true;
+}
+
+static void
+repr_escape(struct str *s, uint32_t c)
+{
+	if (c == '\n')
+		str_adds(s, "\\n");
+	else if (c == '\r')
+		str_adds(s, "\\r");
+	else if (c == '\t')
+		str_adds(s, "\\t");
+	else if (c < 0x100)
+		str_addf(s, "\\x%02x", (unsigned int)c);
+	else if (c < 0x10000)
+		str_addf(s, "\\u%04x", (unsigned int)c);
+	else
+		str_addf(s, "\\U%08x", (unsigned int)c);
+}
+
+void
+repr_string(struct str *s, const char *p, size_t len)
+{
+	uint32_t	c;
+	size_t		n;
+	char		quote;
+
+	/* Single quotes, unless that would need escapes and double ones none. */
+	quote = memchr(p, '\'', len) != NULL && memchr(p, '"', len) == NULL ?
+	    '"' : '\'';
+	str_addc(s, quote);
+	for (; len > 0; p += n, len -= n) {
+		if ((n = utf8_decode(p, len, &c)) == 0) {
+			n = 1;
+			c = 0xdc00 + (unsigned char)*p;
+		}
+		if (c == (unsigned char)quote || c == '\\') {
+			str_addc(s, '\\');
+			str_addc(s, (int)c);
+		} else if (repr_printable(c))
+			str_add(s, p, n);
+		else
+			repr_escape(s, c);
+	}
+	str_addc(s, quote);
+}
