@@ -11,8 +11,9 @@
  * str_printable first.
  *
  * A sandboxed role cannot open the log itself: the parent opens the socket
- * (log_connect) and hands the descriptor over. When the log daemon was restarted
- * log_lost() turns true and the role asks the parent for a new descriptor.
+ * (log_connect) and hands the descriptor over. When the log daemon was restarted or
+ * not there yet, log_lost() is true, at most once in five seconds, and the role asks
+ * the parent for a new descriptor.
  */
 enum log_target {
 	LOG_TO_STDERR,
@@ -21,10 +22,11 @@ enum log_target {
 
 /*
  * Before any other call a process logs to stderr at brief level. `role` is copied.
- * `fd` is the connected datagram socket for LOG_TO_SYSLOG (ownership passes; -1 where
- * the system needs none, as OpenBSD's sendsyslog(2)), ignored for stderr. A second
- * call replaces the first. stderr lines carry `role: `, and systemd's <N> level prefix
- * when JOURNAL_STREAM says that stderr is the journal.
+ * `fd` is the connected datagram socket for LOG_TO_SYSLOG (ownership passes; -1:
+ * lines are dropped and counted until there is one), ignored for stderr. A second
+ * call replaces the first. stderr lines carry the time and `role: `, or systemd's <N>
+ * level prefix in place of the time when JOURNAL_STREAM says that stderr is the
+ * journal. Call it again after fork(2).
  */
 void	log_open(const char *role, enum log_target, int fd, bool debug);
 

@@ -27,13 +27,19 @@ size_t		 map_count(const struct map *);
 /* SipHash of the bytes under the process's secret. */
 uint64_t	 map_hash(const void *, size_t);
 
+/* SipHash-2-4 under a key of the caller's; the key's bytes read as little-endian. */
+uint64_t	 map_siphash(const uint64_t key[2], const void *, size_t);
+
 struct map_node	*map_find(struct map *, uint64_t hash, const void *key, size_t len);
 
 /* node->hash must be set; the key must not be there yet. */
 void		 map_insert(struct map *, struct map_node *);
 void		 map_remove(struct map *, struct map_node *);
 
-/* Calls `each` for every node; `each` may remove the node it is given. */
+/*
+ * Calls `each` for every node; `each` may find, and may remove the node it is given
+ * (and free it), but not insert.
+ */
 void		 map_each(struct map *, void (*each)(struct map_node *, void *), void *);
 
 #endif

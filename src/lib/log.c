@@ -1,0 +1,321 @@
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+
+#define LINE_MAX_BYTES	4096	/* what a pipe takes in one piece */
+#define DATAGRAM_SHORT	1024	/* what every syslogd takes */
+#define LOST_EVERY_MS	5000	/* log_lost asks no more often */
+#define PROGRAM		"policyd-rate-limit"
+
+static struct {
+	enum log_target	target;
+	bool		debug;
+	bool		journal;	/* stderr is systemd's journal */
+	bool		socket;		/* stderr is a socket */
+	bool		torn;		/* a line on stderr has no end yet */
+	bool		lost;		/* the log's socket is dead or was never there */
+	struct mono	ask_again;	/* when log_lost may next be true */
+	unsigned int	dropped;
+	int		fd;
+	pid_t		pid;
+	char		role[32];
+} state = { .fd = -1 };
+
+/* systemd.exec(5): "device:inode" of the stream when stderr leads to the journal. */
+static bool
+is_journal(const struct stat *sb)
+{
+	const char		*env;
+	char			*end;
+	unsigned long long	 dev, ino;
+
+	if ((env = getenv("JOURNAL_STREAM")) == NULL)
+		return false;
+	dev = strtoull(env, &end, 10);
+	if (end == env || *end != ':')
+		return false;
+	env = end + 1;
+	ino = strtoull(env, &end, 10);
+	if (end == env || *end != '\0')
+		return false;
+	return dev == (unsigned long long)sb->st_dev &&
+	    ino == (unsigned long long)sb->st_ino;
+}
+
+void
+log_open(const char *role, enum log_target target, int fd, bool debug)
+{
+	struct stat	sb;
+	int		saved = errno;
+
+	/* Reads the zone's file now: later there may be a chroot and a sandbox. */
+	tzset();
+	if (state.fd != -1 && state.fd != fd)
+		close(state.fd);
+	strlcpy(state.role, role, sizeof(state.role));
+	state.target = target;
+	state.fd = target == LOG_TO_SYSLOG ? fd : -1;
+	state.debug = debug;
+	state.pid = getpid();
+	state.lost = false;
+	state.ask_again = clock_after(clock_mono(), LOST_EVERY_MS);
+	state.journal = state.socket = false;
+	if (fstat(STDERR_FILENO, &sb) == 0) {
+		state.socket = S_ISSOCK(sb.st_mode);
+		state.journal = is_journal(&sb);
+	}
+	errno = saved;
+}
+
+int
+log_connect(void)
+{
+	static const char *const	 paths[] = { "/dev/log", "/var/run/log" };
+	struct sockaddr_un		 sun;
+	size_t				 i;
+	int				 fd, saved;
+
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd == -1)
+		return -1;
+	for (i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		memset(&sun, 0, sizeof(sun));
+		sun.sun_family = AF_UNIX;
+		strlcpy(sun.sun_path, paths[i], sizeof(sun.sun_path));
+		if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
+			return fd;
+	}
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+bool
+log_lost(void)
+{
+	struct mono	now;
+
+	if (!state.lost)
+		return false;
+	now = clock_mono();
+	if (!clock_passed(state.ask_again, now))
+		return false;
+	state.ask_again = clock_after(now, LOST_EVERY_MS);
+	return true;
+}
+
+bool
+log_debugging(void)
+{
+	return state.debug;
+}
+
+void
+log_set_debug(bool debug)
+{
+	state.debug = debug;
+}
+
+/* -1 when the line was not taken. */
+static int
+write_stderr(const char *line, size_t len)
+{
+	struct pollfd	pfd = { .fd = STDERR_FILENO, .events = POLLOUT };
+	ssize_t		n;
+
+	/* POLLERR: nobody reads the pipe any more, writing would raise SIGPIPE. */
+	if (poll(&pfd, 1, 0) != 1 || pfd.revents != POLLOUT)
+		return -1;
+	if (state.socket)
+		n = send(STDERR_FILENO, line, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	else
+		n = write(STDERR_FILENO, line, len);
+	if (n <= 0)
+		return -1;
+	state.torn = line[n - 1] != '\n';
+	return 0;
+}
+
+static int
+line_stderr(int level, const struct tm *tm, const char *text)
+{
+	char	line[LINE_MAX_BYTES];
+	size_t	at = 0;
+	int	n;
+
+	if (state.torn)
+		line[at++] = '\n';
+	if (state.journal)
+		n = snprintf(line + at, sizeof(line) - at, "<%d>%s: %s\n",
+		    level, state.role, text);
+	else
+		n = snprintf(line + at, sizeof(line) - at,
+		    "%04d-%02d-%02dT%02d:%02d:%02d %s: %s\n",
+		    tm->tm_year + 1900, tm->tm_mon + 1, tm->tm_mday,
+		    tm->tm_hour, tm->tm_min, tm->tm_sec,
+		    state.role[0] != '\0' ? state.role : PROGRAM, text);
+	if (n < 0)
+		return -1;
+	at += (size_t)n;
+	if (at >= sizeof(line)) {
+		at = sizeof(line) - 1;
+		line[at - 1] = '\n';
+	}
+	return write_stderr(line, at);
+}
+
+/* RFC 3164's shape, which every syslogd reads from its local socket. */
+static int
+line_syslog(int level, const struct tm *tm, const char *text)
+{
+	static const char	month[12][4] = {
+		"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+		"Jul", "Aug", "Sep", "Oct", "Nov", "Dec"
+	};
+	char			line[LINE_MAX_BYTES];
+	size_t			len;
+	int			n;
+
+	if (state.fd == -1) {
+		state.lost = true;
+		return -1;
+	}
+	n = snprintf(line, sizeof(line), "<%d>%s %2d %02d:%02d:%02d "
+	    PROGRAM "/%s[%ld]: %s", LOG_MAIL | level, month[tm->tm_mon % 12],
+	    tm->tm_mday, tm->tm_hour, tm->tm_min, tm->tm_sec, state.role,
+	    (long)state.pid, text);
+	if (n < 0)
+		return -1;
+	len = (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1;
+	if (send(state.fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+		return 0;
+	if (errno == EMSGSIZE && len > DATAGRAM_SHORT &&
+	    send(state.fd, line, DATAGRAM_SHORT, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+		return 0;
+	if (errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOBUFS &&
+	    errno != EINTR && errno != EMSGSIZE)
+		state.lost = true;
+	return -1;
+}
+
+static int
+line_out(int level, const char *text)
+{
+	struct tm	tm;
+	time_t		now;
+
+	now = clock_wall();
+	if (localtime_r(&now, &tm) == NULL)
+		memset(&tm, 0, sizeof(tm));
+	if (state.target == LOG_TO_SYSLOG)
+		return line_syslog(level, &tm, text);
+	return line_stderr(level, &tm, text);
+}
+
+static void	log_line(int, const char *, va_list)
+		    __attribute__((__format__(printf, 2, 0)));
+
+static void
+log_line(int level, const char *fmt, va_list ap)
+{
+	char	text[LINE_MAX_BYTES], missed[64], *p;
+	int	saved = errno;
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	/* Callers made it printable; a line stays one line even if one forgot. */
+	for (p = text; *p != '\0'; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = '?';
+	if (state.dropped > 0) {
+		snprintf(missed, sizeof(missed),
+		    "%u lines could not be logged", state.dropped);
+		if (line_out(LOG_WARNING, missed) == 0)
+			state.dropped = 0;
+	}
+	if (line_out(level, text) == -1)
+		state.dropped++;
+	errno = saved;
+}
+
+void
+log_error(const char *fmt, ...)
+{
+	va_list	ap;
+
+	va_start(ap, fmt);
+	log_line(LOG_ERR, fmt, ap);
+	va_end(ap);
+}
+
+void
+log_warning(const char *fmt, ...)
+{
+	va_list	ap;
+
+	va_start(ap, fmt);
+	log_line(LOG_WARNING, fmt, ap);
+	va_end(ap);
+}
+
+void
+log_notice(const char *fmt, ...)
+{
+	va_list	ap;
+
+	va_start(ap, fmt);
+	log_line(LOG_NOTICE, fmt, ap);
+	va_end(ap);
+}
+
+void
+log_debug(const char *fmt, ...)
+{
+	va_list	ap;
+
+	if (!state.debug)
+		return;
+	va_start(ap, fmt);
+	log_line(LOG_DEBUG, fmt, ap);
+	va_end(ap);
+}
+
+void
+log_fatal(const char *fmt, ...)
+{
+	va_list	ap;
+
+	va_start(ap, fmt);
+	log_line(LOG_CRIT, fmt, ap);
+	va_end(ap);
+	exit(6);
+}
+
+bool
+log_allowed(struct log_limit *limit, int seconds, unsigned int *suppressed)
+{
+	struct mono	now = clock_mono(), next;
+
+	if (limit->next_ns != 0 && now.ns < limit->next_ns) {
+		limit->held++;
+		return false;
+	}
+	next = clock_after(now, (int64_t)seconds * 1000);
+	limit->next_ns = next.ns;
+	*suppressed = limit->held;
+	limit->held = 0;
+	return true;
+}
