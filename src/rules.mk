@@ -35,7 +35,8 @@ WARNINGS =	-std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
 		-Wformat=2 -Wundef -Wvla
 HARDENING =	-fstack-protector-strong -fPIE
 OS_CPPFLAGS_Linux = -isystem /usr/include/bsd -DLIBBSD_OVERLAY -D_GNU_SOURCE
-OS_CPPFLAGS_NetBSD = -D_OPENBSD_SOURCE
+OS_CPPFLAGS_NetBSD = -D_OPENBSD_SOURCE -include compat/compat.h
+OS_CPPFLAGS_FreeBSD = -include compat/compat.h
 OS_LDFLAGS_Linux = -pie -Wl,-z,relro,-z,now
 OS_LIBS_Linux =	-lbsd
 SHA2_LIBS_Linux = -lmd
