@@ -145,6 +145,7 @@ enum charge_mode {
 enum charge_kind {
 	CHARGE_SUM,
 	CHARGE_DISTINCT,	/* 1 when `value` was not seen in the window */
+	CHARGE_TOTAL,		/* the instance's total for this key, as if tag were 0 */
 	CHARGE_KIND__MAX
 };
 
@@ -172,9 +173,11 @@ struct msg_charge {
 	const char	*instance;	/* empty: none was given */
 	size_t		 instancelen;
 	/*
-	 * Tells charges of one instance apart that may each be charged: a hash of the
-	 * recipient at RCPT, a random number of the engine's where there is no
-	 * instance. 0: the instance alone.
+	 * Tells charges of one instance apart that may each be charged, but once: a hash
+	 * of instance and recipient at RCPT, the same in every engine and after every
+	 * restart; a random number of the engine's where there is no instance, and with
+	 * CHARGE_EACH, so that a charge sent again to the next ledger is recognised.
+	 * 0: the instance alone; `amount` is then its total so far.
 	 */
 	int64_t		 tag;
 	const char	*state;		/* protocol_state */
