@@ -18,6 +18,8 @@ struct faults {
 	size_t		 count;
 	size_t		 errors;	/* found; of a great many the list has the first */
 	size_t		 warnings;
+	size_t		 sockets;	/* errors that are SOCKET's: exit status 4 */
+	size_t		 unknown;	/* warnings of unknown names, which fail -n */
 };
 
 void	fault_init(struct faults *, const char *file);

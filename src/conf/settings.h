@@ -79,6 +79,8 @@ enum rule_count {
 #define RULE_KEY_MAX	4		/* attributes that one key may combine */
 #define RULES_MAX	32
 
+#define SETTINGS_MAX	64	/* rows that the table may have */
+
 struct settings_rule {
 	char			*name;
 	enum rule_attribute	 key[RULE_KEY_MAX];
@@ -101,9 +103,9 @@ struct settings {
 	char			*group;
 	char			*pidfile;
 	enum backend		 backend;
-	struct value		*sqlite_config;		/* dicts, as written over the */
-	struct value		*mysql_config;		/* defaults; secrets inside */
-	struct value		*pgsql_config;
+	struct value		*sqlite_config;		/* as written; always a database */
+	struct value		*mysql_config;		/* dicts, as written; secrets */
+	struct value		*pgsql_config;		/* inside */
 	struct settings_socket	*sockets;
 	size_t			 nsockets;
 	unsigned int		 socket_permission;
@@ -147,16 +149,29 @@ struct settings {
 	int64_t			 clean_interval;	/* seconds, 0: none */
 	struct settings_rule	*rules;
 	size_t			 nrules;
-	struct value		*values[64];		/* as given or default, by table row */
+	int64_t			 memory_limit;		/* bytes */
+	/*
+	 * As given or default, by table row; the dicts above are among them. A child
+	 * has only those dicts: the others have served when they were read.
+	 */
+	struct value		*values[SETTINGS_MAX];
+	uint64_t		 given;			/* bit for each row in the file */
 };
 
 struct settings	*settings_new(void);		/* all defaults */
 void		 settings_free(struct settings *);	/* wipes secrets */
 
 /*
+ * Where the defaults of pidfile, control_socket and sqlite_config lie, when not in
+ * /var/run/policyd-rate-limit and /var/lib/policyd-rate-limit. The strings are kept.
+ * Before anything else is called; children get these settings from their parent.
+ */
+void		 settings_set_directories(const char *rundir, const char *statedir);
+
+/*
  * Reads a tree of names and values over the defaults: types, ranges, unknown names with
  * the nearest known one, settings that exclude each other. Every fault is reported. The
- * result is whole only when no error was added.
+ * result is whole only when no error was added. config_file becomes faults->file.
  */
 struct settings	*settings_read(const struct value *dict, struct faults *);
 
@@ -166,7 +181,10 @@ struct settings	*settings_read(const struct value *dict, struct faults *);
  */
 const struct value	*settings_lookup(const struct settings *, const char *name);
 
-/* The limits of an id under limits_by_id, or NULL when none is written for it. */
+/*
+ * The limits of an id under limits_by_id, or NULL when none is written for it. The id
+ * as it is counted: folded when fold_case is on, an address alone or as a network.
+ */
 const struct limits	*settings_id_limits(const struct settings_id_limits *,
 			    const char *id, size_t idlen);
 
@@ -189,5 +207,13 @@ struct settings_info {
 
 size_t				 settings_count(void);
 const struct settings_info	*settings_info(size_t);
+
+/*
+ * For convey.c: the row's value when a child needs to be sent it (given, or a default
+ * that depends on where the parent was installed), else NULL. And the end of it in the
+ * child: all values but the dicts of the connections are forgotten.
+ */
+const struct value		*settings_conveyed(const struct settings *, size_t);
+void				 settings_forget(struct settings *);
 
 #endif
