@@ -18,12 +18,17 @@
  */
 struct channel;
 
-#define CHANNEL_PAYLOAD_MAX	(256 * 1024)
+/*
+ * Longest payload from a child: the largest charge that message.h permits fits. The
+ * parent is trusted, and a table of limits for many ids is one setting.
+ */
+#define CHANNEL_PAYLOAD_MAX	(2 * 1024 * 1024)
+#define CHANNEL_PARENT_MAX	(64 * 1024 * 1024)
 
 struct message {
 	enum message_type	 type;
 	uint64_t		 request;
-	const uint8_t		*payload;	/* until the next channel_read */
+	const uint8_t		*payload;	/* see channel_next */
 	size_t			 len;
 	int			 fd;		/* the caller's now; -1: none */
 };
@@ -45,13 +50,17 @@ int	channel_read(struct channel *);
 
 /*
  * The next whole message of the buffer. 1: *m is set; 0: none yet; -1: the peer broke
- * the rules (errno EBADMSG, said in the log), the channel must be freed.
+ * the rules (errno EBADMSG, said in the log), the channel must be freed. The payload
+ * stays where it is until the next channel_read; a MSG_SETTING, which can hold a
+ * password, is wiped by the next channel_next already.
  */
 int	channel_next(struct channel *, struct message *);
 
 /*
  * Queues one message; the payload is copied. `fd` (or -1) is duplicated at once, the
- * caller still owns its own. A type that this role may not send is a broken invariant.
+ * caller still owns its own. A type that this role may not send is a broken invariant;
+ * no descriptor left for the duplicate, or a payload over the bound, is told by the
+ * next channel_flush, which fails from then on.
  */
 void	channel_send(struct channel *, enum message_type, uint64_t request,
 	    const struct str *payload, int fd);

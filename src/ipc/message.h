@@ -29,11 +29,11 @@ enum message_type {
 	MSG_LOG,		/* struct msg_log, with the log's descriptor or none */
 	MSG_IDENTITY,		/* struct msg_identity */
 	MSG_SETTING,		/* one setting: conf/convey.h */
-	MSG_SETTINGS_END,	/* u64 generation: swap them in */
+	MSG_SETTINGS_END,	/* number: generation, swap them in */
 	MSG_LISTENER,		/* struct msg_listener, with the listening socket */
-	MSG_LISTENER_END,	/* u32 number of a listener that is closed */
+	MSG_LISTENER_END,	/* number of a listener that is closed */
 	MSG_DIRECTORY,		/* directory of the SQLite file, as descriptor */
-	MSG_PEER,		/* u8 role at the other end, with the channel's end */
+	MSG_PEER,		/* number: role at the other end, with our end */
 	MSG_START,		/* nothing more to come: set up, lock, say ready */
 	MSG_STOP,		/* finish what is in flight, then exit */
 	/* child to parent */
@@ -48,13 +48,13 @@ enum message_type {
 	MSG_CLEANED,		/* ledger to parent: struct msg_cleaned, also as progress */
 	MSG_HITS_WANTED,	/* parent to ledger: send the hits to your peer `report` */
 	MSG_HIT,		/* ledger to report: struct msg_hit */
-	MSG_HITS_END,		/* ledger to report: i64 seconds since 1970 of last report */
+	MSG_HITS_END,		/* ledger to report: number, time_t of last report */
 	MSG_HITS_SENT,		/* parent to ledger: the mail was taken, forget those */
-	MSG_HITS_FORGOTTEN,	/* ledger to parent: u8 whether it could */
+	MSG_HITS_FORGOTTEN,	/* ledger to parent: number, 1 if it could */
 	MSG_HIT_NEW,		/* ledger to parent: something to report at once */
 	MSG_REPORTED,		/* report to parent: struct msg_reported */
 	/* policyctl's wishes, engine to parent */
-	MSG_WISH,		/* u8 enum wish */
+	MSG_WISH,		/* number: enum wish */
 	MSG__MAX
 };
 

@@ -1,0 +1,286 @@
+#include <string.h>
+
+#include "ipc/message.h"
+#include "ipc/wire.h"
+#include "lib/log.h"
+
+#define PARENT		(1U << ROLE_PARENT)
+#define ENGINE		(1U << ROLE_ENGINE)
+#define LEDGER		(1U << ROLE_LEDGER)
+#define REPORT		(1U << ROLE_REPORT)
+#define CHILDREN	(ENGINE | LEDGER | REPORT)
+
+/* Who may send what to whom, and with a descriptor or without. */
+static const struct message_rule	rules[MSG__MAX] = {
+	[MSG_LOG] =		{ "log", PARENT, CHILDREN, true },
+	[MSG_IDENTITY] =	{ "identity", PARENT, CHILDREN, false },
+	[MSG_SETTING] =		{ "setting", PARENT, CHILDREN, false },
+	[MSG_SETTINGS_END] =	{ "settings end", PARENT, CHILDREN, false },
+	[MSG_LISTENER] =	{ "listener", PARENT, ENGINE, true },
+	[MSG_LISTENER_END] =	{ "listener end", PARENT, ENGINE, false },
+	[MSG_DIRECTORY] =	{ "directory", PARENT, LEDGER, true },
+	[MSG_PEER] =		{ "peer", PARENT, CHILDREN, true },
+	[MSG_START] =		{ "start", PARENT, CHILDREN, false },
+	[MSG_STOP] =		{ "stop", PARENT, CHILDREN, false },
+	[MSG_READY] =		{ "ready", CHILDREN, PARENT, false },
+	[MSG_LOG_LOST] =	{ "log lost", CHILDREN, PARENT, false },
+	[MSG_FAULT] =		{ "fault", CHILDREN, PARENT, false },
+	[MSG_CHARGE] =		{ "charge", ENGINE, LEDGER, false },
+	[MSG_VERDICT] =		{ "verdict", LEDGER, ENGINE, false },
+	[MSG_CLEAN] =		{ "clean", PARENT, LEDGER, false },
+	[MSG_CLEANED] =		{ "cleaned", LEDGER, PARENT, false },
+	[MSG_HITS_WANTED] =	{ "hits wanted", PARENT, LEDGER, false },
+	[MSG_HIT] =		{ "hit", LEDGER, REPORT, false },
+	[MSG_HITS_END] =	{ "hits end", LEDGER, REPORT, false },
+	[MSG_HITS_SENT] =	{ "hits sent", PARENT, LEDGER, false },
+	[MSG_HITS_FORGOTTEN] =	{ "hits forgotten", LEDGER, PARENT, false },
+	[MSG_HIT_NEW] =		{ "hit new", LEDGER, PARENT, false },
+	[MSG_REPORTED] =	{ "reported", REPORT, PARENT, false },
+	[MSG_WISH] =		{ "wish", ENGINE, PARENT, false }
+};
+
+const char *
+message_role_name(enum role role)
+{
+	static const char *const	names[ROLE__MAX] = {
+		[ROLE_PARENT] = "parent",
+		[ROLE_ENGINE] = "engine",
+		[ROLE_LEDGER] = "ledger",
+		[ROLE_REPORT] = "report"
+	};
+
+	return (unsigned int)role < ROLE__MAX ? names[role] : "nobody";
+}
+
+const struct message_rule *
+message_rule(unsigned int type)
+{
+	if (type >= MSG__MAX || rules[type].name == NULL)
+		return NULL;
+	return &rules[type];
+}
+
+/* A text into an array of `size` bytes: too long, or a NUL inside, is a fault. */
+static void
+get_array(struct wire *w, char *dst, size_t size)
+{
+	const void	*p;
+	size_t		 len;
+
+	p = wire_get_bytes(w, size - 1, &len);
+	if (memchr(p, '\0', len) != NULL)
+		wire_fail(w);
+	memcpy(dst, p, len);
+	dst[len] = '\0';
+}
+
+static uint8_t
+get_enum(struct wire *w, unsigned int max)
+{
+	uint8_t	value;
+
+	value = wire_get_u8(w);
+	if (value >= max) {
+		wire_fail(w);
+		return 0;
+	}
+	return value;
+}
+
+/* --- start --- */
+
+void
+msg_log_put(struct str *s, const struct msg_log *m)
+{
+	wire_put_u8(s, m->target);
+	wire_put_u8(s, m->debug);
+}
+
+int
+msg_log_get(struct msg_log *m, const void *src, size_t len)
+{
+	struct wire	w;
+
+	wire_init(&w, src, len);
+	m->target = get_enum(&w, LOG_TO_SYSLOG + 1);
+	m->debug = wire_get_bool(&w);
+	return wire_done(&w);
+}
+
+void
+msg_identity_put(struct str *s, const struct msg_identity *m)
+{
+	size_t	i;
+
+	if (m->ngroups > IDENTITY_GROUPS_MAX)
+		log_fatal("an identity of %zu groups", m->ngroups);
+	wire_put_u8(s, m->drop);
+	wire_put_u32(s, m->uid);
+	wire_put_u32(s, m->gid);
+	wire_put_u8(s, (uint8_t)m->ngroups);
+	for (i = 0; i < m->ngroups; i++)
+		wire_put_u32(s, m->groups[i]);
+	wire_put_text(s, m->jail);
+	wire_put_text(s, m->user);
+	wire_put_text(s, m->home);
+}
+
+int
+msg_identity_get(struct msg_identity *m, const void *src, size_t len)
+{
+	struct wire	w;
+	size_t		i;
+
+	wire_init(&w, src, len);
+	memset(m, 0, sizeof(*m));
+	m->drop = wire_get_bool(&w);
+	m->uid = wire_get_u32(&w);
+	m->gid = wire_get_u32(&w);
+	m->ngroups = get_enum(&w, IDENTITY_GROUPS_MAX + 1);
+	for (i = 0; i < m->ngroups; i++)
+		m->groups[i] = wire_get_u32(&w);
+	get_array(&w, m->jail, sizeof(m->jail));
+	get_array(&w, m->user, sizeof(m->user));
+	get_array(&w, m->home, sizeof(m->home));
+	return wire_done(&w);
+}
+
+void
+msg_listener_put(struct str *s, const struct msg_listener *m)
+{
+	wire_put_u32(s, m->number);
+	wire_put_u8(s, m->kind);
+	wire_put_text(s, m->name);
+}
+
+int
+msg_listener_get(struct msg_listener *m, const void *src, size_t len)
+{
+	struct wire	w;
+
+	wire_init(&w, src, len);
+	m->number = wire_get_u32(&w);
+	m->kind = get_enum(&w, LISTENER__MAX);
+	get_array(&w, m->name, sizeof(m->name));
+	return wire_done(&w);
+}
+
+void
+msg_ready_put(struct str *s, const struct msg_ready *m)
+{
+	wire_put_text(s, m->sandbox);
+}
+
+int
+msg_ready_get(struct msg_ready *m, const void *src, size_t len)
+{
+	struct wire	w;
+
+	wire_init(&w, src, len);
+	get_array(&w, m->sandbox, sizeof(m->sandbox));
+	return wire_done(&w);
+}
+
+void
+msg_number_put(struct str *s, uint64_t value)
+{
+	wire_put_u64(s, value);
+}
+
+int
+msg_number_get(uint64_t *value, const void *src, size_t len)
+{
+	struct wire	w;
+
+	wire_init(&w, src, len);
+	*value = wire_get_u64(&w);
+	return wire_done(&w);
+}
+
+void
+msg_text_put(struct str *s, const char *text)
+{
+	wire_put_bytes(s, text, strlen(text));
+}
+
+int
+msg_text_get(char *dst, size_t size, const void *src, size_t len)
+{
+	struct wire	 w;
+	const void	*p;
+	size_t		 n;
+
+	wire_init(&w, src, len);
+	p = wire_get_bytes(&w, len, &n);
+	if (memchr(p, '\0', n) != NULL)
+		wire_fail(&w);
+	if (n >= size)
+		n = size - 1;
+	memcpy(dst, p, n);
+	dst[n] = '\0';
+	return wire_done(&w);
+}
+
+/* --- cleaning and reporting --- */
+
+void
+msg_cleaned_put(struct str *s, const struct msg_cleaned *m)
+{
+	wire_put_u8(s, m->done);
+	wire_put_u8(s, m->failed);
+	wire_put_i64(s, m->records);
+}
+
+int
+msg_cleaned_get(struct msg_cleaned *m, const void *src, size_t len)
+{
+	struct wire	w;
+
+	wire_init(&w, src, len);
+	m->done = wire_get_bool(&w);
+	m->failed = wire_get_bool(&w);
+	m->records = wire_get_range(&w, 0, INT64_MAX);
+	return wire_done(&w);
+}
+
+void
+msg_hit_put(struct str *s, const struct msg_hit *m)
+{
+	wire_put_bytes(s, m->id, m->idlen);
+	wire_put_bytes(s, m->rule, m->rulelen);
+	wire_put_i64(s, m->mails);
+	wire_put_i64(s, m->seconds);
+	wire_put_i64(s, m->hits);
+}
+
+int
+msg_hit_get(struct msg_hit *m, const void *src, size_t len)
+{
+	struct wire	w;
+
+	wire_init(&w, src, len);
+	m->id = wire_get_bytes(&w, CHARGE_ID_MAX, &m->idlen);
+	m->rule = wire_get_bytes(&w, CHARGE_ID_MAX, &m->rulelen);
+	m->mails = wire_get_range(&w, 0, INT64_MAX);
+	m->seconds = wire_get_range(&w, 0, INT64_MAX);
+	m->hits = wire_get_range(&w, 0, INT64_MAX);
+	return wire_done(&w);
+}
+
+void
+msg_reported_put(struct str *s, const struct msg_reported *m)
+{
+	wire_put_u8(s, m->outcome);
+	wire_put_text(s, m->reason);
+}
+
+int
+msg_reported_get(struct msg_reported *m, const void *src, size_t len)
+{
+	struct wire	w;
+
+	wire_init(&w, src, len);
+	m->outcome = get_enum(&w, REPORT__MAX);
+	get_array(&w, m->reason, sizeof(m->reason));
+	return wire_done(&w);
+}

@@ -1,0 +1,161 @@
+#include <string.h>
+
+#include "ipc/message.h"
+#include "ipc/wire.h"
+#include "lib/log.h"
+
+/*
+ * The two messages of every request. Nothing is allocated here and nothing cleared
+ * that is not read: struct msg_charge is large, a usual charge is small.
+ */
+
+static void
+key_put(struct str *s, const struct msg_charge_key *k)
+{
+	size_t	i;
+
+	if (k->limits.count > LIMITS_MAX)
+		log_fatal("a charge under %zu limits", k->limits.count);
+	wire_put_bytes(s, k->id, k->idlen);
+	wire_put_i64(s, k->amount);
+	wire_put_u8(s, k->kind);
+	wire_put_u8(s, k->shadow);
+	wire_put_u8(s, k->sql);
+	wire_put_u16(s, k->rule);
+	wire_put_u8(s, k->warn_at);
+	wire_put_u32(s, k->reported);
+	wire_put_u8(s, k->report);
+	if (k->kind == CHARGE_DISTINCT)
+		wire_put_bytes(s, k->value, k->valuelen);
+	wire_put_u8(s, (uint8_t)k->limits.count);
+	for (i = 0; i < k->limits.count; i++) {
+		wire_put_i64(s, k->limits.list[i].mails);
+		wire_put_i64(s, k->limits.list[i].seconds);
+	}
+}
+
+void
+msg_charge_put(struct str *s, const struct msg_charge *m)
+{
+	size_t	i;
+
+	if (m->nkeys > CHARGE_KEYS_MAX)
+		log_fatal("a charge of %zu keys", m->nkeys);
+	wire_put_u8(s, m->mode);
+	wire_put_i64(s, m->deadline);
+	wire_put_i64(s, m->date);
+	wire_put_bytes(s, m->instance, m->instancelen);
+	wire_put_i64(s, m->tag);
+	wire_put_bytes(s, m->state, m->statelen);
+	wire_put_u8(s, (uint8_t)m->nkeys);
+	for (i = 0; i < m->nkeys; i++)
+		key_put(s, &m->keys[i]);
+}
+
+static void
+key_get(struct wire *w, struct msg_charge_key *k, struct limit *store)
+{
+	size_t	i;
+
+	k->id = wire_get_bytes(w, CHARGE_ID_MAX, &k->idlen);
+	k->amount = wire_get_range(w, 0, INT64_MAX);
+	if ((k->kind = wire_get_u8(w)) >= CHARGE_KIND__MAX)
+		wire_fail(w);
+	k->shadow = wire_get_bool(w);
+	k->sql = wire_get_bool(w);
+	k->rule = wire_get_u16(w);
+	if ((k->warn_at = wire_get_u8(w)) > 100)
+		wire_fail(w);
+	k->reported = wire_get_u32(w);
+	k->report = wire_get_bool(w);
+	k->value = "";
+	k->valuelen = 0;
+	if (k->kind == CHARGE_DISTINCT)
+		k->value = wire_get_bytes(w, CHARGE_ID_MAX, &k->valuelen);
+	k->limits.list = store;
+	k->limits.count = wire_get_u8(w);
+	if (k->limits.count > LIMITS_MAX) {
+		wire_fail(w);
+		k->limits.count = 0;
+	}
+	for (i = 0; i < k->limits.count; i++) {
+		store[i].mails = wire_get_range(w, 0, INT64_MAX);
+		store[i].seconds = wire_get_range(w, 1, INT64_MAX);
+	}
+}
+
+int
+msg_charge_get(struct msg_charge *m, const void *src, size_t len)
+{
+	struct wire	 w;
+	struct limit	*store = m->store;
+	size_t		 i;
+
+	wire_init(&w, src, len);
+	if ((m->mode = wire_get_u8(&w)) >= CHARGE__MAX)
+		wire_fail(&w);
+	m->deadline = wire_get_i64(&w);
+	m->date = wire_get_range(&w, 0, INT64_MAX);
+	if (m->mode != CHARGE_REPLAY && m->date != 0)
+		wire_fail(&w);
+	m->instance = wire_get_bytes(&w, CHARGE_INSTANCE_MAX, &m->instancelen);
+	m->tag = wire_get_i64(&w);
+	m->state = wire_get_bytes(&w, CHARGE_STATE_MAX, &m->statelen);
+	m->nkeys = wire_get_u8(&w);
+	if (m->nkeys == 0 || m->nkeys > CHARGE_KEYS_MAX)
+		wire_fail(&w);
+	for (i = 0; i < m->nkeys && !w.bad; i++) {
+		key_get(&w, &m->keys[i], store);
+		store += m->keys[i].limits.count;
+	}
+	if (w.bad)
+		m->nkeys = 0;
+	return wire_done(&w);
+}
+
+void
+msg_verdict_put(struct str *s, const struct msg_verdict *m)
+{
+	uint32_t	i;
+
+	if (m->ncharged > CHARGE_KEYS_MAX)
+		log_fatal("a verdict over %u keys", m->ncharged);
+	wire_put_u8(s, m->verdict);
+	wire_put_u16(s, m->key);
+	wire_put_i64(s, m->limit.mails);
+	wire_put_i64(s, m->limit.seconds);
+	wire_put_i64(s, m->used);
+	wire_put_i64(s, m->retry_after);
+	wire_put_u32(s, m->shadowed);
+	wire_put_u32(s, m->warned);
+	wire_put_u8(s, (uint8_t)m->ncharged);
+	for (i = 0; i < m->ncharged; i++)
+		wire_put_i64(s, m->charged[i]);
+}
+
+int
+msg_verdict_get(struct msg_verdict *m, const void *src, size_t len)
+{
+	struct wire	w;
+	uint32_t	i;
+
+	wire_init(&w, src, len);
+	if ((m->verdict = wire_get_u8(&w)) >= VERDICT__MAX)
+		wire_fail(&w);
+	if ((m->key = wire_get_u16(&w)) >= CHARGE_KEYS_MAX)
+		wire_fail(&w);
+	m->limit.mails = wire_get_range(&w, 0, INT64_MAX);
+	m->limit.seconds = wire_get_range(&w, 0, INT64_MAX);
+	m->used = wire_get_i64(&w);
+	m->retry_after = wire_get_range(&w, -1, INT64_MAX);
+	m->shadowed = wire_get_u32(&w);
+	m->warned = wire_get_u32(&w);
+	m->ncharged = wire_get_u8(&w);
+	if (m->ncharged > CHARGE_KEYS_MAX) {
+		wire_fail(&w);
+		m->ncharged = 0;
+	}
+	for (i = 0; i < m->ncharged; i++)
+		m->charged[i] = wire_get_i64(&w);
+	return wire_done(&w);
+}
