@@ -304,6 +304,41 @@ log_fatal(const char *fmt, ...)
 	exit(6);
 }
 
+static size_t
+append(char *line, size_t at, size_t size, const char *text)
+{
+	while (*text != '\0' && at < size)
+		line[at++] = *text++;
+	return at;
+}
+
+void
+log_signal(const char *text)
+{
+	char	line[DATAGRAM_SHORT];
+	size_t	at = 0, size = sizeof(line) - 1;
+	ssize_t	n;
+
+	/* Without a date: localtime_r(3) may take a lock. syslogd adds its own. */
+	if (state.target == LOG_TO_SYSLOG) {
+		/* LOG_MAIL | LOG_CRIT */
+		at = append(line, at, size, "<18>" PROGRAM "/");
+		at = append(line, at, size, state.role);
+		at = append(line, at, size, ": ");
+		at = append(line, at, size, text);
+		n = send(state.fd, line, at, MSG_DONTWAIT | MSG_NOSIGNAL);
+	} else {
+		at = append(line, at, size, state.torn ? "\n" : "");
+		at = append(line, at, size, state.journal ? "<2>" : "");
+		at = append(line, at, size, state.role);
+		at = append(line, at, size, ": ");
+		at = append(line, at, size, text);
+		line[at++] = '\n';
+		n = write(STDERR_FILENO, line, at);
+	}
+	(void)n;
+}
+
 bool
 log_allowed(struct log_limit *limit, int seconds, unsigned int *suppressed)
 {

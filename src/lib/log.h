@@ -46,6 +46,9 @@ void	log_debug(const char *, ...) __attribute__((__format__(printf, 1, 2)));
 void	log_fatal(const char *, ...)
 	    __attribute__((__format__(printf, 1, 2), __noreturn__));
 
+/* For a signal's handler, one that ends the process: signal-safety(7), plain ASCII. */
+void	log_signal(const char *);
+
 /*
  * At most one line in `seconds` from one place: true when the caller may log now;
  * *suppressed then says how many were held back since the last one.

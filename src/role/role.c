@@ -1,0 +1,335 @@
+#include <sys/types.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/convey.h"
+#include "lib/alloc.h"
+#include "lib/log.h"
+#include "role/role.h"
+#include "sandbox/privileges.h"
+
+extern char	**environ;
+
+#define START_MS	(30 * 1000)
+#define GOODBYE_MS	(2 * 1000)
+#define STATUS_USAGE	1
+#define STATUS_FAULT	6
+
+static struct {
+	enum role	 self;
+	const char	*name;
+	struct convey	*settings;	/* the generation that is coming in */
+} role;
+
+/* What a library looks up there on purpose; anything else has no business here. */
+static const char *const	environment[] = {
+	"TZ", "JOURNAL_STREAM", "SSL_CERT_FILE", "SSL_CERT_DIR"
+};
+
+#define NKEPT	(sizeof(environment) / sizeof(environment[0]))
+
+static void
+clean_environment(void)
+{
+	char		*kept[NKEPT];
+	const char	*value;
+	size_t		 i;
+
+	for (i = 0; i < NKEPT; i++) {
+		value = getenv(environment[i]);
+		kept[i] = value != NULL ? alloc_string(value) : NULL;
+	}
+	environ = alloc_zero(1, sizeof(*environ));
+	for (i = 0; i < NKEPT; i++) {
+		if (kept[i] == NULL)
+			continue;
+		if (setenv(environment[i], kept[i], 1) == -1)
+			log_fatal("setenv: %s", strerror(errno));
+		free(kept[i]);
+	}
+}
+
+/*
+ * The parent stops its children by message and end of file. What a terminal or a service
+ * manager sends to every process of the group would cut off answers in flight.
+ */
+static void
+set_signals(void)
+{
+	static const int	ignored[] = {
+		SIGHUP, SIGINT, SIGPIPE, SIGTERM, SIGUSR1
+	};
+	sigset_t		none;
+	size_t			i;
+	int			signo;
+
+	for (signo = 1; signo < NSIG; signo++)
+		(void)signal(signo, SIG_DFL);
+	for (i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		(void)signal(ignored[i], SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* Whether descriptor 3 is what the parent hands to a child. */
+static bool
+channel_is_there(void)
+{
+	struct sockaddr_storage	ss;
+	socklen_t		len;
+	int			type;
+
+	len = sizeof(type);
+	if (getsockopt(ROLE_CHANNEL_FD, SOL_SOCKET, SO_TYPE, &type, &len) == -1 ||
+	    type != SOCK_STREAM)
+		return false;
+	len = sizeof(ss);
+	return getsockname(ROLE_CHANNEL_FD, (struct sockaddr *)&ss, &len) == 0 &&
+	    ss.ss_family == AF_UNIX;
+}
+
+/* --- what comes in before MSG_START: 0, or -1 when it is not as it must be --- */
+
+static int
+start_on_log(struct role_start *start, const struct message *m)
+{
+	struct msg_log	log;
+
+	(void)start;
+	if (msg_log_get(&log, m->payload, m->len) == -1)
+		return -1;
+	log_open(role.name, log.target, m->fd, log.debug);
+	if (log.target != LOG_TO_SYSLOG && m->fd != -1)
+		close(m->fd);
+	return 0;
+}
+
+static int
+start_on_identity(struct role_start *start, const struct message *m)
+{
+	if (msg_identity_get(&start->identity, m->payload, m->len) == -1)
+		return -1;
+	/* Database libraries look for their password files there. */
+	if (start->identity.home[0] != '\0' &&
+	    setenv("HOME", start->identity.home, 1) == -1)
+		return -1;
+	return 0;
+}
+
+/* *fresh is set when a generation is whole. */
+static int
+on_setting(const struct message *m, struct settings **fresh)
+{
+	struct settings	*settings;
+
+	if (role.settings == NULL)
+		role.settings = convey_new();
+	switch (convey_receive(role.settings, m, &settings)) {
+	case 0:
+		return 0;
+	case 1:
+		convey_free(role.settings);
+		role.settings = NULL;
+		*fresh = settings;
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+static int
+start_on_setting(struct role_start *start, const struct message *m)
+{
+	struct settings	*fresh = NULL;
+
+	if (on_setting(m, &fresh) == -1)
+		return -1;
+	if (fresh != NULL) {
+		settings_free(start->settings);
+		start->settings = fresh;
+	}
+	return 0;
+}
+
+static int
+start_on_listener(struct role_start *start, const struct message *m)
+{
+	struct role_listener	*listener;
+
+	if (m->fd == -1)
+		return -1;
+	start->listeners = alloc_resize(start->listeners, start->nlisteners + 1,
+	    sizeof(*start->listeners));
+	listener = &start->listeners[start->nlisteners++];
+	listener->fd = m->fd;
+	return msg_listener_get(&listener->about, m->payload, m->len);
+}
+
+static int
+start_on_directory(struct role_start *start, const struct message *m)
+{
+	if (m->fd == -1 || start->directory != -1)
+		return -1;
+	start->directory = m->fd;
+	return 0;
+}
+
+static int
+start_on_peer(struct role_start *start, const struct message *m)
+{
+	uint64_t	number;
+
+	if (m->fd == -1 || start->peer != NULL)
+		return -1;
+	if (msg_number_get(&number, m->payload, m->len) == -1 ||
+	    number >= ROLE__MAX)
+		return -1;
+	start->peer = channel_new(m->fd, role.self, (enum role)number);
+	return 0;
+}
+
+static int
+start_on_stop(struct role_start *start, const struct message *m)
+{
+	(void)start;
+	(void)m;
+	exit(0);
+}
+
+static const struct {
+	int	(*handle)(struct role_start *, const struct message *);
+} at_start[MSG__MAX] = {
+	[MSG_LOG]		= { start_on_log },
+	[MSG_IDENTITY]		= { start_on_identity },
+	[MSG_SETTING]		= { start_on_setting },
+	[MSG_SETTINGS_END]	= { start_on_setting },
+	[MSG_LISTENER]		= { start_on_listener },
+	[MSG_DIRECTORY]		= { start_on_directory },
+	[MSG_PEER]		= { start_on_peer },
+	[MSG_STOP]		= { start_on_stop }
+};
+
+static void
+receive_start(struct role_start *start)
+{
+	struct mono	deadline = clock_after(clock_mono(), START_MS);
+	struct message	m;
+
+	for (;;) {
+		if (channel_wait(start->parent, &m, deadline) == -1) {
+			/* The parent is gone: nothing that anybody waits for. */
+			if (errno == 0)
+				exit(0);
+			log_fatal("waiting for the parent: %s", strerror(errno));
+		}
+		if (m.type == MSG_START)
+			break;
+		if (at_start[m.type].handle == NULL ||
+		    at_start[m.type].handle(start, &m) == -1)
+			log_fatal("the parent's %s at start is not as it must be",
+			    message_rule(m.type)->name);
+	}
+	if (start->settings == NULL)
+		log_fatal("the parent sent no settings");
+}
+
+void
+role_begin(struct role_start *start, enum role self, const char *name)
+{
+	memset(start, 0, sizeof(*start));
+	start->directory = -1;
+	role.self = self;
+	role.name = name;
+	if (!channel_is_there()) {
+		fprintf(stderr, "%s: is started by policyd-rate-limit, "
+		    "not by itself\n", name);
+		exit(STATUS_USAGE);
+	}
+	log_open(name, LOG_TO_STDERR, -1, false);
+	sandbox_prepare(self == ROLE_ENGINE ? SANDBOX_ENGINE :
+	    self == ROLE_REPORT ? SANDBOX_REPORT : SANDBOX_LEDGER_SERVER);
+	closefrom(ROLE_CHANNEL_FD + 1);
+	umask(077);
+	set_signals();
+	clean_environment();
+	start->parent = channel_new(ROLE_CHANNEL_FD, self, ROLE_PARENT);
+	receive_start(start);
+}
+
+void
+role_lock(struct role_start *start, struct sandbox_needs *needs)
+{
+	/* The database's directory is the jail, or at least the place to start from. */
+	if (privileges_drop(&start->identity, start->directory) == -1)
+		role_fault(start, "privileges could not be given up: %s",
+		    strerror(errno));
+	if (start->directory != -1 && fchdir(start->directory) == -1)
+		role_fault(start, "directory of the database: %s", strerror(errno));
+	if (needs->role == SANDBOX_LEDGER_SQLITE) {
+		needs->directory = ".";
+		needs->directory_fd = start->directory;
+	}
+	if (sandbox_enter(needs) == -1)
+		role_fault(start, "sandbox: %s", strerror(errno));
+}
+
+void
+role_ready(struct role_start *start)
+{
+	struct msg_ready	ready;
+	struct str		payload;
+
+	memset(&ready, 0, sizeof(ready));
+	snprintf(ready.sandbox, sizeof(ready.sandbox), "%s%s",
+	    start->identity.drop ? "chroot ids " : "", sandbox_description());
+	str_init(&payload);
+	msg_ready_put(&payload, &ready);
+	channel_send(start->parent, MSG_READY, 0, &payload, -1);
+	str_clear(&payload);
+	if (channel_drain(start->parent, clock_after(clock_mono(), START_MS)) == -1)
+		log_fatal("the parent does not read: %s", strerror(errno));
+}
+
+void
+role_fault(struct role_start *start, const char *fmt, ...)
+{
+	char		text[512];
+	struct str	payload;
+	va_list		ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	str_init(&payload);
+	msg_text_put(&payload, text);
+	channel_send(start->parent, MSG_FAULT, 0, &payload, -1);
+	str_clear(&payload);
+	/* The parent logs it; who cannot tell the parent has to do so. */
+	if (channel_drain(start->parent, clock_after(clock_mono(), GOODBYE_MS)) == -1)
+		log_error("%s", text);
+	settings_free(start->settings);
+	exit(STATUS_FAULT);
+}
+
+int
+role_message(struct role_start *start, const struct message *m,
+    struct settings **fresh)
+{
+	switch (m->type) {
+	case MSG_LOG:
+		return start_on_log(start, m) == -1 ? -1 : 1;
+	case MSG_SETTING:
+	case MSG_SETTINGS_END:
+		return on_setting(m, fresh) == -1 ? -1 : 1;
+	default:
+		return 0;
+	}
+}

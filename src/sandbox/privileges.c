@@ -1,0 +1,176 @@
+#include <sys/types.h>
+
+#include <errno.h>
+#include <grp.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "sandbox/privileges.h"
+
+static int
+groups_set(const struct msg_identity *identity)
+{
+	gid_t	list[IDENTITY_GROUPS_MAX];
+	size_t	i;
+
+	if (identity->ngroups > IDENTITY_GROUPS_MAX) {
+		errno = EINVAL;
+		return -1;
+	}
+	for (i = 0; i < identity->ngroups; i++)
+		list[i] = (gid_t)identity->groups[i];
+	/* An empty list is right on Linux; the BSDs want the effective group in it. */
+	if (identity->ngroups == 0)
+		list[0] = (gid_t)identity->gid;
+#ifdef __linux__
+	return setgroups(identity->ngroups, list);
+#else
+	return setgroups(identity->ngroups == 0 ? 1 : (int)identity->ngroups, list);
+#endif
+}
+
+int
+privileges_borrow(const struct msg_identity *identity)
+{
+	if (!identity->drop)
+		return 0;
+	if (groups_set(identity) == -1)
+		return -1;
+	if (setegid((gid_t)identity->gid) == -1)
+		return -1;
+	return seteuid((uid_t)identity->uid);
+}
+
+/* The directory becomes the root, and the way out of it is the working directory's. */
+static int
+enter_jail(const char *path, int fd)
+{
+	if (fd != -1) {
+		if (fchdir(fd) == -1)
+			return -1;
+	} else if (chdir(path) == -1)
+		return -1;
+	if (chroot(".") == -1)
+		return -1;
+	return chdir("/");
+}
+
+static int
+ids_set(uid_t uid, gid_t gid)
+{
+#ifdef __NetBSD__
+	/* Has no setresuid; for root these two set the saved ids as well. */
+	if (setgid(gid) == -1)
+		return -1;
+	return setuid(uid);
+#else
+	if (setresgid(gid, gid, gid) == -1)
+		return -1;
+	return setresuid(uid, uid, uid);
+#endif
+}
+
+static bool
+ids_are(uid_t uid, gid_t gid)
+{
+#ifndef __NetBSD__
+	uid_t	ruid, euid, suid;
+	gid_t	rgid, egid, sgid;
+
+	if (getresuid(&ruid, &euid, &suid) == -1 ||
+	    getresgid(&rgid, &egid, &sgid) == -1)
+		return false;
+	if (ruid != uid || euid != uid || suid != uid ||
+	    rgid != gid || egid != gid || sgid != gid)
+		return false;
+#endif
+	return getuid() == uid && geteuid() == uid &&
+	    getgid() == gid && getegid() == gid;
+}
+
+static bool
+group_is_given(gid_t group, const struct msg_identity *identity)
+{
+	size_t	i;
+
+	if (group == (gid_t)identity->gid)
+		return true;
+	for (i = 0; i < identity->ngroups; i++)
+		if (group == (gid_t)identity->groups[i])
+			return true;
+	return false;
+}
+
+static bool
+group_is_there(gid_t group, const gid_t *list, int count)
+{
+	int	i;
+
+	for (i = 0; i < count; i++)
+		if (list[i] == group)
+			return true;
+	return false;
+}
+
+/* One of root's groups left over would be a way back; one too few, a puzzle. */
+static bool
+groups_are(const struct msg_identity *identity)
+{
+	gid_t	*list;
+	size_t	 j;
+	int	 count, i;
+	bool	 same = true;
+
+	if ((count = getgroups(0, NULL)) == -1)
+		return false;
+	if ((list = calloc((size_t)count + 1, sizeof(*list))) == NULL)
+		return false;
+	if ((count = getgroups(count, list)) == -1)
+		same = false;
+	for (i = 0; i < count && same; i++)
+		same = group_is_given(list[i], identity);
+	for (j = 0; j < identity->ngroups && same; j++)
+		same = group_is_there((gid_t)identity->groups[j], list, count);
+	free(list);
+	return same;
+}
+
+/* Every call that would bring root back must fail. */
+static bool
+can_come_back(const struct msg_identity *identity)
+{
+	if (identity->uid != 0 && (setuid(0) != -1 || seteuid(0) != -1 ||
+	    setreuid((uid_t)-1, 0) != -1))
+		return true;
+	if (identity->uid == 0 || identity->gid == 0)
+		return false;
+	return setgid(0) != -1 || setegid(0) != -1 || setregid((gid_t)-1, 0) != -1;
+}
+
+int
+privileges_drop(const struct msg_identity *identity, int jail_fd)
+{
+	uid_t	uid = (uid_t)identity->uid;
+	gid_t	gid = (gid_t)identity->gid;
+
+	if (!identity->drop)
+		return 0;
+	/* What was borrowed goes back first: chroot and setgroups are root's. */
+	if (seteuid(0) == -1 || setegid(getgid()) == -1)
+		return -1;
+	if (enter_jail(identity->jail, jail_fd) == -1)
+		return -1;
+	if (groups_set(identity) == -1 || ids_set(uid, gid) == -1)
+		return -1;
+	if (uid == 0)
+		log_warning("the setting user is root: this process keeps its ids");
+	if (!ids_are(uid, gid) || !groups_are(identity) ||
+	    can_come_back(identity)) {
+		errno = EPERM;
+		return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,402 @@
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "sandbox/seccomp.h"
+
+/*
+ * What a forbidden call meets. SECCOMP_RET_KILL_PROCESS would tell nobody which call it
+ * was, so the answer is SECCOMP_RET_TRAP: the kernel does not execute the call but
+ * raises SIGSYS, whose handler writes the call to the log and then makes another
+ * forbidden call. SIGSYS is blocked in its own handler, so that one the kernel answers
+ * by killing the process, with SIGSYS for the parent to see.
+ *
+ * That is no weaker than to kill at once, for nothing in the lists can get the handler
+ * out of the way: no rt_sigaction, no sigaltstack, no thread, no executable memory; a
+ * blocked or ignored SIGSYS is fatal by itself, and so is a handler that cannot run.
+ * Calls of another architecture (on x86-64: int 0x80 and x32) are killed at once; their
+ * numbers would be named wrongly.
+ */
+
+#define E	(1U << SANDBOX_ENGINE)
+#define S	(1U << SANDBOX_LEDGER_SQLITE)
+#define D	(1U << SANDBOX_LEDGER_SERVER)
+#define R	(1U << SANDBOX_REPORT)
+#define ALL	(E | S | D | R)
+#define EASED	0U
+
+#define OWN_PID	UINT64_MAX	/* stands for getpid(2) at the time of the lock */
+
+struct call {
+	const char		*name;
+	unsigned int		 roles;
+	const char		*rule;
+	unsigned int		 nargs;
+	struct scmp_arg_cmp	 args[2];
+};
+
+/* Rows of one name are alternatives. */
+#define ARG(n, value)	1, { { (n), SCMP_CMP_EQ, (uint64_t)(value), 0 } }
+#define WITHOUT(n, bits) 1, { { (n), SCMP_CMP_MASKED_EQ, (uint64_t)(bits), 0 } }
+#define ANY		"", 0, { { 0 } }
+
+#define FCNTL(cmd)	#cmd, ARG(1, cmd)
+#define IOCTL(cmd)	#cmd, ARG(1, cmd)
+#define OPTION(l, name)	#name, 2, {				\
+	{ 1, SCMP_CMP_EQ, (uint64_t)(l), 0 },				\
+	{ 2, SCMP_CMP_EQ, (uint64_t)(name), 0 } }
+
+static const struct call	calls[] = {
+	/* An end, and the signals of the handlers that libraries set before the lock. */
+	{ "exit", ALL, ANY },
+	{ "exit_group", ALL, ANY },
+	{ "rt_sigreturn", ALL, ANY },
+	{ "sigreturn", ALL, ANY },
+	{ "restart_syscall", ALL, ANY },
+	{ "rt_sigprocmask", ALL, ANY },
+	/* abort(3) */
+	{ "gettid", ALL, ANY },
+	{ "getpid", ALL, ANY },
+	{ "tgkill", ALL, "itself, SIGABRT", 2, {
+	    { 0, SCMP_CMP_EQ, OWN_PID, 0 },
+	    { 2, SCMP_CMP_EQ, SIGABRT, 0 } } },
+
+	/* Memory, never executable. */
+	{ "brk", ALL, ANY },
+	{ "mmap", ALL, "no PROT_EXEC", WITHOUT(2, PROT_EXEC) },
+	{ "mmap2", ALL, "no PROT_EXEC", WITHOUT(2, PROT_EXEC) },
+	{ "mprotect", ALL, "no PROT_EXEC", WITHOUT(2, PROT_EXEC) },
+	{ "mremap", ALL, ANY },
+	{ "munmap", ALL, ANY },
+	{ "madvise", ALL, ANY },
+	{ "futex", ALL, ANY },
+	{ "futex_time64", ALL, ANY },
+	{ "sysinfo", ALL, ANY },		/* qsort(3) of glibc */
+	{ "getrandom", ALL, ANY },
+
+	/* Time, where the vdso cannot tell it. */
+	{ "clock_gettime", ALL, ANY },
+	{ "clock_gettime64", ALL, ANY },
+	{ "gettimeofday", ALL, ANY },
+	{ "time", ALL, ANY },
+	{ "nanosleep", S | D, ANY },
+	{ "clock_nanosleep", S | D, ANY },
+	{ "clock_nanosleep_time64", S | D, ANY },
+
+	/* Descriptors that are there. */
+	{ "read", ALL, ANY },
+	{ "readv", ALL, ANY },
+	{ "write", ALL, ANY },
+	{ "writev", ALL, ANY },
+	{ "close", ALL, ANY },
+	{ "poll", ALL, ANY },
+	{ "ppoll", ALL, ANY },
+	{ "ppoll_time64", ALL, ANY },
+	{ "fcntl", ALL, FCNTL(F_GETFD) },
+	{ "fcntl", ALL, FCNTL(F_SETFD) },
+	{ "fcntl", ALL, FCNTL(F_GETFL) },
+	{ "fcntl", ALL, FCNTL(F_SETFL) },
+	{ "fcntl", ALL, FCNTL(F_DUPFD_CLOEXEC) },
+	{ "fcntl64", ALL, FCNTL(F_GETFD) },
+	{ "fcntl64", ALL, FCNTL(F_SETFD) },
+	{ "fcntl64", ALL, FCNTL(F_GETFL) },
+	{ "fcntl64", ALL, FCNTL(F_SETFL) },
+	{ "fcntl64", ALL, FCNTL(F_DUPFD_CLOEXEC) },
+	{ "ioctl", ALL, IOCTL(FIONREAD) },
+	{ "ioctl", ALL, IOCTL(FIONBIO) },
+	{ "epoll_wait", E, ANY },
+	{ "epoll_pwait", E, ANY },
+	{ "epoll_pwait2", E, ANY },
+	{ "epoll_ctl", E, ANY },
+
+	/*
+	 * Sockets that are there. Without connect(2) there is still MSG_FASTOPEN, which
+	 * connects, and a listening socket that was shut down could be used for it.
+	 */
+	{ "recvmsg", ALL, ANY },
+	{ "recvfrom", ALL, ANY },
+	{ "recv", ALL, ANY },
+	{ "sendmsg", ALL, "no MSG_FASTOPEN", WITHOUT(2, MSG_FASTOPEN) },
+	{ "sendto", ALL, "no MSG_FASTOPEN, no address", 2, {
+	    { 3, SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0 },
+	    { 4, SCMP_CMP_EQ, 0, 0 } } },
+	{ "send", ALL, "no MSG_FASTOPEN", WITHOUT(3, MSG_FASTOPEN) },
+	{ "accept", E, ANY },
+	{ "accept4", E, ANY },
+	{ "getsockname", E | D | R, ANY },
+	{ "getpeername", E | D | R, ANY },
+	/* SHUT_RD would take a listening socket from the parent as well. */
+	{ "shutdown", E, "SHUT_WR", ARG(1, SHUT_WR) },
+	{ "shutdown", D | R, ANY },
+	{ "getsockopt", ALL, OPTION(SOL_SOCKET, SO_ERROR) },
+	{ "getsockopt", ALL, OPTION(SOL_SOCKET, SO_TYPE) },
+	{ "getsockopt", E, OPTION(SOL_SOCKET, SO_PEERCRED) },
+	{ "setsockopt", E, OPTION(SOL_SOCKET, SO_KEEPALIVE) },
+	{ "setsockopt", E, OPTION(SOL_SOCKET, SO_SNDBUF) },
+	{ "setsockopt", E | D | R, OPTION(IPPROTO_TCP, TCP_NODELAY) },
+
+	/* libpq and OpenSSL keep SIGPIPE away from a write in this manner. */
+	{ "rt_sigpending", D | R, ANY },
+	{ "rt_sigtimedwait", D | R, ANY },
+	{ "rt_sigtimedwait_time64", D | R, ANY },
+
+	/* SQLite's files; Landlock and chroot say where. */
+	{ "open", S, ANY },
+	{ "openat", S, ANY },
+	{ "access", S, ANY },
+	{ "faccessat", S, ANY },
+	{ "faccessat2", S, ANY },
+	{ "stat", S, ANY },
+	{ "stat64", S, ANY },
+	{ "lstat", S, ANY },
+	{ "lstat64", S, ANY },
+	{ "fstat", S, ANY },
+	{ "fstat64", S, ANY },
+	{ "fstatat64", S, ANY },
+	{ "newfstatat", S, ANY },
+	{ "statx", S, ANY },
+	{ "readlink", S, ANY },
+	{ "readlinkat", S, ANY },
+	{ "getcwd", S, ANY },
+	{ "geteuid", S, ANY },
+	{ "geteuid32", S, ANY },
+	{ "lseek", S, ANY },
+	{ "_llseek", S, ANY },
+	{ "pread64", S, ANY },
+	{ "pwrite64", S, ANY },
+	{ "ftruncate", S, ANY },
+	{ "ftruncate64", S, ANY },
+	{ "fallocate", S, "no mode", ARG(1, 0) },
+	{ "fsync", S, ANY },
+	{ "fdatasync", S, ANY },
+	{ "fchmod", S, ANY },
+	{ "fchown", S, ANY },
+	{ "fchown32", S, ANY },
+	{ "unlink", S, ANY },
+	{ "unlinkat", S, ANY },
+	{ "fcntl", S, FCNTL(F_GETLK) },
+	{ "fcntl", S, FCNTL(F_SETLK) },
+	{ "fcntl", S, FCNTL(F_SETLKW) },
+	{ "fcntl64", S, FCNTL(F_GETLK) },
+	{ "fcntl64", S, FCNTL(F_SETLK) },
+	{ "fcntl64", S, FCNTL(F_SETLKW) },
+	{ "fcntl64", S, FCNTL(F_GETLK64) },
+	{ "fcntl64", S, FCNTL(F_SETLK64) },
+	{ "fcntl64", S, FCNTL(F_SETLKW64) },
+
+	/* Sanitizers, valgrind and coverage: nothing of this is in a normal build. */
+	{ "mmap", EASED, ANY },
+	{ "mmap2", EASED, ANY },
+	{ "mprotect", EASED, ANY },
+	{ "open", EASED, ANY },
+	{ "openat", EASED, ANY },
+	{ "mkdir", EASED, ANY },
+	{ "mkdirat", EASED, ANY },
+	{ "access", EASED, ANY },
+	{ "stat", EASED, ANY },
+	{ "fstat", EASED, ANY },
+	{ "newfstatat", EASED, ANY },
+	{ "statx", EASED, ANY },
+	{ "lseek", EASED, ANY },
+	{ "pread64", EASED, ANY },
+	{ "readlink", EASED, ANY },
+	{ "readlinkat", EASED, ANY },
+	{ "getcwd", EASED, ANY },
+	{ "getdents64", EASED, ANY },
+	{ "unlink", EASED, ANY },
+	{ "ftruncate", EASED, ANY },
+	{ "fcntl", EASED, ANY },
+	{ "ioctl", EASED, ANY },
+	{ "dup", EASED, ANY },
+	{ "pipe2", EASED, ANY },
+	{ "clone", EASED, ANY },
+	{ "clone3", EASED, ANY },
+	{ "set_robust_list", EASED, ANY },
+	{ "rseq", EASED, ANY },
+	{ "wait4", EASED, ANY },
+	{ "ptrace", EASED, ANY },
+	{ "prctl", EASED, ANY },
+	{ "getppid", EASED, ANY },
+	{ "getuid", EASED, ANY },
+	{ "geteuid", EASED, ANY },
+	{ "getgid", EASED, ANY },
+	{ "getegid", EASED, ANY },
+	{ "uname", EASED, ANY },
+	{ "prlimit64", EASED, ANY },
+	{ "setrlimit", EASED, ANY },
+	{ "getrusage", EASED, ANY },
+	{ "sched_yield", EASED, ANY },
+	{ "sched_getaffinity", EASED, ANY },
+	{ "sigaltstack", EASED, ANY },
+	{ "rt_sigaction", EASED, ANY },
+	{ "rt_sigtimedwait", EASED, ANY },
+	{ "tgkill", EASED, ANY },
+	{ "tkill", EASED, ANY },
+	{ "membarrier", EASED, ANY }
+};
+
+#define NCALLS		(sizeof(calls) / sizeof(calls[0]))
+#define NAMED		512	/* numbers of the 64-bit systems end below it */
+
+static char	*call_names[NAMED];
+
+static size_t
+append(char *line, size_t at, size_t size, const char *text)
+{
+	while (*text != '\0' && at + 1 < size)
+		line[at++] = *text++;
+	line[at] = '\0';
+	return at;
+}
+
+/* Only what signal-safety(7) allows. */
+static void
+on_forbidden(int signo, siginfo_t *info, void *context)
+{
+	char		 line[128], digits[16], *digit;
+	const char	*name = NULL;
+	unsigned int	 number = (unsigned int)info->si_syscall;
+	size_t		 at;
+
+	(void)signo;
+	(void)context;
+	if (number < NAMED)
+		name = call_names[number];
+	digit = digits + sizeof(digits) - 1;
+	*digit = '\0';
+	do
+		*--digit = (char)('0' + number % 10);
+	while ((number /= 10) != 0);
+
+	at = append(line, 0, sizeof(line), "sandbox: forbidden system call: ");
+	at = append(line, at, sizeof(line), name != NULL ? name : "number");
+	at = append(line, at, sizeof(line), name != NULL ? " (" : " ");
+	at = append(line, at, sizeof(line), digit);
+	append(line, at, sizeof(line), name != NULL ? ")" : "");
+	log_signal(line);
+
+	/* The handler runs with SIGSYS blocked: this one kills. */
+	syscall(SYS_ptrace, 0, 0, 0, 0);
+	for (;;)
+		_exit(128 + SIGSYS);
+}
+
+/* Names are looked up beforehand: a handler cannot. */
+static int
+catch_forbidden(void)
+{
+	struct sigaction	sa;
+	int			i;
+
+	for (i = 0; i < NAMED; i++)
+		if (call_names[i] == NULL)
+			call_names[i] = seccomp_syscall_resolve_num_arch(
+			    SCMP_ARCH_NATIVE, i);
+	memset(&sa, 0, sizeof(sa));
+	sa.sa_sigaction = on_forbidden;
+	sa.sa_flags = SA_SIGINFO;
+	sigfillset(&sa.sa_mask);
+	return sigaction(SIGSYS, &sa, NULL);
+}
+
+static int
+add(scmp_filter_ctx filter, const struct call *call)
+{
+	struct scmp_arg_cmp	args[2];
+	unsigned int		i;
+	int			number, error;
+
+	/* A call that this libseccomp or this architecture lacks cannot be made. */
+	number = seccomp_syscall_resolve_name(call->name);
+	if (number == __NR_SCMP_ERROR)
+		return 0;
+	for (i = 0; i < call->nargs; i++) {
+		args[i] = call->args[i];
+		if (args[i].datum_a == OWN_PID)
+			args[i].datum_a = (scmp_datum_t)getpid();
+	}
+	error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, number, call->nargs,
+	    args);
+	/* An alternative that another row allows already. */
+	if (error == -EEXIST)
+		return 0;
+	return error;
+}
+
+static int
+build(scmp_filter_ctx filter, enum sandbox_role role, bool eased)
+{
+	size_t	i;
+	int	error;
+
+	error = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH,
+	    SCMP_ACT_KILL_PROCESS);
+	if (error != 0)
+		return error;
+	/* A search tree in place of a list, and the audit log: nice to have. */
+	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
+	for (i = 0; i < NCALLS; i++) {
+		if ((calls[i].roles & (1U << role)) == 0 &&
+		    !(eased && calls[i].roles == EASED))
+			continue;
+		if ((error = add(filter, &calls[i])) != 0)
+			return error;
+	}
+	return 0;
+}
+
+int
+seccomp_enter(enum sandbox_role role, bool eased)
+{
+	scmp_filter_ctx	filter;
+	int		error;
+
+	/* EFAULT: there are filters, and this was none; EINVAL: there are none. */
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL) == -1 &&
+	    errno == EINVAL)
+		return 1;
+	if ((filter = seccomp_init(SCMP_ACT_TRAP)) == NULL) {
+		errno = ENOMEM;
+		return -1;
+	}
+	error = build(filter, role, eased);
+	if (error == 0 && catch_forbidden() == -1)
+		error = -errno;
+	if (error == 0)
+		error = seccomp_load(filter);
+	/* libseccomp's memory goes back after the lock: free(3) must be allowed. */
+	seccomp_release(filter);
+	if (error != 0) {
+		errno = -error;
+		return -1;
+	}
+	return 0;
+}
+
+bool
+seccomp_row(size_t i, struct seccomp_row *row)
+{
+	if (i >= NCALLS)
+		return false;
+	row->name = calls[i].name;
+	row->roles = calls[i].roles;
+	row->rule = calls[i].rule;
+	return true;
+}
