@@ -78,6 +78,9 @@ CTL_OBJS =	${CTL_SRCS:.c=.o} ${LIB_SRCS:.c=.o} ${COMPAT_SRCS:.c=.o}
 UNIT_OBJS =	${UNIT_ROOM_SRCS:.c=.o}
 UNIT_TESTS =	${UNIT_SRCS:.c=.test}
 BENCH_OBJS =	${BENCH_SRCS:.c=.o}
+FLOOR_OBJS =	${FLOOR_SRCS:.c=.o} ${BENCH_COMMON_SRCS:.c=.o}
+LOAD_OBJS =	${LOAD_SRCS:.c=.o} ${BENCH_COMMON_SRCS:.c=.o}
+TEST_PROGRAMS =	build/bench/floor build/bench/load
 OBJECTS =	${PARENT_OBJS} src/conf/paths.o ${ENGINE_OBJS} ${LEDGER_OBJS} \
 		${LEDGER_OBJS_FOR_ALL} ${REPORT_OBJS} ${CTL_OBJS}
 DEPENDS =	${OBJECTS:.o=.d} ${UNIT_SRCS:.c=.d} ${BENCH_OBJS:.o=.d} build/paths.d
@@ -138,6 +141,13 @@ build/libexec/report: ${REPORT_OBJS}
 build/policyctl: ${CTL_OBJS}
 	@mkdir -p build
 	${LINK} -o $@ ${CTL_OBJS} ${OS_LIBS_${OS}}
+
+build/bench/floor: ${FLOOR_OBJS}
+	@mkdir -p build/bench
+	${LINK} -o $@ ${FLOOR_OBJS} ${OS_LIBS_${OS}}
+build/bench/load: ${LOAD_OBJS}
+	@mkdir -p build/bench
+	${LINK} -o $@ ${LOAD_OBJS} ${OS_LIBS_${OS}}
 
 build/units.a: ${UNIT_OBJS}
 	@mkdir -p build

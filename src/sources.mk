@@ -46,4 +46,13 @@ UNIT_ROOM_SRCS = ${COMMON_SRCS} ${ROLE_SRCS} ${CONF_READ_SRCS} src/conf/paths.c 
 ENGINE_PURE_SRCS = src/engine/decide.c src/engine/request.c
 LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c src/ledger/id.c
 REPORT_PURE_SRCS =
-BENCH_SRCS =	regress/bench/floor.c regress/bench/load.c
+POLLER_SRCS_Linux =	regress/bench/poller_epoll.c
+POLLER_SRCS_FreeBSD =	regress/bench/poller_kqueue.c
+POLLER_SRCS_NetBSD =	regress/bench/poller_kqueue.c
+POLLER_SRCS_OpenBSD =	regress/bench/poller_kqueue.c
+BENCH_COMMON_SRCS = regress/bench/endpoint.c ${POLLER_SRCS_${OS}}
+FLOOR_SRCS =	regress/bench/floor.c
+LOAD_SRCS =	regress/bench/histogram.c regress/bench/link.c \
+		regress/bench/load.c regress/bench/result.c \
+		regress/bench/traffic.c
+BENCH_SRCS =	${BENCH_COMMON_SRCS} ${FLOOR_SRCS} ${LOAD_SRCS}
