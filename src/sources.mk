@@ -7,8 +7,10 @@ IPC_SRCS =	src/ipc/channel.c src/ipc/message.c src/ipc/message_charge.c \
 # What every role needs to receive its settings; the parsers are the parent's alone.
 CONF_SRCS =	src/conf/convey.c src/conf/fault.c src/conf/repr.c \
 		src/conf/settings.c src/conf/utf8.c src/conf/value.c
-CONF_READ_SRCS = src/conf/check.c src/conf/literal.c src/conf/load.c \
-		src/conf/paths.c src/conf/yaml.c
+# Reads one literal, as the ledgers do with a row of limits.
+LITERAL_SRCS =	src/conf/expression.c src/conf/literal.c src/conf/token.c
+CONF_READ_SRCS = src/conf/check.c src/conf/load.c src/conf/scalar.c src/conf/yaml.c \
+		${LITERAL_SRCS}
 SANDBOX_SRCS_Linux =	src/sandbox/landlock.c src/sandbox/linux.c src/sandbox/seccomp.c
 SANDBOX_SRCS_OpenBSD =	src/sandbox/openbsd.c
 SANDBOX_SRCS_FreeBSD =	src/sandbox/freebsd.c
@@ -16,7 +18,7 @@ SANDBOX_SRCS_NetBSD =	src/sandbox/netbsd.c
 SANDBOX_SRCS_native =	${SANDBOX_SRCS_${OS}}
 SANDBOX_SRCS_eased =	${SANDBOX_SRCS_${OS}}
 SANDBOX_SRCS_none =	src/sandbox/none.c
-SANDBOX_SRCS =	src/sandbox/privileges.c ${SANDBOX_SRCS_${SANDBOX}}
+SANDBOX_SRCS =	src/sandbox/privileges.c src/sandbox/rlimits.c ${SANDBOX_SRCS_${SANDBOX}}
 
 COMPAT_SRCS_NetBSD =	compat/explicit_bzero.c compat/freezero.c
 COMPAT_SRCS_FreeBSD =	compat/freezero.c
@@ -32,7 +34,7 @@ ENGINE_SRCS =	src/engine/client.c src/engine/control.c src/engine/decide.c \
 		src/engine/main.c src/engine/pending.c src/engine/request.c \
 		src/engine/stats.c
 LEDGER_SRCS =	src/ledger/cache.c src/ledger/charge.c src/ledger/id.c src/ledger/main.c \
-		src/conf/literal.c
+		${LITERAL_SRCS}
 LEDGER_SQLITE_SRCS = src/ledger/store_sqlite.c
 LEDGER_PGSQL_SRCS = src/ledger/store_pgsql.c
 LEDGER_MYSQL_SRCS = src/ledger/store_mysql.c

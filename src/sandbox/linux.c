@@ -1,6 +1,4 @@
 #include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include <errno.h>
@@ -15,6 +13,7 @@
 
 #include "lib/log.h"
 #include "sandbox/landlock.h"
+#include "sandbox/rlimits.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/seccomp.h"
 
@@ -36,27 +35,6 @@
 #ifndef EASED
 #define EASED	false
 #endif
-
-#define ENGINE		(1U << SANDBOX_ENGINE)
-#define SQLITE		(1U << SANDBOX_LEDGER_SQLITE)
-#define SERVER		(1U << SANDBOX_LEDGER_SERVER)
-#define REPORT		(1U << SANDBOX_REPORT)
-#define CHILDREN	(ENGINE | SQLITE | SERVER | REPORT)
-
-/* A ledger holds a few files and the channels that a restart brings. */
-#define FEW_DESCRIPTORS	64
-
-static const struct {
-	int		what;
-	unsigned int	roles;
-	rlim_t		most;
-} limits[] = {
-	{ RLIMIT_NPROC, CHILDREN, 0 },
-	{ RLIMIT_NOFILE, SQLITE | SERVER | REPORT, FEW_DESCRIPTORS },
-	{ RLIMIT_FSIZE, ENGINE | SERVER | REPORT, 0 },
-	{ RLIMIT_MEMLOCK, CHILDREN, 0 },
-	{ RLIMIT_MSGQUEUE, CHILDREN, 0 }
-};
 
 /*
  * What the parent does as root: binds to low ports, makes directories and sockets and
@@ -102,51 +80,15 @@ warm_up_libc(void)
 void
 sandbox_prepare(enum sandbox_role role)
 {
-	struct rlimit	none = { 0, 0 };
-
 	if (!EASED && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
 		log_fatal("prctl(PR_SET_DUMPABLE): %s", strerror(errno));
-	if (setrlimit(RLIMIT_CORE, &none) == -1)
-		log_fatal("setrlimit(RLIMIT_CORE): %s", strerror(errno));
+	if (rlimits_prepare() == -1)
+		log_fatal("setrlimit: %s", strerror(errno));
 	if (role == SANDBOX_PARENT && landlock_abi() == 0)
 		log_notice("sandbox: no Landlock on this system (%s), "
 		    "the other layers hold", strerror(errno));
 	if (role != SANDBOX_PARENT)
 		warm_up_libc();
-}
-
-/* A log that goes to a file must not end by SIGXFSZ. */
-static bool
-logs_to_file(void)
-{
-	struct stat	sb;
-
-	return fstat(STDERR_FILENO, &sb) == 0 && S_ISREG(sb.st_mode);
-}
-
-static int
-set_limits(enum sandbox_role role)
-{
-	struct rlimit	limit;
-	size_t		i;
-
-	for (i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
-		if ((limits[i].roles & (1U << role)) == 0)
-			continue;
-		if (limits[i].what == RLIMIT_FSIZE && (EASED || logs_to_file()))
-			continue;
-		if (limits[i].what == RLIMIT_NPROC && EASED)
-			continue;
-		if (getrlimit((__rlimit_resource_t)limits[i].what, &limit) == -1)
-			return -1;
-		if (limit.rlim_max != RLIM_INFINITY &&
-		    limit.rlim_max < limits[i].most)
-			continue;
-		limit.rlim_cur = limit.rlim_max = limits[i].most;
-		if (setrlimit((__rlimit_resource_t)limits[i].what, &limit) == -1)
-			return -1;
-	}
-	return 0;
 }
 
 /* Leaves those of `keep`; needs no right that a normal user lacks. */
@@ -244,7 +186,7 @@ sandbox_enter(const struct sandbox_needs *needs)
 	/* The change of ids may have made the process dumpable again. */
 	if (!EASED && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
 		return -1;
-	if (set_limits(needs->role) == -1 || set_capabilities(NULL, 0) == -1)
+	if (rlimits_enter(needs->role, EASED) == -1 || set_capabilities(NULL, 0) == -1)
 		return -1;
 	if (enter_landlock(needs) == -1)
 		return -1;

@@ -1,0 +1,184 @@
+#include <sys/types.h>
+#include <sys/capsicum.h>
+#include <sys/filio.h>
+#include <sys/procctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "sandbox/rlimits.h"
+#include "sandbox/sandbox.h"
+
+/*
+ * capsicum(4): no name of the file system or the network means anything any more, and
+ * each descriptor that is open can do what its kind is there for. The parent goes
+ * without: it is the one who opens things.
+ */
+#define GAP	256	/* closed descriptors in a row that end the search */
+
+static const char	*entered = "none";
+
+/*
+ * No debugger, no core, no gain by a set-id program. An exec gives the first two back,
+ * the child asks for them again.
+ */
+static void
+refuse_tracing(void)
+{
+	int	off = PROC_TRACE_CTL_DISABLE;
+
+	if (procctl(P_PID, getpid(), PROC_TRACE_CTL, &off) == -1)
+		log_fatal("procctl(PROC_TRACE_CTL): %s", strerror(errno));
+}
+
+void
+sandbox_prepare(enum sandbox_role role)
+{
+	(void)role;
+	if (rlimits_prepare() == -1)
+		log_fatal("setrlimit: %s", strerror(errno));
+	refuse_tracing();
+}
+
+static bool
+is_listening(int fd)
+{
+	socklen_t	len;
+	int		on;
+
+	len = sizeof(on);
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) == 0 && on != 0;
+}
+
+/* What was accepted has the rights of the socket that it came in by. */
+static void
+socket_rights(cap_rights_t *rights, int fd)
+{
+	cap_rights_init(rights, CAP_READ, CAP_WRITE, CAP_EVENT, CAP_FSTAT,
+	    CAP_FCNTL, CAP_IOCTL, CAP_GETSOCKNAME, CAP_GETPEERNAME,
+	    CAP_GETSOCKOPT, CAP_SETSOCKOPT, CAP_SHUTDOWN);
+	if (is_listening(fd))
+		cap_rights_set(rights, CAP_ACCEPT);
+}
+
+/* SQLite's: files are opened beneath it and have what it has. */
+static void
+directory_rights(cap_rights_t *rights)
+{
+	cap_rights_init(rights, CAP_LOOKUP, CAP_CREATE, CAP_READ, CAP_WRITE,
+	    CAP_SEEK, CAP_MMAP_RW, CAP_FSTAT, CAP_FSYNC, CAP_FTRUNCATE,
+	    CAP_FLOCK, CAP_FCNTL, CAP_FCHMOD, CAP_UNLINKAT);
+}
+
+static void
+file_rights(cap_rights_t *rights, enum sandbox_role role)
+{
+	if (role == SANDBOX_LEDGER_SQLITE)
+		directory_rights(rights);
+	else
+		cap_rights_init(rights, CAP_WRITE, CAP_SEEK, CAP_FSTAT, CAP_EVENT,
+		    CAP_FCNTL);
+}
+
+/* fstat(2) shows a kqueue as a pipe. */
+static void
+other_rights(cap_rights_t *rights)
+{
+	cap_rights_init(rights, CAP_READ, CAP_WRITE, CAP_FSTAT, CAP_EVENT,
+	    CAP_FCNTL, CAP_KQUEUE);
+}
+
+static int
+limit(int fd, const struct stat *sb, enum sandbox_role role)
+{
+	static const unsigned long	commands[] = { FIONREAD, FIONBIO };
+	cap_rights_t			rights;
+
+	if (S_ISSOCK(sb->st_mode))
+		socket_rights(&rights, fd);
+	else if (S_ISDIR(sb->st_mode))
+		directory_rights(&rights);
+	else if (S_ISREG(sb->st_mode))
+		file_rights(&rights, role);
+	else
+		other_rights(&rights);
+	if (cap_rights_limit(fd, &rights) == -1)
+		return -1;
+	if (cap_rights_is_set(&rights, CAP_FCNTL) &&
+	    cap_fcntls_limit(fd, CAP_FCNTL_GETFL | CAP_FCNTL_SETFL) == -1)
+		return -1;
+	if (cap_rights_is_set(&rights, CAP_IOCTL) &&
+	    cap_ioctls_limit(fd, commands, 2) == -1)
+		return -1;
+	return 0;
+}
+
+/* The lowest free number is taken first, so a wide gap is the end; made sure of. */
+static int
+limit_all(enum sandbox_role role)
+{
+	struct stat	sb;
+	int		fd, closed = 0;
+
+	for (fd = 0; closed < GAP; fd++) {
+		if (fstat(fd, &sb) == -1) {
+			if (errno != EBADF)
+				return -1;
+			closed++;
+			continue;
+		}
+		closed = 0;
+		if (limit(fd, &sb, role) == -1)
+			return -1;
+	}
+	closefrom(fd);
+	return 0;
+}
+
+static int
+refuse_new_privileges(void)
+{
+#ifdef PROC_NO_NEW_PRIVS_CTL
+	int	on = PROC_NO_NEW_PRIVS_ENABLE;
+
+	return procctl(P_PID, getpid(), PROC_NO_NEW_PRIVS_CTL, &on);
+#else
+	return 0;
+#endif
+}
+
+int
+sandbox_enter(const struct sandbox_needs *needs)
+{
+	if (refuse_new_privileges() == -1 && errno != EINVAL)
+		return -1;
+	if (needs->role == SANDBOX_PARENT) {
+		entered = "procctl";
+		return 0;
+	}
+	if (limit_all(needs->role) == -1 && errno != ENOSYS)
+		return -1;
+	if (rlimits_enter(needs->role, false) == -1)
+		return -1;
+	if (cap_enter() == -1) {
+		if (errno != ENOSYS)
+			return -1;
+		log_warning("sandbox: this kernel is built without Capsicum");
+		entered = "procctl limits";
+		return 0;
+	}
+	entered = "procctl limits capsicum";
+	return 0;
+}
+
+const char *
+sandbox_description(void)
+{
+	return entered;
+}

@@ -1,0 +1,36 @@
+#include <errno.h>
+#include <string.h>
+
+#include "lib/log.h"
+#include "sandbox/rlimits.h"
+#include "sandbox/sandbox.h"
+
+/*
+ * NetBSD has nothing that takes system calls away from a process. What is left is what
+ * privileges.c does (an empty directory for a root, an unprivileged user) and resource
+ * limits: such a process can still open connections. The description says no more.
+ */
+static const char	*entered = "none";
+
+void
+sandbox_prepare(enum sandbox_role role)
+{
+	(void)role;
+	if (rlimits_prepare() == -1)
+		log_fatal("setrlimit: %s", strerror(errno));
+}
+
+int
+sandbox_enter(const struct sandbox_needs *needs)
+{
+	if (rlimits_enter(needs->role, false) == -1)
+		return -1;
+	entered = "limits only";
+	return 0;
+}
+
+const char *
+sandbox_description(void)
+{
+	return entered;
+}

@@ -1,0 +1,73 @@
+#include <sys/types.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <stddef.h>
+#include <unistd.h>
+
+#include "sandbox/rlimits.h"
+
+#define ENGINE		(1U << SANDBOX_ENGINE)
+#define SQLITE		(1U << SANDBOX_LEDGER_SQLITE)
+#define SERVER		(1U << SANDBOX_LEDGER_SERVER)
+#define REPORT		(1U << SANDBOX_REPORT)
+#define CHILDREN	(ENGINE | SQLITE | SERVER | REPORT)
+
+/* A ledger holds a few files and the channels that a restart brings. */
+#define FEW_DESCRIPTORS	64
+
+static const struct {
+	int		what;
+	unsigned int	roles;
+	rlim_t		most;
+	bool		eased;		/* holds for an eased build too */
+} limits[] = {
+	{ RLIMIT_NPROC, CHILDREN, 0, false },
+	{ RLIMIT_FSIZE, ENGINE | SERVER | REPORT, 0, false },
+	{ RLIMIT_NOFILE, SQLITE | SERVER | REPORT, FEW_DESCRIPTORS, true },
+#ifdef RLIMIT_MSGQUEUE
+	{ RLIMIT_MSGQUEUE, CHILDREN, 0, true },
+#endif
+	{ RLIMIT_MEMLOCK, CHILDREN, 0, true }
+};
+
+int
+rlimits_prepare(void)
+{
+	struct rlimit	none = { 0, 0 };
+
+	return setrlimit(RLIMIT_CORE, &none);
+}
+
+/* A log that goes to a file must not end by SIGXFSZ. */
+static bool
+logs_to_file(void)
+{
+	struct stat	sb;
+
+	return fstat(STDERR_FILENO, &sb) == 0 && S_ISREG(sb.st_mode);
+}
+
+int
+rlimits_enter(enum sandbox_role role, bool eased)
+{
+	struct rlimit	limit;
+	size_t		i;
+
+	for (i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		if ((limits[i].roles & 1U << role) == 0 ||
+		    (eased && !limits[i].eased))
+			continue;
+		if (limits[i].what == RLIMIT_FSIZE && logs_to_file())
+			continue;
+		if (getrlimit(limits[i].what, &limit) == -1)
+			return -1;
+		/* RLIM_INFINITY is the greatest number of its type. */
+		if (limit.rlim_max > limits[i].most)
+			limit.rlim_max = limits[i].most;
+		limit.rlim_cur = limit.rlim_max;
+		if (setrlimit(limits[i].what, &limit) == -1)
+			return -1;
+	}
+	return 0;
+}
