@@ -30,7 +30,7 @@ COMMON_SRCS =	${LIB_SRCS} ${IPC_SRCS} ${CONF_SRCS} ${SANDBOX_SRCS} ${COMPAT_SRCS
 PARENT_SRCS =	src/parent/children.c src/parent/directories.c src/parent/main.c \
 		src/parent/notify.c src/parent/options.c src/parent/reload.c \
 		src/parent/sockets.c
-ENGINE_SRCS =	src/engine/client.c src/engine/control.c src/engine/decide.c \
+ENGINE_SRCS =	src/engine/action.c src/engine/client.c src/engine/decide.c \
 		src/engine/main.c src/engine/pending.c src/engine/request.c \
 		src/engine/stats.c
 LEDGER_SRCS =	src/ledger/cache.c src/ledger/charge.c src/ledger/id.c src/ledger/main.c \

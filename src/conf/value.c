@@ -1,5 +1,4 @@
 #include <inttypes.h>
-#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -176,7 +175,7 @@ value_whole(const struct value *v, int64_t *n)
 		return true;
 	case VALUE_FLOAT:
 		if (!(v->real >= -0x1p63 && v->real < 0x1p63) ||
-		    v->real != floor(v->real))
+		    v->real != (double)(int64_t)v->real)
 			return false;
 		*n = (int64_t)v->real;
 		return true;

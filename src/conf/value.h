@@ -43,6 +43,9 @@ struct value {
 /* How many containers a tree may have inside each other, a file's dict counted. */
 #define VALUE_DEPTH_MAX	32
 
+/* How many values parsers make of one file, what aliases repeat included. */
+#define VALUE_COUNT_MAX	1000000
+
 struct value	*value_new(enum value_type);
 struct value	*value_bool(bool);
 struct value	*value_int(int64_t);

@@ -1,0 +1,613 @@
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/token.h"
+#include "conf/utf8.h"
+#include "lib/alloc.h"
+#include "lib/str.h"
+
+/* Longest first: the first that fits is the one meant. */
+static const char *const token_operators[] = {
+	"**=", "//=", "<<=", ">>=", "...",
+	"**", "//", "<<", ">>", "==", "!=", "<=", ">=", "->", ":=", "+=", "-=",
+	"*=", "/=", "%=", "&=", "|=", "^=", "@=",
+	"(", ")", "[", "]", "{", "}", ",", ":", ";", ".", "=", "+", "-", "*",
+	"/", "%", "&", "|", "^", "~", "<", ">", "@"
+};
+
+/* Characters that word processors put in place of those meant. */
+static const struct {
+	uint32_t	 first;
+	uint32_t	 last;
+	const char	*text;
+} token_lookalikes[] = {
+	{ 0xa0, 0xa0, "a no-break space: write a plain space" },
+	{ 0xab, 0xab, "not a quotation mark here: write \" or '" },
+	{ 0xbb, 0xbb, "not a quotation mark here: write \" or '" },
+	{ 0x2000, 0x200b, "a special space: write a plain space" },
+	{ 0x2010, 0x2015, "a dash: write -" },
+	{ 0x2018, 0x201f, "a typographic quotation mark: write \" or '" },
+	{ 0x2039, 0x203a, "not a quotation mark here: write \" or '" },
+	{ 0xfeff, 0xfeff, "a byte order mark: only the file's start may have one" }
+};
+
+static void	token_fault(struct tokenizer *, const char *, ...)
+		    __attribute__((__format__(printf, 2, 3)));
+
+void
+token_init(struct tokenizer *t, const char *bytes, size_t len)
+{
+	memset(t, 0, sizeof(*t));
+	str_init(&t->string);
+	t->at = bytes;
+	t->end = bytes + len;
+	t->line = t->column = 1;
+	t->fresh = true;
+	if (len >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0)
+		t->at += 3;
+	token_next(t);
+}
+
+void
+token_clear(struct tokenizer *t)
+{
+	str_wipe(&t->string);
+	memset(t, 0, sizeof(*t));
+}
+
+/* The byte `i` further on; NUL behind the end. */
+static int
+token_byte(const struct tokenizer *t, size_t i)
+{
+	return i < (size_t)(t->end - t->at) ? (unsigned char)t->at[i] : '\0';
+}
+
+static bool
+token_at_break(const struct tokenizer *t)
+{
+	return t->at < t->end && (*t->at == '\n' || *t->at == '\r');
+}
+
+/* Over one character; a line break of any kind is one. */
+static void
+token_step(struct tokenizer *t)
+{
+	uint32_t	c;
+	size_t		n;
+
+	if (token_at_break(t)) {
+		t->at += token_byte(t, 0) == '\r' && token_byte(t, 1) == '\n' ?
+		    2 : 1;
+		t->line++;
+		t->column = 1;
+		t->fresh = true;
+		return;
+	}
+	n = utf8_decode(t->at, (size_t)(t->end - t->at), &c);
+	t->at += n == 0 ? 1 : n;
+	t->column++;
+}
+
+static void
+token_skip(struct tokenizer *t, size_t n)
+{
+	while (n-- > 0)
+		token_step(t);
+}
+
+/* The first fault of a token counts. The place is where we are. */
+static void
+token_fault(struct tokenizer *t, const char *fmt, ...)
+{
+	va_list	ap;
+
+	if (t->token.fault[0] != '\0')
+		return;
+	va_start(ap, fmt);
+	vsnprintf(t->token.fault, sizeof(t->token.fault), fmt, ap);
+	va_end(ap);
+	t->token.fault_line = t->line;
+	t->token.fault_column = t->column;
+}
+
+/* A fault of the token as a whole. */
+static void
+token_fault_start(struct tokenizer *t, const char *text)
+{
+	token_fault(t, "%s", text);
+	t->token.fault_line = t->token.line;
+	t->token.fault_column = t->token.column;
+}
+
+static bool
+token_digit(int c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool
+token_letter(int c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+/* --- strings --- */
+
+static void
+token_character(struct tokenizer *t, uint32_t c)
+{
+	char	utf8[UTF8_MAX];
+	size_t	n;
+
+	if ((n = utf8_encode(utf8, c)) == 0)
+		token_fault(t, c > 0x10ffff ? "there is no such character" :
+		    "half a surrogate pair: write the character itself");
+	else
+		str_add(&t->string, utf8, n);
+}
+
+static int
+token_hex(int c)
+{
+	if (token_digit(c))
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+/* \xNN, \uNNNN, \UNNNNNNNN, at the backslash. */
+static void
+token_escape_hex(struct tokenizer *t, size_t digits)
+{
+	uint32_t	c;
+	size_t		i;
+	int		d;
+
+	for (c = 0, i = 0; i < digits; i++) {
+		if ((d = token_hex(token_byte(t, 2 + i))) == -1) {
+			token_fault(t, "\\%c needs %zu hexadecimal digits",
+			    token_byte(t, 1), digits);
+			token_skip(t, 2);
+			return;
+		}
+		c = c << 4 | (uint32_t)d;
+	}
+	token_character(t, c);
+	token_skip(t, 2 + digits);
+}
+
+static void
+token_escape_octal(struct tokenizer *t)
+{
+	uint32_t	c;
+	size_t		i;
+
+	for (c = 0, i = 1; i <= 3; i++) {
+		if (token_byte(t, i) < '0' || token_byte(t, i) > '7')
+			break;
+		c = c << 3 | (uint32_t)(token_byte(t, i) - '0');
+	}
+	token_character(t, c);
+	token_skip(t, i);
+}
+
+/* At the backslash of an ordinary string. */
+static void
+token_escape(struct tokenizer *t)
+{
+	static const char	 from[] = "\\'\"abfnrtv";
+	static const char	 to[] = "\\'\"\a\b\f\n\r\t\v";
+	const char		*p;
+	int			 c;
+
+	c = token_byte(t, 1);
+	if (c == '\n' || c == '\r') {
+		token_skip(t, 2);
+		t->fresh = false;
+	} else if (c != '\0' && (p = strchr(from, c)) != NULL) {
+		str_addc(&t->string, to[p - from]);
+		token_skip(t, 2);
+	} else if (c >= '0' && c <= '7')
+		token_escape_octal(t);
+	else if (c == 'x')
+		token_escape_hex(t, 2);
+	else if (c == 'u')
+		token_escape_hex(t, 4);
+	else if (c == 'U')
+		token_escape_hex(t, 8);
+	else {
+		if (c == 'N')
+			token_fault(t, "characters by name are not known here: "
+			    "write the character itself");
+		/* Python leaves other backslashes alone. */
+		str_addc(&t->string, '\\');
+		token_step(t);
+	}
+}
+
+static bool
+token_at_quote(const struct tokenizer *t, int quote, size_t n)
+{
+	size_t	i;
+
+	for (i = 0; i < n; i++)
+		if (token_byte(t, i) != quote)
+			return false;
+	return true;
+}
+
+/* A backslash in a raw string stays, and so does the quote behind it. */
+static void
+token_raw(struct tokenizer *t)
+{
+	str_addc(&t->string, '\\');
+	token_step(t);
+	if (t->at < t->end && !token_at_break(t) && (token_byte(t, 0) == '\'' ||
+	    token_byte(t, 0) == '"' || token_byte(t, 0) == '\\')) {
+		str_addc(&t->string, token_byte(t, 0));
+		token_step(t);
+	}
+}
+
+/* From the opening quote on. */
+static void
+token_read_string(struct tokenizer *t, bool raw)
+{
+	const char	*from;
+	size_t		 n;
+	int		 quote;
+
+	t->token.type = TOKEN_STRING;
+	str_wipe(&t->string);
+	str_add(&t->string, "", 0);
+	quote = token_byte(t, 0);
+	n = token_at_quote(t, quote, 3) ? 3 : 1;
+	token_skip(t, n);
+	while (!token_at_quote(t, quote, n)) {
+		if (t->at == t->end || (n == 1 && token_at_break(t))) {
+			token_fault_start(t, n == 1 ?
+			    "the string has no closing quote on its line" :
+			    "the string has no closing quotes");
+			return;
+		}
+		from = t->at;
+		if (*from == '\\' && raw)
+			token_raw(t);
+		else if (*from == '\\')
+			token_escape(t);
+		else if (token_at_break(t)) {
+			str_addc(&t->string, '\n');
+			token_step(t);
+		} else {
+			token_step(t);
+			str_add(&t->string, from, (size_t)(t->at - from));
+		}
+	}
+	token_skip(t, n);
+	t->fresh = false;
+}
+
+/* Letters right before a quote. False: something else begins here. */
+static bool
+token_read_prefixed(struct tokenizer *t)
+{
+	char	prefix[3];
+	size_t	n;
+
+	for (n = 0; token_letter(token_byte(t, n)); n++) {
+		if (n == sizeof(prefix) - 1)
+			return false;
+		prefix[n] = (char)token_byte(t, n);
+	}
+	prefix[n] = '\0';
+	str_fold(prefix, n);
+	if (n == 0 || strspn(prefix, "bfru") != n ||
+	    (token_byte(t, n) != '\'' && token_byte(t, n) != '"'))
+		return false;
+	if (strchr(prefix, 'b') != NULL)
+		token_fault_start(t, "bytes are not known here: "
+		    "write the string without b");
+	else if (strchr(prefix, 'f') != NULL)
+		token_fault_start(t, "a formatted string needs Python, which is "
+		    "not run here: write the text as it comes out, without f");
+	else if (n > 1)
+		token_fault_start(t, "no such kind of string: write r or u");
+	token_skip(t, n);
+	token_read_string(t, strchr(prefix, 'r') != NULL);
+	return true;
+}
+
+/* --- numbers --- */
+
+static void
+token_read_prefixed_int(struct tokenizer *t, const char *p, size_t len,
+    unsigned int base)
+{
+	size_t	i;
+	int	d;
+
+	t->token.type = TOKEN_INT;
+	if (len == 0)
+		token_fault_start(t, "a number without digits");
+	for (i = 0; i < len; i++) {
+		/* One underscore at a time, and a digit behind it. */
+		if (p[i] == '_' && i + 1 < len && p[i + 1] != '_')
+			continue;
+		d = token_hex((unsigned char)p[i]);
+		if (d == -1 || (unsigned int)d >= base) {
+			token_fault_start(t, base == 8 ?
+			    "not an octal number: its digits are 0 to 7" :
+			    "not a number; text belongs in quotes");
+			return;
+		}
+		if (t->token.magnitude > (UINT64_MAX - (unsigned int)d) / base) {
+			token_fault_start(t, "the number is too large");
+			return;
+		}
+		t->token.magnitude = t->token.magnitude * base + (unsigned int)d;
+	}
+}
+
+static void
+token_read_float(struct tokenizer *t, const char *p, size_t len)
+{
+	char	*digits;
+	size_t	 i, n;
+
+	t->token.type = TOKEN_FLOAT;
+	digits = alloc_zero(len + 1, 1);
+	for (i = n = 0; i < len; i++) {
+		if (p[i] != '_')
+			digits[n++] = p[i];
+		else if (i == 0 || !token_digit((unsigned char)p[i - 1]) ||
+		    i + 1 == len || !token_digit((unsigned char)p[i + 1]))
+			token_fault_start(t, "not a number");
+	}
+	errno = 0;
+	t->token.real = strtod(digits, NULL);
+	if (errno == ERANGE && t->token.real > 1)
+		token_fault_start(t, "the number is too large");
+	free(digits);
+}
+
+static size_t
+token_digits(const struct tokenizer *t, size_t n)
+{
+	while (token_digit(token_byte(t, n)) || token_byte(t, n) == '_')
+		n++;
+	return n;
+}
+
+/* Bytes that the number takes; *real: it has a point or an exponent. */
+static size_t
+token_number_length(const struct tokenizer *t, bool *real)
+{
+	size_t	n, e;
+
+	n = token_digits(t, 0);
+	*real = false;
+	if (token_byte(t, n) == '.') {
+		*real = true;
+		n = token_digits(t, n + 1);
+	}
+	if (token_byte(t, n) == 'e' || token_byte(t, n) == 'E') {
+		e = n + 1;
+		if (token_byte(t, e) == '+' || token_byte(t, e) == '-')
+			e++;
+		if (token_digit(token_byte(t, e))) {
+			*real = true;
+			n = token_digits(t, e);
+		}
+	}
+	return n;
+}
+
+static unsigned int
+token_base(const struct tokenizer *t)
+{
+	if (token_byte(t, 0) != '0')
+		return 10;
+	switch (token_byte(t, 1)) {
+	case 'x':
+	case 'X':
+		return 16;
+	case 'o':
+	case 'O':
+		return 8;
+	case 'b':
+	case 'B':
+		return 2;
+	default:
+		return 10;
+	}
+}
+
+static void
+token_read_number(struct tokenizer *t)
+{
+	const char	*p;
+	size_t		 n;
+	unsigned int	 base;
+	bool		 real;
+
+	p = t->at;
+	real = false;
+	if ((base = token_base(t)) != 10) {
+		n = 2;
+		while (token_letter(token_byte(t, n)) ||
+		    token_digit(token_byte(t, n)))
+			n++;
+		token_read_prefixed_int(t, p + 2, n - 2, base);
+	} else {
+		n = token_number_length(t, &real);
+		if (real)
+			token_read_float(t, p, n);
+		else if (n > 1 && p[0] == '0')	/* as Python 2: 0666 */
+			token_read_prefixed_int(t, p + 1, n - 1, 8);
+		else
+			token_read_prefixed_int(t, p, n, 10);
+	}
+	if (token_letter(token_byte(t, n)) || token_byte(t, n) == '.' ||
+	    token_byte(t, n) >= 0x80) {
+		token_fault_start(t, "not a number; text belongs in quotes");
+		while (token_letter(token_byte(t, n)) || token_byte(t, n) == '.' ||
+		    token_digit(token_byte(t, n)))
+			n++;
+	}
+	token_skip(t, n);
+}
+
+/* --- the rest --- */
+
+/* Names are ASCII: there is no setting of another kind. */
+static void
+token_read_name(struct tokenizer *t)
+{
+	t->token.type = TOKEN_NAME;
+	while (token_letter(token_byte(t, 0)) || token_digit(token_byte(t, 0)))
+		token_step(t);
+}
+
+static void
+token_read_operator(struct tokenizer *t)
+{
+	uint32_t	c;
+	size_t		i, n;
+
+	t->token.type = TOKEN_OPERATOR;
+	for (i = 0; i < sizeof(token_operators) / sizeof(token_operators[0]);
+	    i++) {
+		n = strlen(token_operators[i]);
+		if ((size_t)(t->end - t->at) < n ||
+		    memcmp(t->at, token_operators[i], n) != 0)
+			continue;
+		if (strchr("([{", *t->at) != NULL)
+			t->nesting++;
+		else if (strchr(")]}", *t->at) != NULL && t->nesting > 0)
+			t->nesting--;
+		token_skip(t, n);
+		return;
+	}
+	if (utf8_decode(t->at, (size_t)(t->end - t->at), &c) == 0)
+		c = 0;
+	for (i = 0; i < sizeof(token_lookalikes) / sizeof(token_lookalikes[0]);
+	    i++)
+		if (c >= token_lookalikes[i].first &&
+		    c <= token_lookalikes[i].last)
+			token_fault(t, "%s", token_lookalikes[i].text);
+	if (c == '\\')
+		token_fault(t, "only the line's end may follow a backslash");
+	token_fault(t, "this character has no meaning here");
+	token_step(t);
+}
+
+/* Blanks, comments, joined lines, and inside brackets line breaks. */
+static void
+token_skip_blanks(struct tokenizer *t)
+{
+	int	c;
+
+	while (t->at < t->end) {
+		c = token_byte(t, 0);
+		if (c == '#') {
+			while (t->at < t->end && !token_at_break(t))
+				token_step(t);
+		} else if (c == '\\' && (token_byte(t, 1) == '\n' ||
+		    token_byte(t, 1) == '\r')) {
+			token_skip(t, 2);
+			t->fresh = false;
+		} else if (c == ' ' || c == '\t' || c == '\f' ||
+		    (token_at_break(t) && t->nesting > 0))
+			token_step(t);
+		else
+			break;
+	}
+}
+
+static bool
+token_assigns_at(const struct tokenizer *t, size_t n)
+{
+	while (token_byte(t, n) == ' ' || token_byte(t, n) == '\t')
+		n++;
+	return token_byte(t, n) == '=' && token_byte(t, n + 1) != '=';
+}
+
+/* A name at the start of a line and an `=` behind it. */
+static bool
+token_at_statement(const struct tokenizer *t)
+{
+	size_t	n;
+
+	if (t->column != 1 || !token_letter(token_byte(t, 0)))
+		return false;
+	for (n = 0; token_letter(token_byte(t, n)) ||
+	    token_digit(token_byte(t, n)); n++)
+		continue;
+	return token_assigns_at(t, n);
+}
+
+bool
+token_assigns(const struct tokenizer *t)
+{
+	return token_assigns_at(t, 0);
+}
+
+void
+token_next(struct tokenizer *t)
+{
+	int	c;
+
+	memset(&t->token, 0, sizeof(t->token));
+	token_skip_blanks(t);
+	t->token.text = t->at;
+	t->token.line = t->line;
+	t->token.column = t->column;
+	t->token.first = t->fresh;
+	if (t->at == t->end) {
+		t->token.type = TOKEN_END;
+		return;
+	}
+	if (t->nesting > 0 && t->fresh && token_at_statement(t)) {
+		t->nesting = 0;
+		t->token.type = TOKEN_NEWLINE;
+		return;
+	}
+	if (token_at_break(t)) {
+		t->token.type = TOKEN_NEWLINE;
+		token_step(t);
+		return;
+	}
+	t->fresh = false;
+	c = token_byte(t, 0);
+	if (c == '\'' || c == '"')
+		token_read_string(t, false);
+	else if (token_read_prefixed(t))
+		;
+	else if (token_letter(c))
+		token_read_name(t);
+	else if (token_digit(c) || (c == '.' && token_digit(token_byte(t, 1))))
+		token_read_number(t);
+	else
+		token_read_operator(t);
+	t->token.len = (size_t)(t->at - t->token.text);
+}
+
+bool
+token_is(const struct tokenizer *t, const char *text)
+{
+	size_t	len;
+
+	if (t->token.type != TOKEN_NAME && t->token.type != TOKEN_OPERATOR)
+		return false;
+	len = strlen(text);
+	return t->token.len == len && memcmp(t->token.text, text, len) == 0;
+}
