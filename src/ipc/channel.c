@@ -497,7 +497,7 @@ channel_queued(const struct channel *c)
 }
 
 /*
- * One sendmsg(2), up to the next message that carries a descriptor: a descriptor goes
+ * One system call, up to the next message that carries a descriptor: a descriptor goes
  * with the first byte of its message and with no byte before it.
  */
 static ssize_t
@@ -531,8 +531,11 @@ send_some(struct channel *c)
 	}
 	if (until != NULL)
 		iov.iov_len = until->first - c->outpos;
+	/* A child sends no descriptor, and its sandbox has no sendmsg(2). */
+	if (mh.msg_control == NULL)
+		return send(c->fd, iov.iov_base, iov.iov_len, MSG_NOSIGNAL);
 	n = sendmsg(c->fd, &mh, MSG_NOSIGNAL);
-	if (n > 0 && mh.msg_control != NULL) {
+	if (n > 0) {
 		if ((c->sending = d->next) == NULL)
 			c->sending_end = &c->sending;
 		close(d->fd);
