@@ -30,9 +30,7 @@ COMMON_SRCS =	${LIB_SRCS} ${IPC_SRCS} ${CONF_SRCS} ${SANDBOX_SRCS} ${COMPAT_SRCS
 PARENT_SRCS =	src/parent/children.c src/parent/directories.c src/parent/main.c \
 		src/parent/notify.c src/parent/options.c src/parent/reload.c \
 		src/parent/sockets.c
-ENGINE_SRCS =	src/engine/action.c src/engine/client.c src/engine/decide.c \
-		src/engine/main.c src/engine/pending.c src/engine/request.c \
-		src/engine/stats.c
+ENGINE_SRCS =	src/engine/main.c ${ENGINE_ROOM_SRCS}
 LEDGER_SRCS =	src/ledger/cache.c src/ledger/charge.c src/ledger/id.c src/ledger/main.c \
 		${LITERAL_SRCS}
 LEDGER_SQLITE_SRCS = src/ledger/store_sqlite.c
@@ -43,9 +41,12 @@ CTL_SRCS =	src/ctl/main.c src/ctl/show.c
 
 # Everything that a unit test may link: all but the mains, one database at the most.
 UNIT_ROOM_SRCS = ${COMMON_SRCS} ${ROLE_SRCS} ${CONF_READ_SRCS} src/conf/paths.c \
-		src/parent/options.c ${ENGINE_PURE_SRCS} ${LEDGER_PURE_SRCS} \
+		src/parent/options.c ${ENGINE_ROOM_SRCS} ${LEDGER_PURE_SRCS} \
 		${LEDGER_SQLITE_SRCS} ${REPORT_PURE_SRCS}
-ENGINE_PURE_SRCS = src/engine/decide.c src/engine/request.c
+ENGINE_ROOM_SRCS = src/engine/action.c src/engine/client.c src/engine/decide.c \
+		src/engine/identity.c src/engine/listen.c src/engine/memory.c \
+		src/engine/pending.c src/engine/replay.c src/engine/request.c \
+		src/engine/stats.c src/engine/tell.c
 LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c src/ledger/id.c
 REPORT_PURE_SRCS =
 POLLER_SRCS_Linux =	regress/bench/poller_epoll.c

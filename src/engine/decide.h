@@ -7,51 +7,71 @@
 #include "lib/str.h"
 
 /*
- * SPEC.md 3 and 4, step by step: which identities a request has, what it counts, which
- * windows must hold, and how the verdict is worded. Pure: request and settings in, a
- * charge out; verdict in, an action out.
+ * SPEC.md 3 and 4, step by step: which identities a request has, what it
+ * counts, which windows must hold. Pure: request and settings in, a charge
+ * out. How the verdict is worded stands in action.h.
  */
 enum decide_outcome {
 	DECIDE_PASS,		/* success_action; nothing is recorded */
 	DECIDE_CHARGE		/* ask the ledger */
 };
 
-/* Why nothing is charged, for the log, policyctl explain and the hint of SPEC.md 3. */
+/*
+ * How far a request came through the steps, for the log and policyctl explain;
+ * with rules, the one that came furthest.
+ */
 enum decide_reason {
-	REASON_CHARGED,
 	REASON_NO_IDENTITY,
-	REASON_NOT_LIMITED,	/* no windows for this id */
-	REASON_STAGE_IGNORED,	/* the count mode counts at another stage */
 	REASON_NO_STATE,
+	REASON_STAGE_IGNORED,	/* the count mode counts at another stage */
+	REASON_NOT_LIMITED,	/* no windows for this id */
+	REASON_CHARGED,
 	REASON__MAX
 };
 
 struct decision {
 	enum decide_reason	 reason;
-	bool			 bad_count;	/* recipient_count was none: counted 1 */
-	struct msg_charge	 charge;	/* ids point into `ids` or the request */
-	uint16_t		 rule[CHARGE_KEYS_MAX];	/* settings->rules of each key */
-	struct str		 ids;		/* reused from request to request */
+	bool			 bad_count;	/* no number: counted 1 */
+	enum rule_attribute	 identity;	/* without rules: of key 0 */
+	/*
+	 * Ids and values point into `ids`, instance and state into it or the
+	 * request, windows into the settings. deadline and date are left for
+	 * the caller.
+	 */
+	struct msg_charge	 charge;
+	/* Its own, reused from request to request; the offsets are in `ids`. */
+	struct str		 ids;
+	size_t			 id_at[CHARGE_KEYS_MAX];
+	size_t			 value_at[CHARGE_KEYS_MAX];
 };
 
 void	decide_init(struct decision *);
 void	decide_clear(struct decision *);
 
-/* `random` is the tag of a request without instance, from arc4random. */
+/*
+ * `random` (not 0) is the tag of a request without instance, and of one that
+ * count_mode 0 charges; from arc4random.
+ */
 enum decide_outcome
 	decide_request(struct decision *, const struct settings *,
 	    const struct request *, int64_t random);
 
-/*
- * Appends the action for this verdict to `out`, placeholders filled, safe for one
- * line; VERDICT_UNAVAILABLE gives db_error_action ("memory" is resolved before).
- */
-void	decide_action(struct str *out, const struct settings *,
-	    const struct decision *, const struct msg_verdict *);
-
 const char	*decide_reason_text(enum decide_reason);
 
-/* The main.cf line that the count mode needs, for the hint. */
+/*
+ * Appends what a key is made of, such as "sasl_username" or "sender,helo_name".
+ * `identity` is the decision's.
+ */
+void	decide_key_name(struct str *, const struct settings *,
+	    const struct msg_charge_key *, enum rule_attribute identity);
+
+/*
+ * For the hint of SPEC.md 3: whether the settings count anything at the
+ * request's stage, whatever the identity, and the main.cf line that the count
+ * mode needs.
+ */
+bool		 decide_stage_counts(const struct settings *,
+		    const struct request *);
 const char	*decide_stage_hint(enum count_mode);
 
 #endif

@@ -4,8 +4,9 @@
 #include <stddef.h>
 
 /*
- * A policy request of Postfix (SMTPD_POLICY_README): `name=value` lines, each ended by
- * LF, and an empty line. Pure: bytes in, attributes out. Bytes are bytes.
+ * A policy request of Postfix (SMTPD_POLICY_README): `name=value` lines, each
+ * ended by LF, and an empty line. Pure: bytes in, attributes out. Bytes are
+ * bytes.
  */
 #define REQUEST_MAX	65536		/* one request with its empty line */
 
@@ -24,26 +25,32 @@ enum request_attribute {		/* those that decide something */
 	ATTR__MAX
 };
 
+struct request_value {
+	const char	*bytes;	/* into the caller's buffer; NULL: not given */
+	size_t		 len;	/* 0 as well when not given */
+};
+
 struct request {
-	struct {
-		const char	*bytes;	/* into the caller's buffer; NULL: not given */
-		size_t		 len;
-	} attr[ATTR__MAX];
+	struct request_value	attr[ATTR__MAX];
 };
 
 /*
- * Length of the first whole request in the buffer, its empty line included; 0 when it
- * is not whole yet. `*from` (0 at first, kept by the caller between calls on a growing
- * buffer) is where the search goes on, so no byte is looked at twice.
+ * Length of the first whole request in the buffer, its empty line included; 0
+ * when it is not whole yet. `*from` (0 at first, kept by the caller between
+ * calls on a growing buffer) is where the search goes on, so no byte is looked
+ * at twice. An empty line that ends in CRLF counts as one, so that
+ * request_parse can refuse what would never end otherwise.
  */
 size_t	request_end(const char *, size_t, size_t *from);
 
 /*
- * Parses exactly one whole request. Of a repeated name the last counts, unknown names
- * are ignored. 0, or -1 with errno EBADMSG and *reason (static) for a line without `=`,
- * a NUL byte, or a `request` that is not smtpd_access_policy.
+ * Parses exactly one whole request. Of a repeated name the last counts,
+ * unknown names are ignored. 0, or -1 with errno EBADMSG and *reason (static)
+ * for a line without `=`, a NUL byte, or a `request` that is not
+ * smtpd_access_policy.
  */
-int	request_parse(struct request *, const char *, size_t, const char **reason);
+int	request_parse(struct request *, const char *, size_t,
+	    const char **reason);
 
 const char	*request_attribute_name(enum request_attribute);
 

@@ -1,0 +1,20 @@
+#ifndef ACTION_H
+#define ACTION_H
+
+#include "conf/settings.h"
+#include "ipc/message.h"
+#include "lib/str.h"
+
+/* How a verdict is worded as an access(5) action. Pure. */
+#define ACTION_MAX	1900	/* Postfix cuts a reply's line at 2048 */
+
+/*
+ * Appends the action for this verdict on this charge, at most ACTION_MAX
+ * bytes, placeholders filled, safe for one line; VERDICT_UNAVAILABLE gives
+ * db_error_action ("memory" is resolved before). The settings are those that
+ * made the charge.
+ */
+void	action_add(struct str *, const struct settings *,
+	    const struct msg_charge *, const struct msg_verdict *);
+
+#endif

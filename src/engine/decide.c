@@ -1,0 +1,529 @@
+#include <string.h>
+
+#include "engine/decide.h"
+#include "engine/identity.h"
+#include "lib/num.h"
+
+#define RECIPIENTS_MAX	INT32_MAX	/* more in one mail is no count */
+#define BYTES_MAX	(INT64_C(1) << 50)
+
+enum stage {
+	STAGE_NONE,		/* no protocol_state */
+	STAGE_OTHER,
+	STAGE_RCPT,
+	STAGE_DATA,
+	STAGE_END,		/* END-OF-MESSAGE */
+	STAGE__MAX
+};
+
+/* At which stages a count_mode counts recipients, messages and addresses. */
+static const bool	counts[][STAGE__MAX] = {
+	[COUNT_RCPT] =		{ [STAGE_RCPT] = true },
+	[COUNT_RECIPIENTS] =	{ [STAGE_DATA] = true },
+	[COUNT_MESSAGES] =	{ [STAGE_DATA] = true },
+	[COUNT_AUTO] =		{ [STAGE_RCPT] = true, [STAGE_DATA] = true,
+				  [STAGE_END] = true },
+};
+
+/* What is decided about, and where the decision goes. */
+struct task {
+	const struct settings	*s;
+	const struct request	*req;
+	enum stage		 stage;
+	struct decision		*d;
+};
+
+void
+decide_init(struct decision *d)
+{
+	memset(d, 0, sizeof(*d));
+	str_init(&d->ids);
+}
+
+void
+decide_clear(struct decision *d)
+{
+	str_clear(&d->ids);
+}
+
+static enum stage
+decide_stage(const struct request *req)
+{
+	static const struct {
+		enum stage	 stage;
+		const char	*name;
+	} stages[] = {
+		{ STAGE_RCPT,	"RCPT" },
+		{ STAGE_DATA,	"DATA" },
+		{ STAGE_END,	"END-OF-MESSAGE" },
+	};
+	const struct request_value	*v = &req->attr[ATTR_PROTOCOL_STATE];
+	size_t				 i;
+
+	if (v->len == 0)
+		return STAGE_NONE;
+	for (i = 0; i < sizeof(stages) / sizeof(stages[0]); i++)
+		if (strlen(stages[i].name) == v->len &&
+		    memcmp(stages[i].name, v->bytes, v->len) == 0)
+			return stages[i].stage;
+	return STAGE_OTHER;
+}
+
+/* --- step 1: the identity --- */
+
+/* The key whose turn it is, empty. */
+static struct msg_charge_key *
+decide_key(struct task *t)
+{
+	size_t			 n = t->d->charge.nkeys;
+	struct msg_charge_key	*key = &t->d->charge.keys[n];
+
+	memset(key, 0, sizeof(*key));
+	t->d->id_at[n] = t->d->ids.len;
+	return key;
+}
+
+static void
+decide_id_end(struct task *t, struct msg_charge_key *key)
+{
+	size_t	at = t->d->id_at[t->d->charge.nkeys];
+
+	identity_bound(&t->d->ids, at, CHARGE_ID_MAX);
+	key->idlen = t->d->ids.len - at;
+}
+
+/* SPEC.md 3, step 1: the first of these that is on and present. */
+static bool
+decide_identity(struct task *t, struct msg_charge_key *key)
+{
+	const struct settings	*s = t->s;
+	struct decision		*d = t->d;
+
+	d->identity = KEY_SASL_USERNAME;
+	if (s->limit_by_sasl &&
+	    identity_add(&d->ids, s, t->req, KEY_SASL_USERNAME))
+		goto found;
+	d->identity = KEY_SENDER;
+	if (s->limit_by_sender && identity_add(&d->ids, s, t->req, KEY_SENDER))
+		goto found;
+	d->identity = KEY_CLIENT_ADDRESS;
+	if (s->limit_by_ip && s->limited_networks.count > 0 &&
+	    identity_from(&s->limited_networks, t->req) &&
+	    identity_add(&d->ids, s, t->req, KEY_CLIENT_ADDRESS))
+		goto found;
+	return false;
+ found:
+	decide_id_end(t, key);
+	return true;
+}
+
+/* A comma of a part's own is escaped: no two combinations of values merge. */
+static void
+decide_escape(struct str *ids, size_t at)
+{
+	size_t	from = ids->len, to, i;
+
+	for (i = at; i < from; i++)
+		if (ids->data[i] == ',' || ids->data[i] == '\\')
+			str_addc(ids, 0);
+	/* From the end, so that nothing is moved twice. */
+	for (to = ids->len; to > from;) {
+		ids->data[--to] = ids->data[--from];
+		if (ids->data[to] == ',' || ids->data[to] == '\\')
+			ids->data[--to] = '\\';
+	}
+}
+
+/* SPEC.md 4: a rule's id is its name and the values of its key, all of them. */
+static bool
+decide_rule_identity(struct task *t, const struct settings_rule *rule,
+    struct msg_charge_key *key)
+{
+	struct str	*ids = &t->d->ids;
+	size_t		 i, part;
+
+	str_adds(ids, rule->name);
+	str_addc(ids, ':');
+	for (i = 0; i < rule->nkey; i++) {
+		if (i > 0)
+			str_addc(ids, ',');
+		part = ids->len;
+		if (!identity_add(ids, t->s, t->req, rule->key[i]))
+			return false;
+		if (rule->nkey > 1)
+			decide_escape(ids, part);
+	}
+	decide_id_end(t, key);
+	return true;
+}
+
+/* SPEC.md 4: networks and unless. */
+static bool
+decide_rule_applies(const struct task *t, const struct settings_rule *rule)
+{
+	struct str	 probe;
+	bool		 set;
+
+	if (!identity_from(&rule->networks, t->req))
+		return false;
+	if (rule->unless == -1)
+		return true;
+	str_init(&probe);
+	set = identity_add(&probe, t->s, t->req,
+	    (enum rule_attribute)rule->unless);
+	str_clear(&probe);
+	return !set;
+}
+
+/* --- step 2: the count --- */
+
+static int64_t
+decide_recipients(struct task *t)
+{
+	const struct request_value	*v;
+	int64_t				 n;
+
+	v = &t->req->attr[ATTR_RECIPIENT_COUNT];
+	if (num_parse(v->bytes, v->len, 0, RECIPIENTS_MAX, &n) == -1) {
+		t->d->bad_count = true;
+		return 1;
+	}
+	return n > 0 ? n : 1;
+}
+
+/* A size that is none counts nothing; the actual one comes after the mail. */
+static int64_t
+decide_bytes(const struct task *t)
+{
+	const struct request_value	*v = &t->req->attr[ATTR_SIZE];
+	int64_t				 n;
+
+	return num_parse(v->bytes, v->len, 0, BYTES_MAX, &n) == 0 ? n : 0;
+}
+
+/* Whether `count` counts anything at this stage. */
+static bool
+decide_stage_has(const struct settings *s, enum rule_count count,
+    enum stage stage)
+{
+	switch (count) {
+	case RULE_BYTES:
+		return stage == STAGE_DATA || stage == STAGE_END;
+	case RULE_DISTINCT_RECIPIENTS:
+		return stage == STAGE_RCPT;
+	default:
+		return counts[s->count_mode][stage];
+	}
+}
+
+/* For the number of different values of an attribute: 1, and which it is. */
+static bool
+decide_distinct(struct task *t, enum rule_attribute attr,
+    struct msg_charge_key *key)
+{
+	struct str	*ids = &t->d->ids;
+	size_t		 at = ids->len;
+
+	if (!identity_add(ids, t->s, t->req, attr))
+		return false;
+	identity_bound(ids, at, CHARGE_ID_MAX);
+	t->d->value_at[t->d->charge.nkeys] = at;
+	key->kind = CHARGE_DISTINCT;
+	key->valuelen = ids->len - at;
+	key->amount = 1;
+	return true;
+}
+
+/* SPEC.md 3, step 2, and `count` of SPEC.md 4. */
+static enum decide_reason
+decide_count(struct task *t, enum rule_count count, struct msg_charge_key *key)
+{
+	if (t->stage == STAGE_NONE)
+		return REASON_NO_STATE;
+	if (!decide_stage_has(t->s, count, t->stage))
+		return REASON_STAGE_IGNORED;
+	key->kind = CHARGE_SUM;
+	switch (count) {
+	case RULE_BYTES:
+		key->amount = decide_bytes(t);
+		break;
+	case RULE_ADDRESSES:
+		if (!decide_distinct(t, KEY_CLIENT_ADDRESS, key))
+			return REASON_NO_IDENTITY;
+		break;
+	case RULE_DISTINCT_RECIPIENTS:
+		if (!decide_distinct(t, KEY_RECIPIENT, key))
+			return REASON_NO_IDENTITY;
+		break;
+	case RULE_MESSAGES:
+		/* Each recipient bears its own tag, but it is one message. */
+		if (t->stage == STAGE_RCPT && t->d->charge.instancelen > 0)
+			key->kind = CHARGE_TOTAL;
+		key->amount = 1;
+		break;
+	default:
+		if (t->stage == STAGE_RCPT ||
+		    t->s->count_mode == COUNT_MESSAGES)
+			key->amount = 1;
+		else
+			key->amount = decide_recipients(t);
+	}
+	return REASON_CHARGED;
+}
+
+/* What tells this charge from others of its instance: struct msg_charge. */
+static void
+decide_mode(struct task *t, int64_t random)
+{
+	const struct request		*req = t->req;
+	const struct request_value	*instance = &req->attr[ATTR_INSTANCE];
+	const struct request_value	*recipient = &req->attr[ATTR_RECIPIENT];
+	struct msg_charge		*charge = &t->d->charge;
+	struct str			*ids = &t->d->ids;
+	size_t				 at;
+
+	charge->mode = CHARGE_ONCE;
+	charge->tag = random;
+	if (instance->len == 0)
+		return;
+	if (t->stage == STAGE_RCPT && t->s->count_mode == COUNT_RCPT)
+		charge->mode = CHARGE_EACH;
+	else if (t->stage == STAGE_RCPT) {
+		/* Whole: two extensions of one mailbox are two recipients. */
+		at = ids->len;
+		str_add(ids, recipient->bytes, recipient->len);
+		if (t->s->fold_case)
+			str_fold(ids->data + at, recipient->len);
+		charge->tag = identity_tag(instance->bytes, instance->len,
+		    ids->data + at, recipient->len);
+		ids->len = at;
+	} else
+		charge->tag = 0;
+}
+
+/* --- step 3: the limits; 4 and 5, check and record, are the ledger's --- */
+
+/* Bit i: a hit of window i goes into the report. */
+static uint32_t
+decide_reported(const struct settings *s, const struct limits *limits)
+{
+	uint32_t	bits = 0;
+	size_t		i, j;
+
+	for (i = 0; i < limits->count; i++)
+		for (j = 0; j < s->nreport_limits; j++)
+			if (s->report_limits[j] == limits->list[i].seconds)
+				bits |= UINT32_C(1) << i;
+	return bits;
+}
+
+/*
+ * SPEC.md 3, step 3. An entry of limits_by_id may be more exact than the
+ * network that an address is counted by: it is looked up by the address
+ * itself.
+ */
+static enum decide_reason
+decide_limits(struct task *t, const struct settings_id_limits *by_id,
+    const struct limits *otherwise, const char *value, size_t len, bool address,
+    struct msg_charge_key *key)
+{
+	struct addr		 client;
+	char			 text[ADDR_TEXT_MAX];
+	const struct limits	*limits;
+
+	if (address && identity_client(&client, t->req)) {
+		value = addr_format(&client, text, sizeof(text));
+		len = strlen(value);
+	}
+	limits = by_id == NULL ? NULL : settings_id_limits(by_id, value, len);
+	if (limits == NULL)
+		limits = otherwise;
+	if (limits->count == 0 && !key->sql)
+		return REASON_NOT_LIMITED;
+	key->limits = *limits;
+	if (key->report)
+		key->reported = decide_reported(t->s, limits);
+	return REASON_CHARGED;
+}
+
+/* --- all steps --- */
+
+static enum decide_reason
+decide_plain(struct task *t)
+{
+	const struct settings	*s = t->s;
+	struct decision		*d = t->d;
+	struct msg_charge_key	*key = decide_key(t);
+	enum decide_reason	 reason;
+
+	if (!decide_identity(t, key))
+		return REASON_NO_IDENTITY;
+	if ((reason = decide_count(t, RULE_RECIPIENTS, key)) != REASON_CHARGED)
+		return reason;
+	key->sql = s->sql_limits_by_id[0] != '\0';
+	key->report = s->report;
+	return decide_limits(t, s->limits_by_id, &s->limits,
+	    d->ids.data + d->id_at[0], key->idlen,
+	    d->identity == KEY_CLIENT_ADDRESS, key);
+}
+
+static enum decide_reason
+decide_rule(struct task *t, const struct settings_rule *rule)
+{
+	struct decision		*d = t->d;
+	struct msg_charge_key	*key = decide_key(t);
+	enum decide_reason	 reason;
+	size_t			 name = strlen(rule->name) + 1;
+
+	if (!decide_rule_applies(t, rule) ||
+	    !decide_rule_identity(t, rule, key))
+		return REASON_NO_IDENTITY;
+	if ((reason = decide_count(t, rule->count, key)) != REASON_CHARGED)
+		return reason;
+	key->rule = (uint16_t)(rule - t->s->rules);
+	key->sql = rule->sql_limits_by_id != NULL &&
+	    rule->sql_limits_by_id[0] != '\0';
+	key->shadow = rule->shadow;
+	key->warn_at = (uint8_t)rule->warn_at;
+	key->report = t->s->report && rule->report;
+	return decide_limits(t, rule->limits_by_id, &rule->limits,
+	    d->ids.data + d->id_at[d->charge.nkeys] + name, key->idlen - name,
+	    rule->nkey == 1 && rule->key[0] == KEY_CLIENT_ADDRESS, key);
+}
+
+/* `ids` has grown to its end: now it can be pointed into. */
+static void
+decide_point(struct decision *d)
+{
+	struct msg_charge_key	*key;
+	size_t			 i;
+
+	for (i = 0; i < d->charge.nkeys; i++) {
+		key = &d->charge.keys[i];
+		key->id = d->ids.data + d->id_at[i];
+		key->value = key->kind == CHARGE_DISTINCT ?
+		    d->ids.data + d->value_at[i] : "";
+	}
+}
+
+/* Instance and state, which the ledger stores. */
+static void
+decide_origin(struct task *t)
+{
+	const struct request		*req = t->req;
+	const struct request_value	*instance = &req->attr[ATTR_INSTANCE];
+	const struct request_value	*state;
+	struct msg_charge		*charge = &t->d->charge;
+
+	state = &req->attr[ATTR_PROTOCOL_STATE];
+	charge->instance = instance->len > 0 ? instance->bytes : "";
+	charge->instancelen = instance->len;
+	charge->state = state->len > 0 ? state->bytes : "";
+	charge->statelen = state->len;
+	if (instance->len <= CHARGE_INSTANCE_MAX)
+		return;
+	str_add(&t->d->ids, instance->bytes, instance->len);
+	identity_bound(&t->d->ids, 0, CHARGE_INSTANCE_MAX);
+	charge->instancelen = t->d->ids.len;
+}
+
+enum decide_outcome
+decide_request(struct decision *d, const struct settings *s,
+    const struct request *req, int64_t random)
+{
+	struct task		t = { s, req, decide_stage(req), d };
+	enum decide_reason	reason;
+	size_t			i;
+
+	d->reason = REASON_NO_IDENTITY;
+	d->bad_count = false;
+	d->ids.len = 0;
+	d->charge.nkeys = 0;
+	decide_origin(&t);
+	if (s->nrules == 0) {
+		d->reason = decide_plain(&t);
+		d->charge.nkeys = d->reason == REASON_CHARGED;
+	}
+	for (i = 0; i < s->nrules; i++) {
+		reason = decide_rule(&t, &s->rules[i]);
+		if (reason == REASON_CHARGED)
+			d->charge.nkeys++;
+		else
+			d->ids.len = d->id_at[d->charge.nkeys];
+		if (reason > d->reason)
+			d->reason = reason;
+	}
+	if (d->reason != REASON_CHARGED)
+		return DECIDE_PASS;
+	decide_mode(&t, random);
+	decide_point(d);
+	if (d->charge.instancelen != req->attr[ATTR_INSTANCE].len)
+		d->charge.instance = d->ids.data;
+	return DECIDE_CHARGE;
+}
+
+/* --- in words --- */
+
+const char *
+decide_reason_text(enum decide_reason reason)
+{
+	static const char	*const texts[REASON__MAX] = {
+		[REASON_NO_IDENTITY] = "no identity that is counted",
+		[REASON_NO_STATE] = "no protocol_state",
+		[REASON_STAGE_IGNORED] = "not counted at this stage",
+		[REASON_NOT_LIMITED] = "no limits for this id",
+		[REASON_CHARGED] = "charged",
+	};
+
+	return texts[reason];
+}
+
+void
+decide_key_name(struct str *out, const struct settings *s,
+    const struct msg_charge_key *key, enum rule_attribute identity)
+{
+	const struct settings_rule	*rule;
+	size_t				 i;
+
+	if (key->rule >= s->nrules) {
+		str_adds(out, identity_name(identity));
+		return;
+	}
+	rule = &s->rules[key->rule];
+	for (i = 0; i < rule->nkey; i++) {
+		if (i > 0)
+			str_addc(out, ',');
+		str_adds(out, identity_name(rule->key[i]));
+	}
+}
+
+bool
+decide_stage_counts(const struct settings *s, const struct request *req)
+{
+	enum stage	stage = decide_stage(req);
+	size_t		i;
+
+	if (s->nrules == 0)
+		return decide_stage_has(s, RULE_RECIPIENTS, stage);
+	for (i = 0; i < s->nrules; i++)
+		if (decide_stage_has(s, s->rules[i].count, stage))
+			return true;
+	return false;
+}
+
+const char *
+decide_stage_hint(enum count_mode mode)
+{
+	static const char	*const lines[] = {
+		[COUNT_RCPT] = "smtpd_recipient_restrictions = "
+		    "check_policy_service unix:ratelimit/policy, ...",
+		[COUNT_RECIPIENTS] = "smtpd_data_restrictions = "
+		    "check_policy_service unix:ratelimit/policy",
+		[COUNT_MESSAGES] = "smtpd_data_restrictions = "
+		    "check_policy_service unix:ratelimit/policy",
+		[COUNT_AUTO] = "smtpd_data_restrictions = "
+		    "check_policy_service unix:ratelimit/policy",
+	};
+
+	return lines[mode];
+}

@@ -1,0 +1,119 @@
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "engine/request.h"
+
+#define POLICY	"smtpd_access_policy"
+
+#define NAME(s)	{ s, sizeof(s) - 1 }
+static const struct {
+	const char	*name;
+	size_t		 len;
+} names[ATTR__MAX] = {
+	[ATTR_REQUEST] =		NAME("request"),
+	[ATTR_PROTOCOL_STATE] =		NAME("protocol_state"),
+	[ATTR_CLIENT_ADDRESS] =		NAME("client_address"),
+	[ATTR_HELO_NAME] =		NAME("helo_name"),
+	[ATTR_SENDER] =			NAME("sender"),
+	[ATTR_RECIPIENT] =		NAME("recipient"),
+	[ATTR_RECIPIENT_COUNT] =	NAME("recipient_count"),
+	[ATTR_QUEUE_ID] =		NAME("queue_id"),
+	[ATTR_INSTANCE] =		NAME("instance"),
+	[ATTR_SIZE] =			NAME("size"),
+	[ATTR_SASL_USERNAME] =		NAME("sasl_username"),
+};
+#undef NAME
+
+size_t
+request_end(const char *buf, size_t len, size_t *from)
+{
+	const char	*lf;
+	size_t		 at;
+
+	if (*from == 0 && len > 0 && buf[0] == '\n')
+		return 1;
+	for (at = *from; at < len; at++) {
+		if ((lf = memchr(buf + at, '\n', len - at)) == NULL) {
+			at = len;
+			break;
+		}
+		at = (size_t)(lf - buf);
+		if (at + 1 < len && buf[at + 1] == '\n')
+			return at + 2;
+		if (at + 2 < len && buf[at + 1] == '\r' && buf[at + 2] == '\n')
+			return at + 3;
+		/* What tells an empty line may still have to come. */
+		if (at + 1 == len || (at + 2 == len && buf[at + 1] == '\r'))
+			break;
+	}
+	*from = at;
+	return 0;
+}
+
+static void
+request_take(struct request *req, const char *name, size_t namelen,
+    const char *value, size_t len)
+{
+	unsigned int	i;
+
+	for (i = 0; i < ATTR__MAX; i++)
+		if (names[i].len == namelen &&
+		    memcmp(names[i].name, name, namelen) == 0) {
+			req->attr[i].bytes = value;
+			req->attr[i].len = len;
+			return;
+		}
+}
+
+/* A request that does not say what it is, is taken for what everybody sends. */
+static bool
+request_is_policy(const struct request *req)
+{
+	const struct request_value	*v = &req->attr[ATTR_REQUEST];
+
+	return v->bytes == NULL || (v->len == sizeof(POLICY) - 1 &&
+	    memcmp(v->bytes, POLICY, v->len) == 0);
+}
+
+int
+request_parse(struct request *req, const char *buf, size_t len,
+    const char **reason)
+{
+	const char	*line, *end, *lf, *equals;
+
+	memset(req, 0, sizeof(*req));
+	if (memchr(buf, '\0', len) != NULL) {
+		*reason = "a NUL byte";
+		goto bad;
+	}
+	end = buf + len;
+	for (line = buf; line < end; line = lf + 1) {
+		if ((lf = memchr(line, '\n', (size_t)(end - line))) == NULL) {
+			*reason = "a line without an end";
+			goto bad;
+		}
+		if (lf == line)
+			break;		/* the empty line */
+		if ((equals = memchr(line, '=', (size_t)(lf - line))) == NULL) {
+			*reason = "a line without `='";
+			goto bad;
+		}
+		request_take(req, line, (size_t)(equals - line), equals + 1,
+		    (size_t)(lf - equals) - 1);
+	}
+	if (!request_is_policy(req)) {
+		*reason = "not a request for " POLICY;
+		goto bad;
+	}
+	return 0;
+ bad:
+	errno = EBADMSG;
+	return -1;
+}
+
+const char *
+request_attribute_name(enum request_attribute attr)
+{
+	return names[attr].name;
+}
