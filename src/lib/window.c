@@ -1,19 +1,49 @@
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/alloc.h"
+#include "lib/log.h"
 #include "lib/num.h"
 #include "lib/window.h"
 
-struct entry {
-	int64_t	when;
-	int64_t	amount;
+/*
+ * A list of seconds, oldest first, each with the total of what was recorded before it.
+ * The sum of a window is the total of all less the one at the window's first second:
+ * one search and no adding up, for any length and any `now`, whichever way the clock
+ * moves.
+ *
+ * Totals count modulo 2^32 (narrow) or 2^64 (wide). Only differences are looked at, and
+ * none is larger than `mass`, the sum of all amounts without their signs. So eight
+ * bytes a second do for most windows; one becomes wide when an amount or a time does
+ * not fit, and is narrow again when it was empty.
+ */
+struct narrow {
+	uint32_t	when;		/* since base */
+	uint32_t	before;
 };
 
+struct wide {
+	int64_t		when;
+	uint64_t	before;
+};
+
+#define IN_PLACE	5		/* seconds that need no memory of their own */
+#define BASE_BACK	(INT64_C(1) << 31)
+
 struct window {
-	size_t		 count;
-	size_t		 size;
-	struct entry	*list;		/* by `when`, each once */
+	union {
+		struct narrow	*narrow;
+		struct wide	*wide;
+	} list;
+	int64_t		base;
+	int64_t		mass;
+	uint64_t	total;
+	uint32_t	head;		/* entries before this one are forgotten */
+	uint32_t	count;
+	uint32_t	size;		/* entries there is room for, from the start */
+	bool		wide;
+	struct narrow	here[IN_PLACE];
 };
 
 void
@@ -49,36 +79,81 @@ window_limits_equal(const struct limits *a, const struct limits *b)
 	return 1;
 }
 
-struct window *
-window_new(void)
+/* --- the list; entries are numbered from the oldest --- */
+
+static struct narrow *
+narrow_at(const struct window *w, size_t i)
 {
-	return alloc_zero(1, sizeof(struct window));
+	return w->list.narrow + w->head + i;
 }
 
-void
-window_free(struct window *w)
+static struct wide *
+wide_at(const struct window *w, size_t i)
 {
-	if (w == NULL)
-		return;
-	free(w->list);
-	free(w);
+	return w->list.wide + w->head + i;
 }
 
-size_t
-window_size(const struct window *w)
+static int64_t
+when_at(const struct window *w, size_t i)
 {
-	return sizeof(*w) + w->size * sizeof(w->list[0]);
+	if (w->wide)
+		return wide_at(w, i)->when;
+	return w->base + narrow_at(w, i)->when;
 }
 
-/* Index of the first entry at or after `when`. */
+/* What was recorded at entry `i` and later; `i` may be the count. */
+static int64_t
+sum_from(const struct window *w, size_t i)
+{
+	uint64_t	sum;
+	uint32_t	low;
+
+	if (i == w->count)
+		return 0;
+	if (w->wide) {
+		sum = w->total - wide_at(w, i)->before;
+		return sum <= INT64_MAX ? (int64_t)sum :
+		    -(int64_t)(UINT64_MAX - sum) - 1;
+	}
+	low = (uint32_t)w->total - narrow_at(w, i)->before;
+	return low <= INT32_MAX ? (int64_t)low : -(int64_t)(UINT32_MAX - low) - 1;
+}
+
+static int64_t
+amount_at(const struct window *w, size_t i)
+{
+	return sum_from(w, i) - sum_from(w, i + 1);
+}
+
+static int64_t
+magnitude(int64_t amount)
+{
+	return amount < 0 ? -amount : amount;
+}
+
+/*
+ * Number of the first entry at or after `when`. A window begins at the oldest entry
+ * (the longest, as what is older is forgotten) or not far from the newest: looked for
+ * there first.
+ */
 static size_t
-window_index(const struct window *w, int64_t when)
+list_find(const struct window *w, int64_t when)
 {
-	size_t	lo = 0, hi = w->count, mid;
+	size_t	lo = 0, hi = w->count, mid, step;
 
+	if (hi == 0 || when_at(w, 0) >= when)
+		return 0;
+	for (step = 1; step < hi; step *= 2) {
+		mid = hi - step;
+		if (when_at(w, mid) < when) {
+			lo = mid + 1;
+			break;
+		}
+		hi = mid;
+	}
 	while (lo < hi) {
 		mid = lo + (hi - lo) / 2;
-		if (w->list[mid].when < when)
+		if (when_at(w, mid) < when)
 			lo = mid + 1;
 		else
 			hi = mid;
@@ -86,48 +161,237 @@ window_index(const struct window *w, int64_t when)
 	return lo;
 }
 
+static void
+list_free(struct window *w)
+{
+	if (w->list.narrow != w->here)
+		free(w->list.narrow);
+}
+
+static void
+list_reset(struct window *w)
+{
+	list_free(w);
+	memset(w, 0, sizeof(*w));
+	w->list.narrow = w->here;
+	w->size = IN_PLACE;
+}
+
+/* The entries, from the start of new memory for `size` of them. */
+static void
+list_narrow(struct window *w, size_t size)
+{
+	struct narrow	*to;
+
+	if (size > IN_PLACE)
+		to = alloc_resize(NULL, size, sizeof(*to));
+	else {
+		to = w->here;
+		size = IN_PLACE;
+	}
+	memmove(to, narrow_at(w, 0), w->count * sizeof(*to));
+	if (to != w->list.narrow)
+		list_free(w);
+	w->list.narrow = to;
+	w->size = (uint32_t)size;
+	w->head = 0;
+}
+
+static void
+list_wide(struct window *w, size_t size)
+{
+	struct wide	*to;
+	size_t		 i;
+
+	to = alloc_resize(NULL, size, sizeof(*to));
+	for (i = 0; i < w->count; i++) {
+		to[i].when = when_at(w, i);
+		to[i].before = w->total - (uint64_t)sum_from(w, i);
+	}
+	list_free(w);
+	w->list.wide = to;
+	w->size = (uint32_t)size;
+	w->head = 0;
+	w->wide = true;
+}
+
+static void
+list_resize(struct window *w, size_t size)
+{
+	if (size > UINT32_MAX)
+		log_fatal("a window of %zu seconds", size);
+	if (w->wide)
+		list_wide(w, size);
+	else
+		list_narrow(w, size);
+}
+
+/* Places for entries from `from` on begin at `to`. */
+static void
+list_shift(struct window *w, size_t from, size_t to)
+{
+	size_t	n = w->count - from;
+
+	if (w->wide)
+		memmove(wide_at(w, to), wide_at(w, from), n * sizeof(struct wide));
+	else
+		memmove(narrow_at(w, to), narrow_at(w, from),
+		    n * sizeof(struct narrow));
+}
+
+/* Room for one more entry at the end. */
+static void
+list_room(struct window *w)
+{
+	uint32_t	head = w->head;
+
+	if (head + w->count < w->size)
+		return;
+	/* Moved only where enough is won that moving stays cheap on the whole. */
+	if (head > w->size / 8) {
+		w->head = 0;
+		w->count += head;
+		list_shift(w, head, 0);
+		w->count -= head;
+	} else
+		list_resize(w, (size_t)w->size + w->size / 2 + 1);
+}
+
+/* `amount` is added to what was recorded at entry `i`. */
+static void
+list_raise(struct window *w, size_t i, int64_t amount)
+{
+	w->total += (uint64_t)amount;
+	for (i++; i < w->count; i++) {
+		if (w->wide)
+			wide_at(w, i)->before += (uint64_t)amount;
+		else
+			narrow_at(w, i)->before += (uint32_t)amount;
+	}
+}
+
+static void
+list_insert(struct window *w, size_t i, int64_t when)
+{
+	uint64_t	before;
+
+	list_room(w);
+	before = w->total - (uint64_t)sum_from(w, i);
+	list_shift(w, i, i + 1);
+	w->count++;
+	if (w->wide) {
+		wide_at(w, i)->when = when;
+		wide_at(w, i)->before = before;
+	} else {
+		narrow_at(w, i)->when = (uint32_t)(when - w->base);
+		narrow_at(w, i)->before = (uint32_t)before;
+	}
+}
+
+/* The entry's amount is 0 by now. */
+static void
+list_remove(struct window *w, size_t i)
+{
+	if (i == 0)
+		w->head++;
+	else
+		list_shift(w, i + 1, i);
+	if (--w->count == 0)
+		list_reset(w);
+}
+
+/* Whether a time and a mass fit into narrow entries. */
+static bool
+fits_narrow(const struct window *w, int64_t when, int64_t mass)
+{
+	int64_t	since;
+
+	return mass <= INT32_MAX && num_sub(when, w->base, &since) == 0 &&
+	    since >= 0 && since <= UINT32_MAX;
+}
+
+/* --- the window --- */
+
+struct window *
+window_new(void)
+{
+	struct window	*w;
+
+	w = alloc_zero(1, sizeof(*w));
+	list_reset(w);
+	return w;
+}
+
+void
+window_free(struct window *w)
+{
+	if (w == NULL)
+		return;
+	list_free(w);
+	free(w);
+}
+
+size_t
+window_size(const struct window *w)
+{
+	if (w->wide)
+		return sizeof(*w) + w->size * sizeof(struct wide);
+	if (w->list.narrow == w->here)
+		return sizeof(*w);
+	return sizeof(*w) + w->size * sizeof(struct narrow);
+}
+
 void
 window_add(struct window *w, int64_t when, int64_t amount)
 {
+	int64_t	old, rest, new;
 	size_t	i;
+	bool	there;
 
-	i = window_index(w, when);
-	if (i < w->count && w->list[i].when == when) {
-		w->list[i].amount = num_add_clamp(w->list[i].amount, amount);
-		if (w->list[i].amount == 0) {
-			w->count--;
-			memmove(&w->list[i], &w->list[i + 1],
-			    (w->count - i) * sizeof(w->list[0]));
-		}
+	i = list_find(w, when);
+	there = i < w->count && when_at(w, i) == when;
+	old = there ? amount_at(w, i) : 0;
+	rest = w->mass - magnitude(old);
+	/* Held where the sum of all would not fit into int64_t any more. */
+	new = num_add_clamp(old, amount);
+	if (new > INT64_MAX - rest)
+		new = INT64_MAX - rest;
+	else if (new < rest - INT64_MAX)
+		new = rest - INT64_MAX;
+	if (new == old)
 		return;
-	}
-	if (amount == 0)
-		return;
-	if (w->count == w->size) {
-		w->size = w->size == 0 ? 4 : w->size * 2;
-		w->list = alloc_resize(w->list, w->size, sizeof(w->list[0]));
-	}
-	memmove(&w->list[i + 1], &w->list[i], (w->count - i) * sizeof(w->list[0]));
-	w->list[i].when = when;
-	w->list[i].amount = amount;
-	w->count++;
+	if (w->count == 0)
+		w->base = when < INT64_MIN + BASE_BACK ? INT64_MIN :
+		    when - BASE_BACK;
+	if (!w->wide && !fits_narrow(w, when, rest + magnitude(new)))
+		list_wide(w, (size_t)w->count + IN_PLACE);
+	if (!there)
+		list_insert(w, i, when);
+	list_raise(w, i, new - old);
+	w->mass = rest + magnitude(new);
+	if (new == 0)
+		list_remove(w, i);
 }
 
-int64_t
-window_used(struct window *w, int64_t seconds, int64_t now)
+/* The first entry inside a window of `seconds`. */
+static size_t
+window_start(const struct window *w, int64_t seconds, int64_t now)
 {
-	int64_t	since, used = 0;
-	size_t	i;
+	int64_t	since;
 
 	if (num_sub(now, seconds, &since) == -1)
 		since = INT64_MIN;
-	for (i = window_index(w, since); i < w->count; i++)
-		used = num_add_clamp(used, w->list[i].amount);
-	return used;
+	return list_find(w, since);
+}
+
+int64_t
+window_used(const struct window *w, int64_t seconds, int64_t now)
+{
+	return sum_from(w, window_start(w, seconds, now));
 }
 
 int
-window_full(struct window *w, const struct limits *limits, int64_t amount,
+window_full(const struct window *w, const struct limits *limits, int64_t amount,
     int64_t now, int64_t *used)
 {
 	int64_t	sum;
@@ -144,66 +408,91 @@ window_full(struct window *w, const struct limits *limits, int64_t amount,
 	return -1;
 }
 
-/* When the first `amount` more fits into one limit and goes on fitting is not asked. */
-static int64_t
-retry_one(struct window *w, const struct limit *limit, int64_t amount, int64_t now)
+/* The first entry from `i` on at which the sum of it and all later ones is `most`. */
+static size_t
+start_for(const struct window *w, size_t i, int64_t most)
 {
-	int64_t	since, used, when;
-	size_t	i;
+	size_t	hi = w->count, mid;
 
-	used = window_used(w, limit->seconds, now);
-	if (num_add_clamp(used, amount) <= limit->mails)
-		return now;
-	if (num_sub(now, limit->seconds, &since) == -1)
-		since = INT64_MIN;
-	for (i = window_index(w, since); i < w->count; i++) {
-		used = num_add_clamp(used, -w->list[i].amount);
-		if (num_add_clamp(used, amount) > limit->mails)
-			continue;
-		/* The entry counts as long as now - seconds <= when. */
-		when = num_add_clamp(w->list[i].when, limit->seconds);
-		return num_add_clamp(when, 1);
+	/* With a correction among them the sums may rise again: one by one. */
+	if (w->mass != sum_from(w, 0)) {
+		while (i < hi && sum_from(w, i) > most)
+			i++;
+		return i;
 	}
-	return INT64_MAX;
+	while (i < hi) {
+		mid = i + (hi - i) / 2;
+		if (sum_from(w, mid) > most)
+			i = mid + 1;
+		else
+			hi = mid;
+	}
+	return i;
+}
+
+/* The first time from `now` on at which `amount` more fits; INT64_MAX: never. */
+static int64_t
+fits_at(const struct window *w, const struct limit *limit, int64_t amount, int64_t now)
+{
+	int64_t	most;
+	size_t	i, first;
+
+	/* Only a negative amount can be too much for this. */
+	if (num_sub(limit->mails, amount, &most) == -1)
+		most = INT64_MAX;
+	first = window_start(w, limit->seconds, now);
+	i = start_for(w, first, most);
+	if (i == first && sum_from(w, i) <= most)
+		return now;
+	if (sum_from(w, i) > most)
+		return INT64_MAX;
+	/* The entry before it counts as long as now - seconds <= when. */
+	return num_add_clamp(when_at(w, i - 1), num_add_clamp(limit->seconds, 1));
 }
 
 int64_t
-window_retry_after(struct window *w, const struct limits *limits, int64_t amount,
+window_retry_after(const struct window *w, const struct limits *limits, int64_t amount,
     int64_t now)
 {
-	int64_t	at = now, one;
-	size_t	i;
+	int64_t	at = now, then;
+	size_t	i = 0;
 
 	/*
-	 * A correction (a negative amount) that leaves one window can make it full again
-	 * while another is waited for: from the later time on all are asked again.
+	 * While one window is waited for, a correction can leave another and make it full
+	 * again: from the later time on all are asked once more.
 	 */
-	for (i = 0; i < limits->count; i++) {
-		one = retry_one(w, &limits->list[i], amount, at);
-		if (one == INT64_MAX)
+	while (i < limits->count) {
+		then = fits_at(w, &limits->list[i], amount, at);
+		if (then == INT64_MAX)
 			return -1;
-		if (one > at) {
-			at = one;
-			i = (size_t)-1;
-		}
+		i = then > at ? 0 : i + 1;
+		at = then;
 	}
-	return at - now;
+	return num_sub(at, now, &then) == -1 ? -1 : then;
 }
 
 void
 window_forget(struct window *w, int64_t before)
 {
-	size_t	i;
+	size_t	i, n;
 
-	i = window_index(w, before);
-	if (i == 0)
+	if ((n = list_find(w, before)) == 0)
 		return;
-	w->count -= i;
-	memmove(w->list, w->list + i, w->count * sizeof(w->list[0]));
+	if (n == w->count) {
+		list_reset(w);
+		return;
+	}
+	for (i = 0; i < n; i++)
+		w->mass -= magnitude(amount_at(w, i));
+	w->head += (uint32_t)n;
+	w->count -= (uint32_t)n;
+	/* Little is left of what was much: memory goes back. */
+	if (w->size > IN_PLACE && w->count < w->size / 4)
+		list_resize(w, (size_t)w->count + w->count / 2 + 1);
 }
 
 int64_t
 window_newest(const struct window *w)
 {
-	return w->count == 0 ? INT64_MIN : w->list[w->count - 1].when;
+	return w->count == 0 ? INT64_MIN : when_at(w, w->count - 1);
 }

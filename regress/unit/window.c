@@ -1,0 +1,566 @@
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "lib/num.h"
+#include "lib/window.h"
+#include "random.h"
+
+#define START	INT64_C(1700000000)
+
+/* --- the model: every record kept, everything added up every time --- */
+
+#define MODEL_MAX	6000
+
+struct model {
+	size_t	count;
+	int64_t	when[MODEL_MAX];
+	int64_t	amount[MODEL_MAX];
+};
+
+static void
+model_add(struct model *m, int64_t when, int64_t amount)
+{
+	assert_true(m->count < MODEL_MAX);
+	m->when[m->count] = when;
+	m->amount[m->count++] = amount;
+}
+
+static int64_t
+model_used(const struct model *m, int64_t seconds, int64_t now)
+{
+	int64_t	used = 0;
+	size_t	i;
+
+	for (i = 0; i < m->count; i++)
+		if (m->when[i] >= now - seconds)
+			used += m->amount[i];
+	return used;
+}
+
+static int
+model_full(const struct model *m, const struct limits *limits, int64_t amount,
+    int64_t now)
+{
+	size_t	i;
+
+	for (i = 0; i < limits->count; i++)
+		if (model_used(m, limits->list[i].seconds, now) + amount >
+		    limits->list[i].mails)
+			return (int)i;
+	return -1;
+}
+
+/* Second by second, until the longest window is past all. */
+static int64_t
+model_retry_after(const struct model *m, const struct limits *limits, int64_t amount,
+    int64_t now)
+{
+	int64_t	at, end = now;
+	size_t	i;
+
+	for (i = 0; i < m->count; i++)
+		if (m->when[i] > end)
+			end = m->when[i];
+	for (at = now; at <= end + 302; at++)
+		if (model_full(m, limits, amount, at) == -1)
+			return at - now;
+	return -1;
+}
+
+static void
+model_forget(struct model *m, int64_t before)
+{
+	size_t	i, kept = 0;
+
+	for (i = 0; i < m->count; i++) {
+		if (m->when[i] < before)
+			continue;
+		m->when[kept] = m->when[i];
+		m->amount[kept++] = m->amount[i];
+	}
+	m->count = kept;
+}
+
+static int64_t
+model_newest(const struct model *m)
+{
+	int64_t	newest = INT64_MIN, sum;
+	size_t	i, j;
+
+	for (i = 0; i < m->count; i++) {
+		for (j = 0, sum = 0; j < m->count; j++)
+			if (m->when[j] == m->when[i])
+				sum += m->amount[j];
+		if (sum != 0 && m->when[i] > newest)
+			newest = m->when[i];
+	}
+	return newest;
+}
+
+/* --- at random --- */
+
+struct walk {
+	uint64_t	seed;
+	int		steps;
+	int64_t		spread;		/* times lie so far around now */
+	int64_t		most;		/* amounts up to this */
+	unsigned int	corrections;	/* one in so many; 0: none */
+	unsigned int	leaps;		/* one step in so many: the clock jumps */
+	int64_t		unit;		/* amounts are multiples of it */
+};
+
+static const int64_t	lengths[] = { 1, 2, 7, 10, 60, 61, 150, 300 };
+#define LENGTHS	(sizeof(lengths) / sizeof(lengths[0]))
+
+static void
+check_sums(const struct window *w, const struct model *m, int64_t now)
+{
+	size_t	i;
+
+	for (i = 0; i < LENGTHS; i++)
+		assert_int_equal(window_used(w, lengths[i], now),
+		    model_used(m, lengths[i], now));
+}
+
+static void
+check_limits(const struct window *w, const struct model *m, struct random *r,
+    const struct walk *walk, int64_t now)
+{
+	struct limit	list[3];
+	struct limits	limits = { 0, list };
+	int64_t		amount, used = -77;
+	int		full;
+
+	limits.count = random_below(r, 4);
+	for (full = 0; full < (int)limits.count; full++) {
+		list[full].mails = random_from(r, 0, walk->most * 12) * walk->unit;
+		list[full].seconds = lengths[random_below(r, LENGTHS)];
+	}
+	amount = random_from(r, 0, walk->most * 2) * walk->unit;
+	full = window_full(w, &limits, amount, now, &used);
+	assert_int_equal(full, model_full(m, &limits, amount, now));
+	if (full == -1)
+		assert_int_equal(used, -77);
+	else
+		assert_int_equal(used, model_used(m, list[full].seconds, now));
+	assert_int_equal(window_retry_after(w, &limits, amount, now),
+	    model_retry_after(m, &limits, amount, now));
+}
+
+static void
+check_walk(const struct walk *walk)
+{
+	struct random	 r = { walk->seed };
+	struct model	*m;
+	struct window	*w;
+	int64_t		 now = START, when, amount;
+	int		 step;
+
+	m = calloc(1, sizeof(*m));
+	assert_non_null(m);
+	w = window_new();
+	for (step = 0; step < walk->steps; step++) {
+		now += random_from(&r, 0, 3);
+		if (walk->leaps != 0 && random_below(&r, walk->leaps) == 0)
+			now += random_from(&r, -walk->spread, walk->spread);
+		when = now;
+		if (random_below(&r, 3) == 0)
+			when += random_from(&r, -walk->spread, walk->spread);
+		amount = random_from(&r, 1, walk->most);
+		if (walk->corrections != 0 &&
+		    random_below(&r, walk->corrections) == 0)
+			amount = -amount;
+		window_add(w, when, amount * walk->unit);
+		model_add(m, when, amount * walk->unit);
+		check_sums(w, m, now);
+		if (step % 8 == 0)
+			check_limits(w, m, &r, walk, now);
+		if (step % 16 == 0)
+			assert_int_equal(window_newest(w), model_newest(m));
+		if (random_below(&r, 20) == 0) {
+			when = now - random_from(&r, 0, 2 * walk->spread);
+			window_forget(w, when);
+			model_forget(m, when);
+			check_sums(w, m, now);
+		}
+		if (random_below(&r, 500) == 0) {
+			window_forget(w, INT64_MAX);
+			model_forget(m, INT64_MAX);
+			assert_int_equal(window_newest(w), INT64_MIN);
+		}
+	}
+	window_free(w);
+	free(m);
+}
+
+static void
+as_the_model_in_order(void **state)
+{
+	static const struct walk	walk = {
+		.seed = 1, .steps = 6000, .spread = 0, .most = 5, .unit = 1
+	};
+
+	(void)state;
+	check_walk(&walk);
+}
+
+static void
+as_the_model_out_of_order(void **state)
+{
+	static const struct walk	walk = {
+		.seed = 2, .steps = 8000, .spread = 90, .most = 5, .unit = 1
+	};
+
+	(void)state;
+	check_walk(&walk);
+}
+
+static void
+as_the_model_with_corrections(void **state)
+{
+	static const struct walk	walk = {
+		.seed = 3, .steps = 8000, .spread = 90, .most = 3,
+		.corrections = 3, .unit = 1
+	};
+
+	(void)state;
+	check_walk(&walk);
+}
+
+static void
+clock_steps_back(void **state)
+{
+	static const struct walk	walk = {
+		.seed = 4, .steps = 8000, .spread = 200, .most = 4,
+		.corrections = 9, .leaps = 5, .unit = 1
+	};
+
+	(void)state;
+	check_walk(&walk);
+}
+
+/* Bytes, say: the sums leave 32 bits now and then. */
+static void
+as_the_model_large(void **state)
+{
+	static const struct walk	walk = {
+		.seed = 5, .steps = 8000, .spread = 90, .most = 40,
+		.corrections = 6, .leaps = 50, .unit = 50000000
+	};
+
+	(void)state;
+	check_walk(&walk);
+}
+
+static void
+as_the_model_huge(void **state)
+{
+	static const struct walk	walk = {
+		.seed = 6, .steps = 4000, .spread = 90, .most = 40,
+		.corrections = 6, .leaps = 50, .unit = INT64_C(12345678901234)
+	};
+
+	(void)state;
+	check_walk(&walk);
+}
+
+/* --- by hand --- */
+
+static void
+empty(void **state)
+{
+	struct limit	list[] = { { 0, 60 }, { 1, 60 } };
+	struct limits	none = { 0, NULL }, zero = { 1, list }, one = { 1, list + 1 };
+	struct window	*w;
+	int64_t		 used = -1;
+
+	(void)state;
+	w = window_new();
+	assert_int_equal(window_used(w, 60, START), 0);
+	assert_int_equal(window_newest(w), INT64_MIN);
+	assert_int_equal(window_full(w, &none, INT64_MAX, START, NULL), -1);
+	assert_int_equal(window_full(w, &one, 1, START, NULL), -1);
+	assert_int_equal(window_full(w, &one, 2, START, NULL), 0);
+	assert_int_equal(window_full(w, &zero, 0, START, NULL), -1);
+	assert_int_equal(window_full(w, &zero, 1, START, &used), 0);
+	assert_int_equal(used, 0);
+	assert_int_equal(window_retry_after(w, &none, 5, START), 0);
+	assert_int_equal(window_retry_after(w, &one, 1, START), 0);
+	assert_int_equal(window_retry_after(w, &one, 2, START), -1);
+	window_forget(w, START);
+	window_add(w, START, 0);
+	assert_int_equal(window_newest(w), INT64_MIN);
+	window_free(w);
+	window_free(NULL);
+}
+
+/* date >= floor(now) - seconds: a record counts for `seconds` and one more. */
+static void
+edges_of_the_window(void **state)
+{
+	struct limit	 list[] = { { 3, 60 }, { 10, 100 } };
+	struct limits	 limits = { 2, list };
+	struct window	*w;
+
+	(void)state;
+	w = window_new();
+	window_add(w, START, 3);
+	assert_int_equal(window_used(w, 60, START + 60), 3);
+	assert_int_equal(window_used(w, 60, START + 61), 0);
+	assert_int_equal(window_used(w, 60, START - 1000), 3);
+	assert_int_equal(window_retry_after(w, &limits, 1, START), 61);
+	assert_int_equal(window_retry_after(w, &limits, 1, START + 60), 1);
+	assert_int_equal(window_retry_after(w, &limits, 1, START + 61), 0);
+	assert_int_equal(window_retry_after(w, &limits, 4, START), -1);
+	window_free(w);
+}
+
+/* What frees one window fills no other, but a correction that leaves one does. */
+static void
+retry_waits_for_all_windows(void **state)
+{
+	struct limit	 list[] = { { 5, 10 }, { 5, 100 } };
+	struct limits	 limits = { 2, list };
+	struct window	*w;
+
+	(void)state;
+	w = window_new();
+	window_add(w, START, 5);
+	assert_int_equal(window_retry_after(w, &limits, 1, START), 101);
+	window_add(w, START - 95, -4);
+	/*
+	 * 10 s: fits from START + 11. 100 s: 1 used until the correction leaves, at
+	 * START + 6; full from then until START + 101.
+	 */
+	assert_int_equal(window_used(w, 100, START), 1);
+	assert_int_equal(window_retry_after(w, &limits, 1, START), 101);
+	window_free(w);
+}
+
+static void
+second_that_sums_to_zero(void **state)
+{
+	struct window	*w;
+
+	(void)state;
+	w = window_new();
+	window_add(w, START, 4);
+	window_add(w, START + 1, 2);
+	window_add(w, START + 1, -2);
+	assert_int_equal(window_newest(w), START);
+	window_add(w, START, -4);
+	assert_int_equal(window_newest(w), INT64_MIN);
+	window_add(w, START, -4);
+	assert_int_equal(window_newest(w), START);
+	assert_int_equal(window_used(w, 1, START), -4);
+	window_free(w);
+}
+
+/* The day's window over a day full of mails, against one added up by hand. */
+static void
+long_window(void **state)
+{
+	struct window	*w;
+	int64_t		 t, sum = 0;
+
+	(void)state;
+	w = window_new();
+	for (t = 0; t < 100000; t++) {
+		window_add(w, START + t, t % 7 + 1);
+		sum += t % 7 + 1;
+		if (t > 86400)
+			sum -= (t - 86401) % 7 + 1;
+		assert_int_equal(window_used(w, 86400, START + t), sum);
+		if (t % 1000 == 0)
+			window_forget(w, START + t - 86400);
+	}
+	assert_true(window_size(w) < 3 * 8 * 86400);
+	window_forget(w, START + 99999);
+	assert_true(window_size(w) <= 128);
+	assert_int_equal(window_used(w, 60, START + 99999), 99999 % 7 + 1);
+	window_free(w);
+}
+
+static void
+small_is_small(void **state)
+{
+	struct window	*w;
+	int		 i;
+
+	(void)state;
+	w = window_new();
+	for (i = 0; i < 1000; i++)
+		window_add(w, START + i % 5, 1);
+	assert_true(window_size(w) <= 100);
+	window_forget(w, INT64_MAX);
+	/* Time goes by, the window stays small. */
+	for (i = 0; i < 10000; i++) {
+		window_add(w, START + i, 2);
+		window_forget(w, START + i - 3);
+		assert_true(window_size(w) <= 100);
+		assert_int_equal(window_used(w, 3, START + i),
+		    i < 3 ? 2 * (i + 1) : 8);
+	}
+	window_free(w);
+}
+
+/* Descending and shuffled insertion end in the same sums. */
+static void
+any_order(void **state)
+{
+	struct window	*up, *down, *mixed;
+	int64_t		 i;
+
+	(void)state;
+	up = window_new();
+	down = window_new();
+	mixed = window_new();
+	for (i = 0; i < 997; i++) {
+		window_add(up, START + i, i + 1);
+		window_add(down, START + 996 - i, 997 - i);
+		window_add(mixed, START + i * 501 % 997, i * 501 % 997 + 1);
+	}
+	for (i = 0; i <= 1000; i++) {
+		assert_int_equal(window_used(up, i, START + 996),
+		    window_used(down, i, START + 996));
+		assert_int_equal(window_used(up, i, START + 996),
+		    window_used(mixed, i, START + 996));
+	}
+	assert_int_equal(window_used(up, 996, START + 996), 997 * 998 / 2);
+	window_free(up);
+	window_free(down);
+	window_free(mixed);
+}
+
+static void
+times_far_apart(void **state)
+{
+	static const int64_t	times[] = {
+		INT64_MIN, INT64_MIN + 1, -1, 0, START,
+		START + (INT64_C(1) << 32), INT64_MAX - 1, INT64_MAX
+	};
+	struct limit		 list[] = { { 10, INT64_MAX } };
+	struct limits		 limits = { 1, list };
+	struct window		*w;
+	size_t			 first, i, n = sizeof(times) / sizeof(times[0]);
+
+	(void)state;
+	for (first = 0; first < n; first++) {
+		w = window_new();
+		for (i = 0; i < n; i++)
+			window_add(w, times[(first + i) % n], 2);
+		assert_int_equal(window_newest(w), INT64_MAX);
+		assert_int_equal(window_used(w, 1, START), 8);
+		assert_int_equal(window_used(w, INT64_MAX, INT64_MIN), 16);
+		assert_int_equal(window_used(w, INT64_MAX, INT64_MAX), 10);
+		assert_int_equal(window_retry_after(w, &limits, 3, INT64_MAX), -1);
+		window_forget(w, 1);
+		assert_int_equal(window_used(w, INT64_MAX, INT64_MIN), 8);
+		window_forget(w, INT64_MAX);
+		assert_int_equal(window_used(w, INT64_MAX, INT64_MIN), 2);
+		window_free(w);
+	}
+}
+
+static void
+sums_at_the_ends(void **state)
+{
+	struct limit	 list[] = { { INT64_MAX, 60 } };
+	struct limits	 limits = { 1, list };
+	struct window	*w;
+	int64_t		 used;
+
+	(void)state;
+	w = window_new();
+	window_add(w, START, INT64_MAX);
+	window_add(w, START, INT64_MAX);
+	assert_int_equal(window_used(w, 60, START), INT64_MAX);
+	window_add(w, START + 1, INT64_MAX);
+	assert_int_equal(window_used(w, 60, START), INT64_MAX);
+	assert_int_equal(window_full(w, &limits, INT64_MAX, START, &used), -1);
+	window_add(w, START, -INT64_MAX);
+	assert_int_equal(window_used(w, 60, START), 0);
+	window_add(w, START, INT64_MIN);
+	assert_int_equal(window_used(w, 60, START), -INT64_MAX);
+	window_free(w);
+}
+
+/* Wide for one large amount, narrow again once it was empty. */
+static void
+narrow_again(void **state)
+{
+	struct window	*w;
+	size_t		 small;
+
+	(void)state;
+	w = window_new();
+	small = window_size(w);
+	window_add(w, START, 1);
+	window_add(w, START + 1, INT32_MAX);
+	assert_int_equal(window_used(w, 60, START), INT64_C(1) + INT32_MAX);
+	assert_true(window_size(w) > small);
+	window_add(w, START + 1, -INT64_C(2) * INT32_MAX);
+	assert_int_equal(window_used(w, 60, START), INT64_C(1) - INT32_MAX);
+	window_forget(w, START + 2);
+	assert_int_equal(window_size(w), small);
+	window_add(w, START, INT32_MAX);
+	assert_int_equal(window_size(w), small);
+	assert_int_equal(window_used(w, 60, START), INT32_MAX);
+	window_free(w);
+}
+
+static void
+limits_are_values(void **state)
+{
+	struct limit	list[] = { { 10, 60 }, { 150, 86400 } };
+	struct limits	a = { 2, list }, b, c;
+
+	(void)state;
+	window_limits_copy(&b, &a);
+	assert_true(b.list != a.list);
+	assert_true(window_limits_equal(&a, &b));
+	b.list[1].seconds++;
+	assert_false(window_limits_equal(&a, &b));
+	b.list[1].seconds--;
+	b.list[0].mails++;
+	assert_false(window_limits_equal(&a, &b));
+	window_limits_clear(&b);
+	assert_int_equal(b.count, 0);
+	window_limits_copy(&c, &b);
+	assert_true(window_limits_equal(&b, &c));
+	assert_false(window_limits_equal(&a, &c));
+	window_limits_clear(&c);
+	window_limits_clear(&c);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest	tests[] = {
+		cmocka_unit_test(empty),
+		cmocka_unit_test(edges_of_the_window),
+		cmocka_unit_test(retry_waits_for_all_windows),
+		cmocka_unit_test(second_that_sums_to_zero),
+		cmocka_unit_test(long_window),
+		cmocka_unit_test(small_is_small),
+		cmocka_unit_test(any_order),
+		cmocka_unit_test(times_far_apart),
+		cmocka_unit_test(sums_at_the_ends),
+		cmocka_unit_test(narrow_again),
+		cmocka_unit_test(limits_are_values),
+		cmocka_unit_test(as_the_model_in_order),
+		cmocka_unit_test(as_the_model_out_of_order),
+		cmocka_unit_test(as_the_model_with_corrections),
+		cmocka_unit_test(clock_steps_back),
+		cmocka_unit_test(as_the_model_large),
+		cmocka_unit_test(as_the_model_huge)
+	};
+
+	return cmocka_run_group_tests_name("window", tests, NULL, NULL);
+}
