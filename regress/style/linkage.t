@@ -1,0 +1,89 @@
+# Each program is linked to what it needs and nothing else, and hardened: read in the
+# dynamic section of what was built.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use Policyd qw(have_command need);
+use Style qw(places_ok $root);
+
+need(have_command('readelf'), 'readelf (binutils)');
+need(-x "$root/build/policyd-rate-limit", 'the programs are not built');
+
+my @always = (qr/libc\.so/, qr/ld-linux/, qr/libbsd\.so/, qr/libpthread\.so/);
+my $seccomp = qr/libseccomp\.so/;
+my $digest = qr/libmd\.so/;
+my $event = qr/libevent(?:_core|_core-[\d.]+|-[\d.]+)?\.so/;
+
+# What it may have beside those of always, and what it has at least.
+my %program = (
+	'policyd-rate-limit' => { may => [qr/libyaml/, $seccomp], has => [qr/libyaml/] },
+	'libexec/engine' => { may => [$event, $seccomp], has => [$event] },
+	'libexec/ledger-sqlite' => { may => [qr/libsqlite3/, $digest, $seccomp],
+	    has => [qr/libsqlite3/] },
+	'libexec/ledger-pgsql' => { may => [qr/libpq\./, $digest, $seccomp],
+	    has => [qr/libpq\./] },
+	'libexec/ledger-mysql' => { may => [qr/libmariadb|libmysqlclient/, $digest,
+	    $seccomp], has => [qr/libmariadb|libmysqlclient/] },
+	'libexec/report' => { may => [qr/libssl\./, qr/libcrypto\./, $seccomp],
+	    has => [qr/libssl\./] },
+	'policyctl' => { may => [], has => [] },
+);
+
+# No child starts a program or opens a way out: not even the code for it is there.
+my @never = qw(system popen execve execv execvp execvpe execl execlp execle fexecve
+    posix_spawn posix_spawnp fork vfork dlopen);
+my %no_connect = map { $_ => 1 } qw(libexec/engine libexec/ledger-sqlite
+    libexec/ledger-pgsql libexec/ledger-mysql);
+
+sub output {
+	my (@command) = @_;
+
+	open my $fh, '-|', @command or die "$command[0]: $!\n";
+	my @lines = <$fh>;
+	close $fh or die "@command: status $?\n";
+	return @lines;
+}
+
+sub check {
+	my ($name, $want) = @_;
+	my $path = "$root/build/$name";
+	my @dynamic = output('readelf', '-dW', $path);
+	my @needed = map { /\(NEEDED\).*\[(.+?)\]/ ? $1 : () } @dynamic;
+	my @surplus = grep { my $so = $_;
+	    !grep { $so =~ $_ } @always, @{$want->{may}} } @needed;
+	my @missing = grep { my $so = $_; !grep { $_ =~ $so } @needed } @{$want->{has}};
+
+	places_ok("$name links nothing else", @surplus);
+	places_ok("$name links what it is for", map { "$_" } @missing);
+	places_ok("$name has no path of a library in it",
+	    grep { /\((?:RPATH|RUNPATH)\)/ } @dynamic);
+	ok((grep { /BIND_NOW|\bNOW\b/ } @dynamic), "$name is bound at its start");
+	ok((grep { /Type:\s+DYN/ } output('readelf', '-hW', $path)),
+	    "$name can be put anywhere in memory");
+	my @segments = output('readelf', '-lW', $path);
+	ok((grep { /GNU_RELRO/ } @segments), "$name has its tables read-only");
+	places_ok("$name has no executable stack",
+	    grep { /GNU_STACK.*\bE\b|GNU_STACK.*RWE/ } @segments);
+
+	return if $name !~ m{\Alibexec/};
+	my %wants = map { /\bUND\s+(\w+)/ ? ($1 => 1) : () }
+	    output('readelf', '--dyn-syms', '-W', $path);
+	places_ok("$name cannot start programs", grep { $wants{$_} } @never);
+	places_ok("$name does not connect", grep { $wants{$_} }
+	    qw(connect getaddrinfo)) if $no_connect{$name};
+}
+
+for my $name (sort keys %program) {
+	next if !-e "$root/build/$name";
+	subtest $name => sub { check($name, $program{$name}) };
+}
+
+# A program that nobody wrote into the table above has not been thought about.
+my @unknown = grep { -f && -x _ && !$program{s{\A\Q$root\E/build/}{}r} }
+    glob("$root/build/* $root/build/libexec/*");
+places_ok('every program is in the table', @unknown);
+
+done_testing;
