@@ -5,8 +5,10 @@ LIB_SRCS =	src/lib/addr.c src/lib/alloc.c src/lib/clock.c src/lib/log.c \
 IPC_SRCS =	src/ipc/channel.c src/ipc/message.c src/ipc/message_charge.c \
 		src/ipc/wire.c
 # What every role needs to receive its settings; the parsers are the parent's alone.
-CONF_SRCS =	src/conf/convey.c src/conf/fault.c src/conf/repr.c \
-		src/conf/settings.c src/conf/utf8.c src/conf/value.c
+CONF_SRCS =	src/conf/connection.c src/conf/convey.c src/conf/fault.c \
+		src/conf/limits.c src/conf/member.c src/conf/reader.c \
+		src/conf/repr.c src/conf/rules.c src/conf/settings.c \
+		src/conf/table.c src/conf/utf8.c src/conf/value.c
 # Reads one literal, as the ledgers do with a row of limits.
 LITERAL_SRCS =	src/conf/expression.c src/conf/literal.c src/conf/token.c
 CONF_READ_SRCS = src/conf/check.c src/conf/load.c src/conf/scalar.c src/conf/yaml.c \

@@ -1,0 +1,215 @@
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/convey.h"
+#include "conf/fault.h"
+#include "conf/table.h"
+#include "conf/value.h"
+#include "ipc/wire.h"
+#include "lib/alloc.h"
+#include "lib/log.h"
+#include "lib/str.h"
+
+/*
+ * A MSG_SETTING is a name, whether more of this value follows, and bytes of the value's
+ * tree: a limits_by_id of a hundred thousand ids is larger than a message may be.
+ */
+#define CONVEY_CHUNK	((size_t)128 * 1024)
+#define CONVEY_MAX	((size_t)512 * 1024 * 1024)	/* one value */
+#define CONVEY_NAME_MAX	64
+
+struct convey {
+	struct value	*dict;		/* whole values, by name */
+	char		*name;		/* of the value that is being put together */
+	struct str	 bytes;		/* what came of it */
+};
+
+/* --- the parent's side --- */
+
+/*
+ * A buffer that already has the size it will need for all but the largest values: when
+ * it grew, copies of a password would stay behind in freed memory.
+ */
+static void
+convey_roomy(struct str *s)
+{
+	static const char	zeros[4096];
+
+	str_init(s);
+	str_add(s, zeros, sizeof(zeros));
+	s->len = 0;
+}
+
+static void
+convey_send_row(struct channel *ch, const char *name, const struct value *v)
+{
+	struct str	bytes, payload;
+	size_t		len, sent;
+
+	convey_roomy(&bytes);
+	value_put(&bytes, v);
+	for (sent = 0; sent < bytes.len; sent += len) {
+		len = bytes.len - sent;
+		if (len > CONVEY_CHUNK)
+			len = CONVEY_CHUNK;
+		convey_roomy(&payload);
+		wire_put_text(&payload, name);
+		wire_put_u8(&payload, sent + len < bytes.len);
+		wire_put_bytes(&payload, bytes.data + sent, len);
+		channel_send(ch, MSG_SETTING, 0, &payload, -1);
+		str_wipe(&payload);
+	}
+	str_wipe(&bytes);
+}
+
+void
+convey_send(struct channel *ch, const struct settings *s, enum role to,
+    uint64_t generation)
+{
+	const struct settings_info	*info;
+	const struct value		*v;
+	struct str			 payload;
+	size_t				 i;
+
+	for (i = 0; i < settings_count(); i++) {
+		info = settings_info(i);
+		if ((info->roles & 1U << to) == 0)
+			continue;
+		if ((v = settings_conveyed(s, i)) != NULL)
+			convey_send_row(ch, info->name, v);
+	}
+	str_init(&payload);
+	msg_number_put(&payload, generation);
+	channel_send(ch, MSG_SETTINGS_END, 0, &payload, -1);
+	str_clear(&payload);
+}
+
+/* --- the child's side --- */
+
+struct convey *
+convey_new(void)
+{
+	struct convey	*c;
+
+	c = alloc_zero(1, sizeof(*c));
+	c->dict = value_new(VALUE_DICT);
+	str_init(&c->bytes);
+	return c;
+}
+
+static void
+convey_reset(struct convey *c)
+{
+	value_free(c->dict);
+	c->dict = value_new(VALUE_DICT);
+	free(c->name);
+	c->name = NULL;
+	str_wipe(&c->bytes);
+}
+
+void
+convey_free(struct convey *c)
+{
+	if (c == NULL)
+		return;
+	value_free(c->dict);
+	free(c->name);
+	str_wipe(&c->bytes);
+	free(c);
+}
+
+/* The last piece of a value has come. */
+static int
+convey_finish_row(struct convey *c)
+{
+	struct value	*v;
+
+	v = value_take(c->bytes.data, c->bytes.len);
+	str_wipe(&c->bytes);
+	if (v != NULL)
+		value_set(c->dict, value_str(c->name, strlen(c->name)), v);
+	free(c->name);
+	c->name = NULL;
+	return v == NULL ? -1 : 0;
+}
+
+static int
+convey_setting(struct convey *c, const struct message *m)
+{
+	struct wire	 w;
+	const void	*bytes;
+	char		*name;
+	size_t		 len;
+	bool		 fresh, more;
+
+	wire_init(&w, m->payload, m->len);
+	name = wire_get_text(&w, CONVEY_NAME_MAX);
+	more = wire_get_bool(&w);
+	bytes = wire_get_bytes(&w, CONVEY_CHUNK, &len);
+	if (wire_done(&w) == -1 || name == NULL || len == 0)
+		goto bad;
+
+	fresh = c->name == NULL;
+	if (fresh) {
+		/* A name that no row has, and one that was sent already. */
+		if (table_find(name) == SIZE_MAX || value_get(c->dict, name) != NULL)
+			goto bad;
+		c->name = name;
+		convey_roomy(&c->bytes);
+	} else if (strcmp(c->name, name) != 0 || c->bytes.len + len > CONVEY_MAX)
+		goto bad;
+	str_add(&c->bytes, bytes, len);
+	if (!fresh)
+		free(name);
+	return more ? 0 : convey_finish_row(c);
+ bad:
+	free(name);
+	return -1;
+}
+
+/*
+ * What comes was checked by the parent, with these readers; a fault here means that the
+ * two are not of one build, or worse.
+ */
+static struct settings *
+convey_settings(const struct value *dict)
+{
+	struct settings	*s;
+	struct faults	 faults;
+	char		 text[512];
+	size_t		 i;
+
+	fault_init(&faults, NULL);
+	s = settings_read(dict, &faults);
+	if (faults.errors > 0 || faults.unknown > 0) {
+		for (i = 0; i < faults.count; i++) {
+			fault_print(&faults, i, text, sizeof(text));
+			log_error("settings of the parent: %s", text);
+		}
+		settings_free(s);
+		s = NULL;
+	}
+	fault_clear(&faults);
+	if (s != NULL)
+		settings_forget(s);
+	return s;
+}
+
+int
+convey_receive(struct convey *c, const struct message *m, struct settings **out)
+{
+	uint64_t	generation;
+
+	if (m->type == MSG_SETTING)
+		return convey_setting(c, m);
+	if (m->type != MSG_SETTINGS_END)
+		return 0;
+	if (msg_number_get(&generation, m->payload, m->len) == -1 || c->name != NULL)
+		return -1;
+	*out = convey_settings(c->dict);
+	convey_reset(c);
+	return *out == NULL ? -1 : 1;
+}

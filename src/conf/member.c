@@ -1,0 +1,315 @@
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/member.h"
+#include "lib/alloc.h"
+#include "lib/num.h"
+
+#define MEMBER_SOCKETS_MAX		64
+#define MEMBER_REPORT_LIMITS_MAX	64
+#define MEMBER_SECONDS_MAX		INT64_C(3153600000)
+
+static const struct reader_word	member_tls_words[] = {
+	{ "none",	SMTP_TLS_NONE },
+	{ "starttls",	SMTP_TLS_STARTTLS },
+	{ "tls",	SMTP_TLS_TLS },
+	{ NULL,		0 }
+};
+
+/* --- SOCKET --- */
+
+/* [address, port], whatever is right or wrong with the two. */
+static bool
+member_is_pair(const struct value *v)
+{
+	return READER_IS_LIST(v) && v->count == 2 &&
+	    v->items[0]->type == VALUE_STR && v->items[1]->type == VALUE_INT;
+}
+
+static const struct value *
+member_one_socket_fault(const struct value *v, const char **reason)
+{
+	const struct value	*host;
+
+	if (v->type == VALUE_STR) {
+		*reason = "has an empty path";
+		return v->len == 0 || memchr(v->bytes, '\0', v->len) != NULL ?
+		    v : NULL;
+	}
+	if (!member_is_pair(v)) {
+		*reason = "must be a path or [address, port], or a list of these";
+		return v;
+	}
+	host = v->items[0];
+	*reason = "has an address without a \".\" or a \":\"";
+	if (memchr(host->bytes, '\0', host->len) != NULL ||
+	    strpbrk(host->bytes, ".:") == NULL)
+		return host;
+	return NULL;
+}
+
+const struct value *
+member_socket_fault(const struct value *v, const char **reason)
+{
+	const struct value	*culprit;
+	size_t			 i;
+
+	if (!READER_IS_LIST(v) || member_is_pair(v))
+		return member_one_socket_fault(v, reason);
+	if (v->count == 0) {
+		*reason = "names no socket";
+		return v;
+	}
+	for (i = 0; i < v->count; i++) {
+		culprit = member_one_socket_fault(v->items[i], reason);
+		if (culprit == NULL)
+			continue;
+		/* ["127.0.0.1", "10031"] is a pair gone wrong, not a list of paths. */
+		if (v->count == 2 && v->items[0]->type == VALUE_STR)
+			*reason = "must have a number as port: [address, port]";
+		return culprit;
+	}
+	return NULL;
+}
+
+void
+member_sockets_clear(struct settings *s)
+{
+	size_t	i;
+
+	for (i = 0; i < s->nsockets; i++) {
+		free(s->sockets[i].path);
+		free(s->sockets[i].host);
+	}
+	free(s->sockets);
+	s->sockets = NULL;
+	s->nsockets = 0;
+}
+
+static int
+member_add_socket(const struct reading *r, const struct value *v)
+{
+	struct settings		*s = r->out;
+	struct settings_socket	*socket;
+	const struct value	*port;
+
+	if (v->type != VALUE_STR) {
+		port = v->items[1];
+		if (port->integer < 1 || port->integer > UINT16_MAX) {
+			reader_fault(r, port, "must have a port from 1 to %d",
+			    UINT16_MAX);
+			return -1;
+		}
+	}
+	s->sockets = alloc_resize(s->sockets, s->nsockets + 1, sizeof(*s->sockets));
+	socket = &s->sockets[s->nsockets++];
+	memset(socket, 0, sizeof(*socket));
+	if (v->type == VALUE_STR)
+		socket->path = alloc_string(v->bytes);
+	else {
+		socket->host = alloc_string(v->items[0]->bytes);
+		socket->port = (uint16_t)v->items[1]->integer;
+	}
+	return 0;
+}
+
+int
+member_sockets(const struct reading *r, const struct value *v)
+{
+	const struct value	*culprit;
+	const char		*reason;
+	size_t			 i;
+	int			 result;
+
+	if ((culprit = member_socket_fault(v, &reason)) != NULL) {
+		reader_fault(r, culprit, "%s", reason);
+		r->faults->sockets++;
+		return -1;
+	}
+	if (READER_IS_LIST(v) && v->count > MEMBER_SOCKETS_MAX) {
+		reader_fault(r, v, "names more than %d sockets", MEMBER_SOCKETS_MAX);
+		return -1;
+	}
+	member_sockets_clear(r->out);
+	if (!READER_IS_LIST(v) || member_is_pair(v))
+		return member_add_socket(r, v);
+	result = 0;
+	for (i = 0; i < v->count; i++)
+		if (member_add_socket(r, v->items[i]) == -1)
+			result = -1;
+	return result;
+}
+
+/* --- the mail server --- */
+
+/*
+ * "host", "host:port" and "[2001:db8::1]:port", as Python's smtplib reads them; two
+ * colons and no bracket are an IPv6 address alone.
+ */
+static int
+member_host(const struct reading *r, const struct value *v, char **host, int64_t *port)
+{
+	const char	*colon, *start;
+	size_t		 len;
+
+	if (reader_line(r, v) == -1)
+		return -1;
+	start = v->bytes;
+	len = v->len;
+	colon = NULL;
+	if (*start == '[' && (colon = strchr(start, ']')) != NULL) {
+		len = (size_t)(colon - ++start);
+		if (*++colon == '\0')
+			colon = NULL;
+		else if (*colon != ':')
+			len = 0;
+	} else if ((colon = strchr(start, ':')) != NULL &&
+	    strchr(colon + 1, ':') != NULL)
+		colon = NULL;
+	else if (colon != NULL)
+		len = (size_t)(colon - start);
+	if (len == 0 || (colon != NULL && num_parse(colon + 1, strlen(colon + 1), 1,
+	    UINT16_MAX, port) == -1)) {
+		reader_fault(r, v, "must name a host, such as [\"mail.example.org\", "
+		    "587]");
+		return -1;
+	}
+	*host = alloc_copy(start, len);
+	return 0;
+}
+
+int
+member_smtp_server(const struct reading *r, const struct value *v)
+{
+	struct settings		*s = r->out;
+	const struct value	*number;
+	char			*host;
+	int64_t			 port;
+
+	if (v->type != VALUE_STR && (!READER_IS_LIST(v) || v->count < 1 ||
+	    v->count > 2))
+		return reader_mismatch(r, v, "[host, port], [host] or a host");
+	port = 0;
+	if (member_host(r, v->type == VALUE_STR ? v : v->items[0], &host, &port) == -1)
+		return -1;
+	if (v->type != VALUE_STR && v->count == 2) {
+		number = v->items[1];
+		if (reader_whole(number, &port) == -1 || port < 1 ||
+		    port > UINT16_MAX) {
+			reader_fault(r, number, "must have a port from 1 to %d",
+			    UINT16_MAX);
+			free(host);
+			return -1;
+		}
+	}
+	free(s->smtp_host);
+	s->smtp_host = host;
+	s->smtp_port = (uint16_t)port;
+	return 0;
+}
+
+static void
+member_wipe(char **secret)
+{
+	if (*secret != NULL)
+		freezero(*secret, strlen(*secret));
+	*secret = NULL;
+}
+
+int
+member_credentials(const struct reading *r, const struct value *v)
+{
+	struct settings	*s = r->out;
+	size_t		 i;
+
+	if (v->type != VALUE_NONE && (!READER_IS_LIST(v) || v->count != 2))
+		return reader_mismatch(r, v, "[user, password] or None");
+	for (i = 0; i < v->count; i++) {
+		if (v->items[i]->type != VALUE_STR) {
+			reader_fault(r, v->items[i], "must hold strings, not %s: put "
+			    "it in quotes", value_type_name(v->items[i]->type));
+			return -1;
+		}
+		if (memchr(v->items[i]->bytes, '\0', v->items[i]->len) != NULL) {
+			reader_fault(r, v->items[i],
+			    "must not hold a NUL character");
+			return -1;
+		}
+	}
+	member_wipe(&s->smtp_user);
+	member_wipe(&s->smtp_password);
+	if (v->type != VALUE_NONE) {
+		s->smtp_user = alloc_string(v->items[0]->bytes);
+		s->smtp_password = alloc_string(v->items[1]->bytes);
+	}
+	return 0;
+}
+
+int
+member_starttls(const struct reading *r, const struct value *v)
+{
+	struct settings	*s = r->out;
+	struct reading	 flag;
+	bool		 starttls;
+
+	flag = *r;
+	flag.out = &starttls;
+	if (reader_bool(&flag, v) == -1)
+		return -1;
+	s->smtp_tls = starttls ? SMTP_TLS_STARTTLS : SMTP_TLS_NONE;
+	return 0;
+}
+
+int
+member_tls(const struct reading *r, const struct value *v)
+{
+	struct settings	*s = r->out;
+	struct reading	 word;
+	int		 tls;
+
+	if (v->type == VALUE_NONE)
+		return 0;
+	word = *r;
+	word.out = &tls;
+	word.words = member_tls_words;
+	if (reader_word(&word, v) == -1)
+		return -1;
+	s->smtp_tls = (enum smtp_tls)tls;
+	return 0;
+}
+
+/* --- reports --- */
+
+int
+member_report_limits(const struct reading *r, const struct value *v)
+{
+	struct settings	*s = r->out;
+	int64_t		 list[MEMBER_REPORT_LIMITS_MAX];
+	size_t		 i;
+
+	if (!READER_IS_LIST(v))
+		return reader_mismatch(r, v, "a list of seconds");
+	if (v->count > MEMBER_REPORT_LIMITS_MAX) {
+		reader_fault(r, v, "has more than %d windows",
+		    MEMBER_REPORT_LIMITS_MAX);
+		return -1;
+	}
+	for (i = 0; i < v->count; i++)
+		if (reader_whole(v->items[i], &list[i]) == -1 || list[i] < 1 ||
+		    list[i] > MEMBER_SECONDS_MAX) {
+			reader_fault(r, v->items[i], "must hold numbers of seconds, "
+			    "such as [86400]");
+			return -1;
+		}
+	free(s->report_limits);
+	s->report_limits = NULL;
+	s->nreport_limits = v->count;
+	if (v->count > 0) {
+		s->report_limits = alloc_zero(v->count, sizeof(*list));
+		memcpy(s->report_limits, list, v->count * sizeof(*list));
+	}
+	return 0;
+}

@@ -1,0 +1,593 @@
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/reader.h"
+#include "lib/addr.h"
+#include "lib/alloc.h"
+#include "lib/num.h"
+#include "lib/str.h"
+
+#define READER_TEXT_MAX	512
+#define READER_LIST_MAX	10000	/* networks or addresses in one list */
+
+/* --- faults --- */
+
+void
+reader_fault(const struct reading *r, const struct value *v, const char *fmt, ...)
+{
+	char	text[READER_TEXT_MAX];
+	va_list	ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	fault_error(r->faults, v->line, v->column, "%s %s", r->name, text);
+}
+
+void
+reader_warning(const struct reading *r, const struct value *v, const char *fmt, ...)
+{
+	char	text[READER_TEXT_MAX];
+	va_list	ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	fault_warning(r->faults, v->line, v->column, "%s %s", r->name, text);
+}
+
+int
+reader_mismatch(const struct reading *r, const struct value *v, const char *expected)
+{
+	reader_fault(r, v, "must be %s, not %s", expected, value_type_name(v->type));
+	return -1;
+}
+
+/*
+ * Case is what people get wrong first, so it costs nothing here. Near is what differs
+ * in a third of its letters at most; two are always forgiven.
+ */
+void
+reader_nearest(struct reader_nearest *n, const char *candidate)
+{
+	char		*a, *b;
+	unsigned int	 distance;
+	size_t		 len, near;
+
+	len = strlen(n->written);
+	a = alloc_string(n->written);
+	b = alloc_string(candidate);
+	str_fold(a, len);
+	str_fold(b, strlen(b));
+	distance = str_distance(a, b);
+	near = len / 3 < 2 ? 2 : len / 3;
+	if (distance <= near && distance < len &&
+	    (n->name == NULL || distance < n->distance)) {
+		n->name = candidate;
+		n->distance = distance;
+	}
+	free(a);
+	free(b);
+}
+
+/* --- numbers --- */
+
+int
+reader_bool(const struct reading *r, const struct value *v)
+{
+	bool	*out = r->out;
+
+	if (v->type == VALUE_BOOL)
+		*out = v->boolean;
+	else if (v->type == VALUE_INT && (v->integer == 0 || v->integer == 1))
+		*out = v->integer == 1;
+	else
+		return reader_mismatch(r, v, "True or False");
+	return 0;
+}
+
+int
+reader_whole(const struct value *v, int64_t *n)
+{
+	if (v->type == VALUE_INT)
+		*n = v->integer;
+	else if (v->type == VALUE_FLOAT && v->real >= -0x1p63 &&
+	    v->real < 0x1p63 && v->real == floor(v->real))
+		*n = (int64_t)v->real;
+	else
+		return -1;
+	return 0;
+}
+
+static int
+reader_range(const struct reading *r, const struct value *v, int64_t *n)
+{
+	if (reader_whole(v, n) == -1)
+		return reader_mismatch(r, v, "a whole number");
+	if (*n < r->min || *n > r->max) {
+		reader_fault(r, v, "must be from %lld to %lld",
+		    (long long)r->min, (long long)r->max);
+		return -1;
+	}
+	return 0;
+}
+
+int
+reader_int(const struct reading *r, const struct value *v)
+{
+	int64_t	n;
+
+	if (reader_range(r, v, &n) == -1)
+		return -1;
+	*(int *)r->out = (int)n;
+	return 0;
+}
+
+int
+reader_unsigned(const struct reading *r, const struct value *v)
+{
+	int64_t	n;
+
+	if (reader_range(r, v, &n) == -1)
+		return -1;
+	*(unsigned int *)r->out = (unsigned int)n;
+	return 0;
+}
+
+int
+reader_int64(const struct reading *r, const struct value *v)
+{
+	int64_t	n;
+
+	if (reader_range(r, v, &n) == -1)
+		return -1;
+	*(int64_t *)r->out = n;
+	return 0;
+}
+
+int
+reader_mebibytes(const struct reading *r, const struct value *v)
+{
+	int64_t	n;
+
+	if (reader_range(r, v, &n) == -1)
+		return -1;
+	*(int64_t *)r->out = n * 1024 * 1024;
+	return 0;
+}
+
+int
+reader_milliseconds(const struct reading *r, const struct value *v)
+{
+	double	seconds;
+
+	if (v->type == VALUE_INT)
+		seconds = (double)v->integer;
+	else if (v->type == VALUE_FLOAT)
+		seconds = v->real;
+	else
+		return reader_mismatch(r, v, "a number of seconds");
+	/* Written so that NaN is out of range. */
+	if (!(seconds * 1000 >= (double)r->min && seconds * 1000 <= (double)r->max)) {
+		reader_fault(r, v, "must be from %g to %g seconds",
+		    (double)r->min / 1000, (double)r->max / 1000);
+		return -1;
+	}
+	*(int64_t *)r->out = (int64_t)(seconds * 1000 + 0.5);
+	return 0;
+}
+
+/* "0660" and "0o660", as people quote them in YAML; -1 when it is something else. */
+static int
+reader_octal(const struct value *v, int64_t *n)
+{
+	const char	*p;
+
+	p = v->bytes;
+	if (v->len < 1 || v->len > 6 || *p != '0')
+		return -1;
+	if (p[1] == 'o' && v->len > 2)
+		p += 2;
+	for (*n = 0; p < v->bytes + v->len; p++) {
+		if (*p < '0' || *p > '7')
+			return -1;
+		*n = *n * 8 + (*p - '0');
+	}
+	return 0;
+}
+
+int
+reader_mode(const struct reading *r, const struct value *v)
+{
+	char	text[24];
+	int64_t	n;
+
+	if (v->type == VALUE_STR) {
+		if (reader_octal(v, &n) == -1) {
+			reader_fault(r, v, "must be a mode such as 0o660");
+			return -1;
+		}
+	} else if (v->type != VALUE_INT)
+		return reader_mismatch(r, v, "a mode such as 0o660");
+	else
+		n = v->integer;
+	if (n >= r->min && n <= r->max) {
+		*(unsigned int *)r->out = (unsigned int)n;
+		return 0;
+	}
+	snprintf(text, sizeof(text), "%lld", (long long)n);
+	if (v->type == VALUE_INT && n > 0 && strspn(text, "01234567") == strlen(text) &&
+	    strlen(text) <= 3)
+		reader_fault(r, v, "is a decimal number; did you mean 0o%s?", text);
+	else
+		reader_fault(r, v, "must be from 0 to 0o%llo", (long long)r->max);
+	return -1;
+}
+
+/* --- words --- */
+
+static void
+reader_word_list(char *dst, size_t size, const struct reading *r)
+{
+	size_t	i;
+
+	*dst = '\0';
+	for (i = 0; r->words[i].name != NULL; i++) {
+		if (i > 0)
+			strlcat(dst, ", ", size);
+		strlcat(dst, "\"", size);
+		strlcat(dst, r->words[i].name, size);
+		strlcat(dst, "\"", size);
+	}
+}
+
+int
+reader_word(const struct reading *r, const struct value *v)
+{
+	struct reader_nearest	nearest = { .written = v->bytes };
+	char			expected[READER_TEXT_MAX], list[READER_TEXT_MAX / 2];
+	size_t			i;
+
+	/* A bound of 0 says that this word has no numbers. */
+	if (v->type == VALUE_INT && r->max > 0 &&
+	    v->integer >= r->min && v->integer <= r->max) {
+		*(int *)r->out = (int)v->integer;
+		return 0;
+	}
+	reader_word_list(list, sizeof(list), r);
+	if (r->max > 0)
+		snprintf(expected, sizeof(expected), "%lld to %lld or one of %s",
+		    (long long)r->min, (long long)r->max, list);
+	else
+		snprintf(expected, sizeof(expected), "one of %s", list);
+	if (v->type == VALUE_INT && r->max > 0) {
+		reader_fault(r, v, "must be %s", expected);
+		return -1;
+	}
+	if (v->type != VALUE_STR)
+		return reader_mismatch(r, v, expected);
+	for (i = 0; r->words[i].name != NULL; i++) {
+		if (strlen(r->words[i].name) == v->len &&
+		    memcmp(r->words[i].name, v->bytes, v->len) == 0) {
+			*(int *)r->out = r->words[i].number;
+			return 0;
+		}
+		reader_nearest(&nearest, r->words[i].name);
+	}
+	if (nearest.name != NULL)
+		reader_fault(r, v, "must be %s; did you mean \"%s\"?", expected,
+		    nearest.name);
+	else
+		reader_fault(r, v, "must be %s", expected);
+	return -1;
+}
+
+/* --- strings --- */
+
+int
+reader_line(const struct reading *r, const struct value *v)
+{
+	size_t	i;
+
+	if (v->type != VALUE_STR)
+		return reader_mismatch(r, v, "a string");
+	for (i = 0; i < v->len; i++)
+		if ((unsigned char)v->bytes[i] < ' ' || v->bytes[i] == '\177') {
+			reader_fault(r, v, "must be one line without control "
+			    "characters");
+			return -1;
+		}
+	return 0;
+}
+
+static void
+reader_replace(const struct reading *r, char *text)
+{
+	char	**out = r->out;
+
+	free(*out);
+	*out = text;
+}
+
+int
+reader_string(const struct reading *r, const struct value *v)
+{
+	if (reader_line(r, v) == -1)
+		return -1;
+	if (v->len == 0) {
+		reader_fault(r, v, "must not be empty");
+		return -1;
+	}
+	reader_replace(r, alloc_copy(v->bytes, v->len));
+	return 0;
+}
+
+int
+reader_string_or_none(const struct reading *r, const struct value *v)
+{
+	if (v->type != VALUE_NONE && v->type != VALUE_STR)
+		return reader_mismatch(r, v, "a string or None");
+	if (v->type == VALUE_NONE || v->len == 0) {
+		reader_replace(r, NULL);
+		return 0;
+	}
+	return reader_string(r, v);
+}
+
+/* Queries may stand on many lines. */
+int
+reader_query(const struct reading *r, const struct value *v)
+{
+	if (v->type != VALUE_NONE && v->type != VALUE_STR)
+		return reader_mismatch(r, v, "a string");
+	if (v->type == VALUE_STR && memchr(v->bytes, '\0', v->len) != NULL) {
+		reader_fault(r, v, "must not hold a NUL character");
+		return -1;
+	}
+	reader_replace(r, v->type == VALUE_NONE ? alloc_string("") :
+	    alloc_copy(v->bytes, v->len));
+	return 0;
+}
+
+int
+reader_delimiter(const struct reading *r, const struct value *v)
+{
+	size_t	i;
+
+	if (v->type == VALUE_NONE) {
+		reader_replace(r, alloc_string(""));
+		return 0;
+	}
+	if (reader_line(r, v) == -1)
+		return -1;
+	for (i = 0; i < v->len; i++)
+		if (v->bytes[i] <= ' ' || v->bytes[i] == '@') {
+			reader_fault(r, v, "must be characters such as \"+\", "
+			    "ASCII, no blank and no \"@\"");
+			return -1;
+		}
+	reader_replace(r, alloc_copy(v->bytes, v->len));
+	return 0;
+}
+
+/* --- mail addresses --- */
+
+/*
+ * The address alone, of "Name <user@host>" too; NULL and a fault when it is none. Python's
+ * smtplib took either.
+ */
+static char *
+reader_mailbox(const struct reading *r, const struct value *v, const char *s,
+    size_t len)
+{
+	const char	*open;
+	size_t		 i;
+
+	while (len > 0 && s[0] == ' ') {
+		s++;
+		len--;
+	}
+	while (len > 0 && s[len - 1] == ' ')
+		len--;
+	if (len > 0 && s[len - 1] == '>' &&
+	    (open = memchr(s, '<', len)) != NULL) {
+		len -= (size_t)(open + 1 - s) + 1;
+		s = open + 1;
+	}
+	for (i = 0; i < len; i++)
+		if (strchr("<> ,", s[i]) != NULL)
+			break;
+	if (len == 0 || i < len) {
+		reader_fault(r, v, "must be a mail address such as "
+		    "\"postmaster@example.org\"");
+		return NULL;
+	}
+	return alloc_copy(s, len);
+}
+
+int
+reader_address(const struct reading *r, const struct value *v)
+{
+	char	*address;
+
+	if (v->type != VALUE_NONE && v->type != VALUE_STR)
+		return reader_mismatch(r, v, "a mail address or None");
+	if (v->type == VALUE_NONE || v->len == 0) {
+		reader_replace(r, NULL);
+		return 0;
+	}
+	if (reader_line(r, v) == -1 ||
+	    (address = reader_mailbox(r, v, v->bytes, v->len)) == NULL)
+		return -1;
+	reader_replace(r, address);
+	return 0;
+}
+
+static void
+reader_strings_clear(struct settings_strings *s)
+{
+	size_t	i;
+
+	for (i = 0; i < s->count; i++)
+		free(s->list[i]);
+	free(s->list);
+	s->list = NULL;
+	s->count = 0;
+}
+
+/* One string may name several, with commas between them. */
+static int
+reader_mailboxes(struct settings_strings *found, const struct reading *r,
+    const struct value *v)
+{
+	const char	*end, *p;
+	char		*address;
+	size_t		 len;
+	int		 result;
+
+	if (v->type != VALUE_STR)
+		return reader_mismatch(r, v, "a mail address, a list of them or None");
+	if (reader_line(r, v) == -1)
+		return -1;
+	result = 0;
+	for (p = v->bytes, end = p + v->len; p <= end; p += len + 1) {
+		len = strcspn(p, ",");
+		if ((address = reader_mailbox(r, v, p, len)) == NULL) {
+			result = -1;
+			continue;
+		}
+		found->list = alloc_resize(found->list, found->count + 1,
+		    sizeof(*found->list));
+		found->list[found->count++] = address;
+	}
+	return result;
+}
+
+int
+reader_addresses(const struct reading *r, const struct value *v)
+{
+	struct settings_strings	 found = { 0, NULL }, *out = r->out;
+	size_t			 i;
+	int			 result;
+
+	result = 0;
+	if (READER_IS_LIST(v)) {
+		for (i = 0; i < v->count && i < READER_LIST_MAX; i++)
+			if (reader_mailboxes(&found, r, v->items[i]) == -1)
+				result = -1;
+	} else if (v->type != VALUE_NONE && !(v->type == VALUE_STR && v->len == 0))
+		result = reader_mailboxes(&found, r, v);
+	if (result == -1) {
+		reader_strings_clear(&found);
+		return -1;
+	}
+	reader_strings_clear(out);
+	*out = found;
+	return 0;
+}
+
+/* --- networks --- */
+
+/* "192.0.2.0/255.255.255.0", which Python's ipaddress reads too. */
+static int
+reader_netmask(struct network *n, const char *s, size_t len)
+{
+	struct addr	 mask;
+	char		 text[ADDR_TEXT_MAX + 8];
+	const char	*slash;
+	uint32_t	 bits;
+	unsigned int	 prefix;
+
+	if ((slash = memchr(s, '/', len)) == NULL ||
+	    addr_parse(&mask, slash + 1, len - (size_t)(slash + 1 - s)) == -1 ||
+	    mask.bits != 32)
+		return -1;
+	bits = (uint32_t)mask.byte[0] << 24 | (uint32_t)mask.byte[1] << 16 |
+	    (uint32_t)mask.byte[2] << 8 | mask.byte[3];
+	for (prefix = 0; prefix < 32 && (bits & 0x80000000U) != 0; prefix++)
+		bits <<= 1;
+	if (bits != 0)
+		return -1;
+	snprintf(text, sizeof(text), "%.*s/%u",
+	    (int)(slash - s < ADDR_TEXT_MAX ? slash - s : ADDR_TEXT_MAX), s, prefix);
+	return addr_network_parse(n, text, strlen(text));
+}
+
+static int
+reader_network(const struct reading *r, const struct value *v, struct network *n)
+{
+	struct addr	a;
+	char		text[ADDR_TEXT_MAX];
+	const char	*slash;
+	size_t		len;
+	int64_t		prefix;
+
+	if (v->type != VALUE_STR)
+		return reader_mismatch(r, v, "a list of networks");
+	if (addr_network_parse(n, v->bytes, v->len) == 0)
+		return 0;
+	if (errno != EDOM) {
+		if (reader_netmask(n, v->bytes, v->len) == 0)
+			return 0;
+		reader_fault(r, v, "has \"%s\", which is no network: write it as "
+		    "\"192.0.2.0/24\" or \"2001:db8::/32\"", v->bytes);
+		return -1;
+	}
+	/* Host bits: the network that was meant is easy to tell. */
+	slash = memchr(v->bytes, '/', v->len);
+	len = slash == NULL ? v->len : (size_t)(slash - v->bytes);
+	if (slash == NULL || addr_parse(&a, v->bytes, len) == -1 ||
+	    num_parse(slash + 1, v->len - len - 1, 0, a.bits, &prefix) == -1) {
+		reader_fault(r, v, "has \"%s\", which has host bits set", v->bytes);
+		return -1;
+	}
+	addr_mask(&a, (unsigned int)prefix);
+	reader_fault(r, v, "has \"%s\", which has host bits set: did you mean "
+	    "\"%s/%d\"?", v->bytes, addr_format(&a, text, sizeof(text)),
+	    (int)prefix);
+	return -1;
+}
+
+int
+reader_networks(const struct reading *r, const struct value *v)
+{
+	struct settings_networks	 found = { 0, NULL }, *out = r->out;
+	size_t				 i;
+	int				 result;
+
+	if (v->type != VALUE_NONE && !READER_IS_LIST(v))
+		return reader_mismatch(r, v, "a list of networks");
+	if (v->count > READER_LIST_MAX) {
+		reader_fault(r, v, "has more than %d networks", READER_LIST_MAX);
+		return -1;
+	}
+	result = 0;
+	if (v->count > 0)
+		found.list = alloc_zero(v->count, sizeof(*found.list));
+	for (i = 0; i < v->count; i++)
+		if (reader_network(r, v->items[i], &found.list[found.count++]) == -1)
+			result = -1;
+	if (result == -1) {
+		free(found.list);
+		return -1;
+	}
+	free(out->list);
+	*out = found;
+	return 0;
+}
+
+int
+reader_nothing(const struct reading *r, const struct value *v)
+{
+	(void)r;
+	(void)v;
+	return 0;
+}

@@ -1,0 +1,310 @@
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/limits.h"
+#include "conf/rules.h"
+#include "lib/alloc.h"
+
+#define RULES_NAME_MAX	64	/* bytes of a rule's name */
+
+static reader	rules_key, rules_unless, rules_name;
+
+static const struct reader_word	rules_attributes[] = {
+	{ "sasl_username",	KEY_SASL_USERNAME },
+	{ "sasl_domain",	KEY_SASL_DOMAIN },
+	{ "sender",		KEY_SENDER },
+	{ "sender_domain",	KEY_SENDER_DOMAIN },
+	{ "client_address",	KEY_CLIENT_ADDRESS },
+	{ "recipient",		KEY_RECIPIENT },
+	{ "recipient_domain",	KEY_RECIPIENT_DOMAIN },
+	{ "helo_name",		KEY_HELO_NAME },
+	{ "server",		KEY_SERVER },
+	{ NULL,			0 }
+};
+
+static const struct reader_word	rules_counts[] = {
+	{ "recipients",		RULE_RECIPIENTS },
+	{ "messages",		RULE_MESSAGES },
+	{ "bytes",		RULE_BYTES },
+	{ "addresses",		RULE_ADDRESSES },
+	{ "distinct_recipients", RULE_DISTINCT_RECIPIENTS },
+	{ NULL,			0 }
+};
+
+struct rules_field {
+	const char		*name;
+	const char		*type;
+	reader			*read;
+	size_t			 at;
+	int64_t			 max;
+	const struct reader_word *words;
+};
+
+#define AT(member)	offsetof(struct settings_rule, member)
+
+/* `at` of the key is the rule itself: it fills two members. */
+static const struct rules_field	rules_fields[] = {
+	{ .name = "name", .type = "str", .read = rules_name, .at = AT(name) },
+	{ .name = "key", .type = "str or list of str", .read = rules_key,
+	    .words = rules_attributes },
+	{ .name = "limits", .type = "list of [mails, seconds]",
+	    .read = limits_read, .at = AT(limits) },
+	{ .name = "limits_by_id", .type = "dict", .read = limits_read_by_id,
+	    .at = AT(limits_by_id) },
+	{ .name = "sql_limits_by_id", .type = "str", .read = reader_query,
+	    .at = AT(sql_limits_by_id) },
+	{ .name = "count", .type = "str", .read = reader_word, .at = AT(count),
+	    .words = rules_counts },
+	{ .name = "networks", .type = "list of str", .read = reader_networks,
+	    .at = AT(networks) },
+	{ .name = "unless", .type = "str", .read = rules_unless, .at = AT(unless),
+	    .words = rules_attributes },
+	{ .name = "action", .type = "str", .read = reader_string_or_none,
+	    .at = AT(action) },
+	{ .name = "warn_at", .type = "int", .read = reader_unsigned,
+	    .at = AT(warn_at), .max = 100 },
+	{ .name = "shadow", .type = "bool", .read = reader_bool, .at = AT(shadow) },
+	{ .name = "report", .type = "bool", .read = reader_bool, .at = AT(report) }
+};
+
+#define RULES_FIELDS	(sizeof(rules_fields) / sizeof(rules_fields[0]))
+
+const char *
+rules_field_name(size_t i)
+{
+	return i < RULES_FIELDS ? rules_fields[i].name : NULL;
+}
+
+const char *
+rules_field_type(size_t i)
+{
+	return i < RULES_FIELDS ? rules_fields[i].type : NULL;
+}
+
+/* Names stand in logs, reports and on policyctl's command line. */
+static int
+rules_name(const struct reading *r, const struct value *v)
+{
+	if (v->type == VALUE_STR && v->len > RULES_NAME_MAX) {
+		reader_fault(r, v, "is longer than %d bytes", RULES_NAME_MAX);
+		return -1;
+	}
+	return reader_string(r, v);
+}
+
+static int
+rules_attribute(const struct reading *r, const struct value *v, int *attribute)
+{
+	struct reading	word;
+
+	word = *r;
+	word.out = attribute;
+	return reader_word(&word, v);
+}
+
+static int
+rules_key(const struct reading *r, const struct value *v)
+{
+	struct settings_rule	*rule = r->out;
+	const struct value	*item;
+	int			 attribute;
+	size_t			 i, n;
+
+	n = READER_IS_LIST(v) ? v->count : 1;
+	if (n < 1 || n > RULE_KEY_MAX) {
+		reader_fault(r, v, "must name one to %d attributes", RULE_KEY_MAX);
+		return -1;
+	}
+	rule->nkey = 0;
+	while (rule->nkey < n) {
+		item = READER_IS_LIST(v) ? v->items[rule->nkey] : v;
+		if (rules_attribute(r, item, &attribute) == -1)
+			return -1;
+		for (i = 0; i < rule->nkey; i++)
+			if ((int)rule->key[i] == attribute) {
+				reader_fault(r, item, "names %s twice", item->bytes);
+				return -1;
+			}
+		if (attribute == KEY_SERVER && n > 1) {
+			reader_fault(r, item, "has \"server\" beside others: it "
+			    "stands for everything");
+			return -1;
+		}
+		rule->key[rule->nkey++] = (enum rule_attribute)attribute;
+	}
+	return 0;
+}
+
+static int
+rules_unless(const struct reading *r, const struct value *v)
+{
+	int	attribute;
+
+	if (v->type == VALUE_NONE) {
+		*(int *)r->out = -1;
+		return 0;
+	}
+	if (rules_attribute(r, v, &attribute) == -1)
+		return -1;
+	if (attribute == KEY_SERVER) {
+		reader_fault(r, v, "is \"server\", which is always there: the rule "
+		    "would never apply");
+		return -1;
+	}
+	*(int *)r->out = attribute;
+	return 0;
+}
+
+static void
+rules_clear_one(struct settings_rule *rule)
+{
+	free(rule->name);
+	window_limits_clear(&rule->limits);
+	limits_by_id_free(rule->limits_by_id);
+	free(rule->sql_limits_by_id);
+	free(rule->networks.list);
+	free(rule->action);
+}
+
+void
+rules_clear(struct settings *s)
+{
+	size_t	i;
+
+	for (i = 0; i < s->nrules; i++)
+		rules_clear_one(&s->rules[i]);
+	free(s->rules);
+	s->rules = NULL;
+	s->nrules = 0;
+}
+
+static void
+rules_unknown(const struct reading *r, const struct value *key)
+{
+	struct reader_nearest	nearest = { .written = key->bytes };
+	size_t			i;
+
+	r->faults->unknown++;
+	if (key->type != VALUE_STR) {
+		reader_warning(r, key, "has a field that is no string");
+		return;
+	}
+	for (i = 0; i < RULES_FIELDS; i++)
+		reader_nearest(&nearest, rules_fields[i].name);
+	if (nearest.name != NULL)
+		reader_warning(r, key, "has an unknown field \"%s\"; did you mean "
+		    "\"%s\"?", key->bytes, nearest.name);
+	else
+		reader_warning(r, key, "has an unknown field \"%s\"", key->bytes);
+}
+
+static void
+rules_read_field(const struct reading *r, struct settings_rule *rule,
+    const struct value *key, const struct value *v)
+{
+	const struct rules_field	*f;
+	struct reading			 field;
+	char				 name[64];
+	size_t				 i;
+
+	for (i = 0; i < RULES_FIELDS; i++)
+		if (key->type == VALUE_STR &&
+		    strcmp(rules_fields[i].name, key->bytes) == 0)
+			break;
+	if (i == RULES_FIELDS) {
+		rules_unknown(r, key);
+		return;
+	}
+	f = &rules_fields[i];
+	snprintf(name, sizeof(name), "%s.%s", r->name, f->name);
+	field = *r;
+	field.name = name;
+	field.out = (char *)rule + f->at;
+	field.min = 0;
+	field.max = f->max;
+	field.words = f->words;
+	f->read(&field, v);
+}
+
+/* What must be there; a field that was wrong is no second fault. */
+static void
+rules_check(const struct reading *r, const struct settings_rule *rule,
+    const struct value *v)
+{
+	size_t	i;
+
+	if (value_get(v, "name") == NULL)
+		reader_fault(r, v, "has no name");
+	if (value_get(v, "key") == NULL)
+		reader_fault(r, v, "has no key: what is counted");
+	if (value_get(v, "limits") == NULL && value_get(v, "limits_by_id") == NULL &&
+	    value_get(v, "sql_limits_by_id") == NULL)
+		reader_fault(r, v, "has none of limits, limits_by_id and "
+		    "sql_limits_by_id");
+	for (i = 0; rule->name != NULL && &r->settings->rules[i] < rule; i++)
+		if (r->settings->rules[i].name != NULL &&
+		    strcmp(r->settings->rules[i].name, rule->name) == 0) {
+			reader_fault(r, value_get(v, "name"),
+			    "has the name of another rule, \"%s\"", rule->name);
+			break;
+		}
+}
+
+static void
+rules_read_one(const struct reading *r, struct settings_rule *rule,
+    const struct value *v)
+{
+	size_t	i;
+
+	if (v->type != VALUE_DICT) {
+		reader_mismatch(r, v, "a dictionary");
+		return;
+	}
+	rule->unless = -1;
+	/* Without a word of its own a rule is reported when anything is. */
+	rule->report = r->settings->report;
+	for (i = 0; i + 1 < v->count; i += 2)
+		rules_read_field(r, rule, v->items[i], v->items[i + 1]);
+	/* "" is how a query is switched off; NULL is how a rule has none. */
+	if (rule->sql_limits_by_id != NULL && *rule->sql_limits_by_id == '\0') {
+		free(rule->sql_limits_by_id);
+		rule->sql_limits_by_id = NULL;
+	}
+	rules_check(r, rule, v);
+}
+
+int
+rules_read(const struct reading *r, const struct value *v)
+{
+	struct settings	*s = r->out;
+	struct reading	 one;
+	char		 name[32];
+	size_t		 errors, i;
+
+	if (v->type != VALUE_NONE && !READER_IS_LIST(v))
+		return reader_mismatch(r, v, "a list of dictionaries or None");
+	if (v->type != VALUE_NONE && v->count == 0) {
+		reader_fault(r, v, "holds no rule; write None to have none");
+		return -1;
+	}
+	if (v->count > RULES_MAX) {
+		reader_fault(r, v, "holds more than %d rules", RULES_MAX);
+		return -1;
+	}
+	errors = r->faults->errors;
+	rules_clear(s);
+	if (v->count > 0)
+		s->rules = alloc_zero(v->count, sizeof(*s->rules));
+	for (i = 0; i < v->count; i++) {
+		snprintf(name, sizeof(name), "rules[%zu]", i);
+		one = *r;
+		one.name = name;
+		s->nrules = i + 1;
+		rules_read_one(&one, &s->rules[i], v->items[i]);
+	}
+	return r->faults->errors == errors ? 0 : -1;
+}

@@ -1,0 +1,352 @@
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/connection.h"
+#include "conf/limits.h"
+#include "conf/member.h"
+#include "conf/reader.h"
+#include "conf/rules.h"
+#include "conf/table.h"
+#include "ipc/message.h"
+#include "lib/alloc.h"
+
+#define TABLE_YEAR	31536000
+
+/* --- defaults --- */
+
+#define NONE		{ .type = VALUE_NONE }
+#define BOOL(b)		{ .type = VALUE_BOOL, .number = (b) }
+#define INT(n)		{ .type = VALUE_INT, .number = (n) }
+#define SECONDS(s)	{ .type = VALUE_FLOAT, .number = (int64_t)((s) * 1000) }
+#define STR(s)		{ .type = VALUE_STR, .text = (s) }
+#define LIST		{ .type = VALUE_LIST }
+#define DICT		{ .type = VALUE_DICT }
+#define MADE(f)		{ .make = (f) }
+
+static const char	*table_rundir = "/var/run/policyd-rate-limit";
+static const char	*table_statedir = "/var/lib/policyd-rate-limit";
+
+static struct value *
+table_text(const char *text)
+{
+	return value_str(text, strlen(text));
+}
+
+static struct value *
+table_path(const char *directory, const char *name)
+{
+	struct value	*v;
+	char		*path;
+
+	path = alloc_printf("%s/%s", directory, name);
+	v = table_text(path);
+	free(path);
+	return v;
+}
+
+static struct value *
+table_pidfile(void)
+{
+	return table_path(table_rundir, "policyd-rate-limit.pid");
+}
+
+static struct value *
+table_control_socket(void)
+{
+	return table_path(table_rundir, "control");
+}
+
+static struct value *
+table_sqlite_config(void)
+{
+	struct value	*v;
+
+	v = value_new(VALUE_DICT);
+	value_set(v, table_text("database"), table_database());
+	return v;
+}
+
+static struct value *
+table_texts(const char *const *pairs)
+{
+	struct value	*v;
+
+	for (v = value_new(VALUE_DICT); *pairs != NULL; pairs += 2)
+		value_set(v, table_text(pairs[0]), table_text(pairs[1]));
+	return v;
+}
+
+static struct value *
+table_mysql_config(void)
+{
+	static const char *const	pairs[] = { "user", "username", "passwd",
+	    "*****", "db", "database", "host", "localhost", "charset", "utf8", NULL };
+
+	return table_texts(pairs);
+}
+
+static struct value *
+table_pgsql_config(void)
+{
+	static const char *const	pairs[] = { "database", "database", "user",
+	    "username", "password", "*****", "host", "localhost", NULL };
+
+	return table_texts(pairs);
+}
+
+static struct value *
+table_pair(struct value *first, struct value *second)
+{
+	struct value	*v;
+
+	v = value_new(VALUE_LIST);
+	value_append(v, first);
+	value_append(v, second);
+	return v;
+}
+
+static struct value *
+table_limits(void)
+{
+	return table_pair(table_pair(value_int(10), value_int(60)),
+	    table_pair(value_int(150), value_int(86400)));
+}
+
+static struct value *
+table_report_limits(void)
+{
+	struct value	*v;
+
+	v = value_new(VALUE_LIST);
+	value_append(v, value_int(86400));
+	return v;
+}
+
+static struct value *
+table_smtp_server(void)
+{
+	return table_pair(table_text("localhost"), value_int(25));
+}
+
+/* --- the table --- */
+
+static const struct reader_word	table_backends[] = {
+	{ "sqlite",	BACKEND_SQLITE },
+	{ "mysql",	BACKEND_MYSQL },
+	{ "pgsql",	BACKEND_PGSQL },
+	{ NULL,		0 }
+};
+
+static const struct reader_word	table_count_modes[] = {
+	{ "auto",	COUNT_AUTO },
+	{ NULL,		0 }
+};
+
+#define ENGINE	(1U << ROLE_ENGINE)
+#define LEDGER	(1U << ROLE_LEDGER)
+#define REPORT	(1U << ROLE_REPORT)
+
+#define AT(member)	offsetof(struct settings, member)
+
+static const struct table_row	table_rows[] = {
+	{ .name = "debug", .type = "bool", .preset = BOOL(true),
+	    .read = reader_bool, .at = AT(debug),
+	    .roles = ENGINE | LEDGER | REPORT },
+	{ .name = "user", .type = "str", .preset = STR("policyd-rate-limit"),
+	    .read = reader_string, .at = AT(user) },
+	{ .name = "group", .type = "str", .preset = STR("policyd-rate-limit"),
+	    .read = reader_string, .at = AT(group) },
+	{ .name = "pidfile", .type = "str", .preset = MADE(table_pidfile),
+	    .read = reader_string, .at = AT(pidfile), .flags = TABLE_INSTALLED },
+	{ .name = "config_file", .type = "str", .preset = STR(""),
+	    .read = reader_nothing },
+
+	{ .name = "SOCKET", .type = "str, [address, port] or a list of these",
+	    .preset = STR("/var/spool/postfix/ratelimit/policy"),
+	    .read = member_sockets },
+	{ .name = "socket_permission", .type = "int", .preset = INT(0666),
+	    .read = reader_mode, .at = AT(socket_permission), .max = 0777 },
+	{ .name = "socket_user", .type = "str or None", .preset = NONE,
+	    .read = reader_string_or_none, .at = AT(socket_user) },
+	{ .name = "socket_group", .type = "str or None", .preset = NONE,
+	    .read = reader_string_or_none, .at = AT(socket_group) },
+	{ .name = "allowed_clients", .type = "list of str", .preset = LIST,
+	    .read = reader_networks, .at = AT(allowed_clients), .roles = ENGINE },
+	{ .name = "control_socket", .type = "str or None",
+	    .preset = MADE(table_control_socket),
+	    .read = reader_string_or_none, .at = AT(control_socket),
+	    .flags = TABLE_INSTALLED },
+	{ .name = "delay_to_close", .type = "int", .preset = INT(1200),
+	    .read = reader_int, .at = AT(delay_to_close), .min = 1,
+	    .max = TABLE_YEAR, .roles = ENGINE },
+
+	{ .name = "backend", .type = "int or str", .preset = INT(0),
+	    .read = reader_word, .at = AT(backend), .words = table_backends,
+	    .max = BACKEND__MAX - 1, .roles = LEDGER },
+	{ .name = "sqlite_config", .type = "dict",
+	    .preset = MADE(table_sqlite_config), .read = connection_sqlite,
+	    .at = AT(sqlite_config), .roles = LEDGER,
+	    .flags = TABLE_INSTALLED | TABLE_HANDED },
+	{ .name = "mysql_config", .type = "dict",
+	    .preset = MADE(table_mysql_config), .read = connection_mysql,
+	    .at = AT(mysql_config), .roles = LEDGER,
+	    .flags = TABLE_SECRET | TABLE_HANDED },
+	{ .name = "pgsql_config", .type = "dict",
+	    .preset = MADE(table_pgsql_config), .read = connection_pgsql,
+	    .at = AT(pgsql_config), .roles = LEDGER,
+	    .flags = TABLE_SECRET | TABLE_HANDED },
+	{ .name = "db_timeout", .type = "float", .preset = SECONDS(2.0),
+	    .read = reader_milliseconds, .at = AT(db_timeout), .min = 10,
+	    .max = 60000, .roles = ENGINE | LEDGER },
+	{ .name = "db_error_action", .type = "str", .preset = STR("dunno"),
+	    .read = reader_string, .at = AT(db_error_action), .roles = ENGINE },
+	{ .name = "memory_limit", .type = "int", .preset = INT(256),
+	    .read = reader_mebibytes, .at = AT(memory_limit), .min = 16,
+	    .max = 65536, .roles = ENGINE | LEDGER },
+	{ .name = "clean_interval", .type = "int", .preset = INT(0),
+	    .read = reader_int64, .at = AT(clean_interval), .max = TABLE_YEAR },
+
+	{ .name = "limits", .type = "list of [mails, seconds]",
+	    .preset = MADE(table_limits), .read = limits_read,
+	    .at = AT(limits), .roles = ENGINE | LEDGER, .flags = TABLE_PLAIN },
+	{ .name = "limits_by_id", .type = "dict", .preset = DICT,
+	    .read = limits_read_by_id, .at = AT(limits_by_id),
+	    .roles = ENGINE | LEDGER, .flags = TABLE_PLAIN | TABLE_LATE },
+	{ .name = "sql_limits_by_id", .type = "str", .preset = STR(""),
+	    .read = reader_query, .at = AT(sql_limits_by_id),
+	    .roles = ENGINE | LEDGER, .flags = TABLE_PLAIN },
+	{ .name = "limit_by_sasl", .type = "bool", .preset = BOOL(true),
+	    .read = reader_bool, .at = AT(limit_by_sasl), .roles = ENGINE,
+	    .flags = TABLE_PLAIN },
+	{ .name = "limit_by_sender", .type = "bool", .preset = BOOL(false),
+	    .read = reader_bool, .at = AT(limit_by_sender), .roles = ENGINE,
+	    .flags = TABLE_PLAIN },
+	{ .name = "limit_by_ip", .type = "bool", .preset = BOOL(false),
+	    .read = reader_bool, .at = AT(limit_by_ip), .roles = ENGINE,
+	    .flags = TABLE_PLAIN },
+	{ .name = "limited_networks", .type = "list of str", .preset = LIST,
+	    .read = reader_networks, .at = AT(limited_networks), .roles = ENGINE,
+	    .flags = TABLE_PLAIN },
+	{ .name = "limited_netword", .alias = "limited_networks" },
+	{ .name = "count_mode", .type = "int or str", .preset = STR("auto"),
+	    .read = reader_word, .at = AT(count_mode),
+	    .words = table_count_modes, .max = COUNT_MESSAGES,
+	    .roles = ENGINE | LEDGER },
+	{ .name = "fold_case", .type = "bool", .preset = BOOL(true),
+	    .read = reader_bool, .at = AT(fold_case), .roles = ENGINE | LEDGER },
+	{ .name = "recipient_delimiter", .type = "str", .preset = STR(""),
+	    .read = reader_delimiter, .at = AT(recipient_delimiter),
+	    .roles = ENGINE },
+	{ .name = "ipv4_prefix", .type = "int", .preset = INT(32),
+	    .read = reader_unsigned, .at = AT(ipv4_prefix), .min = 1, .max = 32,
+	    .roles = ENGINE },
+	{ .name = "ipv6_prefix", .type = "int", .preset = INT(128),
+	    .read = reader_unsigned, .at = AT(ipv6_prefix), .min = 1, .max = 128,
+	    .roles = ENGINE },
+	{ .name = "rules", .type = "list of dict or None", .preset = NONE,
+	    .read = rules_read, .roles = ENGINE | LEDGER, .flags = TABLE_LATE },
+	{ .name = "success_action", .type = "str", .preset = STR("dunno"),
+	    .read = reader_string, .at = AT(success_action), .roles = ENGINE },
+	{ .name = "fail_action", .type = "str",
+	    .preset = STR("defer_if_permit Rate limit reach, retry later"),
+	    .read = reader_string, .at = AT(fail_action), .roles = ENGINE },
+
+	{ .name = "report", .type = "bool", .preset = BOOL(false),
+	    .read = reader_bool, .at = AT(report),
+	    .roles = ENGINE | LEDGER | REPORT },
+	{ .name = "report_from", .type = "str or None", .preset = NONE,
+	    .read = reader_address, .at = AT(report_from), .roles = REPORT },
+	{ .name = "report_to", .type = "str, list of str or None", .preset = NONE,
+	    .read = reader_addresses, .at = AT(report_to), .roles = REPORT },
+	{ .name = "report_subject", .type = "str",
+	    .preset = STR("policyd-rate-limit report"),
+	    .read = reader_string, .at = AT(report_subject), .roles = REPORT },
+	{ .name = "report_limits", .type = "list of int",
+	    .preset = MADE(table_report_limits), .read = member_report_limits,
+	    .roles = ENGINE | LEDGER | REPORT },
+	{ .name = "report_only_if_needed", .type = "bool", .preset = BOOL(true),
+	    .read = reader_bool, .at = AT(report_only_if_needed),
+	    .roles = REPORT },
+	{ .name = "report_immediately", .type = "bool", .preset = BOOL(false),
+	    .read = reader_bool, .at = AT(report_immediately), .roles = LEDGER },
+	{ .name = "smtp_server", .type = "[host, port], [host] or str",
+	    .preset = MADE(table_smtp_server), .read = member_smtp_server,
+	    .roles = REPORT },
+	{ .name = "smtp_starttls", .type = "bool", .preset = BOOL(false),
+	    .read = member_starttls, .roles = REPORT },
+	{ .name = "smtp_tls", .type = "str or None", .preset = NONE,
+	    .read = member_tls, .roles = REPORT, .flags = TABLE_LATE },
+	{ .name = "smtp_tls_verify", .type = "bool", .preset = BOOL(true),
+	    .read = reader_bool, .at = AT(smtp_tls_verify), .roles = REPORT },
+	{ .name = "smtp_tls_cafile", .type = "str or None", .preset = NONE,
+	    .read = reader_string_or_none, .at = AT(smtp_tls_cafile),
+	    .roles = REPORT },
+	{ .name = "smtp_credentials", .type = "[user, password] or None",
+	    .preset = NONE, .read = member_credentials, .roles = REPORT,
+	    .flags = TABLE_SECRET }
+};
+
+#define TABLE_ROWS	(sizeof(table_rows) / sizeof(table_rows[0]))
+
+_Static_assert(TABLE_ROWS <= SETTINGS_MAX, "SETTINGS_MAX is too small");
+
+void
+table_set_directories(const char *rundir, const char *statedir)
+{
+	table_rundir = rundir;
+	table_statedir = statedir;
+}
+
+struct value *
+table_database(void)
+{
+	return table_path(table_statedir, "db.sqlite3");
+}
+
+size_t
+table_count(void)
+{
+	return TABLE_ROWS;
+}
+
+const struct table_row *
+table_row(size_t i)
+{
+	return &table_rows[i];
+}
+
+size_t
+table_find(const char *name)
+{
+	size_t	i;
+
+	for (i = 0; i < TABLE_ROWS; i++)
+		if (strcmp(table_rows[i].name, name) == 0)
+			return table_rows[i].alias == NULL ? i :
+			    table_find(table_rows[i].alias);
+	return SIZE_MAX;
+}
+
+struct value *
+table_default(const struct table_row *row)
+{
+	const struct table_preset	*p = &row->preset;
+
+	if (p->make != NULL)
+		return p->make();
+	switch (p->type) {
+	case VALUE_BOOL:
+		return value_bool(p->number != 0);
+	case VALUE_INT:
+		return value_int(p->number);
+	case VALUE_FLOAT:
+		return value_float((double)p->number / 1000);
+	case VALUE_STR:
+		return table_text(p->text);
+	default:
+		return value_new(p->type);
+	}
+}
