@@ -512,30 +512,29 @@ send_some(struct channel *c)
 	struct msghdr	 mh;
 	struct iovec	 iov;
 	ssize_t		 n;
+	bool		 with;
 
-	memset(&mh, 0, sizeof(mh));
+	with = d != NULL && d->first == c->outpos;
+	if (with)
+		until = d->next;
 	iov.iov_base = c->out.data + c->out.start;
-	iov.iov_len = buffer_len(&c->out);
+	iov.iov_len = until == NULL ? buffer_len(&c->out) :
+	    (size_t)(until->first - c->outpos);
+	/* A child sends no descriptor, and its sandbox has no sendmsg(2). */
+	if (!with)
+		return send(c->fd, iov.iov_base, iov.iov_len, MSG_NOSIGNAL);
+	memset(&control, 0, sizeof(control));
+	memset(&mh, 0, sizeof(mh));
 	mh.msg_iov = &iov;
 	mh.msg_iovlen = 1;
-	if (d != NULL && d->first == c->outpos) {
-		memset(&control, 0, sizeof(control));
-		mh.msg_control = control.space;
-		mh.msg_controllen = sizeof(control.space);
-		cmsg = CMSG_FIRSTHDR(&mh);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(cmsg), &d->fd, sizeof(int));
-		until = d->next;
-	}
-	if (until != NULL)
-		iov.iov_len = until->first - c->outpos;
-	/* A child sends no descriptor, and its sandbox has no sendmsg(2). */
-	if (mh.msg_control == NULL)
-		return send(c->fd, iov.iov_base, iov.iov_len, MSG_NOSIGNAL);
-	n = sendmsg(c->fd, &mh, MSG_NOSIGNAL);
-	if (n > 0) {
+	mh.msg_control = control.space;
+	mh.msg_controllen = sizeof(control.space);
+	cmsg = CMSG_FIRSTHDR(&mh);
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cmsg), &d->fd, sizeof(int));
+	if ((n = sendmsg(c->fd, &mh, MSG_NOSIGNAL)) > 0) {
 		if ((c->sending = d->next) == NULL)
 			c->sending_end = &c->sending;
 		close(d->fd);

@@ -71,7 +71,6 @@ log_open(const char *role, enum log_target target, int fd, bool debug)
 	state.debug = debug;
 	state.pid = getpid();
 	state.lost = false;
-	state.ask_again = clock_after(clock_mono(), LOST_EVERY_MS);
 	state.journal = state.socket = false;
 	if (fstat(STDERR_FILENO, &sb) == 0) {
 		state.socket = S_ISSOCK(sb.st_mode);
