@@ -80,10 +80,14 @@ UNIT_TESTS =	${UNIT_SRCS:.c=.test}
 BENCH_OBJS =	${BENCH_SRCS:.c=.o}
 FLOOR_OBJS =	${FLOOR_SRCS:.c=.o} ${BENCH_COMMON_SRCS:.c=.o}
 LOAD_OBJS =	${LOAD_SRCS:.c=.o} ${BENCH_COMMON_SRCS:.c=.o}
-TEST_PROGRAMS =	build/bench/floor build/bench/load
+ATTACK_OBJS =	${ATTACK_SRCS:.c=.o} ${SANDBOX_SRCS:.c=.o} ${LIB_SRCS:.c=.o}
+ATTACK_Linux_native = build/attack
+ATTACK_Linux_eased = build/attack
+TEST_PROGRAMS =	build/bench/floor build/bench/load ${ATTACK_${OS}_${SANDBOX}}
 OBJECTS =	${PARENT_OBJS} src/conf/paths.o ${ENGINE_OBJS} ${LEDGER_OBJS} \
 		${LEDGER_OBJS_FOR_ALL} ${REPORT_OBJS} ${CTL_OBJS}
-DEPENDS =	${OBJECTS:.o=.d} ${UNIT_SRCS:.c=.d} ${BENCH_OBJS:.o=.d} build/paths.d
+DEPENDS =	${OBJECTS:.o=.d} ${UNIT_SRCS:.c=.d} ${BENCH_OBJS:.o=.d} ${ATTACK_SRCS:.c=.d} \
+		build/paths.d
 
 CHILDREN =	build/libexec/engine ${LEDGERS:%=build/libexec/ledger-%} ${REPORT_PROGRAM}
 PROGRAMS =	build/policyd-rate-limit ${CHILDREN} ${CTL_PROGRAM}
@@ -148,6 +152,9 @@ build/bench/floor: ${FLOOR_OBJS}
 build/bench/load: ${LOAD_OBJS}
 	@mkdir -p build/bench
 	${LINK} -o $@ ${LOAD_OBJS} ${OS_LIBS_${OS}}
+build/attack: ${ATTACK_OBJS}
+	@mkdir -p build
+	${LINK} -o $@ ${ATTACK_OBJS} ${SQLITE_LIBS} ${LIBS}
 
 build/units.a: ${UNIT_OBJS}
 	@mkdir -p build
@@ -178,4 +185,4 @@ bench: all ${TEST_PROGRAMS}
 
 clean:
 	rm -rf build
-	rm -f ${OBJECTS} ${DEPENDS} ${UNIT_SRCS:.c=.o} ${UNIT_TESTS} ${BENCH_OBJS}
+	rm -f ${OBJECTS} ${DEPENDS} ${UNIT_SRCS:.c=.o} ${UNIT_TESTS} ${BENCH_OBJS} ${ATTACK_SRCS:.c=.o}

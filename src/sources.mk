@@ -61,3 +61,6 @@ LOAD_SRCS =	regress/bench/histogram.c regress/bench/link.c \
 		regress/bench/load.c regress/bench/result.c \
 		regress/bench/traffic.c
 BENCH_SRCS =	${BENCH_COMMON_SRCS} ${FLOOR_SRCS} ${LOAD_SRCS}
+# Plays a role that was taken over, regress/sandbox; Linux with its sandbox only.
+ATTACK_SRCS =	regress/sandbox/attack.c regress/sandbox/attempts.c \
+		regress/sandbox/work.c

@@ -1,0 +1,239 @@
+#!/usr/bin/perl
+
+# What a role can still do once it was taken over: each thing that attack.c knows is tried
+# in each role, after the lock, and must fail or end the process; one that ended it by a
+# forbidden call must have been named in the log. The same things are tried without the
+# lock first, where they work: a test that cannot fail is none.
+
+use strict;
+use warnings;
+
+use File::Temp qw(tempdir);
+use IO::Socket::INET;
+use IO::Socket::UNIX;
+use POSIX qw(:sys_wait_h);
+use Socket qw(SOCK_STREAM SOCK_DGRAM SOMAXCONN pack_sockaddr_un);
+use Test::More;
+
+use Policyd qw(need spew as_root $root);
+
+need($^O eq 'linux', 'the attacks are Linux system calls');
+need(-x "$root/build/attack", 'build/attack (make tests)');
+
+my $dir = tempdir('policyd-XXXXXXXX', TMPDIR => 1, CLEANUP => 1);
+chmod 0755, $dir;
+my $attack = "$dir/attack";
+system('cp', "$root/build/attack", $attack) == 0 or die "cp: $?";
+chmod 0755, $attack;
+
+my ($uid, $gid) = as_root() ? Policyd::nobody() : ($>, $) + 0);
+my @roles = qw(engine ledger-sqlite ledger-server report);
+
+# --- what there is to attack ---
+
+my $outside = "$dir/outside";
+my $ledger = "$dir/ledger";
+mkdir $_ or die "$_: $!" for $outside, $ledger, "$dir/jail";
+chmod 0777, $outside;
+chown $uid, $gid, $ledger;
+spew("$dir/file", "secret\n", 0644);
+
+my $tcp = IO::Socket::INET->new(Listen => 20, LocalAddr => '127.0.0.1', Blocking => 0)
+    or die "TCP: $!";
+my $unix = IO::Socket::UNIX->new(Local => "$dir/stream", Listen => 20)
+    or die "UNIX: $!";
+my $datagram = IO::Socket::UNIX->new(Local => "$dir/datagram", Type => SOCK_DGRAM)
+    or die "UNIX: $!";
+my $name = "policyd-regress-$$";
+socket(my $abstract, Socket::AF_UNIX, SOCK_STREAM, 0) or die "socket: $!";
+bind($abstract, pack_sockaddr_un("\0$name")) or die "abstract: $!";
+listen($abstract, 20) or die "listen: $!";
+$_->blocking(0) for $unix, $datagram, $abstract;
+chmod 0777, "$dir/stream", "$dir/datagram";
+
+sub as_user {
+	my ($as, @command) = @_;
+
+	if ($as && as_root()) {
+		$) = "$gid $gid";
+		POSIX::setgid($gid);
+		POSIX::setuid($uid);
+	}
+	exec @command or POSIX::_exit(126);
+}
+
+# The victim is of the same user: no id keeps the attacker away from it.
+pipe(my $victim_in, my $victim_hold) or die "pipe: $!";
+my $victim = open(my $victim_out, '-|') // die "fork: $!";
+if ($victim == 0) {
+	close $victim_hold;
+	open STDIN, '<&', $victim_in;
+	as_user(1, $attack, 'victim');
+}
+close $victim_in;
+<$victim_out> =~ /\A$victim$/ or die 'the victim did not start';
+
+sub prepare {
+	unlink glob "$outside/*";
+	rmdir "$outside/dir";
+	spew("$outside/victim", 'whole', 0666);
+	chown $uid, $gid, "$outside/victim";
+	1 while $tcp->accept;
+	1 while $unix->accept;
+	1 while accept(my $c, $abstract);
+	1 while $datagram->recv(my $bytes, 10) // undef;
+}
+
+# What was reached or changed, in words.
+sub damage {
+	my @found;
+
+	push @found, 'a TCP connection' if $tcp->accept;
+	push @found, 'a UNIX connection' if $unix->accept;
+	push @found, 'an abstract connection' if accept(my $c, $abstract);
+	push @found, 'a datagram' if defined $datagram->recv(my $bytes, 10);
+	my @files = map { s{.*/}{}r } glob "$outside/*";
+	push @found, "files @files" if "@files" ne 'victim';
+	push @found, 'a file cut' if -s "$outside/victim" != 5;
+	push @found, 'a mode changed' if ((stat "$outside/victim")[2] & 0777) != 0666;
+	push @found, 'the victim' if waitpid($victim, WNOHANG) != 0;
+	return join ', ', @found;
+}
+
+# --- running it ---
+
+# how: lock (all, landlock, none), role, drop (started as root, gives it up), as_user
+sub run {
+	my ($attempt, %how) = @_;
+	my @args = ("file=$dir/file", "directory=$outside", "socket=$dir/stream",
+	    "datagram=$dir/datagram", "abstract=$name", 'tcp=' . $tcp->sockport,
+	    "victim=$victim");
+
+	push @args, "ledger=$ledger" if $how{role} eq 'ledger-sqlite';
+	push @args, "uid=$uid", "gid=$gid", "jail=$dir/jail" if $how{drop};
+	prepare();
+	my $pid = fork // die "fork: $!";
+	if ($pid == 0) {
+		open STDIN, '<', '/dev/null';
+		open STDOUT, '>', "$dir/out";
+		open STDERR, '>', "$dir/err";
+		alarm 60;
+		as_user(!$how{drop} && !$how{root}, $attack, $how{lock}, $how{role},
+		    $attempt, @args);
+	}
+	waitpid $pid, 0;
+	my $status = $?;
+	my %end = (out => Policyd::slurp("$dir/out"), err => Policyd::slurp("$dir/err"));
+	$end{signal} = $status & 127;
+	$end{status} = $status >> 8;
+	($end{locked}) = $end{out} =~ /^locked: (.*)/m;
+	($end{failed}) = $end{out} =~ /^failed: (.*)/m;
+	$end{worked} = $end{out} =~ /^worked$/m;
+	($end{call}) = $end{err} =~
+	    /^$how{role}: sandbox: forbidden system call: (\w+) \(\d+\)$/m;
+	return \%end;
+}
+
+sub in_words {
+	my ($end) = @_;
+
+	return join ' ', map { "$_=" . ($end->{$_} // '-') }
+	    qw(locked worked failed signal status call), "err=$end->{err}";
+}
+
+my @attempts = map { chomp; [split /\t/] } `$attack list`;
+cmp_ok(scalar @attempts, '>', 70, 'attempts are known');
+
+{
+	my $end = run('work', lock => 'all', role => 'engine');
+	plan(skip_all => 'this build has no whole sandbox')
+	    if ($end->{locked} // '') =~ /EASED/;
+}
+
+# --- without a lock they work ---
+
+subtest 'without the sandbox' => sub {
+	for (@attempts) {
+		my ($attempt, $call, $who) = @$_;
+		next if $who eq 'nobody' || $who eq 'root' && !as_root();
+		my $end = run($attempt, lock => 'none', role => 'engine',
+		    root => $who eq 'root');
+		SKIP: {
+			skip "$attempt: $end->{failed}, on this system", 1
+			    if ($end->{failed} // '') =~ /not (?:permitted|implemented|
+			    supported)|denied/x && ($ENV{CI} // '') ne 'true';
+			ok($end->{worked}, "$attempt works") or diag(in_words($end));
+		}
+	}
+};
+
+# --- with it they do not ---
+
+sub check_locked {
+	my ($attempt, $call, %how) = @_;
+	my $end = run($attempt, %how);
+	my $damage = damage();
+	my $what = "$how{role}: $attempt";
+	my $bad;
+
+	if (!defined $end->{locked}) {
+		$bad = 'did not lock itself in';
+	} elsif ($end->{worked} || $damage ne '') {
+		$bad = "worked: $damage";
+	} elsif ($end->{signal} == 31) {
+		# Blocked handlers and foreign architectures die unnamed.
+		$bad = 'died, but the log does not say of what'
+		    if $call ne '' && ($end->{call} // '') !~ /\A(?:$call)\z/;
+	} elsif (!defined $end->{failed} && $end->{signal} == 0) {
+		$bad = 'came to no end';
+	}
+	ok(!$bad, defined $bad ? "$what $bad" : $what) or diag(in_words($end));
+}
+
+for my $role (@roles) {
+	for my $drop (as_root() ? (0, 1) : (0)) {
+		my %how = (lock => 'all', role => $role, drop => $drop);
+		subtest "$role, " . ($drop ? 'started as root' : 'as a user') => sub {
+			check_locked(@$_[0, 1], %how) for @attempts;
+
+			my $end = run('work', %how);
+			ok($end->{worked}, 'what it needs works') or diag(in_words($end));
+			like($end->{locked}, qr/\bno_new_privs\b.*\bseccomp\b/,
+			    'it says what was entered');
+			like($end->{err}, qr/^\S+ \Q$role\E: a line from inside/m,
+			    'it can log');
+			$end = run('abort', %how);
+			is($end->{signal}, 6, 'abort(3) is an abort');
+		};
+	}
+}
+
+# --- Landlock by itself ---
+
+subtest 'Landlock alone' => sub {
+	my $end = run('open-file', lock => 'landlock', role => 'engine');
+	plan(skip_all => 'no Landlock here') if !defined $end->{locked};
+	my ($abi) = $end->{locked} =~ /landlock-(\d+)/;
+	my %since = (
+		'open-file' => 1, 'open-directory' => 1, 'open-for-writing' => 1,
+		'openat2' => 1, 'open-proc-maps' => 1, 'open-proc-mem' => 1, mkdir => 1,
+		unlink => 1, rename => 1, link => 1, symlink => 1, mknod => 1,
+		'ptrace-parent' => 1, 'ptrace-victim' => 1, 'process-vm-readv' => 1,
+		'process-vm-writev' => 1, truncate => 3, 'connect-tcp' => 4,
+		'bind-tcp' => 4, 'connect-abstract' => 6, 'kill-parent' => 6,
+		'kill-victim' => 6, tgkill => 6, sigqueue => 6,
+	);
+	for my $attempt (sort keys %since) {
+		next if $since{$attempt} > $abi;
+		$end = run($attempt, lock => 'landlock', role => 'engine');
+		like($end->{failed} // 'it worked', qr/not permitted|denied/,
+		    "$attempt is refused");
+		is(damage(), '', "$attempt did nothing");
+	}
+};
+
+ok(Policyd::process_alive($victim), 'the victim lives');
+close $victim_hold;
+waitpid $victim, 0;
+
+done_testing();
