@@ -7,7 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/log.h"
 #include "sandbox/privileges.h"
 
 static int
@@ -140,14 +139,10 @@ groups_are(const struct msg_identity *identity)
 
 /* Every call that would bring root back must fail. */
 static bool
-can_come_back(const struct msg_identity *identity)
+can_come_back(void)
 {
-	if (identity->uid != 0 && (setuid(0) != -1 || seteuid(0) != -1 ||
-	    setreuid((uid_t)-1, 0) != -1))
-		return true;
-	if (identity->uid == 0 || identity->gid == 0)
-		return false;
-	return setgid(0) != -1 || setegid(0) != -1 || setregid((gid_t)-1, 0) != -1;
+	return setuid(0) != -1 || seteuid(0) != -1 || setreuid((uid_t)-1, 0) != -1 ||
+	    setgid(0) != -1 || setegid(0) != -1 || setregid((gid_t)-1, 0) != -1;
 }
 
 int
@@ -158,6 +153,10 @@ privileges_drop(const struct msg_identity *identity, int jail_fd)
 
 	if (!identity->drop)
 		return 0;
+	if (uid == 0 || gid == 0) {
+		errno = EINVAL;
+		return -1;
+	}
 	/* What was borrowed goes back first: chroot and setgroups are root's. */
 	if (seteuid(0) == -1 || setegid(getgid()) == -1)
 		return -1;
@@ -165,10 +164,7 @@ privileges_drop(const struct msg_identity *identity, int jail_fd)
 		return -1;
 	if (groups_set(identity) == -1 || ids_set(uid, gid) == -1)
 		return -1;
-	if (uid == 0)
-		log_warning("the setting user is root: this process keeps its ids");
-	if (!ids_are(uid, gid) || !groups_are(identity) ||
-	    can_come_back(identity)) {
+	if (!ids_are(uid, gid) || !groups_are(identity) || can_come_back()) {
 		errno = EPERM;
 		return -1;
 	}
