@@ -30,6 +30,9 @@ LEDGERS ?=	sqlite
 # valgrind need. none: without one. The last two are said in the log at every start.
 SANDBOX ?=	native
 
+# Recipes say one short line each; `make Q=` shows them whole.
+Q ?=		@
+
 WARNINGS =	-std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
 		-Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings \
 		-Wformat=2 -Wundef -Wvla
@@ -90,6 +93,9 @@ DEPENDS =	${OBJECTS:.o=.d} ${UNIT_SRCS:.c=.d} ${BENCH_OBJS:.o=.d} ${ATTACK_SRCS:
 		build/paths.d
 
 CHILDREN =	build/libexec/engine ${LEDGERS:%=build/libexec/ledger-%} ${REPORT_PROGRAM}
+MAN5 =		man/policyd-rate-limit.conf.5
+MAN8 =		man/policyd-rate-limit.8
+
 PROGRAMS =	build/policyd-rate-limit ${CHILDREN} ${CTL_PROGRAM}
 
 .SUFFIXES:
@@ -99,67 +105,85 @@ PROGRAMS =	build/policyd-rate-limit ${CHILDREN} ${CTL_PROGRAM}
 all: ${PROGRAMS}
 
 .c.o:
-	${COMPILE} -c -o $@ $<
+	@echo "  CC  $@"
+	${Q}${COMPILE} -c -o $@ $<
 .o.test:
-	${LINK} -o $@ $< build/units.a ${UNIT_LIBS}
+	@echo "  LD  $@"
+	${Q}${LINK} -o $@ $< build/units.a ${UNIT_LIBS}
 
 src/ledger/store_pgsql.o: src/ledger/store_pgsql.c
-	${COMPILE} ${PGSQL_CPPFLAGS} -c -o $@ src/ledger/store_pgsql.c
+	@echo "  CC  $@"
+	${Q}${COMPILE} ${PGSQL_CPPFLAGS} -c -o $@ src/ledger/store_pgsql.c
 src/ledger/store_mysql.o: src/ledger/store_mysql.c
-	${COMPILE} ${MYSQL_CPPFLAGS} -c -o $@ src/ledger/store_mysql.c
+	@echo "  CC  $@"
+	${Q}${COMPILE} ${MYSQL_CPPFLAGS} -c -o $@ src/ledger/store_mysql.c
 
 # Where things are installed stands in paths.c alone. The parent in build/ finds its
 # children in build/, the installed one (build/install) in LIBEXECDIR.
 PATHS =		-DSYSCONFDIR='"${SYSCONFDIR}"' -DRUNDIR='"${RUNDIR}"' \
 		-DSTATEDIR='"${STATEDIR}"'
 src/conf/paths.o: src/conf/paths.c
-	${COMPILE} ${PATHS} -DLIBEXECDIR='"${LIBEXECDIR}"' -c -o $@ src/conf/paths.c
+	@echo "  CC  $@"
+	${Q}${COMPILE} ${PATHS} -DLIBEXECDIR='"${LIBEXECDIR}"' -c -o $@ src/conf/paths.c
 build/paths.o: src/conf/paths.c
 	@mkdir -p build
-	${COMPILE} ${PATHS} -DLIBEXECDIR='"${TOP}/build/libexec"' -c -o $@ \
+	@echo "  CC  $@"
+	${Q}${COMPILE} ${PATHS} -DLIBEXECDIR='"${TOP}/build/libexec"' -c -o $@ \
 	    src/conf/paths.c
 
 objects: ${OBJECTS}
 
 build/policyd-rate-limit: ${PARENT_OBJS} build/paths.o
 	@mkdir -p build/libexec
-	${LINK} -o $@ ${PARENT_OBJS} build/paths.o ${PARENT_LIBS}
+	@echo "  LD  $@"
+	${Q}${LINK} -o $@ ${PARENT_OBJS} build/paths.o ${PARENT_LIBS}
 build/install/policyd-rate-limit: ${PARENT_OBJS} src/conf/paths.o
 	@mkdir -p build/install
-	${LINK} -o $@ ${PARENT_OBJS} src/conf/paths.o ${PARENT_LIBS}
+	@echo "  LD  $@"
+	${Q}${LINK} -o $@ ${PARENT_OBJS} src/conf/paths.o ${PARENT_LIBS}
 build/libexec/engine: ${ENGINE_OBJS}
 	@mkdir -p build/libexec
-	${LINK} -o $@ ${ENGINE_OBJS} ${ENGINE_LIBS}
+	@echo "  LD  $@"
+	${Q}${LINK} -o $@ ${ENGINE_OBJS} ${ENGINE_LIBS}
 build/libexec/ledger-sqlite: ${SQLITE_OBJS}
 	@mkdir -p build/libexec
-	${LINK} -o $@ ${SQLITE_OBJS} ${SQLITE_LIBS} ${LEDGER_LIBS}
+	@echo "  LD  $@"
+	${Q}${LINK} -o $@ ${SQLITE_OBJS} ${SQLITE_LIBS} ${LEDGER_LIBS}
 build/libexec/ledger-pgsql: ${PGSQL_OBJS}
 	@mkdir -p build/libexec
-	${LINK} -o $@ ${PGSQL_OBJS} ${PGSQL_LIBS} ${LEDGER_LIBS}
+	@echo "  LD  $@"
+	${Q}${LINK} -o $@ ${PGSQL_OBJS} ${PGSQL_LIBS} ${LEDGER_LIBS}
 build/libexec/ledger-mysql: ${MYSQL_OBJS}
 	@mkdir -p build/libexec
-	${LINK} -o $@ ${MYSQL_OBJS} ${MYSQL_LIBS} ${LEDGER_LIBS}
+	@echo "  LD  $@"
+	${Q}${LINK} -o $@ ${MYSQL_OBJS} ${MYSQL_LIBS} ${LEDGER_LIBS}
 build/libexec/report: ${REPORT_OBJS}
 	@mkdir -p build/libexec
-	${LINK} -o $@ ${REPORT_OBJS} ${REPORT_LIBS}
+	@echo "  LD  $@"
+	${Q}${LINK} -o $@ ${REPORT_OBJS} ${REPORT_LIBS}
 build/policyctl: ${CTL_OBJS}
 	@mkdir -p build
-	${LINK} -o $@ ${CTL_OBJS} ${OS_LIBS_${OS}}
+	@echo "  LD  $@"
+	${Q}${LINK} -o $@ ${CTL_OBJS} ${OS_LIBS_${OS}}
 
 build/bench/floor: ${FLOOR_OBJS}
 	@mkdir -p build/bench
-	${LINK} -o $@ ${FLOOR_OBJS} ${OS_LIBS_${OS}}
+	@echo "  LD  $@"
+	${Q}${LINK} -o $@ ${FLOOR_OBJS} ${OS_LIBS_${OS}}
 build/bench/load: ${LOAD_OBJS}
 	@mkdir -p build/bench
-	${LINK} -o $@ ${LOAD_OBJS} ${OS_LIBS_${OS}}
+	@echo "  LD  $@"
+	${Q}${LINK} -o $@ ${LOAD_OBJS} ${OS_LIBS_${OS}}
 build/attack: ${ATTACK_OBJS}
 	@mkdir -p build
-	${LINK} -o $@ ${ATTACK_OBJS} ${SQLITE_LIBS} ${LIBS}
+	@echo "  LD  $@"
+	${Q}${LINK} -o $@ ${ATTACK_OBJS} ${SQLITE_LIBS} ${LIBS}
 
 build/units.a: ${UNIT_OBJS}
 	@mkdir -p build
-	rm -f $@
-	${AR} rcs $@ ${UNIT_OBJS}
+	@rm -f $@
+	@echo "  AR  $@"
+	${Q}${AR} rcs $@ ${UNIT_OBJS}
 ${UNIT_TESTS}: build/units.a
 
 run: all
@@ -170,18 +194,36 @@ tests: ${UNIT_TESTS} ${TEST_PROGRAMS}
 check: all tests check-built
 
 check-built:
-	CMOCKA_MESSAGE_OUTPUT=TAP ${PROVE} ${PROVEFLAGS} -I regress/lib \
+	@CMOCKA_MESSAGE_OUTPUT=TAP ${PROVE} ${PROVEFLAGS} -I regress/lib \
 	    ${UNIT_TESTS} ${SCRIPTS}
 
 lint:
-	sh regress/lint.sh
+	@sh regress/lint.sh
 
 # BSDCC: a directory with openbsd-cc, freebsd-cc and netbsd-cc.
 portability:
-	sh regress/portability.sh "${BSDCC}"
+	@sh regress/portability.sh "${BSDCC}"
 
 bench: all ${TEST_PROGRAMS}
-	${PERL} -I regress/lib regress/bench/bench.pl
+	@${PERL} -I regress/lib regress/bench/bench.pl
+
+# Into DESTDIR, as whoever calls it; never over a configuration that is in use, and
+# nothing below RUNDIR or STATEDIR, which the daemon makes itself.
+install: all build/install/policyd-rate-limit
+	mkdir -p ${DESTDIR}${SBINDIR} ${DESTDIR}${LIBEXECDIR} ${DESTDIR}${EXAMPLEDIR} \
+	    ${DESTDIR}${MANDIR}/man5 ${DESTDIR}${MANDIR}/man8
+	${BSD_INSTALL_PROGRAM} build/install/policyd-rate-limit ${CTL_PROGRAM} \
+	    ${DESTDIR}${SBINDIR}
+	${BSD_INSTALL_PROGRAM} ${CHILDREN} ${DESTDIR}${LIBEXECDIR}
+	${BSD_INSTALL_DATA} etc/policyd-rate-limit.conf ${DESTDIR}${EXAMPLEDIR}
+	${BSD_INSTALL_MAN} ${MAN5} ${DESTDIR}${MANDIR}/man5
+	${BSD_INSTALL_MAN} ${MAN8} ${DESTDIR}${MANDIR}/man8
+
+# The same bytes for the same commit, wherever it is made.
+dist:
+	@git archive --format=tar --prefix=policyd-rate-limit-${VERSION}/ HEAD | \
+	    gzip -9n >policyd-rate-limit-${VERSION}.tar.gz
+	@echo policyd-rate-limit-${VERSION}.tar.gz
 
 clean:
 	rm -rf build
