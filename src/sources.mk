@@ -29,9 +29,12 @@ COMPAT_SRCS =	${COMPAT_SRCS_${OS}}
 ROLE_SRCS =	src/role/role.c
 COMMON_SRCS =	${LIB_SRCS} ${IPC_SRCS} ${CONF_SRCS} ${SANDBOX_SRCS} ${COMPAT_SRCS}
 
-PARENT_SRCS =	src/parent/children.c src/parent/directories.c src/parent/main.c \
-		src/parent/notify.c src/parent/options.c src/parent/reload.c \
-		src/parent/sockets.c
+PARENT_SRCS =	src/parent/activation.c src/parent/background.c \
+		src/parent/child.c src/parent/children.c src/parent/clean.c \
+		src/parent/directories.c src/parent/identity.c src/parent/main.c \
+		src/parent/messages.c src/parent/notify.c src/parent/options.c \
+		src/parent/pidlock.c src/parent/reload.c src/parent/serve.c \
+		src/parent/signals.c src/parent/sockets.c src/parent/unixsocket.c
 ENGINE_SRCS =	src/engine/main.c ${ENGINE_ROOM_SRCS}
 LEDGER_SRCS =	src/ledger/cache.c src/ledger/charge.c src/ledger/id.c src/ledger/main.c \
 		${LITERAL_SRCS}

@@ -16,6 +16,12 @@
  */
 #define ROLE_CHANNEL_FD	3
 
+/*
+ * Exit status of a ledger whose database is away: no fault, the parent starts the next
+ * one soon, at the start of the daemon too.
+ */
+#define ROLE_AWAY	75
+
 struct role_listener {
 	int			fd;
 	struct msg_listener	about;

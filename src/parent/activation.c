@@ -1,0 +1,151 @@
+#include <sys/types.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <netinet/in.h>
+
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "lib/num.h"
+#include "parent/activation.h"
+
+#define FIRST_FD	3
+#define FDS_MAX		64
+
+static struct {
+	int	fd[FDS_MAX];		/* -1: claimed */
+	size_t	count;
+} state;
+
+static bool
+number(const char *name, int64_t max, int64_t *out)
+{
+	const char	*value = getenv(name);
+
+	return value != NULL && num_parse(value, strlen(value), 0, max, out) == 0;
+}
+
+int
+activation_take(void)
+{
+	int64_t	pid, count;
+
+	state.count = 0;
+	if (number("LISTEN_PID", INT32_MAX, &pid) && pid == getpid() &&
+	    number("LISTEN_FDS", FDS_MAX, &count)) {
+		for (; state.count < (size_t)count; state.count++) {
+			state.fd[state.count] = FIRST_FD + (int)state.count;
+			fcntl(state.fd[state.count], F_SETFD, FD_CLOEXEC);
+		}
+	}
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDS");
+	unsetenv("LISTEN_FDNAMES");
+	return FIRST_FD + (int)state.count - 1;
+}
+
+/* By name, or, as /run and /var/run may be one directory, by what is found there. */
+static bool
+same_path(const struct sockaddr_un *a, const struct sockaddr_un *b)
+{
+	struct stat	sa, sb;
+
+	if (strncmp(a->sun_path, b->sun_path, sizeof(a->sun_path)) == 0)
+		return true;
+	/* The last byte is the NUL of any path that can be looked up. */
+	return a->sun_path[sizeof(a->sun_path) - 1] == '\0' &&
+	    b->sun_path[sizeof(b->sun_path) - 1] == '\0' &&
+	    lstat(a->sun_path, &sa) == 0 && lstat(b->sun_path, &sb) == 0 &&
+	    sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+}
+
+static bool
+same_address(const struct sockaddr_storage *have, socklen_t havelen,
+    const struct sockaddr *want, socklen_t wantlen)
+{
+	struct sockaddr_in	in[2];
+	struct sockaddr_in6	in6[2];
+	struct sockaddr_un	un[2];
+
+	if (have->ss_family != want->sa_family)
+		return false;
+	switch (want->sa_family) {
+	case AF_INET:
+		memcpy(&in[0], have, sizeof(in[0]));
+		memcpy(&in[1], want, sizeof(in[1]));
+		return in[0].sin_port == in[1].sin_port &&
+		    in[0].sin_addr.s_addr == in[1].sin_addr.s_addr;
+	case AF_INET6:
+		memcpy(&in6[0], have, sizeof(in6[0]));
+		memcpy(&in6[1], want, sizeof(in6[1]));
+		return in6[0].sin6_port == in6[1].sin6_port &&
+		    in6[0].sin6_scope_id == in6[1].sin6_scope_id &&
+		    memcmp(&in6[0].sin6_addr, &in6[1].sin6_addr,
+		    sizeof(in6[0].sin6_addr)) == 0;
+	case AF_UNIX:
+		memset(un, 0, sizeof(un));
+		memcpy(&un[0], have, havelen < sizeof(un[0]) ? havelen : sizeof(un[0]));
+		memcpy(&un[1], want, wantlen < sizeof(un[1]) ? wantlen : sizeof(un[1]));
+		return same_path(&un[0], &un[1]);
+	default:
+		return false;
+	}
+}
+
+static bool
+is_stream(int fd)
+{
+	socklen_t	len = sizeof(int);
+	int		type;
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+	    type == SOCK_STREAM;
+}
+
+int
+activation_claim(const struct sockaddr *want, socklen_t wantlen)
+{
+	struct sockaddr_storage	have;
+	socklen_t		len;
+	size_t			i;
+	int			fd;
+
+	for (i = 0; i < state.count; i++) {
+		len = sizeof(have);
+		memset(&have, 0, sizeof(have));
+		fd = state.fd[i];
+		if (fd == -1 || !is_stream(fd) ||
+		    getsockname(fd, (struct sockaddr *)&have, &len) == -1 ||
+		    !same_address(&have, len, want, wantlen))
+			continue;
+		state.fd[i] = -1;
+		/* Not every unit says so, and a second listen(2) does no harm. */
+		listen(fd, SOMAXCONN);
+		fcntl(fd, F_SETFL, O_NONBLOCK);
+		return fd;
+	}
+	return -1;
+}
+
+void
+activation_end(void)
+{
+	size_t	i;
+
+	for (i = 0; i < state.count; i++) {
+		if (state.fd[i] == -1)
+			continue;
+		log_warning("a socket handed over by the service manager matches no "
+		    "address of SOCKET and is closed");
+		close(state.fd[i]);
+	}
+	state.count = 0;
+}

@@ -1,0 +1,211 @@
+#include <sys/types.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/paths.h"
+#include "lib/alloc.h"
+#include "lib/log.h"
+#include "parent/child.h"
+#include "parent/signals.h"
+
+#define CHANNEL_FD	3	/* where a role looks for it: role/role.h */
+#define EXEC_FD		4	/* tells the parent that exec failed */
+#define ABOVE		16	/* descriptors are moved out of the way to here */
+
+/* What libraries look up there on purpose; nothing of ours is told that way. */
+static const char *const	environment[] = {
+	"TZ", "JOURNAL_STREAM", "SSL_CERT_FILE", "SSL_CERT_DIR",
+	"ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS"
+};
+
+#define NENVIRONMENT	(sizeof(environment) / sizeof(environment[0]))
+
+void
+child_init(struct child *child)
+{
+	memset(child, 0, sizeof(*child));
+	child->pid = -1;
+}
+
+static char **
+make_environment(void)
+{
+	char		**list;
+	const char	 *value;
+	size_t		  i, n = 0;
+
+	list = alloc_zero(NENVIRONMENT + 2, sizeof(*list));
+	list[n++] = alloc_string("PATH=/usr/bin:/bin");
+	for (i = 0; i < NENVIRONMENT; i++) {
+		if ((value = getenv(environment[i])) != NULL)
+			list[n++] = alloc_printf("%s=%s", environment[i], value);
+	}
+	return list;
+}
+
+static void
+free_environment(char **list)
+{
+	size_t	i;
+
+	for (i = 0; list[i] != NULL; i++)
+		free(list[i]);
+	free(list);
+}
+
+/* The child's side: descriptors in their places, then another program. */
+static void __attribute__((__noreturn__))
+become(const char *path, char *name, char **env, int channel, int report, bool quiet)
+{
+	char	*argv[] = { name, NULL };
+	int	 null, error;
+
+	signals_reset();
+	/* A terminal's ^C is the parent's affair, and no terminal the child's. */
+	setsid();
+	channel = fcntl(channel, F_DUPFD_CLOEXEC, ABOVE);
+	report = fcntl(report, F_DUPFD_CLOEXEC, ABOVE);
+	null = open("/dev/null", O_RDWR);
+	if (channel == -1 || report == -1 || null == -1 ||
+	    dup2(null, STDIN_FILENO) == -1 || dup2(null, STDOUT_FILENO) == -1 ||
+	    (quiet && dup2(null, STDERR_FILENO) == -1) ||
+	    dup2(channel, CHANNEL_FD) == -1 || dup2(report, EXEC_FD) == -1 ||
+	    fcntl(EXEC_FD, F_SETFD, FD_CLOEXEC) == -1)
+		goto fail;
+	report = EXEC_FD;
+	closefrom(EXEC_FD + 1);
+	umask(077);
+	execve(path, argv, env);
+ fail:
+	error = errno;
+	while (write(report, &error, sizeof(error)) == -1 && errno == EINTR)
+		continue;
+	_exit(127);
+}
+
+/* Waits for exec: 0, or the errno it failed with. */
+static int
+exec_error(int fd)
+{
+	ssize_t	n;
+	int	error;
+
+	do
+		n = read(fd, &error, sizeof(error));
+	while (n == -1 && errno == EINTR);
+	return n == (ssize_t)sizeof(error) ? error : 0;
+}
+
+static pid_t
+start(const char *path, char *name, int channel, bool quiet)
+{
+	int	  report[2], error;
+	char	**env;
+	pid_t	  pid;
+
+	if (pipe2(report, O_CLOEXEC) == -1)
+		return -1;
+	env = make_environment();
+	pid = fork();
+	if (pid == 0)
+		become(path, name, env, channel, report[1], quiet);
+	error = pid == -1 ? errno : 0;
+	free_environment(env);
+	close(report[1]);
+	if (pid != -1 && (error = exec_error(report[0])) != 0) {
+		while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
+			continue;
+		pid = -1;
+	}
+	close(report[0]);
+	errno = error;
+	return pid;
+}
+
+int
+child_spawn(struct child *child, enum role role, const char *program, bool quiet,
+    char *why)
+{
+	char	*path;
+	int	 fd[2];
+
+	child_init(child);
+	child->role = role;
+	strlcpy(child->program, program, sizeof(child->program));
+	if (channel_pair(fd) == -1) {
+		snprintf(why, WHY_MAX, "%s: channel: %s", program, strerror(errno));
+		return -1;
+	}
+	path = alloc_printf("%s/%s", paths_libexecdir(), program);
+	child->pid = start(path, child->program, fd[1], quiet);
+	if (child->pid == -1)
+		snprintf(why, WHY_MAX, "%s: %s", path, strerror(errno));
+	free(path);
+	close(fd[1]);
+	if (child->pid == -1) {
+		close(fd[0]);
+		return -1;
+	}
+	child->channel = channel_new(fd[0], ROLE_PARENT, role);
+	child->since = clock_mono();
+	child->log_again = child->since;
+	child->state = CHILD_STARTING;
+	return 0;
+}
+
+void
+child_kill(struct child *child)
+{
+	if (child->pid == -1)
+		return;
+	child->killed = true;
+	kill(child->pid, SIGKILL);
+}
+
+void
+child_disconnect(struct child *child)
+{
+	channel_free(child->channel);
+	child->channel = NULL;
+}
+
+void
+child_gone(struct child *child)
+{
+	child_disconnect(child);
+	child_init(child);
+}
+
+void
+child_send(struct child *child, enum message_type type, const struct str *payload,
+    int fd)
+{
+	if (child->channel != NULL)
+		channel_send(child->channel, type, 0, payload, fd);
+}
+
+void
+child_signal(struct child *child, enum message_type type)
+{
+	if (child->channel != NULL)
+		channel_signal(child->channel, type, 0);
+}
+
+void
+child_number(struct child *child, enum message_type type, uint64_t number, int fd)
+{
+	struct str	payload;
+
+	str_init(&payload);
+	msg_number_put(&payload, number);
+	child_send(child, type, &payload, fd);
+	str_clear(&payload);
+}

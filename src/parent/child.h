@@ -1,0 +1,60 @@
+#ifndef CHILD_H
+#define CHILD_H
+
+#include <sys/types.h>
+
+#include <stdbool.h>
+
+#include "conf/settings.h"
+#include "ipc/channel.h"
+#include "lib/clock.h"
+#include "parent/directories.h"
+
+/* One process under the parent and the channel to it. */
+enum child_state {
+	CHILD_DOWN,		/* no process */
+	CHILD_STARTING,		/* it has not said READY yet */
+	CHILD_SERVING,
+	CHILD_LEAVING		/* told to stop, or told us that it does */
+};
+
+struct child {
+	enum role	 role;
+	enum child_state state;
+	char		 program[32];	/* name of its executable, for ps and the log */
+	pid_t		 pid;		/* -1: none */
+	struct channel	*channel;	/* NULL: none, or broken */
+	struct mono	 since;		/* when the process was started */
+	struct mono	 deadline;	/* STARTING: ready by then; LEAVING: gone by then */
+	bool		 faulted;	/* it told us why it cannot start */
+	bool		 told;		/* to stop */
+	bool		 killed;	/* by us: its death is no surprise */
+	struct mono	 log_again;	/* no new descriptor for its log before that */
+	char		 sandbox[256];	/* what it entered */
+};
+
+/* Before the first use: nothing runs. */
+void	child_init(struct child *);
+
+/*
+ * Starts the executable of this name in LIBEXECDIR, its channel as descriptor 3, next
+ * to nothing in its environment, stderr ours or (`quiet`) nowhere. 0, or -1 with *why.
+ */
+int	child_spawn(struct child *, enum role, const char *program, bool quiet,
+	    char *why);
+
+/* SIGKILL; the rest is seen to when it is reaped. */
+void	child_kill(struct child *);
+
+/* Closes the channel only. */
+void	child_disconnect(struct child *);
+
+/* It was reaped: as after child_init. */
+void	child_gone(struct child *);
+
+/* Queues one message, or nothing where there is no channel. */
+void	child_send(struct child *, enum message_type, const struct str *payload, int fd);
+void	child_signal(struct child *, enum message_type);
+void	child_number(struct child *, enum message_type, uint64_t, int fd);
+
+#endif

@@ -1,0 +1,365 @@
+#include <sys/types.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/convey.h"
+#include "lib/log.h"
+#include "parent/children.h"
+#include "parent/clean.h"
+#include "parent/identity.h"
+#include "parent/messages.h"
+#include "parent/reload.h"
+#include "role/role.h"
+
+#define READY_MS	(120 * 1000)	/* an old database may have to be taken over */
+#define LEAVE_MS	(5 * 1000)
+#define CALM_MS		(60 * 1000)	/* who lived so long did not die in succession */
+#define AWAY_MS		500		/* a database is looked for twice a second */
+#define DATABASE_MODE	0750
+
+/* Before the n-th start in quick succession, milliseconds. */
+static const int	backoff[] = { 0, 100, 500, 1000, 2000, 5000 };
+
+#define NBACKOFF	(sizeof(backoff) / sizeof(backoff[0]))
+
+static const char *const	ledgers[BACKEND__MAX] = {
+	[BACKEND_SQLITE]	= "ledger-sqlite",
+	[BACKEND_MYSQL]		= "ledger-mysql",
+	[BACKEND_PGSQL]		= "ledger-pgsql"
+};
+
+static const struct {
+	enum role	 role;
+	const char	*program;	/* NULL: the ledger of the backend */
+	const char	*name;		/* NULL: as the program */
+} slots[SLOT__MAX] = {
+	[SLOT_ENGINE]		= { ROLE_ENGINE, "engine", NULL },
+	[SLOT_LEDGER]		= { ROLE_LEDGER, NULL, NULL },
+	[SLOT_NEXT_LEDGER]	= { ROLE_LEDGER, NULL, "next ledger" },
+	[SLOT_OLD_LEDGER]	= { ROLE_LEDGER, NULL, "old ledger" },
+	[SLOT_CLEANER]		= { ROLE_LEDGER, NULL, "cleaning ledger" },
+	[SLOT_REPORT]		= { ROLE_REPORT, "report", NULL }
+};
+
+const char *
+children_ledger(const struct settings *settings)
+{
+	return ledgers[settings->backend];
+}
+
+const char *
+children_name(const struct parent *p, enum slot slot)
+{
+	if (slots[slot].name != NULL)
+		return slots[slot].name;
+	return slots[slot].program != NULL ? slots[slot].program :
+	    children_ledger(p->settings);
+}
+
+/* --- starting --- */
+
+static void
+send_identity(struct child *child, const struct msg_identity *identity)
+{
+	struct str	payload;
+
+	str_init(&payload);
+	msg_identity_put(&payload, identity);
+	child_send(child, MSG_IDENTITY, &payload, -1);
+	str_clear(&payload);
+}
+
+/* The directory of the SQLite file, which its ledger is shut into. */
+static int
+send_directory(struct child *child, const struct settings *settings,
+    const struct msg_identity *identity, char *why)
+{
+	const struct directory_new	 new = identity_directory(identity, DATABASE_MODE);
+	const struct value		*path;
+	struct place			 place;
+
+	path = value_get(settings->sqlite_config, "database");
+	if (path == NULL || path->type != VALUE_STR) {
+		snprintf(why, WHY_MAX, "sqlite_config names no database");
+		return -1;
+	}
+	if (directories_place(&place, path->bytes, &new, why) == -1)
+		return -1;
+	child_send(child, MSG_DIRECTORY, NULL, place.dir);
+	directories_leave(&place);
+	return 0;
+}
+
+int
+children_start(struct parent *p, enum slot slot, const struct settings *settings,
+    const struct msg_identity *identity, char *why)
+{
+	struct child	*child = &p->child[slot];
+	const char	*program = slots[slot].program;
+
+	if (program == NULL)
+		program = children_ledger(settings);
+	if (child_spawn(child, slots[slot].role, program, p->background && !p->debug,
+	    why) == -1)
+		return -1;
+	child->deadline = clock_after(child->since, READY_MS);
+	serve_log_message(p, child);
+	send_identity(child, identity);
+	if (slots[slot].role == ROLE_LEDGER && settings->backend == BACKEND_SQLITE &&
+	    send_directory(child, settings, identity, why) == -1) {
+		child_kill(child);
+		return -1;
+	}
+	convey_send(child->channel, settings, child->role, p->generation);
+	if (slot == SLOT_ENGINE)
+		sockets_send(&p->listeners, child);
+	log_debug("%s started as process %ld", program, (long)child->pid);
+	return 0;
+}
+
+void
+children_connect(struct parent *p, enum slot a, enum slot b)
+{
+	int	fd[2];
+
+	if (p->child[a].channel == NULL || p->child[b].channel == NULL)
+		return;
+	if (channel_pair(fd) == -1) {
+		/* Nothing else mends it: without each other they are of no use. */
+		log_error("channel between %s and %s: %s", children_name(p, a),
+		    children_name(p, b), strerror(errno));
+		child_kill(&p->child[b]);
+		return;
+	}
+	child_number(&p->child[a], MSG_PEER, p->child[b].role, fd[0]);
+	child_number(&p->child[b], MSG_PEER, p->child[a].role, fd[1]);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+void
+children_begin(struct parent *p, enum slot slot)
+{
+	child_signal(&p->child[slot], MSG_START);
+}
+
+void
+children_keep(struct parent *p, enum slot slot, bool wanted)
+{
+	struct restart	*restart = &p->restart[slot];
+
+	memset(restart, 0, sizeof(*restart));
+	restart->wanted = wanted;
+}
+
+void
+children_stop(struct parent *p, enum slot slot)
+{
+	struct child	*child = &p->child[slot];
+
+	if (child->state == CHILD_DOWN || child->told)
+		return;
+	child->told = true;
+	child->state = CHILD_LEAVING;
+	child->deadline = clock_after(clock_mono(), LEAVE_MS);
+	child_signal(child, MSG_STOP);
+}
+
+/* --- ends --- */
+
+static const char *
+signal_meaning(int signo)
+{
+	return signo == SIGSYS ? "a system call that its sandbox forbids" :
+	    strsignal(signo);
+}
+
+static void
+log_end(const char *name, const struct child *child, int status)
+{
+	if (child->killed || child->faulted)
+		log_debug("%s (process %ld) is gone", name, (long)child->pid);
+	else if (WIFSIGNALED(status))
+		log_error("%s (process %ld) died of signal %d: %s%s", name,
+		    (long)child->pid, WTERMSIG(status),
+		    signal_meaning(WTERMSIG(status)),
+		    WCOREDUMP(status) ? ", core dumped" : "");
+	else if (WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != ROLE_AWAY)
+		log_error("%s (process %ld) ended with status %d", name,
+		    (long)child->pid, WEXITSTATUS(status));
+	else
+		log_debug("%s (process %ld) ended", name, (long)child->pid);
+}
+
+/* When a slot that must not be empty is filled again. */
+static void
+schedule(struct parent *p, enum slot slot, struct mono since, bool away)
+{
+	struct restart	*restart = &p->restart[slot];
+	struct mono	 now = clock_mono();
+	int		 wait;
+
+	if (clock_passed(clock_after(since, CALM_MS), now))
+		restart->quick = 0;
+	wait = away ? AWAY_MS : backoff[restart->quick < NBACKOFF ?
+	    restart->quick : NBACKOFF - 1];
+	if (!away)
+		restart->quick++;
+	restart->due = true;
+	restart->at = clock_after(now, wait);
+	if (!away && wait > 0)
+		log_warning("%s keeps ending; starting it again in %d.%d s",
+		    children_name(p, slot), wait / 1000, wait % 1000 / 100);
+}
+
+/* An engine or ledger is no more, and nobody asked it to go. */
+static void
+on_lost(struct parent *p, enum slot slot, const struct child *child, int status)
+{
+	bool	away = WIFEXITED(status) && WEXITSTATUS(status) == ROLE_AWAY;
+
+	if (!p->started && !(away && slot == SLOT_LEDGER)) {
+		log_error("%s did not start", children_name(p, slot));
+		serve_stop(p, STATUS_FATAL);
+		return;
+	}
+	if (away && !p->database_away)
+		log_warning("the database is away; looking for it again and again");
+	if (slot == SLOT_LEDGER)
+		p->database_away = away;
+	schedule(p, slot, child->since, away);
+	serve_check_started(p);
+}
+
+static void
+on_gone(struct parent *p, enum slot slot, int status)
+{
+	struct child	*child = &p->child[slot], was;
+
+	/* What it said last, why it cannot start above all. */
+	messages_take(p, slot);
+	log_end(children_name(p, slot), child, status);
+	was = *child;
+	child_gone(child);
+	if (p->stopping)
+		return;
+	if (p->restart[slot].wanted) {
+		if (was.told)
+			schedule(p, slot, was.since, false);
+		else
+			on_lost(p, slot, &was, status);
+	} else if (slot == SLOT_NEXT_LEDGER)
+		reload_on_gone(p);
+	else if (slot == SLOT_CLEANER || slot == SLOT_REPORT)
+		clean_on_gone(p, slot);
+}
+
+void
+children_reap(struct parent *p)
+{
+	pid_t	pid;
+	int	status;
+	size_t	i;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		for (i = 0; i < SLOT__MAX; i++) {
+			if (p->child[i].pid == pid) {
+				on_gone(p, (enum slot)i, status);
+				break;
+			}
+		}
+	}
+}
+
+bool
+children_any(const struct parent *p)
+{
+	size_t	i;
+
+	for (i = 0; i < SLOT__MAX; i++) {
+		if (p->child[i].state != CHILD_DOWN)
+			return true;
+	}
+	return false;
+}
+
+/* --- time --- */
+
+static void
+start_again(struct parent *p, enum slot slot)
+{
+	enum slot	other = slot == SLOT_ENGINE ? SLOT_LEDGER : SLOT_ENGINE;
+	char		why[WHY_MAX];
+	struct mono	now = clock_mono();
+
+	p->restart[slot].due = false;
+	if (children_start(p, slot, p->settings, &p->identity, why) == -1) {
+		log_error("%s", why);
+		/* One that was killed half-way is reaped first. */
+		if (p->child[slot].state == CHILD_DOWN)
+			schedule(p, slot, now, false);
+		return;
+	}
+	children_connect(p, slot, other);
+	children_begin(p, slot);
+}
+
+static void
+on_late(struct parent *p, enum slot slot)
+{
+	struct child	*child = &p->child[slot];
+
+	if (child->killed)
+		return;
+	log_error("%s (process %ld) %s in time and is killed", children_name(p, slot),
+	    (long)child->pid, child->state == CHILD_STARTING ? "was not ready" :
+	    "did not end");
+	child_kill(child);
+}
+
+void
+children_timers(struct parent *p, struct mono now)
+{
+	struct child	*child;
+	size_t		 i;
+
+	for (i = 0; i < SLOT__MAX; i++) {
+		child = &p->child[i];
+		if ((child->state == CHILD_STARTING || child->state == CHILD_LEAVING) &&
+		    clock_passed(child->deadline, now))
+			on_late(p, (enum slot)i);
+		else if (child->state == CHILD_DOWN && p->restart[i].due &&
+		    !p->stopping && clock_passed(p->restart[i].at, now))
+			start_again(p, (enum slot)i);
+	}
+}
+
+static int
+sooner(int a, int b)
+{
+	return a == -1 || (b != -1 && b < a) ? b : a;
+}
+
+int
+children_left(const struct parent *p, struct mono now)
+{
+	const struct child	*child;
+	int			 left = -1;
+	size_t			 i;
+
+	for (i = 0; i < SLOT__MAX; i++) {
+		child = &p->child[i];
+		if ((child->state == CHILD_STARTING || child->state == CHILD_LEAVING) &&
+		    !child->killed)
+			left = sooner(left, clock_left(child->deadline, now));
+		else if (child->state == CHILD_DOWN && p->restart[i].due)
+			left = sooner(left, clock_left(p->restart[i].at, now));
+	}
+	return left;
+}

@@ -1,0 +1,363 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/log.h"
+#include "lib/str.h"
+#include "parent/children.h"
+#include "parent/clean.h"
+
+#define STEP_MS		(10 * 60 * 1000)	/* without progress */
+#define MAIL_EVERY_MS	(5 * 60 * 1000)		/* of report_immediately */
+#define RETRY_MS	(60 * 1000)		/* a report that failed, doubled each time */
+#define RETRY_MAX_MS	(60 * 60 * 1000)
+#define FIRST_CLEAN_MS	(5 * 60 * 1000)		/* with clean_interval, from the start */
+
+static void	finish(struct parent *);
+
+static bool
+report_is_on(const struct settings *settings)
+{
+	return settings->report && settings->report_to.count > 0;
+}
+
+static void
+enter(struct job *job, enum job_step step)
+{
+	job->step = step;
+	job->deadline = clock_after(clock_mono(), STEP_MS);
+}
+
+/* The end of it, good or bad: both processes go, then finish() says what it was. */
+static void
+close_job(struct parent *p)
+{
+	enter(&p->job, JOB_CLOSING);
+	children_stop(p, SLOT_REPORT);
+	children_stop(p, SLOT_CLEANER);
+	if (p->child[SLOT_REPORT].state == CHILD_DOWN &&
+	    p->child[SLOT_CLEANER].state == CHILD_DOWN)
+		finish(p);
+}
+
+static void
+fail(struct parent *p, const char *what)
+{
+	log_error("%s", what);
+	p->job.failed = true;
+	close_job(p);
+}
+
+/* --- the steps --- */
+
+static void
+open_job(struct parent *p, bool clean, bool report)
+{
+	char	why[WHY_MAX];
+
+	p->job.report = report;
+	p->job.clean = clean;
+	p->job.failed = false;
+	p->job.records = 0;
+	enter(&p->job, JOB_OPENING);
+	if (children_start(p, SLOT_CLEANER, p->settings, &p->identity, why) == -1)
+		fail(p, why);
+	else
+		children_begin(p, SLOT_CLEANER);
+}
+
+/* The report gets its end of a channel to the ledger before it locks itself in. */
+static void
+open_report(struct parent *p)
+{
+	char	why[WHY_MAX];
+
+	enter(&p->job, JOB_CONNECTING);
+	if (children_start(p, SLOT_REPORT, p->settings, &p->identity, why) == -1) {
+		fail(p, why);
+		return;
+	}
+	children_connect(p, SLOT_CLEANER, SLOT_REPORT);
+	children_begin(p, SLOT_REPORT);
+}
+
+void
+clean_on_ready(struct parent *p, enum slot slot)
+{
+	struct job	*job = &p->job;
+
+	if (slot == SLOT_CLEANER && job->step == JOB_OPENING) {
+		if (!job->clean) {
+			open_report(p);
+			return;
+		}
+		enter(job, JOB_CLEANING);
+		child_signal(&p->child[SLOT_CLEANER], MSG_CLEAN);
+	} else if (slot == SLOT_REPORT && job->step == JOB_CONNECTING) {
+		enter(job, JOB_SENDING);
+		child_signal(&p->child[SLOT_CLEANER], MSG_HITS_WANTED);
+	}
+}
+
+void
+clean_on_cleaned(struct parent *p, const struct msg_cleaned *cleaned)
+{
+	struct job	*job = &p->job;
+
+	if (job->step != JOB_CLEANING)
+		return;
+	job->records = cleaned->records;
+	if (!cleaned->done) {
+		enter(job, JOB_CLEANING);
+		return;
+	}
+	if (cleaned->failed) {
+		fail(p, "cleaning failed");
+		return;
+	}
+	if (p->cleaning) {
+		printf("%" PRId64 " records deleted\n", job->records);
+		fflush(stdout);
+	} else
+		log_notice("%" PRId64 " records deleted", job->records);
+	if (job->report)
+		open_report(p);
+	else
+		close_job(p);
+}
+
+void
+clean_on_reported(struct parent *p, const struct msg_reported *reported)
+{
+	struct job	*job = &p->job;
+	char		 what[600], reason[540];
+
+	if (job->step != JOB_SENDING && job->step != JOB_CONNECTING)
+		return;
+	switch ((enum report_outcome)reported->outcome) {
+	case REPORT_SENT:
+		log_notice("the report was sent");
+		job->mailed = true;
+		job->mailed_at = clock_mono();
+		enter(job, JOB_FORGETTING);
+		child_signal(&p->child[SLOT_CLEANER], MSG_HITS_SENT);
+		break;
+	case REPORT_EMPTY:
+		log_debug("nothing to report");
+		close_job(p);
+		break;
+	default:
+		str_printable(reason, sizeof(reason), reported->reason,
+		    strlen(reported->reason));
+		snprintf(what, sizeof(what), "the report was not sent: %s", reason);
+		fail(p, what);
+		break;
+	}
+}
+
+void
+clean_on_forgotten(struct parent *p, bool forgotten)
+{
+	if (p->job.step != JOB_FORGETTING)
+		return;
+	if (forgotten)
+		close_job(p);
+	else
+		fail(p, "the report was sent, but its hits could not be removed; "
+		    "they will be reported again");
+}
+
+/*
+ * A process of ours is gone: early, or as it should be. The report ends by itself when
+ * it has said how it went.
+ */
+void
+clean_on_gone(struct parent *p, enum slot slot)
+{
+	struct job	*job = &p->job;
+
+	switch (job->step) {
+	case JOB_IDLE:
+		break;
+	case JOB_CLOSING:
+		close_job(p);
+		break;
+	case JOB_FORGETTING:
+		if (slot == SLOT_REPORT)
+			break;
+		/* FALLTHROUGH */
+	default:
+		fail(p, slot == SLOT_REPORT ? "the report was not sent" :
+		    job->step == JOB_OPENING || job->step == JOB_CLEANING ?
+		    "cleaning failed" : "the report could not be finished");
+		break;
+	}
+}
+
+/* --- the timetable --- */
+
+void
+clean_schedule(struct parent *p, struct mono now)
+{
+	struct job	*job = &p->job;
+	int64_t		 ms = p->settings->clean_interval * 1000;
+
+	job->clean_timed = ms > 0;
+	job->report_timed = ms > 0 && report_is_on(p->settings);
+	/*
+	 * The first cleaning comes early, so that a daemon that is restarted every day
+	 * cleans at all.
+	 */
+	job->clean_next = clock_after(now, ms < FIRST_CLEAN_MS ? ms : FIRST_CLEAN_MS);
+	job->report_next = clock_after(now, ms);
+}
+
+void
+clean_begin(struct parent *p)
+{
+	open_job(p, true, report_is_on(p->settings));
+}
+
+void
+clean_want(struct parent *p, struct mono now)
+{
+	p->job.clean_due = true;
+	p->job.clean_at = now;
+}
+
+void
+clean_want_report(struct parent *p, struct mono now)
+{
+	if (!report_is_on(p->settings)) {
+		log_notice("no report: it is off or goes to nobody");
+		return;
+	}
+	p->job.report_due = true;
+	p->job.report_at = now;
+}
+
+void
+clean_on_hit(struct parent *p, struct mono now)
+{
+	struct job	*job = &p->job;
+	struct mono	 earliest;
+
+	if (!p->settings->report_immediately || !report_is_on(p->settings) ||
+	    job->report_due)
+		return;
+	job->report_due = true;
+	job->report_at = now;
+	earliest = clock_after(job->mailed_at, MAIL_EVERY_MS);
+	if (job->mailed && !clock_passed(earliest, now))
+		job->report_at = earliest;
+}
+
+static void
+retry_report(struct job *job, struct mono now)
+{
+	int64_t		ms = RETRY_MS;
+	unsigned int	i;
+
+	for (i = 0; i < job->failures && ms < RETRY_MAX_MS; i++)
+		ms *= 2;
+	if (ms > RETRY_MAX_MS)
+		ms = RETRY_MAX_MS;
+	job->failures++;
+	job->report_due = true;
+	job->report_at = clock_after(now, ms);
+	log_notice("the report is tried again in %" PRId64 " s", ms / 1000);
+}
+
+static void
+finish(struct parent *p)
+{
+	struct job	*job = &p->job;
+
+	job->step = JOB_IDLE;
+	if (p->cleaning) {
+		serve_stop(p, job->failed ? STATUS_CLEAN : STATUS_OK);
+		return;
+	}
+	if (!job->report)
+		return;
+	if (!job->failed)
+		job->failures = 0;
+	else if (report_is_on(p->settings))
+		retry_report(job, clock_mono());
+}
+
+/* Whether it is due at `now`; a time of the timetable moves on to the next. */
+static bool
+due(bool timed, struct mono *next, int64_t interval, bool *wanted, struct mono at,
+    struct mono now)
+{
+	bool	is_due = false;
+
+	if (timed && clock_passed(*next, now)) {
+		*next = clock_after(now, interval * 1000);
+		is_due = true;
+	}
+	if (*wanted && clock_passed(at, now)) {
+		*wanted = false;
+		is_due = true;
+	}
+	return is_due;
+}
+
+void
+clean_timers(struct parent *p, struct mono now)
+{
+	struct job	*job = &p->job;
+	int64_t		 interval = p->settings->clean_interval;
+	bool		 clean, report;
+
+	if (job->step != JOB_IDLE) {
+		if (job->step != JOB_CLOSING && clock_passed(job->deadline, now))
+			fail(p, "cleaning or reporting makes no progress and is given up");
+		return;
+	}
+	if (!p->started)
+		return;
+	clean = due(job->clean_timed, &job->clean_next, interval, &job->clean_due,
+	    job->clean_at, now);
+	report = due(job->report_timed, &job->report_next, interval, &job->report_due,
+	    job->report_at, now);
+	if (clean || report)
+		open_job(p, clean, report);
+}
+
+static int
+sooner(int left, bool timed, struct mono at, struct mono now)
+{
+	int	this;
+
+	if (!timed)
+		return left;
+	this = clock_left(at, now);
+	return left == -1 || this < left ? this : left;
+}
+
+int
+clean_left(const struct parent *p, struct mono now)
+{
+	const struct job	*job = &p->job;
+	int			 left = -1;
+
+	if (job->step == JOB_CLOSING)
+		return -1;
+	if (job->step != JOB_IDLE)
+		return clock_left(job->deadline, now);
+	if (!p->started)
+		return -1;
+	left = sooner(left, job->clean_timed, job->clean_next, now);
+	left = sooner(left, job->report_timed, job->report_next, now);
+	left = sooner(left, job->clean_due, job->clean_at, now);
+	return sooner(left, job->report_due, job->report_at, now);
+}
+
+void
+clean_abandon(struct parent *p)
+{
+	p->job.step = JOB_IDLE;
+}

@@ -1,0 +1,234 @@
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "parent/directories.h"
+#include "search.h"
+
+#define COMPONENT_MAX	(NAME_MAX + 2)
+#define LINKS_MAX	32	/* as many as systems follow in one path */
+#define LOCK_WAIT_MS	3000
+#define LOCK_PAUSE_MS	10
+
+struct walk {
+	const char	*path;			/* whole, for what is said */
+	int		 at;
+	char		 rest[PATH_MAX];	/* what is still to be walked */
+	unsigned int	 links;
+	char		*why;
+};
+
+static int
+fail(const struct walk *w, const char *what)
+{
+	snprintf(w->why, WHY_MAX, "%s: %s", w->path, what);
+	return -1;
+}
+
+static void
+step_to(struct walk *w, int fd)
+{
+	close(w->at);
+	w->at = fd;
+}
+
+/* Cuts the next component off the rest; false when there is none. */
+static bool
+next_component(struct walk *w, char name[COMPONENT_MAX])
+{
+	char	*p = w->rest + strspn(w->rest, "/");
+	size_t	 len = strcspn(p, "/");
+
+	if (len >= COMPONENT_MAX)
+		len = COMPONENT_MAX - 1;	/* the system will find it too long */
+	memcpy(name, p, len);
+	name[len] = '\0';
+	p += strcspn(p, "/");
+	p += strspn(p, "/");
+	memmove(w->rest, p, strlen(p) + 1);
+	return len > 0;
+}
+
+/*
+ * A link says where to go on. In a directory that others may write to somebody may
+ * have put it there for us.
+ */
+static int
+follow(struct walk *w, const char *name)
+{
+	char		 target[PATH_MAX], rest[PATH_MAX];
+	struct stat	 sb;
+	ssize_t		 n;
+	int		 fd;
+
+	if (fstat(w->at, &sb) == -1)
+		return fail(w, strerror(errno));
+	if ((sb.st_uid != 0 && sb.st_uid != geteuid()) ||
+	    (sb.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+		snprintf(w->why, WHY_MAX, "%s: the symbolic link %s is not followed: "
+		    "others may write to its directory", w->path, name);
+		return -1;
+	}
+	if (++w->links > LINKS_MAX)
+		return fail(w, strerror(ELOOP));
+	if ((n = readlinkat(w->at, name, target, sizeof(target) - 1)) == -1)
+		return fail(w, strerror(errno));
+	target[n] = '\0';
+	strlcpy(rest, w->rest, sizeof(rest));
+	if ((size_t)snprintf(w->rest, sizeof(w->rest), "%s/%s", target, rest) >=
+	    sizeof(w->rest))
+		return fail(w, strerror(ENAMETOOLONG));
+	if (target[0] == '/') {
+		fd = open("/", OPEN_SEARCH | O_DIRECTORY | O_CLOEXEC);
+		if (fd == -1)
+			return fail(w, strerror(errno));
+		step_to(w, fd);
+	}
+	return 0;
+}
+
+/* Makes one directory and steps into it; only the last one is given away. */
+static int
+make(struct walk *w, const char *name, const struct directory_new *new)
+{
+	bool		last = w->rest[0] == '\0';
+	bool		made = mkdirat(w->at, name, 0700) == 0;
+	struct stat	sb;
+	int		fd;
+
+	if (!made && errno != EEXIST)
+		return fail(w, strerror(errno));
+	fd = openat(w->at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd == -1)
+		return fail(w, strerror(errno));
+	if (!made) {
+		/* Another start was faster, and will give it away itself. */
+		step_to(w, fd);
+		return 0;
+	}
+	/* Nobody can have put another directory of ours in its place, but look. */
+	if (fstat(fd, &sb) == -1 || sb.st_uid != geteuid()) {
+		close(fd);
+		return fail(w, "was changed while it was made");
+	}
+	if (fchmod(fd, last ? new->mode : 0755) == -1 ||
+	    (last && new->give && fchown(fd, new->uid, new->gid) == -1)) {
+		fail(w, strerror(errno));
+		close(fd);
+		return -1;
+	}
+	step_to(w, fd);
+	return 0;
+}
+
+static int
+step(struct walk *w, const char *name, const struct directory_new *new)
+{
+	struct stat	sb;
+	int		fd, saved;
+
+	fd = openat(w->at, name, OPEN_SEARCH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd != -1) {
+		step_to(w, fd);
+		return 0;
+	}
+	saved = errno;
+	if (saved == ENOENT && new != NULL)
+		return make(w, name, new);
+	/* Systems differ in what they say of a link; ask what it is. */
+	if (fstatat(w->at, name, &sb, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(sb.st_mode))
+		return follow(w, name);
+	return fail(w, strerror(saved));
+}
+
+int
+directories_open(const char *path, const struct directory_new *new, char *why)
+{
+	struct walk	w = { .path = path, .why = why };
+	char		name[COMPONENT_MAX];
+	int		fd;
+
+	if (strlcpy(w.rest, path, sizeof(w.rest)) >= sizeof(w.rest) || path[0] == '\0')
+		return fail(&w, strerror(path[0] == '\0' ? ENOENT : ENAMETOOLONG));
+	w.at = open(path[0] == '/' ? "/" : ".", OPEN_SEARCH | O_DIRECTORY | O_CLOEXEC);
+	if (w.at == -1)
+		return fail(&w, strerror(errno));
+	while (next_component(&w, name)) {
+		if (step(&w, name, new) == -1) {
+			close(w.at);
+			return -1;
+		}
+	}
+	/* Opened to be read where that is allowed: only then can it be locked. */
+	fd = openat(w.at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd != -1)
+		step_to(&w, fd);
+	return w.at;
+}
+
+int
+directories_place(struct place *place, const char *path,
+    const struct directory_new *new, char *why)
+{
+	const char	*base = strrchr(path, '/');
+	char		 dir[PATH_MAX];
+	size_t		 len;
+
+	place->dir = -1;
+	base = base == NULL ? path : base + 1;
+	len = base - path;
+	if (len >= sizeof(dir) ||
+	    strlcpy(place->name, base, sizeof(place->name)) >= sizeof(place->name)) {
+		snprintf(why, WHY_MAX, "%s: %s", path, strerror(ENAMETOOLONG));
+		return -1;
+	}
+	if (base[0] == '\0' || strcmp(base, ".") == 0 || strcmp(base, "..") == 0) {
+		snprintf(why, WHY_MAX, "%s: names a directory", path);
+		return -1;
+	}
+	memcpy(dir, path, len);
+	dir[len] = '\0';
+	place->dir = directories_open(len == 0 ? "." : dir, new, why);
+	return place->dir == -1 ? -1 : 0;
+}
+
+void
+directories_leave(struct place *place)
+{
+	if (place->dir != -1)
+		close(place->dir);
+	place->dir = -1;
+}
+
+void
+directories_lock(int dir)
+{
+	struct mono	end = clock_after(clock_mono(), LOCK_WAIT_MS);
+
+	while (flock(dir, LOCK_EX | LOCK_NB) == -1) {
+		/* Not every file system can; a descriptor to search with cannot. */
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return;
+		if (clock_passed(end, clock_mono())) {
+			log_warning("somebody holds the lock of a directory; "
+			    "going on without");
+			return;
+		}
+		poll(NULL, 0, LOCK_PAUSE_MS);
+	}
+}
+
+void
+directories_unlock(int dir)
+{
+	flock(dir, LOCK_UN);
+}

@@ -1,0 +1,185 @@
+#include <sys/stat.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/paths.h"
+#include "lib/log.h"
+#include "parent/identity.h"
+
+/* The supplementary groups of the user, in `group`'s company. */
+static int
+find_groups(struct msg_identity *identity, char *why)
+{
+	gid_t	list[IDENTITY_GROUPS_MAX];
+	int	n = IDENTITY_GROUPS_MAX, i;
+
+	if (getgrouplist(identity->user, identity->gid, list, &n) == -1) {
+		snprintf(why, WHY_MAX, "user %s is in more than %d groups",
+		    identity->user, IDENTITY_GROUPS_MAX);
+		return -1;
+	}
+	for (i = 0; i < n; i++)
+		identity->groups[i] = list[i];
+	identity->ngroups = n;
+	return 0;
+}
+
+int
+identity_user(const char *name, uid_t *uid, char *why)
+{
+	struct passwd	*pw;
+
+	if (name == NULL)
+		return 0;
+	if ((pw = getpwnam(name)) == NULL) {
+		snprintf(why, WHY_MAX, "user %s does not exist", name);
+		return -1;
+	}
+	*uid = pw->pw_uid;
+	return 0;
+}
+
+int
+identity_group(const char *name, gid_t *gid, char *why)
+{
+	struct group	*gr;
+
+	if (name == NULL)
+		return 0;
+	if ((gr = getgrnam(name)) == NULL) {
+		snprintf(why, WHY_MAX, "group %s does not exist", name);
+		return -1;
+	}
+	*gid = gr->gr_gid;
+	return 0;
+}
+
+int
+identity_find(struct msg_identity *identity, const struct settings *settings,
+    char *why)
+{
+	struct passwd	*pw;
+	gid_t		 gid = 0;
+
+	memset(identity, 0, sizeof(*identity));
+	identity->drop = geteuid() == 0;
+	if (!identity->drop) {
+		identity->uid = geteuid();
+		identity->gid = getegid();
+		if ((pw = getpwuid(geteuid())) != NULL) {
+			strlcpy(identity->user, pw->pw_name, sizeof(identity->user));
+			strlcpy(identity->home, pw->pw_dir, sizeof(identity->home));
+		}
+		log_debug("not started as root: user and group stay as they are");
+		return 0;
+	}
+	if (identity_group(settings->group, &gid, why) == -1)
+		return -1;
+	if ((pw = getpwnam(settings->user)) == NULL) {
+		snprintf(why, WHY_MAX, "user %s does not exist", settings->user);
+		return -1;
+	}
+	if (pw->pw_uid == 0 || gid == 0) {
+		snprintf(why, WHY_MAX, "user and group may not be root's");
+		return -1;
+	}
+	identity->uid = pw->pw_uid;
+	identity->gid = gid;
+	if (strlcpy(identity->user, pw->pw_name, sizeof(identity->user)) >=
+	    sizeof(identity->user) ||
+	    strlcpy(identity->home, pw->pw_dir, sizeof(identity->home)) >=
+	    sizeof(identity->home)) {
+		snprintf(why, WHY_MAX, "user %s: name or home is too long",
+		    settings->user);
+		return -1;
+	}
+	return find_groups(identity, why);
+}
+
+bool
+identity_equal(const struct msg_identity *a, const struct msg_identity *b)
+{
+	return a->drop == b->drop && a->uid == b->uid && a->gid == b->gid &&
+	    a->ngroups == b->ngroups &&
+	    memcmp(a->groups, b->groups, a->ngroups * sizeof(a->groups[0])) == 0 &&
+	    strcmp(a->home, b->home) == 0;
+}
+
+static bool
+is_empty(int fd)
+{
+	struct dirent	*entry;
+	bool		 empty = true;
+	DIR		*dir;
+	int		 copy;
+
+	if ((copy = dup(fd)) == -1)
+		return false;
+	if ((dir = fdopendir(copy)) == NULL) {
+		close(copy);
+		return false;
+	}
+	while ((entry = readdir(dir)) != NULL) {
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			empty = false;
+	}
+	closedir(dir);
+	return empty;
+}
+
+/* Whether the directory is root's alone and holds nothing. */
+static bool
+is_jail(const char *path, const struct directory_new *new, char *why)
+{
+	struct stat	sb;
+	bool		good;
+	int		fd;
+
+	if ((fd = directories_open(path, new, why)) == -1)
+		return false;
+	good = fstat(fd, &sb) == 0 && sb.st_uid == 0 &&
+	    (sb.st_mode & (S_IWGRP | S_IWOTH)) == 0 && is_empty(fd);
+	close(fd);
+	if (!good)
+		snprintf(why, WHY_MAX, "%s: is not an empty directory of root's", path);
+	return good;
+}
+
+int
+identity_jail(struct msg_identity *identity, char *why)
+{
+	const struct directory_new	 ours = { .mode = 0755 };
+	const char *const		 shared = "/var/empty";
+	int				 n;
+
+	if (!identity->drop)
+		return 0;
+	/* The system's own, where there is one, lies where nobody can move it. */
+	if (is_jail(shared, NULL, why)) {
+		strlcpy(identity->jail, shared, sizeof(identity->jail));
+		return 0;
+	}
+	n = snprintf(identity->jail, sizeof(identity->jail), "%s/empty", paths_rundir());
+	if (n < 0 || (size_t)n >= sizeof(identity->jail)) {
+		snprintf(why, WHY_MAX, "%s: %s", paths_rundir(), strerror(ENAMETOOLONG));
+		return -1;
+	}
+	return is_jail(identity->jail, &ours, why) ? 0 : -1;
+}
+
+struct directory_new
+identity_directory(const struct msg_identity *identity, mode_t mode)
+{
+	struct directory_new	new = { .mode = mode };
+
+	new.give = identity->drop;
+	new.uid = identity->uid;
+	new.gid = identity->gid;
+	return new;
+}

@@ -1,0 +1,187 @@
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/load.h"
+#include "lib/log.h"
+#include "parent/activation.h"
+#include "parent/background.h"
+#include "parent/identity.h"
+#include "parent/notify.h"
+#include "parent/options.h"
+#include "parent/parent.h"
+#include "parent/reload.h"
+#include "parent/signals.h"
+#include "sandbox/sandbox.h"
+
+#define DIRECTORY_MODE	0755
+
+/* Whoever started us may have left descriptors open, or the first three closed. */
+static void
+tidy_descriptors(void)
+{
+	int	fd;
+
+	closefrom(activation_take() + 1);
+	do {
+		if ((fd = open("/dev/null", O_RDWR)) == -1)
+			_exit(STATUS_FATAL);
+	} while (fd <= STDERR_FILENO);
+	close(fd);
+}
+
+/* Each client is a descriptor; the children inherit what we may have at most. */
+static void
+raise_limit(void)
+{
+	struct rlimit	limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == -1)
+		log_debug("setrlimit: %s", strerror(errno));
+}
+
+/* STATUS_OK, or what to exit with: SPEC.md 1. */
+static int
+read_configuration(struct parent *p)
+{
+	struct faults	faults;
+	int		status = STATUS_OK;
+
+	fault_init(&faults, NULL);
+	p->settings = load_settings(p->file, &faults);
+	fault_sort(&faults);
+	if (p->settings == NULL)
+		status = options_fault_status(&faults);
+	else
+		serve_log(p, true);
+	reload_log_faults(&faults);
+	if (p->settings != NULL && faults.file == NULL)
+		log_notice("no configuration file: every setting has its default");
+	fault_clear(&faults);
+	return status;
+}
+
+/* Where another instance lives nothing is touched. */
+static int
+take_pidfile(struct parent *p)
+{
+	const struct directory_new	 new = identity_directory(&p->identity,
+					    DIRECTORY_MODE);
+	char				 why[WHY_MAX];
+
+	switch (pidlock_open(&p->pidlock, p->settings->pidfile, &new, why)) {
+	case PIDLOCK_OURS:
+		return STATUS_OK;
+	case PIDLOCK_RUNNING:
+		log_error("already running: %s", why);
+		return STATUS_RUNNING;
+	default:
+		log_error("pid file: %s", why);
+		return STATUS_FATAL;
+	}
+}
+
+static int
+open_files(struct parent *p)
+{
+	const struct listeners	none = { NULL, 0 };
+	char			why[WHY_MAX];
+	int			status;
+
+	if ((status = take_pidfile(p)) != STATUS_OK)
+		return status;
+	if (sockets_open(&p->listeners, &none, p->settings, &p->identity, why) == -1) {
+		log_error("%s", why);
+		return STATUS_FATAL;
+	}
+	activation_end();
+	if (pidlock_write(&p->pidlock, why) == -1) {
+		log_error("pid file: %s", why);
+		return STATUS_FATAL;
+	}
+	return STATUS_OK;
+}
+
+static int
+find_identity(struct parent *p)
+{
+	char	why[WHY_MAX];
+	uid_t	uid;
+	gid_t	gid;
+
+	if (identity_find(&p->identity, p->settings, why) == -1 ||
+	    (p->identity.drop && !p->cleaning &&
+	    (identity_user(p->settings->socket_user, &uid, why) == -1 ||
+	    identity_group(p->settings->socket_group, &gid, why) == -1))) {
+		log_error("%s", why);
+		return STATUS_NO_USER;
+	}
+	return STATUS_OK;
+}
+
+static int
+run(struct parent *p)
+{
+	char	why[WHY_MAX];
+	int	status;
+
+	if ((status = read_configuration(p)) != STATUS_OK ||
+	    (status = find_identity(p)) != STATUS_OK)
+		return status;
+	if (p->background)
+		background_begin();
+	p->signals = signals_open();
+	if (!p->cleaning && (status = open_files(p)) != STATUS_OK)
+		return status;
+	if (identity_jail(&p->identity, why) == -1) {
+		log_error("%s", why);
+		return STATUS_FATAL;
+	}
+	return serve(p);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct parent	parent = { .pidlock.fd = -1, .pidlock.place.dir = -1 };
+	struct options	options;
+	size_t		i;
+	int		status;
+
+	tidy_descriptors();
+	umask(022);
+	if ((status = options_parse(argc, argv, &options)) != OPTIONS_GO_ON)
+		return status;
+	if (options.get_config != NULL)
+		return options_get_config(&options);
+	if (options.configtest)
+		return options_configtest(&options);
+	parent.file = options.file;
+	parent.debug = options.debug;
+	parent.background = options.background;
+	parent.cleaning = options.clean;
+	for (i = 0; i < SLOT__MAX; i++)
+		child_init(&parent.child[i]);
+	log_open("parent", LOG_TO_STDERR, -1, options.debug);
+	sandbox_prepare(SANDBOX_PARENT);
+	raise_limit();
+	notify_open();
+
+	status = run(&parent);
+	/* What a start that failed on its way has made already. */
+	sockets_close(&parent.listeners);
+	pidlock_close(&parent.pidlock);
+	notify_close();
+	settings_free(parent.settings);
+	background_end(status, false);
+	return status;
+}

@@ -1,0 +1,220 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "lib/str.h"
+#include "parent/children.h"
+#include "parent/clean.h"
+#include "parent/messages.h"
+#include "parent/reload.h"
+
+#define GONE_MS		2000	/* from the end of its channel to its death */
+#define READS_MAX	64
+#define LOG_EVERY_MS	1000	/* descriptors for a lost log are given no faster */
+#define WISH_EVERY_S	1
+
+/* 0, or -1 for a message that is not as it must be. */
+typedef int	handler(struct parent *, enum slot, const struct message *);
+
+static int
+on_ready(struct parent *p, enum slot slot, const struct message *m)
+{
+	struct child		*child = &p->child[slot];
+	struct msg_ready	 ready;
+
+	if (msg_ready_get(&ready, m->payload, m->len) == -1)
+		return -1;
+	/* It may have been told to stop meanwhile. */
+	if (child->state != CHILD_STARTING)
+		return child->state == CHILD_LEAVING ? 0 : -1;
+	child->state = CHILD_SERVING;
+	str_printable(child->sandbox, sizeof(child->sandbox), ready.sandbox,
+	    strlen(ready.sandbox));
+	log_debug("%s (process %ld) is ready: %s", children_name(p, slot),
+	    (long)child->pid, child->sandbox);
+	switch (slot) {
+	case SLOT_ENGINE:
+	case SLOT_LEDGER:
+		serve_on_ready(p, slot);
+		break;
+	case SLOT_NEXT_LEDGER:
+		reload_on_ready(p);
+		break;
+	case SLOT_CLEANER:
+	case SLOT_REPORT:
+		clean_on_ready(p, slot);
+		break;
+	default:
+		break;
+	}
+	return 0;
+}
+
+static int
+on_log_lost(struct parent *p, enum slot slot, const struct message *m)
+{
+	struct child	*child = &p->child[slot];
+	struct mono	 now = clock_mono();
+
+	if (m->len != 0)
+		return -1;
+	if (clock_passed(child->log_again, now)) {
+		child->log_again = clock_after(now, LOG_EVERY_MS);
+		serve_log_message(p, child);
+	}
+	return 0;
+}
+
+static int
+on_fault(struct parent *p, enum slot slot, const struct message *m)
+{
+	struct child	*child = &p->child[slot];
+	struct restart	*restart = &p->restart[slot];
+	char		 raw[512], text[1024];
+
+	if (msg_text_get(raw, sizeof(raw), m->payload, m->len) == -1)
+		return -1;
+	str_printable(text, sizeof(text), raw, strlen(raw));
+	child->faulted = true;
+	/* The same again after every start: said once, until it comes up. */
+	if (strcmp(raw, restart->fault) != 0)
+		log_error("%s: %s", children_name(p, slot), text);
+	strlcpy(restart->fault, raw, sizeof(restart->fault));
+	return 0;
+}
+
+static int
+on_cleaned(struct parent *p, enum slot slot, const struct message *m)
+{
+	struct msg_cleaned	cleaned;
+
+	if (slot != SLOT_CLEANER || msg_cleaned_get(&cleaned, m->payload, m->len) == -1)
+		return -1;
+	clean_on_cleaned(p, &cleaned);
+	return 0;
+}
+
+static int
+on_forgotten(struct parent *p, enum slot slot, const struct message *m)
+{
+	uint64_t	forgotten;
+
+	if (slot != SLOT_CLEANER ||
+	    msg_number_get(&forgotten, m->payload, m->len) == -1 || forgotten > 1)
+		return -1;
+	clean_on_forgotten(p, forgotten == 1);
+	return 0;
+}
+
+static int
+on_hit(struct parent *p, enum slot slot, const struct message *m)
+{
+	if (m->len != 0)
+		return -1;
+	if (slot == SLOT_LEDGER)
+		clean_on_hit(p, clock_mono());
+	return 0;
+}
+
+static int
+on_reported(struct parent *p, enum slot slot, const struct message *m)
+{
+	struct msg_reported	reported;
+
+	(void)slot;
+	if (msg_reported_get(&reported, m->payload, m->len) == -1)
+		return -1;
+	clean_on_reported(p, &reported);
+	return 0;
+}
+
+/* What an engine that somebody took over may ask for too, so not too often. */
+static int
+on_wish(struct parent *p, enum slot slot, const struct message *m)
+{
+	static struct log_limit	 limit;
+	unsigned int		 held;
+	uint64_t		 wish;
+
+	(void)slot;
+	if (msg_number_get(&wish, m->payload, m->len) == -1 || wish >= WISH__MAX)
+		return -1;
+	if (log_allowed(&limit, WISH_EVERY_S, &held))
+		log_notice("policyctl asks for %s", wish == WISH_RELOAD ? "a reload" :
+		    wish == WISH_CLEAN ? "cleaning" : "the report");
+	switch ((enum wish)wish) {
+	case WISH_RELOAD:
+		reload_want(p);
+		break;
+	case WISH_CLEAN:
+		clean_want(p, clock_mono());
+		break;
+	default:
+		clean_want_report(p, clock_mono());
+		break;
+	}
+	return 0;
+}
+
+static handler *const	handlers[MSG__MAX] = {
+	[MSG_READY]		= on_ready,
+	[MSG_LOG_LOST]		= on_log_lost,
+	[MSG_FAULT]		= on_fault,
+	[MSG_CLEANED]		= on_cleaned,
+	[MSG_HITS_FORGOTTEN]	= on_forgotten,
+	[MSG_HIT_NEW]		= on_hit,
+	[MSG_REPORTED]		= on_reported,
+	[MSG_WISH]		= on_wish
+};
+
+static void
+handle(struct parent *p, enum slot slot, const struct message *m)
+{
+	/* channel.c has refused what this role may not send. */
+	if (m->fd != -1)
+		close(m->fd);
+	if (handlers[m->type] == NULL || handlers[m->type](p, slot, m) == -1) {
+		log_error("%s (process %ld) sent a %s that is not as it must be",
+		    children_name(p, slot), (long)p->child[slot].pid,
+		    message_rule(m->type)->name);
+		child_kill(&p->child[slot]);
+	}
+}
+
+/* The other end is closed: the process ends, or will be ended. */
+static void
+on_end(struct parent *p, enum slot slot)
+{
+	struct child	*child = &p->child[slot];
+
+	child_disconnect(child);
+	if (child->state == CHILD_LEAVING)
+		return;
+	child->state = CHILD_LEAVING;
+	child->deadline = clock_after(clock_mono(), GONE_MS);
+}
+
+void
+messages_take(struct parent *p, enum slot slot)
+{
+	struct child	*child = &p->child[slot];
+	struct message	 m;
+	int		 result, reads;
+
+	/* One that never stops talking must not keep us from the others. */
+	for (reads = 0; reads < READS_MAX && child->channel != NULL && !child->killed;
+	    reads++) {
+		if ((result = channel_read(child->channel)) == 0)
+			return;
+		while (result == 1 && !child->killed &&
+		    (result = channel_next(child->channel, &m)) == 1)
+			handle(p, slot, &m);
+		if (result == -1) {
+			if (errno == EBADMSG)
+				child_kill(child);
+			on_end(p, slot);
+		}
+	}
+}

@@ -1,0 +1,153 @@
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "lib/num.h"
+#include "parent/notify.h"
+
+static struct {
+	int		fd;
+	int64_t		interval_ms;	/* of the watchdog; 0: none */
+	struct mono	next;
+} state = { .fd = -1 };
+
+static void
+open_socket(const char *path)
+{
+	/* A manager that does not read must not hold the supervision up for long. */
+	const struct timeval	patience = { .tv_sec = 1 };
+	struct sockaddr_un	sun;
+	size_t			len = strlen(path);
+
+	memset(&sun, 0, sizeof(sun));
+	sun.sun_family = AF_UNIX;
+	if ((path[0] != '/' && path[0] != '@') || len >= sizeof(sun.sun_path)) {
+		log_warning("NOTIFY_SOCKET names no socket that can be used");
+		return;
+	}
+	memcpy(sun.sun_path, path, len);
+	/* Linux's abstract names: a NUL in front and none at the end. */
+	if (path[0] == '@')
+		sun.sun_path[0] = '\0';
+	state.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (state.fd == -1 || connect(state.fd, (struct sockaddr *)&sun,
+	    offsetof(struct sockaddr_un, sun_path) + len) == -1) {
+		log_warning("NOTIFY_SOCKET: %s", strerror(errno));
+		notify_close();
+		return;
+	}
+	setsockopt(state.fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+}
+
+/* Half of what the manager waits for, as sd_watchdog_enabled(3) advises. */
+static void
+open_watchdog(const char *usec, const char *pid)
+{
+	int64_t	us, whose;
+
+	if (pid != NULL && (num_parse(pid, strlen(pid), 1, INT32_MAX, &whose) == -1 ||
+	    whose != getpid()))
+		return;
+	if (num_parse(usec, strlen(usec), 2000, INT32_MAX * (int64_t)1000, &us) == -1) {
+		log_warning("WATCHDOG_USEC is no number of microseconds to work with");
+		return;
+	}
+	state.interval_ms = us / 2000;
+	state.next = clock_after(clock_mono(), state.interval_ms);
+}
+
+void
+notify_open(void)
+{
+	const char	*path = getenv("NOTIFY_SOCKET");
+	const char	*usec = getenv("WATCHDOG_USEC");
+
+	if (path != NULL && path[0] != '\0')
+		open_socket(path);
+	if (usec != NULL && state.fd != -1)
+		open_watchdog(usec, getenv("WATCHDOG_PID"));
+	unsetenv("NOTIFY_SOCKET");
+	unsetenv("WATCHDOG_USEC");
+	unsetenv("WATCHDOG_PID");
+}
+
+void
+notify_close(void)
+{
+	if (state.fd != -1)
+		close(state.fd);
+	state.fd = -1;
+	state.interval_ms = 0;
+}
+
+static void	tell(const char *, ...) __attribute__((__format__(printf, 1, 2)));
+
+static void
+tell(const char *fmt, ...)
+{
+	char	text[512];
+	va_list	ap;
+	int	n;
+
+	if (state.fd == -1)
+		return;
+	va_start(ap, fmt);
+	n = vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		return;
+	if ((size_t)n >= sizeof(text))
+		n = sizeof(text) - 1;
+	if (send(state.fd, text, n, MSG_NOSIGNAL) == -1)
+		log_debug("NOTIFY_SOCKET: %s", strerror(errno));
+}
+
+void
+notify_ready(const char *status)
+{
+	tell("READY=1\nMAINPID=%ld\nSTATUS=%s\n", (long)getpid(), status);
+}
+
+void
+notify_status(const char *status)
+{
+	tell("STATUS=%s\n", status);
+}
+
+void
+notify_reloading(void)
+{
+	tell("RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=Reading the configuration\n",
+	    (long long)(clock_mono().ns / 1000));
+}
+
+void
+notify_stopping(void)
+{
+	tell("STOPPING=1\nSTATUS=Stopping\n");
+}
+
+void
+notify_watchdog(struct mono now)
+{
+	if (state.interval_ms == 0 || !clock_passed(state.next, now))
+		return;
+	state.next = clock_after(now, state.interval_ms);
+	tell("WATCHDOG=1\n");
+}
+
+int
+notify_left(struct mono now)
+{
+	return state.interval_ms == 0 ? -1 : clock_left(state.next, now);
+}

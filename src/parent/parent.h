@@ -1,0 +1,131 @@
+#ifndef PARENT_H
+#define PARENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conf/settings.h"
+#include "ipc/message.h"
+#include "lib/clock.h"
+#include "parent/child.h"
+#include "parent/pidlock.h"
+#include "parent/sockets.h"
+
+/*
+ * The whole of what the parent knows. Everything happens in one loop (serve.c); the
+ * other files are told what came and do their part.
+ */
+
+/* SPEC.md 1. */
+enum {
+	STATUS_OK = 0,
+	STATUS_USAGE = 1,
+	STATUS_NO_USER = 2,
+	STATUS_RUNNING = 3,
+	STATUS_SOCKET = 4,
+	STATUS_CONFIG = 5,
+	STATUS_FATAL = 6,
+	STATUS_CLEAN = 8
+};
+
+/* What the processes under the parent are there for. */
+enum slot {
+	SLOT_ENGINE,
+	SLOT_LEDGER,		/* the one that serves */
+	SLOT_NEXT_LEDGER,	/* comes up to take its place, after a reload */
+	SLOT_OLD_LEDGER,	/* had its place and finishes */
+	SLOT_CLEANER,		/* a ledger that cleans and hands out hits */
+	SLOT_REPORT,
+	SLOT__MAX
+};
+
+/* Starting again what died: children.c. */
+struct restart {
+	bool		wanted;		/* this slot is never to be empty for long */
+	bool		due;		/* starts at `at` */
+	struct mono	at;
+	unsigned int	quick;		/* deaths in quick succession */
+	char		fault[512];	/* what it said last, to be logged once */
+};
+
+enum job_step {
+	JOB_IDLE,
+	JOB_OPENING,		/* the cleaner starts */
+	JOB_CLEANING,
+	JOB_CONNECTING,		/* the report starts and connects to its server */
+	JOB_SENDING,
+	JOB_FORGETTING,		/* the mail was taken: its hits are removed */
+	JOB_CLOSING
+};
+
+/* Cleaning and reporting: clean.c. */
+struct job {
+	enum job_step	step;
+	bool		clean, report;	/* what it is to do, in this order */
+	bool		failed;
+	int64_t		records;
+	struct mono	deadline;	/* of the step */
+	/* What waits for its time. */
+	bool		clean_due, report_due;
+	struct mono	clean_at, report_at;
+	bool		clean_timed, report_timed;	/* by clean_interval */
+	struct mono	clean_next, report_next;
+	bool		mailed;		/* since the start, at mailed_at */
+	struct mono	mailed_at;
+	unsigned int	failures;	/* reports in a row that could not be sent */
+};
+
+/* A new configuration on its way in: reload.c. */
+struct reload {
+	bool			 wanted;
+	bool			 active;	/* the next ledger starts */
+	bool			 ready;		/* it serves */
+	struct mono		 not_before;
+	struct settings		*settings;
+	struct msg_identity	 identity;
+	struct listeners	 listeners;
+};
+
+struct parent {
+	const char		*file;		/* -f, NULL: the search path */
+	bool			 debug;		/* -d */
+	bool			 background;	/* -b */
+	bool			 cleaning;	/* --clean: no daemon at all */
+	int			 signals;	/* to poll: signals.h */
+	struct settings		*settings;
+	uint64_t		 generation;
+	struct msg_identity	 identity;
+	struct pidlock		 pidlock;
+	struct listeners	 listeners;
+	struct child		 child[SLOT__MAX];
+	struct restart		 restart[SLOT__MAX];
+	struct job		 job;
+	struct reload		 reload;
+	bool			 started;	/* ready once */
+	bool			 database_away;	/* at start; the engine does without */
+	bool			 stopping;
+	int			 status;	/* to exit with */
+};
+
+/* --- serve.c --- */
+
+/* Starts what is wanted and runs until it is over: the exit status. */
+int	serve(struct parent *);
+
+/* Begins the end, with this exit status. The first call counts. */
+void	serve_stop(struct parent *, int status);
+
+/* The engine or the ledger says that it serves. */
+void	serve_on_ready(struct parent *, enum slot);
+
+/*
+ * Engine and ledger may have become ready, or the database known to be away: then the
+ * daemon is started, which is said to whoever waits for it.
+ */
+void	serve_check_started(struct parent *);
+
+/* As the settings and options want it. `starting`: faults still go to stderr. */
+void	serve_log(const struct parent *, bool starting);
+void	serve_log_message(const struct parent *, struct child *);
+
+#endif

@@ -1,0 +1,235 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "conf/convey.h"
+#include "conf/load.h"
+#include "lib/log.h"
+#include "parent/children.h"
+#include "parent/clean.h"
+#include "parent/identity.h"
+#include "parent/notify.h"
+#include "parent/reload.h"
+
+#define EVERY_MS	200	/* many signals at once are one */
+
+void
+reload_log_faults(const struct faults *faults)
+{
+	char	text[2048];
+	size_t	i;
+
+	for (i = 0; i < faults->count; i++) {
+		fault_print(faults, i, text, sizeof(text));
+		if (faults->list[i].warning)
+			log_warning("%s", text);
+		else
+			log_error("%s", text);
+	}
+}
+
+void
+reload_want(struct parent *p)
+{
+	p->reload.wanted = true;
+}
+
+/* It is over, one way or the other. */
+static void
+end(struct parent *p, const char *outcome)
+{
+	struct reload	*reload = &p->reload;
+
+	reload->active = false;
+	reload->ready = false;
+	reload->not_before = clock_after(clock_mono(), EVERY_MS);
+	notify_ready(outcome);
+}
+
+static void
+refuse(struct parent *p, const char *why)
+{
+	struct reload	*reload = &p->reload;
+
+	if (why != NULL)
+		log_error("%s", why);
+	log_error("the new configuration is not used; the running one stays");
+	sockets_abandon(&reload->listeners);
+	settings_free(reload->settings);
+	reload->settings = NULL;
+	end(p, "Serving; the last reload failed");
+}
+
+/* --- putting it in force --- */
+
+static bool
+needs_ledger(const struct parent *p)
+{
+	const struct settings	*old = p->settings, *new = p->reload.settings;
+
+	if (old->backend != new->backend ||
+	    !identity_equal(&p->identity, &p->reload.identity))
+		return true;
+	switch (new->backend) {
+	case BACKEND_MYSQL:
+		return !value_equal(old->mysql_config, new->mysql_config);
+	case BACKEND_PGSQL:
+		return !value_equal(old->pgsql_config, new->pgsql_config);
+	default:
+		return !value_equal(old->sqlite_config, new->sqlite_config);
+	}
+}
+
+/* What was read once at the start and has no second chance. */
+static void
+say_unchangeable(const struct settings *old, const struct settings *new)
+{
+	if (strcmp(old->pidfile, new->pidfile) != 0)
+		log_warning("pidfile: takes effect at the next start");
+}
+
+/* The ledger that came up takes the place of the one that serves. */
+static void
+swap_ledgers(struct parent *p)
+{
+	p->child[SLOT_OLD_LEDGER] = p->child[SLOT_LEDGER];
+	p->child[SLOT_LEDGER] = p->child[SLOT_NEXT_LEDGER];
+	child_init(&p->child[SLOT_NEXT_LEDGER]);
+	children_keep(p, SLOT_LEDGER, true);
+	p->database_away = false;
+	children_connect(p, SLOT_ENGINE, SLOT_LEDGER);
+	children_stop(p, SLOT_OLD_LEDGER);
+}
+
+static void
+send_settings(struct parent *p, enum slot slot)
+{
+	struct child	*child = &p->child[slot];
+
+	if (child->channel != NULL && !child->told)
+		convey_send(child->channel, p->settings, child->role, p->generation);
+}
+
+static void
+commit(struct parent *p)
+{
+	struct reload	*reload = &p->reload;
+	bool		 new_ledger = reload->active;
+	bool		 new_user = !identity_equal(&p->identity, &reload->identity);
+	size_t		 i;
+
+	say_unchangeable(p->settings, reload->settings);
+	settings_free(p->settings);
+	p->settings = reload->settings;
+	reload->settings = NULL;
+	p->identity = reload->identity;
+	p->generation++;
+	serve_log(p, false);
+	for (i = 0; i < SLOT__MAX; i++)
+		serve_log_message(p, &p->child[i]);
+	sockets_adopt(&p->listeners, &reload->listeners, &p->child[SLOT_ENGINE]);
+	send_settings(p, SLOT_ENGINE);
+	if (new_ledger)
+		swap_ledgers(p);
+	else
+		send_settings(p, SLOT_LEDGER);
+	/* An engine that is somebody else must be another process. */
+	if (new_user)
+		children_stop(p, SLOT_ENGINE);
+	clean_schedule(p, clock_mono());
+	log_notice("the new configuration is in force");
+	end(p, "Serving");
+}
+
+/* --- reading it --- */
+
+static void
+begin(struct parent *p)
+{
+	struct reload	*reload = &p->reload;
+	struct faults	 faults;
+	char		 why[WHY_MAX];
+
+	reload->wanted = false;
+	notify_reloading();
+	log_notice("reading the configuration again");
+	fault_init(&faults, NULL);
+	reload->settings = load_settings(p->file, &faults);
+	fault_sort(&faults);
+	reload_log_faults(&faults);
+	fault_clear(&faults);
+	if (reload->settings == NULL) {
+		refuse(p, NULL);
+		return;
+	}
+	if (identity_find(&reload->identity, reload->settings, why) == -1 ||
+	    identity_jail(&reload->identity, why) == -1 ||
+	    sockets_open(&reload->listeners, &p->listeners, reload->settings,
+	    &reload->identity, why) == -1) {
+		refuse(p, why);
+		return;
+	}
+	if (!needs_ledger(p)) {
+		commit(p);
+		return;
+	}
+	reload->active = true;
+	if (children_start(p, SLOT_NEXT_LEDGER, reload->settings, &reload->identity,
+	    why) == -1) {
+		reload->active = false;
+		refuse(p, why);
+		return;
+	}
+	children_begin(p, SLOT_NEXT_LEDGER);
+}
+
+void
+reload_on_ready(struct parent *p)
+{
+	p->reload.ready = true;
+}
+
+void
+reload_on_gone(struct parent *p)
+{
+	if (p->reload.active)
+		refuse(p, "the ledger of the new configuration did not start");
+}
+
+/* Not while a ledger of the reload before is still there. */
+static bool
+may_begin(const struct parent *p)
+{
+	return p->reload.wanted && !p->reload.active && p->started &&
+	    p->child[SLOT_NEXT_LEDGER].state == CHILD_DOWN &&
+	    p->child[SLOT_OLD_LEDGER].state == CHILD_DOWN;
+}
+
+void
+reload_timers(struct parent *p, struct mono now)
+{
+	if (p->reload.active && p->reload.ready)
+		commit(p);
+	else if (may_begin(p) && clock_passed(p->reload.not_before, now))
+		begin(p);
+}
+
+int
+reload_left(const struct parent *p, struct mono now)
+{
+	if (p->reload.active && p->reload.ready)
+		return 0;
+	return may_begin(p) ? clock_left(p->reload.not_before, now) : -1;
+}
+
+void
+reload_abandon(struct parent *p)
+{
+	struct reload	*reload = &p->reload;
+
+	if (reload->settings == NULL)
+		return;
+	sockets_abandon(&reload->listeners);
+	settings_free(reload->settings);
+	reload->settings = NULL;
+	reload->active = false;
+}

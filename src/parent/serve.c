@@ -1,0 +1,279 @@
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "lib/str.h"
+#include "parent/background.h"
+#include "parent/children.h"
+#include "parent/clean.h"
+#include "parent/identity.h"
+#include "parent/messages.h"
+#include "parent/notify.h"
+#include "parent/reload.h"
+#include "parent/signals.h"
+#include "sandbox/sandbox.h"
+
+#define QUEUED_MAX	(2 * CHANNEL_PARENT_MAX)	/* settings can be large */
+
+/* --- the log --- */
+
+static enum log_target
+target(const struct parent *p)
+{
+	if (p->debug)
+		return LOG_TO_STDERR;
+	return p->background || !p->settings->debug ? LOG_TO_SYSLOG : LOG_TO_STDERR;
+}
+
+static bool
+in_detail(const struct parent *p)
+{
+	return p->debug || p->settings->debug;
+}
+
+void
+serve_log(const struct parent *p, bool starting)
+{
+	/* Whoever starts it by hand or by script reads there why it did not start. */
+	if (starting || target(p) == LOG_TO_STDERR)
+		log_open("parent", LOG_TO_STDERR, -1, in_detail(p));
+	else
+		log_open("parent", LOG_TO_SYSLOG, log_connect(), in_detail(p));
+}
+
+void
+serve_log_message(const struct parent *p, struct child *child)
+{
+	struct msg_log	log;
+	struct str	payload;
+	int		fd = -1;
+
+	log.target = target(p);
+	log.debug = in_detail(p);
+	if (log.target == LOG_TO_SYSLOG)
+		fd = log_connect();
+	str_init(&payload);
+	msg_log_put(&payload, &log);
+	child_send(child, MSG_LOG, &payload, fd);
+	str_clear(&payload);
+	if (fd != -1)
+		close(fd);
+}
+
+/* --- the start --- */
+
+static void
+begin(struct parent *p)
+{
+	char	why[WHY_MAX];
+
+	if (children_start(p, SLOT_LEDGER, p->settings, &p->identity, why) == -1 ||
+	    children_start(p, SLOT_ENGINE, p->settings, &p->identity, why) == -1) {
+		log_error("%s", why);
+		serve_stop(p, STATUS_FATAL);
+		return;
+	}
+	children_keep(p, SLOT_LEDGER, true);
+	children_keep(p, SLOT_ENGINE, true);
+	children_connect(p, SLOT_ENGINE, SLOT_LEDGER);
+	children_begin(p, SLOT_LEDGER);
+	children_begin(p, SLOT_ENGINE);
+}
+
+static void
+lock_in(void)
+{
+	struct sandbox_needs	needs = { .role = SANDBOX_PARENT, .directory_fd = -1 };
+
+	if (sandbox_enter(&needs) == -1)
+		log_fatal("sandbox: %s", strerror(errno));
+}
+
+static void
+say_started(const struct parent *p)
+{
+	const struct child	*ledger = &p->child[SLOT_LEDGER];
+	struct str		 line;
+	size_t			 i;
+
+	str_init(&line);
+	str_addf(&line, "policyd-rate-limit %s: %s%s, listening on", VERSION,
+	    children_ledger(p->settings),
+	    ledger->state == CHILD_SERVING ? "" : " (database away)");
+	for (i = 0; i < p->listeners.count; i++)
+		str_addf(&line, "%s %s", i > 0 ? "," : "", p->listeners.list[i].name);
+	str_addf(&line, "; engine: %s", p->child[SLOT_ENGINE].sandbox);
+	if (ledger->state == CHILD_SERVING)
+		str_addf(&line, "; ledger: %s", ledger->sandbox);
+	str_addf(&line, "; parent: %s", sandbox_description());
+	log_notice("%s", line.data);
+	str_clear(&line);
+}
+
+void
+serve_check_started(struct parent *p)
+{
+	if (p->started || p->stopping ||
+	    p->child[SLOT_ENGINE].state != CHILD_SERVING ||
+	    (p->child[SLOT_LEDGER].state != CHILD_SERVING && !p->database_away))
+		return;
+	p->started = true;
+	lock_in();
+	serve_log(p, false);
+	say_started(p);
+	notify_ready("Serving");
+	background_end(STATUS_OK, target(p) == LOG_TO_SYSLOG);
+	clean_schedule(p, clock_mono());
+}
+
+void
+serve_on_ready(struct parent *p, enum slot slot)
+{
+	if (slot == SLOT_LEDGER && p->database_away) {
+		p->database_away = false;
+		log_notice("the database is back");
+	} else if (p->started)
+		log_notice("%s serves again", children_name(p, slot));
+	p->restart[slot].fault[0] = '\0';
+	serve_check_started(p);
+}
+
+/* --- the end --- */
+
+void
+serve_stop(struct parent *p, int status)
+{
+	size_t	i;
+
+	if (p->stopping)
+		return;
+	p->stopping = true;
+	p->status = status;
+	notify_stopping();
+	if (status == STATUS_OK && !p->cleaning)
+		log_notice("stopping");
+	reload_abandon(p);
+	clean_abandon(p);
+	/* Nobody new comes; who is served already gets an answer. */
+	sockets_close(&p->listeners);
+	for (i = 0; i < SLOT__MAX; i++) {
+		p->restart[i].wanted = p->restart[i].due = false;
+		if (i != SLOT_LEDGER)
+			children_stop(p, (enum slot)i);
+	}
+}
+
+/* The ledger is needed until the engine has given its last answer. */
+static void
+go_on_stopping(struct parent *p)
+{
+	if (p->child[SLOT_ENGINE].state == CHILD_DOWN)
+		children_stop(p, SLOT_LEDGER);
+}
+
+/* --- the loop --- */
+
+static int
+sooner(int a, int b)
+{
+	return a == -1 || (b != -1 && b < a) ? b : a;
+}
+
+static int
+time_left(const struct parent *p, struct mono now)
+{
+	int	left = sooner(children_left(p, now), notify_left(now));
+
+	if (!p->stopping)
+		left = sooner(left, sooner(clean_left(p, now), reload_left(p, now)));
+	return left;
+}
+
+static void
+take_signals(struct parent *p)
+{
+	unsigned int	bits = signals_take();
+
+	if ((bits & SIGNALS_CHILD) != 0)
+		children_reap(p);
+	if ((bits & SIGNALS_STOP) != 0)
+		serve_stop(p, p->cleaning ? STATUS_CLEAN : STATUS_OK);
+	if ((bits & SIGNALS_RELOAD) != 0 && !p->cleaning)
+		reload_want(p);
+}
+
+static void
+flush(struct parent *p)
+{
+	struct child	*child;
+	size_t		 i;
+
+	for (i = 0; i < SLOT__MAX; i++) {
+		child = &p->child[i];
+		if (child->channel == NULL)
+			continue;
+		/* A fault is seen again as the end of file when it is read. */
+		(void)channel_flush(child->channel);
+		if (channel_queued(child->channel) > QUEUED_MAX && !child->killed) {
+			log_error("%s (process %ld) does not read its channel",
+			    children_name(p, (enum slot)i), (long)child->pid);
+			child_kill(child);
+		}
+	}
+}
+
+static void
+turn(struct parent *p)
+{
+	struct pollfd	 pfd[1 + SLOT__MAX];
+	struct channel	*channel;
+	struct mono	 now;
+	size_t		 i;
+
+	pfd[0].fd = p->signals;
+	pfd[0].events = POLLIN;
+	for (i = 0; i < SLOT__MAX; i++) {
+		channel = p->child[i].channel;
+		pfd[i + 1].fd = channel == NULL ? -1 : channel_fd(channel);
+		pfd[i + 1].events = POLLIN;
+		if (channel != NULL && channel_queued(channel) > 0)
+			pfd[i + 1].events |= POLLOUT;
+	}
+	if (poll(pfd, 1 + SLOT__MAX, time_left(p, clock_mono())) == -1) {
+		if (errno != EINTR)
+			log_fatal("poll: %s", strerror(errno));
+		return;
+	}
+	for (i = 0; i < SLOT__MAX; i++) {
+		if ((pfd[i + 1].revents & ~POLLOUT) != 0)
+			messages_take(p, (enum slot)i);
+	}
+	if (pfd[0].revents != 0)
+		take_signals(p);
+	now = clock_mono();
+	children_timers(p, now);
+	notify_watchdog(now);
+	if (p->stopping)
+		go_on_stopping(p);
+	else {
+		clean_timers(p, now);
+		reload_timers(p, now);
+	}
+	flush(p);
+}
+
+int
+serve(struct parent *p)
+{
+	if (p->cleaning)
+		clean_begin(p);
+	else
+		begin(p);
+	flush(p);
+	while (!p->stopping || children_any(p))
+		turn(p);
+	return p->status;
+}

@@ -1,0 +1,368 @@
+#include <sys/types.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <netinet/in.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/alloc.h"
+#include "lib/log.h"
+#include "parent/activation.h"
+#include "parent/identity.h"
+#include "parent/sockets.h"
+#include "parent/unixsocket.h"
+
+#define CONTROL_MODE	0660
+#define DIRECTORY_MODE	0755
+
+static uint32_t	last_number;
+
+static void
+listener_init(struct listener *l, enum listener_kind kind, char *name)
+{
+	memset(l, 0, sizeof(*l));
+	l->kind = kind;
+	l->name = name;
+	l->fd = -1;
+	l->place.dir = -1;
+	l->uid = (uid_t)-1;
+	l->gid = (gid_t)-1;
+}
+
+static void
+listener_clear(struct listener *l)
+{
+	if (l->fd != -1)
+		close(l->fd);
+	directories_leave(&l->place);
+	free(l->name);
+}
+
+static struct unixsocket
+as_unixsocket(const struct listener *l)
+{
+	struct unixsocket	u = { .path = l->name, .mode = l->mode };
+
+	u.uid = l->uid;
+	u.gid = l->gid;
+	u.place = l->place;
+	u.dev = l->dev;
+	u.ino = l->ino;
+	return u;
+}
+
+/* Closed for good, its file removed when it is still ours. */
+static void
+listener_end(struct listener *l)
+{
+	struct unixsocket	u = as_unixsocket(l);
+
+	if (l->kind != LISTENER_TCP && !l->given)
+		unixsocket_remove(&u);
+	listener_clear(l);
+}
+
+/* The listener of that name, NULL when there is none. */
+static const struct listener *
+find(const struct listeners *all, const char *name)
+{
+	size_t	i;
+
+	for (i = 0; i < all->count; i++) {
+		if (strcmp(all->list[i].name, name) == 0)
+			return &all->list[i];
+	}
+	return NULL;
+}
+
+/* Whether the running one serves just as well. */
+static bool
+same(const struct listener *a, const struct listener *b)
+{
+	return a->kind == b->kind && a->mode == b->mode && a->uid == b->uid &&
+	    a->gid == b->gid;
+}
+
+static void
+share(struct listener *l, const struct listener *running)
+{
+	char	*name = l->name;
+
+	*l = *running;
+	l->name = name;
+	l->shared = true;
+}
+
+static int
+open_unix(struct listener *l, const struct listener *running,
+    const struct msg_identity *identity, char *why)
+{
+	const struct directory_new	 new = identity_directory(identity, DIRECTORY_MODE);
+	struct sockaddr_un		 sun;
+	struct unixsocket		 u;
+
+	memset(&sun, 0, sizeof(sun));
+	sun.sun_family = AF_UNIX;
+	if (strlcpy(sun.sun_path, l->name, sizeof(sun.sun_path)) < sizeof(sun.sun_path) &&
+	    (l->fd = activation_claim((struct sockaddr *)&sun, sizeof(sun))) != -1) {
+		l->given = true;
+		return 0;
+	}
+	if (directories_place(&l->place, l->name, &new, why) == -1)
+		return -1;
+	u = as_unixsocket(l);
+	/* Ours with another mode or owner is replaced; it answers, of course. */
+	if (running != NULL) {
+		u.dev = running->dev;
+		u.ino = running->ino;
+	}
+	if ((l->fd = unixsocket_open(&u, why)) == -1)
+		return -1;
+	l->dev = u.dev;
+	l->ino = u.ino;
+	return 0;
+}
+
+static int
+bind_tcp(struct listener *l, const struct addrinfo *ai, char *why)
+{
+	int	on = 1;
+
+	l->fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (l->fd == -1 ||
+	    setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == -1 ||
+	    (ai->ai_family == AF_INET6 && setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY,
+	    &on, sizeof(on)) == -1) ||
+	    bind(l->fd, ai->ai_addr, ai->ai_addrlen) == -1 ||
+	    listen(l->fd, SOMAXCONN) == -1) {
+		snprintf(why, WHY_MAX, "%s: %s", l->name, strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+static int
+open_tcp(struct listener *l, const struct settings_socket *s, char *why)
+{
+	struct addrinfo	 hints = { .ai_socktype = SOCK_STREAM }, *ai;
+	char		 port[8];
+	int		 error, result = 0;
+
+	/* A name is no address: what listens where must not hang on a resolver. */
+	hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE;
+	snprintf(port, sizeof(port), "%u", (unsigned int)s->port);
+	if ((error = getaddrinfo(s->host, port, &hints, &ai)) != 0) {
+		snprintf(why, WHY_MAX, "%s: %s", l->name,
+		    error == EAI_NONAME ? "is no address" : gai_strerror(error));
+		return -1;
+	}
+	if ((l->fd = activation_claim(ai->ai_addr, ai->ai_addrlen)) != -1)
+		l->given = true;
+	else
+		result = bind_tcp(l, ai, why);
+	freeaddrinfo(ai);
+	return result;
+}
+
+/* The next place in the list, filled; NULL when that name is there already. */
+static struct listener *
+add(struct listeners *all, enum listener_kind kind, char *name)
+{
+	struct listener	*l;
+
+	if (find(all, name) != NULL) {
+		log_warning("SOCKET: %s is named twice", name);
+		free(name);
+		return NULL;
+	}
+	all->list = alloc_resize(all->list, all->count + 1, sizeof(*all->list));
+	l = &all->list[all->count++];
+	listener_init(l, kind, name);
+	return l;
+}
+
+static int
+open_socket(struct listeners *fresh, const struct listeners *running,
+    const struct settings *settings, const struct settings_socket *s,
+    const struct msg_identity *identity, char *why)
+{
+	const struct listener	*old;
+	struct listener		*l;
+
+	l = s->path != NULL ?
+	    add(fresh, LISTENER_UNIX, alloc_string(s->path)) :
+	    add(fresh, LISTENER_TCP, alloc_printf("[%s]:%u", s->host,
+	    (unsigned int)s->port));
+	if (l == NULL)
+		return 0;
+	if (s->path != NULL) {
+		l->mode = settings->socket_permission & 0777;
+		if (identity->drop) {
+			l->uid = identity->uid;
+			l->gid = identity->gid;
+		}
+		if (identity_user(settings->socket_user, &l->uid, why) == -1 ||
+		    identity_group(settings->socket_group, &l->gid, why) == -1)
+			return -1;
+	}
+	old = find(running, l->name);
+	if (old != NULL && (same(l, old) || old->given)) {
+		share(l, old);
+		return 0;
+	}
+	return s->path != NULL ? open_unix(l, old, identity, why) :
+	    open_tcp(l, s, why);
+}
+
+/* Without it the daemon does all but talk to policyctl: never a reason to stop. */
+static void
+open_control(struct listeners *fresh, const struct listeners *running,
+    const char *path, const struct msg_identity *identity)
+{
+	const struct listener	*old;
+	struct listener		*l;
+	char			 why[WHY_MAX];
+
+	if (path == NULL || (l = add(fresh, LISTENER_CONTROL,
+	    alloc_string(path))) == NULL)
+		return;
+	l->mode = CONTROL_MODE;
+	if (identity->drop) {
+		l->uid = 0;
+		l->gid = identity->gid;
+	}
+	old = find(running, path);
+	if (old != NULL && (same(l, old) || old->given)) {
+		share(l, old);
+		return;
+	}
+	if (open_unix(l, old, identity, why) == -1) {
+		log_warning("no control socket for policyctl: %s", why);
+		listener_clear(l);
+		fresh->count--;
+	}
+}
+
+int
+sockets_open(struct listeners *fresh, const struct listeners *running,
+    const struct settings *settings, const struct msg_identity *identity, char *why)
+{
+	size_t	i;
+
+	memset(fresh, 0, sizeof(*fresh));
+	for (i = 0; i < settings->nsockets; i++) {
+		if (open_socket(fresh, running, settings, &settings->sockets[i], identity,
+		    why) == -1) {
+			sockets_abandon(fresh);
+			return -1;
+		}
+	}
+	open_control(fresh, running, settings->control_socket, identity);
+	for (i = 0; i < fresh->count; i++) {
+		if (!fresh->list[i].shared)
+			fresh->list[i].number = ++last_number;
+	}
+	return 0;
+}
+
+static void
+forget(struct listeners *all)
+{
+	free(all->list);
+	all->list = NULL;
+	all->count = 0;
+}
+
+void
+sockets_abandon(struct listeners *fresh)
+{
+	size_t	i;
+
+	for (i = 0; i < fresh->count; i++) {
+		if (fresh->list[i].shared)
+			free(fresh->list[i].name);
+		else
+			listener_end(&fresh->list[i]);
+	}
+	forget(fresh);
+}
+
+static void
+send_listener(const struct listener *l, struct child *engine)
+{
+	struct msg_listener	about;
+	struct str		payload;
+
+	memset(&about, 0, sizeof(about));
+	about.number = l->number;
+	about.kind = l->kind;
+	strlcpy(about.name, l->name, sizeof(about.name));
+	str_init(&payload);
+	msg_listener_put(&payload, &about);
+	child_send(engine, MSG_LISTENER, &payload, l->fd);
+	str_clear(&payload);
+}
+
+static void
+send_end(uint32_t number, struct child *engine)
+{
+	child_number(engine, MSG_LISTENER_END, number, -1);
+}
+
+void
+sockets_adopt(struct listeners *running, struct listeners *fresh, struct child *engine)
+{
+	const struct listener	*now;
+	struct listener		*old;
+	size_t			 i;
+
+	for (i = 0; i < fresh->count; i++) {
+		if (!fresh->list[i].shared)
+			send_listener(&fresh->list[i], engine);
+	}
+	for (i = 0; i < running->count; i++) {
+		old = &running->list[i];
+		now = find(fresh, old->name);
+		if (now != NULL && now->shared) {
+			free(old->name);	/* all else lives on in the fresh list */
+			continue;
+		}
+		log_notice("no longer listening on %s", old->name);
+		send_end(old->number, engine);
+		listener_end(old);
+	}
+	forget(running);
+	*running = *fresh;
+	memset(fresh, 0, sizeof(*fresh));
+	for (i = 0; i < running->count; i++) {
+		if (!running->list[i].shared)
+			log_notice("listening on %s", running->list[i].name);
+		running->list[i].shared = false;
+	}
+}
+
+void
+sockets_send(const struct listeners *all, struct child *engine)
+{
+	size_t	i;
+
+	for (i = 0; i < all->count; i++)
+		send_listener(&all->list[i], engine);
+}
+
+void
+sockets_close(struct listeners *all)
+{
+	size_t	i;
+
+	for (i = 0; i < all->count; i++)
+		listener_end(&all->list[i]);
+	forget(all);
+}

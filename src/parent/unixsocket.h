@@ -1,0 +1,34 @@
+#ifndef UNIXSOCKET_H
+#define UNIXSOCKET_H
+
+#include <sys/types.h>
+
+#include "parent/directories.h"
+
+/*
+ * A listening UNIX socket under a name in a directory that others may write to.
+ *
+ * It is bound in a new directory that only we can enter, gets its owner there, listens,
+ * and is then renamed into place: nobody sees it with another mode or owner, nobody can
+ * put something else in the way of chown(2), and a stale socket is replaced in one step.
+ */
+struct unixsocket {
+	const char	*path;		/* for what is said */
+	mode_t		 mode;
+	uid_t		 uid;		/* -1: as it comes */
+	gid_t		 gid;
+	struct place	 place;		/* taken over, not closed here */
+	dev_t		 dev;		/* which file it is; an old one's at first, */
+	ino_t		 ino;		/* or 0: that one may be replaced unasked */
+};
+
+/*
+ * The listening descriptor, or -1 with *why: somebody answers at that name, or what is
+ * there is no socket.
+ */
+int	unixsocket_open(struct unixsocket *, char *why);
+
+/* Removes the name if it is still that file. */
+void	unixsocket_remove(const struct unixsocket *);
+
+#endif
