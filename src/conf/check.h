@@ -5,16 +5,30 @@
 #include "conf/settings.h"
 
 /*
- * What only makes sense of the settings as a whole, after each was read: actions are
- * words of access(5), sockets are paths or addresses, exclusive settings, advice (count
- * mode 0, TCP open to all, a setting that has no effect). Places are those of the values.
+ * What only makes sense of the settings as a whole, after each was read:
+ * actions are words of access(5), sockets are paths or addresses, exclusive
+ * settings, advice (count mode 0, TCP open to all, a setting that has no
+ * effect). Places are those of the values.
  */
 void	check_settings(const struct settings *, struct faults *);
 
 /*
- * Whether SOCKET is well formed: 0, or the exit status of SPEC.md 1 (4: neither a path
- * nor a pair whose address holds a `.` or a `:`).
+ * Whether SOCKET is well formed: 0, or the exit status of SPEC.md 1 (4:
+ * neither a path nor a pair whose address holds a `.` or a `:`).
  */
 int	check_socket(const struct value *);
+
+/*
+ * For -n: errors for sockets that could never be bound. A start finds them out
+ * when it binds, with another exit status.
+ */
+void	check_addresses(const struct settings *, struct faults *);
+
+/*
+ * check_action.c: one action, the value of the setting or field `name`.
+ * `placeholders`: {id} and its kin are filled in it.
+ */
+void	check_action(const char *name, const struct value *, bool placeholders,
+	    struct faults *);
 
 #endif

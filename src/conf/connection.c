@@ -73,7 +73,10 @@ static const struct connection_keyword	connection_mysql_keywords[] = {
 	{ NULL,			KIND_IGNORED }
 };
 
-/* libpq's own (PostgreSQL 17, "Parameter Key Words"), and psycopg2's additions. */
+/*
+ * libpq's own (PostgreSQL 17, "Parameter Key Words"), and psycopg2's
+ * additions.
+ */
 static const struct connection_keyword	connection_pgsql_keywords[] = {
 	{ "database",		KIND_SCALAR },
 	{ "dbname",		KIND_SCALAR },
@@ -196,13 +199,14 @@ connection_expected(enum connection_kind kind, const struct value *v)
 		    strcmp(v->bytes, "full") == 0) ? NULL :
 		    "\"normal\" or \"full\"";
 	case KIND_SSL_MODE:
-		return text && (strcmp(v->bytes, "DISABLED") == 0 ||
+		if (text && (strcmp(v->bytes, "DISABLED") == 0 ||
 		    strcmp(v->bytes, "PREFERRED") == 0 ||
 		    strcmp(v->bytes, "REQUIRED") == 0 ||
 		    strcmp(v->bytes, "VERIFY_CA") == 0 ||
-		    strcmp(v->bytes, "VERIFY_IDENTITY") == 0) ? NULL :
-		    "\"DISABLED\", \"PREFERRED\", \"REQUIRED\", \"VERIFY_CA\" or "
-		    "\"VERIFY_IDENTITY\"";
+		    strcmp(v->bytes, "VERIFY_IDENTITY") == 0))
+			return NULL;
+		return "\"DISABLED\", \"PREFERRED\", \"REQUIRED\", "
+		    "\"VERIFY_CA\" or \"VERIFY_IDENTITY\"";
 	case KIND_SSL:
 		return v->type == VALUE_DICT ? NULL : "a dictionary";
 	}
@@ -220,8 +224,9 @@ connection_unknown(const struct reading *r, const struct connection_dialect *d,
 	for (k = d->keywords; k->name != NULL; k++)
 		reader_nearest(&nearest, k->name);
 	if (nearest.name != NULL)
-		reader_warning(r, key, "has \"%s\", which %s does not know; did you "
-		    "mean \"%s\"?", key->bytes, d->function, nearest.name);
+		reader_warning(r, key,
+		    "has \"%s\", which %s does not know; did you mean \"%s\"?",
+		    key->bytes, d->function, nearest.name);
 	else
 		reader_warning(r, key, "has \"%s\", which %s does not know",
 		    key->bytes, d->function);

@@ -7,9 +7,10 @@
 #include "conf/reader.h"
 
 /*
- * sqlite_config, mysql_config, pgsql_config: the keyword arguments of sqlite3.connect,
- * MySQLdb.connect and psycopg2.connect. Those that mean something to a C client are
- * checked here and used by the ledger; the others are accepted with a warning.
+ * sqlite_config, mysql_config, pgsql_config: the keyword arguments of
+ * sqlite3.connect, MySQLdb.connect and psycopg2.connect. Those that mean
+ * something to a C client are checked here and used by the ledger; the others
+ * are accepted with a warning.
  */
 reader	connection_sqlite;
 reader	connection_mysql;

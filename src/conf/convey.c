@@ -14,8 +14,9 @@
 #include "lib/str.h"
 
 /*
- * A MSG_SETTING is a name, whether more of this value follows, and bytes of the value's
- * tree: a limits_by_id of a hundred thousand ids is larger than a message may be.
+ * A MSG_SETTING is a name, whether more of this value follows, and bytes of
+ * the value's tree: a limits_by_id of a hundred thousand ids is larger than a
+ * message may be.
  */
 #define CONVEY_CHUNK	((size_t)128 * 1024)
 #define CONVEY_MAX	((size_t)512 * 1024 * 1024)	/* one value */
@@ -23,15 +24,16 @@
 
 struct convey {
 	struct value	*dict;		/* whole values, by name */
-	char		*name;		/* of the value that is being put together */
+	char		*name;		/* of the value that is coming */
 	struct str	 bytes;		/* what came of it */
 };
 
 /* --- the parent's side --- */
 
 /*
- * A buffer that already has the size it will need for all but the largest values: when
- * it grew, copies of a password would stay behind in freed memory.
+ * A buffer that already has the size it will need for all but the largest
+ * values: when it grew, copies of a password would stay behind in freed
+ * memory.
  */
 static void
 convey_roomy(struct str *s)
@@ -155,11 +157,13 @@ convey_setting(struct convey *c, const struct message *m)
 	fresh = c->name == NULL;
 	if (fresh) {
 		/* A name that no row has, and one that was sent already. */
-		if (table_find(name) == SIZE_MAX || value_get(c->dict, name) != NULL)
+		if (table_find(name) == SIZE_MAX ||
+		    value_get(c->dict, name) != NULL)
 			goto bad;
 		c->name = name;
 		convey_roomy(&c->bytes);
-	} else if (strcmp(c->name, name) != 0 || c->bytes.len + len > CONVEY_MAX)
+	} else if (strcmp(c->name, name) != 0 ||
+	    c->bytes.len + len > CONVEY_MAX)
 		goto bad;
 	str_add(&c->bytes, bytes, len);
 	if (!fresh)
@@ -171,8 +175,8 @@ convey_setting(struct convey *c, const struct message *m)
 }
 
 /*
- * What comes was checked by the parent, with these readers; a fault here means that the
- * two are not of one build, or worse.
+ * What comes was checked by the parent, with these readers; a fault here means
+ * that the two are not of one build, or worse.
  */
 static struct settings *
 convey_settings(const struct value *dict)
@@ -207,7 +211,8 @@ convey_receive(struct convey *c, const struct message *m, struct settings **out)
 		return convey_setting(c, m);
 	if (m->type != MSG_SETTINGS_END)
 		return 0;
-	if (msg_number_get(&generation, m->payload, m->len) == -1 || c->name != NULL)
+	if (msg_number_get(&generation, m->payload, m->len) == -1 ||
+	    c->name != NULL)
 		return -1;
 	*out = convey_settings(c->dict);
 	convey_reset(c);

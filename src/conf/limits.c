@@ -15,7 +15,9 @@
 #define LIMITS_REASON_MAX	160
 #define LIMITS_NETWORK_KEY	18	/* bits, prefix, address */
 
-/* One entry of limits_by_id; `key` is an id, "@domain", or a network in bytes. */
+/*
+ * One entry of limits_by_id; `key` is an id, "@domain", or a network in bytes.
+ */
 struct limits_entry {
 	struct map_node		 node;
 	struct limits_entry	*next;		/* all of them, for freeing */
@@ -25,8 +27,8 @@ struct limits_entry {
 };
 
 /*
- * Networks are found by masking the address to each prefix length that occurs, longest
- * first: a few lookups whatever the number of networks.
+ * Networks are found by masking the address to each prefix length that occurs,
+ * longest first: a few lookups whatever the number of networks.
  */
 struct limits_prefixes {
 	size_t	count;
@@ -45,8 +47,8 @@ struct settings_id_limits {
 /* --- one list --- */
 
 static int
-limits_number(int64_t *out, const struct value *v, const char *what, int64_t min,
-    int64_t max, char *reason, size_t size)
+limits_number(int64_t *out, const struct value *v, const char *what,
+    int64_t min, int64_t max, char *reason, size_t size)
 {
 	if (reader_whole(v, out) == -1) {
 		snprintf(reason, size, "must hold whole numbers, not %s",
@@ -54,16 +56,16 @@ limits_number(int64_t *out, const struct value *v, const char *what, int64_t min
 		return -1;
 	}
 	if (*out < min || *out > max) {
-		snprintf(reason, size, "has %s that are not from %lld to %lld", what,
-		    (long long)min, (long long)max);
+		snprintf(reason, size, "has %s that are not from %lld to %lld",
+		    what, (long long)min, (long long)max);
 		return -1;
 	}
 	return 0;
 }
 
 static int
-limits_window(struct limit *out, const struct value *v, const struct value **culprit,
-    char *reason, size_t size)
+limits_window(struct limit *out, const struct value *v,
+    const struct value **culprit, char *reason, size_t size)
 {
 	*culprit = v;
 	if (!READER_IS_LIST(v) || v->count != 2) {
@@ -72,8 +74,8 @@ limits_window(struct limit *out, const struct value *v, const struct value **cul
 		return -1;
 	}
 	*culprit = v->items[0];
-	if (limits_number(&out->mails, v->items[0], "mails", 0, LIMITS_MAILS_MAX,
-	    reason, size) == -1)
+	if (limits_number(&out->mails, v->items[0], "mails", 0,
+	    LIMITS_MAILS_MAX, reason, size) == -1)
 		return -1;
 	*culprit = v->items[1];
 	return limits_number(&out->seconds, v->items[1], "seconds", 1,
@@ -124,7 +126,10 @@ limits_parse(struct limits *out, const struct value *v, char *reason,
 	return 0;
 }
 
-/* The same for a configuration: every window that is wrong, each with its place. */
+/*
+ * The same for a configuration: every window that is wrong, each with its
+ * place.
+ */
 static int
 limits_judge(const struct reading *r, struct limits *out, const struct value *v)
 {
@@ -181,7 +186,7 @@ static int
 limits_same(const struct map_node *node, const void *key, size_t len)
 {
 	/* The node is the entry's first member. */
-	const struct limits_entry	*e = (const struct limits_entry *)(const void *)node;
+	const struct limits_entry	*e = (const void *)node;
 
 	return e->len == len && memcmp(e->key, key, len) == 0;
 }
@@ -220,7 +225,7 @@ limits_find(struct map *map, const void *key, size_t len)
 	const struct map_node	*node;
 
 	node = map_find(map, map_hash(key, len), key, len);
-	return (const struct limits_entry *)(const void *)node;
+	return (const void *)node;
 }
 
 static size_t
@@ -264,7 +269,7 @@ limits_insert(struct settings_id_limits *t, struct map *map, const void *key,
 		t->longest = limits_longest(limits);
 	hash = map_hash(key, len);
 	if ((node = map_find(map, hash, key, len)) != NULL) {
-		e = (struct limits_entry *)(void *)node;
+		e = (void *)node;
 		window_limits_clear(&e->limits);
 		e->limits = *limits;
 		return false;
@@ -280,7 +285,10 @@ limits_insert(struct settings_id_limits *t, struct map *map, const void *key,
 	return true;
 }
 
-/* A client is counted by a shorter prefix than this entry has: it can never match. */
+/*
+ * A client is counted by a shorter prefix than this entry has: it can never
+ * match.
+ */
 static void
 limits_check_prefix(const struct reading *r, const struct value *key,
     const struct network *n)
@@ -315,15 +323,18 @@ limits_add(struct settings_id_limits *t, const struct reading *r,
 		str_fold(id, len);
 	if (addr_network_parse(&network, id, len) == 0) {
 		limits_check_prefix(r, key, &network);
-		limits_prefixes_add(network.addr.bits == 32 ? &t->four : &t->six,
+		limits_prefixes_add(
+		    network.addr.bits == 32 ? &t->four : &t->six,
 		    network.prefix);
-		added = limits_insert(t, t->networks, packed, limits_network_key(
-		    packed, &network.addr, network.prefix), limits);
+		added = limits_insert(t, t->networks, packed,
+		    limits_network_key(packed, &network.addr, network.prefix),
+		    limits);
 	} else
 		added = limits_insert(t, t->ids, id, len, limits);
 	free(id);
 	if (!added)
-		reader_warning(r, key, "names the same id twice%s: the last one counts",
+		reader_warning(r, key,
+		    "names the same id twice%s: the last one counts",
 		    r->settings->fold_case ? " (fold_case is on)" : "");
 }
 
@@ -333,8 +344,9 @@ limits_check_key(const struct reading *r, const struct value *key)
 	struct network	n;
 
 	if (key->type != VALUE_STR && key->type != VALUE_INT) {
-		reader_fault(r, key, "must have strings as ids, not %s: put it in "
-		    "quotes", value_type_name(key->type));
+		reader_fault(r, key,
+		    "must have strings as ids, not %s: put it in quotes",
+		    value_type_name(key->type));
 		return -1;
 	}
 	if (key->type == VALUE_STR && key->len == 0) {
@@ -342,9 +354,11 @@ limits_check_key(const struct reading *r, const struct value *key)
 		return -1;
 	}
 	if (key->type == VALUE_STR &&
-	    addr_network_parse(&n, key->bytes, key->len) == -1 && errno == EDOM) {
-		reader_fault(r, key, "has the network \"%s\", which has host bits "
-		    "set", key->bytes);
+	    addr_network_parse(&n, key->bytes, key->len) == -1 &&
+	    errno == EDOM) {
+		reader_fault(r, key,
+		    "has the network \"%s\", which has host bits set",
+		    key->bytes);
 		return -1;
 	}
 	return 0;
@@ -398,7 +412,8 @@ limits_find_network(const struct settings_id_limits *t, const struct network *n)
 }
 
 const struct limits *
-limits_by_id_find(const struct settings_id_limits *t, const char *id, size_t idlen)
+limits_by_id_find(const struct settings_id_limits *t, const char *id,
+    size_t idlen)
 {
 	const struct limits_entry	*e;
 	struct network			 n;
@@ -412,7 +427,9 @@ limits_by_id_find(const struct settings_id_limits *t, const char *id, size_t idl
 	    addr_network_parse(&n, id, idlen) == 0 &&
 	    (e = limits_find_network(t, &n)) != NULL)
 		return &e->limits;
-	/* The domain begins at the last "@": what is before it may be quoted. */
+	/*
+	 * The domain begins at the last "@": what is before it may be quoted.
+	 */
 	for (at = idlen; at-- > 0;)
 		if (id[at] == '@') {
 			e = limits_find(t->ids, id + at, idlen - at);

@@ -17,11 +17,11 @@
 /*
  * 0, or -1 with a reason; then `out` is untouched. What was in it is not freed.
  */
-int		 limits_parse(struct limits *out, const struct value *, char *reason,
-		    size_t);
+int		 limits_parse(struct limits *out, const struct value *,
+		    char *reason, size_t);
 
 reader		 limits_read;		/* struct limits */
-reader		 limits_read_by_id;	/* struct settings_id_limits *; after fold_case */
+reader		 limits_read_by_id;	/* pointer to struct settings_id_limits */
 
 /* NULL is legal for all of these. */
 void		 limits_by_id_free(struct settings_id_limits *);

@@ -40,7 +40,8 @@ member_one_socket_fault(const struct value *v, const char **reason)
 		    v : NULL;
 	}
 	if (!member_is_pair(v)) {
-		*reason = "must be a path or [address, port], or a list of these";
+		*reason = "must be a path or [address, port], or a list of "
+		    "these";
 		return v;
 	}
 	host = v->items[0];
@@ -67,7 +68,10 @@ member_socket_fault(const struct value *v, const char **reason)
 		culprit = member_one_socket_fault(v->items[i], reason);
 		if (culprit == NULL)
 			continue;
-		/* ["127.0.0.1", "10031"] is a pair gone wrong, not a list of paths. */
+		/*
+		 * ["127.0.0.1", "10031"] is a pair gone wrong, not a list of
+		 * paths.
+		 */
 		if (v->count == 2 && v->items[0]->type == VALUE_STR)
 			*reason = "must have a number as port: [address, port]";
 		return culprit;
@@ -104,7 +108,8 @@ member_add_socket(const struct reading *r, const struct value *v)
 			return -1;
 		}
 	}
-	s->sockets = alloc_resize(s->sockets, s->nsockets + 1, sizeof(*s->sockets));
+	s->sockets =
+	    alloc_resize(s->sockets, s->nsockets + 1, sizeof(*s->sockets));
 	socket = &s->sockets[s->nsockets++];
 	memset(socket, 0, sizeof(*socket));
 	if (v->type == VALUE_STR)
@@ -130,7 +135,8 @@ member_sockets(const struct reading *r, const struct value *v)
 		return -1;
 	}
 	if (READER_IS_LIST(v) && v->count > MEMBER_SOCKETS_MAX) {
-		reader_fault(r, v, "names more than %d sockets", MEMBER_SOCKETS_MAX);
+		reader_fault(r, v, "names more than %d sockets",
+		    MEMBER_SOCKETS_MAX);
 		return -1;
 	}
 	member_sockets_clear(r->out);
@@ -146,11 +152,12 @@ member_sockets(const struct reading *r, const struct value *v)
 /* --- the mail server --- */
 
 /*
- * "host", "host:port" and "[2001:db8::1]:port", as Python's smtplib reads them; two
- * colons and no bracket are an IPv6 address alone.
+ * "host", "host:port" and "[2001:db8::1]:port", as Python's smtplib reads
+ * them; two colons and no bracket are an IPv6 address alone.
  */
 static int
-member_host(const struct reading *r, const struct value *v, char **host, int64_t *port)
+member_host(const struct reading *r, const struct value *v, char **host,
+    int64_t *port)
 {
 	const char	*colon, *start;
 	size_t		 len;
@@ -171,10 +178,10 @@ member_host(const struct reading *r, const struct value *v, char **host, int64_t
 		colon = NULL;
 	else if (colon != NULL)
 		len = (size_t)(colon - start);
-	if (len == 0 || (colon != NULL && num_parse(colon + 1, strlen(colon + 1), 1,
-	    UINT16_MAX, port) == -1)) {
-		reader_fault(r, v, "must name a host, such as [\"mail.example.org\", "
-		    "587]");
+	if (len == 0 || (colon != NULL && num_parse(colon + 1,
+	    strlen(colon + 1), 1, UINT16_MAX, port) == -1)) {
+		reader_fault(r, v,
+		    "must name a host, such as [\"mail.example.org\", 587]");
 		return -1;
 	}
 	*host = alloc_copy(start, len);
@@ -193,7 +200,8 @@ member_smtp_server(const struct reading *r, const struct value *v)
 	    v->count > 2))
 		return reader_mismatch(r, v, "[host, port], [host] or a host");
 	port = 0;
-	if (member_host(r, v->type == VALUE_STR ? v : v->items[0], &host, &port) == -1)
+	if (member_host(r, v->type == VALUE_STR ? v : v->items[0], &host,
+	    &port) == -1)
 		return -1;
 	if (v->type != VALUE_STR && v->count == 2) {
 		number = v->items[1];
@@ -229,11 +237,13 @@ member_credentials(const struct reading *r, const struct value *v)
 		return reader_mismatch(r, v, "[user, password] or None");
 	for (i = 0; i < v->count; i++) {
 		if (v->items[i]->type != VALUE_STR) {
-			reader_fault(r, v->items[i], "must hold strings, not %s: put "
-			    "it in quotes", value_type_name(v->items[i]->type));
+			reader_fault(r, v->items[i],
+			    "must hold strings, not %s: put it in quotes",
+			    value_type_name(v->items[i]->type));
 			return -1;
 		}
-		if (memchr(v->items[i]->bytes, '\0', v->items[i]->len) != NULL) {
+		if (memchr(v->items[i]->bytes, '\0', v->items[i]->len) !=
+		    NULL) {
 			reader_fault(r, v->items[i],
 			    "must not hold a NUL character");
 			return -1;
@@ -300,8 +310,8 @@ member_report_limits(const struct reading *r, const struct value *v)
 	for (i = 0; i < v->count; i++)
 		if (reader_whole(v->items[i], &list[i]) == -1 || list[i] < 1 ||
 		    list[i] > MEMBER_SECONDS_MAX) {
-			reader_fault(r, v->items[i], "must hold numbers of seconds, "
-			    "such as [86400]");
+			reader_fault(r, v->items[i],
+			    "must hold numbers of seconds, such as [86400]");
 			return -1;
 		}
 	free(s->report_limits);

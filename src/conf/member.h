@@ -4,22 +4,23 @@
 #include "conf/reader.h"
 
 /*
- * Readers of settings that fill several members of struct settings: `out` is the whole
- * struct.
+ * Readers of settings that fill several members of struct settings: `out` is
+ * the whole struct.
  */
 reader	member_sockets;		/* sockets, nsockets */
 reader	member_smtp_server;	/* smtp_host, smtp_port; 0: none was written */
 reader	member_credentials;	/* smtp_user, smtp_password */
 reader	member_starttls;	/* smtp_tls */
-reader	member_tls;		/* smtp_tls; None leaves what smtp_starttls said */
+reader	member_tls;		/* smtp_tls; None: as smtp_starttls says */
 reader	member_report_limits;	/* report_limits, nreport_limits */
 
 void	member_sockets_clear(struct settings *);
 
 /*
- * The part of SOCKET that is neither a path nor a pair whose address holds a `.` or a
- * `:`, with the reason (static); NULL when its form is right.
+ * The part of SOCKET that is neither a path nor a pair whose address holds a
+ * `.` or a `:`, with the reason (static); NULL when its form is right.
  */
-const struct value	*member_socket_fault(const struct value *, const char **reason);
+const struct value	*member_socket_fault(const struct value *,
+			    const char **reason);
 
 #endif

@@ -21,7 +21,8 @@
 /* --- faults --- */
 
 void
-reader_fault(const struct reading *r, const struct value *v, const char *fmt, ...)
+reader_fault(const struct reading *r, const struct value *v, const char *fmt,
+    ...)
 {
 	char	text[READER_TEXT_MAX];
 	va_list	ap;
@@ -33,7 +34,8 @@ reader_fault(const struct reading *r, const struct value *v, const char *fmt, ..
 }
 
 void
-reader_warning(const struct reading *r, const struct value *v, const char *fmt, ...)
+reader_warning(const struct reading *r, const struct value *v, const char *fmt,
+    ...)
 {
 	char	text[READER_TEXT_MAX];
 	va_list	ap;
@@ -45,15 +47,17 @@ reader_warning(const struct reading *r, const struct value *v, const char *fmt, 
 }
 
 int
-reader_mismatch(const struct reading *r, const struct value *v, const char *expected)
+reader_mismatch(const struct reading *r, const struct value *v,
+    const char *expected)
 {
-	reader_fault(r, v, "must be %s, not %s", expected, value_type_name(v->type));
+	reader_fault(r, v, "must be %s, not %s", expected,
+	    value_type_name(v->type));
 	return -1;
 }
 
 /*
- * Case is what people get wrong first, so it costs nothing here. Near is what differs
- * in a third of its letters at most; two are always forgiven.
+ * Case is what people get wrong first, so it costs nothing here. Near is what
+ * differs in a third of its letters at most; two are always forgiven.
  */
 void
 reader_nearest(struct reader_nearest *n, const char *candidate)
@@ -176,7 +180,8 @@ reader_milliseconds(const struct reading *r, const struct value *v)
 	else
 		return reader_mismatch(r, v, "a number of seconds");
 	/* Written so that NaN is out of range. */
-	if (!(seconds * 1000 >= (double)r->min && seconds * 1000 <= (double)r->max)) {
+	if (!(seconds * 1000 >= (double)r->min &&
+	    seconds * 1000 <= (double)r->max)) {
 		reader_fault(r, v, "must be from %g to %g seconds",
 		    (double)r->min / 1000, (double)r->max / 1000);
 		return -1;
@@ -185,7 +190,10 @@ reader_milliseconds(const struct reading *r, const struct value *v)
 	return 0;
 }
 
-/* "0660" and "0o660", as people quote them in YAML; -1 when it is something else. */
+/*
+ * "0660" and "0o660", as people quote them in YAML; -1 when it is something
+ * else.
+ */
 static int
 reader_octal(const struct value *v, int64_t *n)
 {
@@ -224,11 +232,13 @@ reader_mode(const struct reading *r, const struct value *v)
 		return 0;
 	}
 	snprintf(text, sizeof(text), "%lld", (long long)n);
-	if (v->type == VALUE_INT && n > 0 && strspn(text, "01234567") == strlen(text) &&
-	    strlen(text) <= 3)
-		reader_fault(r, v, "is a decimal number; did you mean 0o%s?", text);
+	if (v->type == VALUE_INT && n > 0 &&
+	    strspn(text, "01234567") == strlen(text) && strlen(text) <= 3)
+		reader_fault(r, v, "is a decimal number; did you mean 0o%s?",
+		    text);
 	else
-		reader_fault(r, v, "must be from 0 to 0o%llo", (long long)r->max);
+		reader_fault(r, v, "must be from 0 to 0o%llo",
+		    (long long)r->max);
 	return -1;
 }
 
@@ -253,7 +263,8 @@ int
 reader_word(const struct reading *r, const struct value *v)
 {
 	struct reader_nearest	nearest = { .written = v->bytes };
-	char			expected[READER_TEXT_MAX], list[READER_TEXT_MAX / 2];
+	char			expected[READER_TEXT_MAX];
+	char			list[READER_TEXT_MAX / 2];
 	size_t			i;
 
 	/* A bound of 0 says that this word has no numbers. */
@@ -264,8 +275,9 @@ reader_word(const struct reading *r, const struct value *v)
 	}
 	reader_word_list(list, sizeof(list), r);
 	if (r->max > 0)
-		snprintf(expected, sizeof(expected), "%lld to %lld or one of %s",
-		    (long long)r->min, (long long)r->max, list);
+		snprintf(expected, sizeof(expected),
+		    "%lld to %lld or one of %s", (long long)r->min,
+		    (long long)r->max, list);
 	else
 		snprintf(expected, sizeof(expected), "one of %s", list);
 	if (v->type == VALUE_INT && r->max > 0) {
@@ -381,8 +393,8 @@ reader_delimiter(const struct reading *r, const struct value *v)
 /* --- mail addresses --- */
 
 /*
- * The address alone, of "Name <user@host>" too; NULL and a fault when it is none. Python's
- * smtplib took either.
+ * The address alone, of "Name <user@host>" too; NULL and a fault when it is
+ * none. Python's smtplib took either.
  */
 static char *
 reader_mailbox(const struct reading *r, const struct value *v, const char *s,
@@ -454,7 +466,8 @@ reader_mailboxes(struct settings_strings *found, const struct reading *r,
 	int		 result;
 
 	if (v->type != VALUE_STR)
-		return reader_mismatch(r, v, "a mail address, a list of them or None");
+		return reader_mismatch(r, v,
+		    "a mail address, a list of them or None");
 	if (reader_line(r, v) == -1)
 		return -1;
 	result = 0;
@@ -483,7 +496,8 @@ reader_addresses(const struct reading *r, const struct value *v)
 		for (i = 0; i < v->count && i < READER_LIST_MAX; i++)
 			if (reader_mailboxes(&found, r, v->items[i]) == -1)
 				result = -1;
-	} else if (v->type != VALUE_NONE && !(v->type == VALUE_STR && v->len == 0))
+	} else if (v->type != VALUE_NONE &&
+	    !(v->type == VALUE_STR && v->len == 0))
 		result = reader_mailboxes(&found, r, v);
 	if (result == -1) {
 		reader_strings_clear(&found);
@@ -517,12 +531,14 @@ reader_netmask(struct network *n, const char *s, size_t len)
 	if (bits != 0)
 		return -1;
 	snprintf(text, sizeof(text), "%.*s/%u",
-	    (int)(slash - s < ADDR_TEXT_MAX ? slash - s : ADDR_TEXT_MAX), s, prefix);
+	    (int)(slash - s < ADDR_TEXT_MAX ? slash - s : ADDR_TEXT_MAX), s,
+	    prefix);
 	return addr_network_parse(n, text, strlen(text));
 }
 
 static int
-reader_network(const struct reading *r, const struct value *v, struct network *n)
+reader_network(const struct reading *r, const struct value *v,
+    struct network *n)
 {
 	struct addr	a;
 	char		text[ADDR_TEXT_MAX];
@@ -537,8 +553,10 @@ reader_network(const struct reading *r, const struct value *v, struct network *n
 	if (errno != EDOM) {
 		if (reader_netmask(n, v->bytes, v->len) == 0)
 			return 0;
-		reader_fault(r, v, "has \"%s\", which is no network: write it as "
-		    "\"192.0.2.0/24\" or \"2001:db8::/32\"", v->bytes);
+		reader_fault(r, v,
+		    "has \"%s\", which is no network: write it as "
+		    "\"192.0.2.0/24\" or \"2001:db8::/32\"",
+		    v->bytes);
 		return -1;
 	}
 	/* Host bits: the network that was meant is easy to tell. */
@@ -546,7 +564,8 @@ reader_network(const struct reading *r, const struct value *v, struct network *n
 	len = slash == NULL ? v->len : (size_t)(slash - v->bytes);
 	if (slash == NULL || addr_parse(&a, v->bytes, len) == -1 ||
 	    num_parse(slash + 1, v->len - len - 1, 0, a.bits, &prefix) == -1) {
-		reader_fault(r, v, "has \"%s\", which has host bits set", v->bytes);
+		reader_fault(r, v, "has \"%s\", which has host bits set",
+		    v->bytes);
 		return -1;
 	}
 	addr_mask(&a, (unsigned int)prefix);
@@ -566,14 +585,16 @@ reader_networks(const struct reading *r, const struct value *v)
 	if (v->type != VALUE_NONE && !READER_IS_LIST(v))
 		return reader_mismatch(r, v, "a list of networks");
 	if (v->count > READER_LIST_MAX) {
-		reader_fault(r, v, "has more than %d networks", READER_LIST_MAX);
+		reader_fault(r, v, "has more than %d networks",
+		    READER_LIST_MAX);
 		return -1;
 	}
 	result = 0;
 	if (v->count > 0)
 		found.list = alloc_zero(v->count, sizeof(*found.list));
 	for (i = 0; i < v->count; i++)
-		if (reader_network(r, v->items[i], &found.list[found.count++]) == -1)
+		if (reader_network(r, v->items[i],
+		    &found.list[found.count++]) == -1)
 			result = -1;
 	if (result == -1) {
 		free(found.list);

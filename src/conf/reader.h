@@ -9,9 +9,10 @@
 #include "conf/value.h"
 
 /*
- * Readers turn one value of a configuration into one member of a struct: the settings
- * table and the fields of rules name them. Each returns 0 with the member filled (what
- * was in it is freed), or -1 with at least one fault added and the member untouched.
+ * Readers turn one value of a configuration into one member of a struct: the
+ * settings table and the fields of rules name them. Each returns 0 with the
+ * member filled (what was in it is freed), or -1 with at least one fault added
+ * and the member untouched.
  */
 struct reader_word {
 	const char	*name;
@@ -19,7 +20,7 @@ struct reader_word {
 };
 
 struct reading {
-	const char	*name;		/* as faults call it: "limits", "rules[0].key" */
+	const char	*name;		/* for faults: "rules[0].key" */
 	void		*out;		/* the member */
 	int64_t		 min;		/* of a number */
 	int64_t		 max;
@@ -35,29 +36,33 @@ reader	reader_int;		/* int */
 reader	reader_unsigned;	/* unsigned int */
 reader	reader_int64;		/* int64_t */
 reader	reader_mebibytes;	/* int64_t bytes, of a number of MiB */
-reader	reader_milliseconds;	/* int64_t, of seconds with a fraction; bounds in ms */
-reader	reader_mode;		/* unsigned int; an int or octal digits in a str */
+reader	reader_milliseconds;	/* int64_t, of seconds; bounds in ms */
+reader	reader_mode;		/* unsigned int; an int or "0660" */
 reader	reader_word;		/* an enum, by a word or its number */
 reader	reader_string;		/* char *; one line, not empty */
 reader	reader_query;		/* char *; may have many lines; None is "" */
 reader	reader_delimiter;	/* char *; a set of characters; None is "" */
 reader	reader_string_or_none;	/* char *; None and "" are NULL */
 reader	reader_address;		/* char *; a mail address or None */
-reader	reader_addresses;	/* struct settings_strings; one, a list, or None */
+reader	reader_addresses;	/* struct settings_strings */
 reader	reader_networks;	/* struct settings_networks; None is empty */
-reader	reader_nothing;		/* anything; settings.c knows what to do with it */
+reader	reader_nothing;		/* anything: settings.c's own affair */
 
-/* One place for the words of every fault: "NAME " and the text, at the value. */
-void	reader_fault(const struct reading *, const struct value *, const char *, ...)
-	    __attribute__((__format__(printf, 3, 4)));
-void	reader_warning(const struct reading *, const struct value *, const char *, ...)
-	    __attribute__((__format__(printf, 3, 4)));
+/*
+ * One place for the words of every fault: "NAME " and the text, at the value.
+ */
+void	reader_fault(const struct reading *, const struct value *,
+	    const char *, ...) __attribute__((__format__(printf, 3, 4)));
+void	reader_warning(const struct reading *, const struct value *,
+	    const char *, ...) __attribute__((__format__(printf, 3, 4)));
 
 /* "NAME must be EXPECTED, not TYPE"; always -1. */
 int	reader_mismatch(const struct reading *, const struct value *,
 	    const char *expected);
 
-/* A whole number, a float without fraction included. 0, or -1 without a fault. */
+/*
+ * A whole number, a float without fraction included. 0, or -1 without a fault.
+ */
 int	reader_whole(const struct value *, int64_t *);
 
 /* A string without NUL and control characters; -1 and a fault otherwise. */

@@ -61,14 +61,16 @@ static const struct rules_field	rules_fields[] = {
 	    .words = rules_counts },
 	{ .name = "networks", .type = "list of str", .read = reader_networks,
 	    .at = AT(networks) },
-	{ .name = "unless", .type = "str", .read = rules_unless, .at = AT(unless),
-	    .words = rules_attributes },
+	{ .name = "unless", .type = "str", .read = rules_unless,
+	    .at = AT(unless), .words = rules_attributes },
 	{ .name = "action", .type = "str", .read = reader_string_or_none,
 	    .at = AT(action) },
 	{ .name = "warn_at", .type = "int", .read = reader_unsigned,
 	    .at = AT(warn_at), .max = 100 },
-	{ .name = "shadow", .type = "bool", .read = reader_bool, .at = AT(shadow) },
-	{ .name = "report", .type = "bool", .read = reader_bool, .at = AT(report) }
+	{ .name = "shadow", .type = "bool", .read = reader_bool,
+	    .at = AT(shadow) },
+	{ .name = "report", .type = "bool", .read = reader_bool,
+	    .at = AT(report) }
 };
 
 #define RULES_FIELDS	(sizeof(rules_fields) / sizeof(rules_fields[0]))
@@ -116,7 +118,8 @@ rules_key(const struct reading *r, const struct value *v)
 
 	n = READER_IS_LIST(v) ? v->count : 1;
 	if (n < 1 || n > RULE_KEY_MAX) {
-		reader_fault(r, v, "must name one to %d attributes", RULE_KEY_MAX);
+		reader_fault(r, v, "must name one to %d attributes",
+		    RULE_KEY_MAX);
 		return -1;
 	}
 	rule->nkey = 0;
@@ -126,12 +129,14 @@ rules_key(const struct reading *r, const struct value *v)
 			return -1;
 		for (i = 0; i < rule->nkey; i++)
 			if ((int)rule->key[i] == attribute) {
-				reader_fault(r, item, "names %s twice", item->bytes);
+				reader_fault(r, item, "names %s twice",
+				    item->bytes);
 				return -1;
 			}
 		if (attribute == KEY_SERVER && n > 1) {
-			reader_fault(r, item, "has \"server\" beside others: it "
-			    "stands for everything");
+			reader_fault(r, item,
+			    "has \"server\" beside others: it stands for "
+			    "everything");
 			return -1;
 		}
 		rule->key[rule->nkey++] = (enum rule_attribute)attribute;
@@ -151,8 +156,9 @@ rules_unless(const struct reading *r, const struct value *v)
 	if (rules_attribute(r, v, &attribute) == -1)
 		return -1;
 	if (attribute == KEY_SERVER) {
-		reader_fault(r, v, "is \"server\", which is always there: the rule "
-		    "would never apply");
+		reader_fault(r, v,
+		    "is \"server\", which is always there: the rule would "
+		    "never apply");
 		return -1;
 	}
 	*(int *)r->out = attribute;
@@ -196,10 +202,12 @@ rules_unknown(const struct reading *r, const struct value *key)
 	for (i = 0; i < RULES_FIELDS; i++)
 		reader_nearest(&nearest, rules_fields[i].name);
 	if (nearest.name != NULL)
-		reader_warning(r, key, "has an unknown field \"%s\"; did you mean "
-		    "\"%s\"?", key->bytes, nearest.name);
+		reader_warning(r, key,
+		    "has an unknown field \"%s\"; did you mean \"%s\"?",
+		    key->bytes, nearest.name);
 	else
-		reader_warning(r, key, "has an unknown field \"%s\"", key->bytes);
+		reader_warning(r, key, "has an unknown field \"%s\"",
+		    key->bytes);
 }
 
 static void
@@ -241,7 +249,8 @@ rules_check(const struct reading *r, const struct settings_rule *rule,
 		reader_fault(r, v, "has no name");
 	if (value_get(v, "key") == NULL)
 		reader_fault(r, v, "has no key: what is counted");
-	if (value_get(v, "limits") == NULL && value_get(v, "limits_by_id") == NULL &&
+	if (value_get(v, "limits") == NULL &&
+	    value_get(v, "limits_by_id") == NULL &&
 	    value_get(v, "sql_limits_by_id") == NULL)
 		reader_fault(r, v, "has none of limits, limits_by_id and "
 		    "sql_limits_by_id");

@@ -152,31 +152,36 @@ settings_unknown(const struct value *key, struct faults *faults)
 }
 
 static void
-settings_take(struct settings *s, const struct value *key, const struct value *v,
-    struct faults *faults)
+settings_take(struct settings *s, const struct value *key,
+    const struct value *v, struct faults *faults)
 {
 	const struct table_row	*row;
 	struct value			*copy;
 	const struct value		*database;
 	size_t				 i;
 
-	if (key->type != VALUE_STR || (i = table_find(key->bytes)) == SIZE_MAX) {
+	if (key->type != VALUE_STR ||
+	    (i = table_find(key->bytes)) == SIZE_MAX) {
 		settings_unknown(key, faults);
 		return;
 	}
 	row = table_row(i);
 	if (row->read == reader_nothing) {
 		fault_warning(faults, key->line, key->column,
-		    "%s is set by the program: what is written here is not used",
+		    "%s is set by the program, not by what is written here",
 		    row->name);
 		return;
 	}
 	if ((s->given >> i & 1) != 0)
 		fault_warning(faults, key->line, key->column,
-		    "%s was set above, under another spelling: the last one counts",
+		    "%s was set above, under another spelling: the last one "
+		    "counts",
 		    row->name);
 	copy = value_copy(v);
-	/* SQLite has nowhere else to take it from; the servers have their own ways. */
+	/*
+	 * SQLite has nowhere else to take it from; the servers have their own
+	 * ways.
+	 */
 	if (row->read == connection_sqlite && copy->type == VALUE_DICT &&
 	    ((database = value_get(copy, "database")) == NULL ||
 	    database->type == VALUE_NONE))
@@ -185,7 +190,10 @@ settings_take(struct settings *s, const struct value *key, const struct value *v
 	s->given |= UINT64_C(1) << i;
 }
 
-/* SPEC.md 4: rules are the general form of these, so having both says two things. */
+/*
+ * SPEC.md 4: rules are the general form of these, so having both says two
+ * things.
+ */
 static void
 settings_check_plain(const struct settings *s, struct faults *faults)
 {
@@ -195,7 +203,8 @@ settings_check_plain(const struct settings *s, struct faults *faults)
 	if (s->nrules == 0)
 		return;
 	for (i = 0; i < table_count(); i++) {
-		if ((table_row(i)->flags & TABLE_PLAIN) == 0 || (s->given >> i & 1) == 0)
+		if ((table_row(i)->flags & TABLE_PLAIN) == 0 ||
+		    (s->given >> i & 1) == 0)
 			continue;
 		v = s->values[i];
 		fault_error(faults, v->line, v->column,
@@ -215,7 +224,10 @@ settings_read(const struct value *dict, struct faults *faults)
 	settings_read_rows(s, s->given, 0, faults);
 	settings_read_rows(s, s->given, TABLE_LATE, faults);
 	settings_check_plain(s, faults);
-	/* The port that goes with the way of encryption, when only a host is named. */
+	/*
+	 * The port that goes with the way of encryption, when only a host is
+	 * named.
+	 */
 	if (s->smtp_port == 0)
 		s->smtp_port = s->smtp_tls == SMTP_TLS_TLS ? 465 : 25;
 	if (faults->file != NULL) {
@@ -229,7 +241,10 @@ settings_read(const struct value *dict, struct faults *faults)
 
 /* --- looking up --- */
 
-/* The item of a dict whose key reads as `name`, also when YAML made it a number. */
+/*
+ * The item of a dict whose key reads as `name`, also when YAML made it a
+ * number.
+ */
 static const struct value *
 settings_item(const struct value *dict, const char *name)
 {
@@ -265,7 +280,8 @@ settings_reach(const struct value *v, const char *name)
 		head = alloc_copy(name, (size_t)(dot - name));
 		item = settings_item(v, head);
 		free(head);
-		if (item != NULL && (item = settings_reach(item, dot + 1)) != NULL)
+		if (item != NULL &&
+		    (item = settings_reach(item, dot + 1)) != NULL)
 			return item;
 	}
 	return NULL;
@@ -291,7 +307,8 @@ settings_lookup(const struct settings *s, const char *name)
 }
 
 const struct limits *
-settings_id_limits(const struct settings_id_limits *t, const char *id, size_t idlen)
+settings_id_limits(const struct settings_id_limits *t, const char *id,
+    size_t idlen)
 {
 	return limits_by_id_find(t, id, idlen);
 }
@@ -311,14 +328,16 @@ settings_longest_window(const struct settings *s)
 	for (i = 0; i < s->nrules; i++) {
 		if ((n = limits_longest(&s->rules[i].limits)) > longest)
 			longest = n;
-		if ((n = limits_by_id_longest(s->rules[i].limits_by_id)) > longest)
+		if ((n = limits_by_id_longest(s->rules[i].limits_by_id)) >
+		    longest)
 			longest = n;
 	}
 	return longest;
 }
 
 int
-settings_limits(struct limits *limits, const struct value *v, char *reason, size_t size)
+settings_limits(struct limits *limits, const struct value *v, char *reason,
+    size_t size)
 {
 	return limits_parse(limits, v, reason, size);
 }
@@ -359,7 +378,8 @@ settings_info(size_t i)
 const struct value *
 settings_conveyed(const struct settings *s, size_t i)
 {
-	if ((s->given >> i & 1) == 0 && (table_row(i)->flags & TABLE_INSTALLED) == 0)
+	if ((s->given >> i & 1) == 0 &&
+	    (table_row(i)->flags & TABLE_INSTALLED) == 0)
 		return NULL;
 	return s->values[i];
 }

@@ -12,8 +12,8 @@
 #include "lib/window.h"
 
 /*
- * The settings of SPEC.md 2. settings.c holds the one table that names each of them,
- * with its type, default, bounds, reader, and the roles that get it.
+ * The settings of SPEC.md 2. settings.c holds the one table that names each of
+ * them, with its type, default, bounds, reader, and the roles that get it.
  */
 enum backend {
 	BACKEND_SQLITE,
@@ -76,7 +76,7 @@ enum rule_count {
 	RULE_COUNT__MAX
 };
 
-#define RULE_KEY_MAX	4		/* attributes that one key may combine */
+#define RULE_KEY_MAX	4		/* attributes that one key combines */
 #define RULES_MAX	32
 
 #define SETTINGS_MAX	64	/* rows that the table may have */
@@ -90,7 +90,7 @@ struct settings_rule {
 	char			*sql_limits_by_id;	/* NULL: none */
 	enum rule_count		 count;
 	struct settings_networks networks;
-	int			 unless;	/* enum rule_attribute, -1: none */
+	int			 unless;	/* rule_attribute, -1: none */
 	char			*action;	/* NULL: fail_action */
 	unsigned int		 warn_at;	/* per cent, 0: never */
 	bool			 shadow;
@@ -103,9 +103,10 @@ struct settings {
 	char			*group;
 	char			*pidfile;
 	enum backend		 backend;
-	struct value		*sqlite_config;		/* as written; always a database */
-	struct value		*mysql_config;		/* dicts, as written; secrets */
-	struct value		*pgsql_config;		/* inside */
+	/* Dicts as written, secrets inside; the first always has a database. */
+	struct value		*sqlite_config;
+	struct value		*mysql_config;
+	struct value		*pgsql_config;
 	struct settings_socket	*sockets;
 	size_t			 nsockets;
 	unsigned int		 socket_permission;
@@ -120,7 +121,7 @@ struct settings {
 	char			*fail_action;
 	char			*db_error_action;
 	bool			 report;
-	char			*report_from;		/* NULL: made of the host's name */
+	char			*report_from;		/* NULL: by host name */
 	struct settings_strings	 report_to;
 	char			*report_subject;
 	int64_t			*report_limits;
@@ -130,17 +131,17 @@ struct settings {
 	uint16_t		 smtp_port;
 	char			*smtp_user;		/* NULL: no AUTH */
 	char			*smtp_password;
-	enum smtp_tls		 smtp_tls;		/* smtp_starttls taken in */
+	enum smtp_tls		 smtp_tls;		/* and smtp_starttls */
 	bool			 smtp_tls_verify;
 	char			*smtp_tls_cafile;	/* NULL: the system's */
 	int			 delay_to_close;	/* seconds */
 	enum count_mode		 count_mode;
-	char			*config_file;		/* "": built-in defaults */
+	char			*config_file;		/* "": defaults */
 	bool			 fold_case;
-	char			*recipient_delimiter;	/* set of characters, "": none */
+	char			*recipient_delimiter;	/* a set; "": none */
 	unsigned int		 ipv4_prefix;
 	unsigned int		 ipv6_prefix;
-	char			*socket_user;		/* NULL: left as it is */
+	char			*socket_user;		/* NULL: as it is */
 	char			*socket_group;
 	struct settings_networks allowed_clients;
 	char			*control_socket;	/* NULL: none */
@@ -151,57 +152,68 @@ struct settings {
 	size_t			 nrules;
 	int64_t			 memory_limit;		/* bytes */
 	/*
-	 * As given or default, by table row; the dicts above are among them. A child
-	 * has only those dicts: the others have served when they were read.
+	 * As given or default, by table row; the dicts above are among them. A
+	 * child has only those dicts: the others have served when they were
+	 * read.
 	 */
 	struct value		*values[SETTINGS_MAX];
-	uint64_t		 given;			/* bit for each row in the file */
+	uint64_t		 given;			/* rows in the file */
 };
 
 struct settings	*settings_new(void);		/* all defaults */
 void		 settings_free(struct settings *);	/* wipes secrets */
 
 /*
- * Where the defaults of pidfile, control_socket and sqlite_config lie, when not in
- * /var/run/policyd-rate-limit and /var/lib/policyd-rate-limit. The strings are kept.
- * Before anything else is called; children get these settings from their parent.
+ * Where the defaults of pidfile, control_socket and sqlite_config lie, when
+ * not in /var/run/policyd-rate-limit and /var/lib/policyd-rate-limit. The
+ * strings are kept. Before anything else is called; children get these
+ * settings from their parent.
  */
-void		 settings_set_directories(const char *rundir, const char *statedir);
+void		 settings_set_directories(const char *rundir,
+		    const char *statedir);
 
 /*
- * Reads a tree of names and values over the defaults: types, ranges, unknown names with
- * the nearest known one, settings that exclude each other. Every fault is reported. The
- * result is whole only when no error was added. config_file becomes faults->file.
+ * Reads a tree of names and values over the defaults: types, ranges, unknown
+ * names with the nearest known one, settings that exclude each other. Every
+ * fault is reported. The result is whole only when no error was added.
+ * config_file becomes faults->file.
  */
 struct settings	*settings_read(const struct value *dict, struct faults *);
 
 /*
- * `a.b` reaches into dictionaries. NULL when there is none of that name. The value
- * belongs to the settings.
+ * `a.b` reaches into dictionaries. NULL when there is none of that name. The
+ * value belongs to the settings.
  */
-const struct value	*settings_lookup(const struct settings *, const char *name);
+const struct value	*settings_lookup(const struct settings *,
+			    const char *name);
 
 /*
- * The limits of an id under limits_by_id, or NULL when none is written for it. The id
- * as it is counted: folded when fold_case is on, an address alone or as a network.
+ * The limits of an id under limits_by_id, or NULL when none is written for it.
+ * The id as it is counted: folded when fold_case is on, an address alone or as
+ * a network.
  */
 const struct limits	*settings_id_limits(const struct settings_id_limits *,
 			    const char *id, size_t idlen);
 
-/* The longest window of anything configured, in seconds: what clean must keep. */
+/*
+ * The longest window of anything configured, in seconds: what clean must keep.
+ */
 int64_t		 settings_longest_window(const struct settings *);
 
 /* Reads a literal of limits, [[mails, seconds], …]; 0 or -1 with a reason. */
 int		 settings_limits(struct limits *, const struct value *,
 		    char *reason, size_t);
 
-/* --- the table, for convey.c, -n, the manual page's and the sample's tests --- */
+/*
+ * --- the table, for convey.c, -n, the manual page's and the sample's tests
+ * ---
+ */
 
 struct settings_info {
 	const char	*name;
-	const char	*type;		/* "bool", "str", "int", "dict", … for the manual */
-	const char	*defaults;	/* the default, printed as --get-config prints it */
-	unsigned int	 roles;		/* bits 1 << enum role that receive it */
+	const char	*type;		/* for the manual: "bool", "str", … */
+	const char	*defaults;	/* as --get-config prints it */
+	unsigned int	 roles;		/* that receive it: 1 << enum role */
 	bool		 secret;	/* never in a log */
 };
 
@@ -209,11 +221,13 @@ size_t				 settings_count(void);
 const struct settings_info	*settings_info(size_t);
 
 /*
- * For convey.c: the row's value when a child needs to be sent it (given, or a default
- * that depends on where the parent was installed), else NULL. And the end of it in the
- * child: all values but the dicts of the connections are forgotten.
+ * For convey.c: the row's value when a child needs to be sent it (given, or a
+ * default that depends on where the parent was installed), else NULL. And the
+ * end of it in the child: all values but the dicts of the connections are
+ * forgotten.
  */
-const struct value		*settings_conveyed(const struct settings *, size_t);
+const struct value		*settings_conveyed(const struct settings *,
+				    size_t);
 void				 settings_forget(struct settings *);
 
 #endif

@@ -82,8 +82,9 @@ table_texts(const char *const *pairs)
 static struct value *
 table_mysql_config(void)
 {
-	static const char *const	pairs[] = { "user", "username", "passwd",
-	    "*****", "db", "database", "host", "localhost", "charset", "utf8", NULL };
+	static const char *const	pairs[] = { "user", "username",
+	    "passwd", "*****", "db", "database", "host", "localhost",
+	    "charset", "utf8", NULL };
 
 	return table_texts(pairs);
 }
@@ -91,8 +92,9 @@ table_mysql_config(void)
 static struct value *
 table_pgsql_config(void)
 {
-	static const char *const	pairs[] = { "database", "database", "user",
-	    "username", "password", "*****", "host", "localhost", NULL };
+	static const char *const	pairs[] = { "database", "database",
+	    "user", "username", "password", "*****", "host", "localhost",
+	    NULL };
 
 	return table_texts(pairs);
 }
@@ -160,7 +162,8 @@ static const struct table_row	table_rows[] = {
 	{ .name = "group", .type = "str", .preset = STR("policyd-rate-limit"),
 	    .read = reader_string, .at = AT(group) },
 	{ .name = "pidfile", .type = "str", .preset = MADE(table_pidfile),
-	    .read = reader_string, .at = AT(pidfile), .flags = TABLE_INSTALLED },
+	    .read = reader_string, .at = AT(pidfile),
+	    .flags = TABLE_INSTALLED },
 	{ .name = "config_file", .type = "str", .preset = STR(""),
 	    .read = reader_nothing },
 
@@ -174,7 +177,8 @@ static const struct table_row	table_rows[] = {
 	{ .name = "socket_group", .type = "str or None", .preset = NONE,
 	    .read = reader_string_or_none, .at = AT(socket_group) },
 	{ .name = "allowed_clients", .type = "list of str", .preset = LIST,
-	    .read = reader_networks, .at = AT(allowed_clients), .roles = ENGINE },
+	    .read = reader_networks, .at = AT(allowed_clients),
+	    .roles = ENGINE },
 	{ .name = "control_socket", .type = "str or None",
 	    .preset = MADE(table_control_socket),
 	    .read = reader_string_or_none, .at = AT(control_socket),
@@ -228,15 +232,16 @@ static const struct table_row	table_rows[] = {
 	    .read = reader_bool, .at = AT(limit_by_ip), .roles = ENGINE,
 	    .flags = TABLE_PLAIN },
 	{ .name = "limited_networks", .type = "list of str", .preset = LIST,
-	    .read = reader_networks, .at = AT(limited_networks), .roles = ENGINE,
-	    .flags = TABLE_PLAIN },
+	    .read = reader_networks, .at = AT(limited_networks),
+	    .roles = ENGINE, .flags = TABLE_PLAIN },
 	{ .name = "limited_netword", .alias = "limited_networks" },
 	{ .name = "count_mode", .type = "int or str", .preset = STR("auto"),
 	    .read = reader_word, .at = AT(count_mode),
 	    .words = table_count_modes, .max = COUNT_MESSAGES,
 	    .roles = ENGINE | LEDGER },
 	{ .name = "fold_case", .type = "bool", .preset = BOOL(true),
-	    .read = reader_bool, .at = AT(fold_case), .roles = ENGINE | LEDGER },
+	    .read = reader_bool, .at = AT(fold_case),
+	    .roles = ENGINE | LEDGER },
 	{ .name = "recipient_delimiter", .type = "str", .preset = STR(""),
 	    .read = reader_delimiter, .at = AT(recipient_delimiter),
 	    .roles = ENGINE },
@@ -244,8 +249,8 @@ static const struct table_row	table_rows[] = {
 	    .read = reader_unsigned, .at = AT(ipv4_prefix), .min = 1, .max = 32,
 	    .roles = ENGINE },
 	{ .name = "ipv6_prefix", .type = "int", .preset = INT(128),
-	    .read = reader_unsigned, .at = AT(ipv6_prefix), .min = 1, .max = 128,
-	    .roles = ENGINE },
+	    .read = reader_unsigned, .at = AT(ipv6_prefix), .min = 1,
+	    .max = 128, .roles = ENGINE },
 	{ .name = "rules", .type = "list of dict or None", .preset = NONE,
 	    .read = rules_read, .roles = ENGINE | LEDGER, .flags = TABLE_LATE },
 	{ .name = "success_action", .type = "str", .preset = STR("dunno"),
@@ -259,8 +264,9 @@ static const struct table_row	table_rows[] = {
 	    .roles = ENGINE | LEDGER | REPORT },
 	{ .name = "report_from", .type = "str or None", .preset = NONE,
 	    .read = reader_address, .at = AT(report_from), .roles = REPORT },
-	{ .name = "report_to", .type = "str, list of str or None", .preset = NONE,
-	    .read = reader_addresses, .at = AT(report_to), .roles = REPORT },
+	{ .name = "report_to", .type = "str, list of str or None",
+	    .preset = NONE, .read = reader_addresses, .at = AT(report_to),
+	    .roles = REPORT },
 	{ .name = "report_subject", .type = "str",
 	    .preset = STR("policyd-rate-limit report"),
 	    .read = reader_string, .at = AT(report_subject), .roles = REPORT },
@@ -271,7 +277,8 @@ static const struct table_row	table_rows[] = {
 	    .read = reader_bool, .at = AT(report_only_if_needed),
 	    .roles = REPORT },
 	{ .name = "report_immediately", .type = "bool", .preset = BOOL(false),
-	    .read = reader_bool, .at = AT(report_immediately), .roles = LEDGER },
+	    .read = reader_bool, .at = AT(report_immediately),
+	    .roles = LEDGER },
 	{ .name = "smtp_server", .type = "[host, port], [host] or str",
 	    .preset = MADE(table_smtp_server), .read = member_smtp_server,
 	    .roles = REPORT },

@@ -8,8 +8,9 @@
 #include "conf/value.h"
 
 /*
- * The one place where a setting is named, typed, given its default, its bounds, its
- * reader and the roles that get it. settings.c works on it; nobody else does.
+ * The one place where a setting is named, typed, given its default, its
+ * bounds, its reader and the roles that get it. settings.c works on it; nobody
+ * else does.
  */
 
 /* A default in one line of the table; what needs more is made by a function. */
@@ -23,16 +24,16 @@ struct table_preset {
 #define TABLE_SECRET	0x01	/* never in a log */
 #define TABLE_LATE	0x02	/* its reader needs what the others said */
 #define TABLE_PLAIN	0x04	/* must not stand beside `rules` */
-#define TABLE_INSTALLED	0x08	/* its default depends on table_set_directories */
+#define TABLE_INSTALLED	0x08	/* its default: table_set_directories */
 #define TABLE_HANDED	0x10	/* the member is the value itself */
 
 struct table_row {
 	const char		*name;
-	const char		*alias;		/* another spelling of that row */
+	const char		*alias;		/* another name of it */
 	const char		*type;		/* in words, for the manual */
 	struct table_preset	 preset;
 	reader			*read;
-	size_t			 at;		/* of the member; 0: the whole struct */
+	size_t			 at;		/* the member; 0: whole struct */
 	int64_t			 min;
 	int64_t			 max;
 	const struct reader_word *words;
@@ -43,7 +44,10 @@ struct table_row {
 size_t			 table_count(void);
 const struct table_row	*table_row(size_t);
 
-/* The row of this name, or that of which it is another spelling; SIZE_MAX: none. */
+/*
+ * The row of this name, or that of which it is another spelling; SIZE_MAX:
+ * none.
+ */
 size_t			 table_find(const char *name);
 
 /* The caller's. */

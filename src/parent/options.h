@@ -21,8 +21,8 @@ struct options {
 #define OPTIONS_GO_ON	(-1)
 
 /*
- * OPTIONS_GO_ON, or the status to exit with: what was to be printed, help or what is
- * wrong, has been.
+ * OPTIONS_GO_ON, or the status to exit with: what was to be printed, help or
+ * what is wrong, has been.
  */
 int	options_parse(int argc, char **argv, struct options *);
 
@@ -34,8 +34,8 @@ int	options_configtest(const struct options *);
 void	options_print_faults(struct faults *, bool warnings);
 
 /*
- * The exit status that a configuration with errors asks for: 5, or 4 when SOCKET is all
- * that is wrong.
+ * The exit status that a configuration with errors asks for: 5, or 4 when
+ * SOCKET is all that is wrong.
  */
 int	options_fault_status(const struct faults *);
 

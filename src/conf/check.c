@@ -1,0 +1,373 @@
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <netdb.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "conf/check.h"
+#include "conf/member.h"
+#include "conf/value.h"
+#include "lib/addr.h"
+
+#define CHECK_TEXT_MAX	512
+
+/* SPEC.md 1. */
+#define CHECK_STATUS_SOCKET	4
+
+/* Postfix keeps a connection up to this long: POSTFIX.md. */
+#define CHECK_POSTFIX_KEEPS	1000
+
+/* An advice at the place of a setting's value. */
+static void	 check_advise(const struct settings *, struct faults *,
+		    const char *name, const char *, ...)
+		    __attribute__((__format__(printf, 4, 5)));
+
+static void
+check_advise(const struct settings *s, struct faults *faults, const char *name,
+    const char *fmt, ...)
+{
+	const struct value	*v;
+	char			 text[CHECK_TEXT_MAX];
+	va_list			 ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	v = settings_lookup(s, name);
+	fault_warning(faults, v->line, v->column, "%s", text);
+}
+
+/* Whether the file has this setting: defaults are not nagged about. */
+static bool
+check_is_given(const struct settings *s, const char *name)
+{
+	return settings_lookup(s, name)->line != 0;
+}
+
+/* --- actions --- */
+
+static void
+check_actions(const struct settings *s, struct faults *faults)
+{
+	const struct value	*action, *rules;
+	char			 name[48];
+	size_t			 i;
+
+	check_action("success_action", settings_lookup(s, "success_action"),
+	    false, faults);
+	check_action("fail_action", settings_lookup(s, "fail_action"), true,
+	    faults);
+	if (strcmp(s->db_error_action, "memory") != 0)
+		check_action("db_error_action",
+		    settings_lookup(s, "db_error_action"), false, faults);
+
+	rules = settings_lookup(s, "rules");
+	for (i = 0; i < s->nrules; i++) {
+		action = value_get(rules->items[i], "action");
+		if (action == NULL)
+			continue;
+		snprintf(name, sizeof(name), "rules[%zu].action", i);
+		check_action(name, action, true, faults);
+	}
+}
+
+static bool
+check_begins_with(const char *action, const char *word)
+{
+	size_t	len;
+
+	len = strlen(word);
+	return strncasecmp(action, word, len) == 0 &&
+	    (action[len] == '\0' || action[len] == ' ');
+}
+
+/* --- queries --- */
+
+/* Past a quoted string, a quoted name or a comment; else the same place. */
+static const char *
+check_skip(const char *p)
+{
+	const char	*end;
+
+	if (*p == '\'' || *p == '"' || *p == '`') {
+		end = strchr(p + 1, *p);
+		return end == NULL ? p + strlen(p) : end + 1;
+	}
+	if (strncmp(p, "--", 2) == 0)
+		return p + strcspn(p, "\n");
+	if (strncmp(p, "/*", 2) == 0) {
+		end = strstr(p + 2, "*/");
+		return end == NULL ? p + strlen(p) : end + 2;
+	}
+	return p;
+}
+
+/*
+ * A question mark is an operator in some of PostgreSQL's expressions, so it
+ * counts only where neither of the others is there. $1 may be written more
+ * than once.
+ */
+static void
+check_query(const char *name, const struct value *v, struct faults *faults)
+{
+	unsigned int	 dollar, format, question;
+	const char	*p, *past;
+
+	if (v == NULL || v->type != VALUE_STR || v->len == 0)
+		return;
+	dollar = format = question = 0;
+	for (p = v->bytes; *p != '\0';) {
+		if ((past = check_skip(p)) != p) {
+			p = past;
+			continue;
+		}
+		dollar += strncmp(p, "$1", 2) == 0;
+		question += *p == '?';
+		if (strncmp(p, "%s", 2) == 0)
+			format++;
+		/* "%%" is how Python's drivers write one of them. */
+		p += *p == '%' && (p[1] == 's' || p[1] == '%') ? 2 : 1;
+	}
+	if (dollar == 0 && format == 0 && question == 0)
+		fault_error(faults, v->line, v->column,
+		    "%s has no placeholder for the id: write %%s, ? or $1 "
+		    "without quotes around it",
+		    name);
+	else if ((dollar != 0) + (format != 0) > 1 || format > 1 ||
+	    (dollar == 0 && format == 0 && question > 1))
+		fault_error(faults, v->line, v->column,
+		    "%s has more than one placeholder", name);
+}
+
+static void
+check_queries(const struct settings *s, struct faults *faults)
+{
+	const struct value	*rules;
+	char			 name[48];
+	size_t			 i;
+
+	check_query("sql_limits_by_id", settings_lookup(s, "sql_limits_by_id"),
+	    faults);
+	rules = settings_lookup(s, "rules");
+	for (i = 0; i < s->nrules; i++) {
+		snprintf(name, sizeof(name), "rules[%zu].sql_limits_by_id", i);
+		check_query(name,
+		    value_get(rules->items[i], "sql_limits_by_id"), faults);
+	}
+}
+
+/* --- sockets --- */
+
+int
+check_socket(const struct value *v)
+{
+	const char	*reason;
+
+	if (member_socket_fault(v, &reason) != NULL)
+		return CHECK_STATUS_SOCKET;
+	return 0;
+}
+
+static bool
+check_is_address(const char *host)
+{
+	const struct addrinfo	 hints = {
+		.ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM
+	};
+	struct addrinfo		*ai;
+
+	if (getaddrinfo(host, NULL, &hints, &ai) != 0)
+		return false;
+	freeaddrinfo(ai);
+	return true;
+}
+
+void
+check_addresses(const struct settings *s, struct faults *faults)
+{
+	struct sockaddr_un	 sun;
+	const struct value	*v;
+	size_t			 i;
+
+	v = settings_lookup(s, "SOCKET");
+	for (i = 0; i < s->nsockets; i++) {
+		if (s->sockets[i].host != NULL &&
+		    !check_is_address(s->sockets[i].host))
+			fault_error(faults, v->line, v->column,
+			    "SOCKET: \"%s\" is no address", s->sockets[i].host);
+		if (s->sockets[i].path != NULL &&
+		    strlen(s->sockets[i].path) >= sizeof(sun.sun_path))
+			fault_error(faults, v->line, v->column,
+			    "SOCKET: \"%s\" is longer than the %zu bytes that "
+			    "a socket may have",
+			    s->sockets[i].path, sizeof(sun.sun_path) - 1);
+	}
+}
+
+static bool
+check_same_socket(const struct settings_socket *a,
+    const struct settings_socket *b)
+{
+	if (a->path != NULL || b->path != NULL)
+		return a->path != NULL && b->path != NULL &&
+		    strcmp(a->path, b->path) == 0;
+	return a->port == b->port && strcmp(a->host, b->host) == 0;
+}
+
+static bool
+check_is_loopback(const char *host)
+{
+	struct addr	a;
+
+	return addr_parse(&a, host, strlen(host)) == 0 && addr_loopback(&a);
+}
+
+static void
+check_sockets(const struct settings *s, struct faults *faults)
+{
+	const struct value		*v;
+	const struct settings_socket	*socket;
+	bool				 open, tcp, path;
+	size_t				 i, j;
+
+	v = settings_lookup(s, "SOCKET");
+	open = tcp = path = false;
+	for (i = 0; i < s->nsockets; i++) {
+		socket = &s->sockets[i];
+		for (j = 0; j < i; j++)
+			if (check_same_socket(socket, &s->sockets[j]))
+				fault_error(faults, v->line, v->column,
+				    "SOCKET names \"%s\" twice", socket->path !=
+				    NULL ? socket->path : socket->host);
+		if (socket->path != NULL)
+			path = true;
+		else
+			tcp = true;
+		if (socket->host != NULL && !check_is_loopback(socket->host))
+			open = true;
+		if (socket->path != NULL && strchr(socket->path, '/') == NULL)
+			fault_warning(faults, v->line, v->column,
+			    "SOCKET: \"%s\" is a path relative to where the "
+			    "daemon is started",
+			    socket->path);
+	}
+	if (open && s->allowed_clients.count == 0)
+		check_advise(s, faults, "SOCKET",
+		    "SOCKET listens on the network for everybody: name those "
+		    "who may ask in allowed_clients");
+	if (!tcp && s->allowed_clients.count > 0)
+		check_advise(s, faults, "allowed_clients",
+		    "allowed_clients has no effect: SOCKET has no TCP address");
+	if (!path && s->socket_user != NULL)
+		check_advise(s, faults, "socket_user",
+		    "socket_user has no effect: SOCKET has no path");
+	if (!path && s->socket_group != NULL)
+		check_advise(s, faults, "socket_group",
+		    "socket_group has no effect: SOCKET has no path");
+	if (s->delay_to_close <= CHECK_POSTFIX_KEEPS)
+		check_advise(s, faults, "delay_to_close",
+		    "delay_to_close of %d: Postfix keeps connections for %d "
+		    "seconds and waits for one when it finds them closed",
+		    s->delay_to_close, CHECK_POSTFIX_KEEPS);
+}
+
+/* --- limits --- */
+
+static bool
+check_has_window(const struct settings *s, int64_t seconds)
+{
+	size_t	i;
+
+	for (i = 0; i < s->limits.count; i++)
+		if (s->limits.list[i].seconds == seconds)
+			return true;
+	return false;
+}
+
+static void
+check_limits(const struct settings *s, struct faults *faults)
+{
+	if (s->count_mode == COUNT_RCPT)
+		check_advise(s, faults, "count_mode",
+		    "count_mode 0 is deprecated: Postfix delivers the "
+		    "recipients before the refused one, and they are not "
+		    "counted; write \"auto\"");
+	if (s->nrules == 0 && !s->limit_by_sasl && !s->limit_by_sender &&
+	    !s->limit_by_ip)
+		check_advise(s, faults, "limit_by_sasl", "nothing is limited: "
+		    "limit_by_sasl, limit_by_sender and limit_by_ip are off");
+	if (s->limited_networks.count > 0 && !s->limit_by_ip)
+		check_advise(s, faults, "limited_networks",
+		    "limited_networks has no effect: limit_by_ip is off");
+	if (s->limit_by_ip && s->limited_networks.count == 0)
+		check_advise(s, faults, "limit_by_ip",
+		    "limit_by_ip has no effect: limited_networks names no "
+		    "network");
+	if (s->nrules == 0 && (check_begins_with(s->fail_action, "dunno") ||
+	    check_begins_with(s->fail_action, "ok") ||
+	    check_begins_with(s->fail_action, "permit")))
+		check_advise(s, faults, "fail_action",
+		    "fail_action refuses nothing: limits have no effect");
+}
+
+/* --- reports --- */
+
+static void
+check_reports(const struct settings *s, struct faults *faults)
+{
+	size_t	i;
+
+	if (!s->report) {
+		if (s->report_immediately)
+			check_advise(s, faults, "report_immediately",
+			    "report_immediately has no effect: report is off");
+		return;
+	}
+	if (s->report_to.count == 0 && s->report_immediately)
+		check_advise(s, faults, "report_immediately",
+		    "report_immediately has no effect: report_to names nobody");
+	/* Ids with limits of their own may have any window. */
+	for (i = 0; i < s->nreport_limits; i++)
+		if (check_is_given(s, "report_limits") &&
+		    settings_lookup(s, "limits_by_id")->count == 0 &&
+		    *s->sql_limits_by_id == '\0' && s->nrules == 0 &&
+		    !check_has_window(s, s->report_limits[i]))
+			check_advise(s, faults, "report_limits",
+			    "report_limits: no limit has a window of %lld "
+			    "seconds",
+			    (long long)s->report_limits[i]);
+	if (s->smtp_user != NULL && s->smtp_tls == SMTP_TLS_NONE &&
+	    !check_is_loopback(s->smtp_host) &&
+	    strcasecmp(s->smtp_host, "localhost") != 0)
+		check_advise(s, faults, "smtp_credentials",
+		    "smtp_credentials are never sent to \"%s\" without TLS: "
+		    "set smtp_tls",
+		    s->smtp_host);
+	if (s->smtp_tls_cafile != NULL &&
+	    (s->smtp_tls == SMTP_TLS_NONE || !s->smtp_tls_verify))
+		check_advise(s, faults, "smtp_tls_cafile",
+		    "smtp_tls_cafile has no effect: no certificate is checked");
+	if (check_is_given(s, "smtp_tls") &&
+	    check_is_given(s, "smtp_starttls") &&
+	    settings_lookup(s, "smtp_starttls")->boolean &&
+	    s->smtp_tls != SMTP_TLS_STARTTLS)
+		check_advise(s, faults, "smtp_starttls",
+		    "smtp_starttls has no effect: smtp_tls says otherwise");
+}
+
+void
+check_settings(const struct settings *s, struct faults *faults)
+{
+	check_actions(s, faults);
+	check_queries(s, faults);
+	check_sockets(s, faults);
+	check_limits(s, faults);
+	check_reports(s, faults);
+}

@@ -1,0 +1,243 @@
+#include <getopt.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/load.h"
+#include "conf/paths.h"
+#include "conf/settings.h"
+#include "lib/str.h"
+#include "parent/options.h"
+#include "parent/parent.h"
+
+/* What a long option without a letter is known by. */
+enum {
+	OPTION_CLEAN = 256,
+	OPTION_GET_CONFIG
+};
+
+static const struct option	options_long[] = {
+	{ "background",	no_argument,		NULL, 'b' },
+	{ "clean",	no_argument,		NULL, OPTION_CLEAN },
+	{ "configtest",	no_argument,		NULL, 'n' },
+	{ "debug",	no_argument,		NULL, 'd' },
+	{ "file",	required_argument,	NULL, 'f' },
+	{ "get-config",	required_argument,	NULL, OPTION_GET_CONFIG },
+	{ "help",	no_argument,		NULL, 'h' },
+	{ "version",	no_argument,		NULL, 'V' },
+	{ NULL,		0,			NULL, 0 }
+};
+
+static const char options_usage[] = "usage: policyd-rate-limit [-bdhnV] [-f "
+				    "file] [--clean] [--get-config name]\n";
+
+static const char	options_help[] =
+    "  -b, --background       detach and run in the background\n"
+    "  -d, --debug            log to stderr at full detail\n"
+    "  -f, --file FILE        read this configuration file\n"
+    "  -h, --help             print this and exit\n"
+    "  -n, --configtest       check the configuration and exit\n"
+    "  -V, --version          print the version and exit\n"
+    "      --clean            delete old records, send the report and exit\n"
+    "      --get-config NAME  print one setting and exit\n";
+
+/* What was written must have arrived: scripts read it. */
+static int
+options_written(int status)
+{
+	if (fflush(stdout) == 0 && ferror(stdout) == 0)
+		return status;
+	perror("policyd-rate-limit: stdout");
+	return STATUS_FATAL;
+}
+
+static int
+options_wrong(const char *what)
+{
+	if (what != NULL)
+		fprintf(stderr, "policyd-rate-limit: %s\n", what);
+	fputs(options_usage, stderr);
+	return STATUS_USAGE;
+}
+
+/* OPTIONS_GO_ON or a status, for one option. */
+static int
+options_take(int letter, struct options *o)
+{
+	switch (letter) {
+	case 'b':
+		o->background = true;
+		break;
+	case 'd':
+		o->debug = true;
+		break;
+	case 'f':
+		o->file = optarg;
+		break;
+	case 'n':
+		o->configtest = true;
+		break;
+	case OPTION_CLEAN:
+		o->clean = true;
+		break;
+	case OPTION_GET_CONFIG:
+		o->get_config = optarg;
+		break;
+	case 'h':
+		fputs(options_usage, stdout);
+		fputs(options_help, stdout);
+		return options_written(STATUS_OK);
+	case 'V':
+		puts("policyd-rate-limit " VERSION);
+		return options_written(STATUS_OK);
+	default:
+		return options_wrong(NULL);	/* getopt_long has said why */
+	}
+	return OPTIONS_GO_ON;
+}
+
+int
+options_parse(int argc, char **argv, struct options *o)
+{
+	int	letter, status;
+
+	memset(o, 0, sizeof(*o));
+	optind = 1;
+	while ((letter = getopt_long(argc, argv, "bdf:hnV", options_long,
+		    NULL)) != -1)
+		if ((status = options_take(letter, o)) != OPTIONS_GO_ON)
+			return status;
+	if (optind < argc)
+		return options_wrong("there are no arguments but options");
+	if ((o->get_config != NULL) + o->configtest + o->clean > 1)
+		return options_wrong("only one of --clean, --configtest and "
+		    "--get-config at a time");
+	if (o->clean && o->background)
+		return options_wrong("--clean does not run in the background");
+	settings_set_directories(paths_rundir(), paths_statedir());
+	return OPTIONS_GO_ON;
+}
+
+void
+options_print_faults(struct faults *faults, bool warnings)
+{
+	char	text[2048];
+	size_t	i;
+
+	fault_sort(faults);
+	for (i = 0; i < faults->count; i++) {
+		if (faults->list[i].warning && !warnings)
+			continue;
+		fault_print(faults, i, text, sizeof(text));
+		fprintf(stderr, "%s\n", text);
+	}
+}
+
+int
+options_fault_status(const struct faults *faults)
+{
+	return faults->errors > 0 && faults->errors == faults->sockets ?
+	    STATUS_SOCKET : STATUS_CONFIG;
+}
+
+/*
+ * A configuration may be looked at where it will not run. The default names
+ * are no news: who wrote none may not have made the user yet.
+ */
+static void
+options_check_names(const struct settings *s, struct faults *faults)
+{
+	const struct value	*v;
+
+	v = settings_lookup(s, "user");
+	if (v->line != 0 && getpwnam(s->user) == NULL)
+		fault_warning(faults, v->line, v->column,
+		    "there is no user \"%s\" here", s->user);
+	v = settings_lookup(s, "group");
+	if (v->line != 0 && getgrnam(s->group) == NULL)
+		fault_warning(faults, v->line, v->column,
+		    "there is no group \"%s\" here", s->group);
+	if (s->socket_user != NULL && getpwnam(s->socket_user) == NULL) {
+		v = settings_lookup(s, "socket_user");
+		fault_warning(faults, v->line, v->column,
+		    "there is no user \"%s\" here", s->socket_user);
+	}
+	if (s->socket_group != NULL && getgrnam(s->socket_group) == NULL) {
+		v = settings_lookup(s, "socket_group");
+		fault_warning(faults, v->line, v->column,
+		    "there is no group \"%s\" here", s->socket_group);
+	}
+}
+
+static int
+options_print_value(const char *name, const struct value *v)
+{
+	struct str	text;
+
+	if (v == NULL) {
+		fprintf(stderr, "%s not found\n", name);
+		return STATUS_USAGE;
+	}
+	str_init(&text);
+	value_print(&text, v);
+	if (text.len > 0)
+		fwrite(text.data, 1, text.len, stdout);
+	str_wipe(&text);
+	return options_written(STATUS_OK);
+}
+
+int
+options_get_config(const struct options *o)
+{
+	struct settings	*s;
+	struct faults	 faults, names;
+	int		 status;
+
+	fault_init(&faults, NULL);
+	if ((s = load_settings(o->file, &faults)) == NULL) {
+		options_print_faults(&faults, false);
+		status = options_fault_status(&faults);
+	} else {
+		/*
+		 * Of all that could be better only this is said: scripts ask.
+		 */
+		fault_init(&names, faults.file);
+		options_check_names(s, &names);
+		options_print_faults(&names, true);
+		fault_clear(&names);
+		status = options_print_value(o->get_config,
+		    settings_lookup(s, o->get_config));
+	}
+	settings_free(s);
+	fault_clear(&faults);
+	return status;
+}
+
+int
+options_configtest(const struct options *o)
+{
+	struct settings	*s;
+	struct faults	 faults;
+	int		 status;
+
+	fault_init(&faults, NULL);
+	s = load_settings(o->file, &faults);
+	if (s != NULL)
+		options_check_names(s, &faults);
+	options_print_faults(&faults, true);
+	if (s == NULL || faults.errors > 0)
+		status = options_fault_status(&faults);
+	else if (faults.unknown > 0)
+		status = STATUS_CONFIG;
+	else {
+		puts("configuration OK");
+		status = options_written(STATUS_OK);
+	}
+	settings_free(s);
+	fault_clear(&faults);
+	return status;
+}
