@@ -1,0 +1,559 @@
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "ipc/message.h"
+#include "ipc/wire.h"
+#include "random.h"
+
+/*
+ * Reads a payload as one kind of message and writes again what was read. What can be
+ * read has one way to be written, so the bytes must come out the same.
+ */
+typedef int	again(struct str *, const void *, size_t);
+
+#define AGAIN(kind)							\
+static int								\
+kind##_again(struct str *out, const void *src, size_t len)		\
+{									\
+	struct msg_##kind	*m;					\
+	int			 r;					\
+									\
+	/* Not zeroed: nothing may be left unset. */			\
+	m = malloc(sizeof(*m));						\
+	assert_non_null(m);						\
+	memset(m, 0x5a, sizeof(*m));					\
+	if ((r = msg_##kind##_get(m, src, len)) == 0)			\
+		msg_##kind##_put(out, m);				\
+	free(m);							\
+	return r;							\
+}
+
+AGAIN(log)
+AGAIN(identity)
+AGAIN(listener)
+AGAIN(ready)
+AGAIN(charge)
+AGAIN(verdict)
+AGAIN(cleaned)
+AGAIN(hit)
+AGAIN(reported)
+
+static int
+number_again(struct str *out, const void *src, size_t len)
+{
+	uint64_t	value;
+
+	if (msg_number_get(&value, src, len) == -1)
+		return -1;
+	msg_number_put(out, value);
+	return 0;
+}
+
+static int
+text_again(struct str *out, const void *src, size_t len)
+{
+	char	text[4096];
+
+	if (msg_text_get(text, sizeof(text), src, len) == -1)
+		return -1;
+	msg_text_put(out, text);
+	return 0;
+}
+
+/* In memory of its own size, so that a sanitizer sees a step past the end. */
+static int
+try_payload(again *f, const uint8_t *src, size_t len)
+{
+	struct str	 out;
+	uint8_t		*copy;
+	int		 r;
+
+	copy = malloc(len > 0 ? len : 1);
+	assert_non_null(copy);
+	if (len > 0)
+		memcpy(copy, src, len);
+	str_init(&out);
+	errno = 0;
+	if ((r = f(&out, copy, len)) == 0) {
+		assert_int_equal(out.len, len);
+		assert_memory_equal(out.data, copy, len);
+	} else
+		assert_int_equal(errno, EBADMSG);
+	str_clear(&out);
+	free(copy);
+	return r;
+}
+
+/* The payload itself, cut anywhere, with something behind it, and with bytes changed. */
+static void
+check_payload(again *f, const struct str *s)
+{
+	struct random	 r = { 31 + s->len };
+	uint8_t		*copy;
+	size_t		 i;
+	int		 round;
+
+	assert_int_equal(try_payload(f, (const uint8_t *)s->data, s->len), 0);
+	for (i = 0; i < s->len; i++)
+		assert_int_equal(try_payload(f, (const uint8_t *)s->data, i), -1);
+	copy = malloc(s->len + 1);
+	assert_non_null(copy);
+	memcpy(copy, s->data, s->len);
+	copy[s->len] = 0;
+	assert_int_equal(try_payload(f, copy, s->len + 1), -1);
+	for (round = 0; round < 3000; round++) {
+		memcpy(copy, s->data, s->len);
+		for (i = random_below(&r, 3) + 1; i > 0; i--)
+			switch (random_below(&r, 3)) {
+			case 0:
+				copy[random_below(&r, s->len)] =
+				    (uint8_t)random_next(&r);
+				break;
+			case 1:
+				copy[random_below(&r, s->len)] ^=
+				    (uint8_t)(1 << random_below(&r, 8));
+				break;
+			default:
+				copy[random_below(&r, s->len)] =
+				    random_below(&r, 2) == 0 ? 0 : 0xff;
+			}
+		try_payload(f, copy, s->len - (random_below(&r, 4) == 0 ?
+		    random_below(&r, s->len) : 0));
+	}
+	free(copy);
+}
+
+static void
+start(void **state)
+{
+	static struct msg_identity	identity, identity2;
+	struct msg_log			log = { 1, true }, log2;
+	struct msg_listener		listener = { 7, LISTENER_TCP, "[::1]:10040" };
+	struct msg_listener		listener2;
+	struct msg_ready		ready = { "landlock 3, seccomp" }, ready2;
+	struct str			s;
+	size_t				i;
+
+	(void)state;
+	str_init(&s);
+	msg_log_put(&s, &log);
+	check_payload(log_again, &s);
+	assert_int_equal(msg_log_get(&log2, s.data, s.len), 0);
+	assert_int_equal(log2.target, 1);
+	assert_true(log2.debug);
+	assert_int_equal(msg_log_get(&log2, "\2\1", 2), -1);
+	assert_int_equal(msg_log_get(&log2, "\1\2", 2), -1);
+	str_clear(&s);
+
+	identity.drop = true;
+	identity.uid = 4294967294U;
+	identity.gid = 77;
+	identity.ngroups = IDENTITY_GROUPS_MAX;
+	for (i = 0; i < IDENTITY_GROUPS_MAX; i++)
+		identity.groups[i] = (uint32_t)(i * 1000003);
+	memset(identity.jail, 'j', sizeof(identity.jail) - 1);
+	strlcpy(identity.user, "policyd", sizeof(identity.user));
+	msg_identity_put(&s, &identity);
+	check_payload(identity_again, &s);
+	assert_int_equal(msg_identity_get(&identity2, s.data, s.len), 0);
+	assert_memory_equal(&identity, &identity2, sizeof(identity));
+	str_clear(&s);
+
+	msg_listener_put(&s, &listener);
+	check_payload(listener_again, &s);
+	assert_int_equal(msg_listener_get(&listener2, s.data, s.len), 0);
+	assert_int_equal(listener2.number, 7);
+	assert_int_equal(listener2.kind, LISTENER_TCP);
+	assert_string_equal(listener2.name, "[::1]:10040");
+	s.data[4] = LISTENER__MAX;
+	assert_int_equal(msg_listener_get(&listener2, s.data, s.len), -1);
+	str_clear(&s);
+
+	msg_ready_put(&s, &ready);
+	check_payload(ready_again, &s);
+	assert_int_equal(msg_ready_get(&ready2, s.data, s.len), 0);
+	assert_string_equal(ready2.sandbox, ready.sandbox);
+	str_clear(&s);
+}
+
+/* A text as long as its array can hold, and one byte more. */
+static void
+texts_that_do_not_fit(void **state)
+{
+	struct msg_ready	ready;
+	char			text[256];
+	struct str		s;
+
+	(void)state;
+	memset(text, 't', sizeof(text));
+	str_init(&s);
+	wire_put_bytes(&s, text, sizeof(ready.sandbox) - 1);
+	assert_int_equal(msg_ready_get(&ready, s.data, s.len), 0);
+	assert_int_equal(strlen(ready.sandbox), sizeof(ready.sandbox) - 1);
+	str_clear(&s);
+	wire_put_bytes(&s, text, sizeof(ready.sandbox));
+	assert_int_equal(msg_ready_get(&ready, s.data, s.len), -1);
+	str_clear(&s);
+	wire_put_bytes(&s, "a\0b", 3);
+	assert_int_equal(msg_ready_get(&ready, s.data, s.len), -1);
+	str_clear(&s);
+}
+
+static void
+numbers_and_texts(void **state)
+{
+	struct str	s;
+	uint64_t	value;
+	char		text[8];
+
+	(void)state;
+	str_init(&s);
+	msg_number_put(&s, UINT64_MAX - 1);
+	check_payload(number_again, &s);
+	assert_int_equal(msg_number_get(&value, s.data, s.len), 0);
+	assert_true(value == UINT64_MAX - 1);
+	str_clear(&s);
+
+	msg_text_put(&s, "cannot open /var/lib/x");
+	check_payload(text_again, &s);
+	assert_int_equal(msg_text_get(text, sizeof(text), s.data, s.len), 0);
+	assert_string_equal(text, "cannot ");
+	str_clear(&s);
+	msg_text_put(&s, "");
+	assert_int_equal(msg_text_get(text, sizeof(text), s.data, s.len), 0);
+	assert_string_equal(text, "");
+	str_clear(&s);
+	wire_put_bytes(&s, "a\0b", 3);
+	assert_int_equal(msg_text_get(text, sizeof(text), s.data, s.len), -1);
+	str_clear(&s);
+}
+
+/* --- charges --- */
+
+static const char	bytes[CHARGE_ID_MAX + 1] = "bob@example.org\0\xff\xfe";
+
+static void
+random_charge(struct random *r, struct msg_charge *m, size_t nkeys)
+{
+	struct msg_charge_key	*k;
+	struct limit		*store = m->store;
+	size_t			 i, j;
+
+	memset(m, 0, sizeof(*m));
+	m->mode = (uint8_t)random_below(r, CHARGE__MAX);
+	m->deadline = (int64_t)random_next(r);
+	m->date = m->mode == CHARGE_REPLAY ? random_from(r, 0, INT32_MAX) : 0;
+	m->instance = bytes;
+	m->instancelen = random_below(r, 40);
+	m->tag = (int64_t)random_next(r);
+	m->state = "RCPT";
+	m->statelen = random_below(r, 5);
+	m->nkeys = nkeys;
+	for (i = 0; i < nkeys; i++) {
+		k = &m->keys[i];
+		k->id = bytes;
+		k->idlen = random_below(r, 50);
+		k->amount = (int64_t)(random_next(r) >> 1);
+		k->kind = (uint8_t)random_below(r, CHARGE_KIND__MAX);
+		k->shadow = random_below(r, 2) == 0;
+		k->sql = random_below(r, 2) == 0;
+		k->rule = (uint16_t)random_next(r);
+		k->warn_at = (uint8_t)random_below(r, 101);
+		k->reported = (uint32_t)random_next(r);
+		k->report = random_below(r, 2) == 0;
+		k->value = "";
+		if (k->kind == CHARGE_DISTINCT) {
+			k->value = bytes + 3;
+			k->valuelen = random_below(r, 30);
+		}
+		k->limits.list = store;
+		k->limits.count = random_below(r, LIMITS_MAX + 1);
+		for (j = 0; j < k->limits.count; j++, store++) {
+			store->mails = (int64_t)(random_next(r) >> 1);
+			store->seconds = (int64_t)(random_next(r) >> 1) | 1;
+		}
+	}
+}
+
+static void
+assert_same_bytes(const char *a, size_t alen, const char *b, size_t blen)
+{
+	assert_int_equal(alen, blen);
+	assert_memory_equal(a, b, alen);
+}
+
+static void
+assert_same_charge(const struct msg_charge *a, const struct msg_charge *b)
+{
+	const struct msg_charge_key	*k, *l;
+	size_t				 i;
+
+	assert_int_equal(a->mode, b->mode);
+	assert_true(a->deadline == b->deadline && a->date == b->date);
+	assert_true(a->tag == b->tag);
+	assert_same_bytes(a->instance, a->instancelen, b->instance, b->instancelen);
+	assert_same_bytes(a->state, a->statelen, b->state, b->statelen);
+	assert_int_equal(a->nkeys, b->nkeys);
+	for (i = 0; i < a->nkeys; i++) {
+		k = &a->keys[i];
+		l = &b->keys[i];
+		assert_same_bytes(k->id, k->idlen, l->id, l->idlen);
+		assert_same_bytes(k->value, k->valuelen, l->value, l->valuelen);
+		assert_true(k->amount == l->amount);
+		assert_int_equal(k->kind, l->kind);
+		assert_int_equal(k->shadow, l->shadow);
+		assert_int_equal(k->sql, l->sql);
+		assert_int_equal(k->rule, l->rule);
+		assert_int_equal(k->warn_at, l->warn_at);
+		assert_int_equal(k->reported, l->reported);
+		assert_int_equal(k->report, l->report);
+		assert_true(window_limits_equal(&k->limits, &l->limits));
+	}
+}
+
+static void
+charges(void **state)
+{
+	static struct msg_charge	in, out;
+	struct random			r = { 41 };
+	struct str			s;
+	int				round;
+
+	(void)state;
+	str_init(&s);
+	for (round = 0; round < 500; round++) {
+		random_charge(&r, &in, 1 + random_below(&r, CHARGE_KEYS_MAX));
+		s.len = 0;
+		msg_charge_put(&s, &in);
+		memset(&out, 0x5a, sizeof(out));
+		assert_int_equal(msg_charge_get(&out, s.data, s.len), 0);
+		assert_same_charge(&in, &out);
+	}
+	str_clear(&s);
+	for (round = 1; round <= 4; round++) {
+		random_charge(&r, &in, (size_t)round);
+		msg_charge_put(&s, &in);
+		check_payload(charge_again, &s);
+		str_clear(&s);
+	}
+}
+
+/* The largest of all fits into a message; one key or one byte more is refused. */
+static void
+charge_bounds(void **state)
+{
+	static struct msg_charge	in, out;
+	struct random			r = { 42 };
+	struct str			s;
+	size_t				i, j;
+
+	(void)state;
+	random_charge(&r, &in, CHARGE_KEYS_MAX);
+	in.instancelen = CHARGE_INSTANCE_MAX;
+	in.state = bytes;
+	in.statelen = CHARGE_STATE_MAX;
+	for (i = 0; i < CHARGE_KEYS_MAX; i++) {
+		in.keys[i].kind = CHARGE_DISTINCT;
+		in.keys[i].idlen = CHARGE_ID_MAX;
+		in.keys[i].value = bytes;
+		in.keys[i].valuelen = CHARGE_ID_MAX;
+		in.keys[i].limits.count = LIMITS_MAX;
+		in.keys[i].limits.list = in.store + i * LIMITS_MAX;
+		for (j = 0; j < LIMITS_MAX; j++) {
+			in.keys[i].limits.list[j].mails = 0;
+			in.keys[i].limits.list[j].seconds = 1;
+		}
+	}
+	str_init(&s);
+	msg_charge_put(&s, &in);
+	assert_true(s.len < 2 * 1024 * 1024);
+	assert_int_equal(msg_charge_get(&out, s.data, s.len), 0);
+	assert_same_charge(&in, &out);
+	str_clear(&s);
+
+#define REFUSED(change) do {						\
+	random_charge(&r, &in, 2);					\
+	in.mode = CHARGE_ONCE;						\
+	in.date = 0;							\
+	in.keys[0].limits.count = 1;					\
+	in.keys[0].limits.list[0].mails = 1;				\
+	in.keys[0].limits.list[0].seconds = 1;				\
+	change;								\
+	msg_charge_put(&s, &in);					\
+	assert_int_equal(msg_charge_get(&out, s.data, s.len), -1);	\
+	assert_int_equal(out.nkeys, 0);					\
+	str_clear(&s);							\
+} while (0)
+
+	REFUSED(in.nkeys = 0);
+	REFUSED(in.mode = CHARGE__MAX);
+	REFUSED(in.date = 1);
+	REFUSED(in.mode = CHARGE_REPLAY; in.date = -1);
+	REFUSED(in.instancelen = CHARGE_INSTANCE_MAX + 1);
+	REFUSED(in.state = bytes; in.statelen = CHARGE_STATE_MAX + 1);
+	REFUSED(in.keys[1].idlen = CHARGE_ID_MAX + 1);
+	REFUSED(in.keys[1].amount = -1);
+	REFUSED(in.keys[1].kind = CHARGE_KIND__MAX);
+	REFUSED(in.keys[1].warn_at = 101);
+	REFUSED(in.keys[0].limits.list[0].mails = -1);
+	REFUSED(in.keys[0].limits.list[0].seconds = 0);
+}
+
+static void
+verdicts(void **state)
+{
+	struct msg_verdict	m, out;
+	struct str		s;
+	uint32_t		i;
+
+	(void)state;
+	memset(&m, 0, sizeof(m));
+	m.verdict = VERDICT_REFUSED;
+	m.key = 31;
+	m.limit.mails = 10;
+	m.limit.seconds = 60;
+	m.used = -3;
+	m.retry_after = -1;
+	m.shadowed = 0x80000001;
+	m.warned = 0x40000002;
+	m.ncharged = CHARGE_KEYS_MAX;
+	for (i = 0; i < CHARGE_KEYS_MAX; i++)
+		m.charged[i] = INT64_MIN + (int64_t)i;
+	str_init(&s);
+	msg_verdict_put(&s, &m);
+	check_payload(verdict_again, &s);
+	assert_int_equal(msg_verdict_get(&out, s.data, s.len), 0);
+	assert_int_equal(out.verdict, m.verdict);
+	assert_int_equal(out.key, 31);
+	assert_int_equal(out.limit.mails, 10);
+	assert_int_equal(out.limit.seconds, 60);
+	assert_int_equal(out.used, -3);
+	assert_int_equal(out.retry_after, -1);
+	assert_true(out.shadowed == m.shadowed && out.warned == m.warned);
+	assert_int_equal(out.ncharged, CHARGE_KEYS_MAX);
+	assert_memory_equal(out.charged, m.charged, sizeof(m.charged));
+	str_clear(&s);
+
+	memset(&m, 0, sizeof(m));
+	msg_verdict_put(&s, &m);
+	check_payload(verdict_again, &s);
+	str_clear(&s);
+	m.verdict = VERDICT__MAX;
+	msg_verdict_put(&s, &m);
+	assert_int_equal(msg_verdict_get(&out, s.data, s.len), -1);
+	str_clear(&s);
+	m.verdict = 0;
+	m.key = CHARGE_KEYS_MAX;
+	msg_verdict_put(&s, &m);
+	assert_int_equal(msg_verdict_get(&out, s.data, s.len), -1);
+	str_clear(&s);
+	m.key = 0;
+	m.retry_after = -2;
+	msg_verdict_put(&s, &m);
+	assert_int_equal(msg_verdict_get(&out, s.data, s.len), -1);
+	str_clear(&s);
+}
+
+static void
+cleaning_and_reporting(void **state)
+{
+	struct msg_cleaned	cleaned = { true, false, 123456789012 }, cleaned2;
+	struct msg_hit		hit, hit2;
+	struct msg_reported	reported = { REPORT_FAILED, "550 no" }, reported2;
+	struct str		s;
+
+	(void)state;
+	str_init(&s);
+	msg_cleaned_put(&s, &cleaned);
+	check_payload(cleaned_again, &s);
+	assert_int_equal(msg_cleaned_get(&cleaned2, s.data, s.len), 0);
+	assert_true(cleaned2.done);
+	assert_false(cleaned2.failed);
+	assert_true(cleaned2.records == cleaned.records);
+	str_clear(&s);
+
+	hit.id = "a\0b";
+	hit.idlen = 3;
+	hit.rule = "";
+	hit.rulelen = 0;
+	hit.mails = 10;
+	hit.seconds = 60;
+	hit.hits = INT64_MAX;
+	msg_hit_put(&s, &hit);
+	check_payload(hit_again, &s);
+	assert_int_equal(msg_hit_get(&hit2, s.data, s.len), 0);
+	assert_same_bytes(hit.id, hit.idlen, hit2.id, hit2.idlen);
+	assert_int_equal(hit2.rulelen, 0);
+	assert_int_equal(hit2.mails, 10);
+	assert_int_equal(hit2.seconds, 60);
+	assert_true(hit2.hits == INT64_MAX);
+	str_clear(&s);
+
+	msg_reported_put(&s, &reported);
+	check_payload(reported_again, &s);
+	assert_int_equal(msg_reported_get(&reported2, s.data, s.len), 0);
+	assert_int_equal(reported2.outcome, REPORT_FAILED);
+	assert_string_equal(reported2.reason, "550 no");
+	s.data[0] = REPORT__MAX;
+	assert_int_equal(msg_reported_get(&reported2, s.data, s.len), -1);
+	str_clear(&s);
+}
+
+/* --- the table --- */
+
+static void
+every_type_has_a_rule(void **state)
+{
+	const struct message_rule	*rule;
+	unsigned int			 type, everybody = (1U << ROLE__MAX) - 1;
+
+	(void)state;
+	for (type = 0; type < MSG__MAX; type++) {
+		rule = message_rule(type);
+		assert_non_null(rule);
+		assert_non_null(rule->name);
+		assert_true(rule->from != 0 && (rule->from & ~everybody) == 0);
+		assert_true(rule->to != 0 && (rule->to & ~everybody) == 0);
+		/* Nobody talks to itself; descriptors come from the parent alone. */
+		assert_true((rule->from & rule->to) == 0);
+		if (rule->fd)
+			assert_int_equal(rule->from, 1U << ROLE_PARENT);
+	}
+	assert_null(message_rule(MSG__MAX));
+	assert_null(message_rule(65535));
+	assert_null(message_rule(UINT32_MAX));
+}
+
+static void
+roles_have_names(void **state)
+{
+	(void)state;
+	assert_string_equal(message_role_name(ROLE_PARENT), "parent");
+	assert_string_equal(message_role_name(ROLE_REPORT), "report");
+	assert_non_null(message_role_name(ROLE__MAX));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest	tests[] = {
+		cmocka_unit_test(start),
+		cmocka_unit_test(texts_that_do_not_fit),
+		cmocka_unit_test(numbers_and_texts),
+		cmocka_unit_test(charges),
+		cmocka_unit_test(charge_bounds),
+		cmocka_unit_test(verdicts),
+		cmocka_unit_test(cleaning_and_reporting),
+		cmocka_unit_test(every_type_has_a_rule),
+		cmocka_unit_test(roles_have_names)
+	};
+
+	return cmocka_run_group_tests_name("message", tests, NULL, NULL);
+}

@@ -1,0 +1,263 @@
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "ipc/wire.h"
+#include "random.h"
+
+static void
+bytes_on_the_wire(void **state)
+{
+	static const unsigned char	expected[] = {
+		0xfe,
+		0x01, 0x02,
+		0x01, 0x02, 0x03, 0x04,
+		0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08,
+		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe,
+		0x00, 0x00, 0x00, 0x03, 'a', 0x00, 'b',
+		0x00, 0x00, 0x00, 0x00,
+		0xff, 0xff, 0xff, 0xff,
+		0x00, 0x00, 0x00, 0x02, 'h', 'i'
+	};
+	struct str			s;
+
+	(void)state;
+	str_init(&s);
+	wire_put_u8(&s, 0xfe);
+	wire_put_u16(&s, 0x0102);
+	wire_put_u32(&s, 0x01020304);
+	wire_put_u64(&s, UINT64_C(0x0102030405060708));
+	wire_put_i64(&s, -2);
+	wire_put_bytes(&s, "a\0b", 3);
+	wire_put_text(&s, "");
+	wire_put_text(&s, NULL);
+	wire_put_text(&s, "hi");
+	assert_int_equal(s.len, sizeof(expected));
+	assert_memory_equal(s.data, expected, sizeof(expected));
+	str_clear(&s);
+}
+
+static void
+there_and_back(void **state)
+{
+	struct wire	 w;
+	struct str	 s;
+	const void	*p;
+	char		*text;
+	size_t		 len;
+
+	(void)state;
+	str_init(&s);
+	wire_put_u8(&s, UINT8_MAX);
+	wire_put_u16(&s, UINT16_MAX);
+	wire_put_u32(&s, UINT32_MAX);
+	wire_put_u64(&s, UINT64_MAX);
+	wire_put_i64(&s, INT64_MIN);
+	wire_put_i64(&s, INT64_MAX);
+	wire_put_i64(&s, -1);
+	wire_put_i64(&s, 42);
+	wire_put_u8(&s, true);
+	wire_put_u8(&s, false);
+	wire_put_bytes(&s, "a\0b", 3);
+	wire_put_text(&s, "");
+	wire_put_text(&s, NULL);
+	wire_put_text(&s, "hello");
+	wire_init(&w, s.data, s.len);
+	assert_int_equal(wire_get_u8(&w), UINT8_MAX);
+	assert_int_equal(wire_get_u16(&w), UINT16_MAX);
+	assert_true(wire_get_u32(&w) == UINT32_MAX);
+	assert_true(wire_get_u64(&w) == UINT64_MAX);
+	assert_true(wire_get_i64(&w) == INT64_MIN);
+	assert_true(wire_get_i64(&w) == INT64_MAX);
+	assert_int_equal(wire_get_i64(&w), -1);
+	assert_int_equal(wire_get_range(&w, 42, 42), 42);
+	assert_true(wire_get_bool(&w));
+	assert_false(wire_get_bool(&w));
+	p = wire_get_bytes(&w, 3, &len);
+	assert_int_equal(len, 3);
+	assert_memory_equal(p, "a\0b", 3);
+	text = wire_get_text(&w, 0);
+	assert_string_equal(text, "");
+	free(text);
+	assert_null(wire_get_text(&w, 100));
+	assert_false(w.bad);
+	assert_int_equal(wire_done(&w), -1);
+	assert_int_equal(errno, EBADMSG);
+	text = wire_get_text(&w, 5);
+	assert_string_equal(text, "hello");
+	free(text);
+	assert_int_equal(wire_done(&w), 0);
+	str_clear(&s);
+}
+
+static void
+broken_for_good(struct wire *w)
+{
+	size_t	len = 99;
+
+	assert_true(w->bad);
+	assert_int_equal(wire_get_u8(w), 0);
+	assert_int_equal(wire_get_u32(w), 0);
+	assert_int_equal(wire_get_i64(w), 0);
+	assert_int_equal(wire_get_range(w, 5, 6), 0);
+	assert_false(wire_get_bool(w));
+	assert_non_null(wire_get_bytes(w, 10, &len));
+	assert_int_equal(len, 0);
+	assert_null(wire_get_text(w, 10));
+	errno = 0;
+	assert_int_equal(wire_done(w), -1);
+	assert_int_equal(errno, EBADMSG);
+}
+
+/* Each get on one byte less than it needs, and on nothing. */
+static void
+too_short(void **state)
+{
+	static const unsigned char	zeros[8];
+	struct wire			w;
+	size_t				len;
+
+	(void)state;
+	wire_init(&w, NULL, 0);
+	assert_int_equal(wire_done(&w), 0);
+	assert_int_equal(wire_get_u8(&w), 0);
+	broken_for_good(&w);
+	wire_init(&w, zeros, 1);
+	assert_int_equal(wire_get_u16(&w), 0);
+	broken_for_good(&w);
+	wire_init(&w, zeros, 3);
+	assert_int_equal(wire_get_u32(&w), 0);
+	broken_for_good(&w);
+	wire_init(&w, zeros, 7);
+	assert_int_equal(wire_get_u64(&w), 0);
+	broken_for_good(&w);
+	wire_init(&w, zeros, 7);
+	assert_int_equal(wire_get_i64(&w), 0);
+	broken_for_good(&w);
+	wire_init(&w, zeros, 3);
+	assert_non_null(wire_get_bytes(&w, 10, &len));
+	broken_for_good(&w);
+	wire_init(&w, zeros, 3);
+	assert_null(wire_get_text(&w, 10));
+	broken_for_good(&w);
+}
+
+static void
+out_of_range(void **state)
+{
+	struct wire	w;
+	struct str	s;
+	size_t		len;
+
+	(void)state;
+	str_init(&s);
+	wire_put_i64(&s, 11);
+	wire_init(&w, s.data, s.len);
+	assert_int_equal(wire_get_range(&w, 0, 10), 0);
+	broken_for_good(&w);
+	wire_init(&w, s.data, s.len);
+	assert_int_equal(wire_get_range(&w, 12, 13), 0);
+	broken_for_good(&w);
+	wire_init(&w, "\2", 1);
+	assert_false(wire_get_bool(&w));
+	broken_for_good(&w);
+	/* Longer than allowed, longer than there is, longer than anything. */
+	wire_init(&w, "\0\0\0\3abc", 7);
+	wire_get_bytes(&w, 2, &len);
+	broken_for_good(&w);
+	wire_init(&w, "\0\0\0\4abc", 7);
+	wire_get_bytes(&w, 10, &len);
+	broken_for_good(&w);
+	wire_init(&w, "\xff\xff\xff\xfe" "abc", 7);
+	wire_get_bytes(&w, SIZE_MAX, &len);
+	broken_for_good(&w);
+	wire_init(&w, "\0\0\0\3a\0c", 7);
+	assert_null(wire_get_text(&w, 10));
+	broken_for_good(&w);
+	wire_init(&w, "abc", 3);
+	wire_fail(&w);
+	broken_for_good(&w);
+	str_clear(&s);
+}
+
+/* Bytes at random, read at random: never past the end, and a fault stays one. */
+static void
+at_random(void **state)
+{
+	struct random	 r = { 21 };
+	struct wire	 w;
+	uint8_t		*in;
+	char		*text;
+	const uint8_t	*p;
+	size_t		 len, n, i;
+	int		 round;
+	bool		 bad;
+
+	(void)state;
+	for (round = 0; round < 20000; round++) {
+		len = random_below(&r, 40);
+		/* Its own allocation, so that a sanitizer sees the end. */
+		in = malloc(len + 1);
+		assert_non_null(in);
+		for (i = 0; i < len; i++)
+			in[i] = random_below(&r, 3) == 0 ?
+			    (uint8_t)random_next(&r) : (uint8_t)random_below(&r, 4);
+		in = realloc(in, len > 0 ? len : 1);
+		assert_non_null(in);
+		wire_init(&w, in, len);
+		while (!w.bad && w.left > 0) {
+			bad = w.bad;
+			switch (random_below(&r, 7)) {
+			case 0:
+				wire_get_u8(&w);
+				break;
+			case 1:
+				wire_get_u16(&w);
+				break;
+			case 2:
+				wire_get_range(&w, -1, 1000);
+				break;
+			case 3:
+				wire_get_bool(&w);
+				break;
+			case 4:
+				p = wire_get_bytes(&w, 20, &n);
+				assert_true(n <= 20);
+				if (!w.bad)
+					assert_true(p >= in && p + n <= in + len);
+				break;
+			case 5:
+				text = wire_get_text(&w, 20);
+				assert_true(text == NULL || strlen(text) <= 20);
+				free(text);
+				break;
+			default:
+				wire_get_u64(&w);
+			}
+			assert_true(w.bad || !bad);
+			assert_true(w.left <= len);
+		}
+		assert_int_equal(wire_done(&w), w.bad ? -1 : 0);
+		free(in);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest	tests[] = {
+		cmocka_unit_test(bytes_on_the_wire),
+		cmocka_unit_test(there_and_back),
+		cmocka_unit_test(too_short),
+		cmocka_unit_test(out_of_range),
+		cmocka_unit_test(at_random)
+	};
+
+	return cmocka_run_group_tests_name("wire", tests, NULL, NULL);
+}
