@@ -80,6 +80,28 @@ repr_layout(struct str *s, const char *digits, int exponent)
 		str_addf(s, "%.*s.%s", whole, digits, digits + whole);
 }
 
+/*
+ * Below a power of two doubles lie twice as dense as above, so the nearest number of so
+ * many digits can miss it while the next one up still reads back as it. Adds one to the
+ * last digit of "d.ddde+xx"; false when all of them are nines.
+ */
+static bool
+repr_next(char *text)
+{
+	char	*p;
+
+	for (p = strchr(text, 'e') - 1; p >= text; p--) {
+		if (*p == '.')
+			continue;
+		if (*p != '9') {
+			(*p)++;
+			return true;
+		}
+		*p = '0';
+	}
+	return false;
+}
+
 void
 repr_float(struct str *s, double d)
 {
@@ -100,7 +122,8 @@ repr_float(struct str *s, double d)
 	}
 	for (digits = 1; digits <= REPR_DIGITS_MAX; digits++) {
 		snprintf(text, sizeof(text), "%.*e", digits - 1, d);
-		if (strtod(text, NULL) == d)
+		if (strtod(text, NULL) == d ||
+		    (repr_next(text) && strtod(text, NULL) == d))
 			break;
 	}
 	exponent = repr_split(text);

@@ -245,15 +245,17 @@ token_at_quote(const struct tokenizer *t, int quote, size_t n)
 	return true;
 }
 
-/* A backslash in a raw string stays, and so does the quote behind it. */
+/* A backslash in a raw string stays, and so does the quote or line break behind it. */
 static void
 token_raw(struct tokenizer *t)
 {
 	str_addc(&t->string, '\\');
 	token_step(t);
-	if (t->at < t->end && !token_at_break(t) && (token_byte(t, 0) == '\'' ||
-	    token_byte(t, 0) == '"' || token_byte(t, 0) == '\\')) {
-		str_addc(&t->string, token_byte(t, 0));
+	if (token_at_break(t)) {
+		str_addc(&t->string, '\n');
+		token_step(t);
+	} else if (t->at < t->end && strchr("'\"\\", *t->at) != NULL) {
+		str_add(&t->string, t->at, 1);
 		token_step(t);
 	}
 }
