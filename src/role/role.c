@@ -39,6 +39,7 @@ static const char *const	environment[] = {
 static void
 clean_environment(void)
 {
+	static char	*empty[] = { NULL };
 	char		*kept[NKEPT];
 	const char	*value;
 	size_t		 i;
@@ -47,7 +48,7 @@ clean_environment(void)
 		value = getenv(environment[i]);
 		kept[i] = value != NULL ? alloc_string(value) : NULL;
 	}
-	environ = alloc_zero(1, sizeof(*environ));
+	environ = empty;
 	for (i = 0; i < NKEPT; i++) {
 		if (kept[i] == NULL)
 			continue;
@@ -106,7 +107,7 @@ start_on_log(struct role_start *start, const struct message *m)
 	(void)start;
 	if (msg_log_get(&log, m->payload, m->len) == -1)
 		return -1;
-	log_open(role.name, log.target, m->fd, log.debug);
+	log_change(log.target, m->fd, log.debug);
 	if (log.target != LOG_TO_SYSLOG && m->fd != -1)
 		close(m->fd);
 	return 0;
