@@ -63,19 +63,28 @@ log_open(const char *role, enum log_target target, int fd, bool debug)
 
 	/* Reads the zone's file now: later there may be a chroot and a sandbox. */
 	tzset();
-	if (state.fd != -1 && state.fd != fd)
-		close(state.fd);
 	strlcpy(state.role, role, sizeof(state.role));
-	state.target = target;
-	state.fd = target == LOG_TO_SYSLOG ? fd : -1;
-	state.debug = debug;
 	state.pid = getpid();
-	state.lost = false;
 	state.journal = state.socket = false;
 	if (fstat(STDERR_FILENO, &sb) == 0) {
 		state.socket = S_ISSOCK(sb.st_mode);
 		state.journal = is_journal(&sb);
 	}
+	log_change(target, fd, debug);
+	errno = saved;
+}
+
+void
+log_change(enum log_target target, int fd, bool debug)
+{
+	int	saved = errno;
+
+	if (state.fd != -1 && state.fd != fd)
+		close(state.fd);
+	state.target = target;
+	state.fd = target == LOG_TO_SYSLOG ? fd : -1;
+	state.debug = debug;
+	state.lost = false;
 	errno = saved;
 }
 

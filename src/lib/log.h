@@ -30,6 +30,9 @@ enum log_target {
  */
 void	log_open(const char *role, enum log_target, int fd, bool debug);
 
+/* The same later on, for the role that log_open named; does well in any sandbox. */
+void	log_change(enum log_target, int fd, bool debug);
+
 /* A datagram socket connected to the system's log, or -1 with errno. */
 int	log_connect(void);
 
