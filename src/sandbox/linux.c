@@ -107,10 +107,15 @@ set_capabilities(const unsigned int *keep, size_t nkeep)
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == -1 &&
 	    errno != EINVAL)
 		return -1;
-	for (cap = 0; cap < 64 && prctl(PR_CAPBSET_READ, cap, 0, 0, 0) != -1; cap++)
-		if ((wanted[cap / 32] & 1U << cap % 32) == 0 &&
-		    prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == -1 && errno != EPERM)
-			return -1;
+	for (cap = 0; cap < 64 && prctl(PR_CAPBSET_READ, cap, 0, 0, 0) != -1; cap++) {
+		if ((wanted[cap / 32] & 1U << cap % 32) != 0 ||
+		    prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
+			continue;
+		/* Not root: what is in the set cannot be had anyway. */
+		if (errno == EPERM)
+			break;
+		return -1;
+	}
 
 	memset(&header, 0, sizeof(header));
 	header.version = _LINUX_CAPABILITY_VERSION_3;
