@@ -246,7 +246,8 @@ header_check(struct channel *c, const struct header *h)
 
 /*
  * Takes over what came in control messages; `n` bytes came with it. More than one
- * descriptor at once, or one that did not fit, is against the rules.
+ * descriptor at once, one that did not fit, or one from a child is against the rules,
+ * before they can fill the table of this process.
  */
 static int
 take_rights(struct channel *c, struct msghdr *mh, size_t n)
@@ -268,14 +269,14 @@ take_rights(struct channel *c, struct msghdr *mh, size_t n)
 				close(fd);
 		}
 	}
-	if (got > 1 || (mh->msg_flags & MSG_CTRUNC) != 0) {
+	if (got == 0 && (mh->msg_flags & MSG_CTRUNC) == 0)
+		return 0;
+	if (got != 1 || (mh->msg_flags & MSG_CTRUNC) != 0 || c->peer != ROLE_PARENT) {
 		if (first != -1)
 			close(first);
-		return broke_rules(c, got > 1 ? "too many descriptors" :
-		    "a descriptor was lost");
+		return broke_rules(c, got == 0 ? "a descriptor was lost" :
+		    "descriptors where none belong");
 	}
-	if (got == 0)
-		return 0;
 	d = alloc_zero(1, sizeof(*d));
 	d->fd = first;
 	d->first = c->inpos + buffer_len(&c->in);
