@@ -49,9 +49,10 @@ UNIT_ROOM_SRCS = ${COMMON_SRCS} ${ROLE_SRCS} ${CONF_READ_SRCS} src/conf/paths.c 
 		src/parent/options.c ${ENGINE_ROOM_SRCS} ${LEDGER_PURE_SRCS} \
 		${LEDGER_SQLITE_SRCS} ${REPORT_PURE_SRCS}
 ENGINE_ROOM_SRCS = src/engine/action.c src/engine/client.c src/engine/decide.c \
-		src/engine/identity.c src/engine/listen.c src/engine/memory.c \
-		src/engine/pending.c src/engine/replay.c src/engine/request.c \
-		src/engine/stats.c src/engine/tell.c
+		src/engine/held.c src/engine/identity.c src/engine/link.c \
+		src/engine/listen.c src/engine/memory.c src/engine/pending.c \
+		src/engine/replay.c src/engine/request.c src/engine/stats.c \
+		src/engine/tell.c src/engine/turn.c
 LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c src/ledger/id.c
 REPORT_PURE_SRCS =
 POLLER_SRCS_Linux =	regress/bench/poller_epoll.c

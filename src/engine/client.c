@@ -1,0 +1,562 @@
+#include <sys/types.h>
+#include <sys/queue.h>
+#include <sys/time.h>
+
+#include <errno.h>
+#include <event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/client.h"
+#include "engine/stats.h"
+#include "engine/tell.h"
+#include "engine/turn.h"
+#include "lib/alloc.h"
+#include "lib/clock.h"
+#include "lib/str.h"
+
+#define BUFFER_FIRST	1024
+#define TURN_MOST	32	/* requests of one client in one turn of the loop */
+
+/* What is to happen next. */
+enum client_state {
+	CLIENT_READY,		/* the next request can come */
+	CLIENT_WAITING,		/* one is being decided: pending.c has its deadline */
+	CLIENT_WRITING,		/* an answer is not taken */
+	CLIENT_ENDED		/* to be closed */
+};
+
+/*
+ * The timed lists are in the order of their deadlines: in one list the time is the
+ * same for all.
+ */
+enum client_where {
+	LIST_IDLE,		/* nothing is here, nothing is due */
+	LIST_BEGUN,		/* a request has begun */
+	LIST_WRITING,
+	LIST_TIMED,
+	LIST_AGAIN = LIST_TIMED,	/* had its share of this turn */
+	LIST__MAX,
+	LIST_NONE = LIST__MAX
+};
+
+/* in[start] to in[end - 1] are not used yet; no buffer while there is nothing. */
+struct client {
+	TAILQ_ENTRY(client)	 entry;
+	enum client_where	 where;
+	struct mono		 since;		/* when it came there */
+	int			 fd;
+	enum client_state	 state;
+	bool			 working;	/* client_work is at it */
+	bool			 reading;	/* `readable` is added */
+	char			*in;
+	size_t			 size;
+	size_t			 start;
+	size_t			 end;
+	size_t			 looked;	/* request_end's, from `start` */
+	struct str		 out;		/* what the client did not take */
+	size_t			 written;	/* of `out` */
+	struct client_peer	 peer;
+	struct event		 readable;
+	struct event		 writable;
+};
+
+TAILQ_HEAD(client_list, client);
+
+static struct {
+	struct client_list	 list[LIST__MAX];
+	int64_t			 ms[LIST_TIMED];
+	void			(*request)(struct client *,
+				    const struct request *);
+	size_t			 count;
+	size_t			 most;
+	size_t			 held;		/* bytes in buffers of clients */
+	bool			 stopping;
+	bool			 holding;
+	bool			 timing;
+	struct mono		 timed;		/* what the timer is set to */
+	struct event		 timer;
+	struct event		 again;
+	char			 shared[REQUEST_MAX];	/* one read, used at once */
+} clients;
+
+/* --- lists and deadlines --- */
+
+/* One timer for all, never put off: it fires, and looks what is due next. */
+static void
+client_time(struct mono deadline)
+{
+	struct timeval	tv;
+	int		ms;
+
+	if (clients.timing && clients.timed.ns <= deadline.ns)
+		return;
+	/* libevent's clock is coarse: a little late is better than twice. */
+	ms = clock_left(deadline, turn_now()) + 10;
+	tv.tv_sec = ms / 1000;
+	tv.tv_usec = (suseconds_t)(ms % 1000) * 1000;
+	evtimer_add(&clients.timer, &tv);
+	clients.timed = deadline;
+	clients.timing = true;
+}
+
+static struct mono
+client_deadline(const struct client *c)
+{
+	return clock_after(c->since, clients.ms[c->where]);
+}
+
+/* `anew`: the time there begins anew, if it is there already. */
+static void
+client_list(struct client *c, enum client_where where, bool anew)
+{
+	if (c->where == where && !anew)
+		return;
+	if (c->where != LIST_NONE)
+		TAILQ_REMOVE(&clients.list[c->where], c, entry);
+	c->where = where;
+	if (where == LIST_NONE)
+		return;
+	c->since = turn_now();
+	TAILQ_INSERT_TAIL(&clients.list[where], c, entry);
+	if (where < LIST_TIMED)
+		client_time(client_deadline(c));
+}
+
+/* --- buffers --- */
+
+static void
+buffer_release(struct client *c)
+{
+	clients.held -= c->size;
+	free(c->in);
+	c->in = NULL;
+	c->size = c->start = c->end = 0;
+}
+
+/* What is there moves to the front, with room for `more` behind it, if it may have. */
+static void
+buffer_room(struct client *c, size_t more)
+{
+	size_t	size;
+
+	if (c->start > 0) {
+		memmove(c->in, c->in + c->start, c->end - c->start);
+		c->end -= c->start;
+		c->start = 0;
+	}
+	if (c->end + more <= c->size)
+		return;
+	size = c->size == 0 ? BUFFER_FIRST : c->size;
+	while (size < c->end + more && size < REQUEST_MAX)
+		size *= 2;
+	c->in = alloc_resize(c->in, size, 1);
+	clients.held += size - c->size;
+	c->size = size;
+}
+
+static void
+buffer_keep(struct client *c, const char *bytes, size_t len)
+{
+	buffer_room(c, len);
+	memcpy(c->in + c->end, bytes, len);
+	c->end += len;
+}
+
+/* --- a client's end --- */
+
+static void
+client_close(struct client *c)
+{
+	client_list(c, LIST_NONE, false);
+	event_del(&c->readable);
+	event_del(&c->writable);
+	close(c->fd);
+	buffer_release(c);
+	str_clear(&c->out);
+	free(c);
+	clients.count--;
+}
+
+static void
+client_malformed(struct client *c, const char *reason, const char *bytes,
+    size_t len)
+{
+	char	name[CLIENT_NAME_MAX];
+
+	stats_add(STATS_MALFORMED, 1);
+	tell_malformed(client_name(c, name, sizeof(name)), reason, bytes, len);
+	c->state = CLIENT_ENDED;
+}
+
+/* Together they hold all that clients may: who is longest at a request goes. */
+static void
+client_bound_held(void)
+{
+	struct client	*c;
+
+	while (clients.held > CLIENT_HELD_MAX &&
+	    (c = TAILQ_FIRST(&clients.list[LIST_BEGUN])) != NULL) {
+		stats_add(STATS_CLOSED_SLOW, 1);
+		client_close(c);
+	}
+}
+
+/* --- requests --- */
+
+static void
+client_read(struct client *c, bool on)
+{
+	if (c->reading == on)
+		return;
+	if (on)
+		event_add(&c->readable, NULL);
+	else
+		event_del(&c->readable);
+	c->reading = on;
+}
+
+/*
+ * Whole requests from these bytes, one after the other, until one has to be waited
+ * for or others should have their turn (*more). How many bytes were used.
+ */
+static size_t
+client_take(struct client *c, const char *bytes, size_t len, bool *more)
+{
+	struct request	 req;
+	const char	*reason;
+	size_t		 n, at = 0;
+	unsigned int	 requests = 0;
+
+	while (at < len && c->state == CLIENT_READY) {
+		if ((*more = requests++ == TURN_MOST))
+			break;
+		n = request_end(bytes + at, len - at, &c->looked);
+		if (n == 0 && len - at < REQUEST_MAX)
+			break;
+		c->looked = 0;
+		if (n == 0)
+			client_malformed(c, "too long", bytes + at, len - at);
+		else if (request_parse(&req, bytes + at, n, &reason) == -1)
+			client_malformed(c, reason, bytes + at, n);
+		else {
+			at += n;
+			c->state = CLIENT_WAITING;
+			clients.request(c, &req);
+		}
+	}
+	return at;
+}
+
+/* After its bytes were looked at, a client goes where it belongs. `c` may be gone. */
+static void
+client_settle(struct client *c, bool progress, bool more)
+{
+	static const struct timeval	at_once = { 0, 0 };
+	bool				begun = c->end > c->start;
+
+	switch (c->state) {
+	case CLIENT_ENDED:
+		client_close(c);
+		return;
+	case CLIENT_WAITING:
+		client_list(c, LIST_NONE, false);
+		return;
+	case CLIENT_WRITING:
+		client_read(c, false);
+		client_list(c, LIST_WRITING, true);
+		return;
+	case CLIENT_READY:
+		if (clients.stopping) {
+			client_close(c);
+			return;
+		}
+		if (more) {
+			client_read(c, false);
+			client_list(c, LIST_AGAIN, true);
+			evtimer_add(&clients.again, &at_once);
+			return;
+		}
+		/* A request keeps the time of its first byte. */
+		client_list(c, begun ? LIST_BEGUN : LIST_IDLE,
+		    !begun || progress);
+		client_read(c, !clients.holding);
+		client_bound_held();
+	}
+}
+
+/* Uses what is in the client's buffer, or `bytes` when there is nothing in it. */
+static void
+client_work(struct client *c, const char *bytes, size_t len)
+{
+	size_t	used = 0;
+	bool	more = false;
+
+	c->working = true;
+	if (len > 0) {
+		used = client_take(c, bytes, len, &more);
+		if (used < len && c->state != CLIENT_ENDED)
+			buffer_keep(c, bytes + used, len - used);
+	} else if (c->in != NULL) {
+		used = client_take(c, c->in + c->start, c->end - c->start,
+		    &more);
+		c->start += used;
+		if (c->start == c->end)
+			buffer_release(c);
+	}
+	c->working = false;
+	client_settle(c, used > 0, more);
+}
+
+static void
+client_on_readable(int fd, short what, void *arg)
+{
+	struct client	*c = arg;
+	char		*at = clients.shared;
+	size_t		 size = sizeof(clients.shared);
+	ssize_t		 n;
+
+	(void)what;
+	/* More while an answer is due, or its end: that can wait. */
+	if (c->state != CLIENT_READY || clients.holding) {
+		client_read(c, false);
+		return;
+	}
+	if (c->in != NULL) {
+		buffer_room(c, 1);
+		at = c->in + c->end;
+		size = c->size - c->end;
+	}
+	if ((n = read(fd, at, size)) == -1) {
+		if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+			client_close(c);
+		return;
+	}
+	if (n == 0)
+		client_close(c);
+	else if (c->in == NULL)
+		client_work(c, at, (size_t)n);
+	else {
+		c->end += (size_t)n;
+		client_work(c, NULL, 0);
+	}
+}
+
+/* --- answers --- */
+
+/* How much went out; -1: nobody takes it any more. */
+static ssize_t
+client_write(struct client *c, const char *bytes, size_t len)
+{
+	ssize_t	n;
+
+	while ((n = write(c->fd, bytes, len)) == -1) {
+		if (errno == EAGAIN || errno == EWOULDBLOCK)
+			return 0;
+		if (errno != EINTR)
+			return -1;
+	}
+	return n;
+}
+
+void
+client_answer(struct client *c, const char *bytes, size_t len)
+{
+	ssize_t	n;
+
+	c->state = CLIENT_READY;
+	if ((n = client_write(c, bytes, len)) == -1)
+		c->state = CLIENT_ENDED;
+	else if ((size_t)n < len) {
+		str_add(&c->out, bytes + n, len - (size_t)n);
+		c->state = CLIENT_WRITING;
+		event_add(&c->writable, NULL);
+	}
+	if (!c->working)
+		client_work(c, NULL, 0);
+}
+
+static void
+client_on_writable(int fd, short what, void *arg)
+{
+	struct client	*c = arg;
+	ssize_t		 n;
+
+	(void)fd;
+	(void)what;
+	n = client_write(c, c->out.data + c->written, c->out.len - c->written);
+	if (n == -1) {
+		client_close(c);
+		return;
+	}
+	c->written += (size_t)n;
+	if (c->written < c->out.len) {
+		event_add(&c->writable, NULL);
+		return;
+	}
+	str_clear(&c->out);
+	c->written = 0;
+	c->state = CLIENT_READY;
+	client_work(c, NULL, 0);
+}
+
+/* --- all of them --- */
+
+static void
+client_on_again(int fd, short what, void *arg)
+{
+	struct client	*c;
+	struct client	*last = TAILQ_LAST(&clients.list[LIST_AGAIN],
+			    client_list);
+	bool		 end = last == NULL;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	while (!end) {
+		c = TAILQ_FIRST(&clients.list[LIST_AGAIN]);
+		end = c == last;
+		client_work(c, NULL, 0);
+	}
+}
+
+static void
+client_on_timer(int fd, short what, void *arg)
+{
+	struct client	*c;
+	int		 i;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	clients.timing = false;
+	for (i = 0; i < LIST_TIMED; i++) {
+		while ((c = TAILQ_FIRST(&clients.list[i])) != NULL &&
+		    clock_passed(client_deadline(c), turn_now())) {
+			stats_add(i == LIST_IDLE ? STATS_CLOSED_IDLE :
+			    STATS_CLOSED_SLOW, 1);
+			client_close(c);
+		}
+		if (c != NULL)
+			client_time(client_deadline(c));
+	}
+}
+
+void
+client_init(void (*request)(struct client *, const struct request *),
+    int64_t idle_ms, size_t most)
+{
+	int	i;
+
+	for (i = 0; i < LIST__MAX; i++)
+		TAILQ_INIT(&clients.list[i]);
+	clients.ms[LIST_IDLE] = idle_ms;
+	clients.ms[LIST_BEGUN] = CLIENT_REQUEST_MS;
+	clients.ms[LIST_WRITING] = CLIENT_ANSWER_MS;
+	clients.request = request;
+	clients.most = most;
+	evtimer_set(&clients.timer, client_on_timer, NULL);
+	evtimer_set(&clients.again, client_on_again, NULL);
+}
+
+void
+client_set_idle(int64_t idle_ms)
+{
+	struct client	*c;
+
+	clients.ms[LIST_IDLE] = idle_ms;
+	if ((c = TAILQ_FIRST(&clients.list[LIST_IDLE])) != NULL)
+		client_time(client_deadline(c));
+}
+
+void
+client_new(int fd, const struct client_peer *peer)
+{
+	struct client	*c;
+
+	c = alloc_zero(1, sizeof(*c));
+	c->fd = fd;
+	c->peer = *peer;
+	c->where = LIST_NONE;
+	str_init(&c->out);
+	event_set(&c->readable, fd, EV_READ | EV_PERSIST, client_on_readable, c);
+	event_set(&c->writable, fd, EV_WRITE, client_on_writable, c);
+	clients.count++;
+	stats_add(STATS_CONNECTED, 1);
+	client_settle(c, false, false);
+}
+
+const char *
+client_name(const struct client *c, char *dst, size_t size)
+{
+	char	text[ADDR_TEXT_MAX];
+
+	if (c->peer.addr.bits == 0)
+		snprintf(dst, size, "unix");
+	else
+		snprintf(dst, size, "[%s]:%u", addr_format(&c->peer.addr, text,
+		    sizeof(text)), (unsigned int)c->peer.port);
+	return dst;
+}
+
+size_t
+client_count(void)
+{
+	return clients.count;
+}
+
+bool
+client_full(void)
+{
+	return clients.count >= clients.most;
+}
+
+size_t
+client_make_room(size_t n)
+{
+	static const enum client_where	order[] = {
+		LIST_IDLE, LIST_BEGUN, LIST_WRITING
+	};
+	struct client			*c;
+	size_t				 closed = 0, i;
+
+	for (i = 0; i < sizeof(order) / sizeof(order[0]); i++)
+		while (closed < n &&
+		    (c = TAILQ_FIRST(&clients.list[order[i]])) != NULL) {
+			stats_add(i == 0 ? STATS_CLOSED_IDLE :
+			    STATS_CLOSED_SLOW, 1);
+			client_close(c);
+			closed++;
+		}
+	return closed;
+}
+
+void
+client_stop(void)
+{
+	struct client	*c;
+
+	clients.stopping = true;
+	while ((c = TAILQ_FIRST(&clients.list[LIST_IDLE])) != NULL ||
+	    (c = TAILQ_FIRST(&clients.list[LIST_BEGUN])) != NULL ||
+	    (c = TAILQ_FIRST(&clients.list[LIST_AGAIN])) != NULL)
+		client_close(c);
+}
+
+void
+client_hold(bool hold)
+{
+	struct client	*c;
+
+	if (clients.holding == hold)
+		return;
+	clients.holding = hold;
+	if (hold)
+		return;
+	TAILQ_FOREACH(c, &clients.list[LIST_IDLE], entry)
+		client_read(c, true);
+	TAILQ_FOREACH(c, &clients.list[LIST_BEGUN], entry)
+		client_read(c, true);
+}

@@ -1,0 +1,65 @@
+#ifndef CLIENT_H
+#define CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/request.h"
+#include "lib/addr.h"
+
+/*
+ * Those who ask, most of all Postfix: one connection each, any number of requests one
+ * after the other, one of them in flight. A client in the middle of a request or with
+ * an answer that it does not take has a deadline; one that asks nothing is closed after
+ * the idle time, and before that when its place is needed.
+ */
+struct client;
+
+struct client_peer {
+	struct addr	addr;		/* bits 0: a UNIX socket */
+	uint16_t	port;
+};
+
+/* From the first byte of a request to its last; until an answer is taken. */
+#define CLIENT_REQUEST_MS	(60 * 1000)
+#define CLIENT_ANSWER_MS	(60 * 1000)
+
+/* What all clients together may have sent beyond what is answered. */
+#define CLIENT_HELD_MAX		(64 * 1024 * 1024)
+
+/*
+ * `request` is called for every whole, well-formed request, and answers it by
+ * client_answer, at once or later; its values are there until it returns. `idle_ms`
+ * is the idle time, `most` the number of clients at a time.
+ */
+void	client_init(void (*request)(struct client *, const struct request *),
+	    int64_t idle_ms, size_t most);
+void	client_set_idle(int64_t idle_ms);
+
+/* Takes over a connected, non-blocking socket. */
+void	client_new(int fd, const struct client_peer *);
+
+/* Writes one whole answer, in one piece if the client takes it. */
+void	client_answer(struct client *, const char *, size_t);
+
+/* For the log: "unix" or "[2001:db8::1]:54321". */
+#define CLIENT_NAME_MAX		(ADDR_TEXT_MAX + 16)
+const char	*client_name(const struct client *, char *, size_t);
+
+size_t	client_count(void);
+bool	client_full(void);
+
+/*
+ * Closes up to `n` clients that nobody waits for, the longest idle first, then those
+ * who are longest in the middle of a request. How many it was.
+ */
+size_t	client_make_room(size_t n);
+
+/* Nobody may ask any more; clients whose answer is due are closed when they have it. */
+void	client_stop(void);
+
+/* While held, requests stay unread where they are. */
+void	client_hold(bool);
+
+#endif

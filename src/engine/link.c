@@ -1,0 +1,136 @@
+#include <sys/types.h>
+#include <sys/time.h>
+
+#include <errno.h>
+#include <event.h>
+#include <string.h>
+
+#include "engine/client.h"
+#include "engine/link.h"
+#include "engine/pending.h"
+#include "engine/replay.h"
+#include "engine/stats.h"
+#include "lib/log.h"
+
+static struct {
+	struct channel	*channel;
+	bool		 blocked;	/* waits until it can be written */
+	struct event	 readable;
+	struct event	 writable;
+} ledger;
+
+/* The parent gives the next one. */
+static void
+link_lost(void)
+{
+	event_del(&ledger.readable);
+	event_del(&ledger.writable);
+	channel_free(ledger.channel);
+	ledger.channel = NULL;
+	ledger.blocked = false;
+	pending_channel(NULL);
+	replay_channel(NULL);
+}
+
+static int
+link_message(const struct message *m)
+{
+	static struct msg_verdict	verdict;
+
+	if (m->type != MSG_VERDICT ||
+	    msg_verdict_get(&verdict, m->payload, m->len) == -1)
+		return -1;
+	if ((m->request & PENDING_NOT) != 0)
+		replay_verdict(m->request, &verdict);
+	else if (!pending_verdict(m->request, &verdict))
+		stats_add(STATS_LATE, 1);
+	return 0;
+}
+
+static void
+link_on_readable(int fd, short what, void *arg)
+{
+	struct message	m;
+	int		r;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	if (channel_read(ledger.channel) == -1) {
+		if (errno != 0 && errno != EBADMSG)
+			log_warning("ledger: %s", strerror(errno));
+		link_lost();
+		return;
+	}
+	while ((r = channel_next(ledger.channel, &m)) == 1)
+		if (link_message(&m) == -1) {
+			log_error("ledger: a verdict that cannot be read");
+			r = -1;
+			break;
+		}
+	if (r == -1)
+		link_lost();
+}
+
+static void
+link_on_writable(int fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	/* The flush at the end of this turn tries it. */
+	ledger.blocked = false;
+}
+
+/* 1: written, and there may be more; 0: nothing more to write, or not now. */
+static int
+link_write(void)
+{
+	pending_send();
+	replay_send();
+	if (channel_queued(ledger.channel) == 0)
+		return 0;
+	switch (channel_flush(ledger.channel)) {
+	case 1:
+		return 1;
+	case 0:
+		event_add(&ledger.writable, NULL);
+		/* FALLTHROUGH */
+	default:
+		/* After a fault: what it said last is read, then comes its end. */
+		ledger.blocked = true;
+		return 0;
+	}
+}
+
+void
+link_flush(void)
+{
+	client_hold(pending_full());
+	if (ledger.channel == NULL)
+		return;
+	while (!ledger.blocked && link_write() == 1)
+		;
+}
+
+void
+link_set(struct channel *channel)
+{
+	int	fd = channel_fd(channel);
+
+	if (ledger.channel != NULL)
+		link_lost();
+	ledger.channel = channel;
+	event_set(&ledger.readable, fd, EV_READ | EV_PERSIST, link_on_readable,
+	    NULL);
+	event_set(&ledger.writable, fd, EV_WRITE, link_on_writable, NULL);
+	event_add(&ledger.readable, NULL);
+	pending_channel(channel);
+	replay_channel(channel);
+}
+
+bool
+link_there(void)
+{
+	return ledger.channel != NULL;
+}

@@ -1,0 +1,244 @@
+#include <sys/types.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <errno.h>
+#include <event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/client.h"
+#include "engine/listen.h"
+#include "engine/stats.h"
+#include "lib/alloc.h"
+#include "lib/log.h"
+
+#define ACCEPT_MOST	256	/* in one turn of the loop from one socket */
+#define ROOM		16	/* clients that go at once when there is none */
+
+struct listener {
+	TAILQ_ENTRY(listener)	 entry;
+	int			 fd;
+	struct msg_listener	 about;
+	struct event		 readable;
+};
+
+static struct {
+	TAILQ_HEAD(, listener)		 list;
+	const struct settings_networks	*allowed;
+	bool				 paused;
+	struct event			 resume;
+} listeners;
+
+/* --- no descriptors --- */
+
+static void
+listen_on_resume(int fd, short what, void *arg)
+{
+	struct listener	*l;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	listeners.paused = false;
+	TAILQ_FOREACH(l, &listeners.list, entry)
+		event_add(&l->readable, NULL);
+}
+
+/* Nothing can be accepted for a moment; clients wait in the queue. */
+static void
+listen_pause(const char *why)
+{
+	static const struct timeval	later = { 0, 200 * 1000 };
+	static struct log_limit		limit;
+	struct listener			*l;
+	unsigned int			 held;
+
+	if (log_allowed(&limit, 60, &held))
+		log_warning("accept: %s: clients have to wait (%zu connected)",
+		    why, client_count());
+	if (listeners.paused)
+		return;
+	listeners.paused = true;
+	TAILQ_FOREACH(l, &listeners.list, entry)
+		event_del(&l->readable);
+	evtimer_add(&listeners.resume, &later);
+}
+
+static bool
+listen_room(const char *why)
+{
+	static struct log_limit	limit;
+	unsigned int		held;
+	size_t			closed;
+
+	if ((closed = client_make_room(ROOM)) == 0) {
+		listen_pause(why);
+		return false;
+	}
+	if (log_allowed(&limit, 60, &held))
+		log_warning("accept: %s: the clients that are longest idle are "
+		    "closed (%zu connected)", why, client_count());
+	return true;
+}
+
+/* --- who comes --- */
+
+static void
+listen_peer(struct client_peer *peer, const struct sockaddr_storage *ss)
+{
+	struct sockaddr_in	sin;
+	struct sockaddr_in6	sin6;
+	char			text[INET6_ADDRSTRLEN] = "";
+
+	memset(peer, 0, sizeof(*peer));
+	if (ss->ss_family == AF_INET) {
+		memcpy(&sin, ss, sizeof(sin));
+		peer->port = ntohs(sin.sin_port);
+		(void)inet_ntop(AF_INET, &sin.sin_addr, text, sizeof(text));
+	} else if (ss->ss_family == AF_INET6) {
+		memcpy(&sin6, ss, sizeof(sin6));
+		peer->port = ntohs(sin6.sin6_port);
+		(void)inet_ntop(AF_INET6, &sin6.sin6_addr, text, sizeof(text));
+	}
+	if (addr_parse(&peer->addr, text, strlen(text)) == -1)
+		peer->addr.bits = 0;
+}
+
+static bool
+listen_allowed(const struct client_peer *peer)
+{
+	static struct log_limit	limit;
+	char			text[ADDR_TEXT_MAX];
+	unsigned int		held;
+	size_t			i;
+
+	if (listeners.allowed == NULL || listeners.allowed->count == 0)
+		return true;
+	for (i = 0; i < listeners.allowed->count; i++)
+		if (addr_network_contains(&listeners.allowed->list[i],
+		    &peer->addr))
+			return true;
+	stats_add(STATS_FORBIDDEN, 1);
+	if (log_allowed(&limit, 10, &held))
+		log_warning("client=%s is not among allowed_clients: closed "
+		    "(%u more before)",
+		    addr_format(&peer->addr, text, sizeof(text)), held);
+	return false;
+}
+
+static void
+listen_welcome(const struct listener *l, int fd, const struct sockaddr_storage *ss)
+{
+	struct client_peer	peer;
+
+	listen_peer(&peer, ss);
+	if (l->about.kind == LISTENER_TCP && !listen_allowed(&peer))
+		close(fd);
+	else
+		client_new(fd, &peer);
+}
+
+static void
+listen_on_readable(int lfd, short what, void *arg)
+{
+	struct listener		*l = arg;
+	struct sockaddr_storage	 ss;
+	socklen_t		 len;
+	int			 fd, n;
+
+	(void)what;
+	for (n = 0; n < ACCEPT_MOST; n++) {
+		if (client_full() && !listen_room("as many clients as there "
+		    "may be"))
+			return;
+		len = sizeof(ss);
+		ss.ss_family = AF_UNSPEC;
+		fd = accept4(lfd, (struct sockaddr *)&ss, &len,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd != -1) {
+			listen_welcome(l, fd, &ss);
+			continue;
+		}
+		switch (errno) {
+		case EAGAIN:
+			return;
+		case EINTR:
+		case ECONNABORTED:
+			break;
+		case EMFILE:
+		case ENFILE:
+			if (!listen_room(strerror(errno)))
+				return;
+			break;
+		default:
+			listen_pause(strerror(errno));
+			return;
+		}
+	}
+}
+
+/* --- the sockets --- */
+
+static void
+listen_free(struct listener *l)
+{
+	TAILQ_REMOVE(&listeners.list, l, entry);
+	event_del(&l->readable);
+	close(l->fd);
+	free(l);
+}
+
+void
+listen_add(int fd, const struct msg_listener *about)
+{
+	struct listener	*l;
+
+	listen_end(about->number);
+	l = alloc_zero(1, sizeof(*l));
+	l->fd = fd;
+	l->about = *about;
+	event_set(&l->readable, fd, EV_READ | EV_PERSIST, listen_on_readable, l);
+	TAILQ_INSERT_TAIL(&listeners.list, l, entry);
+	if (!listeners.paused)
+		event_add(&l->readable, NULL);
+}
+
+void
+listen_end(uint32_t number)
+{
+	struct listener	*l;
+
+	TAILQ_FOREACH(l, &listeners.list, entry)
+		if (l->about.number == number) {
+			listen_free(l);
+			return;
+		}
+}
+
+void
+listen_allow(const struct settings_networks *allowed)
+{
+	listeners.allowed = allowed;
+}
+
+void
+listen_stop(void)
+{
+	struct listener	*l;
+
+	while ((l = TAILQ_FIRST(&listeners.list)) != NULL)
+		listen_free(l);
+}
+
+void
+listen_init(void)
+{
+	TAILQ_INIT(&listeners.list);
+	evtimer_set(&listeners.resume, listen_on_resume, NULL);
+}

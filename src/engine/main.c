@@ -1,0 +1,386 @@
+#include <sys/types.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+
+#include <errno.h>
+#include <event.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/action.h"
+#include "engine/client.h"
+#include "engine/decide.h"
+#include "engine/held.h"
+#include "engine/link.h"
+#include "engine/listen.h"
+#include "engine/memory.h"
+#include "engine/pending.h"
+#include "engine/replay.h"
+#include "engine/stats.h"
+#include "engine/tell.h"
+#include "engine/turn.h"
+#include "lib/log.h"
+#include "role/role.h"
+
+/*
+ * The engine: Postfix asks, the ledger knows. It reads what strangers wrote, and
+ * therefore holds nothing but sockets.
+ */
+#define SPARE_DESCRIPTORS	32	/* channels, listeners, a log, libevent */
+#define CLIENTS_MOST		65536
+#define STOP_SECONDS		5	/* for what is in flight */
+#define CALM_MS			1000	/* the database is well for that long */
+
+static struct {
+	struct role_start	 start;
+	struct held		*held;
+	struct decision		 decision;
+	struct str		 answer;
+	struct memory		*memory;
+	uint64_t		 tag;		/* of the next that needs one */
+	/* No verdicts: since when it was told, and how many went without. */
+	bool			 trouble;
+	struct mono		 troubled;
+	uint64_t		 without;
+	bool			 stopping;
+	bool			 done;
+	struct event		 parent;
+	struct event		 stop;
+} engine;
+
+/* --- requests --- */
+
+static void
+engine_on_request(struct client *client, const struct request *req)
+{
+	struct decision	*d = &engine.decision;
+	struct held	*held = engine.held;
+	bool		 counts = true;
+
+	stats_add(STATS_REQUESTS, 1);
+	/* Never 0: see struct msg_charge. */
+	engine.tag = engine.tag == INT64_MAX ? 1 : engine.tag + 1;
+	if (decide_request(d, held->settings, req, (int64_t)engine.tag) ==
+	    DECIDE_PASS)
+		counts = decide_stage_counts(held->settings, req);
+	if (req->attr[ATTR_PROTOCOL_STATE].len > 0)
+		tell_stage(held->settings->count_mode, counts);
+	if (d->bad_count)
+		tell_bad_count(req);
+	if (d->reason == REASON_CHARGED) {
+		pending_add(client, held, req, d);
+		return;
+	}
+	stats_add(STATS_PASSED, 1);
+	stats_answered(0);
+	tell_passed(req, decide_reason_text(d->reason));
+	client_answer(client, held->success.data, held->success.len);
+}
+
+/* --- verdicts --- */
+
+/* Says once that there are no verdicts, and once that there are again. */
+static void
+engine_note_trouble(bool trouble, const struct held *held)
+{
+	if (trouble) {
+		engine.troubled = turn_now();
+		engine.without++;
+		if (!engine.trouble)
+			log_warning("the database gives no verdict: requests are "
+			    "answered %s%s", held->memory ? "from " : "by ",
+			    held->settings->db_error_action);
+		engine.trouble = true;
+		return;
+	}
+	/* One in time among others that were not is no end of it. */
+	if (!engine.trouble || !clock_passed(clock_after(engine.troubled,
+	    CALM_MS), turn_now()))
+		return;
+	log_notice("the database gives verdicts again; %" PRIu64 " requests were "
+	    "answered without", engine.without);
+	engine.trouble = false;
+	engine.without = 0;
+}
+
+/* The ledger's verdict is learnt; where there is none, the memory makes one. */
+static void
+engine_remember(struct msg_charge *charge, const struct msg_verdict **v)
+{
+	static struct msg_verdict	verdict;
+	int64_t				now = clock_wall();
+
+	if ((*v)->verdict != VERDICT_UNAVAILABLE) {
+		memory_learn(engine.memory, charge, *v, now);
+		return;
+	}
+	memory_decide(engine.memory, charge, now, &verdict);
+	*v = &verdict;
+	if (verdict.verdict == VERDICT_REFUSED)
+		stats_add(STATS_MEMORY_REFUSED, 1);
+	else
+		(void)replay_add(charge, now);
+}
+
+static void
+engine_count(const struct msg_verdict *v)
+{
+	static const enum stats_counter	counters[VERDICT__MAX] = {
+		[VERDICT_ACCEPTED] = STATS_ACCEPTED,
+		[VERDICT_REFUSED] = STATS_REFUSED,
+		[VERDICT_UNAVAILABLE] = STATS_UNAVAILABLE,
+	};
+
+	stats_add(counters[v->verdict], 1);
+	if (v->shadowed != 0)
+		stats_add(STATS_SHADOWED, 1);
+	if (v->warned != 0)
+		stats_add(STATS_WARNED, 1);
+}
+
+/* What most requests get needs no look at the charge. */
+static bool
+engine_is_plain(const struct pending *p, const struct msg_verdict *v)
+{
+	return v->verdict == VERDICT_ACCEPTED && v->shadowed == 0 &&
+	    v->warned == 0 && !p->held->memory && !log_debugging();
+}
+
+static void
+engine_on_verdict(struct pending *p, const struct msg_verdict *v)
+{
+	struct held		*held = p->held;
+	const struct str	*answer = &held->success;
+	struct msg_charge	*charge;
+	bool			 none = v->verdict == VERDICT_UNAVAILABLE;
+
+	engine_count(v);
+	stats_answered(clock_between(p->began, turn_now()));
+	engine_note_trouble(none, held);
+	if (!none)
+		replay_soon();
+	if (!engine_is_plain(p, v)) {
+		charge = pending_charge(p);
+		if (held->memory)
+			engine_remember(charge, &v);
+		tell_verdict(held->settings, charge, &p->about, v,
+		    !none ? NULL : held->memory ? "from memory" :
+		    "no verdict in time");
+		if (v->verdict == VERDICT_UNAVAILABLE)
+			answer = &held->error;
+		else if (v->verdict == VERDICT_REFUSED) {
+			engine.answer.len = 0;
+			str_adds(&engine.answer, "action=");
+			action_add(&engine.answer, held->settings, charge, v);
+			str_adds(&engine.answer, "\n\n");
+			answer = &engine.answer;
+		}
+	}
+	client_answer(p->client, answer->data, answer->len);
+}
+
+/* --- settings --- */
+
+static int64_t
+idle_ms(const struct settings *s)
+{
+	return (int64_t)s->delay_to_close * 1000;
+}
+
+static void
+engine_use(struct settings *fresh)
+{
+	struct held	*old = engine.held;
+
+	engine.held = held_new(fresh);
+	listen_allow(&fresh->allowed_clients);
+	client_set_idle(idle_ms(fresh));
+	if (!engine.held->memory) {
+		memory_free(engine.memory);
+		engine.memory = NULL;
+	} else if (engine.memory == NULL)
+		engine.memory = memory_new((size_t)fresh->memory_limit);
+	else
+		memory_resize(engine.memory, (size_t)fresh->memory_limit);
+	held_drop(old);
+}
+
+/* --- the parent --- */
+
+static void
+engine_on_stop_timer(int fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	engine.done = true;
+}
+
+/* Requests that are here are answered, then it is over. */
+static void
+engine_stop(void)
+{
+	static const struct timeval	most = { STOP_SECONDS, 0 };
+
+	if (engine.stopping)
+		return;
+	engine.stopping = true;
+	listen_stop();
+	client_stop();
+	evtimer_add(&engine.stop, &most);
+}
+
+static void
+engine_listener(const struct message *m)
+{
+	struct msg_listener	about;
+
+	if (m->fd == -1 || msg_listener_get(&about, m->payload, m->len) == -1)
+		log_fatal("a listener of the parent's cannot be read");
+	/* Nobody is answered on policyctl's socket here. */
+	if (about.kind == LISTENER_CONTROL || engine.stopping)
+		close(m->fd);
+	else
+		listen_add(m->fd, &about);
+}
+
+static void
+engine_on_message(const struct message *m)
+{
+	struct settings	*fresh = NULL;
+	uint64_t	 number;
+
+	switch (m->type) {
+	case MSG_PEER:
+		if (m->fd == -1)
+			log_fatal("a peer without its channel");
+		link_set(channel_new(m->fd, ROLE_ENGINE, ROLE_LEDGER));
+		return;
+	case MSG_LISTENER:
+		engine_listener(m);
+		return;
+	case MSG_LISTENER_END:
+		if (msg_number_get(&number, m->payload, m->len) == 0)
+			listen_end((uint32_t)number);
+		return;
+	case MSG_STOP:
+		engine_stop();
+		return;
+	default:
+		if (role_message(&engine.start, m, &fresh) == -1)
+			log_fatal("a message of the parent's cannot be read");
+		if (fresh != NULL)
+			engine_use(fresh);
+	}
+}
+
+static void
+engine_on_parent(int fd, short what, void *arg)
+{
+	struct message	m;
+	int		r;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	/* The parent is gone: nobody is served without it. */
+	if (channel_read(engine.start.parent) == -1)
+		exit(0);
+	while ((r = channel_next(engine.start.parent, &m)) == 1)
+		engine_on_message(&m);
+	if (r == -1)
+		log_fatal("the parent's channel cannot be trusted");
+}
+
+/* --- start and loop --- */
+
+/* A descriptor for each client; what is left is for everything else. */
+static size_t
+engine_clients_most(void)
+{
+	struct rlimit	limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
+		log_fatal("getrlimit: %s", strerror(errno));
+	limit.rlim_cur = limit.rlim_max;
+	if (limit.rlim_cur > CLIENTS_MOST + SPARE_DESCRIPTORS)
+		limit.rlim_cur = CLIENTS_MOST + SPARE_DESCRIPTORS;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == -1)
+		log_fatal("setrlimit: %s", strerror(errno));
+	if (limit.rlim_cur <= 2 * SPARE_DESCRIPTORS)
+		return SPARE_DESCRIPTORS;
+	return (size_t)limit.rlim_cur - SPARE_DESCRIPTORS;
+}
+
+static void
+engine_set_up(void)
+{
+	struct role_start	*start = &engine.start;
+	size_t			 most = engine_clients_most(), i;
+
+	if (event_init() == NULL)
+		role_fault(start, "libevent cannot be set up");
+	arc4random_buf(&engine.tag, sizeof(engine.tag));
+	engine.tag &= INT64_MAX;
+	decide_init(&engine.decision);
+	str_init(&engine.answer);
+	tell_init();
+	client_init(engine_on_request, idle_ms(start->settings), most);
+	listen_init();
+	pending_init(engine_on_verdict);
+	replay_init();
+	engine_use(start->settings);
+	start->settings = NULL;
+	evtimer_set(&engine.stop, engine_on_stop_timer, NULL);
+	event_set(&engine.parent, channel_fd(start->parent),
+	    EV_READ | EV_PERSIST, engine_on_parent, NULL);
+	event_add(&engine.parent, NULL);
+	if (start->peer != NULL)
+		link_set(start->peer);
+	for (i = 0; i < start->nlisteners; i++)
+		if (start->listeners[i].about.kind == LISTENER_CONTROL)
+			close(start->listeners[i].fd);
+		else
+			listen_add(start->listeners[i].fd,
+			    &start->listeners[i].about);
+}
+
+/* Everything that the turn queued goes out in one write each. */
+static void
+engine_turn_end(void)
+{
+	link_flush();
+	if (log_lost())
+		channel_signal(engine.start.parent, MSG_LOG_LOST, 0);
+	if (channel_queued(engine.start.parent) > 0)
+		(void)channel_flush(engine.start.parent);
+	if (engine.stopping && client_count() == 0 &&
+	    (replay_count() == 0 || engine.trouble || !link_there()))
+		engine.done = true;
+	turn_end();
+}
+
+int
+main(void)
+{
+	struct sandbox_needs	needs;
+
+	role_begin(&engine.start, ROLE_ENGINE, "engine");
+	engine_set_up();
+	memset(&needs, 0, sizeof(needs));
+	needs.role = SANDBOX_ENGINE;
+	needs.directory_fd = -1;
+	role_lock(&engine.start, &needs);
+	role_ready(&engine.start);
+	while (!engine.done) {
+		if (event_loop(EVLOOP_ONCE) == -1)
+			log_fatal("event_loop: %s", strerror(errno));
+		engine_turn_end();
+	}
+	if (replay_count() > 0)
+		log_warning("%zu mails were accepted without the database and "
+		    "could not be recorded", replay_count());
+	return 0;
+}

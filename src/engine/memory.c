@@ -1,0 +1,438 @@
+#include <sys/types.h>
+#include <sys/queue.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/memory.h"
+#include "lib/alloc.h"
+#include "lib/map.h"
+#include "lib/num.h"
+#include "lib/window.h"
+
+#define SEEN_SECONDS	3600	/* as long as the ledger remembers an instance */
+#define SEEN_SHARE	4	/* a quarter of the memory at most */
+#define NODE_COST	16	/* its share of a map's table */
+
+struct memory_id {
+	struct map_node		 node;
+	TAILQ_ENTRY(memory_id)	 entry;
+	struct window		*window;
+	size_t			 bytes;		/* as counted in the whole */
+	/* Refused until then, for as much as this. */
+	int64_t			 until;
+	int64_t			 amount;
+	struct limit		 limit;
+	size_t			 len;
+	char			 id[];
+};
+
+/*
+ * What an instance was charged to an id, that a tag was charged, when a value was
+ * seen: known by a hash alone, under the secret of the process.
+ */
+struct memory_seen {
+	struct map_node			 node;
+	STAILQ_ENTRY(memory_seen)	 entry;
+	int64_t				 amount;
+	int64_t				 made;
+	int64_t				 date;		/* seen last */
+};
+
+enum seen {
+	SEEN_INSTANCE,
+	SEEN_TAG,
+	SEEN_VALUE
+};
+
+struct memory {
+	struct map			*ids;
+	TAILQ_HEAD(, memory_id)		 recent;	/* the latest last */
+	struct map			*seen;
+	STAILQ_HEAD(, memory_seen)	 queue;		/* the oldest first */
+	size_t				 bytes;
+	size_t				 seen_bytes;
+	size_t				 max;
+};
+
+static int
+same_id(const struct map_node *node, const void *key, size_t len)
+{
+	const struct memory_id	*id = (const struct memory_id *)node;
+
+	return id->len == len && memcmp(id->id, key, len) == 0;
+}
+
+static int
+same_seen(const struct map_node *node, const void *key, size_t len)
+{
+	(void)node;
+	(void)key;
+	(void)len;
+	return 1;
+}
+
+struct memory *
+memory_new(size_t max_bytes)
+{
+	struct memory	*m;
+
+	m = alloc_zero(1, sizeof(*m));
+	m->ids = map_new(same_id);
+	m->seen = map_new(same_seen);
+	TAILQ_INIT(&m->recent);
+	STAILQ_INIT(&m->queue);
+	m->max = max_bytes;
+	return m;
+}
+
+/* --- ids --- */
+
+/* Counts anew what the id takes. */
+static void
+id_weigh(struct memory *m, struct memory_id *id)
+{
+	m->bytes -= id->bytes;
+	id->bytes = sizeof(*id) + id->len + NODE_COST + window_size(id->window);
+	m->bytes += id->bytes;
+}
+
+static void
+id_free(struct memory *m, struct memory_id *id)
+{
+	m->bytes -= id->bytes;
+	TAILQ_REMOVE(&m->recent, id, entry);
+	map_remove(m->ids, &id->node);
+	window_free(id->window);
+	free(id);
+}
+
+static struct memory_id *
+id_find(struct memory *m, const struct msg_charge_key *key, uint64_t hash)
+{
+	struct memory_id	*id;
+
+	id = (struct memory_id *)map_find(m->ids, hash, key->id, key->idlen);
+	if (id == NULL)
+		return NULL;
+	TAILQ_REMOVE(&m->recent, id, entry);
+	TAILQ_INSERT_TAIL(&m->recent, id, entry);
+	return id;
+}
+
+static struct memory_id *
+id_get(struct memory *m, const struct msg_charge_key *key, uint64_t hash)
+{
+	struct memory_id	*id;
+
+	if ((id = id_find(m, key, hash)) != NULL)
+		return id;
+	id = alloc_zero(1, sizeof(*id) + key->idlen);
+	id->node.hash = hash;
+	id->window = window_new();
+	id->len = key->idlen;
+	memcpy(id->id, key->id, key->idlen);
+	map_insert(m->ids, &id->node);
+	TAILQ_INSERT_TAIL(&m->recent, id, entry);
+	id_weigh(m, id);
+	return id;
+}
+
+/* --- instances, tags and values --- */
+
+static uint64_t
+seen_hash(uint64_t id, enum seen what, int64_t tag, const char *bytes, size_t len)
+{
+	struct {
+		uint64_t	id;
+		int64_t		tag;
+		uint64_t	bytes;
+		uint64_t	what;
+	} all;
+
+	all.id = id;
+	all.tag = tag;
+	all.bytes = map_hash(bytes, len);
+	all.what = (uint64_t)what;
+	return map_hash(&all, sizeof(all));
+}
+
+static void
+seen_drop(struct memory *m)
+{
+	struct memory_seen	*seen = STAILQ_FIRST(&m->queue);
+
+	STAILQ_REMOVE_HEAD(&m->queue, entry);
+	map_remove(m->seen, &seen->node);
+	m->seen_bytes -= sizeof(*seen) + NODE_COST;
+	free(seen);
+}
+
+static struct memory_seen *
+seen_find(struct memory *m, uint64_t hash)
+{
+	return (struct memory_seen *)map_find(m->seen, hash, NULL, 0);
+}
+
+static void
+seen_add(struct memory *m, uint64_t hash, int64_t amount, int64_t now)
+{
+	struct memory_seen	*seen;
+
+	if ((seen = seen_find(m, hash)) == NULL) {
+		seen = alloc_zero(1, sizeof(*seen));
+		seen->node.hash = hash;
+		seen->made = now;
+		map_insert(m->seen, &seen->node);
+		STAILQ_INSERT_TAIL(&m->queue, seen, entry);
+		m->seen_bytes += sizeof(*seen) + NODE_COST;
+	}
+	seen->amount = num_add_clamp(seen->amount, amount);
+	seen->date = now;
+}
+
+/* --- the bound --- */
+
+static void
+memory_trim(struct memory *m, int64_t now)
+{
+	struct memory_seen	*seen;
+
+	while ((seen = STAILQ_FIRST(&m->queue)) != NULL &&
+	    (seen->made < now - SEEN_SECONDS ||
+	    m->seen_bytes > m->max / SEEN_SHARE))
+		seen_drop(m);
+	while (m->bytes + m->seen_bytes > m->max && !TAILQ_EMPTY(&m->recent))
+		id_free(m, TAILQ_FIRST(&m->recent));
+}
+
+/* --- charges --- */
+
+/* The first second that any window of these still sees. */
+static int64_t
+oldest(const struct limits *limits, int64_t now)
+{
+	int64_t	seconds = 0;
+	size_t	i;
+
+	for (i = 0; i < limits->count; i++)
+		if (limits->list[i].seconds > seconds)
+			seconds = limits->list[i].seconds;
+	return num_add_clamp(now, -seconds);
+}
+
+/* What the tag says of this key: CHARGE_TOTAL goes by the instance alone. */
+static int64_t
+key_tag(const struct msg_charge *charge, const struct msg_charge_key *key)
+{
+	return key->kind == CHARGE_TOTAL ? 0 : charge->tag;
+}
+
+/* How much of a key's amount is new. */
+static int64_t
+key_new(struct memory *m, const struct msg_charge *charge,
+    const struct msg_charge_key *key, uint64_t hash, int64_t now)
+{
+	struct memory_seen	*seen;
+	int64_t			 tag = key_tag(charge, key), rest;
+
+	if (key->kind == CHARGE_DISTINCT) {
+		seen = seen_find(m, seen_hash(hash, SEEN_VALUE, 0, key->value,
+		    key->valuelen));
+		return seen == NULL ||
+		    seen->date < oldest(&key->limits, now) ? key->amount : 0;
+	}
+	if (tag != 0) {
+		seen = seen_find(m, seen_hash(hash, SEEN_TAG, tag,
+		    charge->instance, charge->instancelen));
+		return seen == NULL ? key->amount : 0;
+	}
+	seen = seen_find(m, seen_hash(hash, SEEN_INSTANCE, 0, charge->instance,
+	    charge->instancelen));
+	rest = seen == NULL ? key->amount : key->amount - seen->amount;
+	return rest > 0 ? rest : 0;
+}
+
+static void
+key_record(struct memory *m, const struct msg_charge *charge,
+    const struct msg_charge_key *key, uint64_t hash, int64_t amount, int64_t now)
+{
+	struct memory_id	*id = id_get(m, key, hash);
+	int64_t			 tag = key_tag(charge, key);
+
+	if (key->kind == CHARGE_DISTINCT)
+		seen_add(m, seen_hash(hash, SEEN_VALUE, 0, key->value,
+		    key->valuelen), 0, now);
+	if (tag != 0)
+		seen_add(m, seen_hash(hash, SEEN_TAG, tag, charge->instance,
+		    charge->instancelen), amount, now);
+	if (charge->instancelen > 0)
+		seen_add(m, seen_hash(hash, SEEN_INSTANCE, 0, charge->instance,
+		    charge->instancelen), amount, now);
+	if (amount > 0)
+		window_add(id->window, now, amount);
+	if (key->limits.count > 0)
+		window_forget(id->window, oldest(&key->limits, now));
+	/* Accepted after a refusal: somebody raised the limit or reset the id. */
+	if (key->amount >= id->amount)
+		id->until = 0;
+	id_weigh(m, id);
+}
+
+/* CHARGE_EACH: a refusal takes back what the instance was charged. */
+static void
+key_take_back(struct memory *m, const struct msg_charge *charge,
+    const struct msg_charge_key *key, uint64_t hash)
+{
+	struct memory_id	*id = id_find(m, key, hash);
+	struct memory_seen	*seen;
+
+	seen = seen_find(m, seen_hash(hash, SEEN_INSTANCE, 0, charge->instance,
+	    charge->instancelen));
+	if (id == NULL || seen == NULL || seen->amount == 0)
+		return;
+	window_add(id->window, seen->date, -seen->amount);
+	seen->amount = 0;
+	id_weigh(m, id);
+}
+
+static void
+memory_take_back(struct memory *m, const struct msg_charge *charge)
+{
+	size_t	i;
+
+	if (charge->mode != CHARGE_EACH || charge->instancelen == 0)
+		return;
+	for (i = 0; i < charge->nkeys; i++)
+		key_take_back(m, charge, &charge->keys[i],
+		    map_hash(charge->keys[i].id, charge->keys[i].idlen));
+}
+
+/* --- verdicts --- */
+
+static void
+learn_refusal(struct memory *m, const struct msg_charge *charge,
+    const struct msg_verdict *v, int64_t now)
+{
+	const struct msg_charge_key	*key;
+	struct memory_id		*id;
+
+	if (v->key >= charge->nkeys)
+		return;
+	key = &charge->keys[v->key];
+	id = id_get(m, key, map_hash(key->id, key->idlen));
+	id->until = v->retry_after < 0 ? now :
+	    num_add_clamp(now, v->retry_after);
+	id->amount = key->amount;
+	id->limit = v->limit;
+}
+
+void
+memory_learn(struct memory *m, const struct msg_charge *charge,
+    const struct msg_verdict *v, int64_t now)
+{
+	const struct msg_charge_key	*key;
+	size_t				 i;
+
+	if (v->verdict == VERDICT_ACCEPTED)
+		for (i = 0; i < charge->nkeys && i < v->ncharged; i++) {
+			key = &charge->keys[i];
+			key_record(m, charge, key, map_hash(key->id, key->idlen),
+			    v->charged[i], now);
+		}
+	if (v->verdict == VERDICT_REFUSED) {
+		learn_refusal(m, charge, v, now);
+		memory_take_back(m, charge);
+	}
+	memory_trim(m, now);
+}
+
+/* Whether what is known of the key refuses `amount` more; *v then says why. */
+static bool
+key_refuses(struct memory *m, const struct msg_charge_key *key, uint64_t hash,
+    int64_t amount, int64_t now, struct msg_verdict *v)
+{
+	struct memory_id	*id = id_find(m, key, hash);
+	struct window		*empty = NULL, *window;
+	int			 full;
+
+	if (id != NULL && now < id->until && amount > 0 &&
+	    amount >= id->amount) {
+		v->limit = id->limit;
+		v->used = window_used(id->window, id->limit.seconds, now);
+		v->retry_after = id->until - now;
+		return true;
+	}
+	window = id != NULL ? id->window : (empty = window_new());
+	full = window_full(window, &key->limits, amount, now, &v->used);
+	if (full != -1) {
+		v->limit = key->limits.list[full];
+		v->retry_after = window_retry_after(window, &key->limits, amount,
+		    now);
+	}
+	window_free(empty);
+	return full != -1;
+}
+
+void
+memory_decide(struct memory *m, const struct msg_charge *charge, int64_t now,
+    struct msg_verdict *v)
+{
+	const struct msg_charge_key	*key;
+	uint64_t			 hash[CHARGE_KEYS_MAX];
+	size_t				 i;
+
+	memset(v, 0, sizeof(*v));
+	for (i = 0; i < charge->nkeys; i++) {
+		key = &charge->keys[i];
+		hash[i] = map_hash(key->id, key->idlen);
+		v->charged[i] = key_new(m, charge, key, hash[i], now);
+		v->key = (uint16_t)i;
+		if (!key_refuses(m, key, hash[i], v->charged[i], now, v))
+			continue;
+		if (!key->shadow) {
+			v->verdict = VERDICT_REFUSED;
+			memory_take_back(m, charge);
+			return;
+		}
+		v->shadowed |= UINT32_C(1) << i;
+	}
+	v->verdict = VERDICT_ACCEPTED;
+	v->key = 0;
+	v->ncharged = (uint32_t)charge->nkeys;
+	for (i = 0; i < charge->nkeys; i++)
+		key_record(m, charge, &charge->keys[i], hash[i], v->charged[i],
+		    now);
+	memory_trim(m, now);
+}
+
+static void
+free_id(struct map_node *node, void *arg)
+{
+	id_free(arg, (struct memory_id *)node);
+}
+
+void
+memory_free(struct memory *m)
+{
+	if (m == NULL)
+		return;
+	while (!STAILQ_EMPTY(&m->queue))
+		seen_drop(m);
+	map_each(m->ids, free_id, m);
+	map_free(m->ids);
+	map_free(m->seen);
+	free(m);
+}
+
+void
+memory_resize(struct memory *m, size_t max_bytes)
+{
+	m->max = max_bytes;
+}
+
+size_t
+memory_bytes(const struct memory *m)
+{
+	return m->bytes + m->seen_bytes;
+}

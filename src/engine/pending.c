@@ -1,0 +1,266 @@
+#include <sys/types.h>
+#include <sys/queue.h>
+#include <sys/time.h>
+
+#include <event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/pending.h"
+#include "engine/turn.h"
+#include "lib/alloc.h"
+#include "lib/log.h"
+
+#define CHUNK		64	/* slots that are made at a time */
+#define KEEP		1024	/* a larger charge gives its memory back */
+#define INDEX_BITS	32
+#define GENERATIONS	(UINT32_C(1) << 31)
+
+struct slot {
+	struct pending		 pending;	/* what others see of it */
+	TAILQ_ENTRY(slot)	 entry;
+	struct mono		 deadline;
+	uint32_t		 index;
+	uint32_t		 generation;	/* in its number; of each use another */
+	bool			 used;
+	struct str		 charge;
+};
+
+TAILQ_HEAD(slot_list, slot);
+
+/* `waiting` is in the order of deadlines; from `unsent` on nothing was sent yet. */
+static struct {
+	struct slot_list	 waiting;
+	struct slot_list	 unused;
+	struct slot		*unsent;
+	struct slot		**slots;
+	size_t			 nslots;
+	size_t			 count;
+	size_t			 bytes;		/* of charges that wait */
+	struct channel		*ledger;
+	struct mono		 lost;		/* since when there is none */
+	struct mono		 last;		/* the deadline given last */
+	bool			 timing;
+	struct mono		 timed;		/* what the timer is set to */
+	struct event		 timer;
+	void			(*answer)(struct pending *,
+				    const struct msg_verdict *);
+} pending;
+
+/* Armed for the earliest deadline, and not put off when that one is answered. */
+static void
+pending_time(struct mono deadline)
+{
+	struct timeval	tv;
+	int		ms;
+
+	if (pending.timing && pending.timed.ns <= deadline.ns)
+		return;
+	ms = clock_left(deadline, turn_now());
+	tv.tv_sec = ms / 1000;
+	tv.tv_usec = (suseconds_t)(ms % 1000) * 1000;
+	evtimer_add(&pending.timer, &tv);
+	pending.timed = deadline;
+	pending.timing = true;
+}
+
+/* --- slots --- */
+
+static struct slot *
+slot_take(void)
+{
+	struct slot	*slot;
+	size_t		 i;
+
+	if (TAILQ_EMPTY(&pending.unused)) {
+		slot = alloc_zero(CHUNK, sizeof(*slot));
+		pending.slots = alloc_resize(pending.slots,
+		    pending.nslots + CHUNK, sizeof(slot));
+		for (i = 0; i < CHUNK; i++) {
+			slot[i].index = (uint32_t)pending.nslots;
+			pending.slots[pending.nslots++] = &slot[i];
+			TAILQ_INSERT_TAIL(&pending.unused, &slot[i], entry);
+		}
+	}
+	slot = TAILQ_FIRST(&pending.unused);
+	TAILQ_REMOVE(&pending.unused, slot, entry);
+	slot->generation = (slot->generation + 1) % GENERATIONS;
+	slot->used = true;
+	return slot;
+}
+
+static uint64_t
+slot_number(const struct slot *slot)
+{
+	return (uint64_t)slot->generation << INDEX_BITS | slot->index;
+}
+
+/* NULL when the number's use of the slot is over. */
+static struct slot *
+slot_find(uint64_t number)
+{
+	struct slot	*slot;
+	uint64_t	 index = number & UINT32_MAX;
+
+	if (index >= pending.nslots)
+		return NULL;
+	slot = pending.slots[index];
+	return slot->used && slot_number(slot) == number ? slot : NULL;
+}
+
+/* Answers, and gives the slot back. */
+static void
+slot_settle(struct slot *slot, const struct msg_verdict *verdict)
+{
+	struct held	*held = slot->pending.held;
+
+	if (pending.unsent == slot)
+		pending.unsent = TAILQ_NEXT(slot, entry);
+	TAILQ_REMOVE(&pending.waiting, slot, entry);
+	pending.count--;
+	pending.bytes -= slot->charge.len;
+	slot->used = false;
+	pending.answer(&slot->pending, verdict);
+	if (slot->charge.size > KEEP)
+		str_clear(&slot->charge);
+	TAILQ_INSERT_HEAD(&pending.unused, slot, entry);
+	held_drop(held);
+}
+
+/* --- deadlines --- */
+
+/*
+ * db_timeout from now on; with no ledger for longer than that, nothing is waited
+ * for. Never before one that was given earlier.
+ */
+static struct mono
+pending_deadline(int64_t timeout)
+{
+	struct mono	now = turn_now(), deadline;
+
+	deadline = clock_after(pending.ledger != NULL ? now : pending.lost,
+	    timeout);
+	if (deadline.ns < now.ns)
+		deadline = now;
+	if (deadline.ns < pending.last.ns && pending.count > 0)
+		deadline = pending.last;
+	pending.last = deadline;
+	return deadline;
+}
+
+static void
+pending_on_timer(int fd, short what, void *arg)
+{
+	static const struct msg_verdict	 none = {
+		.verdict = VERDICT_UNAVAILABLE
+	};
+	struct slot			*slot;
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	pending.timing = false;
+	while ((slot = TAILQ_FIRST(&pending.waiting)) != NULL &&
+	    clock_passed(slot->deadline, turn_now()))
+		slot_settle(slot, &none);
+	if (slot != NULL)
+		pending_time(slot->deadline);
+}
+
+/* --- the ledger --- */
+
+void
+pending_send(void)
+{
+	struct slot	*slot;
+
+	if (pending.ledger == NULL)
+		return;
+	while ((slot = pending.unsent) != NULL &&
+	    channel_queued(pending.ledger) < CHANNEL_HIGH) {
+		channel_send(pending.ledger, MSG_CHARGE, slot_number(slot),
+		    &slot->charge, -1);
+		pending.unsent = TAILQ_NEXT(slot, entry);
+	}
+}
+
+void
+pending_channel(struct channel *ledger)
+{
+	if (ledger == NULL && pending.ledger != NULL)
+		pending.lost = turn_now();
+	pending.ledger = ledger;
+	pending.unsent = TAILQ_FIRST(&pending.waiting);
+}
+
+void
+pending_add(struct client *client, struct held *held, const struct request *req,
+    struct decision *d)
+{
+	struct slot	*slot = slot_take();
+	struct pending	*p = &slot->pending;
+	struct mono	 now = turn_now();
+	int64_t		 timeout = held->settings->db_timeout;
+
+	p->client = client;
+	p->held = held_take(held);
+	p->began = now;
+	tell_about(&p->about, req, d->identity);
+	slot->deadline = pending_deadline(timeout);
+	/* The ledger gives up earlier: little is recorded and not heard of. */
+	d->charge.deadline = slot->deadline.ns - timeout * (1000000 / 8);
+	d->charge.date = 0;
+	slot->charge.len = 0;
+	msg_charge_put(&slot->charge, &d->charge);
+	pending.bytes += slot->charge.len;
+	pending.count++;
+	TAILQ_INSERT_TAIL(&pending.waiting, slot, entry);
+	if (pending.unsent == NULL)
+		pending.unsent = slot;
+	pending_time(slot->deadline);
+	pending_send();
+}
+
+bool
+pending_verdict(uint64_t request, const struct msg_verdict *verdict)
+{
+	struct slot	*slot;
+
+	if ((slot = slot_find(request)) == NULL)
+		return false;
+	slot_settle(slot, verdict);
+	return true;
+}
+
+struct msg_charge *
+pending_charge(const struct pending *p)
+{
+	static struct msg_charge	 charge;
+	const struct slot		*slot = (const struct slot *)p;
+
+	if (msg_charge_get(&charge, slot->charge.data, slot->charge.len) == -1)
+		log_fatal("a charge of our own is broken");
+	return &charge;
+}
+
+size_t
+pending_count(void)
+{
+	return pending.count;
+}
+
+bool
+pending_full(void)
+{
+	return pending.bytes > PENDING_BYTES_MAX;
+}
+
+void
+pending_init(void (*answer)(struct pending *, const struct msg_verdict *))
+{
+	TAILQ_INIT(&pending.waiting);
+	TAILQ_INIT(&pending.unused);
+	pending.answer = answer;
+	pending.lost = turn_now();
+	evtimer_set(&pending.timer, pending_on_timer, NULL);
+}

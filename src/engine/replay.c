@@ -1,0 +1,196 @@
+#include <sys/types.h>
+#include <sys/queue.h>
+#include <sys/time.h>
+
+#include <event.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "engine/pending.h"
+#include "engine/replay.h"
+#include "engine/stats.h"
+#include "engine/turn.h"
+#include "lib/alloc.h"
+#include "lib/log.h"
+#include "lib/str.h"
+
+#define AT_ONCE		256	/* sent and not answered, when all is well */
+#define PROBE_SECONDS	1	/* until one is tried, when nothing else tells */
+
+struct replay {
+	TAILQ_ENTRY(replay)	 entry;
+	uint64_t		 number;
+	bool			 sent;
+	struct str		 charge;
+};
+
+TAILQ_HEAD(replay_list, replay);
+
+static struct {
+	struct replay_list	 list;		/* oldest first */
+	size_t			 count;
+	size_t			 bytes;
+	size_t			 sent;		/* not answered yet */
+	uint64_t		 number;	/* the last one given */
+	bool			 well;		/* the database takes them */
+	bool			 probing;	/* the timer runs */
+	uint64_t		 lost;		/* did not fit, since last told */
+	uint64_t		 recorded;	/* since last told */
+	struct channel		*ledger;
+	struct event		 timer;
+} replay;
+
+static size_t
+replay_size(const struct replay *r)
+{
+	return sizeof(*r) + r->charge.size;
+}
+
+/* In a while one is tried, to see whether the database takes it. */
+static void
+replay_wait(void)
+{
+	static const struct timeval	later = { PROBE_SECONDS, 0 };
+
+	replay.well = false;
+	if (!replay.probing && replay.count > 0)
+		evtimer_add(&replay.timer, &later);
+	replay.probing = replay.count > 0;
+}
+
+/* Up to `most` that are not answered. */
+static void
+replay_some(size_t most)
+{
+	struct replay	*r;
+
+	if (replay.ledger == NULL)
+		return;
+	TAILQ_FOREACH(r, &replay.list, entry) {
+		if (replay.sent >= most ||
+		    channel_queued(replay.ledger) >= CHANNEL_HIGH)
+			return;
+		if (r->sent)
+			continue;
+		channel_send(replay.ledger, MSG_CHARGE, r->number, &r->charge,
+		    -1);
+		r->sent = true;
+		replay.sent++;
+	}
+}
+
+void
+replay_send(void)
+{
+	if (replay.well && replay.sent < replay.count)
+		replay_some(AT_ONCE);
+}
+
+static void
+replay_on_timer(int fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	replay.probing = false;
+	if (replay.well || replay.count == 0)
+		return;
+	replay_some(1);
+	replay_wait();
+}
+
+void
+replay_soon(void)
+{
+	replay.well = true;
+}
+
+bool
+replay_add(struct msg_charge *charge, int64_t date)
+{
+	struct replay	*r;
+
+	if (replay.bytes >= REPLAY_BYTES_MAX) {
+		stats_add(STATS_REPLAY_LOST, 1);
+		if (replay.lost++ == 0)
+			log_warning("no room for more mails that were accepted "
+			    "without the database: from now on they are not "
+			    "recorded (%zu wait)", replay.count);
+		return false;
+	}
+	charge->mode = CHARGE_REPLAY;
+	charge->date = date;
+	charge->deadline = INT64_MAX;
+	r = alloc_zero(1, sizeof(*r));
+	r->number = ++replay.number | PENDING_NOT;
+	str_init(&r->charge);
+	msg_charge_put(&r->charge, charge);
+	TAILQ_INSERT_TAIL(&replay.list, r, entry);
+	replay.count++;
+	replay.bytes += replay_size(r);
+	replay_wait();
+	return true;
+}
+
+static void
+replay_tell(void)
+{
+	log_notice("recorded %" PRIu64 " mails that were accepted without the "
+	    "database; %" PRIu64 " did not fit into memory", replay.recorded,
+	    replay.lost);
+	replay.recorded = 0;
+	replay.lost = 0;
+}
+
+void
+replay_verdict(uint64_t request, const struct msg_verdict *verdict)
+{
+	struct replay	*r;
+
+	TAILQ_FOREACH(r, &replay.list, entry)
+		if (r->number == request)
+			break;
+	if (r == NULL || !r->sent)
+		return;
+	replay.sent--;
+	if (verdict->verdict == VERDICT_UNAVAILABLE) {
+		r->sent = false;
+		replay_wait();
+		return;
+	}
+	replay.well = true;
+	stats_add(STATS_REPLAYED, 1);
+	replay.recorded++;
+	TAILQ_REMOVE(&replay.list, r, entry);
+	replay.count--;
+	replay.bytes -= replay_size(r);
+	str_clear(&r->charge);
+	free(r);
+	if (replay.count == 0)
+		replay_tell();
+}
+
+void
+replay_channel(struct channel *ledger)
+{
+	struct replay	*r;
+
+	TAILQ_FOREACH(r, &replay.list, entry)
+		r->sent = false;
+	replay.sent = 0;
+	replay.ledger = ledger;
+	replay_wait();
+}
+
+size_t
+replay_count(void)
+{
+	return replay.count;
+}
+
+void
+replay_init(void)
+{
+	TAILQ_INIT(&replay.list);
+	evtimer_set(&replay.timer, replay_on_timer, NULL);
+}

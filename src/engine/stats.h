@@ -1,0 +1,46 @@
+#ifndef STATS_H
+#define STATS_H
+
+#include <stdint.h>
+
+/* What the engine has done since its start, for policyctl and its metrics. */
+enum stats_counter {
+	STATS_REQUESTS,
+	STATS_MALFORMED,
+	STATS_PASSED,		/* nothing to charge */
+	STATS_ACCEPTED,
+	STATS_REFUSED,
+	STATS_SHADOWED,		/* a shadow rule would have refused */
+	STATS_WARNED,
+	STATS_UNAVAILABLE,	/* no verdict in time: db_error_action or memory */
+	STATS_MEMORY_REFUSED,	/* of these: refused from memory */
+	STATS_LATE,		/* verdicts that came after the answer */
+	STATS_REPLAYED,		/* accepted without the database, recorded later */
+	STATS_REPLAY_LOST,	/* the same, but there was no room to keep it */
+	STATS_CONNECTED,
+	STATS_FORBIDDEN,	/* not among allowed_clients */
+	STATS_CLOSED_IDLE,	/* after delay_to_close, or to make room */
+	STATS_CLOSED_SLOW,	/* half a request, or an answer not read */
+	STATS__MAX
+};
+
+/*
+ * Answers by how long they took: bucket i holds those under 2^i microseconds that are
+ * in no earlier bucket, the last one the rest.
+ */
+#define STATS_BUCKETS	24
+
+struct stats {
+	uint64_t	count[STATS__MAX];
+	uint64_t	latency[STATS_BUCKETS];
+	uint64_t	latency_ns;		/* the sum */
+};
+
+void			 stats_add(enum stats_counter, uint64_t);
+void			 stats_answered(int64_t ns);
+const struct stats	*stats_get(void);
+
+/* "requests", "closed_idle", …; NULL past the end. */
+const char		*stats_name(enum stats_counter);
+
+#endif

@@ -1,0 +1,264 @@
+#include <sys/time.h>
+
+#include <event.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/decide.h"
+#include "engine/stats.h"
+#include "engine/tell.h"
+#include "engine/turn.h"
+#include "lib/log.h"
+#include "lib/str.h"
+
+#define ID_SHOWN	256		/* bytes of an id in a line */
+#define BYTES_SHOWN	80		/* of a malformed request */
+#define LINES_A_SECOND	100		/* of refusals */
+#define STAGE_SECONDS	5		/* until a hint, from the first such request */
+#define STAGE_QUIET_MS	(3600 * 1000)
+
+static struct {
+	/* The running second: lines written, and refusals without one. */
+	struct mono	until;
+	unsigned int	lines;
+	unsigned int	held;
+	struct event	summary;
+	bool		summing;
+	/* The hint: nothing before `quiet`, or while `waiting` for its time. */
+	struct mono	quiet;
+	enum count_mode	mode;
+	bool		waiting;
+	struct event	hint;
+} tell;
+
+/* --- as many lines as a log can bear --- */
+
+static void
+tell_on_summary(int fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	tell.summing = false;
+	log_notice("refused: %u more, not shown", tell.held);
+	tell.held = 0;
+}
+
+static bool
+tell_budget(void)
+{
+	static const struct timeval	second = { 1, 0 };
+
+	if (clock_passed(tell.until, turn_now())) {
+		tell.until = clock_after(turn_now(), 1000);
+		tell.lines = 0;
+	}
+	if (tell.lines++ < LINES_A_SECOND)
+		return true;
+	tell.held++;
+	if (!tell.summing)
+		evtimer_add(&tell.summary, &second);
+	tell.summing = true;
+	return false;
+}
+
+/* --- decisions --- */
+
+static void
+tell_cut(char *dst, size_t size, const struct request *req,
+    enum request_attribute attr)
+{
+	str_printable(dst, size, req->attr[attr].len > 0 ?
+	    req->attr[attr].bytes : "", req->attr[attr].len);
+}
+
+void
+tell_about(struct tell_about *about, const struct request *req,
+    enum rule_attribute identity)
+{
+	about->identity = identity;
+	tell_cut(about->client, sizeof(about->client), req, ATTR_CLIENT_ADDRESS);
+	tell_cut(about->queue_id, sizeof(about->queue_id), req, ATTR_QUEUE_ID);
+}
+
+/* " id=<…> key=… rule=… client=… instance=… queue_id=…" */
+static void
+tell_whose(struct str *line, const struct settings *s,
+    const struct msg_charge *charge, const struct msg_charge_key *key,
+    const struct tell_about *about)
+{
+	char	text[ID_SHOWN];
+
+	str_addf(line, " id=<%s> key=",
+	    str_printable(text, sizeof(text), key->id, key->idlen));
+	decide_key_name(line, s, key, about->identity);
+	if (key->rule < s->nrules)
+		str_addf(line, " rule=%s", s->rules[key->rule].name);
+	str_addf(line, " client=%s instance=%s queue_id=%s", about->client,
+	    str_printable(text, sizeof(text), charge->instance,
+	    charge->instancelen), about->queue_id);
+}
+
+static void
+tell_refused(const struct settings *s, const struct msg_charge *charge,
+    const struct tell_about *about, const struct msg_verdict *v, const char *how)
+{
+	struct str	line;
+
+	if (v->key >= charge->nkeys || !tell_budget())
+		return;
+	str_init(&line);
+	tell_whose(&line, s, charge, &charge->keys[v->key], about);
+	str_addf(&line, " limit=%" PRId64 "/%" PRId64 " used=%" PRId64
+	    " retry_after=", v->limit.mails, v->limit.seconds, v->used);
+	if (v->retry_after < 0)
+		str_adds(&line, "never");
+	else
+		str_addf(&line, "%" PRId64, v->retry_after);
+	if (how != NULL)
+		str_addf(&line, " (%s)", how);
+	log_notice("refused:%s", line.data);
+	str_clear(&line);
+}
+
+/* A line for each key whose bit is set. */
+static void
+tell_keys(const struct settings *s, const struct msg_charge *charge,
+    const struct tell_about *about, uint32_t bits, const char *word)
+{
+	struct str	line;
+	size_t		i;
+
+	for (i = 0; i < charge->nkeys; i++) {
+		if ((bits & UINT32_C(1) << i) == 0 || !tell_budget())
+			continue;
+		str_init(&line);
+		tell_whose(&line, s, charge, &charge->keys[i], about);
+		log_notice("%s:%s", word, line.data);
+		str_clear(&line);
+	}
+}
+
+static void
+tell_debug(const struct settings *s, const struct msg_charge *charge,
+    const struct tell_about *about, const struct msg_verdict *v, const char *how)
+{
+	struct str	line;
+	size_t		i;
+
+	for (i = 0; i < charge->nkeys; i++) {
+		str_init(&line);
+		tell_whose(&line, s, charge, &charge->keys[i], about);
+		str_addf(&line, " n=%" PRId64, charge->keys[i].amount);
+		if (i < v->ncharged)
+			str_addf(&line, " charged=%" PRId64, v->charged[i]);
+		log_debug("%s:%s state=%.*s%s%s%s",
+		    v->verdict == VERDICT_ACCEPTED ? "accepted" : "unanswered",
+		    line.data, (int)charge->statelen, charge->state,
+		    how != NULL ? " (" : "", how != NULL ? how : "",
+		    how != NULL ? ")" : "");
+		str_clear(&line);
+	}
+}
+
+void
+tell_verdict(const struct settings *s, const struct msg_charge *charge,
+    const struct tell_about *about, const struct msg_verdict *v, const char *how)
+{
+	if (v->verdict == VERDICT_REFUSED)
+		tell_refused(s, charge, about, v, how);
+	else if (log_debugging())
+		tell_debug(s, charge, about, v, how);
+	if (v->shadowed != 0)
+		tell_keys(s, charge, about, v->shadowed, "would refuse");
+	if (v->warned != 0)
+		tell_keys(s, charge, about, v->warned, "near its limit");
+}
+
+void
+tell_passed(const struct request *req, const char *why)
+{
+	char	client[64], state[64];
+
+	if (!log_debugging())
+		return;
+	tell_cut(client, sizeof(client), req, ATTR_CLIENT_ADDRESS);
+	tell_cut(state, sizeof(state), req, ATTR_PROTOCOL_STATE);
+	log_debug("passed: client=%s state=%s (%s)", client, state, why);
+}
+
+/* --- what is wrong with requests --- */
+
+void
+tell_malformed(const char *client, const char *reason, const char *bytes,
+    size_t len)
+{
+	static struct log_limit	limit;
+	char			text[BYTES_SHOWN];
+	unsigned int		held;
+
+	if (!log_allowed(&limit, 1, &held))
+		return;
+	log_warning("malformed request: %s, from client=%s, begins \"%s\" "
+	    "(%u more before)", reason, client,
+	    str_printable(text, sizeof(text), bytes, len), held);
+}
+
+void
+tell_bad_count(const struct request *req)
+{
+	static struct log_limit	limit;
+	char			count[32], client[64], instance[64];
+	unsigned int		held;
+
+	if (!log_allowed(&limit, 10, &held))
+		return;
+	tell_cut(count, sizeof(count), req, ATTR_RECIPIENT_COUNT);
+	tell_cut(client, sizeof(client), req, ATTR_CLIENT_ADDRESS);
+	tell_cut(instance, sizeof(instance), req, ATTR_INSTANCE);
+	log_warning("recipient_count=%s is no number, counted as 1: client=%s "
+	    "instance=%s (%u more before)", count, client, instance, held);
+}
+
+/* --- the hint --- */
+
+static void
+tell_on_hint(int fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	if (!tell.waiting)
+		return;
+	tell.waiting = false;
+	tell.quiet = clock_after(turn_now(), STAGE_QUIET_MS);
+	log_warning("nothing is limited: all requests come at stages that "
+	    "count_mode ignores; main.cf needs: %s",
+	    decide_stage_hint(tell.mode));
+}
+
+void
+tell_stage(enum count_mode mode, bool counted)
+{
+	static const struct timeval	later = { STAGE_SECONDS, 0 };
+
+	if (counted) {
+		/* One that counts is enough for the hour. */
+		tell.waiting = false;
+		tell.quiet = clock_after(turn_now(), STAGE_QUIET_MS);
+		return;
+	}
+	if (tell.waiting || !clock_passed(tell.quiet, turn_now()))
+		return;
+	tell.mode = mode;
+	tell.waiting = true;
+	evtimer_add(&tell.hint, &later);
+}
+
+void
+tell_init(void)
+{
+	evtimer_set(&tell.summary, tell_on_summary, NULL);
+	evtimer_set(&tell.hint, tell_on_hint, NULL);
+}
