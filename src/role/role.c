@@ -274,10 +274,8 @@ role_lock(struct role_start *start, struct sandbox_needs *needs)
 		    strerror(errno));
 	if (start->directory != -1 && fchdir(start->directory) == -1)
 		role_fault(start, "directory of the database: %s", strerror(errno));
-	if (needs->role == SANDBOX_LEDGER_SQLITE) {
-		needs->directory = ".";
-		needs->directory_fd = start->directory;
-	}
+	needs->directory = ".";
+	needs->directory_fd = start->directory;
 	if (sandbox_enter(needs) == -1)
 		role_fault(start, "sandbox: %s", strerror(errno));
 }

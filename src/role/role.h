@@ -45,7 +45,7 @@ void	role_begin(struct role_start *, enum role self, const char *name);
 
 /*
  * Drops privileges for good, verified, and enters the sandbox. Fatal when it fails.
- * `needs` is passed on to sandbox_enter.
+ * `needs` goes on to sandbox_enter, the directory is filled in here.
  */
 void	role_lock(struct role_start *, struct sandbox_needs *needs);
 

@@ -1,8 +1,6 @@
 #ifndef SANDBOX_H
 #define SANDBOX_H
 
-#include <stddef.h>
-
 /*
  * A role says what it needs; this room knows how each system confines it. Two calls:
  * sandbox_prepare early (not dumpable, resource limits, what must be opened before),
@@ -20,9 +18,7 @@ enum sandbox_role {
 struct sandbox_needs {
 	enum sandbox_role	 role;
 	const char		*directory;	/* ledger-sqlite: as seen after chroot */
-	int			 directory_fd;	/* the same, open; else -1 */
-	const int		*fds;		/* open descriptors to keep, for Capsicum */
-	size_t			 nfds;
+	int			 directory_fd;	/* the same, open */
 };
 
 void	sandbox_prepare(enum sandbox_role);
