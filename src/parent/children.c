@@ -249,14 +249,13 @@ on_gone(struct parent *p, enum slot slot, int status)
 	child_gone(child);
 	if (p->stopping)
 		return;
-	if (p->restart[slot].wanted) {
-		if (was.told)
-			schedule(p, slot, was.since, false);
-		else
-			on_lost(p, slot, &was, status);
-	} else if (slot == SLOT_NEXT_LEDGER)
+	if (p->restart[slot].wanted && was.told)
+		schedule(p, slot, was.since, false);
+	else if (p->restart[slot].wanted)
+		on_lost(p, slot, &was, status);
+	else if (slot == SLOT_NEXT_LEDGER)
 		reload_on_gone(p);
-	else if (slot == SLOT_CLEANER || slot == SLOT_REPORT)
+	if (!p->stopping)
 		clean_on_gone(p, slot);
 }
 

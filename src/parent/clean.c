@@ -49,17 +49,20 @@ fail(struct parent *p, const char *what)
 	close_job(p);
 }
 
+/* The ledger that knows the hits: it also knows which of them nobody was told of. */
+static enum slot
+source(const struct parent *p)
+{
+	return p->cleaning ? SLOT_CLEANER : SLOT_LEDGER;
+}
+
 /* --- the steps --- */
 
 static void
-open_job(struct parent *p, bool clean, bool report)
+open_cleaner(struct parent *p)
 {
 	char	why[WHY_MAX];
 
-	p->job.report = report;
-	p->job.clean = clean;
-	p->job.failed = false;
-	p->job.records = 0;
 	enter(&p->job, JOB_OPENING);
 	if (children_start(p, SLOT_CLEANER, p->settings, &p->identity, why) == -1)
 		fail(p, why);
@@ -73,13 +76,28 @@ open_report(struct parent *p)
 {
 	char	why[WHY_MAX];
 
+	if (p->child[source(p)].state != CHILD_SERVING) {
+		fail(p, "no report: the database is away");
+		return;
+	}
 	enter(&p->job, JOB_CONNECTING);
 	if (children_start(p, SLOT_REPORT, p->settings, &p->identity, why) == -1) {
 		fail(p, why);
 		return;
 	}
-	children_connect(p, SLOT_CLEANER, SLOT_REPORT);
+	children_connect(p, source(p), SLOT_REPORT);
 	children_begin(p, SLOT_REPORT);
+}
+
+static void
+open_job(struct parent *p, bool clean, bool report)
+{
+	p->job.report = report;
+	p->job.failed = false;
+	if (clean)
+		open_cleaner(p);
+	else
+		open_report(p);
 }
 
 void
@@ -88,15 +106,11 @@ clean_on_ready(struct parent *p, enum slot slot)
 	struct job	*job = &p->job;
 
 	if (slot == SLOT_CLEANER && job->step == JOB_OPENING) {
-		if (!job->clean) {
-			open_report(p);
-			return;
-		}
 		enter(job, JOB_CLEANING);
 		child_signal(&p->child[SLOT_CLEANER], MSG_CLEAN);
 	} else if (slot == SLOT_REPORT && job->step == JOB_CONNECTING) {
 		enter(job, JOB_SENDING);
-		child_signal(&p->child[SLOT_CLEANER], MSG_HITS_WANTED);
+		child_signal(&p->child[source(p)], MSG_HITS_WANTED);
 	}
 }
 
@@ -107,7 +121,6 @@ clean_on_cleaned(struct parent *p, const struct msg_cleaned *cleaned)
 
 	if (job->step != JOB_CLEANING)
 		return;
-	job->records = cleaned->records;
 	if (!cleaned->done) {
 		enter(job, JOB_CLEANING);
 		return;
@@ -117,14 +130,17 @@ clean_on_cleaned(struct parent *p, const struct msg_cleaned *cleaned)
 		return;
 	}
 	if (p->cleaning) {
-		printf("%" PRId64 " records deleted\n", job->records);
+		printf("%" PRId64 " records deleted\n", cleaned->records);
 		fflush(stdout);
 	} else
-		log_notice("%" PRId64 " records deleted", job->records);
-	if (job->report)
-		open_report(p);
-	else
+		log_notice("%" PRId64 " records deleted", cleaned->records);
+	if (!job->report) {
 		close_job(p);
+		return;
+	}
+	if (source(p) != SLOT_CLEANER)
+		children_stop(p, SLOT_CLEANER);
+	open_report(p);
 }
 
 void
@@ -141,7 +157,7 @@ clean_on_reported(struct parent *p, const struct msg_reported *reported)
 		job->mailed = true;
 		job->mailed_at = clock_mono();
 		enter(job, JOB_FORGETTING);
-		child_signal(&p->child[SLOT_CLEANER], MSG_HITS_SENT);
+		child_signal(&p->child[source(p)], MSG_HITS_SENT);
 		break;
 	case REPORT_EMPTY:
 		log_debug("nothing to report");
@@ -169,28 +185,31 @@ clean_on_forgotten(struct parent *p, bool forgotten)
 }
 
 /*
- * A process of ours is gone: early, or as it should be. The report ends by itself when
- * it has said how it went.
+ * A process is gone: early, or as it should be. The report ends by itself when it has
+ * said how it went.
  */
 void
 clean_on_gone(struct parent *p, enum slot slot)
 {
-	struct job	*job = &p->job;
-
-	switch (job->step) {
+	switch (p->job.step) {
 	case JOB_IDLE:
+		break;
+	case JOB_OPENING:
+	case JOB_CLEANING:
+		if (slot == SLOT_CLEANER)
+			fail(p, "cleaning failed");
+		break;
+	case JOB_CONNECTING:
+	case JOB_SENDING:
+		if (slot == SLOT_REPORT || slot == source(p))
+			fail(p, "the report was not sent");
+		break;
+	case JOB_FORGETTING:
+		if (slot == source(p))
+			clean_on_forgotten(p, false);
 		break;
 	case JOB_CLOSING:
 		close_job(p);
-		break;
-	case JOB_FORGETTING:
-		if (slot == SLOT_REPORT)
-			break;
-		/* FALLTHROUGH */
-	default:
-		fail(p, slot == SLOT_REPORT ? "the report was not sent" :
-		    job->step == JOB_OPENING || job->step == JOB_CLEANING ?
-		    "cleaning failed" : "the report could not be finished");
 		break;
 	}
 }

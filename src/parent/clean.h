@@ -4,8 +4,9 @@
 #include "parent/parent.h"
 
 /*
- * Cleaning and reporting, by a ledger of its own beside the one that serves, so that
- * decisions do not wait, and a report process that lives for one mail. The same for
+ * Cleaning, by a ledger of its own beside the one that serves, so that decisions do
+ * not wait; reporting, by a process that lives for one mail and gets the hits from
+ * the ledger that serves, with --clean from the one that cleaned. The same steps for
  * --clean, clean_interval, report_immediately and policyctl's wishes.
  */
 

@@ -61,9 +61,8 @@ enum job_step {
 /* Cleaning and reporting: clean.c. */
 struct job {
 	enum job_step	step;
-	bool		clean, report;	/* what it is to do, in this order */
+	bool		report;		/* a mail is to be sent, after the cleaning */
 	bool		failed;
-	int64_t		records;
 	struct mono	deadline;	/* of the step */
 	/* What waits for its time. */
 	bool		clean_due, report_due;

@@ -94,6 +94,7 @@ swap_ledgers(struct parent *p)
 	p->child[SLOT_OLD_LEDGER] = p->child[SLOT_LEDGER];
 	p->child[SLOT_LEDGER] = p->child[SLOT_NEXT_LEDGER];
 	child_init(&p->child[SLOT_NEXT_LEDGER]);
+	clean_on_gone(p, SLOT_LEDGER);
 	children_keep(p, SLOT_LEDGER, true);
 	p->database_away = false;
 	children_connect(p, SLOT_ENGINE, SLOT_LEDGER);
