@@ -8,7 +8,8 @@ package Postfix::Policy;
 #	my @requests = $p->requests;
 #
 # `answer` runs in the service's own process; it is given the attributes of a request
-# and how many requests it makes.
+# and how many requests it makes. It returns the action, undef for no answer, or a
+# reference to bytes that are sent as they are before the connection is closed.
 
 use strict;
 use warnings;
@@ -90,10 +91,27 @@ sub serve {
 			while ($buffer{$fh} =~ s/\A(.*?\n)\n//s) {
 				print $record "$1\n";
 				my $action = $self->{answer}->(parse($1), ++$n);
-				syswrite $fh, "action=$action\n\n" if defined $action;
+				last if !$self->reply($fh, $action);
+			}
+			if (!defined fileno $fh) {
+				delete $buffer{$fh};
+				$select->remove($fh);
 			}
 		}
 	}
+}
+
+# False when the connection was closed with it.
+sub reply {
+	my ($self, $fh, $action) = @_;
+
+	if (ref $action) {
+		syswrite $fh, $$action;
+		close $fh;
+		return 0;
+	}
+	syswrite $fh, "action=$action\n\n" if defined $action;
+	return 1;
 }
 
 sub parse { return { $_[0] =~ /^([^=\n]*)=(.*)$/mg } }

@@ -1,0 +1,471 @@
+# What `make bench` runs: the daemon beside an empty policy server, both on this
+# machine and in turns, and a table of what was to be reached.
+#
+#	bench.pl [-j file] [section ...]
+#
+# Sections: speed, idle, passing, start, open, flat, ids; all of them by default.
+# BACKEND=sqlite (default), pgsql or mysql; BENCH=full takes the sizes and durations
+# of the targets, which needs half an hour, where the default is content with a tenth.
+# BENCH_DIR is where the databases are, a directory on a disk (/var/tmp).
+
+use strict;
+use warnings;
+
+use Getopt::Long qw(GetOptions);
+use JSON::PP ();
+use Time::HiRes qw(sleep time);
+
+use Bench;
+use Policyd qw(wait_until need have_command);
+
+use constant USERS => 10_000;
+
+my $backend = $ENV{BACKEND} // 'sqlite';
+my $full = ($ENV{BENCH} // '') eq 'full';
+my $rounds = $full ? 5 : 3;
+my $seconds = $full ? 5 : 1.5;
+my %all = (machine => undef, backend => $backend, speed => [], targets => []);
+my $failed = 0;
+
+$Policyd::patience = 120;
+STDOUT->autoflush(1);
+
+# --- what is printed ---
+
+sub heading { print "\n$_[0]\n\n" }
+
+# Microseconds, short.
+sub us {
+	my ($us) = @_;
+
+	return sprintf '%.0f us', $us if $us < 1000;
+	return sprintf '%.2f ms', $us / 1000 if $us < 10_000;
+	return sprintf '%.0f ms', $us / 1000;
+}
+
+sub target {
+	my ($what, $found, $wanted, $reached) = @_;
+
+	push @{$all{targets}}, { what => $what, found => $found, wanted => $wanted,
+	    reached => $reached ? JSON::PP::true : JSON::PP::false };
+}
+
+sub at_least { target($_[0], sprintf($_[3] // '%.2f', $_[1]), ">= $_[2]", $_[1] >= $_[2]) }
+sub at_most { target($_[0], sprintf($_[3] // '%.2f', $_[1]), "<= $_[2]", $_[1] <= $_[2]) }
+
+# A fault of the run, beside which figures mean nothing.
+sub fault {
+	print "FAULT: @_\n";
+	$failed = 1;
+}
+
+# A run in which every request must have been let pass.
+sub clean_run {
+	my ($name, $result) = @_;
+
+	fault("$name: $result->{faults} requests or connections failed")
+	    if $result->{faults};
+	fault("$name: answers were " . join(' ', %{$result->{answers}}))
+	    if join(' ', keys %{$result->{answers}}) ne 'dunno';
+	return $result;
+}
+
+# --- throughput and latency ---
+
+# Each server in turn, so that what else the machine does hits all alike.
+sub speed {
+	my ($floor, @daemons) = @_;
+	my @servers = ({ name => 'floor', %$floor }, map { { name => $_->{label},
+	    endpoint => $_->endpoint, pid => $_->pid, daemon => $_ } } @daemons);
+	my $recorded = 0;
+
+	heading("Closed loop, " . USERS . " users, $rounds rounds of $seconds s");
+	printf "%-11s %-9s %9s %10s %10s %9s %8s %8s\n", 'connections', 'server',
+	    'req/s', 'p50', 'p99', 'CPU/req', 'of floor', 'p99 x';
+	for my $connections (1, 10, 100, 1000) {
+		my %runs;
+		for my $round (1 .. $rounds) {
+			for my $s (@servers) {
+				my $r = clean_run($s->{name}, Bench::measure(
+				    $s->{endpoint}, $s->{pid}, c => $connections,
+				    u => USERS, t => $seconds, S => $round));
+				push @{$runs{$s->{name}}}, $r;
+				$s->{daemon}{accepted} += $r->{accepted_recipients}
+				    if $s->{daemon};
+			}
+		}
+		print_speed($connections, \%runs, map { $_->{name} } @servers);
+	}
+	check_recorded($_) for @daemons;
+	speed_targets(map { $_->{label} } @daemons);
+}
+
+sub print_speed {
+	my ($connections, $runs, @names) = @_;
+	my @floor = @{$runs->{floor}};
+
+	for my $name (@names) {
+		my @r = @{$runs->{$name}};
+		my %row = (connections => $connections, server => $name,
+		    per_second => Bench::median(map { $_->{per_second} } @r),
+		    p50 => Bench::median(map { $_->{latency_us}{p50} } @r),
+		    p99 => Bench::median(map { $_->{latency_us}{p99} } @r),
+		    cpu => Bench::median(map { $_->{cpu_us} } @r),
+		    generator => Bench::median(map { $_->{generator_cpu} } @r));
+		for my $ratio (['of_floor', sub { $_[0]{per_second} }],
+		    ['p50_x', sub { $_[0]{latency_us}{p50} }],
+		    ['p99_x', sub { $_[0]{latency_us}{p99} }]) {
+			my ($key, $get) = @$ratio;
+			$row{$key} = Bench::median(map { $get->($r[$_]) /
+			    ($get->($floor[$_]) || 1) } 0 .. $#r);
+		}
+		push @{$all{speed}}, \%row;
+		printf "%-11d %-9s %9.0f %10s %10s %6.1f us %7.0f%% %8.1f\n",
+		    $connections, $name, $row{per_second}, us($row{p50}),
+		    us($row{p99}), $row{cpu}, 100 * $row{of_floor}, $row{p99_x};
+	}
+}
+
+sub row {
+	my ($server, $connections) = @_;
+
+	my ($row) = grep { $_->{server} eq $server &&
+	    $_->{connections} == $connections } @{$all{speed}};
+	return $row;
+}
+
+# Not one answered recipient may be missing in the table, none be there twice.
+sub check_recorded {
+	my ($d) = @_;
+	my $sum = $d->{sum}->();
+
+	printf "%s: %d recipients accepted, %d recorded\n", $d->{label}, $d->{accepted},
+	    $sum;
+	fault("$d->{label} recorded something else than it answered")
+	    if $sum != $d->{accepted};
+}
+
+sub speed_targets {
+	my @names = @_;
+
+	if ($backend ne 'sqlite') {
+		at_least("$backend, 100 connections: throughput of the floor's",
+		    row($backend, 100)->{of_floor}, 0.15);
+		return;
+	}
+	my ($name, $synced) = @names;
+	at_least('100 connections: throughput of the floor\'s',
+	    row($name, 100)->{of_floor}, 0.60);
+	at_most('100 connections: p99 of the floor\'s', row($name, 100)->{p99_x}, 3);
+	at_most('1 connection: p50 of the floor\'s', row($name, 1)->{p50_x}, 4);
+	at_least('1000 connections: throughput of that at 100',
+	    row($name, 1000)->{per_second} / row($name, 100)->{per_second}, 0.9);
+	at_least('synchronous full, 100 connections: throughput of the floor\'s',
+	    row($synced, 100)->{of_floor}, 0.15);
+}
+
+# --- many clients ---
+
+sub idle {
+	my ($d) = @_;
+	my (@without, @with);
+	my $idle = 9900;
+
+	heading("100 connections, beside $idle that are silent");
+	for my $round (1 .. $rounds) {
+		push @without, clean_run('alone', Bench::load($d->endpoint, c => 100,
+		    u => USERS, t => $seconds));
+		push @with, clean_run('beside', Bench::load($d->endpoint, c => 100,
+		    i => $idle, u => USERS, t => $seconds));
+	}
+	my $ratio = Bench::median(map { $with[$_]{per_second} /
+	    $without[$_]{per_second} } 0 .. $#with);
+	printf "alone %.0f req/s, beside them %.0f req/s, ratio %.2f\n",
+	    (map { Bench::median(map { $_->{per_second} } @$_) } \@without, \@with),
+	    $ratio;
+	at_least('9,900 silent connections: throughput of the others', $ratio, 0.9);
+}
+
+sub passing {
+	my ($d) = @_;
+	my $engine = $d->child('engine');
+	my $time = $full ? 60 : 6;
+	my $rate = 4000;
+
+	heading("$rate connections a second, one request on each, for $time s");
+	my @run = (c => 100, u => USERS, t => $seconds);
+	my @before = map { Bench::load($d->endpoint, @run) } 1 .. $rounds;
+	my ($fds, $memory) = (Bench::descriptors($engine), Bench::memory($engine));
+	my $passing = clean_run('passing', Bench::load($d->endpoint, c => 100, o => 1,
+	    r => $rate, t => $time, u => USERS));
+	wait_until { Bench::descriptors($engine) <= $fds };
+	my @after = map { Bench::load($d->endpoint, @run) } 1 .. $rounds;
+	my $ratio = Bench::median(map { $_->{per_second} } @after) /
+	    Bench::median(map { $_->{per_second} } @before);
+
+	printf "%.0f a second, p50 %s, p99 %s from connect to answer\n",
+	    $passing->{per_second}, us($passing->{latency_us}{p50}),
+	    us($passing->{latency_us}{p99});
+	printf "engine: %d descriptors before, %d after; %.1f MiB before, %.1f after\n",
+	    $fds, Bench::descriptors($engine), $memory / 2 ** 20,
+	    Bench::memory($engine) / 2 ** 20;
+	at_least("after $time s of connections that come and go: throughput",
+	    $ratio, 0.9);
+	target('and descriptors that are left behind',
+	    Bench::descriptors($engine) - $fds, '0',
+	    Bench::descriptors($engine) <= $fds);
+}
+
+# --- databases that are full already ---
+
+# Rows of one id, spread over the seconds of the last day.
+sub fill {
+	my ($d, @ids) = @_;
+	my $script = "PRAGMA synchronous=OFF; BEGIN;\n";
+
+	for (@ids) {
+		my ($id, $rows, $age) = @$_;
+		my $from = time - ($age // 0);
+		$script .= sprintf "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL " .
+		    "SELECT i + 1 FROM n LIMIT %d) INSERT INTO mail_count (id, date, " .
+		    "recipient_count, instance, protocol_state) SELECT '%s', " .
+		    "%d + i * 80000 / %d, 1, 'filled.' || i, 'DATA' FROM n;\n",
+		    $rows, $id, $from - 82_000, $rows;
+	}
+	$script .= "COMMIT; PRAGMA wal_checkpoint(TRUNCATE);\n";
+	open my $sqlite, '|-', 'sqlite3', '-batch', $d->database
+	    or die "sqlite3: $!\n";
+	open my $null, '>', '/dev/null';
+	print $sqlite ".output /dev/null\n$script";
+	close $sqlite or die "sqlite3: status $?\n";
+}
+
+# A daemon that begins with such a database; it is not started.
+sub filled {
+	my ($name, @ids) = @_;
+	my $d = Bench::daemon($name)->start;
+
+	$d->stop;
+	fill($d, @ids);
+	return $d;
+}
+
+sub id { return sprintf 'user%07d@submission.example.org', $_[0] }
+
+# Milliseconds from the start of the program to the answer to a request that counts.
+sub start {
+	my $rows = $full ? 10_000_000 : 1_000_000;
+
+	heading("Start with a database of $rows rows");
+	my $d = filled('start', [id(0), $rows / 2], map { [id($_), $rows / 200] } 1 .. 100);
+	my @took;
+	for my $round (1 .. 3) {
+		my $begun = time;
+		$d->launch;
+		my $answer;
+		until (defined $answer || time > $begun + 30) {
+			my $client = $d->connect_quietly;
+			$answer = $client->ask(sasl_username => "new$round") if $client;
+			sleep 0.0005 if !defined $answer;
+		}
+		push @took, (time - $begun) * 1000;
+		fault('no answer after the start') if ($answer // '') ne 'dunno';
+		$d->stop;
+	}
+	printf "first answer after %s ms\n", join ', ', map { sprintf '%.0f', $_ } @took;
+	at_most("start to first answer, $rows rows, ms", Bench::median(@took), 100, '%.0f');
+	first_touch($d, $rows / 2);
+}
+
+# The first request of an id with many rows: how long it takes, and what all others
+# notice of it.
+sub first_touch {
+	my ($d, $rows) = @_;
+	my $took = 0;
+
+	$d->start;
+	my $others = Bench::load_while($d->endpoint, sub {
+		my ($going) = @_;
+		sleep 0.7;
+		my $client = $d->connect;
+		my $begun = time;
+		my $answer = $client->ask(sasl_username => id(0));
+		$took = (time - $begun) * 1000;
+		fault('the first touch was not answered') if !defined $answer;
+	}, c => 20, r => 2000, t => 3, w => 0.2, u => 100, D => 'others.example.org');
+	printf "first touch of an id with %d rows: %.0f ms; others: p99.9 %s, max %s\n",
+	    $rows, $took, us($others->{latency_us}{'p99.9'}),
+	    us($others->{latency_us}{max});
+	at_most("first touch of an id with $rows rows, ms", $took, 2000, '%.0f');
+	at_most('and what others wait meanwhile at most, ms',
+	    $others->{latency_us}{max} / 1000, 2000, '%.0f');
+	$d->stop;
+}
+
+# --- flat ---
+
+# Throughput and processor time for servers in turns: [median req/s, median CPU].
+sub in_turns {
+	my ($options, @daemons) = @_;
+	my @runs;
+
+	for my $round (1 .. $rounds) {
+		for my $i (0 .. $#daemons) {
+			push @{$runs[$i]}, clean_run($daemons[$i]{label},
+			    Bench::measure($daemons[$i]->endpoint, $daemons[$i]->pid,
+			    %{$options->[$i]}));
+		}
+	}
+	return map { my $r = $_; [map { my $key = $_;
+	    Bench::median(map { $_->{$key} } @$r) } 'per_second', 'cpu_us'] } @runs;
+}
+
+sub spread {
+	my @sorted = sort { $a <=> $b } @_;
+
+	return $sorted[-1] / ($sorted[0] || 1);
+}
+
+sub print_turns {
+	my ($what, $sizes, $runs) = @_;
+
+	printf "%12s %s: %9.0f req/s, %5.1f us CPU a request\n", $sizes->[$_], $what,
+	    @{$runs->[$_]} for 0 .. $#$sizes;
+}
+
+# The cost of a decision, by how many mails the id has in its window.
+sub flat {
+	my @sizes = (1_000, 100_000, 1_000_000, $full ? 10_000_000 : ());
+
+	heading('One id, by the mails in its window');
+	my @daemons = map { filled("flat$_", [id(0), $_]) } @sizes;
+	for my $d (@daemons) {
+		$d->{label} = $d->{name};
+		$d->start;
+		# Until it is in memory.
+		wait_until { ($d->ask(sasl_username => id(0)) // '') eq 'dunno' };
+		Bench::load($d->endpoint, c => 100, u => 1, t => 0.5);
+	}
+	my @runs = in_turns([map { { c => 100, u => 1, t => $seconds } } @sizes], @daemons);
+	print_turns('mails', \@sizes, \@runs);
+	at_most("one id with $sizes[0] to $sizes[-1] mails: dearest by cheapest",
+	    spread(map { $_->[1] } @runs), 1.2);
+	at_most('and fastest by slowest', spread(map { $_->[0] } @runs), 1.2);
+	$_->stop for @daemons;
+}
+
+# The cost of a decision and of memory, by how many ids there are.
+sub ids {
+	my @sizes = (1_000, 100_000, $full ? 1_000_000 : ());
+	my @daemons;
+
+	heading('Many ids');
+	for my $size (@sizes) {
+		my $d = Bench::daemon("ids$size")->start;
+		$d->{label} = $d->{name};
+		Bench::load($d->endpoint, c => 10, u => 10, n => 100, w => 0);
+		my $before = Bench::memory($d->pid);
+		Bench::load($d->endpoint, c => 100, u => $size, n => $size, s => 1, w => 0);
+		$d->{grown} = Bench::memory($d->pid) - $before;
+		$d->{total} = $before + $d->{grown};
+		push @daemons, $d;
+	}
+	my @runs = in_turns([map { { c => 100, u => $_, t => $seconds } } @sizes], @daemons);
+	print_turns('ids', \@sizes, \@runs);
+	at_most("$sizes[0] to $sizes[-1] ids: dearest by cheapest",
+	    spread(map { $_->[1] } @runs), 1.5);
+	at_most('and fastest by slowest', spread(map { $_->[0] } @runs), 1.5);
+	printf "%12d ids: %.1f MiB in all, %.0f bytes for each\n", $sizes[$_],
+	    $daemons[$_]{total} / 2 ** 20, $daemons[$_]{grown} / $sizes[$_]
+	    for 0 .. $#sizes;
+	at_most("bytes of memory for an id, $sizes[-1] ids",
+	    $daemons[-1]{grown} / $sizes[-1], 250, '%.0f');
+	at_most("memory of all processes, $sizes[-1] ids, MiB",
+	    $daemons[-1]{total} / 2 ** 20, 300, '%.0f');
+	$_->stop for @daemons;
+}
+
+# --- constant rate ---
+
+sub sqlite_checkpoint {
+	my ($d) = @_;
+
+	system('sqlite3', '-batch', '-cmd', '.timeout 5000', '-cmd', '.output /dev/null',
+	    $d->database, 'PRAGMA wal_checkpoint(TRUNCATE)');
+}
+
+sub open_loop {
+	my $time = $full ? 30 : 4;
+	my $d = filled('open', map { [id($_), $full ? 100_000 : 20_000, 180_000] } 1 .. 20);
+
+	$d->start;
+	my $capacity = Bench::median(map { Bench::load($d->endpoint, c => 100,
+	    u => USERS, t => $seconds)->{per_second} } 1 .. $rounds);
+	heading(sprintf 'Open loop: %.0f requests a second, half of the capacity, %d s',
+	    $capacity / 2, $time);
+	my @beside = (
+		['nothing else', sub { }],
+		['--clean', sub { my ($status, $out, $err) = $d->run('--clean');
+		    print "  $out" =~ s/\n*\z/\n/r;
+		    fault("--clean: status " . ($status // 'none') . " $err") if $status }],
+		['reloads', sub { my ($going) = @_;
+		    while ($going->()) { $d->signal('HUP'); sleep 0.5 } }],
+		['checkpoints', sub { my ($going) = @_;
+		    while ($going->()) { sqlite_checkpoint($d); sleep 0.5 } }],
+	);
+	for (@beside) {
+		my ($name, $code) = @$_;
+		my $r = clean_run($name, Bench::load_while($d->endpoint, $code, c => 100,
+		    r => int($capacity / 2), u => USERS, t => $time));
+		my $l = $r->{latency_us};
+		printf "beside %-13s p50 %8s  p99 %8s  p99.9 %8s  max %8s\n", $name,
+		    map { us($l->{$_}) } qw(p50 p99 p99.9 max);
+		at_most("half load beside $name: p99.9 by p50", $l->{'p99.9'} / $l->{p50},
+		    10, '%.1f');
+	}
+	$d->stop;
+}
+
+# --- all of it ---
+
+sub print_targets {
+	my $width = 0;
+
+	heading('Targets');
+	for (@{$all{targets}}) {
+		printf "%-11s %-62s %8s  (%s)\n", $_->{reached} ? 'reached' : 'NOT REACHED',
+		    $_->{what}, $_->{found}, $_->{wanted};
+	}
+}
+
+my $json;
+GetOptions('j=s' => \$json) or die "usage: bench.pl [-j file] [section ...]\n";
+my @sections = @ARGV ? @ARGV : $backend eq 'sqlite' ?
+    qw(speed idle passing start flat ids open) : qw(speed idle passing);
+my %wanted = map { $_ => 1 } @sections;
+need(have_command('sqlite3'), 'sqlite3') if $backend eq 'sqlite';
+
+my $begun = time;
+Bench::prepare();
+$all{machine} = Bench::machine();
+print "$all{machine}\n";
+
+if ($wanted{speed} || $wanted{idle} || $wanted{passing}) {
+	my @daemons = Bench::daemons($backend);
+	$_->start for @daemons;
+	speed(Bench::floor_start(), @daemons) if $wanted{speed};
+	Bench::floor_stop();
+	idle($daemons[0]) if $wanted{idle};
+	passing($daemons[0]) if $wanted{passing};
+	$_->stop for @daemons;
+}
+start() if $wanted{start};
+flat() if $wanted{flat};
+ids() if $wanted{ids};
+open_loop() if $wanted{open};
+print_targets() if @{$all{targets}};
+printf "\n%.0f seconds\n", time - $begun;
+if (defined $json) {
+	Policyd::spew($json, JSON::PP->new->pretty->canonical->encode(\%all));
+}
+exit $failed;

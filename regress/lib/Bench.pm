@@ -1,0 +1,252 @@
+package Bench;
+
+# What the bench measures with: the load generator and the empty policy server of
+# regress/bench, daemons whose files are on a real disk, processor time and memory of
+# all their processes.
+
+use strict;
+use warnings;
+
+use Carp qw(croak);
+use Cwd qw(abs_path);
+use File::Path qw(remove_tree);
+use File::Temp qw(tempdir);
+use IO::Handle;
+use JSON::PP qw(decode_json);
+use POSIX ();
+use Time::HiRes qw(time);
+
+use Policyd qw(wait_until children_of slurp status_of);
+
+our $dir;			# where all of it happens
+
+my $owner = $$;
+my $ticks = POSIX::sysconf(&POSIX::_SC_CLK_TCK) || 100;
+my $page = POSIX::sysconf(&POSIX::_SC_PAGESIZE) || 4096;
+
+# A directory that the daemon's user can reach, on a disk: what is committed to a
+# memory file system costs nothing.
+sub prepare {
+	$dir = abs_path(tempdir('policyd-bench-XXXXXXXX',
+	    DIR => $ENV{BENCH_DIR} // '/var/tmp'));
+	chmod 0755, $dir;
+	return $dir;
+}
+
+# --- the generator ---
+
+# Options as those of the program: (c => 100, t => 2, o => 1). What it found, as a hash.
+sub load {
+	my ($endpoint, %option) = @_;
+	my @flags = map { $_ eq 'o' || $_ eq 's' ? $option{$_} ? "-$_" : () :
+	    ("-$_", $option{$_}) } sort keys %option;
+	my $address = ref $endpoint ? 'inet:' . ($endpoint->[0] =~ /:/ ?
+	    "[$endpoint->[0]]" : $endpoint->[0]) . ":$endpoint->[1]" : "unix:$endpoint";
+
+	open my $fh, '-|', "$Policyd::root/build/bench/load", @flags, $address
+	    or croak "load: $!";
+	local $/;
+	my $json = <$fh>;
+	close $fh or croak "load @flags $address: status $?";
+	my $result = decode_json($json);
+	$result->{faults} = $result->{lost} + $result->{unanswered} +
+	    $result->{malformed} + $result->{refused} + $result->{closed_idle};
+	return $result;
+}
+
+# The same, while the code runs in this process: it is given a sub that tells
+# whether the load goes on.
+sub load_while {
+	my ($endpoint, $code, %option) = @_;
+
+	defined(my $pid = open my $fh, '-|') or croak "fork: $!";
+	if ($pid == 0) {
+		my $result = eval { load($endpoint, %option) };
+		print STDERR $@ if !$result;
+		print JSON::PP::encode_json($result) if $result;
+		STDOUT->flush;
+		POSIX::_exit($result ? 0 : 1);
+	}
+	$fh->blocking(0);
+	my $json = '';
+	my $going = sub {
+		my $n = sysread $fh, $json, 65536, length $json;
+		return !defined $n || $n > 0;
+	};
+	$code->($going);
+	wait_until { !$going->() } 60 + ($option{t} // 0);
+	close $fh;
+	croak 'load failed' if $? != 0;
+	return decode_json($json);
+}
+
+# --- who is measured ---
+
+my %floor;
+
+# The empty policy server: its endpoint and pid.
+sub floor_start {
+	my $path = "$dir/floor";
+
+	defined(my $pid = fork) or croak "fork: $!";
+	if ($pid == 0) {
+		{ no warnings 'exec'; exec "$Policyd::root/build/bench/floor", "unix:$path"; }
+		POSIX::_exit(127);
+	}
+	%floor = (pid => $pid, endpoint => $path);
+	wait_until { -S $path } or croak 'the floor did not start';
+	return \%floor;
+}
+
+sub floor_stop {
+	my $pid = delete $floor{pid} or return;
+
+	kill 'TERM', $pid;
+	waitpid $pid, 0;
+}
+
+# A daemon that records every request: limits that nobody reaches, in two windows as
+# the default has them.
+sub daemon {
+	my ($name, %option) = @_;
+	my $where = "$dir/$name";
+
+	mkdir $where, 0755 or croak "$where: $!" if !-d $where;
+	my $config = { debug => \'False', limits => [[1_000_000_000, 60],
+	    [2_000_000_000, 86400]], %{delete $option{config} // {}} };
+	return Policyd->new(dir => $where, name => $name, config => $config, %option);
+}
+
+# Those of the table of speed, by backend: `label` is what the table calls them, `sum`
+# tells the recipients that the database holds.
+sub daemons {
+	my ($backend) = @_;
+
+	croak "no backend $backend" if $backend !~ /\A(?:sqlite|pgsql|mysql)\z/;
+	return map { sqlite_daemon($_) } qw(normal full) if $backend eq 'sqlite';
+	return server_daemon($backend);
+}
+
+sub sqlite_daemon {
+	my ($synchronous) = @_;
+	my $d = daemon($synchronous, config => { sqlite_config => {
+	    database => "$dir/$synchronous/db/db.sqlite3",
+	    synchronous => $synchronous } });
+
+	$d->{label} = $synchronous;
+	$d->{sum} = sub { ($d->sql(
+	    'SELECT COALESCE(SUM(recipient_count), 0) FROM mail_count'))[0][0] };
+	return $d;
+}
+
+sub processes {
+	my ($pid) = @_;
+
+	return ($pid, map { processes($_) } map { @$_ } values %{children_of($pid)});
+}
+
+# --- processor and memory ---
+
+# Seconds of processor time that a process and all below it used so far.
+sub cpu {
+	my ($pid) = @_;
+	my $sum = 0;
+
+	for (processes($pid)) {
+		if (slurp("/proc/$_/stat") =~ /\A\d+ \(.*\) \S (.*)/s) {
+			my @field = split / /, $1;
+			$sum += ($field[10] + $field[11]) / $ticks;
+		} elsif (`ps -o time= -p $_` =~ /(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)/) {
+			$sum += ($1 // 0) * 3600 + $2 * 60 + $3;
+		}
+	}
+	return $sum;
+}
+
+# Bytes in memory of a process and all below it; shared pages are counted by share
+# where the system tells it.
+sub memory {
+	my ($pid) = @_;
+	my $sum = 0;
+
+	for (processes($pid)) {
+		if (slurp("/proc/$_/smaps_rollup") =~ /^Pss:\s+(\d+) kB/m) {
+			$sum += $1 * 1024;
+		} elsif (`ps -o rss= -p $_` =~ /(\d+)/) {
+			$sum += $1 * 1024;
+		}
+	}
+	return $sum;
+}
+
+# How many descriptors a process has open; 0 where the system does not tell.
+sub descriptors {
+	my ($pid) = @_;
+
+	return scalar(my @open = glob("/proc/$pid/fd/*"));
+}
+
+# A run, with the microseconds of processor time that each request cost all processes
+# of the server (the warm-up is counted on both sides).
+sub measure {
+	my ($endpoint, $pid, %option) = @_;
+	my $before = cpu($pid);
+	my $result = load($endpoint, %option);
+
+	$result->{cpu_us} = $result->{sent} ?
+	    (cpu($pid) - $before) * 1e6 / $result->{sent} : 0;
+	return $result;
+}
+
+# --- numbers ---
+
+sub median {
+	my @sorted = sort { $a <=> $b } @_;
+
+	return 0 if !@sorted;
+	return ($sorted[$#sorted >> 1] + $sorted[@sorted >> 1]) / 2;
+}
+
+# --- the machine ---
+
+# Milliseconds, as a median, to append 4 KiB to a file and have it on disk.
+sub sync_time {
+	my @took;
+
+	open my $fh, '>:raw', "$dir/sync" or croak "sync: $!";
+	for (1 .. 30) {
+		syswrite $fh, 'x' x 4096;
+		my $start = time;
+		$fh->sync;
+		push @took, (time - $start) * 1000;
+	}
+	close $fh;
+	unlink "$dir/sync";
+	return median(@took);
+}
+
+sub machine {
+	my $cpu = slurp('/proc/cpuinfo') =~ /^model name\s*:\s*(.*)$/m ? $1 : '';
+	my ($system, undef, $release, undef, $architecture) = POSIX::uname();
+	my $cores = () = slurp('/proc/cpuinfo') =~ /^processor\s*:/mg;
+
+	if ($cpu eq '') {
+		chomp($cpu = `sysctl -n hw.model 2>/dev/null` // '');
+		chomp($cores = `sysctl -n hw.ncpu 2>/dev/null` // '');
+	}
+	chomp(my $disk = `stat -f -c %T '$dir' 2>/dev/null` // '');
+	return sprintf '%s %s %s, %s, %s cores, database on %s, sync of 4 KiB %.2f ms',
+	    $system, $release, $architecture, $cpu, $cores, $disk || 'disk', sync_time();
+}
+
+END {
+	my $status = $?;
+	if ($$ == $owner) {
+		floor_stop();
+		Policyd::end_all();
+		remove_tree($dir) if defined $dir && !$ENV{POLICYD_KEEP};
+	}
+	$? = $status;
+}
+
+1;
