@@ -1,0 +1,345 @@
+#include <sys/types.h>
+#include <sys/stat.h>
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "conf/check.h"
+#include "conf/fault.h"
+#include "conf/literal.h"
+#include "conf/load.h"
+#include "conf/paths.h"
+#include "conf/settings.h"
+#include "conf/value.h"
+#include "conf/yaml.h"
+#include "lib/alloc.h"
+
+/* In each directory, in this order. */
+static const char *const load_names[] = {
+	"policyd-rate-limit.conf", "policyd-rate-limit.yaml"
+};
+
+/* What a file looks like, whatever it is called. */
+enum load_look {
+	LOAD_CONF,
+	LOAD_YAML,
+	LOAD_UNCLEAR
+};
+
+/* --- finding and opening --- */
+
+static int
+load_open(const char *file)
+{
+	/* A FIFO must not hold up the start; it is refused later on. */
+	return open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
+
+/* Whether it is not there, as far as we may look; errno is open(2)'s. */
+static bool
+load_is_missing(const char *file)
+{
+	struct stat	st;
+
+	if (errno == ENOENT || errno == ENOTDIR)
+		return true;
+	return errno == EACCES && stat(file, &st) == -1 && errno == EACCES;
+}
+
+static void
+load_name_file(struct faults *faults, const char *file)
+{
+	free(faults->file);
+	faults->file = alloc_string(file);
+}
+
+static void
+load_fault_open(struct faults *faults, const char *why)
+{
+	fault_error(faults, 0, 0, "cannot be opened: %s", why);
+}
+
+/*
+ * The first that exists in the directory. 1: *fd is it, or -1 with a fault; 0: there
+ * is none.
+ */
+static int
+load_search_directory(const char *directory, struct faults *faults, int *fd)
+{
+	char	*file;
+	size_t	 i;
+	int	 saved;
+
+	for (i = 0; i < sizeof(load_names) / sizeof(load_names[0]); i++) {
+		file = alloc_printf("%s/%s", directory, load_names[i]);
+		*fd = load_open(file);
+		saved = errno;
+		if (*fd != -1 || !load_is_missing(file)) {
+			load_name_file(faults, file);
+			free(file);
+			if (*fd == -1)
+				load_fault_open(faults, strerror(saved));
+			return 1;
+		}
+		free(file);
+	}
+	return 0;
+}
+
+/* The directory for the caller to free, NULL when this user has no home. */
+static char *
+load_home(void)
+{
+	const struct passwd	*pw;
+	const char		*home;
+
+	if ((home = getenv("HOME")) == NULL || *home == '\0')
+		home = (pw = getpwuid(getuid())) == NULL ? NULL : pw->pw_dir;
+	return home == NULL ? NULL : alloc_printf("%s/.config", home);
+}
+
+static int
+load_search(struct faults *faults, int *fd)
+{
+	char	*directory;
+	int	 found;
+
+	found = 0;
+	if ((directory = load_home()) != NULL)
+		found = load_search_directory(directory, faults, fd);
+	free(directory);
+	if (!found)
+		found = load_search_directory(paths_sysconfdir(), faults, fd);
+	return found;
+}
+
+/* --- judging --- */
+
+/*
+ * Who can write here decides who root is to the daemon: whose ids it takes, which
+ * directories it makes. A group counts as others unless it is root's.
+ */
+static int
+load_judge_writers(const struct stat *st, struct faults *faults)
+{
+	if (geteuid() != 0) {
+		if ((st->st_mode & S_IWOTH) != 0)
+			fault_warning(faults, 0, 0, "everybody may write to this "
+			    "file: chmod o-w");
+		return 0;
+	}
+	if (st->st_uid != 0)
+		fault_error(faults, 0, 0, "refused, for it belongs to uid %lu, who "
+		    "may write to it: chown root", (unsigned long)st->st_uid);
+	else if ((st->st_mode & S_IWOTH) != 0)
+		fault_error(faults, 0, 0, "refused, for everybody may write to it: "
+		    "chmod o-w");
+	else if ((st->st_mode & S_IWGRP) != 0 && st->st_gid != 0)
+		fault_error(faults, 0, 0, "refused, for gid %lu may write to it: "
+		    "chmod g-w", (unsigned long)st->st_gid);
+	else
+		return 0;
+	return -1;
+}
+
+static int
+load_judge(int fd, struct stat *st, struct faults *faults)
+{
+	if (fstat(fd, st) == -1) {
+		load_fault_open(faults, strerror(errno));
+		return -1;
+	}
+	if (!S_ISREG(st->st_mode)) {
+		fault_error(faults, 0, 0, "%s", S_ISDIR(st->st_mode) ?
+		    "a directory, not a file" : "not a regular file");
+		return -1;
+	}
+	if (st->st_size > LITERAL_FILE_MAX) {
+		fault_error(faults, 0, 0, "larger than %d bytes",
+		    LITERAL_FILE_MAX);
+		return -1;
+	}
+	return load_judge_writers(st, faults);
+}
+
+/* Whether there is something in it that others must not know. */
+static bool
+load_is_secret(const struct value *v)
+{
+	const struct value	*key, *item;
+	size_t			 i;
+
+	if (v->type == VALUE_LIST || v->type == VALUE_TUPLE)
+		return v->count > 1;		/* [user, password] */
+	if (v->type != VALUE_DICT)
+		return false;
+	for (i = 0; i + 1 < v->count; i += 2) {
+		key = v->items[i];
+		item = v->items[i + 1];
+		if (key->type == VALUE_STR && item->type == VALUE_STR &&
+		    item->len > 0 && (strstr(key->bytes, "passw") != NULL ||
+		    strcmp(key->bytes, "dsn") == 0))
+			return true;
+	}
+	return false;
+}
+
+static void
+load_judge_readers(const struct stat *st, const struct settings *s,
+    struct faults *faults)
+{
+	const struct settings_info	*info;
+	const struct value		*v;
+	size_t				 i;
+
+	if ((st->st_mode & S_IROTH) == 0)
+		return;
+	for (i = 0; i < settings_count(); i++) {
+		info = settings_info(i);
+		if (!info->secret ||
+		    (v = settings_lookup(s, info->name)) == NULL ||
+		    v->line == 0 || !load_is_secret(v))
+			continue;
+		fault_warning(faults, v->line, v->column, "%s holds a password "
+		    "and everybody may read this file: chmod o-r", info->name);
+	}
+}
+
+/* --- reading --- */
+
+/* The file's bytes, for the caller to freezero(); NULL with a fault. */
+static char *
+load_bytes(int fd, size_t size, size_t *len, struct faults *faults)
+{
+	char	*bytes;
+	ssize_t	 n;
+
+	/* One byte more tells that it grew. */
+	bytes = alloc_zero(size + 1, 1);
+	for (*len = 0; *len <= size; *len += (size_t)n) {
+		n = read(fd, bytes + *len, size + 1 - *len);
+		if (n == 0)
+			return bytes;
+		if (n == -1 && errno == EINTR)
+			n = 0;
+		if (n == -1) {
+			fault_error(faults, 0, 0, "cannot be read: %s",
+			    strerror(errno));
+			break;
+		}
+	}
+	if (*len > size)
+		fault_error(faults, 0, 0, "somebody writes to it: try again");
+	freezero(bytes, size + 1);
+	return NULL;
+}
+
+static bool
+load_is_yaml(const char *file)
+{
+	const char	*dot;
+
+	dot = strrchr(file, '.');
+	return dot != NULL && (strcasecmp(dot, ".yaml") == 0 ||
+	    strcasecmp(dot, ".yml") == 0);
+}
+
+/* By what follows the first word of a line: `=` or `: `. The majority decides. */
+static enum load_look
+load_look(const char *p, size_t len)
+{
+	const char	*end;
+	size_t		 conf, yaml;
+
+	end = p + len;
+	for (conf = yaml = 0; p < end; p++) {
+		for (len = 0; p < end && (isalnum((unsigned char)*p) || *p == '_');
+		    p++)
+			len++;
+		while (p < end && (*p == ' ' || *p == '\t'))
+			p++;
+		if (len > 0 && p < end && *p == '=')
+			conf++;
+		else if (len > 0 && p < end && *p == ':')
+			yaml++;
+		while (p < end && *p != '\n')
+			p++;
+	}
+	return conf > yaml ? LOAD_CONF : yaml > conf ? LOAD_YAML : LOAD_UNCLEAR;
+}
+
+static struct value *
+load_parse(const char *bytes, size_t len, struct faults *faults)
+{
+	struct value	*dict;
+	bool		 yaml;
+
+	yaml = load_is_yaml(faults->file);
+	dict = yaml ? yaml_file(bytes, len, faults) :
+	    literal_file(bytes, len, faults);
+	if (faults->errors == 0)
+		return dict;
+	if (yaml && load_look(bytes, len) == LOAD_CONF)
+		fault_warning(faults, 0, 0, "this is read as YAML, as its name says, "
+		    "but looks like name = value: let its name end in .conf");
+	else if (!yaml && load_look(bytes, len) == LOAD_YAML)
+		fault_warning(faults, 0, 0, "this is read as name = value, but looks "
+		    "like YAML: let its name end in .yaml");
+	return dict;
+}
+
+static struct settings *
+load_file(int fd, struct faults *faults)
+{
+	struct settings	*s;
+	struct value	*dict;
+	struct stat	 st;
+	char		*bytes;
+	size_t		 len;
+
+	if (load_judge(fd, &st, faults) == -1 || (bytes = load_bytes(fd,
+	    (size_t)st.st_size, &len, faults)) == NULL)
+		return NULL;
+	dict = load_parse(bytes, len, faults);
+	freezero(bytes, (size_t)st.st_size + 1);
+	s = settings_read(dict, faults);
+	value_free(dict);
+	check_settings(s, faults);
+	load_judge_readers(&st, s, faults);
+	return s;
+}
+
+struct settings *
+load_settings(const char *file, struct faults *faults)
+{
+	struct settings	*s;
+	int		 fd;
+
+	fd = -1;
+	if (file != NULL) {
+		load_name_file(faults, file);
+		if ((fd = load_open(file)) == -1)
+			load_fault_open(faults, strerror(errno));
+	} else if (!load_search(faults, &fd)) {
+		free(faults->file);
+		faults->file = NULL;
+		return settings_new();
+	}
+	if (fd == -1)
+		return NULL;
+	s = load_file(fd, faults);
+	close(fd);
+	if (faults->errors == 0)
+		return s;
+	settings_free(s);
+	return NULL;
+}

@@ -1,0 +1,39 @@
+#include "conf/paths.h"
+
+/* The build sets all of them; these are what it sets by default. */
+#ifndef SYSCONFDIR
+#define SYSCONFDIR	"/etc"
+#endif
+#ifndef LIBEXECDIR
+#define LIBEXECDIR	"/usr/local/libexec/policyd-rate-limit"
+#endif
+#ifndef RUNDIR
+#define RUNDIR		"/var/run/policyd-rate-limit"
+#endif
+#ifndef STATEDIR
+#define STATEDIR	"/var/lib/policyd-rate-limit"
+#endif
+
+const char *
+paths_sysconfdir(void)
+{
+	return SYSCONFDIR;
+}
+
+const char *
+paths_libexecdir(void)
+{
+	return LIBEXECDIR;
+}
+
+const char *
+paths_rundir(void)
+{
+	return RUNDIR;
+}
+
+const char *
+paths_statedir(void)
+{
+	return STATEDIR;
+}
