@@ -21,7 +21,7 @@ int		 limits_parse(struct limits *out, const struct value *,
 		    char *reason, size_t);
 
 reader		 limits_read;		/* struct limits */
-reader		 limits_read_by_id;	/* pointer to struct settings_id_limits */
+reader		 limits_read_by_id;	/* struct settings_id_limits * */
 
 /* NULL is legal for all of these. */
 void		 limits_by_id_free(struct settings_id_limits *);

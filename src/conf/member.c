@@ -66,15 +66,18 @@ member_socket_fault(const struct value *v, const char **reason)
 	}
 	for (i = 0; i < v->count; i++) {
 		culprit = member_one_socket_fault(v->items[i], reason);
-		if (culprit == NULL)
-			continue;
+		if (culprit != NULL)
+			return culprit;
 		/*
 		 * ["127.0.0.1", "10031"] is a pair gone wrong, not a list of
 		 * paths.
 		 */
-		if (v->count == 2 && v->items[0]->type == VALUE_STR)
-			*reason = "must have a number as port: [address, port]";
-		return culprit;
+		if (v->items[i]->type == VALUE_STR &&
+		    strchr(v->items[i]->bytes, '/') == NULL) {
+			*reason = "must be paths with a \"/\" in a list; "
+			    "or, as [address, port], with a number as port";
+			return v->items[i];
+		}
 	}
 	return NULL;
 }

@@ -33,7 +33,7 @@ struct table_row {
 	const char		*type;		/* in words, for the manual */
 	struct table_preset	 preset;
 	reader			*read;
-	size_t			 at;		/* the member; 0: whole struct */
+	size_t			 at;		/* member; 0: whole struct */
 	int64_t			 min;
 	int64_t			 max;
 	const struct reader_word *words;
