@@ -7,47 +7,56 @@
 
 #define TEXT_NULL	UINT32_MAX	/* length that stands for no text at all */
 
-static void
-put_big_endian(struct str *s, uint64_t value, size_t len)
+/* Spelt out: these are most of the work on a request, and compilers know the form. */
+static inline void
+put_u32(unsigned char *p, uint32_t value)
 {
-	unsigned char	b[8];
-	size_t		i;
+	p[0] = (unsigned char)(value >> 24);
+	p[1] = (unsigned char)(value >> 16);
+	p[2] = (unsigned char)(value >> 8);
+	p[3] = (unsigned char)value;
+}
 
-	for (i = len; i > 0; i--) {
-		b[i - 1] = value & 0xff;
-		value >>= 8;
-	}
-	str_add(s, b, len);
+static inline uint32_t
+get_u32(const unsigned char *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
 void
 wire_put_u8(struct str *s, uint8_t value)
 {
-	str_add(s, &value, 1);
+	*(unsigned char *)str_extend(s, 1) = value;
 }
 
 void
 wire_put_u16(struct str *s, uint16_t value)
 {
-	put_big_endian(s, value, 2);
+	unsigned char	*p = (unsigned char *)str_extend(s, 2);
+
+	p[0] = (unsigned char)(value >> 8);
+	p[1] = (unsigned char)value;
 }
 
 void
 wire_put_u32(struct str *s, uint32_t value)
 {
-	put_big_endian(s, value, 4);
+	put_u32((unsigned char *)str_extend(s, 4), value);
 }
 
 void
 wire_put_u64(struct str *s, uint64_t value)
 {
-	put_big_endian(s, value, 8);
+	unsigned char	*p = (unsigned char *)str_extend(s, 8);
+
+	put_u32(p, (uint32_t)(value >> 32));
+	put_u32(p + 4, (uint32_t)value);
 }
 
 void
 wire_put_i64(struct str *s, int64_t value)
 {
-	put_big_endian(s, (uint64_t)value, 8);
+	wire_put_u64(s, (uint64_t)value);
 }
 
 void
@@ -83,45 +92,51 @@ wire_fail(struct wire *w)
 	w->left = 0;
 }
 
-static uint64_t
-get_big_endian(struct wire *w, size_t len)
+/* The next `len` bytes, or NULL. */
+static inline const uint8_t *
+take(struct wire *w, size_t len)
 {
-	uint64_t	value = 0;
-	size_t		i;
+	const uint8_t	*p = w->at;
 
 	if (w->left < len) {
 		wire_fail(w);
-		return 0;
+		return NULL;
 	}
-	for (i = 0; i < len; i++)
-		value = value << 8 | w->at[i];
 	w->at += len;
 	w->left -= len;
-	return value;
+	return p;
 }
 
 uint8_t
 wire_get_u8(struct wire *w)
 {
-	return (uint8_t)get_big_endian(w, 1);
+	const uint8_t	*p = take(w, 1);
+
+	return p == NULL ? 0 : *p;
 }
 
 uint16_t
 wire_get_u16(struct wire *w)
 {
-	return (uint16_t)get_big_endian(w, 2);
+	const uint8_t	*p = take(w, 2);
+
+	return p == NULL ? 0 : (uint16_t)(p[0] << 8 | p[1]);
 }
 
 uint32_t
 wire_get_u32(struct wire *w)
 {
-	return (uint32_t)get_big_endian(w, 4);
+	const uint8_t	*p = take(w, 4);
+
+	return p == NULL ? 0 : get_u32(p);
 }
 
 uint64_t
 wire_get_u64(struct wire *w)
 {
-	return get_big_endian(w, 8);
+	const uint8_t	*p = take(w, 8);
+
+	return p == NULL ? 0 : (uint64_t)get_u32(p) << 32 | get_u32(p + 4);
 }
 
 int64_t
@@ -129,7 +144,7 @@ wire_get_i64(struct wire *w)
 {
 	uint64_t	value;
 
-	value = get_big_endian(w, 8);
+	value = wire_get_u64(w);
 	/* Two's complement, without leaning on the compiler's conversion. */
 	if (value > INT64_MAX)
 		return -(int64_t)(UINT64_MAX - value) - 1;

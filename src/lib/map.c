@@ -50,14 +50,11 @@ sip_round(uint64_t v[4])
 }
 
 static inline uint64_t
-little_endian(const unsigned char *p, size_t len)
+little_endian(const unsigned char *p)
 {
-	uint64_t	x = 0;
-	size_t		i;
-
-	for (i = 0; i < len; i++)
-		x |= (uint64_t)p[i] << 8 * i;
-	return x;
+	return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 |
+	    (uint64_t)p[3] << 24 | (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 |
+	    (uint64_t)p[6] << 48 | (uint64_t)p[7] << 56;
 }
 
 uint64_t
@@ -65,20 +62,22 @@ map_siphash(const uint64_t key[2], const void *src, size_t len)
 {
 	const unsigned char	*p = src;
 	uint64_t		 v[4], word;
-	size_t			 left;
+	size_t			 left, i;
 
 	v[0] = key[0] ^ UINT64_C(0x736f6d6570736575);
 	v[1] = key[1] ^ UINT64_C(0x646f72616e646f6d);
 	v[2] = key[0] ^ UINT64_C(0x6c7967656e657261);
 	v[3] = key[1] ^ UINT64_C(0x7465646279746573);
 	for (left = len; left >= 8; p += 8, left -= 8) {
-		word = little_endian(p, 8);
+		word = little_endian(p);
 		v[3] ^= word;
 		sip_round(v);
 		sip_round(v);
 		v[0] ^= word;
 	}
-	word = (uint64_t)(len & 0xff) << 56 | little_endian(p, left);
+	word = (uint64_t)(len & 0xff) << 56;
+	for (i = 0; i < left; i++)
+		word |= (uint64_t)p[i] << 8 * i;
 	v[3] ^= word;
 	sip_round(v);
 	sip_round(v);

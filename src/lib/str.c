@@ -33,22 +33,39 @@ str_wipe(struct str *s)
 	str_clear(s);
 }
 
-/* Room for `more` bytes and a NUL. */
 static void
-str_room(struct str *s, size_t more)
+str_grow(struct str *s, size_t more)
 {
 	size_t	need, size;
 
 	if (more > SIZE_MAX / 2 - s->len - 1)
 		log_fatal("a string of %zu bytes grows by %zu", s->len, more);
 	need = s->len + more + 1;
-	if (need <= s->size)
-		return;
 	size = s->size < STR_FIRST ? STR_FIRST : s->size;
 	while (size < need)
 		size *= 2;
 	s->data = alloc_resize(s->data, size, 1);
 	s->size = size;
+}
+
+/* Room for `more` bytes and a NUL. */
+static inline void
+str_room(struct str *s, size_t more)
+{
+	if (s->size <= s->len || s->size - s->len <= more)
+		str_grow(s, more);
+}
+
+char *
+str_extend(struct str *s, size_t len)
+{
+	char	*p;
+
+	str_room(s, len);
+	p = s->data + s->len;
+	s->len += len;
+	s->data[s->len] = '\0';
+	return p;
 }
 
 void

@@ -18,6 +18,7 @@ void	 str_wipe(struct str *);		/* explicit_bzero, then frees */
 void	 str_add(struct str *, const void *, size_t);
 void	 str_adds(struct str *, const char *);
 void	 str_addc(struct str *, int);
+char	*str_extend(struct str *, size_t);	/* so many bytes more, to be filled */
 void	 str_addf(struct str *, const char *, ...)
 	    __attribute__((__format__(printf, 2, 3)));
 
