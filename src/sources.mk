@@ -36,9 +36,8 @@ PARENT_SRCS =	src/parent/activation.c src/parent/background.c \
 		src/parent/pidlock.c src/parent/reload.c src/parent/serve.c \
 		src/parent/signals.c src/parent/sockets.c src/parent/unixsocket.c
 ENGINE_SRCS =	src/engine/main.c ${ENGINE_ROOM_SRCS}
-LEDGER_SRCS =	src/ledger/cache.c src/ledger/charge.c src/ledger/id.c src/ledger/main.c \
-		${LITERAL_SRCS}
-LEDGER_SQLITE_SRCS = src/ledger/store_sqlite.c
+LEDGER_SRCS =	src/ledger/main.c ${LEDGER_PURE_SRCS} ${LITERAL_SRCS}
+LEDGER_SQLITE_SRCS = src/ledger/sqlite.c src/ledger/store_sqlite.c
 LEDGER_PGSQL_SRCS = src/ledger/store_pgsql.c
 LEDGER_MYSQL_SRCS = src/ledger/store_mysql.c
 REPORT_SRCS =	src/report/mail.c src/report/main.c src/report/smtp.c src/report/tls.c
@@ -53,7 +52,9 @@ ENGINE_ROOM_SRCS = src/engine/action.c src/engine/client.c src/engine/decide.c \
 		src/engine/listen.c src/engine/memory.c src/engine/pending.c \
 		src/engine/replay.c src/engine/request.c src/engine/stats.c \
 		src/engine/tell.c src/engine/turn.c
-LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c src/ledger/id.c
+LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c src/ledger/clean.c \
+		src/ledger/hits.c src/ledger/id.c src/ledger/instance.c \
+		src/ledger/lookup.c src/ledger/schema.c src/ledger/verdict.c
 REPORT_PURE_SRCS =
 POLLER_SRCS_Linux =	regress/bench/poller_epoll.c
 POLLER_SRCS_FreeBSD =	regress/bench/poller_kqueue.c

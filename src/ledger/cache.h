@@ -1,13 +1,17 @@
 #ifndef CACHE_H
 #define CACHE_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "ledger/store.h"
-#include "lib/clock.h"
 #include "lib/window.h"
 
 /*
- * What this ledger remembers of the database: a window for each id in use, and which
- * (id, instance, tag) were charged lately. Bounded; the least recently used goes first.
+ * What this ledger remembers of the database: a window for each id in use, and what was
+ * charged lately to which (id, instance, tag). Bounded; the least recently used goes
+ * first. Knows no clock: `now` is seconds since 1970.
  */
 struct cache;
 struct cache_id;
@@ -17,26 +21,66 @@ struct cache_id;
 
 struct cache	*cache_new(size_t max_bytes);
 void		 cache_free(struct cache *);
+void		 cache_set_max(struct cache *, size_t max_bytes);
 size_t		 cache_bytes(const struct cache *);
 size_t		 cache_ids(const struct cache *);
 
-/* The id, made when it is not there; now the most recently used. */
-struct cache_id	*cache_touch(struct cache *, const char *id, size_t idlen);
+/* --- one batch --- */
+
+/* From here on what is touched stays in memory until the next batch. */
+void		 cache_batch(struct cache *);
+
+/*
+ * The id, made when it is not there; now the most recently used. *first: the first
+ * touch in this batch.
+ */
+struct cache_id	*cache_touch(struct cache *, const char *id, size_t idlen,
+		    bool *first);
+const char	*cache_name(const struct cache_id *, size_t *idlen);
 struct window	*cache_window(struct cache_id *);
 struct store_cursor	*cache_cursor(struct cache_id *);
 
+/*
+ * What was recorded from `since` on will be asked of this id: forgets what is older, or
+ * has it read again when that much is not in memory. Returns the oldest second that a
+ * first reading has to begin at.
+ */
+int64_t		 cache_want(struct cache *, struct cache_id *, int64_t since);
+
+/* A place in the batch that the caller gave the id. */
+void		 cache_set_index(struct cache_id *, size_t);
+size_t		 cache_index(const struct cache_id *);
+
 /* What was charged to (id, instance) in all; whether (id, instance, tag) was. */
-int64_t		 cache_instance_charged(struct cache *, const struct store_row *);
-bool		 cache_tag_seen(struct cache *, const struct store_row *);
+int64_t		 cache_charged(struct cache *, const struct cache_id *,
+		    const char *instance, size_t len);
+bool		 cache_tag_seen(struct cache *, const struct cache_id *,
+		    const char *instance, size_t len, int64_t tag);
 
-/* Applies a row, read or just committed; ids that are not in memory are left alone. */
-void		 cache_row(struct cache *, const struct store_row *);
+/* Some second at which something is charged to (id, instance), and how much. */
+bool		 cache_charged_at(struct cache *, const struct cache_id *,
+		    const char *instance, size_t len, int64_t now, int64_t *date,
+		    int64_t *amount);
 
-/* A failed batch: the id is read again at its next use. */
+/* A row that this batch records, counted at once. */
+void		 cache_record(struct cache *, struct cache_id *,
+		    const struct store_row *, int64_t now);
+
+/* The batch was committed; or it was not: what it touched is read again. */
+void		 cache_settle(struct cache *);
+void		 cache_undo(struct cache *);
+
+/* --- what the store reads: struct store_reader --- */
+
+void		 cache_first(struct cache *, struct cache_id *,
+		    const struct store_row *, int64_t now);
+void		 cache_news(struct cache *, const struct store_row *, int64_t now);
+
+/* What is known of one id, or of all, is void. */
 void		 cache_drop(struct cache *, struct cache_id *);
 void		 cache_drop_all(struct cache *);
 
 /* Down to the bound; never drops an id that is touched in the running batch. */
-void		 cache_trim(struct cache *, int64_t now);
+void		 cache_trim(struct cache *);
 
 #endif

@@ -3,7 +3,9 @@
 
 #include "ipc/message.h"
 #include "ledger/cache.h"
+#include "ledger/lookup.h"
 #include "ledger/store.h"
+#include "lib/clock.h"
 
 /*
  * All charges that wait, decided in one transaction and answered after its commit
@@ -12,22 +14,35 @@
 struct charge_batch;
 
 struct charge_batch	*charge_batch_new(struct cache *, struct store *,
-			    const struct settings *);
+			    struct lookup *, const struct settings *);
 void			 charge_batch_free(struct charge_batch *);
+
+/* New settings; the old ones are not used any more. */
+void			 charge_batch_settings(struct charge_batch *,
+			    const struct settings *);
 
 /* Takes a copy of the payload's charge; -1 with errno EBADMSG for a broken one. */
 int			 charge_batch_add(struct charge_batch *, uint64_t request,
 			    const void *payload, size_t);
 size_t			 charge_batch_count(const struct charge_batch *);
 
+/* Whoever asked is gone: what waits is forgotten. */
+void			 charge_batch_clear(struct charge_batch *);
+
+struct charge_answers {
+	void	(*verdict)(void *, uint64_t request, const struct msg_verdict *);
+	/* A hit was committed to limit_report. */
+	void	(*hit)(void *, const char *id, size_t idlen, int64_t seconds);
+	void	 *arg;
+};
+
 /*
- * Decides and commits; calls `answer` for each charge that is settled. Those whose id
- * is still being read stay in the batch for the next call. `now` is the wall clock,
- * `mono` for deadlines. STORE_LOST: nothing more can be done by this process.
+ * Decides and commits; tells each charge that is settled. Those whose id is still being
+ * read, and all while the database is locked (STORE_BUSY), stay in the batch for the
+ * next call, until their deadline. `now` is the wall clock, `mono` for deadlines.
+ * STORE_LOST: nothing more can be done by this process.
  */
 enum store_result	 charge_batch_run(struct charge_batch *, int64_t now,
-			    struct mono mono,
-			    void (*answer)(void *, uint64_t request,
-			    const struct msg_verdict *), void *);
+			    struct mono, const struct charge_answers *);
 
 #endif

@@ -6,13 +6,14 @@
 #include <stdint.h>
 
 #include "conf/settings.h"
+#include "sandbox/sandbox.h"
 
 /*
  * One database behind one interface; each ledger links exactly one of store_sqlite.c,
  * store_pgsql.c, store_mysql.c. A batch is one transaction:
  *
  *	store_begin	locks, and reads what the cache does not know yet
- *	store_append	queues rows, take-backs and hits (no round trip of their own)
+ *	store_append	queues rows, values seen and hits (no round trip of their own)
  *	store_commit	writes all of it; only then may anything be answered
  *
  * Ids arrive as they are stored (ledger/id.h). All calls block, at most about
@@ -27,7 +28,11 @@ enum store_result {
 	STORE_LOST		/* the connection is gone: the process ends */
 };
 
-/* One recorded row, as the database has it. */
+/*
+ * One recorded row, as the database has it. What takes something back is a row too,
+ * with a negative amount: the sum of an id over a window is all that counts, and every
+ * daemon learns of it like of any other row.
+ */
 struct store_row {
 	const char	*id;
 	size_t		 idlen;
@@ -40,11 +45,13 @@ struct store_row {
 	size_t		 statelen;
 };
 
-/* How far the cache knows one id; kept with the id by the cache, zeroed at first. */
+/*
+ * How far the cache knows one id; kept with the id by the cache, zeroed at first and
+ * whenever what it knew was dropped. All but `loaded` is the store's.
+ */
 struct store_cursor {
 	int64_t	seen;		/* rows up to this sequence number are in the cache */
 	int64_t	position;	/* where an unfinished first reading goes on */
-	int64_t	until;		/* its end */
 	bool	loaded;		/* the first reading is complete */
 };
 
@@ -56,23 +63,58 @@ struct store_touch {
 	struct store_cursor	*cursor;
 };
 
+/* A value of an id that counts different ones (CHARGE_DISTINCT). */
+struct store_value {
+	const char	*id;
+	size_t		 idlen;
+	const char	*value;		/* as stored, like an id */
+	size_t		 valuelen;
+	int64_t		 date;		/* set by store_begin: last seen; -1: never */
+};
+
+struct store_batch {
+	struct store_touch	*touch;		/* in no order, no id twice */
+	size_t			 ntouch;
+	struct store_value	*value;		/* no (id, value) twice */
+	size_t			 nvalue;
+	size_t			 budget;	/* rows of first readings, about */
+};
+
 /* What store_begin tells the cache. */
 struct store_reader {
-	/* A row that the cache has not seen; also of ids nobody touches. */
-	void	(*row)(void *, const struct store_row *);
-	/* Somebody changed or removed rows: nothing cached can be trusted any more. */
+	/*
+	 * A row of touch[i]'s first reading. Where single rows are not kept it is a
+	 * sum for one second, without instance. Never row->date < touch[i].since.
+	 */
+	void	(*first)(void *, size_t i, const struct store_row *);
+
+	/*
+	 * A row that is new to this daemon, of any id: also of ids that nobody touches,
+	 * and of ids whose first reading is not complete, which must begin it anew
+	 * (the cursor is zeroed by the callee). After a start: the rows of the last
+	 * CACHE_INSTANCE_SECONDS, as many as can be read quickly.
+	 */
+	void	(*news)(void *, const struct store_row *);
+
+	/* Somebody changed or removed rows: all that is cached is void. */
 	void	(*changed)(void *);
 	void	 *arg;
 };
 
 /*
  * Connects or opens, takes over what an older program left (ledger/schema.h), prepares
- * statements. NULL with a printable reason in `reason`. `directory` is the descriptor
- * of the SQLite file's directory, -1 for the others.
+ * statements. NULL with a printable reason in `reason` where only the administrator can
+ * help, or, with *away set, where a server is not there now and the next process may
+ * find it. An SQLite file that is locked, full or damaged is none of both: calls fail
+ * until it is well. `directory` is the descriptor of that file's directory, -1 for the
+ * others.
  */
 struct store		*store_open(const struct settings *, int directory,
-			    char *reason, size_t);
+			    bool *away, char *reason, size_t);
 void			 store_close(struct store *);
+
+/* The sandbox that this backend can live in once it is open. */
+enum sandbox_role	 store_sandbox(void);
 
 /* What was entered, in words for the log, such as "sqlite db.sqlite3". */
 const char		*store_description(const struct store *);
@@ -83,15 +125,18 @@ const char		*store_error(const struct store *);
 /*
  * Begins a transaction in which the touched ids belong to this daemon alone, and reads
  * rows newer than each cursor, or, for an id whose first reading is not complete, up to
- * `budget` more rows of it. touch[] is in no order and names no id twice.
+ * `budget` more rows of it.
  */
-enum store_result	 store_begin(struct store *, struct store_touch *, size_t,
-			    size_t budget, const struct store_reader *);
+enum store_result	 store_begin(struct store *, struct store_batch *,
+			    const struct store_reader *);
 
-void			 store_append(struct store *, const struct store_row *);
-
-/* Forgets the rows of this id and instance (count_mode 0). */
-void			 store_take_back(struct store *, const struct store_row *);
+/*
+ * The structs are copied where they have to wait for store_commit; the bytes that they
+ * point to stay where they are until then. `touch` is the index of the row's id.
+ */
+void			 store_append(struct store *, size_t touch,
+			    const struct store_row *);
+void			 store_see(struct store *, const struct store_value *);
 
 /* One more hit of (id, seconds) in limit_report. */
 void			 store_hit(struct store *, const char *id, size_t idlen,
@@ -105,24 +150,36 @@ enum store_result	 store_commit(struct store *);
 void			 store_rollback(struct store *);
 
 /*
- * Runs sql_limits_by_id (`query` as configured, its placeholder in any style) for one
- * id, outside a transaction. STORE_OK with *text NULL when there is no row; the
- * caller frees *text.
+ * Runs sql_limits_by_id for each of `list`, outside a transaction, in one round trip.
+ * `query` has its placeholders in this backend's style already (lookup_query).
  */
-enum store_result	 store_limits(struct store *, const char *query, const char *id,
-			    size_t idlen, char **text);
+struct store_limits {
+	const char	*id;
+	size_t		 idlen;
+	char		*text;		/* set: the caller's; NULL: no row */
+	bool		 failed;	/* set: the query did */
+};
+enum store_result	 store_limits(struct store *, const char *query,
+			    struct store_limits *list, size_t);
+
+/* How this backend writes parameter 1: "?1", "$1" or "?". */
+const char		*store_placeholder(void);
 
 /* --- cleaning and reporting --- */
 
 /*
- * Deletes up to `max` rows recorded before `before`, in one short transaction. *deleted
- * less than `max`: nothing is left to delete.
+ * Goes on deleting what was recorded before `before`, in one short transaction that
+ * looks at no more than about `max` rows. *position is 0 at first, then what the last
+ * call left there; -1: all is done.
  */
 enum store_result	 store_clean(struct store *, int64_t before, size_t max,
-			    int64_t *deleted);
+			    int64_t *position, int64_t *deleted);
 
-/* Gives space back to the file system where that needs no long lock. */
-enum store_result	 store_reclaim(struct store *);
+/*
+ * Gives space back to the file system, a little with each call and where that needs no
+ * long lock. *done: there is no more to give.
+ */
+enum store_result	 store_reclaim(struct store *, bool *done);
 
 /* Every row of limit_report, most hits first, each (id, seconds) once. */
 enum store_result	 store_hits(struct store *,
@@ -133,11 +190,14 @@ enum store_result	 store_hits(struct store *,
 enum store_result	 store_hits_forget(struct store *, const char *id, size_t idlen,
 			    int64_t seconds, int64_t hits);
 
-/* When the last report was sent, seconds since 1970; 0: never. */
-enum store_result	 store_last_report(struct store *, int64_t *);
-enum store_result	 store_set_last_report(struct store *, int64_t);
+/* Numbers of ours that outlive the process, such as "report": when it was sent. */
+enum store_result	 store_number(struct store *, const char *name, int64_t *);
+enum store_result	 store_set_number(struct store *, const char *name, int64_t);
 
-/* Work that can wait for a quiet moment (a checkpoint). Called when no charge waits. */
-void			 store_idle(struct store *);
+/*
+ * Work that can wait for a quiet moment, a millisecond or so of it; called when no
+ * charge waits. False: there is none left.
+ */
+bool			 store_idle(struct store *);
 
 #endif

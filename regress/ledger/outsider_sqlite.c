@@ -1,0 +1,146 @@
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+
+#include <setjmp.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "outsider.h"
+
+#define TEXT_MAX	65536
+
+struct outsider {
+	pid_t	pid;
+	int	fd;
+};
+
+static char	path[TEXT_MAX], sql[TEXT_MAX], answer[TEXT_MAX];
+
+/* A statement after the other; the answer begins with '+', or '-' for a fault. */
+static void
+outsider_run(void)
+{
+	const unsigned char	*text;
+	const char		*left = sql;
+	sqlite3			*db;
+	sqlite3_stmt		*stmt;
+	int			 code;
+
+	(void)snprintf(answer, sizeof(answer), "+");
+	code = sqlite3_open(path, &db);
+	(void)sqlite3_busy_timeout(db, 10000);
+	while (code == SQLITE_OK && *left != '\0') {
+		code = sqlite3_prepare_v2(db, left, -1, &stmt, &left);
+		if (code != SQLITE_OK || stmt == NULL)
+			continue;
+		while ((code = sqlite3_step(stmt)) == SQLITE_ROW) {
+			text = sqlite3_column_text(stmt, 0);
+			(void)snprintf(answer, sizeof(answer), "+%s",
+			    text == NULL ? "" : (const char *)text);
+		}
+		code = sqlite3_finalize(stmt);
+	}
+	if (code != SQLITE_OK)
+		(void)snprintf(answer, sizeof(answer), "-%s", sqlite3_errmsg(db));
+	(void)sqlite3_close(db);
+}
+
+/* A message is a length and so many bytes. -1 at the end of file. */
+static int
+get(int fd, char *text)
+{
+	uint32_t	len;
+	size_t		at;
+	ssize_t		n;
+
+	if (read(fd, &len, sizeof(len)) != (ssize_t)sizeof(len) || len >= TEXT_MAX)
+		return -1;
+	for (at = 0; at < len; at += (size_t)n)
+		if ((n = read(fd, text + at, len - at)) <= 0)
+			return -1;
+	text[len] = '\0';
+	return 0;
+}
+
+static int
+put(int fd, const char *text)
+{
+	uint32_t	len = (uint32_t)strlen(text);
+	size_t		at;
+	ssize_t		n;
+
+	if (write(fd, &len, sizeof(len)) != (ssize_t)sizeof(len))
+		return -1;
+	for (at = 0; at < len; at += (size_t)n)
+		if ((n = write(fd, text + at, len - at)) <= 0)
+			return -1;
+	return 0;
+}
+
+struct outsider *
+outsider_new(void)
+{
+	struct outsider	*o;
+	int		 fd[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fd), 0);
+	o = calloc(1, sizeof(*o));
+	assert_non_null(o);
+	o->fd = fd[0];
+	o->pid = fork();
+	assert_int_not_equal(o->pid, -1);
+	if (o->pid != 0) {
+		close(fd[1]);
+		return o;
+	}
+	close(fd[0]);
+	while (get(fd[1], path) == 0 && get(fd[1], sql) == 0) {
+		outsider_run();
+		if (put(fd[1], answer) == -1)
+			break;
+	}
+	_exit(0);
+}
+
+void
+outsider_free(struct outsider *o)
+{
+	close(o->fd);
+	(void)waitpid(o->pid, NULL, 0);
+	free(o);
+}
+
+char *
+outsider_text(struct outsider *o, const char *file, const char *text)
+{
+	char	*copy;
+
+	assert_int_equal(put(o->fd, file), 0);
+	assert_int_equal(put(o->fd, text), 0);
+	assert_int_equal(get(o->fd, answer), 0);
+	if (answer[0] != '+')
+		fail_msg("%s: %s", text, answer + 1);
+	copy = strdup(answer + 1);
+	assert_non_null(copy);
+	return copy;
+}
+
+int64_t
+outsider_sql(struct outsider *o, const char *file, const char *text)
+{
+	char	*s;
+	int64_t	 n;
+
+	s = outsider_text(o, file, text);
+	n = strtoll(s, NULL, 10);
+	free(s);
+	return n;
+}

@@ -1,0 +1,96 @@
+#ifndef RIG_H
+#define RIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ledger/cache.h"
+#include "ledger/charge.h"
+#include "ledger/lookup.h"
+#include "ledger/store.h"
+#include "outsider.h"
+
+/* A ledger without its channels: what the loop of main.c does with one batch. */
+#define RIG_NOW		INT64_C(1700000000)
+#define ANSWERS_MAX	20000
+
+struct rig {
+	char			*dir;		/* of the database; removed at the end */
+	char			*path;		/* the file */
+	bool			 owner;		/* of the directory */
+	int			 directory;
+	struct settings		*settings;
+	struct store		*store;
+	struct cache		*cache;
+	struct lookup		*lookup;
+	struct charge_batch	*batch;
+	struct outsider		*outsider;
+	int64_t			 now;
+	int64_t			 timeout;	/* of charges, ms */
+	uint64_t		 next;		/* request number */
+	struct msg_verdict	*answer;	/* by request number */
+	bool			*answered;
+	size_t			 hits;		/* told */
+};
+
+/* A charge that has what most tests need; keys may be added. */
+struct rig_charge {
+	struct msg_charge	 m;
+	struct limit		 limit[LIMITS_MAX];
+};
+
+/* Before the first rig of the process, and at its end. */
+void	rig_begin(void);
+void	rig_end(void);
+
+/* An empty directory; the database is made by rig_open. */
+struct rig	*rig_new(void);
+
+/* A second one on the same database. */
+struct rig	*rig_beside(const struct rig *);
+void		 rig_free(struct rig *);
+
+void	rig_open(struct rig *);
+void	rig_close(struct rig *);	/* cache and all */
+void	rig_reopen(struct rig *);
+
+/* One key, one window, CHARGE_ONCE without instance. */
+void	rig_charge(struct rig_charge *, const char *id, int64_t amount, int64_t mails,
+	    int64_t seconds);
+void	rig_window(struct rig_charge *, int64_t mails, int64_t seconds);
+void	rig_instance(struct rig_charge *, const char *instance, int64_t tag);
+struct msg_charge_key	*rig_key(struct rig_charge *, const char *id, int64_t amount,
+			    const struct limit *, size_t);
+
+/* Queues it; its request number. */
+uint64_t	rig_add(struct rig *, const struct rig_charge *);
+
+/* Runs until all are answered. */
+void	rig_run(struct rig *);
+
+/* One run, whatever is left; its result. */
+enum store_result	rig_run_once(struct rig *);
+
+/* Both, for one charge: enum verdict. */
+int	rig_ask(struct rig *, const struct rig_charge *);
+
+/* One charge of `amount` under [[mails, seconds]]. */
+int	rig_one(struct rig *, const char *id, int64_t amount, int64_t mails,
+	    int64_t seconds);
+
+/* As many of 1 as are accepted. */
+int64_t	rig_room(struct rig *, const char *id, int64_t mails, int64_t seconds);
+
+const struct msg_verdict	*rig_answer(const struct rig *, uint64_t request);
+
+int64_t	rig_sql(struct rig *, const char *, ...)
+	    __attribute__((__format__(printf, 2, 3)));
+
+/* Sum of an id in the table. */
+int64_t	rig_sum(struct rig *, const char *id);
+
+/* Quiet work until there is none left. */
+void	rig_idle(struct rig *);
+
+#endif

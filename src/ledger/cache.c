@@ -1,0 +1,385 @@
+#include <sys/queue.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger/cache.h"
+#include "ledger/instance.h"
+#include "lib/alloc.h"
+#include "lib/map.h"
+#include "lib/num.h"
+
+#define INSTANCES	(1024 * 1024)
+#define MALLOC_COST	16		/* what an allocation costs besides its bytes */
+
+struct cache_id {
+	struct map_node		 node;		/* first */
+	TAILQ_ENTRY(cache_id)	 use;
+	struct window		*window;
+	struct store_cursor	 cursor;
+	int64_t			 since;		/* read from here on */
+	uint32_t		 batch;		/* last touched in */
+	uint32_t		 age;		/* of the cache, when it was read */
+	uint32_t		 reading;	/* number of its first reading */
+	uint32_t		 index;
+	uint16_t		 idlen;
+	char			 id[];
+};
+
+TAILQ_HEAD(cache_uses, cache_id);
+
+struct cache {
+	struct map		*map;
+	struct cache_uses	 uses;		/* the last used one first */
+	struct instances	*instances;
+	size_t			 bytes;
+	size_t			 max;
+	uint32_t		 batch;
+	uint32_t		 age;		/* counts cache_drop_all */
+	uint32_t		 readings;
+};
+
+static int
+cache_same(const struct map_node *node, const void *key, size_t len)
+{
+	const struct cache_id	*e = (const struct cache_id *)node;
+
+	return e->idlen == len && memcmp(e->id, key, len) == 0;
+}
+
+struct cache *
+cache_new(size_t max_bytes)
+{
+	struct cache	*c;
+
+	c = alloc_zero(1, sizeof(*c));
+	c->map = map_new(cache_same);
+	c->instances = instance_new(INSTANCES);
+	c->max = max_bytes;
+	c->batch = 1;
+	TAILQ_INIT(&c->uses);
+	return c;
+}
+
+static size_t
+cache_id_bytes(const struct cache_id *e)
+{
+	return sizeof(*e) + e->idlen + window_size(e->window) + 3 * MALLOC_COST +
+	    sizeof(void *);
+}
+
+static void
+cache_remove(struct cache *c, struct cache_id *e)
+{
+	c->bytes -= cache_id_bytes(e);
+	map_remove(c->map, &e->node);
+	TAILQ_REMOVE(&c->uses, e, use);
+	window_free(e->window);
+	free(e);
+}
+
+void
+cache_free(struct cache *c)
+{
+	struct cache_id	*e;
+
+	if (c == NULL)
+		return;
+	while ((e = TAILQ_FIRST(&c->uses)) != NULL)
+		cache_remove(c, e);
+	map_free(c->map);
+	instance_free(c->instances);
+	free(c);
+}
+
+void
+cache_set_max(struct cache *c, size_t max_bytes)
+{
+	c->max = max_bytes;
+}
+
+size_t
+cache_bytes(const struct cache *c)
+{
+	return c->bytes + instance_bytes(c->instances);
+}
+
+size_t
+cache_ids(const struct cache *c)
+{
+	return map_count(c->map);
+}
+
+void
+cache_batch(struct cache *c)
+{
+	c->batch++;
+}
+
+/* --- ids --- */
+
+static uint32_t
+cache_next_reading(struct cache *c)
+{
+	if (++c->readings == 0)
+		c->readings = 1;
+	return c->readings;
+}
+
+void
+cache_drop(struct cache *c, struct cache_id *e)
+{
+	c->bytes -= cache_id_bytes(e);
+	window_free(e->window);
+	e->window = window_new();
+	memset(&e->cursor, 0, sizeof(e->cursor));
+	e->reading = cache_next_reading(c);
+	c->bytes += cache_id_bytes(e);
+}
+
+/* What was read before the last cache_drop_all is dropped when it is met. */
+static void
+cache_refresh(struct cache *c, struct cache_id *e)
+{
+	if (e->age == c->age)
+		return;
+	cache_drop(c, e);
+	e->age = c->age;
+}
+
+static struct cache_id *
+cache_find(struct cache *c, const char *id, size_t idlen)
+{
+	struct cache_id	*e;
+
+	e = (struct cache_id *)map_find(c->map, map_hash(id, idlen), id, idlen);
+	if (e != NULL)
+		cache_refresh(c, e);
+	return e;
+}
+
+struct cache_id *
+cache_touch(struct cache *c, const char *id, size_t idlen, bool *first)
+{
+	struct cache_id	*e;
+	uint64_t	 hash;
+
+	hash = map_hash(id, idlen);
+	e = (struct cache_id *)map_find(c->map, hash, id, idlen);
+	if (e == NULL) {
+		e = alloc_zero(1, sizeof(*e) + idlen);
+		e->node.hash = hash;
+		e->window = window_new();
+		e->age = c->age;
+		e->reading = cache_next_reading(c);
+		e->idlen = (uint16_t)idlen;
+		memcpy(e->id, id, idlen);
+		map_insert(c->map, &e->node);
+		c->bytes += cache_id_bytes(e);
+	} else {
+		cache_refresh(c, e);
+		TAILQ_REMOVE(&c->uses, e, use);
+	}
+	TAILQ_INSERT_HEAD(&c->uses, e, use);
+	*first = e->batch != c->batch;
+	e->batch = c->batch;
+	return e;
+}
+
+const char *
+cache_name(const struct cache_id *e, size_t *idlen)
+{
+	*idlen = e->idlen;
+	return e->id;
+}
+
+struct window *
+cache_window(struct cache_id *e)
+{
+	return e->window;
+}
+
+struct store_cursor *
+cache_cursor(struct cache_id *e)
+{
+	return &e->cursor;
+}
+
+void
+cache_set_index(struct cache_id *e, size_t index)
+{
+	e->index = (uint32_t)index;
+}
+
+size_t
+cache_index(const struct cache_id *e)
+{
+	return e->index;
+}
+
+int64_t
+cache_want(struct cache *c, struct cache_id *e, int64_t since)
+{
+	bool	begun;
+
+	begun = e->cursor.loaded || e->cursor.position != 0;
+	if (begun && since < e->since) {
+		cache_drop(c, e);
+		begun = false;
+	}
+	if (!begun)
+		e->since = since;
+	else if (e->cursor.loaded && since > e->since) {
+		c->bytes -= window_size(e->window);
+		window_forget(e->window, since);
+		c->bytes += window_size(e->window);
+		e->since = since;
+	}
+	return e->since;
+}
+
+static void
+cache_add(struct cache *c, struct cache_id *e, const struct store_row *row)
+{
+	c->bytes -= window_size(e->window);
+	window_add(e->window, row->date, row->amount);
+	c->bytes += window_size(e->window);
+}
+
+/* --- instances --- */
+
+static uint64_t
+cache_key(uint64_t id, const char *instance, size_t len, int64_t tag)
+{
+	uint64_t	key[3];
+
+	key[0] = id;
+	key[1] = map_hash(instance, len);
+	key[2] = (uint64_t)tag;
+	return map_hash(key, sizeof(key));
+}
+
+int64_t
+cache_charged(struct cache *c, const struct cache_id *e, const char *instance,
+    size_t len)
+{
+	if (len == 0)
+		return 0;
+	return instance_total(c->instances,
+	    cache_key(e->node.hash, instance, len, 0));
+}
+
+bool
+cache_tag_seen(struct cache *c, const struct cache_id *e, const char *instance,
+    size_t len, int64_t tag)
+{
+	if (tag == 0)
+		return false;
+	return instance_total(c->instances,
+	    cache_key(e->node.hash, instance, len, tag)) != 0;
+}
+
+bool
+cache_charged_at(struct cache *c, const struct cache_id *e, const char *instance,
+    size_t len, int64_t now, int64_t *date, int64_t *amount)
+{
+	if (len == 0)
+		return false;
+	return instance_any(c->instances,
+	    cache_key(e->node.hash, instance, len, 0),
+	    num_add_clamp(now, -CACHE_INSTANCE_SECONDS), date, amount);
+}
+
+static void
+cache_remember(struct cache *c, uint64_t id, const struct store_row *row, int64_t now,
+    uint32_t reading)
+{
+	int64_t	oldest;
+
+	oldest = num_add_clamp(now, -CACHE_INSTANCE_SECONDS);
+	if (row->date < oldest)
+		return;
+	if (row->instancelen > 0)
+		instance_add(c->instances,
+		    cache_key(id, row->instance, row->instancelen, 0), row->date,
+		    row->amount, oldest, reading);
+	if (row->tag != 0)
+		instance_add(c->instances,
+		    cache_key(id, row->instance, row->instancelen, row->tag),
+		    row->date, 1, oldest, reading);
+}
+
+/* --- rows --- */
+
+void
+cache_record(struct cache *c, struct cache_id *e, const struct store_row *row,
+    int64_t now)
+{
+	cache_add(c, e, row);
+	cache_remember(c, e->node.hash, row, now, 0);
+}
+
+void
+cache_first(struct cache *c, struct cache_id *e, const struct store_row *row,
+    int64_t now)
+{
+	cache_add(c, e, row);
+	cache_remember(c, e->node.hash, row, now, e->reading);
+}
+
+void
+cache_news(struct cache *c, const struct store_row *row, int64_t now)
+{
+	struct cache_id	*e;
+
+	e = cache_find(c, row->id, row->idlen);
+	if (e != NULL && e->cursor.loaded)
+		cache_add(c, e, row);
+	else if (e != NULL)
+		cache_drop(c, e);
+	cache_remember(c, e != NULL ? e->node.hash : map_hash(row->id, row->idlen),
+	    row, now, 0);
+}
+
+void
+cache_settle(struct cache *c)
+{
+	instance_settle(c->instances);
+}
+
+void
+cache_undo(struct cache *c)
+{
+	struct cache_id	*e;
+
+	instance_undo(c->instances);
+	TAILQ_FOREACH(e, &c->uses, use) {
+		if (e->batch != c->batch)
+			break;
+		cache_drop(c, e);
+	}
+}
+
+void
+cache_drop_all(struct cache *c)
+{
+	struct cache_id	*e;
+
+	c->age++;
+	instance_clear(c->instances);
+	TAILQ_FOREACH(e, &c->uses, use) {
+		if (e->batch != c->batch)
+			break;
+		cache_refresh(c, e);
+	}
+}
+
+void
+cache_trim(struct cache *c)
+{
+	struct cache_id	*e;
+
+	while (cache_bytes(c) > c->max && (e = TAILQ_LAST(&c->uses, cache_uses)) !=
+	    NULL && e->batch != c->batch)
+		cache_remove(c, e);
+}

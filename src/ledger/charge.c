@@ -1,0 +1,503 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger/charge.h"
+#include "ledger/id.h"
+#include "ledger/verdict.h"
+#include "lib/alloc.h"
+#include "lib/num.h"
+#include "lib/str.h"
+
+#define READ_BUDGET	20000	/* rows of first readings in one batch */
+
+TAILQ_HEAD(charges, verdict_charge);
+
+struct charge_batch {
+	struct cache		*cache;
+	struct store		*store;
+	struct lookup	*limits;
+	const struct settings	*settings;
+	struct charges		 waiting;
+	struct charges		 decided;
+	size_t			 count;		/* of both */
+	struct store_touch	*touch;
+	struct cache_id		**id;		/* of each touch */
+	size_t			 ntouch;
+	size_t			 touches;	/* room */
+	struct store_value	*value;
+	size_t			 nvalue;
+	size_t			 values;	/* room */
+	struct verdict_hit	*hit;		/* of the whole batch */
+	size_t			 nhit;
+	size_t			 hits;		/* room */
+	struct verdict_context	 context;
+	struct msg_charge	 message;
+};
+
+struct charge_batch *
+charge_batch_new(struct cache *cache, struct store *store, struct lookup *limits,
+    const struct settings *settings)
+{
+	struct charge_batch	*b;
+
+	b = alloc_zero(1, sizeof(*b));
+	b->cache = cache;
+	b->store = store;
+	b->limits = limits;
+	b->settings = settings;
+	TAILQ_INIT(&b->waiting);
+	TAILQ_INIT(&b->decided);
+	return b;
+}
+
+void
+charge_batch_settings(struct charge_batch *b, const struct settings *settings)
+{
+	b->settings = settings;
+}
+
+size_t
+charge_batch_count(const struct charge_batch *b)
+{
+	return b->count;
+}
+
+void
+charge_batch_clear(struct charge_batch *b)
+{
+	struct verdict_charge	*c;
+
+	while ((c = TAILQ_FIRST(&b->waiting)) != NULL) {
+		TAILQ_REMOVE(&b->waiting, c, entry);
+		free(c);
+		b->count--;
+	}
+}
+
+void
+charge_batch_free(struct charge_batch *b)
+{
+	if (b == NULL)
+		return;
+	charge_batch_clear(b);
+	free(b->touch);
+	free(b->id);
+	free(b->value);
+	free(b->hit);
+	free(b);
+}
+
+/* --- taking charges in --- */
+
+/* Bytes that one charge needs behind its struct: for strings, as stored, and limits. */
+static size_t
+charge_bytes(const struct msg_charge *m)
+{
+	size_t	n, i;
+
+	n = m->instancelen + ID_STORED_MAX + m->statelen;
+	for (i = 0; i < m->nkeys; i++)
+		n += m->keys[i].idlen + m->keys[i].valuelen + 2 * ID_STORED_MAX;
+	return n;
+}
+
+static size_t
+charge_limits(const struct msg_charge *m)
+{
+	size_t	n = 0, i;
+
+	for (i = 0; i < m->nkeys; i++)
+		n += m->keys[i].limits.count;
+	return n;
+}
+
+/* Copies the stored form to *at and moves it on. */
+static const char *
+charge_store_id(char **at, const char *id, size_t *len)
+{
+	char		 hashed[ID_STORED_MAX + 1], *copy = *at;
+	const char	*stored;
+
+	stored = id_stored(id, len, hashed);
+	memcpy(copy, stored, *len);
+	*at += *len;
+	return copy;
+}
+
+static void
+charge_key(struct verdict_key *k, const struct msg_charge_key *m, struct limit **limit,
+    char **at)
+{
+	memset(k, 0, sizeof(*k));
+	k->charge = *m;
+	k->charge.id = charge_store_id(at, m->id, &k->charge.idlen);
+	if (m->kind == CHARGE_DISTINCT)
+		k->charge.value = charge_store_id(at, m->value,
+		    &k->charge.valuelen);
+	k->charge.limits.list = *limit;
+	memcpy(*limit, m->limits.list, m->limits.count * sizeof(**limit));
+	*limit += m->limits.count;
+}
+
+/* What no database would take as text is left out: it is only for people to read. */
+static void
+charge_state(struct verdict_charge *c, const struct msg_charge *m, char *at)
+{
+	if (memchr(m->state, '\0', m->statelen) != NULL ||
+	    !str_utf8_valid(m->state, m->statelen))
+		return;
+	memcpy(at, m->state, m->statelen);
+	c->state = at;
+	c->statelen = m->statelen;
+}
+
+int
+charge_batch_add(struct charge_batch *b, uint64_t request, const void *payload,
+    size_t len)
+{
+	struct msg_charge	*m = &b->message;
+	struct verdict_charge	*c;
+	struct limit		*limit;
+	char			*at;
+	size_t			 keys, i;
+
+	if (msg_charge_get(m, payload, len) == -1)
+		return -1;
+	/* One allocation: the charge, its keys, their limits, the strings. */
+	keys = sizeof(*c) + m->nkeys * sizeof(c->keys[0]);
+	c = alloc_resize(NULL, 1, keys + charge_limits(m) * sizeof(*limit) +
+	    charge_bytes(m));
+	limit = (struct limit *)(void *)((char *)c + keys);
+	at = (char *)(limit + charge_limits(m));
+	c->request = request;
+	c->mode = m->mode;
+	c->deadline = m->deadline;
+	c->date = m->date;
+	c->tag = m->tag;
+	c->nkeys = m->nkeys;
+	c->state = "";
+	c->statelen = 0;
+	for (i = 0; i < m->nkeys; i++)
+		charge_key(&c->keys[i], &m->keys[i], &limit, &at);
+	c->instancelen = m->instancelen;
+	c->instance = charge_store_id(&at, m->instance, &c->instancelen);
+	charge_state(c, m, at);
+	TAILQ_INSERT_TAIL(&b->waiting, c, entry);
+	b->count++;
+	return 0;
+}
+
+/* --- what a batch is about --- */
+
+static int64_t
+charge_longest(const struct limits *limits, int64_t longest)
+{
+	size_t	i;
+
+	for (i = 0; i < limits->count; i++)
+		if (limits->list[i].seconds > longest)
+			longest = limits->list[i].seconds;
+	return longest;
+}
+
+static void
+charge_touch(struct charge_batch *b, struct verdict_key *k)
+{
+	struct store_touch	*touch;
+	bool			 first;
+
+	k->id = cache_touch(b->cache, k->charge.id, k->charge.idlen, &first);
+	if (!first)
+		return;
+	if (b->ntouch == b->touches) {
+		b->touches = b->touches == 0 ? 64 : b->touches * 2;
+		b->touch = alloc_resize(b->touch, b->touches, sizeof(b->touch[0]));
+		b->id = alloc_resize(b->id, b->touches, sizeof(b->id[0]));
+	}
+	cache_set_index(k->id, b->ntouch);
+	b->id[b->ntouch] = k->id;
+	touch = &b->touch[b->ntouch++];
+	touch->id = cache_name(k->id, &touch->idlen);
+	touch->since = INT64_MAX;
+	touch->cursor = cache_cursor(k->id);
+}
+
+/* How far back this key looks, so that one first reading serves all that touch it. */
+static void
+charge_since(struct charge_batch *b, const struct verdict_key *k, int64_t now)
+{
+	struct store_touch	*touch = &b->touch[cache_index(k->id)];
+	int64_t			 longest, since;
+
+	longest = charge_longest(verdict_limits(k),
+	    settings_longest_window(b->settings));
+	since = num_add_clamp(now, -longest);
+	if (since < touch->since)
+		touch->since = since;
+}
+
+static int
+charge_value_order(const void *a, const void *b)
+{
+	const struct store_value	*x = a, *y = b;
+	int				 order;
+
+	if (x->idlen != y->idlen)
+		return x->idlen < y->idlen ? -1 : 1;
+	if (x->valuelen != y->valuelen)
+		return x->valuelen < y->valuelen ? -1 : 1;
+	if ((order = memcmp(x->id, y->id, x->idlen)) != 0)
+		return order;
+	return memcmp(x->value, y->value, x->valuelen);
+}
+
+static void
+charge_add_value(struct charge_batch *b, const struct msg_charge_key *k)
+{
+	struct store_value	*value;
+
+	if (k->kind != CHARGE_DISTINCT)
+		return;
+	if (b->nvalue == b->values) {
+		b->values = b->values == 0 ? 16 : b->values * 2;
+		b->value = alloc_resize(b->value, b->values, sizeof(b->value[0]));
+	}
+	value = &b->value[b->nvalue++];
+	value->id = k->id;
+	value->idlen = k->idlen;
+	value->value = k->value;
+	value->valuelen = k->valuelen;
+	value->date = -1;
+}
+
+/* Each value once; every key is shown its own. */
+static void
+charge_values(struct charge_batch *b)
+{
+	struct verdict_charge	*c;
+	struct store_value	 wanted;
+	size_t			 i, n = 0;
+
+	if (b->nvalue == 0)
+		return;
+	qsort(b->value, b->nvalue, sizeof(b->value[0]), charge_value_order);
+	for (i = 0; i < b->nvalue; i++)
+		if (n == 0 || charge_value_order(&b->value[n - 1], &b->value[i]) != 0)
+			b->value[n++] = b->value[i];
+	b->nvalue = n;
+	TAILQ_FOREACH(c, &b->waiting, entry)
+		for (i = 0; i < c->nkeys; i++) {
+			if (c->keys[i].charge.kind != CHARGE_DISTINCT)
+				continue;
+			wanted.id = c->keys[i].charge.id;
+			wanted.idlen = c->keys[i].charge.idlen;
+			wanted.value = c->keys[i].charge.value;
+			wanted.valuelen = c->keys[i].charge.valuelen;
+			c->keys[i].value = bsearch(&wanted, b->value, b->nvalue,
+			    sizeof(wanted), charge_value_order);
+		}
+}
+
+static enum store_result
+charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
+{
+	struct verdict_charge	*c;
+	struct verdict_key	*k;
+	enum store_result	 result;
+	size_t			 i;
+
+	b->ntouch = b->nvalue = b->nhit = 0;
+	cache_batch(b->cache);
+	lookup_batch(b->limits, mono);
+	TAILQ_FOREACH(c, &b->waiting, entry)
+		for (i = 0; i < c->nkeys; i++) {
+			k = &c->keys[i];
+			charge_touch(b, k);
+			charge_add_value(b, &k->charge);
+			k->sql = k->charge.sql ? lookup_want(b->limits,
+			    k->charge.rule, k->charge.id, k->charge.idlen) : NULL;
+		}
+	charge_values(b);
+	if ((result = lookup_ask(b->limits, b->store)) != STORE_OK)
+		return result;
+	TAILQ_FOREACH(c, &b->waiting, entry)
+		for (i = 0; i < c->nkeys; i++)
+			charge_since(b, &c->keys[i], now);
+	for (i = 0; i < b->ntouch; i++)
+		b->touch[i].since = cache_want(b->cache, b->id[i],
+		    b->touch[i].since);
+	return STORE_OK;
+}
+
+/* --- what the store reads --- */
+
+static void
+charge_on_first(void *arg, size_t i, const struct store_row *row)
+{
+	struct charge_batch	*b = arg;
+
+	cache_first(b->cache, b->id[i], row, b->context.now);
+}
+
+static void
+charge_on_news(void *arg, const struct store_row *row)
+{
+	struct charge_batch	*b = arg;
+
+	cache_news(b->cache, row, b->context.now);
+}
+
+static void
+charge_on_changed(void *arg)
+{
+	struct charge_batch	*b = arg;
+
+	cache_drop_all(b->cache);
+}
+
+/* --- deciding --- */
+
+static bool
+charge_ready(const struct verdict_charge *c)
+{
+	size_t	i;
+
+	for (i = 0; i < c->nkeys; i++)
+		if (!cache_cursor(c->keys[i].id)->loaded)
+			return false;
+	return true;
+}
+
+static void
+charge_keep_hits(struct charge_batch *b)
+{
+	size_t	n = b->context.nhits;
+
+	if (n == 0)
+		return;
+	if (b->nhit + n > b->hits) {
+		b->hits = (b->nhit + n) * 2;
+		b->hit = alloc_resize(b->hit, b->hits, sizeof(b->hit[0]));
+	}
+	memcpy(b->hit + b->nhit, b->context.hits, n * sizeof(b->hit[0]));
+	b->nhit += n;
+}
+
+static void
+charge_decide(struct charge_batch *b)
+{
+	struct verdict_charge	*c, *next;
+
+	for (c = TAILQ_FIRST(&b->waiting); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, entry);
+		if (!charge_ready(c))
+			continue;
+		verdict_decide(&b->context, c);
+		charge_keep_hits(b);
+		TAILQ_REMOVE(&b->waiting, c, entry);
+		TAILQ_INSERT_TAIL(&b->decided, c, entry);
+	}
+}
+
+/* --- answering --- */
+
+static void
+charge_unavailable(struct msg_verdict *v)
+{
+	memset(v, 0, sizeof(*v));
+	v->verdict = VERDICT_UNAVAILABLE;
+}
+
+/* What was recorded is not; a window that was full is full all the same. */
+static void
+charge_answer(struct charge_batch *b, bool committed,
+    const struct charge_answers *answers)
+{
+	struct verdict_charge	*c;
+
+	while ((c = TAILQ_FIRST(&b->decided)) != NULL) {
+		if (!committed && c->verdict.verdict != VERDICT_REFUSED)
+			charge_unavailable(&c->verdict);
+		answers->verdict(answers->arg, c->request, &c->verdict);
+		TAILQ_REMOVE(&b->decided, c, entry);
+		free(c);
+		b->count--;
+	}
+}
+
+static void
+charge_tell_hits(struct charge_batch *b, const struct charge_answers *answers)
+{
+	const struct msg_charge_key	*k;
+	size_t				 i;
+
+	for (i = 0; i < b->nhit; i++) {
+		k = &b->hit[i].key->charge;
+		answers->hit(answers->arg, k->id, k->idlen, b->hit[i].seconds);
+	}
+}
+
+/* Those that wait no longer (all: none is waited for) are told so. */
+static void
+charge_give_up(struct charge_batch *b, struct mono mono, bool all,
+    const struct charge_answers *answers)
+{
+	struct verdict_charge	*c, *next;
+
+	for (c = TAILQ_FIRST(&b->waiting); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, entry);
+		if (!all && c->deadline > mono.ns)
+			continue;
+		charge_unavailable(&c->verdict);
+		TAILQ_REMOVE(&b->waiting, c, entry);
+		TAILQ_INSERT_TAIL(&b->decided, c, entry);
+	}
+	charge_answer(b, false, answers);
+}
+
+enum store_result
+charge_batch_run(struct charge_batch *b, int64_t now, struct mono mono,
+    const struct charge_answers *answers)
+{
+	const struct store_reader	 reader = {
+		charge_on_first, charge_on_news, charge_on_changed, b
+	};
+	struct store_batch		 batch;
+	enum store_result		 result;
+
+	charge_give_up(b, mono, false, answers);
+	if (TAILQ_EMPTY(&b->waiting))
+		return STORE_OK;
+	b->context.cache = b->cache;
+	b->context.store = b->store;
+	b->context.settings = b->settings;
+	b->context.now = now;
+	if ((result = charge_gather(b, now, mono)) != STORE_OK)
+		goto fail;
+	batch.touch = b->touch;
+	batch.ntouch = b->ntouch;
+	batch.value = b->value;
+	batch.nvalue = b->nvalue;
+	batch.budget = READ_BUDGET;
+	if ((result = store_begin(b->store, &batch, &reader)) != STORE_OK)
+		goto fail;
+	/* What was read is true, whatever comes of this batch. */
+	cache_settle(b->cache);
+	charge_decide(b);
+	if ((result = store_commit(b->store)) == STORE_OK) {
+		cache_settle(b->cache);
+		charge_tell_hits(b, answers);
+	} else
+		cache_undo(b->cache);
+	charge_answer(b, result == STORE_OK, answers);
+	cache_trim(b->cache);
+	return result;
+ fail:
+	/* A lock may be gone the next time; anything else they need not wait for. */
+	if (result != STORE_BUSY) {
+		cache_undo(b->cache);
+		charge_give_up(b, mono, true, answers);
+	}
+	return result;
+}

@@ -1,0 +1,267 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "ipc/message.h"
+#include "ledger/hits.h"
+#include "lib/alloc.h"
+#include "lib/map.h"
+
+#define KNOWN_MAX	100000
+#define LAST_REPORT	"last_report"
+
+struct known {
+	struct map_node	 node;		/* first */
+	int64_t		 seconds;
+	size_t		 idlen;
+	char		 id[];
+};
+
+struct sent {
+	char	*id;
+	size_t	 idlen;
+	int64_t	 seconds;
+	int64_t	 hits;
+};
+
+struct hits {
+	struct map	*known;		/* (id, seconds) with hits */
+	struct sent	*sent;
+	size_t		 nsent;
+	size_t		 size;
+	/* while sending */
+	struct channel		*channel;
+	const struct settings	*settings;
+	struct lookup	*limits;
+};
+
+struct known_key {
+	const char	*id;
+	size_t		 idlen;
+	int64_t		 seconds;
+};
+
+static int
+hits_same(const struct map_node *node, const void *key, size_t len)
+{
+	const struct known	*e = (const struct known *)node;
+	const struct known_key	*k = key;
+
+	(void)len;
+	return e->seconds == k->seconds && e->idlen == k->idlen &&
+	    memcmp(e->id, k->id, k->idlen) == 0;
+}
+
+struct hits *
+hits_new(void)
+{
+	struct hits	*h;
+
+	h = alloc_zero(1, sizeof(*h));
+	h->known = map_new(hits_same);
+	return h;
+}
+
+static void
+hits_drop_known(struct map_node *node, void *arg)
+{
+	struct hits	*h = arg;
+
+	map_remove(h->known, node);
+	free(node);
+}
+
+static void
+hits_clear_sent(struct hits *h)
+{
+	size_t	i;
+
+	for (i = 0; i < h->nsent; i++)
+		free(h->sent[i].id);
+	h->nsent = 0;
+}
+
+void
+hits_free(struct hits *h)
+{
+	if (h == NULL)
+		return;
+	map_each(h->known, hits_drop_known, h);
+	map_free(h->known);
+	hits_clear_sent(h);
+	free(h->sent);
+	free(h);
+}
+
+/* --- which ones are new --- */
+
+bool
+hits_first(struct hits *h, const char *id, size_t idlen, int64_t seconds)
+{
+	struct known_key	 key = { id, idlen, seconds };
+	struct known		*e;
+	uint64_t		 hash;
+
+	hash = map_hash(id, idlen) + (uint64_t)seconds;
+	if (map_find(h->known, hash, &key, sizeof(key)) != NULL ||
+	    map_count(h->known) >= KNOWN_MAX)
+		return false;
+	e = alloc_zero(1, sizeof(*e) + idlen);
+	e->node.hash = hash;
+	e->seconds = seconds;
+	e->idlen = idlen;
+	memcpy(e->id, id, idlen);
+	map_insert(h->known, &e->node);
+	return true;
+}
+
+static void
+hits_on_known(void *arg, const char *id, size_t idlen, int64_t seconds, int64_t hits)
+{
+	(void)hits;
+	(void)hits_first(arg, id, idlen, seconds);
+}
+
+void
+hits_load(struct hits *h, struct store *store)
+{
+	(void)store_hits(store, hits_on_known, h);
+}
+
+/* --- the report --- */
+
+/* The rule whose name the id bears in front; the longest, should several fit. */
+static const struct settings_rule *
+hits_rule(const struct settings *s, const char *id, size_t idlen)
+{
+	const struct settings_rule	*best = NULL;
+	size_t				 i, len, longest = 0;
+
+	for (i = 0; i < s->nrules; i++) {
+		len = strlen(s->rules[i].name);
+		if (len < idlen && id[len] == ':' &&
+		    memcmp(id, s->rules[i].name, len) == 0 && len >= longest) {
+			best = &s->rules[i];
+			longest = len;
+		}
+	}
+	return best;
+}
+
+static int64_t
+hits_mails(const struct limits *limits, int64_t seconds)
+{
+	size_t	i;
+
+	for (i = 0; limits != NULL && i < limits->count; i++)
+		if (limits->list[i].seconds == seconds)
+			return limits->list[i].mails;
+	return 0;
+}
+
+/* The limit of this window as it is now; 0 when nobody knows it any more. */
+static int64_t
+hits_limit(struct hits *h, const struct settings_rule *rule, const char *id,
+    size_t idlen, const char *bare, size_t barelen, int64_t seconds)
+{
+	const struct settings		*s = h->settings;
+	const struct lookup_entry	*sql;
+	const struct limits		*limits = NULL;
+	const struct settings_id_limits	*by_id;
+
+	sql = lookup_find(h->limits, rule == NULL ? 0 :
+	    (uint16_t)(rule - s->rules), id, idlen);
+	if (sql != NULL)
+		limits = lookup_of(sql);
+	by_id = rule == NULL ? s->limits_by_id : rule->limits_by_id;
+	if (limits == NULL && by_id != NULL)
+		limits = settings_id_limits(by_id, bare, barelen);
+	if (limits == NULL)
+		limits = rule == NULL ? &s->limits : &rule->limits;
+	return hits_mails(limits, seconds);
+}
+
+static void
+hits_keep(struct hits *h, const char *id, size_t idlen, int64_t seconds, int64_t hits)
+{
+	struct sent	*e;
+
+	if (h->nsent == h->size) {
+		h->size = h->size == 0 ? 64 : h->size * 2;
+		h->sent = alloc_resize(h->sent, h->size, sizeof(h->sent[0]));
+	}
+	e = &h->sent[h->nsent++];
+	e->id = alloc_copy(id, idlen);
+	e->idlen = idlen;
+	e->seconds = seconds;
+	e->hits = hits;
+}
+
+static void
+hits_on_row(void *arg, const char *id, size_t idlen, int64_t seconds, int64_t count)
+{
+	struct hits			*h = arg;
+	const struct settings_rule	*rule;
+	struct msg_hit			 m;
+	struct str			 payload;
+
+	memset(&m, 0, sizeof(m));
+	m.id = id;
+	m.idlen = idlen;
+	m.rule = "";
+	if ((rule = hits_rule(h->settings, id, idlen)) != NULL) {
+		m.rule = rule->name;
+		m.rulelen = strlen(rule->name);
+		m.id += m.rulelen + 1;
+		m.idlen -= m.rulelen + 1;
+	}
+	m.mails = hits_limit(h, rule, id, idlen, m.id, m.idlen, seconds);
+	m.seconds = seconds;
+	m.hits = count;
+	str_init(&payload);
+	msg_hit_put(&payload, &m);
+	channel_send(h->channel, MSG_HIT, 0, &payload, -1);
+	str_clear(&payload);
+	hits_keep(h, id, idlen, seconds, count);
+}
+
+enum store_result
+hits_send(struct hits *h, struct store *store, struct channel *channel,
+    const struct settings *settings, struct lookup *limits)
+{
+	enum store_result	result;
+	struct str		payload;
+	int64_t			last;
+
+	hits_clear_sent(h);
+	h->channel = channel;
+	h->settings = settings;
+	h->limits = limits;
+	if ((result = store_number(store, LAST_REPORT, &last)) != STORE_OK ||
+	    (result = store_hits(store, hits_on_row, h)) != STORE_OK)
+		return result;
+	str_init(&payload);
+	msg_number_put(&payload, (uint64_t)last);
+	channel_send(channel, MSG_HITS_END, 0, &payload, -1);
+	str_clear(&payload);
+	return STORE_OK;
+}
+
+enum store_result
+hits_forget(struct hits *h, struct store *store, int64_t now)
+{
+	enum store_result	result = STORE_OK;
+	const struct sent	*e;
+
+	/* The last one first, so that what fails can be tried again. */
+	while (h->nsent > 0) {
+		e = &h->sent[h->nsent - 1];
+		result = store_hits_forget(store, e->id, e->idlen, e->seconds,
+		    e->hits);
+		if (result != STORE_OK)
+			return result;
+		free(e->id);
+		h->nsent--;
+	}
+	map_each(h->known, hits_drop_known, h);
+	return store_set_number(store, LAST_REPORT, now);
+}

@@ -1,0 +1,198 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger/instance.h"
+#include "lib/alloc.h"
+#include "lib/num.h"
+
+/*
+ * Entries stand in a ring in the order in which they came, so the oldest is where the
+ * next one goes; chains of entries start in a table of buckets. Both are as large as
+ * they ever get from the start: memory that is not touched is not there yet, and
+ * nothing ever has to be moved.
+ */
+struct entry {
+	uint64_t	key;
+	int64_t		date;
+	int64_t		amount;
+	uint32_t	next;		/* in the chain; index + 1, 0: end */
+	uint32_t	reading;	/* the last one that it was read in */
+};
+
+/* What an entry was before this batch. */
+struct change {
+	uint32_t	at;
+	uint64_t	key;
+	int64_t		before;
+};
+
+struct instances {
+	struct entry	*ring;
+	uint32_t	*bucket;	/* index + 1, 0: none */
+	uint32_t	 mask;		/* of the buckets */
+	uint32_t	 size;
+	uint32_t	 first;		/* the oldest */
+	uint32_t	 count;
+	struct change	*change;
+	size_t		 nchange;
+	size_t		 changes;	/* room */
+};
+
+struct instances *
+instance_new(size_t entries)
+{
+	struct instances	*t;
+	uint32_t		 buckets = 16;
+
+	if (entries < 16)
+		entries = 16;
+	if (entries > UINT32_MAX / 2)
+		entries = UINT32_MAX / 2;
+	while (buckets < entries)
+		buckets *= 2;
+	t = alloc_zero(1, sizeof(*t));
+	t->ring = alloc_zero(entries, sizeof(t->ring[0]));
+	t->bucket = alloc_zero(buckets, sizeof(t->bucket[0]));
+	t->mask = buckets - 1;
+	t->size = (uint32_t)entries;
+	return t;
+}
+
+void
+instance_free(struct instances *t)
+{
+	if (t == NULL)
+		return;
+	free(t->ring);
+	free(t->bucket);
+	free(t->change);
+	free(t);
+}
+
+void
+instance_clear(struct instances *t)
+{
+	t->first = t->count = 0;
+	t->nchange = 0;
+	memset(t->bucket, 0, ((size_t)t->mask + 1) * sizeof(t->bucket[0]));
+}
+
+size_t
+instance_bytes(const struct instances *t)
+{
+	return sizeof(*t) + t->count * (sizeof(t->ring[0]) + sizeof(t->bucket[0])) +
+	    t->changes * sizeof(t->change[0]);
+}
+
+static void
+instance_drop_first(struct instances *t)
+{
+	struct entry	*e = &t->ring[t->first];
+	uint32_t	*at;
+
+	at = &t->bucket[e->key & t->mask];
+	while (*at != t->first + 1)
+		at = &t->ring[*at - 1].next;
+	*at = e->next;
+	t->first = (t->first + 1) % t->size;
+	t->count--;
+}
+
+static void
+instance_note(struct instances *t, uint32_t at, int64_t before)
+{
+	if (t->nchange == t->changes) {
+		t->changes = t->changes == 0 ? 64 : t->changes * 2;
+		t->change = alloc_resize(t->change, t->changes,
+		    sizeof(t->change[0]));
+	}
+	t->change[t->nchange].at = at;
+	t->change[t->nchange].key = t->ring[at].key;
+	t->change[t->nchange++].before = before;
+}
+
+void
+instance_add(struct instances *t, uint64_t key, int64_t date, int64_t amount,
+    int64_t oldest, uint32_t reading)
+{
+	struct entry	*e;
+	uint32_t	 at;
+
+	for (at = t->bucket[key & t->mask]; at != 0; at = e->next) {
+		e = &t->ring[at - 1];
+		if (e->key != key || e->date != date)
+			continue;
+		instance_note(t, at - 1, e->amount);
+		if (reading != 0 && e->reading != reading) {
+			e->amount = 0;
+			e->reading = reading;
+		}
+		e->amount = num_add_clamp(e->amount, amount);
+		return;
+	}
+	while (t->count > 0 && (t->count == t->size ||
+	    t->ring[t->first].date < oldest))
+		instance_drop_first(t);
+	at = (uint32_t)(((uint64_t)t->first + t->count) % t->size);
+	t->count++;
+	e = &t->ring[at];
+	e->key = key;
+	e->date = date;
+	e->amount = amount;
+	e->reading = reading;
+	e->next = t->bucket[key & t->mask];
+	t->bucket[key & t->mask] = at + 1;
+	instance_note(t, at, 0);
+}
+
+int64_t
+instance_total(const struct instances *t, uint64_t key)
+{
+	const struct entry	*e;
+	int64_t			 sum = 0;
+	uint32_t		 at;
+
+	for (at = t->bucket[key & t->mask]; at != 0; at = e->next) {
+		e = &t->ring[at - 1];
+		if (e->key == key)
+			sum = num_add_clamp(sum, e->amount);
+	}
+	return sum;
+}
+
+bool
+instance_any(const struct instances *t, uint64_t key, int64_t oldest, int64_t *date,
+    int64_t *amount)
+{
+	const struct entry	*e;
+	uint32_t		 at;
+
+	for (at = t->bucket[key & t->mask]; at != 0; at = e->next) {
+		e = &t->ring[at - 1];
+		if (e->key != key || e->amount <= 0 || e->date < oldest)
+			continue;
+		*date = e->date;
+		*amount = e->amount;
+		return true;
+	}
+	return false;
+}
+
+void
+instance_settle(struct instances *t)
+{
+	t->nchange = 0;
+}
+
+void
+instance_undo(struct instances *t)
+{
+	struct change	*c;
+
+	while (t->nchange > 0) {
+		c = &t->change[--t->nchange];
+		/* An entry that gave way to another in the same batch stays gone. */
+		if (t->ring[c->at].key == c->key)
+			t->ring[c->at].amount = c->before;
+	}
+}

@@ -1,0 +1,404 @@
+#include <sys/queue.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/fault.h"
+#include "conf/literal.h"
+#include "ledger/id.h"
+#include "ledger/lookup.h"
+#include "lib/alloc.h"
+#include "lib/log.h"
+#include "lib/map.h"
+
+#define FRESH_NS	INT64_C(1000000000)
+#define KEPT_NS		(120 * FRESH_NS)
+#define ENTRIES_MAX	200000
+#define LOG_SECONDS	60
+
+struct lookup_entry {
+	struct map_node			 node;		/* first */
+	TAILQ_ENTRY(lookup_entry)	 use;
+	STAILQ_ENTRY(lookup_entry)	 ask;
+	struct limits			 limits;
+	bool				 known;		/* there was a row */
+	bool				 waiting;	/* in the list of the batch */
+	int64_t				 when;		/* it was asked, ns */
+	int64_t				 used;		/* last wanted, ns */
+	size_t				 idlen;
+	char				 id[];		/* rule, id as stored */
+};
+
+TAILQ_HEAD(lookup_uses, lookup_entry);
+STAILQ_HEAD(lookup_asks, lookup_entry);
+
+struct lookup {
+	struct map		*map;
+	struct lookup_uses	 uses;		/* the last wanted first */
+	struct lookup_asks	 asks;
+	char			*query[RULES_MAX];	/* as the store takes it */
+	size_t			 skip[RULES_MAX];	/* the rule's name in its ids */
+	int64_t			 now;
+	int64_t			 longest;
+	struct log_limit	 bad_row;
+	struct log_limit	 bad_query;
+};
+
+/* --- the query --- */
+
+/* How many bytes at `q` are a quoted text or a comment; 0: none. */
+static size_t
+lookup_quoted(const char *q)
+{
+	const char	*end;
+
+	if (q[0] == '\'' || q[0] == '"' || q[0] == '`') {
+		end = strchr(q + 1, q[0]);
+		return end == NULL ? strlen(q) : (size_t)(end - q) + 1;
+	}
+	if (q[0] == '-' && q[1] == '-')
+		return strcspn(q, "\n");
+	if (q[0] == '/' && q[1] == '*') {
+		end = strstr(q + 2, "*/");
+		return end == NULL ? strlen(q) : (size_t)(end - q) + 2;
+	}
+	return 0;
+}
+
+/* Length of the placeholder at `q`; 0: there is none. */
+static size_t
+lookup_mark(const char *q)
+{
+	if (q[0] == '?')
+		return 1;
+	if (q[0] == '%' && q[1] == 's')
+		return 2;
+	if (q[0] == '$' && q[1] == '1' && (q[2] < '0' || q[2] > '9'))
+		return 2;
+	return 0;
+}
+
+/* The first byte of the first placeholder; 0: there is none. */
+static char
+lookup_style(const char *q)
+{
+	size_t	n;
+
+	while (*q != '\0') {
+		if ((n = lookup_quoted(q)) == 0 && lookup_mark(q) > 0)
+			return *q;
+		q += n > 0 ? n : 1;
+	}
+	return '\0';
+}
+
+int
+lookup_query(struct str *out, const char *query, const char *mark)
+{
+	const char	*q = query;
+	size_t		 n, quoted = 0;
+	char		 style;
+
+	if ((style = lookup_style(query)) == '\0')
+		return -1;
+	while (*q != '\0') {
+		if (quoted == 0)
+			quoted = lookup_quoted(q);
+		n = 1;
+		if (style == '%' && q[0] == '%' && q[1] == '%') {
+			str_addc(out, '%');
+			n = 2;
+		} else if (quoted == 0 && *q == style && lookup_mark(q) > 0) {
+			str_adds(out, mark);
+			n = lookup_mark(q);
+		} else
+			str_addc(out, (unsigned char)*q);
+		q += n;
+		quoted -= quoted < n ? quoted : n;
+	}
+	return 0;
+}
+
+static void
+lookup_prepare(struct lookup *l, size_t rule, const char *query)
+{
+	struct str	 text;
+
+	if (query == NULL || query[0] == '\0')
+		return;
+	str_init(&text);
+	if (lookup_query(&text, query, store_placeholder()) == -1)
+		log_error("sql_limits_by_id has no placeholder for the id");
+	else
+		l->query[rule] = alloc_string(text.data);
+	str_clear(&text);
+}
+
+/* --- entries --- */
+
+static int
+lookup_same(const struct map_node *node, const void *key, size_t len)
+{
+	const struct lookup_entry	*e = (const struct lookup_entry *)node;
+
+	return e->idlen == len && memcmp(e->id, key, len) == 0;
+}
+
+static void
+lookup_remove(struct lookup *l, struct lookup_entry *e)
+{
+	map_remove(l->map, &e->node);
+	TAILQ_REMOVE(&l->uses, e, use);
+	window_limits_clear(&e->limits);
+	free(e);
+}
+
+static void
+lookup_clear(struct lookup *l)
+{
+	struct lookup_entry	*e;
+	size_t			 i;
+
+	while ((e = TAILQ_FIRST(&l->uses)) != NULL)
+		lookup_remove(l, e);
+	for (i = 0; i < RULES_MAX; i++) {
+		free(l->query[i]);
+		l->query[i] = NULL;
+		l->skip[i] = 0;
+	}
+	STAILQ_INIT(&l->asks);
+}
+
+struct lookup *
+lookup_new(const struct settings *settings)
+{
+	struct lookup	*l;
+
+	l = alloc_zero(1, sizeof(*l));
+	l->map = map_new(lookup_same);
+	TAILQ_INIT(&l->uses);
+	STAILQ_INIT(&l->asks);
+	lookup_settings(l, settings);
+	return l;
+}
+
+void
+lookup_free(struct lookup *l)
+{
+	if (l == NULL)
+		return;
+	lookup_clear(l);
+	map_free(l->map);
+	free(l);
+}
+
+void
+lookup_settings(struct lookup *l, const struct settings *settings)
+{
+	size_t	i;
+
+	lookup_clear(l);
+	if (settings->nrules == 0)
+		lookup_prepare(l, 0, settings->sql_limits_by_id);
+	for (i = 0; i < settings->nrules && i < RULES_MAX; i++) {
+		lookup_prepare(l, i, settings->rules[i].sql_limits_by_id);
+		l->skip[i] = strlen(settings->rules[i].name) + 1;
+	}
+}
+
+void
+lookup_batch(struct lookup *l, struct mono now)
+{
+	struct lookup_entry	*e;
+
+	l->now = now.ns;
+	while ((e = TAILQ_LAST(&l->uses, lookup_uses)) != NULL &&
+	    (l->now - e->used > KEPT_NS || map_count(l->map) > ENTRIES_MAX))
+		lookup_remove(l, e);
+}
+
+/* What an entry is found by: the rule's number and the id as it is stored. */
+struct lookup_key {
+	char		bytes[2 + ID_STORED_MAX];
+	size_t		len;
+	uint64_t	hash;
+};
+
+static void
+lookup_key(const struct lookup *l, struct lookup_key *key, uint16_t rule,
+    const char *id, size_t idlen)
+{
+	char	hashed[ID_STORED_MAX + 1];
+
+	if (rule < RULES_MAX && idlen >= l->skip[rule]) {
+		id += l->skip[rule];
+		idlen -= l->skip[rule];
+	}
+	id = id_stored(id, &idlen, hashed);
+	key->bytes[0] = (char)(rule >> 8);
+	key->bytes[1] = (char)(rule & 0xff);
+	memcpy(key->bytes + 2, id, idlen);
+	key->len = 2 + idlen;
+	key->hash = map_hash(key->bytes, key->len);
+}
+
+struct lookup_entry *
+lookup_want(struct lookup *l, uint16_t rule, const char *id, size_t idlen)
+{
+	struct lookup_key	 key;
+	struct lookup_entry	*e;
+
+	lookup_key(l, &key, rule, id, idlen);
+	e = (struct lookup_entry *)map_find(l->map, key.hash, key.bytes, key.len);
+	if (e == NULL) {
+		e = alloc_zero(1, sizeof(*e) + key.len);
+		e->node.hash = key.hash;
+		e->when = l->now - FRESH_NS;
+		e->idlen = key.len;
+		memcpy(e->id, key.bytes, key.len);
+		map_insert(l->map, &e->node);
+	} else
+		TAILQ_REMOVE(&l->uses, e, use);
+	TAILQ_INSERT_HEAD(&l->uses, e, use);
+	e->used = l->now;
+	if (!e->waiting && l->now - e->when >= FRESH_NS) {
+		e->waiting = true;
+		STAILQ_INSERT_TAIL(&l->asks, e, ask);
+	}
+	return e;
+}
+
+const struct lookup_entry *
+lookup_find(struct lookup *l, uint16_t rule, const char *id, size_t idlen)
+{
+	struct lookup_key	key;
+
+	lookup_key(l, &key, rule, id, idlen);
+	return (const struct lookup_entry *)map_find(l->map, key.hash, key.bytes,
+	    key.len);
+}
+
+const struct limits *
+lookup_of(const struct lookup_entry *e)
+{
+	return e->known ? &e->limits : NULL;
+}
+
+int64_t
+lookup_longest(const struct lookup *l)
+{
+	return l->longest;
+}
+
+/* --- asking --- */
+
+static int
+lookup_rule(const struct lookup_entry *e)
+{
+	return (unsigned char)e->id[0] << 8 | (unsigned char)e->id[1];
+}
+
+static void
+lookup_complain(struct lookup *l, const struct lookup_entry *e, const char *why)
+{
+	char		id[128];
+	unsigned int	held;
+
+	if (!log_allowed(&l->bad_row, LOG_SECONDS, &held))
+		return;
+	log_warning("sql_limits_by_id: the limits of %s are ignored: %s",
+	    str_printable(id, sizeof(id), e->id + 2, e->idlen - 2), why);
+}
+
+static void
+lookup_parse(struct lookup *l, struct lookup_entry *e, const char *text)
+{
+	struct faults	 faults;
+	struct value	*value;
+	struct limits	 limits = { 0, NULL };
+	char		 reason[256] = "not a literal";
+	size_t		 i;
+
+	fault_init(&faults, NULL);
+	value = literal_value(text, strlen(text), &faults);
+	if (value != NULL &&
+	    settings_limits(&limits, value, reason, sizeof(reason)) == 0) {
+		window_limits_clear(&e->limits);
+		e->limits = limits;
+		e->known = true;
+		for (i = 0; i < limits.count; i++)
+			if (limits.list[i].seconds > l->longest)
+				l->longest = limits.list[i].seconds;
+	} else {
+		e->known = false;
+		lookup_complain(l, e, reason);
+	}
+	value_free(value);
+	fault_clear(&faults);
+}
+
+static void
+lookup_take(struct lookup *l, struct store *store, struct lookup_entry *e,
+    const struct store_limits *answer)
+{
+	unsigned int	held;
+
+	e->when = l->now;
+	if (answer->failed) {
+		/* Its own limits stay, if any are known. */
+		if (log_allowed(&l->bad_query, LOG_SECONDS, &held))
+			log_error("sql_limits_by_id: %s", store_error(store));
+		return;
+	}
+	if (answer->text == NULL)
+		e->known = false;
+	else
+		lookup_parse(l, e, answer->text);
+}
+
+/* All that wait for the query of one rule, at most as many as there is room for. */
+static enum store_result
+lookup_ask_rule(struct lookup *l, struct store *store, int rule)
+{
+	struct store_limits	 list[256];
+	struct lookup_entry	*entry[256], *e, *next;
+	struct lookup_asks	 left = STAILQ_HEAD_INITIALIZER(left);
+	enum store_result	 result;
+	size_t			 n = 0, i;
+
+	for (e = STAILQ_FIRST(&l->asks); e != NULL; e = next) {
+		next = STAILQ_NEXT(e, ask);
+		if (lookup_rule(e) != rule || n == sizeof(list) / sizeof(list[0])) {
+			STAILQ_INSERT_TAIL(&left, e, ask);
+			continue;
+		}
+		e->waiting = false;
+		memset(&list[n], 0, sizeof(list[n]));
+		list[n].id = e->id + 2;
+		list[n].idlen = e->idlen - 2;
+		entry[n++] = e;
+	}
+	STAILQ_INIT(&l->asks);
+	STAILQ_CONCAT(&l->asks, &left);
+	if (rule >= RULES_MAX || l->query[rule] == NULL)
+		return STORE_OK;
+	result = store_limits(store, l->query[rule], list, n);
+	for (i = 0; i < n; i++) {
+		if (result != STORE_OK)
+			list[i].failed = true;
+		lookup_take(l, store, entry[i], &list[i]);
+		free(list[i].text);
+	}
+	return result == STORE_LOST ? STORE_LOST : STORE_OK;
+}
+
+enum store_result
+lookup_ask(struct lookup *l, struct store *store)
+{
+	struct lookup_entry	*e;
+
+	while ((e = STAILQ_FIRST(&l->asks)) != NULL)
+		if (lookup_ask_rule(l, store, lookup_rule(e)) == STORE_LOST)
+			return STORE_LOST;
+	return STORE_OK;
+}

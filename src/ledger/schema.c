@@ -1,0 +1,157 @@
+#include <stddef.h>
+
+#include "ledger/schema.h"
+
+/* Ids may be this long (ledger/id.h); instances and states are cut to these. */
+#define ID_TYPE		"varchar(255)"
+#define INSTANCE_TYPE	"varchar(255)"
+#define STATE_TYPE	"varchar(64)"
+#define BINARY		" CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+
+/*
+ * A step is taken when `column` of `table` (without a column: the table) is missing, or
+ * when the column holds texts only up to less than `width`. "" : nothing to be done.
+ */
+struct step {
+	const char	*table;
+	const char	*column;
+	int		 width;
+	const char	*sql[SCHEMA__MAX];
+};
+
+static const struct step	steps[] = {
+	/* seq keeps the order of rows when a database is copied or compacted. */
+	{ "mail_count", NULL, 0, {
+	    "CREATE TABLE mail_count (id " ID_TYPE " NOT NULL, date bigint NOT NULL,"
+	    " recipient_count int DEFAULT 1, instance " INSTANCE_TYPE
+	    " NOT NULL DEFAULT 'empty', protocol_state " STATE_TYPE
+	    " NOT NULL DEFAULT '', tag bigint NOT NULL DEFAULT 0,"
+	    " seq INTEGER PRIMARY KEY)",
+	    "CREATE TABLE mail_count (id " ID_TYPE " NOT NULL, date bigint NOT NULL,"
+	    " recipient_count bigint DEFAULT 1, instance " INSTANCE_TYPE
+	    " NOT NULL DEFAULT 'empty', protocol_state " STATE_TYPE
+	    " NOT NULL DEFAULT '', tag bigint NOT NULL DEFAULT 0,"
+	    " seq bigserial)",
+	    "CREATE TABLE mail_count (id " ID_TYPE BINARY " NOT NULL,"
+	    " date bigint NOT NULL, recipient_count bigint DEFAULT 1,"
+	    " instance " INSTANCE_TYPE BINARY " NOT NULL DEFAULT 'empty',"
+	    " protocol_state " STATE_TYPE " NOT NULL DEFAULT '',"
+	    " tag bigint NOT NULL DEFAULT 0,"
+	    " seq bigint NOT NULL AUTO_INCREMENT UNIQUE)" } },
+
+	/* What 0.5.1 did not have. */
+	{ "mail_count", "recipient_count", 0, {
+	    "ALTER TABLE mail_count ADD COLUMN recipient_count int DEFAULT 1",
+	    "ALTER TABLE mail_count ADD COLUMN recipient_count bigint DEFAULT 1",
+	    "ALTER TABLE mail_count ADD COLUMN recipient_count bigint DEFAULT 1" } },
+	{ "mail_count", "instance", 0, {
+	    "ALTER TABLE mail_count ADD COLUMN instance " INSTANCE_TYPE
+	    " NOT NULL DEFAULT 'empty'",
+	    "ALTER TABLE mail_count ADD COLUMN instance " INSTANCE_TYPE
+	    " NOT NULL DEFAULT 'empty'",
+	    "ALTER TABLE mail_count ADD COLUMN instance " INSTANCE_TYPE BINARY
+	    " NOT NULL DEFAULT 'empty'" } },
+	{ "mail_count", "protocol_state", 0, {
+	    "ALTER TABLE mail_count ADD COLUMN protocol_state " STATE_TYPE
+	    " NOT NULL DEFAULT ''",
+	    "ALTER TABLE mail_count ADD COLUMN protocol_state " STATE_TYPE
+	    " NOT NULL DEFAULT ''",
+	    "ALTER TABLE mail_count ADD COLUMN protocol_state " STATE_TYPE
+	    " NOT NULL DEFAULT ''" } },
+
+	/* What no older program has. SQLite has a rowid in place of seq. */
+	{ "mail_count", "tag", 0, {
+	    "ALTER TABLE mail_count ADD COLUMN tag bigint NOT NULL DEFAULT 0",
+	    "ALTER TABLE mail_count ADD COLUMN tag bigint NOT NULL DEFAULT 0",
+	    "ALTER TABLE mail_count ADD COLUMN tag bigint NOT NULL DEFAULT 0" } },
+	{ "mail_count", "seq", 0, {
+	    "",
+	    "ALTER TABLE mail_count ADD COLUMN seq bigserial",
+	    "ALTER TABLE mail_count ADD COLUMN seq bigint NOT NULL"
+	    " AUTO_INCREMENT UNIQUE" } },
+
+	/* SQLite keeps to no width. */
+	{ "mail_count", "id", 255, {
+	    "",
+	    "ALTER TABLE mail_count ALTER COLUMN id TYPE " ID_TYPE,
+	    "ALTER TABLE mail_count MODIFY id " ID_TYPE BINARY " NOT NULL" } },
+	{ "mail_count", "instance", 255, {
+	    "",
+	    "ALTER TABLE mail_count ALTER COLUMN instance TYPE " INSTANCE_TYPE,
+	    "ALTER TABLE mail_count MODIFY instance " INSTANCE_TYPE BINARY
+	    " NOT NULL DEFAULT 'empty'" } },
+	{ "mail_count", "protocol_state", 64, {
+	    "",
+	    "ALTER TABLE mail_count ALTER COLUMN protocol_state TYPE " STATE_TYPE,
+	    "ALTER TABLE mail_count MODIFY protocol_state " STATE_TYPE
+	    " NOT NULL DEFAULT ''" } },
+
+	/* Made by 1.x only when it was told to report. */
+	{ "limit_report", NULL, 0, {
+	    "CREATE TABLE limit_report (id " ID_TYPE " NOT NULL,"
+	    " delta int NOT NULL, hit int NOT NULL DEFAULT 0)",
+	    "CREATE TABLE limit_report (id " ID_TYPE " NOT NULL,"
+	    " delta bigint NOT NULL, hit bigint NOT NULL DEFAULT 0)",
+	    "CREATE TABLE limit_report (id " ID_TYPE BINARY " NOT NULL,"
+	    " delta bigint NOT NULL, hit bigint NOT NULL DEFAULT 0)" } },
+	{ "limit_report", "id", 255, {
+	    "",
+	    "ALTER TABLE limit_report ALTER COLUMN id TYPE " ID_TYPE,
+	    "ALTER TABLE limit_report MODIFY id " ID_TYPE BINARY " NOT NULL" } },
+
+	/* For sql_limits_by_id; the administrator may as well have another. */
+	{ "rate_limits", NULL, 0, {
+	    "CREATE TABLE rate_limits (id " ID_TYPE " NOT NULL PRIMARY KEY,"
+	    " limits varchar(255) NOT NULL)",
+	    "CREATE TABLE rate_limits (id " ID_TYPE " NOT NULL PRIMARY KEY,"
+	    " limits varchar(255) NOT NULL)",
+	    "CREATE TABLE rate_limits (id " ID_TYPE BINARY " NOT NULL PRIMARY KEY,"
+	    " limits varchar(255) NOT NULL)" } },
+
+	/* When each value of a rule that counts different ones was last seen. */
+	{ "mail_distinct", NULL, 0, {
+	    "CREATE TABLE mail_distinct (id text NOT NULL, value text NOT NULL,"
+	    " date bigint NOT NULL, PRIMARY KEY (id, value)) WITHOUT ROWID",
+	    "CREATE TABLE mail_distinct (id " ID_TYPE " NOT NULL,"
+	    " value " ID_TYPE " NOT NULL, date bigint NOT NULL,"
+	    " PRIMARY KEY (id, value))",
+	    "CREATE TABLE mail_distinct (id " ID_TYPE BINARY " NOT NULL,"
+	    " value " ID_TYPE BINARY " NOT NULL, date bigint NOT NULL,"
+	    " PRIMARY KEY (id, value))" } },
+
+	/* Numbers of ours, by name. */
+	{ "mail_state", NULL, 0, {
+	    "CREATE TABLE mail_state (name text NOT NULL PRIMARY KEY,"
+	    " value bigint NOT NULL) WITHOUT ROWID",
+	    "CREATE TABLE mail_state (name varchar(64) NOT NULL PRIMARY KEY,"
+	    " value bigint NOT NULL)",
+	    "CREATE TABLE mail_state (name varchar(64) NOT NULL PRIMARY KEY,"
+	    " value bigint NOT NULL)" } }
+};
+
+int
+schema_upgrade(enum schema_dialect dialect, const struct schema_database *database,
+    bool *changed)
+{
+	const struct step	*step;
+	size_t			 i;
+	int			 width, there;
+
+	*changed = false;
+	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		step = &steps[i];
+		if (step->sql[dialect][0] == '\0')
+			continue;
+		width = 0;
+		there = database->has(database->arg, step->table, step->column,
+		    &width);
+		if (there == -1)
+			return -1;
+		if (there == 1 && (width == 0 || width >= step->width))
+			continue;
+		if (database->run(database->arg, step->sql[dialect]) == -1)
+			return -1;
+		*changed = true;
+	}
+	return 0;
+}

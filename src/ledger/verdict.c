@@ -1,0 +1,279 @@
+#include <string.h>
+
+#include "ledger/verdict.h"
+#include "lib/num.h"
+
+const struct limits *
+verdict_limits(const struct verdict_key *k)
+{
+	const struct limits	*limits;
+
+	limits = k->sql != NULL ? lookup_of(k->sql) : NULL;
+	return limits != NULL ? limits : &k->charge.limits;
+}
+
+/* --- how much is new --- */
+
+/*
+ * SPEC.md 3, step 2: an instance is charged once. Where a tag tells charges of one
+ * instance apart, each of them is, and all count for the total of the instance.
+ */
+static int64_t
+verdict_new(struct verdict_context *ctx, const struct verdict_charge *c,
+    const struct verdict_key *k)
+{
+	int64_t	charged;
+
+	if (k->charge.kind == CHARGE_DISTINCT)
+		return 1;
+	if (c->tag != 0 && k->charge.kind != CHARGE_TOTAL)
+		return cache_tag_seen(ctx->cache, k->id, c->instance,
+		    c->instancelen, c->tag) ? 0 : k->charge.amount;
+	if (c->mode == CHARGE_EACH || c->instancelen == 0)
+		return k->charge.amount;
+	charged = cache_charged(ctx->cache, k->id, c->instance, c->instancelen);
+	return k->charge.amount > charged ? k->charge.amount - charged : 0;
+}
+
+/* How much of it one window sees: a value that it holds already is not new to it. */
+static int64_t
+verdict_new_in(const struct verdict_context *ctx, const struct verdict_key *k,
+    int64_t seconds)
+{
+	if (k->charge.kind != CHARGE_DISTINCT)
+		return k->amount;
+	return k->value->date == -1 ||
+	    k->value->date < num_add_clamp(ctx->now, -seconds);
+}
+
+/* --- the windows --- */
+
+static bool
+verdict_reported(const struct verdict_context *ctx, const struct verdict_key *k,
+    const struct limits *limits, size_t i)
+{
+	const struct settings	*s = ctx->settings;
+	size_t			 j;
+
+	if (!k->charge.report)
+		return false;
+	if (limits == &k->charge.limits)
+		return (k->charge.reported >> i & 1) != 0;
+	for (j = 0; j < s->nreport_limits; j++)
+		if (s->report_limits[j] == limits->list[i].seconds)
+			return true;
+	return false;
+}
+
+static void
+verdict_count_hit(struct verdict_context *ctx, const struct verdict_key *k,
+    const struct limits *limits, size_t i)
+{
+	if (!verdict_reported(ctx, k, limits, i))
+		return;
+	ctx->hits[ctx->nhits].key = k;
+	ctx->hits[ctx->nhits++].seconds = limits->list[i].seconds;
+}
+
+/* Whether the share of the limit that is used passes warn_at with this charge. */
+static bool
+verdict_warns(const struct verdict_key *k, const struct limit *limit, int64_t used,
+    int64_t amount)
+{
+	double	at = (double)limit->mails * k->charge.warn_at / 100;
+
+	return k->charge.warn_at > 0 && (double)used < at &&
+	    (double)used + (double)amount >= at;
+}
+
+/* Keeps the window that is nearest to being full, as a share of its limit. */
+static void
+verdict_nearest(struct msg_verdict *v, double *nearest, size_t key,
+    const struct limit *limit, int64_t used)
+{
+	double	share;
+
+	share = limit->mails == 0 ? 1 : (double)used / (double)limit->mails;
+	if (share < *nearest)
+		return;
+	*nearest = share;
+	v->key = (uint16_t)key;
+	v->limit = *limit;
+	v->used = used;
+}
+
+static int64_t
+verdict_retry(const struct verdict_context *ctx, const struct verdict_key *k,
+    const struct limits *limits)
+{
+	struct limit	list[LIMITS_MAX];
+	struct limits	some = { 0, list };
+	size_t		i;
+
+	for (i = 0; i < limits->count && some.count < LIMITS_MAX; i++)
+		if (verdict_new_in(ctx, k, limits->list[i].seconds) > 0)
+			list[some.count++] = limits->list[i];
+	return window_retry_after(cache_window(k->id), &some, k->amount, ctx->now);
+}
+
+/* Looks at all windows of one key. False: it refuses, and the verdict says why. */
+static bool
+verdict_key_holds(struct verdict_context *ctx, struct verdict_charge *c, size_t n,
+    double *nearest)
+{
+	struct verdict_key	*k = &c->keys[n];
+	struct msg_verdict	*v = &c->verdict;
+	const struct limits	*limits = verdict_limits(k);
+	const struct limit	*limit;
+	int64_t			 used, amount, sum;
+	size_t			 i;
+
+	for (i = 0; i < limits->count; i++) {
+		limit = &limits->list[i];
+		used = window_used(cache_window(k->id), limit->seconds, ctx->now);
+		amount = verdict_new_in(ctx, k, limit->seconds);
+		sum = num_add_clamp(used, amount);
+		if (amount == 0 || sum <= limit->mails) {
+			verdict_nearest(v, nearest, n, limit, sum);
+			if (verdict_warns(k, limit, used, amount))
+				v->warned |= UINT32_C(1) << n;
+			continue;
+		}
+		verdict_count_hit(ctx, k, limits, i);
+		if (k->charge.shadow) {
+			v->shadowed |= UINT32_C(1) << n;
+			return true;
+		}
+		v->verdict = VERDICT_REFUSED;
+		v->key = (uint16_t)n;
+		v->limit = *limit;
+		v->used = used;
+		v->retry_after = verdict_retry(ctx, k, limits);
+		return false;
+	}
+	return true;
+}
+
+/* --- recording --- */
+
+static void
+verdict_row(struct verdict_context *ctx, const struct verdict_charge *c,
+    const struct verdict_key *k, int64_t date, int64_t amount, int64_t tag)
+{
+	struct store_row	row;
+
+	row.id = k->charge.id;
+	row.idlen = k->charge.idlen;
+	row.date = date;
+	row.amount = amount;
+	row.instance = c->instance;
+	row.instancelen = c->instancelen;
+	row.tag = tag;
+	row.state = c->state;
+	row.statelen = c->statelen;
+	cache_record(ctx->cache, k->id, &row, ctx->now);
+	store_append(ctx->store, cache_index(k->id), &row);
+}
+
+/*
+ * A value counts where it was seen last: it moves there from where it was seen before.
+ * A clock that was set back moves nothing.
+ */
+static void
+verdict_see(struct verdict_context *ctx, const struct verdict_charge *c,
+    const struct verdict_key *k, int64_t date)
+{
+	struct store_value	*value = k->value;
+
+	if (value->date >= date)
+		return;
+	if (value->date != -1)
+		verdict_row(ctx, c, k, value->date, -1, 0);
+	value->date = date;
+	verdict_row(ctx, c, k, date, 1, 0);
+	store_see(ctx->store, value);
+}
+
+static void
+verdict_record(struct verdict_context *ctx, struct verdict_charge *c)
+{
+	struct verdict_key	*k;
+	int64_t			 date;
+	size_t			 i;
+
+	date = c->mode == CHARGE_REPLAY && c->date > 0 ? c->date : ctx->now;
+	c->verdict.verdict = VERDICT_ACCEPTED;
+	c->verdict.ncharged = (uint32_t)c->nkeys;
+	for (i = 0; i < c->nkeys; i++) {
+		k = &c->keys[i];
+		c->verdict.charged[i] = k->amount;
+		if (k->amount == 0)
+			continue;
+		if (k->charge.kind == CHARGE_DISTINCT)
+			verdict_see(ctx, c, k, date);
+		else
+			verdict_row(ctx, c, k, date, k->amount, c->tag);
+	}
+}
+
+/* count_mode 0: what the instance was charged before is as if it had not been. */
+static void
+verdict_take_back(struct verdict_context *ctx, const struct verdict_charge *c)
+{
+	const struct verdict_key	*k;
+	int64_t				 date, amount;
+	size_t				 i;
+
+	for (i = 0; i < c->nkeys; i++) {
+		k = &c->keys[i];
+		while (k->charge.kind != CHARGE_DISTINCT &&
+		    cache_charged_at(ctx->cache, k->id, c->instance,
+		    c->instancelen, ctx->now, &date, &amount))
+			verdict_row(ctx, c, k, date, -amount, 0);
+	}
+}
+
+/* --- */
+
+static void
+verdict_report(struct verdict_context *ctx)
+{
+	const struct verdict_hit	*hit;
+	size_t				 i;
+
+	for (i = 0; i < ctx->nhits; i++) {
+		hit = &ctx->hits[i];
+		store_hit(ctx->store, hit->key->charge.id, hit->key->charge.idlen,
+		    hit->seconds);
+	}
+}
+
+void
+verdict_decide(struct verdict_context *ctx, struct verdict_charge *c)
+{
+	struct verdict_key	*k;
+	double			 nearest = -1;
+	size_t			 i;
+	bool			 holds = true;
+
+	memset(&c->verdict, 0, sizeof(c->verdict));
+	ctx->nhits = 0;
+	for (i = 0; i < c->nkeys; i++) {
+		k = &c->keys[i];
+		k->amount = verdict_new(ctx, c, k);
+		/* No limit at all, by SQL: nothing is counted either. */
+		if (k->sql != NULL && verdict_limits(k)->count == 0)
+			k->amount = 0;
+	}
+	for (i = 0; i < c->nkeys && holds && c->mode != CHARGE_REPLAY; i++)
+		if (c->keys[i].amount > 0)
+			holds = verdict_key_holds(ctx, c, i, &nearest);
+	if (holds)
+		verdict_record(ctx, c);
+	else {
+		c->verdict.warned = 0;
+		if (c->mode == CHARGE_EACH)
+			verdict_take_back(ctx, c);
+	}
+	verdict_report(ctx);
+}

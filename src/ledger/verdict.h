@@ -1,0 +1,62 @@
+#ifndef VERDICT_H
+#define VERDICT_H
+
+#include <sys/queue.h>
+
+#include "ipc/message.h"
+#include "ledger/cache.h"
+#include "ledger/lookup.h"
+#include "ledger/store.h"
+
+/*
+ * SPEC.md 3, steps 4 and 5, for one charge: all its windows are looked at, and when all
+ * hold everything is recorded. What is asked here is in the cache already; what is
+ * recorded goes to the cache and, for the commit, to the store.
+ */
+struct verdict_key {
+	struct msg_charge_key	 charge;	/* id and value as they are stored */
+	struct cache_id		*id;
+	struct lookup_entry	*sql;		/* NULL: the charge's limits hold */
+	struct store_value	*value;		/* CHARGE_DISTINCT */
+	int64_t			 amount;	/* what is new of it */
+};
+
+/* A hit of a window, for the report and for those who want it at once. */
+struct verdict_hit {
+	const struct verdict_key	*key;
+	int64_t				 seconds;
+};
+
+struct verdict_charge {
+	TAILQ_ENTRY(verdict_charge)	 entry;
+	uint64_t			 request;
+	uint8_t				 mode;
+	int64_t				 deadline;
+	int64_t				 date;
+	int64_t				 tag;
+	const char			*instance;	/* as it is stored */
+	size_t				 instancelen;
+	const char			*state;
+	size_t				 statelen;
+	struct msg_verdict		 verdict;
+	size_t				 nkeys;
+	struct verdict_key		 keys[];
+};
+
+struct verdict_context {
+	struct cache		*cache;
+	struct store		*store;
+	const struct settings	*settings;
+	int64_t			 now;
+	struct verdict_hit	 hits[CHARGE_KEYS_MAX];	/* of this charge */
+	size_t			 nhits;
+};
+
+/* The limits that hold for this key now. */
+const struct limits	*verdict_limits(const struct verdict_key *);
+
+/* Fills in the verdict. All ids of the charge are loaded. */
+void			 verdict_decide(struct verdict_context *,
+			    struct verdict_charge *);
+
+#endif
