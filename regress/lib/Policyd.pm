@@ -505,13 +505,20 @@ sub alive {
 	return $self->running && wait_until { $self->ready } 10;
 }
 
-# What every test ends with.
 sub ok_alive {
 	my ($self, $name) = @_;
 	my $ok = Test::More::ok($self->alive, $name // 'the daemon still lives');
 
 	$self->explain if !$ok;
 	return $ok;
+}
+
+# What every test ends with: it still lives and answers, and stops as it should.
+sub ends_well {
+	my ($self) = @_;
+
+	$self->ok_alive or return 0;
+	return Test::More::is($self->stop, 0, 'and stops with status 0');
 }
 
 sub explain {
