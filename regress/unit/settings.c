@@ -120,7 +120,7 @@ limits_of(const char *id)
 	return settings_id_limits(s->limits_by_id, id, strlen(id));
 }
 
-/* The mails of the id's only limit; -1: no entry, 0: an entry without limits. */
+/* Mails of the id's only limit; -1: no entry, 0: an entry without limits. */
 static int64_t
 mails_of(const char *id)
 {
