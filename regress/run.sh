@@ -21,6 +21,7 @@ if [ ! -f "$conf" ]; then
 	END
 	# Root's children give their privileges up to somebody: who needs no account made.
 	if [ "$(id -u)" -eq 0 ]; then
+		chown "nobody:$(id -gn nobody)" "$dir"
 		printf 'user = "nobody"\ngroup = "%s"\n' "$(id -gn nobody)" >>"$conf"
 	fi
 	chmod 0600 "$conf"
