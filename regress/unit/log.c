@@ -290,7 +290,7 @@ no_reader_kills_nothing(void **state)
 	close(next[0]);
 }
 
-/* A socket takes part of a line at times: the next line does not run into it. */
+/* Some systems take part of a line into a socket: the next one does not run into it. */
 static void
 torn_line(void **state)
 {

@@ -410,6 +410,27 @@ small_is_small(void **state)
 	window_free(w);
 }
 
+/* What is forgotten weighs no more: large amounts, one after the other, stay narrow. */
+static void
+forgotten_is_gone(void **state)
+{
+	struct window	*w;
+	size_t		 small;
+	int		 i;
+
+	(void)state;
+	w = window_new();
+	small = window_size(w);
+	for (i = 0; i < 100; i++) {
+		window_add(w, START + i, 1000000000);
+		window_forget(w, START + i);
+		assert_int_equal(window_size(w), small);
+		window_add(w, START + i, -500000000);
+		assert_int_equal(window_used(w, 60, START + i), 500000000);
+	}
+	window_free(w);
+}
+
 /* Descending and shuffled insertion end in the same sums. */
 static void
 any_order(void **state)
@@ -549,6 +570,7 @@ main(void)
 		cmocka_unit_test(second_that_sums_to_zero),
 		cmocka_unit_test(long_window),
 		cmocka_unit_test(small_is_small),
+		cmocka_unit_test(forgotten_is_gone),
 		cmocka_unit_test(any_order),
 		cmocka_unit_test(times_far_apart),
 		cmocka_unit_test(sums_at_the_ends),
