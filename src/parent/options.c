@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "conf/check.h"
 #include "conf/load.h"
 #include "conf/paths.h"
 #include "conf/settings.h"
@@ -226,8 +227,13 @@ options_configtest(const struct options *o)
 
 	fault_init(&faults, NULL);
 	s = load_settings(o->file, &faults);
-	if (s != NULL)
+	if (s != NULL) {
 		options_check_names(s, &faults);
+		check_addresses(s, &faults);
+	}
+	if (faults.file == NULL)
+		fputs("there is no configuration file: built-in defaults\n",
+		    stderr);
 	options_print_faults(&faults, true);
 	if (s == NULL || faults.errors > 0)
 		status = options_fault_status(&faults);

@@ -1,0 +1,166 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "conf/connection.h"
+#include "conf/rules.h"
+#include "conf/settings.h"
+#include "ipc/message.h"
+#include "lib/str.h"
+
+/*
+ * The settings table as a whole, and for the tests of the manual page and the
+ * sample, which are no C: `settings_table.test dump` prints the name, type and
+ * default of each setting, `dump rules` the name and type of each field of a
+ * rule, `dump connections` each keyword of the connections' dictionaries and
+ * whether it is used, with tabs between.
+ */
+static void
+dump_settings(void)
+{
+	const struct settings_info	*info;
+	struct settings			*s;
+	struct str			 text;
+	size_t				 i;
+
+	s = settings_new();
+	for (i = 0; i < settings_count(); i++) {
+		info = settings_info(i);
+		str_init(&text);
+		value_repr(&text, settings_lookup(s, info->name));
+		printf("%s\t%s\t%s\n", info->name, info->type, text.data);
+		str_clear(&text);
+	}
+	settings_free(s);
+}
+
+static void
+dump_rules(void)
+{
+	size_t	i;
+
+	for (i = 0; rules_field_name(i) != NULL; i++)
+		printf("%s\t%s\n", rules_field_name(i), rules_field_type(i));
+}
+
+static void
+dump_connections(void)
+{
+	static const char *const	names[] = {
+		"sqlite_config", "mysql_config", "pgsql_config"
+	};
+	const char			*keyword;
+	size_t				 i, j;
+	bool				 used;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		for (j = 0; (keyword = connection_keyword(names[i], j, &used)) !=
+		    NULL; j++)
+			printf("%s\t%s\t%s\n", names[i], keyword,
+			    used ? "used" : "ignored");
+}
+
+/* --- tests --- */
+
+static unsigned int
+roles_of(const char *name)
+{
+	size_t	i;
+
+	for (i = 0; i < settings_count(); i++)
+		if (strcmp(settings_info(i)->name, name) == 0)
+			return settings_info(i)->roles;
+	fail_msg("%s is no setting", name);
+	return 0;
+}
+
+/* SPEC.md 2, both tables: nothing is forgotten. */
+static void
+names(void **state)
+{
+	static const char *const	all[] = {
+		"debug", "user", "group", "pidfile", "backend",
+		"sqlite_config", "mysql_config", "pgsql_config", "SOCKET",
+		"socket_permission", "limits", "limits_by_id",
+		"sql_limits_by_id", "limit_by_sasl", "limit_by_sender",
+		"limit_by_ip", "limited_networks", "limited_netword",
+		"success_action", "fail_action", "db_error_action", "report",
+		"report_from", "report_to", "report_subject", "report_limits",
+		"report_only_if_needed", "smtp_server", "smtp_starttls",
+		"smtp_credentials", "delay_to_close", "count_mode",
+		"config_file", "fold_case", "recipient_delimiter",
+		"ipv4_prefix", "ipv6_prefix", "socket_user", "socket_group",
+		"allowed_clients", "control_socket", "db_timeout", "smtp_tls",
+		"smtp_tls_verify", "smtp_tls_cafile", "report_immediately",
+		"clean_interval", "rules", "memory_limit"
+	};
+	size_t				 i;
+
+	(void)state;
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		roles_of(all[i]);
+	assert_int_equal(settings_count(), i);
+}
+
+/* Whoever has no use for a secret does not get it. */
+static void
+roles(void **state)
+{
+	static const char *const	mine[] = {
+		"user", "group", "pidfile", "config_file", "SOCKET",
+		"socket_permission", "control_socket", NULL
+	};
+	size_t				 i;
+
+	(void)state;
+	assert_int_equal(roles_of("smtp_credentials"), 1U << ROLE_REPORT);
+	assert_int_equal(roles_of("sqlite_config"), 1U << ROLE_LEDGER);
+	assert_int_equal(roles_of("mysql_config"), 1U << ROLE_LEDGER);
+	assert_int_equal(roles_of("pgsql_config"), 1U << ROLE_LEDGER);
+	assert_int_equal(roles_of("fail_action"), 1U << ROLE_ENGINE);
+	for (i = 0; mine[i] != NULL; i++)
+		assert_int_equal(roles_of(mine[i]), 0);
+}
+
+static void
+keywords(void **state)
+{
+	bool	used;
+
+	(void)state;
+	assert_string_equal(connection_keyword("sqlite_config", 0, &used),
+	    "database");
+	assert_true(used);
+	assert_null(connection_keyword("sqlite_config", 1000, &used));
+	assert_null(connection_keyword("SOCKET", 0, &used));
+	assert_string_equal(rules_field_name(0), "name");
+	assert_null(rules_field_name(1000));
+	assert_null(rules_field_type(1000));
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct CMUnitTest	tests[] = {
+		cmocka_unit_test(names),
+		cmocka_unit_test(roles),
+		cmocka_unit_test(keywords)
+	};
+
+	if (argc == 1)
+		return cmocka_run_group_tests(tests, NULL, NULL);
+	if (argc == 2)
+		dump_settings();
+	else if (strcmp(argv[2], "rules") == 0)
+		dump_rules();
+	else
+		dump_connections();
+	return 0;
+}
