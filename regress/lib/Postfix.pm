@@ -156,6 +156,8 @@ anvil unix - - $self->{chroot} - 1 anvil
 scache unix - - $self->{chroot} - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 END
+	# Postfix waits before it reads a file that was changed a moment ago.
+	utime time - 60, time - 60, map { "$self->{dir}/etc/$_" } qw(main.cf master.cf);
 }
 
 # The master in the foreground, leader of its process group: it ends its daemons by
