@@ -18,19 +18,19 @@
 #include "lib/str.h"
 
 #define BUFFER_FIRST	1024
-#define TURN_MOST	32	/* requests of one client in one turn of the loop */
+#define TURN_MOST	32	/* requests of one client in one turn */
 
 /* What is to happen next. */
 enum client_state {
 	CLIENT_READY,		/* the next request can come */
-	CLIENT_WAITING,		/* one is being decided: pending.c has its deadline */
+	CLIENT_WAITING,		/* one is being decided: see pending.h */
 	CLIENT_WRITING,		/* an answer is not taken */
 	CLIENT_ENDED		/* to be closed */
 };
 
 /*
- * The timed lists are in the order of their deadlines: in one list the time is the
- * same for all.
+ * The timed lists are in the order of their deadlines: in one list the time is
+ * the same for all.
  */
 enum client_where {
 	LIST_IDLE,		/* nothing is here, nothing is due */
@@ -42,7 +42,7 @@ enum client_where {
 	LIST_NONE = LIST__MAX
 };
 
-/* in[start] to in[end - 1] are not used yet; no buffer while there is nothing. */
+/* in[start] to in[end - 1] are not used yet; without any, no buffer. */
 struct client {
 	TAILQ_ENTRY(client)	 entry;
 	enum client_where	 where;
@@ -55,8 +55,8 @@ struct client {
 	size_t			 size;
 	size_t			 start;
 	size_t			 end;
-	size_t			 looked;	/* request_end's, from `start` */
-	struct str		 out;		/* what the client did not take */
+	size_t			 looked;	/* request_end's */
+	struct str		 out;		/* what was not taken */
 	size_t			 written;	/* of `out` */
 	struct client_peer	 peer;
 	struct event		 readable;
@@ -72,14 +72,14 @@ static struct {
 				    const struct request *);
 	size_t			 count;
 	size_t			 most;
-	size_t			 held;		/* bytes in buffers of clients */
+	size_t			 held;		/* bytes in buffers */
 	bool			 stopping;
 	bool			 holding;
 	bool			 timing;
 	struct mono		 timed;		/* what the timer is set to */
 	struct event		 timer;
 	struct event		 again;
-	char			 shared[REQUEST_MAX];	/* one read, used at once */
+	char			 shared[REQUEST_MAX];	/* for one read */
 } clients;
 
 /* --- lists and deadlines --- */
@@ -136,7 +136,7 @@ buffer_release(struct client *c)
 	c->size = c->start = c->end = 0;
 }
 
-/* What is there moves to the front, with room for `more` behind it, if it may have. */
+/* What is there moves to the front; behind it room for `more`, if allowed. */
 static void
 buffer_room(struct client *c, size_t more)
 {
@@ -219,8 +219,9 @@ client_read(struct client *c, bool on)
 }
 
 /*
- * Whole requests from these bytes, one after the other, until one has to be waited
- * for or others should have their turn (*more). How many bytes were used.
+ * Whole requests from these bytes, one after the other, until one has to be
+ * waited for or others should have their turn (*more). How many bytes were
+ * used.
  */
 static size_t
 client_take(struct client *c, const char *bytes, size_t len, bool *more)
@@ -250,7 +251,7 @@ client_take(struct client *c, const char *bytes, size_t len, bool *more)
 	return at;
 }
 
-/* After its bytes were looked at, a client goes where it belongs. `c` may be gone. */
+/* Its bytes were looked at: a client goes where it belongs, or to its end. */
 static void
 client_settle(struct client *c, bool progress, bool more)
 {
@@ -287,7 +288,7 @@ client_settle(struct client *c, bool progress, bool more)
 	}
 }
 
-/* Uses what is in the client's buffer, or `bytes` when there is nothing in it. */
+/* Uses what is in the client's buffer, or, when that is empty, `bytes`. */
 static void
 client_work(struct client *c, const char *bytes, size_t len)
 {
@@ -481,7 +482,8 @@ client_new(int fd, const struct client_peer *peer)
 	c->peer = *peer;
 	c->where = LIST_NONE;
 	str_init(&c->out);
-	event_set(&c->readable, fd, EV_READ | EV_PERSIST, client_on_readable, c);
+	event_set(&c->readable, fd, EV_READ | EV_PERSIST, client_on_readable,
+	    c);
 	event_set(&c->writable, fd, EV_WRITE, client_on_writable, c);
 	clients.count++;
 	stats_add(STATS_CONNECTED, 1);

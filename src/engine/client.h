@@ -9,10 +9,11 @@
 #include "lib/addr.h"
 
 /*
- * Those who ask, most of all Postfix: one connection each, any number of requests one
- * after the other, one of them in flight. A client in the middle of a request or with
- * an answer that it does not take has a deadline; one that asks nothing is closed after
- * the idle time, and before that when its place is needed.
+ * Those who ask, most of all Postfix: one connection each, any number of
+ * requests one after the other, one of them in flight. A client in the middle
+ * of a request or with an answer that it does not take has a deadline; one
+ * that asks nothing is closed after the idle time, and before that when its
+ * place is needed.
  */
 struct client;
 
@@ -30,8 +31,8 @@ struct client_peer {
 
 /*
  * `request` is called for every whole, well-formed request, and answers it by
- * client_answer, at once or later; its values are there until it returns. `idle_ms`
- * is the idle time, `most` the number of clients at a time.
+ * client_answer, at once or later; its values are there until it returns.
+ * `idle_ms` is the idle time, `most` the number of clients at a time.
  */
 void	client_init(void (*request)(struct client *, const struct request *),
 	    int64_t idle_ms, size_t most);
@@ -51,12 +52,12 @@ size_t	client_count(void);
 bool	client_full(void);
 
 /*
- * Closes up to `n` clients that nobody waits for, the longest idle first, then those
- * who are longest in the middle of a request. How many it was.
+ * Closes up to `n` clients that nobody waits for, the longest idle first, then
+ * those who are longest in the middle of a request. How many it was.
  */
 size_t	client_make_room(size_t n);
 
-/* Nobody may ask any more; clients whose answer is due are closed when they have it. */
+/* Nobody may ask any more; whose answer is due is closed after it. */
 void	client_stop(void);
 
 /* While held, requests stay unread where they are. */

@@ -5,12 +5,12 @@
 #include "lib/str.h"
 
 /*
- * Settings with those who still need them: a request in flight is answered by the
- * settings it was decided by, also when a reload comes in between.
+ * Settings with those who still need them: a request in flight is answered by
+ * the settings it was decided by, also when a reload comes in between.
  */
 struct held {
 	struct settings	*settings;
-	struct str	 success;	/* "action=…\n\n", ready to be written */
+	struct str	 success;	/* "action=…\n\n", ready to go */
 	struct str	 error;		/* of db_error_action */
 	bool		 memory;	/* db_error_action is "memory" */
 	unsigned int	 users;

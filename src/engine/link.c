@@ -97,7 +97,7 @@ link_write(void)
 		event_add(&ledger.writable, NULL);
 		/* FALLTHROUGH */
 	default:
-		/* After a fault: what it said last is read, then comes its end. */
+		/* A fault: what it said last is read, then its end. */
 		ledger.blocked = true;
 		return 0;
 	}

@@ -6,14 +6,14 @@
 #include "ipc/channel.h"
 
 /*
- * The channel to the ledger: charges go out together at the end of each turn of the
- * loop, verdicts come in as they are.
+ * The channel to the ledger: charges go out together at the end of each turn
+ * of the loop, verdicts come in as they are.
  */
 /* Takes over the channel; what is not answered goes out on it again. */
 void	link_set(struct channel *);
 bool	link_there(void);
 
-/* To be called at the end of each turn: at most one write for all charges of it. */
+/* To be called at the end of each turn: one write for all charges of it. */
 void	link_flush(void);
 
 #endif

@@ -133,7 +133,8 @@ listen_allowed(const struct client_peer *peer)
 }
 
 static void
-listen_welcome(const struct listener *l, int fd, const struct sockaddr_storage *ss)
+listen_welcome(const struct listener *l, int fd,
+    const struct sockaddr_storage *ss)
 {
 	struct client_peer	peer;
 
@@ -203,7 +204,8 @@ listen_add(int fd, const struct msg_listener *about)
 	l = alloc_zero(1, sizeof(*l));
 	l->fd = fd;
 	l->about = *about;
-	event_set(&l->readable, fd, EV_READ | EV_PERSIST, listen_on_readable, l);
+	event_set(&l->readable, fd, EV_READ | EV_PERSIST, listen_on_readable,
+	    l);
 	TAILQ_INSERT_TAIL(&listeners.list, l, entry);
 	if (!listeners.paused)
 		event_add(&l->readable, NULL);

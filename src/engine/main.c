@@ -25,10 +25,10 @@
 #include "role/role.h"
 
 /*
- * The engine: Postfix asks, the ledger knows. It reads what strangers wrote, and
- * therefore holds nothing but sockets.
+ * The engine: Postfix asks, the ledger knows. It reads what strangers wrote,
+ * and therefore holds nothing but sockets.
  */
-#define SPARE_DESCRIPTORS	32	/* channels, listeners, a log, libevent */
+#define SPARE_DESCRIPTORS	32	/* channels, listeners, log, libevent */
 #define CLIENTS_MOST		65536
 #define STOP_SECONDS		5	/* for what is in flight */
 #define CALM_MS			1000	/* the database is well for that long */
@@ -89,8 +89,8 @@ engine_note_trouble(bool trouble, const struct held *held)
 		engine.troubled = turn_now();
 		engine.without++;
 		if (!engine.trouble)
-			log_warning("the database gives no verdict: requests are "
-			    "answered %s%s", held->memory ? "from " : "by ",
+			log_warning("the database gives no verdict: requests "
+			    "are answered %s%s", held->memory ? "from " : "by ",
 			    held->settings->db_error_action);
 		engine.trouble = true;
 		return;
@@ -99,8 +99,8 @@ engine_note_trouble(bool trouble, const struct held *held)
 	if (!engine.trouble || !clock_passed(clock_after(engine.troubled,
 	    CALM_MS), turn_now()))
 		return;
-	log_notice("the database gives verdicts again; %" PRIu64 " requests were "
-	    "answered without", engine.without);
+	log_notice("the database gives verdicts again; %" PRIu64
+	    " requests were answered without", engine.without);
 	engine.trouble = false;
 	engine.without = 0;
 }

@@ -10,9 +10,10 @@
 #include "lib/num.h"
 #include "lib/window.h"
 
-#define SEEN_SECONDS	3600	/* as long as the ledger remembers an instance */
+#define SEEN_SECONDS	3600	/* as long as the ledger knows an instance */
 #define SEEN_SHARE	4	/* a quarter of the memory at most */
 #define NODE_COST	16	/* its share of a map's table */
+#define TAGS		2	/* Postfix sends again what it asked last */
 
 struct memory_id {
 	struct map_node		 node;
@@ -28,8 +29,8 @@ struct memory_id {
 };
 
 /*
- * What an instance was charged to an id, that a tag was charged, when a value was
- * seen: known by a hash alone, under the secret of the process.
+ * What an instance was charged to an id, and for which tags lately; or when a
+ * value was seen. Known by a hash alone, under the secret of the process.
  */
 struct memory_seen {
 	struct map_node			 node;
@@ -37,12 +38,7 @@ struct memory_seen {
 	int64_t				 amount;
 	int64_t				 made;
 	int64_t				 date;		/* seen last */
-};
-
-enum seen {
-	SEEN_INSTANCE,
-	SEEN_TAG,
-	SEEN_VALUE
+	int64_t				 tags[TAGS];	/* the latest first */
 };
 
 struct memory {
@@ -141,20 +137,23 @@ id_get(struct memory *m, const struct msg_charge_key *key, uint64_t hash)
 /* --- instances, tags and values --- */
 
 static uint64_t
-seen_hash(uint64_t id, enum seen what, int64_t tag, const char *bytes, size_t len)
+seen_hash(uint64_t id, const char *bytes, size_t len)
 {
-	struct {
-		uint64_t	id;
-		int64_t		tag;
-		uint64_t	bytes;
-		uint64_t	what;
-	} all;
+	uint64_t	both[2];
 
-	all.id = id;
-	all.tag = tag;
-	all.bytes = map_hash(bytes, len);
-	all.what = (uint64_t)what;
-	return map_hash(&all, sizeof(all));
+	both[0] = id;
+	both[1] = map_hash(bytes, len);
+	return map_hash(both, sizeof(both));
+}
+
+/* Of the instance, or of the value where values are counted. */
+static uint64_t
+key_hash(const struct msg_charge *charge, const struct msg_charge_key *key,
+    uint64_t id)
+{
+	if (key->kind == CHARGE_DISTINCT)
+		return seen_hash(~id, key->value, key->valuelen);
+	return seen_hash(id, charge->instance, charge->instancelen);
 }
 
 static void
@@ -175,7 +174,8 @@ seen_find(struct memory *m, uint64_t hash)
 }
 
 static void
-seen_add(struct memory *m, uint64_t hash, int64_t amount, int64_t now)
+seen_add(struct memory *m, uint64_t hash, int64_t tag, int64_t amount,
+    int64_t now)
 {
 	struct memory_seen	*seen;
 
@@ -189,6 +189,11 @@ seen_add(struct memory *m, uint64_t hash, int64_t amount, int64_t now)
 	}
 	seen->amount = num_add_clamp(seen->amount, amount);
 	seen->date = now;
+	if (tag != 0 && seen->tags[0] != tag) {
+		memmove(seen->tags + 1, seen->tags,
+		    (TAGS - 1) * sizeof(seen->tags[0]));
+		seen->tags[0] = tag;
+	}
 }
 
 /* --- the bound --- */
@@ -231,49 +236,43 @@ key_tag(const struct msg_charge *charge, const struct msg_charge_key *key)
 /* How much of a key's amount is new. */
 static int64_t
 key_new(struct memory *m, const struct msg_charge *charge,
-    const struct msg_charge_key *key, uint64_t hash, int64_t now)
+    const struct msg_charge_key *key, uint64_t id, int64_t now)
 {
 	struct memory_seen	*seen;
 	int64_t			 tag = key_tag(charge, key), rest;
+	size_t			 i;
 
-	if (key->kind == CHARGE_DISTINCT) {
-		seen = seen_find(m, seen_hash(hash, SEEN_VALUE, 0, key->value,
-		    key->valuelen));
-		return seen == NULL ||
-		    seen->date < oldest(&key->limits, now) ? key->amount : 0;
-	}
+	seen = seen_find(m, key_hash(charge, key, id));
+	if (seen == NULL)
+		return key->amount;
+	if (key->kind == CHARGE_DISTINCT)
+		return seen->date < oldest(&key->limits, now) ? key->amount : 0;
 	if (tag != 0) {
-		seen = seen_find(m, seen_hash(hash, SEEN_TAG, tag,
-		    charge->instance, charge->instancelen));
-		return seen == NULL ? key->amount : 0;
+		for (i = 0; i < TAGS; i++)
+			if (seen->tags[i] == tag)
+				return 0;
+		return key->amount;
 	}
-	seen = seen_find(m, seen_hash(hash, SEEN_INSTANCE, 0, charge->instance,
-	    charge->instancelen));
-	rest = seen == NULL ? key->amount : key->amount - seen->amount;
+	rest = key->amount - seen->amount;
 	return rest > 0 ? rest : 0;
 }
 
 static void
 key_record(struct memory *m, const struct msg_charge *charge,
-    const struct msg_charge_key *key, uint64_t hash, int64_t amount, int64_t now)
+    const struct msg_charge_key *key, uint64_t hash, int64_t amount,
+    int64_t now)
 {
 	struct memory_id	*id = id_get(m, key, hash);
-	int64_t			 tag = key_tag(charge, key);
 
-	if (key->kind == CHARGE_DISTINCT)
-		seen_add(m, seen_hash(hash, SEEN_VALUE, 0, key->value,
-		    key->valuelen), 0, now);
-	if (tag != 0)
-		seen_add(m, seen_hash(hash, SEEN_TAG, tag, charge->instance,
-		    charge->instancelen), amount, now);
-	if (charge->instancelen > 0)
-		seen_add(m, seen_hash(hash, SEEN_INSTANCE, 0, charge->instance,
-		    charge->instancelen), amount, now);
+	/* Without an instance no two charges are known to be the same. */
+	if (key->kind == CHARGE_DISTINCT || charge->instancelen > 0)
+		seen_add(m, key_hash(charge, key, hash), key_tag(charge, key),
+		    amount, now);
 	if (amount > 0)
 		window_add(id->window, now, amount);
 	if (key->limits.count > 0)
 		window_forget(id->window, oldest(&key->limits, now));
-	/* Accepted after a refusal: somebody raised the limit or reset the id. */
+	/* Accepted after a refusal: somebody changed the limit or the count. */
 	if (key->amount >= id->amount)
 		id->until = 0;
 	id_weigh(m, id);
@@ -287,9 +286,8 @@ key_take_back(struct memory *m, const struct msg_charge *charge,
 	struct memory_id	*id = id_find(m, key, hash);
 	struct memory_seen	*seen;
 
-	seen = seen_find(m, seen_hash(hash, SEEN_INSTANCE, 0, charge->instance,
-	    charge->instancelen));
-	if (id == NULL || seen == NULL || seen->amount == 0)
+	seen = seen_find(m, key_hash(charge, key, hash));
+	if (id == NULL || seen == NULL || key->kind == CHARGE_DISTINCT)
 		return;
 	window_add(id->window, seen->date, -seen->amount);
 	seen->amount = 0;
@@ -337,8 +335,8 @@ memory_learn(struct memory *m, const struct msg_charge *charge,
 	if (v->verdict == VERDICT_ACCEPTED)
 		for (i = 0; i < charge->nkeys && i < v->ncharged; i++) {
 			key = &charge->keys[i];
-			key_record(m, charge, key, map_hash(key->id, key->idlen),
-			    v->charged[i], now);
+			key_record(m, charge, key,
+			    map_hash(key->id, key->idlen), v->charged[i], now);
 		}
 	if (v->verdict == VERDICT_REFUSED) {
 		learn_refusal(m, charge, v, now);
@@ -367,8 +365,8 @@ key_refuses(struct memory *m, const struct msg_charge_key *key, uint64_t hash,
 	full = window_full(window, &key->limits, amount, now, &v->used);
 	if (full != -1) {
 		v->limit = key->limits.list[full];
-		v->retry_after = window_retry_after(window, &key->limits, amount,
-		    now);
+		v->retry_after = window_retry_after(window, &key->limits,
+		    amount, now);
 	}
 	window_free(empty);
 	return full != -1;

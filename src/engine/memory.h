@@ -7,9 +7,9 @@
 #include "ipc/message.h"
 
 /*
- * db_error_action "memory": what this engine saw accepted and refused, to go on
- * limiting by it while the database gives no verdicts. Bounded; the ids that were
- * seen least recently go first. Pure: the time is an argument.
+ * db_error_action "memory": what this engine saw accepted and refused, to go
+ * on limiting by it while the database gives no verdicts. Bounded; the ids
+ * that were seen least recently go first. Pure: the time is an argument.
  */
 struct memory;
 
@@ -23,10 +23,10 @@ void		 memory_learn(struct memory *, const struct msg_charge *,
 		    const struct msg_verdict *, int64_t now);
 
 /*
- * The verdict in the ledger's place: refused when a window that is known is full,
- * else accepted, and remembered as that. Limits that only the database knows
- * (sql_limits_by_id) are not applied, but who was refused by them stays refused until
- * the time that was told.
+ * The verdict in the ledger's place: refused when a window that is known is
+ * full, else accepted, and remembered as that. Limits that only the database
+ * knows (sql_limits_by_id) are not applied, but who was refused by them stays
+ * refused until the time that was told.
  */
 void		 memory_decide(struct memory *, const struct msg_charge *,
 		    int64_t now, struct msg_verdict *);

@@ -21,14 +21,14 @@ struct slot {
 	TAILQ_ENTRY(slot)	 entry;
 	struct mono		 deadline;
 	uint32_t		 index;
-	uint32_t		 generation;	/* in its number; of each use another */
+	uint32_t		 generation;	/* of each use another */
 	bool			 used;
 	struct str		 charge;
 };
 
 TAILQ_HEAD(slot_list, slot);
 
-/* `waiting` is in the order of deadlines; from `unsent` on nothing was sent yet. */
+/* `waiting` is in the order of deadlines; what is `unsent` is at its end. */
 static struct {
 	struct slot_list	 waiting;
 	struct slot_list	 unused;
@@ -47,7 +47,7 @@ static struct {
 				    const struct msg_verdict *);
 } pending;
 
-/* Armed for the earliest deadline, and not put off when that one is answered. */
+/* For the earliest deadline, and not put off when that one is answered. */
 static void
 pending_time(struct mono deadline)
 {
@@ -130,8 +130,8 @@ slot_settle(struct slot *slot, const struct msg_verdict *verdict)
 /* --- deadlines --- */
 
 /*
- * db_timeout from now on; with no ledger for longer than that, nothing is waited
- * for. Never before one that was given earlier.
+ * db_timeout from now on; with no ledger for longer than that, nothing is
+ * waited for. Never before one that was given earlier.
  */
 static struct mono
 pending_deadline(int64_t timeout)

@@ -13,10 +13,10 @@
 #include "lib/clock.h"
 
 /*
- * Requests that wait for the ledger's verdict, each with a deadline: it comes in
- * time or the request is answered without. When the ledger is lost, what is not
- * answered is kept and sent again to the next one; instance and tag see to it that
- * nothing counts twice.
+ * Requests that wait for the ledger's verdict, each with a deadline: it comes
+ * in time or the request is answered without. When the ledger is lost, what is
+ * not answered is kept and sent again to the next one; instance and tag see to
+ * it that nothing counts twice.
  */
 struct pending {
 	struct client		*client;
@@ -26,16 +26,18 @@ struct pending {
 };
 
 /*
- * `answer` is called once for each, with the ledger's verdict or, at the deadline,
- * VERDICT_UNAVAILABLE; the pending and its charge are there until it returns.
+ * `answer` is called once for each, with the ledger's verdict or, at the
+ * deadline, VERDICT_UNAVAILABLE; the pending and its charge are there until it
+ * returns.
  */
-void	pending_init(void (*answer)(struct pending *, const struct msg_verdict *));
+void	pending_init(void (*answer)(struct pending *,
+	    const struct msg_verdict *));
 
 /* Fills in the charge's deadline. */
 void	pending_add(struct client *, struct held *, const struct request *,
 	    struct decision *);
 
-/* What was sent to the ledger for it. Good until the next call of pending_charge. */
+/* What was sent to the ledger for it. Good until the next call. */
 struct msg_charge	*pending_charge(const struct pending *);
 
 /* False for a number that waits for nothing any more: the verdict came late. */
@@ -50,8 +52,8 @@ void	pending_send(void);
 size_t	pending_count(void);
 
 /*
- * Whether their charges take more memory than they may: then no request may be read
- * until some are answered.
+ * Whether their charges take more memory than they may: then no request may be
+ * read until some are answered.
  */
 #define PENDING_BYTES_MAX	(32 * 1024 * 1024)
 bool	pending_full(void);

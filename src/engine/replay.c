@@ -15,7 +15,7 @@
 #include "lib/str.h"
 
 #define AT_ONCE		256	/* sent and not answered, when all is well */
-#define PROBE_SECONDS	1	/* until one is tried, when nothing else tells */
+#define PROBE_SECONDS	1	/* until one is tried, if nothing else tells */
 
 struct replay {
 	TAILQ_ENTRY(replay)	 entry;
@@ -34,7 +34,7 @@ static struct {
 	uint64_t		 number;	/* the last one given */
 	bool			 well;		/* the database takes them */
 	bool			 probing;	/* the timer runs */
-	uint64_t		 lost;		/* did not fit, since last told */
+	uint64_t		 lost;		/* no room, since last told */
 	uint64_t		 recorded;	/* since last told */
 	struct channel		*ledger;
 	struct event		 timer;

@@ -9,8 +9,9 @@
 #include "ipc/message.h"
 
 /*
- * db_error_action "memory": what was accepted without the database is kept here, and
- * recorded when the database is back. Bounded; what does not fit is counted.
+ * db_error_action "memory": what was accepted without the database is kept
+ * here, and recorded when the database is back. Bounded; what does not fit is
+ * counted.
  */
 #define REPLAY_BYTES_MAX	(32 * 1024 * 1024)
 

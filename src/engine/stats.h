@@ -12,11 +12,11 @@ enum stats_counter {
 	STATS_REFUSED,
 	STATS_SHADOWED,		/* a shadow rule would have refused */
 	STATS_WARNED,
-	STATS_UNAVAILABLE,	/* no verdict in time: db_error_action or memory */
+	STATS_UNAVAILABLE,	/* no verdict in time: db_error_action */
 	STATS_MEMORY_REFUSED,	/* of these: refused from memory */
 	STATS_LATE,		/* verdicts that came after the answer */
-	STATS_REPLAYED,		/* accepted without the database, recorded later */
-	STATS_REPLAY_LOST,	/* the same, but there was no room to keep it */
+	STATS_REPLAYED,		/* accepted from memory, recorded later */
+	STATS_REPLAY_LOST,	/* the same, but no room to keep it */
 	STATS_CONNECTED,
 	STATS_FORBIDDEN,	/* not among allowed_clients */
 	STATS_CLOSED_IDLE,	/* after delay_to_close, or to make room */
@@ -25,8 +25,8 @@ enum stats_counter {
 };
 
 /*
- * Answers by how long they took: bucket i holds those under 2^i microseconds that are
- * in no earlier bucket, the last one the rest.
+ * Answers by how long they took: bucket i holds those under 2^i microseconds
+ * that are in no earlier bucket, the last one the rest.
  */
 #define STATS_BUCKETS	24
 

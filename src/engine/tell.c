@@ -13,9 +13,9 @@
 #include "lib/str.h"
 
 #define ID_SHOWN	256		/* bytes of an id in a line */
-#define BYTES_SHOWN	80		/* of a malformed request */
+#define BYTES_SHOWN	80		/* of anything else */
 #define LINES_A_SECOND	100		/* of refusals */
-#define STAGE_SECONDS	5		/* until a hint, from the first such request */
+#define STAGE_SECONDS	5		/* from the first such request to the hint */
 #define STAGE_QUIET_MS	(3600 * 1000)
 
 static struct {
@@ -73,13 +73,31 @@ tell_cut(char *dst, size_t size, const struct request *req,
 	    req->attr[attr].bytes : "", req->attr[attr].len);
 }
 
+static void
+tell_keep(struct tell_value *value, const struct request_value *v)
+{
+	value->len = v->len < sizeof(value->bytes) ? v->len :
+	    sizeof(value->bytes);
+	if (value->len > 0)
+		memcpy(value->bytes, v->bytes, value->len);
+}
+
 void
 tell_about(struct tell_about *about, const struct request *req,
     enum rule_attribute identity)
 {
 	about->identity = identity;
-	tell_cut(about->client, sizeof(about->client), req, ATTR_CLIENT_ADDRESS);
-	tell_cut(about->queue_id, sizeof(about->queue_id), req, ATTR_QUEUE_ID);
+	tell_keep(&about->client, &req->attr[ATTR_CLIENT_ADDRESS]);
+	tell_keep(&about->queue_id, &req->attr[ATTR_QUEUE_ID]);
+}
+
+static void
+tell_add(struct str *line, const char *name, const char *bytes, size_t len)
+{
+	char	text[BYTES_SHOWN];
+
+	str_addf(line, " %s=%s", name,
+	    str_printable(text, sizeof(text), bytes, len));
 }
 
 /* " id=<…> key=… rule=… client=… instance=… queue_id=…" */
@@ -95,14 +113,15 @@ tell_whose(struct str *line, const struct settings *s,
 	decide_key_name(line, s, key, about->identity);
 	if (key->rule < s->nrules)
 		str_addf(line, " rule=%s", s->rules[key->rule].name);
-	str_addf(line, " client=%s instance=%s queue_id=%s", about->client,
-	    str_printable(text, sizeof(text), charge->instance,
-	    charge->instancelen), about->queue_id);
+	tell_add(line, "client", about->client.bytes, about->client.len);
+	tell_add(line, "instance", charge->instance, charge->instancelen);
+	tell_add(line, "queue_id", about->queue_id.bytes, about->queue_id.len);
 }
 
 static void
 tell_refused(const struct settings *s, const struct msg_charge *charge,
-    const struct tell_about *about, const struct msg_verdict *v, const char *how)
+    const struct tell_about *about, const struct msg_verdict *v,
+    const char *how)
 {
 	struct str	line;
 
@@ -142,7 +161,8 @@ tell_keys(const struct settings *s, const struct msg_charge *charge,
 
 static void
 tell_debug(const struct settings *s, const struct msg_charge *charge,
-    const struct tell_about *about, const struct msg_verdict *v, const char *how)
+    const struct tell_about *about, const struct msg_verdict *v,
+    const char *how)
 {
 	struct str	line;
 	size_t		i;
@@ -164,7 +184,8 @@ tell_debug(const struct settings *s, const struct msg_charge *charge,
 
 void
 tell_verdict(const struct settings *s, const struct msg_charge *charge,
-    const struct tell_about *about, const struct msg_verdict *v, const char *how)
+    const struct tell_about *about, const struct msg_verdict *v,
+    const char *how)
 {
 	if (v->verdict == VERDICT_REFUSED)
 		tell_refused(s, charge, about, v, how);

@@ -10,38 +10,45 @@
 #include "ipc/message.h"
 
 /*
- * The engine's lines in the log, in the name=value form of Postfix's own. What came
- * from strangers is made printable; what strangers can cause is bounded in its rate.
+ * The engine's lines in the log, in the name=value form of Postfix's own. What
+ * came from strangers is made printable; what strangers can cause is bounded
+ * in its rate.
  */
 void	tell_init(void);
 
-/* What a line says of the request besides its charge; longer values are cut. */
+/* What a line says of a request besides its charge: as it came, cut. */
+struct tell_value {
+	size_t	len;
+	char	bytes[56];
+};
 struct tell_about {
 	enum rule_attribute	identity;	/* struct decision */
-	char			client[64];	/* printable */
-	char			queue_id[32];
+	struct tell_value	client;
+	struct tell_value	queue_id;
 };
 void	tell_about(struct tell_about *, const struct request *,
 	    enum rule_attribute identity);
 
 /*
- * One line for a refusal, for each shadow rule that would have refused, for each
- * warn_at that was crossed; in debug mode one for anything else. `how` is why there
- * was no verdict of the ledger's, NULL when there was.
+ * One line for a refusal, for each shadow rule that would have refused, for
+ * each warn_at that was crossed; in debug mode one for anything else. `how` is
+ * why there was no verdict of the ledger's, NULL when there was.
  */
 void	tell_verdict(const struct settings *, const struct msg_charge *,
-	    const struct tell_about *, const struct msg_verdict *, const char *how);
+	    const struct tell_about *, const struct msg_verdict *,
+	    const char *how);
 
 /* In debug mode: a request that was answered without a charge. */
 void	tell_passed(const struct request *, const char *why);
 
-void	tell_malformed(const char *client, const char *reason, const char *, size_t);
+void	tell_malformed(const char *client, const char *reason, const char *,
+	    size_t);
 void	tell_bad_count(const struct request *);
 
 /*
- * To be told of every request with a protocol_state, whether its stage is one that
- * the count mode counts. When there are only others, the log gets the line that
- * main.cf needs, once an hour.
+ * To be told of every request with a protocol_state, whether its stage is one
+ * that the count mode counts. When there are only others, the log gets the
+ * line that main.cf needs, once an hour.
  */
 void	tell_stage(enum count_mode, bool counted);
 
