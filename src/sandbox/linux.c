@@ -129,6 +129,16 @@ set_capabilities(const unsigned int *keep, size_t nkeep)
 	return syscall(SYS_capset, &header, data) == -1 ? -1 : 0;
 }
 
+/* Valgrind does not know the calls of the newer layers. */
+static int
+failed(const char *layer)
+{
+	if (!EASED)
+		return -1;
+	log_warning("sandbox: without %s: %s", layer, strerror(errno));
+	return 0;
+}
+
 static int
 enter_landlock(const struct sandbox_needs *needs)
 {
@@ -141,7 +151,7 @@ enter_landlock(const struct sandbox_needs *needs)
 	}
 	if (landlock_enter(abi, needs->role == SANDBOX_LEDGER_SQLITE ?
 	    needs->directory_fd : -1, EASED) == -1)
-		return -1;
+		return failed("Landlock");
 	snprintf(name, sizeof(name), "landlock-%d", abi);
 	describe(name);
 	return 0;
@@ -158,7 +168,7 @@ enter_seccomp(const struct sandbox_needs *needs)
 		log_warning("sandbox: this kernel has no seccomp filters");
 		return 0;
 	default:
-		return -1;
+		return failed("seccomp");
 	}
 }
 

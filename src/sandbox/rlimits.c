@@ -24,7 +24,7 @@ static const struct {
 } limits[] = {
 	{ RLIMIT_NPROC, CHILDREN, 0, false },
 	{ RLIMIT_FSIZE, ENGINE | SERVER | REPORT, 0, false },
-	{ RLIMIT_NOFILE, SQLITE | SERVER | REPORT, FEW_DESCRIPTORS, true },
+	{ RLIMIT_NOFILE, SQLITE | SERVER | REPORT, FEW_DESCRIPTORS, false },
 #ifdef RLIMIT_MSGQUEUE
 	{ RLIMIT_MSGQUEUE, CHILDREN, 0, true },
 #endif

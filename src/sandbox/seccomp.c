@@ -76,6 +76,9 @@ static const struct call	calls[] = {
 	{ "tgkill", ALL, "itself, SIGABRT", 2, {
 	    { 0, SCMP_CMP_EQ, OWN_PID, 0 },
 	    { 2, SCMP_CMP_EQ, SIGABRT, 0 } } },
+	{ "tkill", ALL, "itself, SIGABRT", 2, {
+	    { 0, SCMP_CMP_EQ, OWN_PID, 0 },
+	    { 1, SCMP_CMP_EQ, SIGABRT, 0 } } },
 
 	/* Memory, never executable. */
 	{ "brk", ALL, ANY },
@@ -218,7 +221,9 @@ static const struct call	calls[] = {
 	{ "readlink", EASED, ANY },
 	{ "readlinkat", EASED, ANY },
 	{ "getcwd", EASED, ANY },
+	{ "getdents", EASED, ANY },
 	{ "getdents64", EASED, ANY },
+	{ "process_vm_readv", EASED, ANY },
 	{ "unlink", EASED, ANY },
 	{ "ftruncate", EASED, ANY },
 	{ "fcntl", EASED, ANY },
