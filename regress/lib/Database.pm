@@ -1,0 +1,263 @@
+package Database;
+
+# A PostgreSQL or MariaDB of its own: in a directory of its own, on a UNIX socket and a
+# loopback port, as an unprivileged user, stopped at the end.
+#
+#	my $db = Database->start('pgsql');
+#	my $d = Policyd->start(config => { $db->config });
+#	my @rows = $db->sql('SELECT id FROM mail_count');
+#
+# Everything keeps the server's own defaults, durability included.
+
+use strict;
+use warnings;
+
+use Carp qw(croak);
+use Cwd qw(abs_path);
+use File::Path qw(remove_tree);
+use File::Temp qw(tempdir);
+use POSIX qw(:sys_wait_h);
+
+use Policyd qw(wait_until need have_command free_port slurp spew as_root);
+
+my %kinds = (
+	pgsql => { name => 'PostgreSQL', programs => [qw(initdb postgres psql)],
+	    init => \&pgsql_init, command => \&pgsql_command, stop => 'INT',
+	    client => \&pgsql_client },
+	mysql => { name => 'MariaDB', programs => [qw(mariadb-install-db mariadbd mariadb)],
+	    init => \&mysql_init, command => \&mysql_command, stop => 'TERM',
+	    client => \&mysql_client },
+);
+
+my $user = 'policyd';
+my $password = 'pass word\'s "quotes"';
+my @started;
+my $owner = $$;
+
+# Debian has PostgreSQL's server outside of PATH, by version.
+sub program {
+	my ($name) = @_;
+	my ($newest) = sort { ($b =~ /(\d+)/)[0] <=> ($a =~ /(\d+)/)[0] }
+	    glob("/usr/lib/postgresql/*/bin/$name");
+
+	return have_command($name) // $newest;
+}
+
+# What a test with this database begins with.
+sub needed {
+	my ($class, $kind) = @_;
+	my $k = $kinds{$kind} // croak "no database $kind";
+
+	need(program($_), "$_ ($k->{name}) is not installed") for @{$k->{programs}};
+}
+
+# options: dir, where to make its directory
+sub start {
+	my ($class, $kind, %option) = @_;
+	my $self = bless { kind => $kind, %{$kinds{$kind}} }, $class;
+
+	needed($class, $kind);
+	$self->{dir} = abs_path(tempdir("$kind-XXXXXXXX",
+	    $option{dir} ? (DIR => $option{dir}) : (TMPDIR => 1)));
+	push @started, $self;
+	chmod 0755, $self->{dir};
+	$self->{port} = free_port();
+	if (as_root()) {
+		($self->{uid}, $self->{gid}) = Policyd::nobody();
+		chown $self->{uid}, $self->{gid}, $self->{dir};
+	}
+	$self->{init}->($self);
+	$self->launch;
+	return $self;
+}
+
+# A process as the server's user, its output in the log.
+sub spawn {
+	my ($self, @command) = @_;
+
+	defined(my $pid = fork) or croak "fork: $!";
+	return $pid if $pid != 0;
+	open STDIN, '<', '/dev/null';
+	open STDOUT, '>>', "$self->{dir}/log";
+	open STDERR, '>&', \*STDOUT;
+	chdir $self->{dir};
+	if (defined $self->{uid}) {
+		$) = "$self->{gid} $self->{gid}";
+		POSIX::setgid($self->{gid});
+		POSIX::setuid($self->{uid});
+	}
+	$ENV{HOME} = $self->{dir};
+	$ENV{LC_ALL} = 'C';
+	{ no warnings 'exec'; exec { $command[0] } @command; }
+	POSIX::_exit(127);
+}
+
+sub run {
+	my ($self, @command) = @_;
+	my $pid = $self->spawn(@command);
+
+	waitpid $pid, 0;
+	$self->failed($command[0]) if $? != 0;
+}
+
+sub failed {
+	my ($self, $what) = @_;
+
+	Test::More::diag(slurp("$self->{dir}/log")) if defined &Test::More::diag;
+	croak "$self->{name}: $what failed";
+}
+
+# Starts the server; also again, after a stop.
+sub launch {
+	my ($self) = @_;
+
+	$self->{pid} = $self->spawn($self->{command}->($self));
+	wait_until { !$self->running || $self->answers } 60;
+	$self->failed('the start') if !$self->running;
+	return $self;
+}
+
+sub running {
+	my ($self) = @_;
+
+	return 0 if !$self->{pid};
+	return 1 if waitpid($self->{pid}, WNOHANG) != $self->{pid};
+	delete $self->{pid};
+	return 0;
+}
+
+sub answers {
+	my ($self) = @_;
+
+	return eval { $self->sql('SELECT 1'); 1 };
+}
+
+sub signal { return kill $_[1], $_[0]{pid} }
+
+sub stop {
+	my ($self, $signal) = @_;
+
+	return if !$self->running;
+	kill 'CONT', $self->{pid};
+	kill $signal // $self->{stop}, $self->{pid};
+	return if wait_until { !$self->running };
+	kill 'KILL', $self->{pid};
+	wait_until { !$self->running };
+}
+
+# Rows as lists of columns; croaks when the statement fails.
+sub sql {
+	my ($self, $query) = @_;
+
+	defined(my $pid = open my $fh, '-|') or croak "fork: $!";
+	if ($pid == 0) {
+		open STDERR, '>>', "$self->{dir}/log";
+		$ENV{PGPASSWORD} = $ENV{MYSQL_PWD} = $password;
+		{ no warnings 'exec'; exec $self->{client}->($self, $query); }
+		POSIX::_exit(127);
+	}
+	my @rows = map { chomp; [split /\t/, $_, -1] } <$fh>;
+	close $fh or croak "$self->{name}: $query: status $?";
+	return @rows;
+}
+
+sub recorded {
+	my ($self, $id) = @_;
+
+	(my $quoted = $id) =~ s/'/''/g;
+	return ($self->sql('SELECT COALESCE(SUM(recipient_count), 0) FROM mail_count' .
+	    " WHERE id = '$quoted'"))[0][0];
+}
+
+# The settings of the daemon for this database; `more` goes into its dictionary.
+sub config {
+	my ($self, %more) = @_;
+
+	return (backend => $self->{kind}, "$self->{kind}_config" =>
+	    $self->{kind} eq 'pgsql' ?
+	    { host => '127.0.0.1', port => $self->{port}, user => $user,
+	    password => $password, database => 'policyd', %more } :
+	    { host => '127.0.0.1', port => $self->{port}, user => $user,
+	    passwd => $password, db => 'policyd', charset => 'utf8mb4', %more });
+}
+
+# --- PostgreSQL ---
+
+sub pgsql_init {
+	my ($self) = @_;
+	my $file = "$self->{dir}/password";
+
+	spew($file, "$password\n", 0600);
+	chown $self->{uid}, $self->{gid}, $file if defined $self->{uid};
+	$self->run(program('initdb'), '-D', "$self->{dir}/data", '-U', $user,
+	    '-A', 'scram-sha-256', "--pwfile=$file", '-E', 'UTF8', '--locale=C', '-N');
+	$self->{pid} = $self->spawn(pgsql_command($self));
+	wait_until { !$self->running || eval {
+	    $self->sql_in('postgres', 'CREATE DATABASE policyd'); 1 } } 60;
+	$self->failed('the first start') if !$self->running;
+	$self->stop;
+}
+
+sub pgsql_command {
+	my ($self) = @_;
+
+	return (program('postgres'), '-D', "$self->{dir}/data", '-k', $self->{dir},
+	    '-h', '127.0.0.1', '-p', $self->{port});
+}
+
+sub pgsql_client {
+	my ($self, $query) = @_;
+
+	return (program('psql'), '-X', '-q', '-A', '-t', '-F', "\t", '-v',
+	    'ON_ERROR_STOP=1', '-h', '127.0.0.1', '-p', $self->{port}, '-U', $user,
+	    '-d', $self->{database} // 'policyd', '-c', $query);
+}
+
+sub sql_in {
+	my ($self, $database, $query) = @_;
+
+	local $self->{database} = $database;
+	return $self->sql($query);
+}
+
+# --- MariaDB ---
+
+sub mysql_init {
+	my ($self) = @_;
+
+	$self->run(program('mariadb-install-db'), '--no-defaults',
+	    "--datadir=$self->{dir}/data", '--auth-root-authentication-method=normal',
+	    '--skip-test-db');
+	(my $quoted = $password) =~ s/'/''/g;
+	spew("$self->{dir}/init.sql", "CREATE DATABASE IF NOT EXISTS policyd;\n" .
+	    join('', map { "CREATE USER IF NOT EXISTS '$user'\@'$_' IDENTIFIED BY " .
+	    "'$quoted';\nGRANT ALL ON *.* TO '$user'\@'$_';\n" } qw(localhost 127.0.0.1)),
+	    0644);
+}
+
+sub mysql_command {
+	my ($self) = @_;
+
+	return (program('mariadbd'), '--no-defaults', "--datadir=$self->{dir}/data",
+	    "--socket=$self->{dir}/socket", "--pid-file=$self->{dir}/pid",
+	    '--bind-address=127.0.0.1', "--port=$self->{port}",
+	    "--init-file=$self->{dir}/init.sql");
+}
+
+sub mysql_client {
+	my ($self, $query) = @_;
+
+	return (program('mariadb'), '--no-defaults', '-S', "$self->{dir}/socket",
+	    '-u', $user, '-N', '-B', '-D', 'policyd', '-e', $query);
+}
+
+END {
+	my $status = $?;
+	if ($$ == $owner) {
+		$_->stop for @started;
+		remove_tree(map { $_->{dir} } @started) if !$ENV{POLICYD_KEEP};
+	}
+	$? = $status;
+}
+
+1;
