@@ -60,11 +60,15 @@ dump_connections(void)
 	size_t				 i, j;
 	bool				 used;
 
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		for (j = 0; (keyword = connection_keyword(names[i], j, &used)) !=
-		    NULL; j++)
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		for (j = 0;; j++) {
+			keyword = connection_keyword(names[i], j, &used);
+			if (keyword == NULL)
+				break;
 			printf("%s\t%s\t%s\n", names[i], keyword,
 			    used ? "used" : "ignored");
+		}
+	}
 }
 
 /* --- tests --- */

@@ -273,8 +273,8 @@ check_sockets(const struct settings *s, struct faults *faults)
 		    "socket_group has no effect: SOCKET has no path");
 	if (s->delay_to_close <= CHECK_POSTFIX_KEEPS)
 		check_advise(s, faults, "delay_to_close",
-		    "delay_to_close of %d: Postfix keeps connections for %d "
-		    "seconds and waits for one when it finds them closed",
+		    "delay_to_close of %d: Postfix keeps an idle connection "
+		    "for up to %d seconds and loses one when it was closed",
 		    s->delay_to_close, CHECK_POSTFIX_KEEPS);
 }
 

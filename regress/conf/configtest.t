@@ -1,0 +1,149 @@
+# -n and the rest of the command line: what is said, where, and with which status. What a
+# file may say is in golden.t.
+
+use strict;
+use warnings;
+
+use Socket;
+use Test::More;
+
+use Conf qw(run_program run_config $dir);
+use Policyd qw(spew as_root);
+
+# --- the command line ---
+
+for (['-h'], ['--help'], ['-h', '--nothing'], ['-nh']) {
+	my $r = run_program(@$_);
+	is($r->{status}, 0, "@$_: status");
+	like($r->{out}, qr/\Ausage: policyd-rate-limit \[-bdhnV\] \[-f file\] /, "@$_");
+	like($r->{out}, qr/--get-config/, "@$_ names the options");
+	is($r->{err}, '', "@$_: nothing on stderr");
+}
+for ('-V', '--version') {
+	my $r = run_program($_);
+	is($r->{status}, 0, "$_: status");
+	like($r->{out}, qr/\Apolicyd-rate-limit \d+\.\d+\.\d+\n\z/, $_);
+}
+for (['-x'], ['--nothing'], ['-f'], ['--file'], ['--get-config'], ['operand'], ['-n', 'x'],
+    ['-n', '--', 'x'], ['--debug=1'], ['-n', '--clean'], ['-n', '--get-config', 'debug'],
+    ['--clean', '--get-config', 'debug'], ['--clean', '-b']) {
+	my $r = run_program(@$_);
+	is($r->{status}, 1, "@$_: status");
+	is($r->{out}, '', "@$_: nothing on stdout");
+	like($r->{err}, qr/^usage: /m, "@$_: usage on stderr");
+}
+
+# --- -n ---
+
+for my $text ('', "# yaml\n", "# yaml\n---\n", "limits = [[1, 1]]\n", "# yaml\ndebug: no\n") {
+	for my $option ('-n', '--configtest') {
+		my $r = run_config($text, $option);
+		is($r->{status}, 0, 'good: status');
+		is($r->{out}, "configuration OK\n", 'good: said');
+		is($r->{err}, '', 'good: nothing else');
+	}
+}
+
+my $r = run_config("report_to = 5\nlimits = 7\ndebug = 9\n", '-n');
+is($r->{status}, 5, 'errors: status');
+is($r->{out}, '', 'errors: nothing on stdout');
+like($r->{err}, qr{\A\@dir\@/test\.conf:1:13:\ report_to\ .*\n
+    \@dir\@/test\.conf:2:10:\ limits\ .*\n
+    \@dir\@/test\.conf:3:9:\ debug\ .*\n\z}x, 'errors: all of them, in order');
+
+$r = run_config("# yaml\nlimits: 7\ndebug: 9\n", '-n');
+is($r->{status}, 5, 'errors in YAML: status');
+like($r->{err}, qr{\A\@dir\@/test\.yaml:2:9:\ limits\ .*\n
+    \@dir\@/test\.yaml:3:8:\ debug\ .*\n\z}x, 'errors in YAML: both');
+
+for my $text ("socket_permision = 0o660\n", "# yaml\nsocket_permision: 0660\n") {
+	$r = run_config($text, '-n');
+	is($r->{status}, 5, 'an unknown name: status');
+	is($r->{out}, '', 'an unknown name: nothing on stdout');
+	like($r->{err}, qr/warning: .*"socket_permision".*"socket_permission"/,
+	    'an unknown name: the nearest one');
+}
+$r = run_config("mysql_config = {'pasword': 'x'}\n", '-n');
+is($r->{status}, 5, 'an unknown keyword: status');
+like($r->{err}, qr/"pasword".*did you mean "password"/, 'an unknown keyword');
+
+$r = run_config("count_mode = 0\n", '-n');
+is($r->{status}, 0, 'advice: status');
+is($r->{out}, "configuration OK\n", 'advice: good all the same');
+like($r->{err}, qr/\A\@dir\@\/test\.conf:1:14: warning: count_mode 0 /, 'advice: given');
+
+$r = run_config("user = 'no-such-user'\nsocket_group = 'no-such-group'\n", '-n');
+is($r->{status}, 0, 'users that are not here: status');
+like($r->{err}, qr/:1:8: warning: .*"no-such-user".*:2:16: warning: .*"no-such-group"/s,
+    'users that are not here: said');
+
+$r = run_config("limits = [[1, 1]\n", '-n');
+is($r->{status}, 5, 'what is no literal: status');
+like($r->{err}, qr/\A\@dir\@\/test\.conf:\d+:\d+: /, 'what is no literal: the place');
+$r = run_config("# yaml\nlimits: [[1, 1]\n", '-n');
+is($r->{status}, 5, 'what is no YAML: status');
+like($r->{err}, qr/\A\@dir\@\/test\.yaml:\d+:\d+: /, 'what is no YAML: the place');
+
+# A terminal is not told what to do by a file.
+$r = run_config("a\x1b[31mb = 1\ndebug = 'x\x07'\n'\x1b]0;x\x07' = 2\n", '-n');
+is($r->{status}, 5, 'control characters: status');
+unlike($r->{err}, qr/[\x00-\x09\x0b-\x1f\x7f]/, 'control characters: none on stderr');
+
+# --- status 4 ---
+
+for my $socket ('["localhost", 10031]', '5', 'None', '[]', '""', '["127.0.0.1"]',
+    '["127.0.0.1", "10031"]', '["/a", ["x", 1]]') {
+	$r = run_config("SOCKET = $socket\n", '-n');
+	is($r->{status}, 4, "-n with SOCKET = $socket");
+	$r = run_config("SOCKET = $socket\n");
+	is($r->{status}, 4, "a start with SOCKET = $socket");
+	like($r->{err}, qr/test\.conf:1:\d+: SOCKET /, 'and the place is told');
+}
+is(run_config("SOCKET = ['x', 1]\ndebug = 5\n", '-n')->{status}, 5,
+    'SOCKET is not all that is wrong');
+is(run_config("SOCKET = ['127.0.0.1', 99999]\n", '-n')->{status}, 5,
+    'a port out of range');
+$r = run_config("SOCKET = ['no.address', 10031]\n", '-n');
+is($r->{status}, 5, 'an address that is none: status');
+like($r->{err}, qr/"no\.address" is no address/, 'an address that is none: said');
+
+# --- files ---
+
+$r = run_program('-f', "$dir/missing.conf", '-n');
+is($r->{status}, 5, 'no such file');
+like($r->{err}, qr/\A\@dir\@\/missing\.conf: .*No such file/, 'no such file: said');
+is(run_program('-f', $dir, '-n')->{status}, 5, 'a directory');
+is(run_program('-f', '', '-n')->{status}, 5, 'an empty name');
+
+$r = run_config({ mode => 0666 }, "debug = True\n", '-n');
+is($r->{status}, as_root() ? 5 : 0, 'a file that everybody may write: status');
+like($r->{err}, qr/everybody may write/, 'a file that everybody may write: said');
+$r = run_config({ mode => 0644 }, "smtp_credentials = ['u', 'hush']\n", '-n');
+is($r->{status}, 0, 'a password that everybody may read: status');
+like($r->{err}, qr/warning: smtp_credentials/, 'a password that everybody may read: said');
+unlike($r->{err}, qr/hush/, 'a password is not printed');
+for my $text ("smtp_credentials = ['u', 'hush', 'hush']\n",
+    "pgsql_config = {'password': ['hush']}\n", "smtp_credentials = 'hush'\n") {
+	$r = run_config($text, '-n');
+	is($r->{status}, 5, 'a wrong password setting: status');
+	unlike($r->{err}, qr/hush/, 'nor is what is wrong with it');
+}
+
+# A start says the same, with the same status.
+$r = run_config("debug = 5\nlimits = 6\n");
+is($r->{status}, 5, 'a start with a wrong configuration: status');
+like($r->{err}, qr/:1:9: debug .*:2:10: limits /s, 'a start: all faults');
+
+SKIP: {
+	skip 'not root', 3 if !as_root();
+	skip 'no user nobody', 3 if !defined getpwnam 'nobody';
+	spew("$dir/x.conf", "pidfile = '/root/pid'\n", 0644);
+	$r = run_program({ as => 'nobody' }, '-f', "$dir/x.conf", '-n');
+	is($r->{status}, 0, 'without root: status');
+	is($r->{out}, "configuration OK\n", 'without root: good');
+	spew("$dir/x.conf", "debug = True\n", 0600);
+	is(run_program({ as => 'nobody' }, '-f', "$dir/x.conf", '-n')->{status}, 5,
+	    'a file that may not be read');
+}
+
+done_testing;
