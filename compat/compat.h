@@ -2,9 +2,9 @@
 #define COMPAT_H
 
 /*
- * Functions that a system lacks, declared here and written in the file of their name.
- * The build puts this header in front of every source on those systems, so that the
- * sources include plain headers everywhere.
+ * Functions that a system lacks, declared here and written in the file of their
+ * name. The build puts this header in front of every source on those systems,
+ * so that the sources include plain headers everywhere.
  */
 #include <stddef.h>
 

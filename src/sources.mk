@@ -2,8 +2,8 @@
 
 LIB_SRCS =	src/lib/addr.c src/lib/alloc.c src/lib/clock.c src/lib/log.c \
 		src/lib/map.c src/lib/num.c src/lib/str.c src/lib/window.c
-IPC_SRCS =	src/ipc/channel.c src/ipc/message.c src/ipc/message_charge.c \
-		src/ipc/wire.c
+IPC_SRCS =	src/ipc/buffer.c src/ipc/channel.c src/ipc/message.c \
+		src/ipc/message_charge.c src/ipc/wire.c
 # What every role needs to receive its settings; the parsers are the parent's alone.
 CONF_SRCS =	src/conf/connection.c src/conf/convey.c src/conf/fault.c \
 		src/conf/limits.c src/conf/member.c src/conf/reader.c \

@@ -56,7 +56,8 @@ addresses(void **state)
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		a = address(cases[i].in);
 		assert_int_equal(a.bits, cases[i].bits);
-		assert_string_equal(addr_format(&a, text, sizeof(text)), cases[i].out);
+		assert_string_equal(addr_format(&a, text, sizeof(text)),
+		    cases[i].out);
 	}
 	/* Only `len` bytes count. */
 	assert_int_equal(addr_parse(&a, "192.0.2.123", 9), 0);
@@ -67,9 +68,10 @@ static void
 no_addresses(void **state)
 {
 	static const char *const	bad[] = {
-		"", "unknown", "localhost", "192.0.2", "192.0.2.1.1", "192.0.2.256",
-		"192.0.2.01", " 192.0.2.1", "192.0.2.1 ", "192.0.2.1/32", "3221225985",
-		"0xc0000201", "fe80::1%eth0", "[::1]", ":::", "1::2::3", "12345::",
+		"", "unknown", "localhost", "192.0.2", "192.0.2.1.1",
+		"192.0.2.256", "192.0.2.01", " 192.0.2.1", "192.0.2.1 ",
+		"192.0.2.1/32", "3221225985", "0xc0000201", "fe80::1%eth0",
+		"[::1]", ":::", "1::2::3", "12345::",
 		"::192.0.2.1.", "IPv6:::1",
 		"1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa:bbbb:cccc"
 	};
@@ -97,9 +99,11 @@ masks(void **state)
 	(void)state;
 	a = address("203.0.113.255");
 	addr_mask(&a, 32);
-	assert_string_equal(addr_format(&a, text, sizeof(text)), "203.0.113.255");
+	assert_string_equal(addr_format(&a, text, sizeof(text)),
+	    "203.0.113.255");
 	addr_mask(&a, 28);
-	assert_string_equal(addr_format(&a, text, sizeof(text)), "203.0.113.240");
+	assert_string_equal(addr_format(&a, text, sizeof(text)),
+	    "203.0.113.240");
 	addr_mask(&a, 9);
 	assert_string_equal(addr_format(&a, text, sizeof(text)), "203.0.0.0");
 	addr_mask(&a, 0);
@@ -109,7 +113,8 @@ masks(void **state)
 	assert_string_equal(addr_format(&a, text, sizeof(text)),
 	    "2001:db8:ffff:ffff::");
 	addr_mask(&a, 35);
-	assert_string_equal(addr_format(&a, text, sizeof(text)), "2001:db8:e000::");
+	assert_string_equal(addr_format(&a, text, sizeof(text)),
+	    "2001:db8:e000::");
 }
 
 static void
@@ -246,7 +251,9 @@ contains(void **state)
 	assert_false(addr_network_contains(&n, &a));
 }
 
-/* In the network exactly if masking to its length gives the network's address. */
+/*
+ * In the network exactly if masking to its length gives the network's address.
+ */
 static void
 contains_as_masked(void **state)
 {

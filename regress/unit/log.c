@@ -39,7 +39,9 @@ stderr_back(void **state)
 
 	(void)state;
 	unsetenv("JOURNAL_STREAM");
-	/* What was dropped is said where nobody reads it, not in the next test. */
+	/*
+	 * What was dropped is said where nobody reads it, not in the next test.
+	 */
 	if ((fd = open("/dev/null", O_WRONLY)) == -1)
 		return -1;
 	stderr_is(fd);
@@ -88,7 +90,8 @@ assert_line(const char *line, const char *rest)
 {
 	int	year, month, day, hour, minute, second, n = 0;
 
-	assert_int_equal(sscanf(line, "%4d-%2d-%2dT%2d:%2d:%2d %n", &year, &month,
+	assert_int_equal(sscanf(line, "%4d-%2d-%2dT%2d:%2d:%2d %n", &year,
+	    &month,
 	    &day, &hour, &minute, &second, &n), 6);
 	assert_int_equal(n, 20);
 	assert_true(year >= 2024 && month >= 1 && month <= 12);
@@ -184,7 +187,8 @@ set_journal(const struct stat *sb, int off)
 {
 	char	value[64];
 
-	snprintf(value, sizeof(value), "%llu:%llu", (unsigned long long)sb->st_dev,
+	snprintf(value, sizeof(value), "%llu:%llu",
+	    (unsigned long long)sb->st_dev,
 	    (unsigned long long)sb->st_ino + (unsigned long long)off);
 	setenv("JOURNAL_STREAM", value, 1);
 }
@@ -250,7 +254,10 @@ slow_reader_holds_up_nothing(void **state)
 	log_open("engine", LOG_TO_STDERR, -1, false);
 	flags = fcntl(STDERR_FILENO, F_GETFL);
 	assert_int_equal(flags & O_NONBLOCK, 0);
-	/* More than any pipe holds; a write that blocks would stay here for ever. */
+	/*
+	 * More than any pipe holds; a write that blocks would stay here for
+	 * ever.
+	 */
 	alarm(60);
 	for (i = 0; i < 40000; i++)
 		log_notice("line %d of a great many that nobody reads", i);
@@ -286,11 +293,15 @@ no_reader_kills_nothing(void **state)
 	close(next[1]);
 	fcntl(next[0], F_SETFL, O_NONBLOCK);
 	log_notice("back");
-	assert_non_null(strstr(taken(next[0]), "11 lines could not be logged\n"));
+	assert_non_null(strstr(taken(next[0]),
+	    "11 lines could not be logged\n"));
 	close(next[0]);
 }
 
-/* Some systems take part of a line into a socket: the next one does not run into it. */
+/*
+ * Some systems take part of a line into a socket: the next one does not run
+ * into it.
+ */
 static void
 torn_line(void **state)
 {
@@ -320,7 +331,10 @@ torn_line(void **state)
 	for (line = all; (end = strchr(line, '\n')) != NULL; line = end + 1) {
 		*end = '\0';
 		assert_true(strlen(line) < 4096);
-		/* One time and one role in each line: none was joined to another. */
+		/*
+		 * One time and one role in each line: none was joined to
+		 * another.
+		 */
 		assert_non_null(strstr(line, "engine: "));
 		assert_null(strstr(strstr(line, "engine: ") + 1, "engine: "));
 	}
@@ -361,7 +375,8 @@ assert_datagram(const char *text, int priority, const char *rest)
 	long	pid;
 
 	assert_non_null(text);
-	assert_int_equal(sscanf(text, "<%d>%3s %2d %2d:%2d:%2d %63[^[][%ld]: %n",
+	assert_int_equal(sscanf(text,
+	    "<%d>%3s %2d %2d:%2d:%2d %63[^[][%ld]: %n",
 	    &level, month, &day, &hour, &minute, &second, tag, &pid, &n), 8);
 	assert_int_equal(level, priority);
 	assert_non_null(strstr("JanFebMarAprMayJunJulAugSepOctNovDec", month));
@@ -415,12 +430,16 @@ slow_syslog_holds_up_nothing(void **state)
 	text = datagram(fd);
 	assert_non_null(text);
 	assert_non_null(strstr(text, "lines could not be logged"));
-	assert_int_equal(strtol(strstr(text, "]: ") + 3, NULL, 10), 20000 - got);
+	assert_int_equal(strtol(strstr(text, "]: ") + 3, NULL, 10),
+	    20000 - got);
 	assert_datagram(datagram(fd), 21, "after");
 	close(fd);
 }
 
-/* Also what the log does without its daemon, at the start and when it was restarted. */
+/*
+ * Also what the log does without its daemon, at the start and when it was
+ * restarted.
+ */
 static void
 syslog_lost(void **state)
 {

@@ -42,7 +42,9 @@ insert(struct map *map, struct item *item, uint32_t key)
 	map_insert(map, &item->node);
 }
 
-/* The paper's appendix A, and what its reference vectors say for 0 and 8 bytes. */
+/*
+ * The paper's appendix A, and what its reference vectors say for 0 and 8 bytes.
+ */
 static void
 siphash(void **state)
 {

@@ -13,8 +13,8 @@
 #include "random.h"
 
 /*
- * Reads a payload as one kind of message and writes again what was read. What can be
- * read has one way to be written, so the bytes must come out the same.
+ * Reads a payload as one kind of message and writes again what was read. What
+ * can be read has one way to be written, so the bytes must come out the same.
  */
 typedef int	again(struct str *, const void *, size_t);
 
@@ -91,7 +91,10 @@ try_payload(again *f, const uint8_t *src, size_t len)
 	return r;
 }
 
-/* The payload itself, cut anywhere, with something behind it, and with bytes changed. */
+/*
+ * The payload itself, cut anywhere, with something behind it, and with bytes
+ * changed.
+ */
 static void
 check_payload(again *f, const struct str *s)
 {
@@ -102,7 +105,8 @@ check_payload(again *f, const struct str *s)
 
 	assert_int_equal(try_payload(f, (const uint8_t *)s->data, s->len), 0);
 	for (i = 0; i < s->len; i++)
-		assert_int_equal(try_payload(f, (const uint8_t *)s->data, i), -1);
+		assert_int_equal(try_payload(f, (const uint8_t *)s->data, i),
+		    -1);
 	copy = malloc(s->len + 1);
 	assert_non_null(copy);
 	memcpy(copy, s->data, s->len);
@@ -135,9 +139,11 @@ start(void **state)
 {
 	static struct msg_identity	identity, identity2;
 	struct msg_log			log = { 1, true }, log2;
-	struct msg_listener		listener = { 7, LISTENER_TCP, "[::1]:10040" };
+	struct msg_listener		listener = {
+		7, LISTENER_TCP, "[::1]:10040"
+	};
 	struct msg_listener		listener2;
-	struct msg_ready		ready = { "landlock 3, seccomp" }, ready2;
+	struct msg_ready		ready = { "seccomp" }, ready2;
 	struct str			s;
 	size_t				i;
 
@@ -298,7 +304,8 @@ assert_same_charge(const struct msg_charge *a, const struct msg_charge *b)
 	assert_int_equal(a->mode, b->mode);
 	assert_true(a->deadline == b->deadline && a->date == b->date);
 	assert_true(a->tag == b->tag);
-	assert_same_bytes(a->instance, a->instancelen, b->instance, b->instancelen);
+	assert_same_bytes(a->instance, a->instancelen, b->instance,
+	    b->instancelen);
 	assert_same_bytes(a->state, a->statelen, b->state, b->statelen);
 	assert_int_equal(a->nkeys, b->nkeys);
 	for (i = 0; i < a->nkeys; i++) {
@@ -345,7 +352,9 @@ charges(void **state)
 	}
 }
 
-/* The largest of all fits into a message; one key or one byte more is refused. */
+/*
+ * The largest of all fits into a message; one key or one byte more is refused.
+ */
 static void
 charge_bounds(void **state)
 {
@@ -464,9 +473,11 @@ verdicts(void **state)
 static void
 cleaning_and_reporting(void **state)
 {
-	struct msg_cleaned	cleaned = { true, false, 123456789012 }, cleaned2;
+	struct msg_cleaned	cleaned = { true, false, 123456789012 };
+	struct msg_cleaned	cleaned2;
 	struct msg_hit		hit, hit2;
-	struct msg_reported	reported = { REPORT_FAILED, "550 no" }, reported2;
+	struct msg_reported	reported = { REPORT_FAILED, "550 no" };
+	struct msg_reported	reported2;
 	struct str		s;
 
 	(void)state;
@@ -512,7 +523,8 @@ static void
 every_type_has_a_rule(void **state)
 {
 	const struct message_rule	*rule;
-	unsigned int			 type, everybody = (1U << ROLE__MAX) - 1;
+	unsigned int			 everybody = (1U << ROLE__MAX) - 1;
+	unsigned int			 type;
 
 	(void)state;
 	for (type = 0; type < MSG__MAX; type++) {
@@ -521,7 +533,10 @@ every_type_has_a_rule(void **state)
 		assert_non_null(rule->name);
 		assert_true(rule->from != 0 && (rule->from & ~everybody) == 0);
 		assert_true(rule->to != 0 && (rule->to & ~everybody) == 0);
-		/* Nobody talks to itself; descriptors come from the parent alone. */
+		/*
+		 * Nobody talks to itself; descriptors come from the parent
+		 * alone.
+		 */
 		assert_true((rule->from & rule->to) == 0);
 		if (rule->fd)
 			assert_int_equal(rule->from, 1U << ROLE_PARENT);

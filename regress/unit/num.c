@@ -44,7 +44,8 @@ numbers(void **state)
 	assert_int_equal(parse("10", 0, 10), 10);
 	assert_int_equal(parse("-10", -10, 10), -10);
 	assert_int_equal(parse("007", 0, 10), 7);
-	assert_int_equal(parse("9223372036854775807", INT64_MIN, INT64_MAX), INT64_MAX);
+	assert_int_equal(parse("9223372036854775807", INT64_MIN, INT64_MAX),
+	    INT64_MAX);
 	assert_int_equal(parse("-9223372036854775808", INT64_MIN, INT64_MAX),
 	    INT64_MIN);
 	/* Only `len` bytes count. */
@@ -56,8 +57,8 @@ static void
 no_numbers(void **state)
 {
 	static const char *const	bad[] = {
-		"", "-", "+1", " 1", "1 ", "1x", "x", "0x10", "1.0", "--1", "1-", "/",
-		":", "99999999999999999999x"
+		"", "-", "+1", " 1", "1 ", "1x", "x", "0x10", "1.0", "--1",
+		"1-", "/", ":", "99999999999999999999x"
 	};
 	size_t				i;
 
@@ -83,11 +84,23 @@ out_of_range(void **state)
 	refused("-1", 2, 0, 10, ERANGE);
 }
 
+/* Told without a sum that could overflow. */
+static bool
+sum_fits(int64_t a, int64_t b)
+{
+	if (a > 0 && b > 0)
+		return (uint64_t)a + (uint64_t)b <= INT64_MAX;
+	if (a < 0 && b < 0)
+		return (uint64_t)-(a + 1) + (uint64_t)-(b + 1) <
+		    (uint64_t)INT64_MAX;
+	return true;
+}
+
 /* The ends of int64_t and what is next to them, each with each. */
 static const int64_t	edges[] = {
-	INT64_MIN, INT64_MIN + 1, INT64_MIN / 2, INT64_C(-3037000500), -2, -1, 0, 1, 2,
-	3, INT64_C(3037000499), INT64_C(3037000500), INT64_MAX / 2, INT64_MAX / 2 + 1,
-	INT64_MAX - 1, INT64_MAX
+	INT64_MIN, INT64_MIN + 1, INT64_MIN / 2, INT64_C(-3037000500), -2, -1,
+	0, 1, 2, 3, INT64_C(3037000499), INT64_C(3037000500), INT64_MAX / 2,
+	INT64_MAX / 2 + 1, INT64_MAX - 1, INT64_MAX
 };
 #define EDGES	(sizeof(edges) / sizeof(edges[0]))
 
@@ -104,12 +117,7 @@ sums(void **state)
 		for (j = 0; j < EDGES; j++) {
 			a = edges[i];
 			b = edges[j];
-			/* Halves cannot overflow; the lost bits are added at last. */
-			fits = a / 2 + b / 2 + (a % 2 + b % 2) / 2 <= INT64_MAX / 2 &&
-			    a / 2 + b / 2 + (a % 2 + b % 2) / 2 >= INT64_MIN / 2 &&
-			    !(a > 0 && b > 0 && (uint64_t)a + (uint64_t)b > INT64_MAX) &&
-			    !(a < 0 && b < 0 && (uint64_t)-(a + 1) +
-			    (uint64_t)-(b + 1) + 2 > (uint64_t)INT64_MAX + 1);
+			fits = sum_fits(a, b);
 			out = -99;
 			errno = 0;
 			r = num_add(a, b, &out);
@@ -168,15 +176,20 @@ products(void **state)
 			}
 			assert_int_equal(errno, ERANGE);
 			assert_int_equal(out, -99);
-			/* What was refused is at least 2^63 without its sign. */
+			/*
+			 * What was refused is at least 2^63 without its sign.
+			 */
 			assert_true((a < 0 ? -(double)a : (double)a) *
-			    (b < 0 ? -(double)b : (double)b) >= 9.2233720368547e18);
+			    (b < 0 ? -(double)b : (double)b) >=
+			    9.2233720368547e18);
 		}
 	assert_int_equal(num_mul(INT64_MIN, -1, &out), -1);
 	assert_int_equal(num_mul(-1, INT64_MIN, &out), -1);
 	assert_int_equal(num_mul(INT64_MIN, 1, &out), 0);
-	assert_int_equal(num_mul(INT64_C(3037000499), INT64_C(3037000499), &out), 0);
-	assert_int_equal(num_mul(INT64_C(3037000500), INT64_C(3037000500), &out), -1);
+	assert_int_equal(num_mul(INT64_C(3037000499), INT64_C(3037000499),
+	    &out), 0);
+	assert_int_equal(num_mul(INT64_C(3037000500), INT64_C(3037000500),
+	    &out), -1);
 }
 
 int

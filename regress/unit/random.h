@@ -4,7 +4,8 @@
 #include <stdint.h>
 
 /*
- * Numbers that look random and are the same in every run: a failure can be repeated.
+ * Numbers that look random and are the same in every run: a failure can be
+ * repeated.
  */
 struct random {
 	uint64_t	state;		/* not 0 */

@@ -72,10 +72,12 @@ printable_as(const char *src, size_t len, const char *expected)
 {
 	char	text[256];
 
-	assert_string_equal(str_printable(text, sizeof(text), src, len), expected);
+	assert_string_equal(str_printable(text, sizeof(text), src, len),
+	    expected);
 }
 
-#define PRINTABLE(src, expected)	printable_as(src, sizeof(src) - 1, expected)
+#define PRINTABLE(src, expected)					\
+	printable_as(src, sizeof(src) - 1, expected)
 
 static void
 printable(void **state)
@@ -135,14 +137,19 @@ printable_cut(void **state)
 	assert_string_equal(str_printable(text, 8, "12345678", 8), "1234...");
 	assert_string_equal(str_printable(text, 8, "\n\n", 2), "\\x0a...");
 	assert_string_equal(str_printable(text, 8, "12\n\n", 4), "12...");
-	assert_string_equal(str_printable(text, 8, "123\xe2\x82\xac\xe2\x82\xac", 9),
+	assert_string_equal(str_printable(text, 8,
+	    "123\xe2\x82\xac\xe2\x82\xac", 9),
 	    "123...");
-	assert_string_equal(str_printable(text, 8, "1\xe2\x82\xac\xe2\x82\xac", 7),
+	assert_string_equal(str_printable(text, 8, "1\xe2\x82\xac\xe2\x82\xac",
+	    7),
 	    "1\xe2\x82\xac\xe2\x82\xac");
 	assert_int_equal(text[8], 'z');
 }
 
-/* Whatever comes in: one line, whole sequences, within its size, cut only if needed. */
+/*
+ * Whatever comes in: one line, whole sequences, within its size, cut only if
+ * needed.
+ */
 static void
 printable_at_random(void **state)
 {
@@ -157,7 +164,8 @@ printable_at_random(void **state)
 		len = random_below(&r, sizeof(src) + 1);
 		for (i = 0; i < len; i++)
 			src[i] = (uint8_t)(random_below(&r, 3) == 0 ?
-			    0x80 + random_below(&r, 0x80) : random_below(&r, 0x80));
+			    0x80 + random_below(&r, 0x80) :
+			    random_below(&r, 0x80));
 		size = 8 + random_below(&r, sizeof(text) - 9);
 		memset(text, 'z', sizeof(text));
 		str_printable(text, size, src, len);
@@ -167,11 +175,13 @@ printable_at_random(void **state)
 			assert_int_equal(text[i], 'z');
 		assert_true(str_utf8_valid(text, n));
 		for (i = 0; i < n; i++)
-			assert_true((unsigned char)text[i] >= ' ' && text[i] != 0x7f);
+			assert_true((unsigned char)text[i] >= ' ' &&
+			    text[i] != 0x7f);
 		if (size > 4 * len)
 			assert_true(n >= len);
 		else if (n + 4 < size && n >= 3)
-			assert_true(n >= len || strcmp(text + n - 3, "...") == 0);
+			assert_true(n >= len ||
+			    strcmp(text + n - 3, "...") == 0);
 	}
 }
 
@@ -210,8 +220,10 @@ distance(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		assert_int_equal(str_distance(cases[i].a, cases[i].b), cases[i].d);
-		assert_int_equal(str_distance(cases[i].b, cases[i].a), cases[i].d);
+		assert_int_equal(str_distance(cases[i].a, cases[i].b),
+		    cases[i].d);
+		assert_int_equal(str_distance(cases[i].b, cases[i].a),
+		    cases[i].d);
 	}
 	memset(long1, 'a', sizeof(long1));
 	memset(long2, 'a', sizeof(long2));
@@ -227,7 +239,8 @@ utf8(void **state)
 	(void)state;
 	assert_true(str_utf8_valid("", 0));
 	assert_true(str_utf8_valid("a\0b", 3));
-	assert_true(str_utf8_valid("\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf", 10));
+	assert_true(str_utf8_valid("\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf",
+	    10));
 	assert_true(str_utf8_valid("\xf0\x90\x80\x80\xf4\x8f\xbf\xbf", 8));
 	assert_true(str_utf8_valid("\xed\x9f\xbf\xee\x80\x80", 6));
 	assert_false(str_utf8_valid("\xc1\xbf", 2));

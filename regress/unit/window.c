@@ -58,8 +58,8 @@ model_full(const struct model *m, const struct limits *limits, int64_t amount,
 
 /* Second by second, until the longest window is past all. */
 static int64_t
-model_retry_after(const struct model *m, const struct limits *limits, int64_t amount,
-    int64_t now)
+model_retry_after(const struct model *m, const struct limits *limits,
+    int64_t amount, int64_t now)
 {
 	int64_t	at, end = now;
 	size_t	i;
@@ -111,7 +111,7 @@ struct walk {
 	int64_t		spread;		/* times lie so far around now */
 	int64_t		most;		/* amounts up to this */
 	unsigned int	corrections;	/* one in so many; 0: none */
-	unsigned int	leaps;		/* one step in so many: the clock jumps */
+	unsigned int	leaps;		/* one step in so many: now jumps */
 	int64_t		unit;		/* amounts are multiples of it */
 };
 
@@ -139,7 +139,8 @@ check_limits(const struct window *w, const struct model *m, struct random *r,
 
 	limits.count = random_below(r, 4);
 	for (full = 0; full < (int)limits.count; full++) {
-		list[full].mails = random_from(r, 0, walk->most * 12) * walk->unit;
+		list[full].mails = walk->unit *
+		    random_from(r, 0, walk->most * 12);
 		list[full].seconds = lengths[random_below(r, LENGTHS)];
 	}
 	amount = random_from(r, 0, walk->most * 2) * walk->unit;
@@ -276,7 +277,8 @@ static void
 empty(void **state)
 {
 	struct limit	list[] = { { 0, 60 }, { 1, 60 } };
-	struct limits	none = { 0, NULL }, zero = { 1, list }, one = { 1, list + 1 };
+	struct limits	none = { 0, NULL }, zero = { 1, list };
+	struct limits	one = { 1, list + 1 };
 	struct window	*w;
 	int64_t		 used = -1;
 
@@ -321,7 +323,9 @@ edges_of_the_window(void **state)
 	window_free(w);
 }
 
-/* What frees one window fills no other, but a correction that leaves one does. */
+/*
+ * What frees one window fills no other, but a correction that leaves one does.
+ */
 static void
 retry_waits_for_all_windows(void **state)
 {
@@ -335,8 +339,8 @@ retry_waits_for_all_windows(void **state)
 	assert_int_equal(window_retry_after(w, &limits, 1, START), 101);
 	window_add(w, START - 95, -4);
 	/*
-	 * 10 s: fits from START + 11. 100 s: 1 used until the correction leaves, at
-	 * START + 6; full from then until START + 101.
+	 * 10 s: fits from START + 11. 100 s: 1 used until the correction
+	 * leaves, at START + 6; full from then until START + 101.
 	 */
 	assert_int_equal(window_used(w, 100, START), 1);
 	assert_int_equal(window_retry_after(w, &limits, 1, START), 101);
@@ -410,7 +414,10 @@ small_is_small(void **state)
 	window_free(w);
 }
 
-/* What is forgotten weighs no more: large amounts, one after the other, stay narrow. */
+/*
+ * What is forgotten weighs no more: large amounts, one after the other, stay
+ * narrow.
+ */
 static void
 forgotten_is_gone(void **state)
 {
@@ -480,7 +487,8 @@ times_far_apart(void **state)
 		assert_int_equal(window_used(w, 1, START), 8);
 		assert_int_equal(window_used(w, INT64_MAX, INT64_MIN), 16);
 		assert_int_equal(window_used(w, INT64_MAX, INT64_MAX), 10);
-		assert_int_equal(window_retry_after(w, &limits, 3, INT64_MAX), -1);
+		assert_int_equal(window_retry_after(w, &limits, 3, INT64_MAX),
+		    -1);
 		window_forget(w, 1);
 		assert_int_equal(window_used(w, INT64_MAX, INT64_MIN), 8);
 		window_forget(w, INT64_MAX);

@@ -186,7 +186,9 @@ out_of_range(void **state)
 	str_clear(&s);
 }
 
-/* Bytes at random, read at random: never past the end, and a fault stays one. */
+/*
+ * Bytes at random, read at random: never past the end, and a fault stays one.
+ */
 static void
 at_random(void **state)
 {
@@ -207,7 +209,8 @@ at_random(void **state)
 		assert_non_null(in);
 		for (i = 0; i < len; i++)
 			in[i] = random_below(&r, 3) == 0 ?
-			    (uint8_t)random_next(&r) : (uint8_t)random_below(&r, 4);
+			    (uint8_t)random_next(&r) :
+			    (uint8_t)random_below(&r, 4);
 		in = realloc(in, len > 0 ? len : 1);
 		assert_non_null(in);
 		wire_init(&w, in, len);
@@ -230,7 +233,8 @@ at_random(void **state)
 				p = wire_get_bytes(&w, 20, &n);
 				assert_true(n <= 20);
 				if (!w.bad)
-					assert_true(p >= in && p + n <= in + len);
+					assert_true(p >= in &&
+					    p + n <= in + len);
 				break;
 			case 5:
 				text = wire_get_text(&w, 20);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ipc/buffer.h"
 #include "ipc/channel.h"
 #include "lib/alloc.h"
 #include "lib/log.h"
@@ -15,22 +16,12 @@
 #define HEADER		16
 #define FLAG_FD		1
 #define READ_MIN	(16 * 1024)	/* least room for one recvmsg */
-#define BUFFER_FIRST	(64 * 1024)
-#define BUFFER_KEEP	(1024 * 1024)	/* a larger one is let go when it is empty */
-#define RIGHTS_MAX	4		/* descriptors that one recvmsg makes room for */
-
-/* Bytes data[start] to data[end - 1] are in use. */
-struct buffer {
-	uint8_t	*data;
-	size_t	 size;
-	size_t	 start;
-	size_t	 end;
-};
+#define RIGHTS_MAX	4		/* room for so many in a recvmsg */
 
 /*
- * A descriptor and its place in the stream, counted in bytes since the channel was
- * made. Sent: it goes with the byte at `first`. Received: it came with some byte in
- * [first, last), and a message that carries one must begin there.
+ * A descriptor and its place in the stream, counted in bytes since the channel
+ * was made. Sent: it goes with the byte at `first`. Received: it came with some
+ * byte in [first, last), and a message that carries one must begin there.
  */
 struct carried {
 	struct carried	*next;
@@ -43,11 +34,11 @@ struct channel {
 	int		 fd;
 	enum role	 self;
 	enum role	 peer;
-	int		 error;		/* of channel_send, told by channel_flush */
+	int		 error;		/* for channel_flush to tell */
 	bool		 broken;
 	struct buffer	 in;
 	uint64_t	 inpos;		/* place of in.data[in.start] */
-	size_t		 used_secret;	/* bytes of a setting taken, before in.start */
+	size_t		 used_secret;	/* bytes of a setting before in.start */
 	struct carried	*received;
 	struct buffer	 out;
 	bool		 out_secret;	/* settings are or were in `out` */
@@ -55,71 +46,6 @@ struct channel {
 	struct carried	*sending;
 	struct carried	**sending_end;
 };
-
-/* --- buffers --- */
-
-static size_t
-buffer_len(const struct buffer *b)
-{
-	return b->end - b->start;
-}
-
-static void
-buffer_free(struct buffer *b)
-{
-	freezero(b->data, b->size);
-	memset(b, 0, sizeof(*b));
-}
-
-/* All is used up: begins at the front again, and a large one is let go. */
-static void
-buffer_rewind(struct buffer *b)
-{
-	if (b->size > BUFFER_KEEP)
-		buffer_free(b);
-	b->start = b->end = 0;
-}
-
-/* Moves what is left to the front and wipes where it was: it may be half a secret. */
-static void
-buffer_compact(struct buffer *b)
-{
-	size_t	left = buffer_len(b), from;
-
-	memmove(b->data, b->data + b->start, left);
-	from = left > b->start ? left : b->start;
-	explicit_bzero(b->data + from, b->end - from);
-	b->start = 0;
-	b->end = left;
-}
-
-/* Room for `more` bytes behind the end. A buffer that grows leaves no copy behind. */
-static void
-buffer_room(struct buffer *b, size_t more)
-{
-	uint8_t	*data;
-	size_t	 size, left = buffer_len(b);
-
-	if (b->size - b->end >= more)
-		return;
-	/* Moved only when at least as much is won, so that moving stays cheap. */
-	if (b->size >= left + more && b->start >= left) {
-		buffer_compact(b);
-		if (b->size >= more + b->end)
-			return;
-	}
-	size = b->size < BUFFER_FIRST ? BUFFER_FIRST : b->size;
-	while (size < left + more)
-		size *= 2;
-	data = alloc_zero(size, 1);
-	if (left > 0)
-		memcpy(data, b->data + b->start, left);
-	freezero(b->data, b->size);
-	b->data = data;
-	b->size = size;
-	b->start = 0;
-	b->end = left;
-}
 
 /* --- the channel --- */
 
@@ -214,7 +140,8 @@ struct header {
 static uint32_t
 get_u32(const uint8_t *p)
 {
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
+	    (uint32_t)p[2] << 8 | p[3];
 }
 
 static void
@@ -233,7 +160,8 @@ header_check(struct channel *c, const struct header *h)
 
 	if ((rule = message_rule(h->type)) == NULL)
 		return broke_rules(c, "unknown type of message");
-	if ((rule->from & 1U << c->peer) == 0 || (rule->to & 1U << c->self) == 0)
+	if ((rule->from & 1U << c->peer) == 0 ||
+	    (rule->to & 1U << c->self) == 0)
 		return broke_rules(c, "a message that is not its to send");
 	if (h->len > payload_max(c->peer))
 		return broke_rules(c, "a message that is too long");
@@ -245,9 +173,9 @@ header_check(struct channel *c, const struct header *h)
 }
 
 /*
- * Takes over what came in control messages; `n` bytes came with it. More than one
- * descriptor at once, one that did not fit, or one from a child is against the rules,
- * before they can fill the table of this process.
+ * Takes over what came in control messages; `n` bytes came with it. More than
+ * one descriptor at once, one that did not fit, or one from a child is against
+ * the rules, before they can fill the table of this process.
  */
 static int
 take_rights(struct channel *c, struct msghdr *mh, size_t n)
@@ -257,12 +185,15 @@ take_rights(struct channel *c, struct msghdr *mh, size_t n)
 	size_t		  i, count, got = 0;
 	int		  fd, first = -1;
 
-	for (cmsg = CMSG_FIRSTHDR(mh); cmsg != NULL; cmsg = CMSG_NXTHDR(mh, cmsg)) {
-		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
+	for (cmsg = CMSG_FIRSTHDR(mh); cmsg != NULL;
+	    cmsg = CMSG_NXTHDR(mh, cmsg)) {
+		if (cmsg->cmsg_level != SOL_SOCKET ||
+		    cmsg->cmsg_type != SCM_RIGHTS)
 			continue;
 		count = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 		for (i = 0; i < count; i++) {
-			memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(fd), sizeof(fd));
+			memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(fd),
+			    sizeof(fd));
 			if (got++ == 0)
 				first = fd;
 			else
@@ -271,7 +202,8 @@ take_rights(struct channel *c, struct msghdr *mh, size_t n)
 	}
 	if (got == 0 && (mh->msg_flags & MSG_CTRUNC) == 0)
 		return 0;
-	if (got != 1 || (mh->msg_flags & MSG_CTRUNC) != 0 || c->peer != ROLE_PARENT) {
+	if (got != 1 || (mh->msg_flags & MSG_CTRUNC) != 0 ||
+	    c->peer != ROLE_PARENT) {
 		if (first != -1)
 			close(first);
 		return broke_rules(c, got == 0 ? "a descriptor was lost" :
@@ -297,7 +229,9 @@ in_wanted(const struct channel *c)
 	if (have < HEADER)
 		return HEADER - have;
 	header_get(&h, c->in.data + c->in.start);
-	/* Checked in channel_next; here only the buffer is kept within bounds. */
+	/*
+	 * Checked in channel_next; here only the buffer is kept within bounds.
+	 */
 	if (h.len > payload_max(c->peer) || have >= HEADER + h.len)
 		return 0;
 	return HEADER + h.len - have;
@@ -309,7 +243,8 @@ forget_secret(struct channel *c)
 {
 	if (c->used_secret == 0)
 		return;
-	explicit_bzero(c->in.data + c->in.start - c->used_secret, c->used_secret);
+	explicit_bzero(c->in.data + c->in.start - c->used_secret,
+	    c->used_secret);
 	c->used_secret = 0;
 }
 
@@ -365,12 +300,13 @@ channel_read(struct channel *c)
 }
 
 /*
- * The descriptor for the message from `first` to `last`, if it is to have one. One
- * that came with bytes that are used up by then and that no message asked for is
- * surplus.
+ * The descriptor for the message from `first` to `last`, if it is to have one.
+ * One that came with bytes that are used up by then and that no message asked
+ * for is surplus.
  */
 static int
-match_rights(struct channel *c, bool wanted, uint64_t first, uint64_t last, int *fd)
+match_rights(struct channel *c, bool wanted, uint64_t first, uint64_t last,
+    int *fd)
 {
 	struct carried	*d = c->received;
 
@@ -446,13 +382,15 @@ channel_send(struct channel *c, enum message_type type, uint64_t request,
     const struct str *payload, int fd)
 {
 	const struct message_rule	*rule;
-	size_t				 len = payload == NULL ? 0 : payload->len;
+	size_t				 len;
 	uint8_t				*p;
 	unsigned int			 i;
 	int				 copy = -1;
 
+	len = payload == NULL ? 0 : payload->len;
 	if ((rule = message_rule(type)) == NULL ||
-	    (rule->from & 1U << c->self) == 0 || (rule->to & 1U << c->peer) == 0 ||
+	    (rule->from & 1U << c->self) == 0 ||
+	    (rule->to & 1U << c->peer) == 0 ||
 	    (fd != -1 && !rule->fd))
 		log_fatal("message %d is not for %s to send to %s", (int)type,
 		    message_role_name(c->self), message_role_name(c->peer));
@@ -498,8 +436,9 @@ channel_queued(const struct channel *c)
 }
 
 /*
- * One system call, up to the next message that carries a descriptor: a descriptor goes
- * with the first byte of its message and with no byte before it.
+ * One system call, up to the next message that carries a descriptor: a
+ * descriptor goes with the first byte of its message and with no byte before
+ * it.
  */
 static ssize_t
 send_some(struct channel *c)
@@ -606,8 +545,8 @@ channel_wait(struct channel *c, struct message *m, struct mono deadline)
 		if ((r = channel_next(c, m)) != 0)
 			return r == 1 ? 0 : -1;
 		/*
-		 * A peer that has ended takes nothing more, but what it said last is
-		 * still to be read; the end of file comes after it.
+		 * A peer that has ended takes nothing more, but what it said
+		 * last is still to be read; the end of file comes after it.
 		 */
 		events = channel_flush(c) == 0 ? POLLIN | POLLOUT : POLLIN;
 		if (wait_ready(c, events, deadline) == -1)

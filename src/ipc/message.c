@@ -60,7 +60,9 @@ message_rule(unsigned int type)
 	return &rules[type];
 }
 
-/* A text into an array of `size` bytes: too long, or a NUL inside, is a fault. */
+/*
+ * A text into an array of `size` bytes: too long, or a NUL inside, is a fault.
+ */
 static void
 get_array(struct wire *w, char *dst, size_t size)
 {

@@ -9,10 +9,11 @@
 #include "lib/window.h"
 
 /*
- * Every message between our processes: its type, its struct, and a pair of functions.
- * put appends the payload to a str; get fills the struct from a payload and returns 0,
- * or -1 with errno EBADMSG for a wrong length, a value out of range or bytes left over.
- * What get leaves in pointers points into the payload unless said otherwise.
+ * Every message between our processes: its type, its struct, and a pair of
+ * functions. put appends the payload to a str; get fills the struct from a
+ * payload and returns 0, or -1 with errno EBADMSG for a wrong length, a value
+ * out of range or bytes left over. What get leaves in pointers points into the
+ * payload unless said otherwise.
  */
 enum role {
 	ROLE_PARENT,
@@ -26,33 +27,33 @@ const char	*message_role_name(enum role);
 
 enum message_type {
 	/* parent to every child, at start and on reload */
-	MSG_LOG,		/* struct msg_log, with the log's descriptor or none */
+	MSG_LOG,		/* struct msg_log, with the log or none */
 	MSG_IDENTITY,		/* struct msg_identity */
 	MSG_SETTING,		/* one setting: conf/convey.h */
 	MSG_SETTINGS_END,	/* number: generation, swap them in */
-	MSG_LISTENER,		/* struct msg_listener, with the listening socket */
+	MSG_LISTENER,		/* struct msg_listener, with the socket */
 	MSG_LISTENER_END,	/* number of a listener that is closed */
-	MSG_DIRECTORY,		/* directory of the SQLite file, as descriptor */
-	MSG_PEER,		/* number: role at the other end, with our end */
-	MSG_START,		/* nothing more to come: set up, lock, say ready */
+	MSG_DIRECTORY,		/* with the directory of the SQLite file */
+	MSG_PEER,		/* number: role of the peer, with our end */
+	MSG_START,		/* that is all: set up, lock, say ready */
 	MSG_STOP,		/* finish what is in flight, then exit */
 	/* child to parent */
 	MSG_READY,		/* struct msg_ready */
-	MSG_LOG_LOST,		/* the log's socket is dead: another MSG_LOG, please */
-	MSG_FAULT,		/* text: why the role cannot start; it exits next */
+	MSG_LOG_LOST,		/* its socket is dead: another, please */
+	MSG_FAULT,		/* text: why it cannot start; it exits next */
 	/* engine and ledger */
-	MSG_CHARGE,		/* struct msg_charge; the answer bears its number */
+	MSG_CHARGE,		/* struct msg_charge, answered by number */
 	MSG_VERDICT,		/* struct msg_verdict */
-	/* cleaning and reporting */
-	MSG_CLEAN,		/* parent to ledger: begin */
-	MSG_CLEANED,		/* ledger to parent: struct msg_cleaned, also as progress */
-	MSG_HITS_WANTED,	/* parent to ledger: send the hits to your peer `report` */
-	MSG_HIT,		/* ledger to report: struct msg_hit */
-	MSG_HITS_END,		/* ledger to report: number, time_t of last report */
-	MSG_HITS_SENT,		/* parent to ledger: the mail was taken, forget those */
-	MSG_HITS_FORGOTTEN,	/* ledger to parent: number, 1 if it could */
-	MSG_HIT_NEW,		/* ledger to parent: something to report at once */
-	MSG_REPORTED,		/* report to parent: struct msg_reported */
+	/* cleaning and reporting: from whom to whom, and what */
+	MSG_CLEAN,		/* parent, ledger: begin */
+	MSG_CLEANED,		/* ledger, parent: struct msg_cleaned */
+	MSG_HITS_WANTED,	/* parent, ledger: tell them to your peer */
+	MSG_HIT,		/* ledger, report: struct msg_hit */
+	MSG_HITS_END,		/* ledger, report: number, time of the last */
+	MSG_HITS_SENT,		/* parent, ledger: mailed, forget those */
+	MSG_HITS_FORGOTTEN,	/* ledger, parent: number, 1 if it could */
+	MSG_HIT_NEW,		/* ledger, parent: to be reported at once */
+	MSG_REPORTED,		/* report, parent: struct msg_reported */
 	/* policyctl's wishes, engine to parent */
 	MSG_WISH,		/* number: enum wish */
 	MSG__MAX
@@ -135,9 +136,9 @@ int	msg_text_get(char *, size_t size, const void *, size_t);
 #define CHARGE_STATE_MAX	64
 
 enum charge_mode {
-	CHARGE_ONCE,	/* amount is the instance's total: only what is new is charged */
-	CHARGE_EACH,	/* amount as it is; a refusal takes back the instance's rows */
-	CHARGE_REPLAY,	/* was answered already: record what is new, refuse nothing */
+	CHARGE_ONCE,	/* an instance's total: only what is new is charged */
+	CHARGE_EACH,	/* as it is; a refusal takes back the instance's rows */
+	CHARGE_REPLAY,	/* was answered: record what is new, never refuse */
 	CHARGE__MAX
 };
 
@@ -145,7 +146,7 @@ enum charge_mode {
 enum charge_kind {
 	CHARGE_SUM,
 	CHARGE_DISTINCT,	/* 1 when `value` was not seen in the window */
-	CHARGE_TOTAL,		/* the instance's total for this key, as if tag were 0 */
+	CHARGE_TOTAL,		/* the instance's total, as if tag were 0 */
 	CHARGE_KIND__MAX
 };
 
@@ -156,28 +157,29 @@ struct msg_charge_key {
 	int64_t		 amount;	/* 0 or more */
 	uint8_t		 kind;		/* enum charge_kind */
 	bool		 shadow;	/* record and tell, never refuse */
-	bool		 sql;		/* sql_limits_by_id may replace limits */
-	uint16_t	 rule;		/* index of the rule; its own SQL query */
+	bool		 sql;		/* SQL may replace limits */
+	uint16_t	 rule;		/* its index; has its SQL query */
 	uint8_t		 warn_at;	/* per cent, 0: never */
-	uint32_t	 reported;	/* bit i: a hit of limits.list[i] is counted */
-	bool		 report;	/* hits of windows in report_limits are counted */
+	uint32_t	 reported;	/* bit i: limits.list[i]'s hits count */
+	bool		 report;	/* so do those of report_limits */
 	const char	*value;		/* CHARGE_DISTINCT only */
 	size_t		 valuelen;
-	struct limits	 limits;	/* after get: list points into the msg_charge */
+	struct limits	 limits;	/* get: in the msg_charge's store */
 };
 
 struct msg_charge {
 	uint8_t		 mode;		/* enum charge_mode */
-	int64_t		 deadline;	/* CLOCK_MONOTONIC, ns: later it counts nothing */
-	int64_t		 date;		/* CHARGE_REPLAY: seconds since 1970; else 0 */
+	int64_t		 deadline;	/* struct mono's ns; void after it */
+	int64_t		 date;		/* CHARGE_REPLAY: time_t; else 0 */
 	const char	*instance;	/* empty: none was given */
 	size_t		 instancelen;
 	/*
-	 * Tells charges of one instance apart that may each be charged, but once: a hash
-	 * of instance and recipient at RCPT, the same in every engine and after every
-	 * restart; a random number of the engine's where there is no instance, and with
-	 * CHARGE_EACH, so that a charge sent again to the next ledger is recognised.
-	 * 0: the instance alone; `amount` is then its total so far.
+	 * Tells charges of one instance apart that may each be charged, but
+	 * once: a hash of instance and recipient at RCPT, the same in every
+	 * engine and after every restart; a random number of the engine's where
+	 * there is no instance, and with CHARGE_EACH, so that a charge sent
+	 * again to the next ledger is recognised. 0: the instance alone;
+	 * `amount` is then its total so far.
 	 */
 	int64_t		 tag;
 	const char	*state;		/* protocol_state */
@@ -191,20 +193,20 @@ int	msg_charge_get(struct msg_charge *, const void *, size_t);
 
 enum verdict {
 	VERDICT_ACCEPTED,	/* committed */
-	VERDICT_REFUSED,	/* nothing recorded; key, limit, used, retry_after say why */
+	VERDICT_REFUSED,	/* nothing recorded; the fields say why */
 	VERDICT_UNAVAILABLE,	/* the database gave none; nothing recorded */
 	VERDICT__MAX
 };
 
 struct msg_verdict {
 	uint8_t		verdict;
-	uint16_t	key;		/* refused or nearest: index into the charge's keys */
+	uint16_t	key;		/* the refused one, or the nearest */
 	struct limit	limit;		/* the window that was full */
 	int64_t		used;
 	int64_t		retry_after;	/* seconds; -1 never */
-	uint32_t	shadowed;	/* bit per key: a shadow rule would have refused */
+	uint32_t	shadowed;	/* bit per key: would be refused */
 	uint32_t	warned;		/* bit per key: warn_at was crossed */
-	uint32_t	ncharged;	/* accepted: what was recorded, per key in order */
+	uint32_t	ncharged;	/* accepted: recorded, for each key */
 	int64_t		charged[CHARGE_KEYS_MAX];
 };
 void	msg_verdict_put(struct str *, const struct msg_verdict *);
@@ -223,9 +225,9 @@ int	msg_cleaned_get(struct msg_cleaned *, const void *, size_t);
 struct msg_hit {
 	const char	*id;
 	size_t		 idlen;
-	const char	*rule;		/* its name; empty: the plain settings */
+	const char	*rule;		/* name; empty: the plain settings */
 	size_t		 rulelen;
-	int64_t		 mails;		/* the limit at the last hit; 0: not known */
+	int64_t		 mails;		/* limit at the last hit; 0: unknown */
 	int64_t		 seconds;
 	int64_t		 hits;
 };

@@ -5,8 +5,9 @@
 #include "lib/log.h"
 
 /*
- * The two messages of every request. Nothing is allocated here and nothing cleared
- * that is not read: struct msg_charge is large, a usual charge is small.
+ * The two messages of every request. Nothing is allocated here and nothing
+ * cleared that is not read: struct msg_charge is large, a usual charge is
+ * small.
  */
 
 static void

@@ -5,9 +5,12 @@
 #include "lib/alloc.h"
 #include "lib/log.h"
 
-#define TEXT_NULL	UINT32_MAX	/* length that stands for no text at all */
+#define TEXT_NULL	UINT32_MAX	/* the length that stands for NULL */
 
-/* Spelt out: these are most of the work on a request, and compilers know the form. */
+/*
+ * Spelt out: these are most of the work on a request, and compilers know the
+ * form.
+ */
 static inline void
 put_u32(unsigned char *p, uint32_t value)
 {
@@ -20,7 +23,8 @@ put_u32(unsigned char *p, uint32_t value)
 static inline uint32_t
 get_u32(const unsigned char *p)
 {
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
+	    (uint32_t)p[2] << 8 | p[3];
 }
 
 void

@@ -9,9 +9,9 @@
 
 /*
  * Bytes on a channel: big-endian integers, byte strings with a 32-bit length in
- * front. Writing cannot fail (memory ends the process). Reading never goes past the
- * end: the first fault makes every later get return zero or empty, and wire_done()
- * tells whether all was well and nothing is left over.
+ * front. Writing cannot fail (memory ends the process). Reading never goes past
+ * the end: the first fault makes every later get return zero or empty, and
+ * wire_done() tells whether all was well and nothing is left over.
  */
 void	wire_put_u8(struct str *, uint8_t);
 void	wire_put_u16(struct str *, uint16_t);
@@ -19,7 +19,9 @@ void	wire_put_u32(struct str *, uint32_t);
 void	wire_put_u64(struct str *, uint64_t);
 void	wire_put_i64(struct str *, int64_t);
 void	wire_put_bytes(struct str *, const void *, size_t);
-void	wire_put_text(struct str *, const char *);	/* NULL is kept apart from "" */
+
+/* NULL is kept apart from "". */
+void	wire_put_text(struct str *, const char *);
 
 struct wire {
 	const uint8_t	*at;
@@ -43,13 +45,18 @@ bool		 wire_get_bool(struct wire *);
 /* Points into the message, not NUL-terminated; longer than `max` is a fault. */
 const void	*wire_get_bytes(struct wire *, size_t max, size_t *len);
 
-/* A copy for the caller to free, NULL for NULL or a fault; a NUL inside is a fault. */
+/*
+ * A copy for the caller to free, NULL for NULL or a fault; a NUL inside is a
+ * fault.
+ */
 char		*wire_get_text(struct wire *, size_t max);
 
 /* A fault of the caller's own finding, such as an unknown enum value. */
 void		 wire_fail(struct wire *);
 
-/* 0 when every get was good and all bytes are used, else -1 with errno EBADMSG. */
+/*
+ * 0 when every get was good and all bytes are used, else -1 with errno EBADMSG.
+ */
 int		 wire_done(const struct wire *);
 
 #endif

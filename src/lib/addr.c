@@ -11,7 +11,7 @@
 #include "lib/num.h"
 
 /* ::ffff:0:0/96, RFC 4291 2.5.5.2 */
-static const uint8_t	mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+static const uint8_t	mapped[12] = { [10] = 0xff, [11] = 0xff };
 
 static int
 parse_plain(struct addr *a, const char *s, size_t len)
@@ -98,7 +98,10 @@ addr_format(const struct addr *a, char *dst, size_t size)
 	return dst;
 }
 
-/* "255.255.255.0", or the other way round, "0.0.0.255", as Python's ipaddress takes. */
+/*
+ * "255.255.255.0", or the other way round, "0.0.0.255", as Python's ipaddress
+ * takes.
+ */
 static int
 parse_netmask(const char *s, size_t len, unsigned int *prefix)
 {
@@ -120,7 +123,8 @@ parse_netmask(const char *s, size_t len, unsigned int *prefix)
 }
 
 static int
-parse_prefix(const char *s, size_t len, const struct addr *a, unsigned int *prefix)
+parse_prefix(const char *s, size_t len, const struct addr *a,
+    unsigned int *prefix)
 {
 	int64_t	n;
 
@@ -168,13 +172,16 @@ bool
 addr_network_contains(const struct network *net, const struct addr *a)
 {
 	unsigned int	whole = net->prefix / 8, rest = net->prefix % 8;
+	unsigned int	differ;
 
 	if (a->bits != net->addr.bits || a->bits == 0)
 		return false;
 	if (memcmp(a->byte, net->addr.byte, whole) != 0)
 		return false;
-	return rest == 0 ||
-	    ((a->byte[whole] ^ net->addr.byte[whole]) & (0xff00 >> rest) & 0xff) == 0;
+	if (rest == 0)
+		return true;
+	differ = a->byte[whole] ^ net->addr.byte[whole];
+	return differ >> (8 - rest) == 0;
 }
 
 const char *

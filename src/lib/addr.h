@@ -6,12 +6,12 @@
 #include <stdint.h>
 
 /*
- * IPv4 and IPv6 addresses as Postfix writes them in client_address. An IPv4-mapped
- * IPv6 address (::ffff:192.0.2.1) is the IPv4 address.
+ * IPv4 and IPv6 addresses as Postfix writes them in client_address. An
+ * IPv4-mapped IPv6 address (::ffff:192.0.2.1) is the IPv4 address.
  */
 struct addr {
 	unsigned int	bits;		/* 32 or 128; 0: none */
-	uint8_t		byte[16];	/* network order; the first bits / 8 are used */
+	uint8_t		byte[16];	/* network order; bits / 8 are used */
 };
 
 struct network {
@@ -29,10 +29,10 @@ bool	addr_loopback(const struct addr *);
 const char	*addr_format(const struct addr *, char *, size_t);
 
 /*
- * "192.0.2.0/24", "2001:db8::/32", or an address alone (its full length); for IPv4
- * also "192.0.2.0/255.255.255.0" and "192.0.2.0/0.0.0.255", as Python's ipaddress.
- * Host bits that are set make it fail with errno EDOM, so the caller can say so
- * (ipaddress refuses them too); anything else is EINVAL.
+ * "192.0.2.0/24", "2001:db8::/32", or an address alone (its full length); for
+ * IPv4 also "192.0.2.0/255.255.255.0" and "192.0.2.0/0.0.0.255", as Python's
+ * ipaddress. Host bits that are set make it fail with errno EDOM, so the caller
+ * can say so (ipaddress refuses them too); anything else is EINVAL.
  */
 int	addr_network_parse(struct network *, const char *, size_t);
 bool	addr_network_contains(const struct network *, const struct addr *);

@@ -4,12 +4,15 @@
 #include <stddef.h>
 
 /*
- * Memory that is there or ends the process: a role that cannot get memory says so
- * (log_fatal) and is started again by the parent. Everything returned belongs to
- * the caller and goes back by free(3).
+ * Memory that is there or ends the process: a role that cannot get memory says
+ * so (log_fatal) and is started again by the parent. Everything returned
+ * belongs to the caller and goes back by free(3).
  */
 
-/* `count` objects of `size` bytes, zeroed; count * size is checked for overflow. */
+/*
+ * `count` objects of `size` bytes, zeroed; count * size is checked for
+ * overflow.
+ */
 void	*alloc_zero(size_t count, size_t size);
 
 /* realloc(3) with the same check; new bytes are not zeroed. */
@@ -20,6 +23,7 @@ char	*alloc_string(const char *);
 /* A copy of `len` bytes with a NUL behind them. */
 void	*alloc_copy(const void *, size_t len);
 
-char	*alloc_printf(const char *, ...) __attribute__((__format__(printf, 1, 2)));
+char	*alloc_printf(const char *, ...)
+	    __attribute__((__format__(printf, 1, 2)));
 
 #endif

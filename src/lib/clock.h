@@ -6,8 +6,8 @@
 
 /*
  * Two clocks that cannot be mixed up: struct mono for deadlines and durations
- * (CLOCK_MONOTONIC, comparable between our processes), plain seconds since 1970 for
- * what is stored.
+ * (CLOCK_MONOTONIC, comparable between our processes), plain seconds since 1970
+ * for what is stored.
  */
 struct mono {
 	int64_t	ns;

@@ -26,7 +26,7 @@ static struct {
 	bool		journal;	/* stderr is systemd's journal */
 	bool		socket;		/* stderr is a socket */
 	bool		torn;		/* a line on stderr has no end yet */
-	bool		lost;		/* the log's socket is dead or was never there */
+	bool		lost;		/* no socket, or a dead one */
 	struct mono	ask_again;	/* when log_lost may next be true */
 	unsigned int	dropped;
 	int		fd;
@@ -34,7 +34,10 @@ static struct {
 	char		role[32];
 } state = { .fd = -1 };
 
-/* systemd.exec(5): "device:inode" of the stream when stderr leads to the journal. */
+/*
+ * systemd.exec(5): "device:inode" of the stream when stderr leads to the
+ * journal.
+ */
 static bool
 is_journal(const struct stat *sb)
 {
@@ -61,7 +64,9 @@ log_open(const char *role, enum log_target target, int fd, bool debug)
 	struct stat	sb;
 	int		saved = errno;
 
-	/* Reads the zone's file now: later there may be a chroot and a sandbox. */
+	/*
+	 * Reads the zone's file now: later there may be a chroot and a sandbox.
+	 */
 	tzset();
 	strlcpy(state.role, role, sizeof(state.role));
 	state.pid = getpid();
@@ -91,7 +96,9 @@ log_change(enum log_target target, int fd, bool debug)
 int
 log_connect(void)
 {
-	static const char *const	 paths[] = { "/dev/log", "/var/run/log" };
+	static const char *const	 paths[] = {
+		"/dev/log", "/var/run/log"
+	};
 	struct sockaddr_un		 sun;
 	size_t				 i;
 	int				 fd, saved;
@@ -145,7 +152,9 @@ write_stderr(const char *line, size_t len)
 	struct pollfd	pfd = { .fd = STDERR_FILENO, .events = POLLOUT };
 	ssize_t		n;
 
-	/* POLLERR: nobody reads the pipe any more, writing would raise SIGPIPE. */
+	/*
+	 * POLLERR: nobody reads the pipe any more, writing would raise SIGPIPE.
+	 */
 	if (poll(&pfd, 1, 0) != 1 || pfd.revents != POLLOUT)
 		return -1;
 	if (state.socket)
@@ -211,8 +220,8 @@ line_syslog(int level, const struct tm *tm, const char *text)
 	len = (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1;
 	if (send(state.fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
 		return 0;
-	if (errno == EMSGSIZE && len > DATAGRAM_SHORT &&
-	    send(state.fd, line, DATAGRAM_SHORT, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+	if (errno == EMSGSIZE && len > DATAGRAM_SHORT && send(state.fd, line,
+	    DATAGRAM_SHORT, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
 		return 0;
 	if (errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOBUFS &&
 	    errno != EINTR && errno != EMSGSIZE)
@@ -244,7 +253,9 @@ log_line(int level, const char *fmt, va_list ap)
 	int	saved = errno;
 
 	vsnprintf(text, sizeof(text), fmt, ap);
-	/* Callers made it printable; a line stays one line even if one forgot. */
+	/*
+	 * Callers made it printable; a line stays one line even if one forgot.
+	 */
 	for (p = text; *p != '\0'; p++)
 		if ((unsigned char)*p < ' ' || *p == 0x7f)
 			*p = '?';
@@ -327,7 +338,9 @@ log_signal(const char *text)
 	size_t	at = 0, size = sizeof(line) - 1;
 	ssize_t	n;
 
-	/* Without a date: localtime_r(3) may take a lock. syslogd adds its own. */
+	/*
+	 * Without a date: localtime_r(3) may take a lock. syslogd adds its own.
+	 */
 	if (state.target == LOG_TO_SYSLOG) {
 		/* LOG_MAIL | LOG_CRIT */
 		at = append(line, at, size, "<18>" PROGRAM "/");

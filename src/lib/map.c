@@ -9,9 +9,10 @@
 #define BUCKETS_A_CALL	4	/* moved to the larger table with each call */
 
 /*
- * While `old` is there the table is being doubled: buckets of `old` below `moved` are
- * empty and their nodes stand in `table`, the others have not been touched yet. Doubled
- * at one node a bucket, so the move is over long before the next doubling.
+ * While `old` is there the table is being doubled: buckets of `old` below
+ * `moved` are empty and their nodes stand in `table`, the others have not been
+ * touched yet. Doubled at one node a bucket, so the move is over long before
+ * the next doubling.
  */
 struct map {
 	map_same	 *same;
@@ -26,7 +27,9 @@ struct map {
 
 static uint64_t	secret[2];
 
-/* --- SipHash-2-4: Aumasson and Bernstein, "a fast short-input PRF", 2012 --- */
+/*
+ * --- SipHash-2-4: Aumasson and Bernstein, "a fast short-input PRF", 2012 ---
+ */
 
 static inline uint64_t
 rotate(uint64_t x, unsigned int by)

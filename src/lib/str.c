@@ -8,7 +8,7 @@
 #include "lib/str.h"
 
 #define STR_FIRST	64		/* bytes of a str's first allocation */
-#define DISTANCE_MAX	128		/* longer strings are simply different */
+#define DISTANCE_MAX	128		/* longer strings simply differ */
 
 void
 str_init(struct str *s)
@@ -111,8 +111,8 @@ str_addf(struct str *s, const char *fmt, ...)
 }
 
 /*
- * Length of the well-formed UTF-8 sequence (RFC 3629) at the start of `len` bytes, and
- * its code point; 0 when there is none.
+ * Length of the well-formed UTF-8 sequence (RFC 3629) at the start of `len`
+ * bytes, and its code point; 0 when there is none.
  */
 static size_t
 utf8_sequence(const unsigned char *p, size_t len, uint32_t *code)
@@ -167,8 +167,9 @@ str_utf8_valid(const void *src, size_t len)
 }
 
 /*
- * What a terminal or a reader of the log would act on or not see: controls, invisible
- * and direction-changing characters, line separators, private use, non-characters.
+ * What a terminal or a reader of the log would act on or not see: controls,
+ * invisible and direction-changing characters, line separators, private use,
+ * non-characters.
  */
 static bool
 code_printable(uint32_t code)

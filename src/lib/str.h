@@ -18,22 +18,27 @@ void	 str_wipe(struct str *);		/* explicit_bzero, then frees */
 void	 str_add(struct str *, const void *, size_t);
 void	 str_adds(struct str *, const char *);
 void	 str_addc(struct str *, int);
-char	*str_extend(struct str *, size_t);	/* so many bytes more, to be filled */
+
+/* So many bytes more, for the caller to fill. */
+char	*str_extend(struct str *, size_t);
 void	 str_addf(struct str *, const char *, ...)
 	    __attribute__((__format__(printf, 2, 3)));
 
 /*
- * Writes what a stranger wrote so that it is safe in one log line or mail header:
- * printable ASCII and whole, printable UTF-8 sequences stay, a backslash is doubled,
- * anything else becomes \xNN. Always NUL-terminated; cut (with "...") to fit `size`,
- * which must be at least 8. Returns dst.
+ * Writes what a stranger wrote so that it is safe in one log line or mail
+ * header: printable ASCII and whole, printable UTF-8 sequences stay, a
+ * backslash is doubled, anything else becomes \xNN. Always NUL-terminated; cut
+ * (with "...") to fit `size`, which must be at least 8. Returns dst.
  */
 char	*str_printable(char *dst, size_t size, const void *src, size_t len);
 
 /* ASCII upper case to lower case in place; other bytes are left alone. */
 void	 str_fold(char *, size_t);
 
-/* Edit distance (insertions, deletions, substitutions, swaps), for "did you mean". */
+/*
+ * Edit distance (insertions, deletions, substitutions, swaps), for "did you
+ * mean".
+ */
 unsigned int	 str_distance(const char *, const char *);
 
 /* Whether the bytes are well-formed UTF-8 (RFC 3629). */

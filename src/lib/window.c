@@ -8,15 +8,15 @@
 #include "lib/window.h"
 
 /*
- * A list of seconds, oldest first, each with the total of what was recorded before it.
- * The sum of a window is the total of all less the one at the window's first second:
- * one search and no adding up, for any length and any `now`, whichever way the clock
- * moves.
+ * A list of seconds, oldest first, each with the total of what was recorded
+ * before it. The sum of a window is the total of all less the one at the
+ * window's first second: one search and no adding up, for any length and any
+ * `now`, whichever way the clock moves.
  *
- * Totals count modulo 2^32 (narrow) or 2^64 (wide). Only differences are looked at, and
- * none is larger than `mass`, the sum of all amounts without their signs. So eight
- * bytes a second do for most windows; one becomes wide when an amount or a time does
- * not fit, and is narrow again when it was empty.
+ * Totals count modulo 2^32 (narrow) or 2^64 (wide). Only differences are looked
+ * at, and none is larger than `mass`, the sum of all amounts without their
+ * signs. So eight bytes a second do for most windows; one becomes wide when an
+ * amount or a time does not fit, and is narrow again when it was empty.
  */
 struct narrow {
 	uint32_t	when;		/* since base */
@@ -28,7 +28,7 @@ struct wide {
 	uint64_t	before;
 };
 
-#define IN_PLACE	5		/* seconds that need no memory of their own */
+#define IN_PLACE	5		/* seconds that take no memory more */
 #define BASE_BACK	(INT64_C(1) << 31)
 
 struct window {
@@ -39,9 +39,9 @@ struct window {
 	int64_t		base;
 	int64_t		mass;
 	uint64_t	total;
-	uint32_t	head;		/* entries before this one are forgotten */
+	uint32_t	head;		/* what is before it is forgotten */
 	uint32_t	count;
-	uint32_t	size;		/* entries there is room for, from the start */
+	uint32_t	size;		/* room in entries, from the start */
 	bool		wide;
 	struct narrow	here[IN_PLACE];
 };
@@ -116,7 +116,8 @@ sum_from(const struct window *w, size_t i)
 		    -(int64_t)(UINT64_MAX - sum) - 1;
 	}
 	low = (uint32_t)w->total - narrow_at(w, i)->before;
-	return low <= INT32_MAX ? (int64_t)low : -(int64_t)(UINT32_MAX - low) - 1;
+	return low <= INT32_MAX ? (int64_t)low :
+	    -(int64_t)(UINT32_MAX - low) - 1;
 }
 
 static int64_t
@@ -132,9 +133,9 @@ magnitude(int64_t amount)
 }
 
 /*
- * Number of the first entry at or after `when`. A window begins at the oldest entry
- * (the longest, as what is older is forgotten) or not far from the newest: looked for
- * there first.
+ * Number of the first entry at or after `when`. A window begins at the oldest
+ * entry (the longest, as what is older is forgotten) or not far from the
+ * newest: looked for there first.
  */
 static size_t
 list_find(const struct window *w, int64_t when)
@@ -233,7 +234,8 @@ list_shift(struct window *w, size_t from, size_t to)
 	size_t	n = w->count - from;
 
 	if (w->wide)
-		memmove(wide_at(w, to), wide_at(w, from), n * sizeof(struct wide));
+		memmove(wide_at(w, to), wide_at(w, from),
+		    n * sizeof(struct wide));
 	else
 		memmove(narrow_at(w, to), narrow_at(w, from),
 		    n * sizeof(struct narrow));
@@ -247,7 +249,9 @@ list_room(struct window *w)
 
 	if (head + w->count < w->size)
 		return;
-	/* Moved only where enough is won that moving stays cheap on the whole. */
+	/*
+	 * Moved only where enough is won that moving stays cheap on the whole.
+	 */
 	if (head > w->size / 8) {
 		w->head = 0;
 		w->count += head;
@@ -408,7 +412,10 @@ window_full(const struct window *w, const struct limits *limits, int64_t amount,
 	return -1;
 }
 
-/* The first entry from `i` on at which the sum of it and all later ones is `most`. */
+/*
+ * The first entry from `i` on at which the sum of it and all later ones is
+ * `most`.
+ */
 static size_t
 start_for(const struct window *w, size_t i, int64_t most)
 {
@@ -430,9 +437,12 @@ start_for(const struct window *w, size_t i, int64_t most)
 	return i;
 }
 
-/* The first time from `now` on at which `amount` more fits; INT64_MAX: never. */
+/*
+ * The first time from `now` on at which `amount` more fits; INT64_MAX: never.
+ */
 static int64_t
-fits_at(const struct window *w, const struct limit *limit, int64_t amount, int64_t now)
+fits_at(const struct window *w, const struct limit *limit, int64_t amount,
+    int64_t now)
 {
 	int64_t	most;
 	size_t	i, first;
@@ -447,19 +457,20 @@ fits_at(const struct window *w, const struct limit *limit, int64_t amount, int64
 	if (sum_from(w, i) > most)
 		return INT64_MAX;
 	/* The entry before it counts as long as now - seconds <= when. */
-	return num_add_clamp(when_at(w, i - 1), num_add_clamp(limit->seconds, 1));
+	return num_add_clamp(when_at(w, i - 1),
+	    num_add_clamp(limit->seconds, 1));
 }
 
 int64_t
-window_retry_after(const struct window *w, const struct limits *limits, int64_t amount,
-    int64_t now)
+window_retry_after(const struct window *w, const struct limits *limits,
+    int64_t amount, int64_t now)
 {
 	int64_t	at = now, then;
 	size_t	i = 0;
 
 	/*
-	 * While one window is waited for, a correction can leave another and make it full
-	 * again: from the later time on all are asked once more.
+	 * While one window is waited for, a correction can leave another and
+	 * make it full again: from the later time on all are asked once more.
 	 */
 	while (i < limits->count) {
 		then = fits_at(w, &limits->list[i], amount, at);
