@@ -94,9 +94,11 @@ client_time(struct mono deadline)
 	if (clients.timing && clients.timed.ns <= deadline.ns)
 		return;
 	/* libevent's clock is coarse: a little late is better than twice. */
-	ms = clock_left(deadline, turn_now()) + 10;
+	ms = clock_left(deadline, turn_now());
 	tv.tv_sec = ms / 1000;
 	tv.tv_usec = (suseconds_t)(ms % 1000) * 1000;
+	if (ms % 1000 < 990)
+		tv.tv_usec += 10000;
 	evtimer_add(&clients.timer, &tv);
 	clients.timed = deadline;
 	clients.timing = true;

@@ -317,32 +317,22 @@ decide_reported(const struct settings *s, const struct limits *limits)
 	return bits;
 }
 
-/*
- * SPEC.md 3, step 3. An entry of limits_by_id may be more exact than the
- * network that an address is counted by: it is looked up by the address
- * itself.
- */
+/* SPEC.md 3, step 3. */
 static enum decide_reason
-decide_limits(struct task *t, const struct settings_id_limits *by_id,
-    const struct limits *otherwise, const char *value, size_t len, bool address,
+decide_limits(const struct settings *s, const struct settings_id_limits *by_id,
+    const struct limits *otherwise, const char *id, size_t idlen,
     struct msg_charge_key *key)
 {
-	struct addr		 client;
-	char			 text[ADDR_TEXT_MAX];
 	const struct limits	*limits;
 
-	if (address && identity_client(&client, t->req)) {
-		value = addr_format(&client, text, sizeof(text));
-		len = strlen(value);
-	}
-	limits = by_id == NULL ? NULL : settings_id_limits(by_id, value, len);
+	limits = by_id == NULL ? NULL : settings_id_limits(by_id, id, idlen);
 	if (limits == NULL)
 		limits = otherwise;
 	if (limits->count == 0 && !key->sql)
 		return REASON_NOT_LIMITED;
 	key->limits = *limits;
 	if (key->report)
-		key->reported = decide_reported(t->s, limits);
+		key->reported = decide_reported(s, limits);
 	return REASON_CHARGED;
 }
 
@@ -362,9 +352,8 @@ decide_plain(struct task *t)
 		return reason;
 	key->sql = s->sql_limits_by_id[0] != '\0';
 	key->report = s->report;
-	return decide_limits(t, s->limits_by_id, &s->limits,
-	    d->ids.data + d->id_at[0], key->idlen,
-	    d->identity == KEY_CLIENT_ADDRESS, key);
+	return decide_limits(s, s->limits_by_id, &s->limits,
+	    d->ids.data + d->id_at[0], key->idlen, key);
 }
 
 static enum decide_reason
@@ -386,9 +375,10 @@ decide_rule(struct task *t, const struct settings_rule *rule)
 	key->shadow = rule->shadow;
 	key->warn_at = (uint8_t)rule->warn_at;
 	key->report = t->s->report && rule->report;
-	return decide_limits(t, rule->limits_by_id, &rule->limits,
+	/* limits_by_id has the values alone. */
+	return decide_limits(t->s, rule->limits_by_id, &rule->limits,
 	    d->ids.data + d->id_at[d->charge.nkeys] + name, key->idlen - name,
-	    rule->nkey == 1 && rule->key[0] == KEY_CLIENT_ADDRESS, key);
+	    key);
 }
 
 /* `ids` has grown to its end: now it can be pointed into. */

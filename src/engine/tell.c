@@ -15,7 +15,7 @@
 #define ID_SHOWN	256		/* bytes of an id in a line */
 #define BYTES_SHOWN	80		/* of anything else */
 #define LINES_A_SECOND	100		/* of refusals */
-#define STAGE_SECONDS	5		/* from the first such request to the hint */
+#define STAGE_SECONDS	5		/* from the first such request on */
 #define STAGE_QUIET_MS	(3600 * 1000)
 
 static struct {
