@@ -88,14 +88,15 @@ sub speed {
 			for my $s (@servers) {
 				my $r = clean_run($s->{name}, Bench::measure(
 				    $s->{endpoint}, $s->{pid}, c => $connections,
-				    u => USERS, t => $seconds, S => $round));
+				    u => USERS, t => $seconds, w => 0.3, S => $round));
 				push @{$runs{$s->{name}}}, $r;
-				$s->{daemon}{accepted} += $r->{accepted_recipients}
-				    if $s->{daemon};
+				next if !$s->{daemon};
+				$s->{daemon}{accepted} += $r->{accepted_recipients};
 			}
 		}
 		print_speed($connections, \%runs, map { $_->{name} } @servers);
 	}
+	print_shares(map { $_->{label} } @daemons);
 	check_recorded($_) for @daemons;
 	speed_targets(map { $_->{label} } @daemons);
 }
@@ -112,6 +113,8 @@ sub print_speed {
 		    p99 => Bench::median(map { $_->{latency_us}{p99} } @r),
 		    cpu => Bench::median(map { $_->{cpu_us} } @r),
 		    generator => Bench::median(map { $_->{generator_cpu} } @r));
+		$row{cpu_of} = { map { my $process = $_; $process => Bench::median(map {
+		    $_->{cpu}{$process} // 0 } @r) } keys %{$r[0]{cpu}} };
 		for my $ratio (['of_floor', sub { $_[0]{per_second} }],
 		    ['p50_x', sub { $_[0]{latency_us}{p50} }],
 		    ['p99_x', sub { $_[0]{latency_us}{p99} }]) {
@@ -124,6 +127,20 @@ sub print_speed {
 		    $connections, $name, $row{per_second}, us($row{p50}),
 		    us($row{p99}), $row{cpu}, 100 * $row{of_floor}, $row{p99_x};
 	}
+}
+
+# Whose time it is, and whether the generator was what a server waited for.
+sub print_shares {
+	my @names = @_;
+
+	print "\nCPU for a request at 100 connections; the generator's share of a core\n\n";
+	for my $name ('floor', @names) {
+		my $row = row($name, 100);
+		printf "%-9s generator %.0f%%%s\n", $name, 100 * $row->{generator},
+		    join '', map { sprintf ', %s %.1f us', $_, $row->{cpu_of}{$_} }
+		    $name eq 'floor' ? () : sort keys %{$row->{cpu_of}};
+	}
+	print "\n";
 }
 
 sub row {

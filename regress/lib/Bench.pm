@@ -16,7 +16,7 @@ use JSON::PP qw(decode_json);
 use POSIX ();
 use Time::HiRes qw(time);
 
-use Policyd qw(wait_until children_of slurp status_of);
+use Policyd qw(wait_until need children_of slurp);
 
 our $dir;			# where all of it happens
 
@@ -139,28 +139,49 @@ sub sqlite_daemon {
 	return $d;
 }
 
-sub processes {
-	my ($pid) = @_;
+# The database at its own defaults, its files on the same disk as ours.
+sub server_daemon {
+	my ($backend) = @_;
 
-	return ($pid, map { processes($_) } map { @$_ } values %{children_of($pid)});
+	need(-x "$Policyd::root/build/libexec/ledger-$backend",
+	    "ledger-$backend is not built (LEDGERS)");
+	require Database;
+	my $database = Database->start($backend, dir => $dir);
+	my $d = daemon($backend, config => { $database->config });
+
+	$d->{label} = $backend;
+	$d->{database} = $database;
+	$d->{sum} = sub { ($database->sql(
+	    'SELECT COALESCE(SUM(recipient_count), 0) FROM mail_count'))[0][0] };
+	return $d;
+}
+
+# [pid, name] of a process and all below it.
+sub processes {
+	my ($pid, $name) = @_;
+	my $below = children_of($pid);
+
+	return ([$pid, $name // 'parent'], map { my $child = $_;
+	    map { processes($_, $child) } @{$below->{$child}} } sort keys %$below);
 }
 
 # --- processor and memory ---
 
-# Seconds of processor time that a process and all below it used so far.
+# Seconds of processor time that a process and all below it used so far, by name.
 sub cpu {
 	my ($pid) = @_;
-	my $sum = 0;
+	my %used;
 
 	for (processes($pid)) {
-		if (slurp("/proc/$_/stat") =~ /\A\d+ \(.*\) \S (.*)/s) {
+		my ($one, $name) = @$_;
+		if (slurp("/proc/$one/stat") =~ /\A\d+ \(.*\) \S (.*)/s) {
 			my @field = split / /, $1;
-			$sum += ($field[10] + $field[11]) / $ticks;
-		} elsif (`ps -o time= -p $_` =~ /(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)/) {
-			$sum += ($1 // 0) * 3600 + $2 * 60 + $3;
+			$used{$name} += ($field[10] + $field[11]) / $ticks;
+		} elsif (`ps -o time= -p $one` =~ /(?:(\d+):)?(\d+):(\d+(?:\.\d+)?)/) {
+			$used{$name} += ($1 // 0) * 3600 + $2 * 60 + $3;
 		}
 	}
-	return $sum;
+	return \%used;
 }
 
 # Bytes in memory of a process and all below it; shared pages are counted by share
@@ -169,7 +190,7 @@ sub memory {
 	my ($pid) = @_;
 	my $sum = 0;
 
-	for (processes($pid)) {
+	for (map { $_->[0] } processes($pid)) {
 		if (slurp("/proc/$_/smaps_rollup") =~ /^Pss:\s+(\d+) kB/m) {
 			$sum += $1 * 1024;
 		} elsif (`ps -o rss= -p $_` =~ /(\d+)/) {
@@ -193,8 +214,13 @@ sub measure {
 	my $before = cpu($pid);
 	my $result = load($endpoint, %option);
 
-	$result->{cpu_us} = $result->{sent} ?
-	    (cpu($pid) - $before) * 1e6 / $result->{sent} : 0;
+	my $after = cpu($pid);
+
+	for (keys %$after) {
+		$result->{cpu}{$_} = ($after->{$_} - ($before->{$_} // 0)) * 1e6 /
+		    ($result->{sent} || 1);
+		$result->{cpu_us} += $result->{cpu}{$_};
+	}
 	return $result;
 }
 
@@ -234,9 +260,12 @@ sub machine {
 		chomp($cpu = `sysctl -n hw.model 2>/dev/null` // '');
 		chomp($cores = `sysctl -n hw.ncpu 2>/dev/null` // '');
 	}
-	chomp(my $disk = `stat -f -c %T '$dir' 2>/dev/null` // '');
-	return sprintf '%s %s %s, %s, %s cores, database on %s, sync of 4 KiB %.2f ms',
-	    $system, $release, $architecture, $cpu, $cores, $disk || 'disk', sync_time();
+	my ($busy) = `uptime` =~ /load averages?: ([\d.]+)/;
+	my ($disk) = `df -PT '$dir' 2>/dev/null` =~ /\n\S+\s+(\S+)/;
+	return sprintf "%s %s %s, %s, %s cores\ndatabase on %s, sync of 4 KiB %.2f ms; " .
+	    'load before the start %s%s', $system, $release, $architecture, $cpu,
+	    $cores, $disk || 'disk', sync_time(), $busy // 'unknown',
+	    ($busy // 0) > 0.3 ? ': this machine is busy with something else' : '';
 }
 
 END {
