@@ -256,6 +256,11 @@ static const struct call	calls[] = {
 	{ "membarrier", EASED, ANY }
 };
 
+/* si_code of the signal, in the kernel's headers but not in every libc's. */
+#ifndef SYS_SECCOMP
+#define SYS_SECCOMP	1
+#endif
+
 #define NCALLS		(sizeof(calls) / sizeof(calls[0]))
 #define NAMED		512	/* numbers of the 64-bit systems end below it */
 
@@ -281,6 +286,9 @@ on_forbidden(int signo, siginfo_t *info, void *context)
 
 	(void)signo;
 	(void)context;
+	/* Somebody's kill(2) is no call of ours. */
+	if (info->si_code != SYS_SECCOMP)
+		goto die;
 	if (number < NAMED)
 		name = call_names[number];
 	digit = digits + sizeof(digits) - 1;
@@ -295,7 +303,7 @@ on_forbidden(int signo, siginfo_t *info, void *context)
 	at = append(line, at, sizeof(line), digit);
 	append(line, at, sizeof(line), name != NULL ? ")" : "");
 	log_signal(line);
-
+ die:
 	/* The handler runs with SIGSYS blocked: this one kills. */
 	syscall(SYS_ptrace, 0, 0, 0, 0);
 	for (;;)
