@@ -94,6 +94,9 @@ places_ok('descriptors are passed by channel.c alone',
 places_ok('programs are started by the parent alone',
     only_in(qr/\b(?:exec[lv]p?e?|fexecve|posix_spawnp?|fork)\s*\(/,
     qr{\Asrc/parent/}, @c));
+places_ok('who connects is named',
+    only_in(qr/(?<!->)\bconnect\s*\(/, qr{\Asrc/(?:lib/log\.c|parent/notify\.c
+    |report/smtp_connect\.c|report/main\.c|ctl/main\.c)\z}x, @c));
 places_ok('ids are changed in the sandbox room and the parent',
     only_in(qr/\b(?:setres?[ug]id|setgroups|initgroups|chroot)\s*\(/,
     qr{\Asrc/(?:sandbox|parent)/}, @c));
@@ -162,7 +165,11 @@ SKIP: {
 	for my $name (sort keys %defined) {
 		my @in = grep { !m{\Asrc/ledger/store_|/main\.c\z} }
 		    sort keys %{$defined{$name}};
-		push @twice, "$name: @in" if @in > 1;
+		# Roles never meet in one program, but each meets the rooms below.
+		my %room = map { m{\Asrc/(\w+)/} ? ($1 => 1) : () } @in;
+		push @twice, "$name: @in" if @in > keys %room ||
+		    @in > 1 && grep { my $room = $_; !grep { $_ eq $room } @roles }
+		    keys %room;
 	}
 	places_ok('no name is exported twice', @twice);
 }

@@ -8,15 +8,14 @@ use warnings;
 
 use Carp qw(croak);
 
+use Policyd ();
 use Policyd::Client;
-
-our $patience = $Policyd::patience;
 
 # undef with $! when nobody listens.
 sub new {
 	my ($class, $port) = @_;
-	my $client = Policyd::Client->new(['127.0.0.1', $port], $patience)
-	    or return undef;
+	my $client = Policyd::Client->new(['127.0.0.1', $port],
+	    $Policyd::patience) or return undef;
 	my $self = bless { client => $client }, $class;
 
 	$self->{greeting} = $self->reply;
