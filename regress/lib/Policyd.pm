@@ -299,7 +299,7 @@ sub start {
 	my $self = ref $class ? $class : $class->new(%option);
 
 	$self->launch;
-	if (!wait_until { $self->ready || !$self->running }) {
+	if (!wait_until { $self->told(qr/^READY=1$/m) && $self->ready || !$self->running }) {
 		$self->explain;
 		croak 'the daemon did not become ready';
 	}
@@ -399,7 +399,7 @@ sub spawn {
 		open STDIN, '<', '/dev/null';
 		open STDOUT, '>>', $stdout or POSIX::_exit(126);
 		open STDERR, '>>', $stderr or POSIX::_exit(126);
-		my $environment = $self->{environment} // {};
+		my $environment = { NOTIFY_SOCKET => undef, %{$self->{environment} // {}} };
 		for (keys %$environment) {
 			if (defined $environment->{$_}) {
 				$ENV{$_} = $environment->{$_};
@@ -433,9 +433,36 @@ sub launch {
 	my ($self, @args) = @_;
 
 	delete $self->{status};
+	$self->listen_for_notices;
+	local $self->{environment} = { NOTIFY_SOCKET => "$self->{dir}/$self->{name}.notify",
+	    %{$self->{environment} // {}} };
 	$self->{pid} = $self->spawn($self->{logfile}, $self->{logfile},
 	    $self->command(@args));
 	return $self->{pid};
+}
+
+# The daemon says by sd_notify(3) when it is ready; nothing else tells so exactly.
+sub listen_for_notices {
+	my ($self) = @_;
+	my $path = "$self->{dir}/$self->{name}.notify";
+
+	unlink $path;
+	socket(my $socket, AF_UNIX, SOCK_DGRAM, 0) or croak "socket: $!";
+	bind($socket, pack_sockaddr_un($path)) or croak "$path: $!";
+	chmod 0777, $path;
+	$socket->blocking(0);
+	$self->{notify} = $socket;
+	$self->{told} = '';
+}
+
+# Whether it has said so since it was launched.
+sub told {
+	my ($self, $pattern) = @_;
+
+	my $text;
+
+	$self->{told} .= "$text\n" while defined recv($self->{notify}, $text, 4096, 0);
+	return $self->{told} =~ $pattern;
 }
 
 # Runs the program to its end: (exit status, stdout, stderr). A status of undef: it

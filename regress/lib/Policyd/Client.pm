@@ -126,8 +126,7 @@ sub wait_closed {
 
 	until ($self->{closed}) {
 		my $left = $end - time;
-		return 0 if $left <= 0;
-		return 0 if !defined $self->fill($left);
+		return 0 if !defined $self->fill($left < 0 ? 0 : $left);
 	}
 	return 1;
 }

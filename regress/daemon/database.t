@@ -1,0 +1,119 @@
+#!/usr/bin/perl
+# A database that does not answer, in the daemon's way of life.
+
+use strict;
+use warnings;
+
+use Test::More;
+use Time::HiRes qw(time sleep);
+
+use Policyd qw(request wait_until);
+
+# Another process that holds the database as only one can.
+sub lock_database {
+	my ($d) = @_;
+
+	pipe(my $from, my $to) or die "pipe: $!";
+	pipe(my $said, my $say) or die "pipe: $!";
+	defined(my $pid = fork) or die "fork: $!";
+	if (!$pid) {
+		open STDIN, '<&', $from;
+		open STDOUT, '>&', $say;
+		close $to;
+		exec('sqlite3', '-batch', '-cmd', '.timeout 20000', $d->database) or
+		    POSIX::_exit(127);
+	}
+	close $from;
+	close $say;
+	$to->autoflush(1);
+	print $to "BEGIN EXCLUSIVE;\nSELECT 'locked';\n";
+	my $line = <$said>;
+	return ($line // '') eq "locked\n" ? { pid => $pid, to => $to, said => $said } : undef;
+}
+
+sub unlock {
+	my ($lock) = @_;
+
+	print { $lock->{to} } "ROLLBACK;\n";
+	close $lock->{to};
+	waitpid $lock->{pid}, 0;
+}
+
+subtest 'database-hangs-kills-daemon' => sub {
+	my $d = Policyd->start(config => { limits => [[3, 3600]], db_timeout => 0.5,
+	    fail_action => 'reject full', db_error_action => 'defer database' });
+	my @clients = map { $d->connect } 1 .. 5;
+	my $ledger = $d->child('ledger-sqlite');
+
+	is($clients[0]->ask(sasl_username => 'bob'), 'dunno', 'all is well');
+	my $lock = lock_database($d);
+	ok($lock, 'another process locks the database');
+	my $begin = time;
+	$_->send(request(sasl_username => 'bob')) for @clients;
+	my @answers = map { $_->answer // 'none' } @clients;
+	my $took = time - $begin;
+	is_deeply(\@answers, [('defer database') x 5], 'everybody gets db_error_action');
+	cmp_ok($took, '>=', 0.3, "not before db_timeout ($took s)");
+	cmp_ok($took, '<', 5, 'and in time');
+	ok($d->wait_log(qr/database/), 'the log tells why');
+	unlock($lock);
+	ok(wait_until { ($clients[0]->ask(sasl_username => 'eve') // '') eq 'dunno' },
+	    'it recovers by itself');
+	is($d->recorded('bob'), 1, 'what got no verdict was not recorded');
+	is($clients[1]->ask(sasl_username => 'bob'), 'dunno', "bob's second");
+	is($clients[1]->ask(sasl_username => 'bob'), 'dunno', "bob's third");
+	is($clients[1]->ask(sasl_username => 'bob'), 'reject full', "bob's fourth");
+
+	# The ledger frozen altogether.
+	kill 'STOP', $ledger;
+	$begin = time;
+	is($clients[2]->ask(sasl_username => 'bob'), 'defer database', 'a frozen ledger');
+	cmp_ok(time - $begin, '<', 5, 'holds nobody up');
+	kill 'CONT', $ledger;
+	ok(wait_until { ($clients[3]->ask(sasl_username => 'zoe') // '') eq 'dunno' },
+	    'and goes on when it thaws');
+	is($clients[2]->ask(sasl_username => 'bob'), 'reject full', 'with its counts');
+	$d->ends_well;
+};
+
+subtest 'stop-while-database-hangs' => sub {
+	my $d = Policyd->start(config => { db_timeout => 0.5 });
+	my $client = $d->connect;
+
+	is($client->ask(sasl_username => 'bob'), 'dunno', 'all is well');
+	kill 'STOP', $d->child('ledger-sqlite');
+	$client->send(request(sasl_username => 'bob'));
+	my $begin = time;
+	is($d->stop, 0, 'a frozen ledger does not keep it from stopping');
+	cmp_ok(time - $begin, '<', 20, 'for long');
+	ok(!-e $d->endpoint && !-e $d->pidfile, 'no file is left');
+};
+
+subtest 'database-that-cannot-be-used' => sub {
+	my $d = Policyd->new(config => { db_timeout => 0.5, limits => [[1, 3600]],
+	    fail_action => 'reject full', db_error_action => 'defer database' });
+	my $garbage = "this is no database\n" x 500;
+
+	mkdir "$d->{dir}/db";
+	chmod 0777, "$d->{dir}/db";
+	Policyd::spew($d->database, $garbage, 0666);
+	$d->start;
+	is($d->ask(sasl_username => 'bob'), 'defer database', 'every request is answered');
+	ok($d->wait_log(qr/ledger.*: .*not a database/), 'and the log tells why');
+	is(Policyd::slurp($d->database), $garbage, 'the file is as it was');
+	unlink $d->database;
+	ok(wait_until { ($d->ask(sasl_username => 'eve') // '') eq 'dunno' },
+	    'without it a new one is made');
+	is($d->ask(sasl_username => 'eve'), 'reject full', 'and counts');
+	$d->ends_well;
+
+	# Below what is no directory there can be none.
+	$d = Policyd->new;
+	$d->write_config({ sqlite_config => { database => "$d->{file}/db.sqlite3" } });
+	my ($status, undef, $err) = $d->run;
+	is($status, 6, 'no directory for it: status 6');
+	like($err, qr/\Q$d->{file}\E/, 'and which');
+	ok(!-e $d->endpoint && !-e $d->pidfile, 'no file is left');
+};
+
+done_testing();

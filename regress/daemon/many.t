@@ -1,0 +1,136 @@
+#!/usr/bin/perl
+# Many clients at once, and many one after the other.
+
+use strict;
+use warnings;
+
+use Errno qw(EAGAIN);
+use Fcntl;
+use Socket;
+use Test::More;
+use Time::HiRes qw(time sleep);
+
+use Policyd qw(request wait_until need True);
+
+sub descriptors {
+	my ($pid) = @_;
+
+	opendir my $dir, "/proc/$pid/fd" or return undef;
+	return scalar grep { /^\d/ } readdir $dir;
+}
+
+subtest 'fd-exhaustion-kills-daemon' => sub {
+	my $d = Policyd->start(config => { limits => [[100_000, 3600]] },
+	    limits => { n => 80 });
+	my @clients;
+
+	# Far more than it has descriptors; whoever asks last is served.
+	for my $n (1 .. 300) {
+		my $client = $d->connect;
+		my $answer = $client->ask(sasl_username => 'bob');
+		if (($answer // '') ne 'dunno') {
+			fail("client $n: " . ($answer // 'no answer'));
+			last;
+		}
+		push @clients, $client;
+	}
+	is(scalar @clients, 300, 'each new client is served');
+	my $closed = grep { $_->wait_closed(0) } @clients;
+	cmp_ok($closed, '>', 200, 'the longest idle had to go');
+	ok(!$clients[-1]->wait_closed(0), 'and not the last one');
+	is($d->recorded('bob'), 300, 'each was counted once');
+
+	# Many that ask nothing at the same moment.
+	my @silent = map { $d->connect } 1 .. 300;
+	is($d->connect->ask(sasl_username => 'eve'), 'dunno',
+	    'behind 300 silent ones somebody is served');
+	$_->close for @silent, @clients;
+	$d->ends_well;
+};
+
+subtest 'listen-backlog-EAGAIN' => sub {
+	my $d = Policyd->start(config => { limits => [[100_000, 3600]] });
+	my $most = SOMAXCONN;
+	my ($kernel) = Policyd::slurp('/proc/sys/net/core/somaxconn') =~ /(\d+)/;
+	$most = $kernel if $kernel && $kernel < $most;
+	$most = 600 if $most > 600;
+	my $engine = $d->child('engine');
+	my @clients;
+
+	# Nobody accepts for a while, Postfix goes on to connect.
+	kill 'STOP', $engine;
+	for my $n (1 .. $most - 10) {
+		socket(my $socket, AF_UNIX, SOCK_STREAM, 0) or die "socket: $!";
+		$socket->blocking(0);
+		if (!connect $socket, pack_sockaddr_un($d->endpoint)) {
+			fail("client $n: $!");
+			last;
+		}
+		push @clients, $socket;
+	}
+	is(scalar @clients, $most - 10, 'all find a place in the queue');
+	kill 'CONT', $engine;
+	my $bytes = request(sasl_username => 'bob');
+	syswrite $_, $bytes for @clients;
+	$_->blocking(1) for @clients;
+	local $SIG{ALRM} = sub { die "no answer in time\n" };
+	alarm 60;
+	my $answered = 0;
+	for my $client (@clients) {
+		my $answer = '';
+		sysread $client, $answer, 100;
+		$answered++ if $answer eq "action=dunno\n\n";
+	}
+	alarm 0;
+	is($answered, scalar @clients, 'and all are answered');
+	$d->ends_well;
+};
+
+subtest 'closed-connections-slow-the-loop' => sub {
+	my $d = Policyd->start(config => { limits => [[1_000_000, 3600]],
+	    debug => Policyd::False });
+	my $engine = $d->child('engine');
+	my $before = descriptors($engine);
+	my $bytes = request(sasl_username => 'bob', protocol_state => 'DATA');
+	my @took;
+
+	# One request on each connection, again and again.
+	for my $round (1 .. 8) {
+		my $begin = time;
+		for (1 .. 400) {
+			my $client = $d->connect;
+			$client->ask_bytes($bytes) eq 'dunno' or die 'no answer';
+			$client->close;
+		}
+		push @took, time - $begin;
+	}
+	my @sorted = sort { $a <=> $b } @took[0 .. 3];
+	my @later = sort { $a <=> $b } @took[4 .. 7];
+	# The best of four against the best of four: what else the machine does at the
+	# moment is not ours.
+	cmp_ok($later[0], '<', 3 * $sorted[0] + 0.05,
+	    'the 3000th connection is as fast as the first');
+	SKIP: {
+		skip 'descriptors of the engine cannot be seen', 1 if !defined $before;
+		ok(wait_until { return descriptors($engine) <= $before },
+		    'no descriptor is left behind');
+	}
+	$d->ends_well;
+};
+
+subtest 'idle-clients-are-closed' => sub {
+	my $d = Policyd->start(config => { delay_to_close => 1,
+	    limits => [[1_000_000, 3600]] });
+	my ($idle, $busy) = map { $d->connect } 1 .. 2;
+
+	is($idle->ask(sasl_username => 'bob'), 'dunno', 'answered once');
+	wait_until {
+		return 1 if !defined $busy->ask(sasl_username => 'eve');
+		return $idle->wait_closed(0.05);
+	};
+	ok($idle->{closed}, 'who asks nothing more is closed');
+	is($busy->ask(sasl_username => 'eve'), 'dunno', 'who asks stays');
+	$d->ends_well;
+};
+
+done_testing();

@@ -1,0 +1,227 @@
+#!/usr/bin/perl
+# Starting where others may have been: links, stale files, a service manager.
+
+use strict;
+use warnings;
+
+use POSIX ();
+use Socket;
+use Test::More;
+use Time::HiRes qw(time sleep);
+
+use Policyd qw(request wait_until as_root slurp spew True);
+
+my ($uid, $gid) = Policyd::nobody();
+
+subtest 'links-of-others' => sub {
+	plan skip_all => 'only root can be led astray so' if !as_root();
+	my $d = Policyd->new;
+	my $dir = $d->dir;
+
+	# A directory that anybody may write to, with a link that leads elsewhere.
+	mkdir "$dir/open" or die;
+	chmod 01777, "$dir/open";
+	mkdir "$dir/elsewhere" or die;
+	chmod 0755, "$dir/elsewhere";
+	symlink "$dir/elsewhere", "$dir/open/link" or die;
+	for my $setting ('SOCKET', 'pidfile') {
+		$d->write_config({ $setting => "$dir/open/link/file" });
+		my ($status, undef, $err) = $d->run;
+		is($status, 6, "$setting behind a link of somebody: status 6");
+		like($err, qr/symbolic link/, 'says what it found');
+		delete $d->{config}{$setting};
+	}
+	$d->write_config({ sqlite_config => { database => "$dir/open/link/new/db" } });
+	my ($status) = $d->run;
+	is($status, 6, 'the database behind it: status 6');
+	is_deeply([glob "$dir/elsewhere/*"], [], 'nothing was made elsewhere');
+
+	# Where only root may write, a link is root's will.
+	symlink "$dir/elsewhere", "$dir/rootlink" or die;
+	$d->write_config({ sqlite_config => { database => "$dir/rootlink/new/db.sqlite3" },
+	    SOCKET => "$dir/rootlink/sock/policy", pidfile => "$dir/rootlink/pid" });
+	$d->{endpoints} = ["$dir/rootlink/sock/policy"];
+	$d->start;
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'a link of root\'s is followed');
+	ok(-e "$dir/elsewhere/new/db.sqlite3", 'to where it leads');
+	is((stat "$dir/elsewhere/sock")[4], $uid, 'what was made there is the user\'s');
+	is((stat "$dir/elsewhere")[4], 0, 'and what was there is not');
+	$d->ends_well;
+};
+
+subtest 'files-of-others' => sub {
+	my $d = Policyd->new;
+	my $dir = $d->dir;
+
+	# The directory is the user's, who may have put anything into it.
+	mkdir "$dir/$_" for 'pid', 'sock';
+	chmod 0777, "$dir/pid", "$dir/sock";
+	chown $uid, $gid, "$dir/pid", "$dir/sock" if as_root();
+	spew("$dir/precious", "precious\n", 0600);
+
+	symlink "$dir/precious", $d->pidfile or die;
+	my ($status) = $d->run;
+	is($status, 6, 'the pid file is a symbolic link: status 6');
+	is(slurp("$dir/precious"), "precious\n", 'and what it leads to is as it was');
+	unlink $d->pidfile;
+
+	link "$dir/precious", $d->pidfile or die;
+	$d->start;
+	is(slurp("$dir/precious"), "precious\n",
+	    'a hard link: the file it shares is not written to');
+	is(slurp($d->pidfile), $d->pid . "\n", 'but replaced');
+	is($d->stop, 0, 'status 0');
+
+	mkdir $d->pidfile or die;
+	($status) = $d->run;
+	is($status, 6, 'the pid file is a directory: status 6');
+	rmdir $d->pidfile;
+
+	POSIX::mkfifo($d->pidfile, 0666) or die;
+	($status) = $d->run;
+	is($status, 6, 'the pid file is a pipe: status 6, and no waiting');
+	unlink $d->pidfile;
+
+	symlink "$dir/precious", $d->endpoint or die;
+	($status) = $d->run;
+	is($status, 6, 'SOCKET is a symbolic link: status 6');
+	is(slurp("$dir/precious"), "precious\n", 'and what it leads to is as it was');
+	is((stat "$dir/precious")[2] & 07777, 0600, 'its mode too');
+	unlink $d->endpoint;
+
+	# A stale socket of somebody else's making.
+	socket(my $stale, AF_UNIX, SOCK_STREAM, 0) or die;
+	bind($stale, pack_sockaddr_un($d->endpoint)) or die;
+	close $stale;
+	$d->start;
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'a stale socket is replaced');
+	is_deeply([grep { !m{/(?:policy)$} } glob "$dir/sock/{*,.policyd*}"], [],
+	    'nothing else is left beside it');
+	$d->ends_well;
+};
+
+subtest 'long-paths' => sub {
+	my $d = Policyd->new;
+	my $path = $d->dir . '/' . join('/', ('directory' x 4) x 6) . '/policy';
+
+	$d->{endpoints} = [$path];
+	$d->write_config;
+	$d->launch;
+	ok(wait_until { $d->told(qr/READY=1/) || !$d->running },
+	    'a path longer than the address of a socket');
+	ok(-S $path, 'the socket is there');
+	chdir((my $above = $path) =~ s{/policy$}{}r) or die;
+	is($d->connect('policy')->ask(sasl_username => 'bob'), 'dunno',
+	    'and answers whoever finds it');
+	chdir '/';
+	is($d->stop, 0, 'status 0');
+	ok(!-e $path, 'no file is left');
+};
+
+subtest 'socket-activation' => sub {
+	my $d = Policyd->new(listen => ['unix', 'tcp', 'unix']);
+	my ($path, $tcp) = ($d->endpoint(0), $d->endpoint(1));
+
+	# What the service manager made before: one UNIX socket, one TCP, one too many.
+	mkdir $d->dir . '/sock';
+	local $^F = 100;
+	socket(my $unix, AF_UNIX, SOCK_STREAM, 0) or die;
+	bind($unix, pack_sockaddr_un($path)) or die;
+	listen($unix, 100);
+	chmod 0606, $path;
+	socket(my $inet, AF_INET, SOCK_STREAM, 0) or die;
+	setsockopt($inet, SOL_SOCKET, SO_REUSEADDR, 1);
+	bind($inet, pack_sockaddr_in($tcp->[1], INADDR_LOOPBACK)) or die;
+	socket(my $extra, AF_INET, SOCK_STREAM, 0) or die;
+	bind($extra, pack_sockaddr_in(0, INADDR_LOOPBACK)) or die;
+	listen($extra, 10);
+	my $inode = (stat $path)[1];
+	# A client that comes before the daemon.
+	my $early = $d->connect_quietly;
+	$early->send(request(sasl_username => 'early'));
+
+	$d->{prepare} = sub {
+		my @fds = map { POSIX::dup(fileno $_) } $unix, $inet, $extra;
+		my @high = map { my $to = 60 + $_; POSIX::dup2($fds[$_], $to); $to } 0 .. 2;
+		POSIX::dup2($high[$_], 3 + $_) for 0 .. 2;
+		$ENV{LISTEN_PID} = $$;
+		$ENV{LISTEN_FDS} = 3;
+		$ENV{LISTEN_FDNAMES} = 'a:b:c';
+	};
+	$d->start;
+	is($early->answer, 'dunno', 'who came before it is answered');
+	is((stat $path)[1], $inode, 'the socket is the one handed over');
+	is((stat $path)[2] & 07777, 0606, 'with its mode');
+	is($d->connect($tcp)->ask(sasl_username => 'bob'), 'dunno', 'TCP');
+	is($d->connect($d->endpoint(2))->ask(sasl_username => 'bob'), 'dunno',
+	    'one of its own making besides');
+	like($d->log, qr/matches no address of SOCKET/, 'the one too many is told of');
+
+	my $mark = $d->log_mark;
+	$d->signal('HUP');
+	ok($d->wait_log(qr/new configuration is in force/, $mark), 'a reload');
+	is($d->connect->ask(sasl_username => 'bob'), 'dunno', 'changes nothing');
+
+	is($d->stop, 0, 'status 0');
+	is((stat $path)[1], $inode, 'the socket is not ours to remove');
+	ok(!-e $d->endpoint(2), 'our own is gone');
+
+	# A restart refuses nobody: the queue is the service manager's.
+	my $between = $d->connect_quietly;
+	ok($between, 'a client between two daemons');
+	$between->send(request(sasl_username => 'between'));
+	$d->start;
+	is($between->answer, 'dunno', 'is answered by the next');
+	is($d->stop, 0, 'status 0');
+
+	# Meant for another process: not ours.
+	$d->{prepare} = sub { $ENV{LISTEN_PID} = 1; $ENV{LISTEN_FDS} = 3 };
+	close $unix;
+	close $inet;
+	$d->start;
+	isnt((stat $path)[1], $inode, 'LISTEN_PID of another: a socket of its own');
+	$d->ends_well;
+};
+
+subtest 'service-manager' => sub {
+	my $d = Policyd->new(environment => { WATCHDOG_USEC => 200_000 });
+
+	$d->start;
+	ok($d->told(qr/^READY=1$/m), 'READY=1 when it serves');
+	ok($d->told(qr/^STATUS=./m), 'with a status');
+	ok(wait_until { $d->told(qr/(?:^WATCHDOG=1\n(?:.*\n)*?){3}/m) },
+	    'the watchdog hears of it again and again');
+	$d->signal('HUP');
+	ok(wait_until { $d->told(qr/^RELOADING=1\nMONOTONIC_USEC=\d+\n(?:.*\n)*?READY=1$/m) },
+	    'a reload begins and ends');
+	$d->write_config({ limits => 'nonsense' });
+	my $count = () = $d->{told} =~ /^READY=1$/mg;
+	$d->signal('HUP');
+	ok(wait_until { $d->told(qr/./);
+	    return (() = $d->{told} =~ /^READY=1$/mg) > $count }, 'one that fails too');
+	for my $name ('engine', 'ledger-sqlite') {
+		unlike(slurp('/proc/' . $d->child($name) . '/environ'),
+		    qr/NOTIFY_SOCKET|WATCHDOG/, "$name is not told of it");
+	}
+	is($d->stop, 0, 'status 0');
+	ok($d->told(qr/^STOPPING=1$/m), 'STOPPING=1');
+};
+
+subtest 'several-sockets' => sub {
+	my $d = Policyd->start(listen => ['unix', 'unix', 'tcp', 'tcp6'],
+	    config => { limits => [[8, 3600]], fail_action => 'reject full' });
+
+	for my $round (1 .. 2) {
+		is($d->connect($d->endpoint($_))->ask(sasl_username => 'bob'), 'dunno',
+		    "round $round, endpoint $_") for 0 .. 3;
+	}
+	is($d->connect($d->endpoint(3))->ask(sasl_username => 'bob'), 'reject full',
+	    'one count for all of them');
+	my ($log) = $d->log =~ /(policyd-rate-limit \d.*)/;
+	like($log, qr/\Q$_\E/, "the log names $_") for $d->endpoint(0), $d->endpoint(1),
+	    '[127.0.0.1]:' . $d->endpoint(2)->[1], '[::1]:' . $d->endpoint(3)->[1],
+	    'ledger-sqlite';
+	$d->ends_well;
+};
+
+done_testing();

@@ -1,0 +1,208 @@
+#!/usr/bin/perl
+# Every exit status of the program, and what it says then.
+
+use strict;
+use warnings;
+
+use IO::Socket::UNIX;
+use Test::More;
+
+use Policyd qw(wait_until as_root slurp spew True);
+
+my $unprivileged = as_root() ? 'nobody' : undef;
+
+sub fails {
+	my ($name, $want, $pattern, %option) = @_;
+	my @args = @{delete $option{run} // []};
+	my $d = Policyd->new(%option);
+	my ($status, $out, $err) = $d->run(@args);
+
+	is($status, $want, "$name: status $want") or diag($out, $err);
+	like($err, $pattern, "$name: says why");
+	is($out, '', "$name: on stderr");
+	ok(!-e $d->pidfile, "$name: leaves no pid file");
+	ok(ref $d->endpoint || !-S $d->endpoint, "$name: nor a socket");
+	return $d;
+}
+
+subtest 'status-0' => sub {
+	my $d = Policyd->new;
+
+	for my $option ('-h', '--help') {
+		my ($status, $out, $err) = $d->run_command(Policyd::program(), $option);
+		is($status, 0, $option);
+		like($out, qr/^usage: policyd-rate-limit /, 'tells its usage');
+		is($err, '', 'and nothing else');
+	}
+	for my $option ('-V', '--version') {
+		my ($status, $out) = $d->run_command(Policyd::program(), $option);
+		is($status, 0, $option);
+		like($out, qr/\Apolicyd-rate-limit \d+\.\d+\.\d+\n\z/, 'its version');
+	}
+	my ($status, $out, $err) = $d->run('-n');
+	is($status, 0, '-n');
+	is($out, "configuration OK\n", 'says so');
+	($status, $out) = $d->run('--get-config', 'sqlite_config.database');
+	is($status, 0, '--get-config');
+	is($out, $d->database, 'prints the value, no newline');
+	($status, $out) = $d->run('--clean');
+	is($status, 0, '--clean');
+	is($out, "0 records deleted\n", 'says what it did');
+	for my $signal ('TERM', 'INT', 'USR1') {
+		is($d->start->stop($signal), 0, "SIG$signal");
+	}
+};
+
+subtest 'status-1' => sub {
+	fails('an unknown setting', 1, qr/^nonsense not found$/m,
+	    run => ['--get-config', 'nonsense']);
+	fails('below one that is no dictionary', 1, qr/^limits\.x not found$/m,
+	    run => ['--get-config', 'limits.x']);
+	fails('an unknown option', 1, qr/usage/, run => ['--nonsense']);
+	fails('an unknown letter', 1, qr/usage/, run => ['-x']);
+	fails('an argument', 1, qr/usage/, run => ['nonsense']);
+	fails('an option without its argument', 1, qr/usage/, run => ['--get-config']);
+};
+
+subtest 'status-2' => sub {
+	plan skip_all => 'only root changes its ids' if !as_root();
+	fails('no such user', 2, qr/no-such-user/, config => { user => 'no-such-user' });
+	fails('no such group', 2, qr/no-such-group/, config => { group => 'no-such-group' });
+	fails('no such owner of the socket', 2, qr/no-such-owner/,
+	    config => { socket_user => 'no-such-owner' });
+	fails('no such group of the socket', 2, qr/no-such-group/,
+	    config => { socket_group => 'no-such-group' });
+	fails('root is nobody to become', 2, qr/root/, config => { user => 'root' });
+	fails('--clean too', 2, qr/no-such-user/, config => { user => 'no-such-user' },
+	    run => ['--clean']);
+
+	my $d = Policyd->start(as => 'nobody', config => { user => 'no-such-user',
+	    group => 'no-such-group' });
+	pass('not root: user and group are not looked at');
+	$d->ends_well;
+};
+
+subtest 'status-3' => sub {
+	my $d = Policyd->start;
+	my ($status, $out, $err) = $d->run;
+
+	is($status, 3, 'already running: status 3');
+	like($err, qr/already running: \Q@{[$d->pidfile]}\E/, 'names the pid file');
+	($status) = $d->run('-b');
+	is($status, 3, 'with -b too');
+	$d->ends_well;
+};
+
+subtest 'status-4' => sub {
+	for my $socket ('5', '["localhost", 10031]', '["127.0.0.1"]', '[]',
+	    '["", 10031]', '[["nowhere", 1], "/tmp/x"]', 'None') {
+		fails("SOCKET = $socket", 4, qr/:\d+:\d+: .*SOCKET/,
+		    config => { SOCKET => \$socket });
+	}
+};
+
+subtest 'status-5' => sub {
+	my $d = Policyd->new;
+	my ($status, undef, $err) = $d->run_command(Policyd::program(), '-f',
+	    "$d->{dir}/missing.conf");
+
+	is($status, 5, 'the file named by -f is missing');
+	like($err, qr/\Q$d->{dir}\E\/missing\.conf/, 'and is named');
+	fails('a wrong value', 5, qr/\.conf:\d+:\d+: .*limits/,
+	    config => { limits => 'nonsense' });
+	fails('what is no literal', 5, qr/\.conf:2:\d+: /,
+	    config => "debug = True\nlimits = open('/etc/passwd')\n");
+	$d = fails('every fault', 5, qr/limits.*\n.*debug|debug.*\n.*limits/s,
+	    config => { limits => 'nonsense', debug => 'maybe' });
+	fails('with -b too', 5, qr/limits/, config => { limits => 'nonsense' },
+	    run => ['-b']);
+	fails('--clean too', 5, qr/limits/, config => { limits => 'nonsense' },
+	    run => ['--clean']);
+	if (as_root()) {
+		$d = Policyd->new;
+		chmod 0666, $d->{file};
+		($status, undef, $err) = $d->run;
+		is($status, 5, 'a file that others may write to');
+		like($err, qr/\Q$d->{file}\E/, 'is named');
+	}
+	$d = Policyd->new(as => $unprivileged);
+	chmod 0000, $d->{file};
+	($status, undef, $err) = $d->run;
+	is($status, 5, 'a file that cannot be read');
+	like($err, qr/\Q$d->{file}\E/, 'is named');
+};
+
+subtest 'status-6' => sub {
+	fails('an address that is none', 6, qr/192\.0\.2\.256/,
+	    config => { SOCKET => ['192.0.2.256', 10031] });
+	fails('a name', 6, qr/localhost\.localdomain/,
+	    config => { SOCKET => ['localhost.localdomain', 10031] });
+	fails('an address that is not ours', 6, qr/192\.0\.2\.1/,
+	    config => { SOCKET => ['192.0.2.1', 10031] });
+	for my $setting ('SOCKET', 'pidfile') {
+		my $d = Policyd->new(as => $unprivileged);
+		$d->write_config({ $setting => '/proc/nowhere/file' });
+		my ($status, undef, $err) = $d->run;
+		is($status, 6, "no directory for $setting: status 6");
+		like($err, qr{/proc/nowhere}, 'and which');
+		ok(!-e $d->pidfile, 'no pid file is left');
+		ok(!-e $d->endpoint, 'nor a socket');
+	}
+	my $d = Policyd->new(as => $unprivileged);
+	spew("$d->{dir}/plain", "precious\n");
+	$d->write_config({ SOCKET => "$d->{dir}/plain" });
+	my ($status, undef, $err) = $d->run;
+	is($status, 6, 'SOCKET is a plain file: status 6');
+	like($err, qr/is there and is no socket/, 'and says so');
+	is(slurp("$d->{dir}/plain"), "precious\n", 'the file is as it was');
+
+	# The control socket is worth a warning only.
+	$d = Policyd->start(as => $unprivileged,
+	    config => { control_socket => '/proc/nowhere/control' });
+	like($d->log, qr{control socket.*/proc/nowhere}, 'no control socket: a warning');
+	$d->ends_well;
+};
+
+subtest 'status-8' => sub {
+	my $d = Policyd->new(config => { report => True, report_to => 'root@example.org',
+	    report_only_if_needed => Policyd::False,
+	    smtp_server => ['127.0.0.1', Policyd::free_port()] });
+	my ($status, $out, $err) = $d->run('--clean');
+
+	is($status, 8, 'a report that cannot be sent: status 8');
+	is($out, "0 records deleted\n", 'cleaned it has');
+	like($err, qr/report/, 'and says what went wrong');
+
+	$d = Policyd->new(config => { sqlite_config => { database => '/proc/x/db' } });
+	($status, $out, $err) = $d->run('--clean');
+	is($status, 8, 'no database to clean: status 8');
+	is($out, '', 'nothing was deleted');
+	like($err, qr{/proc/x}, 'and says why');
+
+	# Nobody to report to: the hits are kept, and that is no failure.
+	$d = Policyd->new(config => { report => True });
+	($status, $out) = $d->run('--clean');
+	is($status, 0, 'report_to None: status 0');
+	is($out, "0 records deleted\n", 'cleaned');
+};
+
+subtest 'background' => sub {
+	my $d = Policyd->new;
+	my ($status, $out, $err) = $d->run('-b');
+
+	is($status, 0, '-b: status 0 once it is ready') or diag($err);
+	is($out, '', 'nothing on stdout');
+	my ($pid) = slurp($d->pidfile) =~ /\A(\d+)\n/;
+	ok($pid && Policyd::process_alive($pid), 'the daemon runs');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'and answers at once');
+	kill 'TERM', $pid;
+	ok(wait_until { !Policyd::process_alive($pid) }, 'it stops by its pid');
+	ok(!-e $d->endpoint && !-e $d->pidfile, 'no file is left');
+
+	$d = Policyd->new(config => { SOCKET => ['192.0.2.1', 1] });
+	($status, undef, $err) = $d->run('-b');
+	is($status, 6, 'a start that fails tells whoever started it');
+	like($err, qr/192\.0\.2\.1/, 'and why');
+};
+
+done_testing();
