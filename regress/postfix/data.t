@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use Socket qw(AF_INET6);
 use Test::More;
 
 use Policyd;
@@ -87,10 +88,12 @@ sub check {
 	});
 
 	if ($listen) {
-		my $endpoint = join ':', @{$d->endpoint};
+		my ($address, $port) = @{$d->endpoint};
+		my $endpoint = ($address =~ /:/ ? "[$address]" : $address) . ":$port";
 		$service =~ s/ENDPOINT/$endpoint/;
 	}
-	$p->write_config({ smtpd_data_restrictions => $service });
+	$p->write_config({ smtpd_data_restrictions => $service,
+	    $listen && $listen eq 'tcp6' ? (inet_protocols => 'all') : () });
 	$p->start;
 	subtest "limits mail: $service" => sub { limits_mail($p, $d) };
 	subtest 'counts recipients' => sub { counts_recipients($p, $d) };
@@ -106,5 +109,10 @@ sub check {
 check('check_policy_service { unix:ratelimit/policy, default_action=DUNNO }');
 check('check_policy_service unix:ratelimit/policy');
 check('check_policy_service { inet:ENDPOINT, default_action=DUNNO }', 'tcp');
+
+SKIP: {
+	skip 'no IPv6 here', 1 if !Policyd::free_port(AF_INET6);
+	check('check_policy_service { inet:ENDPOINT, default_action=DUNNO }', 'tcp6');
+}
 
 done_testing;

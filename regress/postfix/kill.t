@@ -1,0 +1,50 @@
+# Engine and ledger killed while mail comes in: every mail that was delivered is
+# counted, once, and no more of them than the limit allows.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use Policyd qw(have_command need wait_until);
+use Postfix;
+
+Postfix::needed();
+my $source = have_command('smtp-source');
+need($source, 'smtp-source (postfix)');
+
+# Who gets no verdict defers, so that nothing passes uncounted.
+my $p = Postfix->new(main => { smtpd_data_restrictions =>
+    'check_policy_service unix:ratelimit/policy' });
+my $d = $p->daemon(config => { debug => \'False', limit_by_sender => \'True',
+    db_error_action => 'defer_if_permit no verdict', limits => [[400, 3600]] });
+$p->start;
+
+my $load = $d->spawn("$d->{dir}/out", "$d->{dir}/out", $source, '-A', '-4', '-s', 8,
+    '-m', 600, '-f', 'busy@example.org', '-t', 'to@example.net',
+    '127.0.0.1:' . $p->port);
+my $goal = 0;
+for my $name (qw(engine ledger-sqlite engine ledger-sqlite)) {
+	$goal += 60;
+	ok(wait_until { my @done = $p->delivered; @done >= $goal },
+	    "mail comes in, $goal so far");
+	my $pid = $d->child($name);
+	ok($pid && kill('KILL', $pid), "$name is killed");
+	ok($d->child($name, $pid), 'and comes back');
+}
+ok(defined Policyd::reap($load, 120), 'all mail was tried');
+
+my $recorded = $d->recorded('busy@example.org');
+my @delivered;
+wait_until { @delivered = $p->delivered; @delivered >= $recorded } 10;
+cmp_ok(scalar @delivered, '>=', $goal, 'mail went on');
+cmp_ok($recorded, '<=', 400, 'no more than the limit were counted');
+cmp_ok(scalar @delivered, '<=', $recorded, 'none was delivered uncounted');
+# A mail is lost to the count only when the session gave up on it meanwhile: two tries
+# of Postfix, a second apart.
+cmp_ok($recorded - @delivered, '<=', 8 * 4, 'and none was counted for nothing, but ' .
+    'for sessions that a kill hit');
+$d->ok_alive;
+like($p->session->mail(from => 'other@example.org'), qr/^250/, 'others still pass');
+
+done_testing;
