@@ -84,8 +84,8 @@ BENCH_OBJS =	${BENCH_SRCS:.c=.o}
 FLOOR_OBJS =	${FLOOR_SRCS:.c=.o} ${BENCH_COMMON_SRCS:.c=.o}
 LOAD_OBJS =	${LOAD_SRCS:.c=.o} ${BENCH_COMMON_SRCS:.c=.o}
 ATTACK_OBJS =	${ATTACK_SRCS:.c=.o} ${SANDBOX_SRCS:.c=.o} ${LIB_SRCS:.c=.o}
-ATTACK_Linux_native = build/attack
-ATTACK_Linux_eased = build/attack
+ATTACK_Linux_native = build/regress/attack
+ATTACK_Linux_eased = build/regress/attack
 TEST_PROGRAMS =	build/bench/floor build/bench/load ${ATTACK_${OS}_${SANDBOX}}
 OBJECTS =	${PARENT_OBJS} src/conf/paths.o ${ENGINE_OBJS} ${LEDGER_OBJS} \
 		${LEDGER_OBJS_FOR_ALL} ${REPORT_OBJS} ${CTL_OBJS}
@@ -174,8 +174,8 @@ build/bench/load: ${LOAD_OBJS}
 	@mkdir -p build/bench
 	@echo "  LD  $@"
 	${Q}${LINK} -o $@ ${LOAD_OBJS} ${OS_LIBS_${OS}}
-build/attack: ${ATTACK_OBJS}
-	@mkdir -p build
+build/regress/attack: ${ATTACK_OBJS}
+	@mkdir -p build/regress
 	@echo "  LD  $@"
 	${Q}${LINK} -o $@ ${ATTACK_OBJS} ${SQLITE_LIBS} ${LIBS}
 
@@ -205,7 +205,7 @@ portability:
 	@sh regress/portability.sh "${BSDCC}"
 
 bench: all ${TEST_PROGRAMS}
-	@${PERL} -I regress/lib regress/bench/bench.pl
+	@${PERL} -I regress/lib regress/bench/bench.pl ${BENCHFLAGS}
 
 # Into DESTDIR, as whoever calls it; never over a configuration that is in use, and
 # nothing below RUNDIR or STATEDIR, which the daemon makes itself.
