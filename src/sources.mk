@@ -37,7 +37,10 @@ PARENT_SRCS =	src/parent/activation.c src/parent/background.c \
 		src/parent/signals.c src/parent/sockets.c src/parent/unixsocket.c
 ENGINE_SRCS =	src/engine/main.c ${ENGINE_ROOM_SRCS}
 LEDGER_SRCS =	src/ledger/main.c ${LEDGER_PURE_SRCS} ${LITERAL_SRCS}
-LEDGER_SQLITE_SRCS = src/ledger/sqlite.c src/ledger/store_sqlite.c
+LEDGER_SQLITE_SRCS = src/ledger/filter.c src/ledger/pack.c src/ledger/sqlite.c \
+		src/ledger/store_sqlite.c src/ledger/store_sqlite_clean.c \
+		src/ledger/store_sqlite_open.c src/ledger/store_sqlite_read.c \
+		src/ledger/store_sqlite_runs.c src/ledger/tail.c
 LEDGER_PGSQL_SRCS = src/ledger/store_pgsql.c
 LEDGER_MYSQL_SRCS = src/ledger/store_mysql.c
 REPORT_SRCS =	src/report/mail.c src/report/main.c src/report/smtp.c src/report/tls.c
@@ -67,5 +70,6 @@ LOAD_SRCS =	regress/bench/histogram.c regress/bench/link.c \
 		regress/bench/traffic.c
 BENCH_SRCS =	${BENCH_COMMON_SRCS} ${FLOOR_SRCS} ${LOAD_SRCS}
 # Plays a role that was taken over, regress/sandbox; Linux with its sandbox only.
-ATTACK_SRCS =	regress/sandbox/attack.c regress/sandbox/attempts.c \
-		regress/sandbox/work.c
+ATTACK_SRCS =	regress/sandbox/attack.c regress/sandbox/files.c \
+		regress/sandbox/kernel.c regress/sandbox/network.c \
+		regress/sandbox/processes.c regress/sandbox/work.c

@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,17 +25,18 @@
 #include "sandbox/seccomp.h"
 
 /*
- * Plays a role that was taken over: locks itself in as the role does, then tries one
- * thing. Run by roles.t, which knows what must come of it.
+ * Plays a role that was taken over: locks itself in as the role does, then
+ * tries one thing. Run by roles.t, which knows what must come of it.
  *
- *	attack list				attempts: name, call, who may without a lock
- *	attack table				system calls that are left, by role
- *	attack victim				says its pid, waits until its input ends
- *	attack LOCK ROLE ATTEMPT [name=value ...]
+ *	attack list		attempts: name, call, who may without a lock
+ *	attack table		system calls that are left, by role
+ *	attack victim		says its pid, waits until its input ends
+ * attack LOCK ROLE ATTEMPT [name=value ...]
  *
- * LOCK is `all` (as the daemon does it), `landlock` (that layer alone) or `none`. ATTEMPT
- * may be `work`: what the role needs must go on working, or `abort`. The output is
- * "locked: ..." and then "worked" (status 0) or "failed: reason" (status 3).
+ * LOCK is `all` (as the daemon does it), `landlock` (that layer alone) or
+ * `none`. ATTEMPT may be `work`: what the role needs must go on working, or
+ * `abort`. The output is "locked: ..." and then "worked" (status 0) or "failed:
+ * reason" (status 3).
  */
 
 static const char *const	roles[SANDBOX__MAX] = {
@@ -46,10 +46,16 @@ static const char *const	roles[SANDBOX__MAX] = {
 	[SANDBOX_REPORT]	= "report"
 };
 
+static const struct attempt *const	attempts[] = {
+	files_attempts, network_attempts, processes_attempts, kernel_attempts
+};
+
+#define NATTEMPTS	(sizeof(attempts) / sizeof(attempts[0]))
+
 static struct scene		scene = { .ledger = -1 };
 static struct msg_identity	identity;
 
-static void
+static void __attribute__((__noreturn__))
 die(const char *what)
 {
 	perror(what);
@@ -61,9 +67,11 @@ list(void)
 {
 	static const char *const	who[] = { "nobody", "user", "root" };
 	const struct attempt		*a;
+	size_t				 i;
 
-	for (a = attempts; a->name != NULL; a++)
-		printf("%s\t%s\t%s\n", a->name, a->call, who[a->who]);
+	for (i = 0; i < NATTEMPTS; i++)
+		for (a = attempts[i]; a->name != NULL; a++)
+			printf("%s\t%s\t%s\n", a->name, a->call, who[a->who]);
 	return 0;
 }
 
@@ -161,8 +169,9 @@ set_listeners(void)
 	fd = new_socket(AF_INET, SOCK_STREAM);
 	if (bind(scene.tcp_listener, (struct sockaddr *)&sin, len) == -1 ||
 	    listen(scene.tcp_listener, 5) == -1 ||
-	    getsockname(scene.tcp_listener, (struct sockaddr *)&sin, &len) == -1 ||
-	    connect(fd, (struct sockaddr *)&sin, len) == -1 || write(fd, "x", 1) != 1)
+	    getsockname(scene.tcp_listener, (struct sockaddr *)&sin, &len) ==
+	    -1 || connect(fd, (struct sockaddr *)&sin, len) == -1 ||
+	    write(fd, "x", 1) != 1)
 		die("TCP");
 
 	/* Bound to no name, Linux gives it an abstract one. */
@@ -172,9 +181,11 @@ set_listeners(void)
 	fd = new_socket(AF_UNIX, SOCK_STREAM);
 	len = sizeof(sun);
 	if (bind(scene.unix_listener, (struct sockaddr *)&sun,
-	    sizeof(sa_family_t)) == -1 || listen(scene.unix_listener, 5) == -1 ||
-	    getsockname(scene.unix_listener, (struct sockaddr *)&sun, &len) == -1 ||
-	    connect(fd, (struct sockaddr *)&sun, len) == -1 || write(fd, "x", 1) != 1)
+	    sizeof(sa_family_t)) == -1 ||
+	    listen(scene.unix_listener, 5) == -1 ||
+	    getsockname(scene.unix_listener, (struct sockaddr *)&sun, &len) ==
+	    -1 || connect(fd, (struct sockaddr *)&sun, len) == -1 ||
+	    write(fd, "x", 1) != 1)
 		die("UNIX");
 }
 
@@ -197,7 +208,10 @@ set_scene(void)
 		die("mmap");
 }
 
-/* What the parent would send: a descriptor, for the step of work.c that takes one. */
+/*
+ * What the parent would send: a descriptor, for the step of work.c that takes
+ * one.
+ */
 static void
 send_from_parent(void)
 {
@@ -259,26 +273,38 @@ lock_landlock(void)
 	printf("locked: landlock-%d\n", abi);
 }
 
+int
+attack_kept(int result)
+{
+	return result == -1 ? -1 : 0;
+}
+
+static const struct attempt *
+find(const char *name)
+{
+	const struct attempt	*a;
+	size_t			 i;
+
+	for (i = 0; i < NATTEMPTS; i++)
+		for (a = attempts[i]; a->name != NULL; a++)
+			if (strcmp(a->name, name) == 0)
+				return a;
+	die(name);
+}
+
 static int
 run(const char *name, int role)
 {
-	const struct attempt	*a;
-	const char		*step = "";
-	int			 result = -1;
+	const char	*step = "";
+	int		 result;
 
 	if (strcmp(name, "abort") == 0)
 		abort();
 	if (strcmp(name, "work") == 0) {
-		if ((result = work(&scene, role, &step)) == -1)
+		if ((result = work_all(&scene, role, &step)) == -1)
 			printf("step: %s\n", step);
-	} else {
-		for (a = attempts; a->name != NULL; a++)
-			if (strcmp(a->name, name) == 0)
-				break;
-		if (a->name == NULL)
-			die(name);
-		result = a->try(&scene);
-	}
+	} else
+		result = find(name)->try(&scene);
 	if (result == -1) {
 		printf("failed: %s\n", strerror(errno));
 		fflush(stdout);
@@ -301,7 +327,8 @@ main(int argc, char *argv[])
 	if (argc == 2 && strcmp(argv[1], "victim") == 0)
 		return victim();
 	if (argc < 4) {
-		fprintf(stderr, "usage: attack lock role attempt [name=value ...]\n");
+		fprintf(stderr,
+		    "usage: attack lock role attempt [name=value ...]\n");
 		return 2;
 	}
 	for (role = SANDBOX_ENGINE; role < SANDBOX__MAX; role++)
@@ -311,7 +338,10 @@ main(int argc, char *argv[])
 		die(argv[2]);
 	for (i = 4; i < argc; i++)
 		option(argv[i]);
-	/* The output is a pipe: no system call before what is tried but the write. */
+	/*
+	 * The output is a pipe: no system call before what is tried but the
+	 * write.
+	 */
 	setvbuf(stdout, NULL, _IOFBF, BUFSIZ);
 	log_open(roles[role], LOG_TO_STDERR, -1, true);
 	set_scene();

@@ -6,19 +6,20 @@
 #include <stdint.h>
 
 /*
- * What a process that was taken over could have in its hands, and more: descriptors that
- * no role has are made before the lock, so that each layer is tried by itself.
+ * What a process that was taken over could have in its hands, and more:
+ * descriptors that no role has are made before the lock, so that each layer is
+ * tried by itself.
  */
 struct scene {
 	/* given by the test */
 	const char	*file;		/* everybody may read it */
-	const char	*directory;	/* everybody may write there, it is not the ledger's */
+	const char	*directory;	/* everybody may write there */
 	const char	*socket;	/* a listening UNIX socket */
 	const char	*datagram;	/* a UNIX datagram socket */
-	const char	*abstract;	/* a listening abstract one, name without NUL */
-	uint16_t	 tcp;		/* something listens there on 127.0.0.1 */
+	const char	*abstract;	/* a listening abstract one */
+	uint16_t	 tcp;		/* somebody listens there, 127.0.0.1 */
 	pid_t		 victim;	/* a process of the same user */
-	int		 ledger;	/* the ledger's directory, -1 in other roles */
+	int		 ledger;	/* the ledger's directory, else -1 */
 
 	/* made before the lock */
 	int		 tcp_fd;	/* unconnected sockets */
@@ -30,7 +31,7 @@ struct scene {
 	int		 unix_listener;
 	int		 channel[2];
 	int		 epoll;
-	void		*page;		/* of data, with the code of a function in it */
+	void		*page;		/* of data */
 };
 
 enum who {
@@ -47,9 +48,16 @@ struct attempt {
 	int		(*try)(struct scene *);
 };
 
-extern const struct attempt	attempts[];	/* ends with a name of NULL */
+/* By what they go for; each ends with a name of NULL. */
+extern const struct attempt	files_attempts[];
+extern const struct attempt	network_attempts[];
+extern const struct attempt	processes_attempts[];
+extern const struct attempt	kernel_attempts[];
+
+/* A call that returns a descriptor or a count, as one that returns 0 or -1. */
+int	attack_kept(int);
 
 /* What the role must still be able to do. 0, or -1 with the step in *step. */
-int	work(struct scene *, int role, const char **step);
+int	work_all(struct scene *, int role, const char **step);
 
 #endif

@@ -18,12 +18,12 @@ use Test::More;
 use Policyd qw(need spew as_root $root);
 
 need($^O eq 'linux', 'the attacks are Linux system calls');
-need(-x "$root/build/attack", 'build/attack (make tests)');
+need(-x "$root/build/regress/attack", 'build/regress/attack (make tests)');
 
 my $dir = tempdir('policyd-XXXXXXXX', TMPDIR => 1, CLEANUP => 1);
 chmod 0755, $dir;
 my $attack = "$dir/attack";
-system('cp', "$root/build/attack", $attack) == 0 or die "cp: $?";
+system('cp', "$root/build/regress/attack", $attack) == 0 or die "cp: $?";
 chmod 0755, $attack;
 
 my ($uid, $gid) = as_root() ? Policyd::nobody() : ($>, $) + 0);

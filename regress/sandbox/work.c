@@ -21,6 +21,9 @@
 #include "sandbox/sandbox.h"
 
 #define BIG	(64 * 1024 * 1024)
+#define FILL	"WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 " \
+		"FROM c WHERE x < 20000) INSERT INTO t " \
+		"SELECT x, randomblob(40) FROM c"
 
 static int
 memory(struct scene *s)
@@ -54,8 +57,7 @@ library(struct scene *s)
 	size_t		 i, n = 100000;
 
 	(void)s;
-	if (localtime_r(&now, &tm) == NULL || localtime(&now) == NULL ||
-	    mktime(&tm) == (time_t)-1)
+	if (localtime_r(&now, &tm) == NULL || mktime(&tm) == (time_t)-1)
 		return -1;
 	if ((list = calloc(n, sizeof(*list))) == NULL)
 		return -1;
@@ -105,7 +107,9 @@ channel(struct scene *s)
 static int
 clients(struct scene *s)
 {
-	const int		listeners[] = { s->tcp_listener, s->unix_listener };
+	const int		listeners[] = {
+		s->tcp_listener, s->unix_listener
+	};
 	struct sockaddr_storage	ss;
 	struct epoll_event	ev;
 	struct ucred		cred;
@@ -117,9 +121,10 @@ clients(struct scene *s)
 		memset(&ev, 0, sizeof(ev));
 		ev.events = EPOLLIN;
 		ev.data.fd = listeners[i];
-		if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, listeners[i], &ev) == -1 ||
+		fd = listeners[i];
+		if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &ev) == -1 ||
 		    epoll_wait(s->epoll, &ev, 1, 1000) != 1 ||
-		    epoll_ctl(s->epoll, EPOLL_CTL_DEL, listeners[i], NULL) == -1)
+		    epoll_ctl(s->epoll, EPOLL_CTL_DEL, fd, NULL) == -1)
 			return -1;
 		len = sizeof(ss);
 		if ((fd = accept4(listeners[i], (struct sockaddr *)&ss, &len,
@@ -169,23 +174,24 @@ database(struct scene *s)
 		if (sqlite3_open("inside.db", &other) != SQLITE_OK)
 			return -1;
 		sqlite3_busy_timeout(other, 50);
-		/* Outside of its directory there is no place for temporary files. */
+		/*
+		 * Outside of its directory there is no place for temporary
+		 * files.
+		 */
 		if (database_run(db, "PRAGMA temp_store = MEMORY") == -1 ||
 		    database_run(db, mode[i]) == -1 ||
-		    database_run(db, "CREATE TABLE IF NOT EXISTS t (a, b)") == -1 ||
-		    database_run(db, "CREATE INDEX IF NOT EXISTS i ON t(b)") == -1 ||
-		    database_run(db, "BEGIN IMMEDIATE") == -1 ||
-		    database_run(db, "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL "
-		    "SELECT x + 1 FROM c WHERE x < 20000) INSERT INTO t "
-		    "SELECT x, randomblob(40) FROM c") == -1)
+		    database_run(db, "CREATE TABLE IF NOT EXISTS t (a, b)") ==
+		    -1 || database_run(db, "BEGIN IMMEDIATE") == -1 ||
+		    database_run(db, "CREATE INDEX IF NOT EXISTS i ON t(b)") ==
+		    -1 || database_run(db, FILL) == -1)
 			return -1;
 		/* The other connection waits for the lock, in vain. */
 		if (sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL) !=
 		    SQLITE_BUSY)
 			return -1;
 		if (database_run(db, "COMMIT") == -1 ||
-		    database_run(other, "DELETE FROM t WHERE a % 2 = 0") == -1 ||
-		    database_run(db, "SELECT count(*) FROM t ORDER BY b") == -1)
+		    database_run(other, "DELETE FROM t WHERE a % 2 = 0") ==
+		    -1 || database_run(db, "SELECT a FROM t ORDER BY b") == -1)
 			return -1;
 		sqlite3_close(other);
 		if (database_run(db, "PRAGMA wal_checkpoint(TRUNCATE)") == -1 ||
@@ -214,13 +220,14 @@ static const struct {
 };
 
 int
-work(struct scene *s, int role, const char **step)
+work_all(struct scene *s, int role, const char **step)
 {
 	size_t	i;
 
 	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		*step = steps[i].name;
-		if ((steps[i].roles & 1U << role) != 0 && steps[i].step(s) == -1)
+		if ((steps[i].roles & 1U << role) != 0 &&
+		    steps[i].step(s) == -1)
 			return -1;
 	}
 	return 0;

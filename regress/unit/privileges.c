@@ -39,7 +39,9 @@ somebody(void)
 	return identity;
 }
 
-/* Ids cannot be had back, so each case is a process: true is what it returns. */
+/*
+ * Ids cannot be had back, so each case is a process: true is what it returns.
+ */
 static void
 check(bool (*body)(void))
 {
@@ -66,8 +68,9 @@ dropped(const char *inside)
 			return false;
 		second = second || groups[i] == GID + 1;
 	}
-	return second && getuid() == UID && geteuid() == UID && getgid() == GID &&
-	    getegid() == GID && seteuid(0) == -1 && setegid(0) == -1 &&
+	return second && getuid() == UID && geteuid() == UID &&
+	    getgid() == GID && getegid() == GID &&
+	    seteuid(0) == -1 && setegid(0) == -1 &&
 	    setgroups(0, NULL) == -1 && access(inside, F_OK) == 0 &&
 	    access("/etc/passwd", F_OK) == -1 && access("../etc", F_OK) == -1;
 }
@@ -164,7 +167,8 @@ not_root(void)
 	if (geteuid() == 0 && (setgid(GID) == -1 || setuid(UID) == -1))
 		return false;
 	identity.uid++;
-	return privileges_drop(&identity, -1) == -1 && privileges_borrow(&identity) == -1;
+	return privileges_drop(&identity, -1) == -1 &&
+	    privileges_borrow(&identity) == -1;
 }
 
 static bool

@@ -27,7 +27,10 @@ static struct role_start	start;
 static struct channel		*parent;	/* the test's end */
 static pid_t			 child;
 
-/* A process with our channel as descriptor 3; its exit status is what body says. */
+/*
+ * A process with our channel as descriptor 3; its exit status is what body
+ * says.
+ */
 static void
 begin(enum role role, int (*body)(void))
 {
@@ -54,12 +57,18 @@ begin(enum role role, int (*body)(void))
 	parent = channel_new(fd[0], ROLE_PARENT, role);
 }
 
+static struct mono
+soon(void)
+{
+	return clock_after(clock_mono(), WAIT_MS);
+}
+
 static int
 status(void)
 {
 	int	st;
 
-	assert_int_equal(channel_drain(parent, clock_after(clock_mono(), WAIT_MS)), 0);
+	assert_int_equal(channel_drain(parent, soon()), 0);
 	assert_int_equal(waitpid(child, &st, 0), child);
 	channel_free(parent);
 	parent = NULL;
@@ -147,7 +156,8 @@ file_at_3(void)
 {
 	int	fd;
 
-	if ((fd = open("/dev/null", O_RDWR)) == -1 || dup2(fd, ROLE_CHANNEL_FD) == -1)
+	if ((fd = open("/dev/null", O_RDWR)) == -1 ||
+	    dup2(fd, ROLE_CHANNEL_FD) == -1)
 		return 51;
 	role_begin(&start, ROLE_ENGINE, "engine");
 	return 50;
@@ -175,7 +185,8 @@ whole_start(void)
 	size_t			  n;
 
 	role_begin(&start, ROLE_ENGINE, "engine");
-	if (start.settings == NULL || start.peer == NULL || start.directory != -1 ||
+	if (start.settings == NULL || start.peer == NULL ||
+	    start.directory != -1 ||
 	    channel_peer(start.peer) != ROLE_LEDGER)
 		return 60;
 	if (start.nlisteners != 2 || start.listeners[1].about.number != 7 ||
@@ -185,7 +196,8 @@ whole_start(void)
 		return 61;
 	for (n = 0; environ[n] != NULL; n++)
 		continue;
-	if (n != 3 || getenv("EVIL") != NULL || strcmp(getenv("TZ"), "UTC") != 0 ||
+	if (n != 3 || getenv("EVIL") != NULL ||
+	    strcmp(getenv("TZ"), "UTC") != 0 ||
 	    strcmp(getenv("SSL_CERT_FILE"), "/some/file") != 0 ||
 	    strcmp(getenv("HOME"), "/home/somebody") != 0)
 		return 62;
@@ -214,14 +226,13 @@ reload(void)
 
 	role_begin(&start, ROLE_ENGINE, "engine");
 	while (fresh == NULL) {
-		if (channel_wait(start.parent, &m,
-		    clock_after(clock_mono(), WAIT_MS)) == -1)
+		if (channel_wait(start.parent, &m, soon()) == -1)
 			return 70;
 		if (role_message(&start, &m, &fresh) != 1)
 			return 71;
 	}
 	/* Something else is not role_message's. */
-	if (channel_wait(start.parent, &m, clock_after(clock_mono(), WAIT_MS)) == -1 ||
+	if (channel_wait(start.parent, &m, soon()) == -1 ||
 	    m.type != MSG_STOP || role_message(&start, &m, &fresh) != 0)
 		return 72;
 	settings_free(fresh);
@@ -258,8 +269,7 @@ everything_arrives(void **state)
 	close(fd);
 	send_peer(ROLE_LEDGER);
 	channel_signal(parent, MSG_START, 0);
-	assert_int_equal(channel_wait(parent, &m, clock_after(clock_mono(), WAIT_MS)),
-	    0);
+	assert_int_equal(channel_wait(parent, &m, soon()), 0);
 	assert_int_equal(m.type, MSG_READY);
 	assert_int_equal(msg_ready_get(&ready, m.payload, m.len), 0);
 	assert_string_equal(ready.sandbox, "none");
@@ -276,8 +286,7 @@ fault_is_told(void **state)
 	begin(ROLE_ENGINE, fault);
 	send_settings(ROLE_ENGINE, 1);
 	channel_signal(parent, MSG_START, 0);
-	assert_int_equal(channel_wait(parent, &m, clock_after(clock_mono(), WAIT_MS)),
-	    0);
+	assert_int_equal(channel_wait(parent, &m, soon()), 0);
 	assert_int_equal(m.type, MSG_FAULT);
 	assert_int_equal(msg_text_get(text, sizeof(text), m.payload, m.len), 0);
 	assert_string_equal(text, "nothing works on Mondays");

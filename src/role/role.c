@@ -29,7 +29,9 @@ static struct {
 	struct convey	*settings;	/* the generation that is coming in */
 } role;
 
-/* What a library looks up there on purpose; anything else has no business here. */
+/*
+ * What a library looks up there on purpose; anything else has no business here.
+ */
 static const char *const	environment[] = {
 	"TZ", "JOURNAL_STREAM", "SSL_CERT_FILE", "SSL_CERT_DIR"
 };
@@ -59,8 +61,9 @@ clean_environment(void)
 }
 
 /*
- * The parent stops its children by message and end of file. What a terminal or a service
- * manager sends to every process of the group would cut off answers in flight.
+ * The parent stops its children by message and end of file. What a terminal or
+ * a service manager sends to every process of the group would cut off answers
+ * in flight.
  */
 static void
 set_signals(void)
@@ -89,15 +92,16 @@ channel_is_there(void)
 	int			type;
 
 	len = sizeof(type);
-	if (getsockopt(ROLE_CHANNEL_FD, SOL_SOCKET, SO_TYPE, &type, &len) == -1 ||
-	    type != SOCK_STREAM)
+	if (getsockopt(ROLE_CHANNEL_FD, SOL_SOCKET, SO_TYPE, &type, &len) ==
+	    -1 || type != SOCK_STREAM)
 		return false;
 	len = sizeof(ss);
-	return getsockname(ROLE_CHANNEL_FD, (struct sockaddr *)&ss, &len) == 0 &&
-	    ss.ss_family == AF_UNIX;
+	if (getsockname(ROLE_CHANNEL_FD, (struct sockaddr *)&ss, &len) == -1)
+		return false;
+	return ss.ss_family == AF_UNIX;
 }
 
-/* --- what comes in before MSG_START: 0, or -1 when it is not as it must be --- */
+/* --- before MSG_START: 0, or -1 when it is not as it must be --- */
 
 static int
 start_on_log(struct role_start *start, const struct message *m)
@@ -226,17 +230,20 @@ receive_start(struct role_start *start)
 
 	for (;;) {
 		if (channel_wait(start->parent, &m, deadline) == -1) {
-			/* The parent is gone: nothing that anybody waits for. */
+			/*
+			 * The parent is gone: nothing that anybody waits for.
+			 */
 			if (errno == 0)
 				exit(0);
-			log_fatal("waiting for the parent: %s", strerror(errno));
+			log_fatal("waiting for the parent: %s",
+			    strerror(errno));
 		}
 		if (m.type == MSG_START)
 			break;
 		if (at_start[m.type].handle == NULL ||
 		    at_start[m.type].handle(start, &m) == -1)
-			log_fatal("the parent's %s at start is not as it must be",
-			    message_rule(m.type)->name);
+			log_fatal("the parent's %s at start is not as it must "
+			    "be", message_rule(m.type)->name);
 	}
 	if (start->settings == NULL)
 		log_fatal("the parent sent no settings");
@@ -268,12 +275,16 @@ role_begin(struct role_start *start, enum role self, const char *name)
 void
 role_lock(struct role_start *start, struct sandbox_needs *needs)
 {
-	/* The database's directory is the jail, or at least the place to start from. */
+	/*
+	 * The database's directory is the jail, or at least the place to start
+	 * from.
+	 */
 	if (privileges_drop(&start->identity, start->directory) == -1)
 		role_fault(start, "privileges could not be given up: %s",
 		    strerror(errno));
 	if (start->directory != -1 && fchdir(start->directory) == -1)
-		role_fault(start, "directory of the database: %s", strerror(errno));
+		role_fault(start, "directory of the database: %s",
+		    strerror(errno));
 	needs->directory = ".";
 	needs->directory_fd = start->directory;
 	if (sandbox_enter(needs) == -1)
@@ -293,7 +304,8 @@ role_ready(struct role_start *start)
 	msg_ready_put(&payload, &ready);
 	channel_send(start->parent, MSG_READY, 0, &payload, -1);
 	str_clear(&payload);
-	if (channel_drain(start->parent, clock_after(clock_mono(), START_MS)) == -1)
+	if (channel_drain(start->parent,
+	    clock_after(clock_mono(), START_MS)) == -1)
 		log_fatal("the parent does not read: %s", strerror(errno));
 }
 
@@ -312,7 +324,8 @@ role_fault(struct role_start *start, const char *fmt, ...)
 	channel_send(start->parent, MSG_FAULT, 0, &payload, -1);
 	str_clear(&payload);
 	/* The parent logs it; who cannot tell the parent has to do so. */
-	if (channel_drain(start->parent, clock_after(clock_mono(), GOODBYE_MS)) == -1)
+	if (channel_drain(start->parent,
+	    clock_after(clock_mono(), GOODBYE_MS)) == -1)
 		log_error("%s", text);
 	settings_free(start->settings);
 	exit(STATUS_FAULT);

@@ -10,15 +10,15 @@
 #include "sandbox/sandbox.h"
 
 /*
- * What every child of the parent does the same way: its channel is descriptor 3, its
- * configuration arrives there, it sets itself up, gives up privileges, enters its
- * sandbox, says READY. A role's main() reads as that list.
+ * What every child of the parent does the same way: its channel is descriptor
+ * 3, its configuration arrives there, it sets itself up, gives up privileges,
+ * enters its sandbox, says READY. A role's main() reads as that list.
  */
 #define ROLE_CHANNEL_FD	3
 
 /*
- * Exit status of a ledger whose database is away: no fault, the parent starts the next
- * one soon, at the start of the daemon too.
+ * Exit status of a ledger whose database is away: no fault, the parent starts
+ * the next one soon, at the start of the daemon too.
  */
 #define ROLE_AWAY	75
 
@@ -31,21 +31,22 @@ struct role_start {
 	struct channel		*parent;
 	struct settings		*settings;
 	struct msg_identity	 identity;
-	struct channel		*peer;		/* engine: ledger; ledger: engine or report */
+	struct channel		*peer;		/* engine's: the ledger */
 	int			 directory;	/* ledger-sqlite; else -1 */
 	struct role_listener	*listeners;
 	size_t			 nlisteners;
 };
 
 /*
- * Takes the channel, receives everything up to MSG_START. A process that was not
- * started by the parent (no channel at descriptor 3) says so and exits with status 1.
+ * Takes the channel, receives everything up to MSG_START. A process that was
+ * not started by the parent (no channel at descriptor 3) says so and exits with
+ * status 1.
  */
 void	role_begin(struct role_start *, enum role self, const char *name);
 
 /*
- * Drops privileges for good, verified, and enters the sandbox. Fatal when it fails.
- * `needs` goes on to sandbox_enter, the directory is filled in here.
+ * Drops privileges for good, verified, and enters the sandbox. Fatal when it
+ * fails. `needs` goes on to sandbox_enter, the directory is filled in here.
  */
 void	role_lock(struct role_start *, struct sandbox_needs *needs);
 
@@ -53,16 +54,17 @@ void	role_lock(struct role_start *, struct sandbox_needs *needs);
 void	role_ready(struct role_start *);
 
 /*
- * A start-up fault that the administrator has to mend: told to the parent, logged
- * once, then the process exits with status 6.
+ * A start-up fault that the administrator has to mend: told to the parent,
+ * logged once, then the process exits with status 6.
  */
 void	role_fault(struct role_start *, const char *, ...)
 	    __attribute__((__format__(printf, 2, 3), __noreturn__));
 
 /*
- * Handles the messages that any role may get after its start (MSG_LOG, MSG_SETTING).
- * 1: handled; 0: not one of these; -1: broken, the parent's channel cannot be trusted.
- * A whole new generation of settings is left in *fresh (else untouched), the caller's.
+ * Handles the messages that any role may get after its start (MSG_LOG,
+ * MSG_SETTING). 1: handled; 0: not one of these; -1: broken, the parent's
+ * channel cannot be trusted. A whole new generation of settings is left in
+ * *fresh (else untouched), the caller's.
  */
 int	role_message(struct role_start *, const struct message *,
 	    struct settings **fresh);

@@ -16,17 +16,17 @@
 #include "sandbox/sandbox.h"
 
 /*
- * capsicum(4): no name of the file system or the network means anything any more, and
- * each descriptor that is open can do what its kind is there for. The parent goes
- * without: it is the one who opens things.
+ * capsicum(4): no name of the file system or the network means anything any
+ * more, and each descriptor that is open can do what its kind is there for. The
+ * parent goes without: it is the one who opens things.
  */
 #define GAP	256	/* closed descriptors in a row that end the search */
 
 static const char	*entered = "none";
 
 /*
- * No debugger, no core, no gain by a set-id program. An exec gives the first two back,
- * the child asks for them again.
+ * No debugger, no core, no gain by a set-id program. An exec gives the first
+ * two back, the child asks for them again.
  */
 static void
 refuse_tracing(void)
@@ -53,7 +53,9 @@ is_listening(int fd)
 	int		on;
 
 	len = sizeof(on);
-	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) == 0 && on != 0;
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) == -1)
+		return false;
+	return on != 0;
 }
 
 /* What was accepted has the rights of the socket that it came in by. */
@@ -82,8 +84,8 @@ file_rights(cap_rights_t *rights, enum sandbox_role role)
 	if (role == SANDBOX_LEDGER_SQLITE)
 		directory_rights(rights);
 	else
-		cap_rights_init(rights, CAP_WRITE, CAP_SEEK, CAP_FSTAT, CAP_EVENT,
-		    CAP_FCNTL);
+		cap_rights_init(rights, CAP_WRITE, CAP_SEEK, CAP_FSTAT,
+		    CAP_EVENT, CAP_FCNTL);
 }
 
 /* fstat(2) shows a kqueue as a pipe. */
@@ -119,7 +121,10 @@ limit(int fd, const struct stat *sb, enum sandbox_role role)
 	return 0;
 }
 
-/* The lowest free number is taken first, so a wide gap is the end; made sure of. */
+/*
+ * The lowest free number is taken first, so a wide gap is the end; made sure
+ * of.
+ */
 static int
 limit_all(enum sandbox_role role)
 {

@@ -9,8 +9,9 @@
 #include "sandbox/landlock.h"
 
 /*
- * libc has no wrappers, and the kernel headers of a distribution are older than the
- * kernel that runs: the numbers and structures of the ABI are written down here.
+ * libc has no wrappers, and the kernel headers of a distribution are older than
+ * the kernel that runs: the numbers and structures of the ABI are written down
+ * here.
  */
 #ifndef SYS_landlock_create_ruleset
 #define SYS_landlock_create_ruleset	444
@@ -131,11 +132,17 @@ landlock_enter(int abi, int directory, bool eased)
 		handled.net |= additions[i].added.net;
 		handled.scoped |= additions[i].added.scoped;
 	}
-	/* An older kernel takes the longer structure while what it lacks is zero. */
-	fd = (int)syscall(SYS_landlock_create_ruleset, &handled, sizeof(handled), 0);
+	/*
+	 * An older kernel takes the longer structure while what it lacks is
+	 * zero.
+	 */
+	fd = (int)syscall(SYS_landlock_create_ruleset, &handled,
+	    sizeof(handled), 0);
 	if (fd == -1)
 		return -1;
-	/* SQLite opens the directory itself, to sync the making of its journal. */
+	/*
+	 * SQLite opens the directory itself, to sync the making of its journal.
+	 */
 	if (directory != -1 && allow(fd, &handled, directory, FS_READ_FILE |
 	    FS_READ_DIR | FS_WRITE_FILE | FS_TRUNCATE | FS_MAKE_REG |
 	    FS_REMOVE_FILE) == -1)

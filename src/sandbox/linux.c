@@ -18,8 +18,8 @@
 #include "sandbox/seccomp.h"
 
 /*
- * A build with sanitizers, or with SANDBOX=eased for valgrind, keeps the sandbox but
- * with holes for what those tools do behind the program's back.
+ * A build with sanitizers, or with SANDBOX=eased for valgrind, keeps the
+ * sandbox but with holes for what those tools do behind the program's back.
  */
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer) || \
@@ -37,8 +37,9 @@
 #endif
 
 /*
- * What the parent does as root: binds to low ports, makes directories and sockets and
- * gives them to their owners, starts children that give up root and can be killed.
+ * What the parent does as root: binds to low ports, makes directories and
+ * sockets and gives them to their owners, starts children that give up root and
+ * can be killed.
  */
 static const unsigned int	parent_capabilities[] = {
 	CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_KILL, CAP_NET_BIND_SERVICE,
@@ -64,8 +65,9 @@ compare_bytes(const void *a, const void *b)
 }
 
 /*
- * glibc opens files where nobody expects it: localtime(3) looks at /etc/localtime on
- * each call unless TZ is set, and the first long qsort(3) asks for the size of memory.
+ * glibc opens files where nobody expects it: localtime(3) looks at
+ * /etc/localtime on each call unless TZ is set, and the first long qsort(3)
+ * asks for the size of memory.
  */
 static void
 warm_up_libc(void)
@@ -97,17 +99,21 @@ set_capabilities(const unsigned int *keep, size_t nkeep)
 {
 	struct __user_cap_header_struct	header;
 	struct __user_cap_data_struct	data[_LINUX_CAPABILITY_U32S_3];
-	uint32_t			wanted[_LINUX_CAPABILITY_U32S_3] = { 0, 0 };
+	uint32_t			wanted[_LINUX_CAPABILITY_U32S_3];
 	size_t				i;
 	unsigned int			cap;
 
+	memset(wanted, 0, sizeof(wanted));
 	for (i = 0; i < nkeep; i++)
 		wanted[keep[i] / 32] |= 1U << keep[i] % 32;
 	/* Kernels older than 4.3 have no ambient set to clear. */
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == -1 &&
 	    errno != EINVAL)
 		return -1;
-	for (cap = 0; cap < 64 && prctl(PR_CAPBSET_READ, cap, 0, 0, 0) != -1; cap++) {
+	for (cap = 0; cap < 64; cap++) {
+		/* The last one that this kernel knows. */
+		if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == -1)
+			break;
 		if ((wanted[cap / 32] & 1U << cap % 32) != 0 ||
 		    prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
 			continue;
@@ -201,7 +207,9 @@ sandbox_enter(const struct sandbox_needs *needs)
 	/* The change of ids may have made the process dumpable again. */
 	if (!EASED && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
 		return -1;
-	if (rlimits_enter(needs->role, EASED) == -1 || set_capabilities(NULL, 0) == -1)
+	if (rlimits_enter(needs->role, EASED) == -1)
+		return -1;
+	if (set_capabilities(NULL, 0) == -1)
 		return -1;
 	if (enter_landlock(needs) == -1)
 		return -1;

@@ -6,9 +6,10 @@
 #include "sandbox/sandbox.h"
 
 /*
- * NetBSD has nothing that takes system calls away from a process. What is left is what
- * privileges.c does (an empty directory for a root, an unprivileged user) and resource
- * limits: such a process can still open connections. The description says no more.
+ * NetBSD has nothing that takes system calls away from a process. What is left
+ * is what privileges.c does (an empty directory for a root, an unprivileged
+ * user) and resource limits: such a process can still open connections. The
+ * description says no more.
  */
 static const char	*entered = "none";
 

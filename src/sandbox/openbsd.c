@@ -8,18 +8,18 @@
 #include "sandbox/sandbox.h"
 
 /*
- * pledge(2) for each role. A call outside of it ends the process with SIGABRT, and the
- * kernel's log names process and promise.
+ * pledge(2) for each role. A call outside of it ends the process with SIGABRT,
+ * and the kernel's log names process and promise.
  *
- * recvfd: after a restart of the other end the parent sends a new channel. fattr:
- * SQLite gives its journal the mode of the database. The report gets its channels
- * before the lock.
+ * recvfd: after a restart of the other end the parent sends a new channel.
+ * fattr: SQLite gives its journal the mode of the database. The report gets its
+ * channels before the lock.
  */
 static const char *const	promises[SANDBOX__MAX] = {
 	/*
-	 * rpath to unix: configuration, pid file, directories, sockets with mode and
-	 * owner; proc and exec: children; sendfd: what they get; getpw and dns: names
-	 * in the configuration, which a reload reads anew.
+	 * rpath to unix: configuration, pid file, directories, sockets with
+	 * mode and owner; proc and exec: children; sendfd: what they get; getpw
+	 * and dns: names in the configuration, which a reload reads anew.
 	 */
 	[SANDBOX_PARENT]	= ("stdio rpath wpath cpath fattr chown flock "
 				    "inet unix sendfd proc exec getpw dns"),
@@ -44,13 +44,16 @@ sandbox_enter(const struct sandbox_needs *needs)
 {
 	if (rlimits_enter(needs->role, false) == -1)
 		return -1;
-	/* Only SQLite's promises reach the file system at all; they end here. */
+	/*
+	 * Only SQLite's promises reach the file system at all; they end here.
+	 */
 	if (needs->role == SANDBOX_LEDGER_SQLITE &&
 	    (unveil(needs->directory, "rwc") == -1 || unveil(NULL, NULL) == -1))
 		return -1;
 	if (pledge(promises[needs->role], NULL) == -1)
 		return -1;
-	entered = needs->role == SANDBOX_LEDGER_SQLITE ? "unveil pledge" : "pledge";
+	entered = needs->role == SANDBOX_LEDGER_SQLITE ? "unveil pledge" :
+	    "pledge";
 	return 0;
 }
 

@@ -21,13 +21,17 @@ groups_set(const struct msg_identity *identity)
 	}
 	for (i = 0; i < identity->ngroups; i++)
 		list[i] = (gid_t)identity->groups[i];
-	/* An empty list is right on Linux; the BSDs want the effective group in it. */
+	/*
+	 * An empty list is right on Linux; the BSDs want the effective group in
+	 * it.
+	 */
 	if (identity->ngroups == 0)
 		list[0] = (gid_t)identity->gid;
 #ifdef __linux__
 	return setgroups(identity->ngroups, list);
 #else
-	return setgroups(identity->ngroups == 0 ? 1 : (int)identity->ngroups, list);
+	return setgroups(identity->ngroups == 0 ? 1 : (int)identity->ngroups,
+	    list);
 #endif
 }
 
@@ -43,7 +47,10 @@ privileges_borrow(const struct msg_identity *identity)
 	return seteuid((uid_t)identity->uid);
 }
 
-/* The directory becomes the root, and the way out of it is the working directory's. */
+/*
+ * The directory becomes the root, and the way out of it is the working
+ * directory's.
+ */
 static int
 enter_jail(const char *path, int fd)
 {
@@ -141,8 +148,9 @@ groups_are(const struct msg_identity *identity)
 static bool
 can_come_back(void)
 {
-	return setuid(0) != -1 || seteuid(0) != -1 || setreuid((uid_t)-1, 0) != -1 ||
-	    setgid(0) != -1 || setegid(0) != -1 || setregid((gid_t)-1, 0) != -1;
+	return setuid(0) != -1 || seteuid(0) != -1 ||
+	    setreuid((uid_t)-1, 0) != -1 || setgid(0) != -1 ||
+	    setegid(0) != -1 || setregid((gid_t)-1, 0) != -1;
 }
 
 int
@@ -157,7 +165,9 @@ privileges_drop(const struct msg_identity *identity, int jail_fd)
 		errno = EINVAL;
 		return -1;
 	}
-	/* What was borrowed goes back first: chroot and setgroups are root's. */
+	/*
+	 * What was borrowed goes back first: chroot and setgroups are root's.
+	 */
 	if (seteuid(0) == -1 || setegid(getgid()) == -1)
 		return -1;
 	if (enter_jail(identity->jail, jail_fd) == -1)

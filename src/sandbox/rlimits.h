@@ -9,8 +9,9 @@
 int	rlimits_prepare(void);
 
 /*
- * No new process, no file written by who writes none, few descriptors, soft and hard
- * limits alike. `eased`: processes, files and descriptors stay possible. 0 or -1 with errno.
+ * No new process, no file written by who writes none, few descriptors, soft and
+ * hard limits alike. `eased`: processes, files and descriptors stay possible. 0
+ * or -1 with errno.
  */
 int	rlimits_enter(enum sandbox_role, bool eased);
 

@@ -21,17 +21,18 @@
 #include "sandbox/seccomp.h"
 
 /*
- * What a forbidden call meets. SECCOMP_RET_KILL_PROCESS would tell nobody which call it
- * was, so the answer is SECCOMP_RET_TRAP: the kernel does not execute the call but
- * raises SIGSYS, whose handler writes the call to the log and then makes another
- * forbidden call. SIGSYS is blocked in its own handler, so that one the kernel answers
- * by killing the process, with SIGSYS for the parent to see.
+ * What a forbidden call meets. SECCOMP_RET_KILL_PROCESS would tell nobody which
+ * call it was, so the answer is SECCOMP_RET_TRAP: the kernel does not execute
+ * the call but raises SIGSYS, whose handler writes the call to the log and then
+ * makes another forbidden call. SIGSYS is blocked in its own handler, so that
+ * one the kernel answers by killing the process, with SIGSYS for the parent to
+ * see.
  *
- * That is no weaker than to kill at once, for nothing in the lists can get the handler
- * out of the way: no rt_sigaction, no sigaltstack, no thread, no executable memory; a
- * blocked or ignored SIGSYS is fatal by itself, and so is a handler that cannot run.
- * Calls of another architecture (on x86-64: int 0x80 and x32) are killed at once; their
- * numbers would be named wrongly.
+ * That is no weaker than to kill at once, for nothing in the lists can get the
+ * handler out of the way: no rt_sigaction, no sigaltstack, no thread, no
+ * executable memory; a blocked or ignored SIGSYS is fatal by itself, and so is
+ * a handler that cannot run. Calls of another architecture (on x86-64: int 0x80
+ * and x32) are killed at once; their numbers would be named wrongly.
  */
 
 #define E	(1U << SANDBOX_ENGINE)
@@ -41,7 +42,7 @@
 #define ALL	(E | S | D | R)
 #define EASED	0U
 
-#define OWN_PID	UINT64_MAX	/* stands for getpid(2) at the time of the lock */
+#define OWN_PID	UINT64_MAX	/* stands for getpid(2) at the lock */
 
 struct call {
 	const char		*name;
@@ -63,7 +64,10 @@ struct call {
 	{ 2, SCMP_CMP_EQ, (uint64_t)(name), 0 } }
 
 static const struct call	calls[] = {
-	/* An end, and the signals of the handlers that libraries set before the lock. */
+	/*
+	 * An end, and the signals of the handlers that libraries set before the
+	 * lock.
+	 */
 	{ "exit", ALL, ANY },
 	{ "exit_group", ALL, ANY },
 	{ "rt_sigreturn", ALL, ANY },
@@ -129,9 +133,10 @@ static const struct call	calls[] = {
 	{ "epoll_ctl", E, ANY },
 
 	/*
-	 * Sockets that are there, to whom they are connected. No sendmsg(2): it takes an
-	 * address where no filter sees it, and descriptors. MSG_FASTOPEN would connect a
-	 * listening socket that was shut down to anywhere.
+	 * Sockets that are there, to whom they are connected. No sendmsg(2): it
+	 * takes an address where no filter sees it, and descriptors.
+	 * MSG_FASTOPEN would connect a listening socket that was shut down to
+	 * anywhere.
 	 */
 	{ "recvmsg", ALL, ANY },
 	{ "recvfrom", ALL, ANY },
@@ -203,7 +208,10 @@ static const struct call	calls[] = {
 	{ "fcntl64", S, FCNTL(F_SETLK64) },
 	{ "fcntl64", S, FCNTL(F_SETLKW64) },
 
-	/* Sanitizers, valgrind and coverage: nothing of this is in a normal build. */
+	/*
+	 * Sanitizers, valgrind and coverage: nothing of this is in a normal
+	 * build.
+	 */
 	{ "mmap", EASED, ANY },
 	{ "mmap2", EASED, ANY },
 	{ "mprotect", EASED, ANY },
@@ -335,7 +343,10 @@ add(scmp_filter_ctx filter, const struct call *call)
 	unsigned int		i;
 	int			number, error;
 
-	/* A call that this libseccomp or this architecture lacks cannot be made. */
+	/*
+	 * A call that this libseccomp or this architecture lacks cannot be
+	 * made.
+	 */
 	number = seccomp_syscall_resolve_name(call->name);
 	if (number == __NR_SCMP_ERROR)
 		return 0;
@@ -344,8 +355,8 @@ add(scmp_filter_ctx filter, const struct call *call)
 		if (args[i].datum_a == OWN_PID)
 			args[i].datum_a = (scmp_datum_t)getpid();
 	}
-	error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, number, call->nargs,
-	    args);
+	error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, number,
+	    call->nargs, args);
 	/* An alternative that another row allows already. */
 	if (error == -EEXIST)
 		return 0;
@@ -381,7 +392,9 @@ seccomp_enter(enum sandbox_role role, bool eased)
 	scmp_filter_ctx	filter;
 	int		error;
 
-	/* EFAULT: there are filters, and this was none; EINVAL: there are none. */
+	/*
+	 * EFAULT: there are filters, and this was none; EINVAL: there are none.
+	 */
 	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL) == -1 &&
 	    errno == EINVAL)
 		return 1;
@@ -394,7 +407,10 @@ seccomp_enter(enum sandbox_role role, bool eased)
 		error = -errno;
 	if (error == 0)
 		error = seccomp_load(filter);
-	/* libseccomp's memory goes back after the lock: free(3) must be allowed. */
+	/*
+	 * libseccomp's memory goes back after the lock: free(3) must be
+	 * allowed.
+	 */
 	seccomp_release(filter);
 	if (error != 0) {
 		errno = -error;
