@@ -30,7 +30,8 @@ number(const char *name, int64_t max, int64_t *out)
 {
 	const char	*value = getenv(name);
 
-	return value != NULL && num_parse(value, strlen(value), 0, max, out) == 0;
+	return value != NULL &&
+	    num_parse(value, strlen(value), 0, max, out) == 0;
 }
 
 int
@@ -52,7 +53,10 @@ activation_take(void)
 	return FIRST_FD + (int)state.count - 1;
 }
 
-/* By name, or, as /run and /var/run may be one directory, by what is found there. */
+/*
+ * By name, or, as /run and /var/run may be one directory, by what is found
+ * there.
+ */
 static bool
 same_path(const struct sockaddr_un *a, const struct sockaddr_un *b)
 {
@@ -92,8 +96,10 @@ same_address(const struct sockaddr_storage *have, socklen_t havelen,
 		    sizeof(in6[0].sin6_addr)) == 0;
 	case AF_UNIX:
 		memset(un, 0, sizeof(un));
-		memcpy(&un[0], have, havelen < sizeof(un[0]) ? havelen : sizeof(un[0]));
-		memcpy(&un[1], want, wantlen < sizeof(un[1]) ? wantlen : sizeof(un[1]));
+		memcpy(&un[0], have,
+		    havelen < sizeof(un[0]) ? havelen : sizeof(un[0]));
+		memcpy(&un[1], want,
+		    wantlen < sizeof(un[1]) ? wantlen : sizeof(un[1]));
 		return same_path(&un[0], &un[1]);
 	default:
 		return false;
@@ -127,7 +133,7 @@ activation_claim(const struct sockaddr *want, socklen_t wantlen)
 		    !same_address(&have, len, want, wantlen))
 			continue;
 		state.fd[i] = -1;
-		/* Not every unit says so, and a second listen(2) does no harm. */
+		/* Not every unit listens, and a second time does no harm. */
 		listen(fd, SOMAXCONN);
 		fcntl(fd, F_SETFL, O_NONBLOCK);
 		return fd;
@@ -143,7 +149,7 @@ activation_end(void)
 	for (i = 0; i < state.count; i++) {
 		if (state.fd[i] == -1)
 			continue;
-		log_warning("a socket handed over by the service manager matches no "
+		log_warning("a socket of the service manager's matches no "
 		    "address of SOCKET and is closed");
 		close(state.fd[i]);
 	}

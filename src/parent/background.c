@@ -11,7 +11,7 @@
 
 static int	starter = -1;	/* the pipe to whoever waits */
 
-/* The process that was started: waits for the daemon's word and passes it on. */
+/* Whoever was started first: waits for the daemon's word and passes it on. */
 static void __attribute__((__noreturn__))
 wait_for(int fd)
 {

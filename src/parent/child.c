@@ -18,7 +18,7 @@
 
 #define CHANNEL_FD	3	/* where a role looks for it: role/role.h */
 #define EXEC_FD		4	/* tells the parent that exec failed */
-#define ABOVE		16	/* descriptors are moved out of the way to here */
+#define ABOVE		16	/* where descriptors are out of the way */
 
 /* What libraries look up there on purpose; nothing of ours is told that way. */
 static const char *const	environment[] = {
@@ -46,7 +46,8 @@ make_environment(void)
 	list[n++] = alloc_string("PATH=/usr/bin:/bin");
 	for (i = 0; i < NENVIRONMENT; i++) {
 		if ((value = getenv(environment[i])) != NULL)
-			list[n++] = alloc_printf("%s=%s", environment[i], value);
+			list[n++] = alloc_printf("%s=%s", environment[i],
+			    value);
 	}
 	return list;
 }
@@ -63,13 +64,14 @@ free_environment(char **list)
 
 /* The child's side: descriptors in their places, then another program. */
 static void __attribute__((__noreturn__))
-become(const char *path, char *name, char **env, int channel, int report, bool quiet)
+become(const char *path, char *name, char **env, int channel, int report,
+    bool quiet)
 {
 	char	*argv[] = { name, NULL };
 	int	 null, error;
 
 	signals_reset();
-	/* A terminal's ^C is the parent's affair, and no terminal the child's. */
+	/* A terminal's ^C is the parent's affair. */
 	setsid();
 	channel = fcntl(channel, F_DUPFD_CLOEXEC, ABOVE);
 	report = fcntl(report, F_DUPFD_CLOEXEC, ABOVE);
@@ -131,8 +133,8 @@ start(const char *path, char *name, int channel, bool quiet)
 }
 
 int
-child_spawn(struct child *child, enum role role, const char *program, bool quiet,
-    char *why)
+child_spawn(struct child *child, enum role role, const char *program,
+    bool quiet, char *why)
 {
 	char	*path;
 	int	 fd[2];
@@ -141,7 +143,8 @@ child_spawn(struct child *child, enum role role, const char *program, bool quiet
 	child->role = role;
 	strlcpy(child->program, program, sizeof(child->program));
 	if (channel_pair(fd) == -1) {
-		snprintf(why, WHY_MAX, "%s: channel: %s", program, strerror(errno));
+		snprintf(why, WHY_MAX, "%s: channel: %s", program,
+		    strerror(errno));
 		return -1;
 	}
 	path = alloc_printf("%s/%s", paths_libexecdir(), program);
@@ -185,8 +188,8 @@ child_gone(struct child *child)
 }
 
 void
-child_send(struct child *child, enum message_type type, const struct str *payload,
-    int fd)
+child_send(struct child *child, enum message_type type,
+    const struct str *payload, int fd)
 {
 	if (child->channel != NULL)
 		channel_send(child->channel, type, 0, payload, fd);
@@ -200,7 +203,8 @@ child_signal(struct child *child, enum message_type type)
 }
 
 void
-child_number(struct child *child, enum message_type type, uint64_t number, int fd)
+child_number(struct child *child, enum message_type type, uint64_t number,
+    int fd)
 {
 	struct str	payload;
 

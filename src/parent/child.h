@@ -21,15 +21,15 @@ enum child_state {
 struct child {
 	enum role	 role;
 	enum child_state state;
-	char		 program[32];	/* name of its executable, for ps and the log */
+	char		 program[32];	/* its executable, for ps */
 	pid_t		 pid;		/* -1: none */
 	struct channel	*channel;	/* NULL: none, or broken */
 	struct mono	 since;		/* when the process was started */
-	struct mono	 deadline;	/* STARTING: ready by then; LEAVING: gone by then */
+	struct mono	 deadline;	/* to be ready, or to be gone */
 	bool		 faulted;	/* it told us why it cannot start */
 	bool		 told;		/* to stop */
 	bool		 killed;	/* by us: its death is no surprise */
-	struct mono	 log_again;	/* no new descriptor for its log before that */
+	struct mono	 log_again;	/* it may have another log then */
 	char		 sandbox[256];	/* what it entered */
 };
 
@@ -37,8 +37,9 @@ struct child {
 void	child_init(struct child *);
 
 /*
- * Starts the executable of this name in LIBEXECDIR, its channel as descriptor 3, next
- * to nothing in its environment, stderr ours or (`quiet`) nowhere. 0, or -1 with *why.
+ * Starts the executable of this name in LIBEXECDIR, its channel as descriptor
+ * 3, next to nothing in its environment, stderr ours or (`quiet`) nowhere. 0,
+ * or -1 with *why.
  */
 int	child_spawn(struct child *, enum role, const char *program, bool quiet,
 	    char *why);
@@ -53,7 +54,8 @@ void	child_disconnect(struct child *);
 void	child_gone(struct child *);
 
 /* Queues one message, or nothing where there is no channel. */
-void	child_send(struct child *, enum message_type, const struct str *payload, int fd);
+void	child_send(struct child *, enum message_type, const struct str *payload,
+	    int fd);
 void	child_signal(struct child *, enum message_type);
 void	child_number(struct child *, enum message_type, uint64_t, int fd);
 

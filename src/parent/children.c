@@ -17,10 +17,10 @@
 #include "parent/reload.h"
 #include "role/role.h"
 
-#define READY_MS	(120 * 1000)	/* an old database may have to be taken over */
+#define READY_MS	(120 * 1000)	/* an old database may be taken over */
 #define LEAVE_MS	(5 * 1000)
-#define CALM_MS		(60 * 1000)	/* who lived so long did not die in succession */
-#define AWAY_MS		500		/* a database is looked for twice a second */
+#define CALM_MS		(60 * 1000)	/* who lived so long died by itself */
+#define AWAY_MS		500		/* how often a database is looked for */
 #define DATABASE_MODE	0750
 
 /* Before the n-th start in quick succession, milliseconds. */
@@ -80,7 +80,8 @@ static int
 send_directory(struct child *child, const struct settings *settings,
     const struct msg_identity *identity, char *why)
 {
-	const struct directory_new	 new = identity_directory(identity, DATABASE_MODE);
+	const struct directory_new	 new =
+	    identity_directory(identity, DATABASE_MODE);
 	const struct value		*path;
 	struct place			 place;
 
@@ -97,7 +98,8 @@ send_directory(struct child *child, const struct settings *settings,
 }
 
 int
-children_start(struct parent *p, enum slot slot, const struct settings *settings,
+children_start(struct parent *p, enum slot slot,
+    const struct settings *settings,
     const struct msg_identity *identity, char *why)
 {
 	struct child	*child = &p->child[slot];
@@ -105,13 +107,14 @@ children_start(struct parent *p, enum slot slot, const struct settings *settings
 
 	if (program == NULL)
 		program = children_ledger(settings);
-	if (child_spawn(child, slots[slot].role, program, p->background && !p->debug,
-	    why) == -1)
+	if (child_spawn(child, slots[slot].role, program,
+	    p->background && !p->debug, why) == -1)
 		return -1;
 	child->deadline = clock_after(child->since, READY_MS);
 	serve_log_message(p, child);
 	send_identity(child, identity);
-	if (slots[slot].role == ROLE_LEDGER && settings->backend == BACKEND_SQLITE &&
+	if (slots[slot].role == ROLE_LEDGER &&
+	    settings->backend == BACKEND_SQLITE &&
 	    send_directory(child, settings, identity, why) == -1) {
 		child_kill(child);
 		return -1;
@@ -131,7 +134,7 @@ children_connect(struct parent *p, enum slot a, enum slot b)
 	if (p->child[a].channel == NULL || p->child[b].channel == NULL)
 		return;
 	if (channel_pair(fd) == -1) {
-		/* Nothing else mends it: without each other they are of no use. */
+		/* Without each other they are of no use. */
 		log_error("channel between %s and %s: %s", children_name(p, a),
 		    children_name(p, b), strerror(errno));
 		child_kill(&p->child[b]);
@@ -230,7 +233,7 @@ on_lost(struct parent *p, enum slot slot, const struct child *child, int status)
 		return;
 	}
 	if (away && !p->database_away)
-		log_warning("the database is away; looking for it again and again");
+		log_warning("the database is away; looking for it");
 	if (slot == SLOT_LEDGER)
 		p->database_away = away;
 	schedule(p, slot, child->since, away);
@@ -316,7 +319,8 @@ on_late(struct parent *p, enum slot slot)
 
 	if (child->killed)
 		return;
-	log_error("%s (process %ld) %s in time and is killed", children_name(p, slot),
+	log_error("%s (process %ld) %s in time and is killed",
+	    children_name(p, slot),
 	    (long)child->pid, child->state == CHILD_STARTING ? "was not ready" :
 	    "did not end");
 	child_kill(child);
@@ -330,7 +334,8 @@ children_timers(struct parent *p, struct mono now)
 
 	for (i = 0; i < SLOT__MAX; i++) {
 		child = &p->child[i];
-		if ((child->state == CHILD_STARTING || child->state == CHILD_LEAVING) &&
+		if ((child->state == CHILD_STARTING ||
+		    child->state == CHILD_LEAVING) &&
 		    clock_passed(child->deadline, now))
 			on_late(p, (enum slot)i);
 		else if (child->state == CHILD_DOWN && p->restart[i].due &&
@@ -354,8 +359,8 @@ children_left(const struct parent *p, struct mono now)
 
 	for (i = 0; i < SLOT__MAX; i++) {
 		child = &p->child[i];
-		if ((child->state == CHILD_STARTING || child->state == CHILD_LEAVING) &&
-		    !child->killed)
+		if ((child->state == CHILD_STARTING ||
+		    child->state == CHILD_LEAVING) && !child->killed)
 			left = sooner(left, clock_left(child->deadline, now));
 		else if (child->state == CHILD_DOWN && p->restart[i].due)
 			left = sooner(left, clock_left(p->restart[i].at, now));

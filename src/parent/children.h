@@ -4,18 +4,20 @@
 #include "parent/parent.h"
 
 /*
- * The processes under the parent: started, watched, started again when they die,
- * stopped.
+ * The processes under the parent: started, watched, started again when they
+ * die, stopped.
  */
 
 /*
- * Starts the process for a slot and tells it who it is, its settings and, the engine,
- * its sockets. It waits for children_begin. 0, or -1 with *why.
+ * Starts the process for a slot and tells it who it is, its settings and, the
+ * engine, its sockets. It waits for children_begin. 0, or -1 with *why.
  */
 int	children_start(struct parent *, enum slot, const struct settings *,
 	    const struct msg_identity *, char *why);
 
-/* Joins two of them by a channel of their own; nothing where one is not there. */
+/*
+ * Joins two of them by a channel of their own; nothing where one is not there.
+ */
 void	children_connect(struct parent *, enum slot, enum slot);
 
 /* MSG_START: nothing more to come. */

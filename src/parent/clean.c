@@ -10,9 +10,9 @@
 
 #define STEP_MS		(10 * 60 * 1000)	/* without progress */
 #define MAIL_EVERY_MS	(5 * 60 * 1000)		/* of report_immediately */
-#define RETRY_MS	(60 * 1000)		/* a report that failed, doubled each time */
+#define RETRY_MS	(60 * 1000)		/* doubled each time */
 #define RETRY_MAX_MS	(60 * 60 * 1000)
-#define FIRST_CLEAN_MS	(5 * 60 * 1000)		/* with clean_interval, from the start */
+#define FIRST_CLEAN_MS	(5 * 60 * 1000)		/* after the start */
 
 static void	finish(struct parent *);
 
@@ -29,7 +29,7 @@ enter(struct job *job, enum job_step step)
 	job->deadline = clock_after(clock_mono(), STEP_MS);
 }
 
-/* The end of it, good or bad: both processes go, then finish() says what it was. */
+/* The end of it, good or bad: both processes go, then finish() is called. */
 static void
 close_job(struct parent *p)
 {
@@ -49,7 +49,7 @@ fail(struct parent *p, const char *what)
 	close_job(p);
 }
 
-/* The ledger that knows the hits: it also knows which of them nobody was told of. */
+/* The ledger that knows the hits, and which of them nobody was told of. */
 static enum slot
 source(const struct parent *p)
 {
@@ -64,13 +64,16 @@ open_cleaner(struct parent *p)
 	char	why[WHY_MAX];
 
 	enter(&p->job, JOB_OPENING);
-	if (children_start(p, SLOT_CLEANER, p->settings, &p->identity, why) == -1)
+	if (children_start(p, SLOT_CLEANER, p->settings, &p->identity,
+	    why) == -1)
 		fail(p, why);
 	else
 		children_begin(p, SLOT_CLEANER);
 }
 
-/* The report gets its end of a channel to the ledger before it locks itself in. */
+/*
+ * The report gets its end of a channel to the ledger before it locks itself in.
+ */
 static void
 open_report(struct parent *p)
 {
@@ -81,7 +84,8 @@ open_report(struct parent *p)
 		return;
 	}
 	enter(&p->job, JOB_CONNECTING);
-	if (children_start(p, SLOT_REPORT, p->settings, &p->identity, why) == -1) {
+	if (children_start(p, SLOT_REPORT, p->settings, &p->identity,
+	    why) == -1) {
 		fail(p, why);
 		return;
 	}
@@ -166,7 +170,8 @@ clean_on_reported(struct parent *p, const struct msg_reported *reported)
 	default:
 		str_printable(reason, sizeof(reason), reported->reason,
 		    strlen(reported->reason));
-		snprintf(what, sizeof(what), "the report was not sent: %s", reason);
+		snprintf(what, sizeof(what), "the report was not sent: %s",
+		    reason);
 		fail(p, what);
 		break;
 	}
@@ -180,13 +185,13 @@ clean_on_forgotten(struct parent *p, bool forgotten)
 	if (forgotten)
 		close_job(p);
 	else
-		fail(p, "the report was sent, but its hits could not be removed; "
-		    "they will be reported again");
+		fail(p, "the report was sent, but its hits could not be "
+		    "removed; they will be reported again");
 }
 
 /*
- * A process is gone: early, or as it should be. The report ends by itself when it has
- * said how it went.
+ * A process is gone: early, or as it should be. The report ends by itself when
+ * it has said how it went.
  */
 void
 clean_on_gone(struct parent *p, enum slot slot)
@@ -225,10 +230,11 @@ clean_schedule(struct parent *p, struct mono now)
 	job->clean_timed = ms > 0;
 	job->report_timed = ms > 0 && report_is_on(p->settings);
 	/*
-	 * The first cleaning comes early, so that a daemon that is restarted every day
-	 * cleans at all.
+	 * The first cleaning comes early, so that a daemon that is restarted
+	 * every day cleans at all.
 	 */
-	job->clean_next = clock_after(now, ms < FIRST_CLEAN_MS ? ms : FIRST_CLEAN_MS);
+	job->clean_next = clock_after(now,
+	    ms < FIRST_CLEAN_MS ? ms : FIRST_CLEAN_MS);
 	job->report_next = clock_after(now, ms);
 }
 
@@ -308,8 +314,8 @@ finish(struct parent *p)
 
 /* Whether it is due at `now`; a time of the timetable moves on to the next. */
 static bool
-due(bool timed, struct mono *next, int64_t interval, bool *wanted, struct mono at,
-    struct mono now)
+due(bool timed, struct mono *next, int64_t interval, bool *wanted,
+    struct mono at, struct mono now)
 {
 	bool	is_due = false;
 
@@ -332,16 +338,18 @@ clean_timers(struct parent *p, struct mono now)
 	bool		 clean, report;
 
 	if (job->step != JOB_IDLE) {
-		if (job->step != JOB_CLOSING && clock_passed(job->deadline, now))
-			fail(p, "cleaning or reporting makes no progress and is given up");
+		if (job->step != JOB_CLOSING &&
+		    clock_passed(job->deadline, now))
+			fail(p, "no progress with cleaning or the report: "
+			    "given up");
 		return;
 	}
 	if (!p->started)
 		return;
-	clean = due(job->clean_timed, &job->clean_next, interval, &job->clean_due,
-	    job->clean_at, now);
-	report = due(job->report_timed, &job->report_next, interval, &job->report_due,
-	    job->report_at, now);
+	clean = due(job->clean_timed, &job->clean_next, interval,
+	    &job->clean_due, job->clean_at, now);
+	report = due(job->report_timed, &job->report_next, interval,
+	    &job->report_due, job->report_at, now);
 	if (clean || report)
 		open_job(p, clean, report);
 }

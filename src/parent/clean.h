@@ -4,10 +4,11 @@
 #include "parent/parent.h"
 
 /*
- * Cleaning, by a ledger of its own beside the one that serves, so that decisions do
- * not wait; reporting, by a process that lives for one mail and gets the hits from
- * the ledger that serves, with --clean from the one that cleaned. The same steps for
- * --clean, clean_interval, report_immediately and policyctl's wishes.
+ * Cleaning, by a ledger of its own beside the one that serves, so that
+ * decisions do not wait; reporting, by a process that lives for one mail and
+ * gets the hits from the ledger that serves, with --clean from the one that
+ * cleaned. The same steps for --clean, clean_interval, report_immediately and
+ * policyctl's wishes.
  */
 
 /* Reads the timetable of the settings; at start and after a reload. */

@@ -49,7 +49,8 @@ next_component(struct walk *w, char name[COMPONENT_MAX])
 	size_t	 len = strcspn(p, "/");
 
 	if (len >= COMPONENT_MAX)
-		len = COMPONENT_MAX - 1;	/* the system will find it too long */
+		/* The system will find it too long. */
+		len = COMPONENT_MAX - 1;
 	memcpy(name, p, len);
 	name[len] = '\0';
 	p += strcspn(p, "/");
@@ -59,8 +60,8 @@ next_component(struct walk *w, char name[COMPONENT_MAX])
 }
 
 /*
- * A link says where to go on. In a directory that others may write to somebody may
- * have put it there for us.
+ * A link says where to go on. In a directory that others may write to somebody
+ * may have put it there for us.
  */
 static int
 follow(struct walk *w, const char *name)
@@ -74,8 +75,9 @@ follow(struct walk *w, const char *name)
 		return fail(w, strerror(errno));
 	if ((sb.st_uid != 0 && sb.st_uid != geteuid()) ||
 	    (sb.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-		snprintf(w->why, WHY_MAX, "%s: the symbolic link %s is not followed: "
-		    "others may write to its directory", w->path, name);
+		snprintf(w->why, WHY_MAX, "%s: the symbolic link %s is not "
+		    "followed: others may write to its directory", w->path,
+		    name);
 		return -1;
 	}
 	if (++w->links > LINKS_MAX)
@@ -107,7 +109,8 @@ make(struct walk *w, const char *name, const struct directory_new *new)
 
 	if (!made && errno != EEXIST)
 		return fail(w, strerror(errno));
-	fd = openat(w->at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(w->at, name,
+	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd == -1)
 		return fail(w, strerror(errno));
 	if (!made) {
@@ -115,7 +118,7 @@ make(struct walk *w, const char *name, const struct directory_new *new)
 		step_to(w, fd);
 		return 0;
 	}
-	/* Nobody can have put another directory of ours in its place, but look. */
+	/* Nobody can have put another one in its place, but look. */
 	if (fstat(fd, &sb) == -1 || sb.st_uid != geteuid()) {
 		close(fd);
 		return fail(w, "was changed while it was made");
@@ -136,7 +139,8 @@ step(struct walk *w, const char *name, const struct directory_new *new)
 	struct stat	sb;
 	int		fd, saved;
 
-	fd = openat(w->at, name, OPEN_SEARCH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(w->at, name,
+	    OPEN_SEARCH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd != -1) {
 		step_to(w, fd);
 		return 0;
@@ -145,7 +149,8 @@ step(struct walk *w, const char *name, const struct directory_new *new)
 	if (saved == ENOENT && new != NULL)
 		return make(w, name, new);
 	/* Systems differ in what they say of a link; ask what it is. */
-	if (fstatat(w->at, name, &sb, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(sb.st_mode))
+	if (fstatat(w->at, name, &sb, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISLNK(sb.st_mode))
 		return follow(w, name);
 	return fail(w, strerror(saved));
 }
@@ -157,9 +162,12 @@ directories_open(const char *path, const struct directory_new *new, char *why)
 	char		name[COMPONENT_MAX];
 	int		fd;
 
-	if (strlcpy(w.rest, path, sizeof(w.rest)) >= sizeof(w.rest) || path[0] == '\0')
-		return fail(&w, strerror(path[0] == '\0' ? ENOENT : ENAMETOOLONG));
-	w.at = open(path[0] == '/' ? "/" : ".", OPEN_SEARCH | O_DIRECTORY | O_CLOEXEC);
+	if (path[0] == '\0')
+		return fail(&w, strerror(ENOENT));
+	if (strlcpy(w.rest, path, sizeof(w.rest)) >= sizeof(w.rest))
+		return fail(&w, strerror(ENAMETOOLONG));
+	w.at = open(path[0] == '/' ? "/" : ".",
+	    OPEN_SEARCH | O_DIRECTORY | O_CLOEXEC);
 	if (w.at == -1)
 		return fail(&w, strerror(errno));
 	while (next_component(&w, name)) {
@@ -168,7 +176,7 @@ directories_open(const char *path, const struct directory_new *new, char *why)
 			return -1;
 		}
 	}
-	/* Opened to be read where that is allowed: only then can it be locked. */
+	/* To be read where that is allowed: only then can it be locked. */
 	fd = openat(w.at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd != -1)
 		step_to(&w, fd);
@@ -186,15 +194,16 @@ directories_place(struct place *place, const char *path,
 	place->dir = -1;
 	base = base == NULL ? path : base + 1;
 	len = base - path;
-	if (len >= sizeof(dir) ||
-	    strlcpy(place->name, base, sizeof(place->name)) >= sizeof(place->name)) {
+	if (len >= sizeof(dir) || strlen(base) >= sizeof(place->name)) {
 		snprintf(why, WHY_MAX, "%s: %s", path, strerror(ENAMETOOLONG));
 		return -1;
 	}
-	if (base[0] == '\0' || strcmp(base, ".") == 0 || strcmp(base, "..") == 0) {
+	if (base[0] == '\0' || strcmp(base, ".") == 0 ||
+	    strcmp(base, "..") == 0) {
 		snprintf(why, WHY_MAX, "%s: names a directory", path);
 		return -1;
 	}
+	strlcpy(place->name, base, sizeof(place->name));
 	memcpy(dir, path, len);
 	dir[len] = '\0';
 	place->dir = directories_open(len == 0 ? "." : dir, new, why);
@@ -215,7 +224,7 @@ directories_lock(int dir)
 	struct mono	end = clock_after(clock_mono(), LOCK_WAIT_MS);
 
 	while (flock(dir, LOCK_EX | LOCK_NB) == -1) {
-		/* Not every file system can; a descriptor to search with cannot. */
+		/* Not every file system can, nor OPEN_SEARCH. */
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return;
 		if (clock_passed(end, clock_mono())) {

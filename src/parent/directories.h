@@ -7,24 +7,28 @@
 #include <stddef.h>
 
 /*
- * Directories found and made without being led astray. Paths are walked a component at
- * a time; a symbolic link is followed where only root or we ourselves may write (such
- * as /var/run), and refused elsewhere.
+ * Directories found and made without being led astray. Paths are walked a
+ * component at a time; a symbolic link is followed where only root or we
+ * ourselves may write (such as /var/run), and refused elsewhere.
  *
- * Every function that can fail leaves a sentence in `why`, which is of WHY_MAX bytes.
+ * Every function that can fail leaves a sentence in `why`, which is of WHY_MAX
+ * bytes.
  */
 #define WHY_MAX	1536
 
 /* What becomes of a directory that is missing. */
 struct directory_new {
 	mode_t	mode;
-	bool	give;		/* to these ids; the directories above it stay ours */
+	bool	give;		/* to these ids; those above it stay ours */
 	uid_t	uid;
 	gid_t	gid;
 };
 
-/* A descriptor of the directory, close-on-exec; -1. `new` NULL: must be there. */
-int	directories_open(const char *path, const struct directory_new *new, char *why);
+/*
+ * A descriptor of the directory, close-on-exec; -1. `new` NULL: must be there.
+ */
+int	directories_open(const char *path, const struct directory_new *new,
+	    char *why);
 
 /* A file by the directory that holds it. */
 struct place {
@@ -38,10 +42,10 @@ int	directories_place(struct place *, const char *path,
 void	directories_leave(struct place *);
 
 /*
- * Keeps other starts of this program out of a directory while something in it is
- * judged and replaced. Whoever may read the directory may lock it too, so this waits
- * only for a few seconds, then says so in the log and goes on. Undone by
- * directories_unlock, or when the descriptor is closed.
+ * Keeps other starts of this program out of a directory while something in it
+ * is judged and replaced. Whoever may read the directory may lock it too, so
+ * this waits only for a few seconds, then says so in the log and goes on.
+ * Undone by directories_unlock, or when the descriptor is closed.
  */
 void	directories_lock(int dir);
 void	directories_unlock(int dir);

@@ -73,16 +73,19 @@ identity_find(struct msg_identity *identity, const struct settings *settings,
 		identity->uid = geteuid();
 		identity->gid = getegid();
 		if ((pw = getpwuid(geteuid())) != NULL) {
-			strlcpy(identity->user, pw->pw_name, sizeof(identity->user));
-			strlcpy(identity->home, pw->pw_dir, sizeof(identity->home));
+			strlcpy(identity->user, pw->pw_name,
+			    sizeof(identity->user));
+			strlcpy(identity->home, pw->pw_dir,
+			    sizeof(identity->home));
 		}
-		log_debug("not started as root: user and group stay as they are");
+		log_debug("not root: user and group stay as they are");
 		return 0;
 	}
 	if (identity_group(settings->group, &gid, why) == -1)
 		return -1;
 	if ((pw = getpwnam(settings->user)) == NULL) {
-		snprintf(why, WHY_MAX, "user %s does not exist", settings->user);
+		snprintf(why, WHY_MAX, "user %s does not exist",
+		    settings->user);
 		return -1;
 	}
 	if (pw->pw_uid == 0 || gid == 0) {
@@ -107,7 +110,8 @@ identity_equal(const struct msg_identity *a, const struct msg_identity *b)
 {
 	return a->drop == b->drop && a->uid == b->uid && a->gid == b->gid &&
 	    a->ngroups == b->ngroups &&
-	    memcmp(a->groups, b->groups, a->ngroups * sizeof(a->groups[0])) == 0 &&
+	    memcmp(a->groups, b->groups,
+	    a->ngroups * sizeof(a->groups[0])) == 0 &&
 	    strcmp(a->home, b->home) == 0;
 }
 
@@ -126,7 +130,8 @@ is_empty(int fd)
 		return false;
 	}
 	while ((entry = readdir(dir)) != NULL) {
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+		if (strcmp(entry->d_name, ".") != 0 &&
+		    strcmp(entry->d_name, "..") != 0)
 			empty = false;
 	}
 	closedir(dir);
@@ -147,7 +152,8 @@ is_jail(const char *path, const struct directory_new *new, char *why)
 	    (sb.st_mode & (S_IWGRP | S_IWOTH)) == 0 && is_empty(fd);
 	close(fd);
 	if (!good)
-		snprintf(why, WHY_MAX, "%s: is not an empty directory of root's", path);
+		snprintf(why, WHY_MAX,
+		    "%s: is not an empty directory of root's", path);
 	return good;
 }
 
@@ -160,14 +166,16 @@ identity_jail(struct msg_identity *identity, char *why)
 
 	if (!identity->drop)
 		return 0;
-	/* The system's own, where there is one, lies where nobody can move it. */
+	/* The system's own, where there is one: nobody can move it. */
 	if (is_jail(shared, NULL, why)) {
 		strlcpy(identity->jail, shared, sizeof(identity->jail));
 		return 0;
 	}
-	n = snprintf(identity->jail, sizeof(identity->jail), "%s/empty", paths_rundir());
+	n = snprintf(identity->jail, sizeof(identity->jail), "%s/empty",
+	    paths_rundir());
 	if (n < 0 || (size_t)n >= sizeof(identity->jail)) {
-		snprintf(why, WHY_MAX, "%s: %s", paths_rundir(), strerror(ENAMETOOLONG));
+		snprintf(why, WHY_MAX, "%s: %s", paths_rundir(),
+		    strerror(ENAMETOOLONG));
 		return -1;
 	}
 	return is_jail(identity->jail, &ours, why) ? 0 : -1;

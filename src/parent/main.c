@@ -22,7 +22,7 @@
 
 #define DIRECTORY_MODE	0755
 
-/* Whoever started us may have left descriptors open, or the first three closed. */
+/* Descriptors may have been left open, or the first three closed. */
 static void
 tidy_descriptors(void)
 {
@@ -36,13 +36,14 @@ tidy_descriptors(void)
 	close(fd);
 }
 
-/* Each client is a descriptor; the children inherit what we may have at most. */
+/* Each client is a descriptor; the children inherit what we may have. */
 static void
 raise_limit(void)
 {
 	struct rlimit	limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur == limit.rlim_max)
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 ||
+	    limit.rlim_cur == limit.rlim_max)
 		return;
 	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit) == -1)
@@ -65,7 +66,7 @@ read_configuration(struct parent *p)
 		serve_log(p, true);
 	reload_log_faults(&faults);
 	if (p->settings != NULL && faults.file == NULL)
-		log_notice("no configuration file: every setting has its default");
+		log_notice("no configuration file: all settings are defaults");
 	fault_clear(&faults);
 	return status;
 }
@@ -99,7 +100,8 @@ open_files(struct parent *p)
 
 	if ((status = take_pidfile(p)) != STATUS_OK)
 		return status;
-	if (sockets_open(&p->listeners, &none, p->settings, &p->identity, why) == -1) {
+	if (sockets_open(&p->listeners, &none, p->settings, &p->identity,
+	    why) == -1) {
 		log_error("%s", why);
 		return STATUS_FATAL;
 	}

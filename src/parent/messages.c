@@ -12,7 +12,7 @@
 
 #define GONE_MS		2000	/* from the end of its channel to its death */
 #define READS_MAX	64
-#define LOG_EVERY_MS	1000	/* descriptors for a lost log are given no faster */
+#define LOG_EVERY_MS	1000	/* between descriptors for a lost log */
 #define WISH_EVERY_S	1
 
 /* 0, or -1 for a message that is not as it must be. */
@@ -90,7 +90,8 @@ on_cleaned(struct parent *p, enum slot slot, const struct message *m)
 {
 	struct msg_cleaned	cleaned;
 
-	if (slot != SLOT_CLEANER || msg_cleaned_get(&cleaned, m->payload, m->len) == -1)
+	if (slot != SLOT_CLEANER ||
+	    msg_cleaned_get(&cleaned, m->payload, m->len) == -1)
 		return -1;
 	clean_on_cleaned(p, &cleaned);
 	return 0;
@@ -102,7 +103,8 @@ on_forgotten(struct parent *p, enum slot slot, const struct message *m)
 	uint64_t	forgotten;
 
 	if (slot != SLOT_CLEANER ||
-	    msg_number_get(&forgotten, m->payload, m->len) == -1 || forgotten > 1)
+	    msg_number_get(&forgotten, m->payload, m->len) == -1 ||
+	    forgotten > 1)
 		return -1;
 	clean_on_forgotten(p, forgotten == 1);
 	return 0;
@@ -134,16 +136,21 @@ on_reported(struct parent *p, enum slot slot, const struct message *m)
 static int
 on_wish(struct parent *p, enum slot slot, const struct message *m)
 {
-	static struct log_limit	 limit;
-	unsigned int		 held;
-	uint64_t		 wish;
+	static const char *const	 wishes[WISH__MAX] = {
+		[WISH_RELOAD]	= "a reload",
+		[WISH_CLEAN]	= "cleaning",
+		[WISH_REPORT]	= "the report"
+	};
+	static struct log_limit		 limit;
+	unsigned int			 held;
+	uint64_t			 wish;
 
 	(void)slot;
-	if (msg_number_get(&wish, m->payload, m->len) == -1 || wish >= WISH__MAX)
+	if (msg_number_get(&wish, m->payload, m->len) == -1 ||
+	    wish >= WISH__MAX)
 		return -1;
 	if (log_allowed(&limit, WISH_EVERY_S, &held))
-		log_notice("policyctl asks for %s", wish == WISH_RELOAD ? "a reload" :
-		    wish == WISH_CLEAN ? "cleaning" : "the report");
+		log_notice("policyctl asks for %s", wishes[wish]);
 	switch ((enum wish)wish) {
 	case WISH_RELOAD:
 		reload_want(p);
@@ -176,7 +183,7 @@ handle(struct parent *p, enum slot slot, const struct message *m)
 	if (m->fd != -1)
 		close(m->fd);
 	if (handlers[m->type] == NULL || handlers[m->type](p, slot, m) == -1) {
-		log_error("%s (process %ld) sent a %s that is not as it must be",
+		log_error("%s (process %ld) sent a %s that is not right",
 		    children_name(p, slot), (long)p->child[slot].pid,
 		    message_rule(m->type)->name);
 		child_kill(&p->child[slot]);
@@ -204,8 +211,9 @@ messages_take(struct parent *p, enum slot slot)
 	int		 result, reads;
 
 	/* One that never stops talking must not keep us from the others. */
-	for (reads = 0; reads < READS_MAX && child->channel != NULL && !child->killed;
-	    reads++) {
+	for (reads = 0; reads < READS_MAX; reads++) {
+		if (child->channel == NULL || child->killed)
+			return;
 		if ((result = channel_read(child->channel)) == 0)
 			return;
 		while (result == 1 && !child->killed &&

@@ -24,7 +24,7 @@ static struct {
 static void
 open_socket(const char *path)
 {
-	/* A manager that does not read must not hold the supervision up for long. */
+	/* A manager that does not read must not hold us up for long. */
 	const struct timeval	patience = { .tv_sec = 1 };
 	struct sockaddr_un	sun;
 	size_t			len = strlen(path);
@@ -46,7 +46,8 @@ open_socket(const char *path)
 		notify_close();
 		return;
 	}
-	setsockopt(state.fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	setsockopt(state.fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
+	    sizeof(patience));
 }
 
 /* Half of what the manager waits for, as sd_watchdog_enabled(3) advises. */
@@ -55,11 +56,13 @@ open_watchdog(const char *usec, const char *pid)
 {
 	int64_t	us, whose;
 
-	if (pid != NULL && (num_parse(pid, strlen(pid), 1, INT32_MAX, &whose) == -1 ||
+	if (pid != NULL &&
+	    (num_parse(pid, strlen(pid), 1, INT32_MAX, &whose) == -1 ||
 	    whose != getpid()))
 		return;
-	if (num_parse(usec, strlen(usec), 2000, INT32_MAX * (int64_t)1000, &us) == -1) {
-		log_warning("WATCHDOG_USEC is no number of microseconds to work with");
+	if (num_parse(usec, strlen(usec), 2000, INT32_MAX * (int64_t)1000,
+	    &us) == -1) {
+		log_warning("WATCHDOG_USEC is no time to work with");
 		return;
 	}
 	state.interval_ms = us / 2000;
@@ -90,7 +93,8 @@ notify_close(void)
 	state.interval_ms = 0;
 }
 
-static void	tell(const char *, ...) __attribute__((__format__(printf, 1, 2)));
+static void	tell(const char *, ...)
+		    __attribute__((__format__(printf, 1, 2)));
 
 static void
 tell(const char *fmt, ...)
@@ -127,7 +131,7 @@ notify_status(const char *status)
 void
 notify_reloading(void)
 {
-	tell("RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=Reading the configuration\n",
+	tell("RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=Reloading\n",
 	    (long long)(clock_mono().ns / 1000));
 }
 

@@ -4,8 +4,8 @@
 #include "lib/clock.h"
 
 /*
- * systemd's sd_notify(3), spoken directly. All of it is silent where nobody asked for
- * it by NOTIFY_SOCKET.
+ * systemd's sd_notify(3), spoken directly. All of it is silent where nobody
+ * asked for it by NOTIFY_SOCKET.
  */
 
 /*
@@ -17,7 +17,7 @@ void	notify_close(void);
 
 void	notify_ready(const char *status);
 void	notify_status(const char *status);
-void	notify_reloading(void);		/* followed by notify_ready when it is over */
+void	notify_reloading(void);		/* notify_ready when it is over */
 void	notify_stopping(void);
 
 /* Sends the watchdog's sign of life when it is due. */

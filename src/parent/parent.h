@@ -12,8 +12,8 @@
 #include "parent/sockets.h"
 
 /*
- * The whole of what the parent knows. Everything happens in one loop (serve.c); the
- * other files are told what came and do their part.
+ * The whole of what the parent knows. Everything happens in one loop (serve.c);
+ * the other files are told what came and do their part.
  */
 
 /* SPEC.md 1. */
@@ -41,18 +41,18 @@ enum slot {
 
 /* Starting again what died: children.c. */
 struct restart {
-	bool		wanted;		/* this slot is never to be empty for long */
+	bool		wanted;		/* never to be empty for long */
 	bool		due;		/* starts at `at` */
 	struct mono	at;
 	unsigned int	quick;		/* deaths in quick succession */
-	char		fault[512];	/* what it said last, to be logged once */
+	char		fault[512];	/* said last, to be logged once */
 };
 
 enum job_step {
 	JOB_IDLE,
 	JOB_OPENING,		/* the cleaner starts */
 	JOB_CLEANING,
-	JOB_CONNECTING,		/* the report starts and connects to its server */
+	JOB_CONNECTING,		/* the report starts and connects */
 	JOB_SENDING,
 	JOB_FORGETTING,		/* the mail was taken: its hits are removed */
 	JOB_CLOSING
@@ -61,7 +61,7 @@ enum job_step {
 /* Cleaning and reporting: clean.c. */
 struct job {
 	enum job_step	step;
-	bool		report;		/* a mail is to be sent, after the cleaning */
+	bool		report;		/* after the cleaning */
 	bool		failed;
 	struct mono	deadline;	/* of the step */
 	/* What waits for its time. */
@@ -71,7 +71,7 @@ struct job {
 	struct mono	clean_next, report_next;
 	bool		mailed;		/* since the start, at mailed_at */
 	struct mono	mailed_at;
-	unsigned int	failures;	/* reports in a row that could not be sent */
+	unsigned int	failures;	/* of reports, in a row */
 };
 
 /* A new configuration on its way in: reload.c. */
@@ -101,7 +101,7 @@ struct parent {
 	struct job		 job;
 	struct reload		 reload;
 	bool			 started;	/* ready once */
-	bool			 database_away;	/* at start; the engine does without */
+	bool			 database_away;	/* the engine does without */
 	bool			 stopping;
 	int			 status;	/* to exit with */
 };
@@ -118,12 +118,14 @@ void	serve_stop(struct parent *, int status);
 void	serve_on_ready(struct parent *, enum slot);
 
 /*
- * Engine and ledger may have become ready, or the database known to be away: then the
- * daemon is started, which is said to whoever waits for it.
+ * Engine and ledger may have become ready, or the database known to be away:
+ * then the daemon is started, which is said to whoever waits for it.
  */
 void	serve_check_started(struct parent *);
 
-/* As the settings and options want it. `starting`: faults still go to stderr. */
+/*
+ * As the settings and options want it. `starting`: faults still go to stderr.
+ */
 void	serve_log(const struct parent *, bool starting);
 void	serve_log_message(const struct parent *, struct child *);
 

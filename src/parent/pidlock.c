@@ -9,7 +9,7 @@
 
 #include "parent/pidlock.h"
 
-/* A new file, locked before anybody else can open it: the directory is locked. */
+/* A new file, locked before anybody opens it: the directory is locked. */
 static int
 create(const struct place *place)
 {
@@ -73,7 +73,8 @@ pidlock_open(struct pidlock *pidfile, const char *path,
 	directories_leave(&pidfile->place);
 	snprintf(why, WHY_MAX, "%s: %s", path,
 	    saved == EWOULDBLOCK ? "another instance holds its lock" :
-	    saved == EEXIST ? "is there and is no regular file" : strerror(saved));
+	    saved == EEXIST ? "is there and is no regular file" :
+	    strerror(saved));
 	return saved == EWOULDBLOCK ? PIDLOCK_RUNNING : PIDLOCK_FAILED;
 }
 
@@ -113,7 +114,8 @@ pidlock_close(struct pidlock *pidfile)
 	if (pidfile->fd == -1)
 		return;
 	directories_lock(pidfile->place.dir);
-	if (fstat(pidfile->fd, &ours) == 0 && (pidfile->written || ours.st_size == 0) &&
+	if (fstat(pidfile->fd, &ours) == 0 &&
+	    (pidfile->written || ours.st_size == 0) &&
 	    fstatat(pidfile->place.dir, pidfile->place.name, &here,
 	    AT_SYMLINK_NOFOLLOW) == 0 &&
 	    here.st_dev == ours.st_dev && here.st_ino == ours.st_ino)

@@ -8,9 +8,9 @@
 #include "parent/directories.h"
 
 /*
- * The pid file: locked (flock(2)) for as long as this instance lives, its first line
- * the pid. A file that was there is never written to, only replaced, so a link that
- * leads elsewhere does no harm.
+ * The pid file: locked (flock(2)) for as long as this instance lives, its first
+ * line the pid. A file that was there is never written to, only replaced, so a
+ * link that leads elsewhere does no harm.
  */
 struct pidlock {
 	struct place	place;
@@ -25,8 +25,8 @@ enum pidlock_result {
 };
 
 /*
- * Takes the lock, on a new, empty file or on what a dead instance left behind; that is
- * left as it is until pidlock_write.
+ * Takes the lock, on a new, empty file or on what a dead instance left behind;
+ * that is left as it is until pidlock_write.
  */
 enum pidlock_result	pidlock_open(struct pidlock *, const char *path,
 			    const struct directory_new *, char *why);

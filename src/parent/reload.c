@@ -107,7 +107,8 @@ send_settings(struct parent *p, enum slot slot)
 	struct child	*child = &p->child[slot];
 
 	if (child->channel != NULL && !child->told)
-		convey_send(child->channel, p->settings, child->role, p->generation);
+		convey_send(child->channel, p->settings, child->role,
+		    p->generation);
 }
 
 static void
@@ -115,9 +116,10 @@ commit(struct parent *p)
 {
 	struct reload	*reload = &p->reload;
 	bool		 new_ledger = reload->active;
-	bool		 new_user = !identity_equal(&p->identity, &reload->identity);
+	bool		 new_user;
 	size_t		 i;
 
+	new_user = !identity_equal(&p->identity, &reload->identity);
 	say_unchangeable(p->settings, reload->settings);
 	settings_free(p->settings);
 	p->settings = reload->settings;
@@ -127,7 +129,8 @@ commit(struct parent *p)
 	serve_log(p, false);
 	for (i = 0; i < SLOT__MAX; i++)
 		serve_log_message(p, &p->child[i]);
-	sockets_adopt(&p->listeners, &reload->listeners, &p->child[SLOT_ENGINE]);
+	sockets_adopt(&p->listeners, &reload->listeners,
+	    &p->child[SLOT_ENGINE]);
 	send_settings(p, SLOT_ENGINE);
 	if (new_ledger)
 		swap_ledgers(p);
@@ -174,8 +177,8 @@ begin(struct parent *p)
 		return;
 	}
 	reload->active = true;
-	if (children_start(p, SLOT_NEXT_LEDGER, reload->settings, &reload->identity,
-	    why) == -1) {
+	if (children_start(p, SLOT_NEXT_LEDGER, reload->settings,
+	    &reload->identity, why) == -1) {
 		reload->active = false;
 		refuse(p, why);
 		return;

@@ -4,9 +4,9 @@
 #include "parent/parent.h"
 
 /*
- * A new configuration: read and checked whole, sockets bound, where the database
- * changed a new ledger ready, and only then put in force, all at once. Whatever fails
- * before that is logged and nothing has changed.
+ * A new configuration: read and checked whole, sockets bound, where the
+ * database changed a new ledger ready, and only then put in force, all at once.
+ * Whatever fails before that is logged and nothing has changed.
  */
 void	reload_want(struct parent *);
 

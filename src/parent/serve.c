@@ -16,7 +16,7 @@
 #include "parent/signals.h"
 #include "sandbox/sandbox.h"
 
-#define QUEUED_MAX	(2 * CHANNEL_PARENT_MAX)	/* settings can be large */
+#define QUEUED_MAX	(2 * CHANNEL_PARENT_MAX)
 
 /* --- the log --- */
 
@@ -25,7 +25,8 @@ target(const struct parent *p)
 {
 	if (p->debug)
 		return LOG_TO_STDERR;
-	return p->background || !p->settings->debug ? LOG_TO_SYSLOG : LOG_TO_STDERR;
+	return p->background || !p->settings->debug ?
+	    LOG_TO_SYSLOG : LOG_TO_STDERR;
 }
 
 static bool
@@ -37,7 +38,7 @@ in_detail(const struct parent *p)
 void
 serve_log(const struct parent *p, bool starting)
 {
-	/* Whoever starts it by hand or by script reads there why it did not start. */
+	/* Whoever starts it by hand reads there why it did not start. */
 	if (starting || target(p) == LOG_TO_STDERR)
 		log_open("parent", LOG_TO_STDERR, -1, in_detail(p));
 	else
@@ -68,10 +69,11 @@ serve_log_message(const struct parent *p, struct child *child)
 static void
 begin(struct parent *p)
 {
-	char	why[WHY_MAX];
+	const struct msg_identity	*identity = &p->identity;
+	char				 why[WHY_MAX];
 
-	if (children_start(p, SLOT_LEDGER, p->settings, &p->identity, why) == -1 ||
-	    children_start(p, SLOT_ENGINE, p->settings, &p->identity, why) == -1) {
+	if (children_start(p, SLOT_LEDGER, p->settings, identity, why) == -1 ||
+	    children_start(p, SLOT_ENGINE, p->settings, identity, why) == -1) {
 		log_error("%s", why);
 		serve_stop(p, STATUS_FATAL);
 		return;
@@ -86,7 +88,10 @@ begin(struct parent *p)
 static void
 lock_in(void)
 {
-	struct sandbox_needs	needs = { .role = SANDBOX_PARENT, .directory_fd = -1 };
+	struct sandbox_needs	needs = {
+		.role = SANDBOX_PARENT,
+		.directory_fd = -1
+	};
 
 	if (sandbox_enter(&needs) == -1)
 		log_fatal("sandbox: %s", strerror(errno));
@@ -104,7 +109,8 @@ say_started(const struct parent *p)
 	    children_ledger(p->settings),
 	    ledger->state == CHILD_SERVING ? "" : " (database away)");
 	for (i = 0; i < p->listeners.count; i++)
-		str_addf(&line, "%s %s", i > 0 ? "," : "", p->listeners.list[i].name);
+		str_addf(&line, "%s %s", i > 0 ? "," : "",
+		    p->listeners.list[i].name);
 	str_addf(&line, "; engine: %s", p->child[SLOT_ENGINE].sandbox);
 	if (ledger->state == CHILD_SERVING)
 		str_addf(&line, "; ledger: %s", ledger->sandbox);
@@ -188,7 +194,8 @@ time_left(const struct parent *p, struct mono now)
 	int	left = sooner(children_left(p, now), notify_left(now));
 
 	if (!p->stopping)
-		left = sooner(left, sooner(clean_left(p, now), reload_left(p, now)));
+		left = sooner(left,
+		    sooner(clean_left(p, now), reload_left(p, now)));
 	return left;
 }
 
@@ -217,7 +224,8 @@ flush(struct parent *p)
 			continue;
 		/* A fault is seen again as the end of file when it is read. */
 		(void)channel_flush(child->channel);
-		if (channel_queued(child->channel) > QUEUED_MAX && !child->killed) {
+		if (channel_queued(child->channel) > QUEUED_MAX &&
+		    !child->killed) {
 			log_error("%s (process %ld) does not read its channel",
 			    children_name(p, (enum slot)i), (long)child->pid);
 			child_kill(child);
@@ -253,6 +261,8 @@ turn(struct parent *p)
 	}
 	if (pfd[0].revents != 0)
 		take_signals(p);
+	if (p->started && log_lost())
+		serve_log(p, false);
 	now = clock_mono();
 	children_timers(p, now);
 	notify_watchdog(now);

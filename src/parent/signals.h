@@ -2,20 +2,20 @@
 #define SIGNALS_H
 
 /*
- * Signals as bytes in a pipe, so that poll(2) sees them: HUP reloads, TERM, INT and
- * USR1 stop, CHLD reaps.
+ * Signals as bytes in a pipe, so that poll(2) sees them: HUP reloads, TERM, INT
+ * and USR1 stop, CHLD reaps.
  */
 #define SIGNALS_STOP	(1U << 0)
 #define SIGNALS_RELOAD	(1U << 1)
 #define SIGNALS_CHILD	(1U << 2)
 
-/* Installs the handlers; the descriptor to poll for reading. Fatal when it fails. */
+/* Installs the handlers; the descriptor to poll. Fatal when it fails. */
 int	signals_open(void);
 
 /* What came since the last call, as bits. */
 unsigned int	signals_take(void);
 
-/* In a new process before exec: every signal as at the beginning, none blocked. */
+/* In a new process before exec: all signals as at first, none blocked. */
 void	signals_reset(void);
 
 #endif

@@ -104,21 +104,24 @@ static int
 open_unix(struct listener *l, const struct listener *running,
     const struct msg_identity *identity, char *why)
 {
-	const struct directory_new	 new = identity_directory(identity, DIRECTORY_MODE);
+	const struct directory_new	 new =
+	    identity_directory(identity, DIRECTORY_MODE);
 	struct sockaddr_un		 sun;
 	struct unixsocket		 u;
 
 	memset(&sun, 0, sizeof(sun));
 	sun.sun_family = AF_UNIX;
-	if (strlcpy(sun.sun_path, l->name, sizeof(sun.sun_path)) < sizeof(sun.sun_path) &&
-	    (l->fd = activation_claim((struct sockaddr *)&sun, sizeof(sun))) != -1) {
+	if (strlcpy(sun.sun_path, l->name, sizeof(sun.sun_path)) <
+	    sizeof(sun.sun_path))
+		l->fd = activation_claim((struct sockaddr *)&sun, sizeof(sun));
+	if (l->fd != -1) {
 		l->given = true;
 		return 0;
 	}
 	if (directories_place(&l->place, l->name, &new, why) == -1)
 		return -1;
 	u = as_unixsocket(l);
-	/* Ours with another mode or owner is replaced; it answers, of course. */
+	/* Ours with another mode or owner is replaced, though it answers. */
 	if (running != NULL) {
 		u.dev = running->dev;
 		u.ino = running->ino;
@@ -135,11 +138,13 @@ bind_tcp(struct listener *l, const struct addrinfo *ai, char *why)
 {
 	int	on = 1;
 
-	l->fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	l->fd = socket(ai->ai_family,
+	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (l->fd == -1 ||
-	    setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == -1 ||
-	    (ai->ai_family == AF_INET6 && setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY,
-	    &on, sizeof(on)) == -1) ||
+	    setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &on,
+	    sizeof(on)) == -1 ||
+	    (ai->ai_family == AF_INET6 && setsockopt(l->fd, IPPROTO_IPV6,
+	    IPV6_V6ONLY, &on, sizeof(on)) == -1) ||
 	    bind(l->fd, ai->ai_addr, ai->ai_addrlen) == -1 ||
 	    listen(l->fd, SOMAXCONN) == -1) {
 		snprintf(why, WHY_MAX, "%s: %s", l->name, strerror(errno));
@@ -155,12 +160,15 @@ open_tcp(struct listener *l, const struct settings_socket *s, char *why)
 	char		 port[8];
 	int		 error, result = 0;
 
-	/* A name is no address: what listens where must not hang on a resolver. */
+	/*
+	 * A name is no address: what listens where must not hang on a resolver.
+	 */
 	hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE;
 	snprintf(port, sizeof(port), "%u", (unsigned int)s->port);
 	if ((error = getaddrinfo(s->host, port, &hints, &ai)) != 0) {
 		snprintf(why, WHY_MAX, "%s: %s", l->name,
-		    error == EAI_NONAME ? "is no address" : gai_strerror(error));
+		    error == EAI_NONAME ? "is no address" :
+		    gai_strerror(error));
 		return -1;
 	}
 	if ((l->fd = activation_claim(ai->ai_addr, ai->ai_addrlen)) != -1)
@@ -221,7 +229,9 @@ open_socket(struct listeners *fresh, const struct listeners *running,
 	    open_tcp(l, s, why);
 }
 
-/* Without it the daemon does all but talk to policyctl: never a reason to stop. */
+/*
+ * Without it the daemon does all but talk to policyctl: never a reason to stop.
+ */
 static void
 open_control(struct listeners *fresh, const struct listeners *running,
     const char *path, const struct msg_identity *identity)
@@ -252,14 +262,15 @@ open_control(struct listeners *fresh, const struct listeners *running,
 
 int
 sockets_open(struct listeners *fresh, const struct listeners *running,
-    const struct settings *settings, const struct msg_identity *identity, char *why)
+    const struct settings *settings, const struct msg_identity *identity,
+    char *why)
 {
 	size_t	i;
 
 	memset(fresh, 0, sizeof(*fresh));
 	for (i = 0; i < settings->nsockets; i++) {
-		if (open_socket(fresh, running, settings, &settings->sockets[i], identity,
-		    why) == -1) {
+		if (open_socket(fresh, running, settings, &settings->sockets[i],
+		    identity, why) == -1) {
 			sockets_abandon(fresh);
 			return -1;
 		}
@@ -317,7 +328,8 @@ send_end(uint32_t number, struct child *engine)
 }
 
 void
-sockets_adopt(struct listeners *running, struct listeners *fresh, struct child *engine)
+sockets_adopt(struct listeners *running, struct listeners *fresh,
+    struct child *engine)
 {
 	const struct listener	*now;
 	struct listener		*old;
@@ -331,7 +343,8 @@ sockets_adopt(struct listeners *running, struct listeners *fresh, struct child *
 		old = &running->list[i];
 		now = find(fresh, old->name);
 		if (now != NULL && now->shared) {
-			free(old->name);	/* all else lives on in the fresh list */
+			/* All else lives on in the fresh list. */
+			free(old->name);
 			continue;
 		}
 		log_notice("no longer listening on %s", old->name);

@@ -13,22 +13,24 @@
 #include "parent/directories.h"
 
 /*
- * The listening sockets. They belong to the parent for as long as it lives, whatever
- * happens to the engine, so clients wait in the queue meanwhile.
+ * The listening sockets. They belong to the parent for as long as it lives,
+ * whatever happens to the engine, so clients wait in the queue meanwhile.
  */
 struct listener {
 	uint32_t		 number;	/* never used twice */
 	enum listener_kind	 kind;
 	int			 fd;
 	char			*name;		/* path or [address]:port */
-	bool			 shared;	/* the running list has it too */
+	/* The running list has it too. */
+	bool			 shared;
 	bool			 given;		/* by the service manager */
 	/* UNIX sockets */
 	mode_t			 mode;
 	uid_t			 uid;		/* -1: as it comes */
 	gid_t			 gid;
 	struct place		 place;
-	dev_t			 dev;		/* our file, to remove no other */
+	/* Our file, to remove no other. */
+	dev_t			 dev;
 	ino_t			 ino;
 };
 
@@ -38,11 +40,12 @@ struct listeners {
 };
 
 /*
- * Opens what the settings name, `control_socket` included, next to what runs already
- * (`running` is empty at start): a listener that stays the same is shared. A UNIX
- * socket appears under its name with its mode and owner, listening; one that somebody
- * answers at is never taken. A control socket that cannot be made is only a warning.
- * 0, or -1 with *why, and then all is as before.
+ * Opens what the settings name, `control_socket` included, next to what runs
+ * already (`running` is empty at start): a listener that stays the same is
+ * shared. A UNIX socket appears under its name with its mode and owner,
+ * listening; one that somebody answers at is never taken. A control socket that
+ * cannot be made is only a warning. 0, or -1 with *why, and then all is as
+ * before.
  */
 int	sockets_open(struct listeners *fresh, const struct listeners *running,
 	    const struct settings *, const struct msg_identity *, char *why);
@@ -51,8 +54,8 @@ int	sockets_open(struct listeners *fresh, const struct listeners *running,
 void	sockets_abandon(struct listeners *fresh);
 
 /*
- * The fresh list becomes the running one: the engine is told of what is new, and of
- * what is over, which is closed and removed.
+ * The fresh list becomes the running one: the engine is told of what is new,
+ * and of what is over, which is closed and removed.
  */
 void	sockets_adopt(struct listeners *running, struct listeners *fresh,
 	    struct child *engine);

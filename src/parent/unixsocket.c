@@ -36,12 +36,13 @@ address(struct sockaddr_un *sun, const char *name)
 }
 
 /*
- * There is no bindat(2) but on FreeBSD: step into the directory and back. The process
- * has one thread. Where we came from may be a directory that we cannot open; then "/".
+ * There is no bindat(2) but on FreeBSD: step into the directory and back. The
+ * process has one thread. Where we came from may be a directory that we cannot
+ * open; then "/".
  */
 static int
-in_directory(int dir, int (*call)(int, const struct sockaddr *, socklen_t), int fd,
-    const struct sockaddr_un *sun)
+in_directory(int dir, int (*call)(int, const struct sockaddr *, socklen_t),
+    int fd, const struct sockaddr_un *sun)
 {
 	int	back, result, saved;
 
@@ -69,7 +70,8 @@ check_free(const struct unixsocket *u, char *why)
 	struct stat		sb;
 	int			fd, error;
 
-	if (fstatat(u->place.dir, u->place.name, &sb, AT_SYMLINK_NOFOLLOW) == -1)
+	if (fstatat(u->place.dir, u->place.name, &sb,
+	    AT_SYMLINK_NOFOLLOW) == -1)
 		return errno == ENOENT ? 0 : fail(u, why, strerror(errno));
 	if (u->ino != 0 && sb.st_dev == u->dev && sb.st_ino == u->ino)
 		return 0;
@@ -84,7 +86,10 @@ check_free(const struct unixsocket *u, char *why)
 	close(fd);
 	if (error == ECONNREFUSED || error == ENOENT)
 		return 0;
-	/* A full queue is a sign of life too; what cannot be told is left alone. */
+	/*
+	 * A full queue is a sign of life too; what cannot be told is left
+	 * alone.
+	 */
 	if (error == 0 || error == EAGAIN || error == EINPROGRESS)
 		return fail(u, why, "another process listens there");
 	return fail(u, why, strerror(error));
@@ -106,7 +111,8 @@ bind_here(struct unixsocket *u, int dir, int fd, char *why)
 	if (result == -1)
 		return fail(u, why, strerror(errno));
 	if ((u->uid != (uid_t)-1 || u->gid != (gid_t)-1) &&
-	    fchownat(dir, u->place.name, u->uid, u->gid, AT_SYMLINK_NOFOLLOW) == -1) {
+	    fchownat(dir, u->place.name, u->uid, u->gid,
+	    AT_SYMLINK_NOFOLLOW) == -1) {
 		if (geteuid() == 0)
 			return fail(u, why, strerror(errno));
 		log_warning("%s: its owner stays as it is: %s", u->path,
@@ -132,7 +138,8 @@ bind_aside(struct unixsocket *u, int fd, char *why)
 	char		name[40];
 	int		dir, result;
 
-	snprintf(name, sizeof(name), ".policyd-%08x%08x", arc4random(), arc4random());
+	snprintf(name, sizeof(name), ".policyd-%08x%08x", arc4random(),
+	    arc4random());
 	if (mkdirat(u->place.dir, name, 0700) == -1)
 		return fail(u, why, strerror(errno));
 	dir = openat(u->place.dir, name,
@@ -176,7 +183,8 @@ unixsocket_remove(const struct unixsocket *u)
 	if (u->place.dir == -1 || u->ino == 0)
 		return;
 	directories_lock(u->place.dir);
-	if (fstatat(u->place.dir, u->place.name, &sb, AT_SYMLINK_NOFOLLOW) == 0 &&
+	if (fstatat(u->place.dir, u->place.name, &sb,
+	    AT_SYMLINK_NOFOLLOW) == 0 &&
 	    sb.st_dev == u->dev && sb.st_ino == u->ino)
 		unlinkat(u->place.dir, u->place.name, 0);
 	directories_unlock(u->place.dir);

@@ -8,9 +8,10 @@
 /*
  * A listening UNIX socket under a name in a directory that others may write to.
  *
- * It is bound in a new directory that only we can enter, gets its owner there, listens,
- * and is then renamed into place: nobody sees it with another mode or owner, nobody can
- * put something else in the way of chown(2), and a stale socket is replaced in one step.
+ * It is bound in a new directory that only we can enter, gets its owner there,
+ * listens, and is then renamed into place: nobody sees it with another mode or
+ * owner, nobody can put something else in the way of chown(2), and a stale
+ * socket is replaced in one step.
  */
 struct unixsocket {
 	const char	*path;		/* for what is said */
@@ -18,13 +19,15 @@ struct unixsocket {
 	uid_t		 uid;		/* -1: as it comes */
 	gid_t		 gid;
 	struct place	 place;		/* taken over, not closed here */
-	dev_t		 dev;		/* which file it is; an old one's at first, */
-	ino_t		 ino;		/* or 0: that one may be replaced unasked */
+	/* Which file it is; an old one's at first, */
+	dev_t		 dev;
+	/* Or 0: that one may be replaced unasked. */
+	ino_t		 ino;
 };
 
 /*
- * The listening descriptor, or -1 with *why: somebody answers at that name, or what is
- * there is no socket.
+ * The listening descriptor, or -1 with *why: somebody answers at that name, or
+ * what is there is no socket.
  */
 int	unixsocket_open(struct unixsocket *, char *why);
 
