@@ -259,14 +259,19 @@ turn(struct load *k, int64_t wait)
 static uint64_t
 count_unanswered(const struct load *k)
 {
-	int64_t	due;
+	const struct link	*l;
+	int64_t			 due;
+	uint64_t		 n;
 
-	due = next_due(k);
-	if (option.rate <= 0 || due >= k->measure_to)
-		return (uint64_t)k->waiting;
+	n = (uint64_t)k->waiting;
+	for (l = k->retry.first; l != NULL; l = l->next)
+		n++;
 	/* An open loop that could not even send what was due. */
-	return (uint64_t)k->waiting +
-	    (uint64_t)((double)(k->measure_to - due) * option.rate / 1e9);
+	due = next_due(k);
+	if (option.rate > 0 && due < k->measure_to)
+		n += (uint64_t)((double)(k->measure_to - due) *
+		    option.rate / 1e9);
+	return n;
 }
 
 static void

@@ -23,11 +23,11 @@ struct result {
 
 	/* Of the whole run: */
 	uint64_t	 sent;
-	uint64_t	 unanswered;	/* still so after the time to drain */
+	uint64_t	 unanswered;	/* also after the time to drain */
 	uint64_t	 lost;		/* closed instead of an answer */
 	uint64_t	 closed_idle;	/* closed between requests */
 	uint64_t	 refused;	/* connects that failed */
-	uint64_t	 malformed;	/* answers that are none */
+	uint64_t	 malformed;	/* answers that are none; lost too */
 	uint64_t	 accepted_recipients;
 	uint64_t	 unknown_recipients;
 	struct {

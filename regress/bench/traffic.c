@@ -27,7 +27,7 @@ static const struct {
 } fields[FIELD__MAX] = {
 	[FIELD_LOGIN] =			{ '\1', DIGITS, 10 },
 	[FIELD_SENDER] =		{ '\2', DIGITS, 10 },
-	[FIELD_INSTANCE_PID] =		{ '\3', 5, 16 },
+	[FIELD_INSTANCE_PID] =		{ '\3', 6, 16 },
 	[FIELD_INSTANCE_SECONDS] =	{ '\4', 8, 16 },
 	[FIELD_INSTANCE_MICROSECONDS] =	{ '\5', 5, 16 },
 	[FIELD_QUEUE_ID] =		{ '\6', 8, 10 },
@@ -36,7 +36,7 @@ static const struct {
 
 #define LOGIN		"user\1\1\1\1\1\1\1"
 #define SENDER		"user\2\2\2\2\2\2\2"
-#define INSTANCE	"\3\3\3\3\3.\4\4\4\4\4\4\4\4.\5\5\5\5\5.0"
+#define INSTANCE	"\3\3\3\3\3\3.\4\4\4\4\4\4\4\4.\5\5\5\5\5.0"
 #define QUEUE_ID	"4F\6\6\6\6\6\6\6\6"
 #define PORT		"\7\7\7\7\7"
 
