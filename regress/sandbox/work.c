@@ -1,10 +1,6 @@
 #include <sys/types.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
-
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -115,7 +111,7 @@ clients(struct scene *s)
 	struct ucred		cred;
 	socklen_t		len;
 	char			byte;
-	int			bytes, fd, i, one = 1;
+	int			fd, i;
 
 	for (i = 0; i < 2; i++) {
 		memset(&ev, 0, sizeof(ev));
@@ -134,11 +130,7 @@ clients(struct scene *s)
 		if (ss.ss_family == AF_UNIX && getsockopt(fd, SOL_SOCKET,
 		    SO_PEERCRED, &cred, &len) == -1)
 			return -1;
-		if (ss.ss_family == AF_INET && setsockopt(fd, IPPROTO_TCP,
-		    TCP_NODELAY, &one, sizeof(one)) == -1)
-			return -1;
-		if (ioctl(fd, FIONREAD, &bytes) == -1 || bytes != 1 ||
-		    read(fd, &byte, 1) != 1 || write(fd, &byte, 1) != 1)
+		if (read(fd, &byte, 1) != 1 || write(fd, &byte, 1) != 1)
 			return -1;
 		close(fd);
 	}

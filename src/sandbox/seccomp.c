@@ -108,7 +108,6 @@ static const struct call	calls[] = {
 
 	/* Descriptors that are there. */
 	{ "read", ALL, ANY },
-	{ "readv", ALL, ANY },
 	{ "write", ALL, ANY },
 	{ "writev", ALL, ANY },
 	{ "close", ALL, ANY },
@@ -125,8 +124,8 @@ static const struct call	calls[] = {
 	{ "fcntl64", ALL, FCNTL(F_GETFL) },
 	{ "fcntl64", ALL, FCNTL(F_SETFL) },
 	{ "fcntl64", ALL, FCNTL(F_DUPFD_CLOEXEC) },
-	{ "ioctl", ALL, IOCTL(FIONREAD) },
-	{ "ioctl", ALL, IOCTL(FIONBIO) },
+	{ "ioctl", D | R, IOCTL(FIONREAD) },
+	{ "ioctl", D | R, IOCTL(FIONBIO) },
 	{ "epoll_wait", E, ANY },
 	{ "epoll_pwait", E, ANY },
 	{ "epoll_pwait2", E, ANY },
@@ -147,17 +146,13 @@ static const struct call	calls[] = {
 	{ "send", ALL, "no MSG_FASTOPEN", WITHOUT(3, MSG_FASTOPEN) },
 	{ "accept", E, ANY },
 	{ "accept4", E, ANY },
-	{ "getsockname", E | D | R, ANY },
-	{ "getpeername", E | D | R, ANY },
-	/* SHUT_RD would take a listening socket from the parent as well. */
-	{ "shutdown", E, "SHUT_WR", ARG(1, SHUT_WR) },
-	{ "shutdown", D | R, ANY },
-	{ "getsockopt", ALL, OPTION(SOL_SOCKET, SO_ERROR) },
-	{ "getsockopt", ALL, OPTION(SOL_SOCKET, SO_TYPE) },
 	{ "getsockopt", E, OPTION(SOL_SOCKET, SO_PEERCRED) },
-	{ "setsockopt", E, OPTION(SOL_SOCKET, SO_KEEPALIVE) },
-	{ "setsockopt", E, OPTION(SOL_SOCKET, SO_SNDBUF) },
-	{ "setsockopt", E | D | R, OPTION(IPPROTO_TCP, TCP_NODELAY) },
+	/* The engine's would take a listening socket from the parent as well. */
+	{ "shutdown", D | R, ANY },
+	{ "getsockname", D | R, ANY },
+	{ "getpeername", D | R, ANY },
+	{ "getsockopt", D | R, OPTION(SOL_SOCKET, SO_ERROR) },
+	{ "setsockopt", D | R, OPTION(IPPROTO_TCP, TCP_NODELAY) },
 
 	/* libpq and OpenSSL keep SIGPIPE away from a write in this manner. */
 	{ "rt_sigpending", D | R, ANY },
