@@ -26,7 +26,9 @@ for my $page (@pages) {
 
 	open my $fh, '-|', "cd '$root' && mandoc -T lint -W style '$page' 2>&1"
 	    or die "mandoc: $!";
-	my @faults = map { s/\n//r } <$fh>;
+	# Which other pages this system has is nothing of ours.
+	my @faults = grep { !/referenced manual not found|outdated mandoc\.db/ }
+	    map { s/\n//r } <$fh>;
 	close $fh;
 	places_ok("$page is clean", @faults);
 	places_ok("$page has its sections", grep { my $want = $_;

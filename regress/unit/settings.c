@@ -691,6 +691,10 @@ rules_faults(void **state)
 	bad("rules = [{}]", "1:10: rules[0] has no name");
 	assert_true(has_fault("1:10: rules[0] has no key"));
 	assert_true(has_fault("1:10: rules[0] has none of limits"));
+	bad("rules = [{'name': 'a:b', 'key': 'server', 'limits': []}]",
+	    "1:19: rules[0].name must be made of");
+	bad("rules = [{'name': '', 'key': 'server', 'limits': []}]",
+	    "1:19: rules[0].name must be made of");
 	bad("rules = [{'name': 'a', 'key': [], 'limits': []}]",
 	    "1:31: rules[0].key must name one to 4 attributes");
 	bad("rules = [{'name': 'a', 'key': ['sender', 'server'], 'limits': "

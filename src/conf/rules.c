@@ -9,7 +9,9 @@
 #include "conf/rules.h"
 #include "lib/alloc.h"
 
-#define RULES_NAME_MAX	64	/* bytes of a rule's name */
+#define RULES_NAME_MAX		64	/* bytes of a rule's name */
+#define RULES_NAME_CHARS	"abcdefghijklmnopqrstuvwxyz" \
+				"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
 static reader	rules_key, rules_unless, rules_name;
 
@@ -87,12 +89,21 @@ rules_field_type(size_t i)
 	return i < RULES_FIELDS ? rules_fields[i].type : NULL;
 }
 
-/* Names stand in logs, reports and on policyctl's command line. */
+/*
+ * Names stand in logs, reports and on policyctl's command line, and in front of
+ * the ids in the database, with a colon behind them.
+ */
 static int
 rules_name(const struct reading *r, const struct value *v)
 {
 	if (v->type == VALUE_STR && v->len > RULES_NAME_MAX) {
 		reader_fault(r, v, "is longer than %d bytes", RULES_NAME_MAX);
+		return -1;
+	}
+	if (v->type == VALUE_STR &&
+	    (strspn(v->bytes, RULES_NAME_CHARS) != v->len || v->len == 0)) {
+		reader_fault(r, v, "must be made of letters, digits, \".\", "
+		    "\"_\" and \"-\"");
 		return -1;
 	}
 	return reader_string(r, v);
