@@ -49,8 +49,10 @@ static const struct {
 	const char	*token;
 	const char	*text;
 } expression_behind[] = {
-	{ "(", "a call" EXPRESSION_NOT_RUN "write the value it returns" },
-	{ "[", "taking a part" EXPRESSION_NOT_RUN "write the value itself" },
+	{ "(", "a comma is missing, or this is a call, which needs Python: "
+	    "write the value it returns" },
+	{ "[", "a comma is missing, or this takes a part, which needs Python: "
+	    "write the value itself" },
 	{ ".", "an attribute" EXPRESSION_NOT_RUN "write the value itself" },
 	{ "%", "`%`" EXPRESSION_NOT_RUN "write what comes out of it" },
 	{ "/", "only + - * are known here: write what comes out of it" },
@@ -138,17 +140,24 @@ void
 expression_unexpected(struct expression *e, const char *expected)
 {
 	char	quote[64];
+
+	if (!expression_bad_token(e))
+		expression_fault(e, "%s is expected, not %s", expected,
+		    expression_quote(&e->t.token, quote, sizeof(quote)));
+}
+
+/* The same, where a value stands before it. */
+static void
+expression_unexpected_behind(struct expression *e, const char *expected)
+{
 	size_t	i;
 
-	if (expression_bad_token(e))
-		return;
 	for (i = 0; i < EXPRESSION_COUNT(expression_behind); i++)
 		if (token_is(&e->t, expression_behind[i].token)) {
 			expression_fault(e, "%s", expression_behind[i].text);
 			return;
 		}
-	expression_fault(e, "%s is expected, not %s", expected,
-	    expression_quote(&e->t.token, quote, sizeof(quote)));
+	expression_unexpected(e, expected);
 }
 
 /* A name where a value should stand. */
@@ -279,7 +288,7 @@ expression_comma(struct expression *e, const struct token *open,
 		return 0;
 	if (!expression_unclosed(e, open)) {
 		snprintf(expected, sizeof(expected), "`,` or `%s`", close);
-		expression_unexpected(e, expected);
+		expression_unexpected_behind(e, expected);
 	}
 	return -1;
 }
@@ -571,7 +580,7 @@ expression_read(struct expression *e)
 		value_append(v, item);
 	}
 	if (!expression_at_end(e)) {
-		expression_unexpected(e, "the line's end");
+		expression_unexpected_behind(e, "the line's end");
 		goto fail;
 	}
 	return v;

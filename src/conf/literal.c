@@ -83,7 +83,7 @@ literal_check_bytes(const char *p, size_t len, struct faults *faults)
 			ascii = false;
 			if (n < 2 && said != line) {
 				fault_error(faults, line, column, n == 0 ?
-				    "not UTF-8: save the file in that encoding" :
+				    "not UTF-8: save the file as UTF-8" :
 				    "a NUL byte: this is no text file");
 				said = line;
 			}
@@ -148,8 +148,8 @@ literal_check_coding(const char *p, size_t len, struct faults *faults)
 			    strcmp(folded, "utf8") != 0)
 				fault_error(faults, line, 1 + (unsigned int)
 				    utf8_count(p, (size_t)(name - p)),
-				    "only UTF-8 is read: save the file in that "
-				    "encoding and say so here");
+				    "only UTF-8 is read: save the file as UTF-8 "
+				    "and say so here");
 			return;
 		}
 		if (end == NULL)
@@ -378,6 +378,10 @@ literal_description(struct expression *e)
 {
 	struct value	*v;
 
+	if (token_assigns(&e->t)) {
+		expression_fault(e, "the name of a setting has no quotes");
+		return -1;
+	}
 	if ((v = expression_read(e)) == NULL)
 		return -1;
 	value_free(v);

@@ -28,12 +28,9 @@ static const struct {
 	const char	*text;
 } token_lookalikes[] = {
 	{ 0xa0, 0xa0, "a no-break space: write a plain space" },
-	{ 0xab, 0xab, "not a quotation mark here: write \" or '" },
-	{ 0xbb, 0xbb, "not a quotation mark here: write \" or '" },
 	{ 0x2000, 0x200b, "a special space: write a plain space" },
 	{ 0x2010, 0x2015, "a dash: write -" },
 	{ 0x2018, 0x201f, "a typographic quotation mark: write \" or '" },
-	{ 0x2039, 0x203a, "not a quotation mark here: write \" or '" },
 	{ 0xfeff, 0xfeff, "a byte order mark: only the file's start may have one" }
 };
 
@@ -486,6 +483,7 @@ token_read_operator(struct tokenizer *t)
 	size_t		i, n;
 
 	t->token.type = TOKEN_OPERATOR;
+	c = 0;
 	for (i = 0; i < sizeof(token_operators) / sizeof(token_operators[0]);
 	    i++) {
 		n = strlen(token_operators[i]);
@@ -499,8 +497,7 @@ token_read_operator(struct tokenizer *t)
 		token_skip(t, n);
 		return;
 	}
-	if (utf8_decode(t->at, (size_t)(t->end - t->at), &c) == 0)
-		c = 0;
+	utf8_decode(t->at, (size_t)(t->end - t->at), &c);
 	for (i = 0; i < sizeof(token_lookalikes) / sizeof(token_lookalikes[0]);
 	    i++)
 		if (c >= token_lookalikes[i].first &&
@@ -512,11 +509,15 @@ token_read_operator(struct tokenizer *t)
 	token_step(t);
 }
 
-/* Blanks, comments, joined lines, and inside brackets line breaks. */
+/*
+ * Blanks, comments, joined lines, and inside brackets line breaks. So are bytes that
+ * are no text: that was said already.
+ */
 static void
 token_skip_blanks(struct tokenizer *t)
 {
-	int	c;
+	uint32_t	text;
+	int		c;
 
 	while (t->at < t->end) {
 		c = token_byte(t, 0);
@@ -527,8 +528,9 @@ token_skip_blanks(struct tokenizer *t)
 		    token_byte(t, 1) == '\r')) {
 			token_skip(t, 2);
 			t->fresh = false;
-		} else if (c == ' ' || c == '\t' || c == '\f' ||
-		    (token_at_break(t) && t->nesting > 0))
+		} else if (c == ' ' || c == '\t' || c == '\f' || c == '\0' ||
+		    (token_at_break(t) && t->nesting > 0) ||
+		    utf8_decode(t->at, (size_t)(t->end - t->at), &text) == 0)
 			token_step(t);
 		else
 			break;

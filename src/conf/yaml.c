@@ -298,10 +298,16 @@ static bool
 yaml_tag_fits(struct yaml *y, const yaml_event_t *event, const yaml_char_t *tag,
     const char *nature)
 {
+	const size_t	 prefix = strlen(SCALAR_TAG);
+	const char	*text;
+
 	if (yaml_untagged(tag) || strcmp((const char *)tag, nature) == 0)
 		return true;
-	yaml_fault(y, &event->start_mark, "the tag %s does not belong here: "
-	    "leave it out", (const char *)tag);
+	text = (const char *)tag;
+	yaml_fault(y, &event->start_mark,
+	    "the tag %s%s does not belong here: leave it out",
+	    strncmp(text, SCALAR_TAG, prefix) == 0 ? "!!" : "",
+	    strncmp(text, SCALAR_TAG, prefix) == 0 ? text + prefix : text);
 	return false;
 }
 
