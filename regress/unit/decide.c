@@ -17,14 +17,14 @@
 #define RANDOM	4711
 
 /*
- * Decisions by hand from SPEC.md 3 and 4. A case is a configuration, a request, and
- * what comes of it, in words:
+ * Decisions by hand from SPEC.md 3 and 4. A case is a configuration, a request,
+ * and what comes of it, in words:
  *
  *	pass: why
  *	mode/tag id n=amount windows flags | the next key
  *
- * The tag is 0, random, or a hash. Windows are mails/seconds, with ! where a hit is
- * reported; flags are sql, shadow, warn, total and different:value.
+ * The tag is 0, random, or a hash. Windows are mails/seconds, with ! where a
+ * hit is reported; flags are sql, shadow, warn, total and different:value.
  */
 struct decide_case {
 	const char	*settings;
@@ -481,7 +481,8 @@ limits(void **state)
 		{ "report = True\nreport_to = 'a@b'", ALICE DATA,
 		    "once/0 alice n=3 10/60 150/86400!" },
 		{ "report = True\nreport_to = 'a@b'\n"
-		    "report_limits = [60, 86400]", ALICE DATA, "once/0 alice n=3 10/60! 150/86400!" },
+		    "report_limits = [60, 86400]", ALICE DATA,
+		    "once/0 alice n=3 10/60! 150/86400!" },
 		{ "report = True\nreport_to = 'a@b'\nreport_limits = []",
 		    ALICE DATA, "once/0 alice n=3 " WINDOWS },
 		{ "report = False", ALICE DATA, "once/0 alice n=3 " WINDOWS },
@@ -524,7 +525,8 @@ rules(void **state)
 		{ RULES("{" NAMED("h", "helo_name") "}"),
 		    "helo_name=Laptop\n" DATA, "once/0 h:laptop n=3 5/60" },
 		{ RULES("{" NAMED("c", "client_address") "}")
-		    "ipv4_prefix = 24", ALICE DATA, "once/0 c:192.0.2.0/24 n=3 5/60" },
+		    "ipv4_prefix = 24", ALICE DATA,
+		    "once/0 c:192.0.2.0/24 n=3 5/60" },
 		{ RULES("{" NAMED("c", "client_address") "}"),
 		    "client_address=unknown\n" DATA,
 		    "pass: no identity that is counted" },

@@ -68,10 +68,11 @@ TAILQ_HEAD(client_list, client);
 static struct {
 	struct client_list	 list[LIST__MAX];
 	int64_t			 ms[LIST_TIMED];
+	size_t			 most;
+	size_t			 most_held;
 	void			(*request)(struct client *,
 				    const struct request *);
 	size_t			 count;
-	size_t			 most;
 	size_t			 held;		/* bytes in buffers */
 	bool			 stopping;
 	bool			 holding;
@@ -199,7 +200,7 @@ client_bound_held(void)
 {
 	struct client	*c;
 
-	while (clients.held > CLIENT_HELD_MAX &&
+	while (clients.held > clients.most_held &&
 	    (c = TAILQ_FIRST(&clients.list[LIST_BEGUN])) != NULL) {
 		stats_add(STATS_CLOSED_SLOW, 1);
 		client_close(c);
@@ -449,17 +450,18 @@ client_on_timer(int fd, short what, void *arg)
 
 void
 client_init(void (*request)(struct client *, const struct request *),
-    int64_t idle_ms, size_t most)
+    const struct client_bounds *bounds)
 {
 	int	i;
 
 	for (i = 0; i < LIST__MAX; i++)
 		TAILQ_INIT(&clients.list[i]);
-	clients.ms[LIST_IDLE] = idle_ms;
-	clients.ms[LIST_BEGUN] = CLIENT_REQUEST_MS;
-	clients.ms[LIST_WRITING] = CLIENT_ANSWER_MS;
+	clients.ms[LIST_IDLE] = bounds->idle_ms;
+	clients.ms[LIST_BEGUN] = bounds->request_ms;
+	clients.ms[LIST_WRITING] = bounds->answer_ms;
+	clients.most = bounds->most;
+	clients.most_held = bounds->held;
 	clients.request = request;
-	clients.most = most;
 	evtimer_set(&clients.timer, client_on_timer, NULL);
 	evtimer_set(&clients.again, client_on_again, NULL);
 }

@@ -22,20 +22,20 @@ struct client_peer {
 	uint16_t	port;
 };
 
-/* From the first byte of a request to its last; until an answer is taken. */
-#define CLIENT_REQUEST_MS	(60 * 1000)
-#define CLIENT_ANSWER_MS	(60 * 1000)
-
-/* What all clients together may have sent beyond what is answered. */
-#define CLIENT_HELD_MAX		(64 * 1024 * 1024)
+struct client_bounds {
+	int64_t	idle_ms;	/* nothing asked */
+	int64_t	request_ms;	/* from the first byte of a request on */
+	int64_t	answer_ms;	/* until an answer is taken */
+	size_t	most;		/* clients at a time */
+	size_t	held;		/* bytes of all that are not used yet */
+};
 
 /*
  * `request` is called for every whole, well-formed request, and answers it by
  * client_answer, at once or later; its values are there until it returns.
- * `idle_ms` is the idle time, `most` the number of clients at a time.
  */
 void	client_init(void (*request)(struct client *, const struct request *),
-	    int64_t idle_ms, size_t most);
+	    const struct client_bounds *);
 void	client_set_idle(int64_t idle_ms);
 
 /* Takes over a connected, non-blocking socket. */

@@ -30,6 +30,9 @@
  */
 #define SPARE_DESCRIPTORS	32	/* channels, listeners, log, libevent */
 #define CLIENTS_MOST		65536
+#define CLIENTS_HELD		(64 * 1024 * 1024)	/* bytes */
+#define REQUEST_MS		(60 * 1000)	/* once it is begun */
+#define ANSWER_MS		(60 * 1000)	/* for an answer to be taken */
 #define STOP_SECONDS		5	/* for what is in flight */
 #define CALM_MS			1000	/* the database is well for that long */
 
@@ -318,7 +321,14 @@ static void
 engine_set_up(void)
 {
 	struct role_start	*start = &engine.start;
-	size_t			 most = engine_clients_most(), i;
+	struct client_bounds	 bounds = {
+		.idle_ms = idle_ms(start->settings),
+		.request_ms = REQUEST_MS,
+		.answer_ms = ANSWER_MS,
+		.most = engine_clients_most(),
+		.held = CLIENTS_HELD
+	};
+	size_t			 i;
 
 	if (event_init() == NULL)
 		role_fault(start, "libevent cannot be set up");
@@ -327,7 +337,7 @@ engine_set_up(void)
 	decide_init(&engine.decision);
 	str_init(&engine.answer);
 	tell_init();
-	client_init(engine_on_request, idle_ms(start->settings), most);
+	client_init(engine_on_request, &bounds);
 	listen_init();
 	pending_init(engine_on_verdict);
 	replay_init();

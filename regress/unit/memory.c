@@ -1,0 +1,339 @@
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "engine/memory.h"
+
+#define NOW	1700000000
+#define PLENTY	(16 * 1024 * 1024)
+
+static struct limit	ten_a_minute[] = { { 10, 60 } };
+static struct limit	two_windows[] = { { 10, 60 }, { 12, 3600 } };
+static struct msg_charge	charge;		/* the one that is being made */
+static struct msg_verdict	verdict;	/* the last one */
+
+static struct msg_charge_key *
+key_of(const char *id, int64_t amount)
+{
+	struct msg_charge_key	*key = &charge.keys[charge.nkeys++];
+
+	memset(key, 0, sizeof(*key));
+	key->id = id;
+	key->idlen = strlen(id);
+	key->amount = amount;
+	key->value = "";
+	key->limits.list = ten_a_minute;
+	key->limits.count = 1;
+	return key;
+}
+
+static struct msg_charge_key *
+charge_of(const char *id, int64_t amount, const char *instance, int64_t tag)
+{
+	memset(&charge, 0, sizeof(charge));
+	charge.mode = CHARGE_ONCE;
+	charge.instance = instance;
+	charge.instancelen = strlen(instance);
+	charge.tag = tag;
+	charge.state = "";
+	return key_of(id, amount);
+}
+
+static void
+accepted(struct memory *m, int64_t now, int64_t charged)
+{
+	memory_decide(m, &charge, now, &verdict);
+	assert_int_equal(verdict.verdict, VERDICT_ACCEPTED);
+	assert_int_equal(verdict.ncharged, charge.nkeys);
+	assert_int_equal(verdict.charged[0], charged);
+}
+
+static void
+refused(struct memory *m, int64_t now, int64_t used, int64_t retry_after)
+{
+	memory_decide(m, &charge, now, &verdict);
+	assert_int_equal(verdict.verdict, VERDICT_REFUSED);
+	assert_int_equal(verdict.used, used);
+	assert_int_equal(verdict.retry_after, retry_after);
+}
+
+static void
+learnt(struct memory *m, int64_t now, int64_t charged)
+{
+	struct msg_verdict	v = {
+		.verdict = VERDICT_ACCEPTED,
+		.ncharged = 1,
+		.charged = { charged }
+	};
+
+	memory_learn(m, &charge, &v, now);
+}
+
+static void
+goes_on_limiting(void **state)
+{
+	struct memory	*m = memory_new(PLENTY);
+
+	(void)state;
+	charge_of("bob", 6, "", 1);
+	learnt(m, NOW, 6);
+	charge_of("bob", 4, "", 2);
+	accepted(m, NOW + 1, 4);
+	charge_of("bob", 1, "", 3);
+	refused(m, NOW + 2, 10, 59);
+	assert_int_equal(verdict.limit.mails, 10);
+	assert_int_equal(verdict.limit.seconds, 60);
+	/* Nobody else is concerned, and time goes by. */
+	charge_of("carol", 10, "", 4);
+	accepted(m, NOW + 2, 10);
+	charge_of("bob", 6, "", 5);
+	refused(m, NOW + 60, 10, 1);
+	accepted(m, NOW + 61, 6);
+	memory_free(m);
+}
+
+static void
+every_window(void **state)
+{
+	struct memory	*m = memory_new(PLENTY);
+
+	(void)state;
+	charge_of("bob", 10, "", 1)->limits = (struct limits){ 2, two_windows };
+	accepted(m, NOW, 10);
+	charge_of("bob", 2, "", 2)->limits = (struct limits){ 2, two_windows };
+	accepted(m, NOW + 100, 2);
+	charge_of("bob", 1, "", 3)->limits = (struct limits){ 2, two_windows };
+	refused(m, NOW + 200, 12, 3601 - 200);
+	assert_int_equal(verdict.limit.mails, 12);
+	memory_free(m);
+}
+
+static void
+retransmit_counts_twice(void **state)
+{
+	struct memory	*m = memory_new(PLENTY);
+
+	(void)state;
+	/* The ledger was asked for three recipients; the third again. */
+	charge_of("bob", 1, "i", 11);
+	learnt(m, NOW, 1);
+	charge_of("bob", 1, "i", 12);
+	learnt(m, NOW, 1);
+	charge_of("bob", 1, "i", 13);
+	accepted(m, NOW, 1);
+	accepted(m, NOW + 1, 0);
+	/* DATA: only what is new. */
+	charge_of("bob", 3, "i", 0);
+	accepted(m, NOW + 2, 0);
+	charge_of("bob", 5, "i", 0);
+	accepted(m, NOW + 3, 2);
+	accepted(m, NOW + 4, 0);
+	/* Another instance, another id. */
+	charge_of("bob", 5, "j", 0);
+	accepted(m, NOW + 5, 5);
+	charge_of("carol", 5, "i", 0);
+	accepted(m, NOW + 6, 5);
+	/* It is full, but what was charged already costs nothing. */
+	charge_of("bob", 5, "i", 0);
+	accepted(m, NOW + 7, 0);
+	charge_of("bob", 1, "k", 0);
+	refused(m, NOW + 7, 10, 54);
+	memory_free(m);
+}
+
+static void
+one_message_however_many_recipients(void **state)
+{
+	struct memory	*m = memory_new(PLENTY);
+
+	(void)state;
+	charge_of("bob", 1, "i", 11)->kind = CHARGE_TOTAL;
+	accepted(m, NOW, 1);
+	charge_of("bob", 1, "i", 12)->kind = CHARGE_TOTAL;
+	accepted(m, NOW, 0);
+	charge_of("bob", 1, "j", 12)->kind = CHARGE_TOTAL;
+	accepted(m, NOW, 1);
+	memory_free(m);
+}
+
+static void
+different_values(void **state)
+{
+	struct memory		*m = memory_new(PLENTY);
+	struct msg_charge_key	*key;
+	char			 value[16];
+	int			 i;
+
+	(void)state;
+	for (i = 0; i < 12; i++) {
+		key = charge_of("bob", 1, "", i + 1);
+		key->kind = CHARGE_DISTINCT;
+		snprintf(value, sizeof(value), "v%d", i);
+		key->value = value;
+		key->valuelen = strlen(value);
+		if (i < 10) {
+			accepted(m, NOW, 1);
+			charge.tag += 1000;
+			accepted(m, NOW, 0);
+		} else
+			refused(m, NOW, 10, 61);
+	}
+	/* Long ago is as never. */
+	key->value = "v3";
+	accepted(m, NOW + 62, 1);
+	memory_free(m);
+}
+
+static void
+all_or_none(void **state)
+{
+	struct memory		*m = memory_new(PLENTY);
+	struct msg_charge_key	*key;
+
+	(void)state;
+	charge_of("full", 10, "", 1);
+	accepted(m, NOW, 10);
+	/* The first that refuses gives the answer, and nothing is recorded. */
+	charge_of("free", 10, "", 2);
+	key_of("full", 1);
+	refused(m, NOW, 10, 61);
+	assert_int_equal(verdict.key, 1);
+	charge_of("free", 10, "", 3);
+	accepted(m, NOW, 10);
+	/* A shadow rule refuses nothing, and is told. */
+	charge_of("other", 1, "", 4);
+	key = key_of("full", 1);
+	key->shadow = true;
+	accepted(m, NOW, 1);
+	assert_int_equal(verdict.shadowed, 2);
+	assert_int_equal(verdict.charged[1], 1);
+	memory_free(m);
+}
+
+static void
+refusal_takes_back(void **state)
+{
+	struct memory	*m = memory_new(PLENTY);
+
+	(void)state;
+	charge_of("bob", 6, "i", 1)->amount = 6;
+	charge.mode = CHARGE_EACH;
+	accepted(m, NOW, 6);
+	charge_of("bob", 3, "j", 2);
+	accepted(m, NOW, 3);
+	charge_of("bob", 2, "i", 3);
+	charge.mode = CHARGE_EACH;
+	refused(m, NOW + 1, 9, 60);
+	charge_of("bob", 7, "k", 4);
+	accepted(m, NOW + 2, 7);
+	memory_free(m);
+}
+
+/* What only the database knows: who was refused stays so for the time told. */
+static void
+what_the_database_refused(void **state)
+{
+	struct memory		*m = memory_new(PLENTY);
+	struct msg_verdict	 v = {
+		.verdict = VERDICT_REFUSED,
+		.limit = { 1, 600 },
+		.used = 1,
+		.retry_after = 100
+	};
+
+	(void)state;
+	charge_of("bob", 2, "", 1);
+	memory_learn(m, &charge, &v, NOW);
+	refused(m, NOW + 99, 0, 1);
+	assert_int_equal(verdict.limit.mails, 1);
+	assert_int_equal(verdict.limit.seconds, 600);
+	/* Less might have fitted. */
+	charge_of("bob", 1, "", 2);
+	accepted(m, NOW + 99, 1);
+	charge_of("bob", 2, "", 3);
+	refused(m, NOW + 99, 1, 1);
+	accepted(m, NOW + 100, 2);
+	/* The limit was raised meanwhile. */
+	memory_learn(m, &charge, &v, NOW + 200);
+	charge_of("bob", 2, "", 4);
+	learnt(m, NOW + 201, 2);
+	accepted(m, NOW + 202, 2);
+	/* Never fits: the window says so by itself. */
+	v.retry_after = -1;
+	charge_of("dave", 11, "", 5);
+	memory_learn(m, &charge, &v, NOW);
+	refused(m, NOW, 0, -1);
+	memory_free(m);
+}
+
+static void
+clock_steps_back(void **state)
+{
+	struct memory	*m = memory_new(PLENTY);
+
+	(void)state;
+	charge_of("bob", 10, "", 1);
+	accepted(m, NOW, 10);
+	charge_of("bob", 1, "", 2);
+	refused(m, NOW - 10000, 10, 10061);
+	charge_of("bob", 1, "i", 0);
+	refused(m, 0, 10, NOW + 61);
+	refused(m, NOW, 10, 61);
+	accepted(m, 2 * (int64_t)NOW, 1);
+	memory_free(m);
+}
+
+static void
+unbounded_buffer(void **state)
+{
+	struct memory	*m = memory_new(PLENTY);
+	char		 id[64], instance[64];
+	int		 i;
+
+	(void)state;
+	for (i = 0; i < 300000; i++) {
+		snprintf(id, sizeof(id), "user%d@example.org", i);
+		snprintf(instance, sizeof(instance), "instance.%d", i);
+		charge_of(id, 1, instance, 1);
+		accepted(m, NOW, 1);
+		assert_true(memory_bytes(m) <= PLENTY);
+	}
+	/* The last ones are known, the first ones forgotten. */
+	charge_of(id, 10, "", 2);
+	refused(m, NOW, 1, 61);
+	charge_of("user0@example.org", 10, "", 2);
+	accepted(m, NOW, 10);
+	memory_resize(m, 1024);
+	charge_of("a", 1, "", 1);
+	accepted(m, NOW, 1);
+	assert_true(memory_bytes(m) <= 1024);
+	memory_free(m);
+	memory_free(NULL);
+}
+
+#define TEST(name)	cmocka_unit_test(name)
+
+int
+main(void)
+{
+	const struct CMUnitTest	tests[] = {
+		TEST(goes_on_limiting),
+		TEST(every_window),
+		TEST(retransmit_counts_twice),
+		TEST(one_message_however_many_recipients),
+		TEST(different_values),
+		TEST(all_or_none),
+		TEST(refusal_takes_back),
+		TEST(what_the_database_refused),
+		TEST(clock_steps_back),
+		TEST(unbounded_buffer)
+	};
+
+	return cmocka_run_group_tests_name("memory", tests, NULL, NULL);
+}
