@@ -1,5 +1,6 @@
-#include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <setjmp.h>
@@ -23,6 +24,30 @@ struct outsider {
 };
 
 static char	path[TEXT_MAX], sql[TEXT_MAX], answer[TEXT_MAX];
+static sqlite3	*db;
+static char	 opened[TEXT_MAX];
+static ino_t	 inode;
+
+/* The connection is kept as long as it is the same file. */
+static int
+outsider_open(void)
+{
+	struct stat	sb;
+
+	if (db != NULL && stat(path, &sb) == 0 && sb.st_ino == inode &&
+	    strcmp(path, opened) == 0)
+		return SQLITE_OK;
+	(void)sqlite3_close(db);
+	if (sqlite3_open(path, &db) != SQLITE_OK)
+		return SQLITE_CANTOPEN;
+	(void)sqlite3_busy_timeout(db, 10000);
+	(void)sqlite3_exec(db, "SELECT count(*) FROM sqlite_master", NULL, NULL,
+	    NULL);
+	(void)strlcpy(opened, path, sizeof(opened));
+	if (stat(path, &sb) == 0)
+		inode = sb.st_ino;
+	return SQLITE_OK;
+}
 
 /* A statement after the other; the answer begins with '+', or '-' for a fault. */
 static void
@@ -30,13 +55,11 @@ outsider_run(void)
 {
 	const unsigned char	*text;
 	const char		*left = sql;
-	sqlite3			*db;
 	sqlite3_stmt		*stmt;
 	int			 code;
 
 	(void)snprintf(answer, sizeof(answer), "+");
-	code = sqlite3_open(path, &db);
-	(void)sqlite3_busy_timeout(db, 10000);
+	code = outsider_open();
 	while (code == SQLITE_OK && *left != '\0') {
 		code = sqlite3_prepare_v2(db, left, -1, &stmt, &left);
 		if (code != SQLITE_OK || stmt == NULL)
@@ -50,7 +73,6 @@ outsider_run(void)
 	}
 	if (code != SQLITE_OK)
 		(void)snprintf(answer, sizeof(answer), "-%s", sqlite3_errmsg(db));
-	(void)sqlite3_close(db);
 }
 
 /* A message is a length and so many bytes. -1 at the end of file. */

@@ -349,6 +349,14 @@ charge_on_news(void *arg, const struct store_row *row)
 }
 
 static void
+charge_on_again(void *arg, size_t i)
+{
+	struct charge_batch	*b = arg;
+
+	cache_drop(b->cache, b->id[i]);
+}
+
+static void
 charge_on_changed(void *arg)
 {
 	struct charge_batch	*b = arg;
@@ -461,7 +469,8 @@ charge_batch_run(struct charge_batch *b, int64_t now, struct mono mono,
     const struct charge_answers *answers)
 {
 	const struct store_reader	 reader = {
-		charge_on_first, charge_on_news, charge_on_changed, b
+		charge_on_first, charge_on_news, charge_on_again,
+		charge_on_changed, b
 	};
 	struct store_batch		 batch;
 	enum store_result		 result;

@@ -365,6 +365,12 @@ sqlite_column_blob(struct sqlite *s, size_t n, int at, size_t *len)
 	return bytes == NULL ? "" : bytes;
 }
 
+bool
+sqlite_in_transaction(struct sqlite *s)
+{
+	return sqlite3_get_autocommit(s->db) == 0;
+}
+
 int64_t
 sqlite_changes(struct sqlite *s)
 {

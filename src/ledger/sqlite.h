@@ -62,6 +62,8 @@ int64_t		 sqlite_column(struct sqlite *, size_t n, int at);
 const char	*sqlite_column_text(struct sqlite *, size_t n, int at, size_t *len);
 const void	*sqlite_column_blob(struct sqlite *, size_t n, int at, size_t *len);
 
+bool		 sqlite_in_transaction(struct sqlite *);
+
 /* Rows that the last statement changed. */
 int64_t		 sqlite_changes(struct sqlite *);
 

@@ -51,7 +51,8 @@ struct store_row {
  */
 struct store_cursor {
 	int64_t	seen;		/* rows up to this sequence number are in the cache */
-	int64_t	position;	/* where an unfinished first reading goes on */
+	int64_t	position;	/* not 0: an unfinished first reading goes on there */
+	int64_t	base;		/* what it began with */
 	bool	loaded;		/* the first reading is complete */
 };
 
@@ -95,6 +96,9 @@ struct store_reader {
 	 * CACHE_INSTANCE_SECONDS, as many as can be read quickly.
 	 */
 	void	(*news)(void *, const struct store_row *);
+
+	/* What was told of touch[i]'s first reading is void: it begins anew. */
+	void	(*again)(void *, size_t i);
 
 	/* Somebody changed or removed rows: all that is cached is void. */
 	void	(*changed)(void *);

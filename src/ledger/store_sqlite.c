@@ -1,72 +1,89 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ledger/cache.h"
-#include "ledger/schema.h"
-#include "ledger/sqlite.h"
-#include "ledger/store.h"
+#include "ledger/store_sqlite.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
-#include "lib/num.h"
-#include "lib/str.h"
 
 #define WAIT_MS		250		/* for a lock, in one call */
 #define LOOK_NS		INT64_C(1000000000)
-#define RECENT		100000		/* rows that tell of instances */
+#define REST_NS		INT64_C(10000000000)	/* after a job that failed */
+#define CATCH_UP_NS	INT64_C(20000000)	/* while charges can only wait */
+#define SLICE_NS	INT64_C(1000000)	/* of quiet work */
+#define SLICE_ROWS	500
+#define SLICE_STEPS	4
 #define LOG_PAGES	1000		/* of the log before it is copied */
 
-enum statement {
-	DO_BEGIN,
-	DO_COMMIT,
-	DO_ROLLBACK,
-	DATA_VERSION,
-	CHANGES,
-	LAST,
-	NEWS,
-	FIRST,
-	APPEND,
-	VALUE,
-	SEE,
-	HIT,
-	HIT_NEW,
-	NUMBER,
-	SET_NUMBER,
-	CLEAN_END,
-	CLEAN,
-	CLEAN_VALUES,
-	HITS,
-	HITS_LESS,
-	HITS_GONE,
-	STATEMENT__MAX
+struct store_sizes	store_sizes = {
+	.tail = 50000, .chunk = 200000, .load = 100000, .recent = 50000
 };
 
 #define ROW	"rowid, id, date, recipient_count, instance, tag, protocol_state"
+#define RUN	"run, state, began, level, bits, ids, rows, oldest, newest, filter"
 
 static const char *const	statements[STATEMENT__MAX] = {
 	[DO_BEGIN] = "BEGIN IMMEDIATE",
 	[DO_COMMIT] = "COMMIT",
 	[DO_ROLLBACK] = "ROLLBACK",
+
 	[DATA_VERSION] = "PRAGMA data_version",
-	[CHANGES] = "SELECT value FROM mail_state WHERE name = 'changes'",
+	[SCHEMA_VERSION] = "PRAGMA schema_version",
+	[NUMBERS] = "SELECT name, value FROM mail_state",
+	[NUMBER] = "SELECT value FROM mail_state WHERE name = ?1",
+	[SET_NUMBER] = "INSERT INTO mail_state (name, value) VALUES (?1, ?2)"
+	    " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+	[KEY_NEW] = "INSERT OR IGNORE INTO mail_state (name, value) VALUES (?1, ?2)",
 	[LAST] = "SELECT ifnull(max(rowid), 0) FROM mail_count",
+	[CORRECTED] = "SELECT EXISTS (SELECT 1 FROM mail_correction)",
+
 	[NEWS] = "SELECT " ROW " FROM mail_count WHERE rowid > ?1 ORDER BY rowid",
-	[FIRST] = "SELECT " ROW " FROM mail_count WHERE id = ?1 AND date >= ?2",
+	[CHUNK] = "SELECT rowid, id, date, recipient_count FROM mail_count"
+	    " WHERE rowid > ?1 ORDER BY rowid LIMIT ?2",
+	[OLD_ROWS] = "SELECT rowid, date, recipient_count FROM mail_count"
+	    " WHERE id = ?1 AND (date, rowid) > (?2, ?3) AND rowid > ?4"
+	    " ORDER BY date, rowid LIMIT ?5",
+	[CORRECTIONS] = "SELECT date, amount FROM mail_correction"
+	    " WHERE id = ?1 AND date >= ?2",
+	[RUNS] = "SELECT " RUN " FROM mail_run ORDER BY run",
+	[PART] = "SELECT counts FROM mail_part WHERE part = ?1",
+
 	[APPEND] = "INSERT INTO mail_count (rowid, id, date, recipient_count,"
 	    " instance, tag, protocol_state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[VALUE] = "SELECT date FROM mail_distinct WHERE id = ?1 AND value = ?2",
 	[SEE] = "INSERT INTO mail_distinct (id, value, date) VALUES (?1, ?2, ?3)"
 	    " ON CONFLICT (id, value) DO UPDATE SET date = excluded.date",
-	[HIT] = "UPDATE limit_report SET hit = hit + 1 WHERE rowid ="
-	    " (SELECT rowid FROM limit_report WHERE id = ?1 AND delta = ?2 LIMIT 1)",
-	[HIT_NEW] = "INSERT INTO limit_report (id, delta, hit) VALUES (?1, ?2, 1)",
-	[NUMBER] = "SELECT value FROM mail_state WHERE name = ?1",
-	[SET_NUMBER] = "INSERT INTO mail_state (name, value) VALUES (?1, ?2)"
-	    " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-	[CLEAN_END] = "SELECT max(rowid) FROM (SELECT rowid FROM mail_count"
-	    " WHERE rowid > ?1 ORDER BY rowid LIMIT ?2)",
+	[HIT] = "INSERT INTO limit_report (id, delta, hit) VALUES (?1, ?2, 1)"
+	    " ON CONFLICT (id, delta) DO UPDATE SET hit = hit + 1",
+
+	[RUN_NUMBER] = "SELECT 1 + max((SELECT ifnull(max(run), 0) FROM mail_run),"
+	    " (SELECT ifnull(max(part), 0) FROM mail_part) / 1048576)",
+	[RUN_NEW] = "INSERT INTO mail_run (run, state, began, level, bits)"
+	    " VALUES (?1, 0, ?2, ?3, ?4)",
+	[RUN_DONE] = "UPDATE mail_run SET state = 1, ids = ?2, rows = ?3,"
+	    " oldest = ?4, newest = ?5, filter = ?6 WHERE run = ?1",
+	[RUN_STATE] = "UPDATE mail_run SET state = ?2, filter = NULL WHERE run = ?1",
+	[RUN_GONE] = "DELETE FROM mail_run WHERE run = ?1",
+	[PART_NEW] = "INSERT OR REPLACE INTO mail_part (part, counts) VALUES (?1, ?2)",
+	[PARTS_GONE] = "DELETE FROM mail_part WHERE part >= ?1 AND part < ?2",
+
+	[RUNS_CHANGED] = "UPDATE mail_state SET value = value + 1"
+	    " WHERE name = 'runs'",
+	[CLEAN_OLDEST] = "UPDATE mail_state SET value = max(value, ?1)"
+	    " WHERE name = 'oldest'",
+	[CLEAN_END] = "SELECT rowid FROM mail_count WHERE rowid > ?1"
+	    " ORDER BY rowid LIMIT 1 OFFSET ?2",
 	[CLEAN] = "DELETE FROM mail_count WHERE rowid > ?1 AND rowid <= ?2"
 	    " AND date < ?3",
-	[CLEAN_VALUES] = "DELETE FROM mail_distinct WHERE date < ?1",
+	[CLEAN_VALUES_END] = "SELECT id, value FROM mail_distinct"
+	    " WHERE (id, value) > (?1, ?2) ORDER BY id, value LIMIT 1 OFFSET ?3",
+	[CLEAN_VALUES] = "DELETE FROM mail_distinct WHERE (id, value) > (?1, ?2)"
+	    " AND (id, value) <= (?4, ?5) AND date < ?3",
+	[CLEAN_VALUES_REST] = "DELETE FROM mail_distinct WHERE (id, value) > (?1, ?2)"
+	    " AND date < ?3",
+	[CLEAN_CORRECTIONS] = "DELETE FROM mail_correction WHERE date < ?1",
+	[CLEAN_RUNS] = "UPDATE mail_run SET state = 2, filter = NULL"
+	    " WHERE state = 1 AND newest < ?1",
+
 	[HITS] = "SELECT id, delta, sum(hit) FROM limit_report GROUP BY id, delta"
 	    " HAVING sum(hit) > 0 ORDER BY sum(hit) DESC, id, delta",
 	[HITS_LESS] = "UPDATE limit_report SET hit = hit - ?3 WHERE id = ?1"
@@ -75,124 +92,113 @@ static const char *const	statements[STATEMENT__MAX] = {
 	    " AND hit <= 0"
 };
 
-static const char	preparation[] =
-	"CREATE INDEX IF NOT EXISTS mail_count_index ON mail_count (id, date);"
-	"CREATE UNIQUE INDEX IF NOT EXISTS limit_report_index ON"
-	" limit_report (id, delta);"
-	"INSERT OR IGNORE INTO mail_state VALUES ('changes', 0);"
-	"CREATE TRIGGER IF NOT EXISTS mail_count_deleted AFTER DELETE ON mail_count"
-	" BEGIN UPDATE mail_state SET value = value + 1 WHERE name = 'changes'; END;"
-	"CREATE TRIGGER IF NOT EXISTS mail_count_updated AFTER UPDATE ON mail_count"
-	" BEGIN UPDATE mail_state SET value = value + 1 WHERE name = 'changes'; END;";
-
-struct store {
-	struct sqlite		*db;		/* NULL: away */
-	int			 directory;
-	char			*name;
-	char			*description;
-	bool			 full;		/* synchronous */
-	int			 wait;
-	int64_t			 looked;	/* that the file is there, ns */
-	int64_t			 version;	/* of the data, by SQLite's count */
-	int64_t			 changes;	/* by the triggers' count */
-	int64_t			 last;		/* row that the cache knows */
-	bool			 failed;	/* this batch */
-	char			 error[256];
-};
-
 /* --- faults --- */
 
 static void
 store_note(struct store *s)
 {
-	(void)strlcpy(s->error, sqlite_error(s->db), sizeof(s->error));
+	if (s->damaged)
+		(void)strlcpy(s->error, "a part of mail_part is damaged: the counts"
+		    " are made anew from the rows", sizeof(s->error));
+	else
+		(void)strlcpy(s->error, sqlite_error(s->db), sizeof(s->error));
 }
 
+/* What is in memory may not be what the next file holds. */
 static void
 store_away(struct store *s)
 {
+	store_unload(s);
+	store_free_runs(s);
 	sqlite_close(s->db);
 	s->db = NULL;
 }
 
-/* Ends the transaction, if there is one, and says what its fault was. */
-static enum store_result
+enum store_result
 store_failed(struct store *s)
 {
 	enum sqlite_fault	fault = sqlite_fault(s->db);
+	bool			damaged = s->damaged;
 
 	store_note(s);
-	(void)sqlite_step(s->db, DO_ROLLBACK);
-	if (fault == SQLITE_FAULT_BUSY)
+	if (sqlite_in_transaction(s->db))
+		(void)sqlite_step(s->db, DO_ROLLBACK);
+	if (fault == SQLITE_FAULT_BUSY && !damaged)
 		return STORE_BUSY;
-	if (fault != SQLITE_FAULT_FULL && fault != SQLITE_FAULT_READONLY)
+	if (fault == SQLITE_FAULT_FILE || fault == SQLITE_FAULT_SCHEMA ||
+	    damaged || sqlite_in_transaction(s->db))
 		store_away(s);
 	return STORE_FAILED;
 }
 
+enum store_result
+store_end(struct store *s, bool good)
+{
+	if (good && sqlite_step(s->db, DO_COMMIT) == 0)
+		return STORE_OK;
+	return store_failed(s);
+}
+
+int
+store_one(struct store *s, enum statement n, int64_t *out)
+{
+	if (sqlite_step(s->db, n) != 1)
+		return -1;
+	*out = sqlite_column(s->db, n, 0);
+	sqlite_reset(s->db, n);
+	return 0;
+}
+
+int
+store_put_number(struct store *s, const char *name, int64_t value)
+{
+	sqlite_bind_text(s->db, SET_NUMBER, 1, name, strlen(name));
+	sqlite_bind(s->db, SET_NUMBER, 2, value);
+	return sqlite_step(s->db, SET_NUMBER);
+}
+
 /* --- opening --- */
-
-static int
-store_has(void *arg, const char *table, const char *column, int *width)
-{
-	struct store	*s = arg;
-	char		*sql;
-	int64_t		 n;
-	int		 ret;
-
-	(void)width;
-	if (column == NULL)
-		sql = alloc_printf("SELECT count(*) FROM sqlite_master WHERE"
-		    " type = 'table' AND name = '%s'", table);
-	else
-		sql = alloc_printf("SELECT count(*) FROM pragma_table_info('%s')"
-		    " WHERE name = '%s'", table, column);
-	ret = sqlite_number(s->db, sql, &n);
-	free(sql);
-	return ret == -1 ? -1 : n > 0;
-}
-
-static int
-store_run(void *arg, const char *sql)
-{
-	struct store	*s = arg;
-
-	return sqlite_exec(s->db, sql);
-}
-
-static int
-store_prepare(struct store *s)
-{
-	const struct schema_database	database = { store_has, store_run, s };
-	bool				changed;
-
-	if (sqlite_exec(s->db, "PRAGMA temp_store = MEMORY") == -1 ||
-	    sqlite_exec(s->db, "PRAGMA journal_mode = WAL") == -1 ||
-	    sqlite_exec(s->db, s->full ? "PRAGMA synchronous = FULL" :
-	    "PRAGMA synchronous = NORMAL") == -1 ||
-	    sqlite_exec(s->db, "BEGIN IMMEDIATE") == -1)
-		return -1;
-	if (schema_upgrade(SCHEMA_SQLITE, &database, &changed) == -1 ||
-	    sqlite_exec(s->db, preparation) == -1)
-		return -1;
-	return sqlite_exec(s->db, "COMMIT");
-}
 
 static enum store_result
 store_connect(struct store *s)
 {
+	enum sqlite_fault	fault;
+
 	s->db = sqlite_open(s->directory, s->name, s->wait, statements,
 	    STATEMENT__MAX, s->error, sizeof(s->error));
 	if (s->db == NULL)
 		return STORE_FAILED;
-	s->version = -1;
-	s->changes = -1;
+	s->version = s->changes = s->runs_version = -1;
+	s->moved = false;
 	s->looked = clock_mono().ns;
-	if (store_prepare(s) == 0)
+	if (store_prepare(s) == 0 && (!s->damaged ||
+	    store_forget_runs(s) == 0)) {
+		s->damaged = false;
 		return STORE_OK;
+	}
 	store_note(s);
+	fault = sqlite_fault(s->db);
 	store_away(s);
-	return STORE_FAILED;
+	return fault == SQLITE_FAULT_BUSY ? STORE_BUSY : STORE_FAILED;
+}
+
+enum store_result
+store_ready(struct store *s)
+{
+	int64_t	now;
+
+	if (s->db != NULL && s->moved)
+		store_away(s);
+	if (s->db == NULL)
+		return store_connect(s);
+	now = clock_mono().ns;
+	if (now - s->looked < LOOK_NS)
+		return STORE_OK;
+	s->looked = now;
+	if (sqlite_present(s->db))
+		return STORE_OK;
+	store_away(s);
+	return store_connect(s);
 }
 
 struct store *
@@ -205,21 +211,27 @@ store_open(const struct settings *settings, int directory, bool *away, char *rea
 
 	*away = false;
 	database = value_get(settings->sqlite_config, "database");
-	if (database == NULL || database->type != VALUE_STR || database->len == 0 ||
+	if (database == NULL || database->type != VALUE_STR ||
 	    strlen(database->bytes) != database->len) {
 		(void)strlcpy(reason, "sqlite_config names no database", size);
 		return NULL;
 	}
-	s = alloc_zero(1, sizeof(*s));
 	name = strrchr(database->bytes, '/');
-	s->name = alloc_string(name != NULL ? name + 1 : database->bytes);
+	name = name != NULL ? name + 1 : database->bytes;
+	if (*name == '\0') {
+		(void)strlcpy(reason, "sqlite_config names no file", size);
+		return NULL;
+	}
+	s = alloc_zero(1, sizeof(*s));
+	s->name = alloc_string(name);
 	s->description = alloc_printf("sqlite %s", database->bytes);
 	s->directory = directory;
 	sync = value_get(settings->sqlite_config, "synchronous");
 	s->full = sync != NULL && sync->type == VALUE_STR &&
-	    strcmp(sync->bytes, "full") == 0;
+	    strcasecmp(sync->bytes, "full") == 0;
 	s->wait = settings->db_timeout / 4 < WAIT_MS ?
 	    (int)(settings->db_timeout / 4) : WAIT_MS;
+	str_init(&s->buffer);
 	(void)store_connect(s);
 	return s;
 }
@@ -234,6 +246,10 @@ store_close(struct store *s)
 	if (s->db != NULL)
 		(void)sqlite_checkpoint(s->db, &frames, &left);
 	store_away(s);
+	str_clear(&s->buffer);
+	free(s->append);
+	free(s->clean_id);
+	free(s->clean_value);
 	free(s->name);
 	free(s->description);
 	free(s);
@@ -263,107 +279,39 @@ store_placeholder(void)
 	return "?1";
 }
 
-/* Opens the file when it is away, or when another one is in its place. */
+/* --- a batch --- */
+
+/*
+ * Charges can only wait until the rows of an older program are read: that is hurried
+ * on, in the transaction that is open.
+ */
 static enum store_result
-store_ready(struct store *s)
+store_hurry(struct store *s)
 {
-	int64_t	now;
+	int64_t	until = clock_mono().ns + CATCH_UP_NS;
+	bool	good = true;
 
-	if (s->db != NULL) {
-		now = clock_mono().ns;
-		if (now - s->looked < LOOK_NS)
-			return STORE_OK;
-		s->looked = now;
-		if (sqlite_present(s->db))
-			return STORE_OK;
-		store_away(s);
+	if (s->moved) {
+		(void)strlcpy(s->error, "the tables were changed", sizeof(s->error));
+		(void)store_end(s, true);
+		return STORE_BUSY;
 	}
-	return store_connect(s);
-}
-
-/* --- reading --- */
-
-static void
-store_read_row(struct store *s, enum statement n, struct store_row *row)
-{
-	row->id = sqlite_column_text(s->db, n, 1, &row->idlen);
-	row->date = sqlite_column(s->db, n, 2);
-	row->amount = sqlite_column(s->db, n, 3);
-	row->instance = sqlite_column_text(s->db, n, 4, &row->instancelen);
-	if (row->instancelen == 5 && memcmp(row->instance, "empty", 5) == 0)
-		row->instancelen = 0;
-	row->tag = sqlite_column(s->db, n, 5);
-	row->state = sqlite_column_text(s->db, n, 6, &row->statelen);
-}
-
-static int
-store_read_news(struct store *s, const struct store_reader *reader, int64_t from)
-{
-	struct store_row	row;
-	int			more;
-
-	sqlite_bind(s->db, NEWS, 1, from);
-	while ((more = sqlite_step(s->db, NEWS)) == 1) {
-		store_read_row(s, NEWS, &row);
-		s->last = sqlite_column(s->db, NEWS, 0);
-		reader->news(reader->arg, &row);
+	while (good && s->behind && clock_mono().ns < until) {
+		store_job_choose(s, false);
+		good = s->job.kind != JOB_NONE &&
+		    s->job.now.stage != STAGE_DONE ?
+		    store_job_step(s, SLICE_STEPS) == 0 :
+		    store_catch_up(s, SLICE_ROWS) == 0;
+		if (s->job.now.stage == STAGE_DONE)
+			break;
 	}
-	return more;
-}
-
-static int
-store_one(struct store *s, enum statement n, int64_t *out)
-{
-	if (sqlite_step(s->db, n) != 1)
-		return -1;
-	*out = sqlite_column(s->db, n, 0);
-	sqlite_reset(s->db, n);
-	return 0;
-}
-
-static int
-store_read_changes(struct store *s, const struct store_reader *reader)
-{
-	int64_t	version, changes;
-
-	if (store_one(s, DATA_VERSION, &version) == -1)
-		return -1;
-	if (version == s->version)
-		return 0;
-	if (store_one(s, CHANGES, &changes) == -1)
-		return -1;
-	if (changes != s->changes) {
-		reader->changed(reader->arg);
-		if (store_one(s, LAST, &s->last) == -1)
-			return -1;
-		s->last = s->last > RECENT ? s->last - RECENT : 0;
-		s->changes = changes;
-	}
-	if (store_read_news(s, reader, s->last) == -1)
-		return -1;
-	s->version = version;
-	return 0;
-}
-
-static int
-store_read_first(struct store *s, struct store_touch *t, size_t i,
-    const struct store_reader *reader)
-{
-	struct store_row	row;
-	int			more;
-
-	if (t->cursor->loaded)
-		return 0;
-	sqlite_bind_text(s->db, FIRST, 1, t->id, t->idlen);
-	sqlite_bind(s->db, FIRST, 2, t->since);
-	while ((more = sqlite_step(s->db, FIRST)) == 1) {
-		store_read_row(s, FIRST, &row);
-		row.instancelen = 0;
-		row.tag = 0;
-		reader->first(reader->arg, i, &row);
-	}
-	t->cursor->loaded = more == 0;
-	return more;
+	good = store_end(s, good) == STORE_OK;
+	store_job_over(s, good);
+	if (!good)
+		return STORE_FAILED;
+	(void)strlcpy(s->error, "rows of an older program are being taken over",
+	    sizeof(s->error));
+	return STORE_BUSY;
 }
 
 static int
@@ -381,29 +329,44 @@ store_read_value(struct store *s, struct store_value *v)
 	return more == -1 ? -1 : 0;
 }
 
+static int
+store_read_batch(struct store *s, struct store_batch *batch,
+    const struct store_reader *reader)
+{
+	size_t	i, budget = batch->budget;
+
+	for (i = 0; i < batch->ntouch; i++)
+		if (store_read_first(s, &batch->touch[i], i, &budget,
+		    reader) == -1)
+			return -1;
+	for (i = 0; i < batch->nvalue; i++)
+		if (store_read_value(s, &batch->value[i]) == -1)
+			return -1;
+	return 0;
+}
+
 enum store_result
 store_begin(struct store *s, struct store_batch *batch,
     const struct store_reader *reader)
 {
 	enum store_result	result;
-	size_t			i;
+	int			known;
 
+	s->reader = *reader;
+	s->failed = false;
+	s->nappend = 0;
 	if ((result = store_ready(s)) != STORE_OK)
 		return result;
-	s->failed = false;
 	if (sqlite_step(s->db, DO_BEGIN) == -1 ||
-	    store_read_changes(s, reader) == -1)
+	    (known = store_sync(s, reader)) == -1)
 		return store_failed(s);
-	for (i = 0; i < batch->ntouch; i++)
-		if (store_read_first(s, &batch->touch[i], i, reader) == -1)
-			return store_failed(s);
-	for (i = 0; i < batch->nvalue; i++)
-		if (store_read_value(s, &batch->value[i]) == -1)
-			return store_failed(s);
+	if (known == 0)
+		return store_hurry(s);
+	if (store_read_batch(s, batch, reader) == -1)
+		return store_failed(s);
+	s->before = s->last;
 	return STORE_OK;
 }
-
-/* --- writing --- */
 
 static void
 store_write(struct store *s, enum statement n)
@@ -412,11 +375,28 @@ store_write(struct store *s, enum statement n)
 		s->failed = true;
 }
 
+static void
+store_keep(struct store *s, const struct store_row *row)
+{
+	struct appended	*a;
+
+	if (s->nappend == s->appends) {
+		s->appends = s->appends == 0 ? 64 : s->appends * 2;
+		s->append = alloc_resize(s->append, s->appends,
+		    sizeof(s->append[0]));
+	}
+	a = &s->append[s->nappend++];
+	a->id = row->id;
+	a->idlen = row->idlen;
+	a->date = row->date;
+	a->amount = row->amount;
+}
+
 void
 store_append(struct store *s, size_t touch, const struct store_row *row)
 {
 	(void)touch;
-	sqlite_bind(s->db, APPEND, 1, s->last + 1);
+	sqlite_bind(s->db, APPEND, 1, ++s->last);
 	sqlite_bind_text(s->db, APPEND, 2, row->id, row->idlen);
 	sqlite_bind(s->db, APPEND, 3, row->date);
 	sqlite_bind(s->db, APPEND, 4, row->amount);
@@ -427,7 +407,7 @@ store_append(struct store *s, size_t touch, const struct store_row *row)
 	sqlite_bind(s->db, APPEND, 6, row->tag);
 	sqlite_bind_text(s->db, APPEND, 7, row->state, row->statelen);
 	store_write(s, APPEND);
-	s->last++;
+	store_keep(s, row);
 }
 
 void
@@ -445,11 +425,43 @@ store_hit(struct store *s, const char *id, size_t idlen, int64_t seconds)
 	sqlite_bind_text(s->db, HIT, 1, id, idlen);
 	sqlite_bind(s->db, HIT, 2, seconds);
 	store_write(s, HIT);
-	if (s->failed || sqlite_changes(s->db) > 0)
+}
+
+/*
+ * A little of the job that is under way, so much with each row that it is over long
+ * before the next one is due.
+ */
+static void
+store_work(struct store *s)
+{
+	size_t	steps;
+
+	if (s->failed || s->nappend == 0 || clock_mono().ns < s->rest)
 		return;
-	sqlite_bind_text(s->db, HIT_NEW, 1, id, idlen);
-	sqlite_bind(s->db, HIT_NEW, 2, seconds);
-	store_write(s, HIT_NEW);
+	store_job_choose(s, false);
+	steps = s->job.parts * s->nappend * 2 / store_sizes.tail + 1;
+	if ((s->job.kind != JOB_NONE && store_job_step(s, steps) == -1) ||
+	    (s->behind && s->job.kind == JOB_NONE &&
+	    store_catch_up(s, SLICE_ROWS) == -1)) {
+		s->failed = true;
+		s->rest = clock_mono().ns + REST_NS;
+	}
+}
+
+static void
+store_committed(struct store *s)
+{
+	const struct appended	*a;
+	size_t			 i;
+
+	for (i = 0; i < s->nappend && !s->behind; i++) {
+		a = &s->append[i];
+		tail_add(s->tail, store_hash(s, a->id, a->idlen), a->id, a->idlen,
+		    a->date, a->amount);
+	}
+	if (!s->behind)
+		s->read = s->last;
+	s->told = s->last;
 }
 
 enum store_result
@@ -457,10 +469,14 @@ store_commit(struct store *s)
 {
 	enum store_result	result;
 
-	if (!s->failed && sqlite_step(s->db, DO_COMMIT) != -1)
+	store_work(s);
+	if (!s->failed && sqlite_step(s->db, DO_COMMIT) == 0) {
+		store_committed(s);
+		store_job_over(s, true);
 		return STORE_OK;
-	s->version = -1;
-	s->changes = -1;
+	}
+	store_job_over(s, false);
+	s->last = s->before;
 	result = store_failed(s);
 	return result == STORE_BUSY ? STORE_FAILED : result;
 }
@@ -468,8 +484,11 @@ store_commit(struct store *s)
 void
 store_rollback(struct store *s)
 {
-	if (s->db != NULL)
-		(void)sqlite_step(s->db, DO_ROLLBACK);
+	if (s->db == NULL)
+		return;
+	s->last = s->before;
+	store_job_over(s, false);
+	(void)sqlite_step(s->db, DO_ROLLBACK);
 }
 
 enum store_result
@@ -482,134 +501,58 @@ store_limits(struct store *s, const char *query, struct store_limits *list, size
 		return result;
 	for (i = 0; i < n; i++) {
 		if (sqlite_query(s->db, query, list[i].id, list[i].idlen,
-		    &list[i].text) == -1) {
-			list[i].failed = true;
-			store_note(s);
-		}
+		    &list[i].text) != -1)
+			continue;
+		list[i].failed = true;
+		store_note(s);
 	}
 	return STORE_OK;
 }
 
-/* --- cleaning and reporting --- */
+/* --- quiet work --- */
 
-static enum store_result
-store_end(struct store *s, bool good)
+/* A slice of the job, or of the rows that are to be read. 0 or -1. */
+static int
+store_idle_slice(struct store *s)
 {
-	enum store_result	result;
+	int64_t	until = clock_mono().ns + SLICE_NS;
+	int	ret = 0;
 
-	if (good && sqlite_step(s->db, DO_COMMIT) == 0)
-		return STORE_OK;
-	result = store_failed(s);
-	return result;
-}
-
-enum store_result
-store_clean(struct store *s, int64_t before, size_t max, int64_t *position,
-    int64_t *deleted)
-{
-	enum store_result	result;
-	int64_t			end;
-	int			more;
-
-	*deleted = 0;
-	if ((result = store_ready(s)) != STORE_OK)
-		return result;
-	if (sqlite_step(s->db, DO_BEGIN) == -1)
-		return store_failed(s);
-	sqlite_bind(s->db, CLEAN_END, 1, *position);
-	sqlite_bind(s->db, CLEAN_END, 2, (int64_t)max);
-	if (store_one(s, CLEAN_END, &end) == -1)
-		return store_failed(s);
-	sqlite_bind(s->db, CLEAN, 1, *position);
-	sqlite_bind(s->db, CLEAN, 2, end);
-	sqlite_bind(s->db, CLEAN, 3, before);
-	if ((more = sqlite_step(s->db, CLEAN)) == 0)
-		*deleted = sqlite_changes(s->db);
-	if (more == 0 && end == 0) {
-		sqlite_bind(s->db, CLEAN_VALUES, 1, before);
-		more = sqlite_step(s->db, CLEAN_VALUES);
-		end = -1;
+	while (ret == 0 && clock_mono().ns < until) {
+		store_job_choose(s, true);
+		if (s->job.kind != JOB_NONE)
+			ret = store_job_step(s, SLICE_STEPS);
+		else if (s->behind)
+			ret = store_catch_up(s, SLICE_ROWS);
+		else
+			break;
+		if (s->job.now.stage == STAGE_DONE)
+			break;
 	}
-	result = store_end(s, more == 0);
-	if (result == STORE_OK)
-		*position = end;
-	return result;
+	return ret;
 }
 
-enum store_result
-store_reclaim(struct store *s, bool *done)
+/*
+ * In a transaction of its own. What others did meanwhile is told to the cache first, as
+ * a batch would have done.
+ */
+static bool
+store_idle_work(struct store *s, int (*work)(struct store *))
 {
-	*done = true;
-	return store_ready(s);
-}
+	int	same;
+	bool	good;
 
-enum store_result
-store_hits(struct store *s, void (*each)(void *, const char *, size_t, int64_t,
-    int64_t), void *arg)
-{
-	enum store_result	 result;
-	const char		*id;
-	size_t			 idlen;
-	int			 more;
-
-	if ((result = store_ready(s)) != STORE_OK)
-		return result;
-	while ((more = sqlite_step(s->db, HITS)) == 1) {
-		id = sqlite_column_text(s->db, HITS, 0, &idlen);
-		each(arg, id, idlen, sqlite_column(s->db, HITS, 1),
-		    sqlite_column(s->db, HITS, 2));
+	if (sqlite_step(s->db, DO_BEGIN) == -1 || (same = store_same(s)) == -1 ||
+	    (same == 0 && store_sync(s, &s->reader) == -1)) {
+		(void)store_failed(s);
+		return false;
 	}
-	return more == 0 ? STORE_OK : store_failed(s);
-}
-
-enum store_result
-store_hits_forget(struct store *s, const char *id, size_t idlen, int64_t seconds,
-    int64_t hits)
-{
-	enum store_result	result;
-	bool			good;
-
-	if ((result = store_ready(s)) != STORE_OK)
-		return result;
-	if (sqlite_step(s->db, DO_BEGIN) == -1)
-		return store_failed(s);
-	sqlite_bind_text(s->db, HITS_LESS, 1, id, idlen);
-	sqlite_bind(s->db, HITS_LESS, 2, seconds);
-	sqlite_bind(s->db, HITS_LESS, 3, hits);
-	good = sqlite_step(s->db, HITS_LESS) == 0;
-	sqlite_bind_text(s->db, HITS_GONE, 1, id, idlen);
-	sqlite_bind(s->db, HITS_GONE, 2, seconds);
-	good = good && sqlite_step(s->db, HITS_GONE) == 0;
-	return store_end(s, good);
-}
-
-enum store_result
-store_number(struct store *s, const char *name, int64_t *out)
-{
-	enum store_result	result;
-	int			more;
-
-	*out = 0;
-	if ((result = store_ready(s)) != STORE_OK)
-		return result;
-	sqlite_bind_text(s->db, NUMBER, 1, name, strlen(name));
-	if ((more = sqlite_step(s->db, NUMBER)) == 1) {
-		*out = sqlite_column(s->db, NUMBER, 0);
-		sqlite_reset(s->db, NUMBER);
-	}
-	return more == -1 ? store_failed(s) : STORE_OK;
-}
-
-enum store_result
-store_set_number(struct store *s, const char *name, int64_t value)
-{
-	enum store_result	result;
-
-	if ((result = store_ready(s)) != STORE_OK)
-		return result;
-	sqlite_bind_text(s->db, SET_NUMBER, 1, name, strlen(name));
-	sqlite_bind(s->db, SET_NUMBER, 2, value);
-	return sqlite_step(s->db, SET_NUMBER) == 0 ? STORE_OK : store_failed(s);
+	good = s->moved || work(s) == 0;
+	good = store_end(s, good) == STORE_OK;
+	store_job_over(s, good);
+	if (!good)
+		s->rest = clock_mono().ns + REST_NS;
+	return good && !s->moved;
 }
 
 bool
@@ -617,8 +560,17 @@ store_idle(struct store *s)
 {
 	int	frames, left;
 
-	if (s->db == NULL || sqlite_log_pages(s->db) < LOG_PAGES)
+	/* Before the first batch nothing is known that work could be about. */
+	if (s->db == NULL || s->version == -1)
 		return false;
-	(void)sqlite_checkpoint(s->db, &frames, &left);
+	if (clock_mono().ns >= s->rest) {
+		store_job_choose(s, true);
+		if (s->job.kind != JOB_NONE || s->behind)
+			return store_idle_work(s, store_idle_slice);
+		if (s->indexed && store_idle_work(s, store_drop_index))
+			s->indexed = false;
+	}
+	if (sqlite_log_pages(s->db) >= LOG_PAGES)
+		(void)sqlite_checkpoint(s->db, &frames, &left);
 	return false;
 }

@@ -1,0 +1,257 @@
+#ifndef STORE_SQLITE_H
+#define STORE_SQLITE_H
+
+#include "ledger/filter.h"
+#include "ledger/sqlite.h"
+#include "ledger/store.h"
+#include "ledger/tail.h"
+#include "lib/str.h"
+
+/*
+ * How SQLite keeps counts so that a mail costs one row at the end of a table and
+ * nothing else.
+ *
+ * mail_count has no index: rows are only added at its end, and its rowids tell their
+ * order. Rows up to the horizon (mail_state) are also in runs: a run (mail_run) holds
+ * the counts of all ids over a stretch of rowids, divided by a hash of the id into parts
+ * (mail_part), each a few hundred packed bytes. Rows behind the horizon, the tail, are
+ * in memory and are read again at a start. When the tail has grown enough it becomes the
+ * next run, a few parts with each batch; with the last of them the horizon moves. Runs
+ * of like size are merged into larger ones in quiet moments. So
+ *
+ *	the sum of an id = its counts in all runs + corrections + its rows in the tail
+ *
+ * and a first reading looks into one part of each run that may know the id. Corrections
+ * (mail_correction) are what others did to rows before the horizon: triggers note it,
+ * ours never fire for this program's own connections. They also count such changes, so
+ * that what is cached is dropped.
+ *
+ * A database of an older program is one with its horizon at 0 and a long tail. While
+ * that is made into runs, ids are read by the older program's index; where that is
+ * missing, charges wait until the tail is short.
+ */
+struct store_sizes {
+	size_t	tail;		/* rows that become a run */
+	size_t	chunk;		/* the same while catching up */
+	int64_t	load;		/* most rows of a tail that a start reads */
+	int64_t	recent;		/* rows that a start reads for their instances */
+};
+extern struct store_sizes	store_sizes;	/* tests make them small */
+
+#define STORE_MERGE		8	/* runs of one level that become one */
+#define STORE_PART_BITS		20	/* of a part's number, below the run's */
+
+enum statement {
+	DO_BEGIN,
+	DO_COMMIT,
+	DO_ROLLBACK,
+	DATA_VERSION,
+	SCHEMA_VERSION,
+	NUMBERS,
+	NUMBER,
+	SET_NUMBER,
+	KEY_NEW,
+	LAST,
+	CORRECTED,
+	NEWS,
+	CHUNK,
+	OLD_ROWS,
+	CORRECTIONS,
+	RUNS,
+	PART,
+	APPEND,
+	VALUE,
+	SEE,
+	HIT,
+	RUN_NUMBER,
+	RUN_NEW,
+	RUN_DONE,
+	RUN_STATE,
+	RUN_GONE,
+	PART_NEW,
+	PARTS_GONE,
+	RUNS_CHANGED,
+	CLEAN_OLDEST,
+	CLEAN_END,
+	CLEAN,
+	CLEAN_VALUES_END,
+	CLEAN_VALUES,
+	CLEAN_VALUES_REST,
+	CLEAN_CORRECTIONS,
+	CLEAN_RUNS,
+	HITS,
+	HITS_LESS,
+	HITS_GONE,
+	STATEMENT__MAX
+};
+
+enum run_state {
+	RUN_WRITING,
+	RUN_WHOLE,
+	RUN_OBSOLETE
+};
+
+struct run {
+	int64_t		number;
+	enum run_state	state;
+	unsigned int	level;
+	unsigned int	bits;		/* 2^bits parts */
+	int64_t		ids;
+	int64_t		rows;
+	int64_t		oldest;		/* dates */
+	int64_t		newest;
+	struct filter	filter;
+};
+
+enum job_kind {
+	JOB_NONE,
+	JOB_FLUSH,		/* the frozen tail becomes a run */
+	JOB_MERGE,		/* several runs become one */
+	JOB_DROP		/* an obsolete run goes */
+};
+
+enum job_stage {
+	STAGE_BEGIN,
+	STAGE_PARTS,
+	STAGE_END,
+	STAGE_DONE
+};
+
+/* How far a job is; it goes on in transactions, and counts only once they are over. */
+struct job_progress {
+	enum job_stage	stage;
+	size_t		part;
+};
+
+struct job {
+	enum job_kind		 kind;
+	struct job_progress	 now;		/* in the running transaction */
+	struct job_progress	 kept;		/* committed */
+	struct run		 run;		/* that is written, or dropped */
+	int64_t			 upto;		/* JOB_FLUSH: the next horizon */
+	size_t			 parts;		/* steps that JOB_MERGE takes */
+	int64_t			 source[STORE_MERGE];
+	size_t			 nsource;
+	int64_t			 most;		/* ids in one of them */
+	unsigned int		 bits;		/* fewest of them */
+};
+
+/* A row that the running batch appends, for the tail. */
+struct appended {
+	const char	*id;
+	size_t		 idlen;
+	int64_t		 date;
+	int64_t		 amount;
+};
+
+struct store {
+	struct sqlite		*db;		/* NULL: away */
+	int			 directory;
+	char			*name;
+	char			*description;
+	bool			 full;		/* synchronous */
+	int			 wait;		/* for a lock, ms */
+	int64_t			 looked;	/* that the file is there, ns */
+	char			 error[256];
+
+	/* --- the file as it was last seen --- */
+	int64_t			 version;	/* data_version; -1: not seen */
+	int64_t			 schema;
+	int64_t			 changes;	/* by the triggers' count; -1 */
+	int64_t			 oldest;	/* dates before it were cleaned */
+	int64_t			 horizon;
+	int64_t			 runs_version;
+	uint64_t		 key[2];	/* of the hash */
+	bool			 stable;	/* rowids are a column of their own */
+	bool			 indexed;	/* by the older program */
+	bool			 corrected;	/* there are corrections */
+	bool			 damaged;	/* the runs are */
+	bool			 moved;		/* the tables: open it anew */
+	int64_t			 last;		/* the newest row */
+	int64_t			 told;		/* the newest that the cache knows */
+
+	/* --- counts --- */
+	struct run		*run;		/* the whole ones and the obsolete */
+	size_t			 nrun;
+	bool			 behind;	/* the tail is too long for memory */
+	struct tail		*tail;		/* NULL: not read yet */
+	int64_t			 read;		/* rows up to it are in the tail */
+	struct tail		*frozen;	/* on its way into a run */
+	struct job		 job;
+	struct str		 buffer;
+
+	/* --- the running batch --- */
+	struct appended		*append;
+	size_t			 nappend;
+	size_t			 appends;	/* room */
+	int64_t			 before;	/* `last` when it began */
+	bool			 failed;
+	struct store_reader	 reader;	/* of the last batch */
+	int64_t			 rest;		/* no jobs before, ns */
+
+	/* --- cleaning: where it goes on --- */
+	char			*clean_id;
+	char			*clean_value;
+};
+
+/* --- store_sqlite.c --- */
+
+/* Opens the file when it is away, or when another one is in its place. */
+enum store_result	 store_ready(struct store *);
+
+/* Ends the transaction, if there is one, and says what its fault was. */
+enum store_result	 store_failed(struct store *);
+
+/* Ends it well, or as above. */
+enum store_result	 store_end(struct store *, bool good);
+
+/* The first column of the only row. 0 or -1. */
+int			 store_one(struct store *, enum statement, int64_t *);
+int			 store_put_number(struct store *, const char *, int64_t);
+
+/* --- store_sqlite_open.c --- */
+
+/* Makes what is missing and reads what holds for as long as the file is open. */
+int	store_prepare(struct store *);
+
+/* The runs and corrections are not to be trusted: all rows are the tail again. */
+int	store_forget_runs(struct store *);
+
+/* Drops the older program's index, once nothing needs it. */
+int	store_drop_index(struct store *);
+
+/* --- store_sqlite_read.c --- */
+
+/*
+ * Under the lock: what others did since the last time. 1: all is known; 0: decisions
+ * have to wait, for the file to be opened anew (moved) or for the rows of an older
+ * program to be read (behind, and no index).
+ */
+int	store_sync(struct store *, const struct store_reader *);
+
+/* Whether nothing happened since; for work that tells the cache nothing. 1, 0, -1. */
+int	store_same(struct store *);
+int	store_read_first(struct store *, struct store_touch *, size_t,
+	    size_t *budget, const struct store_reader *);
+uint64_t	store_hash(const struct store *, const char *id, size_t idlen);
+
+/* Behind: some more rows of the tail, at most about `max`. */
+int	store_catch_up(struct store *, size_t max);
+
+/* The tail in memory is void, and so is what is being made of it. */
+void	store_unload(struct store *);
+
+/* --- store_sqlite_runs.c --- */
+
+int	store_read_runs(struct store *);
+void	store_free_runs(struct store *);
+
+/* The next job, when one is due; `quiet`: also those that can wait. */
+void	store_job_choose(struct store *, bool quiet);
+
+/* Some of it, in a transaction; then whether that was committed. 0 or -1. */
+int	store_job_step(struct store *, size_t steps);
+void	store_job_over(struct store *, bool committed);
+void	store_job_drop(struct store *);
+
+#endif

@@ -1,0 +1,257 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger/store_sqlite.h"
+#include "lib/alloc.h"
+
+/* Where store_clean goes on, besides rowids. */
+#define AT_ROWS		INT64_C(0)
+#define AT_END		INT64_C(-1)
+#define AT_VALUES	INT64_C(-2)
+#define AT_REST		INT64_C(-3)
+
+#define FREE_PAGES	2000	/* fewer are kept for what comes next */
+#define FREE_SHARE	4
+#define FREE_STEP	"100"
+
+/* --- cleaning --- */
+
+/* The last row of the next stretch; INT64_MAX: there is no row behind it. */
+static int
+clean_rows_end(struct store *s, int64_t from, size_t max, int64_t *end)
+{
+	int	more;
+
+	sqlite_bind(s->db, CLEAN_END, 1, from);
+	sqlite_bind(s->db, CLEAN_END, 2, (int64_t)max - 1);
+	*end = INT64_MAX;
+	if ((more = sqlite_step(s->db, CLEAN_END)) == 1) {
+		*end = sqlite_column(s->db, CLEAN_END, 0);
+		sqlite_reset(s->db, CLEAN_END);
+	}
+	return more;
+}
+
+/*
+ * From the first step on dates before `before` count no more, whether their rows are
+ * still there or not.
+ */
+static int
+clean_rows(struct store *s, int64_t before, size_t max, int64_t *position,
+    int64_t *deleted)
+{
+	int64_t	from = *position, end;
+
+	if (from == AT_ROWS) {
+		from = INT64_MIN;
+		sqlite_bind(s->db, CLEAN_OLDEST, 1, before);
+		if (sqlite_step(s->db, CLEAN_OLDEST) == -1)
+			return -1;
+	}
+	if (clean_rows_end(s, from, max, &end) == -1)
+		return -1;
+	sqlite_bind(s->db, CLEAN, 1, from);
+	sqlite_bind(s->db, CLEAN, 2, end);
+	sqlite_bind(s->db, CLEAN, 3, before);
+	if (sqlite_step(s->db, CLEAN) == -1)
+		return -1;
+	*deleted = sqlite_changes(s->db);
+	*position = end == INT64_MAX ? AT_VALUES : end;
+	return 0;
+}
+
+static void
+clean_keep(char **at, const char *text, size_t len)
+{
+	free(*at);
+	*at = text == NULL ? NULL : alloc_copy(text, len);
+}
+
+static void
+clean_bind(struct store *s, enum statement n, int at, const char *text)
+{
+	if (text == NULL)
+		text = "";
+	sqlite_bind_text(s->db, n, at, text, strlen(text));
+}
+
+/* Values last seen before: by their key, as they have no other order. */
+static int
+clean_values(struct store *s, int64_t before, size_t max, int64_t *position)
+{
+	const enum statement	end = CLEAN_VALUES_END;
+	enum statement		gone = CLEAN_VALUES_REST;
+	char			*id = NULL, *value = NULL;
+	const char		*text;
+	size_t			len;
+	int			more, ret;
+
+	clean_bind(s, end, 1, s->clean_id);
+	clean_bind(s, end, 2, s->clean_value);
+	sqlite_bind(s->db, end, 3, (int64_t)max - 1);
+	if ((more = sqlite_step(s->db, end)) == 1) {
+		text = sqlite_column_text(s->db, end, 0, &len);
+		clean_keep(&id, text, len);
+		text = sqlite_column_text(s->db, end, 1, &len);
+		clean_keep(&value, text, len);
+		sqlite_reset(s->db, end);
+		gone = CLEAN_VALUES;
+		clean_bind(s, gone, 4, id);
+		clean_bind(s, gone, 5, value);
+	}
+	clean_bind(s, gone, 1, s->clean_id);
+	clean_bind(s, gone, 2, s->clean_value);
+	sqlite_bind(s->db, gone, 3, before);
+	ret = more == -1 ? -1 : sqlite_step(s->db, gone);
+	free(s->clean_id);
+	free(s->clean_value);
+	s->clean_id = id;
+	s->clean_value = value;
+	if (more != 1)
+		*position = AT_REST;
+	return ret;
+}
+
+/* Runs that hold nothing newer, and what was corrected before. */
+static int
+clean_rest(struct store *s, int64_t before, int64_t *position)
+{
+	sqlite_bind(s->db, CLEAN_CORRECTIONS, 1, before);
+	sqlite_bind(s->db, CLEAN_RUNS, 1, before);
+	if (sqlite_step(s->db, CLEAN_CORRECTIONS) == -1 ||
+	    sqlite_step(s->db, CLEAN_RUNS) == -1)
+		return -1;
+	if (sqlite_changes(s->db) > 0 && sqlite_step(s->db, RUNS_CHANGED) == -1)
+		return -1;
+	*position = AT_END;
+	return 0;
+}
+
+enum store_result
+store_clean(struct store *s, int64_t before, size_t max, int64_t *position,
+    int64_t *deleted)
+{
+	enum store_result	result;
+	int64_t			next = *position;
+	int			ret;
+
+	*deleted = 0;
+	if ((result = store_ready(s)) != STORE_OK)
+		return result;
+	if (next == AT_ROWS) {
+		clean_keep(&s->clean_id, NULL, 0);
+		clean_keep(&s->clean_value, NULL, 0);
+	}
+	if (sqlite_step(s->db, DO_BEGIN) == -1)
+		return store_failed(s);
+	if (next >= AT_ROWS)
+		ret = clean_rows(s, before, max, &next, deleted);
+	else if (next == AT_VALUES)
+		ret = clean_values(s, before, max, &next);
+	else
+		ret = clean_rest(s, before, &next);
+	result = store_end(s, ret != -1);
+	if (result != STORE_OK) {
+		*deleted = 0;
+		return result;
+	}
+	/* What this process knows of it is read again with the next batch. */
+	if (*position == AT_ROWS || next == AT_END)
+		s->version = -1;
+	*position = next;
+	return STORE_OK;
+}
+
+/*
+ * Only where the file was made for it, and when a good part of it is free: what comes
+ * next fills the rest again.
+ */
+enum store_result
+store_reclaim(struct store *s, bool *done)
+{
+	enum store_result	result;
+	int64_t			mode, unused, pages;
+
+	*done = true;
+	if ((result = store_ready(s)) != STORE_OK)
+		return result;
+	if (sqlite_number(s->db, "PRAGMA auto_vacuum", &mode) == -1 ||
+	    sqlite_number(s->db, "PRAGMA freelist_count", &unused) == -1 ||
+	    sqlite_number(s->db, "PRAGMA page_count", &pages) == -1)
+		return store_failed(s);
+	if (mode != 2 || unused < FREE_PAGES || unused < pages / FREE_SHARE)
+		return STORE_OK;
+	if (sqlite_exec(s->db, "PRAGMA incremental_vacuum(" FREE_STEP ")") == -1)
+		return store_failed(s);
+	*done = false;
+	return STORE_OK;
+}
+
+/* --- reporting --- */
+
+enum store_result
+store_hits(struct store *s, void (*each)(void *, const char *, size_t, int64_t,
+    int64_t), void *arg)
+{
+	enum store_result	 result;
+	const char		*id;
+	size_t			 idlen;
+	int			 more;
+
+	if ((result = store_ready(s)) != STORE_OK)
+		return result;
+	while ((more = sqlite_step(s->db, HITS)) == 1) {
+		id = sqlite_column_text(s->db, HITS, 0, &idlen);
+		each(arg, id, idlen, sqlite_column(s->db, HITS, 1),
+		    sqlite_column(s->db, HITS, 2));
+	}
+	return more == 0 ? STORE_OK : store_failed(s);
+}
+
+enum store_result
+store_hits_forget(struct store *s, const char *id, size_t idlen, int64_t seconds,
+    int64_t hits)
+{
+	enum store_result	result;
+	bool			good;
+
+	if ((result = store_ready(s)) != STORE_OK)
+		return result;
+	if (sqlite_step(s->db, DO_BEGIN) == -1)
+		return store_failed(s);
+	sqlite_bind_text(s->db, HITS_LESS, 1, id, idlen);
+	sqlite_bind(s->db, HITS_LESS, 2, seconds);
+	sqlite_bind(s->db, HITS_LESS, 3, hits);
+	good = sqlite_step(s->db, HITS_LESS) == 0;
+	sqlite_bind_text(s->db, HITS_GONE, 1, id, idlen);
+	sqlite_bind(s->db, HITS_GONE, 2, seconds);
+	good = good && sqlite_step(s->db, HITS_GONE) == 0;
+	return store_end(s, good);
+}
+
+enum store_result
+store_number(struct store *s, const char *name, int64_t *out)
+{
+	enum store_result	result;
+	int			more;
+
+	*out = 0;
+	if ((result = store_ready(s)) != STORE_OK)
+		return result;
+	sqlite_bind_text(s->db, NUMBER, 1, name, strlen(name));
+	if ((more = sqlite_step(s->db, NUMBER)) == 1) {
+		*out = sqlite_column(s->db, NUMBER, 0);
+		sqlite_reset(s->db, NUMBER);
+	}
+	return more == -1 ? store_failed(s) : STORE_OK;
+}
+
+enum store_result
+store_set_number(struct store *s, const char *name, int64_t value)
+{
+	enum store_result	result;
+
+	if ((result = store_ready(s)) != STORE_OK)
+		return result;
+	return store_put_number(s, name, value) == 0 ? STORE_OK : store_failed(s);
+}

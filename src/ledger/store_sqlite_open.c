@@ -1,0 +1,249 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger/schema.h"
+#include "ledger/store_sqlite.h"
+#include "lib/alloc.h"
+
+/*
+ * Tables of SQLite's alone (store_sqlite.h), and the triggers that watch what others do
+ * to mail_count. Dates that were cleaned are of no interest any more.
+ */
+#define NUMBER(name)	"(SELECT value FROM mail_state WHERE name = '" name "')"
+#define COUNT_CHANGE	"UPDATE mail_state SET value = value + 1" \
+			" WHERE name = 'changes';"
+#define CORRECT(row, sign) \
+	"INSERT INTO mail_correction (id, date, amount)" \
+	" SELECT " row ".id, " row ".date, " sign "ifnull(" row \
+	".recipient_count, 0) WHERE " row ".rowid <= " NUMBER("horizon") \
+	" AND " row ".date IS NOT NULL" \
+	" ON CONFLICT (id, date) DO UPDATE" \
+	" SET amount = amount + excluded.amount;"
+
+static const char	tables[] =
+	"CREATE TABLE IF NOT EXISTS mail_run (run INTEGER PRIMARY KEY,"
+	" state int NOT NULL, began bigint NOT NULL, level int NOT NULL,"
+	" bits int NOT NULL, ids bigint NOT NULL DEFAULT 0,"
+	" rows bigint NOT NULL DEFAULT 0, oldest bigint NOT NULL DEFAULT 0,"
+	" newest bigint NOT NULL DEFAULT 0, filter blob);"
+	"CREATE TABLE IF NOT EXISTS mail_part (part INTEGER PRIMARY KEY,"
+	" counts blob NOT NULL);"
+	"CREATE TABLE IF NOT EXISTS mail_correction (id text NOT NULL,"
+	" date bigint NOT NULL, amount bigint NOT NULL,"
+	" PRIMARY KEY (id, date)) WITHOUT ROWID;"
+	"INSERT OR IGNORE INTO mail_state VALUES ('changes', 0), ('horizon', 0),"
+	" ('oldest', 0), ('runs', 0);";
+
+static const char	triggers[] =
+	"CREATE TRIGGER mail_count_deleted AFTER DELETE ON mail_count"
+	" WHEN OLD.date >= " NUMBER("oldest")
+	" BEGIN " COUNT_CHANGE CORRECT("OLD", "-") " END;"
+	"CREATE TRIGGER mail_count_updated AFTER UPDATE ON mail_count"
+	" WHEN max(OLD.date, NEW.date) >= " NUMBER("oldest")
+	" BEGIN " COUNT_CHANGE CORRECT("OLD", "-") CORRECT("NEW", "") " END;"
+	/* Only where rows at the end were deleted can one be added before it. */
+	"CREATE TRIGGER mail_count_inserted AFTER INSERT ON mail_count"
+	" WHEN NEW.rowid <= " NUMBER("horizon")
+	" BEGIN " COUNT_CHANGE CORRECT("NEW", "") " END;";
+
+static const char	no_triggers[] =
+	"DROP TRIGGER IF EXISTS mail_count_deleted;"
+	"DROP TRIGGER IF EXISTS mail_count_updated;"
+	"DROP TRIGGER IF EXISTS mail_count_inserted;";
+
+/* An older program could leave two rows for one (id, delta). */
+static const char	report_once[] =
+	"UPDATE limit_report SET hit = (SELECT sum(o.hit) FROM limit_report AS o"
+	" WHERE o.id = limit_report.id AND o.delta = limit_report.delta);"
+	"DELETE FROM limit_report WHERE rowid NOT IN"
+	" (SELECT min(rowid) FROM limit_report GROUP BY id, delta);"
+	"CREATE UNIQUE INDEX limit_report_index ON limit_report (id, delta);";
+
+static const char	forgotten[] =
+	"UPDATE mail_run SET state = 2;"
+	"DELETE FROM mail_correction;"
+	"UPDATE mail_state SET value = 0 WHERE name = 'horizon';"
+	"UPDATE mail_state SET value = value + 1 WHERE name IN ('runs', 'changes');";
+
+/* --- the tables of SPEC.md 5 --- */
+
+static int
+store_has(void *arg, const char *table, const char *column, int *width)
+{
+	struct store	*s = arg;
+	char		*sql;
+	int64_t		 n;
+	int		 ret;
+
+	(void)width;
+	if (column == NULL)
+		sql = alloc_printf("SELECT count(*) FROM sqlite_master"
+		    " WHERE type = 'table' AND name = '%s'", table);
+	else
+		sql = alloc_printf("SELECT count(*) FROM pragma_table_info('%s')"
+		    " WHERE name = '%s'", table, column);
+	ret = sqlite_number(s->db, sql, &n);
+	free(sql);
+	return ret == -1 ? -1 : n > 0;
+}
+
+static int
+store_run(void *arg, const char *sql)
+{
+	struct store	*s = arg;
+
+	return sqlite_exec(s->db, sql);
+}
+
+/* --- ours --- */
+
+int
+store_forget_runs(struct store *s)
+{
+	return sqlite_exec(s->db, forgotten);
+}
+
+/* 1: the query's number is not 0. */
+static int
+store_is(struct store *s, const char *sql)
+{
+	int64_t	n;
+
+	return sqlite_number(s->db, sql, &n) == -1 ? -1 : n != 0;
+}
+
+/*
+ * The triggers must have been there all the time, or changes went unnoticed. Where
+ * rowids are no column of their own a VACUUM may have given other ones to the rows.
+ */
+static int
+store_check_runs(struct store *s, bool same)
+{
+	static const char	all[] = "SELECT count(*) = 3 FROM sqlite_master"
+	    " WHERE type = 'trigger' AND tbl_name = 'mail_count' AND name IN"
+	    " ('mail_count_deleted', 'mail_count_updated', 'mail_count_inserted')";
+	int			there;
+
+	if ((there = store_is(s, all)) == -1)
+		return -1;
+	if (there == 1 && (same || s->stable))
+		return 0;
+	if (sqlite_exec(s->db, no_triggers) == -1 ||
+	    sqlite_exec(s->db, triggers) == -1)
+		return -1;
+	return store_forget_runs(s);
+}
+
+static int
+store_report_once(struct store *s)
+{
+	int	there;
+
+	there = store_is(s, "SELECT count(*) FROM sqlite_master"
+	    " WHERE name = 'limit_report_index'");
+	if (there == 0)
+		return sqlite_exec(s->db, report_once);
+	return there == 1 ? 0 : -1;
+}
+
+/* The secret of the hash is the database's: every process must find the same part. */
+static int
+store_make_key(struct store *s)
+{
+	static const char *const	name[2] = { "key1", "key2" };
+	int64_t				random;
+	size_t				i;
+
+	for (i = 0; i < 2; i++) {
+		arc4random_buf(&random, sizeof(random));
+		sqlite_bind_text(s->db, KEY_NEW, 1, name[i], strlen(name[i]));
+		sqlite_bind(s->db, KEY_NEW, 2, random);
+		if (sqlite_step(s->db, KEY_NEW) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* SQLite counts each change of the tables. This one was ours. */
+static int
+store_keep_schema(struct store *s)
+{
+	if (store_one(s, SCHEMA_VERSION, &s->schema) == -1)
+		return -1;
+	return store_put_number(s, "schema", s->schema);
+}
+
+/* Everything that may be missing, in one transaction. */
+static int
+store_upgrade(struct store *s)
+{
+	const struct schema_database	database = { store_has, store_run, s };
+	bool				changed;
+	int64_t				known = -1, schema;
+
+	if (sqlite_exec(s->db, "BEGIN IMMEDIATE") == -1 ||
+	    store_one(s, SCHEMA_VERSION, &schema) == -1 ||
+	    schema_upgrade(SCHEMA_SQLITE, &database, &changed) == -1 ||
+	    sqlite_exec(s->db, tables) == -1 ||
+	    store_report_once(s) == -1 || store_make_key(s) == -1)
+		return -1;
+	(void)sqlite_number(s->db, "SELECT " NUMBER("schema"), &known);
+	s->stable = store_has(s, "mail_count", "seq", NULL) == 1;
+	if (store_check_runs(s, known == schema) == -1 ||
+	    store_keep_schema(s) == -1)
+		return -1;
+	return sqlite_exec(s->db, "COMMIT");
+}
+
+/* Whether nothing was changed since store_upgrade was here last. */
+static bool
+store_is_ours(struct store *s)
+{
+	int64_t	known;
+
+	return store_is(s, "SELECT count(*) FROM sqlite_master"
+	    " WHERE name = 'mail_state'") == 1 &&
+	    sqlite_number(s->db, "SELECT ifnull(" NUMBER("schema") ", -1)",
+	    &known) == 0 &&
+	    store_one(s, SCHEMA_VERSION, &s->schema) == 0 && s->schema == known;
+}
+
+/* The index of 1.x on (id, date). */
+static int
+store_look_index(struct store *s)
+{
+	static const char	index[] = "SELECT count(*) = 2 FROM"
+	    " pragma_index_info('mail_count_index')"
+	    " WHERE (seqno = 0 AND name = 'id') OR (seqno = 1 AND name = 'date')";
+	int			there;
+
+	if ((there = store_is(s, index)) == -1)
+		return -1;
+	s->indexed = there == 1;
+	s->stable = store_has(s, "mail_count", "seq", NULL) == 1;
+	return 0;
+}
+
+int
+store_prepare(struct store *s)
+{
+	/* In a new file, before anything else: space can be given back in steps. */
+	if (sqlite_exec(s->db, "PRAGMA auto_vacuum = INCREMENTAL") == -1 ||
+	    sqlite_exec(s->db, "PRAGMA temp_store = MEMORY") == -1 ||
+	    sqlite_exec(s->db, "PRAGMA cache_size = -8192") == -1 ||
+	    sqlite_exec(s->db, "PRAGMA journal_mode = WAL") == -1 ||
+	    sqlite_exec(s->db, s->full ? "PRAGMA synchronous = FULL" :
+	    "PRAGMA synchronous = NORMAL") == -1)
+		return -1;
+	if (!store_is_ours(s) && store_upgrade(s) == -1)
+		return -1;
+	return store_look_index(s);
+}
+
+int
+store_drop_index(struct store *s)
+{
+	if (sqlite_exec(s->db, "DROP INDEX IF EXISTS mail_count_index") == -1)
+		return -1;
+	return store_keep_schema(s);
+}
