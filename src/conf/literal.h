@@ -7,15 +7,16 @@
 #include "conf/value.h"
 
 /*
- * The .conf syntax of SPEC.md 2: `name = literal` statements in Python's form. Nothing
- * is executed. Pure: bytes in, a tree out.
+ * The .conf syntax of SPEC.md 2: `name = literal` statements in Python's form.
+ * Nothing is executed. Pure: bytes in, a tree out.
  */
 
 /*
- * A whole file: a dict of the statements in order, a name set twice counts last. All
- * faults found go to `faults`; what could be read is returned all the same, never NULL.
+ * A whole file: a dict of the statements in order, a name set twice counts
+ * last. All faults found go to `faults`; what could be read is returned all the
+ * same, never NULL.
  */
-#define LITERAL_FILE_MAX	(4 * 1024 * 1024)
+#define LITERAL_FILE_MAX	(8 * 1024 * 1024)
 struct value	*literal_file(const char *, size_t, struct faults *);
 
 /* One literal alone (a row of limits in SQL). NULL on a fault. */
