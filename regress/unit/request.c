@@ -9,8 +9,9 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "../fuzz/mutate.h"
+#include "../fuzz/request.c"
 #include "engine/request.h"
-#include "random.h"
 
 /* What Postfix 3.7 sends at RCPT, its values shortened. */
 static const char	postfix[] =
@@ -345,49 +346,14 @@ crlf_line_ends(void **state)
 }
 
 static void
-inside(const struct request_value *v, const char *bytes, size_t len)
-{
-	if (v->bytes == NULL)
-		return;
-	assert_true(v->bytes > bytes && v->bytes + v->len < bytes + len);
-	assert_int_equal(v->bytes[v->len], '\n');
-}
-
-/* Any bytes in any pieces: the same end as in one, and no step too far. */
-static void
 mutated(void **state)
 {
-	struct random	 r = { 0x72657175657374 };
-	struct request	 req;
-	const char	*reason;
-	char		 text[sizeof(postfix)], *copy;
-	size_t		 len, whole, from, n, end, i, round;
+	struct mutate	m = { .random = { 0x72657175657374 } };
 
 	(void)state;
-	for (round = 0; round < 20000; round++) {
-		len = sizeof(postfix) - 1;
-		memcpy(text, postfix, len);
-		for (i = random_below(&r, 8); i > 0; i--)
-			text[random_below(&r, len)] = (char)
-			    "\n\n\r=\0x\xff"[random_below(&r, 7)];
-		len = random_below(&r, len + 1);
-		whole = end_of(text, len);
-		assert_true(whole <= len);
-		from = 0;
-		end = 0;
-		for (n = 0; n < len && end == 0;) {
-			n += 1 + random_below(&r, len - n);
-			end = request_end(text, n, &from);
-		}
-		assert_int_equal(end, whole);
-		if (whole == 0)
-			continue;
-		copy = exact(text, whole);
-		if (request_parse(&req, copy, whole, &reason) == 0)
-			for (i = 0; i < ATTR__MAX; i++)
-				inside(&req.attr[i], copy, whole);
-		free(copy);
-	}
+	m.alphabet = "\n\n\r=\x01+@,\\.:_0123456789abcdefDATARCPT\xc3\xa4\xff";
+	mutate_add_directory(&m, "regress/fuzz/corpus/request");
+	mutate_run(&m, 20000);
 }
 
 #define TEST(name)	cmocka_unit_test(name)
