@@ -7,7 +7,9 @@ use warnings;
 use Test::More;
 use Time::HiRes qw(time sleep);
 
-use Policyd qw(request wait_until True);
+use Policyd qw(request wait_until True need have_command);
+
+need(have_command('sqlite3'), 'no sqlite3 to look into the database with');
 
 my $limit_one = { limits => [[1, 3600]], fail_action => 'reject full' };
 

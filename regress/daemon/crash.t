@@ -8,7 +8,9 @@ use warnings;
 use Test::More;
 use Time::HiRes qw(time sleep);
 
-use Policyd qw(request wait_until True);
+use Policyd qw(request wait_until True need have_command);
+
+need(have_command('sqlite3'), 'no sqlite3 to look into the database with');
 
 # Clients that never give up, as Postfix does not: no answer, or one that says the
 # database gave none, and the same request is sent again. Returns pipes that tell how

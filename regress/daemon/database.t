@@ -7,7 +7,9 @@ use warnings;
 use Test::More;
 use Time::HiRes qw(time sleep);
 
-use Policyd qw(request wait_until);
+use Policyd qw(request wait_until need have_command);
+
+need(have_command('sqlite3'), 'no sqlite3 to look into the database with');
 
 # Another process that holds the database as only one can.
 sub lock_database {

@@ -6,7 +6,9 @@ use warnings;
 
 use Test::More;
 
-use Policyd qw(request wait_until True False);
+use Policyd qw(request wait_until True False need have_command);
+
+need(have_command('sqlite3'), 'no sqlite3 to look into the database with');
 
 subtest 'case-variant-login' => sub {
 	my $d = Policyd->start(config => { limits => [[3, 3600]],

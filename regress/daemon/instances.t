@@ -7,7 +7,9 @@ use warnings;
 use Test::More;
 use Time::HiRes qw(time sleep);
 
-use Policyd qw(request wait_until slurp True);
+use Policyd qw(request wait_until slurp True need have_command);
+
+need(have_command('sqlite3'), 'no sqlite3 to look into the database with');
 
 subtest 'two-daemons-both-pass' => sub {
 	my $limit = 57;

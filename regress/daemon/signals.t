@@ -7,7 +7,9 @@ use warnings;
 use Test::More;
 use Time::HiRes qw(time sleep);
 
-use Policyd qw(request wait_until slurp True False);
+use Policyd qw(request wait_until slurp True False need have_command);
+
+need(have_command('sqlite3'), 'no sqlite3 to look into the database with');
 
 subtest 'sigterm-leaves-files' => sub {
 	for my $signal ('TERM', 'INT', 'USR1') {

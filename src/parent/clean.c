@@ -178,9 +178,9 @@ clean_on_reported(struct parent *p, const struct msg_reported *reported)
 }
 
 void
-clean_on_forgotten(struct parent *p, bool forgotten)
+clean_on_forgotten(struct parent *p, enum slot slot, bool forgotten)
 {
-	if (p->job.step != JOB_FORGETTING)
+	if (p->job.step != JOB_FORGETTING || slot != source(p))
 		return;
 	if (forgotten)
 		close_job(p);
@@ -211,7 +211,7 @@ clean_on_gone(struct parent *p, enum slot slot)
 		break;
 	case JOB_FORGETTING:
 		if (slot == source(p))
-			clean_on_forgotten(p, false);
+			clean_on_forgotten(p, slot, false);
 		break;
 	case JOB_CLOSING:
 		close_job(p);

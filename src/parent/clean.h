@@ -28,7 +28,7 @@ void	clean_on_hit(struct parent *, struct mono now);
 void	clean_on_ready(struct parent *, enum slot);
 void	clean_on_cleaned(struct parent *, const struct msg_cleaned *);
 void	clean_on_reported(struct parent *, const struct msg_reported *);
-void	clean_on_forgotten(struct parent *, bool forgotten);
+void	clean_on_forgotten(struct parent *, enum slot, bool forgotten);
 void	clean_on_gone(struct parent *, enum slot);
 
 void	clean_timers(struct parent *, struct mono now);

@@ -102,11 +102,10 @@ on_forgotten(struct parent *p, enum slot slot, const struct message *m)
 {
 	uint64_t	forgotten;
 
-	if (slot != SLOT_CLEANER ||
-	    msg_number_get(&forgotten, m->payload, m->len) == -1 ||
+	if (msg_number_get(&forgotten, m->payload, m->len) == -1 ||
 	    forgotten > 1)
 		return -1;
-	clean_on_forgotten(p, forgotten == 1);
+	clean_on_forgotten(p, slot, forgotten == 1);
 	return 0;
 }
 

@@ -1,0 +1,71 @@
+#!/usr/bin/perl
+# Cleaning beside decisions: --clean and clean_interval.
+
+use strict;
+use warnings;
+
+use Test::More;
+use Time::HiRes qw(time sleep);
+
+use Policyd qw(request wait_until need have_command True);
+
+need(have_command('sqlite3'), 'no sqlite3 to look into the database with');
+
+# Mails of long ago, as an older daemon left them.
+sub old_mails {
+	my ($d, $id, $age, $count) = @_;
+	my $date = int(time) - $age;
+
+	$d->sql("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n " .
+	    "WHERE i < $count) INSERT INTO mail_count (id, date, recipient_count, " .
+	    "instance, protocol_state) SELECT '$id', $date, 1, 'old.' || i, 'DATA' FROM n");
+}
+
+subtest 'clean-beside-a-daemon' => sub {
+	my $d = Policyd->start(config => { limits => [[3, 60]],
+	    limits_by_id => { long => [[100, 5000]] }, fail_action => 'reject full' });
+
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'a mail of today') for 1 .. 2;
+	old_mails($d, 'bob', 20_000, 500);
+	old_mails($d, 'long', 4000, 7);
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'what is old does not count');
+	is($d->ask(sasl_username => 'bob'), 'reject full', 'what is new does');
+	my $inode = (stat $d->endpoint)[1];
+	my ($status, $out, $err) = $d->run('--clean');
+	is($status, 0, '--clean') or diag($err);
+	is($out, "500 records deleted\n", 'deletes what no window needs');
+	is($d->recorded('bob'), 3, 'and nothing else');
+	is($d->recorded('long'), 7, 'the longest window of anybody holds');
+	is($d->ask(sasl_username => 'bob'), 'reject full', 'the count is as it was');
+	is((stat $d->endpoint)[1], $inode, 'the socket too');
+	($status, $out) = $d->run('--clean');
+	is($out, "0 records deleted\n", 'there is no more of it');
+	$d->ends_well;
+};
+
+subtest 'clean-interval' => sub {
+	my $d = Policyd->start(config => { limits => [[1_000_000, 60]],
+	    clean_interval => 1 });
+	my $client = $d->connect;
+	my $ledger = $d->child('ledger-sqlite');
+
+	is($client->ask(sasl_username => 'bob'), 'dunno', 'asked');
+	old_mails($d, 'old', 20_000, 20_000);
+	my ($asked, $slowest) = (1, 0);
+	ok(wait_until {
+		my $begin = time;
+		$client->ask(sasl_username => 'bob') eq 'dunno' or die 'not answered';
+		$asked++;
+		my $took = time - $begin;
+		$slowest = $took if $took > $slowest;
+		return $d->recorded('old') == 0;
+	}, 'the daemon cleans by itself');
+	ok($d->wait_log(qr/records deleted/), 'and says so');
+	cmp_ok($slowest, '<', 2, "nobody waits for it ($slowest s of $asked mails)");
+	is($d->recorded('bob'), $asked, 'every mail is counted');
+	is($d->children->{'ledger-sqlite'} ? 1 : 0, 1, 'the ledger that serves is there');
+	ok(Policyd::process_alive($ledger), 'the same one');
+	$d->ends_well;
+};
+
+done_testing();
