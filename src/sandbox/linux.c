@@ -100,6 +100,7 @@ set_capabilities(const unsigned int *keep, size_t nkeep)
 	struct __user_cap_header_struct	header;
 	struct __user_cap_data_struct	data[_LINUX_CAPABILITY_U32S_3];
 	uint32_t			wanted[_LINUX_CAPABILITY_U32S_3];
+	uint32_t			surplus = 0;
 	size_t				i;
 	unsigned int			cap;
 
@@ -128,10 +129,15 @@ set_capabilities(const unsigned int *keep, size_t nkeep)
 	if (syscall(SYS_capget, &header, data) == -1)
 		return -1;
 	for (i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
+		surplus |= (data[i].permitted & ~wanted[i]) |
+		    data[i].inheritable;
 		data[i].permitted &= wanted[i];
 		data[i].effective = data[i].permitted;
 		data[i].inheritable = 0;
 	}
+	/* Who never had any may also lack the call, as in a service's filter. */
+	if (surplus == 0)
+		return 0;
 	return syscall(SYS_capset, &header, data) == -1 ? -1 : 0;
 }
 
