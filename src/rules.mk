@@ -111,12 +111,12 @@ all: ${PROGRAMS}
 	@echo "  LD  $@"
 	${Q}${LINK} -o $@ $< build/units.a ${UNIT_LIBS}
 
-src/ledger/store_pgsql.o: src/ledger/store_pgsql.c
+src/ledger/pgsql.o: src/ledger/pgsql.c
 	@echo "  CC  $@"
-	${Q}${COMPILE} ${PGSQL_CPPFLAGS} -c -o $@ src/ledger/store_pgsql.c
-src/ledger/store_mysql.o: src/ledger/store_mysql.c
+	${Q}${COMPILE} ${PGSQL_CPPFLAGS} -c -o $@ src/ledger/pgsql.c
+src/ledger/mysql.o: src/ledger/mysql.c
 	@echo "  CC  $@"
-	${Q}${COMPILE} ${MYSQL_CPPFLAGS} -c -o $@ src/ledger/store_mysql.c
+	${Q}${COMPILE} ${MYSQL_CPPFLAGS} -c -o $@ src/ledger/mysql.c
 
 # Where things are installed stands in paths.c alone. The parent in build/ finds its
 # children in build/, the installed one (build/install) in LIBEXECDIR.

@@ -97,7 +97,9 @@ pgsql_judge(const struct pgsql *db, const char *state)
 	for (i = 0; state != NULL && i < sizeof(known) / sizeof(known[0]); i++)
 		if (strcmp(known[i].state, state) == 0)
 			return known[i].fault;
-	return PGSQL_FAULT_STATEMENT;
+	/* Class 42: access rule violation, and what goes with it. */
+	return state != NULL && strncmp(state, "42", 2) == 0 ?
+	    PGSQL_FAULT_RIGHTS : PGSQL_FAULT_STATEMENT;
 }
 
 /* The worst fault of a pipeline is what counts, the first of its kind is told. */

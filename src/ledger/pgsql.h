@@ -20,6 +20,7 @@ enum pgsql_fault {
 	PGSQL_NO_FAULT,
 	PGSQL_FAULT_BUSY,	/* a lock, a deadlock, a conflict; try again */
 	PGSQL_FAULT_STATEMENT,	/* this one does not work; others may */
+	PGSQL_FAULT_RIGHTS,	/* it never will until somebody grants it */
 	PGSQL_FAULT_LOST	/* the connection is of no use any more */
 };
 

@@ -59,14 +59,21 @@ static const struct step	steps[] = {
 	    "ALTER TABLE mail_count ADD COLUMN protocol_state " STATE_TYPE
 	    " NOT NULL DEFAULT ''" } },
 
-	/* What no older program has. SQLite has a rowid in place of seq. */
+	/*
+	 * What no older program has. SQLite has a rowid in place of seq; PostgreSQL
+	 * would write every row anew for a default that is no constant, so older rows
+	 * have none.
+	 */
 	{ "mail_count", "tag", 0, {
 	    "ALTER TABLE mail_count ADD COLUMN tag bigint NOT NULL DEFAULT 0",
 	    "ALTER TABLE mail_count ADD COLUMN tag bigint NOT NULL DEFAULT 0",
 	    "ALTER TABLE mail_count ADD COLUMN tag bigint NOT NULL DEFAULT 0" } },
 	{ "mail_count", "seq", 0, {
 	    "",
-	    "ALTER TABLE mail_count ADD COLUMN seq bigserial",
+	    "ALTER TABLE mail_count ADD COLUMN seq bigint;"
+	    "CREATE SEQUENCE mail_count_seq_seq OWNED BY mail_count.seq;"
+	    "ALTER TABLE mail_count ALTER COLUMN seq"
+	    " SET DEFAULT nextval('mail_count_seq_seq')",
 	    "ALTER TABLE mail_count ADD COLUMN seq bigint NOT NULL"
 	    " AUTO_INCREMENT UNIQUE" } },
 

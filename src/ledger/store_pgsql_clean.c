@@ -1,0 +1,172 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger/store_pgsql.h"
+#include "lib/alloc.h"
+
+#define BLOCK_ROWS	100			/* about */
+#define VALUES_AT	(INT64_C(1) << 40)	/* positions in mail_distinct */
+
+/* What a pipeline that is a transaction of its own came to. */
+static enum store_result
+store_over(struct store *s)
+{
+	return pgsql_end(s->db) == 0 ? STORE_OK : store_result(s);
+}
+
+enum store_result
+store_limits(struct store *s, const char *query, struct store_limits *list, size_t n)
+{
+	struct pgsql_params	 p;
+	const char		*text;
+	char			*id;
+	size_t			 i, len;
+	int			 rows;
+
+	pgsql_begin(s->db);
+	for (i = 0; i < n; i++) {
+		memset(&p, 0, sizeof(p));
+		id = alloc_copy(list[i].id, list[i].idlen);
+		pgsql_add_text(&p, id);
+		pgsql_put_query(s->db, query, &p);
+		free(id);
+	}
+	for (i = 0; i < n; i++) {
+		list[i].text = NULL;
+		rows = pgsql_take(s->db);
+		list[i].failed = rows == -1;
+		if (rows < 1)
+			continue;
+		text = pgsql_column_text(s->db, 0, 0, &len);
+		if (text != NULL)
+			list[i].text = alloc_copy(text, len);
+	}
+	if (pgsql_end(s->db) == 0 || store_result(s) != STORE_LOST)
+		return STORE_OK;
+	for (i = 0; i < n; i++) {
+		free(list[i].text);
+		list[i].text = NULL;
+	}
+	return STORE_LOST;
+}
+
+/* --- cleaning --- */
+
+enum store_result
+store_clean(struct store *s, int64_t before, size_t max, int64_t *position,
+    int64_t *deleted)
+{
+	struct pgsql_params	p = { .count = 0 };
+	bool			values = *position >= VALUES_AT;
+	int64_t			from, to, end = 0, gone = 0;
+
+	from = values ? *position - VALUES_AT : *position;
+	to = from + (int64_t)(max / BLOCK_ROWS) + 1;
+	pgsql_begin(s->db);
+	pgsql_add_number(&p, from);
+	pgsql_add_number(&p, to);
+	pgsql_add_number(&p, before);
+	pgsql_put(s->db, values ? CLEAN_VALUES : CLEAN, &p);
+	if (pgsql_take(s->db) == 1) {
+		gone = pgsql_column(s->db, 0, 0);
+		end = pgsql_column(s->db, 0, 1);
+	}
+	*deleted = 0;
+	if (pgsql_end(s->db) == -1)
+		return store_result(s);
+	if (!values)
+		*deleted = gone;
+	if (to < end)
+		*position = values ? to + VALUES_AT : to;
+	else
+		*position = values ? -1 : VALUES_AT;
+	return STORE_OK;
+}
+
+/* The server's autovacuum does that, in its own time. */
+enum store_result
+store_reclaim(struct store *s, bool *done)
+{
+	(void)s;
+	*done = true;
+	return STORE_OK;
+}
+
+bool
+store_idle(struct store *s)
+{
+	(void)s;
+	return false;
+}
+
+/* --- reporting --- */
+
+enum store_result
+store_hits(struct store *s, void (*each)(void *, const char *, size_t, int64_t,
+    int64_t), void *arg)
+{
+	const char	*id;
+	size_t		 idlen;
+	int		 rows, i;
+
+	pgsql_begin(s->db);
+	pgsql_put(s->db, HITS, NULL);
+	rows = pgsql_take(s->db);
+	for (i = 0; i < rows; i++) {
+		id = pgsql_column_text(s->db, i, 0, &idlen);
+		if (id != NULL)
+			each(arg, id, idlen, pgsql_column(s->db, i, 1),
+			    pgsql_column(s->db, i, 2));
+	}
+	return store_over(s);
+}
+
+/* One pipeline is one transaction. */
+enum store_result
+store_hits_forget(struct store *s, const char *id, size_t idlen, int64_t seconds,
+    int64_t hits)
+{
+	struct pgsql_params	 p = { .count = 0 };
+	enum store_result	 result;
+	char			*text;
+
+	text = alloc_copy(id, idlen);
+	pgsql_add_text(&p, text);
+	pgsql_add_number(&p, seconds);
+	pgsql_add_number(&p, hits);
+	pgsql_begin(s->db);
+	pgsql_put(s->db, HITS_LESS, &p);
+	p.count = 2;
+	pgsql_put(s->db, HITS_GONE, &p);
+	result = store_over(s);
+	free(text);
+	return result;
+}
+
+/* --- numbers --- */
+
+enum store_result
+store_number(struct store *s, const char *name, int64_t *out)
+{
+	struct pgsql_params	p = { .count = 0 };
+
+	*out = 0;
+	pgsql_begin(s->db);
+	pgsql_add_text(&p, name);
+	pgsql_put(s->db, NUMBER, &p);
+	if (pgsql_take(s->db) == 1)
+		*out = pgsql_column(s->db, 0, 0);
+	return store_over(s);
+}
+
+enum store_result
+store_set_number(struct store *s, const char *name, int64_t value)
+{
+	struct pgsql_params	p = { .count = 0 };
+
+	pgsql_begin(s->db);
+	pgsql_add_text(&p, name);
+	pgsql_add_number(&p, value);
+	pgsql_put(s->db, SET_NUMBER, &p);
+	return store_over(s);
+}

@@ -1,0 +1,244 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger/pgsql.h"
+#include "ledger/schema.h"
+#include "ledger/store_pgsql.h"
+#include "lib/alloc.h"
+
+#define LOCK_ALL_KEY	"5791025316413866753"	/* shared by all batches but large */
+#define LOCK_SCHEMA_KEY	"5791025316413866754"
+
+/*
+ * Deletes what is old in the blocks $1 to $2 of a table. Rows that somebody has locked
+ * can wait for the next time.
+ */
+#define CLEAN_BLOCKS(table)						\
+	"WITH gone AS (DELETE FROM " table " WHERE ctid = ANY(ARRAY("	\
+	"SELECT t.ctid FROM " table " t WHERE t.ctid = ANY(ARRAY("	\
+	"SELECT ('(' || b || ',' || o || ')')::tid"			\
+	" FROM generate_series($1::bigint, $2::bigint - 1) b,"		\
+	" generate_series(1, 291) o)) AND t.date < $3::bigint"		\
+	" FOR UPDATE SKIP LOCKED)) RETURNING 1)"			\
+	" SELECT count(*), pg_relation_size('" table "')"		\
+	" / current_setting('block_size')::bigint FROM gone"
+
+static const char *const	statements[STATEMENT__MAX] = {
+	[DO_BEGIN] = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+	[DO_COMMIT] = "COMMIT",
+	[DO_ROLLBACK] = "ROLLBACK",
+	[LOCK_ALL] = "SELECT pg_advisory_xact_lock(" LOCK_ALL_KEY ")",
+	[LOCK_SHARED] = "SELECT pg_advisory_xact_lock_shared(" LOCK_ALL_KEY ")",
+	[LOCK] = "SELECT count(pg_advisory_xact_lock(k)) FROM unnest($1::bigint[]) k",
+	[CHANGES] = "SELECT value FROM mail_state WHERE name = 'changes'",
+	[NEWS] = "SELECT t.n, m.date, m.recipient_count, m.instance, m.tag, m.seq"
+	    " FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY t(id, seen, n),"
+	    " LATERAL (SELECT * FROM mail_count c WHERE c.id = t.id"
+	    " AND c.seq > t.seen ORDER BY c.seq LIMIT $3::bigint) m",
+	[FIRST] = "SELECT t.n, r.control, r.date, r.amount, r.instance, r.tag"
+	    " FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])"
+	    " WITH ORDINALITY t(id, since, position, base, n),"
+	    " LATERAL (SELECT coalesce((SELECT date FROM mail_count WHERE id = t.id"
+	    " AND date >= t.position ORDER BY date OFFSET $5::bigint LIMIT 1),"
+	    " 9223372036854775807) AS upto, (SELECT date FROM mail_count"
+	    " WHERE id = t.id ORDER BY date DESC LIMIT 1) - 3600 AS recent) e,"
+	    " LATERAL (SELECT true AS control, e.upto AS date, coalesce((SELECT seq"
+	    " FROM mail_count WHERE id = t.id AND seq IS NOT NULL"
+	    " ORDER BY seq DESC LIMIT 1), 0) AS amount,"
+	    " NULL AS instance, 0 AS tag"
+	    " UNION ALL SELECT false, c.date, sum(c.recipient_count)::bigint,"
+	    " CASE WHEN c.date >= e.recent THEN c.instance END AS i,"
+	    " CASE WHEN c.date >= e.recent THEN c.tag ELSE 0 END AS g"
+	    " FROM mail_count c WHERE c.id = t.id AND c.date >= t.position"
+	    " AND c.date <= e.upto GROUP BY c.date, i, g"
+	    " UNION ALL SELECT false, c.date, c.recipient_count, c.instance, c.tag"
+	    " FROM (SELECT * FROM mail_count WHERE id = t.id AND seq > t.base"
+	    " ORDER BY seq LIMIT 1000000000) c"
+	    " WHERE c.date < t.position AND c.date >= t.since) r",
+	[VALUE] = "SELECT t.n, d.date FROM unnest($1::text[], $2::text[])"
+	    " WITH ORDINALITY t(id, value, n), LATERAL (SELECT date"
+	    " FROM mail_distinct WHERE id = t.id AND value = t.value LIMIT 1) d",
+	[APPEND] = "WITH added AS (INSERT INTO mail_count (id, date,"
+	    " recipient_count, instance, protocol_state, tag)"
+	    " SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[],"
+	    " $4::text[], $5::text[], $6::bigint[]) RETURNING seq)"
+	    " SELECT max(seq) FROM added",
+	[SEE] = "INSERT INTO mail_distinct (id, value, date)"
+	    " SELECT id, value, max(date) FROM unnest($1::text[], $2::text[],"
+	    " $3::bigint[]) t(id, value, date) GROUP BY id, value"
+	    " ON CONFLICT (id, value) DO UPDATE SET date = excluded.date",
+	[HIT] = "INSERT INTO limit_report (id, delta, hit)"
+	    " SELECT id, delta, count(*) FROM unnest($1::text[], $2::bigint[])"
+	    " t(id, delta) GROUP BY id, delta ON CONFLICT (id, delta)"
+	    " DO UPDATE SET hit = limit_report.hit + excluded.hit",
+	[NUMBER] = "SELECT value FROM mail_state WHERE name = $1::text",
+	[SET_NUMBER] = "INSERT INTO mail_state (name, value)"
+	    " VALUES ($1::text, $2::bigint)"
+	    " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+	[CLEAN] = CLEAN_BLOCKS("mail_count"),
+	[CLEAN_VALUES] = CLEAN_BLOCKS("mail_distinct"),
+	[HITS] = "SELECT id, delta, sum(hit)::bigint FROM limit_report"
+	    " GROUP BY id, delta HAVING sum(hit) > 0"
+	    " ORDER BY sum(hit) DESC, id, delta",
+	[HITS_LESS] = "UPDATE limit_report SET hit = hit - $3::bigint"
+	    " WHERE id = $1::text AND delta = $2::bigint",
+	[HITS_GONE] = "DELETE FROM limit_report WHERE id = $1::text"
+	    " AND delta = $2::bigint AND hit <= 0"
+};
+
+/* The trigger spares this program, which says who it is in a setting of its session. */
+static const char *const	preparation[][2] = {
+	{ "SELECT 1 FROM mail_state WHERE name = 'changes'",
+	    "INSERT INTO mail_state VALUES ('changes', 0)" },
+	{ "SELECT 1 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
+	    " WHERE i.indrelid = to_regclass('mail_count')"
+	    " AND pg_get_indexdef(c.oid) LIKE '%(id, date)'",
+	    "CREATE INDEX ON mail_count (id, date)" },
+	{ "SELECT 1 FROM pg_class WHERE oid = to_regclass('mail_count_news')",
+	    "CREATE INDEX mail_count_news ON mail_count (id, seq)"
+	    " WHERE seq IS NOT NULL" },
+	{ "SELECT 1 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
+	    " WHERE i.indrelid = to_regclass('limit_report') AND i.indisunique"
+	    " AND pg_get_indexdef(c.oid) LIKE '%(id, delta)'",
+	    "CREATE TEMPORARY TABLE hits ON COMMIT DROP AS SELECT id, delta,"
+	    " sum(hit) AS hit FROM limit_report GROUP BY id, delta;"
+	    "DELETE FROM limit_report;"
+	    "INSERT INTO limit_report (id, delta, hit) SELECT * FROM hits;"
+	    "CREATE UNIQUE INDEX ON limit_report (id, delta)" },
+	{ "SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass('mail_count')"
+	    " AND tgname = 'mail_count_changed'",
+	    "CREATE OR REPLACE FUNCTION mail_count_changed() RETURNS trigger"
+	    " LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS"
+	    " $$ BEGIN IF current_setting('policyd_rate_limit.own', true)"
+	    " IS DISTINCT FROM 'on' THEN UPDATE mail_state SET value = value + 1"
+	    " WHERE name = 'changes'; END IF; RETURN NULL; END $$;"
+	    "CREATE TRIGGER mail_count_changed AFTER DELETE OR UPDATE OR TRUNCATE"
+	    " ON mail_count FOR EACH STATEMENT"
+	    " EXECUTE FUNCTION mail_count_changed()" }
+};
+
+/* --- opening --- */
+
+static int
+store_has(void *arg, const char *table, const char *column, int *width)
+{
+	struct store	*s = arg;
+	char		*sql;
+	int64_t		 n = 0;
+	int		 ret;
+
+	if (column == NULL)
+		sql = alloc_printf("SELECT count(*) FROM pg_class"
+		    " WHERE oid = to_regclass('%s')", table);
+	else
+		sql = alloc_printf("SELECT CASE WHEN atttypmod > 4 THEN"
+		    " atttypmod - 4 ELSE 0 END + 1 FROM pg_attribute WHERE"
+		    " attrelid = to_regclass('%s') AND attname = '%s'"
+		    " AND NOT attisdropped", table, column);
+	ret = pgsql_number(s->db, sql, &n);
+	free(sql);
+	if (ret == -1)
+		return -1;
+	if (column != NULL && n > 0)
+		*width = (int)n - 1;
+	return n > 0;
+}
+
+static int
+store_run(void *arg, const char *sql)
+{
+	struct store	*s = arg;
+
+	return pgsql_exec(s->db, sql);
+}
+
+static int
+store_upgrade(struct store *s)
+{
+	const struct schema_database	database = { store_has, store_run, s };
+	int64_t				there;
+	bool				changed;
+	size_t				i;
+
+	if (pgsql_exec(s->db, "SET policyd_rate_limit.own = 'on';"
+	    "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
+	    "SELECT pg_advisory_xact_lock(" LOCK_SCHEMA_KEY ")") == -1 ||
+	    schema_upgrade(SCHEMA_PGSQL, &database, &changed) == -1)
+		return -1;
+	for (i = 0; i < sizeof(preparation) / sizeof(preparation[0]); i++) {
+		if (pgsql_number(s->db, preparation[i][0], &there) == -1)
+			return -1;
+		if (there == 0 && pgsql_exec(s->db, preparation[i][1]) == -1)
+			return -1;
+	}
+	return pgsql_exec(s->db, "COMMIT");
+}
+
+struct store *
+store_open(const struct settings *settings, int directory, bool *away, char *reason,
+    size_t size)
+{
+	struct store	*s;
+	size_t		 i;
+
+	(void)directory;
+	s = alloc_zero(1, sizeof(*s));
+	s->changes = -1;
+	for (i = 0; i < COLUMN__MAX; i++)
+		pgsql_array_init(&s->column[i]);
+	s->db = pgsql_open(settings->pgsql_config, settings->db_timeout, away, reason,
+	    size);
+	if (s->db == NULL) {
+		store_close(s);
+		return NULL;
+	}
+	s->description = alloc_printf("pgsql %s", pgsql_place(s->db));
+	if (store_upgrade(s) == 0 &&
+	    pgsql_prepare(s->db, statements, STATEMENT__MAX) == 0)
+		return s;
+	*away = pgsql_fault(s->db) != PGSQL_FAULT_RIGHTS;
+	(void)strlcpy(reason, pgsql_error(s->db), size);
+	store_close(s);
+	return NULL;
+}
+
+void
+store_close(struct store *s)
+{
+	size_t	i;
+
+	if (s == NULL)
+		return;
+	pgsql_close(s->db);
+	for (i = 0; i < COLUMN__MAX; i++)
+		pgsql_array_clear(&s->column[i]);
+	free(s->index);
+	free(s->lock);
+	free(s->description);
+	free(s);
+}
+
+enum sandbox_role
+store_sandbox(void)
+{
+	return SANDBOX_LEDGER_SERVER;
+}
+
+const char *
+store_description(const struct store *s)
+{
+	return s->description;
+}
+
+const char *
+store_error(const struct store *s)
+{
+	return s->error;
+}
+
+const char *
+store_placeholder(void)
+{
+	return "$1";
+}
+
