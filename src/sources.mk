@@ -6,9 +6,10 @@ IPC_SRCS =	src/ipc/buffer.c src/ipc/channel.c src/ipc/message.c \
 		src/ipc/message_charge.c src/ipc/wire.c
 # What every role needs to receive its settings; the parsers are the parent's alone.
 CONF_SRCS =	src/conf/connection.c src/conf/convey.c src/conf/fault.c \
-		src/conf/limits.c src/conf/member.c src/conf/reader.c \
-		src/conf/repr.c src/conf/rules.c src/conf/settings.c \
-		src/conf/table.c src/conf/utf8.c src/conf/value.c
+		src/conf/limits.c src/conf/mailbox.c src/conf/member.c \
+		src/conf/reader.c src/conf/repr.c src/conf/rules.c \
+		src/conf/settings.c src/conf/table.c src/conf/utf8.c \
+		src/conf/value.c
 # Reads one literal, as the ledgers do with a row of limits.
 LITERAL_SRCS =	src/conf/expression.c src/conf/literal.c src/conf/token.c
 CONF_READ_SRCS = src/conf/check.c src/conf/check_action.c src/conf/load.c \
@@ -41,8 +42,10 @@ LEDGER_SQLITE_SRCS = src/ledger/filter.c src/ledger/pack.c src/ledger/sqlite.c \
 		src/ledger/store_sqlite.c src/ledger/store_sqlite_clean.c \
 		src/ledger/store_sqlite_open.c src/ledger/store_sqlite_read.c \
 		src/ledger/store_sqlite_runs.c src/ledger/tail.c
-LEDGER_PGSQL_SRCS = src/ledger/store_pgsql.c
-LEDGER_MYSQL_SRCS = src/ledger/store_mysql.c
+LEDGER_PGSQL_SRCS = src/ledger/pgsql.c src/ledger/pgsql_params.c \
+		src/ledger/store_pgsql.c src/ledger/store_pgsql_clean.c \
+		src/ledger/store_pgsql_open.c
+LEDGER_MYSQL_SRCS = src/ledger/mysql.c src/ledger/store_mysql.c
 REPORT_SRCS =	src/report/mail.c src/report/main.c src/report/smtp.c src/report/tls.c
 CTL_SRCS =	src/ctl/main.c src/ctl/show.c
 

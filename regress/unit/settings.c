@@ -556,6 +556,10 @@ mail(void **state)
 	assert_int_equal(s->report_to.count, 2);
 	assert_string_equal(s->report_to.list[1], "c@d.org");
 	assert_string_equal(s->report_from, "r@e.org");
+	good("report_to = '\"Doe, John\" <j@d>, c@d'");
+	assert_int_equal(s->report_to.count, 2);
+	assert_string_equal(s->report_to.list[0], "j@d");
+	bad("report_to = 'a@b,'", "1:13: report_to must be a mail address");
 	good("report_to = 'a@b, c@d'");
 	assert_int_equal(s->report_to.count, 2);
 	assert_string_equal(s->report_to.list[1], "c@d");

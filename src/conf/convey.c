@@ -102,16 +102,6 @@ convey_new(void)
 	return c;
 }
 
-static void
-convey_reset(struct convey *c)
-{
-	value_free(c->dict);
-	c->dict = value_new(VALUE_DICT);
-	free(c->name);
-	c->name = NULL;
-	str_wipe(&c->bytes);
-}
-
 void
 convey_free(struct convey *c)
 {
@@ -179,7 +169,7 @@ convey_setting(struct convey *c, const struct message *m)
  * that the two are not of one build, or worse.
  */
 static struct settings *
-convey_settings(const struct value *dict)
+convey_settings(struct value *dict)
 {
 	struct settings	*s;
 	struct faults	 faults;
@@ -187,7 +177,7 @@ convey_settings(const struct value *dict)
 	size_t		 i;
 
 	fault_init(&faults, NULL);
-	s = settings_read(dict, &faults);
+	s = settings_adopt(dict, &faults);
 	if (faults.errors > 0 || faults.unknown > 0) {
 		for (i = 0; i < faults.count; i++) {
 			fault_print(&faults, i, text, sizeof(text));
@@ -215,6 +205,6 @@ convey_receive(struct convey *c, const struct message *m, struct settings **out)
 	    c->name != NULL)
 		return -1;
 	*out = convey_settings(c->dict);
-	convey_reset(c);
+	c->dict = value_new(VALUE_DICT);
 	return *out == NULL ? -1 : 1;
 }

@@ -16,7 +16,7 @@
 #include "lib/str.h"
 
 #define READER_TEXT_MAX	512
-#define READER_LIST_MAX	10000	/* networks or addresses in one list */
+#define READER_LIST_MAX	10000	/* networks in one list */
 
 /* --- faults --- */
 
@@ -320,7 +320,7 @@ reader_line(const struct reading *r, const struct value *v)
 	return 0;
 }
 
-static void
+void
 reader_replace(const struct reading *r, char *text)
 {
 	char	**out = r->out;
@@ -387,124 +387,6 @@ reader_delimiter(const struct reading *r, const struct value *v)
 			return -1;
 		}
 	reader_replace(r, alloc_copy(v->bytes, v->len));
-	return 0;
-}
-
-/* --- mail addresses --- */
-
-/*
- * The address alone, of "Name <user@host>" too; NULL and a fault when it is
- * none. Python's smtplib took either.
- */
-static char *
-reader_mailbox(const struct reading *r, const struct value *v, const char *s,
-    size_t len)
-{
-	const char	*open;
-	size_t		 i;
-
-	while (len > 0 && s[0] == ' ') {
-		s++;
-		len--;
-	}
-	while (len > 0 && s[len - 1] == ' ')
-		len--;
-	if (len > 0 && s[len - 1] == '>' &&
-	    (open = memchr(s, '<', len)) != NULL) {
-		len -= (size_t)(open + 1 - s) + 1;
-		s = open + 1;
-	}
-	for (i = 0; i < len; i++)
-		if (strchr("<> ,", s[i]) != NULL)
-			break;
-	if (len == 0 || i < len) {
-		reader_fault(r, v, "must be a mail address such as "
-		    "\"postmaster@example.org\"");
-		return NULL;
-	}
-	return alloc_copy(s, len);
-}
-
-int
-reader_address(const struct reading *r, const struct value *v)
-{
-	char	*address;
-
-	if (v->type != VALUE_NONE && v->type != VALUE_STR)
-		return reader_mismatch(r, v, "a mail address or None");
-	if (v->type == VALUE_NONE || v->len == 0) {
-		reader_replace(r, NULL);
-		return 0;
-	}
-	if (reader_line(r, v) == -1 ||
-	    (address = reader_mailbox(r, v, v->bytes, v->len)) == NULL)
-		return -1;
-	reader_replace(r, address);
-	return 0;
-}
-
-static void
-reader_strings_clear(struct settings_strings *s)
-{
-	size_t	i;
-
-	for (i = 0; i < s->count; i++)
-		free(s->list[i]);
-	free(s->list);
-	s->list = NULL;
-	s->count = 0;
-}
-
-/* One string may name several, with commas between them. */
-static int
-reader_mailboxes(struct settings_strings *found, const struct reading *r,
-    const struct value *v)
-{
-	const char	*end, *p;
-	char		*address;
-	size_t		 len;
-	int		 result;
-
-	if (v->type != VALUE_STR)
-		return reader_mismatch(r, v,
-		    "a mail address, a list of them or None");
-	if (reader_line(r, v) == -1)
-		return -1;
-	result = 0;
-	for (p = v->bytes, end = p + v->len; p <= end; p += len + 1) {
-		len = strcspn(p, ",");
-		if ((address = reader_mailbox(r, v, p, len)) == NULL) {
-			result = -1;
-			continue;
-		}
-		found->list = alloc_resize(found->list, found->count + 1,
-		    sizeof(*found->list));
-		found->list[found->count++] = address;
-	}
-	return result;
-}
-
-int
-reader_addresses(const struct reading *r, const struct value *v)
-{
-	struct settings_strings	 found = { 0, NULL }, *out = r->out;
-	size_t			 i;
-	int			 result;
-
-	result = 0;
-	if (READER_IS_LIST(v)) {
-		for (i = 0; i < v->count && i < READER_LIST_MAX; i++)
-			if (reader_mailboxes(&found, r, v->items[i]) == -1)
-				result = -1;
-	} else if (v->type != VALUE_NONE &&
-	    !(v->type == VALUE_STR && v->len == 0))
-		result = reader_mailboxes(&found, r, v);
-	if (result == -1) {
-		reader_strings_clear(&found);
-		return -1;
-	}
-	reader_strings_clear(out);
-	*out = found;
 	return 0;
 }
 

@@ -43,8 +43,6 @@ reader	reader_string;		/* char *; one line, not empty */
 reader	reader_query;		/* char *; may have many lines; None is "" */
 reader	reader_delimiter;	/* char *; a set of characters; None is "" */
 reader	reader_string_or_none;	/* char *; None and "" are NULL */
-reader	reader_address;		/* char *; a mail address or None */
-reader	reader_addresses;	/* struct settings_strings */
 reader	reader_networks;	/* struct settings_networks; None is empty */
 reader	reader_nothing;		/* anything: settings.c's own affair */
 
@@ -67,6 +65,9 @@ int	reader_whole(const struct value *, int64_t *);
 
 /* A string without NUL and control characters; -1 and a fault otherwise. */
 int	reader_line(const struct reading *, const struct value *);
+
+/* Puts a string in the place of the old one, a member that is a char *. */
+void	reader_replace(const struct reading *, char *);
 
 /* The name nearest to what was written, NULL when none is near. */
 struct reader_nearest {

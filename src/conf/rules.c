@@ -231,7 +231,7 @@ rules_read_field(const struct reading *r, struct settings_rule *rule,
 	size_t				 i;
 
 	for (i = 0; i < RULES_FIELDS; i++)
-		if (key->type == VALUE_STR &&
+		if (key->type == VALUE_STR && strlen(key->bytes) == key->len &&
 		    strcmp(rules_fields[i].name, key->bytes) == 0)
 			break;
 	if (i == RULES_FIELDS) {

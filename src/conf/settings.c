@@ -151,43 +151,43 @@ settings_unknown(const struct value *key, struct faults *faults)
 		    "unknown setting \"%s\"", key->bytes);
 }
 
-static void
-settings_take(struct settings *s, const struct value *key,
-    const struct value *v, struct faults *faults)
+/* One entry of the file: 0 when the value is the settings' now, else -1. */
+static int
+settings_take(struct settings *s, const struct value *key, struct value *v,
+    struct faults *faults)
 {
 	const struct table_row	*row;
-	struct value			*copy;
-	const struct value		*database;
-	size_t				 i;
+	const struct value	*database;
+	size_t			 i;
 
-	if (key->type != VALUE_STR ||
+	if (key->type != VALUE_STR || strlen(key->bytes) != key->len ||
 	    (i = table_find(key->bytes)) == SIZE_MAX) {
 		settings_unknown(key, faults);
-		return;
+		return -1;
 	}
 	row = table_row(i);
 	if (row->read == reader_nothing) {
 		fault_warning(faults, key->line, key->column,
 		    "%s is set by the program, not by what is written here",
 		    row->name);
-		return;
+		return -1;
 	}
 	if ((s->given >> i & 1) != 0)
 		fault_warning(faults, key->line, key->column,
 		    "%s was set above, under another spelling: the last one "
 		    "counts",
 		    row->name);
-	copy = value_copy(v);
 	/*
 	 * SQLite has nowhere else to take it from; the servers have their own
 	 * ways.
 	 */
-	if (row->read == connection_sqlite && copy->type == VALUE_DICT &&
-	    ((database = value_get(copy, "database")) == NULL ||
+	if (row->read == connection_sqlite && v->type == VALUE_DICT &&
+	    ((database = value_get(v, "database")) == NULL ||
 	    database->type == VALUE_NONE))
-		value_set(copy, value_str("database", 8), table_database());
-	settings_set_value(s, i, copy);
+		value_set(v, value_str("database", 8), table_database());
+	settings_set_value(s, i, v);
 	s->given |= UINT64_C(1) << i;
+	return 0;
 }
 
 /*
@@ -215,12 +215,21 @@ settings_check_plain(const struct settings *s, struct faults *faults)
 struct settings *
 settings_read(const struct value *dict, struct faults *faults)
 {
+	return settings_adopt(value_copy(dict), faults);
+}
+
+struct settings *
+settings_adopt(struct value *dict, struct faults *faults)
+{
 	struct settings	*s;
 	size_t		 i;
 
 	s = settings_new();
 	for (i = 0; i + 1 < dict->count; i += 2)
-		settings_take(s, dict->items[i], dict->items[i + 1], faults);
+		if (settings_take(s, dict->items[i], dict->items[i + 1],
+		    faults) == 0)
+			dict->items[i + 1] = NULL;
+	value_free(dict);
 	settings_read_rows(s, s->given, 0, faults);
 	settings_read_rows(s, s->given, TABLE_LATE, faults);
 	settings_check_plain(s, faults);

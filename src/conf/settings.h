@@ -180,6 +180,9 @@ void		 settings_set_directories(const char *rundir,
  */
 struct settings	*settings_read(const struct value *dict, struct faults *);
 
+/* The same, for a dict that is large: takes it, and frees it. */
+struct settings	*settings_adopt(struct value *dict, struct faults *);
+
 /*
  * `a.b` reaches into dictionaries. NULL when there is none of that name. The
  * value belongs to the settings.

@@ -6,6 +6,7 @@
 
 #include "conf/connection.h"
 #include "conf/limits.h"
+#include "conf/mailbox.h"
 #include "conf/member.h"
 #include "conf/reader.h"
 #include "conf/rules.h"
@@ -263,9 +264,9 @@ static const struct table_row	table_rows[] = {
 	    .read = reader_bool, .at = AT(report),
 	    .roles = ENGINE | LEDGER | REPORT },
 	{ .name = "report_from", .type = "str or None", .preset = NONE,
-	    .read = reader_address, .at = AT(report_from), .roles = REPORT },
+	    .read = mailbox_read, .at = AT(report_from), .roles = REPORT },
 	{ .name = "report_to", .type = "str, list of str or None",
-	    .preset = NONE, .read = reader_addresses, .at = AT(report_to),
+	    .preset = NONE, .read = mailbox_read_list, .at = AT(report_to),
 	    .roles = REPORT },
 	{ .name = "report_subject", .type = "str",
 	    .preset = STR("policyd-rate-limit report"),
