@@ -7,8 +7,8 @@
 #include <stdlib.h>
 
 /*
- * libFuzzer's way in; the unit tests call it too, with what mutate.h makes. Whatever the
- * bytes, it returns: anything else is a fault of what is tested.
+ * libFuzzer's way in; the unit tests call it too, with what mutate.h makes.
+ * Whatever the bytes, it returns: anything else is a fault of what is tested.
  */
 int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 

@@ -11,8 +11,8 @@
 #include "fuzz.h"
 
 /*
- * A fuzzer for where there is none: the same inputs in every run, made of seeds that
- * are cut, joined and changed here and there.
+ * A fuzzer for where there is none: the same inputs in every run, made of seeds
+ * that are cut, joined and changed here and there.
  */
 #define MUTATE_SEEDS_MAX	256
 #define MUTATE_SIZE_MAX		4096

@@ -13,8 +13,8 @@
 #include "lib/str.h"
 
 /*
- * Files of a syntax, and beside each, under its name and ".want", what a parser finds in
- * it: its faults, then each setting and its value as Python prints it.
+ * Files of a syntax, and beside each, under its name and ".want", what a parser
+ * finds in it: its faults, then each setting and its value as Python prints it.
  *
  * REWRITE=1 writes what comes today; read it before it is committed.
  */
@@ -104,13 +104,15 @@ golden_file(const char *directory, const char *name,
 static inline int
 golden_is_file(const struct dirent *entry)
 {
-	return entry->d_name[0] != '.' && strstr(entry->d_name, ".want") == NULL;
+	return entry->d_name[0] != '.' &&
+	    strstr(entry->d_name, ".want") == NULL;
 }
 
 /* How many files do not say what is wanted; *count is of how many. */
 static inline size_t
 golden_directory(const char *directory,
-    struct value *(*parse)(const char *, size_t, struct faults *), size_t *count)
+    struct value *(*parse)(const char *, size_t, struct faults *),
+    size_t *count)
 {
 	struct dirent	**entries;
 	size_t		  different;

@@ -52,7 +52,8 @@ value_is(const char *text, size_t len, const char *expected)
 	str_clear(&s);
 }
 
-#define VALUE_IS(text, expected)	value_is(text, sizeof(text) - 1, expected)
+#define VALUE_IS(text, expected)	\
+	value_is(text, sizeof(text) - 1, expected)
 #define FAULT(place, text)		"built-in defaults:" place ": " text
 
 static void
@@ -67,7 +68,8 @@ values(void **state)
 	VALUE_IS("None", "None");
 	VALUE_IS("24 * 3600", "86400");
 	VALUE_IS("", FAULT("1:1", "a value is expected, not the end"));
-	VALUE_IS("# nothing", FAULT("1:10", "a value is expected, not the end"));
+	VALUE_IS("# nothing",
+	    FAULT("1:10", "a value is expected, not the end"));
 	VALUE_IS("[[10, 60]] x",
 	    FAULT("1:12", "the line's end is expected, not `x`"));
 	VALUE_IS("[[10, 60]]\n[[1, 2]]",
@@ -78,7 +80,8 @@ values(void **state)
 	VALUE_IS("limits = [[10, 60]]", FAULT("1:1",
 	    "`limits` is no value: write the value itself; "
 	    "text belongs in quotes"));
-	VALUE_IS("'caf\xe9'", FAULT("1:5", "not UTF-8: save the file as UTF-8"));
+	VALUE_IS("'caf\xe9'",
+	    FAULT("1:5", "not UTF-8: save the file as UTF-8"));
 	VALUE_IS("'a\0b'", FAULT("1:3", "a NUL byte: this is no text file"));
 	VALUE_IS("[1]\0", FAULT("1:4", "a NUL byte: this is no text file"));
 }
@@ -220,7 +223,8 @@ mutations(void **state)
 	struct mutate	m = { .random = { 20240229 } };
 
 	(void)state;
-	m.alphabet = "()[]{},:;.=+-*'\"\\#0123456789_abefnruxTNo \n\r\t\xc3\xa4";
+	m.alphabet = "()[]{},:;.=+-*'\"\\#0123456789_abefnruxTNo"
+	    " \n\r\t\xc3\xa4";
 	mutate_add_directory(&m, "regress/fuzz/corpus/literal");
 	mutate_run(&m, 20000);
 }

@@ -134,10 +134,12 @@ strings(void **state)
 	    "'\\u200b\\u2028\\u202e'");
 	STRING_IS("\xee\x80\x80\xef\xbb\xbf\xef\xbf\xbf",
 	    "'\\ue000\\ufeff\\uffff'");
-	STRING_IS("\xf3\xa0\x80\x81\xf4\x8f\xbf\xbf", "'\\U000e0001\\U0010ffff'");
+	STRING_IS("\xf3\xa0\x80\x81\xf4\x8f\xbf\xbf",
+	    "'\\U000e0001\\U0010ffff'");
 	/* What is no UTF-8, as Python keeps it. */
 	STRING_IS("a\xff\xc3", "'a\\udcff\\udcc3'");
-	STRING_IS("\xed\xa0\x80\xc0\x80", "'\\udced\\udca0\\udc80\\udcc0\\udc80'");
+	STRING_IS("\xed\xa0\x80\xc0\x80",
+	    "'\\udced\\udca0\\udc80\\udcc0\\udc80'");
 }
 
 static void
@@ -436,12 +438,13 @@ wire_faults(void **state)
 static void
 mutations(void **state)
 {
-	struct mutate	 m = { .random = { 5321 }, .alphabet = "\1\2\3\4\5\6\7\x7f" };
+	struct mutate	 m = { .random = { 5321 } };
 	struct value	*v;
 	struct str	 s;
 	size_t		 i;
 
 	(void)state;
+	m.alphabet = "\1\2\3\4\5\6\7\x7f";
 	for (i = 0; i < CONVEYED; i++) {
 		v = read_literal(conveyed[i]);
 		str_init(&s);

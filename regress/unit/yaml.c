@@ -23,8 +23,8 @@ files(void **state)
 	size_t	count;
 
 	(void)state;
-	assert_int_equal(golden_directory("regress/conf/yaml", yaml_file, &count),
-	    0);
+	assert_int_equal(golden_directory("regress/conf/yaml", yaml_file,
+	    &count), 0);
 	assert_true(count >= 30);
 }
 
@@ -243,7 +243,8 @@ mutations(void **state)
 	struct mutate	m = { .random = { 19700101 } };
 
 	(void)state;
-	m.alphabet = "[]{},:?-&*!|>'\"%@#~<=.+_0123456789abefnoxyz \n\r\t\xc3\xa4";
+	m.alphabet = "[]{},:?-&*!|>'\"%@#~<=.+_0123456789abefnoxyz"
+	    " \n\r\t\xc3\xa4";
 	mutate_add_directory(&m, "regress/fuzz/corpus/yaml");
 	mutate_run(&m, 20000);
 }

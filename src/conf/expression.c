@@ -69,8 +69,10 @@ static const struct {
 	{ ">", "a comparison" EXPRESSION_NOT_RUN "write True or False" },
 	{ "<=", "a comparison" EXPRESSION_NOT_RUN "write True or False" },
 	{ ">=", "a comparison" EXPRESSION_NOT_RUN "write True or False" },
-	{ "if", "a condition" EXPRESSION_NOT_RUN "write the value that applies" },
-	{ "for", "a comprehension" EXPRESSION_NOT_RUN "write the items themselves" },
+	{ "if", "a condition" EXPRESSION_NOT_RUN
+	    "write the value that applies" },
+	{ "for", "a comprehension" EXPRESSION_NOT_RUN
+	    "write the items themselves" },
 	{ "and", "`and`" EXPRESSION_NOT_RUN "write the value itself" },
 	{ "or", "`or`" EXPRESSION_NOT_RUN "write the value itself" },
 	{ "in", "`in`" EXPRESSION_NOT_RUN "write True or False" },
@@ -262,7 +264,9 @@ expression_name(struct expression *e)
 	return v;
 }
 
-/* Where a bracket was left open, its place is worth more than the file's end. */
+/*
+ * Where a bracket was left open, its place is worth more than the file's end.
+ */
 static bool
 expression_unclosed(struct expression *e, const struct token *open)
 {
@@ -341,8 +345,8 @@ expression_entry(struct expression *e, struct value *dict,
 		goto fail;
 	}
 	if (token_is(&e->t, ",") || token_is(&e->t, "}")) {
-		expression_fault(e, "`:` and a value are missing: {name: value} is a "
-		    "dictionary, [a, b] a list");
+		expression_fault(e, "`:` and a value are missing: "
+		    "{name: value} is a dictionary, [a, b] a list");
 		goto fail;
 	}
 	if (!token_is(&e->t, ":")) {
@@ -418,7 +422,8 @@ expression_atom(struct expression *e)
 	default:
 		break;
 	}
-	if (token_is(&e->t, "(") || token_is(&e->t, "[") || token_is(&e->t, "{"))
+	if (token_is(&e->t, "(") || token_is(&e->t, "[") ||
+	    token_is(&e->t, "{"))
 		return expression_brackets(e);
 	if (token_is(&e->t, "*") || token_is(&e->t, "**"))
 		expression_fault(e, "unpacking" EXPRESSION_NOT_RUN
@@ -439,8 +444,8 @@ expression_no_sum(const struct value *a, const struct value *b)
 		    "without +";
 	if (a->type == b->type && a->type != VALUE_BOOL && a->count > 0)
 		return "write one list with all items";
-	return "only whole numbers can be added, subtracted and multiplied here: "
-	    "write what comes out of it";
+	return "only whole numbers can be added, subtracted and multiplied "
+	    "here: write what comes out of it";
 }
 
 /* Takes both operands; the result stands where the first one began. */

@@ -9,9 +9,9 @@
 #include "conf/value.h"
 
 /*
- * The values of the .conf syntax: recursive descent over Python's grammar, as far as it
- * is data. What goes beyond it is recognised so that the fault can say what to write
- * instead.
+ * The values of the .conf syntax: recursive descent over Python's grammar, as
+ * far as it is data. What goes beyond it is recognised so that the fault can
+ * say what to write instead.
  */
 struct expression {
 	struct tokenizer t;
@@ -30,7 +30,8 @@ struct expression {
 struct value	*expression_read(struct expression *);
 
 /* Says that the current token cannot stand here and that `expected` could. */
-void		 expression_unexpected(struct expression *, const char *expected);
+void		 expression_unexpected(struct expression *,
+		    const char *expected);
 
 /* Whether the current token is wrong in itself; says so. */
 bool		 expression_bad_token(struct expression *);

@@ -10,14 +10,15 @@
 #include "lib/str.h"
 
 /*
- * A file of another kind given by mistake would have a fault on each line; nobody
- * reads more than these.
+ * A file of another kind given by mistake would have a fault on each line;
+ * nobody reads more than these.
  */
 #define FAULT_MAX	200
 #define FAULT_TEXT_MAX	1024
 
 static void	 fault_add(struct faults *, bool, unsigned int, unsigned int,
-		    const char *, va_list) __attribute__((__format__(printf, 5, 0)));
+		    const char *, va_list)
+		    __attribute__((__format__(printf, 5, 0)));
 
 void
 fault_init(struct faults *f, const char *file)
@@ -40,8 +41,8 @@ fault_clear(struct faults *f)
 
 /*
  * Texts quote what stands in the file, and end up in logs and on terminals.
- * str_printable() doubles backslashes so that its result can be read back; nobody does
- * that here, and "\n" in an explanation should stay as it is.
+ * str_printable() doubles backslashes so that its result can be read back;
+ * nobody does that here, and "\n" in an explanation should stay as it is.
  */
 static char *
 fault_printable(const char *text)
@@ -63,8 +64,8 @@ fault_printable(const char *text)
 }
 
 static void
-fault_add(struct faults *f, bool warning, unsigned int line, unsigned int column,
-    const char *fmt, va_list ap)
+fault_add(struct faults *f, bool warning, unsigned int line,
+    unsigned int column, const char *fmt, va_list ap)
 {
 	char		 text[FAULT_TEXT_MAX];
 	struct fault	*fault;
@@ -74,7 +75,10 @@ fault_add(struct faults *f, bool warning, unsigned int line, unsigned int column
 	if (n > FAULT_MAX + 1)
 		return;
 
-	/* Cut where the file holds an endless word: the place is told all the same. */
+	/*
+	 * Cut where the file holds an endless word: the place is told all the
+	 * same.
+	 */
 	vsnprintf(text, sizeof(text), fmt, ap);
 
 	f->list = alloc_resize(f->list, f->count + 1, sizeof(*f->list));
@@ -120,7 +124,10 @@ fault_before(const struct fault *a, const struct fault *b)
 	return a->column < b->column;
 }
 
-/* By insertion: the list is short, nearly in order, and equal places keep theirs. */
+/*
+ * By insertion: the list is short, nearly in order, and equal places keep
+ * theirs.
+ */
 void
 fault_sort(struct faults *f)
 {
@@ -149,7 +156,8 @@ fault_print(const struct faults *f, size_t i, char *dst, size_t size)
 		str_printable(file, sizeof(file), f->file, strlen(f->file));
 	place[0] = '\0';
 	if (fault->line != 0)
-		snprintf(place, sizeof(place), "%u:%u:", fault->line, fault->column);
+		snprintf(place, sizeof(place), "%u:%u:", fault->line,
+		    fault->column);
 	kind = fault->warning ? "warning: " : "";
 	snprintf(dst, size, "%s:%s %s%s", file, place, kind, fault->text);
 }

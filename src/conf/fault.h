@@ -16,10 +16,10 @@ struct faults {
 	char		*file;		/* NULL: built-in defaults */
 	struct fault	*list;
 	size_t		 count;
-	size_t		 errors;	/* found; of a great many the list has the first */
+	size_t		 errors;	/* found; the list may have fewer */
 	size_t		 warnings;
-	size_t		 sockets;	/* errors that are SOCKET's: exit status 4 */
-	size_t		 unknown;	/* warnings of unknown names, which fail -n */
+	size_t		 sockets;	/* SOCKET's errors: exit status 4 */
+	size_t		 unknown;	/* warned of names, which fails -n */
 };
 
 void	fault_init(struct faults *, const char *file);
@@ -33,8 +33,8 @@ void	fault_warning(struct faults *, unsigned int line, unsigned int column,
 void	fault_sort(struct faults *);
 
 /*
- * One fault as "file:line:column: text" or "file:line:column: warning: text", without
- * the place where it is the file as a whole; printable, no newline.
+ * One fault as "file:line:column: text" or "file:line:column: warning: text",
+ * without the place where it is the file as a whole; printable, no newline.
  */
 void	fault_print(const struct faults *, size_t, char *, size_t);
 

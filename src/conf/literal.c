@@ -65,8 +65,8 @@ static const struct {
 /* --- bytes --- */
 
 /*
- * Says where bytes are no UTF-8 or NUL, once for each line. False: the bytes hold
- * something beyond ASCII.
+ * Says where bytes are no UTF-8 or NUL, once for each line. False: the bytes
+ * hold something beyond ASCII.
  */
 static bool
 literal_check_bytes(const char *p, size_t len, struct faults *faults)
@@ -148,8 +148,8 @@ literal_check_coding(const char *p, size_t len, struct faults *faults)
 			    strcmp(folded, "utf8") != 0)
 				fault_error(faults, line, 1 + (unsigned int)
 				    utf8_count(p, (size_t)(name - p)),
-				    "only UTF-8 is read: save the file as UTF-8 "
-				    "and say so here");
+				    "only UTF-8 is read: save the file as "
+				    "UTF-8 and say so here");
 			return;
 		}
 		if (end == NULL)
@@ -178,8 +178,8 @@ literal_skip_line(struct expression *e)
 }
 
 /*
- * To the next statement. Indented lines that follow belong to the one that was wrong,
- * and to a block that was refused its branches.
+ * To the next statement. Indented lines that follow belong to the one that was
+ * wrong, and to a block that was refused its branches.
  */
 static void
 literal_skip(struct expression *e, bool block)
@@ -319,7 +319,8 @@ literal_setting_name(struct expression *e)
 	for (i = 0; i < LITERAL_COUNT(literal_reserved); i++)
 		if (token_is(&e->t, literal_reserved[i])) {
 			expression_fault(e, "%s is no name of a setting",
-			    expression_quote(&e->t.token, quote, sizeof(quote)));
+			    expression_quote(&e->t.token, quote,
+			    sizeof(quote)));
 			return NULL;
 		}
 	name = value_str(e->t.token.text, e->t.token.len);
@@ -362,7 +363,8 @@ literal_setting(struct expression *e, struct value *dict)
 	if ((v = expression_read(e)) == NULL)
 		goto fail;
 	for (i = 0; i < names->count; i++)
-		literal_set(e, dict, value_copy(names->items[i]), value_copy(v));
+		literal_set(e, dict, value_copy(names->items[i]),
+		    value_copy(v));
 	value_free(names);
 	value_free(v);
 	return 0;
@@ -426,8 +428,8 @@ literal_statements(struct expression *e, struct value *dict)
 		}
 		indented = e->t.token.first && e->t.token.column > 1;
 		if (indented && !before)
-			expression_fault(e, "a statement begins at the start of "
-			    "its line, without blanks");
+			expression_fault(e, "a statement begins at the start "
+			    "of its line, without blanks");
 		before = indented;
 		literal_statement(e, dict);
 	}
@@ -480,7 +482,8 @@ literal_value(const char *bytes, size_t len, struct faults *faults)
 	while (e.t.token.type == TOKEN_NEWLINE)
 		token_next(&e.t);
 	if (v != NULL && e.t.token.type != TOKEN_END)
-		expression_fault(&e, "one literal is expected, nothing behind it");
+		expression_fault(&e,
+		    "one literal is expected, nothing behind it");
 	if (faults->errors != errors) {
 		value_free(v);
 		v = NULL;

@@ -69,8 +69,8 @@ load_fault_open(struct faults *faults, const char *why)
 }
 
 /*
- * The first that exists in the directory. 1: *fd is it, or -1 with a fault; 0: there
- * is none.
+ * The first that exists in the directory. 1: *fd is it, or -1 with a fault; 0:
+ * there is none.
  */
 static int
 load_search_directory(const char *directory, struct faults *faults, int *fd)
@@ -125,27 +125,29 @@ load_search(struct faults *faults, int *fd)
 /* --- judging --- */
 
 /*
- * Who can write here decides who root is to the daemon: whose ids it takes, which
- * directories it makes. A group counts as others unless it is root's.
+ * Who can write here decides who root is to the daemon: whose ids it takes,
+ * which directories it makes. A group counts as others unless it is root's.
  */
 static int
 load_judge_writers(const struct stat *st, struct faults *faults)
 {
 	if (geteuid() != 0) {
 		if ((st->st_mode & S_IWOTH) != 0)
-			fault_warning(faults, 0, 0, "everybody may write to this "
-			    "file: chmod o-w");
+			fault_warning(faults, 0, 0,
+			    "everybody may write to this file: chmod o-w");
 		return 0;
 	}
 	if (st->st_uid != 0)
-		fault_error(faults, 0, 0, "refused, for it belongs to uid %lu, who "
-		    "may write to it: chown root", (unsigned long)st->st_uid);
+		fault_error(faults, 0, 0, "refused, for it belongs to uid %lu, "
+		    "who may write to it: chown root",
+		    (unsigned long)st->st_uid);
 	else if ((st->st_mode & S_IWOTH) != 0)
-		fault_error(faults, 0, 0, "refused, for everybody may write to it: "
-		    "chmod o-w");
+		fault_error(faults, 0, 0,
+		    "refused, for everybody may write to it: chmod o-w");
 	else if ((st->st_mode & S_IWGRP) != 0 && st->st_gid != 0)
-		fault_error(faults, 0, 0, "refused, for gid %lu may write to it: "
-		    "chmod g-w", (unsigned long)st->st_gid);
+		fault_error(faults, 0, 0,
+		    "refused, for gid %lu may write to it: chmod g-w",
+		    (unsigned long)st->st_gid);
 	else
 		return 0;
 	return -1;
@@ -253,7 +255,9 @@ load_is_yaml(const char *file)
 	    strcasecmp(dot, ".yml") == 0);
 }
 
-/* By what follows the first word of a line: `=` or `: `. The majority decides. */
+/*
+ * By what follows the first word of a line: `=` or `: `. The majority decides.
+ */
 static enum load_look
 load_look(const char *p, size_t len)
 {
@@ -262,8 +266,8 @@ load_look(const char *p, size_t len)
 
 	end = p + len;
 	for (conf = yaml = 0; p < end; p++) {
-		for (len = 0; p < end && (isalnum((unsigned char)*p) || *p == '_');
-		    p++)
+		for (len = 0; p < end &&
+		    (isalnum((unsigned char)*p) || *p == '_'); p++)
 			len++;
 		while (p < end && (*p == ' ' || *p == '\t'))
 			p++;
@@ -289,11 +293,12 @@ load_parse(const char *bytes, size_t len, struct faults *faults)
 	if (faults->errors == 0)
 		return dict;
 	if (yaml && load_look(bytes, len) == LOAD_CONF)
-		fault_warning(faults, 0, 0, "this is read as YAML, as its name says, "
-		    "but looks like name = value: let its name end in .conf");
+		fault_warning(faults, 0, 0, "this is read as YAML, as its name "
+		    "says, but looks like name = value: let its name end in "
+		    ".conf");
 	else if (!yaml && load_look(bytes, len) == LOAD_YAML)
-		fault_warning(faults, 0, 0, "this is read as name = value, but looks "
-		    "like YAML: let its name end in .yaml");
+		fault_warning(faults, 0, 0, "this is read as name = value, but "
+		    "looks like YAML: let its name end in .yaml");
 	return dict;
 }
 

@@ -14,9 +14,9 @@
 #define REPR_DIGITS_MAX	17
 
 /*
- * What Python escapes beyond ASCII: controls, format characters, blanks other than the
- * space, surrogates, private use, noncharacters. Characters that Unicode has not
- * assigned yet are printed: which they are depends on the year.
+ * What Python escapes beyond ASCII: controls, format characters, blanks other
+ * than the space, surrogates, private use, noncharacters. Characters that
+ * Unicode has not assigned yet are printed: which they are depends on the year.
  */
 static const struct {
 	uint32_t	first;
@@ -81,9 +81,10 @@ repr_layout(struct str *s, const char *digits, int exponent)
 }
 
 /*
- * Below a power of two doubles lie twice as dense as above, so the nearest number of so
- * many digits can miss it while the next one up still reads back as it. Adds one to the
- * last digit of "d.ddde+xx"; false when all of them are nines.
+ * Below a power of two doubles lie twice as dense as above, so the nearest
+ * number of so many digits can miss it while the next one up still reads back
+ * as it. Adds one to the last digit of "d.ddde+xx"; false when all of them are
+ * nines.
  */
 static bool
 repr_next(char *text)
@@ -167,7 +168,9 @@ repr_string(struct str *s, const char *p, size_t len)
 	size_t		n;
 	char		quote;
 
-	/* Single quotes, unless that would need escapes and double ones none. */
+	/*
+	 * Single quotes, unless that would need escapes and double ones none.
+	 */
 	quote = memchr(p, '\'', len) != NULL && memchr(p, '"', len) == NULL ?
 	    '"' : '\'';
 	str_addc(s, quote);

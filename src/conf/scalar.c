@@ -115,8 +115,8 @@ scalar_is_int(const char *p, size_t len)
 	if (scalar_word(&s, "0b"))
 		return scalar_many(&s, "01_", 1, SIZE_MAX) && scalar_end(&s);
 	if (scalar_word(&s, "0x"))
-		return scalar_many(&s, "0123456789abcdefABCDEF_", 1, SIZE_MAX) &&
-		    scalar_end(&s);
+		return scalar_many(&s, SCALAR_DIGITS "abcdefABCDEF_", 1,
+		    SIZE_MAX) && scalar_end(&s);
 	if (scalar_one(&s, "0"))
 		return scalar_many(&s, "01234567_", 0, SIZE_MAX) &&
 		    scalar_end(&s);
@@ -147,7 +147,7 @@ scalar_is_float(const char *p, size_t len)
 	if (len == 4 && (memcmp(p, ".nan", 4) == 0 ||
 	    memcmp(p, ".NaN", 4) == 0 || memcmp(p, ".NAN", 4) == 0))
 		return true;
-	if (scalar_one(&s, "."))		/* no sign in front of this one */
+	if (scalar_one(&s, "."))	/* no sign in front of this one */
 		return scalar_one(&s, SCALAR_DIGITS) &&
 		    scalar_many(&s, SCALAR_DIGITS "_", 0, SIZE_MAX) &&
 		    scalar_exponent_end(&s);
@@ -228,7 +228,8 @@ scalar_digits(const char *p, size_t len, bool *negative)
 
 	*negative = len > 0 && *p == '-';
 	digits = alloc_zero(len + 1, 1);
-	for (i = len > 0 && (*p == '-' || *p == '+') ? 1 : 0, n = 0; i < len; i++)
+	i = len > 0 && (*p == '-' || *p == '+') ? 1 : 0;
+	for (n = 0; i < len; i++)
 		if (p[i] != '_')
 			digits[n++] = p[i];
 	return digits;
@@ -243,8 +244,8 @@ scalar_digit(int c)
 }
 
 /*
- * Adds the digit to the number, which is kept negative: that side of int64_t is the
- * longer one.
+ * Adds the digit to the number, which is kept negative: that side of int64_t is
+ * the longer one.
  */
 static int
 scalar_shift(int64_t *n, int base, int digit)
@@ -286,7 +287,9 @@ scalar_int(const char *p, size_t len, const char **fault)
 	return r == -1 ? NULL : value_int(n);
 }
 
-/* The parts between colons, from the last to the first: summed as PyYAML sums. */
+/*
+ * The parts between colons, from the last to the first: summed as PyYAML sums.
+ */
 static double
 scalar_sum(char *digits)
 {
@@ -345,11 +348,13 @@ scalar_plain(const char *p, size_t len, const char **fault)
 		return NULL;
 	}
 	if (len == 1 && *p == '=') {
-		*fault = "`=` has a meaning of its own in YAML: put it in quotes";
+		*fault = "`=` has a meaning of its own in YAML: put it in "
+		    "quotes";
 		return NULL;
 	}
 	if (len == 2 && memcmp(p, "<<", 2) == 0) {
-		*fault = "`<<` has a meaning of its own in YAML: put it in quotes";
+		*fault = "`<<` has a meaning of its own in YAML: put it in "
+		    "quotes";
 		return NULL;
 	}
 	return value_str(p, len);
@@ -446,7 +451,8 @@ scalar_tagged(const char *tag, const char *p, size_t len, const char **fault)
 		    "no setting is binary: write text, without the tag" },
 		{ SCALAR_TAG "timestamp", NULL,
 		    "no setting is a date: write text, without the tag" },
-		{ SCALAR_TAG "seq", NULL, "this is no list, in spite of its tag" },
+		{ SCALAR_TAG "seq", NULL,
+		    "this is no list, in spite of its tag" },
 		{ SCALAR_TAG "map", NULL,
 		    "this is no mapping, in spite of its tag" }
 	};

@@ -31,7 +31,7 @@ static const struct {
 	{ 0x2000, 0x200b, "a special space: write a plain space" },
 	{ 0x2010, 0x2015, "a dash: write -" },
 	{ 0x2018, 0x201f, "a typographic quotation mark: write \" or '" },
-	{ 0xfeff, 0xfeff, "a byte order mark: only the file's start may have one" }
+	{ 0xfeff, 0xfeff, "a byte order mark belongs at the file's start" }
 };
 
 static void	token_fault(struct tokenizer *, const char *, ...)
@@ -242,7 +242,10 @@ token_at_quote(const struct tokenizer *t, int quote, size_t n)
 	return true;
 }
 
-/* A backslash in a raw string stays, and so does the quote or line break behind it. */
+/*
+ * A backslash in a raw string stays, and so does the quote or line break behind
+ * it.
+ */
 static void
 token_raw(struct tokenizer *t)
 {
@@ -316,8 +319,9 @@ token_read_prefixed(struct tokenizer *t)
 		token_fault_start(t, "bytes are not known here: "
 		    "write the string without b");
 	else if (strchr(prefix, 'f') != NULL)
-		token_fault_start(t, "a formatted string needs Python, which is "
-		    "not run here: write the text as it comes out, without f");
+		token_fault_start(t, "a formatted string needs Python, which "
+		    "is not run here: write the text as it comes out, "
+		    "without f");
 	else if (n > 1)
 		token_fault_start(t, "no such kind of string: write r or u");
 	token_skip(t, n);
@@ -331,13 +335,14 @@ static void
 token_read_prefixed_int(struct tokenizer *t, const char *p, size_t len,
     unsigned int base)
 {
-	size_t	i;
-	int	d;
+	uint64_t	n;
+	size_t		i;
+	int		d;
 
 	t->token.type = TOKEN_INT;
 	if (len == 0)
 		token_fault_start(t, "a number without digits");
-	for (i = 0; i < len; i++) {
+	for (n = 0, i = 0; i < len; i++) {
 		/* One underscore at a time, and a digit behind it. */
 		if (p[i] == '_' && i + 1 < len && p[i + 1] != '_')
 			continue;
@@ -348,12 +353,13 @@ token_read_prefixed_int(struct tokenizer *t, const char *p, size_t len,
 			    "not a number; text belongs in quotes");
 			return;
 		}
-		if (t->token.magnitude > (UINT64_MAX - (unsigned int)d) / base) {
+		if (n > (UINT64_MAX - (unsigned int)d) / base) {
 			token_fault_start(t, "the number is too large");
 			return;
 		}
-		t->token.magnitude = t->token.magnitude * base + (unsigned int)d;
+		n = n * base + (unsigned int)d;
 	}
+	t->token.magnitude = n;
 }
 
 static void
@@ -458,8 +464,8 @@ token_read_number(struct tokenizer *t)
 	if (token_letter(token_byte(t, n)) || token_byte(t, n) == '.' ||
 	    token_byte(t, n) >= 0x80) {
 		token_fault_start(t, "not a number; text belongs in quotes");
-		while (token_letter(token_byte(t, n)) || token_byte(t, n) == '.' ||
-		    token_digit(token_byte(t, n)))
+		while (token_letter(token_byte(t, n)) ||
+		    token_digit(token_byte(t, n)) || token_byte(t, n) == '.')
 			n++;
 	}
 	token_skip(t, n);
@@ -510,8 +516,8 @@ token_read_operator(struct tokenizer *t)
 }
 
 /*
- * Blanks, comments, joined lines, and inside brackets line breaks. So are bytes that
- * are no text: that was said already.
+ * Blanks, comments, joined lines, and inside brackets line breaks. So are bytes
+ * that are no text: that was said already.
  */
 static void
 token_skip_blanks(struct tokenizer *t)

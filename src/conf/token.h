@@ -8,8 +8,8 @@
 #include "lib/str.h"
 
 /*
- * The words of the .conf syntax, cut as Python's tokenizer cuts them. Pure: bytes in,
- * tokens out, one at a time.
+ * The words of the .conf syntax, cut as Python's tokenizer cuts them. Pure:
+ * bytes in, tokens out, one at a time.
  */
 enum token_type {
 	TOKEN_END,
@@ -18,7 +18,7 @@ enum token_type {
 	TOKEN_INT,		/* magnitude */
 	TOKEN_FLOAT,		/* real */
 	TOKEN_STRING,		/* tokenizer's `string`, until the next one */
-	TOKEN_OPERATOR		/* brackets, commas and signs of one to three bytes */
+	TOKEN_OPERATOR		/* brackets, commas, signs */
 };
 
 #define TOKEN_FAULT_MAX	200
@@ -27,12 +27,15 @@ struct token {
 	enum token_type	 type;
 	unsigned int	 line;
 	unsigned int	 column;	/* in characters */
-	bool		 first;		/* nothing but blanks before it on its line */
+	bool		 first;		/* of its line, but for blanks */
 	const char	*text;
 	size_t		 len;
 	uint64_t	 magnitude;
 	double		 real;
-	/* Wrong in itself: said only by who wants to use it, so skipping is silent. */
+	/*
+	 * Wrong in itself: said only by who wants to use it, so skipping is
+	 * silent.
+	 */
 	char		 fault[TOKEN_FAULT_MAX];
 	unsigned int	 fault_line;
 	unsigned int	 fault_column;
@@ -44,14 +47,18 @@ struct tokenizer {
 	unsigned int	 line;
 	unsigned int	 column;
 	unsigned int	 nesting;	/* brackets that are open */
-	bool		 fresh;		/* nothing but blanks on this line so far */
+	bool		 fresh;		/* only blanks on this line so far */
 	struct token	 token;		/* the current one */
 	struct str	 string;
 };
 
-/* The bytes are well-formed UTF-8 without NUL, or whoever calls has said that. */
+/*
+ * The bytes are well-formed UTF-8 without NUL, or whoever calls has said that.
+ */
 void	token_init(struct tokenizer *, const char *, size_t);
-void	token_clear(struct tokenizer *);	/* wipes: strings may be passwords */
+
+/* Wipes: strings may be passwords. */
+void	token_clear(struct tokenizer *);
 
 /* Makes the next token the current one. At the end it stays TOKEN_END. */
 void	token_next(struct tokenizer *);
@@ -60,9 +67,9 @@ void	token_next(struct tokenizer *);
 bool	token_is(const struct tokenizer *, const char *);
 
 /*
- * Whether `=` follows the current token. No literal has that, so a name at the start
- * of a line and an `=` begin a statement even where a bracket was left open: there
- * the tokenizer gives a TOKEN_NEWLINE and forgets the brackets.
+ * Whether `=` follows the current token. No literal has that, so a name at the
+ * start of a line and an `=` begin a statement even where a bracket was left
+ * open: there the tokenizer gives a TOKEN_NEWLINE and forgets the brackets.
  */
 bool	token_assigns(const struct tokenizer *);
 

@@ -36,7 +36,9 @@ utf8_decode(const char *s, size_t len, uint32_t *out)
 			return 0;
 		c = c << 6 | (b & 0x3f);
 	}
-	/* One character, one spelling: overlong forms hide what was compared. */
+	/*
+	 * One character, one spelling: overlong forms hide what was compared.
+	 */
 	if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
 		return 0;
 	*out = c;

@@ -7,8 +7,8 @@
 #define UTF8_MAX	4	/* bytes of the longest sequence */
 
 /*
- * The character that `s` begins with and how many bytes it takes; 0 when the first of
- * the `len` bytes do not begin a well-formed sequence (RFC 3629).
+ * The character that `s` begins with and how many bytes it takes; 0 when the
+ * first of the `len` bytes do not begin a well-formed sequence (RFC 3629).
  */
 size_t	utf8_decode(const char *s, size_t len, uint32_t *out);
 

@@ -275,7 +275,9 @@ value_find(const struct value *dict, const struct value *key)
 
 	if (dict->indexed != 0 && dict->indexed == dict->count / 2)
 		return dict->index[value_slot(dict, key)] - 1;
-	/* From the end: of a key that was appended twice the last one counts. */
+	/*
+	 * From the end: of a key that was appended twice the last one counts.
+	 */
 	for (i = dict->count / 2; i-- > 0;)
 		if (value_same_key(dict->items[2 * i], key))
 			return i;
@@ -313,8 +315,9 @@ value_set(struct value *dict, struct value *key, struct value *item)
 	value_free(dict->items[2 * i + 1]);
 	dict->items[2 * i + 1] = item;
 	/*
-	 * Python keeps the first of two keys that are equal. So do we where that can
-	 * be seen (1 and True); otherwise the place of the last one is worth more.
+	 * Python keeps the first of two keys that are equal. So do we where
+	 * that can be seen (1 and True); otherwise the place of the last one is
+	 * worth more.
 	 */
 	if (value_equal(dict->items[2 * i], key)) {
 		value_free(dict->items[2 * i]);
@@ -437,7 +440,10 @@ value_put(struct str *s, const struct value *v)
 
 static struct value	*value_take_at(struct wire *, unsigned int);
 
-/* Only what stays the same can be a key: no list, no dict, not inside a tuple either. */
+/*
+ * Only what stays the same can be a key: no list, no dict, not inside a tuple
+ * either.
+ */
 bool
 value_hashable(const struct value *v)
 {

@@ -8,8 +8,9 @@
 #include "lib/str.h"
 
 /*
- * What a configuration file says, whatever its syntax: a tree of Python's plain values.
- * Both parsers make it, the settings table reads it, --get-config prints it.
+ * What a configuration file says, whatever its syntax: a tree of Python's plain
+ * values. Both parsers make it, the settings table reads it, --get-config
+ * prints it.
  */
 enum value_type {
 	VALUE_NONE,
@@ -24,23 +25,23 @@ enum value_type {
 
 struct value {
 	enum value_type	 type;
-	unsigned int	 line;		/* where it begins, from 1; 0: not from a file */
+	unsigned int	 line;		/* where it begins; 0: in no file */
 	unsigned int	 column;	/* in characters, from 1 */
 	bool		 boolean;
 	int64_t		 integer;
 	double		 real;
-	char		*bytes;		/* VALUE_STR; may hold NUL; NUL-terminated */
+	char		*bytes;		/* VALUE_STR; a NUL behind it */
 	size_t		 len;
-	/* list, tuple: items; dict: key, value, key, value, in the order written */
+	/* list, tuple: items; dict: key, value, key, value, as written */
 	struct value	**items;
-	size_t		 count;		/* of items: a dict has count / 2 entries */
+	size_t		 count;		/* of items: twice those of a dict */
 	/* value.c's own: finds keys of large dicts */
 	size_t		*index;
 	size_t		 nindex;
 	size_t		 indexed;
 };
 
-/* How many containers a tree may have inside each other, a file's dict counted. */
+/* How many containers may be inside each other, a file's dict counted. */
 #define VALUE_DEPTH_MAX	32
 
 /* How many values parsers make of one file, what aliases repeat included. */
@@ -52,29 +53,37 @@ struct value	*value_int(int64_t);
 struct value	*value_float(double);
 struct value	*value_str(const void *, size_t);
 struct value	*value_copy(const struct value *);
-void		 value_free(struct value *);	/* wipes strings: they may be passwords */
-void		 value_append(struct value *, struct value *);	/* takes the item */
+
+/* Wipes strings: they may be passwords. */
+void		 value_free(struct value *);
+
+/* Takes the item. */
+void		 value_append(struct value *, struct value *);
 
 /* Same type, same content; places do not matter, the order of a dict does. */
 bool		 value_equal(const struct value *, const struct value *);
-const char	*value_type_name(enum value_type);	/* as Python says: "int", "str" */
+
+/* As Python says: "int", "str". */
+const char	*value_type_name(enum value_type);
 
 /* The value of a string key, NULL when absent or not a dict. */
 const struct value	*value_get(const struct value *dict, const char *key);
 
 /* Sets or replaces; takes both. The key must be hashable. */
-void		 value_set(struct value *dict, struct value *key, struct value *);
+void		 value_set(struct value *dict, struct value *key,
+		    struct value *);
 
-/* The value of any key; NULL when absent. Keys are equal as in Python: 1 == True. */
+/* The value of any key, NULL when absent. As in Python 1 and True are one. */
 const struct value	*value_get_key(const struct value *dict,
 			    const struct value *key);
 
-/* Whether it can be a dict's key: no list and no dict, not inside a tuple either. */
+/* Whether it can be a key: no list, no dict, not inside a tuple either. */
 bool		 value_hashable(const struct value *);
 
 /*
- * repr: as Python's repr() prints it. print: the same, but a string at the top is
- * printed bare (--get-config). Floats have the shortest digits that read back the same.
+ * repr: as Python's repr() prints it. print: the same, but a string at the top
+ * is printed bare (--get-config). Floats have the shortest digits that read
+ * back the same.
  */
 void		 value_print(struct str *, const struct value *);
 void		 value_repr(struct str *, const struct value *);

@@ -18,7 +18,9 @@
 /* Bytes of strings in one tree: aliases can repeat a long one very often. */
 #define YAML_BYTES_MAX	(64 * 1024 * 1024)
 
-/* What an alias stands for: a copy of its own, for the tree changes meanwhile. */
+/*
+ * What an alias stands for: a copy of its own, for the tree changes meanwhile.
+ */
 struct yaml_anchor {
 	struct value	*value;		/* NULL: not whole yet, or wrong */
 	bool		 open;		/* we are inside of it */
@@ -32,10 +34,10 @@ struct yaml {
 	const char		*file;
 	size_t			 len;
 	struct faults		*faults;
-	struct value		*names;		/* of anchors: dict to numbers */
+	struct value		*names;		/* dict: anchors' numbers */
 	struct yaml_anchor	*anchors;
 	size_t			 nanchors;
-	size_t			 values;	/* made so far, copies included */
+	size_t			 values;	/* made so far, with copies */
 	size_t			 bytes;
 	unsigned int		 depth;
 	bool			 stop;		/* nothing more can be read */
@@ -57,8 +59,8 @@ static const struct {
 
 static struct value	*yaml_node(struct yaml *, const yaml_event_t *);
 
-static void	yaml_fault(struct yaml *, const yaml_mark_t *, const char *, ...)
-		    __attribute__((__format__(printf, 3, 4)));
+static void	yaml_fault(struct yaml *, const yaml_mark_t *, const char *,
+		    ...) __attribute__((__format__(printf, 3, 4)));
 
 /* --- faults --- */
 
@@ -162,7 +164,8 @@ yaml_count(struct yaml *y, const yaml_mark_t *mark, size_t values, size_t bytes)
 {
 	if (values > VALUE_COUNT_MAX - y->values ||
 	    bytes > YAML_BYTES_MAX - y->bytes) {
-		yaml_fault(y, mark, "too large: more than %d values or %d bytes",
+		yaml_fault(y, mark,
+		    "too large: more than %d values or %d bytes",
 		    VALUE_COUNT_MAX, YAML_BYTES_MAX);
 		y->stop = true;
 		return -1;
@@ -195,7 +198,9 @@ yaml_measure(struct yaml_anchor *a, const struct value *v, unsigned int depth)
 		yaml_measure(a, v->items[i], depth);
 }
 
-/* A new anchor, open until its node is read; its number, or SIZE_MAX for none. */
+/*
+ * A new anchor, open until its node is read; its number, or SIZE_MAX for none.
+ */
 static size_t
 yaml_anchor_open(struct yaml *y, const yaml_char_t *name)
 {
@@ -210,7 +215,8 @@ yaml_anchor_open(struct yaml *y, const yaml_char_t *name)
 		    sizeof(*y->anchors));
 	memset(&y->anchors[i], 0, sizeof(y->anchors[i]));
 	y->anchors[i].open = true;
-	value_set(y->names, value_str(text, strlen(text)), value_int((int64_t)i));
+	value_set(y->names, value_str(text, strlen(text)),
+	    value_int((int64_t)i));
 	return i;
 }
 
@@ -240,14 +246,14 @@ yaml_alias(struct yaml *y, const yaml_event_t *event)
 
 	name = (const char *)event->data.alias.anchor;
 	if ((number = value_get(y->names, name)) == NULL) {
-		yaml_fault(y, &event->start_mark, "there is no anchor &%s before "
-		    "this place", name);
+		yaml_fault(y, &event->start_mark,
+		    "there is no anchor &%s before this place", name);
 		return NULL;
 	}
 	a = &y->anchors[number->integer];
 	if (a->open)
-		yaml_fault(y, &event->start_mark, "*%s stands inside of &%s: it "
-		    "would have no end", name, name);
+		yaml_fault(y, &event->start_mark, "*%s stands inside of &%s: "
+		    "it would have no end", name, name);
 	else if (y->depth + a->depth > VALUE_DEPTH_MAX)
 		yaml_fault_depth(y, &event->start_mark);
 	else if (a->value != NULL && yaml_count(y, &event->start_mark,
@@ -278,10 +284,10 @@ yaml_scalar(struct yaml *y, const yaml_event_t *event)
 	anchor = yaml_anchor_open(y, event->data.scalar.anchor);
 	fault = "not understood";
 	if (!yaml_untagged(event->data.scalar.tag))
-		v = scalar_tagged((const char *)event->data.scalar.tag, text, len,
-		    &fault);
+		v = scalar_tagged((const char *)event->data.scalar.tag, text,
+		    len, &fault);
 	else if (event->data.scalar.plain_implicit ||
-	    event->data.scalar.tag != NULL)	/* "!" says: as if it were plain */
+	    event->data.scalar.tag != NULL)	/* "!": as if it were plain */
 		v = scalar_plain(text, len, &fault);
 	else
 		v = value_str(text, len);
@@ -366,8 +372,8 @@ yaml_merge(struct yaml *y, struct value *into, const yaml_event_t *event)
 		if (v->items[i]->type != VALUE_DICT)
 			break;
 	if (v->type != VALUE_LIST || i < v->count) {
-		yaml_fault(y, &event->start_mark,
-		    "`<<` merges a mapping or a list of mappings, nothing else");
+		yaml_fault(y, &event->start_mark, "`<<` merges a mapping or a "
+		    "list of mappings, nothing else");
 		value_free(v);
 		return -1;
 	}
@@ -579,7 +585,8 @@ yaml_file(const char *bytes, size_t len, struct faults *faults)
 	size_t		 i;
 
 	if (len > YAML_FILE_MAX) {
-		fault_error(faults, 0, 0, "larger than %d bytes", YAML_FILE_MAX);
+		fault_error(faults, 0, 0, "larger than %d bytes",
+		    YAML_FILE_MAX);
 		return value_new(VALUE_DICT);
 	}
 	memset(&y, 0, sizeof(y));
