@@ -354,7 +354,7 @@ malformed(void **state)
 		hear(fd, NULL);
 		close(fd);
 		all_gone();
-		/* What was asked before it is answered, what comes after not. */
+		/* What was asked before is answered, what comes after not. */
 		fd = connection();
 		say(fd, "sender=a\n\nsender=later\n\n");
 		say_bytes(fd, cases[i].bytes, cases[i].len);

@@ -145,42 +145,52 @@ listen_welcome(const struct listener *l, int fd,
 		client_new(fd, &peer);
 }
 
+/*
+ * Whether to go on after accept4(2) failed. `waits`: somebody is there for
+ * sure. A table that is full is told also where nobody is, and who is idle
+ * goes only for somebody else.
+ */
+static bool
+listen_goes_on(int error, bool waits)
+{
+	switch (error) {
+	case EINTR:
+	case ECONNABORTED:
+		return true;
+	case EMFILE:
+	case ENFILE:
+		return waits && listen_room(strerror(error));
+	case EAGAIN:
+		return false;
+	default:
+		listen_pause(strerror(error));
+		return false;
+	}
+}
+
 static void
 listen_on_readable(int lfd, short what, void *arg)
 {
 	struct listener		*l = arg;
 	struct sockaddr_storage	 ss;
 	socklen_t		 len;
+	bool			 waits = true;
 	int			 fd, n;
 
 	(void)what;
 	for (n = 0; n < ACCEPT_MOST; n++) {
-		if (client_full() && !listen_room("as many clients as there "
-		    "may be"))
+		if (client_full() && (!waits ||
+		    !listen_room("as many clients as there may be")))
 			return;
 		len = sizeof(ss);
 		ss.ss_family = AF_UNSPEC;
 		fd = accept4(lfd, (struct sockaddr *)&ss, &len,
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd != -1) {
+			waits = false;
 			listen_welcome(l, fd, &ss);
-			continue;
-		}
-		switch (errno) {
-		case EAGAIN:
+		} else if (!listen_goes_on(errno, waits))
 			return;
-		case EINTR:
-		case ECONNABORTED:
-			break;
-		case EMFILE:
-		case ENFILE:
-			if (!listen_room(strerror(errno)))
-				return;
-			break;
-		default:
-			listen_pause(strerror(errno));
-			return;
-		}
 	}
 }
 
