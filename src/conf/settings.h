@@ -12,7 +12,7 @@
 #include "lib/window.h"
 
 /*
- * The settings of SPEC.md 2. settings.c holds the one table that names each of
+ * The settings of SPEC.md 2. table.c holds the one table that names each of
  * them, with its type, default, bounds, reader, and the roles that get it.
  */
 enum backend {
