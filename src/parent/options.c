@@ -33,8 +33,9 @@ static const struct option	options_long[] = {
 	{ NULL,		0,			NULL, 0 }
 };
 
-static const char options_usage[] = "usage: policyd-rate-limit [-bdhnV] [-f "
-				    "file] [--clean] [--get-config name]\n";
+static const char	options_usage[] =
+    "usage: policyd-rate-limit [-bdhnV] [-f file] [--clean] "
+    "[--get-config name]\n";
 
 static const char	options_help[] =
     "  -b, --background       detach and run in the background\n"
