@@ -100,6 +100,8 @@ subtest 'sighup-kills' => sub {
 	is($d->child('ledger-sqlite'), $ledger, 'the same ledger');
 
 	# A storm of them, while it is asked.
+	my $open = sub { map { scalar(() = glob "/proc/$_/fd/*") } $d->pid, $engine, $ledger };
+	my @before = $open->();
 	my $end = time + 1.5;
 	my $n = 0;
 	while (time < $end) {
@@ -110,6 +112,8 @@ subtest 'sighup-kills' => sub {
 	}
 	cmp_ok(time, '>=', $end, "$n requests answered in a storm of SIGHUP");
 	is($d->child('engine'), $engine, 'still the same engine');
+	ok(wait_until { my @after = $open->();
+	    return !grep { $after[$_] > $before[$_] } 0 .. 2 }, 'no descriptor is left open');
 	$d->ends_well;
 };
 

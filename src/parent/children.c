@@ -212,13 +212,15 @@ schedule(struct parent *p, enum slot slot, struct mono since, bool away)
 		restart->quick = 0;
 	wait = away ? AWAY_MS : backoff[restart->quick < NBACKOFF ?
 	    restart->quick : NBACKOFF - 1];
-	if (!away)
-		restart->quick++;
 	restart->due = true;
 	restart->at = clock_after(now, wait);
-	if (!away && wait > 0)
+	if (away)
+		return;
+	/* Said while it gets slower, not all night long. */
+	if (wait > 0 && restart->quick < NBACKOFF)
 		log_warning("%s keeps ending; starting it again in %d.%d s",
 		    children_name(p, slot), wait / 1000, wait % 1000 / 100);
+	restart->quick++;
 }
 
 /* An engine or ledger is no more, and nobody asked it to go. */

@@ -10,6 +10,8 @@
 
 #define STEP_MS		(10 * 60 * 1000)	/* without progress */
 #define MAIL_EVERY_MS	(5 * 60 * 1000)		/* of report_immediately */
+#define WISH_MAIL_MS	(60 * 1000)		/* whoever wishes for one */
+#define WISH_CLEAN_MS	(10 * 1000)
 #define RETRY_MS	(60 * 1000)		/* doubled each time */
 #define RETRY_MAX_MS	(60 * 60 * 1000)
 #define FIRST_CLEAN_MS	(5 * 60 * 1000)		/* after the start */
@@ -64,6 +66,8 @@ open_cleaner(struct parent *p)
 	char	why[WHY_MAX];
 
 	enter(&p->job, JOB_OPENING);
+	p->job.cleaned = true;
+	p->job.cleaned_at = clock_mono();
 	if (children_start(p, SLOT_CLEANER, p->settings, &p->identity,
 	    why) == -1)
 		fail(p, why);
@@ -244,11 +248,27 @@ clean_begin(struct parent *p)
 	open_job(p, true, report_is_on(p->settings));
 }
 
+/* At once, or so long after what was last. */
+static struct mono
+earliest(bool was, struct mono last, int64_t ms, struct mono now)
+{
+	struct mono	next = clock_after(last, ms);
+
+	return was && !clock_passed(next, now) ? next : now;
+}
+
+/*
+ * Wishes come through the engine. One that is in the wrong hands must not bury
+ * the administrator in mails, nor the database in cleaning.
+ */
 void
 clean_want(struct parent *p, struct mono now)
 {
-	p->job.clean_due = true;
-	p->job.clean_at = now;
+	struct job	*job = &p->job;
+
+	job->clean_due = true;
+	job->clean_at = earliest(job->cleaned, job->cleaned_at, WISH_CLEAN_MS,
+	    now);
 }
 
 void
@@ -259,23 +279,21 @@ clean_want_report(struct parent *p, struct mono now)
 		return;
 	}
 	p->job.report_due = true;
-	p->job.report_at = now;
+	p->job.report_at = earliest(p->job.mailed, p->job.mailed_at,
+	    WISH_MAIL_MS, now);
 }
 
 void
 clean_on_hit(struct parent *p, struct mono now)
 {
 	struct job	*job = &p->job;
-	struct mono	 earliest;
 
 	if (!p->settings->report_immediately || !report_is_on(p->settings) ||
 	    job->report_due)
 		return;
 	job->report_due = true;
-	job->report_at = now;
-	earliest = clock_after(job->mailed_at, MAIL_EVERY_MS);
-	if (job->mailed && !clock_passed(earliest, now))
-		job->report_at = earliest;
+	job->report_at = earliest(job->mailed, job->mailed_at, MAIL_EVERY_MS,
+	    now);
 }
 
 static void

@@ -123,12 +123,6 @@ notify_ready(const char *status)
 }
 
 void
-notify_status(const char *status)
-{
-	tell("STATUS=%s\n", status);
-}
-
-void
 notify_reloading(void)
 {
 	tell("RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=Reloading\n",

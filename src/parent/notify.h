@@ -16,7 +16,6 @@ void	notify_open(void);
 void	notify_close(void);
 
 void	notify_ready(const char *status);
-void	notify_status(const char *status);
 void	notify_reloading(void);		/* notify_ready when it is over */
 void	notify_stopping(void);
 

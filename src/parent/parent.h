@@ -69,8 +69,8 @@ struct job {
 	struct mono	clean_at, report_at;
 	bool		clean_timed, report_timed;	/* by clean_interval */
 	struct mono	clean_next, report_next;
-	bool		mailed;		/* since the start, at mailed_at */
-	struct mono	mailed_at;
+	bool		cleaned, mailed;	/* since the start, at: */
+	struct mono	cleaned_at, mailed_at;
 	unsigned int	failures;	/* of reports, in a row */
 };
 
