@@ -128,9 +128,3 @@ link_set(struct channel *channel)
 	pending_channel(channel);
 	replay_channel(channel);
 }
-
-bool
-link_there(void)
-{
-	return ledger.channel != NULL;
-}

@@ -1,8 +1,6 @@
 #ifndef LINK_H
 #define LINK_H
 
-#include <stdbool.h>
-
 #include "ipc/channel.h"
 
 /*
@@ -11,7 +9,6 @@
  */
 /* Takes over the channel; what is not answered goes out on it again. */
 void	link_set(struct channel *);
-bool	link_there(void);
 
 /* To be called at the end of each turn: one write for all charges of it. */
 void	link_flush(void);

@@ -232,6 +232,8 @@ engine_stop(void)
 	engine.stopping = true;
 	listen_stop();
 	client_stop();
+	/* One try more, whatever the database did before. */
+	replay_soon();
 	evtimer_add(&engine.stop, &most);
 }
 
@@ -366,8 +368,7 @@ engine_turn_end(void)
 		channel_signal(engine.start.parent, MSG_LOG_LOST, 0);
 	if (channel_queued(engine.start.parent) > 0)
 		(void)channel_flush(engine.start.parent);
-	if (engine.stopping && client_count() == 0 &&
-	    (replay_count() == 0 || engine.trouble || !link_there()))
+	if (engine.stopping && client_count() == 0 && !replay_busy())
 		engine.done = true;
 	turn_end();
 }
@@ -390,7 +391,7 @@ main(void)
 		engine_turn_end();
 	}
 	if (replay_count() > 0)
-		log_warning("%zu mails were accepted without the database and "
-		    "could not be recorded", replay_count());
+		log_warning("accepted without the database and not recorded: "
+		    "%zu requests", replay_count());
 	return 0;
 }

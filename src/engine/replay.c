@@ -113,9 +113,9 @@ replay_add(struct msg_charge *charge, int64_t date)
 	if (replay.bytes >= REPLAY_BYTES_MAX) {
 		stats_add(STATS_REPLAY_LOST, 1);
 		if (replay.lost++ == 0)
-			log_warning("no room for more mails that were accepted "
-			    "without the database: from now on they are not "
-			    "recorded (%zu wait)", replay.count);
+			log_warning("no room for more of what is accepted "
+			    "without the database: from now on it will not be "
+			    "recorded (%zu requests wait)", replay.count);
 		return false;
 	}
 	charge->mode = CHARGE_REPLAY;
@@ -135,9 +135,9 @@ replay_add(struct msg_charge *charge, int64_t date)
 static void
 replay_tell(void)
 {
-	log_notice("recorded %" PRIu64 " mails that were accepted without the "
-	    "database; %" PRIu64 " did not fit into memory", replay.recorded,
-	    replay.lost);
+	log_notice("what was accepted without the database is recorded: %"
+	    PRIu64 " requests, %" PRIu64 " more did not fit into memory",
+	    replay.recorded, replay.lost);
 	replay.recorded = 0;
 	replay.lost = 0;
 }
@@ -186,6 +186,13 @@ size_t
 replay_count(void)
 {
 	return replay.count;
+}
+
+bool
+replay_busy(void)
+{
+	return replay.ledger != NULL && replay.count > 0 &&
+	    (replay.well || replay.sent > 0);
 }
 
 void

@@ -37,4 +37,7 @@ void	replay_send(void);
 
 size_t	replay_count(void);
 
+/* Whether some of it may be recorded any moment. */
+bool	replay_busy(void);
+
 #endif
