@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,8 @@
 #include "parent/sockets.h"
 #include "parent/unixsocket.h"
 
+#define ORPHAN_MS	2000
+#define AGAIN_MS	20
 #define CONTROL_MODE	0660
 #define DIRECTORY_MODE	0755
 
@@ -100,9 +103,21 @@ share(struct listener *l, const struct listener *running)
 	l->shared = true;
 }
 
+/*
+ * Where a daemon was killed its engine may hold the socket for a moment longer.
+ */
+static bool
+try_again(struct mono end)
+{
+	if (errno != EADDRINUSE || clock_passed(end, clock_mono()))
+		return false;
+	poll(NULL, 0, AGAIN_MS);
+	return true;
+}
+
 static int
 open_unix(struct listener *l, const struct listener *running,
-    const struct msg_identity *identity, char *why)
+    const struct msg_identity *identity, struct mono end, char *why)
 {
 	const struct directory_new	 new =
 	    identity_directory(identity, DIRECTORY_MODE);
@@ -126,39 +141,43 @@ open_unix(struct listener *l, const struct listener *running,
 		u.dev = running->dev;
 		u.ino = running->ino;
 	}
-	if ((l->fd = unixsocket_open(&u, why)) == -1)
-		return -1;
+	while ((l->fd = unixsocket_open(&u, why)) == -1)
+		if (!try_again(end))
+			return -1;
 	l->dev = u.dev;
 	l->ino = u.ino;
 	return 0;
 }
 
+/* The listening descriptor, -1 with errno. */
 static int
-bind_tcp(struct listener *l, const struct addrinfo *ai, char *why)
+bind_tcp(const struct addrinfo *ai)
 {
-	int	on = 1;
+	int	fd, on = 1, saved;
 
-	l->fd = socket(ai->ai_family,
+	fd = socket(ai->ai_family,
 	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (l->fd == -1 ||
-	    setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &on,
-	    sizeof(on)) == -1 ||
-	    (ai->ai_family == AF_INET6 && setsockopt(l->fd, IPPROTO_IPV6,
-	    IPV6_V6ONLY, &on, sizeof(on)) == -1) ||
-	    bind(l->fd, ai->ai_addr, ai->ai_addrlen) == -1 ||
-	    listen(l->fd, SOMAXCONN) == -1) {
-		snprintf(why, WHY_MAX, "%s: %s", l->name, strerror(errno));
+	if (fd == -1)
 		return -1;
-	}
-	return 0;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+	    (ai->ai_family != AF_INET6 || setsockopt(fd, IPPROTO_IPV6,
+	    IPV6_V6ONLY, &on, sizeof(on)) == 0) &&
+	    bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 &&
+	    listen(fd, SOMAXCONN) == 0)
+		return fd;
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
 }
 
 static int
-open_tcp(struct listener *l, const struct settings_socket *s, char *why)
+open_tcp(struct listener *l, const struct settings_socket *s, struct mono end,
+    char *why)
 {
 	struct addrinfo	 hints = { .ai_socktype = SOCK_STREAM }, *ai;
 	char		 port[8];
-	int		 error, result = 0;
+	int		 error;
 
 	/*
 	 * A name is no address: what listens where must not hang on a resolver.
@@ -171,12 +190,17 @@ open_tcp(struct listener *l, const struct settings_socket *s, char *why)
 		    gai_strerror(error));
 		return -1;
 	}
-	if ((l->fd = activation_claim(ai->ai_addr, ai->ai_addrlen)) != -1)
-		l->given = true;
-	else
-		result = bind_tcp(l, ai, why);
+	l->fd = activation_claim(ai->ai_addr, ai->ai_addrlen);
+	l->given = l->fd != -1;
+	while (l->fd == -1 && (l->fd = bind_tcp(ai)) == -1) {
+		if (!try_again(end)) {
+			snprintf(why, WHY_MAX, "%s: %s", l->name,
+			    strerror(errno));
+			break;
+		}
+	}
 	freeaddrinfo(ai);
-	return result;
+	return l->fd == -1 ? -1 : 0;
 }
 
 /* The next place in the list, filled; NULL when that name is there already. */
@@ -203,6 +227,7 @@ open_socket(struct listeners *fresh, const struct listeners *running,
 {
 	const struct listener	*old;
 	struct listener		*l;
+	struct mono		 end;
 
 	l = s->path != NULL ?
 	    add(fresh, LISTENER_UNIX, alloc_string(s->path)) :
@@ -225,8 +250,10 @@ open_socket(struct listeners *fresh, const struct listeners *running,
 		share(l, old);
 		return 0;
 	}
-	return s->path != NULL ? open_unix(l, old, identity, why) :
-	    open_tcp(l, s, why);
+	/* Not in a reload: that must not hold up the supervision. */
+	end = clock_after(clock_mono(), running->count > 0 ? 0 : ORPHAN_MS);
+	return s->path != NULL ? open_unix(l, old, identity, end, why) :
+	    open_tcp(l, s, end, why);
 }
 
 /*
@@ -253,7 +280,7 @@ open_control(struct listeners *fresh, const struct listeners *running,
 		share(l, old);
 		return;
 	}
-	if (open_unix(l, old, identity, why) == -1) {
+	if (open_unix(l, old, identity, clock_mono(), why) == -1) {
 		log_warning("no control socket for policyctl: %s", why);
 		listener_clear(l);
 		fresh->count--;

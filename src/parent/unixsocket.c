@@ -90,8 +90,11 @@ check_free(const struct unixsocket *u, char *why)
 	 * A full queue is a sign of life too; what cannot be told is left
 	 * alone.
 	 */
-	if (error == 0 || error == EAGAIN || error == EINPROGRESS)
-		return fail(u, why, "another process listens there");
+	if (error == 0 || error == EAGAIN || error == EINPROGRESS) {
+		fail(u, why, "another process listens there");
+		errno = EADDRINUSE;
+		return -1;
+	}
 	return fail(u, why, strerror(error));
 }
 
@@ -159,19 +162,22 @@ bind_aside(struct unixsocket *u, int fd, char *why)
 int
 unixsocket_open(struct unixsocket *u, char *why)
 {
-	int	fd, result;
+	int	fd, result, saved;
 
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd == -1)
 		return fail(u, why, strerror(errno));
 	directories_lock(u->place.dir);
+	errno = 0;
 	result = check_free(u, why);
 	if (result == 0)
 		result = bind_aside(u, fd, why);
+	saved = errno;
 	directories_unlock(u->place.dir);
 	if (result == 0)
 		return fd;
 	close(fd);
+	errno = saved;
 	return -1;
 }
 

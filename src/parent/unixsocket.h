@@ -26,8 +26,8 @@ struct unixsocket {
 };
 
 /*
- * The listening descriptor, or -1 with *why: somebody answers at that name, or
- * what is there is no socket.
+ * The listening descriptor, or -1 with *why: somebody answers at that name
+ * (errno EADDRINUSE), or what is there is no socket.
  */
 int	unixsocket_open(struct unixsocket *, char *why);
 
