@@ -495,7 +495,7 @@ limits(void **state)
 /* --- rules --- */
 
 static void
-rules(void **state)
+rules_identity(void **state)
 {
 #define RULES(r)	"rules = [" r "]\n"
 #define NAMED(n, k)	"'name': '" n "', 'key': '" k "', " \
@@ -532,24 +532,42 @@ rules(void **state)
 		    "pass: no identity that is counted" },
 		{ RULES("{" NAMED("all", "server") "}"), DATA,
 		    "once/0 all:server n=3 5/60" },
+	};
+
+	(void)state;
+	CHECK(cases);
+}
+
+static void
+rules_together(void **state)
+{
+#define PAIR	RULES("{'name': 'p', 'key': ['sender', 'helo_name']," \
+		"'limits': [[5, 60]]}")
+	static const struct decide_case	cases[] = {
 		/* Each rule that applies, in order. */
 		{ RULES("{" NAMED("u", "sasl_username") "},{"
 		    NAMED("r", "recipient") "},{" NAMED("s", "server") "}"),
 		    ALICE DATA,
 		    "once/0 u:alice n=3 5/60 | s:server n=3 5/60" },
 		/* Combinations; a comma of a value's own keeps them apart. */
-		{ RULES("{'name': 'p', 'key': ['sender', 'helo_name'],"
-		    "'limits': [[5, 60]]}"), "helo_name=h\n" ALICE DATA,
+		{ PAIR, "helo_name=h\n" ALICE DATA,
 		    "once/0 p:s@example.org,h n=3 5/60" },
-		{ RULES("{'name': 'p', 'key': ['sender', 'helo_name'],"
-		    "'limits': [[5, 60]]}"), "helo_name=c\nsender=a,b\n" DATA,
+		{ PAIR, "helo_name=c\nsender=a,b\n" DATA,
 		    "once/0 p:a\\,b,c n=3 5/60" },
-		{ RULES("{'name': 'p', 'key': ['sender', 'helo_name'],"
-		    "'limits': [[5, 60]]}"), "helo_name=b,c\nsender=a\\\n" DATA,
+		{ PAIR, "helo_name=b,c\nsender=a\\\n" DATA,
 		    "once/0 p:a\\\\,b\\,c n=3 5/60" },
-		{ RULES("{'name': 'p', 'key': ['sender', 'helo_name'],"
-		    "'limits': [[5, 60]]}"), ALICE DATA,
+		{ PAIR, ALICE DATA,
 		    "pass: no identity that is counted" },
+	};
+
+	(void)state;
+	CHECK(cases);
+}
+
+static void
+rules_scope(void **state)
+{
+	static const struct decide_case	cases[] = {
 		/* Limits of a rule go by the value. */
 		{ RULES("{" NAMED("u", "sasl_username") ","
 		    "'limits_by_id': {'Alice': [[9, 9]], 'free': []}}"),
@@ -835,7 +853,9 @@ main(void)
 		TEST(retransmit_counts_twice),
 		TEST(what_the_ledger_stores),
 		TEST(limits),
-		TEST(rules),
+		TEST(rules_identity),
+		TEST(rules_together),
+		TEST(rules_scope),
 		TEST(rules_count),
 		TEST(id_longer_than_40),
 		TEST(charges_can_be_sent),

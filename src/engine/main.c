@@ -143,12 +143,19 @@ engine_count(const struct msg_verdict *v)
 		stats_add(STATS_WARNED, 1);
 }
 
+/* A reload may have changed db_error_action since the request came. */
+static bool
+engine_remembers(const struct pending *p)
+{
+	return p->held->memory && engine.memory != NULL;
+}
+
 /* What most requests get needs no look at the charge. */
 static bool
 engine_is_plain(const struct pending *p, const struct msg_verdict *v)
 {
 	return v->verdict == VERDICT_ACCEPTED && v->shadowed == 0 &&
-	    v->warned == 0 && !p->held->memory && !log_debugging();
+	    v->warned == 0 && !engine_remembers(p) && !log_debugging();
 }
 
 static void
@@ -166,10 +173,10 @@ engine_on_verdict(struct pending *p, const struct msg_verdict *v)
 		replay_soon();
 	if (!engine_is_plain(p, v)) {
 		charge = pending_charge(p);
-		if (held->memory)
+		if (engine_remembers(p))
 			engine_remember(charge, &v);
 		tell_verdict(held->settings, charge, &p->about, v,
-		    !none ? NULL : held->memory ? "from memory" :
+		    !none ? NULL : engine_remembers(p) ? "from memory" :
 		    "no verdict in time");
 		if (v->verdict == VERDICT_UNAVAILABLE)
 			answer = &held->error;
