@@ -86,11 +86,14 @@ LOAD_OBJS =	${LOAD_SRCS:.c=.o} ${BENCH_COMMON_SRCS:.c=.o}
 ATTACK_OBJS =	${ATTACK_SRCS:.c=.o} ${SANDBOX_SRCS:.c=.o} ${LIB_SRCS:.c=.o}
 ATTACK_Linux_native = build/regress/attack
 ATTACK_Linux_eased = build/regress/attack
-TEST_PROGRAMS =	build/bench/floor build/bench/load ${ATTACK_${OS}_${SANDBOX}}
+LIAR =		build/regress/liar
+LIAR_PROGRAMS =	${LIAR}/policyd-rate-limit ${LIAR}/engine ${LIAR}/ledger-sqlite
+TEST_PROGRAMS =	build/bench/floor build/bench/load ${LIAR_PROGRAMS} \
+		${ATTACK_${OS}_${SANDBOX}}
 OBJECTS =	${PARENT_OBJS} src/conf/paths.o ${ENGINE_OBJS} ${LEDGER_OBJS} \
 		${LEDGER_OBJS_FOR_ALL} ${REPORT_OBJS} ${CTL_OBJS}
 DEPENDS =	${OBJECTS:.o=.d} ${UNIT_SRCS:.c=.d} ${BENCH_OBJS:.o=.d} ${ATTACK_SRCS:.c=.d} \
-		build/paths.d
+		${LIAR_SRCS:.c=.d} build/paths.d ${LIAR}/paths.d
 
 CHILDREN =	build/libexec/engine ${LEDGERS:%=build/libexec/ledger-%} ${REPORT_PROGRAM}
 MAN5 =		man/policyd-rate-limit.conf.5
@@ -114,9 +117,9 @@ all: ${PROGRAMS}
 src/ledger/pgsql.o: src/ledger/pgsql.c
 	@echo "  CC  $@"
 	${Q}${COMPILE} ${PGSQL_CPPFLAGS} -c -o $@ src/ledger/pgsql.c
-src/ledger/mysql.o: src/ledger/mysql.c
+src/ledger/mysqldb.o: src/ledger/mysqldb.c
 	@echo "  CC  $@"
-	${Q}${COMPILE} ${MYSQL_CPPFLAGS} -c -o $@ src/ledger/mysql.c
+	${Q}${COMPILE} ${MYSQL_CPPFLAGS} -c -o $@ src/ledger/mysqldb.c
 
 # Where things are installed stands in paths.c alone. The parent in build/ finds its
 # children in build/, the installed one (build/install) in LIBEXECDIR.
@@ -179,6 +182,22 @@ build/regress/attack: ${ATTACK_OBJS}
 	@echo "  LD  $@"
 	${Q}${LINK} -o $@ ${ATTACK_OBJS} ${SQLITE_LIBS} ${LIBS}
 
+${LIAR}/paths.o: src/conf/paths.c
+	@mkdir -p ${LIAR}
+	@echo "  CC  $@"
+	${Q}${COMPILE} ${PATHS} -DLIBEXECDIR='"${TOP}/${LIAR}"' -c -o $@ \
+	    src/conf/paths.c
+${LIAR}/policyd-rate-limit: ${PARENT_OBJS} ${LIAR}/paths.o
+	@echo "  LD  $@"
+	${Q}${LINK} -o $@ ${PARENT_OBJS} ${LIAR}/paths.o ${PARENT_LIBS}
+${LIAR}/engine: ${LIAR_SRCS:.c=.o} ${CHILD_OBJS}
+	@mkdir -p ${LIAR}
+	@echo "  LD  $@"
+	${Q}${LINK} -o $@ ${LIAR_SRCS:.c=.o} ${CHILD_OBJS} ${LIBS}
+${LIAR}/ledger-sqlite: build/libexec/ledger-sqlite
+	@mkdir -p ${LIAR}
+	cp build/libexec/ledger-sqlite $@
+
 build/units.a: ${UNIT_OBJS}
 	@mkdir -p build
 	@rm -f $@
@@ -227,4 +246,4 @@ dist:
 
 clean:
 	rm -rf build
-	rm -f ${OBJECTS} ${DEPENDS} ${UNIT_SRCS:.c=.o} ${UNIT_TESTS} ${BENCH_OBJS} ${ATTACK_SRCS:.c=.o}
+	rm -f ${OBJECTS} ${DEPENDS} ${UNIT_SRCS:.c=.o} ${UNIT_TESTS} ${BENCH_OBJS} ${ATTACK_SRCS:.c=.o} ${LIAR_SRCS:.c=.o}

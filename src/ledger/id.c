@@ -20,6 +20,7 @@ id_stored(const char *id, size_t *len, char buf[ID_STORED_MAX + 1])
 	char			*at;
 
 	if (*len <= ID_STORED_MAX && memchr(id, '\0', *len) == NULL &&
+	    (*len == 0 || id[*len - 1] != ' ') &&
 	    str_utf8_valid(id, *len) && (*len < PREFIX_LENGTH ||
 	    memcmp(id, PREFIX, PREFIX_LENGTH) != 0))
 		return id;

@@ -4,9 +4,10 @@
 #include <stddef.h>
 
 /*
- * How ids are stored: as they are, when they are well-formed UTF-8 without NUL and no
- * longer than ID_STORED_MAX bytes; any other is "sha256:" and the hexadecimal SHA-256
- * of its bytes. An id that looks like the latter is hashed too, so that nobody can
+ * How ids are stored: as they are, when they are well-formed UTF-8 without NUL, do not
+ * end in a blank (which MySQL does not tell from none) and are no longer than
+ * ID_STORED_MAX bytes; any other is "sha256:" and the hexadecimal SHA-256 of its
+ * bytes. An id that looks like the latter is hashed too, so that nobody can
  * take another's place.
  */
 #define ID_STORED_MAX	255

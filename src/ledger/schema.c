@@ -8,6 +8,9 @@
 #define STATE_TYPE	"varchar(64)"
 #define BINARY		" CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 
+/* MySQL: transactions, and keys of more than 767 bytes, whatever the default is. */
+#define ENGINE		" ENGINE=InnoDB ROW_FORMAT=DYNAMIC"
+
 /*
  * A step is taken when `column` of `table` (without a column: the table) is missing, or
  * when the column holds texts only up to less than `width`. "" : nothing to be done.
@@ -37,7 +40,7 @@ static const struct step	steps[] = {
 	    " instance " INSTANCE_TYPE BINARY " NOT NULL DEFAULT 'empty',"
 	    " protocol_state " STATE_TYPE " NOT NULL DEFAULT '',"
 	    " tag bigint NOT NULL DEFAULT 0,"
-	    " seq bigint NOT NULL AUTO_INCREMENT UNIQUE)" } },
+	    " seq bigint NOT NULL AUTO_INCREMENT UNIQUE)" ENGINE } },
 
 	/* What 0.5.1 did not have. */
 	{ "mail_count", "recipient_count", 0, {
@@ -81,7 +84,8 @@ static const struct step	steps[] = {
 	{ "mail_count", "id", 255, {
 	    "",
 	    "ALTER TABLE mail_count ALTER COLUMN id TYPE " ID_TYPE,
-	    "ALTER TABLE mail_count MODIFY id " ID_TYPE BINARY " NOT NULL" } },
+	    "ALTER TABLE mail_count MODIFY id " ID_TYPE BINARY " NOT NULL,"
+	    ENGINE } },
 	{ "mail_count", "instance", 255, {
 	    "",
 	    "ALTER TABLE mail_count ALTER COLUMN instance TYPE " INSTANCE_TYPE,
@@ -100,11 +104,12 @@ static const struct step	steps[] = {
 	    "CREATE TABLE limit_report (id " ID_TYPE " NOT NULL,"
 	    " delta bigint NOT NULL, hit bigint NOT NULL DEFAULT 0)",
 	    "CREATE TABLE limit_report (id " ID_TYPE BINARY " NOT NULL,"
-	    " delta bigint NOT NULL, hit bigint NOT NULL DEFAULT 0)" } },
+	    " delta bigint NOT NULL, hit bigint NOT NULL DEFAULT 0)" ENGINE } },
 	{ "limit_report", "id", 255, {
 	    "",
 	    "ALTER TABLE limit_report ALTER COLUMN id TYPE " ID_TYPE,
-	    "ALTER TABLE limit_report MODIFY id " ID_TYPE BINARY " NOT NULL" } },
+	    "ALTER TABLE limit_report MODIFY id " ID_TYPE BINARY " NOT NULL,"
+	    ENGINE } },
 
 	/* For sql_limits_by_id; the administrator may as well have another. */
 	{ "rate_limits", NULL, 0, {
@@ -113,7 +118,7 @@ static const struct step	steps[] = {
 	    "CREATE TABLE rate_limits (id " ID_TYPE " NOT NULL PRIMARY KEY,"
 	    " limits varchar(255) NOT NULL)",
 	    "CREATE TABLE rate_limits (id " ID_TYPE BINARY " NOT NULL PRIMARY KEY,"
-	    " limits varchar(255) NOT NULL)" } },
+	    " limits varchar(255) NOT NULL)" ENGINE } },
 
 	/* When each value of a rule that counts different ones was last seen. */
 	{ "mail_distinct", NULL, 0, {
@@ -124,7 +129,7 @@ static const struct step	steps[] = {
 	    " PRIMARY KEY (id, value))",
 	    "CREATE TABLE mail_distinct (id " ID_TYPE BINARY " NOT NULL,"
 	    " value " ID_TYPE BINARY " NOT NULL, date bigint NOT NULL,"
-	    " PRIMARY KEY (id, value))" } },
+	    " PRIMARY KEY (id, value))" ENGINE } },
 
 	/* Numbers of ours, by name. */
 	{ "mail_state", NULL, 0, {
@@ -133,7 +138,7 @@ static const struct step	steps[] = {
 	    "CREATE TABLE mail_state (name varchar(64) NOT NULL PRIMARY KEY,"
 	    " value bigint NOT NULL)",
 	    "CREATE TABLE mail_state (name varchar(64) NOT NULL PRIMARY KEY,"
-	    " value bigint NOT NULL)" } }
+	    " value bigint NOT NULL)" ENGINE } }
 };
 
 int

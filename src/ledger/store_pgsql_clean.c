@@ -92,11 +92,11 @@ store_reclaim(struct store *s, bool *done)
 	return STORE_OK;
 }
 
-bool
+int
 store_idle(struct store *s)
 {
 	(void)s;
-	return false;
+	return -1;
 }
 
 /* --- reporting --- */

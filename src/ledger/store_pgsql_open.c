@@ -174,6 +174,14 @@ store_upgrade(struct store *s)
 	return pgsql_exec(s->db, "COMMIT");
 }
 
+/* The server does all work of its own. */
+void
+store_start_helper(struct role_start *start, const struct settings *settings)
+{
+	(void)start;
+	(void)settings;
+}
+
 struct store *
 store_open(const struct settings *settings, int directory, bool *away, char *reason,
     size_t size)

@@ -1,0 +1,631 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger/store_mysql.h"
+#include "lib/alloc.h"
+#include "lib/clock.h"
+#include "lib/map.h"
+
+/*
+ * Why this is exact with any number of daemons on one database.
+ *
+ * A batch is one transaction. Its first statement locks rows of mail_lock, one of 65536
+ * for each id, found by a hash, until the transaction's end, and every later statement
+ * sees what was committed when it began (READ COMMITTED), so when the locks were held.
+ * InnoDB gives locks back after a commit can be seen by others. So whoever holds the row
+ * of an id sees all that was recorded for it, and nobody adds to it before he has
+ * committed: for one id, batches follow each other, each with all that those before it
+ * wrote. Rows are locked along the primary key, by all, so that nobody waits in a
+ * circle; one more row, the last, stands before what locks ranges of an index: hits,
+ * and values seen. Ids that share a row only wait longer.
+ *
+ * seq is taken from AUTO_INCREMENT under the lock of the id, so the order of seq is,
+ * for this id, the order of commits: what is newer than the newest known row has a
+ * larger seq, and reading from there on misses nothing and sees nothing twice. A first
+ * reading goes by date, in pieces; what came in meanwhile for the time before a piece is
+ * read with it. That it takes several statements is no harm: under the lock they all see
+ * the same rows.
+ *
+ * Locks and numbers are those of one server: daemons that write to different nodes of a
+ * cluster are not exact together.
+ *
+ * Who deletes or changes rows by hand takes no lock. Triggers count that in the same
+ * transaction, and what is cached is dropped when the count is not what it was, or when
+ * the newest row is older than one that was seen (TRUNCATE). Where the server lets
+ * nobody make triggers, ids are read anew after ten seconds.
+ *
+ * An answer is sent after COMMIT was confirmed. Where the connection is lost before
+ * that, nobody knows whether the rows are there: no answer is sent, and when the same
+ * instance comes again, what it was charged is read from the table.
+ */
+#define NEWS_MAX	20000		/* the LIMIT of NEWS */
+#define FIRST_MIN	1000
+#define RECENT		3600		/* seconds of single instances */
+#define STATE_MAX	64		/* schema.c */
+#define BLIND_NS	INT64_C(10000000000)
+
+/* --- faults --- */
+
+enum store_result
+store_result(struct store *s)
+{
+	(void)strlcpy(s->error, mysqldb_error(s->db), sizeof(s->error));
+	switch (mysqldb_fault(s->db)) {
+	case MYSQLDB_FAULT_BUSY:
+		return STORE_BUSY;
+	case MYSQLDB_FAULT_LOST:
+		return STORE_LOST;
+	default:
+		return STORE_FAILED;
+	}
+}
+
+enum store_result
+store_failed(struct store *s)
+{
+	enum store_result	result = store_result(s);
+
+	if (result != STORE_LOST && mysqldb_rollback(s->db) == -1)
+		return STORE_LOST;
+	return result;
+}
+
+enum store_result
+store_end(struct store *s, bool good)
+{
+	return good && mysqldb_commit(s->db) == 0 ? STORE_OK : store_failed(s);
+}
+
+void
+store_rollback(struct store *s)
+{
+	if (mysqldb_fault(s->db) != MYSQLDB_FAULT_LOST)
+		(void)mysqldb_rollback(s->db);
+}
+
+/* --- the ids of a batch --- */
+
+static struct store_touch	*sorted;	/* what qsort(3) puts in order */
+
+static int
+store_compare(const char *a, size_t alen, const char *b, size_t blen)
+{
+	if (alen != blen)
+		return alen < blen ? -1 : 1;
+	return memcmp(a, b, alen);
+}
+
+static int
+store_order(const void *a, const void *b)
+{
+	const struct store_touch	*x = &sorted[*(const size_t *)a];
+	const struct store_touch	*y = &sorted[*(const size_t *)b];
+
+	return store_compare(x->id, x->idlen, y->id, y->idlen);
+}
+
+static int
+store_slot_order(const void *a, const void *b)
+{
+	const uint32_t	*x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* Every daemon must come to the same row, so the key of the hash is no secret. */
+static void
+store_take_batch(struct store *s, const struct store_batch *batch)
+{
+	static const uint64_t	key[2] = { 0, 0 };
+	size_t			i;
+
+	s->touch = batch->touch;
+	s->ntouch = batch->ntouch;
+	s->nrow = s->nsee = s->nhit = 0;
+	s->told = false;
+	if (s->ntouch > s->room) {
+		s->room = s->ntouch * 2;
+		s->order = alloc_resize(s->order, s->room, sizeof(s->order[0]));
+		s->slot = alloc_resize(s->slot, s->room, sizeof(s->slot[0]));
+		s->end = alloc_resize(s->end, s->room, sizeof(s->end[0]));
+	}
+	for (i = 0; i < s->ntouch; i++) {
+		s->order[i] = i;
+		s->slot[i] = (uint32_t)(map_siphash(key, s->touch[i].id,
+		    s->touch[i].idlen) % STORE_SLOTS);
+	}
+	sorted = s->touch;
+	qsort(s->order, s->ntouch, sizeof(s->order[0]), store_order);
+	qsort(s->slot, s->ntouch, sizeof(s->slot[0]), store_slot_order);
+}
+
+/* The touch of an id; -1: it is another's. */
+static int
+store_find(const struct store *s, const char *id, size_t idlen, size_t *index)
+{
+	const struct store_touch	*t;
+	size_t				 low = 0, high = s->ntouch, middle;
+	int				 order;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		t = &s->touch[s->order[middle]];
+		order = store_compare(id, idlen, t->id, t->idlen);
+		if (order == 0) {
+			*index = s->order[middle];
+			return 0;
+		}
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return -1;
+}
+
+/* --- statements about many things --- */
+
+/* Binds one thing; how many that were, 0 or 1. */
+typedef size_t	store_binder(struct store *, size_t);
+
+static void
+store_bind_nothing(struct store *s)
+{
+	(void)s;
+}
+
+/*
+ * Runs the statement for all of `n` things that the binder takes, a chunk at a time;
+ * rows go to `take`.
+ */
+static int
+store_each(struct store *s, enum statement n, size_t count,
+    void (*before)(struct store *), store_binder *binder,
+    int (*take)(struct store *, const struct store_reader *),
+    const struct store_reader *reader)
+{
+	size_t	i = 0, items;
+	int	more = 0;
+
+	while (i < count) {
+		mysqldb_begin(s->db, n);
+		before(s);
+		for (items = 0; i < count && items < STORE_CHUNK; i++)
+			items += binder(s, i);
+		if (items == 0)
+			break;
+		if (mysqldb_run(s->db, items) == -1)
+			return -1;
+		while (take != NULL && (more = mysqldb_next(s->db)) == 1)
+			if (take(s, reader) == -1)
+				return -1;
+		if (more == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+store_take_none(struct store *s, const struct store_reader *reader)
+{
+	(void)s;
+	(void)reader;
+	return 0;
+}
+
+static size_t
+store_bind_slot(struct store *s, size_t i)
+{
+	if (i > 0 && s->slot[i] == s->slot[i - 1])
+		return 0;
+	mysqldb_bind(s->db, s->slot[i]);
+	return 1;
+}
+
+/* --- reading: what is new --- */
+
+/* The columns of a row begin with its id. */
+static int
+store_row(struct store *s, struct store_row *row, size_t *index)
+{
+	memset(row, 0, sizeof(*row));
+	row->id = mysqldb_column_text(s->db, 0, &row->idlen);
+	if (row->id == NULL || store_find(s, row->id, row->idlen, index) == -1)
+		return -1;
+	row->date = mysqldb_column(s->db, 1);
+	row->amount = mysqldb_column(s->db, 2);
+	row->instance = mysqldb_column_text(s->db, 3, &row->instancelen);
+	if (row->instance == NULL || (row->instancelen == 5 &&
+	    memcmp(row->instance, "empty", 5) == 0)) {
+		row->instance = "";
+		row->instancelen = 0;
+	}
+	row->tag = mysqldb_column(s->db, 4);
+	row->state = "";
+	return 0;
+}
+
+static size_t
+store_bind_news(struct store *s, size_t i)
+{
+	const struct store_touch	*t = &s->touch[i];
+
+	if (!t->cursor->loaded)
+		return 0;
+	mysqldb_bind_text(s->db, t->id, t->idlen);
+	mysqldb_bind(s->db, t->cursor->seen);
+	return 1;
+}
+
+static int
+store_take_news(struct store *s, const struct store_reader *reader)
+{
+	struct store_row	row;
+	size_t			index;
+
+	s->nend++;
+	if (store_row(s, &row, &index) == -1)
+		return 0;
+	s->told = true;
+	reader->news(reader->arg, &row);
+	s->touch[index].cursor->seen = mysqldb_column(s->db, 5);
+	return 0;
+}
+
+/* Where the list was too long, it is cheaper to begin anew, by seconds. */
+static int
+store_read_news(struct store *s, const struct store_reader *reader)
+{
+	size_t	i;
+
+	s->nend = 0;
+	if (store_each(s, NEWS, s->ntouch, store_bind_nothing, store_bind_news,
+	    store_take_news, reader) == -1)
+		return -1;
+	for (i = 0; s->nend >= NEWS_MAX && i < s->ntouch; i++)
+		if (s->touch[i].cursor->loaded)
+			reader->again(reader->arg, i);
+	return 0;
+}
+
+/* --- reading: the first time --- */
+
+static int64_t	limit;		/* rows of an id in one piece */
+
+static int64_t
+store_position(const struct store_touch *t)
+{
+	return t->cursor->position != 0 ? t->cursor->position : t->since;
+}
+
+static size_t
+store_bind_end(struct store *s, size_t i)
+{
+	const struct store_touch	*t = &s->touch[i];
+	size_t				 j;
+
+	if (t->cursor->loaded)
+		return 0;
+	mysqldb_bind(s->db, (int64_t)i);
+	for (j = 0; j < 3; j++)
+		mysqldb_bind_text(s->db, t->id, t->idlen);
+	mysqldb_bind(s->db, store_position(t));
+	mysqldb_bind(s->db, limit);
+	return 1;
+}
+
+static int64_t	recent;		/* instances from here on */
+
+static int
+store_take_end(struct store *s, const struct store_reader *reader)
+{
+	struct store_end	*end;
+	int64_t			 i = mysqldb_column(s->db, 0);
+
+	(void)reader;
+	/* What was asked once more for want of other ids is known already. */
+	if (i < 0 || (uint64_t)i >= s->ntouch || (s->nend > 0 &&
+	    s->end[s->nend - 1].touch == (size_t)i))
+		return 0;
+	end = &s->end[s->nend++];
+	end->touch = (size_t)i;
+	end->seq = mysqldb_column(s->db, 1);
+	if (mysqldb_column(s->db, 2) - RECENT > recent)
+		recent = mysqldb_column(s->db, 2) - RECENT;
+	end->from = store_position(&s->touch[i]);
+	end->upto = mysqldb_column(s->db, 3);
+	return 0;
+}
+
+static void
+store_bind_recent(struct store *s)
+{
+	mysqldb_bind(s->db, recent);
+	mysqldb_bind(s->db, recent);
+}
+
+static size_t
+store_bind_first(struct store *s, size_t i)
+{
+	const struct store_end		*end = &s->end[i];
+	const struct store_touch	*t = &s->touch[end->touch];
+
+	mysqldb_bind_text(s->db, t->id, t->idlen);
+	mysqldb_bind(s->db, end->from);
+	mysqldb_bind(s->db, end->upto);
+	return 1;
+}
+
+static size_t
+store_bind_late(struct store *s, size_t i)
+{
+	const struct store_end		*end = &s->end[i];
+	const struct store_touch	*t = &s->touch[end->touch];
+
+	if (t->cursor->position == 0)
+		return 0;
+	mysqldb_bind_text(s->db, t->id, t->idlen);
+	mysqldb_bind(s->db, t->cursor->base);
+	mysqldb_bind(s->db, end->from);
+	mysqldb_bind(s->db, t->since);
+	return 1;
+}
+
+static int
+store_take_first(struct store *s, const struct store_reader *reader)
+{
+	struct store_row	row;
+	size_t			index;
+
+	if (store_row(s, &row, &index) == -1)
+		return 0;
+	s->told = true;
+	reader->first(reader->arg, index, &row);
+	return 0;
+}
+
+static int
+store_read_first(struct store *s, size_t budget, const struct store_reader *reader)
+{
+	struct store_cursor	*c;
+	size_t			 i, n = 0;
+
+	for (i = 0; i < s->ntouch; i++)
+		n += !s->touch[i].cursor->loaded;
+	s->nend = 0;
+	if (n == 0)
+		return 0;
+	recent = 0;
+	limit = budget / n < FIRST_MIN ? FIRST_MIN : (int64_t)(budget / n);
+	if (store_each(s, ENDS, s->ntouch, store_bind_nothing, store_bind_end,
+	    store_take_end, reader) == -1 ||
+	    store_each(s, FIRST, s->nend, store_bind_recent, store_bind_first,
+	    store_take_first, reader) == -1 ||
+	    store_each(s, LATE, s->nend, store_bind_nothing, store_bind_late,
+	    store_take_first, reader) == -1)
+		return -1;
+	for (i = 0; i < s->nend; i++) {
+		c = s->touch[s->end[i].touch].cursor;
+		c->loaded = s->end[i].upto == INT64_MAX;
+		c->position = c->loaded ? 0 : s->end[i].upto + 1;
+		c->seen = s->end[i].seq;
+		c->base = c->loaded ? clock_mono().ns : s->end[i].seq;
+	}
+	return 0;
+}
+
+/* --- reading: values, and what others changed --- */
+
+static struct store_batch	*values;
+
+static size_t
+store_bind_value(struct store *s, size_t i)
+{
+	const struct store_value	*v = &values->value[i];
+
+	mysqldb_bind(s->db, (int64_t)i);
+	mysqldb_bind_text(s->db, v->id, v->idlen);
+	mysqldb_bind_text(s->db, v->value, v->valuelen);
+	return 1;
+}
+
+static int
+store_take_value(struct store *s, const struct store_reader *reader)
+{
+	int64_t	i = mysqldb_column(s->db, 0);
+
+	(void)reader;
+	if (i >= 0 && (uint64_t)i < values->nvalue)
+		values->value[i].date = mysqldb_column(s->db, 1);
+	return 0;
+}
+
+static int
+store_read_changes(struct store *s, const struct store_reader *reader)
+{
+	int64_t	changes, newest, now;
+	size_t	i;
+
+	mysqldb_begin(s->db, CHANGES);
+	if (mysqldb_run(s->db, 0) == -1 || mysqldb_next(s->db) != 1)
+		return -1;
+	changes = mysqldb_column(s->db, 0);
+	newest = mysqldb_column(s->db, 1);
+	if (mysqldb_next(s->db) != 0)
+		return -1;
+	if (s->changes != -1 && (changes != s->changes || newest < s->newest))
+		reader->changed(reader->arg);
+	s->changes = changes;
+	s->newest = newest;
+	now = clock_mono().ns;
+	for (i = 0; s->blind && i < s->ntouch; i++)
+		if (s->touch[i].cursor->loaded &&
+		    now - s->touch[i].cursor->base > BLIND_NS)
+			reader->again(reader->arg, i);
+	return 0;
+}
+
+enum store_result
+store_begin(struct store *s, struct store_batch *batch,
+    const struct store_reader *reader)
+{
+	enum store_result	result;
+	size_t			i;
+
+	store_take_batch(s, batch);
+	values = batch;
+	for (i = 0; i < batch->nvalue; i++)
+		batch->value[i].date = -1;
+	if (store_each(s, LOCK, s->ntouch, store_bind_nothing, store_bind_slot,
+	    store_take_none, reader) == 0 &&
+	    store_read_changes(s, reader) == 0 &&
+	    store_read_news(s, reader) == 0 &&
+	    store_read_first(s, batch->budget, reader) == 0 &&
+	    store_each(s, VALUE, batch->nvalue, store_bind_nothing,
+	    store_bind_value, store_take_value, reader) == 0)
+		return STORE_OK;
+	result = store_failed(s);
+	/* What was told of a reading that did not come to its end is void. */
+	for (i = 0; s->told && i < s->ntouch; i++)
+		reader->again(reader->arg, i);
+	return result;
+}
+
+/* --- writing --- */
+
+void
+store_append(struct store *s, size_t touch, const struct store_row *row)
+{
+	(void)touch;
+	if (s->nrow == s->rows) {
+		s->rows = s->rows == 0 ? 64 : s->rows * 2;
+		s->row = alloc_resize(s->row, s->rows, sizeof(s->row[0]));
+	}
+	s->row[s->nrow++] = *row;
+}
+
+void
+store_see(struct store *s, const struct store_value *v)
+{
+	if (s->nsee == s->sees) {
+		s->sees = s->sees == 0 ? 16 : s->sees * 2;
+		s->see = alloc_resize(s->see, s->sees, sizeof(s->see[0]));
+	}
+	s->see[s->nsee++] = *v;
+}
+
+void
+store_hit(struct store *s, const char *id, size_t idlen, int64_t seconds)
+{
+	if (s->nhit == s->hits) {
+		s->hits = s->hits == 0 ? 16 : s->hits * 2;
+		s->hit = alloc_resize(s->hit, s->hits, sizeof(s->hit[0]));
+	}
+	s->hit[s->nhit].id = id;
+	s->hit[s->nhit].idlen = idlen;
+	s->hit[s->nhit++].seconds = seconds;
+}
+
+/* Cut to `max` bytes, never within a character. */
+static size_t
+store_cut(const char *text, size_t len, size_t max)
+{
+	if (len <= max)
+		return len;
+	while (max > 0 && ((unsigned char)text[max] & 0xc0) == 0x80)
+		max--;
+	return max;
+}
+
+static size_t
+store_bind_row(struct store *s, size_t i)
+{
+	const struct store_row	*row = &s->row[i];
+
+	mysqldb_bind_text(s->db, row->id, row->idlen);
+	mysqldb_bind(s->db, row->date);
+	mysqldb_bind(s->db, row->amount);
+	if (row->instancelen > 0)
+		mysqldb_bind_text(s->db, row->instance, row->instancelen);
+	else
+		mysqldb_bind_text(s->db, "empty", 5);
+	mysqldb_bind(s->db, row->tag);
+	mysqldb_bind_text(s->db, row->state,
+	    store_cut(row->state, row->statelen, STATE_MAX));
+	return 1;
+}
+
+static size_t
+store_bind_see(struct store *s, size_t i)
+{
+	const struct store_value	*v = &s->see[i];
+
+	mysqldb_bind_text(s->db, v->id, v->idlen);
+	mysqldb_bind_text(s->db, v->value, v->valuelen);
+	mysqldb_bind(s->db, v->date);
+	return 1;
+}
+
+static size_t
+store_bind_hit(struct store *s, size_t i)
+{
+	mysqldb_bind_text(s->db, s->hit[i].id, s->hit[i].idlen);
+	mysqldb_bind(s->db, s->hit[i].seconds);
+	return 1;
+}
+
+/*
+ * The last row of mail_lock, for statements that lock ranges of an index: two of them at
+ * a time could wait for each other, whatever ids they are about.
+ */
+static int
+store_lock_ranges(struct store *s)
+{
+	int	more;
+
+	if (s->nsee == 0 && s->nhit == 0)
+		return 0;
+	mysqldb_begin(s->db, LOCK);
+	mysqldb_bind(s->db, STORE_HITS_SLOT);
+	if (mysqldb_run(s->db, 1) == -1)
+		return -1;
+	while ((more = mysqldb_next(s->db)) == 1)
+		;
+	return more;
+}
+
+/* Nobody else has added to a locked id: what is known goes up to our last row. */
+static void
+store_move_cursors(struct store *s, int64_t seq)
+{
+	size_t	i;
+
+	for (i = 0; i < s->ntouch; i++)
+		if (s->touch[i].cursor->loaded && s->touch[i].cursor->seen < seq)
+			s->touch[i].cursor->seen = seq;
+}
+
+enum store_result
+store_commit(struct store *s)
+{
+	enum store_result	result;
+	int64_t			seq = 0;
+	size_t			last;
+	bool			good;
+
+	good = store_each(s, APPEND, s->nrow, store_bind_nothing, store_bind_row,
+	    NULL, NULL) == 0;
+	if (good && s->nrow > 0) {
+		/* Of the last chunk, whose numbers follow each other. */
+		last = (s->nrow - 1) % STORE_CHUNK;
+		seq = mysqldb_inserted(s->db) + (int64_t)last * s->step;
+	}
+	good = good && store_lock_ranges(s) == 0 &&
+	    store_each(s, SEE, s->nsee, store_bind_nothing, store_bind_see, NULL,
+	    NULL) == 0 &&
+	    store_each(s, HIT, s->nhit, store_bind_nothing, store_bind_hit, NULL,
+	    NULL) == 0;
+	if ((result = store_end(s, good)) == STORE_OK)
+		store_move_cursors(s, seq);
+	return result == STORE_BUSY ? STORE_FAILED : result;
+}

@@ -1,0 +1,90 @@
+#ifndef STORE_MYSQL_H
+#define STORE_MYSQL_H
+
+#include "ledger/mysqldb.h"
+#include "ledger/store.h"
+
+/* What the parts of the MySQL store share. */
+#define STORE_SLOTS	65536		/* rows of mail_lock that ids share; */
+#define STORE_HITS_SLOT	STORE_SLOTS	/* and one more */
+#define STORE_CHUNK	4096		/* things that one statement is about */
+
+enum statement {
+	LOCK,
+	CHANGES,
+	NEWS,
+	ENDS,
+	FIRST,
+	LATE,
+	VALUE,
+	APPEND,
+	SEE,
+	HIT,
+	NUMBER,
+	SET_NUMBER,
+	CLEAN_END,
+	CLEAN,
+	CLEAN_VALUES,
+	HITS,
+	HITS_LESS,
+	HITS_GONE,
+	STATEMENT__MAX
+};
+
+/* An id whose first reading goes on in this batch. */
+struct store_end {
+	size_t	touch;
+	int64_t	from;		/* dates of this piece */
+	int64_t	upto;
+	int64_t	seq;		/* the newest row */
+};
+
+struct store_count {		/* a hit */
+	const char	*id;
+	size_t		 idlen;
+	int64_t		 seconds;
+};
+
+struct store {
+	struct mysqldb		*db;
+	struct mysqldb		*builder;	/* at the start, for what takes long */
+	const struct settings	*settings;	/* at the start */
+	char			*description;
+	bool			 blind;		/* no trigger tells of changes */
+	int64_t			 changes;	/* by the triggers' count; -1 */
+	int64_t			 newest;	/* row that was ever seen */
+	int64_t			 step;		/* auto_increment_increment */
+	bool			 told;		/* rows, in this batch */
+	char			 error[256];
+
+	/* --- the running batch --- */
+	struct store_touch	*touch;
+	size_t			 ntouch;
+	size_t			*order;		/* of touches, by their ids */
+	uint32_t		*slot;
+	struct store_end	*end;
+	size_t			 nend;
+	size_t			 room;		/* of these three */
+	struct store_row	*row;
+	size_t			 nrow;
+	size_t			 rows;		/* room */
+	struct store_value	*see;
+	size_t			 nsee;
+	size_t			 sees;		/* room */
+	struct store_count	*hit;
+	size_t			 nhit;
+	size_t			 hits;		/* room */
+};
+
+/* --- store_mysql.c --- */
+
+/* What mysqldb_fault() means to the caller, and its words for store_error(). */
+enum store_result	store_result(struct store *);
+
+/* Ends the transaction after a fault. */
+enum store_result	store_failed(struct store *);
+
+/* Ends it well, or as above. */
+enum store_result	store_end(struct store *, bool good);
+
+#endif

@@ -1,0 +1,226 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger/store_mysql.h"
+#include "lib/alloc.h"
+#include "lib/str.h"
+
+/*
+ * The administrator's query for each id, one under the other. A blank or a comment at
+ * its end takes nothing of what follows, and a semicolon is none of its business.
+ */
+static void
+store_wrap(struct str *item, const char *query)
+{
+	size_t	len = strlen(query);
+
+	while (len > 0 && strchr("; \t\r\n", query[len - 1]) != NULL)
+		len--;
+	str_adds(item, "(SELECT cast(? AS signed) AS n, q.* FROM (");
+	str_add(item, query, len);
+	str_adds(item, "\n) AS q LIMIT 1)");
+}
+
+static int
+store_take_limits(struct store *s, struct store_limits *list, size_t n)
+{
+	const char	*text;
+	size_t		 len;
+	int64_t		 i;
+	int		 more;
+
+	while ((more = mysqldb_next(s->db)) == 1) {
+		i = mysqldb_column(s->db, 0);
+		text = mysqldb_column_text(s->db, 1, &len);
+		if (i < 0 || (uint64_t)i >= n || text == NULL ||
+		    list[i].text != NULL)
+			continue;
+		list[i].text = alloc_copy(text, len);
+	}
+	return more;
+}
+
+enum store_result
+store_limits(struct store *s, const char *query, struct store_limits *list, size_t n)
+{
+	struct mysqldb_statement	 statement = {
+		"", NULL, " UNION ALL ", NULL, "nt", true
+	};
+	struct mysqldb_text		*text;
+	struct str			 item;
+	size_t				 i;
+	bool				 good;
+
+	str_init(&item);
+	store_wrap(&item, query);
+	statement.item = item.data;
+	text = alloc_zero(n, sizeof(text[0]));
+	for (i = 0; i < n; i++) {
+		text[i].bytes = list[i].id;
+		text[i].len = list[i].idlen;
+		list[i].text = NULL;
+	}
+	good = mysqldb_query(s->db, &statement, text, n) == 0 &&
+	    store_take_limits(s, list, n) == 0;
+	str_clear(&item);
+	free(text);
+	if (store_end(s, good) == STORE_OK)
+		return STORE_OK;
+	for (i = 0; i < n; i++) {
+		free(list[i].text);
+		list[i].text = NULL;
+		list[i].failed = true;
+	}
+	return mysqldb_fault(s->db) == MYSQLDB_FAULT_LOST ? STORE_LOST : STORE_OK;
+}
+
+/* --- cleaning --- */
+
+/* Runs what is bound; the first column of the only row goes to *out, unless NULL. */
+static int
+store_one(struct store *s, int64_t *out)
+{
+	int	more;
+
+	if (mysqldb_run(s->db, 0) == -1)
+		return -1;
+	if (out == NULL)
+		return 0;
+	*out = 0;
+	if ((more = mysqldb_next(s->db)) == 1) {
+		*out = mysqldb_column(s->db, 0);
+		more = mysqldb_next(s->db);
+	}
+	return more;
+}
+
+static int
+store_clean_rows(struct store *s, int64_t before, int64_t from, int64_t end,
+    int64_t *deleted)
+{
+	mysqldb_begin(s->db, CLEAN);
+	mysqldb_bind(s->db, from);
+	mysqldb_bind(s->db, end);
+	mysqldb_bind(s->db, before);
+	if (store_one(s, NULL) == -1)
+		return -1;
+	*deleted = mysqldb_changes(s->db);
+	return 0;
+}
+
+/* Values come last, with the position where it was until there are none. */
+static int
+store_clean_values(struct store *s, int64_t before, size_t max, int64_t *end)
+{
+	mysqldb_begin(s->db, CLEAN_VALUES);
+	mysqldb_bind(s->db, before);
+	mysqldb_bind(s->db, (int64_t)max);
+	if (store_one(s, NULL) == -1)
+		return -1;
+	if (mysqldb_changes(s->db) < (int64_t)max)
+		*end = -1;
+	return 0;
+}
+
+enum store_result
+store_clean(struct store *s, int64_t before, size_t max, int64_t *position,
+    int64_t *deleted)
+{
+	enum store_result	result;
+	int64_t			end = 0, gone = 0;
+	bool			good;
+
+	*deleted = 0;
+	mysqldb_begin(s->db, CLEAN_END);
+	mysqldb_bind(s->db, *position);
+	mysqldb_bind(s->db, (int64_t)max);
+	good = store_one(s, &end) == 0;
+	if (good && end > 0)
+		good = store_clean_rows(s, before, *position, end, &gone) == 0;
+	else if (good) {
+		end = *position;
+		good = store_clean_values(s, before, max, &end) == 0;
+	}
+	if ((result = store_end(s, good)) != STORE_OK)
+		return result;
+	*deleted = gone;
+	*position = end;
+	return STORE_OK;
+}
+
+/* InnoDB keeps the room for rows that come; what gives it back takes a long lock. */
+enum store_result
+store_reclaim(struct store *s, bool *done)
+{
+	(void)s;
+	*done = true;
+	return STORE_OK;
+}
+
+int
+store_idle(struct store *s)
+{
+	(void)s;
+	return -1;
+}
+
+/* --- reporting --- */
+
+enum store_result
+store_hits(struct store *s, void (*each)(void *, const char *, size_t, int64_t,
+    int64_t), void *arg)
+{
+	const char	*id;
+	size_t		 idlen;
+	int		 more;
+
+	mysqldb_begin(s->db, HITS);
+	if (mysqldb_run(s->db, 0) == -1)
+		return store_failed(s);
+	while ((more = mysqldb_next(s->db)) == 1) {
+		id = mysqldb_column_text(s->db, 0, &idlen);
+		if (id != NULL)
+			each(arg, id, idlen, mysqldb_column(s->db, 1),
+			    mysqldb_column(s->db, 2));
+	}
+	return store_end(s, more == 0);
+}
+
+enum store_result
+store_hits_forget(struct store *s, const char *id, size_t idlen, int64_t seconds,
+    int64_t hits)
+{
+	bool	good;
+
+	mysqldb_begin(s->db, HITS_LESS);
+	mysqldb_bind(s->db, hits);
+	mysqldb_bind_text(s->db, id, idlen);
+	mysqldb_bind(s->db, seconds);
+	good = store_one(s, NULL) == 0;
+	if (good) {
+		mysqldb_begin(s->db, HITS_GONE);
+		mysqldb_bind_text(s->db, id, idlen);
+		mysqldb_bind(s->db, seconds);
+		good = store_one(s, NULL) == 0;
+	}
+	return store_end(s, good);
+}
+
+/* --- numbers --- */
+
+enum store_result
+store_number(struct store *s, const char *name, int64_t *out)
+{
+	mysqldb_begin(s->db, NUMBER);
+	mysqldb_bind_text(s->db, name, strlen(name));
+	return store_end(s, store_one(s, out) == 0);
+}
+
+enum store_result
+store_set_number(struct store *s, const char *name, int64_t value)
+{
+	mysqldb_begin(s->db, SET_NUMBER);
+	mysqldb_bind_text(s->db, name, strlen(name));
+	mysqldb_bind(s->db, value);
+	return store_end(s, store_one(s, NULL) == 0);
+}
