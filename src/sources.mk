@@ -45,7 +45,8 @@ LEDGER_SQLITE_SRCS = src/ledger/filter.c src/ledger/pack.c src/ledger/sqlite.c \
 LEDGER_PGSQL_SRCS = src/ledger/pgsql.c src/ledger/pgsql_params.c \
 		src/ledger/store_pgsql.c src/ledger/store_pgsql_clean.c \
 		src/ledger/store_pgsql_open.c
-LEDGER_MYSQL_SRCS = src/ledger/mysql.c src/ledger/store_mysql.c
+LEDGER_MYSQL_SRCS = src/ledger/mysqldb.c src/ledger/store_mysql.c \
+		src/ledger/store_mysql_clean.c src/ledger/store_mysql_open.c
 REPORT_SRCS =	src/report/mail.c src/report/main.c src/report/smtp.c src/report/tls.c
 CTL_SRCS =	src/ctl/main.c src/ctl/show.c
 
