@@ -223,6 +223,13 @@ lint:
 portability:
 	@sh regress/portability.sh "${BSDCC}"
 
+# make fuzz SECONDS=n: so long for each target.
+SECONDS ?=	10
+fuzz:
+	@FUZZ_LIBS="-lyaml ${SQLITE_LIBS} -levent ${SHA2_LIBS_${OS}} ${LIBS}" \
+	    sh regress/fuzz.sh "${SECONDS}" "-std=c11 -I src -I compat \
+	    -DVERSION=\"${VERSION}\" ${OS_CPPFLAGS_${OS}}" ${UNIT_ROOM_SRCS}
+
 bench: all ${TEST_PROGRAMS}
 	@${PERL} -I regress/lib regress/bench/bench.pl ${BENCHFLAGS}
 
