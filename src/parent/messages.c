@@ -135,32 +135,33 @@ on_reported(struct parent *p, enum slot slot, const struct message *m)
 static int
 on_wish(struct parent *p, enum slot slot, const struct message *m)
 {
-	static const char *const	 wishes[WISH__MAX] = {
-		[WISH_RELOAD]	= "a reload",
-		[WISH_CLEAN]	= "cleaning",
-		[WISH_REPORT]	= "the report"
-	};
-	static struct log_limit		 limit;
-	unsigned int			 held;
-	uint64_t			 wish;
+	static struct log_limit	 limit;
+	const char		*what;
+	unsigned int		 held;
+	uint64_t		 wish;
 
 	(void)slot;
 	if (msg_number_get(&wish, m->payload, m->len) == -1 ||
 	    wish >= WISH__MAX)
 		return -1;
-	if (log_allowed(&limit, WISH_EVERY_S, &held))
-		log_notice("policyctl asks for %s", wishes[wish]);
 	switch ((enum wish)wish) {
 	case WISH_RELOAD:
+		what = "a reload";
 		reload_want(p);
 		break;
 	case WISH_CLEAN:
+		what = "cleaning";
 		clean_want(p, clock_mono());
 		break;
-	default:
+	case WISH_REPORT:
+		what = "the report";
 		clean_want_report(p, clock_mono());
 		break;
+	default:
+		return 0;
 	}
+	if (log_allowed(&limit, WISH_EVERY_S, &held))
+		log_notice("policyctl asks for %s", what);
 	return 0;
 }
 
