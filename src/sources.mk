@@ -3,7 +3,7 @@
 LIB_SRCS =	src/lib/addr.c src/lib/alloc.c src/lib/clock.c src/lib/log.c \
 		src/lib/map.c src/lib/num.c src/lib/str.c src/lib/window.c
 IPC_SRCS =	src/ipc/buffer.c src/ipc/channel.c src/ipc/message.c \
-		src/ipc/message_charge.c src/ipc/wire.c
+		src/ipc/message_charge.c src/ipc/message_control.c src/ipc/wire.c
 # What every role needs to receive its settings; the parsers are the parent's alone.
 CONF_SRCS =	src/conf/connection.c src/conf/convey.c src/conf/fault.c \
 		src/conf/limits.c src/conf/mailbox.c src/conf/member.c \
@@ -38,8 +38,9 @@ PARENT_SRCS =	src/parent/activation.c src/parent/background.c \
 		src/parent/signals.c src/parent/sockets.c src/parent/unixsocket.c
 ENGINE_SRCS =	src/engine/main.c ${ENGINE_ROOM_SRCS}
 LEDGER_SRCS =	src/ledger/main.c ${LEDGER_PURE_SRCS} ${LITERAL_SRCS}
-LEDGER_SQLITE_SRCS = src/ledger/filter.c src/ledger/pack.c src/ledger/sqlite.c \
-		src/ledger/store_sqlite.c src/ledger/store_sqlite_clean.c \
+LEDGER_SQLITE_SRCS = src/ledger/filter.c src/ledger/keeper.c src/ledger/pack.c \
+		src/ledger/sqlite.c src/ledger/store_sqlite.c \
+		src/ledger/store_sqlite_clean.c src/ledger/store_sqlite_log.c \
 		src/ledger/store_sqlite_open.c src/ledger/store_sqlite_read.c \
 		src/ledger/store_sqlite_runs.c src/ledger/tail.c
 LEDGER_PGSQL_SRCS = src/ledger/pgsql.c src/ledger/pgsql_params.c \
@@ -47,22 +48,28 @@ LEDGER_PGSQL_SRCS = src/ledger/pgsql.c src/ledger/pgsql_params.c \
 		src/ledger/store_pgsql_open.c
 LEDGER_MYSQL_SRCS = src/ledger/mysqldb.c src/ledger/store_mysql.c \
 		src/ledger/store_mysql_clean.c src/ledger/store_mysql_open.c
-REPORT_SRCS =	src/report/mail.c src/report/main.c src/report/smtp.c src/report/tls.c
+REPORT_SRCS =	src/report/connect.c src/report/main.c src/report/session.c \
+		src/report/tls.c ${REPORT_PURE_SRCS}
 CTL_SRCS =	src/ctl/main.c src/ctl/show.c
 
 # Everything that a unit test may link: all but the mains, one database at the most.
 UNIT_ROOM_SRCS = ${COMMON_SRCS} ${ROLE_SRCS} ${CONF_READ_SRCS} src/conf/paths.c \
 		src/parent/options.c ${ENGINE_ROOM_SRCS} ${LEDGER_PURE_SRCS} \
 		${LEDGER_SQLITE_SRCS} ${REPORT_PURE_SRCS}
-ENGINE_ROOM_SRCS = src/engine/action.c src/engine/client.c src/engine/decide.c \
+ENGINE_ROOM_SRCS = src/engine/action.c src/engine/client.c src/engine/command.c \
+		src/engine/control.c src/engine/decide.c src/engine/explain.c \
 		src/engine/held.c src/engine/identity.c src/engine/link.c \
-		src/engine/listen.c src/engine/memory.c src/engine/pending.c \
-		src/engine/replay.c src/engine/request.c src/engine/stats.c \
+		src/engine/listen.c src/engine/memory.c src/engine/metrics.c \
+		src/engine/pending.c src/engine/replay.c src/engine/reply.c \
+		src/engine/request.c src/engine/stats.c \
 		src/engine/tell.c src/engine/turn.c
 LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c src/ledger/clean.c \
 		src/ledger/hits.c src/ledger/id.c src/ledger/instance.c \
-		src/ledger/lookup.c src/ledger/schema.c src/ledger/verdict.c
-REPORT_PURE_SRCS =
+		src/ledger/lookup.c src/ledger/schema.c src/ledger/top.c \
+		src/ledger/verdict.c src/ledger/whose.c
+REPORT_PURE_SRCS = src/report/base64.c src/report/hitlist.c src/report/mail.c \
+		src/report/mail_text.c src/report/smtp.c src/report/smtp_auth.c \
+		src/report/smtp_mail.c src/report/width.c
 POLLER_SRCS_Linux =	regress/bench/poller_epoll.c
 POLLER_SRCS_FreeBSD =	regress/bench/poller_kqueue.c
 POLLER_SRCS_NetBSD =	regress/bench/poller_kqueue.c
@@ -77,3 +84,5 @@ BENCH_SRCS =	${BENCH_COMMON_SRCS} ${FLOOR_SRCS} ${LOAD_SRCS}
 ATTACK_SRCS =	regress/sandbox/attack.c regress/sandbox/files.c \
 		regress/sandbox/kernel.c regress/sandbox/network.c \
 		regress/sandbox/processes.c regress/sandbox/work.c
+# An engine that lies, beside a parent that starts it: regress/sandbox/liar.t.
+LIAR_SRCS =	regress/sandbox/liar.c

@@ -1,0 +1,116 @@
+#!/usr/bin/perl
+
+# The channels under attack: an engine that was taken over lies to the parent and to the
+# ledger (liar.c). Whatever it says, both go on, neither grows, who broke the rules is
+# ended where it can be told, and the next engine's honest question is answered.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use Policyd qw(need wait_until process_alive slurp status_of True $root);
+
+my $program = "$root/build/regress/liar/policyd-rate-limit";
+need(-x $program, 'build/regress/liar (make tests)');
+$ENV{POLICYD_PROGRAM} = $program;
+
+my $answered = qr/liar: an honest charge has its answer/;
+my $told = qr/liar: \S+ (?:was told|came to an end)/;
+
+my $noticed = qr/engine (?:broke the rules|\(process \d+\) sent a .* not right)/;
+
+# What comes of a lie: "parent" or "ledger" notices that the rules were broken, "borne":
+# it was no breach, or none that can be seen.
+my @lies = (
+	['parent-type', 'parent'],
+	['parent-length', 'parent'],
+	['parent-not-mine', 'parent'],
+	['parent-verdict', 'parent'],
+	['parent-flags', 'parent'],
+	['parent-no-descriptor', 'parent'],
+	['parent-descriptors', 'parent'],
+	['parent-ready-again', 'parent'],
+	['parent-wish-unknown', 'parent'],
+	['parent-wish-short', 'parent'],
+	['parent-fault-forged', 'borne'],
+	['parent-half', 'borne'],
+	map({ ["parent-wish-flood $_", 'borne'] } 0 .. 2),
+	['parent-wish-drip', 'borne'],
+	['parent-lost-flood', 'borne'],
+	['parent-noise 1', 'parent'],
+	['parent-noise 2', 'parent'],
+	['ledger-type', 'ledger'],
+	['ledger-length', 'ledger'],
+	['ledger-not-mine 0', 'ledger'],
+	['ledger-not-mine 1', 'ledger'],
+	['ledger-verdict', 'ledger'],
+	['ledger-flags', 'ledger'],
+	['ledger-no-descriptor', 'ledger'],
+	['ledger-descriptors', 'ledger'],
+	['ledger-half', 'borne'],
+	['ledger-charge-empty', 'ledger'],
+	['ledger-charge-left-over', 'ledger'],
+	map({ ["ledger-charge-cut $_", 'ledger'] } 1, 9, 17, 33, 60),
+	['ledger-charge-extreme', 'borne'],
+	map({ ["ledger-charge-mutated $_", 'ledger'] } 1 .. 4),
+	['ledger-charge-flood', 'borne'],
+	['ledger-noise 1', 'ledger'],
+);
+
+sub descriptors { return scalar(my @fds = glob "/proc/$_[0]/fd/*") }
+
+sub memory {
+	my ($pid) = @_;
+	my ($kb) = (status_of($pid)->{VmRSS} // '0 kB') =~ /(\d+)/;
+
+	return $kb;
+}
+
+sub check_calm {
+	my ($d, $ledger) = @_;
+
+	is($d->child('ledger-sqlite'), $ledger, 'the ledger is the same');
+	ok($d->running, 'the parent is there');
+	SKIP: {
+		skip 'no /proc', 4 if !-d '/proc/self';
+		cmp_ok(memory($d->pid), '<', 64 * 1024, 'the parent is small');
+		cmp_ok(memory($ledger), '<', 256 * 1024, 'the ledger is not large');
+		cmp_ok(descriptors($d->pid), '<', 64, 'the parent holds few descriptors');
+		cmp_ok(descriptors($ledger), '<', 64, 'the ledger too');
+	}
+	unlike($d->log, qr/^2026-01-01T00:00:00/m, 'no line of the log is forged');
+	unlike($d->log, qr/has no answer|forbidden system call|died of signal (?!9:)/,
+	    'nothing else went wrong');
+}
+
+for (@lies) {
+	my ($lie, $outcome) = @$_;
+
+	subtest $lie => sub {
+		my $name = $lie =~ / / ? $lie : "$lie 0";
+		my $d = Policyd->new(config => { debug => True,
+		    fail_action => "reject lie $name" });
+		$d->launch;
+		if (!$d->wait_log($answered)) {
+			$d->explain;
+			fail('the impostor serves at first');
+			return;
+		}
+		my $ledger = $d->child('ledger-sqlite');
+		if ($outcome eq 'borne') {
+			ok($d->wait_log($told), 'the lie was told');
+		} else {
+			ok($d->wait_log(qr/ $outcome(?:-sqlite)?: .*$noticed/),
+			    "the $outcome notices");
+			# The next one starts with an honest question.
+			ok($d->wait_log(qr/$answered.*$answered/s),
+			    'and serves the next engine');
+		}
+		check_calm($d, $ledger);
+		is($d->stop, 0, 'it stops when it is told to');
+		unlike($d->log, qr/ended by force|had to be killed/, 'nothing hung');
+	};
+}
+
+done_testing();
