@@ -47,6 +47,7 @@ struct mysqldb {
 	char				 text[COLUMNS_MAX][TEXT_MAX];
 	unsigned long			 len[COLUMNS_MAX];
 	FLAG				 null[COLUMNS_MAX];
+	bool				 foreign;	/* an administrator's query */
 	enum mysqldb_fault		 fault;
 	char				 error[256];
 	char				 place[160];
@@ -115,10 +116,13 @@ mysqldb_judge(unsigned int number)
 	return MYSQLDB_FAULT_STATEMENT;
 }
 
+/* What an administrator's query lacks, a new connection will lack too. */
 static int
 mysqldb_fail(struct mysqldb *db, unsigned int number, const char *text)
 {
 	db->fault = mysqldb_judge(number);
+	if (db->foreign && number > 1053 && number < 1900)
+		db->fault = MYSQLDB_FAULT_STATEMENT;
 	str_printable(db->error, sizeof(db->error), text, strlen(text));
 	return -1;
 }
@@ -374,12 +378,14 @@ int
 mysqldb_commit(struct mysqldb *db)
 {
 	db->fault = MYSQLDB_NO_FAULT;
+	db->foreign = false;
 	return mysql_commit(db->conn) == 0 ? 0 : mysqldb_failed(db);
 }
 
 int
 mysqldb_rollback(struct mysqldb *db)
 {
+	db->foreign = false;
 	return mysql_rollback(db->conn) == 0 ? 0 : mysqldb_failed(db);
 }
 
@@ -573,6 +579,7 @@ mysqldb_query(struct mysqldb *db, const struct mysqldb_statement *s,
 	size_t	i, j, each;
 
 	db->fault = MYSQLDB_NO_FAULT;
+	db->foreign = true;
 	db->nparam = 0;
 	if (db->once != NULL)
 		(void)mysql_stmt_close(db->once);

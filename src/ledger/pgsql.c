@@ -94,6 +94,9 @@ pgsql_judge(const struct pgsql *db, const char *state)
 
 	if (PQstatus(db->conn) == CONNECTION_BAD)
 		return PGSQL_FAULT_LOST;
+	/* The administrator's: what it lacks, a new connection will lack too. */
+	if (db->each)
+		return PGSQL_FAULT_STATEMENT;
 	for (i = 0; state != NULL && i < sizeof(known) / sizeof(known[0]); i++)
 		if (strcmp(known[i].state, state) == 0)
 			return known[i].fault;
