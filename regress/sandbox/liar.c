@@ -394,7 +394,7 @@ wish_flood(int fd)
 	return 0;
 }
 
-/* One after the other is done, and what the parent says about it is not read. */
+/* Each is done before the next, and what the parent says is never read. */
 static int
 wish_drip(int fd)
 {
