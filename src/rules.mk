@@ -95,6 +95,7 @@ OBJECTS =	${PARENT_OBJS} src/conf/paths.o ${ENGINE_OBJS} ${LEDGER_OBJS} \
 DEPENDS =	${OBJECTS:.o=.d} ${UNIT_SRCS:.c=.d} ${BENCH_OBJS:.o=.d} ${ATTACK_SRCS:.c=.d} \
 		${LIAR_SRCS:.c=.d} build/paths.d ${LIAR}/paths.d
 
+REPORT_PROGRAM = build/libexec/report
 CHILDREN =	build/libexec/engine ${LEDGERS:%=build/libexec/ledger-%} ${REPORT_PROGRAM}
 MAN5 =		man/policyd-rate-limit.conf.5
 MAN8 =		man/policyd-rate-limit.8

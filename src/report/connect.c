@@ -1,0 +1,126 @@
+#include <sys/types.h>
+#include <sys/socket.h>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/addr.h"
+#include "lib/clock.h"
+#include "lib/str.h"
+#include "report/connect.h"
+
+#define CONNECT_MS	(30 * 1000)	/* for each address */
+#define ALL_MS		(120 * 1000)
+
+static int
+wait_connected(int fd, struct mono end)
+{
+	struct pollfd	p = { .fd = fd, .events = POLLOUT };
+	struct mono	deadline = clock_after(clock_mono(), CONNECT_MS);
+	socklen_t	len;
+	int		error, n;
+
+	if (clock_passed(end, deadline))
+		deadline = end;
+	do
+		n = poll(&p, 1, clock_left(deadline, clock_mono()));
+	while (n == -1 && errno == EINTR);
+	if (n == -1)
+		return -1;
+	if (n == 0) {
+		errno = ETIMEDOUT;
+		return -1;
+	}
+	len = sizeof(error);
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1)
+		return -1;
+	errno = error;
+	return error == 0 ? 0 : -1;
+}
+
+/* The socket, or -1 with errno. */
+static int
+connect_address(const struct addrinfo *ai, struct mono end)
+{
+	int	fd, error, on = 1;
+
+	fd = socket(ai->ai_family, ai->ai_socktype | SOCK_CLOEXEC |
+	    SOCK_NONBLOCK, ai->ai_protocol);
+	if (fd == -1)
+		return -1;
+	if (connect(fd, ai->ai_addr, ai->ai_addrlen) == 0 ||
+	    (errno == EINPROGRESS && wait_connected(fd, end) == 0)) {
+		/* Commands go out as a whole: nothing to wait for. */
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		return fd;
+	}
+	error = errno;
+	close(fd);
+	errno = error;
+	return -1;
+}
+
+/* The address as text; "" for none that is known. */
+static void
+name_address(const struct addrinfo *ai, char *text, size_t size)
+{
+	if (getnameinfo(ai->ai_addr, ai->ai_addrlen, text, (socklen_t)size,
+	    NULL, 0, NI_NUMERICHOST) != 0)
+		*text = '\0';
+}
+
+/* The first that answers, or -1 with the reason of the last. */
+static int
+connect_first(const struct addrinfo *list, uint16_t port, bool *loopback,
+    char *why, size_t size)
+{
+	const struct addrinfo	*ai;
+	struct mono		 end = clock_after(clock_mono(), ALL_MS);
+	struct addr		 addr;
+	char			 text[NI_MAXHOST];
+	int			 fd;
+
+	for (ai = list; ai != NULL; ai = ai->ai_next) {
+		name_address(ai, text, sizeof(text));
+		if ((fd = connect_address(ai, end)) != -1) {
+			*loopback = addr_parse(&addr, text, strlen(text)) ==
+			    0 && addr_loopback(&addr);
+			return fd;
+		}
+		snprintf(why, size, "[%s]:%u: %s", text, port, strerror(errno));
+		if (clock_passed(end, clock_mono()))
+			break;
+	}
+	return -1;
+}
+
+int
+connect_to(const char *host, uint16_t port, bool *loopback, char *why,
+    size_t size)
+{
+	struct addrinfo	 hints, *list;
+	char		 service[8], name[300];
+	int		 error, fd;
+
+	str_printable(name, sizeof(name), host, strlen(host));
+	memset(&hints, 0, sizeof(hints));
+	hints.ai_socktype = SOCK_STREAM;
+	hints.ai_flags = AI_NUMERICSERV;
+	snprintf(service, sizeof(service), "%u", port);
+	if ((error = getaddrinfo(host, service, &hints, &list)) != 0) {
+		snprintf(why, size, "%s: %s", name, error == EAI_SYSTEM ?
+		    strerror(errno) : gai_strerror(error));
+		return -1;
+	}
+	fd = connect_first(list, port, loopback, why, size);
+	freeaddrinfo(list);
+	return fd;
+}

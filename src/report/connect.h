@@ -1,0 +1,17 @@
+#ifndef CONNECT_H
+#define CONNECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Resolves the host and connects to the first of its addresses that answers, in
+ * the order of getaddrinfo(3), IPv6 first where both are there. The socket is
+ * non-blocking and close-on-exec; *loopback tells whether it leads to this very
+ * machine. -1 with a printable reason.
+ */
+int	connect_to(const char *host, uint16_t port, bool *loopback, char *why,
+	    size_t);
+
+#endif

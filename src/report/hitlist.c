@@ -1,0 +1,68 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/alloc.h"
+#include "report/hitlist.h"
+
+/* A mail that servers still take; the most hits come first. */
+#define ROWS_MAX	100000
+#define BYTES_MAX	(4 * 1024 * 1024)
+
+static int
+add_hit(struct hitlist *l, const struct message *m)
+{
+	struct mail_row	*row;
+	struct msg_hit	 hit;
+
+	if (msg_hit_get(&hit, m->payload, m->len) == -1)
+		return -1;
+	if (l->nrows >= ROWS_MAX ||
+	    hit.idlen + hit.rulelen > BYTES_MAX - l->bytes) {
+		l->nomore++;
+		return 0;
+	}
+	if (l->nrows == l->size) {
+		l->size = l->size == 0 ? 64 : l->size * 2;
+		l->rows = alloc_resize(l->rows, l->size, sizeof(*l->rows));
+	}
+	row = &l->rows[l->nrows++];
+	row->id = alloc_copy(hit.id, hit.idlen);
+	row->idlen = hit.idlen;
+	row->rule = alloc_copy(hit.rule, hit.rulelen);
+	row->mails = hit.mails;
+	row->seconds = hit.seconds < 1 ? 1 : hit.seconds;
+	row->hits = hit.hits;
+	l->bytes += hit.idlen + hit.rulelen;
+	return 0;
+}
+
+int
+hitlist_add(struct hitlist *l, const struct message *m)
+{
+	uint64_t	last;
+
+	if (m->type == MSG_HIT && !l->whole)
+		return add_hit(l, m);
+	if (m->type != MSG_HITS_END || l->whole ||
+	    msg_number_get(&last, m->payload, m->len) == -1) {
+		errno = EBADMSG;
+		return -1;
+	}
+	l->last = last > INT64_MAX ? 0 : (int64_t)last;
+	l->whole = true;
+	return 0;
+}
+
+void
+hitlist_clear(struct hitlist *l)
+{
+	size_t	i;
+
+	for (i = 0; i < l->nrows; i++) {
+		free(l->rows[i].id);
+		free(l->rows[i].rule);
+	}
+	free(l->rows);
+	memset(l, 0, sizeof(*l));
+}

@@ -1,0 +1,245 @@
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib/alloc.h"
+#include "report/mail.h"
+#include "report/width.h"
+
+#define LINE_MAX_QP	76	/* RFC 2045 6.7 */
+#define WORD_MAX	48	/* of an encoded word: RFC 2047 2 has 75 */
+#define SUBJECT_MAX	70	/* as it is, in one line */
+#define ADDRESS_MAX	250	/* likewise; lines have 998 at the most */
+
+static const char	hex[] = "0123456789ABCDEF";
+
+/* --- headers --- */
+
+static void
+add_date(struct str *s, int64_t now)
+{
+	static const char	*const days[] = {
+		"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"
+	}, *const months[] = {
+		"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
+		"Oct", "Nov", "Dec"
+	};
+	struct tm	tm;
+	time_t		t = (time_t)now;
+
+	if (gmtime_r(&t, &tm) == NULL)
+		memset(&tm, 0, sizeof(tm));
+	str_addf(s, "Date: %s, %02d %s %04d %02d:%02d:%02d +0000\r\n",
+	    days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900,
+	    tm.tm_hour, tm.tm_min, tm.tm_sec);
+}
+
+/* One character in an encoded word (RFC 2047 4.2), and its length there. */
+static size_t
+encode_char(char *out, const char *p, size_t n)
+{
+	size_t	i, len = 0;
+
+	if (*p == ' ') {
+		out[len++] = '_';
+	} else if (n == 1 && ((*p >= 'a' && *p <= 'z') ||
+	    (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9'))) {
+		out[len++] = *p;
+	} else
+		for (i = 0; i < n; i++) {
+			out[len++] = '=';
+			out[len++] = hex[(unsigned char)p[i] >> 4];
+			out[len++] = hex[(unsigned char)p[i] & 0x0f];
+		}
+	return len;
+}
+
+/*
+ * As encoded words, each with whole characters; valid in a phrase too. The text
+ * is UTF-8 and printable.
+ */
+static void
+add_encoded(struct str *s, const char *text)
+{
+	char	piece[12];
+	size_t	len, n, at = 0;
+
+	str_adds(s, "=?utf-8?q?");
+	for (; *text != '\0'; text += n) {
+		n = width_bytes(text);
+		len = encode_char(piece, text, n);
+		if (at + len > WORD_MAX) {
+			str_adds(s, "?=\r\n =?utf-8?q?");
+			at = 0;
+		}
+		str_add(s, piece, len);
+		at += len;
+	}
+	str_adds(s, "?=");
+}
+
+static bool
+is_plain(const char *text, const char *also)
+{
+	for (; *text != '\0'; text++)
+		if (!((*text >= 'a' && *text <= 'z') ||
+		    (*text >= 'A' && *text <= 'Z') ||
+		    (*text >= '0' && *text <= '9') ||
+		    strchr(also, *text) != NULL))
+			return false;
+	return true;
+}
+
+static void
+add_subject(struct str *s, const char *subject)
+{
+	char	*text;
+	size_t	 len = strlen(subject), size = len * 4 + 8;
+
+	text = alloc_zero(size, 1);
+	str_printable(text, size, subject, len);
+	str_adds(s, "Subject: ");
+	if (strlen(text) + strlen("Subject: ") <= SUBJECT_MAX &&
+	    is_plain(text, " !\"#$%&'()*+,-./:;<>@[]_|~"))
+		str_adds(s, text);
+	else
+		add_encoded(s, text);
+	str_adds(s, "\r\n");
+	free(text);
+}
+
+/*
+ * One that ASCII cannot say is shown as the name of an empty group: no server
+ * has to understand it, and the envelope has the address itself (RFC 6857 3.1).
+ */
+static void
+add_address(struct str *s, const char *address)
+{
+	char	*text;
+	size_t	 len = strlen(address), size = len * 4 + 8;
+
+	if (len > 0 && len <= ADDRESS_MAX &&
+	    is_plain(address, "@.!#$%&'*+-/=?^_`{|}~")) {
+		str_adds(s, address);
+		return;
+	}
+	text = alloc_zero(size, 1);
+	str_printable(text, size, address, len);
+	add_encoded(s, text);
+	str_adds(s, ":;");
+	free(text);
+}
+
+static void
+add_headers(struct str *s, const struct mail *mail)
+{
+	size_t	i;
+
+	add_date(s, mail->now);
+	str_addf(s, "Message-ID: <%" PRId64 ".%016" PRIx64 "@%s>\r\n",
+	    mail->now, mail->token, mail->host);
+	str_adds(s, "From: ");
+	add_address(s, mail->from);
+	str_adds(s, "\r\nTo: ");
+	for (i = 0; i < mail->nto; i++) {
+		str_adds(s, i > 0 ? ",\r\n " : "");
+		add_address(s, mail->to[i]);
+	}
+	str_adds(s, "\r\n");
+	add_subject(s, mail->subject);
+	str_adds(s, "Auto-Submitted: auto-generated\r\n"
+	    "MIME-Version: 1.0\r\n");
+}
+
+/* --- bodies --- */
+
+/* The character must be written as its number. */
+static bool
+is_special(const char *line, size_t i, size_t len)
+{
+	unsigned char	c = (unsigned char)line[i];
+
+	if (c == '=' || c < ' ' || c > '~')
+		return true;
+	/* Blanks at the end get lost. */
+	if (c == ' ' && i + 1 == len)
+		return true;
+	/* Programs that keep mails in one file write ">" in front of it. */
+	return i == 0 && len >= 5 && memcmp(line, "From ", 5) == 0;
+}
+
+/* Quoted-printable (RFC 2045 6.7): passes any server, and lines are short. */
+static void
+add_line(struct str *s, const char *line, size_t len)
+{
+	size_t	i, column = 0, need;
+	bool	special;
+
+	for (i = 0; i < len; i++) {
+		special = is_special(line, i, len);
+		need = special ? 3 : 1;
+		if (column + need > LINE_MAX_QP - 1) {
+			str_adds(s, "=\r\n");
+			column = 0;
+		}
+		if (special)
+			str_addf(s, "=%c%c", hex[(unsigned char)line[i] >> 4],
+			    hex[(unsigned char)line[i] & 0x0f]);
+		else
+			str_addc(s, line[i]);
+		column += need;
+	}
+	str_adds(s, "\r\n");
+}
+
+/* Lines that end in LF. */
+static void
+add_quoted(struct str *s, const struct str *text)
+{
+	const char	*p = text->data, *end = p + text->len, *lf;
+
+	for (; p < end; p = lf + 1) {
+		if ((lf = memchr(p, '\n', (size_t)(end - p))) == NULL)
+			lf = end;
+		add_line(s, p, (size_t)(lf - p));
+	}
+}
+
+static void
+add_part(struct str *s, const char *boundary, const char *headers,
+    const struct str *text)
+{
+	str_addf(s, "--%s\r\n%sContent-Transfer-Encoding: quoted-printable\r\n"
+	    "\r\n", boundary, headers);
+	add_quoted(s, text);
+	str_adds(s, "\r\n");
+}
+
+void
+mail_compose(struct str *s, struct mail *mail)
+{
+	struct str	text;
+	char		boundary[40];
+
+	mail_text_sort(mail);
+	add_headers(s, mail);
+	/* "=_" is in no line of quoted-printable. */
+	snprintf(boundary, sizeof(boundary), "=_report-%016" PRIx64,
+	    mail->token);
+	str_addf(s, "Content-Type: multipart/mixed;\r\n boundary=\"%s\"\r\n"
+	    "\r\n", boundary);
+	str_init(&text);
+	mail_text_add(&text, mail);
+	add_part(s, boundary, "Content-Type: text/plain; charset=utf-8\r\n"
+	    "Content-Disposition: inline\r\n", &text);
+	text.len = 0;
+	mail_text_add_csv(&text, mail);
+	add_part(s, boundary, "Content-Type: text/csv; charset=utf-8; "
+	    "header=present\r\nContent-Disposition: attachment;\r\n"
+	    " filename=\"policyd-rate-limit.csv\"\r\n", &text);
+	str_addf(s, "--%s--\r\n", boundary);
+	str_clear(&text);
+}

@@ -1,0 +1,336 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib/alloc.h"
+#include "lib/num.h"
+#include "report/mail.h"
+#include "report/width.h"
+
+#define ID_COLUMNS	40	/* a longer id has a line of its own */
+#define ID_TEXT_MAX	400	/* bytes of an id in the text */
+#define GAP		2	/* between columns */
+
+/* --- order --- */
+
+static int
+compare_name(const struct mail_row *a, const struct mail_row *b)
+{
+	size_t	len = a->idlen < b->idlen ? a->idlen : b->idlen;
+	int	order;
+
+	if ((order = strcmp(a->rule, b->rule)) != 0 ||
+	    (order = memcmp(a->id, b->id, len)) != 0)
+		return order;
+	if (a->idlen != b->idlen)
+		return a->idlen < b->idlen ? -1 : 1;
+	return (a->seconds > b->seconds) - (a->seconds < b->seconds);
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+	return compare_name(a, b);
+}
+
+static int
+by_hits(const void *a, const void *b)
+{
+	const struct mail_row	*x = a, *y = b;
+
+	if (x->hits != y->hits)
+		return x->hits > y->hits ? -1 : 1;
+	return compare_name(x, y);
+}
+
+void
+mail_text_sort(struct mail *mail)
+{
+	struct mail_row	*rows = mail->rows;
+	size_t		 i, n = 0;
+
+	if (mail->nrows == 0)
+		return;
+	qsort(rows, mail->nrows, sizeof(*rows), by_name);
+	for (i = 1; i < mail->nrows; i++) {
+		if (compare_name(&rows[n], &rows[i]) != 0) {
+			rows[++n] = rows[i];
+			continue;
+		}
+		rows[n].hits = num_add_clamp(rows[n].hits, rows[i].hits);
+		if (rows[n].mails == 0)
+			rows[n].mails = rows[i].mails;
+		free(rows[i].id);
+		free(rows[i].rule);
+	}
+	mail->nrows = n + 1;
+	qsort(rows, mail->nrows, sizeof(*rows), by_hits);
+}
+
+/* --- words --- */
+
+static const struct {
+	int64_t		 seconds;
+	const char	*name;
+} units[] = {
+	{ 604800, "week" }, { 86400, "day" }, { 3600, "hour" },
+	{ 60, "minute" }, { 1, "second" }
+};
+
+#define NUNITS	(sizeof(units) / sizeof(units[0]))
+
+/* "day", "2 hours", "90 seconds": the largest unit that leaves nothing over. */
+static void
+add_period(struct str *s, int64_t seconds)
+{
+	size_t	i;
+
+	for (i = 0; i + 1 < NUNITS; i++)
+		if (seconds >= units[i].seconds &&
+		    seconds % units[i].seconds == 0)
+			break;
+	if (seconds == units[i].seconds)
+		str_adds(s, units[i].name);
+	else
+		str_addf(s, "%" PRId64 " %ss", seconds / units[i].seconds,
+		    units[i].name);
+}
+
+/* "150 per day" */
+static void
+add_limit(struct str *s, const struct mail_row *row)
+{
+	if (row->mails > 0)
+		str_addf(s, "%" PRId64 " per ", row->mails);
+	else
+		str_adds(s, "? per ");
+	add_period(s, row->seconds);
+}
+
+/* "3 days 2 hours": the two largest units will do. */
+static void
+add_duration(struct str *s, int64_t seconds)
+{
+	int64_t	n;
+	size_t	i, said = 0;
+
+	for (i = 0; i < NUNITS && said < 2; i++) {
+		n = seconds / units[i].seconds;
+		seconds -= n * units[i].seconds;
+		if (n == 0 && (said > 0 || i + 1 < NUNITS)) {
+			said += said > 0;
+			continue;
+		}
+		str_addf(s, "%s%" PRId64 " %s%s", said > 0 ? " " : "", n,
+		    units[i].name, n == 1 ? "" : "s");
+		said++;
+	}
+}
+
+static void
+add_since(struct str *s, const struct mail *mail)
+{
+	struct tm	tm;
+	time_t		last = (time_t)mail->last;
+	char		text[64];
+
+	if (mail->last <= 0 || mail->last > mail->now ||
+	    gmtime_r(&last, &tm) == NULL ||
+	    strftime(text, sizeof(text), "%Y-%m-%d %H:%M UTC", &tm) == 0) {
+		str_adds(s, "so far");
+		return;
+	}
+	str_addf(s, "since %s (", text);
+	add_duration(s, mail->now - mail->last);
+	str_adds(s, ")");
+}
+
+/* --- the table --- */
+
+/* "rule:id" or "id", printable. */
+static void
+name_row(const struct mail_row *row, char *text, size_t size)
+{
+	size_t	len;
+
+	*text = '\0';
+	if (*row->rule != '\0') {
+		str_printable(text, size / 2, row->rule, strlen(row->rule));
+		strlcat(text, ":", size);
+	}
+	len = strlen(text);
+	str_printable(text + len, size - len, row->id, row->idlen);
+}
+
+static void
+add_blanks(struct str *s, size_t n)
+{
+	while (n-- > 0)
+		str_addc(s, ' ');
+}
+
+static void
+add_line(struct str *s, char c, size_t n)
+{
+	while (n-- > 0)
+		str_addc(s, c);
+}
+
+/* Widths of the columns. */
+struct table {
+	size_t	id;
+	size_t	limit;
+	size_t	hits;
+	size_t	nrows;		/* that are shown */
+};
+
+static void
+widen(size_t *column, size_t width, size_t most)
+{
+	if (width > *column && width <= most)
+		*column = width;
+}
+
+static void
+measure(struct table *t, const struct mail *mail)
+{
+	struct str	limit;
+	char		id[ID_TEXT_MAX], hits[24];
+	size_t		i;
+
+	t->id = strlen("id");
+	t->limit = strlen("limit");
+	t->hits = strlen("hits");
+	t->nrows = mail->nrows < MAIL_TABLE_MAX ? mail->nrows : MAIL_TABLE_MAX;
+	str_init(&limit);
+	for (i = 0; i < t->nrows; i++) {
+		name_row(&mail->rows[i], id, sizeof(id));
+		widen(&t->id, width_of(id), ID_COLUMNS);
+		limit.len = 0;
+		add_limit(&limit, &mail->rows[i]);
+		widen(&t->limit, limit.len, SIZE_MAX);
+		snprintf(hits, sizeof(hits), "%" PRId64, mail->rows[i].hits);
+		widen(&t->hits, strlen(hits), SIZE_MAX);
+	}
+	str_clear(&limit);
+}
+
+static void
+add_cells(struct str *s, const struct table *t, const char *id,
+    const char *limit, const char *hits)
+{
+	size_t	width = width_of(id);
+
+	str_adds(s, id);
+	if (width > t->id) {
+		str_addc(s, '\n');
+		width = 0;
+	}
+	add_blanks(s, t->id - width + GAP);
+	str_adds(s, limit);
+	add_blanks(s, t->limit - strlen(limit) + GAP);
+	add_blanks(s, t->hits - strlen(hits));
+	str_adds(s, hits);
+	str_addc(s, '\n');
+}
+
+static void
+add_table(struct str *s, const struct mail *mail)
+{
+	struct table	t;
+	struct str	limit;
+	char		id[ID_TEXT_MAX], hits[24];
+	size_t		i;
+
+	measure(&t, mail);
+	add_cells(s, &t, "id", "limit", "hits");
+	add_line(s, '-', t.id);
+	add_blanks(s, GAP);
+	add_line(s, '-', t.limit);
+	add_blanks(s, GAP);
+	add_line(s, '-', t.hits);
+	str_addc(s, '\n');
+	str_init(&limit);
+	for (i = 0; i < t.nrows; i++) {
+		name_row(&mail->rows[i], id, sizeof(id));
+		limit.len = 0;
+		add_limit(&limit, &mail->rows[i]);
+		snprintf(hits, sizeof(hits), "%" PRId64, mail->rows[i].hits);
+		add_cells(s, &t, id, limit.data, hits);
+	}
+	str_clear(&limit);
+	if (mail->nrows > t.nrows)
+		str_addf(s, "\n%zu more are in the attached table.\n",
+		    mail->nrows - t.nrows);
+}
+
+void
+mail_text_add(struct str *s, const struct mail *mail)
+{
+	int64_t	hits = 0;
+	size_t	i;
+
+	for (i = 0; i < mail->nrows; i++)
+		hits = num_add_clamp(hits, mail->rows[i].hits);
+	if (mail->nrows == 0)
+		str_addf(s, "%s: no limit was hit ", mail->host);
+	else
+		str_addf(s, "%s: %" PRId64 " hit%s on %zu limit%s ", mail->host,
+		    hits, hits == 1 ? "" : "s", mail->nrows,
+		    mail->nrows == 1 ? "" : "s");
+	add_since(s, mail);
+	str_adds(s, ".\n");
+	if (mail->nrows > 0) {
+		str_addc(s, '\n');
+		add_table(s, mail);
+	}
+	if (mail->nomore > 0)
+		str_addf(s, "\n%zu more were too many for a mail.\n",
+		    mail->nomore);
+}
+
+/* --- for programs --- */
+
+static void
+add_csv_text(struct str *s, const char *bytes, size_t len)
+{
+	char	*text, *p;
+	size_t	 size = len * 4 + 8;
+
+	text = alloc_zero(size, 1);
+	str_printable(text, size, bytes, len);
+	str_addc(s, '"');
+	/* What a spreadsheet would take for a formula of its own making. */
+	if (*text != '\0' && strchr("=+-@", *text) != NULL)
+		str_addc(s, '\'');
+	for (p = text; *p != '\0'; p++) {
+		if (*p == '"')
+			str_addc(s, '"');
+		str_addc(s, *p);
+	}
+	str_addc(s, '"');
+	free(text);
+}
+
+void
+mail_text_add_csv(struct str *s, const struct mail *mail)
+{
+	const struct mail_row	*row;
+	size_t			 i;
+
+	str_adds(s, "rule,id,mails,seconds,hits\n");
+	for (i = 0; i < mail->nrows; i++) {
+		row = &mail->rows[i];
+		add_csv_text(s, row->rule, strlen(row->rule));
+		str_addc(s, ',');
+		add_csv_text(s, row->id, row->idlen);
+		if (row->mails > 0)
+			str_addf(s, ",%" PRId64, row->mails);
+		else
+			str_addc(s, ',');
+		str_addf(s, ",%" PRId64 ",%" PRId64 "\n", row->seconds,
+		    row->hits);
+	}
+}

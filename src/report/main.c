@@ -1,0 +1,320 @@
+#include <sys/types.h>
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/alloc.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "report/connect.h"
+#include "report/hitlist.h"
+#include "report/mail.h"
+#include "report/session.h"
+#include "report/smtp.h"
+#include "report/tls.h"
+#include "role/role.h"
+
+/*
+ * One report: connects, locks itself in, only then hears of the hits, sends
+ * the mail, tells the parent how it went and ends.
+ */
+#define GOODBYE_MS	(5 * 1000)
+#define POLITE_SECONDS	5		/* for a server that gets no mail */
+#define HOST_MAX	256
+#define REASON_MAX	480
+
+static struct {
+	struct role_start	 start;
+	char			 host[HOST_MAX];
+	int			 fd;		/* the server; -1: none */
+	bool			 loopback;
+	struct tls		*tls;
+	char			 reason[REASON_MAX];	/* it is out of reach */
+	struct hitlist		 hits;
+	struct smtp		*smtp;
+	struct str		 text;		/* the mail */
+} report;
+
+/* --- the end --- */
+
+static void __attribute__((__noreturn__))
+end(int status)
+{
+	smtp_free(report.smtp);
+	tls_free(report.tls);
+	str_wipe(&report.text);
+	hitlist_clear(&report.hits);
+	settings_free(report.start.settings);
+	if (report.fd != -1)
+		close(report.fd);
+	channel_free(report.start.peer);
+	channel_free(report.start.parent);
+	exit(status);
+}
+
+static void
+tell(enum report_outcome outcome, const char *reason)
+{
+	struct msg_reported	m;
+	struct str		payload;
+
+	memset(&m, 0, sizeof(m));
+	m.outcome = (uint8_t)outcome;
+	str_printable(m.reason, sizeof(m.reason), reason, strlen(reason));
+	str_init(&payload);
+	msg_reported_put(&payload, &m);
+	channel_send(report.start.parent, MSG_REPORTED, 0, &payload, -1);
+	str_clear(&payload);
+	if (channel_drain(report.start.parent,
+	    clock_after(clock_mono(), GOODBYE_MS)) == -1)
+		log_error("the parent does not read: %s", strerror(errno));
+}
+
+/* --- who we are --- */
+
+/* What may stand in EHLO and in a Message-ID. */
+static bool
+is_host_name(const char *name)
+{
+	static const char	letters[] = "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
+
+	return *name != '\0' && *name != '.' && *name != '-' &&
+	    strspn(name, letters) == strlen(name);
+}
+
+/* The host's full name where it can be found out. */
+static void
+find_host_name(void)
+{
+	struct addrinfo	 hints, *list;
+	char		*host = report.host;
+
+	if (gethostname(host, HOST_MAX) == -1)
+		*host = '\0';
+	host[HOST_MAX - 1] = '\0';
+	if (*host != '\0' && strchr(host, '.') == NULL) {
+		memset(&hints, 0, sizeof(hints));
+		hints.ai_flags = AI_CANONNAME;
+		hints.ai_socktype = SOCK_STREAM;
+		if (getaddrinfo(host, NULL, &hints, &list) == 0) {
+			if (list->ai_canonname != NULL &&
+			    strchr(list->ai_canonname, '.') != NULL &&
+			    strlen(list->ai_canonname) < HOST_MAX)
+				strlcpy(host, list->ai_canonname, HOST_MAX);
+			freeaddrinfo(list);
+		}
+	}
+	if (!is_host_name(host))
+		strlcpy(host, "localhost", HOST_MAX);
+}
+
+/* --- before the lock --- */
+
+/* A reason why not is kept until it is known that there is something to send. */
+static void
+reach_server(void)
+{
+	const struct settings	*s = report.start.settings;
+	char			 why[400];
+
+	report.fd = connect_to(s->smtp_host, s->smtp_port, &report.loopback,
+	    why, sizeof(why));
+	if (report.fd == -1) {
+		snprintf(report.reason, sizeof(report.reason),
+		    "no connection: %s", why);
+		return;
+	}
+	if (s->smtp_tls == SMTP_TLS_NONE)
+		return;
+	report.tls = tls_new(s->smtp_host,
+	    s->smtp_tls_verify && !report.loopback, s->smtp_tls_cafile, why,
+	    sizeof(why));
+	if (report.tls == NULL) {
+		strlcpy(report.reason, why, sizeof(report.reason));
+		close(report.fd);
+		report.fd = -1;
+	}
+}
+
+/* --- the parent and the ledger --- */
+
+static void
+on_parent(void)
+{
+	struct channel	*parent = report.start.parent;
+	struct settings	*fresh = NULL;
+	struct message	 m;
+	int		 n;
+
+	if (channel_read(parent) == -1)
+		end(errno == 0 ? 0 : 1);
+	while ((n = channel_next(parent, &m)) == 1) {
+		if (m.type == MSG_STOP)
+			end(0);
+		if (role_message(&report.start, &m, &fresh) == 0 && m.fd != -1)
+			close(m.fd);
+		/* This report goes out as it was meant. */
+		settings_free(fresh);
+		fresh = NULL;
+	}
+	if (n == -1)
+		end(1);
+}
+
+/* The ledger ended without the end of its list: the database gave none. */
+static int
+on_ledger(void)
+{
+	struct message	m;
+	int		n;
+
+	if (channel_read(report.start.peer) == -1)
+		return -1;
+	while ((n = channel_next(report.start.peer, &m)) == 1)
+		if (hitlist_add(&report.hits, &m) == -1)
+			return -1;
+	return n;
+}
+
+static int
+receive_hits(void)
+{
+	struct pollfd	p[2];
+
+	if (report.start.peer == NULL)
+		return -1;
+	p[0].fd = channel_fd(report.start.parent);
+	p[1].fd = channel_fd(report.start.peer);
+	p[0].events = p[1].events = POLLIN;
+	while (!report.hits.whole) {
+		if (poll(p, 2, -1) == -1) {
+			if (errno == EINTR)
+				continue;
+			log_fatal("poll: %s", strerror(errno));
+		}
+		if (p[0].revents != 0)
+			on_parent();
+		if (p[1].revents != 0 && on_ledger() == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* --- the mail --- */
+
+static void
+on_taken(void)
+{
+	/* The hits may go: what the server says afterwards changes nothing. */
+	tell(REPORT_SENT, "");
+	if (*smtp_reason(report.smtp) != '\0')
+		log_warning("the report did not go to everybody: %s",
+		    smtp_reason(report.smtp));
+}
+
+static void
+speak(const struct smtp_mail *mail)
+{
+	const struct settings	*s = report.start.settings;
+	struct smtp_config	 config = {
+		.name = report.host,
+		.starttls = s->smtp_tls == SMTP_TLS_STARTTLS,
+		.tls = s->smtp_tls == SMTP_TLS_TLS,
+		.loopback = report.loopback,
+		.user = s->smtp_user,
+		.password = s->smtp_password != NULL ? s->smtp_password : "",
+		.hmac = tls_hmac_md5
+	};
+	struct session		 session = {
+		.fd = report.fd,
+		.tls = report.tls,
+		.tls_first = s->smtp_tls == SMTP_TLS_TLS,
+		.seconds = mail == NULL ? POLITE_SECONDS : 0,
+		.parent_fd = channel_fd(report.start.parent),
+		.on_parent = on_parent,
+		.on_taken = on_taken
+	};
+
+	session.smtp = report.smtp = smtp_new(&config, mail);
+	session_run(&session);
+	if (mail != NULL && !smtp_taken(report.smtp))
+		tell(REPORT_FAILED, smtp_reason(report.smtp));
+	smtp_free(report.smtp);
+	report.smtp = NULL;
+}
+
+static void
+send_mail(void)
+{
+	const struct settings	*s = report.start.settings;
+	const char *const	*to = (const char *const *)s->report_to.list;
+	char			 from[HOST_MAX + 32];
+	struct smtp_mail	 envelope;
+	struct mail		 mail;
+
+	snprintf(from, sizeof(from), "policyd-rate-limit@%s", report.host);
+	memset(&mail, 0, sizeof(mail));
+	mail.from = s->report_from != NULL ? s->report_from : from;
+	mail.to = to;
+	mail.nto = s->report_to.count;
+	mail.subject = s->report_subject;
+	mail.host = report.host;
+	mail.now = clock_wall();
+	mail.last = report.hits.last;
+	arc4random_buf(&mail.token, sizeof(mail.token));
+	mail.rows = report.hits.rows;
+	mail.nrows = report.hits.nrows;
+	mail.nomore = report.hits.nomore;
+	mail_compose(&report.text, &mail);
+	report.hits.nrows = mail.nrows;
+
+	envelope.from = mail.from;
+	envelope.to = to;
+	envelope.nto = mail.nto;
+	envelope.data = report.text.data;
+	envelope.len = report.text.len;
+	speak(&envelope);
+}
+
+static void
+serve(void)
+{
+	if (receive_hits() == -1)
+		tell(REPORT_FAILED, "the ledger did not tell the hits");
+	else if (report.hits.nrows == 0 &&
+	    report.start.settings->report_only_if_needed) {
+		if (report.fd != -1)
+			speak(NULL);
+		tell(REPORT_EMPTY, "");
+	} else if (report.fd == -1)
+		tell(REPORT_FAILED, report.reason);
+	else
+		send_mail();
+}
+
+int
+main(void)
+{
+	struct sandbox_needs	needs;
+
+	report.fd = -1;
+	str_init(&report.text);
+	role_begin(&report.start, ROLE_REPORT, "report");
+	find_host_name();
+	reach_server();
+	memset(&needs, 0, sizeof(needs));
+	needs.role = SANDBOX_REPORT;
+	needs.directory_fd = -1;
+	role_lock(&report.start, &needs);
+	role_ready(&report.start);
+	serve();
+	end(0);
+}

@@ -1,0 +1,437 @@
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "lib/alloc.h"
+#include "report/smtp_machine.h"
+
+/*
+ * Commands are short, so that what holds a password is written where it stays
+ * until it is wiped.
+ */
+#define OUT_FIRST	4096
+
+struct smtp *
+smtp_new(const struct smtp_config *config, const struct smtp_mail *mail)
+{
+	struct smtp	*s;
+
+	s = alloc_zero(1, sizeof(*s));
+	s->config = config;
+	s->mail = mail;
+	s->tls = config->tls;
+	s->step = STEP_GREETING;
+	str_init(&s->line);
+	str_init(&s->text);
+	str_init(&s->out);
+	str_extend(&s->out, OUT_FIRST);
+	s->out.len = 0;
+	/* Always strings, empty ones too. */
+	str_add(&s->line, "", 0);
+	str_add(&s->text, "", 0);
+	return s;
+}
+
+void
+smtp_free(struct smtp *s)
+{
+	if (s == NULL)
+		return;
+	str_wipe(&s->line);
+	str_wipe(&s->text);
+	str_wipe(&s->out);
+	free(s);
+}
+
+/* --- how it ends --- */
+
+static void
+drop_output(struct smtp *s)
+{
+	if (s->out.len > 0)
+		explicit_bzero(s->out.data, s->out.len);
+	s->out.len = s->gone = 0;
+}
+
+bool
+smtp_pending(const struct smtp *s)
+{
+	return s->gone < s->out.len;
+}
+
+void
+smtp_add_reason(struct smtp *s, const char *what, const char *detail)
+{
+	char	a[SMTP_ADDRESS_MAX], b[200], text[sizeof(a) + sizeof(b) + 8];
+	size_t	len = strlen(s->reason), left = sizeof(s->reason) - len;
+
+	str_printable(a, sizeof(a), what, strlen(what));
+	str_printable(b, sizeof(b), detail, strlen(detail));
+	snprintf(text, sizeof(text), "%s%s%s%s", len > 0 ? "; " : "", a,
+	    *b != '\0' ? ": " : "", b);
+	/* What does not fit any more is left out, not cut in the middle. */
+	if (strlen(text) < left)
+		memcpy(s->reason + len, text, strlen(text) + 1);
+	else if (left > sizeof("; ...") &&
+	    (len < 3 || strcmp(s->reason + len - 3, "...") != 0))
+		memcpy(s->reason + len, "; ...", sizeof("; ..."));
+}
+
+void
+smtp_quit(struct smtp *s)
+{
+	str_adds(&s->out, "QUIT\r\n");
+	s->step = STEP_QUIT;
+}
+
+void
+smtp_fail(struct smtp *s, const char *what, const char *detail)
+{
+	smtp_add_reason(s, what, detail);
+	smtp_quit(s);
+}
+
+void
+smtp_refused(struct smtp *s, const char *what)
+{
+	smtp_fail(s, what, s->text.data);
+}
+
+void
+smtp_give_up(struct smtp *s, const char *what)
+{
+	if (*what != '\0')
+		smtp_add_reason(s, what, "");
+	drop_output(s);
+	s->step = STEP_OVER;
+}
+
+/* --- the greeting and what is offered --- */
+
+static void
+on_greeting(struct smtp *s)
+{
+	if (s->code != 220)
+		smtp_refused(s, "the server greets with a refusal");
+	else if (s->mail == NULL)
+		smtp_quit(s);
+	else {
+		str_addf(&s->out, "EHLO %s\r\n", s->config->name);
+		s->step = STEP_EHLO;
+	}
+}
+
+struct offer {
+	const char	*name;
+	unsigned int	 bit;
+};
+
+/* The bit of a word of `len` bytes, 0 when it is none of these. */
+static unsigned int
+find_offer(const struct offer *offers, const char *word, size_t len)
+{
+	for (; offers->name != NULL; offers++)
+		if (strlen(offers->name) == len &&
+		    strncasecmp(word, offers->name, len) == 0)
+			return offers->bit;
+	return 0;
+}
+
+/* One line of the reply to EHLO, without its code. */
+static void
+on_offer(struct smtp *s, const char *line)
+{
+	static const struct offer	offers[] = {
+		{ "STARTTLS", CAN_STARTTLS },
+		{ "PIPELINING", CAN_PIPELINING },
+		{ "SMTPUTF8", CAN_SMTPUTF8 },
+		{ "SIZE", CAN_SIZE },
+		{ NULL, 0 }
+	}, mechanisms[] = {
+		{ "PLAIN", CAN_PLAIN },
+		{ "LOGIN", CAN_LOGIN },
+		{ "CRAM-MD5", CAN_CRAM_MD5 },
+		{ NULL, 0 }
+	};
+	size_t	len;
+
+	len = strcspn(line, " ");
+	/* AUTH= is how servers wrote it before there was a standard. */
+	if (strncasecmp(line, "AUTH", 4) != 0 ||
+	    (line[4] != ' ' && line[4] != '=')) {
+		s->can |= find_offer(offers, line, len);
+		return;
+	}
+	for (line += 5; *line != '\0'; line += len, line += *line == ' ') {
+		len = strcspn(line, " ");
+		s->can |= find_offer(mechanisms, line, len);
+	}
+}
+
+/* TLS and AUTH first, as configured; never the mail without them. */
+static void
+begin_session(struct smtp *s)
+{
+	if (s->config->starttls && !s->tls) {
+		if (!(s->can & CAN_STARTTLS)) {
+			smtp_fail(s, "STARTTLS is asked for but not offered",
+			    "");
+			return;
+		}
+		str_adds(&s->out, "STARTTLS\r\n");
+		s->step = STEP_STARTTLS;
+	} else if (s->config->user == NULL)
+		smtp_mail_begin(s);
+	else if (!s->tls && !s->config->loopback)
+		smtp_fail(s, "no password is sent without TLS: set smtp_tls",
+		    "");
+	else
+		smtp_auth_begin(s);
+}
+
+static void
+on_ehlo(struct smtp *s)
+{
+	if (s->code == 250) {
+		begin_session(s);
+		return;
+	}
+	/* RFC 5321 3.2: who knows no EHLO may know HELO, but nothing more. */
+	if (s->code / 100 == 5) {
+		s->can = 0;
+		str_addf(&s->out, "HELO %s\r\n", s->config->name);
+		s->step = STEP_HELO;
+		return;
+	}
+	smtp_refused(s, "EHLO was refused");
+}
+
+static void
+on_helo(struct smtp *s)
+{
+	s->can = 0;
+	if (s->code == 250)
+		begin_session(s);
+	else
+		smtp_refused(s, "HELO was refused");
+}
+
+static void
+on_starttls(struct smtp *s)
+{
+	if (s->code != 220)
+		smtp_refused(s, "STARTTLS was refused");
+	else
+		s->step = STEP_HANDSHAKE;
+}
+
+static void
+on_quit(struct smtp *s)
+{
+	drop_output(s);
+	s->step = STEP_OVER;
+}
+
+/* --- replies --- */
+
+/*
+ * What to do with the reply at each step, how long to wait for it (the minimum
+ * times of RFC 5321 4.5.3.2 where it has one), and when it did not come.
+ */
+static const struct {
+	void		(*on_reply)(struct smtp *);
+	int		  timeout;
+	const char	 *when;
+} steps[STEP__MAX] = {
+	[STEP_GREETING] = { on_greeting, 300, "before the greeting" },
+	[STEP_EHLO] = { on_ehlo, 300, "after EHLO" },
+	[STEP_HELO] = { on_helo, 300, "after HELO" },
+	[STEP_STARTTLS] = { on_starttls, 120, "after STARTTLS" },
+	[STEP_HANDSHAKE] = { NULL, 120, "in the TLS handshake" },
+	[STEP_PLAIN] = { smtp_auth_on_plain, 180, "after AUTH" },
+	[STEP_PLAIN_END] = { smtp_auth_on_plain_end, 180, "after AUTH" },
+	[STEP_LOGIN_USER] = { smtp_auth_on_user, 180, "after AUTH" },
+	[STEP_LOGIN_PASSWORD] = { smtp_auth_on_password, 180, "after AUTH" },
+	[STEP_LOGIN_END] = { smtp_auth_on_login_end, 180, "after AUTH" },
+	[STEP_CRAM] = { smtp_auth_on_cram, 180, "after AUTH" },
+	[STEP_CRAM_END] = { smtp_auth_on_cram_end, 180, "after AUTH" },
+	[STEP_MAIL] = { smtp_mail_on_mail, 300, "after MAIL" },
+	[STEP_RCPT] = { smtp_mail_on_rcpt, 300, "after RCPT" },
+	[STEP_DATA] = { smtp_mail_on_data, 120, "after DATA" },
+	[STEP_BODY] = { smtp_mail_on_body, 600, "after the mail's end" },
+	[STEP_QUIT] = { on_quit, 5, "after QUIT" },
+	[STEP_OVER] = { NULL, 5, "after the end" }
+};
+
+void
+smtp_lost(struct smtp *s, const char *reason)
+{
+	/* Nothing that came after what counts. */
+	if (s->step != STEP_QUIT && s->step != STEP_OVER)
+		smtp_add_reason(s, steps[s->step].when, reason);
+	drop_output(s);
+	s->step = STEP_OVER;
+}
+
+/* The code of a reply's line, -1 where it is none. */
+static int
+line_code(const char *line, size_t len)
+{
+	size_t	i;
+
+	if (len < 3 || line[0] < '2' || line[0] > '5')
+		return -1;
+	for (i = 1; i < 3; i++)
+		if (line[i] < '0' || line[i] > '9')
+			return -1;
+	if (len > 3 && line[3] != ' ' && line[3] != '-')
+		return -1;
+	return (line[0] - '0') * 100 + (line[1] - '0') * 10 + line[2] - '0';
+}
+
+/*
+ * A reply to what was not sent yet: nobody's who could know. Recipients may be
+ * answered one by one, a mail refused before its end, and a server that closes
+ * says so at any time.
+ */
+static bool
+out_of_turn(const struct smtp *s)
+{
+	return smtp_pending(s) && s->code != 421 && s->step != STEP_RCPT &&
+	    s->step != STEP_BODY && s->step != STEP_QUIT;
+}
+
+/* One whole line without its end. */
+static void
+on_line(struct smtp *s)
+{
+	const char	*line = s->line.data;
+	size_t		 len = s->line.len, skip;
+	int		 code = line_code(line, len);
+
+	if (code == -1 || memchr(line, '\0', len) != NULL ||
+	    (s->lines > 0 && code != s->code) || ++s->lines > SMTP_LINES_MAX) {
+		smtp_give_up(s, "the server does not speak SMTP");
+		return;
+	}
+	s->code = code;
+	/* The first line of a reply to EHLO is the server's name. */
+	if (s->step == STEP_EHLO && s->lines == 1)
+		s->can = 0;
+	else if (s->step == STEP_EHLO && len > 4)
+		on_offer(s, line + 4);
+	/* A challenge is what stands behind the code. */
+	skip = code != 334 ? 0 : len > 3 ? 4 : 3;
+	s->text.len = 0;
+	str_add(&s->text, line + skip, len - skip);
+	if (len > 3 && line[3] == '-')
+		return;
+	s->lines = 0;
+	if (out_of_turn(s))
+		smtp_give_up(s, "the server answers out of turn");
+	else
+		steps[s->step].on_reply(s);
+}
+
+static enum smtp_want
+want(const struct smtp *s)
+{
+	switch (s->step) {
+	case STEP_HANDSHAKE:
+		return SMTP_WANT_TLS;
+	case STEP_OVER:
+		return SMTP_WANT_CLOSE;
+	default:
+		return SMTP_WANT_REPLY;
+	}
+}
+
+/* One byte of a reply. */
+static void
+on_byte(struct smtp *s, char c)
+{
+	if (c != '\n') {
+		if (s->line.len >= SMTP_LINE_MAX)
+			smtp_give_up(s, "the server does not speak SMTP");
+		else
+			str_addc(&s->line, c);
+		return;
+	}
+	if (s->line.len > 0 && s->line.data[s->line.len - 1] == '\r')
+		s->line.data[--s->line.len] = '\0';
+	on_line(s);
+	s->line.len = 0;
+	s->line.data[0] = '\0';
+}
+
+enum smtp_want
+smtp_input(struct smtp *s, const void *bytes, size_t len)
+{
+	const char	*p = bytes, *end = p + len;
+
+	for (; p < end && s->step != STEP_OVER; p++) {
+		/*
+		 * Bytes behind the reply to STARTTLS were put there by somebody
+		 * who wants them taken for what is said inside TLS
+		 * (CVE-2011-0411).
+		 */
+		if (s->step == STEP_HANDSHAKE)
+			smtp_give_up(s, "the server speaks on after STARTTLS: "
+			    "refused");
+		else
+			on_byte(s, *p);
+	}
+	return want(s);
+}
+
+enum smtp_want
+smtp_secured(struct smtp *s)
+{
+	if (s->step != STEP_HANDSHAKE)
+		return want(s);
+	s->tls = true;
+	/* Nothing that was said in clear is believed any more (RFC 3207). */
+	s->can = 0;
+	str_addf(&s->out, "EHLO %s\r\n", s->config->name);
+	s->step = STEP_EHLO;
+	return SMTP_WANT_REPLY;
+}
+
+/* --- for the driver --- */
+
+const char *
+smtp_output(const struct smtp *s, size_t *len)
+{
+	*len = s->out.len - s->gone;
+	return s->out.data + s->gone;
+}
+
+/* What was sent may have been a password. */
+void
+smtp_wrote(struct smtp *s, size_t n)
+{
+	explicit_bzero(s->out.data + s->gone, n);
+	s->gone += n;
+	if (s->gone == s->out.len)
+		s->out.len = s->gone = 0;
+}
+
+int
+smtp_timeout(const struct smtp *s)
+{
+	return steps[s->step].timeout;
+}
+
+bool
+smtp_taken(const struct smtp *s)
+{
+	return s->taken;
+}
+
+const char *
+smtp_reason(const struct smtp *s)
+{
+	return s->reason;
+}

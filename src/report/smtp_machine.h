@@ -1,0 +1,96 @@
+#ifndef SMTP_MACHINE_H
+#define SMTP_MACHINE_H
+
+#include "lib/str.h"
+#include "report/smtp.h"
+
+/*
+ * What the parts of the SMTP client share: smtp.c has the replies and the
+ * session's beginning, smtp_auth.c the log-in, smtp_mail.c the mail itself.
+ */
+enum smtp_step {
+	STEP_GREETING,
+	STEP_EHLO,
+	STEP_HELO,
+	STEP_STARTTLS,
+	STEP_HANDSHAKE,
+	STEP_PLAIN,
+	STEP_PLAIN_END,
+	STEP_LOGIN_USER,
+	STEP_LOGIN_PASSWORD,
+	STEP_LOGIN_END,
+	STEP_CRAM,
+	STEP_CRAM_END,
+	STEP_MAIL,
+	STEP_RCPT,
+	STEP_DATA,
+	STEP_BODY,
+	STEP_QUIT,
+	STEP_OVER,
+	STEP__MAX
+};
+
+/* What the server offers, of what we can use. */
+enum {
+	CAN_STARTTLS	= 1 << 0,
+	CAN_PIPELINING	= 1 << 1,
+	CAN_SMTPUTF8	= 1 << 2,
+	CAN_PLAIN	= 1 << 3,
+	CAN_LOGIN	= 1 << 4,
+	CAN_CRAM_MD5	= 1 << 5,
+	CAN_SIZE	= 1 << 6
+};
+#define CAN_AUTH	(CAN_PLAIN | CAN_LOGIN | CAN_CRAM_MD5)
+
+struct smtp {
+	const struct smtp_config *config;
+	const struct smtp_mail	*mail;
+	enum smtp_step		 step;
+	bool			 tls;
+	bool			 taken;
+	unsigned int		 can;
+	unsigned int		 tried;		/* of CAN_AUTH: refused */
+	size_t			 rcpt;		/* whose reply is next */
+	size_t			 sent_rcpt;	/* whose command is next */
+	size_t			 accepted;
+	struct str		 line;		/* of a reply, not whole */
+	size_t			 lines;		/* of it, whole */
+	int			 code;
+	struct str		 text;		/* its last line, for reasons */
+	struct str		 out;
+	size_t			 gone;		/* of `out`, written */
+	char			 reason[SMTP_REASON_MAX];
+};
+
+/* Whether something is still to be sent. */
+bool	smtp_pending(const struct smtp *);
+
+/* Both made printable; detail may be "". */
+void	smtp_add_reason(struct smtp *, const char *what, const char *detail);
+
+/* No mail, for this reason or the server's; the server is told good-bye. */
+void	smtp_fail(struct smtp *, const char *what, const char *detail);
+void	smtp_refused(struct smtp *, const char *what);
+void	smtp_quit(struct smtp *);
+
+/* The server cannot be spoken with any more. */
+void	smtp_give_up(struct smtp *, const char *what);
+
+/* --- smtp_auth.c --- */
+void	smtp_auth_begin(struct smtp *);
+void	smtp_auth_on_plain(struct smtp *);
+void	smtp_auth_on_plain_end(struct smtp *);
+void	smtp_auth_on_user(struct smtp *);
+void	smtp_auth_on_password(struct smtp *);
+void	smtp_auth_on_login_end(struct smtp *);
+void	smtp_auth_on_cram(struct smtp *);
+void	smtp_auth_on_cram_end(struct smtp *);
+
+/* --- smtp_mail.c --- */
+void	smtp_mail_begin(struct smtp *);
+void	smtp_mail_on_mail(struct smtp *);
+void	smtp_mail_on_rcpt(struct smtp *);
+void	smtp_mail_on_data(struct smtp *);
+void	smtp_mail_on_body(struct smtp *);
+
+#endif
