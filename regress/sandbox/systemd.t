@@ -12,9 +12,18 @@ use Test::More;
 
 use Policyd qw(need have_command as_root slurp spew wait_until $root);
 
-my $unit = "$root/systemd/policyd-rate-limit.service";
 my $analyze = have_command('systemd-analyze');
 need($^O eq 'linux' && $analyze, 'systemd-analyze');
+
+my $dir = tempdir('policyd-XXXXXXXX', TMPDIR => 1, CLEANUP => 1);
+chmod 0777, $dir;
+
+# As make install writes it.
+my $unit = "$dir/policyd-rate-limit.service";
+my %place = (SBINDIR => '/usr/sbin', SYSCONFDIR => '/etc',
+    RUNDIR => '/run/policyd-rate-limit', STATEDIR => '/var/lib/policyd-rate-limit');
+spew($unit, slurp("$root/systemd/policyd-rate-limit.service.in") =~
+    s/\@(\w+)\@/$place{$1}/gr, 0644);
 
 sub output {
 	my (@command) = @_;
@@ -68,8 +77,6 @@ ok($allowed{read} && $allowed{landlock_restrict_self} && !$allowed{mount} &&
 SKIP: {
 	my $strace = have_command('strace');
 	skip 'strace is not here', 1 if !$strace;
-	my $dir = tempdir('policyd-XXXXXXXX', TMPDIR => 1, CLEANUP => 1);
-	chmod 0777, $dir;
 	my $program = Policyd::program();
 	# -D: the daemon keeps the pid, the tracer is the one that moves away.
 	spew("$dir/traced", "#!/bin/sh\nexec '$strace' -D -f -q -o '$dir/trace' " .
