@@ -116,6 +116,7 @@ rig_open(struct rig *r)
 	r->cache = cache_new(MEMORY);
 	r->lookup = lookup_new(r->settings);
 	r->batch = charge_batch_new(r->cache, r->store, r->lookup, r->settings);
+	(void)charge_batch_start(r->batch, r->now);
 }
 
 void
@@ -239,7 +240,7 @@ enum store_result
 rig_run_once(struct rig *r)
 {
 	const struct charge_answers	answers = {
-		rig_on_verdict, rig_on_hit, r
+		rig_on_verdict, rig_on_hit, r, NULL
 	};
 
 	return charge_batch_run(r->batch, r->now, clock_mono(), &answers);
@@ -318,6 +319,6 @@ rig_sum(struct rig *r, const char *id)
 void
 rig_idle(struct rig *r)
 {
-	while (store_idle(r->store))
+	while (store_idle(r->store) == 0)
 		;
 }

@@ -159,7 +159,7 @@ quiet(struct model *m)
 	struct rig	*r = m->rig[below(m, 2)];
 	int64_t		 n = below(m, 30);
 
-	while (n-- > 0 && store_idle(r->store))
+	while (n-- > 0 && store_idle(r->store) == 0)
 		;
 }
 

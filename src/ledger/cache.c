@@ -147,17 +147,6 @@ cache_refresh(struct cache *c, struct cache_id *e)
 	e->age = c->age;
 }
 
-static struct cache_id *
-cache_find(struct cache *c, const char *id, size_t idlen)
-{
-	struct cache_id	*e;
-
-	e = (struct cache_id *)map_find(c->map, map_hash(id, idlen), id, idlen);
-	if (e != NULL)
-		cache_refresh(c, e);
-	return e;
-}
-
 struct cache_id *
 cache_touch(struct cache *c, const char *id, size_t idlen, bool *first)
 {
@@ -290,33 +279,39 @@ cache_charged_at(struct cache *c, const struct cache_id *e, const char *instance
 	    num_add_clamp(now, -CACHE_INSTANCE_SECONDS), date, amount);
 }
 
-static void
-cache_remember(struct cache *c, uint64_t id, const struct store_row *row, int64_t now,
-    uint32_t reading)
-{
-	int64_t	oldest;
-
-	oldest = num_add_clamp(now, -CACHE_INSTANCE_SECONDS);
-	if (row->date < oldest)
-		return;
-	if (row->instancelen > 0)
-		instance_add(c->instances,
-		    cache_key(id, row->instance, row->instancelen, 0), row->date,
-		    row->amount, oldest, reading);
-	if (row->tag != 0)
-		instance_add(c->instances,
-		    cache_key(id, row->instance, row->instancelen, row->tag),
-		    row->date, 1, oldest, reading);
-}
-
 /* --- rows --- */
 
 void
 cache_record(struct cache *c, struct cache_id *e, const struct store_row *row,
     int64_t now)
 {
+	int64_t	oldest = num_add_clamp(now, -CACHE_INSTANCE_SECONDS);
+
 	cache_add(c, e, row);
-	cache_remember(c, e->node.hash, row, now, 0);
+	if (row->date < oldest)
+		return;
+	if (row->instancelen > 0)
+		instance_add(c->instances, cache_key(e->node.hash, row->instance,
+		    row->instancelen, 0), row->date, row->amount, oldest);
+	if (row->tag != 0)
+		instance_add(c->instances, cache_key(e->node.hash, row->instance,
+		    row->instancelen, row->tag), row->date, 1, oldest);
+}
+
+static void
+cache_remember(struct cache *c, uint64_t id, const struct store_row *row, int64_t now,
+    uint32_t reading)
+{
+	int64_t	oldest = num_add_clamp(now, -CACHE_INSTANCE_SECONDS);
+
+	if (row->date < oldest)
+		return;
+	if (row->instancelen > 0)
+		instance_read(c->instances, cache_key(id, row->instance,
+		    row->instancelen, 0), row->date, row->amount, oldest, reading);
+	if (row->tag != 0)
+		instance_read(c->instances, cache_key(id, row->instance,
+		    row->instancelen, row->tag), row->date, 1, oldest, reading);
 }
 
 void
@@ -331,14 +326,18 @@ void
 cache_news(struct cache *c, const struct store_row *row, int64_t now)
 {
 	struct cache_id	*e;
+	uint64_t	 hash;
 
-	e = cache_find(c, row->id, row->idlen);
-	if (e != NULL && e->cursor.loaded)
-		cache_add(c, e, row);
-	else if (e != NULL)
-		cache_drop(c, e);
-	cache_remember(c, e != NULL ? e->node.hash : map_hash(row->id, row->idlen),
-	    row, now, 0);
+	hash = map_hash(row->id, row->idlen);
+	e = (struct cache_id *)map_find(c->map, hash, row->id, row->idlen);
+	if (e != NULL) {
+		cache_refresh(c, e);
+		if (e->cursor.loaded)
+			cache_add(c, e, row);
+		else
+			cache_drop(c, e);
+	}
+	cache_remember(c, hash, row, now, 0);
 }
 
 void

@@ -446,10 +446,9 @@ charge_tell_hits(struct charge_batch *b, const struct charge_answers *answers)
 	}
 }
 
-/* Those that wait no longer (all: none is waited for) are told so. */
+/* Nobody waits for these any longer; all: for none. */
 static void
-charge_give_up(struct charge_batch *b, struct mono mono, bool all,
-    const struct charge_answers *answers)
+charge_expire(struct charge_batch *b, struct mono mono, bool all)
 {
 	struct verdict_charge	*c, *next;
 
@@ -461,38 +460,57 @@ charge_give_up(struct charge_batch *b, struct mono mono, bool all,
 		TAILQ_REMOVE(&b->waiting, c, entry);
 		TAILQ_INSERT_TAIL(&b->decided, c, entry);
 	}
-	charge_answer(b, false, answers);
+}
+
+static enum store_result
+charge_begin(struct charge_batch *b)
+{
+	const struct store_reader	reader = {
+		charge_on_first, charge_on_news, charge_on_again,
+		charge_on_changed, b
+	};
+	struct store_batch		batch;
+
+	batch.touch = b->touch;
+	batch.ntouch = b->ntouch;
+	batch.value = b->value;
+	batch.nvalue = b->nvalue;
+	batch.budget = READ_BUDGET;
+	return store_begin(b->store, &batch, &reader);
+}
+
+enum store_result
+charge_batch_start(struct charge_batch *b, int64_t now)
+{
+	enum store_result	result;
+
+	b->context.now = now;
+	b->ntouch = b->nvalue = 0;
+	cache_batch(b->cache);
+	if ((result = charge_begin(b)) != STORE_OK)
+		return result;
+	return store_commit(b->store);
 }
 
 enum store_result
 charge_batch_run(struct charge_batch *b, int64_t now, struct mono mono,
     const struct charge_answers *answers)
 {
-	const struct store_reader	 reader = {
-		charge_on_first, charge_on_news, charge_on_again,
-		charge_on_changed, b
-	};
-	struct store_batch		 batch;
-	enum store_result		 result;
+	enum store_result	result;
 
-	charge_give_up(b, mono, false, answers);
+	charge_expire(b, mono, false);
+	charge_answer(b, false, answers);
 	if (TAILQ_EMPTY(&b->waiting))
 		return STORE_OK;
 	b->context.cache = b->cache;
 	b->context.store = b->store;
 	b->context.settings = b->settings;
 	b->context.now = now;
-	if ((result = charge_gather(b, now, mono)) != STORE_OK)
+	if ((result = charge_gather(b, now, mono)) != STORE_OK ||
+	    (result = charge_begin(b)) != STORE_OK)
 		goto fail;
-	batch.touch = b->touch;
-	batch.ntouch = b->ntouch;
-	batch.value = b->value;
-	batch.nvalue = b->nvalue;
-	batch.budget = READ_BUDGET;
-	if ((result = store_begin(b->store, &batch, &reader)) != STORE_OK)
-		goto fail;
-	/* What was read is true, whatever comes of this batch. */
-	cache_settle(b->cache);
+	/* A lock may have been waited for, until those who ask were told otherwise. */
+	charge_expire(b, clock_mono(), false);
 	charge_decide(b);
 	if ((result = store_commit(b->store)) == STORE_OK) {
 		cache_settle(b->cache);
@@ -506,7 +524,8 @@ charge_batch_run(struct charge_batch *b, int64_t now, struct mono mono,
 	/* A lock may be gone the next time; anything else they need not wait for. */
 	if (result != STORE_BUSY) {
 		cache_undo(b->cache);
-		charge_give_up(b, mono, true, answers);
+		charge_expire(b, mono, true);
+		charge_answer(b, false, answers);
 	}
 	return result;
 }

@@ -29,6 +29,9 @@ size_t			 charge_batch_count(const struct charge_batch *);
 /* Whoever asked is gone: what waits is forgotten. */
 void			 charge_batch_clear(struct charge_batch *);
 
+/* Before the first charge: lets the store read what a start has to read. */
+enum store_result	 charge_batch_start(struct charge_batch *, int64_t now);
+
 struct charge_answers {
 	void	(*verdict)(void *, uint64_t request, const struct msg_verdict *);
 	/* A hit was committed to limit_report. */

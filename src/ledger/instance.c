@@ -72,8 +72,10 @@ instance_free(struct instances *t)
 void
 instance_clear(struct instances *t)
 {
-	t->first = t->count = 0;
 	t->nchange = 0;
+	if (t->count == 0)
+		return;
+	t->first = t->count = 0;
 	memset(t->bucket, 0, ((size_t)t->mask + 1) * sizeof(t->bucket[0]));
 }
 
@@ -111,25 +113,27 @@ instance_note(struct instances *t, uint32_t at, int64_t before)
 	t->change[t->nchange++].before = before;
 }
 
-void
-instance_add(struct instances *t, uint64_t key, int64_t date, int64_t amount,
-    int64_t oldest, uint32_t reading)
+/* The entry of this key and second, or NULL. */
+static struct entry *
+instance_find(struct instances *t, uint64_t key, int64_t date)
 {
 	struct entry	*e;
 	uint32_t	 at;
 
 	for (at = t->bucket[key & t->mask]; at != 0; at = e->next) {
 		e = &t->ring[at - 1];
-		if (e->key != key || e->date != date)
-			continue;
-		instance_note(t, at - 1, e->amount);
-		if (reading != 0 && e->reading != reading) {
-			e->amount = 0;
-			e->reading = reading;
-		}
-		e->amount = num_add_clamp(e->amount, amount);
-		return;
+		if (e->key == key && e->date == date)
+			return e;
 	}
+	return NULL;
+}
+
+static struct entry *
+instance_make(struct instances *t, uint64_t key, int64_t date, int64_t oldest)
+{
+	struct entry	*e;
+	uint32_t	 at;
+
 	while (t->count > 0 && (t->count == t->size ||
 	    t->ring[t->first].date < oldest))
 		instance_drop_first(t);
@@ -138,11 +142,38 @@ instance_add(struct instances *t, uint64_t key, int64_t date, int64_t amount,
 	e = &t->ring[at];
 	e->key = key;
 	e->date = date;
-	e->amount = amount;
-	e->reading = reading;
+	e->amount = 0;
+	e->reading = 0;
 	e->next = t->bucket[key & t->mask];
 	t->bucket[key & t->mask] = at + 1;
-	instance_note(t, at, 0);
+	return e;
+}
+
+void
+instance_read(struct instances *t, uint64_t key, int64_t date, int64_t amount,
+    int64_t oldest, uint32_t reading)
+{
+	struct entry	*e;
+
+	if ((e = instance_find(t, key, date)) == NULL)
+		e = instance_make(t, key, date, oldest);
+	if (reading != 0 && e->reading != reading) {
+		e->amount = 0;
+		e->reading = reading;
+	}
+	e->amount = num_add_clamp(e->amount, amount);
+}
+
+void
+instance_add(struct instances *t, uint64_t key, int64_t date, int64_t amount,
+    int64_t oldest)
+{
+	struct entry	*e;
+
+	if ((e = instance_find(t, key, date)) == NULL)
+		e = instance_make(t, key, date, oldest);
+	instance_note(t, (uint32_t)(e - t->ring), e->amount);
+	e->amount = num_add_clamp(e->amount, amount);
 }
 
 int64_t

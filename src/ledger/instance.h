@@ -20,13 +20,17 @@ void			 instance_clear(struct instances *);
 size_t			 instance_bytes(const struct instances *);
 
 /*
- * Entries before `oldest` may be forgotten. `reading` is 0 for what is new. What is
- * read from the database has a number that is the same for all that is read at once:
- * it takes the place of what was known of that second, so that reading it again counts
- * nothing twice.
+ * What the database has; entries before `oldest` may be forgotten for it. `reading` is 0
+ * for what is new. What is read again has a number that is the same for all that is read
+ * at once: it takes the place of what was known of that second, so that nothing counts
+ * twice.
  */
-void			 instance_add(struct instances *, uint64_t key, int64_t date,
+void			 instance_read(struct instances *, uint64_t key, int64_t date,
 			    int64_t amount, int64_t oldest, uint32_t reading);
+
+/* What the database is to have. */
+void			 instance_add(struct instances *, uint64_t key, int64_t date,
+			    int64_t amount, int64_t oldest);
 
 /* The sum of a key; 0 for an unknown one. */
 int64_t			 instance_total(const struct instances *, uint64_t key);
@@ -38,7 +42,7 @@ int64_t			 instance_total(const struct instances *, uint64_t key);
 bool			 instance_any(const struct instances *, uint64_t key,
 			    int64_t oldest, int64_t *date, int64_t *amount);
 
-/* Everything added since the last settle is kept for good, or undone. */
+/* All that was added since the last settle is kept for good, or undone. */
 void			 instance_settle(struct instances *);
 void			 instance_undo(struct instances *);
 

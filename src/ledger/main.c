@@ -358,24 +358,30 @@ ledger_poll_add(struct pollfd *p, const struct channel *c)
 		p->events |= POLLOUT;
 }
 
+/* `idle`: when the store wants to be called again, -1: not for now. */
 static int
-ledger_timeout(struct ledger *l, bool more)
+ledger_timeout(struct ledger *l, int idle)
 {
+	int	clean;
+
 	if (charge_batch_count(l->batch) > 0)
 		return l->busy ? BUSY_MS : 0;
-	return more ? 0 : clean_wait(&l->clean);
+	clean = clean_wait(&l->clean);
+	if (clean == -1 || idle == -1)
+		return clean == -1 ? idle : clean;
+	return clean < idle ? clean : idle;
 }
 
-/* Waits for what comes next and reads it. `more`: there is other work, don't wait. */
+/* Waits for what comes next and reads it. */
 static void
-ledger_wait(struct ledger *l, bool more)
+ledger_wait(struct ledger *l, int idle)
 {
 	struct pollfd	p[3];
 
 	ledger_poll_add(&p[0], l->parent);
 	ledger_poll_add(&p[1], l->engine);
 	ledger_poll_add(&p[2], l->report);
-	if (poll(p, 3, ledger_timeout(l, more)) == -1) {
+	if (poll(p, 3, ledger_timeout(l, idle)) == -1) {
 		if (errno != EINTR)
 			log_fatal("poll: %s", strerror(errno));
 		return;
@@ -390,33 +396,35 @@ ledger_wait(struct ledger *l, bool more)
 		exit(errno == EBADMSG ? EXIT_FAILURE : 0);
 }
 
-static void
-ledger_remember(struct ledger *l)
+/* A ledger that has no engine is there to clean and to report, and no more. */
+static int
+ledger_idle(struct ledger *l)
 {
 	int64_t	now = clock_mono().ns;
 
-	if (now - l->remembered < REMEMBER_NS)
-		return;
-	l->remembered = now;
-	clean_remember(l->store, l->limits, clock_wall());
+	if (l->engine == NULL)
+		return -1;
+	if (now - l->remembered >= REMEMBER_NS) {
+		l->remembered = now;
+		clean_remember(l->store, l->limits, clock_wall());
+	}
+	return store_idle(l->store);
 }
 
 static void
 ledger_serve(struct ledger *l)
 {
-	bool	more = false;
+	int	idle = 0;
 
 	while (!l->stopping) {
-		ledger_wait(l, more);
+		ledger_wait(l, idle);
 		ledger_decide(l);
 		ledger_send_hits(l);
 		ledger_flush(l);
 		ledger_clean(l);
-		more = false;
-		if (charge_batch_count(l->batch) == 0) {
-			ledger_remember(l);
-			more = store_idle(l->store);
-		}
+		idle = -1;
+		if (charge_batch_count(l->batch) == 0)
+			idle = ledger_idle(l);
 		if (log_lost())
 			channel_signal(l->parent, MSG_LOG_LOST, 0);
 		ledger_flush(l);
@@ -451,6 +459,8 @@ ledger_open(struct ledger *l)
 	char	reason[256];
 	bool	away;
 
+	if (l->engine != NULL)
+		store_start_helper(&l->start, l->settings);
 	/* What is made here belongs to the user who serves later. */
 	if (privileges_borrow(&l->start.identity) == -1)
 		role_fault(&l->start, "ids of the user: %s", strerror(errno));
@@ -487,6 +497,8 @@ main(void)
 	memset(&needs, 0, sizeof(needs));
 	needs.role = store_sandbox();
 	role_lock(&l->start, &needs);
+	if (l->engine != NULL)
+		ledger_note(l, charge_batch_start(l->batch, clock_wall()));
 	role_ready(&l->start);
 
 	ledger_serve(l);

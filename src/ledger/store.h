@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "conf/settings.h"
-#include "sandbox/sandbox.h"
+#include "role/role.h"
 
 /*
  * One database behind one interface; each ledger links exactly one of store_sqlite.c,
@@ -106,6 +106,13 @@ struct store_reader {
 };
 
 /*
+ * Before store_open: starts what a backend needs beside the ledger (SQLite: the keeper of
+ * its log). Without it, or when it cannot be started, the ledger does that itself.
+ */
+void			 store_start_helper(struct role_start *,
+			    const struct settings *);
+
+/*
  * Connects or opens, takes over what an older program left (ledger/schema.h), prepares
  * statements. NULL with a printable reason in `reason` where only the administrator can
  * help, or, with *away set, where a server is not there now and the next process may
@@ -200,8 +207,9 @@ enum store_result	 store_set_number(struct store *, const char *name, int64_t);
 
 /*
  * Work that can wait for a quiet moment, a millisecond or so of it; called when no
- * charge waits. False: there is none left.
+ * charge waits. It may tell the reader of the last batch what others did (news,
+ * changed). Milliseconds until it wants to be called again, -1: there is none left.
  */
-bool			 store_idle(struct store *);
+int			 store_idle(struct store *);
 
 #endif

@@ -5,17 +5,16 @@
 #include "lib/alloc.h"
 #include "lib/clock.h"
 
-#define WAIT_MS		250		/* for a lock, in one call */
+#define WAIT_MS		100		/* for a lock, in one call */
 #define LOOK_NS		INT64_C(1000000000)
 #define REST_NS		INT64_C(10000000000)	/* after a job that failed */
 #define CATCH_UP_NS	INT64_C(20000000)	/* while charges can only wait */
 #define SLICE_NS	INT64_C(1000000)	/* of quiet work */
 #define SLICE_ROWS	500
 #define SLICE_STEPS	4
-#define LOG_PAGES	1000		/* of the log before it is copied */
 
 struct store_sizes	store_sizes = {
-	.tail = 50000, .chunk = 200000, .load = 100000, .recent = 50000
+	.tail = 50000, .chunk = 200000, .load = 100000, .recent = 20000
 };
 
 #define ROW	"rowid, id, date, recipient_count, instance, tag, protocol_state"
@@ -169,6 +168,7 @@ store_connect(struct store *s)
 	if (s->db == NULL)
 		return STORE_FAILED;
 	s->version = s->changes = s->runs_version = -1;
+	s->copied = 0;
 	s->moved = false;
 	s->looked = clock_mono().ns;
 	if (store_prepare(s) == 0 && (!s->damaged ||
@@ -232,6 +232,7 @@ store_open(const struct settings *settings, int directory, bool *away, char *rea
 	s->wait = settings->db_timeout / 4 < WAIT_MS ?
 	    (int)(settings->db_timeout / 4) : WAIT_MS;
 	str_init(&s->buffer);
+	s->keeper = store_take_helper();
 	(void)store_connect(s);
 	return s;
 }
@@ -239,12 +240,10 @@ store_open(const struct settings *settings, int directory, bool *away, char *rea
 void
 store_close(struct store *s)
 {
-	int	frames, left;
-
 	if (s == NULL)
 		return;
-	if (s->db != NULL)
-		(void)sqlite_checkpoint(s->db, &frames, &left);
+	/* Who closes the file last copies all of the log and removes it. */
+	keeper_stop(s->keeper);
 	store_away(s);
 	str_clear(&s->buffer);
 	free(s->append);
@@ -473,6 +472,7 @@ store_commit(struct store *s)
 	if (!s->failed && sqlite_step(s->db, DO_COMMIT) == 0) {
 		store_committed(s);
 		store_job_over(s, true);
+		(void)store_copy_log(s, false);
 		return STORE_OK;
 	}
 	store_job_over(s, false);
@@ -555,22 +555,20 @@ store_idle_work(struct store *s, int (*work)(struct store *))
 	return good && !s->moved;
 }
 
-bool
+int
 store_idle(struct store *s)
 {
-	int	frames, left;
-
-	/* Before the first batch nothing is known that work could be about. */
-	if (s->db == NULL || s->version == -1)
-		return false;
-	if (clock_mono().ns >= s->rest) {
+	if (s->db == NULL)
+		return -1;
+	/* Before the first batch nothing is known that a job could be about. */
+	if (s->version != -1 && clock_mono().ns >= s->rest) {
 		store_job_choose(s, true);
-		if (s->job.kind != JOB_NONE || s->behind)
-			return store_idle_work(s, store_idle_slice);
-		if (s->indexed && store_idle_work(s, store_drop_index))
+		if ((s->job.kind != JOB_NONE || s->behind) &&
+		    store_idle_work(s, store_idle_slice))
+			return 0;
+		if (s->indexed && !s->behind && s->job.kind == JOB_NONE &&
+		    store_idle_work(s, store_drop_index))
 			s->indexed = false;
 	}
-	if (sqlite_log_pages(s->db) >= LOG_PAGES)
-		(void)sqlite_checkpoint(s->db, &frames, &left);
-	return false;
+	return store_copy_log(s, true);
 }

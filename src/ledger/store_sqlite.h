@@ -2,6 +2,7 @@
 #define STORE_SQLITE_H
 
 #include "ledger/filter.h"
+#include "ledger/keeper.h"
 #include "ledger/sqlite.h"
 #include "ledger/store.h"
 #include "ledger/tail.h"
@@ -152,6 +153,9 @@ struct store {
 	bool			 full;		/* synchronous */
 	int			 wait;		/* for a lock, ms */
 	int64_t			 looked;	/* that the file is there, ns */
+	struct keeper		*keeper;	/* NULL: there is none */
+	int			 copied;	/* pages of the log */
+	int64_t			 copy;		/* when that was, ns */
 	char			 error[256];
 
 	/* --- the file as it was last seen --- */
@@ -208,6 +212,17 @@ enum store_result	 store_end(struct store *, bool good);
 /* The first column of the only row. 0 or -1. */
 int			 store_one(struct store *, enum statement, int64_t *);
 int			 store_put_number(struct store *, const char *, int64_t);
+
+/* --- store_sqlite_log.c --- */
+
+/* What store_start_helper started; the caller's. */
+struct keeper		*store_take_helper(void);
+
+/*
+ * Has the log copied into the file, when there is enough of it or a second went by.
+ * Milliseconds until it wants to be called again, -1: no need.
+ */
+int			 store_copy_log(struct store *, bool quiet);
 
 /* --- store_sqlite_open.c --- */
 

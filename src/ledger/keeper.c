@@ -1,0 +1,161 @@
+#include <sys/types.h>
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ipc/channel.h"
+#include "ledger/keeper.h"
+#include "ledger/sqlite.h"
+#include "lib/alloc.h"
+#include "lib/log.h"
+
+#define FIRST_FD	10		/* what the keeper keeps lies above */
+#define WAIT_MS		1000
+#define GOODBYE_MS	2000
+
+#define ASK_COPY	'c'
+#define ASK_END		'e'
+
+struct keeper {
+	int	fd;
+	bool	asked;
+};
+
+/* --- the process --- */
+
+/* The file may be another one than the last time. */
+static struct sqlite *
+keeper_file(struct sqlite *db, int directory, const char *name)
+{
+	char	reason[256];
+
+	if (db != NULL && sqlite_present(db))
+		return db;
+	sqlite_close(db);
+	return sqlite_open(directory, name, WAIT_MS, NULL, 0, reason,
+	    sizeof(reason));
+}
+
+static void
+keeper_serve(int fd, int directory, const char *name)
+{
+	struct sqlite	*db = NULL;
+	int32_t		 left;
+	int		 frames, n;
+	char		 what;
+
+	while (read(fd, &what, 1) == 1 && what == ASK_COPY) {
+		left = -1;
+		db = keeper_file(db, directory, name);
+		if (db != NULL && sqlite_checkpoint(db, &frames, &n) == 0)
+			left = n;
+		if (write(fd, &left, sizeof(left)) != (ssize_t)sizeof(left))
+			break;
+	}
+	sqlite_close(db);
+	_exit(0);
+}
+
+/* Everything of the ledger's is closed, but the way to say that it cannot lock. */
+static void
+keeper_run(struct role_start *start, struct sandbox_needs *needs, const char *name,
+    int fd)
+{
+	int	i;
+
+	log_open("ledger", LOG_TO_STDERR, -1, false);
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FD);
+	start->directory = fcntl(start->directory, F_DUPFD_CLOEXEC, FIRST_FD);
+	if (fd == -1 || start->directory == -1)
+		_exit(1);
+	for (i = ROLE_CHANNEL_FD + 1; i < FIRST_FD; i++)
+		(void)close(i);
+	closefrom((fd > start->directory ? fd : start->directory) + 1);
+	role_lock(start, needs);
+	(void)close(ROLE_CHANNEL_FD);
+	keeper_serve(fd, start->directory, name);
+}
+
+/* --- the ledger's side --- */
+
+struct keeper *
+keeper_start(struct role_start *start, struct sandbox_needs *needs, const char *name)
+{
+	struct keeper	*k;
+	pid_t		 pid;
+	int		 fd[2];
+
+	/* Nobody waits for it: its socket tells when it is gone. */
+	(void)signal(SIGCHLD, SIG_IGN);
+	if (channel_pair(fd) == -1)
+		return NULL;
+	if ((pid = fork()) == -1) {
+		close(fd[0]);
+		close(fd[1]);
+		return NULL;
+	}
+	if (pid == 0)
+		keeper_run(start, needs, name, fd[1]);
+	close(fd[1]);
+	k = alloc_zero(1, sizeof(*k));
+	k->fd = fd[0];
+	return k;
+}
+
+static void
+keeper_say(struct keeper *k, char what)
+{
+	/* What cannot be said to it is told by keeper_answer. */
+	if (write(k->fd, &what, 1) == 1)
+		k->asked = true;
+}
+
+void
+keeper_ask(struct keeper *k)
+{
+	if (!k->asked)
+		keeper_say(k, ASK_COPY);
+}
+
+static int
+keeper_wait(struct keeper *k, int ms)
+{
+	struct pollfd	p = { k->fd, POLLIN, 0 };
+
+	return poll(&p, 1, ms);
+}
+
+int
+keeper_answer(struct keeper *k, int *left)
+{
+	int32_t	n;
+
+	if (keeper_wait(k, 0) != 1)
+		return 0;
+	if (read(k->fd, &n, sizeof(n)) != (ssize_t)sizeof(n))
+		return -1;
+	k->asked = false;
+	*left = n;
+	return 1;
+}
+
+void
+keeper_stop(struct keeper *k)
+{
+	int	left;
+
+	if (k == NULL)
+		return;
+	keeper_say(k, ASK_END);
+	while (keeper_wait(k, GOODBYE_MS) == 1 && keeper_answer(k, &left) != -1)
+		;
+	close(k->fd);
+	free(k);
+}

@@ -1,0 +1,89 @@
+#include <errno.h>
+#include <string.h>
+
+#include "ledger/store_sqlite.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+/*
+ * Commits go to the write-ahead log, which has to be copied into the file now and then.
+ * That waits for the disk twice, so the keeper does it while the ledger goes on. SQLite
+ * begins the log anew when all of it is copied; in a load without a pause it never
+ * quite is, and then the ledger copies the little that is left by itself.
+ */
+#define PAGES		1000		/* worth a copy; or what a second brought */
+#define PAGES_MAX	65536		/* 256 MiB: now the ledger has to wait */
+#define COPY_NS		INT64_C(1000000000)
+#define MS_NS		INT64_C(1000000)
+
+static struct keeper	*started;
+
+void
+store_start_helper(struct role_start *start, const struct settings *settings)
+{
+	struct sandbox_needs	 needs;
+	const struct value	*database;
+	const char		*name;
+
+	database = value_get(settings->sqlite_config, "database");
+	if (database == NULL || database->type != VALUE_STR || start->directory == -1)
+		return;
+	name = strrchr(database->bytes, '/');
+	memset(&needs, 0, sizeof(needs));
+	needs.role = store_sandbox();
+	started = keeper_start(start, &needs, name != NULL ? name + 1 :
+	    database->bytes);
+	if (started == NULL)
+		log_warning("keeper of the write-ahead log: %s", strerror(errno));
+}
+
+struct keeper *
+store_take_helper(void)
+{
+	struct keeper	*keeper = started;
+
+	started = NULL;
+	return keeper;
+}
+
+/* What the keeper answered. */
+static void
+store_hear_keeper(struct store *s)
+{
+	int	left, heard;
+
+	if (s->keeper == NULL || (heard = keeper_answer(s->keeper, &left)) == 0)
+		return;
+	if (heard == 1)
+		return;
+	log_warning("the keeper of the write-ahead log is gone:"
+	    " the ledger copies it by itself");
+	keeper_stop(s->keeper);
+	s->keeper = NULL;
+}
+
+int
+store_copy_log(struct store *s, bool quiet)
+{
+	int64_t	now = clock_mono().ns;
+	int	pages = sqlite_log_pages(s->db), frames, left;
+
+	store_hear_keeper(s);
+	/* The log was begun anew. */
+	if (pages < s->copied)
+		s->copied = 0;
+	if (pages == s->copied)
+		return -1;
+	if (pages < PAGES_MAX && pages - s->copied < PAGES &&
+	    now - s->copy < COPY_NS)
+		return (int)((s->copy + COPY_NS - now) / MS_NS) + 1;
+	if (s->keeper != NULL && pages < PAGES_MAX)
+		keeper_ask(s->keeper);
+	else if (quiet || pages >= PAGES_MAX)
+		(void)sqlite_checkpoint(s->db, &frames, &left);
+	else
+		return -1;
+	s->copied = pages;
+	s->copy = now;
+	return (int)(COPY_NS / MS_NS);
+}
