@@ -13,12 +13,27 @@ EXAMPLEDIR ?=	${PREFIX}/share/examples/policyd-rate-limit
 RUNDIR ?=	/var/run/policyd-rate-limit
 STATEDIR ?=	/var/lib/policyd-rate-limit
 
+# What starts the daemon on this system: systemd, openbsd, freebsd, netbsd or none.
+INIT_Linux =	systemd
+INIT_OpenBSD =	openbsd
+INIT_FreeBSD =	freebsd
+INIT_NetBSD =	netbsd
+INIT ?=		${INIT_${OS}}
+UNITDIR ?=	${PREFIX}/lib/systemd/system
+SYSUSERSDIR ?=	${PREFIX}/lib/sysusers.d
+TMPFILESDIR ?=	${PREFIX}/lib/tmpfiles.d
+RCDIR_openbsd =	/etc/rc.d
+RCDIR_freebsd =	${PREFIX}/etc/rc.d
+RCDIR_netbsd =	/etc/rc.d
+RCDIR ?=	${RCDIR_${INIT}}
+
 CC ?=		cc
 CFLAGS ?=	-O2 -g
 INSTALL ?=	install
 BSD_INSTALL_PROGRAM ?= ${INSTALL} -m 0755
 BSD_INSTALL_DATA ?= ${INSTALL} -m 0644
 BSD_INSTALL_MAN ?= ${INSTALL} -m 0644
+BSD_INSTALL_SCRIPT ?= ${INSTALL} -m 0755
 PROVE ?=	prove
 PERL ?=		perl
 
@@ -104,7 +119,9 @@ PROGRAMS =	build/policyd-rate-limit ${CHILDREN} ${CTL_PROGRAM}
 
 .SUFFIXES:
 .SUFFIXES: .c .o .test
-.PHONY: all objects run tests check check-built bench lint install clean dist fuzz portability
+.PHONY: all objects run tests check check-built bench lint install clean dist fuzz portability \
+	install-programs install-texts install-init- install-init-none \
+	install-init-systemd install-init-openbsd install-init-freebsd install-init-netbsd
 
 all: ${PROGRAMS}
 
@@ -236,15 +253,51 @@ bench: all ${TEST_PROGRAMS}
 
 # Into DESTDIR, as whoever calls it; never over a configuration that is in use, and
 # nothing below RUNDIR or STATEDIR, which the daemon makes itself.
-install: all build/install/policyd-rate-limit
-	mkdir -p ${DESTDIR}${SBINDIR} ${DESTDIR}${LIBEXECDIR} ${DESTDIR}${EXAMPLEDIR} \
-	    ${DESTDIR}${MANDIR}/man5 ${DESTDIR}${MANDIR}/man8
+install: install-programs install-texts install-init-${INIT}
+
+install-programs: all build/install/policyd-rate-limit
+	mkdir -p ${DESTDIR}${SBINDIR} ${DESTDIR}${LIBEXECDIR}
 	${BSD_INSTALL_PROGRAM} build/install/policyd-rate-limit ${CTL_PROGRAM} \
 	    ${DESTDIR}${SBINDIR}
 	${BSD_INSTALL_PROGRAM} ${CHILDREN} ${DESTDIR}${LIBEXECDIR}
-	${BSD_INSTALL_DATA} etc/policyd-rate-limit.conf ${DESTDIR}${EXAMPLEDIR}
-	${BSD_INSTALL_MAN} ${MAN5} ${DESTDIR}${MANDIR}/man5
-	${BSD_INSTALL_MAN} ${MAN8} ${DESTDIR}${MANDIR}/man8
+
+# Texts are installed with the paths of this installation in them.
+SUBSTITUTE =	EXAMPLEDIR='${EXAMPLEDIR}' LIBEXECDIR='${LIBEXECDIR}' RUNDIR='${RUNDIR}' \
+		SBINDIR='${SBINDIR}' STATEDIR='${STATEDIR}' SYSCONFDIR='${SYSCONFDIR}' \
+		sh packaging/substitute
+
+install-texts:
+	mkdir -p build/install ${DESTDIR}${EXAMPLEDIR} ${DESTDIR}${MANDIR}/man5 \
+	    ${DESTDIR}${MANDIR}/man8
+	@for f in etc/policyd-rate-limit.conf ${MAN5} ${MAN8}; do \
+		${SUBSTITUTE} <$$f >build/install/$${f##*/} || exit 1; \
+	done
+	${BSD_INSTALL_DATA} build/install/policyd-rate-limit.conf ${DESTDIR}${EXAMPLEDIR}
+	for f in ${MAN5}; do ${BSD_INSTALL_MAN} build/install/$${f##*/} \
+	    ${DESTDIR}${MANDIR}/man5 || exit 1; done
+	for f in ${MAN8}; do ${BSD_INSTALL_MAN} build/install/$${f##*/} \
+	    ${DESTDIR}${MANDIR}/man8 || exit 1; done
+
+UNITS =		policyd-rate-limit.service policyd-rate-limit.socket \
+		policyd-rate-limit-clean.service policyd-rate-limit-clean.timer
+install-init-systemd:
+	mkdir -p build/install ${DESTDIR}${UNITDIR} ${DESTDIR}${SYSUSERSDIR} \
+	    ${DESTDIR}${TMPFILESDIR}
+	@for f in ${UNITS} sysusers.conf tmpfiles.conf; do \
+		${SUBSTITUTE} <systemd/$$f.in >build/install/$$f || exit 1; \
+	done
+	${BSD_INSTALL_DATA} ${UNITS:%=build/install/%} ${DESTDIR}${UNITDIR}
+	${BSD_INSTALL_DATA} build/install/sysusers.conf \
+	    ${DESTDIR}${SYSUSERSDIR}/policyd-rate-limit.conf
+	${BSD_INSTALL_DATA} build/install/tmpfiles.conf \
+	    ${DESTDIR}${TMPFILESDIR}/policyd-rate-limit.conf
+
+install-init-openbsd install-init-freebsd install-init-netbsd:
+	mkdir -p build/install ${DESTDIR}${RCDIR}
+	@${SUBSTITUTE} <rc.d/policyd_rate_limit.${INIT}.in >build/install/policyd_rate_limit
+	${BSD_INSTALL_SCRIPT} build/install/policyd_rate_limit ${DESTDIR}${RCDIR}
+
+install-init- install-init-none:
 
 # The same bytes for the same commit, wherever it is made.
 dist:

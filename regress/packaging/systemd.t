@@ -1,0 +1,125 @@
+#!/usr/bin/perl
+
+# The systemd units, as make install writes them: good in systemd's own eyes and tight as
+# it can measure that; the daemon serves a socket that was made for it by root, where it
+# could make nothing itself. What system calls the unit's filter has is in
+# regress/sandbox/systemd.t.
+
+use strict;
+use warnings;
+
+use File::Temp qw(tempdir);
+use POSIX ();
+use Socket;
+use Test::More;
+
+use Packaging qw(output substituted);
+use Policyd qw(need have_command as_root slurp spew $root);
+
+my $analyze = have_command('systemd-analyze');
+need($^O eq 'linux' && $analyze, 'systemd-analyze');
+
+my $dir = tempdir('policyd-XXXXXXXX', TMPDIR => 1, CLEANUP => 1);
+chmod 0755, $dir;
+
+# --- the files ---
+
+my @units = map { s{.*/}{}r =~ s/\.in\z//r } glob "$root/systemd/policyd-rate-limit*.in";
+is("@units", 'policyd-rate-limit-clean.service policyd-rate-limit-clean.timer ' .
+    'policyd-rate-limit.service policyd-rate-limit.socket', 'the units');
+
+# systemd looks whether the program is there, and finds units beside each other.
+spew("$dir/policyd-rate-limit", "#!/bin/sh\n", 0755);
+for (@units, 'sysusers.conf', 'tmpfiles.conf') {
+	spew("$dir/$_", substituted("$root/systemd/$_.in", SBINDIR => $dir));
+	unlike(slurp("$dir/$_"), qr/\@\w+\@|\A\z/, "$_: every path is filled in");
+}
+
+# Other units are this machine's, manual pages those of an installation.
+my @words = grep { /\Qpolicyd-rate-limit/ } split /\n/,
+    output("cd '$dir' && $analyze verify --man=no *.service *.socket *.timer 2>&1");
+is(join("\n", @words), '', 'systemd has nothing to say about them');
+
+for my $unit (grep { /\.service\z/ } @units) {
+	my $report = output("$analyze security --offline=true --no-pager '$dir/$unit' 2>&1");
+	my ($exposure) = $report =~ /Overall exposure level .*: ([\d.]+)/;
+	ok(defined $exposure && $exposure <= 1.5, "$unit: exposure is 1.5 or better")
+	    or diag($report);
+}
+
+my $service = slurp("$dir/policyd-rate-limit.service");
+for my $line (grep { /^(?:User|Group|Capa|Ambient|NoNew|Restrict|System|Lock|Memory|
+    Protect|Private|Device|Remove|Keyring|UMask|Proc)\w+=/x } split /\n/,
+    slurp("$dir/policyd-rate-limit-clean.service")) {
+	ok($service =~ /^\Q$line\E$/m, "both services: $line");
+}
+
+# --- the user and the directory ---
+
+SKIP: {
+	my $sysusers = have_command('systemd-sysusers');
+	my $tmpfiles = have_command('systemd-tmpfiles');
+	skip 'only root makes users', 3 if !as_root() || !$sysusers || !$tmpfiles;
+	my $tree = "$dir/tree";
+	mkdir $_ for $tree, "$tree/etc", "$tree/var";
+	spew("$tree/etc/$_", '') for 'passwd', 'group';
+	my $said = output("$sysusers --root='$tree' '$dir/sysusers.conf' 2>&1");
+	like(slurp("$tree/etc/passwd"), qr{^policyd-rate-limit:x:\d+:\d+:[^:]*:
+	    /var/lib/policyd-rate-limit:/\S*nologin$}mx, 'the user is made') or diag($said);
+	like(slurp("$tree/etc/group"), qr/^policyd-rate-limit:/m, 'and the group');
+	$said = output("$tmpfiles --root='$tree' --create '$dir/tmpfiles.conf' 2>&1");
+	my ($mode, $uid, $gid) = (stat "$tree/var/spool/postfix/ratelimit")[2, 4, 5];
+	my ($postfix) = slurp("$tree/etc/group") =~ /^postfix:[^:]*:(\d+)/m;
+	is(sprintf('%o %d %d', ($mode // 0) & 07777, $uid // -1, $gid // -1),
+	    '750 0 ' . ($postfix // 'no group'),
+	    'the directory of the socket is for Postfix only') or diag($said);
+}
+
+# --- a socket that is there already ---
+
+my ($nobody) = Policyd::nobody();
+my $d = Policyd->new(config => { limits => [[2, 60]] },
+    as_root() ? (as => scalar getpwuid $nobody) : ());
+my $path = $d->endpoint;
+(my $place = $path) =~ s{/[^/]*\z}{};
+mkdir $place or die "$place: $!";
+# The child is to have it, whatever its number.
+my $listener;
+{
+	local $^F = 1023;
+	socket($listener, AF_UNIX, SOCK_STREAM, 0) or die "socket: $!";
+}
+bind($listener, pack_sockaddr_un($path)) or die "$path: $!";
+chmod 0660, $path;
+# As root's 0750: the daemon cannot even look at it by its name.
+chmod 0700, $place if as_root();
+listen($listener, 50) or die "listen: $!";
+my $inode = (stat $path)[1];
+$d->{prepare} = sub {
+	POSIX::dup2(fileno $listener, 3);
+	@ENV{qw(LISTEN_PID LISTEN_FDS)} = ($$, 1);
+};
+
+# Who connects before the daemon runs, and between two of them, only waits.
+my $early = $d->connect_quietly;
+ok($early, 'before the start a client can connect');
+$d->start;
+is($early->ask_bytes(Policyd::request(sasl_username => 'bob')), 'dunno',
+    'and is answered after it');
+is($d->ask(sasl_username => 'bob'), 'dunno', 'like the others');
+is((stat $path)[2] & 0777, 0660, 'the mode of the socket is whose who made it');
+is($d->stop, 0, 'stops');
+is((stat $path)[1], $inode, 'and leaves the socket for the next start');
+my $between = $d->connect_quietly;
+ok($between, 'between two starts a client can connect');
+$d->start;
+like($between->ask_bytes(Policyd::request(sasl_username => 'bob')), qr/^defer/,
+    'and is answered by the next one');
+my $mark = $d->log_mark;
+$d->signal('HUP');
+ok($d->wait_log(qr/configuration is in force/, $mark), 'a reload keeps the socket');
+like($d->ask(sasl_username => 'bob'), qr/^defer/, 'and serves there');
+ok($d->told(qr/^RELOADING=1$/m), 'the manager was told of the reload');
+$d->ends_well;
+
+done_testing();
