@@ -276,7 +276,9 @@ sub challenge {
 	$self->answer($step, '334 ' . encode_base64($text, '')) or return undef;
 	my $line = $self->line;
 	$self->note("C: $line");
-	return $line eq '*' ? undef : decode_base64($line);
+	return decode_base64($line) if $line ne '*';
+	$self->answer('cancelled', '501 cancelled');
+	return undef;
 }
 
 sub hmac_md5 {
@@ -300,7 +302,8 @@ sub on_auth {
 	if ($kind eq 'PLAIN') {
 		my $got = defined $initial ? decode_base64($initial) :
 		    $self->challenge('AUTH2', '');
-		$good = ($got // '') eq "\0$user\0$password";
+		return if !defined $got;
+		$good = $got eq "\0$user\0$password";
 	} elsif ($kind eq 'LOGIN') {
 		my $got = $self->challenge('AUTH2', 'User Name');
 		return if !defined $got;
@@ -310,7 +313,7 @@ sub on_auth {
 	} else {
 		my $text = '<1896.697170952@mail.example.test>';
 		my $got = $self->challenge('AUTH2', $text);
-		return $self->answer('AUTH9', '501 cancelled') if !defined $got;
+		return if !defined $got;
 		$good = $got eq "$user " . unpack('H*', hmac_md5($password, $text));
 	}
 	$self->{known} = $good;

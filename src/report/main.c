@@ -125,6 +125,10 @@ reach_server(void)
 	const struct settings	*s = report.start.settings;
 	char			 why[400];
 
+	if (tls_load(why, sizeof(why)) == -1) {
+		strlcpy(report.reason, why, sizeof(report.reason));
+		return;
+	}
 	report.fd = connect_to(s->smtp_host, s->smtp_port, &report.loopback,
 	    why, sizeof(why));
 	if (report.fd == -1) {

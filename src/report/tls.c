@@ -38,6 +38,22 @@ error_words(const char *otherwise)
 	return words != NULL ? words : otherwise;
 }
 
+int
+tls_load(char *why, size_t size)
+{
+	unsigned char	digest[16];
+
+	if (OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS |
+	    OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL) != 1) {
+		snprintf(why, size, "OpenSSL cannot be set up: %s",
+		    error_words("no reason given"));
+		return -1;
+	}
+	/* Where there is none, CRAM-MD5 will do without. */
+	(void)tls_hmac_md5("", 0, digest, 0, digest);
+	return 0;
+}
+
 /* --- certificates of authorities --- */
 
 /* Every certificate of the file; whether there was one. */
@@ -182,9 +198,7 @@ tls_new(const char *host, bool verify, const char *cafile, char *why,
 	t = alloc_zero(1, sizeof(*t));
 	t->verify = verify;
 	snprintf(why, size, "TLS cannot be set up");
-	if (OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS |
-	    OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL) != 1 ||
-	    (t->ctx = SSL_CTX_new(TLS_client_method())) == NULL ||
+	if ((t->ctx = SSL_CTX_new(TLS_client_method())) == NULL ||
 	    SSL_CTX_set_min_proto_version(t->ctx, TLS1_2_VERSION) != 1)
 		goto fail;
 	SSL_CTX_set_mode(t->ctx, SSL_MODE_AUTO_RETRY);

@@ -12,6 +12,12 @@
 struct tls;
 
 /*
+ * Reads the library's configuration, before anything else is called: a process
+ * that is locked in could not. -1 with a reason.
+ */
+int		 tls_load(char *why, size_t);
+
+/*
  * Loads what is needed, certificates of authorities included (`cafile`; NULL:
  * the system's): afterwards no file is read any more. With `verify` the server
  * must show a certificate for `host`, a name or an address, that leads to one

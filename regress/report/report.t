@@ -1,0 +1,276 @@
+#!/usr/bin/perl
+# The report on its way to a server that behaves, and to servers that do not: the hits
+# leave the table only when the mail was taken.
+
+use strict;
+use warnings;
+
+use MIME::QuotedPrint;
+use Test::More;
+
+use Policyd qw(True False None free_port wait_until);
+use Report;
+use Smtpd;
+
+Smtpd->needed;
+Report->needed;
+
+my @hits = (['bob', 86400, 3], ['zoe@example.org', 60, 12]);
+my @rows = ('bob 86400 3', 'zoe@example.org 60 12');
+
+# One report with hits to one server: (Report, Smtpd, exit status, stderr).
+sub report_to {
+	my ($server, %settings) = @_;
+	my $s = Smtpd->start(%$server);
+	my $r = Report->new(host => $server->{host}, port => $s->port,
+	    settings => \%settings);
+
+	$r->hits(@hits);
+	my ($status, undef, $err) = $r->clean;
+	return ($r, $s, $status, $err);
+}
+
+sub ok_sent {
+	my ($what, $server, %settings) = @_;
+
+	subtest $what => sub {
+		my ($r, $s, $status, $err) = report_to($server, %settings);
+		is($status, 0, 'status 0') or diag($err, $s->transcript);
+		is(scalar(my @m = $s->mails), 1, 'one mail');
+		is_deeply($r->left, [], 'the hits are gone');
+		like($s->transcript, qr/^C: QUIT$/m, 'the server is told good-bye');
+		unlike($err, qr/secret/, 'no password in the log');
+	};
+}
+
+sub ok_failed {
+	my ($what, $pattern, $server, %settings) = @_;
+
+	subtest $what => sub {
+		my ($r, $s, $status, $err) = report_to($server, %settings);
+		is($status, 8, 'status 8') or diag($err, $s->transcript);
+		is(scalar(my @m = $s->mails), 0, 'no mail');
+		is_deeply($r->left, \@rows, 'the hits stay');
+		like($err, qr/the report was not sent: .*$pattern/, 'the log says why')
+		    or diag($s->transcript);
+		unlike($err, qr/secret/, 'no password in the log');
+	};
+}
+
+my $keys = File::Temp->newdir;
+my $cert = Smtpd::certificate("$keys", 'self', san => [[DNS => 'localhost']]);
+my @starttls = (tls => 'starttls', cert => $cert);
+
+subtest 'reports-deleted-before-sent' => sub {
+	my ($r, $s, $status, $err) = report_to({});
+	my ($mail) = $s->mails;
+
+	is($status, 0, 'status 0') or diag($err);
+	is($mail->{from}, 'policyd@example.org', 'the sender');
+	is_deeply($mail->{to}, ['postmaster@example.org'], 'the recipient');
+	my $text = decode_qp($mail->{data});
+	like($text, qr/^Date: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d \+0000$/m, 'Date');
+	like($text, qr/^Message-ID: <\S+\@\S+>$/m, 'Message-ID');
+	like($text, qr/^From: policyd\@example\.org$/m, 'From');
+	like($text, qr/^To: postmaster\@example\.org$/m, 'To');
+	like($text, qr/^Subject: policyd-rate-limit report$/m, 'Subject');
+	like($text, qr/^Auto-Submitted: auto-generated$/m, 'Auto-Submitted');
+	like($text, qr/: 15 hits on 2 limits so far\.$/m, 'the summary');
+	like($text, qr/^zoe\@example\.org +10 per minute +12\nbob +150 per day +3$/m,
+	    'the table, most hits first');
+	like($text, qr/^"","bob",150,86400,3$/m, 'and for programs');
+	is_deeply($r->left, [], 'the hits are gone');
+
+	# report-rows-repeat
+	($status) = $r->clean;
+	is($status, 0, 'once more');
+	is(scalar(my @m = $s->mails), 1, 'what was reported is not reported again');
+	$r->hits(['bob', 86400, 1]);
+	($status) = $r->clean;
+	my @mails = $s->mails;
+	is(scalar @mails, 2, 'a new hit is');
+	like($mails[1]{data}, qr/1 hit on 1 limit since \d{4}-\d\d-\d\d \d\d:\d\d UTC \(/,
+	    'with the time since the last report');
+	unlike($mails[1]{data}, qr/zoe/, 'alone');
+};
+
+subtest 'no hits, no mail' => sub {
+	my $s = Smtpd->start;
+	my $r = Report->new(port => $s->port);
+	my ($status, undef, $err) = $r->clean;
+
+	is($status, 0, 'status 0') or diag($err);
+	is(scalar(my @m = $s->mails), 0, 'no mail');
+	unlike($s->transcript, qr/^C: (?!QUIT)/m, 'nothing but good-bye was said');
+	$r->settings(report_only_if_needed => False);
+	($status, undef, $err) = $r->clean;
+	is($status, 0, 'if asked for') or diag($err);
+	my ($mail) = $s->mails;
+	like($mail->{data} // '', qr/: no limit was hit so far\.$/m, 'there is a mail');
+	$s->stop;
+	$r->settings(report_only_if_needed => True);
+	is(($r->clean)[0], 0, 'nothing to report: the server may be away');
+	$r->hits(@hits);
+	($status, undef, $err) = $r->clean;
+	is($status, 8, 'with hits it may not');
+	like($err, qr/the report was not sent: no connection: .*refused/, 'and that is said');
+	is_deeply($r->left, \@rows, 'the hits stay');
+	$r->settings(report_to => None);
+	is(($r->clean)[0], 0, 'report_to None');
+	is_deeply($r->left, \@rows, 'keeps them too');
+};
+
+# --- servers of all kinds ---
+
+my @credentials = (smtp_credentials => ['alice', 'secret']);
+
+ok_sent('HELO', { reply => { EHLO => '502 what?' } });
+ok_sent('every byte alone', { pieces => 1 });
+ok_sent('replies of many lines', { reply => { greeting => "220 a\n220 b\n220 c",
+    MAIL => "250 x\n250 y", DATA => "354 1\n354 2", BODY => "250 p\n250 q" } });
+ok_sent('pipelining', { offer => ['PIPELINING'] },
+    report_to => [map { "r$_\@example.org" } 1 .. 200]);
+ok_sent('251 to a recipient', { reply => { RCPT => '251 forwards' } });
+ok_sent('STARTTLS', { @starttls }, smtp_starttls => True);
+ok_sent('STARTTLS, byte by byte', { @starttls, pieces => 1 }, smtp_tls => 'starttls');
+ok_sent('TLS', { tls => 'tls', cert => $cert }, smtp_tls => 'tls');
+ok_sent('TLS 1.2', { tls => 'tls', cert => $cert, version => 'TLSv1_2' },
+    smtp_tls => 'tls');
+ok_sent("AUTH $_", { @starttls, auth => [$_] }, smtp_tls => 'starttls', @credentials)
+    for qw(PLAIN LOGIN CRAM-MD5);
+ok_sent('AUTH on loopback', { auth => [qw(PLAIN LOGIN)] }, @credentials);
+ok_sent('AUTH, the next after a refusal', { auth => [qw(CRAM-MD5 LOGIN)],
+    reply => { AUTH2 => ['535 no', '334 VXNlcg=='] } }, @credentials);
+ok_sent('a long password', { auth => ['PLAIN'], password => 'p' x 600 },
+    smtp_credentials => ['alice', 'p' x 600]);
+ok_sent('cut after QUIT', { cut => 'QUIT' });
+ok_sent('no answer to QUIT', { silent => 'QUIT' });
+
+# --- the wrong way ---
+
+my @steps = qw(greeting EHLO STARTTLS handshake AUTH AUTH2 MAIL RCPT DATA BODY);
+my %when = (greeting => 'before the greeting', handshake => 'in the TLS handshake',
+    AUTH2 => 'after AUTH', BODY => "after the mail's end");
+my @all = (smtp_tls => 'starttls', @credentials);
+
+ok_failed("cut at $_", $when{$_} // "after $_",
+    { @starttls, auth => ['LOGIN'], cut => $_ }, @all) for @steps;
+for my $code (421, 450, 554) {
+	ok_failed("$code at $_", "$code because",
+	    { @starttls, auth => ['LOGIN'], reply => { $_ => "$code because",
+	    HELO => "$code because" } }, @all) for grep { $_ ne 'handshake' } @steps;
+}
+ok_failed("nonsense at $_", 'does not speak SMTP',
+    { @starttls, auth => ['LOGIN'], reply => { $_ => "hello there" } }, @all)
+    for qw(greeting EHLO BODY);
+ok_failed('a line without end', 'does not speak SMTP',
+    { reply => { EHLO => '250 ' . 'x' x 5000 } });
+ok_failed('a reply without end', 'does not speak SMTP',
+    { reply => { EHLO => join("\n", ('250 x') x 500) } });
+ok_failed('answers before questions', 'out of turn',
+    { after => { EHLO => "250 ok\r\n250 ok\r\n354 go\r\n250 taken\r\n" } });
+ok_failed('a mail taken before it is sent', 'out of turn',
+    { after => { DATA => "250 taken\r\n" } });
+ok_failed('no AUTH', 'offers no AUTH', {}, @credentials);
+ok_failed('wrong password', '535 5.7.8',
+    { auth => [qw(PLAIN LOGIN CRAM-MD5)], password => 'other' }, @credentials);
+ok_failed('a challenge that is none', '501',
+    { auth => ['CRAM-MD5'], reply => { AUTH2 => '334 $$$' } }, @credentials);
+ok_failed('no log-in, no mail', '530', { auth => ['PLAIN'] });
+ok_failed('TLS 1.1', 'no TLS', { tls => 'tls', cert => $cert, version => 'TLSv1_1',
+    ciphers => 'DEFAULT:@SECLEVEL=0' }, smtp_tls => 'tls');
+ok_failed('TLS to a server without', 'no TLS|TLS handshake', {}, smtp_tls => 'tls');
+ok_failed('an address that this server cannot name', 'no recipient', {},
+    report_to => "j\x{c3}\x{bc}rgen\@example.org");
+
+subtest 'starttls-stripped' => sub {
+	my ($r, $s, $status, $err) = report_to({ auth => ['PLAIN'] }, @all);
+
+	is($status, 8, 'status 8');
+	like($err, qr/STARTTLS is asked for but not offered/, 'is said');
+	unlike($s->transcript, qr/^C: (?:AUTH|MAIL)/m, 'no password and no mail in clear');
+	is_deeply($r->left, \@rows, 'the hits stay');
+};
+
+subtest 'injection after STARTTLS' => sub {
+	my ($r, $s, $status, $err) = report_to({ @starttls, auth => ['PLAIN'],
+	    after => { STARTTLS => "250-evil\r\n250 AUTH PLAIN\r\n" } }, @all);
+
+	is($status, 8, 'status 8');
+	like($err, qr/speaks on after STARTTLS/, 'is said');
+	unlike($s->transcript, qr/^(?:T:|C: (?:AUTH|MAIL))/m, 'nothing more was said');
+	is_deeply($r->left, \@rows, 'the hits stay');
+};
+
+subtest 'some recipients' => sub {
+	for my $offer ([], ['PIPELINING']) {
+		my ($r, $s, $status, $err) = report_to({ offer => $offer,
+		    reply => { RCPT => ['550 nobody', '250 ok', '452 later', '250 ok'] } },
+		    report_to => [map { "r$_\@example.org" } 1 .. 4]);
+		my ($mail) = $s->mails;
+		is($status, 0, "status 0 (@$offer)");
+		is_deeply($mail->{to}, [qw(r2@example.org r4@example.org)],
+		    'the others get it');
+		is_deeply($r->left, [], 'the hits are gone');
+		like($err, qr/not go to everybody: r1\@example\.org was refused: 550 nobody/,
+		    'who does not is said');
+		like($err, qr/r3\@example\.org was refused: 452 later/, 'all of them');
+	}
+};
+
+subtest 'SMTPUTF8' => sub {
+	my $utf8 = "j\x{c3}\x{bc}rgen\@example.org";
+	my ($r, $s, $status, $err) = report_to({ offer => ['SMTPUTF8'] },
+	    report_to => [$utf8, 'b@example.org']);
+	my ($mail) = $s->mails;
+
+	is($status, 0, 'status 0') or diag($err);
+	is_deeply($mail->{to}, [$utf8, 'b@example.org'], 'to both');
+	like($s->transcript, qr/^C: MAIL .* SMTPUTF8$/m, 'asked for');
+	unlike($mail->{data}, qr/[^\x00-\x7f]/, 'the mail is ASCII all the same');
+	(undef, $s) = report_to({ offer => ['SMTPUTF8'] });
+	unlike($s->transcript, qr/^C: MAIL .*SMTPUTF8/m, 'not where it is not needed');
+	($r, $s, $status, $err) = report_to({}, report_to => [$utf8, 'b@example.org']);
+	($mail) = $s->mails;
+	is($status, 0, 'a server without it');
+	is_deeply($mail->{to}, ['b@example.org'], 'gets what it can name');
+	like($err, qr/cannot be written to here/, 'and the rest is said');
+};
+
+subtest 'header injection' => sub {
+	my $s = Smtpd->start;
+	my $r = Report->new(port => $s->port,
+	    settings => { report_subject => "\x{e2}\x{82}\x{ac} r\x{c3}\x{a9}port" });
+	$r->hits(["a\nBcc: x\@y\n.\nMAIL FROM:<evil\@x>", 60, 1], ["=cmd|'x'", 60, 1],
+	    ["\xff\xfe\e[31m", 60, 1], ['.', 60, 1]);
+	my ($status, undef, $err) = $r->clean;
+	my ($mail) = $s->mails;
+	is($status, 0, 'status 0') or diag($err);
+	my ($head) = split /\n\n/, $mail->{data}, 2;
+	unlike($head, qr/evil|Bcc/, 'ids stay out of the headers');
+	like($head, qr/^Subject: =\?utf-8\?q\?=E2=82=AC_r=C3=A9port\?=$/m, 'RFC 2047');
+	my $text = decode_qp($mail->{data});
+	like($text, qr/^a\\x0aBcc: x\@y\\x0a/m, 'control characters are shown');
+	unlike($text, qr/\e|\xff/, 'and never sent');
+	like($text, qr/^"","'=cmd\|'x'",10,60,1$/m, 'no formula for a spreadsheet');
+	unlike($s->transcript, qr/^C: MAIL FROM:<evil/m, 'and no command');
+	is(scalar(my @m = $s->mails), 1, 'one mail');
+};
+
+subtest 'the next address' => sub {
+	# localhost is [::1] first, where nobody listens; or it is 127.0.0.1 alone.
+	my $s = Smtpd->start;
+	my $r = Report->new(host => 'localhost', port => $s->port);
+
+	$r->hits(@hits);
+	my ($status, undef, $err) = $r->clean;
+	is($status, 0, 'status 0') or diag($err);
+	is(scalar(my @m = $s->mails), 1, 'one mail');
+};
+
+SKIP: {
+	skip 'no IPv6', 1 if !defined free_port(Socket::AF_INET6());
+	ok_sent('IPv6', { host => '::1' });
+}
+
+done_testing();
