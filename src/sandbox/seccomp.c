@@ -3,9 +3,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
@@ -102,9 +99,9 @@ static const struct call	calls[] = {
 	{ "clock_gettime64", ALL, ANY },
 	{ "gettimeofday", ALL, ANY },
 	{ "time", ALL, ANY },
-	{ "nanosleep", S | D, ANY },
-	{ "clock_nanosleep", S | D, ANY },
-	{ "clock_nanosleep_time64", S | D, ANY },
+	{ "nanosleep", S, ANY },
+	{ "clock_nanosleep", S, ANY },
+	{ "clock_nanosleep_time64", S, ANY },
 
 	/* Descriptors that are there. */
 	{ "read", ALL, ANY },
@@ -124,8 +121,7 @@ static const struct call	calls[] = {
 	{ "fcntl64", ALL, FCNTL(F_GETFL) },
 	{ "fcntl64", ALL, FCNTL(F_SETFL) },
 	{ "fcntl64", ALL, FCNTL(F_DUPFD_CLOEXEC) },
-	{ "ioctl", D | R, IOCTL(FIONREAD) },
-	{ "ioctl", D | R, IOCTL(FIONBIO) },
+	{ "ioctl", D, IOCTL(FIONREAD) },
 	{ "epoll_wait", E, ANY },
 	{ "epoll_pwait", E, ANY },
 	{ "epoll_pwait2", E, ANY },
@@ -148,16 +144,7 @@ static const struct call	calls[] = {
 	{ "accept4", E, ANY },
 	{ "getsockopt", E, OPTION(SOL_SOCKET, SO_PEERCRED) },
 	/* The engine's would take a listening socket from the parent as well. */
-	{ "shutdown", D | R, ANY },
-	{ "getsockname", D | R, ANY },
-	{ "getpeername", D | R, ANY },
-	{ "getsockopt", D | R, OPTION(SOL_SOCKET, SO_ERROR) },
-	{ "setsockopt", D | R, OPTION(IPPROTO_TCP, TCP_NODELAY) },
-
-	/* libpq and OpenSSL keep SIGPIPE away from a write in this manner. */
-	{ "rt_sigpending", D | R, ANY },
-	{ "rt_sigtimedwait", D | R, ANY },
-	{ "rt_sigtimedwait_time64", D | R, ANY },
+	{ "shutdown", D, ANY },
 
 	/* SQLite's files; Landlock and chroot say where. */
 	{ "open", S, ANY },
