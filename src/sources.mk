@@ -35,7 +35,8 @@ PARENT_SRCS =	src/parent/activation.c src/parent/background.c \
 		src/parent/directories.c src/parent/identity.c src/parent/main.c \
 		src/parent/messages.c src/parent/notify.c src/parent/options.c \
 		src/parent/pidlock.c src/parent/reload.c src/parent/serve.c \
-		src/parent/signals.c src/parent/sockets.c src/parent/unixsocket.c
+		src/parent/signals.c src/parent/sockets.c \
+		src/parent/unixsocket.c src/parent/wishes.c
 ENGINE_SRCS =	src/engine/main.c ${ENGINE_ROOM_SRCS}
 LEDGER_SRCS =	src/ledger/main.c ${LEDGER_PURE_SRCS} ${LITERAL_SRCS}
 LEDGER_SQLITE_SRCS = src/ledger/filter.c src/ledger/keeper.c src/ledger/pack.c \

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/client.h"
+#include "engine/control.h"
 #include "engine/link.h"
 #include "engine/pending.h"
 #include "engine/replay.h"
@@ -37,8 +38,9 @@ link_message(const struct message *m)
 {
 	static struct msg_verdict	verdict;
 
-	if (m->type != MSG_VERDICT ||
-	    msg_verdict_get(&verdict, m->payload, m->len) == -1)
+	if (m->type != MSG_VERDICT)
+		return control_on_ledger(m);
+	if (msg_verdict_get(&verdict, m->payload, m->len) == -1)
 		return -1;
 	if ((m->request & PENDING_NOT) != 0)
 		replay_verdict(m->request, &verdict);
@@ -64,7 +66,7 @@ link_on_readable(int fd, short what, void *arg)
 	}
 	while ((r = channel_next(ledger.channel, &m)) == 1)
 		if (link_message(&m) == -1) {
-			log_error("ledger: a verdict that cannot be read");
+			log_error("ledger: what it says cannot be read");
 			r = -1;
 			break;
 		}
@@ -127,4 +129,13 @@ link_set(struct channel *channel)
 	event_add(&ledger.readable, NULL);
 	pending_channel(channel);
 	replay_channel(channel);
+}
+
+bool
+link_send(enum message_type type, uint64_t request, const struct str *payload)
+{
+	if (ledger.channel == NULL)
+		return false;
+	channel_send(ledger.channel, type, request, payload, -1);
+	return true;
 }

@@ -1,6 +1,9 @@
 #ifndef LINK_H
 #define LINK_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "ipc/channel.h"
 
 /*
@@ -12,5 +15,11 @@ void	link_set(struct channel *);
 
 /* To be called at the end of each turn: one write for all charges of it. */
 void	link_flush(void);
+
+/*
+ * Queues a question of policyctl's, whose answer goes to control_on_ledger.
+ * False: there is no ledger.
+ */
+bool	link_send(enum message_type, uint64_t request, const struct str *);
 
 #endif

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "engine/client.h"
+#include "engine/control.h"
 #include "engine/listen.h"
 #include "engine/stats.h"
 #include "lib/alloc.h"
@@ -138,6 +139,10 @@ listen_welcome(const struct listener *l, int fd,
 {
 	struct client_peer	peer;
 
+	if (l->about.kind == LISTENER_CONTROL) {
+		control_new(fd);
+		return;
+	}
 	listen_peer(&peer, ss);
 	if (l->about.kind == LISTENER_TCP && !listen_allowed(&peer))
 		close(fd);
@@ -179,7 +184,8 @@ listen_on_readable(int lfd, short what, void *arg)
 
 	(void)what;
 	for (n = 0; n < ACCEPT_MOST; n++) {
-		if (client_full() && (!waits ||
+		if (l->about.kind != LISTENER_CONTROL && client_full() &&
+		    (!waits ||
 		    !listen_room("as many clients as there may be")))
 			return;
 		len = sizeof(ss);

@@ -11,6 +11,7 @@
 
 #include "engine/action.h"
 #include "engine/client.h"
+#include "engine/control.h"
 #include "engine/decide.h"
 #include "engine/held.h"
 #include "engine/link.h"
@@ -61,6 +62,7 @@ engine_on_request(struct client *client, const struct request *req)
 	struct decision	*d = &engine.decision;
 	struct held	*held = engine.held;
 	bool		 counts = true;
+	size_t		 i;
 
 	stats_add(STATS_REQUESTS, 1);
 	/* Never 0: see struct msg_charge. */
@@ -73,6 +75,9 @@ engine_on_request(struct client *client, const struct request *req)
 	if (d->bad_count)
 		tell_bad_count(req);
 	if (d->reason == REASON_CHARGED) {
+		for (i = 0; i < d->charge.nkeys; i++)
+			stats_rule(held->settings, d->charge.keys[i].rule,
+			    STATS_RULE_CHARGED);
 		pending_add(client, held, req, d);
 		return;
 	}
@@ -127,6 +132,28 @@ engine_remember(struct msg_charge *charge, const struct msg_verdict **v)
 		(void)replay_add(charge, now);
 }
 
+/* Bits of keys; which rules they are of, the charge knows. */
+static void
+engine_count_keys(const struct settings *s, const struct msg_charge *charge,
+    uint32_t bits, enum stats_rule_counter counter)
+{
+	size_t	i;
+
+	for (i = 0; i < charge->nkeys; i++)
+		if ((bits & UINT32_C(1) << i) != 0)
+			stats_rule(s, charge->keys[i].rule, counter);
+}
+
+static void
+engine_count_rules(const struct settings *s, const struct msg_charge *charge,
+    const struct msg_verdict *v)
+{
+	if (v->verdict == VERDICT_REFUSED && v->key < charge->nkeys)
+		stats_rule(s, charge->keys[v->key].rule, STATS_RULE_REFUSED);
+	engine_count_keys(s, charge, v->shadowed, STATS_RULE_SHADOWED);
+	engine_count_keys(s, charge, v->warned, STATS_RULE_WARNED);
+}
+
 static void
 engine_count(const struct msg_verdict *v)
 {
@@ -175,6 +202,7 @@ engine_on_verdict(struct pending *p, const struct msg_verdict *v)
 		charge = pending_charge(p);
 		if (engine_remembers(p))
 			engine_remember(charge, &v);
+		engine_count_rules(held->settings, charge, v);
 		tell_verdict(held->settings, charge, &p->about, v,
 		    !none ? NULL : engine_remembers(p) ? "from memory" :
 		    "no verdict in time");
@@ -205,6 +233,8 @@ engine_use(struct settings *fresh)
 	struct held	*old = engine.held;
 
 	engine.held = held_new(fresh);
+	control_use(engine.held);
+	stats_rules(fresh);
 	listen_allow(&fresh->allowed_clients);
 	client_set_idle(idle_ms(fresh));
 	if (!engine.held->memory) {
@@ -238,6 +268,7 @@ engine_stop(void)
 		return;
 	engine.stopping = true;
 	listen_stop();
+	control_stop();
 	client_stop();
 	/* One try more, whatever the database did before. */
 	replay_soon();
@@ -251,8 +282,7 @@ engine_listener(const struct message *m)
 
 	if (m->fd == -1 || msg_listener_get(&about, m->payload, m->len) == -1)
 		log_fatal("a listener of the parent's cannot be read");
-	/* Nobody is answered on policyctl's socket here. */
-	if (about.kind == LISTENER_CONTROL || engine.stopping)
+	if (engine.stopping)
 		close(m->fd);
 	else
 		listen_add(m->fd, &about);
@@ -279,6 +309,11 @@ engine_on_message(const struct message *m)
 		return;
 	case MSG_STOP:
 		engine_stop();
+		return;
+	case MSG_WISHED:
+	case MSG_STATE:
+		if (control_on_parent(m) == -1)
+			log_fatal("what became of a wish cannot be read");
 		return;
 	default:
 		if (role_message(&engine.start, m, &fresh) == -1)
@@ -350,6 +385,8 @@ engine_set_up(void)
 	listen_init();
 	pending_init(engine_on_verdict);
 	replay_init();
+	/* The parent gives the socket to root where it is root itself. */
+	control_init(start->identity.drop ? 0 : geteuid(), start->parent);
 	engine_use(start->settings);
 	start->settings = NULL;
 	evtimer_set(&engine.stop, engine_on_stop_timer, NULL);
@@ -359,11 +396,8 @@ engine_set_up(void)
 	if (start->peer != NULL)
 		link_set(start->peer);
 	for (i = 0; i < start->nlisteners; i++)
-		if (start->listeners[i].about.kind == LISTENER_CONTROL)
-			close(start->listeners[i].fd);
-		else
-			listen_add(start->listeners[i].fd,
-			    &start->listeners[i].about);
+		listen_add(start->listeners[i].fd,
+		    &start->listeners[i].about);
 }
 
 /* Everything that the turn queued goes out in one write each. */

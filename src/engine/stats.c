@@ -1,8 +1,11 @@
 #include <stddef.h>
+#include <string.h>
 
 #include "engine/stats.h"
+#include "lib/alloc.h"
 
-static struct stats	stats;
+static struct stats		stats;
+static struct stats_rule	stats_of_rules[STATS_RULES_MAX];
 
 void
 stats_add(enum stats_counter counter, uint64_t n)
@@ -29,6 +32,53 @@ const struct stats *
 stats_get(void)
 {
 	return &stats;
+}
+
+/* --- by rule --- */
+
+static struct stats_rule *
+stats_find_rule(const char *name)
+{
+	struct stats_rule	*r = stats_of_rules;
+	size_t			 i;
+
+	for (i = 0; i < STATS_RULES_MAX - 1 && r[i].name != NULL; i++)
+		if (strcmp(r[i].name, name) == 0)
+			return &r[i];
+	if (r[i].name == NULL)
+		r[i].name = alloc_string(i < STATS_RULES_MAX - 1 ? name :
+		    "other");
+	return &r[i];
+}
+
+static const char *
+stats_rule_name(const struct settings *s, unsigned int rule)
+{
+	return rule < s->nrules ? s->rules[rule].name : "";
+}
+
+void
+stats_rules(const struct settings *s)
+{
+	size_t	i;
+
+	for (i = 0; i < s->nrules; i++)
+		(void)stats_find_rule(s->rules[i].name);
+	if (s->nrules == 0)
+		(void)stats_find_rule("");
+}
+
+void
+stats_rule(const struct settings *s, unsigned int rule,
+    enum stats_rule_counter counter)
+{
+	stats_find_rule(stats_rule_name(s, rule))->count[counter]++;
+}
+
+const struct stats_rule *
+stats_get_rules(void)
+{
+	return stats_of_rules;
 }
 
 const char *

@@ -3,6 +3,8 @@
 
 #include <stdint.h>
 
+#include "conf/settings.h"
+
 /* What the engine has done since its start, for policyctl and its metrics. */
 enum stats_counter {
 	STATS_REQUESTS,
@@ -39,6 +41,35 @@ struct stats {
 void			 stats_add(enum stats_counter, uint64_t);
 void			 stats_answered(int64_t ns);
 const struct stats	*stats_get(void);
+
+/*
+ * The same by the name of a rule, "" where there are none. Rules keep their
+ * counts through a reload; where there are too many names, the last is for all
+ * others.
+ */
+enum stats_rule_counter {
+	STATS_RULE_CHARGED,	/* requests that it applied to */
+	STATS_RULE_REFUSED,
+	STATS_RULE_SHADOWED,
+	STATS_RULE_WARNED,
+	STATS_RULE__MAX
+};
+#define STATS_RULES_MAX	64
+
+struct stats_rule {
+	char		*name;		/* NULL: no more */
+	uint64_t	 count[STATS_RULE__MAX];
+};
+
+/* The rules from now on. */
+void			 stats_rules(const struct settings *);
+
+/* `rule` as in the charge, under these settings. */
+void			 stats_rule(const struct settings *, unsigned int rule,
+			    enum stats_rule_counter);
+
+/* STATS_RULES_MAX of them. */
+const struct stats_rule	*stats_get_rules(void);
 
 /* "requests", "closed_idle", …; NULL past the end. */
 const char		*stats_name(enum stats_counter);

@@ -36,7 +36,15 @@ static const struct message_rule	rules[MSG__MAX] = {
 	[MSG_HITS_FORGOTTEN] =	{ "hits forgotten", LEDGER, PARENT, false },
 	[MSG_HIT_NEW] =		{ "hit new", LEDGER, PARENT, false },
 	[MSG_REPORTED] =	{ "reported", REPORT, PARENT, false },
-	[MSG_WISH] =		{ "wish", ENGINE, PARENT, false }
+	[MSG_WISH] =		{ "wish", ENGINE, PARENT, false },
+	[MSG_WISHED] =		{ "wished", PARENT, ENGINE, false },
+	[MSG_STATE] =		{ "state", PARENT, ENGINE, false },
+	[MSG_WEIGH] =		{ "weigh", ENGINE, LEDGER, false },
+	[MSG_WEIGHED] =		{ "weighed", LEDGER, ENGINE, false },
+	[MSG_TOP] =		{ "top", ENGINE, LEDGER, false },
+	[MSG_TOPPED] =		{ "topped", LEDGER, ENGINE, false },
+	[MSG_FIGURES_WANTED] =	{ "figures wanted", ENGINE, LEDGER, false },
+	[MSG_FIGURES] =		{ "figures", LEDGER, ENGINE, false }
 };
 
 const char *

@@ -54,8 +54,17 @@ enum message_type {
 	MSG_HITS_FORGOTTEN,	/* ledger, parent: number, 1 if it could */
 	MSG_HIT_NEW,		/* ledger, parent: to be reported at once */
 	MSG_REPORTED,		/* report, parent: struct msg_reported */
-	/* policyctl's wishes, engine to parent */
+	/* policyctl's wishes, engine to parent, and how they went */
 	MSG_WISH,		/* number: enum wish */
+	MSG_WISHED,		/* struct msg_wished */
+	MSG_STATE,		/* struct msg_state: of WISH_STATE */
+	/* policyctl's questions, engine to ledger and back by number */
+	MSG_WEIGH,		/* struct msg_charge: nothing is recorded */
+	MSG_WEIGHED,		/* struct msg_weighed */
+	MSG_TOP,		/* number: of ids */
+	MSG_TOPPED,		/* struct msg_topped */
+	MSG_FIGURES_WANTED,
+	MSG_FIGURES,		/* struct msg_figures */
 	MSG__MAX
 };
 
@@ -63,6 +72,9 @@ enum wish {
 	WISH_RELOAD,
 	WISH_CLEAN,
 	WISH_REPORT,
+	WISH_LOG_DEBUG,
+	WISH_LOG_BRIEF,
+	WISH_STATE,
 	WISH__MAX
 };
 
@@ -246,5 +258,94 @@ struct msg_reported {
 };
 void	msg_reported_put(struct str *, const struct msg_reported *);
 int	msg_reported_get(struct msg_reported *, const void *, size_t);
+
+/* --- policyctl --- */
+
+struct msg_wished {
+	uint8_t	wish;			/* enum wish */
+	bool	good;
+	char	text[8192];		/* lines, printable */
+};
+void	msg_wished_put(struct str *, const struct msg_wished *);
+int	msg_wished_get(struct msg_wished *, const void *, size_t);
+
+#define STATE_PROCESSES_MAX	8
+struct msg_state_process {
+	char	 name[32];
+	uint32_t pid;
+	int64_t	 since;			/* struct mono's ns */
+	bool	 serving;
+	char	 sandbox[256];
+};
+struct msg_state {
+	int64_t	since;			/* of the daemon, struct mono's ns */
+	uint64_t generation;		/* of the settings */
+	char	file[1024];		/* of the settings; "": defaults */
+	size_t	nprocesses;
+	struct msg_state_process	 process[STATE_PROCESSES_MAX];
+};
+void	msg_state_put(struct str *, const struct msg_state *);
+int	msg_state_get(struct msg_state *, const void *, size_t);
+
+/* What one window holds, and what a charge would add to it. */
+struct msg_window {
+	struct limit	limit;
+	int64_t		used;
+	int64_t		amount;
+	int64_t		retry_after;	/* seconds; -1 never */
+};
+
+struct msg_weighed_key {
+	int64_t			 amount;	/* what is new of it */
+	bool			 sql;		/* limits from the database */
+	size_t			 nwindows;
+	struct msg_window	*windows;	/* get: in the store */
+};
+
+/* The verdict that a charge would get, and every window it was weighed by. */
+struct msg_weighed {
+	struct msg_verdict	 verdict;
+	size_t			 nkeys;
+	struct msg_weighed_key	 keys[CHARGE_KEYS_MAX];
+	struct msg_window	 store[CHARGE_KEYS_MAX * LIMITS_MAX];
+};
+void	msg_weighed_put(struct str *, const struct msg_weighed *);
+int	msg_weighed_get(struct msg_weighed *, const void *, size_t);
+
+/* Ids nearest to their limits, the nearest first. */
+#define TOP_MAX		1000
+struct msg_top_id {
+	const char	*id;		/* as it is stored */
+	size_t		 idlen;
+	struct limit	 limit;		/* of the fullest window */
+	int64_t		 used;
+	int64_t		 retry_after;
+};
+struct msg_topped {
+	size_t			 count;
+	struct msg_top_id	 ids[TOP_MAX];
+};
+void	msg_topped_put(struct str *, const struct msg_topped *);
+int	msg_topped_get(struct msg_topped *, const void *, size_t);
+
+/* What the ledger has done since its start, and what it holds. */
+enum figure {
+	FIGURE_CHARGES,
+	FIGURE_BATCHES,
+	FIGURE_LARGEST_BATCH,
+	FIGURE_BUSY,		/* batches that found the database locked */
+	FIGURE_ERRORS,		/* batches that failed */
+	FIGURE_HITS,
+	FIGURE_CACHE_IDS,
+	FIGURE_CACHE_BYTES,
+	FIGURE__MAX
+};
+struct msg_figures {
+	char		database[512];	/* what it is */
+	char		fault[512];	/* ""; or what is wrong with it now */
+	uint64_t	figure[FIGURE__MAX];
+};
+void	msg_figures_put(struct str *, const struct msg_figures *);
+int	msg_figures_get(struct msg_figures *, const void *, size_t);
 
 #endif

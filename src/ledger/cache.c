@@ -64,8 +64,8 @@ cache_new(size_t max_bytes)
 static size_t
 cache_id_bytes(const struct cache_id *e)
 {
-	return sizeof(*e) + e->idlen + window_size(e->window) + 3 * MALLOC_COST +
-	    sizeof(void *);
+	return sizeof(*e) + e->idlen + window_size(e->window) +
+	    3 * MALLOC_COST + sizeof(void *);
 }
 
 static void
@@ -269,8 +269,9 @@ cache_tag_seen(struct cache *c, const struct cache_id *e, const char *instance,
 }
 
 bool
-cache_charged_at(struct cache *c, const struct cache_id *e, const char *instance,
-    size_t len, int64_t now, int64_t *date, int64_t *amount)
+cache_charged_at(struct cache *c, const struct cache_id *e,
+    const char *instance, size_t len, int64_t now, int64_t *date,
+    int64_t *amount)
 {
 	if (len == 0)
 		return false;
@@ -291,24 +292,28 @@ cache_record(struct cache *c, struct cache_id *e, const struct store_row *row,
 	if (row->date < oldest)
 		return;
 	if (row->instancelen > 0)
-		instance_add(c->instances, cache_key(e->node.hash, row->instance,
-		    row->instancelen, 0), row->date, row->amount, oldest);
+		instance_add(c->instances,
+		    cache_key(e->node.hash, row->instance, row->instancelen, 0),
+		    row->date, row->amount, oldest);
 	if (row->tag != 0)
-		instance_add(c->instances, cache_key(e->node.hash, row->instance,
-		    row->instancelen, row->tag), row->date, 1, oldest);
+		instance_add(c->instances,
+		    cache_key(e->node.hash, row->instance, row->instancelen,
+			row->tag),
+		    row->date, 1, oldest);
 }
 
 static void
-cache_remember(struct cache *c, uint64_t id, const struct store_row *row, int64_t now,
-    uint32_t reading)
+cache_remember(struct cache *c, uint64_t id, const struct store_row *row,
+    int64_t now, uint32_t reading)
 {
 	int64_t	oldest = num_add_clamp(now, -CACHE_INSTANCE_SECONDS);
 
 	if (row->date < oldest)
 		return;
 	if (row->instancelen > 0)
-		instance_read(c->instances, cache_key(id, row->instance,
-		    row->instancelen, 0), row->date, row->amount, oldest, reading);
+		instance_read(c->instances,
+		    cache_key(id, row->instance, row->instancelen, 0),
+		    row->date, row->amount, oldest, reading);
 	if (row->tag != 0)
 		instance_read(c->instances, cache_key(id, row->instance,
 		    row->instancelen, row->tag), row->date, 1, oldest, reading);
@@ -378,7 +383,23 @@ cache_trim(struct cache *c)
 {
 	struct cache_id	*e;
 
-	while (cache_bytes(c) > c->max && (e = TAILQ_LAST(&c->uses, cache_uses)) !=
-	    NULL && e->batch != c->batch)
+	while (cache_bytes(c) > c->max &&
+	    (e = TAILQ_LAST(&c->uses, cache_uses)) != NULL &&
+	    e->batch != c->batch)
 		cache_remove(c, e);
+}
+
+void
+cache_each(struct cache *c, size_t most,
+    void (*each)(void *, const char *, size_t, const struct window *),
+    void *arg)
+{
+	struct cache_id	*e;
+
+	TAILQ_FOREACH(e, &c->uses, use) {
+		if (most-- == 0)
+			break;
+		if (e->age == c->age && e->cursor.loaded)
+			each(arg, e->id, e->idlen, e->window);
+	}
 }

@@ -9,14 +9,16 @@
 #include "lib/window.h"
 
 /*
- * What this ledger remembers of the database: a window for each id in use, and what was
- * charged lately to which (id, instance, tag). Bounded; the least recently used goes
- * first. Knows no clock: `now` is seconds since 1970.
+ * What this ledger remembers of the database: a window for each id in use, and
+ * what was charged lately to which (id, instance, tag). Bounded; the least
+ * recently used goes first. Knows no clock: `now` is seconds since 1970.
  */
 struct cache;
 struct cache_id;
 
-/* Seconds for which an instance is remembered (and read back after a restart). */
+/*
+ * Seconds for which an instance is remembered (and read back after a restart).
+ */
 #define CACHE_INSTANCE_SECONDS	3600
 
 struct cache	*cache_new(size_t max_bytes);
@@ -31,8 +33,8 @@ size_t		 cache_ids(const struct cache *);
 void		 cache_batch(struct cache *);
 
 /*
- * The id, made when it is not there; now the most recently used. *first: the first
- * touch in this batch.
+ * The id, made when it is not there; now the most recently used. *first: the
+ * first touch in this batch.
  */
 struct cache_id	*cache_touch(struct cache *, const char *id, size_t idlen,
 		    bool *first);
@@ -41,17 +43,23 @@ struct window	*cache_window(struct cache_id *);
 struct store_cursor	*cache_cursor(struct cache_id *);
 
 /*
- * What was recorded from `since` on will be asked of this id: forgets what is older, or
- * has it read again when that much is not in memory. Returns the oldest second that a
- * first reading has to begin at.
+ * What was recorded from `since` on will be asked of this id: forgets what is
+ * older, or has it read again when that much is not in memory. Returns the
+ * oldest second that a first reading has to begin at.
  */
 int64_t		 cache_want(struct cache *, struct cache_id *, int64_t since);
+
+/* Of so many ids those whose counts are known, the most recently used first. */
+void		 cache_each(struct cache *, size_t most, void (*each)(void *,
+		    const char *id, size_t idlen, const struct window *), void *);
 
 /* A place in the batch that the caller gave the id. */
 void		 cache_set_index(struct cache_id *, size_t);
 size_t		 cache_index(const struct cache_id *);
 
-/* What was charged to (id, instance) in all; whether (id, instance, tag) was. */
+/*
+ * What was charged to (id, instance) in all; whether (id, instance, tag) was.
+ */
 int64_t		 cache_charged(struct cache *, const struct cache_id *,
 		    const char *instance, size_t len);
 bool		 cache_tag_seen(struct cache *, const struct cache_id *,

@@ -36,8 +36,8 @@ struct charge_batch {
 };
 
 struct charge_batch *
-charge_batch_new(struct cache *cache, struct store *store, struct lookup *limits,
-    const struct settings *settings)
+charge_batch_new(struct cache *cache, struct store *store,
+    struct lookup *limits, const struct settings *settings)
 {
 	struct charge_batch	*b;
 
@@ -63,6 +63,13 @@ charge_batch_count(const struct charge_batch *b)
 	return b->count;
 }
 
+static void
+charge_free(struct verdict_charge *c)
+{
+	free(c->weighed);
+	free(c);
+}
+
 void
 charge_batch_clear(struct charge_batch *b)
 {
@@ -70,7 +77,7 @@ charge_batch_clear(struct charge_batch *b)
 
 	while ((c = TAILQ_FIRST(&b->waiting)) != NULL) {
 		TAILQ_REMOVE(&b->waiting, c, entry);
-		free(c);
+		charge_free(c);
 		b->count--;
 	}
 }
@@ -90,7 +97,10 @@ charge_batch_free(struct charge_batch *b)
 
 /* --- taking charges in --- */
 
-/* Bytes that one charge needs behind its struct: for strings, as stored, and limits. */
+/*
+ * Bytes that one charge needs behind its struct: for strings, as stored, and
+ * limits.
+ */
 static size_t
 charge_bytes(const struct msg_charge *m)
 {
@@ -126,8 +136,8 @@ charge_store_id(char **at, const char *id, size_t *len)
 }
 
 static void
-charge_key(struct verdict_key *k, const struct msg_charge_key *m, struct limit **limit,
-    char **at)
+charge_key(struct verdict_key *k, const struct msg_charge_key *m,
+    struct limit **limit, char **at)
 {
 	memset(k, 0, sizeof(*k));
 	k->charge = *m;
@@ -140,7 +150,10 @@ charge_key(struct verdict_key *k, const struct msg_charge_key *m, struct limit *
 	*limit += m->limits.count;
 }
 
-/* What no database would take as text is left out: it is only for people to read. */
+/*
+ * What no database would take as text is left out: it is only for people to
+ * read.
+ */
 static void
 charge_state(struct verdict_charge *c, const struct msg_charge *m, char *at)
 {
@@ -152,8 +165,8 @@ charge_state(struct verdict_charge *c, const struct msg_charge *m, char *at)
 	c->statelen = m->statelen;
 }
 
-int
-charge_batch_add(struct charge_batch *b, uint64_t request, const void *payload,
+static struct verdict_charge *
+charge_take(struct charge_batch *b, uint64_t request, const void *payload,
     size_t len)
 {
 	struct msg_charge	*m = &b->message;
@@ -163,7 +176,7 @@ charge_batch_add(struct charge_batch *b, uint64_t request, const void *payload,
 	size_t			 keys, i;
 
 	if (msg_charge_get(m, payload, len) == -1)
-		return -1;
+		return NULL;
 	/* One allocation: the charge, its keys, their limits, the strings. */
 	keys = sizeof(*c) + m->nkeys * sizeof(c->keys[0]);
 	c = alloc_resize(NULL, 1, keys + charge_limits(m) * sizeof(*limit) +
@@ -183,8 +196,28 @@ charge_batch_add(struct charge_batch *b, uint64_t request, const void *payload,
 	c->instancelen = m->instancelen;
 	c->instance = charge_store_id(&at, m->instance, &c->instancelen);
 	charge_state(c, m, at);
+	c->weighed = NULL;
 	TAILQ_INSERT_TAIL(&b->waiting, c, entry);
 	b->count++;
+	return c;
+}
+
+int
+charge_batch_add(struct charge_batch *b, uint64_t request, const void *payload,
+    size_t len)
+{
+	return charge_take(b, request, payload, len) != NULL ? 0 : -1;
+}
+
+int
+charge_batch_weigh(struct charge_batch *b, uint64_t request,
+    const void *payload, size_t len)
+{
+	struct verdict_charge	*c;
+
+	if ((c = charge_take(b, request, payload, len)) == NULL)
+		return -1;
+	c->weighed = alloc_zero(1, sizeof(*c->weighed));
 	return 0;
 }
 
@@ -212,7 +245,8 @@ charge_touch(struct charge_batch *b, struct verdict_key *k)
 		return;
 	if (b->ntouch == b->touches) {
 		b->touches = b->touches == 0 ? 64 : b->touches * 2;
-		b->touch = alloc_resize(b->touch, b->touches, sizeof(b->touch[0]));
+		b->touch = alloc_resize(b->touch, b->touches,
+		    sizeof(b->touch[0]));
 		b->id = alloc_resize(b->id, b->touches, sizeof(b->id[0]));
 	}
 	cache_set_index(k->id, b->ntouch);
@@ -223,7 +257,10 @@ charge_touch(struct charge_batch *b, struct verdict_key *k)
 	touch->cursor = cache_cursor(k->id);
 }
 
-/* How far back this key looks, so that one first reading serves all that touch it. */
+/*
+ * How far back this key looks, so that one first reading serves all that touch
+ * it.
+ */
 static void
 charge_since(struct charge_batch *b, const struct verdict_key *k, int64_t now)
 {
@@ -261,7 +298,8 @@ charge_add_value(struct charge_batch *b, const struct msg_charge_key *k)
 		return;
 	if (b->nvalue == b->values) {
 		b->values = b->values == 0 ? 16 : b->values * 2;
-		b->value = alloc_resize(b->value, b->values, sizeof(b->value[0]));
+		b->value = alloc_resize(b->value, b->values,
+		    sizeof(b->value[0]));
 	}
 	value = &b->value[b->nvalue++];
 	value->id = k->id;
@@ -283,7 +321,8 @@ charge_values(struct charge_batch *b)
 		return;
 	qsort(b->value, b->nvalue, sizeof(b->value[0]), charge_value_order);
 	for (i = 0; i < b->nvalue; i++)
-		if (n == 0 || charge_value_order(&b->value[n - 1], &b->value[i]) != 0)
+		if (n == 0 ||
+		    charge_value_order(&b->value[n - 1], &b->value[i]) != 0)
 			b->value[n++] = b->value[i];
 	b->nvalue = n;
 	TAILQ_FOREACH(c, &b->waiting, entry)
@@ -315,8 +354,10 @@ charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
 			k = &c->keys[i];
 			charge_touch(b, k);
 			charge_add_value(b, &k->charge);
-			k->sql = k->charge.sql ? lookup_want(b->limits,
-			    k->charge.rule, k->charge.id, k->charge.idlen) : NULL;
+			k->sql = k->charge.sql ?
+			    lookup_want(b->limits, k->charge.rule, k->charge.id,
+				k->charge.idlen) :
+			    NULL;
 		}
 	charge_values(b);
 	if ((result = lookup_ask(b->limits, b->store)) != STORE_OK)
@@ -402,7 +443,8 @@ charge_decide(struct charge_batch *b)
 		if (!charge_ready(c))
 			continue;
 		verdict_decide(&b->context, c);
-		charge_keep_hits(b);
+		if (c->weighed == NULL)
+			charge_keep_hits(b);
 		TAILQ_REMOVE(&b->waiting, c, entry);
 		TAILQ_INSERT_TAIL(&b->decided, c, entry);
 	}
@@ -427,9 +469,14 @@ charge_answer(struct charge_batch *b, bool committed,
 	while ((c = TAILQ_FIRST(&b->decided)) != NULL) {
 		if (!committed && c->verdict.verdict != VERDICT_REFUSED)
 			charge_unavailable(&c->verdict);
-		answers->verdict(answers->arg, c->request, &c->verdict);
+		if (c->weighed == NULL)
+			answers->verdict(answers->arg, c->request, &c->verdict);
+		else {
+			c->weighed->verdict = c->verdict;
+			answers->weighed(answers->arg, c->request, c->weighed);
+		}
 		TAILQ_REMOVE(&b->decided, c, entry);
-		free(c);
+		charge_free(c);
 		b->count--;
 	}
 }
@@ -509,7 +556,10 @@ charge_batch_run(struct charge_batch *b, int64_t now, struct mono mono,
 	if ((result = charge_gather(b, now, mono)) != STORE_OK ||
 	    (result = charge_begin(b)) != STORE_OK)
 		goto fail;
-	/* A lock may have been waited for, until those who ask were told otherwise. */
+	/*
+	 * A lock may have been waited for, until those who ask were told
+	 * otherwise.
+	 */
 	charge_expire(b, clock_mono(), false);
 	charge_decide(b);
 	if ((result = store_commit(b->store)) == STORE_OK) {
@@ -521,7 +571,10 @@ charge_batch_run(struct charge_batch *b, int64_t now, struct mono mono,
 	cache_trim(b->cache);
 	return result;
  fail:
-	/* A lock may be gone the next time; anything else they need not wait for. */
+	/*
+	 * A lock may be gone the next time; anything else they need not wait
+	 * for.
+	 */
 	if (result != STORE_BUSY) {
 		cache_undo(b->cache);
 		charge_expire(b, mono, true);

@@ -8,8 +8,8 @@
 #include "lib/clock.h"
 
 /*
- * All charges that wait, decided in one transaction and answered after its commit
- * (group commit). Knows no database and no channel.
+ * All charges that wait, decided in one transaction and answered after its
+ * commit (group commit). Knows no database and no channel.
  */
 struct charge_batch;
 
@@ -21,8 +21,14 @@ void			 charge_batch_free(struct charge_batch *);
 void			 charge_batch_settings(struct charge_batch *,
 			    const struct settings *);
 
-/* Takes a copy of the payload's charge; -1 with errno EBADMSG for a broken one. */
+/*
+ * Takes a copy of the payload's charge; -1 with errno EBADMSG for a broken one.
+ */
 int			 charge_batch_add(struct charge_batch *, uint64_t request,
+			    const void *payload, size_t);
+
+/* The same for one that is only weighed: nothing of it is recorded. */
+int			 charge_batch_weigh(struct charge_batch *, uint64_t request,
 			    const void *payload, size_t);
 size_t			 charge_batch_count(const struct charge_batch *);
 
@@ -37,13 +43,15 @@ struct charge_answers {
 	/* A hit was committed to limit_report. */
 	void	(*hit)(void *, const char *id, size_t idlen, int64_t seconds);
 	void	 *arg;
+	/* The answer to what is only weighed. */
+	void	(*weighed)(void *, uint64_t request, const struct msg_weighed *);
 };
 
 /*
- * Decides and commits; tells each charge that is settled. Those whose id is still being
- * read, and all while the database is locked (STORE_BUSY), stay in the batch for the
- * next call, until their deadline. `now` is the wall clock, `mono` for deadlines.
- * STORE_LOST: nothing more can be done by this process.
+ * Decides and commits; tells each charge that is settled. Those whose id is
+ * still being read, and all while the database is locked (STORE_BUSY), stay in
+ * the batch for the next call, until their deadline. `now` is the wall clock,
+ * `mono` for deadlines. STORE_LOST: nothing more can be done by this process.
  */
 enum store_result	 charge_batch_run(struct charge_batch *, int64_t now,
 			    struct mono, const struct charge_answers *);

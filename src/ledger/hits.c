@@ -3,6 +3,7 @@
 
 #include "ipc/message.h"
 #include "ledger/hits.h"
+#include "ledger/whose.h"
 #include "lib/alloc.h"
 #include "lib/map.h"
 
@@ -115,7 +116,8 @@ hits_first(struct hits *h, const char *id, size_t idlen, int64_t seconds)
 }
 
 static void
-hits_on_known(void *arg, const char *id, size_t idlen, int64_t seconds, int64_t hits)
+hits_on_known(void *arg, const char *id, size_t idlen, int64_t seconds,
+    int64_t hits)
 {
 	(void)hits;
 	(void)hits_first(arg, id, idlen, seconds);
@@ -128,24 +130,6 @@ hits_load(struct hits *h, struct store *store)
 }
 
 /* --- the report --- */
-
-/* The rule whose name the id bears in front; the longest, should several fit. */
-static const struct settings_rule *
-hits_rule(const struct settings *s, const char *id, size_t idlen)
-{
-	const struct settings_rule	*best = NULL;
-	size_t				 i, len, longest = 0;
-
-	for (i = 0; i < s->nrules; i++) {
-		len = strlen(s->rules[i].name);
-		if (len < idlen && id[len] == ':' &&
-		    memcmp(id, s->rules[i].name, len) == 0 && len >= longest) {
-			best = &s->rules[i];
-			longest = len;
-		}
-	}
-	return best;
-}
 
 static int64_t
 hits_mails(const struct limits *limits, int64_t seconds)
@@ -161,27 +145,15 @@ hits_mails(const struct limits *limits, int64_t seconds)
 /* The limit of this window as it is now; 0 when nobody knows it any more. */
 static int64_t
 hits_limit(struct hits *h, const struct settings_rule *rule, const char *id,
-    size_t idlen, const char *bare, size_t barelen, int64_t seconds)
+    size_t idlen, int64_t seconds)
 {
-	const struct settings		*s = h->settings;
-	const struct lookup_entry	*sql;
-	const struct limits		*limits = NULL;
-	const struct settings_id_limits	*by_id;
-
-	sql = lookup_find(h->limits, rule == NULL ? 0 :
-	    (uint16_t)(rule - s->rules), id, idlen);
-	if (sql != NULL)
-		limits = lookup_of(sql);
-	by_id = rule == NULL ? s->limits_by_id : rule->limits_by_id;
-	if (limits == NULL && by_id != NULL)
-		limits = settings_id_limits(by_id, bare, barelen);
-	if (limits == NULL)
-		limits = rule == NULL ? &s->limits : &rule->limits;
-	return hits_mails(limits, seconds);
+	return hits_mails(whose_limits(h->settings, h->limits, rule, id, idlen),
+	    seconds);
 }
 
 static void
-hits_keep(struct hits *h, const char *id, size_t idlen, int64_t seconds, int64_t hits)
+hits_keep(struct hits *h, const char *id, size_t idlen, int64_t seconds,
+    int64_t hits)
 {
 	struct sent	*e;
 
@@ -197,7 +169,8 @@ hits_keep(struct hits *h, const char *id, size_t idlen, int64_t seconds, int64_t
 }
 
 static void
-hits_on_row(void *arg, const char *id, size_t idlen, int64_t seconds, int64_t count)
+hits_on_row(void *arg, const char *id, size_t idlen, int64_t seconds,
+    int64_t count)
 {
 	struct hits			*h = arg;
 	const struct settings_rule	*rule;
@@ -208,13 +181,13 @@ hits_on_row(void *arg, const char *id, size_t idlen, int64_t seconds, int64_t co
 	m.id = id;
 	m.idlen = idlen;
 	m.rule = "";
-	if ((rule = hits_rule(h->settings, id, idlen)) != NULL) {
+	if ((rule = whose_rule(h->settings, id, idlen)) != NULL) {
 		m.rule = rule->name;
 		m.rulelen = strlen(rule->name);
 		m.id += m.rulelen + 1;
 		m.idlen -= m.rulelen + 1;
 	}
-	m.mails = hits_limit(h, rule, id, idlen, m.id, m.idlen, seconds);
+	m.mails = hits_limit(h, rule, id, idlen, seconds);
 	m.seconds = seconds;
 	m.hits = count;
 	str_init(&payload);

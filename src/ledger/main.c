@@ -10,6 +10,7 @@
 #include "ledger/hits.h"
 #include "ledger/lookup.h"
 #include "ledger/store.h"
+#include "ledger/top.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "role/role.h"
@@ -41,6 +42,7 @@ static struct ledger {
 	int64_t			 busy_since;	/* ns; 0: it is not */
 	int64_t			 progress;	/* of cleaning, last told, ns */
 	int64_t			 remembered;	/* limits from SQL, ns */
+	uint64_t		 figure[FIGURE__MAX];
 	struct str		 payload;
 } ledger;
 
@@ -59,12 +61,15 @@ ledger_note(struct ledger *l, enum store_result result)
 	int64_t	now;
 
 	l->busy = result == STORE_BUSY;
+	l->figure[FIGURE_BUSY] += l->busy;
+	l->figure[FIGURE_ERRORS] += result == STORE_FAILED;
 	if (result == STORE_LOST)
 		ledger_lost(l);
 	if (result == STORE_OK) {
 		l->busy_since = 0;
 		if (l->trouble)
-			log_notice("%s works again", store_description(l->store));
+			log_notice("%s works again",
+			    store_description(l->store));
 		l->trouble = false;
 		return;
 	}
@@ -85,6 +90,7 @@ ledger_on_verdict(void *arg, uint64_t request, const struct msg_verdict *v)
 {
 	struct ledger	*l = arg;
 
+	l->figure[FIGURE_CHARGES]++;
 	if (l->engine == NULL)
 		return;
 	l->payload.len = 0;
@@ -93,10 +99,24 @@ ledger_on_verdict(void *arg, uint64_t request, const struct msg_verdict *v)
 }
 
 static void
+ledger_on_weighed(void *arg, uint64_t request,
+    const struct msg_weighed *weighed)
+{
+	struct ledger	*l = arg;
+
+	if (l->engine == NULL)
+		return;
+	l->payload.len = 0;
+	msg_weighed_put(&l->payload, weighed);
+	channel_send(l->engine, MSG_WEIGHED, request, &l->payload, -1);
+}
+
+static void
 ledger_on_hit(void *arg, const char *id, size_t idlen, int64_t seconds)
 {
 	struct ledger	*l = arg;
 
+	l->figure[FIGURE_HITS]++;
 	if (l->settings->report_immediately &&
 	    hits_first(l->hits, id, idlen, seconds))
 		channel_signal(l->parent, MSG_HIT_NEW, 0);
@@ -106,11 +126,15 @@ static void
 ledger_decide(struct ledger *l)
 {
 	const struct charge_answers	answers = {
-		ledger_on_verdict, ledger_on_hit, l
+		ledger_on_verdict, ledger_on_hit, l, ledger_on_weighed
 	};
+	size_t				count = charge_batch_count(l->batch);
 
-	if (charge_batch_count(l->batch) == 0)
+	if (count == 0)
 		return;
+	l->figure[FIGURE_BATCHES]++;
+	if (count > l->figure[FIGURE_LARGEST_BATCH])
+		l->figure[FIGURE_LARGEST_BATCH] = count;
 	ledger_note(l, charge_batch_run(l->batch, clock_wall(), clock_mono(),
 	    &answers));
 }
@@ -144,10 +168,65 @@ ledger_read(struct ledger *l, struct channel *c,
 }
 
 static int
+ledger_on_charge(struct ledger *l, const struct message *m)
+{
+	return charge_batch_add(l->batch, m->request, m->payload, m->len);
+}
+
+static int
+ledger_on_weigh(struct ledger *l, const struct message *m)
+{
+	return charge_batch_weigh(l->batch, m->request, m->payload, m->len);
+}
+
+static int
+ledger_on_top(struct ledger *l, const struct message *m)
+{
+	static struct msg_topped	told;
+	uint64_t			n;
+
+	if (msg_number_get(&n, m->payload, m->len) == -1)
+		return -1;
+	top_find(&told, n < TOP_MAX ? (size_t)n : TOP_MAX, l->cache, l->limits,
+	    l->settings, clock_wall());
+	l->payload.len = 0;
+	msg_topped_put(&l->payload, &told);
+	channel_send(l->engine, MSG_TOPPED, m->request, &l->payload, -1);
+	return 0;
+}
+
+static int
+ledger_on_figures(struct ledger *l, const struct message *m)
+{
+	struct msg_figures	told;
+
+	memcpy(told.figure, l->figure, sizeof(told.figure));
+	told.figure[FIGURE_CACHE_IDS] = cache_ids(l->cache);
+	told.figure[FIGURE_CACHE_BYTES] = cache_bytes(l->cache);
+	(void)strlcpy(told.database, store_description(l->store),
+	    sizeof(told.database));
+	(void)strlcpy(told.fault, l->trouble ? store_error(l->store) : "",
+	    sizeof(told.fault));
+	l->payload.len = 0;
+	msg_figures_put(&l->payload, &told);
+	channel_send(l->engine, MSG_FIGURES, m->request, &l->payload, -1);
+	return 0;
+}
+
+static const struct {
+	int	(*handle)(struct ledger *, const struct message *);
+} from_engine[MSG__MAX] = {
+	[MSG_CHARGE]		= { ledger_on_charge },
+	[MSG_WEIGH]		= { ledger_on_weigh },
+	[MSG_TOP]		= { ledger_on_top },
+	[MSG_FIGURES_WANTED]	= { ledger_on_figures }
+};
+
+static int
 ledger_on_engine(struct ledger *l, const struct message *m)
 {
-	if (m->type == MSG_CHARGE &&
-	    charge_batch_add(l->batch, m->request, m->payload, m->len) == 0)
+	if (from_engine[m->type].handle != NULL &&
+	    from_engine[m->type].handle(l, m) == 0)
 		return 0;
 	log_error("engine broke the rules of its channel: no charge");
 	return -1;

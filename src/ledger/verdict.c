@@ -233,6 +233,48 @@ verdict_take_back(struct verdict_context *ctx, const struct verdict_charge *c)
 	}
 }
 
+/* --- what is only weighed --- */
+
+static void
+verdict_weigh_key(const struct verdict_context *ctx, const struct verdict_key *k,
+    struct msg_weighed_key *told)
+{
+	const struct limits	*limits = verdict_limits(k);
+	struct msg_window	*w;
+	struct limits		 one = { 1, NULL };
+	struct limit		 limit;
+	size_t			 i;
+
+	told->amount = k->amount;
+	told->sql = limits != &k->charge.limits;
+	for (i = 0; i < limits->count && i < LIMITS_MAX; i++) {
+		limit = limits->list[i];
+		one.list = &limit;
+		w = &told->windows[told->nwindows++];
+		w->limit = limit;
+		w->used = window_used(cache_window(k->id), limit.seconds, ctx->now);
+		w->amount = k->amount > 0 ?
+		    verdict_new_in(ctx, k, limit.seconds) : 0;
+		w->retry_after = window_retry_after(cache_window(k->id), &one,
+		    w->amount, ctx->now);
+	}
+}
+
+static void
+verdict_weigh(const struct verdict_context *ctx, struct verdict_charge *c)
+{
+	struct msg_weighed	*told = c->weighed;
+	struct msg_window	*room = told->store;
+	size_t			 i;
+
+	told->nkeys = c->nkeys;
+	for (i = 0; i < c->nkeys; i++) {
+		told->keys[i].windows = room;
+		verdict_weigh_key(ctx, &c->keys[i], &told->keys[i]);
+		room += told->keys[i].nwindows;
+	}
+}
+
 /* --- */
 
 static void
@@ -268,12 +310,15 @@ verdict_decide(struct verdict_context *ctx, struct verdict_charge *c)
 	for (i = 0; i < c->nkeys && holds && c->mode != CHARGE_REPLAY; i++)
 		if (c->keys[i].amount > 0)
 			holds = verdict_key_holds(ctx, c, i, &nearest);
+	if (!holds)
+		c->verdict.warned = 0;
+	if (c->weighed != NULL) {
+		verdict_weigh(ctx, c);
+		return;
+	}
 	if (holds)
 		verdict_record(ctx, c);
-	else {
-		c->verdict.warned = 0;
-		if (c->mode == CHARGE_EACH)
-			verdict_take_back(ctx, c);
-	}
+	else if (c->mode == CHARGE_EACH)
+		verdict_take_back(ctx, c);
 	verdict_report(ctx);
 }

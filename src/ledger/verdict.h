@@ -39,6 +39,7 @@ struct verdict_charge {
 	const char			*state;
 	size_t				 statelen;
 	struct msg_verdict		 verdict;
+	struct msg_weighed		*weighed;	/* NULL: it counts */
 	size_t				 nkeys;
 	struct verdict_key		 keys[];
 };
@@ -55,7 +56,10 @@ struct verdict_context {
 /* The limits that hold for this key now. */
 const struct limits	*verdict_limits(const struct verdict_key *);
 
-/* Fills in the verdict. All ids of the charge are loaded. */
+/*
+ * Fills in the verdict. All ids of the charge are loaded. Of a charge that is only
+ * weighed nothing is recorded; all its windows are told besides.
+ */
 void			 verdict_decide(struct verdict_context *,
 			    struct verdict_charge *);
 

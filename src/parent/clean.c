@@ -7,6 +7,7 @@
 #include "lib/str.h"
 #include "parent/children.h"
 #include "parent/clean.h"
+#include "parent/wishes.h"
 
 #define STEP_MS		(10 * 60 * 1000)	/* without progress */
 #define MAIL_EVERY_MS	(5 * 60 * 1000)		/* of report_immediately */
@@ -43,10 +44,20 @@ close_job(struct parent *p)
 		finish(p);
 }
 
+/* A sentence more of how it went. */
+static void
+say(struct job *job, const char *what)
+{
+	if (job->outcome[0] != '\0')
+		(void)strlcat(job->outcome, "\n", sizeof(job->outcome));
+	(void)strlcat(job->outcome, what, sizeof(job->outcome));
+}
+
 static void
 fail(struct parent *p, const char *what)
 {
 	log_error("%s", what);
+	say(&p->job, what);
 	p->job.failed = true;
 	close_job(p);
 }
@@ -100,8 +111,10 @@ open_report(struct parent *p)
 static void
 open_job(struct parent *p, bool clean, bool report)
 {
+	p->job.clean = clean;
 	p->job.report = report;
 	p->job.failed = false;
+	p->job.outcome[0] = '\0';
 	if (clean)
 		open_cleaner(p);
 	else
@@ -126,6 +139,7 @@ void
 clean_on_cleaned(struct parent *p, const struct msg_cleaned *cleaned)
 {
 	struct job	*job = &p->job;
+	char		 what[64];
 
 	if (job->step != JOB_CLEANING)
 		return;
@@ -137,11 +151,14 @@ clean_on_cleaned(struct parent *p, const struct msg_cleaned *cleaned)
 		fail(p, "cleaning failed");
 		return;
 	}
+	snprintf(what, sizeof(what), "%" PRId64 " records deleted",
+	    cleaned->records);
+	say(job, what);
 	if (p->cleaning) {
-		printf("%" PRId64 " records deleted\n", cleaned->records);
+		printf("%s\n", what);
 		fflush(stdout);
 	} else
-		log_notice("%" PRId64 " records deleted", cleaned->records);
+		log_notice("%s", what);
 	if (!job->report) {
 		close_job(p);
 		return;
@@ -162,6 +179,7 @@ clean_on_reported(struct parent *p, const struct msg_reported *reported)
 	switch ((enum report_outcome)reported->outcome) {
 	case REPORT_SENT:
 		log_notice("the report was sent");
+		say(job, "the report was sent");
 		job->mailed = true;
 		job->mailed_at = clock_mono();
 		enter(job, JOB_FORGETTING);
@@ -169,6 +187,7 @@ clean_on_reported(struct parent *p, const struct msg_reported *reported)
 		break;
 	case REPORT_EMPTY:
 		log_debug("nothing to report");
+		say(job, "nothing to report");
 		close_job(p);
 		break;
 	default:
@@ -276,6 +295,8 @@ clean_want_report(struct parent *p, struct mono now)
 {
 	if (!report_is_on(p->settings)) {
 		log_notice("no report: it is off or goes to nobody");
+		wishes_end(p, WISH_REPORT, false,
+		    "no report: it is off or goes to nobody");
 		return;
 	}
 	p->job.report_due = true;
@@ -322,8 +343,11 @@ finish(struct parent *p)
 		serve_stop(p, job->failed ? STATUS_CLEAN : STATUS_OK);
 		return;
 	}
+	if (job->clean)
+		wishes_end(p, WISH_CLEAN, !job->failed, job->outcome);
 	if (!job->report)
 		return;
+	wishes_end(p, WISH_REPORT, !job->failed, job->outcome);
 	if (!job->failed)
 		job->failures = 0;
 	else if (report_is_on(p->settings))

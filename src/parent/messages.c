@@ -9,11 +9,11 @@
 #include "parent/clean.h"
 #include "parent/messages.h"
 #include "parent/reload.h"
+#include "parent/wishes.h"
 
 #define GONE_MS		2000	/* from the end of its channel to its death */
 #define READS_MAX	64
 #define LOG_EVERY_MS	1000	/* between descriptors for a lost log */
-#define WISH_EVERY_S	1
 
 /* 0, or -1 for a message that is not as it must be. */
 typedef int	handler(struct parent *, enum slot, const struct message *);
@@ -131,38 +131,15 @@ on_reported(struct parent *p, enum slot slot, const struct message *m)
 	return 0;
 }
 
-/* What an engine that somebody took over may ask for too, so not too often. */
 static int
 on_wish(struct parent *p, enum slot slot, const struct message *m)
 {
-	static struct log_limit	 limit;
-	const char		*what;
-	unsigned int		 held;
-	uint64_t		 wish;
+	uint64_t	wish;
 
 	(void)slot;
-	if (msg_number_get(&wish, m->payload, m->len) == -1 ||
-	    wish >= WISH__MAX)
+	if (msg_number_get(&wish, m->payload, m->len) == -1)
 		return -1;
-	switch ((enum wish)wish) {
-	case WISH_RELOAD:
-		what = "a reload";
-		reload_want(p);
-		break;
-	case WISH_CLEAN:
-		what = "cleaning";
-		clean_want(p, clock_mono());
-		break;
-	case WISH_REPORT:
-		what = "the report";
-		clean_want_report(p, clock_mono());
-		break;
-	default:
-		return 0;
-	}
-	if (log_allowed(&limit, WISH_EVERY_S, &held))
-		log_notice("policyctl asks for %s", what);
-	return 0;
+	return wishes_take(p, wish);
 }
 
 static handler *const	handlers[MSG__MAX] = {

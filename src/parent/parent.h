@@ -7,6 +7,7 @@
 #include "conf/settings.h"
 #include "ipc/message.h"
 #include "lib/clock.h"
+#include "lib/str.h"
 #include "parent/child.h"
 #include "parent/pidlock.h"
 #include "parent/sockets.h"
@@ -72,6 +73,9 @@ struct job {
 	bool		cleaned, mailed;	/* since the start, at: */
 	struct mono	cleaned_at, mailed_at;
 	unsigned int	failures;	/* of reports, in a row */
+	/* Of the one that is under way. */
+	bool		clean;
+	char		outcome[1024];	/* as it is told to policyctl */
 };
 
 /* A new configuration on its way in: reload.c. */
@@ -83,6 +87,14 @@ struct reload {
 	struct settings		*settings;
 	struct msg_identity	 identity;
 	struct listeners	 listeners;
+	struct str		 faults;	/* lines, as they were logged */
+};
+
+/* policyctl's, which come through the engine: wishes.c. */
+struct wishes {
+	bool	waited[WISH__MAX];	/* somebody wants to know */
+	bool	log;			/* `debug` instead of the settings' */
+	bool	debug;
 };
 
 struct parent {
@@ -100,6 +112,8 @@ struct parent {
 	struct restart		 restart[SLOT__MAX];
 	struct job		 job;
 	struct reload		 reload;
+	struct wishes		 wishes;
+	struct mono		 since;		/* the daemon was started */
 	bool			 started;	/* ready once */
 	bool			 database_away;	/* the engine does without */
 	bool			 stopping;
@@ -128,5 +142,8 @@ void	serve_check_started(struct parent *);
  */
 void	serve_log(const struct parent *, bool starting);
 void	serve_log_message(const struct parent *, struct child *);
+
+/* How much is logged has changed: everybody is told. */
+void	serve_log_again(struct parent *);
 
 #endif

@@ -9,6 +9,7 @@
 #include "parent/identity.h"
 #include "parent/notify.h"
 #include "parent/reload.h"
+#include "parent/wishes.h"
 
 #define EVERY_MS	200	/* many signals at once are one */
 
@@ -33,12 +34,28 @@ reload_want(struct parent *p)
 	p->reload.wanted = true;
 }
 
+/* The same, for who wished for this reload. */
+static void
+keep_faults(struct str *out, const struct faults *faults)
+{
+	char	text[2048];
+	size_t	i;
+
+	out->len = 0;
+	for (i = 0; i < faults->count; i++) {
+		fault_print(faults, i, text, sizeof(text));
+		str_addf(out, "%s%s\n", faults->list[i].warning ? "warning: " :
+		    "", text);
+	}
+}
+
 /* It is over, one way or the other. */
 static void
 end(struct parent *p, const char *outcome)
 {
 	struct reload	*reload = &p->reload;
 
+	str_clear(&reload->faults);
 	reload->active = false;
 	reload->ready = false;
 	reload->not_before = clock_after(clock_mono(), EVERY_MS);
@@ -50,8 +67,13 @@ refuse(struct parent *p, const char *why)
 {
 	struct reload	*reload = &p->reload;
 
-	if (why != NULL)
+	if (why != NULL) {
 		log_error("%s", why);
+		str_addf(&reload->faults, "%s\n", why);
+	}
+	str_adds(&reload->faults, "the new configuration is not used; the "
+	    "running one stays");
+	wishes_end(p, WISH_RELOAD, false, reload->faults.data);
 	log_error("the new configuration is not used; the running one stays");
 	sockets_abandon(&reload->listeners);
 	settings_free(reload->settings);
@@ -117,7 +139,6 @@ commit(struct parent *p)
 	struct reload	*reload = &p->reload;
 	bool		 new_ledger = reload->active;
 	bool		 new_user;
-	size_t		 i;
 
 	new_user = !identity_equal(&p->identity, &reload->identity);
 	say_unchangeable(p->settings, reload->settings);
@@ -126,9 +147,8 @@ commit(struct parent *p)
 	reload->settings = NULL;
 	p->identity = reload->identity;
 	p->generation++;
-	serve_log(p, false);
-	for (i = 0; i < SLOT__MAX; i++)
-		serve_log_message(p, &p->child[i]);
+	p->wishes.log = false;
+	serve_log_again(p);
 	sockets_adopt(&p->listeners, &reload->listeners,
 	    &p->child[SLOT_ENGINE]);
 	send_settings(p, SLOT_ENGINE);
@@ -141,6 +161,8 @@ commit(struct parent *p)
 		children_stop(p, SLOT_ENGINE);
 	clean_schedule(p, clock_mono());
 	log_notice("the new configuration is in force");
+	str_adds(&reload->faults, "the new configuration is in force");
+	wishes_end(p, WISH_RELOAD, true, reload->faults.data);
 	end(p, "Serving");
 }
 
@@ -160,6 +182,7 @@ begin(struct parent *p)
 	reload->settings = load_settings(p->file, &faults);
 	fault_sort(&faults);
 	reload_log_faults(&faults);
+	keep_faults(&reload->faults, &faults);
 	fault_clear(&faults);
 	if (reload->settings == NULL) {
 		refuse(p, NULL);

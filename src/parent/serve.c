@@ -32,6 +32,8 @@ target(const struct parent *p)
 static bool
 in_detail(const struct parent *p)
 {
+	if (p->wishes.log)
+		return p->wishes.debug;
 	return p->debug || p->settings->debug;
 }
 
@@ -62,6 +64,16 @@ serve_log_message(const struct parent *p, struct child *child)
 	str_clear(&payload);
 	if (fd != -1)
 		close(fd);
+}
+
+void
+serve_log_again(struct parent *p)
+{
+	size_t	i;
+
+	serve_log(p, false);
+	for (i = 0; i < SLOT__MAX; i++)
+		serve_log_message(p, &p->child[i]);
 }
 
 /* --- the start --- */
@@ -278,6 +290,7 @@ turn(struct parent *p)
 int
 serve(struct parent *p)
 {
+	p->since = clock_mono();
 	if (p->cleaning)
 		clean_begin(p);
 	else

@@ -1,0 +1,229 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/client.h"
+#include "engine/command.h"
+#include "engine/explain.h"
+#include "engine/metrics.h"
+#include "engine/pending.h"
+#include "engine/replay.h"
+#include "engine/reply.h"
+#include "engine/stats.h"
+#include "engine/turn.h"
+#include "lib/log.h"
+#include "lib/num.h"
+
+#define TOP_USUAL	10
+#define AWAY		"the database is away"
+
+static int64_t
+seconds_since(int64_t ns)
+{
+	struct mono	then = { ns };
+
+	return clock_between(then, turn_now()) / 1000000000;
+}
+
+/* --- status --- */
+
+static void
+status_run(struct control *c, const struct control_word *word, size_t n)
+{
+	(void)word;
+	(void)n;
+	control_wish(c, WISH_STATE);
+}
+
+static void
+status_clients(struct str *out)
+{
+	const struct stats	*s = stats_get();
+	enum stats_counter	 i;
+
+	reply_begin(out, "");
+	reply_number(out, "clients", (int64_t)client_count());
+	reply_number(out, "waiting", (int64_t)pending_count());
+	reply_number(out, "to_record", (int64_t)replay_count());
+	reply_end(out);
+	for (i = 0; i < STATS__MAX; i++) {
+		reply_begin(out, "counters");
+		reply_text(out, "name", stats_name(i));
+		reply_number(out, "value", (int64_t)s->count[i]);
+		reply_end(out);
+	}
+}
+
+/* How the database is, as far as there is somebody who knows. */
+static void
+status_end(struct control *c, const char *state, const char *database,
+    const char *fault)
+{
+	struct str	*out = control_answer(c);
+
+	reply_begin(out, "");
+	reply_text(out, "database", state);
+	reply_text(out, "backend", database);
+	reply_text(out, "fault", fault);
+	reply_end(out);
+	status_clients(out);
+	control_end(c);
+}
+
+void
+command_state(struct control *c, const struct msg_state *m)
+{
+	const struct msg_state_process	*p;
+	struct str			*out = control_answer(c);
+	size_t				 i;
+
+	reply_begin(out, "");
+	reply_text(out, "version", VERSION);
+	reply_number(out, "uptime", seconds_since(m->since));
+	reply_text(out, "configuration", m->file);
+	reply_number(out, "generation", (int64_t)m->generation);
+	reply_end(out);
+	for (i = 0; i < m->nprocesses; i++) {
+		p = &m->process[i];
+		reply_begin(out, "processes");
+		reply_text(out, "name", p->name);
+		reply_number(out, "pid", p->pid);
+		reply_number(out, "uptime", seconds_since(p->since));
+		reply_bool(out, "serving", p->serving);
+		reply_text(out, "sandbox", p->sandbox);
+		reply_end(out);
+	}
+	if (!control_ask(c, MSG_FIGURES_WANTED, NULL))
+		status_end(c, "away", "", "");
+}
+
+static int
+status_told(struct control *c, const struct message *m)
+{
+	struct msg_figures	figures;
+
+	if (m->type != MSG_FIGURES ||
+	    msg_figures_get(&figures, m->payload, m->len) == -1)
+		return -1;
+	status_end(c, figures.fault[0] == '\0' ? "well" : "in trouble",
+	    figures.database, figures.fault);
+	return 0;
+}
+
+static void
+status_late(struct control *c)
+{
+	status_end(c, "no answer", "", "");
+}
+
+/* --- top --- */
+
+static void
+top_run(struct control *c, const struct control_word *word, size_t n)
+{
+	struct str	payload;
+	int64_t		ids = TOP_USUAL;
+
+	if (n > 0 && num_parse(word[0].bytes, word[0].len, 1, TOP_MAX,
+	    &ids) == -1) {
+		control_fail(c, "top: a number from 1 to %d is expected",
+		    TOP_MAX);
+		return;
+	}
+	str_init(&payload);
+	msg_number_put(&payload, (uint64_t)ids);
+	if (!control_ask(c, MSG_TOP, &payload))
+		control_fail(c, AWAY);
+	str_clear(&payload);
+}
+
+static int
+top_told(struct control *c, const struct message *m)
+{
+	static struct msg_topped	 topped;
+	const struct msg_top_id		*id;
+	struct str			*out = control_answer(c);
+	size_t				 i;
+
+	if (m->type != MSG_TOPPED ||
+	    msg_topped_get(&topped, m->payload, m->len) == -1)
+		return -1;
+	for (i = 0; i < topped.count; i++) {
+		id = &topped.ids[i];
+		reply_begin(out, "ids");
+		reply_bytes(out, "id", id->id, id->idlen);
+		reply_number(out, "used", id->used);
+		reply_number(out, "limit", id->limit.mails);
+		reply_number(out, "seconds", id->limit.seconds);
+		reply_number(out, "retry_after", id->retry_after);
+		reply_end(out);
+	}
+	control_end(c);
+	return 0;
+}
+
+/* --- wishes --- */
+
+static void
+reload_run(struct control *c, const struct control_word *word, size_t n)
+{
+	(void)word;
+	(void)n;
+	control_wish(c, WISH_RELOAD);
+}
+
+static void
+clean_run(struct control *c, const struct control_word *word, size_t n)
+{
+	(void)word;
+	(void)n;
+	control_wish(c, WISH_CLEAN);
+}
+
+static void
+report_run(struct control *c, const struct control_word *word, size_t n)
+{
+	(void)word;
+	(void)n;
+	control_wish(c, WISH_REPORT);
+}
+
+static void
+log_run(struct control *c, const struct control_word *word, size_t n)
+{
+	(void)n;
+	if (strcmp(word[0].bytes, "debug") == 0)
+		control_wish(c, WISH_LOG_DEBUG);
+	else if (strcmp(word[0].bytes, "brief") == 0)
+		control_wish(c, WISH_LOG_BRIEF);
+	else
+		control_fail(c, "log: debug or brief is expected");
+}
+
+/* --- the table --- */
+
+static const struct control_command	commands[] = {
+	{ .name = "status", .run = status_run, .told = status_told,
+	    .late = status_late },
+	{ .name = "show", .min = 1, .max = 1, .run = explain_show,
+	    .told = explain_show_told },
+	{ .name = "top", .max = 1, .run = top_run, .told = top_told },
+	{ .name = "explain", .min = 1, .max = CONTROL_WORDS_MAX,
+	    .run = explain_run, .told = explain_told, .late = explain_late },
+	{ .name = "reload", .changes = true, .run = reload_run },
+	{ .name = "report", .changes = true, .run = report_run },
+	{ .name = "clean", .changes = true, .run = clean_run },
+	{ .name = "log", .min = 1, .max = 1, .changes = true, .run = log_run },
+	{ .name = "metrics", .run = metrics_run, .told = metrics_told,
+	    .late = metrics_late },
+};
+
+const struct control_command *
+command_find(const struct control_word *name)
+{
+	size_t	i;
+
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(commands[i].name, name->bytes) == 0)
+			return &commands[i];
+	return NULL;
+}

@@ -1,0 +1,13 @@
+#ifndef COMMAND_H
+#define COMMAND_H
+
+#include "engine/control.h"
+
+/* policyctl's commands: the one table of them. NULL: there is none. */
+const struct control_command	*command_find(const struct control_word *);
+
+/* status: the parent has told its part. */
+void				 command_state(struct control *,
+				    const struct msg_state *);
+
+#endif

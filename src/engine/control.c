@@ -1,0 +1,440 @@
+#include <sys/types.h>
+#include <sys/queue.h>
+#include <sys/time.h>
+
+#include <errno.h>
+#include <event.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/command.h"
+#include "engine/control.h"
+#include "engine/link.h"
+#include "engine/reply.h"
+#include "engine/turn.h"
+#include "lib/alloc.h"
+#include "lib/log.h"
+
+#define MOST		8		/* connections */
+#define TALK_MS		10000		/* to ask, and to take the answer */
+#define WISH_MS		120000		/* until a wish is fulfilled */
+#define LEDGER_MS	1000		/* besides db_timeout */
+#define SAID_MAX	200		/* of a change, in the log */
+#define NO_WISH		WISH__MAX
+
+enum control_state {
+	CONTROL_READING,
+	CONTROL_WAITING,	/* for the ledger or the parent */
+	CONTROL_WRITING
+};
+
+struct control {
+	TAILQ_ENTRY(control)		 entry;
+	uint64_t			 number;
+	int				 fd;
+	uid_t				 uid;
+	enum control_state		 state;
+	const struct control_command	*command;
+	enum wish			 wish;	/* NO_WISH: none */
+	struct control_question		 question;
+	struct str			 in;
+	struct str			 answer;
+	struct str			 out;
+	size_t				 written;
+	struct event			 readable;
+	struct event			 writable;
+	struct event			 timer;
+};
+
+static struct {
+	TAILQ_HEAD(, control)	 list;
+	size_t			 count;
+	uint64_t		 number;
+	uid_t			 owner;
+	struct channel		*parent;
+	struct held		*held;
+} controls;
+
+/* --- connections --- */
+
+static void
+control_close(struct control *c)
+{
+	TAILQ_REMOVE(&controls.list, c, entry);
+	controls.count--;
+	event_del(&c->readable);
+	event_del(&c->writable);
+	event_del(&c->timer);
+	close(c->fd);
+	if (c->question.held != NULL)
+		held_drop(c->question.held);
+	str_clear(&c->question.charge);
+	str_clear(&c->in);
+	str_clear(&c->answer);
+	str_clear(&c->out);
+	free(c);
+}
+
+static void
+control_time(struct control *c, int64_t ms)
+{
+	struct timeval	tv;
+
+	tv.tv_sec = (time_t)(ms / 1000);
+	tv.tv_usec = (suseconds_t)(ms % 1000) * 1000;
+	evtimer_add(&c->timer, &tv);
+}
+
+static void
+control_on_writable(int fd, short what, void *arg)
+{
+	struct control	*c = arg;
+	ssize_t		 n;
+
+	(void)fd;
+	(void)what;
+	n = write(c->fd, c->out.data + c->written, c->out.len - c->written);
+	if (n == -1 && errno != EAGAIN && errno != EINTR) {
+		control_close(c);
+		return;
+	}
+	if (n > 0)
+		c->written += (size_t)n;
+	if (c->written == c->out.len)
+		control_close(c);
+	else
+		event_add(&c->writable, NULL);
+}
+
+/* Written from the loop: whoever calls this may still use the connection. */
+static void
+control_write(struct control *c)
+{
+	c->state = CONTROL_WRITING;
+	c->wish = NO_WISH;
+	event_del(&c->readable);
+	control_time(c, TALK_MS);
+	event_add(&c->writable, NULL);
+}
+
+struct str *
+control_answer(struct control *c)
+{
+	return &c->answer;
+}
+
+struct control_question *
+control_question(struct control *c)
+{
+	return &c->question;
+}
+
+struct held *
+control_held(void)
+{
+	return controls.held;
+}
+
+void
+control_end(struct control *c)
+{
+	str_adds(&c->out, "ok\n");
+	if (c->answer.len > 0)
+		str_add(&c->out, c->answer.data, c->answer.len);
+	str_adds(&c->out, "end\n");
+	control_write(c);
+}
+
+void
+control_fail(struct control *c, const char *format, ...)
+{
+	char	raw[1024], text[2048];
+	va_list	ap;
+
+	va_start(ap, format);
+	vsnprintf(raw, sizeof(raw), format, ap);
+	va_end(ap);
+	str_addf(&c->out, "error %s\nend\n",
+	    str_printable(text, sizeof(text), raw, strlen(raw)));
+	control_write(c);
+}
+
+/* --- waiting --- */
+
+static void
+control_wait(struct control *c, int64_t ms)
+{
+	c->state = CONTROL_WAITING;
+	control_time(c, ms);
+}
+
+bool
+control_ask(struct control *c, enum message_type type,
+    const struct str *payload)
+{
+	if (!link_send(type, c->number, payload))
+		return false;
+	control_wait(c, controls.held->settings->db_timeout + LEDGER_MS);
+	return true;
+}
+
+void
+control_wish(struct control *c, enum wish wish)
+{
+	struct str	payload;
+
+	str_init(&payload);
+	msg_number_put(&payload, wish);
+	channel_send(controls.parent, MSG_WISH, 0, &payload, -1);
+	str_clear(&payload);
+	c->wish = wish;
+	control_wait(c, wish == WISH_STATE ? TALK_MS : WISH_MS);
+}
+
+static void
+control_on_timer(int fd, short what, void *arg)
+{
+	struct control	*c = arg;
+
+	(void)fd;
+	(void)what;
+	if (c->state != CONTROL_WAITING)
+		control_close(c);
+	else if (c->command->late != NULL)
+		c->command->late(c);
+	else if (c->wish != NO_WISH)
+		control_fail(c, "it is not done yet; the log will tell");
+	else
+		control_fail(c, "the database did not answer in time");
+}
+
+int
+control_on_ledger(const struct message *m)
+{
+	struct control	*c;
+
+	TAILQ_FOREACH(c, &controls.list, entry)
+		if (c->number == m->request && c->state == CONTROL_WAITING &&
+		    c->wish == NO_WISH && c->command->told != NULL)
+			return c->command->told(c, m);
+	/* Whoever asked is gone. */
+	return 0;
+}
+
+static void
+control_wished(struct control *c, const struct msg_wished *m)
+{
+	if (!m->good) {
+		control_fail(c, "%s", m->text);
+		return;
+	}
+	reply_begin(&c->answer, "");
+	reply_text(&c->answer, "text", m->text);
+	reply_end(&c->answer);
+	control_end(c);
+}
+
+int
+control_on_parent(const struct message *m)
+{
+	static struct msg_wished	 wished;
+	static struct msg_state		 state;
+	struct control			*c;
+
+	if (m->type == MSG_WISHED ?
+	    msg_wished_get(&wished, m->payload, m->len) == -1 :
+	    msg_state_get(&state, m->payload, m->len) == -1)
+		return -1;
+	TAILQ_FOREACH(c, &controls.list, entry) {
+		if (c->state != CONTROL_WAITING || c->wish == NO_WISH)
+			continue;
+		if (m->type == MSG_STATE && c->wish == WISH_STATE) {
+			c->wish = NO_WISH;
+			command_state(c, &state);
+		} else if (m->type == MSG_WISHED && c->wish == wished.wish)
+			control_wished(c, &wished);
+	}
+	return 0;
+}
+
+/* --- questions --- */
+
+size_t
+control_request_end(const char *bytes, size_t len)
+{
+	size_t	i;
+
+	if (len > 0 && bytes[0] == '\0')
+		return 1;
+	for (i = 1; i < len; i++)
+		if (bytes[i] == '\0' && bytes[i - 1] == '\0')
+			return i + 1;
+	return 0;
+}
+
+int
+control_words(struct control_word *word, size_t max, size_t *n,
+    const char *bytes, size_t len)
+{
+	const char	*end;
+
+	*n = 0;
+	if (len < 2 || bytes[len - 1] != '\0' || bytes[len - 2] != '\0')
+		return -1;
+	for (len--; len > 0; len -= (size_t)(end - bytes), bytes = end) {
+		if (*n == max || *bytes == '\0')
+			return -1;
+		end = (const char *)memchr(bytes, '\0', len) + 1;
+		word[*n].bytes = bytes;
+		word[(*n)++].len = (size_t)(end - bytes) - 1;
+	}
+	return 0;
+}
+
+/* Every change is logged with who did it. */
+static void
+control_log(const struct control *c, const struct control_word *word, size_t n)
+{
+	struct str	line;
+	char		text[SAID_MAX];
+	size_t		i;
+
+	str_init(&line);
+	for (i = 0; i < n; i++)
+		str_addf(&line, "%s%s", i > 0 ? " " : "", str_printable(text,
+		    sizeof(text), word[i].bytes, word[i].len));
+	log_notice("policyctl: uid=%lu: %s", (unsigned long)c->uid, line.data);
+	str_clear(&line);
+}
+
+static void
+control_run(struct control *c, size_t len)
+{
+	struct control_word	word[CONTROL_WORDS_MAX];
+	size_t			n;
+
+	event_del(&c->readable);
+	if (control_words(word, CONTROL_WORDS_MAX, &n, c->in.data, len) == -1) {
+		control_fail(c, "that is no question");
+		return;
+	}
+	if ((c->command = command_find(&word[0])) == NULL) {
+		control_fail(c, "unknown command");
+		return;
+	}
+	n--;
+	if (n < c->command->min || n > c->command->max) {
+		control_fail(c, "%s: wrong number of arguments",
+		    c->command->name);
+		return;
+	}
+	if (c->command->changes && c->uid != 0 && c->uid != controls.owner) {
+		log_warning("policyctl: uid=%lu may not %s",
+		    (unsigned long)c->uid, c->command->name);
+		control_fail(c, "permission denied: %s is for root and the "
+		    "owner of the socket", c->command->name);
+		return;
+	}
+	if (c->command->changes)
+		control_log(c, word, n + 1);
+	c->command->run(c, word + 1, n);
+}
+
+static void
+control_on_readable(int fd, short what, void *arg)
+{
+	struct control	*c = arg;
+	char		 bytes[8192];
+	ssize_t		 n;
+	size_t		 end;
+
+	(void)what;
+	if ((n = read(fd, bytes, sizeof(bytes))) == -1) {
+		if (errno != EAGAIN && errno != EINTR)
+			control_close(c);
+		return;
+	}
+	if (n == 0) {
+		control_close(c);
+		return;
+	}
+	str_add(&c->in, bytes, (size_t)n);
+	if ((end = control_request_end(c->in.data, c->in.len)) > 0)
+		control_run(c, end);
+	else if (c->in.len > CONTROL_REQUEST_MAX) {
+		event_del(&c->readable);
+		control_fail(c, "the question is too long");
+	}
+}
+
+/* --- all of them --- */
+
+void
+control_new(int fd)
+{
+	struct control	*c;
+	uid_t		 uid;
+	gid_t		 gid;
+
+	if (getpeereid(fd, &uid, &gid) == -1) {
+		log_warning("policyctl: who asks cannot be told: %s",
+		    strerror(errno));
+		close(fd);
+		return;
+	}
+	/* Root is never shut out by others who hold connections. */
+	if (controls.count >= MOST) {
+		if (uid != 0 && uid != controls.owner) {
+			close(fd);
+			return;
+		}
+		control_close(TAILQ_FIRST(&controls.list));
+	}
+	c = alloc_zero(1, sizeof(*c));
+	c->number = ++controls.number;
+	c->fd = fd;
+	c->uid = uid;
+	c->wish = NO_WISH;
+	str_init(&c->question.charge);
+	str_init(&c->in);
+	str_init(&c->answer);
+	str_init(&c->out);
+	event_set(&c->readable, fd, EV_READ | EV_PERSIST, control_on_readable,
+	    c);
+	event_set(&c->writable, fd, EV_WRITE, control_on_writable, c);
+	evtimer_set(&c->timer, control_on_timer, c);
+	TAILQ_INSERT_TAIL(&controls.list, c, entry);
+	controls.count++;
+	event_add(&c->readable, NULL);
+	control_time(c, TALK_MS);
+}
+
+void
+control_stop(void)
+{
+	struct control	*c;
+
+	while ((c = TAILQ_FIRST(&controls.list)) != NULL)
+		control_close(c);
+}
+
+void
+control_use(struct held *held)
+{
+	struct held	*old = controls.held;
+
+	controls.held = held_take(held);
+	if (old != NULL)
+		held_drop(old);
+}
+
+void
+control_init(uid_t owner, struct channel *parent)
+{
+	TAILQ_INIT(&controls.list);
+	controls.owner = owner;
+	controls.parent = parent;
+}

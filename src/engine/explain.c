@@ -1,0 +1,344 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/action.h"
+#include "engine/decide.h"
+#include "engine/explain.h"
+#include "engine/identity.h"
+#include "engine/reply.h"
+#include "engine/request.h"
+#include "engine/turn.h"
+#include "lib/log.h"
+
+#define AWAY	"the database is away"
+
+static struct {
+	struct msg_charge	charge;
+	struct msg_weighed	weighed;
+} explain;
+
+static struct msg_charge *
+explain_charge(struct control *c)
+{
+	const struct str	*sent = &control_question(c)->charge;
+
+	if (msg_charge_get(&explain.charge, sent->data, sent->len) == -1)
+		log_fatal("a charge of our own is broken");
+	return &explain.charge;
+}
+
+/* The charge goes to be weighed; it and the settings are kept. */
+static bool
+explain_ask(struct control *c, struct msg_charge *charge)
+{
+	struct control_question	*q = control_question(c);
+
+	q->held = held_take(control_held());
+	charge->deadline = clock_after(turn_now(),
+	    q->held->settings->db_timeout).ns;
+	charge->date = 0;
+	q->charge.len = 0;
+	msg_charge_put(&q->charge, charge);
+	return control_ask(c, MSG_WEIGH, &q->charge);
+}
+
+static int
+explain_weighed(const struct msg_charge *charge, const struct message *m)
+{
+	if (m->type != MSG_WEIGHED ||
+	    msg_weighed_get(&explain.weighed, m->payload, m->len) == -1 ||
+	    explain.weighed.nkeys > charge->nkeys)
+		return -1;
+	return 0;
+}
+
+static const char *
+explain_rule(const struct settings *s, const struct msg_charge_key *key)
+{
+	return key->rule < s->nrules ? s->rules[key->rule].name : "";
+}
+
+static void
+explain_windows(struct str *out, const struct settings *s,
+    const struct msg_charge_key *key, const struct msg_weighed_key *told)
+{
+	const struct msg_window	*w;
+	size_t			 i;
+
+	for (i = 0; i < told->nwindows; i++) {
+		w = &told->windows[i];
+		reply_begin(out, "windows");
+		reply_text(out, "rule", explain_rule(s, key));
+		reply_bytes(out, "id", key->id, key->idlen);
+		reply_number(out, "used", w->used);
+		reply_number(out, "limit", w->limit.mails);
+		reply_number(out, "seconds", w->limit.seconds);
+		reply_number(out, "n", w->amount);
+		reply_number(out, "retry_after", w->retry_after);
+		reply_bool(out, "from_sql", told->sql);
+		reply_end(out);
+	}
+}
+
+/* --- explain --- */
+
+static void
+explain_verdict(struct str *out, const char *verdict, const char *reason,
+    const char *action, size_t len)
+{
+	reply_begin(out, "");
+	reply_text(out, "verdict", verdict);
+	reply_text(out, "reason", reason);
+	reply_bytes(out, "action", action, len);
+	reply_end(out);
+}
+
+/* The words are the lines of a request. 0, or -1 and the question failed. */
+static int
+explain_read(struct control *c, struct request *req, struct str *lines,
+    const struct control_word *word, size_t n)
+{
+	const char	*reason = NULL;
+	size_t		 i;
+
+	for (i = 0; i < n; i++) {
+		str_add(lines, word[i].bytes, word[i].len);
+		str_addc(lines, '\n');
+	}
+	str_addc(lines, '\n');
+	if (lines->len > REQUEST_MAX)
+		reason = "too long";
+	else if (request_parse(req, lines->data, lines->len, &reason) == 0)
+		return 0;
+	control_fail(c, "malformed request, closed without an answer: %s",
+	    reason);
+	return -1;
+}
+
+void
+explain_run(struct control *c, const struct control_word *word, size_t n)
+{
+	const struct settings	*s = control_held()->settings;
+	struct decision		 d;
+	struct request		 req;
+	struct str		 lines;
+
+	str_init(&lines);
+	decide_init(&d);
+	if (explain_read(c, &req, &lines, word, n) == -1)
+		goto done;
+	if (decide_request(&d, s, &req, (int64_t)arc4random() + 1) ==
+	    DECIDE_PASS) {
+		explain_verdict(control_answer(c), "passed",
+		    decide_reason_text(d.reason), s->success_action,
+		    strlen(s->success_action));
+		control_end(c);
+		goto done;
+	}
+	control_question(c)->identity = d.identity;
+	if (!explain_ask(c, &d.charge))
+		explain_late(c);
+ done:
+	decide_clear(&d);
+	str_clear(&lines);
+}
+
+static void
+explain_keys(struct str *out, const struct settings *s,
+    const struct msg_charge *charge, enum rule_attribute identity)
+{
+	const struct msg_weighed	*w = &explain.weighed;
+	struct str			 name;
+	size_t				 i;
+
+	for (i = 0; i < w->nkeys; i++) {
+		str_init(&name);
+		decide_key_name(&name, s, &charge->keys[i], identity);
+		reply_begin(out, "keys");
+		reply_text(out, "rule", explain_rule(s, &charge->keys[i]));
+		reply_bytes(out, "key", name.data, name.len);
+		reply_bytes(out, "id", charge->keys[i].id,
+		    charge->keys[i].idlen);
+		reply_number(out, "n", w->keys[i].amount);
+		reply_bool(out, "refuses", w->verdict.verdict ==
+		    VERDICT_REFUSED && w->verdict.key == i);
+		reply_bool(out, "would_refuse",
+		    (w->verdict.shadowed >> i & 1) != 0);
+		reply_bool(out, "warns", (w->verdict.warned >> i & 1) != 0);
+		reply_end(out);
+		str_clear(&name);
+	}
+	for (i = 0; i < w->nkeys; i++)
+		explain_windows(out, s, &charge->keys[i], &w->keys[i]);
+}
+
+/* As the request would be answered when the ledger gives no verdict. */
+void
+explain_late(struct control *c)
+{
+	const struct settings	*s = control_question(c)->held->settings;
+
+	explain_verdict(control_answer(c), "unavailable",
+	    "the database gives no verdict: db_error_action",
+	    s->db_error_action, strlen(s->db_error_action));
+	control_end(c);
+}
+
+int
+explain_told(struct control *c, const struct message *m)
+{
+	struct control_question		*q = control_question(c);
+	const struct settings		*s = q->held->settings;
+	const struct msg_verdict	*v = &explain.weighed.verdict;
+	struct msg_charge		*charge = explain_charge(c);
+	struct str			 action;
+
+	if (explain_weighed(charge, m) == -1)
+		return -1;
+	if (v->verdict == VERDICT_UNAVAILABLE) {
+		explain_late(c);
+		return 0;
+	}
+	str_init(&action);
+	action_add(&action, s, charge, v);
+	if (v->verdict == VERDICT_ACCEPTED)
+		explain_verdict(control_answer(c), "accepted",
+		    "all windows hold", action.data, action.len);
+	else
+		explain_verdict(control_answer(c), "refused",
+		    "a window is full", action.data, action.len);
+	explain_keys(control_answer(c), s, charge, q->identity);
+	control_end(c);
+	str_clear(&action);
+	return 0;
+}
+
+/* --- show --- */
+
+static void
+show_key(struct msg_charge *charge, unsigned int rule,
+    const struct limits *limits, bool sql, const char *id, size_t idlen)
+{
+	struct msg_charge_key	*key = &charge->keys[charge->nkeys++];
+
+	memset(key, 0, sizeof(*key));
+	key->id = id;
+	key->idlen = idlen;
+	key->amount = 1;
+	key->rule = (uint16_t)rule;
+	key->limits = *limits;
+	key->sql = sql;
+	/* That one is full must not hide the others. */
+	key->shadow = true;
+}
+
+static const struct limits *
+show_limits(const struct settings_id_limits *by_id,
+    const struct limits *otherwise, const char *id, size_t idlen)
+{
+	const struct limits	*limits = NULL;
+
+	if (by_id != NULL)
+		limits = settings_id_limits(by_id, id, idlen);
+	return limits != NULL ? limits : otherwise;
+}
+
+/*
+ * The id under each rule; `ids` holds the names with it, one after the other.
+ * One that begins with a rule's name already is meant for that rule alone.
+ */
+static void
+show_rules(struct msg_charge *charge, const struct settings *s, const char *id,
+    size_t idlen, struct str *ids)
+{
+	const struct settings_rule	*r;
+	size_t				 i, len, at[RULES_MAX];
+	bool				 whole;
+
+	for (i = 0; i < s->nrules; i++) {
+		r = &s->rules[i];
+		len = strlen(r->name);
+		whole = idlen > len && id[len] == ':' &&
+		    memcmp(id, r->name, len) == 0;
+		if (whole) {
+			charge->nkeys = 0;
+			show_key(charge, (unsigned int)i,
+			    show_limits(r->limits_by_id, &r->limits,
+			    id + len + 1, idlen - len - 1),
+			    r->sql_limits_by_id != NULL, id, idlen);
+			return;
+		}
+		at[charge->nkeys] = ids->len;
+		str_addf(ids, "%s:", r->name);
+		str_add(ids, id, idlen);
+		show_key(charge, (unsigned int)i, show_limits(r->limits_by_id,
+		    &r->limits, id, idlen), r->sql_limits_by_id != NULL, NULL,
+		    ids->len - at[charge->nkeys]);
+	}
+	/* Grown to its end: now it can be pointed into. */
+	for (i = 0; i < charge->nkeys; i++)
+		charge->keys[i].id = ids->data + at[i];
+}
+
+void
+explain_show(struct control *c, const struct control_word *word, size_t n)
+{
+	const struct settings	*s = control_held()->settings;
+	struct msg_charge	*charge = &explain.charge;
+	struct str		 id, ids;
+
+	(void)n;
+	if (word[0].len > CHARGE_ID_MAX / 2) {
+		control_fail(c, "the id is too long");
+		return;
+	}
+	str_init(&id);
+	str_init(&ids);
+	str_add(&id, word[0].bytes, word[0].len);
+	if (s->fold_case)
+		str_fold(id.data, id.len);
+	memset(charge, 0, offsetof(struct msg_charge, keys));
+	charge->mode = CHARGE_EACH;
+	charge->instance = charge->state = "";
+	if (s->nrules > 0)
+		show_rules(charge, s, id.data, id.len, &ids);
+	else
+		show_key(charge, 0, show_limits(s->limits_by_id, &s->limits,
+		    id.data, id.len), s->sql_limits_by_id[0] != '\0', id.data,
+		    id.len);
+	if (!explain_ask(c, charge))
+		control_fail(c, AWAY);
+	str_clear(&id);
+	str_clear(&ids);
+}
+
+int
+explain_show_told(struct control *c, const struct message *m)
+{
+	const struct settings	*s = control_question(c)->held->settings;
+	struct msg_charge	*charge = explain_charge(c);
+	const struct msg_weighed *w = &explain.weighed;
+	bool			 any = false;
+	size_t			 i, j;
+
+	if (explain_weighed(charge, m) == -1)
+		return -1;
+	if (w->verdict.verdict == VERDICT_UNAVAILABLE) {
+		control_fail(c, "the database gives no verdict");
+		return 0;
+	}
+	/* With many rules, those where the id has a count; or else all. */
+	for (i = 0; i < w->nkeys; i++)
+		for (j = 0; j < w->keys[i].nwindows; j++)
+			any = any || w->keys[i].windows[j].used > 0;
+	for (i = 0; i < w->nkeys; i++) {
+		for (j = 0; j < w->keys[i].nwindows; j++)
+			if (!any || w->keys[i].windows[j].used > 0)
+				break;
+		if (j < w->keys[i].nwindows)
+			explain_windows(control_answer(c), s, &charge->keys[i],
+			    &w->keys[i]);
+	}
+	control_end(c);
+	return 0;
+}

@@ -1,0 +1,261 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/client.h"
+#include "engine/metrics.h"
+#include "engine/pending.h"
+#include "engine/replay.h"
+#include "engine/reply.h"
+#include "engine/stats.h"
+
+#define PREFIX	"policyd_rate_limit_"
+
+static void
+metrics_family(struct str *out, const char *name, const char *type,
+    const char *unit, const char *help)
+{
+	reply_begin(out, "metrics");
+	str_addf(out, "\tname=" PREFIX "%s", name);
+	reply_text(out, "type", type);
+	reply_text(out, "unit", unit);
+	reply_text(out, "help", help);
+	reply_end(out);
+}
+
+static void
+metrics_sample(struct str *out, const char *name, const char *suffix,
+    const char *label, const char *label_value)
+{
+	reply_begin(out, "samples");
+	str_addf(out, "\tname=" PREFIX "%s%s", name, suffix);
+	if (label == NULL)
+		return;
+	reply_text(out, "label", label);
+	reply_text(out, "label_value", label_value);
+}
+
+static void
+metrics_value(struct str *out, uint64_t value)
+{
+	reply_number(out, "value", (int64_t)(value & INT64_MAX));
+	reply_end(out);
+}
+
+/* --- what the engine counted --- */
+
+/* Rows of one family follow each other; the first has its help. */
+static const struct {
+	enum stats_counter	 counter;
+	const char		*name;
+	const char		*label;
+	const char		*label_value;
+	const char		*help;
+} counters[] = {
+	{ STATS_REQUESTS, "requests", NULL, NULL,
+	    "Whole requests that were read." },
+	{ STATS_MALFORMED, "malformed_requests", NULL, NULL,
+	    "Requests that were none; the connection was closed." },
+	{ STATS_PASSED, "answers", "verdict", "passed",
+	    "Answers, by what they rest on." },
+	{ STATS_ACCEPTED, "answers", "verdict", "accepted", NULL },
+	{ STATS_REFUSED, "answers", "verdict", "refused", NULL },
+	{ STATS_UNAVAILABLE, "answers", "verdict", "unavailable", NULL },
+	{ STATS_MEMORY_REFUSED, "memory_refusals", NULL, NULL,
+	    "Answers without the database that refused, from memory." },
+	{ STATS_SHADOWED, "shadow_refusals", NULL, NULL,
+	    "Requests that a rule in shadow would have refused." },
+	{ STATS_WARNED, "warnings", NULL, NULL,
+	    "Requests that passed warn_at of a rule." },
+	{ STATS_LATE, "late_verdicts", NULL, NULL,
+	    "Verdicts that came after the answer." },
+	{ STATS_REPLAYED, "replayed", NULL, NULL,
+	    "Accepted without the database and recorded later." },
+	{ STATS_REPLAY_LOST, "replay_lost", NULL, NULL,
+	    "Accepted without the database and never recorded." },
+	{ STATS_CONNECTED, "connections", NULL, NULL,
+	    "Clients that connected." },
+	{ STATS_FORBIDDEN, "forbidden_connections", NULL, NULL,
+	    "Clients that allowed_clients does not have." },
+	{ STATS_CLOSED_IDLE, "closed_connections", "reason", "idle",
+	    "Clients that were closed by the daemon." },
+	{ STATS_CLOSED_SLOW, "closed_connections", "reason", "slow", NULL },
+};
+
+static void
+metrics_counters(struct str *out)
+{
+	const struct stats	*s = stats_get();
+	size_t			 i;
+
+	for (i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
+		if (counters[i].help != NULL)
+			metrics_family(out, counters[i].name, "counter", "",
+			    counters[i].help);
+		metrics_sample(out, counters[i].name, "_total",
+		    counters[i].label, counters[i].label_value);
+		metrics_value(out, s->count[counters[i].counter]);
+	}
+}
+
+static void
+metrics_rules(struct str *out)
+{
+	static const struct {
+		const char	*name;
+		const char	*help;
+	} families[STATS_RULE__MAX] = {
+		[STATS_RULE_CHARGED] = { "rule_requests",
+		    "Requests that a rule applied to." },
+		[STATS_RULE_REFUSED] = { "rule_refusals",
+		    "Requests that a rule refused." },
+		[STATS_RULE_SHADOWED] = { "rule_shadow_refusals",
+		    "Requests that a rule in shadow would have refused." },
+		[STATS_RULE_WARNED] = { "rule_warnings",
+		    "Requests that passed warn_at of a rule." },
+	};
+	const struct stats_rule	*rules = stats_get_rules();
+	size_t			 i, j;
+
+	for (i = 0; i < STATS_RULE__MAX; i++) {
+		metrics_family(out, families[i].name, "counter", "",
+		    families[i].help);
+		for (j = 0; j < STATS_RULES_MAX && rules[j].name != NULL; j++) {
+			metrics_sample(out, families[i].name, "_total", "rule",
+			    rules[j].name[0] != '\0' ? rules[j].name :
+			    "default");
+			metrics_value(out, rules[j].count[i]);
+		}
+	}
+}
+
+static void
+metrics_latencies(struct str *out)
+{
+	static const char	*const name = "answer_seconds";
+	const struct stats	*s = stats_get();
+	char			 bound[32];
+	uint64_t		 sum = 0, us;
+	size_t			 i;
+
+	metrics_family(out, name, "histogram", "seconds",
+	    "From a request to its answer.");
+	for (i = 0; i < STATS_BUCKETS; i++) {
+		sum += s->latency[i];
+		us = UINT64_C(1) << i;
+		if (i < STATS_BUCKETS - 1)
+			snprintf(bound, sizeof(bound), "%" PRIu64 ".%06" PRIu64,
+			    us / 1000000, us % 1000000);
+		else
+			snprintf(bound, sizeof(bound), "+Inf");
+		metrics_sample(out, name, "_bucket", "le", bound);
+		metrics_value(out, sum);
+	}
+	metrics_sample(out, name, "_count", NULL, NULL);
+	metrics_value(out, sum);
+	metrics_sample(out, name, "_sum", NULL, NULL);
+	str_addf(out, "\tvalue#%" PRIu64 ".%09" PRIu64,
+	    s->latency_ns / 1000000000, s->latency_ns % 1000000000);
+	reply_end(out);
+}
+
+static void
+metrics_gauge(struct str *out, const char *name, uint64_t value,
+    const char *unit, const char *help)
+{
+	metrics_family(out, name, "gauge", unit, help);
+	metrics_sample(out, name, "", NULL, NULL);
+	metrics_value(out, value);
+}
+
+static void
+metrics_engine(struct str *out)
+{
+	metrics_family(out, "build", "info", "", "The version that runs.");
+	metrics_sample(out, "build", "_info", "version", VERSION);
+	metrics_value(out, 1);
+	metrics_gauge(out, "clients", client_count(), "",
+	    "Clients that are connected.");
+	metrics_gauge(out, "waiting_requests", pending_count(), "",
+	    "Requests that wait for the database.");
+	metrics_gauge(out, "to_record", replay_count(), "",
+	    "Accepted without the database and not recorded yet.");
+	metrics_counters(out);
+	metrics_rules(out);
+	metrics_latencies(out);
+}
+
+/* --- what the ledger counted --- */
+
+static const struct {
+	const char	*name;
+	bool		 gauge;
+	const char	*unit;
+	const char	*help;
+} figures[FIGURE__MAX] = {
+	[FIGURE_CHARGES] = { "ledger_charges", false, "",
+	    "Verdicts since the ledger was started." },
+	[FIGURE_BATCHES] = { "ledger_batches", false, "",
+	    "Transactions that decided them." },
+	[FIGURE_LARGEST_BATCH] = { "ledger_largest_batch", true, "",
+	    "Most requests in one of them." },
+	[FIGURE_BUSY] = { "ledger_busy", false, "",
+	    "Transactions that found the database locked." },
+	[FIGURE_ERRORS] = { "ledger_errors", false, "",
+	    "Transactions that the database failed." },
+	[FIGURE_HITS] = { "ledger_hits", false, "",
+	    "Hits of limits that are to be reported." },
+	[FIGURE_CACHE_IDS] = { "ledger_cache_ids", true, "",
+	    "Ids in memory." },
+	[FIGURE_CACHE_BYTES] = { "ledger_cache_bytes", true, "bytes",
+	    "Memory that they take." },
+};
+
+void
+metrics_run(struct control *c, const struct control_word *word, size_t n)
+{
+	(void)word;
+	(void)n;
+	if (!control_ask(c, MSG_FIGURES_WANTED, NULL))
+		metrics_late(c);
+}
+
+static void
+metrics_up(struct str *out, bool up, bool well)
+{
+	metrics_gauge(out, "ledger_up", up, "",
+	    "Whether the ledger is there and answers.");
+	metrics_gauge(out, "database_up", well, "",
+	    "Whether the database did its work the last time.");
+}
+
+int
+metrics_told(struct control *c, const struct message *m)
+{
+	struct str		*out = control_answer(c);
+	struct msg_figures	 told;
+	size_t			 i;
+
+	if (m->type != MSG_FIGURES ||
+	    msg_figures_get(&told, m->payload, m->len) == -1)
+		return -1;
+	metrics_engine(out);
+	metrics_up(out, true, told.fault[0] == '\0');
+	for (i = 0; i < FIGURE__MAX; i++) {
+		metrics_family(out, figures[i].name, figures[i].gauge ?
+		    "gauge" : "counter", figures[i].unit, figures[i].help);
+		metrics_sample(out, figures[i].name, figures[i].gauge ? "" :
+		    "_total", NULL, NULL);
+		metrics_value(out, told.figure[i]);
+	}
+	control_end(c);
+	return 0;
+}
+
+void
+metrics_late(struct control *c)
+{
+	metrics_engine(control_answer(c));
+	metrics_up(control_answer(c), false, false);
+	control_end(c);
+}

@@ -1,0 +1,15 @@
+#ifndef METRICS_H
+#define METRICS_H
+
+#include "engine/control.h"
+
+/*
+ * What a monitoring system wants to know, as families ("metrics": name, type,
+ * unit, help) and their samples ("samples": name, value, and label and
+ * label_value where there is one), in the order that OpenMetrics asks for.
+ */
+void	metrics_run(struct control *, const struct control_word *, size_t);
+int	metrics_told(struct control *, const struct message *);
+void	metrics_late(struct control *);
+
+#endif

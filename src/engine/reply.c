@@ -1,0 +1,49 @@
+#include <inttypes.h>
+#include <string.h>
+
+#include "engine/reply.h"
+
+#define TIMES	4		/* bytes that str_printable makes of one */
+#define ROOM	8
+
+void
+reply_begin(struct str *out, const char *kind)
+{
+	str_adds(out, kind);
+}
+
+void
+reply_end(struct str *out)
+{
+	str_addc(out, '\n');
+}
+
+void
+reply_bytes(struct str *out, const char *name, const void *bytes, size_t len)
+{
+	size_t	room = len * TIMES + ROOM, at;
+
+	str_addf(out, "\t%s=", name);
+	at = out->len;
+	(void)str_extend(out, room);
+	str_printable(out->data + at, room, len > 0 ? bytes : "", len);
+	out->len = at + strlen(out->data + at);
+}
+
+void
+reply_text(struct str *out, const char *name, const char *text)
+{
+	reply_bytes(out, name, text, strlen(text));
+}
+
+void
+reply_number(struct str *out, const char *name, int64_t n)
+{
+	str_addf(out, "\t%s#%" PRId64, name, n);
+}
+
+void
+reply_bool(struct str *out, const char *name, bool value)
+{
+	str_addf(out, "\t%s?%d", name, value);
+}

@@ -1,0 +1,24 @@
+#ifndef REPLY_H
+#define REPLY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/str.h"
+
+/*
+ * What policyctl is answered: one record in each line, its kind and then its
+ * fields, each behind a tab: name=text, name#number, name?0 or name?1. The
+ * fields of a record without a kind belong to the answer as a whole. Texts are
+ * as str_printable makes them, so no byte of theirs means anything else. Pure.
+ */
+void	reply_begin(struct str *, const char *kind);
+void	reply_end(struct str *);
+
+void	reply_bytes(struct str *, const char *name, const void *, size_t);
+void	reply_text(struct str *, const char *name, const char *);
+void	reply_number(struct str *, const char *name, int64_t);
+void	reply_bool(struct str *, const char *name, bool);
+
+#endif

@@ -1,0 +1,254 @@
+#include <string.h>
+
+#include "ipc/message.h"
+#include "ipc/wire.h"
+#include "lib/log.h"
+
+/* What is said for policyctl's sake. */
+
+static void
+text_get(struct wire *w, char *dst, size_t size)
+{
+	const void	*p;
+	size_t		 len;
+
+	p = wire_get_bytes(w, size - 1, &len);
+	if (len > 0 && memchr(p, '\0', len) != NULL)
+		wire_fail(w);
+	if (len > 0)
+		memcpy(dst, p, len);
+	dst[len] = '\0';
+}
+
+static void
+text_put(struct str *s, const char *text)
+{
+	wire_put_bytes(s, text, strlen(text));
+}
+
+/* --- the parent --- */
+
+void
+msg_wished_put(struct str *s, const struct msg_wished *m)
+{
+	wire_put_u8(s, m->wish);
+	wire_put_u8(s, m->good);
+	text_put(s, m->text);
+}
+
+int
+msg_wished_get(struct msg_wished *m, const void *src, size_t len)
+{
+	struct wire	w;
+
+	wire_init(&w, src, len);
+	if ((m->wish = wire_get_u8(&w)) >= WISH__MAX)
+		wire_fail(&w);
+	m->good = wire_get_bool(&w);
+	text_get(&w, m->text, sizeof(m->text));
+	return wire_done(&w);
+}
+
+void
+msg_state_put(struct str *s, const struct msg_state *m)
+{
+	const struct msg_state_process	*p;
+	size_t				 i;
+
+	if (m->nprocesses > STATE_PROCESSES_MAX)
+		log_fatal("a state of %zu processes", m->nprocesses);
+	wire_put_i64(s, m->since);
+	wire_put_u64(s, m->generation);
+	text_put(s, m->file);
+	wire_put_u8(s, (uint8_t)m->nprocesses);
+	for (i = 0; i < m->nprocesses; i++) {
+		p = &m->process[i];
+		text_put(s, p->name);
+		wire_put_u32(s, p->pid);
+		wire_put_i64(s, p->since);
+		wire_put_u8(s, p->serving);
+		text_put(s, p->sandbox);
+	}
+}
+
+int
+msg_state_get(struct msg_state *m, const void *src, size_t len)
+{
+	struct msg_state_process	*p;
+	struct wire			 w;
+	size_t				 i;
+
+	wire_init(&w, src, len);
+	m->since = wire_get_i64(&w);
+	m->generation = wire_get_u64(&w);
+	text_get(&w, m->file, sizeof(m->file));
+	m->nprocesses = wire_get_u8(&w);
+	if (m->nprocesses > STATE_PROCESSES_MAX) {
+		wire_fail(&w);
+		m->nprocesses = 0;
+	}
+	for (i = 0; i < m->nprocesses; i++) {
+		p = &m->process[i];
+		text_get(&w, p->name, sizeof(p->name));
+		p->pid = wire_get_u32(&w);
+		p->since = wire_get_i64(&w);
+		p->serving = wire_get_bool(&w);
+		text_get(&w, p->sandbox, sizeof(p->sandbox));
+	}
+	return wire_done(&w);
+}
+
+/* --- the ledger --- */
+
+static void
+limit_put(struct str *s, const struct limit *limit)
+{
+	wire_put_i64(s, limit->mails);
+	wire_put_i64(s, limit->seconds);
+}
+
+static void
+limit_get(struct wire *w, struct limit *limit)
+{
+	limit->mails = wire_get_range(w, 0, INT64_MAX);
+	limit->seconds = wire_get_range(w, 1, INT64_MAX);
+}
+
+void
+msg_weighed_put(struct str *s, const struct msg_weighed *m)
+{
+	const struct msg_weighed_key	*k;
+	struct str			 verdict;
+	size_t				 i, j;
+
+	if (m->nkeys > CHARGE_KEYS_MAX)
+		log_fatal("%zu keys weighed", m->nkeys);
+	str_init(&verdict);
+	msg_verdict_put(&verdict, &m->verdict);
+	wire_put_bytes(s, verdict.data, verdict.len);
+	str_clear(&verdict);
+	wire_put_u8(s, (uint8_t)m->nkeys);
+	for (i = 0; i < m->nkeys; i++) {
+		k = &m->keys[i];
+		if (k->nwindows > LIMITS_MAX)
+			log_fatal("%zu windows of a key", k->nwindows);
+		wire_put_i64(s, k->amount);
+		wire_put_u8(s, k->sql);
+		wire_put_u8(s, (uint8_t)k->nwindows);
+		for (j = 0; j < k->nwindows; j++) {
+			limit_put(s, &k->windows[j].limit);
+			wire_put_i64(s, k->windows[j].used);
+			wire_put_i64(s, k->windows[j].amount);
+			wire_put_i64(s, k->windows[j].retry_after);
+		}
+	}
+}
+
+static void
+weighed_key_get(struct wire *w, struct msg_weighed_key *k,
+    struct msg_window *store)
+{
+	size_t	i;
+
+	k->amount = wire_get_i64(w);
+	k->sql = wire_get_bool(w);
+	k->windows = store;
+	k->nwindows = wire_get_u8(w);
+	if (k->nwindows > LIMITS_MAX) {
+		wire_fail(w);
+		k->nwindows = 0;
+	}
+	for (i = 0; i < k->nwindows; i++) {
+		limit_get(w, &store[i].limit);
+		store[i].used = wire_get_i64(w);
+		store[i].amount = wire_get_i64(w);
+		store[i].retry_after = wire_get_range(w, -1, INT64_MAX);
+	}
+}
+
+int
+msg_weighed_get(struct msg_weighed *m, const void *src, size_t len)
+{
+	struct msg_window	*store = m->store;
+	struct wire		 w;
+	const void		*verdict;
+	size_t			 n, i;
+
+	wire_init(&w, src, len);
+	verdict = wire_get_bytes(&w, len, &n);
+	if (msg_verdict_get(&m->verdict, verdict, n) == -1)
+		wire_fail(&w);
+	m->nkeys = wire_get_u8(&w);
+	if (m->nkeys > CHARGE_KEYS_MAX) {
+		wire_fail(&w);
+		m->nkeys = 0;
+	}
+	for (i = 0; i < m->nkeys; i++) {
+		weighed_key_get(&w, &m->keys[i], store);
+		store += m->keys[i].nwindows;
+	}
+	return wire_done(&w);
+}
+
+void
+msg_topped_put(struct str *s, const struct msg_topped *m)
+{
+	size_t	i;
+
+	if (m->count > TOP_MAX)
+		log_fatal("a list of %zu ids", m->count);
+	wire_put_u32(s, (uint32_t)m->count);
+	for (i = 0; i < m->count; i++) {
+		wire_put_bytes(s, m->ids[i].id, m->ids[i].idlen);
+		limit_put(s, &m->ids[i].limit);
+		wire_put_i64(s, m->ids[i].used);
+		wire_put_i64(s, m->ids[i].retry_after);
+	}
+}
+
+int
+msg_topped_get(struct msg_topped *m, const void *src, size_t len)
+{
+	struct wire	w;
+	size_t		i;
+
+	wire_init(&w, src, len);
+	m->count = wire_get_u32(&w);
+	if (m->count > TOP_MAX) {
+		wire_fail(&w);
+		m->count = 0;
+	}
+	for (i = 0; i < m->count; i++) {
+		m->ids[i].id = wire_get_bytes(&w, CHARGE_ID_MAX,
+		    &m->ids[i].idlen);
+		limit_get(&w, &m->ids[i].limit);
+		m->ids[i].used = wire_get_i64(&w);
+		m->ids[i].retry_after = wire_get_range(&w, -1, INT64_MAX);
+	}
+	return wire_done(&w);
+}
+
+void
+msg_figures_put(struct str *s, const struct msg_figures *m)
+{
+	size_t	i;
+
+	text_put(s, m->database);
+	text_put(s, m->fault);
+	for (i = 0; i < FIGURE__MAX; i++)
+		wire_put_u64(s, m->figure[i]);
+}
+
+int
+msg_figures_get(struct msg_figures *m, const void *src, size_t len)
+{
+	struct wire	w;
+	size_t		i;
+
+	wire_init(&w, src, len);
+	text_get(&w, m->database, sizeof(m->database));
+	text_get(&w, m->fault, sizeof(m->fault));
+	for (i = 0; i < FIGURE__MAX; i++)
+		m->figure[i] = wire_get_u64(&w);
+	return wire_done(&w);
+}

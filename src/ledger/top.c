@@ -1,0 +1,92 @@
+#include <string.h>
+
+#include "ledger/top.h"
+#include "ledger/whose.h"
+
+#define LOOK_MAX	50000	/* ids: a few milliseconds */
+
+struct top {
+	struct msg_topped	*told;
+	size_t			 most;
+	struct lookup		*lookup;
+	const struct settings	*settings;
+	int64_t			 now;
+};
+
+/* How much of the limit is used; a limit of none is full with anything. */
+static double
+top_share(const struct msg_top_id *id)
+{
+	return id->limit.mails == 0 ? (double)id->used :
+	    (double)id->used / (double)id->limit.mails;
+}
+
+/* The list is in order and short: a place is made by moving what is behind. */
+static void
+top_keep(struct top *t, const struct msg_top_id *id)
+{
+	struct msg_topped	*told = t->told;
+	double			 share = top_share(id);
+	size_t			 low = 0, high = told->count, middle;
+
+	if (told->count == t->most &&
+	    share <= top_share(&told->ids[told->count - 1]))
+		return;
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (top_share(&told->ids[middle]) >= share)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (told->count < t->most)
+		told->count++;
+	memmove(&told->ids[low + 1], &told->ids[low],
+	    (told->count - 1 - low) * sizeof(told->ids[0]));
+	told->ids[low] = *id;
+}
+
+static void
+top_on_id(void *arg, const char *id, size_t idlen, const struct window *window)
+{
+	struct top		*t = arg;
+	struct msg_top_id	 best, this;
+	const struct limits	*limits;
+	struct limits		 one = { 1, NULL };
+	size_t			 i;
+
+	limits = whose_limits(t->settings, t->lookup,
+	    whose_rule(t->settings, id, idlen), id, idlen);
+	memset(&best, 0, sizeof(best));
+	this.id = id;
+	this.idlen = idlen;
+	this.retry_after = 0;
+	for (i = 0; i < limits->count; i++) {
+		this.limit = limits->list[i];
+		this.used = window_used(window, this.limit.seconds, t->now);
+		if (this.used > 0 && (best.id == NULL ||
+		    top_share(&this) > top_share(&best)))
+			best = this;
+	}
+	if (best.id == NULL)
+		return;
+	one.list = &best.limit;
+	best.retry_after = window_retry_after(window, &one, 1, t->now);
+	top_keep(t, &best);
+}
+
+void
+top_find(struct msg_topped *told, size_t n, struct cache *cache, struct lookup *lookup,
+    const struct settings *settings, int64_t now)
+{
+	struct top	t;
+
+	t.told = told;
+	t.most = n < TOP_MAX ? n : TOP_MAX;
+	t.lookup = lookup;
+	t.settings = settings;
+	t.now = now;
+	told->count = 0;
+	if (t.most > 0)
+		cache_each(cache, LOOK_MAX, top_on_id, &t);
+}

@@ -1,0 +1,147 @@
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "lib/str.h"
+#include "parent/children.h"
+#include "parent/clean.h"
+#include "parent/reload.h"
+#include "parent/wishes.h"
+#include "sandbox/sandbox.h"
+
+#define LOG_EVERY_S	1
+
+static void
+wish_reload(struct parent *p)
+{
+	reload_want(p);
+}
+
+static void
+wish_clean(struct parent *p)
+{
+	clean_want(p, clock_mono());
+}
+
+static void
+wish_report(struct parent *p)
+{
+	clean_want_report(p, clock_mono());
+}
+
+/* Until the next reload, or wish. */
+static void
+wish_log(struct parent *p, enum wish wish, bool debug, const char *said)
+{
+	static struct log_limit	limit;
+	unsigned int		held;
+
+	if (!log_allowed(&limit, LOG_EVERY_S, &held)) {
+		wishes_end(p, wish, false, "that was asked for a moment ago");
+		return;
+	}
+	p->wishes.log = true;
+	p->wishes.debug = debug;
+	serve_log_again(p);
+	wishes_end(p, wish, true, said);
+}
+
+static void
+wish_debug(struct parent *p)
+{
+	wish_log(p, WISH_LOG_DEBUG, true,
+	    "logging in detail until the next reload");
+}
+
+static void
+wish_brief(struct parent *p)
+{
+	wish_log(p, WISH_LOG_BRIEF, false,
+	    "logging briefly until the next reload");
+}
+
+static void
+state_add(struct msg_state *m, const char *name, pid_t pid, struct mono since,
+    bool serving, const char *sandbox)
+{
+	struct msg_state_process	*told = &m->process[m->nprocesses++];
+
+	(void)strlcpy(told->name, name, sizeof(told->name));
+	told->pid = (uint32_t)pid;
+	told->since = since.ns;
+	told->serving = serving;
+	(void)strlcpy(told->sandbox, sandbox, sizeof(told->sandbox));
+}
+
+/* No wish but a question: the processes, and since when. */
+static void
+wish_state(struct parent *p)
+{
+	const struct child	*child;
+	struct msg_state	 m;
+	struct str		 payload;
+	size_t			 i;
+
+	memset(&m, 0, sizeof(m));
+	m.since = p->since.ns;
+	m.generation = p->generation;
+	(void)strlcpy(m.file, p->settings->config_file, sizeof(m.file));
+	state_add(&m, "parent", getpid(), p->since, true,
+	    sandbox_description());
+	for (i = 0; i < SLOT__MAX; i++) {
+		child = &p->child[i];
+		if (child->pid > 0)
+			state_add(&m, children_name(p, (enum slot)i),
+			    child->pid, child->since,
+			    child->state == CHILD_SERVING, child->sandbox);
+	}
+	str_init(&payload);
+	msg_state_put(&payload, &m);
+	child_send(&p->child[SLOT_ENGINE], MSG_STATE, &payload, -1);
+	str_clear(&payload);
+}
+
+static const struct {
+	void		(*fulfil)(struct parent *);
+	const char	*name;		/* in the log; NULL: not worth a line */
+} wishes[WISH__MAX] = {
+	[WISH_RELOAD]		= { wish_reload, "a reload" },
+	[WISH_CLEAN]		= { wish_clean, "cleaning" },
+	[WISH_REPORT]		= { wish_report, "the report" },
+	[WISH_LOG_DEBUG]	= { wish_debug, "a detailed log" },
+	[WISH_LOG_BRIEF]	= { wish_brief, "a brief log" },
+	[WISH_STATE]		= { wish_state, NULL },
+};
+
+int
+wishes_take(struct parent *p, uint64_t wish)
+{
+	static struct log_limit	limit;
+	unsigned int		held;
+
+	if (wish >= WISH__MAX)
+		return -1;
+	if (wishes[wish].name != NULL && log_allowed(&limit, LOG_EVERY_S, &held))
+		log_notice("policyctl asks for %s", wishes[wish].name);
+	p->wishes.waited[wish] = true;
+	wishes[wish].fulfil(p);
+	return 0;
+}
+
+void
+wishes_end(struct parent *p, enum wish wish, bool good, const char *text)
+{
+	struct msg_wished	m;
+	struct str		payload;
+
+	if (!p->wishes.waited[wish])
+		return;
+	p->wishes.waited[wish] = false;
+	m.wish = (uint8_t)wish;
+	m.good = good;
+	(void)strlcpy(m.text, text, sizeof(m.text));
+	str_init(&payload);
+	msg_wished_put(&payload, &m);
+	child_send(&p->child[SLOT_ENGINE], MSG_WISHED, &payload, -1);
+	str_clear(&payload);
+}
