@@ -80,14 +80,13 @@ restart_keeps_counts(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	tests[] = {
-		cmocka_unit_test_setup_teardown(room_for_n_takes_n, setup,
-		    teardown),
-		cmocka_unit_test_setup_teardown(one_batch_decides_in_order, setup,
-		    teardown),
+	const struct CMUnitTest tests[] =
+	    {cmocka_unit_test_setup_teardown(room_for_n_takes_n, setup,
+		 teardown),
+		cmocka_unit_test_setup_teardown(one_batch_decides_in_order,
+		    setup, teardown),
 		cmocka_unit_test_setup_teardown(restart_keeps_counts, setup,
-		    teardown)
-	};
+		    teardown)};
 	int	failed;
 
 	rig_begin();

@@ -49,7 +49,9 @@ outsider_open(void)
 	return SQLITE_OK;
 }
 
-/* A statement after the other; the answer begins with '+', or '-' for a fault. */
+/*
+ * A statement after the other; the answer begins with '+', or '-' for a fault.
+ */
 static void
 outsider_run(void)
 {
@@ -72,7 +74,8 @@ outsider_run(void)
 		code = sqlite3_finalize(stmt);
 	}
 	if (code != SQLITE_OK)
-		(void)snprintf(answer, sizeof(answer), "-%s", sqlite3_errmsg(db));
+		(void)snprintf(answer, sizeof(answer), "-%s",
+		    sqlite3_errmsg(db));
 }
 
 /* A message is a length and so many bytes. -1 at the end of file. */
@@ -83,7 +86,8 @@ get(int fd, char *text)
 	size_t		at;
 	ssize_t		n;
 
-	if (read(fd, &len, sizeof(len)) != (ssize_t)sizeof(len) || len >= TEXT_MAX)
+	if (read(fd, &len, sizeof(len)) != (ssize_t)sizeof(len) ||
+	    len >= TEXT_MAX)
 		return -1;
 	for (at = 0; at < len; at += (size_t)n)
 		if ((n = read(fd, text + at, len - at)) <= 0)

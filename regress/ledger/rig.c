@@ -274,7 +274,8 @@ rig_ask(struct rig *r, const struct rig_charge *c)
 }
 
 int
-rig_one(struct rig *r, const char *id, int64_t amount, int64_t mails, int64_t seconds)
+rig_one(struct rig *r, const char *id, int64_t amount, int64_t mails,
+    int64_t seconds)
 {
 	struct rig_charge	c;
 
@@ -312,8 +313,10 @@ rig_sql(struct rig *r, const char *fmt, ...)
 int64_t
 rig_sum(struct rig *r, const char *id)
 {
-	return rig_sql(r, "SELECT ifnull(sum(recipient_count), 0) FROM mail_count"
-	    " WHERE id = '%s'", id);
+	return rig_sql(r,
+	    "SELECT ifnull(sum(recipient_count), 0) FROM mail_count"
+	    " WHERE id = '%s'",
+	    id);
 }
 
 void

@@ -11,12 +11,14 @@
 #include "ledger/store.h"
 #include "outsider.h"
 
-/* A ledger without its channels: what the loop of main.c does with one batch. */
+/*
+ * A ledger without its channels: what the loop of main.c does with one batch.
+ */
 #define RIG_NOW		INT64_C(1700000000)
 #define ANSWERS_MAX	20000
 
 struct rig {
-	char			*dir;		/* of the database; removed at the end */
+	char			*dir;		/* of the database */
 	char			*path;		/* the file */
 	bool			 owner;		/* of the directory */
 	int			 directory;
@@ -56,12 +58,12 @@ void	rig_close(struct rig *);	/* cache and all */
 void	rig_reopen(struct rig *);
 
 /* One key, one window, CHARGE_ONCE without instance. */
-void	rig_charge(struct rig_charge *, const char *id, int64_t amount, int64_t mails,
-	    int64_t seconds);
+void	rig_charge(struct rig_charge *, const char *id, int64_t amount,
+	    int64_t mails, int64_t seconds);
 void	rig_window(struct rig_charge *, int64_t mails, int64_t seconds);
 void	rig_instance(struct rig_charge *, const char *instance, int64_t tag);
-struct msg_charge_key	*rig_key(struct rig_charge *, const char *id, int64_t amount,
-			    const struct limit *, size_t);
+struct msg_charge_key	*rig_key(struct rig_charge *, const char *id,
+			    int64_t amount, const struct limit *, size_t);
 
 /* Queues it; its request number. */
 uint64_t	rig_add(struct rig *, const struct rig_charge *);
@@ -82,7 +84,8 @@ int	rig_one(struct rig *, const char *id, int64_t amount, int64_t mails,
 /* As many of 1 as are accepted. */
 int64_t	rig_room(struct rig *, const char *id, int64_t mails, int64_t seconds);
 
-const struct msg_verdict	*rig_answer(const struct rig *, uint64_t request);
+const struct msg_verdict	*rig_answer(const struct rig *,
+				    uint64_t request);
 
 int64_t	rig_sql(struct rig *, const char *, ...)
 	    __attribute__((__format__(printf, 2, 3)));

@@ -12,10 +12,10 @@
 #include "rig.h"
 
 /*
- * Whatever happens to the file, in whatever order, a decision is what the sum over the
- * rows says: two daemons, other programs that insert, delete and change rows, restarts,
- * runs that are written, merged and dropped, cleaning, VACUUM. The sizes are made so
- * small that all of it happens all the time.
+ * Whatever happens to the file, in whatever order, a decision is what the sum
+ * over the rows says: two daemons, other programs that insert, delete and
+ * change rows, restarts, runs that are written, merged and dropped, cleaning,
+ * VACUUM. The sizes are made so small that all of it happens all the time.
  */
 #define STEPS		4000
 #define IDS		7
@@ -69,10 +69,12 @@ charge(struct model *m)
 	rig_window(&c, many, LONG);
 	verdict = rig_ask(r, &c);
 	if (verdict != wanted)
-		fail_msg("seed %llu step %d: verdict %d for %s, %lld of %lld and"
-		    " %lld of %lld, %lld more", (unsigned long long)m->seed,
-		    m->step, verdict, who, (long long)before[0], (long long)few,
-		    (long long)before[1], (long long)many, (long long)amount);
+		fail_msg("seed %llu step %d: verdict %d for %s, %lld of %lld "
+			 "and"
+			 " %lld of %lld, %lld more",
+		    (unsigned long long)m->seed, m->step, verdict, who,
+		    (long long)before[0], (long long)few, (long long)before[1],
+		    (long long)many, (long long)amount);
 	if (verdict == VERDICT_ACCEPTED)
 		assert_int_equal(used(m, who, LONG), before[1] + amount);
 }
@@ -97,8 +99,8 @@ insert(struct model *m)
 	int64_t	n = below(m, 4) == 0 ? below(m, 100) : 1;
 
 	(void)rig_sql(m->rig[0], "INSERT INTO mail_count (id, date,"
-	    " recipient_count, instance, protocol_state) WITH RECURSIVE n (i) AS"
-	    " (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %lld)"
+	    " recipient_count, instance, protocol_state)"
+	    " WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %lld)"
 	    " SELECT '%s', %lld - i * %lld, %lld, 'i' || i, 'RCPT' FROM n",
 	    (long long)n, id[below(m, IDS)], (long long)m->rig[0]->now,
 	    (long long)below(m, 500), (long long)below(m, 3));
@@ -109,7 +111,8 @@ delete(struct model *m)
 {
 	switch (below(m, 5)) {
 	case 0:
-		(void)rig_sql(m->rig[0], "DELETE FROM mail_count WHERE id = '%s'",
+		(void)rig_sql(m->rig[0],
+		    "DELETE FROM mail_count WHERE id = '%s'",
 		    id[below(m, IDS)]);
 		break;
 	case 1:
@@ -123,7 +126,8 @@ delete(struct model *m)
 		    " rowid %% 7 = %lld", (long long)below(m, 7));
 		break;
 	case 3:
-		(void)rig_sql(m->rig[0], "DELETE FROM mail_count WHERE date < %lld",
+		(void)rig_sql(m->rig[0],
+		    "DELETE FROM mail_count WHERE date < %lld",
 		    (long long)(m->rig[0]->now - below(m, LONG)));
 		break;
 	default:
@@ -137,14 +141,16 @@ update(struct model *m)
 {
 	switch (below(m, 3)) {
 	case 0:
-		(void)rig_sql(m->rig[0], "UPDATE mail_count SET recipient_count ="
+		(void)rig_sql(m->rig[0],
+		    "UPDATE mail_count SET recipient_count ="
 		    " recipient_count + %lld WHERE rowid %% 11 = %lld",
 		    (long long)below(m, 4) - 2, (long long)below(m, 11));
 		break;
 	case 1:
-		(void)rig_sql(m->rig[0], "UPDATE mail_count SET date = date - %lld"
-		    " WHERE id = '%s'", (long long)below(m, 1000),
-		    id[below(m, IDS)]);
+		(void)rig_sql(m->rig[0],
+		    "UPDATE mail_count SET date = date - %lld"
+		    " WHERE id = '%s'",
+		    (long long)below(m, 1000), id[below(m, IDS)]);
 		break;
 	default:
 		(void)rig_sql(m->rig[0], "UPDATE mail_count SET id = '%s' WHERE"
@@ -171,7 +177,8 @@ clean(struct model *m)
 
 	do {
 		if (store_clean(r->store, r->now - 2 * LONG,
-		    (size_t)(1 + below(m, 50)), &position, &deleted) != STORE_OK)
+			(size_t)(1 + below(m, 50)), &position,
+			&deleted) != STORE_OK)
 			fail_msg("%s", store_error(r->store));
 	} while (position != -1);
 	assert_int_equal(rig_sql(r, "SELECT count(*) FROM mail_count WHERE"
@@ -205,11 +212,9 @@ vacuum(struct model *m)
 static void
 step(struct model *m)
 {
-	static void	(*const what[])(struct model *) = {
-		charge, charge, charge, charge, charge, charge, charge, charge,
-		batch, batch, insert, insert, delete, update, quiet, quiet, later,
-		later, later
-	};
+	static void (*const what[])(struct model *) = {charge, charge, charge,
+	    charge, charge, charge, charge, charge, batch, batch, insert,
+	    insert, delete, update, quiet, quiet, later, later, later};
 
 	if (below(m, 60) == 0)
 		restart(m);
@@ -223,12 +228,13 @@ step(struct model *m)
 
 /* As 1.x left it: no column of ours, its index. */
 static const char	old[] =
-	"CREATE TABLE mail_count (id varchar(40) NOT NULL, date bigint NOT NULL,"
-	" recipient_count int DEFAULT 1, instance varchar(40) NOT NULL,"
+	"CREATE TABLE mail_count (id varchar(40) NOT NULL,"
+	" date bigint NOT NULL, recipient_count int DEFAULT 1, instance varchar(40) NOT NULL,"
 	" protocol_state varchar(10) NOT NULL);"
 	"CREATE INDEX mail_count_index ON mail_count (id, date);"
 	"INSERT INTO mail_count WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL"
-	" SELECT i + 1 FROM n WHERE i < 700) SELECT CASE i % 3 WHEN 0 THEN 'bob'"
+	" SELECT i + 1 FROM n WHERE i < 700)"
+	" SELECT CASE i % 3 WHEN 0 THEN 'bob'"
 	" WHEN 1 THEN 'eve' ELSE 'Bob' END, 1700000000 - i * 97 % 40000, i % 3,"
 	" 'empty', 'RCPT' FROM n";
 
@@ -251,7 +257,21 @@ run(uint64_t seed, bool from_old)
 		step(&m);
 		m.rig[0]->next = m.rig[1]->next = 0;
 	}
-	if (getenv("STATS")) printf("# runs %lld whole %lld parts %lld corr %lld rows %lld changes %lld level %lld hor %lld\n", (long long)rig_sql(r,"select count(*) from mail_run"), (long long)rig_sql(r,"select count(*) from mail_run where state=1"), (long long)rig_sql(r,"select count(*) from mail_part"), (long long)rig_sql(r,"select count(*) from mail_correction"), (long long)rig_sql(r,"select count(*) from mail_count"), (long long)rig_sql(r,"select value from mail_state where name='changes'"),(long long)rig_sql(r,"select max(run)*100+max(level) from mail_run"),(long long)rig_sql(r,"select value from mail_state where name='horizon'"));
+		printf("# runs %lld whole %lld parts %lld corr %lld rows %lld "
+		       "changes %lld level %lld hor %lld\n",
+		    (long long)rig_sql(r, "select count(*) from mail_run"),
+		    (long long)rig_sql(r,
+			"select count(*) from mail_run where state=1"),
+		    (long long)rig_sql(r, "select count(*) from mail_part"),
+		    (long long)rig_sql(r,
+			"select count(*) from mail_correction"),
+		    (long long)rig_sql(r, "select count(*) from mail_count"),
+		    (long long)rig_sql(r,
+			"select value from mail_state where name='changes'"),
+		    (long long)rig_sql(r,
+			"select max(run)*100+max(level) from mail_run"),
+		    (long long)rig_sql(r,
+			"select value from mail_state where name='horizon'"));
 	rig_free(m.rig[1]);
 	rig_free(m.rig[0]);
 }

@@ -10,7 +10,7 @@
 #include "lib/num.h"
 
 #define INSTANCES	(1024 * 1024)
-#define MALLOC_COST	16		/* what an allocation costs besides its bytes */
+#define MALLOC_COST	16		/* of an allocation, in bytes */
 
 struct cache_id {
 	struct map_node		 node;		/* first */
@@ -19,8 +19,8 @@ struct cache_id {
 	struct store_cursor	 cursor;
 	int64_t			 since;		/* read from here on */
 	uint32_t		 batch;		/* last touched in */
-	uint32_t		 age;		/* of the cache, when it was read */
-	uint32_t		 reading;	/* number of its first reading */
+	uint32_t		 age;		/* of the cache when read */
+	uint32_t		 reading;	/* its first one's number */
 	uint32_t		 index;
 	uint16_t		 idlen;
 	char			 id[];

@@ -51,7 +51,8 @@ int64_t		 cache_want(struct cache *, struct cache_id *, int64_t since);
 
 /* Of so many ids those whose counts are known, the most recently used first. */
 void		 cache_each(struct cache *, size_t most, void (*each)(void *,
-		    const char *id, size_t idlen, const struct window *), void *);
+		    const char *id, size_t idlen, const struct window *),
+		    void *);
 
 /* A place in the batch that the caller gave the id. */
 void		 cache_set_index(struct cache_id *, size_t);
@@ -67,8 +68,8 @@ bool		 cache_tag_seen(struct cache *, const struct cache_id *,
 
 /* Some second at which something is charged to (id, instance), and how much. */
 bool		 cache_charged_at(struct cache *, const struct cache_id *,
-		    const char *instance, size_t len, int64_t now, int64_t *date,
-		    int64_t *amount);
+		    const char *instance, size_t len, int64_t now,
+		    int64_t *date, int64_t *amount);
 
 /* A row that this batch records, counted at once. */
 void		 cache_record(struct cache *, struct cache_id *,
@@ -82,7 +83,8 @@ void		 cache_undo(struct cache *);
 
 void		 cache_first(struct cache *, struct cache_id *,
 		    const struct store_row *, int64_t now);
-void		 cache_news(struct cache *, const struct store_row *, int64_t now);
+void		 cache_news(struct cache *, const struct store_row *,
+			    int64_t now);
 
 /* What is known of one id, or of all, is void. */
 void		 cache_drop(struct cache *, struct cache_id *);

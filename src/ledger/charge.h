@@ -24,12 +24,12 @@ void			 charge_batch_settings(struct charge_batch *,
 /*
  * Takes a copy of the payload's charge; -1 with errno EBADMSG for a broken one.
  */
-int			 charge_batch_add(struct charge_batch *, uint64_t request,
-			    const void *payload, size_t);
+int			 charge_batch_add(struct charge_batch *,
+			    uint64_t request, const void *payload, size_t);
 
 /* The same for one that is only weighed: nothing of it is recorded. */
-int			 charge_batch_weigh(struct charge_batch *, uint64_t request,
-			    const void *payload, size_t);
+int			 charge_batch_weigh(struct charge_batch *,
+			    uint64_t request, const void *payload, size_t);
 size_t			 charge_batch_count(const struct charge_batch *);
 
 /* Whoever asked is gone: what waits is forgotten. */
@@ -39,12 +39,14 @@ void			 charge_batch_clear(struct charge_batch *);
 enum store_result	 charge_batch_start(struct charge_batch *, int64_t now);
 
 struct charge_answers {
-	void	(*verdict)(void *, uint64_t request, const struct msg_verdict *);
+	void	(*verdict)(void *, uint64_t request,
+		    const struct msg_verdict *);
 	/* A hit was committed to limit_report. */
 	void	(*hit)(void *, const char *id, size_t idlen, int64_t seconds);
 	void	 *arg;
 	/* The answer to what is only weighed. */
-	void	(*weighed)(void *, uint64_t request, const struct msg_weighed *);
+	void	(*weighed)(void *, uint64_t request,
+		    const struct msg_weighed *);
 };
 
 /*

@@ -6,7 +6,7 @@
 
 #define STEP_ROWS	4000
 #define STEP_NS		INT64_C(1000000)
-#define REST		4		/* times a step's own length, between steps */
+#define REST		4		/* lengths of a step, between steps */
 #define REST_NS		INT64_C(20000000)	/* where a step failed */
 
 /* The longest window that came from SQL, and when it did. */
@@ -21,7 +21,8 @@ clean_remember(struct store *store, const struct lookup *limits, int64_t now)
 	if (longest == 0 || store_number(store, LONGEST, &known) != STORE_OK ||
 	    store_number(store, LONGEST_AT, &at) != STORE_OK)
 		return;
-	if (known > longest && num_add_clamp(at, num_add_clamp(known, known)) > now)
+	if (known > longest &&
+	    num_add_clamp(at, num_add_clamp(known, known)) > now)
 		return;
 	if (known == longest && now - at < known)
 		return;
@@ -30,8 +31,8 @@ clean_remember(struct store *store, const struct lookup *limits, int64_t now)
 }
 
 /*
- * A window that SQL gave an id counts for as long as rows can lie in twice of it, also
- * when the process that asked is gone.
+ * A window that SQL gave an id counts for as long as rows can lie in twice of
+ * it, also when the process that asked is gone.
  */
 static int64_t
 clean_longest(struct store *store, const struct settings *settings,
@@ -42,7 +43,8 @@ clean_longest(struct store *store, const struct settings *settings,
 	longest = settings_longest_window(settings);
 	if (lookup_longest(limits) > longest)
 		longest = lookup_longest(limits);
-	if (store_number(store, LONGEST, &known) == STORE_OK && known > longest &&
+	if (store_number(store, LONGEST, &known) == STORE_OK &&
+	    known > longest &&
 	    store_number(store, LONGEST_AT, &at) == STORE_OK &&
 	    num_add_clamp(at, num_add_clamp(known, known)) > now)
 		longest = known;
@@ -50,8 +52,8 @@ clean_longest(struct store *store, const struct settings *settings,
 }
 
 void
-clean_begin(struct clean *c, struct store *store, const struct settings *settings,
-    const struct lookup *limits, int64_t now)
+clean_begin(struct clean *c, struct store *store,
+    const struct settings *settings, const struct lookup *limits, int64_t now)
 {
 	int64_t	longest;
 
@@ -67,7 +69,8 @@ clean_delete(struct clean *c, struct store *store)
 	enum store_result	result;
 	int64_t			deleted;
 
-	result = store_clean(store, c->before, STEP_ROWS, &c->position, &deleted);
+	result = store_clean(store, c->before, STEP_ROWS, &c->position,
+	    &deleted);
 	if (result != STORE_OK)
 		return result;
 	c->records += deleted;
@@ -88,7 +91,8 @@ clean_reclaim(struct clean *c, struct store *store)
 }
 
 enum store_result
-clean_step(struct clean *c, struct store *store, const struct settings *settings)
+clean_step(struct clean *c, struct store *store,
+    const struct settings *settings)
 {
 	enum store_result	result;
 	int64_t			now;
@@ -96,13 +100,17 @@ clean_step(struct clean *c, struct store *store, const struct settings *settings
 	now = clock_mono().ns;
 	if (c->state != CLEAN_RUNNING || now < c->next)
 		return STORE_OK;
-	result = c->reclaiming ? clean_reclaim(c, store) : clean_delete(c, store);
+	result = c->reclaiming ? clean_reclaim(c, store) :
+	    clean_delete(c, store);
 	if (result == STORE_OK) {
 		c->began = 0;
 		c->next = now + (clock_mono().ns - now) * (REST + 1);
 		return STORE_OK;
 	}
-	/* A lock goes away, a full disk gets room; but whoever waits wants an end. */
+	/*
+	 * A lock goes away, a full disk gets room; but whoever waits wants an
+	 * end.
+	 */
 	if (c->began == 0)
 		c->began = now;
 	c->next = now + REST_NS;

@@ -9,8 +9,9 @@
 #include "ledger/store.h"
 
 /*
- * Deletes what no window needs any more, in steps that take a millisecond or so, and
- * then gives space back. Knows no channel: the caller asks how it stands.
+ * Deletes what no window needs any more, in steps that take a millisecond or
+ * so, and then gives space back. Knows no channel: the caller asks how it
+ * stands.
  */
 enum clean_state {
 	CLEAN_NONE,		/* nothing was begun */
@@ -25,13 +26,14 @@ struct clean {
 	int64_t			 position;
 	int64_t			 records;	/* deleted so far */
 	bool			 reclaiming;
-	int64_t			 began;		/* the step that goes on failing, ns */
+	int64_t			 began;		/* to fail, the step, ns */
 	int64_t			 next;		/* not before this, ns */
 };
 
 /*
- * From now on steps delete what is older than twice the longest window of any limit:
- * of the settings, and of those that sql_limits_by_id returned while they can matter.
+ * From now on steps delete what is older than twice the longest window of any
+ * limit: of the settings, and of those that sql_limits_by_id returned while
+ * they can matter.
  */
 void	clean_begin(struct clean *, struct store *, const struct settings *,
 	    const struct lookup *, int64_t now);
@@ -43,7 +45,9 @@ enum store_result	clean_step(struct clean *, struct store *,
 /* Milliseconds until the next step is due, -1: none is. */
 int	clean_wait(const struct clean *);
 
-/* Keeps for the next start what sql_limits_by_id returned; called now and then. */
+/*
+ * Keeps for the next start what sql_limits_by_id returned; called now and then.
+ */
 void	clean_remember(struct store *, const struct lookup *, int64_t now);
 
 #endif

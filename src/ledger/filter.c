@@ -25,7 +25,10 @@ filter_init(struct filter *f, size_t hashes)
 	f->words = alloc_zero(f->blocks, BLOCK_BYTES);
 }
 
-/* Blocks go by the first bits of a hash: two neighbours become one of half of them. */
+/*
+ * Blocks go by the first bits of a hash: two neighbours become one of half of
+ * them.
+ */
 void
 filter_fold(struct filter *f, size_t hashes)
 {
@@ -49,11 +52,15 @@ filter_clear(struct filter *f)
 	f->blocks = 0;
 }
 
-/* The upper half of the hash chooses the block, nine bits of the lower each a bit. */
+/*
+ * The upper half of the hash chooses the block, nine bits of the lower each a
+ * bit.
+ */
 static uint64_t *
 filter_block(const struct filter *f, uint64_t hash)
 {
-	return f->words + (size_t)((hash >> 32) * f->blocks >> 32) * FILTER_BLOCK;
+	return f->words +
+	    (size_t)((hash >> 32) * f->blocks >> 32) * FILTER_BLOCK;
 }
 
 static uint64_t

@@ -11,8 +11,8 @@
 #include "ledger/store.h"
 
 /*
- * What limit_report holds, for the report: what was sent is taken off only once the
- * mail is on its way, and only as much as was sent.
+ * What limit_report holds, for the report: what was sent is taken off only once
+ * the mail is on its way, and only as much as was sent.
  */
 struct hits;
 
@@ -27,13 +27,18 @@ bool		 hits_first(struct hits *, const char *id, size_t idlen,
 		    int64_t seconds);
 
 /*
- * Sends all hits to the report's channel, ends with when the last report was sent, and
- * keeps in mind what was sent.
+ * Sends all hits to the report's channel, ends with when the last report was
+ * sent, and keeps in mind what was sent.
  */
-enum store_result	 hits_send(struct hits *, struct store *, struct channel *,
-			    const struct settings *, struct lookup *);
+enum store_result	 hits_send(struct hits *, struct store *,
+			    struct channel *, const struct settings *,
+			    struct lookup *);
 
-/* Takes off what hits_send sent last. `now` becomes the time of the last report. */
-enum store_result	 hits_forget(struct hits *, struct store *, int64_t now);
+/*
+ * Takes off what hits_send sent last. `now` becomes the time of the last
+ * report.
+ */
+enum store_result	 hits_forget(struct hits *, struct store *,
+			    int64_t now);
 
 #endif

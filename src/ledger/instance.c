@@ -6,10 +6,10 @@
 #include "lib/num.h"
 
 /*
- * Entries stand in a ring in the order in which they came, so the oldest is where the
- * next one goes; chains of entries start in a table of buckets. Both are as large as
- * they ever get from the start: memory that is not touched is not there yet, and
- * nothing ever has to be moved.
+ * Entries stand in a ring in the order in which they came, so the oldest is
+ * where the next one goes; chains of entries start in a table of buckets. Both
+ * are as large as they ever get from the start: memory that is not touched is
+ * not there yet, and nothing ever has to be moved.
  */
 struct entry {
 	uint64_t	key;
@@ -82,7 +82,8 @@ instance_clear(struct instances *t)
 size_t
 instance_bytes(const struct instances *t)
 {
-	return sizeof(*t) + t->count * (sizeof(t->ring[0]) + sizeof(t->bucket[0])) +
+	return sizeof(*t) +
+	    t->count * (sizeof(t->ring[0]) + sizeof(t->bucket[0])) +
 	    t->changes * sizeof(t->change[0]);
 }
 
@@ -192,8 +193,8 @@ instance_total(const struct instances *t, uint64_t key)
 }
 
 bool
-instance_any(const struct instances *t, uint64_t key, int64_t oldest, int64_t *date,
-    int64_t *amount)
+instance_any(const struct instances *t, uint64_t key, int64_t oldest,
+    int64_t *date, int64_t *amount)
 {
 	const struct entry	*e;
 	uint32_t		 at;
@@ -222,7 +223,10 @@ instance_undo(struct instances *t)
 
 	while (t->nchange > 0) {
 		c = &t->change[--t->nchange];
-		/* An entry that gave way to another in the same batch stays gone. */
+		/*
+		 * An entry that gave way to another in the same batch stays
+		 * gone.
+		 */
 		if (t->ring[c->at].key == c->key)
 			t->ring[c->at].amount = c->before;
 	}

@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 /*
- * What was charged lately under which key, a 64-bit keyed hash that the caller makes
- * (of id and instance, or of these and a tag). Amounts are kept by second. Bounded: the
- * oldest entries make room for new ones.
+ * What was charged lately under which key, a 64-bit keyed hash that the caller
+ * makes (of id and instance, or of these and a tag). Amounts are kept by
+ * second. Bounded: the oldest entries make room for new ones.
  */
 struct instances;
 
@@ -20,24 +20,25 @@ void			 instance_clear(struct instances *);
 size_t			 instance_bytes(const struct instances *);
 
 /*
- * What the database has; entries before `oldest` may be forgotten for it. `reading` is 0
- * for what is new. What is read again has a number that is the same for all that is read
- * at once: it takes the place of what was known of that second, so that nothing counts
- * twice.
+ * What the database has; entries before `oldest` may be forgotten for it.
+ * `reading` is 0 for what is new. What is read again has a number that is the
+ * same for all that is read at once: it takes the place of what was known of
+ * that second, so that nothing counts twice.
  */
-void			 instance_read(struct instances *, uint64_t key, int64_t date,
-			    int64_t amount, int64_t oldest, uint32_t reading);
+void			 instance_read(struct instances *, uint64_t key,
+			    int64_t date, int64_t amount, int64_t oldest,
+			    uint32_t reading);
 
 /* What the database is to have. */
-void			 instance_add(struct instances *, uint64_t key, int64_t date,
-			    int64_t amount, int64_t oldest);
+void			 instance_add(struct instances *, uint64_t key,
+			    int64_t date, int64_t amount, int64_t oldest);
 
 /* The sum of a key; 0 for an unknown one. */
 int64_t			 instance_total(const struct instances *, uint64_t key);
 
 /*
- * Some second of this key, not before `oldest`, at which the sum is above 0: true,
- * *date and *amount are set.
+ * Some second of this key, not before `oldest`, at which the sum is above 0:
+ * true, *date and *amount are set.
  */
 bool			 instance_any(const struct instances *, uint64_t key,
 			    int64_t oldest, int64_t *date, int64_t *amount);

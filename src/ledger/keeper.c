@@ -63,10 +63,12 @@ keeper_serve(int fd, int directory, const char *name)
 	_exit(0);
 }
 
-/* Everything of the ledger's is closed, but the way to say that it cannot lock. */
+/*
+ * Everything of the ledger's is closed, but the way to say that it cannot lock.
+ */
 static void
-keeper_run(struct role_start *start, struct sandbox_needs *needs, const char *name,
-    int fd)
+keeper_run(struct role_start *start, struct sandbox_needs *needs,
+    const char *name, int fd)
 {
 	int	i;
 
@@ -86,7 +88,8 @@ keeper_run(struct role_start *start, struct sandbox_needs *needs, const char *na
 /* --- the ledger's side --- */
 
 struct keeper *
-keeper_start(struct role_start *start, struct sandbox_needs *needs, const char *name)
+keeper_start(struct role_start *start, struct sandbox_needs *needs,
+    const char *name)
 {
 	struct keeper	*k;
 	pid_t		 pid;

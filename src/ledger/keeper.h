@@ -6,16 +6,16 @@
 #include "role/role.h"
 
 /*
- * A process beside the ledger that copies SQLite's write-ahead log into the file. That
- * waits for the disk, often for many milliseconds, and decisions must not. It is a copy
- * of the ledger before it opened anything, is locked in like it, shares nothing with it
- * but one socket, and ends with it.
+ * A process beside the ledger that copies SQLite's write-ahead log into the
+ * file. That waits for the disk, often for many milliseconds, and decisions
+ * must not. It is a copy of the ledger before it opened anything, is locked in
+ * like it, shares nothing with it but one socket, and ends with it.
  */
 struct keeper;
 
 /*
- * Before the database is opened and before role_lock, which is called in the new
- * process. NULL with errno when there can be none.
+ * Before the database is opened and before role_lock, which is called in the
+ * new process. NULL with errno when there can be none.
  */
 struct keeper	*keeper_start(struct role_start *, struct sandbox_needs *,
 		    const char *name);
@@ -24,8 +24,8 @@ struct keeper	*keeper_start(struct role_start *, struct sandbox_needs *,
 void		 keeper_ask(struct keeper *);
 
 /*
- * 1: what was asked for is done, *left pages of the log are not copied (-1: it failed);
- * 0: nothing new; -1: the process is gone.
+ * 1: what was asked for is done, *left pages of the log are not copied (-1: it
+ * failed); 0: nothing new; -1: the process is gone.
  */
 int		 keeper_answer(struct keeper *, int *left);
 

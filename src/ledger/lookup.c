@@ -22,7 +22,7 @@ struct lookup_entry {
 	STAILQ_ENTRY(lookup_entry)	 ask;
 	struct limits			 limits;
 	bool				 known;		/* there was a row */
-	bool				 waiting;	/* in the list of the batch */
+	bool				 waiting;	/* to be asked for */
 	int64_t				 when;		/* it was asked, ns */
 	int64_t				 used;		/* last wanted, ns */
 	size_t				 idlen;
@@ -36,8 +36,8 @@ struct lookup {
 	struct map		*map;
 	struct lookup_uses	 uses;		/* the last wanted first */
 	struct lookup_asks	 asks;
-	char			*query[RULES_MAX];	/* as the store takes it */
-	size_t			 skip[RULES_MAX];	/* the rule's name in its ids */
+	char			*query[RULES_MAX];	/* in its style */
+	size_t			 skip[RULES_MAX];	/* bytes of an id */
 	int64_t			 now;
 	int64_t			 longest;
 	struct log_limit	 bad_row;
@@ -249,7 +249,8 @@ lookup_want(struct lookup *l, uint16_t rule, const char *id, size_t idlen)
 	struct lookup_entry	*e;
 
 	lookup_key(l, &key, rule, id, idlen);
-	e = (struct lookup_entry *)map_find(l->map, key.hash, key.bytes, key.len);
+	e = (struct lookup_entry *)map_find(l->map, key.hash, key.bytes,
+	    key.len);
 	if (e == NULL) {
 		e = alloc_zero(1, sizeof(*e) + key.len);
 		e->node.hash = key.hash;
@@ -274,8 +275,8 @@ lookup_find(struct lookup *l, uint16_t rule, const char *id, size_t idlen)
 	struct lookup_key	key;
 
 	lookup_key(l, &key, rule, id, idlen);
-	return (const struct lookup_entry *)map_find(l->map, key.hash, key.bytes,
-	    key.len);
+	return (const struct lookup_entry *)map_find(l->map, key.hash,
+	    key.bytes, key.len);
 }
 
 const struct limits *
@@ -356,7 +357,10 @@ lookup_take(struct lookup *l, struct store *store, struct lookup_entry *e,
 		lookup_parse(l, e, answer->text);
 }
 
-/* All that wait for the query of one rule, at most as many as there is room for. */
+/*
+ * All that wait for the query of one rule, at most as many as there is room
+ * for.
+ */
 static enum store_result
 lookup_ask_rule(struct lookup *l, struct store *store, int rule)
 {
@@ -368,7 +372,8 @@ lookup_ask_rule(struct lookup *l, struct store *store, int rule)
 
 	for (e = STAILQ_FIRST(&l->asks); e != NULL; e = next) {
 		next = STAILQ_NEXT(e, ask);
-		if (lookup_rule(e) != rule || n == sizeof(list) / sizeof(list[0])) {
+		if (lookup_rule(e) != rule ||
+		    n == sizeof(list) / sizeof(list[0])) {
 			STAILQ_INSERT_TAIL(&left, e, ask);
 			continue;
 		}

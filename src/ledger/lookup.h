@@ -11,10 +11,10 @@
 #include "lib/window.h"
 
 /*
- * sql_limits_by_id: the limits that a query gives for an id. Remembered for a second,
- * and asked again only for ids in use; all that a batch needs in one round trip. Where
- * there is no row, or one that does not parse, the id has no limits of its own; where
- * the query fails, those that were known stay.
+ * sql_limits_by_id: the limits that a query gives for an id. Remembered for a
+ * second, and asked again only for ids in use; all that a batch needs in one
+ * round trip. Where there is no row, or one that does not parse, the id has no
+ * limits of its own; where the query fails, those that were known stay.
  */
 struct lookup;
 struct lookup_entry;
@@ -23,7 +23,8 @@ struct lookup	*lookup_new(const struct settings *);
 void			 lookup_free(struct lookup *);
 
 /* The settings, and so the queries, are new. Entries are void. */
-void			 lookup_settings(struct lookup *, const struct settings *);
+void			 lookup_settings(struct lookup *,
+			    const struct settings *);
 
 /* From here on what is wanted stays until the next batch. */
 void			 lookup_batch(struct lookup *, struct mono);
@@ -43,15 +44,15 @@ const struct lookup_entry	*lookup_find(struct lookup *, uint16_t rule,
 const struct limits	*lookup_of(const struct lookup_entry *);
 
 /*
- * The longest window that any query returned since the start, in seconds; for what
- * cleaning must keep.
+ * The longest window that any query returned since the start, in seconds; for
+ * what cleaning must keep.
  */
 int64_t			 lookup_longest(const struct lookup *);
 
 /*
- * Appends the query with `mark` in place of its placeholders: %s, ? or $1, outside of
- * quotes and comments; with %s, %% is one % as it was for the older program. -1: there
- * is no placeholder.
+ * Appends the query with `mark` in place of its placeholders: %s, ? or $1,
+ * outside of quotes and comments; with %s, %% is one % as it was for the older
+ * program. -1: there is no placeholder.
  */
 int			 lookup_query(struct str *, const char *query,
 			    const char *mark);

@@ -16,8 +16,8 @@
 #include "role/role.h"
 #include "sandbox/privileges.h"
 
-#define READS		64		/* of a channel, before what came is decided */
-#define BUSY_MS		5		/* between two tries at a locked database */
+#define READS		64		/* of a channel, before deciding */
+#define BUSY_MS		5		/* between tries at a locked file */
 #define BUSY_LOG_NS	INT64_C(1000000000)
 #define PROGRESS_NS	INT64_C(1000000000)
 #define REMEMBER_NS	INT64_C(60000000000)
@@ -35,7 +35,7 @@ static struct ledger {
 	struct charge_batch	*batch;
 	struct hits		*hits;
 	struct clean		 clean;
-	bool			 hits_wanted;	/* and the report not there yet */
+	bool			 hits_wanted;	/* by the report to come */
 	bool			 stopping;
 	bool			 busy;		/* the database is locked */
 	bool			 trouble;	/* and that was said */

@@ -3,9 +3,13 @@
 #include "ledger/pack.h"
 #include "lib/num.h"
 
-#define NUMBER_MAX	10	/* bytes of a 64-bit number, seven bits in each */
+#define NUMBER_MAX	10	/* bytes of 64 bits, seven in each */
 
-/* --- numbers: seven bits in a byte, the lowest first; the top bit: more follow --- */
+/*
+ * --- numbers ---
+ *
+ * Seven bits in a byte, the lowest first; the top bit says that more follow.
+ */
 
 static void
 pack_put(struct str *out, uint64_t n)
@@ -51,8 +55,8 @@ pack_unfold(uint64_t n)
 /* --- */
 
 void
-pack_id(struct str *out, const char *id, size_t idlen, const struct pack_count *c,
-    size_t n)
+pack_id(struct str *out, const char *id, size_t idlen,
+    const struct pack_count *c, size_t n)
 {
 	uint64_t	date = 0;
 	size_t		i;
@@ -132,7 +136,9 @@ pack_sort(struct pack_count *c, size_t n)
 {
 	size_t	i, kept = 0;
 
-	/* Rows come in the order of time, so there is mostly nothing to sort. */
+	/*
+	 * Rows come in the order of time, so there is mostly nothing to sort.
+	 */
 	for (i = 1; i < n && c[i - 1].date <= c[i].date; i++)
 		;
 	if (i < n)

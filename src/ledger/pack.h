@@ -7,9 +7,9 @@
 #include "lib/str.h"
 
 /*
- * Counts of many ids in few bytes: for each id its bytes and its (second, amount)
- * pairs in the order of time, numbers in as many bytes as they need. Pure. Bytes that
- * were not written by pack_id are refused, never trusted.
+ * Counts of many ids in few bytes: for each id its bytes and its (second,
+ * amount) pairs in the order of time, numbers in as many bytes as they need.
+ * Pure. Bytes that were not written by pack_id are refused, never trusted.
  */
 struct pack_count {
 	int64_t	date;
@@ -30,13 +30,19 @@ struct pack {
 
 void	pack_open(struct pack *, const void *, size_t);
 
-/* The next id (what is left of the current one is skipped): 1; 0: no more; -1: broken. */
+/*
+ * The next id (what is left of the current one is skipped): 1; 0: no more; -1:
+ * broken.
+ */
 int	pack_next(struct pack *, const char **id, size_t *idlen);
 
 /* The next count of the current id: 1; 0: no more; -1: broken. */
 int	pack_count(struct pack *, struct pack_count *);
 
-/* By date; what has the same one is added up and what is 0 left out. The new count. */
+/*
+ * By date; what has the same one is added up and what is 0 left out. The new
+ * count.
+ */
 size_t	pack_sort(struct pack_count *, size_t);
 
 #endif

@@ -8,12 +8,16 @@
 #define STATE_TYPE	"varchar(64)"
 #define BINARY		" CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 
-/* MySQL: transactions, and keys of more than 767 bytes, whatever the default is. */
+/*
+ * MySQL: transactions, and keys of more than 767 bytes, whatever the default
+ * is.
+ */
 #define ENGINE		" ENGINE=InnoDB ROW_FORMAT=DYNAMIC"
 
 /*
- * A step is taken when `column` of `table` (without a column: the table) is missing, or
- * when the column holds texts only up to less than `width`. "" : nothing to be done.
+ * A step is taken when `column` of `table` (without a column: the table) is
+ * missing, or when the column holds texts only up to less than `width`. "" :
+ * nothing to be done.
  */
 struct step {
 	const char	*table;
@@ -23,15 +27,19 @@ struct step {
 };
 
 static const struct step	steps[] = {
-	/* seq keeps the order of rows when a database is copied or compacted. */
+	/*
+	 * seq keeps the order of rows when a database is copied or compacted.
+	 */
 	{ "mail_count", NULL, 0, {
-	    "CREATE TABLE mail_count (id " ID_TYPE " NOT NULL, date bigint NOT NULL,"
-	    " recipient_count int DEFAULT 1, instance " INSTANCE_TYPE
+	    "CREATE TABLE mail_count (id " ID_TYPE " NOT NULL,"
+	    " date bigint NOT NULL, recipient_count int DEFAULT 1,"
+	    " instance " INSTANCE_TYPE
 	    " NOT NULL DEFAULT 'empty', protocol_state " STATE_TYPE
 	    " NOT NULL DEFAULT '', tag bigint NOT NULL DEFAULT 0,"
 	    " seq INTEGER PRIMARY KEY)",
-	    "CREATE TABLE mail_count (id " ID_TYPE " NOT NULL, date bigint NOT NULL,"
-	    " recipient_count bigint DEFAULT 1, instance " INSTANCE_TYPE
+	    "CREATE TABLE mail_count (id " ID_TYPE " NOT NULL,"
+	    " date bigint NOT NULL, recipient_count bigint DEFAULT 1,"
+	    " instance " INSTANCE_TYPE
 	    " NOT NULL DEFAULT 'empty', protocol_state " STATE_TYPE
 	    " NOT NULL DEFAULT '', tag bigint NOT NULL DEFAULT 0,"
 	    " seq bigserial)",
@@ -45,8 +53,10 @@ static const struct step	steps[] = {
 	/* What 0.5.1 did not have. */
 	{ "mail_count", "recipient_count", 0, {
 	    "ALTER TABLE mail_count ADD COLUMN recipient_count int DEFAULT 1",
-	    "ALTER TABLE mail_count ADD COLUMN recipient_count bigint DEFAULT 1",
-	    "ALTER TABLE mail_count ADD COLUMN recipient_count bigint DEFAULT 1" } },
+	    "ALTER TABLE mail_count ADD COLUMN recipient_count bigint"
+	    " DEFAULT 1",
+	    "ALTER TABLE mail_count ADD COLUMN recipient_count bigint"
+	    " DEFAULT 1" } },
 	{ "mail_count", "instance", 0, {
 	    "ALTER TABLE mail_count ADD COLUMN instance " INSTANCE_TYPE
 	    " NOT NULL DEFAULT 'empty'",
@@ -63,14 +73,15 @@ static const struct step	steps[] = {
 	    " NOT NULL DEFAULT ''" } },
 
 	/*
-	 * What no older program has. SQLite has a rowid in place of seq; PostgreSQL
-	 * would write every row anew for a default that is no constant, so older rows
-	 * have none.
+	 * What no older program has. SQLite has a rowid in place of seq;
+	 * PostgreSQL would write every row anew for a default that is no
+	 * constant, so older rows have none.
 	 */
 	{ "mail_count", "tag", 0, {
 	    "ALTER TABLE mail_count ADD COLUMN tag bigint NOT NULL DEFAULT 0",
 	    "ALTER TABLE mail_count ADD COLUMN tag bigint NOT NULL DEFAULT 0",
-	    "ALTER TABLE mail_count ADD COLUMN tag bigint NOT NULL DEFAULT 0" } },
+	    "ALTER TABLE mail_count ADD COLUMN tag bigint NOT NULL"
+	    " DEFAULT 0" } },
 	{ "mail_count", "seq", 0, {
 	    "",
 	    "ALTER TABLE mail_count ADD COLUMN seq bigint;"
@@ -93,7 +104,8 @@ static const struct step	steps[] = {
 	    " NOT NULL DEFAULT 'empty'" } },
 	{ "mail_count", "protocol_state", 64, {
 	    "",
-	    "ALTER TABLE mail_count ALTER COLUMN protocol_state TYPE " STATE_TYPE,
+	    "ALTER TABLE mail_count ALTER COLUMN protocol_state TYPE "
+	    STATE_TYPE,
 	    "ALTER TABLE mail_count MODIFY protocol_state " STATE_TYPE
 	    " NOT NULL DEFAULT ''" } },
 
@@ -117,10 +129,12 @@ static const struct step	steps[] = {
 	    " limits varchar(255) NOT NULL)",
 	    "CREATE TABLE rate_limits (id " ID_TYPE " NOT NULL PRIMARY KEY,"
 	    " limits varchar(255) NOT NULL)",
-	    "CREATE TABLE rate_limits (id " ID_TYPE BINARY " NOT NULL PRIMARY KEY,"
-	    " limits varchar(255) NOT NULL)" ENGINE } },
+	    "CREATE TABLE rate_limits (id " ID_TYPE BINARY " NOT NULL"
+	    " PRIMARY KEY, limits varchar(255) NOT NULL)" ENGINE } },
 
-	/* When each value of a rule that counts different ones was last seen. */
+	/*
+	 * When each value of a rule that counts different ones was last seen.
+	 */
 	{ "mail_distinct", NULL, 0, {
 	    "CREATE TABLE mail_distinct (id text NOT NULL, value text NOT NULL,"
 	    " date bigint NOT NULL, PRIMARY KEY (id, value)) WITHOUT ROWID",
@@ -142,8 +156,8 @@ static const struct step	steps[] = {
 };
 
 int
-schema_upgrade(enum schema_dialect dialect, const struct schema_database *database,
-    bool *changed)
+schema_upgrade(enum schema_dialect dialect,
+    const struct schema_database *database, bool *changed)
 {
 	const struct step	*step;
 	size_t			 i;

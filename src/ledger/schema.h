@@ -4,11 +4,12 @@
 #include <stdbool.h>
 
 /*
- * The tables of SPEC.md 5, and how a database that an older program left becomes one of
- * ours: a list of steps, the same for all three backends, each of which is taken only
- * where what it makes is missing. So a new database, one of 0.5.1, one of 1.x and one
- * where an earlier try was interrupted all go the same way, and a second time changes
- * nothing. No step reads or writes the rows.
+ * The tables of SPEC.md 5, and how a database that an older program left
+ * becomes one of ours: a list of steps, the same for all three backends, each
+ * of which is taken only where what it makes is missing. So a new database, one
+ * of 0.5.1, one of 1.x and one where an earlier try was interrupted all go the
+ * same way, and a second time changes nothing. No step reads or writes the
+ * rows.
  */
 enum schema_dialect {
 	SCHEMA_SQLITE,
@@ -19,10 +20,12 @@ enum schema_dialect {
 
 struct schema_database {
 	/*
-	 * Whether the table, or its column when that is not NULL, is there, and if so
-	 * what the column's longest text is (*width; 0: no bound). -1: a fault.
+	 * Whether the table, or its column when that is not NULL, is there, and
+	 * if so what the column's longest text is (*width; 0: no bound). -1: a
+	 * fault.
 	 */
-	int	(*has)(void *, const char *table, const char *column, int *width);
+	int	(*has)(void *, const char *table, const char *column,
+		    int *width);
 	int	(*run)(void *, const char *sql);	/* 0, or -1 */
 	void	 *arg;
 };

@@ -23,7 +23,7 @@ struct sqlite {
 	const char *const	 *list;
 	size_t			  count;
 	sqlite3_stmt		**statement;
-	sqlite3_stmt		 *query;	/* the last one of sqlite_query */
+	sqlite3_stmt		 *query;	/* of sqlite_query */
 	char			 *query_text;
 	int			  log_pages;
 	enum sqlite_fault	  fault;
@@ -117,7 +117,10 @@ fault_kind(int code)
 	case SQLITE_PROTOCOL:
 		return SQLITE_FAULT_BUSY;
 	case SQLITE_READONLY:
-		/* The file was moved away or replaced: reading is no use either. */
+		/*
+		 * The file was moved away or replaced: reading is no use
+		 * either.
+		 */
 		return code == SQLITE_READONLY_DBMOVED ? SQLITE_FAULT_FILE :
 		    SQLITE_FAULT_READONLY;
 	case SQLITE_FULL:
@@ -172,8 +175,8 @@ on_commit(void *arg, sqlite3 *db, const char *name, int pages)
 }
 
 struct sqlite *
-sqlite_open(int directory, const char *name, int busy_ms, const char *const *list,
-    size_t count, char *reason, size_t size)
+sqlite_open(int directory, const char *name, int busy_ms,
+    const char *const *list, size_t count, char *reason, size_t size)
 {
 	struct sqlite	*s;
 	struct stat	 sb;
@@ -199,9 +202,10 @@ sqlite_open(int directory, const char *name, int busy_ms, const char *const *lis
 		sqlite3_extended_result_codes(s->db, 1);
 		sqlite_wait(s, busy_ms);
 		/* Triggers are for what others write: ours is known. */
-		(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0,
+		(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_TRIGGER,
+		    0, NULL);
+		(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1,
 		    NULL);
-		(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 		sqlite3_wal_hook(s->db, on_commit, s);
 		/* The file is read here for the first time. */
 		code = sqlite3_exec(s->db, "SELECT count(*) FROM sqlite_master",
@@ -269,7 +273,8 @@ sqlite_number(struct sqlite *s, const char *sql, int64_t *out)
 	sqlite3_stmt	*stmt;
 	int		 code;
 
-	if ((code = sqlite3_prepare_v2(s->db, sql, -1, &stmt, NULL)) != SQLITE_OK)
+	if ((code = sqlite3_prepare_v2(s->db, sql, -1, &stmt, NULL)) !=
+	    SQLITE_OK)
 		return failed(s, code);
 	code = sqlite3_step(stmt);
 	if (code == SQLITE_ROW)
@@ -289,8 +294,8 @@ prepared(struct sqlite *s, size_t n)
 
 	if (s->statement[n] != NULL)
 		return s->statement[n];
-	code = sqlite3_prepare_v3(s->db, s->list[n], -1, SQLITE_PREPARE_PERSISTENT,
-	    &s->statement[n], NULL);
+	code = sqlite3_prepare_v3(s->db, s->list[n], -1,
+	    SQLITE_PREPARE_PERSISTENT, &s->statement[n], NULL);
 	if (code != SQLITE_OK)
 		(void)failed(s, code);
 	return s->statement[n];
@@ -304,16 +309,19 @@ sqlite_bind(struct sqlite *s, size_t n, int at, int64_t value)
 }
 
 void
-sqlite_bind_text(struct sqlite *s, size_t n, int at, const char *text, size_t len)
+sqlite_bind_text(struct sqlite *s, size_t n, int at, const char *text,
+    size_t len)
 {
 	(void)sqlite3_bind_text64(prepared(s, n), at, text, len, SQLITE_STATIC,
 	    SQLITE_UTF8);
 }
 
 void
-sqlite_bind_blob(struct sqlite *s, size_t n, int at, const void *bytes, size_t len)
+sqlite_bind_blob(struct sqlite *s, size_t n, int at, const void *bytes,
+    size_t len)
 {
-	(void)sqlite3_bind_blob64(prepared(s, n), at, bytes, len, SQLITE_STATIC);
+	(void)sqlite3_bind_blob64(prepared(s, n), at, bytes, len,
+	    SQLITE_STATIC);
 }
 
 int

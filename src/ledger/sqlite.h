@@ -6,10 +6,10 @@
 #include <stdint.h>
 
 /*
- * One connection to one SQLite file: the only place that knows the library. The file is
- * reached through the descriptor of its directory and nothing else, so it works after a
- * chroot(2) and where a sandbox has no paths at all. Every fault is an answer: the kind
- * in sqlite_fault(), the words in sqlite_error().
+ * One connection to one SQLite file: the only place that knows the library. The
+ * file is reached through the descriptor of its directory and nothing else, so
+ * it works after a chroot(2) and where a sandbox has no paths at all. Every
+ * fault is an answer: the kind in sqlite_fault(), the words in sqlite_error().
  */
 struct sqlite;
 
@@ -19,17 +19,18 @@ enum sqlite_fault {
 	SQLITE_FAULT_READONLY,	/* reading is possible */
 	SQLITE_FAULT_FULL,	/* the disk; gone as soon as there is room */
 	SQLITE_FAULT_SCHEMA,	/* a statement does not fit the tables */
-	SQLITE_FAULT_FILE	/* damaged, no database, or an I/O error: open it anew */
+	SQLITE_FAULT_FILE	/* damaged, or an I/O error: open it anew */
 };
 
 /*
- * The file `name` in `directory`, made when missing (mode as umask(2) leaves it). A
- * lock of another's is waited for at most `busy_ms`. Statements are the `count` texts
- * of `list`, prepared at their first use and named by their number from then on. NULL
- * with the reason in `reason`.
+ * The file `name` in `directory`, made when missing (mode as umask(2) leaves
+ * it). A lock of another's is waited for at most `busy_ms`. Statements are the
+ * `count` texts of `list`, prepared at their first use and named by their
+ * number from then on. NULL with the reason in `reason`.
  */
 struct sqlite	*sqlite_open(int directory, const char *name, int busy_ms,
-		    const char *const *list, size_t count, char *reason, size_t);
+		    const char *const *list, size_t count, char *reason,
+		    size_t);
 void		 sqlite_close(struct sqlite *);
 
 /* Whether the name still leads to the file that was opened. */
@@ -43,24 +44,33 @@ int		 sqlite_exec(struct sqlite *, const char *sql);
 /* The first column of the first row; -1 on a fault or when there is no row. */
 int		 sqlite_number(struct sqlite *, const char *sql, int64_t *);
 
-/* Parameters of statement `n`, counted from 1. Bytes must live until it is done. */
+/*
+ * Parameters of statement `n`, counted from 1. Bytes must live until it is
+ * done.
+ */
 void		 sqlite_bind(struct sqlite *, size_t n, int at, int64_t);
-void		 sqlite_bind_text(struct sqlite *, size_t n, int at, const char *,
-		    size_t);
-void		 sqlite_bind_blob(struct sqlite *, size_t n, int at, const void *,
-		    size_t);
+void		 sqlite_bind_text(struct sqlite *, size_t n, int at,
+		    const char *, size_t);
+void		 sqlite_bind_blob(struct sqlite *, size_t n, int at,
+		    const void *, size_t);
 
 /*
- * 1: a row is there; 0: done; -1: a fault. After 0 and -1 the statement is ready for
- * its next use; one that is left with rows to come needs sqlite_reset.
+ * 1: a row is there; 0: done; -1: a fault. After 0 and -1 the statement is
+ * ready for its next use; one that is left with rows to come needs
+ * sqlite_reset.
  */
 int		 sqlite_step(struct sqlite *, size_t n);
 void		 sqlite_reset(struct sqlite *, size_t n);
 
-/* Columns of the row, counted from 0. Text of any type, whole until the next step. */
+/*
+ * Columns of the row, counted from 0. Text of any type, whole until the next
+ * step.
+ */
 int64_t		 sqlite_column(struct sqlite *, size_t n, int at);
-const char	*sqlite_column_text(struct sqlite *, size_t n, int at, size_t *len);
-const void	*sqlite_column_blob(struct sqlite *, size_t n, int at, size_t *len);
+const char	*sqlite_column_text(struct sqlite *, size_t n, int at,
+			    size_t *len);
+const void	*sqlite_column_blob(struct sqlite *, size_t n, int at,
+			    size_t *len);
 
 bool		 sqlite_in_transaction(struct sqlite *);
 
@@ -68,16 +78,17 @@ bool		 sqlite_in_transaction(struct sqlite *);
 int64_t		 sqlite_changes(struct sqlite *);
 
 /*
- * Runs a query of the administrator's with `text` for all its parameters. 1: *result is
- * the first column of the first row as text, the caller's (NULL for NULL); 0: no row;
+ * Runs a query of the administrator's with `text` for all its parameters. 1:
+ * *result is the first column of the first row as text, the caller's (NULL for
+ * NULL); 0: no row;
  * -1.
  */
-int		 sqlite_query(struct sqlite *, const char *sql, const char *text,
-		    size_t, char **result);
+int		 sqlite_query(struct sqlite *, const char *sql,
+		    const char *text, size_t, char **result);
 
 /*
- * Copies what can be copied from the write-ahead log into the file. *frames: pages in
- * the log, *left: of them, not copied. 0 or -1.
+ * Copies what can be copied from the write-ahead log into the file. *frames:
+ * pages in the log, *left: of them, not copied. 0 or -1.
  */
 int		 sqlite_checkpoint(struct sqlite *, int *frames, int *left);
 

@@ -9,11 +9,11 @@
 #include "role/role.h"
 
 /*
- * One database behind one interface; each ledger links exactly one of store_sqlite.c,
- * store_pgsql.c, store_mysql.c. A batch is one transaction:
+ * One database behind one interface; each ledger links exactly one of
+ * store_sqlite.c, store_pgsql.c, store_mysql.c. A batch is one transaction:
  *
  *	store_begin	locks, and reads what the cache does not know yet
- *	store_append	queues rows, values seen and hits (no round trip of their own)
+ *	store_append	queues rows, store_see values, store_hit hits
  *	store_commit	writes all of it; only then may anything be answered
  *
  * Ids arrive as they are stored (ledger/id.h). All calls block, at most about
@@ -23,15 +23,15 @@ struct store;
 
 enum store_result {
 	STORE_OK,
-	STORE_BUSY,		/* locked by somebody; nothing happened, try again */
+	STORE_BUSY,		/* locked; nothing happened, try again */
 	STORE_FAILED,		/* this batch is void; the store can go on */
 	STORE_LOST		/* the connection is gone: the process ends */
 };
 
 /*
- * One recorded row, as the database has it. What takes something back is a row too,
- * with a negative amount: the sum of an id over a window is all that counts, and every
- * daemon learns of it like of any other row.
+ * One recorded row, as the database has it. What takes something back is a row
+ * too, with a negative amount: the sum of an id over a window is all that
+ * counts, and every daemon learns of it like of any other row.
  */
 struct store_row {
 	const char	*id;
@@ -46,12 +46,12 @@ struct store_row {
 };
 
 /*
- * How far the cache knows one id; kept with the id by the cache, zeroed at first and
- * whenever what it knew was dropped. All but `loaded` is the store's.
+ * How far the cache knows one id; kept with the id by the cache, zeroed at
+ * first and whenever what it knew was dropped. All but `loaded` is the store's.
  */
 struct store_cursor {
-	int64_t	seen;		/* rows up to this sequence number are in the cache */
-	int64_t	position;	/* not 0: an unfinished first reading goes on there */
+	int64_t	seen;		/* rows up to this number are in the cache */
+	int64_t	position;	/* not 0: a first reading goes on there */
 	int64_t	base;		/* what it began with */
 	bool	loaded;		/* the first reading is complete */
 };
@@ -60,7 +60,7 @@ struct store_cursor {
 struct store_touch {
 	const char		*id;
 	size_t			 idlen;
-	int64_t			 since;		/* first reading: oldest second wanted */
+	int64_t			 since;		/* oldest second wanted */
 	struct store_cursor	*cursor;
 };
 
@@ -70,7 +70,7 @@ struct store_value {
 	size_t		 idlen;
 	const char	*value;		/* as stored, like an id */
 	size_t		 valuelen;
-	int64_t		 date;		/* set by store_begin: last seen; -1: never */
+	int64_t		 date;		/* set: when last seen; -1: never */
 };
 
 struct store_batch {
@@ -78,22 +78,24 @@ struct store_batch {
 	size_t			 ntouch;
 	struct store_value	*value;		/* no (id, value) twice */
 	size_t			 nvalue;
-	size_t			 budget;	/* rows of first readings, about */
+	size_t			 budget;	/* of rows first read */
 };
 
 /* What store_begin tells the cache. */
 struct store_reader {
 	/*
-	 * A row of touch[i]'s first reading. Where single rows are not kept it is a
-	 * sum for one second, without instance. Never row->date < touch[i].since.
+	 * A row of touch[i]'s first reading. Where single rows are not kept it
+	 * is a sum for one second, without instance. Never row->date <
+	 * touch[i].since.
 	 */
 	void	(*first)(void *, size_t i, const struct store_row *);
 
 	/*
-	 * A row that is new to this daemon, of any id: also of ids that nobody touches,
-	 * and of ids whose first reading is not complete, which must begin it anew
-	 * (the cursor is zeroed by the callee). After a start: the rows of the last
-	 * CACHE_INSTANCE_SECONDS, as many as can be read quickly.
+	 * A row that is new to this daemon, of any id: also of ids that nobody
+	 * touches, and of ids whose first reading is not complete, which must
+	 * begin it anew (the cursor is zeroed by the callee). After a start:
+	 * the rows of the last CACHE_INSTANCE_SECONDS, as many as can be read
+	 * quickly.
 	 */
 	void	(*news)(void *, const struct store_row *);
 
@@ -106,19 +108,20 @@ struct store_reader {
 };
 
 /*
- * Before store_open: starts what a backend needs beside the ledger (SQLite: the keeper of
- * its log). Without it, or when it cannot be started, the ledger does that itself.
+ * Before store_open: starts what a backend needs beside the ledger (SQLite: the
+ * keeper of its log). Without it, or when it cannot be started, the ledger does
+ * that itself.
  */
 void			 store_start_helper(struct role_start *,
 			    const struct settings *);
 
 /*
- * Connects or opens, takes over what an older program left (ledger/schema.h), prepares
- * statements. NULL with a printable reason in `reason` where only the administrator can
- * help, or, with *away set, where a server is not there now and the next process may
- * find it. An SQLite file that is locked, full or damaged is none of both: calls fail
- * until it is well. `directory` is the descriptor of that file's directory, -1 for the
- * others.
+ * Connects or opens, takes over what an older program left (ledger/schema.h),
+ * prepares statements. NULL with a printable reason in `reason` where only the
+ * administrator can help, or, with *away set, where a server is not there now
+ * and the next process may find it. An SQLite file that is locked, full or
+ * damaged is none of both: calls fail until it is well. `directory` is the
+ * descriptor of that file's directory, -1 for the others.
  */
 struct store		*store_open(const struct settings *, int directory,
 			    bool *away, char *reason, size_t);
@@ -134,16 +137,17 @@ const char		*store_description(const struct store *);
 const char		*store_error(const struct store *);
 
 /*
- * Begins a transaction in which the touched ids belong to this daemon alone, and reads
- * rows newer than each cursor, or, for an id whose first reading is not complete, up to
- * `budget` more rows of it.
+ * Begins a transaction in which the touched ids belong to this daemon alone,
+ * and reads rows newer than each cursor, or, for an id whose first reading is
+ * not complete, up to `budget` more rows of it.
  */
 enum store_result	 store_begin(struct store *, struct store_batch *,
 			    const struct store_reader *);
 
 /*
- * The structs are copied where they have to wait for store_commit; the bytes that they
- * point to stay where they are until then. `touch` is the index of the row's id.
+ * The structs are copied where they have to wait for store_commit; the bytes
+ * that they point to stay where they are until then. `touch` is the index of
+ * the row's id.
  */
 void			 store_append(struct store *, size_t touch,
 			    const struct store_row *);
@@ -154,15 +158,17 @@ void			 store_hit(struct store *, const char *id, size_t idlen,
 			    int64_t seconds);
 
 /*
- * After STORE_OK the cursors of what was appended have been moved past it. Anything
- * else: nothing was written (STORE_LOST: not known), the cache drops the touched ids.
+ * After STORE_OK the cursors of what was appended have been moved past it.
+ * Anything else: nothing was written (STORE_LOST: not known), the cache drops
+ * the touched ids.
  */
 enum store_result	 store_commit(struct store *);
 void			 store_rollback(struct store *);
 
 /*
- * Runs sql_limits_by_id for each of `list`, outside a transaction, in one round trip.
- * `query` has its placeholders in this backend's style already (lookup_query).
+ * Runs sql_limits_by_id for each of `list`, outside a transaction, in one round
+ * trip. `query` has its placeholders in this backend's style already
+ * (lookup_query).
  */
 struct store_limits {
 	const char	*id;
@@ -179,16 +185,16 @@ const char		*store_placeholder(void);
 /* --- cleaning and reporting --- */
 
 /*
- * Goes on deleting what was recorded before `before`, in one short transaction that
- * looks at no more than about `max` rows. *position is 0 at first, then what the last
- * call left there; -1: all is done.
+ * Goes on deleting what was recorded before `before`, in one short transaction
+ * that looks at no more than about `max` rows. *position is 0 at first, then
+ * what the last call left there; -1: all is done.
  */
 enum store_result	 store_clean(struct store *, int64_t before, size_t max,
 			    int64_t *position, int64_t *deleted);
 
 /*
- * Gives space back to the file system, a little with each call and where that needs no
- * long lock. *done: there is no more to give.
+ * Gives space back to the file system, a little with each call and where that
+ * needs no long lock. *done: there is no more to give.
  */
 enum store_result	 store_reclaim(struct store *, bool *done);
 
@@ -198,17 +204,22 @@ enum store_result	 store_hits(struct store *,
 			    int64_t seconds, int64_t hits), void *);
 
 /* Takes `hits` off (id, seconds), and the row away when none is left. */
-enum store_result	 store_hits_forget(struct store *, const char *id, size_t idlen,
-			    int64_t seconds, int64_t hits);
-
-/* Numbers of ours that outlive the process, such as "report": when it was sent. */
-enum store_result	 store_number(struct store *, const char *name, int64_t *);
-enum store_result	 store_set_number(struct store *, const char *name, int64_t);
+enum store_result	 store_hits_forget(struct store *, const char *id,
+			    size_t idlen, int64_t seconds, int64_t hits);
 
 /*
- * Work that can wait for a quiet moment, a millisecond or so of it; called when no
- * charge waits. It may tell the reader of the last batch what others did (news,
- * changed). Milliseconds until it wants to be called again, -1: there is none left.
+ * Numbers of ours that outlive the process, such as "report": when it was sent.
+ */
+enum store_result	 store_number(struct store *, const char *name,
+			    int64_t *);
+enum store_result	 store_set_number(struct store *, const char *name,
+			    int64_t);
+
+/*
+ * Work that can wait for a quiet moment, a millisecond or so of it; called when
+ * no charge waits. It may tell the reader of the last batch what others did
+ * (news, changed). Milliseconds until it wants to be called again, -1: there is
+ * none left.
  */
 int			 store_idle(struct store *);
 

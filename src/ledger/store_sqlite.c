@@ -8,7 +8,7 @@
 #define WAIT_MS		100		/* for a lock, in one call */
 #define LOOK_NS		INT64_C(1000000000)
 #define REST_NS		INT64_C(10000000000)	/* after a job that failed */
-#define CATCH_UP_NS	INT64_C(20000000)	/* while charges can only wait */
+#define CATCH_UP_NS	INT64_C(20000000)	/* while charges wait */
 #define SLICE_NS	INT64_C(1000000)	/* of quiet work */
 #define SLICE_ROWS	500
 #define SLICE_STEPS	4
@@ -17,8 +17,10 @@ struct store_sizes	store_sizes = {
 	.tail = 50000, .chunk = 200000, .load = 100000, .recent = 20000
 };
 
-#define ROW	"rowid, id, date, recipient_count, instance, tag, protocol_state"
-#define RUN	"run, state, began, level, bits, ids, rows, oldest, newest, filter"
+#define ROW	"rowid, id, date, recipient_count, instance, tag," \
+		" protocol_state"
+#define RUN	"run, state, began, level, bits, ids, rows, oldest, newest," \
+		" filter"
 
 static const char *const	statements[STATEMENT__MAX] = {
 	[DO_BEGIN] = "BEGIN IMMEDIATE",
@@ -31,11 +33,13 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[NUMBER] = "SELECT value FROM mail_state WHERE name = ?1",
 	[SET_NUMBER] = "INSERT INTO mail_state (name, value) VALUES (?1, ?2)"
 	    " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-	[KEY_NEW] = "INSERT OR IGNORE INTO mail_state (name, value) VALUES (?1, ?2)",
+	[KEY_NEW] = "INSERT OR IGNORE INTO mail_state (name, value)"
+	    " VALUES (?1, ?2)",
 	[LAST] = "SELECT ifnull(max(rowid), 0) FROM mail_count",
 	[CORRECTED] = "SELECT EXISTS (SELECT 1 FROM mail_correction)",
 
-	[NEWS] = "SELECT " ROW " FROM mail_count WHERE rowid > ?1 ORDER BY rowid",
+	[NEWS] = "SELECT " ROW " FROM mail_count WHERE rowid > ?1"
+	    " ORDER BY rowid",
 	[CHUNK] = "SELECT rowid, id, date, recipient_count FROM mail_count"
 	    " WHERE rowid > ?1 ORDER BY rowid LIMIT ?2",
 	[OLD_ROWS] = "SELECT rowid, date, recipient_count FROM mail_count"
@@ -47,22 +51,27 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[PART] = "SELECT counts FROM mail_part WHERE part = ?1",
 
 	[APPEND] = "INSERT INTO mail_count (rowid, id, date, recipient_count,"
-	    " instance, tag, protocol_state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	    " instance, tag, protocol_state)"
+	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[VALUE] = "SELECT date FROM mail_distinct WHERE id = ?1 AND value = ?2",
-	[SEE] = "INSERT INTO mail_distinct (id, value, date) VALUES (?1, ?2, ?3)"
+	[SEE] = "INSERT INTO mail_distinct (id, value, date)"
+	    " VALUES (?1, ?2, ?3)"
 	    " ON CONFLICT (id, value) DO UPDATE SET date = excluded.date",
 	[HIT] = "INSERT INTO limit_report (id, delta, hit) VALUES (?1, ?2, 1)"
 	    " ON CONFLICT (id, delta) DO UPDATE SET hit = hit + 1",
 
-	[RUN_NUMBER] = "SELECT 1 + max((SELECT ifnull(max(run), 0) FROM mail_run),"
+	[RUN_NUMBER] = "SELECT 1 + max("
+	    "(SELECT ifnull(max(run), 0) FROM mail_run),"
 	    " (SELECT ifnull(max(part), 0) FROM mail_part) / 1048576)",
 	[RUN_NEW] = "INSERT INTO mail_run (run, state, began, level, bits)"
 	    " VALUES (?1, 0, ?2, ?3, ?4)",
 	[RUN_DONE] = "UPDATE mail_run SET state = 1, ids = ?2, rows = ?3,"
 	    " oldest = ?4, newest = ?5, filter = ?6 WHERE run = ?1",
-	[RUN_STATE] = "UPDATE mail_run SET state = ?2, filter = NULL WHERE run = ?1",
+	[RUN_STATE] = "UPDATE mail_run SET state = ?2, filter = NULL"
+	    " WHERE run = ?1",
 	[RUN_GONE] = "DELETE FROM mail_run WHERE run = ?1",
-	[PART_NEW] = "INSERT OR REPLACE INTO mail_part (part, counts) VALUES (?1, ?2)",
+	[PART_NEW] = "INSERT OR REPLACE INTO mail_part (part, counts)"
+	    " VALUES (?1, ?2)",
 	[PARTS_GONE] = "DELETE FROM mail_part WHERE part >= ?1 AND part < ?2",
 
 	[RUNS_CHANGED] = "UPDATE mail_state SET value = value + 1"
@@ -74,16 +83,20 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[CLEAN] = "DELETE FROM mail_count WHERE rowid > ?1 AND rowid <= ?2"
 	    " AND date < ?3",
 	[CLEAN_VALUES_END] = "SELECT id, value FROM mail_distinct"
-	    " WHERE (id, value) > (?1, ?2) ORDER BY id, value LIMIT 1 OFFSET ?3",
-	[CLEAN_VALUES] = "DELETE FROM mail_distinct WHERE (id, value) > (?1, ?2)"
+	    " WHERE (id, value) > (?1, ?2) ORDER BY id, value"
+	    " LIMIT 1 OFFSET ?3",
+	[CLEAN_VALUES] = "DELETE FROM mail_distinct"
+	    " WHERE (id, value) > (?1, ?2)"
 	    " AND (id, value) <= (?4, ?5) AND date < ?3",
-	[CLEAN_VALUES_REST] = "DELETE FROM mail_distinct WHERE (id, value) > (?1, ?2)"
+	[CLEAN_VALUES_REST] = "DELETE FROM mail_distinct"
+	    " WHERE (id, value) > (?1, ?2)"
 	    " AND date < ?3",
 	[CLEAN_CORRECTIONS] = "DELETE FROM mail_correction WHERE date < ?1",
 	[CLEAN_RUNS] = "UPDATE mail_run SET state = 2, filter = NULL"
 	    " WHERE state = 1 AND newest < ?1",
 
-	[HITS] = "SELECT id, delta, sum(hit) FROM limit_report GROUP BY id, delta"
+	[HITS] = "SELECT id, delta, sum(hit) FROM limit_report"
+	    " GROUP BY id, delta"
 	    " HAVING sum(hit) > 0 ORDER BY sum(hit) DESC, id, delta",
 	[HITS_LESS] = "UPDATE limit_report SET hit = hit - ?3 WHERE id = ?1"
 	    " AND delta = ?2",
@@ -97,8 +110,10 @@ static void
 store_note(struct store *s)
 {
 	if (s->damaged)
-		(void)strlcpy(s->error, "a part of mail_part is damaged: the counts"
-		    " are made anew from the rows", sizeof(s->error));
+		(void)strlcpy(s->error,
+		    "a part of mail_part is damaged: the counts"
+		    " are made anew from the rows",
+		    sizeof(s->error));
 	else
 		(void)strlcpy(s->error, sqlite_error(s->db), sizeof(s->error));
 }
@@ -202,8 +217,8 @@ store_ready(struct store *s)
 }
 
 struct store *
-store_open(const struct settings *settings, int directory, bool *away, char *reason,
-    size_t size)
+store_open(const struct settings *settings, int directory, bool *away,
+    char *reason, size_t size)
 {
 	const struct value	*database, *sync;
 	struct store		*s;
@@ -281,8 +296,8 @@ store_placeholder(void)
 /* --- a batch --- */
 
 /*
- * Charges can only wait until the rows of an older program are read: that is hurried
- * on, in the transaction that is open.
+ * Charges can only wait until the rows of an older program are read: that is
+ * hurried on, in the transaction that is open.
  */
 static enum store_result
 store_hurry(struct store *s)
@@ -291,7 +306,8 @@ store_hurry(struct store *s)
 	bool	good = true;
 
 	if (s->moved) {
-		(void)strlcpy(s->error, "the tables were changed", sizeof(s->error));
+		(void)strlcpy(s->error, "the tables were changed",
+		    sizeof(s->error));
 		(void)store_end(s, true);
 		return STORE_BUSY;
 	}
@@ -400,7 +416,8 @@ store_append(struct store *s, size_t touch, const struct store_row *row)
 	sqlite_bind(s->db, APPEND, 3, row->date);
 	sqlite_bind(s->db, APPEND, 4, row->amount);
 	if (row->instancelen > 0)
-		sqlite_bind_text(s->db, APPEND, 5, row->instance, row->instancelen);
+		sqlite_bind_text(s->db, APPEND, 5, row->instance,
+		    row->instancelen);
 	else
 		sqlite_bind_text(s->db, APPEND, 5, "empty", 5);
 	sqlite_bind(s->db, APPEND, 6, row->tag);
@@ -427,8 +444,8 @@ store_hit(struct store *s, const char *id, size_t idlen, int64_t seconds)
 }
 
 /*
- * A little of the job that is under way, so much with each row that it is over long
- * before the next one is due.
+ * A little of the job that is under way, so much with each row that it is over
+ * long before the next one is due.
  */
 static void
 store_work(struct store *s)
@@ -455,8 +472,8 @@ store_committed(struct store *s)
 
 	for (i = 0; i < s->nappend && !s->behind; i++) {
 		a = &s->append[i];
-		tail_add(s->tail, store_hash(s, a->id, a->idlen), a->id, a->idlen,
-		    a->date, a->amount);
+		tail_add(s->tail, store_hash(s, a->id, a->idlen), a->id,
+		    a->idlen, a->date, a->amount);
 	}
 	if (!s->behind)
 		s->read = s->last;
@@ -492,7 +509,8 @@ store_rollback(struct store *s)
 }
 
 enum store_result
-store_limits(struct store *s, const char *query, struct store_limits *list, size_t n)
+store_limits(struct store *s, const char *query, struct store_limits *list,
+    size_t n)
 {
 	enum store_result	result;
 	size_t			i;
@@ -533,8 +551,8 @@ store_idle_slice(struct store *s)
 }
 
 /*
- * In a transaction of its own. What others did meanwhile is told to the cache first, as
- * a batch would have done.
+ * In a transaction of its own. What others did meanwhile is told to the cache
+ * first, as a batch would have done.
  */
 static bool
 store_idle_work(struct store *s, int (*work)(struct store *))
@@ -542,7 +560,8 @@ store_idle_work(struct store *s, int (*work)(struct store *))
 	int	same;
 	bool	good;
 
-	if (sqlite_step(s->db, DO_BEGIN) == -1 || (same = store_same(s)) == -1 ||
+	if (sqlite_step(s->db, DO_BEGIN) == -1 ||
+	    (same = store_same(s)) == -1 ||
 	    (same == 0 && store_sync(s, &s->reader) == -1)) {
 		(void)store_failed(s);
 		return false;

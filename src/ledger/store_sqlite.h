@@ -9,38 +9,39 @@
 #include "lib/str.h"
 
 /*
- * How SQLite keeps counts so that a mail costs one row at the end of a table and
- * nothing else.
+ * How SQLite keeps counts so that a mail costs one row at the end of a table
+ * and nothing else.
  *
- * mail_count has no index: rows are only added at its end, and its rowids tell their
- * order. Rows up to the horizon (mail_state) are also in runs: a run (mail_run) holds
- * the counts of all ids over a stretch of rowids, divided by a hash of the id into parts
- * (mail_part), each a few hundred packed bytes. Rows behind the horizon, the tail, are
- * in memory and are read again at a start. When the tail has grown enough it becomes the
- * next run, a few parts with each batch; with the last of them the horizon moves. Runs
- * of like size are merged into larger ones in quiet moments. So
+ * mail_count has no index: rows are only added at its end, and its rowids tell
+ * their order. Rows up to the horizon (mail_state) are also in runs: a run
+ * (mail_run) holds the counts of all ids over a stretch of rowids, divided by a
+ * hash of the id into parts (mail_part), each a few hundred packed bytes. Rows
+ * behind the horizon, the tail, are in memory and are read again at a start.
+ * When the tail has grown enough it becomes the next run, a few parts with each
+ * batch; with the last of them the horizon moves. Runs of like size are merged
+ * into larger ones in quiet moments. So
  *
- *	the sum of an id = its counts in all runs + corrections + its rows in the tail
+ *	sum of an id = its counts in runs + corrections + rows in the tail
  *
- * and a first reading looks into one part of each run that may know the id. Corrections
- * (mail_correction) are what others did to rows before the horizon: triggers note it,
- * ours never fire for this program's own connections. They also count such changes, so
- * that what is cached is dropped.
+ * and a first reading looks into one part of each run that may know the id.
+ * Corrections (mail_correction) are what others did to rows before the horizon:
+ * triggers note it, ours never fire for this program's own connections. They
+ * also count such changes, so that what is cached is dropped.
  *
- * A database of an older program is one with its horizon at 0 and a long tail. While
- * that is made into runs, ids are read by the older program's index; where that is
- * missing, charges wait until the tail is short.
+ * A database of an older program is one with its horizon at 0 and a long tail.
+ * While that is made into runs, ids are read by the older program's index;
+ * where that is missing, charges wait until the tail is short.
  */
 struct store_sizes {
 	size_t	tail;		/* rows that become a run */
 	size_t	chunk;		/* the same while catching up */
 	int64_t	load;		/* most rows of a tail that a start reads */
-	int64_t	recent;		/* rows that a start reads for their instances */
+	int64_t	recent;		/* rows read at a start, for instances */
 };
 extern struct store_sizes	store_sizes;	/* tests make them small */
 
 #define STORE_MERGE		8	/* runs of one level that become one */
-#define STORE_PART_BITS		20	/* of a part's number, below the run's */
+#define STORE_PART_BITS		20	/* of a part, below the run's */
 
 enum statement {
 	DO_BEGIN,
@@ -118,7 +119,10 @@ enum job_stage {
 	STAGE_DONE
 };
 
-/* How far a job is; it goes on in transactions, and counts only once they are over. */
+/*
+ * How far a job is; it goes on in transactions, and counts only once they are
+ * over.
+ */
 struct job_progress {
 	enum job_stage	stage;
 	size_t		part;
@@ -128,8 +132,8 @@ struct job {
 	enum job_kind		 kind;
 	struct job_progress	 now;		/* in the running transaction */
 	struct job_progress	 kept;		/* committed */
-	struct run		 run;		/* that is written, or dropped */
-	int64_t			 upto;		/* JOB_FLUSH: the next horizon */
+	struct run		 run;		/* written, or dropped */
+	int64_t			 upto;		/* the next horizon */
 	size_t			 parts;		/* steps that JOB_MERGE takes */
 	int64_t			 source[STORE_MERGE];
 	size_t			 nsource;
@@ -162,24 +166,24 @@ struct store {
 	int64_t			 version;	/* data_version; -1: not seen */
 	int64_t			 schema;
 	int64_t			 changes;	/* by the triggers' count; -1 */
-	int64_t			 oldest;	/* dates before it were cleaned */
+	int64_t			 oldest;	/* before it: cleaned */
 	int64_t			 horizon;
 	int64_t			 runs_version;
 	uint64_t		 key[2];	/* of the hash */
-	bool			 stable;	/* rowids are a column of their own */
+	bool			 stable;	/* rowids are a column */
 	bool			 indexed;	/* by the older program */
 	bool			 corrected;	/* there are corrections */
 	bool			 damaged;	/* the runs are */
 	bool			 moved;		/* the tables: open it anew */
 	int64_t			 last;		/* the newest row */
-	int64_t			 told;		/* the newest that the cache knows */
+	int64_t			 told;		/* of it to the cache */
 
 	/* --- counts --- */
-	struct run		*run;		/* the whole ones and the obsolete */
+	struct run		*run;		/* whole or obsolete */
 	size_t			 nrun;
-	bool			 behind;	/* the tail is too long for memory */
+	bool			 behind;	/* too long a tail */
 	struct tail		*tail;		/* NULL: not read yet */
-	int64_t			 read;		/* rows up to it are in the tail */
+	int64_t			 read;		/* the tail has them up to */
 	struct tail		*frozen;	/* on its way into a run */
 	struct job		 job;
 	struct str		 buffer;
@@ -211,7 +215,8 @@ enum store_result	 store_end(struct store *, bool good);
 
 /* The first column of the only row. 0 or -1. */
 int			 store_one(struct store *, enum statement, int64_t *);
-int			 store_put_number(struct store *, const char *, int64_t);
+int			 store_put_number(struct store *, const char *,
+			    int64_t);
 
 /* --- store_sqlite_log.c --- */
 
@@ -219,17 +224,21 @@ int			 store_put_number(struct store *, const char *, int64_t);
 struct keeper		*store_take_helper(void);
 
 /*
- * Has the log copied into the file, when there is enough of it or a second went by.
- * Milliseconds until it wants to be called again, -1: no need.
+ * Has the log copied into the file, when there is enough of it or a second went
+ * by. Milliseconds until it wants to be called again, -1: no need.
  */
 int			 store_copy_log(struct store *, bool quiet);
 
 /* --- store_sqlite_open.c --- */
 
-/* Makes what is missing and reads what holds for as long as the file is open. */
+/*
+ * Makes what is missing and reads what holds for as long as the file is open.
+ */
 int	store_prepare(struct store *);
 
-/* The runs and corrections are not to be trusted: all rows are the tail again. */
+/*
+ * The runs and corrections are not to be trusted: all rows are the tail again.
+ */
 int	store_forget_runs(struct store *);
 
 /* Drops the older program's index, once nothing needs it. */
@@ -238,13 +247,16 @@ int	store_drop_index(struct store *);
 /* --- store_sqlite_read.c --- */
 
 /*
- * Under the lock: what others did since the last time. 1: all is known; 0: decisions
- * have to wait, for the file to be opened anew (moved) or for the rows of an older
- * program to be read (behind, and no index).
+ * Under the lock: what others did since the last time. 1: all is known; 0:
+ * decisions have to wait, for the file to be opened anew (moved) or for the
+ * rows of an older program to be read (behind, and no index).
  */
 int	store_sync(struct store *, const struct store_reader *);
 
-/* Whether nothing happened since; for work that tells the cache nothing. 1, 0, -1. */
+/*
+ * Whether nothing happened since; for work that tells the cache nothing. 1, 0,
+ * -1.
+ */
 int	store_same(struct store *);
 int	store_read_first(struct store *, struct store_touch *, size_t,
 	    size_t *budget, const struct store_reader *);

@@ -33,8 +33,8 @@ clean_rows_end(struct store *s, int64_t from, size_t max, int64_t *end)
 }
 
 /*
- * From the first step on dates before `before` count no more, whether their rows are
- * still there or not.
+ * From the first step on dates before `before` count no more, whether their
+ * rows are still there or not.
  */
 static int
 clean_rows(struct store *s, int64_t before, size_t max, int64_t *position,
@@ -163,8 +163,8 @@ store_clean(struct store *s, int64_t before, size_t max, int64_t *position,
 }
 
 /*
- * Only where the file was made for it, and when a good part of it is free: what comes
- * next fills the rest again.
+ * Only where the file was made for it, and when a good part of it is free: what
+ * comes next fills the rest again.
  */
 enum store_result
 store_reclaim(struct store *s, bool *done)
@@ -181,7 +181,8 @@ store_reclaim(struct store *s, bool *done)
 		return store_failed(s);
 	if (mode != 2 || unused < FREE_PAGES || unused < pages / FREE_SHARE)
 		return STORE_OK;
-	if (sqlite_exec(s->db, "PRAGMA incremental_vacuum(" FREE_STEP ")") == -1)
+	if (sqlite_exec(s->db, "PRAGMA incremental_vacuum(" FREE_STEP ")") ==
+	    -1)
 		return store_failed(s);
 	*done = false;
 	return STORE_OK;
@@ -209,8 +210,8 @@ store_hits(struct store *s, void (*each)(void *, const char *, size_t, int64_t,
 }
 
 enum store_result
-store_hits_forget(struct store *s, const char *id, size_t idlen, int64_t seconds,
-    int64_t hits)
+store_hits_forget(struct store *s, const char *id, size_t idlen,
+    int64_t seconds, int64_t hits)
 {
 	enum store_result	result;
 	bool			good;
@@ -253,5 +254,6 @@ store_set_number(struct store *s, const char *name, int64_t value)
 
 	if ((result = store_ready(s)) != STORE_OK)
 		return result;
-	return store_put_number(s, name, value) == 0 ? STORE_OK : store_failed(s);
+	return store_put_number(s, name, value) == 0 ? STORE_OK :
+						       store_failed(s);
 }

@@ -6,13 +6,14 @@
 #include "lib/log.h"
 
 /*
- * Commits go to the write-ahead log, which has to be copied into the file now and then.
- * That waits for the disk twice, so the keeper does it while the ledger goes on. SQLite
- * begins the log anew when all of it is copied; in a load without a pause it never
- * quite is, and then the ledger copies the little that is left by itself.
+ * Commits go to the write-ahead log, which has to be copied into the file now
+ * and then. That waits for the disk twice, so the keeper does it while the
+ * ledger goes on. SQLite begins the log anew when all of it is copied; in a
+ * load without a pause it never quite is, and then the ledger copies the little
+ * that is left by itself.
  */
-#define PAGES		1000		/* worth a copy; or what a second brought */
-#define PAGES_MAX	65536		/* 256 MiB: now the ledger has to wait */
+#define PAGES		1000		/* worth a copy */
+#define PAGES_MAX	65536		/* 256 MiB: the ledger waits */
 #define COPY_NS		INT64_C(1000000000)
 #define MS_NS		INT64_C(1000000)
 
@@ -26,7 +27,8 @@ store_start_helper(struct role_start *start, const struct settings *settings)
 	const char		*name;
 
 	database = value_get(settings->sqlite_config, "database");
-	if (database == NULL || database->type != VALUE_STR || start->directory == -1)
+	if (database == NULL || database->type != VALUE_STR ||
+	    start->directory == -1)
 		return;
 	name = strrchr(database->bytes, '/');
 	memset(&needs, 0, sizeof(needs));
@@ -34,7 +36,8 @@ store_start_helper(struct role_start *start, const struct settings *settings)
 	started = keeper_start(start, &needs, name != NULL ? name + 1 :
 	    database->bytes);
 	if (started == NULL)
-		log_warning("keeper of the write-ahead log: %s", strerror(errno));
+		log_warning("keeper of the write-ahead log: %s",
+		    strerror(errno));
 }
 
 struct keeper *

@@ -6,8 +6,8 @@
 #include "lib/alloc.h"
 
 /*
- * Tables of SQLite's alone (store_sqlite.h), and the triggers that watch what others do
- * to mail_count. Dates that were cleaned are of no interest any more.
+ * Tables of SQLite's alone (store_sqlite.h), and the triggers that watch what
+ * others do to mail_count. Dates that were cleaned are of no interest any more.
  */
 #define NUMBER(name)	"(SELECT value FROM mail_state WHERE name = '" name "')"
 #define COUNT_CHANGE	"UPDATE mail_state SET value = value + 1" \
@@ -31,8 +31,8 @@ static const char	tables[] =
 	"CREATE TABLE IF NOT EXISTS mail_correction (id text NOT NULL,"
 	" date bigint NOT NULL, amount bigint NOT NULL,"
 	" PRIMARY KEY (id, date)) WITHOUT ROWID;"
-	"INSERT OR IGNORE INTO mail_state VALUES ('changes', 0), ('horizon', 0),"
-	" ('oldest', 0), ('runs', 0);";
+	"INSERT OR IGNORE INTO mail_state VALUES ('changes', 0),"
+	" ('horizon', 0), ('oldest', 0), ('runs', 0);";
 
 static const char	triggers[] =
 	"CREATE TRIGGER mail_count_deleted AFTER DELETE ON mail_count"
@@ -41,7 +41,9 @@ static const char	triggers[] =
 	"CREATE TRIGGER mail_count_updated AFTER UPDATE ON mail_count"
 	" WHEN max(OLD.date, NEW.date) >= " NUMBER("oldest")
 	" BEGIN " COUNT_CHANGE CORRECT("OLD", "-") CORRECT("NEW", "") " END;"
-	/* Only where rows at the end were deleted can one be added before it. */
+	/*
+	 * Only where rows at the end were deleted can one be added before it.
+	 */
 	"CREATE TRIGGER mail_count_inserted AFTER INSERT ON mail_count"
 	" WHEN NEW.rowid <= " NUMBER("horizon")
 	" BEGIN " COUNT_CHANGE CORRECT("NEW", "") " END;";
@@ -53,7 +55,8 @@ static const char	no_triggers[] =
 
 /* An older program could leave two rows for one (id, delta). */
 static const char	report_once[] =
-	"UPDATE limit_report SET hit = (SELECT sum(o.hit) FROM limit_report AS o"
+	"UPDATE limit_report SET hit ="
+	" (SELECT sum(o.hit) FROM limit_report AS o"
 	" WHERE o.id = limit_report.id AND o.delta = limit_report.delta);"
 	"DELETE FROM limit_report WHERE rowid NOT IN"
 	" (SELECT min(rowid) FROM limit_report GROUP BY id, delta);"
@@ -63,7 +66,8 @@ static const char	forgotten[] =
 	"UPDATE mail_run SET state = 2;"
 	"DELETE FROM mail_correction;"
 	"UPDATE mail_state SET value = 0 WHERE name = 'horizon';"
-	"UPDATE mail_state SET value = value + 1 WHERE name IN ('runs', 'changes');";
+	"UPDATE mail_state SET value = value + 1"
+	" WHERE name IN ('runs', 'changes');";
 
 /* --- the tables of SPEC.md 5 --- */
 
@@ -80,8 +84,10 @@ store_has(void *arg, const char *table, const char *column, int *width)
 		sql = alloc_printf("SELECT count(*) FROM sqlite_master"
 		    " WHERE type = 'table' AND name = '%s'", table);
 	else
-		sql = alloc_printf("SELECT count(*) FROM pragma_table_info('%s')"
-		    " WHERE name = '%s'", table, column);
+		sql = alloc_printf("SELECT count(*) FROM "
+				   "pragma_table_info('%s')"
+				   " WHERE name = '%s'",
+		    table, column);
 	ret = sqlite_number(s->db, sql, &n);
 	free(sql);
 	return ret == -1 ? -1 : n > 0;
@@ -113,15 +119,17 @@ store_is(struct store *s, const char *sql)
 }
 
 /*
- * The triggers must have been there all the time, or changes went unnoticed. Where
- * rowids are no column of their own a VACUUM may have given other ones to the rows.
+ * The triggers must have been there all the time, or changes went unnoticed.
+ * Where rowids are no column of their own a VACUUM may have given other ones to
+ * the rows.
  */
 static int
 store_check_runs(struct store *s, bool same)
 {
 	static const char	all[] = "SELECT count(*) = 3 FROM sqlite_master"
 	    " WHERE type = 'trigger' AND tbl_name = 'mail_count' AND name IN"
-	    " ('mail_count_deleted', 'mail_count_updated', 'mail_count_inserted')";
+	    " ('mail_count_deleted', 'mail_count_updated',"
+	    " 'mail_count_inserted')";
 	int			there;
 
 	if ((there = store_is(s, all)) == -1)
@@ -146,7 +154,10 @@ store_report_once(struct store *s)
 	return there == 1 ? 0 : -1;
 }
 
-/* The secret of the hash is the database's: every process must find the same part. */
+/*
+ * The secret of the hash is the database's: every process must find the same
+ * part.
+ */
 static int
 store_make_key(struct store *s)
 {
@@ -214,7 +225,8 @@ store_look_index(struct store *s)
 {
 	static const char	index[] = "SELECT count(*) = 2 FROM"
 	    " pragma_index_info('mail_count_index')"
-	    " WHERE (seqno = 0 AND name = 'id') OR (seqno = 1 AND name = 'date')";
+	    " WHERE (seqno = 0 AND name = 'id')"
+	    " OR (seqno = 1 AND name = 'date')";
 	int			there;
 
 	if ((there = store_is(s, index)) == -1)
@@ -227,7 +239,10 @@ store_look_index(struct store *s)
 int
 store_prepare(struct store *s)
 {
-	/* In a new file, before anything else: space can be given back in steps. */
+	/*
+	 * In a new file, before anything else: space can be given back in
+	 * steps.
+	 */
 	if (sqlite_exec(s->db, "PRAGMA auto_vacuum = INCREMENTAL") == -1 ||
 	    sqlite_exec(s->db, "PRAGMA temp_store = MEMORY") == -1 ||
 	    sqlite_exec(s->db, "PRAGMA cache_size = -8192") == -1 ||

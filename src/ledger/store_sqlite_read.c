@@ -89,8 +89,8 @@ store_read_row(struct store *s, enum statement n, struct store_row *row)
 static void
 store_tail_add(struct store *s, const struct store_row *row, int64_t rowid)
 {
-	tail_add(s->tail, store_hash(s, row->id, row->idlen), row->id, row->idlen,
-	    row->date, row->amount);
+	tail_add(s->tail, store_hash(s, row->id, row->idlen), row->id,
+	    row->idlen, row->date, row->amount);
 	s->read = rowid;
 }
 
@@ -119,7 +119,8 @@ store_read_news(struct store *s, const struct store_reader *reader)
 
 /* After a change, or when more came than is read at once: as after a start. */
 static void
-store_start_over(struct store *s, const struct store_reader *reader, int64_t last)
+store_start_over(struct store *s, const struct store_reader *reader,
+    int64_t last)
 {
 	reader->changed(reader->arg);
 	store_unload(s);
@@ -141,7 +142,10 @@ store_take_numbers(struct store *s, const struct numbers *n,
 	s->oldest = n->oldest;
 	s->horizon = n->horizon;
 	s->changes = n->changes;
-	/* A row's number is never given again, also when the newest were deleted. */
+	/*
+	 * A row's number is never given again, also when the newest were
+	 * deleted.
+	 */
 	s->last = last > n->horizon ? last : n->horizon;
 	if (store_one(s, CORRECTED, &corrected) == -1)
 		return -1;
@@ -197,7 +201,8 @@ store_catch_up(struct store *s, size_t max)
 	while ((more = sqlite_step(s->db, CHUNK)) == 1) {
 		id = sqlite_column_text(s->db, CHUNK, 1, &idlen);
 		tail_add(s->tail, store_hash(s, id, idlen), id, idlen,
-		    sqlite_column(s->db, CHUNK, 2), sqlite_column(s->db, CHUNK, 3));
+		    sqlite_column(s->db, CHUNK, 2),
+		    sqlite_column(s->db, CHUNK, 3));
 		s->read = sqlite_column(s->db, CHUNK, 0);
 		max--;
 	}
@@ -314,8 +319,9 @@ reading_tail(struct reading *r, struct tail *tail)
 }
 
 /*
- * Behind: rows after the horizon by the older program's index, as many as the budget
- * permits. The horizon may move before the rest is read: where it was is kept.
+ * Behind: rows after the horizon by the older program's index, as many as the
+ * budget permits. The horizon may move before the rest is read: where it was is
+ * kept.
  */
 static int
 reading_rows(struct reading *r, size_t *budget)

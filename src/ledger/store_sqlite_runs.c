@@ -95,7 +95,8 @@ runs_level(int64_t rows)
 	unsigned int	level = 0;
 	int64_t		full = store_sizes.tail;
 
-	for (; rows >= full * STORE_MERGE && level < LEVEL_MAX; full *= STORE_MERGE)
+	for (; rows >= full * STORE_MERGE && level < LEVEL_MAX;
+	     full *= STORE_MERGE)
 		level++;
 	return level;
 }
@@ -283,7 +284,8 @@ job_flush_part(struct store *s, size_t part)
 static int
 job_drop_parts(struct store *s, size_t step)
 {
-	sqlite_bind(s->db, PARTS_GONE, 1, run_part(&s->job.run, step * DROPPED));
+	sqlite_bind(s->db, PARTS_GONE, 1,
+	    run_part(&s->job.run, step * DROPPED));
 	sqlite_bind(s->db, PARTS_GONE, 2,
 	    run_part(&s->job.run, (step + 1) * DROPPED));
 	return sqlite_step(s->db, PARTS_GONE);
@@ -291,7 +293,9 @@ job_drop_parts(struct store *s, size_t step)
 
 /* --- merging: all that the sources have in one stretch of hashes --- */
 
-/* Ids of the sources in this stretch, by a tail: it adds up what comes twice. */
+/*
+ * Ids of the sources in this stretch, by a tail: it adds up what comes twice.
+ */
 static int
 merge_take(struct store *s, struct tail *all, const void *bytes, size_t len)
 {
@@ -318,7 +322,8 @@ merge_take(struct store *s, struct tail *all, const void *bytes, size_t len)
 }
 
 static int
-merge_read(struct store *s, struct tail *all, const struct run *run, size_t step)
+merge_read(struct store *s, struct tail *all, const struct run *run,
+    size_t step)
 {
 	const void	*bytes;
 	size_t		 len, part, per;
@@ -372,7 +377,10 @@ job_state(struct store *s, int64_t number, enum run_state state)
 	return sqlite_step(s->db, RUN_STATE);
 }
 
-/* The run holds, and with it the horizon, or without its sources: all in one step. */
+/*
+ * The run holds, and with it the horizon, or without its sources: all in one
+ * step.
+ */
 static int
 job_finish_run(struct store *s)
 {
@@ -466,7 +474,8 @@ runs_remove(struct store *s, int64_t number)
 	if (i == s->nrun)
 		return;
 	filter_clear(&s->run[i].filter);
-	memmove(&s->run[i], &s->run[i + 1], (s->nrun - i - 1) * sizeof(s->run[0]));
+	memmove(&s->run[i], &s->run[i + 1],
+	    (s->nrun - i - 1) * sizeof(s->run[0]));
 	s->nrun--;
 }
 

@@ -139,8 +139,8 @@ tail_id_new(struct tail *t, uint64_t hash, const char *id, size_t idlen)
 }
 
 void
-tail_add(struct tail *t, uint64_t hash, const char *id, size_t idlen, int64_t date,
-    int64_t amount)
+tail_add(struct tail *t, uint64_t hash, const char *id, size_t idlen,
+    int64_t date, int64_t amount)
 {
 	struct tail_id	*e;
 	struct count	*c;
@@ -179,7 +179,8 @@ tail_counts(struct tail *t, const struct tail_id *e)
 
 	if (e->counts > t->finds) {
 		t->finds = e->counts * 2;
-		t->found = alloc_resize(t->found, t->finds, sizeof(t->found[0]));
+		t->found = alloc_resize(t->found, t->finds,
+		    sizeof(t->found[0]));
 	}
 	i = e->counts;
 	for (at = e->last; at != NONE; at = t->count[at].before)

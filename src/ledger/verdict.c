@@ -15,8 +15,9 @@ verdict_limits(const struct verdict_key *k)
 /* --- how much is new --- */
 
 /*
- * SPEC.md 3, step 2: an instance is charged once. Where a tag tells charges of one
- * instance apart, each of them is, and all count for the total of the instance.
+ * SPEC.md 3, step 2: an instance is charged once. Where a tag tells charges of
+ * one instance apart, each of them is, and all count for the total of the
+ * instance.
  */
 static int64_t
 verdict_new(struct verdict_context *ctx, const struct verdict_charge *c,
@@ -35,7 +36,10 @@ verdict_new(struct verdict_context *ctx, const struct verdict_charge *c,
 	return k->charge.amount > charged ? k->charge.amount - charged : 0;
 }
 
-/* How much of it one window sees: a value that it holds already is not new to it. */
+/*
+ * How much of it one window sees: a value that it holds already is not new to
+ * it.
+ */
 static int64_t
 verdict_new_in(const struct verdict_context *ctx, const struct verdict_key *k,
     int64_t seconds)
@@ -75,10 +79,12 @@ verdict_count_hit(struct verdict_context *ctx, const struct verdict_key *k,
 	ctx->hits[ctx->nhits++].seconds = limits->list[i].seconds;
 }
 
-/* Whether the share of the limit that is used passes warn_at with this charge. */
+/*
+ * Whether the share of the limit that is used passes warn_at with this charge.
+ */
 static bool
-verdict_warns(const struct verdict_key *k, const struct limit *limit, int64_t used,
-    int64_t amount)
+verdict_warns(const struct verdict_key *k, const struct limit *limit,
+    int64_t used, int64_t amount)
 {
 	double	at = (double)limit->mails * k->charge.warn_at / 100;
 
@@ -113,13 +119,16 @@ verdict_retry(const struct verdict_context *ctx, const struct verdict_key *k,
 	for (i = 0; i < limits->count && some.count < LIMITS_MAX; i++)
 		if (verdict_new_in(ctx, k, limits->list[i].seconds) > 0)
 			list[some.count++] = limits->list[i];
-	return window_retry_after(cache_window(k->id), &some, k->amount, ctx->now);
+	return window_retry_after(cache_window(k->id), &some, k->amount,
+	    ctx->now);
 }
 
-/* Looks at all windows of one key. False: it refuses, and the verdict says why. */
+/*
+ * Looks at all windows of one key. False: it refuses, and the verdict says why.
+ */
 static bool
-verdict_key_holds(struct verdict_context *ctx, struct verdict_charge *c, size_t n,
-    double *nearest)
+verdict_key_holds(struct verdict_context *ctx, struct verdict_charge *c,
+    size_t n, double *nearest)
 {
 	struct verdict_key	*k = &c->keys[n];
 	struct msg_verdict	*v = &c->verdict;
@@ -130,7 +139,8 @@ verdict_key_holds(struct verdict_context *ctx, struct verdict_charge *c, size_t 
 
 	for (i = 0; i < limits->count; i++) {
 		limit = &limits->list[i];
-		used = window_used(cache_window(k->id), limit->seconds, ctx->now);
+		used = window_used(cache_window(k->id), limit->seconds,
+		    ctx->now);
 		amount = verdict_new_in(ctx, k, limit->seconds);
 		sum = num_add_clamp(used, amount);
 		if (amount == 0 || sum <= limit->mails) {
@@ -176,8 +186,8 @@ verdict_row(struct verdict_context *ctx, const struct verdict_charge *c,
 }
 
 /*
- * A value counts where it was seen last: it moves there from where it was seen before.
- * A clock that was set back moves nothing.
+ * A value counts where it was seen last: it moves there from where it was seen
+ * before. A clock that was set back moves nothing.
  */
 static void
 verdict_see(struct verdict_context *ctx, const struct verdict_charge *c,
@@ -216,7 +226,9 @@ verdict_record(struct verdict_context *ctx, struct verdict_charge *c)
 	}
 }
 
-/* count_mode 0: what the instance was charged before is as if it had not been. */
+/*
+ * count_mode 0: what the instance was charged before is as if it had not been.
+ */
 static void
 verdict_take_back(struct verdict_context *ctx, const struct verdict_charge *c)
 {
@@ -236,8 +248,8 @@ verdict_take_back(struct verdict_context *ctx, const struct verdict_charge *c)
 /* --- what is only weighed --- */
 
 static void
-verdict_weigh_key(const struct verdict_context *ctx, const struct verdict_key *k,
-    struct msg_weighed_key *told)
+verdict_weigh_key(const struct verdict_context *ctx,
+    const struct verdict_key *k, struct msg_weighed_key *told)
 {
 	const struct limits	*limits = verdict_limits(k);
 	struct msg_window	*w;
@@ -252,7 +264,8 @@ verdict_weigh_key(const struct verdict_context *ctx, const struct verdict_key *k
 		one.list = &limit;
 		w = &told->windows[told->nwindows++];
 		w->limit = limit;
-		w->used = window_used(cache_window(k->id), limit.seconds, ctx->now);
+		w->used = window_used(cache_window(k->id), limit.seconds,
+		    ctx->now);
 		w->amount = k->amount > 0 ?
 		    verdict_new_in(ctx, k, limit.seconds) : 0;
 		w->retry_after = window_retry_after(cache_window(k->id), &one,
@@ -285,8 +298,8 @@ verdict_report(struct verdict_context *ctx)
 
 	for (i = 0; i < ctx->nhits; i++) {
 		hit = &ctx->hits[i];
-		store_hit(ctx->store, hit->key->charge.id, hit->key->charge.idlen,
-		    hit->seconds);
+		store_hit(ctx->store, hit->key->charge.id,
+		    hit->key->charge.idlen, hit->seconds);
 	}
 }
 

@@ -9,14 +9,15 @@
 #include "ledger/store.h"
 
 /*
- * SPEC.md 3, steps 4 and 5, for one charge: all its windows are looked at, and when all
- * hold everything is recorded. What is asked here is in the cache already; what is
- * recorded goes to the cache and, for the commit, to the store.
+ * SPEC.md 3, steps 4 and 5, for one charge: all its windows are looked at, and
+ * when all hold everything is recorded. What is asked here is in the cache
+ * already; what is recorded goes to the cache and, for the commit, to the
+ * store.
  */
 struct verdict_key {
-	struct msg_charge_key	 charge;	/* id and value as they are stored */
+	struct msg_charge_key	 charge;	/* its strings as stored */
 	struct cache_id		*id;
-	struct lookup_entry	*sql;		/* NULL: the charge's limits hold */
+	struct lookup_entry	*sql;		/* NULL: its limits hold */
 	struct store_value	*value;		/* CHARGE_DISTINCT */
 	int64_t			 amount;	/* what is new of it */
 };
@@ -57,8 +58,8 @@ struct verdict_context {
 const struct limits	*verdict_limits(const struct verdict_key *);
 
 /*
- * Fills in the verdict. All ids of the charge are loaded. Of a charge that is only
- * weighed nothing is recorded; all its windows are told besides.
+ * Fills in the verdict. All ids of the charge are loaded. Of a charge that is
+ * only weighed nothing is recorded; all its windows are told besides.
  */
 void			 verdict_decide(struct verdict_context *,
 			    struct verdict_charge *);
