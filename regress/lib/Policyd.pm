@@ -567,6 +567,9 @@ sub signal {
 sub stop {
 	my ($self, $signal) = @_;
 
+	# A role that died of its sandbox was started again, and the test went on.
+	Test::More::fail('no role made a call that its sandbox forbids')
+	    if !$self->{attacked} && $self->log =~ /sandbox: forbidden system call/;
 	return $self->{status} if !$self->running;
 	$self->signal($signal // 'TERM');
 	return $self->wait_end;

@@ -136,7 +136,7 @@ subtest 'a forbidden call of a real process' => sub {
 	plan(skip_all => 'only root may trace it') if !as_root();
 	my $strace = have_command('strace');
 	plan(skip_all => 'strace is not here') if !$strace;
-	my $d = start_or_skip('strace');
+	my $d = start_or_skip('strace', attacked => 1);
 
 	for my $name (qw(engine ledger-sqlite)) {
 		my $pid = $d->child($name);
