@@ -1,0 +1,85 @@
+#!/usr/bin/perl
+# kill -9 of each process at random moments under load. What must hold: every client
+# has an answer in the end, each mail that was accepted is counted, none is counted
+# twice, and for a limit of N exactly N are accepted.
+
+use strict;
+use warnings;
+
+use List::Util qw(shuffle);
+use Test::More;
+
+use Policyd qw(wait_until process_alive);
+use Fault qw(fault_daemon full pause);
+
+my $lives = full ? 30 : 4;	# seven kills in each
+
+# Whoever is to die may still be on its way up; the next of its name is another one.
+sub kill_child {
+	my ($d, $name, $killed) = @_;
+	my $pid = $d->child($name, $killed->{$name});
+
+	return 0 if !$pid;
+	$killed->{$name} = $pid;
+	return kill 'KILL', $pid;
+}
+
+sub kill_parent {
+	my ($d) = @_;
+	my @below = values %{$d->children};
+
+	$d->signal('KILL');
+	is($d->wait_end, 'signal 9', 'the parent was killed');
+	ok(wait_until { !grep { process_alive($_) } @below }, 'its children went too');
+	$d->start;
+}
+
+sub one_life {
+	my ($d, $work) = @_;
+	my @names = shuffle (('engine') x 3, ('ledger-sqlite') x 3);
+	my ($killed, $n) = ({}, 0);
+
+	for my $name (@names) {
+		$work->wait_more(1 + int rand 30) or return 0;
+		pause(0.02);
+		$n += kill_child($d, $name, $killed);
+	}
+	$work->wait_more(1 + int rand 30) or return 0;
+	pause(0.02);
+	return $n;
+}
+
+subtest 'kill-9-under-load' => sub {
+	my $d = fault_daemon()->start;
+	my $work = Fault::Work->start($d, user => sub { 'user' . $_[1] % 7 });
+
+	for my $life (1 .. $lives) {
+		is(one_life($d, $work), 6, "life $life: six were killed and followed");
+		kill_parent($d);
+	}
+	ok($work->wait_more(50), 'it serves');
+	$work->check;
+	cmp_ok($work->total('dunno'), '>', 50 * $lives, 'there was load');
+	$d->ends_well;
+};
+
+subtest 'kill-9-at-the-limit' => sub {
+	my $limit = full ? 4000 : 800;
+	my $d = fault_daemon(config => { limits => [[2 * $limit, 3600]] })->start;
+	my $work = Fault::Work->start($d, user => sub { 'user' }, until_full => 1);
+	my $killed = {};
+
+	for (1 .. 6) {
+		last if !$work->wait_more($limit / 10);
+		kill_child($d, rand() < 0.5 ? 'engine' : 'ledger-sqlite', $killed);
+	}
+	$work->wait_more($limit);
+	$work->finish;
+	ok(!$work->{faults}, 'every mail had its verdict');
+	is($work->total('dunno'), $limit, "for a limit of $limit exactly $limit are accepted");
+	is($work->total('reject'), 4, 'and then none');
+	$work->check_sums;
+	$d->ends_well;
+};
+
+done_testing();
