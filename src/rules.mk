@@ -113,8 +113,9 @@ DEPENDS =	${OBJECTS:.o=.d} ${UNIT_SRCS:.c=.d} ${BENCH_OBJS:.o=.d} ${ATTACK_SRCS:
 REPORT_PROGRAM = build/libexec/report
 CHILDREN =	build/libexec/engine ${LEDGERS:%=build/libexec/ledger-%} ${REPORT_PROGRAM}
 MAN5 =		man/policyd-rate-limit.conf.5
-MAN8 =		man/policyd-rate-limit.8
+MAN8 =		man/policyctl.8 man/policyd-rate-limit.8
 
+CTL_PROGRAM =	build/policyctl
 PROGRAMS =	build/policyd-rate-limit ${CHILDREN} ${CTL_PROGRAM}
 
 .SUFFIXES:
@@ -182,10 +183,10 @@ build/libexec/report: ${REPORT_OBJS}
 	@mkdir -p build/libexec
 	@echo "  LD  $@"
 	${Q}${LINK} -o $@ ${REPORT_OBJS} ${REPORT_LIBS}
-build/policyctl: ${CTL_OBJS}
+build/policyctl: ${CTL_OBJS} src/conf/paths.o
 	@mkdir -p build
 	@echo "  LD  $@"
-	${Q}${LINK} -o $@ ${CTL_OBJS} ${OS_LIBS_${OS}}
+	${Q}${LINK} -o $@ ${CTL_OBJS} src/conf/paths.o ${OS_LIBS_${OS}}
 
 build/bench/floor: ${FLOOR_OBJS}
 	@mkdir -p build/bench

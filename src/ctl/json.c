@@ -1,0 +1,106 @@
+#include <string.h>
+
+#include "ctl/json.h"
+
+void
+json_add_string(struct str *out, const char *bytes, size_t len)
+{
+	size_t	i;
+
+	str_addc(out, '"');
+	for (i = 0; i < len; i++) {
+		if (bytes[i] == '"' || bytes[i] == '\\')
+			str_addc(out, '\\');
+		if ((unsigned char)bytes[i] < 0x20 || bytes[i] == 0x7f)
+			str_addf(out, "\\u%04x", (unsigned char)bytes[i]);
+		else
+			str_addc(out, bytes[i]);
+	}
+	str_addc(out, '"');
+}
+
+static void
+add_text(struct str *out, const char *printable)
+{
+	struct str	bytes;
+
+	str_init(&bytes);
+	answer_text(&bytes, printable);
+	if (str_utf8_valid(bytes.len > 0 ? bytes.data : "", bytes.len))
+		json_add_string(out, bytes.data, bytes.len);
+	else
+		json_add_string(out, printable, strlen(printable));
+	str_clear(&bytes);
+}
+
+static void
+add_field(struct str *out, const struct answer_field *f, bool *first)
+{
+	if (!*first)
+		str_adds(out, ", ");
+	*first = false;
+	json_add_string(out, f->name, strlen(f->name));
+	str_adds(out, ": ");
+	if (f->type == '=')
+		add_text(out, f->value);
+	else if (f->type == '#')
+		str_adds(out, f->value);
+	else
+		str_adds(out, f->value[0] == '1' ? "true" : "false");
+}
+
+static void
+add_record(struct str *out, const struct answer_record *r)
+{
+	bool	first = true;
+	size_t	i;
+
+	str_addc(out, '{');
+	for (i = 0; i < r->nfield; i++)
+		add_field(out, &r->field[i], &first);
+	str_addc(out, '}');
+}
+
+static void
+add_list(struct str *out, const struct answer *a, const char *kind, bool *first)
+{
+	bool	first_record = true;
+	size_t	i;
+
+	if (!*first)
+		str_adds(out, ",\n ");
+	*first = false;
+	json_add_string(out, kind, strlen(kind));
+	str_adds(out, ": [");
+	for (i = 0; i < a->nrecord; i++) {
+		if (strcmp(a->record[i].kind, kind) != 0)
+			continue;
+		str_adds(out, first_record ? "\n  " : ",\n  ");
+		first_record = false;
+		add_record(out, &a->record[i]);
+	}
+	str_addc(out, ']');
+}
+
+void
+json_add(struct str *out, const struct answer *a, const char *const *lists)
+{
+	const struct answer_record	*r;
+	bool				 first = true;
+	size_t				 i, j;
+
+	str_addc(out, '{');
+	if (a->failed) {
+		str_adds(out, "\"error\": ");
+		add_text(out, a->error);
+		first = false;
+	}
+	for (i = 0; i < a->nrecord; i++) {
+		r = &a->record[i];
+		for (j = 0; r->kind[0] == '\0' && j < r->nfield; j++)
+			add_field(out, &r->field[j], &first);
+	}
+	for (i = 0; !a->failed && lists != NULL && lists[i] != NULL; i++)
+		add_list(out, a, lists[i], &first);
+	str_adds(out, "}\n");
+}

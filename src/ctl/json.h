@@ -1,0 +1,17 @@
+#ifndef JSON_H
+#define JSON_H
+
+#include "ctl/answer.h"
+
+/*
+ * Appends the answer as one JSON object: the fields of the answer as a whole,
+ * and a list for each kind of record; `lists` (NULL-terminated) are there also
+ * when they are empty. Bytes that are no UTF-8 stand there as they are
+ * printed. Pure.
+ */
+void	json_add(struct str *, const struct answer *, const char *const *lists);
+
+/* Appends one JSON string of bytes. */
+void	json_add_string(struct str *, const char *, size_t);
+
+#endif

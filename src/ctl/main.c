@@ -1,0 +1,322 @@
+#include <sys/types.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/paths.h"
+#include "ctl/answer.h"
+#include "ctl/json.h"
+#include "ctl/show.h"
+#include "ctl/terminal.h"
+#include "lib/alloc.h"
+#include "lib/str.h"
+
+/*
+ * policyctl: asks the daemon on its control socket. Who may ask what is decided
+ * over there.
+ */
+enum {
+	STATUS_OK = 0,
+	STATUS_USAGE = 1,
+	STATUS_NOBODY = 2,	/* no daemon answers */
+	STATUS_FAILED = 3	/* it answered that it does not, or could not */
+};
+
+#define ANSWER_MAX	(64 * 1024 * 1024)
+#define REQUEST_MAX	65536
+#define WATCH_MS	2000
+
+static const char *const	no_lists[] = { NULL };
+static const char *const	status_lists[] = { "processes", "counters", NULL };
+static const char *const	window_lists[] = { "windows", NULL };
+static const char *const	top_lists[] = { "ids", NULL };
+static const char *const	explain_lists[] = { "keys", "windows", NULL };
+static const char *const	metrics_lists[] = { "metrics", "samples", NULL };
+
+static const struct command {
+	const char		*name;
+	const char		*arguments;
+	const char *const	*lists;
+	void			(*show)(struct str *, const struct answer *,
+				    size_t);
+} commands[] = {
+	{ "status", "", status_lists, show_status },
+	{ "show", "id", window_lists, show_windows },
+	{ "top", "[-w] [n]", top_lists, show_top },
+	{ "explain", "[name=value ...]", explain_lists, show_explain },
+	{ "reload", "", no_lists, show_text },
+	{ "report", "", no_lists, show_text },
+	{ "clean", "", no_lists, show_text },
+	{ "log", "debug | brief", no_lists, show_text },
+	{ "metrics", "", metrics_lists, show_metrics },
+};
+
+#define NCOMMANDS	(sizeof(commands) / sizeof(commands[0]))
+
+static struct {
+	char		*socket;
+	bool		 json;
+	bool		 watch;
+} option;
+
+static void
+usage(FILE *f)
+{
+	size_t	i;
+
+	fprintf(f, "usage: policyctl [-jhV] [-s socket] command\n");
+	for (i = 0; i < NCOMMANDS; i++)
+		fprintf(f, "       policyctl %s%s%s\n", commands[i].name,
+		    *commands[i].arguments != '\0' ? " " : "",
+		    commands[i].arguments);
+}
+
+/* --- the daemon --- */
+
+static int
+ask_connect(void)
+{
+	struct sockaddr_un	sun;
+	int			fd;
+
+	memset(&sun, 0, sizeof(sun));
+	sun.sun_family = AF_UNIX;
+	if (strlcpy(sun.sun_path, option.socket, sizeof(sun.sun_path)) >=
+	    sizeof(sun.sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) == -1)
+		return -1;
+	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* Writes the question and reads until the end. 0, or -1 with errno. */
+static int
+ask_talk(int fd, const struct str *question, struct str *answer)
+{
+	char	bytes[16384];
+	size_t	at = 0;
+	ssize_t	n;
+
+	while (at < question->len) {
+		n = write(fd, question->data + at, question->len - at);
+		if (n == -1 && errno != EINTR)
+			break;
+		if (n > 0)
+			at += (size_t)n;
+	}
+	while ((n = read(fd, bytes, sizeof(bytes))) != 0) {
+		if (n == -1 && errno != EINTR)
+			return -1;
+		if (n > 0)
+			str_add(answer, bytes, (size_t)n);
+		if (answer->len > ANSWER_MAX) {
+			errno = EMSGSIZE;
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static int
+ask(const struct str *question, struct answer *a)
+{
+	struct str	bytes;
+	int		fd, status = STATUS_NOBODY;
+
+	memset(a, 0, sizeof(*a));
+	str_init(&bytes);
+	if ((fd = ask_connect()) == -1 ||
+	    ask_talk(fd, question, &bytes) == -1)
+		fprintf(stderr, "policyctl: %s: %s\n", option.socket,
+		    strerror(errno));
+	else if (answer_parse(a, bytes.len > 0 ? bytes.data : "",
+	    bytes.len) == -1)
+		fprintf(stderr, "policyctl: %s: no whole answer came\n",
+		    option.socket);
+	else
+		status = a->failed ? STATUS_FAILED : STATUS_OK;
+	if (fd != -1)
+		close(fd);
+	str_clear(&bytes);
+	return status;
+}
+
+/* --- the answer --- */
+
+static int
+print(const struct str *out)
+{
+	if (out->len > 0 && fwrite(out->data, out->len, 1, stdout) != 1)
+		return -1;
+	return fflush(stdout) == 0 ? 0 : -1;
+}
+
+static int
+once(const struct command *command, const struct str *question)
+{
+	struct answer	a;
+	struct str	out, text;
+	int		status = ask(question, &a);
+
+	str_init(&out);
+	str_init(&text);
+	if (status == STATUS_FAILED) {
+		show_lines(&text, a.error);
+		fprintf(stderr, "policyctl: %s", text.data);
+	}
+	if (status != STATUS_NOBODY && option.json)
+		json_add(&out, &a, command->lists);
+	else if (status == STATUS_OK) {
+		if (option.watch)
+			str_adds(&out, terminal_anew());
+		command->show(&out, &a, terminal_width());
+	}
+	if (print(&out) == -1)
+		status = STATUS_FAILED;
+	str_clear(&text);
+	str_clear(&out);
+	answer_clear(&a);
+	return status;
+}
+
+/* --- the question --- */
+
+static void
+add_word(struct str *question, const char *word)
+{
+	str_add(question, word, strlen(word) + 1);
+}
+
+/* A request as it was captured: lines of name=value until an empty one. */
+static int
+add_request(struct str *question)
+{
+	char	*line = NULL;
+	size_t	 size = 0, before = question->len;
+	ssize_t	 n;
+
+	while ((n = getline(&line, &size, stdin)) > 0) {
+		while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
+			line[--n] = '\0';
+		if (n == 0 || question->len - before > REQUEST_MAX)
+			break;
+		if (strlen(line) != (size_t)n) {
+			fprintf(stderr, "policyctl: a NUL byte in a request\n");
+			free(line);
+			return -1;
+		}
+		add_word(question, line);
+	}
+	free(line);
+	if (question->len > before)
+		return 0;
+	fprintf(stderr, "policyctl: no request on standard input\n");
+	return -1;
+}
+
+static const struct command *
+find_command(const char *name)
+{
+	size_t	i;
+
+	for (i = 0; i < NCOMMANDS; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static int
+watch(const struct command *command, const struct str *question)
+{
+	int	status;
+
+	while ((status = once(command, question)) == STATUS_OK)
+		(void)poll(NULL, 0, WATCH_MS);
+	return status;
+}
+
+static int
+run(int argc, char **argv)
+{
+	const struct command	*command;
+	struct str		 question;
+	int			 i, status = STATUS_USAGE;
+
+	if ((command = find_command(argv[0])) == NULL) {
+		fprintf(stderr, "policyctl: unknown command: %s\n", argv[0]);
+		usage(stderr);
+		return STATUS_USAGE;
+	}
+	str_init(&question);
+	add_word(&question, command->name);
+	for (i = 1; i < argc; i++) {
+		if (strcmp(command->name, "top") == 0 &&
+		    strcmp(argv[i], "-w") == 0) {
+			option.watch = true;
+			continue;
+		}
+		/* An empty word would end the question. */
+		if (*argv[i] == '\0') {
+			usage(stderr);
+			goto done;
+		}
+		add_word(&question, argv[i]);
+	}
+	if (strcmp(command->name, "explain") == 0 && argc == 1 &&
+	    add_request(&question) == -1)
+		goto done;
+	str_addc(&question, '\0');
+	status = option.watch ? watch(command, &question) :
+	    once(command, &question);
+ done:
+	str_clear(&question);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	int	c, status;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	option.socket = alloc_printf("%s/control", paths_rundir());
+	/* The first `+` keeps the GNU C library from looking further. */
+	while ((c = getopt(argc, argv, "+hjs:V")) != -1)
+		switch (c) {
+		case 'h':
+			usage(stdout);
+			return STATUS_OK;
+		case 'j':
+			option.json = true;
+			break;
+		case 's':
+			free(option.socket);
+			option.socket = alloc_string(optarg);
+			break;
+		case 'V':
+			printf("policyctl %s\n", VERSION);
+			return STATUS_OK;
+		default:
+			usage(stderr);
+			return STATUS_USAGE;
+		}
+	if (optind == argc) {
+		usage(stderr);
+		return STATUS_USAGE;
+	}
+	status = run(argc - optind, argv + optind);
+	free(option.socket);
+	return status;
+}

@@ -1,0 +1,9 @@
+#ifndef OPENMETRICS_H
+#define OPENMETRICS_H
+
+#include "ctl/answer.h"
+
+/* Appends the answer to `metrics` as OpenMetrics text, version 1.0.0. Pure. */
+void	openmetrics_add(struct str *, const struct answer *);
+
+#endif

@@ -1,0 +1,310 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/openmetrics.h"
+#include "ctl/show.h"
+#include "ctl/terminal.h"
+
+#define BAR_MOST	40
+#define NEAR_PERCENT	80
+
+/* --- parts of lines --- */
+
+/* "10 s", "5 min", "24 h", "7 d"; what is no whole number of these, seconds. */
+static const char *
+period(int64_t seconds, char *dst, size_t size)
+{
+	static const struct {
+		int64_t		 seconds;
+		const char	*name;
+	} units[] = { { 86400, "d" }, { 3600, "h" }, { 60, "min" } };
+	size_t	i;
+
+	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (seconds > 0 && seconds % units[i].seconds == 0)
+			break;
+	if (i < sizeof(units) / sizeof(units[0]))
+		snprintf(dst, size, "%" PRId64 " %s",
+		    seconds / units[i].seconds, units[i].name);
+	else
+		snprintf(dst, size, "%" PRId64 " s", seconds);
+	return dst;
+}
+
+static const char *
+uptime(int64_t s, char *dst, size_t size)
+{
+	if (s >= 86400)
+		snprintf(dst, size, "%" PRId64 " d %" PRId64 ":%02" PRId64,
+		    s / 86400, s / 3600 % 24, s / 60 % 60);
+	else
+		snprintf(dst, size, "%" PRId64 ":%02" PRId64 ":%02" PRId64,
+		    s / 3600, s / 60 % 60, s % 60);
+	return dst;
+}
+
+static int
+percent(int64_t used, int64_t limit)
+{
+	if (used <= 0)
+		return 0;
+	if (limit <= 0 || used / limit >= 10)
+		return 999;
+	return (int)((double)used / (double)limit * 100);
+}
+
+static void
+add_bar(struct str *out, int64_t used, int64_t limit, size_t width)
+{
+	int	full = percent(used, limit);
+	size_t	n, i;
+
+	n = full >= 100 ? width : (size_t)full * width / 100;
+	str_addc(out, '[');
+	str_adds(out, terminal_colour(full >= 100 ? TERMINAL_RED :
+	    full >= NEAR_PERCENT ? TERMINAL_YELLOW : TERMINAL_GREEN));
+	for (i = 0; i < width; i++)
+		str_addc(out, i < n ? '#' : ' ');
+	str_adds(out, terminal_plain());
+	str_addf(out, "] %3d %%", full);
+}
+
+static void
+add_room(struct str *out, int64_t retry_after)
+{
+	char	text[32];
+
+	if (retry_after == 0)
+		str_adds(out, "room now");
+	else if (retry_after < 0)
+		str_adds(out, "never room");
+	else
+		str_addf(out, "room in %s", period(retry_after, text,
+		    sizeof(text)));
+}
+
+/* As many whole characters of the text as fit; how many there were. */
+static size_t
+add_cut(struct str *out, const char *text, size_t width)
+{
+	size_t	n = 0;
+
+	for (; *text != '\0'; text++) {
+		if (((unsigned char)*text & 0xc0) != 0x80 && n++ == width)
+			return width;
+		str_addc(out, *text);
+	}
+	return n;
+}
+
+/* --- windows --- */
+
+/* used of limit in period, and as much of a bar as there is place for. */
+static void
+add_window(struct str *out, const struct answer_record *r, size_t width)
+{
+	char	text[32], line[128];
+	int64_t	used = answer_number(r, "used");
+	int64_t	limit = answer_number(r, "limit");
+	size_t	bar;
+
+	snprintf(line, sizeof(line), "  %8" PRId64 " of %8" PRId64 " in %-8s ",
+	    used, limit, period(answer_number(r, "seconds"), text,
+	    sizeof(text)));
+	str_adds(out, line);
+	/* Behind the bar: brackets, per cent, "room in 59 min". */
+	bar = strlen(line) + 26;
+	bar = width > bar + 10 ? width - bar : 10;
+	add_bar(out, used, limit, bar < BAR_MOST ? bar : BAR_MOST);
+	str_adds(out, "  ");
+	add_room(out, answer_number(r, "retry_after"));
+	str_addc(out, '\n');
+}
+
+void
+show_windows(struct str *out, const struct answer *a, size_t width)
+{
+	const struct answer_record	*r;
+	const char			*id = NULL;
+	size_t				 i;
+
+	for (i = 0; i < a->nrecord; i++) {
+		r = &a->record[i];
+		if (strcmp(r->kind, "windows") != 0)
+			continue;
+		if (id == NULL || strcmp(id, answer_get(r, "id")) != 0) {
+			id = answer_get(r, "id");
+			str_addf(out, "%s\n", id);
+		}
+		add_window(out, r, width);
+	}
+	if (id == NULL)
+		str_adds(out, "no limits for this id\n");
+}
+
+/* --- top --- */
+
+void
+show_top(struct str *out, const struct answer *a, size_t width)
+{
+	const struct answer_record	*r;
+	char				 text[32];
+	size_t				 i, bar;
+
+	/* 39 columns are numbers; the bar gets a third of what is left. */
+	bar = width > 69 ? (width - 39) / 3 : 10;
+	if (bar > BAR_MOST)
+		bar = BAR_MOST;
+	str_addf(out, "%10s %10s  %-8s  %-*s  ID\n", "USED", "LIMIT", "PERIOD",
+	    (int)bar + 8, "FILL");
+	for (i = 0; i < a->nrecord; i++) {
+		r = &a->record[i];
+		str_addf(out, "%10" PRId64 " %10" PRId64 "  %-8s  ",
+		    answer_number(r, "used"), answer_number(r, "limit"),
+		    period(answer_number(r, "seconds"), text, sizeof(text)));
+		add_bar(out, answer_number(r, "used"),
+		    answer_number(r, "limit"), bar);
+		str_adds(out, "  ");
+		(void)add_cut(out, answer_get(r, "id"),
+		    width > bar + 45 ? width - bar - 45 : 10);
+		str_addc(out, '\n');
+	}
+}
+
+/* --- explain --- */
+
+void
+show_explain(struct str *out, const struct answer *a, size_t width)
+{
+	const struct answer_record	*r;
+	size_t				 i;
+
+	str_addf(out, "%s: %s\naction=%s\n", answer_whole(a, "verdict"),
+	    answer_whole(a, "reason"), answer_whole(a, "action"));
+	for (i = 0; i < a->nrecord; i++) {
+		r = &a->record[i];
+		if (strcmp(r->kind, "keys") != 0)
+			continue;
+		str_addf(out, "counts %" PRId64 " for %s=<%s>",
+		    answer_number(r, "n"), answer_get(r, "key"),
+		    answer_get(r, "id"));
+		if (answer_get(r, "rule")[0] != '\0')
+			str_addf(out, " by rule %s", answer_get(r, "rule"));
+		str_addf(out, "%s%s%s\n",
+		    strcmp(answer_get(r, "refuses"), "1") == 0 ?
+		    ", which refuses" : "",
+		    strcmp(answer_get(r, "would_refuse"), "1") == 0 ?
+		    ", which would refuse but is in shadow" : "",
+		    strcmp(answer_get(r, "warns"), "1") == 0 ?
+		    ", which is near its limit" : "");
+	}
+	for (i = 0; i < a->nrecord; i++)
+		if (strcmp(a->record[i].kind, "windows") == 0) {
+			show_windows(out, a, width);
+			break;
+		}
+}
+
+/* --- status --- */
+
+static void
+show_processes(struct str *out, const struct answer *a)
+{
+	const struct answer_record	*r;
+	char				 text[32];
+	size_t				 i;
+
+	str_addf(out, "%-16s %8s %12s  %s\n", "PROCESS", "PID", "UP",
+	    "CONFINED BY");
+	for (i = 0; i < a->nrecord; i++) {
+		r = &a->record[i];
+		if (strcmp(r->kind, "processes") != 0)
+			continue;
+		str_addf(out, "%-16s %8" PRId64 " %12s  %s%s\n",
+		    answer_get(r, "name"), answer_number(r, "pid"),
+		    uptime(answer_number(r, "uptime"), text, sizeof(text)),
+		    answer_get(r, "sandbox"),
+		    strcmp(answer_get(r, "serving"), "1") == 0 ? "" :
+		    "(not serving)");
+	}
+}
+
+static void
+show_counters(struct str *out, const struct answer *a)
+{
+	const struct answer_record	*r;
+	size_t				 i;
+
+	str_adds(out, "since the start of the engine:\n");
+	for (i = 0; i < a->nrecord; i++) {
+		r = &a->record[i];
+		if (strcmp(r->kind, "counters") == 0)
+			str_addf(out, "  %-16s %12" PRId64 "\n",
+			    answer_get(r, "name"), answer_number(r, "value"));
+	}
+}
+
+void
+show_status(struct str *out, const struct answer *a, size_t width)
+{
+	const char	*file = answer_whole(a, "configuration");
+	const char	*fault = answer_whole(a, "fault");
+	char		 text[32];
+	size_t		 i;
+
+	(void)width;
+	str_addf(out, "policyd-rate-limit %s\n", answer_whole(a, "version"));
+	for (i = 0; i < a->nrecord; i++)
+		if (a->record[i].kind[0] == '\0' &&
+		    answer_get(&a->record[i], "uptime")[0] != '\0')
+			str_addf(out, "up             %s\n", uptime(
+			    answer_number(&a->record[i], "uptime"), text,
+			    sizeof(text)));
+	str_addf(out, "configuration  %s\n",
+	    file[0] != '\0' ? file : "none: built-in defaults");
+	str_addf(out, "database       %s", answer_whole(a, "database"));
+	if (answer_whole(a, "backend")[0] != '\0')
+		str_addf(out, " (%s)", answer_whole(a, "backend"));
+	if (fault[0] != '\0')
+		str_addf(out, ": %s", fault);
+	str_addf(out, "\nclients        %s connected, %s requests wait for the "
+	    "database, %s to be recorded\n\n", answer_whole(a, "clients"),
+	    answer_whole(a, "waiting"), answer_whole(a, "to_record"));
+	show_processes(out, a);
+	str_addc(out, '\n');
+	show_counters(out, a);
+}
+
+/* --- others --- */
+
+void
+show_lines(struct str *out, const char *printable)
+{
+	struct str	text;
+	char		*line, *end, clean[2048];
+
+	str_init(&text);
+	answer_text(&text, printable);
+	str_addc(&text, '\n');
+	for (line = text.data; (end = strchr(line, '\n')) != NULL;
+	    line = end + 1)
+		if (end > line)
+			str_addf(out, "%s\n", str_printable(clean,
+			    sizeof(clean), line, (size_t)(end - line)));
+	str_clear(&text);
+}
+
+void
+show_text(struct str *out, const struct answer *a, size_t width)
+{
+	(void)width;
+	show_lines(out, answer_whole(a, "text"));
+}
+
+void
+show_metrics(struct str *out, const struct answer *a, size_t width)
+{
+	(void)width;
+	openmetrics_add(out, a);
+}

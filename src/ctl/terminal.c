@@ -1,0 +1,88 @@
+#include <sys/types.h>
+#include <sys/ioctl.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "ctl/terminal.h"
+#include "lib/num.h"
+
+#define LEAST_WIDTH	40
+#define MOST		1000
+
+static size_t
+size_of(const char *variable, size_t known, size_t otherwise)
+{
+	const char	*text = getenv(variable);
+	int64_t		 n;
+
+	if (text != NULL && num_parse(text, strlen(text), 1, MOST, &n) == 0)
+		return (size_t)n;
+	return known > 0 ? known : otherwise;
+}
+
+size_t
+terminal_width(void)
+{
+	struct winsize	size;
+	size_t		known = 0, width;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
+		known = size.ws_col;
+	width = size_of("COLUMNS", known, 80);
+	return width < LEAST_WIDTH ? LEAST_WIDTH : width;
+}
+
+size_t
+terminal_height(void)
+{
+	struct winsize	size;
+	size_t		known = 0;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
+		known = size.ws_row;
+	return size_of("LINES", known, 24);
+}
+
+bool
+terminal_is(void)
+{
+	const char	*term = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) && term != NULL &&
+	    strcmp(term, "dumb") != 0;
+}
+
+static bool
+coloured(void)
+{
+	const char	*none = getenv("NO_COLOR");
+
+	return (none == NULL || *none == '\0') && terminal_is();
+}
+
+const char *
+terminal_colour(enum terminal_colour colour)
+{
+	static const char	*const sequences[] = {
+		[TERMINAL_GREEN] = "\033[32m",
+		[TERMINAL_YELLOW] = "\033[33m",
+		[TERMINAL_RED] = "\033[31m"
+	};
+
+	return coloured() ? sequences[colour] : "";
+}
+
+const char *
+terminal_plain(void)
+{
+	return coloured() ? "\033[0m" : "";
+}
+
+const char *
+terminal_anew(void)
+{
+	return terminal_is() ? "\033[H\033[J" : "";
+}
