@@ -103,8 +103,10 @@ ATTACK_Linux_native = build/regress/attack
 ATTACK_Linux_eased = build/regress/attack
 LIAR =		build/regress/liar
 LIAR_PROGRAMS =	${LIAR}/policyd-rate-limit ${LIAR}/engine ${LIAR}/ledger-sqlite
+FAULT =		build/regress/fault
+FAULT_Linux =	${FAULT}/policyd-rate-limit ${FAULT}/shim.so
 TEST_PROGRAMS =	build/bench/floor build/bench/load ${LIAR_PROGRAMS} \
-		${ATTACK_${OS}_${SANDBOX}}
+		${FAULT_${OS}} ${ATTACK_${OS}_${SANDBOX}}
 OBJECTS =	${PARENT_OBJS} src/conf/paths.o ${ENGINE_OBJS} ${LEDGER_OBJS} \
 		${LEDGER_OBJS_FOR_ALL} ${REPORT_OBJS} ${CTL_OBJS}
 DEPENDS =	${OBJECTS:.o=.d} ${UNIT_SRCS:.c=.d} ${BENCH_OBJS:.o=.d} ${ATTACK_SRCS:.c=.d} \
@@ -120,7 +122,7 @@ PROGRAMS =	build/policyd-rate-limit ${CHILDREN} ${CTL_PROGRAM}
 
 .SUFFIXES:
 .SUFFIXES: .c .o .test
-.PHONY: all objects run tests check check-built bench lint install clean dist fuzz portability \
+.PHONY: all objects run tests check check-built bench lint install clean dist deb fuzz portability \
 	install-programs install-texts install-init- install-init-none \
 	install-init-systemd install-init-openbsd install-init-freebsd install-init-netbsd
 
@@ -217,6 +219,20 @@ ${LIAR}/ledger-sqlite: build/libexec/ledger-sqlite
 	@mkdir -p ${LIAR}
 	cp build/libexec/ledger-sqlite $@
 
+# Looks for its children in libexec below where it is started.
+${FAULT}/paths.o: src/conf/paths.c
+	@mkdir -p ${FAULT}
+	@echo "  CC  $@"
+	${Q}${COMPILE} ${PATHS} -DLIBEXECDIR='"libexec"' -c -o $@ src/conf/paths.c
+${FAULT}/policyd-rate-limit: ${PARENT_OBJS} ${FAULT}/paths.o
+	@echo "  LD  $@"
+	${Q}${LINK} -o $@ ${PARENT_OBJS} ${FAULT}/paths.o ${PARENT_LIBS}
+${FAULT}/shim.so: regress/fault/shim.c
+	@mkdir -p ${FAULT}
+	@echo "  LD  $@"
+	${Q}${CC} ${WARNINGS} -D_GNU_SOURCE -shared -fPIC -O2 -g -o $@ \
+	    regress/fault/shim.c
+
 build/units.a: ${UNIT_OBJS}
 	@mkdir -p build
 	@rm -f $@
@@ -305,6 +321,10 @@ dist:
 	@git archive --format=tar --prefix=policyd-rate-limit-${VERSION}/ HEAD | \
 	    gzip -9n >policyd-rate-limit-${VERSION}.tar.gz
 	@echo policyd-rate-limit-${VERSION}.tar.gz
+
+# Debian packages of what is committed, below build/deb.
+deb: dist
+	@sh packaging/deb.sh ${VERSION}
 
 clean:
 	rm -rf build

@@ -1,0 +1,22 @@
+#!/bin/sh
+# make deb: Debian packages from the tarball of make dist, below build/deb; lintian has
+# the last word. `deb.sh VERSION`, from the top of the tree.
+set -eu
+version=$1
+dir=build/deb
+src=$dir/policyd-rate-limit-$version
+
+for tool in dpkg-buildpackage dh lintian; do
+	command -v $tool >/dev/null || {
+		echo "make deb: $tool is missing: apt-get install debhelper lintian" >&2
+		exit 1
+	}
+done
+rm -rf "$dir"
+mkdir -p "$dir"
+cp "policyd-rate-limit-$version.tar.gz" "$dir/policyd-rate-limit_$version.orig.tar.gz"
+tar -x -z -f "$dir/policyd-rate-limit_$version.orig.tar.gz" -C "$dir"
+cp -R "$src/packaging/debian" "$src/debian"
+(cd "$src" && dpkg-buildpackage -us -uc)
+lintian --info --fail-on error,warning "$dir"/*.changes
+ls "$dir"/*.deb
