@@ -44,7 +44,8 @@ sub postconf {
 	return @lines;
 }
 
-# options: main, a hash of main.cf over ours; chroot, 'y' (default) or 'n'
+# options: main, a hash of main.cf over ours; chroot, 'y' (default) or 'n'; master,
+# more lines for master.cf
 sub new {
 	my ($class, %option) = @_;
 	my $self = bless { chroot => 'y', %option }, $class;
@@ -155,6 +156,7 @@ discard unix - - $self->{chroot} - - discard
 anvil unix - - $self->{chroot} - 1 anvil
 scache unix - - $self->{chroot} - 1 scache
 postlog unix-dgram n - n - 1 postlogd
+@{[$self->{master} // '']}
 END
 	# Postfix waits before it reads a file that was changed a moment ago.
 	utime time - 60, time - 60, map { "$self->{dir}/etc/$_" } qw(main.cf master.cf);

@@ -75,10 +75,11 @@ end_auth(struct smtp *s, unsigned int mechanism)
 		smtp_mail_begin(s);
 		return;
 	}
-	if (s->code / 100 == 4) {
-		smtp_refused(s, "the log-in was put off");
+	if (s->code == 421) {
+		smtp_refused(s, "the server closes");
 		return;
 	}
+	/* A server may offer what it is not set up for, and call that 454. */
 	s->tried |= mechanism;
 	smtp_auth_begin(s);
 }
