@@ -122,7 +122,7 @@ PROGRAMS =	build/policyd-rate-limit ${CHILDREN} ${CTL_PROGRAM}
 
 .SUFFIXES:
 .SUFFIXES: .c .o .test
-.PHONY: all objects run tests check check-built bench lint install clean dist deb fuzz portability \
+.PHONY: all objects run tests check check-built bench lint install clean dist deb debcheck fuzz portability \
 	install-programs install-texts install-init- install-init-none \
 	install-init-systemd install-init-openbsd install-init-freebsd install-init-netbsd
 
@@ -325,6 +325,10 @@ dist:
 # Debian packages of what is committed, below build/deb.
 deb: dist
 	@sh packaging/deb.sh ${VERSION}
+
+# They are installed, used, purged and upgraded to in a Debian of their own; needs root.
+debcheck: deb
+	@sh packaging/debcheck.sh
 
 clean:
 	rm -rf build

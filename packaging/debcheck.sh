@@ -1,0 +1,141 @@
+#!/bin/sh
+# make debcheck: the packages of make deb in a Debian of their own, made with debootstrap:
+# installed, asked by a real Postfix, purged, and installed over Debian's package of the
+# Python program, whose configuration and counts must stay. Needs root; no process and no
+# port is seen outside. MIRROR and SUITE may be set.
+set -eu
+top=$(cd "$(dirname "$0")/.." && pwd)
+debs=$top/build/deb
+: "${MIRROR:=http://deb.debian.org/debian}" "${SUITE:=bookworm}"
+
+say()
+{
+	echo "== $*"
+}
+
+fail()
+{
+	echo "debcheck: $*" >&2
+	exit 1
+}
+
+# --- in the new system, without a network ---
+
+gone()
+{
+	for path in "$@"; do
+		[ ! -e "$path" ] || fail "$path is still there"
+	done
+}
+
+ask()
+{
+	perl /check/ask.pl /var/spool/postfix/ratelimit/policy "sasl_username=$1" \
+	    protocol_state=RCPT "instance=$2"
+}
+
+fresh()
+{
+	say 'a fresh installation'
+	apt-get install -y -qq --no-download /check/new/*.deb
+	cmp /etc/policyd-rate-limit.conf /usr/share/policyd-rate-limit/policyd-rate-limit.conf
+	getent passwd policyd-rate-limit >/dev/null || fail 'there is no user'
+	[ "$(stat -c %U:%G:%a /var/spool/postfix/ratelimit)" = root:postfix:750 ] ||
+		fail 'the directory of the socket is not for Postfix only'
+	for backend in pgsql mysql; do
+		[ -x /usr/libexec/policyd-rate-limit/ledger-$backend ] || fail "no $backend"
+	done
+	sh /check/tests/postfix
+	sh /etc/cron.daily/policyd-rate-limit
+
+	say 'removed and purged'
+	apt-get purge -y -qq 'policyd-rate-limit*'
+	gone /etc/policyd-rate-limit.conf /etc/init.d/policyd-rate-limit \
+	    /etc/cron.daily/policyd-rate-limit /var/lib/policyd-rate-limit \
+	    /usr/libexec/policyd-rate-limit /var/spool/postfix/ratelimit \
+	    /usr/share/policyd-rate-limit
+	! pgrep -x policyd-rate-li >/dev/null || fail 'the daemon still runs'
+}
+
+upgrade()
+{
+	say 'over the Python program'
+	dpkg -i /check/old/*.deb
+	/etc/init.d/policyd-rate-limit stop
+	sed -i 's/- \[10, 60\].*/- [3, 600]/' /etc/policyd-rate-limit.yaml
+	/etc/init.d/policyd-rate-limit start
+	n=0
+	until [ "$(ask nobody "try$n" 2>/dev/null)" = action=dunno ]; do
+		n=$((n + 1))
+		[ $n -lt 100 ] || fail 'the Python program does not start'
+		sleep 0.1
+	done
+	for n in 1 2; do
+		[ "$(ask alice "old$n")" = action=dunno ] ||
+			fail 'the Python program does not answer'
+	done
+	cp -p /etc/policyd-rate-limit.yaml /check/yaml
+
+	apt-get install -y -qq --no-download /check/new/*.deb
+	cmp /check/yaml /etc/policyd-rate-limit.yaml
+	gone /etc/policyd-rate-limit.conf
+	[ "$(policyd-rate-limit --get-config limits)" = '[[3, 600], [150, 86400]]' ] ||
+		fail 'other limits than before'
+	[ "$(ask alice new1)" = action=dunno ] || fail 'the third mail is refused'
+	ask alice new2 | grep -q '^action=defer' || fail 'the counts are lost'
+	apt-get purge -y -qq 'policyd-rate-limit*'
+	gone /etc/policyd-rate-limit.yaml /var/lib/policyd-rate-limit
+}
+
+inside()
+{
+	mount -t proc proc /proc
+	rm -f /usr/sbin/policy-rc.d
+	fresh
+	upgrade
+	say 'all is well'
+}
+
+# --- around it ---
+
+outside()
+{
+	[ "$(id -u)" -eq 0 ] || fail 'needs root'
+	for tool in debootstrap unshare ip chroot; do
+		command -v $tool >/dev/null || fail "$tool is missing"
+	done
+	ls "$debs"/policyd-rate-limit_*.deb >/dev/null 2>&1 || fail 'make deb comes first'
+	root=$(mktemp -d "${TMPDIR:-/tmp}/debcheck-XXXXXXXX")
+	trap 'rm -rf --one-file-system "$root"' EXIT
+	trap 'exit 1' INT TERM
+	say "Debian $SUITE in $root"
+	debootstrap --variant=minbase "$SUITE" "$root" "$MIRROR" >"$root.log" 2>&1 ||
+		{ cat "$root.log"; fail debootstrap; }
+	rm -f "$root.log"
+	mkdir -p "$root/check/new" "$root/check/old"
+	for package in policyd-rate-limit policyd-rate-limit-pgsql policyd-rate-limit-mysql; do
+		cp "$debs/$package"_*.deb "$root/check/new"
+	done
+	cp -R "$top/packaging/debian/tests" "$root/check"
+	cp "$top/regress/ask.pl" "$0" "$root/check"
+	cp /etc/resolv.conf /etc/hosts "$root/etc" 2>/dev/null || :
+	# Nothing starts here: it would do so in this machine's network.
+	printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
+	chmod 755 "$root/usr/sbin/policy-rc.d"
+	export DEBIAN_FRONTEND=noninteractive LC_ALL=C
+	chroot "$root" apt-get install -y -qq --no-install-recommends postfix perl procps \
+	    python3-yaml adduser sysvinit-utils systemd-standalone-sysusers \
+	    systemd-standalone-tmpfiles >/dev/null
+	(cd "$root/check/old" && chroot "$root" sh -c \
+	    'cd /check/old && apt-get download -qq policyd-rate-limit 2>/dev/null')
+	chroot "$root" sh -c \
+	    'apt-get install -y -qq --no-install-recommends --download-only /check/new/*.deb'
+	# Networks, mounts and processes of its own, which end with it.
+	unshare --mount --net --pid --fork --kill-child sh -ec "ip link set lo up
+	    exec chroot '$root' sh '/check/${0##*/}' --inside"
+}
+
+case ${1-} in
+--inside)	inside ;;
+*)		outside ;;
+esac
