@@ -39,7 +39,7 @@ PERL ?=		perl
 
 # The ledgers to build: any of sqlite, pgsql, mysql. One whose library is missing is an
 # error; name the ones that are wanted.
-LEDGERS ?=	sqlite
+LEDGERS ?=	sqlite pgsql mysql
 
 # native: this system's own confinement. eased: with the calls that sanitizers and
 # valgrind need. none: without one. The last two are said in the log at every start.
