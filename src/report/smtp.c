@@ -64,19 +64,22 @@ smtp_pending(const struct smtp *s)
 void
 smtp_add_reason(struct smtp *s, const char *what, const char *detail)
 {
-	char	a[SMTP_ADDRESS_MAX], b[200], text[sizeof(a) + sizeof(b) + 8];
-	size_t	len = strlen(s->reason), left = sizeof(s->reason) - len;
+	static const char	more[] = "; ...";
+	char			a[SMTP_ADDRESS_MAX / 2], b[180];
+	char			text[sizeof(a) + sizeof(b) + 8];
+	size_t			len = strlen(s->reason);
+	size_t			left = sizeof(s->reason) - len;
 
 	str_printable(a, sizeof(a), what, strlen(what));
 	str_printable(b, sizeof(b), detail, strlen(detail));
 	snprintf(text, sizeof(text), "%s%s%s%s", len > 0 ? "; " : "", a,
 	    *b != '\0' ? ": " : "", b);
-	/* What does not fit any more is left out, not cut in the middle. */
-	if (strlen(text) < left)
+	/* What does not fit is left out, not cut; room for that remains. */
+	if (strlen(text) + sizeof(more) <= left)
 		memcpy(s->reason + len, text, strlen(text) + 1);
-	else if (left > sizeof("; ...") &&
-	    (len < 3 || strcmp(s->reason + len - 3, "...") != 0))
-		memcpy(s->reason + len, "; ...", sizeof("; ..."));
+	else if (left >= sizeof(more) && (len < strlen(more) ||
+	    strcmp(s->reason + len - strlen(more), more) != 0))
+		memcpy(s->reason + len, more, sizeof(more));
 }
 
 void
