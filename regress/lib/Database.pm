@@ -231,7 +231,7 @@ sub mysql_init {
 	(my $quoted = $password) =~ s/'/''/g;
 	spew("$self->{dir}/init.sql", "CREATE DATABASE IF NOT EXISTS policyd;\n" .
 	    join('', map { "CREATE USER IF NOT EXISTS '$user'\@'$_' IDENTIFIED BY " .
-	    "'$quoted';\nGRANT ALL ON *.* TO '$user'\@'$_';\n" } qw(localhost 127.0.0.1)),
+	    "'$quoted';\nGRANT ALL ON *.* TO '$user'\@'$_' WITH GRANT OPTION;\n" } qw(localhost 127.0.0.1)),
 	    0644);
 }
 

@@ -233,8 +233,10 @@ store_upgrade(struct store *s)
 	sql = alloc_printf("SELECT release_lock(%s)", name);
 	ret = mysqldb_number(s->db, sql, &n);
 	free(sql);
+	/* A server that takes no writes says so here, not to the first batch. */
 	if (ret == -1 || mysqldb_exec(s->db,
-	    "SET @policyd_rate_limit_own = 1") == -1)
+	    "SET @policyd_rate_limit_own = 1") == -1 ||
+	    mysqldb_exec(s->db, "DELETE FROM mail_state WHERE name = ''") == -1)
 		return -1;
 	return mysqldb_commit(s->db);
 }
