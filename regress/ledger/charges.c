@@ -77,20 +77,519 @@ restart_keeps_counts(void **state)
 	assert_int_equal(rig_one(r, "bob", 1, 10, 60), VERDICT_ACCEPTED);
 }
 
+/* --- several keys, several windows --- */
+
+static void
+all_keys_or_none(void **state)
+{
+	const struct limit	 ten = { 10, 60 }, one = { 1, 3600 };
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+	const struct msg_verdict *v;
+	uint64_t		 n;
+
+	rig_charge(&c, "user:bob", 4, 10, 60);
+	(void)rig_key(&c, "server:", 1, &one, 1);
+	(void)rig_key(&c, "ip:192.0.2.1", 4, &ten, 1);
+	n = rig_add(r, &c);
+	rig_run(r);
+	v = rig_answer(r, n);
+	assert_int_equal(v->verdict, VERDICT_ACCEPTED);
+	assert_int_equal(v->ncharged, 3);
+	assert_int_equal(v->charged[0], 4);
+	assert_int_equal(v->charged[1], 1);
+	n = rig_add(r, &c);
+	rig_run(r);
+	v = rig_answer(r, n);
+	assert_int_equal(v->verdict, VERDICT_REFUSED);
+	assert_int_equal(v->key, 1);
+	assert_int_equal(v->limit.seconds, 3600);
+	assert_int_equal(v->ncharged, 0);
+	assert_int_equal(rig_sum(r, "user:bob"), 4);
+	assert_int_equal(rig_sum(r, "ip:192.0.2.1"), 4);
+	assert_int_equal(rig_sum(r, "server:"), 1);
+}
+
+static void
+first_window_in_order_is_told(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+	uint64_t		 n;
+
+	rig_charge(&c, "bob", 5, 4, 86400);
+	rig_window(&c, 3, 60);
+	n = rig_add(r, &c);
+	rig_run(r);
+	assert_int_equal(rig_answer(r, n)->verdict, VERDICT_REFUSED);
+	assert_int_equal(rig_answer(r, n)->limit.seconds, 86400);
+	assert_int_equal(rig_answer(r, n)->retry_after, -1);
+}
+
+static void
+nearest_window_is_told(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+	uint64_t		 n;
+
+	rig_charge(&c, "bob", 5, 100, 60);
+	rig_window(&c, 10, 3600);
+	n = rig_add(r, &c);
+	rig_run(r);
+	assert_int_equal(rig_answer(r, n)->verdict, VERDICT_ACCEPTED);
+	assert_int_equal(rig_answer(r, n)->limit.seconds, 3600);
+	assert_int_equal(rig_answer(r, n)->used, 5);
+}
+
+static void
+shadow_never_refuses(void **state)
+{
+	const struct limit	 none = { 0, 60 };
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+	uint64_t		 n;
+
+	rig_charge(&c, "user:bob", 1, 10, 60);
+	rig_key(&c, "try:bob", 1, &none, 1)->shadow = true;
+	n = rig_add(r, &c);
+	rig_run(r);
+	assert_int_equal(rig_answer(r, n)->verdict, VERDICT_ACCEPTED);
+	assert_int_equal(rig_answer(r, n)->shadowed, 2);
+	assert_int_equal(rig_sum(r, "try:bob"), 1);
+}
+
+static void
+warning_at_the_step_over(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+	uint64_t		 i;
+
+	rig_charge(&c, "bob", 1, 10, 60);
+	c.m.keys[0].warn_at = 80;
+	for (i = 0; i < 11; i++)
+		(void)rig_add(r, &c);
+	rig_run(r);
+	for (i = 0; i < 11; i++)
+		assert_int_equal(rig_answer(r, i)->warned, i == 7);
+}
+
+static void
+no_limits_no_refusal(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+
+	rig_charge(&c, "bob", 1000, 1, 60);
+	c.m.keys[0].limits.count = 0;
+	assert_int_equal(rig_ask(r, &c), VERDICT_ACCEPTED);
+}
+
+/* --- an instance is charged once --- */
+
+static int64_t
+charged(struct rig *r, const struct rig_charge *c)
+{
+	uint64_t	n;
+
+	n = rig_add(r, c);
+	rig_run(r);
+	assert_int_equal(rig_answer(r, n)->verdict, VERDICT_ACCEPTED);
+	return rig_answer(r, n)->charged[0];
+}
+
+static void
+retransmit_counts_twice(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+
+	rig_charge(&c, "bob", 3, 10, 60);
+	rig_instance(&c, "4e1.5f00.1.0", 0);
+	assert_int_equal(charged(r, &c), 3);
+	assert_int_equal(charged(r, &c), 0);
+	/* DATA again in one transaction: only what is new. */
+	c.m.keys[0].amount = 7;
+	assert_int_equal(charged(r, &c), 4);
+	/* Also to the ledger that comes after this one. */
+	rig_reopen(r);
+	assert_int_equal(charged(r, &c), 0);
+	c.m.keys[0].amount = 8;
+	assert_int_equal(charged(r, &c), 1);
+	assert_int_equal(rig_sum(r, "bob"), 8);
+	/* What costs nothing passes, also where there is no room any more. */
+	c.m.keys[0].limits.list[0].mails = 2;
+	assert_int_equal(charged(r, &c), 0);
+	/* Another user, another transaction. */
+	rig_charge(&c, "eve", 3, 10, 60);
+	rig_instance(&c, "4e1.5f00.1.0", 0);
+	assert_int_equal(charged(r, &c), 3);
+	rig_instance(&c, "4e1.5f00.1.1", 0);
+	assert_int_equal(charged(r, &c), 3);
+}
+
+static void
+two_in_one_batch(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+
+	rig_charge(&c, "bob", 3, 10, 60);
+	rig_instance(&c, "i", 0);
+	(void)rig_add(r, &c);
+	(void)rig_add(r, &c);
+	rig_run(r);
+	assert_int_equal(rig_answer(r, 0)->charged[0], 3);
+	assert_int_equal(rig_answer(r, 1)->charged[0], 0);
+}
+
+static void
+recipients_then_data(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+
+	rig_charge(&c, "bob", 1, 10, 60);
+	rig_instance(&c, "i", 101);
+	assert_int_equal(charged(r, &c), 1);
+	assert_int_equal(charged(r, &c), 0);
+	rig_instance(&c, "i", 102);
+	assert_int_equal(charged(r, &c), 1);
+	rig_reopen(r);
+	assert_int_equal(charged(r, &c), 0);
+	rig_instance(&c, "i", 0);
+	c.m.keys[0].amount = 2;
+	assert_int_equal(charged(r, &c), 0);
+	c.m.keys[0].amount = 5;
+	assert_int_equal(charged(r, &c), 3);
+	assert_int_equal(rig_sum(r, "bob"), 5);
+}
+
+static void
+tag_without_instance(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+
+	rig_charge(&c, "bob", 2, 10, 60);
+	rig_instance(&c, "", 4711);
+	assert_int_equal(charged(r, &c), 2);
+	assert_int_equal(charged(r, &c), 0);
+	rig_reopen(r);
+	assert_int_equal(charged(r, &c), 0);
+	rig_instance(&c, "", 4712);
+	assert_int_equal(charged(r, &c), 2);
+}
+
+static void
+total_of_the_instance(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+
+	rig_charge(&c, "bob", 1, 10, 60);
+	c.m.keys[0].kind = CHARGE_TOTAL;
+	rig_instance(&c, "i", 1);
+	assert_int_equal(charged(r, &c), 1);
+	rig_instance(&c, "i", 2);
+	assert_int_equal(charged(r, &c), 0);
+	rig_instance(&c, "j", 3);
+	assert_int_equal(charged(r, &c), 1);
+}
+
+/* --- count_mode 0 --- */
+
+static void
+refusal_takes_back(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+	int			 i;
+
+	assert_int_equal(rig_one(r, "bob", 2, 5, 60), VERDICT_ACCEPTED);
+	rig_charge(&c, "bob", 1, 5, 60);
+	c.m.mode = CHARGE_EACH;
+	for (i = 0; i < 3; i++) {
+		rig_instance(&c, "i", 100 + i);
+		assert_int_equal(rig_ask(r, &c), VERDICT_ACCEPTED);
+		r->now++;
+	}
+	assert_int_equal(rig_sum(r, "bob"), 5);
+	rig_instance(&c, "i", 200);
+	(void)rig_add(r, &c);
+	/* In the same batch the room is there again. */
+	rig_instance(&c, "j", 201);
+	(void)rig_add(r, &c);
+	rig_run(r);
+	assert_int_equal(rig_answer(r, r->next - 2)->verdict, VERDICT_REFUSED);
+	assert_int_equal(rig_answer(r, r->next - 1)->verdict, VERDICT_ACCEPTED);
+	assert_int_equal(rig_sum(r, "bob"), 3);
+	rig_reopen(r);
+	assert_int_equal(rig_room(r, "bob", 5, 60), 2);
+	/* Sent again to the next ledger, it is known. */
+	assert_int_equal(charged(r, &c), 0);
+}
+
+/* --- what was answered without the database --- */
+
+static void
+replay_refuses_nothing(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+
+	assert_int_equal(rig_room(r, "bob", 3, 60), 3);
+	rig_charge(&c, "bob", 4, 3, 60);
+	rig_instance(&c, "i", 0);
+	c.m.mode = CHARGE_REPLAY;
+	c.m.date = r->now - 30;
+	assert_int_equal(charged(r, &c), 4);
+	assert_int_equal(charged(r, &c), 0);
+	assert_int_equal(rig_sum(r, "bob"), 7);
+	assert_int_equal(rig_sql(r, "SELECT sum(recipient_count) FROM mail_count"
+	    " WHERE date = %lld", (long long)r->now - 30), 4);
+	assert_int_equal(rig_one(r, "bob", 1, 7, 60), VERDICT_REFUSED);
+	r->now += 31;
+	assert_int_equal(rig_one(r, "bob", 1, 4, 60), VERDICT_ACCEPTED);
+}
+
+static void
+deadline_that_passed(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+	uint64_t		 n;
+
+	rig_charge(&c, "bob", 1, 10, 60);
+	r->timeout = -1;
+	n = rig_add(r, &c);
+	rig_run(r);
+	assert_int_equal(rig_answer(r, n)->verdict, VERDICT_UNAVAILABLE);
+	assert_int_equal(rig_sum(r, "bob"), 0);
+}
+
+/* --- different values --- */
+
+static int
+see(struct rig *r, const char *value, int64_t mails, int64_t seconds)
+{
+	struct rig_charge	c;
+
+	rig_charge(&c, "places:bob", 1, mails, seconds);
+	c.m.keys[0].kind = CHARGE_DISTINCT;
+	c.m.keys[0].value = value;
+	c.m.keys[0].valuelen = strlen(value);
+	return rig_ask(r, &c);
+}
+
+static void
+distinct_values(void **state)
+{
+	struct rig	*r = *state;
+
+	assert_int_equal(see(r, "192.0.2.1", 2, 60), VERDICT_ACCEPTED);
+	assert_int_equal(see(r, "192.0.2.2", 2, 60), VERDICT_ACCEPTED);
+	assert_int_equal(see(r, "192.0.2.1", 2, 60), VERDICT_ACCEPTED);
+	assert_int_equal(see(r, "192.0.2.3", 2, 60), VERDICT_REFUSED);
+	r->now += 40;
+	/* Seen again: it counts from now on. */
+	assert_int_equal(see(r, "192.0.2.1", 2, 60), VERDICT_ACCEPTED);
+	r->now += 21;
+	assert_int_equal(see(r, "192.0.2.3", 2, 60), VERDICT_ACCEPTED);
+	assert_int_equal(see(r, "192.0.2.2", 2, 60), VERDICT_REFUSED);
+	rig_reopen(r);
+	assert_int_equal(see(r, "192.0.2.2", 2, 60), VERDICT_REFUSED);
+	assert_int_equal(see(r, "192.0.2.1", 2, 60), VERDICT_ACCEPTED);
+	assert_int_equal(rig_sql(r, "SELECT sum(recipient_count) FROM mail_count"
+	    " WHERE id = 'places:bob' AND date >= %lld", (long long)r->now - 60),
+	    2);
+}
+
+static void
+distinct_values_in_two_windows(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+
+	rig_charge(&c, "places:bob", 1, 1, 60);
+	rig_window(&c, 3, 3600);
+	c.m.keys[0].kind = CHARGE_DISTINCT;
+	c.m.keys[0].value = "a";
+	c.m.keys[0].valuelen = 1;
+	assert_int_equal(rig_ask(r, &c), VERDICT_ACCEPTED);
+	c.m.keys[0].value = "b";
+	assert_int_equal(rig_ask(r, &c), VERDICT_REFUSED);
+	r->now += 100;
+	assert_int_equal(rig_ask(r, &c), VERDICT_ACCEPTED);
+	r->now += 100;
+	/* New to the short window, not to the long one. */
+	c.m.keys[0].value = "a";
+	c.m.keys[0].limits.list[1].mails = 2;
+	assert_int_equal(rig_ask(r, &c), VERDICT_ACCEPTED);
+	c.m.keys[0].value = "c";
+	assert_int_equal(rig_ask(r, &c), VERDICT_REFUSED);
+}
+
+static void
+one_batch_of_values(void **state)
+{
+	static const char *const	value[] = { "a", "b", "a", "c", "b" };
+	const int			wanted[] = { 0, 0, 0, 1, 0 };
+	struct rig			*r = *state;
+	struct rig_charge		c;
+	uint64_t			i;
+
+	for (i = 0; i < 5; i++) {
+		rig_charge(&c, "places:bob", 1, 2, 60);
+		c.m.keys[0].kind = CHARGE_DISTINCT;
+		c.m.keys[0].value = value[i];
+		c.m.keys[0].valuelen = 1;
+		(void)rig_add(r, &c);
+	}
+	rig_run(r);
+	for (i = 0; i < 5; i++)
+		assert_int_equal(rig_answer(r, i)->verdict, wanted[i]);
+}
+
+/* --- the clock --- */
+
+static void
+clock_steps_back(void **state)
+{
+	struct rig	*r = *state;
+
+	assert_int_equal(rig_room(r, "bob", 5, 60), 5);
+	/* What seems to be recorded later than now counts. */
+	r->now -= 7200;
+	assert_int_equal(rig_room(r, "bob", 5, 60), 0);
+	assert_int_equal(rig_room(r, "bob", 8, 60), 3);
+	rig_reopen(r);
+	assert_int_equal(rig_room(r, "bob", 8, 60), 0);
+	/* And goes its way when the time has come. */
+	r->now += 7200 + 61;
+	assert_int_equal(rig_room(r, "bob", 5, 60), 5);
+}
+
+/* --- hits --- */
+
+static void
+hits_are_counted_once_for_a_window(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+	int			 i;
+
+	rig_charge(&c, "bob", 1, 2, 60);
+	rig_window(&c, 100, 3600);
+	c.m.keys[0].report = true;
+	c.m.keys[0].reported = 1;
+	for (i = 0; i < 7; i++)
+		(void)rig_add(r, &c);
+	rig_run(r);
+	assert_int_equal(r->hits, 5);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM limit_report"), 1);
+	assert_int_equal(rig_sql(r, "SELECT hit FROM limit_report WHERE"
+	    " id = 'bob' AND delta = 60"), 5);
+	/* Not asked for. */
+	c.m.keys[0].report = false;
+	c.m.keys[0].reported = 0;
+	assert_int_equal(rig_ask(r, &c), VERDICT_REFUSED);
+	assert_int_equal(rig_sql(r, "SELECT hit FROM limit_report"), 5);
+}
+
+static void
+take_hit(void *arg, const char *id, size_t idlen, int64_t seconds, int64_t hits)
+{
+	int64_t	*sum = arg;
+
+	(void)id;
+	(void)idlen;
+	(void)seconds;
+	*sum = *sum * 100 + hits;
+}
+
+static void
+report_rows_repeat(void **state)
+{
+	struct rig	*r = *state;
+	int64_t		 hits = 0;
+
+	/* As an older program left it, without its unique index. */
+	rig_close(r);
+	(void)rig_sql(r, "DROP TABLE limit_report; CREATE TABLE limit_report"
+	    " (id varchar(40) NOT NULL, delta int NOT NULL, hit int NOT NULL"
+	    " DEFAULT 0); INSERT INTO limit_report VALUES ('bob', 60, 2),"
+	    " ('eve', 60, 4), ('bob', 60, 3), ('bob', 3600, 1)");
+	rig_open(r);
+	assert_int_equal(store_hits(r->store, take_hit, &hits), STORE_OK);
+	assert_int_equal(hits, 50401);
+	assert_int_equal(store_hits_forget(r->store, "bob", 3, 60, 4), STORE_OK);
+	assert_int_equal(store_hits_forget(r->store, "eve", 3, 60, 4), STORE_OK);
+	hits = 0;
+	assert_int_equal(store_hits(r->store, take_hit, &hits), STORE_OK);
+	assert_int_equal(hits, 101);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM limit_report"), 2);
+}
+
+static void
+report_failure_turns_deny_into_accept(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+	uint64_t		 n;
+
+	(void)rig_sql(r, "DROP TABLE limit_report; CREATE TABLE limit_report"
+	    " (id text, delta int, hit int CHECK (hit < 0))");
+	rig_charge(&c, "bob", 1, 2, 60);
+	c.m.keys[0].report = true;
+	c.m.keys[0].reported = 1;
+	for (n = 0; n < 4; n++)
+		(void)rig_add(r, &c);
+	rig_run(r);
+	for (n = 0; n < 4; n++)
+		assert_int_equal(rig_answer(r, n)->verdict,
+		    n < 2 ? VERDICT_ACCEPTED : VERDICT_REFUSED);
+	assert_int_equal(rig_ask(r, &c), VERDICT_REFUSED);
+	assert_int_equal(rig_sum(r, "bob"), 2);
+}
+
+#define TEST(name)							\
+	cmocka_unit_test_setup_teardown(name, setup, teardown)
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] =
-	    {cmocka_unit_test_setup_teardown(room_for_n_takes_n, setup,
-		 teardown),
-		cmocka_unit_test_setup_teardown(one_batch_decides_in_order,
-		    setup, teardown),
-		cmocka_unit_test_setup_teardown(restart_keeps_counts, setup,
-		    teardown)};
+	const struct CMUnitTest	tests[] = {
+		TEST(room_for_n_takes_n),
+		TEST(one_batch_decides_in_order),
+		TEST(restart_keeps_counts),
+		TEST(all_keys_or_none),
+		TEST(first_window_in_order_is_told),
+		TEST(nearest_window_is_told),
+		TEST(shadow_never_refuses),
+		TEST(warning_at_the_step_over),
+		TEST(no_limits_no_refusal),
+		TEST(retransmit_counts_twice),
+		TEST(two_in_one_batch),
+		TEST(recipients_then_data),
+		TEST(tag_without_instance),
+		TEST(total_of_the_instance),
+		TEST(refusal_takes_back),
+		TEST(replay_refuses_nothing),
+		TEST(deadline_that_passed),
+		TEST(distinct_values),
+		TEST(distinct_values_in_two_windows),
+		TEST(one_batch_of_values),
+		TEST(clock_steps_back),
+		TEST(hits_are_counted_once_for_a_window),
+		TEST(report_rows_repeat),
+		TEST(report_failure_turns_deny_into_accept)
+	};
 	int	failed;
 
 	rig_begin();
-	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	failed = cmocka_run_group_tests_name("charges", tests, NULL, NULL);
 	rig_end();
 	return failed;
 }

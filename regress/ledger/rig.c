@@ -203,7 +203,7 @@ rig_add(struct rig *r, const struct rig_charge *c)
 		copy.m.keys[i].limits.list = &copy.m.store[at];
 		at += copy.m.keys[i].limits.count;
 	}
-	copy.m.deadline = clock_after(clock_mono(), r->timeout).ns;
+	copy.m.deadline = clock_after(clock_mono(), r->timeout).ns + r->mono;
 	assert_true(r->next < ANSWERS_MAX);
 	str_init(&payload);
 	msg_charge_put(&payload, &copy.m);
@@ -243,7 +243,10 @@ rig_run_once(struct rig *r)
 		rig_on_verdict, rig_on_hit, r, NULL
 	};
 
-	return charge_batch_run(r->batch, r->now, clock_mono(), &answers);
+	struct mono			mono = clock_mono();
+
+	mono.ns += r->mono;
+	return charge_batch_run(r->batch, r->now, mono, &answers);
 }
 
 void

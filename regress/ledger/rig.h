@@ -29,6 +29,7 @@ struct rig {
 	struct charge_batch	*batch;
 	struct outsider		*outsider;
 	int64_t			 now;
+	int64_t			 mono;		/* ns added to the clock */
 	int64_t			 timeout;	/* of charges, ms */
 	uint64_t		 next;		/* request number */
 	struct msg_verdict	*answer;	/* by request number */

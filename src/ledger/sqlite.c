@@ -26,6 +26,7 @@ struct sqlite {
 	sqlite3_stmt		 *query;	/* of sqlite_query */
 	char			 *query_text;
 	int			  log_pages;
+	uint64_t		  steps;
 	enum sqlite_fault	  fault;
 	char			  error[256];
 };
@@ -332,6 +333,7 @@ sqlite_step(struct sqlite *s, size_t n)
 
 	if ((stmt = prepared(s, n)) == NULL)
 		return -1;
+	s->steps++;
 	code = sqlite3_step(stmt);
 	if (code == SQLITE_ROW)
 		return 1;
@@ -383,6 +385,12 @@ int64_t
 sqlite_changes(struct sqlite *s)
 {
 	return sqlite3_changes(s->db);
+}
+
+uint64_t
+sqlite_steps(const struct sqlite *s)
+{
+	return s->steps;
 }
 
 static int

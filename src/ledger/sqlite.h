@@ -95,6 +95,9 @@ int		 sqlite_checkpoint(struct sqlite *, int *frames, int *left);
 /* Pages in the write-ahead log after the last commit. */
 int		 sqlite_log_pages(const struct sqlite *);
 
+/* Steps of statements so far: what they cost, whatever the machine. */
+uint64_t	 sqlite_steps(const struct sqlite *);
+
 enum sqlite_fault	 sqlite_fault(const struct sqlite *);
 
 /* Printable, until the next call. */

@@ -4,6 +4,7 @@
 #include "ledger/store_sqlite.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
+#include "lib/log.h"
 
 #define WAIT_MS		100		/* for a lock, in one call */
 #define LOOK_NS		INT64_C(1000000000)
@@ -11,6 +12,7 @@
 #define CATCH_UP_NS	INT64_C(20000000)	/* while charges wait */
 #define SLICE_NS	INT64_C(1000000)	/* of quiet work */
 #define SLICE_ROWS	500
+#define LOG_SECONDS	60
 #define SLICE_STEPS	4
 
 struct store_sizes	store_sizes = {
@@ -24,6 +26,7 @@ struct store_sizes	store_sizes = {
 
 static const char *const	statements[STATEMENT__MAX] = {
 	[DO_BEGIN] = "BEGIN IMMEDIATE",
+	[DO_READ] = "BEGIN",
 	[DO_COMMIT] = "COMMIT",
 	[DO_ROLLBACK] = "ROLLBACK",
 
@@ -348,16 +351,40 @@ static int
 store_read_batch(struct store *s, struct store_batch *batch,
     const struct store_reader *reader)
 {
-	size_t	i, budget = batch->budget;
+	size_t	i, share, left = batch->budget, unread = 0;
 
 	for (i = 0; i < batch->ntouch; i++)
-		if (store_read_first(s, &batch->touch[i], i, &budget,
+		unread += !batch->touch[i].cursor->loaded;
+	/* Each has its share, so that nobody waits for one with many rows. */
+	for (i = 0; i < batch->ntouch; i++) {
+		if (batch->touch[i].cursor->loaded)
+			continue;
+		share = left / unread-- + 1;
+		left -= left < share ? left : share;
+		if (store_read_first(s, &batch->touch[i], i, &share,
 		    reader) == -1)
 			return -1;
+		left += share;
+	}
 	for (i = 0; i < batch->nvalue; i++)
 		if (store_read_value(s, &batch->value[i]) == -1)
 			return -1;
 	return 0;
+}
+
+/*
+ * A file that cannot be written can still tell who is over a limit: the batch
+ * goes on, to fail at its end.
+ */
+static int
+store_begin_any(struct store *s)
+{
+	if (sqlite_step(s->db, DO_BEGIN) != -1)
+		return 0;
+	if (sqlite_fault(s->db) != SQLITE_FAULT_READONLY)
+		return -1;
+	s->failed = true;
+	return sqlite_step(s->db, DO_READ);
 }
 
 enum store_result
@@ -372,7 +399,7 @@ store_begin(struct store *s, struct store_batch *batch,
 	s->nappend = 0;
 	if ((result = store_ready(s)) != STORE_OK)
 		return result;
-	if (sqlite_step(s->db, DO_BEGIN) == -1 ||
+	if (store_begin_any(s) == -1 ||
 	    (known = store_sync(s, reader)) == -1)
 		return store_failed(s);
 	if (known == 0)
@@ -435,12 +462,22 @@ store_see(struct store *s, const struct store_value *v)
 	store_write(s, SEE);
 }
 
+/* A hit that cannot be written is no reason for a batch to fail. */
 void
 store_hit(struct store *s, const char *id, size_t idlen, int64_t seconds)
 {
+	static struct log_limit	limit;
+	unsigned int		held;
+
+	if (s->failed)
+		return;
 	sqlite_bind_text(s->db, HIT, 1, id, idlen);
 	sqlite_bind(s->db, HIT, 2, seconds);
-	store_write(s, HIT);
+	if (sqlite_step(s->db, HIT) != -1)
+		return;
+	s->failed = !sqlite_in_transaction(s->db);
+	if (!s->failed && log_allowed(&limit, LOG_SECONDS, &held))
+		log_warning("limit_report: %s", sqlite_error(s->db));
 }
 
 /*

@@ -45,6 +45,7 @@ extern struct store_sizes	store_sizes;	/* tests make them small */
 
 enum statement {
 	DO_BEGIN,
+	DO_READ,
 	DO_COMMIT,
 	DO_ROLLBACK,
 	DATA_VERSION,
@@ -186,6 +187,7 @@ struct store {
 	int64_t			 read;		/* the tail has them up to */
 	struct tail		*frozen;	/* on its way into a run */
 	struct job		 job;
+	int64_t			 left;		/* a run that was given up */
 	struct str		 buffer;
 
 	/* --- the running batch --- */

@@ -10,7 +10,7 @@
 #define AT_VALUES	INT64_C(-2)
 #define AT_REST		INT64_C(-3)
 
-#define FREE_PAGES	2000	/* fewer are kept for what comes next */
+#define FREE_PAGES	1000	/* fewer are kept for what comes next */
 #define FREE_SHARE	4
 #define FREE_STEP	"100"
 

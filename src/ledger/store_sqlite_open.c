@@ -236,6 +236,16 @@ store_look_index(struct store *s)
 	return 0;
 }
 
+/* What a file that cannot be written may refuse. */
+static int
+store_pragma(struct store *s, const char *sql)
+{
+	if (sqlite_exec(s->db, sql) == 0 ||
+	    sqlite_fault(s->db) == SQLITE_FAULT_READONLY)
+		return 0;
+	return -1;
+}
+
 int
 store_prepare(struct store *s)
 {
@@ -243,10 +253,10 @@ store_prepare(struct store *s)
 	 * In a new file, before anything else: space can be given back in
 	 * steps.
 	 */
-	if (sqlite_exec(s->db, "PRAGMA auto_vacuum = INCREMENTAL") == -1 ||
+	if (store_pragma(s, "PRAGMA auto_vacuum = INCREMENTAL") == -1 ||
 	    sqlite_exec(s->db, "PRAGMA temp_store = MEMORY") == -1 ||
 	    sqlite_exec(s->db, "PRAGMA cache_size = -8192") == -1 ||
-	    sqlite_exec(s->db, "PRAGMA journal_mode = WAL") == -1 ||
+	    store_pragma(s, "PRAGMA journal_mode = WAL") == -1 ||
 	    sqlite_exec(s->db, s->full ? "PRAGMA synchronous = FULL" :
 	    "PRAGMA synchronous = NORMAL") == -1)
 		return -1;

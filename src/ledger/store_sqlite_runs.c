@@ -119,6 +119,8 @@ job_begin(struct store *s, enum job_kind kind)
 void
 store_job_drop(struct store *s)
 {
+	if (s->job.kept.stage != STAGE_BEGIN && s->job.kind != JOB_DROP)
+		s->left = s->job.run.number;
 	filter_clear(&s->job.run.filter);
 	job_begin(s, JOB_NONE);
 }
@@ -247,12 +249,23 @@ store_job_choose(struct store *s, bool quiet)
 /* --- writing a run --- */
 
 static int
+job_state(struct store *s, int64_t number, enum run_state state)
+{
+	sqlite_bind(s->db, RUN_STATE, 1, number);
+	sqlite_bind(s->db, RUN_STATE, 2, state);
+	return sqlite_step(s->db, RUN_STATE);
+}
+
+static int
 job_new_run(struct store *s)
 {
 	struct run	*run = &s->job.run;
 
 	if (s->job.kind == JOB_DROP)
 		return 0;
+	/* Its parts are dropped when the runs are read the next time. */
+	if (s->left != 0 && job_state(s, s->left, RUN_OBSOLETE) == -1)
+		return -1;
 	if (store_one(s, RUN_NUMBER, &run->number) == -1)
 		return -1;
 	run->state = RUN_WRITING;
@@ -369,14 +382,6 @@ job_merge_step(struct store *s, size_t step)
 
 /* --- the end of a job --- */
 
-static int
-job_state(struct store *s, int64_t number, enum run_state state)
-{
-	sqlite_bind(s->db, RUN_STATE, 1, number);
-	sqlite_bind(s->db, RUN_STATE, 2, state);
-	return sqlite_step(s->db, RUN_STATE);
-}
-
 /*
  * The run holds, and with it the horizon, or without its sources: all in one
  * step.
@@ -487,7 +492,7 @@ job_done(struct store *s)
 	s->runs_version++;
 	if (s->job.kind == JOB_DROP) {
 		runs_remove(s, s->job.run.number);
-		store_job_drop(s);
+		job_begin(s, JOB_NONE);
 		return;
 	}
 	for (i = 0; i < s->job.nsource; i++)
@@ -500,7 +505,7 @@ job_done(struct store *s)
 	s->job.run.state = RUN_WHOLE;
 	runs_add(s, &s->job.run);
 	memset(&s->job.run.filter, 0, sizeof(s->job.run.filter));
-	store_job_drop(s);
+	job_begin(s, JOB_NONE);
 }
 
 void
@@ -510,8 +515,9 @@ store_job_over(struct store *s, bool committed)
 		return;
 	if (!committed)
 		s->job.now = s->job.kept;
-	else if (s->job.now.stage == STAGE_DONE)
+	else if (s->job.now.stage == STAGE_DONE) {
+		s->left = 0;
 		job_done(s);
-	else
+	} else
 		s->job.kept = s->job.now;
 }

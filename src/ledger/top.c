@@ -76,8 +76,8 @@ top_on_id(void *arg, const char *id, size_t idlen, const struct window *window)
 }
 
 void
-top_find(struct msg_topped *told, size_t n, struct cache *cache, struct lookup *lookup,
-    const struct settings *settings, int64_t now)
+top_find(struct msg_topped *told, size_t n, struct cache *cache,
+    struct lookup *lookup, const struct settings *settings, int64_t now)
 {
 	struct top	t;
 

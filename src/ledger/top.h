@@ -7,9 +7,10 @@
 #include "ledger/lookup.h"
 
 /*
- * The ids in memory that are nearest to a limit of theirs, the nearest first: those
- * that were asked for since the start, as far as the memory reaches. At most `n`, and
- * TOP_MAX. Ids point into the cache. Only windows that hold something are looked at.
+ * The ids in memory that are nearest to a limit of theirs, the nearest first:
+ * those that were asked for since the start, as far as the memory reaches. At
+ * most `n`, and TOP_MAX. Ids point into the cache. Only windows that hold
+ * something are looked at.
  */
 void	top_find(struct msg_topped *, size_t n, struct cache *, struct lookup *,
 	    const struct settings *, int64_t now);

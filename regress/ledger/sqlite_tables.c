@@ -1,0 +1,609 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "ledger/clean.h"
+#include "ledger/store_sqlite.h"
+#include "lib/alloc.h"
+#include "rig.h"
+
+/*
+ * What is in the tables: ids of all kinds, what older programs left, what others
+ * write, what cleaning takes away, and what all that costs.
+ */
+
+static int
+setup(void **state)
+{
+	struct rig	*r;
+
+	r = rig_new();
+	rig_open(r);
+	*state = r;
+	return 0;
+}
+
+/* The database is made by the test. */
+static int
+setup_closed(void **state)
+{
+	*state = rig_new();
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	rig_free(*state);
+	store_sizes.tail = 50000;
+	store_sizes.chunk = 200000;
+	store_sizes.load = 100000;
+	store_sizes.recent = 20000;
+	return 0;
+}
+
+/* Rows of one id, `step` seconds between them, the newest now. */
+static void
+fill(struct rig *r, const char *id, int64_t rows, int64_t step)
+{
+	(void)rig_sql(r, "INSERT INTO mail_count (id, date, recipient_count,"
+	    " instance, protocol_state) WITH RECURSIVE n (i) AS (SELECT %lld"
+	    " UNION ALL SELECT i - 1 FROM n WHERE i > 1) SELECT '%s', %lld -"
+	    " (i - 1) * %lld, 1, 'empty', 'DATA' FROM n", (long long)rows, id,
+	    (long long)r->now, (long long)step);
+}
+
+/* --- ids --- */
+
+static void
+id_longer_than_40(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+	char			 a[301], b[301], bytes[3] = "\xff\xfe";
+	int			 i;
+
+	memset(a, 'a', sizeof(a) - 1);
+	a[300] = '\0';
+	memcpy(b, a, sizeof(b));
+	b[299] = 'b';
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(rig_one(r, a, 1, 2, 60), VERDICT_ACCEPTED);
+		assert_int_equal(rig_one(r, b, 1, 2, 60), VERDICT_ACCEPTED);
+		assert_int_equal(rig_one(r, bytes, 1, 2, 60), VERDICT_ACCEPTED);
+		a[100] = '\0';
+		assert_int_equal(rig_one(r, a, 1, 2, 60), VERDICT_ACCEPTED);
+		a[100] = 'a';
+		rig_reopen(r);
+	}
+	assert_int_equal(rig_one(r, a, 1, 2, 60), VERDICT_REFUSED);
+	assert_int_equal(rig_one(r, b, 1, 2, 60), VERDICT_REFUSED);
+	assert_int_equal(rig_one(r, bytes, 1, 2, 60), VERDICT_REFUSED);
+	/* NUL and what lies behind it are part of the id. */
+	rig_charge(&c, "bob", 2, 2, 60);
+	assert_int_equal(rig_ask(r, &c), VERDICT_ACCEPTED);
+	c.m.keys[0].id = "bob\0x";
+	c.m.keys[0].idlen = 5;
+	assert_int_equal(rig_ask(r, &c), VERDICT_ACCEPTED);
+	c.m.keys[0].id = "bob\0y";
+	assert_int_equal(rig_ask(r, &c), VERDICT_ACCEPTED);
+	assert_int_equal(rig_ask(r, &c), VERDICT_REFUSED);
+	assert_int_equal(rig_sql(r, "SELECT count(DISTINCT id) FROM mail_count"),
+	    7);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM mail_count WHERE"
+	    " id LIKE 'sha256:%%' AND length(id) = 71"), 8);
+}
+
+static void
+nobody_takes_a_hashed_place(void **state)
+{
+	struct rig	*r = *state;
+	char		 a[301], *stored;
+
+	memset(a, 'a', sizeof(a) - 1);
+	a[300] = '\0';
+	assert_int_equal(rig_one(r, a, 1, 1, 60), VERDICT_ACCEPTED);
+	stored = outsider_text(r->outsider, r->path, "SELECT id FROM mail_count");
+	assert_int_equal(strncmp(stored, "sha256:", 7), 0);
+	assert_int_equal(rig_one(r, stored, 1, 1, 60), VERDICT_ACCEPTED);
+	free(stored);
+}
+
+static void
+empty_id_and_instance(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+
+	assert_int_equal(rig_room(r, "", 3, 60), 3);
+	rig_charge(&c, "bob", 1, 10, 60);
+	assert_int_equal(rig_ask(r, &c), VERDICT_ACCEPTED);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM mail_count WHERE"
+	    " id = 'bob' AND instance = 'empty' AND protocol_state = 'DATA'"), 1);
+	rig_instance(&c, "4e1.1.2.3", 0);
+	assert_int_equal(rig_ask(r, &c), VERDICT_ACCEPTED);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM mail_count WHERE"
+	    " id = 'bob' AND instance = '4e1.1.2.3'"), 1);
+}
+
+/* --- what older programs left --- */
+
+static const char	v051[] =
+	"CREATE TABLE mail_count (id varchar(40) NOT NULL, date int(32) NOT NULL);"
+	"INSERT INTO mail_count WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL"
+	" SELECT i + 1 FROM n WHERE i < 9) SELECT 'bob', 1699999990 + i FROM n";
+
+static const char	v10[] =
+	"CREATE TABLE mail_count (id varchar(40) NOT NULL, date bigint NOT NULL,"
+	" recipient_count int DEFAULT 1, instance varchar(40) NOT NULL,"
+	" protocol_state varchar(10) NOT NULL);"
+	"CREATE INDEX mail_count_index ON mail_count (id, date);"
+	"INSERT INTO mail_count VALUES ('bob', 1699999990, 4, 'a.b.c', 'RCPT'),"
+	" ('bob', 1699999995, 5, 'empty', 'DATA'), ('eve', 1699999995, 9, 'x', 'y')";
+
+static const char	v12[] =
+	"CREATE TABLE limit_report (id varchar(40) NOT NULL, delta int NOT NULL,"
+	" hit int NOT NULL DEFAULT 0);"
+	"CREATE UNIQUE INDEX limit_report_index ON limit_report (id, delta);"
+	"INSERT INTO limit_report VALUES ('bob', 86400, 3)";
+
+static void
+take_over(struct rig *r)
+{
+	rig_open(r);
+	assert_int_equal(rig_one(r, "bob", 2, 10, 60), VERDICT_REFUSED);
+	assert_int_equal(rig_one(r, "bob", 1, 10, 60), VERDICT_ACCEPTED);
+	assert_int_equal(rig_one(r, "bob", 1, 10, 60), VERDICT_REFUSED);
+	rig_idle(r);
+	rig_reopen(r);
+	assert_int_equal(rig_one(r, "bob", 1, 10, 60), VERDICT_REFUSED);
+	assert_int_equal(rig_sum(r, "bob"), 10);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM sqlite_master WHERE"
+	    " name = 'mail_count_index'"), 0);
+}
+
+static void
+database_of_0_5_1(void **state)
+{
+	struct rig	*r = *state;
+
+	(void)rig_sql(r, "%s", v051);
+	take_over(r);
+}
+
+static void
+database_of_1_0(void **state)
+{
+	struct rig	*r = *state;
+
+	(void)rig_sql(r, "%s", v10);
+	take_over(r);
+}
+
+static void
+database_of_1_2(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+
+	(void)rig_sql(r, "%s", v10);
+	(void)rig_sql(r, "%s", v12);
+	take_over(r);
+	rig_charge(&c, "bob", 1, 1, 86400);
+	c.m.keys[0].report = true;
+	c.m.keys[0].reported = 1;
+	assert_int_equal(rig_ask(r, &c), VERDICT_REFUSED);
+	assert_int_equal(rig_sql(r, "SELECT hit FROM limit_report"), 4);
+}
+
+static void
+take_over_was_interrupted(void **state)
+{
+	struct rig	*r = *state;
+
+	(void)rig_sql(r, "%s", v051);
+	(void)rig_sql(r, "ALTER TABLE mail_count ADD COLUMN recipient_count int"
+	    " DEFAULT 1");
+	(void)rig_sql(r, "CREATE TABLE rate_limits (id, limits)");
+	take_over(r);
+}
+
+/* More rows than a start reads: with the index they count at once. */
+static void
+large_old_database(void **state)
+{
+	struct rig	*r = *state;
+	int64_t		 rows = 5000;
+	uint64_t	 steps;
+
+	store_sizes.tail = 400;
+	store_sizes.chunk = 900;
+	store_sizes.load = 1000;
+	store_sizes.recent = 100;
+	(void)rig_sql(r, "%s", v10);
+	fill(r, "bob", rows, 1);
+	rig_open(r);
+	assert_true(r->store->behind);
+	steps = sqlite_steps(r->store->db);
+	assert_true(steps < 600);
+	assert_int_equal(rig_one(r, "eve", 1, 9, 3600), VERDICT_REFUSED);
+	assert_int_equal(rig_one(r, "bob", 1, rows + 10, 86400),
+	    VERDICT_ACCEPTED);
+	assert_int_equal(rig_one(r, "bob", 1, rows + 9, 86400), VERDICT_REFUSED);
+	rig_idle(r);
+	assert_false(r->store->behind);
+	assert_int_equal(rig_one(r, "bob", 1, rows + 10, 86400),
+	    VERDICT_REFUSED);
+	rig_reopen(r);
+	assert_int_equal(rig_one(r, "bob", 1, rows + 10, 86400),
+	    VERDICT_REFUSED);
+	assert_int_equal(rig_one(r, "bob", 1, rows + 11, 86400),
+	    VERDICT_ACCEPTED);
+}
+
+/* Without the index charges wait until the rows are read. */
+static void
+large_old_database_without_index(void **state)
+{
+	struct rig	*r = *state;
+	int64_t		 rows = 5000;
+
+	store_sizes.tail = 400;
+	store_sizes.chunk = 900;
+	store_sizes.load = 1000;
+	(void)rig_sql(r, "%s", v051);
+	(void)rig_sql(r, "INSERT INTO mail_count WITH RECURSIVE n (i) AS (SELECT 1"
+	    " UNION ALL SELECT i + 1 FROM n WHERE i < %lld) SELECT 'bob', %lld - i"
+	    " FROM n", (long long)rows, (long long)r->now);
+	rig_open(r);
+	assert_int_equal(rig_one(r, "bob", 1, rows + 9, 86400), VERDICT_REFUSED);
+	assert_int_equal(rig_one(r, "bob", 1, rows + 10, 86400),
+	    VERDICT_ACCEPTED);
+}
+
+/* A first reading of many rows is cut into pieces that others do not wait for. */
+static void
+first_reading_in_pieces(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+	uint64_t		 bob, eve;
+
+	store_sizes.load = 1000;
+	(void)rig_sql(r, "%s", v10);
+	fill(r, "bob", 50000, 1);
+	rig_open(r);
+	rig_charge(&c, "bob", 1, 50009, 86400);
+	bob = rig_add(r, &c);
+	(void)rig_run_once(r);
+	assert_false(r->answered[bob]);
+	rig_charge(&c, "eve", 1, 10, 86400);
+	eve = rig_add(r, &c);
+	(void)rig_run_once(r);
+	assert_true(r->answered[eve]);
+	/* Others write meanwhile: the reading begins anew and is exact. */
+	(void)rig_sql(r, "INSERT INTO mail_count (id, date, instance,"
+	    " protocol_state) VALUES ('bob', %lld, 'empty', '')",
+	    (long long)r->now);
+	rig_run(r);
+	assert_int_equal(rig_answer(r, bob)->verdict, VERDICT_REFUSED);
+	assert_int_equal(rig_answer(r, bob)->used, 50010);
+}
+
+/* --- others --- */
+
+static void
+what_others_write_is_seen(void **state)
+{
+	struct rig	*r = *state;
+
+	assert_int_equal(rig_one(r, "bob", 1, 10, 60), VERDICT_ACCEPTED);
+	(void)rig_sql(r, "INSERT INTO mail_count (id, date, recipient_count,"
+	    " instance, protocol_state) VALUES ('bob', %lld, 8, 'x', 'RCPT')",
+	    (long long)r->now);
+	assert_int_equal(rig_room(r, "bob", 10, 60), 1);
+	(void)rig_sql(r, "DELETE FROM mail_count WHERE id = 'bob'");
+	assert_int_equal(rig_room(r, "bob", 10, 60), 10);
+	(void)rig_sql(r, "UPDATE mail_count SET recipient_count = 0"
+	    " WHERE id = 'bob' AND rowid %% 2 = 0");
+	assert_int_equal(rig_room(r, "bob", 10, 60), 5);
+	(void)rig_sql(r, "DELETE FROM mail_count");
+	assert_int_equal(rig_room(r, "bob", 10, 60), 10);
+	(void)rig_sql(r, "DROP TABLE mail_count");
+	assert_int_equal(rig_room(r, "bob", 10, 60), 10);
+	assert_int_equal(rig_sum(r, "bob"), 10);
+}
+
+static void
+two_daemons_both_pass(void **state)
+{
+	struct rig		*r = *state, *other = rig_beside(r);
+	struct rig_charge	 c;
+	int			 i, n = 0;
+
+	rig_open(other);
+	for (i = 0; i < 30; i++)
+		n += rig_one(i % 2 == 0 ? r : other, "bob", 1, 10, 60) ==
+		    VERDICT_ACCEPTED;
+	assert_int_equal(n, 10);
+	/* One sent the same to the other, as Postfix does after a pause. */
+	rig_charge(&c, "eve", 3, 10, 60);
+	rig_instance(&c, "i", 0);
+	assert_int_equal(rig_ask(r, &c), VERDICT_ACCEPTED);
+	assert_int_equal(rig_ask(other, &c), VERDICT_ACCEPTED);
+	assert_int_equal(rig_sum(r, "eve"), 3);
+	rig_free(other);
+}
+
+static void
+damaged_part_is_made_anew(void **state)
+{
+	struct rig	*r = *state;
+
+	store_sizes.tail = 50;
+	fill(r, "bob", 100, 1);
+	assert_int_equal(rig_one(r, "bob", 1, 1000, 86400), VERDICT_ACCEPTED);
+	rig_idle(r);
+	assert_true(rig_sql(r, "SELECT count(*) FROM mail_part") > 0);
+	rig_close(r);
+	(void)rig_sql(r, "UPDATE mail_part SET counts = x'ffffffffffffffffffffff'");
+	rig_open(r);
+	assert_int_equal(rig_one(r, "bob", 1, 101, 86400), VERDICT_UNAVAILABLE);
+	assert_int_equal(rig_one(r, "bob", 1, 101, 86400), VERDICT_REFUSED);
+	assert_int_equal(rig_one(r, "bob", 1, 102, 86400), VERDICT_ACCEPTED);
+}
+
+/* --- what it costs --- */
+
+static uint64_t
+steps_of(struct rig *r, const char *id, int charges)
+{
+	uint64_t	before;
+	int		i;
+
+	/* The first touch reads. */
+	assert_int_equal(rig_one(r, id, 1, 10000000, 86400), VERDICT_ACCEPTED);
+	before = sqlite_steps(r->store->db);
+	for (i = 0; i < charges; i++)
+		assert_int_equal(rig_one(r, id, 1, 10000000, 86400),
+		    VERDICT_ACCEPTED);
+	return sqlite_steps(r->store->db) - before;
+}
+
+static void
+cost_grows_with_window(void **state)
+{
+	struct rig	*r = *state;
+	uint64_t	 few, many;
+
+	fill(r, "few", 10, 1);
+	fill(r, "many", 80000, 1);
+	assert_int_equal(rig_one(r, "few", 1, 10000000, 86400),
+	    VERDICT_ACCEPTED);
+	rig_idle(r);
+	few = steps_of(r, "few", 100);
+	many = steps_of(r, "many", 100);
+	assert_int_equal(few, many);
+	assert_true(few <= 100 * 6);
+}
+
+static void
+start_loads_whole_table(void **state)
+{
+	struct rig	*r = *state;
+	uint64_t	 steps;
+
+	store_sizes.tail = 500;
+	store_sizes.load = 2000;
+	store_sizes.recent = 200;
+	fill(r, "bob", 50000, 1);
+	fill(r, "eve", 5, 1);
+	assert_int_equal(rig_one(r, "eve", 1, 10, 60), VERDICT_ACCEPTED);
+	rig_idle(r);
+	rig_reopen(r);
+	assert_int_equal(rig_one(r, "eve", 1, 6, 60), VERDICT_REFUSED);
+	steps = sqlite_steps(r->store->db);
+	assert_true(steps < 1500);
+	/* Nor does an id with all these mails read them one by one. */
+	assert_int_equal(rig_one(r, "bob", 1, 50000, 86400), VERDICT_REFUSED);
+	assert_true(sqlite_steps(r->store->db) - steps < 200);
+}
+
+static void
+rows_become_runs_under_load(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+	char			*id;
+	int64_t			 i, j;
+
+	store_sizes.tail = 300;
+	for (i = 0; i < 40; i++) {
+		for (j = 0; j < 50; j++) {
+			id = alloc_printf("user%lld", (long long)(i * j % 97));
+			rig_charge(&c, id, 1, 1000, 86400);
+			(void)rig_add(r, &c);
+			free(id);
+		}
+		rig_run(r);
+	}
+	assert_true(rig_sql(r, "SELECT max(run) FROM mail_run") >= 4);
+	assert_true(tail_rows(r->store->tail) < 900);
+	i = rig_sum(r, "user7");
+	rig_reopen(r);
+	assert_int_equal(rig_one(r, "user7", 1, i, 86400), VERDICT_REFUSED);
+	assert_int_equal(rig_one(r, "user7", 1, i + 1, 86400), VERDICT_ACCEPTED);
+}
+
+/* --- cleaning --- */
+
+static int64_t
+clean(struct rig *r)
+{
+	struct clean	c;
+
+	clean_begin(&c, r->store, r->settings, r->lookup, r->now);
+	while (c.state == CLEAN_RUNNING)
+		assert_int_equal(clean_step(&c, r->store, r->settings),
+		    STORE_OK);
+	assert_int_equal(c.state, CLEAN_DONE);
+	return c.records;
+}
+
+static void
+clean_twice_the_longest_window(void **state)
+{
+	struct rig	*r = *state;
+
+	store_sizes.tail = 50;
+	/* The default's longest window is a day. */
+	fill(r, "bob", 100, 3600);
+	assert_int_equal(rig_one(r, "bob", 1, 1000, 60), VERDICT_ACCEPTED);
+	rig_idle(r);
+	assert_int_equal(clean(r), 51);
+	assert_int_equal(rig_sum(r, "bob"), 50);
+	assert_int_equal(clean(r), 0);
+	assert_int_equal(rig_one(r, "bob", 1, 25, 86400), VERDICT_REFUSED);
+	rig_reopen(r);
+	assert_int_equal(rig_one(r, "bob", 1, 25, 86400), VERDICT_REFUSED);
+	/* A longer window shows what there is, in the runs as in the rows. */
+	assert_int_equal(rig_one(r, "bob", 1, 50, 1000000), VERDICT_REFUSED);
+	assert_int_equal(rig_one(r, "bob", 1, 51, 1000000), VERDICT_ACCEPTED);
+}
+
+static void
+clean_shortens_custom_window(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+
+	free(r->settings->sql_limits_by_id);
+	r->settings->sql_limits_by_id =
+	    alloc_string("SELECT limits FROM rate_limits WHERE id = ?");
+	rig_reopen(r);
+	(void)rig_sql(r, "INSERT INTO rate_limits VALUES"
+	    " ('bob', '[[20, 1000000]]')");
+	fill(r, "bob", 20, 50000);
+	rig_charge(&c, "bob", 1, 10, 60);
+	c.m.keys[0].sql = true;
+	assert_int_equal(rig_ask(r, &c), VERDICT_REFUSED);
+	assert_int_equal(clean(r), 0);
+	clean_remember(r->store, r->lookup, r->now);
+	/* Also when another process cleans, which asked for nobody's limits. */
+	rig_reopen(r);
+	assert_int_equal(clean(r), 0);
+	assert_int_equal(rig_ask(r, &c), VERDICT_REFUSED);
+	/* Not for ever: nothing of it is left after twice the window. */
+	r->now += 2000001;
+	rig_reopen(r);
+	assert_int_equal(clean(r), 20);
+}
+
+static void
+clean_values_and_runs(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+	char			*value;
+	int			 i;
+
+	store_sizes.tail = 100;
+	for (i = 0; i < 5000; i++) {
+		value = alloc_printf("v%d", i);
+		rig_charge(&c, "places:bob", 1, 100000, 86400);
+		c.m.keys[0].kind = CHARGE_DISTINCT;
+		c.m.keys[0].value = value;
+		c.m.keys[0].valuelen = strlen(value);
+		(void)rig_add(r, &c);
+		if (i % 50 == 49)
+			rig_run(r);
+		free(value);
+	}
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM mail_distinct"), 5000);
+	rig_idle(r);
+	r->now += 200000;
+	assert_int_equal(rig_one(r, "eve", 1, 10, 60), VERDICT_ACCEPTED);
+	assert_int_equal(clean(r), 5000);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM mail_distinct"), 0);
+	assert_int_equal(rig_one(r, "eve", 1, 10, 60), VERDICT_ACCEPTED);
+	rig_idle(r);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM mail_run"), 0);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM mail_part"), 0);
+}
+
+static void
+space_is_given_back(void **state)
+{
+	struct rig	*r = *state;
+	int64_t		 pages;
+
+	fill(r, "somebody.with.a.long.name@subdomain.example.org", 200000, 0);
+	pages = rig_sql(r, "PRAGMA page_count");
+	r->now += 200000;
+	assert_int_equal(clean(r), 200000);
+	assert_true(rig_sql(r, "PRAGMA page_count") < pages / 2);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM mail_count"), 0);
+}
+
+static void
+charges_between_the_steps(void **state)
+{
+	struct rig	*r = *state;
+	int64_t		 position = 0, deleted, sum = 0, n = 0;
+
+	fill(r, "old", 1000, 0);
+	r->now += 200000;
+	while (position != -1) {
+		assert_int_equal(store_clean(r->store, r->now - 172800, 100,
+		    &position, &deleted), STORE_OK);
+		sum += deleted;
+		n += rig_one(r, "bob", 1, 7, 60) == VERDICT_ACCEPTED;
+	}
+	assert_int_equal(sum, 1000);
+	assert_int_equal(n, 7);
+	assert_int_equal(rig_sum(r, "bob"), 7);
+}
+
+#define TEST(name)							\
+	cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST_CLOSED(name)						\
+	cmocka_unit_test_setup_teardown(name, setup_closed, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest	tests[] = {
+		TEST(id_longer_than_40),
+		TEST(nobody_takes_a_hashed_place),
+		TEST(empty_id_and_instance),
+		TEST_CLOSED(database_of_0_5_1),
+		TEST_CLOSED(database_of_1_0),
+		TEST_CLOSED(database_of_1_2),
+		TEST_CLOSED(take_over_was_interrupted),
+		TEST_CLOSED(large_old_database),
+		TEST_CLOSED(large_old_database_without_index),
+		TEST_CLOSED(first_reading_in_pieces),
+		TEST(what_others_write_is_seen),
+		TEST(two_daemons_both_pass),
+		TEST(damaged_part_is_made_anew),
+		TEST(cost_grows_with_window),
+		TEST(start_loads_whole_table),
+		TEST(rows_become_runs_under_load),
+		TEST(clean_twice_the_longest_window),
+		TEST(clean_shortens_custom_window),
+		TEST(clean_values_and_runs),
+		TEST(space_is_given_back),
+		TEST(charges_between_the_steps)
+	};
+	int	failed;
+
+	rig_begin();
+	failed = cmocka_run_group_tests_name("sqlite_tables", tests, NULL, NULL);
+	rig_end();
+	return failed;
+}
