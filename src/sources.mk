@@ -51,13 +51,14 @@ LEDGER_MYSQL_SRCS = src/ledger/mysqldb.c src/ledger/store_mysql.c \
 		src/ledger/store_mysql_clean.c src/ledger/store_mysql_open.c
 REPORT_SRCS =	src/report/connect.c src/report/main.c src/report/session.c \
 		src/report/tls.c ${REPORT_PURE_SRCS}
-CTL_SRCS =	src/ctl/answer.c src/ctl/json.c src/ctl/main.c \
-		src/ctl/openmetrics.c src/ctl/show.c src/ctl/terminal.c
+CTL_SRCS =	src/ctl/main.c ${CTL_ROOM_SRCS}
+CTL_ROOM_SRCS =	src/ctl/answer.c src/ctl/json.c src/ctl/openmetrics.c \
+		src/ctl/show.c src/ctl/terminal.c
 
 # Everything that a unit test may link: all but the mains, one database at the most.
 UNIT_ROOM_SRCS = ${COMMON_SRCS} ${ROLE_SRCS} ${CONF_READ_SRCS} src/conf/paths.c \
 		src/parent/options.c ${ENGINE_ROOM_SRCS} ${LEDGER_PURE_SRCS} \
-		${LEDGER_SQLITE_SRCS} ${REPORT_PURE_SRCS}
+		${LEDGER_SQLITE_SRCS} ${REPORT_PURE_SRCS} ${CTL_ROOM_SRCS}
 ENGINE_ROOM_SRCS = src/engine/action.c src/engine/client.c src/engine/command.c \
 		src/engine/control.c src/engine/decide.c src/engine/explain.c \
 		src/engine/held.c src/engine/identity.c src/engine/link.c \

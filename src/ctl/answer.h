@@ -43,7 +43,7 @@ void	answer_clear(struct answer *);
 const char	*answer_get(const struct answer_record *, const char *name);
 int64_t		 answer_number(const struct answer_record *, const char *name);
 
-/* The field of that name in the records without a kind; "" where none has it. */
+/* The field of that name in records without a kind; "" where none has it. */
 const char	*answer_whole(const struct answer *, const char *name);
 
 /* Appends the bytes that a printable text stands for. */

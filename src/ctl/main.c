@@ -34,11 +34,15 @@ enum {
 #define WATCH_MS	2000
 
 static const char *const	no_lists[] = { NULL };
-static const char *const	status_lists[] = { "processes", "counters", NULL };
+static const char *const	status_lists[] = {
+	"processes", "counters", NULL
+};
 static const char *const	window_lists[] = { "windows", NULL };
 static const char *const	top_lists[] = { "ids", NULL };
 static const char *const	explain_lists[] = { "keys", "windows", NULL };
-static const char *const	metrics_lists[] = { "metrics", "samples", NULL };
+static const char *const	metrics_lists[] = {
+	"metrics", "samples", NULL
+};
 
 static const struct command {
 	const char		*name;

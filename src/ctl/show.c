@@ -61,13 +61,14 @@ add_bar(struct str *out, int64_t used, int64_t limit, size_t width)
 	size_t	n, i;
 
 	n = full >= 100 ? width : (size_t)full * width / 100;
-	str_addc(out, '[');
+	if (width > 0)
+		str_addc(out, '[');
 	str_adds(out, terminal_colour(full >= 100 ? TERMINAL_RED :
 	    full >= NEAR_PERCENT ? TERMINAL_YELLOW : TERMINAL_GREEN));
 	for (i = 0; i < width; i++)
 		str_addc(out, i < n ? '#' : ' ');
 	str_adds(out, terminal_plain());
-	str_addf(out, "] %3d %%", full);
+	str_addf(out, "%s%3d %%", width > 0 ? "] " : "", full);
 }
 
 static void
@@ -150,14 +151,15 @@ show_top(struct str *out, const struct answer *a, size_t width)
 {
 	const struct answer_record	*r;
 	char				 text[32];
-	size_t				 i, bar;
+	size_t				 i, bar, fill;
 
 	/* 39 columns are numbers; the bar gets a third of what is left. */
-	bar = width > 69 ? (width - 39) / 3 : 10;
+	bar = width > 69 ? (width - 39) / 3 : 0;
 	if (bar > BAR_MOST)
 		bar = BAR_MOST;
+	fill = bar > 0 ? bar + 8 : 5;
 	str_addf(out, "%10s %10s  %-8s  %-*s  ID\n", "USED", "LIMIT", "PERIOD",
-	    (int)bar + 8, "FILL");
+	    (int)fill, "FILL");
 	for (i = 0; i < a->nrecord; i++) {
 		r = &a->record[i];
 		str_addf(out, "%10" PRId64 " %10" PRId64 "  %-8s  ",
@@ -167,7 +169,7 @@ show_top(struct str *out, const struct answer *a, size_t width)
 		    answer_number(r, "limit"), bar);
 		str_adds(out, "  ");
 		(void)add_cut(out, answer_get(r, "id"),
-		    width > bar + 45 ? width - bar - 45 : 10);
+		    width > fill + 45 ? width - fill - 35 : 10);
 		str_addc(out, '\n');
 	}
 }

@@ -9,7 +9,7 @@
 #include "ctl/terminal.h"
 #include "lib/num.h"
 
-#define LEAST_WIDTH	40
+#define LEAST_WIDTH	50
 #define MOST		1000
 
 static size_t

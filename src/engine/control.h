@@ -51,7 +51,6 @@ struct control_question {
 	struct held		*held;
 	struct str		 charge;	/* as it was sent */
 	enum rule_attribute	 identity;
-	bool			 stated;	/* status: the parent's part is there */
 };
 
 /*

@@ -121,7 +121,8 @@ wishes_take(struct parent *p, uint64_t wish)
 
 	if (wish >= WISH__MAX)
 		return -1;
-	if (wishes[wish].name != NULL && log_allowed(&limit, LOG_EVERY_S, &held))
+	if (wishes[wish].name != NULL &&
+	    log_allowed(&limit, LOG_EVERY_S, &held))
 		log_notice("policyctl asks for %s", wishes[wish].name);
 	p->wishes.waited[wish] = true;
 	wishes[wish].fulfil(p);

@@ -1,0 +1,196 @@
+#!/usr/bin/perl
+# policyctl's commands against a daemon.
+
+use strict;
+use warnings;
+
+use JSON::PP;
+use Test::More;
+
+use Ctl qw(ctl ctl_json);
+use Policyd qw(wait_until as_root process_alive spew slurp True $root);
+
+sub start {
+	my (%config) = @_;
+
+	return Policyd->start(config => { limits => [[3, 60], [10, 3600]],
+	    fail_action => 'reject full', %config });
+}
+
+subtest 'status' => sub {
+	my $d = start();
+	my $j;
+
+	$d->ask(sasl_username => 'bob') for 1 .. 5;
+	$j = ctl_json($d, 'status');
+	is($j->{version}, (split / /, `$root/build/policyctl -V`)[1] =~ s/\n//r,
+	    'the version');
+	is($j->{database}, 'well', 'the database is well');
+	like($j->{backend}, qr/\Asqlite \Q@{[$d->database]}\E\z/, 'and which it is');
+	is($j->{configuration}, $d->{file}, 'the file');
+	my %pid = map { $_->{name} => $_->{pid} } @{$j->{processes}};
+	is($pid{parent}, $d->pid, 'the parent');
+	my $children = $d->children;
+	is($pid{$_}, $children->{$_}, "the $_") for 'engine', 'ledger-sqlite';
+	my %count = map { $_->{name} => $_->{value} } @{$j->{counters}};
+	is($count{accepted}, 3, 'accepted');
+	is($count{refused}, 2, 'refused');
+	my ($status, $out) = ctl($d, 'status');
+	is($status, 0, 'for people too');
+	like($out, qr/^policyd-rate-limit \d/, 'begins with the name');
+	like($out, qr/^  refused +2$/m, 'has the counters');
+	unlike($out, qr/[^\n\x20-\x7e]/, 'no sequence of a terminal in a pipe');
+	$d->ends_well;
+};
+
+subtest 'show and top' => sub {
+	my $d = start();
+	my ($j, $status, $out);
+
+	$d->ask(sasl_username => 'bob') for 1 .. 2;
+	$d->ask(sasl_username => 'eve') for 1 .. 4;
+	$d->ask(sasl_username => "ann\xc3\xa4\xff");
+	$j = ctl_json($d, 'show', 'BOB');
+	is_deeply([map { [@$_{qw(id used limit seconds retry_after)}] } @{$j->{windows}}],
+	    [['bob', 2, 3, 60, 0], ['bob', 2, 10, 3600, 0]], 'both windows');
+	$j = ctl_json($d, 'show', 'eve');
+	is($j->{windows}[0]{used}, 3, 'a full one');
+	cmp_ok($j->{windows}[0]{retry_after}, '>', 0, 'tells when there is room');
+	is(ctl_json($d, 'show', 'nobody')->{windows}[0]{used}, 0, 'an unknown id');
+	is($d->recorded('bob'), 2, 'nothing is recorded');
+	$j = ctl_json($d, 'top');
+	is_deeply([map { [@$_{qw(id used limit)}] } @{$j->{ids}}[0, 1]],
+	    [['eve', 3, 3], ['bob', 2, 3]], 'top: the nearest first');
+	is(scalar @{$j->{ids}}, 3, 'all of them');
+	is(scalar @{ctl_json($d, 'top', 1)->{ids}}, 1, 'or as many as one wants');
+	($status, $out) = ctl($d, 'top');
+	like($out, qr/^ +3 +3  1 min .*100 %  eve$/m, 'for people too');
+	local $d->{environment} = { COLUMNS => 50 };
+	($status, $out) = ctl($d, 'top');
+	is((grep { length > 51 } split /\n/, $out), 0, 'in narrow columns');
+	for my $n ('0', '1001', 'x', '-1') {
+		($status) = ctl($d, 'top', $n);
+		is($status, 3, "top $n");
+	}
+	$d->ends_well;
+};
+
+subtest 'rules' => sub {
+	my $d = Policyd->start(config => { rules => [
+	    { name => 'user', key => 'sasl_username', limits => [[3, 60]] },
+	    { name => 'net', key => 'client_address', limits => [[5, 60]] },
+	    { name => 'watch', key => 'sasl_username', limits => [[1, 60]],
+	    shadow => True }] });
+	my $j;
+
+	$d->ask(sasl_username => 'bob', client_address => '192.0.2.9') for 1 .. 2;
+	$j = ctl_json($d, 'show', 'bob');
+	is_deeply([map { "$_->{rule} $_->{used}" } @{$j->{windows}}],
+	    ['user 2', 'watch 2'], 'the rules that the id has a count under');
+	$j = ctl_json($d, 'show', 'net:192.0.2.9');
+	is_deeply([map { "$_->{id} $_->{used}" } @{$j->{windows}}],
+	    ['net:192.0.2.9 2'], 'or one rule by its name');
+	$j = ctl_json($d, 'explain', 'sasl_username=bob', 'protocol_state=DATA',
+	    'client_address=192.0.2.9');
+	is($j->{verdict}, 'accepted', 'explain');
+	is_deeply([map { "$_->{rule} $_->{would_refuse}" } @{$j->{keys}}],
+	    ['user 0', 'net 0', 'watch 1'], 'says what the shadow would do');
+	my %rule = map { $_->{label_value} => $_->{value} }
+	    grep { $_->{name} =~ /rule_requests_total/ }
+	    @{ctl_json($d, 'metrics')->{samples}};
+	is_deeply(\%rule, { user => 2, net => 2, watch => 2 }, 'counted by rule');
+	$d->ends_well;
+};
+
+subtest 'reload' => sub {
+	my $d = start();
+
+	is(ctl_json($d, 'reload')->{text}, 'the new configuration is in force',
+	    'is waited for');
+	$d->write_config({ limits => [[1, 60]] });
+	is((ctl($d, 'reload'))[0], 0, 'another configuration');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'is');
+	is($d->ask(sasl_username => 'bob'), 'reject full', 'in force');
+	spew($d->{file}, "limits = 5\nnonsense = 7\n", 0644);
+	my ($status, $out, $err) = ctl($d, 'reload');
+	is($status, 3, 'a wrong one is told');
+	like($err, qr/:1:\d+: .*limits/, 'with the place');
+	is($d->ask(sasl_username => 'bob'), 'reject full', 'and changes nothing');
+	like($d->log, qr/engine: policyctl: uid=$>: reload/, 'who it was is logged');
+	$d->ends_well;
+};
+
+subtest 'clean, report, log' => sub {
+	my $d = start();
+	my ($status, $out, $err);
+
+	is((ctl($d, 'clean'))[1], "0 records deleted\n", 'clean');
+	($status, $out, $err) = ctl($d, 'report');
+	is($status, 3, 'report: it is off');
+	like($err, qr/no report/, 'says so');
+	is((ctl($d, 'log', 'brief'))[0], 0, 'log brief');
+	my $mark = $d->log_mark;
+	$d->ask(sasl_username => 'bob');
+	is((ctl($d, 'log', 'debug'))[0], 3, 'not twice in a second')
+	    or diag('slow machine');
+	ok(wait_until { (ctl($d, 'log', 'debug'))[0] == 0 }, 'log debug');
+	$d->ask(sasl_username => 'eve');
+	ok($d->wait_log(qr/accepted: id=<eve>/, $mark), 'each decision is logged');
+	unlike($d->log_since($mark), qr/accepted: id=<bob>/, 'not before');
+	is((ctl($d, 'log', 'loud'))[0], 3, 'log loud');
+	$d->ends_well;
+};
+
+subtest 'exit status' => sub {
+	my $d = start();
+
+	for my $case ([0, '-h'], [0, '-V'], [1], [1, 'nonsense'], [1, '-x'],
+	    [1, 'show', ''], [3, 'show'], [3, 'show', 'a', 'b'], [3, 'status', 'x'],
+	    [3, 'log']) {
+		my ($want, @words) = @$case;
+		is((ctl($d, @words))[0], $want, "policyctl @words");
+	}
+	$d->ends_well;
+	is((ctl($d, 'status'))[0], 2, 'no daemon');
+};
+
+subtest 'permissions' => sub {
+	plan skip_all => 'only root can be somebody else' if !as_root();
+	my $d = start();
+
+	# Whoever can open the socket may look; here everybody can.
+	chmod 0755, "$d->{dir}", "$d->{dir}/ctl";
+	chmod 0666, $d->control;
+	local $d->{as} = 'daemon';
+	for my $words (['status'], ['show', 'bob'], ['top'], ['metrics'],
+	    ['explain', 'sasl_username=bob', 'protocol_state=DATA']) {
+		is((ctl($d, @$words))[0], 0, "@$words: may be seen");
+	}
+	for my $words (['reload'], ['report'], ['clean'], ['log', 'debug']) {
+		my ($status, $out, $err) = ctl($d, @$words);
+		is($status, 3, "@$words: may not be done");
+		like($err, qr/permission denied/, 'says why');
+	}
+	my $uid = getpwnam 'daemon';
+	like($d->log, qr/policyctl: uid=$uid may not reload/, 'and that is logged');
+	unlike($d->log, qr/parent: policyctl asks/, 'the parent hears nothing of it');
+	$d->ends_well;
+};
+
+subtest 'the ledger is away' => sub {
+	my $d = start();
+
+	kill 'STOP', $d->child('ledger-sqlite');
+	is(ctl_json($d, 'status')->{database}, 'no answer', 'status says so');
+	my ($status, $out, $err) = ctl($d, 'show', 'bob');
+	is($status, 3, 'show fails');
+	like($err, qr/did not answer in time/, 'and says why');
+	is(ctl_json($d, 'explain', 'sasl_username=bob', 'protocol_state=DATA')->{verdict},
+	    'unavailable', 'explain tells what would be answered');
+	like((ctl($d, 'metrics'))[1], qr/^policyd_rate_limit_ledger_up 0$/m,
+	    'metrics have it');
+	kill 'CONT', $d->child('ledger-sqlite');
+	$d->ends_well;
+};
+
+done_testing;

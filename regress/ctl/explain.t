@@ -1,0 +1,126 @@
+#!/usr/bin/perl
+# explain gives the answer that the server then gives: thousands of requests, each
+# explained and asked.
+
+use strict;
+use warnings;
+
+use JSON::PP;
+use Socket;
+use Test::More;
+
+use Ctl qw(ctl ctl_json);
+use Policyd qw(request True False);
+
+my $seed = $ENV{POLICYD_SEED} // 20261122;
+srand $seed;
+note("seed $seed");
+
+sub one { return $_[rand @_] }
+
+# policyctl's question without the program: a process for each would take long.
+sub foretold {
+	my ($d, $request) = @_;
+	my $answer = '';
+
+	socket(my $s, AF_UNIX, SOCK_STREAM, 0) or die "socket: $!";
+	connect($s, pack_sockaddr_un($d->control)) or die "connect: $!";
+	syswrite $s, join('', map { "$_\0" } 'explain', split /\n/, $request) . "\0";
+	1 while sysread $s, $answer, 65536, length $answer;
+	my ($verdict) = $answer =~ /^\tverdict=(\w+)/m;
+	my ($action) = $answer =~ /\taction=(.*)$/m;
+	$action //= "no answer: $answer";
+	$action =~ s/\\\\/\\/g;
+	return ($action, $verdict // '', $answer);
+}
+
+sub mails {
+	my ($n) = @_;
+
+	return map { {
+		sasl_username => one('', '', 'alice', 'Alice', 'bob', 'eve+x', 'free',
+		    "odd\xff", 'carol'),
+		sender => one('', 's@example.org', 'S+tag@Example.org', 't@example.net'),
+		client_address => one('192.0.2.1', '192.0.2.2', '2001:db8::1', 'unknown',
+		    '198.51.100.7'),
+		recipient => one('a@example.com', 'b@example.com', 'C@example.com'),
+		recipient_count => one(0, 1, 1, 2, 3, 7, 'x', ''),
+		size => one(0, 1000, 100_000, 'x'),
+		protocol_state => one('RCPT', 'RCPT', 'DATA', 'DATA', 'END-OF-MESSAGE',
+		    'CONNECT', ''),
+		instance => one('', map { "i.$_" } 1 .. 60),
+	} } 1 .. $n;
+}
+
+my $action = 'reject {id} {limit}/{period} {used}';
+my %by_id = (free => [], bob => [[40, 60]]);
+my @configurations = (
+	[500, 'plain', { limits => [[15, 60], [60, 3600]], limits_by_id => \%by_id,
+	    fail_action => $action }],
+	[500, 'all identities', { limits => [[15, 60]], limit_by_sender => True,
+	    limit_by_ip => True, limited_networks => ['192.0.2.0/24', '2001:db8::/32'],
+	    recipient_delimiter => '+', fail_action => $action }],
+	[500, 'count_mode 0', { limits => [[15, 60]], count_mode => 0,
+	    fold_case => False, fail_action => $action }],
+	[500, 'count_mode 1', { limits => [[15, 60]], count_mode => 1,
+	    fail_action => $action }],
+	[300, 'count_mode 2', { limits => [[8, 60]], count_mode => 2,
+	    fail_action => $action }],
+	[800, 'rules', { fail_action => $action, rules => [
+	    { name => 'user', key => 'sasl_username', limits => [[30, 60]],
+	    limits_by_id => \%by_id },
+	    { name => 'size', key => 'sender', limits => [[900_000, 60]],
+	    count => 'bytes' },
+	    { name => 'spread', key => 'client_address', limits => [[2, 60]],
+	    count => 'distinct_recipients', action => 'reject {id} too many {used}' },
+	    { name => 'places', key => ['sasl_username', 'sender'],
+	    limits => [[2, 60]], count => 'addresses', unless => 'helo_name' },
+	    { name => 'watch', key => 'server', limits => [[5, 60]],
+	    shadow => True }] }],
+);
+
+for (@configurations) {
+	my ($n, $name, $config) = @$_;
+
+	subtest $name => sub {
+		my $d = Policyd->start(config => $config);
+		my (%verdicts, @wrong);
+		my $before = 0;
+
+		for my $mail (mails($n)) {
+			my $request = request(%$mail);
+			my ($told, $verdict, $whole) = foretold($d, $request);
+			my $real = $d->ask(%$mail);
+			push @wrong, "$request=> $real\nexplained: $whole"
+			    if $told ne $real;
+			$verdicts{$verdict}++;
+		}
+		is(scalar @wrong, 0, 'each is answered as it was explained')
+		    or diag($wrong[0]);
+		cmp_ok($verdicts{$_} // 0, '>', 10, "some are $_")
+		    for qw(accepted refused passed);
+		$d->ends_well;
+	};
+}
+
+subtest 'standard input' => sub {
+	my $d = Policyd->start(config => { limits => [[1, 60]],
+	    fail_action => 'reject full' });
+	my $file = "$d->{dir}/request";
+
+	$d->ask(sasl_username => 'bob');
+	open my $fh, '>', $file or die "$file: $!";
+	print $fh request(sasl_username => 'bob');
+	close $fh;
+	my ($status, $out) = $d->run_command('/bin/sh', '-c',
+	    'exec "$0" -s "$1" explain <"$2"', "$Policyd::root/build/policyctl",
+	    $d->control, $file);
+	is($status, 0, 'a captured request');
+	like($out, qr/^refused: .*\naction=reject full\ncounts 1 for sasl_username=<bob>/,
+	    'is explained');
+	is((ctl($d, 'explain', 'nonsense'))[0], 3, 'what is no request is not');
+	is((ctl($d, 'explain'))[0], 1, 'nor is nothing');
+	$d->ends_well;
+};
+
+done_testing;

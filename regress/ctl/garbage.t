@@ -1,0 +1,88 @@
+#!/usr/bin/perl
+# Whatever comes on the control socket, the engine goes on.
+
+use strict;
+use warnings;
+
+use Socket;
+use Test::More;
+use Time::HiRes ();
+
+use Ctl qw(ctl ctl_json);
+use Policyd qw(wait_until);
+
+my $seed = $ENV{POLICYD_SEED} // 4711;
+srand $seed;
+note("seed $seed");
+
+my $d = Policyd->start(config => { limits => [[100, 60]] });
+my $engine = $d->child('engine');
+
+sub open_control {
+	socket(my $s, AF_UNIX, SOCK_STREAM, 0) or die "socket: $!";
+	connect($s, pack_sockaddr_un($d->control)) or return undef;
+	return $s;
+}
+
+# What is answered until the connection ends; undef when it does not.
+sub say_bytes {
+	my ($bytes, $finish) = @_;
+	my $s = open_control() // return undef;
+	my $answer = '';
+	my $ready = '';
+
+	syswrite $s, $bytes;
+	shutdown $s, 1 if $finish;
+	vec($ready, fileno $s, 1) = 1;
+	while (select(my $r = $ready, undef, undef, 20)) {
+		my $n = sysread $s, $answer, 65536, length $answer;
+		return $answer if !$n;
+	}
+	return undef;
+}
+
+for my $case (["\0", 'no question'], ["\0\0", 'no question'],
+    ["bogus\0\0", 'unknown command'], ["status\0x\0\0", 'wrong number'],
+    ["status" . ("\0x" x 300) . "\0\0", 'no question'],
+    ["show\0" . ('x' x 60_000) . "\0\0", 'too long'],
+    ['x' x 140_000, 'too long'], ["explain\0request=x\0\0", 'malformed request'],
+    ["explain\0\x01\xff\0\0", 'malformed'],
+    ["top\0" . '9' x 40 . "\0\0", 'a number']) {
+	my ($bytes, $want) = @$case;
+	my $shown = substr($bytes, 0, 20) =~ s/([^ -~])/sprintf '\\x%02x', ord $1/ger;
+
+	like(say_bytes($bytes) // 'nothing', qr/\Aerror [^\n]*\Q$want\E[^\n]*\nend\n\z/,
+	    "$shown: $want");
+}
+is(say_bytes('status', 1), '', 'half a question and its end: closed');
+like(say_bytes("status\0\0status\0\0"), qr/\Aok\n.*^end\n\z/ms, 'one question only');
+
+my @words = qw(status show top explain metrics reload log bob sasl_username=bob
+    protocol_state=DATA 7 -1);
+for (1 .. 400) {
+	my $bytes = join '', map { (rand() < 0.8 ? $words[rand @words] :
+	    join('', map { chr rand 256 } 1 .. rand 30)) . "\0" } 1 .. 1 + rand 5;
+	substr($bytes, rand length $bytes, 1) = chr rand 256 if rand() < 0.3;
+	say_bytes("$bytes\0", 1);
+}
+ok(1, 'random questions');
+
+# Gone while the answer is on its way.
+for (1 .. 50) {
+	my $s = open_control();
+	syswrite $s, one_of() . "\0\0";
+	close $s;
+}
+sub one_of { return ("status", "metrics", "show\0bob", "top")[rand 4] }
+
+# As many connections as there may be do not shut root out.
+my @held = grep { defined } map { open_control() } 1 .. 50;
+is(ctl_json($d, 'status')->{database}, 'well', 'held connections are in nobody\'s way');
+is($d->ask(sasl_username => 'bob'), 'dunno', 'nor is a client kept waiting');
+@held = ();
+
+is($d->child('engine'), $engine, 'it is the same engine');
+is(ctl_json($d, 'status')->{clients}, 1, 'which counts one client');
+$d->ends_well;
+
+done_testing;

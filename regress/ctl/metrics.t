@@ -1,0 +1,101 @@
+#!/usr/bin/perl
+# The metrics are OpenMetrics text, read by the rules of its specification.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use Ctl qw(ctl ctl_json);
+use Policyd;
+
+my $name = qr/[a-zA-Z_:][a-zA-Z0-9_:]*/;
+my $label = qr/[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"/;
+my %suffixes = (
+	counter => [qw(_total _created)],
+	gauge => [''],
+	info => ['_info'],
+	histogram => [qw(_bucket _count _sum _created)],
+);
+
+# family => { type, samples => { "name{labels}" => value } }; dies of what is wrong.
+sub parse {
+	my ($text) = @_;
+	my (%family, $current);
+
+	$text =~ s/# EOF\n\z// or die "no end\n";
+	for (split /\n/, $text, -1) {
+		next if $_ eq '' && $text =~ /\n\z/;
+		if (/\A# (TYPE|UNIT|HELP) ($name) (.*)\z/) {
+			my ($kind, $which, $value) = ($1, $2, $3);
+			if (!defined $current || $which ne $current) {
+				die "$which is in pieces\n" if $family{$which};
+				$current = $which;
+			}
+			my $f = $family{$which} //= {};
+			die "$kind twice for $which\n" if exists $f->{$kind};
+			die "$kind behind samples of $which\n" if $f->{samples};
+			$f->{$kind} = $value;
+			die "unit of $which\n"
+			    if $kind eq 'UNIT' && $which !~ /_\Q$value\E\z/;
+			die "type $value\n" if $kind eq 'TYPE' && !$suffixes{$value};
+			next;
+		}
+		/\A($name)(\{$label(?:,$label)*\})? (-?[0-9]+(?:\.[0-9]+)?)\z/
+		    or die "not a line: $_\n";
+		my ($sample, $labels, $value) = ($1, $2 // '', $3);
+		defined $current or die "a sample without a family\n";
+		grep { $sample eq "$current$_" } @{$suffixes{$family{$current}{TYPE}}}
+		    or die "$sample is not of $current\n";
+		die "$sample$labels twice\n"
+		    if exists $family{$current}{samples}{"$sample$labels"};
+		die "negative $sample\n"
+		    if $value < 0 && $family{$current}{TYPE} ne 'gauge';
+		$family{$current}{samples}{"$sample$labels"} = $value;
+	}
+	return \%family;
+}
+
+my $d = Policyd->start(config => { limits => [[2, 60]], fail_action => 'reject full' });
+$d->ask(sasl_username => 'bob') for 1 .. 5;
+$d->ask;
+my ($status, $text) = ctl($d, 'metrics');
+is($status, 0, 'metrics');
+my $all = eval { parse($text) };
+ok($all, 'are OpenMetrics') or diag($@);
+
+sub value {
+	my ($family, $sample) = @_;
+
+	return $all->{"policyd_rate_limit_$family"}{samples}{"policyd_rate_limit_$sample"};
+}
+
+is(value('requests', 'requests_total'), 7, 'requests: of the test that it is ready too');
+is(value('answers', "answers_total{verdict=\"$$_[0]\"}"), $$_[1], "answers: $$_[0]")
+    for ['accepted', 2], ['refused', 3], ['passed', 2], ['unavailable', 0];
+is(value('rule_refusals', 'rule_refusals_total{rule="default"}'), 3, 'by rule');
+is(value('ledger_charges', 'ledger_charges_total'), 5, 'of the ledger');
+is(value('ledger_cache_ids', 'ledger_cache_ids'), 1, 'and its memory');
+is(value('database_up', 'database_up'), 1, 'and the database');
+
+my $h = $all->{policyd_rate_limit_answer_seconds};
+my @buckets = map { [$_->[0] eq '+Inf' ? 9**9**9 : $_->[0], $_->[1]] }
+    map { /_bucket\{le="(.*)"\}/ ? [$1, $h->{samples}{$_}] : () } keys %{$h->{samples}};
+@buckets = sort { $a->[0] <=> $b->[0] } @buckets;
+cmp_ok(scalar @buckets, '>', 10, 'a histogram');
+is((grep { $buckets[$_][1] < $buckets[$_ - 1][1] } 1 .. $#buckets), 0, 'that only rises');
+is($buckets[-1][1], 7, 'to all answers');
+is($h->{samples}{policyd_rate_limit_answer_seconds_count}, 7, 'which it counts');
+cmp_ok($h->{samples}{policyd_rate_limit_answer_seconds_sum}, '>', 0, 'and sums up');
+
+# The parser does see what is wrong.
+for my $bad ($text =~ s/# EOF\n//r, "nonsense\n$text", $text =~ s/_total /_totals /r,
+    $text =~ s/(\nd\S+ 2\n)/$1$1/r =~ s/_total\{verdict="passed"\}/{verdict="passed"}/r,
+    $text =~ s/le="\+Inf"/le="+Inf/r) {
+	ok(!eval { parse($bad) }, 'a fault is seen');
+}
+my $j = ctl_json($d, 'metrics');
+is(scalar @{$j->{metrics}}, scalar keys %$all, 'the same as JSON');
+$d->ends_well;
+
+done_testing;

@@ -1,0 +1,39 @@
+package Ctl;
+
+# policyctl against a daemon under test.
+
+use strict;
+use warnings;
+
+use Exporter qw(import);
+use JSON::PP;
+use Test::More;
+
+use Policyd qw(slurp need $root);
+
+our @EXPORT_OK = qw(ctl ctl_json);
+
+my $program = "$root/build/policyctl";
+
+# (status, stdout, stderr)
+sub ctl {
+	my ($d, @words) = @_;
+
+	need(-x $program, 'policyctl is not built');
+	return $d->run_command($program, '-s', $d->control, @words);
+}
+
+# The answer of a command that must do well.
+sub ctl_json {
+	my ($d, @words) = @_;
+	my ($status, $out, $err) = ctl($d, '-j', @words);
+
+	if (!defined $status || $status != 0) {
+		fail("policyctl @words");
+		diag('status ', $status // 'none', ": $err");
+		return {};
+	}
+	return decode_json($out);
+}
+
+1;

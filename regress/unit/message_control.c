@@ -1,0 +1,180 @@
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "ipc/message.h"
+#include "random.h"
+
+/*
+ * What is read is written again: there is one way to write what can be read,
+ * so the bytes come out the same. Nothing else can be read.
+ */
+#define AGAIN(kind)							\
+static int								\
+kind##_again(struct str *out, const void *src, size_t len)		\
+{									\
+	static struct msg_##kind	m;				\
+									\
+	memset(&m, 0x5a, sizeof(m));					\
+	if (msg_##kind##_get(&m, src, len) == -1)			\
+		return -1;						\
+	msg_##kind##_put(out, &m);					\
+	return 0;							\
+}
+
+AGAIN(wished)
+AGAIN(state)
+AGAIN(weighed)
+AGAIN(topped)
+AGAIN(figures)
+
+static void
+try_bytes(int (*again)(struct str *, const void *, size_t), const void *bytes,
+    size_t len, bool whole)
+{
+	struct str	out;
+	uint8_t		*copy = malloc(len > 0 ? len : 1);
+
+	assert_non_null(copy);
+	memcpy(copy, bytes, len);
+	str_init(&out);
+	if (again(&out, copy, len) == 0) {
+		assert_int_equal(out.len, len);
+		assert_memory_equal(out.data, copy, len);
+	} else
+		assert_false(whole);
+	str_clear(&out);
+	free(copy);
+}
+
+/* The payload whole, cut short, with something behind it, and changed. */
+static void
+try_payload(int (*again)(struct str *, const void *, size_t), struct str *s)
+{
+	struct random	r = { 0x6d657373616765 };
+	struct str	copy;
+	size_t		i, n;
+
+	try_bytes(again, s->data, s->len, true);
+	for (i = 0; i < s->len; i++) {
+		str_init(&copy);
+		assert_int_equal(again(&copy, s->data, i), -1);
+		str_clear(&copy);
+	}
+	str_addc(s, 'x');
+	str_init(&copy);
+	assert_int_equal(again(&copy, s->data, s->len), -1);
+	s->len--;
+	for (i = 0; i < 5000; i++) {
+		copy.len = 0;
+		str_add(&copy, s->data, s->len);
+		for (n = random_below(&r, 3) + 1; n > 0; n--)
+			copy.data[random_below(&r, copy.len)] =
+			    (char)random_below(&r, 256);
+		try_bytes(again, copy.data, copy.len, false);
+	}
+	str_clear(&copy);
+	str_clear(s);
+}
+
+static void
+wished(void **state)
+{
+	struct msg_wished	m = { .wish = WISH_CLEAN, .good = true,
+				    .text = "7 records deleted" };
+	struct str		s;
+
+	(void)state;
+	str_init(&s);
+	msg_wished_put(&s, &m);
+	try_payload(wished_again, &s);
+}
+
+static void
+state(void **state_of_test)
+{
+	struct msg_state	m = { .since = 5, .generation = 3,
+				    .file = "/etc/x", .nprocesses = 2 };
+	struct str		s;
+
+	(void)state_of_test;
+	m.process[0].pid = 17;
+	m.process[1].serving = true;
+	(void)strlcpy(m.process[1].name, "engine", sizeof(m.process[1].name));
+	str_init(&s);
+	msg_state_put(&s, &m);
+	try_payload(state_again, &s);
+}
+
+static void
+weighed(void **state_of_test)
+{
+	static struct msg_weighed	m;
+	struct str			s;
+
+	(void)state_of_test;
+	m.verdict.limit.seconds = 60;
+	m.nkeys = 2;
+	m.keys[0].nwindows = 1;
+	m.keys[0].windows = &m.store[0];
+	m.keys[1].nwindows = 2;
+	m.keys[1].sql = true;
+	m.keys[1].windows = &m.store[1];
+	m.store[0].limit.seconds = m.store[1].limit.seconds = 60;
+	m.store[2].limit.seconds = 3600;
+	m.store[2].used = -3;
+	m.store[2].retry_after = -1;
+	str_init(&s);
+	msg_weighed_put(&s, &m);
+	try_payload(weighed_again, &s);
+}
+
+static void
+topped(void **state_of_test)
+{
+	static struct msg_topped	m;
+	struct str			s;
+
+	(void)state_of_test;
+	m.count = 2;
+	m.ids[0].id = "bob";
+	m.ids[0].idlen = 3;
+	m.ids[1].id = "";
+	m.ids[0].limit.seconds = m.ids[1].limit.seconds = 1;
+	str_init(&s);
+	msg_topped_put(&s, &m);
+	try_payload(topped_again, &s);
+}
+
+static void
+figures(void **state_of_test)
+{
+	struct msg_figures	m = { .database = "sqlite x", .fault = "full" };
+	struct str		s;
+
+	(void)state_of_test;
+	m.figure[FIGURE_BUSY] = UINT64_MAX;
+	str_init(&s);
+	msg_figures_put(&s, &m);
+	try_payload(figures_again, &s);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest	tests[] = {
+		cmocka_unit_test(wished),
+		cmocka_unit_test(state),
+		cmocka_unit_test(weighed),
+		cmocka_unit_test(topped),
+		cmocka_unit_test(figures),
+	};
+
+	return cmocka_run_group_tests_name("message_control", tests, NULL,
+	    NULL);
+}
