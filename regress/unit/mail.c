@@ -1,0 +1,432 @@
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "../unit/random.h"
+#include "lib/alloc.h"
+#include "lib/str.h"
+#include "report/mail.h"
+#include "report/width.h"
+
+#define NOW	1714557600	/* Wed, 01 May 2024 10:00:00 UTC */
+
+static const char *const	to[] = { "admin@example.org" };
+
+static struct mail
+new_mail(struct mail_row *rows, size_t nrows)
+{
+	struct mail	m = {
+		.from = "policyd@example.org", .to = to, .nto = 1,
+		.subject = "report", .host = "mx.example.org", .now = NOW,
+		.last = 0, .token = 0x123456789abcdef0, .rows = rows,
+		.nrows = nrows
+	};
+
+	return m;
+}
+
+static struct mail_row
+row(const char *rule, const char *id, int64_t mails, int64_t seconds,
+    int64_t hits)
+{
+	struct mail_row	r = {
+		.id = alloc_string(id), .idlen = strlen(id),
+		.rule = alloc_string(rule), .mails = mails,
+		.seconds = seconds, .hits = hits
+	};
+
+	return r;
+}
+
+static void
+free_rows(const struct mail *m)
+{
+	size_t	i;
+
+	for (i = 0; i < m->nrows; i++) {
+		free(m->rows[i].id);
+		free(m->rows[i].rule);
+	}
+}
+
+static void
+ok_text(struct mail *m, const char *expected)
+{
+	struct str	s;
+
+	str_init(&s);
+	mail_text_sort(m);
+	mail_text_add(&s, m);
+	assert_string_equal(s.data, expected);
+	str_clear(&s);
+}
+
+/* What a reader decodes: quoted-printable and line ends. */
+static void
+decode(struct str *s, const char *p, const char *end)
+{
+	unsigned int	code;
+
+	for (; p < end; p++) {
+		if (*p == '\r')
+			continue;
+		if (*p != '=') {
+			str_addc(s, *p);
+			continue;
+		}
+		if (p[1] != '\r') {
+			assert_int_equal(sscanf(p + 1, "%2X", &code), 1);
+			str_addc(s, (int)code);
+		}
+		p += 2;
+	}
+}
+
+/* What holds for every mail. */
+static void
+ok_mail(const struct str *s)
+{
+	const char	*p = s->data, *lf;
+	size_t		 i;
+
+	for (i = 0; i < s->len; i++) {
+		assert_true((unsigned char)s->data[i] < 0x7f);
+		assert_true(s->data[i] >= ' ' || s->data[i] == '\r' ||
+		    s->data[i] == '\n');
+		if (s->data[i] == '\r')
+			assert_int_equal(s->data[i + 1], '\n');
+	}
+	for (; p < s->data + s->len; p = lf + 1) {
+		lf = strchr(p, '\n');
+		assert_non_null(lf);
+		assert_int_equal(lf[-1], '\r');
+		assert_true(lf - p <= 300);
+	}
+}
+
+static void
+golden(void **state)
+{
+	static const char	expected[] =
+	    "Date: Wed, 01 May 2024 10:00:00 +0000\r\n"
+	    "Message-ID: <1714557600.123456789abcdef0@mx.example.org>\r\n"
+	    "From: policyd@example.org\r\n"
+	    "To: admin@example.org\r\n"
+	    "Subject: report\r\n"
+	    "Auto-Submitted: auto-generated\r\n"
+	    "MIME-Version: 1.0\r\n"
+	    "Content-Type: multipart/mixed;\r\n"
+	    " boundary=\"=_report-123456789abcdef0\"\r\n"
+	    "\r\n"
+	    "--=_report-123456789abcdef0\r\n"
+	    "Content-Type: text/plain; charset=utf-8\r\n"
+	    "Content-Disposition: inline\r\n"
+	    "Content-Transfer-Encoding: quoted-printable\r\n"
+	    "\r\n"
+	    "mx.example.org: 7 hits on 1 limit since 2024-04-30 07:58 UTC "
+	    "(1 day 2 hours=\r\n).\r\n"
+	    "\r\n"
+	    "id   limit        hits\r\n"
+	    "---  -----------  ----\r\n"
+	    "bob  150 per day     7\r\n"
+	    "\r\n"
+	    "--=_report-123456789abcdef0\r\n"
+	    "Content-Type: text/csv; charset=utf-8; header=present\r\n"
+	    "Content-Disposition: attachment;\r\n"
+	    " filename=\"policyd-rate-limit.csv\"\r\n"
+	    "Content-Transfer-Encoding: quoted-printable\r\n"
+	    "\r\n"
+	    "rule,id,mails,seconds,hits\r\n"
+	    "\"\",\"bob\",150,86400,7\r\n"
+	    "\r\n"
+	    "--=_report-123456789abcdef0--\r\n";
+	struct mail_row		rows[1];
+	struct mail		m = new_mail(rows, 1);
+	struct str		s;
+
+	(void)state;
+	rows[0] = row("", "bob", 150, 86400, 7);
+	m.last = NOW - 93720;
+	str_init(&s);
+	mail_compose(&s, &m);
+	assert_string_equal(s.data, expected);
+	ok_mail(&s);
+	str_clear(&s);
+	free_rows(&m);
+}
+
+/* Most hits first, each (id, window) once, columns under each other. */
+static void
+table(void **state)
+{
+	struct mail_row	rows[8];
+	struct mail	m = new_mail(rows, 8);
+
+	(void)state;
+	rows[0] = row("", "bob", 150, 86400, 2);
+	rows[1] = row("", "\346\227\245\346\234\254", 10, 60, 40);
+	rows[2] = row("", "bob", 0, 86400, 3);
+	rows[3] = row("", "bob", 10, 60, 5);
+	rows[4] = row("net", "192.0.2.0/24", 1000, 1209600, 1234567);
+	rows[5] = row("", "e\314\201mile", 0, 90, 1);
+	rows[6] = row("", "a\nb\\", 5, 7200, 1);
+	rows[7] = row("", "somebody.with.a.long.name@a.long.domain.example.org",
+	    7, 1, 1);
+	ok_text(&m,
+	    "mx.example.org: 1234620 hits on 7 limits so far.\n"
+	    "\n"
+	    "id                limit                hits\n"
+	    "----------------  ----------------  -------\n"
+	    "net:192.0.2.0/24  1000 per 2 weeks  1234567\n"
+	    "\346\227\245\346\234\254              10 per minute          40\n"
+	    "bob               10 per minute           5\n"
+	    "bob               150 per day             5\n"
+	    "a\\x0ab\\\\          5 per 2 hours           1\n"
+	    "e\314\201mile             ? per 90 seconds        1\n"
+	    "somebody.with.a.long.name@a.long.domain.example.org\n"
+	    "                  7 per second            1\n");
+	assert_int_equal(m.nrows, 7);
+	free_rows(&m);
+}
+
+static void
+empty(void **state)
+{
+	static const struct {
+		int64_t		 last;
+		const char	*text;
+	} cases[] = {
+		{ 0, "so far" },
+		{ NOW + 1, "so far" },
+		{ -5, "so far" },
+		{ NOW, "since 2024-05-01 10:00 UTC (0 seconds)" },
+		{ NOW - 1, "since 2024-05-01 09:59 UTC (1 second)" },
+		{ NOW - 3600, "since 2024-05-01 09:00 UTC (1 hour)" },
+		{ NOW - 3601, "since 2024-05-01 08:59 UTC (1 hour)" },
+		{ NOW - 86400 * 8 - 3 * 3600,
+		    "since 2024-04-23 07:00 UTC (1 week 1 day)" }
+	};
+	struct mail	m = new_mail(NULL, 0);
+	char		text[200];
+	size_t		i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		m.last = cases[i].last;
+		snprintf(text, sizeof(text), "mx.example.org: no limit was hit "
+		    "%s.\n", cases[i].text);
+		ok_text(&m, text);
+	}
+}
+
+static void
+many(void **state)
+{
+	struct mail_row	*rows = alloc_zero(1500, sizeof(*rows));
+	struct mail	 m = new_mail(rows, 1500);
+	struct str	 s;
+	char		 id[20];
+	size_t		 i, lines = 0;
+
+	(void)state;
+	for (i = 0; i < 1500; i++) {
+		snprintf(id, sizeof(id), "user%zu", i);
+		rows[i] = row("", id, 1, 60, (int64_t)(i % 7));
+	}
+	m.nomore = 12;
+	str_init(&s);
+	mail_text_sort(&m);
+	mail_text_add(&s, &m);
+	for (i = 0; i < s.len; i++)
+		lines += s.data[i] == '\n';
+	assert_int_equal(lines, 2 + 2 + MAIL_TABLE_MAX + 2 + 2);
+	assert_non_null(strstr(s.data, "\n500 more are in the attached"));
+	assert_non_null(strstr(s.data, "\n12 more were too many"));
+	s.len = 0;
+	mail_text_add_csv(&s, &m);
+	for (lines = i = 0; i < s.len; i++)
+		lines += s.data[i] == '\n';
+	assert_int_equal(lines, 1501);
+	str_clear(&s);
+	free_rows(&m);
+	free(rows);
+}
+
+static void
+headers(void **state)
+{
+	static const char *const	odd[] = {
+		"a@b", "j\303\274rgen@example.org", "x\r\nBcc: evil@example.net",
+		"a,b@c", "root"
+	};
+	static const struct {
+		const char	*subject;
+		const char	*header;
+	} cases[] = {
+		{ "plain text: [1]", "Subject: plain text: [1]\r\n" },
+		{ "", "Subject: \r\n" },
+		{ "a\r\nBcc: x@y", "Subject: =?utf-8?q?a=5Cx0d=5Cx0aBcc=3A_x=40"
+		    "y?=\r\n" },
+		{ "\303\274ber", "Subject: =?utf-8?q?=C3=BCber?=\r\n" },
+		{ "=?utf-8?q?a?=",
+		    "Subject: =?utf-8?q?=3D=3Futf=2D8=3Fq=3Fa=3F=3D?=\r\n" },
+		/* Characters stay whole where a line ends. */
+		{ "123456789012345678901234567890123456789012345\303\274",
+		    "Subject: =?utf-8?q?1234567890123456789012345678901234567"
+		    "89012345?=\r\n =?utf-8?q?=C3=BC?=\r\n" }
+	};
+	struct mail	m = new_mail(NULL, 0);
+	struct str	s;
+	size_t		i;
+
+	(void)state;
+	str_init(&s);
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		m.subject = cases[i].subject;
+		s.len = 0;
+		mail_compose(&s, &m);
+		ok_mail(&s);
+		assert_non_null(strstr(s.data, cases[i].header));
+	}
+	m.to = odd;
+	m.nto = sizeof(odd) / sizeof(odd[0]);
+	s.len = 0;
+	mail_compose(&s, &m);
+	ok_mail(&s);
+	assert_non_null(strstr(s.data, "\r\nTo: a@b,\r\n"
+	    " =?utf-8?q?j=C3=BCrgen=40example=2Eorg?=:;,\r\n"
+	    " =?utf-8?q?x=5Cx0d=5Cx0aBcc=3A_evil=40example=2Enet?=:;,\r\n"
+	    " =?utf-8?q?a=2Cb=40c?=:;,\r\n root\r\n"));
+	assert_null(strstr(s.data, "\nBcc"));
+	str_clear(&s);
+}
+
+static void
+csv(void **state)
+{
+	struct mail_row	rows[4];
+	struct mail	m = new_mail(rows, 4);
+	struct str	s;
+
+	(void)state;
+	rows[0] = row("r\"", "a\"b,c", 1, 60, 4);
+	rows[1] = row("", "=1+2", 0, 60, 3);
+	rows[2] = row("", "x\n\"y", 3, 3600, 2);
+	rows[3] = row("", "", 3, 3600, 1);
+	str_init(&s);
+	mail_text_sort(&m);
+	mail_text_add_csv(&s, &m);
+	assert_string_equal(s.data, "rule,id,mails,seconds,hits\n"
+	    "\"r\"\"\",\"a\"\"b,c\",1,60,4\n"
+	    "\"\",\"'=1+2\",,60,3\n"
+	    "\"\",\"x\\x0a\"\"y\",3,3600,2\n"
+	    "\"\",\"\",3,3600,1\n");
+	str_clear(&s);
+	free_rows(&m);
+}
+
+/* Ids of any bytes: the mail stays a mail, and says the same when decoded. */
+static void
+any_ids(void **state)
+{
+	struct random	 r = { 0x6d61696c };
+	struct mail_row	*rows = alloc_zero(50, sizeof(*rows));
+	struct mail	 m;
+	struct str	 s, text, plain;
+	const char	*begin;
+	char		 id[300];
+	size_t		 i, j, n;
+
+	(void)state;
+	for (i = 0; i < 50; i++) {
+		m = new_mail(rows, 20);
+		for (j = 0; j < 20; j++) {
+			rows[j] = row("", "", 1, 60, 1);
+			free(rows[j].id);
+			rows[j].idlen = random_below(&r, sizeof(id));
+			for (n = 0; n < rows[j].idlen; n++)
+				id[n] = (char)random_next(&r);
+			rows[j].id = alloc_copy(id, rows[j].idlen);
+		}
+		str_init(&s);
+		str_init(&text);
+		str_init(&plain);
+		mail_compose(&s, &m);
+		ok_mail(&s);
+		mail_text_add(&plain, &m);
+		begin = strstr(strstr(s.data, "text/plain"), "\r\n\r\n") + 4;
+		decode(&text, begin, strstr(begin, "\r\n--=_report"));
+		assert_string_equal(text.data, plain.data);
+		str_clear(&s);
+		str_clear(&text);
+		str_clear(&plain);
+		free_rows(&m);
+	}
+	free(rows);
+}
+
+static void
+quoted(void **state)
+{
+	struct mail_row	rows[3];
+	struct mail	m = new_mail(rows, 3);
+	struct str	s;
+
+	(void)state;
+	rows[0] = row("", "From me", 1, 60, 3);
+	rows[1] = row("", ".", 1, 60, 2);
+	rows[2] = row("", "a=b", 1, 60, 1);
+	str_init(&s);
+	mail_compose(&s, &m);
+	ok_mail(&s);
+	assert_non_null(strstr(s.data, "\r\n=46rom me  1 per minute     3\r\n"));
+	assert_non_null(strstr(s.data, "\r\n.        1 per minute     2\r\n"));
+	assert_non_null(strstr(s.data, "\r\na=3Db      1 per minute     1\r\n"));
+	str_clear(&s);
+	free_rows(&m);
+}
+
+static void
+widths(void **state)
+{
+	static const struct {
+		const char	*text;
+		size_t		 width;
+	} cases[] = {
+		{ "", 0 }, { "abc", 3 }, { "\303\251", 1 }, { "e\314\201", 1 },
+		{ "\346\227\245", 2 }, { "\355\225\234", 2 },
+		{ "\357\274\241", 2 }, { "\357\275\261", 1 },
+		{ "\360\237\230\200", 2 }, { "\360\240\200\200", 2 },
+		{ "\320\226", 1 }
+	};
+	size_t	i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(width_of(cases[i].text), cases[i].width);
+	assert_int_equal(width_bytes("\346\227\245x"), 3);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest	tests[] = {
+		cmocka_unit_test(golden),
+		cmocka_unit_test(table),
+		cmocka_unit_test(empty),
+		cmocka_unit_test(many),
+		cmocka_unit_test(headers),
+		cmocka_unit_test(csv),
+		cmocka_unit_test(any_ids),
+		cmocka_unit_test(quoted),
+		cmocka_unit_test(widths)
+	};
+
+	return cmocka_run_group_tests_name("mail", tests, NULL, NULL);
+}
