@@ -17,6 +17,7 @@ use Test::More;
 use Time::HiRes qw(time sleep);
 
 use Policyd qw(wait_until need have_command slurp spew $root);
+use Fault::Shim;
 
 our @EXPORT_OK = qw(fault_daemon full pause sums lock_database);
 
@@ -30,15 +31,20 @@ sub pause {
 	sleep rand $most;
 }
 
-# A daemon in which no answer but a verdict looks like one.
+# A daemon in which no answer but a verdict looks like one. Options as Policyd's, and
+# shim: a list of roles to put the shim before, journal: bytes for what they write.
 sub fault_daemon {
 	my (%option) = @_;
 
 	need(have_command('sqlite3'), 'no sqlite3 to look into the database with');
+	Fault::Shim::needed() if $option{shim};
 	my $config = { limits => [[1_000_000, 3600]], debug => Policyd::False,
 	    fail_action => 'reject full', db_error_action => 'defer database',
 	    db_timeout => 1.0, %{delete $option{config} // {}} };
-	return Policyd->new(config => $config, %option);
+	my $shim = delete $option{shim};
+	my $d = Policyd->new(config => $config, %option);
+	Fault::Shim::prepare($d, $shim, $option{journal}) if $shim;
+	return $d;
 }
 
 # id => what the tables hold for it.
@@ -162,10 +168,20 @@ sub work {
 sub accepted {
 	my ($self) = @_;
 
-	while (my $n = sysread $self->{from}, my $bytes, 65536) {
+	my $n;
+
+	while ($n = sysread $self->{from}, my $bytes, 65536) {
 		$self->{seen} += $n;
 	}
+	$self->{done} = defined $n;
 	return $self->{seen};
+}
+
+# Whether all workers ended by themselves.
+sub wait_done {
+	my ($self, $seconds) = @_;
+
+	return wait_until { $self->accepted; $self->{done} } $seconds;
 }
 
 # Whether so many more mails were accepted before the deadline.
@@ -173,7 +189,8 @@ sub wait_more {
 	my ($self, $more, $seconds) = @_;
 	my $before = $self->accepted;
 
-	return wait_until { $self->accepted >= $before + $more } $seconds;
+	wait_until { $self->accepted >= $before + $more || $self->{done} } $seconds;
+	return $self->{seen} >= $before + $more;
 }
 
 # Ends the load: { dunno, reject, unknown, other => { user => mails } }.

@@ -273,6 +273,7 @@ sub program {
 #   as		a user to start it as instead of root
 #   limits	hash of resource limits for the shell's ulimit: { n => 64 }
 #   dir		of another daemon, to share its files
+#   program	another than the one that was built
 sub new {
 	my ($class, %option) = @_;
 	my $self = bless { %option }, $class;
@@ -385,7 +386,7 @@ sub write_config {
 sub command {
 	my ($self, @args) = @_;
 
-	return (program(), '-f', $self->{file}, @{$self->{args} // []}, @args);
+	return ($self->{program} // program(), '-f', $self->{file}, @{$self->{args} // []}, @args);
 }
 
 # The process that runs the command, its output in the files given.
