@@ -37,7 +37,7 @@ ask()
 fresh()
 {
 	say 'a fresh installation'
-	apt-get install -y -qq --no-download /check/new/*.deb
+	apt-get install -y -qq --no-install-recommends --no-download /check/new/*.deb
 	cmp /etc/policyd-rate-limit.conf /usr/share/policyd-rate-limit/policyd-rate-limit.conf
 	getent passwd policyd-rate-limit >/dev/null || fail 'there is no user'
 	[ "$(stat -c %U:%G:%a /var/spool/postfix/ratelimit)" = root:postfix:750 ] ||
@@ -76,7 +76,7 @@ upgrade()
 	done
 	cp -p /etc/policyd-rate-limit.yaml /check/yaml
 
-	apt-get install -y -qq --no-download /check/new/*.deb
+	apt-get install -y -qq --no-install-recommends --no-download /check/new/*.deb
 	cmp /check/yaml /etc/policyd-rate-limit.yaml
 	gone /etc/policyd-rate-limit.conf
 	[ "$(policyd-rate-limit --get-config limits)" = '[[3, 600], [150, 86400]]' ] ||

@@ -1,0 +1,98 @@
+#!/usr/bin/perl
+
+# What make install writes, and where: only below DESTDIR, with the paths of that
+# installation in every text, by GNU make and by BSD make, for each system's init.
+
+use strict;
+use warnings;
+
+use File::Find qw(find);
+use File::Temp qw(tempdir);
+use Test::More;
+
+use Packaging qw(output);
+use Policyd qw(have_command slurp spew $root);
+
+my $dir = tempdir('policyd-XXXXXXXX', TMPDIR => 1, CLEANUP => 1);
+# A path may have what sed(1) takes for its own.
+my %place = (PREFIX => '/opt/a&b', SBINDIR => '/opt/a&b/sbin',
+    LIBEXECDIR => '/opt/libexec|x', SYSCONFDIR => '/opt/etc', EXAMPLEDIR => '/opt/sample',
+    RUNDIR => '/opt/run/limit', STATEDIR => '/opt/state/limit', MANDIR => '/opt/man',
+    UNITDIR => '/opt/units', SYSUSERSDIR => '/opt/sysusers', TMPFILESDIR => '/opt/tmpfiles',
+    RCDIR => '/opt/rc.d');
+my $places = join ' ', map { "$_='$place{$_}'" } sort keys %place;
+
+# Path below the directory => text.
+sub tree {
+	my ($top) = @_;
+	my %found;
+
+	find({ no_chdir => 1, wanted => sub {
+		$found{substr $_, length $top} = slurp($_) if -f $_;
+	} }, $top) if -d $top;
+	return \%found;
+}
+
+my %init = (
+	systemd => ['/opt/sysusers/policyd-rate-limit.conf',
+	    '/opt/tmpfiles/policyd-rate-limit.conf',
+	    map { "/opt/units/policyd-rate-limit$_" } '-clean.service', '-clean.timer',
+	    '.service', '.socket'],
+	openbsd => ['/opt/rc.d/policyd_rate_limit'],
+	freebsd => ['/opt/rc.d/policyd_rate_limit'],
+	netbsd => ['/opt/rc.d/policyd_rate_limit'],
+	none => [],
+);
+my @texts = ('/opt/man/man5/policyd-rate-limit.conf.5',
+    '/opt/man/man8/policyd-rate-limit.8', '/opt/sample/policyd-rate-limit.conf');
+my $default = qr{/usr/local/|/var/(?:run|lib)/policyd|(?<![\w&|])/etc/policyd};
+
+for my $make (grep { defined } map { have_command($_) } 'make', 'bmake') {
+	for my $init (sort keys %init) {
+		my $name = "$make, $init";
+		my $dest = "$dir/" . $name =~ s/\W+/-/gr;
+		my $said = output("cd '$root' && '$make' -s INIT=$init DESTDIR='$dest' " .
+		    "$places install-texts install-init-$init 2>&1");
+		my $tree = tree($dest);
+		my @missing = grep { !defined $tree->{$_} } @texts, @{$init{$init}};
+		is("@missing", '', "$name: everything is there") or diag($said);
+		my %known = map { $_ => 1 } @texts, @{$init{$init}};
+		my @more = grep { !$known{$_} && !m{\A/opt/man/man[58]/\w} &&
+		    !m{\A/opt/(?:a&b/share|sample)/} } sort keys %$tree;
+		is("@more", '', "$name: and nothing else");
+		my @left = grep { $tree->{$_} =~ /\@[A-Z]+DIR\@/ || $tree->{$_} =~ $default ||
+		    $tree->{$_} =~ /\Q$dest/ } sort keys %$tree;
+		is("@left", '', "$name: no other installation's path is in a text");
+	}
+}
+
+my $tree = tree((glob "$dir/*make-systemd")[0]);
+like($tree->{$texts[0]}, qr{^\.It Pa /opt/etc/policyd-rate-limit\.conf$}m, 'SYSCONFDIR');
+like($tree->{$texts[1]}, qr{^\.It Pa /opt/libexec\|x$}m, 'LIBEXECDIR');
+like($tree->{$texts[1]}, qr{^\.It Pa /opt/run/limit/control$}m, 'RUNDIR');
+like($tree->{$texts[2]}, qr{^#sqlite_config.*"/opt/state/limit/db\.sqlite3"}m, 'STATEDIR');
+like($tree->{"/opt/units/policyd-rate-limit.service"},
+    qr{^ExecStart=/opt/a&b/sbin/policyd-rate-limit$}m, 'SBINDIR');
+
+# --- the default paths do not change a byte but those of *.in ---
+
+my $same = output("cd '$root' && make -s INIT=none DESTDIR='$dir/same' install-texts 2>&1");
+for (['etc/policyd-rate-limit.conf', 'share/examples/policyd-rate-limit'],
+    ['man/policyd-rate-limit.8', 'share/man/man8']) {
+	my ($file, $where) = @$_;
+	my ($base) = $file =~ m{([^/]+)\z};
+	is(slurp("$dir/same/usr/local/$where/$base"), slurp("$root/$file"),
+	    "$file is installed as it is") or diag($same);
+}
+
+# --- one version, said in several places ---
+
+my ($version) = slurp("$root/src/rules.mk") =~ /^VERSION =\t(\S+)$/m;
+ok($version, 'a version');
+like(slurp("$root/packaging/debian/changelog"), qr/\Apolicyd-rate-limit \(\Q$version\E-\d/,
+    'Debian has it');
+like(slurp("$root/packaging/openbsd/Makefile"), qr/^V =\s+\Q$version\E$/m, 'OpenBSD has it');
+like(slurp("$root/packaging/freebsd/Makefile"), qr/^DISTVERSION=\s+\Q$version\E$/m,
+    'FreeBSD has it');
+
+done_testing();
