@@ -22,6 +22,7 @@
 #define PROGRESS_NS	INT64_C(1000000000)
 #define REMEMBER_NS	INT64_C(60000000000)
 #define GOODBYE_MS	2000
+#define FAREWELL_MS	100	/* for verdicts, when the database is lost */
 
 static struct ledger {
 	struct role_start	 start;
@@ -52,6 +53,9 @@ static void
 ledger_lost(struct ledger *l)
 {
 	log_error("%s: %s", store_description(l->store), store_error(l->store));
+	/* Whose window was full is refused all the same. */
+	if (l->engine != NULL)
+		(void)channel_drain(l->engine, clock_after(clock_mono(), FAREWELL_MS));
 	exit(ROLE_AWAY);
 }
 
@@ -549,8 +553,7 @@ ledger_open(struct ledger *l)
 		return;
 	if (!away)
 		role_fault(&l->start, "%s", reason);
-	log_error("%s", reason);
-	exit(ROLE_AWAY);
+	role_away(&l->start, "%s", reason);
 }
 
 int

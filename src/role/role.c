@@ -309,26 +309,43 @@ role_ready(struct role_start *start)
 		log_fatal("the parent does not read: %s", strerror(errno));
 }
 
-void
-role_fault(struct role_start *start, const char *fmt, ...)
+static void
+role_tell(struct role_start *start, const char *fmt, va_list ap)
 {
 	char		text[512];
 	struct str	payload;
-	va_list		ap;
 
-	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
 	str_init(&payload);
 	msg_text_put(&payload, text);
 	channel_send(start->parent, MSG_FAULT, 0, &payload, -1);
 	str_clear(&payload);
 	/* The parent logs it; who cannot tell the parent has to do so. */
-	if (channel_drain(start->parent,
-	    clock_after(clock_mono(), GOODBYE_MS)) == -1)
+	if (channel_drain(start->parent, clock_after(clock_mono(), GOODBYE_MS)) == -1)
 		log_error("%s", text);
 	settings_free(start->settings);
+}
+
+void
+role_fault(struct role_start *start, const char *fmt, ...)
+{
+	va_list	ap;
+
+	va_start(ap, fmt);
+	role_tell(start, fmt, ap);
+	va_end(ap);
 	exit(STATUS_FAULT);
+}
+
+void
+role_away(struct role_start *start, const char *fmt, ...)
+{
+	va_list	ap;
+
+	va_start(ap, fmt);
+	role_tell(start, fmt, ap);
+	va_end(ap);
+	exit(ROLE_AWAY);
 }
 
 int
