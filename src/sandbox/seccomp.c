@@ -190,10 +190,7 @@ static const struct call	calls[] = {
 	{ "fcntl64", S, FCNTL(F_SETLK64) },
 	{ "fcntl64", S, FCNTL(F_SETLKW64) },
 
-	/*
-	 * Sanitizers, valgrind and coverage: nothing of this is in a normal
-	 * build.
-	 */
+	/* Sanitizers and valgrind; nothing of it is in a normal build. */
 	{ "mmap", EASED, ANY },
 	{ "mmap2", EASED, ANY },
 	{ "mprotect", EASED, ANY },
@@ -353,6 +350,10 @@ build(scmp_filter_ctx filter, enum sandbox_role role, bool eased)
 
 	error = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH,
 	    SCMP_ACT_KILL_PROCESS);
+	/* Before Linux 4.14 only the thread can be killed: there is but one. */
+	if (error != 0)
+		error = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH,
+		    SCMP_ACT_KILL);
 	if (error != 0)
 		return error;
 	/* A search tree in place of a list, and the audit log: nice to have. */
