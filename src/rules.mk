@@ -108,7 +108,7 @@ FAULT_Linux =	${FAULT}/policyd-rate-limit ${FAULT}/shim.so
 TEST_PROGRAMS =	build/bench/floor build/bench/load ${LIAR_PROGRAMS} \
 		${FAULT_${OS}} ${ATTACK_${OS}_${SANDBOX}}
 OBJECTS =	${PARENT_OBJS} src/conf/paths.o ${ENGINE_OBJS} ${LEDGER_OBJS} \
-		${LEDGER_OBJS_FOR_ALL} ${REPORT_OBJS} ${CTL_OBJS}
+		${SQLITE_OBJS} ${PGSQL_OBJS} ${MYSQL_OBJS} ${REPORT_OBJS} ${CTL_OBJS}
 DEPENDS =	${OBJECTS:.o=.d} ${UNIT_SRCS:.c=.d} ${BENCH_OBJS:.o=.d} ${ATTACK_SRCS:.c=.d} \
 		${LIAR_SRCS:.c=.d} build/paths.d ${LIAR}/paths.d
 
@@ -122,7 +122,7 @@ PROGRAMS =	build/policyd-rate-limit ${CHILDREN} ${CTL_PROGRAM}
 
 .SUFFIXES:
 .SUFFIXES: .c .o .test
-.PHONY: all objects run tests check check-built bench lint install clean dist deb debcheck fuzz portability \
+.PHONY: all objects run tests check check-built bench lint install clean dist deb debcheck fuzz portable portability \
 	install-programs install-texts install-init- install-init-none \
 	install-init-systemd install-init-openbsd install-init-freebsd install-init-netbsd
 
@@ -146,9 +146,14 @@ src/ledger/mysqldb.o: src/ledger/mysqldb.c
 # children in build/, the installed one (build/install) in LIBEXECDIR.
 PATHS =		-DSYSCONFDIR='"${SYSCONFDIR}"' -DRUNDIR='"${RUNDIR}"' \
 		-DSTATEDIR='"${STATEDIR}"'
-src/conf/paths.o: src/conf/paths.c
+src/conf/paths.o: src/conf/paths.c build/install/paths
 	@echo "  CC  $@"
 	${Q}${COMPILE} ${PATHS} -DLIBEXECDIR='"${LIBEXECDIR}"' -c -o $@ src/conf/paths.c
+# Changes when they do, so that `make install` may be given others than `make` was.
+build/install/paths: always
+	@mkdir -p build/install
+	@echo ${PATHS} ${LIBEXECDIR} | cmp -s - $@ || echo ${PATHS} ${LIBEXECDIR} >$@
+always:
 build/paths.o: src/conf/paths.c
 	@mkdir -p build
 	@echo "  CC  $@"
@@ -253,6 +258,9 @@ check-built:
 
 lint:
 	@sh regress/lint.sh
+
+# What needs nothing but the C library, all that every role is made of among it.
+portable: build/policyctl build/bench/floor build/bench/load ${LIAR}/engine
 
 # BSDCC: a directory with openbsd-cc, freebsd-cc and netbsd-cc.
 portability:

@@ -415,7 +415,7 @@ memory_free(struct memory *m)
 {
 	if (m == NULL)
 		return;
-	while (!STAILQ_EMPTY(&m->queue))
+	while (STAILQ_FIRST(&m->queue) != NULL)
 		seen_drop(m);
 	map_each(m->ids, free_id, m);
 	map_free(m->ids);

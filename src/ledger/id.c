@@ -2,10 +2,10 @@
 
 #include <stdint.h>
 #include <string.h>
-#include <sha2.h>
 
 #include "ledger/id.h"
 #include "lib/str.h"
+#include "sha256.h"
 
 #define PREFIX		"sha256:"
 #define PREFIX_LENGTH	(sizeof(PREFIX) - 1)
