@@ -321,7 +321,8 @@ role_tell(struct role_start *start, const char *fmt, va_list ap)
 	channel_send(start->parent, MSG_FAULT, 0, &payload, -1);
 	str_clear(&payload);
 	/* The parent logs it; who cannot tell the parent has to do so. */
-	if (channel_drain(start->parent, clock_after(clock_mono(), GOODBYE_MS)) == -1)
+	if (channel_drain(start->parent,
+	    clock_after(clock_mono(), GOODBYE_MS)) == -1)
 		log_error("%s", text);
 	settings_free(start->settings);
 }
