@@ -20,6 +20,7 @@ package Smtpd;
 #   after	step => bytes sent right behind its reply
 #   pieces	true: every byte in a packet of its own
 #   silent	the step that is never answered
+#   hold	the step that is answered only after release()
 # steps: greeting, EHLO, HELO, STARTTLS, handshake, AUTH, AUTH2, AUTH3, MAIL, RCPT, DATA,
 # BODY, QUIT
 
@@ -97,6 +98,15 @@ sub start {
 	push @started, $self;
 	return $self;
 }
+
+# Waits until it holds; then, lets go.
+sub holds {
+	my ($self) = @_;
+
+	return wait_until { $self->transcript =~ /^X: hold/m };
+}
+
+sub release { spew("$_[0]{dir}/release", '') }
 
 sub port { return $_[0]{port} }
 sub transcript { return slurp("$_[0]{dir}/transcript") }
@@ -187,6 +197,10 @@ sub answer {
 		$self->note("X: silent at $step");
 		sysread $self->{c}, my $rest, 1;
 		die "silent\n";
+	}
+	if (($self->{hold} // '') eq $step) {
+		$self->note("X: hold at $step");
+		wait_until { -e "$self->{dir}/release" };
 	}
 	my $other = $self->{reply}{$step};
 	if (ref $other) {

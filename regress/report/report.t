@@ -257,6 +257,23 @@ subtest 'header injection' => sub {
 	is(scalar(my @m = $s->mails), 1, 'one mail');
 };
 
+subtest 'a large report' => sub {
+	my $s = Smtpd->start(@starttls);
+	my $r = Report->new(port => $s->port, settings => { smtp_tls => 'starttls' });
+
+	$r->{d}->sql('WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n ' .
+	    "WHERE i < 20000) INSERT INTO limit_report (id, delta, hit) SELECT " .
+	    "'user' || i, 60, i FROM n");
+	my ($status, undef, $err) = $r->clean;
+	is($status, 0, 'status 0') or diag($err);
+	my ($mail) = $s->mails;
+	my $n = () = $mail->{data} =~ /^"","user\d+",10,60,\d+$/mg;
+	is($n, 20000, 'every id is in the mail');
+	like($mail->{data}, qr/^19000 more are in the attached table\.$/m,
+	    'not all in the text');
+	is_deeply($r->left, [], 'the hits are gone');
+};
+
 subtest 'the next address' => sub {
 	# localhost is [::1] first, where nobody listens; or it is 127.0.0.1 alone.
 	my $s = Smtpd->start;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "lib/alloc.h"
@@ -90,28 +91,36 @@ is_host_name(const char *name)
 	    strspn(name, letters) == strlen(name);
 }
 
-/* The host's full name where it can be found out. */
+/* "host" becomes "host.example.org", where the resolver knows that. */
+static void
+complete_host_name(char *host)
+{
+	struct addrinfo	 hints, *list;
+	const char	*whole;
+	size_t		 len = strlen(host);
+
+	memset(&hints, 0, sizeof(hints));
+	hints.ai_flags = AI_CANONNAME;
+	hints.ai_socktype = SOCK_STREAM;
+	if (getaddrinfo(host, NULL, &hints, &list) != 0)
+		return;
+	whole = list->ai_canonname;
+	if (whole != NULL && strncasecmp(whole, host, len) == 0 &&
+	    whole[len] == '.' && strlen(whole) < HOST_MAX)
+		strlcpy(host, whole, HOST_MAX);
+	freeaddrinfo(list);
+}
+
 static void
 find_host_name(void)
 {
-	struct addrinfo	 hints, *list;
-	char		*host = report.host;
+	char	*host = report.host;
 
 	if (gethostname(host, HOST_MAX) == -1)
 		*host = '\0';
 	host[HOST_MAX - 1] = '\0';
-	if (*host != '\0' && strchr(host, '.') == NULL) {
-		memset(&hints, 0, sizeof(hints));
-		hints.ai_flags = AI_CANONNAME;
-		hints.ai_socktype = SOCK_STREAM;
-		if (getaddrinfo(host, NULL, &hints, &list) == 0) {
-			if (list->ai_canonname != NULL &&
-			    strchr(list->ai_canonname, '.') != NULL &&
-			    strlen(list->ai_canonname) < HOST_MAX)
-				strlcpy(host, list->ai_canonname, HOST_MAX);
-			freeaddrinfo(list);
-		}
-	}
+	if (*host != '\0' && strchr(host, '.') == NULL)
+		complete_host_name(host);
 	if (!is_host_name(host))
 		strlcpy(host, "localhost", HOST_MAX);
 }

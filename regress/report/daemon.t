@@ -1,0 +1,106 @@
+#!/usr/bin/perl
+# Reports of a running daemon: at the first hit, tried again when they fail, and never
+# more taken off than was reported.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use Policyd qw(True wait_until);
+use Report;
+use Smtpd;
+
+Smtpd->needed;
+Report->needed;
+
+sub start {
+	my ($s, %settings) = @_;
+
+	return Policyd->start(config => {
+		limits => [[1, 86400]],
+		fail_action => 'reject full',
+		report => True,
+		report_to => 'postmaster@example.org',
+		report_immediately => True,
+		smtp_server => ['127.0.0.1', $s->port],
+		%settings });
+}
+
+sub refuse {
+	my ($d, $times) = @_;
+
+	$d->ask(sasl_username => 'bob');
+	is($d->ask(sasl_username => 'bob'), 'reject full', 'refused') for 1 .. $times;
+}
+
+sub hits {
+	my ($d) = @_;
+	my ($row) = $d->sql("SELECT COALESCE(SUM(hit), 0) FROM limit_report");
+
+	return $row->[0];
+}
+
+subtest 'hits that come in meanwhile stay' => sub {
+	my $s = Smtpd->start(hold => 'BODY');
+	my $d = start($s);
+
+	refuse($d, 1);
+	ok($s->holds, 'the first hit is reported at once');
+	is($d->ask(sasl_username => 'bob'), 'reject full', 'the daemon decides') for 1 .. 4;
+	is(hits($d), 5, 'nothing is taken off before the mail is taken');
+	$s->release;
+	ok(wait_until { hits($d) == 4 }, 'what was reported is') or diag(hits($d));
+	my ($mail) = $s->mails;
+	like($mail->{data}, qr/^bob +1 per day +1$/m, 'which is in the mail');
+	ok($d->wait_log(qr/the report was sent/), 'the log says so');
+	$d->ends_well;
+	is(scalar(my @m = $s->mails), 1, 'no second mail within five minutes');
+};
+
+subtest 'report killed' => sub {
+	my $s = Smtpd->start(hold => 'BODY');
+	my $d = start($s);
+
+	refuse($d, 2);
+	ok($s->holds, 'the mail is on its way');
+	kill 'KILL', $d->child('report');
+	ok($d->wait_log(qr/tried again in \d+ s/), 'it will be tried again');
+	cmp_ok(hits($d), '>=', 1, 'no hit is lost');
+	is($d->ask(sasl_username => 'bob'), 'reject full', 'the daemon decides');
+	$d->ends_well;
+};
+
+subtest 'a server that is away' => sub {
+	my $s = Smtpd->start;
+	my $d = start($s);
+
+	$s->stop;
+	refuse($d, 1);
+	ok($d->wait_log(qr/the report was not sent: no connection/), 'is said');
+	ok($d->wait_log(qr/tried again in \d+ s/), 'and tried again');
+	is(hits($d), 1, 'the hit stays');
+	$d->ends_well;
+};
+
+subtest 'stopped while the server is slow' => sub {
+	my $s = Smtpd->start(silent => 'MAIL');
+	my $d = start($s);
+
+	refuse($d, 1);
+	ok(wait_until { $s->transcript =~ /^X: silent/m }, 'the server does not answer');
+	is($d->stop, 0, 'the daemon stops all the same');
+	is(hits($d), 1, 'the hit stays');
+};
+
+subtest 'clean_interval' => sub {
+	my $s = Smtpd->start;
+	my $d = start($s, report_immediately => Policyd::False(), clean_interval => 1);
+
+	refuse($d, 3);
+	ok(wait_until { () = $s->mails }, 'the mail comes by itself');
+	ok(wait_until { hits($d) == 0 }, 'and the hits go');
+	$d->ends_well;
+};
+
+done_testing();
