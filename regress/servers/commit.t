@@ -1,0 +1,111 @@
+#!/usr/bin/perl
+# retransmit-counts-twice, where it is hardest: the connection is cut when COMMIT is on
+# its way, so that nobody knows whether it was done. A small proxy stands between the
+# daemon and its server, sees COMMIT pass, and cuts behind it or before it.
+
+use strict;
+use warnings;
+
+use IO::Select;
+use Socket;
+use Test::More;
+
+use Database;
+use Policyd qw(wait_until free_port spew);
+
+# Forwards until a file tells it to cut; its pid.
+sub proxy {
+	my ($port, $to, $order) = @_;
+
+	socket(my $listener, AF_INET, SOCK_STREAM, 0) or die "socket: $!";
+	setsockopt($listener, SOL_SOCKET, SO_REUSEADDR, 1);
+	bind($listener, pack_sockaddr_in($port, INADDR_LOOPBACK)) or die "bind: $!";
+	listen($listener, 10) or die "listen: $!";
+	defined(my $pid = fork) or die "fork: $!";
+	return $pid if $pid;
+	$SIG{TERM} = sub { POSIX::_exit(0) };
+	my $all = IO::Select->new($listener);
+	my (%peer, %client);
+	my $end = sub {
+		for my $s (grep { defined } $_[0], $peer{$_[0]}) {
+			$all->remove($s);
+			close $s;
+		}
+		delete @peer{$peer{$_[0]} // '', $_[0]};
+	};
+	while (1) {
+		for my $s ($all->can_read) {
+			if ($s == $listener) {
+				accept(my $c, $listener) or next;
+				socket(my $server, AF_INET, SOCK_STREAM, 0);
+				if (!connect($server, pack_sockaddr_in($to, INADDR_LOOPBACK))) {
+					close $c;
+					next;
+				}
+				@peer{$c, $server} = ($server, $c);
+				$client{$c} = 1;
+				$all->add($c, $server);
+				next;
+			}
+			next if !$peer{$s};
+			my $bytes;
+			if (!sysread $s, $bytes, 65536) {
+				$end->($s);
+				next;
+			}
+			my $what = -e $order && $client{$s} ? Policyd::slurp($order) : '';
+			# The statement's name is s1 in one, the words are there in the other.
+			if ($what && $bytes =~ /\0s1\0|COMMIT/i) {
+				unlink $order;
+				if ($what eq 'behind') {
+					my $server = $peer{$s};
+					my $answer;
+					syswrite $server, $bytes;
+					# Its answer tells that it was done, and goes no further.
+					sysread $server, $answer, 65536;
+				}
+				$end->($s);
+				next;
+			}
+			syswrite $peer{$s}, $bytes;
+		}
+	}
+}
+
+for my $kind (qw(pgsql mysql)) {
+	subtest $kind => sub {
+		my $db = Database->start($kind);
+		my $port = free_port();
+		my $order = "$db->{dir}/order";
+		my $pid = proxy($port, $db->{port}, $order);
+		my $d = Policyd->start(config => { $db->config(port => $port,
+		    $kind eq 'pgsql' ? (sslmode => 'disable') : ()), db_timeout => 2,
+		    limits => [[10, 3600]], fail_action => 'reject full',
+		    db_error_action => 'defer database' });
+		my $n = 0;
+
+		is($d->ask(sasl_username => 'bob'), 'dunno', 'all is well');
+		for my $where (qw(behind before behind)) {
+			my %mail = (sasl_username => 'bob', instance => "cut$n",
+			    recipient_count => 2);
+			my $before = $db->recorded('bob');
+
+			$n++;
+			spew($order, $where);
+			is($d->ask(%mail), 'defer database', "cut $where COMMIT");
+			ok(!-e $order, 'it was COMMIT');
+			is($db->recorded('bob'), $before + ($where eq 'behind' ? 2 : 0),
+			    $where eq 'behind' ? 'that was done' : 'that was not done');
+			ok(wait_until { ($d->ask(%mail) // '') eq 'dunno' }, 'it is well again');
+			is($db->recorded('bob'), $before + 2, 'the mail is counted once');
+		}
+		is($d->ask(sasl_username => 'bob', recipient_count => 3), 'dunno', 'room for 3');
+		is($d->ask(sasl_username => 'bob'), 'reject full', 'and for no more');
+		$d->ends_well;
+		kill 'TERM', $pid;
+		waitpid $pid, 0;
+		$db->stop;
+	};
+}
+
+done_testing();
