@@ -469,6 +469,7 @@ lost_connections(void **state)
 	smtp_lost(s, "gone\033[2J");
 	assert_string_equal(smtp_reason(s), "after EHLO: gone\\x1b[2J");
 	assert_int_equal(smtp_input(s, "250 x\r\n", 7), SMTP_WANT_CLOSE);
+	assert_int_equal(smtp_replies(s), 1);
 	smtp_free(s);
 	smtp_free(NULL);
 }

@@ -14,7 +14,6 @@
 
 #include "lib/addr.h"
 #include "lib/clock.h"
-#include "lib/str.h"
 #include "report/connect.h"
 
 #define CONNECT_MS	(30 * 1000)	/* for each address */
@@ -95,7 +94,8 @@ connect_first(const struct addrinfo *list, uint16_t port, bool *loopback,
 			    0 && addr_loopback(&addr);
 			return fd;
 		}
-		snprintf(why, size, "[%s]:%u: %s", text, port, strerror(errno));
+		snprintf(why, size, "no connection: [%s]:%u: %s", text, port,
+		    strerror(errno));
 		if (clock_passed(end, clock_mono()))
 			break;
 	}
@@ -107,16 +107,15 @@ connect_to(const char *host, uint16_t port, bool *loopback, char *why,
     size_t size)
 {
 	struct addrinfo	 hints, *list;
-	char		 service[8], name[300];
+	char		 service[8];
 	int		 error, fd;
 
-	str_printable(name, sizeof(name), host, strlen(host));
 	memset(&hints, 0, sizeof(hints));
 	hints.ai_socktype = SOCK_STREAM;
 	hints.ai_flags = AI_NUMERICSERV;
 	snprintf(service, sizeof(service), "%u", port);
 	if ((error = getaddrinfo(host, service, &hints, &list)) != 0) {
-		snprintf(why, size, "%s: %s", name, error == EAI_SYSTEM ?
+		snprintf(why, size, "no connection: %s: %s", host, error == EAI_SYSTEM ?
 		    strerror(errno) : gai_strerror(error));
 		return -1;
 	}

@@ -9,7 +9,7 @@
  * Resolves the host and connects to the first of its addresses that answers, in
  * the order of getaddrinfo(3), IPv6 first where both are there. The socket is
  * non-blocking and close-on-exec; *loopback tells whether it leads to this very
- * machine. -1 with a printable reason.
+ * machine. -1 with a reason.
  */
 int	connect_to(const char *host, uint16_t port, bool *loopback, char *why,
 	    size_t);

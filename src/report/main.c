@@ -60,6 +60,7 @@ end(int status)
 	exit(status);
 }
 
+/* The reason is printable. */
 static void
 tell(enum report_outcome outcome, const char *reason)
 {
@@ -68,7 +69,7 @@ tell(enum report_outcome outcome, const char *reason)
 
 	memset(&m, 0, sizeof(m));
 	m.outcome = (uint8_t)outcome;
-	str_printable(m.reason, sizeof(m.reason), reason, strlen(reason));
+	strlcpy(m.reason, reason, sizeof(m.reason));
 	str_init(&payload);
 	msg_reported_put(&payload, &m);
 	channel_send(report.start.parent, MSG_REPORTED, 0, &payload, -1);
@@ -127,34 +128,37 @@ find_host_name(void)
 
 /* --- before the lock --- */
 
+static int
+try_server(char *why, size_t size)
+{
+	const struct settings	*s = report.start.settings;
+
+	if (tls_load(why, size) == -1)
+		return -1;
+	report.fd = connect_to(s->smtp_host, s->smtp_port, &report.loopback,
+	    why, size);
+	if (report.fd == -1)
+		return -1;
+	if (s->smtp_tls == SMTP_TLS_NONE)
+		return 0;
+	report.tls = tls_new(s->smtp_host,
+	    s->smtp_tls_verify && !report.loopback, s->smtp_tls_cafile, why,
+	    size);
+	return report.tls != NULL ? 0 : -1;
+}
+
 /* A reason why not is kept until it is known that there is something to send. */
 static void
 reach_server(void)
 {
-	const struct settings	*s = report.start.settings;
-	char			 why[400];
+	char	why[400];
 
-	if (tls_load(why, sizeof(why)) == -1) {
-		strlcpy(report.reason, why, sizeof(report.reason));
+	if (try_server(why, sizeof(why)) == 0)
 		return;
-	}
-	report.fd = connect_to(s->smtp_host, s->smtp_port, &report.loopback,
-	    why, sizeof(why));
-	if (report.fd == -1) {
-		snprintf(report.reason, sizeof(report.reason),
-		    "no connection: %s", why);
-		return;
-	}
-	if (s->smtp_tls == SMTP_TLS_NONE)
-		return;
-	report.tls = tls_new(s->smtp_host,
-	    s->smtp_tls_verify && !report.loopback, s->smtp_tls_cafile, why,
-	    sizeof(why));
-	if (report.tls == NULL) {
-		strlcpy(report.reason, why, sizeof(report.reason));
+	str_printable(report.reason, sizeof(report.reason), why, strlen(why));
+	if (report.fd != -1)
 		close(report.fd);
-		report.fd = -1;
-	}
+	report.fd = -1;
 }
 
 /* --- the parent and the ledger --- */

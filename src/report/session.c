@@ -20,6 +20,7 @@ static struct {
 	bool			 told;		/* that the mail was taken */
 	bool			 over;
 	struct mono		 deadline;
+	size_t			 replies;	/* before the deadline was set */
 	/* What TLS made of the output, for the wire. */
 	char			 wire[PIECE];
 	size_t			 at;
@@ -33,9 +34,11 @@ lost(const char *reason)
 	run.over = true;
 }
 
+/* After each piece that went out and each reply: slow is not dead. */
 static void
 wait_again(void)
 {
+	run.replies = smtp_replies(run.s->smtp);
 	run.deadline = clock_after(clock_mono(),
 	    (int64_t)smtp_timeout(run.s->smtp) * 1000);
 }
@@ -117,6 +120,8 @@ static void	shake_hands(void);
 static void
 on_want(enum smtp_want want)
 {
+	if (smtp_replies(run.s->smtp) != run.replies)
+		wait_again();
 	if (want == SMTP_WANT_CLOSE)
 		run.over = true;
 	else if (want == SMTP_WANT_TLS && !run.inside) {

@@ -332,6 +332,7 @@ on_line(struct smtp *s)
 	if (len > 3 && line[3] == '-')
 		return;
 	s->lines = 0;
+	s->replies++;
 	if (out_of_turn(s))
 		smtp_give_up(s, "the server answers out of turn");
 	else
@@ -425,6 +426,12 @@ int
 smtp_timeout(const struct smtp *s)
 {
 	return steps[s->step].timeout;
+}
+
+size_t
+smtp_replies(const struct smtp *s)
+{
+	return s->replies;
 }
 
 bool

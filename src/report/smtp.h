@@ -67,8 +67,12 @@ void		 smtp_lost(struct smtp *, const char *reason);
 const char	*smtp_output(const struct smtp *, size_t *len);
 void		 smtp_wrote(struct smtp *, size_t);
 
-/* Seconds to wait for the reply to what was sent (RFC 5321 4.5.3.2). */
+/*
+ * Seconds to wait for the next reply (RFC 5321 4.5.3.2), and how many came so
+ * far.
+ */
 int		 smtp_timeout(const struct smtp *);
+size_t		 smtp_replies(const struct smtp *);
 
 /*
  * Whether the server took the mail (250 to the end of data), for one recipient

@@ -56,6 +56,7 @@ struct smtp {
 	struct str		 line;		/* of a reply, not whole */
 	size_t			 lines;		/* of it, whole */
 	int			 code;
+	size_t			 replies;	/* whole ones, all in all */
 	struct str		 text;		/* its last line, for reasons */
 	struct str		 out;
 	size_t			 gone;		/* of `out`, written */
