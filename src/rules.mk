@@ -70,7 +70,9 @@ MYSQL_LIBS ?=	-lmariadb
 
 OUR_CPPFLAGS =	-I src -I compat -DVERSION='"${VERSION}"' ${OS_CPPFLAGS_${OS}} \
 		${SANDBOX_CPPFLAGS_${SANDBOX}}
-OUR_CFLAGS =	${WARNINGS} ${HARDENING} -MMD -MP
+# FreeBSD's <sys/queue.h> uses an extension in its macros.
+OS_CFLAGS_FreeBSD = -Wno-gnu-statement-expression
+OUR_CFLAGS =	${WARNINGS} ${OS_CFLAGS_${OS}} ${HARDENING} -MMD -MP
 COMPILE =	${CC} ${OUR_CPPFLAGS} ${CPPFLAGS} ${OUR_CFLAGS} ${CFLAGS}
 LINK =		${CC} ${OS_LDFLAGS_${OS}} ${CFLAGS} ${LDFLAGS}
 LIBS =		${OS_LIBS_${OS}} ${SANDBOX_LIBS_${OS}_${SANDBOX}}

@@ -3,9 +3,9 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "digest.h"
 #include "ledger/id.h"
 #include "lib/str.h"
-#include "sha256.h"
 
 #define PREFIX		"sha256:"
 #define PREFIX_LENGTH	(sizeof(PREFIX) - 1)

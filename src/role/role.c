@@ -309,6 +309,9 @@ role_ready(struct role_start *start)
 		log_fatal("the parent does not read: %s", strerror(errno));
 }
 
+static void	role_tell(struct role_start *, const char *, va_list)
+		    __attribute__((__format__(printf, 2, 0)));
+
 static void
 role_tell(struct role_start *start, const char *fmt, va_list ap)
 {

@@ -1,5 +1,5 @@
-#ifndef COMPAT_SHA256_H
-#define COMPAT_SHA256_H
+#ifndef COMPAT_DIGEST_H
+#define COMPAT_DIGEST_H
 
 /*
  * SHA-256 by the names of OpenBSD's sha2(3), which libmd has on Linux too. FreeBSD's
