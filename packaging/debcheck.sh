@@ -37,7 +37,7 @@ ask()
 fresh()
 {
 	say 'a fresh installation'
-	apt-get install -y -qq --no-install-recommends --no-download /check/new/*.deb
+	dpkg -i /check/new/*.deb
 	cmp /etc/policyd-rate-limit.conf /usr/share/policyd-rate-limit/policyd-rate-limit.conf
 	getent passwd policyd-rate-limit >/dev/null || fail 'there is no user'
 	[ "$(stat -c %U:%G:%a /var/spool/postfix/ratelimit)" = root:postfix:750 ] ||
@@ -49,7 +49,7 @@ fresh()
 	sh /etc/cron.daily/policyd-rate-limit
 
 	say 'removed and purged'
-	apt-get purge -y -qq 'policyd-rate-limit*'
+	dpkg --purge policyd-rate-limit-pgsql policyd-rate-limit-mysql policyd-rate-limit
 	gone /etc/policyd-rate-limit.conf /etc/init.d/policyd-rate-limit \
 	    /etc/cron.daily/policyd-rate-limit /var/lib/policyd-rate-limit \
 	    /usr/libexec/policyd-rate-limit /var/spool/postfix/ratelimit \
@@ -76,14 +76,14 @@ upgrade()
 	done
 	cp -p /etc/policyd-rate-limit.yaml /check/yaml
 
-	apt-get install -y -qq --no-install-recommends --no-download /check/new/*.deb
+	dpkg -i /check/new/*.deb
 	cmp /check/yaml /etc/policyd-rate-limit.yaml
 	gone /etc/policyd-rate-limit.conf
 	[ "$(policyd-rate-limit --get-config limits)" = '[[3, 600], [150, 86400]]' ] ||
 		fail 'other limits than before'
 	[ "$(ask alice new1)" = action=dunno ] || fail 'the third mail is refused'
 	ask alice new2 | grep -q '^action=defer' || fail 'the counts are lost'
-	apt-get purge -y -qq 'policyd-rate-limit*'
+	dpkg --purge policyd-rate-limit-pgsql policyd-rate-limit-mysql policyd-rate-limit
 	gone /etc/policyd-rate-limit.yaml /var/lib/policyd-rate-limit
 }
 
@@ -125,11 +125,13 @@ outside()
 	export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 	chroot "$root" apt-get install -y -qq --no-install-recommends postfix perl procps \
 	    python3-yaml adduser sysvinit-utils systemd-standalone-sysusers \
-	    systemd-standalone-tmpfiles >/dev/null
-	(cd "$root/check/old" && chroot "$root" sh -c \
-	    'cd /check/old && apt-get download -qq policyd-rate-limit 2>/dev/null')
-	chroot "$root" sh -c \
-	    'apt-get install -y -qq --no-install-recommends --download-only /check/new/*.deb'
+	    systemd-standalone-tmpfiles >/dev/null 2>&1
+	chroot "$root" sh -ec 'cd /check/old
+	    apt-get download -qq policyd-rate-limit 2>/dev/null
+	    apt-get clean
+	    apt-get install -y -qq --no-install-recommends --download-only \
+	        /check/new/*.deb 2>/dev/null
+	    dpkg -i /var/cache/apt/archives/*.deb' >/dev/null
 	# Networks, mounts and processes of its own, which end with it.
 	unshare --mount --net --pid --fork --kill-child sh -ec "ip link set lo up
 	    exec chroot '$root' sh '/check/${0##*/}' --inside"

@@ -22,6 +22,8 @@ INIT ?=		${INIT_${OS}}
 UNITDIR ?=	${PREFIX}/lib/systemd/system
 SYSUSERSDIR ?=	${PREFIX}/lib/sysusers.d
 TMPFILESDIR ?=	${PREFIX}/lib/tmpfiles.d
+BASHCOMPDIR ?=	${PREFIX}/share/bash-completion/completions
+ZSHCOMPDIR ?=	${PREFIX}/share/zsh/site-functions
 RCDIR_openbsd =	/etc/rc.d
 RCDIR_freebsd =	${PREFIX}/etc/rc.d
 RCDIR_netbsd =	/etc/rc.d
@@ -295,7 +297,7 @@ SUBSTITUTE =	EXAMPLEDIR='${EXAMPLEDIR}' LIBEXECDIR='${LIBEXECDIR}' RUNDIR='${RUN
 
 install-texts:
 	mkdir -p build/install ${DESTDIR}${EXAMPLEDIR} ${DESTDIR}${MANDIR}/man5 \
-	    ${DESTDIR}${MANDIR}/man8
+	    ${DESTDIR}${MANDIR}/man8 ${DESTDIR}${BASHCOMPDIR} ${DESTDIR}${ZSHCOMPDIR}
 	@for f in etc/policyd-rate-limit.conf ${MAN5} ${MAN8}; do \
 		${SUBSTITUTE} <$$f >build/install/$${f##*/} || exit 1; \
 	done
@@ -304,6 +306,9 @@ install-texts:
 	    ${DESTDIR}${MANDIR}/man5 || exit 1; done
 	for f in ${MAN8}; do ${BSD_INSTALL_MAN} build/install/$${f##*/} \
 	    ${DESTDIR}${MANDIR}/man8 || exit 1; done
+	${BSD_INSTALL_DATA} packaging/completion/policyctl.bash \
+	    ${DESTDIR}${BASHCOMPDIR}/policyctl
+	${BSD_INSTALL_DATA} packaging/completion/_policyctl ${DESTDIR}${ZSHCOMPDIR}
 
 UNITS =		policyd-rate-limit.service policyd-rate-limit.socket \
 		policyd-rate-limit-clean.service policyd-rate-limit-clean.timer

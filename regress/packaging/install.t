@@ -19,7 +19,7 @@ my %place = (PREFIX => '/opt/a&b', SBINDIR => '/opt/a&b/sbin',
     LIBEXECDIR => '/opt/libexec|x', SYSCONFDIR => '/opt/etc', EXAMPLEDIR => '/opt/sample',
     RUNDIR => '/opt/run/limit', STATEDIR => '/opt/state/limit', MANDIR => '/opt/man',
     UNITDIR => '/opt/units', SYSUSERSDIR => '/opt/sysusers', TMPFILESDIR => '/opt/tmpfiles',
-    RCDIR => '/opt/rc.d');
+    RCDIR => '/opt/rc.d', BASHCOMPDIR => '/opt/bash', ZSHCOMPDIR => '/opt/zsh');
 my $places = join ' ', map { "$_='$place{$_}'" } sort keys %place;
 
 # Path below the directory => text.
@@ -44,7 +44,8 @@ my %init = (
 	none => [],
 );
 my @texts = ('/opt/man/man5/policyd-rate-limit.conf.5',
-    '/opt/man/man8/policyd-rate-limit.8', '/opt/sample/policyd-rate-limit.conf');
+    '/opt/man/man8/policyd-rate-limit.8', '/opt/sample/policyd-rate-limit.conf',
+    '/opt/man/man8/policyctl.8', '/opt/bash/policyctl', '/opt/zsh/_policyctl');
 my $default = qr{/usr/local/|/var/(?:run|lib)/policyd|(?<![\w&|])/etc/policyd};
 
 for my $make (grep { defined } map { have_command($_) } 'make', 'bmake') {
@@ -57,8 +58,7 @@ for my $make (grep { defined } map { have_command($_) } 'make', 'bmake') {
 		my @missing = grep { !defined $tree->{$_} } @texts, @{$init{$init}};
 		is("@missing", '', "$name: everything is there") or diag($said);
 		my %known = map { $_ => 1 } @texts, @{$init{$init}};
-		my @more = grep { !$known{$_} && !m{\A/opt/man/man[58]/\w} &&
-		    !m{\A/opt/(?:a&b/share|sample)/} } sort keys %$tree;
+		my @more = grep { !$known{$_} } sort keys %$tree;
 		is("@more", '', "$name: and nothing else");
 		my @left = grep { $tree->{$_} =~ /\@[A-Z]+DIR\@/ || $tree->{$_} =~ $default ||
 		    $tree->{$_} =~ /\Q$dest/ } sort keys %$tree;
