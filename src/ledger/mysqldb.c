@@ -8,8 +8,8 @@
 #include "lib/num.h"
 
 /*
- * Where the two libraries differ. MariaDB's has no mode for TLS but two switches, and
- * looks at the host's name whenever it looks at the certificate.
+ * Where the two libraries differ. MariaDB's has no mode for TLS but two
+ * switches, and looks at the host's name whenever it looks at the certificate.
  */
 #ifdef LIBMARIADB
 #define FLAG	my_bool
@@ -21,7 +21,7 @@
 
 #define COLUMNS_MAX	8
 #define TEXT_MAX	4096
-#define EXACT_MAX	64	/* of these, one is prepared for each number of items */
+#define EXACT_MAX	64	/* one is prepared for each number of items */
 #define CLASSES		7	/* of the others: for 1, 4, 16, …, 4096 items */
 
 struct mysqldb_param {
@@ -47,7 +47,8 @@ struct mysqldb {
 	char				 text[COLUMNS_MAX][TEXT_MAX];
 	unsigned long			 len[COLUMNS_MAX];
 	FLAG				 null[COLUMNS_MAX];
-	bool				 foreign;	/* an administrator's query */
+	/* an administrator's query */
+	bool				 foreign;
 	enum mysqldb_fault		 fault;
 	char				 error[256];
 	char				 place[160];
@@ -74,8 +75,9 @@ mysqldb_place(const struct mysqldb *db)
 }
 
 /*
- * Numbers from the servers' and the libraries' lists. "Lost" is also what only another
- * connection can mend: this server takes no writes, or our tables are gone.
+ * Numbers from the servers' and the libraries' lists. "Lost" is also what only
+ * another connection can mend: this server takes no writes, or our tables are
+ * gone.
  */
 static enum mysqldb_fault
 mysqldb_judge(unsigned int number)
@@ -152,7 +154,8 @@ mysqldb_text(const struct value *config, const char *name, const char *other)
 }
 
 static unsigned int
-mysqldb_number_of(const struct value *config, const char *name, unsigned int other)
+mysqldb_number_of(const struct value *config, const char *name,
+    unsigned int other)
 {
 	const struct value	*v = value_get(config, name);
 	int64_t			 n = 0;
@@ -197,7 +200,10 @@ mysqldb_set_texts(MYSQL *conn, const struct value *config)
 			(void)mysql_options(conn, tls[i].option, text);
 }
 
-/* TLS that was asked for is never left out, and "ssl" with a "ca" is checked by it. */
+/*
+ * TLS that was asked for is never left out, and "ssl" with a "ca" is checked by
+ * it.
+ */
 static void
 mysqldb_set_tls(MYSQL *conn, const struct value *config)
 {
@@ -241,7 +247,8 @@ static void
 mysqldb_set(MYSQL *conn, const struct value *config, int64_t timeout)
 {
 	const struct value	*compress = value_get(config, "compress");
-	unsigned int		 seconds = (unsigned int)((timeout + 999) / 1000);
+	unsigned int		 seconds = (unsigned int)((timeout +
+	    999) / 1000);
 	unsigned int		 connect, local = 0;
 
 	connect = mysqldb_number_of(config, "connect_timeout", seconds);
@@ -258,13 +265,14 @@ mysqldb_set(MYSQL *conn, const struct value *config, int64_t timeout)
 }
 
 /*
- * Each statement sees what was committed when it began, and nobody waits long for a
- * lock. What a server lacks of the last three it does without.
+ * Each statement sees what was committed when it began, and nobody waits long
+ * for a lock. What a server lacks of the last three it does without.
  */
 static int
 mysqldb_session(struct mysqldb *db, int64_t timeout)
 {
-	long long	 seconds = timeout / 2000 < 1 ? 1 : (long long)timeout / 2000;
+	long long	 seconds = timeout / 2000 < 1 ? 1 :
+	    (long long)timeout / 2000;
 	char		*sql;
 	int		 ret;
 
@@ -273,8 +281,10 @@ mysqldb_session(struct mysqldb *db, int64_t timeout)
 	    seconds, seconds);
 	ret = mysqldb_exec(db, sql);
 	free(sql);
-	if (ret == -1 || mysqldb_exec(db, "SET SESSION TRANSACTION ISOLATION LEVEL"
-	    " READ COMMITTED") == -1 || mysqldb_exec(db, "SET NAMES utf8mb4") == -1)
+	if (ret == -1 || mysqldb_exec(db, "SET SESSION TRANSACTION ISOLATION"
+	    " LEVEL"
+	    " READ COMMITTED") == -1 || mysqldb_exec(db, "SET NAMES"
+	    " utf8mb4") == -1)
 		return -1;
 	sql = alloc_printf("SET SESSION idle_transaction_timeout = %lld",
 	    seconds * 4 + 1);
@@ -297,16 +307,20 @@ mysqldb_open(const struct value *config, int64_t timeout,
 	db = alloc_zero(1, sizeof(*db));
 	db->statement = statement;
 	db->nstatement = nstatement;
-	db->prepared = alloc_zero(nstatement * EXACT_MAX, sizeof(db->prepared[0]));
+	db->prepared = alloc_zero(nstatement * EXACT_MAX,
+	    sizeof(db->prepared[0]));
 	if ((db->conn = mysql_init(NULL)) == NULL) {
-		(void)strlcpy(reason, "the database's library has no memory", size);
+		(void)strlcpy(reason, "the database's library has no memory",
+		    size);
 		goto fail;
 	}
 	mysqldb_set(db->conn, config, timeout);
-	if (mysql_real_connect(db->conn, host, mysqldb_text(config, "user", NULL),
+	if (mysql_real_connect(db->conn, host, mysqldb_text(config, "user",
+	    NULL),
 	    mysqldb_text(config, "passwd", "password"), name,
 	    mysqldb_number_of(config, "port", 0),
-	    mysqldb_text(config, "unix_socket", NULL), CLIENT_FOUND_ROWS) == NULL) {
+	    mysqldb_text(config, "unix_socket", NULL),
+	    CLIENT_FOUND_ROWS) == NULL) {
 		(void)mysqldb_failed(db);
 		(void)strlcpy(reason, db->error, size);
 		goto fail;
@@ -369,7 +383,8 @@ mysqldb_number(struct mysqldb *db, const char *sql, int64_t *out)
 	    (result = mysql_store_result(db->conn)) == NULL)
 		return mysqldb_failed(db);
 	if ((row = mysql_fetch_row(result)) != NULL && row[0] != NULL)
-		(void)num_parse(row[0], strlen(row[0]), INT64_MIN, INT64_MAX, out);
+		(void)num_parse(row[0], strlen(row[0]), INT64_MIN, INT64_MAX,
+		    out);
 	mysql_free_result(result);
 	return 0;
 }
@@ -406,7 +421,8 @@ mysqldb_param(struct mysqldb *db)
 		db->params = db->params == 0 ? 64 : db->params * 2;
 		db->param = alloc_resize(db->param, db->params,
 		    sizeof(db->param[0]));
-		db->bind = alloc_resize(db->bind, db->params, sizeof(db->bind[0]));
+		db->bind = alloc_resize(db->bind, db->params,
+		    sizeof(db->bind[0]));
 	}
 	return &db->param[db->nparam++];
 }
@@ -430,7 +446,8 @@ mysqldb_bind_text(struct mysqldb *db, const char *text, size_t len)
 }
 
 static MYSQL_STMT *
-mysqldb_prepare(struct mysqldb *db, const struct mysqldb_statement *s, size_t items)
+mysqldb_prepare(struct mysqldb *db, const struct mysqldb_statement *s,
+    size_t items)
 {
 	MYSQL_STMT	*stmt;
 	struct str	 sql;
@@ -456,9 +473,12 @@ mysqldb_prepare(struct mysqldb *db, const struct mysqldb_statement *s, size_t it
 	return stmt;
 }
 
-/* The statement for so many items, which may be for some more, set to *items. */
+/*
+ * The statement for so many items, which may be for some more, set to *items.
+ */
 static MYSQL_STMT *
-mysqldb_find(struct mysqldb *db, const struct mysqldb_statement *s, size_t *items)
+mysqldb_find(struct mysqldb *db, const struct mysqldb_statement *s,
+    size_t *items)
 {
 	MYSQL_STMT	**place;
 	size_t		  class = 0, n = 1;
@@ -495,7 +515,9 @@ mysqldb_bind_params(struct mysqldb *db)
 		b = &db->bind[i];
 		memset(b, 0, sizeof(*b));
 		if (p->text != NULL) {
-			/* The library only reads what is bound for a parameter. */
+			/*
+			 * The library only reads what is bound for a parameter.
+			 */
 			memcpy(&b->buffer, &p->text, sizeof(b->buffer));
 			b->buffer_type = MYSQL_TYPE_STRING;
 			b->buffer_length = p->len;

@@ -9,11 +9,12 @@
 #include "lib/str.h"
 
 /*
- * One connection to a MySQL or MariaDB server: the only place that knows the library,
- * which may be MySQL's or MariaDB's. A statement that is about many things is prepared
- * for a number of them and does them in one round trip. Every fault is an answer: the
- * kind in mysqldb_fault(), the words in mysqldb_error(). Between calls of
- * mysqldb_commit and mysqldb_rollback all is one transaction.
+ * One connection to a MySQL or MariaDB server: the only place that knows the
+ * library, which may be MySQL's or MariaDB's. A statement that is about many
+ * things is prepared for a number of them and does them in one round trip.
+ * Every fault is an answer: the kind in mysqldb_fault(), the words in
+ * mysqldb_error(). Between calls of mysqldb_commit and mysqldb_rollback all is
+ * one transaction.
  */
 struct mysqldb;
 
@@ -26,10 +27,10 @@ enum mysqldb_fault {
 };
 
 /*
- * `first`, then `item` as often as there are things, `between` them, then `last`.
- * Parameters are those of `first`, then those of each item. `columns` has a letter for
- * each column of the result: n, a number, or t, a text of up to 4096 bytes. `exact`: as
- * many items as there are; others may be done twice.
+ * `first`, then `item` as often as there are things, `between` them, then
+ * `last`. Parameters are those of `first`, then those of each item. `columns`
+ * has a letter for each column of the result: n, a number, or t, a text of up
+ * to 4096 bytes. `exact`: as many items as there are; others may be done twice.
  */
 struct mysqldb_statement {
 	const char	*first;
@@ -41,8 +42,9 @@ struct mysqldb_statement {
 };
 
 /*
- * Connects and sets the session up. NULL with a printable reason; *away: it may be
- * another time. `timeout` in milliseconds, of which the library takes whole seconds.
+ * Connects and sets the session up. NULL with a printable reason; *away: it may
+ * be another time. `timeout` in milliseconds, of which the library takes whole
+ * seconds.
  */
 struct mysqldb	*mysqldb_open(const struct value *config, int64_t timeout,
 		    const struct mysqldb_statement *, size_t, bool *away,
@@ -75,16 +77,19 @@ int	mysqldb_run(struct mysqldb *, size_t items);
 /* The next row: 1; 0: no more; -1. */
 int	mysqldb_next(struct mysqldb *);
 int64_t		 mysqldb_column(const struct mysqldb *, size_t);
-const char	*mysqldb_column_text(const struct mysqldb *, size_t, size_t *len);
+const char	*mysqldb_column_text(const struct mysqldb *, size_t,
+    size_t *len);
 
-/* Rows that the last statement changed; the first number that it gave to a row. */
+/*
+ * Rows that the last statement changed; the first number that it gave to a row.
+ */
 int64_t	mysqldb_changes(const struct mysqldb *);
 int64_t	mysqldb_inserted(const struct mysqldb *);
 
 /*
- * A statement that is not prepared beforehand; every one of its parameters is `text`
- * of that length, but the first of each item, which is the item's number. Rows have
- * the columns "nt".
+ * A statement that is not prepared beforehand; every one of its parameters is
+ * `text` of that length, but the first of each item, which is the item's
+ * number. Rows have the columns "nt".
  */
 struct mysqldb_text {
 	const char	*bytes;

@@ -68,9 +68,9 @@ pgsql_words(char *dst, size_t size, const char *text)
 }
 
 /*
- * SQLSTATEs after which the same may work a moment later; those in which only a new
- * connection helps, because this server takes no writes or lacks our tables; and all
- * else.
+ * SQLSTATEs after which the same may work a moment later; those in which only a
+ * new connection helps, because this server takes no writes or lacks our
+ * tables; and all else.
  */
 static enum pgsql_fault
 pgsql_judge(const struct pgsql *db, const char *state)
@@ -94,7 +94,9 @@ pgsql_judge(const struct pgsql *db, const char *state)
 
 	if (PQstatus(db->conn) == CONNECTION_BAD)
 		return PGSQL_FAULT_LOST;
-	/* The administrator's: what it lacks, a new connection will lack too. */
+	/*
+	 * The administrator's: what it lacks, a new connection will lack too.
+	 */
 	if (db->each)
 		return PGSQL_FAULT_STATEMENT;
 	for (i = 0; state != NULL && i < sizeof(known) / sizeof(known[0]); i++)
@@ -105,7 +107,9 @@ pgsql_judge(const struct pgsql *db, const char *state)
 	    PGSQL_FAULT_RIGHTS : PGSQL_FAULT_STATEMENT;
 }
 
-/* The worst fault of a pipeline is what counts, the first of its kind is told. */
+/*
+ * The worst fault of a pipeline is what counts, the first of its kind is told.
+ */
 static int
 pgsql_fail(struct pgsql *db, enum pgsql_fault fault, const char *text)
 {
@@ -199,11 +203,12 @@ pgsql_knows(const PQconninfoOption *known, const char *name)
 }
 
 /*
- * psycopg2's names for libpq's. A dsn comes first, as a dbname that libpq expands, so
- * that what is given by itself wins.
+ * psycopg2's names for libpq's. A dsn comes first, as a dbname that libpq
+ * expands, so that what is given by itself wins.
  */
 static int
-pgsql_keywords(struct pgsql_keywords *k, const struct value *config, char *reason,
+pgsql_keywords(struct pgsql_keywords *k, const struct value *config,
+    char *reason,
     size_t size)
 {
 	static const char *const	python[] = {
@@ -264,10 +269,10 @@ pgsql_notice(void *arg, const PGresult *result)
 }
 
 /*
- * Ids are bytes that were checked by ledger/id.h: no encoding is to stand in their way.
- * The plans are always those by index, whatever statistics say of a table that was
- * empty a minute ago. A daemon that is stopped in the middle of a transaction must not
- * keep the others waiting.
+ * Ids are bytes that were checked by ledger/id.h: no encoding is to stand in
+ * their way. The plans are always those by index, whatever statistics say of a
+ * table that was empty a minute ago. A daemon that is stopped in the middle of
+ * a transaction must not keep the others waiting.
  */
 static int
 pgsql_session(struct pgsql *db)
@@ -283,7 +288,8 @@ pgsql_session(struct pgsql *db)
 	    "SET idle_in_transaction_session_timeout = %lld;"
 	    "SELECT set_config('idle_session_timeout', '0', false) WHERE"
 	    " current_setting('server_version_num')::int >= 140000",
-	    (long long)(db->timeout / 2 + 1), (long long)(db->timeout * 2 + 1000));
+	    (long long)(db->timeout / 2 + 1), (long long)(db->timeout * 2 +
+	    1000));
 	ret = pgsql_exec(db, sql);
 	free(sql);
 	return ret;
@@ -302,7 +308,8 @@ pgsql_set_place(struct pgsql *db)
 }
 
 struct pgsql *
-pgsql_open(const struct value *config, int64_t timeout, bool *away, char *reason,
+pgsql_open(const struct value *config, int64_t timeout, bool *away,
+    char *reason,
     size_t size)
 {
 	struct pgsql_keywords	 k = { .count = 0 };
@@ -320,7 +327,8 @@ pgsql_open(const struct value *config, int64_t timeout, bool *away, char *reason
 	for (i = 0; i < k.count; i++)
 		str_wipe(&k.text[i]);
 	if (db->conn == NULL || PQstatus(db->conn) != CONNECTION_OK) {
-		pgsql_words(reason, size, db->conn == NULL ? "libpq has no memory" :
+		pgsql_words(reason, size, db->conn == NULL ? "libpq has no"
+		    " memory" :
 		    PQerrorMessage(db->conn));
 		pgsql_close(db);
 		return NULL;
@@ -348,7 +356,8 @@ pgsql_close(struct pgsql *db)
 bool
 pgsql_ended(struct pgsql *db)
 {
-	if (PQconsumeInput(db->conn) == 1 && PQstatus(db->conn) == CONNECTION_OK)
+	if (PQconsumeInput(db->conn) == 1 &&
+	    PQstatus(db->conn) == CONNECTION_OK)
 		return false;
 	(void)pgsql_lost(db, PQerrorMessage(db->conn));
 	return true;
@@ -444,13 +453,17 @@ pgsql_put_query(struct pgsql *db, const char *sql, const struct pgsql_params *p)
 	if (db->fault == PGSQL_FAULT_LOST)
 		return;
 	db->each = true;
-	if (PQsendQueryParams(db->conn, sql, p->count, NULL, p->value, p->length,
+	if (PQsendQueryParams(db->conn, sql, p->count, NULL, p->value,
+	    p->length,
 	    p->format, 0) == 0 || PQpipelineSync(db->conn) == 0)
 		(void)pgsql_lost(db, PQerrorMessage(db->conn));
 	db->put++;
 }
 
-/* Until there is a result to be had; both ways, for either side may wait for us. */
+/*
+ * Until there is a result to be had; both ways, for either side may wait for
+ * us.
+ */
 static int
 pgsql_wait(struct pgsql *db)
 {
@@ -466,7 +479,8 @@ pgsql_wait(struct pgsql *db)
 		p.events = flushed == 0 ? POLLIN : POLLIN | POLLOUT;
 		n = poll(&p, 1, clock_left(db->deadline, clock_mono()));
 		if (n == 0)
-			return pgsql_lost(db, "the server does not answer in time");
+			return pgsql_lost(db, "the server does not answer in"
+			    " time");
 		if (n == -1 && errno != EINTR)
 			return pgsql_lost(db, strerror(errno));
 		if (n == 1 && PQconsumeInput(db->conn) == 0)
@@ -474,7 +488,9 @@ pgsql_wait(struct pgsql *db)
 	}
 }
 
-/* The next result of the connection; a NULL one stands behind each statement's. */
+/*
+ * The next result of the connection; a NULL one stands behind each statement's.
+ */
 static int
 pgsql_next(struct pgsql *db)
 {

@@ -9,10 +9,10 @@
 #include "lib/str.h"
 
 /*
- * One connection to a PostgreSQL server: the only place that knows libpq. Statements go
- * out in pipelines, so that any number of them costs one round trip. Every wait has a
- * deadline; every fault is an answer: the kind in pgsql_fault(), the words in
- * pgsql_error().
+ * One connection to a PostgreSQL server: the only place that knows libpq.
+ * Statements go out in pipelines, so that any number of them costs one round
+ * trip. Every wait has a deadline; every fault is an answer: the kind in
+ * pgsql_fault(), the words in pgsql_error().
  */
 struct pgsql;
 
@@ -25,11 +25,12 @@ enum pgsql_fault {
 };
 
 /*
- * Connects to the first of the hosts that takes writes, and sets the session up. NULL
- * with a printable reason; *away: it may be another time. `timeout` in milliseconds,
- * for each host here and for each pipeline later.
+ * Connects to the first of the hosts that takes writes, and sets the session
+ * up. NULL with a printable reason; *away: it may be another time. `timeout` in
+ * milliseconds, for each host here and for each pipeline later.
  */
-struct pgsql	*pgsql_open(const struct value *config, int64_t timeout, bool *away,
+struct pgsql	*pgsql_open(const struct value *config, int64_t timeout,
+    bool *away,
 		    char *reason, size_t);
 void		 pgsql_close(struct pgsql *);
 enum pgsql_fault pgsql_fault(const struct pgsql *);
@@ -41,7 +42,9 @@ const char	*pgsql_place(const struct pgsql *);
 /* The descriptor, for poll(2): when nothing is asked, input is the end. */
 int		 pgsql_fd(const struct pgsql *);
 
-/* Whether the server has closed the connection. Not while something is asked. */
+/*
+ * Whether the server has closed the connection. Not while something is asked.
+ */
 bool		 pgsql_ended(struct pgsql *);
 
 /* --- at the start: no deadline but the server's lock_timeout --- */
@@ -84,10 +87,14 @@ void	pgsql_add_text(struct pgsql_params *, const char *);
 /* --- a pipeline: begin, put …, then as many takes, end --- */
 
 void	pgsql_begin(struct pgsql *);
-void	pgsql_put(struct pgsql *, size_t statement, const struct pgsql_params *);
+void	pgsql_put(struct pgsql *, size_t statement,
+    const struct pgsql_params *);
 
-/* A query that is not prepared; what goes wrong in it stops nothing behind it. */
-void	pgsql_put_query(struct pgsql *, const char *sql, const struct pgsql_params *);
+/*
+ * A query that is not prepared; what goes wrong in it stops nothing behind it.
+ */
+void	pgsql_put_query(struct pgsql *, const char *sql,
+    const struct pgsql_params *);
 
 /* The answer to the next statement: its rows, or -1. */
 int	pgsql_take(struct pgsql *);

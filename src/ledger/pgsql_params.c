@@ -38,8 +38,8 @@ pgsql_put32(char *at, uint32_t n)
 }
 
 /*
- * The server's binary form: dimensions, whether there are NULLs, type, length, lower
- * bound, and for each element its length and bytes.
+ * The server's binary form: dimensions, whether there are NULLs, type, length,
+ * lower bound, and for each element its length and bytes.
  */
 static char *
 pgsql_array_extend(struct pgsql_array *a, uint32_t type, uint32_t len)

@@ -9,34 +9,36 @@
 /*
  * Why this is exact with any number of daemons on one database.
  *
- * A batch is one transaction. Its first statement locks rows of mail_lock, one of 65536
- * for each id, found by a hash, until the transaction's end, and every later statement
- * sees what was committed when it began (READ COMMITTED), so when the locks were held.
- * InnoDB gives locks back after a commit can be seen by others. So whoever holds the row
- * of an id sees all that was recorded for it, and nobody adds to it before he has
- * committed: for one id, batches follow each other, each with all that those before it
- * wrote. Rows are locked along the primary key, by all, so that nobody waits in a
- * circle; one more row, the last, stands before what locks ranges of an index: hits,
- * and values seen. Ids that share a row only wait longer.
+ * A batch is one transaction. Its first statement locks rows of mail_lock, one
+ * of 65536 for each id, found by a hash, until the transaction's end, and every
+ * later statement sees what was committed when it began (READ COMMITTED), so
+ * when the locks were held. InnoDB gives locks back after a commit can be seen
+ * by others. So whoever holds the row of an id sees all that was recorded for
+ * it, and nobody adds to it before he has committed: for one id, batches follow
+ * each other, each with all that those before it wrote. Rows are locked along
+ * the primary key, by all, so that nobody waits in a circle; one more row, the
+ * last, stands before what locks ranges of an index: hits, and values seen. Ids
+ * that share a row only wait longer.
  *
- * seq is taken from AUTO_INCREMENT under the lock of the id, so the order of seq is,
- * for this id, the order of commits: what is newer than the newest known row has a
- * larger seq, and reading from there on misses nothing and sees nothing twice. A first
- * reading goes by date, in pieces; what came in meanwhile for the time before a piece is
- * read with it. That it takes several statements is no harm: under the lock they all see
- * the same rows.
+ * seq is taken from AUTO_INCREMENT under the lock of the id, so the order of
+ * seq is, for this id, the order of commits: what is newer than the newest
+ * known row has a larger seq, and reading from there on misses nothing and sees
+ * nothing twice. A first reading goes by date, in pieces; what came in
+ * meanwhile for the time before a piece is read with it. That it takes several
+ * statements is no harm: under the lock they all see the same rows.
  *
- * Locks and numbers are those of one server: daemons that write to different nodes of a
- * cluster are not exact together.
+ * Locks and numbers are those of one server: daemons that write to different
+ * nodes of a cluster are not exact together.
  *
- * Who deletes or changes rows by hand takes no lock. Triggers count that in the same
- * transaction, and what is cached is dropped when the count is not what it was, or when
- * the newest row is older than one that was seen (TRUNCATE). Where the server lets
- * nobody make triggers, ids are read anew after ten seconds.
+ * Who deletes or changes rows by hand takes no lock. Triggers count that in the
+ * same transaction, and what is cached is dropped when the count is not what it
+ * was, or when the newest row is older than one that was seen (TRUNCATE). Where
+ * the server lets nobody make triggers, ids are read anew after ten seconds.
  *
- * An answer is sent after COMMIT was confirmed. Where the connection is lost before
- * that, nobody knows whether the rows are there: no answer is sent, and when the same
- * instance comes again, what it was charged is read from the table.
+ * An answer is sent after COMMIT was confirmed. Where the connection is lost
+ * before that, nobody knows whether the rows are there: no answer is sent, and
+ * when the same instance comes again, what it was charged is read from the
+ * table.
  */
 #define NEWS_MAX	20000		/* the LIMIT of NEWS */
 #define FIRST_MIN	1000
@@ -85,7 +87,8 @@ store_rollback(struct store *s)
 
 /* --- the ids of a batch --- */
 
-static struct store_touch	*sorted;	/* what qsort(3) puts in order */
+/* what qsort(3) puts in order */
+static struct store_touch	*sorted;
 
 static int
 store_compare(const char *a, size_t alen, const char *b, size_t blen)
@@ -112,7 +115,9 @@ store_slot_order(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
-/* Every daemon must come to the same row, so the key of the hash is no secret. */
+/*
+ * Every daemon must come to the same row, so the key of the hash is no secret.
+ */
 static void
 store_take_batch(struct store *s, const struct store_batch *batch)
 {
@@ -175,8 +180,8 @@ store_bind_nothing(struct store *s)
 }
 
 /*
- * Runs the statement for all of `n` things that the binder takes, a chunk at a time;
- * rows go to `take`.
+ * Runs the statement for all of `n` things that the binder takes, a chunk at a
+ * time; rows go to `take`.
  */
 static int
 store_each(struct store *s, enum statement n, size_t count,
@@ -385,7 +390,8 @@ store_take_first(struct store *s, const struct store_reader *reader)
 }
 
 static int
-store_read_first(struct store *s, size_t budget, const struct store_reader *reader)
+store_read_first(struct store *s, size_t budget,
+    const struct store_reader *reader)
 {
 	struct store_cursor	*c;
 	size_t			 i, n = 0;
@@ -575,8 +581,8 @@ store_bind_hit(struct store *s, size_t i)
 }
 
 /*
- * The last row of mail_lock, for statements that lock ranges of an index: two of them at
- * a time could wait for each other, whatever ids they are about.
+ * The last row of mail_lock, for statements that lock ranges of an index: two
+ * of them at a time could wait for each other, whatever ids they are about.
  */
 static int
 store_lock_ranges(struct store *s)
@@ -594,14 +600,17 @@ store_lock_ranges(struct store *s)
 	return more;
 }
 
-/* Nobody else has added to a locked id: what is known goes up to our last row. */
+/*
+ * Nobody else has added to a locked id: what is known goes up to our last row.
+ */
 static void
 store_move_cursors(struct store *s, int64_t seq)
 {
 	size_t	i;
 
 	for (i = 0; i < s->ntouch; i++)
-		if (s->touch[i].cursor->loaded && s->touch[i].cursor->seen < seq)
+		if (s->touch[i].cursor->loaded &&
+		    s->touch[i].cursor->seen < seq)
 			s->touch[i].cursor->seen = seq;
 }
 
@@ -613,7 +622,8 @@ store_commit(struct store *s)
 	size_t			last;
 	bool			good;
 
-	good = store_each(s, APPEND, s->nrow, store_bind_nothing, store_bind_row,
+	good = store_each(s, APPEND, s->nrow, store_bind_nothing,
+	    store_bind_row,
 	    NULL, NULL) == 0;
 	if (good && s->nrow > 0) {
 		/* Of the last chunk, whose numbers follow each other. */
@@ -621,9 +631,11 @@ store_commit(struct store *s)
 		seq = mysqldb_inserted(s->db) + (int64_t)last * s->step;
 	}
 	good = good && store_lock_ranges(s) == 0 &&
-	    store_each(s, SEE, s->nsee, store_bind_nothing, store_bind_see, NULL,
+	    store_each(s, SEE, s->nsee, store_bind_nothing, store_bind_see,
+	    NULL,
 	    NULL) == 0 &&
-	    store_each(s, HIT, s->nhit, store_bind_nothing, store_bind_hit, NULL,
+	    store_each(s, HIT, s->nhit, store_bind_nothing, store_bind_hit,
+	    NULL,
 	    NULL) == 0;
 	if ((result = store_end(s, good)) == STORE_OK)
 		store_move_cursors(s, seq);

@@ -28,6 +28,10 @@ enum statement {
 	HITS,
 	HITS_LESS,
 	HITS_GONE,
+	OVERRIDES,
+	OVERRIDE_GONE,
+	OVERRIDE_NEW,
+	VALUES_GONE,
 	STATEMENT__MAX
 };
 
@@ -47,10 +51,12 @@ struct store_count {		/* a hit */
 
 struct store {
 	struct mysqldb		*db;
-	struct mysqldb		*builder;	/* at the start, for what takes long */
+	/* at the start, for what takes long */
+	struct mysqldb		*builder;
 	const struct settings	*settings;	/* at the start */
 	char			*description;
-	bool			 blind;		/* no trigger tells of changes */
+	/* no trigger tells of changes */
+	bool			 blind;
 	int64_t			 changes;	/* by the triggers' count; -1 */
 	int64_t			 newest;	/* row that was ever seen */
 	int64_t			 step;		/* auto_increment_increment */

@@ -6,8 +6,9 @@
 #include "lib/str.h"
 
 /*
- * The administrator's query for each id, one under the other. A blank or a comment at
- * its end takes nothing of what follows, and a semicolon is none of its business.
+ * The administrator's query for each id, one under the other. A blank or a
+ * comment at its end takes nothing of what follows, and a semicolon is none of
+ * its business.
  */
 static void
 store_wrap(struct str *item, const char *query)
@@ -41,7 +42,8 @@ store_take_limits(struct store *s, struct store_limits *list, size_t n)
 }
 
 enum store_result
-store_limits(struct store *s, const char *query, struct store_limits *list, size_t n)
+store_limits(struct store *s, const char *query, struct store_limits *list,
+    size_t n)
 {
 	struct mysqldb_statement	 statement = {
 		"", NULL, " UNION ALL ", NULL, "nt", true
@@ -71,12 +73,16 @@ store_limits(struct store *s, const char *query, struct store_limits *list, size
 		list[i].text = NULL;
 		list[i].failed = true;
 	}
-	return mysqldb_fault(s->db) == MYSQLDB_FAULT_LOST ? STORE_LOST : STORE_OK;
+	return mysqldb_fault(s->db) == MYSQLDB_FAULT_LOST ? STORE_LOST :
+	    STORE_OK;
 }
 
 /* --- cleaning --- */
 
-/* Runs what is bound; the first column of the only row goes to *out, unless NULL. */
+/*
+ * Runs what is bound; the first column of the only row goes to *out, unless
+ * NULL.
+ */
 static int
 store_one(struct store *s, int64_t *out)
 {
@@ -148,7 +154,10 @@ store_clean(struct store *s, int64_t before, size_t max, int64_t *position,
 	return STORE_OK;
 }
 
-/* InnoDB keeps the room for rows that come; what gives it back takes a long lock. */
+/*
+ * InnoDB keeps the room for rows that come; what gives it back takes a long
+ * lock.
+ */
 enum store_result
 store_reclaim(struct store *s, bool *done)
 {
@@ -187,7 +196,8 @@ store_hits(struct store *s, void (*each)(void *, const char *, size_t, int64_t,
 }
 
 enum store_result
-store_hits_forget(struct store *s, const char *id, size_t idlen, int64_t seconds,
+store_hits_forget(struct store *s, const char *id, size_t idlen,
+    int64_t seconds,
     int64_t hits)
 {
 	bool	good;

@@ -5,6 +5,7 @@
 #include "ledger/store_mysql.h"
 #include "lib/alloc.h"
 
+#define STEPS		4
 #define BUILD_MS	100000		/* for one step of a take-over */
 
 #define ROW	"id, date, recipient_count, instance, tag"
@@ -12,9 +13,11 @@
 #define BY_DATE	"FROM mail_count FORCE INDEX (mail_count_index) WHERE "
 
 static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
-	[LOCK] = { "SELECT slot FROM mail_lock FORCE INDEX (PRIMARY) WHERE slot IN (",
+	[LOCK] = { "SELECT slot FROM mail_lock FORCE INDEX (PRIMARY) WHERE"
+	    " slot IN (",
 	    "?", ",", ") ORDER BY slot FOR UPDATE", "n", false },
-	[CHANGES] = { "SELECT value, (SELECT coalesce(max(seq), 0) FROM mail_count)"
+	[CHANGES] = { "SELECT value, (SELECT coalesce(max(seq), 0) FROM"
+	    " mail_count)"
 	    " FROM mail_state WHERE name = 'changes'",
 	    NULL, NULL, NULL, "nn", false },
 	[NEWS] = { "SELECT " ROW ", seq " BY_SEQ "(",
@@ -56,13 +59,25 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	    " AND date < ?", NULL, NULL, NULL, NULL, false },
 	[CLEAN_VALUES] = { "DELETE FROM mail_distinct WHERE date < ?"
 	    " ORDER BY date LIMIT ?", NULL, NULL, NULL, NULL, false },
-	[HITS] = { "SELECT id, delta, cast(sum(hit) AS signed) FROM limit_report"
+	[HITS] = { "SELECT id, delta, cast(sum(hit) AS signed) FROM"
+	    " limit_report"
 	    " GROUP BY id, delta HAVING sum(hit) > 0"
-	    " ORDER BY sum(hit) DESC, id, delta", NULL, NULL, NULL, "tnn", false },
+	    " ORDER BY sum(hit) DESC, id, delta", NULL, NULL, NULL, "tnn",
+	    false },
 	[HITS_LESS] = { "UPDATE limit_report SET hit = hit - ? WHERE id = ?"
 	    " AND delta = ?", NULL, NULL, NULL, NULL, false },
 	[HITS_GONE] = { "DELETE FROM limit_report WHERE id = ? AND delta = ?"
-	    " AND hit <= 0", NULL, NULL, NULL, NULL, false }
+	    " AND hit <= 0", NULL, NULL, NULL, NULL, false },
+	[OVERRIDES] = { "SELECT id, kind, amount, expires FROM mail_override"
+	    " WHERE expires > ?", NULL, NULL, NULL, "tnnn", false },
+	[OVERRIDE_GONE] = { "DELETE FROM mail_override"
+	    " WHERE (id = ? AND kind = ?) OR expires <= ?",
+	    NULL, NULL, NULL, NULL, false },
+	[OVERRIDE_NEW] = { "REPLACE INTO mail_override"
+	    " (id, kind, amount, expires) VALUES (?, ?, ?, ?)",
+	    NULL, NULL, NULL, NULL, false },
+	[VALUES_GONE] = { "DELETE FROM mail_distinct WHERE id = ?",
+	    NULL, NULL, NULL, NULL, false }
 };
 
 /* --- schema.h's database --- */
@@ -76,12 +91,18 @@ store_has(void *arg, const char *table, const char *column, int *width)
 	int		 ret;
 
 	if (column == NULL)
-		sql = alloc_printf("SELECT count(*) FROM information_schema.tables"
-		    " WHERE table_schema = database() AND table_name = '%s'", table);
+		sql = alloc_printf("SELECT count(*) FROM"
+		    " information_schema.tables"
+		    " WHERE table_schema = database() AND table_name = '%s'",
+		    table);
 	else
-		/* One that compares otherwise than by bytes is as good as none. */
-		sql = alloc_printf("SELECT if(column_name IN ('id', 'instance') AND"
-		    " coalesce(collation_name, 'utf8mb4_bin') <> 'utf8mb4_bin', 1,"
+		/*
+		 * One that compares otherwise than by bytes is as good as none.
+		 */
+		sql = alloc_printf("SELECT if(column_name IN ('id',"
+		    " 'instance') AND"
+		    " coalesce(collation_name, 'utf8mb4_bin') <>"
+		    " 'utf8mb4_bin', 1,"
 		    " coalesce(character_maximum_length, 0)) + 1"
 		    " FROM information_schema.columns"
 		    " WHERE table_schema = database() AND table_name = '%s'"
@@ -103,7 +124,8 @@ store_run(void *arg, const char *sql)
 	bool		 away;
 
 	if (s->builder == NULL)
-		s->builder = mysqldb_open(s->settings->mysql_config, BUILD_MS, NULL,
+		s->builder = mysqldb_open(s->settings->mysql_config, BUILD_MS,
+		    NULL,
 		    0, &away, s->error, sizeof(s->error));
 	if (s->builder == NULL)
 		return -1;
@@ -130,31 +152,37 @@ store_run(void *arg, const char *sql)
 	" SET value = value + 1 WHERE name = 'changes'"			\
 	" AND @policyd_rate_limit_own IS NULL"
 
-#define DIGIT	"(SELECT 0 AS n UNION SELECT 1 UNION SELECT 2 UNION SELECT 3"	\
+#define DIGIT								\
+	"(SELECT 0 AS n UNION SELECT 1 UNION SELECT 2 UNION SELECT 3"	\
 	" UNION SELECT 4 UNION SELECT 5 UNION SELECT 6 UNION SELECT 7"
 
 /* The first number of the check must be at least `least`, else all is run. */
 static const struct {
 	const char	*check;
 	int64_t		 least;
-	const char	*sql[4];
+	const char	*sql[STEPS];
 	bool		 optional;
 } preparation[] = {
 	{ "SELECT count(*) FROM mail_state WHERE name = 'changes'", 1,
-	    { "INSERT INTO mail_state VALUES ('changes', 0)", "COMMIT" }, false },
+	    { "INSERT INTO mail_state VALUES ('changes', 0)", "COMMIT" },
+	    false },
 	{ INDEX("mail_count", "mail_count_index", "date", 2), 1,
-	    { "CREATE INDEX mail_count_index ON mail_count (id, date)" }, false },
+	    { "CREATE INDEX mail_count_index ON mail_count (id, date)" },
+	    false },
 	{ INDEX("mail_count", "mail_count_news", "seq", 2), 1,
 	    { "CREATE INDEX mail_count_news ON mail_count (id, seq)" }, false },
 	{ INDEX("mail_distinct", "mail_distinct_date", "date", 1), 1,
-	    { "CREATE INDEX mail_distinct_date ON mail_distinct (date)" }, false },
+	    { "CREATE INDEX mail_distinct_date ON mail_distinct (date)" },
+	    false },
 	{ "SELECT count(*) FROM information_schema.statistics WHERE"
 	    " table_schema = database() AND table_name = 'limit_report'"
-	    " AND non_unique = 0 AND column_name = 'delta' AND seq_in_index = 2", 1,
+	    " AND non_unique = 0 AND column_name = 'delta' AND seq_in_index ="
+	    " 2", 1,
 	    { "CREATE TEMPORARY TABLE hits AS SELECT id, delta, sum(hit) AS hit"
 	    " FROM limit_report GROUP BY id, delta", "DELETE FROM limit_report",
 	    "INSERT INTO limit_report (id, delta, hit) SELECT * FROM hits",
-	    "CREATE UNIQUE INDEX limit_report_index ON limit_report (id, delta)" },
+	    "CREATE UNIQUE INDEX limit_report_index ON limit_report (id, delta)"
+	    },
 	    false },
 	{ "SELECT count(*) FROM information_schema.tables WHERE"
 	    " table_schema = database() AND table_name = 'mail_lock'", 1,
@@ -167,7 +195,8 @@ static const struct {
 	    " (SELECT 0 AS n UNION SELECT 1) f",
 	    "INSERT IGNORE INTO mail_lock VALUES (65536)", "COMMIT" }, false },
 	{ TRIGGER("deleted"), 1,
-	    { "CREATE TRIGGER mail_count_deleted AFTER DELETE" CHANGED }, true },
+	    { "CREATE TRIGGER mail_count_deleted AFTER DELETE" CHANGED },
+	    true },
 	{ TRIGGER("updated"), 1,
 	    { "CREATE TRIGGER mail_count_updated AFTER UPDATE" CHANGED }, true }
 };
@@ -177,8 +206,7 @@ store_build(struct store *s, size_t i)
 {
 	size_t	j;
 
-	for (j = 0; j < sizeof(preparation[i].sql) / sizeof(preparation[i].sql[0]) &&
-	    preparation[i].sql[j] != NULL; j++)
+	for (j = 0; j < STEPS && preparation[i].sql[j] != NULL; j++)
 		if (store_run(s, preparation[i].sql[j]) == -1)
 			return -1;
 	return 0;
@@ -209,7 +237,8 @@ static int
 store_upgrade(struct store *s)
 {
 	const struct schema_database	database = { store_has, store_run, s };
-	const char			*name = "concat('policyd.', md5(database()))";
+	const char			*name = "concat('policyd.',"
+	    " md5(database()))";
 	char				*sql;
 	int64_t				 n = 0;
 	bool				 changed;
@@ -233,7 +262,9 @@ store_upgrade(struct store *s)
 	sql = alloc_printf("SELECT release_lock(%s)", name);
 	ret = mysqldb_number(s->db, sql, &n);
 	free(sql);
-	/* A server that takes no writes says so here, not to the first batch. */
+	/*
+	 * A server that takes no writes says so here, not to the first batch.
+	 */
 	if (ret == -1 || mysqldb_exec(s->db,
 	    "SET @policyd_rate_limit_own = 1") == -1 ||
 	    mysqldb_exec(s->db, "DELETE FROM mail_state WHERE name = ''") == -1)
@@ -252,7 +283,8 @@ store_start_helper(struct role_start *start, const struct settings *settings)
 }
 
 struct store *
-store_open(const struct settings *settings, int directory, bool *away, char *reason,
+store_open(const struct settings *settings, int directory, bool *away,
+    char *reason,
     size_t size)
 {
 	struct store	*s;
@@ -262,7 +294,8 @@ store_open(const struct settings *settings, int directory, bool *away, char *rea
 	s = alloc_zero(1, sizeof(*s));
 	s->changes = -1;
 	s->settings = settings;
-	s->db = mysqldb_open(settings->mysql_config, settings->db_timeout, statements,
+	s->db = mysqldb_open(settings->mysql_config, settings->db_timeout,
+	    statements,
 	    STATEMENT__MAX, away, reason, size);
 	if (s->db == NULL) {
 		store_close(s);
@@ -277,9 +310,11 @@ store_open(const struct settings *settings, int directory, bool *away, char *rea
 		s->error[0] = '\0';
 		return s;
 	}
-	*away = mysqldb_fault(s->db) != MYSQLDB_FAULT_RIGHTS && (s->builder == NULL ||
+	*away = mysqldb_fault(s->db) != MYSQLDB_FAULT_RIGHTS &&
+	    (s->builder == NULL ||
 	    mysqldb_fault(s->builder) != MYSQLDB_FAULT_RIGHTS);
-	(void)strlcpy(reason, s->error[0] != '\0' ? s->error : mysqldb_error(s->db),
+	(void)strlcpy(reason, s->error[0] != '\0' ? s->error :
+	    mysqldb_error(s->db),
 	    size);
 	store_close(s);
 	return NULL;

@@ -9,30 +9,34 @@
 /*
  * Why this is exact with any number of daemons on one database.
  *
- * A batch is one transaction. Its first statement takes an advisory lock for each id,
- * which is held until the transaction's end, and every later statement has a snapshot of
- * its own (READ COMMITTED), taken when the locks are held. PostgreSQL gives locks back
- * after a commit can be seen by others. So whoever holds the lock of an id sees all that
- * was recorded for it, and nobody adds to it before he has committed: for one id,
- * batches follow each other, each with all that those before it wrote. Locks are taken
- * in the order of their numbers, by all, so that nobody waits in a circle; ids that
- * share a number only wait longer.
+ * A batch is one transaction. Its first statement takes an advisory lock for
+ * each id, which is held until the transaction's end, and every later statement
+ * has a snapshot of its own (READ COMMITTED), taken when the locks are held.
+ * PostgreSQL gives locks back after a commit can be seen by others. So whoever
+ * holds the lock of an id sees all that was recorded for it, and nobody adds to
+ * it before he has committed: for one id, batches follow each other, each with
+ * all that those before it wrote. Locks are taken in the order of their
+ * numbers, by all, so that nobody waits in a circle; ids that share a number
+ * only wait longer.
  *
- * seq is taken from a sequence under the lock of the id, so the order of seq is, for
- * this id, the order of commits: what is newer than the newest known row has a larger
- * seq, and reading from there on misses nothing and sees nothing twice. A first reading
- * goes by date, in pieces, all of one piece in one snapshot: rows from where the last
- * one stopped, and those that came in meanwhile for the time before that.
+ * seq is taken from a sequence under the lock of the id, so the order of seq
+ * is, for this id, the order of commits: what is newer than the newest known
+ * row has a larger seq, and reading from there on misses nothing and sees
+ * nothing twice. A first reading goes by date, in pieces, all of one piece in
+ * one snapshot: rows from where the last one stopped, and those that came in
+ * meanwhile for the time before that.
  *
- * Who deletes or changes rows by hand takes no lock. A trigger counts that in the same
- * transaction, and what is cached is dropped when the count is not what it was.
+ * Who deletes or changes rows by hand takes no lock. A trigger counts that in
+ * the same transaction, and what is cached is dropped when the count is not
+ * what it was.
  *
- * An answer is sent after COMMIT was confirmed. Where the connection is lost before
- * that, nobody knows whether the rows are there: no answer is sent, and when the same
- * instance comes again, what it was charged is read from the table.
+ * An answer is sent after COMMIT was confirmed. Where the connection is lost
+ * before that, nobody knows whether the rows are there: no answer is sent, and
+ * when the same instance comes again, what it was charged is read from the
+ * table.
  */
-#define LOCKS_MAX	256		/* a server has room for a few thousand */
-#define NEWS_MAX	10000		/* rows of one id before it is read by seconds */
+#define LOCKS_MAX	256	/* a server has room for a few thousand */
+#define NEWS_MAX	10000	/* rows of one id; more are read by seconds */
 #define FIRST_MIN	1000
 #define STATE_MAX	64		/* schema.c */
 
@@ -53,7 +57,8 @@ store_result(struct store *s)
 }
 
 static void
-store_put(struct store *s, enum statement n, enum column first, enum column last)
+store_put(struct store *s, enum statement n, enum column first,
+    enum column last)
 {
 	struct pgsql_params	p = { .count = 0 };
 	enum column		c;
@@ -105,7 +110,10 @@ store_lock_order(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Every daemon must come to the same number, so the key of the hash is no secret. */
+/*
+ * Every daemon must come to the same number, so the key of the hash is no
+ * secret.
+ */
 static void
 store_put_locks(struct store *s)
 {
@@ -118,7 +126,8 @@ store_put_locks(struct store *s)
 	}
 	pgsql_put(s->db, LOCK_SHARED, NULL);
 	for (i = 0; i < s->ntouch; i++)
-		s->lock[i] = map_siphash(key, s->touch[i].id, s->touch[i].idlen);
+		s->lock[i] = map_siphash(key, s->touch[i].id,
+		    s->touch[i].idlen);
 	qsort(s->lock, s->ntouch, sizeof(s->lock[0]), store_lock_order);
 	store_empty(s, LOCKS, LOCKS);
 	for (i = 0; i < s->ntouch; i++)
@@ -199,14 +208,16 @@ store_put_values(struct store *s, const struct store_batch *batch)
 	for (i = 0; i < batch->nvalue; i++) {
 		v = &batch->value[i];
 		pgsql_array_text(&s->column[VALUE_ID], v->id, v->idlen);
-		pgsql_array_text(&s->column[VALUE_VALUE], v->value, v->valuelen);
+		pgsql_array_text(&s->column[VALUE_VALUE], v->value,
+		    v->valuelen);
 	}
 	store_put(s, VALUE, VALUE_ID, VALUE_VALUE);
 }
 
 /* A row of touch `t` whose columns begin with its date. */
 static void
-store_row(const struct store *s, const struct store_touch *t, int row, int column,
+store_row(const struct store *s, const struct store_touch *t, int row,
+    int column,
     struct store_row *out)
 {
 	memset(out, 0, sizeof(*out));
@@ -214,7 +225,8 @@ store_row(const struct store *s, const struct store_touch *t, int row, int colum
 	out->idlen = t->idlen;
 	out->date = pgsql_column(s->db, row, column);
 	out->amount = pgsql_column(s->db, row, column + 1);
-	out->instance = pgsql_column_text(s->db, row, column + 2, &out->instancelen);
+	out->instance = pgsql_column_text(s->db, row, column + 2,
+	    &out->instancelen);
 	if (out->instance == NULL || (out->instancelen == 5 &&
 	    memcmp(out->instance, "empty", 5) == 0)) {
 		out->instance = "";
@@ -226,7 +238,8 @@ store_row(const struct store *s, const struct store_touch *t, int row, int colum
 
 /* The touch that a row of news or a first reading belongs to; -1: none. */
 static int
-store_row_of(const struct store *s, int row, size_t first, size_t end, size_t *index)
+store_row_of(const struct store *s, int row, size_t first, size_t end,
+    size_t *index)
 {
 	int64_t	n = pgsql_column(s->db, row, 0);
 
@@ -271,7 +284,8 @@ store_take_news(struct store *s, const struct store_reader *reader)
 }
 
 static int
-store_take_first(struct store *s, const struct store_reader *reader, size_t nfirst)
+store_take_first(struct store *s, const struct store_reader *reader,
+    size_t nfirst)
 {
 	struct store_row	 row;
 	struct store_cursor	*c;
@@ -285,7 +299,8 @@ store_take_first(struct store *s, const struct store_reader *reader, size_t nfir
 		return -1;
 	s->told = true;
 	for (i = 0; i < rows; i++) {
-		if (store_row_of(s, i, s->nnews, s->nnews + nfirst, &index) == -1)
+		if (store_row_of(s, i, s->nnews, s->nnews + nfirst,
+		    &index) == -1)
 			return -1;
 		store_row(s, &s->touch[index], i, 2, &row);
 		control = pgsql_column_text(s->db, i, 1, &len);
@@ -330,8 +345,8 @@ store_put_reads(struct store *s, const struct store_batch *batch)
 }
 
 /*
- * The changes that somebody made: what is cached is void, and all ids of this batch are
- * read from their beginning, in a round trip of its own.
+ * The changes that somebody made: what is cached is void, and all ids of this
+ * batch are read from their beginning, in a round trip of its own.
  */
 static int
 store_take_changes(struct store *s, struct store_batch *batch,
@@ -448,14 +463,17 @@ store_hit(struct store *s, const char *id, size_t idlen, int64_t seconds)
 	pgsql_array_number(&s->column[HIT_DELTA], seconds);
 }
 
-/* Nobody else has added to a locked id: what is known goes up to our last row. */
+/*
+ * Nobody else has added to a locked id: what is known goes up to our last row.
+ */
 static void
 store_move_cursors(struct store *s, int64_t seq)
 {
 	size_t	i;
 
 	for (i = 0; i < s->ntouch; i++)
-		if (s->touch[i].cursor->loaded && s->touch[i].cursor->seen < seq)
+		if (s->touch[i].cursor->loaded &&
+		    s->touch[i].cursor->seen < seq)
 			s->touch[i].cursor->seen = seq;
 }
 

@@ -26,6 +26,10 @@ enum statement {
 	HITS,
 	HITS_LESS,
 	HITS_GONE,
+	OVERRIDES,
+	OVERRIDE_GONE,
+	OVERRIDE_NEW,
+	VALUES_GONE,
 	STATEMENT__MAX
 };
 
@@ -48,7 +52,8 @@ struct store {
 	struct pgsql_array	 column[COLUMN__MAX];
 	struct store_touch	*touch;		/* of the running batch */
 	size_t			 ntouch;
-	size_t			*index;		/* of touches: news, then first */
+	/* of touches: news, then first */
+	size_t			*index;
 	size_t			 nnews;
 	uint64_t		*lock;
 	size_t			 room;		/* of these two */
@@ -61,7 +66,9 @@ struct store {
 /* What pgsql_fault() means to the caller, and its words for store_error(). */
 enum store_result	store_result(struct store *);
 
-/* Ends the transaction after a fault; a lost connection has ended it already. */
+/*
+ * Ends the transaction after a fault; a lost connection has ended it already.
+ */
 enum store_result	store_failed(struct store *);
 
 #endif

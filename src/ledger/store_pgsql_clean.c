@@ -15,7 +15,8 @@ store_over(struct store *s)
 }
 
 enum store_result
-store_limits(struct store *s, const char *query, struct store_limits *list, size_t n)
+store_limits(struct store *s, const char *query, struct store_limits *list,
+    size_t n)
 {
 	struct pgsql_params	 p;
 	const char		*text;
@@ -123,7 +124,8 @@ store_hits(struct store *s, void (*each)(void *, const char *, size_t, int64_t,
 
 /* One pipeline is one transaction. */
 enum store_result
-store_hits_forget(struct store *s, const char *id, size_t idlen, int64_t seconds,
+store_hits_forget(struct store *s, const char *id, size_t idlen,
+    int64_t seconds,
     int64_t hits)
 {
 	struct pgsql_params	 p = { .count = 0 };

@@ -6,12 +6,13 @@
 #include "ledger/store_pgsql.h"
 #include "lib/alloc.h"
 
-#define LOCK_ALL_KEY	"5791025316413866753"	/* shared by all batches but large */
+/* The first is shared by all batches but large ones. */
+#define LOCK_ALL_KEY	"5791025316413866753"
 #define LOCK_SCHEMA_KEY	"5791025316413866754"
 
 /*
- * Deletes what is old in the blocks $1 to $2 of a table. Rows that somebody has locked
- * can wait for the next time.
+ * Deletes what is old in the blocks $1 to $2 of a table. Rows that somebody has
+ * locked can wait for the next time.
  */
 #define CLEAN_BLOCKS(table)						\
 	"WITH gone AS (DELETE FROM " table " WHERE ctid = ANY(ARRAY("	\
@@ -29,20 +30,25 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[DO_ROLLBACK] = "ROLLBACK",
 	[LOCK_ALL] = "SELECT pg_advisory_xact_lock(" LOCK_ALL_KEY ")",
 	[LOCK_SHARED] = "SELECT pg_advisory_xact_lock_shared(" LOCK_ALL_KEY ")",
-	[LOCK] = "SELECT count(pg_advisory_xact_lock(k)) FROM unnest($1::bigint[]) k",
+	[LOCK] = "SELECT count(pg_advisory_xact_lock(k)) FROM"
+	    " unnest($1::bigint[]) k",
 	[CHANGES] = "SELECT value FROM mail_state WHERE name = 'changes'",
-	[NEWS] = "SELECT t.n, m.date, m.recipient_count, m.instance, m.tag, m.seq"
-	    " FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY t(id, seen, n),"
+	[NEWS] = "SELECT t.n, m.date, m.recipient_count, m.instance, m.tag,"
+	    " m.seq"
+	    " FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY t(id,"
+	    " seen, n),"
 	    " LATERAL (SELECT * FROM mail_count c WHERE c.id = t.id"
 	    " AND c.seq > t.seen ORDER BY c.seq LIMIT $3::bigint) m",
 	[FIRST] = "SELECT t.n, r.control, r.date, r.amount, r.instance, r.tag"
 	    " FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])"
 	    " WITH ORDINALITY t(id, since, position, base, n),"
-	    " LATERAL (SELECT coalesce((SELECT date FROM mail_count WHERE id = t.id"
+	    " LATERAL (SELECT coalesce((SELECT date FROM mail_count WHERE id ="
+	    " t.id"
 	    " AND date >= t.position ORDER BY date OFFSET $5::bigint LIMIT 1),"
 	    " 9223372036854775807) AS upto, (SELECT date FROM mail_count"
 	    " WHERE id = t.id ORDER BY date DESC LIMIT 1) - 3600 AS recent) e,"
-	    " LATERAL (SELECT true AS control, e.upto AS date, coalesce((SELECT seq"
+	    " LATERAL (SELECT true AS control, e.upto AS date,"
+	    " coalesce((SELECT seq"
 	    " FROM mail_count WHERE id = t.id AND seq IS NOT NULL"
 	    " ORDER BY seq DESC LIMIT 1), 0) AS amount,"
 	    " NULL AS instance, 0 AS tag"
@@ -51,13 +57,15 @@ static const char *const	statements[STATEMENT__MAX] = {
 	    " CASE WHEN c.date >= e.recent THEN c.tag ELSE 0 END AS g"
 	    " FROM mail_count c WHERE c.id = t.id AND c.date >= t.position"
 	    " AND c.date <= e.upto GROUP BY c.date, i, g"
-	    " UNION ALL SELECT false, c.date, c.recipient_count, c.instance, c.tag"
+	    " UNION ALL SELECT false, c.date, c.recipient_count, c.instance,"
+	    " c.tag"
 	    " FROM (SELECT * FROM mail_count WHERE id = t.id AND seq > t.base"
 	    " ORDER BY seq LIMIT 1000000000) c"
 	    " WHERE c.date < t.position AND c.date >= t.since) r",
 	[VALUE] = "SELECT t.n, d.date FROM unnest($1::text[], $2::text[])"
 	    " WITH ORDINALITY t(id, value, n), LATERAL (SELECT date"
-	    " FROM mail_distinct WHERE id = t.id AND value = t.value LIMIT 1) d",
+	    " FROM mail_distinct WHERE id = t.id AND value = t.value LIMIT 1)"
+	    " d",
 	[APPEND] = "WITH added AS (INSERT INTO mail_count (id, date,"
 	    " recipient_count, instance, protocol_state, tag)"
 	    " SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[],"
@@ -83,10 +91,23 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[HITS_LESS] = "UPDATE limit_report SET hit = hit - $3::bigint"
 	    " WHERE id = $1::text AND delta = $2::bigint",
 	[HITS_GONE] = "DELETE FROM limit_report WHERE id = $1::text"
-	    " AND delta = $2::bigint AND hit <= 0"
+	    " AND delta = $2::bigint AND hit <= 0",
+	[OVERRIDES] = "SELECT id, kind::bigint, amount, expires"
+	    " FROM mail_override WHERE expires > $1::bigint",
+	[OVERRIDE_GONE] = "DELETE FROM mail_override"
+	    " WHERE (id = $1::text AND kind = $2::bigint)"
+	    " OR expires <= $3::bigint",
+	[OVERRIDE_NEW] = "INSERT INTO mail_override (id, kind, amount, expires)"
+	    " VALUES ($1::text, $2::bigint, $3::bigint, $4::bigint)"
+	    " ON CONFLICT (id, kind) DO UPDATE"
+	    " SET amount = excluded.amount, expires = excluded.expires",
+	[VALUES_GONE] = "DELETE FROM mail_distinct WHERE id = $1::text"
 };
 
-/* The trigger spares this program, which says who it is in a setting of its session. */
+/*
+ * The trigger spares this program, which says who it is in a setting of its
+ * session.
+ */
 static const char *const	preparation[][2] = {
 	{ "SELECT 1 FROM mail_state WHERE name = 'changes'",
 	    "INSERT INTO mail_state VALUES ('changes', 0)" },
@@ -110,9 +131,11 @@ static const char *const	preparation[][2] = {
 	    "CREATE OR REPLACE FUNCTION mail_count_changed() RETURNS trigger"
 	    " LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS"
 	    " $$ BEGIN IF current_setting('policyd_rate_limit.own', true)"
-	    " IS DISTINCT FROM 'on' THEN UPDATE mail_state SET value = value + 1"
+	    " IS DISTINCT FROM 'on' THEN UPDATE mail_state SET value = value +"
+	    " 1"
 	    " WHERE name = 'changes'; END IF; RETURN NULL; END $$;"
-	    "CREATE TRIGGER mail_count_changed AFTER DELETE OR UPDATE OR TRUNCATE"
+	    "CREATE TRIGGER mail_count_changed AFTER DELETE OR UPDATE OR"
+	    " TRUNCATE"
 	    " ON mail_count FOR EACH STATEMENT"
 	    " EXECUTE FUNCTION mail_count_changed()" }
 };
@@ -183,7 +206,8 @@ store_start_helper(struct role_start *start, const struct settings *settings)
 }
 
 struct store *
-store_open(const struct settings *settings, int directory, bool *away, char *reason,
+store_open(const struct settings *settings, int directory, bool *away,
+    char *reason,
     size_t size)
 {
 	struct store	*s;
@@ -194,7 +218,8 @@ store_open(const struct settings *settings, int directory, bool *away, char *rea
 	s->changes = -1;
 	for (i = 0; i < COLUMN__MAX; i++)
 		pgsql_array_init(&s->column[i]);
-	s->db = pgsql_open(settings->pgsql_config, settings->db_timeout, away, reason,
+	s->db = pgsql_open(settings->pgsql_config, settings->db_timeout, away,
+	    reason,
 	    size);
 	if (s->db == NULL) {
 		store_close(s);
@@ -249,4 +274,3 @@ store_placeholder(void)
 {
 	return "$1";
 }
-

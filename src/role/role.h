@@ -60,7 +60,10 @@ void	role_ready(struct role_start *);
 void	role_fault(struct role_start *, const char *, ...)
 	    __attribute__((__format__(printf, 2, 3), __noreturn__));
 
-/* The same, where it may be well another time: the parent tries again and again. */
+/*
+ * The same, where it may be well another time: the parent tries again and
+ * again.
+ */
 void	role_away(struct role_start *, const char *, ...)
 	    __attribute__((__format__(printf, 2, 3), __noreturn__));
 
