@@ -42,13 +42,15 @@ LEDGER_SRCS =	src/ledger/main.c ${LEDGER_PURE_SRCS} ${LITERAL_SRCS}
 LEDGER_SQLITE_SRCS = src/ledger/filter.c src/ledger/keeper.c src/ledger/pack.c \
 		src/ledger/sqlite.c src/ledger/store_sqlite.c \
 		src/ledger/store_sqlite_clean.c src/ledger/store_sqlite_log.c \
-		src/ledger/store_sqlite_open.c src/ledger/store_sqlite_read.c \
+		src/ledger/store_sqlite_open.c \
+		src/ledger/store_sqlite_override.c src/ledger/store_sqlite_read.c \
 		src/ledger/store_sqlite_runs.c src/ledger/tail.c
 LEDGER_PGSQL_SRCS = src/ledger/pgsql.c src/ledger/pgsql_params.c \
 		src/ledger/store_pgsql.c src/ledger/store_pgsql_clean.c \
-		src/ledger/store_pgsql_open.c
+		src/ledger/store_pgsql_open.c src/ledger/store_pgsql_override.c
 LEDGER_MYSQL_SRCS = src/ledger/mysqldb.c src/ledger/store_mysql.c \
-		src/ledger/store_mysql_clean.c src/ledger/store_mysql_open.c
+		src/ledger/store_mysql_clean.c src/ledger/store_mysql_open.c \
+		src/ledger/store_mysql_override.c
 REPORT_SRCS =	src/report/connect.c src/report/main.c src/report/session.c \
 		src/report/tls.c ${REPORT_PURE_SRCS}
 CTL_SRCS =	src/ctl/main.c ${CTL_ROOM_SRCS}
@@ -59,7 +61,8 @@ CTL_ROOM_SRCS =	src/ctl/answer.c src/ctl/json.c src/ctl/openmetrics.c \
 UNIT_ROOM_SRCS = ${COMMON_SRCS} ${ROLE_SRCS} ${CONF_READ_SRCS} src/conf/paths.c \
 		src/parent/options.c ${ENGINE_ROOM_SRCS} ${LEDGER_PURE_SRCS} \
 		${LEDGER_SQLITE_SRCS} ${REPORT_PURE_SRCS} ${CTL_ROOM_SRCS}
-ENGINE_ROOM_SRCS = src/engine/action.c src/engine/client.c src/engine/command.c \
+ENGINE_ROOM_SRCS = src/engine/action.c src/engine/change.c src/engine/client.c \
+		src/engine/command.c \
 		src/engine/control.c src/engine/decide.c src/engine/explain.c \
 		src/engine/held.c src/engine/identity.c src/engine/link.c \
 		src/engine/listen.c src/engine/memory.c src/engine/metrics.c \
@@ -68,7 +71,8 @@ ENGINE_ROOM_SRCS = src/engine/action.c src/engine/client.c src/engine/command.c 
 		src/engine/tell.c src/engine/turn.c
 LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c src/ledger/clean.c \
 		src/ledger/hits.c src/ledger/id.c src/ledger/instance.c \
-		src/ledger/lookup.c src/ledger/schema.c src/ledger/top.c \
+		src/ledger/lookup.c src/ledger/override.c \
+		src/ledger/schema.c src/ledger/top.c \
 		src/ledger/verdict.c src/ledger/whose.c
 REPORT_PURE_SRCS = src/report/base64.c src/report/hitlist.c src/report/mail.c \
 		src/report/mail_text.c src/report/smtp.c src/report/smtp_auth.c \

@@ -20,7 +20,8 @@ _policyctl()
 		return
 	fi
 	case $command in
-	'')	word='status show top explain reload report clean log metrics
+	'')	word='status show top explain reset grant block unblock
+		    reload report clean log metrics
 		    -h -j -s -V' ;;
 	top)	word=-w ;;
 	log)	word='debug brief' ;;

@@ -31,6 +31,7 @@ AGAIN(wished)
 AGAIN(state)
 AGAIN(weighed)
 AGAIN(topped)
+AGAIN(override)
 AGAIN(figures)
 
 static void
@@ -152,6 +153,24 @@ topped(void **state_of_test)
 }
 
 static void
+override(void **state_of_test)
+{
+	static struct msg_override	m;
+	struct str			s;
+
+	(void)state_of_test;
+	m.kind = OVERRIDE_BLOCK;
+	m.until = 1700000000;
+	m.nids = 2;
+	m.id[0] = "user:bob";
+	m.idlen[0] = 8;
+	m.id[1] = "";
+	str_init(&s);
+	msg_override_put(&s, &m);
+	try_payload(override_again, &s);
+}
+
+static void
 figures(void **state_of_test)
 {
 	struct msg_figures	m = { .database = "sqlite x", .fault = "full" };
@@ -172,6 +191,7 @@ main(void)
 		cmocka_unit_test(state),
 		cmocka_unit_test(weighed),
 		cmocka_unit_test(topped),
+		cmocka_unit_test(override),
 		cmocka_unit_test(figures),
 	};
 

@@ -38,6 +38,7 @@ static const char *const	status_lists[] = {
 	"processes", "counters", NULL
 };
 static const char *const	window_lists[] = { "windows", NULL };
+static const char *const	reset_lists[] = { "resets", NULL };
 static const char *const	top_lists[] = { "ids", NULL };
 static const char *const	explain_lists[] = { "keys", "windows", NULL };
 static const char *const	metrics_lists[] = {
@@ -55,6 +56,10 @@ static const struct command {
 	{ "show", "id", window_lists, show_windows },
 	{ "top", "[-w] [n]", top_lists, show_top },
 	{ "explain", "[name=value ...]", explain_lists, show_explain },
+	{ "reset", "id", reset_lists, show_reset },
+	{ "grant", "id n seconds", no_lists, show_text },
+	{ "block", "id seconds", no_lists, show_text },
+	{ "unblock", "id", no_lists, show_text },
 	{ "reload", "", no_lists, show_text },
 	{ "report", "", no_lists, show_text },
 	{ "clean", "", no_lists, show_text },

@@ -123,6 +123,20 @@ add_window(struct str *out, const struct answer_record *r, size_t width)
 	str_addc(out, '\n');
 }
 
+static void
+add_override(struct str *out, const struct answer_record *r)
+{
+	char	text[32];
+
+	if (answer_number(r, "blocked_for") > 0)
+		str_addf(out, ", blocked for %s", period(answer_number(r,
+		    "blocked_for"), text, sizeof(text)));
+	if (answer_number(r, "granted") > 0)
+		str_addf(out, ", %s more granted for %s",
+		    answer_get(r, "granted"), period(answer_number(r,
+		    "granted_for"), text, sizeof(text)));
+}
+
 void
 show_windows(struct str *out, const struct answer *a, size_t width)
 {
@@ -136,12 +150,27 @@ show_windows(struct str *out, const struct answer *a, size_t width)
 			continue;
 		if (id == NULL || strcmp(id, answer_get(r, "id")) != 0) {
 			id = answer_get(r, "id");
-			str_addf(out, "%s\n", id);
+			str_adds(out, id);
+			add_override(out, r);
+			str_addc(out, '\n');
 		}
 		add_window(out, r, width);
 	}
 	if (id == NULL)
 		str_adds(out, "no limits for this id\n");
+}
+
+void
+show_reset(struct str *out, const struct answer *a, size_t width)
+{
+	size_t	i;
+
+	(void)width;
+	for (i = 0; i < a->nrecord; i++)
+		if (strcmp(a->record[i].kind, "resets") == 0)
+			str_addf(out, "%s: %" PRId64 " taken back\n",
+			    answer_get(&a->record[i], "id"),
+			    answer_number(&a->record[i], "n"));
 }
 
 /* --- top --- */

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/change.h"
 #include "engine/client.h"
 #include "engine/command.h"
 #include "engine/explain.h"
@@ -209,6 +210,14 @@ static const struct control_command	commands[] = {
 	{ .name = "top", .max = 1, .run = top_run, .told = top_told },
 	{ .name = "explain", .min = 1, .max = CONTROL_WORDS_MAX,
 	    .run = explain_run, .told = explain_told, .late = explain_late },
+	{ .name = "reset", .min = 1, .max = 1, .changes = true,
+	    .run = change_reset, .told = change_reset_told },
+	{ .name = "grant", .min = 3, .max = 3, .changes = true,
+	    .run = change_grant, .told = change_told },
+	{ .name = "block", .min = 2, .max = 2, .changes = true,
+	    .run = change_block, .told = change_told },
+	{ .name = "unblock", .min = 1, .max = 1, .changes = true,
+	    .run = change_unblock, .told = change_told },
 	{ .name = "reload", .changes = true, .run = reload_run },
 	{ .name = "report", .changes = true, .run = report_run },
 	{ .name = "clean", .changes = true, .run = clean_run },

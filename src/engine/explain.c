@@ -76,6 +76,9 @@ explain_windows(struct str *out, const struct settings *s,
 		reply_number(out, "n", w->amount);
 		reply_number(out, "retry_after", w->retry_after);
 		reply_bool(out, "from_sql", told->sql);
+		reply_number(out, "granted", told->granted);
+		reply_number(out, "granted_for", told->granted_for);
+		reply_number(out, "blocked_for", told->blocked_for);
 		reply_end(out);
 	}
 }
@@ -281,35 +284,49 @@ show_rules(struct msg_charge *charge, const struct settings *s, const char *id,
 }
 
 void
+explain_id(struct msg_charge *charge, const struct settings *s,
+    const struct control_word *word, struct str *id, struct str *ids)
+{
+	str_add(id, word->bytes, word->len);
+	if (s->fold_case)
+		str_fold(id->data, id->len);
+	memset(charge, 0, offsetof(struct msg_charge, keys));
+	charge->mode = CHARGE_EACH;
+	charge->instance = charge->state = "";
+	if (s->nrules > 0)
+		show_rules(charge, s, id->data, id->len, ids);
+	else
+		show_key(charge, 0, show_limits(s->limits_by_id, &s->limits,
+		    id->data, id->len), s->sql_limits_by_id[0] != '\0',
+		    id->data, id->len);
+}
+
+void
 explain_show(struct control *c, const struct control_word *word, size_t n)
 {
-	const struct settings	*s = control_held()->settings;
 	struct msg_charge	*charge = &explain.charge;
 	struct str		 id, ids;
 
 	(void)n;
-	if (word[0].len > CHARGE_ID_MAX / 2) {
+	if (word[0].len > EXPLAIN_ID_MAX) {
 		control_fail(c, "the id is too long");
 		return;
 	}
 	str_init(&id);
 	str_init(&ids);
-	str_add(&id, word[0].bytes, word[0].len);
-	if (s->fold_case)
-		str_fold(id.data, id.len);
-	memset(charge, 0, offsetof(struct msg_charge, keys));
-	charge->mode = CHARGE_EACH;
-	charge->instance = charge->state = "";
-	if (s->nrules > 0)
-		show_rules(charge, s, id.data, id.len, &ids);
-	else
-		show_key(charge, 0, show_limits(s->limits_by_id, &s->limits,
-		    id.data, id.len), s->sql_limits_by_id[0] != '\0', id.data,
-		    id.len);
+	explain_id(charge, control_held()->settings, &word[0], &id, &ids);
 	if (!explain_ask(c, charge))
 		control_fail(c, AWAY);
 	str_clear(&id);
 	str_clear(&ids);
+}
+
+/* Whether there is something to be seen in this window. */
+static bool
+show_has(const struct msg_weighed_key *k, size_t window)
+{
+	return k->windows[window].used > 0 || k->granted > 0 ||
+	    k->blocked_for > 0;
 }
 
 int
@@ -330,10 +347,10 @@ explain_show_told(struct control *c, const struct message *m)
 	/* With many rules, those where the id has a count; or else all. */
 	for (i = 0; i < w->nkeys; i++)
 		for (j = 0; j < w->keys[i].nwindows; j++)
-			any = any || w->keys[i].windows[j].used > 0;
+			any = any || show_has(&w->keys[i], j);
 	for (i = 0; i < w->nkeys; i++) {
 		for (j = 0; j < w->keys[i].nwindows; j++)
-			if (!any || w->keys[i].windows[j].used > 0)
+			if (!any || show_has(&w->keys[i], j))
 				break;
 		if (j < w->keys[i].nwindows)
 			explain_windows(control_answer(c), s, &charge->keys[i],

@@ -44,7 +44,10 @@ static const struct message_rule	rules[MSG__MAX] = {
 	[MSG_TOP] =		{ "top", ENGINE, LEDGER, false },
 	[MSG_TOPPED] =		{ "topped", LEDGER, ENGINE, false },
 	[MSG_FIGURES_WANTED] =	{ "figures wanted", ENGINE, LEDGER, false },
-	[MSG_FIGURES] =		{ "figures", LEDGER, ENGINE, false }
+	[MSG_FIGURES] =		{ "figures", LEDGER, ENGINE, false },
+	[MSG_RESET] =		{ "reset", ENGINE, LEDGER, false },
+	[MSG_OVERRIDE] =	{ "override", ENGINE, LEDGER, false },
+	[MSG_OVERRIDDEN] =	{ "overridden", LEDGER, ENGINE, false }
 };
 
 const char *

@@ -65,6 +65,9 @@ enum message_type {
 	MSG_TOPPED,		/* struct msg_topped */
 	MSG_FIGURES_WANTED,
 	MSG_FIGURES,		/* struct msg_figures */
+	MSG_RESET,		/* struct msg_charge; MSG_WEIGHED is back */
+	MSG_OVERRIDE,		/* struct msg_override */
+	MSG_OVERRIDDEN,		/* number, 1 if it could */
 	MSG__MAX
 };
 
@@ -298,6 +301,9 @@ struct msg_window {
 struct msg_weighed_key {
 	int64_t			 amount;	/* what is new of it */
 	bool			 sql;		/* limits from the database */
+	int64_t			 granted;	/* in each window's limit */
+	int64_t			 granted_for;	/* seconds from now */
+	int64_t			 blocked_for;
 	size_t			 nwindows;
 	struct msg_window	*windows;	/* get: in the store */
 };
@@ -311,6 +317,23 @@ struct msg_weighed {
 };
 void	msg_weighed_put(struct str *, const struct msg_weighed *);
 int	msg_weighed_get(struct msg_weighed *, const void *, size_t);
+
+/* What holds for some ids until a time, whatever their limits are. */
+enum override_kind {
+	OVERRIDE_GRANT,			/* so much more in each window */
+	OVERRIDE_BLOCK,			/* nothing at all */
+	OVERRIDE__MAX
+};
+struct msg_override {
+	uint8_t		 kind;		/* enum override_kind */
+	int64_t		 amount;
+	int64_t		 until;		/* seconds since 1970; 0: no longer */
+	size_t		 nids;
+	const char	*id[CHARGE_KEYS_MAX];
+	size_t		 idlen[CHARGE_KEYS_MAX];
+};
+void	msg_override_put(struct str *, const struct msg_override *);
+int	msg_override_get(struct msg_override *, const void *, size_t);
 
 /* Ids nearest to their limits, the nearest first. */
 #define TOP_MAX		1000

@@ -134,6 +134,9 @@ msg_weighed_put(struct str *s, const struct msg_weighed *m)
 			log_fatal("%zu windows of a key", k->nwindows);
 		wire_put_i64(s, k->amount);
 		wire_put_u8(s, k->sql);
+		wire_put_i64(s, k->granted);
+		wire_put_i64(s, k->granted_for);
+		wire_put_i64(s, k->blocked_for);
 		wire_put_u8(s, (uint8_t)k->nwindows);
 		for (j = 0; j < k->nwindows; j++) {
 			limit_put(s, &k->windows[j].limit);
@@ -152,6 +155,9 @@ weighed_key_get(struct wire *w, struct msg_weighed_key *k,
 
 	k->amount = wire_get_i64(w);
 	k->sql = wire_get_bool(w);
+	k->granted = wire_get_i64(w);
+	k->granted_for = wire_get_i64(w);
+	k->blocked_for = wire_get_i64(w);
 	k->windows = store;
 	k->nwindows = wire_get_u8(w);
 	if (k->nwindows > LIMITS_MAX) {
@@ -187,6 +193,42 @@ msg_weighed_get(struct msg_weighed *m, const void *src, size_t len)
 		weighed_key_get(&w, &m->keys[i], store);
 		store += m->keys[i].nwindows;
 	}
+	return wire_done(&w);
+}
+
+void
+msg_override_put(struct str *s, const struct msg_override *m)
+{
+	size_t	i;
+
+	if (m->nids > CHARGE_KEYS_MAX)
+		log_fatal("an override of %zu ids", m->nids);
+	wire_put_u8(s, m->kind);
+	wire_put_i64(s, m->amount);
+	wire_put_i64(s, m->until);
+	wire_put_u8(s, (uint8_t)m->nids);
+	for (i = 0; i < m->nids; i++)
+		wire_put_bytes(s, m->id[i], m->idlen[i]);
+}
+
+int
+msg_override_get(struct msg_override *m, const void *src, size_t len)
+{
+	struct wire	w;
+	size_t		i;
+
+	wire_init(&w, src, len);
+	if ((m->kind = wire_get_u8(&w)) >= OVERRIDE__MAX)
+		wire_fail(&w);
+	m->amount = wire_get_range(&w, 0, INT64_MAX);
+	m->until = wire_get_range(&w, 0, INT64_MAX);
+	m->nids = wire_get_u8(&w);
+	if (m->nids > CHARGE_KEYS_MAX) {
+		wire_fail(&w);
+		m->nids = 0;
+	}
+	for (i = 0; i < m->nids; i++)
+		m->id[i] = wire_get_bytes(&w, CHARGE_ID_MAX, &m->idlen[i]);
 	return wire_done(&w);
 }
 

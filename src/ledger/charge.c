@@ -17,6 +17,7 @@ struct charge_batch {
 	struct cache		*cache;
 	struct store		*store;
 	struct lookup	*limits;
+	struct overrides	*overrides;
 	const struct settings	*settings;
 	struct charges		 waiting;
 	struct charges		 decided;
@@ -45,6 +46,7 @@ charge_batch_new(struct cache *cache, struct store *store,
 	b->cache = cache;
 	b->store = store;
 	b->limits = limits;
+	b->overrides = override_new();
 	b->settings = settings;
 	TAILQ_INIT(&b->waiting);
 	TAILQ_INIT(&b->decided);
@@ -88,6 +90,7 @@ charge_batch_free(struct charge_batch *b)
 	if (b == NULL)
 		return;
 	charge_batch_clear(b);
+	override_free(b->overrides);
 	free(b->touch);
 	free(b->id);
 	free(b->value);
@@ -197,6 +200,7 @@ charge_take(struct charge_batch *b, uint64_t request, const void *payload,
 	c->instance = charge_store_id(&at, m->instance, &c->instancelen);
 	charge_state(c, m, at);
 	c->weighed = NULL;
+	c->reset = false;
 	TAILQ_INSERT_TAIL(&b->waiting, c, entry);
 	b->count++;
 	return c;
@@ -219,6 +223,30 @@ charge_batch_weigh(struct charge_batch *b, uint64_t request,
 		return -1;
 	c->weighed = alloc_zero(1, sizeof(*c->weighed));
 	return 0;
+}
+
+int
+charge_batch_reset(struct charge_batch *b, uint64_t request,
+    const void *payload, size_t len)
+{
+	struct verdict_charge	*c;
+	size_t			 i;
+
+	if (charge_batch_weigh(b, request, payload, len) == -1)
+		return -1;
+	c = TAILQ_LAST(&b->waiting, charges);
+	c->reset = true;
+	/* No value is known any more before the counts are gone. */
+	for (i = 0; i < c->nkeys; i++)
+		(void)store_forget_values(b->store, c->keys[i].charge.id,
+		    c->keys[i].charge.idlen);
+	return 0;
+}
+
+struct overrides *
+charge_batch_overrides(struct charge_batch *b)
+{
+	return b->overrides;
 }
 
 /* --- what a batch is about --- */
@@ -360,7 +388,9 @@ charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
 			    NULL;
 		}
 	charge_values(b);
-	if ((result = lookup_ask(b->limits, b->store)) != STORE_OK)
+	if ((result = lookup_ask(b->limits, b->store)) != STORE_OK ||
+	    (result = override_refresh(b->overrides, b->store, now, mono)) !=
+	    STORE_OK)
 		return result;
 	TAILQ_FOREACH(c, &b->waiting, entry)
 		for (i = 0; i < c->nkeys; i++)
@@ -551,6 +581,7 @@ charge_batch_run(struct charge_batch *b, int64_t now, struct mono mono,
 		return STORE_OK;
 	b->context.cache = b->cache;
 	b->context.store = b->store;
+	b->context.overrides = b->overrides;
 	b->context.settings = b->settings;
 	b->context.now = now;
 	if ((result = charge_gather(b, now, mono)) != STORE_OK ||

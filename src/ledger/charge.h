@@ -4,6 +4,7 @@
 #include "ipc/message.h"
 #include "ledger/cache.h"
 #include "ledger/lookup.h"
+#include "ledger/override.h"
 #include "ledger/store.h"
 #include "lib/clock.h"
 
@@ -30,6 +31,13 @@ int			 charge_batch_add(struct charge_batch *,
 /* The same for one that is only weighed: nothing of it is recorded. */
 int			 charge_batch_weigh(struct charge_batch *,
 			    uint64_t request, const void *payload, size_t);
+
+/* The same for a reset of its ids, answered as what is weighed. */
+int			 charge_batch_reset(struct charge_batch *,
+			    uint64_t request, const void *payload, size_t);
+
+/* What is granted and blocked. */
+struct overrides	*charge_batch_overrides(struct charge_batch *);
 size_t			 charge_batch_count(const struct charge_batch *);
 
 /* Whoever asked is gone: what waits is forgotten. */

@@ -8,6 +8,7 @@
 #include "ledger/charge.h"
 #include "ledger/clean.h"
 #include "ledger/hits.h"
+#include "ledger/id.h"
 #include "ledger/lookup.h"
 #include "ledger/store.h"
 #include "ledger/top.h"
@@ -185,6 +186,54 @@ ledger_on_weigh(struct ledger *l, const struct message *m)
 }
 
 static int
+ledger_on_reset(struct ledger *l, const struct message *m)
+{
+	return charge_batch_reset(l->batch, m->request, m->payload, m->len);
+}
+
+static bool
+ledger_override(struct ledger *l, const struct msg_override *m, int64_t now)
+{
+	char			hashed[ID_STORED_MAX + 1];
+	struct store_override	o = { .kind = m->kind, .amount = m->amount,
+				    .until = m->until };
+	size_t			i;
+
+	for (i = 0; i < m->nids; i++) {
+		o.idlen = m->idlen[i];
+		o.id = id_stored(m->id[i], &o.idlen, hashed);
+		switch (store_set_override(l->store, &o, now)) {
+		case STORE_OK:
+			break;
+		case STORE_LOST:
+			ledger_lost(l);
+			return false;
+		default:
+			log_warning("%s: %s", store_description(l->store),
+			    store_error(l->store));
+			return false;
+		}
+	}
+	return true;
+}
+
+static int
+ledger_on_override(struct ledger *l, const struct message *m)
+{
+	static struct msg_override	override;
+	bool				good;
+
+	if (msg_override_get(&override, m->payload, m->len) == -1)
+		return -1;
+	good = ledger_override(l, &override, clock_wall());
+	override_stale(charge_batch_overrides(l->batch));
+	l->payload.len = 0;
+	msg_number_put(&l->payload, good);
+	channel_send(l->engine, MSG_OVERRIDDEN, m->request, &l->payload, -1);
+	return 0;
+}
+
+static int
 ledger_on_top(struct ledger *l, const struct message *m)
 {
 	static struct msg_topped	told;
@@ -193,7 +242,7 @@ ledger_on_top(struct ledger *l, const struct message *m)
 	if (msg_number_get(&n, m->payload, m->len) == -1)
 		return -1;
 	top_find(&told, n < TOP_MAX ? (size_t)n : TOP_MAX, l->cache, l->limits,
-	    l->settings, clock_wall());
+	    charge_batch_overrides(l->batch), l->settings, clock_wall());
 	l->payload.len = 0;
 	msg_topped_put(&l->payload, &told);
 	channel_send(l->engine, MSG_TOPPED, m->request, &l->payload, -1);
@@ -223,6 +272,8 @@ static const struct {
 } from_engine[MSG__MAX] = {
 	[MSG_CHARGE]		= { ledger_on_charge },
 	[MSG_WEIGH]		= { ledger_on_weigh },
+	[MSG_RESET]		= { ledger_on_reset },
+	[MSG_OVERRIDE]		= { ledger_on_override },
 	[MSG_TOP]		= { ledger_on_top },
 	[MSG_FIGURES_WANTED]	= { ledger_on_figures }
 };

@@ -145,6 +145,18 @@ static const struct step	steps[] = {
 	    " value " ID_TYPE BINARY " NOT NULL, date bigint NOT NULL,"
 	    " PRIMARY KEY (id, value))" ENGINE } },
 
+	/* What policyctl changes; few rows. */
+	{ "mail_override", NULL, 0, {
+	    "CREATE TABLE mail_override (id text NOT NULL, kind int NOT NULL,"
+	    " amount bigint NOT NULL, expires bigint NOT NULL,"
+	    " PRIMARY KEY (id, kind)) WITHOUT ROWID",
+	    "CREATE TABLE mail_override (id " ID_TYPE " NOT NULL,"
+	    " kind int NOT NULL, amount bigint NOT NULL,"
+	    " expires bigint NOT NULL, PRIMARY KEY (id, kind))",
+	    "CREATE TABLE mail_override (id " ID_TYPE BINARY " NOT NULL,"
+	    " kind int NOT NULL, amount bigint NOT NULL,"
+	    " expires bigint NOT NULL, PRIMARY KEY (id, kind))" } },
+
 	/* Numbers of ours, by name. */
 	{ "mail_state", NULL, 0, {
 	    "CREATE TABLE mail_state (name text NOT NULL PRIMARY KEY,"

@@ -207,6 +207,30 @@ enum store_result	 store_hits(struct store *,
 enum store_result	 store_hits_forget(struct store *, const char *id,
 			    size_t idlen, int64_t seconds, int64_t hits);
 
+/* --- what an administrator changes --- */
+
+/* What holds for an id until a time: enum override_kind. */
+struct store_override {
+	const char	*id;
+	size_t		 idlen;
+	int64_t		 kind;
+	int64_t		 amount;
+	int64_t		 until;		/* seconds since 1970 */
+};
+
+/* Every one that holds at `now`. */
+enum store_result	 store_overrides(struct store *, int64_t now,
+			    void (*each)(void *, const struct store_override *),
+			    void *);
+
+/* In the place of what there was of this kind, and of what is over at `now`. */
+enum store_result	 store_set_override(struct store *,
+			    const struct store_override *, int64_t now);
+
+/* The values of an id that counts different ones have never been seen. */
+enum store_result	 store_forget_values(struct store *, const char *id,
+			    size_t idlen);
+
 /*
  * Numbers of ours that outlive the process, such as "report": when it was sent.
  */

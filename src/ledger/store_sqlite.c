@@ -104,7 +104,15 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[HITS_LESS] = "UPDATE limit_report SET hit = hit - ?3 WHERE id = ?1"
 	    " AND delta = ?2",
 	[HITS_GONE] = "DELETE FROM limit_report WHERE id = ?1 AND delta = ?2"
-	    " AND hit <= 0"
+	    " AND hit <= 0",
+
+	[OVERRIDES] = "SELECT id, kind, amount, expires FROM mail_override"
+	    " WHERE expires > ?1",
+	[OVERRIDE_GONE] = "DELETE FROM mail_override"
+	    " WHERE (id = ?1 AND kind = ?2) OR expires <= ?3",
+	[OVERRIDE_NEW] = "INSERT INTO mail_override (id, kind, amount, expires)"
+	    " VALUES (?1, ?2, ?3, ?4)",
+	[VALUES_GONE] = "DELETE FROM mail_distinct WHERE id = ?1"
 };
 
 /* --- faults --- */

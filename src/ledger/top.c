@@ -2,6 +2,7 @@
 
 #include "ledger/top.h"
 #include "ledger/whose.h"
+#include "lib/num.h"
 
 #define LOOK_MAX	50000	/* ids: a few milliseconds */
 
@@ -9,6 +10,7 @@ struct top {
 	struct msg_topped	*told;
 	size_t			 most;
 	struct lookup		*lookup;
+	struct overrides	*overrides;
 	const struct settings	*settings;
 	int64_t			 now;
 };
@@ -53,8 +55,10 @@ top_on_id(void *arg, const char *id, size_t idlen, const struct window *window)
 	struct msg_top_id	 best, this;
 	const struct limits	*limits;
 	struct limits		 one = { 1, NULL };
+	int64_t			 granted;
 	size_t			 i;
 
+	granted = override_of(t->overrides, id, idlen, t->now).granted;
 	limits = whose_limits(t->settings, t->lookup,
 	    whose_rule(t->settings, id, idlen), id, idlen);
 	memset(&best, 0, sizeof(best));
@@ -63,6 +67,7 @@ top_on_id(void *arg, const char *id, size_t idlen, const struct window *window)
 	this.retry_after = 0;
 	for (i = 0; i < limits->count; i++) {
 		this.limit = limits->list[i];
+		this.limit.mails = num_add_clamp(this.limit.mails, granted);
 		this.used = window_used(window, this.limit.seconds, t->now);
 		if (this.used > 0 && (best.id == NULL ||
 		    top_share(&this) > top_share(&best)))
@@ -77,13 +82,15 @@ top_on_id(void *arg, const char *id, size_t idlen, const struct window *window)
 
 void
 top_find(struct msg_topped *told, size_t n, struct cache *cache,
-    struct lookup *lookup, const struct settings *settings, int64_t now)
+    struct lookup *lookup, struct overrides *overrides,
+    const struct settings *settings, int64_t now)
 {
 	struct top	t;
 
 	t.told = told;
 	t.most = n < TOP_MAX ? n : TOP_MAX;
 	t.lookup = lookup;
+	t.overrides = overrides;
 	t.settings = settings;
 	t.now = now;
 	told->count = 0;

@@ -1,6 +1,8 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "ledger/verdict.h"
+#include "lib/alloc.h"
 #include "lib/num.h"
 
 const struct limits *
@@ -108,6 +110,16 @@ verdict_nearest(struct msg_verdict *v, double *nearest, size_t key,
 	v->used = used;
 }
 
+/* A limit with what was granted. */
+static struct limit
+verdict_limit(const struct verdict_key *k, const struct limit *limit)
+{
+	struct limit	sum = *limit;
+
+	sum.mails = num_add_clamp(limit->mails, k->override.granted);
+	return sum;
+}
+
 static int64_t
 verdict_retry(const struct verdict_context *ctx, const struct verdict_key *k,
     const struct limits *limits)
@@ -118,9 +130,42 @@ verdict_retry(const struct verdict_context *ctx, const struct verdict_key *k,
 
 	for (i = 0; i < limits->count && some.count < LIMITS_MAX; i++)
 		if (verdict_new_in(ctx, k, limits->list[i].seconds) > 0)
-			list[some.count++] = limits->list[i];
+			list[some.count++] = verdict_limit(k, &limits->list[i]);
 	return window_retry_after(cache_window(k->id), &some, k->amount,
 	    ctx->now);
+}
+
+/* What is in shadow refuses nothing: true. */
+static bool
+verdict_refuse(struct verdict_charge *c, size_t n, const struct limit *limit,
+    int64_t used, int64_t retry_after)
+{
+	struct msg_verdict	*v = &c->verdict;
+
+	if (c->keys[n].charge.shadow) {
+		v->shadowed |= UINT32_C(1) << n;
+		return true;
+	}
+	v->verdict = VERDICT_REFUSED;
+	v->key = (uint16_t)n;
+	v->limit = *limit;
+	v->used = used;
+	v->retry_after = retry_after;
+	return false;
+}
+
+/* One that is blocked is under a limit of none, for as long as it is. */
+static bool
+verdict_blocked(const struct verdict_context *ctx, struct verdict_charge *c,
+    size_t n)
+{
+	const struct verdict_key	*k = &c->keys[n];
+	struct limit			 limit;
+
+	limit.mails = 0;
+	limit.seconds = k->override.blocked_until - ctx->now;
+	return verdict_refuse(c, n, &limit, window_used(cache_window(k->id),
+	    limit.seconds, ctx->now), limit.seconds);
 }
 
 /*
@@ -133,33 +178,27 @@ verdict_key_holds(struct verdict_context *ctx, struct verdict_charge *c,
 	struct verdict_key	*k = &c->keys[n];
 	struct msg_verdict	*v = &c->verdict;
 	const struct limits	*limits = verdict_limits(k);
-	const struct limit	*limit;
+	struct limit		 limit;
 	int64_t			 used, amount, sum;
 	size_t			 i;
 
+	if (k->override.blocked_until > 0)
+		return verdict_blocked(ctx, c, n);
 	for (i = 0; i < limits->count; i++) {
-		limit = &limits->list[i];
-		used = window_used(cache_window(k->id), limit->seconds,
+		limit = verdict_limit(k, &limits->list[i]);
+		used = window_used(cache_window(k->id), limit.seconds,
 		    ctx->now);
-		amount = verdict_new_in(ctx, k, limit->seconds);
+		amount = verdict_new_in(ctx, k, limit.seconds);
 		sum = num_add_clamp(used, amount);
-		if (amount == 0 || sum <= limit->mails) {
-			verdict_nearest(v, nearest, n, limit, sum);
-			if (verdict_warns(k, limit, used, amount))
+		if (amount == 0 || sum <= limit.mails) {
+			verdict_nearest(v, nearest, n, &limit, sum);
+			if (verdict_warns(k, &limit, used, amount))
 				v->warned |= UINT32_C(1) << n;
 			continue;
 		}
 		verdict_count_hit(ctx, k, limits, i);
-		if (k->charge.shadow) {
-			v->shadowed |= UINT32_C(1) << n;
-			return true;
-		}
-		v->verdict = VERDICT_REFUSED;
-		v->key = (uint16_t)n;
-		v->limit = *limit;
-		v->used = used;
-		v->retry_after = verdict_retry(ctx, k, limits);
-		return false;
+		return verdict_refuse(c, n, &limit, used,
+		    verdict_retry(ctx, k, limits));
 	}
 	return true;
 }
@@ -259,8 +298,13 @@ verdict_weigh_key(const struct verdict_context *ctx,
 
 	told->amount = k->amount;
 	told->sql = limits != &k->charge.limits;
+	told->granted = k->override.granted;
+	if (k->override.granted > 0)
+		told->granted_for = k->override.granted_until - ctx->now;
+	if (k->override.blocked_until > 0)
+		told->blocked_for = k->override.blocked_until - ctx->now;
 	for (i = 0; i < limits->count && i < LIMITS_MAX; i++) {
-		limit = limits->list[i];
+		limit = verdict_limit(k, &limits->list[i]);
 		one.list = &limit;
 		w = &told->windows[told->nwindows++];
 		w->limit = limit;
@@ -285,6 +329,56 @@ verdict_weigh(const struct verdict_context *ctx, struct verdict_charge *c)
 		told->keys[i].windows = room;
 		verdict_weigh_key(ctx, &c->keys[i], &told->keys[i]);
 		room += told->keys[i].nwindows;
+	}
+}
+
+/* --- a reset --- */
+
+struct verdict_seconds {
+	size_t	 count;
+	size_t	 room;
+	int64_t	*list;		/* second and amount, one after the other */
+};
+
+static void
+verdict_on_second(void *arg, int64_t when, int64_t amount)
+{
+	struct verdict_seconds	*s = arg;
+
+	if (s->count == s->room) {
+		s->room = s->room == 0 ? 64 : s->room * 2;
+		s->list = alloc_resize(s->list, s->room,
+		    2 * sizeof(s->list[0]));
+	}
+	s->list[2 * s->count] = when;
+	s->list[2 * s->count++ + 1] = amount;
+}
+
+/*
+ * Each second is taken back where it is, so that the sum is none in windows of
+ * any length, now and later.
+ */
+static void
+verdict_reset(struct verdict_context *ctx, struct verdict_charge *c)
+{
+	struct verdict_seconds	 s;
+	struct verdict_key	*k;
+	size_t			 i, j;
+
+	c->verdict.verdict = VERDICT_ACCEPTED;
+	c->instance = "reset";
+	c->instancelen = strlen(c->instance);
+	c->weighed->nkeys = c->nkeys;
+	for (i = 0; i < c->nkeys; i++) {
+		k = &c->keys[i];
+		memset(&s, 0, sizeof(s));
+		window_each(cache_window(k->id), verdict_on_second, &s);
+		for (j = 0; j < s.count; j++) {
+			c->weighed->keys[i].amount += s.list[2 * j + 1];
+			verdict_row(ctx, c, k, s.list[2 * j],
+			    -s.list[2 * j + 1], 0);
+		}
+		free(s.list);
 	}
 }
 
@@ -313,11 +407,18 @@ verdict_decide(struct verdict_context *ctx, struct verdict_charge *c)
 
 	memset(&c->verdict, 0, sizeof(c->verdict));
 	ctx->nhits = 0;
+	if (c->reset) {
+		verdict_reset(ctx, c);
+		return;
+	}
 	for (i = 0; i < c->nkeys; i++) {
 		k = &c->keys[i];
 		k->amount = verdict_new(ctx, c, k);
+		k->override = override_of(ctx->overrides, k->charge.id,
+		    k->charge.idlen, ctx->now);
 		/* No limit at all, by SQL: nothing is counted either. */
-		if (k->sql != NULL && verdict_limits(k)->count == 0)
+		if (k->sql != NULL && verdict_limits(k)->count == 0 &&
+		    k->override.blocked_until == 0)
 			k->amount = 0;
 	}
 	for (i = 0; i < c->nkeys && holds && c->mode != CHARGE_REPLAY; i++)

@@ -6,6 +6,7 @@
 #include "ipc/message.h"
 #include "ledger/cache.h"
 #include "ledger/lookup.h"
+#include "ledger/override.h"
 #include "ledger/store.h"
 
 /*
@@ -20,6 +21,7 @@ struct verdict_key {
 	struct lookup_entry	*sql;		/* NULL: its limits hold */
 	struct store_value	*value;		/* CHARGE_DISTINCT */
 	int64_t			 amount;	/* what is new of it */
+	struct override		 override;
 };
 
 /* A hit of a window, for the report and for those who want it at once. */
@@ -41,6 +43,7 @@ struct verdict_charge {
 	size_t				 statelen;
 	struct msg_verdict		 verdict;
 	struct msg_weighed		*weighed;	/* NULL: it counts */
+	bool				 reset;
 	size_t				 nkeys;
 	struct verdict_key		 keys[];
 };
@@ -48,6 +51,7 @@ struct verdict_charge {
 struct verdict_context {
 	struct cache		*cache;
 	struct store		*store;
+	struct overrides	*overrides;
 	const struct settings	*settings;
 	int64_t			 now;
 	struct verdict_hit	 hits[CHARGE_KEYS_MAX];	/* of this charge */
@@ -59,7 +63,8 @@ const struct limits	*verdict_limits(const struct verdict_key *);
 
 /*
  * Fills in the verdict. All ids of the charge are loaded. Of a charge that is
- * only weighed nothing is recorded; all its windows are told besides.
+ * only weighed nothing is recorded; all its windows are told besides. A
+ * reset takes back all that its ids hold.
  */
 void			 verdict_decide(struct verdict_context *,
 			    struct verdict_charge *);

@@ -507,3 +507,13 @@ window_newest(const struct window *w)
 {
 	return w->count == 0 ? INT64_MIN : when_at(w, w->count - 1);
 }
+
+void
+window_each(const struct window *w, void (*each)(void *, int64_t, int64_t),
+    void *arg)
+{
+	size_t	i;
+
+	for (i = 0; i < w->count; i++)
+		each(arg, when_at(w, i), amount_at(w, i));
+}

@@ -73,4 +73,8 @@ void		 window_forget(struct window *, int64_t before);
 /* The newest second something was recorded at; INT64_MIN when empty. */
 int64_t		 window_newest(const struct window *);
 
+/* Every second that something is recorded at, oldest first. */
+void		 window_each(const struct window *, void (*each)(void *,
+		    int64_t when, int64_t amount), void *);
+
 #endif

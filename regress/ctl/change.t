@@ -1,0 +1,147 @@
+#!/usr/bin/perl
+# reset, grant, block and unblock: durable, and known to every daemon on the same
+# database.
+
+use strict;
+use warnings;
+
+use JSON::PP;
+use Test::More;
+
+use Ctl qw(ctl ctl_json);
+use Policyd qw(wait_until True);
+
+my %config = (limits => [[3, 60], [10, 3600]], fail_action => 'reject {used} {limit}');
+
+sub two_daemons {
+	my (%more) = @_;
+	my $one = Policyd->start(config => { %config, %more });
+	my $two = Policyd->start(config => { %config, %more,
+	    sqlite_config => { database => $one->database } });
+
+	return ($one, $two);
+}
+
+subtest 'reset' => sub {
+	my ($one, $two) = two_daemons();
+
+	is($one->ask(sasl_username => 'bob'), 'dunno', 'one') for 1 .. 2;
+	is($two->ask(sasl_username => 'bob'), 'dunno', 'two');
+	is($two->ask(sasl_username => 'bob'), 'reject 3 3', 'full');
+	is_deeply(ctl_json($one, 'reset', 'Bob')->{resets}, [{ id => 'bob', n => 3 }],
+	    'reset');
+	is($one->recorded('bob'), 0, 'the sum of the table is the truth');
+	is(($one->sql("SELECT count(*) FROM mail_count WHERE instance = 'reset'"))[0][0] > 0,
+	    1, 'a correction is a row');
+	is($two->ask(sasl_username => 'bob'), 'dunno', 'the other daemon knows at once')
+	    for 1 .. 3;
+	is($one->ask(sasl_username => 'bob'), 'reject 3 3', 'and counts anew');
+	is(ctl_json($one, 'reset', 'nobody')->{resets}[0]{n}, 0, 'an unknown id');
+	like($one->log, qr/policyctl: uid=$>: reset Bob$/m, 'who it was is logged');
+	$one->restart;
+	is($one->ask(sasl_username => 'bob'), 'reject 3 3', 'the same after a restart');
+	is((ctl($one, 'reset', 'bob'))[1], "bob: 3 taken back\n", 'for people');
+	$_->ends_well for $one, $two;
+};
+
+subtest 'grant' => sub {
+	my ($one, $two) = two_daemons();
+
+	$one->ask(sasl_username => 'bob') for 1 .. 3;
+	is($two->ask(sasl_username => 'bob'), 'reject 3 3', 'full');
+	is((ctl($one, 'grant', 'bob', 2, 600))[0], 0, 'grant');
+	is($one->ask(sasl_username => 'bob'), 'dunno', 'one more at once');
+	ok(wait_until { $two->ask(sasl_username => 'bob') eq 'dunno' },
+	    'and one at the other daemon');
+	is($one->ask(sasl_username => 'bob'), 'reject 5 5', 'no more than that');
+	my $w = ctl_json($one, 'show', 'bob')->{windows};
+	is_deeply([map { "$_->{used}/$_->{limit} $_->{granted}" } @$w],
+	    ['5/5 2', '5/12 2'], 'show tells');
+	like((ctl($one, 'show', 'bob'))[1], qr/^bob, 2 more granted for \d+ /, 'in words');
+	is(ctl_json($one, 'top')->{ids}[0]{limit}, 5, 'top too');
+	$one->restart;
+	is($one->ask(sasl_username => 'bob'), 'reject 5 5', 'the same after a restart');
+	is((ctl($one, 'grant', 'eve', 5, 1))[0], 0, 'for a second');
+	ok(wait_until { ctl_json($one, 'show', 'eve')->{windows}[0]{limit} == 3 },
+	    'and then no more');
+	for my $bad (['x', 1], [0, 1], [-1, 1], [1, 0], [1, 'x'], [1, '9' x 30]) {
+		is((ctl($one, 'grant', 'bob', @$bad))[0], 3, "grant bob @$bad");
+	}
+	$_->ends_well for $one, $two;
+};
+
+subtest 'block and unblock' => sub {
+	my ($one, $two) = two_daemons();
+
+	is($one->ask(sasl_username => 'bob'), 'dunno', 'bob sends');
+	is((ctl($one, 'block', 'bob', 600))[0], 0, 'block');
+	is($one->ask(sasl_username => 'bob'), 'reject 1 0', 'refused at once');
+	ok(wait_until { $two->ask(sasl_username => 'bob') =~ /\Areject \d 0\z/ },
+	    'by the other daemon too');
+	is($one->ask(sasl_username => 'eve'), 'dunno', 'nobody else is');
+	my $j = ctl_json($one, 'explain', 'sasl_username=bob', 'protocol_state=DATA');
+	is($j->{verdict}, 'refused', 'explain knows');
+	cmp_ok($j->{windows}[0]{blocked_for}, '>', 500, 'for how long');
+	like((ctl($one, 'show', 'bob'))[1], qr/^bob, blocked for /, 'so does show');
+	$one->restart;
+	like($one->ask(sasl_username => 'bob'), qr/\Areject \d 0\z/, 'after a restart');
+	is((ctl($one, 'unblock', 'bob'))[0], 0, 'unblock');
+	is($one->ask(sasl_username => 'bob'), 'dunno', 'again');
+	is((ctl($one, 'block', 'bob', 1))[0], 0, 'for a second');
+	ok(wait_until { $one->ask(sasl_username => 'bob') eq 'dunno' }, 'and it is over');
+	$_->ends_well for $one, $two;
+};
+
+subtest 'rules' => sub {
+	my $d = Policyd->start(config => { fail_action => 'reject {id}', rules => [
+	    { name => 'user', key => 'sasl_username', limits => [[3, 60]] },
+	    { name => 'spread', key => 'sasl_username', limits => [[1, 60]],
+	    count => 'distinct_recipients' },
+	    { name => 'watch', key => 'sasl_username', limits => [[1, 60]],
+	    shadow => True }] });
+	my %to = (sasl_username => 'bob', protocol_state => 'RCPT');
+
+	is($d->ask(%to, recipient => 'a@x'), 'dunno', 'one recipient');
+	is($d->ask(%to, recipient => 'b@x'), 'reject spread:bob', 'another is too many');
+	is((ctl($d, 'reset', 'spread:bob'))[0], 0, 'reset of one rule');
+	is($d->ask(%to, recipient => 'b@x'), 'dunno', 'the other');
+	is($d->ask(%to, recipient => 'a@x'), 'reject spread:bob', 'is the one now');
+	is($d->ask(%to, recipient => 'b@x'), 'dunno', 'again, which is the third mail');
+	is($d->ask(%to, recipient => 'b@x'), 'reject user:bob', 'the other rule holds on');
+	is((ctl($d, 'reset', 'bob'))[0], 0, 'reset under all rules');
+	is($d->ask(%to, recipient => 'a@x'), 'dunno', 'all is free');
+	is((ctl($d, 'block', 'watch:bob', 60))[0], 0, 'what is blocked in shadow');
+	is($d->ask(%to, recipient => 'a@x'), 'dunno', 'is not refused');
+	is((ctl($d, 'block', 'bob', 60))[0], 0, 'under all rules');
+	is($d->ask(%to, recipient => 'a@x'), 'reject user:bob', 'it is');
+	$d->ends_well;
+};
+
+subtest 'permissions' => sub {
+	plan skip_all => 'only root can be somebody else' if $> != 0;
+	my $d = Policyd->start(config => \%config);
+
+	chmod 0755, "$d->{dir}", "$d->{dir}/ctl";
+	chmod 0666, $d->control;
+	local $d->{as} = 'daemon';
+	for my $words (['reset', 'bob'], ['grant', 'bob', 1, 1], ['block', 'bob', 60],
+	    ['unblock', 'bob']) {
+		my ($status, $out, $err) = ctl($d, @$words);
+		is($status, 3, "@$words: may not be done");
+		like($err, qr/permission denied/, 'says why');
+	}
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'and was not');
+	$d->ends_well;
+};
+
+subtest 'the database is full or away' => sub {
+	my $d = Policyd->start(config => \%config);
+
+	kill 'STOP', $d->child('ledger-sqlite');
+	is((ctl($d, 'block', 'bob', 60))[0], 3, 'no answer is no success');
+	is((ctl($d, 'reset', 'bob'))[0], 3, 'nor for reset');
+	kill 'CONT', $d->child('ledger-sqlite');
+	$d->ends_well;
+};
+
+done_testing;

@@ -1,0 +1,52 @@
+#include "ledger/store_mysql.h"
+
+enum store_result
+store_overrides(struct store *s, int64_t now,
+    void (*each)(void *, const struct store_override *), void *arg)
+{
+	struct store_override	o;
+	int			more;
+
+	mysqldb_begin(s->db, OVERRIDES);
+	mysqldb_bind(s->db, now);
+	if (mysqldb_run(s->db, 0) == -1)
+		return store_failed(s);
+	while ((more = mysqldb_next(s->db)) == 1) {
+		o.id = mysqldb_column_text(s->db, 0, &o.idlen);
+		o.kind = mysqldb_column(s->db, 1);
+		o.amount = mysqldb_column(s->db, 2);
+		o.until = mysqldb_column(s->db, 3);
+		if (o.id != NULL)
+			each(arg, &o);
+	}
+	return store_end(s, more == 0);
+}
+
+enum store_result
+store_set_override(struct store *s, const struct store_override *o, int64_t now)
+{
+	bool	good;
+
+	mysqldb_begin(s->db, OVERRIDE_GONE);
+	mysqldb_bind_text(s->db, o->id, o->idlen);
+	mysqldb_bind(s->db, o->kind);
+	mysqldb_bind(s->db, now);
+	good = mysqldb_run(s->db, 0) == 0;
+	if (good && o->until > now) {
+		mysqldb_begin(s->db, OVERRIDE_NEW);
+		mysqldb_bind_text(s->db, o->id, o->idlen);
+		mysqldb_bind(s->db, o->kind);
+		mysqldb_bind(s->db, o->amount);
+		mysqldb_bind(s->db, o->until);
+		good = mysqldb_run(s->db, 0) == 0;
+	}
+	return store_end(s, good);
+}
+
+enum store_result
+store_forget_values(struct store *s, const char *id, size_t idlen)
+{
+	mysqldb_begin(s->db, VALUES_GONE);
+	mysqldb_bind_text(s->db, id, idlen);
+	return store_end(s, mysqldb_run(s->db, 0) == 0);
+}

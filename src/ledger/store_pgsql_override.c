@@ -1,0 +1,73 @@
+#include <stdlib.h>
+
+#include "ledger/store_pgsql.h"
+#include "lib/alloc.h"
+
+/* One pipeline is one transaction. */
+static enum store_result
+store_over(struct store *s)
+{
+	return pgsql_end(s->db) == 0 ? STORE_OK : store_result(s);
+}
+
+enum store_result
+store_overrides(struct store *s, int64_t now,
+    void (*each)(void *, const struct store_override *), void *arg)
+{
+	struct pgsql_params	p = { .count = 0 };
+	struct store_override	o;
+	int			rows, i;
+
+	pgsql_begin(s->db);
+	pgsql_add_number(&p, now);
+	pgsql_put(s->db, OVERRIDES, &p);
+	rows = pgsql_take(s->db);
+	for (i = 0; i < rows; i++) {
+		o.id = pgsql_column_text(s->db, i, 0, &o.idlen);
+		o.kind = pgsql_column(s->db, i, 1);
+		o.amount = pgsql_column(s->db, i, 2);
+		o.until = pgsql_column(s->db, i, 3);
+		if (o.id != NULL)
+			each(arg, &o);
+	}
+	return store_over(s);
+}
+
+enum store_result
+store_set_override(struct store *s, const struct store_override *o, int64_t now)
+{
+	struct pgsql_params	 gone = { .count = 0 }, new = { .count = 0 };
+	enum store_result	 result;
+	char			*id = alloc_copy(o->id, o->idlen);
+
+	pgsql_begin(s->db);
+	pgsql_add_text(&gone, id);
+	pgsql_add_number(&gone, o->kind);
+	pgsql_add_number(&gone, now);
+	pgsql_put(s->db, OVERRIDE_GONE, &gone);
+	if (o->until > now) {
+		pgsql_add_text(&new, id);
+		pgsql_add_number(&new, o->kind);
+		pgsql_add_number(&new, o->amount);
+		pgsql_add_number(&new, o->until);
+		pgsql_put(s->db, OVERRIDE_NEW, &new);
+	}
+	result = store_over(s);
+	free(id);
+	return result;
+}
+
+enum store_result
+store_forget_values(struct store *s, const char *id, size_t idlen)
+{
+	struct pgsql_params	 p = { .count = 0 };
+	enum store_result	 result;
+	char			*text = alloc_copy(id, idlen);
+
+	pgsql_begin(s->db);
+	pgsql_add_text(&p, text);
+	pgsql_put(s->db, VALUES_GONE, &p);
+	result = store_over(s);
+	free(text);
+	return result;
+}
