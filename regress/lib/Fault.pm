@@ -81,7 +81,7 @@ sub lock_database {
 		return undef;
 	}
 	return sub {
-		print $to "ROLLBACK;\n";
+		print $to "ROLLBACK;\n.quit\n";
 		close $to;
 		waitpid $pid, 0;
 	};

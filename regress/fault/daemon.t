@@ -1,0 +1,137 @@
+#!/usr/bin/perl
+# What is around the daemon goes wrong, under load: the log is not read, descriptors
+# run out, the clock is set, somebody sends SIGHUP all the time. What must hold: every
+# request has its verdict, each accepted mail is counted once, and limits stay limits.
+
+use strict;
+use warnings;
+
+use Test::More;
+use Time::HiRes qw(time sleep);
+
+use Policyd qw(wait_until need process_alive True);
+use Fault qw(fault_daemon full);
+
+subtest 'log-not-read' => sub {
+	my $d = fault_daemon(config => { debug => True });
+
+	pipe(my $from, my $to) or die "pipe: $!";
+	$d->{prepare} = sub { open STDERR, '>&', $to; close $from; };
+	$d->start;
+	close $to;
+	# Nobody reads $from: at some 150 bytes for a mail it is full after 500.
+	my $work = Fault::Work->start($d, recipients => 1);
+	ok($work->wait_more((full) ? 20_000 : 3000), 'the log is full and mails are decided');
+	$d->signal('HUP');
+	my $engine = $d->child('engine');
+	kill 'KILL', $engine;
+	ok($d->child('engine', $engine), 'the parent does its work too');
+	ok($work->wait_more(100), 'the next engine serves');
+	$work->check;
+	my $text = '';
+	$from->blocking(0);
+	ok(wait_until {
+		sysread $from, $text, 65536, length $text;
+		$d->ask(sasl_username => 'other');
+		return $text =~ /\d+ lines could not be logged/;
+	}, 'once somebody reads, how much is missing is told') or diag(substr $text, -2000);
+	unlike($text, qr/^(?!\d{4}-\d\d-\d\dT).+$/m, 'whole lines only');
+	$d->ends_well;
+
+	# The reader is gone for good.
+	$d = fault_daemon(config => { debug => True });
+	pipe($from, $to) or die "pipe: $!";
+	$d->{prepare} = sub { open STDERR, '>&', $to; close $from; };
+	$d->start;
+	close $_ for $from, $to;
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'nobody can read the log any more');
+	$d->ends_well;
+};
+
+subtest 'descriptors-exhausted' => sub {
+	my $d = fault_daemon(config => { debug => True }, limits => { n => 96 })->start;
+	my @others = grep { $_ } map { $d->connect_quietly } 1 .. 300;
+	my $work = Fault::Work->start($d);
+
+	ok($work->wait_more(100), 'more clients than descriptors, and mails are decided');
+	for (1 .. (full ? 50 : 5)) {
+		push @others, grep { $_ } map { $d->connect_quietly } 1 .. 50;
+		$_->send('request=smtpd_access_policy') for @others[-20 .. -1];
+		ok($work->wait_more(10), 'with more of them');
+	}
+	$work->check;
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'who comes is served');
+	$_->close for @others;
+	$d->ends_well;
+};
+
+# The clocks of the ledger and of the engine, both.
+sub set_clock {
+	my ($d, $ahead) = @_;
+
+	$d->{shim}{$_}->set(clock => $ahead) for 'engine', 'ledger-sqlite';
+}
+
+subtest 'clock-set' => sub {
+	my $d = fault_daemon(shim => ['engine', 'ledger-sqlite'],
+	    config => { limits => [[20, 60], [1_000_000, 86400]] })->start;
+	my $ask = sub {
+		my ($user, $most) = @_;
+		my $n = 0;
+		$n++ while $n < $most && ($d->ask(sasl_username => $user) // '') eq 'dunno';
+		return $n;
+	};
+
+	is($ask->('bob', 30), 20, '20 in a minute');
+	set_clock($d, -3600);
+	my $n = $ask->('bob', 30);
+	cmp_ok($n, '<=', 20, "an hour back: $n more at the most");
+	is($ask->('bob', 30), 0, 'and then none');
+	is($ask->('eve', 30), 20, 'others have their 20');
+	set_clock($d, 7200);
+	is($ask->('eve', 30), 20, 'two hours on: the window is empty again');
+	set_clock($d, 0);
+	$n = $ask->('eve', 30);
+	cmp_ok($n, '<=', 20, "back to where it was: $n at the most");
+	is($d->recorded('eve'), 40 + $n, 'all that was accepted is there');
+
+	# Under load, in jumps; the window of a day holds them all.
+	my $work = Fault::Work->start($d, user => sub { "user$_[0]-$_[1]" });
+	for my $ahead (map { (-$_, $_) } 1, 59, 61, 3600, 80_000) {
+		set_clock($d, $ahead);
+		ok($work->wait_more(10), "$ahead s ahead");
+	}
+	set_clock($d, 0);
+	$work->check;
+	# Deadlines are of another clock.
+	set_clock($d, 400 * 86400);
+	is($d->ask(sasl_username => 'zoe'), 'dunno', 'a year on');
+	$d->ends_well;
+};
+
+subtest 'sighup-every-10-ms' => sub {
+	my $d = fault_daemon(config => { debug => True })->start;
+	my @before = @{$d->children}{qw(engine ledger-sqlite)};
+	my $work = Fault::Work->start($d);
+	my $client = $d->connect;
+	my $end = time + (full ? 30 : 3);
+
+	while (time < $end) {
+		$d->signal('HUP');
+		sleep 0.01;
+	}
+	ok($work->wait_more(100), 'mails are decided');
+	is_deeply([@{$d->children}{qw(engine ledger-sqlite)}], \@before,
+	    'by the same processes');
+	is($client->ask(sasl_username => 'bob'), 'dunno',
+	    'who was connected before still is');
+	$work->check;
+	# The last one counts.
+	$d->write_config({ limits => [[1, 3600]] });
+	$d->signal('HUP');
+	ok(wait_until { ($d->ask(sasl_username => 'eve') // '') eq 'reject full' },
+	    'the last configuration is in force');
+	$d->ends_well;
+};
+
+done_testing();
