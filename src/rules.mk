@@ -98,7 +98,7 @@ MYSQL_OBJS =	${LEDGER_MYSQL_SRCS:.c=.o} ${LEDGER_OBJS}
 REPORT_OBJS =	${REPORT_SRCS:.c=.o} ${CHILD_OBJS}
 CTL_OBJS =	${CTL_SRCS:.c=.o} ${LIB_SRCS:.c=.o} ${COMPAT_SRCS:.c=.o}
 UNIT_OBJS =	${UNIT_ROOM_SRCS:.c=.o}
-UNIT_TESTS =	${UNIT_SRCS:.c=.test}
+UNIT_TESTS =	${UNIT_SRCS:.c=.test} ${LEDGER_TEST_SRCS:.c=.test}
 BENCH_OBJS =	${BENCH_SRCS:.c=.o}
 FLOOR_OBJS =	${FLOOR_SRCS:.c=.o} ${BENCH_COMMON_SRCS:.c=.o}
 LOAD_OBJS =	${LOAD_SRCS:.c=.o} ${BENCH_COMMON_SRCS:.c=.o}
@@ -113,7 +113,7 @@ TEST_PROGRAMS =	build/bench/floor build/bench/load ${LIAR_PROGRAMS} \
 		${FAULT_${OS}} ${ATTACK_${OS}_${SANDBOX}}
 OBJECTS =	${PARENT_OBJS} src/conf/paths.o ${ENGINE_OBJS} ${LEDGER_OBJS} \
 		${SQLITE_OBJS} ${PGSQL_OBJS} ${MYSQL_OBJS} ${REPORT_OBJS} ${CTL_OBJS}
-DEPENDS =	${OBJECTS:.o=.d} ${UNIT_SRCS:.c=.d} ${BENCH_OBJS:.o=.d} ${ATTACK_SRCS:.c=.d} \
+DEPENDS =	${OBJECTS:.o=.d} ${UNIT_SRCS:.c=.d} ${LEDGER_TEST_SRCS:.c=.d} ${BENCH_OBJS:.o=.d} ${ATTACK_SRCS:.c=.d} \
 		${LIAR_SRCS:.c=.d} build/paths.d ${LIAR}/paths.d
 
 REPORT_PROGRAM = build/libexec/report
@@ -347,4 +347,4 @@ debcheck: deb
 
 clean:
 	rm -rf build
-	rm -f ${OBJECTS} ${DEPENDS} ${UNIT_SRCS:.c=.o} ${UNIT_TESTS} ${BENCH_OBJS} ${ATTACK_SRCS:.c=.o} ${LIAR_SRCS:.c=.o}
+	rm -f ${OBJECTS} ${DEPENDS} ${UNIT_SRCS:.c=.o} ${LEDGER_TEST_SRCS:.c=.o} ${UNIT_TESTS} ${BENCH_OBJS} ${ATTACK_SRCS:.c=.o} ${LIAR_SRCS:.c=.o}

@@ -60,7 +60,13 @@ CTL_ROOM_SRCS =	src/ctl/answer.c src/ctl/json.c src/ctl/openmetrics.c \
 # Everything that a unit test may link: all but the mains, one database at the most.
 UNIT_ROOM_SRCS = ${COMMON_SRCS} ${ROLE_SRCS} ${CONF_READ_SRCS} src/conf/paths.c \
 		src/parent/options.c ${ENGINE_ROOM_SRCS} ${LEDGER_PURE_SRCS} \
-		${LEDGER_SQLITE_SRCS} ${REPORT_PURE_SRCS} ${CTL_ROOM_SRCS}
+		${LEDGER_SQLITE_SRCS} ${REPORT_PURE_SRCS} ${CTL_ROOM_SRCS} \
+		${LEDGER_RIG_SRCS}
+# A ledger without its channels, for the tests of it with its database.
+LEDGER_RIG_SRCS = regress/ledger/outsider_sqlite.c regress/ledger/rig.c
+LEDGER_TEST_SRCS = regress/ledger/charges.c regress/ledger/sqlite_faults.c \
+		regress/ledger/sqlite_limits.c regress/ledger/sqlite_model.c \
+		regress/ledger/sqlite_tables.c
 ENGINE_ROOM_SRCS = src/engine/action.c src/engine/change.c src/engine/client.c \
 		src/engine/command.c \
 		src/engine/control.c src/engine/decide.c src/engine/explain.c \

@@ -347,8 +347,11 @@ replay_refuses_nothing(void **state)
 	assert_int_equal(charged(r, &c), 4);
 	assert_int_equal(charged(r, &c), 0);
 	assert_int_equal(rig_sum(r, "bob"), 7);
-	assert_int_equal(rig_sql(r, "SELECT sum(recipient_count) FROM mail_count"
-	    " WHERE date = %lld", (long long)r->now - 30), 4);
+	assert_int_equal(rig_sql(r,
+			     "SELECT sum(recipient_count) FROM mail_count"
+			     " WHERE date = %lld",
+			     (long long)r->now - 30),
+	    4);
 	assert_int_equal(rig_one(r, "bob", 1, 7, 60), VERDICT_REFUSED);
 	r->now += 31;
 	assert_int_equal(rig_one(r, "bob", 1, 4, 60), VERDICT_ACCEPTED);
@@ -401,8 +404,10 @@ distinct_values(void **state)
 	rig_reopen(r);
 	assert_int_equal(see(r, "192.0.2.2", 2, 60), VERDICT_REFUSED);
 	assert_int_equal(see(r, "192.0.2.1", 2, 60), VERDICT_ACCEPTED);
-	assert_int_equal(rig_sql(r, "SELECT sum(recipient_count) FROM mail_count"
-	    " WHERE id = 'places:bob' AND date >= %lld", (long long)r->now - 60),
+	assert_int_equal(rig_sql(r,
+			     "SELECT sum(recipient_count) FROM mail_count"
+			     " WHERE id = 'places:bob' AND date >= %lld",
+			     (long long)r->now - 60),
 	    2);
 }
 
@@ -524,8 +529,10 @@ report_rows_repeat(void **state)
 	rig_open(r);
 	assert_int_equal(store_hits(r->store, take_hit, &hits), STORE_OK);
 	assert_int_equal(hits, 50401);
-	assert_int_equal(store_hits_forget(r->store, "bob", 3, 60, 4), STORE_OK);
-	assert_int_equal(store_hits_forget(r->store, "eve", 3, 60, 4), STORE_OK);
+	assert_int_equal(store_hits_forget(r->store, "bob", 3, 60, 4),
+	    STORE_OK);
+	assert_int_equal(store_hits_forget(r->store, "eve", 3, 60, 4),
+	    STORE_OK);
 	hits = 0;
 	assert_int_equal(store_hits(r->store, take_hit, &hits), STORE_OK);
 	assert_int_equal(hits, 101);

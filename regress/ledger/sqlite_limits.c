@@ -89,7 +89,8 @@ sql_limits_cached_for_ever(void **state)
 	(void)rig_sql(r, "DELETE FROM rate_limits");
 	second_later(r);
 	assert_int_equal(room(r, "bob"), 1);
-	(void)rig_sql(r, "INSERT INTO rate_limits VALUES ('bob', '((6, 60),)')");
+	(void)rig_sql(r,
+	    "INSERT INTO rate_limits VALUES ('bob', '((6, 60),)')");
 	second_later(r);
 	assert_int_equal(room(r, "bob"), 1);
 }
@@ -143,8 +144,8 @@ broken_row_is_no_row(void **state)
 
 	for (i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
 		id = alloc_printf("user%zu", i);
-		(void)rig_sql(r, "INSERT INTO rate_limits VALUES ('%s', '%s')", id,
-		    broken[i]);
+		(void)rig_sql(r, "INSERT INTO rate_limits VALUES ('%s', '%s')",
+		    id, broken[i]);
 		assert_int_equal(room(r, id), 5);
 		free(id);
 	}
@@ -175,8 +176,10 @@ placeholder_in_any_style(void **state)
 	static const char *const	query[] = {
 		"SELECT limits FROM rate_limits WHERE id = ?",
 		"SELECT limits FROM rate_limits WHERE id = $1",
-		"SELECT limits FROM rate_limits WHERE id = %s OR id LIKE '%%no %%s'",
-		"SELECT limits FROM rate_limits -- %s ?\n WHERE id = ? AND '?' <> '%'"
+		"SELECT limits FROM rate_limits WHERE id = %s"
+		    " OR id LIKE '%%no %%s'",
+		"SELECT limits FROM rate_limits -- %s ?\n WHERE id = ?"
+		    " AND '?' <> '%'"
 	};
 	struct rig			*r = *state;
 	size_t				i;
@@ -195,24 +198,16 @@ how_a_query_is_read(void **state)
 	static const struct {
 		const char	*query;
 		const char	*wanted;	/* NULL: has no placeholder */
-	} list[] = {
-		{ "a = %s", "a = <>" },
-		{ "a = ?", "a = <>" },
-		{ "a = $1", "a = <>" },
-		{ "a = $12", NULL },
-		{ "a = '%s'", NULL },
-		{ "a = \"?\"", NULL },
-		{ "a /* ? */ -- $1", NULL },
-		{ "a % 2 = %s", "a % 2 = <>" },
-		{ "a %% 2 = %s", "a % 2 = <>" },
-		{ "a %% 2 = ?", "a %% 2 = <>" },
-		{ "a LIKE '%%x' AND b = %s", "a LIKE '%x' AND b = <>" },
-		{ "a = ? AND b = '?' AND c = ?", "a = <> AND b = '?' AND c = <>" },
-		{ "a = 'it''s ?' AND b = ?", "a = 'it''s ?' AND b = <>" },
-		{ "a = ? -- '\nAND b = ?", "a = <> -- '\nAND b = <>" },
-		{ "a = ? /* '?' */ '", "a = <> /* '?' */ '" },
-		{ "", NULL }
-	};
+	} list[] = {{"a = %s", "a = <>"}, {"a = ?", "a = <>"},
+	    {"a = $1", "a = <>"}, {"a = $12", NULL}, {"a = '%s'", NULL},
+	    {"a = \"?\"", NULL}, {"a /* ? */ -- $1", NULL},
+	    {"a % 2 = %s", "a % 2 = <>"}, {"a %% 2 = %s", "a % 2 = <>"},
+	    {"a %% 2 = ?", "a %% 2 = <>"},
+	    {"a LIKE '%%x' AND b = %s", "a LIKE '%x' AND b = <>"},
+	    {"a = ? AND b = '?' AND c = ?", "a = <> AND b = '?' AND c = <>"},
+	    {"a = 'it''s ?' AND b = ?", "a = 'it''s ?' AND b = <>"},
+	    {"a = ? -- '\nAND b = ?", "a = <> -- '\nAND b = <>"},
+	    {"a = ? /* '?' */ '", "a = <> /* '?' */ '"}, {"", NULL}};
 	struct str	out;
 	size_t		i;
 
@@ -273,7 +268,8 @@ main(void)
 	int	failed;
 
 	rig_begin();
-	failed = cmocka_run_group_tests_name("sqlite_limits", tests, NULL, NULL);
+	failed = cmocka_run_group_tests_name("sqlite_limits", tests, NULL,
+	    NULL);
 	rig_end();
 	return failed;
 }

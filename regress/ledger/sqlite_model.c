@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "ledger/store_sqlite.h"
-#include "random.h"
+#include "../unit/random.h"
 #include "rig.h"
 
 /*
@@ -17,7 +17,7 @@
  * change rows, restarts, runs that are written, merged and dropped, cleaning,
  * VACUUM. The sizes are made so small that all of it happens all the time.
  */
-#define STEPS		4000
+#define STEPS		2500
 #define IDS		7
 #define SHORT		INT64_C(50)
 #define LONG		INT64_C(40000)
@@ -100,7 +100,8 @@ insert(struct model *m)
 
 	(void)rig_sql(m->rig[0], "INSERT INTO mail_count (id, date,"
 	    " recipient_count, instance, protocol_state)"
-	    " WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %lld)"
+	    " WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL"
+	    " SELECT i + 1 FROM n WHERE i < %lld)"
 	    " SELECT '%s', %lld - i * %lld, %lld, 'i' || i, 'RCPT' FROM n",
 	    (long long)n, id[below(m, IDS)], (long long)m->rig[0]->now,
 	    (long long)below(m, 500), (long long)below(m, 3));
@@ -229,7 +230,8 @@ step(struct model *m)
 /* As 1.x left it: no column of ours, its index. */
 static const char	old[] =
 	"CREATE TABLE mail_count (id varchar(40) NOT NULL,"
-	" date bigint NOT NULL, recipient_count int DEFAULT 1, instance varchar(40) NOT NULL,"
+	" date bigint NOT NULL, recipient_count int DEFAULT 1,"
+	" instance varchar(40) NOT NULL,"
 	" protocol_state varchar(10) NOT NULL);"
 	"CREATE INDEX mail_count_index ON mail_count (id, date);"
 	"INSERT INTO mail_count WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL"

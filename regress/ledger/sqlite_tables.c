@@ -13,8 +13,8 @@
 #include "rig.h"
 
 /*
- * What is in the tables: ids of all kinds, what older programs left, what others
- * write, what cleaning takes away, and what all that costs.
+ * What is in the tables: ids of all kinds, what older programs left, what
+ * others write, what cleaning takes away, and what all that costs.
  */
 
 static int
@@ -93,7 +93,8 @@ id_longer_than_40(void **state)
 	c.m.keys[0].id = "bob\0y";
 	assert_int_equal(rig_ask(r, &c), VERDICT_ACCEPTED);
 	assert_int_equal(rig_ask(r, &c), VERDICT_REFUSED);
-	assert_int_equal(rig_sql(r, "SELECT count(DISTINCT id) FROM mail_count"),
+	assert_int_equal(rig_sql(r,
+			     "SELECT count(DISTINCT id) FROM mail_count"),
 	    7);
 	assert_int_equal(rig_sql(r, "SELECT count(*) FROM mail_count WHERE"
 	    " id LIKE 'sha256:%%' AND length(id) = 71"), 8);
@@ -108,7 +109,8 @@ nobody_takes_a_hashed_place(void **state)
 	memset(a, 'a', sizeof(a) - 1);
 	a[300] = '\0';
 	assert_int_equal(rig_one(r, a, 1, 1, 60), VERDICT_ACCEPTED);
-	stored = outsider_text(r->outsider, r->path, "SELECT id FROM mail_count");
+	stored = outsider_text(r->outsider, r->path,
+	    "SELECT id FROM mail_count");
 	assert_int_equal(strncmp(stored, "sha256:", 7), 0);
 	assert_int_equal(rig_one(r, stored, 1, 1, 60), VERDICT_ACCEPTED);
 	free(stored);
@@ -124,7 +126,8 @@ empty_id_and_instance(void **state)
 	rig_charge(&c, "bob", 1, 10, 60);
 	assert_int_equal(rig_ask(r, &c), VERDICT_ACCEPTED);
 	assert_int_equal(rig_sql(r, "SELECT count(*) FROM mail_count WHERE"
-	    " id = 'bob' AND instance = 'empty' AND protocol_state = 'DATA'"), 1);
+	    " id = 'bob' AND instance = 'empty'"
+	    " AND protocol_state = 'DATA'"), 1);
 	rig_instance(&c, "4e1.1.2.3", 0);
 	assert_int_equal(rig_ask(r, &c), VERDICT_ACCEPTED);
 	assert_int_equal(rig_sql(r, "SELECT count(*) FROM mail_count WHERE"
@@ -134,21 +137,24 @@ empty_id_and_instance(void **state)
 /* --- what older programs left --- */
 
 static const char	v051[] =
-	"CREATE TABLE mail_count (id varchar(40) NOT NULL, date int(32) NOT NULL);"
+	"CREATE TABLE mail_count (id varchar(40) NOT NULL,"
+	" date int(32) NOT NULL);"
 	"INSERT INTO mail_count WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL"
 	" SELECT i + 1 FROM n WHERE i < 9) SELECT 'bob', 1699999990 + i FROM n";
 
 static const char	v10[] =
-	"CREATE TABLE mail_count (id varchar(40) NOT NULL, date bigint NOT NULL,"
-	" recipient_count int DEFAULT 1, instance varchar(40) NOT NULL,"
+	"CREATE TABLE mail_count (id varchar(40) NOT NULL,"
+	" date bigint NOT NULL, recipient_count int DEFAULT 1,"
+	" instance varchar(40) NOT NULL,"
 	" protocol_state varchar(10) NOT NULL);"
 	"CREATE INDEX mail_count_index ON mail_count (id, date);"
 	"INSERT INTO mail_count VALUES ('bob', 1699999990, 4, 'a.b.c', 'RCPT'),"
-	" ('bob', 1699999995, 5, 'empty', 'DATA'), ('eve', 1699999995, 9, 'x', 'y')";
+	" ('bob', 1699999995, 5, 'empty', 'DATA'),"
+	" ('eve', 1699999995, 9, 'x', 'y')";
 
 static const char	v12[] =
-	"CREATE TABLE limit_report (id varchar(40) NOT NULL, delta int NOT NULL,"
-	" hit int NOT NULL DEFAULT 0);"
+	"CREATE TABLE limit_report (id varchar(40) NOT NULL,"
+	" delta int NOT NULL, hit int NOT NULL DEFAULT 0);"
 	"CREATE UNIQUE INDEX limit_report_index ON limit_report (id, delta);"
 	"INSERT INTO limit_report VALUES ('bob', 86400, 3)";
 
@@ -234,7 +240,8 @@ large_old_database(void **state)
 	assert_int_equal(rig_one(r, "eve", 1, 9, 3600), VERDICT_REFUSED);
 	assert_int_equal(rig_one(r, "bob", 1, rows + 10, 86400),
 	    VERDICT_ACCEPTED);
-	assert_int_equal(rig_one(r, "bob", 1, rows + 9, 86400), VERDICT_REFUSED);
+	assert_int_equal(rig_one(r, "bob", 1, rows + 9, 86400),
+	    VERDICT_REFUSED);
 	rig_idle(r);
 	assert_false(r->store->behind);
 	assert_int_equal(rig_one(r, "bob", 1, rows + 10, 86400),
@@ -257,16 +264,22 @@ large_old_database_without_index(void **state)
 	store_sizes.chunk = 900;
 	store_sizes.load = 1000;
 	(void)rig_sql(r, "%s", v051);
-	(void)rig_sql(r, "INSERT INTO mail_count WITH RECURSIVE n (i) AS (SELECT 1"
-	    " UNION ALL SELECT i + 1 FROM n WHERE i < %lld) SELECT 'bob', %lld - i"
-	    " FROM n", (long long)rows, (long long)r->now);
+	(void)rig_sql(r,
+	    "INSERT INTO mail_count WITH RECURSIVE n (i) AS (SELECT 1"
+	    " UNION ALL SELECT i + 1 FROM n WHERE i < %lld) SELECT 'bob', %lld "
+	    "- i"
+	    " FROM n",
+	    (long long)rows, (long long)r->now);
 	rig_open(r);
-	assert_int_equal(rig_one(r, "bob", 1, rows + 9, 86400), VERDICT_REFUSED);
+	assert_int_equal(rig_one(r, "bob", 1, rows + 9, 86400),
+	    VERDICT_REFUSED);
 	assert_int_equal(rig_one(r, "bob", 1, rows + 10, 86400),
 	    VERDICT_ACCEPTED);
 }
 
-/* A first reading of many rows is cut into pieces that others do not wait for. */
+/*
+ * A first reading of many rows is cut into pieces that others do not wait for.
+ */
 static void
 first_reading_in_pieces(void **state)
 {
@@ -351,7 +364,8 @@ damaged_part_is_made_anew(void **state)
 	rig_idle(r);
 	assert_true(rig_sql(r, "SELECT count(*) FROM mail_part") > 0);
 	rig_close(r);
-	(void)rig_sql(r, "UPDATE mail_part SET counts = x'ffffffffffffffffffffff'");
+	(void)rig_sql(r,
+	    "UPDATE mail_part SET counts = x'ffffffffffffffffffffff'");
 	rig_open(r);
 	assert_int_equal(rig_one(r, "bob", 1, 101, 86400), VERDICT_UNAVAILABLE);
 	assert_int_equal(rig_one(r, "bob", 1, 101, 86400), VERDICT_REFUSED);
@@ -437,7 +451,8 @@ rows_become_runs_under_load(void **state)
 	i = rig_sum(r, "user7");
 	rig_reopen(r);
 	assert_int_equal(rig_one(r, "user7", 1, i, 86400), VERDICT_REFUSED);
-	assert_int_equal(rig_one(r, "user7", 1, i + 1, 86400), VERDICT_ACCEPTED);
+	assert_int_equal(rig_one(r, "user7", 1, i + 1, 86400),
+	    VERDICT_ACCEPTED);
 }
 
 /* --- cleaning --- */
@@ -524,7 +539,8 @@ clean_values_and_runs(void **state)
 			rig_run(r);
 		free(value);
 	}
-	assert_int_equal(rig_sql(r, "SELECT count(*) FROM mail_distinct"), 5000);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM mail_distinct"),
+	    5000);
 	rig_idle(r);
 	r->now += 200000;
 	assert_int_equal(rig_one(r, "eve", 1, 10, 60), VERDICT_ACCEPTED);
@@ -603,7 +619,8 @@ main(void)
 	int	failed;
 
 	rig_begin();
-	failed = cmocka_run_group_tests_name("sqlite_tables", tests, NULL, NULL);
+	failed = cmocka_run_group_tests_name("sqlite_tables", tests, NULL,
+	    NULL);
 	rig_end();
 	return failed;
 }

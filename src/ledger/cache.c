@@ -10,7 +10,8 @@
 #include "lib/num.h"
 
 #define INSTANCES	(1024 * 1024)
-#define MALLOC_COST	16		/* of an allocation, in bytes */
+/* What malloc(3) makes of so many bytes, about. */
+#define HEAP(bytes)	(((bytes) + 8 + 15) / 16 * 16)
 
 struct cache_id {
 	struct map_node		 node;		/* first */
@@ -19,7 +20,6 @@ struct cache_id {
 	struct store_cursor	 cursor;
 	int64_t			 since;		/* read from here on */
 	uint32_t		 batch;		/* last touched in */
-	uint32_t		 age;		/* of the cache when read */
 	uint32_t		 reading;	/* its first one's number */
 	uint32_t		 index;
 	uint16_t		 idlen;
@@ -35,8 +35,8 @@ struct cache {
 	size_t			 bytes;
 	size_t			 max;
 	uint32_t		 batch;
-	uint32_t		 age;		/* counts cache_drop_all */
 	uint32_t		 readings;
+	uint32_t		 last_void;	/* reading, by cache_drop_all */
 };
 
 static int
@@ -64,8 +64,8 @@ cache_new(size_t max_bytes)
 static size_t
 cache_id_bytes(const struct cache_id *e)
 {
-	return sizeof(*e) + e->idlen + window_size(e->window) +
-	    3 * MALLOC_COST + sizeof(void *);
+	return HEAP(sizeof(*e) + e->idlen) + HEAP(window_size(e->window)) +
+	    sizeof(void *);
 }
 
 static void
@@ -118,33 +118,47 @@ cache_batch(struct cache *c)
 
 /* --- ids --- */
 
-static uint32_t
-cache_next_reading(struct cache *c)
-{
-	if (++c->readings == 0)
-		c->readings = 1;
-	return c->readings;
-}
-
-void
-cache_drop(struct cache *c, struct cache_id *e)
+static void
+cache_empty(struct cache *c, struct cache_id *e)
 {
 	c->bytes -= cache_id_bytes(e);
 	window_free(e->window);
 	e->window = window_new();
 	memset(&e->cursor, 0, sizeof(e->cursor));
-	e->reading = cache_next_reading(c);
 	c->bytes += cache_id_bytes(e);
+}
+
+/* After four thousand million readings the numbers begin anew. */
+static uint32_t
+cache_next_reading(struct cache *c)
+{
+	struct cache_id	*e;
+
+	if (c->readings == UINT32_MAX) {
+		TAILQ_FOREACH(e, &c->uses, use) {
+			if (e->reading <= c->last_void)
+				cache_empty(c, e);
+			e->reading = 1;
+		}
+		c->readings = 1;
+		c->last_void = 0;
+	}
+	return ++c->readings;
+}
+
+void
+cache_drop(struct cache *c, struct cache_id *e)
+{
+	cache_empty(c, e);
+	e->reading = cache_next_reading(c);
 }
 
 /* What was read before the last cache_drop_all is dropped when it is met. */
 static void
 cache_refresh(struct cache *c, struct cache_id *e)
 {
-	if (e->age == c->age)
-		return;
-	cache_drop(c, e);
-	e->age = c->age;
+	if (e->reading <= c->last_void)
+		cache_drop(c, e);
 }
 
 struct cache_id *
@@ -159,7 +173,6 @@ cache_touch(struct cache *c, const char *id, size_t idlen, bool *first)
 		e = alloc_zero(1, sizeof(*e) + idlen);
 		e->node.hash = hash;
 		e->window = window_new();
-		e->age = c->age;
 		e->reading = cache_next_reading(c);
 		e->idlen = (uint16_t)idlen;
 		memcpy(e->id, id, idlen);
@@ -219,9 +232,9 @@ cache_want(struct cache *c, struct cache_id *e, int64_t since)
 	if (!begun)
 		e->since = since;
 	else if (e->cursor.loaded && since > e->since) {
-		c->bytes -= window_size(e->window);
+		c->bytes -= cache_id_bytes(e);
 		window_forget(e->window, since);
-		c->bytes += window_size(e->window);
+		c->bytes += cache_id_bytes(e);
 		e->since = since;
 	}
 	return e->since;
@@ -230,9 +243,9 @@ cache_want(struct cache *c, struct cache_id *e, int64_t since)
 static void
 cache_add(struct cache *c, struct cache_id *e, const struct store_row *row)
 {
-	c->bytes -= window_size(e->window);
+	c->bytes -= cache_id_bytes(e);
 	window_add(e->window, row->date, row->amount);
-	c->bytes += window_size(e->window);
+	c->bytes += cache_id_bytes(e);
 }
 
 /* --- instances --- */
@@ -369,7 +382,7 @@ cache_drop_all(struct cache *c)
 {
 	struct cache_id	*e;
 
-	c->age++;
+	c->last_void = c->readings;
 	instance_clear(c->instances);
 	TAILQ_FOREACH(e, &c->uses, use) {
 		if (e->batch != c->batch)
@@ -399,7 +412,7 @@ cache_each(struct cache *c, size_t most,
 	TAILQ_FOREACH(e, &c->uses, use) {
 		if (most-- == 0)
 			break;
-		if (e->age == c->age && e->cursor.loaded)
+		if (e->reading > c->last_void && e->cursor.loaded)
 			each(arg, e->id, e->idlen, e->window);
 	}
 }

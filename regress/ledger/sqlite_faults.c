@@ -1,0 +1,501 @@
+#include <sys/types.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "ledger/store_sqlite.h"
+#include "lib/alloc.h"
+#include "lib/clock.h"
+#include "rig.h"
+
+/* What goes wrong below the ledger: the file, the disk, the process itself. */
+
+#define PATIENCE_MS	30000
+
+static int
+setup(void **state)
+{
+	struct rig	*r;
+
+	r = rig_new();
+	r->timeout = 200;
+	rig_open(r);
+	*state = r;
+	return 0;
+}
+
+static int	write_errno, read_errno;
+
+static int
+teardown(void **state)
+{
+	write_errno = read_errno = 0;
+	rig_free(*state);
+	store_sizes.tail = 50000;
+	return 0;
+}
+
+/* --- system calls that fail --- */
+
+static ssize_t
+failing_pwrite(int fd, const void *src, size_t len, off_t at)
+{
+	if (write_errno == 0)
+		return pwrite(fd, src, len, at);
+	errno = write_errno;
+	return -1;
+}
+
+static ssize_t
+failing_pread(int fd, void *dst, size_t len, off_t at)
+{
+	if (read_errno == 0)
+		return pread(fd, dst, len, at);
+	errno = read_errno;
+	return -1;
+}
+
+static void
+intercept(void)
+{
+	sqlite3_vfs	*vfs = sqlite3_vfs_find("unix");
+
+	assert_non_null(vfs);
+	(void)vfs->xSetSystemCall(vfs, "pwrite",
+	    (sqlite3_syscall_ptr)failing_pwrite);
+	(void)vfs->xSetSystemCall(vfs, "pwrite64",
+	    (sqlite3_syscall_ptr)failing_pwrite);
+	(void)vfs->xSetSystemCall(vfs, "pread",
+	    (sqlite3_syscall_ptr)failing_pread);
+	(void)vfs->xSetSystemCall(vfs, "pread64",
+	    (sqlite3_syscall_ptr)failing_pread);
+}
+
+/* --- the disk --- */
+
+/*
+ * Who is over the limit is refused all the same, nobody else is told anything.
+ */
+static void
+cannot_write(struct rig *r, int error)
+{
+	struct rig_charge	c;
+	uint64_t		n;
+
+	assert_int_equal(rig_room(r, "bob", 3, 60), 3);
+	write_errno = error;
+	rig_charge(&c, "eve", 1, 3, 60);
+	n = rig_add(r, &c);
+	rig_charge(&c, "bob", 1, 3, 60);
+	c.m.keys[0].report = true;
+	c.m.keys[0].reported = 1;
+	(void)rig_add(r, &c);
+	rig_run(r);
+	assert_int_equal(rig_answer(r, n)->verdict, VERDICT_UNAVAILABLE);
+	assert_int_equal(rig_answer(r, n + 1)->verdict, VERDICT_REFUSED);
+	assert_int_equal(rig_one(r, "bob", 1, 4, 60), VERDICT_UNAVAILABLE);
+	write_errno = 0;
+	/* It recovers with the next request, and nothing was recorded. */
+	assert_int_equal(rig_one(r, "bob", 1, 4, 60), VERDICT_ACCEPTED);
+	assert_int_equal(rig_room(r, "eve", 3, 60), 3);
+	assert_int_equal(rig_room(r, "bob", 4, 60), 0);
+	assert_int_equal(rig_sum(r, "bob"), 4);
+}
+
+static void
+disk_is_full(void **state)
+{
+	cannot_write(*state, ENOSPC);
+}
+
+static void
+disk_became_read_only(void **state)
+{
+	cannot_write(*state, EROFS);
+}
+
+static void
+disk_cannot_be_written(void **state)
+{
+	cannot_write(*state, EIO);
+}
+
+static void
+disk_cannot_be_read(void **state)
+{
+	struct rig	*r = *state;
+	int64_t		 i;
+
+	for (i = 0; i < 300; i++)
+		assert_int_equal(rig_one(r, "bob", 1, 1000, 60),
+		    VERDICT_ACCEPTED);
+	rig_close(r);
+	read_errno = EIO;
+	rig_open(r);
+	assert_int_equal(rig_one(r, "bob", 1, 1000, 60), VERDICT_UNAVAILABLE);
+	read_errno = 0;
+	assert_int_equal(rig_one(r, "bob", 1, 300, 60), VERDICT_REFUSED);
+	assert_int_equal(rig_one(r, "bob", 1, 301, 60), VERDICT_ACCEPTED);
+}
+
+/* While a run is being written, parts of it in transactions that fail. */
+static void
+disk_is_full_now_and_then(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+	int64_t			 n = 0, i, j;
+
+	store_sizes.tail = 100;
+	for (i = 0; i < 200; i++) {
+		write_errno = i % 7 == 3 ? ENOSPC : 0;
+		for (j = 0; j < 5; j++) {
+			rig_charge(&c, "bob", 1, 100000, 86400);
+			(void)rig_add(r, &c);
+		}
+		rig_run(r);
+		for (j = 0; j < 5; j++)
+			n += rig_answer(r, r->next - 1 - (uint64_t)j)
+				 ->verdict == VERDICT_ACCEPTED;
+		if (i % 10 == 0)
+			(void)store_idle(r->store);
+	}
+	write_errno = 0;
+	assert_true(n > 500 && n < 1000);
+	assert_int_equal(rig_sum(r, "bob"), n);
+	assert_int_equal(rig_one(r, "bob", 1, n, 86400), VERDICT_REFUSED);
+	rig_reopen(r);
+	assert_int_equal(rig_one(r, "bob", 1, n, 86400), VERDICT_REFUSED);
+	assert_int_equal(rig_one(r, "bob", 1, n + 1, 86400), VERDICT_ACCEPTED);
+}
+
+/* --- the file --- */
+
+/* Asks until the answer is another one, and returns that. */
+static int
+eventually(struct rig *r, const char *id, int64_t mails, int not)
+{
+	struct mono	deadline = clock_after(clock_mono(), PATIENCE_MS);
+	int		verdict;
+
+	do {
+		verdict = rig_one(r, id, 1, mails, 60);
+		r->next = 0;
+	} while (verdict == not && !clock_passed(deadline, clock_mono()));
+	return verdict;
+}
+
+static void
+database_is_locked(void **state)
+{
+	struct rig	*r = *state;
+
+	assert_int_equal(rig_one(r, "bob", 1, 3, 60), VERDICT_ACCEPTED);
+	(void)rig_sql(r, "BEGIN EXCLUSIVE");
+	assert_int_equal(rig_one(r, "bob", 1, 3, 60), VERDICT_UNAVAILABLE);
+	(void)rig_sql(r, "ROLLBACK");
+	assert_int_equal(rig_room(r, "bob", 3, 60), 2);
+}
+
+static void
+locked_at_the_start(void **state)
+{
+	struct rig	*r = *state;
+
+	assert_int_equal(rig_one(r, "bob", 1, 3, 60), VERDICT_ACCEPTED);
+	rig_close(r);
+	(void)rig_sql(r, "BEGIN EXCLUSIVE");
+	rig_open(r);
+	assert_int_equal(rig_one(r, "bob", 1, 3, 60), VERDICT_UNAVAILABLE);
+	(void)rig_sql(r, "ROLLBACK");
+	assert_int_equal(rig_room(r, "bob", 3, 60), 2);
+}
+
+/* All files of the database, or another end of their names. */
+static void
+remove_database(struct rig *r)
+{
+	static const char *const	end[] = { "", "-wal", "-shm" };
+	char				*name;
+	size_t				i;
+
+	for (i = 0; i < 3; i++) {
+		name = alloc_printf("%s%s", r->path, end[i]);
+		(void)unlink(name);
+		free(name);
+	}
+}
+
+static void
+database_is_removed(void **state)
+{
+	struct rig	*r = *state;
+
+	assert_int_equal(rig_room(r, "bob", 3, 60), 3);
+	remove_database(r);
+	/* Seen within a second or so; then all is new. */
+	assert_int_equal(eventually(r, "bob", 3, VERDICT_REFUSED),
+	    VERDICT_ACCEPTED);
+	assert_int_equal(rig_sum(r, "bob"), 1);
+}
+
+static void
+database_is_replaced(void **state)
+{
+	struct rig	*r = *state, *other = rig_new();
+
+	rig_open(other);
+	assert_int_equal(rig_room(other, "bob", 5, 60), 5);
+	rig_close(other);
+	assert_int_equal(rig_one(r, "bob", 1, 5, 60), VERDICT_ACCEPTED);
+	remove_database(r);
+	assert_int_equal(rename(other->path, r->path), 0);
+	assert_int_equal(eventually(r, "bob", 5, VERDICT_ACCEPTED),
+	    VERDICT_REFUSED);
+	rig_free(other);
+}
+
+static void
+database_is_garbage(void **state)
+{
+	static const char garbage[] = "this is no database, and never was";
+	struct rig		*r = *state;
+	char			 bytes[8192];
+	size_t			 i;
+	int			 fd;
+
+	assert_int_equal(rig_room(r, "bob", 3, 60), 3);
+	rig_close(r);
+	remove_database(r);
+	for (i = 0; i < sizeof(bytes); i++)
+		bytes[i] = garbage[i % (sizeof(garbage) - 1)];
+	fd = open(r->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(write(fd, bytes, sizeof(bytes)), sizeof(bytes));
+	close(fd);
+	rig_open(r);
+	assert_int_equal(rig_one(r, "bob", 1, 3, 60), VERDICT_UNAVAILABLE);
+	assert_true(strlen(store_error(r->store)) > 0);
+	remove_database(r);
+	assert_int_equal(eventually(r, "bob", 3, VERDICT_UNAVAILABLE),
+	    VERDICT_ACCEPTED);
+}
+
+/*
+ * Pages overwritten while it is in use: any answer but no end, until it is
+ * gone.
+ */
+static void
+database_gets_damaged(void **state)
+{
+	struct rig	*r = *state;
+	char		 bytes[4096];
+	off_t		 at;
+	int		 fd;
+
+	memset(bytes, 0xa5, sizeof(bytes));
+	assert_int_equal(rig_room(r, "bob", 200, 60), 200);
+	rig_reopen(r);
+	fd = open(r->path, O_WRONLY | O_CLOEXEC);
+	for (at = 4096; at < 40960; at += 4096)
+		assert_int_equal(pwrite(fd, bytes, sizeof(bytes), at),
+		    sizeof(bytes));
+	close(fd);
+	(void)rig_one(r, "bob", 1, 300, 60);
+	(void)rig_one(r, "eve", 1, 300, 60);
+	rig_reopen(r);
+	assert_int_equal(rig_one(r, "eve", 1, 300, 60), VERDICT_UNAVAILABLE);
+	remove_database(r);
+	assert_int_equal(eventually(r, "bob", 3, VERDICT_UNAVAILABLE),
+	    VERDICT_ACCEPTED);
+}
+
+static void
+no_database_in_the_settings(void **state)
+{
+	struct rig	*r = *state;
+	char		 reason[100] = "";
+	bool		 away;
+
+	value_set(r->settings->sqlite_config, value_str("database", 8),
+	    value_str("/var/lib/", 9));
+	assert_null(store_open(r->settings, r->directory, &away, reason,
+	    sizeof(reason)));
+	assert_false(away);
+	assert_true(strlen(reason) > 0);
+}
+
+/* --- processes --- */
+
+/* What was told before the kill, and what was not but asked. */
+struct told {
+	int64_t	asked;
+	int64_t	answered;
+};
+
+static void
+load(struct rig *r, int out, int64_t from)
+{
+	struct rig_charge	c;
+	struct told		told = { from, from };
+	char			*instance;
+	int			i;
+
+	for (;;) {
+		for (i = 0; i < 10; i++) {
+			instance = alloc_printf("i%lld", (long long)told.asked);
+			rig_charge(&c, "bob", 1, 1000000, 86400);
+			rig_instance(&c, instance, 0);
+			(void)rig_add(r, &c);
+			free(instance);
+			told.asked++;
+		}
+		if (write(out, &told, sizeof(told)) != (ssize_t)sizeof(told))
+			_exit(0);
+		rig_run(r);
+		r->next = 0;
+		told.answered = told.asked;
+		if (write(out, &told, sizeof(told)) != (ssize_t)sizeof(told))
+			_exit(0);
+		(void)store_idle(r->store);
+	}
+}
+
+static void
+kill_9_loses_nothing(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+	struct told		 told = { 0, 0 };
+	char			*instance;
+	int64_t			 i;
+	pid_t			 pid;
+	int			 round, fd[2], reads;
+
+	rig_close(r);
+	store_sizes.tail = 200;
+	for (round = 0; round < 12; round++) {
+		assert_int_equal(pipe(fd), 0);
+		pid = fork();
+		assert_int_not_equal(pid, -1);
+		if (pid == 0) {
+			close(fd[0]);
+			rig_open(r);
+			load(r, fd[1], told.asked);
+		}
+		close(fd[1]);
+		for (reads = 0; reads < 20 + round * 7; reads++)
+			assert_int_equal(read(fd[0], &told, sizeof(told)),
+			    sizeof(told));
+		kill(pid, SIGKILL);
+		while (
+		    read(fd[0], &told, sizeof(told)) == (ssize_t)sizeof(told))
+			;
+		close(fd[0]);
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+		/* Asked again, as the engine does of the next ledger. */
+		rig_open(r);
+		for (i = told.answered; i < told.asked; i++) {
+			instance = alloc_printf("i%lld", (long long)i);
+			rig_charge(&c, "bob", 1, 1000000, 86400);
+			rig_instance(&c, instance, 0);
+			assert_int_equal(rig_ask(r, &c), VERDICT_ACCEPTED);
+			free(instance);
+		}
+		r->next = 0;
+		assert_int_equal(rig_sum(r, "bob"), told.asked);
+		assert_int_equal(rig_sql(r, "SELECT count(DISTINCT instance)"
+		    " FROM mail_count"), told.asked);
+		assert_int_equal(rig_one(r, "bob", 1, told.asked, 86400),
+		    VERDICT_REFUSED);
+		rig_close(r);
+	}
+	rig_open(r);
+	assert_true(rig_sql(r, "SELECT count(*) FROM mail_run") > 0);
+}
+
+static void
+three_processes_take_exactly_n(void **state)
+{
+	enum { LIMIT = 300 };
+	struct rig	*r = *state, *own;
+	int64_t		 n, sum = 0;
+	pid_t		 pid[3];
+	int		 fd[2], i, status;
+
+	rig_close(r);
+	store_sizes.tail = 40;
+	assert_int_equal(pipe(fd), 0);
+	for (i = 0; i < 3; i++) {
+		pid[i] = fork();
+		assert_int_not_equal(pid[i], -1);
+		if (pid[i] != 0)
+			continue;
+		own = rig_beside(r);
+		own->timeout = PATIENCE_MS;
+		rig_open(own);
+		for (n = 0; rig_one(own, "bob", 1, LIMIT, 86400) ==
+		    VERDICT_ACCEPTED; n++)
+			if (n % 10 == 0)
+				(void)store_idle(own->store);
+		if (write(fd[1], &n, sizeof(n)) != (ssize_t)sizeof(n))
+			_exit(1);
+		rig_free(own);
+		_exit(0);
+	}
+	close(fd[1]);
+	while (read(fd[0], &n, sizeof(n)) == (ssize_t)sizeof(n))
+		sum += n;
+	close(fd[0]);
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(waitpid(pid[i], &status, 0), pid[i]);
+		assert_int_equal(status, 0);
+	}
+	assert_int_equal(sum, LIMIT);
+	rig_open(r);
+	assert_int_equal(rig_sum(r, "bob"), LIMIT);
+}
+
+#define TEST(name)							\
+	cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest	tests[] = {
+		TEST(disk_is_full),
+		TEST(disk_became_read_only),
+		TEST(disk_cannot_be_written),
+		TEST(disk_cannot_be_read),
+		TEST(disk_is_full_now_and_then),
+		TEST(database_is_locked),
+		TEST(locked_at_the_start),
+		TEST(database_is_removed),
+		TEST(database_is_replaced),
+		TEST(database_is_garbage),
+		TEST(database_gets_damaged),
+		TEST(no_database_in_the_settings),
+		TEST(kill_9_loses_nothing),
+		TEST(three_processes_take_exactly_n)
+	};
+	int	failed;
+
+	rig_begin();
+	intercept();
+	failed = cmocka_run_group_tests_name("sqlite_faults", tests, NULL,
+	    NULL);
+	rig_end();
+	return failed;
+}

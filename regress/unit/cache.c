@@ -1,0 +1,358 @@
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "ledger/cache.h"
+#include "ledger/instance.h"
+#include "random.h"
+
+#define NOW	INT64_C(1700000000)
+#define LARGE	((size_t)1 << 30)
+
+static struct store_row
+row(const char *id, int64_t date, int64_t amount, const char *instance,
+    int64_t tag)
+{
+	struct store_row	r;
+
+	memset(&r, 0, sizeof(r));
+	r.id = id;
+	r.idlen = strlen(id);
+	r.date = date;
+	r.amount = amount;
+	r.instance = instance;
+	r.instancelen = strlen(instance);
+	r.tag = tag;
+	r.state = "";
+	return r;
+}
+
+static struct cache_id *
+touch(struct cache *c, const char *id)
+{
+	bool	first;
+
+	return cache_touch(c, id, strlen(id), &first);
+}
+
+static void
+load(struct cache *c, const char *id)
+{
+	struct cache_id	*e = touch(c, id);
+
+	(void)cache_want(c, e, NOW - 86400);
+	cache_cursor(e)->loaded = true;
+}
+
+static int64_t
+used(struct cache *c, const char *id)
+{
+	return window_used(cache_window(touch(c, id)), 86400, NOW);
+}
+
+static void
+rows_of_ids_in_memory(void **state)
+{
+	struct cache		*c = cache_new(LARGE);
+	struct store_row	 r;
+
+	(void)state;
+	load(c, "bob");
+	r = row("bob", NOW, 3, "", 0);
+	cache_record(c, touch(c, "bob"), &r, NOW);
+	r = row("bob", NOW - 5, 4, "", 0);
+	cache_news(c, &r, NOW);
+	assert_int_equal(used(c, "bob"), 7);
+	/* Of nobody's business. */
+	r = row("eve", NOW, 4, "", 0);
+	cache_news(c, &r, NOW);
+	assert_int_equal(cache_ids(c), 1);
+	assert_int_equal(used(c, "eve"), 0);
+	cache_free(c);
+}
+
+/* While an id is being read, a new row makes it begin anew. */
+static void
+news_of_half_read_ids(void **state)
+{
+	struct cache		*c = cache_new(LARGE);
+	struct cache_id		*e = touch(c, "bob");
+	struct store_row	 r = row("bob", NOW, 1, "", 0);
+
+	(void)state;
+	(void)cache_want(c, e, NOW - 60);
+	cache_first(c, e, &r, NOW);
+	cache_cursor(e)->position = 5;
+	cache_news(c, &r, NOW);
+	assert_int_equal(cache_cursor(e)->position, 0);
+	assert_int_equal(used(c, "bob"), 0);
+	cache_free(c);
+}
+
+static void
+wanted_further_back(void **state)
+{
+	struct cache		*c = cache_new(LARGE);
+	struct cache_id		*e = touch(c, "bob");
+	struct store_row	 r = row("bob", NOW - 50, 1, "", 0);
+
+	(void)state;
+	assert_int_equal(cache_want(c, e, NOW - 60), NOW - 60);
+	cache_first(c, e, &r, NOW);
+	cache_cursor(e)->loaded = true;
+	/* Less: what is older is forgotten. */
+	assert_int_equal(cache_want(c, e, NOW - 40), NOW - 40);
+	assert_int_equal(used(c, "bob"), 0);
+	assert_true(cache_cursor(e)->loaded);
+	/* More: it is to be read again. */
+	assert_int_equal(cache_want(c, e, NOW - 60), NOW - 60);
+	assert_false(cache_cursor(e)->loaded);
+	/* Half read: from where it began, or anew. */
+	cache_cursor(e)->position = 1;
+	assert_int_equal(cache_want(c, e, NOW - 50), NOW - 60);
+	assert_int_equal(cache_cursor(e)->position, 1);
+	assert_int_equal(cache_want(c, e, NOW - 70), NOW - 70);
+	assert_int_equal(cache_cursor(e)->position, 0);
+	cache_free(c);
+}
+
+static void
+first_touch_in_a_batch(void **state)
+{
+	struct cache	*c = cache_new(LARGE);
+	bool		 first;
+
+	(void)state;
+	cache_batch(c);
+	(void)cache_touch(c, "bob", 3, &first);
+	assert_true(first);
+	(void)cache_touch(c, "bob", 3, &first);
+	assert_false(first);
+	(void)cache_touch(c, "bo", 2, &first);
+	assert_true(first);
+	cache_batch(c);
+	(void)cache_touch(c, "bob", 3, &first);
+	assert_true(first);
+	cache_free(c);
+}
+
+static void
+least_recently_used_goes_first(void **state)
+{
+	struct cache	*c = cache_new(LARGE);
+	struct cache_id	*kept;
+	char		 id[20];
+	size_t		 base;
+	int		 i;
+
+	(void)state;
+	base = cache_bytes(c);
+	for (i = 0; i < 1000; i++) {
+		cache_batch(c);
+		snprintf(id, sizeof(id), "user%d", i);
+		load(c, id);
+	}
+	/* The bound of an id in memory. */
+	assert_true((cache_bytes(c) - base) / 1000 < 250);
+	cache_batch(c);
+	load(c, "user0");
+	cache_set_max(c, base + (cache_bytes(c) - base) / 2);
+	cache_trim(c);
+	assert_true(cache_ids(c) > 400 && cache_ids(c) <= 500);
+	assert_true(cache_cursor(touch(c, "user0"))->loaded);
+	assert_true(cache_cursor(touch(c, "user999"))->loaded);
+	assert_false(cache_cursor(touch(c, "user1"))->loaded);
+	/* What the running batch touches stays, whatever the bound. */
+	cache_batch(c);
+	kept = touch(c, "user0");
+	cache_set_max(c, 0);
+	cache_trim(c);
+	assert_int_equal(cache_ids(c), 1);
+	assert_ptr_equal(touch(c, "user0"), kept);
+	cache_free(c);
+}
+
+static void
+failed_batch_is_undone(void **state)
+{
+	struct cache		*c = cache_new(LARGE);
+	struct store_row	 r = row("bob", NOW, 3, "i", 7);
+
+	(void)state;
+	load(c, "bob");
+	load(c, "eve");
+	cache_record(c, touch(c, "bob"), &r, NOW);
+	cache_settle(c);
+	cache_batch(c);
+	r = row("bob", NOW, 2, "i", 8);
+	cache_record(c, touch(c, "bob"), &r, NOW);
+	assert_int_equal(cache_charged(c, touch(c, "bob"), "i", 1), 5);
+	cache_undo(c);
+	assert_int_equal(cache_charged(c, touch(c, "bob"), "i", 1), 3);
+	assert_true(cache_tag_seen(c, touch(c, "bob"), "i", 1, 7));
+	assert_false(cache_tag_seen(c, touch(c, "bob"), "i", 1, 8));
+	assert_false(cache_cursor(touch(c, "bob"))->loaded);
+	assert_true(cache_cursor(touch(c, "eve"))->loaded);
+	cache_free(c);
+}
+
+static void
+all_is_void(void **state)
+{
+	struct cache		*c = cache_new(LARGE);
+	struct store_row	 r = row("bob", NOW, 3, "i", 7);
+
+	(void)state;
+	load(c, "old");
+	cache_batch(c);
+	load(c, "bob");
+	cache_record(c, touch(c, "bob"), &r, NOW);
+	cache_drop_all(c);
+	assert_false(cache_cursor(touch(c, "bob"))->loaded);
+	assert_false(cache_cursor(touch(c, "old"))->loaded);
+	assert_int_equal(used(c, "bob"), 0);
+	assert_int_equal(cache_charged(c, touch(c, "bob"), "i", 1), 0);
+	assert_false(cache_tag_seen(c, touch(c, "bob"), "i", 1, 7));
+	cache_free(c);
+}
+
+static void
+instances(void **state)
+{
+	struct cache		*c = cache_new(LARGE);
+	struct cache_id		*bob = touch(c, "bob"), *eve = touch(c, "eve");
+	struct store_row	 r;
+	int64_t			 date, amount;
+
+	(void)state;
+	r = row("bob", NOW - 5, 1, "i", 1);
+	cache_record(c, bob, &r, NOW);
+	r = row("bob", NOW - 3, 1, "i", 2);
+	cache_record(c, bob, &r, NOW);
+	r = row("bob", NOW, 4, "j", 0);
+	cache_record(c, bob, &r, NOW);
+	assert_int_equal(cache_charged(c, bob, "i", 1), 2);
+	assert_int_equal(cache_charged(c, bob, "j", 1), 4);
+	assert_int_equal(cache_charged(c, eve, "i", 1), 0);
+	assert_int_equal(cache_charged(c, bob, "", 0), 0);
+	assert_true(cache_tag_seen(c, bob, "i", 1, 2));
+	assert_false(cache_tag_seen(c, bob, "j", 1, 2));
+	assert_false(cache_tag_seen(c, bob, "i", 1, 0));
+	/* Taken back second by second. */
+	while (cache_charged_at(c, bob, "i", 1, NOW, &date, &amount)) {
+		r = row("bob", date, -amount, "i", 0);
+		cache_record(c, bob, &r, NOW);
+	}
+	assert_int_equal(cache_charged(c, bob, "i", 1), 0);
+	/* Too old to be asked for again. */
+	r = row("bob", NOW - CACHE_INSTANCE_SECONDS - 1, 4, "k", 0);
+	cache_news(c, &r, NOW);
+	assert_int_equal(cache_charged(c, bob, "k", 1), 0);
+	cache_free(c);
+}
+
+/* An id that was dropped and is read again counts its instances once. */
+static void
+instances_read_again(void **state)
+{
+	struct cache		*c = cache_new(LARGE);
+	struct cache_id		*e = touch(c, "bob");
+	struct store_row	 r = row("bob", NOW, 2, "i", 9);
+	int			 i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		cache_drop(c, e);
+		cache_first(c, e, &r, NOW);
+		cache_first(c, e, &r, NOW);
+		assert_int_equal(cache_charged(c, e, "i", 1), 4);
+		assert_true(cache_tag_seen(c, e, "i", 1, 9));
+	}
+	cache_free(c);
+}
+
+/* --- the table of instances, against one that holds everything --- */
+
+#define KEYS	50
+
+static void
+instances_are_bounded(void **state)
+{
+	struct instances	*t = instance_new(100);
+	size_t			 bytes;
+	uint64_t		 i;
+
+	(void)state;
+	for (i = 0; i < 1000; i++)
+		instance_read(t, i, NOW, 1, 0, 0);
+	for (i = 0; i < 1000; i++)
+		assert_int_equal(instance_total(t, i), i >= 900);
+	bytes = instance_bytes(t);
+	/* The old ones make room before they must. */
+	instance_read(t, 5000, NOW + 10, 1, NOW + 5, 0);
+	assert_int_equal(instance_total(t, 999), 0);
+	assert_int_equal(instance_total(t, 5000), 1);
+	assert_true(instance_bytes(t) < bytes);
+	instance_free(t);
+}
+
+static void
+instances_as_the_model(void **state)
+{
+	static int64_t		 model[KEYS], before[KEYS];
+	struct random		 random = { 3 };
+	struct instances	*t = instance_new(100000);
+	int64_t			 amount;
+	uint64_t		 key;
+	int			 i;
+
+	(void)state;
+	for (i = 0; i < 20000; i++) {
+		key = random_below(&random, KEYS);
+		amount = random_from(&random, -2, 5);
+		/* Keys that share a chain. */
+		instance_add(t, key * 65536,
+		    NOW + (int64_t)random_below(&random, 9), amount, NOW);
+		model[key] += amount;
+		if (i % 10 == 0)
+			assert_int_equal(instance_total(t, key * 65536),
+			    model[key]);
+		if (random_below(&random, 50) == 0) {
+			if (random_below(&random, 2) == 0) {
+				instance_undo(t);
+				memcpy(model, before, sizeof(model));
+			} else
+				instance_settle(t);
+			memcpy(before, model, sizeof(model));
+		}
+	}
+	for (key = 0; key < KEYS; key++)
+		assert_int_equal(instance_total(t, key * 65536), model[key]);
+	instance_free(t);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest	tests[] = {
+		cmocka_unit_test(rows_of_ids_in_memory),
+		cmocka_unit_test(news_of_half_read_ids),
+		cmocka_unit_test(wanted_further_back),
+		cmocka_unit_test(first_touch_in_a_batch),
+		cmocka_unit_test(least_recently_used_goes_first),
+		cmocka_unit_test(failed_batch_is_undone),
+		cmocka_unit_test(all_is_void),
+		cmocka_unit_test(instances),
+		cmocka_unit_test(instances_read_again),
+		cmocka_unit_test(instances_are_bounded),
+		cmocka_unit_test(instances_as_the_model)
+	};
+
+	return cmocka_run_group_tests_name("cache", tests, NULL, NULL);
+}

@@ -1,0 +1,443 @@
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "ledger/charge.h"
+#include "lib/alloc.h"
+
+/*
+ * Group commit, with a store that keeps nothing but a list of what it was
+ * asked, and that fails when it is told to.
+ */
+#define NOW	INT64_C(1700000000)
+
+static struct {
+	enum store_result	begin;
+	enum store_result	commit;
+	size_t			unread;		/* begins until ids are read */
+	int64_t			used;		/* of an id first read */
+	char			calls[512];
+	size_t			rows;
+	int64_t			amount;		/* of the last row */
+	char			id[300];	/* of the last row */
+	size_t			touched;
+} store;
+
+static void
+called(const char *what)
+{
+	(void)strlcat(store.calls, what, sizeof(store.calls));
+}
+
+enum store_result
+store_begin(struct store *s, struct store_batch *b,
+    const struct store_reader *r)
+{
+	struct store_row	row;
+	size_t			i;
+
+	(void)s;
+	called("B");
+	store.touched = b->ntouch;
+	if (store.begin != STORE_OK)
+		return store.begin;
+	for (i = 0; i < b->ntouch; i++) {
+		if (b->touch[i].cursor->loaded)
+			continue;
+		if (store.unread > 0) {
+			b->touch[i].cursor->position = 1;
+			continue;
+		}
+		memset(&row, 0, sizeof(row));
+		row.id = b->touch[i].id;
+		row.idlen = b->touch[i].idlen;
+		row.date = NOW;
+		row.amount = store.used;
+		row.instance = row.state = "";
+		if (store.used != 0)
+			r->first(r->arg, i, &row);
+		b->touch[i].cursor->loaded = true;
+	}
+	if (store.unread > 0)
+		store.unread--;
+	return STORE_OK;
+}
+
+void
+store_append(struct store *s, size_t touch, const struct store_row *row)
+{
+	(void)s;
+	assert_true(touch < store.touched);
+	called("a");
+	store.rows++;
+	store.amount = row->amount;
+	memcpy(store.id, row->id, row->idlen);
+	store.id[row->idlen] = '\0';
+}
+
+void
+store_hit(struct store *s, const char *id, size_t idlen, int64_t seconds)
+{
+	(void)s;
+	(void)id;
+	(void)idlen;
+	(void)seconds;
+	called("h");
+}
+
+void
+store_see(struct store *s, const struct store_value *value)
+{
+	(void)s;
+	(void)value;
+	called("s");
+}
+
+enum store_result
+store_commit(struct store *s)
+{
+	(void)s;
+	called("C");
+	return store.commit;
+}
+
+enum store_result
+store_limits(struct store *s, const char *query, struct store_limits *list,
+    size_t n)
+{
+	(void)s;
+	(void)query;
+	(void)list;
+	(void)n;
+	called("l");
+	return STORE_LOST;
+}
+
+enum store_result
+store_overrides(struct store *s, int64_t now,
+    void (*each)(void *, const struct store_override *), void *arg)
+{
+	(void)s;
+	(void)now;
+	(void)each;
+	(void)arg;
+	return STORE_OK;
+}
+
+enum store_result
+store_forget_values(struct store *s, const char *id, size_t idlen)
+{
+	(void)s;
+	(void)id;
+	(void)idlen;
+	called("f");
+	return STORE_OK;
+}
+
+const char *
+store_placeholder(void)
+{
+	return "?";
+}
+
+const char *
+store_error(const struct store *s)
+{
+	(void)s;
+	return "told to";
+}
+
+/* --- the batch --- */
+
+struct rig {
+	struct settings		*settings;
+	struct cache		*cache;
+	struct lookup		*lookup;
+	struct charge_batch	*batch;
+	int64_t			 deadline;
+	struct msg_verdict	 answer[100];
+	char			 order[200];	/* of the answers */
+	size_t			 hits;
+};
+
+static int
+setup(void **state)
+{
+	struct rig	*r = alloc_zero(1, sizeof(*r));
+
+	memset(&store, 0, sizeof(store));
+	r->settings = settings_new();
+	r->cache = cache_new((size_t)1 << 26);
+	r->lookup = lookup_new(r->settings);
+	r->batch = charge_batch_new(r->cache, NULL, r->lookup, r->settings);
+	r->deadline = INT64_MAX;
+	*state = r;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct rig	*r = *state;
+
+	charge_batch_free(r->batch);
+	lookup_free(r->lookup);
+	cache_free(r->cache);
+	settings_free(r->settings);
+	free(r);
+	return 0;
+}
+
+static void
+add_sql(struct rig *r, uint64_t request, const char *id, int64_t mails,
+    bool sql)
+{
+	struct msg_charge	*m = alloc_zero(1, sizeof(*m));
+	struct str		 s;
+
+	m->deadline = r->deadline;
+	m->instance = m->state = "";
+	m->nkeys = 1;
+	m->keys[0].id = id;
+	m->keys[0].idlen = strlen(id);
+	m->keys[0].amount = 1;
+	m->keys[0].value = "";
+	m->keys[0].sql = sql;
+	m->keys[0].report = true;
+	m->keys[0].reported = 1;
+	m->keys[0].limits.count = 1;
+	m->keys[0].limits.list = m->store;
+	m->store[0].mails = mails;
+	m->store[0].seconds = 60;
+	str_init(&s);
+	msg_charge_put(&s, m);
+	assert_int_equal(charge_batch_add(r->batch, request, s.data, s.len), 0);
+	str_clear(&s);
+	free(m);
+}
+
+static void
+add(struct rig *r, uint64_t request, const char *id, int64_t mails)
+{
+	add_sql(r, request, id, mails, false);
+}
+
+static void
+on_verdict(void *arg, uint64_t request, const struct msg_verdict *v)
+{
+	struct rig	*r = arg;
+	char		 one[24];
+
+	r->answer[request] = *v;
+	snprintf(one, sizeof(one), "%u", (unsigned int)request);
+	(void)strlcat(r->order, one, sizeof(r->order));
+	called("!");
+}
+
+static void
+on_hit(void *arg, const char *id, size_t idlen, int64_t seconds)
+{
+	struct rig	*r = arg;
+
+	(void)id;
+	(void)idlen;
+	assert_int_equal(seconds, 60);
+	r->hits++;
+}
+
+static enum store_result
+run(struct rig *r)
+{
+	const struct charge_answers	answers = {
+		.verdict = on_verdict, .hit = on_hit, .arg = r
+	};
+	struct mono			mono = { 1000 };
+
+	store.calls[0] = '\0';
+	return charge_batch_run(r->batch, NOW, mono, &answers);
+}
+
+/* --- */
+
+static void
+one_commit_for_all(void **state)
+{
+	struct rig	*r = *state;
+
+	add(r, 1, "bob", 2);
+	add(r, 2, "eve", 2);
+	add(r, 3, "bob", 2);
+	add(r, 4, "bob", 2);
+	assert_int_equal(charge_batch_count(r->batch), 4);
+	assert_int_equal(run(r), STORE_OK);
+	/* Answered after the commit, in the order of the requests. */
+	assert_string_equal(store.calls, "BaaahC!!!!");
+	assert_string_equal(r->order, "1234");
+	assert_int_equal(store.touched, 2);
+	assert_int_equal(r->answer[3].verdict, VERDICT_ACCEPTED);
+	assert_int_equal(r->answer[4].verdict, VERDICT_REFUSED);
+	assert_int_equal(r->hits, 1);
+	assert_int_equal(charge_batch_count(r->batch), 0);
+	/* Nothing waits: nothing is begun. */
+	assert_int_equal(run(r), STORE_OK);
+	assert_string_equal(store.calls, "");
+}
+
+static void
+commit_that_fails(void **state)
+{
+	struct rig	*r = *state;
+
+	store.used = 1;
+	store.commit = STORE_FAILED;
+	add(r, 1, "bob", 2);
+	add(r, 2, "bob", 2);
+	assert_int_equal(run(r), STORE_FAILED);
+	assert_int_equal(r->answer[1].verdict, VERDICT_UNAVAILABLE);
+	assert_int_equal(r->answer[1].ncharged, 0);
+	assert_int_equal(r->answer[2].verdict, VERDICT_REFUSED);
+	assert_int_equal(r->hits, 0);
+	/* What was not written was not counted either. */
+	store.commit = STORE_OK;
+	add(r, 3, "bob", 2);
+	add(r, 4, "bob", 2);
+	assert_int_equal(run(r), STORE_OK);
+	assert_int_equal(r->answer[3].verdict, VERDICT_ACCEPTED);
+	assert_int_equal(r->answer[4].verdict, VERDICT_REFUSED);
+}
+
+static void
+begin_that_fails(void **state)
+{
+	struct rig	*r = *state;
+
+	store.begin = STORE_FAILED;
+	add(r, 1, "bob", 2);
+	assert_int_equal(run(r), STORE_FAILED);
+	assert_string_equal(store.calls, "B!");
+	assert_int_equal(r->answer[1].verdict, VERDICT_UNAVAILABLE);
+	assert_int_equal(charge_batch_count(r->batch), 0);
+}
+
+static void
+locked_database_is_waited_for(void **state)
+{
+	struct rig	*r = *state;
+
+	store.begin = STORE_BUSY;
+	add(r, 1, "bob", 2);
+	r->deadline = 999;
+	add(r, 2, "eve", 2);
+	assert_int_equal(run(r), STORE_BUSY);
+	/* Until the deadline, and no longer. */
+	assert_string_equal(r->order, "2");
+	assert_int_equal(r->answer[2].verdict, VERDICT_UNAVAILABLE);
+	assert_int_equal(charge_batch_count(r->batch), 1);
+	store.begin = STORE_OK;
+	assert_int_equal(run(r), STORE_OK);
+	assert_string_equal(r->order, "21");
+	assert_int_equal(r->answer[1].verdict, VERDICT_ACCEPTED);
+}
+
+static void
+lost_connection_is_passed_on(void **state)
+{
+	struct rig	*r = *state;
+
+	store.commit = STORE_LOST;
+	add(r, 1, "bob", 2);
+	assert_int_equal(run(r), STORE_LOST);
+	assert_int_equal(r->answer[1].verdict, VERDICT_UNAVAILABLE);
+	free(r->settings->sql_limits_by_id);
+	r->settings->sql_limits_by_id = alloc_string("SELECT ?");
+	lookup_settings(r->lookup, r->settings);
+	add_sql(r, 2, "bob", 2, true);
+	assert_int_equal(run(r), STORE_LOST);
+	assert_string_equal(store.calls, "l!");
+}
+
+static void
+others_pass_who_is_read(void **state)
+{
+	struct rig	*r = *state;
+
+	add(r, 1, "eve", 5);
+	assert_int_equal(run(r), STORE_OK);
+	store.unread = 2;
+	add(r, 2, "bob", 2);
+	add(r, 3, "eve", 5);
+	add(r, 4, "bob", 2);
+	assert_int_equal(run(r), STORE_OK);
+	assert_string_equal(r->order, "13");
+	assert_int_equal(run(r), STORE_OK);
+	assert_string_equal(r->order, "13");
+	assert_int_equal(run(r), STORE_OK);
+	assert_string_equal(r->order, "1324");
+}
+
+static void
+nobody_is_left(void **state)
+{
+	struct rig	*r = *state;
+
+	add(r, 1, "bob", 2);
+	charge_batch_clear(r->batch);
+	assert_int_equal(charge_batch_count(r->batch), 0);
+	assert_int_equal(run(r), STORE_OK);
+	assert_string_equal(store.calls, "");
+}
+
+static void
+broken_charge_is_refused(void **state)
+{
+	struct rig	*r = *state;
+
+	errno = 0;
+	assert_int_equal(charge_batch_add(r->batch, 1, "nonsense", 8), -1);
+	assert_int_equal(errno, EBADMSG);
+	assert_int_equal(charge_batch_count(r->batch), 0);
+}
+
+static void
+ids_as_they_are_stored(void **state)
+{
+	struct rig	*r = *state;
+	char		 id[400];
+
+	memset(id, 'x', sizeof(id) - 1);
+	id[399] = '\0';
+	add(r, 1, id, 1);
+	add(r, 2, id, 1);
+	assert_int_equal(run(r), STORE_OK);
+	assert_int_equal(strncmp(store.id, "sha256:", 7), 0);
+	assert_int_equal(strlen(store.id), 71);
+	assert_int_equal(r->answer[2].verdict, VERDICT_REFUSED);
+}
+
+#define TEST(name)							\
+	cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest	tests[] = {
+		TEST(one_commit_for_all),
+		TEST(commit_that_fails),
+		TEST(begin_that_fails),
+		TEST(locked_database_is_waited_for),
+		TEST(lost_connection_is_passed_on),
+		TEST(others_pass_who_is_read),
+		TEST(nobody_is_left),
+		TEST(broken_charge_is_refused),
+		TEST(ids_as_they_are_stored)
+	};
+
+	return cmocka_run_group_tests_name("charge", tests, NULL, NULL);
+}
