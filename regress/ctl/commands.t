@@ -131,8 +131,6 @@ subtest 'clean, report, log' => sub {
 	is((ctl($d, 'log', 'brief'))[0], 0, 'log brief');
 	my $mark = $d->log_mark;
 	$d->ask(sasl_username => 'bob');
-	is((ctl($d, 'log', 'debug'))[0], 3, 'not twice in a second')
-	    or diag('slow machine');
 	ok(wait_until { (ctl($d, 'log', 'debug'))[0] == 0 }, 'log debug');
 	$d->ask(sasl_username => 'eve');
 	ok($d->wait_log(qr/accepted: id=<eve>/, $mark), 'each decision is logged');

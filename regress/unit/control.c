@@ -140,7 +140,8 @@ json(void **state)
 {
 	(void)state;
 	json_of("ok\nend\n", "{\"ids\": []}\n");
-	json_of("error it\\x0abroke\nend\n", "{\"error\": \"it\\u000abroke\"}\n");
+	json_of("error it\\x0abroke\nend\n",
+	    "{\"error\": \"it\\u000abroke\"}\n");
 	json_of("ok\n\ta=x\tb#-1.5\tc?1\nids\tid=\\xff\"\nids\tid=\xc3\xa4\n"
 	    "end\n", "{\"a\": \"x\", \"b\": -1.5, \"c\": true,\n"
 	    " \"ids\": [\n  {\"id\": \"\\\\xff\\\"\"},\n"
