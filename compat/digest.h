@@ -2,8 +2,8 @@
 #define COMPAT_DIGEST_H
 
 /*
- * SHA-256 by the names of OpenBSD's sha2(3), which libmd has on Linux too. FreeBSD's
- * libmd and NetBSD's libc have the same functions under other names.
+ * SHA-256 by the names of OpenBSD's sha2(3), which libmd has on Linux too.
+ * FreeBSD's libmd and NetBSD's libc have the same functions under other names.
  */
 #include <sys/types.h>
 
@@ -14,12 +14,13 @@
 #if __has_include(<sha256.h>)
 #include <sha256.h>
 #else
-/* A cross compiler that has libc's headers alone: sha256(3), to compile with. */
-typedef struct SHA256Context {
+/* For cross compilers that have libc's headers alone: as in sha256(3). */
+struct SHA256Context {
 	uint32_t	state[8];
 	uint64_t	count;
 	uint8_t		buf[64];
-} SHA256_CTX;
+};
+#define SHA256_CTX	struct SHA256Context
 void	SHA256_Init(SHA256_CTX *);
 void	SHA256_Update(SHA256_CTX *, const void *, size_t);
 void	SHA256_Final(unsigned char[32], SHA256_CTX *);

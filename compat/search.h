@@ -4,7 +4,7 @@
 #include <fcntl.h>
 
 /*
- * How a directory is opened that is only passed through: it may be searched and not
+ * How a directory is opened that is only passed through: searched and not
  * read, as /home often is. Where the system knows no such way, by reading.
  */
 #if defined(O_SEARCH)

@@ -32,7 +32,7 @@ struct control {
 	_Atomic int64_t		after;		/* it is the n-th from now */
 	_Atomic int64_t		count;		/* so many fail: 0, none */
 	_Atomic int64_t		failed;		/* so many failed */
-	_Atomic int64_t		clock;		/* seconds that the wall clock is ahead */
+	_Atomic int64_t		clock;		/* seconds it is ahead */
 	_Atomic int64_t		pause;		/* microseconds before a sync */
 	int64_t			size;		/* of the journal; 0: none */
 	_Atomic int64_t		used;		/* of it */
@@ -43,8 +43,8 @@ struct control {
 
 /* What is in the journal; then come that many bytes. */
 struct record {
-	int32_t	what;			/* 'w'rite, 't'runcate, 's'ync, 'u'nlink */
-	int32_t	file;			/* 'm'ain or the last letter of its name */
+	int32_t	what;		/* 'w'rite, 't'runcate, 's'ync, 'u'nlink */
+	int32_t	file;		/* 'm'ain or its name's last letter */
 	int64_t	offset;
 	int64_t	len;
 };
@@ -53,7 +53,7 @@ struct record {
 
 static struct control	*control;
 static char		*journal;
-static char		 file_of[FILES];	/* by descriptor; 0: not of interest */
+static char		 file_of[FILES];	/* by descriptor; or 0 */
 
 /* glibc's own, which work before anything else does. */
 void	*__libc_malloc(size_t);

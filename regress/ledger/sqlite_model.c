@@ -299,6 +299,7 @@ main(int argc, char *argv[])
 		cmocka_unit_test(new_database),
 		cmocka_unit_test(old_database)
 	};
+	int64_t	seed;
 	int	failed, i;
 
 	store_sizes.tail = 25;
@@ -308,7 +309,8 @@ main(int argc, char *argv[])
 	rig_begin();
 	/* Seeds to be tried instead. */
 	for (i = 1; i < argc; i++) {
-		run((uint64_t)atoll(argv[i]), atoll(argv[i]) % 2 == 0);
+		seed = strtonum(argv[i], 0, INT64_MAX, NULL);
+		run((uint64_t)seed, seed % 2 == 0);
 		printf("# %s\n", argv[i]);
 	}
 	failed = argc > 1 ? 0 : cmocka_run_group_tests(tests, NULL, NULL);

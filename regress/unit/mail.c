@@ -262,7 +262,8 @@ static void
 headers(void **state)
 {
 	static const char *const	odd[] = {
-		"a@b", "j\303\274rgen@example.org", "x\r\nBcc: evil@example.net",
+		"a@b", "j\303\274rgen@example.org",
+		"x\r\nBcc: evil@example.net",
 		"a,b@c", "root"
 	};
 	static const struct {
@@ -385,9 +386,11 @@ quoted(void **state)
 	str_init(&s);
 	mail_compose(&s, &m);
 	ok_mail(&s);
-	assert_non_null(strstr(s.data, "\r\n=46rom me  1 per minute     3\r\n"));
+	assert_non_null(strstr(s.data,
+	    "\r\n=46rom me  1 per minute     3\r\n"));
 	assert_non_null(strstr(s.data, "\r\n.        1 per minute     2\r\n"));
-	assert_non_null(strstr(s.data, "\r\na=3Db      1 per minute     1\r\n"));
+	assert_non_null(strstr(s.data,
+	    "\r\na=3Db      1 per minute     1\r\n"));
 	str_clear(&s);
 	free_rows(&m);
 }

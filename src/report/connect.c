@@ -115,8 +115,9 @@ connect_to(const char *host, uint16_t port, bool *loopback, char *why,
 	hints.ai_flags = AI_NUMERICSERV;
 	snprintf(service, sizeof(service), "%u", port);
 	if ((error = getaddrinfo(host, service, &hints, &list)) != 0) {
-		snprintf(why, size, "no connection: %s: %s", host, error == EAI_SYSTEM ?
-		    strerror(errno) : gai_strerror(error));
+		snprintf(why, size, "no connection: %s: %s", host,
+		    error == EAI_SYSTEM ? strerror(errno) :
+		    gai_strerror(error));
 		return -1;
 	}
 	fd = connect_first(list, port, loopback, why, size);

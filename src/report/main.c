@@ -147,7 +147,7 @@ try_server(char *why, size_t size)
 	return report.tls != NULL ? 0 : -1;
 }
 
-/* A reason why not is kept until it is known that there is something to send. */
+/* A reason why not is kept until there is known to be something to send. */
 static void
 reach_server(void)
 {

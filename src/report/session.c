@@ -20,7 +20,7 @@ static struct {
 	bool			 told;		/* that the mail was taken */
 	bool			 over;
 	struct mono		 deadline;
-	size_t			 replies;	/* before the deadline was set */
+	size_t			 replies;	/* when the deadline was set */
 	/* What TLS made of the output, for the wire. */
 	char			 wire[PIECE];
 	size_t			 at;

@@ -135,7 +135,7 @@ set_capabilities(const unsigned int *keep, size_t nkeep)
 		data[i].effective = data[i].permitted;
 		data[i].inheritable = 0;
 	}
-	/* Who never had any may also lack the call, as in a service's filter. */
+	/* Who never had any may lack the call too, in a service's filter. */
 	if (surplus == 0)
 		return 0;
 	return syscall(SYS_capset, &header, data) == -1 ? -1 : 0;

@@ -143,7 +143,7 @@ static const struct call	calls[] = {
 	{ "accept", E, ANY },
 	{ "accept4", E, ANY },
 	{ "getsockopt", E, OPTION(SOL_SOCKET, SO_PEERCRED) },
-	/* The engine's would take a listening socket from the parent as well. */
+	/* The engine's would take a listening socket of the parent's, too. */
 	{ "shutdown", D, ANY },
 
 	/* SQLite's files; Landlock and chroot say where. */
