@@ -73,7 +73,7 @@ sub check {
 	return if $name !~ m{\Alibexec/};
 	my %wants = map { /\bUND\s+(\w+)/ ? ($1 => 1) : () }
 	    output('readelf', '--dyn-syms', '-W', $path);
-	places_ok("$name cannot start programs", 
+	places_ok("$name cannot start programs",
 	    grep { $wants{$_} && !$may{$name}{$_} } @never);
 	places_ok("$name asks no resolver", grep { $wants{$_} }
 	    qw(getaddrinfo gethostbyname)) if $no_resolver{$name};
