@@ -209,16 +209,18 @@ client_bound_held(void)
 
 /* --- requests --- */
 
-static void
+/* False: the kernel has no room to watch it. */
+static bool
 client_read(struct client *c, bool on)
 {
 	if (c->reading == on)
-		return;
-	if (on)
-		event_add(&c->readable, NULL);
-	else
+		return true;
+	if (on && event_add(&c->readable, NULL) == -1)
+		return false;
+	if (!on)
 		event_del(&c->readable);
 	c->reading = on;
+	return true;
 }
 
 /*
@@ -269,7 +271,7 @@ client_settle(struct client *c, bool progress, bool more)
 		client_list(c, LIST_NONE, false);
 		return;
 	case CLIENT_WRITING:
-		client_read(c, false);
+		(void)client_read(c, false);
 		client_list(c, LIST_WRITING, true);
 		return;
 	case CLIENT_READY:
@@ -278,7 +280,7 @@ client_settle(struct client *c, bool progress, bool more)
 			return;
 		}
 		if (more) {
-			client_read(c, false);
+			(void)client_read(c, false);
 			client_list(c, LIST_AGAIN, true);
 			evtimer_add(&clients.again, &at_once);
 			return;
@@ -286,7 +288,8 @@ client_settle(struct client *c, bool progress, bool more)
 		/* A request keeps the time of its first byte. */
 		client_list(c, begun ? LIST_BEGUN : LIST_IDLE,
 		    !begun || progress);
-		client_read(c, !clients.holding);
+		if (!client_read(c, !clients.holding))
+			client_close(c);
 		client_bound_held();
 	}
 }
@@ -325,7 +328,7 @@ client_on_readable(int fd, short what, void *arg)
 	(void)what;
 	/* More while an answer is due, or its end: that can wait. */
 	if (c->state != CLIENT_READY || clients.holding) {
-		client_read(c, false);
+		(void)client_read(c, false);
 		return;
 	}
 	if (c->in != NULL) {
@@ -375,8 +378,8 @@ client_answer(struct client *c, const char *bytes, size_t len)
 		c->state = CLIENT_ENDED;
 	else if ((size_t)n < len) {
 		str_add(&c->out, bytes + n, len - (size_t)n);
-		c->state = CLIENT_WRITING;
-		event_add(&c->writable, NULL);
+		c->state = event_add(&c->writable, NULL) == -1 ?
+		    CLIENT_ENDED : CLIENT_WRITING;
 	}
 	if (!c->working)
 		client_work(c, NULL, 0);
@@ -397,7 +400,8 @@ client_on_writable(int fd, short what, void *arg)
 	}
 	c->written += (size_t)n;
 	if (c->written < c->out.len) {
-		event_add(&c->writable, NULL);
+		if (event_add(&c->writable, NULL) == -1)
+			client_close(c);
 		return;
 	}
 	str_clear(&c->out);
@@ -562,7 +566,7 @@ client_hold(bool hold)
 	if (hold)
 		return;
 	TAILQ_FOREACH(c, &clients.list[LIST_IDLE], entry)
-		client_read(c, true);
+		(void)client_read(c, true);
 	TAILQ_FOREACH(c, &clients.list[LIST_BEGUN], entry)
-		client_read(c, true);
+		(void)client_read(c, true);
 }

@@ -59,8 +59,12 @@ link_on_readable(int fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	if (channel_read(ledger.channel) == -1) {
+		/*
+		 * No fault of the ledger's, so the parent would give no other
+		 * channel: the next engine gets one.
+		 */
 		if (errno != 0 && errno != EBADMSG)
-			log_warning("ledger: %s", strerror(errno));
+			log_fatal("channel to the ledger: %s", strerror(errno));
 		link_lost();
 		return;
 	}
@@ -96,10 +100,14 @@ link_write(void)
 	case 1:
 		return 1;
 	case 0:
-		event_add(&ledger.writable, NULL);
-		/* FALLTHROUGH */
+		if (event_add(&ledger.writable, NULL) == -1)
+			log_fatal("channel to the ledger: %s", strerror(errno));
+		ledger.blocked = true;
+		return 0;
 	default:
-		/* A fault: what it said last is read, then its end. */
+		if (errno != EPIPE && errno != ECONNRESET)
+			log_fatal("channel to the ledger: %s", strerror(errno));
+		/* Its end: what it said last is read before. */
 		ledger.blocked = true;
 		return 0;
 	}
@@ -126,7 +134,8 @@ link_set(struct channel *channel)
 	event_set(&ledger.readable, fd, EV_READ | EV_PERSIST, link_on_readable,
 	    NULL);
 	event_set(&ledger.writable, fd, EV_WRITE, link_on_writable, NULL);
-	event_add(&ledger.readable, NULL);
+	if (event_add(&ledger.readable, NULL) == -1)
+		log_fatal("channel to the ledger: %s", strerror(errno));
 	pending_channel(channel);
 	replay_channel(channel);
 }

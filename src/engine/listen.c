@@ -38,6 +38,16 @@ static struct {
 
 /* --- no descriptors --- */
 
+static void	listen_pause(const char *);
+
+/* Where the kernel has no room to watch it, that is tried again. */
+static void
+listen_watch(struct listener *l)
+{
+	if (!listeners.paused && event_add(&l->readable, NULL) == -1)
+		listen_pause(strerror(errno));
+}
+
 static void
 listen_on_resume(int fd, short what, void *arg)
 {
@@ -48,7 +58,7 @@ listen_on_resume(int fd, short what, void *arg)
 	(void)arg;
 	listeners.paused = false;
 	TAILQ_FOREACH(l, &listeners.list, entry)
-		event_add(&l->readable, NULL);
+		listen_watch(l);
 }
 
 /* Nothing can be accepted for a moment; clients wait in the queue. */
@@ -223,8 +233,7 @@ listen_add(int fd, const struct msg_listener *about)
 	event_set(&l->readable, fd, EV_READ | EV_PERSIST, listen_on_readable,
 	    l);
 	TAILQ_INSERT_TAIL(&listeners.list, l, entry);
-	if (!listeners.paused)
-		event_add(&l->readable, NULL);
+	listen_watch(l);
 }
 
 void
