@@ -1,0 +1,90 @@
+#!/usr/bin/perl
+# Calls that fail once, in the engine and in the ledger, wherever they come: memory,
+# sockets, files. What must hold: whoever asked has a verdict in the end, each accepted
+# mail is counted once, and the daemon serves on. Linux with glibc only (shim.c).
+
+use strict;
+use warnings;
+
+use Errno qw(EIO EMFILE ENFILE ENOMEM ENOSPC EINTR EAGAIN ECONNRESET ECONNABORTED EBUSY
+    ENOBUFS);
+use Test::More;
+
+use Policyd qw(wait_until);
+use Fault qw(fault_daemon full);
+
+# Role, call, what it fails with.
+my @faults = (
+	['engine', 'malloc', ENOMEM],
+	['engine', 'recvmsg', ENOMEM],
+	['engine', 'recvmsg', EINTR],
+	['engine', 'recvmsg', EAGAIN],
+	['engine', 'send', EAGAIN],
+	['engine', 'read', ECONNRESET],
+	['engine', 'read', EINTR],
+	['engine', 'write', ECONNRESET],
+	['engine', 'send', ENOBUFS],
+	['engine', 'accept4', EMFILE],
+	['engine', 'accept4', ENFILE],
+	['engine', 'accept4', ECONNABORTED],
+	['engine', 'accept4', ENOMEM],
+	['engine', 'epoll_wait', EINTR],
+	['engine', 'epoll_ctl', ENOMEM],
+	['engine', 'fcntl', EIO],
+	['engine', 'getsockopt', EIO],
+	['ledger-sqlite', 'malloc', ENOMEM],
+	['ledger-sqlite', 'recvmsg', EINTR],
+	['ledger-sqlite', 'poll', EINTR],
+	['ledger-sqlite', 'poll', ENOMEM],
+	['ledger-sqlite', 'pread', EIO],
+	['ledger-sqlite', 'pread64', EIO],
+	['ledger-sqlite', 'pwrite', EIO],
+	['ledger-sqlite', 'pwrite', ENOSPC],
+	['ledger-sqlite', 'open', EMFILE],
+	['ledger-sqlite', 'open', EIO],
+	['ledger-sqlite', 'fsync', EIO],
+	['ledger-sqlite', 'ftruncate', EIO],
+	['ledger-sqlite', 'fcntl', EIO],
+	['ledger-sqlite', 'fcntl', EBUSY],
+	['ledger-sqlite', 'unlink', EIO],
+);
+
+for my $role ('engine', 'ledger-sqlite') {
+	subtest $role => sub {
+		my ($d, $work);
+		my ($n, $failed) = (0, 0);
+
+		for (grep { $_->[0] eq $role } @faults) {
+			my (undef, $call, $error) = @$_;
+			my $name = do { local $! = $error; "$call: $!" };
+
+			if (!$d || $n++ % 3 == 0) {
+				# A death is followed ever more slowly: begin anew.
+				if ($d) {
+					$work->check;
+					$d->ends_well;
+				}
+				$d = fault_daemon(shim => [$role])->start;
+				$work = Fault::Work->start($d,
+				    user => sub { "user$_[0]-" . int($_[1] / 50) });
+			}
+			my $shim = $d->{shim}{$role};
+			for my $after (1, 2 + int(rand 40), full ? map { int rand 2000 }
+			    1 .. 20 : ()) {
+				$work->wait_more(3);
+				$shim->fail($call, errno => $error, after => $after);
+				# Connections come only when the test makes them.
+				my @clients = map { $d->connect_quietly } 1 .. 3;
+				wait_until { $shim->failed } 0.15;
+				$failed += $shim->failed;
+				$shim->calm;
+				ok($work->wait_more(3), "$name at call $after") or last;
+			}
+		}
+		$work->check;
+		$d->ends_well;
+		note("$failed calls failed");
+	};
+}
+
+done_testing();
