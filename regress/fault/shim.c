@@ -248,14 +248,13 @@ record(int what, int file, int64_t offset, const void *bytes, size_t len)
 
 	if (control == NULL || file == 0 || control->size == 0)
 		return;
-	used = atomic_load(&control->used);
+	/* The ledger's processes may both be at it. */
+	used = atomic_fetch_add(&control->used, (int64_t)(sizeof(r) + len));
 	if (used + (int64_t)(sizeof(r) + len) > control->size)
 		_exit(123);
 	memcpy(journal + used, &r, sizeof(r));
 	if (len > 0)
 		memcpy(journal + used + sizeof(r), bytes, len);
-	/* What counts is there in one step: killed in between, it was not. */
-	atomic_store(&control->used, used + (int64_t)(sizeof(r) + len));
 }
 
 static int
@@ -305,12 +304,29 @@ name(const char *path, int flags, ...)					\
 OPEN(open)
 OPEN(open64)
 
+#define OPENAT(name)							\
+int									\
+name(int dir, const char *path, int flags, ...)				\
+{									\
+	va_list	ap;							\
+	mode_t	mode;							\
+									\
+	REAL(name);							\
+	va_start(ap, flags);						\
+	mode = (mode_t)va_arg(ap, unsigned int);			\
+	va_end(ap);							\
+	return fails("open") ? -1 :					\
+	    opened(real(dir, path, flags, mode), path);			\
+}
+
+OPENAT(openat)
+OPENAT(openat64)
+
 static int
-sync_fails(int fd)
+sync_fails(void)
 {
 	if (control != NULL && atomic_load(&control->pause) > 0)
 		usleep((useconds_t)atomic_load(&control->pause));
-	(void)fd;
 	return fails("fsync");
 }
 
@@ -321,7 +337,7 @@ name(int fd)								\
 	int	result;							\
 									\
 	REAL(name);							\
-	if (sync_fails(fd))						\
+	if (sync_fails())						\
 		return -1;						\
 	if ((result = real(fd)) == 0)					\
 		record('s', file(fd), 0, NULL, 0);			\
@@ -365,15 +381,24 @@ name(int fd, size_type size)						\
 TRUNCATE(ftruncate, off_t)
 TRUNCATE(ftruncate64, off64_t)
 
+static int
+unlinked(int result, const char *path)
+{
+	if (result == 0)
+		record('u', letter(path), 0, NULL, 0);
+	return result;
+}
+
 int
 unlink(const char *path)
 {
-	int	result;
-
 	REAL(unlink);
-	if (fails("unlink"))
-		return -1;
-	if ((result = real(path)) == 0)
-		record('u', letter(path), 0, NULL, 0);
-	return result;
+	return fails("unlink") ? -1 : unlinked(real(path), path);
+}
+
+int
+unlinkat(int dir, const char *path, int flags)
+{
+	REAL(unlinkat);
+	return fails("unlink") ? -1 : unlinked(real(dir, path, flags), path);
 }

@@ -94,17 +94,19 @@ sub fail {
 sub calm { $_[0]->set(count => 0) }
 sub failed { return $_[0]->get('failed') }
 
-# The journal so far: [what, file, offset, bytes], and with each where it ends.
+# The journal so far: [what, file, offset, bytes, where the record ends].
 sub journal {
 	my ($self) = @_;
-	my $bytes = substr slurp($self->{file}), $journal_at, $self->get('used');
+	my $used = $self->get('used');
+	my $bytes = slurp($self->{file});
 	my @records;
 
-	for (my $at = 0; $at < length $bytes; ) {
+	for (my $at = $journal_at; $at < $journal_at + $used; ) {
 		my ($what, $file, $offset, $len) = unpack 'l l q q', substr $bytes, $at, 24;
-		# Only bytes of writes follow.
-		push @records, [chr $what, chr $file, $offset,
-		    substr($bytes, $at + 24, $len), $at += 24 + $len];
+		# One that is being written.
+		last if $what == 0;
+		push @records, [chr $what, chr $file, $offset, substr($bytes, $at + 24,
+		    $len), ($at += 24 + $len) - $journal_at];
 	}
 	return \@records;
 }
