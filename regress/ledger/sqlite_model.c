@@ -259,21 +259,10 @@ run(uint64_t seed, bool from_old)
 		step(&m);
 		m.rig[0]->next = m.rig[1]->next = 0;
 	}
-		printf("# runs %lld whole %lld parts %lld corr %lld rows %lld "
-		       "changes %lld level %lld hor %lld\n",
-		    (long long)rig_sql(r, "select count(*) from mail_run"),
-		    (long long)rig_sql(r,
-			"select count(*) from mail_run where state=1"),
-		    (long long)rig_sql(r, "select count(*) from mail_part"),
-		    (long long)rig_sql(r,
-			"select count(*) from mail_correction"),
-		    (long long)rig_sql(r, "select count(*) from mail_count"),
-		    (long long)rig_sql(r,
-			"select value from mail_state where name='changes'"),
-		    (long long)rig_sql(r,
-			"select max(run)*100+max(level) from mail_run"),
-		    (long long)rig_sql(r,
-			"select value from mail_state where name='horizon'"));
+	/* All of it happened. */
+	assert_true(rig_sql(r, "SELECT max(run) FROM mail_run") > 20);
+	assert_true(rig_sql(r, "SELECT value FROM mail_state"
+	    " WHERE name = 'changes'") > 20);
 	rig_free(m.rig[1]);
 	rig_free(m.rig[0]);
 }

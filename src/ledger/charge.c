@@ -10,6 +10,8 @@
 #include "lib/str.h"
 
 #define READ_BUDGET	20000	/* rows of first readings in one batch */
+#define USUAL		1024	/* bytes of a charge */
+#define SPARES		4096
 
 TAILQ_HEAD(charges, verdict_charge);
 
@@ -22,6 +24,8 @@ struct charge_batch {
 	struct charges		 waiting;
 	struct charges		 decided;
 	size_t			 count;		/* of both */
+	struct charges		 spare;
+	size_t			 spares;
 	struct store_touch	*touch;
 	struct cache_id		**id;		/* of each touch */
 	size_t			 ntouch;
@@ -50,6 +54,7 @@ charge_batch_new(struct cache *cache, struct store *store,
 	b->settings = settings;
 	TAILQ_INIT(&b->waiting);
 	TAILQ_INIT(&b->decided);
+	TAILQ_INIT(&b->spare);
 	return b;
 }
 
@@ -65,11 +70,34 @@ charge_batch_count(const struct charge_batch *b)
 	return b->count;
 }
 
+/*
+ * Most charges are of one size, and there are many: those that are over make
+ * room for the next ones.
+ */
+static struct verdict_charge *
+charge_new(struct charge_batch *b, size_t size)
+{
+	struct verdict_charge	*c;
+
+	if (size > USUAL)
+		return alloc_resize(NULL, 1, size);
+	if ((c = TAILQ_FIRST(&b->spare)) == NULL)
+		return alloc_resize(NULL, 1, USUAL);
+	TAILQ_REMOVE(&b->spare, c, entry);
+	b->spares--;
+	return c;
+}
+
 static void
-charge_free(struct verdict_charge *c)
+charge_free(struct charge_batch *b, struct verdict_charge *c)
 {
 	free(c->weighed);
-	free(c);
+	if (c->size > USUAL || b->spares == SPARES) {
+		free(c);
+		return;
+	}
+	TAILQ_INSERT_HEAD(&b->spare, c, entry);
+	b->spares++;
 }
 
 void
@@ -79,7 +107,7 @@ charge_batch_clear(struct charge_batch *b)
 
 	while ((c = TAILQ_FIRST(&b->waiting)) != NULL) {
 		TAILQ_REMOVE(&b->waiting, c, entry);
-		charge_free(c);
+		charge_free(b, c);
 		b->count--;
 	}
 }
@@ -87,9 +115,15 @@ charge_batch_clear(struct charge_batch *b)
 void
 charge_batch_free(struct charge_batch *b)
 {
+	struct verdict_charge	*c;
+
 	if (b == NULL)
 		return;
 	charge_batch_clear(b);
+	while ((c = TAILQ_FIRST(&b->spare)) != NULL) {
+		TAILQ_REMOVE(&b->spare, c, entry);
+		free(c);
+	}
 	override_free(b->overrides);
 	free(b->touch);
 	free(b->id);
@@ -109,9 +143,10 @@ charge_bytes(const struct msg_charge *m)
 {
 	size_t	n, i;
 
-	n = m->instancelen + ID_STORED_MAX + m->statelen;
+	n = id_stored_room(m->instancelen) + m->statelen;
 	for (i = 0; i < m->nkeys; i++)
-		n += m->keys[i].idlen + m->keys[i].valuelen + 2 * ID_STORED_MAX;
+		n += id_stored_room(m->keys[i].idlen) +
+		    id_stored_room(m->keys[i].valuelen);
 	return n;
 }
 
@@ -176,14 +211,15 @@ charge_take(struct charge_batch *b, uint64_t request, const void *payload,
 	struct verdict_charge	*c;
 	struct limit		*limit;
 	char			*at;
-	size_t			 keys, i;
+	size_t			 keys, size, i;
 
 	if (msg_charge_get(m, payload, len) == -1)
 		return NULL;
 	/* One allocation: the charge, its keys, their limits, the strings. */
 	keys = sizeof(*c) + m->nkeys * sizeof(c->keys[0]);
-	c = alloc_resize(NULL, 1, keys + charge_limits(m) * sizeof(*limit) +
-	    charge_bytes(m));
+	size = keys + charge_limits(m) * sizeof(*limit) + charge_bytes(m);
+	c = charge_new(b, size);
+	c->size = size;
 	limit = (struct limit *)(void *)((char *)c + keys);
 	at = (char *)(limit + charge_limits(m));
 	c->request = request;
@@ -506,7 +542,7 @@ charge_answer(struct charge_batch *b, bool committed,
 			answers->weighed(answers->arg, c->request, c->weighed);
 		}
 		TAILQ_REMOVE(&b->decided, c, entry);
-		charge_free(c);
+		charge_free(b, c);
 		b->count--;
 	}
 }

@@ -1,5 +1,6 @@
 #include <sys/types.h>
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -9,6 +10,38 @@
 
 #define PREFIX		"sha256:"
 #define PREFIX_LENGTH	(sizeof(PREFIX) - 1)
+#define HASHED_LENGTH	(PREFIX_LENGTH + 2 * SHA256_DIGEST_LENGTH)
+
+/* How most are: shown by eight bytes at a time. */
+static bool
+id_is_ascii(const char *id, size_t len)
+{
+	const uint64_t	high = UINT64_C(0x8080808080808080);
+	const uint64_t	low = UINT64_C(0x0101010101010101);
+	uint64_t	word, seen = 0;
+
+	for (; len >= sizeof(word); id += sizeof(word), len -= sizeof(word)) {
+		memcpy(&word, id, sizeof(word));
+		/* A byte's top bit is set by it, or by taking 1 from 0. */
+		seen |= word | (word - low);
+	}
+	for (; len > 0; id++, len--)
+		seen |= (uint64_t)(*id == '\0' || (*id & 0x80) != 0) << 7;
+	return (seen & high) == 0;
+}
+
+size_t
+id_stored_room(size_t len)
+{
+	return len < HASHED_LENGTH || len > ID_STORED_MAX ? HASHED_LENGTH : len;
+}
+
+static bool
+id_is_text(const char *id, size_t len)
+{
+	return id_is_ascii(id, len) ||
+	    (memchr(id, '\0', len) == NULL && str_utf8_valid(id, len));
+}
 
 const char *
 id_stored(const char *id, size_t *len, char buf[ID_STORED_MAX + 1])
@@ -19,9 +52,8 @@ id_stored(const char *id, size_t *len, char buf[ID_STORED_MAX + 1])
 	size_t			 i;
 	char			*at;
 
-	if (*len <= ID_STORED_MAX && memchr(id, '\0', *len) == NULL &&
-	    (*len == 0 || id[*len - 1] != ' ') &&
-	    str_utf8_valid(id, *len) && (*len < PREFIX_LENGTH ||
+	if (*len <= ID_STORED_MAX && id_is_text(id, *len) &&
+	    (*len == 0 || id[*len - 1] != ' ') && (*len < PREFIX_LENGTH ||
 	    memcmp(id, PREFIX, PREFIX_LENGTH) != 0))
 		return id;
 

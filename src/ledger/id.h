@@ -12,6 +12,9 @@
  */
 #define ID_STORED_MAX	255
 
+/* Bytes that the stored form of so many may take. */
+size_t		 id_stored_room(size_t len);
+
 /*
  * The stored form: `id` itself with *len untouched, or `buf` with its length in
  * *len. The bytes in `buf` are NUL-terminated.

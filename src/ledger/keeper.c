@@ -115,9 +115,10 @@ keeper_start(struct role_start *start, struct sandbox_needs *needs,
 static void
 keeper_say(struct keeper *k, char what)
 {
-	/* What cannot be said to it is told by keeper_answer. */
-	if (write(k->fd, &what, 1) == 1)
-		k->asked = true;
+	k->asked = true;
+	/* That it is gone shows when it should have answered. */
+	if (write(k->fd, &what, 1) != 1)
+		return;
 }
 
 void
@@ -140,7 +141,8 @@ keeper_answer(struct keeper *k, int *left)
 {
 	int32_t	n;
 
-	if (keeper_wait(k, 0) != 1)
+	/* It says nothing of its own accord; its end shows when it is asked. */
+	if (!k->asked || keeper_wait(k, 0) != 1)
 		return 0;
 	if (read(k->fd, &n, sizeof(n)) != (ssize_t)sizeof(n))
 		return -1;
@@ -152,12 +154,13 @@ keeper_answer(struct keeper *k, int *left)
 void
 keeper_stop(struct keeper *k)
 {
-	int	left;
+	int32_t	n;
 
 	if (k == NULL)
 		return;
 	keeper_say(k, ASK_END);
-	while (keeper_wait(k, GOODBYE_MS) == 1 && keeper_answer(k, &left) != -1)
+	while (keeper_wait(k, GOODBYE_MS) == 1 &&
+	    read(k->fd, &n, sizeof(n)) > 0)
 		;
 	close(k->fd);
 	free(k);

@@ -405,6 +405,7 @@ store_begin(struct store *s, struct store_batch *batch,
 	s->reader = *reader;
 	s->failed = false;
 	s->nappend = 0;
+	s->touch = batch->touch;
 	if ((result = store_ready(s)) != STORE_OK)
 		return result;
 	if (store_begin_any(s) == -1 ||
@@ -426,7 +427,7 @@ store_write(struct store *s, enum statement n)
 }
 
 static void
-store_keep(struct store *s, const struct store_row *row)
+store_keep(struct store *s, size_t touch, const struct store_row *row)
 {
 	struct appended	*a;
 
@@ -436,6 +437,7 @@ store_keep(struct store *s, const struct store_row *row)
 		    sizeof(s->append[0]));
 	}
 	a = &s->append[s->nappend++];
+	a->cursor = s->touch[touch].cursor;
 	a->id = row->id;
 	a->idlen = row->idlen;
 	a->date = row->date;
@@ -445,7 +447,6 @@ store_keep(struct store *s, const struct store_row *row)
 void
 store_append(struct store *s, size_t touch, const struct store_row *row)
 {
-	(void)touch;
 	sqlite_bind(s->db, APPEND, 1, ++s->last);
 	sqlite_bind_text(s->db, APPEND, 2, row->id, row->idlen);
 	sqlite_bind(s->db, APPEND, 3, row->date);
@@ -458,7 +459,7 @@ store_append(struct store *s, size_t touch, const struct store_row *row)
 	sqlite_bind(s->db, APPEND, 6, row->tag);
 	sqlite_bind_text(s->db, APPEND, 7, row->state, row->statelen);
 	store_write(s, APPEND);
-	store_keep(s, row);
+	store_keep(s, touch, row);
 }
 
 void
@@ -509,17 +510,29 @@ store_work(struct store *s)
 	}
 }
 
+/* The cursor tells nothing else here: it knows the id's place in the tail. */
+static void
+store_tail_row(struct store *s, const struct appended *a)
+{
+	struct store_cursor	*cursor = a->cursor;
+
+	if (cursor->seen == s->tails) {
+		tail_add_at(s->tail, (size_t)cursor->base, a->date, a->amount);
+		return;
+	}
+	cursor->base = (int64_t)tail_add(s->tail,
+	    store_hash(s, a->id, a->idlen), a->id, a->idlen, a->date,
+	    a->amount);
+	cursor->seen = s->tails;
+}
+
 static void
 store_committed(struct store *s)
 {
-	const struct appended	*a;
-	size_t			 i;
+	size_t	i;
 
-	for (i = 0; i < s->nappend && !s->behind; i++) {
-		a = &s->append[i];
-		tail_add(s->tail, store_hash(s, a->id, a->idlen), a->id,
-		    a->idlen, a->date, a->amount);
-	}
+	for (i = 0; i < s->nappend && !s->behind; i++)
+		store_tail_row(s, &s->append[i]);
 	if (!s->behind)
 		s->read = s->last;
 	s->told = s->last;

@@ -148,6 +148,7 @@ struct job {
 
 /* A row that the running batch appends, for the tail. */
 struct appended {
+	struct store_cursor	*cursor;
 	const char	*id;
 	size_t		 idlen;
 	int64_t		 date;
@@ -188,6 +189,7 @@ struct store {
 	size_t			 nrun;
 	bool			 behind;	/* too long a tail */
 	struct tail		*tail;		/* NULL: not read yet */
+	int64_t			 tails;		/* counts them */
 	int64_t			 read;		/* the tail has them up to */
 	struct tail		*frozen;	/* on its way into a run */
 	struct job		 job;
@@ -195,6 +197,7 @@ struct store {
 	struct str		 buffer;
 
 	/* --- the running batch --- */
+	struct store_touch	*touch;
 	struct appended		*append;
 	size_t			 nappend;
 	size_t			 appends;	/* room */

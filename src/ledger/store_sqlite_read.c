@@ -155,6 +155,7 @@ store_take_numbers(struct store *s, const struct numbers *n,
 	s->runs_version = n->runs;
 	if (s->tail == NULL) {
 		s->tail = tail_new();
+		s->tails++;
 		s->read = s->horizon;
 		s->behind = last - s->horizon > store_sizes.load;
 	}
@@ -342,6 +343,8 @@ reading_rows(struct reading *r, size_t *budget)
 		--*budget;
 	}
 	cursor->loaded = more == 0 && *budget > 0;
+	if (cursor->loaded)
+		cursor->seen = cursor->base = 0;
 	return more;
 }
 

@@ -134,6 +134,7 @@ job_flush(struct store *s)
 	job_begin(s, JOB_FLUSH);
 	s->frozen = s->tail;
 	s->tail = tail_new();
+	s->tails++;
 	s->job.upto = s->read;
 	run->rows = (int64_t)tail_rows(s->frozen);
 	run->ids = (int64_t)tail_ids(s->frozen);

@@ -19,7 +19,8 @@ struct tail_id {
 	struct map_node	 node;		/* first; its hash is the caller's */
 	uint32_t	 last;
 	uint32_t	 counts;
-	size_t		 idlen;
+	uint32_t	 place;
+	uint32_t	 idlen;
 	char		 id[];
 };
 
@@ -31,8 +32,16 @@ struct chunk {
 	char		 bytes[];
 };
 
+/* Every id with its hash: dividing them touches nothing else. */
+struct place {
+	uint64_t	 hash;
+	struct tail_id	*id;
+};
+
 struct tail {
 	struct map		*map;
+	struct place		*place;
+	size_t			 places;	/* room */
 	struct chunk		*chunks;
 	struct count		*count;
 	size_t			 ncount;
@@ -79,6 +88,7 @@ tail_free(struct tail *t)
 		free(c);
 	}
 	map_free(t->map);
+	free(t->place);
 	free(t->count);
 	free(t->divided);
 	free(t->start);
@@ -132,17 +142,24 @@ tail_id_new(struct tail *t, uint64_t hash, const char *id, size_t idlen)
 	e->node.hash = hash;
 	e->last = NONE;
 	e->counts = 0;
-	e->idlen = idlen;
+	e->idlen = (uint32_t)idlen;
 	memcpy(e->id, id, idlen);
 	map_insert(t->map, &e->node);
+	if (tail_ids(t) > t->places) {
+		t->places = t->places == 0 ? 256 : t->places * 2;
+		t->place = alloc_resize(t->place, t->places,
+		    sizeof(t->place[0]));
+	}
+	e->place = (uint32_t)tail_ids(t) - 1;
+	t->place[e->place].hash = hash;
+	t->place[e->place].id = e;
 	return e;
 }
 
 void
-tail_add(struct tail *t, uint64_t hash, const char *id, size_t idlen,
-    int64_t date, int64_t amount)
+tail_add_at(struct tail *t, size_t place, int64_t date, int64_t amount)
 {
-	struct tail_id	*e;
+	struct tail_id	*e = t->place[place].id;
 	struct count	*c;
 
 	t->rows++;
@@ -150,9 +167,6 @@ tail_add(struct tail *t, uint64_t hash, const char *id, size_t idlen,
 		t->oldest = date;
 	if (date > t->newest)
 		t->newest = date;
-	e = (struct tail_id *)map_find(t->map, hash, id, idlen);
-	if (e == NULL)
-		e = tail_id_new(t, hash, id, idlen);
 	if (e->last != NONE && t->count[e->last].count.date == date &&
 	    num_add(t->count[e->last].count.amount, amount,
 	    &t->count[e->last].count.amount) == 0)
@@ -167,6 +181,19 @@ tail_add(struct tail *t, uint64_t hash, const char *id, size_t idlen,
 	c->before = e->last;
 	e->last = (uint32_t)t->ncount++;
 	e->counts++;
+}
+
+size_t
+tail_add(struct tail *t, uint64_t hash, const char *id, size_t idlen,
+    int64_t date, int64_t amount)
+{
+	struct tail_id	*e;
+
+	e = (struct tail_id *)map_find(t->map, hash, id, idlen);
+	if (e == NULL)
+		e = tail_id_new(t, hash, id, idlen);
+	tail_add_at(t, e->place, date, amount);
+	return e->place;
 }
 
 /* --- reading --- */
@@ -211,38 +238,24 @@ tail_part_of(const struct tail *t, uint64_t hash)
 	return t->bits == 0 ? 0 : (size_t)(hash >> (64 - t->bits));
 }
 
-static void
-tail_measure(struct map_node *node, void *arg)
-{
-	struct tail	*t = arg;
-
-	t->start[tail_part_of(t, node->hash) + 1]++;
-}
-
-static void
-tail_place(struct map_node *node, void *arg)
-{
-	struct tail	*t = arg;
-
-	t->divided[t->start[tail_part_of(t, node->hash)]++] =
-	    (struct tail_id *)node;
-}
-
 void
 tail_divide(struct tail *t, unsigned int bits)
 {
-	size_t	parts = (size_t)1 << bits, i;
+	size_t	parts = (size_t)1 << bits, ids = tail_ids(t), i;
 
 	free(t->divided);
 	free(t->start);
 	t->bits = bits;
-	t->divided = alloc_zero(tail_ids(t) + 1, sizeof(t->divided[0]));
+	t->divided = alloc_zero(ids + 1, sizeof(t->divided[0]));
 	t->start = alloc_zero(parts + 1, sizeof(t->start[0]));
-	map_each(t->map, tail_measure, t);
+	for (i = 0; i < ids; i++)
+		t->start[tail_part_of(t, t->place[i].hash) + 1]++;
 	for (i = 1; i <= parts; i++)
 		t->start[i] += t->start[i - 1];
-	/* Placing moves each start to the next one's: they are moved back. */
-	map_each(t->map, tail_place, t);
+	for (i = 0; i < ids; i++)
+		t->divided[t->start[tail_part_of(t, t->place[i].hash)]++] =
+		    t->place[i].id;
+	/* Placing moved each start to the next one's: they are moved back. */
 	memmove(t->start + 1, t->start, parts * sizeof(t->start[0]));
 	t->start[0] = 0;
 }

@@ -18,8 +18,15 @@ struct tail;
 
 struct tail	*tail_new(void);
 void		 tail_free(struct tail *);
-void		 tail_add(struct tail *, uint64_t hash, const char *id,
+
+/*
+ * The place of the id in this tail, for tail_add_at: what is added to the same
+ * id again.
+ */
+size_t		 tail_add(struct tail *, uint64_t hash, const char *id,
 		    size_t idlen, int64_t date, int64_t amount);
+void		 tail_add_at(struct tail *, size_t place, int64_t date,
+		    int64_t amount);
 size_t		 tail_rows(const struct tail *);
 size_t		 tail_ids(const struct tail *);
 

@@ -32,6 +32,7 @@ struct verdict_hit {
 
 struct verdict_charge {
 	TAILQ_ENTRY(verdict_charge)	 entry;
+	size_t				 size;
 	uint64_t			 request;
 	uint8_t				 mode;
 	int64_t				 deadline;
