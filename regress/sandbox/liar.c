@@ -532,16 +532,50 @@ static const struct {
 	{ "ledger-noise", to_ledger, put_noise, false }
 };
 
+/* Takes what the parent says, up to new settings: that is the test's reload. */
+static bool
+take_messages(void)
+{
+	struct settings	*fresh = NULL;
+	struct message	 m;
+	bool		 reloaded;
+	int		 result;
+
+	if ((result = channel_read(start.parent)) == -1)
+		exit(0);
+	while (result == 1 && fresh == NULL &&
+	    (result = channel_next(start.parent, &m)) == 1) {
+		if (m.type == MSG_STOP)
+			exit(0);
+		(void)role_message(&start, &m, &fresh);
+	}
+	reloaded = fresh != NULL;
+	settings_free(fresh);
+	return reloaded;
+}
+
+/* The lie is for a daemon that has started: the test reloads it then. */
+static void
+wait_reload(void)
+{
+	struct pollfd	pfd = { .fd = to_parent(), .events = POLLIN };
+
+	while (!take_messages())
+		(void)poll(&pfd, 1, -1);
+}
+
 /* Who was lied to may close the channel, kill this process, or bear it. */
 static void
 wait_end(int fd)
 {
 	struct pollfd	pfd[2] = {
-		{ .fd = channel_fd(start.parent), .events = 0 },
-		{ .fd = fd, .events = 0 }
+		{ .fd = to_parent(), .events = POLLIN },
+		{ .fd = fd == to_parent() ? -1 : fd, .events = 0 }
 	};
 
-	(void)poll(pfd, 2, -1);
+	do
+		(void)take_messages();
+	while (poll(pfd, 2, -1) != -1 && pfd[1].revents == 0);
 }
 
 int
@@ -567,6 +601,7 @@ main(void)
 		role_lock(&start, &needs);
 	role_ready(&start);
 	ask_honestly();
+	wait_reload();
 	fd = lies[i].to();
 	if (lies[i].lie(fd) == -1)
 		log_notice("liar: %s came to an end", name);

@@ -92,12 +92,13 @@ for (@lies) {
 		my $d = Policyd->new(config => { debug => True,
 		    fail_action => "reject lie $name" });
 		$d->launch;
-		if (!$d->wait_log($answered)) {
+		if (!$d->wait_log(qr/$answered.*listening on|listening on.*$answered/s)) {
 			$d->explain;
 			fail('the impostor serves at first');
 			return;
 		}
 		my $ledger = $d->child('ledger-sqlite');
+		$d->signal('HUP');
 		if ($outcome eq 'borne') {
 			ok($d->wait_log($told), 'the lie was told');
 		} else {
