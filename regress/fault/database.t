@@ -91,7 +91,7 @@ subtest 'full-file-system' => sub {
 	mkdir $db, 0777;
 	chmod 0777, $db;
 	plan(skip_all => 'no tmpfs may be mounted') if !as_root() ||
-	    system("mount -t tmpfs -o size=16m,mode=0777 none $db 2>/dev/null") != 0;
+	    system("mount -t tmpfs -o size=64m,mode=0777 none $db 2>/dev/null") != 0;
 	my $ok = eval {
 		$d->start;
 		my $work = Fault::Work->start($d);

@@ -116,8 +116,10 @@ sub one {
 	$work->finish;
 	is($work->total('unknown') + $work->total('other'), 0,
 	    'everybody had a verdict all the time');
-	ok(!(grep { $_ > $limit } values %{$work->{did}{dunno}}),
-	    'nobody had more than the limit');
+	# A worker has one request under way: that may be at the database when it is
+	# back, before it knows of the rest.
+	my @more = grep { $_ > $limit + 1 } values %{$work->{did}{dunno}};
+	is("@more", '', 'nobody had more than the limit');
 	check_recorded($d, $work, { $known => 2 * $limit });
 }
 

@@ -92,8 +92,13 @@ link_on_writable(int fd, short what, void *arg)
 static int
 link_write(void)
 {
-	pending_send();
+	/*
+	 * What was accepted without the database first: who has none left is
+	 * refused by it from the first request on.
+	 */
 	replay_send();
+	if (!replay_behind())
+		pending_send();
 	if (channel_queued(ledger.channel) == 0)
 		return 0;
 	switch (channel_flush(ledger.channel)) {

@@ -86,6 +86,13 @@ replay_send(void)
 		replay_some(AT_ONCE);
 }
 
+bool
+replay_behind(void)
+{
+	return replay.well && replay.ledger != NULL &&
+	    replay.sent < replay.count;
+}
+
 static void
 replay_on_timer(int fd, short what, void *arg)
 {
@@ -180,6 +187,8 @@ replay_channel(struct channel *ledger)
 	replay.sent = 0;
 	replay.ledger = ledger;
 	replay_wait();
+	/* A new ledger may well have found the database. */
+	replay.well = ledger != NULL;
 }
 
 size_t

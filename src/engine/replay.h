@@ -40,4 +40,7 @@ size_t	replay_count(void);
 /* Whether some of it may be recorded any moment. */
 bool	replay_busy(void);
 
+/* Whether some are to go out before anything newer does. */
+bool	replay_behind(void);
+
 #endif
