@@ -4,7 +4,9 @@ set -eu
 cd "$(dirname "$0")/.."
 status=0
 for page in man/*.[58]; do
-	out=$(mandoc -T lint -W style "$page" 2>&1) || true
+	# Which pages a system has installed says nothing about ours.
+	out=$(mandoc -T lint -W style "$page" 2>&1 |
+	    grep -v 'referenced manual not found') || true
 	[ -z "$out" ] || { echo "$out"; status=1; }
 done
 shellcheck -s sh bootstrap regress/*.sh || status=1
