@@ -6,7 +6,7 @@ status=0
 for page in man/*.[58]; do
 	# Which pages a system has installed says nothing about ours.
 	out=$(mandoc -T lint -W style "$page" 2>&1 |
-	    grep -v 'referenced manual not found') || true
+	    grep -v -e 'referenced manual not found' -e 'mandoc.db lacks') || true
 	[ -z "$out" ] || { echo "$out"; status=1; }
 done
 shellcheck -s sh bootstrap regress/*.sh || status=1

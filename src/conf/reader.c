@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <limits.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -104,7 +103,7 @@ reader_whole(const struct value *v, int64_t *n)
 	if (v->type == VALUE_INT)
 		*n = v->integer;
 	else if (v->type == VALUE_FLOAT && v->real >= -0x1p63 &&
-	    v->real < 0x1p63 && v->real == floor(v->real))
+	    v->real < 0x1p63 && v->real == (double)(int64_t)v->real)
 		*n = (int64_t)v->real;
 	else
 		return -1;
