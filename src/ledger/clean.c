@@ -4,10 +4,13 @@
 #include "lib/clock.h"
 #include "lib/num.h"
 
-#define STEP_ROWS	4000
-#define STEP_NS		INT64_C(1000000)
+/* So long may others wait for a step: rows are looked at accordingly. */
+#define STEP_NS		INT64_C(500000)
+#define ROWS_FIRST	100
+#define ROWS_MAX	10000
 #define REST		4		/* lengths of a step, between steps */
 #define REST_NS		INT64_C(20000000)	/* where a step failed */
+#define MS_NS		INT64_C(1000000)
 
 /* The longest window that came from SQL, and when it did. */
 #define LONGEST		"sql_longest"
@@ -60,6 +63,7 @@ clean_begin(struct clean *c, struct store *store,
 	longest = clean_longest(store, settings, limits, now);
 	memset(c, 0, sizeof(*c));
 	c->state = CLEAN_RUNNING;
+	c->rows = ROWS_FIRST;
 	c->before = num_add_clamp(now, -num_add_clamp(longest, longest));
 }
 
@@ -69,8 +73,7 @@ clean_delete(struct clean *c, struct store *store)
 	enum store_result	result;
 	int64_t			deleted;
 
-	result = store_clean(store, c->before, STEP_ROWS, &c->position,
-	    &deleted);
+	result = store_clean(store, c->before, c->rows, &c->position, &deleted);
 	if (result != STORE_OK)
 		return result;
 	c->records += deleted;
@@ -95,7 +98,7 @@ clean_step(struct clean *c, struct store *store,
     const struct settings *settings)
 {
 	enum store_result	result;
-	int64_t			now;
+	int64_t			now, took;
 
 	now = clock_mono().ns;
 	if (c->state != CLEAN_RUNNING || now < c->next)
@@ -103,8 +106,13 @@ clean_step(struct clean *c, struct store *store,
 	result = c->reclaiming ? clean_reclaim(c, store) :
 	    clean_delete(c, store);
 	if (result == STORE_OK) {
+		took = clock_mono().ns - now;
 		c->began = 0;
-		c->next = now + (clock_mono().ns - now) * (REST + 1);
+		c->next = now + took * (REST + 1);
+		if (took > STEP_NS && c->rows > ROWS_FIRST)
+			c->rows /= 2;
+		else if (took < STEP_NS / 2 && c->rows < ROWS_MAX)
+			c->rows *= 2;
 		return STORE_OK;
 	}
 	/*
@@ -114,7 +122,7 @@ clean_step(struct clean *c, struct store *store,
 	if (c->began == 0)
 		c->began = now;
 	c->next = now + REST_NS;
-	if (now - c->began > settings->db_timeout * STEP_NS)
+	if (now - c->began > settings->db_timeout * MS_NS)
 		c->state = CLEAN_FAILED;
 	return result == STORE_LOST ? STORE_LOST : STORE_OK;
 }

@@ -24,6 +24,7 @@ struct clean {
 	enum clean_state	 state;
 	int64_t			 before;	/* rows older than this go */
 	int64_t			 position;
+	size_t			 rows;		/* in a step */
 	int64_t			 records;	/* deleted so far */
 	bool			 reclaiming;
 	int64_t			 began;		/* to fail, the step, ns */

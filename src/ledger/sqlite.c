@@ -7,12 +7,16 @@
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ledger/sqlite.h"
 #include "lib/alloc.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/str.h"
+
+#define SHORT_WAITS	100
 
 struct sqlite {
 	sqlite3			 *db;
@@ -27,6 +31,8 @@ struct sqlite {
 	char			 *query_text;
 	int			  log_pages;
 	uint64_t		  steps;
+	int			  busy_ms;
+	int64_t			  busy_since;	/* ns */
 	enum sqlite_fault	  fault;
 	char			  error[256];
 };
@@ -175,6 +181,25 @@ on_commit(void *arg, sqlite3 *db, const char *name, int pages)
 	return SQLITE_OK;
 }
 
+/*
+ * The library's own way sleeps for milliseconds, but locks are held for less:
+ * by a daemon that commits, or by one that cleans.
+ */
+static int
+on_busy(void *arg, int count)
+{
+	struct sqlite	*s = arg;
+	struct timespec	 pause = { 0, count < SHORT_WAITS ? 100000 : 1000000 };
+	int64_t		 now = clock_mono().ns;
+
+	if (count == 0)
+		s->busy_since = now;
+	if ((now - s->busy_since) / 1000000 >= s->busy_ms)
+		return 0;
+	(void)nanosleep(&pause, NULL);
+	return 1;
+}
+
 struct sqlite *
 sqlite_open(int directory, const char *name, int busy_ms,
     const char *const *list, size_t count, char *reason, size_t size)
@@ -201,7 +226,8 @@ sqlite_open(int directory, const char *name, int busy_ms,
 	free(path);
 	if (code == SQLITE_OK) {
 		sqlite3_extended_result_codes(s->db, 1);
-		sqlite_wait(s, busy_ms);
+		s->busy_ms = busy_ms;
+		(void)sqlite3_busy_handler(s->db, on_busy, s);
 		/* Triggers are for what others write: ours is known. */
 		(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_TRIGGER,
 		    0, NULL);
@@ -251,12 +277,6 @@ sqlite_present(const struct sqlite *s)
 
 	return fstatat(s->directory, s->name, &sb, 0) == 0 &&
 	    sb.st_dev == s->dev && sb.st_ino == s->ino;
-}
-
-void
-sqlite_wait(struct sqlite *s, int busy_ms)
-{
-	(void)sqlite3_busy_timeout(s->db, busy_ms);
 }
 
 int

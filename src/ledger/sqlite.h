@@ -36,8 +36,6 @@ void		 sqlite_close(struct sqlite *);
 /* Whether the name still leads to the file that was opened. */
 bool		 sqlite_present(const struct sqlite *);
 
-void		 sqlite_wait(struct sqlite *, int busy_ms);
-
 /* One or more statements without results. 0, or -1. */
 int		 sqlite_exec(struct sqlite *, const char *sql);
 

@@ -13,6 +13,8 @@
 #define SLICE_NS	INT64_C(1000000)	/* of quiet work */
 #define SLICE_ROWS	500
 #define LOG_SECONDS	60
+#define INDEX_SMALL	2000000		/* rows */
+#define INDEX_QUIET_NS	INT64_C(10000000000)
 #define SLICE_STEPS	4
 
 struct store_sizes	store_sizes = {
@@ -39,6 +41,7 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[KEY_NEW] = "INSERT OR IGNORE INTO mail_state (name, value)"
 	    " VALUES (?1, ?2)",
 	[LAST] = "SELECT ifnull(max(rowid), 0) FROM mail_count",
+	[HORIZON] = "SELECT value FROM mail_state WHERE name = 'horizon'",
 	[CORRECTED] = "SELECT EXISTS (SELECT 1 FROM mail_correction)",
 
 	[NEWS] = "SELECT " ROW " FROM mail_count WHERE rowid > ?1"
@@ -403,6 +406,7 @@ store_begin(struct store *s, struct store_batch *batch,
 	int			known;
 
 	s->reader = *reader;
+	s->batched = clock_mono().ns;
 	s->failed = false;
 	s->nappend = 0;
 	s->touch = batch->touch;
@@ -632,6 +636,18 @@ store_idle_work(struct store *s, int (*work)(struct store *))
 	return good && !s->moved;
 }
 
+/*
+ * To drop the older program's index takes a second for some millions of rows:
+ * a large one waits until nobody asks, or for the next cleaning.
+ */
+static bool
+store_index_due(const struct store *s)
+{
+	return s->indexed && !s->behind && s->job.kind == JOB_NONE &&
+	    (s->last < INDEX_SMALL ||
+	    clock_mono().ns - s->batched > INDEX_QUIET_NS);
+}
+
 int
 store_idle(struct store *s)
 {
@@ -643,8 +659,7 @@ store_idle(struct store *s)
 		if ((s->job.kind != JOB_NONE || s->behind) &&
 		    store_idle_work(s, store_idle_slice))
 			return 0;
-		if (s->indexed && !s->behind && s->job.kind == JOB_NONE &&
-		    store_idle_work(s, store_drop_index))
+		if (store_index_due(s) && store_idle_work(s, store_drop_index))
 			s->indexed = false;
 	}
 	return store_copy_log(s, true);

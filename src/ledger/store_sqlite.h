@@ -55,6 +55,7 @@ enum statement {
 	SET_NUMBER,
 	KEY_NEW,
 	LAST,
+	HORIZON,
 	CORRECTED,
 	NEWS,
 	CHUNK,
@@ -204,6 +205,7 @@ struct store {
 	int64_t			 before;	/* `last` when it began */
 	bool			 failed;
 	struct store_reader	 reader;	/* of the last batch */
+	int64_t			 batched;	/* when that was, ns */
 	int64_t			 rest;		/* no jobs before, ns */
 
 	/* --- cleaning: where it goes on --- */

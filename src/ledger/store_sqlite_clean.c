@@ -112,10 +112,29 @@ clean_values(struct store *s, int64_t before, size_t max, int64_t *position)
 	return ret;
 }
 
+/* Once all rows are in runs but a tail, nobody needs the index any more. */
+static int
+clean_index(struct store *s)
+{
+	int64_t	last, horizon;
+
+	if (!s->indexed)
+		return 0;
+	if (store_one(s, LAST, &last) == -1 ||
+	    store_one(s, HORIZON, &horizon) == -1)
+		return -1;
+	if (last - horizon > store_sizes.load)
+		return 0;
+	s->indexed = false;
+	return store_drop_index(s);
+}
+
 /* Runs that hold nothing newer, and what was corrected before. */
 static int
 clean_rest(struct store *s, int64_t before, int64_t *position)
 {
+	if (clean_index(s) == -1)
+		return -1;
 	sqlite_bind(s->db, CLEAN_CORRECTIONS, 1, before);
 	sqlite_bind(s->db, CLEAN_RUNS, 1, before);
 	if (sqlite_step(s->db, CLEAN_CORRECTIONS) == -1 ||
@@ -159,6 +178,7 @@ store_clean(struct store *s, int64_t before, size_t max, int64_t *position,
 	if (*position == AT_ROWS || next == AT_END)
 		s->version = -1;
 	*position = next;
+	(void)store_copy_log(s, true);
 	return STORE_OK;
 }
 
