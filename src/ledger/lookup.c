@@ -15,11 +15,12 @@
 #define KEPT_NS		(120 * FRESH_NS)
 #define ENTRIES_MAX	200000
 #define LOG_SECONDS	60
+#define ASKED		256		/* at once */
 
 struct lookup_entry {
 	struct map_node			 node;		/* first */
 	TAILQ_ENTRY(lookup_entry)	 use;
-	STAILQ_ENTRY(lookup_entry)	 ask;
+	TAILQ_ENTRY(lookup_entry)	 ask;
 	struct limits			 limits;
 	bool				 known;		/* there was a row */
 	bool				 waiting;	/* to be asked for */
@@ -30,7 +31,7 @@ struct lookup_entry {
 };
 
 TAILQ_HEAD(lookup_uses, lookup_entry);
-STAILQ_HEAD(lookup_asks, lookup_entry);
+TAILQ_HEAD(lookup_asks, lookup_entry);
 
 struct lookup {
 	struct map		*map;
@@ -166,7 +167,7 @@ lookup_clear(struct lookup *l)
 		l->query[i] = NULL;
 		l->skip[i] = 0;
 	}
-	STAILQ_INIT(&l->asks);
+	TAILQ_INIT(&l->asks);
 }
 
 struct lookup *
@@ -177,7 +178,7 @@ lookup_new(const struct settings *settings)
 	l = alloc_zero(1, sizeof(*l));
 	l->map = map_new(lookup_same);
 	TAILQ_INIT(&l->uses);
-	STAILQ_INIT(&l->asks);
+	TAILQ_INIT(&l->asks);
 	lookup_settings(l, settings);
 	return l;
 }
@@ -264,7 +265,7 @@ lookup_want(struct lookup *l, uint16_t rule, const char *id, size_t idlen)
 	e->used = l->now;
 	if (!e->waiting && l->now - e->when >= FRESH_NS) {
 		e->waiting = true;
-		STAILQ_INSERT_TAIL(&l->asks, e, ask);
+		TAILQ_INSERT_TAIL(&l->asks, e, ask);
 	}
 	return e;
 }
@@ -364,27 +365,22 @@ lookup_take(struct lookup *l, struct store *store, struct lookup_entry *e,
 static enum store_result
 lookup_ask_rule(struct lookup *l, struct store *store, int rule)
 {
-	struct store_limits	 list[256];
-	struct lookup_entry	*entry[256], *e, *next;
-	struct lookup_asks	 left = STAILQ_HEAD_INITIALIZER(left);
+	struct store_limits	 list[ASKED];
+	struct lookup_entry	*entry[ASKED], *e, *next;
 	enum store_result	 result;
 	size_t			 n = 0, i;
 
-	for (e = STAILQ_FIRST(&l->asks); e != NULL; e = next) {
-		next = STAILQ_NEXT(e, ask);
-		if (lookup_rule(e) != rule ||
-		    n == sizeof(list) / sizeof(list[0])) {
-			STAILQ_INSERT_TAIL(&left, e, ask);
+	for (e = TAILQ_FIRST(&l->asks); e != NULL && n < ASKED; e = next) {
+		next = TAILQ_NEXT(e, ask);
+		if (lookup_rule(e) != rule)
 			continue;
-		}
+		TAILQ_REMOVE(&l->asks, e, ask);
 		e->waiting = false;
 		memset(&list[n], 0, sizeof(list[n]));
 		list[n].id = e->id + 2;
 		list[n].idlen = e->idlen - 2;
 		entry[n++] = e;
 	}
-	STAILQ_INIT(&l->asks);
-	STAILQ_CONCAT(&l->asks, &left);
 	if (rule >= RULES_MAX || l->query[rule] == NULL)
 		return STORE_OK;
 	result = store_limits(store, l->query[rule], list, n);
@@ -402,7 +398,7 @@ lookup_ask(struct lookup *l, struct store *store)
 {
 	struct lookup_entry	*e;
 
-	while ((e = STAILQ_FIRST(&l->asks)) != NULL)
+	while ((e = TAILQ_FIRST(&l->asks)) != NULL)
 		if (lookup_ask_rule(l, store, lookup_rule(e)) == STORE_LOST)
 			return STORE_LOST;
 	return STORE_OK;
