@@ -37,6 +37,7 @@ BSD_INSTALL_DATA ?= ${INSTALL} -m 0644
 BSD_INSTALL_MAN ?= ${INSTALL} -m 0644
 BSD_INSTALL_SCRIPT ?= ${INSTALL} -m 0755
 PROVE ?=	prove
+PROVEFLAGS ?=	-j2
 PERL ?=		perl
 
 # The ledgers to build: any of sqlite, pgsql, mysql. One whose library is missing is an
