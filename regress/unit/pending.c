@@ -490,8 +490,10 @@ it_is_tried_again(void **state)
 	/* Lost: the next ledger gets it. */
 	lose_ledger();
 	connect_ledger();
-	replay_soon();
+	/* First of all, without anybody asking. */
+	assert_true(replay_behind());
 	replay_send();
+	assert_false(replay_behind());
 	hear();
 	assert_int_equal(nasked, 1);
 	/* The database is still away: in a while, without anybody asking. */
