@@ -44,7 +44,8 @@ LEDGER_SQLITE_SRCS = src/ledger/filter.c src/ledger/keeper.c src/ledger/pack.c \
 		src/ledger/store_sqlite_clean.c src/ledger/store_sqlite_log.c \
 		src/ledger/store_sqlite_open.c \
 		src/ledger/store_sqlite_override.c src/ledger/store_sqlite_read.c \
-		src/ledger/store_sqlite_runs.c src/ledger/tail.c
+		src/ledger/store_sqlite_runs.c src/ledger/store_sqlite_work.c \
+		src/ledger/tail.c
 LEDGER_PGSQL_SRCS = src/ledger/pgsql.c src/ledger/pgsql_params.c \
 		src/ledger/store_pgsql.c src/ledger/store_pgsql_clean.c \
 		src/ledger/store_pgsql_open.c src/ledger/store_pgsql_override.c

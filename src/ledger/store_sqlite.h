@@ -229,6 +229,17 @@ int			 store_one(struct store *, enum statement, int64_t *);
 int			 store_put_number(struct store *, const char *,
 			    int64_t);
 
+/* --- store_sqlite_work.c --- */
+
+/*
+ * Charges can only wait until the rows of an older program are read: that is
+ * hurried on, in the transaction that is open, which ends here.
+ */
+enum store_result	 store_hurry(struct store *);
+
+/* Before the commit of a batch. */
+void			 store_work(struct store *);
+
 /* --- store_sqlite_log.c --- */
 
 /* What store_start_helper started; the caller's. */

@@ -69,9 +69,12 @@ int
 store_copy_log(struct store *s, bool quiet)
 {
 	int64_t	now = clock_mono().ns;
-	int	pages = sqlite_log_pages(s->db), frames, left;
+	int	pages, frames, left;
 
 	store_hear_keeper(s);
+	if (s->db == NULL)
+		return -1;
+	pages = sqlite_log_pages(s->db);
 	/* The log was begun anew. */
 	if (pages < s->copied)
 		s->copied = 0;
