@@ -7,6 +7,8 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "ipc/channel.h"
+#include "ledger/hits.h"
 #include "rig.h"
 
 /* What SPEC.md 3 says of a decision, asked of a ledger with its database. */
@@ -539,6 +541,84 @@ report_rows_repeat(void **state)
 	assert_int_equal(rig_sql(r, "SELECT count(*) FROM limit_report"), 2);
 }
 
+/* The next message of the report's end; its number of hits, 0 at the end. */
+static int64_t
+next_hit(struct channel *c, char *id, size_t size, struct msg_hit *hit)
+{
+	struct mono	deadline = clock_after(clock_mono(), 10000);
+	struct message	m;
+
+	assert_int_equal(channel_wait(c, &m, deadline), 0);
+	if (m.type == MSG_HITS_END)
+		return 0;
+	assert_int_equal(m.type, MSG_HIT);
+	assert_int_equal(msg_hit_get(hit, m.payload, m.len), 0);
+	assert_true(hit->idlen < size);
+	memcpy(id, hit->id, hit->idlen);
+	id[hit->idlen] = '\0';
+	return hit->hits;
+}
+
+static void
+reports_deleted_before_sent(void **state)
+{
+	struct rig		*r = *state;
+	struct hits		*h = hits_new();
+	struct channel		*ledger, *report;
+	struct msg_hit		 hit;
+	char			 id[64];
+	int			 fd[2], i;
+
+	assert_int_equal(channel_pair(fd), 0);
+	ledger = channel_new(fd[0], ROLE_LEDGER, ROLE_REPORT);
+	report = channel_new(fd[1], ROLE_REPORT, ROLE_LEDGER);
+	assert_int_equal(rig_one(r, "bob", 1, 10, 60), VERDICT_ACCEPTED);
+	(void)rig_sql(r, "INSERT INTO limit_report VALUES ('bob', 86400, 5),"
+	    " ('eve', 60, 7), ('zoe', 11, 1)");
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(hits_send(h, r->store, ledger, r->settings,
+		    r->lookup), STORE_OK);
+		assert_int_equal(channel_flush(ledger), 1);
+		assert_int_equal(next_hit(report, id, sizeof(id), &hit), 7);
+		assert_string_equal(id, "eve");
+		assert_int_equal(hit.seconds, 60);
+		assert_int_equal(hit.mails, 10);
+		assert_int_equal(next_hit(report, id, sizeof(id), &hit), 5);
+		assert_string_equal(id, "bob");
+		assert_int_equal(hit.mails, 150);
+		assert_int_equal(next_hit(report, id, sizeof(id), &hit), 1);
+		assert_int_equal(hit.mails, 0);
+		assert_int_equal(next_hit(report, id, sizeof(id), &hit), 0);
+	}
+	/* What comes in while the mail is on its way is for the next one. */
+	(void)rig_sql(r, "UPDATE limit_report SET hit = 9 WHERE id = 'bob'");
+	assert_int_equal(hits_forget(h, r->store, r->now), STORE_OK);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM limit_report"), 1);
+	assert_int_equal(rig_sql(r, "SELECT hit FROM limit_report"), 4);
+	assert_int_equal(hits_forget(h, r->store, r->now), STORE_OK);
+	assert_int_equal(rig_sql(r, "SELECT hit FROM limit_report"), 4);
+	hits_free(h);
+	channel_free(ledger);
+	channel_free(report);
+}
+
+static void
+first_hits_are_told_once(void **state)
+{
+	struct rig	*r = *state;
+	struct hits	*h = hits_new();
+
+	(void)rig_sql(r, "INSERT INTO limit_report VALUES ('bob', 60, 5)");
+	hits_load(h, r->store);
+	assert_false(hits_first(h, "bob", 3, 60));
+	assert_true(hits_first(h, "bob", 3, 61));
+	assert_true(hits_first(h, "bo", 2, 60));
+	assert_false(hits_first(h, "bo", 2, 60));
+	assert_int_equal(hits_forget(h, r->store, r->now), STORE_OK);
+	assert_true(hits_first(h, "bob", 3, 60));
+	hits_free(h);
+}
+
 static void
 report_failure_turns_deny_into_accept(void **state)
 {
@@ -591,6 +671,8 @@ main(void)
 		TEST(clock_steps_back),
 		TEST(hits_are_counted_once_for_a_window),
 		TEST(report_rows_repeat),
+		TEST(reports_deleted_before_sent),
+		TEST(first_hits_are_told_once),
 		TEST(report_failure_turns_deny_into_accept)
 	};
 	int	failed;

@@ -10,6 +10,7 @@
 #include "lib/num.h"
 
 #define INSTANCES	(1024 * 1024)
+#define INSTANCE_SHARE	160	/* bytes of the bound for each of them */
 /* What malloc(3) makes of so many bytes, about. */
 #define HEAP(bytes)	(((bytes) + 8 + 15) / 16 * 16)
 
@@ -54,7 +55,8 @@ cache_new(size_t max_bytes)
 
 	c = alloc_zero(1, sizeof(*c));
 	c->map = map_new(cache_same);
-	c->instances = instance_new(INSTANCES);
+	c->instances = instance_new(max_bytes / INSTANCE_SHARE < INSTANCES ?
+	    max_bytes / INSTANCE_SHARE : INSTANCES);
 	c->max = max_bytes;
 	c->batch = 1;
 	TAILQ_INIT(&c->uses);
@@ -395,8 +397,12 @@ void
 cache_trim(struct cache *c)
 {
 	struct cache_id	*e;
+	size_t		 others = instance_bytes(c->instances);
 
-	while (cache_bytes(c) > c->max &&
+	/* After a reload with less memory half of it is for ids even so. */
+	if (others > c->max / 2)
+		others = c->max / 2;
+	while (c->bytes > c->max - others &&
 	    (e = TAILQ_LAST(&c->uses, cache_uses)) != NULL &&
 	    e->batch != c->batch)
 		cache_remove(c, e);
