@@ -10,8 +10,10 @@ use Socket;
 use Test::More;
 
 use Ctl qw(ctl ctl_json);
-use Policyd qw(request True False);
+use Fault qw(lock_database);
+use Policyd qw(request need have_command True False);
 
+need(have_command('sqlite3'), 'sqlite3, to lock the database');
 my $seed = $ENV{POLICYD_SEED} // 20261122;
 srand $seed;
 note("seed $seed");
@@ -102,6 +104,33 @@ for (@configurations) {
 		$d->ends_well;
 	};
 }
+
+# Without the database the memory decides, and explain tells what it would.
+subtest 'from memory' => sub {
+	my $d = Policyd->start(config => { limits => [[3, 3600]], db_timeout => 0.2,
+	    limits_by_id => { eve => [[1, 600], [5, 3600]] }, fail_action => $action,
+	    db_error_action => 'memory' });
+	my (@wrong, %verdicts);
+
+	$d->ask(sasl_username => 'bob') for 1 .. 2;
+	my $unlock = lock_database($d);
+	ok($unlock, 'the database is locked');
+	for my $id (('bob', 'eve', 'new') x 4) {
+		my ($told, $verdict, $whole) = foretold($d, request(sasl_username => $id));
+		my $real = $d->ask(sasl_username => $id);
+		push @wrong, "$id => $real\nexplained: $whole" if $told ne $real;
+		$verdicts{$verdict}++;
+	}
+	is(scalar @wrong, 0, 'each is answered as it was explained') or diag($wrong[0]);
+	is_deeply(\%verdicts, { accepted => 5, refused => 7 }, 'by what is known');
+	my $j = ctl_json($d, 'explain', 'protocol_state=RCPT', 'sasl_username=eve');
+	like($j->{reason}, qr/^the database gives no verdict; in memory/, 'says so');
+	is_deeply([map { [@$_{qw(id used limit seconds)}] } @{$j->{windows}}],
+	    [['eve', 1, 1, 600], ['eve', 1, 5, 3600]], 'the windows as far as known');
+	is($j->{keys}[0]{refuses}, JSON::PP::true, 'and which key refuses');
+	$unlock->();
+	$d->ends_well;
+};
 
 subtest 'standard input' => sub {
 	my $d = Policyd->start(config => { limits => [[1, 60]],

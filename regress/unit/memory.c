@@ -17,6 +17,7 @@ static struct limit	ten_a_minute[] = { { 10, 60 } };
 static struct limit	two_windows[] = { { 10, 60 }, { 12, 3600 } };
 static struct msg_charge	charge;		/* the one that is being made */
 static struct msg_verdict	verdict;	/* the last one */
+static struct msg_weighed	weighed;	/* and what it rests on */
 
 static struct msg_charge_key *
 key_of(const char *id, int64_t amount)
@@ -45,10 +46,20 @@ charge_of(const char *id, int64_t amount, const char *instance, int64_t tag)
 	return key_of(id, amount);
 }
 
+/* What is weighed is what is then decided. */
+static void
+decide(struct memory *m, int64_t now)
+{
+	memory_weigh(m, &charge, now, &weighed);
+	memory_decide(m, &charge, now, &verdict);
+	assert_memory_equal(&weighed.verdict, &verdict, sizeof(verdict));
+	assert_int_equal(weighed.nkeys, charge.nkeys);
+}
+
 static void
 accepted(struct memory *m, int64_t now, int64_t charged)
 {
-	memory_decide(m, &charge, now, &verdict);
+	decide(m, now);
 	assert_int_equal(verdict.verdict, VERDICT_ACCEPTED);
 	assert_int_equal(verdict.ncharged, charge.nkeys);
 	assert_int_equal(verdict.charged[0], charged);
@@ -57,7 +68,7 @@ accepted(struct memory *m, int64_t now, int64_t charged)
 static void
 refused(struct memory *m, int64_t now, int64_t used, int64_t retry_after)
 {
-	memory_decide(m, &charge, now, &verdict);
+	decide(m, now);
 	assert_int_equal(verdict.verdict, VERDICT_REFUSED);
 	assert_int_equal(verdict.used, used);
 	assert_int_equal(verdict.retry_after, retry_after);
@@ -273,6 +284,57 @@ what_the_database_refused(void **state)
 }
 
 static void
+window_is(size_t i, struct limit limit, int64_t used, int64_t retry_after)
+{
+	const struct msg_window	*w = &weighed.keys[0].windows[i];
+
+	assert_true(i < weighed.keys[0].nwindows);
+	assert_int_equal(w->limit.mails, limit.mails);
+	assert_int_equal(w->limit.seconds, limit.seconds);
+	assert_int_equal(w->used, used);
+	assert_int_equal(w->retry_after, retry_after);
+}
+
+static void
+weighing_leaves_no_trace(void **state)
+{
+	struct memory		*m = memory_new(PLENTY);
+	struct msg_verdict	 v = {
+		.verdict = VERDICT_REFUSED,
+		.limit = { 5, 600 },
+		.used = 5,
+		.retry_after = 100
+	};
+	size_t			 before;
+
+	(void)state;
+	charge_of("bob", 9, "i", 0)->limits = (struct limits){ 2, two_windows };
+	before = memory_bytes(m);
+	memory_weigh(m, &charge, NOW, &weighed);
+	assert_int_equal(memory_bytes(m), before);
+	assert_int_equal(weighed.keys[0].amount, 9);
+	window_is(0, two_windows[0], 0, 0);
+	window_is(1, two_windows[1], 0, 0);
+	accepted(m, NOW, 9);
+	charge_of("bob", 2, "j", 0)->limits = (struct limits){ 2, two_windows };
+	refused(m, NOW, 9, 61);
+	window_is(0, two_windows[0], 9, 61);
+	window_is(1, two_windows[1], 9, 0);
+	/* Refused by a limit that the database alone knows. */
+	memory_learn(m, &charge, &v, NOW);
+	refused(m, NOW, 9, 100);
+	assert_int_equal(weighed.keys[0].nwindows, 3);
+	window_is(2, v.limit, 9, 100);
+	/* By one of these, it is that one. */
+	v.limit = two_windows[1];
+	memory_learn(m, &charge, &v, NOW);
+	refused(m, NOW, 9, 100);
+	assert_int_equal(weighed.keys[0].nwindows, 2);
+	window_is(1, two_windows[1], 9, 100);
+	memory_free(m);
+}
+
+static void
 clock_steps_back(void **state)
 {
 	struct memory	*m = memory_new(PLENTY);
@@ -331,6 +393,7 @@ main(void)
 		TEST(all_or_none),
 		TEST(refusal_takes_back),
 		TEST(what_the_database_refused),
+		TEST(weighing_leaves_no_trace),
 		TEST(clock_steps_back),
 		TEST(unbounded_buffer)
 	};

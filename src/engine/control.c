@@ -56,6 +56,7 @@ static struct {
 	uid_t			 owner;
 	struct channel		*parent;
 	struct held		*held;
+	struct memory		*memory;
 } controls;
 
 /* --- connections --- */
@@ -136,6 +137,12 @@ struct held *
 control_held(void)
 {
 	return controls.held;
+}
+
+struct memory *
+control_memory(void)
+{
+	return controls.memory;
 }
 
 void
@@ -422,11 +429,12 @@ control_stop(void)
 }
 
 void
-control_use(struct held *held)
+control_use(struct held *held, struct memory *memory)
 {
 	struct held	*old = controls.held;
 
 	controls.held = held_take(held);
+	controls.memory = memory;
 	if (old != NULL)
 		held_drop(old);
 }

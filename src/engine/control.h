@@ -9,6 +9,7 @@
 
 #include "engine/decide.h"
 #include "engine/held.h"
+#include "engine/memory.h"
 #include "ipc/channel.h"
 #include "ipc/message.h"
 #include "lib/str.h"
@@ -59,8 +60,8 @@ struct control_question {
  */
 void	control_init(uid_t owner, struct channel *parent);
 
-/* The settings from now on; still the caller's. */
-void	control_use(struct held *);
+/* The settings, and the memory or NULL, from now on; still the caller's. */
+void	control_use(struct held *, struct memory *);
 
 /* Takes over a connected, non-blocking socket. */
 void	control_new(int fd);
@@ -76,6 +77,7 @@ int	control_on_parent(const struct message *);
 
 struct control_question	*control_question(struct control *);
 struct held		*control_held(void);
+struct memory		*control_memory(void);
 
 /* Where records go. */
 struct str	*control_answer(struct control *);

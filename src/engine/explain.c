@@ -5,9 +5,11 @@
 #include "engine/decide.h"
 #include "engine/explain.h"
 #include "engine/identity.h"
+#include "engine/memory.h"
 #include "engine/reply.h"
 #include "engine/request.h"
 #include "engine/turn.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 
 #define AWAY	"the database is away"
@@ -175,44 +177,70 @@ explain_keys(struct str *out, const struct settings *s,
 		explain_windows(out, s, &charge->keys[i], &w->keys[i]);
 }
 
+/* The verdict on the question's charge, and what it rests on. */
+static void
+explain_answer(struct control *c, const struct msg_charge *charge,
+    const char *accepted, const char *refused)
+{
+	struct control_question		*q = control_question(c);
+	const struct settings		*s = q->held->settings;
+	const struct msg_verdict	*v = &explain.weighed.verdict;
+	struct str			 action;
+
+	str_init(&action);
+	action_add(&action, s, charge, v);
+	if (v->verdict == VERDICT_ACCEPTED)
+		explain_verdict(control_answer(c), "accepted", accepted,
+		    action.data, action.len);
+	else
+		explain_verdict(control_answer(c), "refused", refused,
+		    action.data, action.len);
+	explain_keys(control_answer(c), s, charge, q->identity);
+	control_end(c);
+	str_clear(&action);
+}
+
 /* As the request would be answered when the ledger gives no verdict. */
+static void
+explain_without(struct control *c, const struct msg_charge *charge)
+{
+	const struct held	*held = control_question(c)->held;
+	struct memory		*memory = control_memory();
+	const char		*action;
+
+	if (held->memory && memory != NULL) {
+		memory_weigh(memory, charge, clock_wall(), &explain.weighed);
+		explain_answer(c, charge, "the database gives no verdict; in "
+		    "memory all windows hold", "the database gives no verdict; "
+		    "in memory a window is full");
+		return;
+	}
+	action = held->memory ? held->settings->success_action :
+	    held->settings->db_error_action;
+	explain_verdict(control_answer(c), "unavailable",
+	    "the database gives no verdict: db_error_action", action,
+	    strlen(action));
+	control_end(c);
+}
+
 void
 explain_late(struct control *c)
 {
-	const struct settings	*s = control_question(c)->held->settings;
-
-	explain_verdict(control_answer(c), "unavailable",
-	    "the database gives no verdict: db_error_action",
-	    s->db_error_action, strlen(s->db_error_action));
-	control_end(c);
+	explain_without(c, explain_charge(c));
 }
 
 int
 explain_told(struct control *c, const struct message *m)
 {
-	struct control_question		*q = control_question(c);
-	const struct settings		*s = q->held->settings;
-	const struct msg_verdict	*v = &explain.weighed.verdict;
-	struct msg_charge		*charge = explain_charge(c);
-	struct str			 action;
+	struct msg_charge	*charge = explain_charge(c);
 
 	if (explain_weighed(charge, m) == -1)
 		return -1;
-	if (v->verdict == VERDICT_UNAVAILABLE) {
-		explain_late(c);
-		return 0;
-	}
-	str_init(&action);
-	action_add(&action, s, charge, v);
-	if (v->verdict == VERDICT_ACCEPTED)
-		explain_verdict(control_answer(c), "accepted",
-		    "all windows hold", action.data, action.len);
+	if (explain.weighed.verdict.verdict == VERDICT_UNAVAILABLE)
+		explain_without(c, charge);
 	else
-		explain_verdict(control_answer(c), "refused",
-		    "a window is full", action.data, action.len);
-	explain_keys(control_answer(c), s, charge, q->identity);
-	control_end(c);
-	str_clear(&action);
+		explain_answer(c, charge, "all windows hold",
+		    "a window is full");
 	return 0;
 }
 

@@ -233,7 +233,6 @@ engine_use(struct settings *fresh)
 	struct held	*old = engine.held;
 
 	engine.held = held_new(fresh);
-	control_use(engine.held);
 	stats_rules(fresh);
 	listen_allow(&fresh->allowed_clients);
 	client_set_idle(idle_ms(fresh));
@@ -244,6 +243,7 @@ engine_use(struct settings *fresh)
 		engine.memory = memory_new((size_t)fresh->memory_limit);
 	else
 		memory_resize(engine.memory, (size_t)fresh->memory_limit);
+	control_use(engine.held, engine.memory);
 	held_drop(old);
 }
 

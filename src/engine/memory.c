@@ -372,12 +372,12 @@ key_refuses(struct memory *m, const struct msg_charge_key *key, uint64_t hash,
 	return full != -1;
 }
 
-void
-memory_decide(struct memory *m, const struct msg_charge *charge, int64_t now,
-    struct msg_verdict *v)
+/* The verdict without its consequences; `hash` is of each key's id. */
+static void
+memory_judge(struct memory *m, const struct msg_charge *charge, int64_t now,
+    uint64_t *hash, struct msg_verdict *v)
 {
 	const struct msg_charge_key	*key;
-	uint64_t			 hash[CHARGE_KEYS_MAX];
 	size_t				 i;
 
 	memset(v, 0, sizeof(*v));
@@ -385,12 +385,14 @@ memory_decide(struct memory *m, const struct msg_charge *charge, int64_t now,
 		key = &charge->keys[i];
 		hash[i] = map_hash(key->id, key->idlen);
 		v->charged[i] = key_new(m, charge, key, hash[i], now);
+	}
+	for (i = 0; i < charge->nkeys; i++) {
+		key = &charge->keys[i];
 		v->key = (uint16_t)i;
 		if (!key_refuses(m, key, hash[i], v->charged[i], now, v))
 			continue;
 		if (!key->shadow) {
 			v->verdict = VERDICT_REFUSED;
-			memory_take_back(m, charge);
 			return;
 		}
 		v->shadowed |= UINT32_C(1) << i;
@@ -398,10 +400,94 @@ memory_decide(struct memory *m, const struct msg_charge *charge, int64_t now,
 	v->verdict = VERDICT_ACCEPTED;
 	v->key = 0;
 	v->ncharged = (uint32_t)charge->nkeys;
+}
+
+void
+memory_decide(struct memory *m, const struct msg_charge *charge, int64_t now,
+    struct msg_verdict *v)
+{
+	uint64_t	hash[CHARGE_KEYS_MAX];
+	size_t		i;
+
+	memory_judge(m, charge, now, hash, v);
+	if (v->verdict == VERDICT_REFUSED) {
+		memory_take_back(m, charge);
+		return;
+	}
 	for (i = 0; i < charge->nkeys; i++)
 		key_record(m, charge, &charge->keys[i], hash[i], v->charged[i],
 		    now);
 	memory_trim(m, now);
+}
+
+/* --- what is only weighed --- */
+
+static void
+weigh_window(struct msg_weighed_key *told, const struct window *window,
+    const struct limit *limit, int64_t now)
+{
+	struct limit		 copy = *limit;
+	struct limits		 one = { 1, &copy };
+	struct msg_window	*w = &told->windows[told->nwindows++];
+
+	w->limit = *limit;
+	w->used = window_used(window, limit->seconds, now);
+	w->amount = told->amount;
+	w->retry_after = window_retry_after(window, &one, told->amount, now);
+}
+
+/* The window that refused stays full, also when its limit is SQL's. */
+static void
+weigh_refusal(struct msg_weighed_key *told, const struct memory_id *id,
+    int64_t now)
+{
+	size_t	i;
+
+	for (i = 0; i < told->nwindows; i++)
+		if (told->windows[i].limit.mails == id->limit.mails &&
+		    told->windows[i].limit.seconds == id->limit.seconds)
+			break;
+	if (i == LIMITS_MAX || id->limit.seconds == 0)
+		return;
+	if (i == told->nwindows)
+		weigh_window(told, id->window, &id->limit, now);
+	told->windows[i].retry_after = id->until - now;
+}
+
+static void
+weigh_key(struct memory *m, const struct msg_charge_key *key, uint64_t hash,
+    int64_t now, struct msg_weighed_key *told)
+{
+	struct memory_id	*id = id_find(m, key, hash);
+	struct window		*empty = NULL, *window;
+	size_t			 i;
+
+	window = id != NULL ? id->window : (empty = window_new());
+	for (i = 0; i < key->limits.count; i++)
+		weigh_window(told, window, &key->limits.list[i], now);
+	if (id != NULL && now < id->until && told->amount > 0 &&
+	    told->amount >= id->amount)
+		weigh_refusal(told, id, now);
+	window_free(empty);
+}
+
+void
+memory_weigh(struct memory *m, const struct msg_charge *charge, int64_t now,
+    struct msg_weighed *told)
+{
+	struct msg_window	*room = told->store;
+	uint64_t		 hash[CHARGE_KEYS_MAX];
+	size_t			 i;
+
+	memset(told->keys, 0, sizeof(told->keys));
+	memory_judge(m, charge, now, hash, &told->verdict);
+	told->nkeys = charge->nkeys;
+	for (i = 0; i < charge->nkeys; i++) {
+		told->keys[i].amount = told->verdict.charged[i];
+		told->keys[i].windows = room;
+		weigh_key(m, &charge->keys[i], hash[i], now, &told->keys[i]);
+		room += told->keys[i].nwindows;
+	}
 }
 
 static void

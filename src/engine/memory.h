@@ -31,4 +31,12 @@ void		 memory_learn(struct memory *, const struct msg_charge *,
 void		 memory_decide(struct memory *, const struct msg_charge *,
 		    int64_t now, struct msg_verdict *);
 
+/*
+ * That verdict, and the windows that it rests on, as far as they are known;
+ * nothing is remembered. What the database alone knows is not among it: grants,
+ * blocks, limits by SQL.
+ */
+void		 memory_weigh(struct memory *, const struct msg_charge *,
+		    int64_t now, struct msg_weighed *);
+
 #endif
