@@ -184,7 +184,10 @@ disk_is_full_now_and_then(void **state)
 
 /* --- the file --- */
 
-/* Asks until the answer is another one, and returns that. */
+/*
+ * Asks until the answer is another one, and returns that. While a database is
+ * made anew there may be none.
+ */
 static int
 eventually(struct rig *r, const char *id, int64_t mails, int not)
 {
@@ -194,7 +197,8 @@ eventually(struct rig *r, const char *id, int64_t mails, int not)
 	do {
 		verdict = rig_one(r, id, 1, mails, 60);
 		r->next = 0;
-	} while (verdict == not && !clock_passed(deadline, clock_mono()));
+	} while ((verdict == not || verdict == VERDICT_UNAVAILABLE) &&
+	    !clock_passed(deadline, clock_mono()));
 	return verdict;
 }
 
