@@ -140,7 +140,9 @@ for my $text (sort keys %holds) {
 	    'readable by the group');
 }
 for my $text ('smtp_credentials = None', 'mysql_config = {"user": "x"}',
-    'mysql_config = {"passwd": ""}', 'debug = True') {
+    'mysql_config = {"passwd": ""}', 'mysql_config = {"passwd": "*****"}',
+    'pgsql_config = {"password": "*****"}', 'smtp_credentials = ["user", "*****"]',
+    'debug = True') {
 	spew("$dir/open.conf", "$text\n", 0644);
 	unlike(said_about("$dir/open.conf"), qr/holds a password/,
 	    "nothing to hide: $text");

@@ -173,22 +173,29 @@ load_judge(int fd, struct stat *st, struct faults *faults)
 	return load_judge_writers(st, faults);
 }
 
+/* Not what samples have in a password's place, such as "*****". */
+static bool
+load_is_password(const struct value *v)
+{
+	return v->type == VALUE_STR && strspn(v->bytes, "*") < v->len;
+}
+
 /* Whether there is something in it that others must not know. */
 static bool
 load_is_secret(const struct value *v)
 {
-	const struct value	*key, *item;
+	const struct value	*key;
 	size_t			 i;
 
 	if (v->type == VALUE_LIST || v->type == VALUE_TUPLE)
-		return v->count > 1;		/* [user, password] */
+		return v->count > 1 && load_is_password(v->items[1]);
 	if (v->type != VALUE_DICT)
 		return false;
 	for (i = 0; i + 1 < v->count; i += 2) {
 		key = v->items[i];
-		item = v->items[i + 1];
-		if (key->type == VALUE_STR && item->type == VALUE_STR &&
-		    item->len > 0 && (strstr(key->bytes, "passw") != NULL ||
+		if (key->type == VALUE_STR &&
+		    load_is_password(v->items[i + 1]) &&
+		    (strstr(key->bytes, "passw") != NULL ||
 		    strcmp(key->bytes, "dsn") == 0))
 			return true;
 	}
@@ -316,8 +323,7 @@ load_file(int fd, struct faults *faults)
 		return NULL;
 	dict = load_parse(bytes, len, faults);
 	freezero(bytes, (size_t)st.st_size + 1);
-	s = settings_read(dict, faults);
-	value_free(dict);
+	s = settings_adopt(dict, faults);
 	check_settings(s, faults);
 	load_judge_readers(&st, s, faults);
 	return s;
