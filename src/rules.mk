@@ -100,6 +100,10 @@ REPORT_OBJS =	${REPORT_SRCS:.c=.o} ${CHILD_OBJS}
 CTL_OBJS =	${CTL_SRCS:.c=.o} ${LIB_SRCS:.c=.o} ${COMPAT_SRCS:.c=.o}
 UNIT_OBJS =	${UNIT_ROOM_SRCS:.c=.o}
 UNIT_TESTS =	${UNIT_SRCS:.c=.test} ${LEDGER_TEST_SRCS:.c=.test}
+RIG_PGSQL_OBJS = ${RIG_PGSQL_SRCS:.c=.o}
+RIG_MYSQL_OBJS = ${RIG_MYSQL_SRCS:.c=.o}
+PGSQL_TESTS =	${LEDGER_SUITE_SRCS:.c=.pgsql}
+MYSQL_TESTS =	${LEDGER_SUITE_SRCS:.c=.mysql}
 BENCH_OBJS =	${BENCH_SRCS:.c=.o}
 FLOOR_OBJS =	${FLOOR_SRCS:.c=.o} ${BENCH_COMMON_SRCS:.c=.o}
 LOAD_OBJS =	${LOAD_SRCS:.c=.o} ${BENCH_COMMON_SRCS:.c=.o}
@@ -114,7 +118,8 @@ TEST_PROGRAMS =	build/bench/floor build/bench/load ${LIAR_PROGRAMS} \
 		${FAULT_${OS}} ${ATTACK_${OS}_${SANDBOX}}
 OBJECTS =	${PARENT_OBJS} src/conf/paths.o ${ENGINE_OBJS} ${LEDGER_OBJS} \
 		${SQLITE_OBJS} ${PGSQL_OBJS} ${MYSQL_OBJS} ${REPORT_OBJS} ${CTL_OBJS}
-DEPENDS =	${OBJECTS:.o=.d} ${UNIT_SRCS:.c=.d} ${LEDGER_TEST_SRCS:.c=.d} ${BENCH_OBJS:.o=.d} ${ATTACK_SRCS:.c=.d} \
+DEPENDS =	${OBJECTS:.o=.d} ${UNIT_SRCS:.c=.d} ${LEDGER_TEST_SRCS:.c=.d} \
+		${RIG_PGSQL_OBJS:.o=.d} ${RIG_MYSQL_OBJS:.o=.d} ${BENCH_OBJS:.o=.d} ${ATTACK_SRCS:.c=.d} \
 		${LIAR_SRCS:.c=.d} build/paths.d ${LIAR}/paths.d
 
 REPORT_PROGRAM = build/libexec/report
@@ -126,9 +131,10 @@ CTL_PROGRAM =	build/policyctl
 PROGRAMS =	build/policyd-rate-limit ${CHILDREN} ${CTL_PROGRAM}
 
 .SUFFIXES:
-.SUFFIXES: .c .o .test
+.SUFFIXES: .c .o .test .pgsql .mysql
 .PHONY: all objects run tests check check-built bench lint install clean dist deb debcheck fuzz portable portability \
 	install-programs install-texts install-init- install-init-none \
+	tests-sqlite tests-pgsql tests-mysql \
 	install-init-systemd install-init-openbsd install-init-freebsd install-init-netbsd
 
 all: ${PROGRAMS}
@@ -139,6 +145,14 @@ all: ${PROGRAMS}
 .o.test:
 	@echo "  LD  $@"
 	${Q}${LINK} -o $@ $< build/units.a ${UNIT_LIBS}
+.o.pgsql:
+	@echo "  LD  $@"
+	${Q}${LINK} -o $@ $< ${RIG_PGSQL_OBJS} build/units.a ${PGSQL_LIBS} \
+	    ${UNIT_LIBS}
+.o.mysql:
+	@echo "  LD  $@"
+	${Q}${LINK} -o $@ $< ${RIG_MYSQL_OBJS} build/units.a ${MYSQL_LIBS} \
+	    ${UNIT_LIBS}
 
 src/ledger/pgsql.o: src/ledger/pgsql.c
 	@echo "  CC  $@"
@@ -146,6 +160,12 @@ src/ledger/pgsql.o: src/ledger/pgsql.c
 src/ledger/mysqldb.o: src/ledger/mysqldb.c
 	@echo "  CC  $@"
 	${Q}${COMPILE} ${MYSQL_CPPFLAGS} -c -o $@ src/ledger/mysqldb.c
+regress/ledger/outsider_pgsql.o: regress/ledger/outsider_pgsql.c
+	@echo "  CC  $@"
+	${Q}${COMPILE} ${PGSQL_CPPFLAGS} -c -o $@ regress/ledger/outsider_pgsql.c
+regress/ledger/outsider_mysql.o: regress/ledger/outsider_mysql.c
+	@echo "  CC  $@"
+	${Q}${COMPILE} ${MYSQL_CPPFLAGS} -c -o $@ regress/ledger/outsider_mysql.c
 
 # Where things are installed stands in paths.c alone. The parent in build/ finds its
 # children in build/, the installed one (build/install) in LIBEXECDIR.
@@ -249,11 +269,16 @@ build/units.a: ${UNIT_OBJS}
 	@echo "  AR  $@"
 	${Q}${AR} rcs $@ ${UNIT_OBJS}
 ${UNIT_TESTS}: build/units.a
+${PGSQL_TESTS}: build/units.a ${RIG_PGSQL_OBJS}
+${MYSQL_TESTS}: build/units.a ${RIG_MYSQL_OBJS}
+tests-sqlite:
+tests-pgsql: ${PGSQL_TESTS}
+tests-mysql: ${MYSQL_TESTS}
 
 run: all
 	@sh regress/run.sh
 
-tests: ${UNIT_TESTS} ${TEST_PROGRAMS}
+tests: ${UNIT_TESTS} ${TEST_PROGRAMS} ${LEDGERS:%=tests-%}
 
 # By another make, so that under -j nothing is tested before it is built.
 check: all tests
@@ -350,4 +375,5 @@ debcheck: deb
 
 clean:
 	rm -rf build
-	rm -f ${OBJECTS} ${DEPENDS} ${UNIT_SRCS:.c=.o} ${LEDGER_TEST_SRCS:.c=.o} ${UNIT_TESTS} ${BENCH_OBJS} ${ATTACK_SRCS:.c=.o} ${LIAR_SRCS:.c=.o}
+	rm -f ${OBJECTS} ${DEPENDS} ${UNIT_SRCS:.c=.o} ${LEDGER_TEST_SRCS:.c=.o} ${UNIT_TESTS} \
+	    ${RIG_PGSQL_OBJS} ${RIG_MYSQL_OBJS} ${PGSQL_TESTS} ${MYSQL_TESTS} ${BENCH_OBJS} ${ATTACK_SRCS:.c=.o} ${LIAR_SRCS:.c=.o}

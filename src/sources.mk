@@ -51,7 +51,7 @@ LEDGER_PGSQL_SRCS = src/ledger/pgsql.c src/ledger/pgsql_params.c \
 		src/ledger/store_pgsql_open.c src/ledger/store_pgsql_override.c
 LEDGER_MYSQL_SRCS = src/ledger/mysqldb.c src/ledger/store_mysql.c \
 		src/ledger/store_mysql_clean.c src/ledger/store_mysql_open.c \
-		src/ledger/store_mysql_override.c
+		src/ledger/store_mysql_override.c src/ledger/store_mysql_read.c
 REPORT_SRCS =	src/report/connect.c src/report/main.c src/report/session.c \
 		src/report/tls.c ${REPORT_PURE_SRCS}
 CTL_SRCS =	src/ctl/main.c ${CTL_ROOM_SRCS}
@@ -65,9 +65,14 @@ UNIT_ROOM_SRCS = ${COMMON_SRCS} ${ROLE_SRCS} ${CONF_READ_SRCS} src/conf/paths.c 
 		${LEDGER_RIG_SRCS}
 # A ledger without its channels, for the tests of it with its database.
 LEDGER_RIG_SRCS = regress/ledger/outsider_sqlite.c regress/ledger/rig.c
-LEDGER_TEST_SRCS = regress/ledger/charges.c regress/ledger/sqlite_faults.c \
-		regress/ledger/sqlite_limits.c regress/ledger/sqlite_model.c \
+# What has to hold with each of the databases, and what is about SQLite alone.
+LEDGER_SUITE_SRCS = regress/ledger/charges.c regress/ledger/limits.c \
+		regress/ledger/model.c
+LEDGER_TEST_SRCS = ${LEDGER_SUITE_SRCS} regress/ledger/sqlite_faults.c \
 		regress/ledger/sqlite_tables.c
+# The same rig with a server: regress/servers/ledger.t starts one.
+RIG_PGSQL_SRCS = regress/ledger/outsider_pgsql.c ${LEDGER_PGSQL_SRCS}
+RIG_MYSQL_SRCS = regress/ledger/outsider_mysql.c ${LEDGER_MYSQL_SRCS}
 ENGINE_ROOM_SRCS = src/engine/action.c src/engine/change.c src/engine/client.c \
 		src/engine/command.c \
 		src/engine/control.c src/engine/decide.c src/engine/explain.c \

@@ -627,7 +627,9 @@ report_failure_turns_deny_into_accept(void **state)
 	uint64_t		 n;
 
 	(void)rig_sql(r, "DROP TABLE limit_report; CREATE TABLE limit_report"
-	    " (id text, delta int, hit int CHECK (hit < 0))");
+	    " (id varchar(255), delta int, hit int CHECK (hit < 0));"
+	    "CREATE UNIQUE INDEX limit_report_index ON limit_report (id,"
+	    " delta)");
 	rig_charge(&c, "bob", 1, 2, 60);
 	c.m.keys[0].report = true;
 	c.m.keys[0].reported = 1;

@@ -14,9 +14,14 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "ledger/store_sqlite.h"
+#include "lib/alloc.h"
 #include "outsider.h"
 
 #define TEXT_MAX	65536
+
+const char	outsider_row[] = "rowid";
+const char	outsider_compact[] = "VACUUM";
 
 struct outsider {
 	pid_t	pid;
@@ -169,4 +174,46 @@ outsider_sql(struct outsider *o, const char *file, const char *text)
 	n = strtoll(s, NULL, 10);
 	free(s);
 	return n;
+}
+
+/* --- databases --- */
+
+char *
+outsider_make(struct outsider *o, const char *dir)
+{
+	(void)o;
+	return alloc_printf("%s/db.sqlite3", dir);
+}
+
+void
+outsider_drop(struct outsider *o, const char *file)
+{
+	(void)o;
+	(void)unlink(file);
+}
+
+void
+outsider_settings(const struct outsider *o, struct settings *settings,
+    const char *file)
+{
+	(void)o;
+	value_set(settings->sqlite_config, value_str("database", 8),
+	    value_str(file, strlen(file)));
+}
+
+void
+outsider_make_small(void)
+{
+	store_sizes.tail = 25;
+	store_sizes.chunk = 60;
+	store_sizes.load = 90;
+	store_sizes.recent = 40;
+}
+
+bool
+outsider_all_happened(struct outsider *o, const char *file)
+{
+	return outsider_sql(o, file, "SELECT max(run) FROM mail_run") > 20 &&
+	    outsider_sql(o, file, "SELECT value FROM mail_state"
+	    " WHERE name = 'changes'") > 20;
 }

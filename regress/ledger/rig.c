@@ -18,7 +18,6 @@
 #include "rig.h"
 
 #define MEMORY		(64 * 1024 * 1024)
-#define DATABASE	"db.sqlite3"
 
 static struct outsider	*outsider;
 
@@ -35,18 +34,17 @@ rig_end(void)
 }
 
 static struct rig *
-rig_in(const char *dir)
+rig_in(const char *dir, const char *path)
 {
 	struct rig	*r;
 
 	r = alloc_zero(1, sizeof(*r));
 	r->dir = alloc_string(dir);
-	r->path = alloc_printf("%s/%s", dir, DATABASE);
+	r->path = alloc_string(path);
 	r->directory = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_not_equal(r->directory, -1);
 	r->settings = settings_new();
-	value_set(r->settings->sqlite_config, value_str("database", 8),
-	    value_str(r->path, strlen(r->path)));
+	outsider_settings(outsider, r->settings, path);
 	r->outsider = outsider;
 	r->now = RIG_NOW;
 	r->timeout = 10000;
@@ -59,18 +57,21 @@ struct rig *
 rig_new(void)
 {
 	char		 dir[] = "/tmp/ledger-XXXXXX";
+	char		*path;
 	struct rig	*r;
 
 	assert_non_null(mkdtemp(dir));
-	r = rig_in(dir);
+	path = outsider_make(outsider, dir);
+	r = rig_in(dir, path);
 	r->owner = true;
+	free(path);
 	return r;
 }
 
 struct rig *
 rig_beside(const struct rig *other)
 {
-	return rig_in(other->dir);
+	return rig_in(other->dir, other->path);
 }
 
 static void
@@ -92,8 +93,10 @@ void
 rig_free(struct rig *r)
 {
 	rig_close(r);
-	if (r->owner)
+	if (r->owner) {
+		outsider_drop(r->outsider, r->path);
 		rig_remove(r->dir);
+	}
 	close(r->directory);
 	settings_free(r->settings);
 	free(r->answer);
@@ -253,7 +256,8 @@ void
 rig_run(struct rig *r)
 {
 	while (charge_batch_count(r->batch) > 0)
-		(void)rig_run_once(r);
+		if (rig_run_once(r) == STORE_LOST)
+			rig_reopen(r);
 }
 
 const struct msg_verdict *
@@ -317,7 +321,7 @@ int64_t
 rig_sum(struct rig *r, const char *id)
 {
 	return rig_sql(r,
-	    "SELECT ifnull(sum(recipient_count), 0) FROM mail_count"
+	    "SELECT coalesce(sum(recipient_count), 0) FROM mail_count"
 	    " WHERE id = '%s'",
 	    id);
 }

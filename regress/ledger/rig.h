@@ -18,8 +18,8 @@
 #define ANSWERS_MAX	20000
 
 struct rig {
-	char			*dir;		/* of the database */
-	char			*path;		/* the file */
+	char			*dir;		/* for SQLite's file */
+	char			*path;		/* that, or a name */
 	bool			 owner;		/* of the directory */
 	int			 directory;
 	struct settings		*settings;
@@ -47,7 +47,7 @@ struct rig_charge {
 void	rig_begin(void);
 void	rig_end(void);
 
-/* An empty directory; the database is made by rig_open. */
+/* With an empty database; its tables are made by rig_open. */
 struct rig	*rig_new(void);
 
 /* A second one on the same database. */
@@ -69,7 +69,10 @@ struct msg_charge_key	*rig_key(struct rig_charge *, const char *id,
 /* Queues it; its request number. */
 uint64_t	rig_add(struct rig *, const struct rig_charge *);
 
-/* Runs until all are answered. */
+/*
+ * Runs until all are answered; a store that is lost is opened anew, as by the
+ * next process.
+ */
 void	rig_run(struct rig *);
 
 /* One run, whatever is left; its result. */

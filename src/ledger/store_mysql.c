@@ -3,7 +3,7 @@
 
 #include "ledger/store_mysql.h"
 #include "lib/alloc.h"
-#include "lib/clock.h"
+#include "lib/log.h"
 #include "lib/map.h"
 
 /*
@@ -40,11 +40,8 @@
  * when the same instance comes again, what it was charged is read from the
  * table.
  */
-#define NEWS_MAX	20000		/* the LIMIT of NEWS */
-#define FIRST_MIN	1000
-#define RECENT		3600		/* seconds of single instances */
 #define STATE_MAX	64		/* schema.c */
-#define BLIND_NS	INT64_C(10000000000)
+#define LOG_SECONDS	60
 
 /* --- faults --- */
 
@@ -145,7 +142,7 @@ store_take_batch(struct store *s, const struct store_batch *batch)
 }
 
 /* The touch of an id; -1: it is another's. */
-static int
+int
 store_find(const struct store *s, const char *id, size_t idlen, size_t *index)
 {
 	const struct store_touch	*t;
@@ -170,10 +167,7 @@ store_find(const struct store *s, const char *id, size_t idlen, size_t *index)
 
 /* --- statements about many things --- */
 
-/* Binds one thing; how many that were, 0 or 1. */
-typedef size_t	store_binder(struct store *, size_t);
-
-static void
+void
 store_bind_nothing(struct store *s)
 {
 	(void)s;
@@ -183,7 +177,7 @@ store_bind_nothing(struct store *s)
  * Runs the statement for all of `n` things that the binder takes, a chunk at a
  * time; rows go to `take`.
  */
-static int
+int
 store_each(struct store *s, enum statement n, size_t count,
     void (*before)(struct store *), store_binder *binder,
     int (*take)(struct store *, const struct store_reader *),
@@ -227,249 +221,7 @@ store_bind_slot(struct store *s, size_t i)
 	return 1;
 }
 
-/* --- reading: what is new --- */
-
-/* The columns of a row begin with its id. */
-static int
-store_row(struct store *s, struct store_row *row, size_t *index)
-{
-	memset(row, 0, sizeof(*row));
-	row->id = mysqldb_column_text(s->db, 0, &row->idlen);
-	if (row->id == NULL || store_find(s, row->id, row->idlen, index) == -1)
-		return -1;
-	row->date = mysqldb_column(s->db, 1);
-	row->amount = mysqldb_column(s->db, 2);
-	row->instance = mysqldb_column_text(s->db, 3, &row->instancelen);
-	if (row->instance == NULL || (row->instancelen == 5 &&
-	    memcmp(row->instance, "empty", 5) == 0)) {
-		row->instance = "";
-		row->instancelen = 0;
-	}
-	row->tag = mysqldb_column(s->db, 4);
-	row->state = "";
-	return 0;
-}
-
-static size_t
-store_bind_news(struct store *s, size_t i)
-{
-	const struct store_touch	*t = &s->touch[i];
-
-	if (!t->cursor->loaded)
-		return 0;
-	mysqldb_bind_text(s->db, t->id, t->idlen);
-	mysqldb_bind(s->db, t->cursor->seen);
-	return 1;
-}
-
-static int
-store_take_news(struct store *s, const struct store_reader *reader)
-{
-	struct store_row	row;
-	size_t			index;
-
-	s->nend++;
-	if (store_row(s, &row, &index) == -1)
-		return 0;
-	s->told = true;
-	reader->news(reader->arg, &row);
-	s->touch[index].cursor->seen = mysqldb_column(s->db, 5);
-	return 0;
-}
-
-/* Where the list was too long, it is cheaper to begin anew, by seconds. */
-static int
-store_read_news(struct store *s, const struct store_reader *reader)
-{
-	size_t	i;
-
-	s->nend = 0;
-	if (store_each(s, NEWS, s->ntouch, store_bind_nothing, store_bind_news,
-	    store_take_news, reader) == -1)
-		return -1;
-	for (i = 0; s->nend >= NEWS_MAX && i < s->ntouch; i++)
-		if (s->touch[i].cursor->loaded)
-			reader->again(reader->arg, i);
-	return 0;
-}
-
-/* --- reading: the first time --- */
-
-static int64_t	limit;		/* rows of an id in one piece */
-
-static int64_t
-store_position(const struct store_touch *t)
-{
-	return t->cursor->position != 0 ? t->cursor->position : t->since;
-}
-
-static size_t
-store_bind_end(struct store *s, size_t i)
-{
-	const struct store_touch	*t = &s->touch[i];
-	size_t				 j;
-
-	if (t->cursor->loaded)
-		return 0;
-	mysqldb_bind(s->db, (int64_t)i);
-	for (j = 0; j < 3; j++)
-		mysqldb_bind_text(s->db, t->id, t->idlen);
-	mysqldb_bind(s->db, store_position(t));
-	mysqldb_bind(s->db, limit);
-	return 1;
-}
-
-static int64_t	recent;		/* instances from here on */
-
-static int
-store_take_end(struct store *s, const struct store_reader *reader)
-{
-	struct store_end	*end;
-	int64_t			 i = mysqldb_column(s->db, 0);
-
-	(void)reader;
-	/* What was asked once more for want of other ids is known already. */
-	if (i < 0 || (uint64_t)i >= s->ntouch || (s->nend > 0 &&
-	    s->end[s->nend - 1].touch == (size_t)i))
-		return 0;
-	end = &s->end[s->nend++];
-	end->touch = (size_t)i;
-	end->seq = mysqldb_column(s->db, 1);
-	if (mysqldb_column(s->db, 2) - RECENT > recent)
-		recent = mysqldb_column(s->db, 2) - RECENT;
-	end->from = store_position(&s->touch[i]);
-	end->upto = mysqldb_column(s->db, 3);
-	return 0;
-}
-
-static void
-store_bind_recent(struct store *s)
-{
-	mysqldb_bind(s->db, recent);
-	mysqldb_bind(s->db, recent);
-}
-
-static size_t
-store_bind_first(struct store *s, size_t i)
-{
-	const struct store_end		*end = &s->end[i];
-	const struct store_touch	*t = &s->touch[end->touch];
-
-	mysqldb_bind_text(s->db, t->id, t->idlen);
-	mysqldb_bind(s->db, end->from);
-	mysqldb_bind(s->db, end->upto);
-	return 1;
-}
-
-static size_t
-store_bind_late(struct store *s, size_t i)
-{
-	const struct store_end		*end = &s->end[i];
-	const struct store_touch	*t = &s->touch[end->touch];
-
-	if (t->cursor->position == 0)
-		return 0;
-	mysqldb_bind_text(s->db, t->id, t->idlen);
-	mysqldb_bind(s->db, t->cursor->base);
-	mysqldb_bind(s->db, end->from);
-	mysqldb_bind(s->db, t->since);
-	return 1;
-}
-
-static int
-store_take_first(struct store *s, const struct store_reader *reader)
-{
-	struct store_row	row;
-	size_t			index;
-
-	if (store_row(s, &row, &index) == -1)
-		return 0;
-	s->told = true;
-	reader->first(reader->arg, index, &row);
-	return 0;
-}
-
-static int
-store_read_first(struct store *s, size_t budget,
-    const struct store_reader *reader)
-{
-	struct store_cursor	*c;
-	size_t			 i, n = 0;
-
-	for (i = 0; i < s->ntouch; i++)
-		n += !s->touch[i].cursor->loaded;
-	s->nend = 0;
-	if (n == 0)
-		return 0;
-	recent = 0;
-	limit = budget / n < FIRST_MIN ? FIRST_MIN : (int64_t)(budget / n);
-	if (store_each(s, ENDS, s->ntouch, store_bind_nothing, store_bind_end,
-	    store_take_end, reader) == -1 ||
-	    store_each(s, FIRST, s->nend, store_bind_recent, store_bind_first,
-	    store_take_first, reader) == -1 ||
-	    store_each(s, LATE, s->nend, store_bind_nothing, store_bind_late,
-	    store_take_first, reader) == -1)
-		return -1;
-	for (i = 0; i < s->nend; i++) {
-		c = s->touch[s->end[i].touch].cursor;
-		c->loaded = s->end[i].upto == INT64_MAX;
-		c->position = c->loaded ? 0 : s->end[i].upto + 1;
-		c->seen = s->end[i].seq;
-		c->base = c->loaded ? clock_mono().ns : s->end[i].seq;
-	}
-	return 0;
-}
-
-/* --- reading: values, and what others changed --- */
-
-static struct store_batch	*values;
-
-static size_t
-store_bind_value(struct store *s, size_t i)
-{
-	const struct store_value	*v = &values->value[i];
-
-	mysqldb_bind(s->db, (int64_t)i);
-	mysqldb_bind_text(s->db, v->id, v->idlen);
-	mysqldb_bind_text(s->db, v->value, v->valuelen);
-	return 1;
-}
-
-static int
-store_take_value(struct store *s, const struct store_reader *reader)
-{
-	int64_t	i = mysqldb_column(s->db, 0);
-
-	(void)reader;
-	if (i >= 0 && (uint64_t)i < values->nvalue)
-		values->value[i].date = mysqldb_column(s->db, 1);
-	return 0;
-}
-
-static int
-store_read_changes(struct store *s, const struct store_reader *reader)
-{
-	int64_t	changes, newest, now;
-	size_t	i;
-
-	mysqldb_begin(s->db, CHANGES);
-	if (mysqldb_run(s->db, 0) == -1 || mysqldb_next(s->db) != 1)
-		return -1;
-	changes = mysqldb_column(s->db, 0);
-	newest = mysqldb_column(s->db, 1);
-	if (mysqldb_next(s->db) != 0)
-		return -1;
-	if (s->changes != -1 && (changes != s->changes || newest < s->newest))
-		reader->changed(reader->arg);
-	s->changes = changes;
-	s->newest = newest;
-	now = clock_mono().ns;
-	for (i = 0; s->blind && i < s->ntouch; i++)
-		if (s->touch[i].cursor->loaded &&
-		    now - s->touch[i].cursor->base > BLIND_NS)
-			reader->again(reader->arg, i);
-	return 0;
-}
+/* --- a transaction --- */
 
 enum store_result
 store_begin(struct store *s, struct store_batch *batch,
@@ -478,17 +230,15 @@ store_begin(struct store *s, struct store_batch *batch,
 	enum store_result	result;
 	size_t			i;
 
+	if (s->spoilt)
+		return STORE_LOST;
 	store_take_batch(s, batch);
-	values = batch;
-	for (i = 0; i < batch->nvalue; i++)
-		batch->value[i].date = -1;
 	if (store_each(s, LOCK, s->ntouch, store_bind_nothing, store_bind_slot,
 	    store_take_none, reader) == 0 &&
 	    store_read_changes(s, reader) == 0 &&
 	    store_read_news(s, reader) == 0 &&
 	    store_read_first(s, batch->budget, reader) == 0 &&
-	    store_each(s, VALUE, batch->nvalue, store_bind_nothing,
-	    store_bind_value, store_take_value, reader) == 0)
+	    store_read_values(s, batch, reader) == 0)
 		return STORE_OK;
 	result = store_failed(s);
 	/* What was told of a reading that did not come to its end is void. */
@@ -614,6 +364,32 @@ store_move_cursors(struct store *s, int64_t seq)
 			s->touch[i].cursor->seen = seq;
 }
 
+/*
+ * Whatever is wrong with that table takes no verdict back: a statement that
+ * fails leaves the transaction as it was, unless a deadlock has ended it.
+ */
+static int
+store_write_hits(struct store *s)
+{
+	static struct log_limit	told;
+	unsigned int		held;
+
+	if (store_each(s, HIT, s->nhit, store_bind_nothing, store_bind_hit,
+	    NULL, NULL) == 0)
+		return 0;
+	switch (store_result(s)) {
+	case STORE_BUSY:
+		return -1;
+	case STORE_LOST:
+		s->spoilt = true;
+		return 0;
+	default:
+		if (log_allowed(&told, LOG_SECONDS, &held))
+			log_warning("limit_report: %s", s->error);
+		return 0;
+	}
+}
+
 enum store_result
 store_commit(struct store *s)
 {
@@ -632,11 +408,7 @@ store_commit(struct store *s)
 	}
 	good = good && store_lock_ranges(s) == 0 &&
 	    store_each(s, SEE, s->nsee, store_bind_nothing, store_bind_see,
-	    NULL,
-	    NULL) == 0 &&
-	    store_each(s, HIT, s->nhit, store_bind_nothing, store_bind_hit,
-	    NULL,
-	    NULL) == 0;
+	    NULL, NULL) == 0 && store_write_hits(s) == 0;
 	if ((result = store_end(s, good)) == STORE_OK)
 		store_move_cursors(s, seq);
 	return result == STORE_BUSY ? STORE_FAILED : result;

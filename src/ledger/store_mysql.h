@@ -51,8 +51,7 @@ struct store_count {		/* a hit */
 
 struct store {
 	struct mysqldb		*db;
-	/* at the start, for what takes long */
-	struct mysqldb		*builder;
+	struct mysqldb		*builder;	/* for what takes long */
 	const struct settings	*settings;	/* at the start */
 	char			*description;
 	/* no trigger tells of changes */
@@ -61,6 +60,7 @@ struct store {
 	int64_t			 newest;	/* row that was ever seen */
 	int64_t			 step;		/* auto_increment_increment */
 	bool			 told;		/* rows, in this batch */
+	bool			 spoilt;	/* open it anew */
 	char			 error[256];
 
 	/* --- the running batch --- */
@@ -92,5 +92,31 @@ enum store_result	store_failed(struct store *);
 
 /* Ends it well, or as above. */
 enum store_result	store_end(struct store *, bool good);
+
+/* The touch of an id; -1: it is another's. */
+int	store_find(const struct store *, const char *id, size_t idlen,
+	    size_t *index);
+
+/* Binds one thing; how many that were, 0 or 1. */
+typedef size_t	store_binder(struct store *, size_t);
+
+/*
+ * Runs the statement for all of `count` things that the binder takes, a chunk
+ * at a time; rows go to `take`.
+ */
+int	store_each(struct store *, enum statement, size_t count,
+	    void (*before)(struct store *), store_binder *binder,
+	    int (*take)(struct store *, const struct store_reader *),
+	    const struct store_reader *);
+void	store_bind_nothing(struct store *);
+
+/* --- store_mysql_read.c: in the transaction, under the locks --- */
+
+int	store_read_changes(struct store *, const struct store_reader *);
+int	store_read_news(struct store *, const struct store_reader *);
+int	store_read_first(struct store *, size_t budget,
+	    const struct store_reader *);
+int	store_read_values(struct store *, struct store_batch *,
+	    const struct store_reader *);
 
 #endif

@@ -4,6 +4,7 @@
 #include "ledger/pgsql.h"
 #include "ledger/store_pgsql.h"
 #include "lib/alloc.h"
+#include "lib/log.h"
 #include "lib/map.h"
 
 /*
@@ -39,6 +40,7 @@
 #define NEWS_MAX	10000	/* rows of one id; more are read by seconds */
 #define FIRST_MIN	1000
 #define STATE_MAX	64		/* schema.c */
+#define LOG_SECONDS	60
 
 /* --- faults --- */
 
@@ -395,6 +397,8 @@ store_begin(struct store *s, struct store_batch *batch,
 	enum store_result	result;
 	size_t			i;
 
+	if (s->spoilt)
+		return STORE_LOST;
 	s->touch = batch->touch;
 	s->ntouch = batch->ntouch;
 	if (s->ntouch > s->room) {
@@ -477,6 +481,27 @@ store_move_cursors(struct store *s, int64_t seq)
 			s->touch[i].cursor->seen = seq;
 }
 
+/*
+ * Hits are written when the counts are, on their own: whatever is wrong with
+ * that table takes no verdict back.
+ */
+static void
+store_write_hits(struct store *s)
+{
+	static struct log_limit	told;
+	unsigned int		held;
+
+	if (s->column[HIT_ID].count == 0)
+		return;
+	pgsql_begin(s->db);
+	store_put(s, HIT, HIT_ID, HIT_DELTA);
+	if (pgsql_end(s->db) == 0)
+		return;
+	s->spoilt = store_result(s) == STORE_LOST;
+	if (!s->spoilt && log_allowed(&told, LOG_SECONDS, &held))
+		log_warning("limit_report: %s", s->error);
+}
+
 enum store_result
 store_commit(struct store *s)
 {
@@ -489,14 +514,13 @@ store_commit(struct store *s)
 		store_put(s, APPEND, ROW_ID, ROW_TAG);
 	if (s->column[SEE_ID].count > 0)
 		store_put(s, SEE, SEE_ID, SEE_DATE);
-	if (s->column[HIT_ID].count > 0)
-		store_put(s, HIT, HIT_ID, HIT_DELTA);
 	pgsql_put(s->db, DO_COMMIT, NULL);
 	good = s->column[ROW_ID].count == 0 || pgsql_take(s->db) == 1;
 	if (good && s->column[ROW_ID].count > 0)
 		seq = pgsql_column(s->db, 0, 0);
 	if (good && pgsql_end(s->db) == 0) {
 		store_move_cursors(s, seq);
+		store_write_hits(s);
 		return STORE_OK;
 	}
 	result = store_failed(s);

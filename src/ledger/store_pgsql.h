@@ -58,6 +58,7 @@ struct store {
 	uint64_t		*lock;
 	size_t			 room;		/* of these two */
 	bool			 told;		/* rows, in this batch */
+	bool			 spoilt;	/* open it anew */
 	char			 error[256];
 };
 

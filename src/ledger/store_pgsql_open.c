@@ -78,7 +78,8 @@ static const char *const	statements[STATEMENT__MAX] = {
 	    " ON CONFLICT (id, value) DO UPDATE SET date = excluded.date",
 	[HIT] = "INSERT INTO limit_report (id, delta, hit)"
 	    " SELECT id, delta, count(*) FROM unnest($1::text[], $2::bigint[])"
-	    " t(id, delta) GROUP BY id, delta ON CONFLICT (id, delta)"
+	    " t(id, delta) GROUP BY id, delta ORDER BY id, delta"
+	    " ON CONFLICT (id, delta)"
 	    " DO UPDATE SET hit = limit_report.hit + excluded.hit",
 	[NUMBER] = "SELECT value FROM mail_state WHERE name = $1::text",
 	[SET_NUMBER] = "INSERT INTO mail_state (name, value)"

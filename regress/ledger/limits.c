@@ -149,8 +149,9 @@ broken_row_is_no_row(void **state)
 		assert_int_equal(room(r, id), 5);
 		free(id);
 	}
-	(void)rig_sql(r, "DROP TABLE rate_limits; CREATE TABLE rate_limits (id,"
-	    " limits); INSERT INTO rate_limits VALUES ('zoe', NULL)");
+	(void)rig_sql(r, "DROP TABLE rate_limits; CREATE TABLE rate_limits"
+	    " (id varchar(40), limits varchar(40));"
+	    "INSERT INTO rate_limits VALUES ('zoe', NULL)");
 	assert_int_equal(room(r, "zoe"), 5);
 }
 
@@ -268,8 +269,7 @@ main(void)
 	int	failed;
 
 	rig_begin();
-	failed = cmocka_run_group_tests_name("sqlite_limits", tests, NULL,
-	    NULL);
+	failed = cmocka_run_group_tests_name("limits", tests, NULL, NULL);
 	rig_end();
 	return failed;
 }
