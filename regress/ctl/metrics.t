@@ -4,17 +4,18 @@
 use strict;
 use warnings;
 
+use JSON::PP;
 use Test::More;
 
 use Ctl qw(ctl ctl_json);
-use Policyd;
+use Policyd qw(slurp $root);
 
 my $name = qr/[a-zA-Z_:][a-zA-Z0-9_:]*/;
 my $label = qr/[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"/;
+# Of the types those that the older text format has too, which node_exporter reads.
 my %suffixes = (
 	counter => [qw(_total _created)],
 	gauge => [''],
-	info => ['_info'],
 	histogram => [qw(_bucket _count _sum _created)],
 );
 
@@ -97,5 +98,49 @@ for my $bad ($text =~ s/# EOF\n//r, "nonsense\n$text", $text =~ s/_total /_total
 my $j = ctl_json($d, 'metrics');
 is(scalar @{$j->{metrics}}, scalar keys %$all, 'the same as JSON');
 $d->ends_well;
+
+# --- what is told of them ---
+
+my %there = map { s/\{.*//sr => 1 } map { keys %{$_->{samples}} } values %$all;
+# A rule's refusals are there before one is; what takes a label has that label.
+my %labels;
+for my $sample (map { keys %{$_->{samples}} } values %$all) {
+	my ($metric) = $sample =~ /\A(\w+)/;
+	$labels{$metric}{$_} = 1 for $sample =~ /[{,](\w+)=/g;
+}
+
+sub ok_known {
+	my ($what, $said) = @_;
+	my @used = $said =~ /\b(policyd_rate_limit_\w+)/g;
+	my %strange = map { $_ => 1 } grep { !$there{$_} } @used;
+
+	cmp_ok(scalar @used, '>', 3, "$what names metrics");
+	is(join(' ', sort keys %strange), '', 'each of which there is');
+	my @wrong;
+	while ($said =~ /\b(policyd_rate_limit_\w+)\{([^}]*)\}/g) {
+		my ($metric, $matchers) = ($1, $2);
+		push @wrong, "$metric: $_"
+		    for grep { $_ ne 'instance' && !$labels{$metric}{$_} } $matchers =~ /(\w+)=/g;
+	}
+	is("@wrong", '', 'with the labels that it has');
+	return { map { $_ => 1 } @used };
+}
+
+my $dashboard = decode_json(slurp("$root/packaging/monitoring/grafana.json"));
+my @expressions = map { $_->{expr} } map { @{$_->{targets}} } @{$dashboard->{panels}};
+my $shown = ok_known('the dashboard', join "\n", @expressions);
+is(join(' ', grep { !$shown->{$_} && !/_(?:sum|count)\z/ } sort keys %there), '',
+    'and all are shown');
+for my $e (@expressions) {
+	my ($open, $close) = (scalar($e =~ tr/(//), scalar($e =~ tr/)//));
+	is($open, $close, "brackets: $e") if $open != $close;
+	my @rated = $e =~ /rate\((\w+)/g;
+	is((grep { !/_(?:total|bucket)\z/ } @rated), 0, "rates are of what only rises: $e")
+	    if grep { !/_(?:total|bucket)\z/ } @rated;
+}
+my %id = map { $_->{id} => 1 } @{$dashboard->{panels}};
+is(scalar keys %id, scalar @{$dashboard->{panels}}, 'each panel is one of its own');
+ok_known('the alerts', slurp("$root/packaging/monitoring/alerts.yml"));
+ok_known('the manual', slurp("$root/man/policyctl.8"));
 
 done_testing;

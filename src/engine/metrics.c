@@ -171,8 +171,9 @@ metrics_gauge(struct str *out, const char *name, uint64_t value,
 static void
 metrics_engine(struct str *out)
 {
-	metrics_family(out, "build", "info", "", "The version that runs.");
-	metrics_sample(out, "build", "_info", "version", VERSION);
+	/* No "info": node_exporter knows the types of the older format only. */
+	metrics_family(out, "build_info", "gauge", "", "The version that runs.");
+	metrics_sample(out, "build_info", "", "version", VERSION);
 	metrics_value(out, 1);
 	metrics_gauge(out, "clients", client_count(), "",
 	    "Clients that are connected.");
