@@ -172,7 +172,8 @@ static void
 metrics_engine(struct str *out)
 {
 	/* No "info": node_exporter knows the types of the older format only. */
-	metrics_family(out, "build_info", "gauge", "", "The version that runs.");
+	metrics_family(out, "build_info", "gauge", "",
+	    "The version that runs.");
 	metrics_sample(out, "build_info", "", "version", VERSION);
 	metrics_value(out, 1);
 	metrics_gauge(out, "clients", client_count(), "",
