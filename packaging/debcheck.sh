@@ -2,11 +2,12 @@
 # make debcheck: the packages of make deb in a Debian of their own, made with debootstrap:
 # installed, asked by a real Postfix, purged, and installed over Debian's package of the
 # Python program, whose configuration and counts must stay. Needs root; no process and no
-# port is seen outside. MIRROR and SUITE may be set.
+# port is seen outside. The mirror and the suite are this machine's own, or as MIRROR and
+# SUITE say.
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 debs=$top/build/deb
-: "${MIRROR:=http://deb.debian.org/debian}" "${SUITE:=bookworm}"
+tmp=${TMPDIR:-/tmp}
 
 say()
 {
@@ -37,7 +38,7 @@ ask()
 fresh()
 {
 	say 'a fresh installation'
-	dpkg -i /check/new/*.deb
+	apt-get install -y -qq --no-install-recommends /check/new/*.deb
 	cmp /etc/policyd-rate-limit.conf /usr/share/policyd-rate-limit/policyd-rate-limit.conf
 	getent passwd policyd-rate-limit >/dev/null || fail 'there is no user'
 	[ "$(stat -c %U:%G:%a /var/spool/postfix/ratelimit)" = root:postfix:750 ] ||
@@ -49,7 +50,8 @@ fresh()
 	sh /etc/cron.daily/policyd-rate-limit
 
 	say 'removed and purged'
-	dpkg --purge policyd-rate-limit-pgsql policyd-rate-limit-mysql policyd-rate-limit
+	apt-get purge -y -qq policyd-rate-limit policyd-rate-limit-pgsql \
+	    policyd-rate-limit-mysql
 	gone /etc/policyd-rate-limit.conf /etc/init.d/policyd-rate-limit \
 	    /etc/cron.daily/policyd-rate-limit /var/lib/policyd-rate-limit \
 	    /usr/libexec/policyd-rate-limit /var/spool/postfix/ratelimit \
@@ -101,6 +103,29 @@ inside()
 
 # --- around it ---
 
+# Suite and mirror that this machine's own packages come from.
+sources()
+{
+	# shellcheck disable=SC1091
+	: "${SUITE:=$(. /etc/os-release && echo "$VERSION_CODENAME")}"
+	# shellcheck disable=SC2016
+	: "${MIRROR:=$(apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' \
+	    'Created-By: Packages' | sed -n "/^$SUITE main /{s/.* //p;q;}")}"
+	[ -n "$MIRROR" ] || fail "apt has no sources for $SUITE: set MIRROR and SUITE"
+}
+
+# A mirror may be busy.
+in_root()
+{
+	chroot "$root" "$@" >"$root.log" 2>&1 || {
+		sleep 5
+		chroot "$root" "$@" >"$root.log" 2>&1
+	} || {
+		cat "$root.log" >&2
+		fail "$*"
+	}
+}
+
 outside()
 {
 	[ "$(id -u)" -eq 0 ] || fail 'needs root'
@@ -108,14 +133,18 @@ outside()
 		command -v $tool >/dev/null || fail "$tool is missing"
 	done
 	ls "$debs"/policyd-rate-limit_*.deb >/dev/null 2>&1 || fail 'make deb comes first'
-	root=$(mktemp -d "${TMPDIR:-/tmp}/debcheck-XXXXXXXX")
-	trap 'rm -rf --one-file-system "$root"' EXIT
+	unshare --mount --net --pid --fork true ||
+		fail 'this machine lets not even root make namespaces'
+	sources
+	root=$(mktemp -d "$tmp/debcheck-XXXXXXXX")
+	trap 'rm -rf --one-file-system "$root" "$root.log"' EXIT
 	trap 'exit 1' INT TERM
 	chmod 755 "$root"
-	say "Debian $SUITE in $root"
-	debootstrap --variant=minbase "$SUITE" "$root" "$MIRROR" >"$root.log" 2>&1 ||
-		{ cat "$root.log"; fail debootstrap; }
-	rm -f "$root.log"
+	say "Debian $SUITE from $MIRROR in $root"
+	set -- --variant=minbase
+	case $MIRROR in https:*) set -- "$@" --include=ca-certificates ;; esac
+	debootstrap "$@" "$SUITE" "$root" "$MIRROR" >"$root.log" 2>&1 ||
+		{ cat "$root.log" >&2; fail debootstrap; }
 	mkdir -p "$root/check/new" "$root/check/old"
 	for package in policyd-rate-limit policyd-rate-limit-pgsql policyd-rate-limit-mysql; do
 		cp "$debs/$package"_*.deb "$root/check/new"
@@ -126,16 +155,17 @@ outside()
 	# Nothing starts here: it would do so in this machine's network.
 	printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
 	chmod 755 "$root/usr/sbin/policy-rc.d"
+	# It need not outlive a loss of power.
+	echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/unsafe-io"
 	export DEBIAN_FRONTEND=noninteractive LC_ALL=C
-	chroot "$root" apt-get install -y -qq --no-install-recommends postfix perl procps \
+	in_root apt-get install -y -qq --no-install-recommends postfix perl procps \
 	    python3-yaml adduser sysvinit-utils systemd-standalone-sysusers \
-	    systemd-standalone-tmpfiles >/dev/null 2>&1
-	chroot "$root" sh -ec 'cd /check/old
-	    apt-get download -qq policyd-rate-limit 2>/dev/null
-	    apt-get clean
-	    apt-get install -y -qq --no-install-recommends --download-only \
-	        /check/new/*.deb 2>/dev/null
-	    dpkg -i /var/cache/apt/archives/*.deb' >/dev/null
+	    systemd-standalone-tmpfiles
+	in_root sh -c 'cd /check/old && apt-get download -qq policyd-rate-limit=1.*'
+	in_root apt-get clean
+	in_root sh -c 'apt-get install -y -qq --no-install-recommends --download-only \
+	    /check/new/*.deb'
+	in_root sh -c 'dpkg -i /var/cache/apt/archives/*.deb'
 	# Networks, mounts and processes of its own, which end with it.
 	unshare --mount --net --pid --fork --kill-child sh -ec "ip link set lo up
 	    exec chroot '$root' sh '/check/${0##*/}' --inside"

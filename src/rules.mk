@@ -132,7 +132,7 @@ PROGRAMS =	build/policyd-rate-limit ${CHILDREN} ${CTL_PROGRAM}
 
 .SUFFIXES:
 .SUFFIXES: .c .o .test .pgsql .mysql
-.PHONY: all objects run tests check check-built bench lint install clean dist deb debcheck fuzz portable portability \
+.PHONY: all objects run tests check check-built bench lint install clean dist deb debcheck debcheck-built fuzz portable portability \
 	install-programs install-texts install-init- install-init-none \
 	tests-sqlite tests-pgsql tests-mysql \
 	install-init-systemd install-init-openbsd install-init-freebsd install-init-netbsd
@@ -371,6 +371,9 @@ deb: dist
 
 # They are installed, used, purged and upgraded to in a Debian of their own; needs root.
 debcheck: deb
+	@${MAKE} debcheck-built
+
+debcheck-built:
 	@sh packaging/debcheck.sh
 
 clean:
