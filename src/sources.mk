@@ -41,7 +41,7 @@ ENGINE_SRCS =	src/engine/main.c ${ENGINE_ROOM_SRCS}
 LEDGER_SRCS =	src/ledger/main.c ${LEDGER_PURE_SRCS} ${LITERAL_SRCS}
 LEDGER_SQLITE_SRCS = src/ledger/filter.c src/ledger/keeper.c src/ledger/pack.c \
 		src/ledger/sqlite.c src/ledger/store_sqlite.c \
-		src/ledger/store_sqlite_clean.c src/ledger/store_sqlite_log.c \
+		src/ledger/store_sqlite_append.c src/ledger/store_sqlite_clean.c src/ledger/store_sqlite_log.c \
 		src/ledger/store_sqlite_open.c \
 		src/ledger/store_sqlite_override.c src/ledger/store_sqlite_read.c \
 		src/ledger/store_sqlite_runs.c src/ledger/store_sqlite_work.c \

@@ -19,6 +19,12 @@ struct store_sizes	store_sizes = {
 #define RUN	"run, state, began, level, bits, ids, rows, oldest, newest," \
 		" filter"
 
+#define INSERT	"INSERT INTO mail_count (rowid, id, date, recipient_count," \
+		" instance, tag, protocol_state) VALUES "
+#define ROW_1	"(?,?,?,?,?,?,?)"
+#define ROW_4	ROW_1 "," ROW_1 "," ROW_1 "," ROW_1
+#define ROW_16	ROW_4 "," ROW_4 "," ROW_4 "," ROW_4	/* STORE_MANY */
+
 static const char *const	statements[STATEMENT__MAX] = {
 	[DO_BEGIN] = "BEGIN IMMEDIATE",
 	[DO_READ] = "BEGIN",
@@ -49,9 +55,8 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[RUNS] = "SELECT " RUN " FROM mail_run ORDER BY run",
 	[PART] = "SELECT counts FROM mail_part WHERE part = ?1",
 
-	[APPEND] = "INSERT INTO mail_count (rowid, id, date, recipient_count,"
-	    " instance, tag, protocol_state)"
-	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	[APPEND] = INSERT ROW_1,
+	[APPEND_MANY] = INSERT ROW_16,
 	[VALUE] = "SELECT date FROM mail_distinct WHERE id = ?1 AND value = ?2",
 	[SEE] = "INSERT INTO mail_distinct (id, value, date)"
 	    " VALUES (?1, ?2, ?3)"
@@ -382,58 +387,6 @@ store_begin(struct store *s, struct store_batch *batch,
 	return STORE_OK;
 }
 
-static void
-store_write(struct store *s, enum statement n)
-{
-	if (!s->failed && sqlite_step(s->db, n) == -1)
-		s->failed = true;
-}
-
-static void
-store_keep(struct store *s, size_t touch, const struct store_row *row)
-{
-	struct appended	*a;
-
-	if (s->nappend == s->appends) {
-		s->appends = s->appends == 0 ? 64 : s->appends * 2;
-		s->append = alloc_resize(s->append, s->appends,
-		    sizeof(s->append[0]));
-	}
-	a = &s->append[s->nappend++];
-	a->cursor = s->touch[touch].cursor;
-	a->id = row->id;
-	a->idlen = row->idlen;
-	a->date = row->date;
-	a->amount = row->amount;
-}
-
-void
-store_append(struct store *s, size_t touch, const struct store_row *row)
-{
-	sqlite_bind(s->db, APPEND, 1, ++s->last);
-	sqlite_bind_text(s->db, APPEND, 2, row->id, row->idlen);
-	sqlite_bind(s->db, APPEND, 3, row->date);
-	sqlite_bind(s->db, APPEND, 4, row->amount);
-	if (row->instancelen > 0)
-		sqlite_bind_text(s->db, APPEND, 5, row->instance,
-		    row->instancelen);
-	else
-		sqlite_bind_text(s->db, APPEND, 5, "empty", 5);
-	sqlite_bind(s->db, APPEND, 6, row->tag);
-	sqlite_bind_text(s->db, APPEND, 7, row->state, row->statelen);
-	store_write(s, APPEND);
-	store_keep(s, touch, row);
-}
-
-void
-store_see(struct store *s, const struct store_value *v)
-{
-	sqlite_bind_text(s->db, SEE, 1, v->id, v->idlen);
-	sqlite_bind_text(s->db, SEE, 2, v->value, v->valuelen);
-	sqlite_bind(s->db, SEE, 3, v->date);
-	store_write(s, SEE);
-}
-
 /* A hit that cannot be written is no reason for a batch to fail. */
 void
 store_hit(struct store *s, const char *id, size_t idlen, int64_t seconds)
@@ -452,42 +405,15 @@ store_hit(struct store *s, const char *id, size_t idlen, int64_t seconds)
 		log_warning("limit_report: %s", sqlite_error(s->db));
 }
 
-/* The cursor tells nothing else here: it knows the id's place in the tail. */
-static void
-store_tail_row(struct store *s, const struct appended *a)
-{
-	struct store_cursor	*cursor = a->cursor;
-
-	if (cursor->seen == s->tails) {
-		tail_add_at(s->tail, (size_t)cursor->base, a->date, a->amount);
-		return;
-	}
-	cursor->base = (int64_t)tail_add(s->tail,
-	    store_hash(s, a->id, a->idlen), a->id, a->idlen, a->date,
-	    a->amount);
-	cursor->seen = s->tails;
-}
-
-static void
-store_committed(struct store *s)
-{
-	size_t	i;
-
-	for (i = 0; i < s->nappend && !s->behind; i++)
-		store_tail_row(s, &s->append[i]);
-	if (!s->behind)
-		s->read = s->last;
-	s->told = s->last;
-}
-
 enum store_result
 store_commit(struct store *s)
 {
 	enum store_result	result;
 
+	store_write_rows(s);
 	store_work(s);
 	if (!s->failed && sqlite_step(s->db, DO_COMMIT) == 0) {
-		store_committed(s);
+		store_rows_committed(s);
 		store_job_over(s, true);
 		(void)store_copy_log(s, false);
 		return STORE_OK;

@@ -41,6 +41,7 @@ struct store_sizes {
 extern struct store_sizes	store_sizes;	/* tests make them small */
 
 #define STORE_MERGE		8	/* runs of one level that become one */
+#define STORE_MANY		16	/* rows that one statement appends */
 #define STORE_PART_BITS		20	/* of a part, below the run's */
 
 enum statement {
@@ -64,6 +65,7 @@ enum statement {
 	RUNS,
 	PART,
 	APPEND,
+	APPEND_MANY,
 	VALUE,
 	SEE,
 	HIT,
@@ -147,13 +149,10 @@ struct job {
 	unsigned int		 bits;		/* fewest of them */
 };
 
-/* A row that the running batch appends, for the tail. */
+/* A row that the running batch appends, to the table and to the tail. */
 struct appended {
 	struct store_cursor	*cursor;
-	const char	*id;
-	size_t		 idlen;
-	int64_t		 date;
-	int64_t		 amount;
+	struct store_row	 row;
 };
 
 struct store {
@@ -228,6 +227,12 @@ enum store_result	 store_end(struct store *, bool good);
 int			 store_one(struct store *, enum statement, int64_t *);
 int			 store_put_number(struct store *, const char *,
 			    int64_t);
+
+/* --- store_sqlite_append.c --- */
+
+/* The rows of the batch go to the table, before its commit; and after it. */
+void			 store_write_rows(struct store *);
+void			 store_rows_committed(struct store *);
 
 /* --- store_sqlite_work.c --- */
 
