@@ -17,6 +17,11 @@ mkdir -p "$dir"
 cp "policyd-rate-limit-$version.tar.gz" "$dir/policyd-rate-limit_$version.orig.tar.gz"
 tar -x -z -f "$dir/policyd-rate-limit_$version.orig.tar.gz" -C "$dir"
 cp -R "$src/packaging/debian" "$src/debian"
+# Who builds it is who maintains it, if DEBEMAIL tells.
+if [ -n "${DEBEMAIL-}" ]; then
+	sed -i "s|Local builds of .*@example\.org>|${DEBFULLNAME:-$DEBEMAIL} <$DEBEMAIL>|" \
+	    "$src/debian/control" "$src/debian/changelog" "$src/debian"/*.NEWS
+fi
 (cd "$src" && dpkg-buildpackage -us -uc)
 # The package is in Debian since 1.0; only this changelog begins anew.
 lintian --info --fail-on error,warning --suppress-tags initial-upload-closes-no-bugs \
