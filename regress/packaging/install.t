@@ -85,6 +85,40 @@ for (['etc/policyd-rate-limit.conf', 'share/examples/policyd-rate-limit'],
 	    "$file is installed as it is") or diag($same);
 }
 
+# --- packing lists of ports ---
+
+my @programs = ((map { "sbin/$_" } 'policyctl', 'policyd-rate-limit'),
+    map { "libexec/policyd-rate-limit/$_" } 'engine', 'report',
+    map { "ledger-$_" } 'sqlite', 'pgsql', 'mysql');
+
+# What is installed below /usr/local, as a port calls make.
+sub installed {
+	my ($init, @variables) = @_;
+
+	output("cd '$root' && make -s INIT=$init DESTDIR='$dir/$init' @variables " .
+	    "install-texts install-init-$init 2>&1");
+	return join "\n", sort @programs, map { s{\A/usr/local/}{}r } keys %{tree("$dir/$init")};
+}
+
+sub listed {
+	return join "\n", sort @_;
+}
+
+my $plist = slurp("$root/packaging/freebsd/pkg-plist");
+my @files = map { s/^%%[A-Z]+%%(?=lib)//r =~ s/\.gz\z//r =~
+    s/^\@sample\S+ (\S+) \S+\z/$1/r =~
+    s{%%EXAMPLESDIR%%}{share/examples/policyd-rate-limit}r } split /\n/, $plist;
+is(listed(@files), installed('freebsd', 'RCDIR=/usr/local/etc/rc.d'), 'FreeBSD lists all');
+
+$plist = join '', map { slurp($_) } glob "$root/packaging/openbsd/pkg/PLIST-*";
+# What is sampled is the file above it.
+my ($sampled) = $plist =~ /^(\S+)\n(?:\@(?:mode|owner|group) .*\n)*\@sample /m;
+is($sampled, 'share/examples/policyd-rate-limit/policyd-rate-limit.conf',
+    'OpenBSD installs the sample');
+@files = map { s/^\@(?:bin|man|rcscript) //r =~ s/^\$\{RCDIR\}/\/etc\/rc.d/r }
+    grep { !/^\@(?:new|mode|owner|group|sample)|\/\z|pkg-readmes/ } split /\n/, $plist;
+is(listed(@files), installed('openbsd', 'MANDIR=/usr/local/man'), 'OpenBSD lists all');
+
 # --- one version, said in several places ---
 
 my ($version) = slurp("$root/src/rules.mk") =~ /^VERSION =\t(\S+)$/m;
