@@ -359,9 +359,9 @@ install-init-openbsd install-init-freebsd install-init-netbsd:
 
 install-init- install-init-none:
 
-# The same bytes for the same commit, wherever it is made.
+# The same bytes for the same commit, wherever it is made, whatever git is told there.
 dist:
-	@git archive --format=tar --prefix=policyd-rate-limit-${VERSION}/ HEAD | \
+	@git -c tar.umask=0022 -c core.autocrlf=false -c core.eol=lf archive --format=tar --prefix=policyd-rate-limit-${VERSION}/ HEAD | \
 	    gzip -9n >policyd-rate-limit-${VERSION}.tar.gz
 	@echo policyd-rate-limit-${VERSION}.tar.gz
 

@@ -1,0 +1,48 @@
+#!/usr/bin/perl
+
+# make dist is the same bytes for the same commit, wherever, whenever and by whomever it
+# is made, and has what is needed to build.
+
+use strict;
+use warnings;
+
+use Digest::SHA;
+use File::Temp qw(tempdir);
+use Test::More;
+
+use Packaging qw(output);
+use Policyd qw(need have_command slurp $root);
+
+need(defined have_command('git') && -e "$root/.git", 'git, and a clone');
+
+my $dir = tempdir('policyd-XXXXXXXX', TMPDIR => 1, CLEANUP => 1);
+my ($version) = slurp("$root/src/rules.mk") =~ /^VERSION =\t(\S+)$/m;
+my @made;
+
+# Another place, umask, zone, language, time of its files, and git's own configuration.
+for my $way ([one => 022, 'TZ=UTC LC_ALL=C', 'true'],
+    ['another place' => 077, 'TZ=Asia/Tokyo LC_ALL=C.UTF-8 GZIP=-1',
+	"find . -path ./.git -prune -o -type f -exec touch -t 200101010000 {} +; " .
+	"git config tar.umask 0002; git config core.autocrlf true"]) {
+	my ($name, $umask, $environment, $prepare) = @$way;
+	my $place = "$dir/$name";
+
+	umask $umask;
+	my $said = output("git clone -q '$root' '$place' 2>&1 && cd '$place' && $prepare && " .
+	    "env $environment make -s dist 2>&1");
+	my $file = "$place/policyd-rate-limit-$version.tar.gz";
+	ok(-s $file, "made: $name") or diag($said);
+	push @made, $file;
+}
+umask 022;
+is(Digest::SHA->new(256)->addfile($made[1], 'b')->hexdigest,
+    Digest::SHA->new(256)->addfile($made[0], 'b')->hexdigest, 'the same bytes');
+
+my @list = split /\n/, output("tar -tvzf '$made[0]' --numeric-owner");
+is((grep { !m{ 0/0 } } @list), 0, 'which belong to nobody in particular');
+is((grep { m{ \Qpolicyd-rate-limit-$version\E/} } @list), @list, 'in one directory');
+my %there = map { m{\Qpolicyd-rate-limit-$version\E/(\S+)} ? ($1 => 1) : () } @list;
+ok($there{$_}, "with $_")
+    for 'GNUmakefile', 'BSDmakefile', 'LICENSE', 'packaging/debian/control', 'src/rules.mk';
+
+done_testing();
