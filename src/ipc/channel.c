@@ -128,6 +128,17 @@ broke_rules(struct channel *c, const char *what)
 	return -1;
 }
 
+/*
+ * The kernel has no room at the moment. That is as if nothing had come, or the
+ * buffer were full: who waits for the descriptor is told to try again.
+ */
+static bool
+not_now(int error)
+{
+	return error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS ||
+	    error == ENOMEM;
+}
+
 /* --- receiving --- */
 
 struct header {
@@ -282,7 +293,7 @@ channel_read(struct channel *c)
 		n = recvmsg(c->fd, &mh, MSG_CMSG_CLOEXEC);
 	} while (n == -1 && errno == EINTR);
 	if (n == -1) {
-		if (errno == EAGAIN || errno == EWOULDBLOCK)
+		if (not_now(errno))
 			return 0;
 		/* It ended without reading all: an end like any other. */
 		if (errno == ECONNRESET)
@@ -496,7 +507,7 @@ channel_flush(struct channel *c)
 		if ((n = send_some(c)) == -1) {
 			if (errno == EINTR)
 				continue;
-			if (errno == EAGAIN || errno == EWOULDBLOCK)
+			if (not_now(errno))
 				return 0;
 			c->error = errno;
 			return -1;
