@@ -38,6 +38,7 @@ struct charge_batch {
 	size_t			 hits;		/* room */
 	struct verdict_context	 context;
 	struct msg_charge	 message;
+	enum store_result	 last;		/* of charge_batch_run */
 };
 
 struct charge_batch *
@@ -605,16 +606,12 @@ charge_batch_start(struct charge_batch *b, int64_t now)
 	return store_commit(b->store);
 }
 
-enum store_result
-charge_batch_run(struct charge_batch *b, int64_t now, struct mono mono,
+static enum store_result
+charge_try(struct charge_batch *b, int64_t now, struct mono mono,
     const struct charge_answers *answers)
 {
 	enum store_result	result;
 
-	charge_expire(b, mono, false);
-	charge_answer(b, false, answers);
-	if (TAILQ_EMPTY(&b->waiting))
-		return STORE_OK;
 	b->context.cache = b->cache;
 	b->context.store = b->store;
 	b->context.overrides = b->overrides;
@@ -648,4 +645,16 @@ charge_batch_run(struct charge_batch *b, int64_t now, struct mono mono,
 		charge_answer(b, false, answers);
 	}
 	return result;
+}
+
+enum store_result
+charge_batch_run(struct charge_batch *b, int64_t now, struct mono mono,
+    const struct charge_answers *answers)
+{
+	charge_expire(b, mono, false);
+	charge_answer(b, false, answers);
+	/* Nobody waits any longer: that says nothing new of the database. */
+	if (!TAILQ_EMPTY(&b->waiting))
+		b->last = charge_try(b, now, mono, answers);
+	return b->last;
 }

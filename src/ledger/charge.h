@@ -62,6 +62,7 @@ struct charge_answers {
  * still being read, and all while the database is locked (STORE_BUSY), stay in
  * the batch for the next call, until their deadline. `now` is the wall clock,
  * `mono` for deadlines. STORE_LOST: nothing more can be done by this process.
+ * Where all that waited is past its deadline, what the last call returned.
  */
 enum store_result	 charge_batch_run(struct charge_batch *, int64_t now,
 			    struct mono, const struct charge_answers *);
