@@ -41,11 +41,21 @@ sub without_verdict {
 }
 
 sub recovered {
-	my ($d, $work) = @_;
+	my ($d, $work, $mark) = @_;
 
 	ok($work->wait_more(10), 'it recovers by itself') or
 	    diag(grep { !/: (?:unanswered|accepted):/ } split /^/, $d->log);
-	ok($d->wait_log(qr/verdicts again/), 'and says so');
+	ok($d->wait_log(qr/verdicts again/, $mark), 'and says so');
+}
+
+# The ledger's two lines of its trouble since then.
+sub told_once {
+	my ($d, $mark, $why) = @_;
+
+	$d->wait_log(qr/ledger: .* works again/, $mark);
+	my $log = $d->log_since($mark);
+	is(scalar(() = $log =~ /ledger: .*$why/gi), 1, 'the ledger tells why, once');
+	is(scalar(() = $log =~ /ledger: .* works again/g), 1, 'and the end of it, once');
 }
 
 subtest 'locked-by-another' => sub {
@@ -58,18 +68,38 @@ subtest 'locked-by-another' => sub {
 		my $unlock = lock_database($d);
 		ok($unlock, 'another process locks the database');
 		without_verdict($d, 'locked');
+		ok($d->wait_log(qr/ledger.*locked/, $mark), 'the log tells why');
 		is(scalar(() = $d->log_since($mark) =~ /gives no verdict/g), 1,
-		    'that is logged once');
-		ok($d->wait_log(qr/ledger.*locked/, $mark), 'and why') if full;
+		    'that there are no verdicts is logged once');
 		$unlock->();
-		recovered($d, $work);
+		recovered($d, $work, $mark);
+		told_once($d, $mark, 'locked');
 	}
 	$work->check;
 	$d->ends_well;
 };
 
+# One at a time, so that between two of them nobody waits for the database at all.
+subtest 'locked-and-hardly-asked' => sub {
+	my $d = fault_daemon(config => { debug => True })->start;
+	my $ask = sub { $d->ask(sasl_username => 'bob') // 'none' };
+
+	is($ask->(), 'dunno', 'it serves');
+	my $mark = $d->log_mark;
+	my $unlock = lock_database($d);
+	ok($unlock, 'another process locks the database');
+	ok(wait_until {
+		$ask->() eq 'defer database' && $d->log_since($mark) =~ /ledger: .*locked/
+	}, 'the log tells why nobody has a verdict');
+	$unlock->();
+	ok(wait_until { $ask->() eq 'dunno' && $d->log_since($mark) =~ /verdicts again/ },
+	    'it is over');
+	told_once($d, $mark, 'locked');
+	$d->ends_well;
+};
+
 subtest 'read-only' => sub {
-	plan(skip_all => 'with FAULT=full, as root') if !full || !as_root();
+	plan(skip_all => 'only as root') if !as_root();
 	my $d = fault_daemon(config => { debug => True, db_timeout => 0.3 })->start;
 	my $work = Fault::Work->start($d);
 
@@ -81,6 +111,7 @@ subtest 'read-only' => sub {
 	chmod 0444, @files;
 	chmod 0555, "$d->{dir}/db";
 	# What is open stays so; a new process is told.
+	my $mark = $d->log_mark;
 	kill 'KILL', $d->child('ledger-sqlite');
 	without_verdict($d, 'read-only');
 	ok($d->wait_log(qr/ledger.*(?:read-?only|denied|unable to open)/i),
@@ -88,7 +119,8 @@ subtest 'read-only' => sub {
 	chmod 0600, @files;
 	chmod 0700, "$d->{dir}/db";
 	chown $uid, $gid, @files, "$d->{dir}/db";
-	recovered($d, $work);
+	recovered($d, $work, $mark);
+	told_once($d, $mark, 'readonly');
 	$work->check;
 	$d->ends_well;
 };
@@ -116,7 +148,7 @@ subtest 'full-file-system' => sub {
 			ok($d->wait_log(qr/ledger.*(?:full|no space)/i, $mark),
 			    'the log tells why');
 			unlink "$db/ballast";
-			recovered($d, $work);
+			recovered($d, $work, $mark);
 		}
 		$work->check;
 		$d->ends_well;
@@ -145,6 +177,55 @@ subtest 'deleted-underneath' => sub {
 	$d->ends_well;
 };
 
+# The database stays, and what only its log had must not be lost with that.
+for my $way (['removed', sub { unlink $_[0] }],
+    ['replaced', sub { spew("$_[0].new", 'no log at all ' x 5000, 0666);
+	rename "$_[0].new", $_[0] }],
+    ['removed-with-its-index', sub { unlink $_[0], $_[0] =~ s/wal\z/shm/r }]) {
+	subtest "log-$way->[0]" => sub {
+		my $d = fault_daemon(config => { debug => True })->start;
+		my $work = Fault::Work->start($d);
+
+		for my $round (1 .. (full ? 10 : 2)) {
+			ok($work->wait_more(50), "round $round: mails are counted");
+			my $mark = $d->log_mark;
+			$way->[1]->($d->database . '-wal') or die "wal: $!";
+			ok($d->wait_log(qr/log is missing or another/, $mark),
+			    'that is seen');
+			ok($work->wait_more(50), 'it goes on');
+			my ($check) = $d->sql('PRAGMA integrity_check');
+			is($check->[0], 'ok', 'and the database is whole');
+		}
+		$work->check;
+		$d->ends_well;
+	};
+}
+
+# As somebody does who restores it without stopping the daemon.
+subtest 'replaced-by-a-backup' => sub {
+	my $d = fault_daemon(config => { debug => True })->start;
+	my $backup = $d->database . '.backup';
+
+	$d->ask(sasl_username => 'before') for 1 .. 3;
+	$d->sql(".backup $backup");
+	chmod 0666, $backup;
+	$d->ask(sasl_username => 'after') for 1 .. 3;
+	my $mark = $d->log_mark;
+	rename $backup, $d->database or die "rename: $!";
+	my $n = 0;
+	ok(wait_until {
+		$n++;
+		$d->ask(sasl_username => 'before');
+		$d->log_since($mark) =~ /database is another file/
+	}, 'that is seen');
+	is($d->ask(sasl_username => 'before'), 'dunno', 'it goes on');
+	my ($check) = $d->sql('PRAGMA integrity_check');
+	is($check->[0], 'ok', 'the database is whole');
+	is($d->recorded('after'), 0, 'it is the backup');
+	cmp_ok($d->recorded('before'), '>=', 4, 'and counts are in it');
+	$d->ends_well;
+};
+
 subtest 'replaced-by-garbage' => sub {
 	my $d = fault_daemon(config => { debug => True, db_timeout => 0.5 })->start;
 	my $work = Fault::Work->start($d, user => sub { "user$_[0]-" . int($_[1] / 100) });
@@ -159,7 +240,32 @@ subtest 'replaced-by-garbage' => sub {
 	ok($d->wait_log(qr/ledger.*not a database/, $mark), 'the log tells why');
 	is(slurp($d->database), $garbage, 'nobody writes over what is not ours');
 	unlink $d->database;
-	recovered($d, $work);
+	recovered($d, $work, $mark);
+	$work->finish;
+	ok(!$work->{faults}, 'every mail had its verdict');
+	$d->ends_well;
+};
+
+# What is in its pages is not what SQLite wrote there.
+subtest 'damaged' => sub {
+	my $d = fault_daemon(config => { debug => True, db_timeout => 0.5 })->start;
+	my $work = Fault::Work->start($d, user => sub { "user$_[0]-" . int($_[1] / 100) });
+
+	ok($work->wait_more(200), 'mails are counted');
+	my $mark = $d->log_mark;
+	$d->sql('PRAGMA wal_checkpoint');
+	my $size = -s $d->database;
+	open my $fh, '+<:raw', $d->database or die "open: $!";
+	sysseek $fh, 4096, 0;
+	syswrite $fh, join '', map { chr rand 256 } 4097 .. $size;
+	close $fh;
+	# It has read much of that already.
+	kill 'KILL', $d->child('ledger-sqlite');
+	without_verdict($d, 'damaged');
+	ok($d->wait_log(qr/ledger.*malformed/, $mark), 'the log tells why');
+	$d->ok_alive;
+	unlink map { $d->database . $_ } '-wal', '-shm', '';
+	recovered($d, $work, $mark);
 	$work->finish;
 	ok(!$work->{faults}, 'every mail had its verdict');
 	$d->ends_well;
@@ -176,10 +282,11 @@ subtest 'slow-disk' => sub {
 	ok($work->wait_more(20), 'mails are counted');
 	$d->{shim}{'ledger-sqlite'}->set(pause => 20_000);
 	ok($work->wait_more(20), 'a sync of 20 ms is borne');
+	my $mark = $d->log_mark;
 	$d->{shim}{'ledger-sqlite'}->set(pause => 800_000);
 	without_verdict($d, 'a sync of 0.8 s');
 	$d->{shim}{'ledger-sqlite'}->set(pause => 0);
-	recovered($d, $work);
+	recovered($d, $work, $mark);
 	$work->check;
 	$d->ends_well;
 };

@@ -14,33 +14,48 @@
 #include "ledger/keeper.h"
 #include "ledger/sqlite.h"
 #include "lib/alloc.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 
 #define FIRST_FD	10		/* what the keeper keeps lies above */
 #define WAIT_MS		1000
 #define GOODBYE_MS	2000
+#define RELEASE_MS	500
 
 #define ASK_COPY	'c'
+#define ASK_CLOSE	'd'
 #define ASK_END		'e'
 
 struct keeper {
 	int	fd;
-	bool	asked;
+	int	asked;		/* answers that are to come */
 };
 
 /* --- the process --- */
 
-/* The file may be another one than the last time. */
-static struct sqlite *
-keeper_file(struct sqlite *db, int directory, const char *name)
+/*
+ * One copy: how much is left, or -1. Where the names lead to other files than
+ * those that are open, the ledger is to close its own before any is opened.
+ */
+static int32_t
+keeper_copy(struct sqlite **db, int directory, const char *name, bool *stale)
 {
 	char	reason[256];
+	int	frames, left;
 
-	if (db != NULL && sqlite_present(db))
-		return db;
-	sqlite_close(db);
-	return sqlite_open(directory, name, WAIT_MS, NULL, 0, reason,
-	    sizeof(reason));
+	if (*db != NULL && sqlite_look(*db) != SQLITE_FILES_OURS) {
+		sqlite_close(*db);
+		*db = NULL;
+		*stale = true;
+	}
+	if (*stale)
+		return -1;
+	if (*db == NULL)
+		*db = sqlite_open(directory, name, WAIT_MS, NULL, 0, reason,
+		    sizeof(reason));
+	if (*db == NULL || sqlite_checkpoint(*db, &frames, &left) == -1)
+		return -1;
+	return left;
 }
 
 static void
@@ -48,14 +63,18 @@ keeper_serve(int fd, int directory, const char *name)
 {
 	struct sqlite	*db = NULL;
 	int32_t		 left;
-	int		 frames, n;
+	bool		 stale = false;
 	char		 what;
 
-	while (read(fd, &what, 1) == 1 && what == ASK_COPY) {
-		left = -1;
-		db = keeper_file(db, directory, name);
-		if (db != NULL && sqlite_checkpoint(db, &frames, &n) == 0)
-			left = n;
+	while (read(fd, &what, 1) == 1 && what != ASK_END) {
+		if (what == ASK_COPY)
+			left = keeper_copy(&db, directory, name, &stale);
+		else {
+			sqlite_close(db);
+			db = NULL;
+			stale = false;
+			left = 0;
+		}
 		if (write(fd, &left, sizeof(left)) != (ssize_t)sizeof(left))
 			break;
 	}
@@ -115,7 +134,7 @@ keeper_start(struct role_start *start, struct sandbox_needs *needs,
 static void
 keeper_say(struct keeper *k, char what)
 {
-	k->asked = true;
+	k->asked++;
 	/* That it is gone shows when it should have answered. */
 	if (write(k->fd, &what, 1) != 1)
 		return;
@@ -124,7 +143,7 @@ keeper_say(struct keeper *k, char what)
 void
 keeper_ask(struct keeper *k)
 {
-	if (!k->asked)
+	if (k->asked == 0)
 		keeper_say(k, ASK_COPY);
 }
 
@@ -142,13 +161,27 @@ keeper_answer(struct keeper *k, int *left)
 	int32_t	n;
 
 	/* It says nothing of its own accord; its end shows when it is asked. */
-	if (!k->asked || keeper_wait(k, 0) != 1)
+	if (k->asked == 0 || keeper_wait(k, 0) != 1)
 		return 0;
 	if (read(k->fd, &n, sizeof(n)) != (ssize_t)sizeof(n))
 		return -1;
-	k->asked = false;
+	k->asked--;
 	*left = n;
 	return 1;
+}
+
+int
+keeper_release(struct keeper *k)
+{
+	struct mono	deadline = clock_after(clock_mono(), RELEASE_MS);
+	int		left;
+
+	keeper_say(k, ASK_CLOSE);
+	while (k->asked > 0)
+		if (keeper_wait(k, clock_left(deadline, clock_mono())) != 1 ||
+		    keeper_answer(k, &left) == -1)
+			return -1;
+	return 0;
 }
 
 void
@@ -162,6 +195,12 @@ keeper_stop(struct keeper *k)
 	while (keeper_wait(k, GOODBYE_MS) == 1 &&
 	    read(k->fd, &n, sizeof(n)) > 0)
 		;
+	keeper_leave(k);
+}
+
+void
+keeper_leave(struct keeper *k)
+{
 	close(k->fd);
 	free(k);
 }

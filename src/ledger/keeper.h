@@ -29,7 +29,17 @@ void		 keeper_ask(struct keeper *);
  */
 int		 keeper_answer(struct keeper *, int *left);
 
+/*
+ * The files are to be closed by everybody: it does, and waits to be asked
+ * again. -1: it did not within half a second, or is gone.
+ */
+int		 keeper_release(struct keeper *);
+
 /* Lets it close the file and waits, two seconds at the most, until it has. */
 void		 keeper_stop(struct keeper *);
+
+
+/* Waits for nothing: it ends when it finds out. */
+void		 keeper_leave(struct keeper *);
 
 #endif

@@ -18,12 +18,21 @@
 
 #define SHORT_WAITS	100
 
+/* The database, its write-ahead log and the index of that. */
+#define FILES		3
+#define LOG_AT		1
+
+struct place {
+	dev_t	dev;
+	ino_t	ino;
+	bool	known;		/* the library makes the last two later */
+};
+
 struct sqlite {
 	sqlite3			 *db;
-	char			 *name;
+	char			 *name[FILES];
 	int			  directory;
-	dev_t			  dev;
-	ino_t			  ino;
+	struct place		  place[FILES];
 	const char *const	 *list;
 	size_t			  count;
 	sqlite3_stmt		**statement;
@@ -204,13 +213,15 @@ struct sqlite *
 sqlite_open(int directory, const char *name, int busy_ms,
     const char *const *list, size_t count, char *reason, size_t size)
 {
-	struct sqlite	*s;
-	struct stat	 sb;
-	char		*path;
-	int		 code;
+	static const char *const	 suffix[FILES] = { "", "-wal", "-shm" };
+	struct sqlite			*s;
+	char				*path;
+	size_t				 i;
+	int				 code;
 
 	s = alloc_zero(1, sizeof(*s));
-	s->name = alloc_string(name);
+	for (i = 0; i < FILES; i++)
+		s->name[i] = alloc_printf("%s%s", name, suffix[i]);
 	s->directory = directory;
 	s->list = list;
 	s->count = count;
@@ -238,15 +249,14 @@ sqlite_open(int directory, const char *name, int busy_ms,
 		code = sqlite3_exec(s->db, "SELECT count(*) FROM sqlite_master",
 		    NULL, NULL, NULL);
 	}
-	if (code != SQLITE_OK || fstatat(directory, name, &sb, 0) == -1) {
+	if (code != SQLITE_OK || sqlite_look(s) != SQLITE_FILES_OURS ||
+	    !s->place[0].known) {
 		if (code == SQLITE_OK)
 			code = SQLITE_CANTOPEN;
 		(void)failed(s, code);
 		(void)strlcpy(reason, s->error, size);
 		goto fail;
 	}
-	s->dev = sb.st_dev;
-	s->ino = sb.st_ino;
 	return s;
  fail:
 	sqlite_close(s);
@@ -264,20 +274,74 @@ sqlite_close(struct sqlite *s)
 		(void)sqlite3_finalize(s->statement[i]);
 	(void)sqlite3_finalize(s->query);
 	(void)sqlite3_close(s->db);
+	for (i = 0; i < FILES; i++)
+		free(s->name[i]);
 	free(s->statement);
 	free(s->query_text);
-	free(s->name);
 	free(s);
 }
 
-bool
-sqlite_present(const struct sqlite *s)
+/* --- the files --- */
+
+static bool
+is_ours(const struct sqlite *s, size_t i)
 {
 	struct stat	sb;
 
-	return fstatat(s->directory, s->name, &sb, 0) == 0 &&
-	    sb.st_dev == s->dev && sb.st_ino == s->ino;
+	return fstatat(s->directory, s->name[i], &sb, 0) == 0 &&
+	    sb.st_dev == s->place[i].dev && sb.st_ino == s->place[i].ino;
 }
+
+enum sqlite_files
+sqlite_look(struct sqlite *s)
+{
+	struct stat	sb;
+	size_t		i;
+
+	for (i = 0; i < FILES; i++) {
+		if (s->place[i].known && !is_ours(s, i))
+			return i < LOG_AT ? SQLITE_FILES_OTHER :
+			    SQLITE_FILES_OTHER_LOG;
+		if (s->place[i].known ||
+		    fstatat(s->directory, s->name[i], &sb, 0) == -1)
+			continue;
+		s->place[i].dev = sb.st_dev;
+		s->place[i].ino = sb.st_ino;
+		s->place[i].known = true;
+	}
+	return SQLITE_FILES_OURS;
+}
+
+void
+sqlite_unlink_log(struct sqlite *s)
+{
+	size_t	i;
+
+	for (i = LOG_AT; i < FILES; i++)
+		if (s->place[i].known && is_ours(s, i))
+			(void)unlinkat(s->directory, s->name[i], 0);
+}
+
+void
+sqlite_distrust(struct sqlite *s)
+{
+	(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
+	    NULL);
+}
+
+bool
+sqlite_writable(const struct sqlite *s)
+{
+	size_t	i;
+
+	for (i = 0; i < FILES; i++)
+		if (faccessat(s->directory, s->name[i], W_OK, 0) == -1 &&
+		    errno != ENOENT)
+			return false;
+	return faccessat(s->directory, ".", W_OK, 0) == 0;
+}
+
+/* --- statements --- */
 
 int
 sqlite_exec(struct sqlite *s, const char *sql)

@@ -16,7 +16,8 @@ struct sqlite;
 enum sqlite_fault {
 	SQLITE_NO_FAULT,
 	SQLITE_FAULT_BUSY,	/* locked by another process; try again */
-	SQLITE_FAULT_READONLY,	/* reading is possible */
+	SQLITE_FAULT_READONLY,	/* reading is possible; what was opened so
+				   stays so: see sqlite_writable */
 	SQLITE_FAULT_FULL,	/* the disk; gone as soon as there is room */
 	SQLITE_FAULT_SCHEMA,	/* a statement does not fit the tables */
 	SQLITE_FAULT_FILE	/* damaged, or an I/O error: open it anew */
@@ -33,8 +34,31 @@ struct sqlite	*sqlite_open(int directory, const char *name, int busy_ms,
 		    size_t);
 void		 sqlite_close(struct sqlite *);
 
-/* Whether the name still leads to the file that was opened. */
-bool		 sqlite_present(const struct sqlite *);
+/* Whether the names still lead to the files that were opened. */
+enum sqlite_files {
+	SQLITE_FILES_OURS,
+	SQLITE_FILES_OTHER_LOG,	/* the write-ahead log is not, or its index */
+	SQLITE_FILES_OTHER	/* the database itself is not */
+};
+enum sqlite_files	 sqlite_look(struct sqlite *);
+
+/*
+ * Before sqlite_close, where the database itself is another file: the log that
+ * belongs to ours must not be taken for its log.
+ */
+void		 sqlite_unlink_log(struct sqlite *);
+
+/*
+ * Before sqlite_close, where the file is not to be trusted: what is in the log
+ * is checked when it is read again, and is not copied into the file unchecked.
+ */
+void		 sqlite_distrust(struct sqlite *);
+
+/*
+ * Whether we may write to the files and into their directory, so that a file
+ * that was opened when we could not is worth opening anew.
+ */
+bool		 sqlite_writable(const struct sqlite *);
 
 /* One or more statements without results. 0, or -1. */
 int		 sqlite_exec(struct sqlite *, const char *sql);

@@ -130,12 +130,16 @@ store_note(struct store *s)
 		(void)strlcpy(s->error, sqlite_error(s->db), sizeof(s->error));
 }
 
-/* What is in memory may not be what the next file holds. */
+/*
+ * What is in memory may not be what the next file holds. Nobody of ours keeps
+ * it open, so that the next to open it looks at what is on the disk.
+ */
 static void
 store_away(struct store *s)
 {
 	store_unload(s);
 	store_free_runs(s);
+	store_release_log(s);
 	sqlite_close(s->db);
 	s->db = NULL;
 }
@@ -151,6 +155,9 @@ store_failed(struct store *s)
 		(void)sqlite_step(s->db, DO_ROLLBACK);
 	if (fault == SQLITE_FAULT_BUSY && !damaged)
 		return STORE_BUSY;
+	s->readonly = fault == SQLITE_FAULT_READONLY;
+	if (fault == SQLITE_FAULT_FILE)
+		sqlite_distrust(s->db);
 	if (fault == SQLITE_FAULT_FILE || fault == SQLITE_FAULT_SCHEMA ||
 	    damaged || sqlite_in_transaction(s->db))
 		store_away(s);
@@ -196,36 +203,60 @@ store_connect(struct store *s)
 		return STORE_FAILED;
 	s->version = s->changes = s->runs_version = -1;
 	s->copied = 0;
-	s->moved = false;
+	s->moved = s->readonly = false;
 	s->looked = clock_mono().ns;
 	if (store_prepare(s) == 0 && (!s->damaged ||
 	    store_forget_runs(s) == 0)) {
 		s->damaged = false;
+		/* Its log may have been made only now. */
+		(void)sqlite_look(s->db);
 		return STORE_OK;
 	}
 	store_note(s);
 	fault = sqlite_fault(s->db);
+	if (fault == SQLITE_FAULT_FILE)
+		sqlite_distrust(s->db);
 	store_away(s);
 	return fault == SQLITE_FAULT_BUSY ? STORE_BUSY : STORE_FAILED;
+}
+
+/*
+ * Whether what is open is what the names lead to. What only our log has is
+ * copied into our file before that is left, wherever it is by now.
+ */
+static bool
+store_same_files(struct store *s)
+{
+	enum sqlite_files	files = sqlite_look(s->db);
+	int			frames, left;
+
+	if (files == SQLITE_FILES_OURS)
+		return true;
+	log_warning("%s: the %s another file now", s->description,
+	    files == SQLITE_FILES_OTHER ? "database is" :
+	    "database's log is missing or");
+	(void)sqlite_checkpoint(s->db, &frames, &left);
+	if (files == SQLITE_FILES_OTHER)
+		sqlite_unlink_log(s->db);
+	return false;
 }
 
 enum store_result
 store_ready(struct store *s)
 {
-	int64_t	now;
+	int64_t	now = clock_mono().ns;
+	bool	look;
 
-	if (s->db != NULL && s->moved)
-		store_away(s);
-	if (s->db == NULL)
-		return store_connect(s);
-	now = clock_mono().ns;
-	if (now - s->looked < LOOK_NS)
-		return STORE_OK;
-	s->looked = now;
-	if (sqlite_present(s->db))
-		return STORE_OK;
-	store_away(s);
-	return store_connect(s);
+	if (s->db != NULL) {
+		look = now - s->looked >= LOOK_NS;
+		if (look)
+			s->looked = now;
+		if (s->moved || (s->readonly && (look ||
+		    sqlite_writable(s->db))) ||
+		    (look && !store_same_files(s)))
+			store_away(s);
+	}
+	return s->db != NULL ? STORE_OK : store_connect(s);
 }
 
 struct store *
@@ -271,6 +302,7 @@ store_close(struct store *s)
 		return;
 	/* Who closes the file last copies all of the log and removes it. */
 	keeper_stop(s->keeper);
+	s->keeper = NULL;
 	store_away(s);
 	str_clear(&s->buffer);
 	free(s->append);

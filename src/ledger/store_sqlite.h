@@ -163,6 +163,7 @@ struct store {
 	bool			 full;		/* synchronous */
 	int			 wait;		/* for a lock, ms */
 	int64_t			 looked;	/* that the file is there, ns */
+	bool			 readonly;	/* a write failed of that */
 	struct keeper		*keeper;	/* NULL: there is none */
 	int			 copied;	/* pages of the log */
 	int64_t			 copy;		/* when that was, ns */
@@ -249,6 +250,9 @@ void			 store_work(struct store *);
 
 /* What store_start_helper started; the caller's. */
 struct keeper		*store_take_helper(void);
+
+/* Before the file is closed: the keeper closes it too. */
+void			 store_release_log(struct store *);
 
 /*
  * Has the log copied into the file, when there is enough of it or a second went

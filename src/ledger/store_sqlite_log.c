@@ -49,20 +49,30 @@ store_take_helper(void)
 	return keeper;
 }
 
+static void
+store_lose_keeper(struct store *s)
+{
+	log_warning("the keeper of the write-ahead log is gone:"
+	    " the ledger copies it by itself");
+	keeper_leave(s->keeper);
+	s->keeper = NULL;
+}
+
 /* What the keeper answered. */
 static void
 store_hear_keeper(struct store *s)
 {
-	int	left, heard;
+	int	left;
 
-	if (s->keeper == NULL || (heard = keeper_answer(s->keeper, &left)) == 0)
-		return;
-	if (heard == 1)
-		return;
-	log_warning("the keeper of the write-ahead log is gone:"
-	    " the ledger copies it by itself");
-	keeper_stop(s->keeper);
-	s->keeper = NULL;
+	if (s->keeper != NULL && keeper_answer(s->keeper, &left) == -1)
+		store_lose_keeper(s);
+}
+
+void
+store_release_log(struct store *s)
+{
+	if (s->keeper != NULL && keeper_release(s->keeper) == -1)
+		store_lose_keeper(s);
 }
 
 int
