@@ -167,6 +167,7 @@ struct store {
 	struct keeper		*keeper;	/* NULL: there is none */
 	int			 copied;	/* pages of the log */
 	int64_t			 copy;		/* when that was, ns */
+	int64_t			 finished;	/* by the ledger itself, ns */
 	char			 error[256];
 
 	/* --- the file as it was last seen --- */

@@ -9,8 +9,8 @@
  * Commits go to the write-ahead log, which has to be copied into the file now
  * and then. That waits for the disk twice, so the keeper does it while the
  * ledger goes on. SQLite begins the log anew when all of it is copied; in a
- * load without a pause it never quite is, and then the ledger copies the little
- * that is left by itself.
+ * load without a pause it never quite is, and then the ledger copies by itself
+ * the little that is left right after the keeper's turn.
  */
 #define PAGES		1000		/* worth a copy */
 #define PAGES_MAX	65536		/* 256 MiB: the ledger waits */
@@ -58,14 +58,17 @@ store_lose_keeper(struct store *s)
 	s->keeper = NULL;
 }
 
-/* What the keeper answered. */
-static void
+/* Whether the keeper has just copied what there was. */
+static bool
 store_hear_keeper(struct store *s)
 {
-	int	left;
+	int	left, heard;
 
-	if (s->keeper != NULL && keeper_answer(s->keeper, &left) == -1)
+	if (s->keeper == NULL)
+		return false;
+	if ((heard = keeper_answer(s->keeper, &left)) == -1)
 		store_lose_keeper(s);
+	return heard == 1;
 }
 
 void
@@ -80,8 +83,9 @@ store_copy_log(struct store *s, bool quiet)
 {
 	int64_t	now = clock_mono().ns;
 	int	pages, frames, left;
+	bool	heard, full;
 
-	store_hear_keeper(s);
+	heard = store_hear_keeper(s);
 	if (s->db == NULL)
 		return -1;
 	pages = sqlite_log_pages(s->db);
@@ -90,14 +94,16 @@ store_copy_log(struct store *s, bool quiet)
 		s->copied = 0;
 	if (pages == s->copied)
 		return -1;
-	if (pages < PAGES_MAX && pages - s->copied < PAGES &&
-	    now - s->copy < COPY_NS)
+	full = pages >= PAGES_MAX;
+	if (!full && pages - s->copied < PAGES && now - s->copy < COPY_NS)
 		return (int)((s->copy + COPY_NS - now) / MS_NS) + 1;
-	if (s->keeper != NULL && pages < PAGES_MAX)
+	if (s->keeper != NULL &&
+	    !(full && heard && now - s->finished >= COPY_NS))
 		keeper_ask(s->keeper);
-	else if (quiet || pages >= PAGES_MAX)
+	else if (quiet || full) {
 		(void)sqlite_checkpoint(s->db, &frames, &left);
-	else
+		s->finished = now;
+	} else
 		return -1;
 	s->copied = pages;
 	s->copy = now;
