@@ -19,6 +19,47 @@ is_deeply(\@zsh, \@commands, 'zsh has them');
 my @manual = sort { $a cmp $b } slurp("$root/man/policyctl.8") =~ /^\.It Ic (\w+)/mg;
 is_deeply(\@manual, \@commands, 'the manual has them');
 
+# What is typed in a shell of its own on a terminal, with the tab key; and the words that
+# policyctl is then called with.
+my @typed = (
+	["gra\tbob 5 60", 'grant bob 5 60'],
+	["log br\t", 'log brief'],
+	["-j sta\t", '-j status'],
+	["explain sasl\tbob", 'explain sasl_username=bob'],
+	["explain protocol_state=DATA recipient_c\t1",
+	    'explain protocol_state=DATA recipient_count=1'],
+	["-s $root/LIC\tshow bob", "-s $root/LICENSE show bob"],
+);
+my %shell = (
+	bash => ['bash --norc --noprofile -i', ". $bash"],
+	zsh => ['zsh -f -i', "fpath=($root/packaging/completion \$fpath); " .
+	    'autoload -Uz compinit; compinit -u -D'],
+);
+
+sub calls {
+	my ($command, $begin) = @_;
+	my $pid = open my $out, '-|';
+
+	defined $pid or die "fork: $!";
+	if (!$pid) {
+		open STDIN, '-|', 'printf', '%s\n', $begin,
+		    'policyctl() { printf "called:%s:\n" "$*"; }',
+		    (map { "policyctl $_->[0]" } @typed), 'exit' or die "printf: $!";
+		$ENV{TERM} = 'dumb';
+		exec 'timeout', 60, 'script', '-qec', $command, '/dev/null' or die "exec: $!";
+	}
+	my $said = join '', <$out>;
+	close $out;
+	return [$said =~ /^called:(.*):\r?$/mg];
+}
+
+for my $name (sort keys %shell) { SKIP: {
+	skip "no $name, or no script(1) to give it a terminal", 1
+	    if $^O ne 'linux' || grep { !have_command($_) } $name, 'script', 'timeout';
+	is_deeply(calls(@{$shell{$name}}), [map { $_->[1] } @typed],
+	    "$name completes what is typed");
+} }
+
 SKIP: {
 	my $shell = have_command('bash');
 	skip 'no bash', 3 if !$shell;
