@@ -56,9 +56,19 @@ WARNINGS =	-std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
 		-Wformat=2 -Wundef -Wvla
 HARDENING =	-fstack-protector-strong -fPIE
 OS_CPPFLAGS_Linux = -isystem /usr/include/bsd -DLIBBSD_OVERLAY -D_GNU_SOURCE
-OS_CPPFLAGS_NetBSD = -D_OPENBSD_SOURCE -include compat/compat.h
-OS_CPPFLAGS_FreeBSD = -include compat/compat.h
+# Where packages of the BSDs are; the system's own headers come first.
+LOCALBASE_FreeBSD = /usr/local
+LOCALBASE_NetBSD = /usr/pkg
+LOCALBASE_OpenBSD = /usr/local
+LOCALBASE ?=	${LOCALBASE_${OS}}
+OS_CPPFLAGS_FreeBSD = -include compat/compat.h -idirafter ${LOCALBASE}/include
+OS_CPPFLAGS_NetBSD = -D_OPENBSD_SOURCE -include compat/compat.h \
+		-idirafter ${LOCALBASE}/include
+OS_CPPFLAGS_OpenBSD = -idirafter ${LOCALBASE}/include
 OS_LDFLAGS_Linux = -pie -Wl,-z,relro,-z,now
+OS_LDFLAGS_FreeBSD = -pie -Wl,-z,relro,-z,now -L${LOCALBASE}/lib
+OS_LDFLAGS_NetBSD = -L${LOCALBASE}/lib -Wl,-rpath,${LOCALBASE}/lib
+OS_LDFLAGS_OpenBSD = -L${LOCALBASE}/lib
 OS_LIBS_Linux =	-lbsd
 SHA2_LIBS_Linux = -lmd
 SHA2_LIBS_FreeBSD = -lmd
@@ -66,10 +76,15 @@ SANDBOX_LIBS_Linux_native = -lseccomp
 SANDBOX_LIBS_Linux_eased = -lseccomp
 SANDBOX_CPPFLAGS_eased = -DSANDBOX_EASED
 PGSQL_CPPFLAGS_Linux = -I/usr/include/postgresql
+PGSQL_CPPFLAGS_OpenBSD = -idirafter ${LOCALBASE}/include/postgresql
 MYSQL_CPPFLAGS_Linux = -I/usr/include/mariadb
+MYSQL_CPPFLAGS_FreeBSD = -idirafter ${LOCALBASE}/include/mariadb
+MYSQL_CPPFLAGS_NetBSD = -idirafter ${LOCALBASE}/include/mysql
+MYSQL_CPPFLAGS_OpenBSD = -idirafter ${LOCALBASE}/include/mysql
 PGSQL_CPPFLAGS ?= ${PGSQL_CPPFLAGS_${OS}}
 MYSQL_CPPFLAGS ?= ${MYSQL_CPPFLAGS_${OS}}
-MYSQL_LIBS ?=	-lmariadb
+MYSQL_LDFLAGS_FreeBSD = -L${LOCALBASE}/lib/mariadb
+MYSQL_LIBS ?=	${MYSQL_LDFLAGS_${OS}} -lmariadb
 
 OUR_CPPFLAGS =	-I src -I compat -DVERSION='"${VERSION}"' ${OS_CPPFLAGS_${OS}} \
 		${SANDBOX_CPPFLAGS_${SANDBOX}}
