@@ -416,37 +416,61 @@ sub sqlite_checkpoint {
 	my ($d) = @_;
 
 	system('sqlite3', '-batch', '-cmd', '.timeout 5000', '-cmd', '.output /dev/null',
-	    $d->database, 'PRAGMA wal_checkpoint(TRUNCATE)');
+	    $d->database, 'PRAGMA wal_checkpoint');
+}
+
+sub clean_beside {
+	my ($d) = @_;
+	my $begun = time;
+	my ($status, $out, $err) = $d->run('--clean');
+
+	printf "  %s in %.1f s\n", $out =~ s/\n*\z//r, time - $begun;
+	fault('--clean: status ' . ($status // 'none') . " $err") if $status;
+}
+
+sub print_open {
+	my ($name, $l) = @_;
+
+	printf "%-20s p50 %8s  p99 %8s  p99.9 %8s  max %8s\n", $name,
+	    map { us($l->{$_}) } qw(p50 p99 p99.9 max);
 }
 
 sub open_loop {
 	my $time = $full ? 30 : 4;
-	my $d = filled('open', map { [id($_), $full ? 100_000 : 20_000, 180_000] } 1 .. 20);
+	my $d = filled('open', map { [id($_), $full ? 100_000 : 50_000, 180_000] } 1 .. 20);
 
 	$d->start;
 	my $capacity = Bench::median(map { Bench::load($d->endpoint, c => 100,
 	    u => USERS, t => $seconds)->{per_second} } 1 .. $rounds);
 	heading(sprintf 'Open loop: %.0f requests a second, half of the capacity, %d s',
 	    $capacity / 2, $time);
+	# What this machine makes of the same load without any work behind it.
+	my $floor = Bench::floor_start();
+	my $r = Bench::load($floor->{endpoint}, c => 100, r => int($capacity / 2),
+	    u => USERS, t => $time);
+	print_open('the floor', $r->{latency_us});
+	Bench::floor_stop();
 	my @beside = (
 		['nothing else', sub { }],
-		['--clean', sub { my ($status, $out, $err) = $d->run('--clean');
-		    print "  $out" =~ s/\n*\z/\n/r;
-		    fault("--clean: status " . ($status // 'none') . " $err") if $status }],
+		['--clean', sub { clean_beside($d) }],
 		['reloads', sub { my ($going) = @_;
 		    while ($going->()) { $d->signal('HUP'); sleep 0.5 } }],
 		['checkpoints', sub { my ($going) = @_;
 		    while ($going->()) { sqlite_checkpoint($d); sleep 0.5 } }],
 	);
+	my $alone;
 	for (@beside) {
 		my ($name, $code) = @$_;
 		my $r = clean_run($name, Bench::load_while($d->endpoint, $code, c => 100,
 		    r => int($capacity / 2), u => USERS, t => $time));
 		my $l = $r->{latency_us};
-		printf "beside %-13s p50 %8s  p99 %8s  p99.9 %8s  max %8s\n", $name,
-		    map { us($l->{$_}) } qw(p50 p99 p99.9 max);
+		print_open("beside $name", $l);
+		fault("beside $name it does not keep up") if $l->{p50} > 10_000;
 		at_most("half load beside $name: p99.9 by p50", $l->{'p99.9'} / $l->{p50},
 		    10, '%.1f');
+		$alone //= $l->{p99};
+		at_most('half load beside --clean: p99 by that without', $l->{p99} / $alone,
+		    2, '%.1f') if $name eq '--clean';
 	}
 	$d->stop;
 }
