@@ -170,6 +170,12 @@ keeper_answer(struct keeper *k, int *left)
 	return 1;
 }
 
+bool
+keeper_busy(const struct keeper *k)
+{
+	return k->asked > 0;
+}
+
 int
 keeper_release(struct keeper *k)
 {

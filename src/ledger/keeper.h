@@ -29,6 +29,9 @@ void		 keeper_ask(struct keeper *);
  */
 int		 keeper_answer(struct keeper *, int *left);
 
+/* Whether an answer is still to come. */
+bool		 keeper_busy(const struct keeper *);
+
 /*
  * The files are to be closed by everybody: it does, and waits to be asked
  * again. -1: it did not within half a second, or is gone.

@@ -532,6 +532,19 @@ sqlite_checkpoint(struct sqlite *s, int *frames, int *left)
 }
 
 int
+sqlite_shrink_log(struct sqlite *s)
+{
+	int	code;
+
+	code = sqlite3_wal_checkpoint_v2(s->db, NULL,
+	    SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	if (code != SQLITE_OK)
+		return failed(s, code);
+	s->log_pages = 0;
+	return 0;
+}
+
+int
 sqlite_log_pages(const struct sqlite *s)
 {
 	return s->log_pages;

@@ -114,6 +114,12 @@ int		 sqlite_query(struct sqlite *, const char *sql,
  */
 int		 sqlite_checkpoint(struct sqlite *, int *frames, int *left);
 
+/*
+ * The same, and then gives the log's space back to the disk: only where nobody
+ * reads or writes the file now. 0 or -1.
+ */
+int		 sqlite_shrink_log(struct sqlite *);
+
 /* Pages in the write-ahead log after the last commit. */
 int		 sqlite_log_pages(const struct sqlite *);
 

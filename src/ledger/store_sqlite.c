@@ -156,6 +156,8 @@ store_failed(struct store *s)
 	if (fault == SQLITE_FAULT_BUSY && !damaged)
 		return STORE_BUSY;
 	s->readonly = fault == SQLITE_FAULT_READONLY;
+	if (fault == SQLITE_FAULT_FULL)
+		store_empty_log(s);
 	if (fault == SQLITE_FAULT_FILE)
 		sqlite_distrust(s->db);
 	if (fault == SQLITE_FAULT_FILE || fault == SQLITE_FAULT_SCHEMA ||
@@ -202,7 +204,7 @@ store_connect(struct store *s)
 	if (s->db == NULL)
 		return STORE_FAILED;
 	s->version = s->changes = s->runs_version = -1;
-	s->copied = 0;
+	s->copied = s->largest = 0;
 	s->moved = s->readonly = false;
 	s->looked = clock_mono().ns;
 	if (store_prepare(s) == 0 && (!s->damaged ||

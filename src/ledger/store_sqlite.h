@@ -168,6 +168,8 @@ struct store {
 	int			 copied;	/* pages of the log */
 	int64_t			 copy;		/* when that was, ns */
 	int64_t			 finished;	/* by the ledger itself, ns */
+	int			 largest;	/* pages the log's file has */
+	int64_t			 shrink;	/* not tried before, ns */
 	char			 error[256];
 
 	/* --- the file as it was last seen --- */
@@ -251,6 +253,12 @@ void			 store_work(struct store *);
 
 /* What store_start_helper started; the caller's. */
 struct keeper		*store_take_helper(void);
+
+/*
+ * The disk is full: what can be copied makes room in the log for what comes
+ * next.
+ */
+void			 store_empty_log(struct store *);
 
 /* Before the file is closed: the keeper closes it too. */
 void			 store_release_log(struct store *);

@@ -14,7 +14,10 @@
  */
 #define PAGES		1000		/* worth a copy */
 #define PAGES_MAX	65536		/* 256 MiB: the ledger waits */
+#define PAGES_KEPT	PAGES		/* of its file, when it is quiet */
 #define COPY_NS		INT64_C(1000000000)
+#define QUIET_NS	INT64_C(1000000000)
+#define SHRINK_NS	INT64_C(10000000000)	/* between tries */
 #define MS_NS		INT64_C(1000000)
 
 static struct keeper	*started;
@@ -78,6 +81,42 @@ store_release_log(struct store *s)
 		store_lose_keeper(s);
 }
 
+void
+store_empty_log(struct store *s)
+{
+	int64_t	now = clock_mono().ns;
+	int	frames, left;
+
+	if (now - s->copy < COPY_NS)
+		return;
+	s->copy = now;
+	(void)sqlite_checkpoint(s->db, &frames, &left);
+}
+
+/*
+ * The file of the log is as large as the log ever was. When all of it is copied
+ * and nobody asks, its space is given back, if that is worth it.
+ */
+static int
+store_shrink_log(struct store *s, int64_t now)
+{
+	int64_t	due;
+
+	if (s->largest <= PAGES_KEPT)
+		return -1;
+	due = s->batched + QUIET_NS > s->shrink ? s->batched + QUIET_NS :
+	    s->shrink;
+	if (now < due)
+		return (int)((due - now) / MS_NS) + 1;
+	if (s->keeper != NULL && keeper_busy(s->keeper))
+		return (int)(COPY_NS / MS_NS);
+	s->shrink = now + SHRINK_NS;
+	if (sqlite_shrink_log(s->db) == -1)
+		return (int)(SHRINK_NS / MS_NS);
+	s->copied = s->largest = 0;
+	return -1;
+}
+
 int
 store_copy_log(struct store *s, bool quiet)
 {
@@ -92,8 +131,10 @@ store_copy_log(struct store *s, bool quiet)
 	/* The log was begun anew. */
 	if (pages < s->copied)
 		s->copied = 0;
+	if (pages > s->largest)
+		s->largest = pages;
 	if (pages == s->copied)
-		return -1;
+		return quiet ? store_shrink_log(s, now) : -1;
 	full = pages >= PAGES_MAX;
 	if (!full && pages - s->copied < PAGES && now - s->copy < COPY_NS)
 		return (int)((s->copy + COPY_NS - now) / MS_NS) + 1;
