@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "../fuzz/channel.c"
+#include "../fuzz/mutate.h"
 #include "conf/convey.h"
 #include "conf/fault.h"
 #include "conf/literal.h"
@@ -408,6 +410,18 @@ others(void **state)
 	convey_free(c);
 }
 
+/* Settings and all else, as bytes on a channel. */
+static void
+mutated(void **state)
+{
+	struct mutate	m = { .random = { 0x6368616e6e656c } };
+
+	(void)state;
+	m.alphabet = "\001\002\003\004\177\377\200";
+	mutate_add_directory(&m, "regress/fuzz/corpus/channel");
+	mutate_run(&m, 5000);
+}
+
 int
 main(void)
 {
@@ -421,7 +435,8 @@ main(void)
 		cmocka_unit_test(rules),
 		cmocka_unit_test(large),
 		cmocka_unit_test(broken),
-		cmocka_unit_test(others)
+		cmocka_unit_test(others),
+		cmocka_unit_test(mutated)
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

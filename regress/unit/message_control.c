@@ -7,6 +7,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "../fuzz/message.c"
+#include "../fuzz/mutate.h"
 #include "ipc/message.h"
 #include "random.h"
 
@@ -183,6 +185,18 @@ figures(void **state_of_test)
 	try_payload(figures_again, &s);
 }
 
+/* Every kind, those of message.c's test too. */
+static void
+mutated(void **state_of_test)
+{
+	struct mutate	m = { .random = { 0x6d657373616765 } };
+
+	(void)state_of_test;
+	m.alphabet = "\001\002\003\004\177\377\200";
+	mutate_add_directory(&m, "regress/fuzz/corpus/message");
+	mutate_run(&m, 20000);
+}
+
 int
 main(void)
 {
@@ -193,6 +207,7 @@ main(void)
 		cmocka_unit_test(topped),
 		cmocka_unit_test(override),
 		cmocka_unit_test(figures),
+		cmocka_unit_test(mutated),
 	};
 
 	return cmocka_run_group_tests_name("message_control", tests, NULL,

@@ -1,0 +1,208 @@
+#include <stdint.h>
+#include <string.h>
+
+#include "fuzz.h"
+#include "ipc/message.h"
+#include "lib/str.h"
+
+/*
+ * The first byte says which kind of message the rest is read as. What can be
+ * read has one way to be written, so the same bytes must come out again; what
+ * is in it is in the ranges that its readers rely on.
+ */
+#define MESSAGE(kind)							\
+static int								\
+message_##kind(struct str *out, const void *src, size_t len)		\
+{									\
+	static struct msg_##kind	m;				\
+									\
+	/* Not zeroed: nothing may be left unset. */			\
+	memset(&m, 0x5a, sizeof(m));					\
+	if (msg_##kind##_get(&m, src, len) == -1)			\
+		return -1;						\
+	message_check_##kind(&m);					\
+	msg_##kind##_put(out, &m);					\
+	return 0;							\
+}
+
+static void
+message_check_log(const struct msg_log *m)
+{
+	fuzz_require(m->target <= 2);
+}
+
+static void
+message_check_identity(const struct msg_identity *m)
+{
+	fuzz_require(m->ngroups <= IDENTITY_GROUPS_MAX);
+}
+
+static void
+message_check_listener(const struct msg_listener *m)
+{
+	fuzz_require(m->kind < LISTENER__MAX);
+}
+
+static void
+message_check_ready(const struct msg_ready *m)
+{
+	fuzz_require(memchr(m->sandbox, '\0', sizeof(m->sandbox)) != NULL);
+}
+
+static void
+message_check_charge(const struct msg_charge *m)
+{
+	const struct msg_charge_key	*k;
+	size_t				 i, j;
+
+	fuzz_require(m->mode < CHARGE__MAX && m->date >= 0);
+	fuzz_require(m->nkeys > 0 && m->nkeys <= CHARGE_KEYS_MAX);
+	fuzz_require(m->instancelen <= CHARGE_INSTANCE_MAX &&
+	    m->statelen <= CHARGE_STATE_MAX);
+	for (i = 0; i < m->nkeys; i++) {
+		k = &m->keys[i];
+		fuzz_require(k->idlen <= CHARGE_ID_MAX && k->amount >= 0 &&
+		    k->kind < CHARGE_KIND__MAX && k->warn_at <= 100 &&
+		    k->limits.count <= LIMITS_MAX &&
+		    k->valuelen <= CHARGE_ID_MAX);
+		for (j = 0; j < k->limits.count; j++)
+			fuzz_require(k->limits.list[j].mails >= 0 &&
+			    k->limits.list[j].seconds > 0);
+	}
+}
+
+static void
+message_check_verdict(const struct msg_verdict *m)
+{
+	fuzz_require(m->verdict < VERDICT__MAX && m->key < CHARGE_KEYS_MAX &&
+	    m->ncharged <= CHARGE_KEYS_MAX && m->retry_after >= -1);
+}
+
+static void
+message_check_cleaned(const struct msg_cleaned *m)
+{
+	fuzz_require(m->records >= 0);
+}
+
+static void
+message_check_hit(const struct msg_hit *m)
+{
+	fuzz_require(m->idlen <= CHARGE_ID_MAX && m->hits >= 0);
+}
+
+static void
+message_check_reported(const struct msg_reported *m)
+{
+	fuzz_require(m->outcome < REPORT__MAX);
+}
+
+static void
+message_check_wished(const struct msg_wished *m)
+{
+	fuzz_require(m->wish < WISH__MAX);
+}
+
+static void
+message_check_state(const struct msg_state *m)
+{
+	fuzz_require(m->nprocesses <= STATE_PROCESSES_MAX);
+}
+
+static void
+message_check_weighed(const struct msg_weighed *m)
+{
+	size_t	i, sum = 0;
+
+	fuzz_require(m->nkeys <= CHARGE_KEYS_MAX);
+	for (i = 0; i < m->nkeys; i++)
+		sum += m->keys[i].nwindows;
+	fuzz_require(sum <= CHARGE_KEYS_MAX * LIMITS_MAX);
+	message_check_verdict(&m->verdict);
+}
+
+static void
+message_check_override(const struct msg_override *m)
+{
+	fuzz_require(m->kind < OVERRIDE__MAX && m->nids <= CHARGE_KEYS_MAX &&
+	    m->amount >= 0 && m->until >= 0);
+}
+
+static void
+message_check_topped(const struct msg_topped *m)
+{
+	fuzz_require(m->count <= TOP_MAX);
+}
+
+static void
+message_check_figures(const struct msg_figures *m)
+{
+	fuzz_require(memchr(m->fault, '\0', sizeof(m->fault)) != NULL);
+}
+
+MESSAGE(log)
+MESSAGE(identity)
+MESSAGE(listener)
+MESSAGE(ready)
+MESSAGE(charge)
+MESSAGE(verdict)
+MESSAGE(cleaned)
+MESSAGE(hit)
+MESSAGE(reported)
+MESSAGE(wished)
+MESSAGE(state)
+MESSAGE(weighed)
+MESSAGE(override)
+MESSAGE(topped)
+MESSAGE(figures)
+
+static int
+message_number(struct str *out, const void *src, size_t len)
+{
+	uint64_t	value;
+
+	if (msg_number_get(&value, src, len) == -1)
+		return -1;
+	msg_number_put(out, value);
+	return 0;
+}
+
+static int
+message_text(struct str *out, const void *src, size_t len)
+{
+	char	text[4096], cut[16];
+
+	if (msg_text_get(cut, sizeof(cut), src, len) == -1)
+		return -1;
+	fuzz_require(memchr(cut, '\0', sizeof(cut)) != NULL);
+	/* The copy is cut to what there is room for, so not that. */
+	if (len >= sizeof(text))
+		return -1;
+	fuzz_require(msg_text_get(text, sizeof(text), src, len) == 0);
+	msg_text_put(out, text);
+	return 0;
+}
+
+static int	(*const messages[])(struct str *, const void *, size_t) = {
+	message_log, message_identity, message_listener, message_ready,
+	message_charge, message_verdict, message_cleaned, message_hit,
+	message_reported, message_wished, message_state, message_weighed,
+	message_override, message_topped, message_figures, message_number,
+	message_text
+};
+
+#define MESSAGES	(sizeof(messages) / sizeof(messages[0]))
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct str	out;
+
+	if (size == 0)
+		return 0;
+	str_init(&out);
+	if (messages[data[0] % MESSAGES](&out, data + 1, size - 1) == 0)
+		fuzz_require(out.len == size - 1 &&
+		    memcmp(out.data, data + 1, out.len) == 0);
+	str_clear(&out);
+	return 0;
+}
