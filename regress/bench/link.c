@@ -241,8 +241,9 @@ keep_part(struct link *l, const char *bytes, size_t len)
 	return 0;
 }
 
-static void
-read_answer(struct load *k, struct link *l)
+/* True: a part came, and what follows it may be there already. */
+static int
+read_part(struct load *k, struct link *l)
 {
 	static char	 in[ANSWER_MAX];
 	const char	*bytes;
@@ -251,12 +252,12 @@ read_answer(struct load *k, struct link *l)
 
 	n = recv(l->fd, in, sizeof(in), 0);
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
-		return;
+		return 0;
 	if (n > 0 && l->state != LINK_WAITING)
 		k->result.malformed++;		/* nobody asked */
 	if (n <= 0 || l->state != LINK_WAITING) {
 		lost(k, l);
-		return;
+		return 0;
 	}
 	bytes = in;
 	len = (size_t)n;
@@ -264,15 +265,26 @@ read_answer(struct load *k, struct link *l)
 		if (keep_part(l, in, len) == -1) {
 			k->result.malformed++;
 			lost(k, l);
-			return;
+			return 0;
 		}
 		bytes = l->part;
 		len = l->npart;
 	}
-	if (len >= 2 && bytes[len - 1] == '\n' && bytes[len - 2] == '\n')
+	if (len >= 2 && bytes[len - 1] == '\n' && bytes[len - 2] == '\n') {
 		answered(k, l, bytes, len);
-	else if (bytes == in)
+		return 0;
+	}
+	if (bytes == in)
 		(void)keep_part(l, in, len);
+	return 1;
+}
+
+/* What is ready is told once only. */
+static void
+read_answer(struct load *k, struct link *l)
+{
+	while (read_part(k, l))
+		;
 }
 
 static void

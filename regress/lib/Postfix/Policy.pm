@@ -82,32 +82,28 @@ sub serve {
 				$select->add($client);
 				next;
 			}
-			if (!sysread $fh, $buffer{$fh}, 65536, length($buffer{$fh} // '')) {
-				delete $buffer{$fh};
-				$select->remove($fh);
-				close $fh;
-				next;
-			}
-			while ($buffer{$fh} =~ s/\A(.*?\n)\n//s) {
+			my $open = sysread $fh, $buffer{$fh}, 65536,
+			    length($buffer{$fh} // '');
+			while ($open && $buffer{$fh} =~ s/\A(.*?\n)\n//s) {
 				print $record "$1\n";
 				my $action = $self->{answer}->(parse($1), ++$n);
-				last if !$self->reply($fh, $action);
+				$open = $self->reply($fh, $action);
 			}
-			if (!defined fileno $fh) {
-				delete $buffer{$fh};
-				$select->remove($fh);
-			}
+			next if $open;
+			# Removed before it is closed: a closed one has no number.
+			delete $buffer{$fh};
+			$select->remove($fh);
+			close $fh;
 		}
 	}
 }
 
-# False when the connection was closed with it.
+# False when the connection is to be closed with it.
 sub reply {
 	my ($self, $fh, $action) = @_;
 
 	if (ref $action) {
 		syswrite $fh, $$action;
-		close $fh;
 		return 0;
 	}
 	syswrite $fh, "action=$action\n\n" if defined $action;
