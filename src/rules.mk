@@ -172,9 +172,15 @@ all: ${PROGRAMS}
 src/ledger/pgsql.o: src/ledger/pgsql.c
 	@echo "  CC  $@"
 	${Q}${COMPILE} ${PGSQL_CPPFLAGS} -c -o $@ src/ledger/pgsql.c
+src/ledger/pgsql_connect.o: src/ledger/pgsql_connect.c
+	@echo "  CC  $@"
+	${Q}${COMPILE} ${PGSQL_CPPFLAGS} -c -o $@ src/ledger/pgsql_connect.c
 src/ledger/mysqldb.o: src/ledger/mysqldb.c
 	@echo "  CC  $@"
 	${Q}${COMPILE} ${MYSQL_CPPFLAGS} -c -o $@ src/ledger/mysqldb.c
+src/ledger/mysqldb_connect.o: src/ledger/mysqldb_connect.c
+	@echo "  CC  $@"
+	${Q}${COMPILE} ${MYSQL_CPPFLAGS} -c -o $@ src/ledger/mysqldb_connect.c
 regress/ledger/outsider_pgsql.o: regress/ledger/outsider_pgsql.c
 	@echo "  CC  $@"
 	${Q}${COMPILE} ${PGSQL_CPPFLAGS} -c -o $@ regress/ledger/outsider_pgsql.c

@@ -46,10 +46,14 @@ LEDGER_SQLITE_SRCS = src/ledger/filter.c src/ledger/keeper.c src/ledger/pack.c \
 		src/ledger/store_sqlite_override.c src/ledger/store_sqlite_read.c \
 		src/ledger/store_sqlite_runs.c src/ledger/store_sqlite_work.c \
 		src/ledger/tail.c
-LEDGER_PGSQL_SRCS = src/ledger/pgsql.c src/ledger/pgsql_params.c \
+LEDGER_PGSQL_SRCS = src/ledger/pack.c src/ledger/pgsql.c \
+		src/ledger/pgsql_connect.c src/ledger/pgsql_params.c \
 		src/ledger/store_pgsql.c src/ledger/store_pgsql_clean.c \
-		src/ledger/store_pgsql_open.c src/ledger/store_pgsql_override.c
-LEDGER_MYSQL_SRCS = src/ledger/mysqldb.c src/ledger/store_mysql.c \
+		src/ledger/store_pgsql_open.c src/ledger/store_pgsql_override.c \
+		src/ledger/store_pgsql_read.c src/ledger/sums.c
+LEDGER_MYSQL_SRCS = src/ledger/mysqldb.c src/ledger/mysqldb_connect.c \
+		src/ledger/pack.c \
+		src/ledger/store_mysql.c src/ledger/sums.c \
 		src/ledger/store_mysql_clean.c src/ledger/store_mysql_open.c \
 		src/ledger/store_mysql_override.c src/ledger/store_mysql_read.c
 REPORT_SRCS =	src/report/connect.c src/report/main.c src/report/session.c \

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "ledger/sums.h"
 #include "lib/alloc.h"
 #include "outsider.h"
 
@@ -145,11 +146,17 @@ outsider_settings(const struct outsider *o, struct settings *settings,
 void
 outsider_make_small(void)
 {
+	sums_sizes.rows = 15;
+	sums_sizes.part = 10;
+	sums_sizes.piece = sums_sizes.least = 20;
+	sums_sizes.recent = 20;
+	sums_sizes.news = 25;
 }
 
 bool
 outsider_all_happened(struct outsider *o, const char *path)
 {
-	return outsider_sql(o, path, "SELECT value FROM mail_state"
+	return outsider_sql(o, path, "SELECT max(part) FROM mail_sums") > 0 &&
+	    outsider_sql(o, path, "SELECT value FROM mail_state"
 	    " WHERE name = 'changes'") > 20;
 }

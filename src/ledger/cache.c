@@ -38,6 +38,9 @@ struct cache {
 	uint32_t		 batch;
 	uint32_t		 readings;
 	uint32_t		 last_void;	/* reading, by cache_drop_all */
+	struct pack_count	*counted;	/* by cache_counts */
+	size_t			 ncounted;
+	size_t			 counts;	/* room */
 };
 
 static int
@@ -91,6 +94,7 @@ cache_free(struct cache *c)
 		cache_remove(c, e);
 	map_free(c->map);
 	instance_free(c->instances);
+	free(c->counted);
 	free(c);
 }
 
@@ -421,4 +425,28 @@ cache_each(struct cache *c, size_t most,
 		if (e->reading > c->last_void && e->cursor.loaded)
 			each(arg, e->id, e->idlen, e->window);
 	}
+}
+
+static void
+cache_count(void *arg, int64_t when, int64_t amount)
+{
+	struct cache	*c = arg;
+
+	if (c->ncounted == c->counts) {
+		c->counts = c->counts == 0 ? 1024 : c->counts * 2;
+		c->counted = alloc_resize(c->counted, c->counts,
+		    sizeof(c->counted[0]));
+	}
+	c->counted[c->ncounted].date = when;
+	c->counted[c->ncounted++].amount = amount;
+}
+
+size_t
+cache_counts(struct cache *c, struct cache_id *e,
+    const struct pack_count **counts)
+{
+	c->ncounted = 0;
+	window_each(e->window, cache_count, c);
+	*counts = c->counted;
+	return c->ncounted;
 }

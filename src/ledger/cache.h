@@ -49,6 +49,10 @@ struct store_cursor	*cache_cursor(struct cache_id *);
  */
 int64_t		 cache_want(struct cache *, struct cache_id *, int64_t since);
 
+/* All of it, each second once, the oldest first; until the next call. */
+size_t		 cache_counts(struct cache *, struct cache_id *,
+		    const struct pack_count **);
+
 /* Of so many ids those whose counts are known, the most recently used first. */
 void		 cache_each(struct cache *, size_t most, void (*each)(void *,
 		    const char *id, size_t idlen, const struct window *),

@@ -472,6 +472,14 @@ charge_on_changed(void *arg)
 	cache_drop_all(b->cache);
 }
 
+static size_t
+charge_on_counts(void *arg, size_t i, const struct pack_count **counts)
+{
+	struct charge_batch	*b = arg;
+
+	return cache_counts(b->cache, b->id[i], counts);
+}
+
 /* --- deciding --- */
 
 static bool
@@ -581,7 +589,7 @@ charge_begin(struct charge_batch *b)
 {
 	const struct store_reader	reader = {
 		charge_on_first, charge_on_news, charge_on_again,
-		charge_on_changed, b
+		charge_on_changed, charge_on_counts, b
 	};
 	struct store_batch		batch;
 

@@ -1,58 +1,12 @@
-#include <mysql.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ledger/mysqldb.h"
+#include "ledger/mysqldb_library.h"
 #include "lib/alloc.h"
 #include "lib/num.h"
 
-/*
- * Where the two libraries differ. MariaDB's has no mode for TLS but two
- * switches, and looks at the host's name whenever it looks at the certificate.
- */
-#ifdef LIBMARIADB
-#define FLAG	my_bool
-#define HAS_SSL_MODE	0
-#else
-#define FLAG	bool
-#define HAS_SSL_MODE	1
-#endif
-
-#define COLUMNS_MAX	8
-#define TEXT_MAX	4096
-#define EXACT_MAX	64	/* one is prepared for each number of items */
 #define CLASSES		7	/* of the others: for 1, 4, 16, …, 4096 items */
-
-struct mysqldb_param {
-	const char	*text;		/* NULL: */
-	int64_t		 number;
-	unsigned long	 len;
-};
-
-struct mysqldb {
-	MYSQL				*conn;
-	const struct mysqldb_statement	*statement;
-	size_t				 nstatement;
-	MYSQL_STMT			**prepared;	/* EXACT_MAX for each */
-	MYSQL_STMT			*once;		/* used but one time */
-	MYSQL_STMT			*running;
-	size_t				 current;
-	struct mysqldb_param		*param;
-	size_t				 nparam;
-	size_t				 params;	/* room */
-	MYSQL_BIND			*bind;		/* as many */
-	MYSQL_BIND			 result[COLUMNS_MAX];
-	long long			 number[COLUMNS_MAX];
-	char				 text[COLUMNS_MAX][TEXT_MAX];
-	unsigned long			 len[COLUMNS_MAX];
-	FLAG				 null[COLUMNS_MAX];
-	/* an administrator's query */
-	bool				 foreign;
-	enum mysqldb_fault		 fault;
-	char				 error[256];
-	char				 place[160];
-};
 
 /* --- faults --- */
 
@@ -129,7 +83,7 @@ mysqldb_fail(struct mysqldb *db, unsigned int number, const char *text)
 	return -1;
 }
 
-static int
+int
 mysqldb_failed(struct mysqldb *db)
 {
 	return mysqldb_fail(db, mysql_errno(db->conn), mysql_error(db->conn));
@@ -139,221 +93,6 @@ static int
 mysqldb_failed_statement(struct mysqldb *db, MYSQL_STMT *stmt)
 {
 	return mysqldb_fail(db, mysql_stmt_errno(stmt), mysql_stmt_error(stmt));
-}
-
-/* --- connecting --- */
-
-static const char *
-mysqldb_text(const struct value *config, const char *name, const char *other)
-{
-	const struct value	*v = value_get(config, name);
-
-	if ((v == NULL || v->type != VALUE_STR) && other != NULL)
-		v = value_get(config, other);
-	return v != NULL && v->type == VALUE_STR ? v->bytes : NULL;
-}
-
-static unsigned int
-mysqldb_number_of(const struct value *config, const char *name,
-    unsigned int other)
-{
-	const struct value	*v = value_get(config, name);
-	int64_t			 n = 0;
-
-	if (v == NULL)
-		return other;
-	if (v->type == VALUE_INT)
-		n = v->integer;
-	else if (v->type == VALUE_STR)
-		(void)num_parse(v->bytes, v->len, 0, INT32_MAX, &n);
-	return n > 0 && n <= INT32_MAX ? (unsigned int)n : other;
-}
-
-static void
-mysqldb_set_texts(MYSQL *conn, const struct value *config)
-{
-	static const struct {
-		const char		*name;
-		enum mysql_option	 option;
-	} top[] = {
-		{ "read_default_file", MYSQL_READ_DEFAULT_FILE },
-		{ "read_default_group", MYSQL_READ_DEFAULT_GROUP },
-		{ "init_command", MYSQL_INIT_COMMAND },
-		{ "auth_plugin", MYSQL_DEFAULT_AUTH },
-		{ "server_public_key_path", MYSQL_SERVER_PUBLIC_KEY }
-	}, tls[] = {
-		{ "ca", MYSQL_OPT_SSL_CA },
-		{ "capath", MYSQL_OPT_SSL_CAPATH },
-		{ "cert", MYSQL_OPT_SSL_CERT },
-		{ "key", MYSQL_OPT_SSL_KEY },
-		{ "cipher", MYSQL_OPT_SSL_CIPHER }
-	};
-	const struct value	*ssl = value_get(config, "ssl");
-	const char		*text;
-	size_t			 i;
-
-	for (i = 0; i < sizeof(top) / sizeof(top[0]); i++)
-		if ((text = mysqldb_text(config, top[i].name, NULL)) != NULL)
-			(void)mysql_options(conn, top[i].option, text);
-	for (i = 0; ssl != NULL && i < sizeof(tls) / sizeof(tls[0]); i++)
-		if ((text = mysqldb_text(ssl, tls[i].name, NULL)) != NULL)
-			(void)mysql_options(conn, tls[i].option, text);
-}
-
-/*
- * TLS that was asked for is never left out, and "ssl" with a "ca" is checked by
- * it.
- */
-static void
-mysqldb_set_tls(MYSQL *conn, const struct value *config)
-{
-	const struct value	*ssl = value_get(config, "ssl");
-	const char		*mode = mysqldb_text(config, "ssl_mode", NULL);
-#if HAS_SSL_MODE
-	static const struct {
-		const char	*name;
-		unsigned int	 mode;
-	} modes[] = {
-		{ "DISABLED", SSL_MODE_DISABLED },
-		{ "PREFERRED", SSL_MODE_PREFERRED },
-		{ "REQUIRED", SSL_MODE_REQUIRED },
-		{ "VERIFY_CA", SSL_MODE_VERIFY_CA },
-		{ "VERIFY_IDENTITY", SSL_MODE_VERIFY_IDENTITY }
-	};
-	size_t	i;
-
-	if (mode == NULL && (ssl == NULL || ssl->count == 0))
-		return;
-	if (mode == NULL)
-		mode = value_get(ssl, "ca") != NULL ? "VERIFY_CA" : "REQUIRED";
-	for (i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
-		if (strcmp(modes[i].name, mode) == 0)
-			(void)mysql_options(conn, MYSQL_OPT_SSL_MODE,
-			    &modes[i].mode);
-#else
-	FLAG	enforce, verify;
-
-	enforce = mode != NULL ? strcmp(mode, "DISABLED") != 0 &&
-	    strcmp(mode, "PREFERRED") != 0 : ssl != NULL && ssl->count > 0;
-	verify = mode != NULL ? strncmp(mode, "VERIFY_", 7) == 0 :
-	    enforce && value_get(ssl, "ca") != NULL;
-	if (enforce)
-		(void)mysql_options(conn, MYSQL_OPT_SSL_ENFORCE, &enforce);
-	(void)mysql_options(conn, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
-#endif
-}
-
-static void
-mysqldb_set(MYSQL *conn, const struct value *config, int64_t timeout)
-{
-	const struct value	*compress = value_get(config, "compress");
-	unsigned int		 seconds = (unsigned int)((timeout +
-	    999) / 1000);
-	unsigned int		 connect, local = 0;
-
-	connect = mysqldb_number_of(config, "connect_timeout", seconds);
-	(void)mysql_options(conn, MYSQL_OPT_CONNECT_TIMEOUT, &connect);
-	(void)mysql_options(conn, MYSQL_OPT_READ_TIMEOUT, &seconds);
-	(void)mysql_options(conn, MYSQL_OPT_WRITE_TIMEOUT, &seconds);
-	/* No server may ask for files of ours. */
-	(void)mysql_options(conn, MYSQL_OPT_LOCAL_INFILE, &local);
-	(void)mysql_options(conn, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-	if (compress != NULL && (compress->boolean || compress->integer != 0))
-		(void)mysql_options(conn, MYSQL_OPT_COMPRESS, NULL);
-	mysqldb_set_texts(conn, config);
-	mysqldb_set_tls(conn, config);
-}
-
-/*
- * Each statement sees what was committed when it began, and nobody waits long
- * for a lock. What a server lacks of the last three it does without.
- */
-static int
-mysqldb_session(struct mysqldb *db, int64_t timeout)
-{
-	long long	 seconds = timeout / 2000 < 1 ? 1 :
-	    (long long)timeout / 2000;
-	char		*sql;
-	int		 ret;
-
-	sql = alloc_printf("SET SESSION innodb_lock_wait_timeout = %lld,"
-	    " lock_wait_timeout = %lld, wait_timeout = 2147483, autocommit = 0",
-	    seconds, seconds);
-	ret = mysqldb_exec(db, sql);
-	free(sql);
-	if (ret == -1 || mysqldb_exec(db, "SET SESSION TRANSACTION ISOLATION"
-	    " LEVEL"
-	    " READ COMMITTED") == -1 || mysqldb_exec(db, "SET NAMES"
-	    " utf8mb4") == -1)
-		return -1;
-	sql = alloc_printf("SET SESSION idle_transaction_timeout = %lld",
-	    seconds * 4 + 1);
-	(void)mysqldb_exec(db, sql);
-	free(sql);
-	return db->fault == MYSQLDB_FAULT_LOST ? -1 : 0;
-}
-
-struct mysqldb *
-mysqldb_open(const struct value *config, int64_t timeout,
-    const struct mysqldb_statement *statement, size_t nstatement, bool *away,
-    char *reason, size_t size)
-{
-	const char	*host = mysqldb_text(config, "host", NULL);
-	const char	*name = mysqldb_text(config, "db", "database");
-	struct mysqldb	*db;
-	char		 place[160];
-
-	*away = true;
-	db = alloc_zero(1, sizeof(*db));
-	db->statement = statement;
-	db->nstatement = nstatement;
-	db->prepared = alloc_zero(nstatement * EXACT_MAX,
-	    sizeof(db->prepared[0]));
-	if ((db->conn = mysql_init(NULL)) == NULL) {
-		(void)strlcpy(reason, "the database's library has no memory",
-		    size);
-		goto fail;
-	}
-	mysqldb_set(db->conn, config, timeout);
-	if (mysql_real_connect(db->conn, host, mysqldb_text(config, "user",
-	    NULL),
-	    mysqldb_text(config, "passwd", "password"), name,
-	    mysqldb_number_of(config, "port", 0),
-	    mysqldb_text(config, "unix_socket", NULL),
-	    CLIENT_FOUND_ROWS) == NULL) {
-		(void)mysqldb_failed(db);
-		(void)strlcpy(reason, db->error, size);
-		goto fail;
-	}
-	(void)snprintf(place, sizeof(place), "%.64s on %.80s",
-	    name != NULL ? name : "?", host != NULL ? host : "this host");
-	str_printable(db->place, sizeof(db->place), place, strlen(place));
-	if (mysqldb_session(db, timeout) == 0)
-		return db;
-	(void)strlcpy(reason, db->error, size);
- fail:
-	mysqldb_close(db);
-	return NULL;
-}
-
-void
-mysqldb_close(struct mysqldb *db)
-{
-	size_t	i;
-
-	if (db == NULL)
-		return;
-	for (i = 0; i < db->nstatement * EXACT_MAX; i++)
-		if (db->prepared[i] != NULL)
-			(void)mysql_stmt_close(db->prepared[i]);
-	if (db->once != NULL)
-		(void)mysql_stmt_close(db->once);
-	if (db->conn != NULL)
-		mysql_close(db->conn);
-	free(db->prepared);
-	free(db->param);
-	free(db->bind);
-	free(db);
 }
 
 /* --- plain SQL --- */
@@ -443,6 +182,14 @@ mysqldb_bind_text(struct mysqldb *db, const char *text, size_t len)
 
 	p->text = text;
 	p->len = (unsigned long)len;
+	p->binary = false;
+}
+
+void
+mysqldb_bind_bytes(struct mysqldb *db, const void *bytes, size_t len)
+{
+	mysqldb_bind_text(db, bytes, len);
+	db->param[db->nparam - 1].binary = true;
 }
 
 static MYSQL_STMT *
@@ -519,7 +266,8 @@ mysqldb_bind_params(struct mysqldb *db)
 			 * The library only reads what is bound for a parameter.
 			 */
 			memcpy(&b->buffer, &p->text, sizeof(b->buffer));
-			b->buffer_type = MYSQL_TYPE_STRING;
+			b->buffer_type = p->binary ? MYSQL_TYPE_BLOB :
+			    MYSQL_TYPE_STRING;
 			b->buffer_length = p->len;
 			b->length = &p->len;
 		} else {
@@ -642,6 +390,25 @@ mysqldb_column_text(const struct mysqldb *db, size_t i, size_t *len)
 {
 	*len = db->len[i] > TEXT_MAX ? TEXT_MAX : (size_t)db->len[i];
 	return db->null[i] ? NULL : db->text[i];
+}
+
+int
+mysqldb_column_bytes(struct mysqldb *db, size_t i, struct str *out)
+{
+	unsigned long	len = 0;
+	MYSQL_BIND	b;
+
+	out->len = 0;
+	if (db->null[i] || db->len[i] == 0)
+		return 0;
+	memset(&b, 0, sizeof(b));
+	b.buffer_type = MYSQL_TYPE_BLOB;
+	b.buffer = str_extend(out, (size_t)db->len[i]);
+	b.buffer_length = db->len[i];
+	b.length = &len;
+	if (mysql_stmt_fetch_column(db->running, &b, (unsigned int)i, 0) != 0)
+		return mysqldb_failed_statement(db, db->running);
+	return 0;
 }
 
 int64_t

@@ -30,7 +30,8 @@ enum mysqldb_fault {
  * `first`, then `item` as often as there are things, `between` them, then
  * `last`. Parameters are those of `first`, then those of each item. `columns`
  * has a letter for each column of the result: n, a number, or t, a text of up
- * to 4096 bytes. `exact`: as many items as there are; others may be done twice.
+ * to 4096 bytes, or a blob. `exact`: as many items as there are; others may be
+ * done twice.
  */
 struct mysqldb_statement {
 	const char	*first;
@@ -70,6 +71,7 @@ void	mysqldb_bind(struct mysqldb *, int64_t);
 
 /* The bytes must stay until the statement was run. */
 void	mysqldb_bind_text(struct mysqldb *, const char *, size_t);
+void	mysqldb_bind_bytes(struct mysqldb *, const void *, size_t);
 
 /* With so many items. 0 or -1. */
 int	mysqldb_run(struct mysqldb *, size_t items);
@@ -79,6 +81,9 @@ int	mysqldb_next(struct mysqldb *);
 int64_t		 mysqldb_column(const struct mysqldb *, size_t);
 const char	*mysqldb_column_text(const struct mysqldb *, size_t,
     size_t *len);
+
+/* A blob of any length, in place of what the buffer holds. 0 or -1. */
+int		 mysqldb_column_bytes(struct mysqldb *, size_t, struct str *);
 
 /*
  * Rows that the last statement changed; the first number that it gave to a row.

@@ -1,32 +1,15 @@
 #include <errno.h>
-#include <libpq-fe.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ledger/pgsql.h"
+#include "ledger/pgsql_library.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/num.h"
 
-#define KEYWORDS_MAX	64
 #define NAME_SIZE	24	/* of a prepared statement's name */
-
-struct pgsql {
-	PGconn			*conn;
-	int64_t			 timeout;	/* ms */
-	struct mono		 deadline;
-	PGresult		*result;	/* taken last */
-	size_t			 put;		/* in this pipeline */
-	size_t			 taken;
-	bool			 synced;	/* its end is sent */
-	bool			 each;		/* every statement has an end */
-	bool			 failed;	/* something in this pipeline */
-	enum pgsql_fault	 fault;
-	char			 error[256];
-	char			 place[160];
-};
 
 /* --- faults --- */
 
@@ -54,8 +37,7 @@ pgsql_fd(const struct pgsql *db)
 	return PQsocket(db->conn);
 }
 
-/* The first line, without the word that libpq puts in front of it. */
-static void
+void
 pgsql_words(char *dst, size_t size, const char *text)
 {
 	static const char *const	prefix[] = { "ERROR:  ", "FATAL:  " };
@@ -144,214 +126,7 @@ pgsql_check(struct pgsql *db, const PGresult *result)
 	    PQresultErrorMessage(result));
 }
 
-/* --- connecting --- */
-
-struct pgsql_keywords {
-	const char	*name[KEYWORDS_MAX + 1];
-	const char	*value[KEYWORDS_MAX + 1];
-	size_t		 count;
-	struct str	 text[KEYWORDS_MAX];
-};
-
-static bool
-pgsql_has(const struct pgsql_keywords *k, const char *name)
-{
-	size_t	i;
-
-	for (i = 0; i < k->count; i++)
-		if (strcmp(k->name[i], name) == 0)
-			return true;
-	return false;
-}
-
-static void
-pgsql_keyword(struct pgsql_keywords *k, const char *name, const struct value *v)
-{
-	struct str	*text;
-
-	if (k->count == KEYWORDS_MAX)
-		return;
-	text = &k->text[k->count];
-	str_init(text);
-	if (v->type == VALUE_BOOL)
-		str_addc(text, v->boolean ? '1' : '0');
-	else
-		value_print(text, v);
-	k->name[k->count] = name;
-	k->value[k->count++] = text->len > 0 ? text->data : "";
-}
-
-static void
-pgsql_default(struct pgsql_keywords *k, const char *name, const char *text)
-{
-	struct value	*v;
-
-	if (pgsql_has(k, name))
-		return;
-	v = value_str(text, strlen(text));
-	pgsql_keyword(k, name, v);
-	value_free(v);
-}
-
-static bool
-pgsql_knows(const PQconninfoOption *known, const char *name)
-{
-	for (; known->keyword != NULL; known++)
-		if (strcmp(known->keyword, name) == 0)
-			return true;
-	return false;
-}
-
-/*
- * psycopg2's names for libpq's. A dsn comes first, as a dbname that libpq
- * expands, so that what is given by itself wins.
- */
-static int
-pgsql_keywords(struct pgsql_keywords *k, const struct value *config,
-    char *reason,
-    size_t size)
-{
-	static const char *const	python[] = {
-		"connection_factory", "cursor_factory", "async", "async_"
-	};
-	PQconninfoOption		*known;
-	const struct value		*v;
-	const char			*name;
-	size_t				 i, j;
-
-	if ((known = PQconndefaults()) == NULL) {
-		(void)strlcpy(reason, "libpq has no memory", size);
-		return -1;
-	}
-	if ((v = value_get(config, "dsn")) != NULL && v->type == VALUE_STR)
-		pgsql_keyword(k, "dbname", v);
-	for (i = 0; i + 1 < config->count; i += 2) {
-		name = config->items[i]->bytes;
-		v = config->items[i + 1];
-		for (j = 0; j < sizeof(python) / sizeof(python[0]); j++)
-			if (strcmp(name, python[j]) == 0)
-				break;
-		if (j < sizeof(python) / sizeof(python[0]) ||
-		    v->type == VALUE_NONE || strcmp(name, "dsn") == 0)
-			continue;
-		if (strcmp(name, "database") == 0)
-			name = "dbname";
-		if (!pgsql_knows(known, name)) {
-			(void)snprintf(reason, size, "pgsql_config: this libpq "
-			    "does not know \"%.64s\"", name);
-			PQconninfoFree(known);
-			return -1;
-		}
-		pgsql_keyword(k, name, v);
-	}
-	PQconninfoFree(known);
-	return 0;
-}
-
-static void
-pgsql_defaults(struct pgsql_keywords *k, int64_t timeout)
-{
-	char	seconds[24];
-
-	/* libpq takes less than 2 for 2. */
-	(void)snprintf(seconds, sizeof(seconds), "%lld",
-	    timeout <= 2000 ? 2LL : (long long)(timeout + 999) / 1000);
-	pgsql_default(k, "connect_timeout", seconds);
-	pgsql_default(k, "target_session_attrs", "read-write");
-	pgsql_default(k, "fallback_application_name", "policyd-rate-limit");
-}
-
-static void
-pgsql_notice(void *arg, const PGresult *result)
-{
-	(void)arg;
-	(void)result;
-}
-
-/*
- * Ids are bytes that were checked by ledger/id.h: no encoding is to stand in
- * their way. The plans are always those by index, whatever statistics say of a
- * table that was empty a minute ago. A daemon that is stopped in the middle of
- * a transaction must not keep the others waiting.
- */
-static int
-pgsql_session(struct pgsql *db)
-{
-	char	*sql;
-	int	 ret;
-
-	sql = alloc_printf("SET client_encoding = 'SQL_ASCII';"
-	    "SET standard_conforming_strings = on;"
-	    "SET jit = off; SET enable_seqscan = off;"
-	    "SET enable_hashjoin = off; SET enable_mergejoin = off;"
-	    "SET lock_timeout = %lld;"
-	    "SET idle_in_transaction_session_timeout = %lld;"
-	    "SELECT set_config('idle_session_timeout', '0', false) WHERE"
-	    " current_setting('server_version_num')::int >= 140000",
-	    (long long)(db->timeout / 2 + 1), (long long)(db->timeout * 2 +
-	    1000));
-	ret = pgsql_exec(db, sql);
-	free(sql);
-	return ret;
-}
-
-static void
-pgsql_set_place(struct pgsql *db)
-{
-	const char	*host = PQhost(db->conn), *name = PQdb(db->conn);
-	char		 text[160];
-
-	(void)snprintf(text, sizeof(text), "%.64s on %.80s",
-	    name != NULL ? name : "?", host != NULL && host[0] != '\0' ? host :
-	    "this host");
-	str_printable(db->place, sizeof(db->place), text, strlen(text));
-}
-
-struct pgsql *
-pgsql_open(const struct value *config, int64_t timeout, bool *away,
-    char *reason,
-    size_t size)
-{
-	struct pgsql_keywords	 k = { .count = 0 };
-	struct pgsql		*db;
-	size_t			 i;
-
-	*away = false;
-	if (pgsql_keywords(&k, config, reason, size) == -1)
-		return NULL;
-	pgsql_defaults(&k, timeout);
-	*away = true;
-	db = alloc_zero(1, sizeof(*db));
-	db->timeout = timeout;
-	db->conn = PQconnectdbParams(k.name, k.value, 1);
-	for (i = 0; i < k.count; i++)
-		str_wipe(&k.text[i]);
-	if (db->conn == NULL || PQstatus(db->conn) != CONNECTION_OK) {
-		pgsql_words(reason, size, db->conn == NULL ? "libpq has no"
-		    " memory" :
-		    PQerrorMessage(db->conn));
-		pgsql_close(db);
-		return NULL;
-	}
-	(void)PQsetNoticeReceiver(db->conn, pgsql_notice, NULL);
-	pgsql_set_place(db);
-	if (pgsql_session(db) == -1) {
-		(void)strlcpy(reason, db->error, size);
-		pgsql_close(db);
-		return NULL;
-	}
-	return db;
-}
-
-void
-pgsql_close(struct pgsql *db)
-{
-	if (db == NULL)
-		return;
-	PQclear(db->result);
-	PQfinish(db->conn);
-	free(db);
-}
+/* --- at the start --- */
 
 bool
 pgsql_ended(struct pgsql *db)
@@ -362,8 +137,6 @@ pgsql_ended(struct pgsql *db)
 	(void)pgsql_lost(db, PQerrorMessage(db->conn));
 	return true;
 }
-
-/* --- at the start --- */
 
 static void
 pgsql_forget(struct pgsql *db)
@@ -558,6 +331,21 @@ pgsql_column_text(const struct pgsql *db, int row, int column, size_t *len)
 	*len = (size_t)PQgetlength(db->result, row, column);
 	return PQgetisnull(db->result, row, column) ? NULL :
 	    PQgetvalue(db->result, row, column);
+}
+
+void
+pgsql_column_bytes(const struct pgsql *db, int row, int column,
+    struct str *out)
+{
+	unsigned char	*bytes;
+	size_t		 len;
+
+	out->len = 0;
+	bytes = PQunescapeBytea((const unsigned char *)
+	    PQgetvalue(db->result, row, column), &len);
+	if (bytes != NULL)
+		str_add(out, bytes, len);
+	PQfreemem(bytes);
 }
 
 int64_t

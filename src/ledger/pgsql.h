@@ -57,7 +57,7 @@ int	pgsql_prepare(struct pgsql *, const char *const *statements, size_t);
 
 /* --- parameters --- */
 
-/* A column of values, as int8[] or text[]. */
+/* A column of values, as int8[], text[] or bytea[]. */
 struct pgsql_array {
 	struct str	bytes;
 	uint32_t	count;
@@ -68,6 +68,7 @@ void	pgsql_array_clear(struct pgsql_array *);	/* frees */
 void	pgsql_array_empty(struct pgsql_array *);
 void	pgsql_array_number(struct pgsql_array *, int64_t);
 void	pgsql_array_text(struct pgsql_array *, const char *, size_t);
+void	pgsql_array_bytes(struct pgsql_array *, const void *, size_t);
 
 #define PGSQL_PARAMS	8
 
@@ -103,6 +104,10 @@ int	pgsql_take(struct pgsql *);
 int64_t		 pgsql_column(const struct pgsql *, int row, int column);
 const char	*pgsql_column_text(const struct pgsql *, int row, int column,
 		    size_t *len);
+
+/* A bytea, in place of what the buffer holds. */
+void		 pgsql_column_bytes(const struct pgsql *, int row, int column,
+		    struct str *);
 
 /* Rows that the statement taken last changed. */
 int64_t	pgsql_changes(const struct pgsql *);

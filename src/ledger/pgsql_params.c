@@ -3,7 +3,8 @@
 
 #include "ledger/pgsql.h"
 
-#define TYPE_INT8	20	/* pg_type.oid of what an array holds */
+#define TYPE_BYTEA	17	/* pg_type.oid of what an array holds */
+#define TYPE_INT8	20
 #define TYPE_TEXT	25
 #define ARRAY_HEADER	20
 
@@ -69,14 +70,27 @@ pgsql_array_number(struct pgsql_array *a, int64_t n)
 	pgsql_put32(at + 4, (uint32_t)((uint64_t)n & 0xffffffff));
 }
 
-void
-pgsql_array_text(struct pgsql_array *a, const char *text, size_t len)
+static void
+pgsql_array_add(struct pgsql_array *a, uint32_t type, const void *bytes,
+    size_t len)
 {
 	char	*at;
 
-	at = pgsql_array_extend(a, TYPE_TEXT, (uint32_t)len);
+	at = pgsql_array_extend(a, type, (uint32_t)len);
 	if (len > 0)
-		memcpy(at, text, len);
+		memcpy(at, bytes, len);
+}
+
+void
+pgsql_array_text(struct pgsql_array *a, const char *text, size_t len)
+{
+	pgsql_array_add(a, TYPE_TEXT, text, len);
+}
+
+void
+pgsql_array_bytes(struct pgsql_array *a, const void *bytes, size_t len)
+{
+	pgsql_array_add(a, TYPE_BYTEA, bytes, len);
 }
 
 static void

@@ -145,6 +145,18 @@ static const struct step	steps[] = {
 	    " value " ID_TYPE BINARY " NOT NULL, date bigint NOT NULL,"
 	    " PRIMARY KEY (id, value))" ENGINE } },
 
+	/* Of ids with many rows; SQLite has runs for that. */
+	{ "mail_sums", NULL, 0, {
+	    "",
+	    "CREATE TABLE mail_sums (id " ID_TYPE " NOT NULL,"
+	    " part bigint NOT NULL, seq bigint NOT NULL,"
+	    " since bigint NOT NULL, changes bigint NOT NULL,"
+	    " counts bytea NOT NULL, PRIMARY KEY (id, part))",
+	    "CREATE TABLE mail_sums (id " ID_TYPE BINARY " NOT NULL,"
+	    " part bigint NOT NULL, seq bigint NOT NULL,"
+	    " since bigint NOT NULL, changes bigint NOT NULL,"
+	    " counts mediumblob NOT NULL, PRIMARY KEY (id, part))" ENGINE } },
+
 	/* What policyctl changes; few rows. */
 	{ "mail_override", NULL, 0, {
 	    "CREATE TABLE mail_override (id text NOT NULL, kind int NOT NULL,"

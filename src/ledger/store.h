@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "conf/settings.h"
+#include "ledger/pack.h"
 #include "role/role.h"
 
 /*
@@ -50,10 +51,12 @@ struct store_row {
  * first and whenever what it knew was dropped. All but `loaded` is the store's.
  */
 struct store_cursor {
-	int64_t	seen;		/* rows up to this number are in the cache */
-	int64_t	position;	/* not 0: a first reading goes on there */
-	int64_t	base;		/* what it began with */
-	bool	loaded;		/* the first reading is complete */
+	int64_t		seen;	/* rows up to this number are in the cache */
+	int64_t		position; /* not 0: a first reading goes on there */
+	int64_t		base;	/* what it began with */
+	uint32_t	rows;	/* told since sums of it were kept */
+	bool		asked;	/* whether there are such sums */
+	bool		loaded;	/* the first reading is complete */
 };
 
 /* An id that a batch is about. */
@@ -104,6 +107,12 @@ struct store_reader {
 
 	/* Somebody changed or removed rows: all that is cached is void. */
 	void	(*changed)(void *);
+
+	/*
+	 * What is known of touch[i], in the order of time, each second once;
+	 * how many. Until the next call.
+	 */
+	size_t	(*counts)(void *, size_t i, const struct pack_count **);
 	void	 *arg;
 };
 

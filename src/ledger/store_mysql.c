@@ -24,7 +24,9 @@
  * seq is, for this id, the order of commits: what is newer than the newest
  * known row has a larger seq, and reading from there on misses nothing and sees
  * nothing twice. A first reading goes by date, in pieces; what came in
- * meanwhile for the time before a piece is read with it. That it takes several
+ * meanwhile for the time before a piece is read with it. Or it begins with sums
+ * (ledger/sums.h), which were written under the lock with the seq that they go
+ * up to. That it takes several
  * statements is no harm: under the lock they all see the same rows.
  *
  * Locks and numbers are those of one server: daemons that write to different
@@ -221,6 +223,26 @@ store_bind_slot(struct store *s, size_t i)
 	return 1;
 }
 
+int
+store_run(struct store *s, size_t items)
+{
+	int	more;
+
+	if (mysqldb_run(s->db, items) == -1)
+		return -1;
+	while ((more = mysqldb_next(s->db)) == 1)
+		;
+	return more;
+}
+
+int
+store_lock_ranges(struct store *s)
+{
+	mysqldb_begin(s->db, LOCK);
+	mysqldb_bind(s->db, STORE_HITS_SLOT);
+	return store_run(s, 1);
+}
+
 /* --- a transaction --- */
 
 enum store_result
@@ -237,8 +259,10 @@ store_begin(struct store *s, struct store_batch *batch,
 	    store_take_none, reader) == 0 &&
 	    store_read_changes(s, reader) == 0 &&
 	    store_read_news(s, reader) == 0 &&
-	    store_read_first(s, batch->budget, reader) == 0 &&
-	    store_read_values(s, batch, reader) == 0)
+	    store_read_kept(s, reader) == 0 &&
+	    store_read_first(s, reader) == 0 &&
+	    store_read_values(s, batch, reader) == 0 &&
+	    store_keep_sums(s, reader) == 0)
 		return STORE_OK;
 	result = store_failed(s);
 	/* What was told of a reading that did not come to its end is void. */
@@ -252,7 +276,7 @@ store_begin(struct store *s, struct store_batch *batch,
 void
 store_append(struct store *s, size_t touch, const struct store_row *row)
 {
-	(void)touch;
+	s->touch[touch].cursor->rows++;
 	if (s->nrow == s->rows) {
 		s->rows = s->rows == 0 ? 64 : s->rows * 2;
 		s->row = alloc_resize(s->row, s->rows, sizeof(s->row[0]));
@@ -331,26 +355,6 @@ store_bind_hit(struct store *s, size_t i)
 }
 
 /*
- * The last row of mail_lock, for statements that lock ranges of an index: two
- * of them at a time could wait for each other, whatever ids they are about.
- */
-static int
-store_lock_ranges(struct store *s)
-{
-	int	more;
-
-	if (s->nsee == 0 && s->nhit == 0)
-		return 0;
-	mysqldb_begin(s->db, LOCK);
-	mysqldb_bind(s->db, STORE_HITS_SLOT);
-	if (mysqldb_run(s->db, 1) == -1)
-		return -1;
-	while ((more = mysqldb_next(s->db)) == 1)
-		;
-	return more;
-}
-
-/*
  * Nobody else has added to a locked id: what is known goes up to our last row.
  */
 static void
@@ -406,7 +410,8 @@ store_commit(struct store *s)
 		last = (s->nrow - 1) % STORE_CHUNK;
 		seq = mysqldb_inserted(s->db) + (int64_t)last * s->step;
 	}
-	good = good && store_lock_ranges(s) == 0 &&
+	good = good && ((s->nsee == 0 && s->nhit == 0) ||
+	    store_lock_ranges(s) == 0) &&
 	    store_each(s, SEE, s->nsee, store_bind_nothing, store_bind_see,
 	    NULL, NULL) == 0 && store_write_hits(s) == 0;
 	if ((result = store_end(s, good)) == STORE_OK)

@@ -3,6 +3,7 @@
 
 #include "ledger/mysqldb.h"
 #include "ledger/store.h"
+#include "ledger/sums.h"
 
 /* What the parts of the MySQL store share. */
 #define STORE_SLOTS	65536		/* rows of mail_lock that ids share; */
@@ -16,15 +17,21 @@ enum statement {
 	ENDS,
 	FIRST,
 	LATE,
+	KEPT,
+	RECENT,
 	VALUE,
 	APPEND,
 	SEE,
 	HIT,
+	SUMS_GONE,
+	SUMS_NEW,
+	CHANGED,
 	NUMBER,
 	SET_NUMBER,
 	CLEAN_END,
 	CLEAN,
 	CLEAN_VALUES,
+	CLEAN_SUMS,
 	HITS,
 	HITS_LESS,
 	HITS_GONE,
@@ -69,8 +76,12 @@ struct store {
 	size_t			*order;		/* of touches, by their ids */
 	uint32_t		*slot;
 	struct store_end	*end;
-	size_t			 nend;
+	size_t			 nend;		/* or rows of news */
 	size_t			 room;		/* of these three */
+	struct store_batch	*batch;
+	int64_t			 piece;		/* rows of an id */
+	int64_t			 recent;	/* instances from here on */
+	size_t			 recent_touch;	/* of this one */
 	struct store_row	*row;
 	size_t			 nrow;
 	size_t			 rows;		/* room */
@@ -110,12 +121,24 @@ int	store_each(struct store *, enum statement, size_t count,
 	    const struct store_reader *);
 void	store_bind_nothing(struct store *);
 
+/* Runs what is bound and looks at no row. */
+int	store_run(struct store *, size_t items);
+
+/*
+ * The last row of mail_lock, for statements that lock ranges of an index: two
+ * of them at a time could wait for each other, whatever ids they are about.
+ */
+int	store_lock_ranges(struct store *);
+
 /* --- store_mysql_read.c: in the transaction, under the locks --- */
 
 int	store_read_changes(struct store *, const struct store_reader *);
 int	store_read_news(struct store *, const struct store_reader *);
-int	store_read_first(struct store *, size_t budget,
-	    const struct store_reader *);
+int	store_read_kept(struct store *, const struct store_reader *);
+int	store_read_first(struct store *, const struct store_reader *);
+
+/* Writes the sums of an id that has many rows. */
+int	store_keep_sums(struct store *, const struct store_reader *);
 int	store_read_values(struct store *, struct store_batch *,
 	    const struct store_reader *);
 

@@ -118,14 +118,20 @@ store_clean_rows(struct store *s, int64_t before, int64_t from, int64_t end,
 static int
 store_clean_values(struct store *s, int64_t before, size_t max, int64_t *end)
 {
+	if (store_lock_ranges(s) == -1)
+		return -1;
 	mysqldb_begin(s->db, CLEAN_VALUES);
 	mysqldb_bind(s->db, before);
 	mysqldb_bind(s->db, (int64_t)max);
 	if (store_one(s, NULL) == -1)
 		return -1;
-	if (mysqldb_changes(s->db) < (int64_t)max)
-		*end = -1;
-	return 0;
+	if (mysqldb_changes(s->db) >= (int64_t)max)
+		return 0;
+	*end = -1;
+	/* Sums that nobody has renewed for so long. */
+	mysqldb_begin(s->db, CLEAN_SUMS);
+	mysqldb_bind(s->db, before);
+	return store_one(s, NULL);
 }
 
 enum store_result

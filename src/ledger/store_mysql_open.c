@@ -37,6 +37,12 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	[LATE] = { "SELECT " ROW " " BY_SEQ,
 	    "(id = ? AND seq > ? AND date < ? AND date >= ?)", " OR ", NULL,
 	    "tnntn", false },
+	[KEPT] = { "SELECT s.id, s.seq, s.counts FROM mail_sums s, mail_state c"
+	    " WHERE c.name = 'changes' AND s.changes = c.value AND s.seq <= ?"
+	    " AND (", "(s.id = ? AND s.since <= ?)", " OR ",
+	    ") ORDER BY s.id, s.part", "tnt", false },
+	[RECENT] = { "", "(SELECT " ROW " " BY_SEQ "id = ? AND seq <= ?"
+	    " ORDER BY seq DESC LIMIT ?)", " UNION ALL ", NULL, "tnntn", true },
 	[VALUE] = { "", "SELECT cast(? AS signed), date FROM mail_distinct"
 	    " WHERE id = ? AND value = ?", " UNION ALL ", NULL, "nn", false },
 	[APPEND] = { "INSERT INTO mail_count (" ROW ", protocol_state) VALUES ",
@@ -47,6 +53,13 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	[HIT] = { "INSERT INTO limit_report (id, delta, hit) VALUES ",
 	    "(?, ?, 1)", ",", " ON DUPLICATE KEY UPDATE hit = hit + 1",
 	    NULL, true },
+	[SUMS_GONE] = { "DELETE FROM mail_sums WHERE id = ?",
+	    NULL, NULL, NULL, NULL, false },
+	[SUMS_NEW] = { "INSERT INTO mail_sums (id, part, seq, since, changes,"
+	    " counts) VALUES (?, ?, ?, ?, ?, ?)",
+	    NULL, NULL, NULL, NULL, false },
+	[CHANGED] = { "UPDATE mail_state SET value = value + 1"
+	    " WHERE name = 'changes'", NULL, NULL, NULL, NULL, false },
 	[NUMBER] = { "SELECT value FROM mail_state WHERE name = ?",
 	    NULL, NULL, NULL, "n", false },
 	[SET_NUMBER] = { "INSERT INTO mail_state (name, value) VALUES (?, ?)"
@@ -59,6 +72,8 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	    " AND date < ?", NULL, NULL, NULL, NULL, false },
 	[CLEAN_VALUES] = { "DELETE FROM mail_distinct WHERE date < ?"
 	    " ORDER BY date LIMIT ?", NULL, NULL, NULL, NULL, false },
+	[CLEAN_SUMS] = { "DELETE FROM mail_sums WHERE since < ?",
+	    NULL, NULL, NULL, NULL, false },
 	[HITS] = { "SELECT id, delta, cast(sum(hit) AS signed) FROM"
 	    " limit_report"
 	    " GROUP BY id, delta HAVING sum(hit) > 0"
@@ -118,7 +133,7 @@ store_has(void *arg, const char *table, const char *column, int *width)
 
 /* A connection of its own, that may take its time. */
 static int
-store_run(void *arg, const char *sql)
+store_build_sql(void *arg, const char *sql)
 {
 	struct store	*s = arg;
 	bool		 away;
@@ -207,7 +222,7 @@ store_build(struct store *s, size_t i)
 	size_t	j;
 
 	for (j = 0; j < STEPS && preparation[i].sql[j] != NULL; j++)
-		if (store_run(s, preparation[i].sql[j]) == -1)
+		if (store_build_sql(s, preparation[i].sql[j]) == -1)
 			return -1;
 	return 0;
 }
@@ -236,7 +251,8 @@ store_prepare(struct store *s)
 static int
 store_upgrade(struct store *s)
 {
-	const struct schema_database	database = { store_has, store_run, s };
+	const struct schema_database	database = { store_has,
+	    store_build_sql, s };
 	const char			*name = "concat('policyd.',"
 	    " md5(database()))";
 	char				*sql;

@@ -4,9 +4,22 @@
 #include "lib/clock.h"
 
 #define NEWS_MAX	20000		/* the LIMIT of NEWS */
-#define FIRST_MIN	1000
-#define RECENT		3600		/* seconds of single instances */
+#define RECENT_SECONDS	3600		/* of single instances */
 #define BLIND_NS	INT64_C(10000000000)
+
+static size_t
+store_want(const struct store *s, size_t i, enum sums_reading r)
+{
+	return sums_reading(s->touch[i].cursor) == r;
+}
+
+static void
+store_told(struct store *s, size_t index)
+{
+	s->told = true;
+	if (s->touch[index].cursor->rows < sums_sizes.rows)
+		s->touch[index].cursor->rows++;
+}
 
 /* --- what is new --- */
 
@@ -36,7 +49,7 @@ store_bind_news(struct store *s, size_t i)
 {
 	const struct store_touch	*t = &s->touch[i];
 
-	if (!t->cursor->loaded)
+	if (!store_want(s, i, SUMS_READ_NEWS))
 		return 0;
 	mysqldb_bind_text(s->db, t->id, t->idlen);
 	mysqldb_bind(s->db, t->cursor->seen);
@@ -52,7 +65,7 @@ store_take_news(struct store *s, const struct store_reader *reader)
 	s->nend++;
 	if (store_row(s, &row, &index) == -1)
 		return 0;
-	s->told = true;
+	store_told(s, index);
 	reader->news(reader->arg, &row);
 	s->touch[index].cursor->seen = mysqldb_column(s->db, 5);
 	return 0;
@@ -74,9 +87,7 @@ store_read_news(struct store *s, const struct store_reader *reader)
 	return 0;
 }
 
-/* --- the first time --- */
-
-static int64_t	limit;		/* rows of an id in one piece */
+/* --- the first time, piece by piece --- */
 
 static int64_t
 store_position(const struct store_touch *t)
@@ -90,17 +101,15 @@ store_bind_end(struct store *s, size_t i)
 	const struct store_touch	*t = &s->touch[i];
 	size_t				 j;
 
-	if (t->cursor->loaded)
+	if (!store_want(s, i, SUMS_READ_FIRST))
 		return 0;
 	mysqldb_bind(s->db, (int64_t)i);
 	for (j = 0; j < 3; j++)
 		mysqldb_bind_text(s->db, t->id, t->idlen);
 	mysqldb_bind(s->db, store_position(t));
-	mysqldb_bind(s->db, limit);
+	mysqldb_bind(s->db, s->piece);
 	return 1;
 }
-
-static int64_t	recent;		/* instances from here on */
 
 static int
 store_take_end(struct store *s, const struct store_reader *reader)
@@ -116,8 +125,8 @@ store_take_end(struct store *s, const struct store_reader *reader)
 	end = &s->end[s->nend++];
 	end->touch = (size_t)i;
 	end->seq = mysqldb_column(s->db, 1);
-	if (mysqldb_column(s->db, 2) - RECENT > recent)
-		recent = mysqldb_column(s->db, 2) - RECENT;
+	if (mysqldb_column(s->db, 2) - RECENT_SECONDS > s->recent)
+		s->recent = mysqldb_column(s->db, 2) - RECENT_SECONDS;
 	end->from = store_position(&s->touch[i]);
 	end->upto = mysqldb_column(s->db, 3);
 	return 0;
@@ -126,8 +135,8 @@ store_take_end(struct store *s, const struct store_reader *reader)
 static void
 store_bind_recent(struct store *s)
 {
-	mysqldb_bind(s->db, recent);
-	mysqldb_bind(s->db, recent);
+	mysqldb_bind(s->db, s->recent);
+	mysqldb_bind(s->db, s->recent);
 }
 
 static size_t
@@ -170,20 +179,31 @@ store_take_first(struct store *s, const struct store_reader *reader)
 	return 0;
 }
 
-int
-store_read_first(struct store *s, size_t budget,
-    const struct store_reader *reader)
+/*
+ * An id with several pieces has so many rows that sums are worth their while.
+ */
+static void
+store_end_piece(struct store_cursor *c, const struct store_end *end)
 {
-	struct store_cursor	*c;
-	size_t			 i, n = 0;
+	c->loaded = end->upto == INT64_MAX;
+	c->rows = c->loaded && c->position != 0 ? sums_sizes.rows : 0;
+	c->position = c->loaded ? 0 : end->upto + 1;
+	c->seen = end->seq;
+	c->base = c->loaded ? clock_mono().ns : end->seq;
+}
+
+int
+store_read_first(struct store *s, const struct store_reader *reader)
+{
+	size_t	i, n = 0;
 
 	for (i = 0; i < s->ntouch; i++)
-		n += !s->touch[i].cursor->loaded;
+		n += store_want(s, i, SUMS_READ_FIRST);
 	s->nend = 0;
 	if (n == 0)
 		return 0;
-	recent = 0;
-	limit = budget / n < FIRST_MIN ? FIRST_MIN : (int64_t)(budget / n);
+	s->recent = 0;
+	s->piece = (int64_t)sums_piece(n);
 	if (store_each(s, ENDS, s->ntouch, store_bind_nothing, store_bind_end,
 	    store_take_end, reader) == -1 ||
 	    store_each(s, FIRST, s->nend, store_bind_recent, store_bind_first,
@@ -191,24 +211,221 @@ store_read_first(struct store *s, size_t budget,
 	    store_each(s, LATE, s->nend, store_bind_nothing, store_bind_late,
 	    store_take_first, reader) == -1)
 		return -1;
-	for (i = 0; i < s->nend; i++) {
-		c = s->touch[s->end[i].touch].cursor;
-		c->loaded = s->end[i].upto == INT64_MAX;
-		c->position = c->loaded ? 0 : s->end[i].upto + 1;
-		c->seen = s->end[i].seq;
-		c->base = c->loaded ? clock_mono().ns : s->end[i].seq;
+	for (i = 0; i < s->nend; i++)
+		store_end_piece(s->touch[s->end[i].touch].cursor, &s->end[i]);
+	return 0;
+}
+
+/* --- the first time, from sums --- */
+
+static void
+store_bind_newest(struct store *s)
+{
+	mysqldb_bind(s->db, s->newest);
+}
+
+static size_t
+store_bind_kept(struct store *s, size_t i)
+{
+	const struct store_touch	*t = &s->touch[i];
+
+	if (!store_want(s, i, SUMS_READ_KEPT))
+		return 0;
+	mysqldb_bind_text(s->db, t->id, t->idlen);
+	mysqldb_bind(s->db, t->since);
+	return 1;
+}
+
+/* They take the place of what was read piece by piece so far. */
+static int
+store_take_kept(struct store *s, const struct store_reader *reader)
+{
+	struct store_cursor	*c;
+	struct str		 bytes;
+	const char		*id;
+	size_t			 idlen, index;
+	int			 ret;
+
+	id = mysqldb_column_text(s->db, 0, &idlen);
+	if (id == NULL || store_find(s, id, idlen, &index) == -1)
+		return 0;
+	s->told = true;
+	c = s->touch[index].cursor;
+	if (c->position != SUMS_RECENT)
+		reader->again(reader->arg, index);
+	c->position = SUMS_RECENT;
+	c->seen = mysqldb_column(s->db, 1);
+	str_init(&bytes);
+	if ((ret = mysqldb_column_bytes(s->db, 2, &bytes)) == 0 &&
+	    sums_tell(bytes.data, bytes.len, &s->touch[index], index,
+	    reader) == -1) {
+		reader->again(reader->arg, index);
+		c->asked = true;
+	}
+	str_clear(&bytes);
+	return ret;
+}
+
+static size_t
+store_bind_instances(struct store *s, size_t i)
+{
+	const struct store_touch	*t = &s->touch[i];
+
+	if (!store_want(s, i, SUMS_READ_RECENT))
+		return 0;
+	mysqldb_bind_text(s->db, t->id, t->idlen);
+	mysqldb_bind(s->db, t->cursor->seen);
+	mysqldb_bind(s->db, sums_sizes.recent);
+	return 1;
+}
+
+/* The newest row of an id comes first. */
+static int
+store_take_instance(struct store *s, const struct store_reader *reader)
+{
+	struct store_row	row;
+	size_t			index;
+
+	if (store_row(s, &row, &index) == -1)
+		return 0;
+	if (index != s->recent_touch) {
+		s->recent_touch = index;
+		s->recent = row.date - RECENT_SECONDS;
+	}
+	s->told = true;
+	if (row.date >= s->recent)
+		sums_tell_instance(&row, &s->touch[index], index, reader);
+	return 0;
+}
+
+static size_t
+store_bind_newer(struct store *s, size_t i)
+{
+	const struct store_touch	*t = &s->touch[i];
+
+	if (!store_want(s, i, SUMS_READ_NEWER))
+		return 0;
+	mysqldb_bind_text(s->db, t->id, t->idlen);
+	mysqldb_bind(s->db, t->cursor->seen);
+	return 1;
+}
+
+static int
+store_take_newer(struct store *s, const struct store_reader *reader)
+{
+	struct store_row	row;
+	size_t			index;
+
+	s->nend++;
+	if (store_row(s, &row, &index) == -1)
+		return 0;
+	store_told(s, index);
+	if (row.date >= s->touch[index].since)
+		reader->first(reader->arg, index, &row);
+	s->touch[index].cursor->seen = mysqldb_column(s->db, 5);
+	return 0;
+}
+
+/* They are known when there are no more rows than a list may have. */
+static int
+store_read_newer(struct store *s, const struct store_reader *reader)
+{
+	struct store_cursor	*c;
+	size_t			 i;
+
+	s->nend = 0;
+	if (store_each(s, NEWS, s->ntouch, store_bind_nothing,
+	    store_bind_newer, store_take_newer, reader) == -1)
+		return -1;
+	for (i = 0; s->nend < NEWS_MAX && i < s->ntouch; i++) {
+		if (!store_want(s, i, SUMS_READ_NEWER))
+			continue;
+		c = s->touch[i].cursor;
+		c->loaded = true;
+		c->position = 0;
+		c->base = clock_mono().ns;
 	}
 	return 0;
 }
 
-/* --- values, and what others changed --- */
+/* One of these steps in a batch, lest others wait too long. */
+int
+store_read_kept(struct store *s, const struct store_reader *reader)
+{
+	size_t	i;
 
-static struct store_batch	*values;
+	if (store_read_newer(s, reader) == -1)
+		return -1;
+	s->recent_touch = SIZE_MAX;
+	if (store_each(s, RECENT, s->ntouch, store_bind_nothing,
+	    store_bind_instances, store_take_instance, reader) == -1)
+		return -1;
+	for (i = 0; i < s->ntouch; i++)
+		if (store_want(s, i, SUMS_READ_RECENT))
+			s->touch[i].cursor->position = SUMS_NEWER;
+	if (!s->blind && store_each(s, KEPT, s->ntouch, store_bind_newest,
+	    store_bind_kept, store_take_kept, reader) == -1)
+		return -1;
+	for (i = 0; i < s->ntouch; i++)
+		if (store_want(s, i, SUMS_READ_KEPT))
+			s->touch[i].cursor->asked = true;
+	return 0;
+}
+
+static int
+store_write_sums(struct store *s, const struct store_touch *t,
+    const struct pack_count *counts, size_t n)
+{
+	struct str	bytes;
+	size_t		at = 0;
+	int64_t		part = 0;
+	int		ret;
+
+	if (store_lock_ranges(s) == -1)
+		return -1;
+	mysqldb_begin(s->db, SUMS_GONE);
+	mysqldb_bind_text(s->db, t->id, t->idlen);
+	ret = mysqldb_run(s->db, 0);
+	str_init(&bytes);
+	do {
+		bytes.len = 0;
+		at += sums_pack(&bytes, counts + at, n - at);
+		mysqldb_begin(s->db, SUMS_NEW);
+		mysqldb_bind_text(s->db, t->id, t->idlen);
+		mysqldb_bind(s->db, part++);
+		mysqldb_bind(s->db, t->cursor->seen);
+		mysqldb_bind(s->db, t->since);
+		mysqldb_bind(s->db, s->changes);
+		mysqldb_bind_bytes(s->db, bytes.data, bytes.len);
+		if (ret == 0)
+			ret = mysqldb_run(s->db, 0);
+	} while (at < n);
+	str_clear(&bytes);
+	return ret;
+}
+
+/* Without them it goes too: a fault of this table alone harms nobody. */
+int
+store_keep_sums(struct store *s, const struct store_reader *reader)
+{
+	const struct pack_count	*counts;
+	size_t			 index, n;
+
+	if (s->blind || sums_choose(s->touch, s->ntouch, &index) == -1)
+		return 0;
+	n = reader->counts(reader->arg, index, &counts);
+	s->touch[index].cursor->rows = 0;
+	if (store_write_sums(s, &s->touch[index], counts, n) == 0)
+		return 0;
+	return store_result(s) == STORE_FAILED ? 0 : -1;
+}
+
+/* --- values, and what others changed --- */
 
 static size_t
 store_bind_value(struct store *s, size_t i)
 {
-	const struct store_value	*v = &values->value[i];
+	const struct store_value	*v = &s->batch->value[i];
 
 	mysqldb_bind(s->db, (int64_t)i);
 	mysqldb_bind_text(s->db, v->id, v->idlen);
@@ -222,8 +439,8 @@ store_take_value(struct store *s, const struct store_reader *reader)
 	int64_t	i = mysqldb_column(s->db, 0);
 
 	(void)reader;
-	if (i >= 0 && (uint64_t)i < values->nvalue)
-		values->value[i].date = mysqldb_column(s->db, 1);
+	if (i >= 0 && (uint64_t)i < s->batch->nvalue)
+		s->batch->value[i].date = mysqldb_column(s->db, 1);
 	return 0;
 }
 
@@ -233,7 +450,7 @@ store_read_values(struct store *s, struct store_batch *batch,
 {
 	size_t	i;
 
-	values = batch;
+	s->batch = batch;
 	for (i = 0; i < batch->nvalue; i++)
 		batch->value[i].date = -1;
 	return store_each(s, VALUE, batch->nvalue, store_bind_nothing,
@@ -255,6 +472,13 @@ store_read_changes(struct store *s, const struct store_reader *reader)
 		return -1;
 	if (s->changes != -1 && (changes != s->changes || newest < s->newest))
 		reader->changed(reader->arg);
+	/* No trigger tells others of TRUNCATE, nor that sums are void. */
+	if (newest < s->newest) {
+		mysqldb_begin(s->db, CHANGED);
+		if (mysqldb_run(s->db, 0) == -1)
+			return -1;
+		changes++;
+	}
 	s->changes = changes;
 	s->newest = newest;
 	now = clock_mono().ns;

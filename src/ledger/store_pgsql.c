@@ -25,7 +25,8 @@
  * row has a larger seq, and reading from there on misses nothing and sees
  * nothing twice. A first reading goes by date, in pieces, all of one piece in
  * one snapshot: rows from where the last one stopped, and those that came in
- * meanwhile for the time before that.
+ * meanwhile for the time before that. Or it begins with sums (ledger/sums.h),
+ * which were written under the lock with the seq that they go up to.
  *
  * Who deletes or changes rows by hand takes no lock. A trigger counts that in
  * the same transaction, and what is cached is dropped when the count is not
@@ -37,8 +38,6 @@
  * table.
  */
 #define LOCKS_MAX	256	/* a server has room for a few thousand */
-#define NEWS_MAX	10000	/* rows of one id; more are read by seconds */
-#define FIRST_MIN	1000
 #define STATE_MAX	64		/* schema.c */
 #define LOG_SECONDS	60
 
@@ -58,7 +57,7 @@ store_result(struct store *s)
 	}
 }
 
-static void
+void
 store_put(struct store *s, enum statement n, enum column first,
     enum column last)
 {
@@ -70,7 +69,7 @@ store_put(struct store *s, enum statement n, enum column first,
 	pgsql_put(s->db, n, &p);
 }
 
-static void
+void
 store_empty(struct store *s, enum column first, enum column last)
 {
 	enum column	c;
@@ -139,239 +138,7 @@ store_put_locks(struct store *s)
 	store_put(s, LOCK, LOCKS, LOCKS);
 }
 
-/* --- reading --- */
-
-static void
-store_put_news(struct store *s)
-{
-	struct pgsql_params		 p = { .count = 0 };
-	const struct store_touch	*t;
-	size_t				 i;
-
-	s->nnews = 0;
-	store_empty(s, NEWS_ID, NEWS_SEEN);
-	for (i = 0; i < s->ntouch; i++) {
-		t = &s->touch[i];
-		if (!t->cursor->loaded)
-			continue;
-		s->index[s->nnews++] = i;
-		pgsql_array_text(&s->column[NEWS_ID], t->id, t->idlen);
-		pgsql_array_number(&s->column[NEWS_SEEN], t->cursor->seen);
-	}
-	if (s->nnews == 0)
-		return;
-	pgsql_add_array(&p, &s->column[NEWS_ID]);
-	pgsql_add_array(&p, &s->column[NEWS_SEEN]);
-	pgsql_add_number(&p, NEWS_MAX);
-	pgsql_put(s->db, NEWS, &p);
-}
-
-static void
-store_put_first(struct store *s, size_t budget)
-{
-	struct pgsql_params		 p = { .count = 0 };
-	const struct store_touch	*t;
-	const struct store_cursor	*c;
-	size_t				 i, n = s->nnews;
-	enum column			 column;
-
-	store_empty(s, FIRST_ID, FIRST_BASE);
-	for (i = 0; i < s->ntouch; i++) {
-		t = &s->touch[i];
-		c = t->cursor;
-		if (c->loaded)
-			continue;
-		s->index[n++] = i;
-		pgsql_array_text(&s->column[FIRST_ID], t->id, t->idlen);
-		pgsql_array_number(&s->column[FIRST_SINCE], t->since);
-		pgsql_array_number(&s->column[FIRST_POSITION],
-		    c->position != 0 ? c->position : t->since);
-		pgsql_array_number(&s->column[FIRST_BASE],
-		    c->position != 0 ? c->base : INT64_MAX);
-	}
-	if (n == s->nnews)
-		return;
-	for (column = FIRST_ID; column <= FIRST_BASE; column++)
-		pgsql_add_array(&p, &s->column[column]);
-	budget /= n - s->nnews;
-	pgsql_add_number(&p, budget < FIRST_MIN ? FIRST_MIN : (int64_t)budget);
-	pgsql_put(s->db, FIRST, &p);
-}
-
-static void
-store_put_values(struct store *s, const struct store_batch *batch)
-{
-	const struct store_value	*v;
-	size_t				 i;
-
-	if (batch->nvalue == 0)
-		return;
-	store_empty(s, VALUE_ID, VALUE_VALUE);
-	for (i = 0; i < batch->nvalue; i++) {
-		v = &batch->value[i];
-		pgsql_array_text(&s->column[VALUE_ID], v->id, v->idlen);
-		pgsql_array_text(&s->column[VALUE_VALUE], v->value,
-		    v->valuelen);
-	}
-	store_put(s, VALUE, VALUE_ID, VALUE_VALUE);
-}
-
-/* A row of touch `t` whose columns begin with its date. */
-static void
-store_row(const struct store *s, const struct store_touch *t, int row,
-    int column,
-    struct store_row *out)
-{
-	memset(out, 0, sizeof(*out));
-	out->id = t->id;
-	out->idlen = t->idlen;
-	out->date = pgsql_column(s->db, row, column);
-	out->amount = pgsql_column(s->db, row, column + 1);
-	out->instance = pgsql_column_text(s->db, row, column + 2,
-	    &out->instancelen);
-	if (out->instance == NULL || (out->instancelen == 5 &&
-	    memcmp(out->instance, "empty", 5) == 0)) {
-		out->instance = "";
-		out->instancelen = 0;
-	}
-	out->tag = pgsql_column(s->db, row, column + 3);
-	out->state = "";
-}
-
-/* The touch that a row of news or a first reading belongs to; -1: none. */
-static int
-store_row_of(const struct store *s, int row, size_t first, size_t end,
-    size_t *index)
-{
-	int64_t	n = pgsql_column(s->db, row, 0);
-
-	if (n < 1 || (uint64_t)n > end - first)
-		return -1;
-	*index = s->index[first + (size_t)n - 1];
-	return 0;
-}
-
-/* The rows of one id stand together. One that has too many is read anew. */
-static int
-store_take_news(struct store *s, const struct store_reader *reader)
-{
-	struct store_row	 row;
-	struct store_touch	*t;
-	size_t			 index;
-	int			 rows, i, j, n;
-
-	if (s->nnews == 0)
-		return 0;
-	if ((rows = pgsql_take(s->db)) == -1)
-		return -1;
-	for (i = 0; i < rows; i += n) {
-		if (store_row_of(s, i, 0, s->nnews, &index) == -1)
-			return -1;
-		t = &s->touch[index];
-		for (n = 1; i + n < rows && pgsql_column(s->db, i + n, 0) ==
-		    pgsql_column(s->db, i, 0); n++)
-			;
-		if (n >= NEWS_MAX) {
-			reader->again(reader->arg, index);
-			continue;
-		}
-		s->told = true;
-		for (j = i; j < i + n; j++) {
-			store_row(s, t, j, 1, &row);
-			reader->news(reader->arg, &row);
-		}
-		t->cursor->seen = pgsql_column(s->db, i + n - 1, 5);
-	}
-	return 0;
-}
-
-static int
-store_take_first(struct store *s, const struct store_reader *reader,
-    size_t nfirst)
-{
-	struct store_row	 row;
-	struct store_cursor	*c;
-	const char		*control;
-	size_t			 index, len;
-	int			 rows, i;
-
-	if (nfirst == 0)
-		return 0;
-	if ((rows = pgsql_take(s->db)) == -1)
-		return -1;
-	s->told = true;
-	for (i = 0; i < rows; i++) {
-		if (store_row_of(s, i, s->nnews, s->nnews + nfirst,
-		    &index) == -1)
-			return -1;
-		store_row(s, &s->touch[index], i, 2, &row);
-		control = pgsql_column_text(s->db, i, 1, &len);
-		if (control != NULL && control[0] == 't') {
-			c = s->touch[index].cursor;
-			c->loaded = row.date == INT64_MAX;
-			c->position = c->loaded ? 0 : row.date + 1;
-			c->seen = c->base = row.amount;
-		} else
-			reader->first(reader->arg, index, &row);
-	}
-	return 0;
-}
-
-static int
-store_take_values(struct store *s, struct store_batch *batch)
-{
-	int64_t	n;
-	size_t	j;
-	int	rows, i;
-
-	for (j = 0; j < batch->nvalue; j++)
-		batch->value[j].date = -1;
-	if (batch->nvalue == 0)
-		return 0;
-	if ((rows = pgsql_take(s->db)) == -1)
-		return -1;
-	for (i = 0; i < rows; i++) {
-		n = pgsql_column(s->db, i, 0);
-		if (n >= 1 && (uint64_t)n <= batch->nvalue)
-			batch->value[n - 1].date = pgsql_column(s->db, i, 1);
-	}
-	return 0;
-}
-
-static void
-store_put_reads(struct store *s, const struct store_batch *batch)
-{
-	store_put_news(s);
-	store_put_first(s, batch->budget);
-	store_put_values(s, batch);
-}
-
-/*
- * The changes that somebody made: what is cached is void, and all ids of this
- * batch are read from their beginning, in a round trip of its own.
- */
-static int
-store_take_changes(struct store *s, struct store_batch *batch,
-    const struct store_reader *reader)
-{
-	int64_t	changes;
-	int	rows;
-
-	if ((rows = pgsql_take(s->db)) == -1)
-		return -1;
-	changes = rows > 0 ? pgsql_column(s->db, 0, 0) : 0;
-	if (changes == s->changes)
-		return 0;
-	if (s->changes != -1) {
-		if (pgsql_end(s->db) == -1)
-			return -1;
-		reader->changed(reader->arg);
-		pgsql_begin(s->db);
-		store_put_reads(s, batch);
-	}
-	s->changes = changes;
-	return 0;
-}
+/* --- a transaction --- */
 
 static int
 store_read(struct store *s, struct store_batch *batch,
@@ -382,10 +149,7 @@ store_read(struct store *s, struct store_batch *batch,
 	for (i = 0; i < 1 + locks; i++)
 		if (pgsql_take(s->db) == -1)
 			return -1;
-	if (store_take_changes(s, batch, reader) == -1 ||
-	    store_take_news(s, reader) == -1 ||
-	    store_take_first(s, reader, s->ntouch - s->nnews) == -1 ||
-	    store_take_values(s, batch) == -1)
+	if (store_take_reads(s, batch, reader) == -1)
 		return -1;
 	return pgsql_end(s->db);
 }
@@ -413,8 +177,10 @@ store_begin(struct store *s, struct store_batch *batch,
 	store_put_locks(s);
 	pgsql_put(s->db, CHANGES, NULL);
 	store_put_reads(s, batch);
-	if (store_read(s, batch, reader) == 0)
+	if (store_read(s, batch, reader) == 0) {
+		store_keep_sums(s, reader);
 		return STORE_OK;
+	}
 	result = store_failed(s);
 	/* What was told of a reading that did not come to its end is void. */
 	for (i = 0; s->told && i < s->ntouch; i++)
@@ -438,7 +204,7 @@ store_cut(const char *text, size_t len, size_t max)
 void
 store_append(struct store *s, size_t touch, const struct store_row *row)
 {
-	(void)touch;
+	s->touch[touch].cursor->rows++;
 	pgsql_array_text(&s->column[ROW_ID], row->id, row->idlen);
 	pgsql_array_number(&s->column[ROW_DATE], row->date);
 	pgsql_array_number(&s->column[ROW_AMOUNT], row->amount);
@@ -514,15 +280,23 @@ store_commit(struct store *s)
 		store_put(s, APPEND, ROW_ID, ROW_TAG);
 	if (s->column[SEE_ID].count > 0)
 		store_put(s, SEE, SEE_ID, SEE_DATE);
+	if (s->column[SUMS_ID].count > 0) {
+		store_put(s, SUMS_GONE, SUMS_ID, SUMS_ID);
+		store_put(s, SUMS_NEW, SUMS_ID, SUMS_COUNTS);
+	}
 	pgsql_put(s->db, DO_COMMIT, NULL);
 	good = s->column[ROW_ID].count == 0 || pgsql_take(s->db) == 1;
 	if (good && s->column[ROW_ID].count > 0)
 		seq = pgsql_column(s->db, 0, 0);
 	if (good && pgsql_end(s->db) == 0) {
 		store_move_cursors(s, seq);
+		if (s->column[SUMS_ID].count > 0)
+			s->touch[s->sums].cursor->rows = 0;
 		store_write_hits(s);
 		return STORE_OK;
 	}
+	/* Without sums it goes too, should they be what does not work. */
+	s->sumless = s->column[SUMS_ID].count > 0;
 	result = store_failed(s);
 	return result == STORE_BUSY ? STORE_FAILED : result;
 }

@@ -3,6 +3,7 @@
 
 #include "ledger/pgsql.h"
 #include "ledger/store.h"
+#include "ledger/sums.h"
 
 /* What the parts of the PostgreSQL store share. */
 enum statement {
@@ -15,14 +16,19 @@ enum statement {
 	CHANGES,
 	NEWS,
 	FIRST,
+	KEPT,
+	RECENT,
 	VALUE,
 	APPEND,
 	SEE,
 	HIT,
+	SUMS_GONE,
+	SUMS_NEW,
 	NUMBER,
 	SET_NUMBER,
 	CLEAN,
 	CLEAN_VALUES,
+	CLEAN_SUMS,
 	HITS,
 	HITS_LESS,
 	HITS_GONE,
@@ -38,10 +44,14 @@ enum column {
 	LOCKS,
 	NEWS_ID, NEWS_SEEN,
 	FIRST_ID, FIRST_SINCE, FIRST_POSITION, FIRST_BASE,
+	KEPT_ID, KEPT_SINCE,
+	RECENT_ID, RECENT_SEEN,
+	NEWER_ID, NEWER_SEEN,
 	VALUE_ID, VALUE_VALUE,
 	ROW_ID, ROW_DATE, ROW_AMOUNT, ROW_INSTANCE, ROW_STATE, ROW_TAG,
 	SEE_ID, SEE_VALUE, SEE_DATE,
 	HIT_ID, HIT_DELTA,
+	SUMS_ID, SUMS_PART, SUMS_SEQ, SUMS_SINCE, SUMS_CHANGES, SUMS_COUNTS,
 	COLUMN__MAX
 };
 
@@ -52,11 +62,12 @@ struct store {
 	struct pgsql_array	 column[COLUMN__MAX];
 	struct store_touch	*touch;		/* of the running batch */
 	size_t			 ntouch;
-	/* of touches: news, then first */
-	size_t			*index;
-	size_t			 nnews;
+	size_t			*index;		/* of touches, by readings */
+	size_t			 end[SUMS_READ__MAX];	/* of each in these */
 	uint64_t		*lock;
-	size_t			 room;		/* of these two */
+	size_t			 room;		/* of index and lock */
+	size_t			 sums;		/* touch; its are kept */
+	bool			 sumless;	/* none are kept */
 	bool			 told;		/* rows, in this batch */
 	bool			 spoilt;	/* open it anew */
 	char			 error[256];
@@ -71,5 +82,18 @@ enum store_result	store_result(struct store *);
  * Ends the transaction after a fault; a lost connection has ended it already.
  */
 enum store_result	store_failed(struct store *);
+
+void	store_put(struct store *, enum statement, enum column first,
+	    enum column last);
+void	store_empty(struct store *, enum column first, enum column last);
+
+/* --- store_pgsql_read.c: in the transaction, under the locks --- */
+
+void	store_put_reads(struct store *, const struct store_batch *);
+int	store_take_reads(struct store *, struct store_batch *,
+	    const struct store_reader *);
+
+/* Queues the sums of an id that has many rows, for store_commit. */
+void	store_keep_sums(struct store *, const struct store_reader *);
 
 #endif

@@ -57,7 +57,7 @@ enum store_result
 store_clean(struct store *s, int64_t before, size_t max, int64_t *position,
     int64_t *deleted)
 {
-	struct pgsql_params	p = { .count = 0 };
+	struct pgsql_params	p = { .count = 0 }, sums;
 	bool			values = *position >= VALUES_AT;
 	int64_t			from, to, end = 0, gone = 0;
 
@@ -68,6 +68,12 @@ store_clean(struct store *s, int64_t before, size_t max, int64_t *position,
 	pgsql_add_number(&p, to);
 	pgsql_add_number(&p, before);
 	pgsql_put(s->db, values ? CLEAN_VALUES : CLEAN, &p);
+	/* Once, sums that nobody has renewed for so long. */
+	if (values && from == 0) {
+		memset(&sums, 0, sizeof(sums));
+		pgsql_add_number(&sums, before);
+		pgsql_put(s->db, CLEAN_SUMS, &sums);
+	}
 	if (pgsql_take(s->db) == 1) {
 		gone = pgsql_column(s->db, 0, 0);
 		end = pgsql_column(s->db, 0, 1);

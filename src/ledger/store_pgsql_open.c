@@ -42,11 +42,11 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[FIRST] = "SELECT t.n, r.control, r.date, r.amount, r.instance, r.tag"
 	    " FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])"
 	    " WITH ORDINALITY t(id, since, position, base, n),"
-	    " LATERAL (SELECT coalesce((SELECT date FROM mail_count WHERE id ="
-	    " t.id"
-	    " AND date >= t.position ORDER BY date OFFSET $5::bigint LIMIT 1),"
-	    " 9223372036854775807) AS upto, (SELECT date FROM mail_count"
-	    " WHERE id = t.id ORDER BY date DESC LIMIT 1) - 3600 AS recent) e,"
+	    " LATERAL (SELECT coalesce((SELECT date FROM mail_count"
+	    " WHERE id = t.id AND date >= t.position ORDER BY date"
+	    " OFFSET $5::bigint LIMIT 1), 9223372036854775807) AS upto,"
+	    " (SELECT date FROM mail_count WHERE id = t.id ORDER BY date DESC"
+	    " LIMIT 1) - 3600 AS recent OFFSET 0) e,"
 	    " LATERAL (SELECT true AS control, e.upto AS date,"
 	    " coalesce((SELECT seq"
 	    " FROM mail_count WHERE id = t.id AND seq IS NOT NULL"
@@ -63,6 +63,17 @@ static const char *const	statements[STATEMENT__MAX] = {
 	    " FROM (SELECT * FROM mail_count WHERE id = t.id AND seq > t.base"
 	    " ORDER BY seq LIMIT 1000000000) c"
 	    " WHERE c.date < t.position AND c.date >= t.since) r",
+	[KEPT] = "SELECT t.n, s.seq, s.counts"
+	    " FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY t(id,"
+	    " since, n) JOIN mail_sums s ON s.id = t.id WHERE s.since <="
+	    " t.since AND s.changes = (SELECT value FROM mail_state"
+	    " WHERE name = 'changes') ORDER BY t.n, s.part",
+	[RECENT] = "SELECT t.n, m.date, m.recipient_count, m.instance, m.tag"
+	    " FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY t(id,"
+	    " seen, n), LATERAL (SELECT * FROM mail_count c"
+	    " WHERE c.id = t.id AND c.seq <= t.seen ORDER BY c.seq DESC"
+	    " LIMIT $3::bigint) m WHERE m.date >= (SELECT date FROM mail_count"
+	    " WHERE id = t.id ORDER BY date DESC LIMIT 1) - 3600",
 	[VALUE] = "SELECT t.n, d.date FROM unnest($1::text[], $2::text[])"
 	    " WITH ORDINALITY t(id, value, n), LATERAL (SELECT date"
 	    " FROM mail_distinct WHERE id = t.id AND value = t.value LIMIT 1)"
@@ -81,12 +92,19 @@ static const char *const	statements[STATEMENT__MAX] = {
 	    " t(id, delta) GROUP BY id, delta ORDER BY id, delta"
 	    " ON CONFLICT (id, delta)"
 	    " DO UPDATE SET hit = limit_report.hit + excluded.hit",
+	[SUMS_GONE] = "DELETE FROM mail_sums WHERE id = ANY($1::text[])",
+	[SUMS_NEW] = "INSERT INTO mail_sums (id, part, seq, since, changes,"
+	    " counts) SELECT * FROM unnest($1::text[], $2::bigint[],"
+	    " $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[])",
 	[NUMBER] = "SELECT value FROM mail_state WHERE name = $1::text",
 	[SET_NUMBER] = "INSERT INTO mail_state (name, value)"
 	    " VALUES ($1::text, $2::bigint)"
 	    " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
 	[CLEAN] = CLEAN_BLOCKS("mail_count"),
 	[CLEAN_VALUES] = CLEAN_BLOCKS("mail_distinct"),
+	[CLEAN_SUMS] = "DELETE FROM mail_sums WHERE (id, part) IN"
+	    " (SELECT id, part FROM mail_sums WHERE since < $1::bigint"
+	    " FOR UPDATE SKIP LOCKED)",
 	[HITS] = "SELECT id, delta, sum(hit)::bigint FROM limit_report"
 	    " GROUP BY id, delta HAVING sum(hit) > 0"
 	    " ORDER BY sum(hit) DESC, id, delta",

@@ -1,0 +1,63 @@
+#ifndef MYSQLDB_LIBRARY_H
+#define MYSQLDB_LIBRARY_H
+
+#include <mysql.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ledger/mysqldb.h"
+
+/*
+ * Where the two libraries differ. MariaDB's has no mode for TLS but two
+ * switches, and looks at the host's name whenever it looks at the certificate.
+ */
+#ifdef LIBMARIADB
+#define FLAG	my_bool
+#define HAS_SSL_MODE	0
+#else
+#define FLAG	bool
+#define HAS_SSL_MODE	1
+#endif
+
+#define COLUMNS_MAX	8
+#define TEXT_MAX	4096
+#define EXACT_MAX	64	/* one is prepared for each number of items */
+
+struct mysqldb_param {
+	const char	*text;		/* NULL: */
+	int64_t		 number;
+	unsigned long	 len;
+	bool		 binary;
+};
+
+struct mysqldb {
+	MYSQL				*conn;
+	const struct mysqldb_statement	*statement;
+	size_t				 nstatement;
+	MYSQL_STMT			**prepared;	/* EXACT_MAX for each */
+	MYSQL_STMT			*once;		/* used but one time */
+	MYSQL_STMT			*running;
+	size_t				 current;
+	struct mysqldb_param		*param;
+	size_t				 nparam;
+	size_t				 params;	/* room */
+	MYSQL_BIND			*bind;		/* as many */
+	MYSQL_BIND			 result[COLUMNS_MAX];
+	long long			 number[COLUMNS_MAX];
+	char				 text[COLUMNS_MAX][TEXT_MAX];
+	unsigned long			 len[COLUMNS_MAX];
+	FLAG				 null[COLUMNS_MAX];
+	/* an administrator's query */
+	bool				 foreign;
+	enum mysqldb_fault		 fault;
+	char				 error[256];
+	char				 place[160];
+};
+
+/* --- mysqldb.c --- */
+
+/* Keeps what the library says of the connection. -1. */
+int	mysqldb_failed(struct mysqldb *);
+
+#endif

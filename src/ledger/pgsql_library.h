@@ -1,0 +1,32 @@
+#ifndef PGSQL_LIBRARY_H
+#define PGSQL_LIBRARY_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ledger/pgsql.h"
+#include "lib/clock.h"
+
+struct pgsql {
+	PGconn			*conn;
+	int64_t			 timeout;	/* ms */
+	struct mono		 deadline;
+	PGresult		*result;	/* taken last */
+	size_t			 put;		/* in this pipeline */
+	size_t			 taken;
+	bool			 synced;	/* its end is sent */
+	bool			 each;		/* every statement has an end */
+	bool			 failed;	/* something in this pipeline */
+	enum pgsql_fault	 fault;
+	char			 error[256];
+	char			 place[160];
+};
+
+/* --- pgsql.c --- */
+
+/* The first line, without the word that libpq puts in front of it. */
+void	pgsql_words(char *, size_t, const char *text);
+
+#endif
