@@ -288,17 +288,6 @@ charge_batch_overrides(struct charge_batch *b)
 
 /* --- what a batch is about --- */
 
-static int64_t
-charge_longest(const struct limits *limits, int64_t longest)
-{
-	size_t	i;
-
-	for (i = 0; i < limits->count; i++)
-		if (limits->list[i].seconds > longest)
-			longest = limits->list[i].seconds;
-	return longest;
-}
-
 static void
 charge_touch(struct charge_batch *b, struct verdict_key *k)
 {
@@ -332,8 +321,7 @@ charge_since(struct charge_batch *b, const struct verdict_key *k, int64_t now)
 	struct store_touch	*touch = &b->touch[cache_index(k->id)];
 	int64_t			 longest, since;
 
-	longest = charge_longest(verdict_limits(k),
-	    settings_longest_window(b->settings));
+	longest = verdict_longest(k, settings_longest_window(b->settings));
 	since = num_add_clamp(now, -longest);
 	if (since < touch->since)
 		touch->since = since;

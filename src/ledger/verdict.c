@@ -14,6 +14,18 @@ verdict_limits(const struct verdict_key *k)
 	return limits != NULL ? limits : &k->charge.limits;
 }
 
+int64_t
+verdict_longest(const struct verdict_key *k, int64_t longest)
+{
+	const struct limits	*limits = verdict_limits(k);
+	size_t			 i;
+
+	for (i = 0; i < limits->count; i++)
+		if (limits->list[i].seconds > longest)
+			longest = limits->list[i].seconds;
+	return longest;
+}
+
 /* --- how much is new --- */
 
 /*

@@ -62,6 +62,10 @@ struct verdict_context {
 /* The limits that hold for this key now. */
 const struct limits	*verdict_limits(const struct verdict_key *);
 
+/* The longest of their windows, or `longest`, whichever is longer. */
+int64_t			 verdict_longest(const struct verdict_key *,
+			    int64_t longest);
+
 /*
  * Fills in the verdict. All ids of the charge are loaded. Of a charge that is
  * only weighed nothing is recorded; all its windows are told besides. A
