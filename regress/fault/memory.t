@@ -116,11 +116,34 @@ sub one {
 	$work->finish;
 	is($work->total('unknown') + $work->total('other'), 0,
 	    'everybody had a verdict all the time');
-	# A worker has one request under way: that may be at the database when it is
-	# back, before it knows of the rest.
-	my @more = grep { $_ > $limit + 1 } values %{$work->{did}{dunno}};
+	my @more = grep { $_ > $limit } values %{$work->{did}{dunno}};
 	is("@more", '', 'nobody had more than the limit');
 	check_recorded($d, $work, { $known => 2 * $limit });
+}
+
+# Everybody asks for the same ids, each of which has room for one mail: some ask the
+# memory and some the database, which does not know yet what the memory accepted.
+sub one_each {
+	my ($d, $round, $leave, $name) = @_;
+	my $work = Fault::Work->start($d, once => 1, workers => 12,
+	    user => sub { "user-each$round-$_[1]" });
+
+	for (1 .. (full ? 10 : 3)) {
+		ok($work->wait_more(20), "$name: mails are accepted");
+		my $mark = $d->log_mark;
+		my $back = $leave->($d) or return fail("$name: away");
+		# The workers lose step with each other.
+		ok($work->wait_more(3), 'and meanwhile');
+		pause(0.3);
+		$back->();
+		ok($d->wait_log(qr/verdicts again/, $mark), 'it is back');
+	}
+	$work->finish;
+	is($work->total('unknown') + $work->total('other'), 0,
+	    'everybody had a verdict all the time');
+	my @more = grep { $_ > 1 } values %{$work->{did}{dunno}};
+	is("@more", '', 'each had one mail');
+	check_recorded($d, $work, {});
 }
 
 for my $backend (split ' ', $ENV{FAULT_BACKENDS} // 'sqlite pgsql mysql') {
@@ -134,6 +157,11 @@ for my $backend (split ' ', $ENV{FAULT_BACKENDS} // 'sqlite pgsql mysql') {
 		for my $way (@{$ways{$backend}}) {
 			one($d, ++$round, $way->[1], $way->[0]) for 1 .. (full ? 6 : 1);
 		}
+		$d->write_config({ limits => [[2, 3600]] });
+		$d->signal('HUP');
+		ok(wait_until { ($d->ask(sasl_username => 'reload' . $round++,
+		    recipient_count => 3) // '') eq 'reject full' }, 'a smaller limit');
+		one_each($d, ++$round, $_->[1], $_->[0]) for @{$ways{$backend}};
 		$d->ends_well;
 	};
 }

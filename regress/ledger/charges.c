@@ -360,6 +360,32 @@ replay_refuses_nothing(void **state)
 }
 
 static void
+taken_back_once(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c, back;
+
+	assert_int_equal(rig_one(r, "bob", 2, 5, 60), VERDICT_ACCEPTED);
+	rig_charge(&c, "bob", 3, 5, 60);
+	rig_instance(&c, "i", 0);
+	assert_int_equal(charged(r, &c), 3);
+	assert_int_equal(rig_one(r, "bob", 1, 5, 60), VERDICT_REFUSED);
+	back = c;
+	back.m.mode = CHARGE_BACK;
+	back.m.date = r->now;
+	rig_instance(&back, "i", 77);
+	assert_int_equal(charged(r, &back), 3);
+	assert_int_equal(charged(r, &back), 0);
+	rig_reopen(r);
+	assert_int_equal(charged(r, &back), 0);
+	assert_int_equal(rig_sum(r, "bob"), 2);
+	assert_int_equal(rig_room(r, "bob", 5, 60), 3);
+	/* Asked again, it is charged again. */
+	c.m.keys[0].limits.list[0].mails = 8;
+	assert_int_equal(charged(r, &c), 3);
+}
+
+static void
 deadline_that_passed(void **state)
 {
 	struct rig		*r = *state;
@@ -666,6 +692,7 @@ main(void)
 		TEST(total_of_the_instance),
 		TEST(refusal_takes_back),
 		TEST(replay_refuses_nothing),
+		TEST(taken_back_once),
 		TEST(deadline_that_passed),
 		TEST(distinct_values),
 		TEST(distinct_values_in_two_windows),

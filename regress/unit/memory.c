@@ -379,6 +379,86 @@ unbounded_buffer(void **state)
 	memory_free(NULL);
 }
 
+/* --- what the ledger did not know of --- */
+
+/* The ledger accepts `amount` of bob's, and says what it has in this window. */
+static bool
+overruled(struct memory *m, int64_t now, int64_t amount, struct limit limit,
+    int64_t used)
+{
+	struct msg_verdict	v = {
+		.verdict = VERDICT_ACCEPTED,
+		.limit = limit,
+		.used = used,
+		.ncharged = 1,
+		.charged = { amount }
+	};
+
+	return memory_over(m, &charge, &v, now, &verdict);
+}
+
+static void
+owed_counts(void **state)
+{
+	const int64_t	 four[] = { 4 }, three[] = { 3 };
+	struct memory	*m = memory_new(PLENTY);
+
+	(void)state;
+	charge_of("bob", 4, "", 1);
+	assert_false(overruled(m, NOW, 4, ten_a_minute[0], 10));
+	accepted(m, NOW, 4);
+	memory_owe(m, &charge, four, NOW, 1);
+	/* Room for 6 more, whatever the ledger thinks. */
+	charge_of("bob", 3, "", 2);
+	assert_false(overruled(m, NOW, 3, ten_a_minute[0], 6));
+	assert_true(overruled(m, NOW, 3, ten_a_minute[0], 7));
+	assert_int_equal(verdict.verdict, VERDICT_REFUSED);
+	assert_int_equal(verdict.limit.mails, 10);
+	assert_int_equal(verdict.limit.seconds, 60);
+	assert_int_equal(verdict.key, 0);
+	/* What is in shadow, or is charged nothing, is refused nothing. */
+	assert_false(overruled(m, NOW, 0, ten_a_minute[0], 10));
+	charge.keys[0].shadow = true;
+	assert_false(overruled(m, NOW, 3, ten_a_minute[0], 7));
+	/* It grows old, like all the rest. */
+	charge_of("bob", 3, "", 2);
+	assert_false(overruled(m, NOW + 61, 3, ten_a_minute[0], 7));
+	/* What is taken back makes room. */
+	memory_owe(m, &charge, three, NOW, -1);
+	assert_false(overruled(m, NOW, 3, ten_a_minute[0], 9));
+	assert_true(overruled(m, NOW, 3, ten_a_minute[0], 10));
+	memory_owe(m, &charge, three, NOW, 1);
+	/* Once it is in the tables the ledger knows. */
+	charge_of("bob", 4, "", 1);
+	memory_owe(m, &charge, four, NOW, -1);
+	assert_false(overruled(m, NOW, 4, ten_a_minute[0], 10));
+	assert_true(memory_bytes(m) < 1000);
+	memory_free(m);
+}
+
+static void
+owed_in_another_window(void **state)
+{
+	const int64_t	 four[] = { 4 };
+	struct memory	*m = memory_new(PLENTY);
+
+	(void)state;
+	charge_of("bob", 4, "", 1);
+	learnt(m, NOW, 4);
+	charge_of("bob", 4, "", 2);
+	accepted(m, NOW + 60, 4);
+	memory_owe(m, &charge, four, NOW + 60, 1);
+	charge_of("bob", 4, "", 3)->limits = (struct limits){ 2, two_windows };
+	assert_false(overruled(m, NOW + 61, 4, two_windows[0], 4));
+	charge.keys[0].amount = 5;
+	assert_true(overruled(m, NOW + 61, 5, two_windows[0], 5));
+	assert_int_equal(verdict.limit.seconds, 3600);
+	/* Whose limits are SQL's has others than these. */
+	charge.keys[0].sql = true;
+	assert_false(overruled(m, NOW + 61, 5, two_windows[0], 5));
+	memory_free(m);
+}
+
 #define TEST(name)	cmocka_unit_test(name)
 
 int
@@ -395,7 +475,9 @@ main(void)
 		TEST(what_the_database_refused),
 		TEST(weighing_leaves_no_trace),
 		TEST(clock_steps_back),
-		TEST(unbounded_buffer)
+		TEST(unbounded_buffer),
+		TEST(owed_counts),
+		TEST(owed_in_another_window)
 	};
 
 	return cmocka_run_group_tests_name("memory", tests, NULL, NULL);

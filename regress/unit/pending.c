@@ -38,6 +38,18 @@ static struct str		asked_bytes[MANY];
 static uint64_t			numbers[MANY];
 static size_t			nasked;
 
+static int64_t			owed;		/* as it is told */
+static const int64_t		charged[] = { 1 };
+
+static void
+on_owed(const struct msg_charge *c, const int64_t *amounts, int64_t date,
+    int sign)
+{
+	assert_int_equal(c->nkeys, 1);
+	assert_true(date > 0);
+	owed += sign * amounts[0];
+}
+
 static void
 on_answer(struct pending *p, const struct msg_verdict *v)
 {
@@ -83,7 +95,7 @@ set_up(void **state)
 	s->db_timeout = TIMEOUT_MS;
 	held = held_new(s);
 	pending_init(on_answer);
-	replay_init();
+	replay_init(on_owed);
 	connect_ledger();
 	return 0;
 }
@@ -428,7 +440,7 @@ keep(const char *id)
 	charge.keys[0].amount = 1;
 	charge.keys[0].limits.list = &ten;
 	charge.keys[0].limits.count = 1;
-	assert_true(replay_add(&charge, 1700000000));
+	assert_true(replay_add(&charge, charged, 1700000000));
 }
 
 static void
@@ -447,6 +459,7 @@ what_was_accepted_is_recorded(void **state)
 	(void)state;
 	keep("a");
 	keep("b");
+	assert_int_equal(owed, 2);
 	/* Not yet: the database is away. */
 	replay_send();
 	hear();
@@ -468,10 +481,45 @@ what_was_accepted_is_recorded(void **state)
 	replay_send();
 	hear();
 	assert_int_equal(nasked, 2);
+	replayed(numbers[1], VERDICT_UNAVAILABLE);
+	assert_int_equal(owed, 2);
+	replay_soon();
+	replay_send();
+	hear();
+	assert_int_equal(numbers[2], numbers[1]);
 	replayed(numbers[1], VERDICT_ACCEPTED);
 	replayed(numbers[1], VERDICT_ACCEPTED);
 	assert_int_equal(replay_count(), 1);
+	assert_int_equal(owed, 1);
 	replayed(numbers[0], VERDICT_ACCEPTED);
+	assert_int_equal(replay_count(), 0);
+	assert_int_equal(owed, 0);
+}
+
+static void
+what_was_not_to_be_is_taken_back(void **state)
+{
+	static struct msg_charge	charge;
+	static const int64_t		three[] = { 3 };
+
+	(void)state;
+	memset(&charge, 0, sizeof(charge));
+	charge.instance = charge.state = "";
+	charge.nkeys = 1;
+	charge.keys[0].id = "a";
+	charge.keys[0].idlen = 1;
+	charge.keys[0].amount = 5;
+	replay_soon();
+	assert_true(replay_back(&charge, three, 1700000000, 99));
+	assert_int_equal(owed, -3);
+	replay_send();
+	hear();
+	assert_int_equal(nasked, 1);
+	assert_int_equal(asked[0].mode, CHARGE_BACK);
+	assert_int_equal(asked[0].tag, 99);
+	assert_int_equal(asked[0].keys[0].amount, 3);
+	replayed(numbers[0], VERDICT_ACCEPTED);
+	assert_int_equal(owed, 0);
 	assert_int_equal(replay_count(), 0);
 }
 
@@ -529,11 +577,11 @@ as_much_as_fits(void **state)
 	charge.nkeys = 1;
 	charge.keys[0].id = id;
 	charge.keys[0].idlen = CHARGE_ID_MAX;
-	while (replay_add(&charge, 1))
+	while (replay_add(&charge, charged, 1))
 		n++;
 	assert_true(n > 0 && n <= REPLAY_BYTES_MAX / CHARGE_ID_MAX + 1);
 	assert_int_equal(replay_count(), n);
-	assert_false(replay_add(&charge, 1));
+	assert_false(replay_add(&charge, charged, 1));
 	/* All of it goes out, a part at a time. */
 	replay_soon();
 	while (replay_count() > 0) {
@@ -562,6 +610,7 @@ main(void)
 		TEST(full_channel),
 		TEST(memory_is_bounded),
 		TEST(what_was_accepted_is_recorded),
+		TEST(what_was_not_to_be_is_taken_back),
 		TEST(it_is_tried_again),
 		TEST(as_much_as_fits)
 	};

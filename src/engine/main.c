@@ -56,6 +56,14 @@ static struct {
 
 /* --- requests --- */
 
+/* Never 0: see struct msg_charge. */
+static int64_t
+engine_tag(void)
+{
+	engine.tag = engine.tag == INT64_MAX ? 1 : engine.tag + 1;
+	return (int64_t)engine.tag;
+}
+
 static void
 engine_on_request(struct client *client, const struct request *req)
 {
@@ -65,10 +73,7 @@ engine_on_request(struct client *client, const struct request *req)
 	size_t		 i;
 
 	stats_add(STATS_REQUESTS, 1);
-	/* Never 0: see struct msg_charge. */
-	engine.tag = engine.tag == INT64_MAX ? 1 : engine.tag + 1;
-	if (decide_request(d, held->settings, req, (int64_t)engine.tag) ==
-	    DECIDE_PASS)
+	if (decide_request(d, held->settings, req, engine_tag()) == DECIDE_PASS)
 		counts = decide_stage_counts(held->settings, req);
 	if (req->attr[ATTR_PROTOCOL_STATE].len > 0)
 		tell_stage(held->settings->count_mode, counts);
@@ -113,6 +118,27 @@ engine_note_trouble(bool trouble, const struct held *held)
 	engine.without = 0;
 }
 
+static void
+engine_on_owed(const struct msg_charge *charge, const int64_t *charged,
+    int64_t date, int sign)
+{
+	if (engine.memory != NULL)
+		memory_owe(engine.memory, charge, charged, date, sign);
+}
+
+/*
+ * What was accepted by the memory while this charge was with the ledger, which
+ * therefore knew nothing of it, may leave it no room.
+ */
+static bool
+engine_overrules(struct msg_charge *charge, const struct msg_verdict *v,
+    int64_t now, struct msg_verdict *refused)
+{
+	return replay_count() > 0 && v->verdict == VERDICT_ACCEPTED &&
+	    memory_over(engine.memory, charge, v, now, refused) &&
+	    replay_back(charge, v->charged, now, engine_tag());
+}
+
 /* The ledger's verdict is learnt; where there is none, the memory makes one. */
 static void
 engine_remember(struct msg_charge *charge, const struct msg_verdict **v)
@@ -120,6 +146,11 @@ engine_remember(struct msg_charge *charge, const struct msg_verdict **v)
 	static struct msg_verdict	verdict;
 	int64_t				now = clock_wall();
 
+	if (engine_overrules(charge, *v, now, &verdict)) {
+		*v = &verdict;
+		stats_add(STATS_MEMORY_REFUSED, 1);
+		return;
+	}
 	if ((*v)->verdict != VERDICT_UNAVAILABLE) {
 		memory_learn(engine.memory, charge, *v, now);
 		return;
@@ -129,7 +160,7 @@ engine_remember(struct msg_charge *charge, const struct msg_verdict **v)
 	if (verdict.verdict == VERDICT_REFUSED)
 		stats_add(STATS_MEMORY_REFUSED, 1);
 	else
-		(void)replay_add(charge, now);
+		(void)replay_add(charge, verdict.charged, now);
 }
 
 /* Bits of keys; which rules they are of, the charge knows. */
@@ -384,7 +415,7 @@ engine_set_up(void)
 	client_init(engine_on_request, &bounds);
 	listen_init();
 	pending_init(engine_on_verdict);
-	replay_init();
+	replay_init(engine_on_owed);
 	/* The parent gives the socket to root where it is root itself. */
 	control_init(start->identity.drop ? 0 : geteuid(), start->parent);
 	engine_use(start->settings);

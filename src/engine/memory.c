@@ -19,6 +19,7 @@ struct memory_id {
 	struct map_node		 node;
 	TAILQ_ENTRY(memory_id)	 entry;
 	struct window		*window;
+	struct window		*owed;		/* NULL: nothing ever was */
 	size_t			 bytes;		/* as counted in the whole */
 	/* Refused until then, for as much as this. */
 	int64_t			 until;
@@ -90,6 +91,8 @@ id_weigh(struct memory *m, struct memory_id *id)
 {
 	m->bytes -= id->bytes;
 	id->bytes = sizeof(*id) + id->len + NODE_COST + window_size(id->window);
+	if (id->owed != NULL)
+		id->bytes += window_size(id->owed);
 	m->bytes += id->bytes;
 }
 
@@ -100,6 +103,7 @@ id_free(struct memory *m, struct memory_id *id)
 	TAILQ_REMOVE(&m->recent, id, entry);
 	map_remove(m->ids, &id->node);
 	window_free(id->window);
+	window_free(id->owed);
 	free(id);
 }
 
@@ -418,6 +422,106 @@ memory_decide(struct memory *m, const struct msg_charge *charge, int64_t now,
 		key_record(m, charge, &charge->keys[i], hash[i], v->charged[i],
 		    now);
 	memory_trim(m, now);
+}
+
+/* --- what the ledger did not know of --- */
+
+void
+memory_owe(struct memory *m, const struct msg_charge *charge,
+    const int64_t *charged, int64_t date, int sign)
+{
+	const struct msg_charge_key	*key;
+	struct memory_id		*id;
+	uint64_t			 hash;
+	size_t				 i;
+
+	for (i = 0; i < charge->nkeys; i++) {
+		key = &charge->keys[i];
+		hash = map_hash(key->id, key->idlen);
+		/* One that had to make room is not made again to be paid. */
+		id = sign > 0 ? id_get(m, key, hash) : id_find(m, key, hash);
+		if (id == NULL || charged[i] == 0)
+			continue;
+		if (id->owed == NULL)
+			id->owed = window_new();
+		window_add(id->owed, date, sign * charged[i]);
+		if (window_newest(id->owed) == INT64_MIN) {
+			window_free(id->owed);
+			id->owed = NULL;
+		}
+		id_weigh(m, id);
+	}
+}
+
+/*
+ * Of the window that is nearest to being full the verdict tells what the
+ * database has. Of the others there is only this daemon's own count, in which
+ * what is owed is included.
+ */
+static const struct limit *
+key_over(const struct memory_id *id, const struct msg_charge_key *key,
+    const struct msg_verdict *v, size_t n, int64_t now)
+{
+	const struct limit	*limit = &v->limit;
+	int64_t			 owed;
+	size_t			 i;
+
+	if (v->key == n && limit->seconds > 0) {
+		owed = window_used(id->owed, limit->seconds, now);
+		if (owed > 0 && num_add_clamp(v->used, owed) > limit->mails)
+			return limit;
+	}
+	for (i = 0; i < key->limits.count && !key->sql; i++) {
+		limit = &key->limits.list[i];
+		if (window_used(id->owed, limit->seconds, now) > 0 &&
+		    num_add_clamp(window_used(id->window, limit->seconds, now),
+		    v->charged[n]) > limit->mails)
+			return limit;
+	}
+	return NULL;
+}
+
+static bool
+has_values(const struct msg_charge *charge)
+{
+	size_t	i;
+
+	for (i = 0; i < charge->nkeys; i++)
+		if (charge->keys[i].kind == CHARGE_DISTINCT)
+			return true;
+	return false;
+}
+
+bool
+memory_over(struct memory *m, const struct msg_charge *charge,
+    const struct msg_verdict *v, int64_t now, struct msg_verdict *refused)
+{
+	const struct msg_charge_key	*key;
+	const struct limit		*limit;
+	struct memory_id		*id;
+	struct limits			 one = { 1, NULL };
+	size_t				 i;
+
+	if (has_values(charge))
+		return false;
+	for (i = 0; i < charge->nkeys && i < v->ncharged; i++) {
+		key = &charge->keys[i];
+		id = id_find(m, key, map_hash(key->id, key->idlen));
+		if (id == NULL || id->owed == NULL || key->shadow ||
+		    v->charged[i] == 0 ||
+		    (limit = key_over(id, key, v, i, now)) == NULL)
+			continue;
+		memset(refused, 0, sizeof(*refused));
+		refused->verdict = VERDICT_REFUSED;
+		refused->key = (uint16_t)i;
+		refused->limit = *limit;
+		refused->used = window_used(id->window, limit->seconds, now);
+		one.list = &refused->limit;
+		refused->retry_after = window_retry_after(id->window, &one,
+		    v->charged[i], now);
+		return true;
+	}
+	return false;
 }
 
 /* --- what is only weighed --- */

@@ -23,6 +23,23 @@ void		 memory_learn(struct memory *, const struct msg_charge *,
 		    const struct msg_verdict *, int64_t now);
 
 /*
+ * What was decided in the ledger's place and is not in the tables yet: for each
+ * key `charged`, at `date`; `sign` is -1 when it is there.
+ */
+void		 memory_owe(struct memory *, const struct msg_charge *,
+		    const int64_t *charged, int64_t date, int sign);
+
+/*
+ * The ledger accepted a charge, but did not know of what is owed to the same
+ * ids, and with that a window is more than full: true, and *refused is the
+ * verdict that is right. Different values, which cannot be taken back, are not
+ * looked at.
+ */
+bool		 memory_over(struct memory *, const struct msg_charge *,
+		    const struct msg_verdict *, int64_t now,
+		    struct msg_verdict *refused);
+
+/*
  * The verdict in the ledger's place: refused when a window that is known is
  * full, else accepted, and remembered as that. Limits that only the database
  * knows (sql_limits_by_id) are not applied, but who was refused by them stays

@@ -21,7 +21,10 @@ struct replay {
 	TAILQ_ENTRY(replay)	 entry;
 	uint64_t		 number;
 	bool			 sent;
+	bool			 back;		/* it takes back */
+	int64_t			 date;
 	struct str		 charge;
+	int64_t			 charged[];	/* of each key */
 };
 
 TAILQ_HEAD(replay_list, replay);
@@ -38,12 +41,23 @@ static struct {
 	uint64_t		 recorded;	/* since last told */
 	struct channel		*ledger;
 	struct event		 timer;
+	replay_owed		*owed;
 } replay;
 
 static size_t
 replay_size(const struct replay *r)
 {
-	return sizeof(*r) + r->charge.size;
+	return sizeof(*r) + r->charge.size + sizeof(r->charged[0]);
+}
+
+static void
+replay_tell_owed(const struct replay *r, int sign)
+{
+	static struct msg_charge	charge;
+
+	if (msg_charge_get(&charge, r->charge.data, r->charge.len) == -1)
+		log_fatal("a charge of our own is broken");
+	replay.owed(&charge, r->charged, r->date, sign);
 }
 
 /* In a while one is tried, to see whether the database takes it. */
@@ -112,11 +126,31 @@ replay_soon(void)
 	replay.well = true;
 }
 
-bool
-replay_add(struct msg_charge *charge, int64_t date)
+static struct replay *
+replay_keep(struct msg_charge *charge, const int64_t *charged, int64_t date)
 {
 	struct replay	*r;
+	size_t		 i;
 
+	charge->date = date;
+	charge->deadline = INT64_MAX;
+	r = alloc_zero(1, sizeof(*r) + charge->nkeys * sizeof(r->charged[0]));
+	r->date = date;
+	for (i = 0; i < charge->nkeys; i++)
+		r->charged[i] = charged[i];
+	r->number = ++replay.number | PENDING_NOT;
+	str_init(&r->charge);
+	msg_charge_put(&r->charge, charge);
+	TAILQ_INSERT_TAIL(&replay.list, r, entry);
+	replay.count++;
+	replay.bytes += replay_size(r);
+	replay_tell_owed(r, 1);
+	return r;
+}
+
+bool
+replay_add(struct msg_charge *charge, const int64_t *charged, int64_t date)
+{
 	if (replay.bytes >= REPLAY_BYTES_MAX) {
 		stats_add(STATS_REPLAY_LOST, 1);
 		if (replay.lost++ == 0)
@@ -126,22 +160,35 @@ replay_add(struct msg_charge *charge, int64_t date)
 		return false;
 	}
 	charge->mode = CHARGE_REPLAY;
-	charge->date = date;
-	charge->deadline = INT64_MAX;
-	r = alloc_zero(1, sizeof(*r));
-	r->number = ++replay.number | PENDING_NOT;
-	str_init(&r->charge);
-	msg_charge_put(&r->charge, charge);
-	TAILQ_INSERT_TAIL(&replay.list, r, entry);
-	replay.count++;
-	replay.bytes += replay_size(r);
+	(void)replay_keep(charge, charged, date);
 	replay_wait();
+	return true;
+}
+
+bool
+replay_back(struct msg_charge *charge, const int64_t *charged, int64_t date,
+    int64_t tag)
+{
+	int64_t	owed[CHARGE_KEYS_MAX];
+	size_t	i;
+
+	if (replay.bytes >= REPLAY_BYTES_MAX)
+		return false;
+	charge->mode = CHARGE_BACK;
+	charge->tag = tag;
+	for (i = 0; i < charge->nkeys; i++) {
+		charge->keys[i].amount = charged[i];
+		owed[i] = -charged[i];
+	}
+	replay_keep(charge, owed, date)->back = true;
 	return true;
 }
 
 static void
 replay_tell(void)
 {
+	if (replay.recorded == 0 && replay.lost == 0)
+		return;
 	log_notice("what was accepted without the database is recorded: %"
 	    PRIu64 " requests, %" PRIu64 " more did not fit into memory",
 	    replay.recorded, replay.lost);
@@ -166,8 +213,11 @@ replay_verdict(uint64_t request, const struct msg_verdict *verdict)
 		return;
 	}
 	replay.well = true;
-	stats_add(STATS_REPLAYED, 1);
-	replay.recorded++;
+	if (!r->back) {
+		stats_add(STATS_REPLAYED, 1);
+		replay.recorded++;
+	}
+	replay_tell_owed(r, -1);
 	TAILQ_REMOVE(&replay.list, r, entry);
 	replay.count--;
 	replay.bytes -= replay_size(r);
@@ -205,8 +255,9 @@ replay_busy(void)
 }
 
 void
-replay_init(void)
+replay_init(replay_owed *owed)
 {
+	replay.owed = owed;
 	TAILQ_INIT(&replay.list);
 	evtimer_set(&replay.timer, replay_on_timer, NULL);
 }

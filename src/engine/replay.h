@@ -15,13 +15,28 @@
  */
 #define REPLAY_BYTES_MAX	(32 * 1024 * 1024)
 
-void	replay_init(void);
 
 /*
- * Keeps the charge, accepted at `date` (seconds since 1970), made one of mode
- * CHARGE_REPLAY. False: no room.
+ * Of what is kept: the sum that each key's id is owed, with `sign` 1 when it
+ * is, and -1 when it is recorded.
  */
-bool	replay_add(struct msg_charge *, int64_t date);
+typedef void	replay_owed(const struct msg_charge *, const int64_t *charged,
+		    int64_t date, int sign);
+
+void	replay_init(replay_owed *);
+
+/*
+ * Keeps the charge, accepted at `date` (seconds since 1970) for as much as
+ * `charged` says of each key, made one of mode CHARGE_REPLAY. False: no room.
+ */
+bool	replay_add(struct msg_charge *, const int64_t *charged, int64_t date);
+
+/*
+ * The database accepted the charge, and it is refused even so: what was charged
+ * is to be taken back. `tag` is new and not 0. False: no room.
+ */
+bool	replay_back(struct msg_charge *, const int64_t *charged, int64_t date,
+	    int64_t tag);
 
 /* The channel to the ledger from now on, NULL when it is lost. */
 void	replay_channel(struct channel *);

@@ -154,6 +154,8 @@ enum charge_mode {
 	CHARGE_ONCE,	/* an instance's total: only what is new is charged */
 	CHARGE_EACH,	/* as it is; a refusal takes back the instance's rows */
 	CHARGE_REPLAY,	/* was answered: record what is new, never refuse */
+	CHARGE_BACK,	/* accepted and not told: its amounts are taken back,
+			   once for the tag */
 	CHARGE__MAX
 };
 
@@ -185,7 +187,7 @@ struct msg_charge_key {
 struct msg_charge {
 	uint8_t		 mode;		/* enum charge_mode */
 	int64_t		 deadline;	/* struct mono's ns; void after it */
-	int64_t		 date;		/* CHARGE_REPLAY: time_t; else 0 */
+	int64_t		 date;		/* _REPLAY, _BACK: time_t; else 0 */
 	const char	*instance;	/* empty: none was given */
 	size_t		 instancelen;
 	/*

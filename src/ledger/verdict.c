@@ -39,8 +39,12 @@ verdict_new(struct verdict_context *ctx, const struct verdict_charge *c,
 {
 	int64_t	charged;
 
+	/* A value that was seen stays seen. */
 	if (k->charge.kind == CHARGE_DISTINCT)
-		return 1;
+		return c->mode != CHARGE_BACK;
+	if (c->mode == CHARGE_BACK)
+		return cache_tag_seen(ctx->cache, k->id, c->instance,
+		    c->instancelen, c->tag) ? 0 : k->charge.amount;
 	if (c->tag != 0 && k->charge.kind != CHARGE_TOTAL)
 		return cache_tag_seen(ctx->cache, k->id, c->instance,
 		    c->instancelen, c->tag) ? 0 : k->charge.amount;
@@ -262,7 +266,7 @@ verdict_record(struct verdict_context *ctx, struct verdict_charge *c)
 	int64_t			 date;
 	size_t			 i;
 
-	date = c->mode == CHARGE_REPLAY && c->date > 0 ? c->date : ctx->now;
+	date = c->mode >= CHARGE_REPLAY && c->date > 0 ? c->date : ctx->now;
 	c->verdict.verdict = VERDICT_ACCEPTED;
 	c->verdict.ncharged = (uint32_t)c->nkeys;
 	for (i = 0; i < c->nkeys; i++) {
@@ -273,7 +277,8 @@ verdict_record(struct verdict_context *ctx, struct verdict_charge *c)
 		if (k->charge.kind == CHARGE_DISTINCT)
 			verdict_see(ctx, c, k, date);
 		else
-			verdict_row(ctx, c, k, date, k->amount, c->tag);
+			verdict_row(ctx, c, k, date, c->mode == CHARGE_BACK ?
+			    -k->amount : k->amount, c->tag);
 	}
 }
 
@@ -433,7 +438,7 @@ verdict_decide(struct verdict_context *ctx, struct verdict_charge *c)
 		    k->override.blocked_until == 0)
 			k->amount = 0;
 	}
-	for (i = 0; i < c->nkeys && holds && c->mode != CHARGE_REPLAY; i++)
+	for (i = 0; i < c->nkeys && holds && c->mode < CHARGE_REPLAY; i++)
 		if (c->keys[i].amount > 0)
 			holds = verdict_key_holds(ctx, c, i, &nearest);
 	if (!holds)
