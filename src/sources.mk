@@ -1,7 +1,8 @@
 # The one list of sources, read by GNU make and BSD make alike.
 
 LIB_SRCS =	src/lib/addr.c src/lib/alloc.c src/lib/clock.c src/lib/log.c \
-		src/lib/map.c src/lib/num.c src/lib/str.c src/lib/window.c
+		src/lib/map.c src/lib/num.c src/lib/scrub.c src/lib/str.c \
+		src/lib/window.c
 IPC_SRCS =	src/ipc/buffer.c src/ipc/channel.c src/ipc/message.c \
 		src/ipc/message_charge.c src/ipc/message_control.c src/ipc/wire.c
 # What every role needs to receive its settings; the parsers are the parent's alone.

@@ -488,6 +488,29 @@ characters(void **state)
 	assert_int_equal(utf8_count("a\xc3\xa4\xff\xe4\xb8\x96", 7), 4);
 }
 
+/* Strings are gone, in lists and dicts too; keys and all else stay. */
+static void
+blank(void **state)
+{
+	struct value		*dict = value_new(VALUE_DICT);
+	struct value		*list = value_new(VALUE_LIST);
+	const struct value	*text;
+	const char		*bytes;
+
+	(void)state;
+	value_append(list, value_str("secret", 6));
+	value_set(dict, value_str("ssl", 3), list);
+	value_set(dict, value_str("passwd", 6), value_str("secret", 6));
+	text = value_get(dict, "passwd");
+	bytes = text->bytes;
+	value_blank(dict);
+	assert_int_equal(text->len, 0);
+	assert_memory_equal(bytes, "\0\0\0\0\0\0", 6);
+	assert_ptr_equal(value_get(dict, "ssl"), list);
+	assert_int_equal(list->items[0]->len, 0);
+	value_free(dict);
+}
+
 int
 main(void)
 {
@@ -501,6 +524,7 @@ main(void)
 		cmocka_unit_test(comparing),
 		cmocka_unit_test(wire),
 		cmocka_unit_test(wire_faults),
+		cmocka_unit_test(blank),
 		cmocka_unit_test(mutations),
 		cmocka_unit_test(characters)
 	};

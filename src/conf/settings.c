@@ -126,6 +126,14 @@ settings_free(struct settings *s)
 	free(s);
 }
 
+void
+settings_forget_connections(struct settings *s)
+{
+	value_blank(s->sqlite_config);
+	value_blank(s->mysql_config);
+	value_blank(s->pgsql_config);
+}
+
 static void
 settings_unknown(const struct value *key, struct faults *faults)
 {

@@ -164,6 +164,11 @@ struct settings	*settings_new(void);		/* all defaults */
 void		 settings_free(struct settings *);	/* wipes secrets */
 
 /*
+ * Who is connected has no use for what connecting needs, passwords among it.
+ */
+void		 settings_forget_connections(struct settings *);
+
+/*
  * Where the defaults of pidfile, control_socket and sqlite_config lie, when
  * not in /var/run/policyd-rate-limit and /var/lib/policyd-rate-limit. The
  * strings are kept. Before anything else is called; children get these

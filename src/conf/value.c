@@ -113,6 +113,20 @@ value_free(struct value *v)
 }
 
 void
+value_blank(struct value *v)
+{
+	size_t	i;
+
+	for (i = v->type == VALUE_DICT; i < v->count;
+	    i += v->type == VALUE_DICT ? 2 : 1)
+		value_blank(v->items[i]);
+	if (v->type != VALUE_STR)
+		return;
+	explicit_bzero(v->bytes, v->len);
+	v->len = 0;
+}
+
+void
 value_append(struct value *v, struct value *item)
 {
 	/* Doubles at each power of two, so the struct needs no second size. */

@@ -60,6 +60,9 @@ void		 value_free(struct value *);
 /* Takes the item. */
 void		 value_append(struct value *, struct value *);
 
+/* Every string in it is wiped and becomes empty; the keys of a dict stay. */
+void		 value_blank(struct value *);
+
 /* Same type, same content; places do not matter, the order of a dict does. */
 bool		 value_equal(const struct value *, const struct value *);
 

@@ -446,6 +446,7 @@ ledger_reload(struct ledger *l, struct settings *fresh)
 	cache_set_max(l->cache, (size_t)fresh->memory_limit);
 	settings_free(l->settings);
 	l->settings = fresh;
+	settings_forget_connections(fresh);
 	log_set_debug(fresh->debug);
 }
 
@@ -601,8 +602,10 @@ ledger_open(struct ledger *l)
 		role_fault(&l->start, "ids of the user: %s", strerror(errno));
 	l->store = store_open(l->settings, l->start.directory, &away, reason,
 	    sizeof(reason));
-	if (l->store != NULL)
+	if (l->store != NULL) {
+		settings_forget_connections(l->settings);
 		return;
+	}
 	if (!away)
 		role_fault(&l->start, "%s", reason);
 	role_away(&l->start, "%s", reason);

@@ -5,6 +5,7 @@
 #include "ledger/mysqldb_library.h"
 #include "lib/alloc.h"
 #include "lib/num.h"
+#include "lib/scrub.h"
 
 static const char *
 mysqldb_text(const struct value *config, const char *name, const char *other)
@@ -156,6 +157,22 @@ mysqldb_session(struct mysqldb *db, int64_t timeout)
 	return db->fault == MYSQLDB_FAULT_LOST ? -1 : 0;
 }
 
+/*
+ * The library keeps the password, and that of an option file besides, for
+ * connecting again, which this process never does.
+ */
+static void
+mysqldb_forget_password(struct mysqldb *db)
+{
+	char	*const	kept[] = { db->conn->passwd, db->conn->options.password };
+	size_t	i;
+
+	for (i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		if (kept[i] != NULL)
+			explicit_bzero(kept[i], strlen(kept[i]));
+	scrub_memory();
+}
+
 struct mysqldb *
 mysqldb_open(const struct value *config, int64_t timeout,
     const struct mysqldb_statement *statement, size_t nstatement, bool *away,
@@ -191,6 +208,7 @@ mysqldb_open(const struct value *config, int64_t timeout,
 	(void)snprintf(place, sizeof(place), "%.64s on %.80s",
 	    name != NULL ? name : "?", host != NULL ? host : "this host");
 	str_printable(db->place, sizeof(db->place), place, strlen(place));
+	mysqldb_forget_password(db);
 	if (mysqldb_session(db, timeout) == 0)
 		return db;
 	(void)strlcpy(reason, db->error, size);

@@ -4,6 +4,7 @@
 
 #include "ledger/pgsql_library.h"
 #include "lib/alloc.h"
+#include "lib/scrub.h"
 
 #define KEYWORDS_MAX	64
 
@@ -169,6 +170,21 @@ pgsql_set_place(struct pgsql *db)
 	str_printable(db->place, sizeof(db->place), text, strlen(text));
 }
 
+/*
+ * libpq keeps the password for connecting again, which this process never
+ * does.
+ */
+static void
+pgsql_forget_password(struct pgsql *db)
+{
+	char	*password = PQpass(db->conn);
+
+	/* Without one it is a constant. */
+	if (password != NULL && password[0] != '\0')
+		explicit_bzero(password, strlen(password));
+	scrub_memory();
+}
+
 struct pgsql *
 pgsql_open(const struct value *config, int64_t timeout, bool *away,
     char *reason,
@@ -195,6 +211,7 @@ pgsql_open(const struct value *config, int64_t timeout, bool *away,
 		pgsql_close(db);
 		return NULL;
 	}
+	pgsql_forget_password(db);
 	(void)PQsetNoticeReceiver(db->conn, pgsql_notice, NULL);
 	pgsql_set_place(db);
 	if (pgsql_session(db) == -1) {

@@ -1,0 +1,47 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/scrub.h"
+
+#define STEP	16		/* bytes, between sizes */
+#define SMALL	1040		/* up to here all of them, */
+#define LARGE	(16 * 1024)	/* from here on by doubling */
+#define EACH	16		/* blocks of a size */
+#define DEEP	(128 * 1024)	/* of the stack */
+
+static void
+scrub_stack(void)
+{
+	char	deep[DEEP];
+
+	explicit_bzero(deep, sizeof(deep));
+}
+
+/*
+ * Those of one size at a time, so that freed ones are not merely handed out
+ * again.
+ */
+static void
+scrub_size(size_t size)
+{
+	void	*block[EACH];
+	size_t	 i;
+
+	for (i = 0; i < EACH; i++)
+		if ((block[i] = malloc(size)) != NULL)
+			explicit_bzero(block[i], size);
+	for (i = 0; i < EACH; i++)
+		free(block[i]);
+}
+
+void
+scrub_memory(void)
+{
+	size_t	size;
+
+	for (size = LARGE; size > SMALL; size /= 2)
+		scrub_size(size);
+	for (size = SMALL; size > 0; size -= STEP)
+		scrub_size(size);
+	scrub_stack();
+}
