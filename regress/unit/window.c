@@ -159,13 +159,13 @@ check_walk(const struct walk *walk)
 {
 	struct random	 r = { walk->seed };
 	struct model	*m;
-	struct window	*w;
+	struct window	 w[1];
 	int64_t		 now = START, when, amount;
 	int		 step;
 
 	m = calloc(1, sizeof(*m));
 	assert_non_null(m);
-	w = window_new();
+	window_init(w);
 	for (step = 0; step < walk->steps; step++) {
 		now += random_from(&r, 0, 3);
 		if (walk->leaps != 0 && random_below(&r, walk->leaps) == 0)
@@ -196,7 +196,7 @@ check_walk(const struct walk *walk)
 			assert_int_equal(window_newest(w), INT64_MIN);
 		}
 	}
-	window_free(w);
+	window_clear(w);
 	free(m);
 }
 
@@ -279,11 +279,11 @@ empty(void **state)
 	struct limit	list[] = { { 0, 60 }, { 1, 60 } };
 	struct limits	none = { 0, NULL }, zero = { 1, list };
 	struct limits	one = { 1, list + 1 };
-	struct window	*w;
+	struct window	 w[1];
 	int64_t		 used = -1;
 
 	(void)state;
-	w = window_new();
+	window_init(w);
 	assert_int_equal(window_used(w, 60, START), 0);
 	assert_int_equal(window_newest(w), INT64_MIN);
 	assert_int_equal(window_full(w, &none, INT64_MAX, START, NULL), -1);
@@ -298,8 +298,7 @@ empty(void **state)
 	window_forget(w, START);
 	window_add(w, START, 0);
 	assert_int_equal(window_newest(w), INT64_MIN);
-	window_free(w);
-	window_free(NULL);
+	window_clear(w);
 }
 
 /* date >= floor(now) - seconds: a record counts for `seconds` and one more. */
@@ -308,10 +307,10 @@ edges_of_the_window(void **state)
 {
 	struct limit	 list[] = { { 3, 60 }, { 10, 100 } };
 	struct limits	 limits = { 2, list };
-	struct window	*w;
+	struct window	 w[1];
 
 	(void)state;
-	w = window_new();
+	window_init(w);
 	window_add(w, START, 3);
 	assert_int_equal(window_used(w, 60, START + 60), 3);
 	assert_int_equal(window_used(w, 60, START + 61), 0);
@@ -320,7 +319,7 @@ edges_of_the_window(void **state)
 	assert_int_equal(window_retry_after(w, &limits, 1, START + 60), 1);
 	assert_int_equal(window_retry_after(w, &limits, 1, START + 61), 0);
 	assert_int_equal(window_retry_after(w, &limits, 4, START), -1);
-	window_free(w);
+	window_clear(w);
 }
 
 /*
@@ -331,10 +330,10 @@ retry_waits_for_all_windows(void **state)
 {
 	struct limit	 list[] = { { 5, 10 }, { 5, 100 } };
 	struct limits	 limits = { 2, list };
-	struct window	*w;
+	struct window	 w[1];
 
 	(void)state;
-	w = window_new();
+	window_init(w);
 	window_add(w, START, 5);
 	assert_int_equal(window_retry_after(w, &limits, 1, START), 101);
 	window_add(w, START - 95, -4);
@@ -344,16 +343,16 @@ retry_waits_for_all_windows(void **state)
 	 */
 	assert_int_equal(window_used(w, 100, START), 1);
 	assert_int_equal(window_retry_after(w, &limits, 1, START), 101);
-	window_free(w);
+	window_clear(w);
 }
 
 static void
 second_that_sums_to_zero(void **state)
 {
-	struct window	*w;
+	struct window	 w[1];
 
 	(void)state;
-	w = window_new();
+	window_init(w);
 	window_add(w, START, 4);
 	window_add(w, START + 1, 2);
 	window_add(w, START + 1, -2);
@@ -363,18 +362,18 @@ second_that_sums_to_zero(void **state)
 	window_add(w, START, -4);
 	assert_int_equal(window_newest(w), START);
 	assert_int_equal(window_used(w, 1, START), -4);
-	window_free(w);
+	window_clear(w);
 }
 
 /* The day's window over a day full of mails, against one added up by hand. */
 static void
 long_window(void **state)
 {
-	struct window	*w;
+	struct window	 w[1];
 	int64_t		 t, sum = 0;
 
 	(void)state;
-	w = window_new();
+	window_init(w);
 	for (t = 0; t < 100000; t++) {
 		window_add(w, START + t, t % 7 + 1);
 		sum += t % 7 + 1;
@@ -384,34 +383,34 @@ long_window(void **state)
 		if (t % 1000 == 0)
 			window_forget(w, START + t - 86400);
 	}
-	assert_true(window_size(w) < 3 * 8 * 86400);
+	assert_true(window_memory(w) < 3 * 8 * 86400);
 	window_forget(w, START + 99999);
-	assert_true(window_size(w) <= 128);
+	assert_true(window_memory(w) <= 128);
 	assert_int_equal(window_used(w, 60, START + 99999), 99999 % 7 + 1);
-	window_free(w);
+	window_clear(w);
 }
 
 static void
 small_is_small(void **state)
 {
-	struct window	*w;
+	struct window	 w[1];
 	int		 i;
 
 	(void)state;
-	w = window_new();
+	window_init(w);
 	for (i = 0; i < 1000; i++)
 		window_add(w, START + i % 5, 1);
-	assert_true(window_size(w) <= 100);
+	assert_true(window_memory(w) <= 100);
 	window_forget(w, INT64_MAX);
 	/* Time goes by, the window stays small. */
 	for (i = 0; i < 10000; i++) {
 		window_add(w, START + i, 2);
 		window_forget(w, START + i - 3);
-		assert_true(window_size(w) <= 100);
+		assert_true(window_memory(w) <= 100);
 		assert_int_equal(window_used(w, 3, START + i),
 		    i < 3 ? 2 * (i + 1) : 8);
 	}
-	window_free(w);
+	window_clear(w);
 }
 
 /*
@@ -421,34 +420,34 @@ small_is_small(void **state)
 static void
 forgotten_is_gone(void **state)
 {
-	struct window	*w;
+	struct window	 w[1];
 	size_t		 small;
 	int		 i;
 
 	(void)state;
-	w = window_new();
-	small = window_size(w);
+	window_init(w);
+	small = window_memory(w);
 	for (i = 0; i < 100; i++) {
 		window_add(w, START + i, 1000000000);
 		window_forget(w, START + i);
-		assert_int_equal(window_size(w), small);
+		assert_int_equal(window_memory(w), small);
 		window_add(w, START + i, -500000000);
 		assert_int_equal(window_used(w, 60, START + i), 500000000);
 	}
-	window_free(w);
+	window_clear(w);
 }
 
 /* Descending and shuffled insertion end in the same sums. */
 static void
 any_order(void **state)
 {
-	struct window	*up, *down, *mixed;
+	struct window	 up[1], down[1], mixed[1];
 	int64_t		 i;
 
 	(void)state;
-	up = window_new();
-	down = window_new();
-	mixed = window_new();
+	window_init(up);
+	window_init(down);
+	window_init(mixed);
 	for (i = 0; i < 997; i++) {
 		window_add(up, START + i, i + 1);
 		window_add(down, START + 996 - i, 997 - i);
@@ -461,9 +460,9 @@ any_order(void **state)
 		    window_used(mixed, i, START + 996));
 	}
 	assert_int_equal(window_used(up, 996, START + 996), 997 * 998 / 2);
-	window_free(up);
-	window_free(down);
-	window_free(mixed);
+	window_clear(up);
+	window_clear(down);
+	window_clear(mixed);
 }
 
 static void
@@ -475,12 +474,12 @@ times_far_apart(void **state)
 	};
 	struct limit		 list[] = { { 10, INT64_MAX } };
 	struct limits		 limits = { 1, list };
-	struct window		*w;
+	struct window		 w[1];
 	size_t			 first, i, n = sizeof(times) / sizeof(times[0]);
 
 	(void)state;
 	for (first = 0; first < n; first++) {
-		w = window_new();
+		window_init(w);
 		for (i = 0; i < n; i++)
 			window_add(w, times[(first + i) % n], 2);
 		assert_int_equal(window_newest(w), INT64_MAX);
@@ -493,7 +492,7 @@ times_far_apart(void **state)
 		assert_int_equal(window_used(w, INT64_MAX, INT64_MIN), 8);
 		window_forget(w, INT64_MAX);
 		assert_int_equal(window_used(w, INT64_MAX, INT64_MIN), 2);
-		window_free(w);
+		window_clear(w);
 	}
 }
 
@@ -502,11 +501,11 @@ sums_at_the_ends(void **state)
 {
 	struct limit	 list[] = { { INT64_MAX, 60 } };
 	struct limits	 limits = { 1, list };
-	struct window	*w;
+	struct window	 w[1];
 	int64_t		 used;
 
 	(void)state;
-	w = window_new();
+	window_init(w);
 	window_add(w, START, INT64_MAX);
 	window_add(w, START, INT64_MAX);
 	assert_int_equal(window_used(w, 60, START), INT64_MAX);
@@ -517,31 +516,31 @@ sums_at_the_ends(void **state)
 	assert_int_equal(window_used(w, 60, START), 0);
 	window_add(w, START, INT64_MIN);
 	assert_int_equal(window_used(w, 60, START), -INT64_MAX);
-	window_free(w);
+	window_clear(w);
 }
 
 /* Wide for one large amount, narrow again once it was empty. */
 static void
 narrow_again(void **state)
 {
-	struct window	*w;
+	struct window	 w[1];
 	size_t		 small;
 
 	(void)state;
-	w = window_new();
-	small = window_size(w);
+	window_init(w);
+	small = window_memory(w);
 	window_add(w, START, 1);
 	window_add(w, START + 1, INT32_MAX);
 	assert_int_equal(window_used(w, 60, START), INT64_C(1) + INT32_MAX);
-	assert_true(window_size(w) > small);
+	assert_true(window_memory(w) > small);
 	window_add(w, START + 1, -INT64_C(2) * INT32_MAX);
 	assert_int_equal(window_used(w, 60, START), INT64_C(1) - INT32_MAX);
 	window_forget(w, START + 2);
-	assert_int_equal(window_size(w), small);
+	assert_int_equal(window_memory(w), small);
 	window_add(w, START, INT32_MAX);
-	assert_int_equal(window_size(w), small);
+	assert_int_equal(window_memory(w), small);
 	assert_int_equal(window_used(w, 60, START), INT32_MAX);
-	window_free(w);
+	window_clear(w);
 }
 
 static void

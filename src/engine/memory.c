@@ -18,8 +18,8 @@
 struct memory_id {
 	struct map_node		 node;
 	TAILQ_ENTRY(memory_id)	 entry;
-	struct window		*window;
-	struct window		*owed;		/* NULL: nothing ever was */
+	struct window		 window;
+	struct window		 owed;
 	size_t			 bytes;		/* as counted in the whole */
 	/* Refused until then, for as much as this. */
 	int64_t			 until;
@@ -90,9 +90,8 @@ static void
 id_weigh(struct memory *m, struct memory_id *id)
 {
 	m->bytes -= id->bytes;
-	id->bytes = sizeof(*id) + id->len + NODE_COST + window_size(id->window);
-	if (id->owed != NULL)
-		id->bytes += window_size(id->owed);
+	id->bytes = sizeof(*id) + id->len + NODE_COST +
+	    window_memory(&id->window) + window_memory(&id->owed);
 	m->bytes += id->bytes;
 }
 
@@ -102,8 +101,8 @@ id_free(struct memory *m, struct memory_id *id)
 	m->bytes -= id->bytes;
 	TAILQ_REMOVE(&m->recent, id, entry);
 	map_remove(m->ids, &id->node);
-	window_free(id->window);
-	window_free(id->owed);
+	window_clear(&id->window);
+	window_clear(&id->owed);
 	free(id);
 }
 
@@ -129,7 +128,8 @@ id_get(struct memory *m, const struct msg_charge_key *key, uint64_t hash)
 		return id;
 	id = alloc_zero(1, sizeof(*id) + key->idlen);
 	id->node.hash = hash;
-	id->window = window_new();
+	window_init(&id->window);
+	window_init(&id->owed);
 	id->len = key->idlen;
 	memcpy(id->id, key->id, key->idlen);
 	map_insert(m->ids, &id->node);
@@ -273,9 +273,9 @@ key_record(struct memory *m, const struct msg_charge *charge,
 		seen_add(m, key_hash(charge, key, hash), key_tag(charge, key),
 		    amount, now);
 	if (amount > 0)
-		window_add(id->window, now, amount);
+		window_add(&id->window, now, amount);
 	if (key->limits.count > 0)
-		window_forget(id->window, oldest(&key->limits, now));
+		window_forget(&id->window, oldest(&key->limits, now));
 	/* Accepted after a refusal: somebody changed the limit or the count. */
 	if (key->amount >= id->amount)
 		id->until = 0;
@@ -293,7 +293,7 @@ key_take_back(struct memory *m, const struct msg_charge *charge,
 	seen = seen_find(m, key_hash(charge, key, hash));
 	if (id == NULL || seen == NULL || key->kind == CHARGE_DISTINCT)
 		return;
-	window_add(id->window, seen->date, -seen->amount);
+	window_add(&id->window, seen->date, -seen->amount);
 	seen->amount = 0;
 	id_weigh(m, id);
 }
@@ -355,24 +355,25 @@ key_refuses(struct memory *m, const struct msg_charge_key *key, uint64_t hash,
     int64_t amount, int64_t now, struct msg_verdict *v)
 {
 	struct memory_id	*id = id_find(m, key, hash);
-	struct window		*empty = NULL, *window;
+	struct window		 empty, *window = &empty;
 	int			 full;
 
 	if (id != NULL && now < id->until && amount > 0 &&
 	    amount >= id->amount) {
 		v->limit = id->limit;
-		v->used = window_used(id->window, id->limit.seconds, now);
+		v->used = window_used(&id->window, id->limit.seconds, now);
 		v->retry_after = id->until - now;
 		return true;
 	}
-	window = id != NULL ? id->window : (empty = window_new());
+	window_init(&empty);
+	if (id != NULL)
+		window = &id->window;
 	full = window_full(window, &key->limits, amount, now, &v->used);
 	if (full != -1) {
 		v->limit = key->limits.list[full];
 		v->retry_after = window_retry_after(window, &key->limits,
 		    amount, now);
 	}
-	window_free(empty);
 	return full != -1;
 }
 
@@ -442,13 +443,7 @@ memory_owe(struct memory *m, const struct msg_charge *charge,
 		id = sign > 0 ? id_get(m, key, hash) : id_find(m, key, hash);
 		if (id == NULL || charged[i] == 0)
 			continue;
-		if (id->owed == NULL)
-			id->owed = window_new();
-		window_add(id->owed, date, sign * charged[i]);
-		if (window_newest(id->owed) == INT64_MIN) {
-			window_free(id->owed);
-			id->owed = NULL;
-		}
+		window_add(&id->owed, date, sign * charged[i]);
 		id_weigh(m, id);
 	}
 }
@@ -467,14 +462,14 @@ key_over(const struct memory_id *id, const struct msg_charge_key *key,
 	size_t			 i;
 
 	if (v->key == n && limit->seconds > 0) {
-		owed = window_used(id->owed, limit->seconds, now);
+		owed = window_used(&id->owed, limit->seconds, now);
 		if (owed > 0 && num_add_clamp(v->used, owed) > limit->mails)
 			return limit;
 	}
 	for (i = 0; i < key->limits.count && !key->sql; i++) {
 		limit = &key->limits.list[i];
-		if (window_used(id->owed, limit->seconds, now) > 0 &&
-		    num_add_clamp(window_used(id->window, limit->seconds, now),
+		if (window_used(&id->owed, limit->seconds, now) > 0 &&
+		    num_add_clamp(window_used(&id->window, limit->seconds, now),
 		    v->charged[n]) > limit->mails)
 			return limit;
 	}
@@ -507,7 +502,8 @@ memory_over(struct memory *m, const struct msg_charge *charge,
 	for (i = 0; i < charge->nkeys && i < v->ncharged; i++) {
 		key = &charge->keys[i];
 		id = id_find(m, key, map_hash(key->id, key->idlen));
-		if (id == NULL || id->owed == NULL || key->shadow ||
+		if (id == NULL || window_newest(&id->owed) == INT64_MIN ||
+		    key->shadow ||
 		    v->charged[i] == 0 ||
 		    (limit = key_over(id, key, v, i, now)) == NULL)
 			continue;
@@ -515,9 +511,9 @@ memory_over(struct memory *m, const struct msg_charge *charge,
 		refused->verdict = VERDICT_REFUSED;
 		refused->key = (uint16_t)i;
 		refused->limit = *limit;
-		refused->used = window_used(id->window, limit->seconds, now);
+		refused->used = window_used(&id->window, limit->seconds, now);
 		one.list = &refused->limit;
-		refused->retry_after = window_retry_after(id->window, &one,
+		refused->retry_after = window_retry_after(&id->window, &one,
 		    v->charged[i], now);
 		return true;
 	}
@@ -554,7 +550,7 @@ weigh_refusal(struct msg_weighed_key *told, const struct memory_id *id,
 	if (i == LIMITS_MAX || id->limit.seconds == 0)
 		return;
 	if (i == told->nwindows)
-		weigh_window(told, id->window, &id->limit, now);
+		weigh_window(told, &id->window, &id->limit, now);
 	told->windows[i].retry_after = id->until - now;
 }
 
@@ -563,16 +559,17 @@ weigh_key(struct memory *m, const struct msg_charge_key *key, uint64_t hash,
     int64_t now, struct msg_weighed_key *told)
 {
 	struct memory_id	*id = id_find(m, key, hash);
-	struct window		*empty = NULL, *window;
+	struct window		 empty, *window = &empty;
 	size_t			 i;
 
-	window = id != NULL ? id->window : (empty = window_new());
+	window_init(&empty);
+	if (id != NULL)
+		window = &id->window;
 	for (i = 0; i < key->limits.count; i++)
 		weigh_window(told, window, &key->limits.list[i], now);
 	if (id != NULL && now < id->until && told->amount > 0 &&
 	    told->amount >= id->amount)
 		weigh_refusal(told, id, now);
-	window_free(empty);
 }
 
 void

@@ -1,5 +1,6 @@
 #include <sys/queue.h>
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +18,7 @@
 struct cache_id {
 	struct map_node		 node;		/* first */
 	TAILQ_ENTRY(cache_id)	 use;
-	struct window		*window;
+	struct window		 window;
 	struct store_cursor	 cursor;
 	int64_t			 since;		/* read from here on */
 	uint32_t		 batch;		/* last touched in */
@@ -67,10 +68,16 @@ cache_new(size_t max_bytes)
 }
 
 static size_t
+cache_heap(size_t bytes)
+{
+	return bytes == 0 ? 0 : HEAP(bytes);
+}
+
+static size_t
 cache_id_bytes(const struct cache_id *e)
 {
-	return HEAP(sizeof(*e) + e->idlen) + HEAP(window_size(e->window)) +
-	    sizeof(void *);
+	return HEAP(offsetof(struct cache_id, id) + e->idlen) +
+	    cache_heap(window_memory(&e->window)) + sizeof(void *);
 }
 
 static void
@@ -79,7 +86,7 @@ cache_remove(struct cache *c, struct cache_id *e)
 	c->bytes -= cache_id_bytes(e);
 	map_remove(c->map, &e->node);
 	TAILQ_REMOVE(&c->uses, e, use);
-	window_free(e->window);
+	window_clear(&e->window);
 	free(e);
 }
 
@@ -128,8 +135,7 @@ static void
 cache_empty(struct cache *c, struct cache_id *e)
 {
 	c->bytes -= cache_id_bytes(e);
-	window_free(e->window);
-	e->window = window_new();
+	window_clear(&e->window);
 	memset(&e->cursor, 0, sizeof(e->cursor));
 	c->bytes += cache_id_bytes(e);
 }
@@ -176,9 +182,9 @@ cache_touch(struct cache *c, const char *id, size_t idlen, bool *first)
 	hash = map_hash(id, idlen);
 	e = (struct cache_id *)map_find(c->map, hash, id, idlen);
 	if (e == NULL) {
-		e = alloc_zero(1, sizeof(*e) + idlen);
+		e = alloc_zero(1, offsetof(struct cache_id, id) + idlen);
 		e->node.hash = hash;
-		e->window = window_new();
+		window_init(&e->window);
 		e->reading = cache_next_reading(c);
 		e->idlen = (uint16_t)idlen;
 		memcpy(e->id, id, idlen);
@@ -204,7 +210,7 @@ cache_name(const struct cache_id *e, size_t *idlen)
 struct window *
 cache_window(struct cache_id *e)
 {
-	return e->window;
+	return &e->window;
 }
 
 struct store_cursor *
@@ -239,7 +245,7 @@ cache_want(struct cache *c, struct cache_id *e, int64_t since)
 		e->since = since;
 	else if (e->cursor.loaded && since > e->since) {
 		c->bytes -= cache_id_bytes(e);
-		window_forget(e->window, since);
+		window_forget(&e->window, since);
 		c->bytes += cache_id_bytes(e);
 		e->since = since;
 	}
@@ -250,7 +256,7 @@ static void
 cache_add(struct cache *c, struct cache_id *e, const struct store_row *row)
 {
 	c->bytes -= cache_id_bytes(e);
-	window_add(e->window, row->date, row->amount);
+	window_add(&e->window, row->date, row->amount);
 	c->bytes += cache_id_bytes(e);
 }
 
@@ -423,7 +429,7 @@ cache_each(struct cache *c, size_t most,
 		if (most-- == 0)
 			break;
 		if (e->reading > c->last_void && e->cursor.loaded)
-			each(arg, e->id, e->idlen, e->window);
+			each(arg, e->id, e->idlen, &e->window);
 	}
 }
 
@@ -446,7 +452,7 @@ cache_counts(struct cache *c, struct cache_id *e,
     const struct pack_count **counts)
 {
 	c->ncounted = 0;
-	window_each(e->window, cache_count, c);
+	window_each(&e->window, cache_count, c);
 	*counts = c->counted;
 	return c->ncounted;
 }

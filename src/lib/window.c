@@ -18,33 +18,7 @@
  * signs. So eight bytes a second do for most windows; one becomes wide when an
  * amount or a time does not fit, and is narrow again when it was empty.
  */
-struct narrow {
-	uint32_t	when;		/* since base */
-	uint32_t	before;
-};
-
-struct wide {
-	int64_t		when;
-	uint64_t	before;
-};
-
-#define IN_PLACE	5		/* seconds that take no memory more */
 #define BASE_BACK	(INT64_C(1) << 31)
-
-struct window {
-	union {
-		struct narrow	*narrow;
-		struct wide	*wide;
-	} list;
-	int64_t		base;
-	int64_t		mass;
-	uint64_t	total;
-	uint32_t	head;		/* what is before it is forgotten */
-	uint32_t	count;
-	uint32_t	size;		/* room in entries, from the start */
-	bool		wide;
-	struct narrow	here[IN_PLACE];
-};
 
 void
 window_limits_copy(struct limits *dst, const struct limits *src)
@@ -81,13 +55,25 @@ window_limits_equal(const struct limits *a, const struct limits *b)
 
 /* --- the list; entries are numbered from the oldest --- */
 
-static struct narrow *
-narrow_at(const struct window *w, size_t i)
+static bool
+in_place(const struct window *w)
 {
-	return w->list.narrow + w->head + i;
+	return !w->wide && w->size == WINDOW_IN_PLACE;
 }
 
-static struct wide *
+static struct window_second *
+narrow_at(struct window *w, size_t i)
+{
+	return (in_place(w) ? w->list.here : w->list.narrow) + w->head + i;
+}
+
+static const struct window_second *
+narrow_of(const struct window *w, size_t i)
+{
+	return (in_place(w) ? w->list.here : w->list.narrow) + w->head + i;
+}
+
+static struct window_wide_second *
 wide_at(const struct window *w, size_t i)
 {
 	return w->list.wide + w->head + i;
@@ -98,7 +84,7 @@ when_at(const struct window *w, size_t i)
 {
 	if (w->wide)
 		return wide_at(w, i)->when;
-	return w->base + narrow_at(w, i)->when;
+	return w->sum.narrow.base + narrow_of(w, i)->when;
 }
 
 /* What was recorded at entry `i` and later; `i` may be the count. */
@@ -111,11 +97,11 @@ sum_from(const struct window *w, size_t i)
 	if (i == w->count)
 		return 0;
 	if (w->wide) {
-		sum = w->total - wide_at(w, i)->before;
+		sum = w->sum.wide.total - wide_at(w, i)->before;
 		return sum <= INT64_MAX ? (int64_t)sum :
 		    -(int64_t)(UINT64_MAX - sum) - 1;
 	}
-	low = (uint32_t)w->total - narrow_at(w, i)->before;
+	low = w->sum.narrow.total - narrow_of(w, i)->before;
 	return low <= INT32_MAX ? (int64_t)low :
 	    -(int64_t)(UINT32_MAX - low) - 1;
 }
@@ -124,6 +110,21 @@ static int64_t
 amount_at(const struct window *w, size_t i)
 {
 	return sum_from(w, i) - sum_from(w, i + 1);
+}
+
+static int64_t
+mass_of(const struct window *w)
+{
+	return w->wide ? w->sum.wide.mass : (int64_t)w->sum.narrow.mass;
+}
+
+static void
+set_mass(struct window *w, int64_t mass)
+{
+	if (w->wide)
+		w->sum.wide.mass = mass;
+	else
+		w->sum.narrow.mass = (uint32_t)mass;
 }
 
 static int64_t
@@ -165,7 +166,9 @@ list_find(const struct window *w, int64_t when)
 static void
 list_free(struct window *w)
 {
-	if (w->list.narrow != w->here)
+	if (w->wide)
+		free(w->list.wide);
+	else if (!in_place(w))
 		free(w->list.narrow);
 }
 
@@ -173,27 +176,26 @@ static void
 list_reset(struct window *w)
 {
 	list_free(w);
-	memset(w, 0, sizeof(*w));
-	w->list.narrow = w->here;
-	w->size = IN_PLACE;
+	window_init(w);
 }
 
 /* The entries, from the start of new memory for `size` of them. */
 static void
 list_narrow(struct window *w, size_t size)
 {
-	struct narrow	*to;
+	struct window_second	*old = in_place(w) ? NULL : w->list.narrow;
+	struct window_second	*to, *from = narrow_at(w, 0);
 
-	if (size > IN_PLACE)
+	if (size > WINDOW_IN_PLACE)
 		to = alloc_resize(NULL, size, sizeof(*to));
 	else {
-		to = w->here;
-		size = IN_PLACE;
+		to = w->list.here;
+		size = WINDOW_IN_PLACE;
 	}
-	memmove(to, narrow_at(w, 0), w->count * sizeof(*to));
-	if (to != w->list.narrow)
-		list_free(w);
-	w->list.narrow = to;
+	memmove(to, from, w->count * sizeof(*to));
+	free(old);
+	if (size > WINDOW_IN_PLACE)
+		w->list.narrow = to;
 	w->size = (uint32_t)size;
 	w->head = 0;
 }
@@ -201,19 +203,24 @@ list_narrow(struct window *w, size_t size)
 static void
 list_wide(struct window *w, size_t size)
 {
-	struct wide	*to;
-	size_t		 i;
+	struct window_wide_second	*to;
+	uint64_t			 total;
+	int64_t				 mass = mass_of(w);
+	size_t				 i;
 
 	to = alloc_resize(NULL, size, sizeof(*to));
+	total = w->wide ? w->sum.wide.total : w->sum.narrow.total;
 	for (i = 0; i < w->count; i++) {
 		to[i].when = when_at(w, i);
-		to[i].before = w->total - (uint64_t)sum_from(w, i);
+		to[i].before = total - (uint64_t)sum_from(w, i);
 	}
 	list_free(w);
 	w->list.wide = to;
 	w->size = (uint32_t)size;
 	w->head = 0;
 	w->wide = true;
+	w->sum.wide.total = total;
+	w->sum.wide.mass = mass;
 }
 
 static void
@@ -235,10 +242,10 @@ list_shift(struct window *w, size_t from, size_t to)
 
 	if (w->wide)
 		memmove(wide_at(w, to), wide_at(w, from),
-		    n * sizeof(struct wide));
+		    n * sizeof(struct window_wide_second));
 	else
 		memmove(narrow_at(w, to), narrow_at(w, from),
-		    n * sizeof(struct narrow));
+		    n * sizeof(struct window_second));
 }
 
 /* Room for one more entry at the end. */
@@ -265,7 +272,10 @@ list_room(struct window *w)
 static void
 list_raise(struct window *w, size_t i, int64_t amount)
 {
-	w->total += (uint64_t)amount;
+	if (w->wide)
+		w->sum.wide.total += (uint64_t)amount;
+	else
+		w->sum.narrow.total += (uint32_t)amount;
 	for (i++; i < w->count; i++) {
 		if (w->wide)
 			wide_at(w, i)->before += (uint64_t)amount;
@@ -277,18 +287,19 @@ list_raise(struct window *w, size_t i, int64_t amount)
 static void
 list_insert(struct window *w, size_t i, int64_t when)
 {
-	uint64_t	before;
+	uint64_t	sum;
 
 	list_room(w);
-	before = w->total - (uint64_t)sum_from(w, i);
+	sum = (uint64_t)sum_from(w, i);
 	list_shift(w, i, i + 1);
 	w->count++;
 	if (w->wide) {
 		wide_at(w, i)->when = when;
-		wide_at(w, i)->before = before;
+		wide_at(w, i)->before = w->sum.wide.total - sum;
 	} else {
-		narrow_at(w, i)->when = (uint32_t)(when - w->base);
-		narrow_at(w, i)->before = (uint32_t)before;
+		narrow_at(w, i)->when =
+		    (uint32_t)(when - w->sum.narrow.base);
+		narrow_at(w, i)->before = w->sum.narrow.total - (uint32_t)sum;
 	}
 }
 
@@ -310,39 +321,32 @@ fits_narrow(const struct window *w, int64_t when, int64_t mass)
 {
 	int64_t	since;
 
-	return mass <= INT32_MAX && num_sub(when, w->base, &since) == 0 &&
+	return mass <= INT32_MAX &&
+	    num_sub(when, w->sum.narrow.base, &since) == 0 &&
 	    since >= 0 && since <= UINT32_MAX;
 }
 
 /* --- the window --- */
 
-struct window *
-window_new(void)
+void
+window_init(struct window *w)
 {
-	struct window	*w;
-
-	w = alloc_zero(1, sizeof(*w));
-	list_reset(w);
-	return w;
+	memset(w, 0, sizeof(*w));
+	w->size = WINDOW_IN_PLACE;
 }
 
 void
-window_free(struct window *w)
+window_clear(struct window *w)
 {
-	if (w == NULL)
-		return;
-	list_free(w);
-	free(w);
+	list_reset(w);
 }
 
 size_t
-window_size(const struct window *w)
+window_memory(const struct window *w)
 {
 	if (w->wide)
-		return sizeof(*w) + w->size * sizeof(struct wide);
-	if (w->list.narrow == w->here)
-		return sizeof(*w);
-	return sizeof(*w) + w->size * sizeof(struct narrow);
+		return w->size * sizeof(struct window_wide_second);
+	return in_place(w) ? 0 : w->size * sizeof(struct window_second);
 }
 
 void
@@ -355,7 +359,7 @@ window_add(struct window *w, int64_t when, int64_t amount)
 	i = list_find(w, when);
 	there = i < w->count && when_at(w, i) == when;
 	old = there ? amount_at(w, i) : 0;
-	rest = w->mass - magnitude(old);
+	rest = mass_of(w) - magnitude(old);
 	/* Held where the sum of all would not fit into int64_t any more. */
 	new = num_add_clamp(old, amount);
 	if (new > INT64_MAX - rest)
@@ -365,14 +369,14 @@ window_add(struct window *w, int64_t when, int64_t amount)
 	if (new == old)
 		return;
 	if (w->count == 0)
-		w->base = when < INT64_MIN + BASE_BACK ? INT64_MIN :
+		w->sum.narrow.base = when < INT64_MIN + BASE_BACK ? INT64_MIN :
 		    when - BASE_BACK;
 	if (!w->wide && !fits_narrow(w, when, rest + magnitude(new)))
-		list_wide(w, (size_t)w->count + IN_PLACE);
+		list_wide(w, (size_t)w->count + WINDOW_IN_PLACE);
 	if (!there)
 		list_insert(w, i, when);
 	list_raise(w, i, new - old);
-	w->mass = rest + magnitude(new);
+	set_mass(w, rest + magnitude(new));
 	if (new == 0)
 		list_remove(w, i);
 }
@@ -422,7 +426,7 @@ start_for(const struct window *w, size_t i, int64_t most)
 	size_t	hi = w->count, mid;
 
 	/* With a correction among them the sums may rise again: one by one. */
-	if (w->mass != sum_from(w, 0)) {
+	if (mass_of(w) != sum_from(w, 0)) {
 		while (i < hi && sum_from(w, i) > most)
 			i++;
 		return i;
@@ -485,6 +489,7 @@ window_retry_after(const struct window *w, const struct limits *limits,
 void
 window_forget(struct window *w, int64_t before)
 {
+	int64_t	mass = mass_of(w);
 	size_t	i, n;
 
 	if ((n = list_find(w, before)) == 0)
@@ -494,11 +499,12 @@ window_forget(struct window *w, int64_t before)
 		return;
 	}
 	for (i = 0; i < n; i++)
-		w->mass -= magnitude(amount_at(w, i));
+		mass -= magnitude(amount_at(w, i));
+	set_mass(w, mass);
 	w->head += (uint32_t)n;
 	w->count -= (uint32_t)n;
 	/* Little is left of what was much: memory goes back. */
-	if (w->size > IN_PLACE && w->count < w->size / 4)
+	if (w->size > WINDOW_IN_PLACE && w->count < w->size / 4)
 		list_resize(w, (size_t)w->count + w->count / 2 + 1);
 }
 

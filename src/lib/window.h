@@ -1,15 +1,16 @@
 #ifndef WINDOW_H
 #define WINDOW_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /*
  * What was recorded for one id, by second, with running totals: the exact sums
  * of SPEC.md 3 for any length of window at a cost that does not grow with the
- * number of mails (one search among the seconds). A handful of seconds takes 88
- * bytes in all, a further one 8. Pure: no clock, no I/O; times are seconds
- * since 1970, amounts are mails.
+ * number of mails (one search among the seconds). Two seconds take no memory
+ * but the struct's 48 bytes, more of them 8 bytes each. Pure: no clock, no I/O;
+ * times are seconds since 1970, amounts are mails.
  */
 
 /* One [mails, seconds] of the configuration: at most `mails` in `seconds`. */
@@ -30,13 +31,52 @@ void	 window_limits_copy(struct limits *, const struct limits *);
 void	 window_limits_clear(struct limits *);
 int	 window_limits_equal(const struct limits *, const struct limits *);
 
-struct window;
+/*
+ * Complete, so that it can lie among the other things that are known of an id;
+ * what is in it is window.c's own business.
+ */
+#define WINDOW_IN_PLACE	2	/* seconds that take no memory more */
 
-struct window	*window_new(void);
-void		 window_free(struct window *);
+struct window_second {
+	uint32_t	when;		/* since base */
+	uint32_t	before;
+};
 
-/* Bytes of memory that this window holds, its own struct included. */
-size_t		 window_size(const struct window *);
+struct window_wide_second {
+	int64_t		when;
+	uint64_t	before;
+};
+
+struct window {
+	union {
+		struct {
+			int64_t		base;
+			uint32_t	total;
+			uint32_t	mass;
+		}	narrow;
+		struct {
+			uint64_t	total;
+			int64_t		mass;
+		}	wide;
+	}		sum;
+	uint32_t	head;		/* what is before it is forgotten */
+	uint32_t	count;
+	uint32_t	size;		/* room in entries, from the start */
+	bool		wide;
+	union {
+		struct window_second		 here[WINDOW_IN_PLACE];
+		struct window_second		*narrow;
+		struct window_wide_second	*wide;
+	}		list;
+};
+
+void		 window_init(struct window *);
+
+/* Empty it is, and holds no memory. */
+void		 window_clear(struct window *);
+
+/* Bytes of memory that this window holds beside its struct. */
+size_t		 window_memory(const struct window *);
 
 /*
  * Records `amount` (negative: a correction) at `when`, in any order of time;
