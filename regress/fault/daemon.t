@@ -11,6 +11,7 @@ use Time::HiRes qw(time sleep);
 
 use Policyd qw(wait_until need process_alive True);
 use Fault qw(fault_daemon full);
+use Smtpd;
 
 subtest 'log-not-read' => sub {
 	my $d = fault_daemon(config => { debug => True });
@@ -106,6 +107,44 @@ subtest 'clock-set' => sub {
 	# Deadlines are of another clock.
 	set_clock($d, 400 * 86400);
 	is($d->ask(sasl_username => 'zoe'), 'dunno', 'a year on');
+	$d->ends_well;
+};
+
+# The report may wait for ten minutes for the last word of the server.
+subtest 'server-thinks-long' => sub {
+	my $s = Smtpd->start(hold => 'BODY');
+	my $d = fault_daemon(shim => ['parent'], config => { debug => True,
+	    limits => [[2, 86400]], report => True, report_immediately => True,
+	    report_to => 'postmaster@example.org',
+	    smtp_server => ['127.0.0.1', $s->port] })->start;
+	# That it was at work since then.
+	my $turn = sub {
+		my $engine = $d->child('engine');
+		kill 'KILL', $engine;
+		ok($d->child('engine', $engine), 'the parent is at work');
+	};
+	my $hit = sub { $d->ask(sasl_username => 'bob', recipient_count => 3) };
+
+	is($hit->(), 'reject full', 'a hit');
+	ok($s->holds, 'the server has the mail and says nothing');
+	$d->{shim}{parent}->set(mono => 11 * 60);
+	$turn->();
+	$s->release;
+	ok($d->wait_log(qr/the report was sent/), 'after eleven minutes it says yes');
+	unlike($d->log, qr/given up/, 'nobody had given up');
+	$d->ends_well;
+
+	$s = Smtpd->start(hold => 'BODY');
+	$d->{shim}{parent}->set(mono => 0);
+	$d->write_config({ smtp_server => ['127.0.0.1', $s->port] });
+	$d->start;
+	$hit->();
+	ok($s->holds, 'another one');
+	my $mark = $d->log_mark;
+	$d->{shim}{parent}->set(mono => 2 * 3600);
+	$turn->();
+	ok($d->wait_log(qr/given up/, $mark), 'is given up in two hours');
+	ok($d->wait_log(qr/tried again in/, $mark), 'to be tried again');
 	$d->ends_well;
 };
 

@@ -18,7 +18,7 @@
 
 /*
  * Preloaded before a role: calls of the C library that fail when the test says
- * so, a clock that can be moved, a disk that is slow, and a journal of what was
+ * so, clocks that can be moved, a disk that is slow, and a journal of what was
  * written and what was synced. The test and the role share a page, and the
  * journal, mapped before the sandbox closes: nothing here makes a system call
  * of its own afterwards, but for the pause before a sync.
@@ -36,6 +36,7 @@ struct control {
 	_Atomic int64_t		pause;		/* microseconds before a sync */
 	int64_t			size;		/* of the journal; 0: none */
 	_Atomic int64_t		used;		/* of it */
+	_Atomic int64_t		mono;		/* as `clock`, CLOCK_MONOTONIC */
 };
 
 #define JOURNAL_AT	4096
@@ -197,9 +198,13 @@ VARIADIC(fcntl64)
 /* --- the clock --- */
 
 static int64_t
-ahead(void)
+ahead(clockid_t clock)
 {
-	return control != NULL ? atomic_load(&control->clock) : 0;
+	if (control == NULL)
+		return 0;
+	if (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)
+		return atomic_load(&control->clock);
+	return clock == CLOCK_MONOTONIC ? atomic_load(&control->mono) : 0;
 }
 
 int
@@ -209,9 +214,8 @@ clock_gettime(clockid_t clock, struct timespec *ts)
 
 	REAL(clock_gettime);
 	result = real(clock, ts);
-	if (result == 0 && (clock == CLOCK_REALTIME ||
-	    clock == CLOCK_REALTIME_COARSE))
-		ts->tv_sec += ahead();
+	if (result == 0)
+		ts->tv_sec += ahead(clock);
 	return result;
 }
 

@@ -58,6 +58,26 @@ subtest 'hits that come in meanwhile stay' => sub {
 	is(scalar(my @m = $s->mails), 1, 'no second mail within five minutes');
 };
 
+subtest 'reported by --clean' => sub {
+	my $s = Smtpd->start;
+	my $d = start($s);
+
+	# The hit was there before, and nobody was told of it.
+	$d->stop;
+	$d->sql("INSERT INTO limit_report (id, delta, hit) VALUES ('bob', 86400, 1)");
+	$d->start;
+	refuse($d, 1);
+	my ($status) = $d->run('--clean');
+	is($status, 0, '--clean beside the daemon');
+	is(scalar(my @mails = $s->mails), 1, 'sends the report');
+	is(hits($d), 0, 'and takes the hits off');
+	ok(wait_until {
+		$d->ask(sasl_username => 'bob');
+		(my @m = $s->mails) > 1
+	}, 'the next hit is the first again, which is mailed at once');
+	$d->ends_well;
+};
+
 subtest 'report killed' => sub {
 	my $s = Smtpd->start(hold => 'BODY');
 	my $d = start($s);

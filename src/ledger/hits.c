@@ -9,6 +9,7 @@
 
 #define KNOWN_MAX	100000
 #define LAST_REPORT	"last_report"
+#define REFRESH_MS	1000
 
 struct known {
 	struct map_node	 node;		/* first */
@@ -26,6 +27,8 @@ struct sent {
 
 struct hits {
 	struct map	*known;		/* (id, seconds) with hits */
+	int64_t		 last;		/* they are since this report */
+	struct mono	 refresh;	/* not before */
 	struct sent	*sent;
 	size_t		 nsent;
 	size_t		 size;
@@ -126,7 +129,23 @@ hits_on_known(void *arg, const char *id, size_t idlen, int64_t seconds,
 void
 hits_load(struct hits *h, struct store *store)
 {
+	(void)store_number(store, LAST_REPORT, &h->last);
 	(void)store_hits(store, hits_on_known, h);
+}
+
+void
+hits_refresh(struct hits *h, struct store *store, struct mono now)
+{
+	int64_t	last;
+
+	if (!clock_passed(h->refresh, now))
+		return;
+	h->refresh = clock_after(now, REFRESH_MS);
+	if (store_number(store, LAST_REPORT, &last) != STORE_OK ||
+	    last == h->last)
+		return;
+	h->last = last;
+	map_each(h->known, hits_drop_known, h);
 }
 
 /* --- the report --- */
@@ -236,5 +255,6 @@ hits_forget(struct hits *h, struct store *store, int64_t now)
 		h->nsent--;
 	}
 	map_each(h->known, hits_drop_known, h);
+	h->last = now;
 	return store_set_number(store, LAST_REPORT, now);
 }

@@ -9,6 +9,7 @@
 #include "ipc/channel.h"
 #include "ledger/lookup.h"
 #include "ledger/store.h"
+#include "lib/clock.h"
 
 /*
  * What limit_report holds, for the report: what was sent is taken off only once
@@ -21,6 +22,12 @@ void		 hits_free(struct hits *);
 
 /* Reads which (id, seconds) have hits already, for hits_first. */
 void		 hits_load(struct hits *, struct store *);
+
+/*
+ * Another process may have sent a report meanwhile, --clean for one: then no
+ * hit is known. Looked for once a second at the most.
+ */
+void		 hits_refresh(struct hits *, struct store *, struct mono now);
 
 /* Whether this is the first hit of (id, seconds) since the last report. */
 bool		 hits_first(struct hits *, const char *id, size_t idlen,

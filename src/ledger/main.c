@@ -123,8 +123,10 @@ ledger_on_hit(void *arg, const char *id, size_t idlen, int64_t seconds)
 	struct ledger	*l = arg;
 
 	l->figure[FIGURE_HITS]++;
-	if (l->settings->report_immediately &&
-	    hits_first(l->hits, id, idlen, seconds))
+	if (!l->settings->report_immediately)
+		return;
+	hits_refresh(l->hits, l->store, clock_mono());
+	if (hits_first(l->hits, id, idlen, seconds))
 		channel_signal(l->parent, MSG_HIT_NEW, 0);
 }
 

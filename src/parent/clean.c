@@ -10,6 +10,13 @@
 #include "parent/wishes.h"
 
 #define STEP_MS		(10 * 60 * 1000)	/* without progress */
+/*
+ * The report says nothing before the mail is taken, and gives up by itself what
+ * takes too long. An SMTP server may think for ten minutes of the end of a mail
+ * alone (RFC 5321, 4.5.3.2.6), and whoever ends the report then does not know
+ * whether it was sent.
+ */
+#define SENDING_MS	(60 * 60 * 1000)
 #define MAIL_EVERY_MS	(5 * 60 * 1000)		/* of report_immediately */
 #define WISH_MAIL_MS	(60 * 1000)		/* whoever wishes for one */
 #define WISH_CLEAN_MS	(10 * 1000)
@@ -29,7 +36,8 @@ static void
 enter(struct job *job, enum job_step step)
 {
 	job->step = step;
-	job->deadline = clock_after(clock_mono(), STEP_MS);
+	job->deadline = clock_after(clock_mono(),
+	    step == JOB_SENDING ? SENDING_MS : STEP_MS);
 }
 
 /* The end of it, good or bad: both processes go, then finish() is called. */

@@ -18,9 +18,9 @@ use Policyd qw(need spew slurp $root);
 our $program = "$root/build/regress/fault/policyd-rate-limit";
 my $shim = "$root/build/regress/fault/shim.so";
 
-# As in shim.c: a name, then eight numbers.
+# As in shim.c: a name, then numbers.
 my %at = (error => 24, after => 32, count => 40, failed => 48, clock => 56, pause => 64,
-    size => 72, used => 80);
+    size => 72, used => 80, mono => 88);
 my $journal_at = 4096;
 
 sub needed {
@@ -28,8 +28,8 @@ sub needed {
 	need(!grep({ /asan|sanitize/i } $ENV{CFLAGS} // ''), 'no shim before sanitizers');
 }
 
-# For the roles named, before the daemon is started; `journal` bytes for what is
-# written.
+# For the roles named, `parent` among them, before the daemon is started; `journal`
+# bytes for what is written.
 sub prepare {
 	my ($d, $roles, $journal) = @_;
 	my %shimmed = map { $_ => 1 } @$roles;
@@ -38,17 +38,25 @@ sub prepare {
 	mkdir $libexec, 0755 or croak "$libexec: $!";
 	for my $file (glob "$root/build/libexec/*") {
 		my ($role) = $file =~ m{([^/]+)\z};
-		my $set = '';
-		if ($shimmed{$role}) {
-			my $self = $d->{shim}{$role} =
-			    __PACKAGE__->new("$d->{dir}/$role.fault", $journal);
-			$set = "LD_PRELOAD='$shim' FAULT_CONTROL='$self->{file}' ";
-		}
+		my $set = $shimmed{$role} ? shim_before($d, $role, $journal) : '';
 		spew("$libexec/$role", "#!/bin/sh\n${set}exec '$file'\n", 0755);
 	}
 	# The program looks for its children in libexec, wherever it stands.
 	$d->{prepare} = sub { chdir $d->{dir} };
 	$d->{program} = $program;
+	if ($shimmed{parent}) {
+		$d->{program} = "$d->{dir}/parent";
+		spew($d->{program}, "#!/bin/sh\n" . shim_before($d, 'parent') .
+		    "exec '$program' \"\$@\"\n", 0755);
+	}
+}
+
+sub shim_before {
+	my ($d, $role, $journal) = @_;
+	my $self = $d->{shim}{$role} =
+	    __PACKAGE__->new("$d->{dir}/$role.fault", $journal);
+
+	return "LD_PRELOAD='$shim' FAULT_CONTROL='$self->{file}' ";
 }
 
 sub new {
