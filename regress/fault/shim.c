@@ -36,7 +36,7 @@ struct control {
 	_Atomic int64_t		pause;		/* microseconds before a sync */
 	int64_t			size;		/* of the journal; 0: none */
 	_Atomic int64_t		used;		/* of it */
-	_Atomic int64_t		mono;		/* as `clock`, CLOCK_MONOTONIC */
+	_Atomic int64_t		mono;		/* CLOCK_MONOTONIC is ahead */
 };
 
 #define JOURNAL_AT	4096
