@@ -109,4 +109,4 @@ ATTACK_SRCS =	regress/sandbox/attack.c regress/sandbox/files.c \
 		regress/sandbox/kernel.c regress/sandbox/network.c \
 		regress/sandbox/processes.c regress/sandbox/work.c
 # An engine that lies, beside a parent that starts it: regress/sandbox/liar.t.
-LIAR_SRCS =	regress/sandbox/liar.c
+LIAR_SRCS =	regress/sandbox/liar.c regress/sandbox/liar_put.c regress/sandbox/lie.c

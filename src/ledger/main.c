@@ -18,6 +18,8 @@
 #include "sandbox/privileges.h"
 
 #define READS		64		/* of a channel, before deciding */
+#define QUESTIONS_MOST	256		/* at once: policyctl's are few */
+#define ANSWERS_MOST	(16 * 1024 * 1024)	/* bytes that wait for it */
 #define BUSY_MS		5		/* between tries at a locked file */
 #define BUSY_LOG_NS	INT64_C(1000000000)
 #define PROGRESS_NS	INT64_C(1000000000)
@@ -33,10 +35,11 @@ static struct ledger {
 	struct settings		*settings;
 	struct store		*store;
 	struct cache		*cache;
-	struct lookup	*limits;
+	struct lookup		*limits;
 	struct charge_batch	*batch;
 	struct hits		*hits;
 	struct clean		 clean;
+	unsigned int		 questions;	/* since the last decision */
 	bool			 hits_wanted;	/* by the report to come */
 	bool			 stopping;
 	bool			 busy;		/* the database is locked */
@@ -271,28 +274,40 @@ ledger_on_figures(struct ledger *l, const struct message *m)
 
 static const struct {
 	int	(*handle)(struct ledger *, const struct message *);
+	bool	 question;		/* of policyctl */
 } from_engine[MSG__MAX] = {
-	[MSG_CHARGE]		= { ledger_on_charge },
-	[MSG_WEIGH]		= { ledger_on_weigh },
-	[MSG_RESET]		= { ledger_on_reset },
-	[MSG_OVERRIDE]		= { ledger_on_override },
-	[MSG_TOP]		= { ledger_on_top },
-	[MSG_FIGURES_WANTED]	= { ledger_on_figures }
+	[MSG_CHARGE]		= { ledger_on_charge, false },
+	[MSG_WEIGH]		= { ledger_on_weigh, true },
+	[MSG_RESET]		= { ledger_on_reset, true },
+	[MSG_OVERRIDE]		= { ledger_on_override, true },
+	[MSG_TOP]		= { ledger_on_top, true },
+	[MSG_FIGURES_WANTED]	= { ledger_on_figures, true }
 };
+
+/* Answers may be much longer than questions, and what is weighed takes room. */
+static bool
+ledger_may_ask(struct ledger *l)
+{
+	return ++l->questions <= QUESTIONS_MOST &&
+	    channel_queued(l->engine) <= ANSWERS_MOST;
+}
 
 static int
 ledger_on_engine(struct ledger *l, const struct message *m)
 {
 	if (from_engine[m->type].handle != NULL &&
+	    (!from_engine[m->type].question || ledger_may_ask(l)) &&
 	    from_engine[m->type].handle(l, m) == 0)
 		return 0;
-	log_error("engine broke the rules of its channel: no charge");
+	log_error("engine broke the rules of its channel: %s is no charge, or "
+	    "one question too many", message_rule(m->type)->name);
 	return -1;
 }
 
 static void
 ledger_read_engine(struct ledger *l)
 {
+	l->questions = 0;
 	if (l->engine != NULL &&
 	    ledger_read(l, l->engine, ledger_on_engine) == -1)
 		ledger_drop_engine(l);
