@@ -147,6 +147,7 @@ ask(uintptr_t client, const char *id)
 	d.charge.keys[0].limits.list = &ten;
 	d.charge.keys[0].limits.count = 1;
 	pending_add((struct client *)client, held, &req, &d);
+	pending_send();
 }
 
 /* What the ledger has got by now. */

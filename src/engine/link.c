@@ -13,9 +13,12 @@
 #include "engine/stats.h"
 #include "lib/log.h"
 
+#define FEED	32		/* charges that don't wait for the turn's end */
+
 static struct {
 	struct channel	*channel;
 	bool		 blocked;	/* waits until it can be written */
+	unsigned int	 fed;		/* charges since the last write */
 	struct event	 readable;
 	struct event	 writable;
 } ledger;
@@ -122,10 +125,18 @@ void
 link_flush(void)
 {
 	client_hold(pending_full());
+	ledger.fed = 0;
 	if (ledger.channel == NULL)
 		return;
 	while (!ledger.blocked && link_write() == 1)
 		;
+}
+
+void
+link_feed(void)
+{
+	if (++ledger.fed >= FEED)
+		link_flush();
 }
 
 void

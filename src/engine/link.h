@@ -17,6 +17,12 @@ void	link_set(struct channel *);
 void	link_flush(void);
 
 /*
+ * To be called for each charge that is pending: in a long turn the ledger need
+ * not wait for its end.
+ */
+void	link_feed(void);
+
+/*
  * Queues a question of policyctl's, whose answer goes to control_on_ledger.
  * False: there is no ledger.
  */

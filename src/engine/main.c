@@ -84,6 +84,7 @@ engine_on_request(struct client *client, const struct request *req)
 			stats_rule(held->settings, d->charge.keys[i].rule,
 			    STATS_RULE_CHARGED);
 		pending_add(client, held, req, d);
+		link_feed();
 		return;
 	}
 	stats_add(STATS_PASSED, 1);

@@ -218,7 +218,6 @@ pending_add(struct client *client, struct held *held, const struct request *req,
 	if (pending.unsent == NULL)
 		pending.unsent = slot;
 	pending_time(slot->deadline);
-	pending_send();
 }
 
 bool
