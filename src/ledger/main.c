@@ -19,7 +19,6 @@
 
 #define READS		64		/* of a channel, before deciding */
 #define QUESTIONS_MOST	256		/* at once: policyctl's are few */
-#define ANSWERS_MOST	(16 * 1024 * 1024)	/* bytes that wait for it */
 #define BUSY_MS		5		/* between tries at a locked file */
 #define BUSY_LOG_NS	INT64_C(1000000000)
 #define PROGRESS_NS	INT64_C(1000000000)
@@ -289,7 +288,7 @@ static bool
 ledger_may_ask(struct ledger *l)
 {
 	return ++l->questions <= QUESTIONS_MOST &&
-	    channel_queued(l->engine) <= ANSWERS_MOST;
+	    channel_queued(l->engine) <= 16 * CHANNEL_HIGH;
 }
 
 static int
@@ -299,8 +298,7 @@ ledger_on_engine(struct ledger *l, const struct message *m)
 	    (!from_engine[m->type].question || ledger_may_ask(l)) &&
 	    from_engine[m->type].handle(l, m) == 0)
 		return 0;
-	log_error("engine broke the rules of its channel: %s is no charge, or "
-	    "one question too many", message_rule(m->type)->name);
+	log_error("engine broke the rules of its channel: no charge");
 	return -1;
 }
 

@@ -164,7 +164,9 @@ mysqldb_session(struct mysqldb *db, int64_t timeout)
 static void
 mysqldb_forget_password(struct mysqldb *db)
 {
-	char	*const	kept[] = { db->conn->passwd, db->conn->options.password };
+	char	*const	kept[] = {
+		db->conn->passwd, db->conn->options.password
+	};
 	size_t	i;
 
 	for (i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
