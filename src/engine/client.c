@@ -223,6 +223,12 @@ client_read(struct client *c, bool on)
 	return true;
 }
 
+static bool
+client_ends(const char *bytes, size_t len)
+{
+	return len >= 2 && bytes[len - 1] == '\n' && bytes[len - 2] == '\n';
+}
+
 /*
  * Whole requests from these bytes, one after the other, until one has to be
  * waited for or others should have their turn (*more). How many bytes were
@@ -233,22 +239,25 @@ client_take(struct client *c, const char *bytes, size_t len, bool *more)
 {
 	struct request	 req;
 	const char	*reason;
-	size_t		 n, at = 0;
+	size_t		 n, used, at = 0;
 	unsigned int	 requests = 0;
 
 	while (at < len && c->state == CLIENT_READY) {
 		if ((*more = requests++ == TURN_MOST))
 			break;
-		n = request_end(bytes + at, len - at, &c->looked);
+		/* As good as always it is whole, and all that there is. */
+		n = client_ends(bytes + at, len - at) ? len - at :
+		    request_end(bytes + at, len - at, &c->looked);
 		if (n == 0 && len - at < REQUEST_MAX)
 			break;
 		c->looked = 0;
 		if (n == 0)
 			client_malformed(c, "too long", bytes + at, len - at);
-		else if (request_parse(&req, bytes + at, n, &reason) == -1)
+		else if (request_parse_first(&req, bytes + at, n, &used,
+		    &reason) == -1)
 			client_malformed(c, reason, bytes + at, n);
 		else {
-			at += n;
+			at += used;
 			c->state = CLIENT_WAITING;
 			clients.request(c, &req);
 		}

@@ -51,12 +51,18 @@ request_end(const char *buf, size_t len, size_t *from)
 	return 0;
 }
 
+/* Bit n: some of them have n letters. */
+#define LENGTHS	(1U << 4 | 1U << 6 | 1U << 7 | 1U << 8 | 1U << 9 | 1U << 13 | \
+		1U << 14 | 1U << 15)
+
 static void
 request_take(struct request *req, const char *name, size_t namelen,
     const char *value, size_t len)
 {
 	unsigned int	i;
 
+	if (namelen > 15 || (LENGTHS >> namelen & 1) == 0)
+		return;
 	for (i = 0; i < ATTR__MAX; i++)
 		if (names[i].len == namelen &&
 		    memcmp(names[i].name, name, namelen) == 0) {
@@ -76,40 +82,62 @@ request_is_policy(const struct request *req)
 	    memcmp(v->bytes, POLICY, v->len) == 0);
 }
 
+/* The lines up to the empty one: how long they are, 0 for a bad one. */
+static size_t
+request_lines(struct request *req, const char *buf, size_t len,
+    const char **reason)
+{
+	const char	*line, *end = buf + len, *lf, *at;
+
+	for (line = buf; line < end; line = lf + 1) {
+		if ((lf = memchr(line, '\n', (size_t)(end - line))) == NULL) {
+			*reason = "a line without an end";
+			return 0;
+		}
+		if (lf == line)
+			return (size_t)(lf - buf) + 1;
+		/* Names are short: this is found before memchr has begun. */
+		for (at = line; at < lf && *at != '='; at++)
+			;
+		if (at == lf) {
+			*reason = "a line without `='";
+			return 0;
+		}
+		request_take(req, line, (size_t)(at - line), at + 1,
+		    (size_t)(lf - at) - 1);
+	}
+	return len;
+}
+
+int
+request_parse_first(struct request *req, const char *buf, size_t len,
+    size_t *used, const char **reason)
+{
+	size_t	n;
+
+	memset(req, 0, sizeof(*req));
+	n = request_lines(req, buf, len, reason);
+	if (memchr(buf, '\0', n > 0 ? n : len) != NULL) {
+		*reason = "a NUL byte";
+		n = 0;
+	} else if (n > 0 && !request_is_policy(req)) {
+		*reason = "not a request for " POLICY;
+		n = 0;
+	}
+	*used = n;
+	if (n > 0)
+		return 0;
+	errno = EBADMSG;
+	return -1;
+}
+
 int
 request_parse(struct request *req, const char *buf, size_t len,
     const char **reason)
 {
-	const char	*line, *end, *lf, *equals;
+	size_t	used;
 
-	memset(req, 0, sizeof(*req));
-	if (memchr(buf, '\0', len) != NULL) {
-		*reason = "a NUL byte";
-		goto bad;
-	}
-	end = buf + len;
-	for (line = buf; line < end; line = lf + 1) {
-		if ((lf = memchr(line, '\n', (size_t)(end - line))) == NULL) {
-			*reason = "a line without an end";
-			goto bad;
-		}
-		if (lf == line)
-			break;		/* the empty line */
-		if ((equals = memchr(line, '=', (size_t)(lf - line))) == NULL) {
-			*reason = "a line without `='";
-			goto bad;
-		}
-		request_take(req, line, (size_t)(equals - line), equals + 1,
-		    (size_t)(lf - equals) - 1);
-	}
-	if (!request_is_policy(req)) {
-		*reason = "not a request for " POLICY;
-		goto bad;
-	}
-	return 0;
- bad:
-	errno = EBADMSG;
-	return -1;
+	return request_parse_first(req, buf, len, &used, reason);
 }
 
 const char *

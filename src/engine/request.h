@@ -52,6 +52,13 @@ size_t	request_end(const char *, size_t, size_t *from);
 int	request_parse(struct request *, const char *, size_t,
 	    const char **reason);
 
+/*
+ * The same for the first request of a buffer that ends with some request's
+ * empty line: *used is its length.
+ */
+int	request_parse_first(struct request *, const char *, size_t,
+	    size_t *used, const char **reason);
+
 const char	*request_attribute_name(enum request_attribute);
 
 #endif
