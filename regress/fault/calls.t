@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# Calls that fail once, in the engine and in the ledger, wherever they come: memory,
-# sockets, files. What must hold: whoever asked has a verdict in the end, each accepted
+# Calls that fail once, in the engine and in the ledgers, wherever they come: memory,
+# sockets, files (the other programs: once.t). What must hold: whoever asked has a verdict in the end, each accepted
 # mail is counted once, and the daemon serves on. Linux with glibc only (shim.c).
 
 use strict;
@@ -10,7 +10,8 @@ use Errno qw(EIO EMFILE ENFILE ENOMEM ENOSPC EINTR EAGAIN ECONNRESET ECONNABORTE
     ENOBUFS);
 use Test::More;
 
-use Policyd qw(wait_until);
+use Policyd qw(wait_until $root);
+use Database;
 use Fault qw(fault_daemon full);
 
 # Role, call, what it fails with.
@@ -53,10 +54,40 @@ my @faults = (
 	['ledger-sqlite', 'fcntl', EIO],
 	['ledger-sqlite', 'fcntl', EBUSY],
 	['ledger-sqlite', 'unlink', EIO],
+	map {
+		my $role = $_;
+		map { [$role, @$_] }
+		    ['malloc', ENOMEM],
+		    ['recvmsg', ENOMEM],
+		    ['recvmsg', EAGAIN],
+		    ['send', ENOBUFS],
+		    ['send', EAGAIN],
+		    ['recv', ECONNRESET],
+		    ['recv', EINTR],
+		    ['recv', EAGAIN],
+		    ['poll', EINTR],
+		    ['poll', ENOMEM],
+		    ['fcntl', EIO]
+	} 'ledger-pgsql', 'ledger-mysql'
 );
 
-for my $role ('engine', 'ledger-sqlite') {
+# As there is a server for a role, with that.
+sub start {
+	my ($role) = @_;
+	my ($backend) = $role =~ /\Aledger-(pgsql|mysql)\z/;
+	my $server = $backend && Database->start($backend);
+	# Who finds no room looks for the server again, ever more slowly.
+	my $d = fault_daemon(shim => [$role], config => {
+	    $server ? $server->config : () });
+
+	$d->{server} = $server;
+	return $d->start;
+}
+
+for my $role ('engine', 'ledger-sqlite', 'ledger-pgsql', 'ledger-mysql') {
 	subtest $role => sub {
+		plan(skip_all => "$role is not built") if !-x "$root/build/libexec/$role";
+		Database->needed($1) if $role =~ /\Aledger-(pgsql|mysql)\z/;
 		my ($d, $work);
 		my ($n, $failed) = (0, 0);
 
@@ -70,7 +101,7 @@ for my $role ('engine', 'ledger-sqlite') {
 					$work->check;
 					$d->ends_well;
 				}
-				$d = fault_daemon(shim => [$role])->start;
+				$d = start($role);
 				$work = Fault::Work->start($d,
 				    user => sub { "user$_[0]-" . int($_[1] / 50) });
 			}

@@ -60,14 +60,6 @@ sub start {
 	return $d->start;
 }
 
-sub recorded {
-	my ($d) = @_;
-
-	return Fault::sums($d) if !$d->{server};
-	return { map { $_->[0] => $_->[1] } $d->{server}->sql(
-	    'SELECT id, SUM(recipient_count) FROM mail_count GROUP BY id') };
-}
-
 # Each id with what its accepted mails come to, once it is all there.
 sub check_recorded {
 	my ($d, $work, $before) = @_;
@@ -77,7 +69,7 @@ sub check_recorded {
 	$expected{$_} += $work->{did}{dunno}{$_} * $work->{recipients}
 	    for keys %{$work->{did}{dunno}};
 	my $complete = sub {
-		$held = eval { recorded($d) } || {};
+		$held = eval { Fault::sums($d) } || {};
 		return !grep { ($held->{$_} // 0) < $expected{$_} } keys %expected;
 	};
 	wait_until { $complete->() };

@@ -1,13 +1,17 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -27,7 +31,8 @@
 
 /* The layout is known to regress/lib/Fault/Shim.pm. */
 struct control {
-	char			name[NAME];	/* the call that fails */
+	char			name[NAME];	/* the call that fails; "*": any
+						   but memory */
 	int64_t			error;		/* its errno */
 	_Atomic int64_t		after;		/* it is the n-th from now */
 	_Atomic int64_t		count;		/* so many fail: 0, none */
@@ -37,6 +42,7 @@ struct control {
 	int64_t			size;		/* of the journal; 0: none */
 	_Atomic int64_t		used;		/* of it */
 	_Atomic int64_t		mono;		/* CLOCK_MONOTONIC is ahead */
+	char			hit[NAME];	/* the call that failed last */
 };
 
 #define JOURNAL_AT	4096
@@ -92,13 +98,16 @@ begin(void)
 static int
 fails(const char *name)
 {
-	if (control == NULL || atomic_load(&control->count) <= 0 ||
+	if (control == NULL || atomic_load(&control->count) <= 0)
+		return 0;
+	if (strcmp(control->name, "*") == 0 ? strcmp(name, "malloc") == 0 :
 	    strncmp(name, control->name, NAME) != 0)
 		return 0;
 	if (atomic_fetch_sub(&control->after, 1) > 1)
 		return 0;
 	if (atomic_fetch_sub(&control->count, 1) <= 0)
 		return 0;
+	(void)strncpy(control->hit, name, NAME - 1);
 	atomic_fetch_add(&control->failed, 1);
 	errno = (int)control->error;
 	return 1;
@@ -162,8 +171,66 @@ CALL(int, epoll_ctl, (int fd, int op, int of, struct epoll_event *e),
     (fd, op, of, e))
 CALL(ssize_t, pread, (int fd, void *p, size_t n, off_t o), (fd, p, n, o))
 CALL(ssize_t, pread64, (int fd, void *p, size_t n, off64_t o), (fd, p, n, o))
+CALL(int, epoll_create1, (int f), (f))
+CALL(int, socket, (int d, int t, int p), (d, t, p))
+CALL(int, socketpair, (int d, int t, int p, int fd[2]), (d, t, p, fd))
+CALL(int, listen, (int fd, int n), (fd, n))
+CALL(int, setsockopt, (int fd, int l, int o, const void *p, socklen_t n),
+    (fd, l, o, p, n))
+CALL(int, pipe2, (int fd[2], int f), (fd, f))
+CALL(int, dup2, (int fd, int to), (fd, to))
+CALL(pid_t, fork, (void), ())
+CALL(pid_t, waitpid, (pid_t pid, int *s, int f), (pid, s, f))
+CALL(int, kill, (pid_t pid, int s), (pid, s))
+CALL(int, execve, (const char *p, char *const *a, char *const *e), (p, a, e))
+CALL(int, chdir, (const char *p), (p))
+CALL(int, fchdir, (int fd), (fd))
+CALL(int, chroot, (const char *p), (p))
+CALL(int, mkdir, (const char *p, mode_t m), (p, m))
+CALL(int, mkdirat, (int fd, const char *p, mode_t m), (fd, p, m))
+CALL(int, fchmod, (int fd, mode_t m), (fd, m))
+CALL(int, fchmodat, (int fd, const char *p, mode_t m, int f), (fd, p, m, f))
+CALL(int, fchown, (int fd, uid_t u, gid_t g), (fd, u, g))
+CALL(int, fchownat, (int fd, const char *p, uid_t u, gid_t g, int f),
+    (fd, p, u, g, f))
+CALL(int, fstat, (int fd, struct stat *sb), (fd, sb))
+CALL(int, fstatat, (int fd, const char *p, struct stat *sb, int f),
+    (fd, p, sb, f))
+CALL(int, setgroups, (size_t n, const gid_t *g), (n, g))
+CALL(int, setresuid, (uid_t r, uid_t e, uid_t s), (r, e, s))
+CALL(int, setresgid, (gid_t r, gid_t e, gid_t s), (r, e, s))
 CALL(int, getsockopt, (int fd, int l, int o, void *p, socklen_t *n),
     (fd, l, o, p, n))
+
+int
+connect(int fd, __CONST_SOCKADDR_ARG sa, socklen_t len)
+{
+	REAL(connect);
+	return fails("connect") ? -1 : real(fd, sa, len);
+}
+
+int
+bind(int fd, __CONST_SOCKADDR_ARG sa, socklen_t len)
+{
+	REAL(bind);
+	return fails("bind") ? -1 : real(fd, sa, len);
+}
+
+int
+prctl(int what, ...)
+{
+	va_list		ap;
+	unsigned long	arg[4];
+	size_t		i;
+
+	REAL(prctl);
+	va_start(ap, what);
+	for (i = 0; i < 4; i++)
+		arg[i] = va_arg(ap, unsigned long);
+	va_end(ap);
+	return fails("prctl") ? -1 : real(what, arg[0], arg[1], arg[2],
+	    arg[3]);
+}
 
 int
 accept4(int fd, __SOCKADDR_ARG sa, socklen_t *len, int flags)

@@ -51,8 +51,8 @@ sub fault_daemon {
 sub sums {
 	my ($d) = @_;
 
-	return { map { $_->[0] => $_->[1] }
-	    $d->sql('SELECT id, SUM(recipient_count) FROM mail_count GROUP BY id') };
+	return { map { $_->[0] => $_->[1] } ($d->{server} // $d)->sql(
+	    'SELECT id, SUM(recipient_count) FROM mail_count GROUP BY id') };
 }
 
 # Another process that holds the database as only one can; undef when it cannot. To

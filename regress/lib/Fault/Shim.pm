@@ -20,7 +20,7 @@ my $shim = "$root/build/regress/fault/shim.so";
 
 # As in shim.c: a name, then numbers.
 my %at = (error => 24, after => 32, count => 40, failed => 48, clock => 56, pause => 64,
-    size => 72, used => 80, mono => 88);
+    size => 72, used => 80, mono => 88, hit => 96);
 my $journal_at = 4096;
 
 sub needed {
@@ -55,6 +55,13 @@ sub shim_before {
 	my ($d, $role, $journal) = @_;
 	my $self = $d->{shim}{$role} =
 	    __PACKAGE__->new("$d->{dir}/$role.fault", $journal);
+
+	return $self->before;
+}
+
+# What a shell needs before a command.
+sub before {
+	my ($self) = @_;
 
 	return "LD_PRELOAD='$shim' FAULT_CONTROL='$self->{file}' ";
 }
@@ -101,6 +108,15 @@ sub fail {
 
 sub calm { $_[0]->set(count => 0) }
 sub failed { return $_[0]->get('failed') }
+
+# The name of the call that failed last.
+sub hit {
+	my ($self) = @_;
+
+	sysseek $self->{fh}, $at{hit}, 0;
+	sysread $self->{fh}, my $name, 24;
+	return $name =~ s/\0.*//sr;
+}
 
 # The journal so far: [what, file, offset, bytes, where the record ends].
 sub journal {

@@ -1,0 +1,218 @@
+#!/usr/bin/perl
+# The programs that calls.t leaves out, the parent, the report and policyctl: any call
+# of the C library that can fail fails once, wherever it comes, or memory does. What
+# must hold: the program does its work all the same, or ends and says why, and leaves
+# nothing behind that the next start would stumble over; no hit is lost that was not
+# mailed. Linux with glibc only (shim.c).
+
+use strict;
+use warnings;
+
+use Errno qw(EAGAIN EINTR EIO EMFILE ENOMEM);
+use Test::More;
+
+use Policyd qw(wait_until process_alive True $root);
+use Fault qw(fault_daemon full pause);
+use Smtpd;
+
+my @errors = (EIO, EMFILE, ENOMEM, EAGAIN, EINTR);
+
+# Numbers of calls, from 1 up to about `last`: some, or with FAULT=full all.
+sub numbers {
+	my ($last, $some) = @_;
+
+	return full ? 1 .. $last : map { 1 + int rand $last } 1 .. $some;
+}
+
+sub error_of {
+	my ($what) = @_;
+
+	return $what eq 'malloc' ? ENOMEM : $errors[rand @errors];
+}
+
+sub name_of {
+	my ($shim, $n, $error) = @_;
+
+	local $! = $error;
+	return sprintf '%s (call %d) fails: %s', $shim->failed ? $shim->hit : 'nothing',
+	    $n, $!;
+}
+
+# Whoever is left of a daemon that ended.
+sub nobody_left {
+	my ($d, @pids) = @_;
+
+	return wait_until { !grep { process_alive($_) } @pids };
+}
+
+subtest 'the parent starts' => sub {
+	my $d = fault_daemon(shim => ['parent'], config => { debug => True });
+	my $shim = $d->{shim}{parent};
+	my %ended;
+
+	for my $what ('*', 'malloc') {
+		for my $n (numbers($what eq '*' ? 250 : 900, 12)) {
+			my $error = error_of($what);
+			my $mark = $d->log_mark;
+			$shim->fail($what, errno => $error, after => $n);
+			$d->launch;
+			wait_until { $d->told(qr/^READY=1$/m) && $d->ready ||
+			    !$d->running };
+			my $name = name_of($shim, $n, $error);
+			$shim->calm;
+			if ($d->running) {
+				is($d->ask(sasl_username => 'bob'), 'dunno',
+				    "$name: it starts") or $d->explain;
+				is($d->stop, 0, 'and stops');
+				next;
+			}
+			like($d->{status} // 'none', qr/\A[1-8]\z/, "$name: it does not start") or
+			    $d->explain;
+			isnt($d->log_since($mark), '', 'and says why');
+			$ended{$d->{status}}++;
+		}
+		$d->start;
+		is($d->ask(sasl_username => 'bob'), 'dunno', 'nothing is in the way of the next');
+		is($d->stop, 0, 'which stops');
+	}
+	note(join ', ', map { "status $_: $ended{$_}" } sort keys %ended);
+};
+
+# What keeps the parent busy.
+sub stir {
+	my ($d, $n) = @_;
+
+	$d->signal('HUP') if $n % 2;
+	kill 'KILL', $d->children->{engine} // () if $n % 3 == 0;
+	kill 'KILL', $d->children->{'ledger-sqlite'} // () if $n % 3 == 1;
+}
+
+subtest 'the parent serves' => sub {
+	my ($d, $work);
+	my $n = 0;
+
+	for my $after (numbers(60, 12)) {
+		if (!$d || $n++ % 4 == 0) {
+			# A death is followed ever more slowly: begin anew.
+			if ($d) {
+				$work->check;
+				$d->ends_well;
+			}
+			$d = fault_daemon(shim => ['parent'], config => { debug => True })->start;
+			$work = Fault::Work->start($d);
+		}
+		my $shim = $d->{shim}{parent};
+		my $error = error_of('*');
+		ok($work->wait_more(3), 'it serves');
+		$shim->fail('*', errno => $error, after => $after);
+		stir($d, $n);
+		wait_until { $shim->failed } 0.5;
+		my $name = name_of($shim, $after, $error);
+		$shim->calm;
+		ok($d->running, "$name: the parent lives") or last;
+		ok($work->wait_more(10), 'and serves') or $d->explain;
+	}
+	$work->check;
+	$d->ends_well;
+};
+
+subtest 'the parent without memory' => sub {
+	for my $after (numbers(100, 3)) {
+		my $d = fault_daemon(shim => ['parent'], config => { debug => True })->start;
+		my $shim = $d->{shim}{parent};
+		my $client = $d->connect;
+		my @below = values %{$d->children};
+		$shim->fail('malloc', errno => ENOMEM, after => $after);
+		for (1 .. 20) {
+			last if $shim->failed || !$d->running;
+			push @below, values %{$d->children};
+			stir($d, $_);
+			pause(0.1);
+		}
+		wait_until { !$d->running } 2 if $shim->failed;
+		$shim->calm;
+		push @below, values %{$d->children} if $d->running;
+		if ($d->running) {
+			ok(wait_until { ($d->ask(sasl_username => 'bob') // '') eq 'dunno' },
+			    "call $after: it serves");
+			is($d->stop, 0, 'and stops');
+		} else {
+			is($d->{status}, 6, "call $after: it ends");
+			like($d->log, qr/out of memory|parent: /, 'and says why');
+		}
+		ok(nobody_left($d, @below), 'with all its children');
+		$d->start;
+		is($d->ask(sasl_username => 'bob'), 'dunno', 'the next one serves');
+		is($d->stop, 0, 'and stops');
+	}
+};
+
+subtest 'the report' => sub {
+	my $s = Smtpd->start;
+	my $d = fault_daemon(shim => ['report'], config => { report => True,
+	    report_to => 'postmaster@example.org', report_limits => [3600],
+	    smtp_server => ['127.0.0.1', $s->port] });
+	my $shim = $d->{shim}{report};
+	my $hits = sub { ($d->sql('SELECT COALESCE(SUM(hit), 0) FROM limit_report'))[0][0] };
+	my ($sent, $not) = (0, 0);
+
+	$d->start;
+	$d->stop;
+	for my $what ('*', 'malloc') {
+		for my $n (numbers($what eq '*' ? 120 : 1500, 8)) {
+			my $error = error_of($what);
+			my $mails = () = $s->mails;
+			$d->sql('DELETE FROM limit_report');
+			$d->sql("INSERT INTO limit_report (id, delta, hit) VALUES ('bob', 3600, $n)");
+			$shim->fail($what, errno => $error, after => $n);
+			my ($status, $out, $err) = $d->run('--clean');
+			my $name = name_of($shim, $n, $error);
+			$shim->calm;
+			my @mails = $s->mails;
+			if (($status // '') eq '0') {
+				is(scalar @mails, $mails + 1, "$name: the report is sent");
+				is($hits->(), 0, 'and its hits are gone');
+				$sent++;
+			} else {
+				is($status, 8, "$name: no report");
+				isnt($err, '', 'says --clean');
+				is($hits->(), $n, 'and its hits stay');
+				$not++;
+			}
+		}
+	}
+	note("$sent reports were sent, $not were not");
+};
+
+subtest 'policyctl' => sub {
+	my $d = fault_daemon->start;
+	my $shim = Fault::Shim->new("$d->{dir}/ctl.fault");
+	my ($good, $not) = (0, 0);
+
+	for my $words (['status'], ['-j', 'show', 'bob'], ['metrics']) {
+		for my $what ('*', 'malloc') {
+			for my $n (numbers(40, 5)) {
+				my $error = error_of($what);
+				$shim->fail($what, errno => $error, after => $n);
+				my ($status, $out, $err) = $d->run_command('/bin/sh', '-c',
+				    $shim->before . 'exec "$@"', 'sh',
+				    "$root/build/policyctl", '-s', $d->control, @$words);
+				my $name = name_of($shim, $n, $error);
+				$shim->calm;
+				if (($status // '') eq '0') {
+					isnt($out, '', "$name: policyctl @$words answers");
+					$good++;
+				} else {
+					like($status // 'none', qr/\A[1-9]\z/,
+					    "$name: policyctl @$words does not");
+					isnt($err, '', 'and says why');
+					$not++;
+				}
+			}
+		}
+	}
+	note("$good answers, $not none");
+	$d->ends_well;
+};
+
+done_testing();
