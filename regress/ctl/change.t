@@ -82,7 +82,10 @@ subtest 'block and unblock' => sub {
 	my $j = ctl_json($one, 'explain', 'sasl_username=bob', 'protocol_state=DATA');
 	is($j->{verdict}, 'refused', 'explain knows');
 	cmp_ok($j->{windows}[0]{blocked_for}, '>', 500, 'for how long');
-	like((ctl($one, 'show', 'bob'))[1], qr/^bob, blocked for /, 'so does show');
+	like((ctl($one, 'show', 'bob'))[1], qr/^bob, blocked for .*\n.* %  blocked$/m,
+	    'so does show');
+	is(ctl_json($one, 'explain', 'protocol_state=DATA', 'sasl_username=bob')->{reason},
+	    'the id is blocked', 'explain says why');
 	$one->restart;
 	like($one->ask(sasl_username => 'bob'), qr/\Areject \d 0\z/, 'after a restart');
 	is((ctl($one, 'unblock', 'bob'))[0], 0, 'unblock');

@@ -143,8 +143,9 @@ subtest 'exit status' => sub {
 	my $d = start();
 
 	for my $case ([0, '-h'], [0, '-V'], [1], [1, 'nonsense'], [1, '-x'],
-	    [1, 'show', ''], [3, 'show'], [3, 'show', 'a', 'b'], [3, 'status', 'x'],
-	    [3, 'log']) {
+	    [1, 'show', ''], [1, 'show'], [1, 'show', 'a', 'b'], [1, 'status', 'x'],
+	    [1, 'log'], [1, 'grant', 'a', 1], [1, 'top', 1, 2], [3, 'log', 'x'],
+	    [3, 'grant', 'a', 'x', 1]) {
 		my ($want, @words) = @$case;
 		is((ctl($d, @words))[0], $want, "policyctl @words");
 	}

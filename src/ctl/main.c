@@ -32,6 +32,7 @@ enum {
 #define ANSWER_MAX	(64 * 1024 * 1024)
 #define REQUEST_MAX	65536
 #define WATCH_MS	2000
+#define EXPLAIN_MAX	255		/* words that the daemon takes */
 
 static const char *const	no_lists[] = { NULL };
 static const char *const	status_lists[] = {
@@ -47,24 +48,27 @@ static const char *const	metrics_lists[] = {
 
 static const struct command {
 	const char		*name;
+	int			 min;		/* words behind it */
+	int			 max;
 	const char		*arguments;
 	const char *const	*lists;
 	void			(*show)(struct str *, const struct answer *,
 				    size_t);
 } commands[] = {
-	{ "status", "", status_lists, show_status },
-	{ "show", "id", window_lists, show_windows },
-	{ "top", "[-w] [n]", top_lists, show_top },
-	{ "explain", "[name=value ...]", explain_lists, show_explain },
-	{ "reset", "id", reset_lists, show_reset },
-	{ "grant", "id n seconds", no_lists, show_text },
-	{ "block", "id seconds", no_lists, show_text },
-	{ "unblock", "id", no_lists, show_text },
-	{ "reload", "", no_lists, show_text },
-	{ "report", "", no_lists, show_text },
-	{ "clean", "", no_lists, show_text },
-	{ "log", "debug | brief", no_lists, show_text },
-	{ "metrics", "", metrics_lists, show_metrics },
+	{ "status", 0, 0, "", status_lists, show_status },
+	{ "show", 1, 1, "id", window_lists, show_windows },
+	{ "top", 0, 1, "[-w] [n]", top_lists, show_top },
+	{ "explain", 0, EXPLAIN_MAX, "[name=value ...]", explain_lists,
+	    show_explain },
+	{ "reset", 1, 1, "id", reset_lists, show_reset },
+	{ "grant", 3, 3, "id n seconds", no_lists, show_text },
+	{ "block", 2, 2, "id seconds", no_lists, show_text },
+	{ "unblock", 1, 1, "id", no_lists, show_text },
+	{ "reload", 0, 0, "", no_lists, show_text },
+	{ "report", 0, 0, "", no_lists, show_text },
+	{ "clean", 0, 0, "", no_lists, show_text },
+	{ "log", 1, 1, "debug | brief", no_lists, show_text },
+	{ "metrics", 0, 0, "", metrics_lists, show_metrics },
 };
 
 #define NCOMMANDS	(sizeof(commands) / sizeof(commands[0]))
@@ -208,6 +212,16 @@ add_word(struct str *question, const char *word)
 	str_add(question, word, strlen(word) + 1);
 }
 
+/* As many ids as the terminal has lines for. */
+static void
+add_number(struct str *question, size_t n)
+{
+	char	word[32];
+
+	snprintf(word, sizeof(word), "%zu", n);
+	add_word(question, word);
+}
+
 /* A request as it was captured: lines of name=value until an empty one. */
 static int
 add_request(struct str *question)
@@ -261,7 +275,7 @@ run(int argc, char **argv)
 {
 	const struct command	*command;
 	struct str		 question;
-	int			 i, status = STATUS_USAGE;
+	int			 i, words = 0, status = STATUS_USAGE;
 
 	if ((command = find_command(argv[0])) == NULL) {
 		fprintf(stderr, "policyctl: unknown command: %s\n", argv[0]);
@@ -277,12 +291,18 @@ run(int argc, char **argv)
 			continue;
 		}
 		/* An empty word would end the question. */
-		if (*argv[i] == '\0') {
+		if (*argv[i] == '\0' || ++words > command->max) {
 			usage(stderr);
 			goto done;
 		}
 		add_word(&question, argv[i]);
 	}
+	if (words < command->min) {
+		usage(stderr);
+		goto done;
+	}
+	if (option.watch && words == 0 && terminal_is())
+		add_number(&question, terminal_height() - 2);
 	if (strcmp(command->name, "explain") == 0 && argc == 1 &&
 	    add_request(&question) == -1)
 		goto done;

@@ -119,7 +119,10 @@ add_window(struct str *out, const struct answer_record *r, size_t width)
 	bar = width > bar + 10 ? width - bar : 10;
 	add_bar(out, used, limit, bar < BAR_MOST ? bar : BAR_MOST);
 	str_adds(out, "  ");
-	add_room(out, answer_number(r, "retry_after"));
+	if (answer_number(r, "blocked_for") > 0)
+		str_adds(out, "blocked");
+	else
+		add_room(out, answer_number(r, "retry_after"));
 	str_addc(out, '\n');
 }
 

@@ -10,6 +10,7 @@
 #include "lib/num.h"
 
 #define LEAST_WIDTH	50
+#define LEAST_HEIGHT	5
 #define MOST		1000
 
 static size_t
@@ -43,7 +44,8 @@ terminal_height(void)
 
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
 		known = size.ws_row;
-	return size_of("LINES", known, 24);
+	known = size_of("LINES", known, 24);
+	return known < LEAST_HEIGHT ? LEAST_HEIGHT : known;
 }
 
 bool

@@ -177,6 +177,15 @@ explain_keys(struct str *out, const struct settings *s,
 		explain_windows(out, s, &charge->keys[i], &w->keys[i]);
 }
 
+static bool
+explain_is_blocked(void)
+{
+	const struct msg_weighed	*w = &explain.weighed;
+
+	return w->verdict.key < w->nkeys &&
+	    w->keys[w->verdict.key].blocked_for > 0;
+}
+
 /* The verdict on the question's charge, and what it rests on. */
 static void
 explain_answer(struct control *c, const struct msg_charge *charge,
@@ -240,6 +249,7 @@ explain_told(struct control *c, const struct message *m)
 		explain_without(c, charge);
 	else
 		explain_answer(c, charge, "all windows hold",
+		    explain_is_blocked() ? "the id is blocked" :
 		    "a window is full");
 	return 0;
 }

@@ -33,10 +33,10 @@ wish_report(struct parent *p)
 static void
 wish_log(struct parent *p, enum wish wish, bool debug, const char *said)
 {
-	static struct log_limit	limit;
+	static struct log_limit	limit[2];	/* the other one at once */
 	unsigned int		held;
 
-	if (!log_allowed(&limit, LOG_EVERY_S, &held)) {
+	if (!log_allowed(&limit[debug], LOG_EVERY_S, &held)) {
 		wishes_end(p, wish, false, "that was asked for a moment ago");
 		return;
 	}
