@@ -38,7 +38,24 @@ touch(struct cache *c, const char *id)
 {
 	bool	first;
 
-	return cache_touch(c, id, strlen(id), &first);
+	return cache_touch(c, cache_hash(id, strlen(id)), id, strlen(id),
+	    &first);
+}
+
+static const struct cache_seen *
+seen(const char *id, const char *instance, int64_t tag)
+{
+	static struct cache_seen	of;
+
+	cache_see(&of, cache_hash(id, strlen(id)), instance, strlen(instance),
+	    tag);
+	return &of;
+}
+
+static void
+record(struct cache *c, const char *id, const struct store_row *r)
+{
+	cache_record(c, touch(c, id), seen(id, r->instance, r->tag), r, NOW);
 }
 
 static void
@@ -65,7 +82,7 @@ rows_of_ids_in_memory(void **state)
 	(void)state;
 	load(c, "bob");
 	r = row("bob", NOW, 3, "", 0);
-	cache_record(c, touch(c, "bob"), &r, NOW);
+	record(c, "bob", &r);
 	r = row("bob", NOW - 5, 4, "", 0);
 	cache_news(c, &r, NOW);
 	assert_int_equal(used(c, "bob"), 7);
@@ -130,14 +147,14 @@ first_touch_in_a_batch(void **state)
 
 	(void)state;
 	cache_batch(c);
-	(void)cache_touch(c, "bob", 3, &first);
+	(void)cache_touch(c, cache_hash("bob", 3), "bob", 3, &first);
 	assert_true(first);
-	(void)cache_touch(c, "bob", 3, &first);
+	(void)cache_touch(c, cache_hash("bob", 3), "bob", 3, &first);
 	assert_false(first);
-	(void)cache_touch(c, "bo", 2, &first);
+	(void)cache_touch(c, cache_hash("bo", 2), "bo", 2, &first);
 	assert_true(first);
 	cache_batch(c);
-	(void)cache_touch(c, "bob", 3, &first);
+	(void)cache_touch(c, cache_hash("bob", 3), "bob", 3, &first);
 	assert_true(first);
 	cache_free(c);
 }
@@ -187,16 +204,16 @@ failed_batch_is_undone(void **state)
 	(void)state;
 	load(c, "bob");
 	load(c, "eve");
-	cache_record(c, touch(c, "bob"), &r, NOW);
+	record(c, "bob", &r);
 	cache_settle(c);
 	cache_batch(c);
 	r = row("bob", NOW, 2, "i", 8);
-	cache_record(c, touch(c, "bob"), &r, NOW);
-	assert_int_equal(cache_charged(c, touch(c, "bob"), "i", 1), 5);
+	record(c, "bob", &r);
+	assert_int_equal(cache_charged(c, seen("bob", "i", 0)), 5);
 	cache_undo(c);
-	assert_int_equal(cache_charged(c, touch(c, "bob"), "i", 1), 3);
-	assert_true(cache_tag_seen(c, touch(c, "bob"), "i", 1, 7));
-	assert_false(cache_tag_seen(c, touch(c, "bob"), "i", 1, 8));
+	assert_int_equal(cache_charged(c, seen("bob", "i", 0)), 3);
+	assert_true(cache_tag_seen(c, seen("bob", "i", 7)));
+	assert_false(cache_tag_seen(c, seen("bob", "i", 8)));
 	assert_false(cache_cursor(touch(c, "bob"))->loaded);
 	assert_true(cache_cursor(touch(c, "eve"))->loaded);
 	cache_free(c);
@@ -212,13 +229,13 @@ all_is_void(void **state)
 	load(c, "old");
 	cache_batch(c);
 	load(c, "bob");
-	cache_record(c, touch(c, "bob"), &r, NOW);
+	record(c, "bob", &r);
 	cache_drop_all(c);
 	assert_false(cache_cursor(touch(c, "bob"))->loaded);
 	assert_false(cache_cursor(touch(c, "old"))->loaded);
 	assert_int_equal(used(c, "bob"), 0);
-	assert_int_equal(cache_charged(c, touch(c, "bob"), "i", 1), 0);
-	assert_false(cache_tag_seen(c, touch(c, "bob"), "i", 1, 7));
+	assert_int_equal(cache_charged(c, seen("bob", "i", 0)), 0);
+	assert_false(cache_tag_seen(c, seen("bob", "i", 7)));
 	cache_free(c);
 }
 
@@ -226,34 +243,34 @@ static void
 instances(void **state)
 {
 	struct cache		*c = cache_new(LARGE);
-	struct cache_id		*bob = touch(c, "bob"), *eve = touch(c, "eve");
 	struct store_row	 r;
 	int64_t			 date, amount;
 
 	(void)state;
 	r = row("bob", NOW - 5, 1, "i", 1);
-	cache_record(c, bob, &r, NOW);
+	record(c, "bob", &r);
 	r = row("bob", NOW - 3, 1, "i", 2);
-	cache_record(c, bob, &r, NOW);
+	record(c, "bob", &r);
 	r = row("bob", NOW, 4, "j", 0);
-	cache_record(c, bob, &r, NOW);
-	assert_int_equal(cache_charged(c, bob, "i", 1), 2);
-	assert_int_equal(cache_charged(c, bob, "j", 1), 4);
-	assert_int_equal(cache_charged(c, eve, "i", 1), 0);
-	assert_int_equal(cache_charged(c, bob, "", 0), 0);
-	assert_true(cache_tag_seen(c, bob, "i", 1, 2));
-	assert_false(cache_tag_seen(c, bob, "j", 1, 2));
-	assert_false(cache_tag_seen(c, bob, "i", 1, 0));
+	record(c, "bob", &r);
+	assert_int_equal(cache_charged(c, seen("bob", "i", 0)), 2);
+	assert_int_equal(cache_charged(c, seen("bob", "j", 0)), 4);
+	assert_int_equal(cache_charged(c, seen("eve", "i", 0)), 0);
+	assert_int_equal(cache_charged(c, seen("bob", "", 0)), 0);
+	assert_true(cache_tag_seen(c, seen("bob", "i", 2)));
+	assert_false(cache_tag_seen(c, seen("bob", "j", 2)));
+	assert_false(cache_tag_seen(c, seen("bob", "i", 0)));
 	/* Taken back second by second. */
-	while (cache_charged_at(c, bob, "i", 1, NOW, &date, &amount)) {
+	while (cache_charged_at(c, seen("bob", "i", 0), NOW, &date,
+	    &amount)) {
 		r = row("bob", date, -amount, "i", 0);
-		cache_record(c, bob, &r, NOW);
+		record(c, "bob", &r);
 	}
-	assert_int_equal(cache_charged(c, bob, "i", 1), 0);
+	assert_int_equal(cache_charged(c, seen("bob", "i", 0)), 0);
 	/* Too old to be asked for again. */
 	r = row("bob", NOW - CACHE_INSTANCE_SECONDS - 1, 4, "k", 0);
 	cache_news(c, &r, NOW);
-	assert_int_equal(cache_charged(c, bob, "k", 1), 0);
+	assert_int_equal(cache_charged(c, seen("bob", "k", 0)), 0);
 	cache_free(c);
 }
 
@@ -271,8 +288,8 @@ instances_read_again(void **state)
 		cache_drop(c, e);
 		cache_first(c, e, &r, NOW);
 		cache_first(c, e, &r, NOW);
-		assert_int_equal(cache_charged(c, e, "i", 1), 4);
-		assert_true(cache_tag_seen(c, e, "i", 1, 9));
+		assert_int_equal(cache_charged(c, seen("bob", "i", 0)), 4);
+		assert_true(cache_tag_seen(c, seen("bob", "i", 9)));
 	}
 	cache_free(c);
 }

@@ -173,13 +173,24 @@ cache_refresh(struct cache *c, struct cache_id *e)
 		cache_drop(c, e);
 }
 
+uint64_t
+cache_hash(const char *id, size_t idlen)
+{
+	return map_hash(id, idlen);
+}
+
+void
+cache_ahead(const struct cache *c, uint64_t hash)
+{
+	map_ahead(c->map, hash);
+}
+
 struct cache_id *
-cache_touch(struct cache *c, const char *id, size_t idlen, bool *first)
+cache_touch(struct cache *c, uint64_t hash, const char *id, size_t idlen,
+    bool *first)
 {
 	struct cache_id	*e;
-	uint64_t	 hash;
 
-	hash = map_hash(id, idlen);
 	e = (struct cache_id *)map_find(c->map, hash, id, idlen);
 	if (e == NULL) {
 		e = alloc_zero(1, offsetof(struct cache_id, id) + idlen);
@@ -263,85 +274,99 @@ cache_add(struct cache *c, struct cache_id *e, const struct store_row *row)
 /* --- instances --- */
 
 static uint64_t
-cache_key(uint64_t id, const char *instance, size_t len, int64_t tag)
+cache_key(uint64_t id, uint64_t instance, int64_t tag)
 {
 	uint64_t	key[3];
 
 	key[0] = id;
-	key[1] = map_hash(instance, len);
+	key[1] = instance;
 	key[2] = (uint64_t)tag;
 	return map_hash(key, sizeof(key));
 }
 
-int64_t
-cache_charged(struct cache *c, const struct cache_id *e, const char *instance,
-    size_t len)
-{
-	if (len == 0)
-		return 0;
-	return instance_total(c->instances,
-	    cache_key(e->node.hash, instance, len, 0));
-}
-
-bool
-cache_tag_seen(struct cache *c, const struct cache_id *e, const char *instance,
+void
+cache_see(struct cache_seen *seen, uint64_t id_hash, const char *instance,
     size_t len, int64_t tag)
 {
-	if (tag == 0)
-		return false;
-	return instance_total(c->instances,
-	    cache_key(e->node.hash, instance, len, tag)) != 0;
+	uint64_t	hash;
+
+	memset(seen, 0, sizeof(*seen));
+	seen->has_instance = len > 0;
+	seen->has_tag = tag != 0;
+	if (!seen->has_instance && !seen->has_tag)
+		return;
+	hash = map_hash(instance, len);
+	if (seen->has_instance)
+		seen->instance = cache_key(id_hash, hash, 0);
+	if (seen->has_tag)
+		seen->tag = cache_key(id_hash, hash, tag);
+}
+
+void
+cache_seen_ahead(const struct cache *c, const struct cache_seen *seen)
+{
+	if (seen->has_instance)
+		instance_ahead(c->instances, seen->instance);
+	if (seen->has_tag)
+		instance_ahead(c->instances, seen->tag);
+}
+
+int64_t
+cache_charged(struct cache *c, const struct cache_seen *seen)
+{
+	return seen->has_instance ?
+	    instance_total(c->instances, seen->instance) : 0;
 }
 
 bool
-cache_charged_at(struct cache *c, const struct cache_id *e,
-    const char *instance, size_t len, int64_t now, int64_t *date,
-    int64_t *amount)
+cache_tag_seen(struct cache *c, const struct cache_seen *seen)
 {
-	if (len == 0)
-		return false;
-	return instance_any(c->instances,
-	    cache_key(e->node.hash, instance, len, 0),
+	return seen->has_tag && instance_total(c->instances, seen->tag) != 0;
+}
+
+bool
+cache_charged_at(struct cache *c, const struct cache_seen *seen, int64_t now,
+    int64_t *date, int64_t *amount)
+{
+	return seen->has_instance && instance_any(c->instances, seen->instance,
 	    num_add_clamp(now, -CACHE_INSTANCE_SECONDS), date, amount);
 }
 
 /* --- rows --- */
 
 void
-cache_record(struct cache *c, struct cache_id *e, const struct store_row *row,
-    int64_t now)
+cache_record(struct cache *c, struct cache_id *e, const struct cache_seen *seen,
+    const struct store_row *row, int64_t now)
 {
 	int64_t	oldest = num_add_clamp(now, -CACHE_INSTANCE_SECONDS);
 
 	cache_add(c, e, row);
 	if (row->date < oldest)
 		return;
-	if (row->instancelen > 0)
-		instance_add(c->instances,
-		    cache_key(e->node.hash, row->instance, row->instancelen, 0),
-		    row->date, row->amount, oldest);
+	if (seen->has_instance)
+		instance_add(c->instances, seen->instance, row->date,
+		    row->amount, oldest);
 	if (row->tag != 0)
-		instance_add(c->instances,
-		    cache_key(e->node.hash, row->instance, row->instancelen,
-			row->tag),
-		    row->date, 1, oldest);
+		instance_add(c->instances, seen->tag, row->date, 1, oldest);
 }
 
 static void
 cache_remember(struct cache *c, uint64_t id, const struct store_row *row,
     int64_t now, uint32_t reading)
 {
-	int64_t	oldest = num_add_clamp(now, -CACHE_INSTANCE_SECONDS);
+	int64_t			oldest = num_add_clamp(now,
+				    -CACHE_INSTANCE_SECONDS);
+	struct cache_seen	seen;
 
 	if (row->date < oldest)
 		return;
-	if (row->instancelen > 0)
-		instance_read(c->instances,
-		    cache_key(id, row->instance, row->instancelen, 0),
-		    row->date, row->amount, oldest, reading);
-	if (row->tag != 0)
-		instance_read(c->instances, cache_key(id, row->instance,
-		    row->instancelen, row->tag), row->date, 1, oldest, reading);
+	cache_see(&seen, id, row->instance, row->instancelen, row->tag);
+	if (seen.has_instance)
+		instance_read(c->instances, seen.instance, row->date,
+		    row->amount, oldest, reading);
+	if (seen.has_tag)
+		instance_read(c->instances, seen.tag, row->date, 1, oldest,
+		    reading);
 }
 
 void

@@ -33,11 +33,18 @@ size_t		 cache_ids(const struct cache *);
 void		 cache_batch(struct cache *);
 
 /*
+ * How an id is looked for. Said of all that a batch will touch, before it
+ * touches them, they are found sooner.
+ */
+uint64_t	 cache_hash(const char *id, size_t idlen);
+void		 cache_ahead(const struct cache *, uint64_t hash);
+
+/*
  * The id, made when it is not there; now the most recently used. *first: the
  * first touch in this batch.
  */
-struct cache_id	*cache_touch(struct cache *, const char *id, size_t idlen,
-		    bool *first);
+struct cache_id	*cache_touch(struct cache *, uint64_t hash, const char *id,
+		    size_t idlen, bool *first);
 const char	*cache_name(const struct cache_id *, size_t *idlen);
 struct window	*cache_window(struct cache_id *);
 struct store_cursor	*cache_cursor(struct cache_id *);
@@ -63,21 +70,33 @@ void		 cache_set_index(struct cache_id *, size_t);
 size_t		 cache_index(const struct cache_id *);
 
 /*
- * What was charged to (id, instance) in all; whether (id, instance, tag) was.
+ * What is remembered of (id, instance), and of (id, instance, tag), by their
+ * hashes. Nothing of no instance, and of tag 0.
  */
-int64_t		 cache_charged(struct cache *, const struct cache_id *,
-		    const char *instance, size_t len);
-bool		 cache_tag_seen(struct cache *, const struct cache_id *,
+struct cache_seen {
+	bool		has_instance;
+	bool		has_tag;
+	uint64_t	instance;
+	uint64_t	tag;
+};
+
+void		 cache_see(struct cache_seen *, uint64_t id_hash,
 		    const char *instance, size_t len, int64_t tag);
+void		 cache_seen_ahead(const struct cache *,
+		    const struct cache_seen *);
+
+/* What was charged to (id, instance) in all; whether (id, instance, tag) was. */
+int64_t		 cache_charged(struct cache *, const struct cache_seen *);
+bool		 cache_tag_seen(struct cache *, const struct cache_seen *);
 
 /* Some second at which something is charged to (id, instance), and how much. */
-bool		 cache_charged_at(struct cache *, const struct cache_id *,
-		    const char *instance, size_t len, int64_t now,
-		    int64_t *date, int64_t *amount);
+bool		 cache_charged_at(struct cache *, const struct cache_seen *,
+		    int64_t now, int64_t *date, int64_t *amount);
 
 /* A row that this batch records, counted at once. */
 void		 cache_record(struct cache *, struct cache_id *,
-		    const struct store_row *, int64_t now);
+		    const struct cache_seen *, const struct store_row *,
+		    int64_t now);
 
 /* The batch was committed; or it was not: what it touched is read again. */
 void		 cache_settle(struct cache *);

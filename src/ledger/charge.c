@@ -294,7 +294,8 @@ charge_touch(struct charge_batch *b, struct verdict_key *k)
 	struct store_touch	*touch;
 	bool			 first;
 
-	k->id = cache_touch(b->cache, k->charge.id, k->charge.idlen, &first);
+	k->id = cache_touch(b->cache, k->hash, k->charge.id, k->charge.idlen,
+	    &first);
 	if (!first)
 		return;
 	if (b->ntouch == b->touches) {
@@ -391,6 +392,28 @@ charge_values(struct charge_batch *b)
 		}
 }
 
+/* All that the batch will look for in memory is on its way before it does. */
+static void
+charge_ahead(struct charge_batch *b)
+{
+	struct verdict_charge	*c;
+	struct verdict_key	*k;
+	size_t			 i;
+
+	TAILQ_FOREACH(c, &b->waiting, entry)
+		for (i = 0; i < c->nkeys; i++) {
+			k = &c->keys[i];
+			k->hash = cache_hash(k->charge.id, k->charge.idlen);
+			cache_see(&k->seen, k->hash, c->instance,
+			    c->instancelen, c->tag);
+		}
+	TAILQ_FOREACH(c, &b->waiting, entry)
+		for (i = 0; i < c->nkeys; i++) {
+			cache_ahead(b->cache, c->keys[i].hash);
+			cache_seen_ahead(b->cache, &c->keys[i].seen);
+		}
+}
+
 static enum store_result
 charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
 {
@@ -401,6 +424,7 @@ charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
 
 	b->ntouch = b->nvalue = b->nhit = 0;
 	cache_batch(b->cache);
+	charge_ahead(b);
 	lookup_batch(b->limits, mono);
 	TAILQ_FOREACH(c, &b->waiting, entry)
 		for (i = 0; i < c->nkeys; i++) {

@@ -33,6 +33,9 @@ void			 instance_read(struct instances *, uint64_t key,
 void			 instance_add(struct instances *, uint64_t key,
 			    int64_t date, int64_t amount, int64_t oldest);
 
+/* This key will be asked for soon: as map_ahead. */
+void			 instance_ahead(const struct instances *, uint64_t key);
+
 /* The sum of a key; 0 for an unknown one. */
 int64_t			 instance_total(const struct instances *, uint64_t key);
 

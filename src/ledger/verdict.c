@@ -42,15 +42,13 @@ verdict_new(struct verdict_context *ctx, const struct verdict_charge *c,
 	/* A value that was seen stays seen. */
 	if (k->charge.kind == CHARGE_DISTINCT)
 		return c->mode != CHARGE_BACK;
-	if (c->mode == CHARGE_BACK)
-		return cache_tag_seen(ctx->cache, k->id, c->instance,
-		    c->instancelen, c->tag) ? 0 : k->charge.amount;
-	if (c->tag != 0 && k->charge.kind != CHARGE_TOTAL)
-		return cache_tag_seen(ctx->cache, k->id, c->instance,
-		    c->instancelen, c->tag) ? 0 : k->charge.amount;
+	if (c->mode == CHARGE_BACK ||
+	    (c->tag != 0 && k->charge.kind != CHARGE_TOTAL))
+		return cache_tag_seen(ctx->cache, &k->seen) ? 0 :
+		    k->charge.amount;
 	if (c->mode == CHARGE_EACH || c->instancelen == 0)
 		return k->charge.amount;
-	charged = cache_charged(ctx->cache, k->id, c->instance, c->instancelen);
+	charged = cache_charged(ctx->cache, &k->seen);
 	return k->charge.amount > charged ? k->charge.amount - charged : 0;
 }
 
@@ -236,7 +234,7 @@ verdict_row(struct verdict_context *ctx, const struct verdict_charge *c,
 	row.tag = tag;
 	row.state = c->state;
 	row.statelen = c->statelen;
-	cache_record(ctx->cache, k->id, &row, ctx->now);
+	cache_record(ctx->cache, k->id, &k->seen, &row, ctx->now);
 	store_append(ctx->store, cache_index(k->id), &row);
 }
 
@@ -295,8 +293,8 @@ verdict_take_back(struct verdict_context *ctx, const struct verdict_charge *c)
 	for (i = 0; i < c->nkeys; i++) {
 		k = &c->keys[i];
 		while (k->charge.kind != CHARGE_DISTINCT &&
-		    cache_charged_at(ctx->cache, k->id, c->instance,
-		    c->instancelen, ctx->now, &date, &amount))
+		    cache_charged_at(ctx->cache, &k->seen, ctx->now, &date,
+		    &amount))
 			verdict_row(ctx, c, k, date, -amount, 0);
 	}
 }

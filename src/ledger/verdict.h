@@ -17,7 +17,9 @@
  */
 struct verdict_key {
 	struct msg_charge_key	 charge;	/* its strings as stored */
+	uint64_t		 hash;		/* of the id */
 	struct cache_id		*id;
+	struct cache_seen	 seen;
 	struct lookup_entry	*sql;		/* NULL: its limits hold */
 	struct store_value	*value;		/* CHARGE_DISTINCT */
 	int64_t			 amount;	/* what is new of it */

@@ -182,6 +182,12 @@ map_grow(struct map *map)
 	map->mask = size - 1;
 }
 
+void
+map_ahead(const struct map *map, uint64_t hash)
+{
+	__builtin_prefetch(map->table[hash & map->mask]);
+}
+
 struct map_node *
 map_find(struct map *map, uint64_t hash, const void *key, size_t len)
 {

@@ -33,6 +33,12 @@ uint64_t	 map_hash(const void *, size_t);
  */
 uint64_t	 map_siphash(const uint64_t key[2], const void *, size_t);
 
+/*
+ * This hash will be looked for soon: said of many, memory is waited for once
+ * and not for each.
+ */
+void		 map_ahead(const struct map *, uint64_t hash);
+
 struct map_node	*map_find(struct map *, uint64_t hash, const void *key,
 		    size_t len);
 
