@@ -51,15 +51,16 @@ sub needed {
 	need(program($_), "$_ ($k->{name}) is not installed") for @{$k->{programs}};
 }
 
-# options: dir, where to make its directory
+# options: dir, where to make its directory; args, more of the server's own; small, for a
+# file system that is
 sub start {
 	my ($class, $kind, %option) = @_;
-	my $self = bless { kind => $kind, %{$kinds{$kind}} }, $class;
+	my $self = bless { kind => $kind, args => [], %{$kinds{$kind}}, %option }, $class;
 
 	needed($class, $kind);
 	$self->{dir} = abs_path(tempdir("$kind-XXXXXXXX",
 	    $option{dir} ? (DIR => $option{dir}) : (TMPDIR => 1)));
-	push @started, $self;
+	keep_track($class, $self);
 	chmod 0755, $self->{dir};
 	$self->{port} = free_port();
 	if (as_root()) {
@@ -116,6 +117,12 @@ sub launch {
 	$self->failed('the start') if !$self->running;
 	return $self;
 }
+
+# This one ends with the process, as all others do.
+sub keep_track { push @started, $_[1] }
+
+# Those that were started in this process.
+sub all { return @started }
 
 sub running {
 	my ($self) = @_;
@@ -181,16 +188,25 @@ sub config {
 	    passwd => $password, db => 'policyd', charset => 'utf8mb4', %more });
 }
 
+# A file that only the server may read, such as a key; its name.
+sub keep {
+	my ($self, $name, $text) = @_;
+	my $file = "$self->{dir}/$name";
+
+	spew($file, $text, 0600);
+	chown $self->{uid}, $self->{gid}, $file if defined $self->{uid};
+	return $file;
+}
+
 # --- PostgreSQL ---
 
 sub pgsql_init {
 	my ($self) = @_;
-	my $file = "$self->{dir}/password";
+	my $file = $self->keep('password', "$password\n");
 
-	spew($file, "$password\n", 0600);
-	chown $self->{uid}, $self->{gid}, $file if defined $self->{uid};
 	$self->run(program('initdb'), '-D', "$self->{dir}/data", '-U', $user,
-	    '-A', 'scram-sha-256', "--pwfile=$file", '-E', 'UTF8', '--locale=C', '-N');
+	    '-A', 'scram-sha-256', "--pwfile=$file", '-E', 'UTF8', '--locale=C', '-N',
+	    $self->{small} ? '--wal-segsize=1' : ());
 	$self->{pid} = $self->spawn(pgsql_command($self));
 	wait_until { !$self->running || eval {
 	    $self->sql_in('postgres', 'CREATE DATABASE policyd'); 1 } } 60;
@@ -202,7 +218,9 @@ sub pgsql_command {
 	my ($self) = @_;
 
 	return (program('postgres'), '-D', "$self->{dir}/data", '-k', $self->{dir},
-	    '-h', '127.0.0.1', '-p', $self->{port});
+	    '-h', '127.0.0.1', '-p', $self->{port},
+	    $self->{small} ? qw(-c min_wal_size=2MB -c max_wal_size=8MB) : (),
+	    @{$self->{args}});
 }
 
 sub pgsql_client {
@@ -227,7 +245,7 @@ sub mysql_init {
 
 	$self->run(program('mariadb-install-db'), '--no-defaults',
 	    "--datadir=$self->{dir}/data", '--auth-root-authentication-method=normal',
-	    '--skip-test-db');
+	    '--skip-test-db', $self->{small} ? '--innodb-log-file-size=8M' : ());
 	(my $quoted = $password) =~ s/'/''/g;
 	spew("$self->{dir}/init.sql", "CREATE DATABASE IF NOT EXISTS policyd;\n" .
 	    join('', map { "CREATE USER IF NOT EXISTS '$user'\@'$_' IDENTIFIED BY " .
@@ -241,7 +259,8 @@ sub mysql_command {
 	return (program('mariadbd'), '--no-defaults', "--datadir=$self->{dir}/data",
 	    "--socket=$self->{dir}/socket", "--pid-file=$self->{dir}/pid",
 	    '--bind-address=127.0.0.1', "--port=$self->{port}",
-	    "--init-file=$self->{dir}/init.sql");
+	    "--init-file=$self->{dir}/init.sql",
+	    $self->{small} ? '--innodb-log-file-size=8M' : (), @{$self->{args}});
 }
 
 sub mysql_client {

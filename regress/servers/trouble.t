@@ -7,93 +7,11 @@ use strict;
 use warnings;
 
 use Test::More;
-use Time::HiRes qw(time);
 
 use Database;
 use Policyd qw(wait_until request);
-
-use constant TIMEOUT => 2;
-
-my %ledger = (pgsql => 'ledger-pgsql', mysql => 'ledger-mysql');
-
-my $secret = 'daemon\'s secret';
-
-# An account with no more rights than a daemon needs.
-sub make_user {
-	my ($db) = @_;
-	(my $quoted = $secret) =~ s/'/''/g;
-
-	if ($db->{kind} eq 'pgsql') {
-		$db->sql("CREATE USER daemon PASSWORD '$quoted'");
-		$db->sql('ALTER SCHEMA public OWNER TO daemon');
-	} else {
-		$db->sql("CREATE USER 'daemon'\@'127.0.0.1' IDENTIFIED BY '$quoted'");
-		$db->sql("GRANT ALL ON policyd.* TO 'daemon'\@'127.0.0.1'");
-	}
-}
-
-sub daemon {
-	my ($db, %config) = @_;
-	my $password = $db->{kind} eq 'pgsql' ? 'password' : 'passwd';
-
-	return Policyd->new(config => { $db->config(user => 'daemon',
-	    $password => $secret), db_timeout => TIMEOUT,
-	    limits => [[1000, 3600]], fail_action => 'reject full',
-	    db_error_action => 'defer database', %config });
-}
-
-# Answers and the longest time that one took, of one request after the other.
-sub answers {
-	my ($d, $n, %attributes) = @_;
-	my $longest = 0;
-	my @answers;
-
-	for (1 .. $n) {
-		my $begin = time;
-		push @answers, $d->ask(%attributes) // 'none';
-		my $took = time - $begin;
-		$longest = $took if $took > $longest;
-	}
-	return ($longest, @answers);
-}
-
-# It is answered by db_error_action, in time.
-sub ok_away {
-	my ($d, $name) = @_;
-	my ($longest, @answers) = answers($d, 3, sasl_username => 'away');
-
-	is_deeply(\@answers, [('defer database') x 3], "$name: db_error_action");
-	cmp_ok($longest, '<', TIMEOUT + 2, "$name: in time ($longest s)");
-}
-
-sub ok_back {
-	my ($d, $name) = @_;
-	my $begin = time;
-
-	ok(wait_until { ($d->ask(sasl_username => 'back') // '') eq 'dunno' },
-	    "$name: it is well again");
-	cmp_ok(time - $begin, '<', 8, "$name: soon");
-	is($d->ask(sasl_username => 'back'), 'dunno', "$name: and stays so");
-}
-
-# Lines of the log about the database, since the mark.
-sub lines {
-	my ($d, $mark) = @_;
-
-	# What is said of each request and each process is for debugging only.
-	return grep { / (?:parent|ledger): / && !/answered|started as|is ready|is gone|ended$/ }
-	    split /\n/, $d->log_since($mark);
-}
-
-sub ok_log {
-	my ($d, $mark, $name, $most) = @_;
-	my @lines;
-
-	ok((wait_until { @lines = lines($d, $mark); grep { /serves again|works again|is back/ } @lines } 10),
-	    "$name: the log tells of the end");
-	cmp_ok(scalar @lines, '<=', $most, "$name: in few lines") or
-	    diag(map { "$_\n" } @lines);
-}
+use Trouble qw(make_user daemon ok_away ok_back ok_log session close_session hang_up
+    $secret);
 
 sub down_at_start {
 	my ($db) = @_;
@@ -160,42 +78,6 @@ sub frozen {
 	$d->ends_well;
 }
 
-# A session of the same account, that goes on until it is told to end.
-sub session {
-	my ($db, $sql) = @_;
-
-	pipe(my $from, my $to) or die "pipe: $!";
-	pipe(my $said, my $say) or die "pipe: $!";
-	defined(my $pid = fork) or die "fork: $!";
-	if (!$pid) {
-		close $to;
-		close $said;
-		open STDIN, '<&', $from;
-		open STDOUT, '>&', $say;
-		$ENV{PGPASSWORD} = $ENV{MYSQL_PWD} = $secret;
-		exec($db->{kind} eq 'pgsql' ? (Database::program('psql'), '-X', '-q', '-A',
-		    '-t', '-h', '127.0.0.1', '-p', $db->{port}, '-U', 'daemon', 'policyd') :
-		    (Database::program('mariadb'), '--no-defaults', '-h', '127.0.0.1',
-		    '-P', $db->{port}, '-u', 'daemon', '-N', '-B', '-n', 'policyd')) or
-		    POSIX::_exit(127);
-	}
-	close $from;
-	close $say;
-	$to->autoflush(1);
-	print $to "$sql;\nSELECT 'ready';\n";
-	while (my $line = <$said>) {
-		return { pid => $pid, to => $to, said => $said } if $line =~ /ready/;
-	}
-	die 'no session';
-}
-
-sub close_session {
-	my ($t) = @_;
-
-	close $t->{to};
-	waitpid $t->{pid}, 0;
-}
-
 sub locked {
 	my ($db) = @_;
 	my $d = daemon($db)->start;
@@ -248,19 +130,6 @@ sub password {
 	$d->ends_well;
 }
 
-# The server ends the daemon's connections.
-sub hang_up {
-	my ($db) = @_;
-
-	if ($db->{kind} eq 'pgsql') {
-		$db->sql('SELECT pg_terminate_backend(pid) FROM pg_stat_activity ' .
-		    "WHERE application_name = 'policyd-rate-limit'");
-	} else {
-		$db->sql("KILL $_->[0]") for $db->sql('SELECT id FROM ' .
-		    "information_schema.processlist WHERE user = 'daemon'");
-	}
-}
-
 sub cut {
 	my ($db) = @_;
 	my $d = daemon($db)->start;
@@ -273,6 +142,26 @@ sub cut {
 	$d->ends_well;
 }
 
+# An idle timeout, a firewall: the ledger looks, and is back before somebody asks.
+sub idle {
+	my ($db) = @_;
+	my $d = daemon($db)->start;
+	my $mark;
+
+	ok_back($d, 'at first');
+	for (1 .. 3) {
+		my $ledger = $d->child("ledger-$db->{kind}");
+
+		$mark = $d->log_mark;
+		hang_up($db);
+		ok($d->child("ledger-$db->{kind}", $ledger), 'the ledger notices');
+		ok($d->wait_log(qr/serves again|works again|is back/, $mark), 'and is back');
+		is($d->ask(sasl_username => 'idle'), 'dunno', 'before the next request');
+	}
+	ok_log($d, $mark, 'idle', 5);
+	$d->ends_well;
+}
+
 # The account may have no connection more.
 sub full_house {
 	my ($db) = @_;
@@ -282,10 +171,13 @@ sub full_house {
 
 	ok_back($d, 'at first');
 	$db->sql("ALTER USER $account 1");
+	# Lest the daemon is faster.
+	$d->signal('STOP');
 	hang_up($db);
 	my $session;
 	ok(wait_until { $session = eval { session($db, 'SELECT 1') } },
 	    'somebody has the only one');
+	$d->signal('CONT');
 	wait_until { ($d->ask(sasl_username => 'away') // '') eq 'defer database' };
 	my $mark = $d->log_mark;
 	ok_away($d, 'out of connections');
@@ -333,6 +225,7 @@ for my $kind (@ARGV ? @ARGV : qw(pgsql mysql)) {
 		subtest 'password changed' => sub { password($db) };
 		subtest 'out of connections' => sub { full_house($db) };
 		subtest 'read only' => sub { read_only($db) };
+		subtest 'connection cut while idle' => sub { idle($db) };
 		subtest 'connection cut' => sub { cut($db) };
 		$db->stop;
 	};

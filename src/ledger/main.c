@@ -527,16 +527,20 @@ ledger_timeout(struct ledger *l, int idle)
 static void
 ledger_wait(struct ledger *l, int idle)
 {
-	struct pollfd	p[3];
+	struct pollfd	p[4];
 
 	ledger_poll_add(&p[0], l->parent);
 	ledger_poll_add(&p[1], l->engine);
 	ledger_poll_add(&p[2], l->report);
-	if (poll(p, 3, ledger_timeout(l, idle)) == -1) {
+	p[3].fd = store_fd(l->store);
+	p[3].events = POLLIN;
+	if (poll(p, 4, ledger_timeout(l, idle)) == -1) {
 		if (errno != EINTR)
 			log_fatal("poll: %s", strerror(errno));
 		return;
 	}
+	if (p[3].revents != 0 && store_ended(l->store))
+		ledger_lost(l);
 	if ((p[1].revents & ~POLLOUT) != 0)
 		ledger_read_engine(l);
 	if ((p[2].revents & ~POLLOUT) != 0 && l->report != NULL &&

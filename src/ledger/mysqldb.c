@@ -95,6 +95,20 @@ mysqldb_failed_statement(struct mysqldb *db, MYSQL_STMT *stmt)
 	return mysqldb_fail(db, mysql_stmt_errno(stmt), mysql_stmt_error(stmt));
 }
 
+int
+mysqldb_fd(const struct mysqldb *db)
+{
+	return (int)SOCKET_OF(db->conn);
+}
+
+/* TLS may have something to say that is not for us. */
+bool
+mysqldb_ended(struct mysqldb *db)
+{
+	db->foreign = false;
+	return mysql_ping(db->conn) != 0 && mysqldb_failed(db) == -1;
+}
+
 /* --- plain SQL --- */
 
 int

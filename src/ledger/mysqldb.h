@@ -57,6 +57,13 @@ const char	*mysqldb_error(const struct mysqldb *);
 /* Where it is connected to, "database on host", printable. */
 const char	*mysqldb_place(const struct mysqldb *);
 
+/*
+ * The descriptor, for poll(2): when nothing is asked, input may be the end. The
+ * second tells whether it is.
+ */
+int	mysqldb_fd(const struct mysqldb *);
+bool	mysqldb_ended(struct mysqldb *);
+
 /* --- plain SQL, at the start --- */
 
 int	mysqldb_exec(struct mysqldb *, const char *sql);

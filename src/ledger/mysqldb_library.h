@@ -15,9 +15,11 @@
 #ifdef LIBMARIADB
 #define FLAG	my_bool
 #define HAS_SSL_MODE	0
+#define SOCKET_OF(conn)	mysql_get_socket(conn)
 #else
 #define FLAG	bool
 #define HAS_SSL_MODE	1
+#define SOCKET_OF(conn)	((conn)->net.fd)
 #endif
 
 #define COLUMNS_MAX	8

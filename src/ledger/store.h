@@ -139,6 +139,13 @@ void			 store_close(struct store *);
 /* The sandbox that this backend can live in once it is open. */
 enum sandbox_role	 store_sandbox(void);
 
+/*
+ * The descriptor of the connection, for poll(2), or -1. When nothing is asked,
+ * input there may be its end; store_ended looks, and store_error says why.
+ */
+int			 store_fd(const struct store *);
+bool			 store_ended(struct store *);
+
 /* What was entered, in words for the log, such as "sqlite db.sqlite3". */
 const char		*store_description(const struct store *);
 

@@ -277,6 +277,18 @@ store_sandbox(void)
 	return SANDBOX_LEDGER_SERVER;
 }
 
+int
+store_fd(const struct store *s)
+{
+	return pgsql_fd(s->db);
+}
+
+bool
+store_ended(struct store *s)
+{
+	return pgsql_ended(s->db) && store_result(s) == STORE_LOST;
+}
+
 const char *
 store_description(const struct store *s)
 {

@@ -277,3 +277,18 @@ store_set_number(struct store *s, const char *name, int64_t value)
 	return store_put_number(s, name, value) == 0 ? STORE_OK :
 						       store_failed(s);
 }
+
+/* A file has no end of its own accord. */
+int
+store_fd(const struct store *s)
+{
+	(void)s;
+	return -1;
+}
+
+bool
+store_ended(struct store *s)
+{
+	(void)s;
+	return false;
+}
