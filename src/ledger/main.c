@@ -532,8 +532,7 @@ ledger_wait(struct ledger *l, int idle)
 	ledger_poll_add(&p[0], l->parent);
 	ledger_poll_add(&p[1], l->engine);
 	ledger_poll_add(&p[2], l->report);
-	p[3].fd = store_fd(l->store);
-	p[3].events = POLLIN;
+	p[3] = (struct pollfd){ store_fd(l->store), POLLIN, 0 };
 	if (poll(p, 4, ledger_timeout(l, idle)) == -1) {
 		if (errno != EINTR)
 			log_fatal("poll: %s", strerror(errno));
@@ -621,10 +620,8 @@ ledger_open(struct ledger *l)
 		role_fault(&l->start, "ids of the user: %s", strerror(errno));
 	l->store = store_open(l->settings, l->start.directory, &away, reason,
 	    sizeof(reason));
-	if (l->store != NULL) {
-		settings_forget_connections(l->settings);
+	if (l->store != NULL)
 		return;
-	}
 	if (!away)
 		role_fault(&l->start, "%s", reason);
 	role_away(&l->start, "%s", reason);
@@ -643,6 +640,7 @@ main(void)
 	l->start.settings = NULL;
 
 	ledger_open(l);
+	settings_forget_connections(l->settings);
 	l->cache = cache_new((size_t)l->settings->memory_limit);
 	l->limits = lookup_new(l->settings);
 	l->batch = charge_batch_new(l->cache, l->store, l->limits, l->settings);
