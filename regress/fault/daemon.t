@@ -9,8 +9,8 @@ use warnings;
 use Test::More;
 use Time::HiRes qw(time sleep);
 
-use Policyd qw(wait_until need process_alive True);
-use Fault qw(fault_daemon full);
+use Policyd qw(wait_until have_command process_alive status_of True);
+use Fault qw(fault_daemon full keeper);
 use Smtpd;
 
 subtest 'log-not-read' => sub {
@@ -63,6 +63,82 @@ subtest 'descriptors-exhausted' => sub {
 	$work->check;
 	is($d->ask(sasl_username => 'bob'), 'dunno', 'who comes is served');
 	$_->close for @others;
+	$d->ends_well;
+};
+
+# A soft limit, as the process itself could set it.
+sub limit_memory {
+	my ($pid, $bytes) = @_;
+	my ($uid, $gid) = map { (split)[0] } @{status_of($pid)}{qw(Uid Gid)};
+
+	defined(my $child = fork) or die "fork: $!";
+	if (!$child) {
+		POSIX::setgid($gid);
+		POSIX::setuid($uid);
+		{ no warnings 'exec'; exec('prlimit', '--pid', $pid, "--as=$bytes:"); }
+		POSIX::_exit(127);
+	}
+	waitpid $child, 0;
+	return $? == 0;
+}
+
+# No process may take a page more than it has.
+subtest 'memory-exhausted' => sub {
+	plan(skip_all => 'no prlimit') if !have_command('prlimit');
+	my $d = fault_daemon(config => { debug => True })->start;
+	my $work = Fault::Work->start($d, user => sub { "user$_[0]-$_[1]" });
+
+	for my $round (1 .. (full ? 6 : 1)) {
+		for my $name ('ledger-sqlite', 'engine', 'policyd-rate-lim') {
+			my $pid = $name =~ /\Apolicyd/ ? $d->pid : $d->child($name);
+			ok($work->wait_more(20), 'mails are decided');
+			my ($kb) = status_of($pid)->{VmSize} =~ /(\d+)/ or next;
+			ok(limit_memory($pid, $kb * 1024),
+			    "round $round: $name gets no more memory");
+			my @others = grep { $_ } map { $d->connect_quietly } 1 .. 200;
+			ok($work->wait_more(200), 'and mails are decided');
+		}
+		# Its children would have its limit.
+		ok(limit_memory($d->pid, 'unlimited'), 'the parent may again');
+	}
+	note(scalar(() = $d->log =~ /out of memory/g), ' times there was none left');
+	$work->check;
+	$d->ends_well;
+};
+
+# A process stands still for a while.
+subtest 'frozen' => sub {
+	my $d = fault_daemon(config => { debug => True, db_timeout => 0.3 })->start;
+	my $work = Fault::Work->start($d);
+	my $freeze = sub {
+		my ($pid, $meanwhile) = @_;
+		ok($work->wait_more(20), 'mails are decided');
+		my $mark = $d->log_mark;
+		kill 'STOP', $pid;
+		$meanwhile->();
+		kill 'CONT', $pid;
+		ok($work->wait_more(20), 'and it goes on');
+		return $mark;
+	};
+
+	for (1 .. (full ? 10 : 2)) {
+		my $mark = $freeze->($d->child('ledger-sqlite'), sub {
+			ok(wait_until { ($d->ask(sasl_username => 'other') // '') eq
+			    'defer database' }, 'the ledger: db_error_action answers');
+		});
+		ok($d->wait_log(qr/verdicts again/, $mark), 'there are verdicts again');
+		$freeze->(wait_until { keeper($d) }, sub {
+			ok($work->wait_more(500), 'its keeper: nobody notices');
+		});
+		$freeze->($d->pid, sub {
+			ok($work->wait_more(50), 'the parent: nobody notices');
+		});
+		$freeze->($d->child('engine'), sub {
+			ok(!$d->connect->ask_bytes("request=smtpd_access_policy\n\n", 0.5),
+			    'the engine: nobody is answered');
+		});
+	}
+	$work->check;
 	$d->ends_well;
 };
 

@@ -10,9 +10,9 @@ use List::Util qw(shuffle);
 use Test::More;
 
 use Policyd qw(wait_until process_alive);
-use Fault qw(fault_daemon full pause);
+use Fault qw(fault_daemon full pause keeper);
 
-my $lives = full ? 30 : 4;	# seven kills in each
+my $lives = full ? 30 : 4;	# eight kills in each
 
 # Whoever is to die may still be on its way up; the next of its name is another one.
 sub kill_child {
@@ -22,6 +22,14 @@ sub kill_child {
 	return 0 if !$pid;
 	$killed->{$name} = $pid;
 	return kill 'KILL', $pid;
+}
+
+# The ledger does its work until the next ledger brings another one.
+sub kill_keeper {
+	my ($d) = @_;
+	my $pid = wait_until { keeper($d) };
+
+	return $pid ? kill 'KILL', $pid : 0;
 }
 
 sub kill_parent {
@@ -36,13 +44,13 @@ sub kill_parent {
 
 sub one_life {
 	my ($d, $work) = @_;
-	my @names = shuffle (('engine') x 3, ('ledger-sqlite') x 3);
+	my @names = shuffle (('engine') x 3, ('ledger-sqlite') x 3, 'keeper');
 	my ($killed, $n) = ({}, 0);
 
 	for my $name (@names) {
 		$work->wait_more(1 + int rand 30) or return 0;
 		pause(0.02);
-		$n += kill_child($d, $name, $killed);
+		$n += $name eq 'keeper' ? kill_keeper($d) : kill_child($d, $name, $killed);
 	}
 	$work->wait_more(1 + int rand 30) or return 0;
 	pause(0.02);
@@ -54,7 +62,7 @@ subtest 'kill-9-under-load' => sub {
 	my $work = Fault::Work->start($d, user => sub { 'user' . $_[1] % 7 });
 
 	for my $life (1 .. $lives) {
-		is(one_life($d, $work), 6, "life $life: six were killed and followed");
+		is(one_life($d, $work), 7, "life $life: seven were killed and followed");
 		kill_parent($d);
 	}
 	ok($work->wait_more(50), 'it serves');

@@ -19,7 +19,7 @@ use Time::HiRes qw(time sleep);
 use Policyd qw(wait_until need have_command slurp spew $root);
 use Fault::Shim;
 
-our @EXPORT_OK = qw(fault_daemon full pause sums lock_database);
+our @EXPORT_OK = qw(fault_daemon full pause sums lock_database keeper);
 
 # FAULT=full: more rounds than make check has time for.
 sub full () { ($ENV{FAULT} // '') eq 'full' }
@@ -53,6 +53,15 @@ sub sums {
 
 	return { map { $_->[0] => $_->[1] } ($d->{server} // $d)->sql(
 	    'SELECT id, SUM(recipient_count) FROM mail_count GROUP BY id') };
+}
+
+# The process beside SQLite's ledger; undef when there is none at the moment.
+sub keeper {
+	my ($d) = @_;
+	my $ledger = $d->children->{'ledger-sqlite'} or return undef;
+	my ($pid) = map { @$_ } values %{Policyd::children_of($ledger)};
+
+	return $pid;
 }
 
 # Another process that holds the database as only one can; undef when it cannot. To
