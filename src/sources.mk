@@ -86,7 +86,8 @@ ENGINE_ROOM_SRCS = src/engine/action.c src/engine/change.c src/engine/client.c \
 		src/engine/pending.c src/engine/replay.c src/engine/reply.c \
 		src/engine/request.c src/engine/stats.c \
 		src/engine/tell.c src/engine/turn.c
-LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c src/ledger/clean.c \
+LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c \
+		src/ledger/charge_gather.c src/ledger/clean.c \
 		src/ledger/hits.c src/ledger/id.c src/ledger/instance.c \
 		src/ledger/lookup.c src/ledger/override.c \
 		src/ledger/schema.c src/ledger/top.c \

@@ -85,7 +85,7 @@ void		 cache_see(struct cache_seen *, uint64_t id_hash,
 void		 cache_seen_ahead(const struct cache *,
 		    const struct cache_seen *);
 
-/* What was charged to (id, instance) in all; whether (id, instance, tag) was. */
+/* What was charged to (id, instance); whether (id, instance, tag) was. */
 int64_t		 cache_charged(struct cache *, const struct cache_seen *);
 bool		 cache_tag_seen(struct cache *, const struct cache_seen *);
 

@@ -2,44 +2,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ledger/charge.h"
+#include "ledger/charge_batch.h"
 #include "ledger/id.h"
-#include "ledger/verdict.h"
 #include "lib/alloc.h"
-#include "lib/num.h"
 #include "lib/str.h"
 
 #define READ_BUDGET	20000	/* rows of first readings in one batch */
 #define USUAL		1024	/* bytes of a charge */
 #define SPARES		4096
-
-TAILQ_HEAD(charges, verdict_charge);
-
-struct charge_batch {
-	struct cache		*cache;
-	struct store		*store;
-	struct lookup	*limits;
-	struct overrides	*overrides;
-	const struct settings	*settings;
-	struct charges		 waiting;
-	struct charges		 decided;
-	size_t			 count;		/* of both */
-	struct charges		 spare;
-	size_t			 spares;
-	struct store_touch	*touch;
-	struct cache_id		**id;		/* of each touch */
-	size_t			 ntouch;
-	size_t			 touches;	/* room */
-	struct store_value	*value;
-	size_t			 nvalue;
-	size_t			 values;	/* room */
-	struct verdict_hit	*hit;		/* of the whole batch */
-	size_t			 nhit;
-	size_t			 hits;		/* room */
-	struct verdict_context	 context;
-	struct msg_charge	 message;
-	enum store_result	 last;		/* of charge_batch_run */
-};
 
 struct charge_batch *
 charge_batch_new(struct cache *cache, struct store *store,
@@ -284,170 +254,6 @@ struct overrides *
 charge_batch_overrides(struct charge_batch *b)
 {
 	return b->overrides;
-}
-
-/* --- what a batch is about --- */
-
-static void
-charge_touch(struct charge_batch *b, struct verdict_key *k)
-{
-	struct store_touch	*touch;
-	bool			 first;
-
-	k->id = cache_touch(b->cache, k->hash, k->charge.id, k->charge.idlen,
-	    &first);
-	if (!first)
-		return;
-	if (b->ntouch == b->touches) {
-		b->touches = b->touches == 0 ? 64 : b->touches * 2;
-		b->touch = alloc_resize(b->touch, b->touches,
-		    sizeof(b->touch[0]));
-		b->id = alloc_resize(b->id, b->touches, sizeof(b->id[0]));
-	}
-	cache_set_index(k->id, b->ntouch);
-	b->id[b->ntouch] = k->id;
-	touch = &b->touch[b->ntouch++];
-	touch->id = cache_name(k->id, &touch->idlen);
-	touch->since = INT64_MAX;
-	touch->cursor = cache_cursor(k->id);
-}
-
-/*
- * How far back this key looks, so that one first reading serves all that touch
- * it.
- */
-static void
-charge_since(struct charge_batch *b, const struct verdict_key *k, int64_t now)
-{
-	struct store_touch	*touch = &b->touch[cache_index(k->id)];
-	int64_t			 longest, since;
-
-	longest = verdict_longest(k, settings_longest_window(b->settings));
-	since = num_add_clamp(now, -longest);
-	if (since < touch->since)
-		touch->since = since;
-}
-
-static int
-charge_value_order(const void *a, const void *b)
-{
-	const struct store_value	*x = a, *y = b;
-	int				 order;
-
-	if (x->idlen != y->idlen)
-		return x->idlen < y->idlen ? -1 : 1;
-	if (x->valuelen != y->valuelen)
-		return x->valuelen < y->valuelen ? -1 : 1;
-	if ((order = memcmp(x->id, y->id, x->idlen)) != 0)
-		return order;
-	return memcmp(x->value, y->value, x->valuelen);
-}
-
-static void
-charge_add_value(struct charge_batch *b, const struct msg_charge_key *k)
-{
-	struct store_value	*value;
-
-	if (k->kind != CHARGE_DISTINCT)
-		return;
-	if (b->nvalue == b->values) {
-		b->values = b->values == 0 ? 16 : b->values * 2;
-		b->value = alloc_resize(b->value, b->values,
-		    sizeof(b->value[0]));
-	}
-	value = &b->value[b->nvalue++];
-	value->id = k->id;
-	value->idlen = k->idlen;
-	value->value = k->value;
-	value->valuelen = k->valuelen;
-	value->date = -1;
-}
-
-/* Each value once; every key is shown its own. */
-static void
-charge_values(struct charge_batch *b)
-{
-	struct verdict_charge	*c;
-	struct store_value	 wanted;
-	size_t			 i, n = 0;
-
-	if (b->nvalue == 0)
-		return;
-	qsort(b->value, b->nvalue, sizeof(b->value[0]), charge_value_order);
-	for (i = 0; i < b->nvalue; i++)
-		if (n == 0 ||
-		    charge_value_order(&b->value[n - 1], &b->value[i]) != 0)
-			b->value[n++] = b->value[i];
-	b->nvalue = n;
-	TAILQ_FOREACH(c, &b->waiting, entry)
-		for (i = 0; i < c->nkeys; i++) {
-			if (c->keys[i].charge.kind != CHARGE_DISTINCT)
-				continue;
-			wanted.id = c->keys[i].charge.id;
-			wanted.idlen = c->keys[i].charge.idlen;
-			wanted.value = c->keys[i].charge.value;
-			wanted.valuelen = c->keys[i].charge.valuelen;
-			c->keys[i].value = bsearch(&wanted, b->value, b->nvalue,
-			    sizeof(wanted), charge_value_order);
-		}
-}
-
-/* All that the batch will look for in memory is on its way before it does. */
-static void
-charge_ahead(struct charge_batch *b)
-{
-	struct verdict_charge	*c;
-	struct verdict_key	*k;
-	size_t			 i;
-
-	TAILQ_FOREACH(c, &b->waiting, entry)
-		for (i = 0; i < c->nkeys; i++) {
-			k = &c->keys[i];
-			k->hash = cache_hash(k->charge.id, k->charge.idlen);
-			cache_see(&k->seen, k->hash, c->instance,
-			    c->instancelen, c->tag);
-		}
-	TAILQ_FOREACH(c, &b->waiting, entry)
-		for (i = 0; i < c->nkeys; i++) {
-			cache_ahead(b->cache, c->keys[i].hash);
-			cache_seen_ahead(b->cache, &c->keys[i].seen);
-		}
-}
-
-static enum store_result
-charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
-{
-	struct verdict_charge	*c;
-	struct verdict_key	*k;
-	enum store_result	 result;
-	size_t			 i;
-
-	b->ntouch = b->nvalue = b->nhit = 0;
-	cache_batch(b->cache);
-	charge_ahead(b);
-	lookup_batch(b->limits, mono);
-	TAILQ_FOREACH(c, &b->waiting, entry)
-		for (i = 0; i < c->nkeys; i++) {
-			k = &c->keys[i];
-			charge_touch(b, k);
-			charge_add_value(b, &k->charge);
-			k->sql = k->charge.sql ?
-			    lookup_want(b->limits, k->charge.rule, k->charge.id,
-				k->charge.idlen) :
-			    NULL;
-		}
-	charge_values(b);
-	if ((result = lookup_ask(b->limits, b->store)) != STORE_OK ||
-	    (result = override_refresh(b->overrides, b->store, now, mono)) !=
-	    STORE_OK)
-		return result;
-	TAILQ_FOREACH(c, &b->waiting, entry)
-		for (i = 0; i < c->nkeys; i++)
-			charge_since(b, &c->keys[i], now);
-	for (i = 0; i < b->ntouch; i++)
-		b->touch[i].since = cache_want(b->cache, b->id[i],
-		    b->touch[i].since);
-	return STORE_OK;
 }
 
 /* --- what the store reads --- */
