@@ -475,9 +475,7 @@ ledger_on_parent(struct ledger *l, const struct message *m)
 		return -1;
 	if (fresh != NULL)
 		ledger_reload(l, fresh);
-	if (handled == 1)
-		return 0;
-	return from_parent[m->type].handle == NULL ? 0 :
+	return handled == 1 || from_parent[m->type].handle == NULL ? 0 :
 	    from_parent[m->type].handle(l, m);
 }
 
