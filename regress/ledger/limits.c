@@ -193,6 +193,36 @@ placeholder_in_any_style(void **state)
 	}
 }
 
+/* Also such as do not fit into another query. */
+static void
+query_of_any_shape(void **state)
+{
+	static const char *const	query[] = {
+		"SELECT limits, limits FROM rate_limits WHERE id = %s",
+		"SELECT limits, id, id FROM rate_limits WHERE id = ? ;",
+		"SELECT limits FROM rate_limits WHERE id = ? ORDER BY limits"
+		    " LIMIT 1",
+		"SELECT limits FROM rate_limits WHERE id = $1 UNION ALL"
+		    " SELECT limits FROM rate_limits WHERE id = $1 -- so"
+	};
+	struct rig			*r = *state;
+	struct rig_charge		 c;
+	size_t				 i;
+
+	for (i = 0; i < sizeof(query) / sizeof(query[0]); i++) {
+		set_query(r, query[i]);
+		r->now += 100;
+		/* Several in one batch. */
+		rig_charge(&c, "zoe", 1, 5, 60);
+		c.m.keys[0].sql = true;
+		(void)rig_add(r, &c);
+		assert_int_equal(room(r, "bob"), 2);
+		assert_int_equal(room(r, "eve"), 5);
+		second_later(r);
+		assert_int_equal(room(r, "bob"), 0);
+	}
+}
+
 static void
 how_a_query_is_read(void **state)
 {
@@ -263,6 +293,7 @@ main(void)
 		TEST(broken_row_is_no_row),
 		TEST(query_that_fails_opens_no_door),
 		TEST(placeholder_in_any_style),
+		TEST(query_of_any_shape),
 		cmocka_unit_test(how_a_query_is_read),
 		TEST(rules_ask_without_their_name)
 	};

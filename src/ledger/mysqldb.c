@@ -379,6 +379,43 @@ mysqldb_query(struct mysqldb *db, const struct mysqldb_statement *s,
 }
 
 int
+mysqldb_query_prepare(struct mysqldb *db, const char *sql, size_t len)
+{
+	db->fault = MYSQLDB_NO_FAULT;
+	db->foreign = true;
+	if (db->once != NULL)
+		(void)mysql_stmt_close(db->once);
+	if ((db->once = mysql_stmt_init(db->conn)) == NULL)
+		return mysqldb_failed(db);
+	if (mysql_stmt_prepare(db->once, sql, (unsigned long)len) != 0)
+		return mysqldb_failed_statement(db, db->once);
+	return 0;
+}
+
+int
+mysqldb_query_run(struct mysqldb *db, const struct mysqldb_text *text)
+{
+	size_t	i;
+
+	db->fault = MYSQLDB_NO_FAULT;
+	db->nparam = 0;
+	for (i = mysql_stmt_param_count(db->once); i > 0; i--)
+		mysqldb_bind_text(db, text->bytes, text->len);
+	return mysqldb_execute(db, db->once, "t");
+}
+
+int
+mysqldb_query_over(struct mysqldb *db)
+{
+	int	more;
+
+	do {
+		(void)mysql_stmt_free_result(db->once);
+	} while ((more = mysql_stmt_next_result(db->once)) == 0);
+	return more == -1 ? 0 : mysqldb_failed_statement(db, db->once);
+}
+
+int
 mysqldb_next(struct mysqldb *db)
 {
 	switch (mysql_stmt_fetch(db->running)) {

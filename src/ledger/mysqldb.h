@@ -110,6 +110,16 @@ struct mysqldb_text {
 int	mysqldb_query(struct mysqldb *, const struct mysqldb_statement *,
 	    const struct mysqldb_text *, size_t items);
 
+/*
+ * The same for one that is an administrator's own, word for word: prepared
+ * once, then run for one text at a time. The column of a row is a text.
+ */
+int	mysqldb_query_prepare(struct mysqldb *, const char *, size_t len);
+int	mysqldb_query_run(struct mysqldb *, const struct mysqldb_text *);
+
+/* Takes what is left of its rows, and of any further results. */
+int	mysqldb_query_over(struct mysqldb *);
+
 /* 0, or -1; after a fault the connection is out of the transaction, or lost. */
 int	mysqldb_commit(struct mysqldb *);
 int	mysqldb_rollback(struct mysqldb *);

@@ -61,6 +61,7 @@ struct store {
 	struct mysqldb		*builder;	/* for what takes long */
 	const struct settings	*settings;	/* at the start */
 	char			*description;
+	char			*each;		/* query, asked id by id */
 	/* no trigger tells of changes */
 	bool			 blind;
 	int64_t			 changes;	/* by the triggers' count; -1 */

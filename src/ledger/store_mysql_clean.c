@@ -5,20 +5,26 @@
 #include "lib/alloc.h"
 #include "lib/str.h"
 
-/*
- * The administrator's query for each id, one under the other. A blank or a
- * comment at its end takes nothing of what follows, and a semicolon is none of
- * its business.
- */
-static void
-store_wrap(struct str *item, const char *query)
+/* A semicolon at its end is none of its business. */
+static size_t
+store_query_length(const char *query)
 {
 	size_t	len = strlen(query);
 
 	while (len > 0 && strchr("; \t\r\n", query[len - 1]) != NULL)
 		len--;
+	return len;
+}
+
+/*
+ * The administrator's query for each id, one under the other. A comment at its
+ * end takes nothing of what follows.
+ */
+static void
+store_wrap(struct str *item, const char *query)
+{
 	str_adds(item, "(SELECT cast(? AS signed) AS n, q.* FROM (");
-	str_add(item, query, len);
+	str_add(item, query, store_query_length(query));
 	str_adds(item, "\n) AS q LIMIT 1)");
 }
 
@@ -41,38 +47,107 @@ store_take_limits(struct store *s, struct store_limits *list, size_t n)
 	return more;
 }
 
-enum store_result
-store_limits(struct store *s, const char *query, struct store_limits *list,
-    size_t n)
+/* For all ids at once. */
+static int
+store_ask_all(struct store *s, const char *query, struct store_limits *list,
+    const struct mysqldb_text *id, size_t n)
 {
 	struct mysqldb_statement	 statement = {
 		"", NULL, " UNION ALL ", NULL, "nt", true
 	};
-	struct mysqldb_text		*text;
 	struct str			 item;
-	size_t				 i;
-	bool				 good;
+	int				 ret;
 
 	str_init(&item);
 	store_wrap(&item, query);
 	statement.item = item.data;
-	text = alloc_zero(n, sizeof(text[0]));
-	for (i = 0; i < n; i++) {
-		text[i].bytes = list[i].id;
-		text[i].len = list[i].idlen;
-		list[i].text = NULL;
-	}
-	good = mysqldb_query(s->db, &statement, text, n) == 0 &&
-	    store_take_limits(s, list, n) == 0;
+	ret = mysqldb_query(s->db, &statement, id, n);
+	if (ret == 0)
+		ret = store_take_limits(s, list, n);
 	str_clear(&item);
-	free(text);
-	if (store_end(s, good) == STORE_OK)
-		return STORE_OK;
+	return ret;
+}
+
+/*
+ * For one id after the other: with two columns of one name, for one, a query
+ * cannot be a table in another.
+ */
+static int
+store_ask_each(struct store *s, const char *query, struct store_limits *list,
+    const struct mysqldb_text *id, size_t n)
+{
+	const char	*text;
+	size_t		 i, len;
+
+	if (mysqldb_query_prepare(s->db, query,
+	    store_query_length(query)) == -1)
+		return -1;
+	for (i = 0; i < n; i++) {
+		if (mysqldb_query_run(s->db, &id[i]) == -1)
+			return -1;
+		if (mysqldb_next(s->db) == 1 &&
+		    (text = mysqldb_column_text(s->db, 0, &len)) != NULL)
+			list[i].text = alloc_copy(text, len);
+		if (mysqldb_query_over(s->db) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static void
+store_forget_limits(struct store_limits *list, size_t n, bool failed)
+{
+	size_t	i;
+
 	for (i = 0; i < n; i++) {
 		free(list[i].text);
 		list[i].text = NULL;
-		list[i].failed = true;
+		list[i].failed = failed;
 	}
+}
+
+/* Which of the ways does is found out once for each query. */
+static int
+store_ask(struct store *s, const char *query, struct store_limits *list,
+    const struct mysqldb_text *id, size_t n)
+{
+	bool	each = s->each != NULL && strcmp(s->each, query) == 0;
+
+	if (!each) {
+		if (store_ask_all(s, query, list, id, n) == 0)
+			return 0;
+		if (store_failed(s) != STORE_FAILED)
+			return -1;
+		store_forget_limits(list, n, false);
+	}
+	if (store_ask_each(s, query, list, id, n) == -1)
+		return -1;
+	if (!each) {
+		free(s->each);
+		s->each = alloc_string(query);
+	}
+	return 0;
+}
+
+enum store_result
+store_limits(struct store *s, const char *query, struct store_limits *list,
+    size_t n)
+{
+	struct mysqldb_text	*id;
+	size_t			 i;
+	bool			 good;
+
+	id = alloc_zero(n, sizeof(id[0]));
+	for (i = 0; i < n; i++) {
+		id[i].bytes = list[i].id;
+		id[i].len = list[i].idlen;
+		list[i].text = NULL;
+	}
+	good = store_ask(s, query, list, id, n) == 0;
+	free(id);
+	if (store_end(s, good) == STORE_OK)
+		return STORE_OK;
+	store_forget_limits(list, n, true);
 	return mysqldb_fault(s->db) == MYSQLDB_FAULT_LOST ? STORE_LOST :
 	    STORE_OK;
 }

@@ -344,6 +344,7 @@ store_close(struct store *s)
 	mysqldb_close(s->builder);
 	mysqldb_close(s->db);
 	free(s->description);
+	free(s->each);
 	free(s->order);
 	free(s->slot);
 	free(s->end);
