@@ -30,8 +30,11 @@ tidy_descriptors(void)
 
 	closefrom(activation_take() + 1);
 	do {
-		if ((fd = open("/dev/null", O_RDWR)) == -1)
+		if ((fd = open("/dev/null", O_RDWR)) == -1) {
+			(void)dprintf(STDERR_FILENO, "%s: /dev/null: %s\n",
+			    getprogname(), strerror(errno));
 			_exit(STATUS_FATAL);
+		}
 	} while (fd <= STDERR_FILENO);
 	close(fd);
 }

@@ -161,6 +161,14 @@ serve_on_ready(struct parent *p, enum slot slot)
 
 /* --- the end --- */
 
+/* The ledger is needed until the engine has given its last answer. */
+static void
+go_on_stopping(struct parent *p)
+{
+	if (p->child[SLOT_ENGINE].state == CHILD_DOWN)
+		children_stop(p, SLOT_LEDGER);
+}
+
 void
 serve_stop(struct parent *p, int status)
 {
@@ -182,14 +190,7 @@ serve_stop(struct parent *p, int status)
 		if (i != SLOT_LEDGER)
 			children_stop(p, (enum slot)i);
 	}
-}
-
-/* The ledger is needed until the engine has given its last answer. */
-static void
-go_on_stopping(struct parent *p)
-{
-	if (p->child[SLOT_ENGINE].state == CHILD_DOWN)
-		children_stop(p, SLOT_LEDGER);
+	go_on_stopping(p);
 }
 
 /* --- the loop --- */
@@ -224,6 +225,18 @@ take_signals(struct parent *p)
 		reload_want(p);
 }
 
+/*
+ * Its end is seen again as the end of file when it is read. Any other fault is
+ * ours: something that it was to get is missing, for which it may wait for
+ * ever.
+ */
+static bool
+is_broken(struct child *child)
+{
+	return channel_flush(child->channel) == -1 && errno != EPIPE &&
+	    errno != ECONNRESET;
+}
+
 static void
 flush(struct parent *p)
 {
@@ -232,10 +245,14 @@ flush(struct parent *p)
 
 	for (i = 0; i < SLOT__MAX; i++) {
 		child = &p->child[i];
-		if (child->channel == NULL)
+		if (child->channel == NULL || child->killed)
 			continue;
-		/* A fault is seen again as the end of file when it is read. */
-		(void)channel_flush(child->channel);
+		if (is_broken(child)) {
+			log_error("channel to %s (process %ld): %s",
+			    children_name(p, (enum slot)i), (long)child->pid,
+			    strerror(errno));
+			child_kill(child);
+		}
 		if (channel_queued(child->channel) > QUEUED_MAX &&
 		    !child->killed) {
 			log_error("%s (process %ld) does not read its channel",
