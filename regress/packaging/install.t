@@ -125,6 +125,8 @@ my ($version) = slurp("$root/src/rules.mk") =~ /^VERSION =\t(\S+)$/m;
 ok($version, 'a version');
 like(slurp("$root/packaging/debian/changelog"), qr/\Apolicyd-rate-limit \(\Q$version\E-\d/,
     'Debian has it');
+like(slurp("$root/packaging/rpm/policyd-rate-limit.spec"), qr/^Version:\t\Q$version\E$/m,
+    'the RPM has it');
 like(slurp("$root/packaging/openbsd/Makefile"), qr/^V =\s+\Q$version\E$/m, 'OpenBSD has it');
 like(slurp("$root/packaging/freebsd/Makefile"), qr/^DISTVERSION=\s+\Q$version\E$/m,
     'FreeBSD has it');
