@@ -9,7 +9,7 @@ _policyctl()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		word=${COMP_WORDS[i]}
 		case $word in
-		-s)	((i++)) ;;
+		-[st])	((i++)) ;;
 		-*)	;;
 		*)	command=$word; break ;;
 		esac
@@ -22,7 +22,7 @@ _policyctl()
 	case $command in
 	'')	word='status show top explain reset grant block unblock
 		    reload report clean log metrics
-		    -h -j -s -V' ;;
+		    -h -j -s -t -V' ;;
 	top)	word=-w ;;
 	log)	word='debug brief' ;;
 	explain)

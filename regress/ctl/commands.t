@@ -192,4 +192,19 @@ subtest 'the ledger is away' => sub {
 	$d->ends_well;
 };
 
+subtest 'the engine hangs' => sub {
+	my $d = start();
+	my $engine = $d->child('engine');
+
+	is((ctl($d, '-t', 60, 'status'))[0], 0, 'in time');
+	is((ctl($d, '-t', $_, 'status'))[0], 1, "$_ is no time") for 0, 'x', '';
+	kill 'STOP', $engine;
+	my ($status, $out, $err) = ctl($d, '-t', 1, 'status');
+	is($status, 2, 'nobody answers');
+	like($err, qr/no answer in time/, 'which is said');
+	kill 'CONT', $engine;
+	is((ctl($d, 'status'))[0], 0, 'and now somebody does');
+	$d->ends_well;
+};
+
 done_testing;

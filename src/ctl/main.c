@@ -1,5 +1,6 @@
 #include <sys/types.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include <errno.h>
@@ -16,6 +17,7 @@
 #include "ctl/show.h"
 #include "ctl/terminal.h"
 #include "lib/alloc.h"
+#include "lib/num.h"
 #include "lib/str.h"
 
 /*
@@ -32,6 +34,8 @@ enum {
 #define ANSWER_MAX	(64 * 1024 * 1024)
 #define REQUEST_MAX	65536
 #define WATCH_MS	2000
+#define PATIENCE_MAX	86400
+#define PATIENCE_S	150	/* more than the daemon takes for anything */
 #define EXPLAIN_MAX	255		/* words that the daemon takes */
 
 static const char *const	no_lists[] = { NULL };
@@ -75,6 +79,7 @@ static const struct command {
 
 static struct {
 	char		*socket;
+	int64_t		 patience;	/* seconds without a byte */
 	bool		 json;
 	bool		 watch;
 } option;
@@ -84,7 +89,8 @@ usage(FILE *f)
 {
 	size_t	i;
 
-	fprintf(f, "usage: policyctl [-jhV] [-s socket] command\n");
+	fprintf(f, "usage: policyctl [-jhV] [-s socket] [-t seconds] "
+	    "command\n");
 	for (i = 0; i < NCOMMANDS; i++)
 		fprintf(f, "       policyctl %s%s%s\n", commands[i].name,
 		    *commands[i].arguments != '\0' ? " " : "",
@@ -97,6 +103,7 @@ static int
 ask_connect(void)
 {
 	struct sockaddr_un	sun;
+	struct timeval		patience = { 0, 0 };
 	int			fd;
 
 	memset(&sun, 0, sizeof(sun));
@@ -108,7 +115,11 @@ ask_connect(void)
 	}
 	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) == -1)
 		return -1;
-	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
+	patience.tv_sec = (time_t)option.patience;
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
+	    sizeof(patience)) == 0 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO,
+	    &patience, sizeof(patience)) == 0 &&
+	    connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
 		return fd;
 	close(fd);
 	return -1;
@@ -153,7 +164,7 @@ ask(const struct str *question, struct answer *a)
 	if ((fd = ask_connect()) == -1 ||
 	    ask_talk(fd, question, &bytes) == -1)
 		fprintf(stderr, "policyctl: %s: %s\n", option.socket,
-		    strerror(errno));
+		    errno == EAGAIN ? "no answer in time" : strerror(errno));
 	else if (answer_parse(a, bytes.len > 0 ? bytes.data : "",
 	    bytes.len) == -1)
 		fprintf(stderr, "policyctl: %s: no whole answer came\n",
@@ -320,9 +331,10 @@ main(int argc, char **argv)
 	int	c, status;
 
 	(void)signal(SIGPIPE, SIG_IGN);
+	option.patience = PATIENCE_S;
 	option.socket = alloc_printf("%s/control", paths_rundir());
 	/* The first `+` keeps the GNU C library from looking further. */
-	while ((c = getopt(argc, argv, "+hjs:V")) != -1)
+	while ((c = getopt(argc, argv, "+hjs:t:V")) != -1)
 		switch (c) {
 		case 'h':
 			usage(stdout);
@@ -334,6 +346,13 @@ main(int argc, char **argv)
 			free(option.socket);
 			option.socket = alloc_string(optarg);
 			break;
+		case 't':
+			if (num_parse(optarg, strlen(optarg), 1, PATIENCE_MAX,
+			    &option.patience) == 0)
+				break;
+			fprintf(stderr, "policyctl: -t: a number of seconds "
+			    "from 1 to %d is expected\n", PATIENCE_MAX);
+			return STATUS_USAGE;
 		case 'V':
 			printf("policyctl %s\n", VERSION);
 			return STATUS_OK;
