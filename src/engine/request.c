@@ -64,7 +64,7 @@ request_take(struct request *req, const char *name, size_t namelen,
 	if (namelen > 15 || (LENGTHS >> namelen & 1) == 0)
 		return;
 	for (i = 0; i < ATTR__MAX; i++)
-		if (names[i].len == namelen &&
+		if (names[i].len == namelen && names[i].name[0] == *name &&
 		    memcmp(names[i].name, name, namelen) == 0) {
 			req->attr[i].bytes = value;
 			req->attr[i].len = len;

@@ -159,8 +159,10 @@ charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
 	    STORE_OK)
 		return result;
 	TAILQ_FOREACH(c, &b->waiting, entry)
-		for (i = 0; i < c->nkeys; i++)
+		for (i = 0; i < c->nkeys; i++) {
+			window_ahead(cache_window(c->keys[i].id));
 			charge_since(b, &c->keys[i], now);
+		}
 	for (i = 0; i < b->ntouch; i++)
 		b->touch[i].since = cache_want(b->cache, b->id[i],
 		    b->touch[i].since);

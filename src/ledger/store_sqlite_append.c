@@ -98,8 +98,14 @@ tail_row(struct store *s, const struct appended *a)
 void
 store_rows_committed(struct store *s)
 {
-	size_t	i;
+	const struct store_cursor	*cursor;
+	size_t				 i;
 
+	for (i = 0; i < s->nappend && !s->behind; i++) {
+		cursor = s->append[i].cursor;
+		if (cursor->seen == s->tails)
+			tail_ahead(s->tail, (size_t)cursor->base);
+	}
 	for (i = 0; i < s->nappend && !s->behind; i++)
 		tail_row(s, &s->append[i]);
 	if (!s->behind)

@@ -183,6 +183,12 @@ tail_add_at(struct tail *t, size_t place, int64_t date, int64_t amount)
 	e->counts++;
 }
 
+void
+tail_ahead(const struct tail *t, size_t place)
+{
+	__builtin_prefetch(t->place[place].id);
+}
+
 size_t
 tail_add(struct tail *t, uint64_t hash, const char *id, size_t idlen,
     int64_t date, int64_t amount)

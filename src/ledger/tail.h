@@ -27,6 +27,10 @@ size_t		 tail_add(struct tail *, uint64_t hash, const char *id,
 		    size_t idlen, int64_t date, int64_t amount);
 void		 tail_add_at(struct tail *, size_t place, int64_t date,
 		    int64_t amount);
+
+/* Something will be added there soon: as map_ahead. */
+void		 tail_ahead(const struct tail *, size_t place);
+
 size_t		 tail_rows(const struct tail *);
 size_t		 tail_ids(const struct tail *);
 

@@ -86,6 +86,9 @@ size_t		 window_memory(const struct window *);
  */
 void		 window_add(struct window *, int64_t when, int64_t amount);
 
+/* The newest will be asked for soon: as map_ahead. */
+void		 window_ahead(const struct window *);
+
 /*
  * Sum of what was recorded at or after now - seconds, later than now included.
  */
