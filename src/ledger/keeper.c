@@ -17,6 +17,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
+#define NICE		10
 #define FIRST_FD	10		/* what the keeper keeps lies above */
 #define WAIT_MS		1000
 #define GOODBYE_MS	2000
@@ -99,6 +100,8 @@ keeper_run(struct role_start *start, struct sandbox_needs *needs,
 	for (i = ROLE_CHANNEL_FD + 1; i < FIRST_FD; i++)
 		(void)close(i);
 	closefrom((fd > start->directory ? fd : start->directory) + 1);
+	/* Nobody waits for it: those for whom somebody does go first. */
+	(void)nice(NICE);
 	role_lock(start, needs);
 	(void)close(ROLE_CHANNEL_FD);
 	keeper_serve(fd, start->directory, name);
