@@ -138,6 +138,8 @@ store_copy_log(struct store *s, bool quiet)
 	full = pages >= PAGES_MAX;
 	if (!full && pages - s->copied < PAGES && now - s->copy < COPY_NS)
 		return (int)((s->copy + COPY_NS - now) / MS_NS) + 1;
+	/* The keeper may stand still: it is not waited for without an end. */
+	heard = heard || pages >= 2 * PAGES_MAX;
 	if (s->keeper != NULL &&
 	    !(full && heard && now - s->finished >= COPY_NS))
 		keeper_ask(s->keeper);
