@@ -81,7 +81,8 @@ RIG_MYSQL_SRCS = regress/ledger/outsider_mysql.c ${LEDGER_MYSQL_SRCS}
 ENGINE_ROOM_SRCS = src/engine/action.c src/engine/change.c src/engine/client.c \
 		src/engine/command.c \
 		src/engine/control.c src/engine/decide.c src/engine/explain.c \
-		src/engine/held.c src/engine/identity.c src/engine/link.c \
+		src/engine/held.c src/engine/identity.c src/engine/late.c \
+		src/engine/link.c \
 		src/engine/listen.c src/engine/memory.c src/engine/metrics.c \
 		src/engine/pending.c src/engine/replay.c src/engine/reply.c \
 		src/engine/request.c src/engine/stats.c \

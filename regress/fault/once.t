@@ -51,7 +51,7 @@ subtest 'the parent starts' => sub {
 	my %ended;
 
 	for my $what ('*', 'malloc') {
-		for my $n (numbers($what eq '*' ? 140 : 900, 12)) {
+		for my $n (numbers($what eq '*' ? 200 : 900, 12)) {
 			my $error = error_of($what);
 			my $mark = $d->log_mark;
 			$shim->fail($what, errno => $error, after => $n);

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "engine/pending.h"
+#include "engine/late.h"
 #include "engine/replay.h"
 #include "engine/turn.h"
 #include "lib/log.h"
@@ -525,6 +526,45 @@ what_was_not_to_be_is_taken_back(void **state)
 }
 
 static void
+accepted_too_late(void **state)
+{
+	static struct msg_charge	charge;
+	struct msg_verdict		v = {
+		.verdict = VERDICT_ACCEPTED, .ncharged = 1, .charged = { 4 }
+	};
+
+	(void)state;
+	memset(&charge, 0, sizeof(charge));
+	charge.instance = "i";
+	charge.instancelen = 1;
+	charge.state = "";
+	charge.nkeys = 1;
+	charge.keys[0].id = "a";
+	charge.keys[0].idlen = 1;
+	charge.keys[0].amount = 5;
+	late_keep(41, &charge);
+	late_keep(42, &charge);
+	/* Nobody's, or refused by both. */
+	late_verdict(43, &v);
+	v.verdict = VERDICT_REFUSED;
+	late_verdict(41, &v);
+	assert_int_equal(replay_count(), 0);
+	v.verdict = VERDICT_ACCEPTED;
+	late_verdict(41, &v);
+	late_verdict(42, &v);
+	late_verdict(42, &v);
+	assert_int_equal(replay_count(), 1);
+	replay_send();
+	hear();
+	assert_int_equal(nasked, 1);
+	assert_int_equal(asked[0].mode, CHARGE_BACK);
+	assert_int_equal(asked[0].keys[0].amount, 4);
+	assert_true(asked[0].tag > 0);
+	replayed(numbers[0], VERDICT_ACCEPTED);
+	assert_int_equal(owed, 0);
+}
+
+static void
 it_is_tried_again(void **state)
 {
 	struct timeval	tv = { PATIENCE_MS / 1000, 0 };
@@ -612,6 +652,7 @@ main(void)
 		TEST(memory_is_bounded),
 		TEST(what_was_accepted_is_recorded),
 		TEST(what_was_not_to_be_is_taken_back),
+		TEST(accepted_too_late),
 		TEST(it_is_tried_again),
 		TEST(as_much_as_fits)
 	};

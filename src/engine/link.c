@@ -7,6 +7,7 @@
 
 #include "engine/client.h"
 #include "engine/control.h"
+#include "engine/late.h"
 #include "engine/link.h"
 #include "engine/pending.h"
 #include "engine/replay.h"
@@ -47,8 +48,10 @@ link_message(const struct message *m)
 		return -1;
 	if ((m->request & PENDING_NOT) != 0)
 		replay_verdict(m->request, &verdict);
-	else if (!pending_verdict(m->request, &verdict))
+	else if (!pending_verdict(m->request, &verdict)) {
 		stats_add(STATS_LATE, 1);
+		late_verdict(m->request, &verdict);
+	}
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #include "engine/control.h"
 #include "engine/decide.h"
 #include "engine/held.h"
+#include "engine/late.h"
 #include "engine/link.h"
 #include "engine/listen.h"
 #include "engine/memory.h"
@@ -142,7 +143,8 @@ engine_overrules(struct msg_charge *charge, const struct msg_verdict *v,
 
 /* The ledger's verdict is learnt; where there is none, the memory makes one. */
 static void
-engine_remember(struct msg_charge *charge, const struct msg_verdict **v)
+engine_remember(const struct pending *p, struct msg_charge *charge,
+    const struct msg_verdict **v)
 {
 	static struct msg_verdict	verdict;
 	int64_t				now = clock_wall();
@@ -158,9 +160,10 @@ engine_remember(struct msg_charge *charge, const struct msg_verdict **v)
 	}
 	memory_decide(engine.memory, charge, now, &verdict);
 	*v = &verdict;
-	if (verdict.verdict == VERDICT_REFUSED)
+	if (verdict.verdict == VERDICT_REFUSED) {
+		late_keep(pending_number(p), charge);
 		stats_add(STATS_MEMORY_REFUSED, 1);
-	else
+	} else
 		(void)replay_add(charge, verdict.charged, now);
 }
 
@@ -233,7 +236,7 @@ engine_on_verdict(struct pending *p, const struct msg_verdict *v)
 	if (!engine_is_plain(p, v)) {
 		charge = pending_charge(p);
 		if (engine_remembers(p))
-			engine_remember(charge, &v);
+			engine_remember(p, charge, &v);
 		engine_count_rules(held->settings, charge, v);
 		tell_verdict(held->settings, charge, &p->about, v,
 		    !none ? NULL : engine_remembers(p) ? "from memory" :

@@ -242,6 +242,12 @@ pending_charge(const struct pending *p)
 	return &charge;
 }
 
+uint64_t
+pending_number(const struct pending *p)
+{
+	return slot_number((const struct slot *)p);
+}
+
 size_t
 pending_count(void)
 {

@@ -40,6 +40,9 @@ void	pending_add(struct client *, struct held *, const struct request *,
 /* What was sent to the ledger for it. Good until the next call. */
 struct msg_charge	*pending_charge(const struct pending *);
 
+/* The number of what was sent. */
+uint64_t	pending_number(const struct pending *);
+
 /* False for a number that waits for nothing any more: the verdict came late. */
 bool	pending_verdict(uint64_t request, const struct msg_verdict *);
 

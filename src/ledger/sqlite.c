@@ -130,7 +130,6 @@ fault_kind(int code)
 	switch (code & 0xff) {
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
-	case SQLITE_PROTOCOL:
 		return SQLITE_FAULT_BUSY;
 	case SQLITE_READONLY:
 		/*
@@ -147,6 +146,10 @@ fault_kind(int code)
 	case SQLITE_CONSTRAINT:
 		return SQLITE_FAULT_SCHEMA;
 	default:
+		/*
+		 * SQLITE_PROTOCOL too: a lock that nobody gives back after many
+		 * tries may be one of ours, which goes with the descriptor.
+		 */
 		return SQLITE_FAULT_FILE;
 	}
 }

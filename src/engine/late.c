@@ -1,0 +1,54 @@
+#include <stdlib.h>
+
+#include "engine/late.h"
+#include "engine/replay.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/str.h"
+
+static struct late {
+	uint64_t	request;
+	struct str	charge;		/* empty: none */
+} late[LATE_MAX];
+
+static size_t	next;
+
+void
+late_keep(uint64_t request, const struct msg_charge *charge)
+{
+	struct late	*l = &late[next++ % LATE_MAX];
+
+	l->request = request;
+	str_clear(&l->charge);
+	msg_charge_put(&l->charge, charge);
+}
+
+static void
+late_back(const struct late *l, const struct msg_verdict *v)
+{
+	static struct msg_charge	charge;
+	int64_t				tag;
+
+	if (msg_charge_get(&charge, l->charge.data, l->charge.len) == -1)
+		log_fatal("a charge of our own is broken");
+	/* Above 0: struct msg_charge. */
+	arc4random_buf(&tag, sizeof(tag));
+	replay_soon();
+	(void)replay_back(&charge, v->charged, clock_wall(),
+	    (tag & INT64_MAX) | 1);
+}
+
+void
+late_verdict(uint64_t request, const struct msg_verdict *v)
+{
+	size_t	i;
+
+	for (i = 0; i < LATE_MAX; i++)
+		if (late[i].charge.len > 0 && late[i].request == request)
+			break;
+	if (i == LATE_MAX)
+		return;
+	if (v->verdict == VERDICT_ACCEPTED)
+		late_back(&late[i], v);
+	str_clear(&late[i].charge);
+}
