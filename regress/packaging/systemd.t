@@ -48,6 +48,9 @@ for my $unit (grep { /\.service\z/ } @units) {
 }
 
 my $service = slurp("$dir/policyd-rate-limit.service");
+# Who hits systemd's limit of starts loses the socket too.
+my ($interval, $burst) = map { $service =~ /^StartLimit$_=(\d+)$/m } 'IntervalSec', 'Burst';
+ok($interval && $burst && $burst >= 2 * $interval, 'a restart each second may go on and on');
 for my $line (grep { /^(?:User|Group|Capa|Ambient|NoNew|Restrict|System|Lock|Memory|
     Protect|Private|Device|Remove|Keyring|UMask|Proc)\w+=/x } split /\n/,
     slurp("$dir/policyd-rate-limit-clean.service")) {
