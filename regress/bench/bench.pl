@@ -242,9 +242,26 @@ sub passing {
 
 # --- databases that are full already ---
 
-# Rows of one id, spread over the seconds of the last day.
+# Rows of one id, spread over the seconds of a day.
+sub fill_server {
+	my ($d, @ids) = @_;
+
+	for (@ids) {
+		my ($id, $rows, $age) = @$_;
+		my $from = time - ($age // 0) - 82_000;
+		$d->{server}->sql_in($d->{server_database}, 'INSERT INTO mail_count (id, ' .
+		    'date, recipient_count, instance, protocol_state) ' .
+		    sprintf($backend eq 'pgsql' ? "SELECT '%s', %d + i::bigint * 80000 / %d, " .
+		    "1, 'filled.' || i, 'DATA' FROM generate_series(1, %d) i" :
+		    "SELECT '%s', %d + seq * 80000 div %d, 1, concat('filled.', seq), " .
+		    "'DATA' FROM seq_1_to_%d", $id, $from, $rows, $rows));
+	}
+}
+
 sub fill {
 	my ($d, @ids) = @_;
+
+	return fill_server($d, @ids) if $backend ne 'sqlite';
 	my $script = "PRAGMA synchronous=OFF; BEGIN;\n";
 
 	for (@ids) {
@@ -267,7 +284,7 @@ sub fill {
 # A daemon that begins with such a database; it is not started.
 sub filled {
 	my ($name, @ids) = @_;
-	my $d = Bench::daemon($name)->start;
+	my $d = Bench::daemon($name, backend => $backend)->start;
 
 	$d->stop;
 	fill($d, @ids);
@@ -400,7 +417,7 @@ sub ids {
 
 	heading('Many ids');
 	for my $size (@sizes) {
-		my $d = Bench::daemon("ids$size")->start;
+		my $d = Bench::daemon("ids$size", backend => $backend)->start;
 		$d->{label} = $d->{name};
 		Bench::load($d->endpoint, c => 10, u => 10, n => 100, w => 0);
 		my $before = Bench::memory($d->pid);
@@ -426,9 +443,11 @@ sub ids {
 
 # --- constant rate ---
 
-sub sqlite_checkpoint {
+sub checkpoint {
 	my ($d) = @_;
 
+	return $d->{server}->sql($backend eq 'pgsql' ? 'CHECKPOINT' : 'FLUSH TABLES')
+	    if $backend ne 'sqlite';
 	system('sqlite3', '-batch', '-cmd', '.timeout 5000', '-cmd', '.output /dev/null',
 	    $d->database, 'PRAGMA wal_checkpoint');
 }
@@ -436,6 +455,7 @@ sub sqlite_checkpoint {
 sub clean_beside {
 	my ($d) = @_;
 	my $begun = time;
+	local $Policyd::patience = 600;
 	my ($status, $out, $err) = $d->run('--clean');
 
 	printf "  %s in %.1f s\n", $out =~ s/\n*\z//r, time - $begun;
@@ -470,7 +490,7 @@ sub open_loop {
 		['reloads', sub { my ($going) = @_;
 		    while ($going->()) { $d->signal('HUP'); sleep 0.5 } }],
 		['checkpoints', sub { my ($going) = @_;
-		    while ($going->()) { sqlite_checkpoint($d); sleep 0.5 } }],
+		    while ($going->()) { checkpoint($d); sleep 0.5 } }],
 	);
 	my $alone;
 	for (@beside) {
@@ -502,7 +522,7 @@ sub print_targets {
 my $json;
 GetOptions('j=s' => \$json) or die "usage: bench.pl [-j file] [section ...]\n";
 my @sections = @ARGV ? @ARGV : $backend eq 'sqlite' ?
-    qw(speed idle passing start flat ids open) : qw(speed idle passing);
+    qw(speed idle passing start flat ids open) : qw(speed idle passing flat ids open);
 my %wanted = map { $_ => 1 } @sections;
 need(have_command('sqlite3'), 'sqlite3') if $backend eq 'sqlite';
 

@@ -105,16 +105,37 @@ sub floor_stop {
 	waitpid $pid, 0;
 }
 
+# The server of this run, at its own defaults, its files on the same disk as ours.
+my $server;
+sub server {
+	my ($backend) = @_;
+
+	need(-x "$Policyd::root/build/libexec/ledger-$backend",
+	    "ledger-$backend is not built (LEDGERS)");
+	require Database;
+	return $server //= Database->start($backend, dir => $dir);
+}
+
 # A daemon that records every request: limits that nobody reaches, in two windows as
-# the default has them.
+# the default has them. With a server it has a database of its own there.
 sub daemon {
 	my ($name, %option) = @_;
 	my $where = "$dir/$name";
+	my $backend = delete $option{backend} // 'sqlite';
+	my $database;
+
+	if ($backend ne 'sqlite') {
+		$database = "bench_$name";
+		server($backend)->sql("CREATE DATABASE $database");
+		$option{config} = { %{$option{config} // {}}, $server->config(
+		    ($backend eq 'pgsql' ? 'database' : 'db') => $database) };
+	}
 
 	mkdir $where, 0755 or croak "$where: $!" if !-d $where;
 	my $config = { debug => \'False', limits => [[1_000_000_000, 60],
 	    [2_000_000_000, 86400]], %{delete $option{config} // {}} };
-	return Policyd->new(dir => $where, name => $name, config => $config, %option);
+	return Policyd->new(dir => $where, name => $name, config => $config,
+	    server => $server, server_database => $database, %option);
 }
 
 # Those of the table of speed, by backend: `label` is what the table calls them, `sum`
@@ -139,19 +160,12 @@ sub sqlite_daemon {
 	return $d;
 }
 
-# The database at its own defaults, its files on the same disk as ours.
 sub server_daemon {
 	my ($backend) = @_;
-
-	need(-x "$Policyd::root/build/libexec/ledger-$backend",
-	    "ledger-$backend is not built (LEDGERS)");
-	require Database;
-	my $database = Database->start($backend, dir => $dir);
-	my $d = daemon($backend, config => { $database->config });
+	my $d = daemon($backend, backend => $backend);
 
 	$d->{label} = $backend;
-	$d->{database} = $database;
-	$d->{sum} = sub { ($database->sql(
+	$d->{sum} = sub { ($server->sql_in("bench_$backend",
 	    'SELECT COALESCE(SUM(recipient_count), 0) FROM mail_count'))[0][0] };
 	return $d;
 }

@@ -168,6 +168,14 @@ sub sql {
 	return @rows;
 }
 
+# The same in another database.
+sub sql_in {
+	my ($self, $database, $query) = @_;
+
+	local $self->{database} = $database;
+	return $self->sql($query);
+}
+
 sub recorded {
 	my ($self, $id) = @_;
 
@@ -231,13 +239,6 @@ sub pgsql_client {
 	    '-d', $self->{database} // 'policyd', '-c', $query);
 }
 
-sub sql_in {
-	my ($self, $database, $query) = @_;
-
-	local $self->{database} = $database;
-	return $self->sql($query);
-}
-
 # --- MariaDB ---
 
 sub mysql_init {
@@ -267,7 +268,7 @@ sub mysql_client {
 	my ($self, $query) = @_;
 
 	return (program('mariadb'), '--no-defaults', '-S', "$self->{dir}/socket",
-	    '-u', $user, '-N', '-B', '-D', 'policyd', '-e', $query);
+	    '-u', $user, '-N', '-B', '-D', $self->{database} // 'policyd', '-e', $query);
 }
 
 END {

@@ -6,7 +6,7 @@
 #include "lib/alloc.h"
 #include "lib/num.h"
 
-#define CLASSES		7	/* of the others: for 1, 4, 16, …, 4096 items */
+#define CLASSES		13	/* of the others: for 1, 2, 4, …, 4096 items */
 
 /* --- faults --- */
 
@@ -254,7 +254,7 @@ mysqldb_find(struct mysqldb *db, const struct mysqldb_statement *s,
 	else if (s->exact)
 		class = *items - 1;
 	else {
-		for (; n < *items && class + 1 < CLASSES; n *= 4)
+		for (; n < *items && class + 1 < CLASSES; n *= 2)
 			class++;
 		*items = n;
 	}

@@ -16,6 +16,7 @@ enum statement {
 	NEWS,
 	ENDS,
 	FIRST,
+	SINGLE,
 	LATE,
 	KEPT,
 	RECENT,

@@ -154,6 +154,9 @@ store_limits(struct store *s, const char *query, struct store_limits *list,
 
 /* --- cleaning --- */
 
+/* Every step waits for the disk once, so it had better be worth it. */
+#define ROWS_LEAST	500
+
 /*
  * Runs what is bound; the first column of the only row goes to *out, unless
  * NULL.
@@ -218,6 +221,8 @@ store_clean(struct store *s, int64_t before, size_t max, int64_t *position,
 	bool			good;
 
 	*deleted = 0;
+	if (max < ROWS_LEAST)
+		max = ROWS_LEAST;
 	mysqldb_begin(s->db, CLEAN_END);
 	mysqldb_bind(s->db, *position);
 	mysqldb_bind(s->db, (int64_t)max);

@@ -30,10 +30,12 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	    " coalesce((SELECT date " BY_DATE "id = ? AND date >= ?"
 	    " ORDER BY date LIMIT ?, 1), 9223372036854775807)",
 	    " UNION ALL ", NULL, "nnnn", false },
-	[FIRST] = { "SELECT id, date, cast(sum(recipient_count) AS signed),"
-	    " if(date >= ?, instance, NULL) AS i, if(date >= ?, tag, 0) AS g "
-	    BY_DATE, "(id = ? AND date >= ? AND date <= ?)", " OR ",
-	    " GROUP BY id, date, i, g", "tnntn", false },
+	[FIRST] = { "SELECT id, date, cast(sum(recipient_count) AS signed) "
+	    BY_DATE "date < ? AND (", "(id = ? AND date >= ? AND date <= ?)",
+	    " OR ", ") GROUP BY id, date", "tnn", false },
+	[SINGLE] = { "SELECT " ROW " " BY_DATE "date >= ? AND (",
+	    "(id = ? AND date >= ? AND date <= ?)", " OR ", ")", "tnntn",
+	    false },
 	[LATE] = { "SELECT " ROW " " BY_SEQ,
 	    "(id = ? AND seq > ? AND date < ? AND date >= ?)", " OR ", NULL,
 	    "tnntn", false },

@@ -136,7 +136,6 @@ static void
 store_bind_recent(struct store *s)
 {
 	mysqldb_bind(s->db, s->recent);
-	mysqldb_bind(s->db, s->recent);
 }
 
 static size_t
@@ -164,6 +163,25 @@ store_bind_late(struct store *s, size_t i)
 	mysqldb_bind(s->db, end->from);
 	mysqldb_bind(s->db, t->since);
 	return 1;
+}
+
+/* Seconds, of which nobody wants to know more. */
+static int
+store_take_sum(struct store *s, const struct store_reader *reader)
+{
+	struct store_row	row;
+	size_t			index;
+
+	memset(&row, 0, sizeof(row));
+	row.id = mysqldb_column_text(s->db, 0, &row.idlen);
+	if (row.id == NULL || store_find(s, row.id, row.idlen, &index) == -1)
+		return 0;
+	row.date = mysqldb_column(s->db, 1);
+	row.amount = mysqldb_column(s->db, 2);
+	row.instance = row.state = "";
+	s->told = true;
+	reader->first(reader->arg, index, &row);
+	return 0;
 }
 
 static int
@@ -207,6 +225,8 @@ store_read_first(struct store *s, const struct store_reader *reader)
 	if (store_each(s, ENDS, s->ntouch, store_bind_nothing, store_bind_end,
 	    store_take_end, reader) == -1 ||
 	    store_each(s, FIRST, s->nend, store_bind_recent, store_bind_first,
+	    store_take_sum, reader) == -1 ||
+	    store_each(s, SINGLE, s->nend, store_bind_recent, store_bind_first,
 	    store_take_first, reader) == -1 ||
 	    store_each(s, LATE, s->nend, store_bind_nothing, store_bind_late,
 	    store_take_first, reader) == -1)

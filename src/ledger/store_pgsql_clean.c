@@ -53,34 +53,49 @@ store_limits(struct store *s, const char *query, struct store_limits *list,
 
 /* --- cleaning --- */
 
-enum store_result
-store_clean(struct store *s, int64_t before, size_t max, int64_t *position,
-    int64_t *deleted)
+/*
+ * A transaction that waits for no disk: what was deleted and comes back after a
+ * crash is deleted the next time.
+ */
+static void
+store_put_clean(struct store *s, bool values, int64_t from, int64_t to,
+    int64_t before)
 {
-	struct pgsql_params	p = { .count = 0 }, sums;
-	bool			values = *position >= VALUES_AT;
-	int64_t			from, to, end = 0, gone = 0;
+	struct pgsql_params	p = { .count = 0 }, sums = { .count = 0 };
 
-	from = values ? *position - VALUES_AT : *position;
-	to = from + (int64_t)(max / BLOCK_ROWS) + 1;
 	pgsql_begin(s->db);
+	pgsql_put(s->db, DO_BEGIN, NULL);
+	pgsql_put(s->db, CLEAN_LIGHTLY, NULL);
 	pgsql_add_number(&p, from);
 	pgsql_add_number(&p, to);
 	pgsql_add_number(&p, before);
 	pgsql_put(s->db, values ? CLEAN_VALUES : CLEAN, &p);
 	/* Once, sums that nobody has renewed for so long. */
 	if (values && from == 0) {
-		memset(&sums, 0, sizeof(sums));
 		pgsql_add_number(&sums, before);
 		pgsql_put(s->db, CLEAN_SUMS, &sums);
 	}
-	if (pgsql_take(s->db) == 1) {
+	pgsql_put(s->db, DO_COMMIT, NULL);
+}
+
+enum store_result
+store_clean(struct store *s, int64_t before, size_t max, int64_t *position,
+    int64_t *deleted)
+{
+	bool	values = *position >= VALUES_AT;
+	int64_t	from, to, end = 0, gone = 0;
+
+	from = values ? *position - VALUES_AT : *position;
+	to = from + (int64_t)(max / BLOCK_ROWS) + 1;
+	*deleted = 0;
+	store_put_clean(s, values, from, to, before);
+	if (pgsql_take(s->db) != -1 && pgsql_take(s->db) != -1 &&
+	    pgsql_take(s->db) == 1) {
 		gone = pgsql_column(s->db, 0, 0);
 		end = pgsql_column(s->db, 0, 1);
 	}
-	*deleted = 0;
 	if (pgsql_end(s->db) == -1)
-		return store_result(s);
+		return store_failed(s);
 	if (!values)
 		*deleted = gone;
 	if (to < end)

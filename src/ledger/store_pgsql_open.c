@@ -100,6 +100,7 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[SET_NUMBER] = "INSERT INTO mail_state (name, value)"
 	    " VALUES ($1::text, $2::bigint)"
 	    " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+	[CLEAN_LIGHTLY] = "SET LOCAL synchronous_commit = off",
 	[CLEAN] = CLEAN_BLOCKS("mail_count"),
 	[CLEAN_VALUES] = CLEAN_BLOCKS("mail_distinct"),
 	[CLEAN_SUMS] = "DELETE FROM mail_sums WHERE (id, part) IN"
