@@ -1,8 +1,8 @@
 #!/bin/sh
 # make debcheck: the packages of make deb in a Debian of their own, made with debootstrap:
 # installed, asked by a real Postfix, purged, and installed over Debian's package of the
-# Python program, whose configuration and counts must stay. Needs root; no process and no
-# port is seen outside. The mirror and the suite are this machine's own, or as MIRROR and
+# Python program, whose configuration and counts must stay; and once more where systemd is
+# process 1. Needs root; no process and no port is seen outside. The mirror and the suite are this machine's own, or as MIRROR and
 # SUITE say.
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -98,7 +98,67 @@ inside()
 	printf '#!/bin/sh\nexit 0\n' >/usr/sbin/policy-rc.d
 	fresh
 	upgrade
-	say 'all is well'
+}
+
+# Asks again and again while the service is restarted: $1 seconds.
+storm()
+{
+	perl -MSocket -MTime::HiRes=time,sleep -e '
+		my ($end, $n, $answer) = (time() + $ARGV[0], 0);
+		for (; time < $end; sleep 0.005) {
+			socket(my $s, AF_UNIX, SOCK_STREAM, 0) or die "socket: $!\n";
+			connect($s, pack_sockaddr_un(
+			    "/var/spool/postfix/ratelimit/policy")) or die "connect: $!\n";
+			syswrite $s, "request=smtpd_access_policy\n\n";
+			# One that comes while the last ones are answered may ask again.
+			$n++ if sysread($s, $answer, 99) && $answer =~ /^action=/;
+		}
+		die "none is answered\n" if $n < 10;
+		print "$n answers\n"' "$1"
+}
+
+booted()
+{
+	say 'under systemd'
+	dpkg -i /check/new/*.deb
+	systemctl is-active policyd-rate-limit.service policyd-rate-limit.socket \
+	    policyd-rate-limit-clean.timer
+	sh /check/tests/postfix
+	storm 6 &
+	for _ in 1 2 3 4 5 6 7; do
+		systemctl restart policyd-rate-limit
+	done
+	systemctl reload policyd-rate-limit
+	wait $! || fail 'a restart refused a connection'
+	systemctl start policyd-rate-limit-clean
+	apt-get purge -y -qq policyd-rate-limit policyd-rate-limit-pgsql \
+	    policyd-rate-limit-mysql
+	gone /lib/systemd/system/policyd-rate-limit.service \
+	    /var/spool/postfix/ratelimit /var/lib/policyd-rate-limit
+}
+
+# Process 1 of namespaces of its own becomes systemd.
+boot()
+{
+	mount --make-rprivate /
+	mount --bind "$1" "$1"
+	cd "$1"
+	mount -t proc proc proc
+	mount -t sysfs -o ro sysfs sys
+	mount -t tmpfs tmpfs sys/fs/cgroup
+	mount -t cgroup2 cgroup2 sys/fs/cgroup
+	mount -t tmpfs -o mode=755 tmpfs run
+	mount -t tmpfs -o mode=755 tmpfs dev
+	for name in null zero full random urandom tty; do
+		touch "dev/$name"
+		mount --bind "/dev/$name" "dev/$name"
+	done
+	mkdir dev/pts dev/shm
+	mount -t devpts -o newinstance,ptmxmode=666 devpts dev/pts
+	ln -s pts/ptmx dev/ptmx
+	ip link set lo up
+	exec env -i container=other PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+	    chroot . /lib/systemd/systemd --log-target=journal --unit=multi-user.target
 }
 
 # --- around it ---
@@ -137,7 +197,9 @@ outside()
 		fail 'this machine lets not even root make namespaces'
 	sources
 	root=$(mktemp -d "$tmp/debcheck-XXXXXXXX")
-	trap 'rm -rf --one-file-system "$root" "$root.log"' EXIT
+	machine=
+	trap '[ -z "$machine" ] || kill -KILL "$machine"
+	    rm -rf --one-file-system "$root" "$root.log"' EXIT
 	trap 'exit 1' INT TERM
 	chmod 755 "$root"
 	say "Debian $SUITE from $MIRROR in $root"
@@ -169,9 +231,45 @@ outside()
 	# Networks, mounts and processes of its own, which end with it.
 	unshare --mount --net --pid --fork --kill-child sh -ec "ip link set lo up
 	    exec chroot '$root' sh '/check/${0##*/}' --inside"
+	with_systemd
+	say 'all is well'
+}
+
+with_systemd()
+{
+	in_root apt-get install -y -qq --no-install-recommends systemd systemd-sysv
+	rm -f "$root/usr/sbin/policy-rc.d"
+	unshare --mount --net --pid --fork --kill-child --uts --ipc --cgroup \
+	    sh "$0" --boot "$root" >"$root.log" 2>&1 &
+	machine=$!
+	pid=
+	n=0
+	until [ -n "$pid" ] && nsenter -t "$pid" -m -p -r -w \
+	    systemctl is-active multi-user.target >/dev/null 2>&1; do
+		pid=$(pgrep -P $machine || :)
+		n=$((n + 1))
+		if [ $n -gt 300 ] || ! kill -0 $machine 2>/dev/null; then
+			cat "$root.log"
+			say 'systemd does not come up in namespaces here: not tried under it'
+			kill -KILL $machine 2>/dev/null || :
+			machine=
+			return
+		fi
+		sleep 0.2
+	done
+	nsenter -t "$pid" -m -p -n -u -i -C -r -w env -i LC_ALL=C \
+	    DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+	    sh "/check/${0##*/}" --booted || status=$?
+	# Its processes are gone when it is.
+	kill -KILL $machine
+	wait $machine 2>/dev/null || :
+	machine=
+	return "${status:-0}"
 }
 
 case ${1-} in
 --inside)	inside ;;
+--boot)		boot "$2" ;;
+--booted)	booted ;;
 *)		outside ;;
 esac
