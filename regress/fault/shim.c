@@ -32,7 +32,7 @@
 /* The layout is known to regress/lib/Fault/Shim.pm. */
 struct control {
 	char			name[NAME];	/* the call that fails; "*": any
-						   but memory */
+						   but malloc and fcntl */
 	int64_t			error;		/* its errno */
 	_Atomic int64_t		after;		/* it is the n-th from now */
 	_Atomic int64_t		count;		/* so many fail: 0, none */
@@ -100,7 +100,8 @@ fails(const char *name)
 {
 	if (control == NULL || atomic_load(&control->count) <= 0)
 		return 0;
-	if (strcmp(control->name, "*") == 0 ? strcmp(name, "malloc") == 0 :
+	if (strcmp(control->name, "*") == 0 ? strcmp(name, "malloc") == 0 ||
+	    strcmp(name, "fcntl") == 0 :
 	    strncmp(name, control->name, NAME) != 0)
 		return 0;
 	if (atomic_fetch_sub(&control->after, 1) > 1)
@@ -256,7 +257,9 @@ name(int fd, int what, ...)						\
 	va_start(ap, what);						\
 	p = pass_pointer(ap);						\
 	va_end(ap);							\
-	return fails("fcntl") ? -1 : real(fd, what, p);			\
+	if (fails(what == F_DUPFD_CLOEXEC ? "dupfd" : "fcntl"))		\
+		return -1;						\
+	return real(fd, what, p);					\
 }
 
 VARIADIC(fcntl)

@@ -321,6 +321,10 @@ on_late(struct parent *p, enum slot slot)
 
 	if (child->killed)
 		return;
+	/* It may be gone, and the signal that said so lost. */
+	children_reap(p);
+	if (child->state != CHILD_STARTING && child->state != CHILD_LEAVING)
+		return;
 	log_error("%s (process %ld) %s in time and is killed",
 	    children_name(p, slot),
 	    (long)child->pid, child->state == CHILD_STARTING ? "was not ready" :

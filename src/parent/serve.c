@@ -280,7 +280,8 @@ turn(struct parent *p)
 			pfd[i + 1].events |= POLLOUT;
 	}
 	if (poll(pfd, 1 + SLOT__MAX, time_left(p, clock_mono())) == -1) {
-		if (errno != EINTR)
+		/* A kernel without memory now has some the next time. */
+		if (errno == EINVAL || errno == EFAULT)
 			log_fatal("poll: %s", strerror(errno));
 		return;
 	}
@@ -288,8 +289,8 @@ turn(struct parent *p)
 		if ((pfd[i + 1].revents & ~POLLOUT) != 0)
 			messages_take(p, (enum slot)i);
 	}
-	if (pfd[0].revents != 0)
-		take_signals(p);
+	/* One whose byte in the pipe was lost is taken with whatever is next. */
+	take_signals(p);
 	if (p->started && log_lost())
 		serve_log(p, false);
 	now = clock_mono();

@@ -58,10 +58,14 @@ put(const void *bytes, size_t len)
 		wait_again();
 		return (size_t)n;
 	}
+	if (n == 0 || errno == EAGAIN || errno == EWOULDBLOCK ||
+	    errno == EINTR || errno == ENOBUFS || errno == ENOMEM)
+		return 0;
 	/* It may have said why before it closed: that is read first. */
-	if (n == -1 && errno != EAGAIN && errno != EWOULDBLOCK &&
-	    errno != EINTR)
+	if (errno == EPIPE || errno == ECONNRESET)
 		run.deaf = true;
+	else
+		lost(strerror(errno));
 	return 0;
 }
 
