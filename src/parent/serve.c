@@ -289,7 +289,7 @@ turn(struct parent *p)
 		if ((pfd[i + 1].revents & ~POLLOUT) != 0)
 			messages_take(p, (enum slot)i);
 	}
-	/* One whose byte in the pipe was lost is taken with whatever is next. */
+	/* One whose byte in the pipe was lost comes with whatever is next. */
 	take_signals(p);
 	if (p->started && log_lost())
 		serve_log(p, false);
