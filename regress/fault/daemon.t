@@ -97,6 +97,10 @@ subtest 'memory-exhausted' => sub {
 			    "round $round: $name gets no more memory");
 			my @others = grep { $_ } map { $d->connect_quietly } 1 .. 200;
 			ok($work->wait_more(200), 'and mails are decided');
+			next if $pid == $d->pid;
+			# The next one has no such limit.
+			kill 'KILL', $pid;
+			ok($d->child($name, $pid), 'another one follows');
 		}
 		# Its children would have its limit.
 		ok(limit_memory($d->pid, 'unlimited'), 'the parent may again');
