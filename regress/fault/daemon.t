@@ -96,7 +96,7 @@ subtest 'memory-exhausted' => sub {
 			ok(limit_memory($pid, $kb * 1024),
 			    "round $round: $name gets no more memory");
 			my @others = grep { $_ } map { $d->connect_quietly } 1 .. 200;
-			ok($work->wait_more(200), 'and mails are decided');
+			ok($work->wait_more(2000), 'and mails are decided');
 			next if $pid == $d->pid;
 			# The next one has no such limit.
 			kill 'KILL', $pid;
