@@ -254,6 +254,7 @@ store_begin(struct store *s, struct store_batch *batch,
 
 	if (s->spoilt)
 		return STORE_LOST;
+	s->batch = batch;
 	store_take_batch(s, batch);
 	if (store_each(s, LOCK, s->ntouch, store_bind_nothing, store_bind_slot,
 	    store_take_none, reader) == 0 &&
@@ -261,7 +262,7 @@ store_begin(struct store *s, struct store_batch *batch,
 	    store_read_news(s, reader) == 0 &&
 	    store_read_kept(s, reader) == 0 &&
 	    store_read_first(s, reader) == 0 &&
-	    store_read_values(s, batch, reader) == 0 &&
+	    store_read_values(s, reader) == 0 &&
 	    store_keep_sums(s, reader) == 0)
 		return STORE_OK;
 	result = store_failed(s);

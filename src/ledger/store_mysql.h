@@ -141,7 +141,6 @@ int	store_read_first(struct store *, const struct store_reader *);
 
 /* Writes the sums of an id that has many rows. */
 int	store_keep_sums(struct store *, const struct store_reader *);
-int	store_read_values(struct store *, struct store_batch *,
-	    const struct store_reader *);
+int	store_read_values(struct store *, const struct store_reader *);
 
 #endif

@@ -221,7 +221,7 @@ store_read_first(struct store *s, const struct store_reader *reader)
 	if (n == 0)
 		return 0;
 	s->recent = 0;
-	s->piece = (int64_t)sums_piece(n);
+	s->piece = (int64_t)sums_piece(n, s->batch->budget);
 	if (store_each(s, ENDS, s->ntouch, store_bind_nothing, store_bind_end,
 	    store_take_end, reader) == -1 ||
 	    store_each(s, FIRST, s->nend, store_bind_recent, store_bind_first,
@@ -465,15 +465,13 @@ store_take_value(struct store *s, const struct store_reader *reader)
 }
 
 int
-store_read_values(struct store *s, struct store_batch *batch,
-    const struct store_reader *reader)
+store_read_values(struct store *s, const struct store_reader *reader)
 {
 	size_t	i;
 
-	s->batch = batch;
-	for (i = 0; i < batch->nvalue; i++)
-		batch->value[i].date = -1;
-	return store_each(s, VALUE, batch->nvalue, store_bind_nothing,
+	for (i = 0; i < s->batch->nvalue; i++)
+		s->batch->value[i].date = -1;
+	return store_each(s, VALUE, s->batch->nvalue, store_bind_nothing,
 	    store_bind_value, store_take_value, reader);
 }
 

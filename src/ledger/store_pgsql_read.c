@@ -96,7 +96,7 @@ store_put_limited(struct store *s, enum statement n, enum column first,
 }
 
 static void
-store_put_first(struct store *s)
+store_put_first(struct store *s, size_t budget)
 {
 	size_t	from, n = store_group(s, SUMS_READ_FIRST, &from);
 
@@ -107,7 +107,7 @@ store_put_first(struct store *s)
 	store_column(s, SUMS_READ_FIRST, FIRST_POSITION, store_position);
 	store_column(s, SUMS_READ_FIRST, FIRST_BASE, store_base);
 	store_put_limited(s, FIRST, FIRST_ID, FIRST_BASE,
-	    (int64_t)sums_piece(n));
+	    (int64_t)sums_piece(n, budget));
 }
 
 static void
@@ -136,7 +136,7 @@ store_put_reads(struct store *s, const struct store_batch *batch)
 	store_column_ids(s, SUMS_READ_NEWS, NEWS_ID);
 	store_column(s, SUMS_READ_NEWS, NEWS_SEEN, store_seen);
 	store_put_limited(s, NEWS, NEWS_ID, NEWS_SEEN, sums_sizes.news);
-	store_put_first(s);
+	store_put_first(s, batch->budget);
 	store_column_ids(s, SUMS_READ_KEPT, KEPT_ID);
 	store_column(s, SUMS_READ_KEPT, KEPT_SINCE, store_since);
 	store_put_limited(s, KEPT, KEPT_ID, KEPT_SINCE, 0);

@@ -29,10 +29,13 @@ sums_reading(const struct store_cursor *c)
 }
 
 size_t
-sums_piece(size_t ids)
+sums_piece(size_t ids, size_t budget)
 {
-	size_t	each = sums_sizes.piece / ids;
+	size_t	each;
 
+	if (budget > sums_sizes.piece)
+		budget = sums_sizes.piece;
+	each = budget / ids;
 	return each < sums_sizes.least ? sums_sizes.least : each;
 }
 

@@ -44,8 +44,8 @@ enum sums_reading {
 /* What an id is in want of. */
 enum sums_reading	 sums_reading(const struct store_cursor *);
 
-/* Rows of each of so many ids in one piece. */
-size_t	sums_piece(size_t ids);
+/* Rows of each of so many ids in one piece; `budget` is the batch's. */
+size_t	sums_piece(size_t ids, size_t budget);
 
 /* One row of mail_sums for each call; how many counts went into it. */
 size_t	sums_pack(struct str *, const struct pack_count *, size_t);
