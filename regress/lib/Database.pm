@@ -245,7 +245,8 @@ sub mysql_init {
 	my ($self) = @_;
 
 	$self->run(program('mariadb-install-db'), '--no-defaults',
-	    "--datadir=$self->{dir}/data", '--auth-root-authentication-method=normal',
+	    "--datadir=$self->{dir}/data", "--tmpdir=$self->{dir}",
+	    '--auth-root-authentication-method=normal',
 	    '--skip-test-db', $self->{small} ? '--innodb-log-file-size=8M' : ());
 	(my $quoted = $password) =~ s/'/''/g;
 	spew("$self->{dir}/init.sql", "CREATE DATABASE IF NOT EXISTS policyd;\n" .
@@ -258,6 +259,7 @@ sub mysql_command {
 	my ($self) = @_;
 
 	return (program('mariadbd'), '--no-defaults', "--datadir=$self->{dir}/data",
+	    "--tmpdir=$self->{dir}",
 	    "--socket=$self->{dir}/socket", "--pid-file=$self->{dir}/pid",
 	    '--bind-address=127.0.0.1', "--port=$self->{port}",
 	    "--init-file=$self->{dir}/init.sql",

@@ -345,6 +345,9 @@ engine_on_message(const struct message *m)
 	case MSG_STOP:
 		engine_stop();
 		return;
+	case MSG_ALIVE_WANTED:
+		channel_signal(engine.start.parent, MSG_ALIVE, 0);
+		return;
 	case MSG_WISHED:
 	case MSG_STATE:
 		if (control_on_parent(m) == -1)

@@ -37,8 +37,10 @@ enum message_type {
 	MSG_PEER,		/* number: role of the peer, with our end */
 	MSG_START,		/* that is all: set up, lock, say ready */
 	MSG_STOP,		/* finish what is in flight, then exit */
+	MSG_ALIVE_WANTED,	/* are you? */
 	/* child to parent */
 	MSG_READY,		/* struct msg_ready */
+	MSG_ALIVE,		/* I am */
 	MSG_LOG_LOST,		/* its socket is dead: another, please */
 	MSG_FAULT,		/* text: why it cannot start; it exits next */
 	/* engine and ledger */

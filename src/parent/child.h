@@ -29,6 +29,8 @@ struct child {
 	bool		 faulted;	/* it told us why it cannot start */
 	bool		 told;		/* to stop */
 	bool		 killed;	/* by us: its death is no surprise */
+	struct mono	 ask;		/* whether it is alive, the next time */
+	unsigned int	 unanswered;	/* of these questions */
 	struct mono	 log_again;	/* it may have another log then */
 	char		 sandbox[256];	/* what it entered */
 };

@@ -20,6 +20,8 @@
 #define READY_MS	(120 * 1000)	/* an old database may be taken over */
 #define LEAVE_MS	(5 * 1000)
 #define CALM_MS		(60 * 1000)	/* who lived so long died by itself */
+#define ALIVE_MS	5000		/* between questions to the engine */
+#define ALIVE_MOST	3		/* that stay without an answer */
 #define AWAY_MS		500		/* how often a database is looked for */
 #define DATABASE_MODE	0750
 
@@ -332,6 +334,33 @@ on_late(struct parent *p, enum slot slot)
 	child_kill(child);
 }
 
+/*
+ * An engine that hangs keeps all mail waiting. It is asked whether it is alive;
+ * questions are counted and not the time, for this process may have stood still
+ * as well.
+ */
+static void
+ask_alive(struct parent *p, enum slot slot, struct mono now)
+{
+	struct child	*child = &p->child[slot];
+
+	child->ask = clock_after(now, ALIVE_MS);
+	if (child->unanswered++ < ALIVE_MOST) {
+		child_signal(child, MSG_ALIVE_WANTED);
+		return;
+	}
+	log_error("%s (process %ld) hangs and is killed",
+	    children_name(p, slot), (long)child->pid);
+	child_kill(child);
+}
+
+static bool
+is_asked(const struct child *child)
+{
+	return child->role == ROLE_ENGINE && child->state == CHILD_SERVING &&
+	    !child->killed;
+}
+
 void
 children_timers(struct parent *p, struct mono now)
 {
@@ -344,6 +373,8 @@ children_timers(struct parent *p, struct mono now)
 		    child->state == CHILD_LEAVING) &&
 		    clock_passed(child->deadline, now))
 			on_late(p, (enum slot)i);
+		else if (is_asked(child) && clock_passed(child->ask, now))
+			ask_alive(p, (enum slot)i, now);
 		else if (child->state == CHILD_DOWN && p->restart[i].due &&
 		    !p->stopping && clock_passed(p->restart[i].at, now))
 			start_again(p, (enum slot)i);
@@ -368,6 +399,8 @@ children_left(const struct parent *p, struct mono now)
 		if ((child->state == CHILD_STARTING ||
 		    child->state == CHILD_LEAVING) && !child->killed)
 			left = sooner(left, clock_left(child->deadline, now));
+		else if (is_asked(child))
+			left = sooner(left, clock_left(child->ask, now));
 		else if (child->state == CHILD_DOWN && p->restart[i].due)
 			left = sooner(left, clock_left(p->restart[i].at, now));
 	}

@@ -53,6 +53,13 @@ on_ready(struct parent *p, enum slot slot, const struct message *m)
 }
 
 static int
+on_alive(struct parent *p, enum slot slot, const struct message *m)
+{
+	p->child[slot].unanswered = 0;
+	return m->len == 0 ? 0 : -1;
+}
+
+static int
 on_log_lost(struct parent *p, enum slot slot, const struct message *m)
 {
 	struct child	*child = &p->child[slot];
@@ -144,6 +151,7 @@ on_wish(struct parent *p, enum slot slot, const struct message *m)
 
 static handler *const	handlers[MSG__MAX] = {
 	[MSG_READY]		= on_ready,
+	[MSG_ALIVE]		= on_alive,
 	[MSG_LOG_LOST]		= on_log_lost,
 	[MSG_FAULT]		= on_fault,
 	[MSG_CLEANED]		= on_cleaned,
