@@ -27,9 +27,9 @@ sub kill_child {
 # The ledger does its work until the next ledger brings another one.
 sub kill_keeper {
 	my ($d) = @_;
-	my $pid = wait_until { keeper($d) };
 
-	return $pid ? kill 'KILL', $pid : 0;
+	# That of the ledger before may be on its way out.
+	return wait_until { my $pid = keeper($d); $pid && kill 'KILL', $pid } || 0;
 }
 
 sub kill_parent {
