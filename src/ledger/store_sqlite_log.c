@@ -16,7 +16,7 @@
 #define PAGES_MAX	65536		/* 256 MiB: the ledger waits */
 #define PAGES_KEPT	PAGES		/* of its file, when it is quiet */
 #define COPY_NS		INT64_C(1000000000)
-#define QUIET_NS	INT64_C(1000000000)
+#define QUIET_NS	INT64_C(10000000000)
 #define SHRINK_NS	INT64_C(10000000000)	/* between tries */
 #define MS_NS		INT64_C(1000000)
 
