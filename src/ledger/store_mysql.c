@@ -139,6 +139,8 @@ store_take_batch(struct store *s, const struct store_batch *batch)
 		    s->touch[i].idlen) % STORE_SLOTS);
 	}
 	sorted = s->touch;
+	if (s->ntouch == 0)
+		return;			/* nor are there arrays yet */
 	qsort(s->order, s->ntouch, sizeof(s->order[0]), store_order);
 	qsort(s->slot, s->ntouch, sizeof(s->slot[0]), store_slot_order);
 }

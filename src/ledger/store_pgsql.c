@@ -129,7 +129,10 @@ store_put_locks(struct store *s)
 	for (i = 0; i < s->ntouch; i++)
 		s->lock[i] = map_siphash(key, s->touch[i].id,
 		    s->touch[i].idlen);
-	qsort(s->lock, s->ntouch, sizeof(s->lock[0]), store_lock_order);
+	/* At the start there is no array yet. */
+	if (s->ntouch > 0)
+		qsort(s->lock, s->ntouch, sizeof(s->lock[0]),
+		    store_lock_order);
 	store_empty(s, LOCKS, LOCKS);
 	for (i = 0; i < s->ntouch; i++)
 		if (i == 0 || s->lock[i] != s->lock[i - 1])
