@@ -13,6 +13,12 @@ use Test::More;
 use Database;
 use Policyd qw(wait_until free_port spew);
 
+my $owner = $$;
+my @proxies;
+
+# Also when the test dies: who waits for its output waits for theirs.
+END { kill 'TERM', @proxies if $$ == $owner }
+
 # Forwards until a file tells it to cut; its pid.
 sub proxy {
 	my ($port, $to, $order) = @_;
@@ -22,7 +28,10 @@ sub proxy {
 	bind($listener, pack_sockaddr_in($port, INADDR_LOOPBACK)) or die "bind: $!";
 	listen($listener, 10) or die "listen: $!";
 	defined(my $pid = fork) or die "fork: $!";
-	return $pid if $pid;
+	if ($pid) {
+		push @proxies, $pid;
+		return $pid;
+	}
 	$SIG{TERM} = sub { POSIX::_exit(0) };
 	my $all = IO::Select->new($listener);
 	my (%peer, %client);
@@ -104,6 +113,7 @@ for my $kind (qw(pgsql mysql)) {
 		$d->ends_well;
 		kill 'TERM', $pid;
 		waitpid $pid, 0;
+		@proxies = ();
 		$db->stop;
 	};
 }
