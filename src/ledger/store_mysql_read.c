@@ -7,7 +7,7 @@
 #define RECENT_SECONDS	3600		/* of single instances */
 #define BLIND_NS	INT64_C(10000000000)
 
-static size_t
+static bool
 store_want(const struct store *s, size_t i, enum sums_reading r)
 {
 	return sums_reading(s->touch[i].cursor) == r;
@@ -44,16 +44,23 @@ store_row(struct store *s, struct store_row *row, size_t *index)
 	return 0;
 }
 
+/* An id and the last of its rows that is known. */
 static size_t
-store_bind_news(struct store *s, size_t i)
+store_bind_after(struct store *s, size_t i, enum sums_reading r)
 {
 	const struct store_touch	*t = &s->touch[i];
 
-	if (!store_want(s, i, SUMS_READ_NEWS))
+	if (!store_want(s, i, r))
 		return 0;
 	mysqldb_bind_text(s->db, t->id, t->idlen);
 	mysqldb_bind(s->db, t->cursor->seen);
 	return 1;
+}
+
+static size_t
+store_bind_news(struct store *s, size_t i)
+{
+	return store_bind_after(s, i, SUMS_READ_NEWS);
 }
 
 static int
@@ -289,12 +296,8 @@ store_take_kept(struct store *s, const struct store_reader *reader)
 static size_t
 store_bind_instances(struct store *s, size_t i)
 {
-	const struct store_touch	*t = &s->touch[i];
-
-	if (!store_want(s, i, SUMS_READ_RECENT))
+	if (store_bind_after(s, i, SUMS_READ_RECENT) == 0)
 		return 0;
-	mysqldb_bind_text(s->db, t->id, t->idlen);
-	mysqldb_bind(s->db, t->cursor->seen);
 	mysqldb_bind(s->db, sums_sizes.recent);
 	return 1;
 }
@@ -321,13 +324,7 @@ store_take_instance(struct store *s, const struct store_reader *reader)
 static size_t
 store_bind_newer(struct store *s, size_t i)
 {
-	const struct store_touch	*t = &s->touch[i];
-
-	if (!store_want(s, i, SUMS_READ_NEWER))
-		return 0;
-	mysqldb_bind_text(s->db, t->id, t->idlen);
-	mysqldb_bind(s->db, t->cursor->seen);
-	return 1;
+	return store_bind_after(s, i, SUMS_READ_NEWER);
 }
 
 static int
