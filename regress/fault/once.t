@@ -84,6 +84,35 @@ subtest 'the parent starts' => sub {
 	cmp_ok($ended{'signal 11'} // 0, '<=', 2, 'of no fault of ours');
 };
 
+subtest 'a directory half made' => sub {
+	plan skip_all => 'only root has privileges to drop' if $> != 0;
+	for my $call (qw(fchown fchmod)) {
+		for my $n (1, 2) {
+			my $d = fault_daemon(shim => ['parent']);
+			my $shim = $d->{shim}{parent};
+			$shim->fail($call, errno => EIO, after => $n);
+			$d->launch;
+			is($d->wait_end, 6, "$call (call $n) fails: it does not start");
+			is($shim->failed, 1, 'because of that');
+			$shim->calm;
+			$d->start;
+			is($d->ask(sasl_username => 'bob'), 'dunno', 'the next one does');
+			is($d->stop, 0, 'and stops');
+		}
+	}
+	# Killed before it could give it away, and between that and its mode.
+	for my $uid (0, (Policyd::nobody())[0]) {
+		my $d = fault_daemon();
+		my $db = "$d->{dir}/db";
+		mkdir $db or die "$db: $!";
+		chown $uid, -1, $db;
+		chmod 0400, $db;
+		$d->start;
+		is($d->ask(sasl_username => 'bob'), 'dunno', 'killed meanwhile: the next one starts');
+		is($d->stop, 0, 'and stops');
+	}
+};
+
 # What keeps the parent busy.
 sub stir {
 	my ($d, $n) = @_;

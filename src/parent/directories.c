@@ -16,6 +16,7 @@
 
 #define COMPONENT_MAX	(NAME_MAX + 2)
 #define LINKS_MAX	32	/* as many as systems follow in one path */
+#define UNFINISHED	0400	/* no directory anybody has a use for */
 #define LOCK_WAIT_MS	3000
 #define LOCK_PAUSE_MS	10
 
@@ -98,38 +99,75 @@ follow(struct walk *w, const char *name)
 	return 0;
 }
 
-/* Makes one directory and steps into it; only the last one is given away. */
-static int
-make(struct walk *w, const char *name, const struct directory_new *new)
+/* Whether it was made here to be given away, and that did not happen. */
+static bool
+unfinished(int fd, const struct directory_new *new)
 {
-	bool		last = w->rest[0] == '\0';
-	bool		made = mkdirat(w->at, name, 0700) == 0;
 	struct stat	sb;
-	int		fd;
 
-	if (!made && errno != EEXIST)
-		return fail(w, strerror(errno));
+	return fstat(fd, &sb) == 0 && (sb.st_mode & 0777) == UNFINISHED &&
+	    (sb.st_uid == geteuid() || (new->give && sb.st_uid == new->uid));
+}
+
+static int
+give(int fd, const struct directory_new *new)
+{
+	if (new->give && fchown(fd, new->uid, new->gid) == -1)
+		return -1;
+	/* Last, for by its mode it is known to be unfinished. */
+	return fchmod(fd, new->mode);
+}
+
+/*
+ * Steps into a directory that was just made, or that a start which was killed
+ * left half made; only the last one of a path is given away.
+ */
+static int
+finish(struct walk *w, const char *name, bool made,
+    const struct directory_new *new)
+{
+	const struct directory_new	above = { .mode = 0755 };
+	struct stat			sb;
+	int				fd;
+
 	fd = openat(w->at, name,
 	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd == -1)
-		return fail(w, strerror(errno));
-	if (!made) {
-		/* Another start was faster, and will give it away itself. */
-		step_to(w, fd);
-		return 0;
-	}
+		return -1;
 	/* Nobody can have put another one in its place, but look. */
-	if (fstat(fd, &sb) == -1 || sb.st_uid != geteuid()) {
+	if (made && (fstat(fd, &sb) == -1 || sb.st_uid != geteuid())) {
 		close(fd);
-		return fail(w, "was changed while it was made");
+		errno = EEXIST;
+		return -1;
 	}
-	if (fchmod(fd, last ? new->mode : 0755) == -1 ||
-	    (last && new->give && fchown(fd, new->uid, new->gid) == -1)) {
-		fail(w, strerror(errno));
+	/* When another start was faster, it gives it away itself. */
+	if ((made || unfinished(fd, new)) &&
+	    give(fd, w->rest[0] == '\0' ? new : &above) == -1) {
 		close(fd);
 		return -1;
 	}
 	step_to(w, fd);
+	return 0;
+}
+
+static int
+make(struct walk *w, const char *name, const struct directory_new *new)
+{
+	bool	last = w->rest[0] == '\0';
+	bool	made;
+	int	saved;
+
+	made = mkdirat(w->at, name, !last ? 0755 : new->give ? UNFINISHED :
+	    0700) == 0;
+	if (!made && errno != EEXIST)
+		return fail(w, strerror(errno));
+	if (finish(w, name, made, new) == -1) {
+		saved = errno;
+		/* Nothing half made stays in the way of the next start. */
+		if (made)
+			unlinkat(w->at, name, AT_REMOVEDIR);
+		return fail(w, strerror(saved));
+	}
 	return 0;
 }
 
@@ -141,9 +179,15 @@ step(struct walk *w, const char *name, const struct directory_new *new)
 
 	fd = openat(w->at, name,
 	    OPEN_SEARCH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd != -1) {
+	if (fd != -1 && (new == NULL || w->rest[0] != '\0' ||
+	    !unfinished(fd, new))) {
 		step_to(w, fd);
 		return 0;
+	}
+	if (fd != -1) {
+		close(fd);
+		return finish(w, name, false, new) == 0 ? 0 :
+		    fail(w, strerror(errno));
 	}
 	saved = errno;
 	if (saved == ENOENT && new != NULL)

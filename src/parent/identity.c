@@ -30,6 +30,27 @@ find_groups(struct msg_identity *identity, char *why)
 	return 0;
 }
 
+/* Why getpwnam(3) or getgrnam(3) found nobody; returns -1. */
+static int
+nobody(const char *kind, const char *name, int error, char *why)
+{
+	switch (error) {
+	/* What systems say when there is none of that name. */
+	case 0:
+	case ENOENT:
+	case ESRCH:
+	case EBADF:
+	case EPERM:
+		snprintf(why, WHY_MAX, "%s %s does not exist", kind, name);
+		break;
+	default:
+		snprintf(why, WHY_MAX, "%s %s: %s", kind, name,
+		    strerror(error));
+		break;
+	}
+	return -1;
+}
+
 int
 identity_user(const char *name, uid_t *uid, char *why)
 {
@@ -37,10 +58,9 @@ identity_user(const char *name, uid_t *uid, char *why)
 
 	if (name == NULL)
 		return 0;
-	if ((pw = getpwnam(name)) == NULL) {
-		snprintf(why, WHY_MAX, "user %s does not exist", name);
-		return -1;
-	}
+	errno = 0;
+	if ((pw = getpwnam(name)) == NULL)
+		return nobody("user", name, errno, why);
 	*uid = pw->pw_uid;
 	return 0;
 }
@@ -52,10 +72,9 @@ identity_group(const char *name, gid_t *gid, char *why)
 
 	if (name == NULL)
 		return 0;
-	if ((gr = getgrnam(name)) == NULL) {
-		snprintf(why, WHY_MAX, "group %s does not exist", name);
-		return -1;
-	}
+	errno = 0;
+	if ((gr = getgrnam(name)) == NULL)
+		return nobody("group", name, errno, why);
 	*gid = gr->gr_gid;
 	return 0;
 }
@@ -83,11 +102,9 @@ identity_find(struct msg_identity *identity, const struct settings *settings,
 	}
 	if (identity_group(settings->group, &gid, why) == -1)
 		return -1;
-	if ((pw = getpwnam(settings->user)) == NULL) {
-		snprintf(why, WHY_MAX, "user %s does not exist",
-		    settings->user);
-		return -1;
-	}
+	errno = 0;
+	if ((pw = getpwnam(settings->user)) == NULL)
+		return nobody("user", settings->user, errno, why);
 	if (pw->pw_uid == 0 || gid == 0) {
 		snprintf(why, WHY_MAX, "user and group may not be root's");
 		return -1;
