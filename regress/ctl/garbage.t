@@ -8,12 +8,9 @@ use Socket;
 use Test::More;
 use Time::HiRes ();
 
+use Chance qw(chance draw one_of);
 use Ctl qw(ctl ctl_json);
 use Policyd qw(wait_until);
-
-my $seed = $ENV{POLICYD_SEED} // 4711;
-srand $seed;
-note("seed $seed");
 
 my $d = Policyd->start(config => { limits => [[100, 60]] });
 my $engine = $d->child('engine');
@@ -60,9 +57,9 @@ like(say_bytes("status\0\0status\0\0"), qr/\Aok\n.*^end\n\z/ms, 'one question on
 my @words = qw(status show top explain metrics reload log bob sasl_username=bob
     protocol_state=DATA 7 -1);
 for (1 .. 400) {
-	my $bytes = join '', map { (rand() < 0.8 ? $words[rand @words] :
-	    join('', map { chr rand 256 } 1 .. rand 30)) . "\0" } 1 .. 1 + rand 5;
-	substr($bytes, rand length $bytes, 1) = chr rand 256 if rand() < 0.3;
+	my $bytes = join '', map { (chance() < 0.8 ? one_of(@words) :
+	    join('', map { chr draw(256) } 1 .. draw(30))) . "\0" } 1 .. 1 + draw(5);
+	substr($bytes, draw(length $bytes), 1) = chr draw(256) if chance() < 0.3;
 	say_bytes("$bytes\0", 1);
 }
 ok(1, 'random questions');
@@ -70,10 +67,9 @@ ok(1, 'random questions');
 # Gone while the answer is on its way.
 for (1 .. 50) {
 	my $s = open_control();
-	syswrite $s, one_of() . "\0\0";
+	syswrite $s, one_of('status', 'metrics', "show\0bob", 'top') . "\0\0";
 	close $s;
 }
-sub one_of { return ("status", "metrics", "show\0bob", "top")[rand 4] }
 
 # As many connections as there may be do not shut root out.
 my @held = grep { defined } map { open_control() } 1 .. 50;

@@ -10,6 +10,7 @@ use Errno qw(EIO EMFILE ENFILE ENOMEM ENOSPC EINTR EAGAIN ECONNRESET ECONNABORTE
     ENOBUFS);
 use Test::More;
 
+use Chance qw(draw);
 use Policyd qw(wait_until $root);
 use Database;
 use Fault qw(fault_daemon full);
@@ -106,7 +107,7 @@ for my $role ('engine', 'ledger-sqlite', 'ledger-pgsql', 'ledger-mysql') {
 				    user => sub { "user$_[0]-" . int($_[1] / 50) });
 			}
 			my $shim = $d->{shim}{$role};
-			for my $after (1, 2 + int(rand 40), full ? map { int rand 2000 }
+			for my $after (1, 2 + draw(40), full ? map { draw(2000) }
 			    1 .. 20 : ()) {
 				$work->wait_more(3);
 				$shim->fail($call, errno => $error, after => $after);

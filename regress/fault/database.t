@@ -10,6 +10,7 @@ use warnings;
 use Test::More;
 use Time::HiRes qw(time);
 
+use Chance qw(draw);
 use Policyd qw(wait_until as_root slurp spew True);
 use Fault qw(fault_daemon full lock_database);
 
@@ -263,7 +264,7 @@ subtest 'damaged' => sub {
 	my $size = -s $d->database;
 	open my $fh, '+<:raw', $d->database or die "open: $!";
 	sysseek $fh, 4096, 0;
-	syswrite $fh, join '', map { chr rand 256 } 4097 .. $size;
+	syswrite $fh, join '', map { chr draw(256) } 4097 .. $size;
 	close $fh;
 	# It has read much of that already.
 	kill 'KILL', $d->child('ledger-sqlite');

@@ -6,9 +6,9 @@
 use strict;
 use warnings;
 
-use List::Util qw(shuffle);
 use Test::More;
 
+use Chance qw(draw mixed one_of);
 use Policyd qw(wait_until process_alive);
 use Fault qw(fault_daemon full pause keeper);
 
@@ -44,15 +44,15 @@ sub kill_parent {
 
 sub one_life {
 	my ($d, $work) = @_;
-	my @names = shuffle (('engine') x 3, ('ledger-sqlite') x 3, 'keeper');
+	my @names = mixed(('engine') x 3, ('ledger-sqlite') x 3, 'keeper');
 	my ($killed, $n) = ({}, 0);
 
 	for my $name (@names) {
-		$work->wait_more(1 + int rand 30) or return 0;
+		$work->wait_more(1 + draw(30)) or return 0;
 		pause(0.02);
 		$n += $name eq 'keeper' ? kill_keeper($d) : kill_child($d, $name, $killed);
 	}
-	$work->wait_more(1 + int rand 30) or return 0;
+	$work->wait_more(1 + draw(30)) or return 0;
 	pause(0.02);
 	return $n;
 }
@@ -79,7 +79,7 @@ subtest 'kill-9-at-the-limit' => sub {
 
 	for (1 .. 6) {
 		last if !$work->wait_more($limit / 8);
-		kill_child($d, rand() < 0.5 ? 'engine' : 'ledger-sqlite', $killed);
+		kill_child($d, one_of('engine', 'ledger-sqlite'), $killed);
 	}
 	ok($work->wait_done, 'it is full');
 	$work->finish;

@@ -9,6 +9,7 @@ use warnings;
 
 use Test::More;
 
+use Chance qw(chance draw);
 use Policyd qw(request spew);
 use Fault qw(fault_daemon full);
 
@@ -43,7 +44,7 @@ sub apply {
 		return;
 	}
 	for (my $at = 0; $at < length $data; $at += $sector) {
-		next if $torn && rand() < 0.5;
+		next if $torn && chance() < 0.5;
 		my $part = substr $data, $at, $sector;
 		my $gap = $offset + $at - length $$bytes;
 		$$bytes .= "\0" x $gap if $gap > 0;
@@ -72,7 +73,7 @@ sub crash {
 	for my $file (keys %open) {
 		$sure{$file} //= '';
 		for my $record (@{$open{$file}}) {
-			my $fate = rand;
+			my $fate = chance();
 			apply(\$sure{$file}, $record, $fate < 0.3) if $fate < 0.6;
 		}
 	}
@@ -120,7 +121,7 @@ for my $how ('full', 'normal') {
 		    'what is written is seen');
 		for (1 .. (full ? 200 : 20)) {
 			my $bad = check_crash($d, $how, $journal, $answered,
-			    $begin + int rand($end - $begin));
+			    $begin + draw($end - $begin));
 			push @bad, $bad if $bad;
 		}
 		my $bad = check_crash($d, $how, $journal, $answered, $end);

@@ -18,6 +18,7 @@
 #include "rig.h"
 
 #define MEMORY		(64 * 1024 * 1024)
+#define PATIENCE_MS	30000
 
 static struct outsider	*outsider;
 
@@ -45,6 +46,8 @@ rig_in(const char *dir, const char *path)
 	assert_int_not_equal(r->directory, -1);
 	r->settings = settings_new();
 	outsider_settings(outsider, r->settings, path);
+	/* Nobody here asks again: what is slow is no fault. */
+	r->settings->db_timeout = PATIENCE_MS;
 	r->outsider = outsider;
 	r->now = RIG_NOW;
 	r->timeout = 10000;

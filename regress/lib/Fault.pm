@@ -24,7 +24,7 @@ our @EXPORT_OK = qw(fault_daemon full pause sums lock_database keeper);
 # FAULT=full: more rounds than make check has time for.
 sub full () { ($ENV{FAULT} // '') eq 'full' }
 
-# A random moment, no synchronisation.
+# A random moment, no synchronisation, and none that a seed would bring again.
 sub pause {
 	my ($most) = @_;
 

@@ -189,8 +189,9 @@ sub request {
 	my $left;
 
 	if (!exists $given{instance}) {
-		$given{instance} = sprintf '%x.%x.%x.%x', $$, int(time),
-		    int(rand(1_000_000)), $sequence++;
+		my $now = time;
+		$given{instance} = sprintf '%x.%x.%x.%x', $$, int($now),
+		    ($now - int($now)) * 1_000_000, $sequence++;
 	}
 	for (my $i = 0; $i < @attributes; $i += 2) {
 		my ($name, $value) = @attributes[$i, $i + 1];

@@ -9,6 +9,7 @@ use warnings;
 use Test::More;
 use Time::HiRes qw(time);
 
+use Chance qw(draw);
 use Database;
 use Policyd qw(wait_until request);
 
@@ -65,7 +66,7 @@ sub asking {
 		vec(my $set = '', fileno($stop), 1) = 1;
 		until (select(my $ready = $set, undef, undef, 0)) {
 			my $begin = time;
-			$client->send(request(sasl_username => 'load' . int rand 50));
+			$client->send(request(sasl_username => 'load' . draw(50)));
 			$answers{$client->answer // 'none'}++;
 			my $took = time - $begin;
 			$longest = $took if $took > $longest;

@@ -5,9 +5,10 @@
 use strict;
 use warnings;
 
-use List::Util qw(shuffle sum0);
+use List::Util qw(sum0);
 use Test::More;
 
+use Chance qw(mixed);
 use Database;
 use Policyd qw(request True);
 
@@ -88,7 +89,7 @@ sub mixed_ids {
 	    report => True }, { name => 'from', key => 'sender', limits => [[35, 3600]],
 	    report => True }, { name => 'to', key => 'recipient_domain',
 	    count => 'distinct_recipients', limits => [[1000, 3600]] }] });
-	my @requests = shuffle map { my $n = $_; map { { sasl_username => "user$_",
+	my @requests = mixed map { my $n = $_; map { { sasl_username => "user$_",
 	    sender => 'from' . ($n + $_) % 3 . '@example.org',
 	    recipient => "r$n\@d" . ($n * $_) % 4 . '.example.net',
 	    protocol_state => 'RCPT' } } 0 .. 5 } 1 .. 40;
