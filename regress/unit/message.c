@@ -541,6 +541,8 @@ every_type_has_a_rule(void **state)
 		if (rule->fd)
 			assert_int_equal(rule->from, 1U << ROLE_PARENT);
 	}
+	/* pledge(2) ends a process that sends or receives a directory. */
+	assert_false(message_rule(MSG_DIRECTORY)->fd);
 	assert_null(message_rule(MSG__MAX));
 	assert_null(message_rule(65535));
 	assert_null(message_rule(UINT32_MAX));

@@ -26,6 +26,7 @@
 static struct role_start	start;
 static struct channel		*parent;	/* the test's end */
 static pid_t			 child;
+static int			 directory = STDIN_FILENO;	/* its 4 */
 
 /*
  * A process with our channel as descriptor 3; its exit status is what body
@@ -50,7 +51,8 @@ begin(enum role role, int (*body)(void))
 		setenv("TZ", "UTC", 1);
 		signal(SIGTERM, SIG_DFL);
 		dup2(fd[1], INHERITED);
-		dup2(fd[1], ROLE_CHANNEL_FD);
+		dup2(directory, ROLE_DIRECTORY_FD);
+		dup2(INHERITED, ROLE_CHANNEL_FD);
 		_exit(body());
 	}
 	close(fd[1]);
@@ -175,6 +177,20 @@ begin_ledger(void)
 {
 	role_begin(&start, ROLE_LEDGER, "ledger-sqlite");
 	return 50;
+}
+
+static int
+has_directory(void)
+{
+	struct stat	sb;
+
+	role_begin(&start, ROLE_LEDGER, "ledger-sqlite");
+	if (start.directory == -1)
+		return fcntl(ROLE_DIRECTORY_FD, F_GETFD) == -1 ? 0 : 52;
+	if (fstat(start.directory, &sb) == -1 || !S_ISDIR(sb.st_mode) ||
+	    fcntl(start.directory, F_GETFD) != FD_CLOEXEC)
+		return 53;
+	return 1;
 }
 
 static int
@@ -313,8 +329,6 @@ parent_ends(void **state)
 static void
 start_is_checked(void **state)
 {
-	int	fd;
-
 	(void)state;
 	/* No settings. */
 	begin(ROLE_ENGINE, begin_engine);
@@ -328,17 +342,46 @@ start_is_checked(void **state)
 	begin(ROLE_LEDGER, begin_ledger);
 	channel_signal(parent, MSG_CLEAN, 0);
 	assert_int_equal(status(), 6);
-	/* Twice. */
+	/* None, and twice. */
 	begin(ROLE_LEDGER, begin_ledger);
-	assert_int_not_equal(fd = open("/", O_RDONLY | O_DIRECTORY), -1);
-	channel_send(parent, MSG_DIRECTORY, 0, NULL, fd);
-	channel_send(parent, MSG_DIRECTORY, 0, NULL, fd);
-	close(fd);
+	channel_signal(parent, MSG_DIRECTORY, 0);
 	assert_int_equal(status(), 6);
+	assert_int_not_equal(directory = open("/", O_RDONLY | O_DIRECTORY), -1);
+	begin(ROLE_LEDGER, begin_ledger);
+	channel_signal(parent, MSG_DIRECTORY, 0);
+	channel_signal(parent, MSG_DIRECTORY, 0);
+	assert_int_equal(status(), 6);
+	close(directory);
+	directory = STDIN_FILENO;
 	/* A role that there is not. */
 	begin(ROLE_LEDGER, begin_ledger);
 	send_peer(ROLE__MAX);
 	assert_int_equal(status(), 6);
+}
+
+static void
+directory_is_inherited(void **state)
+{
+	int	told;
+
+	(void)state;
+	/* One that nobody speaks of is not kept. */
+	for (told = 0; told <= 1; told++) {
+		directory = open("/", O_RDONLY | O_DIRECTORY);
+		assert_int_not_equal(directory, -1);
+		begin(ROLE_LEDGER, has_directory);
+		if (told)
+			channel_signal(parent, MSG_DIRECTORY, 0);
+		send_settings(ROLE_LEDGER, 1);
+		channel_signal(parent, MSG_START, 0);
+		assert_int_equal(status(), told);
+		close(directory);
+		directory = STDIN_FILENO;
+	}
+	begin(ROLE_LEDGER, has_directory);
+	send_settings(ROLE_LEDGER, 1);
+	channel_signal(parent, MSG_START, 0);
+	assert_int_equal(status(), 0);
 }
 
 static void
@@ -363,6 +406,7 @@ main(void)
 		cmocka_unit_test(fault_is_told),
 		cmocka_unit_test(parent_ends),
 		cmocka_unit_test(start_is_checked),
+		cmocka_unit_test(directory_is_inherited),
 		cmocka_unit_test(settings_come_again)
 	};
 

@@ -33,7 +33,7 @@ enum message_type {
 	MSG_SETTINGS_END,	/* number: generation, swap them in */
 	MSG_LISTENER,		/* struct msg_listener, with the socket */
 	MSG_LISTENER_END,	/* number of a listener that is closed */
-	MSG_DIRECTORY,		/* with the directory of the SQLite file */
+	MSG_DIRECTORY,		/* descriptor 4 is that of the SQLite file */
 	MSG_PEER,		/* number: role of the peer, with our end */
 	MSG_START,		/* that is all: set up, lock, say ready */
 	MSG_STOP,		/* finish what is in flight, then exit */

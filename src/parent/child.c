@@ -17,7 +17,8 @@
 #include "parent/signals.h"
 
 #define CHANNEL_FD	3	/* where a role looks for it: role/role.h */
-#define EXEC_FD		4	/* tells the parent that exec failed */
+#define DIRECTORY_FD	4	/* the same, or nothing */
+#define EXEC_FD		5	/* tells the parent that exec failed */
 #define ABOVE		16	/* where descriptors are out of the way */
 
 /* What libraries look up there on purpose; nothing of ours is told that way. */
@@ -62,30 +63,50 @@ free_environment(char **list)
 	free(list);
 }
 
+struct start {
+	const char	*path;
+	char		*name;
+	int		 channel;
+	int		 directory;	/* -1: none */
+	bool		 quiet;
+};
+
+/* Out of the way of the places that are filled. -1 stays -1. */
+static int
+aside(int fd)
+{
+	return fd == -1 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, ABOVE);
+}
+
 /* The child's side: descriptors in their places, then another program. */
 static void __attribute__((__noreturn__))
-become(const char *path, char *name, char **env, int channel, int report,
-    bool quiet)
+become(const struct start *s, char **env, int report)
 {
-	char	*argv[] = { name, NULL };
-	int	 null, error;
+	char	*argv[] = { s->name, NULL };
+	int	 null, channel, directory, error;
 
 	signals_reset();
 	/* A terminal's ^C is the parent's affair. */
 	setsid();
-	channel = fcntl(channel, F_DUPFD_CLOEXEC, ABOVE);
-	report = fcntl(report, F_DUPFD_CLOEXEC, ABOVE);
+	channel = aside(s->channel);
+	directory = aside(s->directory);
+	report = aside(report);
 	null = open("/dev/null", O_RDWR);
 	if (channel == -1 || report == -1 || null == -1 ||
+	    (directory == -1 && s->directory != -1) ||
 	    dup2(null, STDIN_FILENO) == -1 || dup2(null, STDOUT_FILENO) == -1 ||
-	    (quiet && dup2(null, STDERR_FILENO) == -1) ||
+	    (s->quiet && dup2(null, STDERR_FILENO) == -1) ||
 	    dup2(channel, CHANNEL_FD) == -1 || dup2(report, EXEC_FD) == -1 ||
 	    fcntl(EXEC_FD, F_SETFD, FD_CLOEXEC) == -1)
 		goto fail;
 	report = EXEC_FD;
+	if (directory == -1)
+		(void)close(DIRECTORY_FD);
+	else if (dup2(directory, DIRECTORY_FD) == -1)
+		goto fail;
 	closefrom(EXEC_FD + 1);
 	umask(077);
-	execve(path, argv, env);
+	execve(s->path, argv, env);
  fail:
 	error = errno;
 	while (write(report, &error, sizeof(error)) == -1 && errno == EINTR)
@@ -107,7 +128,7 @@ exec_error(int fd)
 }
 
 static pid_t
-start(const char *path, char *name, int channel, bool quiet)
+start(const struct start *s)
 {
 	int	  report[2], error;
 	char	**env;
@@ -118,7 +139,7 @@ start(const char *path, char *name, int channel, bool quiet)
 	env = make_environment();
 	pid = fork();
 	if (pid == 0)
-		become(path, name, env, channel, report[1], quiet);
+		become(s, env, report[1]);
 	error = pid == -1 ? errno : 0;
 	free_environment(env);
 	close(report[1]);
@@ -134,10 +155,11 @@ start(const char *path, char *name, int channel, bool quiet)
 
 int
 child_spawn(struct child *child, enum role role, const char *program,
-    bool quiet, char *why)
+    int directory, bool quiet, char *why)
 {
-	char	*path;
-	int	 fd[2];
+	struct start	 s = { .directory = directory, .quiet = quiet };
+	char		*path;
+	int		 fd[2];
 
 	child_init(child);
 	child->role = role;
@@ -148,7 +170,10 @@ child_spawn(struct child *child, enum role role, const char *program,
 		return -1;
 	}
 	path = alloc_printf("%s/%s", paths_libexecdir(), program);
-	child->pid = start(path, child->program, fd[1], quiet);
+	s.path = path;
+	s.name = child->program;
+	s.channel = fd[1];
+	child->pid = start(&s);
 	if (child->pid == -1)
 		snprintf(why, WHY_MAX, "%s: %s", path, strerror(errno));
 	free(path);

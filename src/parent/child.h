@@ -40,11 +40,11 @@ void	child_init(struct child *);
 
 /*
  * Starts the executable of this name in LIBEXECDIR, its channel as descriptor
- * 3, next to nothing in its environment, stderr ours or (`quiet`) nowhere. 0,
- * or -1 with *why.
+ * 3, `directory` (-1: none) as 4, next to nothing in its environment, stderr
+ * ours or (`quiet`) nowhere. 0, or -1 with *why.
  */
-int	child_spawn(struct child *, enum role, const char *program, bool quiet,
-	    char *why);
+int	child_spawn(struct child *, enum role, const char *program,
+	    int directory, bool quiet, char *why);
 
 /* SIGKILL; the rest is seen to when it is reaped. */
 void	child_kill(struct child *);

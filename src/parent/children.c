@@ -77,26 +77,24 @@ send_identity(struct child *child, const struct msg_identity *identity)
 	str_clear(&payload);
 }
 
-/* The directory of the SQLite file, which its ledger is shut into. */
+/*
+ * The directory of the SQLite file, which its ledger is shut into. It is
+ * inherited: OpenBSD's pledge(2) lets nobody send or receive a directory.
+ */
 static int
-send_directory(struct child *child, const struct settings *settings,
+open_directory(struct place *place, const struct settings *settings,
     const struct msg_identity *identity, char *why)
 {
 	const struct directory_new	 new =
 	    identity_directory(identity, DATABASE_MODE);
 	const struct value		*path;
-	struct place			 place;
 
 	path = value_get(settings->sqlite_config, "database");
 	if (path == NULL || path->type != VALUE_STR) {
 		snprintf(why, WHY_MAX, "sqlite_config names no database");
 		return -1;
 	}
-	if (directories_place(&place, path->bytes, &new, why) == -1)
-		return -1;
-	child_send(child, MSG_DIRECTORY, NULL, place.dir);
-	directories_leave(&place);
-	return 0;
+	return directories_place(place, path->bytes, &new, why);
 }
 
 int
@@ -105,22 +103,26 @@ children_start(struct parent *p, enum slot slot,
     const struct msg_identity *identity, char *why)
 {
 	struct child	*child = &p->child[slot];
+	struct place	 place = { .dir = -1 };
 	const char	*program = slots[slot].program;
+	int		 result;
 
 	if (program == NULL)
 		program = children_ledger(settings);
-	if (child_spawn(child, slots[slot].role, program,
-	    p->background && !p->debug, why) == -1)
+	if (slots[slot].role == ROLE_LEDGER &&
+	    settings->backend == BACKEND_SQLITE &&
+	    open_directory(&place, settings, identity, why) == -1)
+		return -1;
+	result = child_spawn(child, slots[slot].role, program, place.dir,
+	    p->background && !p->debug, why);
+	if (result == 0 && place.dir != -1)
+		child_signal(child, MSG_DIRECTORY);
+	directories_leave(&place);
+	if (result == -1)
 		return -1;
 	child->deadline = clock_after(child->since, READY_MS);
 	serve_log_message(p, child);
 	send_identity(child, identity);
-	if (slots[slot].role == ROLE_LEDGER &&
-	    settings->backend == BACKEND_SQLITE &&
-	    send_directory(child, settings, identity, why) == -1) {
-		child_kill(child);
-		return -1;
-	}
 	convey_send(child->channel, settings, child->role, p->generation);
 	if (slot == SLOT_ENGINE)
 		sockets_send(&p->listeners, child);

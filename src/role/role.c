@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ static struct {
 	enum role	 self;
 	const char	*name;
 	struct convey	*settings;	/* the generation that is coming in */
+	bool		 inherited;	/* a directory at ROLE_DIRECTORY_FD */
 } role;
 
 /*
@@ -99,6 +101,20 @@ channel_is_there(void)
 	if (getsockname(ROLE_CHANNEL_FD, (struct sockaddr *)&ss, &len) == -1)
 		return false;
 	return ss.ss_family == AF_UNIX;
+}
+
+/* All but the channel and a directory are closed. */
+static void
+close_inherited(void)
+{
+	struct stat	sb;
+
+	closefrom(ROLE_DIRECTORY_FD + 1);
+	role.inherited = fstat(ROLE_DIRECTORY_FD, &sb) == 0 &&
+	    S_ISDIR(sb.st_mode) &&
+	    fcntl(ROLE_DIRECTORY_FD, F_SETFD, FD_CLOEXEC) == 0;
+	if (!role.inherited)
+		(void)close(ROLE_DIRECTORY_FD);
 }
 
 /* --- before MSG_START: 0, or -1 when it is not as it must be --- */
@@ -181,9 +197,10 @@ start_on_listener(struct role_start *start, const struct message *m)
 static int
 start_on_directory(struct role_start *start, const struct message *m)
 {
-	if (m->fd == -1 || start->directory != -1)
+	(void)m;
+	if (!role.inherited || start->directory != -1)
 		return -1;
-	start->directory = m->fd;
+	start->directory = ROLE_DIRECTORY_FD;
 	return 0;
 }
 
@@ -247,6 +264,8 @@ receive_start(struct role_start *start)
 	}
 	if (start->settings == NULL)
 		log_fatal("the parent sent no settings");
+	if (role.inherited && start->directory == -1)
+		(void)close(ROLE_DIRECTORY_FD);
 }
 
 void
@@ -264,7 +283,7 @@ role_begin(struct role_start *start, enum role self, const char *name)
 	log_open(name, LOG_TO_STDERR, -1, false);
 	sandbox_prepare(self == ROLE_ENGINE ? SANDBOX_ENGINE :
 	    self == ROLE_REPORT ? SANDBOX_REPORT : SANDBOX_LEDGER_SERVER);
-	closefrom(ROLE_CHANNEL_FD + 1);
+	close_inherited();
 	umask(077);
 	set_signals();
 	clean_environment();

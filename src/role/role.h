@@ -14,7 +14,8 @@
  * 3, its configuration arrives there, it sets itself up, gives up privileges,
  * enters its sandbox, says READY. A role's main() reads as that list.
  */
-#define ROLE_CHANNEL_FD	3
+#define ROLE_CHANNEL_FD		3
+#define ROLE_DIRECTORY_FD	4	/* where MSG_DIRECTORY says so */
 
 /*
  * Exit status of a ledger whose database is away: no fault, the parent starts
