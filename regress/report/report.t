@@ -145,6 +145,8 @@ ok_sent('a long password', { auth => ['PLAIN'], password => 'p' x 600 },
     smtp_credentials => ['alice', 'p' x 600]);
 ok_sent('cut after QUIT', { cut => 'QUIT' });
 ok_sent('no answer to QUIT', { silent => 'QUIT' });
+ok_sent('long lines', { reply => { $_ => ($_ eq 'greeting' ? '220 ' : '250 ') . 'x' x 8192 } })
+    for qw(greeting BODY);
 
 # --- the wrong way ---
 
@@ -164,7 +166,7 @@ ok_failed("nonsense at $_", 'does not speak SMTP',
     { @starttls, auth => ['LOGIN'], reply => { $_ => "hello there" } }, @all)
     for qw(greeting EHLO BODY);
 ok_failed('a line without end', 'does not speak SMTP',
-    { reply => { EHLO => '250 ' . 'x' x 5000 } });
+    { reply => { EHLO => '250 ' . 'x' x 70000 } });
 ok_failed('a reply without end', 'does not speak SMTP',
     { reply => { EHLO => join("\n", ('250 x') x 500) } });
 ok_failed('answers before questions', 'out of turn',

@@ -385,7 +385,7 @@ nonsense(void **state)
 	struct smtp_config	 c = config(false, NULL);
 	struct smtp_mail	 m = mail(one, 1);
 	struct smtp		*s;
-	char			 many[SMTP_LINE_MAX + 2];
+	char			 many[SMTP_LINE_MOST + 2];
 	size_t			 i, len;
 
 	(void)state;
@@ -410,6 +410,30 @@ nonsense(void **state)
 	assert_int_equal(feed(s, "220-x\r\n", SIZE_MAX), SMTP_WANT_CLOSE);
 	smtp_output(s, &len);
 	assert_int_equal(len, 0);
+	smtp_free(s);
+}
+
+/* A server that says too much has taken the mail all the same. */
+static void
+long_lines(void **state)
+{
+	struct smtp_config	 c = config(false, "bob");
+	struct smtp_mail	 m = mail(one, 1);
+	struct smtp		*s;
+	char			 line[3 * SMTP_LINE_MAX];
+
+	(void)state;
+	c.loopback = true;
+	memset(line, 'x', sizeof(line));
+	memcpy(line, "220 ", 4);
+	memcpy(line + sizeof(line) - 2, "\r\n", 2);
+	s = smtp_new(&c, &m);
+	assert_int_equal(smtp_input(s, line, sizeof(line)), SMTP_WANT_REPLY);
+	take_output(s, "EHLO host\r\n");
+	memcpy(line, "250-", 4);
+	assert_int_equal(smtp_input(s, line, sizeof(line)), SMTP_WANT_REPLY);
+	feed(s, "250 AUTH\tGSSAPI\t LOGIN\r\n", 1);
+	take_output(s, "AUTH LOGIN\r\n");
 	smtp_free(s);
 }
 
@@ -582,6 +606,7 @@ main(void)
 		cmocka_unit_test(auth),
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(nonsense),
+		cmocka_unit_test(long_lines),
 		cmocka_unit_test(out_of_turn),
 		cmocka_unit_test(lost_connections),
 		cmocka_unit_test(reasons),

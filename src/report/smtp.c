@@ -160,15 +160,15 @@ on_offer(struct smtp *s, const char *line)
 	};
 	size_t	len;
 
-	len = strcspn(line, " ");
+	len = strcspn(line, " \t");
 	/* AUTH= is how servers wrote it before there was a standard. */
-	if (strncasecmp(line, "AUTH", 4) != 0 ||
-	    (line[4] != ' ' && line[4] != '=')) {
+	if (strncasecmp(line, "AUTH", 4) != 0 || line[4] == '\0' ||
+	    strchr(" \t=", line[4]) == NULL) {
 		s->can |= find_offer(offers, line, len);
 		return;
 	}
-	for (line += 5; *line != '\0'; line += len, line += *line == ' ') {
-		len = strcspn(line, " ");
+	for (line += 5; *line != '\0'; line += len, line += *line != '\0') {
+		len = strcspn(line, " \t");
 		s->can |= find_offer(mechanisms, line, len);
 	}
 }
@@ -357,16 +357,16 @@ static void
 on_byte(struct smtp *s, char c)
 {
 	if (c != '\n') {
-		if (s->line.len >= SMTP_LINE_MAX)
-			smtp_give_up(s, "the server does not speak SMTP");
-		else
+		if (s->line.len < SMTP_LINE_MAX)
 			str_addc(&s->line, c);
+		else if (++s->skipped > SMTP_LINE_MOST - SMTP_LINE_MAX)
+			smtp_give_up(s, "the server does not speak SMTP");
 		return;
 	}
 	if (s->line.len > 0 && s->line.data[s->line.len - 1] == '\r')
 		s->line.data[--s->line.len] = '\0';
 	on_line(s);
-	s->line.len = 0;
+	s->line.len = s->skipped = 0;
 	s->line.data[0] = '\0';
 }
 

@@ -39,6 +39,7 @@ struct smtp_mail {
 
 #define SMTP_ADDRESS_MAX 320	/* 64 "@" 255: RFC 5321 4.5.3.1 */
 #define SMTP_LINE_MAX	2048	/* of a reply; RFC 5321 4.5.3.1.5 has 512 */
+#define SMTP_LINE_MOST	65536	/* so long the rest is read past */
 #define SMTP_LINES_MAX	256	/* of one reply */
 #define SMTP_REASON_MAX	400
 

@@ -54,6 +54,7 @@ struct smtp {
 	size_t			 sent_rcpt;	/* whose command is next */
 	size_t			 accepted;
 	struct str		 line;		/* of a reply, not whole */
+	size_t			 skipped;	/* bytes of it, too many */
 	size_t			 lines;		/* of it, whole */
 	int			 code;
 	size_t			 replies;	/* whole ones, all in all */
