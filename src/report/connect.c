@@ -16,8 +16,9 @@
 #include "lib/clock.h"
 #include "report/connect.h"
 
-#define CONNECT_MS	(30 * 1000)	/* for each address */
-#define ALL_MS		(120 * 1000)
+/* The parent waits for two minutes, in which names are looked up too. */
+#define CONNECT_MS	(20 * 1000)	/* for each address */
+#define ALL_MS		(60 * 1000)
 
 static int
 wait_connected(int fd, struct mono end)
