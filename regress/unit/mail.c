@@ -264,7 +264,8 @@ headers(void **state)
 	static const char *const	odd[] = {
 		"a@b", "j\303\274rgen@example.org",
 		"x\r\nBcc: evil@example.net",
-		"a,b@c", "root"
+		"a,b@c", "root", "a@[192.0.2.1]", "b@[IPv6:2001:db8::1]",
+		"c@[d", "e]"
 	};
 	static const struct {
 		const char	*subject;
@@ -301,9 +302,11 @@ headers(void **state)
 	mail_compose(&s, &m);
 	ok_mail(&s);
 	assert_non_null(strstr(s.data, "\r\nTo: a@b,\r\n"
-	    " =?utf-8?q?j=C3=BCrgen=40example=2Eorg?=:;,\r\n"
-	    " =?utf-8?q?x=5Cx0d=5Cx0aBcc=3A_evil=40example=2Enet?=:;,\r\n"
-	    " =?utf-8?q?a=2Cb=40c?=:;,\r\n root\r\n"));
+	    " =?utf-8?q?j=C3=BCrgen=40example=2Eorg?= :;,\r\n"
+	    " =?utf-8?q?x=5Cx0d=5Cx0aBcc=3A_evil=40example=2Enet?= :;,\r\n"
+	    " =?utf-8?q?a=2Cb=40c?= :;,\r\n root,\r\n"
+	    " a@[192.0.2.1],\r\n b@[IPv6:2001:db8::1],\r\n"
+	    " =?utf-8?q?c=40=5Bd?= :;,\r\n =?utf-8?q?e=5D?= :;\r\n"));
 	assert_null(strstr(s.data, "\nBcc"));
 	str_clear(&s);
 }

@@ -82,9 +82,11 @@ add_encoded(struct str *s, const char *text)
 }
 
 static bool
-is_plain(const char *text, const char *also)
+is_plain(const char *text, size_t len, const char *also)
 {
-	for (; *text != '\0'; text++)
+	const char	*end = text + len;
+
+	for (; text < end; text++)
 		if (!((*text >= 'a' && *text <= 'z') ||
 		    (*text >= 'A' && *text <= 'Z') ||
 		    (*text >= '0' && *text <= '9') ||
@@ -103,7 +105,7 @@ add_subject(struct str *s, const char *subject)
 	str_printable(text, size, subject, len);
 	str_adds(s, "Subject: ");
 	if (strlen(text) + strlen("Subject: ") <= SUBJECT_MAX &&
-	    is_plain(text, " !\"#$%&'()*+,-./:;<>@[]_|~"))
+	    is_plain(text, strlen(text), " !\"#$%&'()*+,-./:;<>@[]_|~"))
 		str_adds(s, text);
 	else
 		add_encoded(s, text);
@@ -111,9 +113,26 @@ add_subject(struct str *s, const char *subject)
 	free(text);
 }
 
+/* local@domain or local@[192.0.2.1], nothing of which needs quotes. */
+static bool
+is_bare(const char *address, size_t len)
+{
+	const char	*literal = strstr(address, "@[");
+
+	if (literal != NULL && address[len - 1] == ']') {
+		literal += 2;
+		if (!is_plain(literal, (size_t)(address + len - 1 - literal),
+		    ".:-"))
+			return false;
+		len = (size_t)(literal - 1 - address);
+	}
+	return is_plain(address, len, "@.!#$%&'*+-/=?^_`{|}~");
+}
+
 /*
  * One that ASCII cannot say is shown as the name of an empty group: no server
  * has to understand it, and the envelope has the address itself (RFC 6857 3.1).
+ * The blank ends the encoded word (RFC 2047 5).
  */
 static void
 add_address(struct str *s, const char *address)
@@ -121,15 +140,14 @@ add_address(struct str *s, const char *address)
 	char	*text;
 	size_t	 len = strlen(address), size = len * 4 + 8;
 
-	if (len > 0 && len <= ADDRESS_MAX &&
-	    is_plain(address, "@.!#$%&'*+-/=?^_`{|}~")) {
+	if (len > 0 && len <= ADDRESS_MAX && is_bare(address, len)) {
 		str_adds(s, address);
 		return;
 	}
 	text = alloc_zero(size, 1);
 	str_printable(text, size, address, len);
 	add_encoded(s, text);
-	str_adds(s, ":;");
+	str_adds(s, " :;");
 	free(text);
 }
 
