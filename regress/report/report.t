@@ -276,6 +276,31 @@ subtest 'a large report' => sub {
 	is_deeply($r->left, [], 'the hits are gone');
 };
 
+subtest 'more than a mail has room for' => sub {
+	my $s = Smtpd->start(@starttls);
+	my $r = Report->new(port => $s->port, settings => { smtp_tls => 'starttls' });
+
+	# Wide characters are the longest on the wire: still less than Postfix takes.
+	$r->{d}->sql('WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n ' .
+	    "WHERE i < 7999) INSERT INTO limit_report (id, delta, hit) SELECT " .
+	    "i || replace(hex(zeroblob(31)), '00', '\x{f0}\x{9f}\x{98}\x{80}" .
+	    "\x{f0}\x{9f}\x{98}\x{80}'), 60, i FROM n");
+	my ($status, undef, $err) = $r->clean;
+	is($status, 0, 'status 0') or diag($err);
+	my ($mail) = $s->mails;
+	cmp_ok(length $mail->{data}, '<', 10_240_000, 'the mail is one that servers take');
+	my ($left) = $r->{d}->sql('SELECT count(*), max(hit) FROM limit_report');
+	cmp_ok($left->[0], '>', 0, 'not all of them are in it');
+	like($mail->{data}, qr/^$left->[0] more are left for the next report\.$/m, 'which is said');
+	my @in = $mail->{data} =~ /^"","(\d{4})=F0/mg;
+	is(scalar @in + $left->[0], 7000, 'what is not in it stays');
+	is($left->[1] + 1, $in[-1], 'those with the fewest hits');
+	($status, undef, $err) = $r->clean;
+	is($status, 0, 'once more') or diag($err);
+	is_deeply($r->left, [], 'the rest is reported');
+	is(scalar(my @m = $s->mails), 2, 'in a second mail');
+};
+
 subtest 'the next address' => sub {
 	# localhost is [::1] first, where nobody listens; or it is 127.0.0.1 alone.
 	my $s = Smtpd->start;

@@ -282,6 +282,20 @@ msg_hit_get(struct msg_hit *m, const void *src, size_t len)
 	return wire_done(&w);
 }
 
+bool
+msg_hits_fit(struct msg_hits_room *room, const struct msg_hit *m)
+{
+	size_t	bytes = m->idlen + m->rulelen;
+
+	if (room->hits >= HITS_MAX || bytes > HITS_BYTES_MAX - room->bytes)
+		room->full = true;
+	if (room->full)
+		return false;
+	room->hits++;
+	room->bytes += bytes;
+	return true;
+}
+
 void
 msg_reported_put(struct str *s, const struct msg_reported *m)
 {

@@ -253,6 +253,22 @@ struct msg_hit {
 void	msg_hit_put(struct str *, const struct msg_hit *);
 int	msg_hit_get(struct msg_hit *, const void *, size_t);
 
+/*
+ * How much of the list one mail has room for, so that servers take it: eight
+ * megabytes, as it is sent, at the worst. Report and ledger count alike, each
+ * from the first hit on, for what did not fit must not be forgotten: false for
+ * that one and all behind it.
+ */
+#define HITS_MAX	50000
+#define HITS_BYTES_MAX	(1536 * 1024)	/* of names */
+
+struct msg_hits_room {
+	size_t	hits;
+	size_t	bytes;
+	bool	full;
+};
+bool	msg_hits_fit(struct msg_hits_room *, const struct msg_hit *);
+
 enum report_outcome {
 	REPORT_SENT,
 	REPORT_EMPTY,		/* report_only_if_needed and no hits */

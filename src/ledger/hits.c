@@ -33,6 +33,7 @@ struct hits {
 	size_t		 nsent;
 	size_t		 size;
 	/* while sending */
+	struct msg_hits_room	 room;		/* in the mail */
 	struct channel		*channel;
 	const struct settings	*settings;
 	struct lookup	*limits;
@@ -213,7 +214,8 @@ hits_on_row(void *arg, const char *id, size_t idlen, int64_t seconds,
 	msg_hit_put(&payload, &m);
 	channel_send(h->channel, MSG_HIT, 0, &payload, -1);
 	str_clear(&payload);
-	hits_keep(h, id, idlen, seconds, count);
+	if (msg_hits_fit(&h->room, &m))
+		hits_keep(h, id, idlen, seconds, count);
 }
 
 enum store_result
@@ -225,6 +227,7 @@ hits_send(struct hits *h, struct store *store, struct channel *channel,
 	int64_t			last;
 
 	hits_clear_sent(h);
+	memset(&h->room, 0, sizeof(h->room));
 	h->channel = channel;
 	h->settings = settings;
 	h->limits = limits;

@@ -5,10 +5,6 @@
 #include "lib/alloc.h"
 #include "report/hitlist.h"
 
-/* A mail that servers still take; the most hits come first. */
-#define ROWS_MAX	100000
-#define BYTES_MAX	(4 * 1024 * 1024)
-
 static int
 add_hit(struct hitlist *l, const struct message *m)
 {
@@ -17,9 +13,8 @@ add_hit(struct hitlist *l, const struct message *m)
 
 	if (msg_hit_get(&hit, m->payload, m->len) == -1)
 		return -1;
-	if (l->nrows >= ROWS_MAX ||
-	    hit.idlen + hit.rulelen > BYTES_MAX - l->bytes) {
-		l->nomore++;
+	if (!msg_hits_fit(&l->room, &hit)) {
+		l->later++;
 		return 0;
 	}
 	if (l->nrows == l->size) {
@@ -33,7 +28,6 @@ add_hit(struct hitlist *l, const struct message *m)
 	row->mails = hit.mails;
 	row->seconds = hit.seconds < 1 ? 1 : hit.seconds;
 	row->hits = hit.hits;
-	l->bytes += hit.idlen + hit.rulelen;
 	return 0;
 }
 

@@ -30,7 +30,7 @@ struct mail {
 	uint64_t		 token;		/* makes the mail unique */
 	struct mail_row		*rows;
 	size_t			 nrows;
-	size_t			 nomore;	/* rows that had no room */
+	size_t			 later;		/* rows for the next one */
 };
 
 #define MAIL_TABLE_MAX	1000	/* rows in the text; the CSV has all */

@@ -286,9 +286,9 @@ mail_text_add(struct str *s, const struct mail *mail)
 		str_addc(s, '\n');
 		add_table(s, mail);
 	}
-	if (mail->nomore > 0)
-		str_addf(s, "\n%zu more were too many for a mail.\n",
-		    mail->nomore);
+	if (mail->later > 0)
+		str_addf(s, "\n%zu more are left for the next report.\n",
+		    mail->later);
 }
 
 /* --- for programs --- */

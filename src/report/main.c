@@ -289,7 +289,7 @@ send_mail(void)
 	arc4random_buf(&mail.token, sizeof(mail.token));
 	mail.rows = report.hits.rows;
 	mail.nrows = report.hits.nrows;
-	mail.nomore = report.hits.nomore;
+	mail.later = report.hits.later;
 	mail_compose(&report.text, &mail);
 	report.hits.nrows = mail.nrows;
 
