@@ -7,7 +7,7 @@ use warnings;
 
 use Test::More;
 
-use Policyd qw(True wait_until);
+use Policyd qw(True False wait_until);
 use Report;
 use Smtpd;
 
@@ -88,6 +88,26 @@ subtest 'report killed' => sub {
 	ok($d->wait_log(qr/tried again in \d+ s/), 'it will be tried again');
 	cmp_ok(hits($d), '>=', 1, 'no hit is lost');
 	is($d->ask(sasl_username => 'bob'), 'reject full', 'the daemon decides');
+	$d->ends_well;
+};
+
+# A report that is locked in is told nothing of the log any more: with the socket of a
+# syslogd a descriptor would come, which pledge(2) does not let it have.
+subtest 'a reload meanwhile' => sub {
+	my $s = Smtpd->start(hold => 'BODY', reply => { RCPT => ['550 5.1.1 no', '250 ok'] });
+	my $d = start($s, report_to => ['nobody@example.org', 'postmaster@example.org']);
+
+	refuse($d, 1);
+	ok($s->holds, 'the mail is on its way');
+	my $report = $d->child('report');
+	my $mark = $d->log_mark;
+	$d->write_config({ debug => False });
+	$d->signal('HUP');
+	ok($d->wait_log(qr/reading the configuration again/, $mark), 'the daemon reloads');
+	ok(wait_until { $d->ask(sasl_username => 'bob') eq 'reject full' }, 'and decides');
+	$s->release;
+	ok($d->wait_log(qr/did not go to everybody/, $mark),
+	    'the report keeps the log that it began with');
 	$d->ends_well;
 };
 

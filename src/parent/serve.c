@@ -66,6 +66,10 @@ serve_log_message(const struct parent *p, struct child *child)
 		close(fd);
 }
 
+/*
+ * A report keeps the log that it began with, and is soon over: once it is
+ * locked in, pledge(2) lets it have no descriptor any more.
+ */
 void
 serve_log_again(struct parent *p)
 {
@@ -73,7 +77,8 @@ serve_log_again(struct parent *p)
 
 	serve_log(p, false);
 	for (i = 0; i < SLOT__MAX; i++)
-		serve_log_message(p, &p->child[i]);
+		if (p->child[i].role != ROLE_REPORT)
+			serve_log_message(p, &p->child[i]);
 }
 
 /* --- the start --- */
