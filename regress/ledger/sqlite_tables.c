@@ -219,6 +219,59 @@ take_over_was_interrupted(void **state)
 	take_over(r);
 }
 
+/*
+ * Older programs counted each spelling of a login for itself. With fold_case
+ * they are one, so their counts are too; of ASCII's letters only.
+ */
+static void
+older_counts_of_any_case(void **state)
+{
+	static const char	more[] =
+		"INSERT INTO mail_count VALUES"
+		" ('Bob', 1699999996, 1, 'x', 'y'),"
+		" ('\xc3\x89va', 1699999996, 9, 'x', 'y')";
+	struct rig		*r = *state;
+
+	(void)rig_sql(r, "%s", v10);
+	(void)rig_sql(r, "%s", more);
+	rig_open(r);
+	assert_int_equal(rig_one(r, "bob", 1, 10, 60), VERDICT_REFUSED);
+	assert_int_equal(rig_sum(r, "bob"), 10);
+	assert_int_equal(rig_one(r, "\xc3\x89va", 2, 10, 60),
+	    VERDICT_REFUSED);
+	rig_idle(r);
+	rig_reopen(r);
+	assert_int_equal(rig_one(r, "bob", 1, 10, 60), VERDICT_REFUSED);
+}
+
+/* The same without the index, and rows of 0.5.1. */
+static void
+oldest_counts_of_any_case(void **state)
+{
+	struct rig	*r = *state;
+
+	(void)rig_sql(r, "%s", v051);
+	(void)rig_sql(r, "INSERT INTO mail_count VALUES ('BoB', 1699999996)");
+	rig_open(r);
+	assert_int_equal(rig_one(r, "bob", 1, 10, 60), VERDICT_REFUSED);
+	assert_int_equal(rig_sum(r, "bob"), 10);
+}
+
+static void
+older_counts_without_fold_case(void **state)
+{
+	struct rig	*r = *state;
+
+	r->settings->fold_case = false;
+	(void)rig_sql(r, "%s", v10);
+	(void)rig_sql(r, "INSERT INTO mail_count VALUES"
+	    " ('Bob', 1699999996, 7, 'x', 'y')");
+	rig_open(r);
+	assert_int_equal(rig_one(r, "bob", 2, 10, 60), VERDICT_REFUSED);
+	assert_int_equal(rig_one(r, "Bob", 4, 10, 60), VERDICT_REFUSED);
+	assert_int_equal(rig_one(r, "Bob", 3, 10, 60), VERDICT_ACCEPTED);
+}
+
 /* More rows than a start reads: with the index they count at once. */
 static void
 large_old_database(void **state)
@@ -233,6 +286,7 @@ large_old_database(void **state)
 	store_sizes.recent = 100;
 	(void)rig_sql(r, "%s", v10);
 	fill(r, "bob", rows, 1);
+	(void)rig_sql(r, "UPDATE mail_count SET id = 'Eve' WHERE id = 'eve'");
 	rig_open(r);
 	assert_true(r->store->behind);
 	steps = sqlite_steps(r->store->db);
@@ -601,6 +655,9 @@ main(void)
 		TEST_CLOSED(database_of_1_0),
 		TEST_CLOSED(database_of_1_2),
 		TEST_CLOSED(take_over_was_interrupted),
+		TEST_CLOSED(older_counts_of_any_case),
+		TEST_CLOSED(oldest_counts_of_any_case),
+		TEST_CLOSED(older_counts_without_fold_case),
 		TEST_CLOSED(large_old_database),
 		TEST_CLOSED(large_old_database_without_index),
 		TEST_CLOSED(first_reading_in_pieces),

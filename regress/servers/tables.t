@@ -80,10 +80,11 @@ sub take_over {
 	empty_database($db, $charset);
 	$db->sql($count_table{$version});
 	$db->sql($_) for @{$more{$version}};
-	$db->sql(old_rows($version, 'bob'));
+	$db->sql(old_rows($version, 'bob', 'Eve'));
 	my $d = daemon($db);
 	is(room($d, 'bob'), 5, 'what was counted counts');
 	is($db->recorded('bob'), 10, 'and stays in its rows');
+	is(room($d, 'eve'), 5, 'what was counted in upper case counts');
 	is(room($d, $long), 10, 'a long id has a count of its own');
 	is($db->recorded($long), 10, 'under its name');
 	is(room($d, "y$long"), 10, 'and so has another one');

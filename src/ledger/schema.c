@@ -179,6 +179,48 @@ static const struct step	steps[] = {
 	    " value bigint NOT NULL)" ENGINE } }
 };
 
+/*
+ * Older programs counted each spelling of an id for itself. Where they are one
+ * now, what was counted for any of them counts, as far as they are ASCII. An
+ * index of SQLite's is walked from id to id, so that not all rows are read; the
+ * servers read all of them anyway, for indexes of ours.
+ */
+#define SQLITE_INDEX	"(SELECT 1 FROM pragma_index_info('mail_count_index')" \
+			" WHERE seqno = 0 AND name = 'id')"
+
+static const char *const	fold[SCHEMA__MAX] = {
+	"WITH RECURSIVE ids (id) AS (SELECT min(id) FROM mail_count"
+	" WHERE EXISTS " SQLITE_INDEX " UNION ALL"
+	" SELECT (SELECT min(id) FROM mail_count WHERE id > ids.id) FROM ids"
+	" WHERE ids.id IS NOT NULL)"
+	" UPDATE mail_count SET id = lower(id) WHERE id IN"
+	" (SELECT id FROM ids WHERE id <> lower(id) UNION ALL"
+	" SELECT id FROM (SELECT 1 WHERE NOT EXISTS " SQLITE_INDEX ")"
+	" CROSS JOIN mail_count WHERE id <> lower(id))",
+	"UPDATE mail_count SET id = lower(id COLLATE \"C\")"
+	" WHERE id <> lower(id COLLATE \"C\")",
+	"UPDATE mail_count SET id = lower(id)"
+	" WHERE CAST(id AS BINARY) <> CAST(lower(id) AS BINARY)"
+	" AND length(CONVERT(id USING utf8mb4)) = char_length(id)"
+};
+
+/* An older program's table is one without a column that only ours has. */
+static int
+schema_fold(enum schema_dialect dialect, const struct schema_database *database)
+{
+	int	there, width;
+
+	if (!database->fold)
+		return 0;
+	there = database->has(database->arg, "mail_count", NULL, &width);
+	if (there != 1)
+		return there;
+	there = database->has(database->arg, "mail_count", "tag", &width);
+	if (there != 0)
+		return there == 1 ? 0 : -1;
+	return database->run(database->arg, fold[dialect]);
+}
+
 int
 schema_upgrade(enum schema_dialect dialect,
     const struct schema_database *database, bool *changed)
@@ -188,6 +230,8 @@ schema_upgrade(enum schema_dialect dialect,
 	int			 width, there;
 
 	*changed = false;
+	if (schema_fold(dialect, database) == -1)
+		return -1;
 	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		step = &steps[i];
 		if (step->sql[dialect][0] == '\0')

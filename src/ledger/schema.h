@@ -9,7 +9,7 @@
  * of which is taken only where what it makes is missing. So a new database, one
  * of 0.5.1, one of 1.x and one where an earlier try was interrupted all go the
  * same way, and a second time changes nothing. No step reads or writes the
- * rows.
+ * rows, but for ids that an older program stored in upper case.
  */
 enum schema_dialect {
 	SCHEMA_SQLITE,
@@ -28,6 +28,7 @@ struct schema_database {
 		    int *width);
 	int	(*run)(void *, const char *sql);	/* 0, or -1 */
 	void	 *arg;
+	bool	 fold;		/* fold_case: ids are stored in lower case */
 };
 
 /* 0, or -1 when a call of `database` said so. *changed: a step was taken. */

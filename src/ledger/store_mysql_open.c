@@ -254,7 +254,7 @@ static int
 store_upgrade(struct store *s)
 {
 	const struct schema_database	database = { store_has,
-	    store_build_sql, s };
+	    store_build_sql, s, s->settings->fold_case };
 	const char			*name = "concat('policyd.',"
 	    " md5(database()))";
 	char				*sql;

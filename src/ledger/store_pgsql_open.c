@@ -197,9 +197,10 @@ store_run(void *arg, const char *sql)
 }
 
 static int
-store_upgrade(struct store *s)
+store_upgrade(struct store *s, bool fold)
 {
-	const struct schema_database	database = { store_has, store_run, s };
+	const struct schema_database	database = { store_has, store_run, s,
+	    fold };
 	int64_t				there;
 	bool				changed;
 	size_t				i;
@@ -247,7 +248,7 @@ store_open(const struct settings *settings, int directory, bool *away,
 		return NULL;
 	}
 	s->description = alloc_printf("pgsql %s", pgsql_place(s->db));
-	if (store_upgrade(s) == 0 &&
+	if (store_upgrade(s, settings->fold_case) == 0 &&
 	    pgsql_prepare(s->db, statements, STATEMENT__MAX) == 0)
 		return s;
 	*away = pgsql_fault(s->db) != PGSQL_FAULT_RIGHTS;

@@ -289,6 +289,7 @@ store_open(const struct settings *settings, int directory, bool *away,
 	sync = value_get(settings->sqlite_config, "synchronous");
 	s->full = sync != NULL && sync->type == VALUE_STR &&
 	    strcasecmp(sync->bytes, "full") == 0;
+	s->fold = settings->fold_case;
 	s->wait = settings->db_timeout / 4 < WAIT_MS ?
 	    (int)(settings->db_timeout / 4) : WAIT_MS;
 	str_init(&s->buffer);

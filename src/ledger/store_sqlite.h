@@ -161,6 +161,7 @@ struct store {
 	char			*name;
 	char			*description;
 	bool			 full;		/* synchronous */
+	bool			 fold;		/* fold_case */
 	int			 wait;		/* for a lock, ms */
 	int64_t			 looked;	/* that the file is there, ns */
 	bool			 readonly;	/* a write failed of that */

@@ -188,7 +188,8 @@ store_keep_schema(struct store *s)
 static int
 store_upgrade(struct store *s)
 {
-	const struct schema_database	database = { store_has, store_run, s };
+	const struct schema_database	database = { store_has, store_run, s,
+	    s->fold };
 	bool				changed;
 	int64_t				known = -1, schema;
 
