@@ -167,7 +167,7 @@ static const struct step	steps[] = {
 	    " expires bigint NOT NULL, PRIMARY KEY (id, kind))",
 	    "CREATE TABLE mail_override (id " ID_TYPE BINARY " NOT NULL,"
 	    " kind int NOT NULL, amount bigint NOT NULL,"
-	    " expires bigint NOT NULL, PRIMARY KEY (id, kind))" } },
+	    " expires bigint NOT NULL, PRIMARY KEY (id, kind))" ENGINE } },
 
 	/* Numbers of ours, by name. */
 	{ "mail_state", NULL, 0, {
