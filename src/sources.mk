@@ -2,7 +2,7 @@
 
 LIB_SRCS =	src/lib/addr.c src/lib/alloc.c src/lib/clock.c src/lib/log.c \
 		src/lib/map.c src/lib/num.c src/lib/scrub.c src/lib/str.c \
-		src/lib/window.c
+		src/lib/width.c src/lib/window.c
 IPC_SRCS =	src/ipc/buffer.c src/ipc/channel.c src/ipc/message.c \
 		src/ipc/message_charge.c src/ipc/message_control.c src/ipc/wire.c
 # What every role needs to receive its settings; the parsers are the parent's alone.
@@ -95,7 +95,7 @@ LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c \
 		src/ledger/verdict.c src/ledger/whose.c
 REPORT_PURE_SRCS = src/report/base64.c src/report/hitlist.c src/report/mail.c \
 		src/report/mail_text.c src/report/smtp.c src/report/smtp_auth.c \
-		src/report/smtp_mail.c src/report/width.c
+		src/report/smtp_mail.c
 POLLER_SRCS_Linux =	regress/bench/poller_epoll.c
 POLLER_SRCS_FreeBSD =	regress/bench/poller_kqueue.c
 POLLER_SRCS_NetBSD =	regress/bench/poller_kqueue.c

@@ -68,6 +68,13 @@ subtest 'show and top' => sub {
 	local $d->{environment} = { COLUMNS => 50 };
 	($status, $out) = ctl($d, 'top');
 	is((grep { length > 51 } split /\n/, $out), 0, 'in narrow columns');
+	$d->ask(sasl_username => "\xe6\x97\xa5" x 40) for 1 .. 3;
+	($status, $out) = ctl($d, 'top');
+	is((sort { $b <=> $a } map { length } $out =~ /((?:\xe6\x97\xa5)+)$/mg)[0], 5 * 3,
+	    'wide characters are two of them');
+	local $d->{environment} = { COLUMNS => 58 };
+	($status, $out) = ctl($d, 'show', 'eve');
+	is((grep { length > 58 } split /\n/, $out), 0, 'the windows fit into few, too');
 	for my $n ('0', '1001', 'x', '-1') {
 		($status) = ctl($d, 'top', $n);
 		is($status, 3, "top $n");

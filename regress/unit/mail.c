@@ -11,8 +11,8 @@
 #include "../unit/random.h"
 #include "lib/alloc.h"
 #include "lib/str.h"
+#include "lib/width.h"
 #include "report/mail.h"
-#include "report/width.h"
 
 #define NOW	1714557600	/* Wed, 01 May 2024 10:00:00 UTC */
 

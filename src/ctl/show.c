@@ -5,6 +5,7 @@
 #include "ctl/openmetrics.h"
 #include "ctl/show.h"
 #include "ctl/terminal.h"
+#include "lib/width.h"
 
 #define BAR_MOST	40
 #define NEAR_PERCENT	80
@@ -67,8 +68,11 @@ add_bar(struct str *out, int64_t used, int64_t limit, size_t width)
 	    full >= NEAR_PERCENT ? TERMINAL_YELLOW : TERMINAL_GREEN));
 	for (i = 0; i < width; i++)
 		str_addc(out, i < n ? '#' : ' ');
-	str_adds(out, terminal_plain());
-	str_addf(out, "%s%3d %%", width > 0 ? "] " : "", full);
+	/* Without a bar the number has the colour. */
+	if (width > 0)
+		str_addf(out, "%s] %3d %%", terminal_plain(), full);
+	else
+		str_addf(out, "%3d %%%s", full, terminal_plain());
 }
 
 static void
@@ -85,18 +89,22 @@ add_room(struct str *out, int64_t retry_after)
 		    sizeof(text)));
 }
 
-/* As many whole characters of the text as fit; how many there were. */
-static size_t
+/* As many whole characters of the text as fit into the columns. */
+static void
 add_cut(struct str *out, const char *text, size_t width)
 {
-	size_t	n = 0;
+	char	piece[8];
+	size_t	n, columns;
 
-	for (; *text != '\0'; text++) {
-		if (((unsigned char)*text & 0xc0) != 0x80 && n++ == width)
-			return width;
-		str_addc(out, *text);
+	for (; *text != '\0'; text += n) {
+		n = width_bytes(text);
+		memcpy(piece, text, n);
+		piece[n] = '\0';
+		if ((columns = width_of(piece)) > width)
+			return;
+		width -= columns;
+		str_add(out, piece, n);
 	}
-	return n;
 }
 
 /* --- windows --- */
@@ -116,7 +124,7 @@ add_window(struct str *out, const struct answer_record *r, size_t width)
 	str_adds(out, line);
 	/* Behind the bar: brackets, per cent, "room in 59 min". */
 	bar = strlen(line) + 26;
-	bar = width > bar + 10 ? width - bar : 10;
+	bar = width > bar + 5 ? width - bar : 0;
 	add_bar(out, used, limit, bar < BAR_MOST ? bar : BAR_MOST);
 	str_adds(out, "  ");
 	if (answer_number(r, "blocked_for") > 0)
@@ -200,7 +208,7 @@ show_top(struct str *out, const struct answer *a, size_t width)
 		add_bar(out, answer_number(r, "used"),
 		    answer_number(r, "limit"), bar);
 		str_adds(out, "  ");
-		(void)add_cut(out, answer_get(r, "id"),
+		add_cut(out, answer_get(r, "id"),
 		    width > fill + 45 ? width - fill - 35 : 10);
 		str_addc(out, '\n');
 	}

@@ -6,8 +6,8 @@
 #include <time.h>
 
 #include "lib/alloc.h"
+#include "lib/width.h"
 #include "report/mail.h"
-#include "report/width.h"
 
 #define LINE_MAX_QP	76	/* RFC 2045 6.7 */
 #define WORD_MAX	48	/* of an encoded word: RFC 2047 2 has 75 */

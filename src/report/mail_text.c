@@ -6,8 +6,8 @@
 
 #include "lib/alloc.h"
 #include "lib/num.h"
+#include "lib/width.h"
 #include "report/mail.h"
-#include "report/width.h"
 
 #define ID_COLUMNS	40	/* a longer id has a line of its own */
 #define ID_TEXT_MAX	400	/* bytes of an id in the text */

@@ -1,6 +1,6 @@
 #include <stdint.h>
 
-#include "report/width.h"
+#include "lib/width.h"
 
 struct range {
 	uint32_t	first;
