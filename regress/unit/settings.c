@@ -263,8 +263,8 @@ every_fault(void **state)
 	assert_true(has_fault("2:35: limits must hold whole numbers, not str"));
 	assert_true(has_fault("3:1: unknown setting \"usr\"; did you mean "
 	    "\"user\"?"));
-	assert_true(has_fault("4:23: limits_by_id must be a list of"));
-	assert_true(has_fault("4:40: limits_by_id must be a list of"));
+	assert_true(has_fault("4:23: limits_by_id[\"a\"] must be a list of"));
+	assert_true(has_fault("4:40: limits_by_id[\"b\"] must be a list of"));
 	assert_int_equal(faults.errors, 6);
 	assert_int_equal(faults.unknown, 1);
 }
@@ -756,10 +756,12 @@ actions(void **state)
 	    "\"reject:\"");
 	bad("fail_action = ' reject'", "1:15: fail_action must not begin with");
 	bad("fail_action = ''", "1:15: fail_action must not be empty");
+	assert_int_equal(faults.errors, 1);
 	bad("fail_action = '250 ok'", "1:15: fail_action begins with");
 	bad("fail_action = '45 x'", "1:15: fail_action begins with");
 	bad("fail_action = '4500 x'", "1:15: fail_action begins with");
 	bad("fail_action = 'reject\\nx'", "1:15: fail_action must be one line");
+	assert_int_equal(faults.errors, 1);
 	bad("fail_action = 'redirect'", "1:15: fail_action: REDIRECT must be");
 	bad("fail_action = 'filter smtp'", "1:15: fail_action: FILTER must be");
 	bad("fail_action = 'prepend x'", "1:15: fail_action: PREPEND must be");

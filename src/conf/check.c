@@ -120,7 +120,9 @@ check_query(const char *name, const struct value *v, struct faults *faults)
 	unsigned int	 dollar, format, question;
 	const char	*p, *past;
 
-	if (v == NULL || v->type != VALUE_STR || v->len == 0)
+	/* The reader has refused one with a NUL. */
+	if (v == NULL || v->type != VALUE_STR || v->len == 0 ||
+	    strlen(v->bytes) != v->len)
 		return;
 	dollar = format = question = 0;
 	for (p = v->bytes; *p != '\0';) {

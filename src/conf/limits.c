@@ -13,6 +13,7 @@
 #include "lib/str.h"
 
 #define LIMITS_REASON_MAX	160
+#define LIMITS_NAME_MAX		160	/* of an entry, for faults */
 #define LIMITS_NETWORK_KEY	18	/* bits, prefix, address */
 
 /*
@@ -364,13 +365,30 @@ limits_check_key(const struct reading *r, const struct value *key)
 	return 0;
 }
 
+/* Of one entry, for faults: limits_by_id["bob"]. */
+static void
+limits_name(char name[LIMITS_NAME_MAX], const struct reading *r,
+    const struct value *key)
+{
+	if (key->type == VALUE_INT)
+		snprintf(name, LIMITS_NAME_MAX, "%s[%lld]", r->name,
+		    (long long)key->integer);
+	else
+		snprintf(name, LIMITS_NAME_MAX, "%s[\"%.80s\"]", r->name,
+		    key->bytes);
+}
+
 int
 limits_read_by_id(const struct reading *r, const struct value *v)
 {
 	struct settings_id_limits	*t, **out = r->out;
 	struct limits			 limits;
+	struct reading			 entry;
+	char				 name[LIMITS_NAME_MAX];
 	size_t				 errors, i;
 
+	entry = *r;
+	entry.name = name;
 	if (v->type != VALUE_DICT && v->type != VALUE_NONE)
 		return reader_mismatch(r, v,
 		    "a dictionary of ids and lists of [mails, seconds]");
@@ -379,7 +397,8 @@ limits_read_by_id(const struct reading *r, const struct value *v)
 	for (i = 0; i + 1 < v->count; i += 2) {
 		if (limits_check_key(r, v->items[i]) == -1)
 			continue;
-		if (limits_judge(r, &limits, v->items[i + 1]) == 0)
+		limits_name(name, r, v->items[i]);
+		if (limits_judge(&entry, &limits, v->items[i + 1]) == 0)
 			limits_add(t, r, v->items[i], &limits);
 	}
 	if (r->faults->errors != errors) {

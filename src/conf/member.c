@@ -35,7 +35,8 @@ member_one_socket_fault(const struct value *v, const char **reason)
 	const struct value	*host;
 
 	if (v->type == VALUE_STR) {
-		*reason = "has an empty path";
+		*reason = v->len == 0 ? "has an empty path" :
+		    "has a NUL character in its path";
 		return v->len == 0 || memchr(v->bytes, '\0', v->len) != NULL ?
 		    v : NULL;
 	}
