@@ -1,4 +1,7 @@
 #include <sys/types.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 
 #include <errno.h>
 #include <grp.h>
@@ -35,16 +38,34 @@ groups_set(const struct msg_identity *identity)
 #endif
 }
 
+static int
+change_effective(uid_t uid, gid_t gid)
+{
+	return setegid(gid) == -1 ? -1 : seteuid(uid);
+}
+
 int
 privileges_borrow(const struct msg_identity *identity)
 {
+	uid_t	uid = (uid_t)identity->uid;
+	gid_t	gid = (gid_t)identity->gid;
+#ifdef __linux__
+	int	dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
+#endif
+
 	if (!identity->drop)
 		return 0;
-	if (groups_set(identity) == -1)
+	if (groups_set(identity) == -1 || change_effective(uid, gid) == -1)
 		return -1;
-	if (setegid((gid_t)identity->gid) == -1)
+#ifdef __linux__
+	/*
+	 * After a change of ids there are core files again where the system
+	 * collects them (fs.suid_dumpable); and here are passwords.
+	 */
+	if (dumpable == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
 		return -1;
-	return seteuid((uid_t)identity->uid);
+#endif
+	return 0;
 }
 
 /*
