@@ -63,6 +63,16 @@ sub certificates {
 	};
 }
 
+# One that holds it, named as OpenSSL looks for it.
+sub directory_of {
+	my ($file) = @_;
+	my ($hash) = `openssl x509 -noout -hash -in $file` =~ /^(\w+)$/m;
+
+	mkdir "$dir/of-$hash", 0755;
+	spew("$dir/of-$hash/$hash.0", slurp($file), 0644);
+	return "$dir/of-$hash";
+}
+
 # The server's from now on.
 sub present {
 	my ($db, $certificate) = @_;
@@ -173,6 +183,10 @@ sub mysql_tls {
 	ok_connects($db, 'by its ca alone', ssl => { ca => $c->{ca} });
 	ok_refused($db, 'an unknown issuer', qr/certificate|SSL|TLS/i,
 	    ssl => { ca => $c->{stranger} });
+	ok_connects($db, 'by a directory of certificates',
+	    ssl => { capath => directory_of($c->{ca}) });
+	ok_refused($db, 'an issuer that is not in it', qr/certificate|SSL|TLS/i,
+	    ssl => { capath => directory_of($c->{stranger}) });
 	present($db, $c->{other});
 	ok_refused($db, 'a wrong name', qr/certificate|SSL|TLS/i, ssl => { ca => $c->{ca} },
 	    ssl_mode => 'VERIFY_IDENTITY');

@@ -627,6 +627,15 @@ connections(void **state)
 	    "\"hots\", which MySQLdb.connect does not know; did you mean "
 	    "\"host\"?");
 	assert_int_equal(faults.unknown, 1);
+	/* A name that is not seen would be a certificate that is not. */
+	warned("mysql_config = {'ssl': {'cert': None, 'caPath': '/x'}}",
+	    "1:39: mysql_config has \"caPath\", which MySQLdb.connect's ssl "
+	    "does not know; did you mean \"capath\"?");
+	assert_int_equal(faults.unknown, 1);
+	bad("mysql_config = {'ssl': {'ca': True}}", "1:31: mysql_config must "
+	    "have a string as \"ca\"");
+	bad("mysql_config = {'ssl': True}", "1:24: mysql_config must have a "
+	    "dictionary as \"ssl\"");
 	bad("sqlite_config = {'database': ''}", "1:30: sqlite_config must have "
 	    "a path as \"database\"");
 	bad("sqlite_config = {'synchronous': 'off'}", "1:33: sqlite_config "

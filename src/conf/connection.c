@@ -16,7 +16,7 @@ enum connection_kind {
 	KIND_SCALAR,		/* str, number or bool */
 	KIND_SYNCHRONOUS,
 	KIND_SSL_MODE,
-	KIND_SSL		/* dict of str */
+	KIND_SSL		/* connection_ssl */
 };
 
 struct connection_keyword {
@@ -129,6 +129,15 @@ static const struct connection_keyword	connection_pgsql_keywords[] = {
 	{ NULL,			KIND_IGNORED }
 };
 
+static const struct connection_keyword	connection_ssl_keywords[] = {
+	{ "ca",			KIND_TEXT },
+	{ "capath",		KIND_TEXT },
+	{ "cert",		KIND_TEXT },
+	{ "key",		KIND_TEXT },
+	{ "cipher",		KIND_TEXT },
+	{ NULL,			KIND_IGNORED }
+};
+
 struct connection_dialect {
 	const char			*setting;
 	const char			*function;
@@ -139,6 +148,11 @@ static const struct connection_dialect	connection_dialects[] = {
 	{ "sqlite_config", "sqlite3.connect", connection_sqlite_keywords },
 	{ "mysql_config", "MySQLdb.connect", connection_mysql_keywords },
 	{ "pgsql_config", "psycopg2.connect", connection_pgsql_keywords }
+};
+
+/* What stands in mysql_config's "ssl". */
+static const struct connection_dialect	connection_ssl = {
+	"mysql_config", "MySQLdb.connect's ssl", connection_ssl_keywords
 };
 
 #define CONNECTION_DIALECTS \
@@ -232,6 +246,9 @@ connection_unknown(const struct reading *r, const struct connection_dialect *d,
 		    key->bytes, d->function);
 }
 
+static void	connection_entries(const struct reading *,
+		    const struct connection_dialect *, const struct value *);
+
 static void
 connection_entry(const struct reading *r, const struct connection_dialect *d,
     const struct value *key, const struct value *v)
@@ -257,19 +274,30 @@ connection_entry(const struct reading *r, const struct connection_dialect *d,
 	else if (v->type != VALUE_NONE &&
 	    (expected = connection_expected(k->kind, v)) != NULL)
 		reader_fault(r, v, "must have %s as \"%s\"", expected, k->name);
+	else if (k->kind == KIND_SSL && v->type == VALUE_DICT)
+		connection_entries(r, &connection_ssl, v);
+}
+
+static void
+connection_entries(const struct reading *r, const struct connection_dialect *d,
+    const struct value *v)
+{
+	size_t	i;
+
+	for (i = 0; i + 1 < v->count; i += 2)
+		connection_entry(r, d, v->items[i], v->items[i + 1]);
 }
 
 static int
 connection_read(const struct reading *r, const struct value *v,
     const struct connection_dialect *d)
 {
-	size_t	errors, i;
+	size_t	errors;
 
 	if (v->type != VALUE_DICT)
 		return reader_mismatch(r, v, "a dictionary");
 	errors = r->faults->errors;
-	for (i = 0; i + 1 < v->count; i += 2)
-		connection_entry(r, d, v->items[i], v->items[i + 1]);
+	connection_entries(r, d, v);
 	return r->faults->errors == errors ? 0 : -1;
 }
 

@@ -65,13 +65,15 @@ mysqldb_set_texts(MYSQL *conn, const struct value *config)
 }
 
 /*
- * TLS that was asked for is never left out, and "ssl" with a "ca" is checked by
- * it.
+ * TLS that was asked for is never left out, and a certificate is checked where
+ * "ssl" says by what.
  */
 static void
 mysqldb_set_tls(MYSQL *conn, const struct value *config)
 {
 	const struct value	*ssl = value_get(config, "ssl");
+	bool			 check = mysqldb_text(ssl, "ca", "capath") !=
+				    NULL;
 	const char		*mode = mysqldb_text(config, "ssl_mode", NULL);
 #if HAS_SSL_MODE
 	static const struct {
@@ -89,7 +91,7 @@ mysqldb_set_tls(MYSQL *conn, const struct value *config)
 	if (mode == NULL && (ssl == NULL || ssl->count == 0))
 		return;
 	if (mode == NULL)
-		mode = value_get(ssl, "ca") != NULL ? "VERIFY_CA" : "REQUIRED";
+		mode = check ? "VERIFY_CA" : "REQUIRED";
 	for (i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
 		if (strcmp(modes[i].name, mode) == 0)
 			(void)mysql_options(conn, MYSQL_OPT_SSL_MODE,
@@ -99,8 +101,7 @@ mysqldb_set_tls(MYSQL *conn, const struct value *config)
 
 	enforce = mode != NULL ? strcmp(mode, "DISABLED") != 0 &&
 	    strcmp(mode, "PREFERRED") != 0 : ssl != NULL && ssl->count > 0;
-	verify = mode != NULL ? strncmp(mode, "VERIFY_", 7) == 0 :
-	    enforce && value_get(ssl, "ca") != NULL;
+	verify = mode != NULL ? strncmp(mode, "VERIFY_", 7) == 0 : check;
 	if (enforce)
 		(void)mysql_options(conn, MYSQL_OPT_SSL_ENFORCE, &enforce);
 	(void)mysql_options(conn, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
