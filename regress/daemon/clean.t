@@ -7,7 +7,7 @@ use warnings;
 use Test::More;
 use Time::HiRes qw(time sleep);
 
-use Policyd qw(request wait_until need have_command True);
+use Policyd qw(request wait_until need have_command slurp True);
 
 need(have_command('sqlite3'), 'no sqlite3 to look into the database with');
 
@@ -41,6 +41,29 @@ subtest 'clean-beside-a-daemon' => sub {
 	($status, $out) = $d->run('--clean');
 	is($out, "0 records deleted\n", 'there is no more of it');
 	$d->ends_well;
+};
+
+subtest 'clean-shows-progress' => sub {
+	plan(skip_all => 'no script(1) that gives a terminal')
+	    if $^O ne 'linux' || !have_command('script');
+	my $d = Policyd->new(config => { db_timeout => 60 });
+	my ($status, $out) = $d->run('--clean');
+	is($out, "0 records deleted\n", 'a quick one says how many');
+
+	# Cleaning goes on until somebody else has finished.
+	open my $lock, '|-', 'sqlite3', '-batch', $d->database or die "sqlite3: $!";
+	$lock->autoflush(1);
+	print $lock "BEGIN IMMEDIATE;\n.system touch $d->{dir}/locked\n";
+	ok(wait_until { -e "$d->{dir}/locked" }, 'the database is locked') or return;
+	my $command = join ' ', map { "'$_'" } $d->command('--clean');
+	my $pid = $d->spawn("$d->{dir}/tty", "$d->{dir}/tty", 'script', '-qec',
+	    "$command 2>/dev/null", '/dev/null');
+	ok(wait_until { slurp("$d->{dir}/tty") =~ /^0 records deleted \.\.\.\r/m },
+	    'on a terminal one sees that it goes on') or diag(slurp("$d->{dir}/tty"));
+	print $lock "ROLLBACK;\n";
+	close $lock;
+	is(Policyd::reap($pid), 0, 'it comes to its end');
+	like(slurp("$d->{dir}/tty"), qr/\r0 records deleted +\r?\n/, 'which covers the line');
 };
 
 subtest 'clean-interval' => sub {

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/log.h"
 #include "lib/str.h"
@@ -143,6 +144,24 @@ clean_on_ready(struct parent *p, enum slot slot)
 	}
 }
 
+/*
+ * Whoever waits at a terminal sees that it goes on: once a second the line is
+ * written anew.
+ */
+static void
+print_records(const char *what, bool done)
+{
+	static bool	shown;
+
+	if (done)
+		printf("%s%s\n", what, shown ? "    " : "");
+	else if (isatty(STDOUT_FILENO)) {
+		printf("%s ...\r", what);
+		shown = true;
+	}
+	fflush(stdout);
+}
+
 void
 clean_on_cleaned(struct parent *p, const struct msg_cleaned *cleaned)
 {
@@ -151,22 +170,21 @@ clean_on_cleaned(struct parent *p, const struct msg_cleaned *cleaned)
 
 	if (job->step != JOB_CLEANING)
 		return;
-	if (!cleaned->done) {
-		enter(job, JOB_CLEANING);
-		return;
-	}
 	if (cleaned->failed) {
 		fail(p, "cleaning failed");
 		return;
 	}
 	snprintf(what, sizeof(what), "%" PRId64 " records deleted",
 	    cleaned->records);
-	say(job, what);
-	if (p->cleaning) {
-		printf("%s\n", what);
-		fflush(stdout);
-	} else
+	if (p->cleaning)
+		print_records(what, cleaned->done);
+	else if (cleaned->done)
 		log_notice("%s", what);
+	if (!cleaned->done) {
+		enter(job, JOB_CLEANING);
+		return;
+	}
+	say(job, what);
 	if (!job->report) {
 		close_job(p);
 		return;
