@@ -120,6 +120,30 @@ subtest 'a server that is away' => sub {
 	ok($d->wait_log(qr/the report was not sent: no connection/), 'is said');
 	ok($d->wait_log(qr/tried again in \d+ s/), 'and tried again');
 	is(hits($d), 1, 'the hit stays');
+
+	# Who mends it need not wait for the next try.
+	my $mended = Smtpd->start;
+	$d->write_config({ smtp_server => ['127.0.0.1', $mended->port] });
+	$d->signal('HUP');
+	ok(wait_until { () = $mended->mails }, 'with another server it is tried again at once');
+	$d->ends_well;
+};
+
+subtest 'switched off while it waits' => sub {
+	my $s = Smtpd->start(reply => { greeting => ['421 later', '220 hello'] });
+	my $d = start($s);
+
+	refuse($d, 1);
+	ok($d->wait_log(qr/tried again in \d+ s/), 'it will be tried again');
+	my $mark = $d->log_mark;
+	$d->write_config({ report => False });
+	$d->signal('HUP');
+	ok($d->wait_log(qr/the new configuration is in force/, $mark), 'no more reports');
+	$d->write_config({ limits => [[2, 86400]] });
+	$d->signal('HUP');
+	ok(wait_until { $d->ask(sasl_username => 'eve', recipient_count => 2) eq 'dunno' },
+	    'the one after that');
+	is(scalar(() = $s->transcript =~ /^X: connected/mg), 1, 'and none is sent');
 	$d->ends_well;
 };
 
@@ -140,6 +164,15 @@ subtest 'clean_interval' => sub {
 	refuse($d, 3);
 	ok(wait_until { () = $s->mails }, 'the mail comes by itself');
 	ok(wait_until { hits($d) == 0 }, 'and the hits go');
+	$d->ends_well;
+};
+
+subtest 'reloads do not put it off' => sub {
+	my $s = Smtpd->start;
+	my $d = start($s, report_immediately => False, clean_interval => 2);
+
+	refuse($d, 1);
+	ok(wait_until { $d->signal('HUP'); () = $s->mails }, 'the mail comes between reloads');
 	$d->ends_well;
 };
 

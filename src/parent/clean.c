@@ -24,6 +24,7 @@
 #define RETRY_MS	(60 * 1000)		/* doubled each time */
 #define RETRY_MAX_MS	(60 * 60 * 1000)
 #define FIRST_CLEAN_MS	(5 * 60 * 1000)		/* after the start */
+#define FIRST_MAIL_MS	(60 * 60 * 1000)
 
 static void	finish(struct parent *);
 
@@ -185,7 +186,7 @@ clean_on_cleaned(struct parent *p, const struct msg_cleaned *cleaned)
 		return;
 	}
 	say(job, what);
-	if (!job->report) {
+	if (!job->report || !report_is_on(p->settings)) {
 		close_job(p);
 		return;
 	}
@@ -270,21 +271,38 @@ clean_on_gone(struct parent *p, enum slot slot)
 
 /* --- the timetable --- */
 
+/*
+ * The first time comes early, so that it comes at all where the daemon is
+ * restarted every day; and a reload does not put it off.
+ */
+static void
+plan(bool *timed, struct mono *next, bool wanted, int64_t ms, int64_t first,
+    struct mono now)
+{
+	struct mono	latest = clock_after(now, ms);
+
+	if (!*timed)
+		*next = clock_after(now, ms < first ? ms : first);
+	else if (clock_passed(latest, *next))
+		*next = latest;
+	*timed = wanted;
+}
+
 void
 clean_schedule(struct parent *p, struct mono now)
 {
 	struct job	*job = &p->job;
 	int64_t		 ms = p->settings->clean_interval * 1000;
 
-	job->clean_timed = ms > 0;
-	job->report_timed = ms > 0 && report_is_on(p->settings);
-	/*
-	 * The first cleaning comes early, so that a daemon that is restarted
-	 * every day cleans at all.
-	 */
-	job->clean_next = clock_after(now,
-	    ms < FIRST_CLEAN_MS ? ms : FIRST_CLEAN_MS);
-	job->report_next = clock_after(now, ms);
+	plan(&job->clean_timed, &job->clean_next, ms > 0, ms, FIRST_CLEAN_MS,
+	    now);
+	plan(&job->report_timed, &job->report_next,
+	    ms > 0 && report_is_on(p->settings), ms, FIRST_MAIL_MS, now);
+	/* What hindered the last report may be mended now. */
+	if (job->failures > 0) {
+		job->failures = 0;
+		job->report_at = now;
+	}
 }
 
 void
@@ -416,8 +434,9 @@ clean_timers(struct parent *p, struct mono now)
 		return;
 	clean = due(job->clean_timed, &job->clean_next, interval,
 	    &job->clean_due, job->clean_at, now);
+	/* It may have been switched off while it waited. */
 	report = due(job->report_timed, &job->report_next, interval,
-	    &job->report_due, job->report_at, now);
+	    &job->report_due, job->report_at, now) && report_is_on(p->settings);
 	if (clean || report)
 		open_job(p, clean, report);
 }
