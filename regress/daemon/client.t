@@ -289,11 +289,19 @@ subtest 'log-injection' => sub {
 	$client->send("nonsense\x1b]0;title\x07\r\n\n");
 	ok($client->wait_closed, 'garbage is closed');
 	$client = $d->connect;
+	# Who bans addresses by these lines must not be told of others.
+	my $other = 'key=sasl_username client=198.51.100.1 instance=1';
+	$client->ask(sasl_username => "eve> $other", queue_id => "1 $other",
+	    instance => "2 $other");
 	$client->ask(sasl_username => 'mark the end');
 	ok($d->wait_log(qr/mark the end/), 'the log goes on');
 	unlike($d->log, qr/[\x00-\x09\x0b-\x1f\x7f]/, 'no control character in the log');
 	unlike($d->log, qr/\xc2\x9b|\xe2\x80\xae/, 'nor one of Unicode');
 	unlike($d->log, qr/^2026-01-01/m, 'no line that we did not write');
+	like($d->log, qr/refused: id=<eve\\x3e key=/, 'the end of an id is where it ends');
+	is(scalar(() = $d->log =~ /^\S+ engine: refused: id=<eve[^>]*> (.*)/mg), 1, 'one refusal');
+	unlike($d->log =~ /^(\S+ engine: refused: id=<eve.*)/m ? $1 =~ s/<[^>]*>//r : 'none',
+	    qr/[ ]client=198|\Anone/, 'and no value that we did not write');
 	$d->ends_well;
 };
 

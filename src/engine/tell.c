@@ -91,13 +91,27 @@ tell_about(struct tell_about *about, const struct request *req,
 	tell_keep(&about->queue_id, &req->attr[ATTR_QUEUE_ID]);
 }
 
+/* Printable; nor can it hold what comes behind it, and pass for the next. */
+static void
+tell_value(struct str *line, const char *bytes, size_t len, size_t most,
+    char behind)
+{
+	char		 text[ID_SHOWN];
+	const char	*p;
+
+	str_printable(text, most, bytes, len);
+	for (p = text; *p != '\0'; p++)
+		if (*p == behind)
+			str_addf(line, "\\x%02x", (unsigned char)*p);
+		else
+			str_addc(line, *p);
+}
+
 static void
 tell_add(struct str *line, const char *name, const char *bytes, size_t len)
 {
-	char	text[BYTES_SHOWN];
-
-	str_addf(line, " %s=%s", name,
-	    str_printable(text, sizeof(text), bytes, len));
+	str_addf(line, " %s=", name);
+	tell_value(line, bytes, len, BYTES_SHOWN, ' ');
 }
 
 /* " id=<…> key=… rule=… client=… instance=… queue_id=…" */
@@ -106,10 +120,9 @@ tell_whose(struct str *line, const struct settings *s,
     const struct msg_charge *charge, const struct msg_charge_key *key,
     const struct tell_about *about)
 {
-	char	text[ID_SHOWN];
-
-	str_addf(line, " id=<%s> key=",
-	    str_printable(text, sizeof(text), key->id, key->idlen));
+	str_adds(line, " id=<");
+	tell_value(line, key->id, key->idlen, ID_SHOWN, '>');
+	str_adds(line, "> key=");
 	decide_key_name(line, s, key, about->identity);
 	if (key->rule < s->nrules)
 		str_addf(line, " rule=%s", s->rules[key->rule].name);
