@@ -163,6 +163,13 @@ sub pgsql {
 	ok_connects($db, 'by a UNIX socket', host => $db->{dir});
 	ok_connects($db, 'by the parts of a dsn', map({ $_ => undef } qw(host port database)),
 	    dsn => "host=127.0.0.1 port=$db->{port} dbname=policyd");
+	for my $dsn ('host=h password=my secret-word', 'postgresql://u:%zsecret-word@h/x') {
+		my $d = daemon($db, config_of($db, dsn => $dsn));
+		my ($status, undef, $log) = $d->run;
+		is($status, 6, 'a dsn that is none is fatal');
+		like($log, qr/pgsql_config: .*connection string/, 'and the log says so');
+		unlike($log, qr/secret-word/, 'without the password in it');
+	}
 	my $file = "$db->{dir}/daemon.pgpass";
 	spew($file, "127.0.0.1:$db->{port}:policyd:daemon:$secret\n", 0600);
 	chown((Policyd::nobody())[0], -1, $file);

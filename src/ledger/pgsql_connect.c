@@ -65,6 +65,32 @@ pgsql_knows(const PQconninfoOption *known, const char *name)
 }
 
 /*
+ * A dsn, or a dbname that is one, as libpq tells them. What libpq says of one
+ * that it cannot read may hold a part of the password.
+ */
+static int
+pgsql_check_dsn(const struct value *v, char *reason, size_t size)
+{
+	PQconninfoOption	*options;
+	char			*error = NULL;
+
+	if (v->type != VALUE_STR || (strchr(v->bytes, '=') == NULL &&
+	    strncmp(v->bytes, "postgres://", 11) != 0 &&
+	    strncmp(v->bytes, "postgresql://", 13) != 0))
+		return 0;
+	options = PQconninfoParse(v->bytes, &error);
+	PQfreemem(error);
+	if (options == NULL) {
+		(void)strlcpy(reason, "pgsql_config: libpq cannot read the "
+		    "connection string (why is not told: it may hold the "
+		    "password)", size);
+		return -1;
+	}
+	PQconninfoFree(options);
+	return 0;
+}
+
+/*
  * psycopg2's names for libpq's. A dsn comes first, as a dbname that libpq
  * expands, so that what is given by itself wins.
  */
@@ -85,8 +111,11 @@ pgsql_keywords(struct pgsql_keywords *k, const struct value *config,
 		(void)strlcpy(reason, "libpq has no memory", size);
 		return -1;
 	}
-	if ((v = value_get(config, "dsn")) != NULL && v->type == VALUE_STR)
+	if ((v = value_get(config, "dsn")) != NULL && v->type == VALUE_STR) {
+		if (pgsql_check_dsn(v, reason, size) == -1)
+			goto fail;
 		pgsql_keyword(k, "dbname", v);
+	}
 	for (i = 0; i + 1 < config->count; i += 2) {
 		name = config->items[i]->bytes;
 		v = config->items[i + 1];
@@ -101,13 +130,18 @@ pgsql_keywords(struct pgsql_keywords *k, const struct value *config,
 		if (!pgsql_knows(known, name)) {
 			(void)snprintf(reason, size, "pgsql_config: this libpq "
 			    "does not know \"%.64s\"", name);
-			PQconninfoFree(known);
-			return -1;
+			goto fail;
 		}
+		if (strcmp(name, "dbname") == 0 &&
+		    pgsql_check_dsn(v, reason, size) == -1)
+			goto fail;
 		pgsql_keyword(k, name, v);
 	}
 	PQconninfoFree(known);
 	return 0;
+ fail:
+	PQconninfoFree(known);
+	return -1;
 }
 
 static void
