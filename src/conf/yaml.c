@@ -2,41 +2,26 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <yaml.h>
 
+#include "conf/anchor.h"
 #include "conf/fault.h"
 #include "conf/scalar.h"
 #include "conf/value.h"
 #include "conf/yaml.h"
-#include "lib/alloc.h"
 
 /* Bytes of strings in one tree: aliases can repeat a long one very often. */
 #define YAML_BYTES_MAX	(64 * 1024 * 1024)
-
-/*
- * What an alias stands for: a copy of its own, for the tree changes meanwhile.
- */
-struct yaml_anchor {
-	struct value	*value;		/* NULL: not whole yet, or wrong */
-	bool		 open;		/* we are inside of it */
-	size_t		 values;
-	size_t		 bytes;
-	unsigned int	 depth;		/* containers inside each other */
-};
 
 struct yaml {
 	yaml_parser_t		 parser;
 	const char		*file;
 	size_t			 len;
 	struct faults		*faults;
-	struct value		*names;		/* dict: anchors' numbers */
-	struct yaml_anchor	*anchors;
-	size_t			 nanchors;
+	struct anchors		 anchors;
 	size_t			 values;	/* made so far, with copies */
 	size_t			 bytes;
 	unsigned int		 depth;
@@ -185,72 +170,35 @@ yaml_place(struct value *v, const yaml_mark_t *mark)
 
 /* --- anchors --- */
 
-static void
-yaml_measure(struct yaml_anchor *a, const struct value *v, unsigned int depth)
-{
-	size_t	i;
-
-	a->values++;
-	a->bytes += v->len;
-	if (v->type >= VALUE_LIST && ++depth > a->depth)
-		a->depth = depth;
-	for (i = 0; i < v->count; i++)
-		yaml_measure(a, v->items[i], depth);
-}
-
-/*
- * A new anchor, open until its node is read; its number, or SIZE_MAX for none.
- */
 static size_t
 yaml_anchor_open(struct yaml *y, const yaml_char_t *name)
 {
-	const char	*text = (const char *)name;
-	size_t		 i;
-
-	if (name == NULL)
-		return SIZE_MAX;
-	i = y->nanchors++;
-	if ((i & (i + 1)) == 0)
-		y->anchors = alloc_resize(y->anchors, (i + 1) * 2,
-		    sizeof(*y->anchors));
-	memset(&y->anchors[i], 0, sizeof(y->anchors[i]));
-	y->anchors[i].open = true;
-	value_set(y->names, value_str(text, strlen(text)),
-	    value_int((int64_t)i));
-	return i;
+	return anchor_open(&y->anchors, (const char *)name);
 }
 
 static void
 yaml_anchor_close(struct yaml *y, size_t i, const struct value *v,
     const yaml_mark_t *mark)
 {
-	struct yaml_anchor	*a;
+	struct anchor	*a;
 
-	if (i == SIZE_MAX)
-		return;
-	a = &y->anchors[i];
-	a->open = false;
-	if (v == NULL)
-		return;
-	yaml_measure(a, v, 0);
-	if (yaml_count(y, mark, a->values, a->bytes) == 0)
+	if ((a = anchor_close(&y->anchors, i, v)) != NULL &&
+	    yaml_count(y, mark, a->values, a->bytes) == 0)
 		a->value = value_copy(v);
 }
 
 static struct value *
 yaml_alias(struct yaml *y, const yaml_event_t *event)
 {
-	struct yaml_anchor	*a;
-	const struct value	*number;
+	const struct anchor	*a;
 	const char		*name;
 
 	name = (const char *)event->data.alias.anchor;
-	if ((number = value_get(y->names, name)) == NULL) {
+	if ((a = anchor_find(&y->anchors, name)) == NULL) {
 		yaml_fault(y, &event->start_mark,
 		    "there is no anchor &%s before this place", name);
 		return NULL;
 	}
-	a = &y->anchors[number->integer];
 	if (a->open)
 		yaml_fault(y, &event->start_mark, "*%s stands inside of &%s: "
 		    "it would have no end", name, name);
@@ -582,7 +530,6 @@ yaml_file(const char *bytes, size_t len, struct faults *faults)
 {
 	struct value	*v;
 	struct yaml	 y;
-	size_t		 i;
 
 	if (len > YAML_FILE_MAX) {
 		fault_error(faults, 0, 0, "larger than %d bytes",
@@ -593,7 +540,7 @@ yaml_file(const char *bytes, size_t len, struct faults *faults)
 	y.file = bytes;
 	y.len = len;
 	y.faults = faults;
-	y.names = value_new(VALUE_DICT);
+	anchor_init(&y.anchors);
 	v = NULL;
 	if (yaml_parser_initialize(&y.parser)) {
 		yaml_parser_set_input_string(&y.parser,
@@ -602,9 +549,6 @@ yaml_file(const char *bytes, size_t len, struct faults *faults)
 		yaml_parser_delete(&y.parser);
 	} else
 		fault_error(faults, 0, 0, "not enough memory");
-	for (i = 0; i < y.nanchors; i++)
-		value_free(y.anchors[i].value);
-	free(y.anchors);
-	value_free(y.names);
+	anchor_clear(&y.anchors);
 	return v == NULL ? value_new(VALUE_DICT) : v;
 }
