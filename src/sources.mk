@@ -48,14 +48,15 @@ LEDGER_SQLITE_SRCS = src/ledger/filter.c src/ledger/keeper.c src/ledger/pack.c \
 		src/ledger/store_sqlite_override.c src/ledger/store_sqlite_read.c \
 		src/ledger/store_sqlite_runs.c src/ledger/store_sqlite_work.c \
 		src/ledger/tail.c
-LEDGER_PGSQL_SRCS = src/ledger/pack.c src/ledger/pgsql.c \
+# What those of servers share.
+LEDGER_SERVER_SRCS = src/ledger/others.c src/ledger/pack.c src/ledger/sums.c
+LEDGER_PGSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/pgsql.c \
 		src/ledger/pgsql_connect.c src/ledger/pgsql_params.c \
 		src/ledger/store_pgsql.c src/ledger/store_pgsql_clean.c \
 		src/ledger/store_pgsql_open.c src/ledger/store_pgsql_override.c \
-		src/ledger/store_pgsql_read.c src/ledger/sums.c
-LEDGER_MYSQL_SRCS = src/ledger/mysqldb.c src/ledger/mysqldb_connect.c \
-		src/ledger/pack.c \
-		src/ledger/store_mysql.c src/ledger/sums.c \
+		src/ledger/store_pgsql_read.c
+LEDGER_MYSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/mysqldb.c \
+		src/ledger/mysqldb_connect.c src/ledger/store_mysql.c \
 		src/ledger/store_mysql_clean.c src/ledger/store_mysql_open.c \
 		src/ledger/store_mysql_override.c src/ledger/store_mysql_read.c
 REPORT_SRCS =	src/report/connect.c src/report/main.c src/report/session.c \
@@ -67,8 +68,8 @@ CTL_ROOM_SRCS =	src/ctl/answer.c src/ctl/json.c src/ctl/openmetrics.c \
 # Everything that a unit test may link: all but the mains, one database at the most.
 UNIT_ROOM_SRCS = ${COMMON_SRCS} ${ROLE_SRCS} ${CONF_READ_SRCS} src/conf/paths.c \
 		src/parent/options.c ${ENGINE_ROOM_SRCS} ${LEDGER_PURE_SRCS} \
-		${LEDGER_SQLITE_SRCS} ${REPORT_PURE_SRCS} ${CTL_ROOM_SRCS} \
-		${LEDGER_RIG_SRCS}
+		${LEDGER_SQLITE_SRCS} src/ledger/others.c ${REPORT_PURE_SRCS} \
+		${CTL_ROOM_SRCS} ${LEDGER_RIG_SRCS}
 # A ledger without its channels, for the tests of it with its database.
 LEDGER_RIG_SRCS = regress/ledger/outsider_sqlite.c regress/ledger/rig.c
 # What has to hold with each of the databases, and what is about SQLite alone.

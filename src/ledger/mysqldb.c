@@ -7,6 +7,7 @@
 #include "lib/num.h"
 
 #define CLASSES		13	/* of the others: for 1, 2, 4, …, 4096 items */
+#define ITEMS_MAX	(1U << (CLASSES - 1))
 
 /* --- faults --- */
 
@@ -249,8 +250,6 @@ mysqldb_find(struct mysqldb *db, const struct mysqldb_statement *s,
 	db->once = NULL;
 	if (s->item == NULL)
 		*items = 0;
-	else if (s->exact && *items > EXACT_MAX)
-		return db->once = mysqldb_prepare(db, s, *items);
 	else if (s->exact)
 		class = *items - 1;
 	else {
@@ -332,6 +331,12 @@ mysqldb_execute(struct mysqldb *db, MYSQL_STMT *stmt, const char *columns)
 	    mysql_stmt_store_result(stmt) != 0)
 		return mysqldb_failed_statement(db, stmt);
 	return 0;
+}
+
+size_t
+mysqldb_most(const struct mysqldb *db, size_t statement)
+{
+	return db->statement[statement].exact ? EXACT_MAX : ITEMS_MAX;
 }
 
 int

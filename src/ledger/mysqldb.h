@@ -30,8 +30,8 @@ enum mysqldb_fault {
  * `first`, then `item` as often as there are things, `between` them, then
  * `last`. Parameters are those of `first`, then those of each item. `columns`
  * has a letter for each column of the result: n, a number, or t, a text of up
- * to 4096 bytes, or a blob. `exact`: as many items as there are; others may be
- * done twice.
+ * to 4096 bytes, or a blob. `exact`: every item is done once; those of others
+ * may be done twice.
  */
 struct mysqldb_statement {
 	const char	*first;
@@ -80,8 +80,9 @@ void	mysqldb_bind(struct mysqldb *, int64_t);
 void	mysqldb_bind_text(struct mysqldb *, const char *, size_t);
 void	mysqldb_bind_bytes(struct mysqldb *, const void *, size_t);
 
-/* With so many items. 0 or -1. */
+/* With so many items, of which there is a most. 0 or -1. */
 int	mysqldb_run(struct mysqldb *, size_t items);
+size_t	mysqldb_most(const struct mysqldb *, size_t statement);
 
 /* The next row: 1; 0: no more; -1. */
 int	mysqldb_next(struct mysqldb *);

@@ -26,8 +26,10 @@
  * nothing twice. A first reading goes by date, in pieces; what came in
  * meanwhile for the time before a piece is read with it. Or it begins with sums
  * (ledger/sums.h), which were written under the lock with the seq that they go
- * up to. That it takes several
- * statements is no harm: under the lock they all see the same rows.
+ * up to. That it takes several statements is no harm: under the lock they all
+ * see the same rows. What is new of an id is asked for only where others wrote
+ * rows since (ledger/others.h): under the lock, the largest seq tells, and a
+ * gap before our own.
  *
  * Locks and numbers are those of one server: daemons that write to different
  * nodes of a cluster are not exact together.
@@ -178,8 +180,8 @@ store_bind_nothing(struct store *s)
 }
 
 /*
- * Runs the statement for all of `n` things that the binder takes, a chunk at a
- * time; rows go to `take`.
+ * Only the last run has less than it could, so that its size can be told from
+ * the count.
  */
 int
 store_each(struct store *s, enum statement n, size_t count,
@@ -187,13 +189,13 @@ store_each(struct store *s, enum statement n, size_t count,
     int (*take)(struct store *, const struct store_reader *),
     const struct store_reader *reader)
 {
-	size_t	i = 0, items;
+	size_t	most = mysqldb_most(s->db, n), i = 0, items;
 	int	more = 0;
 
 	while (i < count) {
 		mysqldb_begin(s->db, n);
 		before(s);
-		for (items = 0; i < count && items < STORE_CHUNK; i++)
+		for (items = 0; i < count && items < most; i++)
 			items += binder(s, i);
 		if (items == 0)
 			break;
@@ -409,15 +411,19 @@ store_commit(struct store *s)
 	    store_bind_row,
 	    NULL, NULL) == 0;
 	if (good && s->nrow > 0) {
-		/* Of the last chunk, whose numbers follow each other. */
-		last = (s->nrow - 1) % STORE_CHUNK;
+		/* Of the last run, whose numbers follow each other. */
+		last = (s->nrow - 1) % mysqldb_most(s->db, APPEND);
 		seq = mysqldb_inserted(s->db) + (int64_t)last * s->step;
 	}
 	good = good && ((s->nsee == 0 && s->nhit == 0) ||
 	    store_lock_ranges(s) == 0) &&
 	    store_each(s, SEE, s->nsee, store_bind_nothing, store_bind_see,
 	    NULL, NULL) == 0 && store_write_hits(s) == 0;
-	if ((result = store_end(s, good)) == STORE_OK)
+	if ((result = store_end(s, good)) == STORE_OK) {
+		if (s->nrow > 0)
+			others_own(&s->others, seq,
+			    (int64_t)s->nrow * s->step);
 		store_move_cursors(s, seq);
+	}
 	return result == STORE_BUSY ? STORE_FAILED : result;
 }

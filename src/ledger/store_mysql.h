@@ -2,13 +2,13 @@
 #define STORE_MYSQL_H
 
 #include "ledger/mysqldb.h"
+#include "ledger/others.h"
 #include "ledger/store.h"
 #include "ledger/sums.h"
 
 /* What the parts of the MySQL store share. */
 #define STORE_SLOTS	65536		/* rows of mail_lock that ids share; */
 #define STORE_HITS_SLOT	STORE_SLOTS	/* and one more */
-#define STORE_CHUNK	4096		/* things that one statement is about */
 
 enum statement {
 	LOCK,
@@ -67,6 +67,7 @@ struct store {
 	bool			 blind;
 	int64_t			 changes;	/* by the triggers' count; -1 */
 	int64_t			 newest;	/* row that was ever seen */
+	struct others		 others;
 	int64_t			 step;		/* auto_increment_increment */
 	bool			 told;		/* rows, in this batch */
 	bool			 spoilt;	/* open it anew */
@@ -114,8 +115,8 @@ int	store_find(const struct store *, const char *id, size_t idlen,
 typedef size_t	store_binder(struct store *, size_t);
 
 /*
- * Runs the statement for all of `count` things that the binder takes, a chunk
- * at a time; rows go to `take`.
+ * Runs the statement for all of `count` things that the binder takes, as many
+ * at a time as it can be about; rows go to `take`.
  */
 int	store_each(struct store *, enum statement, size_t count,
 	    void (*before)(struct store *), store_binder *binder,

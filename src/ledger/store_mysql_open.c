@@ -311,6 +311,7 @@ store_open(const struct settings *settings, int directory, bool *away,
 	(void)directory;
 	s = alloc_zero(1, sizeof(*s));
 	s->changes = -1;
+	others_init(&s->others);
 	s->settings = settings;
 	s->db = mysqldb_open(settings->mysql_config, settings->db_timeout,
 	    statements,

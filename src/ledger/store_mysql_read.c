@@ -60,7 +60,8 @@ store_bind_after(struct store *s, size_t i, enum sums_reading r)
 static size_t
 store_bind_news(struct store *s, size_t i)
 {
-	return store_bind_after(s, i, SUMS_READ_NEWS);
+	return others_after(&s->others, s->touch[i].cursor->seen) ?
+	    store_bind_after(s, i, SUMS_READ_NEWS) : 0;
 }
 
 static int
@@ -496,6 +497,7 @@ store_read_changes(struct store *s, const struct store_reader *reader)
 	}
 	s->changes = changes;
 	s->newest = newest;
+	(void)others_look(&s->others, newest);
 	now = clock_mono().ns;
 	for (i = 0; s->blind && i < s->ntouch; i++)
 		if (s->touch[i].cursor->loaded &&

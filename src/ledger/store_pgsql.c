@@ -28,6 +28,9 @@
  * meanwhile for the time before that. Or it begins with sums (ledger/sums.h),
  * which were written under the lock with the seq that they go up to.
  *
+ * What is new of an id is asked for only where others were given numbers since
+ * (ledger/others.h): under the locks, the sequence tells.
+ *
  * Who deletes or changes rows by hand takes no lock. A trigger counts that in
  * the same transaction, and what is cached is dropped when the count is not
  * what it was.
@@ -125,7 +128,6 @@ store_put_locks(struct store *s)
 		pgsql_put(s->db, LOCK_ALL, NULL);
 		return;
 	}
-	pgsql_put(s->db, LOCK_SHARED, NULL);
 	for (i = 0; i < s->ntouch; i++)
 		s->lock[i] = map_siphash(key, s->touch[i].id,
 		    s->touch[i].idlen);
@@ -134,6 +136,8 @@ store_put_locks(struct store *s)
 		qsort(s->lock, s->ntouch, sizeof(s->lock[0]),
 		    store_lock_order);
 	store_empty(s, LOCKS, LOCKS);
+	/* The first is what all batches share, in the place of a number. */
+	pgsql_array_number(&s->column[LOCKS], 0);
 	for (i = 0; i < s->ntouch; i++)
 		if (i == 0 || s->lock[i] != s->lock[i - 1])
 			pgsql_array_number(&s->column[LOCKS],
@@ -147,12 +151,9 @@ static int
 store_read(struct store *s, struct store_batch *batch,
     const struct store_reader *reader)
 {
-	int	locks = s->ntouch > LOCKS_MAX ? 1 : 2, i;
-
-	for (i = 0; i < 1 + locks; i++)
-		if (pgsql_take(s->db) == -1)
-			return -1;
-	if (store_take_reads(s, batch, reader) == -1)
+	/* Of the beginning, and of the locks. */
+	if (pgsql_take(s->db) == -1 || pgsql_take(s->db) == -1 ||
+	    store_take_reads(s, batch, reader) == -1)
 		return -1;
 	return pgsql_end(s->db);
 }
@@ -279,8 +280,10 @@ store_commit(struct store *s)
 	bool			good;
 
 	pgsql_begin(s->db);
-	if (s->column[ROW_ID].count > 0)
+	if (s->column[ROW_ID].count > 0) {
 		store_put(s, APPEND, ROW_ID, ROW_TAG);
+		pgsql_put(s->db, APPENDED, NULL);
+	}
 	if (s->column[SEE_ID].count > 0)
 		store_put(s, SEE, SEE_ID, SEE_DATE);
 	if (s->column[SUMS_ID].count > 0) {
@@ -288,10 +291,13 @@ store_commit(struct store *s)
 		store_put(s, SUMS_NEW, SUMS_ID, SUMS_COUNTS);
 	}
 	pgsql_put(s->db, DO_COMMIT, NULL);
-	good = s->column[ROW_ID].count == 0 || pgsql_take(s->db) == 1;
+	good = s->column[ROW_ID].count == 0 || (pgsql_take(s->db) == 0 &&
+	    pgsql_take(s->db) == 1);
 	if (good && s->column[ROW_ID].count > 0)
 		seq = pgsql_column(s->db, 0, 0);
 	if (good && pgsql_end(s->db) == 0) {
+		if (s->column[ROW_ID].count > 0)
+			others_own(&s->others, seq, s->column[ROW_ID].count);
 		store_move_cursors(s, seq);
 		if (s->column[SUMS_ID].count > 0)
 			s->touch[s->sums].cursor->rows = 0;

@@ -1,6 +1,7 @@
 #ifndef STORE_PGSQL_H
 #define STORE_PGSQL_H
 
+#include "ledger/others.h"
 #include "ledger/pgsql.h"
 #include "ledger/store.h"
 #include "ledger/sums.h"
@@ -11,7 +12,6 @@ enum statement {
 	DO_COMMIT,
 	DO_ROLLBACK,
 	LOCK_ALL,
-	LOCK_SHARED,
 	LOCK,
 	CHANGES,
 	NEWS,
@@ -20,6 +20,7 @@ enum statement {
 	RECENT,
 	VALUE,
 	APPEND,
+	APPENDED,
 	SEE,
 	HIT,
 	SUMS_GONE,
@@ -60,6 +61,8 @@ struct store {
 	struct pgsql		*db;
 	char			*description;
 	int64_t			 changes;	/* by the trigger's count; -1 */
+	struct others		 others;
+	bool			 apart;		/* they were silent lately */
 	struct pgsql_array	 column[COLUMN__MAX];
 	struct store_touch	*touch;		/* of the running batch */
 	size_t			 ntouch;

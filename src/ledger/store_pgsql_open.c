@@ -29,10 +29,12 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[DO_COMMIT] = "COMMIT",
 	[DO_ROLLBACK] = "ROLLBACK",
 	[LOCK_ALL] = "SELECT pg_advisory_xact_lock(" LOCK_ALL_KEY ")",
-	[LOCK_SHARED] = "SELECT pg_advisory_xact_lock_shared(" LOCK_ALL_KEY ")",
-	[LOCK] = "SELECT count(pg_advisory_xact_lock(k)) FROM"
-	    " unnest($1::bigint[]) k",
-	[CHANGES] = "SELECT value FROM mail_state WHERE name = 'changes'",
+	[LOCK] = "SELECT count(CASE n WHEN 1 THEN"
+	    " pg_advisory_xact_lock_shared(" LOCK_ALL_KEY ")"
+	    " ELSE pg_advisory_xact_lock(k) END)"
+	    " FROM unnest($1::bigint[]) WITH ORDINALITY u(k, n)",
+	[CHANGES] = "SELECT value, last_value FROM mail_state,"
+	    " mail_count_seq_seq WHERE name = 'changes'",
 	[NEWS] = "SELECT t.n, m.date, m.recipient_count, m.instance, m.tag,"
 	    " m.seq"
 	    " FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY t(id,"
@@ -78,11 +80,11 @@ static const char *const	statements[STATEMENT__MAX] = {
 	    " WITH ORDINALITY t(id, value, n), LATERAL (SELECT date"
 	    " FROM mail_distinct WHERE id = t.id AND value = t.value LIMIT 1)"
 	    " d",
-	[APPEND] = "WITH added AS (INSERT INTO mail_count (id, date,"
+	[APPEND] = "INSERT INTO mail_count (id, date,"
 	    " recipient_count, instance, protocol_state, tag)"
 	    " SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[],"
-	    " $4::text[], $5::text[], $6::bigint[]) RETURNING seq)"
-	    " SELECT max(seq) FROM added",
+	    " $4::text[], $5::text[], $6::bigint[])",
+	[APPENDED] = "SELECT currval('mail_count_seq_seq')",
 	[SEE] = "INSERT INTO mail_distinct (id, value, date)"
 	    " SELECT id, value, max(date) FROM unnest($1::text[], $2::text[],"
 	    " $3::bigint[]) t(id, value, date) GROUP BY id, value"
@@ -238,6 +240,7 @@ store_open(const struct settings *settings, int directory, bool *away,
 	(void)directory;
 	s = alloc_zero(1, sizeof(*s));
 	s->changes = -1;
+	others_init(&s->others);
 	for (i = 0; i < COLUMN__MAX; i++)
 		pgsql_array_init(&s->column[i]);
 	s->db = pgsql_open(settings->pgsql_config, settings->db_timeout, away,

@@ -13,17 +13,27 @@ store_group(const struct store *s, enum sums_reading r, size_t *from)
 
 /* --- asking --- */
 
+/* Nobody else wrote rows since this one's were read. */
+static bool
+store_known(const struct store *s, const struct store_cursor *c)
+{
+	return c->loaded && s->apart && !others_after(&s->others, c->seen);
+}
+
 /* Puts the touches in order of what they are in want of. */
 static void
 store_sort(struct store *s)
 {
-	enum sums_reading	r;
-	size_t			i, n = 0;
+	const struct store_cursor	*c;
+	enum sums_reading		 r;
+	size_t				 i, n = 0;
 
 	for (r = 0; r < SUMS_READ__MAX; r++) {
-		for (i = 0; i < s->ntouch; i++)
-			if (sums_reading(s->touch[i].cursor) == r)
+		for (i = 0; i < s->ntouch; i++) {
+			c = s->touch[i].cursor;
+			if (sums_reading(c) == r && !store_known(s, c))
 				s->index[n++] = i;
+		}
 		s->end[r] = n;
 	}
 }
@@ -405,28 +415,39 @@ store_take_values(struct store *s, struct store_batch *batch)
 
 /*
  * The changes that somebody made: what is cached is void, and all ids of this
- * batch are read from their beginning, in a round trip of its own.
+ * batch are read from their beginning. Or others wrote, of whom nothing was
+ * heard for a while: all ids are asked about. Both in a round trip of its own.
  */
 static int
 store_take_changes(struct store *s, struct store_batch *batch,
     const struct store_reader *reader)
 {
-	int64_t	changes;
-	int	rows;
+	int64_t	changes = 0, newest = 0;
+	bool	apart = s->apart, changed;
 
-	if ((rows = pgsql_take(s->db)) == -1)
+	switch (pgsql_take(s->db)) {
+	case -1:
 		return -1;
-	changes = rows > 0 ? pgsql_column(s->db, 0, 0) : 0;
-	if (changes == s->changes)
-		return 0;
-	if (s->changes != -1) {
-		if (pgsql_end(s->db) == -1)
-			return -1;
-		reader->changed(reader->arg);
-		pgsql_begin(s->db);
-		store_put_reads(s, batch);
+	case 0:
+		break;
+	default:
+		changes = pgsql_column(s->db, 0, 0);
+		newest = pgsql_column(s->db, 0, 1);
+		break;
 	}
+	/* Numbers that begin anew are a change too. */
+	changed = s->changes != -1 && (changes != s->changes ||
+	    newest < s->others.last);
 	s->changes = changes;
+	s->apart = !others_look(&s->others, newest);
+	if (!changed && (!apart || s->apart))
+		return 0;
+	if (pgsql_end(s->db) == -1)
+		return -1;
+	if (changed)
+		reader->changed(reader->arg);
+	pgsql_begin(s->db);
+	store_put_reads(s, batch);
 	return 0;
 }
 
