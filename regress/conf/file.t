@@ -129,6 +129,8 @@ my %holds = (
 	"debug = True\npgsql_config = {'host': 'x', 'password': 'secret'}" =>
 	    '2:16: warning: pgsql_config',
 	'smtp_credentials = ["user", "secret"]' => '1:20: warning: smtp_credentials',
+	'pgsql_config = {"database": "postgresql://u:secret@h/x"}' =>
+	    '1:16: warning: pgsql_config',
 );
 for my $text (sort keys %holds) {
 	spew("$dir/secret.conf", "$text\n", 0644);
@@ -141,7 +143,8 @@ for my $text (sort keys %holds) {
 }
 for my $text ('smtp_credentials = None', 'mysql_config = {"user": "x"}',
     'mysql_config = {"passwd": ""}', 'mysql_config = {"passwd": "*****"}',
-    'pgsql_config = {"password": "*****"}', 'smtp_credentials = ["user", "*****"]',
+    'pgsql_config = {"password": "*****"}', 'pgsql_config = {"database": "postgres"}',
+    'smtp_credentials = ["user", "*****"]',
     'debug = True') {
 	spew("$dir/open.conf", "$text\n", 0644);
 	unlike(said_about("$dir/open.conf"), qr/holds a password/,

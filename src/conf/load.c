@@ -180,6 +180,19 @@ load_is_password(const struct value *v)
 	return v->type == VALUE_STR && strspn(v->bytes, "*") < v->len;
 }
 
+/* libpq takes a connection string in the place of a database's name. */
+static bool
+load_is_password_in(const struct value *key, const struct value *v)
+{
+	return strstr(key->bytes, "passw") != NULL ||
+	    strcmp(key->bytes, "dsn") == 0 ||
+	    ((strcmp(key->bytes, "dbname") == 0 ||
+	    strcmp(key->bytes, "database") == 0) &&
+	    (strstr(v->bytes, "password=") != NULL ||
+	    strncmp(v->bytes, "postgres", 8) == 0) &&
+	    strpbrk(v->bytes, "=@") != NULL);
+}
+
 /* Whether there is something in it that others must not know. */
 static bool
 load_is_secret(const struct value *v)
@@ -195,8 +208,7 @@ load_is_secret(const struct value *v)
 		key = v->items[i];
 		if (key->type == VALUE_STR &&
 		    load_is_password(v->items[i + 1]) &&
-		    (strstr(key->bytes, "passw") != NULL ||
-		    strcmp(key->bytes, "dsn") == 0))
+		    load_is_password_in(key, v->items[i + 1]))
 			return true;
 	}
 	return false;
