@@ -11,16 +11,22 @@ use Test::More;
 
 use Policyd qw(slurp need $root);
 
-our @EXPORT_OK = qw(ctl ctl_json);
+our @EXPORT_OK = qw(ctl ctl_command ctl_json);
 
 my $program = "$root/build/policyctl";
+
+sub ctl_command {
+	my ($d, @words) = @_;
+
+	need(-x $program, 'policyctl is not built');
+	return ($program, '-s', $d->control, @words);
+}
 
 # (status, stdout, stderr)
 sub ctl {
 	my ($d, @words) = @_;
 
-	need(-x $program, 'policyctl is not built');
-	return $d->run_command($program, '-s', $d->control, @words);
+	return $d->run_command(ctl_command($d, @words));
 }
 
 # The answer of a command that must do well.

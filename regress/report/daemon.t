@@ -7,6 +7,7 @@ use warnings;
 
 use Test::More;
 
+use Ctl qw(ctl ctl_command);
 use Policyd qw(True False wait_until);
 use Report;
 use Smtpd;
@@ -56,6 +57,27 @@ subtest 'hits that come in meanwhile stay' => sub {
 	ok($d->wait_log(qr/the report was sent/), 'the log says so');
 	$d->ends_well;
 	is(scalar(my @m = $s->mails), 1, 'no second mail within five minutes');
+};
+
+subtest 'a first hit while a mail is on its way' => sub {
+	my $s = Smtpd->start(hold => 'BODY');
+	my $d = start($s);
+
+	refuse($d, 1);
+	ok($s->holds, 'the first hit is reported at once');
+	$d->ask(sasl_username => 'eve');
+	is($d->ask(sasl_username => 'eve'), 'reject full', 'the first hit of another');
+	ok(wait_until { hits($d) == 2 }, 'is known');
+	my $out = "$d->{dir}/wishes";
+	my @wishes = map { $d->spawn($out, $out, ctl_command($d, 'report')) } 1 .. 2;
+	ok(wait_until { (() = $d->log =~ /uid=\d+: report$/mg) == 2 },
+	    'and so is who asks for a report');
+	$s->release;
+	is(Policyd::reap($_), 0, 'who is answered by the mail that is on its way') for @wishes;
+	is((ctl($d, 'clean'))[0], 0, 'whatever is due has its turn');
+	is(scalar(my @m = $s->mails), 1, 'there is one mail in five minutes');
+	is(hits($d), 1, 'the other hit waits for the next');
+	$d->ends_well;
 };
 
 subtest 'reported by --clean' => sub {

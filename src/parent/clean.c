@@ -209,6 +209,10 @@ clean_on_reported(struct parent *p, const struct msg_reported *reported)
 		say(job, "the report was sent");
 		job->mailed = true;
 		job->mailed_at = clock_mono();
+		/* A hit that came meanwhile waits as one that came now. */
+		if (job->report_due)
+			job->report_at = clock_after(job->mailed_at,
+			    MAIL_EVERY_MS);
 		enter(job, JOB_FORGETTING);
 		child_signal(&p->child[source(p)], MSG_HITS_SENT);
 		break;
@@ -343,6 +347,9 @@ clean_want_report(struct parent *p, struct mono now)
 		    "no report: it is off or goes to nobody");
 		return;
 	}
+	/* The one that is on its way will do; its end is told. */
+	if (p->job.step != JOB_IDLE && p->job.report)
+		return;
 	p->job.report_due = true;
 	p->job.report_at = earliest(p->job.mailed, p->job.mailed_at,
 	    WISH_MAIL_MS, now);
