@@ -11,8 +11,8 @@ use Test::More;
 use Time::HiRes qw(time);
 
 use Chance qw(draw);
-use Policyd qw(wait_until as_root slurp spew True);
-use Fault qw(fault_daemon full lock_database);
+use Policyd qw(wait_until as_root process_alive slurp spew status_of True);
+use Fault qw(fault_daemon full keeper lock_database);
 
 my $mounted;		# a directory, while it is
 my $owner = $$;
@@ -260,14 +260,19 @@ subtest 'damaged' => sub {
 
 	ok($work->wait_more(200), 'mails are counted');
 	my $mark = $d->log_mark;
-	$d->sql('PRAGMA wal_checkpoint');
+	my @open = ($d->child('ledger-sqlite'), wait_until { keeper($d) });
+	# Nobody may have it open, lest its pages are in the log too, or in memory.
+	$d->signal('STOP');
+	wait_until { (status_of($d->pid)->{State} // 'T') =~ /\AT/ };
+	kill 'KILL', @open;
+	wait_until { !grep { process_alive($_) } @open };
+	$d->sql('PRAGMA wal_checkpoint(TRUNCATE)');
 	my $size = -s $d->database;
 	open my $fh, '+<:raw', $d->database or die "open: $!";
 	sysseek $fh, 4096, 0;
 	syswrite $fh, join '', map { chr draw(256) } 4097 .. $size;
 	close $fh;
-	# It has read much of that already.
-	kill 'KILL', $d->child('ledger-sqlite');
+	$d->signal('CONT');
 	without_verdict($d, 'damaged');
 	ok($d->wait_log(qr/ledger.*malformed/, $mark), 'the log tells why');
 	$d->ok_alive;
