@@ -122,6 +122,25 @@ subtest 'a directory half made' => sub {
 	}
 };
 
+# Who makes a directory is slow, and another start finishes it meanwhile.
+subtest 'two starts at once' => sub {
+	my $d = fault_daemon(shim => ['parent']);
+	my $other = Policyd->new(name => 'other', dir => $d->dir,
+	    listen => [$d->endpoint], pidfile => $d->pidfile);
+	my ($made) = $d->pidfile =~ m{\A(.*)/};
+
+	$d->{shim}{parent}->set(pause => 1_000_000);
+	$d->launch;
+	ok(wait_until { -d $made }, 'a directory is made') or $d->explain;
+	$other->launch;
+	ok(wait_until { grep({ $_->running } $d, $other) == 1 &&
+	    grep { $_->running && $_->told(qr/READY=1/) } $d, $other },
+	    'one of the two serves') or $other->explain;
+	my ($first, $second) = $d->running ? ($d, $other) : ($other, $d);
+	is($second->{status}, 3, 'the other one is told so') or $second->explain;
+	$first->ends_well;
+};
+
 # What keeps the parent busy.
 sub stir {
 	my ($d, $n) = @_;

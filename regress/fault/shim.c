@@ -25,7 +25,7 @@
  * so, clocks that can be moved, a disk that is slow, and a journal of what was
  * written and what was synced. The test and the role share a page, and the
  * journal, mapped before the sandbox closes: nothing here makes a system call
- * of its own afterwards, but for the pause before a sync.
+ * of its own afterwards, but for the pause.
  */
 #define NAME		24
 
@@ -38,7 +38,8 @@ struct control {
 	_Atomic int64_t		count;		/* so many fail: 0, none */
 	_Atomic int64_t		failed;		/* so many failed */
 	_Atomic int64_t		clock;		/* seconds it is ahead */
-	_Atomic int64_t		pause;		/* microseconds before a sync */
+	_Atomic int64_t		pause;		/* microseconds before a sync,
+						   behind a mkdirat */
 	int64_t			size;		/* of the journal; 0: none */
 	_Atomic int64_t		used;		/* of it */
 	_Atomic int64_t		mono;		/* CLOCK_MONOTONIC is ahead */
@@ -188,7 +189,6 @@ CALL(int, chdir, (const char *p), (p))
 CALL(int, fchdir, (int fd), (fd))
 CALL(int, chroot, (const char *p), (p))
 CALL(int, mkdir, (const char *p, mode_t m), (p, m))
-CALL(int, mkdirat, (int fd, const char *p, mode_t m), (fd, p, m))
 CALL(int, fchmod, (int fd, mode_t m), (fd, m))
 CALL(int, fchmodat, (int fd, const char *p, mode_t m, int f), (fd, p, m, f))
 CALL(int, fchown, (int fd, uid_t u, gid_t g), (fd, u, g))
@@ -396,11 +396,32 @@ name(int dir, const char *path, int flags, ...)				\
 OPENAT(openat)
 OPENAT(openat64)
 
-static int
-sync_fails(void)
+static void
+pause_now(void)
 {
 	if (control != NULL && atomic_load(&control->pause) > 0)
 		usleep((useconds_t)atomic_load(&control->pause));
+}
+
+int
+mkdirat(int dir, const char *path, mode_t mode)
+{
+	int	result, saved;
+
+	REAL(mkdirat);
+	if (fails("mkdirat"))
+		return -1;
+	result = real(dir, path, mode);
+	saved = errno;
+	pause_now();
+	errno = saved;
+	return result;
+}
+
+static int
+sync_fails(void)
+{
+	pause_now();
 	return fails("fsync");
 }
 

@@ -134,13 +134,11 @@ finish(struct walk *w, const char *name, bool made,
 	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd == -1)
 		return -1;
-	/* Nobody can have put another one in its place, but look. */
-	if (made && (fstat(fd, &sb) == -1 || sb.st_uid != geteuid())) {
-		close(fd);
-		errno = EEXIST;
-		return -1;
-	}
-	/* When another start was faster, it gives it away itself. */
+	/*
+	 * Another start may have finished it meanwhile and given it away:
+	 * what is not ours any more is as good as one that was there before.
+	 */
+	made = made && fstat(fd, &sb) == 0 && sb.st_uid == geteuid();
 	if ((made || unfinished(fd, new)) &&
 	    give(fd, w->rest[0] == '\0' ? new : &above) == -1) {
 		close(fd);
