@@ -12,7 +12,8 @@ CONF_SRCS =	src/conf/connection.c src/conf/convey.c src/conf/fault.c \
 		src/conf/settings.c src/conf/table.c src/conf/utf8.c \
 		src/conf/value.c
 # Reads one literal, as the ledgers do with a row of limits.
-LITERAL_SRCS =	src/conf/expression.c src/conf/literal.c src/conf/token.c
+LITERAL_SRCS =	src/conf/expression.c src/conf/literal.c src/conf/number.c \
+		src/conf/token.c
 CONF_READ_SRCS = src/conf/anchor.c src/conf/check.c src/conf/check_action.c \
 		src/conf/load.c src/conf/scalar.c src/conf/yaml.c \
 		${LITERAL_SRCS}

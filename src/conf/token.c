@@ -1,15 +1,13 @@
-#include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "conf/number.h"
 #include "conf/token.h"
 #include "conf/utf8.h"
-#include "lib/alloc.h"
 #include "lib/str.h"
 
 /* Longest first: the first that fits is the one meant. */
@@ -332,143 +330,18 @@ token_read_prefixed(struct tokenizer *t)
 /* --- numbers --- */
 
 static void
-token_read_prefixed_int(struct tokenizer *t, const char *p, size_t len,
-    unsigned int base)
-{
-	uint64_t	n;
-	size_t		i;
-	int		d;
-
-	t->token.type = TOKEN_INT;
-	if (len == 0)
-		token_fault_start(t, "a number without digits");
-	for (n = 0, i = 0; i < len; i++) {
-		/* One underscore at a time, and a digit behind it. */
-		if (p[i] == '_' && i + 1 < len && p[i + 1] != '_')
-			continue;
-		d = token_hex((unsigned char)p[i]);
-		if (d == -1 || (unsigned int)d >= base) {
-			token_fault_start(t, base == 8 ?
-			    "not an octal number: its digits are 0 to 7" :
-			    "not a number; text belongs in quotes");
-			return;
-		}
-		if (n > (UINT64_MAX - (unsigned int)d) / base) {
-			token_fault_start(t, "the number is too large");
-			return;
-		}
-		n = n * base + (unsigned int)d;
-	}
-	t->token.magnitude = n;
-}
-
-static void
-token_read_float(struct tokenizer *t, const char *p, size_t len)
-{
-	char	*digits;
-	size_t	 i, n;
-
-	t->token.type = TOKEN_FLOAT;
-	digits = alloc_zero(len + 1, 1);
-	for (i = n = 0; i < len; i++) {
-		if (p[i] != '_')
-			digits[n++] = p[i];
-		else if (i == 0 || !token_digit((unsigned char)p[i - 1]) ||
-		    i + 1 == len || !token_digit((unsigned char)p[i + 1]))
-			token_fault_start(t, "not a number");
-	}
-	errno = 0;
-	t->token.real = strtod(digits, NULL);
-	if (errno == ERANGE && t->token.real > 1)
-		token_fault_start(t, "the number is too large");
-	free(digits);
-}
-
-static size_t
-token_digits(const struct tokenizer *t, size_t n)
-{
-	while (token_digit(token_byte(t, n)) || token_byte(t, n) == '_')
-		n++;
-	return n;
-}
-
-/* Bytes that the number takes; *real: it has a point or an exponent. */
-static size_t
-token_number_length(const struct tokenizer *t, bool *real)
-{
-	size_t	n, e;
-
-	n = token_digits(t, 0);
-	*real = false;
-	if (token_byte(t, n) == '.') {
-		*real = true;
-		n = token_digits(t, n + 1);
-	}
-	if (token_byte(t, n) == 'e' || token_byte(t, n) == 'E') {
-		e = n + 1;
-		if (token_byte(t, e) == '+' || token_byte(t, e) == '-')
-			e++;
-		if (token_digit(token_byte(t, e))) {
-			*real = true;
-			n = token_digits(t, e);
-		}
-	}
-	return n;
-}
-
-static unsigned int
-token_base(const struct tokenizer *t)
-{
-	if (token_byte(t, 0) != '0')
-		return 10;
-	switch (token_byte(t, 1)) {
-	case 'x':
-	case 'X':
-		return 16;
-	case 'o':
-	case 'O':
-		return 8;
-	case 'b':
-	case 'B':
-		return 2;
-	default:
-		return 10;
-	}
-}
-
-static void
 token_read_number(struct tokenizer *t)
 {
-	const char	*p;
-	size_t		 n;
-	unsigned int	 base;
-	bool		 real;
+	struct number	n;
+	size_t		len;
 
-	p = t->at;
-	real = false;
-	if ((base = token_base(t)) != 10) {
-		n = 2;
-		while (token_letter(token_byte(t, n)) ||
-		    token_digit(token_byte(t, n)))
-			n++;
-		token_read_prefixed_int(t, p + 2, n - 2, base);
-	} else {
-		n = token_number_length(t, &real);
-		if (real)
-			token_read_float(t, p, n);
-		else if (n > 1 && p[0] == '0')	/* as Python 2: 0666 */
-			token_read_prefixed_int(t, p + 1, n - 1, 8);
-		else
-			token_read_prefixed_int(t, p, n, 10);
-	}
-	if (token_letter(token_byte(t, n)) || token_byte(t, n) == '.' ||
-	    token_byte(t, n) >= 0x80) {
-		token_fault_start(t, "not a number; text belongs in quotes");
-		while (token_letter(token_byte(t, n)) ||
-		    token_digit(token_byte(t, n)) || token_byte(t, n) == '.')
-			n++;
-	}
-	token_skip(t, n);
+	len = number_read(&n, t->at, (size_t)(t->end - t->at));
+	t->token.type = n.whole ? TOKEN_INT : TOKEN_FLOAT;
+	t->token.magnitude = n.magnitude;
+	t->token.real = n.real;
+	if (n.fault != NULL)
+		token_fault_start(t, n.fault);
+	token_skip(t, len);
 }
 
 /* --- the rest --- */
