@@ -72,9 +72,10 @@ subtest 'show and top' => sub {
 	($status, $out) = ctl($d, 'top');
 	is((sort { $b <=> $a } map { length } $out =~ /((?:\xe6\x97\xa5)+)$/mg)[0], 5 * 3,
 	    'wide characters are two of them');
-	local $d->{environment} = { COLUMNS => 58 };
+	local $d->{environment} = { COLUMNS => 64 };
 	($status, $out) = ctl($d, 'show', 'eve');
-	is((grep { length > 58 } split /\n/, $out), 0, 'the windows fit into few, too');
+	is((grep { length > 64 } split /\n/, $out), 0, 'the windows fit into few, too');
+	like($out, qr/ in 1 min +100 %  room in (?:\d+ s|1 min(?: \d s)?)$/m, 'with a time');
 	for my $n ('0', '1001', 'x', '-1') {
 		($status) = ctl($d, 'top', $n);
 		is($status, 3, "top $n");

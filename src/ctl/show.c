@@ -33,6 +33,30 @@ period(int64_t seconds, char *dst, size_t size)
 	return dst;
 }
 
+/* "59 s", "23 h 35 min": what is left of a time, in two units at the most. */
+static const char *
+left(int64_t seconds, char *dst, size_t size)
+{
+	static const struct {
+		int64_t		 seconds;
+		const char	*name;
+	} units[] = {
+		{ 86400, "d" }, { 3600, "h" }, { 60, "min" }, { 1, "s" }
+	};
+	int64_t	n;
+	size_t	i, len;
+
+	for (i = 0; i < 3 && seconds < units[i].seconds; i++)
+		continue;
+	n = seconds / units[i].seconds;
+	len = (size_t)snprintf(dst, size, "%" PRId64 " %s", n, units[i].name);
+	seconds -= n * units[i].seconds;
+	if (i < 3 && len < size && seconds >= units[i + 1].seconds)
+		snprintf(dst + len, size - len, " %" PRId64 " %s",
+		    seconds / units[i + 1].seconds, units[i + 1].name);
+	return dst;
+}
+
 static const char *
 uptime(int64_t s, char *dst, size_t size)
 {
@@ -85,7 +109,7 @@ add_room(struct str *out, int64_t retry_after)
 	else if (retry_after < 0)
 		str_adds(out, "never room");
 	else
-		str_addf(out, "room in %s", period(retry_after, text,
+		str_addf(out, "room in %s", left(retry_after, text,
 		    sizeof(text)));
 }
 
@@ -122,8 +146,8 @@ add_window(struct str *out, const struct answer_record *r, size_t width)
 	    used, limit, period(answer_number(r, "seconds"), text,
 	    sizeof(text)));
 	str_adds(out, line);
-	/* Behind the bar: brackets, per cent, "room in 59 min". */
-	bar = strlen(line) + 26;
+	/* Behind the bar: brackets, per cent, "room in 23 h 35 min". */
+	bar = strlen(line) + 30;
 	bar = width > bar + 5 ? width - bar : 0;
 	add_bar(out, used, limit, bar < BAR_MOST ? bar : BAR_MOST);
 	str_adds(out, "  ");
@@ -140,11 +164,11 @@ add_override(struct str *out, const struct answer_record *r)
 	char	text[32];
 
 	if (answer_number(r, "blocked_for") > 0)
-		str_addf(out, ", blocked for %s", period(answer_number(r,
+		str_addf(out, ", blocked for %s", left(answer_number(r,
 		    "blocked_for"), text, sizeof(text)));
 	if (answer_number(r, "granted") > 0)
 		str_addf(out, ", %s more granted for %s",
-		    answer_get(r, "granted"), period(answer_number(r,
+		    answer_get(r, "granted"), left(answer_number(r,
 		    "granted_for"), text, sizeof(text)));
 }
 
