@@ -88,7 +88,7 @@ ENGINE_ROOM_SRCS = src/engine/action.c src/engine/change.c src/engine/client.c \
 		src/engine/link.c \
 		src/engine/listen.c src/engine/memory.c src/engine/metrics.c \
 		src/engine/pending.c src/engine/replay.c src/engine/reply.c \
-		src/engine/request.c src/engine/stats.c \
+		src/engine/request.c src/engine/seen.c src/engine/stats.c \
 		src/engine/tell.c src/engine/turn.c
 LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c \
 		src/ledger/charge_gather.c src/ledger/clean.c \

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/memory.h"
+#include "engine/seen.h"
 #include "lib/alloc.h"
 #include "lib/map.h"
 #include "lib/num.h"
@@ -12,8 +13,6 @@
 
 #define SEEN_SECONDS	3600	/* as long as the ledger knows an instance */
 #define SEEN_SHARE	4	/* a quarter of the memory at most */
-#define NODE_COST	16	/* its share of a map's table */
-#define TAGS		2	/* Postfix sends again what it asked last */
 
 struct memory_id {
 	struct map_node		 node;
@@ -29,26 +28,11 @@ struct memory_id {
 	char			 id[];
 };
 
-/*
- * What an instance was charged to an id, and for which tags lately; or when a
- * value was seen. Known by a hash alone, under the secret of the process.
- */
-struct memory_seen {
-	struct map_node			 node;
-	STAILQ_ENTRY(memory_seen)	 entry;
-	int64_t				 amount;
-	int64_t				 made;
-	int64_t				 date;		/* seen last */
-	int64_t				 tags[TAGS];	/* the latest first */
-};
-
 struct memory {
 	struct map			*ids;
 	TAILQ_HEAD(, memory_id)		 recent;	/* the latest last */
-	struct map			*seen;
-	STAILQ_HEAD(, memory_seen)	 queue;		/* the oldest first */
-	size_t				 bytes;
-	size_t				 seen_bytes;
+	struct seen_table		 seen;
+	size_t				 bytes;		/* of ids */
 	size_t				 max;
 };
 
@@ -60,15 +44,6 @@ same_id(const struct map_node *node, const void *key, size_t len)
 	return id->len == len && memcmp(id->id, key, len) == 0;
 }
 
-static int
-same_seen(const struct map_node *node, const void *key, size_t len)
-{
-	(void)node;
-	(void)key;
-	(void)len;
-	return 1;
-}
-
 struct memory *
 memory_new(size_t max_bytes)
 {
@@ -76,9 +51,8 @@ memory_new(size_t max_bytes)
 
 	m = alloc_zero(1, sizeof(*m));
 	m->ids = map_new(same_id);
-	m->seen = map_new(same_seen);
 	TAILQ_INIT(&m->recent);
-	STAILQ_INIT(&m->queue);
+	seen_init(&m->seen);
 	m->max = max_bytes;
 	return m;
 }
@@ -90,7 +64,7 @@ static void
 id_weigh(struct memory *m, struct memory_id *id)
 {
 	m->bytes -= id->bytes;
-	id->bytes = sizeof(*id) + id->len + NODE_COST +
+	id->bytes = sizeof(*id) + id->len + MAP_NODE_COST +
 	    window_memory(&id->window) + window_memory(&id->owed);
 	m->bytes += id->bytes;
 }
@@ -140,16 +114,6 @@ id_get(struct memory *m, const struct msg_charge_key *key, uint64_t hash)
 
 /* --- instances, tags and values --- */
 
-static uint64_t
-seen_hash(uint64_t id, const char *bytes, size_t len)
-{
-	uint64_t	both[2];
-
-	both[0] = id;
-	both[1] = map_hash(bytes, len);
-	return map_hash(both, sizeof(both));
-}
-
 /* Of the instance, or of the value where values are counted. */
 static uint64_t
 key_hash(const struct msg_charge *charge, const struct msg_charge_key *key,
@@ -160,58 +124,13 @@ key_hash(const struct msg_charge *charge, const struct msg_charge_key *key,
 	return seen_hash(id, charge->instance, charge->instancelen);
 }
 
-static void
-seen_drop(struct memory *m)
-{
-	struct memory_seen	*seen = STAILQ_FIRST(&m->queue);
-
-	STAILQ_REMOVE_HEAD(&m->queue, entry);
-	map_remove(m->seen, &seen->node);
-	m->seen_bytes -= sizeof(*seen) + NODE_COST;
-	free(seen);
-}
-
-static struct memory_seen *
-seen_find(struct memory *m, uint64_t hash)
-{
-	return (struct memory_seen *)map_find(m->seen, hash, NULL, 0);
-}
-
-static void
-seen_add(struct memory *m, uint64_t hash, int64_t tag, int64_t amount,
-    int64_t now)
-{
-	struct memory_seen	*seen;
-
-	if ((seen = seen_find(m, hash)) == NULL) {
-		seen = alloc_zero(1, sizeof(*seen));
-		seen->node.hash = hash;
-		seen->made = now;
-		map_insert(m->seen, &seen->node);
-		STAILQ_INSERT_TAIL(&m->queue, seen, entry);
-		m->seen_bytes += sizeof(*seen) + NODE_COST;
-	}
-	seen->amount = num_add_clamp(seen->amount, amount);
-	seen->date = now;
-	if (tag != 0 && seen->tags[0] != tag) {
-		memmove(seen->tags + 1, seen->tags,
-		    (TAGS - 1) * sizeof(seen->tags[0]));
-		seen->tags[0] = tag;
-	}
-}
-
 /* --- the bound --- */
 
 static void
 memory_trim(struct memory *m, int64_t now)
 {
-	struct memory_seen	*seen;
-
-	while ((seen = STAILQ_FIRST(&m->queue)) != NULL &&
-	    (seen->made < now - SEEN_SECONDS ||
-	    m->seen_bytes > m->max / SEEN_SHARE))
-		seen_drop(m);
-	while (m->bytes + m->seen_bytes > m->max && !TAILQ_EMPTY(&m->recent))
+	seen_trim(&m->seen, now - SEEN_SECONDS, m->max / SEEN_SHARE);
+	while (m->bytes + m->seen.bytes > m->max && !TAILQ_EMPTY(&m->recent))
 		id_free(m, TAILQ_FIRST(&m->recent));
 }
 
@@ -242,21 +161,16 @@ static int64_t
 key_new(struct memory *m, const struct msg_charge *charge,
     const struct msg_charge_key *key, uint64_t id, int64_t now)
 {
-	struct memory_seen	*seen;
+	const struct seen	*seen;
 	int64_t			 tag = key_tag(charge, key), rest;
-	size_t			 i;
 
-	seen = seen_find(m, key_hash(charge, key, id));
+	seen = seen_find(&m->seen, key_hash(charge, key, id));
 	if (seen == NULL)
 		return key->amount;
 	if (key->kind == CHARGE_DISTINCT)
 		return seen->date < oldest(&key->limits, now) ? key->amount : 0;
-	if (tag != 0) {
-		for (i = 0; i < TAGS; i++)
-			if (seen->tags[i] == tag)
-				return 0;
-		return key->amount;
-	}
+	if (tag != 0)
+		return seen_has_tag(seen, tag) ? 0 : key->amount;
 	rest = key->amount - seen->amount;
 	return rest > 0 ? rest : 0;
 }
@@ -270,8 +184,8 @@ key_record(struct memory *m, const struct msg_charge *charge,
 
 	/* Without an instance no two charges are known to be the same. */
 	if (key->kind == CHARGE_DISTINCT || charge->instancelen > 0)
-		seen_add(m, key_hash(charge, key, hash), key_tag(charge, key),
-		    amount, now);
+		seen_add(&m->seen, key_hash(charge, key, hash),
+		    key_tag(charge, key), amount, now);
 	if (amount > 0)
 		window_add(&id->window, now, amount);
 	if (key->limits.count > 0)
@@ -288,9 +202,9 @@ key_take_back(struct memory *m, const struct msg_charge *charge,
     const struct msg_charge_key *key, uint64_t hash)
 {
 	struct memory_id	*id = id_find(m, key, hash);
-	struct memory_seen	*seen;
+	struct seen		*seen;
 
-	seen = seen_find(m, key_hash(charge, key, hash));
+	seen = seen_find(&m->seen, key_hash(charge, key, hash));
 	if (id == NULL || seen == NULL || key->kind == CHARGE_DISTINCT)
 		return;
 	window_add(&id->window, seen->date, -seen->amount);
@@ -602,11 +516,9 @@ memory_free(struct memory *m)
 {
 	if (m == NULL)
 		return;
-	while (STAILQ_FIRST(&m->queue) != NULL)
-		seen_drop(m);
+	seen_clear(&m->seen);
 	map_each(m->ids, free_id, m);
 	map_free(m->ids);
-	map_free(m->seen);
 	free(m);
 }
 
@@ -619,5 +531,5 @@ memory_resize(struct memory *m, size_t max_bytes)
 size_t
 memory_bytes(const struct memory *m)
 {
-	return m->bytes + m->seen_bytes;
+	return m->bytes + m->seen.bytes;
 }

@@ -15,6 +15,9 @@ struct map_node {
 	uint64_t	 hash;
 };
 
+/* Bytes that a node takes beside its own, about: its share of the table. */
+#define MAP_NODE_COST	16
+
 /* Whether the node is the one meant by `key` (`len` bytes). */
 typedef int	 map_same(const struct map_node *, const void *key, size_t len);
 
