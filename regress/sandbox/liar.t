@@ -33,7 +33,7 @@ my @lies = (
 	['parent-ready-again', 'parent'],
 	['parent-wish-unknown', 'parent'],
 	['parent-wish-short', 'parent'],
-	['parent-fault-forged', 'borne'],
+	['parent-fault-forged', 'parent'],
 	['parent-half', 'borne'],
 	map({ ["parent-wish-flood $_", 'borne'] } 0 .. 2),
 	['parent-wish-drip', 'borne'],

@@ -83,6 +83,9 @@ on_fault(struct parent *p, enum slot slot, const struct message *m)
 
 	if (msg_text_get(raw, sizeof(raw), m->payload, m->len) == -1)
 		return -1;
+	/* A start fails; who serves has nothing to say here. */
+	if (child->state == CHILD_SERVING)
+		return -1;
 	str_printable(text, sizeof(text), raw, strlen(raw));
 	child->faulted = true;
 	/* The same again after every start: said once, until it comes up. */
