@@ -268,7 +268,8 @@ ${LIAR}/engine: ${LIAR_SRCS:.c=.o} ${CHILD_OBJS}
 	${Q}${LINK} -o $@ ${LIAR_SRCS:.c=.o} ${CHILD_OBJS} ${LIBS}
 ${LIAR}/ledger-sqlite: build/libexec/ledger-sqlite
 	@mkdir -p ${LIAR}
-	cp build/libexec/ledger-sqlite $@
+	@echo "  CP  $@"
+	${Q}cp build/libexec/ledger-sqlite $@
 
 # Looks for its children in libexec below where it is started.
 ${FAULT}/paths.o: src/conf/paths.c

@@ -41,7 +41,8 @@ PARENT_SRCS =	src/parent/activation.c src/parent/background.c \
 		src/parent/signals.c src/parent/sockets.c \
 		src/parent/unixsocket.c src/parent/wishes.c
 ENGINE_SRCS =	src/engine/main.c ${ENGINE_ROOM_SRCS}
-LEDGER_SRCS =	src/ledger/main.c ${LEDGER_PURE_SRCS} ${LITERAL_SRCS}
+LEDGER_SRCS =	src/ledger/main.c src/ledger/asked.c src/ledger/upkeep.c \
+		${LEDGER_PURE_SRCS} ${LITERAL_SRCS}
 LEDGER_SQLITE_SRCS = src/ledger/filter.c src/ledger/keeper.c src/ledger/pack.c \
 		src/ledger/sqlite.c src/ledger/store_sqlite.c \
 		src/ledger/store_sqlite_append.c src/ledger/store_sqlite_clean.c src/ledger/store_sqlite_log.c \

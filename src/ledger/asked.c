@@ -1,0 +1,194 @@
+#include <string.h>
+
+#include "ledger/id.h"
+#include "ledger/ledger.h"
+#include "ledger/top.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+#define QUESTIONS_MOST	256		/* at once: policyctl's are few */
+
+/* --- charges --- */
+
+static void
+asked_on_verdict(void *arg, uint64_t request, const struct msg_verdict *v)
+{
+	struct ledger	*l = arg;
+
+	l->figure[FIGURE_CHARGES]++;
+	if (l->engine == NULL)
+		return;
+	l->payload.len = 0;
+	msg_verdict_put(&l->payload, v);
+	channel_send(l->engine, MSG_VERDICT, request, &l->payload, -1);
+}
+
+static void
+asked_on_weighed(void *arg, uint64_t request,
+    const struct msg_weighed *weighed)
+{
+	struct ledger	*l = arg;
+
+	if (l->engine == NULL)
+		return;
+	l->payload.len = 0;
+	msg_weighed_put(&l->payload, weighed);
+	channel_send(l->engine, MSG_WEIGHED, request, &l->payload, -1);
+}
+
+static void
+asked_on_hit(void *arg, const char *id, size_t idlen, int64_t seconds)
+{
+	struct ledger	*l = arg;
+
+	l->figure[FIGURE_HITS]++;
+	if (!l->settings->report_immediately)
+		return;
+	hits_refresh(l->hits, l->store, clock_mono());
+	if (hits_first(l->hits, id, idlen, seconds))
+		channel_signal(l->parent, MSG_HIT_NEW, 0);
+}
+
+void
+asked_decide(struct ledger *l)
+{
+	const struct charge_answers	answers = {
+		asked_on_verdict, asked_on_hit, l, asked_on_weighed
+	};
+	size_t				count = charge_batch_count(l->batch);
+
+	if (count == 0)
+		return;
+	l->figure[FIGURE_BATCHES]++;
+	if (count > l->figure[FIGURE_LARGEST_BATCH])
+		l->figure[FIGURE_LARGEST_BATCH] = count;
+	ledger_note(l, charge_batch_run(l->batch, clock_wall(), clock_mono(),
+	    &answers));
+}
+
+/* --- questions --- */
+
+static int
+asked_on_charge(struct ledger *l, const struct message *m)
+{
+	return charge_batch_add(l->batch, m->request, m->payload, m->len);
+}
+
+static int
+asked_on_weigh(struct ledger *l, const struct message *m)
+{
+	return charge_batch_weigh(l->batch, m->request, m->payload, m->len);
+}
+
+static int
+asked_on_reset(struct ledger *l, const struct message *m)
+{
+	return charge_batch_reset(l->batch, m->request, m->payload, m->len);
+}
+
+static bool
+asked_override(struct ledger *l, const struct msg_override *m, int64_t now)
+{
+	char			hashed[ID_STORED_MAX + 1];
+	struct store_override	o = { .kind = m->kind, .amount = m->amount,
+				    .until = m->until };
+	size_t			i;
+
+	for (i = 0; i < m->nids; i++) {
+		o.idlen = m->idlen[i];
+		o.id = id_stored(m->id[i], &o.idlen, hashed);
+		switch (store_set_override(l->store, &o, now)) {
+		case STORE_OK:
+			break;
+		case STORE_LOST:
+			ledger_lost(l);
+			return false;
+		default:
+			log_warning("%s: %s", store_description(l->store),
+			    store_error(l->store));
+			return false;
+		}
+	}
+	return true;
+}
+
+static int
+asked_on_override(struct ledger *l, const struct message *m)
+{
+	static struct msg_override	override;
+	bool				good;
+
+	if (msg_override_get(&override, m->payload, m->len) == -1)
+		return -1;
+	good = asked_override(l, &override, clock_wall());
+	override_stale(charge_batch_overrides(l->batch));
+	l->payload.len = 0;
+	msg_number_put(&l->payload, good);
+	channel_send(l->engine, MSG_OVERRIDDEN, m->request, &l->payload, -1);
+	return 0;
+}
+
+static int
+asked_on_top(struct ledger *l, const struct message *m)
+{
+	static struct msg_topped	told;
+	uint64_t			n;
+
+	if (msg_number_get(&n, m->payload, m->len) == -1)
+		return -1;
+	top_find(&told, n < TOP_MAX ? (size_t)n : TOP_MAX, l->cache, l->limits,
+	    charge_batch_overrides(l->batch), l->settings, clock_wall());
+	l->payload.len = 0;
+	msg_topped_put(&l->payload, &told);
+	channel_send(l->engine, MSG_TOPPED, m->request, &l->payload, -1);
+	return 0;
+}
+
+static int
+asked_on_figures(struct ledger *l, const struct message *m)
+{
+	struct msg_figures	told;
+
+	memcpy(told.figure, l->figure, sizeof(told.figure));
+	told.figure[FIGURE_CACHE_IDS] = cache_ids(l->cache);
+	told.figure[FIGURE_CACHE_BYTES] = cache_bytes(l->cache);
+	(void)strlcpy(told.database, store_description(l->store),
+	    sizeof(told.database));
+	(void)strlcpy(told.fault, l->trouble ? store_error(l->store) : "",
+	    sizeof(told.fault));
+	l->payload.len = 0;
+	msg_figures_put(&l->payload, &told);
+	channel_send(l->engine, MSG_FIGURES, m->request, &l->payload, -1);
+	return 0;
+}
+
+static const struct {
+	int	(*handle)(struct ledger *, const struct message *);
+	bool	 question;		/* of policyctl */
+} from_engine[MSG__MAX] = {
+	[MSG_CHARGE]		= { asked_on_charge, false },
+	[MSG_WEIGH]		= { asked_on_weigh, true },
+	[MSG_RESET]		= { asked_on_reset, true },
+	[MSG_OVERRIDE]		= { asked_on_override, true },
+	[MSG_TOP]		= { asked_on_top, true },
+	[MSG_FIGURES_WANTED]	= { asked_on_figures, true }
+};
+
+/* Answers may be much longer than questions, and what is weighed takes room. */
+static bool
+asked_may_ask(struct ledger *l)
+{
+	return ++l->questions <= QUESTIONS_MOST &&
+	    channel_queued(l->engine) <= 16 * CHANNEL_HIGH;
+}
+
+int
+asked_message(struct ledger *l, const struct message *m)
+{
+	if (from_engine[m->type].handle != NULL &&
+	    (!from_engine[m->type].question || asked_may_ask(l)) &&
+	    from_engine[m->type].handle(l, m) == 0)
+		return 0;
+	log_error("engine broke the rules of its channel: no charge");
+	return -1;
+}
