@@ -496,7 +496,8 @@ sub open_loop {
 	for (@beside) {
 		my ($name, $code) = @$_;
 		my $r = clean_run($name, Bench::load_while($d->endpoint, $code, c => 100,
-		    r => int($capacity / 2), u => USERS, t => $time));
+		    r => int($capacity / 2), u => USERS,
+		    $name eq '--clean' ? () : (t => $time)));
 		my $l = $r->{latency_us};
 		print_open("beside $name", $l);
 		fault("beside $name it does not keep up") if $l->{p50} > 10_000;
