@@ -185,9 +185,10 @@ sub line {
 	return $1;
 }
 
-# Answers; false when the answer was a refusal.
+# Answers; false when the answer was a refusal. What else is done when it is none is
+# done before: who has the answer may look for it at once.
 sub answer {
-	my ($self, $step, $text) = @_;
+	my ($self, $step, $text, $take) = @_;
 
 	if (($self->{cut} // '') eq $step) {
 		$self->note("X: cut at $step");
@@ -213,6 +214,7 @@ sub answer {
 		$lines[$i] =~ s/\A(\d{3})[ ]?/$1-/;
 	}
 	$self->note("S: $_") for @lines;
+	$take->() if $take && $text =~ /\A2/;
 	$self->put(join('', map { "$_\r\n" } @lines) . ($self->{after}{$step} // ''));
 	return $text =~ /\A[23]/;
 }
@@ -363,13 +365,17 @@ sub on_data {
 		$data .= "$line\n";
 	}
 	$self->note('C: (mail)');
-	if ($self->answer('BODY', '250 taken')) {
-		my $n = () = glob("$self->{dir}/mail.*");
-		spew(sprintf('%s/new.%d', $self->{dir}, $n),
-		    join("\n", $self->{from}, @{$self->{to}}) . "\n\n$data");
-		rename sprintf('%s/new.%d', $self->{dir}, $n),
-		    sprintf('%s/mail.%04d', $self->{dir}, $n);
-	}
+	$self->answer('BODY', '250 taken', sub { $self->take($data) });
+}
+
+sub take {
+	my ($self, $data) = @_;
+	my $n = () = glob("$self->{dir}/mail.*");
+
+	spew(sprintf('%s/new.%d', $self->{dir}, $n),
+	    join("\n", $self->{from}, @{$self->{to}}) . "\n\n$data");
+	rename sprintf('%s/new.%d', $self->{dir}, $n),
+	    sprintf('%s/mail.%04d', $self->{dir}, $n);
 }
 
 1;
