@@ -23,7 +23,10 @@ if [ -n "${DEBEMAIL-}" ]; then
 	    "$src/debian/control" "$src/debian/changelog" "$src/debian"/*.NEWS
 fi
 (cd "$src" && dpkg-buildpackage -us -uc)
+# It leaves files of its own behind.
+mkdir "$dir/lintian"
 # The package is in Debian since 1.0; only this changelog begins anew.
-lintian --info --fail-on error,warning --suppress-tags initial-upload-closes-no-bugs \
+TMPDIR="$PWD/$dir/lintian" lintian --info --fail-on error,warning --suppress-tags initial-upload-closes-no-bugs \
     "$dir"/*.changes
+rm -rf "$dir/lintian"
 ls "$dir"/*.deb
