@@ -7,7 +7,7 @@ use warnings;
 use JSON::PP;
 use Test::More;
 
-use Ctl qw(ctl ctl_json);
+use Ctl qw(ctl ctl_command ctl_json);
 use Policyd qw(wait_until as_root process_alive spew slurp True $root);
 
 sub start {
@@ -40,6 +40,17 @@ subtest 'status' => sub {
 	like($out, qr/^policyd-rate-limit \d/, 'begins with the name');
 	like($out, qr/^  refused +2$/m, 'has the counters');
 	unlike($out, qr/[^\n\x20-\x7e]/, 'no sequence of a terminal in a pipe');
+	$d->ends_well;
+};
+
+subtest 'an answer that nobody gets' => sub {
+	plan(skip_all => 'no /dev/full') if !-c '/dev/full';
+	my $d = start();
+	my $command = join ' ', map { "'$_'" } ctl_command($d, 'status');
+	my ($status, undef, $err) = $d->run_command('/bin/sh', '-c', "$command >/dev/full");
+
+	is($status, 3, 'is a failure');
+	like($err, qr/^policyctl: standard output: ./, 'that says what failed');
 	$d->ends_well;
 };
 

@@ -28,7 +28,8 @@ enum {
 	STATUS_OK = 0,
 	STATUS_USAGE = 1,
 	STATUS_NOBODY = 2,	/* no daemon answers */
-	STATUS_FAILED = 3	/* it answered that it does not, or could not */
+	STATUS_FAILED = 3	/* it answered that it does not, or could not; or
+				   its answer cannot be written */
 };
 
 #define ANSWER_MAX	(64 * 1024 * 1024)
@@ -182,9 +183,14 @@ ask(const struct str *question, struct answer *a)
 static int
 print(const struct str *out)
 {
-	if (out->len > 0 && fwrite(out->data, out->len, 1, stdout) != 1)
-		return -1;
-	return fflush(stdout) == 0 ? 0 : -1;
+	if ((out->len == 0 || fwrite(out->data, out->len, 1, stdout) == 1) &&
+	    fflush(stdout) == 0)
+		return 0;
+	/* Who stopped reading has seen enough. */
+	if (errno != EPIPE)
+		fprintf(stderr, "policyctl: standard output: %s\n",
+		    strerror(errno));
+	return -1;
 }
 
 static int
