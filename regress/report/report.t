@@ -67,6 +67,8 @@ subtest 'reports-deleted-before-sent' => sub {
 
 	is($status, 0, 'status 0') or diag($err);
 	is($mail->{from}, 'policyd@example.org', 'the sender');
+	like($s->transcript, qr/^C: EHLO (?:\[127\.0\.0\.1\]|[a-z][\w-]*\.[\w.-]+)$/mi,
+	    'the client says a whole name or its address');
 	is_deeply($mail->{to}, ['postmaster@example.org'], 'the recipient');
 	my $text = decode_qp($mail->{data});
 	like($text, qr/^Date: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d \+0000$/m, 'Date');
@@ -313,8 +315,11 @@ subtest 'the next address' => sub {
 };
 
 SKIP: {
-	skip 'no IPv6', 1 if !defined free_port(Socket::AF_INET6());
-	ok_sent('IPv6', { host => '::1' });
+	skip 'no IPv6', 2 if !defined free_port(Socket::AF_INET6());
+	my ($r, $s) = report_to({ host => '::1' });
+	is(scalar(my @m = $s->mails), 1, 'IPv6');
+	like($s->transcript, qr/^C: EHLO (?:\[IPv6:::1\]|[a-z][\w-]*\.[\w.-]+)$/mi,
+	    'with its own kind of address');
 }
 
 done_testing();

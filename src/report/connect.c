@@ -125,3 +125,20 @@ connect_to(const char *host, uint16_t port, bool *loopback, char *why,
 	freeaddrinfo(list);
 	return fd;
 }
+
+void
+connect_literal(int fd, char *dst, size_t size)
+{
+	struct sockaddr_storage	 ss;
+	socklen_t		 len = sizeof(ss);
+	char			 text[NI_MAXHOST];
+
+	if (getsockname(fd, (struct sockaddr *)&ss, &len) == -1 ||
+	    getnameinfo((struct sockaddr *)&ss, len, text, sizeof(text), NULL,
+	    0, NI_NUMERICHOST) != 0)
+		strlcpy(text, "127.0.0.1", sizeof(text));
+	/* The scope of a link-local one is nobody else's business. */
+	text[strcspn(text, "%")] = '\0';
+	snprintf(dst, size, "[%s%s]", strchr(text, ':') != NULL ? "IPv6:" : "",
+	    text);
+}

@@ -34,6 +34,7 @@
 static struct {
 	struct role_start	 start;
 	char			 host[HOST_MAX];
+	char			 hello[HOST_MAX];	/* what EHLO says */
 	int			 fd;		/* the server; -1: none */
 	bool			 loopback;
 	struct tls		*tls;
@@ -139,6 +140,11 @@ try_server(char *why, size_t size)
 	    why, size);
 	if (report.fd == -1)
 		return -1;
+	/* Servers refuse what is no whole name (RFC 5321 4.1.4). */
+	if (strchr(report.host, '.') != NULL)
+		strlcpy(report.hello, report.host, sizeof(report.hello));
+	else
+		connect_literal(report.fd, report.hello, sizeof(report.hello));
 	if (s->smtp_tls == SMTP_TLS_NONE)
 		return 0;
 	report.tls = tls_new(s->smtp_host,
@@ -242,7 +248,7 @@ speak(const struct smtp_mail *mail)
 {
 	const struct settings	*s = report.start.settings;
 	struct smtp_config	 config = {
-		.name = report.host,
+		.name = report.hello,
 		.starttls = s->smtp_tls == SMTP_TLS_STARTTLS,
 		.tls = s->smtp_tls == SMTP_TLS_TLS,
 		.loopback = report.loopback,
