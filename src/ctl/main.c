@@ -28,8 +28,7 @@ enum {
 	STATUS_OK = 0,
 	STATUS_USAGE = 1,
 	STATUS_NOBODY = 2,	/* no daemon answers */
-	STATUS_FAILED = 3	/* it answered that it does not, or could not; or
-				   its answer cannot be written */
+	STATUS_FAILED = 3	/* it does not, or could not; or nobody reads */
 };
 
 #define ANSWER_MAX	(64 * 1024 * 1024)

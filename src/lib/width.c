@@ -41,9 +41,9 @@ static const struct range	wide[] = {
 };
 
 /*
- * Marks that stand on the character before: the categories Mn and Me of UAX #44,
- * and the vowels and ends of conjoined Hangul; what is unassigned between two of
- * them is counted in.
+ * Marks that stand on the character before: the categories Mn and Me of UAX
+ * #44, and the vowels and ends of conjoined Hangul; what is unassigned between
+ * two of them is counted in.
  */
 static const struct range	combining[] = {
 	{ 0x0300, 0x036f }, { 0x0483, 0x0489 }, { 0x0591, 0x05bd },

@@ -15,8 +15,8 @@ int	connect_to(const char *host, uint16_t port, bool *loopback, char *why,
 	    size_t);
 
 /*
- * The address of our end as RFC 5321 4.1.3 writes it, "[192.0.2.1]"; that of the
- * loopback where it cannot be told.
+ * The address of our end as RFC 5321 4.1.3 writes it, "[192.0.2.1]"; that of
+ * the loopback where it cannot be told.
  */
 void	connect_literal(int fd, char *, size_t);
 
