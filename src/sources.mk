@@ -80,8 +80,10 @@ LEDGER_SUITE_SRCS = regress/ledger/charges.c regress/ledger/limits.c \
 LEDGER_TEST_SRCS = ${LEDGER_SUITE_SRCS} regress/ledger/sqlite_faults.c \
 		regress/ledger/sqlite_tables.c
 # The same rig with a server: regress/servers/ledger.t starts one.
-RIG_PGSQL_SRCS = regress/ledger/outsider_pgsql.c ${LEDGER_PGSQL_SRCS}
-RIG_MYSQL_SRCS = regress/ledger/outsider_mysql.c ${LEDGER_MYSQL_SRCS}
+RIG_PGSQL_SRCS = regress/ledger/outsider_pgsql.c \
+		regress/ledger/outsider_server.c ${LEDGER_PGSQL_SRCS}
+RIG_MYSQL_SRCS = regress/ledger/outsider_mysql.c \
+		regress/ledger/outsider_server.c ${LEDGER_MYSQL_SRCS}
 ENGINE_ROOM_SRCS = src/engine/action.c src/engine/change.c src/engine/client.c \
 		src/engine/command.c \
 		src/engine/control.c src/engine/decide.c src/engine/explain.c \

@@ -3,22 +3,19 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 #include <cmocka.h>
 
-#include "ledger/sums.h"
 #include "lib/alloc.h"
-#include "outsider.h"
+#include "outsider_server.h"
 
 const char	outsider_row[] = "seq";
 const char	outsider_compact[] = "OPTIMIZE TABLE mail_count";
+const char	outsider_first[] = "mysql";
+const char	outsider_create[] = "CREATE DATABASE %s CHARACTER SET utf8mb4";
 
 struct outsider {
 	MYSQL	*conn;
-	int	 made;
 };
 
 struct outsider *
@@ -84,78 +81,10 @@ outsider_text(struct outsider *o, const char *path, const char *sql)
 	return text != NULL ? text : alloc_string("");
 }
 
-int64_t
-outsider_sql(struct outsider *o, const char *path, const char *sql)
-{
-	char	*s;
-	int64_t	 n;
-
-	s = outsider_text(o, path, sql);
-	n = strtoll(s, NULL, 10);
-	free(s);
-	return n;
-}
-
-/* --- databases --- */
-
-char *
-outsider_make(struct outsider *o, const char *dir)
-{
-	char	*path, *sql;
-
-	(void)dir;
-	path = alloc_printf("rig_%d_%d", (int)getpid(), o->made++);
-	sql = alloc_printf("CREATE DATABASE %s CHARACTER SET utf8mb4", path);
-	(void)outsider_sql(o, NULL, sql);
-	free(sql);
-	return path;
-}
-
-void
-outsider_drop(struct outsider *o, const char *path)
-{
-	char	*sql;
-
-	sql = alloc_printf("DROP DATABASE %s", path);
-	(void)outsider_sql(o, NULL, sql);
-	free(sql);
-}
-
 void
 outsider_settings(const struct outsider *o, struct settings *settings,
     const char *path)
 {
-	const char	*text[][2] = {
-		{ "host", "127.0.0.1" },
-		{ "port", getenv("RIG_PORT") },
-		{ "user", getenv("RIG_USER") },
-		{ "passwd", getenv("RIG_PASSWORD") },
-		{ "db", path }
-	};
-	size_t		 i;
-
 	(void)o;
-	for (i = 0; i < sizeof(text) / sizeof(text[0]); i++) {
-		assert_non_null(text[i][1]);
-		value_set(settings->mysql_config,
-		    value_str(text[i][0], strlen(text[i][0])),
-		    value_str(text[i][1], strlen(text[i][1])));
-	}
-}
-
-void
-outsider_make_small(void)
-{
-	sums_sizes.rows = 15;
-	sums_sizes.part = 10;
-	sums_sizes.piece = sums_sizes.least = 20;
-	sums_sizes.recent = 20;
-}
-
-bool
-outsider_all_happened(struct outsider *o, const char *path)
-{
-	return outsider_sql(o, path, "SELECT max(part) FROM mail_sums") > 0 &&
-	    outsider_sql(o, path, "SELECT value FROM mail_state"
-	    " WHERE name = 'changes'") > 20;
+	outsider_server_config(settings->mysql_config, "passwd", "db", path);
 }

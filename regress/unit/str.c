@@ -234,6 +234,17 @@ distance(void **state)
 }
 
 static void
+utf8_cut(void **state)
+{
+	(void)state;
+	assert_int_equal(str_utf8_cut("DATA", 4, 4), 4);
+	assert_int_equal(str_utf8_cut("DATA", 4, 3), 3);
+	assert_int_equal(str_utf8_cut("a\xe2\x82\xac" "b", 5, 4), 4);
+	assert_int_equal(str_utf8_cut("a\xe2\x82\xac" "b", 5, 3), 1);
+	assert_int_equal(str_utf8_cut("\xe2\x82\xac", 3, 2), 0);
+}
+
+static void
 utf8(void **state)
 {
 	(void)state;
@@ -266,6 +277,7 @@ main(void)
 		cmocka_unit_test(printable_at_random),
 		cmocka_unit_test(fold),
 		cmocka_unit_test(distance),
+		cmocka_unit_test(utf8_cut),
 		cmocka_unit_test(utf8)
 	};
 

@@ -80,10 +80,7 @@ action_add(struct str *out, const struct settings *s,
 	add_filled(out, action, key, v);
 	if (out->len - at <= ACTION_MAX)
 		return;
-	/* Cut, but not within a character. */
-	end = at + ACTION_MAX;
-	while (end > at && ((unsigned char)out->data[end] & 0xc0) == 0x80)
-		end--;
+	end = at + str_utf8_cut(out->data + at, out->len - at, ACTION_MAX);
 	out->data[end] = '\0';
 	out->len = end;
 }

@@ -5,6 +5,7 @@
 #include "lib/alloc.h"
 #include "lib/log.h"
 #include "lib/map.h"
+#include "lib/str.h"
 
 /*
  * Why this is exact with any number of daemons on one database.
@@ -311,17 +312,6 @@ store_hit(struct store *s, const char *id, size_t idlen, int64_t seconds)
 	s->hit[s->nhit++].seconds = seconds;
 }
 
-/* Cut to `max` bytes, never within a character. */
-static size_t
-store_cut(const char *text, size_t len, size_t max)
-{
-	if (len <= max)
-		return len;
-	while (max > 0 && ((unsigned char)text[max] & 0xc0) == 0x80)
-		max--;
-	return max;
-}
-
 static size_t
 store_bind_row(struct store *s, size_t i)
 {
@@ -336,7 +326,7 @@ store_bind_row(struct store *s, size_t i)
 		mysqldb_bind_text(s->db, "empty", 5);
 	mysqldb_bind(s->db, row->tag);
 	mysqldb_bind_text(s->db, row->state,
-	    store_cut(row->state, row->statelen, STATE_MAX));
+	    str_utf8_cut(row->state, row->statelen, STATE_MAX));
 	return 1;
 }
 

@@ -6,6 +6,7 @@
 #include "lib/alloc.h"
 #include "lib/log.h"
 #include "lib/map.h"
+#include "lib/str.h"
 
 /*
  * Why this is exact with any number of daemons on one database.
@@ -194,17 +195,6 @@ store_begin(struct store *s, struct store_batch *batch,
 
 /* --- writing --- */
 
-/* Cut to `max` bytes, never within a character. */
-static size_t
-store_cut(const char *text, size_t len, size_t max)
-{
-	if (len <= max)
-		return len;
-	while (max > 0 && ((unsigned char)text[max] & 0xc0) == 0x80)
-		max--;
-	return max;
-}
-
 void
 store_append(struct store *s, size_t touch, const struct store_row *row)
 {
@@ -218,7 +208,7 @@ store_append(struct store *s, size_t touch, const struct store_row *row)
 	else
 		pgsql_array_text(&s->column[ROW_INSTANCE], "empty", 5);
 	pgsql_array_text(&s->column[ROW_STATE], row->state,
-	    store_cut(row->state, row->statelen, STATE_MAX));
+	    str_utf8_cut(row->state, row->statelen, STATE_MAX));
 	pgsql_array_number(&s->column[ROW_TAG], row->tag);
 }
 

@@ -277,3 +277,13 @@ str_distance(const char *a, const char *b)
 	}
 	return last[blen];
 }
+
+size_t
+str_utf8_cut(const char *text, size_t len, size_t max)
+{
+	if (len <= max)
+		return len;
+	while (max > 0 && ((unsigned char)text[max] & 0xc0) == 0x80)
+		max--;
+	return max;
+}

@@ -44,4 +44,7 @@ unsigned int	 str_distance(const char *, const char *);
 /* Whether the bytes are well-formed UTF-8 (RFC 3629). */
 bool	 str_utf8_valid(const void *, size_t);
 
+/* How many of `len` bytes of it fit into `max`, with every character whole. */
+size_t	 str_utf8_cut(const char *, size_t len, size_t max);
+
 #endif
