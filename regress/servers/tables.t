@@ -197,6 +197,9 @@ sub engines {
 	my @other = $db->sql("SELECT table_name FROM information_schema.tables WHERE " .
 	    "table_schema = 'policyd' AND engine <> 'InnoDB' AND table_name <> 'rate_limits'");
 	is(join(' ', map { $_->[0] } @other), '', 'all of ours are in InnoDB');
+	$db->sql('SET GLOBAL innodb_force_primary_key = ON');
+	odd_ids($db);
+	$db->sql('SET GLOBAL innodb_force_primary_key = OFF');
 }
 
 for my $kind (@ARGV ? @ARGV : qw(pgsql mysql)) {

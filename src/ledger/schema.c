@@ -10,7 +10,7 @@
 
 /*
  * MySQL: transactions, and keys of more than 767 bytes, whatever the default
- * is.
+ * is. Some servers make no table without a primary key.
  */
 #define ENGINE		" ENGINE=InnoDB ROW_FORMAT=DYNAMIC"
 
@@ -48,7 +48,7 @@ static const struct step	steps[] = {
 	    " instance " INSTANCE_TYPE BINARY " NOT NULL DEFAULT 'empty',"
 	    " protocol_state " STATE_TYPE " NOT NULL DEFAULT '',"
 	    " tag bigint NOT NULL DEFAULT 0,"
-	    " seq bigint NOT NULL AUTO_INCREMENT UNIQUE)" ENGINE } },
+	    " seq bigint NOT NULL AUTO_INCREMENT PRIMARY KEY)" ENGINE } },
 
 	/* What 0.5.1 did not have. */
 	{ "mail_count", "recipient_count", 0, {
@@ -116,7 +116,8 @@ static const struct step	steps[] = {
 	    "CREATE TABLE limit_report (id " ID_TYPE " NOT NULL,"
 	    " delta bigint NOT NULL, hit bigint NOT NULL DEFAULT 0)",
 	    "CREATE TABLE limit_report (id " ID_TYPE BINARY " NOT NULL,"
-	    " delta bigint NOT NULL, hit bigint NOT NULL DEFAULT 0)" ENGINE } },
+	    " delta bigint NOT NULL, hit bigint NOT NULL DEFAULT 0,"
+	    " PRIMARY KEY (id, delta))" ENGINE } },
 	{ "limit_report", "id", 255, {
 	    "",
 	    "ALTER TABLE limit_report ALTER COLUMN id TYPE " ID_TYPE,
