@@ -44,6 +44,7 @@ teardown(void **state)
 	store_sizes.chunk = 200000;
 	store_sizes.load = 100000;
 	store_sizes.recent = 20000;
+	store_sizes.fold = 50000;
 	return 0;
 }
 
@@ -242,6 +243,25 @@ older_counts_of_any_case(void **state)
 	rig_idle(r);
 	rig_reopen(r);
 	assert_int_equal(rig_one(r, "bob", 1, 10, 60), VERDICT_REFUSED);
+}
+
+/* So many that the index is only in the way. */
+static void
+many_older_counts_of_any_case(void **state)
+{
+	struct rig	*r = *state;
+
+	store_sizes.fold = 3;
+	(void)rig_sql(r, "%s", v10);
+	(void)rig_sql(r, "UPDATE mail_count SET id = 'Bob' WHERE date ="
+	    " 1699999990");
+	fill(r, "EVE", 4, 1);
+	rig_open(r);
+	assert_false(r->store->indexed);
+	assert_int_equal(rig_one(r, "bob", 2, 10, 60), VERDICT_REFUSED);
+	assert_int_equal(rig_one(r, "bob", 1, 10, 60), VERDICT_ACCEPTED);
+	assert_int_equal(rig_sum(r, "eve"), 13);
+	assert_int_equal(rig_one(r, "eve", 1, 13, 86400), VERDICT_REFUSED);
 }
 
 /* The same without the index, and rows of 0.5.1. */
@@ -656,6 +676,7 @@ main(void)
 		TEST_CLOSED(database_of_1_2),
 		TEST_CLOSED(take_over_was_interrupted),
 		TEST_CLOSED(older_counts_of_any_case),
+		TEST_CLOSED(many_older_counts_of_any_case),
 		TEST_CLOSED(oldest_counts_of_any_case),
 		TEST_CLOSED(older_counts_without_fold_case),
 		TEST_CLOSED(large_old_database),

@@ -182,22 +182,12 @@ static const struct step	steps[] = {
 
 /*
  * Older programs counted each spelling of an id for itself. Where they are one
- * now, what was counted for any of them counts, as far as they are ASCII. An
- * index of SQLite's is walked from id to id, so that not all rows are read; the
- * servers read all of them anyway, for indexes of ours.
+ * now, what was counted for any of them counts, as far as they are ASCII. The
+ * servers read all rows anyway, for indexes of ours; SQLite has a way of its
+ * own, store_sqlite_open.c.
  */
-#define SQLITE_INDEX	"(SELECT 1 FROM pragma_index_info('mail_count_index')" \
-			" WHERE seqno = 0 AND name = 'id')"
-
 static const char *const	fold[SCHEMA__MAX] = {
-	"WITH RECURSIVE ids (id) AS (SELECT min(id) FROM mail_count"
-	" WHERE EXISTS " SQLITE_INDEX " UNION ALL"
-	" SELECT (SELECT min(id) FROM mail_count WHERE id > ids.id) FROM ids"
-	" WHERE ids.id IS NOT NULL)"
-	" UPDATE mail_count SET id = lower(id) WHERE id IN"
-	" (SELECT id FROM ids WHERE id <> lower(id) UNION ALL"
-	" SELECT id FROM (SELECT 1 WHERE NOT EXISTS " SQLITE_INDEX ")"
-	" CROSS JOIN mail_count WHERE id <> lower(id))",
+	"",
 	"UPDATE mail_count SET id = lower(id COLLATE \"C\")"
 	" WHERE id <> lower(id COLLATE \"C\")",
 	"UPDATE mail_count SET id = lower(id)"
@@ -211,7 +201,7 @@ schema_fold(enum schema_dialect dialect, const struct schema_database *database)
 {
 	int	there, width;
 
-	if (!database->fold)
+	if (!database->fold || fold[dialect][0] == '\0')
 		return 0;
 	there = database->has(database->arg, "mail_count", NULL, &width);
 	if (there != 1)

@@ -28,7 +28,7 @@ struct schema_database {
 		    int *width);
 	int	(*run)(void *, const char *sql);	/* 0, or -1 */
 	void	 *arg;
-	bool	 fold;		/* fold_case: ids are stored in lower case */
+	bool	 fold;		/* fold_case */
 };
 
 /* 0, or -1 when a call of `database` said so. *changed: a step was taken. */

@@ -11,7 +11,8 @@
 #define LOG_SECONDS	60
 
 struct store_sizes	store_sizes = {
-	.tail = 50000, .chunk = 200000, .load = 100000, .recent = 20000
+	.tail = 50000, .chunk = 200000, .load = 100000, .recent = 20000,
+	.fold = 50000
 };
 
 #define ROW	"rowid, id, date, recipient_count, instance, tag," \

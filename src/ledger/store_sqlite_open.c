@@ -101,14 +101,6 @@ store_run(void *arg, const char *sql)
 	return sqlite_exec(s->db, sql);
 }
 
-/* --- ours --- */
-
-int
-store_forget_runs(struct store *s)
-{
-	return sqlite_exec(s->db, forgotten);
-}
-
 /* 1: the query's number is not 0. */
 static int
 store_is(struct store *s, const char *sql)
@@ -116,6 +108,87 @@ store_is(struct store *s, const char *sql)
 	int64_t	n;
 
 	return sqlite_number(s->db, sql, &n) == -1 ? -1 : n != 0;
+}
+
+/* The index of 1.x on (id, date). */
+static int
+store_look_index(struct store *s)
+{
+	static const char	index[] = "SELECT count(*) = 2 FROM"
+	    " pragma_index_info('mail_count_index')"
+	    " WHERE (seqno = 0 AND name = 'id')"
+	    " OR (seqno = 1 AND name = 'date')";
+	int			there;
+
+	if ((there = store_is(s, index)) == -1)
+		return -1;
+	s->indexed = there == 1;
+	s->stable = store_has(s, "mail_count", "seq", NULL) == 1;
+	return 0;
+}
+
+/*
+ * Rows of an older program get their ids in lower case, which only ASCII's
+ * letters have here. Its index is walked from id to id, so that not all rows
+ * are read; but where many are to be changed it is in the way, and is dropped,
+ * as it would be later.
+ */
+static const char	upper_ids[] =
+	"CREATE TEMP TABLE upper_id AS WITH RECURSIVE ids (id) AS"
+	" (SELECT min(id) FROM mail_count UNION ALL"
+	" SELECT (SELECT min(id) FROM mail_count WHERE id > ids.id) FROM ids"
+	" WHERE ids.id IS NOT NULL)"
+	" SELECT id FROM ids WHERE id <> lower(id)";
+
+static int
+store_fold_indexed(struct store *s)
+{
+	char	*sql;
+	int64_t	 n;
+	int	 ret;
+
+	if (sqlite_exec(s->db, upper_ids) == -1)
+		return -1;
+	sql = alloc_printf("SELECT count(*) FROM (SELECT 1 FROM mail_count"
+	    " WHERE id IN (SELECT id FROM upper_id) LIMIT %lld)",
+	    (long long)store_sizes.fold + 1);
+	ret = sqlite_number(s->db, sql, &n);
+	free(sql);
+	if (ret == -1 || sqlite_exec(s->db, n > store_sizes.fold ?
+	    "DROP INDEX mail_count_index;"
+	    "UPDATE mail_count SET id = lower(id) WHERE id <> lower(id)" :
+	    "UPDATE mail_count SET id = lower(id)"
+	    " WHERE id IN (SELECT id FROM upper_id)") == -1)
+		return -1;
+	return sqlite_exec(s->db, "DROP TABLE upper_id");
+}
+
+static int
+store_fold(struct store *s)
+{
+	int	there;
+
+	if (!s->fold)
+		return 0;
+	/* An older program's table is one without this column of ours. */
+	if ((there = store_has(s, "mail_count", NULL, NULL)) != 1)
+		return there;
+	if ((there = store_has(s, "mail_count", "tag", NULL)) != 0)
+		return there == -1 ? -1 : 0;
+	if (store_look_index(s) == -1)
+		return -1;
+	if (s->indexed)
+		return store_fold_indexed(s);
+	return sqlite_exec(s->db,
+	    "UPDATE mail_count SET id = lower(id) WHERE id <> lower(id)");
+}
+
+/* --- ours --- */
+
+int
+store_forget_runs(struct store *s)
+{
+	return sqlite_exec(s->db, forgotten);
 }
 
 /*
@@ -189,12 +262,13 @@ static int
 store_upgrade(struct store *s)
 {
 	const struct schema_database	database = { store_has, store_run, s,
-	    s->fold };
+	    false };
 	bool				changed;
 	int64_t				known = -1, schema;
 
 	if (sqlite_exec(s->db, "BEGIN IMMEDIATE") == -1 ||
 	    store_one(s, SCHEMA_VERSION, &schema) == -1 ||
+	    store_fold(s) == -1 ||
 	    schema_upgrade(SCHEMA_SQLITE, &database, &changed) == -1 ||
 	    sqlite_exec(s->db, tables) == -1 ||
 	    store_report_once(s) == -1 || store_make_key(s) == -1)
@@ -218,23 +292,6 @@ store_is_ours(struct store *s)
 	    sqlite_number(s->db, "SELECT ifnull(" NUMBER("schema") ", -1)",
 	    &known) == 0 &&
 	    store_one(s, SCHEMA_VERSION, &s->schema) == 0 && s->schema == known;
-}
-
-/* The index of 1.x on (id, date). */
-static int
-store_look_index(struct store *s)
-{
-	static const char	index[] = "SELECT count(*) = 2 FROM"
-	    " pragma_index_info('mail_count_index')"
-	    " WHERE (seqno = 0 AND name = 'id')"
-	    " OR (seqno = 1 AND name = 'date')";
-	int			there;
-
-	if ((there = store_is(s, index)) == -1)
-		return -1;
-	s->indexed = there == 1;
-	s->stable = store_has(s, "mail_count", "seq", NULL) == 1;
-	return 0;
 }
 
 /* What a file that cannot be written may refuse. */
