@@ -836,10 +836,19 @@ advice(void **state)
 	warned("limited_networks = ['::/0']", "1:20: limited_networks has no");
 	warned("delay_to_close = 300", "1:18: delay_to_close of 300");
 	warned("report_immediately = True", "1:22: report_immediately has no");
-	warned("report = True\nreport_limits = [60, 3600]", "2:17: "
-	    "report_limits: no limit has a window of 3600 seconds");
-	warned("smtp_tls_cafile = '/x'\nreport = True", "1:19: smtp_tls_cafile "
-	    "has no effect");
+	warned("report = True", "1:10: report is on, but report_to names "
+	    "nobody: hits are kept, and no mail is sent");
+	warned("report_to = 'a@b'\nreport = True\nreport_limits = [60, 3600]",
+	    "3:17: report_limits: no limit has a window of 3600 seconds");
+	warned("report_to = 'a@b'\nreport = True\nlimits = [[5, 60]]",
+	    "2:10: nothing is reported: no limit has a window of those in "
+	    "report_limits");
+	good("report_to = 'a@b'\nreport = True\nlimits = [[5, 60]]\n"
+	    "report_limits = [60]");
+	good("report_to = 'a@b'\nreport = True\nlimits = [[5, 60]]\n"
+	    "limits_by_id = {'bob': [[9, 86400]]}");
+	warned("report_to = 'a@b'\nsmtp_tls_cafile = '/x'\nreport = True",
+	    "2:19: smtp_tls_cafile has no effect");
 	assert_int_equal(faults.unknown, 0);
 }
 

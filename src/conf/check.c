@@ -322,29 +322,41 @@ check_limits(const struct settings *s, struct faults *faults)
 /* --- reports --- */
 
 static void
+check_report_limits(const struct settings *s, struct faults *faults)
+{
+	size_t	i, found = 0;
+
+	/* Ids with limits of their own may have any window. */
+	if (settings_lookup(s, "limits_by_id")->count > 0 ||
+	    *s->sql_limits_by_id != '\0' || s->nrules > 0)
+		return;
+	for (i = 0; i < s->nreport_limits; i++)
+		if (check_has_window(s, s->report_limits[i]))
+			found++;
+		else if (check_is_given(s, "report_limits"))
+			check_advise(s, faults, "report_limits",
+			    "report_limits: no limit has a window of %lld "
+			    "seconds",
+			    (long long)s->report_limits[i]);
+	if (found == 0 && s->limits.count > 0 &&
+	    !check_is_given(s, "report_limits"))
+		check_advise(s, faults, "report", "nothing is reported: no "
+		    "limit has a window of those in report_limits");
+}
+
+static void
 check_reports(const struct settings *s, struct faults *faults)
 {
-	size_t	i;
-
 	if (!s->report) {
 		if (s->report_immediately)
 			check_advise(s, faults, "report_immediately",
 			    "report_immediately has no effect: report is off");
 		return;
 	}
-	if (s->report_to.count == 0 && s->report_immediately)
-		check_advise(s, faults, "report_immediately",
-		    "report_immediately has no effect: report_to names nobody");
-	/* Ids with limits of their own may have any window. */
-	for (i = 0; i < s->nreport_limits; i++)
-		if (check_is_given(s, "report_limits") &&
-		    settings_lookup(s, "limits_by_id")->count == 0 &&
-		    *s->sql_limits_by_id == '\0' && s->nrules == 0 &&
-		    !check_has_window(s, s->report_limits[i]))
-			check_advise(s, faults, "report_limits",
-			    "report_limits: no limit has a window of %lld "
-			    "seconds",
-			    (long long)s->report_limits[i]);
+	if (s->report_to.count == 0)
+		check_advise(s, faults, "report", "report is on, but report_to "
+		    "names nobody: hits are kept, and no mail is sent");
+	check_report_limits(s, faults);
 	if (s->smtp_user != NULL && s->smtp_tls == SMTP_TLS_NONE &&
 	    !check_is_loopback(s->smtp_host) &&
 	    strcasecmp(s->smtp_host, "localhost") != 0)
