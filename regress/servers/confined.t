@@ -1,0 +1,71 @@
+#!/usr/bin/perl
+# The ledgers of the servers, and a report that is on its way, as the kernel sees them:
+# nobody's ids, no capability, an empty directory, and but the sockets that they need.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use Database;
+use Policyd qw(need slurp status_of as_root True);
+use Smtpd;
+
+need($^O eq 'linux' && as_root(), 'root reads /proc of Linux');
+Smtpd->needed;
+
+# name, and how many sockets it may have
+sub check {
+	my ($d, $name, $sockets) = @_;
+	my $pid = $d->child($name);
+	my $status = status_of($pid);
+	my ($uid, $gid) = Policyd::nobody();
+
+	is($status->{Uid}, join("\t", ($uid) x 4), "$name: every user id is the user's");
+	is($status->{Gid}, join("\t", ($gid) x 4), "$name: every group id is the group's");
+	is($status->{Groups}, $gid, "$name: no other group");
+	is($status->{"Cap$_"}, '0' x 16, "$name: no capability is $_") for qw(Inh Prm Eff Amb);
+	is($status->{NoNewPrivs}, 1, "$name: no new privileges");
+	is($status->{Seccomp}, 2, "$name: a filter for system calls");
+	is($status->{Threads}, 1, "$name: one thread");
+	is((stat "/proc/$pid/environ")[4], 0, "$name: not dumpable");
+	is_deeply([glob "/proc/$pid/root/*"], [], "$name: an empty directory");
+	my $limits = slurp("/proc/$pid/limits");
+	like($limits, qr/^Max $_\s+0\s+0\s/m, "$name: limit of $_")
+	    for 'processes', 'core file size', 'locked memory';
+	like($limits, qr/^Max open files\s+64\s+64\s/m, "$name: few descriptors");
+
+	my @leads = map { readlink // () } glob "/proc/$pid/fd/*";
+	my @sockets = grep { /\Asocket:/ } @leads;
+	my @else = grep { $_ ne '/dev/null' && $_ ne $d->{logfile} && !/\Asocket:/ } @leads;
+	cmp_ok(scalar @sockets, '<=', $sockets, "$name: the sockets that it needs");
+	is("@else", '', "$name: and nothing else");
+}
+
+for my $kind (@ARGV ? @ARGV : qw(pgsql mysql)) {
+	Database->needed($kind);
+	subtest $kind => sub {
+		my $db = Database->start($kind);
+		my $s = Smtpd->start(hold => 'BODY');
+		my $d = Policyd->start(config => { $db->config, limits => [[1, 3600]],
+		    fail_action => 'reject full', report => True, report_limits => [3600],
+		    report_to => 'postmaster@example.org', report_immediately => True,
+		    smtp_server => ['127.0.0.1', $s->port] });
+
+		if ($d->log =~ /EASED|SANDBOX=none/) {
+			$d->ends_well;
+			plan(skip_all => 'built without the whole sandbox');
+		}
+		$d->ask(sasl_username => 'bob') for 1 .. 2;
+		ok($s->holds, 'a report is on its way');
+		# parent, engine, report, database
+		check($d, "ledger-$kind", 4);
+		# parent, ledger, mail server
+		check($d, 'report', 3);
+		$s->release;
+		$d->ends_well;
+		$db->stop;
+	};
+}
+
+done_testing();
