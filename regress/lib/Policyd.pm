@@ -457,13 +457,21 @@ sub listen_for_notices {
 	$self->{told} = '';
 }
 
+# What it says is read as a service manager reads it, always: where nobody does, the
+# parent waits a while with each notice.
+sub hear {
+	my ($self) = @_;
+	my $text;
+
+	return if !$self->{notify};
+	$self->{told} .= "$text\n" while defined recv($self->{notify}, $text, 4096, 0);
+}
+
 # Whether it has said so since it was launched.
 sub told {
 	my ($self, $pattern) = @_;
 
-	my $text;
-
-	$self->{told} .= "$text\n" while defined recv($self->{notify}, $text, 4096, 0);
+	$self->hear;
 	return $self->{told} =~ $pattern;
 }
 
@@ -580,7 +588,7 @@ sub stop {
 sub wait_end {
 	my ($self, $seconds) = @_;
 
-	wait_until { !$self->running } $seconds;
+	wait_until { $self->hear; !$self->running } $seconds;
 	return $self->{status} if defined $self->{status};
 	$self->signal('KILL');
 	wait_until { !$self->running };
@@ -635,7 +643,7 @@ sub log_since {
 sub wait_log {
 	my ($self, $pattern, $mark, $seconds) = @_;
 
-	return wait_until { $self->log_since($mark) =~ $pattern } $seconds;
+	return wait_until { $self->hear; $self->log_since($mark) =~ $pattern } $seconds;
 }
 
 # --- asking ---

@@ -5,6 +5,7 @@
 #include "liar.h"
 
 #define FLOOD		200000
+#define DRIP_MS		3000
 
 static int
 put_charge(const char *id)
@@ -207,9 +208,10 @@ wish_flood(int fd)
 static int
 wish_drip(int fd)
 {
-	unsigned int	i;
+	struct mono	end = clock_after(clock_mono(), DRIP_MS);
 
-	for (i = 0; i < 3000; i++) {
+	/* For less than it takes to be found out as an engine that hangs. */
+	while (!clock_passed(end, clock_mono())) {
 		if (liar_put_number(fd, MSG_WISH, WISH_RELOAD) == -1)
 			return -1;
 		(void)poll(NULL, 0, 1);
