@@ -46,6 +46,8 @@ sub fill {
 
 sub clean {
 	my ($d) = @_;
+	# Many small steps, each of which gives way to who asks.
+	local $Policyd::patience = 120;
 	my ($status, $out, $err) = $d->run('--clean');
 
 	is($status, 0, 'cleaned') or diag($err);
