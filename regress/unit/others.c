@@ -16,6 +16,7 @@ static void
 alone(void **state)
 {
 	struct others	o;
+	int		i;
 
 	(void)state;
 	others_init(&o);
@@ -24,6 +25,10 @@ alone(void **state)
 	assert_false(others_after(&o, 7));
 	others_own(&o, 10, 3);
 	assert_false(others_look(&o, 10));
+	assert_false(others_silent(&o));
+	for (i = 0; i < 100; i++)
+		assert_false(others_look(&o, 10));
+	assert_true(others_silent(&o));
 	/* Ids whose rows end before ours are known all the same. */
 	assert_false(others_after(&o, 7));
 	assert_true(others_after(&o, 6));
@@ -43,6 +48,7 @@ beside_others(void **state)
 	assert_false(others_after(&o, 104));
 	assert_false(others_look(&o, 104));
 	assert_true(others_look(&o, 105));
+	assert_false(others_silent(&o));
 	assert_true(others_after(&o, 104));
 }
 

@@ -11,8 +11,9 @@
  * ids are held: then what others wrote for these ids is committed.
  */
 struct others {
-	int64_t	last;		/* what is up to here is known to be whose */
-	int64_t	theirs;		/* the last that may be another's */
+	int64_t		last;	/* what is up to here is known to be whose */
+	int64_t		theirs;	/* the last that may be another's */
+	unsigned int	silent;	/* looks since they were heard of */
 };
 
 void	others_init(struct others *);
@@ -28,5 +29,8 @@ void	others_own(struct others *, int64_t newest, int64_t numbers);
 
 /* Whether there may be rows of others after number `seen`. */
 bool	others_after(const struct others *, int64_t seen);
+
+/* Nothing was heard of others for so long that they may not be there. */
+bool	others_silent(const struct others *);
 
 #endif

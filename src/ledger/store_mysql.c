@@ -17,9 +17,11 @@
  * by others. So whoever holds the row of an id sees all that was recorded for
  * it, and nobody adds to it before he has committed: for one id, batches follow
  * each other, each with all that those before it wrote. Rows are locked along
- * the primary key, by all, so that nobody waits in a circle; one more row, the
- * last, stands before what locks ranges of an index: hits, and values seen. Ids
- * that share a row only wait longer.
+ * the primary key, by all, so that nobody waits in a circle; one more row
+ * stands before what locks ranges of an index: hits, and values seen. Ids that
+ * share a row only wait longer. Before all others comes a row that is locked by
+ * all in share mode; who seems to be alone takes that one for himself, and none
+ * of the ids'.
  *
  * seq is taken from AUTO_INCREMENT under the lock of the id, so the order of
  * seq is, for this id, the order of commits: what is newer than the newest
@@ -240,12 +242,31 @@ store_run(struct store *s, size_t items)
 	return more;
 }
 
+static int
+store_lock_one(struct store *s, enum statement n, int64_t slot)
+{
+	mysqldb_begin(s->db, n);
+	mysqldb_bind(s->db, slot);
+	return store_run(s, n == LOCK ? 1 : 0);
+}
+
 int
 store_lock_ranges(struct store *s)
 {
-	mysqldb_begin(s->db, LOCK);
-	mysqldb_bind(s->db, STORE_HITS_SLOT);
-	return store_run(s, 1);
+	return store_lock_one(s, LOCK, STORE_HITS_SLOT);
+}
+
+static int
+store_lock(struct store *s, const struct store_reader *reader)
+{
+	if (s->ntouch == 0)
+		return 0;
+	if (others_silent(&s->others))
+		return store_lock_one(s, LOCK, STORE_ALL_SLOT);
+	if (store_lock_one(s, LOCK_SHARED, STORE_ALL_SLOT) == -1)
+		return -1;
+	return store_each(s, LOCK, s->ntouch, store_bind_nothing,
+	    store_bind_slot, store_take_none, reader);
 }
 
 /* --- a transaction --- */
@@ -261,9 +282,7 @@ store_begin(struct store *s, struct store_batch *batch,
 		return STORE_LOST;
 	s->batch = batch;
 	store_take_batch(s, batch);
-	if (store_each(s, LOCK, s->ntouch, store_bind_nothing, store_bind_slot,
-	    store_take_none, reader) == 0 &&
-	    store_read_changes(s, reader) == 0 &&
+	if (store_lock(s, reader) == 0 && store_read_changes(s, reader) == 0 &&
 	    store_read_news(s, reader) == 0 &&
 	    store_read_kept(s, reader) == 0 &&
 	    store_read_first(s, reader) == 0 &&

@@ -8,10 +8,12 @@
 
 /* What the parts of the MySQL store share. */
 #define STORE_SLOTS	65536		/* rows of mail_lock that ids share; */
-#define STORE_HITS_SLOT	STORE_SLOTS	/* and one more */
+#define STORE_HITS_SLOT	STORE_SLOTS	/* and more of them */
+#define STORE_ALL_SLOT	(STORE_SLOTS + 1)
 
 enum statement {
 	LOCK,
+	LOCK_SHARED,
 	CHANGES,
 	NEWS,
 	ENDS,

@@ -16,6 +16,8 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	[LOCK] = { "SELECT slot FROM mail_lock FORCE INDEX (PRIMARY) WHERE"
 	    " slot IN (",
 	    "?", ",", ") ORDER BY slot FOR UPDATE", "n", false },
+	[LOCK_SHARED] = { "SELECT slot FROM mail_lock WHERE slot = ?"
+	    " LOCK IN SHARE MODE", NULL, NULL, NULL, "n", false },
 	[CHANGES] = { "SELECT value, (SELECT coalesce(max(seq), 0) FROM"
 	    " mail_count)"
 	    " FROM mail_state WHERE name = 'changes'",
@@ -205,12 +207,13 @@ static const struct {
 	    " table_schema = database() AND table_name = 'mail_lock'", 1,
 	    { "CREATE TABLE mail_lock (slot int NOT NULL PRIMARY KEY)"
 	    " ENGINE=InnoDB" }, false },
-	{ "SELECT count(*) FROM mail_lock", STORE_SLOTS + 1,
+	{ "SELECT count(*) FROM mail_lock", STORE_SLOTS + 2,
 	    { "INSERT IGNORE INTO mail_lock SELECT a.n + 8 * b.n + 64 * c.n"
 	    " + 512 * d.n + 4096 * e.n + 32768 * f.n FROM " DIGIT ") a, "
 	    DIGIT ") b, " DIGIT ") c, " DIGIT ") d, " DIGIT ") e,"
 	    " (SELECT 0 AS n UNION SELECT 1) f",
-	    "INSERT IGNORE INTO mail_lock VALUES (65536)", "COMMIT" }, false },
+	    "INSERT IGNORE INTO mail_lock VALUES (65536), (65537)", "COMMIT" },
+	    false },
 	{ TRIGGER("deleted"), 1,
 	    { "CREATE TRIGGER mail_count_deleted AFTER DELETE" CHANGED },
 	    true },

@@ -19,7 +19,8 @@
  * it before he has committed: for one id, batches follow each other, each with
  * all that those before it wrote. Locks are taken in the order of their
  * numbers, by all, so that nobody waits in a circle; ids that share a number
- * only wait longer.
+ * only wait longer. One lock more stands before these, shared by all; who seems
+ * to be alone, or has very many ids, takes that one for himself, and no other.
  *
  * seq is taken from a sequence under the lock of the id, so the order of seq
  * is, for this id, the order of commits: what is newer than the newest known
@@ -125,7 +126,7 @@ store_put_locks(struct store *s)
 	static const uint64_t	key[2] = { 0, 0 };
 	size_t			i;
 
-	if (s->ntouch > LOCKS_MAX) {
+	if (s->alone || s->ntouch > LOCKS_MAX) {
 		pgsql_put(s->db, LOCK_ALL, NULL);
 		return;
 	}
@@ -176,6 +177,7 @@ store_begin(struct store *s, struct store_batch *batch,
 		s->lock = alloc_resize(s->lock, s->room, sizeof(s->lock[0]));
 	}
 	s->told = false;
+	s->alone = others_silent(&s->others);
 	store_empty(s, ROW_ID, HIT_DELTA);
 	pgsql_begin(s->db);
 	pgsql_put(s->db, DO_BEGIN, NULL);

@@ -62,7 +62,7 @@ struct store {
 	char			*description;
 	int64_t			 changes;	/* by the trigger's count; -1 */
 	struct others		 others;
-	bool			 apart;		/* they were silent lately */
+	bool			 alone;		/* in this batch, it seems */
 	struct pgsql_array	 column[COLUMN__MAX];
 	struct store_touch	*touch;		/* of the running batch */
 	size_t			 ntouch;

@@ -17,7 +17,7 @@ store_group(const struct store *s, enum sums_reading r, size_t *from)
 static bool
 store_known(const struct store *s, const struct store_cursor *c)
 {
-	return c->loaded && s->apart && !others_after(&s->others, c->seen);
+	return c->loaded && s->alone && !others_after(&s->others, c->seen);
 }
 
 /* Puts the touches in order of what they are in want of. */
@@ -423,7 +423,7 @@ store_take_changes(struct store *s, struct store_batch *batch,
     const struct store_reader *reader)
 {
 	int64_t	changes = 0, newest = 0;
-	bool	apart = s->apart, changed;
+	bool	changed, heard;
 
 	switch (pgsql_take(s->db)) {
 	case -1:
@@ -439,9 +439,10 @@ store_take_changes(struct store *s, struct store_batch *batch,
 	changed = s->changes != -1 && (changes != s->changes ||
 	    newest < s->others.last);
 	s->changes = changes;
-	s->apart = !others_look(&s->others, newest);
-	if (!changed && (!apart || s->apart))
+	heard = others_look(&s->others, newest) && s->alone;
+	if (!changed && !heard)
 		return 0;
+	s->alone = false;
 	if (pgsql_end(s->db) == -1)
 		return -1;
 	if (changed)
