@@ -43,10 +43,8 @@ sub load {
 	my $address = ref $endpoint ? 'inet:' . ($endpoint->[0] =~ /:/ ?
 	    "[$endpoint->[0]]" : $endpoint->[0]) . ":$endpoint->[1]" : "unix:$endpoint";
 
-	my $pid = open my $fh, '-|', "$Policyd::root/build/bench/load", @flags, $address
+	open my $fh, '-|', "$Policyd::root/build/bench/load", @flags, $address
 	    or croak "load: $!";
-	# Ended early it tells what it found all the same.
-	local $SIG{TERM} = sub { kill 'TERM', $pid };
 	local $/;
 	my $json = <$fh>;
 	close $fh or croak "load @flags $address: status $?";
@@ -57,13 +55,13 @@ sub load {
 }
 
 # The same, while the code runs in this process: it is given a sub that tells
-# whether the load goes on. Without a time (t) it goes on as long as the code does.
+# whether the load goes on.
 sub load_while {
 	my ($endpoint, $code, %option) = @_;
 
 	defined(my $pid = open my $fh, '-|') or croak "fork: $!";
 	if ($pid == 0) {
-		my $result = eval { load($endpoint, t => 3600, %option) };
+		my $result = eval { load($endpoint, %option) };
 		print STDERR $@ if !$result;
 		print JSON::PP::encode_json($result) if $result;
 		STDOUT->flush;
@@ -76,7 +74,6 @@ sub load_while {
 		return !defined $n || $n > 0;
 	};
 	$code->($going);
-	kill 'TERM', $pid if !defined $option{t};
 	wait_until { !$going->() } 60 + ($option{t} // 0);
 	close $fh;
 	croak 'load failed' if $? != 0;

@@ -168,6 +168,39 @@ sub sql {
 	return @rows;
 }
 
+# A transaction of somebody else: the query was run in it, and it goes on until the
+# sub that is returned is called.
+sub holding {
+	my ($self, $query) = @_;
+
+	pipe(my $from, my $to) or croak "pipe: $!";
+	pipe(my $said, my $say) or croak "pipe: $!";
+	defined(my $pid = fork) or croak "fork: $!";
+	if ($pid == 0) {
+		open STDIN, '<&', $from;
+		open STDOUT, '>&', $say;
+		open STDERR, '>>', "$self->{dir}/log";
+		close $_ for $to, $said;
+		$ENV{PGPASSWORD} = $ENV{MYSQL_PWD} = $password;
+		# Without the query as an argument it is read from standard input.
+		my @command = $self->{client}->($self, '');
+		splice @command, -2;
+		{ no warnings 'exec'; exec @command; }
+		POSIX::_exit(127);
+	}
+	close $_ for $from, $say;
+	$to->autoflush(1);
+	print $to "BEGIN;\n$query;\nSELECT 'held';\n";
+	my $line = '';
+	$line = <$said> // croak "$self->{name}: $query: nothing is held"
+	    until $line eq "held\n";
+	return sub {
+		print $to "ROLLBACK;\n";
+		close $to;
+		waitpid $pid, 0;
+	};
+}
+
 # The same in another database.
 sub sql_in {
 	my ($self, $database, $query) = @_;

@@ -58,7 +58,7 @@ store_limits(struct store *s, const char *query, struct store_limits *list,
  * crash is deleted the next time.
  */
 static void
-store_put_clean(struct store *s, bool values, int64_t from, int64_t to,
+store_put_clean(struct store *s, enum statement n, int64_t from, int64_t to,
     int64_t before)
 {
 	struct pgsql_params	p = { .count = 0 }, sums = { .count = 0 };
@@ -69,13 +69,27 @@ store_put_clean(struct store *s, bool values, int64_t from, int64_t to,
 	pgsql_add_number(&p, from);
 	pgsql_add_number(&p, to);
 	pgsql_add_number(&p, before);
-	pgsql_put(s->db, values ? CLEAN_VALUES : CLEAN, &p);
+	pgsql_put(s->db, n, &p);
 	/* Once, sums that nobody has renewed for so long. */
-	if (values && from == 0) {
+	if (n == CLEAN_VALUES && from == 0) {
 		pgsql_add_number(&sums, before);
 		pgsql_put(s->db, CLEAN_SUMS, &sums);
 	}
 	pgsql_put(s->db, DO_COMMIT, NULL);
+}
+
+/* How many are gone, and where the table ends, in blocks. */
+static int
+store_clean_blocks(struct store *s, enum statement n, int64_t from, int64_t to,
+    int64_t before, int64_t *gone, int64_t *end)
+{
+	store_put_clean(s, n, from, to, before);
+	if (pgsql_take(s->db) != -1 && pgsql_take(s->db) != -1 &&
+	    pgsql_take(s->db) == 1) {
+		*gone = pgsql_column(s->db, 0, 0);
+		*end = pgsql_column(s->db, 0, 1);
+	}
+	return pgsql_end(s->db);
 }
 
 enum store_result
@@ -84,17 +98,20 @@ store_clean(struct store *s, int64_t before, size_t max, int64_t *position,
 {
 	bool	values = *position >= VALUES_AT;
 	int64_t	from, to, end = 0, gone = 0;
+	int	ret;
 
 	from = values ? *position - VALUES_AT : *position;
-	to = from + (int64_t)(max / BLOCK_ROWS) + 1;
+	to = from + (max < BLOCK_ROWS ? 1 : (int64_t)(max / BLOCK_ROWS));
 	*deleted = 0;
-	store_put_clean(s, values, from, to, before);
-	if (pgsql_take(s->db) != -1 && pgsql_take(s->db) != -1 &&
-	    pgsql_take(s->db) == 1) {
-		gone = pgsql_column(s->db, 0, 0);
-		end = pgsql_column(s->db, 0, 1);
+	ret = store_clean_blocks(s, values ? CLEAN_VALUES : CLEAN, from, to,
+	    before, &gone, &end);
+	/* Somebody has locked a row. */
+	if (ret == -1 && !values && pgsql_fault(s->db) == PGSQL_FAULT_BUSY) {
+		store_rollback(s);
+		ret = store_clean_blocks(s, CLEAN_LOCKED, from, to, before,
+		    &gone, &end);
 	}
-	if (pgsql_end(s->db) == -1)
+	if (ret == -1)
 		return store_failed(s);
 	if (!values)
 		*deleted = gone;

@@ -10,19 +10,23 @@
 #define LOCK_ALL_KEY	"5791025316413866753"
 #define LOCK_SCHEMA_KEY	"5791025316413866754"
 
-/*
- * Deletes what is old in the blocks $1 to $2 of a table. Rows that somebody has
- * locked can wait for the next time.
- */
-#define CLEAN_BLOCKS(table)						\
-	"WITH gone AS (DELETE FROM " table " WHERE ctid = ANY(ARRAY("	\
-	"SELECT t.ctid FROM " table " t WHERE t.ctid = ANY(ARRAY("	\
-	"SELECT ('(' || b || ',' || o || ')')::tid"			\
+/* Deletes what is old in the blocks $1 to $2 of a table. */
+#define CLEAN_ROWS							\
+	"ctid = ANY(ARRAY(SELECT ('(' || b || ',' || o || ')')::tid"	\
 	" FROM generate_series($1::bigint, $2::bigint - 1) b,"		\
-	" generate_series(1, 291) o)) AND t.date < $3::bigint"		\
-	" FOR UPDATE SKIP LOCKED)) RETURNING 1)"			\
-	" SELECT count(*), pg_relation_size('" table "')"		\
+	" generate_series(1, 291) o)) AND date < $3::bigint"
+#define CLEAN_BLOCKS(table, rows)					\
+	"WITH gone AS (DELETE FROM " table " WHERE " rows		\
+	" RETURNING 1) SELECT count(*), pg_relation_size('" table "')"	\
 	" / current_setting('block_size')::bigint FROM gone"
+
+/*
+ * Rows that somebody has locked can wait for the next time. To lock those that
+ * nobody has costs as much again as to delete them.
+ */
+#define CLEAN_UNLOCKED(table)						\
+	CLEAN_BLOCKS(table, "ctid = ANY(ARRAY(SELECT ctid FROM " table	\
+	" WHERE " CLEAN_ROWS " FOR UPDATE SKIP LOCKED))")
 
 static const char *const	statements[STATEMENT__MAX] = {
 	[DO_BEGIN] = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
@@ -102,9 +106,12 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[SET_NUMBER] = "INSERT INTO mail_state (name, value)"
 	    " VALUES ($1::text, $2::bigint)"
 	    " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-	[CLEAN_LIGHTLY] = "SET LOCAL synchronous_commit = off",
-	[CLEAN] = CLEAN_BLOCKS("mail_count"),
-	[CLEAN_VALUES] = CLEAN_BLOCKS("mail_distinct"),
+	[CLEAN_LIGHTLY] = "SELECT"
+	    " set_config('synchronous_commit', 'off', true),"
+	    " set_config('lock_timeout', '20', true)",
+	[CLEAN] = CLEAN_BLOCKS("mail_count", CLEAN_ROWS),
+	[CLEAN_LOCKED] = CLEAN_UNLOCKED("mail_count"),
+	[CLEAN_VALUES] = CLEAN_UNLOCKED("mail_distinct"),
 	[CLEAN_SUMS] = "DELETE FROM mail_sums WHERE (id, part) IN"
 	    " (SELECT id, part FROM mail_sums WHERE since < $1::bigint"
 	    " FOR UPDATE SKIP LOCKED)",
