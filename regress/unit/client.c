@@ -25,8 +25,8 @@
 #include "lib/log.h"
 
 #define PATIENCE_S	20
-#define IDLE_MS		300
-#define REQUEST_MS	200
+#define IDLE_MS		1000
+#define REQUEST_MS	1000
 #define ANSWER_MS	200
 #define MOST		40
 #define HELD		(4 * REQUEST_MAX)
@@ -111,6 +111,8 @@ begin(void **state)
 {
 	(void)state;
 	turn_end();
+	/* Whatever became of the last test. */
+	client_hold(false);
 	client_set_idle(PATIENCE_S * 2000);
 	nwaiting = 0;
 	ntaken = 0;
@@ -191,6 +193,18 @@ hear(int fd, const char *want)
 	if (want == NULL)
 		fail_msg("\"%c\" in place of the end", got[0]);
 	assert_memory_equal(got, want, len);
+}
+
+/* Until somebody waits for answer_next. */
+static void
+await_request(void)
+{
+	struct mono	deadline = clock_after(clock_mono(), PATIENCE_S * 1000);
+
+	while (nwaiting == 0) {
+		assert_false(clock_passed(deadline, clock_mono()));
+		turn();
+	}
 }
 
 /* A few turns later there is still nothing. */
@@ -291,8 +305,7 @@ client_closes_early_kills_daemon(void **state)
 	(void)state;
 	/* With an answer due. */
 	say(fd, "sender=later\n\nsender=a\n\n");
-	while (nwaiting == 0)
-		turn();
+	await_request();
 	close(fd);
 	turn();
 	turn();
@@ -456,20 +469,21 @@ slow_client(void **state)
 	struct mono	begun;
 	int		fd = connection();
 	char		c;
-	int64_t		ms = 0;
+	int64_t		ms;
 
 	(void)state;
 	/* One byte after the other does not make it last longer. */
 	say(fd, "s");
 	begun = clock_mono();
 	while (read(fd, &c, 1) == -1 && errno == EAGAIN) {
-		ms = clock_between(begun, clock_mono()) / 1000000;
-		assert_true(ms < PATIENCE_S * 1000);
+		assert_true(clock_between(begun, clock_mono()) / 1000000 <
+		    PATIENCE_S * 1000);
 		if (write(fd, "x", 1) == -1)
 			break;
 		turn();
 		turn();
 	}
+	ms = clock_between(begun, clock_mono()) / 1000000;
 	assert_true(ms >= REQUEST_MS - 10);
 	close(fd);
 	all_gone();
@@ -500,8 +514,7 @@ idle_client(void **state)
 	assert_int_equal(client_count(), 1);
 	/* One whose answer is due is not idle. */
 	say(busy, "sender=later\n\n");
-	while (nwaiting == 0)
-		turn();
+	await_request();
 	begun = clock_mono();
 	while (clock_between(begun, clock_mono()) / 1000000 < 2 * IDLE_MS)
 		turn();
@@ -628,8 +641,7 @@ fd_exhaustion_kills_daemon(void **state)
 	say(fd[1], "sender=a\n\n");
 	hear(fd[1], "action=a\n\n");
 	say(fd[2], "sen");
-	while (nwaiting == 0)
-		turn();
+	await_request();
 	turn();
 	assert_int_equal(client_make_room(2), 2);
 	assert_false(client_full());
@@ -692,8 +704,7 @@ names(void **state)
 	    fd), 0);
 	client_new(fd[0], &peer);
 	say(fd[1], "sender=later\n\n");
-	while (nwaiting == 0)
-		turn();
+	await_request();
 	assert_string_equal(client_name(waiting[0], text, sizeof(text)),
 	    "[2001:db8::1]:4711");
 	answer_next();
@@ -714,8 +725,7 @@ stop(void **state)
 	say(fd[1], "sen");
 	say(fd[2], "sender=b\n\n");
 	hear(fd[2], "action=b\n\n");
-	while (nwaiting == 0)
-		turn();
+	await_request();
 	client_stop();
 	hear(fd[1], NULL);
 	hear(fd[2], NULL);
