@@ -240,18 +240,6 @@ check_all_placeholders(const char *name, const struct value *v, bool filled,
 	}
 }
 
-/* One line, and not empty. */
-static bool
-check_is_line(const struct value *v)
-{
-	size_t	i;
-
-	for (i = 0; i < v->len; i++)
-		if ((unsigned char)v->bytes[i] < ' ' || v->bytes[i] == '\177')
-			return false;
-	return v->len > 0;
-}
-
 void
 check_action(const char *name, const struct value *v, bool placeholders,
     struct faults *faults)
@@ -261,7 +249,7 @@ check_action(const char *name, const struct value *v, bool placeholders,
 	size_t			 len;
 
 	/* The readers have refused it. */
-	if (v->type != VALUE_STR || !check_is_line(v))
+	if (v->type != VALUE_STR || v->len == 0 || !reader_is_line(v))
 		return;
 	if (v->len > CHECK_ACTION_MAX) {
 		fault_error(faults, v->line, v->column,

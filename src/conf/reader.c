@@ -303,20 +303,26 @@ reader_word(const struct reading *r, const struct value *v)
 
 /* --- strings --- */
 
-int
-reader_line(const struct reading *r, const struct value *v)
+bool
+reader_is_line(const struct value *v)
 {
 	size_t	i;
 
+	for (i = 0; i < v->len; i++)
+		if ((unsigned char)v->bytes[i] < ' ' || v->bytes[i] == '\177')
+			return false;
+	return true;
+}
+
+int
+reader_line(const struct reading *r, const struct value *v)
+{
 	if (v->type != VALUE_STR)
 		return reader_mismatch(r, v, "a string");
-	for (i = 0; i < v->len; i++)
-		if ((unsigned char)v->bytes[i] < ' ' || v->bytes[i] == '\177') {
-			reader_fault(r, v, "must be one line without control "
-			    "characters");
-			return -1;
-		}
-	return 0;
+	if (reader_is_line(v))
+		return 0;
+	reader_fault(r, v, "must be one line without control characters");
+	return -1;
 }
 
 void

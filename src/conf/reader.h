@@ -63,7 +63,8 @@ int	reader_mismatch(const struct reading *, const struct value *,
  */
 int	reader_whole(const struct value *, int64_t *);
 
-/* A string without NUL and control characters; -1 and a fault otherwise. */
+/* A string without NUL and control characters; the second: -1 and a fault. */
+bool	reader_is_line(const struct value *);
 int	reader_line(const struct reading *, const struct value *);
 
 /* Puts a string in the place of the old one, a member that is a char *. */
