@@ -119,14 +119,10 @@ store_slot_order(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
-/*
- * Every daemon must come to the same row, so the key of the hash is no secret.
- */
 static void
 store_take_batch(struct store *s, const struct store_batch *batch)
 {
-	static const uint64_t	key[2] = { 0, 0 };
-	size_t			i;
+	size_t	i;
 
 	s->touch = batch->touch;
 	s->ntouch = batch->ntouch;
@@ -138,16 +134,12 @@ store_take_batch(struct store *s, const struct store_batch *batch)
 		s->slot = alloc_resize(s->slot, s->room, sizeof(s->slot[0]));
 		s->end = alloc_resize(s->end, s->room, sizeof(s->end[0]));
 	}
-	for (i = 0; i < s->ntouch; i++) {
+	for (i = 0; i < s->ntouch; i++)
 		s->order[i] = i;
-		s->slot[i] = (uint32_t)(map_siphash(key, s->touch[i].id,
-		    s->touch[i].idlen) % STORE_SLOTS);
-	}
 	sorted = s->touch;
 	if (s->ntouch == 0)
-		return;			/* nor are there arrays yet */
+		return;			/* nor is there an array yet */
 	qsort(s->order, s->ntouch, sizeof(s->order[0]), store_order);
-	qsort(s->slot, s->ntouch, sizeof(s->slot[0]), store_slot_order);
 }
 
 /* The touch of an id; -1: it is another's. */
@@ -247,13 +239,30 @@ store_lock_one(struct store *s, enum statement n, int64_t slot)
 {
 	mysqldb_begin(s->db, n);
 	mysqldb_bind(s->db, slot);
-	return store_run(s, n == LOCK ? 1 : 0);
+	return store_run(s, 1);
 }
 
 int
 store_lock_ranges(struct store *s)
 {
 	return store_lock_one(s, LOCK, STORE_HITS_SLOT);
+}
+
+/*
+ * Every daemon must come to the same row, so the key of the hash is no secret.
+ */
+static int
+store_lock_ids(struct store *s, const struct store_reader *reader)
+{
+	static const uint64_t	key[2] = { 0, 0 };
+	size_t			i;
+
+	for (i = 0; i < s->ntouch; i++)
+		s->slot[i] = (uint32_t)(map_siphash(key, s->touch[i].id,
+		    s->touch[i].idlen) % STORE_SLOTS);
+	qsort(s->slot, s->ntouch, sizeof(s->slot[0]), store_slot_order);
+	return store_each(s, LOCK, s->ntouch, store_bind_nothing,
+	    store_bind_slot, store_take_none, reader);
 }
 
 static int
@@ -265,8 +274,7 @@ store_lock(struct store *s, const struct store_reader *reader)
 		return store_lock_one(s, LOCK, STORE_ALL_SLOT);
 	if (store_lock_one(s, LOCK_SHARED, STORE_ALL_SLOT) == -1)
 		return -1;
-	return store_each(s, LOCK, s->ntouch, store_bind_nothing,
-	    store_bind_slot, store_take_none, reader);
+	return store_lock_ids(s, reader);
 }
 
 /* --- a transaction --- */

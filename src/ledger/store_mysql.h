@@ -68,7 +68,6 @@ struct store {
 	/* no trigger tells of changes */
 	bool			 blind;
 	int64_t			 changes;	/* by the triggers' count; -1 */
-	int64_t			 newest;	/* row that was ever seen */
 	struct others		 others;
 	int64_t			 step;		/* auto_increment_increment */
 	bool			 told;		/* rows, in this batch */

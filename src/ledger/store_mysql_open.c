@@ -16,8 +16,8 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	[LOCK] = { "SELECT slot FROM mail_lock FORCE INDEX (PRIMARY) WHERE"
 	    " slot IN (",
 	    "?", ",", ") ORDER BY slot FOR UPDATE", "n", false },
-	[LOCK_SHARED] = { "SELECT slot FROM mail_lock WHERE slot = ?"
-	    " LOCK IN SHARE MODE", NULL, NULL, NULL, "n", false },
+	[LOCK_SHARED] = { "SELECT slot FROM mail_lock WHERE slot IN (",
+	    "?", ",", ") LOCK IN SHARE MODE", "n", false },
 	[CHANGES] = { "SELECT value, (SELECT coalesce(max(seq), 0) FROM"
 	    " mail_count)"
 	    " FROM mail_state WHERE name = 'changes'",

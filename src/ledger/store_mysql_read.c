@@ -249,7 +249,7 @@ store_read_first(struct store *s, const struct store_reader *reader)
 static void
 store_bind_newest(struct store *s)
 {
-	mysqldb_bind(s->db, s->newest);
+	mysqldb_bind(s->db, s->others.last);
 }
 
 static size_t
@@ -477,6 +477,7 @@ int
 store_read_changes(struct store *s, const struct store_reader *reader)
 {
 	int64_t	changes, newest, now;
+	bool	anew;
 	size_t	i;
 
 	mysqldb_begin(s->db, CHANGES);
@@ -486,17 +487,17 @@ store_read_changes(struct store *s, const struct store_reader *reader)
 	newest = mysqldb_column(s->db, 1);
 	if (mysqldb_next(s->db) != 0)
 		return -1;
-	if (s->changes != -1 && (changes != s->changes || newest < s->newest))
+	anew = newest < s->others.last;
+	if (s->changes != -1 && (changes != s->changes || anew))
 		reader->changed(reader->arg);
 	/* No trigger tells others of TRUNCATE, nor that sums are void. */
-	if (newest < s->newest) {
+	if (anew) {
 		mysqldb_begin(s->db, CHANGED);
 		if (mysqldb_run(s->db, 0) == -1)
 			return -1;
 		changes++;
 	}
 	s->changes = changes;
-	s->newest = newest;
 	(void)others_look(&s->others, newest);
 	now = clock_mono().ns;
 	for (i = 0; s->blind && i < s->ntouch; i++)
