@@ -73,7 +73,8 @@ UNIT_ROOM_SRCS = ${COMMON_SRCS} ${ROLE_SRCS} ${CONF_READ_SRCS} src/conf/paths.c 
 		${LEDGER_SQLITE_SRCS} src/ledger/others.c ${REPORT_PURE_SRCS} \
 		${CTL_ROOM_SRCS} ${LEDGER_RIG_SRCS}
 # A ledger without its channels, for the tests of it with its database.
-LEDGER_RIG_SRCS = regress/ledger/outsider_sqlite.c regress/ledger/rig.c
+LEDGER_RIG_SRCS = regress/ledger/outsider.c regress/ledger/outsider_sqlite.c \
+		regress/ledger/rig.c
 # What has to hold with each of the databases, and what is about SQLite alone.
 LEDGER_SUITE_SRCS = regress/ledger/charges.c regress/ledger/limits.c \
 		regress/ledger/model.c

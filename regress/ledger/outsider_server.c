@@ -11,18 +11,6 @@
 #include "lib/alloc.h"
 #include "outsider_server.h"
 
-int64_t
-outsider_sql(struct outsider *o, const char *path, const char *sql)
-{
-	char	*s;
-	int64_t	 n;
-
-	s = outsider_text(o, path, sql);
-	n = strtoll(s, NULL, 10);
-	free(s);
-	return n;
-}
-
 static void
 outsider_about(struct outsider *o, const char *format, const char *path)
 {

@@ -164,18 +164,6 @@ outsider_text(struct outsider *o, const char *file, const char *text)
 	return copy;
 }
 
-int64_t
-outsider_sql(struct outsider *o, const char *file, const char *text)
-{
-	char	*s;
-	int64_t	 n;
-
-	s = outsider_text(o, file, text);
-	n = strtoll(s, NULL, 10);
-	free(s);
-	return n;
-}
-
 /* --- databases --- */
 
 char *
