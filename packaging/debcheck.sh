@@ -100,21 +100,25 @@ inside()
 	upgrade
 }
 
-# Asks again and again while the service is restarted: $1 seconds.
+# Asks again and again as long as the file $1 is there: no connection may be refused.
 storm()
 {
-	perl -MSocket -MTime::HiRes=time,sleep -e '
-		my ($end, $n, $answer) = (time() + $ARGV[0], 0);
-		for (; time < $end; sleep 0.005) {
-			socket(my $s, AF_UNIX, SOCK_STREAM, 0) or die "socket: $!\n";
-			connect($s, pack_sockaddr_un(
-			    "/var/spool/postfix/ratelimit/policy")) or die "connect: $!\n";
+	perl -MSocket -MTime::HiRes=sleep -e '
+		my ($path, $answered, $again) = ("/var/spool/postfix/ratelimit/policy", 0, 0);
+		# Who comes while the last ones are answered may have to ask again.
+		$SIG{PIPE} = "IGNORE";
+		$SIG{ALRM} = sub { die "storm: no answer for a minute\n" };
+		for (; -e $ARGV[0]; sleep 0.005) {
+			alarm 60;
+			socket(my $s, AF_UNIX, SOCK_STREAM, 0) or die "storm: socket: $!\n";
+			connect($s, pack_sockaddr_un($path)) or die "storm: connect: $!\n";
+			my $answer = "";
 			syswrite $s, "request=smtpd_access_policy\n\n";
-			# One that comes while the last ones are answered may ask again.
-			$n++ if sysread($s, $answer, 99) && $answer =~ /^action=/;
+			sysread $s, $answer, 99;
+			$answer =~ /^action=/ ? $answered++ : $again++;
 		}
-		die "none is answered\n" if $n < 10;
-		print "$n answers\n"' "$1"
+		print "$answered answers, $again to be asked again\n";
+		die "storm: none is answered\n" if !$answered' "$1"
 }
 
 booted()
@@ -124,12 +128,17 @@ booted()
 	systemctl is-active policyd-rate-limit.service policyd-rate-limit.socket \
 	    policyd-rate-limit-clean.timer
 	sh /check/tests/postfix
-	storm 6 &
-	for _ in 1 2 3 4 5 6 7; do
-		systemctl restart policyd-rate-limit
+	touch /run/storm
+	storm /run/storm &
+	storm=$!
+	for n in 1 2 3 4 5 6 7; do
+		systemctl restart policyd-rate-limit || fail 'it does not start again'
+		ask "restart$n" "restart$n" | grep -q '^action=dunno' ||
+			fail 'it does not answer after a restart'
 	done
 	systemctl reload policyd-rate-limit
-	wait $! || fail 'a restart refused a connection'
+	rm /run/storm
+	wait $storm || fail 'a restart refused a connection'
 	systemctl start policyd-rate-limit-clean
 	apt-get purge -y -qq policyd-rate-limit policyd-rate-limit-pgsql \
 	    policyd-rate-limit-mysql

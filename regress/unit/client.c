@@ -716,28 +716,40 @@ names(void **state)
 static void
 stop(void **state)
 {
-	int	fd[4], i;
+	int	fd[6], i;
 
 	(void)state;
-	for (i = 0; i < 4; i++)
+	for (i = 0; i < 6; i++)
 		fd[i] = connection();
 	say(fd[0], "sender=later\n\nsender=a\n\n");
 	say(fd[1], "sen");
-	say(fd[2], "sender=b\n\n");
-	hear(fd[2], "action=b\n\n");
+	for (i = 2; i < 4; i++) {
+		say(fd[i], "sender=b\n\n");
+		hear(fd[i], "action=b\n\n");
+	}
 	await_request();
+	/* It came just before the end, and nobody has looked yet. */
+	say(fd[3], "sender=c\n\n");
 	client_stop();
-	hear(fd[1], NULL);
 	hear(fd[2], NULL);
+	hear(fd[3], "action=c\n\n");
 	hear(fd[3], NULL);
-	assert_int_equal(client_count(), 1);
+	assert_int_equal(client_count(), 4);
 	silence(fd[0]);
 	/* What is whole and here is answered too. */
 	answer_next();
 	hear(fd[0], "action=later\n\naction=a\n\n");
 	hear(fd[0], NULL);
+	/* Who has begun, and who has just come, may say what they want. */
+	say(fd[1], "der=d\n\n");
+	hear(fd[1], "action=d\n\n");
+	hear(fd[1], NULL);
+	say(fd[4], "sender=e\n\n");
+	hear(fd[4], "action=e\n\n");
+	hear(fd[4], NULL);
+	hear(fd[5], NULL);
 	assert_int_equal(client_count(), 0);
-	for (i = 0; i < 4; i++)
+	for (i = 0; i < 6; i++)
 		close(fd[i]);
 	i = connection();
 	hear(i, NULL);

@@ -19,6 +19,7 @@
 
 #define BUFFER_FIRST	1024
 #define TURN_MOST	32	/* requests of one client in one turn */
+#define STOP_MS		500	/* for who has just come, when all is over */
 
 /* What is to happen next. */
 enum client_state {
@@ -49,6 +50,7 @@ struct client {
 	struct mono		 since;		/* when it came there */
 	int			 fd;
 	enum client_state	 state;
+	bool			 asked;		/* once, or more often */
 	bool			 working;	/* client_work is at it */
 	bool			 reading;	/* `readable` is added */
 	char			*in;
@@ -258,6 +260,7 @@ client_take(struct client *c, const char *bytes, size_t len, bool *more)
 			client_malformed(c, reason, bytes + at, n);
 		else {
 			at += used;
+			c->asked = true;
 			c->state = CLIENT_WAITING;
 			clients.request(c, &req);
 		}
@@ -284,14 +287,14 @@ client_settle(struct client *c, bool progress, bool more)
 		client_list(c, LIST_WRITING, true);
 		return;
 	case CLIENT_READY:
-		if (clients.stopping) {
-			client_close(c);
-			return;
-		}
 		if (more) {
 			(void)client_read(c, false);
 			client_list(c, LIST_AGAIN, true);
 			evtimer_add(&clients.again, &at_once);
+			return;
+		}
+		if (clients.stopping && c->asked && !begun) {
+			client_close(c);
 			return;
 		}
 		/* A request keeps the time of its first byte. */
@@ -552,16 +555,35 @@ client_make_room(size_t n)
 	return closed;
 }
 
-void
-client_stop(void)
+/* Those that have come at all have a moment, measured from when they came. */
+static void
+client_hurry(enum client_where where)
 {
 	struct client	*c;
 
+	if (clients.ms[where] > STOP_MS)
+		clients.ms[where] = STOP_MS;
+	if ((c = TAILQ_FIRST(&clients.list[where])) != NULL)
+		client_time(client_deadline(c));
+}
+
+void
+client_stop(void)
+{
+	struct client	*c, *next;
+
 	clients.stopping = true;
-	while ((c = TAILQ_FIRST(&clients.list[LIST_IDLE])) != NULL ||
-	    (c = TAILQ_FIRST(&clients.list[LIST_BEGUN])) != NULL ||
-	    (c = TAILQ_FIRST(&clients.list[LIST_AGAIN])) != NULL)
-		client_close(c);
+	for (c = TAILQ_FIRST(&clients.list[LIST_IDLE]); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, entry);
+		client_on_readable(c->fd, EV_READ, c);
+	}
+	for (c = TAILQ_FIRST(&clients.list[LIST_IDLE]); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, entry);
+		if (c->asked)
+			client_close(c);
+	}
+	client_hurry(LIST_IDLE);
+	client_hurry(LIST_BEGUN);
 }
 
 void

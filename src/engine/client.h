@@ -57,7 +57,11 @@ bool	client_full(void);
  */
 size_t	client_make_room(size_t n);
 
-/* Nobody may ask any more; whose answer is due is closed after it. */
+/*
+ * Nobody may ask any more: what was asked is answered, and then its client is
+ * closed. Who has just connected, or has begun a request, has half a second to
+ * say it.
+ */
 void	client_stop(void);
 
 /* While held, requests stay unread where they are. */
