@@ -208,6 +208,23 @@ database_of_1_2(void **state)
 	assert_int_equal(rig_sql(r, "SELECT hit FROM limit_report"), 4);
 }
 
+/* Whose schema is as it was left, but who had fewer tables. */
+static void
+database_of_an_earlier_one_of_ours(void **state)
+{
+	struct rig	*r = *state;
+
+	rig_open(r);
+	assert_int_equal(rig_one(r, "bob", 1, 10, 60), VERDICT_ACCEPTED);
+	rig_close(r);
+	(void)rig_sql(r, "DROP TABLE limit_warning; UPDATE mail_state"
+	    " SET value = (SELECT schema_version FROM pragma_schema_version)"
+	    " WHERE name = 'schema'");
+	rig_open(r);
+	assert_int_equal(rig_room(r, "bob", 10, 60), 9);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM limit_warning"), 0);
+}
+
 static void
 take_over_was_interrupted(void **state)
 {
@@ -674,6 +691,7 @@ main(void)
 		TEST_CLOSED(database_of_0_5_1),
 		TEST_CLOSED(database_of_1_0),
 		TEST_CLOSED(database_of_1_2),
+		TEST(database_of_an_earlier_one_of_ours),
 		TEST_CLOSED(take_over_was_interrupted),
 		TEST_CLOSED(older_counts_of_any_case),
 		TEST_CLOSED(many_older_counts_of_any_case),

@@ -124,6 +124,21 @@ static const struct step	steps[] = {
 	    "ALTER TABLE limit_report MODIFY id " ID_TYPE BINARY " NOT NULL,"
 	    ENGINE } },
 
+	/*
+	 * The same for warn_at. No older program has it, nor has the first of
+	 * ours: store_sqlite_open.c asks for it.
+	 */
+	{ "limit_warning", NULL, 0, {
+	    "CREATE TABLE limit_warning (id text NOT NULL,"
+	    " delta bigint NOT NULL, hit bigint NOT NULL,"
+	    " PRIMARY KEY (id, delta)) WITHOUT ROWID",
+	    "CREATE TABLE limit_warning (id " ID_TYPE " NOT NULL,"
+	    " delta bigint NOT NULL, hit bigint NOT NULL,"
+	    " PRIMARY KEY (id, delta))",
+	    "CREATE TABLE limit_warning (id " ID_TYPE BINARY " NOT NULL,"
+	    " delta bigint NOT NULL, hit bigint NOT NULL,"
+	    " PRIMARY KEY (id, delta))" ENGINE } },
+
 	/* For sql_limits_by_id; the administrator may as well have another. */
 	{ "rate_limits", NULL, 0, {
 	    "CREATE TABLE rate_limits (id " ID_TYPE " NOT NULL PRIMARY KEY,"

@@ -281,14 +281,17 @@ store_upgrade(struct store *s)
 	return sqlite_exec(s->db, "COMMIT");
 }
 
-/* Whether nothing was changed since store_upgrade was here last. */
+/*
+ * Whether nothing was changed since store_upgrade was here last, and that was
+ * one that knew the newest of the tables.
+ */
 static bool
 store_is_ours(struct store *s)
 {
 	int64_t	known;
 
-	return store_is(s, "SELECT count(*) FROM sqlite_master"
-	    " WHERE name = 'mail_state'") == 1 &&
+	return store_is(s, "SELECT count(*) = 2 FROM sqlite_master"
+	    " WHERE name IN ('mail_state', 'limit_warning')") == 1 &&
 	    sqlite_number(s->db, "SELECT ifnull(" NUMBER("schema") ", -1)",
 	    &known) == 0 &&
 	    store_one(s, SCHEMA_VERSION, &s->schema) == 0 && s->schema == known;
