@@ -138,7 +138,7 @@ subtest 'permissions' => sub {
 };
 
 subtest 'the database is full or away' => sub {
-	my $d = Policyd->start(config => \%config);
+	my $d = Policyd->start(config => { %config, db_timeout => 1 });
 
 	kill 'STOP', $d->child('ledger-sqlite');
 	is((ctl($d, 'block', 'bob', 60))[0], 3, 'no answer is no success');

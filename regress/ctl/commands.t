@@ -196,7 +196,7 @@ subtest 'permissions' => sub {
 };
 
 subtest 'the ledger is away' => sub {
-	my $d = start();
+	my $d = start(db_timeout => 1);
 
 	kill 'STOP', $d->child('ledger-sqlite');
 	is(ctl_json($d, 'status')->{database}, 'no answer', 'status says so');

@@ -42,7 +42,7 @@ sub unlock {
 }
 
 subtest 'database-hangs-kills-daemon' => sub {
-	my $d = Policyd->start(config => { limits => [[3, 3600]], db_timeout => 0.5,
+	my $d = Policyd->start(config => { limits => [[3, 3600]], db_timeout => 2,
 	    fail_action => 'reject full', db_error_action => 'defer database' });
 	my @clients = map { $d->connect } 1 .. 5;
 	my $ledger = $d->child('ledger-sqlite');
@@ -55,8 +55,8 @@ subtest 'database-hangs-kills-daemon' => sub {
 	my @answers = map { $_->answer // 'none' } @clients;
 	my $took = time - $begin;
 	is_deeply(\@answers, [('defer database') x 5], 'everybody gets db_error_action');
-	cmp_ok($took, '>=', 0.3, "not before db_timeout ($took s)");
-	cmp_ok($took, '<', 5, 'and in time');
+	cmp_ok($took, '>=', 1.5, "not before db_timeout ($took s)");
+	cmp_ok($took, '<', 10, 'and in time');
 	ok($d->wait_log(qr/database/), 'the log tells why');
 	unlock($lock);
 	ok(wait_until { ($clients[0]->ask(sasl_username => 'eve') // '') eq 'dunno' },
@@ -70,7 +70,7 @@ subtest 'database-hangs-kills-daemon' => sub {
 	kill 'STOP', $ledger;
 	$begin = time;
 	is($clients[2]->ask(sasl_username => 'bob'), 'defer database', 'a frozen ledger');
-	cmp_ok(time - $begin, '<', 5, 'holds nobody up');
+	cmp_ok(time - $begin, '<', 10, 'holds nobody up');
 	kill 'CONT', $ledger;
 	ok(wait_until { ($clients[3]->ask(sasl_username => 'zoe') // '') eq 'dunno' },
 	    'and goes on when it thaws');
@@ -79,7 +79,7 @@ subtest 'database-hangs-kills-daemon' => sub {
 };
 
 subtest 'stop-while-database-hangs' => sub {
-	my $d = Policyd->start(config => { db_timeout => 0.5 });
+	my $d = Policyd->start(config => { db_timeout => 2 });
 	my $client = $d->connect;
 
 	is($client->ask(sasl_username => 'bob'), 'dunno', 'all is well');
@@ -92,7 +92,7 @@ subtest 'stop-while-database-hangs' => sub {
 };
 
 subtest 'database-that-cannot-be-used' => sub {
-	my $d = Policyd->new(config => { db_timeout => 0.5, limits => [[1, 3600]],
+	my $d = Policyd->new(config => { db_timeout => 2, limits => [[1, 3600]],
 	    fail_action => 'reject full', db_error_action => 'defer database' });
 	my $garbage = "this is no database\n" x 500;
 

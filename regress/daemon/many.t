@@ -6,6 +6,8 @@ use warnings;
 
 use Errno qw(EAGAIN);
 use Fcntl;
+use List::Util qw(sum max);
+use POSIX ();
 use Socket;
 use Test::More;
 use Time::HiRes qw(time sleep);
@@ -17,6 +19,15 @@ sub descriptors {
 
 	opendir my $dir, "/proc/$pid/fd" or return undef;
 	return scalar grep { /^\d/ } readdir $dir;
+}
+
+# Processor time that it had, in seconds; what else the machine does is not in it.
+sub worked {
+	my ($pid) = @_;
+	my @fields = split ' ', Policyd::slurp("/proc/$pid/stat") =~ s/\A.*\)//sr;
+
+	return @fields ? ($fields[11] + $fields[12]) / POSIX::sysconf(POSIX::_SC_CLK_TCK()) :
+	    time;
 }
 
 subtest 'fd-exhaustion-kills-daemon' => sub {
@@ -96,20 +107,16 @@ subtest 'closed-connections-slow-the-loop' => sub {
 
 	# One request on each connection, again and again.
 	for my $round (1 .. 8) {
-		my $begin = time;
+		my $begin = worked($engine);
 		for (1 .. 400) {
 			my $client = $d->connect;
 			$client->ask_bytes($bytes) eq 'dunno' or die 'no answer';
 			$client->close;
 		}
-		push @took, time - $begin;
+		push @took, worked($engine) - $begin;
 	}
-	my @sorted = sort { $a <=> $b } @took[0 .. 3];
-	my @later = sort { $a <=> $b } @took[4 .. 7];
-	# The best of four against the best of four: what else the machine does at the
-	# moment is not ours.
-	cmp_ok($later[0], '<', 3 * $sorted[0] + 0.05,
-	    'the 3000th connection is as fast as the first');
+	cmp_ok(sum(@took[4 .. 7]), '<', 3 * sum(@took[0 .. 3]) + 0.05,
+	    'the 3000th connection costs as much as the first') or diag("@took");
 	SKIP: {
 		skip 'descriptors of the engine cannot be seen', 1 if !defined $before;
 		ok(wait_until { return descriptors($engine) <= $before },
@@ -119,18 +126,28 @@ subtest 'closed-connections-slow-the-loop' => sub {
 };
 
 subtest 'idle-clients-are-closed' => sub {
-	# Longer than this test may stand still on a busy machine.
-	my $d = Policyd->start(config => { delay_to_close => 3,
+	my $delay = 2;
+	my $d = Policyd->start(config => { delay_to_close => $delay,
 	    limits => [[1_000_000, 3600]] });
-	my ($idle, $busy) = map { $d->connect } 1 .. 2;
 
-	is($idle->ask(sasl_username => 'bob'), 'dunno', 'answered once');
-	wait_until {
-		return 1 if !defined $busy->ask(sasl_username => 'eve');
-		return $idle->wait_closed(0.05);
-	};
-	ok($idle->{closed}, 'who asks nothing more is closed');
-	is($busy->ask(sasl_username => 'eve'), 'dunno', 'who asks stays');
+	# Who stood still for so long was idle: once more.
+	for my $try (1 .. 10) {
+		my ($idle, $busy) = map { $d->connect } 1 .. 2;
+		is($idle->ask(sasl_username => 'bob'), 'dunno', 'answered once');
+		my ($last, $longest) = (time, 0);
+		my $asked = sub {
+			my $answer = $busy->ask(sasl_username => 'eve');
+			$longest = max($longest, time - $last);
+			$last = time;
+			return $answer;
+		};
+		wait_until { !defined $asked->() || $idle->wait_closed(0.05) };
+		my $answer = $asked->();
+		next if $longest > $delay / 2 && $try < 10;
+		ok($idle->{closed}, 'who asks nothing more is closed');
+		is($answer, 'dunno', 'who asks stays');
+		last;
+	}
 	$d->ends_well;
 };
 

@@ -45,6 +45,7 @@ sub None () { \'None' }
 
 my %running;		# pid => 1, started here and not yet reaped
 my @cleanup;		# directories
+my @reserved;		# sockets, for their ports
 my $owner = $$;
 
 # --- conditions ---
@@ -109,7 +110,9 @@ sub spew {
 	chmod $mode, $file if defined $mode;
 }
 
-# A TCP port that nobody has at this moment.
+# A TCP port that nobody has, nor is given before this process ends: to Linux a socket
+# that is bound and does not listen is in the way of those only who do not ask for the
+# port by its number, as servers do (SO_REUSEADDR), such as another test's free_port.
 sub free_port {
 	my ($family) = @_;
 	my $s;
@@ -121,7 +124,8 @@ sub free_port {
 	bind($s, $any) or return undef;
 	my ($port) = $family == AF_INET ? unpack_sockaddr_in(getsockname $s) :
 	    Socket::unpack_sockaddr_in6(getsockname $s);
-	close $s;
+	push @reserved, $s
+	    if $^O eq 'linux' && setsockopt $s, SOL_SOCKET, SO_REUSEADDR, 1;
 	return $port;
 }
 
@@ -342,6 +346,8 @@ sub settings {
 		pidfile => $self->pidfile,
 		control_socket => "$self->{dir}/ctl/control",
 		sqlite_config => { database => "$self->{dir}/db/db.sqlite3" },
+		# A disk may stand still for seconds.
+		db_timeout => 20,
 	);
 	($all{user}, $all{group}) = user_names() if as_root();
 

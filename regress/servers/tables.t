@@ -10,8 +10,6 @@ use Test::More;
 use Database;
 use Policyd qw(wait_until True);
 
-my $now = time;
-
 my %count_table = (
 	'0.5.1' => 'CREATE TABLE mail_count (id varchar(40) NOT NULL, date bigint NOT NULL)',
 	'1.0' => 'CREATE TABLE mail_count (id varchar(40) NOT NULL, date bigint NOT NULL, ' .
@@ -49,6 +47,7 @@ sub empty_database {
 
 sub old_rows {
 	my ($version, @ids) = @_;
+	my $now = time;
 
 	return 'INSERT INTO mail_count ' . ($version eq '0.5.1' ? '(id, date)' :
 	    '(id, date, recipient_count, instance, protocol_state)') . ' VALUES ' .
@@ -173,9 +172,12 @@ sub limits_by_sql {
 sub clean {
 	my ($db) = @_;
 
+	my $now = time;
+
 	empty_database($db);
 	my $d = daemon($db);
-	for my $ago (1, 7100, 7300, 90000) {
+	# Twice the longest window is kept, which is an hour.
+	for my $ago (1, 6000, 8000, 90000) {
 		$db->sql('INSERT INTO mail_count (id, date, recipient_count, instance, ' .
 		    'protocol_state) VALUES ' . join ', ', map { "('u$_', " .
 		    "@{[$now - $ago]}, 1, 'i$_', 'DATA')" } 1 .. 3000);
