@@ -238,6 +238,27 @@ locked_at_the_start(void **state)
 	assert_int_equal(rig_room(r, "bob", 3, 60), 2);
 }
 
+/* Whom a lock of a moment keeps from opening the file, that waits for it. */
+static void
+locked_for_a_moment(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+	uint64_t		 request;
+
+	rig_close(r);
+	/* So that it may not even be read. */
+	(void)rig_sql(r, "PRAGMA journal_mode = delete");
+	(void)rig_sql(r, "BEGIN EXCLUSIVE");
+	rig_open(r);
+	rig_charge(&c, "bob", 1, 3, 60);
+	request = rig_add(r, &c);
+	assert_int_equal(rig_run_once(r), STORE_BUSY);
+	(void)rig_sql(r, "ROLLBACK");
+	rig_run(r);
+	assert_int_equal(rig_answer(r, request)->verdict, VERDICT_ACCEPTED);
+}
+
 /* All files of the database, or another end of their names. */
 static void
 remove_database(struct rig *r)
@@ -496,6 +517,7 @@ main(void)
 		TEST(disk_is_full_now_and_then),
 		TEST(database_is_locked),
 		TEST(locked_at_the_start),
+		TEST(locked_for_a_moment),
 		TEST(database_is_removed),
 		TEST(database_is_replaced),
 		TEST(database_is_garbage),

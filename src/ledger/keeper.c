@@ -41,8 +41,9 @@ struct keeper {
 static int32_t
 keeper_copy(struct sqlite **db, int directory, const char *name, bool *stale)
 {
-	char	reason[256];
-	int	frames, left;
+	enum sqlite_fault	fault;
+	char			reason[256];
+	int			frames, left;
 
 	if (*db != NULL && sqlite_look(*db) != SQLITE_FILES_OURS) {
 		sqlite_close(*db);
@@ -52,8 +53,8 @@ keeper_copy(struct sqlite **db, int directory, const char *name, bool *stale)
 	if (*stale)
 		return -1;
 	if (*db == NULL)
-		*db = sqlite_open(directory, name, WAIT_MS, NULL, 0, reason,
-		    sizeof(reason));
+		*db = sqlite_open(directory, name, WAIT_MS, NULL, 0, &fault,
+		    reason, sizeof(reason));
 	if (*db == NULL || sqlite_checkpoint(*db, &frames, &left) == -1)
 		return -1;
 	return left;

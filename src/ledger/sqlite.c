@@ -229,7 +229,8 @@ on_busy(void *arg, int count)
 
 struct sqlite *
 sqlite_open(int directory, const char *name, int busy_ms,
-    const char *const *list, size_t count, char *reason, size_t size)
+    const char *const *list, size_t count, enum sqlite_fault *fault,
+    char *reason, size_t size)
 {
 	static const char *const	 suffix[FILES] = { "", "-wal", "-shm" };
 	struct sqlite			*s;
@@ -245,6 +246,7 @@ sqlite_open(int directory, const char *name, int busy_ms,
 	s->count = count;
 	s->statement = alloc_zero(count, sizeof(s->statement[0]));
 	if (use_directory(directory) == -1) {
+		s->fault = SQLITE_FAULT_FILE;
 		(void)strlcpy(reason, "this SQLite has no unix VFS", size);
 		goto fail;
 	}
@@ -277,6 +279,7 @@ sqlite_open(int directory, const char *name, int busy_ms,
 	}
 	return s;
  fail:
+	*fault = s->fault;
 	sqlite_close(s);
 	return NULL;
 }

@@ -27,11 +27,12 @@ enum sqlite_fault {
  * The file `name` in `directory`, made when missing (mode as umask(2) leaves
  * it). A lock of another's is waited for at most `busy_ms`. Statements are the
  * `count` texts of `list`, prepared at their first use and named by their
- * number from then on. NULL with the reason in `reason`.
+ * number from then on. NULL with the kind of fault in `fault` and the reason in
+ * `reason`.
  */
 struct sqlite	*sqlite_open(int directory, const char *name, int busy_ms,
-		    const char *const *list, size_t count, char *reason,
-		    size_t);
+		    const char *const *list, size_t count,
+		    enum sqlite_fault *fault, char *reason, size_t);
 void		 sqlite_close(struct sqlite *);
 
 /* Whether the names still lead to the files that were opened. */

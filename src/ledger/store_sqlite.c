@@ -201,9 +201,9 @@ store_connect(struct store *s)
 	enum sqlite_fault	fault;
 
 	s->db = sqlite_open(s->directory, s->name, s->wait, statements,
-	    STATEMENT__MAX, s->error, sizeof(s->error));
+	    STATEMENT__MAX, &fault, s->error, sizeof(s->error));
 	if (s->db == NULL)
-		return STORE_FAILED;
+		return fault == SQLITE_FAULT_BUSY ? STORE_BUSY : STORE_FAILED;
 	s->version = s->changes = s->runs_version = -1;
 	s->copied = s->largest = 0;
 	s->moved = s->readonly = false;
