@@ -298,6 +298,14 @@ total_of_the_instance(void **state)
 	assert_int_equal(charged(r, &c), 0);
 	rig_instance(&c, "j", 3);
 	assert_int_equal(charged(r, &c), 1);
+	/* So with count_mode 0, and it is known when it is sent again. */
+	c.m.mode = CHARGE_EACH;
+	rig_instance(&c, "k", 4);
+	assert_int_equal(charged(r, &c), 1);
+	rig_instance(&c, "k", 5);
+	assert_int_equal(charged(r, &c), 0);
+	rig_reopen(r);
+	assert_int_equal(charged(r, &c), 0);
 }
 
 /* --- count_mode 0 --- */

@@ -46,7 +46,8 @@ verdict_new(struct verdict_context *ctx, const struct verdict_charge *c,
 	    (c->tag != 0 && k->charge.kind != CHARGE_TOTAL))
 		return cache_tag_seen(ctx->cache, &k->seen) ? 0 :
 		    k->charge.amount;
-	if (c->mode == CHARGE_EACH || c->instancelen == 0)
+	if ((c->mode == CHARGE_EACH && k->charge.kind != CHARGE_TOTAL) ||
+	    c->instancelen == 0)
 		return k->charge.amount;
 	charged = cache_charged(ctx->cache, &k->seen);
 	return k->charge.amount > charged ? k->charge.amount - charged : 0;
