@@ -115,6 +115,7 @@ my $works = 0;
 #   workers	processes (4)
 #   user	sub of the worker's number and its mail's: whose it is
 #   recipients	of each mail (2)
+#   attributes	sub of the same that returns more of its requests' attributes
 #   once	an answer of any kind is the last word, nothing is asked again
 #   until_full	a worker ends at its first refusal
 #   patience	seconds for the verdict of one mail (60)
@@ -145,13 +146,14 @@ sub file { return "$_[0]{d}{dir}/work$_[0]{n}.$_[1]" }
 
 sub work {
 	my ($self, $n, $stop, $tell) = @_;
-	my %did = map { $_ => {} } qw(dunno reject unknown other);
+	my %did = map { $_ => {} } qw(dunno reject unknown other again);
 	my $client;
 
 	for (my $mail = 0; !defined sysread $stop, my $byte, 1; $mail++) {
 		my $user = $self->{user}->($n, $mail);
 		my $bytes = request(sasl_username => $user,
-		    instance => "$$.$n.$mail", recipient_count => $self->{recipients});
+		    instance => "$$.$n.$mail", recipient_count => $self->{recipients},
+		    $self->{attributes} ? $self->{attributes}->($n, $mail) : ());
 		my $end = time + $self->{patience};
 		my $word = '';
 		until ($word =~ /\A(?:dunno|reject)\z/) {
@@ -164,7 +166,9 @@ sub work {
 			($word) = ($answer // 'unknown') =~ /\A(\w+)/;
 			undef $client if !defined $answer;
 			last if $self->{once};
-			sleep 0.005 if $word !~ /\A(?:dunno|reject)\z/;
+			next if $word =~ /\A(?:dunno|reject)\z/;
+			$did{again}{$user}++;
+			sleep 0.005;
 		}
 		$did{exists $did{$word} ? $word : 'other'}{$user}++;
 		# Nobody may be reading any more.

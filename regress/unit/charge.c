@@ -351,16 +351,26 @@ lost_connection_is_passed_on(void **state)
 {
 	struct rig	*r = *state;
 
+	store.used = 1;
 	store.commit = STORE_LOST;
 	add(r, 1, "bob", 2);
+	add(r, 2, "bob", 2);
+	r->deadline = 999;
+	add(r, 3, "bob", 2);
+	r->deadline = INT64_MAX;
 	assert_int_equal(run(r), STORE_LOST);
-	assert_int_equal(r->answer[1].verdict, VERDICT_UNAVAILABLE);
+	/* The first may be recorded or not: only the next ledger can tell. */
+	assert_string_equal(r->order, "32");
+	assert_int_equal(r->answer[2].verdict, VERDICT_REFUSED);
+	assert_int_equal(r->answer[3].verdict, VERDICT_UNAVAILABLE);
+	assert_int_equal(charge_batch_count(r->batch), 0);
 	free(r->settings->sql_limits_by_id);
 	r->settings->sql_limits_by_id = alloc_string("SELECT ?");
 	lookup_settings(r->lookup, r->settings);
-	add_sql(r, 2, "bob", 2, true);
+	add_sql(r, 4, "bob", 2, true);
 	assert_int_equal(run(r), STORE_LOST);
-	assert_string_equal(store.calls, "l!");
+	assert_string_equal(store.calls, "l");
+	assert_int_equal(charge_batch_count(r->batch), 0);
 }
 
 static void

@@ -352,22 +352,36 @@ charge_unavailable(struct msg_verdict *v)
 	v->verdict = VERDICT_UNAVAILABLE;
 }
 
-/* What was recorded is not; a window that was full is full all the same. */
 static void
-charge_answer(struct charge_batch *b, bool committed,
+charge_tell(const struct verdict_charge *c,
+    const struct charge_answers *answers)
+{
+	if (c->weighed == NULL) {
+		answers->verdict(answers->arg, c->request, &c->verdict);
+		return;
+	}
+	c->weighed->verdict = c->verdict;
+	answers->weighed(answers->arg, c->request, c->weighed);
+}
+
+/*
+ * Not committed: what was recorded is not; a window that was full is full all
+ * the same. With the connection lost nobody here knows whether it was: that is
+ * for the next ledger to tell, which is asked what is not answered.
+ */
+static void
+charge_answer(struct charge_batch *b, enum store_result result,
     const struct charge_answers *answers)
 {
 	struct verdict_charge	*c;
 
 	while ((c = TAILQ_FIRST(&b->decided)) != NULL) {
-		if (!committed && c->verdict.verdict != VERDICT_REFUSED)
+		if (result != STORE_OK &&
+		    c->verdict.verdict != VERDICT_REFUSED)
 			charge_unavailable(&c->verdict);
-		if (c->weighed == NULL)
-			answers->verdict(answers->arg, c->request, &c->verdict);
-		else {
-			c->weighed->verdict = c->verdict;
-			answers->weighed(answers->arg, c->request, c->weighed);
-		}
+		if (result != STORE_LOST || c->weighed != NULL ||
+		    c->verdict.verdict == VERDICT_REFUSED)
+			charge_tell(c, answers);
 		TAILQ_REMOVE(&b->decided, c, entry);
 		charge_free(b, c);
 		b->count--;
@@ -457,7 +471,7 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono,
 		charge_tell_hits(b, answers);
 	} else
 		cache_undo(b->cache);
-	charge_answer(b, result == STORE_OK, answers);
+	charge_answer(b, result, answers);
 	cache_trim(b->cache);
 	return result;
  fail:
@@ -468,7 +482,7 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono,
 	if (result != STORE_BUSY) {
 		cache_undo(b->cache);
 		charge_expire(b, mono, true);
-		charge_answer(b, false, answers);
+		charge_answer(b, result, answers);
 	}
 	return result;
 }
@@ -478,7 +492,7 @@ charge_batch_run(struct charge_batch *b, int64_t now, struct mono mono,
     const struct charge_answers *answers)
 {
 	charge_expire(b, mono, false);
-	charge_answer(b, false, answers);
+	charge_answer(b, STORE_FAILED, answers);
 	/* Nobody waits any longer: that says nothing new of the database. */
 	if (!TAILQ_EMPTY(&b->waiting))
 		b->last = charge_try(b, now, mono, answers);

@@ -23,7 +23,7 @@ void
 ledger_lost(struct ledger *l)
 {
 	log_error("%s: %s", store_description(l->store), store_error(l->store));
-	/* Whose window was full is refused all the same. */
+	/* Whose window was full is refused all the same; others ask again. */
 	if (l->engine != NULL)
 		(void)channel_drain(l->engine, clock_after(clock_mono(),
 		    FAREWELL_MS));

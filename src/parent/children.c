@@ -22,7 +22,7 @@
 #define CALM_MS		(60 * 1000)	/* who lived so long died by itself */
 #define ALIVE_MS	5000		/* between questions to the engine */
 #define ALIVE_MOST	3		/* that stay without an answer */
-#define AWAY_MS		500		/* how often a database is looked for */
+#define AWAY_MS		500		/* least between looks for a database */
 #define DATABASE_MODE	0750
 
 /* Before the n-th start in quick succession, milliseconds. */
@@ -214,12 +214,14 @@ schedule(struct parent *p, enum slot slot, struct mono since, bool away)
 
 	if (clock_passed(clock_after(since, CALM_MS), now))
 		restart->quick = 0;
-	wait = away ? AWAY_MS : backoff[restart->quick < NBACKOFF ?
-	    restart->quick : NBACKOFF - 1];
 	restart->due = true;
-	restart->at = clock_after(now, wait);
+	/* A connection that was cut may well be there again at once. */
+	restart->at = clock_after(since, AWAY_MS);
 	if (away)
 		return;
+	wait = backoff[restart->quick < NBACKOFF ?
+	    restart->quick : NBACKOFF - 1];
+	restart->at = clock_after(now, wait);
 	/* Said while it gets slower, not all night long. */
 	if (wait > 0 && restart->quick < NBACKOFF)
 		log_warning("%s keeps ending; starting it again in %d.%d s",
