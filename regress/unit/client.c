@@ -691,6 +691,39 @@ held_back(void **state)
 	all_gone();
 }
 
+/* What nobody would read is not waited for either. */
+static void
+held_back_for_long(void **state)
+{
+	int		fd = connection(), slow = connection(), new;
+	struct mono	held;
+
+	(void)state;
+	client_set_idle(IDLE_MS);
+	say(fd, "sen");
+	say(slow, "sen");
+	turn();
+	turn_end();
+	client_hold(true);
+	held = clock_mono();
+	new = connection();
+	say(fd, "der=a\n\n");
+	say(new, "sender=b\n\n");
+	while (clock_between(held, clock_mono()) / 1000000 < 2 * REQUEST_MS)
+		turn();
+	assert_int_equal(client_count(), 3);
+	turn_end();
+	client_hold(false);
+	hear(fd, "action=a\n\n");
+	hear(new, "action=b\n\n");
+	/* From now on the time runs again. */
+	hear(slow, NULL);
+	close(fd);
+	close(slow);
+	close(new);
+	all_gone();
+}
+
 static void
 names(void **state)
 {
@@ -778,6 +811,7 @@ main(void)
 		TEST(floods),
 		TEST(fd_exhaustion_kills_daemon),
 		TEST(held_back),
+		TEST(held_back_for_long),
 		TEST(names),
 		TEST(stop)
 	};

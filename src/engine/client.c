@@ -78,6 +78,7 @@ static struct {
 	size_t			 held;		/* bytes in buffers */
 	bool			 stopping;
 	bool			 holding;
+	struct mono		 since;		/* when that began */
 	bool			 timing;
 	struct mono		 timed;		/* what the timer is set to */
 	struct event		 timer;
@@ -452,7 +453,7 @@ client_on_timer(int fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	clients.timing = false;
-	for (i = 0; i < LIST_TIMED; i++) {
+	for (i = clients.holding ? LIST_WRITING : 0; i < LIST_TIMED; i++) {
 		while ((c = TAILQ_FIRST(&clients.list[i])) != NULL &&
 		    clock_passed(client_deadline(c), turn_now())) {
 			stats_add(i == LIST_IDLE ? STATS_CLOSED_IDLE :
@@ -586,18 +587,34 @@ client_stop(void)
 	client_hurry(LIST_BEGUN);
 }
 
+/* While they were not read, their time stood still. */
+static void
+client_release(enum client_where where)
+{
+	struct client	*c;
+	struct mono	 now = turn_now();
+	int64_t		 from;
+
+	TAILQ_FOREACH(c, &clients.list[where], entry) {
+		from = c->since.ns > clients.since.ns ? c->since.ns :
+		    clients.since.ns;
+		c->since.ns += now.ns - from;
+		(void)client_read(c, true);
+	}
+	if ((c = TAILQ_FIRST(&clients.list[where])) != NULL)
+		client_time(client_deadline(c));
+}
+
 void
 client_hold(bool hold)
 {
-	struct client	*c;
-
 	if (clients.holding == hold)
 		return;
 	clients.holding = hold;
-	if (hold)
+	if (hold) {
+		clients.since = turn_now();
 		return;
-	TAILQ_FOREACH(c, &clients.list[LIST_IDLE], entry)
-		(void)client_read(c, true);
-	TAILQ_FOREACH(c, &clients.list[LIST_BEGUN], entry)
-		(void)client_read(c, true);
+	}
+	client_release(LIST_IDLE);
+	client_release(LIST_BEGUN);
 }

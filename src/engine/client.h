@@ -64,7 +64,7 @@ size_t	client_make_room(size_t n);
  */
 void	client_stop(void);
 
-/* While held, requests stay unread where they are. */
+/* While held, requests stay unread where they are, and no deadline comes. */
 void	client_hold(bool);
 
 #endif
