@@ -17,6 +17,7 @@ use warnings;
 
 use Carp qw(croak);
 use Cwd qw(abs_path);
+use File::Find qw(find);
 use File::Path qw(remove_tree);
 use File::Temp qw(tempdir);
 use POSIX qw(:sys_wait_h);
@@ -253,6 +254,16 @@ sub delivered {
 
 	my @to = $self->log =~ /^.* to=<([^>]*)>, .* status=sent /mg;
 	return @to;
+}
+
+# How many mails are still in the queue.
+sub waiting {
+	my ($self) = @_;
+	my $n = 0;
+
+	find(sub { $n++ if -f }, map { "$self->{queue}/$_" }
+	    qw(maildrop incoming active deferred));
+	return $n;
 }
 
 # Waits for so many recipients; the number when it is right or the deadline is over.

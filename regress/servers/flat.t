@@ -41,7 +41,8 @@ sub sums {
 	return ($db->sql("SELECT count(*) FROM mail_sums WHERE id = 'big'"))[0][0];
 }
 
-# The first answer for the id, and the longest that others waited meanwhile.
+# The first answer for the id, the longest that others waited meanwhile, and how many of
+# them had theirs.
 sub first {
 	my ($d) = @_;
 	my $other = $d->connect;
@@ -54,32 +55,40 @@ sub first {
 		my $begin = time;
 		$other->send(request(sasl_username => 'other' . $n++));
 		my $answer = $other->answer // 'none';
-		return ("other: $answer", 0) if $answer ne 'dunno';
+		return ("other: $answer", 0, 0) if $answer ne 'dunno';
 		my $took = time - $begin;
 		$longest = $took if $took > $longest;
 		vec(my $set = '', fileno($big->socket_of), 1) = 1;
 		$ready = select($set, undef, undef, 0);
 	} while (!$ready);
-	return ($big->answer, $longest);
+	return ($big->answer, $longest, $n);
+}
+
+# Who is held up waits as long as the reading takes, and only one does. A disk that stands
+# still holds everybody up, but one after the other.
+sub ok_go_on {
+	my ($longest, $n, $name) = @_;
+
+	ok($longest < 2 || $n > 2, "$name ($n answers, none after more than $longest s)");
 }
 
 for my $kind (@ARGV ? @ARGV : qw(pgsql mysql)) {
 	subtest $kind => sub {
 		my $db = Database->start($kind);
 		my $d = daemon($db, ROWS + 4);
-		my ($answer, $longest);
+		my ($answer, $longest, $n);
 
 		is($d->ask(sasl_username => 'eve'), 'dunno', 'the tables are made');
 		fill($db);
 		is(sums($db), 0, 'there are no sums');
-		($answer, $longest) = first($d);
+		($answer, $longest, $n) = first($d);
 		is($answer, 'dunno', 'the first mail after ' . ROWS . ' is accepted');
-		cmp_ok($longest, '<', 2, "others go on ($longest s)");
+		ok_go_on($longest, $n, 'others go on');
 		cmp_ok(sums($db), '>', 0, 'sums are kept');
 		$d->restart;
-		($answer, $longest) = first($d);
+		($answer, $longest, $n) = first($d);
 		is($answer, 'dunno', 'so is one after a restart');
-		cmp_ok($longest, '<', 2, "and others go on ($longest s)");
+		ok_go_on($longest, $n, 'and others go on');
 		is($d->ask(sasl_username => 'big', instance => 'x' . (ROWS - 5)), 'dunno',
 		    'an instance that was counted before is known');
 		is($db->recorded('big'), ROWS + 2, 'and not counted again');
