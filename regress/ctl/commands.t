@@ -46,11 +46,15 @@ subtest 'status' => sub {
 subtest 'an answer that nobody gets' => sub {
 	plan(skip_all => 'no /dev/full') if !-c '/dev/full';
 	my $d = start();
-	my $command = join ' ', map { "'$_'" } ctl_command($d, 'status');
-	my ($status, undef, $err) = $d->run_command('/bin/sh', '-c', "$command >/dev/full");
 
-	is($status, 3, 'is a failure');
-	like($err, qr/^policyctl: standard output: ./, 'that says what failed');
+	for my $words (['status'], ['show', 'bob'], ['-j', 'top'], ['metrics'], ['-V'], ['-h']) {
+		my $command = join ' ', map { "'$_'" } ctl_command($d, @$words);
+		my ($status, undef, $err) = $d->run_command('/bin/sh', '-c',
+		    "$command >/dev/full");
+
+		is($status, 3, "@$words: is a failure");
+		like($err, qr/^policyctl: standard output: ./, 'that says what failed');
+	}
 	$d->ends_well;
 };
 

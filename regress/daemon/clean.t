@@ -43,6 +43,21 @@ subtest 'clean-beside-a-daemon' => sub {
 	$d->ends_well;
 };
 
+# Cron mails what it says: its work is done, but nobody was told.
+subtest 'clean-told-to-nobody' => sub {
+	plan(skip_all => 'no /dev/full') if !-c '/dev/full';
+	my $d = Policyd->start(config => { limits => [[10, 60]] });
+
+	$d->ask(sasl_username => 'bob');
+	$d->sql('UPDATE mail_count SET date = date - 1000000');
+	my $command = join ' ', map { "'$_'" } $d->command('--clean');
+	my ($status, undef, $err) = $d->run_command('/bin/sh', '-c', "$command >/dev/full");
+	is($status, 8, 'is a failure');
+	like($err, qr/standard output: ./, 'that says what failed');
+	is($d->recorded('bob'), 0, 'after all was deleted');
+	$d->ends_well;
+};
+
 subtest 'clean-shows-progress' => sub {
 	plan(skip_all => 'no script(1) that gives a terminal')
 	    if $^O ne 'linux' || !have_command('script');

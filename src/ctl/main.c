@@ -179,17 +179,17 @@ ask(const struct str *question, struct answer *a)
 
 /* --- the answer --- */
 
+/* STATUS_OK when all that was printed has arrived. */
 static int
-print(const struct str *out)
+printed(void)
 {
-	if ((out->len == 0 || fwrite(out->data, out->len, 1, stdout) == 1) &&
-	    fflush(stdout) == 0)
-		return 0;
+	if (fflush(stdout) == 0 && ferror(stdout) == 0)
+		return STATUS_OK;
 	/* Who stopped reading has seen enough. */
 	if (errno != EPIPE)
 		fprintf(stderr, "policyctl: standard output: %s\n",
 		    strerror(errno));
-	return -1;
+	return STATUS_FAILED;
 }
 
 static int
@@ -212,7 +212,9 @@ once(const struct command *command, const struct str *question)
 			str_adds(&out, terminal_anew());
 		command->show(&out, &a, terminal_width());
 	}
-	if (print(&out) == -1)
+	if (out.len > 0)
+		(void)fwrite(out.data, out.len, 1, stdout);
+	if (printed() != STATUS_OK)
 		status = STATUS_FAILED;
 	str_clear(&text);
 	str_clear(&out);
@@ -343,7 +345,7 @@ main(int argc, char **argv)
 		switch (c) {
 		case 'h':
 			usage(stdout);
-			return STATUS_OK;
+			return printed();
 		case 'j':
 			option.json = true;
 			break;
@@ -360,7 +362,7 @@ main(int argc, char **argv)
 			return STATUS_USAGE;
 		case 'V':
 			printf("policyctl %s\n", VERSION);
-			return STATUS_OK;
+			return printed();
 		default:
 			usage(stderr);
 			return STATUS_USAGE;

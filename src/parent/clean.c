@@ -147,10 +147,10 @@ clean_on_ready(struct parent *p, enum slot slot)
 
 /*
  * Whoever waits at a terminal sees that it goes on: once a second the line is
- * written anew.
+ * written anew. What comes of it must have arrived.
  */
 static void
-print_records(const char *what, bool done)
+print_records(struct job *job, const char *what, bool done)
 {
 	static bool	shown;
 
@@ -160,7 +160,10 @@ print_records(const char *what, bool done)
 		printf("%s ...\r", what);
 		shown = true;
 	}
-	fflush(stdout);
+	if ((fflush(stdout) == 0 && ferror(stdout) == 0) || !done)
+		return;
+	log_error("standard output: %s", strerror(errno));
+	job->failed = true;
 }
 
 void
@@ -178,7 +181,7 @@ clean_on_cleaned(struct parent *p, const struct msg_cleaned *cleaned)
 	snprintf(what, sizeof(what), "%" PRId64 " records deleted",
 	    cleaned->records);
 	if (p->cleaning)
-		print_records(what, cleaned->done);
+		print_records(job, what, cleaned->done);
 	else if (cleaned->done)
 		log_notice("%s", what);
 	if (!cleaned->done) {
