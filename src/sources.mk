@@ -76,8 +76,8 @@ UNIT_ROOM_SRCS = ${COMMON_SRCS} ${ROLE_SRCS} ${CONF_READ_SRCS} src/conf/paths.c 
 LEDGER_RIG_SRCS = regress/ledger/outsider.c regress/ledger/outsider_sqlite.c \
 		regress/ledger/rig.c
 # What has to hold with each of the databases, and what is about SQLite alone.
-LEDGER_SUITE_SRCS = regress/ledger/charges.c regress/ledger/limits.c \
-		regress/ledger/model.c
+LEDGER_SUITE_SRCS = regress/ledger/charges.c regress/ledger/hits.c \
+		regress/ledger/limits.c regress/ledger/model.c
 LEDGER_TEST_SRCS = ${LEDGER_SUITE_SRCS} regress/ledger/sqlite_faults.c \
 		regress/ledger/sqlite_tables.c
 # The same rig with a server: regress/servers/ledger.t starts one.

@@ -87,7 +87,8 @@ message_check_cleaned(const struct msg_cleaned *m)
 static void
 message_check_hit(const struct msg_hit *m)
 {
-	fuzz_require(m->idlen <= CHARGE_ID_MAX && m->hits >= 0);
+	fuzz_require(m->kind < HIT_KIND__MAX &&
+	    m->idlen <= CHARGE_ID_MAX && m->hits >= 0);
 }
 
 static void

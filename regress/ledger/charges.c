@@ -7,8 +7,6 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "ipc/channel.h"
-#include "ledger/hits.h"
 #include "rig.h"
 
 /* What SPEC.md 3 says of a decision, asked of a ledger with its database. */
@@ -512,171 +510,6 @@ clock_steps_back(void **state)
 	assert_int_equal(rig_room(r, "bob", 5, 60), 5);
 }
 
-/* --- hits --- */
-
-static void
-hits_are_counted_once_for_a_window(void **state)
-{
-	struct rig		*r = *state;
-	struct rig_charge	 c;
-	int			 i;
-
-	rig_charge(&c, "bob", 1, 2, 60);
-	rig_window(&c, 100, 3600);
-	c.m.keys[0].report = true;
-	c.m.keys[0].reported = 1;
-	for (i = 0; i < 7; i++)
-		(void)rig_add(r, &c);
-	rig_run(r);
-	assert_int_equal(r->hits, 5);
-	assert_int_equal(rig_sql(r, "SELECT count(*) FROM limit_report"), 1);
-	assert_int_equal(rig_sql(r, "SELECT hit FROM limit_report WHERE"
-	    " id = 'bob' AND delta = 60"), 5);
-	/* Not asked for. */
-	c.m.keys[0].report = false;
-	c.m.keys[0].reported = 0;
-	assert_int_equal(rig_ask(r, &c), VERDICT_REFUSED);
-	assert_int_equal(rig_sql(r, "SELECT hit FROM limit_report"), 5);
-}
-
-static void
-take_hit(void *arg, const char *id, size_t idlen, int64_t seconds, int64_t hits)
-{
-	int64_t	*sum = arg;
-
-	(void)id;
-	(void)idlen;
-	(void)seconds;
-	*sum = *sum * 100 + hits;
-}
-
-static void
-report_rows_repeat(void **state)
-{
-	struct rig	*r = *state;
-	int64_t		 hits = 0;
-
-	/* As an older program left it, without its unique index. */
-	rig_close(r);
-	(void)rig_sql(r, "DROP TABLE limit_report; CREATE TABLE limit_report"
-	    " (id varchar(40) NOT NULL, delta int NOT NULL, hit int NOT NULL"
-	    " DEFAULT 0); INSERT INTO limit_report VALUES ('bob', 60, 2),"
-	    " ('eve', 60, 4), ('bob', 60, 3), ('bob', 3600, 1)");
-	rig_open(r);
-	assert_int_equal(store_hits(r->store, take_hit, &hits), STORE_OK);
-	assert_int_equal(hits, 50401);
-	assert_int_equal(store_hits_forget(r->store, "bob", 3, 60, 4),
-	    STORE_OK);
-	assert_int_equal(store_hits_forget(r->store, "eve", 3, 60, 4),
-	    STORE_OK);
-	hits = 0;
-	assert_int_equal(store_hits(r->store, take_hit, &hits), STORE_OK);
-	assert_int_equal(hits, 101);
-	assert_int_equal(rig_sql(r, "SELECT count(*) FROM limit_report"), 2);
-}
-
-/* The next message of the report's end; its number of hits, 0 at the end. */
-static int64_t
-next_hit(struct channel *c, char *id, size_t size, struct msg_hit *hit)
-{
-	struct mono	deadline = clock_after(clock_mono(), 10000);
-	struct message	m;
-
-	assert_int_equal(channel_wait(c, &m, deadline), 0);
-	if (m.type == MSG_HITS_END)
-		return 0;
-	assert_int_equal(m.type, MSG_HIT);
-	assert_int_equal(msg_hit_get(hit, m.payload, m.len), 0);
-	assert_true(hit->idlen < size);
-	memcpy(id, hit->id, hit->idlen);
-	id[hit->idlen] = '\0';
-	return hit->hits;
-}
-
-static void
-reports_deleted_before_sent(void **state)
-{
-	struct rig		*r = *state;
-	struct hits		*h = hits_new();
-	struct channel		*ledger, *report;
-	struct msg_hit		 hit;
-	char			 id[64];
-	int			 fd[2], i;
-
-	assert_int_equal(channel_pair(fd), 0);
-	ledger = channel_new(fd[0], ROLE_LEDGER, ROLE_REPORT);
-	report = channel_new(fd[1], ROLE_REPORT, ROLE_LEDGER);
-	assert_int_equal(rig_one(r, "bob", 1, 10, 60), VERDICT_ACCEPTED);
-	(void)rig_sql(r, "INSERT INTO limit_report VALUES ('bob', 86400, 5),"
-	    " ('eve', 60, 7), ('zoe', 11, 1)");
-	for (i = 0; i < 2; i++) {
-		assert_int_equal(hits_send(h, r->store, ledger, r->settings,
-		    r->lookup), STORE_OK);
-		assert_int_equal(channel_flush(ledger), 1);
-		assert_int_equal(next_hit(report, id, sizeof(id), &hit), 7);
-		assert_string_equal(id, "eve");
-		assert_int_equal(hit.seconds, 60);
-		assert_int_equal(hit.mails, 10);
-		assert_int_equal(next_hit(report, id, sizeof(id), &hit), 5);
-		assert_string_equal(id, "bob");
-		assert_int_equal(hit.mails, 150);
-		assert_int_equal(next_hit(report, id, sizeof(id), &hit), 1);
-		assert_int_equal(hit.mails, 0);
-		assert_int_equal(next_hit(report, id, sizeof(id), &hit), 0);
-	}
-	/* What comes in while the mail is on its way is for the next one. */
-	(void)rig_sql(r, "UPDATE limit_report SET hit = 9 WHERE id = 'bob'");
-	assert_int_equal(hits_forget(h, r->store, r->now), STORE_OK);
-	assert_int_equal(rig_sql(r, "SELECT count(*) FROM limit_report"), 1);
-	assert_int_equal(rig_sql(r, "SELECT hit FROM limit_report"), 4);
-	assert_int_equal(hits_forget(h, r->store, r->now), STORE_OK);
-	assert_int_equal(rig_sql(r, "SELECT hit FROM limit_report"), 4);
-	hits_free(h);
-	channel_free(ledger);
-	channel_free(report);
-}
-
-static void
-first_hits_are_told_once(void **state)
-{
-	struct rig	*r = *state;
-	struct hits	*h = hits_new();
-
-	(void)rig_sql(r, "INSERT INTO limit_report VALUES ('bob', 60, 5)");
-	hits_load(h, r->store);
-	assert_false(hits_first(h, "bob", 3, 60));
-	assert_true(hits_first(h, "bob", 3, 61));
-	assert_true(hits_first(h, "bo", 2, 60));
-	assert_false(hits_first(h, "bo", 2, 60));
-	assert_int_equal(hits_forget(h, r->store, r->now), STORE_OK);
-	assert_true(hits_first(h, "bob", 3, 60));
-	hits_free(h);
-}
-
-static void
-report_failure_turns_deny_into_accept(void **state)
-{
-	struct rig		*r = *state;
-	struct rig_charge	 c;
-	uint64_t		 n;
-
-	(void)rig_sql(r, "DROP TABLE limit_report; CREATE TABLE limit_report"
-	    " (id varchar(255), delta int, hit int CHECK (hit < 0));"
-	    "CREATE UNIQUE INDEX limit_report_index ON limit_report (id,"
-	    " delta)");
-	rig_charge(&c, "bob", 1, 2, 60);
-	c.m.keys[0].report = true;
-	c.m.keys[0].reported = 1;
-	for (n = 0; n < 4; n++)
-		(void)rig_add(r, &c);
-	rig_run(r);
-	for (n = 0; n < 4; n++)
-		assert_int_equal(rig_answer(r, n)->verdict,
-		    n < 2 ? VERDICT_ACCEPTED : VERDICT_REFUSED);
-	assert_int_equal(rig_ask(r, &c), VERDICT_REFUSED);
-	assert_int_equal(rig_sum(r, "bob"), 2);
-}
-
 #define TEST(name)							\
 	cmocka_unit_test_setup_teardown(name, setup, teardown)
 
@@ -705,12 +538,7 @@ main(void)
 		TEST(distinct_values),
 		TEST(distinct_values_in_two_windows),
 		TEST(one_batch_of_values),
-		TEST(clock_steps_back),
-		TEST(hits_are_counted_once_for_a_window),
-		TEST(report_rows_repeat),
-		TEST(reports_deleted_before_sent),
-		TEST(first_hits_are_told_once),
-		TEST(report_failure_turns_deny_into_accept)
+		TEST(clock_steps_back)
 	};
 	int	failed;
 

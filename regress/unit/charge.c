@@ -83,13 +83,14 @@ store_append(struct store *s, size_t touch, const struct store_row *row)
 }
 
 void
-store_hit(struct store *s, const char *id, size_t idlen, int64_t seconds)
+store_hit(struct store *s, enum hit_kind kind, const char *id, size_t idlen,
+    int64_t seconds)
 {
 	(void)s;
 	(void)id;
 	(void)idlen;
 	(void)seconds;
-	called("h");
+	called(kind == HIT_FULL ? "h" : "w");
 }
 
 void

@@ -38,9 +38,19 @@ row(const char *rule, const char *id, int64_t mails, int64_t seconds,
 	struct mail_row	r = {
 		.id = alloc_string(id), .idlen = strlen(id),
 		.rule = alloc_string(rule), .mails = mails,
-		.seconds = seconds, .hits = hits
+		.seconds = seconds, .hits = { hits }
 	};
 
+	return r;
+}
+
+static struct mail_row
+warned(const char *rule, const char *id, int64_t mails, int64_t seconds,
+    int64_t warnings)
+{
+	struct mail_row	r = row(rule, id, mails, seconds, 0);
+
+	r.hits[HIT_NEAR] = warnings;
 	return r;
 }
 
@@ -142,8 +152,8 @@ golden(void **state)
 	    " filename=\"policyd-rate-limit.csv\"\r\n"
 	    "Content-Transfer-Encoding: quoted-printable\r\n"
 	    "\r\n"
-	    "rule,id,mails,seconds,hits\r\n"
-	    "\"\",\"bob\",150,86400,7\r\n"
+	    "rule,id,mails,seconds,hits,warnings\r\n"
+	    "\"\",\"bob\",150,86400,7,0\r\n"
 	    "\r\n"
 	    "--=_report-123456789abcdef0--\r\n";
 	struct mail_row		rows[1];
@@ -195,6 +205,72 @@ table(void **state)
 	free_rows(&m);
 }
 
+/* Who came near a limit stands behind those who hit one, and by themselves. */
+static void
+near_limits(void **state)
+{
+	struct mail_row	rows[6];
+	struct mail	m = new_mail(rows, 6);
+	struct str	s;
+
+	(void)state;
+	rows[0] = warned("user", "eve", 500, 86400, 1);
+	rows[1] = warned("user", "\346\227\245\346\234\254", 20, 60,
+	    12345678901);
+	rows[2] = row("user", "bob", 500, 86400, 2);
+	rows[3] = warned("user", "bob", 500, 86400, 4);
+	rows[4] = row("host", "192.0.2.7", 60, 60, 9);
+	rows[5] = warned("user", "bob", 0, 86400, 3);
+	m.later = 2;
+	ok_text(&m,
+	    "mx.example.org: 11 hits on 2 limits so far.\n"
+	    "\n"
+	    "id              limit          hits\n"
+	    "--------------  -------------  ----\n"
+	    "host:192.0.2.7  60 per minute     9\n"
+	    "user:bob        500 per day       2\n"
+	    "\n"
+	    "Came near a limit: 12345678909 warnings on 3 limits.\n"
+	    "\n"
+	    "id         limit             warnings\n"
+	    "---------  -------------  -----------\n"
+	    "user:\346\227\245\346\234\254  20 per minute  12345678901\n"
+	    "user:bob   500 per day              7\n"
+	    "user:eve   500 per day              1\n"
+	    "\n"
+	    "2 more are left for the next report.\n");
+	assert_int_equal(m.nrows, 4);
+	/* In one line what is about one id and window. */
+	str_init(&s);
+	mail_text_add_csv(&s, &m);
+	assert_string_equal(s.data, "rule,id,mails,seconds,hits,warnings\n"
+	    "\"host\",\"192.0.2.7\",60,60,9,0\n"
+	    "\"user\",\"bob\",500,86400,2,7\n"
+	    "\"user\",\"\346\227\245\346\234\254\",20,60,0,12345678901\n"
+	    "\"user\",\"eve\",500,86400,0,1\n");
+	str_clear(&s);
+	free_rows(&m);
+}
+
+static void
+only_near_limits(void **state)
+{
+	struct mail_row	rows[1];
+	struct mail	m = new_mail(rows, 1);
+
+	(void)state;
+	rows[0] = warned("", "bob", 150, 86400, 1);
+	ok_text(&m,
+	    "mx.example.org: no limit was hit so far.\n"
+	    "\n"
+	    "Came near a limit: 1 warning on 1 limit.\n"
+	    "\n"
+	    "id   limit        warnings\n"
+	    "---  -----------  --------\n"
+	    "bob  150 per day         1\n");
+	free_rows(&m);
+}
+
 static void
 empty(void **state)
 {
@@ -237,7 +313,7 @@ many(void **state)
 	(void)state;
 	for (i = 0; i < 1500; i++) {
 		snprintf(id, sizeof(id), "user%zu", i);
-		rows[i] = row("", id, 1, 60, (int64_t)(i % 7));
+		rows[i] = row("", id, 1, 60, (int64_t)(i % 7 + 1));
 	}
 	m.later = 12;
 	str_init(&s);
@@ -253,6 +329,14 @@ many(void **state)
 	for (lines = i = 0; i < s.len; i++)
 		lines += s.data[i] == '\n';
 	assert_int_equal(lines, 1501);
+	/* Each table has its own bound. */
+	for (i = 0; i < 1500; i++)
+		m.rows[i].hits[HIT_NEAR] = 1;
+	s.len = 0;
+	mail_text_add(&s, &m);
+	for (lines = i = 0; i < s.len; i++)
+		lines += s.data[i] == '\n';
+	assert_int_equal(lines, 2 * (2 + 2 + MAIL_TABLE_MAX + 2) + 1 + 2);
 	str_clear(&s);
 	free_rows(&m);
 	free(rows);
@@ -326,11 +410,11 @@ csv(void **state)
 	str_init(&s);
 	mail_text_sort(&m);
 	mail_text_add_csv(&s, &m);
-	assert_string_equal(s.data, "rule,id,mails,seconds,hits\n"
-	    "\"r\"\"\",\"a\"\"b,c\",1,60,4\n"
-	    "\"\",\"'=1+2\",,60,3\n"
-	    "\"\",\"x\\x0a\"\"y\",3,3600,2\n"
-	    "\"\",\"\",3,3600,1\n");
+	assert_string_equal(s.data, "rule,id,mails,seconds,hits,warnings\n"
+	    "\"r\"\"\",\"a\"\"b,c\",1,60,4,0\n"
+	    "\"\",\"'=1+2\",,60,3,0\n"
+	    "\"\",\"x\\x0a\"\"y\",3,3600,2,0\n"
+	    "\"\",\"\",3,3600,1,0\n");
 	str_clear(&s);
 	free_rows(&m);
 }
@@ -427,6 +511,8 @@ main(void)
 	const struct CMUnitTest	tests[] = {
 		cmocka_unit_test(golden),
 		cmocka_unit_test(table),
+		cmocka_unit_test(near_limits),
+		cmocka_unit_test(only_near_limits),
 		cmocka_unit_test(empty),
 		cmocka_unit_test(many),
 		cmocka_unit_test(headers),

@@ -490,6 +490,7 @@ cleaning_and_reporting(void **state)
 	assert_true(cleaned2.records == cleaned.records);
 	str_clear(&s);
 
+	hit.kind = HIT_NEAR;
 	hit.id = "a\0b";
 	hit.idlen = 3;
 	hit.rule = "";
@@ -505,6 +506,9 @@ cleaning_and_reporting(void **state)
 	assert_int_equal(hit2.mails, 10);
 	assert_int_equal(hit2.seconds, 60);
 	assert_true(hit2.hits == INT64_MAX);
+	assert_int_equal(hit2.kind, HIT_NEAR);
+	s.data[0] = HIT_KIND__MAX;
+	assert_int_equal(msg_hit_get(&hit2, s.data, s.len), -1);
 	str_clear(&s);
 
 	msg_reported_put(&s, &reported);

@@ -261,6 +261,7 @@ msg_cleaned_get(struct msg_cleaned *m, const void *src, size_t len)
 void
 msg_hit_put(struct str *s, const struct msg_hit *m)
 {
+	wire_put_u8(s, m->kind);
 	wire_put_bytes(s, m->id, m->idlen);
 	wire_put_bytes(s, m->rule, m->rulelen);
 	wire_put_i64(s, m->mails);
@@ -274,6 +275,7 @@ msg_hit_get(struct msg_hit *m, const void *src, size_t len)
 	struct wire	w;
 
 	wire_init(&w, src, len);
+	m->kind = get_enum(&w, HIT_KIND__MAX);
 	m->id = wire_get_bytes(&w, CHARGE_ID_MAX, &m->idlen);
 	m->rule = wire_get_bytes(&w, CHARGE_ID_MAX, &m->rulelen);
 	m->mails = wire_get_range(&w, 0, INT64_MAX);

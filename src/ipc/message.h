@@ -241,7 +241,14 @@ struct msg_cleaned {
 void	msg_cleaned_put(struct str *, const struct msg_cleaned *);
 int	msg_cleaned_get(struct msg_cleaned *, const void *, size_t);
 
+/* What happened to a limit. */
+enum hit_kind {
+	HIT_FULL,		/* it was hit */
+	HIT_NEAR,		/* its rule's warn_at was */
+	HIT_KIND__MAX
+};
 struct msg_hit {
+	uint8_t		 kind;		/* enum hit_kind */
 	const char	*id;
 	size_t		 idlen;
 	const char	*rule;		/* name; empty: the plain settings */

@@ -19,10 +19,11 @@ struct known {
 };
 
 struct sent {
-	char	*id;
-	size_t	 idlen;
-	int64_t	 seconds;
-	int64_t	 hits;
+	enum hit_kind	 kind;
+	char		*id;
+	size_t		 idlen;
+	int64_t		 seconds;
+	int64_t		 hits;
 };
 
 struct hits {
@@ -33,6 +34,7 @@ struct hits {
 	size_t		 nsent;
 	size_t		 size;
 	/* while sending */
+	enum hit_kind	 kind;
 	struct msg_hits_room	 room;		/* in the mail */
 	struct channel		*channel;
 	const struct settings	*settings;
@@ -131,7 +133,7 @@ void
 hits_load(struct hits *h, struct store *store)
 {
 	(void)store_number(store, LAST_REPORT, &h->last);
-	(void)store_hits(store, hits_on_known, h);
+	(void)store_hits(store, HIT_FULL, hits_on_known, h);
 }
 
 void
@@ -182,6 +184,7 @@ hits_keep(struct hits *h, const char *id, size_t idlen, int64_t seconds,
 		h->sent = alloc_resize(h->sent, h->size, sizeof(h->sent[0]));
 	}
 	e = &h->sent[h->nsent++];
+	e->kind = h->kind;
 	e->id = alloc_copy(id, idlen);
 	e->idlen = idlen;
 	e->seconds = seconds;
@@ -198,6 +201,7 @@ hits_on_row(void *arg, const char *id, size_t idlen, int64_t seconds,
 	struct str			 payload;
 
 	memset(&m, 0, sizeof(m));
+	m.kind = (uint8_t)h->kind;
 	m.id = id;
 	m.idlen = idlen;
 	m.rule = "";
@@ -231,9 +235,13 @@ hits_send(struct hits *h, struct store *store, struct channel *channel,
 	h->channel = channel;
 	h->settings = settings;
 	h->limits = limits;
-	if ((result = store_number(store, LAST_REPORT, &last)) != STORE_OK ||
-	    (result = store_hits(store, hits_on_row, h)) != STORE_OK)
+	if ((result = store_number(store, LAST_REPORT, &last)) != STORE_OK)
 		return result;
+	/* Hits come first, should there not be room for all in one mail. */
+	for (h->kind = 0; h->kind < HIT_KIND__MAX; h->kind++)
+		if ((result = store_hits(store, h->kind, hits_on_row, h)) !=
+		    STORE_OK)
+			return result;
 	str_init(&payload);
 	msg_number_put(&payload, (uint64_t)last);
 	channel_send(channel, MSG_HITS_END, 0, &payload, -1);
@@ -250,8 +258,8 @@ hits_forget(struct hits *h, struct store *store, int64_t now)
 	/* The last one first, so that what fails can be tried again. */
 	while (h->nsent > 0) {
 		e = &h->sent[h->nsent - 1];
-		result = store_hits_forget(store, e->id, e->idlen, e->seconds,
-		    e->hits);
+		result = store_hits_forget(store, e->kind, e->id, e->idlen,
+		    e->seconds, e->hits);
 		if (result != STORE_OK)
 			return result;
 		free(e->id);

@@ -12,15 +12,18 @@
 #include "lib/clock.h"
 
 /*
- * What limit_report holds, for the report: what was sent is taken off only once
- * the mail is on its way, and only as much as was sent.
+ * What limit_report and limit_warning hold, for the report: what was sent is
+ * taken off only once the mail is on its way, and only as much as was sent.
  */
 struct hits;
 
 struct hits	*hits_new(void);
 void		 hits_free(struct hits *);
 
-/* Reads which (id, seconds) have hits already, for hits_first. */
+/*
+ * Reads which (id, seconds) have hits already, for hits_first: of HIT_FULL, no
+ * warning is reported at once.
+ */
 void		 hits_load(struct hits *, struct store *);
 
 /*
@@ -34,8 +37,8 @@ bool		 hits_first(struct hits *, const char *id, size_t idlen,
 		    int64_t seconds);
 
 /*
- * Sends all hits to the report's channel, ends with when the last report was
- * sent, and keeps in mind what was sent.
+ * Sends hits of all kinds to the report's channel, ends with when the last
+ * report was sent, and keeps in mind what was sent.
  */
 enum store_result	 hits_send(struct hits *, struct store *,
 			    struct channel *, const struct settings *,

@@ -210,6 +210,12 @@ static const char *const	fold[SCHEMA__MAX] = {
 	" AND length(CONVERT(id USING utf8mb4)) = char_length(id)"
 };
 
+const char *
+schema_hit_table(enum hit_kind kind)
+{
+	return kind == HIT_NEAR ? "limit_warning" : "limit_report";
+}
+
 /* An older program's table is one without a column that only ours has. */
 static int
 schema_fold(enum schema_dialect dialect, const struct schema_database *database)

@@ -3,6 +3,8 @@
 
 #include <stdbool.h>
 
+#include "ipc/message.h"
+
 /*
  * The tables of SPEC.md 5, and how a database that an older program left
  * becomes one of ours: a list of steps, the same for all three backends, each
@@ -30,6 +32,9 @@ struct schema_database {
 	void	 *arg;
 	bool	 fold;		/* fold_case */
 };
+
+/* The table that this kind is kept in. */
+const char	*schema_hit_table(enum hit_kind);
 
 /* 0, or -1 when a call of `database` said so. *changed: a step was taken. */
 int	schema_upgrade(enum schema_dialect, const struct schema_database *,

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "conf/settings.h"
+#include "ipc/message.h"
 #include "ledger/pack.h"
 #include "role/role.h"
 
@@ -169,9 +170,12 @@ void			 store_append(struct store *, size_t touch,
 			    const struct store_row *);
 void			 store_see(struct store *, const struct store_value *);
 
-/* One more hit of (id, seconds) in limit_report. */
-void			 store_hit(struct store *, const char *id, size_t idlen,
-			    int64_t seconds);
+/*
+ * One more hit of (id, seconds): in limit_report, or, of HIT_NEAR, in
+ * limit_warning.
+ */
+void			 store_hit(struct store *, enum hit_kind,
+			    const char *id, size_t idlen, int64_t seconds);
 
 /*
  * After STORE_OK the cursors of what was appended have been moved past it.
@@ -214,14 +218,15 @@ enum store_result	 store_clean(struct store *, int64_t before, size_t max,
  */
 enum store_result	 store_reclaim(struct store *, bool *done);
 
-/* Every row of limit_report, most hits first, each (id, seconds) once. */
-enum store_result	 store_hits(struct store *,
+/* Every row of one kind, most hits first, each (id, seconds) once. */
+enum store_result	 store_hits(struct store *, enum hit_kind,
 			    void (*each)(void *, const char *id, size_t idlen,
 			    int64_t seconds, int64_t hits), void *);
 
 /* Takes `hits` off (id, seconds), and the row away when none is left. */
-enum store_result	 store_hits_forget(struct store *, const char *id,
-			    size_t idlen, int64_t seconds, int64_t hits);
+enum store_result	 store_hits_forget(struct store *, enum hit_kind,
+			    const char *id, size_t idlen, int64_t seconds,
+			    int64_t hits);
 
 /* --- what an administrator changes --- */
 

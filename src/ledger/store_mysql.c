@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ledger/schema.h"
 #include "ledger/store_mysql.h"
 #include "lib/alloc.h"
 #include "lib/log.h"
@@ -328,12 +329,14 @@ store_see(struct store *s, const struct store_value *v)
 }
 
 void
-store_hit(struct store *s, const char *id, size_t idlen, int64_t seconds)
+store_hit(struct store *s, enum hit_kind kind, const char *id, size_t idlen,
+    int64_t seconds)
 {
 	if (s->nhit == s->hits) {
 		s->hits = s->hits == 0 ? 16 : s->hits * 2;
 		s->hit = alloc_resize(s->hit, s->hits, sizeof(s->hit[0]));
 	}
+	s->hit[s->nhit].kind = kind;
 	s->hit[s->nhit].id = id;
 	s->hit[s->nhit].idlen = idlen;
 	s->hit[s->nhit++].seconds = seconds;
@@ -369,11 +372,25 @@ store_bind_see(struct store *s, size_t i)
 }
 
 static size_t
-store_bind_hit(struct store *s, size_t i)
+store_bind_kind(struct store *s, size_t i, enum hit_kind kind)
 {
+	if (s->hit[i].kind != kind)
+		return 0;
 	mysqldb_bind_text(s->db, s->hit[i].id, s->hit[i].idlen);
 	mysqldb_bind(s->db, s->hit[i].seconds);
 	return 1;
+}
+
+static size_t
+store_bind_hit(struct store *s, size_t i)
+{
+	return store_bind_kind(s, i, HIT_FULL);
+}
+
+static size_t
+store_bind_warning(struct store *s, size_t i)
+{
+	return store_bind_kind(s, i, HIT_NEAR);
 }
 
 /*
@@ -395,13 +412,16 @@ store_move_cursors(struct store *s, int64_t seq)
  * fails leaves the transaction as it was, unless a deadlock has ended it.
  */
 static int
-store_write_hits(struct store *s)
+store_write_hits(struct store *s, enum hit_kind kind)
 {
-	static struct log_limit	told;
+	static struct log_limit	told[HIT_KIND__MAX];
+	static store_binder *const	bind[HIT_KIND__MAX] = {
+		[HIT_FULL] = store_bind_hit, [HIT_NEAR] = store_bind_warning
+	};
 	unsigned int		held;
 
-	if (store_each(s, HIT, s->nhit, store_bind_nothing, store_bind_hit,
-	    NULL, NULL) == 0)
+	if (s->spoilt || store_each(s, HIT + (int)kind, s->nhit,
+	    store_bind_nothing, bind[kind], NULL, NULL) == 0)
 		return 0;
 	switch (store_result(s)) {
 	case STORE_BUSY:
@@ -410,8 +430,9 @@ store_write_hits(struct store *s)
 		s->spoilt = true;
 		return 0;
 	default:
-		if (log_allowed(&told, LOG_SECONDS, &held))
-			log_warning("limit_report: %s", s->error);
+		if (log_allowed(&told[kind], LOG_SECONDS, &held))
+			log_warning("%s: %s", schema_hit_table(kind),
+			    s->error);
 		return 0;
 	}
 }
@@ -435,7 +456,8 @@ store_commit(struct store *s)
 	good = good && ((s->nsee == 0 && s->nhit == 0) ||
 	    store_lock_ranges(s) == 0) &&
 	    store_each(s, SEE, s->nsee, store_bind_nothing, store_bind_see,
-	    NULL, NULL) == 0 && store_write_hits(s) == 0;
+	    NULL, NULL) == 0 && store_write_hits(s, HIT_FULL) == 0 &&
+	    store_write_hits(s, HIT_NEAR) == 0;
 	if ((result = store_end(s, good)) == STORE_OK) {
 		if (s->nrow > 0)
 			others_own(&s->others, seq,

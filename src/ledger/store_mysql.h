@@ -26,6 +26,7 @@ enum statement {
 	APPEND,
 	SEE,
 	HIT,
+	WARNING,		/* HIT + HIT_NEAR, as also below */
 	SUMS_GONE,
 	SUMS_NEW,
 	CHANGED,
@@ -36,8 +37,11 @@ enum statement {
 	CLEAN_VALUES,
 	CLEAN_SUMS,
 	HITS,
+	WARNINGS,
 	HITS_LESS,
+	WARNINGS_LESS,
 	HITS_GONE,
+	WARNINGS_GONE,
 	OVERRIDES,
 	OVERRIDE_GONE,
 	OVERRIDE_NEW,
@@ -54,6 +58,7 @@ struct store_end {
 };
 
 struct store_count {		/* a hit */
+	enum hit_kind	 kind;
 	const char	*id;
 	size_t		 idlen;
 	int64_t		 seconds;

@@ -262,14 +262,14 @@ store_idle(struct store *s)
 /* --- reporting --- */
 
 enum store_result
-store_hits(struct store *s, void (*each)(void *, const char *, size_t, int64_t,
-    int64_t), void *arg)
+store_hits(struct store *s, enum hit_kind kind, void (*each)(void *,
+    const char *, size_t, int64_t, int64_t), void *arg)
 {
 	const char	*id;
 	size_t		 idlen;
 	int		 more;
 
-	mysqldb_begin(s->db, HITS);
+	mysqldb_begin(s->db, HITS + (int)kind);
 	if (mysqldb_run(s->db, 0) == -1)
 		return store_failed(s);
 	while ((more = mysqldb_next(s->db)) == 1) {
@@ -282,19 +282,18 @@ store_hits(struct store *s, void (*each)(void *, const char *, size_t, int64_t,
 }
 
 enum store_result
-store_hits_forget(struct store *s, const char *id, size_t idlen,
-    int64_t seconds,
-    int64_t hits)
+store_hits_forget(struct store *s, enum hit_kind kind, const char *id,
+    size_t idlen, int64_t seconds, int64_t hits)
 {
 	bool	good;
 
-	mysqldb_begin(s->db, HITS_LESS);
+	mysqldb_begin(s->db, HITS_LESS + (int)kind);
 	mysqldb_bind(s->db, hits);
 	mysqldb_bind_text(s->db, id, idlen);
 	mysqldb_bind(s->db, seconds);
 	good = store_one(s, NULL) == 0;
 	if (good) {
-		mysqldb_begin(s->db, HITS_GONE);
+		mysqldb_begin(s->db, HITS_GONE + (int)kind);
 		mysqldb_bind_text(s->db, id, idlen);
 		mysqldb_bind(s->db, seconds);
 		good = store_one(s, NULL) == 0;

@@ -12,6 +12,22 @@
 #define BY_SEQ	"FROM mail_count FORCE INDEX (mail_count_news) WHERE "
 #define BY_DATE	"FROM mail_count FORCE INDEX (mail_count_index) WHERE "
 
+#define HIT_NEW(table) {						\
+	"INSERT INTO " table " (id, delta, hit) VALUES ", "(?, ?, 1)",	\
+	",", " ON DUPLICATE KEY UPDATE hit = hit + 1", NULL, true }
+#define HIT_ALL(table) {						\
+	"SELECT id, delta, cast(sum(hit) AS signed) FROM " table	\
+	" GROUP BY id, delta HAVING sum(hit) > 0"			\
+	" ORDER BY sum(hit) DESC, id, delta",				\
+	NULL, NULL, NULL, "tnn", false }
+#define HIT_LESS(table) {						\
+	"UPDATE " table " SET hit = hit - ? WHERE id = ? AND delta = ?", \
+	NULL, NULL, NULL, NULL, false }
+#define HIT_GONE(table) {						\
+	"DELETE FROM " table						\
+	" WHERE id = ? AND delta = ? AND hit <= 0",			\
+	NULL, NULL, NULL, NULL, false }
+
 static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	[LOCK] = { "SELECT slot FROM mail_lock FORCE INDEX (PRIMARY) WHERE"
 	    " slot IN (",
@@ -54,9 +70,8 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	[SEE] = { "INSERT INTO mail_distinct (id, value, date) VALUES ",
 	    "(?, ?, ?)", ",", " ON DUPLICATE KEY UPDATE date = values(date)",
 	    NULL, true },
-	[HIT] = { "INSERT INTO limit_report (id, delta, hit) VALUES ",
-	    "(?, ?, 1)", ",", " ON DUPLICATE KEY UPDATE hit = hit + 1",
-	    NULL, true },
+	[HIT] = HIT_NEW("limit_report"),
+	[WARNING] = HIT_NEW("limit_warning"),
 	[SUMS_GONE] = { "DELETE FROM mail_sums WHERE id = ?",
 	    NULL, NULL, NULL, NULL, false },
 	[SUMS_NEW] = { "INSERT INTO mail_sums (id, part, seq, since, changes,"
@@ -78,15 +93,12 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	    " ORDER BY date LIMIT ?", NULL, NULL, NULL, NULL, false },
 	[CLEAN_SUMS] = { "DELETE FROM mail_sums WHERE since < ?",
 	    NULL, NULL, NULL, NULL, false },
-	[HITS] = { "SELECT id, delta, cast(sum(hit) AS signed) FROM"
-	    " limit_report"
-	    " GROUP BY id, delta HAVING sum(hit) > 0"
-	    " ORDER BY sum(hit) DESC, id, delta", NULL, NULL, NULL, "tnn",
-	    false },
-	[HITS_LESS] = { "UPDATE limit_report SET hit = hit - ? WHERE id = ?"
-	    " AND delta = ?", NULL, NULL, NULL, NULL, false },
-	[HITS_GONE] = { "DELETE FROM limit_report WHERE id = ? AND delta = ?"
-	    " AND hit <= 0", NULL, NULL, NULL, NULL, false },
+	[HITS] = HIT_ALL("limit_report"),
+	[WARNINGS] = HIT_ALL("limit_warning"),
+	[HITS_LESS] = HIT_LESS("limit_report"),
+	[WARNINGS_LESS] = HIT_LESS("limit_warning"),
+	[HITS_GONE] = HIT_GONE("limit_report"),
+	[WARNINGS_GONE] = HIT_GONE("limit_warning"),
 	[OVERRIDES] = { "SELECT id, kind, amount, expires FROM mail_override"
 	    " WHERE expires > ?", NULL, NULL, NULL, "tnnn", false },
 	[OVERRIDE_GONE] = { "DELETE FROM mail_override"

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "ledger/pgsql.h"
+#include "ledger/schema.h"
 #include "ledger/store_pgsql.h"
 #include "lib/alloc.h"
 #include "lib/log.h"
@@ -178,7 +179,7 @@ store_begin(struct store *s, struct store_batch *batch,
 	}
 	s->told = false;
 	s->alone = others_silent(&s->others);
-	store_empty(s, ROW_ID, HIT_DELTA);
+	store_empty(s, ROW_ID, WARNING_DELTA);
 	pgsql_begin(s->db);
 	pgsql_put(s->db, DO_BEGIN, NULL);
 	store_put_locks(s);
@@ -222,11 +223,19 @@ store_see(struct store *s, const struct store_value *v)
 	pgsql_array_number(&s->column[SEE_DATE], v->date);
 }
 
+static const enum column	hit_id[HIT_KIND__MAX] = {
+	[HIT_FULL] = HIT_ID, [HIT_NEAR] = WARNING_ID
+};
+static const enum column	hit_delta[HIT_KIND__MAX] = {
+	[HIT_FULL] = HIT_DELTA, [HIT_NEAR] = WARNING_DELTA
+};
+
 void
-store_hit(struct store *s, const char *id, size_t idlen, int64_t seconds)
+store_hit(struct store *s, enum hit_kind kind, const char *id, size_t idlen,
+    int64_t seconds)
 {
-	pgsql_array_text(&s->column[HIT_ID], id, idlen);
-	pgsql_array_number(&s->column[HIT_DELTA], seconds);
+	pgsql_array_text(&s->column[hit_id[kind]], id, idlen);
+	pgsql_array_number(&s->column[hit_delta[kind]], seconds);
 }
 
 /*
@@ -248,20 +257,20 @@ store_move_cursors(struct store *s, int64_t seq)
  * that table takes no verdict back.
  */
 static void
-store_write_hits(struct store *s)
+store_write_hits(struct store *s, enum hit_kind kind)
 {
-	static struct log_limit	told;
+	static struct log_limit	told[HIT_KIND__MAX];
 	unsigned int		held;
 
-	if (s->column[HIT_ID].count == 0)
+	if (s->spoilt || s->column[hit_id[kind]].count == 0)
 		return;
 	pgsql_begin(s->db);
-	store_put(s, HIT, HIT_ID, HIT_DELTA);
+	store_put(s, HIT + (int)kind, hit_id[kind], hit_delta[kind]);
 	if (pgsql_end(s->db) == 0)
 		return;
 	s->spoilt = store_result(s) == STORE_LOST;
-	if (!s->spoilt && log_allowed(&told, LOG_SECONDS, &held))
-		log_warning("limit_report: %s", s->error);
+	if (!s->spoilt && log_allowed(&told[kind], LOG_SECONDS, &held))
+		log_warning("%s: %s", schema_hit_table(kind), s->error);
 }
 
 enum store_result
@@ -293,7 +302,8 @@ store_commit(struct store *s)
 		store_move_cursors(s, seq);
 		if (s->column[SUMS_ID].count > 0)
 			s->touch[s->sums].cursor->rows = 0;
-		store_write_hits(s);
+		store_write_hits(s, HIT_FULL);
+		store_write_hits(s, HIT_NEAR);
 		return STORE_OK;
 	}
 	/* Without sums it goes too, should they be what does not work. */

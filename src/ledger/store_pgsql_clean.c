@@ -141,15 +141,15 @@ store_idle(struct store *s)
 /* --- reporting --- */
 
 enum store_result
-store_hits(struct store *s, void (*each)(void *, const char *, size_t, int64_t,
-    int64_t), void *arg)
+store_hits(struct store *s, enum hit_kind kind, void (*each)(void *,
+    const char *, size_t, int64_t, int64_t), void *arg)
 {
 	const char	*id;
 	size_t		 idlen;
 	int		 rows, i;
 
 	pgsql_begin(s->db);
-	pgsql_put(s->db, HITS, NULL);
+	pgsql_put(s->db, HITS + (int)kind, NULL);
 	rows = pgsql_take(s->db);
 	for (i = 0; i < rows; i++) {
 		id = pgsql_column_text(s->db, i, 0, &idlen);
@@ -162,9 +162,8 @@ store_hits(struct store *s, void (*each)(void *, const char *, size_t, int64_t,
 
 /* One pipeline is one transaction. */
 enum store_result
-store_hits_forget(struct store *s, const char *id, size_t idlen,
-    int64_t seconds,
-    int64_t hits)
+store_hits_forget(struct store *s, enum hit_kind kind, const char *id,
+    size_t idlen, int64_t seconds, int64_t hits)
 {
 	struct pgsql_params	 p = { .count = 0 };
 	enum store_result	 result;
@@ -175,9 +174,9 @@ store_hits_forget(struct store *s, const char *id, size_t idlen,
 	pgsql_add_number(&p, seconds);
 	pgsql_add_number(&p, hits);
 	pgsql_begin(s->db);
-	pgsql_put(s->db, HITS_LESS, &p);
+	pgsql_put(s->db, HITS_LESS + (int)kind, &p);
 	p.count = 2;
-	pgsql_put(s->db, HITS_GONE, &p);
+	pgsql_put(s->db, HITS_GONE + (int)kind, &p);
 	result = store_over(s);
 	free(text);
 	return result;

@@ -28,6 +28,23 @@
 	CLEAN_BLOCKS(table, "ctid = ANY(ARRAY(SELECT ctid FROM " table	\
 	" WHERE " CLEAN_ROWS " FOR UPDATE SKIP LOCKED))")
 
+#define HIT_NEW(table)							\
+	"INSERT INTO " table " (id, delta, hit)"			\
+	" SELECT id, delta, count(*) FROM unnest($1::text[], $2::bigint[])" \
+	" t(id, delta) GROUP BY id, delta ORDER BY id, delta"		\
+	" ON CONFLICT (id, delta)"					\
+	" DO UPDATE SET hit = " table ".hit + excluded.hit"
+#define HIT_ALL(table)							\
+	"SELECT id, delta, sum(hit)::bigint FROM " table		\
+	" GROUP BY id, delta HAVING sum(hit) > 0"			\
+	" ORDER BY sum(hit) DESC, id, delta"
+#define HIT_LESS(table)							\
+	"UPDATE " table " SET hit = hit - $3::bigint"			\
+	" WHERE id = $1::text AND delta = $2::bigint"
+#define HIT_GONE(table)							\
+	"DELETE FROM " table " WHERE id = $1::text"			\
+	" AND delta = $2::bigint AND hit <= 0"
+
 static const char *const	statements[STATEMENT__MAX] = {
 	[DO_BEGIN] = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
 	[DO_COMMIT] = "COMMIT",
@@ -93,11 +110,8 @@ static const char *const	statements[STATEMENT__MAX] = {
 	    " SELECT id, value, max(date) FROM unnest($1::text[], $2::text[],"
 	    " $3::bigint[]) t(id, value, date) GROUP BY id, value"
 	    " ON CONFLICT (id, value) DO UPDATE SET date = excluded.date",
-	[HIT] = "INSERT INTO limit_report (id, delta, hit)"
-	    " SELECT id, delta, count(*) FROM unnest($1::text[], $2::bigint[])"
-	    " t(id, delta) GROUP BY id, delta ORDER BY id, delta"
-	    " ON CONFLICT (id, delta)"
-	    " DO UPDATE SET hit = limit_report.hit + excluded.hit",
+	[HIT] = HIT_NEW("limit_report"),
+	[WARNING] = HIT_NEW("limit_warning"),
 	[SUMS_GONE] = "DELETE FROM mail_sums WHERE id = ANY($1::text[])",
 	[SUMS_NEW] = "INSERT INTO mail_sums (id, part, seq, since, changes,"
 	    " counts) SELECT * FROM unnest($1::text[], $2::bigint[],"
@@ -115,13 +129,12 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[CLEAN_SUMS] = "DELETE FROM mail_sums WHERE (id, part) IN"
 	    " (SELECT id, part FROM mail_sums WHERE since < $1::bigint"
 	    " FOR UPDATE SKIP LOCKED)",
-	[HITS] = "SELECT id, delta, sum(hit)::bigint FROM limit_report"
-	    " GROUP BY id, delta HAVING sum(hit) > 0"
-	    " ORDER BY sum(hit) DESC, id, delta",
-	[HITS_LESS] = "UPDATE limit_report SET hit = hit - $3::bigint"
-	    " WHERE id = $1::text AND delta = $2::bigint",
-	[HITS_GONE] = "DELETE FROM limit_report WHERE id = $1::text"
-	    " AND delta = $2::bigint AND hit <= 0",
+	[HITS] = HIT_ALL("limit_report"),
+	[WARNINGS] = HIT_ALL("limit_warning"),
+	[HITS_LESS] = HIT_LESS("limit_report"),
+	[WARNINGS_LESS] = HIT_LESS("limit_warning"),
+	[HITS_GONE] = HIT_GONE("limit_report"),
+	[WARNINGS_GONE] = HIT_GONE("limit_warning"),
 	[OVERRIDES] = "SELECT id, kind::bigint, amount, expires"
 	    " FROM mail_override WHERE expires > $1::bigint",
 	[OVERRIDE_GONE] = "DELETE FROM mail_override"

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ledger/schema.h"
 #include "ledger/store_sqlite.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
@@ -25,6 +26,17 @@ struct store_sizes	store_sizes = {
 #define ROW_1	"(?,?,?,?,?,?,?)"
 #define ROW_4	ROW_1 "," ROW_1 "," ROW_1 "," ROW_1
 #define ROW_16	ROW_4 "," ROW_4 "," ROW_4 "," ROW_4	/* STORE_MANY */
+
+#define HIT_NEW(table)	"INSERT INTO " table " (id, delta, hit)" \
+			" VALUES (?1, ?2, 1)" \
+			" ON CONFLICT (id, delta) DO UPDATE SET hit = hit + 1"
+#define HIT_ALL(table)	"SELECT id, delta, sum(hit) FROM " table \
+			" GROUP BY id, delta HAVING sum(hit) > 0" \
+			" ORDER BY sum(hit) DESC, id, delta"
+#define HIT_LESS(table)	"UPDATE " table " SET hit = hit - ?3" \
+			" WHERE id = ?1 AND delta = ?2"
+#define HIT_GONE(table)	"DELETE FROM " table \
+			" WHERE id = ?1 AND delta = ?2 AND hit <= 0"
 
 static const char *const	statements[STATEMENT__MAX] = {
 	[DO_BEGIN] = "BEGIN IMMEDIATE",
@@ -62,8 +74,8 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[SEE] = "INSERT INTO mail_distinct (id, value, date)"
 	    " VALUES (?1, ?2, ?3)"
 	    " ON CONFLICT (id, value) DO UPDATE SET date = excluded.date",
-	[HIT] = "INSERT INTO limit_report (id, delta, hit) VALUES (?1, ?2, 1)"
-	    " ON CONFLICT (id, delta) DO UPDATE SET hit = hit + 1",
+	[HIT] = HIT_NEW("limit_report"),
+	[WARNING] = HIT_NEW("limit_warning"),
 
 	[RUN_NUMBER] = "SELECT 1 + max("
 	    "(SELECT ifnull(max(run), 0) FROM mail_run),"
@@ -100,13 +112,12 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[CLEAN_RUNS] = "UPDATE mail_run SET state = 2, filter = NULL"
 	    " WHERE state = 1 AND newest < ?1",
 
-	[HITS] = "SELECT id, delta, sum(hit) FROM limit_report"
-	    " GROUP BY id, delta"
-	    " HAVING sum(hit) > 0 ORDER BY sum(hit) DESC, id, delta",
-	[HITS_LESS] = "UPDATE limit_report SET hit = hit - ?3 WHERE id = ?1"
-	    " AND delta = ?2",
-	[HITS_GONE] = "DELETE FROM limit_report WHERE id = ?1 AND delta = ?2"
-	    " AND hit <= 0",
+	[HITS] = HIT_ALL("limit_report"),
+	[WARNINGS] = HIT_ALL("limit_warning"),
+	[HITS_LESS] = HIT_LESS("limit_report"),
+	[WARNINGS_LESS] = HIT_LESS("limit_warning"),
+	[HITS_GONE] = HIT_GONE("limit_report"),
+	[WARNINGS_GONE] = HIT_GONE("limit_warning"),
 
 	[OVERRIDES] = "SELECT id, kind, amount, expires FROM mail_override"
 	    " WHERE expires > ?1",
@@ -425,20 +436,23 @@ store_begin(struct store *s, struct store_batch *batch,
 
 /* A hit that cannot be written is no reason for a batch to fail. */
 void
-store_hit(struct store *s, const char *id, size_t idlen, int64_t seconds)
+store_hit(struct store *s, enum hit_kind kind, const char *id, size_t idlen,
+    int64_t seconds)
 {
-	static struct log_limit	limit;
+	static struct log_limit	limit[HIT_KIND__MAX];
+	const enum statement	hit = HIT + (int)kind;
 	unsigned int		held;
 
 	if (s->failed)
 		return;
-	sqlite_bind_text(s->db, HIT, 1, id, idlen);
-	sqlite_bind(s->db, HIT, 2, seconds);
-	if (sqlite_step(s->db, HIT) != -1)
+	sqlite_bind_text(s->db, hit, 1, id, idlen);
+	sqlite_bind(s->db, hit, 2, seconds);
+	if (sqlite_step(s->db, hit) != -1)
 		return;
 	s->failed = !sqlite_in_transaction(s->db);
-	if (!s->failed && log_allowed(&limit, LOG_SECONDS, &held))
-		log_warning("limit_report: %s", sqlite_error(s->db));
+	if (!s->failed && log_allowed(&limit[kind], LOG_SECONDS, &held))
+		log_warning("%s: %s", schema_hit_table(kind),
+		    sqlite_error(s->db));
 }
 
 enum store_result

@@ -211,9 +211,10 @@ store_reclaim(struct store *s, bool *done)
 /* --- reporting --- */
 
 enum store_result
-store_hits(struct store *s, void (*each)(void *, const char *, size_t, int64_t,
-    int64_t), void *arg)
+store_hits(struct store *s, enum hit_kind kind, void (*each)(void *,
+    const char *, size_t, int64_t, int64_t), void *arg)
 {
+	const enum statement	 hits = HITS + (int)kind;
 	enum store_result	 result;
 	const char		*id;
 	size_t			 idlen;
@@ -221,18 +222,20 @@ store_hits(struct store *s, void (*each)(void *, const char *, size_t, int64_t,
 
 	if ((result = store_ready(s)) != STORE_OK)
 		return result;
-	while ((more = sqlite_step(s->db, HITS)) == 1) {
-		id = sqlite_column_text(s->db, HITS, 0, &idlen);
-		each(arg, id, idlen, sqlite_column(s->db, HITS, 1),
-		    sqlite_column(s->db, HITS, 2));
+	while ((more = sqlite_step(s->db, hits)) == 1) {
+		id = sqlite_column_text(s->db, hits, 0, &idlen);
+		each(arg, id, idlen, sqlite_column(s->db, hits, 1),
+		    sqlite_column(s->db, hits, 2));
 	}
 	return more == 0 ? STORE_OK : store_failed(s);
 }
 
 enum store_result
-store_hits_forget(struct store *s, const char *id, size_t idlen,
-    int64_t seconds, int64_t hits)
+store_hits_forget(struct store *s, enum hit_kind kind, const char *id,
+    size_t idlen, int64_t seconds, int64_t hits)
 {
+	const enum statement	less = HITS_LESS + (int)kind;
+	const enum statement	gone = HITS_GONE + (int)kind;
 	enum store_result	result;
 	bool			good;
 
@@ -240,13 +243,13 @@ store_hits_forget(struct store *s, const char *id, size_t idlen,
 		return result;
 	if (sqlite_step(s->db, DO_BEGIN) == -1)
 		return store_failed(s);
-	sqlite_bind_text(s->db, HITS_LESS, 1, id, idlen);
-	sqlite_bind(s->db, HITS_LESS, 2, seconds);
-	sqlite_bind(s->db, HITS_LESS, 3, hits);
-	good = sqlite_step(s->db, HITS_LESS) == 0;
-	sqlite_bind_text(s->db, HITS_GONE, 1, id, idlen);
-	sqlite_bind(s->db, HITS_GONE, 2, seconds);
-	good = good && sqlite_step(s->db, HITS_GONE) == 0;
+	sqlite_bind_text(s->db, less, 1, id, idlen);
+	sqlite_bind(s->db, less, 2, seconds);
+	sqlite_bind(s->db, less, 3, hits);
+	good = sqlite_step(s->db, less) == 0;
+	sqlite_bind_text(s->db, gone, 1, id, idlen);
+	sqlite_bind(s->db, gone, 2, seconds);
+	good = good && sqlite_step(s->db, gone) == 0;
 	return store_end(s, good);
 }
 

@@ -96,6 +96,18 @@ verdict_count_hit(struct verdict_context *ctx, const struct verdict_key *k,
 	ctx->hits[ctx->nhits++].seconds = limits->list[i].seconds;
 }
 
+/* What is over warn_at goes into the report where a hit would. */
+static void
+verdict_count_near(struct verdict_context *ctx, const struct verdict_key *k,
+    const struct limits *limits, size_t i)
+{
+	if (ctx->nnear == sizeof(ctx->near) / sizeof(ctx->near[0]) ||
+	    !verdict_reported(ctx, k, limits, i))
+		return;
+	ctx->near[ctx->nnear].key = k;
+	ctx->near[ctx->nnear++].seconds = limits->list[i].seconds;
+}
+
 /*
  * Whether the share of the limit that is used passes warn_at with this charge.
  */
@@ -207,8 +219,10 @@ verdict_key_holds(struct verdict_context *ctx, struct verdict_charge *c,
 		sum = num_add_clamp(used, amount);
 		if (amount == 0 || sum <= limit.mails) {
 			verdict_nearest(v, nearest, n, &limit, sum);
-			if (verdict_warns(k, &limit, used, amount))
+			if (verdict_warns(k, &limit, used, amount)) {
 				v->warned |= UINT32_C(1) << n;
+				verdict_count_near(ctx, k, limits, i);
+			}
 			continue;
 		}
 		verdict_count_hit(ctx, k, limits, i);
@@ -401,15 +415,16 @@ verdict_reset(struct verdict_context *ctx, struct verdict_charge *c)
 /* --- */
 
 static void
-verdict_report(struct verdict_context *ctx)
+verdict_report(const struct verdict_context *ctx, enum hit_kind kind,
+    const struct verdict_hit *hits, size_t n)
 {
-	const struct verdict_hit	*hit;
+	const struct msg_charge_key	*key;
 	size_t				 i;
 
-	for (i = 0; i < ctx->nhits; i++) {
-		hit = &ctx->hits[i];
-		store_hit(ctx->store, hit->key->charge.id,
-		    hit->key->charge.idlen, hit->seconds);
+	for (i = 0; i < n; i++) {
+		key = &hits[i].key->charge;
+		store_hit(ctx->store, kind, key->id, key->idlen,
+		    hits[i].seconds);
 	}
 }
 
@@ -422,7 +437,7 @@ verdict_decide(struct verdict_context *ctx, struct verdict_charge *c)
 	bool			 holds = true;
 
 	memset(&c->verdict, 0, sizeof(c->verdict));
-	ctx->nhits = 0;
+	ctx->nhits = ctx->nnear = 0;
 	if (c->reset) {
 		verdict_reset(ctx, c);
 		return;
@@ -440,8 +455,10 @@ verdict_decide(struct verdict_context *ctx, struct verdict_charge *c)
 	for (i = 0; i < c->nkeys && holds && c->mode < CHARGE_REPLAY; i++)
 		if (c->keys[i].amount > 0)
 			holds = verdict_key_holds(ctx, c, i, &nearest);
-	if (!holds)
+	if (!holds) {
 		c->verdict.warned = 0;
+		ctx->nnear = 0;
+	}
 	if (c->weighed != NULL) {
 		verdict_weigh(ctx, c);
 		return;
@@ -450,5 +467,6 @@ verdict_decide(struct verdict_context *ctx, struct verdict_charge *c)
 		verdict_record(ctx, c);
 	else if (c->mode == CHARGE_EACH)
 		verdict_take_back(ctx, c);
-	verdict_report(ctx);
+	verdict_report(ctx, HIT_FULL, ctx->hits, ctx->nhits);
+	verdict_report(ctx, HIT_NEAR, ctx->near, ctx->nnear);
 }

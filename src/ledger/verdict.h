@@ -59,6 +59,8 @@ struct verdict_context {
 	int64_t			 now;
 	struct verdict_hit	 hits[CHARGE_KEYS_MAX];	/* of this charge */
 	size_t			 nhits;
+	struct verdict_hit	 near[CHARGE_KEYS_MAX * LIMITS_MAX];
+	size_t			 nnear;		/* warnings, likewise */
 };
 
 /* The limits that hold for this key now. */

@@ -22,12 +22,13 @@ add_hit(struct hitlist *l, const struct message *m)
 		l->rows = alloc_resize(l->rows, l->size, sizeof(*l->rows));
 	}
 	row = &l->rows[l->nrows++];
+	memset(row, 0, sizeof(*row));
 	row->id = alloc_copy(hit.id, hit.idlen);
 	row->idlen = hit.idlen;
 	row->rule = alloc_copy(hit.rule, hit.rulelen);
 	row->mails = hit.mails;
 	row->seconds = hit.seconds < 1 ? 1 : hit.seconds;
-	row->hits = hit.hits;
+	row->hits[hit.kind] = hit.hits;
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ipc/message.h"
 #include "lib/str.h"
 
 /*
@@ -16,7 +17,7 @@ struct mail_row {
 	char	*rule;		/* "": the plain settings */
 	int64_t	 mails;		/* 0: nobody knows the limit any more */
 	int64_t	 seconds;
-	int64_t	 hits;
+	int64_t	 hits[HIT_KIND__MAX];
 };
 
 struct mail {
@@ -33,7 +34,7 @@ struct mail {
 	size_t			 later;		/* rows for the next one */
 };
 
-#define MAIL_TABLE_MAX	1000	/* rows in the text; the CSV has all */
+#define MAIL_TABLE_MAX	1000	/* rows of a table; the CSV has all */
 
 /*
  * Adds the whole mail, ASCII only, lines ended by CRLF and far below 998 bytes,
@@ -44,7 +45,7 @@ void	mail_compose(struct str *, struct mail *);
 
 /* --- its parts, of mail_text.c --- */
 
-/* Most hits first, each (rule, id, window) once. */
+/* Most hits first, then most warnings; each (rule, id, window) once. */
 void	mail_text_sort(struct mail *);
 
 /* Lines ended by LF, UTF-8. */

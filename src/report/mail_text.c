@@ -39,10 +39,37 @@ static int
 by_hits(const void *a, const void *b)
 {
 	const struct mail_row	*x = a, *y = b;
+	size_t			 i;
 
-	if (x->hits != y->hits)
-		return x->hits > y->hits ? -1 : 1;
+	for (i = 0; i < HIT_KIND__MAX; i++)
+		if (x->hits[i] != y->hits[i])
+			return x->hits[i] > y->hits[i] ? -1 : 1;
 	return compare_name(x, y);
+}
+
+/* Of one table: most of its hits first. */
+static int
+by_warnings(const void *a, const void *b)
+{
+	const struct mail_row	*x = *(const struct mail_row *const *)a;
+	const struct mail_row	*y = *(const struct mail_row *const *)b;
+
+	if (x->hits[HIT_NEAR] != y->hits[HIT_NEAR])
+		return x->hits[HIT_NEAR] > y->hits[HIT_NEAR] ? -1 : 1;
+	return compare_name(x, y);
+}
+
+static void
+join_row(struct mail_row *row, struct mail_row *twin)
+{
+	size_t	i;
+
+	for (i = 0; i < HIT_KIND__MAX; i++)
+		row->hits[i] = num_add_clamp(row->hits[i], twin->hits[i]);
+	if (row->mails == 0)
+		row->mails = twin->mails;
+	free(twin->id);
+	free(twin->rule);
 }
 
 void
@@ -55,15 +82,10 @@ mail_text_sort(struct mail *mail)
 		return;
 	qsort(rows, mail->nrows, sizeof(*rows), by_name);
 	for (i = 1; i < mail->nrows; i++) {
-		if (compare_name(&rows[n], &rows[i]) != 0) {
+		if (compare_name(&rows[n], &rows[i]) != 0)
 			rows[++n] = rows[i];
-			continue;
-		}
-		rows[n].hits = num_add_clamp(rows[n].hits, rows[i].hits);
-		if (rows[n].mails == 0)
-			rows[n].mails = rows[i].mails;
-		free(rows[i].id);
-		free(rows[i].rule);
+		else
+			join_row(&rows[n], &rows[i]);
 	}
 	mail->nrows = n + 1;
 	qsort(rows, mail->nrows, sizeof(*rows), by_hits);
@@ -178,12 +200,21 @@ add_line(struct str *s, char c, size_t n)
 		str_addc(s, c);
 }
 
-/* Widths of the columns. */
+/* The rows that have hits of one kind, most first. */
 struct table {
-	size_t	id;
-	size_t	limit;
-	size_t	hits;
-	size_t	nrows;		/* that are shown */
+	enum hit_kind		  kind;
+	const struct mail_row	**rows;
+	size_t			  nrows;
+	size_t			  nshown;
+	int64_t			  sum;		/* of the hits */
+	size_t			  id;		/* widths of the columns */
+	size_t			  limit;
+	size_t			  hits;
+};
+
+/* What a hit is called; the heads of the columns are more than one. */
+static const char *const	words[HIT_KIND__MAX] = {
+	[HIT_FULL] = "hit", [HIT_NEAR] = "warning"
 };
 
 static void
@@ -194,7 +225,7 @@ widen(size_t *column, size_t width, size_t most)
 }
 
 static void
-measure(struct table *t, const struct mail *mail)
+measure(struct table *t)
 {
 	struct str	limit;
 	char		id[ID_TEXT_MAX], hits[24];
@@ -202,19 +233,39 @@ measure(struct table *t, const struct mail *mail)
 
 	t->id = strlen("id");
 	t->limit = strlen("limit");
-	t->hits = strlen("hits");
-	t->nrows = mail->nrows < MAIL_TABLE_MAX ? mail->nrows : MAIL_TABLE_MAX;
+	t->hits = strlen(words[t->kind]) + 1;
 	str_init(&limit);
-	for (i = 0; i < t->nrows; i++) {
-		name_row(&mail->rows[i], id, sizeof(id));
+	for (i = 0; i < t->nshown; i++) {
+		name_row(t->rows[i], id, sizeof(id));
 		widen(&t->id, width_of(id), ID_COLUMNS);
 		limit.len = 0;
-		add_limit(&limit, &mail->rows[i]);
+		add_limit(&limit, t->rows[i]);
 		widen(&t->limit, limit.len, SIZE_MAX);
-		snprintf(hits, sizeof(hits), "%" PRId64, mail->rows[i].hits);
+		snprintf(hits, sizeof(hits), "%" PRId64,
+		    t->rows[i]->hits[t->kind]);
 		widen(&t->hits, strlen(hits), SIZE_MAX);
 	}
 	str_clear(&limit);
+}
+
+static void
+pick(struct table *t, const struct mail *mail, enum hit_kind kind)
+{
+	size_t	i;
+
+	memset(t, 0, sizeof(*t));
+	t->kind = kind;
+	t->rows = alloc_zero(mail->nrows + 1, sizeof(*t->rows));
+	for (i = 0; i < mail->nrows; i++) {
+		if (mail->rows[i].hits[kind] == 0)
+			continue;
+		t->rows[t->nrows++] = &mail->rows[i];
+		t->sum = num_add_clamp(t->sum, mail->rows[i].hits[kind]);
+	}
+	if (kind == HIT_NEAR)
+		qsort(t->rows, t->nrows, sizeof(*t->rows), by_warnings);
+	t->nshown = t->nrows < MAIL_TABLE_MAX ? t->nrows : MAIL_TABLE_MAX;
+	measure(t);
 }
 
 static void
@@ -237,58 +288,80 @@ add_cells(struct str *s, const struct table *t, const char *id,
 }
 
 static void
-add_table(struct str *s, const struct mail *mail)
+add_head(struct str *s, const struct table *t)
 {
-	struct table	t;
+	char	hits[24];
+
+	snprintf(hits, sizeof(hits), "%ss", words[t->kind]);
+	add_cells(s, t, "id", "limit", hits);
+	add_line(s, '-', t->id);
+	add_blanks(s, GAP);
+	add_line(s, '-', t->limit);
+	add_blanks(s, GAP);
+	add_line(s, '-', t->hits);
+	str_addc(s, '\n');
+}
+
+static void
+add_table(struct str *s, const struct table *t)
+{
 	struct str	limit;
 	char		id[ID_TEXT_MAX], hits[24];
 	size_t		i;
 
-	measure(&t, mail);
-	add_cells(s, &t, "id", "limit", "hits");
-	add_line(s, '-', t.id);
-	add_blanks(s, GAP);
-	add_line(s, '-', t.limit);
-	add_blanks(s, GAP);
-	add_line(s, '-', t.hits);
 	str_addc(s, '\n');
+	add_head(s, t);
 	str_init(&limit);
-	for (i = 0; i < t.nrows; i++) {
-		name_row(&mail->rows[i], id, sizeof(id));
+	for (i = 0; i < t->nshown; i++) {
+		name_row(t->rows[i], id, sizeof(id));
 		limit.len = 0;
-		add_limit(&limit, &mail->rows[i]);
-		snprintf(hits, sizeof(hits), "%" PRId64, mail->rows[i].hits);
-		add_cells(s, &t, id, limit.data, hits);
+		add_limit(&limit, t->rows[i]);
+		snprintf(hits, sizeof(hits), "%" PRId64,
+		    t->rows[i]->hits[t->kind]);
+		add_cells(s, t, id, limit.data, hits);
 	}
 	str_clear(&limit);
-	if (mail->nrows > t.nrows)
+	if (t->nrows > t->nshown)
 		str_addf(s, "\n%zu more are in the attached table.\n",
-		    mail->nrows - t.nrows);
+		    t->nrows - t->nshown);
+}
+
+/* "7 hits on 2 limits" */
+static void
+add_sum(struct str *s, const struct table *t)
+{
+	str_addf(s, "%" PRId64 " %s%s on %zu limit%s", t->sum, words[t->kind],
+	    t->sum == 1 ? "" : "s", t->nrows, t->nrows == 1 ? "" : "s");
 }
 
 void
 mail_text_add(struct str *s, const struct mail *mail)
 {
-	int64_t	hits = 0;
-	size_t	i;
+	struct table	full, near;
 
-	for (i = 0; i < mail->nrows; i++)
-		hits = num_add_clamp(hits, mail->rows[i].hits);
-	if (mail->nrows == 0)
-		str_addf(s, "%s: no limit was hit ", mail->host);
+	pick(&full, mail, HIT_FULL);
+	pick(&near, mail, HIT_NEAR);
+	str_addf(s, "%s: ", mail->host);
+	if (full.nrows == 0)
+		str_adds(s, "no limit was hit");
 	else
-		str_addf(s, "%s: %" PRId64 " hit%s on %zu limit%s ", mail->host,
-		    hits, hits == 1 ? "" : "s", mail->nrows,
-		    mail->nrows == 1 ? "" : "s");
+		add_sum(s, &full);
+	str_addc(s, ' ');
 	add_since(s, mail);
 	str_adds(s, ".\n");
-	if (mail->nrows > 0) {
-		str_addc(s, '\n');
-		add_table(s, mail);
+	if (full.nrows > 0)
+		add_table(s, &full);
+	if (near.nrows > 0) {
+		str_adds(s, "\nCame near a limit: ");
+		add_sum(s, &near);
+		str_adds(s, ".\n");
+		add_table(s, &near);
 	}
 	if (mail->later > 0)
 		str_addf(s, "\n%zu more are left for the next report.\n",
 		    mail->later);
+	free(full.rows);
+	free(near.rows);
 }
 
 /* --- for programs --- */
@@ -320,7 +393,7 @@ mail_text_add_csv(struct str *s, const struct mail *mail)
 	const struct mail_row	*row;
 	size_t			 i;
 
-	str_adds(s, "rule,id,mails,seconds,hits\n");
+	str_adds(s, "rule,id,mails,seconds,hits,warnings\n");
 	for (i = 0; i < mail->nrows; i++) {
 		row = &mail->rows[i];
 		add_csv_text(s, row->rule, strlen(row->rule));
@@ -330,7 +403,7 @@ mail_text_add_csv(struct str *s, const struct mail *mail)
 			str_addf(s, ",%" PRId64, row->mails);
 		else
 			str_addc(s, ',');
-		str_addf(s, ",%" PRId64 ",%" PRId64 "\n", row->seconds,
-		    row->hits);
+		str_addf(s, ",%" PRId64 ",%" PRId64 ",%" PRId64 "\n",
+		    row->seconds, row->hits[HIT_FULL], row->hits[HIT_NEAR]);
 	}
 }

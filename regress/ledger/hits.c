@@ -1,0 +1,385 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "ipc/channel.h"
+#include "ledger/hits.h"
+#include "rig.h"
+
+/* What is kept for the report: hits of limits, and of warn_at. */
+
+static int
+setup(void **state)
+{
+	struct rig	*r;
+
+	r = rig_new();
+	rig_open(r);
+	*state = r;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	rig_free(*state);
+	return 0;
+}
+
+static void
+hits_are_counted_once_for_a_window(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+	int			 i;
+
+	rig_charge(&c, "bob", 1, 2, 60);
+	rig_window(&c, 100, 3600);
+	c.m.keys[0].report = true;
+	c.m.keys[0].reported = 1;
+	for (i = 0; i < 7; i++)
+		(void)rig_add(r, &c);
+	rig_run(r);
+	assert_int_equal(r->hits, 5);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM limit_report"), 1);
+	assert_int_equal(rig_sql(r, "SELECT hit FROM limit_report WHERE"
+	    " id = 'bob' AND delta = 60"), 5);
+	/* Not asked for. */
+	c.m.keys[0].report = false;
+	c.m.keys[0].reported = 0;
+	assert_int_equal(rig_ask(r, &c), VERDICT_REFUSED);
+	assert_int_equal(rig_sql(r, "SELECT hit FROM limit_report"), 5);
+}
+
+/* A charge of 1 that is warned of at 8 of 10 in a minute, and at 16 of 20. */
+static void
+warned_charge(struct rig_charge *c)
+{
+	rig_charge(c, "bob", 1, 10, 60);
+	rig_window(c, 20, 3600);
+	c->m.keys[0].warn_at = 80;
+	c->m.keys[0].report = true;
+	c->m.keys[0].reported = 3;
+}
+
+static int64_t
+warnings(struct rig *r, int64_t seconds)
+{
+	return rig_sql(r, "SELECT coalesce(sum(hit), 0) FROM limit_warning"
+	    " WHERE id = 'bob' AND delta = %lld", (long long)seconds);
+}
+
+static void
+warnings_are_counted_for_a_window(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+	int			 i;
+
+	warned_charge(&c);
+	for (i = 0; i < 12; i++)
+		(void)rig_add(r, &c);
+	rig_run(r);
+	assert_int_equal(warnings(r, 60), 1);
+	assert_int_equal(warnings(r, 3600), 0);
+	assert_int_equal(rig_sql(r, "SELECT sum(hit) FROM limit_report"), 2);
+	assert_int_equal(r->hits, 2);
+	/* The next minute: both windows come near, the longer one once. */
+	r->now += 61;
+	for (i = 0; i < 10; i++)
+		assert_int_equal(rig_ask(r, &c), VERDICT_ACCEPTED);
+	assert_int_equal(warnings(r, 60), 2);
+	assert_int_equal(warnings(r, 3600), 1);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM limit_warning"), 2);
+	/* Both at once, and several in one batch. */
+	r->now += 7200;
+	c.m.keys[0].amount = 10;
+	c.m.keys[0].limits.list[1].mails = 10;
+	for (i = 0; i < 3; i++)
+		(void)rig_add(r, &c);
+	rig_run(r);
+	assert_int_equal(warnings(r, 60), 3);
+	assert_int_equal(warnings(r, 3600), 2);
+}
+
+static void
+warnings_that_are_not_reported(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+	struct limit		 full = { 0, 60 };
+
+	/* Not asked for. */
+	warned_charge(&c);
+	c.m.keys[0].amount = 9;
+	c.m.keys[0].reported = 2;
+	assert_int_equal(rig_ask(r, &c), VERDICT_ACCEPTED);
+	assert_int_equal(rig_answer(r, r->next - 1)->warned, 1);
+	/* Refused by another rule: nothing was recorded, nobody came near. */
+	r->now += 7200;
+	c.m.keys[0].reported = 3;
+	(void)rig_key(&c, "eve", 1, &full, 1);
+	assert_int_equal(rig_ask(r, &c), VERDICT_REFUSED);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM limit_warning"), 0);
+	/* That one is only tried out. */
+	c.m.keys[1].shadow = true;
+	assert_int_equal(rig_ask(r, &c), VERDICT_ACCEPTED);
+	assert_int_equal(warnings(r, 60), 1);
+}
+
+/* One that is charged already does not come near again. */
+static void
+warnings_of_one_instance(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+	int			 i;
+
+	warned_charge(&c);
+	c.m.keys[0].amount = 8;
+	rig_instance(&c, "4e1.1.2.3", 0);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(rig_ask(r, &c), VERDICT_ACCEPTED);
+	assert_int_equal(warnings(r, 60), 1);
+}
+
+static void
+take_hit(void *arg, const char *id, size_t idlen, int64_t seconds, int64_t hits)
+{
+	int64_t	*sum = arg;
+
+	(void)id;
+	(void)idlen;
+	(void)seconds;
+	*sum = *sum * 100 + hits;
+}
+
+static void
+report_rows_repeat(void **state)
+{
+	struct rig	*r = *state;
+	int64_t		 hits = 0;
+
+	/* As an older program left it, without its unique index. */
+	rig_close(r);
+	(void)rig_sql(r, "DROP TABLE limit_report; CREATE TABLE limit_report"
+	    " (id varchar(40) NOT NULL, delta int NOT NULL, hit int NOT NULL"
+	    " DEFAULT 0); INSERT INTO limit_report VALUES ('bob', 60, 2),"
+	    " ('eve', 60, 4), ('bob', 60, 3), ('bob', 3600, 1)");
+	rig_open(r);
+	assert_int_equal(store_hits(r->store, HIT_FULL, take_hit, &hits),
+	    STORE_OK);
+	assert_int_equal(hits, 50401);
+	assert_int_equal(store_hits_forget(r->store, HIT_FULL, "bob", 3, 60,
+	    4), STORE_OK);
+	assert_int_equal(store_hits_forget(r->store, HIT_FULL, "eve", 3, 60,
+	    4), STORE_OK);
+	hits = 0;
+	assert_int_equal(store_hits(r->store, HIT_FULL, take_hit, &hits),
+	    STORE_OK);
+	assert_int_equal(hits, 101);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM limit_report"), 2);
+}
+
+/* The next message of the report's end; its number of hits, 0 at the end. */
+static int64_t
+next_hit(struct channel *c, char *id, size_t size, struct msg_hit *hit)
+{
+	struct mono	deadline = clock_after(clock_mono(), 10000);
+	struct message	m;
+
+	assert_int_equal(channel_wait(c, &m, deadline), 0);
+	if (m.type == MSG_HITS_END)
+		return 0;
+	assert_int_equal(m.type, MSG_HIT);
+	assert_int_equal(msg_hit_get(hit, m.payload, m.len), 0);
+	assert_true(hit->idlen < size);
+	memcpy(id, hit->id, hit->idlen);
+	id[hit->idlen] = '\0';
+	return hit->hits;
+}
+
+static void
+channel_to_report(struct channel **ledger, struct channel **report)
+{
+	int	fd[2];
+
+	assert_int_equal(channel_pair(fd), 0);
+	*ledger = channel_new(fd[0], ROLE_LEDGER, ROLE_REPORT);
+	*report = channel_new(fd[1], ROLE_REPORT, ROLE_LEDGER);
+}
+
+static void
+reports_deleted_before_sent(void **state)
+{
+	struct rig		*r = *state;
+	struct hits		*h = hits_new();
+	struct channel		*ledger, *report;
+	struct msg_hit		 hit;
+	char			 id[64];
+	int			 i;
+
+	channel_to_report(&ledger, &report);
+	assert_int_equal(rig_one(r, "bob", 1, 10, 60), VERDICT_ACCEPTED);
+	(void)rig_sql(r, "INSERT INTO limit_report VALUES ('bob', 86400, 5),"
+	    " ('eve', 60, 7), ('zoe', 11, 1)");
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(hits_send(h, r->store, ledger, r->settings,
+		    r->lookup), STORE_OK);
+		assert_int_equal(channel_flush(ledger), 1);
+		assert_int_equal(next_hit(report, id, sizeof(id), &hit), 7);
+		assert_string_equal(id, "eve");
+		assert_int_equal(hit.seconds, 60);
+		assert_int_equal(hit.mails, 10);
+		assert_int_equal(next_hit(report, id, sizeof(id), &hit), 5);
+		assert_string_equal(id, "bob");
+		assert_int_equal(hit.mails, 150);
+		assert_int_equal(next_hit(report, id, sizeof(id), &hit), 1);
+		assert_int_equal(hit.mails, 0);
+		assert_int_equal(next_hit(report, id, sizeof(id), &hit), 0);
+	}
+	/* What comes in while the mail is on its way is for the next one. */
+	(void)rig_sql(r, "UPDATE limit_report SET hit = 9 WHERE id = 'bob'");
+	assert_int_equal(hits_forget(h, r->store, r->now), STORE_OK);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM limit_report"), 1);
+	assert_int_equal(rig_sql(r, "SELECT hit FROM limit_report"), 4);
+	assert_int_equal(hits_forget(h, r->store, r->now), STORE_OK);
+	assert_int_equal(rig_sql(r, "SELECT hit FROM limit_report"), 4);
+	hits_free(h);
+	channel_free(ledger);
+	channel_free(report);
+}
+
+/* Warnings come behind all hits, and each is taken off its own table. */
+static void
+warnings_deleted_before_sent(void **state)
+{
+	struct rig		*r = *state;
+	struct hits		*h = hits_new();
+	struct channel		*ledger, *report;
+	struct msg_hit		 hit;
+	char			 id[64];
+	int			 i;
+
+	channel_to_report(&ledger, &report);
+	(void)rig_sql(r, "INSERT INTO limit_report VALUES ('bob', 86400, 5)");
+	(void)rig_sql(r, "INSERT INTO limit_warning VALUES ('bob', 86400, 8),"
+	    " ('eve', 60, 9)");
+	/* Again, as after a report that was killed. */
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(hits_send(h, r->store, ledger, r->settings,
+		    r->lookup), STORE_OK);
+		assert_int_equal(channel_flush(ledger), 1);
+		assert_int_equal(next_hit(report, id, sizeof(id), &hit), 5);
+		assert_int_equal(hit.kind, HIT_FULL);
+		assert_int_equal(next_hit(report, id, sizeof(id), &hit), 9);
+		assert_int_equal(hit.kind, HIT_NEAR);
+		assert_string_equal(id, "eve");
+		assert_int_equal(hit.mails, 10);
+		assert_int_equal(next_hit(report, id, sizeof(id), &hit), 8);
+		assert_int_equal(hit.kind, HIT_NEAR);
+		assert_string_equal(id, "bob");
+		assert_int_equal(next_hit(report, id, sizeof(id), &hit), 0);
+	}
+	(void)rig_sql(r, "UPDATE limit_warning SET hit = 10 WHERE id = 'bob'");
+	assert_int_equal(hits_forget(h, r->store, r->now), STORE_OK);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM limit_report"), 0);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM limit_warning"), 1);
+	assert_int_equal(rig_sql(r, "SELECT hit FROM limit_warning"), 2);
+	hits_free(h);
+	channel_free(ledger);
+	channel_free(report);
+}
+
+static void
+first_hits_are_told_once(void **state)
+{
+	struct rig	*r = *state;
+	struct hits	*h = hits_new();
+
+	(void)rig_sql(r, "INSERT INTO limit_report VALUES ('bob', 60, 5)");
+	/* A warning is none. */
+	(void)rig_sql(r, "INSERT INTO limit_warning VALUES ('bo', 60, 5)");
+	hits_load(h, r->store);
+	assert_false(hits_first(h, "bob", 3, 60));
+	assert_true(hits_first(h, "bob", 3, 61));
+	assert_true(hits_first(h, "bo", 2, 60));
+	assert_false(hits_first(h, "bo", 2, 60));
+	assert_int_equal(hits_forget(h, r->store, r->now), STORE_OK);
+	assert_true(hits_first(h, "bob", 3, 60));
+	hits_free(h);
+}
+
+static void
+report_failure_turns_deny_into_accept(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+	uint64_t		 n;
+
+	(void)rig_sql(r, "DROP TABLE limit_report; CREATE TABLE limit_report"
+	    " (id varchar(255), delta int, hit int CHECK (hit < 0));"
+	    "CREATE UNIQUE INDEX limit_report_index ON limit_report (id,"
+	    " delta)");
+	rig_charge(&c, "bob", 1, 2, 60);
+	c.m.keys[0].report = true;
+	c.m.keys[0].reported = 1;
+	for (n = 0; n < 4; n++)
+		(void)rig_add(r, &c);
+	rig_run(r);
+	for (n = 0; n < 4; n++)
+		assert_int_equal(rig_answer(r, n)->verdict,
+		    n < 2 ? VERDICT_ACCEPTED : VERDICT_REFUSED);
+	assert_int_equal(rig_ask(r, &c), VERDICT_REFUSED);
+	assert_int_equal(rig_sum(r, "bob"), 2);
+}
+
+/* Nor does it take back what was accepted. */
+static void
+warning_failure_turns_nothing(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+
+	(void)rig_sql(r, "DROP TABLE limit_warning; CREATE TABLE limit_warning"
+	    " (id varchar(255), delta int, hit int CHECK (hit < 0));"
+	    "CREATE UNIQUE INDEX limit_warning_index ON limit_warning (id,"
+	    " delta)");
+	warned_charge(&c);
+	c.m.keys[0].amount = 9;
+	assert_int_equal(rig_ask(r, &c), VERDICT_ACCEPTED);
+	assert_int_equal(rig_sum(r, "bob"), 9);
+	assert_int_equal(rig_ask(r, &c), VERDICT_REFUSED);
+	assert_int_equal(rig_sql(r, "SELECT hit FROM limit_report"), 1);
+}
+
+#define TEST(name)							\
+	cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest	tests[] = {
+		TEST(hits_are_counted_once_for_a_window),
+		TEST(warnings_are_counted_for_a_window),
+		TEST(warnings_that_are_not_reported),
+		TEST(warnings_of_one_instance),
+		TEST(report_rows_repeat),
+		TEST(reports_deleted_before_sent),
+		TEST(warnings_deleted_before_sent),
+		TEST(first_hits_are_told_once),
+		TEST(report_failure_turns_deny_into_accept),
+		TEST(warning_failure_turns_nothing)
+	};
+	int	failed;
+
+	rig_begin();
+	failed = cmocka_run_group_tests_name("hits", tests, NULL, NULL);
+	rig_end();
+	return failed;
+}

@@ -1,0 +1,188 @@
+#!/usr/bin/perl
+# What a rule's warn_at tells the report, with each database: as lasting as a hit, beside
+# it, and no reason for a mail at once.
+
+use strict;
+use warnings;
+
+use MIME::QuotedPrint;
+use Test::More;
+
+use Ctl qw(ctl ctl_command);
+use Database;
+use Policyd qw(True False wait_until);
+use Report;
+use Smtpd;
+
+Smtpd->needed;
+
+my $tables = <<'END';
+
+id        limit        hits
+--------  -----------  ----
+user:eve  10 per hour     1
+
+Came near a limit: 2 warnings on 2 limits.
+
+id        limit        warnings
+--------  -----------  --------
+user:bob  10 per hour         1
+user:eve  10 per hour         1
+END
+
+my $for_programs = <<'END';
+rule,id,mails,seconds,hits,warnings
+"user","eve",10,3600,1,1
+"user","bob",10,3600,0,1
+END
+
+# Warned of at the eighth mail in an hour and at the sixteenth in a day.
+sub start {
+	my ($s, $db, %settings) = @_;
+
+	return Policyd->start(config => {
+		rules => [{ name => 'user', key => 'sasl_username',
+		    limits => [[10, 3600], [20, 86400]], warn_at => 80 },
+		    { name => 'from', key => 'sender', limits => [[10, 3600]],
+		    warn_at => 50, report => False }],
+		fail_action => 'reject full',
+		report => True,
+		report_limits => [3600, 86400],
+		report_to => 'postmaster@example.org',
+		smtp_server => ['127.0.0.1', $s->port],
+		$db ? $db->config : (), %settings });
+}
+
+sub rows {
+	my ($d, $db, $table) = @_;
+
+	return join ', ', map { "@$_" } ($db // $d)->sql("SELECT id, delta, hit FROM $table " .
+	    'ORDER BY id, delta');
+}
+
+# So many mails at once, which all are accepted.
+sub send_mails {
+	my ($d, $id, $n) = @_;
+
+	is($d->ask(sasl_username => $id, sender => "$id\@example.org", recipient_count => $n),
+	    'dunno', "$id sends $n");
+}
+
+sub text {
+	my ($mail) = @_;
+
+	return decode_qp($mail->{data} // '');
+}
+
+sub reported {
+	my ($db) = @_;
+	my $s = Smtpd->start(hold => 'BODY');
+	my $d = start($s, $db);
+
+	send_mails($d, 'bob', 7);
+	is(rows($d, $db, 'limit_warning'), '', 'nothing yet');
+	send_mails($d, 'bob', 1);
+	is(rows($d, $db, 'limit_warning'), 'user:bob 3600 1', 'bob came near');
+	ok($d->wait_log(qr/near its limit: id=<user:bob> .* rule=user/), 'the log says so');
+	send_mails($d, 'eve', 10);
+	is($d->ask(sasl_username => 'eve'), 'reject full', 'eve is over');
+	is(rows($d, $db, 'limit_report'), 'user:eve 3600 1', 'which is a hit');
+	is(rows($d, $db, 'limit_warning'), 'user:bob 3600 1, user:eve 3600 1',
+	    'and no second warning');
+	my $out = "$d->{dir}/wish";
+	my $wish = $d->spawn($out, $out, ctl_command($d, 'report'));
+	ok($s->holds, 'the mail is on its way');
+	send_mails($d, 'zoe', 8);
+	is(rows($d, $db, 'limit_warning'), 'user:bob 3600 1, user:eve 3600 1, ' .
+	    'user:zoe 3600 1', 'nothing is taken off before it is taken');
+	$s->release;
+	is(Policyd::reap($wish), 0, 'it is taken');
+	is(rows($d, $db, 'limit_warning'), 'user:zoe 3600 1', 'what is in it goes');
+	is(rows($d, $db, 'limit_report'), '', 'and so does the hit');
+	my ($mail) = $s->mails;
+	my $text = text($mail);
+	like($text, qr/^[^\n]+: 1 hit on 1 limit so far\.\n\Q$tables\E/m,
+	    'warnings have a part of their own');
+	like($text, qr/^\Q$for_programs\E/m, 'and a column');
+	$d->ends_well;
+}
+
+# A warning alone is a reason for a report.
+sub alone {
+	my ($db) = @_;
+	my $s = Smtpd->start;
+	my $d = start($s, $db);
+
+	send_mails($d, 'ann', 9);
+	is(($d->run('--clean'))[0], 0, '--clean');
+	my ($mail) = $s->mails;
+	like(text($mail), qr/: no limit was hit .*\n\nCame near a limit: /, 'reports it');
+	is(rows($d, $db, 'limit_warning'), '', 'and takes it off');
+	is(($d->run('--clean'))[0], 0, 'once more');
+	is(scalar(my @mails = $s->mails), 1, 'nothing is left to report');
+	$d->ends_well;
+}
+
+# Between the server's 250 and the end of the rows: reported again, never lost.
+sub killed_between {
+	my ($db) = @_;
+	my $s = Smtpd->start(hold => 'BODY');
+	my $d = start($s, $db);
+	my $name = 'ledger-' . ($db ? $db->{kind} : 'sqlite');
+
+	send_mails($d, 'joe', 8);
+	my $before = rows($d, $db, 'limit_warning');
+	my $out = "$d->{dir}/wish";
+	my $wish = $d->spawn($out, $out, ctl_command($d, 'report'));
+	ok($s->holds, 'the mail is on its way');
+	my $ledger = $d->child($name);
+	kill 'STOP', $ledger;
+	$s->release;
+	ok($d->wait_log(qr/the report was sent$/m), 'and is taken');
+	kill 'KILL', $ledger;
+	ok($d->wait_log(qr/they will be reported again/), 'what was reported stays');
+	isnt(Policyd::reap($wish), 0, 'who wished for it hears of that');
+	ok($d->child($name, $ledger), 'the next ledger');
+	is(rows($d, $db, 'limit_warning'), $before, 'has it');
+	is(($d->run('--clean'))[0], 0, 'the next report');
+	my @mails = $s->mails;
+	is(scalar @mails, 2, 'is a second mail');
+	like(text($_), qr/^user:joe +10 per hour +1$/m, 'with the same') for @mails;
+	is(rows($d, $db, 'limit_warning'), '', 'and takes it off');
+	$d->ends_well;
+}
+
+for my $kind (@ARGV ? @ARGV : qw(sqlite pgsql mysql)) {
+	subtest $kind => sub {
+		Report->needed if $kind eq 'sqlite';
+		my $db = $kind eq 'sqlite' ? undef : Database->start($kind);
+
+		# One after the other, on one database.
+		subtest 'reported' => sub { reported($db) };
+		$db->sql('DELETE FROM limit_warning') if $db;
+		subtest 'alone' => sub { alone($db) };
+		subtest 'killed between' => sub { killed_between($db) };
+		$db->stop if $db;
+	};
+}
+
+subtest 'not at once' => sub {
+	Report->needed;
+	my $s = Smtpd->start;
+	my $d = start($s, undef, report_immediately => True);
+
+	send_mails($d, 'bob', 9);
+	ok($d->wait_log(qr/near its limit/), 'bob comes near');
+	is((ctl($d, 'clean'))[0], 0, 'whatever is due has its turn');
+	is(scalar(my @none = $s->mails), 0, 'which is no reason for a mail at once');
+	send_mails($d, 'bob', 1);
+	is($d->ask(sasl_username => 'bob'), 'reject full', 'a hit');
+	ok(wait_until { () = $s->mails }, 'is one');
+	my ($mail) = $s->mails;
+	like(text($mail), qr/^user:bob +10 per hour +1\n\nCame near a limit: 1 warning on/m,
+	    'and the mail has the warning too');
+	ok(wait_until { rows($d, undef, 'limit_warning') eq '' }, 'which goes with it');
+	$d->ends_well;
+};
+
+done_testing();
