@@ -113,6 +113,9 @@ sub alone {
 	my $s = Smtpd->start;
 	my $d = start($s, $db);
 
+	is((ctl($d, 'explain', 'protocol_state=DATA', 'sasl_username=ann',
+	    'recipient_count=9'))[0], 0, 'what is only asked for');
+	is(rows($d, $db, 'limit_warning'), '', 'warns nobody');
 	send_mails($d, 'ann', 9);
 	is(($d->run('--clean'))[0], 0, '--clean');
 	my ($mail) = $s->mails;

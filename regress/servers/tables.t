@@ -92,6 +92,8 @@ sub take_over {
 		    ' AND delta = 60');
 		is($hits[0][0], 7, 'hits that were not reported yet are kept');
 	}
+	is(($db->sql('SELECT count(*) FROM limit_warning'))[0][0], 0,
+	    'no older program has warnings');
 	$d->ends_well;
 	my $log = $d->log;
 	unlike($log, qr/forbidden/, 'no call that is forbidden');

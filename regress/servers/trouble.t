@@ -100,7 +100,7 @@ sub dropped {
 	my ($db) = @_;
 	my $d = daemon($db)->start;
 
-	for my $table (qw(mail_count limit_report mail_distinct)) {
+	for my $table (qw(mail_count limit_report limit_warning mail_distinct)) {
 		$db->sql("DROP TABLE $table");
 		ok_back($d, "$table dropped");
 	}
