@@ -476,7 +476,8 @@ cleaning_and_reporting(void **state)
 	struct msg_cleaned	cleaned = { true, false, 123456789012 };
 	struct msg_cleaned	cleaned2;
 	struct msg_hit		hit, hit2;
-	struct msg_reported	reported = { REPORT_FAILED, "550 no" };
+	struct msg_reported	reported = { REPORT_NEXT, "550 no",
+				    "192.0.2.1" };
 	struct msg_reported	reported2;
 	struct str		s;
 
@@ -514,8 +515,9 @@ cleaning_and_reporting(void **state)
 	msg_reported_put(&s, &reported);
 	check_payload(reported_again, &s);
 	assert_int_equal(msg_reported_get(&reported2, s.data, s.len), 0);
-	assert_int_equal(reported2.outcome, REPORT_FAILED);
+	assert_int_equal(reported2.outcome, REPORT_NEXT);
 	assert_string_equal(reported2.reason, "550 no");
+	assert_string_equal(reported2.address, "192.0.2.1");
 	s.data[0] = REPORT__MAX;
 	assert_int_equal(msg_reported_get(&reported2, s.data, s.len), -1);
 	str_clear(&s);

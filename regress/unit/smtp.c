@@ -367,6 +367,8 @@ refusals(void **state)
 			/* The server is gone already: nothing changes. */
 			smtp_lost(s, "closed");
 			assert_null(strstr(smtp_reason(s), "closed"));
+			/* Nobody has said yet that this address serves. */
+			assert_int_equal(smtp_next(s), i <= 1);
 			assert_int_equal(smtp_input(s, "250 ok\r\n", 8),
 			    SMTP_WANT_CLOSE);
 			smtp_output(s, &len);
@@ -481,12 +483,20 @@ lost_connections(void **state)
 	struct smtp_config	 c = config(false, NULL);
 	struct smtp_mail	 m = mail(one, 1);
 	struct smtp		*s;
+	size_t			 len;
 
 	(void)state;
 	s = smtp_new(&c, &m);
 	assert_int_equal(smtp_timeout(s), 300);
 	smtp_lost(s, "gone");
 	assert_string_equal(smtp_reason(s), "before the greeting: gone");
+	assert_true(smtp_next(s));
+	smtp_free(s);
+	s = smtp_new(&c, &m);
+	smtp_untrusted(s, "a bad certificate");
+	assert_string_equal(smtp_reason(s),
+	    "before the greeting: a bad certificate");
+	assert_false(smtp_next(s));
 	smtp_free(s);
 	s = smtp_new(&c, &m);
 	feed(s, "220 x\r\n", 1);
@@ -494,6 +504,16 @@ lost_connections(void **state)
 	assert_string_equal(smtp_reason(s), "after EHLO: gone\\x1b[2J");
 	assert_int_equal(smtp_input(s, "250 x\r\n", 7), SMTP_WANT_CLOSE);
 	assert_int_equal(smtp_replies(s), 1);
+	assert_true(smtp_next(s));
+	smtp_free(s);
+	s = smtp_new(&c, &m);
+	feed(s, "220 x\r\n", 1);
+	smtp_output(s, &len);
+	smtp_wrote(s, len);
+	feed(s, "250 x\r\n", 1);
+	smtp_lost(s, "gone");
+	assert_string_equal(smtp_reason(s), "after MAIL: gone");
+	assert_false(smtp_next(s));
 	smtp_free(s);
 	smtp_free(NULL);
 }

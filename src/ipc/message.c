@@ -38,6 +38,7 @@ static const struct message_rule	rules[MSG__MAX] = {
 	[MSG_HITS_FORGOTTEN] =	{ "hits forgotten", LEDGER, PARENT, false },
 	[MSG_HIT_NEW] =		{ "hit new", LEDGER, PARENT, false },
 	[MSG_REPORTED] =	{ "reported", REPORT, PARENT, false },
+	[MSG_TRIED] =		{ "tried", PARENT, REPORT, false },
 	[MSG_WISH] =		{ "wish", ENGINE, PARENT, false },
 	[MSG_WISHED] =		{ "wished", PARENT, ENGINE, false },
 	[MSG_STATE] =		{ "state", PARENT, ENGINE, false },
@@ -303,6 +304,7 @@ msg_reported_put(struct str *s, const struct msg_reported *m)
 {
 	wire_put_u8(s, m->outcome);
 	wire_put_text(s, m->reason);
+	wire_put_text(s, m->address);
 }
 
 int
@@ -313,5 +315,6 @@ msg_reported_get(struct msg_reported *m, const void *src, size_t len)
 	wire_init(&w, src, len);
 	m->outcome = get_enum(&w, REPORT__MAX);
 	get_array(&w, m->reason, sizeof(m->reason));
+	get_array(&w, m->address, sizeof(m->address));
 	return wire_done(&w);
 }

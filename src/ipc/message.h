@@ -56,6 +56,7 @@ enum message_type {
 	MSG_HITS_FORGOTTEN,	/* ledger, parent: number, 1 if it could */
 	MSG_HIT_NEW,		/* ledger, parent: to be reported at once */
 	MSG_REPORTED,		/* report, parent: struct msg_reported */
+	MSG_TRIED,		/* parent, report: text, struct report_tried */
 	/* policyctl's wishes, engine to parent, and how they went */
 	MSG_WISH,		/* number: enum wish */
 	MSG_WISHED,		/* struct msg_wished */
@@ -280,14 +281,27 @@ enum report_outcome {
 	REPORT_SENT,
 	REPORT_EMPTY,		/* report_only_if_needed and no hits */
 	REPORT_FAILED,
+	REPORT_NEXT,			/* so it did, but there are others */
 	REPORT__MAX
 };
+
+#define REPORT_ADDRESS_MAX	64
+
 struct msg_reported {
 	uint8_t	outcome;
 	char	reason[512];		/* printable */
+	char	address[REPORT_ADDRESS_MAX];	/* REPORT_NEXT: what to leave */
 };
 void	msg_reported_put(struct str *, const struct msg_reported *);
 int	msg_reported_get(struct msg_reported *, const void *, size_t);
+
+/* The server's addresses, as text, that are not to be tried once more. */
+#define REPORT_TRIED_MAX	8
+
+struct report_tried {
+	size_t	count;
+	char	address[REPORT_TRIED_MAX][REPORT_ADDRESS_MAX];
+};
 
 /* --- policyctl --- */
 

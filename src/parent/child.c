@@ -228,6 +228,17 @@ child_signal(struct child *child, enum message_type type)
 }
 
 void
+child_text(struct child *child, enum message_type type, const char *text)
+{
+	struct str	payload;
+
+	str_init(&payload);
+	msg_text_put(&payload, text);
+	child_send(child, type, &payload, -1);
+	str_clear(&payload);
+}
+
+void
 child_number(struct child *child, enum message_type type, uint64_t number,
     int fd)
 {

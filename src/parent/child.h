@@ -59,6 +59,7 @@ void	child_gone(struct child *);
 void	child_send(struct child *, enum message_type, const struct str *payload,
 	    int fd);
 void	child_signal(struct child *, enum message_type);
+void	child_text(struct child *, enum message_type, const char *text);
 void	child_number(struct child *, enum message_type, uint64_t, int fd);
 
 #endif

@@ -103,6 +103,7 @@ static void
 open_report(struct parent *p)
 {
 	char	why[WHY_MAX];
+	size_t	i;
 
 	if (p->child[source(p)].state != CHILD_SERVING) {
 		fail(p, "no report: the database is away");
@@ -114,6 +115,9 @@ open_report(struct parent *p)
 		fail(p, why);
 		return;
 	}
+	for (i = 0; i < p->job.tried.count; i++)
+		child_text(&p->child[SLOT_REPORT], MSG_TRIED,
+		    p->job.tried.address[i]);
 	children_connect(p, source(p), SLOT_REPORT);
 	children_begin(p, SLOT_REPORT);
 }
@@ -123,7 +127,8 @@ open_job(struct parent *p, bool clean, bool report)
 {
 	p->job.clean = clean;
 	p->job.report = report;
-	p->job.failed = false;
+	p->job.failed = p->job.again = false;
+	p->job.tried.count = 0;
 	p->job.outcome[0] = '\0';
 	if (clean)
 		open_cleaner(p);
@@ -198,6 +203,28 @@ clean_on_cleaned(struct parent *p, const struct msg_cleaned *cleaned)
 	open_report(p);
 }
 
+/* Another address of the server's; it goes on in clean_on_gone. */
+static void
+try_next(struct parent *p, const char *address, const char *reason)
+{
+	struct job		*job = &p->job;
+	struct report_tried	*tried = &job->tried;
+	char			 what[700], printable[REPORT_ADDRESS_MAX];
+
+	str_printable(printable, sizeof(printable), address, strlen(address));
+	snprintf(what, sizeof(what), "no report to [%s]: %s", printable,
+	    reason);
+	if (job->again || tried->count == REPORT_TRIED_MAX) {
+		fail(p, what);
+		return;
+	}
+	log_warning("%s; another address is tried", what);
+	say(job, what);
+	(void)strlcpy(tried->address[tried->count++], address,
+	    sizeof(tried->address[0]));
+	job->again = true;
+}
+
 void
 clean_on_reported(struct parent *p, const struct msg_reported *reported)
 {
@@ -206,6 +233,8 @@ clean_on_reported(struct parent *p, const struct msg_reported *reported)
 
 	if (job->step != JOB_SENDING && job->step != JOB_CONNECTING)
 		return;
+	str_printable(reason, sizeof(reason), reported->reason,
+	    strlen(reported->reason));
 	switch ((enum report_outcome)reported->outcome) {
 	case REPORT_SENT:
 		log_notice("the report was sent");
@@ -224,9 +253,10 @@ clean_on_reported(struct parent *p, const struct msg_reported *reported)
 		say(job, "nothing to report");
 		close_job(p);
 		break;
+	case REPORT_NEXT:
+		try_next(p, reported->address, reason);
+		break;
 	default:
-		str_printable(reason, sizeof(reason), reported->reason,
-		    strlen(reported->reason));
 		snprintf(what, sizeof(what), "the report was not sent: %s",
 		    reason);
 		fail(p, what);
@@ -263,7 +293,10 @@ clean_on_gone(struct parent *p, enum slot slot)
 		break;
 	case JOB_CONNECTING:
 	case JOB_SENDING:
-		if (slot == SLOT_REPORT || slot == source(p))
+		if (slot == SLOT_REPORT && p->job.again) {
+			p->job.again = false;
+			open_report(p);
+		} else if (slot == SLOT_REPORT || slot == source(p))
 			fail(p, "the report was not sent");
 		break;
 	case JOB_FORGETTING:

@@ -75,6 +75,8 @@ struct job {
 	unsigned int	failures;	/* of reports, in a row */
 	/* Of the one that is under way. */
 	bool		clean;
+	bool		again;		/* the report, to another address */
+	struct report_tried tried;
 	char		outcome[1024];	/* as it is told to policyctl */
 };
 

@@ -70,29 +70,61 @@ connect_address(const struct addrinfo *ai, struct mono end)
 
 /* The address as text; "" for none that is known. */
 static void
-name_address(const struct addrinfo *ai, char *text, size_t size)
+name_address(const struct addrinfo *ai, char *text)
 {
-	if (getnameinfo(ai->ai_addr, ai->ai_addrlen, text, (socklen_t)size,
+	if (getnameinfo(ai->ai_addr, ai->ai_addrlen, text, REPORT_ADDRESS_MAX,
 	    NULL, 0, NI_NUMERICHOST) != 0)
 		*text = '\0';
 }
 
+static bool
+is_tried(const struct report_tried *tried, const char *address)
+{
+	size_t	i;
+
+	for (i = 0; i < tried->count; i++)
+		if (strcmp(tried->address[i], address) == 0)
+			return true;
+	return false;
+}
+
+/* Whether any of the list is left besides this one. */
+static bool
+is_more(const struct addrinfo *list, const struct report_tried *tried,
+    const char *address)
+{
+	char	other[REPORT_ADDRESS_MAX];
+
+	if (tried->count == REPORT_TRIED_MAX)
+		return false;
+	for (; list != NULL; list = list->ai_next) {
+		name_address(list, other);
+		if (strcmp(other, address) != 0 && !is_tried(tried, other))
+			return true;
+	}
+	return false;
+}
+
 /* The first that answers, or -1 with the reason of the last. */
 static int
-connect_first(const struct addrinfo *list, uint16_t port, bool *loopback,
-    char *why, size_t size)
+connect_first(const struct addrinfo *list, uint16_t port,
+    const struct report_tried *tried, struct connect_peer *peer, char *why,
+    size_t size)
 {
 	const struct addrinfo	*ai;
 	struct mono		 end = clock_after(clock_mono(), ALL_MS);
 	struct addr		 addr;
-	char			 text[NI_MAXHOST];
+	char			*text = peer->address;
 	int			 fd;
 
 	for (ai = list; ai != NULL; ai = ai->ai_next) {
-		name_address(ai, text, sizeof(text));
+		name_address(ai, text);
+		if (is_tried(tried, text))
+			continue;
 		if ((fd = connect_address(ai, end)) != -1) {
-			*loopback = addr_parse(&addr, text, strlen(text)) ==
-			    0 && addr_loopback(&addr);
+			peer->loopback = addr_parse(&addr, text,
+			    strlen(text)) == 0 && addr_loopback(&addr);
+			peer->more = is_more(ai->ai_next, tried, text);
 			return fd;
 		}
 		snprintf(why, size, "no connection: [%s]:%u: %s", text, port,
@@ -104,8 +136,8 @@ connect_first(const struct addrinfo *list, uint16_t port, bool *loopback,
 }
 
 int
-connect_to(const char *host, uint16_t port, bool *loopback, char *why,
-    size_t size)
+connect_to(const char *host, uint16_t port, const struct report_tried *tried,
+    struct connect_peer *peer, char *why, size_t size)
 {
 	struct addrinfo	 hints, *list;
 	char		 service[8];
@@ -121,7 +153,8 @@ connect_to(const char *host, uint16_t port, bool *loopback, char *why,
 		    gai_strerror(error));
 		return -1;
 	}
-	fd = connect_first(list, port, loopback, why, size);
+	snprintf(why, size, "no connection: %s has no other address", host);
+	fd = connect_first(list, port, tried, peer, why, size);
 	freeaddrinfo(list);
 	return fd;
 }

@@ -36,7 +36,7 @@ static struct {
 	char			 host[HOST_MAX];
 	char			 hello[HOST_MAX];	/* what EHLO says */
 	int			 fd;		/* the server; -1: none */
-	bool			 loopback;
+	struct connect_peer	 peer;
 	struct tls		*tls;
 	char			 reason[REASON_MAX];	/* it is out of reach */
 	struct hitlist		 hits;
@@ -70,6 +70,8 @@ tell(enum report_outcome outcome, const char *reason)
 
 	memset(&m, 0, sizeof(m));
 	m.outcome = (uint8_t)outcome;
+	if (outcome == REPORT_NEXT)
+		strlcpy(m.address, report.peer.address, sizeof(m.address));
 	strlcpy(m.reason, reason, sizeof(m.reason));
 	str_init(&payload);
 	msg_reported_put(&payload, &m);
@@ -136,8 +138,8 @@ try_server(char *why, size_t size)
 
 	if (tls_load(why, size) == -1)
 		return -1;
-	report.fd = connect_to(s->smtp_host, s->smtp_port, &report.loopback,
-	    why, size);
+	report.fd = connect_to(s->smtp_host, s->smtp_port, &report.start.tried,
+	    &report.peer, why, size);
 	if (report.fd == -1)
 		return -1;
 	/* Servers refuse what is no whole name (RFC 5321 4.1.4). */
@@ -148,8 +150,8 @@ try_server(char *why, size_t size)
 	if (s->smtp_tls == SMTP_TLS_NONE)
 		return 0;
 	report.tls = tls_new(s->smtp_host,
-	    s->smtp_tls_verify && !report.loopback, s->smtp_tls_cafile, why,
-	    size);
+	    s->smtp_tls_verify && !report.peer.loopback, s->smtp_tls_cafile,
+	    why, size);
 	return report.tls != NULL ? 0 : -1;
 }
 
@@ -251,7 +253,7 @@ speak(const struct smtp_mail *mail)
 		.name = report.hello,
 		.starttls = s->smtp_tls == SMTP_TLS_STARTTLS,
 		.tls = s->smtp_tls == SMTP_TLS_TLS,
-		.loopback = report.loopback,
+		.loopback = report.peer.loopback,
 		.user = s->smtp_user,
 		.password = s->smtp_password != NULL ? s->smtp_password : "",
 		.hmac = tls_hmac_md5
@@ -269,7 +271,8 @@ speak(const struct smtp_mail *mail)
 	session.smtp = report.smtp = smtp_new(&config, mail);
 	session_run(&session);
 	if (mail != NULL && !smtp_taken(report.smtp))
-		tell(REPORT_FAILED, smtp_reason(report.smtp));
+		tell(report.peer.more && smtp_next(report.smtp) ? REPORT_NEXT :
+		    REPORT_FAILED, smtp_reason(report.smtp));
 	smtp_free(report.smtp);
 	report.smtp = NULL;
 }

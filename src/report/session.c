@@ -159,7 +159,8 @@ shake_hands(void)
 	case TLS_WANT_INPUT:
 		break;
 	case TLS_FAILED:
-		lost(tls_reason(run.s->tls));
+		smtp_untrusted(run.s->smtp, tls_reason(run.s->tls));
+		run.over = true;
 		break;
 	case TLS_DONE:
 		run.secure = true;

@@ -113,10 +113,19 @@ smtp_give_up(struct smtp *s, const char *what)
 
 /* --- the greeting and what is offered --- */
 
+/* It has answered no EHLO yet, that of before STARTTLS included. */
+static bool
+is_new(const struct smtp *s)
+{
+	return s->step == STEP_GREETING ||
+	    (s->step == STEP_EHLO && s->tls == s->config->tls);
+}
+
 static void
 on_greeting(struct smtp *s)
 {
-	if (s->code != 220)
+	s->next = s->code != 220;
+	if (s->next)
 		smtp_refused(s, "the server greets with a refusal");
 	else if (s->mail == NULL)
 		smtp_quit(s);
@@ -208,6 +217,7 @@ on_ehlo(struct smtp *s)
 		s->step = STEP_HELO;
 		return;
 	}
+	s->next = is_new(s);
 	smtp_refused(s, "EHLO was refused");
 }
 
@@ -271,11 +281,19 @@ static const struct {
 void
 smtp_lost(struct smtp *s, const char *reason)
 {
+	s->next = s->next || is_new(s);
 	/* Nothing that came after what counts. */
 	if (s->step != STEP_QUIT && s->step != STEP_OVER)
 		smtp_add_reason(s, steps[s->step].when, reason);
 	drop_output(s);
 	s->step = STEP_OVER;
+}
+
+void
+smtp_untrusted(struct smtp *s, const char *reason)
+{
+	smtp_lost(s, reason);
+	s->next = false;
 }
 
 /* The code of a reply's line, -1 where it is none. */
@@ -438,6 +456,12 @@ bool
 smtp_taken(const struct smtp *s)
 {
 	return s->taken;
+}
+
+bool
+smtp_next(const struct smtp *s)
+{
+	return s->next;
 }
 
 const char *

@@ -58,8 +58,12 @@ enum smtp_want	 smtp_input(struct smtp *, const void *, size_t);
 /* The handshake after SMTP_WANT_TLS was good, and the certificate too. */
 enum smtp_want	 smtp_secured(struct smtp *);
 
-/* The connection ended, or a deadline passed: a reason of the caller's. */
+/*
+ * The connection ended, or a deadline passed: a reason of the caller's. Or TLS
+ * with this server cannot be trusted.
+ */
 void		 smtp_lost(struct smtp *, const char *reason);
+void		 smtp_untrusted(struct smtp *, const char *reason);
 
 /*
  * Bytes to send; the caller tells with smtp_wrote how many of them are gone,
@@ -80,6 +84,12 @@ size_t		 smtp_replies(const struct smtp *);
  * or more.
  */
 bool		 smtp_taken(const struct smtp *);
+
+/*
+ * Whether it failed before the server had answered EHLO, so that another of its
+ * addresses is worth a try (RFC 5321 5.1).
+ */
+bool		 smtp_next(const struct smtp *);
 
 /*
  * Printable: why it failed, with the server's words; or, when it was taken,

@@ -48,6 +48,7 @@ struct smtp {
 	enum smtp_step		 step;
 	bool			 tls;
 	bool			 taken;
+	bool			 next;		/* smtp_next */
 	unsigned int		 can;
 	unsigned int		 tried;		/* of CAN_AUTH: refused */
 	size_t			 rcpt;		/* whose reply is next */

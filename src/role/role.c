@@ -219,6 +219,17 @@ start_on_peer(struct role_start *start, const struct message *m)
 }
 
 static int
+start_on_tried(struct role_start *start, const struct message *m)
+{
+	struct report_tried	*tried = &start->tried;
+
+	if (tried->count == REPORT_TRIED_MAX)
+		return -1;
+	return msg_text_get(tried->address[tried->count++], REPORT_ADDRESS_MAX,
+	    m->payload, m->len);
+}
+
+static int
 start_on_stop(struct role_start *start, const struct message *m)
 {
 	(void)start;
@@ -236,6 +247,7 @@ static const struct {
 	[MSG_LISTENER]		= { start_on_listener },
 	[MSG_DIRECTORY]		= { start_on_directory },
 	[MSG_PEER]		= { start_on_peer },
+	[MSG_TRIED]		= { start_on_tried },
 	[MSG_STOP]		= { start_on_stop }
 };
 

@@ -36,6 +36,7 @@ struct role_start {
 	int			 directory;	/* ledger-sqlite; else -1 */
 	struct role_listener	*listeners;
 	size_t			 nlisteners;
+	struct report_tried	 tried;		/* report's */
 };
 
 /*
