@@ -70,7 +70,7 @@ upgrade()
 	n=0
 	until [ "$(ask nobody "try$n" 2>/dev/null)" = action=dunno ]; do
 		n=$((n + 1))
-		[ $n -lt 100 ] || fail 'the Python program does not start'
+		[ $n -lt 600 ] || fail 'the Python program does not start'
 		sleep 0.1
 	done
 	for n in 1 2; do
@@ -183,16 +183,30 @@ sources()
 	[ -n "$MIRROR" ] || fail "apt has no sources for $SUITE: set MIRROR and SUITE"
 }
 
-# A mirror may be busy.
-in_root()
+# A mirror may be busy: three times.
+again()
 {
-	chroot "$root" "$@" >"$root.log" 2>&1 || {
-		sleep 5
-		chroot "$root" "$@" >"$root.log" 2>&1
-	} || {
+	for pause in 5 30; do
+		"$@" >"$root.log" 2>&1 && return
+		sleep $pause
+	done
+	"$@" >"$root.log" 2>&1 || {
 		cat "$root.log" >&2
 		fail "$*"
 	}
+}
+
+in_root()
+{
+	again chroot "$root" "$@"
+}
+
+# What a try before left there would be in the way.
+new_root()
+{
+	rm -rf --one-file-system "$root"
+	mkdir -m 755 "$root"
+	debootstrap "$@" "$SUITE" "$root" "$MIRROR"
 }
 
 outside()
@@ -210,12 +224,10 @@ outside()
 	trap '[ -z "$machine" ] || kill -KILL "$machine"
 	    rm -rf --one-file-system "$root" "$root.log"' EXIT
 	trap 'exit 1' INT TERM
-	chmod 755 "$root"
 	say "Debian $SUITE from $MIRROR in $root"
 	set -- --variant=minbase
 	case $MIRROR in https:*) set -- "$@" --include=ca-certificates ;; esac
-	debootstrap "$@" "$SUITE" "$root" "$MIRROR" >"$root.log" 2>&1 ||
-		{ cat "$root.log" >&2; fail debootstrap; }
+	again new_root "$@"
 	mkdir -p "$root/check/new" "$root/check/old"
 	for package in policyd-rate-limit policyd-rate-limit-pgsql policyd-rate-limit-mysql; do
 		cp "$debs/$package"_*.deb "$root/check/new"
@@ -229,6 +241,8 @@ outside()
 	# It need not outlive a loss of power.
 	echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/unsafe-io"
 	export DEBIAN_FRONTEND=noninteractive LC_ALL=C
+	# A place out here is none in there.
+	unset TMPDIR
 	in_root apt-get install -y -qq --no-install-recommends postfix perl procps \
 	    python3-yaml adduser sysvinit-utils systemd-standalone-sysusers \
 	    systemd-standalone-tmpfiles

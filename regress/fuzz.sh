@@ -33,9 +33,11 @@ for target in regress/fuzz/*.c; do
 	mkdir -p "$corpus"
 	seeds=
 	[ ! -d "regress/fuzz/corpus/$name" ] || seeds=regress/fuzz/corpus/$name
+	# The same way each time, unless FUZZ_SEED says another (0: any). A busy machine
+	# may stand still for seconds.
 	# shellcheck disable=SC2086
-	if "$out/$name" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
-	    -artifact_prefix="$out/$name-" "$corpus" $seeds \
+	if "$out/$name" -max_total_time="$seconds" -timeout=60 -rss_limit_mb=2048 \
+	    -seed="${FUZZ_SEED:-1}" -artifact_prefix="$out/$name-" "$corpus" $seeds \
 	    >"$out/$name.log" 2>&1; then
 		echo "$name: $(grep -E '^Done' "$out/$name.log"), $(grep -oE \
 		    'cov: [0-9]+ ft: [0-9]+' "$out/$name.log" | tail -n 1)"

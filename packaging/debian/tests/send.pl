@@ -12,16 +12,20 @@ my ($login, $pass, $refuse) = @ARGV;
 my $smtp;
 
 # Postfix may only just have been started.
-for (1 .. 100) {
+for (1 .. 600) {
 	$smtp = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => 25,
 	    Timeout => 30) and last;
 	select undef, undef, undef, 0.1;
 }
 die "no SMTP server: $@\n" if !$smtp;
+# What goes wrong is said, not died of.
+$SIG{PIPE} = 'IGNORE';
+$SIG{ALRM} = sub { die "$login: no answer in two minutes\n" };
 
 sub reply {
 	my $line;
 
+	alarm 120;
 	do {
 		$line = <$smtp> // die "the server hung up\n";
 	} while ($line =~ /^\d+-/);
