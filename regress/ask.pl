@@ -24,8 +24,8 @@ my $socket = $where =~ m{/} || -S $where
     ? IO::Socket::UNIX->new(Peer => $where)
     : IO::Socket::INET->new(PeerAddr => $where);
 $socket or die "ask.pl: $where: $!\n";
-$SIG{ALRM} = sub { die "ask.pl: no answer within ten seconds\n" };
-alarm 10;
+$SIG{ALRM} = sub { die "ask.pl: no answer within a minute\n" };
+alarm 60;
 print $socket map({ "$_=$request{$_}\n" } sort keys %request), "\n";
 $socket->flush;
 while (my $line = <$socket>) {

@@ -60,7 +60,7 @@ sub storm {
 }
 
 subtest 'no-request-lost' => sub {
-	my $d = fault_daemon()->start;
+	my $d = fault_daemon(config => { db_timeout => 10 })->start;
 	my $work = Fault::Work->start($d, once => 1, user => sub { 'user' . $_[1] % 7 });
 
 	storm($d, $work);
@@ -74,7 +74,8 @@ subtest 'no-request-lost' => sub {
 
 subtest 'exactly-as-many-as-allowed' => sub {
 	my $limit = 2000 * $rounds;
-	my $d = fault_daemon(config => { limits => [[2 * $limit, 3600]] })->start;
+	my $d = fault_daemon(config => { db_timeout => 10,
+	    limits => [[2 * $limit, 3600]] })->start;
 	my $work = Fault::Work->start($d, once => 1, until_full => 1, user => sub { 'user' });
 
 	storm($d, $work);

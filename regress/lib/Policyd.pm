@@ -36,6 +36,9 @@ our @EXPORT_OK = qw(wait_until need request free_port literal have_command
 
 our $root = abs_path(dirname(__FILE__) . '/../..');
 
+# What a test makes is read by others, whatever the shell's is.
+umask 022;
+
 # What things may take at most; a machine under load is slow, never wrong.
 our $patience = $ENV{POLICYD_PATIENCE} || 30;
 

@@ -38,7 +38,8 @@ sub ok_sent {
 		is($status, 0, 'status 0') or diag($err, $s->transcript);
 		is(scalar(my @m = $s->mails), 1, 'one mail');
 		is_deeply($r->left, [], 'the hits are gone');
-		like($s->transcript, qr/^C: QUIT$/m, 'the server is told good-bye');
+		ok(wait_until { $s->transcript =~ /^C: QUIT$/m },
+		    'the server is told good-bye') or diag($s->transcript);
 		unlike($err, qr/secret/, 'no password in the log');
 	};
 }

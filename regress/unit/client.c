@@ -25,9 +25,9 @@
 #include "lib/log.h"
 
 #define PATIENCE_S	20
-#define IDLE_MS		1000
+#define IDLE_MS		2000
 #define REQUEST_MS	1000
-#define ANSWER_MS	200
+#define ANSWER_MS	1000
 #define MOST		40
 #define HELD		(4 * REQUEST_MAX)
 #define MANY		64
