@@ -6,24 +6,19 @@
 
 #define POLICY	"smtpd_access_policy"
 
-#define NAME(s)	{ s, sizeof(s) - 1 }
-static const struct {
-	const char	*name;
-	size_t		 len;
-} names[ATTR__MAX] = {
-	[ATTR_REQUEST] =		NAME("request"),
-	[ATTR_PROTOCOL_STATE] =		NAME("protocol_state"),
-	[ATTR_CLIENT_ADDRESS] =		NAME("client_address"),
-	[ATTR_HELO_NAME] =		NAME("helo_name"),
-	[ATTR_SENDER] =			NAME("sender"),
-	[ATTR_RECIPIENT] =		NAME("recipient"),
-	[ATTR_RECIPIENT_COUNT] =	NAME("recipient_count"),
-	[ATTR_QUEUE_ID] =		NAME("queue_id"),
-	[ATTR_INSTANCE] =		NAME("instance"),
-	[ATTR_SIZE] =			NAME("size"),
-	[ATTR_SASL_USERNAME] =		NAME("sasl_username"),
+static const char	*const names[ATTR__MAX] = {
+	[ATTR_REQUEST] =		"request",
+	[ATTR_PROTOCOL_STATE] =		"protocol_state",
+	[ATTR_CLIENT_ADDRESS] =		"client_address",
+	[ATTR_HELO_NAME] =		"helo_name",
+	[ATTR_SENDER] =			"sender",
+	[ATTR_RECIPIENT] =		"recipient",
+	[ATTR_RECIPIENT_COUNT] =	"recipient_count",
+	[ATTR_QUEUE_ID] =		"queue_id",
+	[ATTR_INSTANCE] =		"instance",
+	[ATTR_SIZE] =			"size",
+	[ATTR_SASL_USERNAME] =		"sasl_username",
 };
-#undef NAME
 
 size_t
 request_end(const char *buf, size_t len, size_t *from)
@@ -51,26 +46,39 @@ request_end(const char *buf, size_t len, size_t *from)
 	return 0;
 }
 
-/* Bit n: some of them have n letters. */
-#define LENGTHS	(1U << 4 | 1U << 6 | 1U << 7 | 1U << 8 | 1U << 9 | 1U << 13 | \
-		1U << 14 | 1U << 15)
+#define LONGEST		15
+#define SAME_LENGTH	2	/* no more names than that have one length */
+#define A(attr)		(ATTR_##attr + 1)
 
 static void
 request_take(struct request *req, const char *name, size_t namelen,
     const char *value, size_t len)
 {
-	unsigned int	i;
+	static const unsigned char	by_length[LONGEST + 1][SAME_LENGTH] = {
+		[4] =	{ A(SIZE) },
+		[6] =	{ A(SENDER) },
+		[7] =	{ A(REQUEST) },
+		[8] =	{ A(QUEUE_ID), A(INSTANCE) },
+		[9] =	{ A(HELO_NAME), A(RECIPIENT) },
+		[13] =	{ A(SASL_USERNAME) },
+		[14] =	{ A(PROTOCOL_STATE), A(CLIENT_ADDRESS) },
+		[15] =	{ A(RECIPIENT_COUNT) },
+	};
+	unsigned int			i, attr;
 
-	if (namelen > 15 || (LENGTHS >> namelen & 1) == 0)
+	if (namelen > LONGEST)
 		return;
-	for (i = 0; i < ATTR__MAX; i++)
-		if (names[i].len == namelen && names[i].name[0] == *name &&
-		    memcmp(names[i].name, name, namelen) == 0) {
-			req->attr[i].bytes = value;
-			req->attr[i].len = len;
+	for (i = 0; i < SAME_LENGTH && by_length[namelen][i] != 0; i++) {
+		attr = by_length[namelen][i] - 1U;
+		if (names[attr][0] == *name &&
+		    memcmp(names[attr], name, namelen) == 0) {
+			req->attr[attr].bytes = value;
+			req->attr[attr].len = len;
 			return;
 		}
+	}
 }
+#undef A
 
 /* A request that does not say what it is, is taken for what everybody sends. */
 static bool
@@ -96,10 +104,8 @@ request_lines(struct request *req, const char *buf, size_t len,
 		}
 		if (lf == line)
 			return (size_t)(lf - buf) + 1;
-		/* Names are short: this is found before memchr has begun. */
-		for (at = line; at < lf && *at != '='; at++)
-			;
-		if (at == lf) {
+		at = memchr(line, '=', (size_t)(lf - line));
+		if (at == NULL) {
 			*reason = "a line without `='";
 			return 0;
 		}
@@ -143,5 +149,5 @@ request_parse(struct request *req, const char *buf, size_t len,
 const char *
 request_attribute_name(enum request_attribute attr)
 {
-	return names[attr].name;
+	return names[attr];
 }
