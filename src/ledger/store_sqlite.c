@@ -24,8 +24,11 @@ struct store_sizes	store_sizes = {
 #define INSERT	"INSERT INTO mail_count (rowid, id, date, recipient_count," \
 		" instance, tag, protocol_state) VALUES "
 #define ROW_1	"(?,?,?,?,?,?,?)"
-#define ROW_4	ROW_1 "," ROW_1 "," ROW_1 "," ROW_1
-#define ROW_16	ROW_4 "," ROW_4 "," ROW_4 "," ROW_4	/* STORE_MANY */
+/* What follows it: SQLite is where the next number goes, and need not seek. */
+#define NEXT_1	",(NULL,?,?,?,?,?,?)"
+#define NEXT_3	NEXT_1 NEXT_1 NEXT_1
+#define ROW_4	ROW_1 NEXT_3
+#define ROW_16	ROW_4 NEXT_3 NEXT_3 NEXT_3 NEXT_3
 
 #define HIT_NEW(table)	"INSERT INTO " table " (id, delta, hit)" \
 			" VALUES (?1, ?2, 1)" \
@@ -69,7 +72,8 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[PART] = "SELECT counts FROM mail_part WHERE part = ?1",
 
 	[APPEND] = INSERT ROW_1,
-	[APPEND_MANY] = INSERT ROW_16,
+	[APPEND_4] = INSERT ROW_4,
+	[APPEND_16] = INSERT ROW_16,
 	[VALUE] = "SELECT date FROM mail_distinct WHERE id = ?1 AND value = ?2",
 	[SEE] = "INSERT INTO mail_distinct (id, value, date)"
 	    " VALUES (?1, ?2, ?3)"

@@ -42,7 +42,6 @@ struct store_sizes {
 extern struct store_sizes	store_sizes;	/* tests make them small */
 
 #define STORE_MERGE		8	/* runs of one level that become one */
-#define STORE_MANY		16	/* rows that one statement appends */
 #define STORE_PART_BITS		20	/* of a part, below the run's */
 
 enum statement {
@@ -66,7 +65,8 @@ enum statement {
 	RUNS,
 	PART,
 	APPEND,
-	APPEND_MANY,
+	APPEND_4,
+	APPEND_16,
 	VALUE,
 	SEE,
 	HIT,

@@ -8,7 +8,7 @@
  * statement appends many of them: beginning and ending a statement costs SQLite
  * as much as a row does.
  */
-#define COLUMNS		7
+#define COLUMNS		6		/* behind the row's number */
 #define NO_INSTANCE	"empty"		/* the older program's word */
 
 static void
@@ -41,29 +41,44 @@ store_append(struct store *s, size_t touch, const struct store_row *row)
 static void
 bind_row(struct store *s, enum statement n, int at, const struct store_row *row)
 {
-	sqlite_bind(s->db, n, at, ++s->last);
-	sqlite_bind_text(s->db, n, at + 1, row->id, row->idlen);
-	sqlite_bind(s->db, n, at + 2, row->date);
-	sqlite_bind(s->db, n, at + 3, row->amount);
-	sqlite_bind_text(s->db, n, at + 4, row->instance, row->instancelen);
-	sqlite_bind(s->db, n, at + 5, row->tag);
-	sqlite_bind_text(s->db, n, at + 6, row->state, row->statelen);
+	sqlite_bind_text(s->db, n, at, row->id, row->idlen);
+	sqlite_bind(s->db, n, at + 1, row->date);
+	sqlite_bind(s->db, n, at + 2, row->amount);
+	sqlite_bind_text(s->db, n, at + 3, row->instance, row->instancelen);
+	sqlite_bind(s->db, n, at + 4, row->tag);
+	sqlite_bind_text(s->db, n, at + 5, row->state, row->statelen);
+}
+
+/*
+ * The first row's number is told: where the newest rows were deleted it is not
+ * the next one of the table. After it that is what the others have.
+ */
+static void
+write_rows(struct store *s, enum statement n, size_t first, size_t count)
+{
+	size_t	i;
+
+	sqlite_bind(s->db, n, 1, s->last + 1);
+	for (i = 0; i < count; i++)
+		bind_row(s, n, (int)i * COLUMNS + 2, &s->append[first + i].row);
+	s->last += (int64_t)count;
+	write_statement(s, n);
 }
 
 void
 store_write_rows(struct store *s)
 {
-	size_t	i, j;
+	static const struct {
+		enum statement	n;
+		size_t		rows;
+	} statements[] = { { APPEND_16, 16 }, { APPEND_4, 4 }, { APPEND, 1 } };
+	size_t	at = 0, i = 0;
 
-	for (i = 0; s->nappend - i >= STORE_MANY; i += STORE_MANY) {
-		for (j = 0; j < STORE_MANY; j++)
-			bind_row(s, APPEND_MANY, (int)j * COLUMNS + 1,
-			    &s->append[i + j].row);
-		write_statement(s, APPEND_MANY);
-	}
-	for (; i < s->nappend; i++) {
-		bind_row(s, APPEND, 1, &s->append[i].row);
-		write_statement(s, APPEND);
+	while (at < s->nappend) {
+		while (s->nappend - at < statements[i].rows)
+			i++;
+		write_rows(s, statements[i].n, at, statements[i].rows);
+		at += statements[i].rows;
 	}
 }
 
