@@ -128,6 +128,9 @@ use_directory(int directory)
 	size_t		 i;
 
 	base = directory;
+	/* One thread: no locks, and nobody asks how much memory it has. */
+	(void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	if ((vfs = sqlite3_vfs_find("unix")) == NULL || vfs->iVersion < 3)
 		return -1;
 	for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
