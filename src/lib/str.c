@@ -33,7 +33,7 @@ str_wipe(struct str *s)
 	str_clear(s);
 }
 
-static void
+void
 str_grow(struct str *s, size_t more)
 {
 	size_t	need, size;
@@ -54,18 +54,6 @@ str_room(struct str *s, size_t more)
 {
 	if (s->size <= s->len || s->size - s->len <= more)
 		str_grow(s, more);
-}
-
-char *
-str_extend(struct str *s, size_t len)
-{
-	char	*p;
-
-	str_room(s, len);
-	p = s->data + s->len;
-	s->len += len;
-	s->data[s->len] = '\0';
-	return p;
 }
 
 void

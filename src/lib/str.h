@@ -19,8 +19,6 @@ void	 str_add(struct str *, const void *, size_t);
 void	 str_adds(struct str *, const char *);
 void	 str_addc(struct str *, int);
 
-/* So many bytes more, for the caller to fill. */
-char	*str_extend(struct str *, size_t);
 void	 str_addf(struct str *, const char *, ...)
 	    __attribute__((__format__(printf, 2, 3)));
 
@@ -46,5 +44,22 @@ bool	 str_utf8_valid(const void *, size_t);
 
 /* How many of `len` bytes of it fit into `max`, with every character whole. */
 size_t	 str_utf8_cut(const char *, size_t len, size_t max);
+
+/* Makes room for so many bytes more, and a NUL. */
+void	 str_grow(struct str *, size_t);
+
+/* So many bytes more, for the caller to fill. */
+static inline char *
+str_extend(struct str *s, size_t len)
+{
+	char	*p;
+
+	if (s->size <= s->len || s->size - s->len <= len)
+		str_grow(s, len);
+	p = s->data + s->len;
+	s->len += len;
+	s->data[s->len] = '\0';
+	return p;
+}
 
 #endif
