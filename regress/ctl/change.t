@@ -9,6 +9,7 @@ use JSON::PP;
 use Test::More;
 
 use Ctl qw(ctl ctl_json);
+use Fault;
 use Policyd qw(wait_until True);
 
 my %config = (limits => [[3, 60], [10, 3600]], fail_action => 'reject {used} {limit}');
@@ -37,7 +38,8 @@ subtest 'reset' => sub {
 	    for 1 .. 3;
 	is($one->ask(sasl_username => 'bob'), 'reject 3 3', 'and counts anew');
 	is(ctl_json($one, 'reset', 'nobody')->{resets}[0]{n}, 0, 'an unknown id');
-	like($one->log, qr/policyctl: uid=$>: reset Bob$/m, 'who it was is logged');
+	like($one->log, qr/policyctl: uid=$> asks for: reset Bob$/m, 'who asks is logged');
+	like($one->log, qr/policyctl: uid=$>: reset Bob: done$/m, 'and that it was done');
 	$one->restart;
 	is($one->ask(sasl_username => 'bob'), 'reject 3 3', 'the same after a restart');
 	is((ctl($one, 'reset', 'bob'))[1], "bob: 3 taken back\n", 'for people');
@@ -66,6 +68,7 @@ subtest 'grant' => sub {
 	    'and then no more');
 	for my $bad (['x', 1], [0, 1], [-1, 1], [1, 0], [1, 'x'], [1, '9' x 30]) {
 		is((ctl($one, 'grant', 'bob', @$bad))[0], 3, "grant bob @$bad");
+		like($one->log, qr/uid=$>: grant bob @$bad: failed: ./, 'the log says so');
 	}
 	$_->ends_well for $one, $two;
 };
@@ -143,8 +146,26 @@ subtest 'the database is full or away' => sub {
 	kill 'STOP', $d->child('ledger-sqlite');
 	is((ctl($d, 'block', 'bob', 60))[0], 3, 'no answer is no success');
 	is((ctl($d, 'reset', 'bob'))[0], 3, 'nor for reset');
+	like($d->log, qr/uid=$>: block bob 60: not answered in time$/m, 'the log says so');
+	unlike($d->log, qr/uid=$>: \S.*: (?:done|failed)/, 'and no more than that');
 	kill 'CONT', $d->child('ledger-sqlite');
+	ok($d->wait_log(qr/uid=$>: block bob 60: done$/m), 'and, in the end, that it was done');
+	is($d->ask(sasl_username => 'bob'), 'reject 0 0', 'as it was');
+	ok($d->wait_log(qr/uid=$>: reset bob: failed: ./), 'or was not');
+
+	# Nobody is left who could tell.
+	my $ledger = $d->child('ledger-sqlite');
+	kill 'STOP', $ledger;
+	is((ctl($d, 'unblock', 'bob'))[0], 3, 'no answer once more');
+	kill 'KILL', $ledger;
+	ok(wait_until { (ctl($d, 'show', 'bob'))[0] == 0 }, 'the next ledger serves');
+	my $lock = Fault::lock_database($d);
+	is((ctl($d, 'block', 'eve', 60))[0], 3, 'a locked database');
+	ok($d->wait_log(qr/uid=$>: block eve 60: failed: ./), 'is in the log');
+	$lock->();
 	$d->ends_well;
+	like($d->log, qr/uid=$>: unblock bob: nobody knows how it ended$/m,
+	    'what was never known is said');
 };
 
 done_testing;

@@ -139,7 +139,9 @@ subtest 'reload' => sub {
 	is($status, 3, 'a wrong one is told');
 	like($err, qr/:1:\d+: .*limits/, 'with the place');
 	is($d->ask(sasl_username => 'bob'), 'reject full', 'and changes nothing');
-	like($d->log, qr/engine: policyctl: uid=$>: reload/, 'who it was is logged');
+	like($d->log, qr/engine: policyctl: uid=$>: reload: done$/m, 'who it was is logged');
+	like($d->log, qr/engine: policyctl: uid=$>: reload: failed: .*:1:\d+: .*limits/,
+	    'and how it went');
 	$d->ends_well;
 };
 

@@ -19,16 +19,19 @@
 #include "lib/log.h"
 
 #define MOST		8		/* connections */
+#define GONE_MOST	64		/* without one */
 #define TALK_MS		10000		/* to ask, and to take the answer */
 #define WISH_MS		120000		/* until a wish is fulfilled */
 #define LEDGER_MS	1000		/* besides db_timeout */
+#define LATE_MS		(60 * 60 * 1000)	/* for the log alone */
 #define SAID_MAX	200		/* of a change, in the log */
 #define NO_WISH		WISH__MAX
 
 enum control_state {
 	CONTROL_READING,
 	CONTROL_WAITING,	/* for the ledger or the parent */
-	CONTROL_WRITING
+	CONTROL_WRITING,
+	CONTROL_GONE		/* only the log waits for how it ends */
 };
 
 struct control {
@@ -39,6 +42,8 @@ struct control {
 	enum control_state		 state;
 	const struct control_command	*command;
 	enum wish			 wish;	/* NO_WISH: none */
+	char				*said;	/* a change whose end is open */
+	bool				 late;	/* but the answer is given */
 	struct control_question		 question;
 	struct str			 in;
 	struct str			 answer;
@@ -51,7 +56,8 @@ struct control {
 
 static struct {
 	TAILQ_HEAD(, control)	 list;
-	size_t			 count;
+	size_t			 count;		/* of connections */
+	size_t			 gone;		/* the others */
 	uint64_t		 number;
 	uid_t			 owner;
 	struct channel		*parent;
@@ -59,17 +65,64 @@ static struct {
 	struct memory		*memory;
 } controls;
 
+/* --- the log: every change, who asked for it and how it ended --- */
+
+static void
+control_said(struct control *c, const struct control_word *word, size_t n)
+{
+	struct str	line;
+	char		text[SAID_MAX];
+	size_t		i;
+
+	str_init(&line);
+	for (i = 0; i < n; i++)
+		str_addf(&line, "%s%s", i > 0 ? " " : "", str_printable(text,
+		    sizeof(text), word[i].bytes, word[i].len));
+	log_notice("policyctl: uid=%lu asks for: %s", (unsigned long)c->uid,
+	    line.data);
+	c->said = alloc_string(line.data);
+	str_clear(&line);
+}
+
+static void
+control_log(const struct control *c, const char *how, const char *why)
+{
+	if (c->said != NULL)
+		log_notice("policyctl: uid=%lu: %s: %s%s",
+		    (unsigned long)c->uid, c->said, how, why);
+}
+
+static void
+control_ended(struct control *c, const char *how, const char *why)
+{
+	control_log(c, how, why);
+	free(c->said);
+	c->said = NULL;
+}
+
 /* --- connections --- */
 
 static void
-control_close(struct control *c)
+control_leave(struct control *c)
 {
-	TAILQ_REMOVE(&controls.list, c, entry);
+	if (c->state == CONTROL_GONE)
+		return;
+	c->state = CONTROL_GONE;
 	controls.count--;
+	controls.gone++;
 	event_del(&c->readable);
 	event_del(&c->writable);
-	event_del(&c->timer);
 	close(c->fd);
+}
+
+static void
+control_free(struct control *c)
+{
+	control_ended(c, "nobody knows how it ended", "");
+	control_leave(c);
+	controls.gone--;
+	event_del(&c->timer);
+	TAILQ_REMOVE(&controls.list, c, entry);
 	if (c->question.held != NULL)
 		held_drop(c->question.held);
 	str_clear(&c->question.charge);
@@ -87,6 +140,18 @@ control_time(struct control *c, int64_t ms)
 	tv.tv_sec = (time_t)(ms / 1000);
 	tv.tv_usec = (suseconds_t)(ms % 1000) * 1000;
 	evtimer_add(&c->timer, &tv);
+}
+
+static void
+control_close(struct control *c)
+{
+	if (c->said == NULL || controls.gone == GONE_MOST) {
+		control_free(c);
+		return;
+	}
+	control_leave(c);
+	c->late = true;
+	control_time(c, LATE_MS);
 }
 
 static void
@@ -115,7 +180,8 @@ static void
 control_write(struct control *c)
 {
 	c->state = CONTROL_WRITING;
-	c->wish = NO_WISH;
+	if (!c->late)
+		c->wish = NO_WISH;
 	event_del(&c->readable);
 	control_time(c, TALK_MS);
 	event_add(&c->writable, NULL);
@@ -145,9 +211,24 @@ control_memory(void)
 	return controls.memory;
 }
 
+/* What comes after the answer is only for the log. True: that was all. */
+static bool
+control_was_late(struct control *c)
+{
+	if (!c->late)
+		return false;
+	c->wish = NO_WISH;
+	if (c->state == CONTROL_GONE)
+		control_free(c);
+	return true;
+}
+
 void
 control_end(struct control *c)
 {
+	control_ended(c, "done", "");
+	if (control_was_late(c))
+		return;
 	str_adds(&c->out, "ok\n");
 	if (c->answer.len > 0)
 		str_add(&c->out, c->answer.data, c->answer.len);
@@ -164,8 +245,21 @@ control_fail(struct control *c, const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(raw, sizeof(raw), format, ap);
 	va_end(ap);
-	str_addf(&c->out, "error %s\nend\n",
-	    str_printable(text, sizeof(text), raw, strlen(raw)));
+	control_ended(c, "failed: ", str_printable(text, sizeof(text), raw,
+	    strlen(raw)));
+	if (control_was_late(c))
+		return;
+	str_addf(&c->out, "error %s\nend\n", text);
+	control_write(c);
+}
+
+/* It may be done yet. */
+static void
+control_fail_late(struct control *c, const char *text)
+{
+	control_log(c, "not answered in time", "");
+	c->late = c->said != NULL;
+	str_addf(&c->out, "error %s\nend\n", text);
 	control_write(c);
 }
 
@@ -208,14 +302,22 @@ control_on_timer(int fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (c->state != CONTROL_WAITING)
+	if (c->state == CONTROL_GONE)
+		control_free(c);
+	else if (c->state != CONTROL_WAITING)
 		control_close(c);
 	else if (c->command->late != NULL)
 		c->command->late(c);
 	else if (c->wish != NO_WISH)
-		control_fail(c, "it is not done yet; the log will tell");
+		control_fail_late(c, "it is not done yet; the log will tell");
 	else
-		control_fail(c, "the database did not answer in time");
+		control_fail_late(c, "the database did not answer in time");
+}
+
+static bool
+control_waits(const struct control *c)
+{
+	return c->state == CONTROL_WAITING || (c->late && c->said != NULL);
 }
 
 int
@@ -224,7 +326,7 @@ control_on_ledger(const struct message *m)
 	struct control	*c;
 
 	TAILQ_FOREACH(c, &controls.list, entry)
-		if (c->number == m->request && c->state == CONTROL_WAITING &&
+		if (c->number == m->request && control_waits(c) &&
 		    c->wish == NO_WISH && c->command->told != NULL)
 			return c->command->told(c, m);
 	/* Whoever asked is gone. */
@@ -249,14 +351,15 @@ control_on_parent(const struct message *m)
 {
 	static struct msg_wished	 wished;
 	static struct msg_state		 state;
-	struct control			*c;
+	struct control			*c, *next;
 
 	if (m->type == MSG_WISHED ?
 	    msg_wished_get(&wished, m->payload, m->len) == -1 :
 	    msg_state_get(&state, m->payload, m->len) == -1)
 		return -1;
-	TAILQ_FOREACH(c, &controls.list, entry) {
-		if (c->state != CONTROL_WAITING || c->wish == NO_WISH)
+	for (c = TAILQ_FIRST(&controls.list); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, entry);
+		if (!control_waits(c) || c->wish == NO_WISH)
 			continue;
 		if (m->type == MSG_STATE && c->wish == WISH_STATE) {
 			c->wish = NO_WISH;
@@ -301,22 +404,6 @@ control_words(struct control_word *word, size_t max, size_t *n,
 	return 0;
 }
 
-/* Every change is logged with who did it. */
-static void
-control_log(const struct control *c, const struct control_word *word, size_t n)
-{
-	struct str	line;
-	char		text[SAID_MAX];
-	size_t		i;
-
-	str_init(&line);
-	for (i = 0; i < n; i++)
-		str_addf(&line, "%s%s", i > 0 ? " " : "", str_printable(text,
-		    sizeof(text), word[i].bytes, word[i].len));
-	log_notice("policyctl: uid=%lu: %s", (unsigned long)c->uid, line.data);
-	str_clear(&line);
-}
-
 static void
 control_run(struct control *c, size_t len)
 {
@@ -346,7 +433,7 @@ control_run(struct control *c, size_t len)
 		return;
 	}
 	if (c->command->changes)
-		control_log(c, word, n + 1);
+		control_said(c, word, n + 1);
 	c->command->run(c, word + 1, n);
 }
 
@@ -379,6 +466,18 @@ control_on_readable(int fd, short what, void *arg)
 
 /* --- all of them --- */
 
+/* Of those that have a connection. */
+static struct control *
+control_oldest(void)
+{
+	struct control	*c;
+
+	TAILQ_FOREACH(c, &controls.list, entry)
+		if (c->state != CONTROL_GONE)
+			break;
+	return c;
+}
+
 void
 control_new(int fd)
 {
@@ -398,7 +497,7 @@ control_new(int fd)
 			close(fd);
 			return;
 		}
-		control_close(TAILQ_FIRST(&controls.list));
+		control_close(control_oldest());
 	}
 	c = alloc_zero(1, sizeof(*c));
 	c->number = ++controls.number;
@@ -425,7 +524,7 @@ control_stop(void)
 	struct control	*c;
 
 	while ((c = TAILQ_FIRST(&controls.list)) != NULL)
-		control_close(c);
+		control_free(c);
 }
 
 void
