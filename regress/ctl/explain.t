@@ -51,29 +51,29 @@ sub mails {
 }
 
 my $action = 'reject {id} {limit}/{period} {used}';
-my %by_id = (free => [], bob => [[40, 60]]);
+my %by_id = (free => [], bob => [[40, 600]]);
 my @configurations = (
-	[500, 'plain', { limits => [[15, 60], [60, 3600]], limits_by_id => \%by_id,
+	[500, 'plain', { limits => [[15, 600], [60, 3600]], limits_by_id => \%by_id,
 	    fail_action => $action }],
-	[500, 'all identities', { limits => [[15, 60]], limit_by_sender => True,
+	[500, 'all identities', { limits => [[15, 600]], limit_by_sender => True,
 	    limit_by_ip => True, limited_networks => ['192.0.2.0/24', '2001:db8::/32'],
 	    recipient_delimiter => '+', fail_action => $action }],
-	[500, 'count_mode 0', { limits => [[8, 60]], count_mode => 0,
+	[500, 'count_mode 0', { limits => [[8, 600]], count_mode => 0,
 	    fold_case => False, fail_action => $action }],
-	[500, 'count_mode 1', { limits => [[15, 60]], count_mode => 1,
+	[500, 'count_mode 1', { limits => [[15, 600]], count_mode => 1,
 	    fail_action => $action }],
-	[300, 'count_mode 2', { limits => [[5, 60]], count_mode => 2,
+	[300, 'count_mode 2', { limits => [[5, 600]], count_mode => 2,
 	    fail_action => $action }],
 	[800, 'rules', { fail_action => $action, rules => [
-	    { name => 'user', key => 'sasl_username', limits => [[30, 60]],
+	    { name => 'user', key => 'sasl_username', limits => [[30, 600]],
 	    limits_by_id => \%by_id },
-	    { name => 'size', key => 'sender', limits => [[900_000, 60]],
+	    { name => 'size', key => 'sender', limits => [[900_000, 600]],
 	    count => 'bytes' },
-	    { name => 'spread', key => 'client_address', limits => [[2, 60]],
+	    { name => 'spread', key => 'client_address', limits => [[2, 600]],
 	    count => 'distinct_recipients', action => 'reject {id} too many {used}' },
 	    { name => 'places', key => ['sasl_username', 'sender'],
-	    limits => [[2, 60]], count => 'addresses', unless => 'helo_name' },
-	    { name => 'watch', key => 'server', limits => [[5, 60]],
+	    limits => [[2, 600]], count => 'addresses', unless => 'helo_name' },
+	    { name => 'watch', key => 'server', limits => [[5, 600]],
 	    shadow => True }] }],
 );
 
