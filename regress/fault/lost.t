@@ -10,7 +10,7 @@ use warnings;
 
 use Test::More;
 
-use Policyd qw($root);
+use Policyd qw(True request $root);
 use Database;
 use Fault qw(fault_daemon full pause sums);
 
@@ -113,5 +113,24 @@ for my $backend (split ' ', $ENV{FAULT_BACKENDS} // 'sqlite pgsql mysql') {
 		$server->stop if $server;
 	};
 }
+
+# No other ledger comes then: who waits is answered all the same.
+subtest 'lost while the daemon stops' => sub {
+	plan(skip_all => 'ledger-sqlite is not built')
+	    if !-x "$root/build/libexec/ledger-sqlite";
+	my $d = fault_daemon(config => { db_timeout => 60, debug => True })->start;
+	my $client = $d->connect;
+	my $ledger = $d->child('ledger-sqlite');
+
+	kill 'STOP', $ledger;
+	$client->send(request(sasl_username => 'bob'));
+	# What came before one that needs no ledger was read before it.
+	is($d->ask(protocol_state => 'VRFY'), 'dunno', 'the engine has it');
+	$d->signal('TERM');
+	ok($d->wait_log(qr/: stopping$/m), 'the daemon stops');
+	kill 'KILL', $ledger;
+	is($client->answer, 'defer database', 'the answer');
+	is($d->wait_end, 0, 'and it has stopped');
+};
 
 done_testing();

@@ -160,6 +160,12 @@ link_set(struct channel *channel)
 }
 
 bool
+link_there(void)
+{
+	return ledger.channel != NULL;
+}
+
+bool
 link_send(enum message_type type, uint64_t request, const struct str *payload)
 {
 	if (ledger.channel == NULL)

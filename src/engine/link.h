@@ -13,6 +13,9 @@
 /* Takes over the channel; what is not answered goes out on it again. */
 void	link_set(struct channel *);
 
+/* Whether there is a ledger at the moment. */
+bool	link_there(void);
+
 /* To be called at the end of each turn: one write for all charges of it. */
 void	link_flush(void);
 

@@ -443,6 +443,9 @@ static void
 engine_turn_end(void)
 {
 	link_flush();
+	/* The parent starts no ledger more. */
+	if (engine.stopping && !link_there())
+		pending_give_up();
 	if (log_lost())
 		channel_signal(engine.start.parent, MSG_LOG_LOST, 0);
 	if (channel_queued(engine.start.parent) > 0)

@@ -148,13 +148,12 @@ pending_deadline(int64_t timeout)
 	return deadline;
 }
 
+static const struct msg_verdict	none = { .verdict = VERDICT_UNAVAILABLE };
+
 static void
 pending_on_timer(int fd, short what, void *arg)
 {
-	static const struct msg_verdict	 none = {
-		.verdict = VERDICT_UNAVAILABLE
-	};
-	struct slot			*slot;
+	struct slot	*slot;
 
 	(void)fd;
 	(void)what;
@@ -165,6 +164,15 @@ pending_on_timer(int fd, short what, void *arg)
 		slot_settle(slot, &none);
 	if (slot != NULL)
 		pending_time(slot->deadline);
+}
+
+void
+pending_give_up(void)
+{
+	struct slot	*slot;
+
+	while ((slot = TAILQ_FIRST(&pending.waiting)) != NULL)
+		slot_settle(slot, &none);
 }
 
 /* --- the ledger --- */

@@ -52,6 +52,9 @@ void	pending_channel(struct channel *);
 /* Sends what waits to be sent, as far as the channel takes it. */
 void	pending_send(void);
 
+/* No ledger comes any more: there is nothing to wait for. */
+void	pending_give_up(void);
+
 size_t	pending_count(void);
 
 /*
