@@ -23,8 +23,13 @@ clock_after(struct mono start, int64_t milliseconds)
 {
 	int64_t	ns;
 
-	if (num_mul(milliseconds, NS_PER_MS, &ns) == -1)
-		ns = milliseconds < 0 ? INT64_MIN : INT64_MAX;
+	/* For each request: no division, as num_mul would. */
+	if (milliseconds > INT64_MAX / NS_PER_MS)
+		ns = INT64_MAX;
+	else if (milliseconds < INT64_MIN / NS_PER_MS)
+		ns = INT64_MIN;
+	else
+		ns = milliseconds * NS_PER_MS;
 	start.ns = num_add_clamp(start.ns, ns);
 	return start;
 }
