@@ -273,33 +273,29 @@ cache_add(struct cache *c, struct cache_id *e, const struct store_row *row)
 
 /* --- instances --- */
 
-static uint64_t
-cache_key(uint64_t id, uint64_t instance, int64_t tag)
-{
-	uint64_t	key[3];
-
-	key[0] = id;
-	key[1] = instance;
-	key[2] = (uint64_t)tag;
-	return map_hash(key, sizeof(key));
-}
-
+/*
+ * The hash of the id is the key of the instance's: both are as secret as the
+ * first.
+ */
 void
 cache_see(struct cache_seen *seen, uint64_t id_hash, const char *instance,
     size_t len, int64_t tag)
 {
-	uint64_t	hash;
+	uint64_t	key[2], tagged[2];
 
 	memset(seen, 0, sizeof(*seen));
 	seen->has_instance = len > 0;
 	seen->has_tag = tag != 0;
 	if (!seen->has_instance && !seen->has_tag)
 		return;
-	hash = map_hash(instance, len);
-	if (seen->has_instance)
-		seen->instance = cache_key(id_hash, hash, 0);
-	if (seen->has_tag)
-		seen->tag = cache_key(id_hash, hash, tag);
+	key[0] = id_hash;
+	key[1] = ~id_hash;
+	seen->instance = map_siphash(key, instance, len);
+	if (!seen->has_tag)
+		return;
+	tagged[0] = seen->instance;
+	tagged[1] = (uint64_t)tag;
+	seen->tag = map_hash(tagged, sizeof(tagged));
 }
 
 void
