@@ -111,6 +111,17 @@ for my $kind (qw(pgsql mysql)) {
 		is($d->ask(sasl_username => 'bob', recipient_count => 3), 'dunno', 'room for 3');
 		is($d->ask(sasl_username => 'bob'), 'reject full', 'and for no more');
 		$d->ends_well;
+
+		# What the next ledger found in the table, the engine's memory learns.
+		$d->write_config({ db_error_action => 'memory', db_timeout => 5 });
+		$d->start;
+		spew($order, 'behind');
+		is($d->ask(sasl_username => 'eve', recipient_count => 9), 'dunno', 'cut once more');
+		is($db->recorded('eve'), 9, 'and counted once');
+		$db->stop;
+		is($d->ask(sasl_username => 'eve'), 'dunno', 'room for 1 without the server');
+		is($d->ask(sasl_username => 'eve'), 'reject full', 'and for no more');
+		$d->ends_well;
 		kill 'TERM', $pid;
 		waitpid $pid, 0;
 		@proxies = ();

@@ -158,6 +158,33 @@ retransmit_counts_twice(void **state)
 	memory_free(m);
 }
 
+/* A ledger recorded it and was lost; the next one says that nothing is new. */
+static void
+asked_again(void **state)
+{
+	struct memory		*m = memory_new(PLENTY);
+	struct msg_verdict	 v;
+
+	(void)state;
+	charge_of("bob", 6, "i", 0);
+	v = (struct msg_verdict){ .verdict = VERDICT_ACCEPTED, .ncharged = 1 };
+	memory_again(m, &charge, &v, NOW);
+	assert_int_equal(v.charged[0], 6);
+	memory_learn(m, &charge, &v, NOW);
+	/* So it is when Postfix sends it again, but that is known here. */
+	v.charged[0] = 0;
+	memory_again(m, &charge, &v, NOW);
+	assert_int_equal(v.charged[0], 0);
+	/* What the second one recorded is what is new. */
+	charge_of("bob", 9, "i", 0);
+	v.charged[0] = 3;
+	memory_again(m, &charge, &v, NOW);
+	assert_int_equal(v.charged[0], 3);
+	charge_of("bob", 5, "j", 0);
+	refused(m, NOW + 1, 6, 60);
+	memory_free(m);
+}
+
 static void
 one_message_however_many_recipients(void **state)
 {
@@ -468,6 +495,7 @@ main(void)
 		TEST(goes_on_limiting),
 		TEST(every_window),
 		TEST(retransmit_counts_twice),
+		TEST(asked_again),
 		TEST(one_message_however_many_recipients),
 		TEST(different_values),
 		TEST(all_or_none),

@@ -28,6 +28,7 @@ static struct answer {
 	uintptr_t	client;
 	uint8_t		verdict;
 	int64_t		after;		/* milliseconds */
+	bool		again;
 } answers[MANY];
 static size_t		nanswers;
 
@@ -58,6 +59,7 @@ on_answer(struct pending *p, const struct msg_verdict *v)
 
 	a->client = (uintptr_t)p->client;
 	a->verdict = v->verdict;
+	a->again = p->again;
 	a->after = clock_between(p->began, clock_mono()) / 1000000;
 }
 
@@ -316,6 +318,10 @@ lost_ledger_is_asked_again(void **state)
 	assert_true(verdict(numbers[0], VERDICT_REFUSED));
 	is_answer(1, 3, VERDICT_ACCEPTED);
 	is_answer(2, 2, VERDICT_REFUSED);
+	/* Only one of them may be recorded already. */
+	assert_false(answers[0].again);
+	assert_false(answers[1].again);
+	assert_true(answers[2].again);
 	str_clear(&before);
 }
 

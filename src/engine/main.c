@@ -146,9 +146,14 @@ static void
 engine_remember(const struct pending *p, struct msg_charge *charge,
     const struct msg_verdict **v)
 {
-	static struct msg_verdict	verdict;
+	static struct msg_verdict	verdict, again;
 	int64_t				now = clock_wall();
 
+	if (p->again && (*v)->verdict == VERDICT_ACCEPTED) {
+		again = **v;
+		memory_again(engine.memory, charge, &again, now);
+		*v = &again;
+	}
 	if (engine_overrules(charge, *v, now, &verdict)) {
 		*v = &verdict;
 		stats_add(STATS_MEMORY_REFUSED, 1);

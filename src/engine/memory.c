@@ -244,6 +244,21 @@ learn_refusal(struct memory *m, const struct msg_charge *charge,
 }
 
 void
+memory_again(struct memory *m, const struct msg_charge *charge,
+    struct msg_verdict *v, int64_t now)
+{
+	const struct msg_charge_key	*key;
+	size_t				 i;
+
+	for (i = 0; i < charge->nkeys && i < v->ncharged; i++) {
+		key = &charge->keys[i];
+		if (v->charged[i] == 0)
+			v->charged[i] = key_new(m, charge, key,
+			    map_hash(key->id, key->idlen), now);
+	}
+}
+
+void
 memory_learn(struct memory *m, const struct msg_charge *charge,
     const struct msg_verdict *v, int64_t now)
 {

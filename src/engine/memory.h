@@ -18,6 +18,14 @@ void		 memory_free(struct memory *);
 void		 memory_resize(struct memory *, size_t max_bytes);
 size_t		 memory_bytes(const struct memory *);
 
+/*
+ * A second ledger's verdict on a charge that a first one had and did not
+ * answer: what that one recorded is said to be charged, as far as it is not
+ * known here.
+ */
+void		 memory_again(struct memory *, const struct msg_charge *,
+		    struct msg_verdict *, int64_t now);
+
 /* The ledger's verdict on a charge, at `now` (seconds since 1970). */
 void		 memory_learn(struct memory *, const struct msg_charge *,
 		    const struct msg_verdict *, int64_t now);

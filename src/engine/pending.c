@@ -195,8 +195,13 @@ pending_send(void)
 void
 pending_channel(struct channel *ledger)
 {
+	struct slot	*slot;
+
 	if (ledger == NULL && pending.ledger != NULL)
 		pending.lost = turn_now();
+	for (slot = TAILQ_FIRST(&pending.waiting); slot != pending.unsent;
+	    slot = TAILQ_NEXT(slot, entry))
+		slot->pending.again = true;
 	pending.ledger = ledger;
 	pending.unsent = TAILQ_FIRST(&pending.waiting);
 }
@@ -213,6 +218,7 @@ pending_add(struct client *client, struct held *held, const struct request *req,
 	p->client = client;
 	p->held = held_take(held);
 	p->began = now;
+	p->again = false;
 	tell_about(&p->about, req, d->identity);
 	slot->deadline = pending_deadline(timeout);
 	/* The ledger gives up earlier: little is recorded and not heard of. */

@@ -23,6 +23,7 @@ struct pending {
 	struct held		*held;
 	struct tell_about	 about;
 	struct mono		 began;
+	bool			 again;		/* a ledger was lost with it */
 };
 
 /*
