@@ -46,7 +46,7 @@ sub calls {
 		    'policyctl() { printf "called:%s:\n" "$*"; }',
 		    (map { "policyctl $_->[0]" } @typed), 'exit' or die "printf: $!";
 		$ENV{TERM} = 'dumb';
-		exec 'timeout', 60, 'script', '-qec', $command, '/dev/null' or die "exec: $!";
+		exec 'timeout', 300, 'script', '-qec', $command, '/dev/null' or die "exec: $!";
 	}
 	my $said = join '', <$out>;
 	close $out;
