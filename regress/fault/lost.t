@@ -49,13 +49,7 @@ my %modes = (
 # The server ends the ledger's connection.
 sub cut {
 	my ($d) = @_;
-	my $db = $d->{server};
-
-	$db->sql($_) for $db->{kind} eq 'pgsql' ?
-	    'SELECT pg_terminate_backend(pid) FROM pg_stat_activity ' .
-	    "WHERE application_name = 'policyd-rate-limit'" :
-	    map { "KILL $_->[0]" } $db->sql('SELECT id FROM ' .
-	    "information_schema.processlist WHERE user = 'policyd' AND id <> connection_id()");
+	$d->{server}->end_sessions('policyd');
 }
 
 # The next ledger is there.

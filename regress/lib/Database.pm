@@ -201,6 +201,20 @@ sub holding {
 	};
 }
 
+# Ends the connections of the daemons that come as this user.
+sub end_sessions {
+	my ($self, $of) = @_;
+
+	if ($self->{kind} eq 'pgsql') {
+		$self->sql('SELECT pg_terminate_backend(pid) FROM pg_stat_activity ' .
+		    "WHERE application_name = 'policyd-rate-limit'");
+		return;
+	}
+	# One whose client is gone may have gone meanwhile.
+	eval { $self->sql("KILL $_->[0]") } for $self->sql('SELECT id FROM ' .
+	    "information_schema.processlist WHERE user = '$of' AND id <> connection_id()");
+}
+
 # The same in another database.
 sub sql_in {
 	my ($self, $database, $query) = @_;

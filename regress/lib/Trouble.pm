@@ -139,13 +139,7 @@ sub close_session {
 sub hang_up {
 	my ($db) = @_;
 
-	if ($db->{kind} eq 'pgsql') {
-		$db->sql('SELECT pg_terminate_backend(pid) FROM pg_stat_activity ' .
-		    "WHERE application_name = 'policyd-rate-limit'");
-	} else {
-		$db->sql("KILL $_->[0]") for $db->sql('SELECT id FROM ' .
-		    "information_schema.processlist WHERE user = 'daemon'");
-	}
+	$db->end_sessions('daemon');
 }
 
 1;
