@@ -263,6 +263,7 @@ subtest 'header injection' => sub {
 };
 
 subtest 'a large report' => sub {
+	local $Policyd::patience = 300;
 	my $s = Smtpd->start(@starttls);
 	my $r = Report->new(port => $s->port, settings => { smtp_tls => 'starttls' });
 
@@ -280,6 +281,7 @@ subtest 'a large report' => sub {
 };
 
 subtest 'more than a mail has room for' => sub {
+	local $Policyd::patience = 300;
 	my $s = Smtpd->start(@starttls);
 	my $r = Report->new(port => $s->port, settings => { smtp_tls => 'starttls' });
 
