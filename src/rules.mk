@@ -134,7 +134,7 @@ TEST_PROGRAMS =	build/bench/floor build/bench/load ${LIAR_PROGRAMS} \
 OBJECTS =	${PARENT_OBJS} src/conf/paths.o ${ENGINE_OBJS} ${LEDGER_OBJS} \
 		${SQLITE_OBJS} ${PGSQL_OBJS} ${MYSQL_OBJS} ${REPORT_OBJS} ${CTL_OBJS}
 DEPENDS =	${OBJECTS:.o=.d} ${UNIT_SRCS:.c=.d} ${LEDGER_TEST_SRCS:.c=.d} \
-		${RIG_PGSQL_OBJS:.o=.d} ${RIG_MYSQL_OBJS:.o=.d} ${BENCH_OBJS:.o=.d} ${ATTACK_SRCS:.c=.d} \
+		${LEDGER_RIG_SRCS:.c=.d} ${RIG_PGSQL_OBJS:.o=.d} ${RIG_MYSQL_OBJS:.o=.d} ${BENCH_OBJS:.o=.d} ${ATTACK_SRCS:.c=.d} \
 		${LIAR_SRCS:.c=.d} build/paths.d ${LIAR}/paths.d
 
 REPORT_PROGRAM = build/libexec/report
@@ -400,5 +400,5 @@ debcheck-built:
 
 clean:
 	rm -rf build
-	rm -f ${OBJECTS} ${DEPENDS} ${UNIT_SRCS:.c=.o} ${LEDGER_TEST_SRCS:.c=.o} ${UNIT_TESTS} \
+	rm -f ${OBJECTS} ${DEPENDS} ${UNIT_SRCS:.c=.o} ${LEDGER_TEST_SRCS:.c=.o} ${LEDGER_RIG_SRCS:.c=.o} ${UNIT_TESTS} \
 	    ${RIG_PGSQL_OBJS} ${RIG_MYSQL_OBJS} ${PGSQL_TESTS} ${MYSQL_TESTS} ${BENCH_OBJS} ${ATTACK_SRCS:.c=.o} ${LIAR_SRCS:.c=.o}

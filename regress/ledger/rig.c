@@ -246,7 +246,7 @@ enum store_result
 rig_run_once(struct rig *r)
 {
 	const struct charge_answers	answers = {
-		rig_on_verdict, rig_on_hit, r, NULL
+		.verdict = rig_on_verdict, .hit = rig_on_hit, .arg = r
 	};
 
 	struct mono			mono = clock_mono();

@@ -1,8 +1,9 @@
 #!/usr/bin/perl
 # The database's password is nowhere but with the parent, which starts the next ledger:
 # not in the engine, and in the ledger no longer once it is connected. Read as root from
-# the memory of each process. With SCRAM, libpq itself keeps one copy out of reach for as
-# long as it is connected, so PostgreSQL is asked for the other way too.
+# the memory of each process. With SCRAM, libpq itself keeps a copy out of reach for as
+# long as it is connected, and there are two connections, so PostgreSQL is asked for the
+# other way too.
 
 use strict;
 use warnings;
@@ -94,7 +95,7 @@ for my $kind (@ARGV ? @ARGV : qw(pgsql mysql)) {
 			$db->sql("SET password_encryption = 'scram-sha-256'; " .
 			    "ALTER USER daemon PASSWORD '$secret'");
 			$d->start;
-			check('SCRAM', $d, $kind, $secret, 1);
+			check('SCRAM', $d, $kind, $secret, 2);
 			$d->ends_well;
 		}
 		$db->stop;

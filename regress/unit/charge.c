@@ -28,6 +28,10 @@ static struct {
 	int64_t			amount;		/* of the last row */
 	char			id[300];	/* of the last row */
 	size_t			touched;
+	bool			slow;		/* commits are safe later */
+	bool			unflushed;
+	void			(*flushed)(void *);
+	void			*arg;
 } store;
 
 static void
@@ -102,10 +106,38 @@ store_see(struct store *s, const struct store_value *value)
 }
 
 enum store_result
-store_commit(struct store *s)
+store_commit(struct store *s, bool *later)
 {
 	(void)s;
 	called("C");
+	*later = *later && store.slow;
+	store.unflushed = *later;
+	return store.commit;
+}
+
+bool
+store_overlaps(const struct store *s)
+{
+	(void)s;
+	return store.slow;
+}
+
+void
+store_on_flushed(struct store *s, void (*flushed)(void *), void *arg)
+{
+	(void)s;
+	store.flushed = flushed;
+	store.arg = arg;
+}
+
+enum store_result
+store_flush(struct store *s, bool wait)
+{
+	(void)s;
+	(void)wait;
+	called("F");
+	if (store.commit == STORE_OK && store.unflushed)
+		store.flushed(store.arg);
 	return store.commit;
 }
 
@@ -406,6 +438,74 @@ nobody_is_left(void **state)
 }
 
 static void
+safe_later(struct rig *r)
+{
+	uint64_t	i;
+
+	store.slow = true;
+	assert_int_equal(charge_batch_start(r->batch, NOW), STORE_OK);
+	for (i = 1; i <= 40; i++)
+		add(r, i, "bob", 30);
+	/* Half of them, and nobody is told before it is safe. */
+	assert_int_equal(run(r), STORE_OK);
+	assert_int_equal(store.rows, 20);
+	assert_string_equal(r->order, "");
+	assert_int_equal(charge_batch_count(r->batch), 20);
+}
+
+static void
+batches_overlap(void **state)
+{
+	struct rig	*r = *state;
+	uint64_t	 i;
+
+	safe_later(r);
+	assert_int_equal(charge_batch_flush(r->batch, false), STORE_OK);
+	assert_string_equal(r->order, "1234567891011121314151617181920");
+	/* Few are left, and behind them is nobody: that is waited for. */
+	assert_int_equal(run(r), STORE_OK);
+	assert_int_equal(charge_batch_count(r->batch), 0);
+	for (i = 1; i <= 40; i++)
+		assert_int_equal(r->answer[i].verdict, i <= 30 ?
+		    VERDICT_ACCEPTED : VERDICT_REFUSED);
+}
+
+static void
+lost_before_it_was_safe(void **state)
+{
+	struct rig	*r = *state;
+
+	safe_later(r);
+	store.commit = STORE_LOST;
+	assert_int_equal(charge_batch_flush(r->batch, true), STORE_LOST);
+	/* The next ledger will know. */
+	assert_string_equal(r->order, "");
+}
+
+static void
+lost_by_the_next_batch(void **state)
+{
+	struct rig	*r = *state;
+
+	safe_later(r);
+	store.begin = STORE_LOST;
+	assert_int_equal(run(r), STORE_LOST);
+	assert_string_equal(r->order, "");
+	assert_int_equal(charge_batch_count(r->batch), 0);
+}
+
+static void
+nobody_is_left_to_be_told(void **state)
+{
+	struct rig	*r = *state;
+
+	safe_later(r);
+	charge_batch_clear(r->batch);
+	assert_int_equal(charge_batch_flush(r->batch, true), STORE_OK);
+	assert_string_equal(r->order, "");
+}
+
+static void
 broken_charge_is_refused(void **state)
 {
 	struct rig	*r = *state;
@@ -446,6 +546,10 @@ main(void)
 		TEST(lost_connection_is_passed_on),
 		TEST(others_pass_who_is_read),
 		TEST(nobody_is_left),
+		TEST(batches_overlap),
+		TEST(lost_before_it_was_safe),
+		TEST(lost_by_the_next_batch),
+		TEST(nobody_is_left_to_be_told),
 		TEST(broken_charge_is_refused),
 		TEST(ids_as_they_are_stored)
 	};

@@ -1,3 +1,4 @@
+#include <poll.h>
 #include <string.h>
 
 #include "ledger/id.h"
@@ -49,11 +50,34 @@ asked_on_hit(void *arg, const char *id, size_t idlen, int64_t seconds)
 		channel_signal(l->parent, MSG_HIT_NEW, 0);
 }
 
+/* Whether the engine has more to ask: batches overlap, where they can. */
+static bool
+asked_more(void *arg)
+{
+	struct ledger	*l = arg;
+	struct pollfd	 p = { -1, POLLIN, 0 };
+
+	if (l->engine != NULL)
+		p.fd = channel_fd(l->engine);
+	return poll(&p, 1, 0) == 1;
+}
+
+/* Where that does not work the next one who writes there finds it. */
+static void
+asked_on_answered(void *arg)
+{
+	struct ledger	*l = arg;
+
+	if (l->engine != NULL)
+		(void)channel_flush(l->engine);
+}
+
 void
 asked_decide(struct ledger *l)
 {
 	const struct charge_answers	answers = {
-		asked_on_verdict, asked_on_hit, l, asked_on_weighed
+		asked_on_verdict, asked_on_hit, l, asked_on_weighed,
+		asked_more, asked_on_answered
 	};
 	size_t				count = charge_batch_count(l->batch);
 

@@ -10,6 +10,7 @@
 #define READ_BUDGET	20000	/* rows of first readings in one batch */
 #define USUAL		1024	/* bytes of a charge */
 #define SPARES		4096
+#define PART_LEAST	16	/* charges of which a batch takes only half */
 
 struct charge_batch *
 charge_batch_new(struct cache *cache, struct store *store,
@@ -24,7 +25,9 @@ charge_batch_new(struct cache *cache, struct store *store,
 	b->overrides = override_new();
 	b->settings = settings;
 	TAILQ_INIT(&b->waiting);
+	TAILQ_INIT(&b->next);
 	TAILQ_INIT(&b->decided);
+	TAILQ_INIT(&b->unflushed);
 	TAILQ_INIT(&b->spare);
 	return b;
 }
@@ -80,6 +83,10 @@ charge_batch_clear(struct charge_batch *b)
 		TAILQ_REMOVE(&b->waiting, c, entry);
 		charge_free(b, c);
 		b->count--;
+	}
+	while ((c = TAILQ_FIRST(&b->unflushed)) != NULL) {
+		TAILQ_REMOVE(&b->unflushed, c, entry);
+		charge_free(b, c);
 	}
 }
 
@@ -370,22 +377,55 @@ charge_tell(const struct verdict_charge *c,
  * for the next ledger to tell, which is asked what is not answered.
  */
 static void
-charge_answer(struct charge_batch *b, enum store_result result,
-    const struct charge_answers *answers)
+charge_answer(struct charge_batch *b, struct charges *list,
+    enum store_result result, const struct charge_answers *answers)
 {
 	struct verdict_charge	*c;
 
-	while ((c = TAILQ_FIRST(&b->decided)) != NULL) {
+	while ((c = TAILQ_FIRST(list)) != NULL) {
 		if (result != STORE_OK &&
 		    c->verdict.verdict != VERDICT_REFUSED)
 			charge_unavailable(&c->verdict);
 		if (result != STORE_LOST || c->weighed != NULL ||
 		    c->verdict.verdict == VERDICT_REFUSED)
 			charge_tell(c, answers);
-		TAILQ_REMOVE(&b->decided, c, entry);
+		TAILQ_REMOVE(list, c, entry);
 		charge_free(b, c);
-		b->count--;
 	}
+}
+
+static void
+charge_answer_decided(struct charge_batch *b, enum store_result result,
+    const struct charge_answers *answers)
+{
+	const struct verdict_charge	*c;
+
+	TAILQ_FOREACH(c, &b->decided, entry)
+		b->count--;
+	charge_answer(b, &b->decided, result, answers);
+}
+
+/* These are safe. */
+static void
+charge_on_flushed(void *arg)
+{
+	struct charge_batch	*b = arg;
+
+	charge_answer(b, &b->unflushed, STORE_OK, &b->answers);
+	if (b->answers.answered != NULL)
+		b->answers.answered(b->answers.arg);
+}
+
+/* They are committed, and wait for the disk alone. */
+static void
+charge_leave(struct charge_batch *b, const struct charge_answers *answers)
+{
+	const struct verdict_charge	*c;
+
+	TAILQ_FOREACH(c, &b->decided, entry)
+		b->count--;
+	TAILQ_CONCAT(&b->unflushed, &b->decided, entry);
+	b->answers = *answers;
 }
 
 static void
@@ -437,13 +477,15 @@ enum store_result
 charge_batch_start(struct charge_batch *b, int64_t now)
 {
 	enum store_result	result;
+	bool			later = false;
 
 	b->context.now = now;
 	b->ntouch = b->nvalue = 0;
 	cache_batch(b->cache);
+	store_on_flushed(b->store, charge_on_flushed, b);
 	if ((result = charge_begin(b)) != STORE_OK)
 		return result;
-	return store_commit(b->store);
+	return store_commit(b->store, &later);
 }
 
 static enum store_result
@@ -451,6 +493,7 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono,
     const struct charge_answers *answers)
 {
 	enum store_result	result;
+	bool			later;
 
 	b->context.cache = b->cache;
 	b->context.store = b->store;
@@ -466,12 +509,17 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono,
 	 */
 	charge_expire(b, clock_mono(), false);
 	charge_decide(b);
-	if ((result = store_commit(b->store)) == STORE_OK) {
+	later = !TAILQ_EMPTY(&b->next) ||
+	    (answers->more != NULL && answers->more(answers->arg));
+	if ((result = store_commit(b->store, &later)) == STORE_OK) {
 		cache_settle(b->cache);
 		charge_tell_hits(b, answers);
 	} else
 		cache_undo(b->cache);
-	charge_answer(b, result, answers);
+	if (result == STORE_OK && later)
+		charge_leave(b, answers);
+	else
+		charge_answer_decided(b, result, answers);
 	cache_trim(b->cache);
 	return result;
  fail:
@@ -482,9 +530,45 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono,
 	if (result != STORE_BUSY) {
 		cache_undo(b->cache);
 		charge_expire(b, mono, true);
-		charge_answer(b, result, answers);
+		charge_answer_decided(b, result, answers);
 	}
 	return result;
+}
+
+/* What of it the server wrote nobody knows. */
+static enum store_result
+charge_lost(struct charge_batch *b, enum store_result result)
+{
+	if (result == STORE_LOST)
+		charge_answer(b, &b->unflushed, STORE_LOST, &b->answers);
+	return result;
+}
+
+/*
+ * Where batches overlap, half of those who wait: the others' batch is written
+ * while these are answered.
+ */
+static void
+charge_part(struct charge_batch *b)
+{
+	struct verdict_charge	*c;
+	size_t			 n;
+
+	if (b->count < 2 * PART_LEAST || !store_overlaps(b->store))
+		return;
+	for (n = b->count / 2; n > 0; n--) {
+		c = TAILQ_LAST(&b->waiting, charges);
+		TAILQ_REMOVE(&b->waiting, c, entry);
+		TAILQ_INSERT_HEAD(&b->next, c, entry);
+	}
+}
+
+/* Those whose ids are still being read are behind the others. */
+static void
+charge_whole(struct charge_batch *b)
+{
+	TAILQ_CONCAT(&b->next, &b->waiting, entry);
+	TAILQ_CONCAT(&b->waiting, &b->next, entry);
 }
 
 enum store_result
@@ -492,9 +576,22 @@ charge_batch_run(struct charge_batch *b, int64_t now, struct mono mono,
     const struct charge_answers *answers)
 {
 	charge_expire(b, mono, false);
-	charge_answer(b, STORE_FAILED, answers);
+	charge_answer_decided(b, STORE_FAILED, answers);
 	/* Nobody waits any longer: that says nothing new of the database. */
-	if (!TAILQ_EMPTY(&b->waiting))
-		b->last = charge_try(b, now, mono, answers);
+	if (TAILQ_EMPTY(&b->waiting))
+		return b->last;
+	charge_part(b);
+	b->last = charge_lost(b, charge_try(b, now, mono, answers));
+	charge_whole(b);
+	if (b->last == STORE_LOST) {
+		charge_expire(b, mono, true);
+		charge_answer_decided(b, STORE_LOST, answers);
+	}
 	return b->last;
+}
+
+enum store_result
+charge_batch_flush(struct charge_batch *b, bool wait)
+{
+	return charge_lost(b, store_flush(b->store, wait));
 }

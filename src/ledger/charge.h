@@ -55,10 +55,17 @@ struct charge_answers {
 	/* The answer to what is only weighed. */
 	void	(*weighed)(void *, uint64_t request,
 		    const struct msg_weighed *);
+	/*
+	 * Whether others wait to be decided, who need not wait for the disk too
+	 * (NULL: no), and that some were answered meanwhile.
+	 */
+	bool	(*more)(void *);
+	void	(*answered)(void *);
 };
 
 /*
- * Decides and commits; tells each charge that is settled. Those whose id is
+ * Decides and commits; tells each charge that is settled, or leaves that to
+ * charge_batch_flush. Those whose id is
  * still being read, and all while the database is locked (STORE_BUSY), stay in
  * the batch for the next call, until their deadline. `now` is the wall clock,
  * `mono` for deadlines. STORE_LOST: nothing more can be done by this process,
@@ -67,5 +74,11 @@ struct charge_answers {
  */
 enum store_result	 charge_batch_run(struct charge_batch *, int64_t now,
 			    struct mono, const struct charge_answers *);
+
+/*
+ * Tells those whose commit is safe by now; `wait`: all of them. STORE_OK or
+ * STORE_LOST.
+ */
+enum store_result	 charge_batch_flush(struct charge_batch *, bool wait);
 
 #endif

@@ -14,8 +14,11 @@ struct charge_batch {
 	struct overrides	*overrides;
 	const struct settings	*settings;
 	struct charges		 waiting;
+	struct charges		 next;		/* for the batch after this */
 	struct charges		 decided;
-	size_t			 count;		/* of both */
+	size_t			 count;		/* of these */
+	struct charges		 unflushed;	/* committed: store_flush */
+	struct charge_answers	 answers;
 	struct charges		 spare;
 	size_t			 spares;
 	struct store_touch	*touch;

@@ -10,6 +10,7 @@
 
 #define READS		64		/* of a channel, before deciding */
 #define BUSY_MS		5		/* between tries at a locked file */
+#define FLUSH_MS	100		/* between looks at its deadline */
 #define BUSY_LOG_NS	INT64_C(1000000000)
 #define REMEMBER_NS	INT64_C(60000000000)
 #define GOODBYE_MS	2000
@@ -214,6 +215,8 @@ ledger_timeout(struct ledger *l, int idle)
 
 	if (charge_batch_count(l->batch) > 0)
 		return l->busy ? BUSY_MS : 0;
+	if (store_unflushed(l->store))
+		return FLUSH_MS;
 	clean = clean_wait(&l->clean);
 	if (clean == -1 || idle == -1)
 		return clean == -1 ? idle : clean;
@@ -224,18 +227,22 @@ ledger_timeout(struct ledger *l, int idle)
 static void
 ledger_wait(struct ledger *l, int idle)
 {
-	struct pollfd	p[4];
+	struct pollfd	p[5];
+	int		n;
 
 	ledger_poll_add(&p[0], l->parent);
 	ledger_poll_add(&p[1], l->engine);
 	ledger_poll_add(&p[2], l->report);
 	p[3] = (struct pollfd){ store_fd(l->store), POLLIN, 0 };
-	if (poll(p, 4, ledger_timeout(l, idle)) == -1) {
+	p[4] = (struct pollfd){ store_flush_fd(l->store), POLLIN, 0 };
+	if ((n = poll(p, 5, ledger_timeout(l, idle))) == -1) {
 		if (errno != EINTR)
 			log_fatal("poll: %s", strerror(errno));
 		return;
 	}
-	if (p[3].revents != 0 && store_ended(l->store))
+	if ((p[3].revents != 0 && store_ended(l->store)) ||
+	    ((n == 0 || p[4].revents != 0) &&
+	    charge_batch_flush(l->batch, false) == STORE_LOST))
 		ledger_lost(l);
 	if ((p[1].revents & ~POLLOUT) != 0)
 		ledger_read_engine(l);
@@ -274,7 +281,8 @@ ledger_serve(struct ledger *l)
 		ledger_flush(l);
 		upkeep_clean(l);
 		idle = -1;
-		if (charge_batch_count(l->batch) == 0)
+		if (charge_batch_count(l->batch) == 0 &&
+		    !store_unflushed(l->store))
 			idle = ledger_idle(l);
 		if (log_lost())
 			channel_signal(l->parent, MSG_LOG_LOST, 0);
@@ -295,6 +303,7 @@ ledger_stop(struct ledger *l)
 		if (l->busy)
 			(void)poll(NULL, 0, BUSY_MS);
 	}
+	(void)charge_batch_flush(l->batch, true);
 	if (l->engine != NULL)
 		(void)channel_drain(l->engine, deadline);
 	(void)channel_drain(l->parent, deadline);

@@ -11,6 +11,8 @@
 
 #define NAME_SIZE	24	/* of a prepared statement's name */
 
+static const char	late[] = "the server does not answer in time";
+
 /* --- faults --- */
 
 enum pgsql_fault
@@ -240,7 +242,7 @@ pgsql_put_query(struct pgsql *db, const char *sql, const struct pgsql_params *p)
 static int
 pgsql_wait(struct pgsql *db)
 {
-	struct pollfd	p;
+	struct pollfd	p[2];
 	int		flushed, n;
 
 	for (;;) {
@@ -248,16 +250,20 @@ pgsql_wait(struct pgsql *db)
 			return pgsql_lost(db, PQerrorMessage(db->conn));
 		if (!PQisBusy(db->conn))
 			return 0;
-		p.fd = PQsocket(db->conn);
-		p.events = flushed == 0 ? POLLIN : POLLIN | POLLOUT;
-		n = poll(&p, 1, clock_left(db->deadline, clock_mono()));
+		p[0].fd = PQsocket(db->conn);
+		p[0].events = flushed == 0 ? POLLIN : POLLIN | POLLOUT;
+		p[1] = (struct pollfd){ db->beside, POLLIN, 0 };
+		n = poll(p, 2, clock_left(db->deadline, clock_mono()));
 		if (n == 0)
-			return pgsql_lost(db, "the server does not answer in"
-			    " time");
+			return pgsql_lost(db, late);
 		if (n == -1 && errno != EINTR)
 			return pgsql_lost(db, strerror(errno));
-		if (n == 1 && PQconsumeInput(db->conn) == 0)
+		if (n < 1)
+			continue;
+		if (p[0].revents != 0 && PQconsumeInput(db->conn) == 0)
 			return pgsql_lost(db, PQerrorMessage(db->conn));
+		if (p[1].revents != 0)
+			db->input(db->arg);
 	}
 }
 
@@ -372,4 +378,50 @@ pgsql_end(struct pgsql *db)
 	if (PQexitPipelineMode(db->conn) == 0)
 		(void)pgsql_lost(db, PQerrorMessage(db->conn));
 	return db->failed ? -1 : 0;
+}
+
+/* --- one statement that nobody waits for --- */
+
+int
+pgsql_ask(struct pgsql *db, size_t statement)
+{
+	char	name[NAME_SIZE];
+
+	pgsql_forget(db);
+	pgsql_statement(name, statement);
+	db->deadline = clock_after(clock_mono(), db->timeout);
+	if (PQsendQueryPrepared(db->conn, name, 0, NULL, NULL, NULL, 0) == 0 ||
+	    PQflush(db->conn) == -1)
+		return pgsql_lost(db, PQerrorMessage(db->conn));
+	return 0;
+}
+
+/* A NULL result is behind the end of the transaction. */
+int
+pgsql_asked(struct pgsql *db, bool wait)
+{
+	if (PQflush(db->conn) == -1 || PQconsumeInput(db->conn) == 0)
+		return pgsql_lost(db, PQerrorMessage(db->conn));
+	for (;;) {
+		if (PQisBusy(db->conn)) {
+			if (clock_passed(db->deadline, clock_mono()))
+				return pgsql_lost(db, late);
+			if (!wait)
+				return 0;
+			if (pgsql_wait(db) == -1)
+				return -1;
+		}
+		PQclear(db->result);
+		if ((db->result = PQgetResult(db->conn)) == NULL)
+			return db->failed ? -1 : 1;
+		(void)pgsql_check(db, db->result);
+	}
+}
+
+void
+pgsql_watch(struct pgsql *db, int fd, void (*input)(void *), void *arg)
+{
+	db->beside = fd;
+	db->input = input;
+	db->arg = arg;
 }

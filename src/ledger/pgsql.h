@@ -115,4 +115,17 @@ int64_t	pgsql_changes(const struct pgsql *);
 /* Takes what is left. 0, or -1 when something in this pipeline did not work. */
 int	pgsql_end(struct pgsql *);
 
+/* --- one statement that nobody waits for, without parameters or rows --- */
+
+int	pgsql_ask(struct pgsql *, size_t statement);
+
+/* Whether it is done: 1, not yet: 0, or -1. `wait`: until it is. */
+int	pgsql_asked(struct pgsql *, bool wait);
+
+/*
+ * While an answer of this connection is waited for, `input` is called whenever
+ * there is some at `fd`. -1: no more.
+ */
+void	pgsql_watch(struct pgsql *, int fd, void (*input)(void *), void *arg);
+
 #endif

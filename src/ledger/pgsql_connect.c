@@ -235,6 +235,7 @@ pgsql_open(const struct value *config, int64_t timeout, bool *away,
 	*away = true;
 	db = alloc_zero(1, sizeof(*db));
 	db->timeout = timeout;
+	db->beside = -1;
 	db->conn = PQconnectdbParams(k.name, k.value, 1);
 	for (i = 0; i < k.count; i++)
 		str_wipe(&k.text[i]);

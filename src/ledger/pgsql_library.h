@@ -19,6 +19,9 @@ struct pgsql {
 	bool			 synced;	/* its end is sent */
 	bool			 each;		/* every statement has an end */
 	bool			 failed;	/* something in this pipeline */
+	int			 beside;	/* pgsql_watch's; -1: nothing */
+	void			(*input)(void *);
+	void			*arg;
 	enum pgsql_fault	 fault;
 	char			 error[256];
 	char			 place[160];

@@ -16,7 +16,8 @@
  *
  *	store_begin	locks, and reads what the cache does not know yet
  *	store_append	queues rows, store_see values, store_hit hits
- *	store_commit	writes all of it; only then may anything be answered
+ *	store_commit	writes all of it; only then may anything be answered,
+ *			or when store_flush says so
  *
  * Ids arrive as they are stored (ledger/id.h). All calls block, at most about
  * settings->db_timeout.
@@ -180,10 +181,28 @@ void			 store_hit(struct store *, enum hit_kind,
 /*
  * After STORE_OK the cursors of what was appended have been moved past it.
  * Anything else: nothing was written (STORE_LOST: not known), the cache drops
- * the touched ids.
+ * the touched ids. *later: may this be a commit that others see, and that is
+ * safe from a loss of power only after store_flush? Set to whether it is one.
  */
-enum store_result	 store_commit(struct store *);
+enum store_result	 store_commit(struct store *, bool *later);
 void			 store_rollback(struct store *);
+
+/*
+ * Commits that are not safe yet, at most one at a time, so that a next batch
+ * can begin meanwhile, where the database can do that (store_overlaps).
+ * store_on_flushed's function is called once it is safe, after store_commit
+ * has returned, also from within other calls; it may answer, and call nothing
+ * of this file. store_flush looks whether it is, or waits for that: STORE_OK,
+ * or STORE_LOST.
+ */
+bool			 store_overlaps(const struct store *);
+bool			 store_unflushed(const struct store *);
+enum store_result	 store_flush(struct store *, bool wait);
+void			 store_on_flushed(struct store *, void (*)(void *),
+			    void *);
+
+/* For poll(2) while something is not safe yet; -1: nothing. */
+int			 store_flush_fd(const struct store *);
 
 /*
  * Runs sql_limits_by_id for each of `list`, outside a transaction, in one round

@@ -438,13 +438,14 @@ store_write_hits(struct store *s, enum hit_kind kind)
 }
 
 enum store_result
-store_commit(struct store *s)
+store_commit(struct store *s, bool *later)
 {
 	enum store_result	result;
 	int64_t			seq = 0;
 	size_t			last;
 	bool			good;
 
+	*later = false;
 	good = store_each(s, APPEND, s->nrow, store_bind_nothing,
 	    store_bind_row,
 	    NULL, NULL) == 0;

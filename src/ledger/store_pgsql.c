@@ -38,7 +38,8 @@
  * the same transaction, and what is cached is dropped when the count is not
  * what it was.
  *
- * An answer is sent after COMMIT was confirmed. Where the connection is lost
+ * An answer is sent after COMMIT was confirmed, and after the log is written to
+ * the disk up to there: see store_pgsql_flush.c. Where the connection is lost
  * before that, nobody knows whether the rows are there: no answer is sent, and
  * when the same instance comes again, what it was charged is read from the
  * table.
@@ -274,12 +275,13 @@ store_write_hits(struct store *s, enum hit_kind kind)
 }
 
 enum store_result
-store_commit(struct store *s)
+store_commit(struct store *s, bool *later)
 {
 	enum store_result	result;
 	int64_t			seq = 0;
 	bool			good;
 
+	*later = *later && s->flusher != NULL;
 	pgsql_begin(s->db);
 	if (s->column[ROW_ID].count > 0) {
 		store_put(s, APPEND, ROW_ID, ROW_TAG);
@@ -291,6 +293,14 @@ store_commit(struct store *s)
 		store_put(s, SUMS_GONE, SUMS_ID, SUMS_ID);
 		store_put(s, SUMS_NEW, SUMS_ID, SUMS_COUNTS);
 	}
+	/*
+	 * What the ledger before this one has left may not be safe yet, and is
+	 * answered here.
+	 */
+	if (*later)
+		pgsql_put(s->db, AHEAD, NULL);
+	else if (s->flusher != NULL && !clock_passed(s->young, clock_mono()))
+		pgsql_put(s->db, FLUSH, NULL);
 	pgsql_put(s->db, DO_COMMIT, NULL);
 	good = s->column[ROW_ID].count == 0 || (pgsql_take(s->db) == 0 &&
 	    pgsql_take(s->db) == 1);
@@ -304,7 +314,9 @@ store_commit(struct store *s)
 			s->touch[s->sums].cursor->rows = 0;
 		store_write_hits(s, HIT_FULL);
 		store_write_hits(s, HIT_NEAR);
-		return STORE_OK;
+		/* Nothing is waited for from here on: nobody is told yet. */
+		return *later && store_flush_begin(s) == -1 ? STORE_LOST :
+		    STORE_OK;
 	}
 	/* Without sums it goes too, should they be what does not work. */
 	s->sumless = s->column[SUMS_ID].count > 0;

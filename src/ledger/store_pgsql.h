@@ -5,6 +5,7 @@
 #include "ledger/pgsql.h"
 #include "ledger/store.h"
 #include "ledger/sums.h"
+#include "lib/clock.h"
 
 /* What the parts of the PostgreSQL store share. */
 enum statement {
@@ -21,6 +22,8 @@ enum statement {
 	VALUE,
 	APPEND,
 	APPENDED,
+	AHEAD,
+	FLUSH,
 	SEE,
 	HIT,
 	WARNING,		/* HIT + HIT_NEAR, as also below */
@@ -65,6 +68,11 @@ enum column {
 
 struct store {
 	struct pgsql		*db;
+	struct pgsql		*flusher;	/* NULL: none */
+	bool			 unflushed;
+	struct mono		 young;		/* till then: see commit */
+	void			(*flushed)(void *);
+	void			*arg;
 	char			*description;
 	int64_t			 changes;	/* by the trigger's count; -1 */
 	struct others		 others;
@@ -96,6 +104,18 @@ enum store_result	store_failed(struct store *);
 void	store_put(struct store *, enum statement, enum column first,
 	    enum column last);
 void	store_empty(struct store *, enum column first, enum column last);
+
+/* --- store_pgsql_flush.c --- */
+
+/* Writes to the log, and so waits for all that is in it already. */
+#define STORE_FLUSH							\
+	"SELECT pg_logical_emit_message(true, 'policyd-rate-limit', '')"
+
+/* A second connection, to the same server; where it cannot be had, none. */
+void	store_flusher_open(struct store *, const struct settings *);
+
+/* What was committed without waiting is to be safe. -1: lost. */
+int	store_flush_begin(struct store *);
 
 /* --- store_pgsql_read.c: in the transaction, under the locks --- */
 

@@ -5,6 +5,7 @@
 #include "ledger/schema.h"
 #include "ledger/store_pgsql.h"
 #include "lib/alloc.h"
+#include "lib/clock.h"
 
 /* The first is shared by all batches but large ones. */
 #define LOCK_ALL_KEY	"5791025316413866753"
@@ -106,6 +107,8 @@ static const char *const	statements[STATEMENT__MAX] = {
 	    " SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[],"
 	    " $4::text[], $5::text[], $6::bigint[])",
 	[APPENDED] = "SELECT currval('mail_count_seq_seq')",
+	[AHEAD] = "SELECT set_config('synchronous_commit', 'off', true)",
+	[FLUSH] = STORE_FLUSH,
 	[SEE] = "INSERT INTO mail_distinct (id, value, date)"
 	    " SELECT id, value, max(date) FROM unnest($1::text[], $2::text[],"
 	    " $3::bigint[]) t(id, value, date) GROUP BY id, value"
@@ -241,14 +244,6 @@ store_upgrade(struct store *s, bool fold)
 	return pgsql_exec(s->db, "COMMIT");
 }
 
-/* The server does all work of its own. */
-void
-store_start_helper(struct role_start *start, const struct settings *settings)
-{
-	(void)start;
-	(void)settings;
-}
-
 struct store *
 store_open(const struct settings *settings, int directory, bool *away,
     char *reason,
@@ -260,6 +255,7 @@ store_open(const struct settings *settings, int directory, bool *away,
 	(void)directory;
 	s = alloc_zero(1, sizeof(*s));
 	s->changes = -1;
+	s->young = clock_after(clock_mono(), 4 * settings->db_timeout + 1000);
 	others_init(&s->others);
 	for (i = 0; i < COLUMN__MAX; i++)
 		pgsql_array_init(&s->column[i]);
@@ -272,8 +268,10 @@ store_open(const struct settings *settings, int directory, bool *away,
 	}
 	s->description = alloc_printf("pgsql %s", pgsql_place(s->db));
 	if (store_upgrade(s, settings->fold_case) == 0 &&
-	    pgsql_prepare(s->db, statements, STATEMENT__MAX) == 0)
+	    pgsql_prepare(s->db, statements, STATEMENT__MAX) == 0) {
+		store_flusher_open(s, settings);
 		return s;
+	}
 	*away = pgsql_fault(s->db) != PGSQL_FAULT_RIGHTS;
 	(void)strlcpy(reason, pgsql_error(s->db), size);
 	store_close(s);
@@ -287,6 +285,7 @@ store_close(struct store *s)
 
 	if (s == NULL)
 		return;
+	pgsql_close(s->flusher);
 	pgsql_close(s->db);
 	for (i = 0; i < COLUMN__MAX; i++)
 		pgsql_array_clear(&s->column[i]);

@@ -460,10 +460,11 @@ store_hit(struct store *s, enum hit_kind kind, const char *id, size_t idlen,
 }
 
 enum store_result
-store_commit(struct store *s)
+store_commit(struct store *s, bool *later)
 {
 	enum store_result	result;
 
+	*later = false;
 	store_write_rows(s);
 	store_work(s);
 	if (!s->failed && sqlite_step(s->db, DO_COMMIT) == 0) {

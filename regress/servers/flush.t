@@ -1,0 +1,117 @@
+#!/usr/bin/perl
+# PostgreSQL's batches overlap: the next one is written while the last one waits for the
+# disk on a second connection. Here the wait is for a standby that never comes, so that it
+# can be seen that nobody is answered before it is over, whatever happens meanwhile.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use Database;
+use Policyd qw(wait_until request);
+
+my $db = Database->start('pgsql');
+my $requests = 64;
+
+sub wait_for_standby {
+	my ($name) = @_;
+
+	$db->sql($_) for "ALTER SYSTEM SET synchronous_standby_names = '$name'",
+	    'SELECT pg_reload_conf()';
+	wait_until { ($db->sql('SHOW synchronous_standby_names'))[0][0] eq $name };
+}
+
+sub daemon {
+	return Policyd->start(config => { $db->config, db_timeout => 60,
+	    limits => [[1000, 3600]], fail_action => 'reject full',
+	    db_error_action => 'defer database' });
+}
+
+# As many requests as there are clients, all decided in one go: the ledger sleeps until
+# they are on their way.
+sub at_once {
+	my ($d, $id, @clients) = @_;
+	my $ledger = $d->child('ledger-pgsql');
+
+	kill 'STOP', $ledger;
+	$_->send(request(sasl_username => $id)) for @clients;
+	# The engine reads them in the order in which they came, this one last.
+	my $last = $d->connect;
+	$last->send("not a request\n\n");
+	$last->wait_closed;
+	kill 'CONT', $ledger;
+}
+
+# The server's processes that this daemon has.
+sub sessions {
+	my ($query) = @_;
+
+	return map { $_->[0] } $db->sql('SELECT pid FROM pg_stat_activity' .
+	    " WHERE datname = 'policyd' AND application_name = 'policyd-rate-limit'" .
+	    " AND query LIKE '%$query%'");
+}
+
+subtest 'nobody is answered before it is safe' => sub {
+	my $d = daemon();
+	my @clients = map { $d->connect } 1 .. $requests;
+
+	is($_->ask(sasl_username => 'before'), 'dunno', 'all is well') for $clients[0];
+	is(scalar(sessions('')), 2, 'there are two connections');
+	wait_for_standby('nobody');
+	at_once($d, 'bob', @clients);
+	ok(wait_until { $db->recorded('bob') > 0 }, 'others see what was committed');
+	my $seen = $db->recorded('bob');
+	cmp_ok($seen, '<', $requests, "$seen, not all of them");
+	is(scalar(grep { $_->unread ne '' } @clients), 0, 'none of them is answered');
+	wait_for_standby('');
+	is(scalar(grep { ($_->answer // '') eq 'dunno' } @clients), $requests,
+	    'when it is safe all are');
+	is($db->recorded('bob'), $requests, 'each is counted once');
+	$d->ends_well;
+};
+
+subtest 'the second connection is lost' => sub {
+	my $d = daemon();
+	my @clients = map { $d->connect } 1 .. $requests;
+
+	is($_->ask(sasl_username => 'before'), 'dunno', 'all is well') for $clients[0];
+	wait_for_standby('nobody');
+	at_once($d, 'eve', @clients);
+	ok(wait_until { $db->recorded('eve') > 0 }, 'the first part is committed');
+	my ($flusher) = sessions('pg_logical_emit_message');
+	$db->sql("SELECT pg_terminate_backend($flusher)");
+	wait_for_standby('');
+	my %answers;
+	$answers{$_->answer // 'none'}++ for @clients;
+	is_deeply([grep { !/^(?:dunno|defer database)\z/ } keys %answers], [],
+	    'no other answers');
+	my $accepted = $answers{dunno} // 0;
+	my $recorded = $db->recorded('eve');
+	cmp_ok($recorded, '>=', $accepted, "no answered count is lost ($accepted)");
+	cmp_ok($recorded, '<=', $requests, 'and none is there twice');
+	ok(wait_until { ($d->ask(sasl_username => 'bob') // '') eq 'dunno' },
+	    'it is well again');
+	ok(wait_until { sessions('') == 2 }, 'with two connections');
+	$d->ends_well;
+};
+
+subtest 'no second connection' => sub {
+	$db->sql("CREATE ROLE single LOGIN CONNECTION LIMIT 1 PASSWORD 'one'");
+	$db->sql('CREATE DATABASE apart OWNER single');
+	my $d = Policyd->start(config => { $db->config(user => 'single',
+	    password => 'one', database => 'apart'), limits => [[40, 3600]],
+	    fail_action => 'reject full' });
+	my @clients = map { $d->connect } 1 .. $requests;
+	my %answers;
+
+	like($d->log, qr/no second connection.*too many connections/, 'the log tells of it');
+	at_once($d, 'bob', @clients);
+	$answers{$_->answer // 'none'}++ for @clients;
+	is_deeply(\%answers, { dunno => 40, 'reject full' => $requests - 40 },
+	    'exactly as many as there may be');
+	$d->ends_well;
+};
+
+$db->stop;
+done_testing();

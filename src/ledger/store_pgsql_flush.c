@@ -1,0 +1,147 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger/store_pgsql.h"
+#include "lib/alloc.h"
+#include "lib/log.h"
+
+/*
+ * The disk is slower than the server, and a server that waits for it does
+ * nothing else in that session. So when more is to be decided already, a batch
+ * is committed without waiting (synchronous_commit off): others see it, and a
+ * loss of power may undo it. A transaction on a second connection that writes
+ * to the log, and waits as the server's administrator wants all to wait, for
+ * the disk or for a standby too, is behind it in that log: when this is
+ * confirmed, that batch is safe, and is answered. The next batch is read and
+ * written meanwhile, and never safe before this one is.
+ */
+
+static const char *const	flush[] = { STORE_FLUSH };
+
+static bool	wanted;
+
+/* Who only cleans and reports has no need of it. */
+void
+store_start_helper(struct role_start *start, const struct settings *settings)
+{
+	(void)start;
+	(void)settings;
+	wanted = true;
+}
+
+/*
+ * Names of hosts may be those of several servers. A lock that one session has
+ * and the other cannot have is the proof that there is one only.
+ */
+static bool
+store_same_server(struct store *s)
+{
+	uint32_t	word[2];
+	char		*sql;
+	int64_t		 key, mine = 0, other = 1;
+
+	arc4random_buf(word, sizeof(word));
+	key = (int64_t)word[0] << 31 ^ word[1];
+	sql = alloc_printf("SELECT pg_try_advisory_lock(%lld)::int",
+	    (long long)key);
+	if (pgsql_number(s->db, sql, &mine) == 0 && mine == 1)
+		(void)pgsql_number(s->flusher, sql, &other);
+	free(sql);
+	return mine == 1 && other == 0 &&
+	    pgsql_exec(s->db, "SELECT pg_advisory_unlock_all()") == 0;
+}
+
+void
+store_flusher_open(struct store *s, const struct settings *settings)
+{
+	char	reason[256] = "it is another server";
+	bool	away;
+
+	if (!wanted)
+		return;
+	s->flusher = pgsql_open(settings->pgsql_config, settings->db_timeout,
+	    &away, reason, sizeof(reason));
+	if (s->flusher != NULL) {
+		if (store_same_server(s) &&
+		    pgsql_exec(s->flusher, flush[0]) == 0 &&
+		    pgsql_prepare(s->flusher, flush, 1) == 0)
+			return;
+		if (pgsql_fault(s->flusher) != PGSQL_NO_FAULT)
+			(void)strlcpy(reason, pgsql_error(s->flusher),
+			    sizeof(reason));
+	}
+	log_notice("%s: no second connection, each batch waits for the disk:"
+	    " %s", s->description, reason);
+	pgsql_close(s->flusher);
+	s->flusher = NULL;
+}
+
+static void
+store_on_input(void *arg)
+{
+	(void)store_flush(arg, false);
+}
+
+int
+store_flush_begin(struct store *s)
+{
+	if (store_flush(s, true) == STORE_LOST)
+		return -1;
+	if (pgsql_ask(s->flusher, 0) == -1) {
+		(void)strlcpy(s->error, pgsql_error(s->flusher),
+		    sizeof(s->error));
+		s->spoilt = true;
+		return -1;
+	}
+	s->unflushed = true;
+	pgsql_watch(s->db, pgsql_fd(s->flusher), store_on_input, s);
+	return 0;
+}
+
+enum store_result
+store_flush(struct store *s, bool wait)
+{
+	if (!s->unflushed)
+		return s->spoilt ? STORE_LOST : STORE_OK;
+	switch (pgsql_asked(s->flusher, wait)) {
+	case 0:
+		return STORE_OK;
+	case 1:
+		s->unflushed = false;
+		pgsql_watch(s->db, -1, NULL, NULL);
+		s->flushed(s->arg);
+		return STORE_OK;
+	default:
+		(void)strlcpy(s->error, pgsql_error(s->flusher),
+		    sizeof(s->error));
+		s->unflushed = false;
+		s->spoilt = true;
+		pgsql_watch(s->db, -1, NULL, NULL);
+		return STORE_LOST;
+	}
+}
+
+bool
+store_overlaps(const struct store *s)
+{
+	return s->flusher != NULL;
+}
+
+bool
+store_unflushed(const struct store *s)
+{
+	return s->unflushed;
+}
+
+int
+store_flush_fd(const struct store *s)
+{
+	return s->unflushed ? pgsql_fd(s->flusher) : -1;
+}
+
+void
+store_on_flushed(struct store *s, void (*flushed)(void *), void *arg)
+{
+	s->flushed = flushed;
+	s->arg = arg;
+}
