@@ -26,7 +26,7 @@
 
 #define PATIENCE_S	20
 #define IDLE_MS		2000
-#define REQUEST_MS	1000
+#define REQUEST_MS	3000
 #define ANSWER_MS	1000
 #define MOST		40
 #define HELD		(4 * REQUEST_MAX)

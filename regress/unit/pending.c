@@ -270,22 +270,22 @@ slots_are_used_again(void **state)
 static void
 database_hangs_kills_daemon(void **state)
 {
-	int64_t	deadline;
+	struct mono	begun = clock_mono();
 
 	(void)state;
 	ask(1, "a");
 	ask(2, "b");
 	hear();
 	/* The ledger gives up before we do. */
-	deadline = clock_after(clock_mono(), TIMEOUT_MS).ns;
-	assert_true(asked[0].deadline < deadline);
+	assert_true(asked[0].deadline <
+	    clock_after(clock_mono(), TIMEOUT_MS).ns);
 	assert_true(asked[0].deadline >
-	    deadline - TIMEOUT_MS * INT64_C(500000));
+	    clock_after(begun, TIMEOUT_MS / 2).ns);
 	run_until(2);
 	is_answer(0, 1, VERDICT_UNAVAILABLE);
 	is_answer(1, 2, VERDICT_UNAVAILABLE);
 	assert_true(answers[0].after >= TIMEOUT_MS);
-	assert_true(answers[1].after < TIMEOUT_MS * 10);
+	assert_true(answers[1].after < PATIENCE_MS);
 	/* What comes late is not answered again. */
 	assert_false(verdict(numbers[0], VERDICT_ACCEPTED));
 	assert_int_equal(nanswers, 2);
