@@ -283,6 +283,8 @@ with_systemd()
 	nsenter -t "$pid" -m -p -n -u -i -C -r -w env -i LC_ALL=C \
 	    DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin \
 	    sh "/check/${0##*/}" --booted || status=$?
+	[ "${status:-0}" -eq 0 ] || nsenter -t "$pid" -m -p -r -w \
+	    journalctl --no-pager -n 100 >&2 || :
 	# Its processes are gone when it is.
 	kill -KILL $machine
 	wait $machine 2>/dev/null || :
