@@ -15,7 +15,7 @@ use Time::HiRes qw(time);
 use Database;
 use Policyd qw(wait_until);
 
-our @EXPORT_OK = qw(make_user daemon ok_away ok_back ok_log session close_session
+our @EXPORT_OK = qw(make_user daemon ok_away ok_not_waited_for ok_back ok_log session close_session
     hang_up TIMEOUT $secret);
 
 use constant TIMEOUT => 2;
@@ -68,6 +68,16 @@ sub ok_away {
 
 	is_deeply(\@answers, [('defer database') x 3], "$name: db_error_action");
 	cmp_ok($longest, '<', TIMEOUT + 8, "$name: in time ($longest s)");
+}
+
+# Ledgers come and find no server; who asks meanwhile does not wait for each of them.
+sub ok_not_waited_for {
+	my ($d, $name) = @_;
+	my $begin = time;
+	my (undef, @answers) = answers($d, 20, sasl_username => 'away');
+
+	is_deeply(\@answers, [('defer database') x 20], "$name: db_error_action");
+	cmp_ok(time - $begin, '<', 10 * TIMEOUT, "$name: at once");
 }
 
 sub ok_back {

@@ -23,14 +23,20 @@ static void
 ask_honestly(void)
 {
 	struct msg_verdict	verdict;
+	struct mono		deadline = clock_after(clock_mono(),
+				    LIAR_WAIT_MS);
 	struct message		m;
 	struct str		payload;
+	int			result;
 
 	liar_charge(&payload, "probe");
 	channel_send(liar_start.peer, MSG_CHARGE, 7, &payload, -1);
 	str_clear(&payload);
-	if (channel_wait(liar_start.peer, &m, clock_after(clock_mono(),
-	    LIAR_WAIT_MS)) == -1 || m.type != MSG_VERDICT || m.request != 7 ||
+	/* First it says that it serves. */
+	while ((result = channel_wait(liar_start.peer, &m, deadline)) == 0 &&
+	    m.type == MSG_SERVING)
+		;
+	if (result == -1 || m.type != MSG_VERDICT || m.request != 7 ||
 	    msg_verdict_get(&verdict, m.payload, m.len) == -1)
 		log_error("liar: an honest charge has no answer");
 	else

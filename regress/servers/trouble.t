@@ -10,8 +10,8 @@ use Test::More;
 
 use Database;
 use Policyd qw(wait_until request);
-use Trouble qw(make_user daemon ok_away ok_back ok_log session close_session hang_up
-    $secret);
+use Trouble qw(make_user daemon ok_away ok_not_waited_for ok_back ok_log session
+    close_session hang_up $secret);
 
 sub down_at_start {
 	my ($db) = @_;
@@ -46,6 +46,7 @@ sub killed {
 	$db->stop('KILL');
 	$answers{$_->answer // 'none'}++ for @clients;
 	ok_away($d, 'killed under load');
+	ok_not_waited_for($d, 'killed for a while');
 	$db->launch;
 	ok_back($d, 'restarted');
 	ok_log($d, $mark, 'killed', 12);

@@ -74,6 +74,7 @@ connect_ledger(void)
 	nasked = 0;
 	pending_channel(engine);
 	replay_channel(engine);
+	pending_serving();
 }
 
 static void
@@ -338,13 +339,27 @@ no_ledger_for_long(void **state)
 	run_until(2);
 	is_answer(1, 2, VERDICT_UNAVAILABLE);
 	assert_true(answers[1].after < TIMEOUT_MS);
+	/* Nor for one that has not found its database. */
+	connect_ledger();
+	pending_channel(NULL);
+	pending_channel(engine);
+	ask(3, "c");
+	run_until(3);
+	is_answer(2, 3, VERDICT_UNAVAILABLE);
+	pending_channel(NULL);
+	pending_channel(engine);
+	ask(4, "d");
+	run_until(4);
+	is_answer(3, 4, VERDICT_UNAVAILABLE);
+	assert_true(answers[3].after < TIMEOUT_MS);
+	lose_ledger();
 	/* And is waited for again when it is there. */
 	connect_ledger();
-	ask(3, "c");
+	ask(5, "e");
 	hear();
 	assert_int_equal(nasked, 1);
 	assert_true(verdict(numbers[0], VERDICT_ACCEPTED));
-	is_answer(2, 3, VERDICT_ACCEPTED);
+	is_answer(4, 5, VERDICT_ACCEPTED);
 }
 
 static void

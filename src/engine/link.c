@@ -42,6 +42,10 @@ link_message(const struct message *m)
 {
 	static struct msg_verdict	verdict;
 
+	if (m->type == MSG_SERVING) {
+		pending_serving();
+		return 0;
+	}
 	if (m->type != MSG_VERDICT)
 		return control_on_ledger(m);
 	if (msg_verdict_get(&verdict, m->payload, m->len) == -1)

@@ -38,7 +38,8 @@ static struct {
 	size_t			 count;
 	size_t			 bytes;		/* of charges that wait */
 	struct channel		*ledger;
-	struct mono		 lost;		/* since when there is none */
+	bool			 serving;	/* it has its database */
+	struct mono		 lost;		/* since when none does */
 	struct mono		 last;		/* the deadline given last */
 	bool			 timing;
 	struct mono		 timed;		/* what the timer is set to */
@@ -130,15 +131,16 @@ slot_settle(struct slot *slot, const struct msg_verdict *verdict)
 /* --- deadlines --- */
 
 /*
- * db_timeout from now on; with no ledger for longer than that, nothing is
- * waited for. Never before one that was given earlier.
+ * db_timeout from now on; with no ledger that serves for longer than that,
+ * nothing is waited for: while a server is away they come and go. Never before
+ * one that was given earlier.
  */
 static struct mono
 pending_deadline(int64_t timeout)
 {
 	struct mono	now = turn_now(), deadline;
 
-	deadline = clock_after(pending.ledger != NULL ? now : pending.lost,
+	deadline = clock_after(pending.serving ? now : pending.lost,
 	    timeout);
 	if (deadline.ns < now.ns)
 		deadline = now;
@@ -197,13 +199,20 @@ pending_channel(struct channel *ledger)
 {
 	struct slot	*slot;
 
-	if (ledger == NULL && pending.ledger != NULL)
+	if (pending.serving)
 		pending.lost = turn_now();
+	pending.serving = false;
 	for (slot = TAILQ_FIRST(&pending.waiting); slot != pending.unsent;
 	    slot = TAILQ_NEXT(slot, entry))
 		slot->pending.again = true;
 	pending.ledger = ledger;
 	pending.unsent = TAILQ_FIRST(&pending.waiting);
+}
+
+void
+pending_serving(void)
+{
+	pending.serving = true;
 }
 
 void

@@ -50,6 +50,9 @@ bool	pending_verdict(uint64_t request, const struct msg_verdict *);
 /* The channel to the ledger from now on, NULL when it is lost. */
 void	pending_channel(struct channel *);
 
+/* It has its database: until then it is there, but not waited for. */
+void	pending_serving(void);
+
 /* Sends what waits to be sent, as far as the channel takes it. */
 void	pending_send(void);
 

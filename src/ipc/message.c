@@ -29,6 +29,7 @@ static const struct message_rule	rules[MSG__MAX] = {
 	[MSG_FAULT] =		{ "fault", CHILDREN, PARENT, false },
 	[MSG_CHARGE] =		{ "charge", ENGINE, LEDGER, false },
 	[MSG_VERDICT] =		{ "verdict", LEDGER, ENGINE, false },
+	[MSG_SERVING] =		{ "serving", LEDGER, ENGINE, false },
 	[MSG_CLEAN] =		{ "clean", PARENT, LEDGER, false },
 	[MSG_CLEANED] =		{ "cleaned", LEDGER, PARENT, false },
 	[MSG_HITS_WANTED] =	{ "hits wanted", PARENT, LEDGER, false },

@@ -46,6 +46,7 @@ enum message_type {
 	/* engine and ledger */
 	MSG_CHARGE,		/* struct msg_charge, answered by number */
 	MSG_VERDICT,		/* struct msg_verdict */
+	MSG_SERVING,		/* ledger, engine: it has its database */
 	/* cleaning and reporting: from whom to whom, and what */
 	MSG_CLEAN,		/* parent, ledger: begin */
 	MSG_CLEANED,		/* ledger, parent: struct msg_cleaned */

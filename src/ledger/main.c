@@ -126,6 +126,7 @@ ledger_on_peer(struct ledger *l, const struct message *m)
 	if (role == ROLE_ENGINE) {
 		ledger_drop_engine(l);
 		l->engine = channel_new(m->fd, ROLE_LEDGER, ROLE_ENGINE);
+		channel_signal(l->engine, MSG_SERVING, 0);
 		return 0;
 	}
 	if (role != ROLE_REPORT)
@@ -360,6 +361,8 @@ main(void)
 	if (l->engine != NULL)
 		ledger_note(l, charge_batch_start(l->batch, clock_wall()));
 	role_ready(&l->start);
+	if (l->engine != NULL)
+		channel_signal(l->engine, MSG_SERVING, 0);
 
 	ledger_serve(l);
 	ledger_stop(l);
