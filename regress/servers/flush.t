@@ -31,11 +31,13 @@ sub daemon {
 # As many requests as there are clients, all decided in one go: the ledger sleeps until
 # they are on their way.
 sub at_once {
-	my ($d, $id, @clients) = @_;
+	my ($d, $id, $instances, @clients) = @_;
 	my $ledger = $d->child('ledger-pgsql');
+	my $n = 0;
 
 	kill 'STOP', $ledger;
-	$_->send(request(sasl_username => $id)) for @clients;
+	$_->send(request(sasl_username => $id, instance => "$id." . $n++ % $instances))
+	    for @clients;
 	# The engine reads them in the order in which they came, this one last.
 	my $last = $d->connect;
 	$last->send("not a request\n\n");
@@ -59,7 +61,7 @@ subtest 'nobody is answered before it is safe' => sub {
 	is($_->ask(sasl_username => 'before'), 'dunno', 'all is well') for $clients[0];
 	is(scalar(sessions('')), 2, 'there are two connections');
 	wait_for_standby('nobody');
-	at_once($d, 'bob', @clients);
+	at_once($d, 'bob', $requests, @clients);
 	ok(wait_until { $db->recorded('bob') > 0 }, 'others see what was committed');
 	my $seen = $db->recorded('bob');
 	cmp_ok($seen, '<', $requests, "$seen, not all of them");
@@ -77,7 +79,7 @@ subtest 'the second connection is lost' => sub {
 
 	is($_->ask(sasl_username => 'before'), 'dunno', 'all is well') for $clients[0];
 	wait_for_standby('nobody');
-	at_once($d, 'eve', @clients);
+	at_once($d, 'eve', $requests, @clients);
 	ok(wait_until { $db->recorded('eve') > 0 }, 'the first part is committed');
 	my ($flusher) = sessions('pg_logical_emit_message');
 	$db->sql("SELECT pg_terminate_backend($flusher)");
@@ -96,6 +98,25 @@ subtest 'the second connection is lost' => sub {
 	$d->ends_well;
 };
 
+subtest 'the same once more' => sub {
+	my $d = daemon();
+	my @clients = map { $d->connect } 1 .. 40;
+
+	is($_->ask(sasl_username => 'before'), 'dunno', 'all is well') for $clients[0];
+	wait_for_standby('nobody');
+	# The second half finds what the first one has recorded, and writes nothing.
+	at_once($d, 'ann', 20, @clients);
+	ok(wait_until { $db->recorded('ann') == 20 }, 'others see what was committed');
+	ok(wait_until { sessions('pg_logical_emit_message') == 1 &&
+	    sessions('COMMIT') == 1 }, 'the second half is decided too');
+	is(scalar(grep { $_->unread(0.2) ne '' } $clients[0], $clients[39]), 0,
+	    'nobody is told');
+	wait_for_standby('');
+	is(scalar(grep { ($_->answer // '') eq 'dunno' } @clients), 40, 'all are accepted');
+	is($db->recorded('ann'), 20, 'and nothing is counted twice');
+	$d->ends_well;
+};
+
 subtest 'no second connection' => sub {
 	$db->sql("CREATE ROLE single LOGIN CONNECTION LIMIT 1 PASSWORD 'one'");
 	$db->sql('CREATE DATABASE apart OWNER single');
@@ -106,7 +127,7 @@ subtest 'no second connection' => sub {
 	my %answers;
 
 	like($d->log, qr/no second connection.*too many connections/, 'the log tells of it');
-	at_once($d, 'bob', @clients);
+	at_once($d, 'bob', $requests, @clients);
 	$answers{$_->answer // 'none'}++ for @clients;
 	is_deeply(\%answers, { dunno => 40, 'reject full' => $requests - 40 },
 	    'exactly as many as there may be');

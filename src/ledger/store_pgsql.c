@@ -281,11 +281,11 @@ store_commit(struct store *s, bool *later)
 	int64_t			seq = 0;
 	bool			good;
 
-	*later = *later && s->flusher != NULL;
+	*later = *later && s->flusher != NULL && s->column[ROW_ID].count > 0;
 	pgsql_begin(s->db);
 	if (s->column[ROW_ID].count > 0) {
 		store_put(s, APPEND, ROW_ID, ROW_TAG);
-		pgsql_put(s->db, APPENDED, NULL);
+		pgsql_put(s->db, *later ? AHEAD : APPENDED, NULL);
 	}
 	if (s->column[SEE_ID].count > 0)
 		store_put(s, SEE, SEE_ID, SEE_DATE);
@@ -297,9 +297,8 @@ store_commit(struct store *s, bool *later)
 	 * What the ledger before this one has left may not be safe yet, and is
 	 * answered here.
 	 */
-	if (*later)
-		pgsql_put(s->db, AHEAD, NULL);
-	else if (s->flusher != NULL && !clock_passed(s->young, clock_mono()))
+	if (!*later && s->flusher != NULL &&
+	    !clock_passed(s->young, clock_mono()))
 		pgsql_put(s->db, FLUSH, NULL);
 	pgsql_put(s->db, DO_COMMIT, NULL);
 	good = s->column[ROW_ID].count == 0 || (pgsql_take(s->db) == 0 &&
@@ -315,8 +314,10 @@ store_commit(struct store *s, bool *later)
 		store_write_hits(s, HIT_FULL);
 		store_write_hits(s, HIT_NEAR);
 		/* Nothing is waited for from here on: nobody is told yet. */
-		return *later && store_flush_begin(s) == -1 ? STORE_LOST :
-		    STORE_OK;
+		if (*later)
+			return store_flush_begin(s);
+		/* What is answered may be what the last batch recorded. */
+		return s->unflushed ? store_flush(s, true) : STORE_OK;
 	}
 	/* Without sums it goes too, should they be what does not work. */
 	s->sumless = s->column[SUMS_ID].count > 0;

@@ -114,8 +114,8 @@ void	store_empty(struct store *, enum column first, enum column last);
 /* A second connection, to the same server; where it cannot be had, none. */
 void	store_flusher_open(struct store *, const struct settings *);
 
-/* What was committed without waiting is to be safe. -1: lost. */
-int	store_flush_begin(struct store *);
+/* What was committed without waiting is to be safe. */
+enum store_result	store_flush_begin(struct store *);
 
 /* --- store_pgsql_read.c: in the transaction, under the locks --- */
 

@@ -82,20 +82,20 @@ store_on_input(void *arg)
 	(void)store_flush(arg, false);
 }
 
-int
+enum store_result
 store_flush_begin(struct store *s)
 {
 	if (store_flush(s, true) == STORE_LOST)
-		return -1;
+		return STORE_LOST;
 	if (pgsql_ask(s->flusher, 0) == -1) {
 		(void)strlcpy(s->error, pgsql_error(s->flusher),
 		    sizeof(s->error));
 		s->spoilt = true;
-		return -1;
+		return STORE_LOST;
 	}
 	s->unflushed = true;
 	pgsql_watch(s->db, pgsql_fd(s->flusher), store_on_input, s);
-	return 0;
+	return STORE_OK;
 }
 
 enum store_result

@@ -107,7 +107,8 @@ static const char *const	statements[STATEMENT__MAX] = {
 	    " SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[],"
 	    " $4::text[], $5::text[], $6::bigint[])",
 	[APPENDED] = "SELECT currval('mail_count_seq_seq')",
-	[AHEAD] = "SELECT set_config('synchronous_commit', 'off', true)",
+	[AHEAD] = "SELECT currval('mail_count_seq_seq'),"
+	    " set_config('synchronous_commit', 'off', true)",
 	[FLUSH] = STORE_FLUSH,
 	[SEE] = "INSERT INTO mail_distinct (id, value, date)"
 	    " SELECT id, value, max(date) FROM unnest($1::text[], $2::text[],"
