@@ -74,20 +74,23 @@ charge_free(struct charge_batch *b, struct verdict_charge *c)
 	b->spares++;
 }
 
-void
-charge_batch_clear(struct charge_batch *b)
+static void
+charge_drop(struct charge_batch *b, struct charges *list)
 {
 	struct verdict_charge	*c;
 
-	while ((c = TAILQ_FIRST(&b->waiting)) != NULL) {
-		TAILQ_REMOVE(&b->waiting, c, entry);
-		charge_free(b, c);
-		b->count--;
-	}
-	while ((c = TAILQ_FIRST(&b->unflushed)) != NULL) {
-		TAILQ_REMOVE(&b->unflushed, c, entry);
+	while ((c = TAILQ_FIRST(list)) != NULL) {
+		TAILQ_REMOVE(list, c, entry);
 		charge_free(b, c);
 	}
+}
+
+void
+charge_batch_clear(struct charge_batch *b)
+{
+	charge_drop(b, &b->waiting);
+	charge_drop(b, &b->unflushed);
+	b->count = 0;
 }
 
 void
@@ -333,6 +336,15 @@ charge_keep_hits(struct charge_batch *b)
 	b->nhit += n;
 }
 
+/* It waits no longer. */
+static void
+charge_settle(struct charge_batch *b, struct verdict_charge *c)
+{
+	TAILQ_REMOVE(&b->waiting, c, entry);
+	TAILQ_INSERT_TAIL(&b->decided, c, entry);
+	b->count--;
+}
+
 static void
 charge_decide(struct charge_batch *b)
 {
@@ -345,8 +357,7 @@ charge_decide(struct charge_batch *b)
 		verdict_decide(&b->context, c);
 		if (c->weighed == NULL)
 			charge_keep_hits(b);
-		TAILQ_REMOVE(&b->waiting, c, entry);
-		TAILQ_INSERT_TAIL(&b->decided, c, entry);
+		charge_settle(b, c);
 	}
 }
 
@@ -394,17 +405,6 @@ charge_answer(struct charge_batch *b, struct charges *list,
 	}
 }
 
-static void
-charge_answer_decided(struct charge_batch *b, enum store_result result,
-    const struct charge_answers *answers)
-{
-	const struct verdict_charge	*c;
-
-	TAILQ_FOREACH(c, &b->decided, entry)
-		b->count--;
-	charge_answer(b, &b->decided, result, answers);
-}
-
 /* These are safe. */
 static void
 charge_on_flushed(void *arg)
@@ -414,18 +414,6 @@ charge_on_flushed(void *arg)
 	charge_answer(b, &b->unflushed, STORE_OK, &b->answers);
 	if (b->answers.answered != NULL)
 		b->answers.answered(b->answers.arg);
-}
-
-/* They are committed, and wait for the disk alone. */
-static void
-charge_leave(struct charge_batch *b, const struct charge_answers *answers)
-{
-	const struct verdict_charge	*c;
-
-	TAILQ_FOREACH(c, &b->decided, entry)
-		b->count--;
-	TAILQ_CONCAT(&b->unflushed, &b->decided, entry);
-	b->answers = *answers;
 }
 
 static void
@@ -451,8 +439,7 @@ charge_expire(struct charge_batch *b, struct mono mono, bool all)
 		if (!all && c->deadline > mono.ns)
 			continue;
 		charge_unavailable(&c->verdict);
-		TAILQ_REMOVE(&b->waiting, c, entry);
-		TAILQ_INSERT_TAIL(&b->decided, c, entry);
+		charge_settle(b, c);
 	}
 }
 
@@ -516,10 +503,11 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono,
 		charge_tell_hits(b, answers);
 	} else
 		cache_undo(b->cache);
-	if (result == STORE_OK && later)
-		charge_leave(b, answers);
-	else
-		charge_answer_decided(b, result, answers);
+	if (result == STORE_OK && later) {
+		TAILQ_CONCAT(&b->unflushed, &b->decided, entry);
+		b->answers = *answers;
+	} else
+		charge_answer(b, &b->decided, result, answers);
 	cache_trim(b->cache);
 	return result;
  fail:
@@ -530,7 +518,7 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono,
 	if (result != STORE_BUSY) {
 		cache_undo(b->cache);
 		charge_expire(b, mono, true);
-		charge_answer_decided(b, result, answers);
+		charge_answer(b, &b->decided, result, answers);
 	}
 	return result;
 }
@@ -576,7 +564,7 @@ charge_batch_run(struct charge_batch *b, int64_t now, struct mono mono,
     const struct charge_answers *answers)
 {
 	charge_expire(b, mono, false);
-	charge_answer_decided(b, STORE_FAILED, answers);
+	charge_answer(b, &b->decided, STORE_FAILED, answers);
 	/* Nobody waits any longer: that says nothing new of the database. */
 	if (TAILQ_EMPTY(&b->waiting))
 		return b->last;
@@ -585,7 +573,7 @@ charge_batch_run(struct charge_batch *b, int64_t now, struct mono mono,
 	charge_whole(b);
 	if (b->last == STORE_LOST) {
 		charge_expire(b, mono, true);
-		charge_answer_decided(b, STORE_LOST, answers);
+		charge_answer(b, &b->decided, STORE_LOST, answers);
 	}
 	return b->last;
 }

@@ -65,12 +65,12 @@ struct charge_answers {
 
 /*
  * Decides and commits; tells each charge that is settled, or leaves that to
- * charge_batch_flush. Those whose id is
- * still being read, and all while the database is locked (STORE_BUSY), stay in
- * the batch for the next call, until their deadline. `now` is the wall clock,
- * `mono` for deadlines. STORE_LOST: nothing more can be done by this process,
- * and what is not refused is not answered: the next ledger is asked.
- * Where all that waited is past its deadline, what the last call returned.
+ * charge_batch_flush. Those whose id is still being read, and all while the
+ * database is locked (STORE_BUSY), stay in the batch for the next call, until
+ * their deadline. `now` is the wall clock, `mono` for deadlines. STORE_LOST:
+ * nothing more can be done by this process, and what is not refused is not
+ * answered: the next ledger is asked. Where all that waited is past its
+ * deadline, what the last call returned.
  */
 enum store_result	 charge_batch_run(struct charge_batch *, int64_t now,
 			    struct mono, const struct charge_answers *);

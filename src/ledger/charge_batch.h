@@ -15,8 +15,8 @@ struct charge_batch {
 	const struct settings	*settings;
 	struct charges		 waiting;
 	struct charges		 next;		/* for the batch after this */
+	size_t			 count;		/* of both */
 	struct charges		 decided;
-	size_t			 count;		/* of these */
 	struct charges		 unflushed;	/* committed: store_flush */
 	struct charge_answers	 answers;
 	struct charges		 spare;

@@ -216,7 +216,7 @@ ledger_timeout(struct ledger *l, int idle)
 
 	if (charge_batch_count(l->batch) > 0)
 		return l->busy ? BUSY_MS : 0;
-	if (store_unflushed(l->store))
+	if (store_flush_fd(l->store) != -1)
 		return FLUSH_MS;
 	clean = clean_wait(&l->clean);
 	if (clean == -1 || idle == -1)
@@ -283,7 +283,7 @@ ledger_serve(struct ledger *l)
 		upkeep_clean(l);
 		idle = -1;
 		if (charge_batch_count(l->batch) == 0 &&
-		    !store_unflushed(l->store))
+		    store_flush_fd(l->store) == -1)
 			idle = ledger_idle(l);
 		if (log_lost())
 			channel_signal(l->parent, MSG_LOG_LOST, 0);

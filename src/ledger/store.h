@@ -196,7 +196,6 @@ void			 store_rollback(struct store *);
  * or STORE_LOST.
  */
 bool			 store_overlaps(const struct store *);
-bool			 store_unflushed(const struct store *);
 enum store_result	 store_flush(struct store *, bool wait);
 void			 store_on_flushed(struct store *, void (*)(void *),
 			    void *);

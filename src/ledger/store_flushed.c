@@ -9,13 +9,6 @@ store_overlaps(const struct store *s)
 	return false;
 }
 
-bool
-store_unflushed(const struct store *s)
-{
-	(void)s;
-	return false;
-}
-
 enum store_result
 store_flush(struct store *s, bool wait)
 {

@@ -76,6 +76,15 @@ store_flusher_open(struct store *s, const struct settings *settings)
 	s->flusher = NULL;
 }
 
+/* What was committed may be safe or not: the next ledger begins anew. */
+static enum store_result
+store_flusher_lost(struct store *s)
+{
+	(void)strlcpy(s->error, pgsql_error(s->flusher), sizeof(s->error));
+	s->spoilt = true;
+	return STORE_LOST;
+}
+
 static void
 store_on_input(void *arg)
 {
@@ -87,12 +96,8 @@ store_flush_begin(struct store *s)
 {
 	if (store_flush(s, true) == STORE_LOST)
 		return STORE_LOST;
-	if (pgsql_ask(s->flusher, 0) == -1) {
-		(void)strlcpy(s->error, pgsql_error(s->flusher),
-		    sizeof(s->error));
-		s->spoilt = true;
-		return STORE_LOST;
-	}
+	if (pgsql_ask(s->flusher, 0) == -1)
+		return store_flusher_lost(s);
 	s->unflushed = true;
 	pgsql_watch(s->db, pgsql_fd(s->flusher), store_on_input, s);
 	return STORE_OK;
@@ -101,36 +106,24 @@ store_flush_begin(struct store *s)
 enum store_result
 store_flush(struct store *s, bool wait)
 {
+	int	done;
+
 	if (!s->unflushed)
 		return s->spoilt ? STORE_LOST : STORE_OK;
-	switch (pgsql_asked(s->flusher, wait)) {
-	case 0:
+	if ((done = pgsql_asked(s->flusher, wait)) == 0)
 		return STORE_OK;
-	case 1:
-		s->unflushed = false;
-		pgsql_watch(s->db, -1, NULL, NULL);
-		s->flushed(s->arg);
-		return STORE_OK;
-	default:
-		(void)strlcpy(s->error, pgsql_error(s->flusher),
-		    sizeof(s->error));
-		s->unflushed = false;
-		s->spoilt = true;
-		pgsql_watch(s->db, -1, NULL, NULL);
-		return STORE_LOST;
-	}
+	s->unflushed = false;
+	pgsql_watch(s->db, -1, NULL, NULL);
+	if (done == -1)
+		return store_flusher_lost(s);
+	s->flushed(s->arg);
+	return STORE_OK;
 }
 
 bool
 store_overlaps(const struct store *s)
 {
 	return s->flusher != NULL;
-}
-
-bool
-store_unflushed(const struct store *s)
-{
-	return s->unflushed;
 }
 
 int

@@ -27,10 +27,7 @@ struct map	*map_new(map_same *);
 void		 map_free(struct map *);	/* not the nodes */
 size_t		 map_count(const struct map *);
 
-/*
- * SipHash-1-3 of the bytes under the process's secret: of what nobody is told,
- * fewer rounds hide enough.
- */
+/* SipHash of the bytes under the process's secret. */
 uint64_t	 map_hash(const void *, size_t);
 
 /*
