@@ -11,24 +11,6 @@
 
 /* What SPEC.md 3 says of a decision, asked of a ledger with its database. */
 
-static int
-setup(void **state)
-{
-	struct rig	*r;
-
-	r = rig_new();
-	rig_open(r);
-	*state = r;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	rig_free(*state);
-	return 0;
-}
-
 static void
 room_for_n_takes_n(void **state)
 {
@@ -511,7 +493,7 @@ clock_steps_back(void **state)
 }
 
 #define TEST(name)							\
-	cmocka_unit_test_setup_teardown(name, setup, teardown)
+	cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 
 int
 main(void)

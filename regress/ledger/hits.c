@@ -13,24 +13,6 @@
 
 /* What is kept for the report: hits of limits, and of warn_at. */
 
-static int
-setup(void **state)
-{
-	struct rig	*r;
-
-	r = rig_new();
-	rig_open(r);
-	*state = r;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	rig_free(*state);
-	return 0;
-}
-
 static void
 hits_are_counted_once_for_a_window(void **state)
 {
@@ -204,55 +186,74 @@ next_hit(struct channel *c, char *id, size_t size, struct msg_hit *hit)
 	return hit->hits;
 }
 
+/* What is sent, and both ends of the channel that it goes by. */
+struct sending {
+	struct hits	*hits;
+	struct channel	*ledger;
+	struct channel	*report;
+};
+
 static void
-channel_to_report(struct channel **ledger, struct channel **report)
+sending_begin(struct sending *s)
 {
 	int	fd[2];
 
 	assert_int_equal(channel_pair(fd), 0);
-	*ledger = channel_new(fd[0], ROLE_LEDGER, ROLE_REPORT);
-	*report = channel_new(fd[1], ROLE_REPORT, ROLE_LEDGER);
+	s->hits = hits_new();
+	s->ledger = channel_new(fd[0], ROLE_LEDGER, ROLE_REPORT);
+	s->report = channel_new(fd[1], ROLE_REPORT, ROLE_LEDGER);
+}
+
+static void
+sending_all(struct sending *s, struct rig *r)
+{
+	assert_int_equal(hits_send(s->hits, r->store, s->ledger, r->settings,
+	    r->lookup), STORE_OK);
+	assert_int_equal(channel_flush(s->ledger), 1);
+}
+
+static void
+sending_end(struct sending *s)
+{
+	hits_free(s->hits);
+	channel_free(s->ledger);
+	channel_free(s->report);
 }
 
 static void
 reports_deleted_before_sent(void **state)
 {
 	struct rig		*r = *state;
-	struct hits		*h = hits_new();
-	struct channel		*ledger, *report;
+	struct sending		 s;
 	struct msg_hit		 hit;
 	char			 id[64];
 	int			 i;
 
-	channel_to_report(&ledger, &report);
+	sending_begin(&s);
 	assert_int_equal(rig_one(r, "bob", 1, 10, 60), VERDICT_ACCEPTED);
 	(void)rig_sql(r, "INSERT INTO limit_report VALUES ('bob', 86400, 5),"
 	    " ('eve', 60, 7), ('zoe', 11, 1)");
 	for (i = 0; i < 2; i++) {
-		assert_int_equal(hits_send(h, r->store, ledger, r->settings,
-		    r->lookup), STORE_OK);
-		assert_int_equal(channel_flush(ledger), 1);
-		assert_int_equal(next_hit(report, id, sizeof(id), &hit), 7);
+		sending_all(&s, r);
+		assert_int_equal(next_hit(s.report, id, sizeof(id), &hit), 7);
 		assert_string_equal(id, "eve");
 		assert_int_equal(hit.seconds, 60);
 		assert_int_equal(hit.mails, 10);
-		assert_int_equal(next_hit(report, id, sizeof(id), &hit), 5);
+		assert_int_equal(next_hit(s.report, id, sizeof(id), &hit), 5);
 		assert_string_equal(id, "bob");
 		assert_int_equal(hit.mails, 150);
-		assert_int_equal(next_hit(report, id, sizeof(id), &hit), 1);
+		assert_int_equal(next_hit(s.report, id, sizeof(id), &hit), 1);
 		assert_int_equal(hit.mails, 0);
-		assert_int_equal(next_hit(report, id, sizeof(id), &hit), 0);
+		assert_int_equal(next_hit(s.report, id, sizeof(id), &hit), 0);
 	}
 	/* What comes in while the mail is on its way is for the next one. */
 	(void)rig_sql(r, "UPDATE limit_report SET hit = 9 WHERE id = 'bob'");
-	assert_int_equal(hits_forget(h, r->store, r->now), STORE_OK);
+	assert_int_equal(hits_forget(s.hits, r->store, r->now), STORE_OK);
 	assert_int_equal(rig_sql(r, "SELECT count(*) FROM limit_report"), 1);
 	assert_int_equal(rig_sql(r, "SELECT hit FROM limit_report"), 4);
-	assert_int_equal(hits_forget(h, r->store, r->now), STORE_OK);
+	assert_int_equal(hits_forget(s.hits, r->store, r->now), STORE_OK);
 	assert_int_equal(rig_sql(r, "SELECT hit FROM limit_report"), 4);
-	hits_free(h);
-	channel_free(ledger);
-	channel_free(report);
+	sending_end(&s);
 }
 
 /* Warnings come behind all hits, and each is taken off its own table. */
@@ -260,40 +261,35 @@ static void
 warnings_deleted_before_sent(void **state)
 {
 	struct rig		*r = *state;
-	struct hits		*h = hits_new();
-	struct channel		*ledger, *report;
+	struct sending		 s;
 	struct msg_hit		 hit;
 	char			 id[64];
 	int			 i;
 
-	channel_to_report(&ledger, &report);
+	sending_begin(&s);
 	(void)rig_sql(r, "INSERT INTO limit_report VALUES ('bob', 86400, 5)");
 	(void)rig_sql(r, "INSERT INTO limit_warning VALUES ('bob', 86400, 8),"
 	    " ('eve', 60, 9)");
 	/* Again, as after a report that was killed. */
 	for (i = 0; i < 2; i++) {
-		assert_int_equal(hits_send(h, r->store, ledger, r->settings,
-		    r->lookup), STORE_OK);
-		assert_int_equal(channel_flush(ledger), 1);
-		assert_int_equal(next_hit(report, id, sizeof(id), &hit), 5);
+		sending_all(&s, r);
+		assert_int_equal(next_hit(s.report, id, sizeof(id), &hit), 5);
 		assert_int_equal(hit.kind, HIT_FULL);
-		assert_int_equal(next_hit(report, id, sizeof(id), &hit), 9);
+		assert_int_equal(next_hit(s.report, id, sizeof(id), &hit), 9);
 		assert_int_equal(hit.kind, HIT_NEAR);
 		assert_string_equal(id, "eve");
 		assert_int_equal(hit.mails, 10);
-		assert_int_equal(next_hit(report, id, sizeof(id), &hit), 8);
+		assert_int_equal(next_hit(s.report, id, sizeof(id), &hit), 8);
 		assert_int_equal(hit.kind, HIT_NEAR);
 		assert_string_equal(id, "bob");
-		assert_int_equal(next_hit(report, id, sizeof(id), &hit), 0);
+		assert_int_equal(next_hit(s.report, id, sizeof(id), &hit), 0);
 	}
 	(void)rig_sql(r, "UPDATE limit_warning SET hit = 10 WHERE id = 'bob'");
-	assert_int_equal(hits_forget(h, r->store, r->now), STORE_OK);
+	assert_int_equal(hits_forget(s.hits, r->store, r->now), STORE_OK);
 	assert_int_equal(rig_sql(r, "SELECT count(*) FROM limit_report"), 0);
 	assert_int_equal(rig_sql(r, "SELECT count(*) FROM limit_warning"), 1);
 	assert_int_equal(rig_sql(r, "SELECT hit FROM limit_warning"), 2);
-	hits_free(h);
-	channel_free(ledger);
-	channel_free(report);
+	sending_end(&s);
 }
 
 static void
@@ -359,7 +355,7 @@ warning_failure_turns_nothing(void **state)
 }
 
 #define TEST(name)							\
-	cmocka_unit_test_setup_teardown(name, setup, teardown)
+	cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 
 int
 main(void)

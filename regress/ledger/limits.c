@@ -25,18 +25,10 @@ setup(void **state)
 {
 	struct rig	*r;
 
-	r = rig_new();
-	rig_open(r);
+	(void)rig_setup(state);
+	r = *state;
 	(void)rig_sql(r, "INSERT INTO rate_limits VALUES ('bob', '[[2, 60]]')");
 	set_query(r, "SELECT limits FROM rate_limits WHERE id = %s");
-	*state = r;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	rig_free(*state);
 	return 0;
 }
 
@@ -279,7 +271,7 @@ rules_ask_without_their_name(void **state)
 }
 
 #define TEST(name)							\
-	cmocka_unit_test_setup_teardown(name, setup, teardown)
+	cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
 
 int
 main(void)

@@ -125,6 +125,23 @@ rig_open(struct rig *r)
 	(void)charge_batch_start(r->batch, r->now);
 }
 
+int
+rig_setup(void **state)
+{
+	struct rig	*r = rig_new();
+
+	rig_open(r);
+	*state = r;
+	return 0;
+}
+
+int
+rig_teardown(void **state)
+{
+	rig_free(*state);
+	return 0;
+}
+
 void
 rig_close(struct rig *r)
 {

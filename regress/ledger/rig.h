@@ -54,6 +54,10 @@ struct rig	*rig_new(void);
 struct rig	*rig_beside(const struct rig *);
 void		 rig_free(struct rig *);
 
+/* A test's own, opened: cmocka's setup and teardown. */
+int	rig_setup(void **state);
+int	rig_teardown(void **state);
+
 void	rig_open(struct rig *);
 void	rig_close(struct rig *);	/* cache and all */
 void	rig_reopen(struct rig *);

@@ -25,17 +25,6 @@
 
 #define PATIENCE_MS	30000
 
-static int
-setup(void **state)
-{
-	struct rig	*r;
-
-	r = rig_new();
-	rig_open(r);
-	*state = r;
-	return 0;
-}
-
 static int	write_errno, read_errno;
 
 static int
@@ -504,7 +493,7 @@ three_processes_take_exactly_n(void **state)
 }
 
 #define TEST(name)							\
-	cmocka_unit_test_setup_teardown(name, setup, teardown)
+	cmocka_unit_test_setup_teardown(name, rig_setup, teardown)
 
 int
 main(void)

@@ -17,17 +17,6 @@
  * others write, what cleaning takes away, and what all that costs.
  */
 
-static int
-setup(void **state)
-{
-	struct rig	*r;
-
-	r = rig_new();
-	rig_open(r);
-	*state = r;
-	return 0;
-}
-
 /* The database is made by the test. */
 static int
 setup_closed(void **state)
@@ -677,7 +666,7 @@ charges_between_the_steps(void **state)
 }
 
 #define TEST(name)							\
-	cmocka_unit_test_setup_teardown(name, setup, teardown)
+	cmocka_unit_test_setup_teardown(name, rig_setup, teardown)
 #define TEST_CLOSED(name)						\
 	cmocka_unit_test_setup_teardown(name, setup_closed, teardown)
 
