@@ -282,6 +282,20 @@ sub machine {
 	    ($busy // 0) > 0.3 ? ': this machine is busy with something else' : '';
 }
 
+# What part of the processors' time their host gave to others since the last call, where a
+# system tells that.
+my @taken = (0, 1);
+sub taken {
+	open my $fh, '<', '/proc/stat' or return 0;
+	my (undef, @ticks) = split ' ', <$fh>;
+	my $all = 0;
+	$all += $_ for @ticks[0 .. 7];
+	my $part = ($ticks[7] - $taken[0]) / ($all - $taken[1] || 1);
+
+	@taken = ($ticks[7], $all);
+	return $part;
+}
+
 END {
 	my $status = $?;
 	if ($$ == $owner) {

@@ -4,11 +4,8 @@
 #include "lib/clock.h"
 #include "lib/num.h"
 
-/* So long may others wait for a step: rows are looked at accordingly. */
-#define STEP_NS		INT64_C(500000)
 #define ROWS_FIRST	100
 #define ROWS_MAX	10000
-#define REST		4		/* lengths of a step, between steps */
 #define REST_NS		INT64_C(20000000)	/* where a step failed */
 #define MS_NS		INT64_C(1000000)
 
@@ -108,10 +105,10 @@ clean_step(struct clean *c, struct store *store,
 	if (result == STORE_OK) {
 		took = clock_mono().ns - now;
 		c->began = 0;
-		c->next = now + took * (REST + 1);
-		if (took > STEP_NS && c->rows > ROWS_FIRST)
+		c->next = now + took * (store_pace.rest + 1);
+		if (took > store_pace.step && c->rows > ROWS_FIRST)
 			c->rows /= 2;
-		else if (took < STEP_NS / 2 && c->rows < ROWS_MAX)
+		else if (took < store_pace.step / 2 && c->rows < ROWS_MAX)
 			c->rows *= 2;
 		return STORE_OK;
 	}

@@ -223,6 +223,16 @@ const char		*store_placeholder(void);
 /* --- cleaning and reporting --- */
 
 /*
+ * How cleaning gives way to decisions: a step is made to take no longer than
+ * `step` ns, and `rest` times what it took nothing follows.
+ */
+struct store_pace {
+	int64_t	step;
+	int	rest;
+};
+extern const struct store_pace	store_pace;
+
+/*
  * Goes on deleting what was recorded before `before`, in one short transaction
  * that looks at no more than about `max` rows. *position is 0 at first, then
  * what the last call left there; -1: all is done.

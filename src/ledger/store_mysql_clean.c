@@ -154,6 +154,9 @@ store_limits(struct store *s, const char *query, struct store_limits *list,
 
 /* --- cleaning --- */
 
+/* Most of a step is to wait for the disk, which others would use meanwhile. */
+const struct store_pace	store_pace = { INT64_C(500000), 4 };
+
 /* Every step waits for the disk once, so it had better be worth it. */
 #define ROWS_LEAST	500
 

@@ -54,6 +54,13 @@ store_limits(struct store *s, const char *query, struct store_limits *list,
 /* --- cleaning --- */
 
 /*
+ * Nobody waits for its locks, only for the processor and the disk: what counts
+ * is its share of them. Half a millisecond and more of each step is for the
+ * transaction, however little is in it.
+ */
+const struct store_pace	store_pace = { INT64_C(2000000), 9 };
+
+/*
  * A transaction that waits for no disk: what was deleted and comes back after a
  * crash is deleted the next time.
  */

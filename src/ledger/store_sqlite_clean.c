@@ -16,6 +16,9 @@
 
 /* --- cleaning --- */
 
+/* Who decides waits for the lock of a step. */
+const struct store_pace	store_pace = { INT64_C(500000), 4 };
+
 /* The last row of the next stretch; INT64_MAX: there is no row behind it. */
 static int
 clean_rows_end(struct store *s, int64_t from, size_t max, int64_t *end)
