@@ -56,8 +56,9 @@ store_limits(struct store *s, const char *query, struct store_limits *list,
 /*
  * Nobody waits for its locks, only for the processor and the disk: what counts
  * is its share of them. Half a millisecond and more of each step is for the
- * transaction, however little is in it. With a rest of 9, and twice as many rows
- * a second, p99 of decisions was twice that without cleaning; with 19, 1.4 times.
+ * transaction, however little is in it. With a rest of 9, and twice as many
+ * rows a second, p99 of decisions was twice that without cleaning; with 19, 1.4
+ * times.
  */
 const struct store_pace	store_pace = { INT64_C(2000000), 19 };
 
