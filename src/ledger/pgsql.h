@@ -47,6 +47,10 @@ int		 pgsql_fd(const struct pgsql *);
  */
 bool		 pgsql_ended(struct pgsql *);
 
+/* In SQL: whether the server is of this version, 140000 for 14, or later. */
+#define PGSQL_SINCE(version)						\
+	"current_setting('server_version_num')::int >= " #version
+
 /* --- at the start: no deadline but the server's lock_timeout --- */
 
 int	pgsql_exec(struct pgsql *, const char *sql);

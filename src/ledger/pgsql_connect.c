@@ -183,8 +183,8 @@ pgsql_session(struct pgsql *db)
 	    "SET enable_bitmapscan = off; SET enable_sort = off;"
 	    "SET lock_timeout = %lld;"
 	    "SET idle_in_transaction_session_timeout = %lld;"
-	    "SELECT set_config('idle_session_timeout', '0', false) WHERE"
-	    " current_setting('server_version_num')::int >= 140000",
+	    "SELECT set_config('idle_session_timeout', '0', false) WHERE "
+	    PGSQL_SINCE(140000),
 	    (long long)(db->timeout / 2 + 1), (long long)(db->timeout * 2 +
 	    1000));
 	ret = pgsql_exec(db, sql);

@@ -12,12 +12,8 @@
 #define LOCK_SCHEMA_KEY	"5791025316413866754"
 
 /* Deletes what is old in the blocks $1 to $2 of a table. */
-#define CLEAN_TID(n)	"('(' || " n "::bigint || ',0)')::tid"
-#define CLEAN_ROWS							\
-	"ctid >= " CLEAN_TID("$1") " AND ctid < " CLEAN_TID("$2")	\
-	" AND date < $3::bigint"
-#define CLEAN_BLOCKS(table, rows)					\
-	"WITH gone AS (DELETE FROM " table " WHERE " rows		\
+#define CLEAN_BLOCKS(table, where)					\
+	"WITH gone AS (DELETE FROM " table " WHERE " where		\
 	" RETURNING 1) SELECT count(*), pg_relation_size('" table "')"	\
 	" / current_setting('block_size')::bigint FROM gone"
 
@@ -25,9 +21,18 @@
  * Rows that somebody has locked can wait for the next time. To lock those that
  * nobody has costs as much again as to delete them.
  */
-#define CLEAN_UNLOCKED(table, rows)					\
+#define CLEAN_UNLOCKED(table, where)					\
 	CLEAN_BLOCKS(table, "ctid = ANY(ARRAY(SELECT ctid FROM " table	\
-	" WHERE " rows " FOR UPDATE SKIP LOCKED))")
+	" WHERE " where " FOR UPDATE SKIP LOCKED))")
+
+#define CLEAN_STATEMENTS(blocks)					\
+	[CLEAN] = CLEAN_BLOCKS("mail_count", blocks CLEAN_OLD),		\
+	[CLEAN_LOCKED] = CLEAN_UNLOCKED("mail_count", blocks CLEAN_OLD), \
+	[CLEAN_VALUES] = CLEAN_UNLOCKED("mail_distinct", blocks CLEAN_OLD)
+#define CLEAN_OLD	" AND date < $3::bigint"
+#define CLEAN_TID(n)	"('(' || " n "::bigint || ',0)')::tid"
+#define CLEAN_RANGE							\
+	"ctid >= " CLEAN_TID("$1") " AND ctid < " CLEAN_TID("$2")
 
 /*
  * Servers before 14 would read the whole table for a range: all places that a
@@ -37,9 +42,8 @@
 #define CLEAN_PLACES							\
 	"ctid = ANY(ARRAY(SELECT ('(' || b || ',' || o || ')')::tid"	\
 	" FROM generate_series($1::bigint, $2::bigint - 1) b,"		\
-	" generate_series(1, 291) o)) AND date < $3::bigint"
-#define KNOWS_RANGES							\
-	"SELECT (current_setting('server_version_num')::int >= 140000)::int"
+	" generate_series(1, 291) o))"
+#define KNOWS_RANGES	"SELECT (" PGSQL_SINCE(140000) ")::int"
 
 #define HIT_NEW(table)							\
 	"INSERT INTO " table " (id, delta, hit)"			\
@@ -139,9 +143,7 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[CLEAN_LIGHTLY] = "SELECT"
 	    " set_config('synchronous_commit', 'off', true),"
 	    " set_config('lock_timeout', '20', true)",
-	[CLEAN] = CLEAN_BLOCKS("mail_count", CLEAN_ROWS),
-	[CLEAN_LOCKED] = CLEAN_UNLOCKED("mail_count", CLEAN_ROWS),
-	[CLEAN_VALUES] = CLEAN_UNLOCKED("mail_distinct", CLEAN_ROWS),
+	CLEAN_STATEMENTS(CLEAN_RANGE),
 	[CLEAN_SUMS] = "DELETE FROM mail_sums WHERE (id, part) IN"
 	    " (SELECT id, part FROM mail_sums WHERE since < $1::bigint"
 	    " FOR UPDATE SKIP LOCKED)",
@@ -165,9 +167,7 @@ static const char *const	statements[STATEMENT__MAX] = {
 
 /* In place of these, where a server does not know ranges. */
 static const char *const	rangeless[STATEMENT__MAX] = {
-	[CLEAN] = CLEAN_BLOCKS("mail_count", CLEAN_PLACES),
-	[CLEAN_LOCKED] = CLEAN_UNLOCKED("mail_count", CLEAN_PLACES),
-	[CLEAN_VALUES] = CLEAN_UNLOCKED("mail_distinct", CLEAN_PLACES)
+	CLEAN_STATEMENTS(CLEAN_PLACES)
 };
 
 /*
