@@ -513,9 +513,10 @@ sub clean_in_turns {
 	my ($wanted, $turns) = ($full ? 15 : 7, 0);
 	my (%run, $status);
 	my $rows = old_rows($d);
+	my $left = $rows;
 
 	while (!defined $status && @{$run{beside} // []} < $wanted &&
-	    $turns < 3 * $wanted && old_rows($d)) {
+	    $turns < 3 * $wanted && $left) {
 		$turns++;
 		Bench::taken();
 		my $without = clean_run('without --clean', Bench::load($d->endpoint, @load));
@@ -528,12 +529,12 @@ sub clean_in_turns {
 			kill 'TERM', $pid;
 			Policyd::reap($pid, 20) // fault('--clean does not end');
 		}
+		$left = old_rows($d);
 		next if $taken > 0.01;
 		push @{$run{without}}, $without;
 		push @{$run{beside}}, $beside;
 	}
 	fault('--clean: ' . slurp("$d->{dir}/clean.out")) if $status;
-	my $left = old_rows($d);
 	fault('none was deleted') if $left >= $rows;
 	printf "%d of %d old rows deleted in %d turns of %d s; %d undisturbed turns:\n",
 	    $rows - $left, $rows, $turns, $load[-1], scalar @{$run{beside} // []};
