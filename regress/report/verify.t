@@ -13,6 +13,8 @@ BEGIN {
 		'mail.example.test' => '192.0.2.25',
 		'other.example.test' => '192.0.2.25',
 		'a.b.example.test' => '192.0.2.25',
+		'loop.example.test' => '127.0.0.2',
+		'localhost' => '192.0.2.25',
 		'six.example.test' => ['2001:db8::25', '192.0.2.25'],
 	});
 }
@@ -100,6 +102,19 @@ ok_verified('a star for two labels', certificate('stars', san => [[DNS =>
     server_name('a.b.example.test'));
 ok_verified('half a star', certificate('half', san => [[DNS => 'm*.example.test']],
     issuer => $ca), 'hostname mismatch');
+ok_verified('a common name and no DNS name', certificate('common',
+    name => 'mail.example.test', issuer => $ca), 'hostname mismatch');
+ok_verified('a name that resolves to the loopback', certificate('loop',
+    san => [[DNS => 'loop.example.test']], issuer => $otherca),
+    'unable to get local issuer certificate|unable to verify',
+    server_name('loop.example.test'), listen => '127.0.0.2');
+ok_verified('localhost that resolves to another host', certificate('local',
+    san => [[DNS => 'localhost']], issuer => $otherca),
+    'unable to get local issuer certificate|unable to verify',
+    server_name('localhost'));
+ok_verified('a loopback address literal is not checked', certificate('literal',
+    san => [[DNS => 'x.test']], issuer => $otherca), undef,
+    server_name('127.0.0.2'), listen => '127.0.0.2');
 ok_verified('expired', certificate('expired', san => $name, issuer => $ca,
     begin => -7200, end => -3600), 'certificate has expired');
 ok_verified('of tomorrow', certificate('tomorrow', san => $name, issuer => $ca,
@@ -128,17 +143,23 @@ subtest 'a file of authorities that is not there, or none' => sub {
 	unlike($s->transcript, qr/^C:/m, 'nothing was sent');
 };
 
-subtest 'no password without TLS' => sub {
-	my $s = Smtpd->start(host => '192.0.2.25', auth => ['PLAIN']);
-	my $r = Report->new(host => 'mail.example.test', port => $s->port,
-	    settings => { smtp_credentials => ['alice', 'secret'] });
+for (['another host', 'mail.example.test', '192.0.2.25'],
+    ['a name that resolves to the loopback', 'loop.example.test', '127.0.0.2'],
+    ['localhost that resolves to another host', 'localhost', '192.0.2.25']) {
+	my ($what, $host, $listen) = @$_;
 
-	$r->hits(['bob', 86400, 3]);
-	my ($status, undef, $err) = $r->clean;
-	is($status, 8, 'status 8');
-	like($err, qr/no password is sent without TLS/, 'is said');
-	unlike($s->transcript, qr/^C: (?:AUTH|MAIL)/m, 'nor the mail');
-	is_deeply($r->left, \@row, 'the hits stay');
-};
+	subtest "no password without TLS to $what" => sub {
+		my $s = Smtpd->start(host => $listen, auth => ['PLAIN']);
+		my $r = Report->new(host => $host, port => $s->port,
+		    settings => { smtp_credentials => ['alice', 'secret'] });
+
+		$r->hits(['bob', 86400, 3]);
+		my ($status, undef, $err) = $r->clean;
+		is($status, 8, 'status 8');
+		like($err, qr/no password is sent without TLS/, 'is said');
+		unlike($s->transcript, qr/^C: (?:AUTH|MAIL)/m, 'nor the mail');
+		is_deeply($r->left, \@row, 'the hits stay');
+	};
+}
 
 done_testing();

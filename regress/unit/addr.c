@@ -310,6 +310,25 @@ there_and_back(void **state)
 	}
 }
 
+static void
+names_loopback(void **state)
+{
+	static const char *const	yes[] = {
+		"localhost", "LocalHost", "127.0.0.1", "127.9.9.9", "::1",
+		"::ffff:127.0.0.1"
+	}, *const			no[] = {
+		"", "localhost.", "localhost.example.org", "loop.example.org",
+		"127.1", "0.0.0.0", "::", "[::1]", "128.0.0.1"
+	};
+	size_t				 i;
+
+	(void)state;
+	for (i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
+		assert_true(addr_names_loopback(yes[i]));
+	for (i = 0; i < sizeof(no) / sizeof(no[0]); i++)
+		assert_false(addr_names_loopback(no[i]));
+}
+
 int
 main(void)
 {
@@ -318,6 +337,7 @@ main(void)
 		cmocka_unit_test(no_addresses),
 		cmocka_unit_test(masks),
 		cmocka_unit_test(loopback),
+		cmocka_unit_test(names_loopback),
 		cmocka_unit_test(networks),
 		cmocka_unit_test(no_networks),
 		cmocka_unit_test(contains),

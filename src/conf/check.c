@@ -223,14 +223,6 @@ check_same_socket(const struct settings_socket *a,
 	return a->port == b->port && strcmp(a->host, b->host) == 0;
 }
 
-static bool
-check_is_loopback(const char *host)
-{
-	struct addr	a;
-
-	return addr_parse(&a, host, strlen(host)) == 0 && addr_loopback(&a);
-}
-
 static void
 check_sockets(const struct settings *s, struct faults *faults)
 {
@@ -252,7 +244,7 @@ check_sockets(const struct settings *s, struct faults *faults)
 			path = true;
 		else
 			tcp = true;
-		if (socket->host != NULL && !check_is_loopback(socket->host))
+		if (socket->host != NULL && !addr_names_loopback(socket->host))
 			open = true;
 		if (socket->path != NULL && strchr(socket->path, '/') == NULL)
 			fault_warning(faults, v->line, v->column,
@@ -358,8 +350,7 @@ check_reports(const struct settings *s, struct faults *faults)
 		    "names nobody: hits are kept, and no mail is sent");
 	check_report_limits(s, faults);
 	if (s->smtp_user != NULL && s->smtp_tls == SMTP_TLS_NONE &&
-	    !check_is_loopback(s->smtp_host) &&
-	    strcasecmp(s->smtp_host, "localhost") != 0)
+	    !addr_names_loopback(s->smtp_host))
 		check_advise(s, faults, "smtp_credentials",
 		    "smtp_credentials are never sent to \"%s\" without TLS: "
 		    "set smtp_tls",

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "lib/addr.h"
 #include "lib/num.h"
@@ -85,6 +86,15 @@ addr_loopback(const struct addr *a)
 	static const struct addr	one = { 128, { [15] = 1 } };
 
 	return a->bits == 32 ? a->byte[0] == 127 : addr_equal(a, &one);
+}
+
+bool
+addr_names_loopback(const char *host)
+{
+	struct addr	a;
+
+	return strcasecmp(host, "localhost") == 0 ||
+	    (addr_parse(&a, host, strlen(host)) == 0 && addr_loopback(&a));
 }
 
 const char *

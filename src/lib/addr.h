@@ -26,6 +26,12 @@ int	addr_parse(struct addr *, const char *, size_t);
 void	addr_mask(struct addr *, unsigned int prefix);
 bool	addr_equal(const struct addr *, const struct addr *);
 bool	addr_loopback(const struct addr *);
+
+/*
+ * Whether the text itself says that it is this machine: "localhost" or a
+ * loopback address. A name that resolves to one does not: a resolver can lie.
+ */
+bool	addr_names_loopback(const char *host);
 const char	*addr_format(const struct addr *, char *, size_t);
 
 /*

@@ -105,9 +105,12 @@ is_more(const struct addrinfo *list, const struct report_tried *tried,
 	return false;
 }
 
-/* The first that answers, or -1 with the reason of the last. */
+/*
+ * The first that answers, or -1 with the reason of the last. `named`: the
+ * host's name is one of the loopback.
+ */
 static int
-connect_first(const struct addrinfo *list, uint16_t port,
+connect_first(const struct addrinfo *list, bool named, uint16_t port,
     const struct report_tried *tried, struct connect_peer *peer, char *why,
     size_t size)
 {
@@ -122,7 +125,7 @@ connect_first(const struct addrinfo *list, uint16_t port,
 		if (is_tried(tried, text))
 			continue;
 		if ((fd = connect_address(ai, end)) != -1) {
-			peer->loopback = addr_parse(&addr, text,
+			peer->loopback = named && addr_parse(&addr, text,
 			    strlen(text)) == 0 && addr_loopback(&addr);
 			peer->more = is_more(ai->ai_next, tried, text);
 			return fd;
@@ -154,7 +157,8 @@ connect_to(const char *host, uint16_t port, const struct report_tried *tried,
 		return -1;
 	}
 	snprintf(why, size, "no connection: %s has no other address", host);
-	fd = connect_first(list, port, tried, peer, why, size);
+	fd = connect_first(list, addr_names_loopback(host), port, tried, peer,
+	    why, size);
 	freeaddrinfo(list);
 	return fd;
 }

@@ -8,7 +8,7 @@
 #include "ipc/message.h"
 
 struct connect_peer {
-	bool	loopback;		/* it leads to this very machine */
+	bool	loopback;		/* by its name and its address */
 	bool	more;			/* there is another address */
 	char	address[REPORT_ADDRESS_MAX];	/* as text */
 };

@@ -19,6 +19,11 @@
 #include "lib/str.h"
 #include "report/tls.h"
 
+/* Older LibreSSL looks at the common name where there is no DNS name. */
+#ifndef X509_CHECK_FLAG_NEVER_CHECK_SUBJECT
+#define X509_CHECK_FLAG_NEVER_CHECK_SUBJECT	0
+#endif
+
 struct tls {
 	SSL_CTX	*ctx;
 	SSL	*ssl;		/* owns both of: */
@@ -183,7 +188,8 @@ expect_host(struct tls *t, const char *host)
 	if (SSL_set_tlsext_host_name(t->ssl, name) != 1)
 		return -1;
 	X509_VERIFY_PARAM_set_hostflags(param,
-	    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+	    X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
 	if (t->verify && X509_VERIFY_PARAM_set1_host(param, name, 0) != 1)
 		return -1;
 	return 0;
