@@ -145,6 +145,7 @@ struct settings {
 	char			*socket_group;
 	struct settings_networks allowed_clients;
 	char			*control_socket;	/* NULL: none */
+	bool			 db_insecure_auth;
 	int64_t			 db_timeout;		/* milliseconds */
 	bool			 report_immediately;
 	int64_t			 clean_interval;	/* seconds, 0: none */

@@ -45,10 +45,11 @@ struct mysqldb_statement {
 /*
  * Connects and sets the session up. NULL with a printable reason; *away: it may
  * be another time. `timeout` in milliseconds, of which the library takes whole
- * seconds.
+ * seconds. Unless `insecure`, a server that is not verified and not reached by
+ * a UNIX socket is not shown the password.
  */
 struct mysqldb	*mysqldb_open(const struct value *config, int64_t timeout,
-		    const struct mysqldb_statement *, size_t, bool *away,
+		    bool insecure, const struct mysqldb_statement *, size_t, bool *away,
 		    char *reason, size_t);
 void		 mysqldb_close(struct mysqldb *);
 enum mysqldb_fault mysqldb_fault(const struct mysqldb *);

@@ -68,13 +68,34 @@ mysqldb_set_texts(MYSQL *conn, const struct value *config)
  * TLS that was asked for is never left out, and a certificate is checked where
  * "ssl" says by what.
  */
-static void
-mysqldb_set_tls(MYSQL *conn, const struct value *config)
+struct mysqldb_tls {
+	const char	*mode;		/* ssl_mode; NULL: not given */
+	bool		 asked;		/* never without TLS */
+	bool		 verified;	/* never without a valid certificate */
+};
+
+static struct mysqldb_tls
+mysqldb_tls_of(const struct value *config)
 {
 	const struct value	*ssl = value_get(config, "ssl");
-	bool			 check = mysqldb_text(ssl, "ca", "capath") !=
-				    NULL;
-	const char		*mode = mysqldb_text(config, "ssl_mode", NULL);
+	struct mysqldb_tls	 tls;
+
+	tls.mode = mysqldb_text(config, "ssl_mode", NULL);
+	if (tls.mode != NULL) {
+		tls.asked = strcmp(tls.mode, "DISABLED") != 0 &&
+		    strcmp(tls.mode, "PREFERRED") != 0;
+		tls.verified = strncmp(tls.mode, "VERIFY_", 7) == 0;
+	} else {
+		tls.asked = ssl != NULL && ssl->count > 0;
+		tls.verified = tls.asked &&
+		    mysqldb_text(ssl, "ca", "capath") != NULL;
+	}
+	return tls;
+}
+
+static void
+mysqldb_set_tls(MYSQL *conn, const struct mysqldb_tls *tls)
+{
 #if HAS_SSL_MODE
 	static const struct {
 		const char	*name;
@@ -86,25 +107,74 @@ mysqldb_set_tls(MYSQL *conn, const struct value *config)
 		{ "VERIFY_CA", SSL_MODE_VERIFY_CA },
 		{ "VERIFY_IDENTITY", SSL_MODE_VERIFY_IDENTITY }
 	};
-	size_t	i;
+	const char	*mode = tls->mode;
+	size_t		 i;
 
-	if (mode == NULL && (ssl == NULL || ssl->count == 0))
+	if (mode == NULL && !tls->asked)
 		return;
 	if (mode == NULL)
-		mode = check ? "VERIFY_CA" : "REQUIRED";
+		mode = tls->verified ? "VERIFY_CA" : "REQUIRED";
 	for (i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
 		if (strcmp(modes[i].name, mode) == 0)
 			(void)mysql_options(conn, MYSQL_OPT_SSL_MODE,
 			    &modes[i].mode);
 #else
-	FLAG	enforce, verify;
+	FLAG	enforce = tls->asked, verify = tls->verified;
 
-	enforce = mode != NULL ? strcmp(mode, "DISABLED") != 0 &&
-	    strcmp(mode, "PREFERRED") != 0 : ssl != NULL && ssl->count > 0;
-	verify = mode != NULL ? strncmp(mode, "VERIFY_", 7) == 0 : check;
 	if (enforce)
 		(void)mysql_options(conn, MYSQL_OPT_SSL_ENFORCE, &enforce);
 	(void)mysql_options(conn, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
+#endif
+}
+
+/*
+ * Whether the connection leads to this host's own server or to one whose
+ * certificate is checked. An option file may say otherwise of the host, which
+ * is not known here.
+ */
+static bool
+mysqldb_trusts(const struct value *config, const struct mysqldb_tls *tls)
+{
+	const char	*host = mysqldb_text(config, "host", NULL);
+
+	if (tls->verified)
+		return true;
+	return (host == NULL || strcmp(host, "localhost") == 0) &&
+	    mysqldb_text(config, "read_default_file", NULL) == NULL &&
+	    mysqldb_text(config, "read_default_group", NULL) == NULL;
+}
+
+/*
+ * A server chooses how a client proves its password; most methods show it to
+ * the server. Without trust in the server only those are allowed that do not.
+ */
+static int
+mysqldb_restrict(MYSQL *conn, const struct mysqldb_tls *tls, char *reason,
+    size_t size)
+{
+#if HAS_RESTRICTED_AUTH
+	(void)tls;
+	if (mysql_options(conn, MARIADB_OPT_RESTRICTED_AUTH,
+	    "mysql_native_password,client_ed25519,auth_gssapi_client") == 0)
+		return 0;
+	(void)strlcpy(reason, "the database's library cannot keep the password "
+	    "from a server that is not verified: see db_insecure_auth", size);
+	return -1;
+#else
+	unsigned int	disabled = SSL_MODE_DISABLED;
+	bool		no = false;
+
+	/* Inside TLS this library shows the password to any server. */
+	if (tls->asked) {
+		(void)strlcpy(reason, "mysql_config: the password would be "
+		    "shown to a server whose certificate is not checked: set "
+		    "\"ca\" in \"ssl\", or see db_insecure_auth", size);
+		return -1;
+	}
+	(void)mysql_options(conn, MYSQL_OPT_SSL_MODE, &disabled);
+	(void)mysql_options(conn, MYSQL_ENABLE_CLEARTEXT_PLUGIN, &no);
+	(void)mysql_options(conn, MYSQL_OPT_GET_SERVER_PUBLIC_KEY, &no);
+	return 0;
 #endif
 }
 
@@ -126,7 +196,6 @@ mysqldb_set(MYSQL *conn, const struct value *config, int64_t timeout)
 	if (compress != NULL && (compress->boolean || compress->integer != 0))
 		(void)mysql_options(conn, MYSQL_OPT_COMPRESS, NULL);
 	mysqldb_set_texts(conn, config);
-	mysqldb_set_tls(conn, config);
 }
 
 /*
@@ -177,12 +246,13 @@ mysqldb_forget_password(struct mysqldb *db)
 }
 
 struct mysqldb *
-mysqldb_open(const struct value *config, int64_t timeout,
+mysqldb_open(const struct value *config, int64_t timeout, bool insecure,
     const struct mysqldb_statement *statement, size_t nstatement, bool *away,
     char *reason, size_t size)
 {
 	const char	*host = mysqldb_text(config, "host", NULL);
 	const char	*name = mysqldb_text(config, "db", "database");
+	struct mysqldb_tls tls = mysqldb_tls_of(config);
 	struct mysqldb	*db;
 	char		 place[160];
 
@@ -198,6 +268,12 @@ mysqldb_open(const struct value *config, int64_t timeout,
 		goto fail;
 	}
 	mysqldb_set(db->conn, config, timeout);
+	mysqldb_set_tls(db->conn, &tls);
+	if (!insecure && !mysqldb_trusts(config, &tls) &&
+	    mysqldb_restrict(db->conn, &tls, reason, size) == -1) {
+		*away = false;
+		goto fail;
+	}
 	if (mysql_real_connect(db->conn, host, mysqldb_text(config, "user",
 	    NULL),
 	    mysqldb_text(config, "passwd", "password"), name,

@@ -15,10 +15,12 @@
 #ifdef LIBMARIADB
 #define FLAG	my_bool
 #define HAS_SSL_MODE	0
+#define HAS_RESTRICTED_AUTH	1
 #define SOCKET_OF(conn)	mysql_get_socket(conn)
 #else
 #define FLAG	bool
 #define HAS_SSL_MODE	1
+#define HAS_RESTRICTED_AUTH	0
 #define SOCKET_OF(conn)	((conn)->net.fd)
 #endif
 

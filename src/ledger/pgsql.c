@@ -27,6 +27,12 @@ pgsql_error(const struct pgsql *db)
 	return db->error;
 }
 
+bool
+pgsql_exposed(const struct pgsql *db)
+{
+	return db->exposed;
+}
+
 const char *
 pgsql_place(const struct pgsql *db)
 {

@@ -27,17 +27,21 @@ enum pgsql_fault {
 /*
  * Connects to the first of the hosts that takes writes, and sets the session
  * up. NULL with a printable reason; *away: it may be another time. `timeout` in
- * milliseconds, for each host here and for each pipeline later.
+ * milliseconds, for each host here and for each pipeline later. Unless
+ * `insecure`, a server that is not verified and not reached by a UNIX socket is
+ * not shown the password.
  */
 struct pgsql	*pgsql_open(const struct value *config, int64_t timeout,
-    bool *away,
-		    char *reason, size_t);
+		    bool insecure, bool *away, char *reason, size_t);
 void		 pgsql_close(struct pgsql *);
 enum pgsql_fault pgsql_fault(const struct pgsql *);
 const char	*pgsql_error(const struct pgsql *);
 
 /* Where it is connected to, "database on host", printable. */
 const char	*pgsql_place(const struct pgsql *);
+
+/* Whether this libpq would show the password to a server that asks for it. */
+bool		 pgsql_exposed(const struct pgsql *);
 
 /* The descriptor, for poll(2): when nothing is asked, input is the end. */
 int		 pgsql_fd(const struct pgsql *);

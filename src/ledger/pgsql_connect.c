@@ -7,6 +7,7 @@
 #include "lib/scrub.h"
 
 #define KEYWORDS_MAX	64
+#define REQUIRE_AUTH_VERSION 160000	/* the first libpq that has it */
 
 struct pgsql_keywords {
 	const char	*name[KEYWORDS_MAX + 1];
@@ -144,6 +145,75 @@ pgsql_keywords(struct pgsql_keywords *k, const struct value *config,
 	return -1;
 }
 
+/* The value that libpq will use, a connection string's too; NULL: none. */
+static const char *
+pgsql_value(const struct pgsql_keywords *k, const PQconninfoOption *dsn,
+    const char *name)
+{
+	size_t	i;
+
+	for (i = 0; i < k->count; i++)
+		if (strcmp(k->name[i], name) == 0)
+			return k->value[i];
+	for (; dsn != NULL && dsn->keyword != NULL; dsn++)
+		if (strcmp(dsn->keyword, name) == 0)
+			return dsn->val;
+	return NULL;
+}
+
+/* Whether every host of a list is a directory of UNIX sockets. */
+static bool
+pgsql_is_local(const char *host)
+{
+	if (host == NULL || host[0] == '\0')
+		return true;
+	for (; host != NULL; host = strchr(host, ',')) {
+		host += strspn(host, ",");
+		if (host[0] != '/' && host[0] != '@')
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Whether the connection leads to this host's own server or to one whose
+ * certificate is checked. A service file may name a host, so that one is not
+ * trusted.
+ */
+static bool
+pgsql_trusts(const struct pgsql_keywords *k)
+{
+	PQconninfoOption	*dsn = NULL;
+	const char		*mode, *dbname = pgsql_value(k, NULL, "dbname");
+	bool			 trusts;
+
+	if (dbname != NULL && (strchr(dbname, '=') != NULL ||
+	    strstr(dbname, "://") != NULL))
+		dsn = PQconninfoParse(dbname, NULL);
+	mode = pgsql_value(k, dsn, "sslmode");
+	trusts = (mode != NULL && strncmp(mode, "verify-", 7) == 0) ||
+	    (pgsql_is_local(pgsql_value(k, dsn, "host")) &&
+	    pgsql_value(k, dsn, "hostaddr") == NULL &&
+	    pgsql_value(k, dsn, "service") == NULL);
+	PQconninfoFree(dsn);
+	return trusts;
+}
+
+/*
+ * A server that is not trusted must not be shown the password. libpq before 16
+ * shows it to every server that asks: 1, so that it can be said.
+ */
+static int
+pgsql_restrict(struct pgsql_keywords *k)
+{
+	if (pgsql_has(k, "require_auth") || pgsql_trusts(k))
+		return 0;
+	if (PQlibVersion() < REQUIRE_AUTH_VERSION)
+		return 1;
+	pgsql_default(k, "require_auth", "!password");
+	return 0;
+}
+
 static void
 pgsql_defaults(struct pgsql_keywords *k, int64_t timeout)
 {
@@ -216,26 +286,30 @@ pgsql_forget_password(struct pgsql *db)
 	/* Without one it is a constant. */
 	if (password != NULL && password[0] != '\0')
 		explicit_bzero(password, strlen(password));
+	else
+		db->exposed = false;
 	scrub_memory();
 }
 
 struct pgsql *
-pgsql_open(const struct value *config, int64_t timeout, bool *away,
-    char *reason,
-    size_t size)
+pgsql_open(const struct value *config, int64_t timeout, bool insecure,
+    bool *away, char *reason, size_t size)
 {
 	struct pgsql_keywords	 k = { .count = 0 };
 	struct pgsql		*db;
 	size_t			 i;
+	int			 exposed;
 
 	*away = false;
 	if (pgsql_keywords(&k, config, reason, size) == -1)
 		return NULL;
 	pgsql_defaults(&k, timeout);
+	exposed = insecure ? 0 : pgsql_restrict(&k);
 	*away = true;
 	db = alloc_zero(1, sizeof(*db));
 	db->timeout = timeout;
 	db->beside = -1;
+	db->exposed = exposed == 1;
 	db->conn = PQconnectdbParams(k.name, k.value, 1);
 	for (i = 0; i < k.count; i++)
 		str_wipe(&k.text[i]);

@@ -19,6 +19,7 @@ struct pgsql {
 	bool			 synced;	/* its end is sent */
 	bool			 each;		/* every statement has an end */
 	bool			 failed;	/* something in this pipeline */
+	bool			 exposed;	/* pgsql_exposed */
 	int			 beside;	/* pgsql_watch's; -1: nothing */
 	void			(*input)(void *);
 	void			*arg;

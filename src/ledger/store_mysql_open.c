@@ -156,8 +156,8 @@ store_build_sql(void *arg, const char *sql)
 
 	if (s->builder == NULL)
 		s->builder = mysqldb_open(s->settings->mysql_config, BUILD_MS,
-		    NULL,
-		    0, &away, s->error, sizeof(s->error));
+		    s->settings->db_insecure_auth, NULL, 0, &away,
+		    s->error, sizeof(s->error));
 	if (s->builder == NULL)
 		return -1;
 	if (mysqldb_exec(s->builder, sql) == 0)
@@ -329,8 +329,8 @@ store_open(const struct settings *settings, int directory, bool *away,
 	others_init(&s->others);
 	s->settings = settings;
 	s->db = mysqldb_open(settings->mysql_config, settings->db_timeout,
-	    statements,
-	    STATEMENT__MAX, away, reason, size);
+	    settings->db_insecure_auth, statements, STATEMENT__MAX, away,
+	    reason, size);
 	if (s->db == NULL) {
 		store_close(s);
 		return NULL;

@@ -60,7 +60,7 @@ store_flusher_open(struct store *s, const struct settings *settings)
 	if (!wanted)
 		return;
 	s->flusher = pgsql_open(settings->pgsql_config, settings->db_timeout,
-	    &away, reason, sizeof(reason));
+	    settings->db_insecure_auth, &away, reason, sizeof(reason));
 	if (s->flusher != NULL) {
 		if (store_same_server(s) &&
 		    pgsql_exec(s->flusher, flush[0]) == 0 &&

@@ -6,6 +6,7 @@
 #include "ledger/store_pgsql.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
+#include "lib/log.h"
 
 /* The first is shared by all batches but large ones. */
 #define LOCK_ALL_KEY	"5791025316413866753"
@@ -296,14 +297,17 @@ store_open(const struct settings *settings, int directory, bool *away,
 	others_init(&s->others);
 	for (i = 0; i < COLUMN__MAX; i++)
 		pgsql_array_init(&s->column[i]);
-	s->db = pgsql_open(settings->pgsql_config, settings->db_timeout, away,
-	    reason,
-	    size);
+	s->db = pgsql_open(settings->pgsql_config, settings->db_timeout,
+	    settings->db_insecure_auth, away, reason, size);
 	if (s->db == NULL) {
 		store_close(s);
 		return NULL;
 	}
 	s->description = alloc_printf("pgsql %s", pgsql_place(s->db));
+	if (pgsql_exposed(s->db))
+		log_warning("%s: this libpq (before 16) shows the password to "
+		    "any server that listens there and asks for it: use a UNIX "
+		    "socket or sslmode=verify-full", s->description);
 	if (store_upgrade(s, settings->fold_case) == 0 &&
 	    store_prepare(s) == 0) {
 		store_flusher_open(s, settings);
