@@ -49,8 +49,8 @@ struct mysqldb_statement {
  * a UNIX socket is not shown the password.
  */
 struct mysqldb	*mysqldb_open(const struct value *config, int64_t timeout,
-		    bool insecure, const struct mysqldb_statement *, size_t, bool *away,
-		    char *reason, size_t);
+		    bool insecure, const struct mysqldb_statement *, size_t,
+		    bool *away, char *reason, size_t);
 void		 mysqldb_close(struct mysqldb *);
 enum mysqldb_fault mysqldb_fault(const struct mysqldb *);
 const char	*mysqldb_error(const struct mysqldb *);
