@@ -142,6 +142,10 @@ json(void **state)
 	json_of("ok\nend\n", "{\"ids\": []}\n");
 	json_of("error it\\x0abroke\nend\n",
 	    "{\"error\": \"it\\u000abroke\"}\n");
+	/* C1 controls, bidirectional marks and tags could rule a terminal. */
+	json_of("ok\nids\tid=\\xc2\\x9b31m\\xe2\\x80\\xae\\xf3\\xa0\\x80\\xa1"
+	    "\nend\n", "{\"ids\": [\n  {\"id\": "
+	    "\"\\u009b31m\\u202e\\udb40\\udc21\"}]}\n");
 	json_of("ok\n\ta=x\tb#-1.5\tc?1\nids\tid=\\xff\"\nids\tid=\xc3\xa4\n"
 	    "end\n", "{\"a\": \"x\", \"b\": -1.5, \"c\": true,\n"
 	    " \"ids\": [\n  {\"id\": \"\\\\xff\\\"\"},\n"

@@ -5,16 +5,23 @@
 void
 json_add_string(struct str *out, const char *bytes, size_t len)
 {
-	size_t	i;
+	uint32_t	code;
+	size_t		n;
+	bool		printable;
 
 	str_addc(out, '"');
-	for (i = 0; i < len; i++) {
-		if (bytes[i] == '"' || bytes[i] == '\\')
+	for (; len > 0; bytes += n, len -= n) {
+		n = str_code(bytes, len, &code, &printable);
+		if (*bytes == '"' || *bytes == '\\')
 			str_addc(out, '\\');
-		if ((unsigned char)bytes[i] < 0x20 || bytes[i] == 0x7f)
-			str_addf(out, "\\u%04x", (unsigned char)bytes[i]);
+		if (printable)
+			str_add(out, bytes, n);
+		else if (code < 0x10000)
+			str_addf(out, "\\u%04x", (unsigned int)code);
 		else
-			str_addc(out, bytes[i]);
+			str_addf(out, "\\u%04x\\u%04x",
+			    (unsigned int)(0xd7c0 + (code >> 10)),
+			    (unsigned int)(0xdc00 + (code & 0x3ff)));
 	}
 	str_addc(out, '"');
 }

@@ -11,7 +11,10 @@
  */
 void	json_add(struct str *, const struct answer *, const char *const *lists);
 
-/* Appends one JSON string of bytes. */
+/*
+ * Appends one JSON string of well-formed UTF-8; what a terminal would act on or
+ * not show becomes \uNNNN.
+ */
 void	json_add_string(struct str *, const char *, size_t);
 
 #endif

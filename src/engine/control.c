@@ -22,6 +22,7 @@
 #define GONE_MOST	64		/* without one */
 #define TALK_MS		10000		/* to ask, and to take the answer */
 #define WISH_MS		120000		/* until a wish is fulfilled */
+#define DENIED_SECONDS	10		/* between two lines in the log */
 #define LEDGER_MS	1000		/* besides db_timeout */
 #define LATE_MS		(60 * 60 * 1000)	/* for the log alone */
 #define SAID_MAX	200		/* of a change, in the log */
@@ -90,6 +91,19 @@ control_log(const struct control *c, const char *how, const char *why)
 	if (c->said != NULL)
 		log_notice("policyctl: uid=%lu: %s: %s%s",
 		    (unsigned long)c->uid, c->said, how, why);
+}
+
+/* A local user must not be able to fill the log. */
+static void
+control_log_denied(const struct control *c)
+{
+	static struct log_limit	limit;
+	unsigned int		held;
+
+	if (log_allowed(&limit, DENIED_SECONDS, &held))
+		log_warning("policyctl: uid=%lu may not %s (%u more refused "
+		    "and not shown)", (unsigned long)c->uid, c->command->name,
+		    held);
 }
 
 static void
@@ -426,8 +440,7 @@ control_run(struct control *c, size_t len)
 		return;
 	}
 	if (c->command->changes && c->uid != 0 && c->uid != controls.owner) {
-		log_warning("policyctl: uid=%lu may not %s",
-		    (unsigned long)c->uid, c->command->name);
+		control_log_denied(c);
 		control_fail(c, "permission denied: %s is for root and the "
 		    "owner of the socket", c->command->name);
 		return;

@@ -182,6 +182,20 @@ code_printable(uint32_t code)
 	return true;
 }
 
+size_t
+str_code(const void *src, size_t len, uint32_t *code, bool *printable)
+{
+	size_t	n;
+
+	if ((n = utf8_sequence(src, len, code)) == 0) {
+		*code = *(const unsigned char *)src;
+		*printable = false;
+		return 1;
+	}
+	*printable = code_printable(*code);
+	return n;
+}
+
 char *
 str_printable(char *dst, size_t size, const void *src, size_t len)
 {

@@ -39,6 +39,14 @@ void	 str_fold(char *, size_t);
  */
 unsigned int	 str_distance(const char *, const char *);
 
+/*
+ * The code point at the start of `len` > 0 bytes of well-formed UTF-8, and
+ * whether str_printable leaves it as it is, a backslash apart. Returns its
+ * length in bytes; where the bytes are malformed, 1 with the byte as the code
+ * point, which is not printable.
+ */
+size_t	 str_code(const void *, size_t len, uint32_t *code, bool *printable);
+
 /* Whether the bytes are well-formed UTF-8 (RFC 3629). */
 bool	 str_utf8_valid(const void *, size_t);
 
