@@ -15,7 +15,8 @@ CONF_SRCS =	src/conf/connection.c src/conf/convey.c src/conf/fault.c \
 LITERAL_SRCS =	src/conf/expression.c src/conf/literal.c src/conf/number.c \
 		src/conf/token.c
 CONF_READ_SRCS = src/conf/anchor.c src/conf/check.c src/conf/check_action.c \
-		src/conf/load.c src/conf/scalar.c src/conf/yaml.c \
+		src/conf/load.c src/conf/scalar.c src/conf/trust.c \
+		src/conf/yaml.c \
 		${LITERAL_SRCS}
 SANDBOX_SRCS_Linux =	src/sandbox/landlock.c src/sandbox/linux.c src/sandbox/seccomp.c
 SANDBOX_SRCS_OpenBSD =	src/sandbox/openbsd.c

@@ -47,25 +47,36 @@ for my $text ('', "# yaml\n", "# yaml\n---\n", "limits = [[1, 1]]\n", "# yaml\nd
 my $r = run_config("report_to = 5\nlimits = 7\ndebug = 9\n", '-n');
 is($r->{status}, 5, 'errors: status');
 is($r->{out}, '', 'errors: nothing on stdout');
-like($r->{err}, qr{\A\@dir\@/test\.conf:1:13:\ report_to\ .*\n
-    \@dir\@/test\.conf:2:10:\ limits\ .*\n
-    \@dir\@/test\.conf:3:9:\ debug\ .*\n\z}x, 'errors: all of them, in order');
+like($r->{err}, qr{\A\@dir\@/test\.conf:1:13:\ error:\ report_to\ .*\n
+    \@dir\@/test\.conf:2:10:\ error:\ limits\ .*\n
+    \@dir\@/test\.conf:3:9:\ error:\ debug\ .*\n\z}x, 'errors: all of them, in order');
 
 $r = run_config("# yaml\nlimits: 7\ndebug: 9\n", '-n');
 is($r->{status}, 5, 'errors in YAML: status');
-like($r->{err}, qr{\A\@dir\@/test\.yaml:2:9:\ limits\ .*\n
-    \@dir\@/test\.yaml:3:8:\ debug\ .*\n\z}x, 'errors in YAML: both');
+like($r->{err}, qr{\A\@dir\@/test\.yaml:2:9:\ error:\ limits\ .*\n
+    \@dir\@/test\.yaml:3:8:\ error:\ debug\ .*\n\z}x, 'errors in YAML: both');
 
 for my $text ("socket_permision = 0o660\n", "# yaml\nsocket_permision: 0660\n") {
 	$r = run_config($text, '-n');
 	is($r->{status}, 5, 'an unknown name: status');
 	is($r->{out}, '', 'an unknown name: nothing on stdout');
-	like($r->{err}, qr/warning: .*"socket_permision".*"socket_permission"/,
+	like($r->{err}, qr/error: .*"socket_permision".*"socket_permission"/,
 	    'an unknown name: the nearest one');
 }
 $r = run_config("mysql_config = {'pasword': 'x'}\n", '-n');
 is($r->{status}, 5, 'an unknown keyword: status');
 like($r->{err}, qr/"pasword".*did you mean "password"/, 'an unknown keyword');
+
+$r = run_config("rules = [{'name': 'a', 'key': 'sender', 'limits': [], 'colour': 1}]\n", '-n');
+is($r->{status}, 5, 'an unknown field of a rule: status');
+like($r->{err}, qr/: error: .*"colour"/, 'an unknown field of a rule is an error');
+
+for my $name (qw(exempt_recipients retention_days skip_same_domain sql_report)) {
+	$r = run_config("$name = 1\n", '-n');
+	is($r->{status}, 5, "$name: status");
+	like($r->{err}, qr/:1:1: error: "$name" .* function is not there$/m,
+	    "$name is said to be another edition's");
+}
 
 $r = run_config("count_mode = 0\n", '-n');
 is($r->{status}, 0, 'advice: status');
@@ -97,7 +108,7 @@ for my $socket ('["localhost", 10031]', '5', 'None', '[]', '""', '["127.0.0.1"]'
 	is($r->{status}, 4, "-n with SOCKET = $socket");
 	$r = run_config("SOCKET = $socket\n");
 	is($r->{status}, 4, "a start with SOCKET = $socket");
-	like($r->{err}, qr/test\.conf:1:\d+: SOCKET /, 'and the place is told');
+	like($r->{err}, qr/test\.conf:1:\d+: error: SOCKET /, 'and the place is told');
 }
 is(run_config("SOCKET = ['x', 1]\ndebug = 5\n", '-n')->{status}, 5,
     'SOCKET is not all that is wrong');
@@ -106,6 +117,47 @@ is(run_config("SOCKET = ['127.0.0.1', 99999]\n", '-n')->{status}, 5,
 $r = run_config("SOCKET = ['no.address', 10031]\n", '-n');
 is($r->{status}, 5, 'an address that is none: status');
 like($r->{err}, qr/"no\.address" is no address/, 'an address that is none: said');
+
+# Postfix's notation, and other things that are no path: what to write is said.
+for (['unix:/a/b' => 'write "/a/b"'], ['UNIX:/a/b' => 'write "/a/b"'],
+    ['local:/a/b' => 'write "/a/b"'], ['unix:a/b' => 'write "/path" or'],
+    ['unix:' => 'write "/path" or'], ['tcp:x' => 'write "/path" or'],
+    ['inet:127.0.0.1:10031' => 'write ["127.0.0.1", 10031]'],
+    ['inet:[::1]:10031' => 'write ["::1", 10031]'],
+    ['[::1]:10031' => 'write ["::1", 10031]'],
+    ['127.0.0.1:10031' => 'write ["127.0.0.1", 10031]'],
+    ['inet:10031' => 'write ["127.0.0.1", 10031]'],
+    ['localhost:10031' => 'write ["127.0.0.1", 10031]'],
+    ['inet:localhost:10031' => 'write ["127.0.0.1", 10031]'],
+    [' /a/b' => 'a blank'], ['/a/b ' => 'a blank'], ["/a/b\\t" => 'a blank']) {
+	my ($socket, $advice) = @$_;
+	for my $text (qq{"$socket"}, qq{["/c", "$socket"]}, qq{["$socket", ["::1", 9]]}) {
+		$r = run_config("SOCKET = $text\n", '-n');
+		is($r->{status}, 4, "SOCKET = $text: status");
+		like($r->{err}, qr/:1:\d+: error: SOCKET .*\Q$advice\E/, "SOCKET = $text: advice");
+	}
+	$r = run_config("control_socket = '$socket'\n", '-n');
+	is($r->{status}, 5, "control_socket = '$socket': status");
+	like($r->{err}, qr/:1:18: error: control_socket .*\Q$advice\E/,
+	    "control_socket = '$socket': advice");
+}
+for ('SOCKET = "a/b"', 'SOCKET = "b"', 'SOCKET = ["/c", "./b"]', 'control_socket = "b"',
+    'pidfile = "a/b"') {
+	$r = run_config("$_\n", '-n');
+	is($r->{status}, 0, "$_: status");
+	like($r->{err}, qr/: warning: .* is a path relative to/, "$_: a relative path is warned about");
+}
+for (':memory:', '', 'file:/a/b?mode=memory', '/a/', '/a/.', '..', ':x') {
+	$r = run_config("sqlite_config = {'database': '$_'}\n", '-n');
+	is($r->{status}, 5, "database '$_': status");
+	like($r->{err}, qr/:1:\d+: error: sqlite_config must have the path of a file as "database"/,
+	    "database '$_' is no file");
+}
+for ('"stderr"', '"syslog"', 'None') {
+	is(run_config("log = $_\n", '-n')->{status}, 0, "log = $_");
+}
+is(run_config("log = $_\n", '-n')->{status}, 5, "log = $_") for '"x"', '1', '""';
+is(run_config("pidfile = None\n", '-n')->{out}, "configuration OK\n", 'pidfile = None');
 
 # --- files ---
 
@@ -132,7 +184,7 @@ for my $text ("smtp_credentials = ['u', 'hush', 'hush']\n",
 # A start says the same, with the same status.
 $r = run_config("debug = 5\nlimits = 6\n");
 is($r->{status}, 5, 'a start with a wrong configuration: status');
-like($r->{err}, qr/:1:9: debug .*:2:10: limits /s, 'a start: all faults');
+like($r->{err}, qr/:1:9: error: debug .*:2:10: error: limits /s, 'a start: all faults');
 
 SKIP: {
 	skip 'not root', 3 if !as_root();

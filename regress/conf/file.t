@@ -175,6 +175,36 @@ SKIP: {
 	ok_refuses($file, qr/refused, for it belongs to uid \d+/, 'of somebody else');
 	chown 0, 0, $file;
 }
+# Who may write to a directory on the way decides which file is found.
+SKIP: {
+	skip 'only root refuses a file for its directories', 32 if !as_root;
+	my $uid = (getpwnam 'nobody')[2];
+	my $refused = qr/: error: refused, for another user decides what is found there: /;
+
+	mkdir $_ for "$dir/way", "$dir/way/in", "$dir/other";
+	spew("$dir/way/in/x.conf", "delay_to_close = 1234\n", 0600);
+	symlink '../way/in', "$dir/other/link";
+	symlink "$dir/way/in/x.conf", "$dir/other/x.conf";
+	my @files = ("$dir/way/in/x.conf", "$dir/other/link/x.conf", "$dir/other/x.conf");
+	ok_reads($_, 'only root may write to its directories') for @files;
+	for my $case ([$uid, 0, 0755, qr/belongs to uid $uid$/], [0, 0, 0757, qr/can be written to by everybody$/],
+	    [0, $group, 0775, qr/can be written to by gid $group$/]) {
+		my ($owner, $gid, $mode, $why) = @$case;
+		chown $owner, $gid, "$dir/way";
+		chmod $mode, "$dir/way";
+		ok_refuses($_, qr{$refused\@dir\@/way $why}m, "a directory above: $mode") for @files;
+	}
+	chown 0, $group, "$dir/way";
+	for (01777, 01775, 0755) {
+		chmod $_, "$dir/way";
+		ok_reads($files[0], sprintf 'a directory of root, %04o', $_);
+	}
+	chmod 01777, "$dir/other";
+	ok_reads($files[2], "root's link in a directory with the sticky bit");
+	system 'chown', '-h', 'nobody', "$dir/other/link", "$dir/other/x.conf";
+	ok_refuses($_, qr/$refused.* is a symbolic link of another user$/m, 'a link of another user')
+	    for @files[1, 2];
+}
 SKIP: {
 	skip 'only root can be somebody else', 7 if !as_root;
 	my $nobody = { as => 'nobody', home => $home };

@@ -122,7 +122,7 @@ like($r->{err}, qr/:2:9: warning: .*"no-such-group"/, 'and a group');
 $r = run_config("debug = 7\nlimits = 5\n", '--get-config', 'debug');
 is($r->{status}, 5, 'a wrong configuration: status');
 is($r->{out}, '', 'a wrong configuration: stdout');
-like($r->{err}, qr/test\.conf:1:9: debug .*test\.conf:2:10: limits /s,
+like($r->{err}, qr/test\.conf:1:9: error: debug .*test\.conf:2:10: error: limits /s,
     'a wrong configuration: stderr');
 is(run_config("SOCKET = ['x', 1]\n", '--get-config', 'debug')->{status}, 4,
     'a wrong SOCKET');

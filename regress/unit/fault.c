@@ -33,9 +33,9 @@ printing(void **state)
 	assert_int_equal(f.count, 3);
 	assert_int_equal(f.errors, 2);
 	assert_int_equal(f.warnings, 1);
-	printed_as(&f, 0, "some.conf:3:14: limits is 7");
+	printed_as(&f, 0, "some.conf:3:14: error: limits is 7");
 	printed_as(&f, 1, "some.conf:3:15: warning: beware");
-	printed_as(&f, 2, "some.conf: as a whole");
+	printed_as(&f, 2, "some.conf: error: as a whole");
 	fault_print(&f, 0, text, sizeof(text));
 	assert_string_equal(text, "some.conf:3:14:");
 	fault_clear(&f);
@@ -43,7 +43,7 @@ printing(void **state)
 
 	fault_init(&f, NULL);
 	fault_error(&f, 0, 0, "x");
-	printed_as(&f, 0, "built-in defaults: x");
+	printed_as(&f, 0, "built-in defaults: error: x");
 	fault_clear(&f);
 }
 
@@ -56,7 +56,7 @@ unprintable(void **state)
 	(void)state;
 	fault_init(&f, "a\nb\x1b[1m.conf");
 	fault_error(&f, 1, 1, "%s", "x\ny\x1b]0;z\x07 \xff Grüße \\n \\\\");
-	printed_as(&f, 0, "a\\x0ab\\x1b[1m.conf:1:1: "
+	printed_as(&f, 0, "a\\x0ab\\x1b[1m.conf:1:1: error: "
 	    "x\\x0ay\\x1b]0;z\\x07 \\xff Grüße \\n \\\\");
 	fault_clear(&f);
 }
@@ -69,8 +69,9 @@ sorting(void **state)
 		{ 2, 5 }, { 1, 80 }
 	};
 	static const char *const	expected[] = {
-		"f: 5", "f:1:80: 7", "f:2:3: 2", "f:2:5: 1", "f:2:5: 4",
-		"f:2:5: 6", "f:9:1: 0", "f:10:1: 3"
+		"f: error: 5", "f:1:80: error: 7", "f:2:3: error: 2",
+		"f:2:5: error: 1", "f:2:5: error: 4", "f:2:5: error: 6",
+		"f:9:1: error: 0", "f:10:1: error: 3"
 	};
 	struct faults			f;
 	size_t				i;
@@ -106,7 +107,7 @@ very_many(void **state)
 	assert_true(f.count < 500);
 	fault_sort(&f);
 	printed_as(&f, 0, "f: warning: too many warnings, not all are shown");
-	printed_as(&f, f.count - 1, "f:100001:1: the one that matters");
+	printed_as(&f, f.count - 1, "f:100001:1: error: the one that matters");
 	fault_print(&f, 1, text, sizeof(text));
 	assert_int_equal(strncmp(text, "f:1:1: warning: xxx", 19), 0);
 	fault_clear(&f);

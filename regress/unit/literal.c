@@ -54,7 +54,7 @@ value_is(const char *text, size_t len, const char *expected)
 
 #define VALUE_IS(text, expected)	\
 	value_is(text, sizeof(text) - 1, expected)
-#define FAULT(place, text)		"built-in defaults:" place ": " text
+#define FAULT(place, text)	"built-in defaults:" place ": error: " text
 
 static void
 values(void **state)

@@ -90,7 +90,7 @@ static void
 names(void **state)
 {
 	static const char *const	all[] = {
-		"debug", "user", "group", "pidfile", "backend",
+		"debug", "user", "group", "log", "pidfile", "backend",
 		"sqlite_config", "mysql_config", "pgsql_config", "SOCKET",
 		"socket_permission", "limits", "limits_by_id",
 		"sql_limits_by_id", "limit_by_sasl", "limit_by_sender",
@@ -119,7 +119,7 @@ static void
 roles(void **state)
 {
 	static const char *const	mine[] = {
-		"user", "group", "pidfile", "config_file", "SOCKET",
+		"user", "group", "log", "pidfile", "config_file", "SOCKET",
 		"socket_permission", "control_socket", NULL
 	};
 	size_t				 i;

@@ -170,9 +170,9 @@ check_queries(const struct settings *s, struct faults *faults)
 int
 check_socket(const struct value *v)
 {
-	const char	*reason;
+	char	reason[MEMBER_REASON_MAX];
 
-	if (member_socket_fault(v, &reason) != NULL)
+	if (member_socket_fault(v, reason) != NULL)
 		return CHECK_STATUS_SOCKET;
 	return 0;
 }
@@ -224,6 +224,15 @@ check_same_socket(const struct settings_socket *a,
 }
 
 static void
+check_absolute(const struct settings *s, struct faults *faults,
+    const char *name, const char *path)
+{
+	if (path != NULL && path[0] != '/')
+		check_advise(s, faults, name, "%s: \"%s\" is a path relative "
+		    "to where the daemon is started", name, path);
+}
+
+static void
 check_sockets(const struct settings *s, struct faults *faults)
 {
 	const struct value		*v;
@@ -246,12 +255,11 @@ check_sockets(const struct settings *s, struct faults *faults)
 			tcp = true;
 		if (socket->host != NULL && !addr_names_loopback(socket->host))
 			open = true;
-		if (socket->path != NULL && strchr(socket->path, '/') == NULL)
-			fault_warning(faults, v->line, v->column,
-			    "SOCKET: \"%s\" is a path relative to where the "
-			    "daemon is started",
-			    socket->path);
+		if (socket->path != NULL)
+			check_absolute(s, faults, "SOCKET", socket->path);
 	}
+	check_absolute(s, faults, "control_socket", s->control_socket);
+	check_absolute(s, faults, "pidfile", s->pidfile);
 	if (open && s->allowed_clients.count == 0)
 		check_advise(s, faults, "SOCKET",
 		    "SOCKET listens on the network for everybody: name those "

@@ -9,7 +9,7 @@
 enum connection_kind {
 	KIND_IGNORED,		/* means something to Python only */
 	KIND_TEXT,		/* str */
-	KIND_PATH,		/* str, not empty */
+	KIND_FILE,		/* str, the path of a file */
 	KIND_WHOLE,		/* int, or its digits */
 	KIND_NUMBER,		/* int or float, 0 or more */
 	KIND_SWITCH,		/* bool */
@@ -25,7 +25,7 @@ struct connection_keyword {
 };
 
 static const struct connection_keyword	connection_sqlite_keywords[] = {
-	{ "database",		KIND_PATH },
+	{ "database",		KIND_FILE },
 	{ "timeout",		KIND_NUMBER },
 	{ "synchronous",	KIND_SYNCHRONOUS },
 	{ "detect_types",	KIND_IGNORED },
@@ -176,6 +176,21 @@ connection_keyword(const char *setting, size_t n, bool *used)
 	return k->name;
 }
 
+/*
+ * SQLite keeps ":memory:" and "" nowhere that survives the process, which would
+ * limit nothing after a restart, and "file:" begins a URI.
+ */
+static bool
+connection_is_file(const char *path)
+{
+	const char	*base = strrchr(path, '/');
+
+	base = base == NULL ? path : base + 1;
+	return *base != '\0' && strcmp(base, ".") != 0 &&
+	    strcmp(base, "..") != 0 && *path != ':' &&
+	    strncmp(path, "file:", 5) != 0;
+}
+
 /* NULL when the value is of this kind, else what it must be. */
 static const char *
 connection_expected(enum connection_kind kind, const struct value *v)
@@ -189,8 +204,9 @@ connection_expected(enum connection_kind kind, const struct value *v)
 		return NULL;
 	case KIND_TEXT:
 		return text ? NULL : "a string";
-	case KIND_PATH:
-		return text && v->len > 0 ? NULL : "a path";
+	case KIND_FILE:
+		return text && connection_is_file(v->bytes) ? NULL :
+		    "the path of a file";
 	case KIND_WHOLE:
 		if (text && num_parse(v->bytes, v->len, 0, INT32_MAX, &n) == 0)
 			return NULL;
@@ -234,15 +250,14 @@ connection_unknown(const struct reading *r, const struct connection_dialect *d,
 	struct reader_nearest		 nearest = { .written = key->bytes };
 	const struct connection_keyword	*k;
 
-	r->faults->unknown++;
 	for (k = d->keywords; k->name != NULL; k++)
 		reader_nearest(&nearest, k->name);
 	if (nearest.name != NULL)
-		reader_warning(r, key,
+		reader_unknown(r, key,
 		    "has \"%s\", which %s does not know; did you mean \"%s\"?",
 		    key->bytes, d->function, nearest.name);
 	else
-		reader_warning(r, key, "has \"%s\", which %s does not know",
+		reader_unknown(r, key, "has \"%s\", which %s does not know",
 		    key->bytes, d->function);
 }
 

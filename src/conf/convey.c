@@ -165,8 +165,8 @@ convey_setting(struct convey *c, const struct message *m)
 }
 
 /*
- * What comes was checked by the parent, with these readers; a fault here means
- * that the two are not of one build, or worse.
+ * The parent checked this with the same readers and has said every warning. An
+ * error here means that the two are not of one build, or worse.
  */
 static struct settings *
 convey_settings(struct value *dict)
@@ -178,7 +178,7 @@ convey_settings(struct value *dict)
 
 	fault_init(&faults, NULL);
 	s = settings_adopt(dict, &faults);
-	if (faults.errors > 0 || faults.unknown > 0) {
+	if (faults.errors > 0) {
 		for (i = 0; i < faults.count; i++) {
 			fault_print(&faults, i, text, sizeof(text));
 			log_error("settings of the parent: %s", text);

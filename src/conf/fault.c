@@ -16,8 +16,8 @@
 #define FAULT_MAX	200
 #define FAULT_TEXT_MAX	1024
 
-static void	 fault_add(struct faults *, bool, unsigned int, unsigned int,
-		    const char *, va_list)
+static void	 fault_add(struct faults *, enum fault_kind, unsigned int,
+		    unsigned int, const char *, va_list)
 		    __attribute__((__format__(printf, 5, 0)));
 
 void
@@ -64,14 +64,15 @@ fault_printable(const char *text)
 }
 
 static void
-fault_add(struct faults *f, bool warning, unsigned int line,
+fault_add(struct faults *f, enum fault_kind kind, unsigned int line,
     unsigned int column, const char *fmt, va_list ap)
 {
 	char		 text[FAULT_TEXT_MAX];
 	struct fault	*fault;
 	size_t		 n;
 
-	n = warning ? ++f->warnings : ++f->errors;
+	f->unknown += kind == FAULT_UNKNOWN;
+	n = kind == FAULT_ERROR ? ++f->errors : ++f->warnings;
 	if (n > FAULT_MAX + 1)
 		return;
 
@@ -83,13 +84,13 @@ fault_add(struct faults *f, bool warning, unsigned int line,
 
 	f->list = alloc_resize(f->list, f->count + 1, sizeof(*f->list));
 	fault = &f->list[f->count++];
-	fault->warning = warning;
+	fault->kind = kind;
 	fault->line = line;
 	fault->column = column;
 	if (n > FAULT_MAX) {
 		fault->line = fault->column = 0;
 		snprintf(text, sizeof(text), "too many %s, not all are shown",
-		    warning ? "warnings" : "errors");
+		    kind == FAULT_ERROR ? "errors" : "warnings");
 	}
 	fault->text = fault_printable(text);
 }
@@ -101,7 +102,7 @@ fault_error(struct faults *f, unsigned int line, unsigned int column,
 	va_list	ap;
 
 	va_start(ap, fmt);
-	fault_add(f, false, line, column, fmt, ap);
+	fault_add(f, FAULT_ERROR, line, column, fmt, ap);
 	va_end(ap);
 }
 
@@ -112,8 +113,32 @@ fault_warning(struct faults *f, unsigned int line, unsigned int column,
 	va_list	ap;
 
 	va_start(ap, fmt);
-	fault_add(f, true, line, column, fmt, ap);
+	fault_add(f, FAULT_WARNING, line, column, fmt, ap);
 	va_end(ap);
+}
+
+void
+fault_unknown(struct faults *f, unsigned int line, unsigned int column,
+    const char *fmt, ...)
+{
+	va_list	ap;
+
+	va_start(ap, fmt);
+	fault_add(f, FAULT_UNKNOWN, line, column, fmt, ap);
+	va_end(ap);
+}
+
+void
+fault_refuse_unknown(struct faults *f)
+{
+	size_t	i;
+
+	for (i = 0; i < f->count; i++)
+		if (f->list[i].kind == FAULT_UNKNOWN)
+			f->list[i].kind = FAULT_ERROR;
+	f->errors += f->unknown;
+	f->warnings -= f->unknown;
+	f->unknown = 0;
 }
 
 static bool
@@ -158,6 +183,6 @@ fault_print(const struct faults *f, size_t i, char *dst, size_t size)
 	if (fault->line != 0)
 		snprintf(place, sizeof(place), "%u:%u:", fault->line,
 		    fault->column);
-	kind = fault->warning ? "warning: " : "";
-	snprintf(dst, size, "%s:%s %s%s", file, place, kind, fault->text);
+	kind = fault->kind == FAULT_ERROR ? "error" : "warning";
+	snprintf(dst, size, "%s:%s %s: %s", file, place, kind, fault->text);
 }

@@ -5,8 +5,14 @@
 #include <stddef.h>
 
 /* Every fault of a configuration, not only the first, each with its place. */
+enum fault_kind {
+	FAULT_ERROR,
+	FAULT_UNKNOWN,		/* a name: a warning, but an error for -n */
+	FAULT_WARNING
+};
+
 struct fault {
-	bool		 warning;
+	enum fault_kind	 kind;
 	unsigned int	 line;		/* 0: the file as a whole */
 	unsigned int	 column;
 	char		*text;
@@ -17,9 +23,9 @@ struct faults {
 	struct fault	*list;
 	size_t		 count;
 	size_t		 errors;	/* found; the list may have fewer */
-	size_t		 warnings;
+	size_t		 warnings;	/* unknown names among them */
 	size_t		 sockets;	/* SOCKET's errors: exit status 4 */
-	size_t		 unknown;	/* warned of names, which fails -n */
+	size_t		 unknown;
 };
 
 void	fault_init(struct faults *, const char *file);
@@ -28,13 +34,19 @@ void	fault_error(struct faults *, unsigned int line, unsigned int column,
 	    const char *, ...) __attribute__((__format__(printf, 4, 5)));
 void	fault_warning(struct faults *, unsigned int line, unsigned int column,
 	    const char *, ...) __attribute__((__format__(printf, 4, 5)));
+void	fault_unknown(struct faults *, unsigned int line, unsigned int column,
+	    const char *, ...) __attribute__((__format__(printf, 4, 5)));
+
+/* Unknown names become errors, as -n has them. */
+void	fault_refuse_unknown(struct faults *);
 
 /* Orders them by their places; those of one place stay in the order found. */
 void	fault_sort(struct faults *);
 
 /*
- * One fault as "file:line:column: text" or "file:line:column: warning: text",
- * without the place where it is the file as a whole; printable, no newline.
+ * One fault as "file:line:column: error: text" or "file:line:column: warning:
+ * text", without the place where it is the file as a whole; printable, no
+ * newline.
  */
 void	fault_print(const struct faults *, size_t, char *, size_t);
 

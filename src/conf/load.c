@@ -19,9 +19,12 @@
 #include "conf/load.h"
 #include "conf/paths.h"
 #include "conf/settings.h"
+#include "conf/trust.h"
 #include "conf/value.h"
 #include "conf/yaml.h"
 #include "lib/alloc.h"
+
+#define LOAD_WHY_MAX	512
 
 /* In each directory, in this order. */
 static const char *const load_names[] = {
@@ -131,6 +134,8 @@ load_search(struct faults *faults, int *fd)
 static int
 load_judge_writers(const struct stat *st, struct faults *faults)
 {
+	char	why[LOAD_WHY_MAX];
+
 	if (geteuid() != 0) {
 		if ((st->st_mode & S_IWOTH) != 0)
 			fault_warning(faults, 0, 0,
@@ -148,6 +153,9 @@ load_judge_writers(const struct stat *st, struct faults *faults)
 		fault_error(faults, 0, 0,
 		    "refused, for gid %lu may write to it: chmod g-w",
 		    (unsigned long)st->st_gid);
+	else if (trust_path(faults->file, why, sizeof(why)) == -1)
+		fault_error(faults, 0, 0, "refused, for another user decides "
+		    "what is found there: %s", why);
 	else
 		return 0;
 	return -1;

@@ -1,6 +1,8 @@
+#include <ctype.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,24 +31,81 @@ member_is_pair(const struct value *v)
 	    v->items[0]->type == VALUE_STR && v->items[1]->type == VALUE_INT;
 }
 
+/*
+ * Postfix names sockets by "unix:path" and "inet:address:port", and other
+ * programs have further prefixes. Each would be a path relative to where the
+ * daemon is started. Says what to write instead.
+ */
+static void
+member_colon_fault(const char *text, char *reason)
+{
+	const char	*rest = text, *colon;
+	int64_t		 port;
+	size_t		 len;
+
+	len = strcspn(text, ":[].");
+	if (text[len] == ':')
+		rest += len + 1;
+	if (*rest == '/') {
+		snprintf(reason, MEMBER_REASON_MAX, "has the prefix \"%.*s:\" "
+		    "in \"%.200s\": write \"%.200s\"", (int)len, text, text,
+		    rest);
+		return;
+	}
+	colon = strrchr(text, ':');
+	if (num_parse(colon + 1, strlen(colon + 1), 1, UINT16_MAX, &port) ==
+	    -1) {
+		snprintf(reason, MEMBER_REASON_MAX, "has \"%.200s\", which is "
+		    "no path: write \"/path\" or [\"address\", port]", text);
+		return;
+	}
+	rest += *rest == '[';
+	len = colon > rest ? (size_t)(colon - rest) : 0;
+	len -= len > 0 && rest[len - 1] == ']';
+	/* A name, or a port alone. */
+	if (memchr(rest, '.', len) == NULL && memchr(rest, ':', len) == NULL) {
+		rest = "127.0.0.1";
+		len = strlen(rest);
+	}
+	snprintf(reason, MEMBER_REASON_MAX, "has \"%.200s\", which is no path: "
+	    "write [\"%.*s\", %d]", text, (int)len, rest, (int)port);
+}
+
+/* 0, or -1 with the reason why this cannot be the path of a socket. */
+static int
+member_path_fault(const struct value *v, char *reason)
+{
+	if (v->len == 0)
+		strlcpy(reason, "has an empty path", MEMBER_REASON_MAX);
+	else if (memchr(v->bytes, '\0', v->len) != NULL)
+		strlcpy(reason, "has a NUL character in its path",
+		    MEMBER_REASON_MAX);
+	else if (isspace((unsigned char)v->bytes[0]) ||
+	    isspace((unsigned char)v->bytes[v->len - 1]))
+		strlcpy(reason, "begins or ends with a blank",
+		    MEMBER_REASON_MAX);
+	else if (v->bytes[strcspn(v->bytes, ":/")] == ':')
+		member_colon_fault(v->bytes, reason);
+	else
+		return 0;
+	return -1;
+}
+
 static const struct value *
-member_one_socket_fault(const struct value *v, const char **reason)
+member_one_socket_fault(const struct value *v, char *reason)
 {
 	const struct value	*host;
 
-	if (v->type == VALUE_STR) {
-		*reason = v->len == 0 ? "has an empty path" :
-		    "has a NUL character in its path";
-		return v->len == 0 || memchr(v->bytes, '\0', v->len) != NULL ?
-		    v : NULL;
-	}
+	if (v->type == VALUE_STR)
+		return member_path_fault(v, reason) == -1 ? v : NULL;
 	if (!member_is_pair(v)) {
-		*reason = "must be a path or [address, port], or a list of "
-		    "these";
+		strlcpy(reason, "must be a path or [address, port], or a list "
+		    "of these", MEMBER_REASON_MAX);
 		return v;
 	}
 	host = v->items[0];
-	*reason = "has an address without a \".\" or a \":\"";
+	strlcpy(reason, "has an address without a \".\" or a \":\"",
+	    MEMBER_REASON_MAX);
 	if (memchr(host->bytes, '\0', host->len) != NULL ||
 	    strpbrk(host->bytes, ".:") == NULL)
 		return host;
@@ -54,7 +113,7 @@ member_one_socket_fault(const struct value *v, const char **reason)
 }
 
 const struct value *
-member_socket_fault(const struct value *v, const char **reason)
+member_socket_fault(const struct value *v, char *reason)
 {
 	const struct value	*culprit;
 	size_t			 i;
@@ -62,7 +121,7 @@ member_socket_fault(const struct value *v, const char **reason)
 	if (!READER_IS_LIST(v) || member_is_pair(v))
 		return member_one_socket_fault(v, reason);
 	if (v->count == 0) {
-		*reason = "names no socket";
+		strlcpy(reason, "names no socket", MEMBER_REASON_MAX);
 		return v;
 	}
 	for (i = 0; i < v->count; i++) {
@@ -75,8 +134,9 @@ member_socket_fault(const struct value *v, const char **reason)
 		 */
 		if (v->items[i]->type == VALUE_STR &&
 		    strchr(v->items[i]->bytes, '/') == NULL) {
-			*reason = "must be paths with a \"/\" in a list; "
-			    "or, as [address, port], with a number as port";
+			strlcpy(reason, "must be paths with a \"/\" in a "
+			    "list; or, as [address, port], with a number as "
+			    "port", MEMBER_REASON_MAX);
 			return v->items[i];
 		}
 	}
@@ -129,11 +189,11 @@ int
 member_sockets(const struct reading *r, const struct value *v)
 {
 	const struct value	*culprit;
-	const char		*reason;
+	char			 reason[MEMBER_REASON_MAX];
 	size_t			 i;
 	int			 result;
 
-	if ((culprit = member_socket_fault(v, &reason)) != NULL) {
+	if ((culprit = member_socket_fault(v, reason)) != NULL) {
 		reader_fault(r, culprit, "%s", reason);
 		r->faults->sockets++;
 		return -1;
@@ -151,6 +211,30 @@ member_sockets(const struct reading *r, const struct value *v)
 		if (member_add_socket(r, v->items[i]) == -1)
 			result = -1;
 	return result;
+}
+
+int
+member_control_socket(const struct reading *r, const struct value *v)
+{
+	char	reason[MEMBER_REASON_MAX];
+
+	if (v->type == VALUE_STR && v->len > 0 &&
+	    member_path_fault(v, reason) == -1) {
+		reader_fault(r, v, "%s", reason);
+		return -1;
+	}
+	return reader_string_or_none(r, v);
+}
+
+/* --- the log --- */
+
+int
+member_log(const struct reading *r, const struct value *v)
+{
+	if (v->type != VALUE_NONE)
+		return reader_word(r, v);
+	*(int *)r->out = LOG_WHERE_AUTO;
+	return 0;
 }
 
 /* --- the mail server --- */

@@ -8,6 +8,8 @@
  * the whole struct.
  */
 reader	member_sockets;		/* sockets, nsockets */
+reader	member_control_socket;	/* control_socket itself; None: none */
+reader	member_log;		/* log itself */
 reader	member_smtp_server;	/* smtp_host, smtp_port; 0: none was written */
 reader	member_credentials;	/* smtp_user, smtp_password */
 reader	member_starttls;	/* smtp_tls */
@@ -18,9 +20,11 @@ void	member_sockets_clear(struct settings *);
 
 /*
  * The part of SOCKET that is neither a path nor a pair whose address holds a
- * `.` or a `:`, with the reason (static); NULL when its form is right.
+ * `.` or a `:`, with the reason (MEMBER_REASON_MAX bytes); NULL when its form
+ * is right.
  */
+#define MEMBER_REASON_MAX	512
 const struct value	*member_socket_fault(const struct value *,
-			    const char **reason);
+			    char *reason);
 
 #endif

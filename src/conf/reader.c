@@ -45,6 +45,19 @@ reader_warning(const struct reading *r, const struct value *v, const char *fmt,
 	fault_warning(r->faults, v->line, v->column, "%s %s", r->name, text);
 }
 
+void
+reader_unknown(const struct reading *r, const struct value *v, const char *fmt,
+    ...)
+{
+	char	text[READER_TEXT_MAX];
+	va_list	ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	fault_unknown(r->faults, v->line, v->column, "%s %s", r->name, text);
+}
+
 int
 reader_mismatch(const struct reading *r, const struct value *v,
     const char *expected)

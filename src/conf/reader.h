@@ -54,6 +54,9 @@ void	reader_fault(const struct reading *, const struct value *,
 void	reader_warning(const struct reading *, const struct value *,
 	    const char *, ...) __attribute__((__format__(printf, 3, 4)));
 
+void	reader_unknown(const struct reading *, const struct value *,
+	    const char *, ...) __attribute__((__format__(printf, 3, 4)));
+
 /* "NAME must be EXPECTED, not TYPE"; always -1. */
 int	reader_mismatch(const struct reading *, const struct value *,
 	    const char *expected);

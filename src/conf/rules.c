@@ -205,19 +205,18 @@ rules_unknown(const struct reading *r, const struct value *key)
 	struct reader_nearest	nearest = { .written = key->bytes };
 	size_t			i;
 
-	r->faults->unknown++;
 	if (key->type != VALUE_STR) {
-		reader_warning(r, key, "has a field that is no string");
+		reader_unknown(r, key, "has a field that is no string");
 		return;
 	}
 	for (i = 0; i < RULES_FIELDS; i++)
 		reader_nearest(&nearest, rules_fields[i].name);
 	if (nearest.name != NULL)
-		reader_warning(r, key,
+		reader_unknown(r, key,
 		    "has an unknown field \"%s\"; did you mean \"%s\"?",
 		    key->bytes, nearest.name);
 	else
-		reader_warning(r, key, "has an unknown field \"%s\"",
+		reader_unknown(r, key, "has an unknown field \"%s\"",
 		    key->bytes);
 }
 

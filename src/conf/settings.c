@@ -134,28 +134,41 @@ settings_forget_connections(struct settings *s)
 	value_blank(s->pgsql_config);
 }
 
+/* Settings that forks of the older program have. */
+static const char *const	settings_foreign[] = {
+	"exempt_recipients", "retention_days", "skip_same_domain", "sql_report"
+};
+
+#define NFOREIGN	(sizeof(settings_foreign) / sizeof(settings_foreign[0]))
+
 static void
 settings_unknown(const struct value *key, struct faults *faults)
 {
 	struct reader_nearest	nearest = { .written = key->bytes };
 	size_t			i;
 
-	faults->unknown++;
 	if (key->type != VALUE_STR) {
-		fault_warning(faults, key->line, key->column,
+		fault_unknown(faults, key->line, key->column,
 		    "a setting's name must be a string, not %s",
 		    value_type_name(key->type));
 		return;
 	}
+	for (i = 0; i < NFOREIGN; i++)
+		if (strcmp(settings_foreign[i], key->bytes) == 0) {
+			fault_unknown(faults, key->line, key->column,
+			    "\"%s\" is a setting of another edition of this "
+			    "program: that function is not there", key->bytes);
+			return;
+		}
 	for (i = 0; i < table_count(); i++)
 		if (table_row(i)->alias == NULL)
 			reader_nearest(&nearest, table_row(i)->name);
 	if (nearest.name != NULL)
-		fault_warning(faults, key->line, key->column,
+		fault_unknown(faults, key->line, key->column,
 		    "unknown setting \"%s\"; did you mean \"%s\"?", key->bytes,
 		    nearest.name);
 	else
-		fault_warning(faults, key->line, key->column,
+		fault_unknown(faults, key->line, key->column,
 		    "unknown setting \"%s\"", key->bytes);
 }
 

@@ -35,6 +35,12 @@ enum smtp_tls {
 	SMTP_TLS_TLS
 };
 
+enum log_where {
+	LOG_WHERE_AUTO,		/* stderr with `debug`, else syslog */
+	LOG_WHERE_STDERR,
+	LOG_WHERE_SYSLOG
+};
+
 struct settings_socket {
 	char	*path;			/* UNIX socket; NULL: */
 	char	*host;			/* an address of TCP and */
@@ -99,9 +105,10 @@ struct settings_rule {
 
 struct settings {
 	bool			 debug;
+	enum log_where		 log;
 	char			*user;
 	char			*group;
-	char			*pidfile;
+	char			*pidfile;		/* NULL: none */
 	enum backend		 backend;
 	/* Dicts as written, secrets inside; the first always has a database. */
 	struct value		*sqlite_config;

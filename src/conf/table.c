@@ -143,6 +143,12 @@ static const struct reader_word	table_backends[] = {
 	{ NULL,		0 }
 };
 
+static const struct reader_word	table_logs[] = {
+	{ "stderr",	LOG_WHERE_STDERR },
+	{ "syslog",	LOG_WHERE_SYSLOG },
+	{ NULL,		0 }
+};
+
 static const struct reader_word	table_count_modes[] = {
 	{ "auto",	COUNT_AUTO },
 	{ NULL,		0 }
@@ -158,12 +164,15 @@ static const struct table_row	table_rows[] = {
 	{ .name = "debug", .type = "bool", .preset = BOOL(true),
 	    .read = reader_bool, .at = AT(debug),
 	    .roles = ENGINE | LEDGER | REPORT },
+	{ .name = "log", .type = "str or None", .preset = NONE,
+	    .read = member_log, .at = AT(log), .words = table_logs },
 	{ .name = "user", .type = "str", .preset = STR("policyd-rate-limit"),
 	    .read = reader_string, .at = AT(user) },
 	{ .name = "group", .type = "str", .preset = STR("policyd-rate-limit"),
 	    .read = reader_string, .at = AT(group) },
-	{ .name = "pidfile", .type = "str", .preset = MADE(table_pidfile),
-	    .read = reader_string, .at = AT(pidfile),
+	{ .name = "pidfile", .type = "str or None",
+	    .preset = MADE(table_pidfile),
+	    .read = reader_string_or_none, .at = AT(pidfile),
 	    .flags = TABLE_INSTALLED },
 	{ .name = "config_file", .type = "str", .preset = STR(""),
 	    .read = reader_nothing },
@@ -182,7 +191,7 @@ static const struct table_row	table_rows[] = {
 	    .roles = ENGINE },
 	{ .name = "control_socket", .type = "str or None",
 	    .preset = MADE(table_control_socket),
-	    .read = reader_string_or_none, .at = AT(control_socket),
+	    .read = member_control_socket, .at = AT(control_socket),
 	    .flags = TABLE_INSTALLED },
 	{ .name = "delay_to_close", .type = "int", .preset = INT(1200),
 	    .read = reader_int, .at = AT(delay_to_close), .min = 1,

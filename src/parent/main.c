@@ -82,6 +82,8 @@ take_pidfile(struct parent *p)
 					    DIRECTORY_MODE);
 	char				 why[WHY_MAX];
 
+	if (p->settings->pidfile == NULL)
+		return STATUS_OK;
 	switch (pidlock_open(&p->pidlock, p->settings->pidfile, &new, why)) {
 	case PIDLOCK_OURS:
 		return STATUS_OK;
@@ -109,7 +111,7 @@ open_files(struct parent *p)
 		return STATUS_FATAL;
 	}
 	activation_end();
-	if (pidlock_write(&p->pidlock, why) == -1) {
+	if (p->pidlock.fd != -1 && pidlock_write(&p->pidlock, why) == -1) {
 		log_error("pid file: %s", why);
 		return STATUS_FATAL;
 	}

@@ -132,7 +132,7 @@ options_print_faults(struct faults *faults, bool warnings)
 
 	fault_sort(faults);
 	for (i = 0; i < faults->count; i++) {
-		if (faults->list[i].warning && !warnings)
+		if (faults->list[i].kind != FAULT_ERROR && !warnings)
 			continue;
 		fault_print(faults, i, text, sizeof(text));
 		fprintf(stderr, "%s\n", text);
@@ -235,11 +235,10 @@ options_configtest(const struct options *o)
 	if (faults.file == NULL)
 		fputs("there is no configuration file: built-in defaults\n",
 		    stderr);
+	fault_refuse_unknown(&faults);
 	options_print_faults(&faults, true);
 	if (s == NULL || faults.errors > 0)
 		status = options_fault_status(&faults);
-	else if (faults.unknown > 0)
-		status = STATUS_CONFIG;
 	else {
 		puts("configuration OK");
 		status = options_written(STATUS_OK);

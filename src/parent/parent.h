@@ -116,6 +116,7 @@ struct parent {
 	struct reload		 reload;
 	struct wishes		 wishes;
 	struct mono		 since;		/* the daemon was started */
+	bool			 no_syslog;	/* none could be reached */
 	bool			 started;	/* ready once */
 	bool			 database_away;	/* the engine does without */
 	bool			 stopping;
@@ -142,7 +143,7 @@ void	serve_check_started(struct parent *);
 /*
  * As the settings and options want it. `starting`: faults still go to stderr.
  */
-void	serve_log(const struct parent *, bool starting);
+void	serve_log(struct parent *, bool starting);
 void	serve_log_message(const struct parent *, struct child *);
 
 /* How much is logged has changed: everybody is told. */

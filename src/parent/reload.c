@@ -21,7 +21,7 @@ reload_log_faults(const struct faults *faults)
 
 	for (i = 0; i < faults->count; i++) {
 		fault_print(faults, i, text, sizeof(text));
-		if (faults->list[i].warning)
+		if (faults->list[i].kind != FAULT_ERROR)
 			log_warning("%s", text);
 		else
 			log_error("%s", text);
@@ -44,8 +44,7 @@ keep_faults(struct str *out, const struct faults *faults)
 	out->len = 0;
 	for (i = 0; i < faults->count; i++) {
 		fault_print(faults, i, text, sizeof(text));
-		str_addf(out, "%s%s\n", faults->list[i].warning ? "warning: " :
-		    "", text);
+		str_addf(out, "%s\n", text);
 	}
 }
 
@@ -105,7 +104,10 @@ needs_ledger(const struct parent *p)
 static void
 say_unchangeable(const struct settings *old, const struct settings *new)
 {
-	if (strcmp(old->pidfile, new->pidfile) != 0)
+	const char	*before = old->pidfile != NULL ? old->pidfile : "";
+	const char	*after = new->pidfile != NULL ? new->pidfile : "";
+
+	if (strcmp(before, after) != 0)
 		log_warning("pidfile: takes effect at the next start");
 }
 

@@ -23,10 +23,24 @@
 static enum log_target
 target(const struct parent *p)
 {
-	if (p->debug)
+	if (p->debug || p->settings->log == LOG_WHERE_STDERR)
 		return LOG_TO_STDERR;
-	return p->background || !p->settings->debug ?
-	    LOG_TO_SYSLOG : LOG_TO_STDERR;
+	if (p->settings->log == LOG_WHERE_SYSLOG || p->background)
+		return LOG_TO_SYSLOG;
+	return p->settings->debug || p->no_syslog ?
+	    LOG_TO_STDERR : LOG_TO_SYSLOG;
+}
+
+/* A container has no syslogd; elsewhere it may be there again after a while. */
+static bool
+no_syslog(void)
+{
+	int	fd;
+
+	if ((fd = log_connect()) == -1)
+		return true;
+	close(fd);
+	return false;
 }
 
 static bool
@@ -38,8 +52,10 @@ in_detail(const struct parent *p)
 }
 
 void
-serve_log(const struct parent *p, bool starting)
+serve_log(struct parent *p, bool starting)
 {
+	if (starting)
+		p->no_syslog = no_syslog();
 	/* Whoever starts it by hand reads there why it did not start. */
 	if (starting || target(p) == LOG_TO_STDERR)
 		log_open("parent", LOG_TO_STDERR, -1, in_detail(p));
@@ -75,6 +91,7 @@ serve_log_again(struct parent *p)
 {
 	size_t	i;
 
+	p->no_syslog = no_syslog();
 	serve_log(p, false);
 	for (i = 0; i < SLOT__MAX; i++)
 		if (p->child[i].role != ROLE_REPORT)

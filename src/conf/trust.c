@@ -1,0 +1,135 @@
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/trust.h"
+
+#define TRUST_LINKS_MAX	32	/* as many as systems follow in one path */
+
+struct trust {
+	char		 at[PATH_MAX];		/* absolute, without links */
+	char		 rest[PATH_MAX];	/* to be walked from there */
+	unsigned int	 links;
+	char		*why;
+	size_t		 size;
+};
+
+static int
+trust_refuse(const struct trust *t, const char *path, const char *what)
+{
+	snprintf(t->why, t->size, "%s %s", path, what);
+	return -1;
+}
+
+static int
+trust_directory(const struct trust *t, const struct stat *st)
+{
+	char	what[64];
+
+	if (st->st_uid != 0) {
+		snprintf(what, sizeof(what), "belongs to uid %lu",
+		    (unsigned long)st->st_uid);
+		return trust_refuse(t, t->at, what);
+	}
+	if ((st->st_mode & S_ISVTX) != 0)
+		return 0;
+	if ((st->st_mode & S_IWOTH) != 0)
+		return trust_refuse(t, t->at, "can be written to by everybody");
+	if ((st->st_mode & S_IWGRP) != 0 && st->st_gid != 0) {
+		snprintf(what, sizeof(what), "can be written to by gid %lu",
+		    (unsigned long)st->st_gid);
+		return trust_refuse(t, t->at, what);
+	}
+	return 0;
+}
+
+/* Puts the target of the link at `path` in front of the rest. */
+static int
+trust_follow(struct trust *t, const char *path, const struct stat *st)
+{
+	char	target[PATH_MAX], rest[PATH_MAX];
+	ssize_t	n;
+
+	if (st->st_uid != 0)
+		return trust_refuse(t, path, "is a symbolic link of another "
+		    "user");
+	if (++t->links > TRUST_LINKS_MAX)
+		return trust_refuse(t, path, strerror(ELOOP));
+	if ((n = readlink(path, target, sizeof(target) - 1)) == -1)
+		return trust_refuse(t, path, strerror(errno));
+	target[n] = '\0';
+	if (target[0] == '/')
+		t->at[0] = '\0';
+	strlcpy(rest, t->rest, sizeof(rest));
+	if ((size_t)snprintf(t->rest, sizeof(t->rest), "%s/%s", target,
+	    rest) >= sizeof(t->rest))
+		return trust_refuse(t, path, strerror(ENAMETOOLONG));
+	return 0;
+}
+
+/* Cuts the next component off the rest: its length, 0 at the end. */
+static size_t
+trust_component(struct trust *t, char name[PATH_MAX])
+{
+	const char	*p = t->rest + strspn(t->rest, "/");
+	size_t		 len = strcspn(p, "/");
+
+	memcpy(name, p, len);
+	name[len] = '\0';
+	p += len;
+	memmove(t->rest, p, strlen(p) + 1);
+	return len;
+}
+
+/* 1: go on, 0: the end, -1: refused. */
+static int
+trust_step(struct trust *t)
+{
+	char		name[PATH_MAX], path[PATH_MAX], *slash;
+	struct stat	st;
+
+	if (trust_component(t, name) == 0)
+		return 0;
+	if (strcmp(name, ".") == 0)
+		return 1;
+	if (strcmp(name, "..") == 0) {
+		if ((slash = strrchr(t->at, '/')) != NULL)
+			*slash = '\0';
+		return 1;
+	}
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", t->at, name) >=
+	    sizeof(path))
+		return trust_refuse(t, t->at, strerror(ENAMETOOLONG));
+	/* What cannot be found here cannot be opened either. */
+	if (lstat(path, &st) == -1)
+		return 0;
+	if (S_ISLNK(st.st_mode))
+		return trust_follow(t, path, &st) == -1 ? -1 : 1;
+	if (!S_ISDIR(st.st_mode))
+		return 0;
+	strlcpy(t->at, path, sizeof(t->at));
+	return trust_directory(t, &st) == -1 ? -1 : 1;
+}
+
+int
+trust_path(const char *path, char *why, size_t size)
+{
+	struct trust	t = { .why = why, .size = size };
+	char		here[PATH_MAX];
+	int		result;
+
+	here[0] = '\0';
+	if (path[0] != '/' && getcwd(here, sizeof(here)) == NULL)
+		return trust_refuse(&t, ".", strerror(errno));
+	if ((size_t)snprintf(t.rest, sizeof(t.rest), "%s/%s", here, path) >=
+	    sizeof(t.rest))
+		return trust_refuse(&t, path, strerror(ENAMETOOLONG));
+	while ((result = trust_step(&t)) == 1)
+		continue;
+	return result;
+}
