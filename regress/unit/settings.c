@@ -637,7 +637,7 @@ connections(void **state)
 	bad("mysql_config = {'ssl': True}", "1:24: mysql_config must have a "
 	    "dictionary as \"ssl\"");
 	bad("sqlite_config = {'database': ''}", "1:30: sqlite_config must have "
-	    "a path as \"database\"");
+	    "the path of a file as \"database\"");
 	bad("sqlite_config = {'synchronous': 'off'}", "1:33: sqlite_config "
 	    "must have \"normal\" or \"full\" as \"synchronous\"");
 	bad("mysql_config = {'port': 'x'}", "1:25: mysql_config must have");
