@@ -29,6 +29,7 @@ static const struct {
 	{ ROLE_PARENT, ROLE_REPORT }
 };
 
+#define CHANNEL_PIECES	16
 #define CHANNEL_WAYS	(sizeof(channel_ways) / sizeof(channel_ways[0]))
 
 /* -1: the one who takes settings would give the channel up. */
@@ -63,7 +64,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	log_open("fuzz", LOG_TO_SYSLOG, -1, false);
 	way = data[0] % CHANNEL_WAYS;
-	piece = data[1] + 1U;
+	/* Long inputs come in few pieces: each costs two system calls. */
+	piece = data[1] + 1U + size / CHANNEL_PIECES;
 	fuzz_require(channel_pair(fd) == 0);
 	channel = channel_new(fd[0], channel_ways[way].to,
 	    channel_ways[way].from);

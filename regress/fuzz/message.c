@@ -62,6 +62,7 @@ message_check_charge(const struct msg_charge *m)
 	for (i = 0; i < m->nkeys; i++) {
 		k = &m->keys[i];
 		fuzz_require(k->idlen <= CHARGE_ID_MAX && k->amount >= 0 &&
+		    k->amount <= CHARGE_AMOUNT_MAX &&
 		    k->kind < CHARGE_KIND__MAX && k->warn_at <= 100 &&
 		    k->limits.count <= LIMITS_MAX &&
 		    k->valuelen <= CHARGE_ID_MAX);

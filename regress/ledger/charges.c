@@ -323,6 +323,38 @@ refusal_takes_back(void **state)
 
 /* --- what was answered without the database --- */
 
+/*
+ * A taken-over engine may not reach beyond what is limited now: not into the
+ * future, where a row would refuse for ever, nor where no window looks.
+ */
+static void
+replay_dates_are_bounded(void **state)
+{
+	static const struct {
+		int64_t	said;		/* from now */
+		int64_t	recorded;
+	} dates[] = {
+		{ INT64_MAX - RIG_NOW, 0 }, { 251702300799, 0 }, { 1, 0 },
+		{ -90000, -90000 }, { -100001, -100000 },
+		{ 1 - RIG_NOW, -100000 }
+	};
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+	char			 id[16];
+	size_t			 i;
+
+	for (i = 0; i < sizeof(dates) / sizeof(dates[0]); i++) {
+		(void)snprintf(id, sizeof(id), "id%zu", i);
+		rig_charge(&c, id, 4, 3, 100000);
+		rig_instance(&c, "i", 0);
+		c.m.mode = CHARGE_REPLAY;
+		c.m.date = r->now + dates[i].said;
+		assert_int_equal(charged(r, &c), 4);
+		assert_int_equal(rig_sql(r, "SELECT date FROM mail_count"
+		    " WHERE id = '%s'", id), r->now + dates[i].recorded);
+	}
+}
+
 static void
 replay_refuses_nothing(void **state)
 {
@@ -515,6 +547,7 @@ main(void)
 		TEST(total_of_the_instance),
 		TEST(refusal_takes_back),
 		TEST(replay_refuses_nothing),
+		TEST(replay_dates_are_bounded),
 		TEST(taken_back_once),
 		TEST(deadline_that_passed),
 		TEST(distinct_values),

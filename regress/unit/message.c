@@ -266,7 +266,7 @@ random_charge(struct random *r, struct msg_charge *m, size_t nkeys)
 		k = &m->keys[i];
 		k->id = bytes;
 		k->idlen = random_below(r, 50);
-		k->amount = (int64_t)(random_next(r) >> 1);
+		k->amount = (int64_t)(random_next(r) % (CHARGE_AMOUNT_MAX + 1));
 		k->kind = (uint8_t)random_below(r, CHARGE_KIND__MAX);
 		k->shadow = random_below(r, 2) == 0;
 		k->sql = random_below(r, 2) == 0;
@@ -409,6 +409,7 @@ charge_bounds(void **state)
 	REFUSED(in.state = bytes; in.statelen = CHARGE_STATE_MAX + 1);
 	REFUSED(in.keys[1].idlen = CHARGE_ID_MAX + 1);
 	REFUSED(in.keys[1].amount = -1);
+	REFUSED(in.keys[1].amount = CHARGE_AMOUNT_MAX + 1);
 	REFUSED(in.keys[1].kind = CHARGE_KIND__MAX);
 	REFUSED(in.keys[1].warn_at = 101);
 	REFUSED(in.keys[0].limits.list[0].mails = -1);

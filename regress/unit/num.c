@@ -143,6 +143,10 @@ differences(void **state)
 	int64_t	out;
 
 	(void)state;
+	assert_int_equal(num_sub_clamp(0, INT64_MIN), INT64_MAX);
+	assert_int_equal(num_sub_clamp(-2, INT64_MAX), INT64_MIN);
+	assert_int_equal(num_sub_clamp(-1, INT64_MIN), INT64_MAX);
+	assert_int_equal(num_sub_clamp(5, 7), -2);
 	assert_int_equal(num_sub(0, INT64_MIN, &out), -1);
 	assert_int_equal(errno, ERANGE);
 	assert_int_equal(num_sub(-1, INT64_MIN, &out), 0);

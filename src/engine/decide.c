@@ -5,7 +5,6 @@
 #include "lib/num.h"
 
 #define RECIPIENTS_MAX	INT32_MAX	/* more in one mail is no count */
-#define BYTES_MAX	(INT64_C(1) << 50)
 
 enum stage {
 	STAGE_NONE,		/* no protocol_state */
@@ -198,7 +197,8 @@ decide_bytes(const struct task *t)
 	const struct request_value	*v = &t->req->attr[ATTR_SIZE];
 	int64_t				 n;
 
-	return num_parse(v->bytes, v->len, 0, BYTES_MAX, &n) == 0 ? n : 0;
+	return num_parse(v->bytes, v->len, 0, CHARGE_AMOUNT_MAX,
+	    &n) == 0 ? n : 0;
 }
 
 /* Whether `count` counts anything at this stage. */

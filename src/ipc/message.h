@@ -153,6 +153,7 @@ int	msg_text_get(char *, size_t size, const void *, size_t);
 #define CHARGE_ID_MAX		16384	/* longest id in bytes */
 #define CHARGE_INSTANCE_MAX	1024
 #define CHARGE_STATE_MAX	64
+#define CHARGE_AMOUNT_MAX	(INT64_C(1) << 50)
 
 enum charge_mode {
 	CHARGE_ONCE,	/* an instance's total: only what is new is charged */
@@ -175,7 +176,7 @@ enum charge_kind {
 struct msg_charge_key {
 	const char	*id;
 	size_t		 idlen;
-	int64_t		 amount;	/* 0 or more */
+	int64_t		 amount;	/* 0 to CHARGE_AMOUNT_MAX */
 	uint8_t		 kind;		/* enum charge_kind */
 	bool		 shadow;	/* record and tell, never refuse */
 	bool		 sql;		/* SQL may replace limits */

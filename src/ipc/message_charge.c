@@ -59,7 +59,7 @@ key_get(struct wire *w, struct msg_charge_key *k, struct limit *store)
 	size_t	i;
 
 	k->id = wire_get_bytes(w, CHARGE_ID_MAX, &k->idlen);
-	k->amount = wire_get_range(w, 0, INT64_MAX);
+	k->amount = wire_get_range(w, 0, CHARGE_AMOUNT_MAX);
 	if ((k->kind = wire_get_u8(w)) >= CHARGE_KIND__MAX)
 		wire_fail(w);
 	k->shadow = wire_get_bool(w);

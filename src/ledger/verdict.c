@@ -5,6 +5,8 @@
 #include "lib/alloc.h"
 #include "lib/num.h"
 
+#define DAY	86400	/* seconds */
+
 const struct limits *
 verdict_limits(const struct verdict_key *k)
 {
@@ -50,7 +52,8 @@ verdict_new(struct verdict_context *ctx, const struct verdict_charge *c,
 	    c->instancelen == 0)
 		return k->charge.amount;
 	charged = cache_charged(ctx->cache, &k->seen);
-	return k->charge.amount > charged ? k->charge.amount - charged : 0;
+	return k->charge.amount > charged ?
+	    num_sub_clamp(k->charge.amount, charged) : 0;
 }
 
 /*
@@ -272,14 +275,32 @@ verdict_see(struct verdict_context *ctx, const struct verdict_charge *c,
 	store_see(ctx->store, value);
 }
 
+/*
+ * When it is recorded: what was accepted without the database says when that
+ * was, and is not believed to lie in the future or before a day and every
+ * window.
+ */
+static int64_t
+verdict_date(const struct verdict_context *ctx, const struct verdict_charge *c)
+{
+	int64_t	oldest, longest = DAY;
+	size_t	i;
+
+	if (c->mode < CHARGE_REPLAY || c->date <= 0 || c->date >= ctx->now)
+		return ctx->now;
+	for (i = 0; i < c->nkeys; i++)
+		longest = verdict_longest(&c->keys[i], longest);
+	oldest = num_sub_clamp(ctx->now, longest);
+	return c->date > oldest ? c->date : oldest;
+}
+
 static void
 verdict_record(struct verdict_context *ctx, struct verdict_charge *c)
 {
 	struct verdict_key	*k;
-	int64_t			 date;
+	int64_t			 date = verdict_date(ctx, c);
 	size_t			 i;
 
-	date = c->mode >= CHARGE_REPLAY && c->date > 0 ? c->date : ctx->now;
 	c->verdict.verdict = VERDICT_ACCEPTED;
 	c->verdict.ncharged = (uint32_t)c->nkeys;
 	for (i = 0; i < c->nkeys; i++) {
@@ -310,7 +331,8 @@ verdict_take_back(struct verdict_context *ctx, const struct verdict_charge *c)
 		while (k->charge.kind != CHARGE_DISTINCT &&
 		    cache_charged_at(ctx->cache, &k->seen, ctx->now, &date,
 		    &amount))
-			verdict_row(ctx, c, k, date, -amount, 0);
+			verdict_row(ctx, c, k, date, num_sub_clamp(0, amount),
+			    0);
 	}
 }
 
@@ -404,9 +426,11 @@ verdict_reset(struct verdict_context *ctx, struct verdict_charge *c)
 		memset(&s, 0, sizeof(s));
 		window_each(cache_window(k->id), verdict_on_second, &s);
 		for (j = 0; j < s.count; j++) {
-			c->weighed->keys[i].amount += s.list[2 * j + 1];
+			c->weighed->keys[i].amount =
+			    num_add_clamp(c->weighed->keys[i].amount,
+			    s.list[2 * j + 1]);
 			verdict_row(ctx, c, k, s.list[2 * j],
-			    -s.list[2 * j + 1], 0);
+			    num_sub_clamp(0, s.list[2 * j + 1]), 0);
 		}
 		free(s.list);
 	}

@@ -98,3 +98,13 @@ num_add_clamp(int64_t a, int64_t b)
 		return INT64_MIN;
 	return a + b;
 }
+
+int64_t
+num_sub_clamp(int64_t a, int64_t b)
+{
+	if (b < 0 && a > INT64_MAX + b)
+		return INT64_MAX;
+	if (b > 0 && a < INT64_MIN + b)
+		return INT64_MIN;
+	return a - b;
+}

@@ -17,7 +17,8 @@ int	num_add(int64_t a, int64_t b, int64_t *out);
 int	num_sub(int64_t a, int64_t b, int64_t *out);
 int	num_mul(int64_t a, int64_t b, int64_t *out);
 
-/* a + b held at the ends of int64_t instead of overflowing. */
+/* a + b, a - b, held at the ends of int64_t instead of overflowing. */
 int64_t	num_add_clamp(int64_t a, int64_t b);
+int64_t	num_sub_clamp(int64_t a, int64_t b);
 
 #endif
