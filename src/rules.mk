@@ -54,8 +54,37 @@ Q ?=		@
 WARNINGS =	-std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
 		-Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings \
 		-Wformat=2 -Wundef -Wvla
-HARDENING =	-fstack-protector-strong -fPIE
-OS_CPPFLAGS_Linux = -isystem /usr/include/bsd -DLIBBSD_OVERLAY -D_GNU_SOURCE
+# Those of these that the compiler knows; what a packager sets is left to him.
+HARDENING !=	sh src/hardening.sh "${CC}" "${CPPFLAGS} ${CFLAGS}" compile
+LINK_HARDENING != sh src/hardening.sh "${CC}" "${CPPFLAGS} ${CFLAGS} ${LDFLAGS}" link
+
+# Where Linux has its libraries. One that is missing has no flags here, and is told by
+# build/found (src/found.sh) before what needs it is compiled.
+PKG_CONFIG ?=	pkg-config
+BSD_CFLAGS_Linux != ${PKG_CONFIG} --cflags libbsd-overlay 2>/dev/null || :
+BSD_LIBS_Linux != ${PKG_CONFIG} --libs libbsd-overlay 2>/dev/null || :
+MD_LIBS_Linux != ${PKG_CONFIG} --libs libmd 2>/dev/null || :
+EVENT_CFLAGS_Linux != ${PKG_CONFIG} --cflags libevent 2>/dev/null || :
+EVENT_LIBS_Linux != ${PKG_CONFIG} --libs libevent 2>/dev/null || :
+YAML_CFLAGS_Linux != ${PKG_CONFIG} --cflags yaml-0.1 2>/dev/null || :
+YAML_LIBS_Linux != ${PKG_CONFIG} --libs yaml-0.1 2>/dev/null || :
+SECCOMP_CFLAGS_Linux != ${PKG_CONFIG} --cflags libseccomp 2>/dev/null || :
+SECCOMP_LIBS_Linux != ${PKG_CONFIG} --libs libseccomp 2>/dev/null || :
+SSL_CFLAGS_Linux != ${PKG_CONFIG} --cflags openssl 2>/dev/null || :
+SSL_LIBS_Linux != ${PKG_CONFIG} --libs openssl 2>/dev/null || :
+SQLITE_CFLAGS_Linux != ${PKG_CONFIG} --cflags sqlite3 2>/dev/null || :
+SQLITE_LIBS_Linux != ${PKG_CONFIG} --libs sqlite3 2>/dev/null || :
+PGSQL_CFLAGS_Linux != ${PKG_CONFIG} --cflags libpq 2>/dev/null || :
+PGSQL_LIBS_Linux != ${PKG_CONFIG} --libs libpq 2>/dev/null || :
+MYSQL_CFLAGS_Linux != ${PKG_CONFIG} --cflags libmariadb 2>/dev/null || \
+		${PKG_CONFIG} --cflags mysqlclient 2>/dev/null || :
+MYSQL_LIBS_Linux != ${PKG_CONFIG} --libs libmariadb 2>/dev/null || \
+		${PKG_CONFIG} --libs mysqlclient 2>/dev/null || :
+CMOCKA_CFLAGS_Linux != ${PKG_CONFIG} --cflags cmocka 2>/dev/null || :
+CMOCKA_LIBS_Linux != ${PKG_CONFIG} --libs cmocka 2>/dev/null || :
+OS_CPPFLAGS_Linux = -D_GNU_SOURCE ${BSD_CFLAGS_Linux} ${EVENT_CFLAGS_Linux} \
+		${YAML_CFLAGS_Linux} ${SECCOMP_CFLAGS_Linux} ${SSL_CFLAGS_Linux} \
+		${SQLITE_CFLAGS_Linux} ${CMOCKA_CFLAGS_Linux}
 # Where packages of the BSDs are; the system's own headers come first.
 LOCALBASE_FreeBSD = /usr/local
 LOCALBASE_NetBSD = /usr/pkg
@@ -65,43 +94,64 @@ OS_CPPFLAGS_FreeBSD = -include compat/compat.h -idirafter ${LOCALBASE}/include
 OS_CPPFLAGS_NetBSD = -D_OPENBSD_SOURCE -include compat/compat.h \
 		-idirafter ${LOCALBASE}/include
 OS_CPPFLAGS_OpenBSD = -idirafter ${LOCALBASE}/include
-OS_LDFLAGS_Linux = -pie -Wl,-z,relro,-z,now
-OS_LDFLAGS_FreeBSD = -pie -Wl,-z,relro,-z,now -L${LOCALBASE}/lib
+OS_LDFLAGS_Linux = -pie
+OS_LDFLAGS_FreeBSD = -pie -L${LOCALBASE}/lib
 OS_LDFLAGS_NetBSD = -L${LOCALBASE}/lib -Wl,-rpath,${LOCALBASE}/lib
 OS_LDFLAGS_OpenBSD = -L${LOCALBASE}/lib
-OS_LIBS_Linux =	-lbsd
-SHA2_LIBS_Linux = -lmd
+OS_LIBS_Linux =	${BSD_LIBS_Linux}
+SHA2_LIBS_Linux = ${MD_LIBS_Linux}
 SHA2_LIBS_FreeBSD = -lmd
-SANDBOX_LIBS_Linux_native = -lseccomp
-SANDBOX_LIBS_Linux_eased = -lseccomp
+SANDBOX_LIBS_Linux_native = ${SECCOMP_LIBS_Linux}
+SANDBOX_LIBS_Linux_eased = ${SECCOMP_LIBS_Linux}
 SANDBOX_CPPFLAGS_eased = -DSANDBOX_EASED
-PGSQL_CPPFLAGS_Linux = -I/usr/include/postgresql
+PGSQL_CPPFLAGS_Linux = ${PGSQL_CFLAGS_Linux}
 PGSQL_CPPFLAGS_OpenBSD = -idirafter ${LOCALBASE}/include/postgresql
-MYSQL_CPPFLAGS_Linux = -I/usr/include/mariadb
+MYSQL_CPPFLAGS_Linux = ${MYSQL_CFLAGS_Linux}
 MYSQL_CPPFLAGS_FreeBSD = -idirafter ${LOCALBASE}/include/mariadb
 MYSQL_CPPFLAGS_NetBSD = -idirafter ${LOCALBASE}/include/mysql
 MYSQL_CPPFLAGS_OpenBSD = -idirafter ${LOCALBASE}/include/mysql
 PGSQL_CPPFLAGS ?= ${PGSQL_CPPFLAGS_${OS}}
 MYSQL_CPPFLAGS ?= ${MYSQL_CPPFLAGS_${OS}}
-MYSQL_LDFLAGS_FreeBSD = -L${LOCALBASE}/lib/mariadb
-MYSQL_LIBS ?=	${MYSQL_LDFLAGS_${OS}} -lmariadb
+# Of the others: by their own names, below LOCALBASE.
+EVENT_LIBS_FreeBSD = -levent
+EVENT_LIBS_NetBSD = -levent
+EVENT_LIBS_OpenBSD = -levent
+YAML_LIBS_FreeBSD = -lyaml
+YAML_LIBS_NetBSD = -lyaml
+YAML_LIBS_OpenBSD = -lyaml
+SSL_LIBS_FreeBSD = -lssl -lcrypto
+SSL_LIBS_NetBSD = -lssl -lcrypto
+SSL_LIBS_OpenBSD = -lssl -lcrypto
+SQLITE_LIBS_FreeBSD = -lsqlite3
+SQLITE_LIBS_NetBSD = -lsqlite3
+SQLITE_LIBS_OpenBSD = -lsqlite3
+PGSQL_LIBS_FreeBSD = -lpq
+PGSQL_LIBS_NetBSD = -lpq
+PGSQL_LIBS_OpenBSD = -lpq
+MYSQL_LIBS_FreeBSD = -L${LOCALBASE}/lib/mariadb -lmariadb
+MYSQL_LIBS_NetBSD = -lmariadb
+MYSQL_LIBS_OpenBSD = -lmariadb
+CMOCKA_LIBS_FreeBSD = -lcmocka
+CMOCKA_LIBS_NetBSD = -lcmocka
+CMOCKA_LIBS_OpenBSD = -lcmocka
+MYSQL_LIBS ?=	${MYSQL_LIBS_${OS}}
 
 OUR_CPPFLAGS =	-I src -I compat -DVERSION='"${VERSION}"' ${OS_CPPFLAGS_${OS}} \
 		${SANDBOX_CPPFLAGS_${SANDBOX}}
 # FreeBSD's <sys/queue.h> uses an extension in its macros.
 OS_CFLAGS_FreeBSD = -Wno-gnu-statement-expression
-OUR_CFLAGS =	${WARNINGS} ${OS_CFLAGS_${OS}} ${HARDENING} -MMD -MP
+OUR_CFLAGS =	${WARNINGS} ${OS_CFLAGS_${OS}} -fPIE ${HARDENING} -MMD -MP
 COMPILE =	${CC} ${OUR_CPPFLAGS} ${CPPFLAGS} ${OUR_CFLAGS} ${CFLAGS}
-LINK =		${CC} ${OS_LDFLAGS_${OS}} ${CFLAGS} ${LDFLAGS}
+LINK =		${CC} ${OS_LDFLAGS_${OS}} ${LINK_HARDENING} ${CFLAGS} ${LDFLAGS}
 LIBS =		${OS_LIBS_${OS}} ${SANDBOX_LIBS_${OS}_${SANDBOX}}
-PARENT_LIBS =	-lyaml ${LIBS}
-ENGINE_LIBS =	-levent ${LIBS}
+PARENT_LIBS =	${YAML_LIBS_${OS}} ${LIBS}
+ENGINE_LIBS =	${EVENT_LIBS_${OS}} ${LIBS}
 LEDGER_LIBS =	${SHA2_LIBS_${OS}} ${LIBS}
-SQLITE_LIBS ?=	-lsqlite3
-PGSQL_LIBS ?=	-lpq
-REPORT_LIBS =	-lssl -lcrypto ${LIBS}
-UNIT_LIBS =	-lcmocka -levent -lyaml -lsqlite3 -lssl -lcrypto \
-		${SHA2_LIBS_${OS}} ${LIBS}
+SQLITE_LIBS ?=	${SQLITE_LIBS_${OS}}
+PGSQL_LIBS ?=	${PGSQL_LIBS_${OS}}
+REPORT_LIBS =	${SSL_LIBS_${OS}} ${LIBS}
+UNIT_LIBS =	${CMOCKA_LIBS_${OS}} ${EVENT_LIBS_${OS}} ${YAML_LIBS_${OS}} \
+		${SQLITE_LIBS} ${SSL_LIBS_${OS}} ${SHA2_LIBS_${OS}} ${LIBS}
 
 COMMON_OBJS =	${COMMON_SRCS:.c=.o}
 CHILD_OBJS =	${COMMON_OBJS} ${ROLE_SRCS:.c=.o}
@@ -153,6 +203,25 @@ PROGRAMS =	build/policyd-rate-limit ${CHILDREN} ${CTL_PROGRAM}
 	install-init-systemd install-init-openbsd install-init-freebsd install-init-netbsd
 
 all: ${PROGRAMS}
+
+# Before anything is compiled that needs it, each library is looked for.
+FOUND =		build/found/libbsd-overlay build/found/libmd build/found/libevent \
+		build/found/yaml-0.1 build/found/sqlite3 build/found/libseccomp \
+		build/found/openssl build/found/libpq build/found/mysql \
+		build/found/cmocka
+${FOUND}:
+	@sh src/found.sh ${OS} "${PKG_CONFIG}" $@
+${OBJECTS} ${UNIT_OBJS} ${BENCH_OBJS} ${ATTACK_OBJS} ${LIAR_SRCS:.c=.o} build/paths.o: \
+    build/found/libbsd-overlay
+${CONF_READ_SRCS:.c=.o}: build/found/yaml-0.1
+${ENGINE_OBJS}: build/found/libevent
+${LEDGER_OBJS}: build/found/libmd
+src/sandbox/seccomp.o: build/found/libseccomp
+src/ledger/sqlite.o: build/found/sqlite3
+src/ledger/pgsql.o src/ledger/pgsql_connect.o: build/found/libpq
+src/ledger/mysqldb.o src/ledger/mysqldb_connect.o: build/found/mysql
+src/report/tls.o: build/found/openssl
+${UNIT_SRCS:.c=.o} ${LEDGER_TEST_SRCS:.c=.o}: build/found/cmocka
 
 .c.o:
 	@echo "  CC  $@"
@@ -323,7 +392,7 @@ portability:
 # make fuzz SECONDS=n: so long for each target.
 SECONDS ?=	10
 fuzz:
-	@FUZZ_LIBS="-lyaml ${SQLITE_LIBS} -levent ${SHA2_LIBS_${OS}} ${LIBS}" \
+	@FUZZ_LIBS="${YAML_LIBS_${OS}} ${SQLITE_LIBS} ${EVENT_LIBS_${OS}} ${SHA2_LIBS_${OS}} ${LIBS}" \
 	    sh regress/fuzz.sh "${SECONDS}" "-std=c11 -I src -I compat \
 	    -DVERSION=\"${VERSION}\" ${OS_CPPFLAGS_${OS}}" ${UNIT_ROOM_SRCS}
 

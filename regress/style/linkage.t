@@ -6,7 +6,7 @@ use warnings;
 
 use Test::More;
 
-use Policyd qw(have_command need);
+use Policyd qw(have_command need slurp);
 use Style qw(places_ok $root);
 
 need(have_command('readelf'), 'readelf (binutils)');
@@ -70,9 +70,11 @@ sub check {
 	places_ok("$name has no executable stack",
 	    grep { /GNU_STACK.*\bE\b|GNU_STACK.*RWE/ } @segments);
 
-	return if $name !~ m{\Alibexec/};
 	my %wants = map { /\bUND\s+(\w+)/ ? ($1 => 1) : () }
 	    output('readelf', '--dyn-syms', '-W', $path);
+	ok($wants{__stack_chk_fail}, "$name has stack canaries");
+	ok((grep { /\A__\w+_chk\z/ } keys %wants), "$name has checked buffer functions");
+	return if $name !~ m{\Alibexec/};
 	places_ok("$name cannot start programs",
 	    grep { $wants{$_} && !$may{$name}{$_} } @never);
 	places_ok("$name asks no resolver", grep { $wants{$_} }
@@ -82,6 +84,16 @@ sub check {
 for my $name (sort keys %program) {
 	next if !-e "$root/build/$name";
 	subtest $name => sub { check($name, $program{$name}) };
+}
+
+# The linker keeps the mark of control-flow protection only where the C library's own
+# objects have it, so it is looked for in what was compiled.
+SKIP: {
+	my ($probed) = grep { /compile\z/ } glob("$root/build/hardening/*");
+	skip('this compiler has no -fcf-protection', 1)
+	    if !defined $probed || slurp($probed) !~ /-fcf-protection/;
+	ok((grep { /IBT, SHSTK/ } output('readelf', '-nW', "$root/src/ctl/main.o")),
+	    'indirect branches and returns are protected');
 }
 
 # A program that nobody wrote into the table above has not been thought about.

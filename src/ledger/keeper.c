@@ -101,8 +101,10 @@ keeper_run(struct role_start *start, struct sandbox_needs *needs,
 	for (i = ROLE_CHANNEL_FD + 1; i < FIRST_FD; i++)
 		(void)close(i);
 	closefrom((fd > start->directory ? fd : start->directory) + 1);
-	/* Nobody waits for it: those for whom somebody does go first. */
-	(void)nice(NICE);
+	/* No request waits for it: it runs after what requests wait for. */
+	errno = 0;
+	if (nice(NICE) == -1 && errno != 0)
+		log_debug("nice: %s", strerror(errno));
 	role_lock(start, needs);
 	(void)close(ROLE_CHANNEL_FD);
 	keeper_serve(fd, start->directory, name);
