@@ -6,6 +6,7 @@ use strict;
 use warnings;
 
 use JSON::PP;
+use POSIX ();
 use Test::More;
 
 use Ctl qw(ctl ctl_json);
@@ -120,6 +121,41 @@ subtest 'rules' => sub {
 	is($d->ask(%to, recipient => 'a@x'), 'dunno', 'is not refused');
 	is((ctl($d, 'block', 'bob', 60))[0], 0, 'under all rules');
 	is($d->ask(%to, recipient => 'a@x'), 'reject user:bob', 'it is');
+	$d->ends_well;
+};
+
+# The counts and the values of an id that counts different ones are taken back together.
+subtest 'a reset is all or nothing, and waits for a lock until its deadline' => sub {
+	my $d = Policyd->start(config => { db_timeout => 3, fail_action => 'reject {id}',
+	    rules => [{ name => 'spread', key => 'sasl_username', limits => [[3, 60]],
+	    count => 'distinct_recipients' }] });
+	my %to = (sasl_username => 'bob', protocol_state => 'RCPT');
+	my $values = sub { ($d->sql('SELECT count(*) FROM mail_distinct'))[0][0] };
+	my $asks = qr/asks for: reset bob$/m;
+
+	is($d->ask(%to, recipient => "$_\@x"), 'dunno', "recipient $_") for 1 .. 3;
+	my $unlock = Fault::lock_database($d);
+	my ($status, undef, $err) = ctl($d, 'reset', 'bob');
+	is($status, 3, 'while another process holds the lock: failed');
+	like($err, qr/./, 'and it is said');
+	$unlock->();
+	is($d->recorded('spread:bob'), 3, 'no count was taken back');
+	is($values->(), 3, 'and no value');
+	is($d->ask(%to, recipient => '4@x'), 'reject spread:bob', 'the limit holds');
+
+	$unlock = Fault::lock_database($d);
+	my $before = () = $d->log =~ /$asks/g;
+	defined(my $pid = fork) or die "fork: $!";
+	POSIX::_exit((ctl($d, 'reset', 'bob'))[0]) if !$pid;
+	ok(wait_until { my $now = () = $d->log =~ /$asks/g; $now > $before },
+	    'another reset waits');
+	$unlock->();
+	waitpid $pid, 0;
+	is($? >> 8, 0, 'it is done when the lock is gone');
+	is($d->recorded('spread:bob'), 0, 'all counts are taken back');
+	is($values->(), 0, 'and all values');
+	is($d->ask(%to, recipient => "$_\@x"), 'dunno', "recipient $_ again") for 1 .. 3;
+	is($d->ask(%to, recipient => '4@x'), 'reject spread:bob', 'and no more than that');
 	$d->ends_well;
 };
 

@@ -175,12 +175,14 @@ static void
 clean(struct model *m)
 {
 	struct rig	*r = m->rig[below(m, 2)];
+	struct store_kept kept;
 	int64_t		 position = 0, deleted;
 
+	kept.first = r->now - 2 * LONG;
+	kept.last = r->now + WINDOW_AHEAD;
 	do {
-		if (store_clean(r->store, r->now - 2 * LONG,
-			(size_t)(1 + below(m, 50)), &position,
-			&deleted) != STORE_OK)
+		if (store_clean(r->store, &kept, (size_t)(1 + below(m, 50)),
+		    &position, &deleted) != STORE_OK)
 			fail_msg("%s", store_error(r->store));
 	} while (position != -1);
 	assert_int_equal(rig_sql(r, "SELECT count(*) FROM mail_count WHERE"

@@ -544,8 +544,8 @@ clean(struct rig *r)
 
 	clean_begin(&c, r->store, r->settings, r->lookup, r->now);
 	while (c.state == CLEAN_RUNNING)
-		assert_int_equal(clean_step(&c, r->store, r->settings),
-		    STORE_OK);
+		assert_int_equal(clean_step(&c, r->store, r->settings,
+		    r->now), STORE_OK);
 	assert_int_equal(c.state, CLEAN_DONE);
 	return c.records;
 }
@@ -588,8 +588,9 @@ clean_shortens_custom_window(void **state)
 	c.m.keys[0].sql = true;
 	assert_int_equal(rig_ask(r, &c), VERDICT_REFUSED);
 	assert_int_equal(clean(r), 0);
-	clean_remember(r->store, r->lookup, r->now);
-	/* Also when another process cleans, which asked for nobody's limits. */
+	/*
+	 * Also when another process cleans at once, which asked for no limits.
+	 */
 	rig_reopen(r);
 	assert_int_equal(clean(r), 0);
 	assert_int_equal(rig_ask(r, &c), VERDICT_REFUSED);
@@ -650,13 +651,16 @@ static void
 charges_between_the_steps(void **state)
 {
 	struct rig	*r = *state;
+	struct store_kept kept;
 	int64_t		 position = 0, deleted, sum = 0, n = 0;
 
 	fill(r, "old", 1000, 0);
 	r->now += 200000;
+	kept.first = r->now - 172800;
+	kept.last = INT64_MAX;
 	while (position != -1) {
-		assert_int_equal(store_clean(r->store, r->now - 172800, 100,
-		    &position, &deleted), STORE_OK);
+		assert_int_equal(store_clean(r->store, &kept, 100, &position,
+		    &deleted), STORE_OK);
 		sum += deleted;
 		n += rig_one(r, "bob", 1, 7, 60) == VERDICT_ACCEPTED;
 	}

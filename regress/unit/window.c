@@ -38,7 +38,8 @@ model_used(const struct model *m, int64_t seconds, int64_t now)
 	size_t	i;
 
 	for (i = 0; i < m->count; i++)
-		if (m->when[i] >= now - seconds)
+		if (m->when[i] >= now - seconds &&
+		    m->when[i] <= now + WINDOW_AHEAD)
 			used += m->amount[i];
 	return used;
 }
@@ -483,17 +484,41 @@ times_far_apart(void **state)
 		for (i = 0; i < n; i++)
 			window_add(w, times[(first + i) % n], 2);
 		assert_int_equal(window_newest(w), INT64_MAX);
-		assert_int_equal(window_used(w, 1, START), 8);
-		assert_int_equal(window_used(w, INT64_MAX, INT64_MIN), 16);
+		assert_int_equal(window_used(w, 1, START), 2);
+		assert_int_equal(window_used(w, INT64_MAX, INT64_MIN), 4);
 		assert_int_equal(window_used(w, INT64_MAX, INT64_MAX), 10);
 		assert_int_equal(window_retry_after(w, &limits, 3, INT64_MAX),
 		    -1);
 		window_forget(w, 1);
-		assert_int_equal(window_used(w, INT64_MAX, INT64_MIN), 8);
+		assert_int_equal(window_used(w, INT64_MAX, INT64_MAX), 8);
 		window_forget(w, INT64_MAX);
-		assert_int_equal(window_used(w, INT64_MAX, INT64_MIN), 2);
+		assert_int_equal(window_used(w, INT64_MAX, INT64_MAX), 2);
 		window_clear(w);
 	}
+}
+
+/* A clock was wrong: what it dated counts only once its time is near. */
+static void
+more_than_a_day_ahead_never_counts(void **state)
+{
+	struct limit	list[] = { { 5, 60 } };
+	struct limits	limits = { 1, list };
+	struct window	w[1];
+
+	(void)state;
+	window_init(w);
+	window_add(w, START + WINDOW_AHEAD, 1);
+	window_add(w, START + WINDOW_AHEAD + 1, 9);
+	assert_int_equal(window_used(w, 60, START), 1);
+	assert_int_equal(window_full(w, &limits, 4, START, NULL), -1);
+	assert_int_equal(window_retry_after(w, &limits, 4, START), 0);
+	window_add(w, START, 3);
+	assert_int_equal(window_used(w, 60, START), 4);
+	assert_int_equal(window_used(w, 60, START + 1), 13);
+	/* The first is free again once all of it is past. */
+	assert_int_equal(window_retry_after(w, &limits, 2, START),
+	    WINDOW_AHEAD + 62);
+	window_clear(w);
 }
 
 static void
@@ -580,6 +605,7 @@ main(void)
 		cmocka_unit_test(forgotten_is_gone),
 		cmocka_unit_test(any_order),
 		cmocka_unit_test(times_far_apart),
+		cmocka_unit_test(more_than_a_day_ahead_never_counts),
 		cmocka_unit_test(sums_at_the_ends),
 		cmocka_unit_test(narrow_again),
 		cmocka_unit_test(limits_are_values),

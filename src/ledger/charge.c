@@ -247,16 +247,14 @@ charge_batch_reset(struct charge_batch *b, uint64_t request,
     const void *payload, size_t len)
 {
 	struct verdict_charge	*c;
-	size_t			 i;
 
 	if (charge_batch_weigh(b, request, payload, len) == -1)
 		return -1;
 	c = TAILQ_LAST(&b->waiting, charges);
 	c->reset = true;
-	/* No value is known any more before the counts are gone. */
-	for (i = 0; i < c->nkeys; i++)
-		(void)store_forget_values(b->store, c->keys[i].charge.id,
-		    c->keys[i].charge.idlen);
+	/* Before what is charged in its batch: store_forget_values. */
+	TAILQ_REMOVE(&b->waiting, c, entry);
+	TAILQ_INSERT_HEAD(&b->waiting, c, entry);
 	return 0;
 }
 
@@ -475,6 +473,19 @@ charge_batch_start(struct charge_batch *b, int64_t now)
 	return store_commit(b->store, &later);
 }
 
+/* A reset that the store could not do takes the whole batch back. */
+static enum store_result
+charge_commit(struct charge_batch *b, bool *later)
+{
+	if (b->context.result == STORE_OK)
+		return store_commit(b->store, later);
+	*later = false;
+	if (b->context.result == STORE_LOST)
+		return STORE_LOST;
+	store_rollback(b->store);
+	return STORE_FAILED;
+}
+
 static enum store_result
 charge_try(struct charge_batch *b, int64_t now, struct mono mono,
     const struct charge_answers *answers)
@@ -487,6 +498,7 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono,
 	b->context.overrides = b->overrides;
 	b->context.settings = b->settings;
 	b->context.now = now;
+	b->context.result = STORE_OK;
 	if ((result = charge_gather(b, now, mono)) != STORE_OK ||
 	    (result = charge_begin(b)) != STORE_OK)
 		goto fail;
@@ -495,10 +507,12 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono,
 	 * otherwise.
 	 */
 	charge_expire(b, clock_mono(), false);
+	b->context.value = b->value;
+	b->context.nvalue = b->nvalue;
 	charge_decide(b);
 	later = !TAILQ_EMPTY(&b->next) ||
 	    (answers->more != NULL && answers->more(answers->arg));
-	if ((result = store_commit(b->store, &later)) == STORE_OK) {
+	if ((result = charge_commit(b, &later)) == STORE_OK) {
 		cache_settle(b->cache);
 		charge_tell_hits(b, answers);
 	} else

@@ -33,6 +33,7 @@ struct charge_batch {
 	size_t			 hits;		/* room */
 	struct verdict_context	 context;
 	struct msg_charge	 message;
+	int64_t			 longest;	/* kept by clean_remember */
 	enum store_result	 last;		/* of charge_batch_run */
 };
 

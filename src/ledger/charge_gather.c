@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "ledger/charge_batch.h"
+#include "ledger/clean.h"
 #include "lib/alloc.h"
 #include "lib/num.h"
 
@@ -131,6 +132,19 @@ charge_ahead(struct charge_batch *b)
 		}
 }
 
+/*
+ * A window that only SQL knows is kept before a row is recorded for it, so that
+ * no cleaning takes that for old.
+ */
+static void
+charge_remember(struct charge_batch *b, int64_t now)
+{
+	int64_t	longest = lookup_longest(b->limits);
+
+	if (longest > b->longest && clean_remember(b->store, b->limits, now))
+		b->longest = longest;
+}
+
 enum store_result
 charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
 {
@@ -158,6 +172,7 @@ charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
 	    (result = override_refresh(b->overrides, b->store, now, mono)) !=
 	    STORE_OK)
 		return result;
+	charge_remember(b, now);
 	TAILQ_FOREACH(c, &b->waiting, entry)
 		for (i = 0; i < c->nkeys; i++) {
 			window_ahead(cache_window(c->keys[i].id));

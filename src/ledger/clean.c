@@ -13,21 +13,24 @@
 #define LONGEST		"sql_longest"
 #define LONGEST_AT	"sql_longest_at"
 
-void
+bool
 clean_remember(struct store *store, const struct lookup *limits, int64_t now)
 {
 	int64_t	longest = lookup_longest(limits), known, at;
 
-	if (longest == 0 || store_number(store, LONGEST, &known) != STORE_OK ||
+	if (longest == 0)
+		return true;
+	if (store_number(store, LONGEST, &known) != STORE_OK ||
 	    store_number(store, LONGEST_AT, &at) != STORE_OK)
-		return;
+		return false;
 	if (known > longest &&
 	    num_add_clamp(at, num_add_clamp(known, known)) > now)
-		return;
-	if (known == longest && now - at < known)
-		return;
-	if (store_set_number(store, LONGEST, longest) == STORE_OK)
-		(void)store_set_number(store, LONGEST_AT, now);
+		return true;
+	/* A time in the future is one of a clock that was wrong. */
+	if (known == longest && at <= now && now - at < known)
+		return true;
+	return store_set_number(store, LONGEST_AT, now) == STORE_OK &&
+	    store_set_number(store, LONGEST, longest) == STORE_OK;
 }
 
 /*
@@ -51,26 +54,41 @@ clean_longest(struct store *store, const struct settings *settings,
 	return longest;
 }
 
+static struct store_kept
+clean_kept(const struct clean *c, int64_t now)
+{
+	struct store_kept	kept;
+
+	kept.first = num_add_clamp(now,
+	    -num_add_clamp(c->longest, c->longest));
+	kept.last = num_add_clamp(now, WINDOW_AHEAD);
+	return kept;
+}
+
 void
 clean_begin(struct clean *c, struct store *store,
     const struct settings *settings, const struct lookup *limits, int64_t now)
 {
-	int64_t	longest;
-
-	longest = clean_longest(store, settings, limits, now);
 	memset(c, 0, sizeof(*c));
+	c->longest = clean_longest(store, settings, limits, now);
 	c->state = CLEAN_RUNNING;
 	c->rows = ROWS_FIRST;
-	c->before = num_add_clamp(now, -num_add_clamp(longest, longest));
+	c->kept = clean_kept(c, now);
 }
 
 static enum store_result
-clean_delete(struct clean *c, struct store *store)
+clean_delete(struct clean *c, struct store *store, int64_t now)
 {
+	const struct store_kept	kept = clean_kept(c, now);
 	enum store_result	result;
 	int64_t			deleted;
 
-	result = store_clean(store, c->before, c->rows, &c->position, &deleted);
+	/* What a clock that was set meanwhile needs stays. */
+	if (kept.first < c->kept.first)
+		c->kept.first = kept.first;
+	if (kept.last > c->kept.last)
+		c->kept.last = kept.last;
+	result = store_clean(store, &c->kept, c->rows, &c->position, &deleted);
 	if (result != STORE_OK)
 		return result;
 	c->records += deleted;
@@ -92,20 +110,20 @@ clean_reclaim(struct clean *c, struct store *store)
 
 enum store_result
 clean_step(struct clean *c, struct store *store,
-    const struct settings *settings)
+    const struct settings *settings, int64_t now)
 {
 	enum store_result	result;
-	int64_t			now, took;
+	int64_t			mono, took;
 
-	now = clock_mono().ns;
-	if (c->state != CLEAN_RUNNING || now < c->next)
+	mono = clock_mono().ns;
+	if (c->state != CLEAN_RUNNING || mono < c->next)
 		return STORE_OK;
 	result = c->reclaiming ? clean_reclaim(c, store) :
-	    clean_delete(c, store);
+	    clean_delete(c, store, now);
 	if (result == STORE_OK) {
-		took = clock_mono().ns - now;
+		took = clock_mono().ns - mono;
 		c->began = 0;
-		c->next = now + took * (store_pace.rest + 1);
+		c->next = mono + took * (store_pace.rest + 1);
 		if (took > store_pace.step && c->rows > ROWS_FIRST)
 			c->rows /= 2;
 		else if (took < store_pace.step / 2 && c->rows < ROWS_MAX)
@@ -117,9 +135,9 @@ clean_step(struct clean *c, struct store *store,
 	 * end.
 	 */
 	if (c->began == 0)
-		c->began = now;
-	c->next = now + REST_NS;
-	if (now - c->began > settings->db_timeout * MS_NS)
+		c->began = mono;
+	c->next = mono + REST_NS;
+	if (mono - c->began > settings->db_timeout * MS_NS)
 		c->state = CLEAN_FAILED;
 	return result == STORE_LOST ? STORE_LOST : STORE_OK;
 }

@@ -22,7 +22,8 @@ enum clean_state {
 
 struct clean {
 	enum clean_state	 state;
-	int64_t			 before;	/* rows older than this go */
+	int64_t			 longest;	/* window, when it was begun */
+	struct store_kept	 kept;		/* other rows go */
 	int64_t			 position;
 	size_t			 rows;		/* in a step */
 	int64_t			 records;	/* deleted so far */
@@ -33,22 +34,27 @@ struct clean {
 
 /*
  * From now on steps delete what is older than twice the longest window of any
- * limit: of the settings, and of those that sql_limits_by_id returned while
- * they can matter.
+ * limit (of the settings, and of those that sql_limits_by_id returned while
+ * they can matter), and what is dated more than WINDOW_AHEAD in the future.
  */
 void	clean_begin(struct clean *, struct store *, const struct settings *,
 	    const struct lookup *, int64_t now);
 
-/* One step, unless the last one is too short ago; STORE_LOST is passed on. */
+/*
+ * One step, unless the last one is too short ago; STORE_LOST is passed on. A
+ * clock that is set while it runs changes what goes.
+ */
 enum store_result	clean_step(struct clean *, struct store *,
-			    const struct settings *);
+			    const struct settings *, int64_t now);
 
 /* Milliseconds until the next step is due, -1: none is. */
 int	clean_wait(const struct clean *);
 
 /*
- * Keeps for the next start what sql_limits_by_id returned; called now and then.
+ * Keeps for other processes and the next start the longest window that
+ * sql_limits_by_id returned: called at once when `limits` has a longer one, and
+ * now and then. Whether it is kept.
  */
-void	clean_remember(struct store *, const struct lookup *, int64_t now);
+bool	clean_remember(struct store *, const struct lookup *, int64_t now);
 
 #endif

@@ -232,13 +232,20 @@ struct store_pace {
 };
 extern const struct store_pace	store_pace;
 
+/* The dates that cleaning keeps: from `first` to `last`, both included. */
+struct store_kept {
+	int64_t	first;
+	int64_t	last;
+};
+
 /*
- * Goes on deleting what was recorded before `before`, in one short transaction
- * that looks at no more than about `max` rows. *position is 0 at first, then
- * what the last call left there; -1: all is done.
+ * Goes on deleting rows and values with a date outside of `kept`, in one short
+ * transaction that looks at no more than about `max` rows. *position is 0 at
+ * first, then what the last call left there; -1: all is done. `kept` may change
+ * between the calls, when the clock does.
  */
-enum store_result	 store_clean(struct store *, int64_t before, size_t max,
-			    int64_t *position, int64_t *deleted);
+enum store_result	 store_clean(struct store *, const struct store_kept *,
+			    size_t max, int64_t *position, int64_t *deleted);
 
 /*
  * Gives space back to the file system, a little with each call and where that
@@ -276,7 +283,11 @@ enum store_result	 store_overrides(struct store *, int64_t now,
 enum store_result	 store_set_override(struct store *,
 			    const struct store_override *, int64_t now);
 
-/* The values of an id that counts different ones have never been seen. */
+/*
+ * Between store_begin and store_commit, and before the batch sees a value of
+ * this id: the values of an id that counts different ones have never been seen.
+ * Unless STORE_OK, the caller rolls the batch back.
+ */
 enum store_result	 store_forget_values(struct store *, const char *id,
 			    size_t idlen);
 

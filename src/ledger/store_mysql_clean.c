@@ -182,13 +182,14 @@ store_one(struct store *s, int64_t *out)
 }
 
 static int
-store_clean_rows(struct store *s, int64_t before, int64_t from, int64_t end,
-    int64_t *deleted)
+store_clean_rows(struct store *s, const struct store_kept *kept, int64_t from,
+    int64_t end, int64_t *deleted)
 {
 	mysqldb_begin(s->db, CLEAN);
 	mysqldb_bind(s->db, from);
 	mysqldb_bind(s->db, end);
-	mysqldb_bind(s->db, before);
+	mysqldb_bind(s->db, kept->first);
+	mysqldb_bind(s->db, kept->last);
 	if (store_one(s, NULL) == -1)
 		return -1;
 	*deleted = mysqldb_changes(s->db);
@@ -197,12 +198,14 @@ store_clean_rows(struct store *s, int64_t before, int64_t from, int64_t end,
 
 /* Values come last, with the position where it was until there are none. */
 static int
-store_clean_values(struct store *s, int64_t before, size_t max, int64_t *end)
+store_clean_values(struct store *s, const struct store_kept *kept, size_t max,
+    int64_t *end)
 {
 	if (store_lock_ranges(s) == -1)
 		return -1;
 	mysqldb_begin(s->db, CLEAN_VALUES);
-	mysqldb_bind(s->db, before);
+	mysqldb_bind(s->db, kept->first);
+	mysqldb_bind(s->db, kept->last);
 	mysqldb_bind(s->db, (int64_t)max);
 	if (store_one(s, NULL) == -1)
 		return -1;
@@ -211,13 +214,13 @@ store_clean_values(struct store *s, int64_t before, size_t max, int64_t *end)
 	*end = -1;
 	/* Sums that nobody has renewed for so long. */
 	mysqldb_begin(s->db, CLEAN_SUMS);
-	mysqldb_bind(s->db, before);
+	mysqldb_bind(s->db, kept->first);
 	return store_one(s, NULL);
 }
 
 enum store_result
-store_clean(struct store *s, int64_t before, size_t max, int64_t *position,
-    int64_t *deleted)
+store_clean(struct store *s, const struct store_kept *kept, size_t max,
+    int64_t *position, int64_t *deleted)
 {
 	enum store_result	result;
 	int64_t			end = 0, gone = 0;
@@ -231,10 +234,10 @@ store_clean(struct store *s, int64_t before, size_t max, int64_t *position,
 	mysqldb_bind(s->db, (int64_t)max);
 	good = store_one(s, &end) == 0;
 	if (good && end > 0)
-		good = store_clean_rows(s, before, *position, end, &gone) == 0;
+		good = store_clean_rows(s, kept, *position, end, &gone) == 0;
 	else if (good) {
 		end = *position;
-		good = store_clean_values(s, before, max, &end) == 0;
+		good = store_clean_values(s, kept, max, &end) == 0;
 	}
 	if ((result = store_end(s, good)) != STORE_OK)
 		return result;

@@ -88,8 +88,9 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	    " WHERE seq > ? ORDER BY seq LIMIT ?) t",
 	    NULL, NULL, NULL, "n", false },
 	[CLEAN] = { "DELETE FROM mail_count WHERE seq > ? AND seq <= ?"
-	    " AND date < ?", NULL, NULL, NULL, NULL, false },
-	[CLEAN_VALUES] = { "DELETE FROM mail_distinct WHERE date < ?"
+	    " AND (date < ? OR date > ?)", NULL, NULL, NULL, NULL, false },
+	[CLEAN_VALUES] = { "DELETE FROM mail_distinct"
+	    " WHERE date < ? OR date > ?"
 	    " ORDER BY date LIMIT ?", NULL, NULL, NULL, NULL, false },
 	[CLEAN_SUMS] = { "DELETE FROM mail_sums WHERE since < ?",
 	    NULL, NULL, NULL, NULL, false },

@@ -46,7 +46,9 @@ store_set_override(struct store *s, const struct store_override *o, int64_t now)
 enum store_result
 store_forget_values(struct store *s, const char *id, size_t idlen)
 {
+	if (store_lock_ranges(s) == -1)
+		return store_result(s);
 	mysqldb_begin(s->db, VALUES_GONE);
 	mysqldb_bind_text(s->db, id, idlen);
-	return store_end(s, mysqldb_run(s->db, 0) == 0);
+	return mysqldb_run(s->db, 0) == 0 ? STORE_OK : store_result(s);
 }

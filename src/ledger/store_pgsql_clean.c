@@ -68,7 +68,7 @@ const struct store_pace	store_pace = { INT64_C(2000000), 19 };
  */
 static void
 store_put_clean(struct store *s, enum statement n, int64_t from, int64_t to,
-    int64_t before)
+    const struct store_kept *kept)
 {
 	struct pgsql_params	p = { .count = 0 }, sums = { .count = 0 };
 
@@ -77,11 +77,12 @@ store_put_clean(struct store *s, enum statement n, int64_t from, int64_t to,
 	pgsql_put(s->db, CLEAN_LIGHTLY, NULL);
 	pgsql_add_number(&p, from);
 	pgsql_add_number(&p, to);
-	pgsql_add_number(&p, before);
+	pgsql_add_number(&p, kept->first);
+	pgsql_add_number(&p, kept->last);
 	pgsql_put(s->db, n, &p);
 	/* Once, sums that nobody has renewed for so long. */
 	if (n == CLEAN_VALUES && from == 0) {
-		pgsql_add_number(&sums, before);
+		pgsql_add_number(&sums, kept->first);
 		pgsql_put(s->db, CLEAN_SUMS, &sums);
 	}
 	pgsql_put(s->db, DO_COMMIT, NULL);
@@ -90,9 +91,9 @@ store_put_clean(struct store *s, enum statement n, int64_t from, int64_t to,
 /* How many are gone, and where the table ends, in blocks. */
 static int
 store_clean_blocks(struct store *s, enum statement n, int64_t from, int64_t to,
-    int64_t before, int64_t *gone, int64_t *end)
+    const struct store_kept *kept, int64_t *gone, int64_t *end)
 {
-	store_put_clean(s, n, from, to, before);
+	store_put_clean(s, n, from, to, kept);
 	if (pgsql_take(s->db) != -1 && pgsql_take(s->db) != -1 &&
 	    pgsql_take(s->db) == 1) {
 		*gone = pgsql_column(s->db, 0, 0);
@@ -102,8 +103,8 @@ store_clean_blocks(struct store *s, enum statement n, int64_t from, int64_t to,
 }
 
 enum store_result
-store_clean(struct store *s, int64_t before, size_t max, int64_t *position,
-    int64_t *deleted)
+store_clean(struct store *s, const struct store_kept *kept, size_t max,
+    int64_t *position, int64_t *deleted)
 {
 	bool	values = *position >= VALUES_AT;
 	int64_t	from, to, end = 0, gone = 0;
@@ -113,11 +114,11 @@ store_clean(struct store *s, int64_t before, size_t max, int64_t *position,
 	to = from + (max < BLOCK_ROWS ? 1 : (int64_t)(max / BLOCK_ROWS));
 	*deleted = 0;
 	ret = store_clean_blocks(s, values ? CLEAN_VALUES : CLEAN, from, to,
-	    before, &gone, &end);
+	    kept, &gone, &end);
 	/* Somebody has locked a row. */
 	if (ret == -1 && !values && pgsql_fault(s->db) == PGSQL_FAULT_BUSY) {
 		store_rollback(s);
-		ret = store_clean_blocks(s, CLEAN_LOCKED, from, to, before,
+		ret = store_clean_blocks(s, CLEAN_LOCKED, from, to, kept,
 		    &gone, &end);
 	}
 	if (ret == -1)

@@ -30,7 +30,7 @@
 	[CLEAN] = CLEAN_BLOCKS("mail_count", blocks CLEAN_OLD),		\
 	[CLEAN_LOCKED] = CLEAN_UNLOCKED("mail_count", blocks CLEAN_OLD), \
 	[CLEAN_VALUES] = CLEAN_UNLOCKED("mail_distinct", blocks CLEAN_OLD)
-#define CLEAN_OLD	" AND date < $3::bigint"
+#define CLEAN_OLD	" AND (date < $3::bigint OR date > $4::bigint)"
 #define CLEAN_TID(n)	"('(' || " n "::bigint || ',0)')::tid"
 #define CLEAN_RANGE							\
 	"ctid >= " CLEAN_TID("$1") " AND ctid < " CLEAN_TID("$2")

@@ -102,16 +102,16 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[CLEAN_END] = "SELECT rowid FROM mail_count WHERE rowid > ?1"
 	    " ORDER BY rowid LIMIT 1 OFFSET ?2",
 	[CLEAN] = "DELETE FROM mail_count WHERE rowid > ?1 AND rowid <= ?2"
-	    " AND date < ?3",
+	    " AND (date < ?3 OR date > ?4)",
 	[CLEAN_VALUES_END] = "SELECT id, value FROM mail_distinct"
 	    " WHERE (id, value) > (?1, ?2) ORDER BY id, value"
 	    " LIMIT 1 OFFSET ?3",
 	[CLEAN_VALUES] = "DELETE FROM mail_distinct"
 	    " WHERE (id, value) > (?1, ?2)"
-	    " AND (id, value) <= (?4, ?5) AND date < ?3",
+	    " AND (id, value) <= (?4, ?5) AND (date < ?3 OR date > ?6)",
 	[CLEAN_VALUES_REST] = "DELETE FROM mail_distinct"
 	    " WHERE (id, value) > (?1, ?2)"
-	    " AND date < ?3",
+	    " AND (date < ?3 OR date > ?6)",
 	[CLEAN_CORRECTIONS] = "DELETE FROM mail_correction WHERE date < ?1",
 	[CLEAN_RUNS] = "UPDATE mail_run SET state = 2, filter = NULL"
 	    " WHERE state = 1 AND newest < ?1",

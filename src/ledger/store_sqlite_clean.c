@@ -40,14 +40,14 @@ clean_rows_end(struct store *s, int64_t from, size_t max, int64_t *end)
  * rows are still there or not.
  */
 static int
-clean_rows(struct store *s, int64_t before, size_t max, int64_t *position,
-    int64_t *deleted)
+clean_rows(struct store *s, const struct store_kept *kept, size_t max,
+    int64_t *position, int64_t *deleted)
 {
 	int64_t	from = *position, end;
 
 	if (from == AT_ROWS) {
 		from = INT64_MIN;
-		sqlite_bind(s->db, CLEAN_OLDEST, 1, before);
+		sqlite_bind(s->db, CLEAN_OLDEST, 1, kept->first);
 		if (sqlite_step(s->db, CLEAN_OLDEST) == -1)
 			return -1;
 	}
@@ -55,7 +55,8 @@ clean_rows(struct store *s, int64_t before, size_t max, int64_t *position,
 		return -1;
 	sqlite_bind(s->db, CLEAN, 1, from);
 	sqlite_bind(s->db, CLEAN, 2, end);
-	sqlite_bind(s->db, CLEAN, 3, before);
+	sqlite_bind(s->db, CLEAN, 3, kept->first);
+	sqlite_bind(s->db, CLEAN, 4, kept->last);
 	if (sqlite_step(s->db, CLEAN) == -1)
 		return -1;
 	*deleted = sqlite_changes(s->db);
@@ -80,7 +81,8 @@ clean_bind(struct store *s, enum statement n, int at, const char *text)
 
 /* Values last seen before: by their key, as they have no other order. */
 static int
-clean_values(struct store *s, int64_t before, size_t max, int64_t *position)
+clean_values(struct store *s, const struct store_kept *kept, size_t max,
+    int64_t *position)
 {
 	const enum statement	end = CLEAN_VALUES_END;
 	enum statement		gone = CLEAN_VALUES_REST;
@@ -104,7 +106,8 @@ clean_values(struct store *s, int64_t before, size_t max, int64_t *position)
 	}
 	clean_bind(s, gone, 1, s->clean_id);
 	clean_bind(s, gone, 2, s->clean_value);
-	sqlite_bind(s->db, gone, 3, before);
+	sqlite_bind(s->db, gone, 3, kept->first);
+	sqlite_bind(s->db, gone, 6, kept->last);
 	ret = more == -1 ? -1 : sqlite_step(s->db, gone);
 	free(s->clean_id);
 	free(s->clean_value);
@@ -134,12 +137,12 @@ clean_index(struct store *s)
 
 /* Runs that hold nothing newer, and what was corrected before. */
 static int
-clean_rest(struct store *s, int64_t before, int64_t *position)
+clean_rest(struct store *s, const struct store_kept *kept, int64_t *position)
 {
 	if (clean_index(s) == -1)
 		return -1;
-	sqlite_bind(s->db, CLEAN_CORRECTIONS, 1, before);
-	sqlite_bind(s->db, CLEAN_RUNS, 1, before);
+	sqlite_bind(s->db, CLEAN_CORRECTIONS, 1, kept->first);
+	sqlite_bind(s->db, CLEAN_RUNS, 1, kept->first);
 	if (sqlite_step(s->db, CLEAN_CORRECTIONS) == -1 ||
 	    sqlite_step(s->db, CLEAN_RUNS) == -1)
 		return -1;
@@ -150,8 +153,8 @@ clean_rest(struct store *s, int64_t before, int64_t *position)
 }
 
 enum store_result
-store_clean(struct store *s, int64_t before, size_t max, int64_t *position,
-    int64_t *deleted)
+store_clean(struct store *s, const struct store_kept *kept, size_t max,
+    int64_t *position, int64_t *deleted)
 {
 	enum store_result	result;
 	int64_t			next = *position;
@@ -167,11 +170,11 @@ store_clean(struct store *s, int64_t before, size_t max, int64_t *position,
 	if (sqlite_step(s->db, DO_BEGIN) == -1)
 		return store_failed(s);
 	if (next >= AT_ROWS)
-		ret = clean_rows(s, before, max, &next, deleted);
+		ret = clean_rows(s, kept, max, &next, deleted);
 	else if (next == AT_VALUES)
-		ret = clean_values(s, before, max, &next);
+		ret = clean_values(s, kept, max, &next);
 	else
-		ret = clean_rest(s, before, &next);
+		ret = clean_rest(s, kept, &next);
 	result = store_end(s, ret != -1);
 	if (result != STORE_OK) {
 		*deleted = 0;

@@ -46,13 +46,12 @@ store_set_override(struct store *s, const struct store_override *o, int64_t now)
 	return store_end(s, good);
 }
 
+/* A batch that cannot be written (store_begin) forgets nothing either. */
 enum store_result
 store_forget_values(struct store *s, const char *id, size_t idlen)
 {
-	enum store_result	result;
-
-	if ((result = store_ready(s)) != STORE_OK)
-		return result;
+	if (s->failed)
+		return STORE_FAILED;
 	sqlite_bind_text(s->db, VALUES_GONE, 1, id, idlen);
 	return sqlite_step(s->db, VALUES_GONE) == 0 ? STORE_OK :
 	    store_failed(s);

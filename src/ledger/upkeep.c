@@ -40,7 +40,8 @@ upkeep_clean(struct ledger *l)
 
 	if (l->clean.state != CLEAN_RUNNING)
 		return;
-	if (clean_step(&l->clean, l->store, l->settings) == STORE_LOST)
+	if (clean_step(&l->clean, l->store, l->settings, clock_wall()) ==
+	    STORE_LOST)
 		ledger_lost(l);
 	now = clock_mono().ns;
 	if (l->clean.state == CLEAN_RUNNING && now - l->progress < PROGRESS_NS)

@@ -56,6 +56,13 @@ verdict_new(struct verdict_context *ctx, const struct verdict_charge *c,
 	    num_sub_clamp(k->charge.amount, charged) : 0;
 }
 
+/* So far in the future that it does not count: a clock was wrong. */
+static bool
+verdict_future(const struct verdict_context *ctx, int64_t date)
+{
+	return date > num_add_clamp(ctx->now, WINDOW_AHEAD);
+}
+
 /*
  * How much of it one window sees: a value that it holds already is not new to
  * it.
@@ -67,7 +74,8 @@ verdict_new_in(const struct verdict_context *ctx, const struct verdict_key *k,
 	if (k->charge.kind != CHARGE_DISTINCT)
 		return k->amount;
 	return k->value->date == -1 ||
-	    k->value->date < num_add_clamp(ctx->now, -seconds);
+	    k->value->date < num_add_clamp(ctx->now, -seconds) ||
+	    verdict_future(ctx, k->value->date);
 }
 
 /* --- the windows --- */
@@ -258,7 +266,8 @@ verdict_row(struct verdict_context *ctx, const struct verdict_charge *c,
 
 /*
  * A value counts where it was seen last: it moves there from where it was seen
- * before. A clock that was set back moves nothing.
+ * before. A clock that was set back moves nothing, unless the value does not
+ * count where it is.
  */
 static void
 verdict_see(struct verdict_context *ctx, const struct verdict_charge *c,
@@ -266,7 +275,7 @@ verdict_see(struct verdict_context *ctx, const struct verdict_charge *c,
 {
 	struct store_value	*value = k->value;
 
-	if (value->date >= date)
+	if (value->date >= date && !verdict_future(ctx, value->date))
 		return;
 	if (value->date != -1)
 		verdict_row(ctx, c, k, value->date, -1, 0);
@@ -406,6 +415,23 @@ verdict_on_second(void *arg, int64_t when, int64_t amount)
 	s->list[2 * s->count++ + 1] = amount;
 }
 
+/* No value of this id has been seen. */
+static void
+verdict_forget(struct verdict_context *ctx, const struct verdict_key *k)
+{
+	struct store_value	*v;
+	size_t			 i;
+
+	ctx->result = store_forget_values(ctx->store, k->charge.id,
+	    k->charge.idlen);
+	for (i = 0; i < ctx->nvalue; i++) {
+		v = &ctx->value[i];
+		if (v->idlen == k->charge.idlen &&
+		    memcmp(v->id, k->charge.id, v->idlen) == 0)
+			v->date = -1;
+	}
+}
+
 /*
  * Each second is taken back where it is, so that the sum is none in windows of
  * any length, now and later.
@@ -421,8 +447,9 @@ verdict_reset(struct verdict_context *ctx, struct verdict_charge *c)
 	c->instance = "reset";
 	c->instancelen = strlen(c->instance);
 	c->weighed->nkeys = c->nkeys;
-	for (i = 0; i < c->nkeys; i++) {
+	for (i = 0; i < c->nkeys && ctx->result == STORE_OK; i++) {
 		k = &c->keys[i];
+		verdict_forget(ctx, k);
 		memset(&s, 0, sizeof(s));
 		window_each(cache_window(k->id), verdict_on_second, &s);
 		for (j = 0; j < s.count; j++) {

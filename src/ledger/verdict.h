@@ -57,6 +57,9 @@ struct verdict_context {
 	struct overrides	*overrides;
 	const struct settings	*settings;
 	int64_t			 now;
+	struct store_value	*value;		/* of the batch */
+	size_t			 nvalue;
+	enum store_result	 result;	/* of what was asked of it */
 	struct verdict_hit	 hits[CHARGE_KEYS_MAX];	/* of this charge */
 	size_t			 nhits;
 	struct verdict_hit	 near[CHARGE_KEYS_MAX * LIMITS_MAX];

@@ -106,10 +106,17 @@ sum_from(const struct window *w, size_t i)
 	    -(int64_t)(UINT32_MAX - low) - 1;
 }
 
+/* What was recorded at entry `i` and later, before entry `end`. */
+static int64_t
+sum_between(const struct window *w, size_t i, size_t end)
+{
+	return sum_from(w, i) - sum_from(w, end);
+}
+
 static int64_t
 amount_at(const struct window *w, size_t i)
 {
-	return sum_from(w, i) - sum_from(w, i + 1);
+	return sum_between(w, i, i + 1);
 }
 
 static int64_t
@@ -401,10 +408,23 @@ window_start(const struct window *w, int64_t seconds, int64_t now)
 	return list_find(w, since);
 }
 
+/* The first entry that lies too far in the future to count. */
+static size_t
+window_end(const struct window *w, int64_t now)
+{
+	int64_t	last = num_add_clamp(now, WINDOW_AHEAD);
+
+	if (w->count == 0 || when_at(w, w->count - 1) <= last)
+		return w->count;
+	return list_find(w, last + 1);
+}
+
 int64_t
 window_used(const struct window *w, int64_t seconds, int64_t now)
 {
-	return sum_from(w, window_start(w, seconds, now));
+	size_t	start = window_start(w, seconds, now), end = window_end(w, now);
+
+	return start >= end ? 0 : sum_between(w, start, end);
 }
 
 int
@@ -426,23 +446,23 @@ window_full(const struct window *w, const struct limits *limits, int64_t amount,
 }
 
 /*
- * The first entry from `i` on at which the sum of it and all later ones is
- * `most`.
+ * The first entry from `i` on at which the sum of it and the later ones before
+ * `end` is at most `most`.
  */
 static size_t
-start_for(const struct window *w, size_t i, int64_t most)
+start_for(const struct window *w, size_t i, size_t end, int64_t most)
 {
-	size_t	hi = w->count, mid;
+	size_t	hi = end, mid;
 
 	/* With a correction among them the sums may rise again: one by one. */
 	if (mass_of(w) != sum_from(w, 0)) {
-		while (i < hi && sum_from(w, i) > most)
+		while (i < hi && sum_between(w, i, end) > most)
 			i++;
 		return i;
 	}
 	while (i < hi) {
 		mid = i + (hi - i) / 2;
-		if (sum_from(w, mid) > most)
+		if (sum_between(w, mid, end) > most)
 			i = mid + 1;
 		else
 			hi = mid;
@@ -458,16 +478,19 @@ fits_at(const struct window *w, const struct limit *limit, int64_t amount,
     int64_t now)
 {
 	int64_t	most;
-	size_t	i, first;
+	size_t	i, first, end;
 
 	/* Only a negative amount can be too much for this. */
 	if (num_sub(limit->mails, amount, &most) == -1)
 		most = INT64_MAX;
+	end = window_end(w, now);
 	first = window_start(w, limit->seconds, now);
-	i = start_for(w, first, most);
-	if (i == first && sum_from(w, i) <= most)
+	if (first > end)
+		first = end;
+	i = start_for(w, first, end, most);
+	if (i == first && sum_between(w, i, end) <= most)
 		return now;
-	if (sum_from(w, i) > most)
+	if (sum_between(w, i, end) > most)
 		return INT64_MAX;
 	/* The entry before it counts as long as now - seconds <= when. */
 	return num_add_clamp(when_at(w, i - 1),

@@ -27,6 +27,12 @@ struct limits {
 
 #define LIMITS_MAX	16		/* windows in one list */
 
+/*
+ * Seconds that a date may lie in the future, by clocks that differ. What is
+ * dated later than now + this never counts, and cleaning deletes it.
+ */
+#define WINDOW_AHEAD	INT64_C(86400)
+
 void	 window_limits_copy(struct limits *, const struct limits *);
 void	 window_limits_clear(struct limits *);
 int	 window_limits_equal(const struct limits *, const struct limits *);
@@ -90,7 +96,7 @@ void		 window_add(struct window *, int64_t when, int64_t amount);
 void		 window_ahead(const struct window *);
 
 /*
- * Sum of what was recorded at or after now - seconds, later than now included.
+ * Sum of what was recorded from now - seconds to now + WINDOW_AHEAD.
  */
 int64_t		 window_used(const struct window *, int64_t seconds,
 		    int64_t now);
