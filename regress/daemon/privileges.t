@@ -11,7 +11,7 @@ use Policyd qw(request wait_until as_root status_of slurp need True);
 need(-d '/proc/self', 'no /proc here');
 
 # What a child may find in its environment.
-my $environment = 'PATH|TZ|HOME|SSL_CERT_FILE|SSL_CERT_DIR|JOURNAL_STREAM|' .
+my $environment = 'PATH|TZ|HOME|SSL_CERT_FILE|SSL_CERT_DIR|' .
     '(?:A|L|UB)SAN_OPTIONS';
 
 # What a process holds open, by descriptor.
@@ -69,14 +69,17 @@ subtest 'root' => sub {
 		my $open = open_files($pid);
 		is($open->{0}, '/dev/null', "$name: stdin");
 		is($open->{1}, '/dev/null', "$name: stdout");
+		like($open->{2}, qr/^pipe:/, "$name: its log goes by the parent");
+		like(slurp("/proc/$pid/fdinfo/2"), qr/^flags:\s+\d*1$/m,
+		    "$name: and can only be written to");
 		like($open->{3}, qr/^socket:/, "$name: its channel");
 	}
 	my $engine = open_files($d->child('engine'));
-	is(scalar(grep { m{^/} && !m{^/dev/null$} && $_ ne $d->{logfile} } values %$engine),
-	    0, 'the engine holds no file but the log') or diag(explain($engine));
+	is(scalar(grep { m{^/} && !m{^/dev/null$} } values %$engine),
+	    0, 'the engine holds no file') or diag(explain($engine));
 	my $ledger = open_files($d->child('ledger-sqlite'));
 	my $db = "$d->{dir}/db";
-	is(scalar(grep { m{^/} && !m{^/dev/null$|^\Q$db\E(?:/|$)} && $_ ne $d->{logfile} }
+	is(scalar(grep { m{^/} && !m{^/dev/null$|^\Q$db\E(?:/|$)} }
 	    values %$ledger), 0, 'the ledger holds the directory of its database only')
 	    or diag(explain($ledger));
 	my $parent = status_of($d->pid);
@@ -93,6 +96,53 @@ subtest 'root' => sub {
 	    'an engine that was started again');
 	is(confined('engine', $next)->{Uid}, join("\t", ($uid) x 4), 'is who it was');
 	$d->ends_well;
+};
+
+# A terminal: its other end and its path.
+sub new_terminal {
+	my ($TIOCSPTLCK, $TIOCGPTN) = (0x40045431, 0x80045430);
+	my $number = pack 'i', 0;
+	my $unlocked = $number;
+
+	open(my $master, '+<', '/dev/ptmx') or return;
+	ioctl($master, $TIOCSPTLCK, $unlocked) or return;
+	ioctl($master, $TIOCGPTN, $number) or return;
+	$master->blocking(0);
+	return ($master, '/dev/pts/' . unpack('i', $number));
+}
+
+subtest 'no-terminal-in-a-child' => sub {
+	my ($master, $terminal) = new_terminal();
+	plan skip_all => 'no terminal can be had' if !$master;
+	my $TIOCSCTTY = 0x540e;
+	my $said = '';
+	my $hear = sub {
+		my $bytes;
+
+		$said .= $bytes while sysread $master, $bytes, 65536;
+	};
+	my $d = Policyd->new(args => ['-d'], prepare => sub {
+		POSIX::setsid();
+		open my $tty, '+<', $terminal or POSIX::_exit(124);
+		ioctl $tty, $TIOCSCTTY, 0;
+		my $fd = fileno $tty;
+		POSIX::dup2($fd, $_) for 0 .. 2;
+	});
+
+	$d->launch;
+	ok(wait_until { $hear->(); $said =~ /parent: policyd-rate-limit .* listening on/ },
+	    'it starts on the terminal') or diag($said);
+	is(open_files($d->pid)->{2}, $terminal, 'which the parent has');
+	for my $name ('engine', 'ledger-sqlite') {
+		my $open = open_files($d->child($name));
+		is(scalar(grep { m{^/dev/(?:pts/|tty)} } values %$open), 0, "$name has not")
+		    or diag(explain($open));
+	}
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'it serves');
+	ok(wait_until { $hear->(); $said =~ /^\S+ engine: .*bob/m },
+	    "a child's lines come there with its name") or diag($said);
+	unlike($d->log, qr/./, 'and nowhere else');
+	is($d->stop, 0, 'it ends well');
 };
 
 subtest 'descriptors-inherited' => sub {

@@ -28,7 +28,7 @@ message_##kind(struct str *out, const void *src, size_t len)		\
 static void
 message_check_log(const struct msg_log *m)
 {
-	fuzz_require(m->target <= 2);
+	(void)m;
 }
 
 static void

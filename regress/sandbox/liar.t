@@ -9,7 +9,7 @@ use warnings;
 
 use Test::More;
 
-use Policyd qw(need wait_until process_alive slurp status_of True $root);
+use Policyd qw(need wait_until process_alive slurp status_of True False $root);
 
 my $program = "$root/build/regress/liar/policyd-rate-limit";
 need(-x $program, 'build/regress/liar (make tests)');
@@ -34,6 +34,8 @@ my @lies = (
 	['parent-wish-unknown', 'parent'],
 	['parent-wish-short', 'parent'],
 	['parent-fault-forged', 'parent'],
+	['parent-line-forged', 'borne'],
+	map({ ["parent-line-flood $_", 'borne'] } 0 .. 2),
 	['parent-half', 'borne'],
 	map({ ["parent-wish-flood $_", 'borne'] } 0 .. 2),
 	['parent-wish-drip', 'borne'],
@@ -92,13 +94,32 @@ sub check_calm {
 	    'nothing else went wrong');
 }
 
+# What a lie brings beside, by its name.
+my %also = (
+	'parent-line-forged' => sub {
+		my ($d) = @_;
+
+		ok($d->wait_log(qr/ engine: line without an end/), 'the last line is logged');
+		like($d->log, qr/^\S+ engine: 2026-01-01T00:00:00 parent: forged$/m,
+		    "the engine's line bears its name");
+		like($d->log, qr/^\S+ engine: 2026.* parent: urgent\\x0d\\x1b\[2J\\xff$/m,
+		    'and is made printable');
+		like($d->log, qr/^\S+ engine: <9>level$/m, 'a level that is none');
+	},
+	'parent-line-flood' => sub {
+		my ($d) = @_;
+
+		cmp_ok(-s $d->{logfile}, '<', 16 * 1024 * 1024, 'the log is bounded');
+	},
+);
+
 for (@lies) {
 	my ($lie, $outcome) = @$_;
 
 	subtest $lie => sub {
 		my $name = $lie =~ / / ? $lie : "$lie 0";
-		my $d = Policyd->new(config => { debug => True,
-		    fail_action => "reject lie $name" });
+		my $d = Policyd->new(config => { debug => $lie =~ /flood/ ? False : True,
+		    log => 'stderr', fail_action => "reject lie $name" });
 		$d->launch;
 		if (!$d->wait_log(qr/$answered.*listening on|listening on.*$answered/s)) {
 			$d->explain;
@@ -116,7 +137,9 @@ for (@lies) {
 			ok($d->wait_log(qr/$answered.*$answered/s),
 			    'and serves the next engine');
 		}
+		my ($kind) = split / /, $lie;
 		check_calm($d, $ledger);
+		$also{$kind}->($d) if $also{$kind};
 		is($d->stop, 0, 'it stops when it is told to');
 		unlike($d->log, qr/ended by force|had to be killed/, 'nothing hung');
 	};

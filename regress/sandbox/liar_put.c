@@ -116,7 +116,7 @@ liar_put_descriptors(int fd)
 	struct cmsghdr	*cmsg;
 	int		 i, two = STDERR_FILENO;
 
-	liar_frame(out, 0, MSG_LOG_LOST, LIAR_FD, NULL, 0);
+	liar_frame(out, 0, MSG_SETTINGS_TAKEN, LIAR_FD, NULL, 0);
 	memset(&mh, 0, sizeof(mh));
 	memset(&control, 0, sizeof(control));
 	mh.msg_iov = &iov;

@@ -1,6 +1,8 @@
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "liar.h"
 
@@ -134,15 +136,17 @@ verdict(int fd)
 static int
 flags(int fd)
 {
-	return liar_put_frame(fd, fd == to_parent() ? MSG_LOG_LOST : MSG_CHARGE,
-	    0x8002, NULL, 0);
+	return liar_put_frame(fd,
+	    fd == to_parent() ? MSG_SETTINGS_TAKEN : MSG_CHARGE, 0x8002,
+	    NULL, 0);
 }
 
 static int
 missing_descriptor(int fd)
 {
-	return liar_put_frame(fd, fd == to_parent() ? MSG_LOG_LOST : MSG_CHARGE,
-	    LIAR_FD, NULL, 0);
+	return liar_put_frame(fd,
+	    fd == to_parent() ? MSG_SETTINGS_TAKEN : MSG_CHARGE, LIAR_FD,
+	    NULL, 0);
 }
 
 static int
@@ -185,6 +189,42 @@ fault_forged(int fd)
 	return result;
 }
 
+/* A child's lines are lines of that child, whatever they say. */
+static int
+line_forged(int fd)
+{
+	static const char	text[] =
+	    "x\n2026-01-01T00:00:00 parent: forged\n"
+	    "<0>2026-01-01T00:00:00 parent: urgent\r\x1b[2J\xff\n\n"
+	    "<3>\n<9>level\n<3\nline without an end";
+
+	(void)fd;
+	return write(STDERR_FILENO, text, sizeof(text) - 1) ==
+	    (ssize_t)sizeof(text) - 1 ? 0 : -1;
+}
+
+/* As fast as the pipe takes them, short ones and one that never ends. */
+static int
+line_flood(int fd)
+{
+	static char	text[65536];
+	struct mono	end = clock_after(clock_mono(), DRIP_MS);
+	size_t		i;
+
+	(void)fd;
+	memset(text, liar_number == 0 ? '\n' : 'x', sizeof(text));
+	for (i = 15; liar_number == 2 && i < sizeof(text); i += 16)
+		text[i] = '\n';
+	while (!clock_passed(end, clock_mono()))
+		if (write(STDERR_FILENO, text, sizeof(text)) == -1 &&
+		    errno != EAGAIN)
+			return -1;
+	/* Lines of the impostor itself follow. */
+	while (write(STDERR_FILENO, "\n", 1) == -1)
+		(void)poll(NULL, 0, 1);
+	return 0;
+}
+
 /* Half a header, and nothing more. */
 static int
 half(int fd)
@@ -225,7 +265,7 @@ lost_flood(int fd)
 	unsigned int	i;
 
 	for (i = 0; i < FLOOD; i++)
-		if (liar_put_frame(fd, MSG_LOG_LOST, 0, NULL, 0) == -1)
+		if (liar_put_number(fd, MSG_SETTINGS_TAKEN, i) == -1)
 			return -1;
 	return 0;
 }
@@ -425,6 +465,8 @@ static const struct lie	lies[] = {
 	{ "parent-wish-unknown", to_parent, wish_unknown, false },
 	{ "parent-wish-short", to_parent, wish_short, false },
 	{ "parent-fault-forged", to_parent, fault_forged, false },
+	{ "parent-line-forged", to_parent, line_forged, false },
+	{ "parent-line-flood", to_parent, line_flood, false },
 	{ "parent-half", to_parent, half, false },
 	{ "parent-wish-flood", to_parent, wish_flood, false },
 	{ "parent-wish-drip", to_parent, wish_drip, false },

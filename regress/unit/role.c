@@ -80,7 +80,7 @@ status(void)
 static void
 send_log(bool debug)
 {
-	struct msg_log	log = { .target = 0, .debug = debug };
+	struct msg_log	log = { .debug = debug };
 	struct str	payload;
 
 	str_init(&payload);

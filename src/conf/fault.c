@@ -39,28 +39,13 @@ fault_clear(struct faults *f)
 	memset(f, 0, sizeof(*f));
 }
 
-/*
- * Texts quote what stands in the file, and end up in logs and on terminals.
- * str_printable() doubles backslashes so that its result can be read back;
- * nobody does that here, and "\n" in an explanation should stay as it is.
- */
+/* Texts quote what stands in the file, and end up in logs and on terminals. */
 static char *
 fault_printable(const char *text)
 {
-	char	*dst, *in, *out;
-	size_t	 len, size;
+	size_t	 len = strlen(text), size = len * 4 + 8;
 
-	len = strlen(text);
-	size = len * 4 + 8;
-	dst = alloc_zero(size, 1);
-	str_printable(dst, size, text, len);
-	for (in = out = dst; *in != '\0'; in++) {
-		if (in[0] == '\\' && in[1] == '\\')
-			in++;
-		*out++ = *in;
-	}
-	*out = '\0';
-	return dst;
+	return str_printable_again(alloc_zero(size, 1), size, text, len);
 }
 
 static void

@@ -451,8 +451,6 @@ engine_turn_end(void)
 	/* The parent starts no ledger more. */
 	if (engine.stopping && !link_there())
 		pending_give_up();
-	if (log_lost())
-		channel_signal(engine.start.parent, MSG_LOG_LOST, 0);
 	if (channel_queued(engine.start.parent) > 0)
 		(void)channel_flush(engine.start.parent);
 	if (engine.stopping && client_count() == 0 && !replay_busy())

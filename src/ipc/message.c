@@ -12,7 +12,7 @@
 
 /* Who may send what to whom, and with a descriptor or without. */
 static const struct message_rule	rules[MSG__MAX] = {
-	[MSG_LOG] =		{ "log", PARENT, CHILDREN, true },
+	[MSG_LOG] =		{ "log", PARENT, CHILDREN, false },
 	[MSG_IDENTITY] =	{ "identity", PARENT, CHILDREN, false },
 	[MSG_SETTING] =		{ "setting", PARENT, CHILDREN, false },
 	[MSG_SETTINGS_END] =	{ "settings end", PARENT, CHILDREN, false },
@@ -25,7 +25,8 @@ static const struct message_rule	rules[MSG__MAX] = {
 	[MSG_ALIVE_WANTED] =	{ "alive wanted", PARENT, ENGINE, false },
 	[MSG_READY] =		{ "ready", CHILDREN, PARENT, false },
 	[MSG_ALIVE] =		{ "alive", ENGINE, PARENT, false },
-	[MSG_LOG_LOST] =	{ "log lost", ENGINE | LEDGER, PARENT, false },
+	[MSG_SETTINGS_TAKEN] =	{ "settings taken", ENGINE | LEDGER, PARENT,
+				    false },
 	[MSG_FAULT] =		{ "fault", CHILDREN, PARENT, false },
 	[MSG_CHARGE] =		{ "charge", ENGINE, LEDGER, false },
 	[MSG_VERDICT] =		{ "verdict", LEDGER, ENGINE, false },
@@ -109,7 +110,6 @@ get_enum(struct wire *w, unsigned int max)
 void
 msg_log_put(struct str *s, const struct msg_log *m)
 {
-	wire_put_u8(s, m->target);
 	wire_put_u8(s, m->debug);
 }
 
@@ -119,7 +119,6 @@ msg_log_get(struct msg_log *m, const void *src, size_t len)
 	struct wire	w;
 
 	wire_init(&w, src, len);
-	m->target = get_enum(&w, LOG_TO_SYSLOG + 1);
 	m->debug = wire_get_bool(&w);
 	return wire_done(&w);
 }

@@ -27,7 +27,7 @@ const char	*message_role_name(enum role);
 
 enum message_type {
 	/* parent to every child, at start and on reload */
-	MSG_LOG,		/* struct msg_log, with the log or none */
+	MSG_LOG,		/* struct msg_log */
 	MSG_IDENTITY,		/* struct msg_identity */
 	MSG_SETTING,		/* one setting: conf/convey.h */
 	MSG_SETTINGS_END,	/* number: generation, swap them in */
@@ -41,7 +41,7 @@ enum message_type {
 	/* child to parent */
 	MSG_READY,		/* struct msg_ready */
 	MSG_ALIVE,		/* I am */
-	MSG_LOG_LOST,		/* its socket is dead: another, please */
+	MSG_SETTINGS_TAKEN,	/* number: of the generation, in force now */
 	MSG_FAULT,		/* text: why it cannot start; it exits next */
 	/* engine and ledger */
 	MSG_CHARGE,		/* struct msg_charge, answered by number */
@@ -98,7 +98,6 @@ const struct message_rule	*message_rule(unsigned int type);
 /* --- start --- */
 
 struct msg_log {
-	uint8_t	target;			/* enum log_target */
 	bool	debug;
 };
 void	msg_log_put(struct str *, const struct msg_log *);

@@ -93,7 +93,7 @@ keeper_run(struct role_start *start, struct sandbox_needs *needs,
 {
 	int	i;
 
-	log_open("ledger", LOG_TO_STDERR, -1, false);
+	log_open("ledger", LOG_TO_PARENT, -1, false);
 	fd = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FD);
 	start->directory = fcntl(start->directory, F_DUPFD_CLOEXEC, FIRST_FD);
 	if (fd == -1 || start->directory == -1)

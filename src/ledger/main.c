@@ -285,8 +285,6 @@ ledger_serve(struct ledger *l)
 		if (charge_batch_count(l->batch) == 0 &&
 		    store_flush_fd(l->store) == -1)
 			idle = ledger_idle(l);
-		if (log_lost())
-			channel_signal(l->parent, MSG_LOG_LOST, 0);
 		ledger_flush(l);
 	}
 }

@@ -14,11 +14,18 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/str.h"
 
 #define LINE_MAX_BYTES	4096	/* what a pipe takes in one piece */
 #define DATAGRAM_SHORT	1024	/* what every syslogd takes */
 #define LOST_EVERY_MS	5000	/* log_lost asks no more often */
 #define PROGRAM		"policyd-rate-limit"
+
+/* Who says a line. */
+struct writer {
+	char	role[32];
+	pid_t	pid;
+};
 
 static struct {
 	enum log_target	target;
@@ -30,8 +37,7 @@ static struct {
 	struct mono	ask_again;	/* when log_lost may next be true */
 	unsigned int	dropped;
 	int		fd;
-	pid_t		pid;
-	char		role[32];
+	struct writer	self;
 } state = { .fd = -1 };
 
 /*
@@ -68,8 +74,8 @@ log_open(const char *role, enum log_target target, int fd, bool debug)
 	 * Reads the zone's file now: later there may be a chroot and a sandbox.
 	 */
 	tzset();
-	strlcpy(state.role, role, sizeof(state.role));
-	state.pid = getpid();
+	strlcpy(state.self.role, role, sizeof(state.self.role));
+	state.self.pid = getpid();
 	state.journal = state.socket = false;
 	if (fstat(STDERR_FILENO, &sb) == 0) {
 		state.socket = S_ISSOCK(sb.st_mode);
@@ -168,7 +174,8 @@ write_stderr(const char *line, size_t len)
 }
 
 static int
-line_stderr(int level, const struct tm *tm, const char *text)
+line_stderr(int level, const struct tm *tm, const struct writer *from,
+    const char *text)
 {
 	char	line[LINE_MAX_BYTES];
 	size_t	at = 0;
@@ -176,15 +183,18 @@ line_stderr(int level, const struct tm *tm, const char *text)
 
 	if (state.torn)
 		line[at++] = '\n';
-	if (state.journal)
+	if (state.target == LOG_TO_PARENT)
+		n = snprintf(line + at, sizeof(line) - at, "<%d>%s\n", level,
+		    text);
+	else if (state.journal)
 		n = snprintf(line + at, sizeof(line) - at, "<%d>%s: %s\n",
-		    level, state.role, text);
+		    level, from->role, text);
 	else
 		n = snprintf(line + at, sizeof(line) - at,
 		    "%04d-%02d-%02dT%02d:%02d:%02d %s: %s\n",
 		    tm->tm_year + 1900, tm->tm_mon + 1, tm->tm_mday,
 		    tm->tm_hour, tm->tm_min, tm->tm_sec,
-		    state.role[0] != '\0' ? state.role : PROGRAM, text);
+		    from->role[0] != '\0' ? from->role : PROGRAM, text);
 	if (n < 0)
 		return -1;
 	at += (size_t)n;
@@ -197,7 +207,8 @@ line_stderr(int level, const struct tm *tm, const char *text)
 
 /* RFC 3164's shape, which every syslogd reads from its local socket. */
 static int
-line_syslog(int level, const struct tm *tm, const char *text)
+line_syslog(int level, const struct tm *tm, const struct writer *from,
+    const char *text)
 {
 	static const char	month[12][4] = {
 		"Jan", "Feb", "Mar", "Apr", "May", "Jun",
@@ -213,8 +224,8 @@ line_syslog(int level, const struct tm *tm, const char *text)
 	}
 	n = snprintf(line, sizeof(line), "<%d>%s %2d %02d:%02d:%02d "
 	    PROGRAM "/%s[%ld]: %s", LOG_MAIL | level, month[tm->tm_mon % 12],
-	    tm->tm_mday, tm->tm_hour, tm->tm_min, tm->tm_sec, state.role,
-	    (long)state.pid, text);
+	    tm->tm_mday, tm->tm_hour, tm->tm_min, tm->tm_sec, from->role,
+	    (long)from->pid, text);
 	if (n < 0)
 		return -1;
 	len = (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1;
@@ -230,7 +241,7 @@ line_syslog(int level, const struct tm *tm, const char *text)
 }
 
 static int
-line_out(int level, const char *text)
+line_out(int level, const struct writer *from, const char *text)
 {
 	struct tm	tm;
 	time_t		now;
@@ -239,8 +250,24 @@ line_out(int level, const char *text)
 	if (localtime_r(&now, &tm) == NULL)
 		memset(&tm, 0, sizeof(tm));
 	if (state.target == LOG_TO_SYSLOG)
-		return line_syslog(level, &tm, text);
-	return line_stderr(level, &tm, text);
+		return line_syslog(level, &tm, from, text);
+	return line_stderr(level, &tm, from, text);
+}
+
+/* Says first what could not be said before. */
+static void
+line_next(int level, const struct writer *from, const char *text)
+{
+	char	missed[64];
+
+	if (state.dropped > 0) {
+		snprintf(missed, sizeof(missed),
+		    "%u lines could not be logged", state.dropped);
+		if (line_out(LOG_WARNING, &state.self, missed) == 0)
+			state.dropped = 0;
+	}
+	if (line_out(level, from, text) == -1)
+		state.dropped++;
 }
 
 static void	log_line(int, const char *, va_list)
@@ -249,7 +276,7 @@ static void	log_line(int, const char *, va_list)
 static void
 log_line(int level, const char *fmt, va_list ap)
 {
-	char	text[LINE_MAX_BYTES], missed[64], *p;
+	char	text[LINE_MAX_BYTES], *p;
 	int	saved = errno;
 
 	vsnprintf(text, sizeof(text), fmt, ap);
@@ -259,14 +286,30 @@ log_line(int level, const char *fmt, va_list ap)
 	for (p = text; *p != '\0'; p++)
 		if ((unsigned char)*p < ' ' || *p == 0x7f)
 			*p = '?';
-	if (state.dropped > 0) {
-		snprintf(missed, sizeof(missed),
-		    "%u lines could not be logged", state.dropped);
-		if (line_out(LOG_WARNING, missed) == 0)
-			state.dropped = 0;
+	line_next(level, &state.self, text);
+	errno = saved;
+}
+
+void
+log_relay(const char *role, pid_t pid, const char *line, size_t len)
+{
+	struct writer	from = { .pid = pid };
+	char		text[LINE_MAX_BYTES];
+	int		level = LOG_WARNING, saved = errno;
+
+	/* What a library writes has no level. */
+	if (len >= 3 && line[0] == '<' && line[1] >= '0' && line[1] <= '7' &&
+	    line[2] == '>') {
+		level = line[1] - '0';
+		line += 3;
+		len -= 3;
 	}
-	if (line_out(level, text) == -1)
-		state.dropped++;
+	/* Above that a syslogd may write to every terminal. */
+	if (level < LOG_CRIT)
+		level = LOG_CRIT;
+	strlcpy(from.role, role, sizeof(from.role));
+	str_printable_again(text, sizeof(text), line, len);
+	line_next(level, &from, text);
 	errno = saved;
 }
 
@@ -344,15 +387,18 @@ log_signal(const char *text)
 	if (state.target == LOG_TO_SYSLOG) {
 		/* LOG_MAIL | LOG_CRIT */
 		at = append(line, at, size, "<18>" PROGRAM "/");
-		at = append(line, at, size, state.role);
+		at = append(line, at, size, state.self.role);
 		at = append(line, at, size, ": ");
 		at = append(line, at, size, text);
 		n = send(state.fd, line, at, MSG_DONTWAIT | MSG_NOSIGNAL);
 	} else {
 		at = append(line, at, size, state.torn ? "\n" : "");
-		at = append(line, at, size, state.journal ? "<2>" : "");
-		at = append(line, at, size, state.role);
-		at = append(line, at, size, ": ");
+		at = append(line, at, size, state.journal ||
+		    state.target == LOG_TO_PARENT ? "<2>" : "");
+		if (state.target != LOG_TO_PARENT) {
+			at = append(line, at, size, state.self.role);
+			at = append(line, at, size, ": ");
+		}
 		at = append(line, at, size, text);
 		line[at++] = '\n';
 		n = write(STDERR_FILENO, line, at);

@@ -1,23 +1,26 @@
 #ifndef LOG_H
 #define LOG_H
 
+#include <sys/types.h>
+
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /*
- * One line for one event, to stderr or to the system's log (facility mail).
+ * One line for one event, to stderr, to the system's log (facility mail), or,
+ * from a child, to its parent, which writes it with the child's name.
  * Never blocks and never fails: what a slow target does not take is dropped,
  * counted and said when it takes lines again. Callers pass what strangers wrote
  * through str_printable first.
  *
- * A sandboxed role cannot open the log itself: the parent opens the socket
- * (log_connect) and hands the descriptor over. When the log daemon was
- * restarted or not there yet, log_lost() is true, at most once in five seconds,
- * and the role asks the parent for a new descriptor.
+ * When the log daemon was restarted or not there yet, log_lost() is true, at
+ * most once in five seconds, and the caller connects again (log_connect).
  */
 enum log_target {
 	LOG_TO_STDERR,
-	LOG_TO_SYSLOG
+	LOG_TO_SYSLOG,
+	LOG_TO_PARENT		/* stderr is a pipe to log_relay */
 };
 
 /*
@@ -35,6 +38,13 @@ void	log_open(const char *role, enum log_target, int fd, bool debug);
  * sandbox.
  */
 void	log_change(enum log_target, int fd, bool debug);
+
+/*
+ * A line that another process wrote with LOG_TO_PARENT, or anything else,
+ * without its newline. It gets the name and the process number given here,
+ * whatever it says, and is made printable.
+ */
+void	log_relay(const char *role, pid_t, const char *line, size_t len);
 
 /* A datagram socket connected to the system's log, or -1 with errno. */
 int	log_connect(void);

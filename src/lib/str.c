@@ -196,8 +196,8 @@ str_code(const void *src, size_t len, uint32_t *code, bool *printable)
 	return n;
 }
 
-char *
-str_printable(char *dst, size_t size, const void *src, size_t len)
+static char *
+printable(char *dst, size_t size, const void *src, size_t len, bool again)
 {
 	static const char	 hex[] = "0123456789abcdef";
 	const unsigned char	*p = src;
@@ -207,7 +207,8 @@ str_printable(char *dst, size_t size, const void *src, size_t len)
 
 	for (; len > 0; p += used, len -= used) {
 		used = utf8_sequence(p, len, &code);
-		if (used > 0 && code != '\\' && code_printable(code)) {
+		if (used > 0 && code_printable(code) &&
+		    (again || code != '\\')) {
 			n = used;
 			memcpy(piece, p, n);
 		} else if (*p == '\\') {
@@ -233,6 +234,18 @@ str_printable(char *dst, size_t size, const void *src, size_t len)
 	}
 	dst[at] = '\0';
 	return dst;
+}
+
+char *
+str_printable(char *dst, size_t size, const void *src, size_t len)
+{
+	return printable(dst, size, src, len, false);
+}
+
+char *
+str_printable_again(char *dst, size_t size, const void *src, size_t len)
+{
+	return printable(dst, size, src, len, true);
 }
 
 void

@@ -30,6 +30,13 @@ void	 str_addf(struct str *, const char *, ...)
  */
 char	*str_printable(char *dst, size_t size, const void *src, size_t len);
 
+/*
+ * The same for text that holds printable pieces already: a backslash stays
+ * one. The result cannot be read back.
+ */
+char	*str_printable_again(char *dst, size_t size, const void *src,
+	    size_t len);
+
 /* ASCII upper case to lower case in place; other bytes are left alone. */
 void	 str_fold(char *, size_t);
 

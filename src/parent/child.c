@@ -23,7 +23,7 @@
 
 /* What libraries look up there on purpose; nothing of ours is told that way. */
 static const char *const	environment[] = {
-	"TZ", "JOURNAL_STREAM", "SSL_CERT_FILE", "SSL_CERT_DIR",
+	"TZ", "SSL_CERT_FILE", "SSL_CERT_DIR",
 	"ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS"
 };
 
@@ -34,6 +34,7 @@ child_init(struct child *child)
 {
 	memset(child, 0, sizeof(*child));
 	child->pid = -1;
+	child->relay.fd = -1;
 }
 
 static char **
@@ -68,7 +69,7 @@ struct start {
 	char		*name;
 	int		 channel;
 	int		 directory;	/* -1: none */
-	bool		 quiet;
+	int		 log;
 };
 
 /* Out of the way of the places that are filled. -1 stays -1. */
@@ -83,7 +84,7 @@ static void __attribute__((__noreturn__))
 become(const struct start *s, char **env, int report)
 {
 	char	*argv[] = { s->name, NULL };
-	int	 null, channel, directory, error;
+	int	 null, channel, directory, log, error;
 
 	signals_reset();
 	/* A terminal's ^C is the parent's affair. */
@@ -91,11 +92,12 @@ become(const struct start *s, char **env, int report)
 	channel = aside(s->channel);
 	directory = aside(s->directory);
 	report = aside(report);
+	log = aside(s->log);
 	null = open("/dev/null", O_RDWR);
-	if (channel == -1 || report == -1 || null == -1 ||
+	if (channel == -1 || report == -1 || log == -1 || null == -1 ||
 	    (directory == -1 && s->directory != -1) ||
 	    dup2(null, STDIN_FILENO) == -1 || dup2(null, STDOUT_FILENO) == -1 ||
-	    (s->quiet && dup2(null, STDERR_FILENO) == -1) ||
+	    dup2(log, STDERR_FILENO) == -1 ||
 	    dup2(channel, CHANNEL_FD) == -1 || dup2(report, EXEC_FD) == -1 ||
 	    fcntl(EXEC_FD, F_SETFD, FD_CLOEXEC) == -1)
 		goto fail;
@@ -153,20 +155,30 @@ start(const struct start *s)
 	return pid;
 }
 
+static void
+close_log(struct child *child, int fd)
+{
+	if (fd != -1)
+		close(fd);
+	relay_close(&child->relay);
+}
+
 int
 child_spawn(struct child *child, enum role role, const char *program,
-    int directory, bool quiet, char *why)
+    int directory, char *why)
 {
-	struct start	 s = { .directory = directory, .quiet = quiet };
+	struct start	 s = { .directory = directory };
 	char		*path;
 	int		 fd[2];
 
 	child_init(child);
 	child->role = role;
 	strlcpy(child->program, program, sizeof(child->program));
-	if (channel_pair(fd) == -1) {
+	if ((s.log = relay_open(&child->relay)) == -1 ||
+	    channel_pair(fd) == -1) {
 		snprintf(why, WHY_MAX, "%s: channel: %s", program,
 		    strerror(errno));
+		close_log(child, s.log);
 		return -1;
 	}
 	path = alloc_printf("%s/%s", paths_libexecdir(), program);
@@ -179,12 +191,13 @@ child_spawn(struct child *child, enum role role, const char *program,
 	free(path);
 	close(fd[1]);
 	if (child->pid == -1) {
+		close_log(child, s.log);
 		close(fd[0]);
 		return -1;
 	}
+	close(s.log);
 	child->channel = channel_new(fd[0], ROLE_PARENT, role);
 	child->since = clock_mono();
-	child->log_again = child->since;
 	child->state = CHILD_STARTING;
 	return 0;
 }
@@ -209,7 +222,21 @@ void
 child_gone(struct child *child)
 {
 	child_disconnect(child);
+	relay_close(&child->relay);
 	child_init(child);
+}
+
+void
+child_relay(struct child *child, struct mono now)
+{
+	relay_take(&child->relay, message_role_name(child->role), child->pid,
+	    now);
+}
+
+void
+child_relay_rest(struct child *child)
+{
+	relay_rest(&child->relay, message_role_name(child->role), child->pid);
 }
 
 void

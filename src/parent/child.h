@@ -9,6 +9,7 @@
 #include "ipc/channel.h"
 #include "lib/clock.h"
 #include "parent/directories.h"
+#include "parent/relay.h"
 
 /* One process under the parent and the channel to it. */
 enum child_state {
@@ -31,7 +32,7 @@ struct child {
 	bool		 killed;	/* by us: its death is no surprise */
 	struct mono	 ask;		/* whether it is alive, the next time */
 	unsigned int	 unanswered;	/* of these questions */
-	struct mono	 log_again;	/* it may have another log then */
+	struct relay	 relay;		/* what it writes to its stderr */
 	char		 sandbox[256];	/* what it entered */
 };
 
@@ -40,11 +41,15 @@ void	child_init(struct child *);
 
 /*
  * Starts the executable of this name in LIBEXECDIR, its channel as descriptor
- * 3, `directory` (-1: none) as 4, next to nothing in its environment, stderr
- * ours or (`quiet`) nowhere. 0, or -1 with *why.
+ * 3, `directory` (-1: none) as 4, next to nothing in its environment, stderr a
+ * pipe to `relay`. 0, or -1 with *why.
  */
 int	child_spawn(struct child *, enum role, const char *program,
-	    int directory, bool quiet, char *why);
+	    int directory, char *why);
+
+/* Logs what it has written: a part, as relay_take does; all of it. */
+void	child_relay(struct child *, struct mono now);
+void	child_relay_rest(struct child *);
 
 /* SIGKILL; the rest is seen to when it is reaped. */
 void	child_kill(struct child *);

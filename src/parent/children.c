@@ -114,7 +114,7 @@ children_start(struct parent *p, enum slot slot,
 	    open_directory(&place, settings, identity, why) == -1)
 		return -1;
 	result = child_spawn(child, slots[slot].role, program, place.dir,
-	    p->background && !p->debug, why);
+	    why);
 	if (result == 0 && place.dir != -1)
 		child_signal(child, MSG_DIRECTORY);
 	directories_leave(&place);
@@ -254,6 +254,7 @@ on_gone(struct parent *p, enum slot slot, int status)
 	struct child	*child = &p->child[slot], was;
 
 	/* What it said last, why it cannot start above all. */
+	child_relay_rest(child);
 	messages_take(p, slot);
 	log_end(children_name(p, slot), child, status);
 	was = *child;

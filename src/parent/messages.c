@@ -13,7 +13,6 @@
 
 #define GONE_MS		2000	/* from the end of its channel to its death */
 #define READS_MAX	64
-#define LOG_EVERY_MS	1000	/* between descriptors for a lost log */
 
 /* 0, or -1 for a message that is not as it must be. */
 typedef int	handler(struct parent *, enum slot, const struct message *);
@@ -60,18 +59,13 @@ on_alive(struct parent *p, enum slot slot, const struct message *m)
 }
 
 static int
-on_log_lost(struct parent *p, enum slot slot, const struct message *m)
+on_settings_taken(struct parent *p, enum slot slot, const struct message *m)
 {
-	struct child	*child = &p->child[slot];
-	struct mono	 now = clock_mono();
+	uint64_t	generation;
 
-	if (m->len != 0)
-		return -1;
-	if (clock_passed(child->log_again, now)) {
-		child->log_again = clock_after(now, LOG_EVERY_MS);
-		serve_log_message(p, child);
-	}
-	return 0;
+	(void)p;
+	(void)slot;
+	return msg_number_get(&generation, m->payload, m->len);
 }
 
 static int
@@ -155,7 +149,7 @@ on_wish(struct parent *p, enum slot slot, const struct message *m)
 static handler *const	handlers[MSG__MAX] = {
 	[MSG_READY]		= on_ready,
 	[MSG_ALIVE]		= on_alive,
-	[MSG_LOG_LOST]		= on_log_lost,
+	[MSG_SETTINGS_TAKEN]	= on_settings_taken,
 	[MSG_FAULT]		= on_fault,
 	[MSG_CLEANED]		= on_cleaned,
 	[MSG_HITS_FORGOTTEN]	= on_forgotten,

@@ -66,26 +66,15 @@ serve_log(struct parent *p, bool starting)
 void
 serve_log_message(const struct parent *p, struct child *child)
 {
-	struct msg_log	log;
-	struct str	payload;
-	int		fd = -1;
+	const struct msg_log	log = { .debug = in_detail(p) };
+	struct str		payload;
 
-	log.target = target(p);
-	log.debug = in_detail(p);
-	if (log.target == LOG_TO_SYSLOG)
-		fd = log_connect();
 	str_init(&payload);
 	msg_log_put(&payload, &log);
-	child_send(child, MSG_LOG, &payload, fd);
+	child_send(child, MSG_LOG, &payload, -1);
 	str_clear(&payload);
-	if (fd != -1)
-		close(fd);
 }
 
-/*
- * A report keeps the log that it began with, and is soon over: once it is
- * locked in, pledge(2) lets it have no descriptor any more.
- */
 void
 serve_log_again(struct parent *p)
 {
@@ -94,8 +83,7 @@ serve_log_again(struct parent *p)
 	p->no_syslog = no_syslog();
 	serve_log(p, false);
 	for (i = 0; i < SLOT__MAX; i++)
-		if (p->child[i].role != ROLE_REPORT)
-			serve_log_message(p, &p->child[i]);
+		serve_log_message(p, &p->child[i]);
 }
 
 /* --- the start --- */
@@ -227,7 +215,10 @@ static int
 time_left(const struct parent *p, struct mono now)
 {
 	int	left = sooner(children_left(p, now), notify_left(now));
+	size_t	i;
 
+	for (i = 0; i < SLOT__MAX; i++)
+		left = sooner(left, relay_left(&p->child[i].relay, now));
 	if (!p->stopping)
 		left = sooner(left,
 		    sooner(clean_left(p, now), reload_left(p, now)));
@@ -287,9 +278,9 @@ flush(struct parent *p)
 static void
 turn(struct parent *p)
 {
-	struct pollfd	 pfd[1 + SLOT__MAX];
+	struct pollfd	 pfd[1 + 2 * SLOT__MAX];
 	struct channel	*channel;
-	struct mono	 now;
+	struct mono	 now = clock_mono();
 	size_t		 i;
 
 	pfd[0].fd = p->signals;
@@ -300,14 +291,20 @@ turn(struct parent *p)
 		pfd[i + 1].events = POLLIN;
 		if (channel != NULL && channel_queued(channel) > 0)
 			pfd[i + 1].events |= POLLOUT;
+		pfd[i + 1 + SLOT__MAX].fd =
+		    relay_poll(&p->child[i].relay, now);
+		pfd[i + 1 + SLOT__MAX].events = POLLIN;
 	}
-	if (poll(pfd, 1 + SLOT__MAX, time_left(p, clock_mono())) == -1) {
+	if (poll(pfd, 1 + 2 * SLOT__MAX, time_left(p, now)) == -1) {
 		/* A kernel without memory now has some the next time. */
 		if (errno == EINVAL || errno == EFAULT)
 			log_fatal("poll: %s", strerror(errno));
 		return;
 	}
+	now = clock_mono();
 	for (i = 0; i < SLOT__MAX; i++) {
+		if (pfd[i + 1 + SLOT__MAX].revents != 0)
+			child_relay(&p->child[i], now);
 		if ((pfd[i + 1].revents & ~POLLOUT) != 0)
 			messages_take(p, (enum slot)i);
 	}

@@ -35,7 +35,7 @@ static struct {
  * What a library looks up there on purpose; anything else has no business here.
  */
 static const char *const	environment[] = {
-	"TZ", "JOURNAL_STREAM", "SSL_CERT_FILE", "SSL_CERT_DIR"
+	"TZ", "SSL_CERT_FILE", "SSL_CERT_DIR"
 };
 
 #define NKEPT	(sizeof(environment) / sizeof(environment[0]))
@@ -127,9 +127,7 @@ start_on_log(struct role_start *start, const struct message *m)
 	(void)start;
 	if (msg_log_get(&log, m->payload, m->len) == -1)
 		return -1;
-	log_change(log.target, m->fd, log.debug);
-	if (log.target != LOG_TO_SYSLOG && m->fd != -1)
-		close(m->fd);
+	log_set_debug(log.debug);
 	return 0;
 }
 
@@ -292,7 +290,7 @@ role_begin(struct role_start *start, enum role self, const char *name)
 		    "not by itself\n", name);
 		exit(STATUS_USAGE);
 	}
-	log_open(name, LOG_TO_STDERR, -1, false);
+	log_open(name, LOG_TO_PARENT, -1, false);
 	sandbox_prepare(self == ROLE_ENGINE ? SANDBOX_ENGINE :
 	    self == ROLE_REPORT ? SANDBOX_REPORT : SANDBOX_LEDGER_SERVER);
 	close_inherited();

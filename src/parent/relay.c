@@ -1,0 +1,140 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "parent/relay.h"
+
+#define READ_BYTES	8192		/* in one turn of the loop */
+#define LINE_COST	64	/* bytes that a line counts beside its own */
+#define PERIOD_MS	100
+#define PERIOD_BRIEF	((size_t)128 * 1024)	/* about 6,000 lines a second */
+#define PERIOD_DETAIL	((size_t)1024 * 1024)	/* about 50,000 */
+#define PIPE_BYTES	(1024 * 1024)
+
+int
+relay_open(struct relay *r)
+{
+	int	fd[2];
+
+	memset(r, 0, sizeof(*r));
+	r->fd = -1;
+	if (pipe2(fd, O_CLOEXEC | O_NONBLOCK) == -1)
+		return -1;
+#ifdef F_SETPIPE_SZ
+	/* A burst of lines is not lost while this process waits for a CPU. */
+	(void)fcntl(fd[0], F_SETPIPE_SZ, PIPE_BYTES);
+#endif
+	r->fd = fd[0];
+	return fd[1];
+}
+
+void
+relay_close(struct relay *r)
+{
+	if (r->fd != -1)
+		close(r->fd);
+	r->fd = -1;
+}
+
+/* How many lines were logged, 1 or 0. */
+static size_t
+end_line(struct relay *r, const char *name, pid_t pid)
+{
+	bool	whole = r->len > 0 && !r->cut;
+
+	if (whole)
+		log_relay(name, pid, r->line, r->len);
+	r->len = 0;
+	r->cut = false;
+	return whole;
+}
+
+/* How many lines were logged. */
+static size_t
+take_bytes(struct relay *r, const char *bytes, size_t len, const char *name,
+    pid_t pid)
+{
+	const char	*end;
+	size_t		 n, lines = 0;
+
+	for (; len > 0; bytes += n, len -= n) {
+		end = memchr(bytes, '\n', len);
+		n = end != NULL ? (size_t)(end - bytes) : len;
+		if (n > sizeof(r->line) - r->len)
+			n = sizeof(r->line) - r->len;
+		memcpy(r->line + r->len, bytes, n);
+		r->len += n;
+		if (n < len && bytes[n] == '\n') {
+			lines += end_line(r, name, pid);
+			n++;
+		} else if (r->len == sizeof(r->line)) {
+			/* Said as far as it goes; its end is not. */
+			lines += end_line(r, name, pid);
+			r->cut = true;
+		}
+	}
+	return lines;
+}
+
+/* Logs some of it. What that cost; 0: nothing is there now. */
+static size_t
+read_some(struct relay *r, const char *name, pid_t pid)
+{
+	char	bytes[READ_BYTES];
+	ssize_t	n;
+
+	if (r->fd == -1)
+		return 0;
+	n = read(r->fd, bytes, sizeof(bytes));
+	if (n > 0)
+		return (size_t)n + LINE_COST *
+		    take_bytes(r, bytes, (size_t)n, name, pid);
+	if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		relay_close(r);
+	return 0;
+}
+
+void
+relay_take(struct relay *r, const char *name, pid_t pid, struct mono now)
+{
+	size_t	cost;
+
+	if (clock_passed(r->next, now)) {
+		r->next = clock_after(now, PERIOD_MS);
+		r->left = log_debugging() ? PERIOD_DETAIL : PERIOD_BRIEF;
+	}
+	if (r->left == 0)
+		return;
+	cost = read_some(r, name, pid);
+	r->left = r->left > cost ? r->left - cost : 0;
+}
+
+void
+relay_rest(struct relay *r, const char *name, pid_t pid)
+{
+	size_t	cost, left = PERIOD_DETAIL;
+
+	while (left > 0 && (cost = read_some(r, name, pid)) > 0)
+		left = left > cost ? left - cost : 0;
+	(void)end_line(r, name, pid);
+}
+
+static bool
+is_paused(const struct relay *r, struct mono now)
+{
+	return r->left == 0 && !clock_passed(r->next, now);
+}
+
+int
+relay_poll(const struct relay *r, struct mono now)
+{
+	return is_paused(r, now) ? -1 : r->fd;
+}
+
+int
+relay_left(const struct relay *r, struct mono now)
+{
+	return r->fd != -1 && is_paused(r, now) ? clock_left(r->next, now) : -1;
+}

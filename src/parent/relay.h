@@ -1,0 +1,45 @@
+#ifndef RELAY_H
+#define RELAY_H
+
+#include <sys/types.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/clock.h"
+
+/*
+ * The standard error of a child is a pipe that only it writes to and the parent
+ * reads: a child has no descriptor of the log or of a terminal, and each line
+ * bears the name of the child that wrote it. Lines are opaque bytes: cut at
+ * RELAY_LINE_MAX, made printable, logged. How much is read in a time is
+ * bounded; a child that writes more finds its pipe full, and drops lines.
+ */
+#define RELAY_LINE_MAX	4096
+
+struct relay {
+	int		fd;		/* to read from; -1: none */
+	char		line[RELAY_LINE_MAX];	/* one that has no end yet */
+	size_t		len;
+	bool		cut;		/* its end is not logged */
+	struct mono	next;		/* the next period begins */
+	size_t		left;		/* to be read in this one */
+};
+
+/* The end to write to, the caller's, not blocking; -1 with errno. */
+int	relay_open(struct relay *);
+void	relay_close(struct relay *);
+
+/* Logs a part of what is there. */
+void	relay_take(struct relay *, const char *name, pid_t, struct mono now);
+
+/* The rest, within bounds too: the process has ended. */
+void	relay_rest(struct relay *, const char *name, pid_t);
+
+/* The descriptor to poll for reading now; -1: none. */
+int	relay_poll(const struct relay *, struct mono now);
+
+/* Milliseconds until there is one again; -1: there is, or never will be. */
+int	relay_left(const struct relay *, struct mono now);
+
+#endif
