@@ -212,6 +212,89 @@ retransmit_counts_twice(void **state)
 }
 
 static void
+restart(struct rig *r)
+{
+	rig_reopen(r);
+}
+
+static void
+changed_by_others(struct rig *r)
+{
+	(void)rig_sql(r, "UPDATE mail_count SET protocol_state = 'x'"
+	    " WHERE id = 'nobody'");
+	(void)rig_sql(r, "INSERT INTO mail_count (id, date, recipient_count,"
+	    " instance, protocol_state) VALUES ('nobody', 1, 1, 'x', 'x')");
+	(void)rig_sql(r, "DELETE FROM mail_count WHERE id = 'nobody'");
+}
+
+static void
+clock_ahead_for_a_while(struct rig *r)
+{
+	r->now += 2 * 86400;
+	assert_int_equal(rig_one(r, "eve", 1, 10, 60), VERDICT_ACCEPTED);
+	r->now -= 2 * 86400;
+}
+
+/* RCPT for each of eight, and later, after something, DATA with eight. */
+static void
+eight_then_data(struct rig *r, void (*something)(struct rig *), int64_t later)
+{
+	static int		 mails;
+	char			 id[16];
+	struct rig_charge	 c;
+	int64_t			 i;
+
+	(void)snprintf(id, sizeof(id), "bob%d", mails++);
+	rig_charge(&c, id, 1, 8, 60);
+	for (i = 1; i <= 8; i++) {
+		rig_instance(&c, "mail", i);
+		assert_int_equal(charged(r, &c), 1);
+	}
+	r->now += later;
+	/* Others of the same user, so that this is not the newest row. */
+	rig_charge(&c, id, 1, 9, 60);
+	rig_instance(&c, "other", 99);
+	(void)rig_ask(r, &c);
+	(void)rig_sql(r, "DELETE FROM mail_count WHERE instance = 'other'");
+	something(r);
+	rig_charge(&c, id, 8, 8, 60);
+	rig_instance(&c, "mail", 0);
+	assert_int_equal(charged(r, &c), 0);
+	assert_int_equal(rig_sum(r, id), 8);
+}
+
+static void
+older_instance_is_charged_once(void **state)
+{
+	static void (*const	 something[])(struct rig *) = {
+		restart, changed_by_others, clock_ahead_for_a_while
+	};
+	const int64_t		 later[] = { 61, 3000, -4000, -90000 };
+	struct rig		*r = *state;
+	size_t			 i, j;
+
+	for (i = 0; i < sizeof(something) / sizeof(something[0]); i++)
+		for (j = 0; j < sizeof(later) / sizeof(later[0]); j++)
+			eight_then_data(r, something[i], later[j]);
+}
+
+static void
+clock_goes_back_under_newer_rows(void **state)
+{
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+
+	assert_int_equal(rig_one(r, "bob", 1, 99, 60), VERDICT_ACCEPTED);
+	r->now -= 7200;
+	rig_charge(&c, "bob", 8, 99, 60);
+	rig_instance(&c, "mail", 0);
+	assert_int_equal(charged(r, &c), 8);
+	rig_reopen(r);
+	assert_int_equal(charged(r, &c), 0);
+	assert_int_equal(rig_sum(r, "bob"), 9);
+}
+
+static void
 two_in_one_batch(void **state)
 {
 	struct rig		*r = *state;
@@ -541,6 +624,8 @@ main(void)
 		TEST(warning_at_the_step_over),
 		TEST(no_limits_no_refusal),
 		TEST(retransmit_counts_twice),
+		TEST(older_instance_is_charged_once),
+		TEST(clock_goes_back_under_newer_rows),
 		TEST(two_in_one_batch),
 		TEST(recipients_then_data),
 		TEST(tag_without_instance),

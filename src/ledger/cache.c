@@ -11,6 +11,7 @@
 #include "lib/num.h"
 
 #define INSTANCES	(1024 * 1024)
+#define CLOCK_SLACK	60	/* seconds */
 #define INSTANCE_SHARE	160	/* bytes of the bound for each of them */
 /* What malloc(3) makes of so many bytes, about. */
 #define HEAP(bytes)	(((bytes) + 8 + 15) / 16 * 16)
@@ -36,6 +37,7 @@ struct cache {
 	struct instances	*instances;
 	size_t			 bytes;
 	size_t			 max;
+	int64_t			 latest;	/* time of what is known */
 	uint32_t		 batch;
 	uint32_t		 readings;
 	uint32_t		 last_void;	/* reading, by cache_drop_all */
@@ -62,6 +64,7 @@ cache_new(size_t max_bytes)
 	c->instances = instance_new(max_bytes / INSTANCE_SHARE < INSTANCES ?
 	    max_bytes / INSTANCE_SHARE : INSTANCES);
 	c->max = max_bytes;
+	c->latest = INT64_MIN;
 	c->batch = 1;
 	TAILQ_INIT(&c->uses);
 	return c;
@@ -127,6 +130,20 @@ void
 cache_batch(struct cache *c)
 {
 	c->batch++;
+}
+
+bool
+cache_forgot(const struct cache *c, int64_t now)
+{
+	return num_add_clamp(now, CLOCK_SLACK) < c->latest;
+}
+
+static int64_t
+cache_oldest(struct cache *c, int64_t now)
+{
+	if (now > c->latest)
+		c->latest = now;
+	return num_add_clamp(now, -CACHE_INSTANCE_SECONDS);
 }
 
 /* --- ids --- */
@@ -334,7 +351,7 @@ void
 cache_record(struct cache *c, struct cache_id *e, const struct cache_seen *seen,
     const struct store_row *row, int64_t now)
 {
-	int64_t	oldest = num_add_clamp(now, -CACHE_INSTANCE_SECONDS);
+	int64_t	oldest = cache_oldest(c, now);
 
 	cache_add(c, e, row);
 	if (row->date < oldest)
@@ -350,8 +367,7 @@ static void
 cache_remember(struct cache *c, uint64_t id, const struct store_row *row,
     int64_t now, uint32_t reading)
 {
-	int64_t			oldest = num_add_clamp(now,
-				    -CACHE_INSTANCE_SECONDS);
+	int64_t			oldest = cache_oldest(c, now);
 	struct cache_seen	seen;
 
 	if (row->date < oldest)
@@ -416,6 +432,7 @@ cache_drop_all(struct cache *c)
 	struct cache_id	*e;
 
 	c->last_void = c->readings;
+	c->latest = INT64_MIN;
 	instance_clear(c->instances);
 	TAILQ_FOREACH(e, &c->uses, use) {
 		if (e->batch != c->batch)

@@ -33,6 +33,12 @@ size_t		 cache_ids(const struct cache *);
 void		 cache_batch(struct cache *);
 
 /*
+ * Whether the clock was ahead for a while: instances that are not too old now
+ * may have been forgotten as such.
+ */
+bool		 cache_forgot(const struct cache *, int64_t now);
+
+/*
  * How an id is looked for. Said of all that a batch will touch, before it
  * touches them, they are found sooner.
  */

@@ -5,6 +5,7 @@
 #include "ledger/charge_batch.h"
 #include "ledger/id.h"
 #include "lib/alloc.h"
+#include "lib/num.h"
 #include "lib/str.h"
 
 #define READ_BUDGET	20000	/* rows of first readings in one batch */
@@ -455,6 +456,8 @@ charge_begin(struct charge_batch *b)
 	batch.value = b->value;
 	batch.nvalue = b->nvalue;
 	batch.budget = READ_BUDGET;
+	batch.recent = num_add_clamp(b->context.now, -CACHE_INSTANCE_SECONDS);
+	batch.forgotten = cache_forgot(b->cache, b->context.now);
 	return store_begin(b->store, &batch, &reader);
 }
 

@@ -32,7 +32,8 @@ charge_touch(struct charge_batch *b, struct verdict_key *k)
 
 /*
  * How far back this key looks, so that one first reading serves all that touch
- * it.
+ * it. An instance may be older than every window: what it was charged is read
+ * as far back as instances are remembered.
  */
 static void
 charge_since(struct charge_batch *b, const struct verdict_key *k, int64_t now)
@@ -41,6 +42,8 @@ charge_since(struct charge_batch *b, const struct verdict_key *k, int64_t now)
 	int64_t			 longest, since;
 
 	longest = verdict_longest(k, settings_longest_window(b->settings));
+	if (longest < CACHE_INSTANCE_SECONDS)
+		longest = CACHE_INSTANCE_SECONDS;
 	since = num_add_clamp(now, -longest);
 	if (since < touch->since)
 		touch->since = since;

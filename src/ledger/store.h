@@ -84,6 +84,8 @@ struct store_batch {
 	struct store_value	*value;		/* no (id, value) twice */
 	size_t			 nvalue;
 	size_t			 budget;	/* of rows first read */
+	int64_t			 recent;	/* instances wanted from here */
+	bool			 forgotten;	/* and not all are there */
 };
 
 /* What store_begin tells the cache. */

@@ -289,6 +289,8 @@ store_begin(struct store *s, struct store_batch *batch,
 
 	if (s->spoilt)
 		return STORE_LOST;
+	if (batch->forgotten)
+		reader->changed(reader->arg);
 	s->batch = batch;
 	store_take_batch(s, batch);
 	if (store_lock(s, reader) == 0 && store_read_changes(s, reader) == 0 &&

@@ -89,8 +89,6 @@ struct store {
 	size_t			 room;		/* of these three */
 	struct store_batch	*batch;
 	int64_t			 piece;		/* rows of an id */
-	int64_t			 recent;	/* instances from here on */
-	size_t			 recent_touch;	/* of this one */
 	struct store_row	*row;
 	size_t			 nrow;
 	size_t			 rows;		/* room */

@@ -44,10 +44,9 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	[ENDS] = { "",
 	    "SELECT cast(? AS signed),"
 	    " (SELECT coalesce(max(seq), 0) " BY_SEQ "id = ?),"
-	    " (SELECT coalesce(max(date), 0) " BY_DATE "id = ?),"
 	    " coalesce((SELECT date " BY_DATE "id = ? AND date >= ?"
 	    " ORDER BY date LIMIT ?, 1), 9223372036854775807)",
-	    " UNION ALL ", NULL, "nnnn", false },
+	    " UNION ALL ", NULL, "nnn", false },
 	[FIRST] = { "SELECT id, date, cast(sum(recipient_count) AS signed) "
 	    BY_DATE "date < ? AND (", "(id = ? AND date >= ? AND date <= ?)",
 	    " OR ", ") GROUP BY id, date", "tnn", false },

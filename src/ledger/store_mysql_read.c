@@ -4,7 +4,6 @@
 #include "lib/clock.h"
 
 #define NEWS_MAX	20000		/* the LIMIT of NEWS */
-#define RECENT_SECONDS	3600		/* of single instances */
 #define BLIND_NS	INT64_C(10000000000)
 
 static bool
@@ -112,7 +111,7 @@ store_bind_end(struct store *s, size_t i)
 	if (!store_want(s, i, SUMS_READ_FIRST))
 		return 0;
 	mysqldb_bind(s->db, (int64_t)i);
-	for (j = 0; j < 3; j++)
+	for (j = 0; j < 2; j++)
 		mysqldb_bind_text(s->db, t->id, t->idlen);
 	mysqldb_bind(s->db, store_position(t));
 	mysqldb_bind(s->db, s->piece);
@@ -133,17 +132,15 @@ store_take_end(struct store *s, const struct store_reader *reader)
 	end = &s->end[s->nend++];
 	end->touch = (size_t)i;
 	end->seq = mysqldb_column(s->db, 1);
-	if (mysqldb_column(s->db, 2) - RECENT_SECONDS > s->recent)
-		s->recent = mysqldb_column(s->db, 2) - RECENT_SECONDS;
 	end->from = store_position(&s->touch[i]);
-	end->upto = mysqldb_column(s->db, 3);
+	end->upto = mysqldb_column(s->db, 2);
 	return 0;
 }
 
 static void
 store_bind_recent(struct store *s)
 {
-	mysqldb_bind(s->db, s->recent);
+	mysqldb_bind(s->db, s->batch->recent);
 }
 
 static size_t
@@ -228,7 +225,6 @@ store_read_first(struct store *s, const struct store_reader *reader)
 	s->nend = 0;
 	if (n == 0)
 		return 0;
-	s->recent = 0;
 	s->piece = (int64_t)sums_piece(n, s->batch->budget);
 	if (store_each(s, ENDS, s->ntouch, store_bind_nothing, store_bind_end,
 	    store_take_end, reader) == -1 ||
@@ -303,7 +299,6 @@ store_bind_instances(struct store *s, size_t i)
 	return 1;
 }
 
-/* The newest row of an id comes first. */
 static int
 store_take_instance(struct store *s, const struct store_reader *reader)
 {
@@ -312,12 +307,8 @@ store_take_instance(struct store *s, const struct store_reader *reader)
 
 	if (store_row(s, &row, &index) == -1)
 		return 0;
-	if (index != s->recent_touch) {
-		s->recent_touch = index;
-		s->recent = row.date - RECENT_SECONDS;
-	}
 	s->told = true;
-	if (row.date >= s->recent)
+	if (row.date >= s->batch->recent)
 		sums_tell_instance(&row, &s->touch[index], index, reader);
 	return 0;
 }
@@ -374,7 +365,6 @@ store_read_kept(struct store *s, const struct store_reader *reader)
 
 	if (store_read_newer(s, reader) == -1)
 		return -1;
-	s->recent_touch = SIZE_MAX;
 	if (store_each(s, RECENT, s->ntouch, store_bind_nothing,
 	    store_bind_instances, store_take_instance, reader) == -1)
 		return -1;

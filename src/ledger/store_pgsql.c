@@ -171,6 +171,8 @@ store_begin(struct store *s, struct store_batch *batch,
 
 	if (s->spoilt)
 		return STORE_LOST;
+	if (batch->forgotten)
+		reader->changed(reader->arg);
 	s->touch = batch->touch;
 	s->ntouch = batch->ntouch;
 	if (s->ntouch > s->room) {

@@ -88,10 +88,10 @@ store_column(struct store *s, enum sums_reading r, enum column column,
 		    number(&s->touch[s->index[i]]));
 }
 
-/* With the columns and, unless it is 0, one number more. */
+/* With the columns and up to two numbers more, each unless it is 0. */
 static void
 store_put_limited(struct store *s, enum statement n, enum column first,
-    enum column last, int64_t limit)
+    enum column last, int64_t limit, int64_t recent)
 {
 	struct pgsql_params	p = { .count = 0 };
 	enum column		c;
@@ -102,11 +102,13 @@ store_put_limited(struct store *s, enum statement n, enum column first,
 		pgsql_add_array(&p, &s->column[c]);
 	if (limit != 0)
 		pgsql_add_number(&p, limit);
+	if (recent != 0)
+		pgsql_add_number(&p, recent);
 	pgsql_put(s->db, n, &p);
 }
 
 static void
-store_put_first(struct store *s, size_t budget)
+store_put_first(struct store *s, const struct store_batch *batch)
 {
 	size_t	from, n = store_group(s, SUMS_READ_FIRST, &from);
 
@@ -117,7 +119,7 @@ store_put_first(struct store *s, size_t budget)
 	store_column(s, SUMS_READ_FIRST, FIRST_POSITION, store_position);
 	store_column(s, SUMS_READ_FIRST, FIRST_BASE, store_base);
 	store_put_limited(s, FIRST, FIRST_ID, FIRST_BASE,
-	    (int64_t)sums_piece(n, budget));
+	    (int64_t)sums_piece(n, batch->budget), batch->recent);
 }
 
 static void
@@ -145,17 +147,20 @@ store_put_reads(struct store *s, const struct store_batch *batch)
 	store_empty(s, NEWS_ID, NEWER_SEEN);
 	store_column_ids(s, SUMS_READ_NEWS, NEWS_ID);
 	store_column(s, SUMS_READ_NEWS, NEWS_SEEN, store_seen);
-	store_put_limited(s, NEWS, NEWS_ID, NEWS_SEEN, sums_sizes.news);
-	store_put_first(s, batch->budget);
+	store_put_limited(s, NEWS, NEWS_ID, NEWS_SEEN, sums_sizes.news,
+	    0);
+	store_put_first(s, batch);
 	store_column_ids(s, SUMS_READ_KEPT, KEPT_ID);
 	store_column(s, SUMS_READ_KEPT, KEPT_SINCE, store_since);
-	store_put_limited(s, KEPT, KEPT_ID, KEPT_SINCE, 0);
+	store_put_limited(s, KEPT, KEPT_ID, KEPT_SINCE, 0, 0);
 	store_column_ids(s, SUMS_READ_RECENT, RECENT_ID);
 	store_column(s, SUMS_READ_RECENT, RECENT_SEEN, store_seen);
-	store_put_limited(s, RECENT, RECENT_ID, RECENT_SEEN, sums_sizes.recent);
+	store_put_limited(s, RECENT, RECENT_ID, RECENT_SEEN, sums_sizes.recent,
+	    batch->recent);
 	store_column_ids(s, SUMS_READ_NEWER, NEWER_ID);
 	store_column(s, SUMS_READ_NEWER, NEWER_SEEN, store_seen);
-	store_put_limited(s, NEWS, NEWER_ID, NEWER_SEEN, sums_sizes.news);
+	store_put_limited(s, NEWS, NEWER_ID, NEWER_SEEN, sums_sizes.news,
+	    0);
 	store_put_values(s, batch);
 }
 

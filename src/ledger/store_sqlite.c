@@ -425,6 +425,9 @@ store_begin(struct store *s, struct store_batch *batch,
 	s->failed = false;
 	s->nappend = 0;
 	s->touch = batch->touch;
+	/* As after a change by another program. */
+	if (batch->forgotten)
+		s->changes = s->version = -1;
 	if ((result = store_ready(s)) != STORE_OK)
 		return result;
 	if (store_begin_any(s) == -1 ||
