@@ -7,7 +7,7 @@ use warnings;
 use Test::More;
 use Time::HiRes qw(time sleep);
 
-use Policyd qw(request wait_until need have_command);
+use Policyd qw(request wait_until need have_command as_root);
 
 need(have_command('sqlite3'), 'no sqlite3 to look into the database with');
 
@@ -108,6 +108,26 @@ subtest 'database-that-cannot-be-used' => sub {
 	    'without it a new one is made');
 	is($d->ask(sasl_username => 'eve'), 'reject full', 'and counts');
 	$d->ends_well;
+
+	# What the user of the service may not write to never gets well by itself.
+	SKIP: {
+		skip 'only as root', 8 if !as_root();
+		$d = Policyd->new;
+		mkdir "$d->{dir}/db" or die;
+		Policyd::spew($d->database, '', 0644);
+		for my $case (['file', 0777, 'db.sqlite3'], ['directory', 0755, '.']) {
+			my ($what, $mode, $which) = @$case;
+			chmod $mode, "$d->{dir}/db";
+			chmod 0666, $d->database if $what eq 'directory';
+			$d->write_config({});
+			my ($status, undef, $err) = $d->run;
+			is($status, 6, "a $what that can never be written: status 6");
+			like($err, qr{\Q$d->{dir}/db/$which\E can never be written: Permission},
+			    'which, and why');
+			is(() = $err =~ /can never be written/g, 1, 'once');
+			ok(!-e $d->endpoint && !-e $d->pidfile, 'no file is left');
+		}
+	}
 
 	# Below what is no directory there can be none.
 	$d = Policyd->new;

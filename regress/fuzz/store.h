@@ -80,8 +80,8 @@ fuzz_store_open(struct fuzz_store *s)
 	(void)snprintf(path, sizeof(path), "%s/db.sqlite3", fuzz_directory);
 	value_set(s->settings->sqlite_config, value_str("database", 8),
 	    value_str(path, strlen(path)));
-	s->store = store_open(s->settings, fuzz_directory_fd, &away, reason,
-	    sizeof(reason));
+	s->store = store_open(s->settings, fuzz_directory_fd, true, &away,
+	    reason, sizeof(reason));
 	if (s->store == NULL) {
 		settings_free(s->settings);
 		return false;

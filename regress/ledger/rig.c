@@ -115,7 +115,7 @@ rig_open(struct rig *r)
 	char	reason[256] = "";
 	bool	away;
 
-	r->store = store_open(r->settings, r->directory, &away, reason,
+	r->store = store_open(r->settings, r->directory, true, &away, reason,
 	    sizeof(reason));
 	if (r->store == NULL)
 		fail_msg("%s", reason);

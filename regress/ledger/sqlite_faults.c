@@ -355,7 +355,7 @@ no_database_in_the_settings(void **state)
 
 	value_set(r->settings->sqlite_config, value_str("database", 8),
 	    value_str("/var/lib/", 9));
-	assert_null(store_open(r->settings, r->directory, &away, reason,
+	assert_null(store_open(r->settings, r->directory, true, &away, reason,
 	    sizeof(reason)));
 	assert_false(away);
 	assert_true(strlen(reason) > 0);

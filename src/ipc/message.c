@@ -131,6 +131,7 @@ msg_identity_put(struct str *s, const struct msg_identity *m)
 	if (m->ngroups > IDENTITY_GROUPS_MAX)
 		log_fatal("an identity of %zu groups", m->ngroups);
 	wire_put_u8(s, m->drop);
+	wire_put_u8(s, m->replaces);
 	wire_put_u32(s, m->uid);
 	wire_put_u32(s, m->gid);
 	wire_put_u8(s, (uint8_t)m->ngroups);
@@ -150,6 +151,7 @@ msg_identity_get(struct msg_identity *m, const void *src, size_t len)
 	wire_init(&w, src, len);
 	memset(m, 0, sizeof(*m));
 	m->drop = wire_get_bool(&w);
+	m->replaces = wire_get_bool(&w);
 	m->uid = wire_get_u32(&w);
 	m->gid = wire_get_u32(&w);
 	m->ngroups = get_enum(&w, IDENTITY_GROUPS_MAX + 1);

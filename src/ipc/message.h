@@ -107,6 +107,7 @@ int	msg_log_get(struct msg_log *, const void *, size_t);
 #define IDENTITY_GROUPS_MAX	64
 struct msg_identity {
 	bool		 drop;
+	bool		 replaces;	/* one of a daemon that serves */
 	uint32_t	 uid;
 	uint32_t	 gid;
 	size_t		 ngroups;

@@ -323,8 +323,8 @@ ledger_open(struct ledger *l)
 	/* What is made here belongs to the user who serves later. */
 	if (privileges_borrow(&l->start.identity) == -1)
 		role_fault(&l->start, "ids of the user: %s", strerror(errno));
-	l->store = store_open(l->settings, l->start.directory, &away, reason,
-	    sizeof(reason));
+	l->store = store_open(l->settings, l->start.directory,
+	    l->start.identity.replaces, &away, reason, sizeof(reason));
 	if (l->store != NULL)
 		return;
 	if (!away)

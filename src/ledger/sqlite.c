@@ -22,6 +22,8 @@
 #define FILES		3
 #define LOG_AT		1
 
+static const char *const	suffix[FILES] = { "", "-wal", "-shm" };
+
 struct place {
 	dev_t	dev;
 	ino_t	ino;
@@ -235,7 +237,6 @@ sqlite_open(int directory, const char *name, int busy_ms,
     const char *const *list, size_t count, enum sqlite_fault *fault,
     char *reason, size_t size)
 {
-	static const char *const	 suffix[FILES] = { "", "-wal", "-shm" };
 	struct sqlite			*s;
 	char				*path;
 	size_t				 i;
@@ -351,6 +352,35 @@ sqlite_distrust(struct sqlite *s)
 {
 	(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
 	    NULL);
+}
+
+/* A file that is missing will be made. */
+static int
+denied_file(int directory, const char *name)
+{
+	if (faccessat(directory, name, R_OK | W_OK, AT_EACCESS) == 0 ||
+	    (errno != EACCES && errno != EROFS && errno != EPERM))
+		return 0;
+	return errno;
+}
+
+int
+sqlite_denied(int directory, const char *name, char **which)
+{
+	size_t	i;
+	int	error;
+
+	for (i = 0; i < FILES; i++) {
+		*which = alloc_printf("%s%s", name, suffix[i]);
+		if ((error = denied_file(directory, *which)) != 0)
+			return error;
+		free(*which);
+	}
+	*which = alloc_string(".");
+	if ((error = denied_file(directory, ".")) != 0)
+		return error;
+	free(*which);
+	return 0;
 }
 
 bool

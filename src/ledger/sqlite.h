@@ -35,6 +35,13 @@ struct sqlite	*sqlite_open(int directory, const char *name, int busy_ms,
 		    enum sqlite_fault *fault, char *reason, size_t);
 void		 sqlite_close(struct sqlite *);
 
+/*
+ * Whether an administrator has to mend something before `name` in `directory`,
+ * or a file that is to be made there, can be written: 0, or an errno value,
+ * with the file in question in *which ("." is the directory).
+ */
+int		 sqlite_denied(int directory, const char *name, char **which);
+
 /* Whether the names still lead to the files that were opened. */
 enum sqlite_files {
 	SQLITE_FILES_OURS,

@@ -133,11 +133,12 @@ void			 store_start_helper(struct role_start *,
  * prepares statements. NULL with a printable reason in `reason` where only the
  * administrator can help, or, with *away set, where a server is not there now
  * and the next process may find it. An SQLite file that is locked, full or
- * damaged is none of both: calls fail until it is well. `directory` is the
- * descriptor of that file's directory, -1 for the others.
+ * damaged is none of both: calls fail until it is well; nor is one that we may
+ * not write to, where `replaces` (struct msg_identity): it was well before.
+ * `directory` is the descriptor of that file's directory, -1 for the others.
  */
 struct store		*store_open(const struct settings *, int directory,
-			    bool *away, char *reason, size_t);
+			    bool replaces, bool *away, char *reason, size_t);
 void			 store_close(struct store *);
 
 /* The sandbox that this backend can live in once it is open. */

@@ -316,14 +316,14 @@ store_start_helper(struct role_start *start, const struct settings *settings)
 }
 
 struct store *
-store_open(const struct settings *settings, int directory, bool *away,
-    char *reason,
-    size_t size)
+store_open(const struct settings *settings, int directory, bool replaces,
+    bool *away, char *reason, size_t size)
 {
 	struct store	*s;
 	bool		 good;
 
 	(void)directory;
+	(void)replaces;
 	s = alloc_zero(1, sizeof(*s));
 	s->changes = -1;
 	others_init(&s->others);

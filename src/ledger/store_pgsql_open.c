@@ -281,14 +281,14 @@ store_prepare(struct store *s)
 }
 
 struct store *
-store_open(const struct settings *settings, int directory, bool *away,
-    char *reason,
-    size_t size)
+store_open(const struct settings *settings, int directory, bool replaces,
+    bool *away, char *reason, size_t size)
 {
 	struct store	*s;
 	size_t		 i;
 
 	(void)directory;
+	(void)replaces;
 	s = alloc_zero(1, sizeof(*s));
 	s->changes = -1;
 	s->young = clock_after(clock_mono(), 4 * settings->db_timeout + 1000);

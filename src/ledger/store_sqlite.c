@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -277,9 +278,26 @@ store_ready(struct store *s)
 	return s->db != NULL ? STORE_OK : store_connect(s);
 }
 
+/* `path` as the settings have it; its last part is `name`. */
+static bool
+store_denied(int directory, const char *path, const char *name, char *reason,
+    size_t size)
+{
+	char	*which;
+	int	 error;
+
+	if ((error = sqlite_denied(directory, name, &which)) == 0)
+		return false;
+	(void)snprintf(reason, size,
+	    "sqlite %.*s%s can never be written: %s", (int)(name - path), path,
+	    which, strerror(error));
+	free(which);
+	return true;
+}
+
 struct store *
-store_open(const struct settings *settings, int directory, bool *away,
-    char *reason, size_t size)
+store_open(const struct settings *settings, int directory, bool replaces,
+    bool *away, char *reason, size_t size)
 {
 	const struct value	*database, *sync;
 	struct store		*s;
@@ -298,6 +316,9 @@ store_open(const struct settings *settings, int directory, bool *away,
 		(void)strlcpy(reason, "sqlite_config names no file", size);
 		return NULL;
 	}
+	if (!replaces && store_denied(directory, database->bytes, name,
+	    reason, size))
+		return NULL;
 	s = alloc_zero(1, sizeof(*s));
 	s->name = alloc_string(name);
 	s->description = alloc_printf("sqlite %s", database->bytes);

@@ -67,12 +67,16 @@ children_name(const struct parent *p, enum slot slot)
 /* --- starting --- */
 
 static void
-send_identity(struct child *child, const struct msg_identity *identity)
+send_identity(struct child *child, const struct msg_identity *identity,
+    bool replaces)
 {
-	struct str	payload;
+	static struct msg_identity	told;
+	struct str			payload;
 
+	told = *identity;
+	told.replaces = replaces;
 	str_init(&payload);
-	msg_identity_put(&payload, identity);
+	msg_identity_put(&payload, &told);
 	child_send(child, MSG_IDENTITY, &payload, -1);
 	str_clear(&payload);
 }
@@ -122,7 +126,7 @@ children_start(struct parent *p, enum slot slot,
 		return -1;
 	child->deadline = clock_after(child->since, READY_MS);
 	serve_log_message(p, child);
-	send_identity(child, identity);
+	send_identity(child, identity, p->started && slot != SLOT_NEXT_LEDGER);
 	convey_send(child->channel, settings, child->role, p->generation);
 	if (slot == SLOT_ENGINE)
 		sockets_send(&p->listeners, child);
