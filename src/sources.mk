@@ -68,7 +68,8 @@ LEDGER_MYSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/mysqldb.c \
 REPORT_SRCS =	src/report/connect.c src/report/main.c src/report/session.c \
 		src/report/tls.c ${REPORT_PURE_SRCS}
 CTL_SRCS =	src/ctl/main.c ${CTL_ROOM_SRCS}
-CTL_ROOM_SRCS =	src/ctl/answer.c src/ctl/json.c src/ctl/openmetrics.c \
+CTL_ROOM_SRCS =	src/ctl/answer.c src/ctl/health.c src/ctl/json.c \
+		src/ctl/openmetrics.c \
 		src/ctl/show.c src/ctl/terminal.c
 
 # Everything that a unit test may link: all but the mains, one database at the most.

@@ -23,6 +23,7 @@ _policyctl()
 	'')	word='status show top explain reset grant block unblock
 		    reload report clean log metrics
 		    -h -j -s -t -V' ;;
+	status)	word=-q ;;
 	top)	word=-w ;;
 	log)	word='debug brief' ;;
 	explain)

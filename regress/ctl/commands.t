@@ -43,6 +43,35 @@ subtest 'status' => sub {
 	$d->ends_well;
 };
 
+subtest 'the exit status of status' => sub {
+	my $d = start(db_timeout => 1);
+	my ($status, $out, $err) = ctl($d, 'status', '-q');
+
+	is_deeply([$status, $out, $err], [0, "well\n", ''], 'well');
+	($status, $out) = ctl($d, 'status', 'more');
+	is($status, 3, 'wrong usage is unknown');
+	my $ledger = $d->children->{'ledger-sqlite'};
+	kill 'STOP', $ledger;
+	($status, $out, $err) = ctl($d, 'status', '-q');
+	is($status, 1, 'the database gives no answer: degraded');
+	like($out, qr/\Adegraded: the database: \S[^\n]*\n\z/, 'with the reason in one line');
+	($status, $out, $err) = ctl($d, 'status');
+	is($status, 1, 'without -q too');
+	like($out, qr/^policyd-rate-limit \d/, 'which prints everything');
+	like($err, qr/^policyctl: degraded: the database/, 'and the reason');
+	kill 'CONT', $ledger;
+	my $socket = $d->control;
+	$d->ends_well;
+	($status, $out, $err) = ctl($d, 'status', '-q');
+	is_deeply([$status, $err], [2, ''], 'no daemon: not serving');
+	like($out, qr/\Anot serving: \Q$socket\E: [^\n]+\n\z/, 'in one line');
+	($status, $out, $err) = ctl($d, 'status');
+	is_deeply([$status, $out], [2, ''], 'without -q too');
+	spew($socket, 'no answer');
+	($status) = ctl($d, 'status', '-q');
+	is($status, 2, 'nor is a file a daemon');
+};
+
 subtest 'an answer that nobody gets' => sub {
 	plan(skip_all => 'no /dev/full') if !-c '/dev/full';
 	my $d = start();
@@ -168,7 +197,7 @@ subtest 'exit status' => sub {
 	my $d = start();
 
 	for my $case ([0, '-h'], [0, '-V'], [1], [1, 'nonsense'], [1, '-x'],
-	    [1, 'show', ''], [1, 'show'], [1, 'show', 'a', 'b'], [1, 'status', 'x'],
+	    [1, 'show', ''], [1, 'show'], [1, 'show', 'a', 'b'], [3, 'status', 'x'],
 	    [1, 'log'], [1, 'grant', 'a', 1], [1, 'top', 1, 2], [3, 'log', 'x'],
 	    [3, 'grant', 'a', 'x', 1]) {
 		my ($want, @words) = @$case;

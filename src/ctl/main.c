@@ -13,6 +13,7 @@
 
 #include "conf/paths.h"
 #include "ctl/answer.h"
+#include "ctl/health.h"
 #include "ctl/json.h"
 #include "ctl/show.h"
 #include "ctl/terminal.h"
@@ -30,6 +31,7 @@ enum {
 	STATUS_NOBODY = 2,	/* no daemon answers */
 	STATUS_FAILED = 3	/* it does not, or could not; or nobody reads */
 };
+/* `status` alone has the statuses of enum health. */
 
 #define ANSWER_MAX	(64 * 1024 * 1024)
 #define REQUEST_MAX	65536
@@ -59,7 +61,7 @@ static const struct command {
 	void			(*show)(struct str *, const struct answer *,
 				    size_t);
 } commands[] = {
-	{ "status", 0, 0, "", status_lists, show_status },
+	{ "status", 0, 0, "[-q]", status_lists, show_status },
 	{ "show", 1, 1, "id", window_lists, show_windows },
 	{ "top", 0, 1, "[-w] [n]", top_lists, show_top },
 	{ "explain", 0, EXPLAIN_MAX, "[name=value ...]", explain_lists,
@@ -82,6 +84,7 @@ static struct {
 	int64_t		 patience;	/* seconds without a byte */
 	bool		 json;
 	bool		 watch;
+	bool		 quiet;
 } option;
 
 static void
@@ -153,23 +156,27 @@ ask_talk(int fd, const struct str *question, struct str *answer)
 	return 0;
 }
 
+/* What went wrong is appended to `fault`, `health` is what it means. */
 static int
-ask(const struct str *question, struct answer *a)
+ask(const struct str *question, struct answer *a, struct str *fault,
+    enum health *health)
 {
 	struct str	bytes;
-	int		fd, status = STATUS_NOBODY;
+	int		fd, error, status = STATUS_NOBODY;
 
 	memset(a, 0, sizeof(*a));
 	str_init(&bytes);
 	if ((fd = ask_connect()) == -1 ||
-	    ask_talk(fd, question, &bytes) == -1)
-		fprintf(stderr, "policyctl: %s: %s\n", option.socket,
-		    errno == EAGAIN ? "no answer in time" : strerror(errno));
-	else if (answer_parse(a, bytes.len > 0 ? bytes.data : "",
-	    bytes.len) == -1)
-		fprintf(stderr, "policyctl: %s: no whole answer came\n",
-		    option.socket);
-	else
+	    ask_talk(fd, question, &bytes) == -1) {
+		error = errno;
+		*health = health_of_errno(error);
+		str_addf(fault, "%s: %s", option.socket, error == EAGAIN ?
+		    "no answer in time" : strerror(error));
+	} else if (answer_parse(a, bytes.len > 0 ? bytes.data : "",
+	    bytes.len) == -1) {
+		*health = HEALTH_UNKNOWN;
+		str_addf(fault, "%s: no whole answer came", option.socket);
+	} else
 		status = a->failed ? STATUS_FAILED : STATUS_OK;
 	if (fd != -1)
 		close(fd);
@@ -192,30 +199,70 @@ printed(void)
 	return STATUS_FAILED;
 }
 
+/* What a good answer looks like. */
+static void
+answer_show(struct str *out, const struct command *command,
+    const struct answer *a)
+{
+	if (option.json)
+		json_add(out, a, command->lists);
+	else {
+		if (option.watch)
+			str_adds(out, terminal_anew());
+		command->show(out, a, terminal_width());
+	}
+}
+
+/* `policyctl status`: its exit status, and with -q its one line. */
+static int
+status_end(struct str *out, const struct answer *a, bool answered,
+    enum health health, struct str *fault)
+{
+	struct str	text;
+
+	if (answered)
+		health = health_of(a, fault);
+	str_init(&text);
+	health_line(&text, health, fault->len > 0 ? fault->data : "");
+	if (option.quiet)
+		show_lines(out, text.data);
+	else if (answered && health != HEALTH_WELL) {
+		fputs("policyctl: ", stderr);
+		fputs(text.data, stderr);
+	}
+	str_clear(&text);
+	return (int)health;
+}
+
 static int
 once(const struct command *command, const struct str *question)
 {
 	struct answer	a;
-	struct str	out, text;
-	int		status = ask(question, &a);
+	struct str	out, text, fault;
+	enum health	health = HEALTH_UNKNOWN;
+	int		status;
 
 	str_init(&out);
 	str_init(&text);
-	if (status == STATUS_FAILED) {
+	str_init(&fault);
+	status = ask(question, &a, &fault, &health);
+	if (!option.quiet && status == STATUS_NOBODY)
+		fprintf(stderr, "policyctl: %s\n", fault.data);
+	else if (!option.quiet && status == STATUS_FAILED) {
 		show_lines(&text, a.error);
 		fprintf(stderr, "policyctl: %s", text.data);
 	}
-	if (status != STATUS_NOBODY && option.json)
-		json_add(&out, &a, command->lists);
-	else if (status == STATUS_OK) {
-		if (option.watch)
-			str_adds(&out, terminal_anew());
-		command->show(&out, &a, terminal_width());
-	}
+	if (!option.quiet && (status == STATUS_OK ||
+	    (status == STATUS_FAILED && option.json)))
+		answer_show(&out, command, &a);
+	if (command->show == show_status)
+		status = status_end(&out, &a, status != STATUS_NOBODY, health,
+		    &fault);
 	if (out.len > 0)
 		(void)fwrite(out.data, out.len, 1, stdout);
 	if (printed() != STATUS_OK)
 		status = STATUS_FAILED;
+	str_clear(&fault);
 	str_clear(&text);
 	str_clear(&out);
 	answer_clear(&a);
@@ -293,19 +340,26 @@ run(int argc, char **argv)
 {
 	const struct command	*command;
 	struct str		 question;
-	int			 i, words = 0, status = STATUS_USAGE;
+	int			 i, words = 0, status;
 
 	if ((command = find_command(argv[0])) == NULL) {
 		fprintf(stderr, "policyctl: unknown command: %s\n", argv[0]);
 		usage(stderr);
 		return STATUS_USAGE;
 	}
+	status = command->show == show_status ? (int)HEALTH_UNKNOWN :
+	    STATUS_USAGE;
 	str_init(&question);
 	add_word(&question, command->name);
 	for (i = 1; i < argc; i++) {
 		if (strcmp(command->name, "top") == 0 &&
 		    strcmp(argv[i], "-w") == 0) {
 			option.watch = true;
+			continue;
+		}
+		if (command->show == show_status &&
+		    strcmp(argv[i], "-q") == 0) {
+			option.quiet = true;
 			continue;
 		}
 		/* An empty word would end the question. */
