@@ -53,11 +53,11 @@ LEDGER_SQLITE_SRCS = src/ledger/filter.c src/ledger/keeper.c src/ledger/pack.c \
 		src/ledger/store_sqlite_runs.c src/ledger/store_sqlite_work.c \
 		src/ledger/tail.c
 # What those of servers share.
-LEDGER_SERVER_SRCS = src/ledger/others.c src/ledger/pack.c src/ledger/sums.c
+LEDGER_SERVER_SRCS = src/ledger/foreign.c src/ledger/others.c src/ledger/pack.c src/ledger/sums.c
 LEDGER_PGSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/pgsql.c \
 		src/ledger/pgsql_connect.c src/ledger/pgsql_params.c \
 		src/ledger/store_pgsql.c src/ledger/store_pgsql_clean.c \
-		src/ledger/store_pgsql_flush.c \
+		src/ledger/store_pgsql_flush.c src/ledger/store_pgsql_foreign.c \
 		src/ledger/store_pgsql_open.c src/ledger/store_pgsql_override.c \
 		src/ledger/store_pgsql_read.c
 LEDGER_MYSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/mysqldb.c \
@@ -75,7 +75,8 @@ CTL_ROOM_SRCS =	src/ctl/answer.c src/ctl/health.c src/ctl/json.c \
 # Everything that a unit test may link: all but the mains, one database at the most.
 UNIT_ROOM_SRCS = ${COMMON_SRCS} ${ROLE_SRCS} ${CONF_READ_SRCS} src/conf/paths.c \
 		src/parent/options.c ${ENGINE_ROOM_SRCS} ${LEDGER_PURE_SRCS} \
-		${LEDGER_SQLITE_SRCS} src/ledger/others.c ${REPORT_PURE_SRCS} \
+		${LEDGER_SQLITE_SRCS} src/ledger/foreign.c \
+		src/ledger/others.c ${REPORT_PURE_SRCS} \
 		${CTL_ROOM_SRCS} ${LEDGER_RIG_SRCS}
 # A ledger without its channels, for the tests of it with its database.
 LEDGER_RIG_SRCS = regress/ledger/outsider.c regress/ledger/outsider_sqlite.c \

@@ -13,6 +13,8 @@ const char	outsider_row[] = "seq";
 const char	outsider_compact[] = "OPTIMIZE TABLE mail_count";
 const char	outsider_first[] = "mysql";
 const char	outsider_create[] = "CREATE DATABASE %s CHARACTER SET utf8mb4";
+const char	outsider_changes[] =
+	"SELECT value FROM mail_state WHERE name = 'changes'";
 
 struct outsider {
 	MYSQL	*conn;

@@ -14,6 +14,9 @@ const char	outsider_row[] = "seq";
 const char	outsider_compact[] = "VACUUM mail_count";
 const char	outsider_first[] = "postgres";
 const char	outsider_create[] = "CREATE DATABASE %s";
+const char	outsider_changes[] =
+	"SELECT value + (SELECT count(*) FROM mail_change) FROM mail_state"
+	" WHERE name = 'changes'";
 
 struct outsider {
 	PGconn	*conn;

@@ -78,6 +78,5 @@ bool
 outsider_all_happened(struct outsider *o, const char *path)
 {
 	return outsider_sql(o, path, "SELECT max(part) FROM mail_sums") > 0 &&
-	    outsider_sql(o, path, "SELECT value FROM mail_state"
-	    " WHERE name = 'changes'") > 20;
+	    outsider_sql(o, path, outsider_changes) > 20;
 }

@@ -169,7 +169,7 @@ sub sql {
 }
 
 # A transaction of somebody else: the query was run in it, and it goes on until the
-# sub that is returned is called.
+# sub that is returned is called, which rolls it back or does what it is told.
 sub holding {
 	my ($self, $query) = @_;
 
@@ -195,7 +195,8 @@ sub holding {
 	$line = <$said> // croak "$self->{name}: $query: nothing is held"
 	    until $line eq "held\n";
 	return sub {
-		print $to "ROLLBACK;\n";
+		my ($end) = @_;
+		print $to $end // 'ROLLBACK', ";\n";
 		close $to;
 		waitpid $pid, 0;
 	};
@@ -229,6 +230,14 @@ sub recorded {
 	(my $quoted = $id) =~ s/'/''/g;
 	return ($self->sql('SELECT COALESCE(SUM(recipient_count), 0) FROM mail_count' .
 	    " WHERE id = '$quoted'"))[0][0];
+}
+
+# Rows that other programs inserted and no daemon has taken in.
+sub foreign {
+	my ($self) = @_;
+
+	return ($self->sql('SELECT count(*) FROM mail_count WHERE ' .
+	    ($self->{kind} eq 'pgsql' ? 'seq IS NULL' : 'own = 0')))[0][0];
 }
 
 # The settings of the daemon for this database; `more` goes into its dictionary.

@@ -42,7 +42,8 @@ static const struct step	steps[] = {
 	    " instance " INSTANCE_TYPE
 	    " NOT NULL DEFAULT 'empty', protocol_state " STATE_TYPE
 	    " NOT NULL DEFAULT '', tag bigint NOT NULL DEFAULT 0,"
-	    " seq bigserial)",
+	    " seq bigint);"
+	    "CREATE SEQUENCE mail_count_seq_seq OWNED BY mail_count.seq",
 	    "CREATE TABLE mail_count (id " ID_TYPE BINARY " NOT NULL,"
 	    " date bigint NOT NULL, recipient_count bigint DEFAULT 1,"
 	    " instance " INSTANCE_TYPE BINARY " NOT NULL DEFAULT 'empty',"
@@ -73,9 +74,10 @@ static const struct step	steps[] = {
 	    " NOT NULL DEFAULT ''" } },
 
 	/*
-	 * What no older program has. SQLite has a rowid in place of seq;
-	 * PostgreSQL would write every row anew for a default that is no
-	 * constant, so older rows have none.
+	 * What no older program has. SQLite has a rowid in place of seq. On
+	 * PostgreSQL older rows have 0, a constant, for which no row is
+	 * rewritten; the default is dropped by store_pgsql_open.c, since rows
+	 * that other programs insert have none.
 	 */
 	{ "mail_count", "tag", 0, {
 	    "ALTER TABLE mail_count ADD COLUMN tag bigint NOT NULL DEFAULT 0",
@@ -84,10 +86,8 @@ static const struct step	steps[] = {
 	    " DEFAULT 0" } },
 	{ "mail_count", "seq", 0, {
 	    "",
-	    "ALTER TABLE mail_count ADD COLUMN seq bigint;"
-	    "CREATE SEQUENCE mail_count_seq_seq OWNED BY mail_count.seq;"
-	    "ALTER TABLE mail_count ALTER COLUMN seq"
-	    " SET DEFAULT nextval('mail_count_seq_seq')",
+	    "ALTER TABLE mail_count ADD COLUMN seq bigint DEFAULT 0;"
+	    "CREATE SEQUENCE mail_count_seq_seq OWNED BY mail_count.seq",
 	    "ALTER TABLE mail_count ADD COLUMN seq bigint NOT NULL"
 	    " AUTO_INCREMENT UNIQUE" } },
 
@@ -172,6 +172,15 @@ static const struct step	steps[] = {
 	    " part bigint NOT NULL, seq bigint NOT NULL,"
 	    " since bigint NOT NULL, changes bigint NOT NULL,"
 	    " counts mediumblob NOT NULL, PRIMARY KEY (id, part))" ENGINE } },
+
+	/*
+	 * Changes that others made to rows of mail_count, besides those that
+	 * mail_state counts.
+	 */
+	{ "mail_change", NULL, 0, {
+	    "",
+	    "CREATE TABLE mail_change (n bigserial PRIMARY KEY)",
+	    "" } },
 
 	/* What policyctl changes; few rows. */
 	{ "mail_override", NULL, 0, {

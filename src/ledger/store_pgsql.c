@@ -23,20 +23,23 @@
  * only wait longer. One lock more stands before these, shared by all; who seems
  * to be alone, or has very many ids, takes that one for himself, and no other.
  *
- * seq is taken from a sequence under the lock of the id, so the order of seq
- * is, for this id, the order of commits: what is newer than the newest known
- * row has a larger seq, and reading from there on misses nothing and sees
- * nothing twice. A first reading goes by date, in pieces, all of one piece in
- * one snapshot: rows from where the last one stopped, and those that came in
- * meanwhile for the time before that. Or it begins with sums (ledger/sums.h),
- * which were written under the lock with the seq that they go up to.
+ * Daemons take seq from a sequence under the lock of the id, so the order of
+ * seq is, for this id, the order of commits: what is newer than the newest
+ * known row has a larger seq, and reading from there on misses nothing and sees
+ * nothing twice. Rows of other programs have no seq until a daemon gives them
+ * one under the lock of all ids (ledger/foreign.h). A first reading goes by
+ * date, in pieces, all of one piece in one snapshot: rows from where the last
+ * one stopped, and those that came in meanwhile for the time before that. Or it
+ * begins with sums (ledger/sums.h), which were written under the lock with the
+ * seq that they go up to.
  *
  * What is new of an id is asked for only where others were given numbers since
  * (ledger/others.h): under the locks, the sequence tells.
  *
- * Who deletes or changes rows by hand takes no lock. A trigger counts that in
- * the same transaction, and what is cached is dropped when the count is not
- * what it was.
+ * Who deletes or changes rows by hand takes no lock. A trigger notes that in
+ * the same transaction, by a row of mail_change, so that such transactions do
+ * not wait for each other; what is cached is dropped when the count is not what
+ * it was.
  *
  * An answer is sent after COMMIT was confirmed, and after the log is written to
  * the disk up to there: see store_pgsql_flush.c. Where the connection is lost
@@ -88,6 +91,7 @@ store_empty(struct store *s, enum column first, enum column last)
 void
 store_rollback(struct store *s)
 {
+	foreign_give_back(&s->foreign);
 	if (pgsql_fault(s->db) == PGSQL_FAULT_LOST)
 		return;
 	pgsql_begin(s->db);
@@ -162,6 +166,17 @@ store_read(struct store *s, struct store_batch *batch,
 	return pgsql_end(s->db);
 }
 
+/* So many rows of others that they are taken in first. */
+static enum store_result
+store_begin_failed(struct store *s)
+{
+	if (!s->crowded)
+		return store_failed(s);
+	store_rollback(s);
+	s->foreign.late = false;
+	return store_take_in(s) == STORE_LOST ? STORE_LOST : STORE_BUSY;
+}
+
 enum store_result
 store_begin(struct store *s, struct store_batch *batch,
     const struct store_reader *reader)
@@ -171,8 +186,11 @@ store_begin(struct store *s, struct store_batch *batch,
 
 	if (s->spoilt)
 		return STORE_LOST;
+	if (store_take_in(s) == STORE_LOST)
+		return STORE_LOST;
 	if (batch->forgotten)
 		reader->changed(reader->arg);
+	s->crowded = false;
 	s->touch = batch->touch;
 	s->ntouch = batch->ntouch;
 	if (s->ntouch > s->room) {
@@ -188,11 +206,12 @@ store_begin(struct store *s, struct store_batch *batch,
 	store_put_locks(s);
 	pgsql_put(s->db, CHANGES, NULL);
 	store_put_reads(s, batch);
-	if (store_read(s, batch, reader) == 0) {
+	if (store_read(s, batch, reader) == 0 && !s->crowded) {
 		store_keep_sums(s, reader);
+		foreign_tell(&s->foreign, reader);
 		return STORE_OK;
 	}
-	result = store_failed(s);
+	result = store_begin_failed(s);
 	/* What was told of a reading that did not come to its end is void. */
 	for (i = 0; s->told && i < s->ntouch; i++)
 		reader->again(reader->arg, i);
@@ -283,6 +302,7 @@ store_commit(struct store *s, bool *later)
 	int64_t			seq = 0;
 	bool			good;
 
+	foreign_give_back(&s->foreign);
 	*later = *later && s->flusher != NULL && s->column[ROW_ID].count > 0;
 	pgsql_begin(s->db);
 	if (s->column[ROW_ID].count > 0) {

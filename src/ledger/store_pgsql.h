@@ -1,6 +1,7 @@
 #ifndef STORE_PGSQL_H
 #define STORE_PGSQL_H
 
+#include "ledger/foreign.h"
 #include "ledger/others.h"
 #include "ledger/pgsql.h"
 #include "ledger/store.h"
@@ -20,6 +21,7 @@ enum statement {
 	KEPT,
 	RECENT,
 	VALUE,
+	FOREIGN,
 	APPEND,
 	APPENDED,
 	AHEAD,
@@ -46,6 +48,10 @@ enum statement {
 	OVERRIDE_GONE,
 	OVERRIDE_NEW,
 	VALUES_GONE,
+	TAKE_LIGHTLY,
+	TAKE_IN,
+	TAKE_NOTES,
+	RENUMBER,
 	STATEMENT__MAX
 };
 
@@ -58,6 +64,7 @@ enum column {
 	RECENT_ID, RECENT_SEEN,
 	NEWER_ID, NEWER_SEEN,
 	VALUE_ID, VALUE_VALUE,
+	FOREIGN_ID,
 	ROW_ID, ROW_DATE, ROW_AMOUNT, ROW_INSTANCE, ROW_STATE, ROW_TAG,
 	SEE_ID, SEE_VALUE, SEE_DATE,
 	HIT_ID, HIT_DELTA,
@@ -75,7 +82,12 @@ struct store {
 	void			*arg;
 	char			*description;
 	int64_t			 changes;	/* by the trigger's count; -1 */
+	int64_t			 notes;		/* of these, in mail_change */
 	struct others		 others;
+	struct foreign		 foreign;
+	enum foreign_fold	 fold;
+	bool			 crowded;	/* by rows of one id */
+	bool			 narrow;	/* amounts have 32 bits */
 	bool			 alone;		/* in this batch, it seems */
 	struct pgsql_array	 column[COLUMN__MAX];
 	struct store_touch	*touch;		/* of the running batch */
@@ -123,7 +135,20 @@ void	store_put_reads(struct store *, const struct store_batch *);
 int	store_take_reads(struct store *, struct store_batch *,
 	    const struct store_reader *);
 
+/* A row of touch `t` whose columns begin with its date. */
+void	store_row(const struct store *, const struct store_touch *t, int row,
+	    int column, struct store_row *);
+
 /* Queues the sums of an id that has many rows, for store_commit. */
 void	store_keep_sums(struct store *, const struct store_reader *);
+
+/* --- store_pgsql_foreign.c --- */
+
+/* The rows of others that this batch borrows: s->foreign. */
+void	store_put_foreign(struct store *);
+int	store_take_foreign(struct store *);
+
+/* Takes some of them in, if it is time to. */
+enum store_result	store_take_in(struct store *);
 
 #endif

@@ -12,6 +12,9 @@
 #define LOCK_ALL_KEY	"5791025316413866753"
 #define LOCK_SCHEMA_KEY	"5791025316413866754"
 
+/* More numbers than are given out between two starts. */
+#define NUMBERS_STEP	"4294967296"
+
 /* Deletes what is old in the blocks $1 to $2 of a table. */
 #define CLEAN_BLOCKS(table, where)					\
 	"WITH gone AS (DELETE FROM " table " WHERE " where		\
@@ -46,6 +49,11 @@
 	" generate_series(1, 291) o))"
 #define KNOWS_RANGES	"SELECT (" PGSQL_SINCE(140000) ")::int"
 
+/* Rows of others may hold anything. */
+#define SUM_CLAMPED							\
+	"greatest(least(sum(c.recipient_count), 9223372036854775807),"	\
+	" -9223372036854775807)::bigint"
+
 #define HIT_NEW(table)							\
 	"INSERT INTO " table " (id, delta, hit)"			\
 	" SELECT id, delta, count(*) FROM unnest($1::text[], $2::bigint[])" \
@@ -63,6 +71,15 @@
 	"DELETE FROM " table " WHERE id = $1::text"			\
 	" AND delta = $2::bigint AND hit <= 0"
 
+#define FOREIGN_ID_LOWER(id)	"lower(" id " COLLATE \"C\")"
+
+/* enum foreign_fold, a parameter. */
+#define FOREIGN_ID_FOLDED(id, how)					\
+	"CASE " how "::bigint WHEN 0 THEN " id " WHEN 1 THEN "		\
+	FOREIGN_ID_LOWER(id) " ELSE left(" id ", strpos(" id ", ':'))"	\
+	" || " FOREIGN_ID_LOWER("substr(" id ", strpos(" id ", ':') + 1)") \
+	" END"
+
 static const char *const	statements[STATEMENT__MAX] = {
 	[DO_BEGIN] = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
 	[DO_COMMIT] = "COMMIT",
@@ -72,8 +89,12 @@ static const char *const	statements[STATEMENT__MAX] = {
 	    " pg_advisory_xact_lock_shared(" LOCK_ALL_KEY ")"
 	    " ELSE pg_advisory_xact_lock(k) END)"
 	    " FROM unnest($1::bigint[]) WITH ORDINALITY u(k, n)",
-	[CHANGES] = "SELECT value, last_value FROM mail_state,"
-	    " mail_count_seq_seq WHERE name = 'changes'",
+	/* The order makes any server use the index, which is empty mostly. */
+	[CHANGES] = "SELECT value + c.n, last_value, (SELECT 1 FROM mail_count"
+	    " WHERE seq IS NULL ORDER BY " FOREIGN_ID_LOWER("id") " LIMIT 1),"
+	    " c.n FROM mail_state, mail_count_seq_seq,"
+	    " (SELECT count(*) AS n FROM mail_change) c"
+	    " WHERE name = 'changes'",
 	[NEWS] = "SELECT t.n, m.date, m.recipient_count, m.instance, m.tag,"
 	    " m.seq"
 	    " FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY t(id,"
@@ -92,11 +113,11 @@ static const char *const	statements[STATEMENT__MAX] = {
 	    " FROM mail_count WHERE id = t.id AND seq IS NOT NULL"
 	    " ORDER BY seq DESC LIMIT 1), 0) AS amount,"
 	    " NULL AS instance, 0 AS tag"
-	    " UNION ALL SELECT false, c.date, sum(c.recipient_count)::bigint,"
+	    " UNION ALL SELECT false, c.date, " SUM_CLAMPED ","
 	    " CASE WHEN c.date >= $6::bigint THEN c.instance END AS i,"
 	    " CASE WHEN c.date >= $6::bigint THEN c.tag ELSE 0 END AS g"
 	    " FROM (SELECT * FROM mail_count WHERE id = t.id"
-	    " AND date >= t.position AND date <= e.upto"
+	    " AND date >= t.position AND date <= e.upto AND seq IS NOT NULL"
 	    " ORDER BY date LIMIT 1000000000) c GROUP BY c.date, i, g"
 	    " UNION ALL SELECT false, c.date, c.recipient_count, c.instance,"
 	    " c.tag"
@@ -107,7 +128,8 @@ static const char *const	statements[STATEMENT__MAX] = {
 	    " FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY t(id,"
 	    " since, n) JOIN mail_sums s ON s.id = t.id WHERE s.since <="
 	    " t.since AND s.changes = (SELECT value FROM mail_state"
-	    " WHERE name = 'changes') ORDER BY t.n, s.part",
+	    " WHERE name = 'changes') + (SELECT count(*) FROM mail_change)"
+	    " ORDER BY t.n, s.part",
 	[RECENT] = "SELECT t.n, m.date, m.recipient_count, m.instance, m.tag"
 	    " FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY t(id,"
 	    " seen, n), LATERAL (SELECT * FROM mail_count c"
@@ -117,9 +139,17 @@ static const char *const	statements[STATEMENT__MAX] = {
 	    " WITH ORDINALITY t(id, value, n), LATERAL (SELECT date"
 	    " FROM mail_distinct WHERE id = t.id AND value = t.value LIMIT 1)"
 	    " d",
+	[FOREIGN] = "SELECT t.n, m.date, m.recipient_count, m.instance, 0"
+	    " FROM unnest($1::text[]) WITH ORDINALITY t(id, n),"
+	    " LATERAL (SELECT * FROM mail_count c WHERE c.seq IS NULL"
+	    " AND " FOREIGN_ID_LOWER("c.id") " = " FOREIGN_ID_LOWER("t.id")
+	    " AND " FOREIGN_ID_FOLDED("c.id", "$2") " = t.id"
+	    " ORDER BY " FOREIGN_ID_LOWER("c.id") " LIMIT $3::bigint) m"
+	    " ORDER BY t.n",
 	[APPEND] = "INSERT INTO mail_count (id, date,"
-	    " recipient_count, instance, protocol_state, tag)"
-	    " SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[],"
+	    " recipient_count, instance, protocol_state, tag, seq)"
+	    " SELECT *, nextval('mail_count_seq_seq')"
+	    " FROM unnest($1::text[], $2::bigint[], $3::bigint[],"
 	    " $4::text[], $5::text[], $6::bigint[])",
 	[APPENDED] = "SELECT currval('mail_count_seq_seq')",
 	[AHEAD] = "SELECT currval('mail_count_seq_seq'),"
@@ -161,7 +191,21 @@ static const char *const	statements[STATEMENT__MAX] = {
 	    " VALUES ($1::text, $2::bigint, $3::bigint, $4::bigint)"
 	    " ON CONFLICT (id, kind) DO UPDATE"
 	    " SET amount = excluded.amount, expires = excluded.expires",
-	[VALUES_GONE] = "DELETE FROM mail_distinct WHERE id = $1::text"
+	[VALUES_GONE] = "DELETE FROM mail_distinct WHERE id = $1::text",
+	[TAKE_LIGHTLY] = "SELECT"
+	    " set_config('synchronous_commit', 'off', true)",
+	[TAKE_IN] = "WITH taken AS (UPDATE mail_count"
+	    " SET seq = nextval('mail_count_seq_seq'),"
+	    " id = " FOREIGN_ID_FOLDED("id", "$1")
+	    " WHERE ctid = ANY(ARRAY(SELECT ctid FROM mail_count"
+	    " WHERE seq IS NULL ORDER BY " FOREIGN_ID_LOWER("id")
+	    " LIMIT $2::bigint FOR UPDATE SKIP LOCKED)) RETURNING 1)"
+	    " SELECT count(*) FROM taken",
+	[TAKE_NOTES] = "WITH gone AS (DELETE FROM mail_change RETURNING 1)"
+	    " UPDATE mail_state SET value = value"
+	    " + (SELECT count(*) FROM gone) WHERE name = 'changes'",
+	[RENUMBER] = "SELECT setval('mail_count_seq_seq', $1::bigint + "
+	    NUMBERS_STEP ")"
 };
 
 /* In place of these, where a server does not know ranges. */
@@ -174,6 +218,14 @@ static const char *const	rangeless[STATEMENT__MAX] = {
  * session.
  */
 static const char *const	preparation[][2] = {
+	/* A first version of these tables gave numbers to rows of others. */
+	{ "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM pg_attrdef d"
+	    " JOIN pg_attribute a ON a.attrelid = d.adrelid"
+	    " AND a.attnum = d.adnum"
+	    " WHERE d.adrelid = to_regclass('mail_count')"
+	    " AND a.attname = 'seq')",
+	    "UPDATE mail_count SET seq = 0 WHERE seq IS NULL;"
+	    "ALTER TABLE mail_count ALTER COLUMN seq DROP DEFAULT" },
 	{ "SELECT 1 FROM mail_state WHERE name = 'changes'",
 	    "INSERT INTO mail_state VALUES ('changes', 0)" },
 	{ "SELECT 1 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
@@ -191,19 +243,37 @@ static const char *const	preparation[][2] = {
 	    "DELETE FROM limit_report;"
 	    "INSERT INTO limit_report (id, delta, hit) SELECT * FROM hits;"
 	    "CREATE UNIQUE INDEX ON limit_report (id, delta)" },
-	{ "SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass('mail_count')"
-	    " AND tgname = 'mail_count_changed'",
+	{ "SELECT 1 FROM pg_class"
+	    " WHERE oid = to_regclass('mail_count_foreign')",
+	    "CREATE INDEX mail_count_foreign ON mail_count"
+	    " ((" FOREIGN_ID_LOWER("id") ")) WHERE seq IS NULL" },
+	{ "SELECT 1 FROM pg_proc WHERE proname = 'mail_count_changed'"
+	    " AND prosrc LIKE '%mail_change %'"
+	    " AND pg_function_is_visible(oid)",
 	    "CREATE OR REPLACE FUNCTION mail_count_changed() RETURNS trigger"
 	    " LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS"
 	    " $$ BEGIN IF current_setting('policyd_rate_limit.own', true)"
-	    " IS DISTINCT FROM 'on' THEN UPDATE mail_state SET value = value +"
-	    " 1"
-	    " WHERE name = 'changes'; END IF; RETURN NULL; END $$;"
+	    " IS DISTINCT FROM 'on' THEN INSERT INTO mail_change"
+	    " DEFAULT VALUES; END IF; RETURN NULL; END $$" },
+	{ "SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass('mail_count')"
+	    " AND tgname = 'mail_count_changed'",
 	    "CREATE TRIGGER mail_count_changed AFTER DELETE OR UPDATE OR"
 	    " TRUNCATE"
 	    " ON mail_count FOR EACH STATEMENT"
 	    " EXECUTE FUNCTION mail_count_changed()" }
 };
+
+/*
+ * Every start goes on behind all numbers that were ever given, also where the
+ * sequence was set back while no daemon ran.
+ */
+#define NUMBERS								\
+	"INSERT INTO mail_state SELECT 'numbers', last_value + "	\
+	NUMBERS_STEP " FROM mail_count_seq_seq"				\
+	" ON CONFLICT (name) DO UPDATE SET value ="			\
+	" greatest(mail_state.value + " NUMBERS_STEP ", excluded.value);" \
+	"SELECT setval('mail_count_seq_seq', value) FROM mail_state"	\
+	" WHERE name = 'numbers';"
 
 /* --- opening --- */
 
@@ -260,7 +330,7 @@ store_upgrade(struct store *s, bool fold)
 		if (there == 0 && pgsql_exec(s->db, preparation[i][1]) == -1)
 			return -1;
 	}
-	return pgsql_exec(s->db, "COMMIT");
+	return pgsql_exec(s->db, NUMBERS "COMMIT");
 }
 
 static int
@@ -293,6 +363,8 @@ store_open(const struct settings *settings, int directory, bool replaces,
 	s->changes = -1;
 	s->young = clock_after(clock_mono(), 4 * settings->db_timeout + 1000);
 	others_init(&s->others);
+	foreign_init(&s->foreign);
+	s->fold = foreign_fold(settings);
 	for (i = 0; i < COLUMN__MAX; i++)
 		pgsql_array_init(&s->column[i]);
 	s->db = pgsql_open(settings->pgsql_config, settings->db_timeout,
@@ -328,6 +400,7 @@ store_close(struct store *s)
 	pgsql_close(s->db);
 	for (i = 0; i < COLUMN__MAX; i++)
 		pgsql_array_clear(&s->column[i]);
+	foreign_clear(&s->foreign);
 	free(s->index);
 	free(s->lock);
 	free(s->description);

@@ -166,8 +166,7 @@ store_put_reads(struct store *s, const struct store_batch *batch)
 
 /* --- rows --- */
 
-/* A row of touch `t` whose columns begin with its date. */
-static void
+void
 store_row(const struct store *s, const struct store_touch *t, int row,
     int column, struct store_row *out)
 {
@@ -419,16 +418,30 @@ store_take_values(struct store *s, struct store_batch *batch)
 }
 
 /*
+ * Goes on behind all numbers that any daemon can have seen since this one
+ * looked.
+ */
+static void
+store_put_renumber(struct store *s, int64_t last)
+{
+	struct pgsql_params	p = { .count = 0 };
+
+	pgsql_add_number(&p, last);
+	pgsql_put(s->db, RENUMBER, &p);
+}
+
+/*
  * The changes that somebody made: what is cached is void, and all ids of this
- * batch are read from their beginning. Or others wrote, of whom nothing was
- * heard for a while: all ids are asked about. Both in a round trip of its own.
+ * batch are read from their beginning. Or other daemons wrote, of which nothing
+ * was heard for a while: all ids are asked about. Or there are rows of other
+ * programs. Each in a round trip of its own.
  */
 static int
 store_take_changes(struct store *s, struct store_batch *batch,
     const struct store_reader *reader)
 {
-	int64_t	changes = 0, newest = 0;
-	bool	changed, heard;
+	int64_t	changes = 0, newest = 0, last = s->others.last;
+	bool	changed, heard, back;
 
 	switch (pgsql_take(s->db)) {
 	case -1:
@@ -438,23 +451,29 @@ store_take_changes(struct store *s, struct store_batch *batch,
 	default:
 		changes = pgsql_column(s->db, 0, 0);
 		newest = pgsql_column(s->db, 0, 1);
+		s->foreign.there = pgsql_column(s->db, 0, 2) != 0;
+		s->notes = pgsql_column(s->db, 0, 3);
 		break;
 	}
-	/* Numbers that begin anew are a change too. */
-	changed = s->changes != -1 && (changes != s->changes ||
-	    newest < s->others.last);
+	/* A sequence that was set back: numbers that were given come again. */
+	back = newest < s->others.last;
+	changed = s->changes != -1 && (changes != s->changes || back);
 	s->changes = changes;
 	heard = others_look(&s->others, newest) && s->alone;
-	if (!changed && !heard)
+	if (!changed && !heard && !s->foreign.there)
 		return 0;
-	s->alone = false;
+	s->alone = s->alone && !changed && !heard;
 	if (pgsql_end(s->db) == -1)
 		return -1;
 	if (changed)
 		reader->changed(reader->arg);
 	pgsql_begin(s->db);
+	if (back)
+		store_put_renumber(s, last);
 	store_put_reads(s, batch);
-	return 0;
+	if (s->foreign.there)
+		store_put_foreign(s);
+	return back && pgsql_take(s->db) == -1 ? -1 : 0;
 }
 
 int
@@ -469,7 +488,7 @@ store_take_reads(struct store *s, struct store_batch *batch,
 	    store_take_newer(s, reader) == -1 ||
 	    store_take_values(s, batch) == -1)
 		return -1;
-	return 0;
+	return s->foreign.there ? store_take_foreign(s) : 0;
 }
 
 /* --- sums --- */

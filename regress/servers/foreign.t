@@ -1,0 +1,220 @@
+#!/usr/bin/perl
+# What other programs write to the tables of a server counts from the request on that
+# follows their commit, whenever that is, and however they do it.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use Database;
+use Policyd qw(wait_until True False spew);
+
+sub daemon {
+	my ($db, %config) = @_;
+
+	return Policyd->start(config => { $db->config, db_timeout => 10,
+	    limits => [[10, 3600]], fail_action => 'reject full',
+	    db_error_action => 'defer database', %config });
+}
+
+# Rows as 1.1 and 1.2 insert them, by position.
+sub rows {
+	my ($id, $rows, %of) = @_;
+	my $date = $of{date} // time;
+
+	return 'INSERT INTO mail_count VALUES ' . join ', ',
+	    ("('$id', $date, @{[$of{count} // 1]}, '@{[$of{instance} // 'x']}', 'RCPT')") x $rows;
+}
+
+# How many more of an id pass.
+sub room {
+	my ($d, $id) = @_;
+	my $n = 0;
+
+	$n++ while $n < 50 && ($d->ask(sasl_username => $id) // '') eq 'dunno';
+	return $n;
+}
+
+sub long_transactions {
+	my ($db, @daemons) = @_;
+	my ($d, $other) = @daemons;
+
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'bob is known');
+	my $end = $db->holding(rows('bob', 8));
+	is($other->ask(sasl_username => 'bob'), 'dunno', 'what is not committed does not count');
+	$end->('COMMIT');
+	is($d->ask(sasl_username => 'bob'), 'reject full', 'it counts from the next request on');
+	is($other->ask(sasl_username => 'bob'), 'reject full', 'for another daemon too');
+	is($db->recorded('bob'), 10, 'and no more is recorded');
+
+	my @end = map { $db->holding(rows('eve', 1)) } 1 .. 5;
+	is($d->ask(sasl_username => 'eve'), 'dunno', 'several writers');
+	for my $n (3, 0, 4, 1, 2) {
+		$end[$n]->('COMMIT');
+		is($_->ask(sasl_username => 'eve', recipient_count => 10 -
+		    $db->recorded('eve') + 1), 'reject full', 'commit in any order') for @daemons;
+	}
+	is(room($d, 'eve'), 4, 'all of them count once');
+
+	$end = $db->holding(rows('ann', 3) . '; SAVEPOINT s; ' . rows('ann', 4) .
+	    '; ROLLBACK TO SAVEPOINT s; ' . rows('ann', 2));
+	is($d->ask(sasl_username => 'ann'), 'dunno', 'savepoints');
+	$end->('COMMIT');
+	is(room($d, 'ann'), 4, 'what was rolled back to one does not count, the rest does');
+	$end = $db->holding(rows('sue', 9));
+	is(room($d, 'sue'), 10, 'rows before a rollback do not count');
+	$end->('ROLLBACK');
+	is(room($other, 'sue'), 0, 'nor after it');
+}
+
+sub changes {
+	my ($db, @daemons) = @_;
+	my ($d, $other) = @daemons;
+
+	is(room($d, 'joe'), 10, 'joe is full');
+	my $delete = $db->holding("DELETE FROM mail_count WHERE id = 'joe'");
+	my $update = $db->holding("UPDATE mail_count SET recipient_count = 5 " .
+	    "WHERE id = 'bob' AND recipient_count = 1 AND instance = 'x'");
+	is($_->ask(sasl_username => 'joe'), 'reject full', 'still') for @daemons;
+	$update->('COMMIT');
+	is($other->ask(sasl_username => 'bob'), 'reject full', 'an UPDATE');
+	$delete->('COMMIT');
+	is($other->ask(sasl_username => 'joe', recipient_count => 4), 'dunno',
+	    'DELETE and UPDATE of several transactions, in any order');
+	$update = $db->holding("UPDATE mail_count SET id = 'jim' WHERE id = 'joe'");
+	is(room($d, 'jim'), 10, 'another id is not there yet');
+	$update->('COMMIT');
+	is(room($d, 'joe'), 10, 'an UPDATE of the id: the old one is free');
+	is($other->ask(sasl_username => 'jim'), 'reject full', 'the new one is full');
+	$db->sql("UPDATE mail_count SET date = date - 7200 WHERE id = 'jim'");
+	is(room($other, 'jim'), 10, 'an UPDATE of the date');
+	$db->sql('TRUNCATE mail_count');
+	is(room($_, 'bob'), $_ == $d ? 10 : 0, 'TRUNCATE') for @daemons;
+}
+
+sub loads {
+	my ($db, @daemons) = @_;
+	my ($d, $other) = @daemons;
+	my $file = $db->keep('rows', join '', map { join("\t", 'load', time, 1, "i$_", 'RCPT') .
+	    "\n" } 1 .. 9);
+
+	is($_->ask(sasl_username => 'load'), 'dunno', 'it is known') for $d;
+	$db->sql($db->{kind} eq 'pgsql' ? "COPY mail_count (id, date, recipient_count, " .
+	    "instance, protocol_state) FROM '$file'" :
+	    "LOAD DATA INFILE '$file' INTO TABLE mail_count");
+	is($_->ask(sasl_username => 'load'), 'reject full', 'rows of a file') for @daemons;
+	is($d->ask(sasl_username => 'copy'), 'dunno', 'it is known');
+	$db->sql('INSERT INTO mail_count (id, date, recipient_count, instance, ' .
+	    "protocol_state) SELECT 'copy', date, recipient_count, instance, protocol_state " .
+	    "FROM mail_count WHERE id = 'load' AND instance <> 'i9' LIMIT 9");
+	is($_->ask(sasl_username => 'copy'), 'reject full', 'INSERT SELECT') for @daemons;
+	# Many of many ids.
+	$db->sql('INSERT INTO mail_count (id, date, recipient_count, instance, protocol_state)' .
+	    ($db->{kind} eq 'pgsql' ?
+	    " SELECT 'u' || i % 3000, @{[time]}, 1, 'x', 'x' FROM generate_series(1, 30000) i" :
+	    " SELECT concat('u', seq % 3000), @{[time]}, 1, 'x', 'x' FROM seq_1_to_30000"));
+	is($d->ask(sasl_username => "u$_"), 'reject full', 'each of many ids') for 0, 1500, 2999;
+	ok(wait_until(sub { $db->foreign == 0 }), 'all of them are taken in');
+	is($other->ask(sasl_username => "u$_"), 'reject full', 'and count') for 1, 1500, 2998;
+}
+
+sub restarts {
+	my ($db, $d, $other) = @_;
+
+	is($d->ask(sasl_username => 'res'), 'dunno', 'it is known');
+	my $end = $db->holding(rows('res', 9));
+	$other->ask(sasl_username => 'res2');
+	$d->stop;
+	$end->('COMMIT');
+	$d->start;
+	is($_->ask(sasl_username => 'res'), 'reject full', 'a commit during a restart') for $d, $other;
+	$db->sql(rows('idle', 9));
+	$d->restart;
+	$db->sql(rows('idle', 1));
+	is($_->ask(sasl_username => 'idle'), 'reject full', 'rows on both sides of it') for $d, $other;
+}
+
+sub cases {
+	my ($db, $d, $other) = @_;
+
+	$db->sql(rows('Bob@Example.org', 5));
+	is($d->ask(sasl_username => 'bob@example.org', recipient_count => 6), 'reject full',
+	    'rows in upper case count for the id in lower case');
+	is(room($other, 'BOB@example.org'), 5, 'whichever daemon is asked');
+	$db->sql(rows('bOB@example.org', 2));
+	is($_->ask(sasl_username => 'bob@example.org'), 'reject full', 'also those that come later')
+	    for $d, $other;
+}
+
+# Rows that somebody else has locked count too.
+sub locked {
+	my ($db, $d, $other) = @_;
+	my $end;
+
+	is($d->ask(sasl_username => 'lock'), 'dunno', 'it is known');
+	$d->signal('STOP'); $other->signal('STOP');
+	$db->sql(rows('lock', 9));
+	$end = $db->holding("SELECT 1 FROM mail_count WHERE id = 'lock' FOR UPDATE");
+	$d->signal('CONT'); $other->signal('CONT');
+	is($_->ask(sasl_username => 'lock'), 'reject full', 'while they are locked') for $d, $other, $d;
+	is($d->ask(sasl_username => 'free'), 'dunno', 'and nobody is held up');
+	$end->();
+	is($_->ask(sasl_username => 'lock'), 'reject full', 'and afterwards') for $d, $other, $d;
+	ok(wait_until(sub { $d->ask(sasl_username => 'lock2'); $db->foreign == 0 }), 'taken in');
+	is($_->ask(sasl_username => 'lock'), 'reject full', 'and then') for $d, $other, $d;
+	is($db->recorded('lock'), 10, 'ten in all');
+}
+
+# An instance that others charged is charged, as before: by id and instance.
+sub instances {
+	my ($db, $d, $other) = @_;
+
+	$db->sql(rows('ins', 3, instance => 'i.1'));
+	is($d->ask(sasl_username => 'ins', instance => 'i.1', recipient_count => 3), 'dunno', 'DATA');
+	is($db->recorded('ins'), 3, 'what others charged to an instance is not charged again');
+	is($other->ask(sasl_username => 'ins', instance => 'i.1', recipient_count => 5), 'dunno',
+	    'more of it');
+	is($db->recorded('ins'), 5, 'only what is new');
+}
+
+# --- the numbers of rows ---
+
+sub numbers {
+	my ($db, $d, $other) = @_;
+
+	is($_->ask(sasl_username => 'num'), 'dunno', 'it is known') for $d, $other;
+	$db->sql($db->{kind} eq 'pgsql' ? "SELECT setval('mail_count_seq_seq', 1)" :
+	    'ALTER TABLE mail_count AUTO_INCREMENT = 1');
+	is((grep { $_ eq 'dunno' } map { $_->ask(sasl_username => 'num') } ($d, $other) x 10), 8,
+	    'numbers that begin again harm nobody');
+	is($db->recorded('num'), 10, 'ten in all');
+	return if $db->{kind} ne 'pgsql';
+	is($_->ask(sasl_username => 'down'), 'dunno', 'it is known') for $d, $other;
+	$_->stop for $d, $other;
+	$db->sql("SELECT setval('mail_count_seq_seq', 1)");
+	$_->start for $d, $other;
+	is((grep { $_ eq 'dunno' } map { $_->ask(sasl_username => 'down') } ($d, $other) x 10), 8,
+	    'also while no daemon ran');
+	is($db->recorded('down'), 10, 'ten in all');
+}
+
+for my $kind (@ARGV ? @ARGV : qw(pgsql)) {
+	subtest $kind => sub {
+		my $db = Database->start($kind);
+		my @daemons = map { daemon($db) } 1 .. 2;
+
+		subtest 'transactions that commit late' => sub { long_transactions($db, @daemons) };
+		subtest 'DELETE and UPDATE' => sub { changes($db, @daemons) };
+		subtest 'COPY and LOAD DATA' => sub { loads($db, @daemons) };
+		subtest 'restarts' => sub { restarts($db, @daemons) };
+		subtest 'ids in upper case' => sub { cases($db, @daemons) };
+		subtest 'locked rows' => sub { locked($db, @daemons) };
+		subtest 'instances' => sub { instances($db, @daemons) };
+		subtest 'numbers set back' => sub { numbers($db, @daemons) };
+		$_->ends_well for @daemons;
+		$db->stop;
+	};
+}
+
+done_testing();
