@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use Fcntl qw(:DEFAULT :flock O_DIRECTORY);
 use POSIX ();
 use Socket;
 use Test::More;
@@ -60,10 +61,10 @@ subtest 'files-of-others' => sub {
 	spew("$dir/precious", "precious\n", 0600);
 
 	symlink "$dir/precious", $d->pidfile or die;
-	my ($status) = $d->run;
-	is($status, 6, 'the pid file is a symbolic link: status 6');
+	$d->start;
+	is(slurp($d->pidfile), $d->pid . "\n", 'the pid file is a symbolic link: it is replaced');
 	is(slurp("$dir/precious"), "precious\n", 'and what it leads to is as it was');
-	unlink $d->pidfile;
+	is($d->stop, 0, 'status 0');
 
 	link "$dir/precious", $d->pidfile or die;
 	$d->start;
@@ -73,17 +74,26 @@ subtest 'files-of-others' => sub {
 	is($d->stop, 0, 'status 0');
 
 	mkdir $d->pidfile or die;
-	($status) = $d->run;
-	is($status, 6, 'the pid file is a directory: status 6');
-	rmdir $d->pidfile;
+	$d->start;
+	is(slurp($d->pidfile), $d->pid . "\n", 'the pid file is a directory: it is replaced');
+	is($d->stop, 0, 'status 0');
+
+	mkdir $d->pidfile or die;
+	spew($d->pidfile . '/file', '', 0600);
+	$d->start;
+	is(slurp($d->pidfile), $d->pid . "\n", 'one with files in it: it gets another name');
+	like($d->log, qr/\.pid was in the way and is called \.policyd-\w+ now/, 'which is said');
+	is($d->stop, 0, 'status 0');
+	system 'rm', '-r', glob "$dir/pid/.policyd-*";
 
 	POSIX::mkfifo($d->pidfile, 0666) or die;
-	($status) = $d->run;
-	is($status, 6, 'the pid file is a pipe: status 6, and no waiting');
-	unlink $d->pidfile;
+	$d->start;
+	is(slurp($d->pidfile), $d->pid . "\n", 'the pid file is a pipe: it is replaced');
+	is($d->stop, 0, 'status 0');
+	is_deeply([glob "$dir/pid/{*,.policyd*}"], [], 'nothing is left');
 
 	symlink "$dir/precious", $d->endpoint or die;
-	($status) = $d->run;
+	my ($status) = $d->run;
 	is($status, 6, 'SOCKET is a symbolic link: status 6');
 	is(slurp("$dir/precious"), "precious\n", 'and what it leads to is as it was');
 	is((stat "$dir/precious")[2] & 07777, 0600, 'its mode too');
@@ -98,6 +108,133 @@ subtest 'files-of-others' => sub {
 	is_deeply([grep { !m{/(?:policy)$} } glob "$dir/sock/{*,.policyd*}"], [],
 	    'nothing else is left beside it');
 	$d->ends_well;
+};
+
+# A process of another user, who is neither root nor the daemon's: does its work, says so,
+# and holds what it has until it is ended.
+sub stranger {
+	my ($work) = @_;
+	my $other = getpwnam 'daemon';
+
+	pipe(my $from, my $to) or die;
+	defined(my $pid = fork) or die;
+	if ($pid == 0) {
+		$) = "$other $other";
+		POSIX::setgid($other);
+		POSIX::setuid($other);
+		POSIX::_exit(1) if $> != $other;
+		my @kept = eval { $work->() };
+		print STDERR $@ if $@;
+		syswrite $to, $@ ? 'failed' : 'done';
+		sleep 600;
+		POSIX::_exit(0);
+	}
+	close $to;
+	sysread $from, my $said, 16;
+	is($said, 'done', 'another user is there');
+	return sub { kill 'KILL', $pid; waitpid $pid, 0 };
+}
+
+# A lock of fcntl(2) on the whole file, as struct flock is on Linux with 64 bits.
+sub lock_file {
+	my ($mode, $type, $path) = @_;
+
+	sysopen(my $fh, $path, $mode, 0666) or die "$path: $!\n";
+	fcntl($fh, F_SETLK, pack 's s x4 q q i x4', $type, 0, 0, 0, 0) or die "lock: $!\n";
+	return $fh;
+}
+
+sub listen_at {
+	my ($path, $backlog) = @_;
+
+	socket(my $socket, AF_UNIX, SOCK_STREAM, 0) or die;
+	bind($socket, pack_sockaddr_un($path)) or die "$path: $!\n";
+	listen($socket, $backlog) or die;
+	return $socket;
+}
+
+subtest 'locks-of-others' => sub {
+	plan skip_all => 'only root can be somebody else' if !as_root();
+	plan skip_all => 'locks as Linux has them' if $^O ne 'linux' || !defined getpwnam 'daemon';
+	my $d = Policyd->start;
+	my ($pid, $children) = ($d->pid, $d->children);
+
+	is((stat $d->pidfile)[2] & 07777, 0644, 'everybody may read the pid file');
+	my @ends = (
+		stranger(sub {
+			open my $fh, '<', $d->pidfile or die;
+			my @dirs = map { opendir my $h, $_ or die "$_: $!"; $h }
+			    map { "$d->{dir}/$_" } '', 'pid', 'sock';
+			# Locks that one who may read can have.
+			flock $fh, LOCK_EX or die "flock: $!\n";
+			return ($fh, @dirs);
+		}),
+		stranger(sub {
+			return map { sysopen my $fh, "$d->{dir}/$_", O_RDONLY | O_DIRECTORY
+			    or die "$_: $!"; flock $fh, LOCK_EX or die "flock: $!\n"; $fh }
+			    'pid', 'sock', 'ctl', '.';
+		}));
+	my ($status) = $d->run;
+	is($status, 3, 'it runs');
+	kill 'KILL', $pid;
+	wait_until { !$d->running };
+	push @ends, stranger(sub { return lock_file(O_RDONLY, F_RDLCK, $d->pidfile) });
+	my $begin = time;
+	$d->start;
+	cmp_ok(time - $begin, '<', 10, 'killed, it starts again at once, whoever holds a lock');
+	is(slurp($d->pidfile), $d->pid . "\n", 'the pid file is its own');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'and it serves');
+	ok(wait_until { !grep { kill 0, $_ } values %$children }, 'the children before have ended');
+	($status) = $d->run;
+	is($status, 3, 'it runs again');
+	$_->() for @ends;
+	$d->ends_well;
+};
+
+subtest 'directories-of-others' => sub {
+	plan skip_all => 'only root can be somebody else' if !as_root();
+	plan skip_all => 'locks as Linux has them' if $^O ne 'linux' || !defined getpwnam 'daemon';
+	my $d = Policyd->new;
+	my $other = getpwnam 'daemon';
+	my %sets = (
+		'a file with a lock' => [$d->pidfile, sub {
+			lock_file(O_RDWR | O_CREAT, F_WRLCK, $d->pidfile) }],
+		'a file without rights' => [$d->pidfile, sub {
+			lock_file(O_RDWR | O_CREAT, F_WRLCK, $d->pidfile);
+			chmod 0, $d->pidfile }],
+		'a FIFO' => [$d->pidfile, sub { POSIX::mkfifo($d->pidfile, 0666) or die }],
+		'a link' => [$d->pidfile, sub { symlink '/etc/passwd', $d->pidfile or die }],
+		'a socket' => [$d->pidfile, sub { listen_at($d->pidfile, 5) }],
+		'a listener' => [$d->endpoint, sub { listen_at($d->endpoint, 5) }],
+		'a full listener' => [$d->endpoint, sub {
+			my $socket = listen_at($d->endpoint, 0);
+			return ($socket, map { socket my $c, AF_UNIX, SOCK_STREAM, 0;
+			    $c->blocking(0);
+			    connect $c, pack_sockaddr_un($d->endpoint); $c } 1 .. 5);
+		}],
+		'a plain file' => [$d->endpoint, sub { spew($d->endpoint, 'x', 0666) }],
+		'a link to a file' => [$d->endpoint, sub { symlink '/etc/passwd', $d->endpoint }],
+		'a listener for policyctl' => [$d->control, sub { listen_at($d->control, 5) }],
+	);
+
+	for my $set (sort keys %sets) {
+		my ($path, $work) = @{$sets{$set}};
+		my ($dir) = $path =~ m{(.*)/};
+		mkdir $dir;
+		chmod 0755, $dir;
+		chown $other, $other, $dir;
+		my $end = stranger($work);
+		my $begin = time;
+		$d->start;
+		cmp_ok(time - $begin, '<', 10, "$set: it starts");
+		is(slurp($d->pidfile), $d->pid . "\n", "$set: with its pid file");
+		is($d->ask(sasl_username => 'bob'), 'dunno', "$set: and serves");
+		is(($d->run)[0], 3, "$set: once");
+		is($d->stop, 0, "$set: and ends well");
+		$end->();
+		unlink glob "$dir/*";
+	}
+	like(slurp('/etc/passwd'), qr/^root:/, 'what a link leads to is as it was');
 };
 
 subtest 'long-paths' => sub {

@@ -1,15 +1,13 @@
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/clock.h"
 #include "lib/log.h"
 #include "parent/directories.h"
 #include "search.h"
@@ -17,8 +15,6 @@
 #define COMPONENT_MAX	(NAME_MAX + 2)
 #define LINKS_MAX	32	/* as many as systems follow in one path */
 #define UNFINISHED	0400	/* no directory anybody has a use for */
-#define LOCK_WAIT_MS	3000
-#define LOCK_PAUSE_MS	10
 
 struct walk {
 	const char	*path;			/* whole, for what is said */
@@ -218,7 +214,7 @@ directories_open(const char *path, const struct directory_new *new, char *why)
 			return -1;
 		}
 	}
-	/* To be read where that is allowed: only then can it be locked. */
+	/* To be read where that is allowed, and handed to a child. */
 	fd = openat(w.at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd != -1)
 		step_to(&w, fd);
@@ -260,26 +256,42 @@ directories_leave(struct place *place)
 	place->dir = -1;
 }
 
-void
-directories_lock(int dir)
+/* Where it was, unless something else is there now. */
+static void
+put_back(const struct place *place, const char *aside)
 {
-	struct mono	end = clock_after(clock_mono(), LOCK_WAIT_MS);
+	if (linkat(place->dir, aside, place->dir, place->name, 0) == 0 ||
+	    errno == EEXIST)
+		unlinkat(place->dir, aside, 0);
+	else
+		renameat(place->dir, aside, place->dir, place->name);
+}
 
-	while (flock(dir, LOCK_EX | LOCK_NB) == -1) {
-		/* Not every file system can, nor OPEN_SEARCH. */
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return;
-		if (clock_passed(end, clock_mono())) {
-			log_warning("somebody holds the lock of a directory; "
-			    "going on without");
-			return;
-		}
-		poll(NULL, 0, LOCK_PAUSE_MS);
+int
+directories_remove(const struct place *place, const struct stat *sb)
+{
+	struct stat	is;
+	char		aside[40];
+
+	directories_aside(aside, sizeof(aside));
+	if (renameat(place->dir, place->name, place->dir, aside) == -1)
+		return errno == ENOENT ? 0 : -1;
+	if (fstatat(place->dir, aside, &is, AT_SYMLINK_NOFOLLOW) == -1)
+		return -1;
+	if (is.st_dev != sb->st_dev || is.st_ino != sb->st_ino) {
+		put_back(place, aside);
+		errno = EEXIST;
+		return -1;
 	}
+	if (unlinkat(place->dir, aside, S_ISDIR(is.st_mode) ?
+	    AT_REMOVEDIR : 0) == -1)
+		log_warning("%s was in the way and is called %s now",
+		    place->name, aside);
+	return 0;
 }
 
 void
-directories_unlock(int dir)
+directories_aside(char *name, size_t size)
 {
-	flock(dir, LOCK_UN);
+	snprintf(name, size, ".policyd-%08x%08x", arc4random(), arc4random());
 }

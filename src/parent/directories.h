@@ -2,6 +2,7 @@
 #define DIRECTORIES_H
 
 #include <sys/types.h>
+#include <sys/stat.h>
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,12 +43,14 @@ int	directories_place(struct place *, const char *path,
 void	directories_leave(struct place *);
 
 /*
- * Keeps other starts of this program out of a directory while something in it
- * is judged and replaced. Whoever may read the directory may lock it too, so
- * this waits only for a few seconds, then says so in the log and goes on.
- * Undone by directories_unlock, or when the descriptor is closed.
+ * Removes what was found at the name, of whatever kind; a directory that is not
+ * empty gets another name. Nobody is kept out meanwhile, for a lock that others
+ * could take is one that they could hold: what another start put there since
+ * is left, which is -1 with errno EEXIST.
  */
-void	directories_lock(int dir);
-void	directories_unlock(int dir);
+int	directories_remove(const struct place *, const struct stat *);
+
+/* A name that no file has, for what is then renamed or removed. */
+void	directories_aside(char *name, size_t);
 
 #endif

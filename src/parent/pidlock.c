@@ -1,4 +1,3 @@
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <errno.h>
@@ -9,49 +8,147 @@
 
 #include "parent/pidlock.h"
 
-/* A new file, locked before anybody opens it: the directory is locked. */
-static int
-create(const struct place *place)
-{
-	int	fd, saved;
+/*
+ * Locks are those of fcntl(2), for which a writable descriptor is needed. They
+ * belong to the process and end when it closes any descriptor of the file, so
+ * no file is opened here a second time while its lock is held.
+ */
+#define TRIES	100	/* while other starts put their files there */
+#define MODE	0644
 
-	fd = openat(place->dir, place->name,
-	    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-	if (fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == -1) {
-		saved = errno;
-		close(fd);
-		errno = saved;
-		return -1;
-	}
-	return fd;
+static int
+lock(int fd, int command, short type, struct flock *lock)
+{
+	memset(lock, 0, sizeof(*lock));
+	lock->l_type = type;
+	lock->l_whence = SEEK_SET;
+	return fcntl(fd, command, lock);
 }
 
-/* What is there already, opened and locked, or made. -1 with errno. */
-static int
-take(const struct place *place)
+/*
+ * Whether a process holds a write lock. A read lock, which everybody who can
+ * read the file may take, is none.
+ */
+static bool
+is_locked(int fd)
 {
-	struct stat	sb;
-	int		fd, saved;
+	struct flock	held;
 
-	/* O_NONBLOCK: it may be a FIFO that somebody left for us to wait at. */
-	fd = openat(place->dir, place->name,
-	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd == -1)
-		return errno == ENOENT ? create(place) : -1;
-	if (fstat(fd, &sb) == -1)
-		goto fail;
-	if (!S_ISREG(sb.st_mode)) {
-		errno = EEXIST;
-		goto fail;
-	}
-	if (flock(fd, LOCK_EX | LOCK_NB) == -1)
-		goto fail;
-	return fd;
- fail:
-	saved = errno;
+	return lock(fd, F_GETLK, F_RDLCK, &held) == 0 && held.l_type == F_WRLCK;
+}
+
+static bool
+is_here(const struct place *place, const struct stat *ours)
+{
+	struct stat	here;
+
+	return fstatat(place->dir, place->name, &here,
+	    AT_SYMLINK_NOFOLLOW) == 0 &&
+	    here.st_dev == ours->st_dev && here.st_ino == ours->st_ino;
+}
+
+static void
+close_quietly(int fd)
+{
+	int	saved = errno;
+
 	close(fd);
 	errno = saved;
+}
+
+/* Whether an instance may have made it: root, we, or the daemon's user. */
+static bool
+is_instance(const struct stat *sb, const struct directory_new *new)
+{
+	return S_ISREG(sb->st_mode) && (sb->st_uid == 0 ||
+	    sb->st_uid == geteuid() || (new->give && sb->st_uid == new->uid));
+}
+
+/*
+ * What is there already, which is no reason to fail when it is of no instance:
+ * a locked descriptor, or -1 with errno: EWOULDBLOCK, an instance runs; EAGAIN,
+ * it was removed, try again.
+ */
+static int
+take_old(const struct place *place, const struct directory_new *new,
+    const struct stat *sb)
+{
+	struct flock	held;
+	struct stat	ours;
+	int		fd;
+
+	/* Without waiting, for it may be a FIFO by now. */
+	fd = !is_instance(sb, new) ? -1 : openat(place->dir, place->name,
+	    O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd == -1 && is_instance(sb, new))
+		fd = openat(place->dir, place->name,
+		    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd != -1 && (fstat(fd, &ours) == -1 || !is_instance(&ours, new) ||
+	    ours.st_dev != sb->st_dev || ours.st_ino != sb->st_ino))
+		goto again;
+	if (fd != -1 && is_locked(fd)) {
+		errno = EWOULDBLOCK;
+		goto fail;
+	}
+	if (fd != -1 && lock(fd, F_SETLK, F_WRLCK, &held) == 0) {
+		if (is_here(place, sb))
+			return fd;
+		goto again;
+	}
+	/* No file of an instance, or one that somebody holds a read lock of. */
+	if (directories_remove(place, sb) == -1 && errno != EEXIST)
+		goto fail;
+ again:
+	errno = EAGAIN;
+ fail:
+	if (fd != -1)
+		close_quietly(fd);
 	return -1;
+}
+
+/* A new, empty file, locked; -1 with errno, EAGAIN when another was faster. */
+static int
+create(const struct place *place, const char *name)
+{
+	struct flock	held;
+	struct stat	sb;
+	struct place	made = { .dir = place->dir };
+	int		fd;
+
+	strlcpy(made.name, name, sizeof(made.name));
+	fd = openat(place->dir, name,
+	    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, MODE);
+	if (fd == -1) {
+		if (errno == EEXIST)
+			errno = EAGAIN;
+		return -1;
+	}
+	if (lock(fd, F_SETLK, F_WRLCK, &held) == 0 && fstat(fd, &sb) == 0 &&
+	    is_here(&made, &sb))
+		return fd;
+	close(fd);
+	errno = EAGAIN;
+	return -1;
+}
+
+static int
+take(const struct place *place, const struct directory_new *new)
+{
+	struct stat	sb;
+	int		fd = -1, tries;
+
+	for (tries = 0; fd == -1 && tries < TRIES; tries++) {
+		if (fstatat(place->dir, place->name, &sb,
+		    AT_SYMLINK_NOFOLLOW) == 0)
+			fd = take_old(place, new, &sb);
+		else if (errno == ENOENT)
+			fd = create(place, place->name);
+		else
+			return -1;
+		if (fd == -1 && errno != EAGAIN)
+			return -1;
+	}
+	return fd;
 }
 
 enum pidlock_result
@@ -64,16 +161,13 @@ pidlock_open(struct pidlock *pidfile, const char *path,
 	pidfile->written = false;
 	if (directories_place(&pidfile->place, path, new, why) == -1)
 		return PIDLOCK_FAILED;
-	directories_lock(pidfile->place.dir);
-	pidfile->fd = take(&pidfile->place);
-	saved = errno;
-	directories_unlock(pidfile->place.dir);
+	pidfile->fd = take(&pidfile->place, new);
 	if (pidfile->fd != -1)
 		return PIDLOCK_OURS;
+	saved = errno;
 	directories_leave(&pidfile->place);
 	snprintf(why, WHY_MAX, "%s: %s", path,
 	    saved == EWOULDBLOCK ? "another instance holds its lock" :
-	    saved == EEXIST ? "is there and is no regular file" :
 	    strerror(saved));
 	return saved == EWOULDBLOCK ? PIDLOCK_RUNNING : PIDLOCK_FAILED;
 }
@@ -82,24 +176,22 @@ int
 pidlock_write(struct pidlock *pidfile, char *why)
 {
 	const struct place	*place = &pidfile->place;
-	int			 fd, saved;
+	char			 name[40];
+	int			 fd;
 
-	directories_lock(place->dir);
-	if (unlinkat(place->dir, place->name, 0) == -1 && errno != ENOENT)
-		fd = -1;
-	else
-		fd = create(place);
-	saved = errno;
-	directories_unlock(place->dir);
-	if (fd == -1) {
-		errno = saved;
+	directories_aside(name, sizeof(name));
+	if ((fd = create(place, name)) == -1)
+		goto fail;
+	/* Whoever opened the old file finds it unlocked, and not here. */
+	if (dprintf(fd, "%ld\n", (long)getpid()) < 0 ||
+	    renameat(place->dir, name, place->dir, place->name) == -1) {
+		unlinkat(place->dir, name, 0);
+		close_quietly(fd);
 		goto fail;
 	}
 	close(pidfile->fd);
 	pidfile->fd = fd;
 	pidfile->written = true;
-	if (dprintf(fd, "%ld\n", (long)getpid()) < 0)
-		goto fail;
 	return 0;
  fail:
 	snprintf(why, WHY_MAX, "%s: %s", place->name, strerror(errno));
@@ -109,18 +201,14 @@ pidlock_write(struct pidlock *pidfile, char *why)
 void
 pidlock_close(struct pidlock *pidfile)
 {
-	struct stat	here, ours;
+	struct stat	ours;
 
 	if (pidfile->fd == -1)
 		return;
-	directories_lock(pidfile->place.dir);
 	if (fstat(pidfile->fd, &ours) == 0 &&
 	    (pidfile->written || ours.st_size == 0) &&
-	    fstatat(pidfile->place.dir, pidfile->place.name, &here,
-	    AT_SYMLINK_NOFOLLOW) == 0 &&
-	    here.st_dev == ours.st_dev && here.st_ino == ours.st_ino)
+	    is_here(&pidfile->place, &ours))
 		unlinkat(pidfile->place.dir, pidfile->place.name, 0);
-	directories_unlock(pidfile->place.dir);
 	close(pidfile->fd);
 	pidfile->fd = -1;
 	directories_leave(&pidfile->place);

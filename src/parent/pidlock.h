@@ -8,9 +8,11 @@
 #include "parent/directories.h"
 
 /*
- * The pid file: locked (flock(2)) for as long as this instance lives, its first
- * line the pid. A file that was there is never written to, only replaced, so a
- * link that leads elsewhere does no harm.
+ * The pid file: write-locked by fcntl(2) for as long as this instance lives,
+ * its first line the pid. Everybody may read it, and nobody else can lock it.
+ * A file that was there is never written to, only replaced, so a link that
+ * leads elsewhere does no harm. What is there and is no file of root, of this
+ * user or of the daemon's user is replaced, whatever it is.
  */
 struct pidlock {
 	struct place	place;

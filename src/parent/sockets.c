@@ -136,6 +136,7 @@ open_unix(struct listener *l, const struct listener *running,
 	if (directories_place(&l->place, l->name, &new, why) == -1)
 		return -1;
 	u = as_unixsocket(l);
+	u.daemon = identity->uid;
 	/* Ours with another mode or owner is replaced, though it answers. */
 	if (running != NULL) {
 		u.dev = running->dev;

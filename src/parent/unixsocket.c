@@ -62,27 +62,31 @@ in_directory(int dir, int (*call)(int, const struct sockaddr *, socklen_t),
 	return result;
 }
 
-/* Whether the name is free, or a socket at which nobody answers. */
+/* Whether a daemon may be this user. */
+static bool
+is_daemon(const struct unixsocket *u, uid_t uid)
+{
+	/* Who is not root cannot tell which of the others are strangers. */
+	return geteuid() != 0 || uid == 0 || uid == u->daemon;
+}
+
+/* Whether a socket answers, and the one who listens may be a daemon. */
 static int
-check_free(const struct unixsocket *u, char *why)
+check_dead(const struct unixsocket *u, const struct stat *sb, char *why)
 {
 	struct sockaddr_un	sun;
-	struct stat		sb;
+	uid_t			uid = sb->st_uid;
+	gid_t			gid;
 	int			fd, error;
 
-	if (fstatat(u->place.dir, u->place.name, &sb,
-	    AT_SYMLINK_NOFOLLOW) == -1)
-		return errno == ENOENT ? 0 : fail(u, why, strerror(errno));
-	if (u->ino != 0 && sb.st_dev == u->dev && sb.st_ino == u->ino)
-		return 0;
-	if (!S_ISSOCK(sb.st_mode))
-		return fail(u, why, "is there and is no socket");
 	if (address(&sun, u->place.name) == -1)
 		return fail(u, why, strerror(errno));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd == -1)
 		return fail(u, why, strerror(errno));
 	error = in_directory(u->place.dir, connect, fd, &sun) == -1 ? errno : 0;
+	if (error == 0 && getpeereid(fd, &uid, &gid) == -1)
+		uid = 0;
 	close(fd);
 	if (error == ECONNREFUSED || error == ENOENT)
 		return 0;
@@ -90,12 +94,70 @@ check_free(const struct unixsocket *u, char *why)
 	 * A full queue is a sign of life too; what cannot be told is left
 	 * alone.
 	 */
+	if (!is_daemon(u, uid))
+		return 0;
 	if (error == 0 || error == EAGAIN || error == EINPROGRESS) {
 		fail(u, why, "another process listens there");
 		errno = EADDRINUSE;
 		return -1;
 	}
 	return fail(u, why, strerror(error));
+}
+
+/*
+ * Makes the name free, unless a daemon answers there or what is there is root's
+ * or the daemon's own and no socket.
+ */
+static int
+make_free(const struct unixsocket *u, char *why)
+{
+	struct stat	sb;
+
+	if (fstatat(u->place.dir, u->place.name, &sb,
+	    AT_SYMLINK_NOFOLLOW) == -1)
+		return errno == ENOENT ? 0 : fail(u, why, strerror(errno));
+	if (S_ISSOCK(sb.st_mode)) {
+		if (check_dead(u, &sb, why) == -1)
+			return -1;
+	} else if (is_daemon(u, sb.st_uid) && sb.st_uid != u->daemon)
+		return fail(u, why, "is there and is no socket");
+	if (directories_remove(&u->place, &sb) == 0)
+		return 0;
+	/* Another start was there in between. */
+	if (errno == EEXIST) {
+		fail(u, why, "another process listens there");
+		errno = EADDRINUSE;
+		return -1;
+	}
+	return fail(u, why, strerror(errno));
+}
+
+static bool
+is_ours(const struct unixsocket *u)
+{
+	struct stat	sb;
+
+	return u->ino != 0 && fstatat(u->place.dir, u->place.name, &sb,
+	    AT_SYMLINK_NOFOLLOW) == 0 && sb.st_dev == u->dev &&
+	    sb.st_ino == u->ino;
+}
+
+/* Its name from a directory of ours; over an old one only if that is ours. */
+static int
+put_in_place(const struct unixsocket *u, int dir)
+{
+	const char	*name = u->place.name;
+
+	if (is_ours(u))
+		return renameat(dir, name, u->place.dir, name);
+	if (linkat(dir, name, u->place.dir, name, 0) == 0)
+		return unlinkat(dir, name, 0);
+	if (errno == EEXIST) {
+		errno = EADDRINUSE;
+		return -1;
+	}
+	/* Not every file system has hard links. */
+	return renameat(dir, name, u->place.dir, name);
 }
 
 static int
@@ -123,7 +185,7 @@ bind_here(struct unixsocket *u, int dir, int fd, char *why)
 	}
 	if (fstatat(dir, u->place.name, &sb, AT_SYMLINK_NOFOLLOW) == -1 ||
 	    listen(fd, SOMAXCONN) == -1 ||
-	    renameat(dir, u->place.name, u->place.dir, u->place.name) == -1) {
+	    put_in_place(u, dir) == -1) {
 		fail(u, why, strerror(errno));
 		unlinkat(dir, u->place.name, 0);
 		return -1;
@@ -141,8 +203,7 @@ bind_aside(struct unixsocket *u, int fd, char *why)
 	char		name[40];
 	int		dir, result;
 
-	snprintf(name, sizeof(name), ".policyd-%08x%08x", arc4random(),
-	    arc4random());
+	directories_aside(name, sizeof(name));
 	if (mkdirat(u->place.dir, name, 0700) == -1)
 		return fail(u, why, strerror(errno));
 	dir = openat(u->place.dir, name,
@@ -167,13 +228,11 @@ unixsocket_open(struct unixsocket *u, char *why)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd == -1)
 		return fail(u, why, strerror(errno));
-	directories_lock(u->place.dir);
 	errno = 0;
-	result = check_free(u, why);
+	result = is_ours(u) ? 0 : make_free(u, why);
 	if (result == 0)
 		result = bind_aside(u, fd, why);
 	saved = errno;
-	directories_unlock(u->place.dir);
 	if (result == 0)
 		return fd;
 	close(fd);
@@ -184,14 +243,6 @@ unixsocket_open(struct unixsocket *u, char *why)
 void
 unixsocket_remove(const struct unixsocket *u)
 {
-	struct stat	sb;
-
-	if (u->place.dir == -1 || u->ino == 0)
-		return;
-	directories_lock(u->place.dir);
-	if (fstatat(u->place.dir, u->place.name, &sb,
-	    AT_SYMLINK_NOFOLLOW) == 0 &&
-	    sb.st_dev == u->dev && sb.st_ino == u->ino)
+	if (u->place.dir != -1 && is_ours(u))
 		unlinkat(u->place.dir, u->place.name, 0);
-	directories_unlock(u->place.dir);
 }

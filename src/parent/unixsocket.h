@@ -18,6 +18,9 @@ struct unixsocket {
 	mode_t		 mode;
 	uid_t		 uid;		/* -1: as it comes */
 	gid_t		 gid;
+	/* Root and this user may be a daemon that listens there, */
+	uid_t		 daemon;
+	/* Any other is not, if we are root. */
 	struct place	 place;		/* taken over, not closed here */
 	/* Which file it is; an old one's at first, */
 	dev_t		 dev;
@@ -26,8 +29,8 @@ struct unixsocket {
 };
 
 /*
- * The listening descriptor, or -1 with *why: somebody answers at that name
- * (errno EADDRINUSE), or what is there is no socket.
+ * The listening descriptor, or -1 with *why: a daemon answers at that name
+ * (errno EADDRINUSE), or what is there is root's and no socket.
  */
 int	unixsocket_open(struct unixsocket *, char *why);
 
