@@ -42,6 +42,9 @@ subtest 'wrong-stage-silent' => sub {
 		    "count_mode $mode, asked at $stage: success_action") for 1 .. 3;
 		is($d->recorded('bob'), 0, 'nothing is recorded');
 		ok($d->wait_log(qr/$hint/), "the log names $hint");
+		my $socket = $d->endpoint;
+		like($d->log, qr/$hint = check_policy_service \{ unix:\Q$socket\E, default_action=DUNNO \}/,
+		    'with the socket and a default_action');
 		my @hints = $d->log =~ /$hint/g;
 		is(scalar @hints, 1, 'once');
 		$d->ends_well;

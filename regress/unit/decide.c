@@ -804,11 +804,50 @@ wrong_stage_silent(void **state)
 		assert_int_equal(decide_stage_counts(s, &req), cases[i].counts);
 		settings_free(s);
 	}
-	assert_non_null(strstr(decide_stage_hint(COUNT_RCPT),
-	    "smtpd_recipient_restrictions"));
-	for (i = COUNT_RECIPIENTS; i <= COUNT_AUTO; i++)
-		assert_non_null(strstr(decide_stage_hint((enum count_mode)i),
-		    "smtpd_data_restrictions"));
+}
+
+/* The socket and the action are those of the configuration. */
+static void
+hint(void **state)
+{
+#define DATA_IS		"smtpd_data_restrictions = check_policy_service "
+#define RCPT_IS		"smtpd_recipient_restrictions = check_policy_service "
+	static const struct {
+		const char	*settings;
+		const char	*line;
+	} cases[] = {
+		{ AUTO, DATA_IS
+		    "{ unix:ratelimit/policy, default_action=DUNNO }" },
+		{ MODE(0), RCPT_IS
+		    "{ unix:ratelimit/policy, default_action=DUNNO }, ..." },
+		{ MODE(1), DATA_IS
+		    "{ unix:ratelimit/policy, default_action=DUNNO }" },
+		{ MODE(2) "SOCKET = '/run/x/p'\ndb_error_action = 'memory'\n",
+		    DATA_IS "{ unix:/run/x/p, default_action=DUNNO }" },
+		{ "SOCKET = ['127.0.0.1', 10031]\n"
+		    "db_error_action = 'defer_if_permit'\n", DATA_IS
+		    "{ inet:127.0.0.1:10031, "
+		    "default_action=defer_if_permit }" },
+		{ "SOCKET = [['::1', 10031], '/run/x/p']\n"
+		    "db_error_action = '451 4.3.5 later'\n", DATA_IS
+		    "{ inet:[::1]:10031, "
+		    "{ default_action=451 4.3.5 later } }" },
+		{ COUNT("server", "distinct_recipients"), RCPT_IS
+		    "{ unix:ratelimit/policy, default_action=DUNNO }, ..." },
+	};
+	struct settings	*s;
+	struct str	 line;
+	size_t		 i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		s = settings_of(cases[i].settings);
+		str_init(&line);
+		decide_stage_hint(&line, s);
+		assert_string_equal(line.data, cases[i].line);
+		str_clear(&line);
+		settings_free(s);
+	}
 }
 
 static void
@@ -860,6 +899,7 @@ main(void)
 		TEST(id_longer_than_40),
 		TEST(charges_can_be_sent),
 		TEST(wrong_stage_silent),
+		TEST(hint),
 		TEST(key_names)
 	};
 

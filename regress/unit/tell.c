@@ -272,6 +272,16 @@ floods_are_summed_up(void **state)
 	assert_int_equal(count(heard(), "refused: id="), 1);
 }
 
+static void
+silence_since_the_start(void **state)
+{
+	(void)state;
+	listen_in();
+	tell_silence(settings);
+	assert_non_null(strstr(heard(), "nothing is limited: no request came "
+	    "since the start; main.cf needs: smtpd_data_restrictions = "));
+}
+
 #define TEST(name)	cmocka_unit_test(name)
 
 int
@@ -281,7 +291,8 @@ main(void)
 		TEST(one_line_for_a_refusal),
 		TEST(rules),
 		TEST(log_injection),
-		TEST(floods_are_summed_up)
+		TEST(floods_are_summed_up),
+		TEST(silence_since_the_start)
 	};
 
 	return cmocka_run_group_tests_name("tell", tests, set_up, tear_down);

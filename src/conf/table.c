@@ -179,7 +179,7 @@ static const struct table_row	table_rows[] = {
 
 	{ .name = "SOCKET", .type = "str, [address, port] or a list of these",
 	    .preset = STR("/var/spool/postfix/ratelimit/policy"),
-	    .read = member_sockets },
+	    .read = member_sockets, .roles = ENGINE },
 	{ .name = "socket_permission", .type = "int", .preset = INT(0666),
 	    .read = reader_mode, .at = AT(socket_permission), .max = 0777 },
 	{ .name = "socket_user", .type = "str or None", .preset = NONE,

@@ -1,4 +1,5 @@
 #include <string.h>
+#include <strings.h>
 
 #include "engine/decide.h"
 #include "engine/identity.h"
@@ -501,19 +502,51 @@ decide_stage_counts(const struct settings *s, const struct request *req)
 	return false;
 }
 
-const char *
-decide_stage_hint(enum count_mode mode)
+/* A path is Postfix's own relative to its queue, the same in its chroot. */
+static void
+hint_socket(struct str *out, const struct settings_socket *where)
 {
-	static const char	*const lines[] = {
-		[COUNT_RCPT] = "smtpd_recipient_restrictions = "
-		    "check_policy_service unix:ratelimit/policy, ...",
-		[COUNT_RECIPIENTS] = "smtpd_data_restrictions = "
-		    "check_policy_service unix:ratelimit/policy",
-		[COUNT_MESSAGES] = "smtpd_data_restrictions = "
-		    "check_policy_service unix:ratelimit/policy",
-		[COUNT_AUTO] = "smtpd_data_restrictions = "
-		    "check_policy_service unix:ratelimit/policy",
-	};
+	static const char	queue[] = "/var/spool/postfix/";
 
-	return lines[mode];
+	if (where->path == NULL)
+		str_addf(out, strchr(where->host, ':') != NULL ?
+		    "inet:[%s]:%u" : "inet:%s:%u", where->host,
+		    (unsigned int)where->port);
+	else if (strncmp(where->path, queue, sizeof(queue) - 1) == 0)
+		str_addf(out, "unix:%s", where->path + sizeof(queue) - 1);
+	else
+		str_addf(out, "unix:%s", where->path);
+}
+
+/* What is answered without a database is also right without a daemon. */
+static void
+hint_default_action(struct str *out, const struct settings *s)
+{
+	const char	*action = s->db_error_action;
+
+	if (strcasecmp(action, "memory") == 0 ||
+	    strcasecmp(action, "dunno") == 0)
+		action = "DUNNO";
+	if (strpbrk(action, " \t,") == NULL)
+		str_addf(out, "default_action=%s", action);
+	else
+		str_addf(out, "{ default_action=%s }", action);
+}
+
+void
+decide_stage_hint(struct str *out, const struct settings *s)
+{
+	bool	data = s->nrules == 0 &&
+	    decide_stage_has(s, RULE_RECIPIENTS, STAGE_DATA);
+	size_t	i;
+
+	for (i = 0; i < s->nrules && !data; i++)
+		data = decide_stage_has(s, s->rules[i].count, STAGE_DATA);
+	str_addf(out, "smtpd_%s_restrictions = check_policy_service { ",
+	    data ? "data" : "recipient");
+	if (s->nsockets > 0)
+		hint_socket(out, &s->sockets[0]);
+	str_adds(out, ", ");
+	hint_default_action(out, s);
+	str_addf(out, " }%s", data ? "" : ", ...");
 }

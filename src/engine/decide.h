@@ -66,12 +66,11 @@ void	decide_key_name(struct str *, const struct settings *,
 	    const struct msg_charge_key *, enum rule_attribute identity);
 
 /*
- * For the hint of SPEC.md 3: whether the settings count anything at the
- * request's stage, whatever the identity, and the main.cf line that the count
- * mode needs.
+ * Whether the settings count anything at the request's stage, whatever the
+ * identity; and, appended, the line that main.cf needs for these settings.
  */
 bool		 decide_stage_counts(const struct settings *,
 		    const struct request *);
-const char	*decide_stage_hint(enum count_mode);
+void		 decide_stage_hint(struct str *, const struct settings *);
 
 #endif

@@ -53,6 +53,7 @@ static struct {
 	bool			 done;
 	struct event		 parent;
 	struct event		 stop;
+	struct event	 silence;
 } engine;
 
 /* --- requests --- */
@@ -77,7 +78,7 @@ engine_on_request(struct client *client, const struct request *req)
 	if (decide_request(d, held->settings, req, engine_tag()) == DECIDE_PASS)
 		counts = decide_stage_counts(held->settings, req);
 	if (req->attr[ATTR_PROTOCOL_STATE].len > 0)
-		tell_stage(held->settings->count_mode, counts);
+		tell_stage(held->settings, counts);
 	if (d->bad_count)
 		tell_bad_count(req);
 	if (d->reason == REASON_CHARGED) {
@@ -404,6 +405,26 @@ engine_clients_most(void)
 	return (size_t)limit.rlim_cur - SPARE_DESCRIPTORS;
 }
 
+/* An hour after the start: a request by now, or main.cf does not name us. */
+static void
+engine_on_silence(int fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	if (stats_get()->count[STATS_REQUESTS] == 0)
+		tell_silence(engine.held->settings);
+}
+
+static void
+engine_watch_silence(void)
+{
+	static const struct timeval	hour = { 3600, 0 };
+
+	evtimer_set(&engine.silence, engine_on_silence, NULL);
+	evtimer_add(&engine.silence, &hour);
+}
+
 static void
 engine_set_up(void)
 {
@@ -433,6 +454,7 @@ engine_set_up(void)
 	engine_use(start->settings);
 	start->settings = NULL;
 	evtimer_set(&engine.stop, engine_on_stop_timer, NULL);
+	engine_watch_silence();
 	event_set(&engine.parent, channel_fd(start->parent),
 	    EV_READ | EV_PERSIST, engine_on_parent, NULL);
 	event_add(&engine.parent, NULL);

@@ -27,7 +27,7 @@ static struct {
 	bool		summing;
 	/* The hint: nothing before `quiet`, or while `waiting` for its time. */
 	struct mono	quiet;
-	enum count_mode	mode;
+	struct str	line;		/* for main.cf */
 	bool		waiting;
 	struct event	hint;
 } tell;
@@ -268,12 +268,11 @@ tell_on_hint(int fd, short what, void *arg)
 	tell.waiting = false;
 	tell.quiet = clock_after(turn_now(), STAGE_QUIET_MS);
 	log_warning("nothing is limited: all requests come at stages that "
-	    "count_mode ignores; main.cf needs: %s",
-	    decide_stage_hint(tell.mode));
+	    "count_mode ignores; main.cf needs: %s", tell.line.data);
 }
 
 void
-tell_stage(enum count_mode mode, bool counted)
+tell_stage(const struct settings *s, bool counted)
 {
 	static const struct timeval	later = { STAGE_SECONDS, 0 };
 
@@ -285,14 +284,28 @@ tell_stage(enum count_mode mode, bool counted)
 	}
 	if (tell.waiting || !clock_passed(tell.quiet, turn_now()))
 		return;
-	tell.mode = mode;
+	str_clear(&tell.line);
+	decide_stage_hint(&tell.line, s);
 	tell.waiting = true;
 	evtimer_add(&tell.hint, &later);
 }
 
 void
+tell_silence(const struct settings *s)
+{
+	struct str	line;
+
+	str_init(&line);
+	decide_stage_hint(&line, s);
+	log_warning("nothing is limited: no request came since the start; "
+	    "main.cf needs: %s", line.data);
+	str_clear(&line);
+}
+
+void
 tell_init(void)
 {
+	str_init(&tell.line);
 	evtimer_set(&tell.summary, tell_on_summary, NULL);
 	evtimer_set(&tell.hint, tell_on_hint, NULL);
 }

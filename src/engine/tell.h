@@ -50,6 +50,9 @@ void	tell_bad_count(const struct request *);
  * that the count mode counts. When there are only others, the log gets the
  * line that main.cf needs, once an hour.
  */
-void	tell_stage(enum count_mode, bool counted);
+void	tell_stage(const struct settings *, bool counted);
+
+/* No request came since the start; the line that main.cf needs. */
+void	tell_silence(const struct settings *);
 
 #endif
