@@ -119,7 +119,7 @@ static void
 roles(void **state)
 {
 	static const char *const	mine[] = {
-		"user", "group", "log", "pidfile", "config_file", "SOCKET",
+		"user", "group", "log", "pidfile", "config_file",
 		"socket_permission", "control_socket", NULL
 	};
 	size_t				 i;
@@ -146,7 +146,7 @@ keywords(void **state)
 	    "database");
 	assert_true(used);
 	assert_null(connection_keyword("sqlite_config", 1000, &used));
-	assert_null(connection_keyword(0, &used));
+	assert_null(connection_keyword("SOCKET", 0, &used));
 	assert_string_equal(rules_field_name(0), "name");
 	assert_null(rules_field_name(1000));
 	assert_null(rules_field_type(1000));
