@@ -654,7 +654,10 @@ charges_between_the_steps(void **state)
 	struct store_kept kept;
 	int64_t		 position = 0, deleted, sum = 0, n = 0;
 
+	store_sizes.tail = 50;
 	fill(r, "old", 1000, 0);
+	assert_int_equal(rig_one(r, "eve", 1, 7, 60), VERDICT_ACCEPTED);
+	rig_idle(r);
 	r->now += 200000;
 	kept.first = r->now - 172800;
 	kept.last = INT64_MAX;
@@ -664,9 +667,142 @@ charges_between_the_steps(void **state)
 		sum += deleted;
 		n += rig_one(r, "bob", 1, 7, 60) == VERDICT_ACCEPTED;
 	}
-	assert_int_equal(sum, 1000);
+	assert_int_equal(sum, 1001);
 	assert_int_equal(n, 7);
 	assert_int_equal(rig_sum(r, "bob"), 7);
+}
+
+/* --- the clock --- */
+
+#define DAY	INT64_C(86400)
+
+/* As many as the limit permits, however often the ledger is restarted. */
+static void
+limit_holds(struct rig *r, const char *id)
+{
+	assert_int_equal(rig_room(r, id, 3, 3600), 3);
+	rig_reopen(r);
+	assert_int_equal(rig_room(r, id, 3, 3600), 0);
+	rig_idle(r);
+	rig_reopen(r);
+	assert_int_equal(rig_room(r, id, 3, 3600), 0);
+	(void)rig_sql(r, "DELETE FROM mail_count WHERE id = '%s'", id);
+	assert_int_equal(rig_room(r, id, 3, 3600), 3);
+	(void)rig_sql(r, "UPDATE mail_count SET recipient_count = 2"
+	    " WHERE id = '%s' AND recipient_count = 1", id);
+	assert_int_equal(rig_room(r, id, 7, 3600), 1);
+}
+
+static void
+clean_by_a_clock_that_is_ahead(void **state)
+{
+	struct rig	*r = *state, *other = rig_beside(r);
+
+	rig_open(other);
+	store_sizes.tail = 4;
+	assert_int_equal(rig_room(r, "bob", 10, 3600), 10);
+	rig_idle(r);
+	assert_int_equal(rig_room(other, "bob", 10, 3600), 0);
+	r->now += 30 * DAY;
+	assert_int_equal(rig_one(r, "eve", 1, 3, 60), VERDICT_ACCEPTED);
+	assert_int_equal(clean(r), 10);
+	r->now -= 30 * DAY;
+	/* What was deleted is gone, for every daemon. */
+	assert_int_equal(rig_room(other, "bob", 3, 3600), 3);
+	rig_free(other);
+	assert_int_equal(rig_room(r, "bob", 3, 3600), 0);
+	assert_int_equal(rig_room(r, "eve", 3, 60), 3);
+	limit_holds(r, "ann");
+}
+
+static void
+clean_by_a_clock_that_is_behind(void **state)
+{
+	struct rig	*r = *state;
+
+	store_sizes.tail = 4;
+	assert_int_equal(rig_room(r, "bob", 10, 3600), 10);
+	rig_idle(r);
+	r->now -= 30 * DAY;
+	assert_int_equal(rig_room(r, "bob", 3, 3600), 3);
+	/* Ten of them are far in the future by this clock. */
+	assert_int_equal(clean(r), 10);
+	r->now += 30 * DAY;
+	rig_idle(r);
+	assert_int_equal(rig_room(r, "bob", 3, 3600), 3);
+	limit_holds(r, "ann");
+	assert_int_equal(clean(r), 3);
+	assert_int_equal(rig_room(r, "bob", 3, 3600), 0);
+}
+
+/* It has deleted some rows, and was killed; by the right clock all count. */
+static void
+clean_by_a_wrong_clock_that_was_interrupted(void **state)
+{
+	const struct store_kept	 kept = { RIG_NOW + 28 * DAY, RIG_NOW +
+				    31 * DAY };
+	struct rig		*r = *state;
+	int64_t			 position = 0, deleted;
+
+	store_sizes.tail = 4;
+	assert_int_equal(rig_room(r, "bob", 10, 3600), 10);
+	rig_idle(r);
+	assert_int_equal(store_clean(r->store, &kept, 4, &position, &deleted),
+	    STORE_OK);
+	assert_int_equal(deleted, 4);
+	rig_reopen(r);
+	assert_int_equal(rig_room(r, "bob", 10, 3600), 4);
+	rig_reopen(r);
+	assert_int_equal(rig_room(r, "bob", 10, 3600), 0);
+	limit_holds(r, "ann");
+}
+
+static void
+rows_far_in_the_future_never_count(void **state)
+{
+	struct rig	*r = *state;
+
+	store_sizes.tail = 50;
+	(void)rig_sql(r, "INSERT INTO mail_count (id, date, recipient_count)"
+	    " VALUES ('bob', %lld, 7), ('bob', %lld, 1)",
+	    (long long)(r->now + 365 * DAY), (long long)(r->now + DAY));
+	fill(r, "eve", 100, 1);
+	assert_int_equal(rig_room(r, "bob", 3, 3600), 2);
+	rig_idle(r);
+	rig_reopen(r);
+	assert_int_equal(rig_room(r, "bob", 3, 3600), 0);
+	assert_int_equal(clean(r), 1);
+	assert_int_equal(rig_sum(r, "bob"), 3);
+	/* The run that held it must not tell of it once its time has come. */
+	r->now += 365 * DAY;
+	assert_int_equal(rig_room(r, "bob", 3, 3600), 3);
+}
+
+/* A run that another process writes is not taken for one left behind. */
+static void
+run_that_began_by_another_clock(void **state)
+{
+	struct rig	*r = *state, *other = rig_beside(r);
+	int64_t		 i;
+
+	rig_open(other);
+	store_sizes.tail = 100;
+	for (i = 0; i < 400; i++) {
+		assert_int_equal(rig_one(r, "bob", 1, 1000, 3600),
+		    VERDICT_ACCEPTED);
+		(void)rig_sql(r, "UPDATE mail_run SET began = %d WHERE"
+		    " state = 0", i % 2 == 0 ? 0 : 2000000000);
+		(void)rig_sql(r, "UPDATE mail_state SET value = value + 1"
+		    " WHERE name = 'runs'");
+		assert_int_equal(rig_one(other, "eve", 1, 1000, 3600),
+		    VERDICT_ACCEPTED);
+		(void)store_idle(other->store);
+		r->next = other->next = 0;
+	}
+	rig_free(other);
+	rig_reopen(r);
+	assert_int_equal(rig_room(r, "bob", 401, 3600), 1);
+	assert_int_equal(rig_room(r, "eve", 401, 3600), 1);
 }
 
 #define TEST(name)							\
@@ -703,7 +839,12 @@ main(void)
 		TEST(clean_shortens_custom_window),
 		TEST(clean_values_and_runs),
 		TEST(space_is_given_back),
-		TEST(charges_between_the_steps)
+		TEST(charges_between_the_steps),
+		TEST(clean_by_a_clock_that_is_ahead),
+		TEST(clean_by_a_clock_that_is_behind),
+		TEST(clean_by_a_wrong_clock_that_was_interrupted),
+		TEST(rows_far_in_the_future_never_count),
+		TEST(run_that_began_by_another_clock)
 	};
 	int	failed;
 

@@ -20,7 +20,7 @@ struct store_sizes	store_sizes = {
 #define ROW	"rowid, id, date, recipient_count, instance, tag," \
 		" protocol_state"
 #define RUN	"run, state, began, level, bits, ids, rows, oldest, newest," \
-		" filter"
+		" since, until, filter"
 
 #define INSERT	"INSERT INTO mail_count (rowid, id, date, recipient_count," \
 		" instance, tag, protocol_state) VALUES "
@@ -88,7 +88,8 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[RUN_NEW] = "INSERT INTO mail_run (run, state, began, level, bits)"
 	    " VALUES (?1, 0, ?2, ?3, ?4)",
 	[RUN_DONE] = "UPDATE mail_run SET state = 1, ids = ?2, rows = ?3,"
-	    " oldest = ?4, newest = ?5, filter = ?6 WHERE run = ?1",
+	    " oldest = ?4, newest = ?5, filter = ?6"
+	    " WHERE run = ?1 AND state = 0",
 	[RUN_STATE] = "UPDATE mail_run SET state = ?2, filter = NULL"
 	    " WHERE run = ?1",
 	[RUN_GONE] = "DELETE FROM mail_run WHERE run = ?1",
@@ -98,8 +99,12 @@ static const char *const	statements[STATEMENT__MAX] = {
 
 	[RUNS_CHANGED] = "UPDATE mail_state SET value = value + 1"
 	    " WHERE name = 'runs'",
-	[CLEAN_OLDEST] = "UPDATE mail_state SET value = max(value, ?1)"
-	    " WHERE name = 'oldest'",
+	[ROWS_CHANGED] = "UPDATE mail_state SET value = value + 1"
+	    " WHERE name = 'changes'",
+	[CLEAN_VOID] = "UPDATE mail_run SET since = max(since, ?1),"
+	    " until = min(until, ?2)",
+	[CLEAN_AHEAD] = "SELECT EXISTS (SELECT 1 FROM mail_run"
+	    " WHERE state = 1 AND newest > ?1)",
 	[CLEAN_END] = "SELECT rowid FROM mail_count WHERE rowid > ?1"
 	    " ORDER BY rowid LIMIT 1 OFFSET ?2",
 	[CLEAN] = "DELETE FROM mail_count WHERE rowid > ?1 AND rowid <= ?2"
@@ -113,9 +118,10 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[CLEAN_VALUES_REST] = "DELETE FROM mail_distinct"
 	    " WHERE (id, value) > (?1, ?2)"
 	    " AND (date < ?3 OR date > ?6)",
-	[CLEAN_CORRECTIONS] = "DELETE FROM mail_correction WHERE date < ?1",
+	[CLEAN_CORRECTIONS] = "DELETE FROM mail_correction"
+	    " WHERE date < ?1 OR date > ?2",
 	[CLEAN_RUNS] = "UPDATE mail_run SET state = 2, filter = NULL"
-	    " WHERE state = 1 AND newest < ?1",
+	    " WHERE state = 1 AND (newest < since OR oldest > until)",
 
 	[HITS] = HIT_ALL("limit_report"),
 	[WARNINGS] = HIT_ALL("limit_warning"),
@@ -209,6 +215,20 @@ store_put_number(struct store *s, const char *name, int64_t value)
 	return sqlite_step(s->db, SET_NUMBER);
 }
 
+int
+store_find_number(struct store *s, const char *name, int64_t *value)
+{
+	int	more;
+
+	*value = 0;
+	sqlite_bind_text(s->db, NUMBER, 1, name, strlen(name));
+	if ((more = sqlite_step(s->db, NUMBER)) == 1) {
+		*value = sqlite_column(s->db, NUMBER, 0);
+		sqlite_reset(s->db, NUMBER);
+	}
+	return more == -1 ? -1 : 0;
+}
+
 /* --- opening --- */
 
 static enum store_result
@@ -221,6 +241,7 @@ store_connect(struct store *s)
 	if (s->db == NULL)
 		return fault == SQLITE_FAULT_BUSY ? STORE_BUSY : STORE_FAILED;
 	s->version = s->changes = s->runs_version = -1;
+	s->reached = STORE_OLDEST;
 	s->copied = s->largest = 0;
 	s->moved = s->readonly = false;
 	s->looked = clock_mono().ns;
@@ -390,6 +411,9 @@ store_read_value(struct store *s, struct store_value *v)
 	if ((more = sqlite_step(s->db, VALUE)) == 1) {
 		v->date = sqlite_column(s->db, VALUE, 0);
 		sqlite_reset(s->db, VALUE);
+		/* Its count is void before the value is deleted. */
+		if (v->date < s->oldest || v->date > s->newest)
+			v->date = -1;
 	}
 	return more == -1 ? -1 : 0;
 }
@@ -453,6 +477,8 @@ store_begin(struct store *s, struct store_batch *batch,
 		return result;
 	if (store_begin_any(s) == -1 ||
 	    (known = store_sync(s, reader)) == -1)
+		return store_failed(s);
+	if (known == 1 && (known = store_reach(s, batch, reader)) == -1)
 		return store_failed(s);
 	if (known == 0)
 		return store_hurry(s);

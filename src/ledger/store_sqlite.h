@@ -24,6 +24,11 @@
  *	sum of an id = its counts in runs + corrections + rows in the tail
  *
  * and a first reading looks into one part of each run that may know the id.
+ * Cleaning deletes rows and leaves parts alone: a run holds the dates of which
+ * it still counts, from `since` to `until`. Those narrow before the first row
+ * is deleted; mail_state's oldest and newest are the same for the rows while
+ * they are being deleted. A run that is written later holds whatever was
+ * recorded later, whatever its date.
  * Corrections (mail_correction) are what others did to rows before the horizon:
  * triggers note it, ours never fire for this program's own connections. They
  * also count such changes, so that what is cached is dropped.
@@ -79,7 +84,9 @@ enum statement {
 	PART_NEW,
 	PARTS_GONE,
 	RUNS_CHANGED,
-	CLEAN_OLDEST,
+	ROWS_CHANGED,
+	CLEAN_VOID,
+	CLEAN_AHEAD,
 	CLEAN_END,
 	CLEAN,
 	CLEAN_VALUES_END,
@@ -115,8 +122,14 @@ struct run {
 	int64_t		rows;
 	int64_t		oldest;		/* dates */
 	int64_t		newest;
+	int64_t		since;		/* counts of other dates are void */
+	int64_t		until;
 	struct filter	filter;
 };
+
+/* mail_state's oldest and newest while nothing is cleaned. */
+#define STORE_OLDEST	(-INT64_MAX)
+#define STORE_NEWEST	INT64_MAX
 
 enum job_kind {
 	JOB_NONE,
@@ -182,7 +195,11 @@ struct store {
 	int64_t			 version;	/* data_version; -1: not seen */
 	int64_t			 schema;
 	int64_t			 changes;	/* by the triggers' count; -1 */
-	int64_t			 oldest;	/* before it: cleaned */
+	int64_t			 oldest;	/* other dates: being deleted */
+	int64_t			 newest;
+	int64_t			 cleaned;	/* `oldest` of the last time */
+	int64_t			 reached;	/* that, once it was asked
+						   for earlier dates */
 	int64_t			 horizon;
 	int64_t			 runs_version;
 	uint64_t		 key[2];	/* of the hash */
@@ -238,6 +255,10 @@ int			 store_one(struct store *, enum statement, int64_t *);
 int			 store_put_number(struct store *, const char *,
 			    int64_t);
 
+/* 0 where there is none. 0 or -1. */
+int			 store_find_number(struct store *, const char *,
+			    int64_t *);
+
 /* --- store_sqlite_append.c --- */
 
 /* The rows of the batch go to the table, before its commit; and after it. */
@@ -284,6 +305,7 @@ int	store_prepare(struct store *);
 
 /*
  * The runs and corrections are not to be trusted: all rows are the tail again.
+ * Whatever is being cleaned begins again.
  */
 int	store_forget_runs(struct store *);
 
@@ -304,6 +326,14 @@ int	store_sync(struct store *, const struct store_reader *);
  * -1.
  */
 int	store_same(struct store *);
+
+/*
+ * Whether the batch asks for dates that the last cleaning deleted, since a
+ * clock was wrong or a window is longer now: what the cache has of them is
+ * void. As store_sync.
+ */
+int	store_reach(struct store *, const struct store_batch *,
+	    const struct store_reader *);
 int	store_read_first(struct store *, struct store_touch *, size_t,
 	    size_t *budget, const struct store_reader *);
 uint64_t	store_hash(const struct store *, const char *id, size_t idlen);

@@ -36,21 +36,68 @@ clean_rows_end(struct store *s, int64_t from, size_t max, int64_t *end)
 }
 
 /*
- * From the first step on dates before `before` count no more, whether their
- * rows are still there or not.
+ * From here on counts of other dates are void in the runs that there are,
+ * whether their rows are still there or not. An earlier cleaning that did not
+ * come to its end, by another clock, may have left rows that this one keeps.
+ */
+static int
+clean_begin_rows(struct store *s, const struct store_kept *kept, bool narrows)
+{
+	int64_t	ahead;
+
+	if (!narrows && store_forget_runs(s) == -1)
+		return -1;
+	sqlite_bind(s->db, CLEAN_AHEAD, 1, kept->last);
+	sqlite_bind(s->db, CLEAN_VOID, 1, kept->first);
+	sqlite_bind(s->db, CLEAN_VOID, 2, kept->last);
+	sqlite_bind(s->db, CLEAN_CORRECTIONS, 1, kept->first);
+	sqlite_bind(s->db, CLEAN_CORRECTIONS, 2, kept->last);
+	if (store_one(s, CLEAN_AHEAD, &ahead) == -1 ||
+	    sqlite_step(s->db, CLEAN_VOID) == -1 ||
+	    sqlite_step(s->db, CLEAN_CORRECTIONS) == -1 ||
+	    sqlite_step(s->db, RUNS_CHANGED) == -1 ||
+	    store_put_number(s, "oldest", kept->first) == -1 ||
+	    store_put_number(s, "newest", kept->last) == -1 ||
+	    store_put_number(s, "cleaned", kept->first) == -1)
+		return -1;
+	/* Caches may hold what will count only later. */
+	return ahead == 0 ? 0 : sqlite_step(s->db, ROWS_CHANGED);
+}
+
+/*
+ * 1: this cleaning, or one that deletes more, has said so in mail_state; 0: it
+ * has to begin (again).
+ */
+static int
+clean_marked(struct store *s, const struct store_kept *kept, bool *narrows)
+{
+	int64_t	oldest, newest;
+
+	if (store_find_number(s, "oldest", &oldest) == -1 ||
+	    store_find_number(s, "newest", &newest) == -1)
+		return -1;
+	*narrows = oldest == STORE_OLDEST ||
+	    (oldest <= kept->first && newest >= kept->last);
+	return oldest >= kept->first && newest <= kept->last;
+}
+
+/*
+ * Rows behind the horizon are in the memory of every daemon, which reads them
+ * again when some are gone: all of them are looked at in one step, unless there
+ * are very many.
  */
 static int
 clean_rows(struct store *s, const struct store_kept *kept, size_t max,
     int64_t *position, int64_t *deleted)
 {
-	int64_t	from = *position, end;
+	int64_t	from = *position, end, horizon;
 
-	if (from == AT_ROWS) {
+	if (store_one(s, HORIZON, &horizon) == -1)
+		return -1;
+	if (from == AT_ROWS)
 		from = INT64_MIN;
-		sqlite_bind(s->db, CLEAN_OLDEST, 1, kept->first);
-		if (sqlite_step(s->db, CLEAN_OLDEST) == -1)
-			return -1;
-	}
+	if (from >= horizon && max < (size_t)store_sizes.load)
+		max = (size_t)store_sizes.load;
 	if (clean_rows_end(s, from, max, &end) == -1)
 		return -1;
 	sqlite_bind(s->db, CLEAN, 1, from);
@@ -60,6 +107,9 @@ clean_rows(struct store *s, const struct store_kept *kept, size_t max,
 	if (sqlite_step(s->db, CLEAN) == -1)
 		return -1;
 	*deleted = sqlite_changes(s->db);
+	if (*deleted > 0 && end > horizon &&
+	    sqlite_step(s->db, ROWS_CHANGED) == -1)
+		return -1;
 	*position = end == INT64_MAX ? AT_VALUES : end;
 	return 0;
 }
@@ -135,21 +185,45 @@ clean_index(struct store *s)
 	return store_drop_index(s);
 }
 
-/* Runs that hold nothing newer, and what was corrected before. */
+/* Runs that hold nothing that counts. */
 static int
-clean_rest(struct store *s, const struct store_kept *kept, int64_t *position)
+clean_rest(struct store *s, int64_t *position)
 {
-	if (clean_index(s) == -1)
-		return -1;
-	sqlite_bind(s->db, CLEAN_CORRECTIONS, 1, kept->first);
-	sqlite_bind(s->db, CLEAN_RUNS, 1, kept->first);
-	if (sqlite_step(s->db, CLEAN_CORRECTIONS) == -1 ||
-	    sqlite_step(s->db, CLEAN_RUNS) == -1)
+	if (clean_index(s) == -1 || sqlite_step(s->db, CLEAN_RUNS) == -1)
 		return -1;
 	if (sqlite_changes(s->db) > 0 && sqlite_step(s->db, RUNS_CHANGED) == -1)
 		return -1;
+	if (store_put_number(s, "oldest", STORE_OLDEST) == -1 ||
+	    store_put_number(s, "newest", STORE_NEWEST) == -1)
+		return -1;
 	*position = AT_END;
 	return 0;
+}
+
+/* In a transaction. */
+static int
+clean_some(struct store *s, const struct store_kept *kept, size_t max,
+    int64_t *position, int64_t *deleted)
+{
+	bool	narrows;
+	int	marked;
+
+	if ((marked = clean_marked(s, kept, &narrows)) == -1)
+		return -1;
+	if (marked == 0) {
+		*position = AT_ROWS;
+		if (clean_begin_rows(s, kept, narrows) == -1)
+			return -1;
+	}
+	if (*position == AT_ROWS) {
+		clean_keep(&s->clean_id, NULL, 0);
+		clean_keep(&s->clean_value, NULL, 0);
+	}
+	if (*position >= AT_ROWS)
+		return clean_rows(s, kept, max, position, deleted);
+	if (*position == AT_VALUES)
+		return clean_values(s, kept, max, position);
+	return clean_rest(s, position);
 }
 
 enum store_result
@@ -163,26 +237,16 @@ store_clean(struct store *s, const struct store_kept *kept, size_t max,
 	*deleted = 0;
 	if ((result = store_ready(s)) != STORE_OK)
 		return result;
-	if (next == AT_ROWS) {
-		clean_keep(&s->clean_id, NULL, 0);
-		clean_keep(&s->clean_value, NULL, 0);
-	}
 	if (sqlite_step(s->db, DO_BEGIN) == -1)
 		return store_failed(s);
-	if (next >= AT_ROWS)
-		ret = clean_rows(s, kept, max, &next, deleted);
-	else if (next == AT_VALUES)
-		ret = clean_values(s, kept, max, &next);
-	else
-		ret = clean_rest(s, kept, &next);
+	ret = clean_some(s, kept, max, &next, deleted);
 	result = store_end(s, ret != -1);
 	if (result != STORE_OK) {
 		*deleted = 0;
 		return result;
 	}
 	/* What this process knows of it is read again with the next batch. */
-	if (*position == AT_ROWS || next == AT_END)
-		s->version = -1;
+	s->version = -1;
 	*position = next;
 	(void)store_copy_log(s, true);
 	return STORE_OK;
@@ -263,17 +327,12 @@ enum store_result
 store_number(struct store *s, const char *name, int64_t *out)
 {
 	enum store_result	result;
-	int			more;
 
 	*out = 0;
 	if ((result = store_ready(s)) != STORE_OK)
 		return result;
-	sqlite_bind_text(s->db, NUMBER, 1, name, strlen(name));
-	if ((more = sqlite_step(s->db, NUMBER)) == 1) {
-		*out = sqlite_column(s->db, NUMBER, 0);
-		sqlite_reset(s->db, NUMBER);
-	}
-	return more == -1 ? store_failed(s) : STORE_OK;
+	return store_find_number(s, name, out) == -1 ? store_failed(s) :
+						       STORE_OK;
 }
 
 enum store_result

@@ -7,39 +7,57 @@
 
 /*
  * Tables of SQLite's alone (store_sqlite.h), and the triggers that watch what
- * others do to mail_count. Dates that were cleaned are of no interest any more.
+ * others do to mail_count. Dates that are being deleted are void in the runs.
  */
 #define NUMBER(name)	"(SELECT value FROM mail_state WHERE name = '" name "')"
 #define COUNT_CHANGE	"UPDATE mail_state SET value = value + 1" \
 			" WHERE name = 'changes';"
+#define KEPT(row)	row ".date BETWEEN " NUMBER("oldest") \
+			" AND " NUMBER("newest")
 #define CORRECT(row, sign) \
 	"INSERT INTO mail_correction (id, date, amount)" \
 	" SELECT " row ".id, " row ".date, " sign "ifnull(" row \
 	".recipient_count, 0) WHERE " row ".rowid <= " NUMBER("horizon") \
-	" AND " row ".date IS NOT NULL" \
+	" AND " KEPT(row) \
 	" ON CONFLICT (id, date) DO UPDATE" \
 	" SET amount = amount + excluded.amount;"
+
+/* A file of an earlier format has its runs made again. */
+#define FORMAT		"2"
+
+static const char	old_format[] =
+	"DROP TABLE IF EXISTS mail_run;"
+	"DROP TABLE IF EXISTS mail_part;"
+	"DROP TABLE IF EXISTS mail_correction;"
+	"DELETE FROM mail_state WHERE name IN ('horizon', 'oldest', 'newest',"
+	" 'cleaned');";
+
+/* STORE_OLDEST and STORE_NEWEST. */
+#define OLDEST		"-9223372036854775807"
+#define NEWEST		"9223372036854775807"
 
 static const char	tables[] =
 	"CREATE TABLE IF NOT EXISTS mail_run (run INTEGER PRIMARY KEY,"
 	" state int NOT NULL, began bigint NOT NULL, level int NOT NULL,"
 	" bits int NOT NULL, ids bigint NOT NULL DEFAULT 0,"
 	" rows bigint NOT NULL DEFAULT 0, oldest bigint NOT NULL DEFAULT 0,"
-	" newest bigint NOT NULL DEFAULT 0, filter blob);"
+	" newest bigint NOT NULL DEFAULT 0,"
+	" since bigint NOT NULL DEFAULT " OLDEST ","
+	" until bigint NOT NULL DEFAULT " NEWEST ", filter blob);"
 	"CREATE TABLE IF NOT EXISTS mail_part (part INTEGER PRIMARY KEY,"
 	" counts blob NOT NULL);"
 	"CREATE TABLE IF NOT EXISTS mail_correction (id text NOT NULL,"
 	" date bigint NOT NULL, amount bigint NOT NULL,"
 	" PRIMARY KEY (id, date)) WITHOUT ROWID;"
 	"INSERT OR IGNORE INTO mail_state VALUES ('changes', 0),"
-	" ('horizon', 0), ('oldest', 0), ('runs', 0);";
+	" ('horizon', 0), ('oldest', " OLDEST "), ('newest', " NEWEST "),"
+	" ('cleaned', " OLDEST "), ('runs', 0);"
+	"INSERT OR REPLACE INTO mail_state VALUES ('format', " FORMAT ");";
 
 static const char	triggers[] =
 	"CREATE TRIGGER mail_count_deleted AFTER DELETE ON mail_count"
-	" WHEN OLD.date >= " NUMBER("oldest")
 	" BEGIN " COUNT_CHANGE CORRECT("OLD", "-") " END;"
 	"CREATE TRIGGER mail_count_updated AFTER UPDATE ON mail_count"
-	" WHEN max(OLD.date, NEW.date) >= " NUMBER("oldest")
 	" BEGIN " COUNT_CHANGE CORRECT("OLD", "-") CORRECT("NEW", "") " END;"
 	/*
 	 * Only where rows at the end were deleted can one be added before it.
@@ -63,9 +81,11 @@ static const char	report_once[] =
 	"CREATE UNIQUE INDEX limit_report_index ON limit_report (id, delta);";
 
 static const char	forgotten[] =
-	"UPDATE mail_run SET state = 2;"
+	"UPDATE mail_run SET state = 2, filter = NULL;"
 	"DELETE FROM mail_correction;"
 	"UPDATE mail_state SET value = 0 WHERE name = 'horizon';"
+	"UPDATE mail_state SET value = " OLDEST " WHERE name = 'oldest';"
+	"UPDATE mail_state SET value = " NEWEST " WHERE name = 'newest';"
 	"UPDATE mail_state SET value = value + 1"
 	" WHERE name IN ('runs', 'changes');";
 
@@ -257,6 +277,26 @@ store_keep_schema(struct store *s)
 	return store_put_number(s, "schema", s->schema);
 }
 
+/* 1, 0 or -1. */
+static int
+store_is_format(struct store *s)
+{
+	return store_is(s, "SELECT EXISTS (SELECT 1 FROM mail_state"
+	    " WHERE name = 'format' AND value = " FORMAT ")");
+}
+
+static int
+store_old_format(struct store *s)
+{
+	int	same = store_is_format(s);
+
+	if (same != 0)
+		return same == 1 ? 0 : -1;
+	if (sqlite_exec(s->db, no_triggers) == -1)
+		return -1;
+	return sqlite_exec(s->db, old_format);
+}
+
 /* Everything that may be missing, in one transaction. */
 static int
 store_upgrade(struct store *s)
@@ -270,7 +310,7 @@ store_upgrade(struct store *s)
 	    store_one(s, SCHEMA_VERSION, &schema) == -1 ||
 	    store_fold(s) == -1 ||
 	    schema_upgrade(SCHEMA_SQLITE, &database, &changed) == -1 ||
-	    sqlite_exec(s->db, tables) == -1 ||
+	    store_old_format(s) == -1 || sqlite_exec(s->db, tables) == -1 ||
 	    store_report_once(s) == -1 || store_make_key(s) == -1)
 		return -1;
 	(void)sqlite_number(s->db, "SELECT " NUMBER("schema"), &known);
@@ -292,6 +332,7 @@ store_is_ours(struct store *s)
 
 	return store_is(s, "SELECT count(*) = 2 FROM sqlite_master"
 	    " WHERE name IN ('mail_state', 'limit_warning')") == 1 &&
+	    store_is_format(s) == 1 &&
 	    sqlite_number(s->db, "SELECT ifnull(" NUMBER("schema") ", -1)",
 	    &known) == 0 &&
 	    store_one(s, SCHEMA_VERSION, &s->schema) == 0 && s->schema == known;

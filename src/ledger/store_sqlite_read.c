@@ -16,6 +16,8 @@ struct numbers {
 	int64_t	changes;
 	int64_t	horizon;
 	int64_t	oldest;
+	int64_t	newest;
+	int64_t	cleaned;
 	int64_t	runs;
 	int64_t	key1;
 	int64_t	key2;
@@ -28,6 +30,8 @@ static const struct {
 	{ "changes",	offsetof(struct numbers, changes) },
 	{ "horizon",	offsetof(struct numbers, horizon) },
 	{ "oldest",	offsetof(struct numbers, oldest) },
+	{ "newest",	offsetof(struct numbers, newest) },
+	{ "cleaned",	offsetof(struct numbers, cleaned) },
 	{ "runs",	offsetof(struct numbers, runs) },
 	{ "key1",	offsetof(struct numbers, key1) },
 	{ "key2",	offsetof(struct numbers, key2) }
@@ -140,6 +144,8 @@ store_take_numbers(struct store *s, const struct numbers *n,
 	s->key[0] = (uint64_t)n->key1;
 	s->key[1] = (uint64_t)n->key2;
 	s->oldest = n->oldest;
+	s->newest = n->newest;
+	s->cleaned = n->cleaned;
 	s->horizon = n->horizon;
 	s->changes = n->changes;
 	/*
@@ -191,6 +197,27 @@ store_sync(struct store *s, const struct store_reader *reader)
 }
 
 int
+store_reach(struct store *s, const struct store_batch *batch,
+    const struct store_reader *reader)
+{
+	int64_t	first = INT64_MAX;
+	size_t	i;
+
+	for (i = 0; i < batch->ntouch; i++)
+		if (batch->touch[i].since < first)
+			first = batch->touch[i].since;
+	if (first >= s->cleaned || s->reached == s->cleaned)
+		return 1;
+	/* Rows that are void in the runs may be there still. */
+	if (s->oldest != STORE_OLDEST && !s->failed &&
+	    store_forget_runs(s) == -1)
+		return -1;
+	s->reached = s->cleaned;
+	s->changes = s->version = -1;
+	return store_sync(s, reader);
+}
+
+int
 store_catch_up(struct store *s, size_t max)
 {
 	const char	*id;
@@ -225,6 +252,7 @@ struct reading {
 	struct store_touch		*touch;
 	size_t				 index;
 	int64_t				 since;
+	int64_t				 until;
 	uint64_t			 hash;
 	const struct store_reader	*reader;
 };
@@ -234,7 +262,7 @@ reading_add(struct reading *r, int64_t date, int64_t amount)
 {
 	struct store_row	row;
 
-	if (date < r->since)
+	if (date < r->since || date > r->until)
 		return;
 	memset(&row, 0, sizeof(row));
 	row.id = r->touch->id;
@@ -270,13 +298,17 @@ reading_part(struct reading *r, const void *bytes, size_t len)
 }
 
 static int
-reading_run(struct reading *r, const struct run *run)
+reading_run(const struct reading *all, const struct run *run)
 {
+	struct reading	 here = *all, *r = &here;
 	struct sqlite	*db = r->s->db;
 	const void	*bytes;
 	size_t		 len;
 	int		 more, ret = 0;
 
+	if (run->since > r->since)
+		r->since = run->since;
+	r->until = run->until;
 	if (run->state != RUN_WHOLE || run->newest < r->since ||
 	    !filter_has(&run->filter, r->hash))
 		return 0;
@@ -352,13 +384,12 @@ int
 store_read_first(struct store *s, struct store_touch *touch, size_t index,
     size_t *budget, const struct store_reader *reader)
 {
-	struct reading	r = { s, touch, index, touch->since, 0, reader };
+	struct reading	r = { s, touch, index, touch->since, INT64_MAX, 0,
+			    reader };
 	size_t		i;
 
 	if (touch->cursor->loaded || *budget == 0)
 		return 0;
-	if (r.since < s->oldest)
-		r.since = s->oldest;
 	if (touch->cursor->position != 0 && s->behind)
 		return reading_rows(&r, budget);
 	if (touch->cursor->position != 0)

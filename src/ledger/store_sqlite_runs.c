@@ -66,12 +66,19 @@ store_read_runs(struct store *s)
 		run.rows = sqlite_column(s->db, RUNS, 6);
 		run.oldest = sqlite_column(s->db, RUNS, 7);
 		run.newest = sqlite_column(s->db, RUNS, 8);
+		run.since = sqlite_column(s->db, RUNS, 9);
+		run.until = sqlite_column(s->db, RUNS, 10);
+		if (s->job.kind == JOB_FLUSH &&
+		    run.number == s->job.run.number) {
+			s->job.run.since = run.since;
+			s->job.run.until = run.until;
+		}
 		if (runs_abandoned(s, &run, sqlite_column(s->db, RUNS, 2)))
 			run.state = RUN_OBSOLETE;
 		if (run.bits > BITS_MAX || run.state == RUN_WRITING)
 			continue;
 		if (run.state == RUN_WHOLE) {
-			bytes = sqlite_column_blob(s->db, RUNS, 9, &len);
+			bytes = sqlite_column_blob(s->db, RUNS, 11, &len);
 			filter_load(&run.filter, bytes, len);
 		}
 		runs_add(s, &run);
@@ -114,6 +121,8 @@ job_begin(struct store *s, enum job_kind kind)
 {
 	memset(&s->job, 0, sizeof(s->job));
 	s->job.kind = kind;
+	s->job.run.since = STORE_OLDEST;
+	s->job.run.until = STORE_NEWEST;
 }
 
 void
@@ -262,8 +271,9 @@ job_new_run(struct store *s)
 {
 	struct run	*run = &s->job.run;
 
+	/* The process that writes it may be slow: it must not end it now. */
 	if (s->job.kind == JOB_DROP)
-		return 0;
+		return job_state(s, run->number, RUN_OBSOLETE);
 	/* Its parts are dropped when the runs are read the next time. */
 	if (s->left != 0 && job_state(s, s->left, RUN_OBSOLETE) == -1)
 		return -1;
@@ -311,7 +321,8 @@ job_drop_parts(struct store *s, size_t step)
  * Ids of the sources in this stretch, by a tail: it adds up what comes twice.
  */
 static int
-merge_take(struct store *s, struct tail *all, const void *bytes, size_t len)
+merge_take(struct store *s, struct tail *all, const struct run *run,
+    const void *bytes, size_t len)
 {
 	struct pack		 pack;
 	struct pack_count	 c;
@@ -324,7 +335,7 @@ merge_take(struct store *s, struct tail *all, const void *bytes, size_t len)
 	while ((more = pack_next(&pack, &id, &idlen)) == 1) {
 		hash = store_hash(s, id, idlen);
 		while ((more = pack_count(&pack, &c)) == 1)
-			if (c.date >= s->oldest)
+			if (c.date >= run->since && c.date <= run->until)
 				tail_add(all, hash, id, idlen, c.date,
 				    c.amount);
 		if (more == -1)
@@ -348,7 +359,7 @@ merge_read(struct store *s, struct tail *all, const struct run *run,
 		sqlite_bind(s->db, PART, 1, run_part(run, part));
 		if ((more = sqlite_step(s->db, PART)) == 1) {
 			bytes = sqlite_column_blob(s->db, PART, 0, &len);
-			ret = merge_take(s, all, bytes, len);
+			ret = merge_take(s, all, run, bytes, len);
 			sqlite_reset(s->db, PART);
 		} else if (more == -1)
 			return -1;
@@ -405,6 +416,9 @@ job_finish_run(struct store *s)
 	sqlite_bind_blob(s->db, RUN_DONE, 6, bytes, len);
 	ret = sqlite_step(s->db, RUN_DONE);
 	free(bytes);
+	/* Another process took it for one that was left behind. */
+	if (ret == 0 && sqlite_changes(s->db) != 1)
+		ret = -1;
 	for (i = 0; i < s->job.nsource && ret == 0; i++)
 		ret = job_state(s, s->job.source[i], RUN_OBSOLETE);
 	if (s->job.kind == JOB_FLUSH && ret == 0)
