@@ -6,7 +6,7 @@ LIB_SRCS =	src/lib/addr.c src/lib/alloc.c src/lib/clock.c src/lib/log.c \
 IPC_SRCS =	src/ipc/buffer.c src/ipc/channel.c src/ipc/message.c \
 		src/ipc/message_charge.c src/ipc/message_control.c src/ipc/wire.c
 # What every role needs to receive its settings; the parsers are the parent's alone.
-CONF_SRCS =	src/conf/connection.c src/conf/convey.c src/conf/fault.c \
+CONF_SRCS =	src/conf/access.c src/conf/connection.c src/conf/convey.c src/conf/fault.c \
 		src/conf/limits.c src/conf/mailbox.c src/conf/member.c \
 		src/conf/reader.c src/conf/repr.c src/conf/rules.c \
 		src/conf/settings.c src/conf/table.c src/conf/utf8.c \
@@ -32,7 +32,9 @@ COMPAT_SRCS_FreeBSD =	compat/freezero.c
 COMPAT_SRCS =	${COMPAT_SRCS_${OS}}
 
 ROLE_SRCS =	src/role/role.c
-COMMON_SRCS =	${LIB_SRCS} ${IPC_SRCS} ${CONF_SRCS} ${SANDBOX_SRCS} ${COMPAT_SRCS}
+# Pure: used by the ledger and by the memory of the engine.
+DECISION_SRCS =	src/decision/retry.c
+COMMON_SRCS =	${LIB_SRCS} ${DECISION_SRCS} ${IPC_SRCS} ${CONF_SRCS} ${SANDBOX_SRCS} ${COMPAT_SRCS}
 
 PARENT_SRCS =	src/parent/activation.c src/parent/background.c \
 		src/parent/child.c src/parent/children.c src/parent/clean.c \

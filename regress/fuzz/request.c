@@ -125,7 +125,8 @@ request_refuse(const struct settings *s, const struct msg_charge *charge)
 
 	str_init(&out);
 	for (v.key = 0; v.key < charge->nkeys; v.key++) {
-		v.limit = charge->keys[v.key].limits.list[0];
+		if (charge->keys[v.key].limits.count > 0)
+			v.limit = charge->keys[v.key].limits.list[0];
 		out.len = 0;
 		action_add(&out, s, charge, &v);
 		fuzz_require(out.len > 0 && out.len <= ACTION_MAX);

@@ -105,7 +105,123 @@ first_window_in_order_is_told(void **state)
 	rig_run(r);
 	assert_int_equal(rig_answer(r, n)->verdict, VERDICT_REFUSED);
 	assert_int_equal(rig_answer(r, n)->limit.seconds, 86400);
-	assert_int_equal(rig_answer(r, n)->retry_after, -1);
+	assert_int_equal(rig_answer(r, n)->retry_after, 86400);
+	assert_true(rig_answer(r, n)->never);
+}
+
+/* The wait is for every window of every key that refuses. */
+static void
+retry_after_looks_at_all_keys(void **state)
+{
+	static const struct limit	 short_one = { 1, 5 };
+	static const struct limit	 hour = { 1, 3600 };
+	struct rig			*r = *state;
+	struct rig_charge		 c;
+	uint64_t			 n;
+	int				 i;
+
+	for (i = 0; i < 2; i++) {
+		memset(&c, 0, sizeof(c));
+		c.m.instance = "";
+		c.m.state = "DATA";
+		c.m.statelen = 4;
+		(void)rig_key(&c, "a:bob", 1, &short_one, 1);
+		(void)rig_key(&c, "b:bob", 1, &hour, 1);
+		/* Neither a shadow nor a soft one is waited for. */
+		rig_key(&c, "c:bob", 1, &hour, 1)->shadow = true;
+		rig_key(&c, "d:bob", 1, &hour, 1)->soft = true;
+		n = rig_add(r, &c);
+		rig_run(r);
+	}
+	assert_int_equal(rig_answer(r, n)->verdict, VERDICT_REFUSED);
+	assert_int_equal(rig_answer(r, n)->key, 0);
+	assert_int_equal(rig_answer(r, n)->limit.seconds, 5);
+	assert_int_equal(rig_answer(r, n)->retry_after, 3601);
+	r->now += 3600;
+	assert_int_equal(rig_ask(r, &c), VERDICT_REFUSED);
+	r->now++;
+	assert_int_equal(rig_ask(r, &c), VERDICT_ACCEPTED);
+}
+
+static const struct msg_verdict *
+soft_and_hard(struct rig *r, const char *instance, int64_t tag, int64_t amount)
+{
+	static const struct limit	soft = { 3, 3600 }, hard = { 6, 3600 };
+	struct rig_charge		c;
+	uint64_t			n;
+
+	memset(&c, 0, sizeof(c));
+	c.m.state = "DATA";
+	c.m.statelen = 4;
+	rig_instance(&c, instance, tag);
+	rig_key(&c, "soft:bob", amount, &soft, 1)->soft = true;
+	(void)rig_key(&c, "hard:bob", amount, &hard, 1);
+	n = rig_add(r, &c);
+	rig_run(r);
+	return rig_answer(r, n);
+}
+
+/* What Postfix takes is charged, over the limit too, and hard limits hold. */
+static void
+soft_action_is_charged(void **state)
+{
+	struct rig			*r = *state;
+	const struct msg_verdict	*v;
+	char				 instance[8];
+	int				 i;
+
+	for (i = 1; i <= 6; i++) {
+		(void)snprintf(instance, sizeof(instance), "i%d", i);
+		v = soft_and_hard(r, instance, 0, 1);
+		assert_int_equal(v->verdict, VERDICT_ACCEPTED);
+		assert_int_equal(v->over, i > 3 ? 1 : 0);
+		if (i <= 3)
+			continue;
+		assert_int_equal(v->key, 0);
+		assert_int_equal(v->limit.mails, 3);
+		assert_int_equal(v->used, i - 1);
+		assert_int_equal(v->retry_after, 3601);
+	}
+	assert_int_equal(rig_sum(r, "soft:bob"), 6);
+	assert_int_equal(rig_sum(r, "hard:bob"), 6);
+	/* Sent again it is answered as before, also by the next process. */
+	rig_reopen(r);
+	v = soft_and_hard(r, "i6", 0, 1);
+	assert_int_equal(v->verdict, VERDICT_ACCEPTED);
+	assert_int_equal(v->over, 1);
+	/* A later refusal wins, and nothing is charged. */
+	v = soft_and_hard(r, "i7", 0, 1);
+	assert_int_equal(v->verdict, VERDICT_REFUSED);
+	assert_int_equal(v->key, 1);
+	assert_int_equal(v->over, 0);
+	assert_false(v->never);
+	assert_int_equal(rig_sum(r, "soft:bob"), 6);
+	r->now += 3601;
+	v = soft_and_hard(r, "i8", 0, 1);
+	assert_int_equal(v->verdict, VERDICT_ACCEPTED);
+	assert_int_equal(v->over, 0);
+}
+
+/* A mail that alone exceeds a limit, counting what it was charged before. */
+static void
+mail_that_never_fits(void **state)
+{
+	struct rig			*r = *state;
+	const struct msg_verdict	*v;
+
+	assert_true(soft_and_hard(r, "a", 0, 7)->never);
+	assert_false(soft_and_hard(r, "b", 1, 4)->never);
+	v = soft_and_hard(r, "c", 0, 4);
+	assert_int_equal(v->verdict, VERDICT_REFUSED);
+	assert_false(v->never);
+	assert_int_equal(v->retry_after, 3601);
+	v = soft_and_hard(r, "b", 2, 3);
+	assert_int_equal(v->verdict, VERDICT_REFUSED);
+	assert_true(v->never);
+	v = soft_and_hard(r, "", 0, 7);
+	assert_true(v->never);
+	/* Where it never fits, the length of the window is told. */
+	assert_int_equal(v->retry_after, 3600);
 }
 
 static void
@@ -619,6 +735,9 @@ main(void)
 		TEST(restart_keeps_counts),
 		TEST(all_keys_or_none),
 		TEST(first_window_in_order_is_told),
+		TEST(retry_after_looks_at_all_keys),
+		TEST(soft_action_is_charged),
+		TEST(mail_that_never_fits),
 		TEST(nearest_window_is_told),
 		TEST(shadow_never_refuses),
 		TEST(warning_at_the_step_over),

@@ -114,13 +114,13 @@ longer_window_than_any(void **state)
 }
 
 static void
-empty_list_is_no_limit(void **state)
+empty_list_is_no_limit_and_is_recorded(void **state)
 {
 	struct rig	*r = *state;
 
 	(void)rig_sql(r, "UPDATE rate_limits SET limits = '[]'");
 	assert_int_equal(room(r, "bob"), 100);
-	assert_int_equal(rig_sum(r, "bob"), 0);
+	assert_int_equal(rig_sum(r, "bob"), 101);
 }
 
 static void
@@ -281,7 +281,7 @@ main(void)
 		TEST(sql_limits_cached_for_ever),
 		TEST(not_asked_for_each_request),
 		TEST(longer_window_than_any),
-		TEST(empty_list_is_no_limit),
+		TEST(empty_list_is_no_limit_and_is_recorded),
 		TEST(broken_row_is_no_row),
 		TEST(query_that_fails_opens_no_door),
 		TEST(placeholder_in_any_style),

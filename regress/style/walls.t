@@ -19,9 +19,10 @@ my %below = (
 	lib => [],
 	ipc => [qw(lib)],
 	conf => [qw(lib ipc)],
+	decision => [qw(lib)],
 	sandbox => [qw(lib ipc)],
 	role => [qw(lib ipc conf sandbox)],
-	map { $_ => [qw(lib ipc conf sandbox role)] } @roles,
+	map { $_ => [qw(lib ipc conf decision sandbox role)] } @roles,
 );
 my (@upward, @unknown, @order, @foreign);
 for my $file (@c) {
@@ -104,7 +105,7 @@ places_ok('ids are changed in the sandbox room and the parent',
 
 # --- the pure ones ---
 
-my @pure = grep { m{\Asrc/(?:engine/(?:request|decide)|lib/(?:window|num|str|addr)
+my @pure = grep { m{\Asrc/(?:decision/\w+|engine/(?:request|decide)|lib/(?:window|num|str|addr)
     |conf/(?:literal|expression|token|value|repr|utf8|limits|rules)
     |report/(?:smtp|mail))\.c\z}x } @c;
 cmp_ok(scalar @pure, '>=', 8, 'pure files are there');

@@ -99,8 +99,33 @@ placeholders(void **state)
 	fails_with("450 {nothing} {Id} {id } { {id} } {id", &v,
 	    "450 {nothing} {Id} {id } { bob } {id");
 	fails_with("{{limit}}", &v, "{10}");
-	v.retry_after = -1;
-	fails_with("450 again: {retry_after}", &v, "450 again: never");
+	fails_with("450 {rule}.", &v, "450 .");
+	/* ASCII alone goes to the client. */
+	charge_of("j\xc3\xb6rg", 5);
+	fails_with("defer {id}", &v, "defer j\\xc3\\xb6rg");
+}
+
+static void
+never_and_soft(void **state)
+{
+	struct msg_verdict	v = refused(0);
+	struct settings		*s = settings_with("450 later");
+
+	(void)state;
+	charge_of("bob", 3);
+	v.never = true;
+	says(s, &v, "450 later");
+	assert_non_null(s->never_action = strdup("550 {limit} are the most"));
+	says(s, &v, "550 10 are the most");
+	v.never = false;
+	says(s, &v, "450 later");
+	settings_free(s);
+	/* Accepted over a limit: the action and not success_action. */
+	v.verdict = VERDICT_ACCEPTED;
+	v.over = 1;
+	fails_with("HOLD {id} {used}", &v, "HOLD bob 9");
+	v.over = 0;
+	fails_with("HOLD {id} {used}", &v, "dunno");
 }
 
 static void
@@ -134,7 +159,7 @@ log_injection(void **state)
 	assert_int_equal(out.len, 7 + ACTION_MAX);
 	assert_int_equal(out.len, strlen(out.data));
 	settings_free(s);
-	/* Cut, but not within a character. */
+	/* Three bytes of one character become twelve of ASCII. */
 	memset(long_id, 0, sizeof(long_id));
 	for (size_t i = 0; i + 3 < 480; i += 3)
 		memcpy(long_id + i, "\xe2\x82\xac", 3);
@@ -182,6 +207,7 @@ main(void)
 	const struct CMUnitTest	tests[] = {
 		TEST(verdicts),
 		TEST(placeholders),
+		TEST(never_and_soft),
 		TEST(log_injection),
 		TEST(of_a_rule)
 	};

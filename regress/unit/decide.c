@@ -329,8 +329,13 @@ count_modes(void **state)
 		    "pass: not counted at this stage" },
 		{ AUTO, ALICE "protocol_state=CONNECT\n",
 		    "pass: not counted at this stage" },
-		{ AUTO, ALICE "protocol_state=rcpt\n",
-		    "pass: not counted at this stage" },
+		/* In any case of letters. */
+		{ AUTO, ALICE "protocol_state=rcpt\ninstance=i\n",
+		    "once/hash alice n=1 " WINDOWS },
+		{ AUTO, ALICE "protocol_state=Data\nrecipient_count=3\n"
+		    "instance=i\n", "once/0 alice n=3 " WINDOWS },
+		{ AUTO, ALICE "protocol_state=end-of-message\ninstance=i\n"
+		    "recipient_count=3\n", "once/0 alice n=3 " WINDOWS },
 		{ AUTO, ALICE "protocol_state=DATAX\n",
 		    "pass: not counted at this stage" },
 		/* No stage, no key: success_action. */
@@ -465,9 +470,9 @@ limits(void **state)
 		    "once/0 carol@example.org n=3 2/60" },
 		{ BY_ID, "sasl_username=dave@example.org\n" DATA,
 		    "once/0 dave@example.org n=3 3/60 4/120" },
-		{ BY_ID, "sasl_username=free\n" DATA,
-		    "pass: no limits for this id" },
-		{ "limits = []", ALICE DATA, "pass: no limits for this id" },
+		/* Without limits it is counted all the same. */
+		{ BY_ID, "sasl_username=free\n" DATA, "once/0 free n=3" },
+		{ "limits = []", ALICE DATA, "once/0 alice n=3" },
 		/* SQL may know limits where nobody else does. */
 		{ SQL BY_ID, ALICE DATA, "once/0 alice n=3 1/60 sql" },
 		{ SQL BY_ID, "sasl_username=free\n" DATA,
@@ -476,7 +481,7 @@ limits(void **state)
 		/* The identity comes first, whether it has limits or not. */
 		{ BY_ID "limit_by_sender = True",
 		    "sasl_username=free\nsender=alice\n" DATA,
-		    "pass: no limits for this id" },
+		    "once/0 free n=3" },
 		/* Which windows are reported. */
 		{ "report = True\nreport_to = 'a@b'", ALICE DATA,
 		    "once/0 alice n=3 10/60 150/86400!" },
@@ -574,8 +579,7 @@ rules_scope(void **state)
 		    ALICE DATA, "once/0 u:alice n=3 9/9" },
 		{ RULES("{" NAMED("u", "sasl_username") ","
 		    "'limits_by_id': {'alice': [[9, 9]], 'free': []}}"),
-		    "sasl_username=free\n" DATA,
-		    "pass: no limits for this id" },
+		    "sasl_username=free\n" DATA, "once/0 u:free n=3" },
 		{ RULES("{" NAMED("u", "sasl_username") ","
 		    "'sql_limits_by_id': 'SELECT l FROM t WHERE i = ?',"
 		    "'limits_by_id': {'free': []}}"),

@@ -303,10 +303,62 @@ what_the_database_refused(void **state)
 	learnt(m, NOW + 201, 2);
 	accepted(m, NOW + 202, 2);
 	/* Never fits: the window says so by itself. */
-	v.retry_after = -1;
+	v.never = true;
 	charge_of("dave", 11, "", 5);
 	memory_learn(m, &charge, &v, NOW);
-	refused(m, NOW, 0, -1);
+	refused(m, NOW, 0, 60);
+	assert_true(verdict.never);
+	memory_free(m);
+}
+
+static struct msg_charge_key *
+soft_and_hard(int64_t amount, const char *instance, int64_t tag)
+{
+	static struct limit	 three[] = { { 3, 60 } };
+	static struct limit	 six[] = { { 6, 3600 } };
+	struct msg_charge_key	*key;
+
+	key = charge_of("soft", amount, instance, tag);
+	key->limits = (struct limits){ 1, three };
+	key->soft = true;
+	charge.keys[1] = *key;
+	charge.keys[1].soft = false;
+	charge.keys[1].id = "hard";
+	charge.keys[1].limits = (struct limits){ 1, six };
+	charge.nkeys = 2;
+	return key;
+}
+
+/* As in the ledger: what Postfix takes is charged, and hard limits hold. */
+static void
+soft_action_is_charged(void **state)
+{
+	struct memory	*m = memory_new(PLENTY);
+	char		 instance[8];
+	int		 i;
+
+	(void)state;
+	for (i = 1; i <= 6; i++) {
+		(void)snprintf(instance, sizeof(instance), "i%d", i);
+		(void)soft_and_hard(1, instance, 0);
+		accepted(m, NOW, 1);
+		assert_int_equal(verdict.over, i > 3 ? 1 : 0);
+	}
+	(void)soft_and_hard(1, "i6", 0);
+	accepted(m, NOW, 0);
+	assert_int_equal(verdict.over, 1);
+	(void)soft_and_hard(1, "i7", 0);
+	/* The wait is for the hard one, though the soft one has room before. */
+	refused(m, NOW, 6, 3601);
+	assert_int_equal(verdict.key, 1);
+	assert_int_equal(verdict.over, 0);
+	assert_false(verdict.never);
+	(void)soft_and_hard(6, "i6", 0);
+	refused(m, NOW, 6, 3601);
+	assert_false(verdict.never);
+	(void)soft_and_hard(7, "i6", 0);
+	refused(m, NOW, 6, 3600);
+	assert_true(verdict.never);
 	memory_free(m);
 }
 
@@ -501,6 +553,7 @@ main(void)
 		TEST(all_or_none),
 		TEST(refusal_takes_back),
 		TEST(what_the_database_refused),
+		TEST(soft_action_is_charged),
 		TEST(weighing_leaves_no_trace),
 		TEST(clock_steps_back),
 		TEST(unbounded_buffer),

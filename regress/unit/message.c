@@ -428,7 +428,9 @@ verdicts(void **state)
 	m.limit.mails = 10;
 	m.limit.seconds = 60;
 	m.used = -3;
-	m.retry_after = -1;
+	m.retry_after = 3600;
+	m.never = true;
+	m.over = 5;
 	m.shadowed = 0x80000001;
 	m.warned = 0x40000002;
 	m.ncharged = CHARGE_KEYS_MAX;
@@ -443,7 +445,9 @@ verdicts(void **state)
 	assert_int_equal(out.limit.mails, 10);
 	assert_int_equal(out.limit.seconds, 60);
 	assert_int_equal(out.used, -3);
-	assert_int_equal(out.retry_after, -1);
+	assert_int_equal(out.retry_after, 3600);
+	assert_true(out.never);
+	assert_int_equal(out.over, 5);
 	assert_true(out.shadowed == m.shadowed && out.warned == m.warned);
 	assert_int_equal(out.ncharged, CHARGE_KEYS_MAX);
 	assert_memory_equal(out.charged, m.charged, sizeof(m.charged));
@@ -463,7 +467,7 @@ verdicts(void **state)
 	assert_int_equal(msg_verdict_get(&out, s.data, s.len), -1);
 	str_clear(&s);
 	m.key = 0;
-	m.retry_after = -2;
+	m.retry_after = -1;
 	msg_verdict_put(&s, &m);
 	assert_int_equal(msg_verdict_get(&out, s.data, s.len), -1);
 	str_clear(&s);

@@ -783,7 +783,18 @@ actions(void **state)
 	warned("fail_action = 'reject {something}'", "1:15: fail_action: "
 	    "{something} is no placeholder");
 	warned("db_error_action = 'defer {id}'", "1:19: db_error_action: {id} "
-	    "is filled in fail_action only");
+	    "is filled in answers to a limit only");
+	bad("fail_action = 'reject gr\xc3\xbc\xc3\x9f'", "1:15: fail_action "
+	    "must be ASCII, which byte 10 is not");
+	bad("success_action = 'prepend X-Y: \xc3\xbc'", "1:18: success_action "
+	    "must be ASCII");
+	bad("db_error_action = 'defer \xc3\xbc'", "1:19: db_error_action must "
+	    "be ASCII");
+	good("never_action = '550 {rule} {id}'");
+	good("never_action = None");
+	bad("never_action = 'hold'", "1:16: never_action must refuse");
+	bad("never_action = 'reject \xc3\xbc'", "1:16: never_action must be "
+	    "ASCII");
 	warned("fail_action = 'dunno'", "1:15: fail_action refuses nothing");
 	assert_int_equal(faults.unknown, 0);
 }

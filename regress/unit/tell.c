@@ -136,10 +136,11 @@ one_line_for_a_refusal(void **state)
 	    "client=192.0.2.7 instance=1a.2b queue_id=4Sabc limit=10/60 used=9 "
 	    "retry_after=37\n"));
 	assert_int_equal(count(lines, "\n"), 1);
-	v.retry_after = -1;
+	v.never = true;
 	listen_in();
 	tell_verdict(settings, &charge, &about, &v, "from memory");
-	assert_non_null(strstr(heard(), "retry_after=never (from memory)\n"));
+	assert_non_null(strstr(heard(), "retry_after=37 never=1 (from memory)"
+	    "\n"));
 	/* What is accepted is said in debug mode alone. */
 	v = verdict_of(VERDICT_ACCEPTED);
 	listen_in();

@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
+#include "conf/access.h"
 #include "conf/check.h"
 #include "conf/member.h"
 #include "conf/value.h"
@@ -64,6 +64,12 @@ check_actions(const struct settings *s, struct faults *faults)
 	    false, faults);
 	check_action("fail_action", settings_lookup(s, "fail_action"), true,
 	    faults);
+	action = settings_lookup(s, "never_action");
+	check_action("never_action", action, true, faults);
+	if (s->never_action != NULL && !access_refuses(s->never_action))
+		fault_error(faults, action->line, action->column,
+		    "never_action must refuse: REJECT, DEFER, DEFER_IF_PERMIT, "
+		    "4NN or 5NN");
 	if (strcmp(s->db_error_action, "memory") != 0)
 		check_action("db_error_action",
 		    settings_lookup(s, "db_error_action"), false, faults);
@@ -76,16 +82,6 @@ check_actions(const struct settings *s, struct faults *faults)
 		snprintf(name, sizeof(name), "rules[%zu].action", i);
 		check_action(name, action, true, faults);
 	}
-}
-
-static bool
-check_begins_with(const char *action, const char *word)
-{
-	size_t	len;
-
-	len = strlen(word);
-	return strncasecmp(action, word, len) == 0 &&
-	    (action[len] == '\0' || action[len] == ' ');
 }
 
 /* --- queries --- */
@@ -312,9 +308,7 @@ check_limits(const struct settings *s, struct faults *faults)
 		check_advise(s, faults, "limit_by_ip",
 		    "limit_by_ip has no effect: limited_networks names no "
 		    "network");
-	if (s->nrules == 0 && (check_begins_with(s->fail_action, "dunno") ||
-	    check_begins_with(s->fail_action, "ok") ||
-	    check_begins_with(s->fail_action, "permit")))
+	if (s->nrules == 0 && access_permits(s->fail_action))
 		check_advise(s, faults, "fail_action",
 		    "fail_action refuses nothing: limits have no effect");
 }

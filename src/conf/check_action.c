@@ -120,7 +120,7 @@ static const struct check_word	check_words[] = {
 #define CHECK_ACTION_MAX	1500
 
 static const char *const	check_placeholders[] = {
-	"id", "limit", "period", "used", "retry_after", NULL
+	"id", "rule", "limit", "period", "used", "retry_after", NULL
 };
 
 /* 4yz and 5yz, alone or with a text. */
@@ -204,8 +204,8 @@ check_placeholder(const char *name, const struct value *v, const char *word,
 		if (strcmp(check_placeholders[i], word) == 0) {
 			if (!filled)
 				fault_warning(faults, v->line, v->column,
-				    "%s: {%s} is filled in fail_action only, "
-				    "and stays as it is here",
+				    "%s: {%s} is filled in answers to a limit "
+				    "only, and stays as it is here",
 				    name, word);
 			return;
 		}
@@ -219,6 +219,20 @@ check_placeholder(const char *name, const struct value *v, const char *word,
 		fault_warning(faults, v->line, v->column,
 		    "%s: {%s} is no placeholder and stays as it is", name,
 		    word);
+}
+
+/* RFC 5321 4.2: replies are ASCII, and the client gets the text as it is. */
+static void
+check_ascii(const char *name, const struct value *v, struct faults *faults)
+{
+	size_t	i;
+
+	for (i = 0; i < v->len; i++)
+		if ((unsigned char)v->bytes[i] >= 0x80)
+			break;
+	if (i < v->len)
+		fault_error(faults, v->line, v->column,
+		    "%s must be ASCII, which byte %zu is not", name, i + 1);
 }
 
 static void
@@ -262,6 +276,7 @@ check_action(const char *name, const struct value *v, bool placeholders,
 		    "%s must not begin with a blank", name);
 		return;
 	}
+	check_ascii(name, v, faults);
 	check_all_placeholders(name, v, placeholders, faults);
 	if (check_is_code(v->bytes, len))
 		return;

@@ -104,6 +104,7 @@ settings_free(struct settings *s)
 	free(s->limited_networks.list);
 	free(s->success_action);
 	free(s->fail_action);
+	free(s->never_action);
 	free(s->db_error_action);
 	free(s->report_from);
 	for (i = 0; i < s->report_to.count; i++)

@@ -126,6 +126,7 @@ struct settings {
 	struct settings_networks limited_networks;
 	char			*success_action;
 	char			*fail_action;
+	char			*never_action;		/* NULL: fail_action */
 	char			*db_error_action;
 	bool			 report;
 	char			*report_from;		/* NULL: by host name */

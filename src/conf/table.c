@@ -271,6 +271,9 @@ static const struct table_row	table_rows[] = {
 	{ .name = "fail_action", .type = "str",
 	    .preset = STR("defer_if_permit Rate limit reach, retry later"),
 	    .read = reader_string, .at = AT(fail_action), .roles = ENGINE },
+	{ .name = "never_action", .type = "str or None", .preset = NONE,
+	    .read = reader_string_or_none, .at = AT(never_action),
+	    .roles = ENGINE },
 
 	{ .name = "report", .type = "bool", .preset = BOOL(false),
 	    .read = reader_bool, .at = AT(report),

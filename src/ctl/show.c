@@ -257,9 +257,11 @@ show_explain(struct str *out, const struct answer *a, size_t width)
 		    answer_get(r, "id"));
 		if (answer_get(r, "rule")[0] != '\0')
 			str_addf(out, " by rule %s", answer_get(r, "rule"));
-		str_addf(out, "%s%s%s\n",
+		str_addf(out, "%s%s%s%s\n",
 		    strcmp(answer_get(r, "refuses"), "1") == 0 ?
 		    ", which refuses" : "",
+		    strcmp(answer_get(r, "over"), "1") == 0 ?
+		    ", which is over and lets Postfix take the mail" : "",
 		    strcmp(answer_get(r, "would_refuse"), "1") == 0 ?
 		    ", which would refuse but is in shadow" : "",
 		    strcmp(answer_get(r, "warns"), "1") == 0 ?

@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "conf/access.h"
 #include "engine/action.h"
 
 #define VALUE_MAX	512		/* bytes of an id in an answer */
@@ -11,33 +12,54 @@ add_number(struct str *out, int64_t n)
 	str_addf(out, "%" PRId64, n);
 }
 
+/* Printable ASCII: the text goes to the client as it is. */
 static void
-add_value(struct str *out, const struct msg_charge_key *key,
-    const struct msg_verdict *v, const char *name)
+add_text(struct str *out, const char *bytes, size_t len)
 {
-	char	text[VALUE_MAX];
+	char		 text[VALUE_MAX];
+	const char	*p;
 
+	str_printable(text, sizeof(text), bytes, len);
+	for (p = text; *p != '\0'; p++)
+		if ((unsigned char)*p >= 0x80)
+			str_addf(out, "\\x%02x", (unsigned char)*p);
+		else
+			str_addc(out, *p);
+}
+
+static void
+add_value(struct str *out, const struct settings *s,
+    const struct msg_charge_key *key, const struct msg_verdict *v,
+    const char *name)
+{
+	const char	*rule = key->rule < s->nrules ?
+			    s->rules[key->rule].name : NULL;
+	size_t		 skip = rule != NULL ? strlen(rule) + 1 : 0;
+
+	if (skip > key->idlen)
+		skip = 0;
 	if (strcmp(name, "{id}") == 0)
-		str_adds(out, str_printable(text, sizeof(text), key->id,
-		    key->idlen));
+		add_text(out, key->id + skip, key->idlen - skip);
+	else if (strcmp(name, "{rule}") == 0)
+		add_text(out, rule != NULL ? rule : "",
+		    rule != NULL ? strlen(rule) : 0);
 	else if (strcmp(name, "{limit}") == 0)
 		add_number(out, v->limit.mails);
 	else if (strcmp(name, "{period}") == 0)
 		add_number(out, v->limit.seconds);
 	else if (strcmp(name, "{used}") == 0)
 		add_number(out, v->used);
-	else if (v->retry_after < 0)
-		str_adds(out, "never");
 	else
 		add_number(out, v->retry_after);
 }
 
 static void
-add_filled(struct str *out, const char *action,
+add_filled(struct str *out, const struct settings *s, const char *action,
     const struct msg_charge_key *key, const struct msg_verdict *v)
 {
 	static const char	*const names[] = {
-		"{id}", "{limit}", "{period}", "{used}", "{retry_after}", NULL
+		"{id}", "{rule}", "{limit}", "{period}", "{used}",
+		"{retry_after}", NULL
 	};
 	size_t			 i, len;
 
@@ -51,7 +73,7 @@ add_filled(struct str *out, const char *action,
 			if (strncmp(action, names[i], strlen(names[i])) == 0)
 				break;
 		if (names[i] != NULL) {
-			add_value(out, key, v, names[i]);
+			add_value(out, s, key, v, names[i]);
 			action += strlen(names[i]);
 		} else
 			str_addc(out, *action++);
@@ -63,21 +85,21 @@ action_add(struct str *out, const struct settings *s,
     const struct msg_charge *charge, const struct msg_verdict *v)
 {
 	const struct msg_charge_key	*key;
-	const char			*action = s->fail_action;
+	const char			*action;
 	size_t				 at = out->len, end;
 
-	if (v->verdict == VERDICT_ACCEPTED) {
+	if (v->verdict == VERDICT_ACCEPTED && v->over == 0) {
 		str_adds(out, s->success_action);
 		return;
 	}
-	if (v->verdict != VERDICT_REFUSED || v->key >= charge->nkeys) {
+	if (v->verdict == VERDICT_UNAVAILABLE || v->key >= charge->nkeys) {
 		str_adds(out, s->db_error_action);
 		return;
 	}
 	key = &charge->keys[v->key];
-	if (key->rule < s->nrules && s->rules[key->rule].action != NULL)
-		action = s->rules[key->rule].action;
-	add_filled(out, action, key, v);
+	action = v->never && s->never_action != NULL ? s->never_action :
+	    access_of(s, key->rule);
+	add_filled(out, s, action, key, v);
 	if (out->len - at <= ACTION_MAX)
 		return;
 	end = at + str_utf8_cut(out->data + at, out->len - at, ACTION_MAX);

@@ -1,6 +1,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "conf/access.h"
 #include "engine/decide.h"
 #include "engine/identity.h"
 #include "lib/num.h"
@@ -64,7 +65,7 @@ decide_stage(const struct request *req)
 		return STAGE_NONE;
 	for (i = 0; i < sizeof(stages) / sizeof(stages[0]); i++)
 		if (strlen(stages[i].name) == v->len &&
-		    memcmp(stages[i].name, v->bytes, v->len) == 0)
+		    strncasecmp(stages[i].name, v->bytes, v->len) == 0)
 			return stages[i].stage;
 	return STAGE_OTHER;
 }
@@ -318,8 +319,8 @@ decide_reported(const struct settings *s, const struct limits *limits)
 	return bits;
 }
 
-/* SPEC.md 3, step 3. */
-static enum decide_reason
+/* SPEC.md 3, step 3. An id without limits is counted too. */
+static void
 decide_limits(const struct settings *s, const struct settings_id_limits *by_id,
     const struct limits *otherwise, const char *id, size_t idlen,
     struct msg_charge_key *key)
@@ -329,12 +330,10 @@ decide_limits(const struct settings *s, const struct settings_id_limits *by_id,
 	limits = by_id == NULL ? NULL : settings_id_limits(by_id, id, idlen);
 	if (limits == NULL)
 		limits = otherwise;
-	if (limits->count == 0 && !key->sql)
-		return REASON_NOT_LIMITED;
 	key->limits = *limits;
+	key->soft = access_takes(access_of(s, key->rule));
 	if (key->report)
 		key->reported = decide_reported(s, limits);
-	return REASON_CHARGED;
 }
 
 /* --- all steps --- */
@@ -353,8 +352,9 @@ decide_plain(struct task *t)
 		return reason;
 	key->sql = s->sql_limits_by_id[0] != '\0';
 	key->report = s->report;
-	return decide_limits(s, s->limits_by_id, &s->limits,
+	decide_limits(s, s->limits_by_id, &s->limits,
 	    d->ids.data + d->id_at[0], key->idlen, key);
+	return REASON_CHARGED;
 }
 
 static enum decide_reason
@@ -377,9 +377,10 @@ decide_rule(struct task *t, const struct settings_rule *rule)
 	key->warn_at = (uint8_t)rule->warn_at;
 	key->report = t->s->report && rule->report;
 	/* limits_by_id has the values alone. */
-	return decide_limits(t->s, rule->limits_by_id, &rule->limits,
+	decide_limits(t->s, rule->limits_by_id, &rule->limits,
 	    d->ids.data + d->id_at[d->charge.nkeys] + name, key->idlen - name,
 	    key);
+	return REASON_CHARGED;
 }
 
 /* `ids` has grown to its end: now it can be pointed into. */
@@ -462,7 +463,6 @@ decide_reason_text(enum decide_reason reason)
 		[REASON_NO_IDENTITY] = "no identity that is counted",
 		[REASON_NO_STATE] = "no protocol_state",
 		[REASON_STAGE_IGNORED] = "not counted at this stage",
-		[REASON_NOT_LIMITED] = "no limits for this id",
 		[REASON_CHARGED] = "charged",
 	};
 

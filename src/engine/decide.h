@@ -24,7 +24,6 @@ enum decide_reason {
 	REASON_NO_IDENTITY,
 	REASON_NO_STATE,
 	REASON_STAGE_IGNORED,	/* the count mode counts at another stage */
-	REASON_NOT_LIMITED,	/* no windows for this id */
 	REASON_CHARGED,
 	REASON__MAX
 };

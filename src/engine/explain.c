@@ -167,6 +167,7 @@ explain_keys(struct str *out, const struct settings *s,
 		reply_number(out, "n", w->keys[i].amount);
 		reply_bool(out, "refuses", w->verdict.verdict ==
 		    VERDICT_REFUSED && w->verdict.key == i);
+		reply_bool(out, "over", (w->verdict.over >> i & 1) != 0);
 		reply_bool(out, "would_refuse",
 		    (w->verdict.shadowed >> i & 1) != 0);
 		reply_bool(out, "warns", (w->verdict.warned >> i & 1) != 0);
@@ -248,7 +249,9 @@ explain_told(struct control *c, const struct message *m)
 	if (explain.weighed.verdict.verdict == VERDICT_UNAVAILABLE)
 		explain_without(c, charge);
 	else
-		explain_answer(c, charge, "all windows hold",
+		explain_answer(c, charge, explain.weighed.verdict.over != 0 ?
+		    "a window is full, and Postfix takes the mail" :
+		    "all windows hold",
 		    explain_is_blocked() ? "the id is blocked" :
 		    "a window is full");
 	return 0;

@@ -191,6 +191,7 @@ engine_count_rules(const struct settings *s, const struct msg_charge *charge,
 {
 	if (v->verdict == VERDICT_REFUSED && v->key < charge->nkeys)
 		stats_rule(s, charge->keys[v->key].rule, STATS_RULE_REFUSED);
+	engine_count_keys(s, charge, v->over, STATS_RULE_OVER);
 	engine_count_keys(s, charge, v->shadowed, STATS_RULE_SHADOWED);
 	engine_count_keys(s, charge, v->warned, STATS_RULE_WARNED);
 }
@@ -205,6 +206,8 @@ engine_count(const struct msg_verdict *v)
 	};
 
 	stats_add(counters[v->verdict], 1);
+	if (v->over != 0)
+		stats_add(STATS_OVER, 1);
 	if (v->shadowed != 0)
 		stats_add(STATS_SHADOWED, 1);
 	if (v->warned != 0)
@@ -222,7 +225,8 @@ engine_remembers(const struct pending *p)
 static bool
 engine_is_plain(const struct pending *p, const struct msg_verdict *v)
 {
-	return v->verdict == VERDICT_ACCEPTED && v->shadowed == 0 &&
+	return v->verdict == VERDICT_ACCEPTED && v->over == 0 &&
+	    v->shadowed == 0 &&
 	    v->warned == 0 && !engine_remembers(p) && !log_debugging();
 }
 
@@ -249,7 +253,7 @@ engine_on_verdict(struct pending *p, const struct msg_verdict *v)
 		    "no verdict in time");
 		if (v->verdict == VERDICT_UNAVAILABLE)
 			answer = &held->error;
-		else if (v->verdict == VERDICT_REFUSED) {
+		else if (v->verdict == VERDICT_REFUSED || v->over != 0) {
 			engine.answer.len = 0;
 			str_adds(&engine.answer, "action=");
 			action_add(&engine.answer, held->settings, charge, v);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "decision/retry.h"
 #include "engine/memory.h"
 #include "engine/seen.h"
 #include "lib/alloc.h"
@@ -12,6 +13,7 @@
 #include "lib/window.h"
 
 #define SEEN_SECONDS	3600	/* as long as the ledger knows an instance */
+#define DAY		86400	/* seconds */
 #define SEEN_SHARE	4	/* a quarter of the memory at most */
 
 struct memory_id {
@@ -188,8 +190,9 @@ key_record(struct memory *m, const struct msg_charge *charge,
 		    key_tag(charge, key), amount, now);
 	if (amount > 0)
 		window_add(&id->window, now, amount);
-	if (key->limits.count > 0)
-		window_forget(&id->window, oldest(&key->limits, now));
+	/* Limits may come later: of an id without them a day is kept. */
+	window_forget(&id->window, key->limits.count > 0 ?
+	    oldest(&key->limits, now) : num_sub_clamp(now, DAY));
 	/* Accepted after a refusal: somebody changed the limit or the count. */
 	if (key->amount >= id->amount)
 		id->until = 0;
@@ -237,8 +240,7 @@ learn_refusal(struct memory *m, const struct msg_charge *charge,
 		return;
 	key = &charge->keys[v->key];
 	id = id_get(m, key, map_hash(key->id, key->idlen));
-	id->until = v->retry_after < 0 ? now :
-	    num_add_clamp(now, v->retry_after);
+	id->until = v->never ? now : num_add_clamp(now, v->retry_after);
 	id->amount = key->amount;
 	id->limit = v->limit;
 }
@@ -278,32 +280,89 @@ memory_learn(struct memory *m, const struct msg_charge *charge,
 	memory_trim(m, now);
 }
 
-/* Whether what is known of the key refuses `amount` more; *v then says why. */
+/* Whether the ledger refused as much of this id until later than now. */
 static bool
-key_refuses(struct memory *m, const struct msg_charge_key *key, uint64_t hash,
-    int64_t amount, int64_t now, struct msg_verdict *v)
+id_waits(const struct memory_id *id, int64_t amount, int64_t now)
+{
+	return id != NULL && now < id->until && amount > 0 &&
+	    amount >= id->amount;
+}
+
+/*
+ * Whether a window of the key has no room for `amount`; which, and what is in
+ * it. Nothing new makes a window no fuller than it is.
+ */
+static bool
+key_full(struct memory *m, const struct msg_charge_key *key, uint64_t hash,
+    int64_t amount, int64_t now, struct limit *limit, int64_t *used)
 {
 	struct memory_id	*id = id_find(m, key, hash);
 	struct window		 empty, *window = &empty;
 	int			 full;
 
-	if (id != NULL && now < id->until && amount > 0 &&
-	    amount >= id->amount) {
-		v->limit = id->limit;
-		v->used = window_used(&id->window, id->limit.seconds, now);
-		v->retry_after = id->until - now;
+	if (id_waits(id, amount, now)) {
+		*limit = id->limit;
+		*used = window_used(&id->window, id->limit.seconds, now);
 		return true;
 	}
 	window_init(&empty);
 	if (id != NULL)
 		window = &id->window;
-	full = window_full(window, &key->limits, amount, now, &v->used);
-	if (full != -1) {
-		v->limit = key->limits.list[full];
-		v->retry_after = window_retry_after(window, &key->limits,
-		    amount, now);
+	if ((full = window_full(window, &key->limits, amount, now, used)) == -1)
+		return false;
+	*limit = key->limits.list[full];
+	return true;
+}
+
+/* As the ledger tells it: struct msg_verdict. */
+static int64_t
+memory_retry(struct memory *m, const struct msg_charge *charge, int64_t now,
+    const uint64_t *hash, const int64_t *amounts, const struct limit *limit,
+    bool soft)
+{
+	static struct window		 empty;
+	struct retry_key		 keys[CHARGE_KEYS_MAX], *r;
+	const struct msg_charge_key	*key;
+	struct memory_id		*id;
+	size_t				 n = 0, i;
+	int64_t				 after;
+
+	for (i = 0; i < charge->nkeys; i++) {
+		key = &charge->keys[i];
+		if (amounts[i] == 0 || key->shadow || (key->soft && !soft))
+			continue;
+		id = id_find(m, key, hash[i]);
+		r = &keys[n++];
+		memset(r, 0, sizeof(*r));
+		r->window = id != NULL ? &id->window : &empty;
+		r->amount = amounts[i];
+		if (id_waits(id, amounts[i], now))
+			r->not_before = id->until;
+		r->nlimits = key->limits.count;
+		memcpy(r->limits, key->limits.list,
+		    key->limits.count * sizeof(r->limits[0]));
 	}
-	return full != -1;
+	after = retry_after(keys, n, now);
+	return after == -1 ? limit->seconds : after;
+}
+
+/*
+ * Whether the mail alone exceeds the limit, with what its instance was charged
+ * before. Of what the ledger refused it would have said so.
+ */
+static bool
+key_never(struct memory *m, const struct msg_charge *charge,
+    const struct msg_charge_key *key, uint64_t hash, int64_t amount,
+    const struct limit *limit, int64_t now)
+{
+	const struct seen	*seen;
+
+	if (id_waits(id_find(m, key, hash), amount, now))
+		return false;
+	if (key->kind != CHARGE_DISTINCT && charge->instancelen > 0 &&
+	    (seen = seen_find(&m->seen, key_hash(charge, key, hash))) != NULL)
+		amount = num_add_clamp(amount, seen->amount);
+	return amount > limit->mails;
 }
 
 /* The verdict without its consequences; `hash` is of each key's id. */
@@ -312,6 +371,8 @@ memory_judge(struct memory *m, const struct msg_charge *charge, int64_t now,
     uint64_t *hash, struct msg_verdict *v)
 {
 	const struct msg_charge_key	*key;
+	struct limit			 limit;
+	int64_t				 used;
 	size_t				 i;
 
 	memset(v, 0, sizeof(*v));
@@ -322,17 +383,36 @@ memory_judge(struct memory *m, const struct msg_charge *charge, int64_t now,
 	}
 	for (i = 0; i < charge->nkeys; i++) {
 		key = &charge->keys[i];
-		v->key = (uint16_t)i;
-		if (!key_refuses(m, key, hash[i], v->charged[i], now, v))
+		/* Sent again, only what is soft answers as it did. */
+		if (v->charged[i] == 0 &&
+		    (!key->soft || key->kind == CHARGE_DISTINCT))
 			continue;
-		if (!key->shadow) {
+		if (!key_full(m, key, hash[i], v->charged[i], now, &limit,
+		    &used))
+			continue;
+		if (key->shadow) {
+			v->shadowed |= UINT32_C(1) << i;
+			continue;
+		}
+		if (!key->soft)
+			v->never = key_never(m, charge, key, hash[i],
+			    v->charged[i], &limit, now);
+		if (!key->soft || v->over == 0) {
+			v->key = (uint16_t)i;
+			v->limit = limit;
+			v->used = used;
+			v->retry_after = v->never ? limit.seconds :
+			    memory_retry(m, charge, now, hash, v->charged,
+			    &limit, key->soft);
+		}
+		if (!key->soft) {
 			v->verdict = VERDICT_REFUSED;
+			v->over = 0;
 			return;
 		}
-		v->shadowed |= UINT32_C(1) << i;
+		v->over |= UINT32_C(1) << i;
 	}
 	v->verdict = VERDICT_ACCEPTED;
-	v->key = 0;
 	v->ncharged = (uint32_t)charge->nkeys;
 }
 
@@ -432,8 +512,7 @@ memory_over(struct memory *m, const struct msg_charge *charge,
 		key = &charge->keys[i];
 		id = id_find(m, key, map_hash(key->id, key->idlen));
 		if (id == NULL || window_newest(&id->owed) == INT64_MIN ||
-		    key->shadow ||
-		    v->charged[i] == 0 ||
+		    key->shadow || key->soft || v->charged[i] == 0 ||
 		    (limit = key_over(id, key, v, i, now)) == NULL)
 			continue;
 		memset(refused, 0, sizeof(*refused));
@@ -444,6 +523,8 @@ memory_over(struct memory *m, const struct msg_charge *charge,
 		one.list = &refused->limit;
 		refused->retry_after = window_retry_after(&id->window, &one,
 		    v->charged[i], now);
+		if (refused->retry_after == -1)
+			refused->retry_after = limit->seconds;
 		return true;
 	}
 	return false;

@@ -12,6 +12,7 @@ enum stats_counter {
 	STATS_PASSED,		/* nothing to charge */
 	STATS_ACCEPTED,
 	STATS_REFUSED,
+	STATS_OVER,		/* accepted over a limit: a soft action */
 	STATS_SHADOWED,		/* a shadow rule would have refused */
 	STATS_WARNED,
 	STATS_UNAVAILABLE,	/* no verdict in time: db_error_action */
@@ -50,6 +51,7 @@ const struct stats	*stats_get(void);
 enum stats_rule_counter {
 	STATS_RULE_CHARGED,	/* requests that it applied to */
 	STATS_RULE_REFUSED,
+	STATS_RULE_OVER,
 	STATS_RULE_SHADOWED,
 	STATS_RULE_WARNED,
 	STATS_RULE__MAX

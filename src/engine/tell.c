@@ -131,10 +131,11 @@ tell_whose(struct str *line, const struct settings *s,
 	tell_add(line, "queue_id", about->queue_id.bytes, about->queue_id.len);
 }
 
+/* `word`: what happened at the limit that the verdict names. */
 static void
-tell_refused(const struct settings *s, const struct msg_charge *charge,
-    const struct tell_about *about, const struct msg_verdict *v,
-    const char *how)
+tell_limit(const char *word, const struct settings *s,
+    const struct msg_charge *charge, const struct tell_about *about,
+    const struct msg_verdict *v, const char *how)
 {
 	struct str	line;
 
@@ -143,14 +144,11 @@ tell_refused(const struct settings *s, const struct msg_charge *charge,
 	str_init(&line);
 	tell_whose(&line, s, charge, &charge->keys[v->key], about);
 	str_addf(&line, " limit=%" PRId64 "/%" PRId64 " used=%" PRId64
-	    " retry_after=", v->limit.mails, v->limit.seconds, v->used);
-	if (v->retry_after < 0)
-		str_adds(&line, "never");
-	else
-		str_addf(&line, "%" PRId64, v->retry_after);
+	    " retry_after=%" PRId64 "%s", v->limit.mails, v->limit.seconds,
+	    v->used, v->retry_after, v->never ? " never=1" : "");
 	if (how != NULL)
 		str_addf(&line, " (%s)", how);
-	log_notice("refused:%s", line.data);
+	log_notice("%s:%s", word, line.data);
 	str_clear(&line);
 }
 
@@ -201,9 +199,11 @@ tell_verdict(const struct settings *s, const struct msg_charge *charge,
     const char *how)
 {
 	if (v->verdict == VERDICT_REFUSED)
-		tell_refused(s, charge, about, v, how);
+		tell_limit("refused", s, charge, about, v, how);
 	else if (log_debugging())
 		tell_debug(s, charge, about, v, how);
+	if (v->over != 0)
+		tell_limit("accepted over its limit", s, charge, about, v, how);
 	if (v->shadowed != 0)
 		tell_keys(s, charge, about, v->shadowed, "would refuse");
 	if (v->warned != 0)

@@ -179,6 +179,7 @@ struct msg_charge_key {
 	int64_t		 amount;	/* 0 to CHARGE_AMOUNT_MAX */
 	uint8_t		 kind;		/* enum charge_kind */
 	bool		 shadow;	/* record and tell, never refuse */
+	bool		 soft;		/* over a limit the mail is accepted */
 	bool		 sql;		/* SQL may replace limits */
 	uint16_t	 rule;		/* its index; has its SQL query */
 	uint8_t		 warn_at;	/* per cent, 0: never */
@@ -222,10 +223,14 @@ enum verdict {
 
 struct msg_verdict {
 	uint8_t		verdict;
-	uint16_t	key;		/* the refused one, or the nearest */
+	uint16_t	key;		/* the refused one, the first that is
+					   over, or the nearest */
 	struct limit	limit;		/* the window that was full */
 	int64_t		used;
-	int64_t		retry_after;	/* seconds; -1 never */
+	int64_t		retry_after;	/* seconds until it is accepted; where
+					   it never is, the window's length */
+	bool		never;		/* the mail alone exceeds the limit */
+	uint32_t	over;		/* bit per soft key that is over */
 	uint32_t	shadowed;	/* bit per key: would be refused */
 	uint32_t	warned;		/* bit per key: warn_at was crossed */
 	uint32_t	ncharged;	/* accepted: recorded, for each key */

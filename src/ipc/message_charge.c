@@ -21,6 +21,7 @@ key_put(struct str *s, const struct msg_charge_key *k)
 	wire_put_i64(s, k->amount);
 	wire_put_u8(s, k->kind);
 	wire_put_u8(s, k->shadow);
+	wire_put_u8(s, k->soft);
 	wire_put_u8(s, k->sql);
 	wire_put_u16(s, k->rule);
 	wire_put_u8(s, k->warn_at);
@@ -63,6 +64,7 @@ key_get(struct wire *w, struct msg_charge_key *k, struct limit *store)
 	if ((k->kind = wire_get_u8(w)) >= CHARGE_KIND__MAX)
 		wire_fail(w);
 	k->shadow = wire_get_bool(w);
+	k->soft = wire_get_bool(w);
 	k->sql = wire_get_bool(w);
 	k->rule = wire_get_u16(w);
 	if ((k->warn_at = wire_get_u8(w)) > 100)
@@ -127,6 +129,8 @@ msg_verdict_put(struct str *s, const struct msg_verdict *m)
 	wire_put_i64(s, m->limit.seconds);
 	wire_put_i64(s, m->used);
 	wire_put_i64(s, m->retry_after);
+	wire_put_u8(s, m->never);
+	wire_put_u32(s, m->over);
 	wire_put_u32(s, m->shadowed);
 	wire_put_u32(s, m->warned);
 	wire_put_u8(s, (uint8_t)m->ncharged);
@@ -148,7 +152,9 @@ msg_verdict_get(struct msg_verdict *m, const void *src, size_t len)
 	m->limit.mails = wire_get_range(&w, 0, INT64_MAX);
 	m->limit.seconds = wire_get_range(&w, 0, INT64_MAX);
 	m->used = wire_get_i64(&w);
-	m->retry_after = wire_get_range(&w, -1, INT64_MAX);
+	m->retry_after = wire_get_range(&w, 0, INT64_MAX);
+	m->never = wire_get_bool(&w);
+	m->over = wire_get_u32(&w);
 	m->shadowed = wire_get_u32(&w);
 	m->warned = wire_get_u32(&w);
 	m->ncharged = wire_get_u8(&w);

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "decision/retry.h"
 #include "ledger/verdict.h"
 #include "lib/alloc.h"
 #include "lib/num.h"
@@ -139,6 +140,8 @@ verdict_nearest(struct msg_verdict *v, double *nearest, size_t key,
 {
 	double	share;
 
+	if (v->over != 0)
+		return;
 	share = limit->mails == 0 ? 1 : (double)used / (double)limit->mails;
 	if (share < *nearest)
 		return;
@@ -148,7 +151,7 @@ verdict_nearest(struct msg_verdict *v, double *nearest, size_t key,
 	v->used = used;
 }
 
-/* A limit with what was granted. */
+/* The limit, raised by what was granted. */
 static struct limit
 verdict_limit(const struct verdict_key *k, const struct limit *limit)
 {
@@ -158,38 +161,119 @@ verdict_limit(const struct verdict_key *k, const struct limit *limit)
 	return sum;
 }
 
+/* What this mail was charged before under this key. */
 static int64_t
-verdict_retry(const struct verdict_context *ctx, const struct verdict_key *k,
-    const struct limits *limits)
+verdict_charged(const struct verdict_context *ctx,
+    const struct verdict_charge *c, const struct verdict_key *k)
 {
-	struct limit	list[LIMITS_MAX];
-	struct limits	some = { 0, list };
-	size_t		i;
-
-	for (i = 0; i < limits->count && some.count < LIMITS_MAX; i++)
-		if (verdict_new_in(ctx, k, limits->list[i].seconds) > 0)
-			list[some.count++] = verdict_limit(k, &limits->list[i]);
-	return window_retry_after(cache_window(k->id), &some, k->amount,
-	    ctx->now);
+	return k->charge.kind == CHARGE_DISTINCT || c->instancelen == 0 ? 0 :
+	    cache_charged(ctx->cache, &k->seen);
 }
 
-/* What is in shadow refuses nothing: true. */
-static bool
-verdict_refuse(struct verdict_charge *c, size_t n, const struct limit *limit,
-    int64_t used, int64_t retry_after)
+/*
+ * Seconds until the charge fits under all keys that may refuse it, `soft` ones
+ * too where one of them answers; -1: it never does.
+ */
+static int64_t
+verdict_retry(const struct verdict_context *ctx, const struct verdict_charge *c,
+    bool soft)
+{
+	struct retry_key		 keys[CHARGE_KEYS_MAX], *r;
+	const struct verdict_key	*k;
+	const struct limits		*limits;
+	size_t				 n = 0, i, j;
+
+	for (i = 0; i < c->nkeys; i++) {
+		k = &c->keys[i];
+		if (k->amount == 0 || k->charge.shadow ||
+		    (k->charge.soft && !soft))
+			continue;
+		r = &keys[n++];
+		r->window = cache_window(k->id);
+		r->amount = k->amount;
+		r->granted = k->override.granted;
+		r->granted_until = k->override.granted_until;
+		r->not_before = 0;
+		r->nlimits = 0;
+		limits = verdict_limits(k);
+		for (j = 0; j < limits->count && r->nlimits < LIMITS_MAX; j++)
+			if (verdict_new_in(ctx, k, limits->list[j].seconds) > 0)
+				r->limits[r->nlimits++] = limits->list[j];
+	}
+	return retry_after(keys, n, ctx->now);
+}
+
+/* Fills in why key `n` answers. */
+static void
+verdict_answers(const struct verdict_context *ctx, struct verdict_charge *c,
+    size_t n, const struct limit *limit, int64_t used)
 {
 	struct msg_verdict	*v = &c->verdict;
 
-	if (c->keys[n].charge.shadow) {
-		v->shadowed |= UINT32_C(1) << n;
-		return true;
-	}
-	v->verdict = VERDICT_REFUSED;
 	v->key = (uint16_t)n;
 	v->limit = *limit;
 	v->used = used;
-	v->retry_after = retry_after;
+	v->retry_after = v->never ? -1 :
+	    verdict_retry(ctx, c, c->keys[n].charge.soft);
+	if (v->retry_after == -1)
+		v->retry_after = limit->seconds;
+}
+
+/*
+ * The window has no room. True: that refuses nothing, because the key is in
+ * shadow, or because Postfix takes the mail with its action.
+ */
+static bool
+verdict_full(const struct verdict_context *ctx, struct verdict_charge *c,
+    size_t n, const struct limit *limit, int64_t used)
+{
+	const struct verdict_key	*k = &c->keys[n];
+	struct msg_verdict		*v = &c->verdict;
+
+	if (k->charge.shadow) {
+		v->shadowed |= UINT32_C(1) << n;
+		return true;
+	}
+	if (k->charge.soft) {
+		if (v->over == 0)
+			verdict_answers(ctx, c, n, limit, used);
+		v->over |= UINT32_C(1) << n;
+		return true;
+	}
+	v->verdict = VERDICT_REFUSED;
+	v->over = 0;
+	v->never = num_add_clamp(verdict_charged(ctx, c, k), k->amount) >
+	    limit->mails;
+	verdict_answers(ctx, c, n, limit, used);
 	return false;
+}
+
+/*
+ * A request that is sent again, or DATA after what RCPT was charged: while the
+ * key is over a limit, its action is the answer again.
+ */
+static void
+verdict_still_over(const struct verdict_context *ctx, struct verdict_charge *c,
+    size_t n)
+{
+	const struct verdict_key	*k = &c->keys[n];
+	const struct limits		*limits = verdict_limits(k);
+	struct limit			 limit;
+	int64_t				 used;
+	size_t				 i;
+
+	if (!k->charge.soft || k->charge.shadow ||
+	    k->charge.kind == CHARGE_DISTINCT)
+		return;
+	for (i = 0; i < limits->count; i++) {
+		limit = verdict_limit(k, &limits->list[i]);
+		used = window_used(cache_window(k->id), limit.seconds,
+		    ctx->now);
+		if (used > limit.mails) {
+			(void)verdict_full(ctx, c, n, &limit, used);
+			return;
+		}
+	}
 }
 
 /* One that is blocked is under a limit of none, for as long as it is. */
@@ -198,12 +282,16 @@ verdict_blocked(const struct verdict_context *ctx, struct verdict_charge *c,
     size_t n)
 {
 	const struct verdict_key	*k = &c->keys[n];
-	struct limit			 limit;
+	struct msg_verdict		*v = &c->verdict;
 
-	limit.mails = 0;
-	limit.seconds = k->override.blocked_until - ctx->now;
-	return verdict_refuse(c, n, &limit, window_used(cache_window(k->id),
-	    limit.seconds, ctx->now), limit.seconds);
+	v->verdict = VERDICT_REFUSED;
+	v->over = 0;
+	v->key = (uint16_t)n;
+	v->limit.mails = 0;
+	v->limit.seconds = k->override.blocked_until - ctx->now;
+	v->retry_after = v->limit.seconds;
+	v->used = window_used(cache_window(k->id), v->limit.seconds, ctx->now);
+	return false;
 }
 
 /*
@@ -237,8 +325,7 @@ verdict_key_holds(struct verdict_context *ctx, struct verdict_charge *c,
 			continue;
 		}
 		verdict_count_hit(ctx, k, limits, i);
-		return verdict_refuse(c, n, &limit, used,
-		    verdict_retry(ctx, k, limits));
+		return verdict_full(ctx, c, n, &limit, used);
 	}
 	return true;
 }
@@ -498,14 +585,12 @@ verdict_decide(struct verdict_context *ctx, struct verdict_charge *c)
 		k->amount = verdict_new(ctx, c, k);
 		k->override = override_of(ctx->overrides, k->charge.id,
 		    k->charge.idlen, ctx->now);
-		/* No limit at all, by SQL: nothing is counted either. */
-		if (k->sql != NULL && verdict_limits(k)->count == 0 &&
-		    k->override.blocked_until == 0)
-			k->amount = 0;
 	}
 	for (i = 0; i < c->nkeys && holds && c->mode < CHARGE_REPLAY; i++)
 		if (c->keys[i].amount > 0)
 			holds = verdict_key_holds(ctx, c, i, &nearest);
+		else
+			verdict_still_over(ctx, c, i);
 	if (!holds) {
 		c->verdict.warned = 0;
 		ctx->nnear = 0;

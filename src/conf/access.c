@@ -1,0 +1,46 @@
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+#include "conf/access.h"
+
+static bool
+begins_with(const char *action, const char *word)
+{
+	size_t	len = strlen(word);
+
+	return strncasecmp(action, word, len) == 0 &&
+	    (action[len] == '\0' || action[len] == ' ');
+}
+
+bool
+access_refuses(const char *action)
+{
+	if (action[0] == '4' || action[0] == '5')
+		return isdigit((unsigned char)action[1]) &&
+		    isdigit((unsigned char)action[2]) &&
+		    (action[3] == '\0' || action[3] == ' ');
+	return begins_with(action, "REJECT") || begins_with(action, "DEFER") ||
+	    begins_with(action, "DEFER_IF_PERMIT");
+}
+
+bool
+access_takes(const char *action)
+{
+	return !access_refuses(action) && !begins_with(action, "DISCARD");
+}
+
+bool
+access_permits(const char *action)
+{
+	return begins_with(action, "DUNNO") || begins_with(action, "OK") ||
+	    begins_with(action, "PERMIT");
+}
+
+const char *
+access_of(const struct settings *s, unsigned int rule)
+{
+	if (rule < s->nrules && s->rules[rule].action != NULL)
+		return s->rules[rule].action;
+	return s->fail_action;
+}

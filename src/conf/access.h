@@ -1,0 +1,26 @@
+#ifndef ACCESS_H
+#define ACCESS_H
+
+#include <stdbool.h>
+
+#include "conf/settings.h"
+
+/*
+ * What becomes of a mail that is answered with an action of access(5):
+ * access_refuses, the client is told that it was not accepted; access_takes,
+ * Postfix accepts it as far as this service is concerned. DISCARD does neither:
+ * the client believes that the mail was sent, and it was not.
+ */
+bool		 access_refuses(const char *action);
+bool		 access_takes(const char *action);
+
+/* Whether the mail goes on as after a success_action of "dunno". */
+bool		 access_permits(const char *action);
+
+/*
+ * The action for a rule that refuses: its own or fail_action. A `rule` that is
+ * no index of settings' rules has none of its own.
+ */
+const char	*access_of(const struct settings *, unsigned int rule);
+
+#endif
