@@ -424,7 +424,7 @@ clock_steps_back(void **state)
 	charge_of("bob", 1, "", 2);
 	refused(m, NOW - 10000, 10, 10061);
 	charge_of("bob", 1, "i", 0);
-	refused(m, 0, 10, NOW + 61);
+	refused(m, NOW - 86400, 10, 86461);
 	refused(m, NOW, 10, 61);
 	accepted(m, 2 * (int64_t)NOW, 1);
 	memory_free(m);

@@ -1,0 +1,118 @@
+#!/usr/bin/perl
+# The answers at a limit, the same on each database: words with which Postfix takes the
+# mail, mails that alone exceed a limit, and ids without limits.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use Database;
+use Policyd qw(wait_until need have_command False);
+
+need(have_command('sqlite3'), 'no sqlite3 to look into the database with');
+
+sub sum_of {
+	my ($db, $d, $id) = @_;
+	my $sql = "SELECT coalesce(sum(recipient_count), 0) FROM mail_count WHERE id = '$id'";
+
+	return (defined $db ? ($db->sql($sql))[0][0] : ($d->sql($sql))[0][0]);
+}
+
+sub two_tiers {
+	my ($db, %config) = @_;
+	my $d = Policyd->start(config => { %config, rules => [
+	    { name => 'soft', key => 'sasl_username', limits => [[3, 3600]],
+	    action => 'HOLD {rule} {id} {used}' },
+	    { name => 'hard', key => 'sasl_username', limits => [[6, 3600]],
+	    action => 'REJECT {rule} {id} {used} of {limit}' }] });
+	my @mail = map { { sasl_username => 'bob', instance => "i$_" } } 0 .. 9;
+
+	is($d->ask(%{$mail[$_]}), 'dunno', "mail $_") for 1 .. 3;
+	is($d->ask(%{$mail[$_]}), "HOLD soft bob @{[$_ - 1]}", "mail $_ is held") for 4 .. 6;
+	is($d->ask(%{$mail[7]}), 'REJECT hard bob 6 of 6', 'the seventh is refused');
+	is($d->ask(%{$mail[6]}), 'HOLD soft bob 6', 'one that is sent again is held again');
+	is(sum_of($db, $d, 'soft:bob'), 6, 'what is held is charged');
+	is(sum_of($db, $d, 'hard:bob'), 6, 'to both rules');
+	$d->restart;
+	is($d->ask(%{$mail[6]}), 'HOLD soft bob 6', 'so it is after a restart');
+	is($d->ask(%{$mail[8]}), 'REJECT hard bob 6 of 6', 'and so is the refusal');
+	like($d->log, qr/^.*accepted over its limit: id=<soft:bob>.* limit=3\/3600 /m,
+	    'the log says so');
+	$d->ends_well;
+}
+
+sub filter_is_a_limit {
+	my ($db, %config) = @_;
+	my $d = Policyd->start(config => { %config, limits => [[2, 3600]],
+	    fail_action => 'FILTER slow:' });
+
+	is($d->ask(sasl_username => 'eve'), 'dunno', 'below the limit') for 1 .. 2;
+	is($d->ask(sasl_username => 'eve'), 'FILTER slow:', 'slowly from then on') for 1 .. 3;
+	is(sum_of($db, $d, 'eve'), 5, 'all is charged');
+	$d->ends_well;
+}
+
+sub never {
+	my ($db, %config) = @_;
+	my $d = Policyd->start(config => { %config, limits => [[100, 3600]],
+	    fail_action => '450 4.7.1 again in {retry_after} s',
+	    never_action => '550 5.7.1 {id}: at most {limit}, {retry_after}' });
+
+	is($d->ask(sasl_username => 'carol', recipient_count => 150),
+	    '550 5.7.1 carol: at most 100, 3600', 'a mail of 150 where 100 is the limit');
+	is($d->ask(sasl_username => 'carol', recipient_count => 60, instance => 'a'), 'dunno',
+	    'a mail of 60');
+	is($d->ask(sasl_username => 'carol', recipient_count => 120, instance => 'a'),
+	    '550 5.7.1 carol: at most 100, 3600', 'which grows to 120');
+	like($d->ask(sasl_username => 'carol', recipient_count => 60, instance => 'b'),
+	    qr/\A450 4\.7\.1 again in 36\d\d s\z/, 'another one fits later');
+	is(sum_of($db, $d, 'carol'), 60, 'refused mails are not charged');
+	$d->ends_well;
+}
+
+sub retry_after {
+	my (undef, %config) = @_;
+	my $d = Policyd->start(config => { %config, fail_action => 'DEFER {retry_after}',
+	    rules => [{ name => 'short', key => 'sasl_username', limits => [[1, 5]] },
+	    { name => 'long', key => 'sasl_username', limits => [[1, 3600]] }] });
+
+	is($d->ask(sasl_username => 'dave'), 'dunno', 'the first');
+	like($d->ask(sasl_username => 'dave'), qr/\ADEFER (?:3601|3600|359\d)\z/,
+	    'the wait is the longer one');
+	$d->ends_well;
+}
+
+sub without_limits {
+	my ($db, %config) = @_;
+	my $d = Policyd->start(config => { %config, limits => [[5, 3600]],
+	    limits_by_id => { vip => [] }, fail_action => 'REJECT full' });
+
+	is($d->ask(sasl_username => 'vip', recipient_count => 2), 'dunno', 'accepted')
+	    for 1 .. 4;
+	is(sum_of($db, $d, 'vip'), 8, 'and recorded');
+	my $mark = $d->log_mark;
+	$d->write_config({ limits => [[5, 3600]], limits_by_id => { vip => [[9, 3600]] },
+	    fail_action => 'REJECT full' });
+	$d->signal('HUP');
+	ok($d->wait_log(qr/new configuration is in force/, $mark), 'limits are set');
+	is($d->ask(sasl_username => 'vip'), 'dunno', 'the ninth');
+	is($d->ask(sasl_username => 'vip'), 'REJECT full', 'and then it binds');
+	$d->ends_well;
+}
+
+for my $kind (@ARGV ? @ARGV : qw(sqlite pgsql mysql)) {
+	for (['two tiers', \&two_tiers], ['FILTER is a limit', \&filter_is_a_limit],
+	    ['a mail that alone exceeds a limit', \&never],
+	    ['the wait for all rules', \&retry_after],
+	    ['an id without limits is recorded', \&without_limits]) {
+		my ($name, $test) = @$_;
+		my $db = $kind eq 'sqlite' ? undef : Database->start($kind);
+		subtest "$kind: $name" => sub {
+			$test->($db, defined $db ? $db->config : ());
+		};
+		$db->stop if defined $db;
+	}
+}
+
+done_testing();
