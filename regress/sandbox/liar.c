@@ -17,6 +17,7 @@
  */
 struct role_start	liar_start;
 unsigned int		liar_number;
+static bool		liar_refuses;	/* new settings, and dies of them */
 
 /* What an honest engine asks is still answered, whatever came before. */
 static void
@@ -61,6 +62,10 @@ take_messages(void)
 		(void)role_message(&liar_start, &m, &fresh);
 	}
 	reloaded = fresh != NULL;
+	if (reloaded && liar_refuses)
+		exit(6);
+	if (reloaded)
+		role_taken(&liar_start);
 	settings_free(fresh);
 	return reloaded;
 }
@@ -106,6 +111,7 @@ main(void)
 		role_fault(&liar_start, "fail_action names no lie");
 	if ((lie = lie_find(name)) == NULL)
 		role_fault(&liar_start, "%s is no lie", name);
+	liar_refuses = strcmp(name, "parent-refuse") == 0;
 	memset(&needs, 0, sizeof(needs));
 	needs.role = SANDBOX_ENGINE;
 	if (!lie->unlocked)

@@ -36,6 +36,7 @@ my @lies = (
 	['parent-fault-forged', 'parent'],
 	['parent-line-forged', 'borne'],
 	map({ ["parent-line-flood $_", 'borne'] } 0 .. 2),
+	['parent-refuse', 'refused'],
 	['parent-half', 'borne'],
 	map({ ["parent-wish-flood $_", 'borne'] } 0 .. 2),
 	['parent-wish-drip', 'borne'],
@@ -130,6 +131,10 @@ for (@lies) {
 		$d->signal('HUP');
 		if ($outcome eq 'borne') {
 			ok($d->wait_log($told), 'the lie was told');
+		} elsif ($outcome eq 'refused') {
+			ok($d->wait_log(qr/the\ engine\ did\ not\ take\ the\ new\ configuration.*
+			    the\ new\ configuration\ is\ not\ used;\ the\ running\ one\ stays.*
+			    $answered/sx), 'the running configuration stays, and the next serves');
 		} else {
 			ok($d->wait_log(qr/ $outcome(?:-sqlite)?: .*$noticed/),
 			    "the $outcome notices");

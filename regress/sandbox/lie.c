@@ -467,6 +467,7 @@ static const struct lie	lies[] = {
 	{ "parent-fault-forged", to_parent, fault_forged, false },
 	{ "parent-line-forged", to_parent, line_forged, false },
 	{ "parent-line-flood", to_parent, line_flood, false },
+	{ "parent-refuse", to_parent, half, false },
 	{ "parent-half", to_parent, half, false },
 	{ "parent-wish-flood", to_parent, wish_flood, false },
 	{ "parent-wish-drip", to_parent, wish_drip, false },

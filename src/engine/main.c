@@ -366,8 +366,10 @@ engine_on_message(const struct message *m)
 	default:
 		if (role_message(&engine.start, m, &fresh) == -1)
 			log_fatal("a message of the parent's cannot be read");
-		if (fresh != NULL)
+		if (fresh != NULL) {
 			engine_use(fresh);
+			role_taken(&engine.start);
+		}
 	}
 }
 

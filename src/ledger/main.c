@@ -174,8 +174,10 @@ ledger_on_parent(struct ledger *l, const struct message *m)
 
 	if ((handled = role_message(&l->start, m, &fresh)) == -1)
 		return -1;
-	if (fresh != NULL)
+	if (fresh != NULL) {
 		ledger_reload(l, fresh);
+		role_taken(&l->start);
+	}
 	return handled == 1 || from_parent[m->type].handle == NULL ? 0 :
 	    from_parent[m->type].handle(l, m);
 }

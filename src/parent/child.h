@@ -32,6 +32,8 @@ struct child {
 	bool		 killed;	/* by us: its death is no surprise */
 	struct mono	 ask;		/* whether it is alive, the next time */
 	unsigned int	 unanswered;	/* of these questions */
+	uint64_t	 offered;	/* generation that it was sent last */
+	uint64_t	 taken;		/* and which is in force there */
 	struct relay	 relay;		/* what it writes to its stderr */
 	char		 sandbox[256];	/* what it entered */
 };

@@ -101,6 +101,18 @@ open_directory(struct place *place, const struct settings *settings,
 	return directories_place(place, path->bytes, &new, why);
 }
 
+void
+children_settings(struct parent *p, enum slot slot,
+    const struct settings *settings, uint64_t generation)
+{
+	struct child	*child = &p->child[slot];
+
+	if (child->channel == NULL || child->told)
+		return;
+	child->offered = generation;
+	convey_send(child->channel, settings, child->role, generation);
+}
+
 int
 children_start(struct parent *p, enum slot slot,
     const struct settings *settings,
@@ -127,7 +139,7 @@ children_start(struct parent *p, enum slot slot,
 	child->deadline = clock_after(child->since, READY_MS);
 	serve_log_message(p, child);
 	send_identity(child, identity, p->started && slot != SLOT_NEXT_LEDGER);
-	convey_send(child->channel, settings, child->role, p->generation);
+	children_settings(p, slot, settings, p->generation);
 	if (slot == SLOT_ENGINE)
 		sockets_send(&p->listeners, child);
 	log_debug("%s started as process %ld", program, (long)child->pid);
@@ -233,13 +245,27 @@ schedule(struct parent *p, enum slot slot, struct mono since, bool away)
 	restart->quick++;
 }
 
+/*
+ * Whether what was lost before the daemon is started ends it: what the
+ * administrator must mend does, and whatever is lost before clients are served
+ * or again and again. Else it is a fault of that process alone.
+ */
+static bool
+start_failed(const struct parent *p, enum slot slot, const struct child *child)
+{
+	return child->faulted || !p->served ||
+	    p->restart[slot].quick >= NBACKOFF;
+}
+
 /* An engine or ledger is no more, and nobody asked it to go. */
 static void
 on_lost(struct parent *p, enum slot slot, const struct child *child, int status)
 {
 	bool	away = WIFEXITED(status) && WEXITSTATUS(status) == ROLE_AWAY;
 
-	if (!p->started && !(away && slot == SLOT_LEDGER)) {
+	reload_on_lost(p, slot, child, away);
+	if (!p->started && !(away && slot == SLOT_LEDGER) &&
+	    start_failed(p, slot, child)) {
 		log_error("%s did not start", children_name(p, slot));
 		serve_stop(p, STATUS_FATAL);
 		return;

@@ -15,6 +15,10 @@
 int	children_start(struct parent *, enum slot, const struct settings *,
 	    const struct msg_identity *, char *why);
 
+/* Sends settings to a slot's process, if there is one that goes on. */
+void	children_settings(struct parent *, enum slot, const struct settings *,
+	    uint64_t generation);
+
 /*
  * Joins two of them by a channel of their own; nothing where one is not there.
  */

@@ -63,9 +63,10 @@ on_settings_taken(struct parent *p, enum slot slot, const struct message *m)
 {
 	uint64_t	generation;
 
-	(void)p;
-	(void)slot;
-	return msg_number_get(&generation, m->payload, m->len);
+	if (msg_number_get(&generation, m->payload, m->len) == -1)
+		return -1;
+	p->child[slot].taken = generation;
+	return 0;
 }
 
 static int

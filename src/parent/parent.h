@@ -85,6 +85,8 @@ struct reload {
 	bool			 wanted;
 	bool			 active;	/* the next ledger starts */
 	bool			 ready;		/* it serves */
+	bool			 offered;	/* to the children that serve */
+	struct mono		 deadline;	/* for them to take it */
 	struct mono		 not_before;
 	struct settings		*settings;
 	struct msg_identity	 identity;
@@ -117,6 +119,7 @@ struct parent {
 	struct wishes		 wishes;
 	struct mono		 since;		/* the daemon was started */
 	bool			 no_syslog;	/* none could be reached */
+	bool			 served;	/* the engine was ready once */
 	bool			 started;	/* ready once */
 	bool			 database_away;	/* the engine does without */
 	bool			 stopping;

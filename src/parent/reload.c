@@ -1,7 +1,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "conf/convey.h"
 #include "conf/load.h"
 #include "lib/log.h"
 #include "parent/children.h"
@@ -11,6 +10,7 @@
 #include "parent/reload.h"
 #include "parent/wishes.h"
 
+#define TAKE_MS		5000	/* that a child may be busy meanwhile */
 #define EVERY_MS	200	/* many signals at once are one */
 
 void
@@ -57,6 +57,7 @@ end(struct parent *p, const char *outcome)
 	str_clear(&reload->faults);
 	reload->active = false;
 	reload->ready = false;
+	reload->offered = false;
 	reload->not_before = clock_after(clock_mono(), EVERY_MS);
 	notify_ready(outcome);
 }
@@ -125,14 +126,52 @@ swap_ledgers(struct parent *p)
 	children_stop(p, SLOT_OLD_LEDGER);
 }
 
+/*
+ * The children get the settings before anything else changes. The parent has
+ * checked them with the same readers, so none should refuse; if one does, or
+ * dies of them, the running ones go on.
+ */
 static void
-send_settings(struct parent *p, enum slot slot)
+offer(struct parent *p)
 {
-	struct child	*child = &p->child[slot];
+	struct reload	*reload = &p->reload;
+	uint64_t	 next = p->generation + 1;
 
-	if (child->channel != NULL && !child->told)
-		convey_send(child->channel, p->settings, child->role,
-		    p->generation);
+	reload->offered = true;
+	reload->deadline = clock_after(clock_mono(), TAKE_MS);
+	/* One that starts may wait for its database, and gets them later. */
+	if (p->child[SLOT_ENGINE].state == CHILD_SERVING)
+		children_settings(p, SLOT_ENGINE, reload->settings, next);
+	if (!reload->active && p->child[SLOT_LEDGER].state == CHILD_SERVING)
+		children_settings(p, SLOT_LEDGER, reload->settings, next);
+}
+
+/* A child that was offered this generation, and has not taken it. */
+static bool
+awaited(const struct parent *p, enum slot slot)
+{
+	const struct child	*child = &p->child[slot];
+
+	return child->offered == p->generation + 1 &&
+	    child->taken != child->offered;
+}
+
+static void
+take_back(struct parent *p, enum slot culprit)
+{
+	char	why[128];
+
+	/* A number that none has had. */
+	p->generation += 2;
+	if (p->child[SLOT_ENGINE].offered == p->generation - 1)
+		children_settings(p, SLOT_ENGINE, p->settings, p->generation);
+	if (p->child[SLOT_LEDGER].offered == p->generation - 1)
+		children_settings(p, SLOT_LEDGER, p->settings, p->generation);
+	if (p->reload.active)
+		children_stop(p, SLOT_NEXT_LEDGER);
+	snprintf(why, sizeof(why), "the %s did not take the new configuration",
+	    children_name(p, culprit));
+	refuse(p, why);
 }
 
 static void
@@ -153,11 +192,13 @@ commit(struct parent *p)
 	serve_log_again(p);
 	sockets_adopt(&p->listeners, &reload->listeners,
 	    &p->child[SLOT_ENGINE]);
-	send_settings(p, SLOT_ENGINE);
 	if (new_ledger)
 		swap_ledgers(p);
-	else
-		send_settings(p, SLOT_LEDGER);
+	/* One that was started in between has the old ones. */
+	if (p->child[SLOT_ENGINE].offered != p->generation)
+		children_settings(p, SLOT_ENGINE, p->settings, p->generation);
+	if (p->child[SLOT_LEDGER].offered != p->generation && !new_ledger)
+		children_settings(p, SLOT_LEDGER, p->settings, p->generation);
 	/* An engine that is somebody else must be another process. */
 	if (new_user)
 		children_stop(p, SLOT_ENGINE);
@@ -198,7 +239,7 @@ begin(struct parent *p)
 		return;
 	}
 	if (!needs_ledger(p)) {
-		commit(p);
+		offer(p);
 		return;
 	}
 	reload->active = true;
@@ -218,9 +259,20 @@ reload_on_ready(struct parent *p)
 }
 
 void
+reload_on_lost(struct parent *p, enum slot slot, const struct child *was,
+    bool away)
+{
+	if (p->reload.offered && !away && was->offered == p->generation + 1 &&
+	    was->taken != was->offered)
+		take_back(p, slot);
+}
+
+void
 reload_on_gone(struct parent *p)
 {
-	if (p->reload.active)
+	if (p->reload.offered)
+		take_back(p, SLOT_NEXT_LEDGER);
+	else if (p->reload.active)
 		refuse(p, "the ledger of the new configuration did not start");
 }
 
@@ -228,16 +280,28 @@ reload_on_gone(struct parent *p)
 static bool
 may_begin(const struct parent *p)
 {
-	return p->reload.wanted && !p->reload.active && p->started &&
+	return p->reload.wanted && !p->reload.active && !p->reload.offered &&
+	    p->started &&
 	    p->child[SLOT_NEXT_LEDGER].state == CHILD_DOWN &&
 	    p->child[SLOT_OLD_LEDGER].state == CHILD_DOWN;
+}
+
+static void
+go_on(struct parent *p, struct mono now)
+{
+	/* One that is busy, with a slow database above all, refuses nothing. */
+	if ((!awaited(p, SLOT_ENGINE) && !awaited(p, SLOT_LEDGER)) ||
+	    clock_passed(p->reload.deadline, now))
+		commit(p);
 }
 
 void
 reload_timers(struct parent *p, struct mono now)
 {
-	if (p->reload.active && p->reload.ready)
-		commit(p);
+	if (p->reload.offered)
+		go_on(p, now);
+	else if (p->reload.active && p->reload.ready)
+		offer(p);
 	else if (may_begin(p) && clock_passed(p->reload.not_before, now))
 		begin(p);
 }
@@ -245,6 +309,8 @@ reload_timers(struct parent *p, struct mono now)
 int
 reload_left(const struct parent *p, struct mono now)
 {
+	if (p->reload.offered)
+		return clock_left(p->reload.deadline, now);
 	if (p->reload.active && p->reload.ready)
 		return 0;
 	return may_begin(p) ? clock_left(p->reload.not_before, now) : -1;
@@ -261,4 +327,5 @@ reload_abandon(struct parent *p)
 	settings_free(reload->settings);
 	reload->settings = NULL;
 	reload->active = false;
+	reload->offered = false;
 }

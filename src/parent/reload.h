@@ -5,8 +5,9 @@
 
 /*
  * A new configuration: read and checked whole, sockets bound, where the
- * database changed a new ledger ready, and only then put in force, all at once.
- * Whatever fails before that is logged and nothing has changed.
+ * database changed a new ledger ready, taken by the engine and the ledger, and
+ * only then put in force. Whatever fails before that is logged, and the running
+ * configuration stays: a child that has taken the new one gets it again.
  */
 void	reload_want(struct parent *);
 
@@ -17,6 +18,12 @@ int	reload_left(const struct parent *, struct mono now);
 /* The next ledger is ready, or is gone. */
 void	reload_on_ready(struct parent *);
 void	reload_on_gone(struct parent *);
+
+/*
+ * A process that serves was lost: `was` as it was, `away` when its database is.
+ */
+void	reload_on_lost(struct parent *, enum slot, const struct child *was,
+	    bool away);
 
 /* The parent stops. */
 void	reload_abandon(struct parent *);

@@ -160,6 +160,8 @@ serve_check_started(struct parent *p)
 void
 serve_on_ready(struct parent *p, enum slot slot)
 {
+	if (slot == SLOT_ENGINE)
+		p->served = true;
 	if (slot == SLOT_LEDGER && p->database_away) {
 		p->database_away = false;
 		log_notice("the database is back");

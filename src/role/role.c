@@ -28,6 +28,7 @@ static struct {
 	enum role	 self;
 	const char	*name;
 	struct convey	*settings;	/* the generation that is coming in */
+	uint64_t	 generation;	/* of the last whole one */
 	bool		 inherited;	/* a directory at ROLE_DIRECTORY_FD */
 } role;
 
@@ -158,7 +159,7 @@ on_setting(const struct message *m, struct settings **fresh)
 		convey_free(role.settings);
 		role.settings = NULL;
 		*fresh = settings;
-		return 0;
+		return msg_number_get(&role.generation, m->payload, m->len);
 	default:
 		return -1;
 	}
@@ -394,4 +395,15 @@ role_message(struct role_start *start, const struct message *m,
 	default:
 		return 0;
 	}
+}
+
+void
+role_taken(struct role_start *start)
+{
+	struct str	payload;
+
+	str_init(&payload);
+	msg_number_put(&payload, role.generation);
+	channel_send(start->parent, MSG_SETTINGS_TAKEN, 0, &payload, -1);
+	str_clear(&payload);
 }

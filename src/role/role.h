@@ -78,4 +78,10 @@ void	role_away(struct role_start *, const char *, ...)
 int	role_message(struct role_start *, const struct message *,
 	    struct settings **fresh);
 
+/*
+ * Tells the parent that the last generation of role_message is in force here.
+ * Until then the parent may still take it back.
+ */
+void	role_taken(struct role_start *);
+
 #endif

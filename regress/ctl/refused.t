@@ -1,0 +1,80 @@
+#!/usr/bin/perl
+# New settings that a child does not take: the running ones go on, and policyctl says so.
+# At a start, a process that dies before it is ready is started again while clients are
+# served.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use Ctl qw(ctl ctl_command ctl_json);
+use Policyd qw(slurp wait_until);
+
+# policyctl in the background: a function that waits for (status, output).
+sub ctl_later {
+	my ($d, @words) = @_;
+	my $said = "$d->{dir}/said";
+
+	unlink $said;
+	my $pid = $d->spawn($said, $said, ctl_command($d, @words));
+	return sub { return (Policyd::exit_status(Policyd::reap($pid)), slurp($said)) };
+}
+
+subtest 'refused-generation-is-taken-back' => sub {
+	my $d = Policyd->start(config => { fail_action => 'reject old', limits => [[1, 3600]],
+	    db_timeout => 2, db_error_action => 'defer away' });
+
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'one mail');
+	is($d->ask(sasl_username => 'bob'), 'reject old', 'and no more');
+	my $ledger = $d->child('ledger-sqlite');
+	my $mark = $d->log_mark;
+	kill 'STOP', $ledger;
+	$d->write_config({ fail_action => 'reject new', limits => [[9, 3600]] });
+	my $end = ctl_later($d, 'reload');
+	ok($d->wait_log(qr/reading the configuration again/, $mark), 'a reload begins');
+	kill 'KILL', $ledger;
+	my ($status, $said) = $end->();
+	is($status, 3, 'the ledger dies of it: policyctl reload fails');
+	like($said, qr/ledger-sqlite did not take the new configuration\n.*the running one stays/,
+	    'and says why');
+	like($d->log_since($mark), qr/error|the new configuration is not used/, 'the log too');
+	ok($d->child('ledger-sqlite', $ledger), 'the ledger is started again');
+	ok(wait_until { ($d->ask(sasl_username => 'bob') // '') eq 'reject old' },
+	    'the engine has the old settings, and so has the ledger');
+	is((ctl($d, 'reload'))[0], 0, 'the next reload does well');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'and is in force');
+	$d->ends_well;
+};
+
+subtest 'a-slow-ledger-refuses-nothing' => sub {
+	my $d = Policyd->start(config => { limits => [[1, 3600]] });
+	my $ledger = $d->child('ledger-sqlite');
+
+	kill 'STOP', $ledger;
+	$d->write_config({ limits => [[9, 3600]] });
+	is((ctl($d, 'reload'))[0], 0, 'a reload while the ledger stands still');
+	kill 'CONT', $ledger;
+	is($d->ask(sasl_username => 'bob'), 'dunno', "mail $_") for 1 .. 9;
+	like($d->ask(sasl_username => 'bob'), qr/^defer/, 'the new limit is in force');
+	$d->ends_well;
+};
+
+subtest 'died-before-ready-while-clients-are-served' => sub {
+	my $d = Policyd->start;
+
+	for my $name ('ledger-sqlite', 'engine') {
+		my $pid = $d->child($name);
+		for (1 .. 3) {
+			kill 'KILL', $pid;
+			# Most of these are not ready yet.
+			$pid = $d->child($name, $pid);
+		}
+		ok(wait_until { ($d->ask(sasl_username => 'bob') // '') eq 'dunno' },
+		    "$name was killed again and again: it serves again");
+		ok($d->running, 'and the daemon never ended');
+	}
+	$d->ends_well;
+};
+
+done_testing();
