@@ -82,7 +82,7 @@ MYSQL_LIBS_Linux != ${PKG_CONFIG} --libs libmariadb 2>/dev/null || \
 		${PKG_CONFIG} --libs mysqlclient 2>/dev/null || :
 CMOCKA_CFLAGS_Linux != ${PKG_CONFIG} --cflags cmocka 2>/dev/null || :
 CMOCKA_LIBS_Linux != ${PKG_CONFIG} --libs cmocka 2>/dev/null || :
-OS_CPPFLAGS_Linux = -D_GNU_SOURCE ${BSD_CFLAGS_Linux} ${EVENT_CFLAGS_Linux} \
+OS_CPPFLAGS_Linux = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 ${BSD_CFLAGS_Linux} ${EVENT_CFLAGS_Linux} \
 		${YAML_CFLAGS_Linux} ${SECCOMP_CFLAGS_Linux} ${SSL_CFLAGS_Linux} \
 		${SQLITE_CFLAGS_Linux} ${CMOCKA_CFLAGS_Linux}
 # Where packages of the BSDs are; the system's own headers come first.
@@ -172,7 +172,7 @@ MYSQL_TESTS =	${LEDGER_SUITE_SRCS:.c=.mysql}
 BENCH_OBJS =	${BENCH_SRCS:.c=.o}
 FLOOR_OBJS =	${FLOOR_SRCS:.c=.o} ${BENCH_COMMON_SRCS:.c=.o}
 LOAD_OBJS =	${LOAD_SRCS:.c=.o} ${BENCH_COMMON_SRCS:.c=.o}
-ATTACK_OBJS =	${ATTACK_SRCS:.c=.o} ${SANDBOX_SRCS:.c=.o} ${LIB_SRCS:.c=.o}
+ATTACK_OBJS =	${ATTACK_SRCS:.c=.o} ${SANDBOX_SRCS:.c=.o} ${LIB_SRCS:.c=.o} ${COMPAT_SRCS:.c=.o}
 ATTACK_Linux_native = build/regress/attack
 ATTACK_Linux_eased = build/regress/attack
 LIAR =		build/regress/liar
@@ -211,8 +211,11 @@ FOUND =		build/found/libbsd-overlay build/found/libmd build/found/libevent \
 		build/found/cmocka
 ${FOUND}:
 	@sh src/found.sh ${OS} "${PKG_CONFIG}" $@
+# SQLite, libevent and the C library must have the same time_t as our objects.
+build/found/time: src/time.sh
+	@sh src/time.sh "${CC}" "${CPPFLAGS} ${CFLAGS}" $@
 ${OBJECTS} ${UNIT_OBJS} ${BENCH_OBJS} ${ATTACK_OBJS} ${LIAR_SRCS:.c=.o} build/paths.o: \
-    build/found/libbsd-overlay
+    build/found/libbsd-overlay build/found/time
 ${CONF_READ_SRCS:.c=.o}: build/found/yaml-0.1
 ${ENGINE_OBJS}: build/found/libevent
 ${LEDGER_OBJS}: build/found/libmd

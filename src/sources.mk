@@ -29,6 +29,7 @@ SANDBOX_SRCS =	src/sandbox/privileges.c src/sandbox/rlimits.c ${SANDBOX_SRCS_${S
 
 COMPAT_SRCS_NetBSD =	compat/explicit_bzero.c compat/freezero.c
 COMPAT_SRCS_FreeBSD =	compat/freezero.c
+COMPAT_SRCS_Linux =	compat/socketcall.c
 COMPAT_SRCS =	${COMPAT_SRCS_${OS}}
 
 ROLE_SRCS =	src/role/role.c

@@ -186,9 +186,10 @@ sub check_locked {
 	} elsif ($end->{worked} || $damage ne '') {
 		$bad = "worked: $damage";
 	} elsif ($end->{signal} == 31) {
-		# Blocked handlers and foreign architectures die unnamed.
+		# Blocked handlers and foreign architectures die unnamed. 32-bit systems
+		# have fcntl64, setuid32 and their like.
 		$bad = 'died, but the log does not say of what'
-		    if $call ne '' && ($end->{call} // '') !~ /\A(?:$call)\z/;
+		    if $call ne '' && ($end->{call} // '') !~ /\A(?:$call)(?:32|64)?\z/;
 	} elsif (!defined $end->{failed} && $end->{signal} == 0) {
 		$bad = 'came to no end';
 	} elsif (defined $end->{failed} && $call ne '' && !($placed{$attempt} &&

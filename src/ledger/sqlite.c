@@ -52,6 +52,9 @@ struct sqlite {
 
 static int	base = -1;
 
+/* SQLite calls the functions below with its types: its off_t has 64 bits. */
+_Static_assert(sizeof(off_t) == 8, "off_t must have 64 bits, as in SQLite");
+
 /* SQLite is given absolute names with no directory in them: "/db.sqlite3". */
 static const char *
 inside(const char *path)
