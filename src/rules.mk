@@ -405,6 +405,7 @@ bench: all ${TEST_PROGRAMS}
 # Into DESTDIR, as whoever calls it; never over a configuration that is in use, and
 # nothing below RUNDIR or STATEDIR, which the daemon makes itself.
 install: install-programs install-texts install-init-${INIT}
+	@[ -n "${DESTDIR}" ] || sh packaging/leftovers
 
 install-programs: all build/install/policyd-rate-limit
 	mkdir -p ${DESTDIR}${SBINDIR} ${DESTDIR}${LIBEXECDIR}

@@ -34,12 +34,22 @@ END
 	ucfq => <<'END',
 printf '%s:%s:Yes:No\n' "$2" "$(cat "$PLAY/registry")"
 END
-	'getent' => "exit 0\n",
+	'getent' => '[ "$2" = policyd-rate-limit ] || grep -q "^$2:" "/etc/$1"' . "\n",
+	setpriv => 'exit ${UNREADABLE:-0}' . "\n",
+	'systemd-sysusers' => "exit 0\n",
+	'deb-systemd-invoke' => 'printf "%s\n" "$*" >>"$PLAY/services"' . "\n",
+	'start-stop-daemon' => 'printf "%s\n" "$*" >>"$PLAY/services"' . "\n",
 	chgrp => 'printf "%s\n" "chgrp $*" >>"$PLAY/done"' . "\n",
 	chmod => 'printf "%s\n" "chmod $*" >>"$PLAY/done"' . "\n",
 	stat => 'printf "%s\n" "root:root:$MODE"' . "\n",
 );
 mkdir "$dir/bin";
+spew("$dir/bin/daemon", <<"END", 0755);
+#!/bin/sh
+for f in "\$PLAY/etc/policyd-rate-limit.conf" "\$PLAY/etc/policyd-rate-limit.yaml"; do
+	[ ! -f "\$f" ] || exec '@{[Policyd::program()]}' -f "\$f" "\$@"
+done
+END
 spew("$dir/bin/$_", "#!/bin/sh\n$tool{$_}", 0755) for keys %tool;
 
 # One life of /etc, beginning with these files.
@@ -50,22 +60,27 @@ sub life {
 	mkdir "$dir/$_" for qw(etc share var);
 	spew("$dir/share/policyd-rate-limit.conf", $sample);
 	spew("$dir/etc/$_", $files{$_}) for keys %files;
-	spew("$dir/$_", '') for 'registry', 'done';
+	spew("$dir/$_", '') for 'registry', 'done', 'services';
 }
 
 sub script {
 	my ($name, %option) = @_;
 	my $text = slurp("$root/packaging/debian/policyd-rate-limit.$name");
 
+		$text =~ s{sh \S+/leftovers}{:};
 	$text =~ s{/usr/share/policyd-rate-limit}{$dir/share}g;
+	$text =~ s{=/usr/sbin/policyd-rate-limit}{=$dir/bin/daemon};
+	$text =~ s{/usr/libexec/policyd-rate-limit}{$dir/libexec}g;
 	$text =~ s{=/etc/}{=$dir/etc/}g;
-	$text =~ s{(?<![\w/])/var/}{$dir/var/}g;
+	$text =~ s{(?<![\w/])/var/}{$dir/var/}g if $name ne 'postinst';
 	$text =~ s/^#DEBHELPER#$//m or die "$name: no place for debhelper's part\n";
 	spew("$dir/script", $text, 0755);
 	local $ENV{PATH} = "$dir/bin:$ENV{PATH}";
 	local $ENV{PLAY} = $dir;
 	local $ENV{MODE} = $option{mode} // 640;
-	return system('/bin/sh', "$dir/script", @{$option{args}}) == 0;
+	local $ENV{UNREADABLE} = $option{unreadable} // 0;
+	my $status = system("/bin/sh '$dir/script' @{$option{args}} >'$dir/said' 2>&1");
+	return $status == 0;
 }
 
 sub files { return join ' ', map { s{.*/}{}r } sort glob "$dir/etc/*" }
@@ -73,6 +88,8 @@ sub files { return join ' ', map { s{.*/}{}r } sort glob "$dir/etc/*" }
 life();
 ok(script('postinst', args => ['configure', '']), 'a fresh installation');
 is(slurp("$dir/etc/policyd-rate-limit.conf"), $sample, 'has the sample');
+like(slurp("$dir/done"), qr/^chmod 0640 /m, 'which not everybody may read');
+spew("$dir/done", '');
 spew("$dir/share/policyd-rate-limit.conf", "newer\n");
 ok(script('postinst', args => ['configure', '2.0.0-1']), 'the next version');
 is(slurp("$dir/etc/policyd-rate-limit.conf"), "newer\n", 'offers its own');
@@ -82,12 +99,13 @@ is(files(), 'policyd-rate-limit.conf', 'the configuration stays');
 ok(script('postrm', args => ['purge']), 'purged');
 is(files(), '', 'it goes');
 
+my %old = (yaml => "debug: no\n", conf => "debug = False\n");
 for my $kind ('yaml', 'conf') {
-	life("policyd-rate-limit.$kind" => "old\n");
+	life("policyd-rate-limit.$kind" => $old{$kind});
 	ok(script('postinst', args => ['configure', '1.0.1.1-2'], mode => 600),
 	    "over the Python program with a .$kind");
 	is(files(), "policyd-rate-limit.$kind", 'no other configuration comes before it');
-	is(slurp("$dir/etc/policyd-rate-limit.$kind"), "old\n", 'and it is what it was');
+	is(slurp("$dir/etc/policyd-rate-limit.$kind"), $old{$kind}, 'and it is what it was');
 	is(slurp("$dir/done"), "chgrp policyd-rate-limit $dir/etc/policyd-rate-limit.$kind\n" .
 	    "chmod g+r $dir/etc/policyd-rate-limit.$kind\n", 'the daemon may read it');
 	spew("$dir/done", '');
@@ -98,9 +116,70 @@ for my $kind ('yaml', 'conf') {
 	is(files(), "policyd-rate-limit.$kind", 'what is not ours stays');
 }
 
-life('policyd-rate-limit.yaml' => "old\n");
+life('policyd-rate-limit.yaml' => $old{yaml});
 ok(script('postinst', args => ['configure', '1.0.1.1-2'], mode => 644),
     'a configuration that all may read');
 is(slurp("$dir/done"), '', 'stays as it is');
+
+# --- what the service of the Python program had, ours has in a drop-in ---
+
+sub drop_ins {
+	return { map { (split m{/}, $_)[-2] =~ s/\.d\z//r => slurp($_) =~ s/\A#.*\n//r }
+	    glob "$dir/etc/systemd/system/*.d/upgrade.conf" };
+}
+
+sub taken_over {
+	my ($yaml, %option) = @_;
+
+	life('policyd-rate-limit.yaml' => $yaml);
+	my $well = script('postinst', args => ['configure', '1.2.0-1.1'], %option);
+	return $well ? drop_ins() : slurp("$dir/said");
+}
+
+is_deeply(taken_over("debug: no\n"), {}, 'the usual places need no drop-in');
+like(slurp("$dir/services"), qr/^stop policyd|--stop/, 'the old service is stopped');
+my %write = (
+	'sqlite_config: {database: /srv/policyd/db.sqlite3}' =>
+	    ['ReadWritePaths="-/srv/policyd"'],
+	'sqlite_config: {database: "/home/a b/50%/db"}' =>
+	    ['ProtectHome=no', 'ReadWritePaths="-/home/a b/50%%"'],
+);
+for my $line (sort keys %write) {
+	my $want = join "\n", '[Service]', @{$write{$line}}, '';
+	is_deeply(taken_over("$line\n"), { 'policyd-rate-limit.service' => $want,
+	    'policyd-rate-limit-clean.service' => $want }, $line);
+}
+is_deeply(taken_over("user: daemon\ngroup: daemon\npidfile: /run/limits/pid\n"), {
+	'policyd-rate-limit.service' => "[Service]\nGroup=daemon\n" .
+	    "ReadWritePaths=\"-/run/limits\"\nRuntimeDirectory=limits\nUser=daemon\n",
+	'policyd-rate-limit-clean.service' => "[Service]\nGroup=daemon\nUser=daemon\n",
+}, 'user, group and pidfile');
+my %socket = ('/run/x/policy' => ['/run/x/policy'],
+	'["127.0.0.1", 10031]' => ['127.0.0.1:10031'],
+	'["::1", 10031]' => ['[::1]:10031'],
+	'[["::1", 1], /run/x/p, ["10.0.0.1", 2]]' => ['[::1]:1', '/run/x/p', '10.0.0.1:2']);
+for my $socket (sort keys %socket) {
+	my $want = join "\n", '[Socket]', 'ListenStream=',
+	    (map { "ListenStream=$_" } @{$socket{$socket}}), 'FreeBind=yes',
+	    'SocketUser=policyd-rate-limit', 'SocketGroup=policyd-rate-limit',
+	    "SocketMode=0660\n";
+	is(taken_over("SOCKET: $socket\nsocket_permission: 0660\n")->{'policyd-rate-limit.socket'},
+	    $want, "SOCKET $socket");
+}
+ok(script('postrm', args => ['upgrade', '1.2.0-1.1']), 'back to the Python program');
+is_deeply(drop_ins(), {}, 'the drop-ins go');
+
+# --- the upgrade stops with a sentence, and the Python program runs on ---
+
+for my $case (["backend: 1\n", qr/apt install policyd-rate-limit-mysql; then run/],
+    ["backend: 2\n", qr/apt install policyd-rate-limit-pgsql; then run/],
+    ["limits: [[\n", qr/is not taken over/],
+    ["user: no-such-user\n", qr/user "no-such-user" of \S+ does not exist/],
+    ["user: daemon\n", qr/user daemon must be able to read/, unreadable => 1]) {
+	my ($yaml, $want, %option) = @$case;
+
+	like(taken_over($yaml, %option), $want, $yaml =~ s/\n//r);
+	is(slurp("$dir/services"), '', 'nothing is stopped');
+}
 
 done_testing();
