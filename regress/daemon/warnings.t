@@ -1,0 +1,184 @@
+#!/usr/bin/perl
+# A configuration that the parent accepts with a warning is accepted by every child: each
+# warning that the sources have is provoked at a start and at a reload, with requests under
+# way. A warning without an example here fails.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use Ctl qw(ctl);
+use Policyd qw(literal slurp $root);
+
+# Fixed parts of the text of every warning in src/conf, in their order.
+sub warnings_of {
+	my ($file) = @_;
+	my $source = slurp($file);
+	my @found;
+
+	while ($source =~ /\b(?:fault_warning|fault_unknown|reader_warning|reader_unknown|
+	    check_advise)(\((?:[^()"]++|"(?:[^"\\]|\\.)*+"|(?1))*+\))\s*;/gx) {
+		my $call = $1;
+		my @strings;
+		while ($call =~ /((?:"(?:[^"\\]|\\.)*"\s*)+)/g) {
+			my $pieces = $1;
+			push @strings, join '', $pieces =~ /"((?:[^"\\]|\\.)*)"/g;
+		}
+		# The name of the setting, and words of a choice, are strings of their own.
+		my ($text) = sort { length $b <=> length $a } @strings;
+		next if !defined $text;
+		$text =~ s/\\(.)/$1/g;
+		push @found, $text if $text ne '%s' && $text ne '%s %s';
+	}
+	return @found;
+}
+
+# %s and its kin stand for anything.
+sub pattern_of {
+	my ($text) = @_;
+	my @parts = split /%(?:%|[.*]*\w+|[lz]+[ud])/, $text, -1;
+
+	return join '.*', map { quotemeta } @parts;
+}
+
+my %warnings = map { my $file = $_; map { ($_ => $file) } warnings_of($file) }
+    glob "$root/src/conf/*.c";
+cmp_ok(scalar keys %warnings, '>', 30, 'the sources have warnings');
+
+# Said of a file that is refused for its errors, or only without root, or only by -n.
+my $elsewhere = qr/looks like|everybody may write to this file/;
+delete $warnings{$_} for grep { /$elsewhere/ } keys %warnings;
+
+# Lines of a configuration that is accepted, with what it is warned about.
+my @examples = (
+	'colour = 1', 'socket_permision = 0o660', 'sql_report = 1', 'config_file = "x"',
+	'limits = [[9, 60]]; limits = [[8, 60]]', 'limits_by_id = {"a": [], "a": []}',
+	'limited_netword = []; limited_networks = []',
+	'mysql_config = {"pasword": "x"}', 'mysql_config = {"xyzzyxyzzy": "x"}',
+	'mysql_config = {"use_unicode": True}', 'pgsql_config = {"async": 1}',
+	'smtp_credentials = ["u", "hush"]',
+	'smtp_credentials = ["u", "p"]; smtp_server = ["mail.example.org"]; report = True; ' .
+	    'report_to = "a@b.example"',
+	'rules = [{"name": "a", "key": "sender", "limits": [], "colour": 1}]',
+	'rules = [{"name": "a", "key": "sender", "limits": [], "limit": 1}]',
+	'rules = [{"name": "a", "key": "sender", "limits": [], 5: 1}]',
+	'limits_by_id = {"Bob": [], "bob": []}',
+	'limits_by_id = {"192.0.2.0/24": []}; ipv4_prefix = 16',
+	'success_action = "dunno {id}"', 'fail_action = "reject {xyzzyxyzzy}"',
+	'fail_action = "reject {retry_aftr}"', 'fail_action = "dunno"', 'fail_action = "ok"',
+	'pidfile = "relative"', 'xyzzyxyzzy = 1',
+	'rules = [{"name": "a", "key": "sender", "limits": [], "xyzzyxyzzy": 1}]',
+	'SOCKET = ["127.0.0.1", 0]; socket_user = "root"; socket_group = "root"',
+	'SOCKET = ["0.0.0.0", 0]', 'allowed_clients = ["192.0.2.0/24"]',
+	'socket_user = None; delay_to_close = 10', 'count_mode = 0',
+	'limit_by_sasl = False', 'limited_networks = ["192.0.2.0/24"]', 'limit_by_ip = True',
+	'report_immediately = True', 'report = True',
+	'report = True; report_to = "a@b.example"; report_limits = [77]',
+	'report = True; report_to = "a@b.example"; limits = [[1, 60]]',
+	'report = True; report_to = "a@b.example"; smtp_tls_cafile = "/x"',
+	'report = True; report_to = "a@b.example"; smtp_tls = "none"; smtp_starttls = True',
+);
+# As YAML has it, and what needs another socket.
+my $yaml = "delay_to_close: 1200\ndelay_to_close: 1201\n5: 1\n";
+
+sub text_of {
+	my ($d, $example) = @_;
+	my $all = $d->settings;
+	my @lines = split /; /, $example;
+
+	delete $all->{$_} for map { /(\w+) =/ } @lines;
+	return join '', map { "$_\n" } @lines, map { "$_ = " . literal($all->{$_}) }
+	    sort keys %$all;
+}
+
+# The words of Python are those of YAML, quoted strings too.
+sub yaml_of {
+	my ($d) = @_;
+	my $all = $d->settings;
+
+	return $yaml . join '', map { "$_: " . literal($all->{$_}) . "\n" } sort keys %$all;
+}
+
+my %seen;
+
+sub note_warnings {
+	my ($when, $text) = @_;
+
+	for my $warning (keys %warnings) {
+		my $pattern = pattern_of($warning);
+		$seen{$warning}{$when} = 1 if $text =~ /warning: .*$pattern/;
+	}
+}
+
+sub address_of {
+	my ($example) = @_;
+
+	return $example =~ s/(?<=", )0(?=\])/Policyd::free_port(Socket::AF_INET)/er;
+}
+
+# A start that serves, with each.
+sub started {
+	my ($example, %option) = @_;
+	my $d = Policyd->new(%option);
+	my ($port) = $example =~ /SOCKET = \["[\d.]+", (\d+)\]/;
+
+	$d->{config} = $example eq $yaml ? yaml_of($d) : text_of($d, $example);
+	$d->{endpoints} = [['127.0.0.1', $port]] if $port;
+	$d->{prepare} = sub { chdir $d->{dir} };
+	$d->write_config;
+	$d->start;
+	is($d->ask(sasl_username => 'bob', sender => 'a@b.example'), 'dunno',
+	    "a start with $example") if $example !~ /fail_action|success_action/;
+	note_warnings(start => $d->log);
+	if ($example eq $yaml) {
+		my ($status, $said) = ctl($d, 'reload');
+		is($status, 0, 'and a reload');
+		note_warnings(reload => $said);
+	}
+	is($d->stop, 0, 'it ends well');
+	unlike($d->log, qr/settings of the parent|died of|ended with status/, 'no child minds');
+}
+
+my @all = map { address_of($_) } @examples;
+
+subtest 'at-a-start' => sub {
+	started($_) for @all;
+	started($yaml, syntax => 'yaml');
+};
+
+subtest 'at-a-reload' => sub {
+	my $d = Policyd->new;
+
+	$d->{prepare} = sub { chdir $d->{dir} };
+	$d->start;
+	my %children = %{$d->children};
+
+	for my $example (@all) {
+		my $mark = $d->log_mark;
+		$d->write_config(text_of($d, $example));
+		$d->hear;
+		my ($status, $said) = ctl($d, 'reload');
+		is($status, 0, "a reload with $example") or diag($said);
+		note_warnings(reload => $said);
+		like($d->log_since($mark), qr/warning: /, 'it is warned about');
+		if ($example !~ /SOCKET/) {
+			ok(defined $d->ask(sasl_username => 'bob', sender => 'a@b.example'),
+			    'a request is answered');
+		} else {
+			delete $d->{client};
+		}
+	}
+	is_deeply($d->children, { %children, 'ledger-sqlite' => $d->children->{'ledger-sqlite'} },
+	    'no child was lost');
+	$d->write_config({});
+	$d->stop;
+};
+
+for my $warning (sort keys %warnings) {
+	for my $when ('start', 'reload') {
+		ok($seen{$warning}{$when}, "at a $when: $warning");
+	}
+}
+
+done_testing();
