@@ -100,7 +100,7 @@ subtest 'block and unblock' => sub {
 };
 
 subtest 'rules' => sub {
-	my $d = Policyd->start(config => { fail_action => 'reject {id}', rules => [
+	my $d = Policyd->start(config => { fail_action => 'reject {rule}:{id}', rules => [
 	    { name => 'user', key => 'sasl_username', limits => [[3, 60]] },
 	    { name => 'spread', key => 'sasl_username', limits => [[1, 60]],
 	    count => 'distinct_recipients' },
@@ -126,7 +126,7 @@ subtest 'rules' => sub {
 
 # The counts and the values of an id that counts different ones are taken back together.
 subtest 'a reset is all or nothing, and waits for a lock until its deadline' => sub {
-	my $d = Policyd->start(config => { db_timeout => 3, fail_action => 'reject {id}',
+	my $d = Policyd->start(config => { db_timeout => 3, fail_action => 'reject {rule}:{id}',
 	    rules => [{ name => 'spread', key => 'sasl_username', limits => [[3, 60]],
 	    count => 'distinct_recipients' }] });
 	my %to = (sasl_username => 'bob', protocol_state => 'RCPT');

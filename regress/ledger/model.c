@@ -289,7 +289,7 @@ run(uint64_t seed, bool from_old)
 		step(&m);
 		m.rig[0]->next = m.rig[1]->next = 0;
 	}
-	/* All of it happened; with other seeds the last cleaning may hide it. */
+	/* All of it happened; other seeds may end with a cleaning. */
 	if (seed <= 2)
 		assert_true(outsider_all_happened(r->outsider, r->path));
 	rig_free(m.rig[1]);

@@ -35,8 +35,7 @@ static const struct step	steps[] = {
 	    " date bigint NOT NULL, recipient_count int DEFAULT 1,"
 	    " instance " INSTANCE_TYPE
 	    " NOT NULL DEFAULT 'empty', protocol_state " STATE_TYPE
-	    " NOT NULL DEFAULT '', tag bigint NOT NULL DEFAULT 0,"
-	    " seq INTEGER PRIMARY KEY)",
+	    " NOT NULL DEFAULT '')",
 	    "CREATE TABLE mail_count (id " ID_TYPE " NOT NULL,"
 	    " date bigint NOT NULL, recipient_count bigint DEFAULT 1,"
 	    " instance " INSTANCE_TYPE
@@ -80,7 +79,7 @@ static const struct step	steps[] = {
 	 * that other programs insert have none.
 	 */
 	{ "mail_count", "tag", 0, {
-	    "ALTER TABLE mail_count ADD COLUMN tag bigint NOT NULL DEFAULT 0",
+	    "",
 	    "ALTER TABLE mail_count ADD COLUMN tag bigint NOT NULL DEFAULT 0",
 	    "ALTER TABLE mail_count ADD COLUMN tag bigint NOT NULL"
 	    " DEFAULT 0" } },

@@ -14,22 +14,27 @@
 
 struct store_sizes	store_sizes = {
 	.tail = 50000, .chunk = 200000, .load = 100000, .recent = 20000,
-	.fold = 50000
+	.copy = 100000
 };
 
-#define ROW	"rowid, id, date, recipient_count, instance, tag," \
-		" protocol_state"
+#define ROW	"c.rowid, id, date, recipient_count, instance," \
+		" ifnull(tag, 0), protocol_state"
 #define RUN	"run, state, began, level, bits, ids, rows, oldest, newest," \
 		" since, until, filter"
 
 #define INSERT	"INSERT INTO mail_count (rowid, id, date, recipient_count," \
-		" instance, tag, protocol_state) VALUES "
-#define ROW_1	"(?,?,?,?,?,?,?)"
+		" instance, protocol_state) VALUES "
+#define ROW_1	"(?,?,?,?,?,?)"
 /* What follows it: SQLite is where the next number goes, and need not seek. */
-#define NEXT_1	",(NULL,?,?,?,?,?,?)"
+#define NEXT_1	",(NULL,?,?,?,?,?)"
 #define NEXT_3	NEXT_1 NEXT_1 NEXT_1
 #define ROW_4	ROW_1 NEXT_3
 #define ROW_16	ROW_4 NEXT_3 NEXT_3 NEXT_3 NEXT_3
+
+#define TAG	"INSERT OR REPLACE INTO mail_tag (row, tag) VALUES "
+#define TAG_1	"(?,?)"
+#define TAG_4	TAG_1 "," TAG_1 "," TAG_1 "," TAG_1
+#define TAG_16	TAG_4 "," TAG_4 "," TAG_4 "," TAG_4
 
 #define HIT_NEW(table)	"INSERT INTO " table " (id, delta, hit)" \
 			" VALUES (?1, ?2, 1)" \
@@ -60,21 +65,29 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[HORIZON] = "SELECT value FROM mail_state WHERE name = 'horizon'",
 	[CORRECTED] = "SELECT EXISTS (SELECT 1 FROM mail_correction)",
 
-	[NEWS] = "SELECT " ROW " FROM mail_count WHERE rowid > ?1"
-	    " ORDER BY rowid",
+	[NEWS] = "SELECT " ROW " FROM mail_count AS c LEFT JOIN mail_tag AS t"
+	    " ON t.row = c.rowid WHERE c.rowid > ?1 ORDER BY c.rowid",
 	[CHUNK] = "SELECT rowid, id, date, recipient_count FROM mail_count"
 	    " WHERE rowid > ?1 ORDER BY rowid LIMIT ?2",
 	[OLD_ROWS] = "SELECT rowid, date, recipient_count FROM mail_count"
 	    " WHERE id = ?1 AND (date, rowid) > (?2, ?3) AND rowid > ?4"
 	    " ORDER BY date, rowid LIMIT ?5",
-	[CORRECTIONS] = "SELECT date, amount FROM mail_correction"
-	    " WHERE id = ?1 AND date >= ?2",
+	[CORRECTIONS] = "SELECT date, amount, id FROM mail_correction"
+	    " WHERE id = ?1 COLLATE NOCASE AND date >= ?2",
+	[UPPER] = "WITH RECURSIVE ids (id) AS"
+	    " (SELECT min(id) FROM mail_count UNION ALL"
+	    " SELECT (SELECT min(id) FROM mail_count WHERE id > ids.id)"
+	    " FROM ids WHERE ids.id IS NOT NULL)"
+	    " SELECT EXISTS (SELECT 1 FROM ids WHERE id <> lower(id))",
 	[RUNS] = "SELECT " RUN " FROM mail_run ORDER BY run",
 	[PART] = "SELECT counts FROM mail_part WHERE part = ?1",
 
 	[APPEND] = INSERT ROW_1,
 	[APPEND_4] = INSERT ROW_4,
 	[APPEND_16] = INSERT ROW_16,
+	[TAGS] = TAG TAG_1,
+	[TAGS_4] = TAG TAG_4,
+	[TAGS_16] = TAG TAG_16,
 	[VALUE] = "SELECT date FROM mail_distinct WHERE id = ?1 AND value = ?2",
 	[SEE] = "INSERT INTO mail_distinct (id, value, date)"
 	    " VALUES (?1, ?2, ?3)"
@@ -109,6 +122,9 @@ static const char *const	statements[STATEMENT__MAX] = {
 	    " ORDER BY rowid LIMIT 1 OFFSET ?2",
 	[CLEAN] = "DELETE FROM mail_count WHERE rowid > ?1 AND rowid <= ?2"
 	    " AND (date < ?3 OR date > ?4)",
+	[CLEAN_TAGS] = "DELETE FROM mail_tag WHERE row > ?1 AND row <= ?2"
+	    " AND ifnull((SELECT date FROM mail_count WHERE rowid = row), ?3)"
+	    " <= ?3",
 	[CLEAN_VALUES_END] = "SELECT id, value FROM mail_distinct"
 	    " WHERE (id, value) > (?1, ?2) ORDER BY id, value"
 	    " LIMIT 1 OFFSET ?3",
@@ -316,6 +332,14 @@ store_denied(int directory, const char *path, const char *name, char *reason,
 	return true;
 }
 
+static enum fold
+store_fold_of(const struct settings *settings)
+{
+	if (!settings->fold_case)
+		return FOLD_NONE;
+	return settings->nrules == 0 ? FOLD_ALL : FOLD_VALUE;
+}
+
 struct store *
 store_open(const struct settings *settings, int directory, bool replaces,
     bool *away, char *reason, size_t size)
@@ -347,10 +371,11 @@ store_open(const struct settings *settings, int directory, bool replaces,
 	sync = value_get(settings->sqlite_config, "synchronous");
 	s->full = sync != NULL && sync->type == VALUE_STR &&
 	    strcasecmp(sync->bytes, "full") == 0;
-	s->fold = settings->fold_case;
+	s->fold = store_fold_of(settings);
 	s->wait = settings->db_timeout / 4 < WAIT_MS ?
 	    (int)(settings->db_timeout / 4) : WAIT_MS;
 	str_init(&s->buffer);
+	str_init(&s->folded);
 	s->keeper = store_take_helper();
 	(void)store_connect(s);
 	return s;
@@ -366,6 +391,7 @@ store_close(struct store *s)
 	s->keeper = NULL;
 	store_away(s);
 	str_clear(&s->buffer);
+	str_clear(&s->folded);
 	free(s->append);
 	free(s->clean_id);
 	free(s->clean_value);

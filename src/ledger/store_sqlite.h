@@ -12,8 +12,13 @@
  * How SQLite keeps counts so that a mail costs one row at the end of a table
  * and nothing else.
  *
- * mail_count has no index: rows are only added at its end, and its rowids tell
- * their order. Rows up to the horizon (mail_state) are also in runs: a run
+ * mail_count has the five columns of the older program, which inserts them by
+ * position. Ours are elsewhere: mail_tag has the tag of a row, if it has one,
+ * by the rowid. Ids that others insert are folded when they are read.
+ *
+ * mail_count has no index but an empty one (VACUUM gives other rowids to a
+ * table without any): rows are only added at its end, and its rowids tell their
+ * order. Rows up to the horizon (mail_state) are also in runs: a run
  * (mail_run) holds the counts of all ids over a stretch of rowids, divided by a
  * hash of the id into parts (mail_part), each a few hundred packed bytes. Rows
  * behind the horizon, the tail, are in memory and are read again at a start.
@@ -42,7 +47,7 @@ struct store_sizes {
 	size_t	chunk;		/* the same while catching up */
 	int64_t	load;		/* most rows of a tail that a start reads */
 	int64_t	recent;		/* rows read at a start, for instances */
-	int64_t	fold;		/* most rows renamed under their index */
+	int64_t	copy;		/* rows of an old format copied at once */
 };
 extern struct store_sizes	store_sizes;	/* tests make them small */
 
@@ -69,9 +74,13 @@ enum statement {
 	CORRECTIONS,
 	RUNS,
 	PART,
+	UPPER,
 	APPEND,
 	APPEND_4,
 	APPEND_16,
+	TAGS,
+	TAGS_4,
+	TAGS_16,
 	VALUE,
 	SEE,
 	HIT,
@@ -89,6 +98,7 @@ enum statement {
 	CLEAN_AHEAD,
 	CLEAN_END,
 	CLEAN,
+	CLEAN_TAGS,
 	CLEAN_VALUES_END,
 	CLEAN_VALUES,
 	CLEAN_VALUES_REST,
@@ -167,6 +177,16 @@ struct job {
 	unsigned int		 bits;		/* fewest of them */
 };
 
+/*
+ * How ids that others insert are folded (fold_case): as the engine folds those
+ * of requests, of which one of a rule begins with the rule's name and a colon.
+ */
+enum fold {
+	FOLD_NONE,
+	FOLD_ALL,
+	FOLD_VALUE		/* behind the first colon, if there is one */
+};
+
 /* A row that the running batch appends, to the table and to the tail. */
 struct appended {
 	struct store_cursor	*cursor;
@@ -179,7 +199,7 @@ struct store {
 	char			*name;
 	char			*description;
 	bool			 full;		/* synchronous */
-	bool			 fold;		/* fold_case */
+	enum fold		 fold;
 	int			 wait;		/* for a lock, ms */
 	int64_t			 looked;	/* that the file is there, ns */
 	bool			 readonly;	/* a write failed of that */
@@ -203,8 +223,8 @@ struct store {
 	int64_t			 horizon;
 	int64_t			 runs_version;
 	uint64_t		 key[2];	/* of the hash */
-	bool			 stable;	/* rowids are a column */
 	bool			 indexed;	/* by the older program */
+	bool			 searched;	/* while behind, by that */
 	bool			 corrected;	/* there are corrections */
 	bool			 damaged;	/* the runs are */
 	bool			 moved;		/* the tables: open it anew */
@@ -222,6 +242,7 @@ struct store {
 	struct job		 job;
 	int64_t			 left;		/* a run that was given up */
 	struct str		 buffer;
+	struct str		 folded;	/* an id */
 
 	/* --- the running batch --- */
 	struct store_touch	*touch;

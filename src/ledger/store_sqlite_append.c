@@ -8,7 +8,7 @@
  * statement appends many of them: beginning and ending a statement costs SQLite
  * as much as a row does.
  */
-#define COLUMNS		6		/* behind the row's number */
+#define COLUMNS		5		/* behind the row's number */
 #define NO_INSTANCE	"empty"		/* the older program's word */
 
 static void
@@ -45,8 +45,7 @@ bind_row(struct store *s, enum statement n, int at, const struct store_row *row)
 	sqlite_bind(s->db, n, at + 1, row->date);
 	sqlite_bind(s->db, n, at + 2, row->amount);
 	sqlite_bind_text(s->db, n, at + 3, row->instance, row->instancelen);
-	sqlite_bind(s->db, n, at + 4, row->tag);
-	sqlite_bind_text(s->db, n, at + 5, row->state, row->statelen);
+	sqlite_bind_text(s->db, n, at + 4, row->state, row->statelen);
 }
 
 /*
@@ -65,20 +64,49 @@ write_rows(struct store *s, enum statement n, size_t first, size_t count)
 	write_statement(s, n);
 }
 
+/* From the row at *next on, the next `count` that have a tag. */
+static void
+write_tags(struct store *s, enum statement n, size_t *next, size_t count)
+{
+	size_t	i = 0;
+
+	for (; i < count; ++*next) {
+		if (s->append[*next].row.tag == 0)
+			continue;
+		sqlite_bind(s->db, n, (int)i * 2 + 1,
+		    s->before + 1 + (int64_t)*next);
+		sqlite_bind(s->db, n, (int)i * 2 + 2,
+		    s->append[*next].row.tag);
+		i++;
+	}
+	write_statement(s, n);
+}
+
 void
 store_write_rows(struct store *s)
 {
 	static const struct {
-		enum statement	n;
-		size_t		rows;
-	} statements[] = { { APPEND_16, 16 }, { APPEND_4, 4 }, { APPEND, 1 } };
-	size_t	at = 0, i = 0;
+		enum statement	rows;
+		enum statement	tags;
+		size_t		count;
+	} statements[] = {
+		{ APPEND_16, TAGS_16, 16 }, { APPEND_4, TAGS_4, 4 },
+		{ APPEND, TAGS, 1 }
+	};
+	size_t	at = 0, i, tags = 0;
 
-	while (at < s->nappend) {
-		while (s->nappend - at < statements[i].rows)
+	for (i = 0; at < s->nappend; at += statements[i].count) {
+		while (s->nappend - at < statements[i].count)
 			i++;
-		write_rows(s, statements[i].n, at, statements[i].rows);
-		at += statements[i].rows;
+		write_rows(s, statements[i].rows, at, statements[i].count);
+	}
+	for (i = 0; i < s->nappend; i++)
+		tags += s->append[i].row.tag != 0;
+	at = 0;
+	for (i = 0; tags > 0; tags -= statements[i].count) {
+		while (tags < statements[i].count)
+			i++;
+		write_tags(s, statements[i].tags, &at, statements[i].count);
 	}
 }
 

@@ -3,6 +3,7 @@
 
 #include "ledger/store_sqlite.h"
 #include "lib/alloc.h"
+#include "lib/num.h"
 
 /* Where store_clean goes on, besides rowids. */
 #define AT_ROWS		INT64_C(0)
@@ -10,6 +11,7 @@
 #define AT_VALUES	INT64_C(-2)
 #define AT_REST		INT64_C(-3)
 
+#define TAG_SECONDS	7200	/* longer than a cache has any use for them */
 #define FREE_PAGES	1000	/* fewer are kept for what comes next */
 #define FREE_SHARE	4
 #define FREE_STEP	"100"
@@ -107,6 +109,12 @@ clean_rows(struct store *s, const struct store_kept *kept, size_t max,
 	if (sqlite_step(s->db, CLEAN) == -1)
 		return -1;
 	*deleted = sqlite_changes(s->db);
+	sqlite_bind(s->db, CLEAN_TAGS, 1, from);
+	sqlite_bind(s->db, CLEAN_TAGS, 2, end);
+	sqlite_bind(s->db, CLEAN_TAGS, 3,
+	    num_sub_clamp(kept->last, WINDOW_AHEAD + TAG_SECONDS));
+	if (sqlite_step(s->db, CLEAN_TAGS) == -1)
+		return -1;
 	if (*deleted > 0 && end > horizon &&
 	    sqlite_step(s->db, ROWS_CHANGED) == -1)
 		return -1;

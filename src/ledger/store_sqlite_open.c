@@ -4,6 +4,10 @@
 #include "ledger/schema.h"
 #include "ledger/store_sqlite.h"
 #include "lib/alloc.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+#define PROGRESS_NS	INT64_C(1000000000)
 
 /*
  * Tables of SQLite's alone (store_sqlite.h), and the triggers that watch what
@@ -23,7 +27,7 @@
 	" SET amount = amount + excluded.amount;"
 
 /* A file of an earlier format has its runs made again. */
-#define FORMAT		"2"
+#define FORMAT		"3"
 
 static const char	old_format[] =
 	"DROP TABLE IF EXISTS mail_run;"
@@ -49,6 +53,10 @@ static const char	tables[] =
 	"CREATE TABLE IF NOT EXISTS mail_correction (id text NOT NULL,"
 	" date bigint NOT NULL, amount bigint NOT NULL,"
 	" PRIMARY KEY (id, date)) WITHOUT ROWID;"
+	"CREATE INDEX IF NOT EXISTS mail_correction_ids"
+	" ON mail_correction (id COLLATE NOCASE, date);"
+	"CREATE TABLE IF NOT EXISTS mail_tag (row INTEGER PRIMARY KEY,"
+	" tag bigint NOT NULL);"
 	"INSERT OR IGNORE INTO mail_state VALUES ('changes', 0),"
 	" ('horizon', 0), ('oldest', " OLDEST "), ('newest', " NEWEST "),"
 	" ('cleaned', " OLDEST "), ('runs', 0);"
@@ -56,9 +64,12 @@ static const char	tables[] =
 
 static const char	triggers[] =
 	"CREATE TRIGGER mail_count_deleted AFTER DELETE ON mail_count"
-	" BEGIN " COUNT_CHANGE CORRECT("OLD", "-") " END;"
+	" BEGIN " COUNT_CHANGE CORRECT("OLD", "-")
+	" DELETE FROM mail_tag WHERE row = OLD.rowid; END;"
 	"CREATE TRIGGER mail_count_updated AFTER UPDATE ON mail_count"
-	" BEGIN " COUNT_CHANGE CORRECT("OLD", "-") CORRECT("NEW", "") " END;"
+	" BEGIN " COUNT_CHANGE CORRECT("OLD", "-") CORRECT("NEW", "")
+	" DELETE FROM mail_tag WHERE row = OLD.rowid"
+	" AND OLD.rowid <> NEW.rowid; END;"
 	/*
 	 * Only where rows at the end were deleted can one be added before it.
 	 */
@@ -70,6 +81,21 @@ static const char	no_triggers[] =
 	"DROP TRIGGER IF EXISTS mail_count_deleted;"
 	"DROP TRIGGER IF EXISTS mail_count_updated;"
 	"DROP TRIGGER IF EXISTS mail_count_inserted;";
+
+/*
+ * VACUUM, and a copy by way of SQL, give rows of a table without INTEGER
+ * PRIMARY KEY other rowids, unless it has an index, which they would have to
+ * make again. So mail_count has one without entries, and mail_vacuum, a table
+ * of the same kind, shows by the rowid of its only row whether that is true.
+ */
+static const char	numbered[] =
+	"CREATE INDEX IF NOT EXISTS mail_count_rows ON mail_count (date)"
+	" WHERE date IS NULL;"
+	"CREATE TABLE IF NOT EXISTS mail_vacuum (kept int NOT NULL);"
+	"CREATE INDEX IF NOT EXISTS mail_vacuum_rows ON mail_vacuum (kept)"
+	" WHERE kept IS NULL;"
+	"DELETE FROM mail_vacuum WHERE rowid <> 2;"
+	"INSERT OR IGNORE INTO mail_vacuum (rowid, kept) VALUES (2, 1);";
 
 /* An older program could leave two rows for one (id, delta). */
 static const char	report_once[] =
@@ -143,64 +169,106 @@ store_look_index(struct store *s)
 	if ((there = store_is(s, index)) == -1)
 		return -1;
 	s->indexed = there == 1;
-	s->stable = store_has(s, "mail_count", "seq", NULL) == 1;
 	return 0;
 }
 
-/*
- * Rows of an older program get their ids in lower case, which only ASCII's
- * letters have here. Its index is walked from id to id, so that not all rows
- * are read; but where many are to be changed it is in the way, and is dropped,
- * as it would be later.
- */
-static const char	upper_ids[] =
-	"CREATE TEMP TABLE upper_id AS WITH RECURSIVE ids (id) AS"
-	" (SELECT min(id) FROM mail_count UNION ALL"
-	" SELECT (SELECT min(id) FROM mail_count WHERE id > ids.id) FROM ids"
-	" WHERE ids.id IS NOT NULL)"
-	" SELECT id FROM ids WHERE id <> lower(id)";
+/* --- an earlier format of ours --- */
 
+/*
+ * Tables of ours that had a sixth column are set aside and copied, in the
+ * transaction of store_upgrade: killed at any moment, it begins again.
+ */
+static const char	set_aside[] =
+	"PRAGMA legacy_alter_table = ON;"
+	"DROP INDEX IF EXISTS mail_count_index;"
+	"ALTER TABLE mail_count RENAME TO mail_count_old;";
+
+#define ROWS		"rowid, id, date, recipient_count, instance," \
+			" protocol_state"
+
+/* 1: it was; 0: there is no need; -1. */
 static int
-store_fold_indexed(struct store *s)
+store_set_aside(struct store *s)
+{
+	int	there = store_has(s, "mail_count", "tag", NULL);
+
+	if (there != 1)
+		return there;
+	return sqlite_exec(s->db, no_triggers) == -1 ||
+	    sqlite_exec(s->db, set_aside) == -1 ? -1 : 1;
+}
+
+/* The last of the next rows behind `from`. */
+static int
+store_copy_end(struct store *s, int64_t from, int64_t *end)
 {
 	char	*sql;
-	int64_t	 n;
 	int	 ret;
 
-	if (sqlite_exec(s->db, upper_ids) == -1)
-		return -1;
-	sql = alloc_printf("SELECT count(*) FROM (SELECT 1 FROM mail_count"
-	    " WHERE id IN (SELECT id FROM upper_id) LIMIT %lld)",
-	    (long long)store_sizes.fold + 1);
-	ret = sqlite_number(s->db, sql, &n);
+	sql = alloc_printf("SELECT ifnull((SELECT rowid FROM mail_count_old"
+	    " WHERE rowid > %lld ORDER BY rowid LIMIT 1 OFFSET %lld),"
+	    " (SELECT ifnull(max(rowid), 0) FROM mail_count_old))",
+	    (long long)from, (long long)store_sizes.copy - 1);
+	ret = sqlite_number(s->db, sql, end);
 	free(sql);
-	if (ret == -1 || sqlite_exec(s->db, n > store_sizes.fold ?
-	    "DROP INDEX mail_count_index;"
-	    "UPDATE mail_count SET id = lower(id) WHERE id <> lower(id)" :
-	    "UPDATE mail_count SET id = lower(id)"
-	    " WHERE id IN (SELECT id FROM upper_id)") == -1)
-		return -1;
-	return sqlite_exec(s->db, "DROP TABLE upper_id");
+	return ret;
 }
 
 static int
-store_fold(struct store *s)
+store_copy_slice(struct store *s, int64_t from, int64_t end)
 {
-	int	there;
+	char	*sql;
+	int	 ret;
 
-	if (!s->fold)
-		return 0;
-	/* An older program's table is one without this column of ours. */
-	if ((there = store_has(s, "mail_count", NULL, NULL)) != 1)
-		return there;
-	if ((there = store_has(s, "mail_count", "tag", NULL)) != 0)
-		return there == -1 ? -1 : 0;
-	if (store_look_index(s) == -1)
+	sql = alloc_printf("INSERT INTO mail_count (" ROWS ") SELECT " ROWS
+	    " FROM mail_count_old WHERE rowid > %lld AND rowid <= %lld"
+	    " ORDER BY rowid", (long long)from, (long long)end);
+	ret = sqlite_exec(s->db, sql);
+	free(sql);
+	return ret;
+}
+
+/* Of rows that a start reads; there is no use for older ones. */
+static int
+store_copy_tags(struct store *s, int64_t last)
+{
+	char	*sql;
+	int	 ret;
+
+	sql = alloc_printf("INSERT OR REPLACE INTO mail_tag (row, tag)"
+	    " SELECT rowid, tag FROM mail_count_old WHERE tag <> 0"
+	    " AND rowid > %lld", (long long)(last - store_sizes.recent));
+	ret = sqlite_exec(s->db, sql);
+	free(sql);
+	return ret;
+}
+
+static int
+store_copy_rows(struct store *s)
+{
+	int64_t	from = INT64_MIN, end, last, said = clock_mono().ns;
+
+	if (sqlite_number(s->db, "SELECT ifnull(max(rowid), 0)"
+	    " FROM mail_count_old", &last) == -1)
 		return -1;
-	if (s->indexed)
-		return store_fold_indexed(s);
-	return sqlite_exec(s->db,
-	    "UPDATE mail_count SET id = lower(id) WHERE id <> lower(id)");
+	log_notice("%s: mail_count is rebuilt, up to row %lld", s->description,
+	    (long long)last);
+	for (; from < last; from = end) {
+		if (store_copy_end(s, from, &end) == -1 ||
+		    store_copy_slice(s, from, end) == -1)
+			return -1;
+		if (clock_mono().ns - said < PROGRESS_NS)
+			continue;
+		said = clock_mono().ns;
+		log_notice("%s: mail_count is rebuilt: row %lld of %lld",
+		    s->description, (long long)end, (long long)last);
+	}
+	if (store_copy_tags(s, last) == -1 ||
+	    sqlite_exec(s->db, "DROP TABLE mail_count_old;"
+	    "PRAGMA legacy_alter_table = OFF") == -1)
+		return -1;
+	log_notice("%s: mail_count is rebuilt", s->description);
+	return 0;
 }
 
 /* --- ours --- */
@@ -211,25 +279,42 @@ store_forget_runs(struct store *s)
 	return sqlite_exec(s->db, forgotten);
 }
 
+/* 1: rows have the rowids that they had; 0: perhaps not; -1. */
+static int
+store_rows_kept(struct store *s)
+{
+	int	there;
+
+	there = store_is(s, "SELECT count(*) = 2 FROM sqlite_master"
+	    " WHERE (name = 'mail_count_rows' AND tbl_name = 'mail_count')"
+	    " OR (name = 'mail_vacuum_rows' AND tbl_name = 'mail_vacuum')");
+	if (there != 1)
+		return there;
+	return store_is(s, "SELECT count(*) FROM mail_vacuum WHERE rowid = 2");
+}
+
 /*
- * The triggers must have been there all the time, or changes went unnoticed.
- * Where rowids are no column of their own a VACUUM may have given other ones to
- * the rows.
+ * The triggers must have been there all the time, or changes went unnoticed;
+ * rows must have the numbers that the runs know, and ids must be folded in them
+ * as we do it.
  */
 static int
-store_check_runs(struct store *s, bool same)
+store_check_runs(struct store *s, bool kept)
 {
 	static const char	all[] = "SELECT count(*) = 3 FROM sqlite_master"
 	    " WHERE type = 'trigger' AND tbl_name = 'mail_count' AND name IN"
 	    " ('mail_count_deleted', 'mail_count_updated',"
 	    " 'mail_count_inserted')";
+	int64_t			fold;
 	int			there;
 
-	if ((there = store_is(s, all)) == -1)
+	if ((there = store_is(s, all)) == -1 ||
+	    store_find_number(s, "fold", &fold) == -1)
 		return -1;
-	if (there == 1 && (same || s->stable))
+	if (there == 1 && kept && fold == (int64_t)s->fold)
 		return 0;
-	if (sqlite_exec(s->db, no_triggers) == -1 ||
+	if (store_put_number(s, "fold", (int64_t)s->fold) == -1 ||
+	    sqlite_exec(s->db, no_triggers) == -1 ||
 	    sqlite_exec(s->db, triggers) == -1)
 		return -1;
 	return store_forget_runs(s);
@@ -304,18 +389,20 @@ store_upgrade(struct store *s)
 	const struct schema_database	database = { store_has, store_run, s,
 	    false };
 	bool				changed;
-	int64_t				known = -1, schema;
+	int				kept, aside;
 
 	if (sqlite_exec(s->db, "BEGIN IMMEDIATE") == -1 ||
-	    store_one(s, SCHEMA_VERSION, &schema) == -1 ||
-	    store_fold(s) == -1 ||
+	    (kept = store_rows_kept(s)) == -1 ||
+	    (aside = store_set_aside(s)) == -1 ||
 	    schema_upgrade(SCHEMA_SQLITE, &database, &changed) == -1 ||
-	    store_old_format(s) == -1 || sqlite_exec(s->db, tables) == -1 ||
-	    store_report_once(s) == -1 || store_make_key(s) == -1)
+	    store_old_format(s) == -1 || sqlite_exec(s->db, tables) == -1)
 		return -1;
-	(void)sqlite_number(s->db, "SELECT " NUMBER("schema"), &known);
-	s->stable = store_has(s, "mail_count", "seq", NULL) == 1;
-	if (store_check_runs(s, known == schema) == -1 ||
+	if (kept == 0 && sqlite_exec(s->db, "DELETE FROM mail_tag") == -1)
+		return -1;
+	if (aside == 1 && store_copy_rows(s) == -1)
+		return -1;
+	if (sqlite_exec(s->db, numbered) == -1 || store_report_once(s) == -1 ||
+	    store_make_key(s) == -1 || store_check_runs(s, kept == 1) == -1 ||
 	    store_keep_schema(s) == -1)
 		return -1;
 	return sqlite_exec(s->db, "COMMIT");
@@ -328,11 +415,13 @@ store_upgrade(struct store *s)
 static bool
 store_is_ours(struct store *s)
 {
-	int64_t	known;
+	int64_t	known, fold;
 
 	return store_is(s, "SELECT count(*) = 2 FROM sqlite_master"
 	    " WHERE name IN ('mail_state', 'limit_warning')") == 1 &&
 	    store_is_format(s) == 1 &&
+	    sqlite_number(s->db, "SELECT ifnull(" NUMBER("fold") ", -1)",
+	    &fold) == 0 && fold == (int64_t)s->fold &&
 	    sqlite_number(s->db, "SELECT ifnull(" NUMBER("schema") ", -1)",
 	    &known) == 0 &&
 	    store_one(s, SCHEMA_VERSION, &s->schema) == 0 && s->schema == known;

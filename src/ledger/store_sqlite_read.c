@@ -9,6 +9,34 @@ store_hash(const struct store *s, const char *id, size_t idlen)
 	return map_siphash(s->key, id, idlen);
 }
 
+/*
+ * The id of a row as it counts, until the next call. Ours are folded already.
+ */
+static const char *
+store_folded(struct store *s, const char *id, size_t idlen)
+{
+	size_t	from = 0, i;
+
+	if (s->fold == FOLD_NONE)
+		return id;
+	if (s->fold == FOLD_VALUE) {
+		while (from < idlen && id[from] != ':')
+			from++;
+		if (from == idlen)
+			from = 0;
+	}
+	for (i = from; i < idlen && (id[i] < 'A' || id[i] > 'Z'); i++)
+		;
+	if (i == idlen)
+		return id;
+	/* Some id is not as the older program's index has it. */
+	s->searched = false;
+	s->folded.len = 0;
+	str_add(&s->folded, id, idlen);
+	str_fold(s->folded.data + from, idlen - from);
+	return s->folded.data;
+}
+
 /* --- what others did --- */
 
 /* The numbers of mail_state that are watched. */
@@ -19,6 +47,7 @@ struct numbers {
 	int64_t	newest;
 	int64_t	cleaned;
 	int64_t	runs;
+	int64_t	fold;
 	int64_t	key1;
 	int64_t	key2;
 };
@@ -33,6 +62,7 @@ static const struct {
 	{ "newest",	offsetof(struct numbers, newest) },
 	{ "cleaned",	offsetof(struct numbers, cleaned) },
 	{ "runs",	offsetof(struct numbers, runs) },
+	{ "fold",	offsetof(struct numbers, fold) },
 	{ "key1",	offsetof(struct numbers, key1) },
 	{ "key2",	offsetof(struct numbers, key2) }
 };
@@ -81,6 +111,7 @@ static void
 store_read_row(struct store *s, enum statement n, struct store_row *row)
 {
 	row->id = sqlite_column_text(s->db, n, 1, &row->idlen);
+	row->id = store_folded(s, row->id, row->idlen);
 	row->date = sqlite_column(s->db, n, 2);
 	row->amount = sqlite_column(s->db, n, 3);
 	row->instance = sqlite_column_text(s->db, n, 4, &row->instancelen);
@@ -131,6 +162,20 @@ store_start_over(struct store *s, const struct store_reader *reader,
 	s->told = last > store_sizes.recent ? last - store_sizes.recent : 0;
 }
 
+/* Whether the older program's index finds all rows of an id. */
+static int
+store_search(struct store *s)
+{
+	int64_t	upper = 0;
+
+	s->searched = s->indexed;
+	if (s->searched && s->fold != FOLD_NONE &&
+	    store_one(s, UPPER, &upper) == -1)
+		return -1;
+	s->searched = s->searched && upper == 0;
+	return 0;
+}
+
 static int
 store_take_numbers(struct store *s, const struct numbers *n,
     const struct store_reader *reader, int64_t last)
@@ -164,6 +209,8 @@ store_take_numbers(struct store *s, const struct numbers *n,
 		s->tails++;
 		s->read = s->horizon;
 		s->behind = last - s->horizon > store_sizes.load;
+		if (s->behind)
+			return store_search(s);
 	}
 	return 0;
 }
@@ -177,15 +224,21 @@ store_sync(struct store *s, const struct store_reader *reader)
 	if (store_one(s, DATA_VERSION, &version) == -1)
 		return -1;
 	if (version == s->version)
-		return !s->behind || s->indexed;
+		return !s->behind || s->searched;
 	if (store_one(s, SCHEMA_VERSION, &schema) == -1)
 		return -1;
 	if (schema != s->schema) {
 		s->moved = true;
 		return 0;
 	}
-	if (store_numbers(s, &numbers) == -1 ||
-	    store_one(s, LAST, &last) == -1 ||
+	if (store_numbers(s, &numbers) == -1)
+		return -1;
+	/* Another daemon has other settings: the runs are not ours. */
+	if (numbers.fold != (int64_t)s->fold) {
+		s->moved = true;
+		return 0;
+	}
+	if (store_one(s, LAST, &last) == -1 ||
 	    store_take_numbers(s, &numbers, reader, last) == -1 ||
 	    store_read_news(s, reader) == -1) {
 		/* Half of it told: all anew the next time. */
@@ -193,7 +246,7 @@ store_sync(struct store *s, const struct store_reader *reader)
 		return -1;
 	}
 	s->version = version;
-	return !s->behind || s->indexed;
+	return !s->behind || s->searched;
 }
 
 int
@@ -228,6 +281,7 @@ store_catch_up(struct store *s, size_t max)
 	sqlite_bind(s->db, CHUNK, 2, (int64_t)max);
 	while ((more = sqlite_step(s->db, CHUNK)) == 1) {
 		id = sqlite_column_text(s->db, CHUNK, 1, &idlen);
+		id = store_folded(s, id, idlen);
 		tail_add(s->tail, store_hash(s, id, idlen), id, idlen,
 		    sqlite_column(s->db, CHUNK, 2),
 		    sqlite_column(s->db, CHUNK, 3));
@@ -326,15 +380,22 @@ static int
 reading_corrections(struct reading *r)
 {
 	struct sqlite	*db = r->s->db;
+	const char	*id;
+	size_t		 idlen;
 	int		 more;
 
 	if (!r->s->corrected)
 		return 0;
 	sqlite_bind_text(db, CORRECTIONS, 1, r->touch->id, r->touch->idlen);
 	sqlite_bind(db, CORRECTIONS, 2, r->since);
-	while ((more = sqlite_step(db, CORRECTIONS)) == 1)
-		reading_add(r, sqlite_column(db, CORRECTIONS, 0),
-		    sqlite_column(db, CORRECTIONS, 1));
+	while ((more = sqlite_step(db, CORRECTIONS)) == 1) {
+		id = sqlite_column_text(db, CORRECTIONS, 2, &idlen);
+		id = store_folded(r->s, id, idlen);
+		if (idlen == r->touch->idlen &&
+		    memcmp(id, r->touch->id, idlen) == 0)
+			reading_add(r, sqlite_column(db, CORRECTIONS, 0),
+			    sqlite_column(db, CORRECTIONS, 1));
+	}
 	return more;
 }
 

@@ -97,7 +97,10 @@ needs_ledger(const struct parent *p)
 	case BACKEND_PGSQL:
 		return !value_equal(old->pgsql_config, new->pgsql_config);
 	default:
-		return !value_equal(old->sqlite_config, new->sqlite_config);
+		/* Its runs are made of ids as these settings fold them. */
+		return !value_equal(old->sqlite_config, new->sqlite_config) ||
+		    old->fold_case != new->fold_case ||
+		    (old->nrules == 0) != (new->nrules == 0);
 	}
 }
 
