@@ -10,7 +10,7 @@ use Socket;
 use Test::More;
 use Time::HiRes qw(time sleep);
 
-use Policyd qw(request wait_until as_root slurp spew True);
+use Policyd qw(have_command request wait_until as_root slurp spew True);
 
 my ($uid, $gid) = Policyd::nobody();
 
@@ -235,6 +235,60 @@ subtest 'directories-of-others' => sub {
 		unlink glob "$dir/*";
 	}
 	like(slurp('/etc/passwd'), qr/^root:/, 'what a link leads to is as it was');
+};
+
+# A container's root without capabilities: which call on what failed, and what to do.
+subtest 'not-permitted' => sub {
+	my $setpriv = have_command('setpriv');
+	plan skip_all => 'only root has capabilities' if !as_root() || !$setpriv;
+	my $d = Policyd->new;
+	my @without = ($setpriv, '--bounding-set');
+
+	my ($status, undef, $err) = $d->run_command(@without, '-chown', $d->command);
+	is($status, 6, 'without CAP_CHOWN: status 6');
+	like($err, qr{/pid/policyd\.pid|/pid.*: chown: Operation not permitted; .* grant CAP_CHOWN,},
+	    'the path, the call and the capability');
+	mkdir "$d->{dir}/closed";
+	chmod 0, "$d->{dir}/closed";
+	chown $uid, $gid, "$d->{dir}/closed";
+	$d->write_config({ pidfile => "$d->{dir}/closed/pid" });
+	($status, undef, $err) = $d->run_command(@without, '-dac_override,-dac_read_search',
+	    $d->command);
+	is($status, 6, 'without CAP_DAC_OVERRIDE: status 6');
+	like($err, qr{/closed/?\S*: open: Permission denied; .* grant CAP_DAC_OVERRIDE,},
+	    'the path, the call and the capability');
+	$d->write_config({ pidfile => \'None' });
+	($status, undef, $err) = $d->run_command(@without, '-setuid', $d->command);
+	is($status, 6, 'without CAP_SETUID: status 6');
+	like($err, qr{for uid $uid, gid $gid: .*not permitted.* CAP_SETUID}, 'a child says it too');
+};
+
+subtest 'where-the-log-goes' => sub {
+	my $syslog = -S '/dev/log' || -S '/var/run/log';
+	my %on_stderr = (stderr => 1, syslog => 0, None => !$syslog);
+
+	for my $where (sort keys %on_stderr) {
+		my $d = Policyd->start(config => { debug => \'False',
+		    log => $where eq 'None' ? \'None' : $where });
+		my $said = $d->log =~ /parent: policyd-rate-limit .* listening on/ ? 1 : 0;
+		is($said, $on_stderr{$where} ? 1 : 0, "log = $where: on stderr or not");
+		is($d->stop, 0, "log = $where: ends well");
+	}
+	my $d = Policyd->start(args => ['-d'], config => { debug => \'False', log => 'syslog' });
+	like($d->log, qr/listening on/, 'with -d on stderr, whatever log says');
+	$d->ends_well;
+};
+
+subtest 'no-pid-file' => sub {
+	my $d = Policyd->start(config => { pidfile => \'None' });
+
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'it serves');
+	ok(!-e $d->pidfile, 'and has no pid file');
+	my ($status, undef, $err) = $d->run;
+	is($status, 6, 'a second one cannot have its socket: status 6');
+	like($err, qr/another process listens there/, 'and says so');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'the first one goes on');
+	$d->ends_well;
 };
 
 subtest 'long-paths' => sub {

@@ -24,10 +24,55 @@ struct walk {
 	char		*why;
 };
 
+static const struct {
+	const char	*call;
+	const char	*capability;
+} capabilities[] = {
+	{ "bind",	"CAP_NET_BIND_SERVICE" },
+	{ "chown",	"CAP_CHOWN" },
+	{ "chmod",	"CAP_FOWNER" },
+	{ NULL,		"CAP_DAC_OVERRIDE" }
+};
+
+void
+directories_fault(char *why, const char *path, const char *call, int error)
+{
+	size_t	i, len;
+	int	n;
+
+	n = snprintf(why, WHY_MAX, "%s: %s: %s", path, call, strerror(error));
+	len = n < 0 ? 0 : (size_t)n;
+	if (len >= WHY_MAX)
+		return;
+	if (error == EROFS)
+		strlcat(why, "; name a path that can be written to", WHY_MAX);
+	else if (error != EPERM && error != EACCES)
+		return;
+	else if (geteuid() != 0)
+		snprintf(why + len, WHY_MAX - len, "; uid %lu lacks the right: "
+		    "name another path, or have root prepare this one",
+		    (unsigned long)geteuid());
+	else {
+		for (i = 0; capabilities[i].call != NULL &&
+		    strcmp(capabilities[i].call, call) != 0; i++)
+			continue;
+		snprintf(why + len, WHY_MAX - len, "; root lacks a capability, "
+		    "as in a container: grant %s, or start it as the user of "
+		    "the service", capabilities[i].capability);
+	}
+}
+
 static int
 fail(const struct walk *w, const char *what)
 {
 	snprintf(w->why, WHY_MAX, "%s: %s", w->path, what);
+	return -1;
+}
+
+static int
+fail_call(const struct walk *w, const char *call)
+{
+	directories_fault(w->why, w->path, call, errno);
 	return -1;
 }
 
@@ -105,12 +150,15 @@ unfinished(int fd, const struct directory_new *new)
 	    (sb.st_uid == geteuid() || (new->give && sb.st_uid == new->uid));
 }
 
+/* 0, or -1 and the call that failed. */
 static int
-give(int fd, const struct directory_new *new)
+give(int fd, const struct directory_new *new, const char **call)
 {
+	*call = "chown";
 	if (new->give && fchown(fd, new->uid, new->gid) == -1)
 		return -1;
 	/* Last, for by its mode it is known to be unfinished. */
+	*call = "chmod";
 	return fchmod(fd, new->mode);
 }
 
@@ -120,12 +168,13 @@ give(int fd, const struct directory_new *new)
  */
 static int
 finish(struct walk *w, const char *name, bool made,
-    const struct directory_new *new)
+    const struct directory_new *new, const char **call)
 {
 	const struct directory_new	above = { .mode = 0755 };
 	struct stat			sb;
-	int				fd;
+	int				fd, saved;
 
+	*call = "open";
 	fd = openat(w->at, name,
 	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd == -1)
@@ -136,8 +185,10 @@ finish(struct walk *w, const char *name, bool made,
 	 */
 	made = made && fstat(fd, &sb) == 0 && sb.st_uid == geteuid();
 	if ((made || unfinished(fd, new)) &&
-	    give(fd, w->rest[0] == '\0' ? new : &above) == -1) {
+	    give(fd, w->rest[0] == '\0' ? new : &above, call) == -1) {
+		saved = errno;
 		close(fd);
+		errno = saved;
 		return -1;
 	}
 	step_to(w, fd);
@@ -147,20 +198,22 @@ finish(struct walk *w, const char *name, bool made,
 static int
 make(struct walk *w, const char *name, const struct directory_new *new)
 {
-	bool	last = w->rest[0] == '\0';
-	bool	made;
-	int	saved;
+	bool		 last = w->rest[0] == '\0';
+	bool		 made;
+	const char	*call;
+	int		 saved;
 
 	made = mkdirat(w->at, name, !last ? 0755 : new->give ? UNFINISHED :
 	    0700) == 0;
 	if (!made && errno != EEXIST)
-		return fail(w, strerror(errno));
-	if (finish(w, name, made, new) == -1) {
+		return fail_call(w, "mkdir");
+	if (finish(w, name, made, new, &call) == -1) {
 		saved = errno;
 		/* Nothing half made stays in the way of the next start. */
 		if (made)
 			unlinkat(w->at, name, AT_REMOVEDIR);
-		return fail(w, strerror(saved));
+		errno = saved;
+		return fail_call(w, call);
 	}
 	return 0;
 }
@@ -168,8 +221,9 @@ make(struct walk *w, const char *name, const struct directory_new *new)
 static int
 step(struct walk *w, const char *name, const struct directory_new *new)
 {
-	struct stat	sb;
-	int		fd, saved;
+	struct stat	 sb;
+	const char	*call;
+	int		 fd, saved;
 
 	fd = openat(w->at, name,
 	    OPEN_SEARCH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -180,8 +234,8 @@ step(struct walk *w, const char *name, const struct directory_new *new)
 	}
 	if (fd != -1) {
 		close(fd);
-		return finish(w, name, false, new) == 0 ? 0 :
-		    fail(w, strerror(errno));
+		return finish(w, name, false, new, &call) == 0 ? 0 :
+		    fail_call(w, call);
 	}
 	saved = errno;
 	if (saved == ENOENT && new != NULL)
@@ -190,7 +244,8 @@ step(struct walk *w, const char *name, const struct directory_new *new)
 	if (fstatat(w->at, name, &sb, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    S_ISLNK(sb.st_mode))
 		return follow(w, name);
-	return fail(w, strerror(saved));
+	errno = saved;
+	return fail_call(w, "open");
 }
 
 int

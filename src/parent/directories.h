@@ -17,6 +17,13 @@
  */
 #define WHY_MAX	1536
 
+/*
+ * Writes into `why` which call on which path failed of what, and for a missing
+ * right what to do about it.
+ */
+void	directories_fault(char *why, const char *path, const char *call,
+	    int error);
+
 /* What becomes of a directory that is missing. */
 struct directory_new {
 	mode_t	mode;

@@ -66,7 +66,7 @@ is_instance(const struct stat *sb, const struct directory_new *new)
 
 /*
  * What is there already, which is no reason to fail when it is of no instance:
- * a locked descriptor, or -1 with errno: EWOULDBLOCK, an instance runs; EAGAIN,
+ * a locked descriptor, or -1 with errno: EBUSY, an instance runs; EAGAIN,
  * it was removed, try again.
  */
 static int
@@ -87,7 +87,7 @@ take_old(const struct place *place, const struct directory_new *new,
 	    ours.st_dev != sb->st_dev || ours.st_ino != sb->st_ino))
 		goto again;
 	if (fd != -1 && is_locked(fd)) {
-		errno = EWOULDBLOCK;
+		errno = EBUSY;
 		goto fail;
 	}
 	if (fd != -1 && lock(fd, F_SETLK, F_WRLCK, &held) == 0) {
@@ -166,10 +166,12 @@ pidlock_open(struct pidlock *pidfile, const char *path,
 		return PIDLOCK_OURS;
 	saved = errno;
 	directories_leave(&pidfile->place);
-	snprintf(why, WHY_MAX, "%s: %s", path,
-	    saved == EWOULDBLOCK ? "another instance holds its lock" :
-	    strerror(saved));
-	return saved == EWOULDBLOCK ? PIDLOCK_RUNNING : PIDLOCK_FAILED;
+	if (saved == EBUSY)
+		snprintf(why, WHY_MAX, "%s: another instance holds its lock",
+		    path);
+	else
+		directories_fault(why, path, "open", saved);
+	return saved == EBUSY ? PIDLOCK_RUNNING : PIDLOCK_FAILED;
 }
 
 int
@@ -194,7 +196,7 @@ pidlock_write(struct pidlock *pidfile, char *why)
 	pidfile->written = true;
 	return 0;
  fail:
-	snprintf(why, WHY_MAX, "%s: %s", place->name, strerror(errno));
+	directories_fault(why, place->name, "open", errno);
 	return -1;
 }
 

@@ -195,8 +195,7 @@ open_tcp(struct listener *l, const struct settings_socket *s, struct mono end,
 	l->given = l->fd != -1;
 	while (l->fd == -1 && (l->fd = bind_tcp(ai)) == -1) {
 		if (!try_again(end)) {
-			snprintf(why, WHY_MAX, "%s: %s", l->name,
-			    strerror(errno));
+			directories_fault(why, l->name, "bind", errno);
 			break;
 		}
 	}

@@ -21,6 +21,13 @@ fail(const struct unixsocket *u, char *why, const char *what)
 	return -1;
 }
 
+static int
+fail_call(const struct unixsocket *u, char *why, const char *call)
+{
+	directories_fault(why, u->path, call, errno);
+	return -1;
+}
+
 /* The name alone: the process stands in the directory when it is used. */
 static int
 address(struct sockaddr_un *sun, const char *name)
@@ -129,7 +136,7 @@ make_free(const struct unixsocket *u, char *why)
 		errno = EADDRINUSE;
 		return -1;
 	}
-	return fail(u, why, strerror(errno));
+	return fail_call(u, why, "rename");
 }
 
 static bool
@@ -174,19 +181,19 @@ bind_here(struct unixsocket *u, int dir, int fd, char *why)
 	result = in_directory(dir, bind, fd, &sun);
 	umask(mask);
 	if (result == -1)
-		return fail(u, why, strerror(errno));
+		return fail_call(u, why, "bind");
 	if ((u->uid != (uid_t)-1 || u->gid != (gid_t)-1) &&
 	    fchownat(dir, u->place.name, u->uid, u->gid,
 	    AT_SYMLINK_NOFOLLOW) == -1) {
 		if (geteuid() == 0)
-			return fail(u, why, strerror(errno));
+			return fail_call(u, why, "chown");
 		log_warning("%s: its owner stays as it is: %s", u->path,
 		    strerror(errno));
 	}
 	if (fstatat(dir, u->place.name, &sb, AT_SYMLINK_NOFOLLOW) == -1 ||
 	    listen(fd, SOMAXCONN) == -1 ||
 	    put_in_place(u, dir) == -1) {
-		fail(u, why, strerror(errno));
+		fail_call(u, why, "link");
 		unlinkat(dir, u->place.name, 0);
 		return -1;
 	}
@@ -205,7 +212,7 @@ bind_aside(struct unixsocket *u, int fd, char *why)
 
 	directories_aside(name, sizeof(name));
 	if (mkdirat(u->place.dir, name, 0700) == -1)
-		return fail(u, why, strerror(errno));
+		return fail_call(u, why, "mkdir");
 	dir = openat(u->place.dir, name,
 	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir == -1 || fstat(dir, &sb) == -1)

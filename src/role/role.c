@@ -310,8 +310,11 @@ role_lock(struct role_start *start, struct sandbox_needs *needs)
 	 * from.
 	 */
 	if (privileges_drop(&start->identity, start->directory) == -1)
-		role_fault(start, "privileges could not be given up: %s",
-		    strerror(errno));
+		role_fault(start, "privileges could not be given up for uid "
+		    "%lu, gid %lu: %s; a container must grant CAP_SETUID, "
+		    "CAP_SETGID and CAP_SYS_CHROOT, or start the program as "
+		    "that user", (unsigned long)start->identity.uid,
+		    (unsigned long)start->identity.gid, strerror(errno));
 	if (start->directory != -1 && fchdir(start->directory) == -1)
 		role_fault(start, "directory of the database: %s",
 		    strerror(errno));
