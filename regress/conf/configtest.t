@@ -56,6 +56,15 @@ is($r->{status}, 5, 'errors in YAML: status');
 like($r->{err}, qr{\A\@dir\@/test\.yaml:2:9:\ error:\ limits\ .*\n
     \@dir\@/test\.yaml:3:8:\ error:\ debug\ .*\n\z}x, 'errors in YAML: both');
 
+# As 1.2.0 took them.
+for my $text ('debug: null', 'report: ~', 'limit_by_ip: null', 'report_subject: null',
+    'report_subject: ""', 'smtp_server: ["localhost", "25"]') {
+	is(run_config("# yaml\n$text\n", '-n')->{out}, "configuration OK\n", $text);
+}
+for my $text ('smtp_tls_verify: null', 'limits: null', 'smtp_server: ["localhost", "smtp"]') {
+	is(run_config("# yaml\n$text\n", '-n')->{status}, 5, "$text is an error");
+}
+
 for my $text ("socket_permision = 0o660\n", "# yaml\nsocket_permision: 0660\n") {
 	$r = run_config($text, '-n');
 	is($r->{status}, 5, 'an unknown name: status');

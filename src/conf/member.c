@@ -276,6 +276,16 @@ member_host(const struct reading *r, const struct value *v, char **host,
 	return 0;
 }
 
+/* A number, or in quotes what smtplib makes a number of. */
+static int
+member_port(const struct value *v, int64_t *port)
+{
+	if (v->type == VALUE_STR)
+		return num_parse(v->bytes, v->len, 1, UINT16_MAX, port);
+	return reader_whole(v, port) == -1 || *port < 1 ||
+	    *port > UINT16_MAX ? -1 : 0;
+}
+
 int
 member_smtp_server(const struct reading *r, const struct value *v)
 {
@@ -293,8 +303,7 @@ member_smtp_server(const struct reading *r, const struct value *v)
 		return -1;
 	if (v->type != VALUE_STR && v->count == 2) {
 		number = v->items[1];
-		if (reader_whole(number, &port) == -1 || port < 1 ||
-		    port > UINT16_MAX) {
+		if (member_port(number, &port) == -1) {
 			reader_fault(r, number, "must have a port from 1 to %d",
 			    UINT16_MAX);
 			free(host);
@@ -380,6 +389,15 @@ member_tls(const struct reading *r, const struct value *v)
 }
 
 /* --- reports --- */
+
+int
+member_report_subject(const struct reading *r, const struct value *v)
+{
+	if (v->type != VALUE_NONE && (v->type != VALUE_STR || v->len > 0))
+		return reader_string(r, v);
+	reader_replace(r, alloc_string(MEMBER_REPORT_SUBJECT));
+	return 0;
+}
 
 int
 member_report_limits(const struct reading *r, const struct value *v)

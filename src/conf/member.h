@@ -14,7 +14,10 @@ reader	member_smtp_server;	/* smtp_host, smtp_port; 0: none was written */
 reader	member_credentials;	/* smtp_user, smtp_password */
 reader	member_starttls;	/* smtp_tls */
 reader	member_tls;		/* smtp_tls; None: as smtp_starttls says */
+reader	member_report_subject;	/* itself; None and "": the default */
 reader	member_report_limits;	/* report_limits, nreport_limits */
+
+#define MEMBER_REPORT_SUBJECT	"policyd-rate-limit report"
 
 void	member_sockets_clear(struct settings *);
 

@@ -111,6 +111,17 @@ reader_bool(const struct reading *r, const struct value *v)
 }
 
 int
+reader_truth(const struct reading *r, const struct value *v)
+{
+	bool	*out = r->out;
+
+	if (v->type != VALUE_NONE)
+		return reader_bool(r, v);
+	*out = false;
+	return 0;
+}
+
+int
 reader_whole(const struct value *v, int64_t *n)
 {
 	if (v->type == VALUE_INT)

@@ -32,6 +32,7 @@ struct reading {
 typedef int	 reader(const struct reading *, const struct value *);
 
 reader	reader_bool;		/* bool; also 0 and 1 */
+reader	reader_truth;		/* bool of 1.x; None is False, as in Python */
 reader	reader_int;		/* int */
 reader	reader_unsigned;	/* unsigned int */
 reader	reader_int64;		/* int64_t */
