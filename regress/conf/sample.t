@@ -27,6 +27,7 @@ my %wanted = (
 	socket_permission => 0660,
 	socket_group => 'postfix',
 	db_error_action => 'memory',
+	never_action => 'reject 5.5.3 This mail alone exceeds the limit of {limit}',
 	ipv6_prefix => 64,
 );
 my @set = $sample =~ /^(\w+) = /mg;
