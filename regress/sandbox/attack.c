@@ -202,6 +202,8 @@ set_scene(void)
 		die("socketpair");
 	if ((scene.epoll = epoll_create1(EPOLL_CLOEXEC)) == -1)
 		die("epoll_create1");
+	if ((scene.file_fd = open("/tmp", O_RDWR | O_TMPFILE, 0600)) == -1)
+		die("O_TMPFILE");
 	scene.page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (scene.page == MAP_FAILED)

@@ -31,6 +31,7 @@ struct scene {
 	int		 unix_listener;
 	int		 channel[2];
 	int		 epoll;
+	int		 file_fd;	/* of this process's own */
 	void		*page;		/* of data */
 };
 

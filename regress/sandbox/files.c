@@ -1,4 +1,5 @@
 #include <sys/types.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -150,12 +151,48 @@ make_memory_file(struct scene *s)
 	return attack_kept(memfd_create("x", 0));
 }
 
+static int
+make_setuid(struct scene *s)
+{
+	return attack_kept(open(in_directory(s, "setuid"), O_WRONLY | O_CREAT,
+	    06700));
+}
+
+static int
+make_unnamed(struct scene *s)
+{
+	return attack_kept(open(s->directory, O_WRONLY | O_TMPFILE, 0600));
+}
+
+static int
+set_setuid(struct scene *s)
+{
+	return fchmod(s->file_fd, 06755);
+}
+
+static int
+give_away(struct scene *s)
+{
+	return fchown(s->file_fd, (uid_t)-1, (gid_t)-1);
+}
+
+static int
+lock_file(struct scene *s)
+{
+	return flock(s->file_fd, LOCK_SH);
+}
+
 const struct attempt	files_attempts[] = {
 	{ "open-file", "openat|open", USER, open_file },
 	{ "open-directory", "openat|open", USER, open_directory },
 	{ "open-for-writing", "openat|open", USER, open_for_writing },
 	{ "open-proc-maps", "openat|open", USER, open_maps },
 	{ "open-proc-mem", "openat|open", USER, open_memory },
+	{ "open-setuid", "openat|open", USER, make_setuid },
+	{ "open-unnamed", "openat|open", NOBODY, make_unnamed },
+	{ "fchmod-setuid", "fchmod", USER, set_setuid },
+	{ "fchown", "fchown", USER, give_away },
+	{ "flock", "flock", USER, lock_file },
 	{ "openat2", "openat2", USER, open_how },
 	{ "mkdir", "mkdir|mkdirat", USER, make_directory },
 	{ "unlink", "unlink|unlinkat", USER, remove_file },

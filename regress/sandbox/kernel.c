@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
@@ -157,7 +158,30 @@ x32(struct scene *s)
 	return attack_kept((int)syscall(0x40000000 | 39));
 }
 
+static int
+lock_inheriting(struct scene *s)
+{
+	return (int)syscall(SYS_futex, s->page, FUTEX_TRYLOCK_PI, 0, NULL, NULL,
+	    0);
+}
+
+static int
+requeue(struct scene *s)
+{
+	return (int)syscall(SYS_futex, s->page, FUTEX_CMP_REQUEUE, 0, NULL,
+	    (char *)s->page + 8, 0);
+}
+
+static int
+advise_pages(struct scene *s)
+{
+	return madvise(s->page, 4096, MADV_SEQUENTIAL);
+}
+
 const struct attempt	kernel_attempts[] = {
+	{ "futex-pi", "futex", NOBODY, lock_inheriting },
+	{ "futex-requeue", "futex", USER, requeue },
+	{ "madvise", "madvise", USER, advise_pages },
 	{ "mmap-exec", "mmap|mmap2", USER, map_executable },
 	{ "mprotect-exec", "mprotect", USER, protect_executable },
 	{ "pkey-mprotect-exec", "pkey_mprotect", NOBODY, protect_by_key },

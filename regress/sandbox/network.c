@@ -1,11 +1,16 @@
 #include <sys/types.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
@@ -255,6 +260,70 @@ option_fastopen(struct scene *s)
 	    sizeof(one));
 }
 
+/* What is done to a listening socket is done to all who hold it. */
+static int
+listener_flags(struct scene *s)
+{
+	return fcntl(s->tcp_listener, F_SETFL, O_RDWR);
+}
+
+static int
+listener_async(struct scene *s)
+{
+	return fcntl(s->tcp_listener, F_SETFL, O_RDWR | O_NONBLOCK | O_ASYNC);
+}
+
+static int
+listener_owner(struct scene *s)
+{
+	return fcntl(s->tcp_listener, F_SETOWN, getpid());
+}
+
+static int
+listener_signal(struct scene *s)
+{
+	return fcntl(s->tcp_listener, F_SETSIG, SIGUSR1);
+}
+
+static int
+listener_blocks(struct scene *s)
+{
+	int	off = 0;
+
+	return ioctl(s->tcp_listener, FIONBIO, &off);
+}
+
+static int
+listener_timeout(struct scene *s)
+{
+	struct timeval	tv = { 0, 1 };
+
+	return setsockopt(s->tcp_listener, SOL_SOCKET, SO_RCVTIMEO, &tv,
+	    sizeof(tv));
+}
+
+static int
+listener_filter(struct scene *s)
+{
+	struct sock_filter	none = { BPF_RET | BPF_K, 0, 0, 0 };
+	struct sock_fprog	program = { 1, &none };
+
+	return setsockopt(s->tcp_listener, SOL_SOCKET, SO_ATTACH_FILTER,
+	    &program, sizeof(program));
+}
+
+static int
+listener_backlog(struct scene *s)
+{
+	return listen(s->tcp_listener, 0);
+}
+
+static int
+listener_shutdown(struct scene *s)
+{
+	return shutdown(s->tcp_listener, SHUT_RDWR);
+}
+
 const struct attempt	network_attempts[] = {
 	{ "socket-tcp", "socket", USER, socket_tcp },
 	{ "socket-udp", "socket", USER, socket_udp },
@@ -277,5 +346,14 @@ const struct attempt	network_attempts[] = {
 	{ "send-descriptor", "sendmsg", USER, send_descriptor },
 	{ "setsockopt-reuse", "setsockopt", USER, option_mark },
 	{ "setsockopt-fastopen", "setsockopt", USER, option_fastopen },
+	{ "listener-flags", "fcntl", USER, listener_flags },
+	{ "listener-async", "fcntl", USER, listener_async },
+	{ "listener-owner", "fcntl", USER, listener_owner },
+	{ "listener-signal", "fcntl", USER, listener_signal },
+	{ "listener-blocks", "ioctl", USER, listener_blocks },
+	{ "listener-timeout", "setsockopt", USER, listener_timeout },
+	{ "listener-filter", "setsockopt", NOBODY, listener_filter },
+	{ "listener-backlog", "listen", USER, listener_backlog },
+	{ "listener-shutdown", "shutdown", USER, listener_shutdown },
 	{ NULL, NULL, NOBODY, NULL }
 };

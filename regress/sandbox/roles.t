@@ -174,6 +174,9 @@ subtest 'without the sandbox' => sub {
 my %placed = map { $_ => 1 } qw(open-file open-directory open-for-writing open-proc-maps
     open-proc-mem unlink);
 
+# Its one socket is its own: MariaDB's library turns O_NONBLOCK off and on.
+my %own = ('ledger-server' => qr/\Alistener-(?:flags|shutdown)\z/);
+
 sub check_locked {
 	my ($attempt, $call, %how) = @_;
 	my $end = run($attempt, %how);
@@ -203,7 +206,8 @@ for my $role (@roles) {
 	for my $drop (as_root() ? (0, 1) : (0)) {
 		my %how = (lock => 'all', role => $role, drop => $drop);
 		subtest "$role, " . ($drop ? 'started as root' : 'as a user') => sub {
-			check_locked(@$_[0, 1], %how) for @attempts;
+			check_locked(@$_[0, 1], %how)
+			    for grep { $_->[0] !~ ($own{$role} // qr/(*FAIL)/) } @attempts;
 
 			my $end = run('work', %how);
 			ok($end->{worked}, 'what it needs works') or diag(in_words($end));

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <event.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -227,6 +228,13 @@ listen_add(int fd, const struct msg_listener *about)
 	struct listener	*l;
 
 	listen_end(about->number);
+	/*
+	 * The flag is shared with the engines before this one, and with whatever
+	 * they did to it.
+	 */
+	if (fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) == -1)
+		log_warning("listening socket %s: fcntl: %s", about->name,
+		    strerror(errno));
 	l = alloc_zero(1, sizeof(*l));
 	l->fd = fd;
 	l->about = *about;
