@@ -147,7 +147,7 @@ for my $page (sort keys %page) {
 		next if $ic =~ /\A(?:smtpd_\w+|default_action|permit_\w+|import|if)\z/;
 		next if $ic =~ /\A(?:instance|queue_id|limit|used|retry_after|delta|date)\z/;
 		# Tables, columns and names that the program keeps in them.
-		next if $ic =~ /\A(?:recipient_count|mail_\w+|since|until|oldest|newest|id)\z/;
+		next if $ic =~ /\A(?:recipient_count|mail_\w+|since|until|oldest|newest|id|key\d)\z/;
 		next if $ic =~ /\A(?:changes|cleaned|fold|format|horizon|runs|schema)\z/;
 		next if $ic =~ /\Asql_longest(?:_at)?\z/;
 		ok($items->{$ic} || $fields->{$ic}, "$page: there is a setting $ic");
