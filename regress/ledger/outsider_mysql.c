@@ -15,7 +15,8 @@ const bool	outsider_wrong_clock = false;
 const char	outsider_first[] = "mysql";
 const char	outsider_create[] = "CREATE DATABASE %s CHARACTER SET utf8mb4";
 const char	outsider_changes[] =
-	"SELECT value FROM mail_state WHERE name = 'changes'";
+	"SELECT value + (SELECT coalesce(sum(n), 0) FROM mail_change)"
+	" FROM mail_state WHERE name = 'changes'";
 
 struct outsider {
 	MYSQL	*conn;

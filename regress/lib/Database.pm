@@ -185,6 +185,7 @@ sub holding {
 		# Without the query as an argument it is read from standard input.
 		my @command = $self->{client}->($self, '');
 		splice @command, -2;
+		push @command, '--unbuffered' if $self->{kind} eq 'mysql';
 		{ no warnings 'exec'; exec @command; }
 		POSIX::_exit(127);
 	}

@@ -47,8 +47,9 @@ static const struct step	steps[] = {
 	    " date bigint NOT NULL, recipient_count bigint DEFAULT 1,"
 	    " instance " INSTANCE_TYPE BINARY " NOT NULL DEFAULT 'empty',"
 	    " protocol_state " STATE_TYPE " NOT NULL DEFAULT '',"
-	    " tag bigint NOT NULL DEFAULT 0,"
-	    " seq bigint NOT NULL AUTO_INCREMENT PRIMARY KEY)" ENGINE } },
+	    " tag bigint NOT NULL DEFAULT 0" SCHEMA_HIDDEN ","
+	    " seq bigint NOT NULL" SCHEMA_HIDDEN " AUTO_INCREMENT PRIMARY KEY,"
+	    " own tinyint NOT NULL DEFAULT 0" SCHEMA_HIDDEN ")" ENGINE } },
 
 	/* What 0.5.1 did not have. */
 	{ "mail_count", "recipient_count", 0, {
@@ -82,13 +83,18 @@ static const struct step	steps[] = {
 	    "",
 	    "ALTER TABLE mail_count ADD COLUMN tag bigint NOT NULL DEFAULT 0",
 	    "ALTER TABLE mail_count ADD COLUMN tag bigint NOT NULL"
-	    " DEFAULT 0" } },
+	    " DEFAULT 0" SCHEMA_HIDDEN } },
 	{ "mail_count", "seq", 0, {
 	    "",
 	    "ALTER TABLE mail_count ADD COLUMN seq bigint DEFAULT 0;"
 	    "CREATE SEQUENCE mail_count_seq_seq OWNED BY mail_count.seq",
 	    "ALTER TABLE mail_count ADD COLUMN seq bigint NOT NULL"
-	    " AUTO_INCREMENT UNIQUE" } },
+	    SCHEMA_HIDDEN " AUTO_INCREMENT UNIQUE" } },
+	{ "mail_count", "own", 0, {
+	    "",
+	    "",
+	    "ALTER TABLE mail_count ADD COLUMN own tinyint NOT NULL"
+	    " DEFAULT 1" SCHEMA_HIDDEN } },
 
 	/* SQLite keeps to no width. */
 	{ "mail_count", "id", 255, {
@@ -179,7 +185,8 @@ static const struct step	steps[] = {
 	{ "mail_change", NULL, 0, {
 	    "",
 	    "CREATE TABLE mail_change (n bigserial PRIMARY KEY)",
-	    "" } },
+	    "CREATE TABLE mail_change (session bigint NOT NULL PRIMARY KEY,"
+	    " n bigint NOT NULL)" ENGINE } },
 
 	/* What policyctl changes; few rows. */
 	{ "mail_override", NULL, 0, {

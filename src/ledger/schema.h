@@ -20,6 +20,12 @@ enum schema_dialect {
 	SCHEMA__MAX
 };
 
+/*
+ * Columns of ours that INSERT without a list of columns leaves out: for MySQL,
+ * where the server knows such columns; else its store takes these words out.
+ */
+#define SCHEMA_HIDDEN	" INVISIBLE"
+
 struct schema_database {
 	/*
 	 * Whether the table, or its column when that is not NULL, is there, and

@@ -25,9 +25,11 @@
  * of the ids'.
  *
  * seq is taken from AUTO_INCREMENT under the lock of the id, so the order of
- * seq is, for this id, the order of commits: what is newer than the newest
- * known row has a larger seq, and reading from there on misses nothing and sees
- * nothing twice. A first reading goes by date, in pieces; what came in
+ * seq is, for this id and rows of daemons, the order of commits: what is newer
+ * than the newest known row has a larger seq, and reading from there on misses
+ * nothing and sees nothing twice. Rows of other programs (`own` is 0) are read
+ * apart, until a daemon gives them numbers under the lock of all ids
+ * (ledger/foreign.h). A first reading goes by date, in pieces; what came in
  * meanwhile for the time before a piece is read with it. Or it begins with sums
  * (ledger/sums.h), which were written under the lock with the seq that they go
  * up to. That it takes several statements is no harm: under the lock they all
@@ -39,9 +41,11 @@
  * nodes of a cluster are not exact together.
  *
  * Who deletes or changes rows by hand takes no lock. Triggers count that in the
- * same transaction, and what is cached is dropped when the count is not what it
- * was, or when the newest row is older than one that was seen (TRUNCATE). Where
- * the server lets nobody make triggers, ids are read anew after ten seconds.
+ * same transaction, in a row of mail_change for each session, so that such
+ * transactions do not wait for each other. What is cached is dropped when the
+ * count is not what it was, or when the newest row is older than one that was
+ * seen (TRUNCATE). Where the server lets nobody make triggers, ids are read
+ * anew after ten seconds.
  *
  * An answer is sent after COMMIT was confirmed. Where the connection is lost
  * before that, nobody knows whether the rows are there: no answer is sent, and
@@ -86,6 +90,7 @@ store_end(struct store *s, bool good)
 void
 store_rollback(struct store *s)
 {
+	foreign_give_back(&s->foreign);
 	if (mysqldb_fault(s->db) != MYSQLDB_FAULT_LOST)
 		(void)mysqldb_rollback(s->db);
 }
@@ -249,6 +254,12 @@ store_lock_ranges(struct store *s)
 	return store_lock_one(s, LOCK, STORE_HITS_SLOT);
 }
 
+int
+store_lock_all(struct store *s)
+{
+	return store_lock_one(s, LOCK, STORE_ALL_SLOT);
+}
+
 /*
  * Every daemon must come to the same row, so the key of the hash is no secret.
  */
@@ -272,13 +283,24 @@ store_lock(struct store *s, const struct store_reader *reader)
 	if (s->ntouch == 0)
 		return 0;
 	if (others_silent(&s->others))
-		return store_lock_one(s, LOCK, STORE_ALL_SLOT);
+		return store_lock_all(s);
 	if (store_lock_one(s, LOCK_SHARED, STORE_ALL_SLOT) == -1)
 		return -1;
 	return store_lock_ids(s, reader);
 }
 
 /* --- a transaction --- */
+
+/* So many rows of others that they are taken in first. */
+static enum store_result
+store_begin_failed(struct store *s)
+{
+	if (!s->crowded)
+		return store_failed(s);
+	store_rollback(s);
+	s->foreign.late = false;
+	return store_take_in(s) == STORE_LOST ? STORE_LOST : STORE_BUSY;
+}
 
 enum store_result
 store_begin(struct store *s, struct store_batch *batch,
@@ -289,8 +311,11 @@ store_begin(struct store *s, struct store_batch *batch,
 
 	if (s->spoilt)
 		return STORE_LOST;
+	if (store_take_in(s) == STORE_LOST)
+		return STORE_LOST;
 	if (batch->forgotten)
 		reader->changed(reader->arg);
+	s->crowded = false;
 	s->batch = batch;
 	store_take_batch(s, batch);
 	if (store_lock(s, reader) == 0 && store_read_changes(s, reader) == 0 &&
@@ -298,9 +323,12 @@ store_begin(struct store *s, struct store_batch *batch,
 	    store_read_kept(s, reader) == 0 &&
 	    store_read_first(s, reader) == 0 &&
 	    store_read_values(s, reader) == 0 &&
-	    store_keep_sums(s, reader) == 0)
+	    store_keep_sums(s, reader) == 0 &&
+	    store_read_foreign(s) == 0 && !s->crowded) {
+		foreign_tell(&s->foreign, reader);
 		return STORE_OK;
-	result = store_failed(s);
+	}
+	result = store_begin_failed(s);
 	/* What was told of a reading that did not come to its end is void. */
 	for (i = 0; s->told && i < s->ntouch; i++)
 		reader->again(reader->arg, i);
@@ -447,6 +475,7 @@ store_commit(struct store *s, bool *later)
 	size_t			last;
 	bool			good;
 
+	foreign_give_back(&s->foreign);
 	*later = false;
 	good = store_each(s, APPEND, s->nrow, store_bind_nothing,
 	    store_bind_row,

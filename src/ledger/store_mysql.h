@@ -1,6 +1,7 @@
 #ifndef STORE_MYSQL_H
 #define STORE_MYSQL_H
 
+#include "ledger/foreign.h"
 #include "ledger/mysqldb.h"
 #include "ledger/others.h"
 #include "ledger/store.h"
@@ -23,6 +24,8 @@ enum statement {
 	KEPT,
 	RECENT,
 	VALUE,
+	FOREIGN,
+	FOREIGN_OF,
 	APPEND,
 	SEE,
 	HIT,
@@ -46,6 +49,10 @@ enum statement {
 	OVERRIDE_GONE,
 	OVERRIDE_NEW,
 	VALUES_GONE,
+	TAKE_PICK,
+	TAKE_PICK_FREE,
+	TAKE_COPY,
+	TAKE_DROP,
 	STATEMENT__MAX
 };
 
@@ -74,6 +81,12 @@ struct store {
 	bool			 blind;
 	int64_t			 changes;	/* by the triggers' count; -1 */
 	struct others		 others;
+	struct foreign		 foreign;
+	enum foreign_fold	 fold;
+	bool			 hides;		/* columns: INVISIBLE */
+	bool			 skips;		/* rows: SKIP LOCKED */
+	bool			 crowded;	/* by rows of one id */
+	bool			 narrow;	/* amounts have 32 bits */
 	int64_t			 step;		/* auto_increment_increment */
 	bool			 told;		/* rows, in this batch */
 	bool			 spoilt;	/* open it anew */
@@ -95,6 +108,8 @@ struct store {
 	struct store_value	*see;
 	size_t			 nsee;
 	size_t			 sees;		/* room */
+	int64_t			*seq;		/* rows to be taken in */
+	size_t			 nseq;
 	struct store_count	*hit;
 	size_t			 nhit;
 	size_t			 hits;		/* room */
@@ -137,6 +152,9 @@ int	store_run(struct store *, size_t items);
  */
 int	store_lock_ranges(struct store *);
 
+/* So that no other daemon has a batch. */
+int	store_lock_all(struct store *);
+
 /* --- store_mysql_read.c: in the transaction, under the locks --- */
 
 int	store_read_changes(struct store *, const struct store_reader *);
@@ -147,5 +165,16 @@ int	store_read_first(struct store *, const struct store_reader *);
 /* Writes the sums of an id that has many rows. */
 int	store_keep_sums(struct store *, const struct store_reader *);
 int	store_read_values(struct store *, const struct store_reader *);
+
+/* A row whose columns begin with its id. */
+void	store_columns(struct store *, struct store_row *);
+
+/* --- store_mysql_foreign.c --- */
+
+/* The rows of others that this batch borrows: s->foreign, s->crowded. */
+int	store_read_foreign(struct store *);
+
+/* Takes some of them in, if it is time to. */
+enum store_result	store_take_in(struct store *);
 
 #endif

@@ -258,13 +258,6 @@ store_reclaim(struct store *s, bool *done)
 	return STORE_OK;
 }
 
-int
-store_idle(struct store *s)
-{
-	(void)s;
-	return -1;
-}
-
 /* --- reporting --- */
 
 enum store_result

@@ -4,13 +4,43 @@
 #include "ledger/schema.h"
 #include "ledger/store_mysql.h"
 #include "lib/alloc.h"
+#include "lib/log.h"
 
 #define STEPS		4
-#define BUILD_MS	100000		/* for one step of a take-over */
+#define BUILD_MS	3600000		/* for one step of a take-over */
 
 #define ROW	"id, date, recipient_count, instance, tag"
-#define BY_SEQ	"FROM mail_count FORCE INDEX (mail_count_news) WHERE "
-#define BY_DATE	"FROM mail_count FORCE INDEX (mail_count_index) WHERE "
+#define INDEX_NEWS	"FROM mail_count FORCE INDEX (mail_count_news) WHERE "
+#define INDEX_DATE	"FROM mail_count FORCE INDEX (mail_count_index) WHERE "
+#define BY_SEQ		INDEX_NEWS "own = 1 AND "
+#define BY_DATE		INDEX_DATE "own = 1 AND "
+#define BY_OTHERS	INDEX_NEWS "own = 0"
+
+/* Changes by others; see the triggers. */
+#define NOTED	"(SELECT cast(coalesce(sum(n), 0) AS signed) FROM mail_change)"
+
+/* ASCII alone in lower case, whatever the collation of the column is. */
+#define LOWER2(id, a, A, b, B)						\
+	"replace(replace(" id ", '" A "', '" a "'), '" B "', '" b "')"
+#define LOWER4(id, a, A, b, B, c, C, d, D)				\
+	LOWER2(LOWER2(id, a, A, b, B), c, C, d, D)
+#define LOWER8(id, a, A, b, B, c, C, d, D, e, E, f, F, g, G, h, H)	\
+	LOWER4(LOWER4(id, a, A, b, B, c, C, d, D), e, E, f, F, g, G, h, H)
+#define LOWER(id)							\
+	LOWER2(LOWER8(LOWER8(LOWER8(id,					\
+	"a", "A", "b", "B", "c", "C", "d", "D",				\
+	"e", "E", "f", "F", "g", "G", "h", "H"),			\
+	"i", "I", "j", "J", "k", "K", "l", "L",				\
+	"m", "M", "n", "N", "o", "O", "p", "P"),			\
+	"q", "Q", "r", "R", "s", "S", "t", "T",				\
+	"u", "U", "v", "V", "w", "W", "x", "X"),			\
+	"y", "Y", "z", "Z")
+
+/* enum foreign_fold, a parameter. */
+#define FOLDED								\
+	"CASE ? WHEN 0 THEN id WHEN 1 THEN " LOWER("id")		\
+	" ELSE concat(left(id, locate(':', id)), "			\
+	LOWER("substr(id, locate(':', id) + 1)") ") END"
 
 #define HIT_NEW(table) {						\
 	"INSERT INTO " table " (id, delta, hit) VALUES ", "(?, ?, 1)",	\
@@ -34,17 +64,18 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	    "?", ",", ") ORDER BY slot FOR UPDATE", "n", false },
 	[LOCK_SHARED] = { "SELECT slot FROM mail_lock WHERE slot IN (",
 	    "?", ",", ") LOCK IN SHARE MODE", "n", false },
-	[CHANGES] = { "SELECT value, (SELECT coalesce(max(seq), 0) FROM"
-	    " mail_count)"
+	[CHANGES] = { "SELECT value + " NOTED
+	    ", (SELECT coalesce(max(seq), 0) FROM mail_count),"
+	    " EXISTS (SELECT 1 " BY_OTHERS ")"
 	    " FROM mail_state WHERE name = 'changes'",
-	    NULL, NULL, NULL, "nn", false },
+	    NULL, NULL, NULL, "nnn", false },
 	[NEWS] = { "SELECT " ROW ", seq " BY_SEQ "(",
 	    "(id = ? AND seq > ?)", " OR ", ") ORDER BY id, seq LIMIT 20000",
 	    "tnntnn", false },
 	[ENDS] = { "",
 	    "SELECT cast(? AS signed),"
 	    " (SELECT coalesce(max(seq), 0) " BY_SEQ "id = ?),"
-	    " coalesce((SELECT date " BY_DATE "id = ? AND date >= ?"
+	    " coalesce((SELECT date " INDEX_DATE "id = ? AND date >= ?"
 	    " ORDER BY date LIMIT ?, 1), 9223372036854775807)",
 	    " UNION ALL ", NULL, "nnn", false },
 	[FIRST] = { "SELECT id, date, cast(sum(recipient_count) AS signed) "
@@ -53,19 +84,24 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	[SINGLE] = { "SELECT " ROW " " BY_DATE "date >= ? AND (",
 	    "(id = ? AND date >= ? AND date <= ?)", " OR ", ")", "tnntn",
 	    false },
-	[LATE] = { "SELECT " ROW " " BY_SEQ,
-	    "(id = ? AND seq > ? AND date < ? AND date >= ?)", " OR ", NULL,
+	[LATE] = { "SELECT " ROW " " BY_SEQ "(",
+	    "(id = ? AND seq > ? AND date < ? AND date >= ?)", " OR ", ")",
 	    "tnntn", false },
 	[KEPT] = { "SELECT s.id, s.seq, s.counts FROM mail_sums s, mail_state c"
-	    " WHERE c.name = 'changes' AND s.changes = c.value AND s.seq <= ?"
+	    " WHERE c.name = 'changes' AND s.changes = c.value + " NOTED
+	    " AND s.seq <= ?"
 	    " AND (", "(s.id = ? AND s.since <= ?)", " OR ",
 	    ") ORDER BY s.id, s.part", "tnt", false },
 	[RECENT] = { "", "(SELECT " ROW " " BY_SEQ "id = ? AND seq <= ?"
 	    " ORDER BY seq DESC LIMIT ?)", " UNION ALL ", NULL, "tnntn", true },
 	[VALUE] = { "", "SELECT cast(? AS signed), date FROM mail_distinct"
 	    " WHERE id = ? AND value = ?", " UNION ALL ", NULL, "nn", false },
-	[APPEND] = { "INSERT INTO mail_count (" ROW ", protocol_state) VALUES ",
-	    "(?, ?, ?, ?, ?, ?)", ",", NULL, NULL, true },
+	[FOREIGN] = { "SELECT " ROW " " BY_OTHERS " ORDER BY id LIMIT ?",
+	    NULL, NULL, NULL, "tnntn", false },
+	[FOREIGN_OF] = { "SELECT " ROW " " BY_OTHERS " AND id IN (", "?", ",",
+	    ") LIMIT 10001", "tnntn", false },
+	[APPEND] = { "INSERT INTO mail_count (" ROW ", protocol_state, own)"
+	    " VALUES ", "(?, ?, ?, ?, ?, ?, 1)", ",", NULL, NULL, true },
 	[SEE] = { "INSERT INTO mail_distinct (id, value, date) VALUES ",
 	    "(?, ?, ?)", ",", " ON DUPLICATE KEY UPDATE date = values(date)",
 	    NULL, true },
@@ -108,7 +144,17 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	    " (id, kind, amount, expires) VALUES (?, ?, ?, ?)",
 	    NULL, NULL, NULL, NULL, false },
 	[VALUES_GONE] = { "DELETE FROM mail_distinct WHERE id = ?",
-	    NULL, NULL, NULL, NULL, false }
+	    NULL, NULL, NULL, NULL, false },
+	[TAKE_PICK] = { "SELECT seq " BY_OTHERS " ORDER BY id LIMIT ?"
+	    " FOR UPDATE", NULL, NULL, NULL, "n", false },
+	[TAKE_PICK_FREE] = { "SELECT seq " BY_OTHERS " ORDER BY id LIMIT ?"
+	    " FOR UPDATE SKIP LOCKED", NULL, NULL, NULL, "n", false },
+	[TAKE_COPY] = { "INSERT INTO mail_count (" ROW ", protocol_state, own)"
+	    " SELECT " FOLDED ", date, recipient_count, instance, tag,"
+	    " protocol_state, 1 FROM mail_count WHERE seq IN (",
+	    "?", ",", ")", NULL, false },
+	[TAKE_DROP] = { "DELETE FROM mail_count WHERE seq IN (",
+	    "?", ",", ")", NULL, false }
 };
 
 /* --- schema.h's database --- */
@@ -147,12 +193,26 @@ store_has(void *arg, const char *table, const char *column, int *width)
 	return n > 0;
 }
 
+/* Without the words that the server does not know. */
+static char *
+store_server_sql(const struct store *s, const char *sql)
+{
+	const size_t	 len = strlen(SCHEMA_HIDDEN);
+	char		*copy = alloc_string(sql), *at;
+
+	while (!s->hides && (at = strstr(copy, SCHEMA_HIDDEN)) != NULL)
+		memmove(at, at + len, strlen(at + len) + 1);
+	return copy;
+}
+
 /* A connection of its own, that may take its time. */
 static int
 store_build_sql(void *arg, const char *sql)
 {
 	struct store	*s = arg;
+	char		*known;
 	bool		 away;
+	int		 ret;
 
 	if (s->builder == NULL)
 		s->builder = mysqldb_open(s->settings->mysql_config, BUILD_MS,
@@ -160,7 +220,13 @@ store_build_sql(void *arg, const char *sql)
 		    s->error, sizeof(s->error));
 	if (s->builder == NULL)
 		return -1;
-	if (mysqldb_exec(s->builder, sql) == 0)
+	known = store_server_sql(s, sql);
+	if (strncmp(known, "ALTER", 5) == 0 || strncmp(known, "UPDATE", 6) == 0)
+		log_notice("%s: preparing the tables: %s", s->description,
+		    known);
+	ret = mysqldb_exec(s->builder, known);
+	free(known);
+	if (ret == 0)
 		return 0;
 	(void)strlcpy(s->error, mysqldb_error(s->builder), sizeof(s->error));
 	return -1;
@@ -177,11 +243,13 @@ store_build_sql(void *arg, const char *sql)
 #define TRIGGER(event)							\
 	"SELECT count(*) FROM information_schema.triggers WHERE"	\
 	" trigger_schema = database() AND trigger_name ="		\
-	" 'mail_count_" event "'"
+	" 'mail_count_" event "' AND action_statement LIKE"		\
+	" '%mail_change %'"
 #define CHANGED								\
-	" ON mail_count FOR EACH ROW UPDATE mail_state"			\
-	" SET value = value + 1 WHERE name = 'changes'"			\
-	" AND @policyd_rate_limit_own IS NULL"
+	" ON mail_count FOR EACH ROW"					\
+	" IF @policyd_rate_limit_own IS NULL THEN"			\
+	" INSERT INTO mail_change VALUES (connection_id() % 256, 1)"	\
+	" ON DUPLICATE KEY UPDATE n = n + 1; END IF"
 
 #define DIGIT								\
 	"(SELECT 0 AS n UNION SELECT 1 UNION SELECT 2 UNION SELECT 3"	\
@@ -200,8 +268,21 @@ static const struct {
 	{ INDEX("mail_count", "mail_count_index", "date", 2), 1,
 	    { "CREATE INDEX mail_count_index ON mail_count (id, date)" },
 	    false },
-	{ INDEX("mail_count", "mail_count_news", "seq", 2), 1,
-	    { "CREATE INDEX mail_count_news ON mail_count (id, seq)" }, false },
+	/* Rows that were there before are as ours; new ones are of others. */
+	{ "SELECT count(*) FROM information_schema.columns WHERE"
+	    " table_schema = database() AND table_name = 'mail_count'"
+	    " AND column_name = 'own' AND column_default = '0'", 1,
+	    { "ALTER TABLE mail_count ALTER COLUMN own SET DEFAULT 0" },
+	    false },
+	/* A first version of these tables had it without `own`. */
+	{ "SELECT count(*) = 0 FROM information_schema.statistics WHERE"
+	    " table_schema = database() AND table_name = 'mail_count'"
+	    " AND index_name = 'mail_count_news' AND column_name = 'id'"
+	    " AND seq_in_index = 1", 1,
+	    { "DROP INDEX mail_count_news ON mail_count" }, false },
+	{ INDEX("mail_count", "mail_count_news", "seq", 3), 1,
+	    { "CREATE INDEX mail_count_news ON mail_count (own, id, seq)" },
+	    false },
 	{ INDEX("mail_distinct", "mail_distinct_date", "date", 1), 1,
 	    { "CREATE INDEX mail_distinct_date ON mail_distinct (date)" },
 	    false },
@@ -227,10 +308,12 @@ static const struct {
 	    "INSERT IGNORE INTO mail_lock VALUES (65536), (65537)", "COMMIT" },
 	    false },
 	{ TRIGGER("deleted"), 1,
-	    { "CREATE TRIGGER mail_count_deleted AFTER DELETE" CHANGED },
+	    { "DROP TRIGGER IF EXISTS mail_count_deleted",
+	    "CREATE TRIGGER mail_count_deleted AFTER DELETE" CHANGED },
 	    true },
 	{ TRIGGER("updated"), 1,
-	    { "CREATE TRIGGER mail_count_updated AFTER UPDATE" CHANGED }, true }
+	    { "DROP TRIGGER IF EXISTS mail_count_updated",
+	    "CREATE TRIGGER mail_count_updated AFTER UPDATE" CHANGED }, true }
 };
 
 static int
@@ -264,6 +347,47 @@ store_prepare(struct store *s)
 	return 0;
 }
 
+/* In SQL: whether it is MariaDB or MySQL of these versions, or later. */
+#define VERSION_PART(n)							\
+	"substring_index(substring_index(version(), '.', " #n "), '.', -1)"
+#define SINCE(mariadb, mysql)						\
+	"SELECT " VERSION_PART(1) " * 1000000 + " VERSION_PART(2)	\
+	" * 1000 + " VERSION_PART(3) " >= if(version() LIKE '%MariaDB%', " \
+	#mariadb ", " #mysql ")"
+
+/* What the server knows. */
+static int
+store_features(struct store *s)
+{
+	int64_t	hides, skips;
+
+	if (mysqldb_number(s->db, SINCE(10003000, 8000023), &hides) == -1 ||
+	    mysqldb_number(s->db, SINCE(10006000, 8000001), &skips) == -1)
+		return -1;
+	s->hides = hides != 0;
+	s->skips = skips != 0;
+	return 0;
+}
+
+/* Columns of ours that an earlier start has not hidden. */
+static int
+store_hide(struct store *s)
+{
+	int64_t	hidden;
+
+	if (!s->hides)
+		return 0;
+	if (mysqldb_number(s->db, "SELECT count(*) FROM"
+	    " information_schema.columns WHERE table_schema = database()"
+	    " AND table_name = 'mail_count' AND extra LIKE '%INVISIBLE%'",
+	    &hidden) == -1)
+		return -1;
+	return hidden >= 3 ? 0 : store_build_sql(s, "ALTER TABLE mail_count"
+	    " MODIFY tag bigint NOT NULL DEFAULT 0" SCHEMA_HIDDEN ","
+	    " MODIFY seq bigint NOT NULL" SCHEMA_HIDDEN " AUTO_INCREMENT,"
+	    " MODIFY own tinyint NOT NULL DEFAULT 0" SCHEMA_HIDDEN);
+}
+
 /* One daemon at a time; the lock goes with the connection too. */
 static int
 store_upgrade(struct store *s)
@@ -287,8 +411,9 @@ store_upgrade(struct store *s)
 		    sizeof(s->error));
 		return -1;
 	}
-	if (schema_upgrade(SCHEMA_MYSQL, &database, &changed) == -1 ||
-	    store_prepare(s) == -1 ||
+	if (store_features(s) == -1 ||
+	    schema_upgrade(SCHEMA_MYSQL, &database, &changed) == -1 ||
+	    store_prepare(s) == -1 || store_hide(s) == -1 ||
 	    mysqldb_number(s->db, "SELECT @@auto_increment_increment",
 	    &s->step) == -1)
 		return -1;
@@ -327,6 +452,8 @@ store_open(const struct settings *settings, int directory, bool replaces,
 	s = alloc_zero(1, sizeof(*s));
 	s->changes = -1;
 	others_init(&s->others);
+	foreign_init(&s->foreign);
+	s->fold = foreign_fold(settings);
 	s->settings = settings;
 	s->db = mysqldb_open(settings->mysql_config, settings->db_timeout,
 	    settings->db_insecure_auth, statements, STATEMENT__MAX, away,
@@ -362,6 +489,8 @@ store_close(struct store *s)
 	mysqldb_close(s->builder);
 	mysqldb_close(s->db);
 	free(s->description);
+	foreign_clear(&s->foreign);
+	free(s->seq);
 	free(s->each);
 	free(s->order);
 	free(s->slot);

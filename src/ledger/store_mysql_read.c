@@ -22,14 +22,11 @@ store_told(struct store *s, size_t index)
 
 /* --- what is new --- */
 
-/* The columns of a row begin with its id. */
-static int
-store_row(struct store *s, struct store_row *row, size_t *index)
+void
+store_columns(struct store *s, struct store_row *row)
 {
 	memset(row, 0, sizeof(*row));
 	row->id = mysqldb_column_text(s->db, 0, &row->idlen);
-	if (row->id == NULL || store_find(s, row->id, row->idlen, index) == -1)
-		return -1;
 	row->date = mysqldb_column(s->db, 1);
 	row->amount = mysqldb_column(s->db, 2);
 	row->instance = mysqldb_column_text(s->db, 3, &row->instancelen);
@@ -40,7 +37,15 @@ store_row(struct store *s, struct store_row *row, size_t *index)
 	}
 	row->tag = mysqldb_column(s->db, 4);
 	row->state = "";
-	return 0;
+}
+
+/* -1: it is of no touch. */
+static int
+store_row(struct store *s, struct store_row *row, size_t *index)
+{
+	store_columns(s, row);
+	return row->id == NULL ? -1 :
+	    store_find(s, row->id, row->idlen, index);
 }
 
 /* An id and the last of its rows that is known. */
@@ -475,6 +480,7 @@ store_read_changes(struct store *s, const struct store_reader *reader)
 		return -1;
 	changes = mysqldb_column(s->db, 0);
 	newest = mysqldb_column(s->db, 1);
+	s->foreign.there = mysqldb_column(s->db, 2) != 0;
 	if (mysqldb_next(s->db) != 0)
 		return -1;
 	anew = newest < s->others.last;
