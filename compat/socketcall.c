@@ -15,6 +15,11 @@
 #if defined(SYS_socketcall) && defined(SYS_recvmsg)
 
 int	accept4(int, struct sockaddr *restrict, socklen_t *restrict, int);
+/* What libraries call that were built with a 64-bit time_t. */
+int	__getsockopt64(int, int, int, void *restrict, socklen_t *restrict);
+int	__setsockopt64(int, int, int, const void *, socklen_t);
+ssize_t	__sendmsg64(int, const struct msghdr *, int);
+ssize_t	__recvmsg64(int, struct msghdr *, int);
 
 int
 socket(int domain, int type, int protocol)
@@ -126,6 +131,31 @@ ssize_t
 recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	return syscall(SYS_recvmsg, fd, msg, flags);
+}
+
+int
+__getsockopt64(int fd, int level, int name, void *restrict value,
+    socklen_t *restrict len)
+{
+	return getsockopt(fd, level, name, value, len);
+}
+
+int
+__setsockopt64(int fd, int level, int name, const void *value, socklen_t len)
+{
+	return setsockopt(fd, level, name, value, len);
+}
+
+ssize_t
+__sendmsg64(int fd, const struct msghdr *msg, int flags)
+{
+	return sendmsg(fd, msg, flags);
+}
+
+ssize_t
+__recvmsg64(int fd, struct msghdr *msg, int flags)
+{
+	return recvmsg(fd, msg, flags);
 }
 
 #else

@@ -197,10 +197,12 @@ PROGRAMS =	build/policyd-rate-limit ${CHILDREN} ${CTL_PROGRAM}
 
 .SUFFIXES:
 .SUFFIXES: .c .o .test .pgsql .mysql
-.PHONY: all objects run tests check check-built bench lint install clean dist deb debcheck debcheck-built fuzz portable portability \
+.PHONY: all objects run tests check check-built check-fast bench lint install clean dist deb debcheck debcheck-built fuzz portable portability \
 	install-programs install-texts install-init- install-init-none \
 	tests-sqlite tests-pgsql tests-mysql \
-	install-init-systemd install-init-openbsd install-init-freebsd install-init-netbsd
+	install-init-systemd install-init-openbsd install-init-freebsd install-init-netbsd \
+	uninstall uninstall-init- uninstall-init-none uninstall-init-systemd \
+	uninstall-init-openbsd uninstall-init-freebsd uninstall-init-netbsd
 
 all: ${PROGRAMS}
 
@@ -382,6 +384,12 @@ check-built:
 	@CMOCKA_MESSAGE_OUTPUT=TAP ${PROVE} ${PROVEFLAGS} -I regress/lib \
 	    ${UNIT_TESTS} ${SCRIPTS}
 
+# Units, the configuration and the style, in less than a minute.
+FAST_SCRIPTS =	regress/conf/*.t regress/style/*.t
+check-fast: all ${UNIT_SRCS:.c=.test}
+	@CMOCKA_MESSAGE_OUTPUT=TAP ${PROVE} ${PROVEFLAGS} -I regress/lib \
+	    ${UNIT_SRCS:.c=.test} ${FAST_SCRIPTS}
+
 lint:
 	@sh regress/lint.sh
 
@@ -408,10 +416,10 @@ install: install-programs install-texts install-init-${INIT}
 	@[ -n "${DESTDIR}" ] || sh packaging/leftovers
 
 install-programs: all build/install/policyd-rate-limit
-	mkdir -p ${DESTDIR}${SBINDIR} ${DESTDIR}${LIBEXECDIR}
+	umask 022 && mkdir -p "${DESTDIR}${SBINDIR}" "${DESTDIR}${LIBEXECDIR}"
 	${BSD_INSTALL_PROGRAM} build/install/policyd-rate-limit ${CTL_PROGRAM} \
-	    ${DESTDIR}${SBINDIR}
-	${BSD_INSTALL_PROGRAM} ${CHILDREN} ${DESTDIR}${LIBEXECDIR}
+	    "${DESTDIR}${SBINDIR}"
+	${BSD_INSTALL_PROGRAM} ${CHILDREN} "${DESTDIR}${LIBEXECDIR}"
 
 # Texts are installed with the paths of this installation in them.
 SUBSTITUTE =	EXAMPLEDIR='${EXAMPLEDIR}' LIBEXECDIR='${LIBEXECDIR}' RUNDIR='${RUNDIR}' \
@@ -419,40 +427,66 @@ SUBSTITUTE =	EXAMPLEDIR='${EXAMPLEDIR}' LIBEXECDIR='${LIBEXECDIR}' RUNDIR='${RUN
 		sh packaging/substitute
 
 install-texts:
-	mkdir -p build/install ${DESTDIR}${EXAMPLEDIR} ${DESTDIR}${MANDIR}/man5 \
-	    ${DESTDIR}${MANDIR}/man8 ${DESTDIR}${BASHCOMPDIR} ${DESTDIR}${ZSHCOMPDIR}
+	umask 022 && mkdir -p build/install "${DESTDIR}${EXAMPLEDIR}" \
+	    "${DESTDIR}${MANDIR}/man5" "${DESTDIR}${MANDIR}/man8" \
+	    "${DESTDIR}${BASHCOMPDIR}" "${DESTDIR}${ZSHCOMPDIR}"
 	@for f in etc/policyd-rate-limit.conf ${MAN5} ${MAN8}; do \
 		${SUBSTITUTE} <$$f >build/install/$${f##*/} || exit 1; \
 	done
-	${BSD_INSTALL_DATA} build/install/policyd-rate-limit.conf ${DESTDIR}${EXAMPLEDIR}
+	${BSD_INSTALL_DATA} build/install/policyd-rate-limit.conf "${DESTDIR}${EXAMPLEDIR}"
 	for f in ${MAN5}; do ${BSD_INSTALL_MAN} build/install/$${f##*/} \
-	    ${DESTDIR}${MANDIR}/man5 || exit 1; done
+	    "${DESTDIR}${MANDIR}/man5" || exit 1; done
 	for f in ${MAN8}; do ${BSD_INSTALL_MAN} build/install/$${f##*/} \
-	    ${DESTDIR}${MANDIR}/man8 || exit 1; done
+	    "${DESTDIR}${MANDIR}/man8" || exit 1; done
 	${BSD_INSTALL_DATA} packaging/completion/policyctl.bash \
-	    ${DESTDIR}${BASHCOMPDIR}/policyctl
-	${BSD_INSTALL_DATA} packaging/completion/_policyctl ${DESTDIR}${ZSHCOMPDIR}
+	    "${DESTDIR}${BASHCOMPDIR}/policyctl"
+	${BSD_INSTALL_DATA} packaging/completion/_policyctl "${DESTDIR}${ZSHCOMPDIR}"
 
 UNITS =		policyd-rate-limit.service policyd-rate-limit.socket \
 		policyd-rate-limit-clean.service policyd-rate-limit-clean.timer
 install-init-systemd:
-	mkdir -p build/install ${DESTDIR}${UNITDIR} ${DESTDIR}${SYSUSERSDIR} \
-	    ${DESTDIR}${TMPFILESDIR}
+	umask 022 && mkdir -p build/install "${DESTDIR}${UNITDIR}" \
+	    "${DESTDIR}${SYSUSERSDIR}" "${DESTDIR}${TMPFILESDIR}"
 	@for f in ${UNITS} sysusers.conf tmpfiles.conf; do \
 		${SUBSTITUTE} <systemd/$$f.in >build/install/$$f || exit 1; \
 	done
-	${BSD_INSTALL_DATA} ${UNITS:%=build/install/%} ${DESTDIR}${UNITDIR}
+	${BSD_INSTALL_DATA} ${UNITS:%=build/install/%} "${DESTDIR}${UNITDIR}"
 	${BSD_INSTALL_DATA} build/install/sysusers.conf \
-	    ${DESTDIR}${SYSUSERSDIR}/policyd-rate-limit.conf
+	    "${DESTDIR}${SYSUSERSDIR}/policyd-rate-limit.conf"
 	${BSD_INSTALL_DATA} build/install/tmpfiles.conf \
-	    ${DESTDIR}${TMPFILESDIR}/policyd-rate-limit.conf
+	    "${DESTDIR}${TMPFILESDIR}/policyd-rate-limit.conf"
 
 install-init-openbsd install-init-freebsd install-init-netbsd:
-	mkdir -p build/install ${DESTDIR}${RCDIR}
+	umask 022 && mkdir -p build/install "${DESTDIR}${RCDIR}"
 	@${SUBSTITUTE} <rc.d/policyd_rate_limit.${INIT}.in >build/install/policyd_rate_limit
-	${BSD_INSTALL_SCRIPT} build/install/policyd_rate_limit ${DESTDIR}${RCDIR}
+	${BSD_INSTALL_SCRIPT} build/install/policyd_rate_limit "${DESTDIR}${RCDIR}"
 
 install-init- install-init-none:
+
+# What install made with the same variables; no configuration, no count, no user.
+uninstall: uninstall-init-${INIT}
+	rm -f "${DESTDIR}${SBINDIR}/policyd-rate-limit" "${DESTDIR}${SBINDIR}/policyctl" \
+	    "${DESTDIR}${EXAMPLEDIR}/policyd-rate-limit.conf" \
+	    "${DESTDIR}${MANDIR}/man5/policyd-rate-limit.conf.5" \
+	    "${DESTDIR}${MANDIR}/man8/policyctl.8" \
+	    "${DESTDIR}${MANDIR}/man8/policyd-rate-limit.8" \
+	    "${DESTDIR}${BASHCOMPDIR}/policyctl" "${DESTDIR}${ZSHCOMPDIR}/_policyctl"
+	for f in engine report ledger-sqlite ledger-pgsql ledger-mysql; do \
+		rm -f "${DESTDIR}${LIBEXECDIR}/$$f" || exit 1; \
+	done
+	for d in "${DESTDIR}${LIBEXECDIR}" "${DESTDIR}${EXAMPLEDIR}"; do \
+		[ ! -d "$$d" ] || rmdir "$$d" || exit 1; \
+	done
+
+uninstall-init-systemd:
+	for f in ${UNITS}; do rm -f "${DESTDIR}${UNITDIR}/$$f" || exit 1; done
+	rm -f "${DESTDIR}${SYSUSERSDIR}/policyd-rate-limit.conf" \
+	    "${DESTDIR}${TMPFILESDIR}/policyd-rate-limit.conf"
+
+uninstall-init-openbsd uninstall-init-freebsd uninstall-init-netbsd:
+	rm -f "${DESTDIR}${RCDIR}/policyd_rate_limit"
+
+uninstall-init- uninstall-init-none:
 
 # The same bytes for the same commit, wherever it is made, whatever git is told there.
 dist:

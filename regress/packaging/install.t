@@ -51,8 +51,8 @@ my $default = qr{/usr/local/|/var/(?:run|lib)/policyd|(?<![\w&|])/etc/policyd};
 for my $make (grep { defined } map { have_command($_) } 'make', 'bmake') {
 	for my $init (sort keys %init) {
 		my $name = "$make, $init";
-		my $dest = "$dir/" . $name =~ s/\W+/-/gr;
-		my $said = output("cd '$root' && '$make' -s INIT=$init DESTDIR='$dest' " .
+		my $dest = "$dir/" . $name =~ s/\W+/-/gr . ' of it';
+		my $said = output("cd '$root' && umask 077 && '$make' -s INIT=$init DESTDIR='$dest' " .
 		    "$places install-texts install-init-$init 2>&1");
 		my $tree = tree($dest);
 		my @missing = grep { !defined $tree->{$_} } @texts, @{$init{$init}};
@@ -63,10 +63,14 @@ for my $make (grep { defined } map { have_command($_) } 'make', 'bmake') {
 		my @left = grep { $tree->{$_} =~ /\@[A-Z]+DIR\@/ || $tree->{$_} =~ $default ||
 		    $tree->{$_} =~ /\Q$dest/ } sort keys %$tree;
 		is("@left", '', "$name: no other installation's path is in a text");
+		is((stat "$dest/opt/man/man8")[2] & 0777, 0755, "$name: for everybody to read");
+		output("cp -a '$dest' '$dest.gone' && cd '$root' && '$make' -s INIT=$init " .
+		    "DESTDIR='$dest.gone' $places uninstall 2>&1");
+		is(join(' ', sort keys %{tree("$dest.gone")}), '', "$name: uninstalled");
 	}
 }
 
-my $tree = tree((glob "$dir/*make-systemd")[0]);
+my $tree = tree((glob "$dir/*make-systemd\\ of\\ it")[0]);
 like($tree->{$texts[0]}, qr{^\.It Pa /opt/etc/policyd-rate-limit\.conf$}m, 'SYSCONFDIR');
 like($tree->{$texts[1]}, qr{^\.It Pa /opt/libexec\|x$}m, 'LIBEXECDIR');
 like($tree->{$texts[1]}, qr{^\.It Pa /opt/run/limit/control$}m, 'RUNDIR');
