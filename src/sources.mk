@@ -25,7 +25,9 @@ SANDBOX_SRCS_NetBSD =	src/sandbox/netbsd.c
 SANDBOX_SRCS_native =	${SANDBOX_SRCS_${OS}}
 SANDBOX_SRCS_eased =	${SANDBOX_SRCS_${OS}}
 SANDBOX_SRCS_none =	src/sandbox/none.c
-SANDBOX_SRCS =	src/sandbox/privileges.c src/sandbox/rlimits.c ${SANDBOX_SRCS_${SANDBOX}}
+PRIVILEGES_SRCS_Linux =	src/sandbox/capabilities.c
+SANDBOX_SRCS =	src/sandbox/privileges.c src/sandbox/rlimits.c \
+		${PRIVILEGES_SRCS_${OS}} ${SANDBOX_SRCS_${SANDBOX}}
 
 COMPAT_SRCS_NetBSD =	compat/explicit_bzero.c compat/freezero.c
 COMPAT_SRCS_FreeBSD =	compat/freezero.c

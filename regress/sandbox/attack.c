@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -43,7 +44,8 @@ static const char *const	roles[SANDBOX__MAX] = {
 	[SANDBOX_ENGINE]	= "engine",
 	[SANDBOX_LEDGER_SQLITE]	= "ledger-sqlite",
 	[SANDBOX_LEDGER_SERVER]	= "ledger-server",
-	[SANDBOX_REPORT]	= "report"
+	[SANDBOX_REPORT]	= "report",
+	[SANDBOX_CONNECTING]	= "connecting"
 };
 
 static const struct attempt *const	attempts[] = {
@@ -54,6 +56,9 @@ static const struct attempt *const	attempts[] = {
 
 static struct scene		scene = { .ledger = -1 };
 static struct msg_identity	identity;
+static bool			required;
+static const char		*without[4];
+static size_t			nwithout;
 
 static void __attribute__((__noreturn__))
 die(const char *what)
@@ -136,6 +141,10 @@ option(char *word)
 		identity.uid = (uint32_t)strtonum(value, 0, UINT32_MAX, NULL);
 	} else if (strcmp(word, "gid") == 0)
 		identity.gid = (uint32_t)strtonum(value, 0, UINT32_MAX, NULL);
+	else if (strcmp(word, "without") == 0)
+		without[nwithout++ % 4] = value;
+	else if (strcmp(word, "required") == 0)
+		required = true;
 	else if (strcmp(word, "jail") == 0)
 		strlcpy(identity.jail, value, sizeof(identity.jail));
 	else
@@ -241,6 +250,48 @@ send_from_parent(void)
 		die("sendmsg");
 }
 
+/* The first step, while a role resolves and connects. */
+static void
+lock_connecting(struct sandbox_needs *needs)
+{
+	enum sandbox_role	role = needs->role;
+
+	if (privileges_drop_ids(&identity) == -1)
+		die("privileges_drop_ids");
+	if (role == SANDBOX_CONNECTING)
+		needs->role = SANDBOX_REPORT;
+	if (sandbox_connect(needs) == -1)
+		die("sandbox_connect");
+	if (role == SANDBOX_CONNECTING)
+		printf("locked: %s\n", sandbox_description());
+}
+
+/*
+ * A kernel, or a filter around the process, that has not got a layer: the call
+ * that would enter it fails.
+ */
+static void
+take_layer_away(const char *layer, int error)
+{
+	scmp_filter_ctx	filter;
+	int		result;
+
+	if ((filter = seccomp_init(SCMP_ACT_ALLOW)) == NULL)
+		die("seccomp_init");
+	if (strcmp(layer, "landlock") == 0)
+		result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(error),
+		    SCMP_SYS(landlock_create_ruleset), 0);
+	else if (strcmp(layer, "seccomp") == 0)
+		result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EINVAL),
+		    SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_SECCOMP));
+	else
+		result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(error),
+		    SCMP_SYS(unshare), 0);
+	if (result != 0 || seccomp_load(filter) != 0)
+		die(layer);
+	seccomp_release(filter);
+}
+
 static void
 lock_all(enum sandbox_role role)
 {
@@ -250,10 +301,19 @@ lock_all(enum sandbox_role role)
 	needs.role = role;
 	needs.directory_fd = scene.ledger;
 	sandbox_prepare(role);
-	if (privileges_borrow(&identity) == -1)
-		die("privileges_borrow");
-	if (privileges_drop(&identity, scene.ledger) == -1)
-		die("privileges_drop");
+	needs.required = required;
+	if (role == SANDBOX_LEDGER_SERVER || role == SANDBOX_REPORT ||
+	    role == SANDBOX_CONNECTING) {
+		lock_connecting(&needs);
+		if (role == SANDBOX_CONNECTING)
+			return;
+		if (privileges_jail(&identity, &needs.jailed) == -1)
+			die("privileges_jail");
+	} else {
+		if (privileges_drop(&identity, scene.ledger) == -1)
+			die("privileges_drop");
+		needs.jailed = identity.drop;
+	}
 	if (scene.ledger != -1 && fchdir(scene.ledger) == -1)
 		die("fchdir");
 	if (sandbox_enter(&needs) == -1)
@@ -348,6 +408,8 @@ main(int argc, char *argv[])
 	log_open(roles[role], LOG_TO_STDERR, -1, true);
 	set_scene();
 	send_from_parent();
+	for (i = 0; i < 4 && without[i] != NULL; i++)
+		take_layer_away(without[i], i % 2 == 0 ? ENOSYS : EPERM);
 	if (strcmp(argv[1], "all") == 0)
 		lock_all((enum sandbox_role)role);
 	else if (strcmp(argv[1], "landlock") == 0)

@@ -37,9 +37,10 @@ sub check {
 
 	my @leads = map { readlink // () } glob "/proc/$pid/fd/*";
 	my @sockets = grep { /\Asocket:/ } @leads;
-	my @else = grep { $_ ne '/dev/null' && $_ ne $d->{logfile} && !/\Asocket:/ } @leads;
+	my @else = grep { $_ ne '/dev/null' && !/\A(?:socket|pipe):/ } @leads;
 	cmp_ok(scalar @sockets, '<=', $sockets, "$name: the sockets that it needs");
 	is("@else", '', "$name: and nothing else");
+	is(scalar(grep { /\Apipe:/ } @leads), 1, "$name: but the pipe of its log lines");
 }
 
 for my $kind (@ARGV ? @ARGV : qw(pgsql mysql)) {

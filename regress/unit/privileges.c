@@ -1,7 +1,4 @@
 #include <sys/types.h>
-#ifdef __linux__
-#include <sys/prctl.h>
-#endif
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -86,27 +83,24 @@ drop_at_once(void)
 	return privileges_drop(&identity, -1) == 0 && dropped("/mark");
 }
 
+/* Root does not come back, though the way into the jail is still open. */
 static bool
-borrow_then_drop(void)
+ids_then_jail(void)
 {
 	struct msg_identity	identity = somebody();
+	bool			jailed = false;
 
+	if (privileges_drop_ids(&identity) == -1 || getuid() != UID ||
+	    geteuid() != UID || getgid() != GID || seteuid(0) != -1 ||
+	    setgroups(0, NULL) != -1 || open("/etc/shadow", O_RDONLY) != -1 ||
+	    access("/etc/passwd", F_OK) == -1 ||
+	    privileges_jail(&identity, &jailed) == -1)
+		return false;
 #ifdef __linux__
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
-		return false;
+	return jailed && dropped("/mark") && chroot(".") == -1;
+#else
+	return !jailed;
 #endif
-	if (privileges_borrow(&identity) == -1 || geteuid() != UID ||
-	    getegid() != GID || getuid() != 0)
-		return false;
-#ifdef __linux__
-	/* Some systems have it so that a change of ids brings core files. */
-	if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)
-		return false;
-#endif
-	/* Borrowed is not given up, but what root may read is out of reach. */
-	if (open("/etc/shadow", O_RDONLY) != -1)
-		return false;
-	return privileges_drop(&identity, -1) == 0 && dropped("/mark");
 }
 
 /* The descriptor is the jail, not the path. */
@@ -166,7 +160,7 @@ too_many_groups(void)
 	struct msg_identity	identity = somebody();
 
 	identity.ngroups = IDENTITY_GROUPS_MAX + 1;
-	return privileges_borrow(&identity) == -1 && errno == EINVAL &&
+	return privileges_drop_ids(&identity) == -1 && errno == EINVAL &&
 	    privileges_drop(&identity, -1) == -1 && errno == EINVAL;
 }
 
@@ -180,7 +174,7 @@ not_root(void)
 		return false;
 	identity.uid++;
 	return privileges_drop(&identity, -1) == -1 &&
-	    privileges_borrow(&identity) == -1;
+	    privileges_drop_ids(&identity) == -1;
 }
 
 static bool
@@ -190,7 +184,7 @@ nothing_to_drop(void)
 	uid_t			before = geteuid();
 
 	identity.drop = false;
-	return privileges_borrow(&identity) == 0 &&
+	return privileges_drop_ids(&identity) == 0 &&
 	    privileges_drop(&identity, -1) == 0 && geteuid() == before &&
 	    access("/etc/passwd", F_OK) == 0;
 }
@@ -204,7 +198,7 @@ test_##name(void **state)			\
 }
 
 TEST(drop_at_once)
-TEST(borrow_then_drop)
+TEST(ids_then_jail)
 TEST(drop_into_descriptor)
 TEST(no_groups)
 TEST(no_jail)
@@ -245,7 +239,7 @@ main(void)
 {
 	const struct CMUnitTest	as_root[] = {
 		cmocka_unit_test(test_drop_at_once),
-		cmocka_unit_test(test_borrow_then_drop),
+		cmocka_unit_test(test_ids_then_jail),
 		cmocka_unit_test(test_drop_into_descriptor),
 		cmocka_unit_test(test_no_groups),
 		cmocka_unit_test(test_no_jail),

@@ -154,6 +154,7 @@ struct settings {
 	struct settings_networks allowed_clients;
 	char			*control_socket;	/* NULL: none */
 	bool			 db_insecure_auth;
+	bool			 sandbox_required;
 	int64_t			 db_timeout;		/* milliseconds */
 	bool			 report_immediately;
 	int64_t			 clean_interval;	/* seconds, 0: none */

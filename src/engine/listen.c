@@ -228,10 +228,7 @@ listen_add(int fd, const struct msg_listener *about)
 	struct listener	*l;
 
 	listen_end(about->number);
-	/*
-	 * The flag is shared with the engines before this one, and with whatever
-	 * they did to it.
-	 */
+	/* An engine before this one shared the flag and may have cleared it. */
 	if (fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) == -1)
 		log_warning("listening socket %s: fcntl: %s", about->name,
 		    strerror(errno));

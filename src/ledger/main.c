@@ -6,7 +6,6 @@
 #include "ledger/ledger.h"
 #include "lib/clock.h"
 #include "lib/log.h"
-#include "sandbox/privileges.h"
 
 #define READS		64		/* of a channel, before deciding */
 #define BUSY_MS		5		/* between tries at a locked file */
@@ -320,11 +319,6 @@ ledger_open(struct ledger *l)
 	char	reason[256];
 	bool	away;
 
-	if (l->engine != NULL)
-		store_start_helper(&l->start, l->settings);
-	/* What is made here belongs to the user who serves later. */
-	if (privileges_borrow(&l->start.identity) == -1)
-		role_fault(&l->start, "ids of the user: %s", strerror(errno));
 	l->store = store_open(l->settings, l->start.directory,
 	    l->start.identity.replaces, &away, reason, sizeof(reason));
 	if (l->store != NULL)
@@ -339,6 +333,7 @@ main(void)
 {
 	struct ledger		*l = &ledger;
 	struct sandbox_needs	 needs;
+	bool			 connects;
 
 	role_begin(&l->start, ROLE_LEDGER, "ledger");
 	l->parent = l->start.parent;
@@ -346,6 +341,16 @@ main(void)
 	l->settings = l->start.settings;
 	l->start.settings = NULL;
 
+	memset(&needs, 0, sizeof(needs));
+	needs.role = store_sandbox();
+	connects = needs.role == SANDBOX_LEDGER_SERVER;
+	if (l->engine != NULL)
+		store_start_helper(&l->start, l->settings);
+	/* What others wrote, be it in a file, is read after this. */
+	if (connects)
+		role_connect(&l->start, &needs);
+	else
+		role_lock(&l->start, &needs);
 	ledger_open(l);
 	settings_forget_connections(l->settings);
 	l->cache = cache_new((size_t)l->settings->memory_limit);
@@ -355,9 +360,8 @@ main(void)
 	if (l->settings->report_immediately)
 		hits_load(l->hits, l->store);
 
-	memset(&needs, 0, sizeof(needs));
-	needs.role = store_sandbox();
-	role_lock(&l->start, &needs);
+	if (connects)
+		role_lock(&l->start, &needs);
 	if (l->engine != NULL)
 		ledger_note(l, charge_batch_start(l->batch, clock_wall()));
 	role_ready(&l->start);

@@ -334,11 +334,12 @@ main(void)
 	report.fd = -1;
 	str_init(&report.text);
 	role_begin(&report.start, ROLE_REPORT, "report");
-	find_host_name();
-	reach_server();
 	memset(&needs, 0, sizeof(needs));
 	needs.role = SANDBOX_REPORT;
 	needs.directory_fd = -1;
+	role_connect(&report.start, &needs);
+	find_host_name();
+	reach_server();
 	role_lock(&report.start, &needs);
 	role_ready(&report.start);
 	serve();

@@ -30,6 +30,9 @@ static struct {
 	struct convey	*settings;	/* the generation that is coming in */
 	uint64_t	 generation;	/* of the last whole one */
 	bool		 inherited;	/* a directory at ROLE_DIRECTORY_FD */
+	bool		 required;	/* no layer of the sandbox may miss */
+	bool		 connecting;	/* the first step is done */
+	bool		 jailed;	/* chroot(2) is */
 } role;
 
 /*
@@ -275,6 +278,7 @@ receive_start(struct role_start *start)
 	}
 	if (start->settings == NULL)
 		log_fatal("the parent sent no settings");
+	role.required = start->settings->sandbox_required;
 	if (role.inherited && start->directory == -1)
 		(void)close(ROLE_DIRECTORY_FD);
 }
@@ -302,26 +306,53 @@ role_begin(struct role_start *start, enum role self, const char *name)
 	receive_start(start);
 }
 
+static void __attribute__((__noreturn__))
+privileges_fault(struct role_start *start)
+{
+	role_fault(start, "privileges could not be given up for uid %lu, gid "
+	    "%lu: %s; a container must grant CAP_SETUID, CAP_SETGID and "
+	    "CAP_SYS_CHROOT, or start the program as that user",
+	    (unsigned long)start->identity.uid,
+	    (unsigned long)start->identity.gid, strerror(errno));
+}
+
+void
+role_connect(struct role_start *start, struct sandbox_needs *needs)
+{
+	if (privileges_drop_ids(&start->identity) == -1)
+		privileges_fault(start);
+	needs->required = role.required;
+	if (sandbox_connect(needs) == -1)
+		role_fault(start, "sandbox: %s", strerror(errno));
+	role.connecting = true;
+}
+
+/*
+ * The database's directory is the jail, or at least the place to start from.
+ */
+static int
+shut_in(struct role_start *start, struct sandbox_needs *needs)
+{
+	if (role.connecting)
+		return privileges_jail(&start->identity, &needs->jailed);
+	needs->jailed = start->identity.drop;
+	return privileges_drop(&start->identity, start->directory);
+}
+
 void
 role_lock(struct role_start *start, struct sandbox_needs *needs)
 {
-	/*
-	 * The database's directory is the jail, or at least the place to start
-	 * from.
-	 */
-	if (privileges_drop(&start->identity, start->directory) == -1)
-		role_fault(start, "privileges could not be given up for uid "
-		    "%lu, gid %lu: %s; a container must grant CAP_SETUID, "
-		    "CAP_SETGID and CAP_SYS_CHROOT, or start the program as "
-		    "that user", (unsigned long)start->identity.uid,
-		    (unsigned long)start->identity.gid, strerror(errno));
+	if (shut_in(start, needs) == -1)
+		privileges_fault(start);
 	if (start->directory != -1 && fchdir(start->directory) == -1)
 		role_fault(start, "directory of the database: %s",
 		    strerror(errno));
 	needs->directory = ".";
 	needs->directory_fd = start->directory;
+	needs->required = role.required;
 	if (sandbox_enter(needs) == -1)
 		role_fault(start, "sandbox: %s", strerror(errno));
+	role.jailed = needs->jailed;
 }
 
 void
@@ -331,8 +362,9 @@ role_ready(struct role_start *start)
 	struct str		payload;
 
 	memset(&ready, 0, sizeof(ready));
-	snprintf(ready.sandbox, sizeof(ready.sandbox), "%s%s",
-	    start->identity.drop ? "chroot ids " : "", sandbox_description());
+	snprintf(ready.sandbox, sizeof(ready.sandbox), "%s%s%s",
+	    role.jailed ? "chroot " : "", start->identity.drop ? "ids " : "",
+	    sandbox_description());
 	str_init(&payload);
 	msg_ready_put(&payload, &ready);
 	channel_send(start->parent, MSG_READY, 0, &payload, -1);

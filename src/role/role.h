@@ -47,6 +47,13 @@ struct role_start {
 void	role_begin(struct role_start *, enum role self, const char *name);
 
 /*
+ * For a role that resolves or connects, before it does: gives root up for good,
+ * verified, and takes away what that needs no more. Fatal when it fails. The
+ * role is that of sandbox.h's `needs` for role_lock.
+ */
+void	role_connect(struct role_start *, struct sandbox_needs *needs);
+
+/*
  * Drops privileges for good, verified, and enters the sandbox. Fatal when it
  * fails. `needs` goes on to sandbox_enter, the directory is filled in here.
  */

@@ -112,6 +112,7 @@ limit(int fd, const struct stat *sb, enum sandbox_role role)
 		other_rights(&rights);
 	if (cap_rights_limit(fd, &rights) == -1)
 		return -1;
+	/* Not F_SETOWN: it would outlive this process in what others share. */
 	if (cap_rights_is_set(&rights, CAP_FCNTL) &&
 	    cap_fcntls_limit(fd, CAP_FCNTL_GETFL | CAP_FCNTL_SETFL) == -1)
 		return -1;
@@ -158,6 +159,15 @@ refuse_new_privileges(void)
 #endif
 }
 
+/* Names mean nothing in capability mode: that comes when it is connected. */
+int
+sandbox_connect(const struct sandbox_needs *needs)
+{
+	if (refuse_new_privileges() == -1 && errno != EINVAL)
+		return -1;
+	return rlimits_enter(needs->role, false);
+}
+
 int
 sandbox_enter(const struct sandbox_needs *needs)
 {
@@ -174,7 +184,12 @@ sandbox_enter(const struct sandbox_needs *needs)
 	if (cap_enter() == -1) {
 		if (errno != ENOSYS)
 			return -1;
-		log_warning("sandbox: this kernel is built without Capsicum");
+		log_warning("sandbox: this kernel is built without Capsicum; "
+		    "ids and resource limits alone hold");
+		if (needs->required) {
+			log_error("sandbox: sandbox_required is set");
+			return -1;
+		}
 		entered = "procctl limits";
 		return 0;
 	}

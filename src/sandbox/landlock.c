@@ -118,12 +118,12 @@ allow_reading_all(int ruleset, const struct ruleset *handled)
 	return result;
 }
 
-int
-landlock_enter(int abi, int directory, bool eased)
+/* All that the ABI knows. */
+static struct ruleset
+known(int abi)
 {
 	struct ruleset	handled = { 0, 0, 0 };
 	size_t		i;
-	int		fd, result = -1, saved;
 
 	for (i = 0; i < sizeof(additions) / sizeof(additions[0]); i++) {
 		if (additions[i].abi > abi)
@@ -132,13 +132,50 @@ landlock_enter(int abi, int directory, bool eased)
 		handled.net |= additions[i].added.net;
 		handled.scoped |= additions[i].added.scoped;
 	}
-	/*
-	 * An older kernel takes the longer structure while what it lacks is
-	 * zero.
-	 */
-	fd = (int)syscall(SYS_landlock_create_ruleset, &handled,
-	    sizeof(handled), 0);
-	if (fd == -1)
+	return handled;
+}
+
+/*
+ * An older kernel takes the longer structure while what it lacks is zero.
+ */
+static int
+create(const struct ruleset *handled)
+{
+	return (int)syscall(SYS_landlock_create_ruleset, handled,
+	    sizeof(*handled), 0);
+}
+
+static int
+restrict_self(int fd)
+{
+	return syscall(SYS_landlock_restrict_self, fd, 0) == 0 ? 0 : -1;
+}
+
+int
+landlock_enter_connecting(int abi)
+{
+	struct ruleset	handled = known(abi);
+	int		fd, result, saved;
+
+	handled.fs &= ~(uint64_t)(FS_READ_FILE | FS_READ_DIR | FS_IOCTL_DEV);
+	handled.net &= NET_BIND_TCP;
+	handled.scoped &= SCOPE_SIGNAL;
+	if ((fd = create(&handled)) == -1)
+		return -1;
+	result = restrict_self(fd);
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return result;
+}
+
+int
+landlock_enter(int abi, int directory, bool eased)
+{
+	struct ruleset	handled = known(abi);
+	int		fd, result = -1, saved;
+
+	if ((fd = create(&handled)) == -1)
 		return -1;
 	/*
 	 * SQLite opens the directory itself, to sync the making of its journal.
@@ -149,8 +186,7 @@ landlock_enter(int abi, int directory, bool eased)
 		goto out;
 	if (eased && allow_reading_all(fd, &handled) == -1)
 		goto out;
-	if (syscall(SYS_landlock_restrict_self, fd, 0) == 0)
-		result = 0;
+	result = restrict_self(fd);
  out:
 	saved = errno;
 	close(fd);

@@ -17,4 +17,11 @@ int	landlock_abi(void);
  */
 int	landlock_enter(int abi, int directory, bool eased);
 
+/*
+ * The first step of a process that resolves and connects: files may be read and
+ * nothing else, no TCP port may be bound, no signal goes outside. Needs
+ * no_new_privs. 0 or -1 with errno.
+ */
+int	landlock_enter_connecting(int abi);
+
 #endif

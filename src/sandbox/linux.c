@@ -1,8 +1,8 @@
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "lib/log.h"
+#include "sandbox/capabilities.h"
 #include "sandbox/landlock.h"
 #include "sandbox/rlimits.h"
 #include "sandbox/sandbox.h"
@@ -86,59 +87,8 @@ sandbox_prepare(enum sandbox_role role)
 		log_fatal("prctl(PR_SET_DUMPABLE): %s", strerror(errno));
 	if (rlimits_prepare() == -1)
 		log_fatal("setrlimit: %s", strerror(errno));
-	if (role == SANDBOX_PARENT && landlock_abi() == 0)
-		log_notice("sandbox: no Landlock on this system (%s), "
-		    "the other layers hold", strerror(errno));
 	if (role != SANDBOX_PARENT)
 		warm_up_libc();
-}
-
-/* Leaves those of `keep`; needs no right that a normal user lacks. */
-static int
-set_capabilities(const unsigned int *keep, size_t nkeep)
-{
-	struct __user_cap_header_struct	header;
-	struct __user_cap_data_struct	data[_LINUX_CAPABILITY_U32S_3];
-	uint32_t			wanted[_LINUX_CAPABILITY_U32S_3];
-	uint32_t			surplus = 0;
-	size_t				i;
-	unsigned int			cap;
-
-	memset(wanted, 0, sizeof(wanted));
-	for (i = 0; i < nkeep; i++)
-		wanted[keep[i] / 32] |= 1U << keep[i] % 32;
-	/* Kernels older than 4.3 have no ambient set to clear. */
-	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == -1 &&
-	    errno != EINVAL)
-		return -1;
-	for (cap = 0; cap < 64; cap++) {
-		/* The last one that this kernel knows. */
-		if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == -1)
-			break;
-		if ((wanted[cap / 32] & 1U << cap % 32) != 0 ||
-		    prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
-			continue;
-		/* Not root: what is in the set cannot be had anyway. */
-		if (errno == EPERM)
-			break;
-		return -1;
-	}
-
-	memset(&header, 0, sizeof(header));
-	header.version = _LINUX_CAPABILITY_VERSION_3;
-	if (syscall(SYS_capget, &header, data) == -1)
-		return -1;
-	for (i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
-		surplus |= (data[i].permitted & ~wanted[i]) |
-		    data[i].inheritable;
-		data[i].permitted &= wanted[i];
-		data[i].effective = data[i].permitted;
-		data[i].inheritable = 0;
-	}
-	/* Who never had any may lack the call too, in a service's filter. */
-	if (surplus == 0)
-		return 0;
-	return syscall(SYS_capset, &header, data) == -1 ? -1 : 0;
 }
 
 /* Valgrind does not know the calls of the newer layers. */
@@ -151,16 +101,69 @@ failed(const char *layer)
 	return 0;
 }
 
+/* A layer that this system does not have, and what is left without it. */
+static int
+missing(const struct sandbox_needs *needs, const char *layer,
+    const char *reason, const char *left)
+{
+	if (needs->required) {
+		log_error("sandbox: sandbox_required is set, and there is no "
+		    "%s: %s", layer, reason);
+		errno = ENOTSUP;
+		return -1;
+	}
+	log_warning("sandbox: no %s (%s); %s", layer, reason, left);
+	return 0;
+}
+
+/*
+ * A user without privileges may chroot(2) in a user namespace, where the system
+ * lets him have one. What the namespace gives is given up at once.
+ */
+static bool
+enter_namespace(int directory)
+{
+	bool	entered;
+
+	if (unshare(CLONE_NEWUSER) == -1)
+		return false;
+	entered = fchdir(directory) == 0 && chroot(".") == 0 &&
+	    chdir("/") == 0;
+	if (capabilities_keep(NULL, 0) == -1)
+		log_fatal("capabilities of a user namespace: %s",
+		    strerror(errno));
+	return entered;
+}
+
+static int
+without_landlock(const struct sandbox_needs *needs)
+{
+	const char	*reason = strerror(errno);
+
+	if (needs->role != SANDBOX_LEDGER_SQLITE)
+		return missing(needs, "Landlock", reason, "seccomp alone "
+		    "forbids to open files and connections");
+	if (needs->jailed)
+		return missing(needs, "Landlock", reason, "chroot(2) alone "
+		    "keeps the ledger in the directory of the database");
+	if (enter_namespace(needs->directory_fd)) {
+		describe("chroot-userns");
+		return missing(needs, "Landlock", reason, "chroot(2) in a user "
+		    "namespace keeps the ledger in the directory of the "
+		    "database");
+	}
+	return missing(needs, "Landlock", reason, "the ledger can open, write "
+	    "and remove every file that its user can");
+}
+
 static int
 enter_landlock(const struct sandbox_needs *needs)
 {
 	char	name[24];
 	int	abi;
 
-	if ((abi = landlock_abi()) == 0) {
-		log_debug("sandbox: no Landlock: %s", strerror(errno));
-		return 0;
-	}
+	if ((abi = landlock_abi()) == 0)
+		return without_landlock(needs);
 	if (landlock_enter(abi, needs->role == SANDBOX_LEDGER_SQLITE ?
 	    needs->directory_fd : -1, EASED) == -1)
 		return failed("Landlock");
@@ -170,24 +173,60 @@ enter_landlock(const struct sandbox_needs *needs)
 }
 
 static int
-enter_seccomp(const struct sandbox_needs *needs)
+enter_seccomp(const struct sandbox_needs *needs, enum sandbox_role role)
 {
-	switch (seccomp_enter(needs->role, EASED)) {
+	switch (seccomp_enter(role, EASED)) {
 	case 0:
 		describe("seccomp");
 		return 0;
 	case 1:
-		log_warning("sandbox: this kernel has no seccomp filters");
-		return 0;
+		return missing(needs, "seccomp", "this kernel has no filters "
+		    "for system calls", "ids, chroot(2) and Landlock hold as "
+		    "far as they are named at the start");
 	default:
 		return failed("seccomp");
 	}
 }
 
+/* What both steps begin with. */
+static int
+enter_first(const struct sandbox_needs *needs)
+{
+	/* Children that were exec'd by a parent with it have it from birth. */
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
+		return -1;
+	describe("no_new_privs");
+	if (needs->role == SANDBOX_PARENT)
+		return 0;
+	/* The change of ids may have made the process dumpable again. */
+	if (!EASED && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
+		return -1;
+	return rlimits_enter(needs->role, EASED);
+}
+
+int
+sandbox_connect(const struct sandbox_needs *needs)
+{
+	static const unsigned int	chroot_only[] = { CAP_SYS_CHROOT };
+	int				abi;
+
+	description[0] = '\0';
+	if (enter_first(needs) == -1 || capabilities_keep(chroot_only, 1) == -1)
+		return -1;
+	/* Whether a layer is missing is told by the second step. */
+	abi = landlock_abi();
+	if (abi != 0 && landlock_enter_connecting(abi) == -1 &&
+	    failed("Landlock") == -1)
+		return -1;
+	if (seccomp_enter(SANDBOX_CONNECTING, EASED) == -1)
+		return failed("seccomp");
+	return 0;
+}
+
 static int
 enter_parent(void)
 {
-	if (set_capabilities(parent_capabilities, sizeof(parent_capabilities) /
+	if (capabilities_keep(parent_capabilities, sizeof(parent_capabilities) /
 	    sizeof(parent_capabilities[0])) == -1)
 		return -1;
 	describe("capabilities");
@@ -203,23 +242,15 @@ sandbox_enter(const struct sandbox_needs *needs)
 		    "not for use in earnest");
 		describe("EASED");
 	}
-	/* Children that were exec'd by a parent with it have it from birth. */
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
+	if (enter_first(needs) == -1)
 		return -1;
-	describe("no_new_privs");
 	if (needs->role == SANDBOX_PARENT)
 		return enter_parent();
-
-	/* The change of ids may have made the process dumpable again. */
-	if (!EASED && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
-		return -1;
-	if (rlimits_enter(needs->role, EASED) == -1)
-		return -1;
-	if (set_capabilities(NULL, 0) == -1)
+	if (capabilities_keep(NULL, 0) == -1)
 		return -1;
 	if (enter_landlock(needs) == -1)
 		return -1;
-	return enter_seccomp(needs);
+	return enter_seccomp(needs, needs->role);
 }
 
 const char *

@@ -22,10 +22,22 @@ sandbox_prepare(enum sandbox_role role)
 }
 
 int
+sandbox_connect(const struct sandbox_needs *needs)
+{
+	return rlimits_enter(needs->role, false);
+}
+
+int
 sandbox_enter(const struct sandbox_needs *needs)
 {
 	if (rlimits_enter(needs->role, false) == -1)
 		return -1;
+	if (needs->required) {
+		log_error("sandbox: sandbox_required is set, and NetBSD cannot "
+		    "take system calls away");
+		errno = ENOTSUP;
+		return -1;
+	}
 	entered = "limits only";
 	return 0;
 }

@@ -1,3 +1,5 @@
+#include <errno.h>
+
 #include "lib/log.h"
 #include "sandbox/sandbox.h"
 
@@ -15,10 +17,20 @@ sandbox_prepare(enum sandbox_role role)
 }
 
 int
-sandbox_enter(const struct sandbox_needs *needs)
+sandbox_connect(const struct sandbox_needs *needs)
 {
 	(void)needs;
 	return 0;
+}
+
+int
+sandbox_enter(const struct sandbox_needs *needs)
+{
+	if (!needs->required)
+		return 0;
+	log_error("sandbox: sandbox_required is set, and this build has none");
+	errno = ENOTSUP;
+	return -1;
 }
 
 const char *

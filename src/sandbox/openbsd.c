@@ -26,7 +26,13 @@ static const char *const	promises[SANDBOX__MAX] = {
 	[SANDBOX_ENGINE]	= "stdio inet unix recvfd",
 	[SANDBOX_LEDGER_SQLITE]	= "stdio rpath wpath cpath flock fattr recvfd",
 	[SANDBOX_LEDGER_SERVER]	= "stdio recvfd",
-	[SANDBOX_REPORT]	= "stdio"
+	[SANDBOX_REPORT]	= "stdio",
+	/*
+	 * Name services, servers, files and plugins of the libraries. recvfd is
+	 * what the ledgers keep.
+	 */
+	[SANDBOX_CONNECTING]	= ("stdio rpath inet unix dns getpw prot_exec "
+				    "recvfd")
 };
 
 static const char	*entered = "none";
@@ -37,6 +43,14 @@ sandbox_prepare(enum sandbox_role role)
 	(void)role;
 	if (rlimits_prepare() == -1)
 		log_fatal("setrlimit: %s", strerror(errno));
+}
+
+int
+sandbox_connect(const struct sandbox_needs *needs)
+{
+	if (rlimits_enter(needs->role, false) == -1)
+		return -1;
+	return pledge(promises[SANDBOX_CONNECTING], NULL);
 }
 
 int

@@ -1,6 +1,8 @@
 #include <sys/types.h>
 #ifdef __linux__
 #include <sys/prctl.h>
+
+#include <linux/capability.h>
 #endif
 
 #include <errno.h>
@@ -10,6 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#ifdef __linux__
+#include "sandbox/capabilities.h"
+#endif
 #include "sandbox/privileges.h"
 
 static int
@@ -36,36 +41,6 @@ groups_set(const struct msg_identity *identity)
 	return setgroups(identity->ngroups == 0 ? 1 : (int)identity->ngroups,
 	    list);
 #endif
-}
-
-static int
-change_effective(uid_t uid, gid_t gid)
-{
-	return setegid(gid) == -1 ? -1 : seteuid(uid);
-}
-
-int
-privileges_borrow(const struct msg_identity *identity)
-{
-	uid_t	uid = (uid_t)identity->uid;
-	gid_t	gid = (gid_t)identity->gid;
-#ifdef __linux__
-	int	dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
-#endif
-
-	if (!identity->drop)
-		return 0;
-	if (groups_set(identity) == -1 || change_effective(uid, gid) == -1)
-		return -1;
-#ifdef __linux__
-	/*
-	 * After a change of ids there are core files again where the system
-	 * collects them (fs.suid_dumpable); and here are passwords.
-	 */
-	if (dumpable == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
-		return -1;
-#endif
-	return 0;
 }
 
 /*
@@ -174,30 +149,85 @@ can_come_back(void)
 	    setegid(0) != -1 || setregid((gid_t)-1, 0) != -1;
 }
 
-int
-privileges_drop(const struct msg_identity *identity, int jail_fd)
+static int
+ids_drop(const struct msg_identity *identity)
 {
 	uid_t	uid = (uid_t)identity->uid;
 	gid_t	gid = (gid_t)identity->gid;
 
+	return groups_set(identity) == -1 ? -1 : ids_set(uid, gid);
+}
+
+static int
+ids_check(const struct msg_identity *identity)
+{
+	if (ids_are((uid_t)identity->uid, (gid_t)identity->gid) &&
+	    groups_are(identity) && !can_come_back())
+		return 0;
+	errno = EPERM;
+	return -1;
+}
+
+static bool
+is_root(const struct msg_identity *identity)
+{
+	errno = EINVAL;
+	return identity->uid == 0 || identity->gid == 0;
+}
+
+int
+privileges_drop(const struct msg_identity *identity, int jail_fd)
+{
 	if (!identity->drop)
 		return 0;
-	if (uid == 0 || gid == 0) {
-		errno = EINVAL;
+	if (is_root(identity) || enter_jail(identity->jail, jail_fd) == -1 ||
+	    ids_drop(identity) == -1)
 		return -1;
-	}
-	/*
-	 * What was borrowed goes back first: chroot and setgroups are root's.
-	 */
-	if (seteuid(0) == -1 || setegid(getgid()) == -1)
+	return ids_check(identity);
+}
+
+#ifdef __linux__
+static const unsigned int	to_chroot[] = { CAP_SYS_CHROOT };
+
+int
+privileges_drop_ids(const struct msg_identity *identity)
+{
+	if (!identity->drop)
+		return 0;
+	if (is_root(identity) || prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) == -1 ||
+	    ids_drop(identity) == -1 || capabilities_keep(to_chroot, 1) == -1 ||
+	    prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) == -1)
 		return -1;
-	if (enter_jail(identity->jail, jail_fd) == -1)
+	return ids_check(identity);
+}
+
+int
+privileges_jail(const struct msg_identity *identity, bool *jailed)
+{
+	if (!identity->drop)
+		return 0;
+	if (enter_jail(identity->jail, -1) == -1 ||
+	    capabilities_keep(NULL, 0) == -1)
 		return -1;
-	if (groups_set(identity) == -1 || ids_set(uid, gid) == -1)
-		return -1;
-	if (!ids_are(uid, gid) || !groups_are(identity) || can_come_back()) {
-		errno = EPERM;
-		return -1;
-	}
+	*jailed = true;
 	return 0;
 }
+#else
+int
+privileges_drop_ids(const struct msg_identity *identity)
+{
+	if (!identity->drop)
+		return 0;
+	if (is_root(identity) || ids_drop(identity) == -1)
+		return -1;
+	return ids_check(identity);
+}
+
+int
+privileges_jail(const struct msg_identity *identity, bool *jailed)
+{
+	(void)identity;
+	(void)jailed;
+	return 0;
+}
+#endif

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <linux/netlink.h>
 #include <linux/seccomp.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -37,7 +38,9 @@
 #define S	(1U << SANDBOX_LEDGER_SQLITE)
 #define D	(1U << SANDBOX_LEDGER_SERVER)
 #define R	(1U << SANDBOX_REPORT)
-#define ALL	(E | S | D | R)
+#define C	(1U << SANDBOX_CONNECTING)
+#define LOCKED	(E | S | D | R)
+#define ALL	(LOCKED | C)
 #define EASED	0U
 
 #define OWN_PID	UINT64_MAX	/* stands for getpid(2) at the lock */
@@ -71,11 +74,16 @@ struct call {
 #define SETFL_ON	SETFL("F_SETFL with O_NONBLOCK only", 0, O_NONBLOCK)
 #define SETFL_ANY	SETFL("F_SETFL of O_NONBLOCK", O_NONBLOCK, 0)
 
+#define PRCTL(name)	#name, ARG(0, name)
+#define FAMILY(name)	#name, ARG(0, name)
+
 /* O_TMPFILE without the O_DIRECTORY that is in it. */
 #define UNNAMED		(O_TMPFILE & ~O_DIRECTORY)
 #define CREATE(n)	"no O_TMPFILE, no set-id and no sticky bit", 2, { \
 	{ (n), SCMP_CMP_MASKED_EQ, UNNAMED, 0 },			\
 	{ (n) + 1, SCMP_CMP_MASKED_EQ, 07000, 0 } }
+#define READING(n)	"to read",					\
+	WITHOUT(n, O_ACCMODE | O_CREAT | O_TRUNC | UNNAMED)
 #define OPTION(l, name)	#name, 2, {				\
 	{ 1, SCMP_CMP_EQ, (uint64_t)(l), 0 },				\
 	{ 2, SCMP_CMP_EQ, (uint64_t)(name), 0 } }
@@ -103,12 +111,12 @@ static const struct call	calls[] = {
 
 	/* Memory, never executable. */
 	{ "brk", ALL, ANY },
-	{ "mmap", ALL, "no PROT_EXEC", WITHOUT(2, PROT_EXEC) },
-	{ "mmap2", ALL, "no PROT_EXEC", WITHOUT(2, PROT_EXEC) },
-	{ "mprotect", ALL, "no PROT_EXEC", WITHOUT(2, PROT_EXEC) },
+	{ "mmap", LOCKED, "no PROT_EXEC", WITHOUT(2, PROT_EXEC) },
+	{ "mmap2", LOCKED, "no PROT_EXEC", WITHOUT(2, PROT_EXEC) },
+	{ "mprotect", LOCKED, "no PROT_EXEC", WITHOUT(2, PROT_EXEC) },
 	{ "mremap", ALL, ANY },
 	{ "munmap", ALL, ANY },
-	/* What allocators and libraries give; OpenSSL's keys stay out of cores. */
+	/* What allocators and OpenSSL's memory for keys give. */
 	{ "madvise", ALL, ADVICE(MADV_NORMAL) },
 	{ "madvise", ALL, ADVICE(MADV_DONTNEED) },
 	{ "madvise", ALL, ADVICE(MADV_FREE) },
@@ -129,9 +137,9 @@ static const struct call	calls[] = {
 	{ "clock_gettime64", ALL, ANY },
 	{ "gettimeofday", ALL, ANY },
 	{ "time", ALL, ANY },
-	{ "nanosleep", S, ANY },
-	{ "clock_nanosleep", S, ANY },
-	{ "clock_nanosleep_time64", S, ANY },
+	{ "nanosleep", S | C, ANY },
+	{ "clock_nanosleep", S | C, ANY },
+	{ "clock_nanosleep_time64", S | C, ANY },
 
 	/*
 	 * Descriptors that are there. File status flags belong to the open file
@@ -149,15 +157,15 @@ static const struct call	calls[] = {
 	{ "fcntl", ALL, FCNTL(F_SETFD) },
 	{ "fcntl", ALL, FCNTL(F_GETFL) },
 	{ "fcntl", E | S | R, SETFL_ON },
-	{ "fcntl", D, SETFL_ANY },
+	{ "fcntl", D | C, SETFL_ANY },
 	{ "fcntl", ALL, FCNTL(F_DUPFD_CLOEXEC) },
 	{ "fcntl64", ALL, FCNTL(F_GETFD) },
 	{ "fcntl64", ALL, FCNTL(F_SETFD) },
 	{ "fcntl64", ALL, FCNTL(F_GETFL) },
 	{ "fcntl64", E | S | R, SETFL_ON },
-	{ "fcntl64", D, SETFL_ANY },
+	{ "fcntl64", D | C, SETFL_ANY },
 	{ "fcntl64", ALL, FCNTL(F_DUPFD_CLOEXEC) },
-	{ "ioctl", D, IOCTL(FIONREAD) },
+	{ "ioctl", D | C, IOCTL(FIONREAD) },
 	{ "epoll_wait", E, ANY },
 	{ "epoll_pwait", E, ANY },
 	{ "epoll_pwait2", E, ANY },
@@ -172,39 +180,39 @@ static const struct call	calls[] = {
 	{ "recvmsg", ALL, ANY },
 	{ "recvfrom", ALL, ANY },
 	{ "recv", ALL, ANY },
-	{ "sendto", ALL, "no MSG_FASTOPEN, no address", 2, {
+	{ "sendto", LOCKED, "no MSG_FASTOPEN, no address", 2, {
 	    { 3, SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0 },
 	    { 4, SCMP_CMP_EQ, 0, 0 } } },
-	{ "send", ALL, "no MSG_FASTOPEN", WITHOUT(3, MSG_FASTOPEN) },
+	{ "send", LOCKED, "no MSG_FASTOPEN", WITHOUT(3, MSG_FASTOPEN) },
 	{ "accept", E, ANY },
 	{ "accept4", E, ANY },
 	{ "getsockopt", E, OPTION(SOL_SOCKET, SO_PEERCRED) },
 	/* The engine's would take a listening socket of the parent's, too. */
-	{ "shutdown", D, ANY },
+	{ "shutdown", D | C, ANY },
 
 	/* SQLite's files; Landlock and chroot say where. */
 	{ "open", S, CREATE(1) },
 	{ "openat", S, CREATE(2) },
-	{ "access", S, ANY },
-	{ "faccessat", S, ANY },
-	{ "faccessat2", S, ANY },
-	{ "stat", S, ANY },
-	{ "stat64", S, ANY },
-	{ "lstat", S, ANY },
-	{ "lstat64", S, ANY },
-	{ "fstat", S, ANY },
-	{ "fstat64", S, ANY },
-	{ "fstatat64", S, ANY },
-	{ "newfstatat", S, ANY },
-	{ "statx", S, ANY },
-	{ "readlink", S, ANY },
-	{ "readlinkat", S, ANY },
-	{ "getcwd", S, ANY },
-	{ "geteuid", S, ANY },
-	{ "geteuid32", S, ANY },
-	{ "lseek", S, ANY },
-	{ "_llseek", S, ANY },
-	{ "pread64", S, ANY },
+	{ "access", S | C, ANY },
+	{ "faccessat", S | C, ANY },
+	{ "faccessat2", S | C, ANY },
+	{ "stat", S | C, ANY },
+	{ "stat64", S | C, ANY },
+	{ "lstat", S | C, ANY },
+	{ "lstat64", S | C, ANY },
+	{ "fstat", S | C, ANY },
+	{ "fstat64", S | C, ANY },
+	{ "fstatat64", S | C, ANY },
+	{ "newfstatat", S | C, ANY },
+	{ "statx", S | C, ANY },
+	{ "readlink", S | C, ANY },
+	{ "readlinkat", S | C, ANY },
+	{ "getcwd", S | C, ANY },
+	{ "geteuid", S | C, ANY },
+	{ "geteuid32", S | C, ANY },
+	{ "lseek", S | C, ANY },
+	{ "_llseek", S | C, ANY },
+	{ "pread64", S | C, ANY },
 	{ "pwrite64", S, ANY },
 	{ "ftruncate", S, ANY },
 	{ "ftruncate64", S, ANY },
@@ -223,6 +231,95 @@ static const struct call	calls[] = {
 	{ "fcntl64", S, FCNTL(F_GETLK64) },
 	{ "fcntl64", S, FCNTL(F_SETLK64) },
 	{ "fcntl64", S, FCNTL(F_SETLKW64) },
+
+	/*
+	 * Before the lock: name services and the libraries of the databases
+	 * resolve, connect, read files and load plugins, as the user.
+	 */
+	{ "open", C, READING(1) },
+	{ "openat", C, READING(2) },
+	{ "mmap", C, ANY },
+	{ "mmap2", C, ANY },
+	{ "mprotect", C, ANY },
+	{ "statfs", C, ANY },
+	{ "statfs64", C, ANY },
+	{ "fstatfs", C, ANY },
+	{ "fstatfs64", C, ANY },
+	{ "getdents", C, ANY },
+	{ "getdents64", C, ANY },
+	{ "readv", C, ANY },
+	{ "uname", C, ANY },
+	{ "getuid", C, ANY },
+	{ "getuid32", C, ANY },
+	{ "getgid", C, ANY },
+	{ "getgid32", C, ANY },
+	{ "getegid", C, ANY },
+	{ "getegid32", C, ANY },
+	{ "getresuid", C, ANY },
+	{ "getresuid32", C, ANY },
+	{ "getresgid", C, ANY },
+	{ "getresgid32", C, ANY },
+	{ "getgroups", C, ANY },
+	{ "getgroups32", C, ANY },
+	{ "getppid", C, ANY },
+	{ "getrusage", C, ANY },
+	{ "getrlimit", C, ANY },
+	{ "ugetrlimit", C, ANY },
+	{ "setrlimit", C, ANY },
+	{ "prlimit64", C, ANY },
+	{ "sched_yield", C, ANY },
+	{ "sched_getaffinity", C, ANY },
+	{ "clock_getres", C, ANY },
+	{ "clock_getres_time64", C, ANY },
+	{ "rt_sigaction", C, ANY },
+	{ "rt_sigpending", C, ANY },
+	{ "rt_sigtimedwait", C, ANY },
+	{ "rt_sigtimedwait_time64", C, ANY },
+	{ "sigaltstack", C, ANY },
+	{ "socket", C, FAMILY(AF_UNIX) },
+	{ "socket", C, FAMILY(AF_INET) },
+	{ "socket", C, FAMILY(AF_INET6) },
+	{ "socket", C, "NETLINK_ROUTE", 2, {
+	    { 0, SCMP_CMP_EQ, AF_NETLINK, 0 },
+	    { 2, SCMP_CMP_EQ, NETLINK_ROUTE, 0 } } },
+	{ "connect", C, ANY },
+	{ "bind", C, ANY },
+	{ "getsockname", C, ANY },
+	{ "getpeername", C, ANY },
+	{ "getsockopt", C, ANY },
+	{ "setsockopt", C, ANY },
+	{ "send", C, ANY },
+	{ "sendto", C, ANY },
+	{ "sendmsg", C, ANY },
+	{ "sendmmsg", C, ANY },
+	{ "recvmmsg", C, ANY },
+	{ "recvmmsg_time64", C, ANY },
+	{ "select", C, ANY },
+	{ "_newselect", C, ANY },
+	{ "pselect6", C, ANY },
+	{ "pselect6_time64", C, ANY },
+	{ "ioctl", C, IOCTL(FIONBIO) },
+	/* The second step. */
+	{ "chroot", C, ANY },
+	{ "chdir", C, ANY },
+	{ "fchdir", C, ANY },
+	{ "capget", C, ANY },
+	{ "capset", C, ANY },
+	{ "seccomp", C, ANY },
+	{ "landlock_create_ruleset", C, ANY },
+	{ "landlock_add_rule", C, ANY },
+	{ "landlock_restrict_self", C, ANY },
+	{ "prctl", C, PRCTL(PR_SET_NO_NEW_PRIVS) },
+	{ "prctl", C, PRCTL(PR_SET_SECCOMP) },
+	{ "prctl", C, PRCTL(PR_CAPBSET_READ) },
+	{ "prctl", C, PRCTL(PR_CAPBSET_DROP) },
+	{ "prctl", C, PRCTL(PR_GET_DUMPABLE) },
+	{ "prctl", C, "PR_CAP_AMBIENT_CLEAR_ALL", 2, {
+	    { 0, SCMP_CMP_EQ, PR_CAP_AMBIENT, 0 },
+	    { 1, SCMP_CMP_EQ, PR_CAP_AMBIENT_CLEAR_ALL, 0 } } },
+	{ "prctl", C, "PR_SET_DUMPABLE to 0", 2, {
+	    { 0, SCMP_CMP_EQ, PR_SET_DUMPABLE, 0 },
+	    { 1, SCMP_CMP_EQ, 0, 0 } } },
 
 	/* Sanitizers and valgrind; nothing of it is in a normal build. */
 	{ "mmap", EASED, ANY },
@@ -279,6 +376,24 @@ static const struct call	calls[] = {
 	{ "tkill", EASED, ANY },
 	{ "membarrier", EASED, ANY }
 };
+
+/*
+ * Before the lock a plugin of name services may try what no list foresees: such
+ * a call fails with EPERM and the process goes on. No honest one makes these.
+ */
+static const char *const	traps[] = {
+	"execve", "execveat", "ptrace", "process_vm_readv",
+	"process_vm_writev", "mount", "umount2", "pivot_root", "move_mount",
+	"open_tree", "fsopen", "unshare", "setns", "bpf", "io_uring_setup",
+	"userfaultfd", "perf_event_open", "init_module", "finit_module",
+	"kexec_load", "reboot", "setuid", "setreuid", "setresuid", "setgid",
+	"setregid", "setresgid", "setgroups", "mknod", "mknodat", "chmod",
+	"fchmod", "fchmodat", "rename", "renameat", "renameat2", "unlink",
+	"unlinkat", "truncate", "ftruncate", "link", "linkat", "symlink",
+	"symlinkat", "mkdir", "mkdirat"
+};
+
+#define NTRAPS	(sizeof(traps) / sizeof(traps[0]))
 
 /* si_code of the signal, in the kernel's headers but not in every libc's. */
 #ifndef SYS_SECCOMP
@@ -429,9 +544,28 @@ forbid_socketcall(void)
 	return error;
 }
 
+static int
+build_traps(scmp_filter_ctx filter, bool eased)
+{
+	size_t	i;
+	int	number, error;
+
+	for (i = 0; i < NTRAPS && !eased; i++) {
+		number = seccomp_syscall_resolve_name(traps[i]);
+		if (number == __NR_SCMP_ERROR)
+			continue;
+		error = seccomp_rule_add_array(filter, SCMP_ACT_TRAP, number, 0,
+		    NULL);
+		if (error != 0)
+			return error;
+	}
+	return 0;
+}
+
 int
 seccomp_enter(enum sandbox_role role, bool eased)
 {
+	bool		connecting = role == SANDBOX_CONNECTING;
 	scmp_filter_ctx	filter;
 	int		error;
 
@@ -441,14 +575,19 @@ seccomp_enter(enum sandbox_role role, bool eased)
 	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL) == -1 &&
 	    errno == EINVAL)
 		return 1;
-	if ((filter = seccomp_init(SCMP_ACT_TRAP)) == NULL) {
+	filter = seccomp_init(connecting ? SCMP_ACT_ERRNO(EPERM) :
+	    SCMP_ACT_TRAP);
+	if (filter == NULL) {
 		errno = ENOMEM;
 		return -1;
 	}
 	error = build(filter, role, eased);
+	if (error == 0 && connecting)
+		error = build_traps(filter, eased);
 	if (error == 0 && catch_forbidden() == -1)
 		error = -errno;
-	if (error == 0)
+	/* Before the lock libraries connect, by whichever call libc uses. */
+	if (error == 0 && !connecting)
 		error = forbid_socketcall();
 	if (error == 0)
 		error = seccomp_load(filter);

@@ -1,0 +1,158 @@
+#!/usr/bin/perl
+
+# What a child is at each step of its life, as the kernel says it. The child is held where
+# it reads the first bytes that others wrote: a database server that accepts a connection
+# and says nothing, a resolver that never answers, a database file whose first query has
+# no end. The table in SECURITY.md is what was seen here; -w writes it.
+#
+#	prove -Iregress/lib regress/sandbox/steps.t
+#	perl -Iregress/lib regress/sandbox/steps.t -w
+
+use strict;
+use warnings;
+
+use Policyd;
+use Elsewhere;
+
+BEGIN { Elsewhere->enter(hosts => { 'here.example.test' => '192.0.2.25' }) }
+
+use File::Temp qw(tempdir);
+use IO::Socket::INET;
+use Test::More;
+
+use Policyd qw(need have_command wait_until slurp spew status_of as_root True $root);
+
+need($^O eq 'linux' && as_root(), 'root reads /proc of Linux');
+
+my ($uid, $gid) = Policyd::nobody();
+my $dir = tempdir(TMPDIR => 1, CLEANUP => 1);
+my $chroot_only = sprintf '%016x', 1 << 18;
+my @rows;
+
+# Nothing of root is left, at whatever step.
+sub check {
+	my ($what, $step, $pid, %expected) = @_;
+	my $status = status_of($pid);
+	my $jail = readlink "/proc/$pid/root";
+
+	is($status->{Uid}, join("\t", ($uid) x 4), "$what, $step: no id is root's");
+	is($status->{Gid}, join("\t", ($gid) x 4), "$what, $step: no group id either");
+	is($status->{Groups}, $gid, "$what, $step: no other group");
+	is($status->{"Cap$_"}, $expected{caps} // '0' x 16, "$what, $step: Cap$_")
+	    for qw(Prm Eff);
+	is($status->{"Cap$_"}, '0' x 16, "$what, $step: Cap$_") for qw(Inh Amb);
+	is($status->{NoNewPrivs}, 1, "$what, $step: no new privileges");
+	is($status->{Seccomp}, 2, "$what, $step: a filter for system calls");
+	is($status->{Seccomp_filters} // $expected{filters}, $expected{filters},
+	    "$what, $step: filters");
+	like(slurp("/proc/$pid/limits"), qr/^Max processes\s+0\s+0\s/m,
+	    "$what, $step: no process can be made");
+	my $caps = hex $status->{CapPrm};
+	push @rows, [$what, $step, 'the user\'s, all of them',
+	    $caps == 0 ? 'none' : $caps == 1 << 18 ? '`CAP_SYS_CHROOT`' : 'other',
+	    $status->{Seccomp_filters} // '',
+	    $jail eq '/' ? 'the system\'s' : 'shut in'];
+}
+
+sub daemon {
+	my (%config) = @_;
+	my $d = Policyd->new(config => { limits => [[1, 3600]], %config });
+
+	$d->launch;
+	return $d;
+}
+
+sub is_built_whole {
+	return $_[0]->log !~ /EASED|SANDBOX=none/;
+}
+
+# A server that accepts and says nothing.
+sub hang_at_server {
+	my ($name, %config) = @_;
+	my $server = IO::Socket::INET->new(Listen => 5, LocalAddr => '127.0.0.1')
+	    or die "TCP: $!";
+	my $d = daemon(db_timeout => 30, $name eq 'ledger-pgsql' ?
+	    (backend => 'pgsql', pgsql_config => { host => '127.0.0.1',
+	    port => $server->sockport, user => 'u', password => 'p' }) :
+	    (backend => 'mysql', mysql_config => { host => '127.0.0.1',
+	    port => $server->sockport, user => 'u', passwd => 'p' }));
+	my $c = $server->accept;
+	ok($c, "$name connects");
+	check($name, 'in the handshake with its server', $d->child($name),
+	    caps => $chroot_only, filters => 1);
+	close $server;
+	close $c;
+	$d->stop;
+}
+
+for my $name (qw(ledger-pgsql ledger-mysql)) {
+	subtest $name => sub { hang_at_server($name) };
+}
+
+subtest 'ledger-sqlite' => sub {
+	my $d = Policyd->new(config => { limits => [[1, 3600]] });
+	my $name = 'ledger-sqlite';
+
+	# The file is made by a daemon and then replaced.
+	$d->launch;
+	wait_until { $d->ready };
+	plan(skip_all => 'built without the whole sandbox') if !is_built_whole($d);
+	check($name, 'serving', $d->child($name), filters => 1);
+	$d->stop;
+	unlink glob $d->database . '*';
+	$d->sql("CREATE VIEW mail_state AS WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL" .
+	    " SELECT x + 1 FROM c) SELECT 'schema' || x AS name, x AS value FROM c;" .
+	    ' CREATE TABLE limit_warning (id)');
+	chown $uid, $gid, $d->database;
+	$d->launch;
+	my $pid = $d->child($name);
+	# It computes: nothing else of it takes so much time.
+	wait_until { (split ' ', slurp("/proc/$pid/stat"))[13] > 20 };
+	check($name, 'in the first query of a hostile file', $pid, filters => 1);
+	my @helpers = map { @$_ } values %{Policyd::children_of($pid)};
+	is(scalar @helpers, 1, 'there is a helper process');
+	check('its helper process', 'at the same time', $_, filters => 1) for @helpers;
+	kill 'KILL', $pid;
+	$d->stop;
+};
+
+subtest 'report' => sub {
+	# The resolver takes questions and gives no answer.
+	my $resolver = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 53,
+	    Proto => 'udp') or plan(skip_all => "port 53 of this namespace: $!");
+	spew("$dir/resolv.conf", "nameserver 127.0.0.1\noptions timeout:30\n", 0644);
+	chmod 0755, $dir;
+	Elsewhere::run(have_command('mount'), '--bind', "$dir/resolv.conf",
+	    '/etc/resolv.conf');
+	my $d = Policyd->start(config => { limits => [[1, 3600]], report => True,
+	    report_limits => [3600], report_to => 'postmaster@example.org',
+	    report_immediately => True,
+	    smtp_server => ['mail.elsewhere.example.', 25] });
+	$d->ask(sasl_username => 'bob') for 1 .. 2;
+	my $question;
+	ok(defined $resolver->recv($question, 512), 'the report asks for a name');
+	check('report', 'while the resolver is silent', $d->child('report'),
+	    caps => $chroot_only, filters => 1);
+	check('engine', 'serving', $d->child('engine'), filters => 1);
+	kill 'KILL', $d->child('report');
+	$d->stop;
+};
+
+# --- the table ---
+
+@rows = sort { $a->[0] cmp $b->[0] || $a->[1] cmp $b->[1] } @rows;
+my @head = ('process', 'step', 'ids', 'capabilities', 'filters', 'root directory');
+my $table = join '', map { '| ' . join(' | ', @$_) . " |\n" } \@head,
+    [map { '---' } @head], @rows;
+my $page = slurp("$root/SECURITY.md");
+my ($written) = $page =~ /<!-- begin steps -->\n\n(.*?)\n<!-- end -->/s;
+if (@ARGV && $ARGV[0] eq '-w') {
+	$page =~ s/(<!-- begin steps -->\n).*?(<!-- end -->)/$1\n$table\n$2/s;
+	open my $fh, '>', "$root/SECURITY.md" or die "SECURITY.md: $!";
+	print $fh $page;
+	close $fh or die "SECURITY.md: $!";
+} else {
+	is($written, $table, 'SECURITY.md says what was seen');
+}
+
+done_testing();
