@@ -22,11 +22,15 @@ if [ -n "${DEBEMAIL-}" ]; then
 	sed -i "s|Local builds of .*@example\.org>|${DEBFULLNAME:-$DEBEMAIL} <$DEBEMAIL>|" \
 	    "$src/debian/control" "$src/debian/changelog" "$src/debian"/*.NEWS
 fi
+# Where it is published, if HOMEPAGE tells.
+if [ -n "${HOMEPAGE-}" ]; then
+	sed -i "s|https://policyd-rate-limit\.example\.org|${HOMEPAGE%/}|" \
+	    "$src/debian/control" "$src/debian/copyright" "$src/debian/watch"
+fi
 (cd "$src" && dpkg-buildpackage -us -uc)
 # It leaves files of its own behind.
 mkdir "$dir/lintian"
-# The package is in Debian since 1.0; only this changelog begins anew.
-TMPDIR="$PWD/$dir/lintian" lintian --info --fail-on error,warning --suppress-tags initial-upload-closes-no-bugs \
+TMPDIR="$PWD/$dir/lintian" lintian --info --fail-on error,warning \
     "$dir"/*.changes
 rm -rf "$dir/lintian"
 ls "$dir"/*.deb

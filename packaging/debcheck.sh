@@ -2,8 +2,8 @@
 # make debcheck: the packages of make deb in a Debian of their own, made with debootstrap:
 # installed, asked by a real Postfix, purged, and installed over Debian's package of the
 # Python program, whose configuration and counts must stay; and once more where systemd is
-# process 1. Needs root; no process and no port is seen outside. The mirror and the suite are this machine's own, or as MIRROR and
-# SUITE say.
+# process 1, there also back to it. Needs root; no process and no port is seen outside.
+# The mirror and the suite are this machine's own, or as MIRROR and SUITE say.
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 debs=$top/build/deb
@@ -31,7 +31,7 @@ gone()
 
 ask()
 {
-	perl /check/ask.pl /var/spool/postfix/ratelimit/policy "sasl_username=$1" \
+	perl /check/ask.pl "${socket:-/var/spool/postfix/ratelimit/policy}" "sasl_username=$1" \
 	    protocol_state=RCPT "instance=$2"
 }
 
@@ -144,6 +144,51 @@ booted()
 	    policyd-rate-limit-mysql
 	gone /lib/systemd/system/policyd-rate-limit.service \
 	    /var/spool/postfix/ratelimit /var/lib/policyd-rate-limit
+	places
+}
+
+python_serves()
+{
+	systemctl restart policyd-rate-limit
+	n=0
+	until ask "try$1" "try$1" 2>/dev/null | grep -q '^action=dunno'; do
+		n=$((n + 1))
+		[ $n -lt 600 ] || fail 'the Python program does not start'
+		sleep 0.1
+	done
+}
+
+# To the new packages and back, with places of its own: never is nothing limited.
+places()
+{
+	say 'under systemd, over the Python program with places of its own, and back'
+	socket=/var/spool/postfix/limit/policy
+	dpkg -i /check/old/*.deb
+	install -d -o policyd-rate-limit -g policyd-rate-limit -m 700 /srv/policyd
+	sed -i -e 's/- \[10, 60\].*/- [3, 600]/' \
+	    -e 's|/var/lib/policyd-rate-limit/db|/srv/policyd/db|' \
+	    -e "s|^SOCKET:.*|SOCKET: $socket|" \
+	    -e 's|^pidfile:.*|pidfile: /run/limit/pid|' /etc/policyd-rate-limit.yaml
+	python_serves 1
+	for n in 1 2; do
+		[ "$(ask alice "old$n")" = action=dunno ] || fail 'no answer before'
+	done
+
+	dpkg -i /check/new/*.deb
+	systemctl is-active policyd-rate-limit.service policyd-rate-limit.socket
+	[ "$(ask alice new1)" = action=dunno ] || fail 'the third mail is refused'
+	ask alice new2 | grep -q '^action=defer' || fail 'the counts are lost'
+	systemctl start policyd-rate-limit-clean
+
+	dpkg -i /check/old/*.deb
+	gone /etc/systemd/system/policyd-rate-limit.service.d
+	python_serves 2
+	ask alice back | grep -q '^action=defer' || fail 'nothing is limited back there'
+	dpkg -i /check/new/*.deb
+	ask alice forth | grep -q '^action=defer' || fail 'nothing is limited again'
+
+	dpkg --purge policyd-rate-limit-pgsql policyd-rate-limit-mysql policyd-rate-limit
+	gone /etc/systemd/system/policyd-rate-limit.service.d
 }
 
 # Process 1 of namespaces of its own becomes systemd.

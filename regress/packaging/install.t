@@ -112,7 +112,12 @@ my $plist = slurp("$root/packaging/freebsd/pkg-plist");
 my @files = map { s/^%%[A-Z]+%%(?=lib)//r =~ s/\.gz\z//r =~
     s/^\@sample\S+ (\S+) \S+\z/$1/r =~
     s{%%EXAMPLESDIR%%}{share/examples/policyd-rate-limit}r } split /\n/, $plist;
-is(listed(@files), installed('freebsd', 'RCDIR=/usr/local/etc/rc.d'), 'FreeBSD lists all');
+is(listed(@files), installed('none'), 'FreeBSD lists all but what USE_RC_SUBR lists');
+my %rc = (SBINDIR => '%%PREFIX%%/sbin', SYSCONFDIR => '%%PREFIX%%/etc',
+    RUNDIR => '/var/run/policyd-rate-limit');
+is(slurp("$root/packaging/freebsd/files/policyd_rate_limit.in"),
+    slurp("$root/rc.d/policyd_rate_limit.freebsd.in") =~ s/\@(\w+)\@/$rc{$1}/gr,
+    'its rc.d script is ours');
 
 $plist = join '', map { slurp($_) } glob "$root/packaging/openbsd/pkg/PLIST-*";
 # What is sampled is the file above it.
@@ -120,7 +125,7 @@ my ($sampled) = $plist =~ /^(\S+)\n(?:\@(?:mode|owner|group) .*\n)*\@sample /m;
 is($sampled, 'share/examples/policyd-rate-limit/policyd-rate-limit.conf',
     'OpenBSD installs the sample');
 @files = map { s/^\@(?:bin|man|rcscript) //r =~ s/^\$\{RCDIR\}/\/etc\/rc.d/r }
-    grep { !/^\@(?:new|mode|owner|group|sample)|\/\z|pkg-readmes/ } split /\n/, $plist;
+    grep { !/^\@(?:new|mode|owner|group|sample|extra)|\/\z|pkg-readmes/ } split /\n/, $plist;
 is(listed(@files), installed('openbsd', 'MANDIR=/usr/local/man'), 'OpenBSD lists all');
 
 # --- one version, said in several places ---
