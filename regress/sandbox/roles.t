@@ -109,6 +109,8 @@ sub run {
 	    "datagram=$dir/datagram", "abstract=$name", 'tcp=' . $tcp->sockport,
 	    "victim=$victim");
 
+	push @args, map { "without=$_" } @{$how{without} // []};
+	push @args, 'required=1' if $how{required};
 	push @args, "ledger=$ledger" if $how{role} eq 'ledger-sqlite';
 	push @args, "uid=$uid", "gid=$gid", "jail=$dir/jail" if $how{drop};
 	prepare();
@@ -217,6 +219,75 @@ for my $role (@roles) {
 			    'it can log');
 			$end = run('abort', %how);
 			is($end->{signal}, 6, 'abort(3) is an abort');
+		};
+	}
+}
+
+# --- while a role resolves and connects ---
+
+# What name services and the libraries need; roles are the user's already.
+my $connecting = qr/\A(?:open-(?:file|directory|proc-maps)|socket-(?!pair)|connect-|sendto-|
+    sendmsg-|sendmmsg-|fastopen-|send-descriptor|setsockopt-|listener-(?:flags|blocks|timeout|
+    filter|shutdown)|bind-udp|(?:mmap|mprotect)-exec|chroot|chdir|capset|
+    handler-)/x;
+
+for my $drop (as_root() ? (0, 1) : (0)) {
+	subtest 'connecting, ' . ($drop ? 'started as root' : 'as a user') => sub {
+		my %how = (lock => 'all', role => 'connecting', drop => $drop);
+		for (grep { $_->[0] !~ $connecting } @attempts) {
+			my $end = run($_->[0], %how);
+			my $damage = damage();
+			ok(defined $end->{locked} && !$end->{worked} && $damage eq '',
+			    "connecting: $_->[0]") or diag("$damage ", in_words($end));
+		}
+		for my $call (qw(open-file socket-tcp connect-tcp)) {
+			my $end = run($call, %how);
+			ok($end->{worked}, "$call works") or diag(in_words($end));
+		}
+	};
+}
+
+# --- with a layer off ---
+
+# Without Landlock the place must hold all the same; without the list of calls Landlock.
+my @off = (
+	[['landlock'], qr/no Landlock \(.*\); chroot\(2\)/],
+	[['unshare', 'landlock'], qr/no Landlock \(.*\); the ledger can open/],
+	[['seccomp'], qr/no seccomp \(.*\); /],
+);
+
+sub check_without {
+	my ($without, $says, %how) = @_;
+	my $what = "$how{role} without @$without" . ($how{drop} ? ', root' : '');
+	my $end = run('open-file', %how, without => $without);
+
+	like($end->{err}, $says, "$what: the warning says what is left")
+	    if $how{role} eq 'ledger-sqlite' && !($how{drop} && @$without > 1);
+	like($end->{err}, qr/sandbox: no (?:Landlock|seccomp) \(/, "$what: a warning");
+	my $open = $how{role} eq 'ledger-sqlite' && !$how{drop} && @$without > 1;
+	for my $attempt (sort keys %placed) {
+		last if $open;
+		$end = run($attempt, %how, without => $without);
+		my $damage = damage();
+		ok(defined $end->{locked} && !$end->{worked} && $damage eq '',
+		    "$what: $attempt") or diag("$damage ", in_words($end));
+	}
+	$end = run('work', %how, without => $without);
+	ok($end->{worked}, "$what: what it needs works") or diag(in_words($end));
+	$end = run('work', %how, without => $without, required => 1);
+	ok(!defined $end->{locked} && $end->{err} =~ /sandbox_required is set/,
+	    "$what: refused where it is required") or diag(in_words($end));
+}
+
+my $namespaces = system('unshare -U true 2>/dev/null') == 0;
+for my $role (@roles) {
+	for my $drop (as_root() ? (0, 1) : (0)) {
+		subtest "$role with layers off, " . ($drop ? 'root' : 'user') => sub {
+			for (@off) {
+				next if !$namespaces && !$drop && "@{$_->[0]}" eq 'landlock';
+				check_without(@$_, lock => 'all', role => $role,
+				    drop => $drop);
+			}
 		};
 	}
 }

@@ -266,7 +266,7 @@ static const struct call	calls[] = {
 	{ "getrlimit", C, ANY },
 	{ "ugetrlimit", C, ANY },
 	{ "setrlimit", C, ANY },
-	{ "prlimit64", C, ANY },
+	{ "prlimit64", C, "itself", ARG(0, 0) },
 	{ "sched_yield", C, ANY },
 	{ "sched_getaffinity", C, ANY },
 	{ "clock_getres", C, ANY },

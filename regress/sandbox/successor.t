@@ -1,0 +1,96 @@
+#!/usr/bin/perl
+
+# A process is taken over, does to its descriptors what stays with them, and dies; the
+# honest program that follows must serve as before. The descriptors are taken out of the
+# process and changed from outside, since its filter would not let it do that itself.
+
+use strict;
+use warnings;
+
+use Fcntl;
+use POSIX ();
+use Socket qw(SOL_SOCKET);
+use Test::More;
+
+use Database;
+use Policyd qw(need as_root);
+
+use constant { PIDFD_OPEN => 434, PIDFD_GETFD => 438, SO_ACCEPTCONN => 30,
+    O_ASYNC => 020000 };
+
+need($^O eq 'linux' && as_root(), 'root takes descriptors out of a process');
+
+# A copy of the descriptor, of the same open file description.
+sub taken {
+	my ($pid, $number) = @_;
+	my $pidfd = syscall(PIDFD_OPEN, $pid + 0, 0);
+	my $fd = syscall(PIDFD_GETFD, $pidfd, $number + 0, 0);
+
+	POSIX::close($pidfd);
+	return undef if $fd == -1;
+	open my $fh, '+<&=', $fd or die "descriptor $fd: $!";
+	return $fh;
+}
+
+sub descriptors {
+	my ($pid) = @_;
+
+	return map { taken($pid, $_) // () }
+	    map { m{/(\d+)\z} } grep { (readlink // '') =~ /\Asocket:|\A\// } glob "/proc/$pid/fd/*";
+}
+
+sub listens {
+	my ($fh) = @_;
+	my $on = getsockopt($fh, SOL_SOCKET, SO_ACCEPTCONN);
+
+	return defined $on && unpack('i', $on) != 0;
+}
+
+sub spoil {
+	my ($fh) = @_;
+
+	fcntl($fh, F_SETOWN, $$);
+	return fcntl($fh, F_SETFL, O_RDWR | O_ASYNC) // fcntl($fh, F_SETFL, O_RDWR);
+}
+
+sub check {
+	my ($d, $name, $n) = @_;
+	my $pid = $d->child($name);
+	my @all = descriptors($pid);
+	local $SIG{IO} = 'IGNORE';
+
+	cmp_ok(scalar @all, '>', 1, "$name: its descriptors are taken");
+	# It can't mend anything meanwhile, and the next one is not there yet.
+	kill 'STOP', $pid;
+	spoil($_) for @all;
+	kill 'KILL', $pid;
+	ok($d->child($name, $pid), "$name: it is started again");
+	is(scalar(grep { /^dunno/ } map { $d->ask(sasl_username => "$name$_") // '' }
+	    1 .. 10), 10, "$name: ten requests of ten are answered");
+	for (grep { listens($_) } @all) {
+		my $flags = fcntl($_, F_GETFL, 0);
+		ok($flags & O_NONBLOCK && !($flags & O_ASYNC),
+		    "$name: the next one set the flags of a listening socket");
+	}
+}
+
+subtest 'SQLite' => sub {
+	my $d = Policyd->start(config => { limits => [[20, 3600]] }, listen => ['unix', 'tcp']);
+
+	check($d, $_) for qw(engine ledger-sqlite);
+	$d->ends_well;
+};
+
+for my $kind (qw(pgsql mysql)) {
+	subtest $kind => sub {
+		Database->needed($kind);
+		my $db = Database->start($kind);
+		my $d = Policyd->start(config => { $db->config, limits => [[20, 3600]] });
+
+		check($d, "ledger-$kind");
+		$d->ends_well;
+		$db->stop;
+	};
+}
+
+done_testing();
