@@ -19,6 +19,7 @@
 #include "ledger/store_sqlite.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
+#include "lib/log.h"
 #include "rig.h"
 
 /* What goes wrong below the ledger: the file, the disk, the process itself. */
@@ -38,9 +39,13 @@ teardown(void **state)
 
 /* --- system calls that fail --- */
 
+static int	writes_left = -1;	/* then it is killed; -1: it is not */
+
 static ssize_t
 failing_pwrite(int fd, const void *src, size_t len, off_t at)
 {
+	if (writes_left != -1 && writes_left-- == 0)
+		(void)raise(SIGKILL);
 	if (write_errno == 0)
 		return pwrite(fd, src, len, at);
 	errno = write_errno;
@@ -450,6 +455,46 @@ kill_9_loses_nothing(void **state)
 	assert_true(rig_sql(r, "SELECT count(*) FROM mail_run") > 0);
 }
 
+/* Killed after each number of writes, until the upgrade comes to its end. */
+static void
+killed_while_mail_count_is_rebuilt(void **state)
+{
+	struct rig	*r = *state;
+	int		 n, status = 1;
+	pid_t		 pid;
+
+	rig_close(r);
+	outsider_drop(r->outsider, r->path);
+	store_sizes.copy = 100;
+	(void)rig_sql(r, "CREATE TABLE mail_count (id varchar(255) NOT NULL,"
+	    " date bigint NOT NULL, recipient_count int DEFAULT 1,"
+	    " instance varchar(255) NOT NULL DEFAULT 'empty', protocol_state"
+	    " varchar(64) NOT NULL DEFAULT '', tag bigint NOT NULL DEFAULT 0,"
+	    " seq INTEGER PRIMARY KEY);"
+	    "INSERT INTO mail_count (id, date) WITH RECURSIVE n (i) AS"
+	    " (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)"
+	    " SELECT 'bob', %lld - i FROM n", (long long)r->now);
+	for (n = 0; status != 0; n++) {
+		pid = fork();
+		assert_int_not_equal(pid, -1);
+		if (pid == 0) {
+			log_open("ledger", LOG_TO_STDERR, -1, false);
+			writes_left = n;
+			rig_open(r);
+			_exit(0);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(status == 0 || WTERMSIG(status) == SIGKILL);
+		assert_int_equal(rig_sum(r, "bob"), 1000);
+	}
+	assert_true(n > 20);
+	rig_open(r);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM"
+	    " pragma_table_info('mail_count')"), 5);
+	assert_int_equal(rig_room(r, "bob", 1003, 86400), 3);
+	store_sizes.copy = 100000;
+}
+
 static void
 three_processes_take_exactly_n(void **state)
 {
@@ -513,6 +558,7 @@ main(void)
 		TEST(database_gets_damaged),
 		TEST(no_database_in_the_settings),
 		TEST(kill_9_loses_nothing),
+		TEST(killed_while_mail_count_is_rebuilt),
 		TEST(three_processes_take_exactly_n)
 	};
 	int	failed;
