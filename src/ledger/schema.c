@@ -74,7 +74,7 @@ static const struct step	steps[] = {
 	    " NOT NULL DEFAULT ''" } },
 
 	/*
-	 * What no older program has. SQLite has a rowid in place of seq. On
+	 * What no older program has. SQLite has the rowid and mail_tag. On
 	 * PostgreSQL older rows have 0, a constant, for which no row is
 	 * rewritten; the default is dropped by store_pgsql_open.c, since rows
 	 * that other programs insert have none.
@@ -213,8 +213,8 @@ static const struct step	steps[] = {
 /*
  * Older programs counted each spelling of an id for itself. Where they are one
  * now, what was counted for any of them counts, as far as they are ASCII. The
- * servers read all rows anyway, for indexes of ours; SQLite has a way of its
- * own, store_sqlite_open.c.
+ * servers read all rows anyway, for indexes of ours; SQLite's ids are folded
+ * when they are read, store_sqlite_read.c.
  */
 static const char *const	fold[SCHEMA__MAX] = {
 	"",
