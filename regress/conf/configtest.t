@@ -207,4 +207,24 @@ SKIP: {
 	    'a file that may not be read');
 }
 
+# What the daemon reads as its user must be readable by him.
+SKIP: {
+	skip 'not root', 12 if !as_root();
+	skip 'no user nobody', 12 if !defined getpwnam 'nobody';
+	my $user = "user = 'nobody'\ngroup = '" . getgrgid((getpwnam 'nobody')[3]) . "'\n";
+	my $file = "$dir/ca.pem";
+	for ("smtp_tls_cafile = '$file'\n",
+	    "backend = 'pgsql'\npgsql_config = {'sslrootcert': '$file'}\n",
+	    "backend = 'mysql'\nmysql_config = {'ssl': {'ca': '$file'}}\n",
+	    "backend = 'mysql'\nmysql_config = {'read_default_file': '$file'}\n") {
+		spew($file, '', 0600);
+		$r = run_config("$user$_", '-n');
+		is($r->{status}, 5, "a file that only root can read: $_");
+		like($r->{err}, qr/error: \w+ ".*ca\.pem": Permission denied .* user "nobody"/,
+		    'it is named');
+		spew($file, '', 0644);
+		is(run_config("$user$_", '-n')->{status}, 0, 'a file that the user can read');
+	}
+}
+
 done_testing;

@@ -14,6 +14,7 @@
 #include "lib/str.h"
 #include "parent/options.h"
 #include "parent/parent.h"
+#include "parent/readable.h"
 
 /* What a long option without a letter is known by. */
 enum {
@@ -230,6 +231,7 @@ options_configtest(const struct options *o)
 	s = load_settings(o->file, &faults);
 	if (s != NULL) {
 		options_check_names(s, &faults);
+		readable_check(s, &faults);
 		check_addresses(s, &faults);
 	}
 	if (faults.file == NULL)
