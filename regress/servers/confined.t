@@ -69,4 +69,26 @@ for my $kind (@ARGV ? @ARGV : qw(pgsql mysql)) {
 	};
 }
 
+# Without root the same two steps are taken, one filter upon the other.
+for my $kind (@ARGV ? @ARGV : qw(pgsql mysql)) {
+	Database->needed($kind);
+	subtest "$kind, started by a user" => sub {
+		my $db = Database->start($kind);
+		my $d = Policyd->start(as => 'nobody', config => { $db->config,
+		    limits => [[1, 3600]] });
+		my $status = status_of($d->child("ledger-$kind"));
+
+		is($d->ask(sasl_username => 'bob'), 'dunno', 'it serves');
+		SKIP: {
+			skip 'built without the whole sandbox', 3
+			    if $d->log =~ /EASED|SANDBOX=none/;
+			is($status->{Seccomp}, 2, 'a filter for system calls');
+			cmp_ok($status->{Seccomp_filters} // 2, '>=', 2, 'that of each step');
+			is($status->{CapPrm}, '0' x 16, 'no capability');
+		}
+		$d->ends_well;
+		$db->stop;
+	};
+}
+
 done_testing();
