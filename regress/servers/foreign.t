@@ -199,6 +199,55 @@ sub numbers {
 	is($db->recorded('down'), 10, 'ten in all');
 }
 
+# The tables of 1.2 hold amounts of 32 bits; with and without the right to alter them.
+sub amounts {
+	my ($db) = @_;
+	my $rules = [{ name => 'b', key => 'sasl_username', count => 'bytes',
+	    limits => [[4_000_000_000, 3600]] }];
+	my @mail = (sasl_username => 'big', size => 3_000_000_000);
+	my $size = sub { ($db->sql('SELECT ' . ($db->{kind} eq 'pgsql' ?
+	    "attlen FROM pg_attribute WHERE attrelid = 'mail_count'::regclass AND attname" :
+	    "numeric_precision FROM information_schema.columns WHERE table_name = " .
+	    "'mail_count' AND column_name") . " = 'recipient_count'"))[0][0] };
+
+	$db->sql('DROP TABLE mail_count');
+	$db->sql('CREATE TABLE mail_count (id varchar(40) NOT NULL, date bigint NOT NULL, ' .
+	    'recipient_count int DEFAULT 1, instance varchar(40) NOT NULL, ' .
+	    'protocol_state varchar(10) NOT NULL)');
+	$db->sql(rows('b:old', 7));
+	my $d = Policyd->start(config => { $db->config, db_timeout => 10,
+	    fail_action => 'reject full', rules => $rules });
+	is($d->ask(@mail), 'dunno', 'an amount of more than 32 bits');
+	is($db->recorded('b:big'), 3_000_000_000, 'is recorded as it is');
+	is($db->recorded('b:old'), 7, 'beside older rows');
+	is($d->ask(@mail), 'reject full', 'and counts');
+	like($size->(), qr/^(?:8|19)$/, 'amounts have 64 bits');
+	like($d->log, qr/preparing the tables: ALTER TABLE mail_count .*recipient_count/,
+	    'the log tells of it');
+	$db->sql(rows('five', 1));
+	is(($db->sql("SELECT count(*) FROM mail_count WHERE id = 'five'"))[0][0], 1,
+	    'five values go in by position');
+	$d->ends_well;
+
+	$db->sql("DELETE FROM mail_count WHERE id = 'b:big'");
+	$db->sql('ALTER TABLE mail_count ' . ($db->{kind} eq 'pgsql' ?
+	    'ALTER COLUMN recipient_count TYPE int' : 'MODIFY recipient_count int DEFAULT 1'));
+	$db->sql($_) for $db->{kind} eq 'pgsql' ? ("CREATE ROLE small LOGIN PASSWORD 'small'",
+	    map { "GRANT ALL ON ALL $_ IN SCHEMA public TO small" } qw(TABLES SEQUENCES)) :
+	    ("CREATE USER small\@'127.0.0.1' IDENTIFIED BY 'small'",
+	    "GRANT SELECT, INSERT, UPDATE, DELETE, TRIGGER ON policyd.* TO small\@'127.0.0.1'");
+	$d = Policyd->start(config => { $db->config(user => 'small',
+	    ($db->{kind} eq 'pgsql' ? 'password' : 'passwd') => 'small'), db_timeout => 10,
+	    fail_action => 'reject full', rules => $rules });
+	is($d->ask(@mail), 'dunno', 'without the right to alter it too');
+	is($db->recorded('b:big'), 3_000_000_000, 'an amount is recorded as it is');
+	is(($db->sql("SELECT count(*) FROM mail_count WHERE id = 'b:big'"))[0][0], 2,
+	    'in several rows');
+	is($d->ask(@mail), 'reject full', 'and counts');
+	like($d->log, qr/has 32 bits and cannot be altered/, 'the log says why');
+	$d->ends_well;
+}
+
 for my $kind (@ARGV ? @ARGV : qw(pgsql mysql)) {
 	subtest $kind => sub {
 		# MariaDB's own default lets these transactions wait for each other.
@@ -215,6 +264,7 @@ for my $kind (@ARGV ? @ARGV : qw(pgsql mysql)) {
 		subtest 'instances' => sub { instances($db, @daemons) };
 		subtest 'numbers set back' => sub { numbers($db, @daemons) };
 		$_->ends_well for @daemons;
+		subtest 'amounts of 64 bits' => sub { amounts($db) };
 		$db->stop;
 	};
 }

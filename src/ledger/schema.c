@@ -96,7 +96,15 @@ static const struct step	steps[] = {
 	    "ALTER TABLE mail_count ADD COLUMN own tinyint NOT NULL"
 	    " DEFAULT 1" SCHEMA_HIDDEN } },
 
-	/* SQLite keeps to no width. */
+	/*
+	 * What 1.x made has 32 bits; SQLite keeps to no width. Both servers
+	 * rewrite the table for it, at once or not at all.
+	 */
+	{ "mail_count", "recipient_count", SCHEMA_BYTES, {
+	    "",
+	    "ALTER TABLE mail_count ALTER COLUMN recipient_count TYPE bigint",
+	    "ALTER TABLE mail_count MODIFY recipient_count bigint"
+	    " DEFAULT 1" } },
 	{ "mail_count", "id", 255, {
 	    "",
 	    "ALTER TABLE mail_count ALTER COLUMN id TYPE " ID_TYPE,
@@ -270,7 +278,9 @@ schema_upgrade(enum schema_dialect dialect,
 			return -1;
 		if (there == 1 && (width == 0 || width >= step->width))
 			continue;
-		if (database->run(database->arg, step->sql[dialect]) == -1)
+		if (step->width == SCHEMA_BYTES ?
+		    database->widen(database->arg, step->sql[dialect]) == -1 :
+		    database->run(database->arg, step->sql[dialect]) == -1)
 			return -1;
 		*changed = true;
 	}

@@ -26,15 +26,23 @@ enum schema_dialect {
  */
 #define SCHEMA_HIDDEN	" INVISIBLE"
 
+#define SCHEMA_BYTES	8
+
 struct schema_database {
 	/*
 	 * Whether the table, or its column when that is not NULL, is there, and
-	 * if so what the column's longest text is (*width; 0: no bound). -1: a
-	 * fault.
+	 * if so what the column's longest text is, or the bytes of an integer
+	 * of less than SCHEMA_BYTES (*width; 0: no bound). -1: a fault.
 	 */
 	int	(*has)(void *, const char *table, const char *column,
 		    int *width);
 	int	(*run)(void *, const char *sql);	/* 0, or -1 */
+
+	/*
+	 * The same, of servers, for a column that would have more bits; where
+	 * that needs rights that are missing, it goes on without: 0.
+	 */
+	int	(*widen)(void *, const char *sql);
 	void	 *arg;
 	bool	 fold;		/* fold_case */
 };

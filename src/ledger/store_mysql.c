@@ -340,12 +340,19 @@ store_begin(struct store *s, struct store_batch *batch,
 void
 store_append(struct store *s, size_t touch, const struct store_row *row)
 {
+	int64_t	left = row->amount;
+
 	s->touch[touch].cursor->rows++;
-	if (s->nrow == s->rows) {
-		s->rows = s->rows == 0 ? 64 : s->rows * 2;
-		s->row = alloc_resize(s->row, s->rows, sizeof(s->row[0]));
-	}
-	s->row[s->nrow++] = *row;
+	do {
+		if (s->nrow == s->rows) {
+			s->rows = s->rows == 0 ? 64 : s->rows * 2;
+			s->row = alloc_resize(s->row, s->rows,
+			    sizeof(s->row[0]));
+		}
+		s->row[s->nrow] = *row;
+		s->row[s->nrow].amount = sums_part(left, s->narrow);
+		left -= s->row[s->nrow++].amount;
+	} while (left != 0);
 }
 
 void

@@ -153,8 +153,10 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	    " SELECT " FOLDED ", date, recipient_count, instance, tag,"
 	    " protocol_state, 1 FROM mail_count WHERE seq IN (",
 	    "?", ",", ")", NULL, false },
-	[TAKE_DROP] = { "DELETE FROM mail_count WHERE seq IN (",
-	    "?", ",", ")", NULL, false }
+	/* Row by row: a scan would wait for rows that are not committed. */
+	[TAKE_DROP] = { "DELETE m FROM (",
+	    "SELECT cast(? AS signed) AS n", " UNION ALL ",
+	    ") p STRAIGHT_JOIN mail_count m ON m.seq = p.n", NULL, false }
 };
 
 /* --- schema.h's database --- */
@@ -180,7 +182,9 @@ store_has(void *arg, const char *table, const char *column, int *width)
 		    " 'instance') AND"
 		    " coalesce(collation_name, 'utf8mb4_bin') <>"
 		    " 'utf8mb4_bin', 1,"
-		    " coalesce(character_maximum_length, 0)) + 1"
+		    " CASE data_type WHEN 'int' THEN 4 WHEN 'mediumint' THEN 3"
+		    " WHEN 'smallint' THEN 2 ELSE"
+		    " coalesce(character_maximum_length, 0) END) + 1"
 		    " FROM information_schema.columns"
 		    " WHERE table_schema = database() AND table_name = '%s'"
 		    " AND column_name = '%s'", table, column);
@@ -230,6 +234,22 @@ store_build_sql(void *arg, const char *sql)
 		return 0;
 	(void)strlcpy(s->error, mysqldb_error(s->builder), sizeof(s->error));
 	return -1;
+}
+
+static int
+store_widen(void *arg, const char *sql)
+{
+	struct store	*s = arg;
+
+	if (store_build_sql(s, sql) == 0)
+		return 0;
+	if (s->builder == NULL ||
+	    mysqldb_fault(s->builder) != MYSQLDB_FAULT_RIGHTS)
+		return -1;
+	s->narrow = true;
+	log_warning(STORE_NARROW, s->description, s->error);
+	s->error[0] = '\0';
+	return 0;
 }
 
 /* --- what is missing besides --- */
@@ -342,6 +362,11 @@ store_prepare(struct store *s)
 		if (!preparation[i].optional || s->builder == NULL ||
 		    mysqldb_fault(s->builder) == MYSQLDB_FAULT_LOST)
 			return -1;
+		if (!s->blind)
+			log_warning("%s: no triggers can be created, what"
+			    " others delete or change counts ten seconds later"
+			    " (log_bin_trust_function_creators): %s",
+			    s->description, s->error);
 		s->blind = true;
 	}
 	return 0;
@@ -393,7 +418,7 @@ static int
 store_upgrade(struct store *s)
 {
 	const struct schema_database	database = { store_has,
-	    store_build_sql, s, s->settings->fold_case };
+	    store_build_sql, store_widen, s, s->settings->fold_case };
 	const char			*name = "concat('policyd.',"
 	    " md5(database()))";
 	char				*sql;
@@ -471,9 +496,7 @@ store_open(const struct settings *settings, int directory, bool replaces,
 		s->error[0] = '\0';
 		return s;
 	}
-	*away = mysqldb_fault(s->db) != MYSQLDB_FAULT_RIGHTS &&
-	    (s->builder == NULL ||
-	    mysqldb_fault(s->builder) != MYSQLDB_FAULT_RIGHTS);
+	*away = true;
 	(void)strlcpy(reason, s->error[0] != '\0' ? s->error :
 	    mysqldb_error(s->db),
 	    size);

@@ -220,13 +220,12 @@ store_begin(struct store *s, struct store_batch *batch,
 
 /* --- writing --- */
 
-void
-store_append(struct store *s, size_t touch, const struct store_row *row)
+static void
+store_append_part(struct store *s, const struct store_row *row, int64_t amount)
 {
-	s->touch[touch].cursor->rows++;
 	pgsql_array_text(&s->column[ROW_ID], row->id, row->idlen);
 	pgsql_array_number(&s->column[ROW_DATE], row->date);
-	pgsql_array_number(&s->column[ROW_AMOUNT], row->amount);
+	pgsql_array_number(&s->column[ROW_AMOUNT], amount);
 	if (row->instancelen > 0)
 		pgsql_array_text(&s->column[ROW_INSTANCE], row->instance,
 		    row->instancelen);
@@ -235,6 +234,19 @@ store_append(struct store *s, size_t touch, const struct store_row *row)
 	pgsql_array_text(&s->column[ROW_STATE], row->state,
 	    str_utf8_cut(row->state, row->statelen, STATE_MAX));
 	pgsql_array_number(&s->column[ROW_TAG], row->tag);
+}
+
+void
+store_append(struct store *s, size_t touch, const struct store_row *row)
+{
+	int64_t	left = row->amount, part;
+
+	s->touch[touch].cursor->rows++;
+	do {
+		part = sums_part(left, s->narrow);
+		store_append_part(s, row, part);
+		left -= part;
+	} while (left != 0);
 }
 
 void

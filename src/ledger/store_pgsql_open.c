@@ -290,7 +290,9 @@ store_has(void *arg, const char *table, const char *column, int *width)
 		    " WHERE oid = to_regclass('%s')", table);
 	else
 		sql = alloc_printf("SELECT CASE WHEN atttypmod > 4 THEN"
-		    " atttypmod - 4 ELSE 0 END + 1 FROM pg_attribute WHERE"
+		    " atttypmod - 4 WHEN atttypid IN ('int2'::regtype,"
+		    " 'int4'::regtype) THEN attlen ELSE 0 END + 1"
+		    " FROM pg_attribute WHERE"
 		    " attrelid = to_regclass('%s') AND attname = '%s'"
 		    " AND NOT attisdropped", table, column);
 	ret = pgsql_number(s->db, sql, &n);
@@ -307,14 +309,32 @@ store_run(void *arg, const char *sql)
 {
 	struct store	*s = arg;
 
+	if (strncmp(sql, "ALTER", 5) == 0)
+		log_notice("%s: preparing the tables: %s", s->description, sql);
 	return pgsql_exec(s->db, sql);
+}
+
+static int
+store_widen(void *arg, const char *sql)
+{
+	struct store	*s = arg;
+
+	if (pgsql_exec(s->db, "SAVEPOINT widen") == -1)
+		return -1;
+	if (store_run(s, sql) == 0)
+		return 0;
+	if (pgsql_fault(s->db) != PGSQL_FAULT_RIGHTS)
+		return -1;
+	s->narrow = true;
+	log_warning(STORE_NARROW, s->description, pgsql_error(s->db));
+	return pgsql_exec(s->db, "ROLLBACK TO SAVEPOINT widen");
 }
 
 static int
 store_upgrade(struct store *s, bool fold)
 {
-	const struct schema_database	database = { store_has, store_run, s,
-	    fold };
+	const struct schema_database	database = { store_has, store_run,
+	    store_widen, s, fold };
 	int64_t				there;
 	bool				changed;
 	size_t				i;
@@ -383,7 +403,7 @@ store_open(const struct settings *settings, int directory, bool replaces,
 		store_flusher_open(s, settings);
 		return s;
 	}
-	*away = pgsql_fault(s->db) != PGSQL_FAULT_RIGHTS;
+	*away = true;
 	(void)strlcpy(reason, pgsql_error(s->db), size);
 	store_close(s);
 	return NULL;

@@ -386,8 +386,8 @@ store_old_format(struct store *s)
 static int
 store_upgrade(struct store *s)
 {
-	const struct schema_database	database = { store_has, store_run, s,
-	    false };
+	const struct schema_database	database = { store_has, store_run,
+	    NULL, s, false };
 	bool				changed;
 	int				kept, aside;
 

@@ -28,6 +28,16 @@ sums_reading(const struct store_cursor *c)
 	}
 }
 
+int64_t
+sums_part(int64_t amount, bool narrow)
+{
+	if (narrow && amount > INT32_MAX)
+		return INT32_MAX;
+	if (narrow && amount < -INT32_MAX)
+		return -INT32_MAX;
+	return amount;
+}
+
 size_t
 sums_piece(size_t ids, size_t budget)
 {

@@ -41,6 +41,14 @@ enum sums_reading {
 	SUMS_READ__MAX
 };
 
+/* With the place and the reason. */
+#define STORE_NARROW							\
+	"%s: recipient_count of mail_count has 32 bits and cannot be"	\
+	" altered, larger amounts are recorded in several rows: %s"
+
+/* Of an amount the part that one row can hold; `narrow`: with 32 bits. */
+int64_t	sums_part(int64_t amount, bool narrow);
+
 /* What an id is in want of. */
 enum sums_reading	 sums_reading(const struct store_cursor *);
 
