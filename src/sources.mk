@@ -36,7 +36,7 @@ COMPAT_SRCS =	${COMPAT_SRCS_${OS}}
 
 ROLE_SRCS =	src/role/role.c
 # Pure: used by the ledger and by the memory of the engine.
-DECISION_SRCS =	src/decision/retry.c
+DECISION_SRCS =	src/decision/override.c src/decision/retry.c
 COMMON_SRCS =	${LIB_SRCS} ${DECISION_SRCS} ${IPC_SRCS} ${CONF_SRCS} ${SANDBOX_SRCS} ${COMPAT_SRCS}
 
 PARENT_SRCS =	src/parent/activation.c src/parent/background.c \
@@ -75,7 +75,7 @@ LEDGER_MYSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/mysqldb.c \
 REPORT_SRCS =	src/report/connect.c src/report/main.c src/report/session.c \
 		src/report/tls.c ${REPORT_PURE_SRCS}
 CTL_SRCS =	src/ctl/main.c ${CTL_ROOM_SRCS}
-CTL_ROOM_SRCS =	src/ctl/answer.c src/ctl/health.c src/ctl/json.c \
+CTL_ROOM_SRCS =	src/ctl/answer.c src/ctl/duration.c src/ctl/health.c src/ctl/json.c \
 		src/ctl/openmetrics.c \
 		src/ctl/show.c src/ctl/terminal.c
 
@@ -98,7 +98,7 @@ RIG_PGSQL_SRCS = regress/ledger/outsider_pgsql.c \
 		regress/ledger/outsider_server.c ${LEDGER_PGSQL_SRCS}
 RIG_MYSQL_SRCS = regress/ledger/outsider_mysql.c \
 		regress/ledger/outsider_server.c ${LEDGER_MYSQL_SRCS}
-ENGINE_ROOM_SRCS = src/engine/action.c src/engine/change.c src/engine/client.c \
+ENGINE_ROOM_SRCS = src/engine/action.c src/engine/blocks.c src/engine/change.c src/engine/client.c \
 		src/engine/command.c \
 		src/engine/control.c src/engine/decide.c src/engine/explain.c \
 		src/engine/held.c src/engine/identity.c src/engine/late.c \
@@ -110,7 +110,7 @@ ENGINE_ROOM_SRCS = src/engine/action.c src/engine/change.c src/engine/client.c \
 LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c \
 		src/ledger/charge_gather.c src/ledger/clean.c \
 		src/ledger/hits.c src/ledger/id.c src/ledger/instance.c \
-		src/ledger/lookup.c src/ledger/override.c \
+		src/ledger/lookup.c src/ledger/override_table.c \
 		src/ledger/schema.c src/ledger/top.c \
 		src/ledger/verdict.c src/ledger/whose.c
 REPORT_PURE_SRCS = src/report/base64.c src/report/hitlist.c src/report/mail.c \

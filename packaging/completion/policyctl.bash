@@ -20,8 +20,8 @@ _policyctl()
 		return
 	fi
 	case $command in
-	'')	word='status show top explain reset grant block unblock
-		    reload report clean log metrics
+	'')	word='status show top list explain reset grant ungrant
+		    block unblock reload report clean log metrics
 		    -h -j -s -t -V' ;;
 	status)	word=-q ;;
 	top)	word=-w ;;

@@ -11,7 +11,7 @@ use Test::More;
 
 use Ctl qw(ctl ctl_json);
 use Fault;
-use Policyd qw(wait_until True);
+use Policyd qw(wait_until True False);
 
 my %config = (limits => [[3, 60], [10, 3600]], fail_action => 'reject {used} {limit}');
 
@@ -67,36 +67,147 @@ subtest 'grant' => sub {
 	is((ctl($one, 'grant', 'eve', 5, 1))[0], 0, 'for a second');
 	ok(wait_until { ctl_json($one, 'show', 'eve')->{windows}[0]{limit} == 3 },
 	    'and then no more');
-	for my $bad (['x', 1], [0, 1], [-1, 1], [1, 0], [1, 'x'], [1, '9' x 30]) {
-		is((ctl($one, 'grant', 'bob', @$bad))[0], 3, "grant bob @$bad");
-		like($one->log, qr/uid=$>: grant bob @$bad: failed: ./, 'the log says so');
+	for my $bad ('x', 0, -1) {
+		is((ctl($one, 'grant', 'bob', $bad, 1))[0], 3, "grant bob $bad");
+		like($one->log, qr/uid=$>: grant bob $bad \@\d+: failed: ./, 'the log says so');
 	}
+	is((ctl($one, 'grant', 'bob', 1, $_))[0], 1, "grant for $_: no duration")
+	    for 0, 'x', '9' x 30, 'until 25:00', 'until 2026-02-30', 'until';
 	$_->ends_well for $one, $two;
 };
 
+my $blocked = 'reject 5.7.1 Sending is blocked';
+
 subtest 'block and unblock' => sub {
-	my ($one, $two) = two_daemons();
+	my ($one, $two) = two_daemons(limits => [[1000, 60]]);
 
 	is($one->ask(sasl_username => 'bob'), 'dunno', 'bob sends');
-	is((ctl($one, 'block', 'bob', 600))[0], 0, 'block');
-	is($one->ask(sasl_username => 'bob'), 'reject 1 0', 'refused at once');
-	ok(wait_until { $two->ask(sasl_username => 'bob') =~ /\Areject \d 0\z/ },
+	is((ctl($one, 'block', 'bob', '10m', 'stolen', 'password'))[0], 0, 'block');
+	is($one->ask(sasl_username => 'bob'), $blocked, 'refused at once');
+	ok(wait_until { $two->ask(sasl_username => 'bob') eq $blocked },
 	    'by the other daemon too');
 	is($one->ask(sasl_username => 'eve'), 'dunno', 'nobody else is');
 	my $j = ctl_json($one, 'explain', 'sasl_username=bob', 'protocol_state=DATA');
-	is($j->{verdict}, 'refused', 'explain knows');
-	cmp_ok($j->{windows}[0]{blocked_for}, '>', 500, 'for how long');
-	like((ctl($one, 'show', 'bob'))[1], qr/^bob, blocked for .*\n.* %  blocked$/m,
-	    'so does show');
-	is(ctl_json($one, 'explain', 'protocol_state=DATA', 'sasl_username=bob')->{reason},
-	    'the id is blocked', 'explain says why');
+	is($j->{verdict}, 'blocked', 'explain knows');
+	cmp_ok($j->{blocks}[0]{left}, '>', 500, 'for how long');
+	is($j->{action}, $blocked, 'and the answer');
+	like((ctl($one, 'show', 'bob'))[1],
+	    qr/^login:bob blocked until .* by \w+: stolen password$/m, 'so does show');
+	$j = ctl_json($one, 'list');
+	is($j->{blocks}[0]{$_->[0]}, $_->[1], "list: $_->[0]") for ['what', 'login:bob'],
+	    ['who', "uid=$>"], ['reason', 'stolen password'];
 	$one->restart;
-	like($one->ask(sasl_username => 'bob'), qr/\Areject \d 0\z/, 'after a restart');
+	is($one->ask(sasl_username => 'bob'), $blocked, 'after a restart');
 	is((ctl($one, 'unblock', 'bob'))[0], 0, 'unblock');
+	is((ctl($one, 'unblock', 'bob'))[0], 3, 'which can be done once');
 	is($one->ask(sasl_username => 'bob'), 'dunno', 'again');
 	is((ctl($one, 'block', 'bob', 1))[0], 0, 'for a second');
 	ok(wait_until { $one->ask(sasl_username => 'bob') eq 'dunno' }, 'and it is over');
 	$_->ends_well for $one, $two;
+};
+
+# Each set-up, what is blocked, and a request that the block must answer.
+subtest 'a block blocks' => sub {
+	my @rule = (key => 'sasl_username', limits => [[100, 60]]);
+	my %login = (sasl_username => 'bob@x.example');
+
+	for (
+	    ['an id without limits', { limits_by_id => { vip => [] } }, 'vip',
+		{ sasl_username => 'vip' }],
+	    ['no limits at all', { limits => [] }, 'bob@x.example', \%login],
+	    ['an address under a prefix', { limit_by_ip => True, ipv6_prefix => 64,
+		limited_networks => ['::/0'] }, '2001:db8:1::5',
+		{ client_address => '2001:db8:1::5' }, { client_address => '2001:db8:1::6' }],
+	    ['an address where logins are limited', {}, '192.0.2.9',
+		{ client_address => '192.0.2.9', %login }, \%login],
+	    ['a rule in shadow', { rules => [{ name => 'r', @rule, shadow => True }] },
+		'bob@x.example', \%login],
+	    ['an address extension', { recipient_delimiter => '+' }, 'bob+q@x.example',
+		\%login],
+	    ['another case of letters', {}, 'BOB@X.example', \%login],
+	    ['a domain of logins', {}, '@x.example', \%login, { sasl_username => 'bob@y' }],
+	    ['a network', {}, '203.0.113.0/24', { client_address => '203.0.113.77', %login },
+		{ client_address => '203.0.114.77', %login }],
+	    ['a soft action', { limits => [[0, 60]], fail_action => 'HOLD' },
+		'bob@x.example', \%login],
+	    ['a sender', {}, 'sender:s@z.example', { sender => 's@z.example', %login }, \%login],
+	    ['a sender that is limited', { limit_by_sasl => False, limit_by_sender => True },
+		's@z.example', { sender => 's@z.example' }],
+	    ['a login of the default domain', { default_domain => 'x.example' }, 'bob',
+		\%login],
+	    ['the id of a rule', { rules => [{ name => 'r', @rule }] }, 'r:bob@x.example',
+		\%login],
+	    ['a stage that is not counted', {}, 'bob@x.example',
+		{ protocol_state => 'VRFY', %login }],
+	    ['no identity that is counted', { limit_by_sasl => False }, 'bob@x.example', \%login],
+	    ['a login that no database takes as it is', {}, 'x' x 300,
+		{ sasl_username => 'x' x 300 }]) {
+		my ($name, $settings, $what, $request, $other) = @$_;
+		my $d = Policyd->start(config => $settings);
+
+		is((ctl($d, 'block', $what, '1h'))[0], 0, "$name: block");
+		is($d->ask(%$request), $blocked, "$name: refused");
+		is($d->ask(%$other), 'dunno', "$name: others are not") if $other;
+		$d->restart;
+		is($d->ask(%$request), $blocked, "$name: after a restart");
+		is((ctl($d, 'unblock', $what))[0], 0, "$name: unblock");
+		isnt($d->ask(%$request), $blocked, "$name: not refused any more");
+		$d->ends_well;
+	}
+};
+
+subtest 'DATA after RCPT was accepted' => sub {
+	my $d = Policyd->start(config => { %config });
+	my %mail = (sasl_username => 'bob', instance => 'i', recipient => 'a@b');
+
+	is($d->ask(%mail, protocol_state => 'RCPT'), 'dunno', 'RCPT is accepted');
+	is((ctl($d, 'block', 'bob', 60))[0], 0, 'then comes the block');
+	is($d->ask(%mail, protocol_state => 'DATA', recipient_count => 1), $blocked,
+	    'DATA with nothing new is refused');
+	like($d->log, qr/blocked: by=<login:bob> until=\d+ sasl_username=bob /, 'the log says it');
+	unlike($d->log, qr/refused: /, 'as a block and not as a limit');
+	$d->ends_well;
+};
+
+subtest 'a block of another daemon is known at the first request after a pause' => sub {
+	my ($one, $two) = two_daemons();
+
+	is($one->ask(sasl_username => 'bob', protocol_state => 'VRFY'), 'dunno', 'no block');
+	is((ctl($two, 'block', 'bob', 60))[0], 0, 'by the other one');
+	ok(wait_until { $one->ask(sasl_username => 'bob', protocol_state => 'VRFY') eq $blocked },
+	    'refused within a second');
+	$_->ends_well for $one, $two;
+};
+
+subtest 'what cannot be blocked, or granted' => sub {
+	my $d = Policyd->start(config => { rules => [
+	    { name => 'user', key => 'sasl_username', limits => [[3, 60]] },
+	    { name => 'spread', key => 'sasl_username', limits => [[1, 60]],
+	    count => 'addresses' },
+	    { name => 'dom', key => 'sasl_domain', limits => [[4, 60]] },
+	    { name => 'helo', key => 'helo_name', limits => [[100, 60]] }] });
+
+	for my $words (['block', 'norule:bob', 60], ['block', 'helo:x', 60],
+	    ['block', '203.0.113.7/24', 60], ['block', '@', 60], ['grant', '192.0.2.1', 5, 60]) {
+		my ($status, undef, $err) = ctl($d, @$words);
+		is($status, 3, "@$words: status 3");
+		like($err, qr/^policyctl: ./, 'with the reason');
+	}
+	is((ctl($d, 'block', 'bob', 'soon'))[0], 1, 'no duration');
+	my ($status, $out) = ctl($d, 'grant', 'news@d', 500, '1d');
+	is($status, 0, 'grant');
+	is($out, "granted to user:news\@d; other rules hold on: spread, dom, helo\n",
+	    'says which rules it touched');
+	is($d->ask(sasl_username => 'news@d', client_address => "192.0.2.$_"),
+	    $_ == 1 ? 'dunno' : 'defer_if_permit Rate limit reach, retry later',
+	    "address $_") for 1, 2;
+	is($d->ask(sasl_username => 'news@d', client_address => '192.0.2.1'), 'dunno',
+	    "mail $_ of the domain") for 2 .. 4;
+	isnt($d->ask(sasl_username => 'news@d', client_address => '192.0.2.1'), 'dunno',
+	    'the domain has a limit of its own');
+	is((ctl($d, 'ungrant', 'news@d'))[0], 0, 'ungrant');
+	is((ctl($d, 'ungrant', 'news@d'))[0], 3, 'which can be done once');
+	$d->ends_well;
 };
 
 subtest 'rules' => sub {
@@ -115,12 +226,9 @@ subtest 'rules' => sub {
 	is($d->ask(%to, recipient => 'a@x'), 'reject spread:bob', 'is the one now');
 	is($d->ask(%to, recipient => 'b@x'), 'dunno', 'again, which is the third mail');
 	is($d->ask(%to, recipient => 'b@x'), 'reject user:bob', 'the other rule holds on');
-	is((ctl($d, 'reset', 'bob'))[0], 0, 'reset under all rules');
+	is((ctl($d, 'reset', 'bob'))[0], 0, 'reset under the rules that count mails');
+	is((ctl($d, 'reset', 'spread:bob'))[0], 0, 'and under the other one');
 	is($d->ask(%to, recipient => 'a@x'), 'dunno', 'all is free');
-	is((ctl($d, 'block', 'watch:bob', 60))[0], 0, 'what is blocked in shadow');
-	is($d->ask(%to, recipient => 'a@x'), 'dunno', 'is not refused');
-	is((ctl($d, 'block', 'bob', 60))[0], 0, 'under all rules');
-	is($d->ask(%to, recipient => 'a@x'), 'reject user:bob', 'it is');
 	$d->ends_well;
 };
 
@@ -131,11 +239,11 @@ subtest 'a reset is all or nothing, and waits for a lock until its deadline' => 
 	    count => 'distinct_recipients' }] });
 	my %to = (sasl_username => 'bob', protocol_state => 'RCPT');
 	my $values = sub { ($d->sql('SELECT count(*) FROM mail_distinct'))[0][0] };
-	my $asks = qr/asks for: reset bob$/m;
+	my $asks = qr/asks for: reset spread:bob$/m;
 
 	is($d->ask(%to, recipient => "$_\@x"), 'dunno', "recipient $_") for 1 .. 3;
 	my $unlock = Fault::lock_database($d);
-	my ($status, undef, $err) = ctl($d, 'reset', 'bob');
+	my ($status, undef, $err) = ctl($d, 'reset', 'spread:bob');
 	is($status, 3, 'while another process holds the lock: failed');
 	like($err, qr/./, 'and it is said');
 	$unlock->();
@@ -146,7 +254,7 @@ subtest 'a reset is all or nothing, and waits for a lock until its deadline' => 
 	$unlock = Fault::lock_database($d);
 	my $before = () = $d->log =~ /$asks/g;
 	defined(my $pid = fork) or die "fork: $!";
-	POSIX::_exit((ctl($d, 'reset', 'bob'))[0]) if !$pid;
+	POSIX::_exit((ctl($d, 'reset', 'spread:bob'))[0]) if !$pid;
 	ok(wait_until { my $now = () = $d->log =~ /$asks/g; $now > $before },
 	    'another reset waits');
 	$unlock->();
@@ -182,11 +290,11 @@ subtest 'the database is full or away' => sub {
 	kill 'STOP', $d->child('ledger-sqlite');
 	is((ctl($d, 'block', 'bob', 60))[0], 3, 'no answer is no success');
 	is((ctl($d, 'reset', 'bob'))[0], 3, 'nor for reset');
-	like($d->log, qr/uid=$>: block bob 60: not answered in time$/m, 'the log says so');
+	like($d->log, qr/uid=$>: block bob \@\d+: not answered in time$/m, 'the log says so');
 	unlike($d->log, qr/uid=$>: \S.*: (?:done|failed)/, 'and no more than that');
 	kill 'CONT', $d->child('ledger-sqlite');
-	ok($d->wait_log(qr/uid=$>: block bob 60: done$/m), 'and, in the end, that it was done');
-	is($d->ask(sasl_username => 'bob'), 'reject 0 0', 'as it was');
+	ok($d->wait_log(qr/uid=$>: block bob \@\d+: done$/m), 'and, in the end, that it was done');
+	is($d->ask(sasl_username => 'bob'), $blocked, 'as it was');
 	ok($d->wait_log(qr/uid=$>: reset bob: failed: ./), 'or was not');
 
 	# Nobody is left who could tell.
@@ -197,7 +305,7 @@ subtest 'the database is full or away' => sub {
 	ok(wait_until { (ctl($d, 'show', 'bob'))[0] == 0 }, 'the next ledger serves');
 	my $lock = Fault::lock_database($d);
 	is((ctl($d, 'block', 'eve', 60))[0], 3, 'a locked database');
-	ok($d->wait_log(qr/uid=$>: block eve 60: failed: ./), 'is in the log');
+	ok($d->wait_log(qr/uid=$>: block eve \@\d+: failed: ./), 'is in the log');
 	$lock->();
 	$d->ends_well;
 	like($d->log, qr/uid=$>: unblock bob: nobody knows how it ended$/m,

@@ -199,14 +199,17 @@ take_charge(struct str *out)
 static void
 ledger_override(void)
 {
-	struct store_override	o;
+	struct override		o;
 
 	o.kind = take_byte() % OVERRIDE__MAX;
 	o.amount = take_number();
 	o.until = take_number();
 	o.id = take_text(&o.idlen);
+	o.who = o.reason = "";
+	o.wholen = o.reasonlen = 0;
+	o.since = now;
 	(void)store_set_override(ledger.store, &o, now);
-	override_stale(charge_batch_overrides(ledger.batch));
+	override_table_stale(charge_batch_overrides(ledger.batch));
 }
 
 static void

@@ -406,7 +406,8 @@ static int
 override_flood(int fd)
 {
 	struct msg_override	 o = { .kind = OVERRIDE_BLOCK, .nids = 2,
-				    .until = INT64_MAX };
+				    .until = OVERRIDE_FOREVER, .who = "",
+				    .reason = "" };
 	struct str		 payload;
 	char			 id[32];
 	unsigned int		 i;

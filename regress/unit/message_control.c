@@ -167,6 +167,11 @@ override(void **state_of_test)
 	m.id[0] = "user:bob";
 	m.idlen[0] = 8;
 	m.id[1] = "";
+	m.since = 1699999999;
+	m.who = "uid=0";
+	m.wholen = 5;
+	m.reason = "stolen";
+	m.reasonlen = 6;
 	str_init(&s);
 	msg_override_put(&s, &m);
 	try_payload(override_again, &s);

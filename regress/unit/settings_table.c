@@ -102,8 +102,9 @@ names(void **state)
 		"config_file", "fold_case", "recipient_delimiter",
 		"ipv4_prefix", "ipv6_prefix", "socket_user", "socket_group",
 		"allowed_clients", "control_socket", "db_timeout",
-		"db_insecure_auth", "never_action", "smtp_tls",
-		"smtp_tls_verify", "sandbox_required",
+		"db_insecure_auth", "never_action", "block_action",
+		"default_domain", "smtp_tls", "smtp_tls_verify",
+		"sandbox_required",
 		"smtp_tls_cafile", "report_immediately",
 		"clean_interval", "rules", "memory_limit"
 	};

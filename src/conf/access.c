@@ -37,6 +37,12 @@ access_permits(const char *action)
 	    begins_with(action, "PERMIT");
 }
 
+bool
+access_holds(const char *action)
+{
+	return begins_with(action, "HOLD");
+}
+
 const char *
 access_of(const struct settings *s, unsigned int rule)
 {

@@ -17,6 +17,9 @@ bool		 access_takes(const char *action);
 /* Whether the mail goes on as after a success_action of "dunno". */
 bool		 access_permits(const char *action);
 
+/* Whether the mail stays in the queue until somebody releases it. */
+bool		 access_holds(const char *action);
+
 /*
  * The action for a rule that refuses: its own or fail_action. A `rule` that is
  * no index of settings' rules has none of its own.

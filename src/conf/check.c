@@ -70,6 +70,12 @@ check_actions(const struct settings *s, struct faults *faults)
 		fault_error(faults, action->line, action->column,
 		    "never_action must refuse: REJECT, DEFER, DEFER_IF_PERMIT, "
 		    "4NN or 5NN");
+	action = settings_lookup(s, "block_action");
+	check_action("block_action", action, true, faults);
+	if (access_permits(s->block_action) ||
+	    (access_takes(s->block_action) && !access_holds(s->block_action)))
+		fault_error(faults, action->line, action->column,
+		    "block_action must refuse, HOLD or DISCARD");
 	if (strcmp(s->db_error_action, "memory") != 0)
 		check_action("db_error_action",
 		    settings_lookup(s, "db_error_action"), false, faults);

@@ -42,6 +42,7 @@ struct settings_id_limits {
 	struct limits_prefixes	 four;
 	struct limits_prefixes	 six;
 	struct limits_entry	*entries;
+	char			*domain;	/* default_domain, or "" */
 	int64_t			 longest;
 };
 
@@ -193,13 +194,17 @@ limits_same(const struct map_node *node, const void *key, size_t len)
 }
 
 static struct settings_id_limits *
-limits_by_id_new(void)
+limits_by_id_new(const struct settings *s)
 {
 	struct settings_id_limits	*t;
 
 	t = alloc_zero(1, sizeof(*t));
 	t->ids = map_new(limits_same);
 	t->networks = map_new(limits_same);
+	t->domain = alloc_string(s->default_domain != NULL ?
+	    s->default_domain : "");
+	if (s->fold_case)
+		str_fold(t->domain, strlen(t->domain));
 	return t;
 }
 
@@ -217,6 +222,7 @@ limits_by_id_free(struct settings_id_limits *t)
 		window_limits_clear(&e->limits);
 		free(e);
 	}
+	free(t->domain);
 	free(t);
 }
 
@@ -303,6 +309,25 @@ limits_check_prefix(const struct reading *r, const struct value *key,
 		    "networks of /%u: it matches none", key->bytes, counted);
 }
 
+/* Takes the address extension out of an id, as it is out of a request's. */
+static size_t
+limits_mailbox(const struct settings *s, char *id, size_t len)
+{
+	size_t	local = len, at, i;
+
+	for (at = len; at > 0; at--)
+		if (id[at - 1] == '@') {
+			local = at - 1;
+			break;
+		}
+	for (i = 1; i < local && s->recipient_delimiter != NULL; i++)
+		if (strchr(s->recipient_delimiter, id[i]) != NULL) {
+			memmove(id + i, id + local, len - local);
+			return i + len - local;
+		}
+	return len;
+}
+
 static void
 limits_add(struct settings_id_limits *t, const struct reading *r,
     const struct value *key, struct limits *limits)
@@ -320,6 +345,7 @@ limits_add(struct settings_id_limits *t, const struct reading *r,
 		id = alloc_copy(key->bytes, key->len);
 		len = key->len;
 	}
+	len = limits_mailbox(r->settings, id, len);
 	if (r->settings->fold_case)
 		str_fold(id, len);
 	if (addr_network_parse(&network, id, len) == 0) {
@@ -393,7 +419,7 @@ limits_read_by_id(const struct reading *r, const struct value *v)
 		return reader_mismatch(r, v,
 		    "a dictionary of ids and lists of [mails, seconds]");
 	errors = r->faults->errors;
-	t = limits_by_id_new();
+	t = limits_by_id_new(r->settings);
 	for (i = 0; i + 1 < v->count; i += 2) {
 		if (limits_check_key(r, v->items[i]) == -1)
 			continue;
@@ -441,6 +467,12 @@ limits_by_id_find(const struct settings_id_limits *t, const char *id,
 	if (t == NULL || t->entries == NULL)
 		return NULL;
 	if ((e = limits_find(t->ids, id, idlen)) != NULL)
+		return &e->limits;
+	/* A login without a domain is written without it here too. */
+	at = strlen(t->domain);
+	if (at > 0 && idlen > at + 1 && id[idlen - at - 1] == '@' &&
+	    memcmp(id + idlen - at, t->domain, at) == 0 &&
+	    (e = limits_find(t->ids, id, idlen - at - 1)) != NULL)
 		return &e->limits;
 	if (t->four.count + t->six.count > 0 &&
 	    addr_network_parse(&n, id, idlen) == 0 &&

@@ -383,6 +383,23 @@ reader_string_or_none(const struct reading *r, const struct value *v)
 	return reader_string(r, v);
 }
 
+int
+reader_domain(const struct reading *r, const struct value *v)
+{
+	if (v->type == VALUE_NONE || (v->type == VALUE_STR && v->len == 0)) {
+		reader_replace(r, alloc_string(""));
+		return 0;
+	}
+	if (reader_line(r, v) == -1)
+		return -1;
+	if (strpbrk(v->bytes, "@ \t") != NULL) {
+		reader_fault(r, v, "must be a domain, such as \"example.org\"");
+		return -1;
+	}
+	reader_replace(r, alloc_copy(v->bytes, v->len));
+	return 0;
+}
+
 /* Queries may stand on many lines. */
 int
 reader_query(const struct reading *r, const struct value *v)

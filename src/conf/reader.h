@@ -43,6 +43,7 @@ reader	reader_word;		/* an enum, by a word or its number */
 reader	reader_string;		/* char *; one line, not empty */
 reader	reader_query;		/* char *; may have many lines; None is "" */
 reader	reader_delimiter;	/* char *; a set of characters; None is "" */
+reader	reader_domain;		/* char *; a domain or "" */
 reader	reader_string_or_none;	/* char *; None and "" are NULL */
 reader	reader_networks;	/* struct settings_networks; None is empty */
 reader	reader_nothing;		/* anything: settings.c's own affair */

@@ -105,6 +105,8 @@ settings_free(struct settings *s)
 	free(s->success_action);
 	free(s->fail_action);
 	free(s->never_action);
+	free(s->block_action);
+	free(s->default_domain);
 	free(s->db_error_action);
 	free(s->report_from);
 	for (i = 0; i < s->report_to.count; i++)

@@ -126,6 +126,7 @@ struct settings {
 	struct settings_networks limited_networks;
 	char			*success_action;
 	char			*fail_action;
+	char			*block_action;
 	char			*never_action;		/* NULL: fail_action */
 	char			*db_error_action;
 	bool			 report;
@@ -147,6 +148,7 @@ struct settings {
 	char			*config_file;		/* "": defaults */
 	bool			 fold_case;
 	char			*recipient_delimiter;	/* a set; "": none */
+	char			*default_domain;	/* "": none */
 	unsigned int		 ipv4_prefix;
 	unsigned int		 ipv6_prefix;
 	char			*socket_user;		/* NULL: as it is */

@@ -9,10 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "conf/paths.h"
 #include "ctl/answer.h"
+#include "ctl/duration.h"
 #include "ctl/health.h"
 #include "ctl/json.h"
 #include "ctl/show.h"
@@ -44,10 +46,13 @@ static const char *const	no_lists[] = { NULL };
 static const char *const	status_lists[] = {
 	"processes", "counters", NULL
 };
-static const char *const	window_lists[] = { "windows", NULL };
+static const char *const	window_lists[] = { "blocks", "windows", NULL };
+static const char *const	override_lists[] = { "blocks", "grants", NULL };
 static const char *const	reset_lists[] = { "resets", NULL };
 static const char *const	top_lists[] = { "ids", NULL };
-static const char *const	explain_lists[] = { "keys", "windows", NULL };
+static const char *const	explain_lists[] = {
+	"blocks", "keys", "windows", NULL
+};
 static const char *const	metrics_lists[] = {
 	"metrics", "samples", NULL
 };
@@ -67,9 +72,12 @@ static const struct command {
 	{ "explain", 0, EXPLAIN_MAX, "[name=value ...]", explain_lists,
 	    show_explain },
 	{ "reset", 1, 1, "id", reset_lists, show_reset },
-	{ "grant", 3, 3, "id n seconds", no_lists, show_text },
-	{ "block", 2, 2, "id seconds", no_lists, show_text },
-	{ "unblock", 1, 1, "id", no_lists, show_text },
+	{ "list", 0, 0, "", override_lists, show_overrides },
+	{ "grant", 3, 5, "id n duration", no_lists, show_text },
+	{ "ungrant", 1, 1, "id", no_lists, show_text },
+	{ "block", 2, EXPLAIN_MAX, "what duration [reason]", no_lists,
+	    show_text },
+	{ "unblock", 1, 1, "what", no_lists, show_text },
 	{ "reload", 0, 0, "", no_lists, show_text },
 	{ "report", 0, 0, "", no_lists, show_text },
 	{ "clean", 0, 0, "", no_lists, show_text },
@@ -314,6 +322,42 @@ add_request(struct str *question)
 	return -1;
 }
 
+/*
+ * A duration in the middle of a command's words becomes one word, and what is
+ * behind it another. False: it is none.
+ */
+static bool
+add_duration(struct str *question, char **words, int n)
+{
+	struct str	until, reason;
+	int		used, i;
+
+	str_init(&until);
+	str_init(&reason);
+	if ((used = duration_parse(&until, words, n, time(NULL))) > 0)
+		add_word(question, until.data);
+	for (i = used; i < n; i++)
+		str_addf(&reason, "%s%s", i > used ? " " : "", words[i]);
+	if (used > 0 && reason.len > 0)
+		add_word(question, reason.data);
+	str_clear(&until);
+	str_clear(&reason);
+	if (used == 0)
+		fprintf(stderr, "policyctl: %s: no duration; write seconds, "
+		    "15m, 2h, 3d, until 06:00, until Mon 06:00, until "
+		    "2026-12-24, or forever\n", n > 0 ? words[0] : "");
+	return used > 0;
+}
+
+/* Where the duration of a command stands among its words; 0: it has none. */
+static int
+duration_at(const struct command *command)
+{
+	if (strcmp(command->name, "block") == 0)
+		return 1;
+	return strcmp(command->name, "grant") == 0 ? 2 : 0;
+}
+
 static const struct command *
 find_command(const char *name)
 {
@@ -361,6 +405,12 @@ run(int argc, char **argv)
 		    strcmp(argv[i], "-q") == 0) {
 			option.quiet = true;
 			continue;
+		}
+		if (words > 0 && words == duration_at(command)) {
+			words += argc - i;
+			if (!add_duration(&question, argv + i, argc - i))
+				goto done;
+			break;
 		}
 		/* An empty word would end the question. */
 		if (*argv[i] == '\0' || ++words > command->max) {

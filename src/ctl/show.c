@@ -1,10 +1,15 @@
+#include <sys/types.h>
+
 #include <inttypes.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "ctl/openmetrics.h"
 #include "ctl/show.h"
 #include "ctl/terminal.h"
+#include "lib/num.h"
 #include "lib/width.h"
 
 #define BAR_MOST	40
@@ -131,8 +136,6 @@ add_cut(struct str *out, const char *text, size_t width)
 	}
 }
 
-/* --- windows --- */
-
 /* used of limit in period, and as much of a bar as there is place for. */
 static void
 add_window(struct str *out, const struct answer_record *r, size_t width)
@@ -151,21 +154,101 @@ add_window(struct str *out, const struct answer_record *r, size_t width)
 	bar = width > bar + 5 ? width - bar : 0;
 	add_bar(out, used, limit, bar < BAR_MOST ? bar : BAR_MOST);
 	str_adds(out, "  ");
-	if (answer_number(r, "blocked_for") > 0)
-		str_adds(out, "blocked");
-	else
-		add_room(out, answer_number(r, "retry_after"));
+	add_room(out, answer_number(r, "retry_after"));
 	str_addc(out, '\n');
 }
 
+/* --- blocks and grants --- */
+
+/* "uid=0" as "root", where this host knows the name. */
 static void
-add_override(struct str *out, const struct answer_record *r)
+add_who(struct str *out, const char *who)
+{
+	struct passwd	*pw;
+	int64_t		 uid;
+
+	if (strncmp(who, "uid=", 4) == 0 &&
+	    num_parse(who + 4, strlen(who + 4), 0, UINT32_MAX, &uid) == 0 &&
+	    (pw = getpwuid((uid_t)uid)) != NULL)
+		str_adds(out, pw->pw_name);
+	else
+		str_adds(out, who);
+}
+
+/* A time_t on the local clock. */
+static void
+add_time(struct str *out, int64_t when)
+{
+	time_t		 t = (time_t)when;
+	struct tm	 tm;
+	char		 text[40];
+
+	if (localtime_r(&t, &tm) != NULL && strftime(text, sizeof(text),
+	    "%a %Y-%m-%d %H:%M", &tm) > 0)
+		str_adds(out, text);
+}
+
+static void
+add_one_override(struct str *out, const struct answer_record *r)
 {
 	char	text[32];
 
-	if (answer_number(r, "blocked_for") > 0)
-		str_addf(out, ", blocked for %s", left(answer_number(r,
-		    "blocked_for"), text, sizeof(text)));
+	str_adds(out, answer_get(r, "what"));
+	if (strcmp(r->kind, "blocks") == 0)
+		str_adds(out, " blocked");
+	else
+		str_addf(out, " %s mails more", answer_get(r, "mails"));
+	if (strcmp(answer_get(r, "forever"), "1") == 0)
+		str_adds(out, " forever");
+	else {
+		str_adds(out, " until ");
+		add_time(out, answer_number(r, "until"));
+		str_addf(out, " (%s)", left(answer_number(r, "left"), text,
+		    sizeof(text)));
+	}
+	if (answer_number(r, "since") > 0) {
+		str_adds(out, ", since ");
+		add_time(out, answer_number(r, "since"));
+	}
+	if (answer_get(r, "who")[0] != '\0') {
+		str_adds(out, ", by ");
+		add_who(out, answer_get(r, "who"));
+	}
+	if (answer_get(r, "reason")[0] != '\0')
+		str_addf(out, ": %s", answer_get(r, "reason"));
+	str_addc(out, '\n');
+}
+
+/* How many there were. */
+static size_t
+add_overrides(struct str *out, const struct answer *a)
+{
+	size_t	i, n = 0;
+
+	for (i = 0; i < a->nrecord; i++)
+		if (strcmp(a->record[i].kind, "blocks") == 0 ||
+		    strcmp(a->record[i].kind, "grants") == 0) {
+			add_one_override(out, &a->record[i]);
+			n++;
+		}
+	return n;
+}
+
+void
+show_overrides(struct str *out, const struct answer *a, size_t width)
+{
+	(void)width;
+	if (add_overrides(out, a) == 0)
+		str_adds(out, "nothing is blocked, nothing is granted\n");
+}
+
+/* --- windows --- */
+
+static void
+add_grant(struct str *out, const struct answer_record *r)
+{
+	char	text[32];
+
 	if (answer_number(r, "granted") > 0)
 		str_addf(out, ", %s more granted for %s",
 		    answer_get(r, "granted"), left(answer_number(r,
@@ -177,8 +260,9 @@ show_windows(struct str *out, const struct answer *a, size_t width)
 {
 	const struct answer_record	*r;
 	const char			*id = NULL;
-	size_t				 i;
+	size_t				 i, n;
 
+	n = add_overrides(out, a);
 	for (i = 0; i < a->nrecord; i++) {
 		r = &a->record[i];
 		if (strcmp(r->kind, "windows") != 0)
@@ -186,12 +270,12 @@ show_windows(struct str *out, const struct answer *a, size_t width)
 		if (id == NULL || strcmp(id, answer_get(r, "id")) != 0) {
 			id = answer_get(r, "id");
 			str_adds(out, id);
-			add_override(out, r);
+			add_grant(out, r);
 			str_addc(out, '\n');
 		}
 		add_window(out, r, width);
 	}
-	if (id == NULL)
+	if (id == NULL && n == 0)
 		str_adds(out, "no limits for this id\n");
 }
 
@@ -248,6 +332,7 @@ show_explain(struct str *out, const struct answer *a, size_t width)
 
 	str_addf(out, "%s: %s\naction=%s\n", answer_whole(a, "verdict"),
 	    answer_whole(a, "reason"), answer_whole(a, "action"));
+	(void)add_overrides(out, a);
 	for (i = 0; i < a->nrecord; i++) {
 		r = &a->record[i];
 		if (strcmp(r->kind, "keys") != 0)

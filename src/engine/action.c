@@ -80,13 +80,44 @@ add_filled(struct str *out, const struct settings *s, const char *action,
 	}
 }
 
+static void
+cut(struct str *out, size_t at)
+{
+	size_t	end;
+
+	if (out->len - at <= ACTION_MAX)
+		return;
+	end = at + str_utf8_cut(out->data + at, out->len - at, ACTION_MAX);
+	out->data[end] = '\0';
+	out->len = end;
+}
+
+void
+action_add_blocked(struct str *out, const struct settings *s,
+    const struct override *block, int64_t now)
+{
+	struct msg_charge_key	 key = { .id = "", .rule = UINT16_MAX };
+	struct msg_verdict	 v = { .verdict = VERDICT_BLOCKED };
+	const char		*colon;
+	size_t			 at = out->len;
+
+	if (block != NULL) {
+		colon = memchr(block->id, ':', block->idlen);
+		key.id = colon != NULL ? colon + 1 : block->id;
+		key.idlen = block->idlen - (size_t)(key.id - block->id);
+		v.retry_after = v.limit.seconds = block->until - now;
+	}
+	add_filled(out, s, s->block_action, &key, &v);
+	cut(out, at);
+}
+
 void
 action_add(struct str *out, const struct settings *s,
     const struct msg_charge *charge, const struct msg_verdict *v)
 {
 	const struct msg_charge_key	*key;
 	const char			*action;
-	size_t				 at = out->len, end;
+	size_t				 at = out->len;
 
 	if (v->verdict == VERDICT_ACCEPTED && v->over == 0) {
 		str_adds(out, s->success_action);
@@ -100,9 +131,5 @@ action_add(struct str *out, const struct settings *s,
 	action = v->never && s->never_action != NULL ? s->never_action :
 	    access_of(s, key->rule);
 	add_filled(out, s, action, key, v);
-	if (out->len - at <= ACTION_MAX)
-		return;
-	end = at + str_utf8_cut(out->data + at, out->len - at, ACTION_MAX);
-	out->data[end] = '\0';
-	out->len = end;
+	cut(out, at);
 }

@@ -2,6 +2,7 @@
 #define ACTION_H
 
 #include "conf/settings.h"
+#include "decision/override.h"
 #include "ipc/message.h"
 #include "lib/str.h"
 
@@ -16,5 +17,12 @@
  */
 void	action_add(struct str *, const struct settings *,
 	    const struct msg_charge *, const struct msg_verdict *);
+
+/*
+ * Appends block_action for a block, or for one that has just ended: NULL. {id}
+ * is what the block matches, {retry_after} the seconds that it still holds.
+ */
+void	action_add_blocked(struct str *, const struct settings *,
+	    const struct override *, int64_t now);
 
 #endif

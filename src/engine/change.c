@@ -1,17 +1,20 @@
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/blocks.h"
 #include "engine/change.h"
 #include "engine/explain.h"
 #include "engine/reply.h"
 #include "engine/turn.h"
+#include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/num.h"
 
 #define AMOUNT_MAX	INT64_C(1000000000000)
-#define SECONDS_MAX	(10 * INT64_C(366) * 86400)
 #define AWAY		"the database is away"
+#define NO_RULE		"no rule counts such an id"
 
 static struct {
 	struct msg_charge	charge;
@@ -31,6 +34,33 @@ change_number(struct control *c, const struct control_word *word, int64_t max,
 	return false;
 }
 
+/*
+ * "3600": seconds from now; "@1764400000": a time_t; "forever". False: the
+ * question failed.
+ */
+static bool
+change_until(struct control *c, const struct control_word *word, int64_t *until)
+{
+	int64_t	now = clock_wall();
+
+	if (strcmp(word->bytes, "forever") == 0) {
+		*until = OVERRIDE_FOREVER;
+		return true;
+	}
+	if (word->bytes[0] != '@') {
+		if (!change_number(c, word, OVERRIDE_SECONDS_MAX, until))
+			return false;
+		*until += now;
+		return true;
+	}
+	if (num_parse(word->bytes + 1, word->len - 1, now + 1,
+	    now + OVERRIDE_SECONDS_MAX, until) == 0)
+		return true;
+	control_fail(c, "%.64s: a time in the next ten years is expected",
+	    word->bytes);
+	return false;
+}
+
 static bool
 change_id_fits(struct control *c, const struct control_word *word)
 {
@@ -46,22 +76,22 @@ void
 change_reset(struct control *c, const struct control_word *word, size_t n)
 {
 	struct control_question	*q = control_question(c);
-	struct str		 id, ids;
+	struct str		 ids;
 
 	(void)n;
 	if (!change_id_fits(c, &word[0]))
 		return;
-	str_init(&id);
 	str_init(&ids);
 	q->held = held_take(control_held());
-	explain_id(&change.charge, q->held->settings, &word[0], &id, &ids);
+	explain_id(&change.charge, q->held->settings, &word[0], &ids, true);
 	change.charge.deadline = clock_after(turn_now(),
 	    q->held->settings->db_timeout).ns;
 	q->charge.len = 0;
 	msg_charge_put(&q->charge, &change.charge);
-	if (!control_ask(c, MSG_RESET, &q->charge))
+	if (change.charge.nkeys == 0)
+		control_fail(c, NO_RULE);
+	else if (!control_ask(c, MSG_RESET, &q->charge))
 		control_fail(c, AWAY);
-	str_clear(&id);
 	str_clear(&ids);
 }
 
@@ -80,7 +110,8 @@ change_reset_told(struct control *c, const struct message *m)
 	    told->nkeys > change.charge.nkeys)
 		return -1;
 	if (told->verdict.verdict != VERDICT_ACCEPTED) {
-		control_fail(c, "the database could not do it");
+		control_fail(c, "nothing was reset: the database could not "
+		    "do it");
 		return 0;
 	}
 	for (i = 0; i < told->nkeys; i++) {
@@ -96,81 +127,248 @@ change_reset_told(struct control *c, const struct message *m)
 
 /* --- what holds until a time --- */
 
+/* Asks the ledger; `done` is what is said when it has done it. */
 static void
-change_override(struct control *c, const struct control_word *word,
-    enum override_kind kind, int64_t amount, int64_t seconds)
+change_ask(struct control *c, enum override_kind kind, int64_t until,
+    const char *reason, size_t reasonlen, const struct str *done)
 {
 	struct msg_override	*m = &change.override;
-	struct str		 id, ids, payload;
-	size_t			 i;
+	struct str		 payload;
+	char			 who[OVERRIDE_WHO_MAX];
 
-	if (!change_id_fits(c, word))
-		return;
-	str_init(&id);
-	str_init(&ids);
-	str_init(&payload);
-	explain_id(&change.charge, control_held()->settings, word, &id, &ids);
+	(void)snprintf(who, sizeof(who), "uid=%lu",
+	    (unsigned long)control_uid(c));
 	m->kind = (uint8_t)kind;
-	m->amount = amount;
-	m->until = seconds > 0 ? clock_wall() + seconds : 0;
-	m->nids = change.charge.nkeys;
-	for (i = 0; i < m->nids; i++) {
-		m->id[i] = change.charge.keys[i].id;
-		m->idlen[i] = change.charge.keys[i].idlen;
-	}
+	m->since = 0;
+	m->until = until;
+	m->who = who;
+	m->wholen = strlen(who);
+	m->reason = reason;
+	m->reasonlen = reasonlen;
+	control_question(c)->word.len = 0;
+	str_add(&control_question(c)->word, done->data, done->len);
+	str_init(&payload);
 	msg_override_put(&payload, m);
 	if (!control_ask(c, MSG_OVERRIDE, &payload))
 		control_fail(c, AWAY);
 	str_clear(&payload);
+}
+
+/* Names the rules that are not among the keys of the charge. */
+static void
+change_others(struct str *out, const struct settings *s)
+{
+	size_t	i, j, n = 0;
+
+	for (i = 0; i < s->nrules; i++) {
+		for (j = 0; j < change.charge.nkeys; j++)
+			if (change.charge.keys[j].rule == i)
+				break;
+		if (j < change.charge.nkeys)
+			continue;
+		str_addf(out, "%s%s", n++ == 0 ? "; other rules hold on: " :
+		    ", ", s->rules[i].name);
+	}
+}
+
+static void
+change_grant_until(struct control *c, const struct control_word *word,
+    int64_t amount, int64_t until)
+{
+	const struct settings	*s = control_held()->settings;
+	struct msg_override	*m = &change.override;
+	struct str		 ids, done;
+	char			 text[256];
+	size_t			 i;
+
+	if (!change_id_fits(c, word))
+		return;
+	str_init(&ids);
+	str_init(&done);
+	explain_id(&change.charge, s, word, &ids, true);
+	m->amount = amount;
+	m->nids = change.charge.nkeys;
+	str_adds(&done, until > 0 ? "granted to" : "no longer granted to");
+	for (i = 0; i < m->nids; i++) {
+		m->id[i] = change.charge.keys[i].id;
+		m->idlen[i] = change.charge.keys[i].idlen;
+		str_addf(&done, " %s", str_printable(text, sizeof(text),
+		    m->id[i], m->idlen[i]));
+	}
+	change_others(&done, s);
+	if (m->nids == 0)
+		control_fail(c, "no rule that counts recipients or messages "
+		    "counts such an id");
+	else
+		change_ask(c, OVERRIDE_GRANT, until, "", 0, &done);
+	str_clear(&done);
 	str_clear(&ids);
-	str_clear(&id);
 }
 
 void
 change_grant(struct control *c, const struct control_word *word, size_t n)
 {
-	int64_t	amount, seconds;
+	int64_t	amount, until;
 
 	(void)n;
 	if (change_number(c, &word[1], AMOUNT_MAX, &amount) &&
-	    change_number(c, &word[2], SECONDS_MAX, &seconds))
-		change_override(c, word, OVERRIDE_GRANT, amount, seconds);
+	    change_until(c, &word[2], &until))
+		change_grant_until(c, word, amount, until);
+}
+
+void
+change_ungrant(struct control *c, const struct control_word *word, size_t n)
+{
+	(void)n;
+	change_grant_until(c, word, 0, 0);
+}
+
+static void
+change_block_until(struct control *c, const struct control_word *word,
+    int64_t until, const char *reason, size_t reasonlen)
+{
+	struct msg_override	*m = &change.override;
+	struct str		 id, done;
+	const char		*why;
+	char			 text[512];
+
+	str_init(&id);
+	str_init(&done);
+	why = blocks_what(&id, control_held()->settings, word->bytes,
+	    word->len);
+	if (why == NULL && (reasonlen > OVERRIDE_REASON_MAX ||
+	    !str_utf8_valid(reason, reasonlen)))
+		why = "the reason is longer than 255 bytes, or not UTF-8";
+	if (why != NULL)
+		control_fail(c, "%s: %s", str_printable(text, sizeof(text),
+		    word->bytes, word->len), why);
+	else {
+		m->amount = 0;
+		m->nids = 1;
+		m->id[0] = id.data;
+		m->idlen[0] = id.len;
+		str_addf(&done, "%s %s", str_printable(text, sizeof(text),
+		    id.data, id.len), until > 0 ? "is blocked" :
+		    "is no longer blocked");
+		change_ask(c, OVERRIDE_BLOCK, until, reason, reasonlen, &done);
+	}
+	str_clear(&done);
+	str_clear(&id);
 }
 
 void
 change_block(struct control *c, const struct control_word *word, size_t n)
 {
-	int64_t	seconds;
+	int64_t	until;
 
-	(void)n;
-	if (change_number(c, &word[1], SECONDS_MAX, &seconds))
-		change_override(c, word, OVERRIDE_BLOCK, 0, seconds);
+	if (change_until(c, &word[1], &until))
+		change_block_until(c, word, until, n > 2 ? word[2].bytes : "",
+		    n > 2 ? word[2].len : 0);
 }
 
 void
 change_unblock(struct control *c, const struct control_word *word, size_t n)
 {
 	(void)n;
-	change_override(c, word, OVERRIDE_BLOCK, 0, 0);
+	change_block_until(c, word, 0, "", 0);
 }
 
 int
 change_told(struct control *c, const struct message *m)
 {
-	struct str	*out = control_answer(c);
-	uint64_t	 good;
+	static const char	*const faults[OVERRIDE_RESULT__MAX] = {
+		[OVERRIDE_FAILED] = "the database could not do it; the log "
+		    "has the reason",
+		[OVERRIDE_WAS_NONE] = "nothing of that kind holds for it",
+		[OVERRIDE_FULL] = "100000 of that kind are there already",
+	};
+	struct str	*out = control_answer(c), *done;
+	uint64_t	 result;
 
 	if (m->type != MSG_OVERRIDDEN ||
-	    msg_number_get(&good, m->payload, m->len) == -1)
+	    msg_number_get(&result, m->payload, m->len) == -1 ||
+	    result >= OVERRIDE_RESULT__MAX)
 		return -1;
-	if (good != 1) {
-		control_fail(c, "the database could not do it; the log has "
-		    "the reason");
+	if (result != OVERRIDE_DONE) {
+		control_fail(c, "%s", faults[result]);
 		return 0;
 	}
+	done = &control_question(c)->word;
 	reply_begin(out, "");
-	reply_text(out, "text", "done");
+	reply_bytes(out, "text", done->data, done->len);
 	reply_end(out);
 	control_end(c);
+	return 0;
+}
+
+/* --- list --- */
+
+struct change_sorted {
+	const struct override	**list;
+	size_t			  n;
+	int64_t			  now;
+};
+
+static void
+change_on_override(void *arg, const struct override *o)
+{
+	struct change_sorted	*sorted = arg;
+
+	if (o->until > sorted->now)
+		sorted->list[sorted->n++] = o;
+}
+
+static int
+change_order(const void *a, const void *b)
+{
+	const struct override	*const *x = a, *const *y = b;
+	size_t			 len;
+	int			 order;
+
+	if ((*x)->kind != (*y)->kind)
+		return (*x)->kind < (*y)->kind ? 1 : -1;
+	len = (*x)->idlen < (*y)->idlen ? (*x)->idlen : (*y)->idlen;
+	if ((order = memcmp((*x)->id, (*y)->id, len)) != 0)
+		return order;
+	return (*x)->idlen < (*y)->idlen ? -1 : (*x)->idlen > (*y)->idlen;
+}
+
+void
+change_list(struct control *c, const struct control_word *word, size_t n)
+{
+	(void)word;
+	(void)n;
+	if (!control_ask(c, MSG_OVERRIDES_WANTED, NULL))
+		change_list_late(c);
+}
+
+/* What is known is told also while the database is away. */
+void
+change_list_late(struct control *c)
+{
+	struct change_sorted	sorted = { .n = 0, .now = clock_wall() };
+	size_t			i;
+
+	if (!blocks_known()) {
+		control_fail(c, AWAY " since the start: nothing is known");
+		return;
+	}
+	sorted.list = alloc_zero(override_list_count(blocks_list(),
+	    OVERRIDE_BLOCK) + override_list_count(blocks_list(),
+	    OVERRIDE_GRANT) + 1, sizeof(sorted.list[0]));
+	override_list_each(blocks_list(), change_on_override, &sorted);
+	qsort(sorted.list, sorted.n, sizeof(sorted.list[0]), change_order);
+	for (i = 0; i < sorted.n; i++)
+		explain_override(control_answer(c), sorted.list[i]);
+	free(sorted.list);
+	control_end(c);
+}
+
+int
+change_list_told(struct control *c, const struct message *m)
+{
+	if (m->type != MSG_OVERRIDES_END)
+		return -1;
+	change_list_late(c);
 	return 0;
 }

@@ -140,6 +140,7 @@ control_free(struct control *c)
 	if (c->question.held != NULL)
 		held_drop(c->question.held);
 	str_clear(&c->question.charge);
+	str_clear(&c->question.word);
 	str_clear(&c->in);
 	str_clear(&c->answer);
 	str_clear(&c->out);
@@ -205,6 +206,12 @@ struct str *
 control_answer(struct control *c)
 {
 	return &c->answer;
+}
+
+uid_t
+control_uid(const struct control *c)
+{
+	return c->uid;
 }
 
 struct control_question *
@@ -518,6 +525,7 @@ control_new(int fd)
 	c->uid = uid;
 	c->wish = NO_WISH;
 	str_init(&c->question.charge);
+	str_init(&c->question.word);
 	str_init(&c->in);
 	str_init(&c->answer);
 	str_init(&c->out);

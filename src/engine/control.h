@@ -51,6 +51,8 @@ struct control_command {
 struct control_question {
 	struct held		*held;
 	struct str		 charge;	/* as it was sent */
+	struct str		 word;		/* what it is about, or what is
+						   said when it is done */
 	enum rule_attribute	 identity;
 };
 
@@ -78,6 +80,9 @@ int	control_on_parent(const struct message *);
 struct control_question	*control_question(struct control *);
 struct held		*control_held(void);
 struct memory		*control_memory(void);
+
+/* Who asks. */
+uid_t		 control_uid(const struct control *);
 
 /* Where records go. */
 struct str	*control_answer(struct control *);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "engine/action.h"
+#include "engine/blocks.h"
 #include "engine/decide.h"
 #include "engine/explain.h"
 #include "engine/identity.h"
@@ -80,9 +81,26 @@ explain_windows(struct str *out, const struct settings *s,
 		reply_bool(out, "from_sql", told->sql);
 		reply_number(out, "granted", told->granted);
 		reply_number(out, "granted_for", told->granted_for);
-		reply_number(out, "blocked_for", told->blocked_for);
 		reply_end(out);
 	}
+}
+
+/* --- blocks and grants --- */
+
+void
+explain_override(struct str *out, const struct override *o)
+{
+	reply_begin(out, o->kind == OVERRIDE_GRANT ? "grants" : "blocks");
+	reply_bytes(out, "what", o->id, o->idlen);
+	if (o->kind == OVERRIDE_GRANT)
+		reply_number(out, "mails", o->amount);
+	reply_number(out, "since", o->since);
+	reply_number(out, "until", o->until);
+	reply_bool(out, "forever", o->until == OVERRIDE_FOREVER);
+	reply_number(out, "left", o->until - clock_wall());
+	reply_bytes(out, "who", o->who, o->wholen);
+	reply_bytes(out, "reason", o->reason, o->reasonlen);
+	reply_end(out);
 }
 
 /* --- explain --- */
@@ -124,14 +142,26 @@ void
 explain_run(struct control *c, const struct control_word *word, size_t n)
 {
 	const struct settings	*s = control_held()->settings;
+	const struct override	*block;
 	struct decision		 d;
 	struct request		 req;
-	struct str		 lines;
+	struct str		 lines, action;
 
 	str_init(&lines);
 	decide_init(&d);
 	if (explain_read(c, &req, &lines, word, n) == -1)
 		goto done;
+	if ((block = blocks_check(s, &req, clock_wall())) != NULL) {
+		str_init(&action);
+		action_add_blocked(&action, s, block, clock_wall());
+		explain_verdict(control_answer(c), "blocked",
+		    "a block holds, before everything else", action.data,
+		    action.len);
+		str_clear(&action);
+		explain_override(control_answer(c), block);
+		control_end(c);
+		goto done;
+	}
 	if (decide_request(&d, s, &req, (int64_t)arc4random() + 1) ==
 	    DECIDE_PASS) {
 		explain_verdict(control_answer(c), "passed",
@@ -176,15 +206,6 @@ explain_keys(struct str *out, const struct settings *s,
 	}
 	for (i = 0; i < w->nkeys; i++)
 		explain_windows(out, s, &charge->keys[i], &w->keys[i]);
-}
-
-static bool
-explain_is_blocked(void)
-{
-	const struct msg_weighed	*w = &explain.weighed;
-
-	return w->verdict.key < w->nkeys &&
-	    w->keys[w->verdict.key].blocked_for > 0;
 }
 
 /* The verdict on the question's charge, and what it rests on. */
@@ -252,7 +273,6 @@ explain_told(struct control *c, const struct message *m)
 		explain_answer(c, charge, explain.weighed.verdict.over != 0 ?
 		    "a window is full, and Postfix takes the mail" :
 		    "all windows hold",
-		    explain_is_blocked() ? "the id is blocked" :
 		    "a window is full");
 	return 0;
 }
@@ -288,35 +308,105 @@ show_limits(const struct settings_id_limits *by_id,
 }
 
 /*
- * The id under each rule; `ids` holds the names with it, one after the other.
- * One that begins with a rule's name already is meant for that rule alone.
+ * Appends the id that a rule counts what an administrator wrote by; false:
+ * there is none.
  */
-static void
-show_rules(struct msg_charge *charge, const struct settings *s, const char *id,
-    size_t idlen, struct str *ids)
+static bool
+id_under(struct str *out, const struct settings *s, enum rule_attribute attr,
+    const char *bytes, size_t len)
 {
-	const struct settings_rule	*r;
-	size_t				 i, len, at[RULES_MAX];
-	bool				 whole;
+	struct network	net;
+	char		text[ADDR_TEXT_MAX];
+	bool		address = addr_network_parse(&net, bytes, len) == 0;
+	size_t		at = out->len;
+
+	switch (attr) {
+	case KEY_CLIENT_ADDRESS:
+		if (address && net.prefix == net.addr.bits)
+			identity_address(out, s, &net.addr);
+		else if (address)
+			str_adds(out, addr_network_format(&net, text,
+			    sizeof(text)));
+		break;
+	case KEY_SASL_DOMAIN:
+	case KEY_SENDER_DOMAIN:
+	case KEY_RECIPIENT_DOMAIN:
+		if (len > 0 && bytes[0] == '@') {
+			bytes++;
+			len--;
+		}
+		if (address || memchr(bytes, '@', len) != NULL)
+			break;
+		str_add(out, bytes, len);
+		if (s->fold_case)
+			str_fold(out->data + at, out->len - at);
+		break;
+	case KEY_SERVER:
+		if (len == strlen("server") && memcmp(bytes, "server",
+		    len) == 0)
+			str_add(out, bytes, len);
+		break;
+	default:
+		if (!address && len > 0 && bytes[0] != '@')
+			(void)identity_value(out, s, attr, bytes, len);
+	}
+	return out->len > at;
+}
+
+/* Whether a change that names no rule is for this one. */
+static bool
+rule_counts_mails(const struct settings_rule *r)
+{
+	return (r->count == RULE_RECIPIENTS || r->count == RULE_MESSAGES) &&
+	    r->key[0] != KEY_RECIPIENT && r->key[0] != KEY_HELO_NAME;
+}
+
+/* The rule that the id begins with, "RULE:ID", or NULL. */
+static const struct settings_rule *
+rule_named(const struct settings *s, const char *id, size_t idlen)
+{
+	size_t	i, len;
 
 	for (i = 0; i < s->nrules; i++) {
+		len = strlen(s->rules[i].name);
+		if (idlen > len + 1 && id[len] == ':' &&
+		    memcmp(id, s->rules[i].name, len) == 0)
+			return &s->rules[i];
+	}
+	return NULL;
+}
+
+/* The id under each rule; `ids` holds them one after the other. */
+static void
+show_rules(struct msg_charge *charge, const struct settings *s, const char *id,
+    size_t idlen, struct str *ids, bool mails)
+{
+	const struct settings_rule	*r, *named = rule_named(s, id, idlen);
+	size_t				 i, name, at[RULES_MAX];
+
+	if (named != NULL) {
+		name = strlen(named->name) + 1;
+		id += name;
+		idlen -= name;
+	}
+	for (i = 0; i < s->nrules; i++) {
 		r = &s->rules[i];
-		len = strlen(r->name);
-		whole = idlen > len && id[len] == ':' &&
-		    memcmp(id, r->name, len) == 0;
-		if (whole) {
-			charge->nkeys = 0;
-			show_key(charge, (unsigned int)i,
-			    show_limits(r->limits_by_id, &r->limits,
-			    id + len + 1, idlen - len - 1),
-			    r->sql_limits_by_id != NULL, id, idlen);
-			return;
-		}
+		if (named != NULL ? r != named : mails && !rule_counts_mails(r))
+			continue;
 		at[charge->nkeys] = ids->len;
 		str_addf(ids, "%s:", r->name);
-		str_add(ids, id, idlen);
+		name = ids->len;
+		/* A combination is written as it is counted. */
+		if (r->nkey == 1 ? !id_under(ids, s, r->key[0], id, idlen) :
+		    named == NULL) {
+			ids->len = at[charge->nkeys];
+			continue;
+		}
+		if (r->nkey > 1)
+			str_add(ids, id, idlen);
 		show_key(charge, (unsigned int)i, show_limits(r->limits_by_id,
-		    &r->limits, id, idlen), r->sql_limits_by_id != NULL, NULL,
+		    &r->limits, ids->data + name, ids->len - name),
+		    r->sql_limits_by_id != NULL, NULL,
 		    ids->len - at[charge->nkeys]);
 	}
 	/* Grown to its end: now it can be pointed into. */
@@ -326,39 +416,48 @@ show_rules(struct msg_charge *charge, const struct settings *s, const char *id,
 
 void
 explain_id(struct msg_charge *charge, const struct settings *s,
-    const struct control_word *word, struct str *id, struct str *ids)
+    const struct control_word *word, struct str *ids, bool mails)
 {
-	str_add(id, word->bytes, word->len);
-	if (s->fold_case)
-		str_fold(id->data, id->len);
+	enum rule_attribute	attr = KEY_CLIENT_ADDRESS;
+	struct addr		addr;
+
 	memset(charge, 0, offsetof(struct msg_charge, keys));
 	charge->mode = CHARGE_EACH;
 	charge->instance = charge->state = "";
-	if (s->nrules > 0)
-		show_rules(charge, s, id->data, id->len, ids);
-	else
-		show_key(charge, 0, show_limits(s->limits_by_id, &s->limits,
-		    id->data, id->len), s->sql_limits_by_id[0] != '\0',
-		    id->data, id->len);
+	if (s->nrules > 0) {
+		show_rules(charge, s, word->bytes, word->len, ids, mails);
+		return;
+	}
+	if (addr_parse(&addr, word->bytes, word->len) == -1)
+		attr = s->limit_by_sasl || !s->limit_by_sender ?
+		    KEY_SASL_USERNAME : KEY_SENDER;
+	if (!id_under(ids, s, attr, word->bytes, word->len))
+		return;
+	show_key(charge, 0, show_limits(s->limits_by_id, &s->limits, ids->data,
+	    ids->len), s->sql_limits_by_id[0] != '\0', ids->data, ids->len);
 }
 
 void
 explain_show(struct control *c, const struct control_word *word, size_t n)
 {
 	struct msg_charge	*charge = &explain.charge;
-	struct str		 id, ids;
+	struct str		 ids;
 
 	(void)n;
 	if (word[0].len > EXPLAIN_ID_MAX) {
 		control_fail(c, "the id is too long");
 		return;
 	}
-	str_init(&id);
 	str_init(&ids);
-	explain_id(charge, control_held()->settings, &word[0], &id, &ids);
-	if (!explain_ask(c, charge))
-		control_fail(c, AWAY);
-	str_clear(&id);
+	explain_id(charge, control_held()->settings, &word[0], &ids, false);
+	if (charge->nkeys == 0)
+		control_fail(c, "no rule counts such an id");
+	else {
+		str_add(&control_question(c)->word, word[0].bytes,
+		    word[0].len);
+		if (!explain_ask(c, charge))
+			control_fail(c, AWAY);
+	}
 	str_clear(&ids);
 }
 
@@ -366,16 +465,17 @@ explain_show(struct control *c, const struct control_word *word, size_t n)
 static bool
 show_has(const struct msg_weighed_key *k, size_t window)
 {
-	return k->windows[window].used > 0 || k->granted > 0 ||
-	    k->blocked_for > 0;
+	return k->windows[window].used > 0 || k->granted > 0;
 }
 
 int
 explain_show_told(struct control *c, const struct message *m)
 {
-	const struct settings	*s = control_question(c)->held->settings;
+	struct control_question	*q = control_question(c);
+	const struct settings	*s = q->held->settings;
 	struct msg_charge	*charge = explain_charge(c);
 	const struct msg_weighed *w = &explain.weighed;
+	const struct override	*block;
 	bool			 any = false;
 	size_t			 i, j;
 
@@ -385,6 +485,9 @@ explain_show_told(struct control *c, const struct message *m)
 		control_fail(c, "the database gives no verdict");
 		return 0;
 	}
+	block = blocks_of_id(s, q->word.data, q->word.len, clock_wall());
+	if (block != NULL)
+		explain_override(control_answer(c), block);
 	/* With many rules, those where the id has a count; or else all. */
 	for (i = 0; i < w->nkeys; i++)
 		for (j = 0; j < w->keys[i].nwindows; j++)

@@ -1,6 +1,7 @@
 #ifndef EXPLAIN_H
 #define EXPLAIN_H
 
+#include "decision/override.h"
 #include "engine/control.h"
 
 #define EXPLAIN_ID_MAX	(CHARGE_ID_MAX / 2)
@@ -18,10 +19,15 @@ void	explain_show(struct control *, const struct control_word *, size_t);
 int	explain_show_told(struct control *, const struct message *);
 
 /*
- * Makes the keys of a charge for an id of policyctl's: under each rule, or the
- * one that it names. They point into the strs, which are the caller's.
+ * Makes the keys of a charge for an id of policyctl's: under each rule that
+ * counts by such an id, or the one that it names, "RULE:ID". With `mails` and
+ * no name only under rules that count recipients or messages. They point into
+ * `ids`, which is the caller's; there may be none.
  */
 void	explain_id(struct msg_charge *, const struct settings *,
-	    const struct control_word *, struct str *id, struct str *ids);
+	    const struct control_word *, struct str *ids, bool mails);
+
+/* Appends a record of a block or a grant. */
+void	explain_override(struct str *, const struct override *);
 
 #endif

@@ -69,13 +69,11 @@ identity_from(const struct settings_networks *networks,
 }
 
 static const char *
-last_at(const struct request_value *v)
+last_at(const char *bytes, size_t len)
 {
-	size_t	i;
-
-	for (i = v->len; i > 0; i--)
-		if (v->bytes[i - 1] == '@')
-			return v->bytes + i - 1;
+	for (; len > 0; len--)
+		if (bytes[len - 1] == '@')
+			return bytes + len - 1;
 	return NULL;
 }
 
@@ -84,51 +82,79 @@ last_at(const struct request_value *v)
  * unless that is where it begins.
  */
 static void
-add_mailbox(struct str *out, const char *delimiters,
-    const struct request_value *v)
+add_mailbox(struct str *out, const char *delimiters, const char *bytes,
+    size_t len)
 {
-	const char	*at = last_at(v);
+	const char	*at = last_at(bytes, len);
 	size_t		 local, i;
 
-	local = at == NULL ? v->len : (size_t)(at - v->bytes);
+	local = at == NULL ? len : (size_t)(at - bytes);
 	for (i = 0; i < local; i++)
-		if (strchr(delimiters, v->bytes[i]) != NULL)
+		if (strchr(delimiters, bytes[i]) != NULL)
 			break;
-	str_add(out, v->bytes, i > 0 ? i : local);
-	str_add(out, v->bytes + local, v->len - local);
+	str_add(out, bytes, i > 0 ? i : local);
+	str_add(out, bytes + local, len - local);
 }
 
-static bool
-add_domain(struct str *out, const struct request_value *v)
+static void
+add_domain(struct str *out, const char *otherwise, const char *bytes,
+    size_t len)
 {
-	const char	*at = last_at(v);
-	size_t		 len;
+	const char	*at = last_at(bytes, len);
 
-	if (at == NULL || (len = v->len - (size_t)(at - v->bytes) - 1) == 0)
-		return false;
-	str_add(out, at + 1, len);
-	return true;
+	if (at == NULL)
+		str_adds(out, otherwise);
+	else
+		str_add(out, at + 1, len - (size_t)(at - bytes) - 1);
 }
 
-static bool
-add_network(struct str *out, const struct settings *s,
-    const struct request *req)
+void
+identity_address(struct str *out, const struct settings *s,
+    const struct addr *client)
 {
 	struct network	net;
 	char		text[ADDR_TEXT_MAX];
 	unsigned int	prefix;
 
-	if (!identity_client(&net.addr, req))
-		return false;
+	net.addr = *client;
 	prefix = net.addr.bits == 32 ? s->ipv4_prefix : s->ipv6_prefix;
 	if (prefix >= net.addr.bits) {
 		str_adds(out, addr_format(&net.addr, text, sizeof(text)));
-		return true;
+		return;
 	}
 	addr_mask(&net.addr, prefix);
 	net.prefix = prefix;
 	str_adds(out, addr_network_format(&net, text, sizeof(text)));
-	return true;
+}
+
+bool
+identity_value(struct str *out, const struct settings *s,
+    enum rule_attribute attr, const char *bytes, size_t len)
+{
+	const char	*domain = "";
+	size_t		 at = out->len;
+
+	/* Only a login is known to be of this host's. */
+	if (identities[attr].from == ATTR_SASL_USERNAME)
+		domain = s->default_domain;
+	switch (identities[attr].part) {
+	case PART_DOMAIN:
+		add_domain(out, domain, bytes, len);
+		break;
+	case PART_MAILBOX:
+		if (s->recipient_delimiter[0] != '\0')
+			add_mailbox(out, s->recipient_delimiter, bytes, len);
+		else
+			str_add(out, bytes, len);
+		if (domain[0] != '\0' && last_at(bytes, len) == NULL)
+			str_addf(out, "@%s", domain);
+		break;
+	default:
+		str_add(out, bytes, len);
+	}
+	if (s->fold_case)
+		str_fold(out->data + at, out->len - at);
+	return out->len > at;
 }
 
 bool
@@ -136,7 +162,7 @@ identity_add(struct str *out, const struct settings *s,
     const struct request *req, enum rule_attribute attr)
 {
 	const struct request_value	*v = &req->attr[identities[attr].from];
-	size_t				 at = out->len;
+	struct addr			 client;
 
 	if (identities[attr].part == PART_NONE) {
 		str_adds(out, identities[attr].name);
@@ -144,25 +170,13 @@ identity_add(struct str *out, const struct settings *s,
 	}
 	if (v->len == 0)
 		return false;
-	switch (identities[attr].part) {
-	case PART_NETWORK:
-		return add_network(out, s, req);
-	case PART_DOMAIN:
-		if (!add_domain(out, v))
+	if (identities[attr].part == PART_NETWORK) {
+		if (!identity_client(&client, req))
 			return false;
-		break;
-	case PART_MAILBOX:
-		if (s->recipient_delimiter[0] != '\0') {
-			add_mailbox(out, s->recipient_delimiter, v);
-			break;
-		}
-		/* FALLTHROUGH */
-	default:
-		str_add(out, v->bytes, v->len);
+		identity_address(out, s, &client);
+		return true;
 	}
-	if (s->fold_case)
-		str_fold(out->data + at, out->len - at);
-	return true;
+	return identity_value(out, s, attr, v->bytes, v->len);
 }
 
 int64_t

@@ -20,6 +20,17 @@ const char	*identity_name(enum rule_attribute);
 bool		 identity_add(struct str *, const struct settings *,
 		    const struct request *, enum rule_attribute);
 
+/*
+ * The same of a value that did not come in a request; not for client_address.
+ * An empty domain adds nothing, which is told by false.
+ */
+bool		 identity_value(struct str *, const struct settings *,
+		    enum rule_attribute, const char *, size_t);
+
+/* The same of a client's address. */
+void		 identity_address(struct str *, const struct settings *,
+		    const struct addr *);
+
 /* False for a client_address that is none, such as `unknown`. */
 bool		 identity_client(struct addr *, const struct request *);
 

@@ -5,6 +5,7 @@
 #include <event.h>
 #include <string.h>
 
+#include "engine/blocks.h"
 #include "engine/client.h"
 #include "engine/control.h"
 #include "engine/late.h"
@@ -12,6 +13,7 @@
 #include "engine/pending.h"
 #include "engine/replay.h"
 #include "engine/stats.h"
+#include "engine/turn.h"
 #include "lib/log.h"
 
 #define FEED	32		/* charges that don't wait for the turn's end */
@@ -45,6 +47,13 @@ link_message(const struct message *m)
 	if (m->type == MSG_SERVING) {
 		pending_serving();
 		return 0;
+	}
+	if (m->type == MSG_OVERRIDES_BEGIN || m->type == MSG_OVERRIDES_PART ||
+	    m->type == MSG_OVERRIDES_END) {
+		if (blocks_message(m, turn_now()) == -1)
+			return -1;
+		/* With a number it answers a question too. */
+		return m->request == 0 ? 0 : control_on_ledger(m);
 	}
 	if (m->type != MSG_VERDICT)
 		return control_on_ledger(m);

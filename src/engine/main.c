@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "engine/action.h"
+#include "engine/blocks.h"
 #include "engine/client.h"
 #include "engine/control.h"
 #include "engine/decide.h"
@@ -66,33 +67,76 @@ engine_tag(void)
 	return (int64_t)engine.tag;
 }
 
+/* `block` may have ended meanwhile: NULL. */
+static void
+engine_answer_blocked(struct client *client, const struct settings *s,
+    const struct override *block)
+{
+	stats_add(STATS_BLOCKED, 1);
+	engine.answer.len = 0;
+	str_adds(&engine.answer, "action=");
+	action_add_blocked(&engine.answer, s, block, clock_wall());
+	str_adds(&engine.answer, "\n\n");
+	client_answer(client, engine.answer.data, engine.answer.len);
+}
+
+/*
+ * Blocks come before everything else. The engine's own list is asked, unless it
+ * is older than what the ledger would know: then the ledger looks.
+ */
+static bool
+engine_is_blocked(struct client *client, const struct request *req)
+{
+	const struct settings	*s = engine.held->settings;
+	const struct override	*block;
+
+	if ((block = blocks_check(s, req, clock_wall())) == NULL)
+		return false;
+	stats_answered(0);
+	tell_blocked(req, block);
+	engine_answer_blocked(client, s, block);
+	return true;
+}
+
+static void
+engine_pass(struct client *client, const struct held *held)
+{
+	stats_add(STATS_PASSED, 1);
+	client_answer(client, held->success.data, held->success.len);
+}
+
 static void
 engine_on_request(struct client *client, const struct request *req)
 {
 	struct decision	*d = &engine.decision;
 	struct held	*held = engine.held;
-	bool		 counts = true;
+	bool		 counts = true, asks = !blocks_fresh(turn_now()) &&
+			    pending_is_serving();
 	size_t		 i;
 
 	stats_add(STATS_REQUESTS, 1);
+	if (!asks && engine_is_blocked(client, req))
+		return;
 	if (decide_request(d, held->settings, req, engine_tag()) == DECIDE_PASS)
 		counts = decide_stage_counts(held->settings, req);
 	if (req->attr[ATTR_PROTOCOL_STATE].len > 0)
 		tell_stage(held->settings, counts);
 	if (d->bad_count)
 		tell_bad_count(req);
-	if (d->reason == REASON_CHARGED) {
-		for (i = 0; i < d->charge.nkeys; i++)
-			stats_rule(held->settings, d->charge.keys[i].rule,
-			    STATS_RULE_CHARGED);
-		pending_add(client, held, req, d);
-		link_feed();
+	if (d->reason != REASON_CHARGED && !asks) {
+		stats_answered(0);
+		tell_passed(req, decide_reason_text(d->reason));
+		engine_pass(client, held);
 		return;
 	}
-	stats_add(STATS_PASSED, 1);
-	stats_answered(0);
-	tell_passed(req, decide_reason_text(d->reason));
-	client_answer(client, held->success.data, held->success.len);
+	for (i = 0; i < d->charge.nkeys; i++)
+		stats_rule(held->settings, d->charge.keys[i].rule,
+		    STATS_RULE_CHARGED);
+	d->charge.subject = false;
+	if (asks)
+		blocks_subject(&d->charge, held->settings, req);
+	pending_add(client, held, req, d);
+	link_feed();
 }
 
 /* --- verdicts --- */
@@ -230,6 +274,27 @@ engine_is_plain(const struct pending *p, const struct msg_verdict *v)
 	    v->warned == 0 && !engine_remembers(p) && !log_debugging();
 }
 
+/* The ledger looked at the subject's blocks, or could not. True: answered. */
+static bool
+engine_looked(struct pending *p, const struct msg_verdict *v)
+{
+	const struct override	*block;
+	struct msg_charge	*charge;
+
+	if (v->verdict != VERDICT_BLOCKED && !p->bare)
+		return false;
+	charge = pending_charge(p);
+	block = blocks_check_charge(charge, clock_wall());
+	if (v->verdict == VERDICT_BLOCKED || block != NULL) {
+		tell_blocked_charge(charge, &p->about, block);
+		engine_answer_blocked(p->client, p->held->settings, block);
+		return true;
+	}
+	tell_passed_charge(charge, &p->about, decide_reason_text(p->reason));
+	engine_pass(p->client, p->held);
+	return true;
+}
+
 static void
 engine_on_verdict(struct pending *p, const struct msg_verdict *v)
 {
@@ -238,11 +303,13 @@ engine_on_verdict(struct pending *p, const struct msg_verdict *v)
 	struct msg_charge	*charge;
 	bool			 none = v->verdict == VERDICT_UNAVAILABLE;
 
-	engine_count(v);
 	stats_answered(clock_between(p->began, turn_now()));
 	engine_note_trouble(none, held);
 	if (!none)
 		replay_soon();
+	if (engine_looked(p, v))
+		return;
+	engine_count(v);
 	if (!engine_is_plain(p, v)) {
 		charge = pending_charge(p);
 		if (engine_remembers(p))
@@ -453,6 +520,7 @@ engine_set_up(void)
 	tell_init();
 	client_init(engine_on_request, &bounds);
 	listen_init();
+	blocks_init();
 	pending_init(engine_on_verdict);
 	replay_init(engine_on_owed);
 	/* The parent gives the socket to root where it is root itself. */

@@ -61,6 +61,7 @@ static const struct {
 	{ STATS_ACCEPTED, "answers", "verdict", "accepted", NULL },
 	{ STATS_REFUSED, "answers", "verdict", "refused", NULL },
 	{ STATS_UNAVAILABLE, "answers", "verdict", "unavailable", NULL },
+	{ STATS_BLOCKED, "answers", "verdict", "blocked", NULL },
 	{ STATS_MEMORY_REFUSED, "memory_refusals", NULL, NULL,
 	    "Answers without the database that refused, from memory." },
 	{ STATS_OVER, "over_limit", NULL, NULL,

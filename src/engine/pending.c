@@ -215,6 +215,12 @@ pending_serving(void)
 	pending.serving = true;
 }
 
+bool
+pending_is_serving(void)
+{
+	return pending.serving;
+}
+
 void
 pending_add(struct client *client, struct held *held, const struct request *req,
     struct decision *d)
@@ -228,6 +234,8 @@ pending_add(struct client *client, struct held *held, const struct request *req,
 	p->held = held_take(held);
 	p->began = now;
 	p->again = false;
+	p->bare = d->charge.nkeys == 0;
+	p->reason = d->reason;
 	tell_about(&p->about, req, d->identity);
 	slot->deadline = pending_deadline(timeout);
 	/* The ledger gives up earlier: little is recorded and not heard of. */

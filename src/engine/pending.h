@@ -24,6 +24,8 @@ struct pending {
 	struct tell_about	 about;
 	struct mono		 began;
 	bool			 again;		/* a ledger was lost with it */
+	bool			 bare;		/* only blocks are looked at */
+	enum decide_reason	 reason;	/* why nothing is counted */
 };
 
 /*
@@ -52,6 +54,9 @@ void	pending_channel(struct channel *);
 
 /* It has its database: until then it is there, but not waited for. */
 void	pending_serving(void);
+
+/* Whether there is a ledger that has its database. */
+bool	pending_is_serving(void);
 
 /* Sends what waits to be sent, as far as the channel takes it. */
 void	pending_send(void);

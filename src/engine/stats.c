@@ -90,6 +90,7 @@ stats_name(enum stats_counter counter)
 		[STATS_PASSED] = "passed",
 		[STATS_ACCEPTED] = "accepted",
 		[STATS_REFUSED] = "refused",
+		[STATS_BLOCKED] = "blocked",
 		[STATS_OVER] = "over",
 		[STATS_SHADOWED] = "shadowed",
 		[STATS_WARNED] = "warned",

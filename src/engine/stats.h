@@ -12,6 +12,7 @@ enum stats_counter {
 	STATS_PASSED,		/* nothing to charge */
 	STATS_ACCEPTED,
 	STATS_REFUSED,
+	STATS_BLOCKED,		/* by policyctl block */
 	STATS_OVER,		/* accepted over a limit: a soft action */
 	STATS_SHADOWED,		/* a shadow rule would have refused */
 	STATS_WARNED,

@@ -210,6 +210,54 @@ tell_verdict(const struct settings *s, const struct msg_charge *charge,
 		tell_keys(s, charge, about, v->warned, "near its limit");
 }
 
+static void
+tell_block(const struct override *block, const char *login, size_t loginlen,
+    const char *sender, size_t senderlen, const struct tell_value *client,
+    const struct tell_value *queue_id)
+{
+	struct str	line;
+
+	if (!tell_budget())
+		return;
+	str_init(&line);
+	if (block != NULL) {
+		str_adds(&line, " by=<");
+		tell_value(&line, block->id, block->idlen, ID_SHOWN, '>');
+		if (block->until == OVERRIDE_FOREVER)
+			str_adds(&line, "> until=forever");
+		else
+			str_addf(&line, "> until=%" PRId64, block->until);
+	}
+	tell_add(&line, "sasl_username", login, loginlen);
+	tell_add(&line, "sender", sender, senderlen);
+	tell_add(&line, "client", client->bytes, client->len);
+	tell_add(&line, "queue_id", queue_id->bytes, queue_id->len);
+	log_notice("blocked:%s", line.data);
+	str_clear(&line);
+}
+
+void
+tell_blocked(const struct request *req, const struct override *block)
+{
+	const struct request_value	*login, *sender;
+	struct tell_about		 about;
+
+	login = &req->attr[ATTR_SASL_USERNAME];
+	sender = &req->attr[ATTR_SENDER];
+	tell_about(&about, req, KEY_SASL_USERNAME);
+	tell_block(block, login->len > 0 ? login->bytes : "", login->len,
+	    sender->len > 0 ? sender->bytes : "", sender->len, &about.client,
+	    &about.queue_id);
+}
+
+void
+tell_blocked_charge(const struct msg_charge *charge,
+    const struct tell_about *about, const struct override *block)
+{
+	tell_block(block, charge->login, charge->loginlen, charge->sender,
+	    charge->senderlen, &about->client, &about->queue_id);
+}
+
 void
 tell_passed(const struct request *req, const char *why)
 {
@@ -220,6 +268,19 @@ tell_passed(const struct request *req, const char *why)
 	tell_cut(client, sizeof(client), req, ATTR_CLIENT_ADDRESS);
 	tell_cut(state, sizeof(state), req, ATTR_PROTOCOL_STATE);
 	log_debug("passed: client=%s state=%s (%s)", client, state, why);
+}
+
+void
+tell_passed_charge(const struct msg_charge *charge,
+    const struct tell_about *about, const char *why)
+{
+	char	client[64], state[64];
+
+	if (log_debugging())
+		log_debug("passed: client=%s state=%s (%s)",
+		    str_printable(client, sizeof(client), about->client.bytes,
+		    about->client.len), str_printable(state, sizeof(state),
+		    charge->state, charge->statelen), why);
 }
 
 /* --- what is wrong with requests --- */

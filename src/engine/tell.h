@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "conf/settings.h"
+#include "decision/override.h"
 #include "engine/request.h"
 #include "ipc/message.h"
 
@@ -38,8 +39,20 @@ void	tell_verdict(const struct settings *, const struct msg_charge *,
 	    const struct tell_about *, const struct msg_verdict *,
 	    const char *how);
 
+/*
+ * What was blocked, by which block (NULL: it has ended meanwhile), of a request
+ * or of a charge that the ledger found.
+ */
+void	tell_blocked(const struct request *, const struct override *);
+void	tell_blocked_charge(const struct msg_charge *,
+	    const struct tell_about *, const struct override *);
+
 /* In debug mode: a request that was answered without a charge. */
 void	tell_passed(const struct request *, const char *why);
+
+/* The same where the ledger looked for blocks first. */
+void	tell_passed_charge(const struct msg_charge *,
+	    const struct tell_about *, const char *why);
 
 void	tell_malformed(const char *client, const char *reason, const char *,
 	    size_t);

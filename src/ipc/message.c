@@ -52,6 +52,10 @@ static const struct message_rule	rules[MSG__MAX] = {
 	[MSG_FIGURES] =		{ "figures", LEDGER, ENGINE, false },
 	[MSG_RESET] =		{ "reset", ENGINE, LEDGER, false },
 	[MSG_OVERRIDE] =	{ "override", ENGINE, LEDGER, false },
+	[MSG_OVERRIDES_WANTED] = { "overrides wanted", ENGINE, LEDGER, false },
+	[MSG_OVERRIDES_BEGIN] =	{ "overrides begin", LEDGER, ENGINE, false },
+	[MSG_OVERRIDES_PART] =	{ "overrides part", LEDGER, ENGINE, false },
+	[MSG_OVERRIDES_END] =	{ "overrides end", LEDGER, ENGINE, false },
 	[MSG_OVERRIDDEN] =	{ "overridden", LEDGER, ENGINE, false }
 };
 

@@ -71,7 +71,12 @@ enum message_type {
 	MSG_FIGURES,		/* struct msg_figures */
 	MSG_RESET,		/* struct msg_charge; MSG_WEIGHED is back */
 	MSG_OVERRIDE,		/* struct msg_override */
-	MSG_OVERRIDDEN,		/* number, 1 if it could */
+	MSG_OVERRIDDEN,		/* number: enum override_result */
+	/* what holds, so that the engine knows it too */
+	MSG_OVERRIDES_WANTED,	/* engine, ledger */
+	MSG_OVERRIDES_BEGIN,	/* ledger, engine: what it had is void */
+	MSG_OVERRIDES_PART,	/* struct msg_override, one each */
+	MSG_OVERRIDES_END,	/* as new as the database's, by number */
 	MSG__MAX
 };
 
@@ -207,7 +212,19 @@ struct msg_charge {
 	int64_t		 tag;
 	const char	*state;		/* protocol_state */
 	size_t		 statelen;
-	size_t		 nkeys;
+	/*
+	 * Whose request it is, for blocks that the engine may not know yet.
+	 * `client` is an address as text.
+	 */
+	bool		 subject;	/* the rest is given */
+	bool		 senders;	/* a login's block is a sender's too */
+	const char	*login;
+	size_t		 loginlen;
+	const char	*sender;
+	size_t		 senderlen;
+	const char	*client;
+	size_t		 clientlen;
+	size_t		 nkeys;		/* 0: only the subject is looked at */
 	struct msg_charge_key	 keys[CHARGE_KEYS_MAX];
 	struct limit	 store[CHARGE_KEYS_MAX * LIMITS_MAX];	/* get's own */
 };
@@ -218,6 +235,7 @@ enum verdict {
 	VERDICT_ACCEPTED,	/* committed */
 	VERDICT_REFUSED,	/* nothing recorded; the fields say why */
 	VERDICT_UNAVAILABLE,	/* the database gave none; nothing recorded */
+	VERDICT_BLOCKED,	/* its subject is; nothing recorded */
 	VERDICT__MAX
 };
 
@@ -351,7 +369,6 @@ struct msg_weighed_key {
 	bool			 sql;		/* limits from the database */
 	int64_t			 granted;	/* in each window's limit */
 	int64_t			 granted_for;	/* seconds from now */
-	int64_t			 blocked_for;
 	size_t			 nwindows;
 	struct msg_window	*windows;	/* get: in the store */
 };
@@ -366,22 +383,45 @@ struct msg_weighed {
 void	msg_weighed_put(struct str *, const struct msg_weighed *);
 int	msg_weighed_get(struct msg_weighed *, const void *, size_t);
 
-/* What holds for some ids until a time, whatever their limits are. */
+/* What an administrator does to some ids until a time. */
 enum override_kind {
 	OVERRIDE_GRANT,			/* so much more in each window */
-	OVERRIDE_BLOCK,			/* nothing at all */
+	OVERRIDE_KEY_BLOCK,		/* of an older version: of one key */
+	OVERRIDE_BLOCK,			/* of what the id matches */
 	OVERRIDE__MAX
 };
+
+#define OVERRIDE_ID_MAX		255	/* bytes of the id of a block */
+#define OVERRIDE_WHO_MAX	64
+#define OVERRIDE_REASON_MAX	255
+#define OVERRIDE_MOST		100000	/* of each kind */
+#define OVERRIDE_SECONDS_MAX	(10 * INT64_C(366) * 86400)
+#define OVERRIDE_FOREVER	INT64_C(253402300799)	/* in the year 9999 */
+
 struct msg_override {
 	uint8_t		 kind;		/* enum override_kind */
 	int64_t		 amount;
-	int64_t		 until;		/* seconds since 1970; 0: no longer */
+	int64_t		 since;		/* seconds since 1970 */
+	int64_t		 until;		/* the same; 0: no longer */
+	const char	*who;
+	size_t		 wholen;
+	const char	*reason;
+	size_t		 reasonlen;
 	size_t		 nids;
 	const char	*id[CHARGE_KEYS_MAX];
 	size_t		 idlen[CHARGE_KEYS_MAX];
 };
 void	msg_override_put(struct str *, const struct msg_override *);
 int	msg_override_get(struct msg_override *, const void *, size_t);
+
+/* MSG_OVERRIDDEN: how that went. */
+enum override_result {
+	OVERRIDE_FAILED,
+	OVERRIDE_DONE,
+	OVERRIDE_WAS_NONE,		/* nothing to be ended */
+	OVERRIDE_FULL,			/* OVERRIDE_MOST are there */
+	OVERRIDE_RESULT__MAX
+};
 
 /* Ids nearest to their limits, the nearest first. */
 #define TOP_MAX		1000

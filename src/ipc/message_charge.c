@@ -2,6 +2,7 @@
 
 #include "ipc/message.h"
 #include "ipc/wire.h"
+#include "lib/addr.h"
 #include "lib/log.h"
 
 /*
@@ -49,6 +50,13 @@ msg_charge_put(struct str *s, const struct msg_charge *m)
 	wire_put_bytes(s, m->instance, m->instancelen);
 	wire_put_i64(s, m->tag);
 	wire_put_bytes(s, m->state, m->statelen);
+	wire_put_u8(s, m->subject);
+	if (m->subject) {
+		wire_put_u8(s, m->senders);
+		wire_put_bytes(s, m->login, m->loginlen);
+		wire_put_bytes(s, m->sender, m->senderlen);
+		wire_put_bytes(s, m->client, m->clientlen);
+	}
 	wire_put_u8(s, (uint8_t)m->nkeys);
 	for (i = 0; i < m->nkeys; i++)
 		key_put(s, &m->keys[i]);
@@ -104,8 +112,17 @@ msg_charge_get(struct msg_charge *m, const void *src, size_t len)
 	m->instance = wire_get_bytes(&w, CHARGE_INSTANCE_MAX, &m->instancelen);
 	m->tag = wire_get_i64(&w);
 	m->state = wire_get_bytes(&w, CHARGE_STATE_MAX, &m->statelen);
+	m->senders = false;
+	m->login = m->sender = m->client = "";
+	m->loginlen = m->senderlen = m->clientlen = 0;
+	if ((m->subject = wire_get_bool(&w))) {
+		m->senders = wire_get_bool(&w);
+		m->login = wire_get_bytes(&w, CHARGE_ID_MAX, &m->loginlen);
+		m->sender = wire_get_bytes(&w, CHARGE_ID_MAX, &m->senderlen);
+		m->client = wire_get_bytes(&w, ADDR_TEXT_MAX, &m->clientlen);
+	}
 	m->nkeys = wire_get_u8(&w);
-	if (m->nkeys == 0 || m->nkeys > CHARGE_KEYS_MAX)
+	if ((m->nkeys == 0 && !m->subject) || m->nkeys > CHARGE_KEYS_MAX)
 		wire_fail(&w);
 	for (i = 0; i < m->nkeys && !w.bad; i++) {
 		key_get(&w, &m->keys[i], store);

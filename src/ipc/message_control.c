@@ -136,7 +136,6 @@ msg_weighed_put(struct str *s, const struct msg_weighed *m)
 		wire_put_u8(s, k->sql);
 		wire_put_i64(s, k->granted);
 		wire_put_i64(s, k->granted_for);
-		wire_put_i64(s, k->blocked_for);
 		wire_put_u8(s, (uint8_t)k->nwindows);
 		for (j = 0; j < k->nwindows; j++) {
 			limit_put(s, &k->windows[j].limit);
@@ -157,7 +156,6 @@ weighed_key_get(struct wire *w, struct msg_weighed_key *k,
 	k->sql = wire_get_bool(w);
 	k->granted = wire_get_i64(w);
 	k->granted_for = wire_get_i64(w);
-	k->blocked_for = wire_get_i64(w);
 	k->windows = store;
 	k->nwindows = wire_get_u8(w);
 	if (k->nwindows > LIMITS_MAX) {
@@ -205,7 +203,10 @@ msg_override_put(struct str *s, const struct msg_override *m)
 		log_fatal("an override of %zu ids", m->nids);
 	wire_put_u8(s, m->kind);
 	wire_put_i64(s, m->amount);
+	wire_put_i64(s, m->since);
 	wire_put_i64(s, m->until);
+	wire_put_bytes(s, m->who, m->wholen);
+	wire_put_bytes(s, m->reason, m->reasonlen);
 	wire_put_u8(s, (uint8_t)m->nids);
 	for (i = 0; i < m->nids; i++)
 		wire_put_bytes(s, m->id[i], m->idlen[i]);
@@ -220,8 +221,11 @@ msg_override_get(struct msg_override *m, const void *src, size_t len)
 	wire_init(&w, src, len);
 	if ((m->kind = wire_get_u8(&w)) >= OVERRIDE__MAX)
 		wire_fail(&w);
-	m->amount = wire_get_range(&w, 0, INT64_MAX);
-	m->until = wire_get_range(&w, 0, INT64_MAX);
+	m->amount = wire_get_range(&w, 0, CHARGE_AMOUNT_MAX);
+	m->since = wire_get_range(&w, 0, OVERRIDE_FOREVER);
+	m->until = wire_get_range(&w, 0, OVERRIDE_FOREVER);
+	m->who = wire_get_bytes(&w, OVERRIDE_WHO_MAX, &m->wholen);
+	m->reason = wire_get_bytes(&w, OVERRIDE_REASON_MAX, &m->reasonlen);
 	m->nids = wire_get_u8(&w);
 	if (m->nids > CHARGE_KEYS_MAX) {
 		wire_fail(&w);

@@ -110,44 +110,134 @@ asked_on_reset(struct ledger *l, const struct message *m)
 	return charge_batch_reset(l->batch, m->request, m->payload, m->len);
 }
 
+/* --- what is granted and blocked --- */
+
+static void
+asked_override_put(void *arg, const struct override *o)
+{
+	struct ledger		*l = arg;
+	struct msg_override	 m = { .kind = o->kind, .amount = o->amount,
+				    .since = o->since, .until = o->until,
+				    .who = o->who, .wholen = o->wholen,
+				    .reason = o->reason,
+				    .reasonlen = o->reasonlen, .nids = 1 };
+
+	m.id[0] = o->id;
+	m.idlen[0] = o->idlen;
+	l->payload.len = 0;
+	msg_override_put(&l->payload, &m);
+	channel_send(l->engine, MSG_OVERRIDES_PART, 0, &l->payload, -1);
+}
+
+/* Before any verdict that rests on it the engine is told what was read. */
+void
+asked_on_overrides(void *arg, bool changed)
+{
+	struct ledger	*l = arg;
+
+	if (l->engine == NULL)
+		return;
+	if (changed || !l->overrides_told) {
+		channel_signal(l->engine, MSG_OVERRIDES_BEGIN, 0);
+		override_list_each(override_table_list(
+		    charge_batch_overrides(l->batch)), asked_override_put, l);
+	}
+	l->overrides_told = true;
+	channel_signal(l->engine, MSG_OVERRIDES_END, 0);
+}
+
 static bool
+asked_refresh(struct ledger *l)
+{
+	if (override_table_refresh(charge_batch_overrides(l->batch), l->store,
+	    clock_wall(), clock_mono()) != STORE_LOST)
+		return true;
+	ledger_lost(l);
+	return false;
+}
+
+void
+asked_engine(struct ledger *l)
+{
+	l->overrides_told = false;
+	override_table_stale(charge_batch_overrides(l->batch));
+	if (!asked_refresh(l) || l->overrides_told)
+		return;
+	/* The database does not tell now: what it told last holds. */
+	if (override_table_known(charge_batch_overrides(l->batch)))
+		asked_on_overrides(l, true);
+}
+
+static int
+asked_on_overrides_wanted(struct ledger *l, const struct message *m)
+{
+	override_table_stale(charge_batch_overrides(l->batch));
+	if (asked_refresh(l) && l->engine != NULL)
+		channel_signal(l->engine, MSG_OVERRIDES_END, m->request);
+	return 0;
+}
+
+/* No longer than ten years, or for ever. */
+static int64_t
+asked_until(int64_t until, int64_t now)
+{
+	if (until == OVERRIDE_FOREVER || until <= now + OVERRIDE_SECONDS_MAX)
+		return until;
+	return now + OVERRIDE_SECONDS_MAX;
+}
+
+static enum override_result
 asked_override(struct ledger *l, const struct msg_override *m, int64_t now)
 {
+	struct override		o = { .kind = m->kind, .amount = m->amount,
+				    .since = now, .who = m->who,
+				    .wholen = m->wholen, .reason = m->reason,
+				    .reasonlen = m->reasonlen };
 	char			hashed[ID_STORED_MAX + 1];
-	struct store_override	o = { .kind = m->kind, .amount = m->amount,
-				    .until = m->until };
+	enum override_result	result, all = OVERRIDE_WAS_NONE;
 	size_t			i;
+	bool			lost;
 
+	o.until = asked_until(m->until, now);
 	for (i = 0; i < m->nids; i++) {
 		o.idlen = m->idlen[i];
 		o.id = id_stored(m->id[i], &o.idlen, hashed);
-		switch (store_set_override(l->store, &o, now)) {
-		case STORE_OK:
-			break;
-		case STORE_LOST:
+		result = override_table_set(charge_batch_overrides(l->batch),
+		    l->store, &o, now, &lost);
+		if (lost)
 			ledger_lost(l);
-			return false;
-		default:
+		if (result == OVERRIDE_FAILED)
 			log_warning("%s: %s", store_description(l->store),
 			    store_error(l->store));
-			return false;
+		if (result == OVERRIDE_FAILED || result == OVERRIDE_FULL)
+			return result;
+		if (result == OVERRIDE_DONE) {
+			all = result;
+			if (l->engine != NULL)
+				asked_override_put(l, &o);
 		}
 	}
-	return true;
+	return all;
 }
 
 static int
 asked_on_override(struct ledger *l, const struct message *m)
 {
 	static struct msg_override	override;
-	bool				good;
+	enum override_result		result;
 
-	if (msg_override_get(&override, m->payload, m->len) == -1)
+	if (msg_override_get(&override, m->payload, m->len) == -1 ||
+	    override.kind == OVERRIDE_KEY_BLOCK ||
+	    !str_utf8_valid(override.who, override.wholen) ||
+	    !str_utf8_valid(override.reason, override.reasonlen) ||
+	    memchr(override.who, '\0', override.wholen) != NULL ||
+	    memchr(override.reason, '\0', override.reasonlen) != NULL)
 		return -1;
-	good = asked_override(l, &override, clock_wall());
-	override_stale(charge_batch_overrides(l->batch));
+	if (!asked_refresh(l))
+		return 0;
+	result = asked_override(l, &override, clock_wall());
 	l->payload.len = 0;
-	msg_number_put(&l->payload, good);
+	msg_number_put(&l->payload, result);
 	channel_send(l->engine, MSG_OVERRIDDEN, m->request, &l->payload, -1);
 	return 0;
 }
@@ -161,7 +251,8 @@ asked_on_top(struct ledger *l, const struct message *m)
 	if (msg_number_get(&n, m->payload, m->len) == -1)
 		return -1;
 	top_find(&told, n < TOP_MAX ? (size_t)n : TOP_MAX, l->cache, l->limits,
-	    charge_batch_overrides(l->batch), l->settings, clock_wall());
+	    override_table_list(charge_batch_overrides(l->batch)), l->settings,
+	    clock_wall());
 	l->payload.len = 0;
 	msg_topped_put(&l->payload, &told);
 	channel_send(l->engine, MSG_TOPPED, m->request, &l->payload, -1);
@@ -194,6 +285,7 @@ static const struct {
 	[MSG_WEIGH]		= { asked_on_weigh, true },
 	[MSG_RESET]		= { asked_on_reset, true },
 	[MSG_OVERRIDE]		= { asked_on_override, true },
+	[MSG_OVERRIDES_WANTED]	= { asked_on_overrides_wanted, true },
 	[MSG_TOP]		= { asked_on_top, true },
 	[MSG_FIGURES_WANTED]	= { asked_on_figures, true }
 };

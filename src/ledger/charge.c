@@ -23,7 +23,7 @@ charge_batch_new(struct cache *cache, struct store *store,
 	b->cache = cache;
 	b->store = store;
 	b->limits = limits;
-	b->overrides = override_new();
+	b->overrides = override_table_new();
 	b->settings = settings;
 	TAILQ_INIT(&b->waiting);
 	TAILQ_INIT(&b->next);
@@ -106,7 +106,7 @@ charge_batch_free(struct charge_batch *b)
 		TAILQ_REMOVE(&b->spare, c, entry);
 		free(c);
 	}
-	override_free(b->overrides);
+	override_table_free(b->overrides);
 	free(b->touch);
 	free(b->id);
 	free(b->value);
@@ -125,7 +125,8 @@ charge_bytes(const struct msg_charge *m)
 {
 	size_t	n, i;
 
-	n = id_stored_room(m->instancelen) + m->statelen;
+	n = id_stored_room(m->instancelen) + m->statelen + m->loginlen +
+	    m->senderlen;
 	for (i = 0; i < m->nkeys; i++)
 		n += id_stored_room(m->keys[i].idlen) +
 		    id_stored_room(m->keys[i].valuelen);
@@ -185,6 +186,22 @@ charge_state(struct verdict_charge *c, const struct msg_charge *m, char *at)
 	c->statelen = m->statelen;
 }
 
+static void
+charge_subject(struct verdict_charge *c, const struct msg_charge *m, char **at)
+{
+	memset(&c->subject, 0, sizeof(c->subject));
+	if (!m->subject)
+		return;
+	c->subject.senders = m->senders;
+	c->subject.login = memcpy(*at, m->login, m->loginlen);
+	c->subject.loginlen = m->loginlen;
+	*at += m->loginlen;
+	c->subject.sender = memcpy(*at, m->sender, m->senderlen);
+	c->subject.senderlen = m->senderlen;
+	*at += m->senderlen;
+	(void)addr_parse(&c->subject.client, m->client, m->clientlen);
+}
+
 static struct verdict_charge *
 charge_take(struct charge_batch *b, uint64_t request, const void *payload,
     size_t len)
@@ -216,6 +233,7 @@ charge_take(struct charge_batch *b, uint64_t request, const void *payload,
 		charge_key(&c->keys[i], &m->keys[i], &limit, &at);
 	c->instancelen = m->instancelen;
 	c->instance = charge_store_id(&at, m->instance, &c->instancelen);
+	charge_subject(c, m, &at);
 	charge_state(c, m, at);
 	c->weighed = NULL;
 	c->reset = false;
@@ -259,7 +277,7 @@ charge_batch_reset(struct charge_batch *b, uint64_t request,
 	return 0;
 }
 
-struct overrides *
+struct override_table *
 charge_batch_overrides(struct charge_batch *b)
 {
 	return b->overrides;
@@ -391,13 +409,14 @@ charge_answer(struct charge_batch *b, struct charges *list,
     enum store_result result, const struct charge_answers *answers)
 {
 	struct verdict_charge	*c;
+	bool			 recorded;
 
 	while ((c = TAILQ_FIRST(list)) != NULL) {
-		if (result != STORE_OK &&
-		    c->verdict.verdict != VERDICT_REFUSED)
+		recorded = c->verdict.verdict != VERDICT_REFUSED &&
+		    c->verdict.verdict != VERDICT_BLOCKED;
+		if (result != STORE_OK && recorded)
 			charge_unavailable(&c->verdict);
-		if (result != STORE_LOST || c->weighed != NULL ||
-		    c->verdict.verdict == VERDICT_REFUSED)
+		if (result != STORE_LOST || c->weighed != NULL || !recorded)
 			charge_tell(c, answers);
 		TAILQ_REMOVE(list, c, entry);
 		charge_free(b, c);
@@ -498,13 +517,14 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono,
 
 	b->context.cache = b->cache;
 	b->context.store = b->store;
-	b->context.overrides = b->overrides;
 	b->context.settings = b->settings;
 	b->context.now = now;
 	b->context.result = STORE_OK;
 	if ((result = charge_gather(b, now, mono)) != STORE_OK ||
 	    (result = charge_begin(b)) != STORE_OK)
 		goto fail;
+	/* charge_gather may have read another list. */
+	b->context.overrides = override_table_list(b->overrides);
 	/*
 	 * A lock may have been waited for, until those who ask were told
 	 * otherwise.

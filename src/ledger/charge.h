@@ -4,7 +4,7 @@
 #include "ipc/message.h"
 #include "ledger/cache.h"
 #include "ledger/lookup.h"
-#include "ledger/override.h"
+#include "ledger/override_table.h"
 #include "ledger/store.h"
 #include "lib/clock.h"
 
@@ -37,7 +37,7 @@ int			 charge_batch_reset(struct charge_batch *,
 			    uint64_t request, const void *payload, size_t);
 
 /* What is granted and blocked. */
-struct overrides	*charge_batch_overrides(struct charge_batch *);
+struct override_table	*charge_batch_overrides(struct charge_batch *);
 size_t			 charge_batch_count(const struct charge_batch *);
 
 /* Whoever asked is gone: what waits is forgotten. */

@@ -11,7 +11,7 @@ struct charge_batch {
 	struct cache		*cache;
 	struct store		*store;
 	struct lookup		*limits;
-	struct overrides	*overrides;
+	struct override_table	*overrides;
 	const struct settings	*settings;
 	struct charges		 waiting;
 	struct charges		 next;		/* for the batch after this */

@@ -172,8 +172,8 @@ charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
 		}
 	charge_values(b);
 	if ((result = lookup_ask(b->limits, b->store)) != STORE_OK ||
-	    (result = override_refresh(b->overrides, b->store, now, mono)) !=
-	    STORE_OK)
+	    (result = override_table_refresh(b->overrides, b->store, now,
+	    mono)) != STORE_OK)
 		return result;
 	charge_remember(b, now);
 	TAILQ_FOREACH(c, &b->waiting, entry)

@@ -28,6 +28,7 @@ struct ledger {
 	struct clean		 clean;
 	unsigned int		 questions;	/* since the last decision */
 	bool			 hits_wanted;	/* by the report to come */
+	bool			 overrides_told;	/* to this engine */
 	bool			 stopping;
 	bool			 busy;		/* the database is locked */
 	bool			 trouble;	/* and that was said */
@@ -53,6 +54,12 @@ void	ledger_drop_report(struct ledger *);
 
 /* Takes in what waits. -1: it broke the rules, and is not listened to. */
 int	asked_message(struct ledger *, const struct message *);
+
+/* For override_table_on_read: tells the engine. */
+void	asked_on_overrides(void *, bool changed);
+
+/* A new engine is there: it is told what is granted and blocked. */
+void	asked_engine(struct ledger *);
 
 /* Decides on all charges that were taken in, in one transaction. */
 void	asked_decide(struct ledger *);

@@ -126,6 +126,7 @@ ledger_on_peer(struct ledger *l, const struct message *m)
 		ledger_drop_engine(l);
 		l->engine = channel_new(m->fd, ROLE_LEDGER, ROLE_ENGINE);
 		channel_signal(l->engine, MSG_SERVING, 0);
+		asked_engine(l);
 		return 0;
 	}
 	if (role != ROLE_REPORT)
@@ -356,6 +357,8 @@ main(void)
 	l->cache = cache_new((size_t)l->settings->memory_limit);
 	l->limits = lookup_new(l->settings);
 	l->batch = charge_batch_new(l->cache, l->store, l->limits, l->settings);
+	override_table_on_read(charge_batch_overrides(l->batch),
+	    asked_on_overrides, l);
 	l->hits = hits_new();
 	if (l->settings->report_immediately)
 		hits_load(l->hits, l->store);

@@ -208,6 +208,29 @@ static const struct step	steps[] = {
 	    " kind int NOT NULL, amount bigint NOT NULL,"
 	    " expires bigint NOT NULL, PRIMARY KEY (id, kind))" ENGINE } },
 
+	/* Who did it, when and why; an earlier version of ours did not ask. */
+	{ "mail_override", "since", 0, {
+	    "ALTER TABLE mail_override ADD COLUMN since bigint"
+	    " NOT NULL DEFAULT 0",
+	    "ALTER TABLE mail_override ADD COLUMN since bigint"
+	    " NOT NULL DEFAULT 0",
+	    "ALTER TABLE mail_override ADD COLUMN since bigint"
+	    " NOT NULL DEFAULT 0" } },
+	{ "mail_override", "who", 0, {
+	    "ALTER TABLE mail_override ADD COLUMN who varchar(64)"
+	    " NOT NULL DEFAULT ''",
+	    "ALTER TABLE mail_override ADD COLUMN who varchar(64)"
+	    " NOT NULL DEFAULT ''",
+	    "ALTER TABLE mail_override ADD COLUMN who varchar(64)" BINARY
+	    " NOT NULL DEFAULT ''" } },
+	{ "mail_override", "reason", 0, {
+	    "ALTER TABLE mail_override ADD COLUMN reason varchar(255)"
+	    " NOT NULL DEFAULT ''",
+	    "ALTER TABLE mail_override ADD COLUMN reason varchar(255)"
+	    " NOT NULL DEFAULT ''",
+	    "ALTER TABLE mail_override ADD COLUMN reason varchar(255)" BINARY
+	    " NOT NULL DEFAULT ''" } },
+
 	/* Numbers of ours, by name. */
 	{ "mail_state", NULL, 0, {
 	    "CREATE TABLE mail_state (name text NOT NULL PRIMARY KEY,"

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "conf/settings.h"
+#include "decision/override.h"
 #include "ipc/message.h"
 #include "ledger/pack.h"
 #include "role/role.h"
@@ -268,23 +269,18 @@ enum store_result	 store_hits_forget(struct store *, enum hit_kind,
 
 /* --- what an administrator changes --- */
 
-/* What holds for an id until a time: enum override_kind. */
-struct store_override {
-	const char	*id;
-	size_t		 idlen;
-	int64_t		 kind;
-	int64_t		 amount;
-	int64_t		 until;		/* seconds since 1970 */
-};
-
-/* Every one that holds at `now`. */
+/* Every override that holds at `now`. */
 enum store_result	 store_overrides(struct store *, int64_t now,
-			    void (*each)(void *, const struct store_override *),
+			    void (*each)(void *, const struct override *),
 			    void *);
 
-/* In the place of what there was of this kind, and of what is over at `now`. */
+/*
+ * In the place of what there was of this kind and id, and of what is over at
+ * `now`; the id as it is stored, `who` and `reason` are UTF-8 without NUL. One
+ * with an `until` that has passed is only taken away.
+ */
 enum store_result	 store_set_override(struct store *,
-			    const struct store_override *, int64_t now);
+			    const struct override *, int64_t now);
 
 /*
  * Between store_begin and store_commit, and before the batch sees a value of

@@ -135,13 +135,15 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	[WARNINGS_LESS] = HIT_LESS("limit_warning"),
 	[HITS_GONE] = HIT_GONE("limit_report"),
 	[WARNINGS_GONE] = HIT_GONE("limit_warning"),
-	[OVERRIDES] = { "SELECT id, kind, amount, expires FROM mail_override"
-	    " WHERE expires > ?", NULL, NULL, NULL, "tnnn", false },
+	[OVERRIDES] = { "SELECT id, kind, amount, expires, since, who, reason"
+	    " FROM mail_override WHERE expires > ?",
+	    NULL, NULL, NULL, "tnnnntt", false },
 	[OVERRIDE_GONE] = { "DELETE FROM mail_override"
 	    " WHERE (id = ? AND kind = ?) OR expires <= ?",
 	    NULL, NULL, NULL, NULL, false },
 	[OVERRIDE_NEW] = { "REPLACE INTO mail_override"
-	    " (id, kind, amount, expires) VALUES (?, ?, ?, ?)",
+	    " (id, kind, amount, expires, since, who, reason)"
+	    " VALUES (?, ?, ?, ?, ?, ?, ?)",
 	    NULL, NULL, NULL, NULL, false },
 	[VALUES_GONE] = { "DELETE FROM mail_distinct WHERE id = ?",
 	    NULL, NULL, NULL, NULL, false },

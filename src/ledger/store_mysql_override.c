@@ -2,9 +2,10 @@
 
 enum store_result
 store_overrides(struct store *s, int64_t now,
-    void (*each)(void *, const struct store_override *), void *arg)
+    void (*each)(void *, const struct override *), void *arg)
 {
-	struct store_override	o;
+	struct override		o;
+	int64_t			kind;
 	int			more;
 
 	mysqldb_begin(s->db, OVERRIDES);
@@ -13,17 +14,22 @@ store_overrides(struct store *s, int64_t now,
 		return store_failed(s);
 	while ((more = mysqldb_next(s->db)) == 1) {
 		o.id = mysqldb_column_text(s->db, 0, &o.idlen);
-		o.kind = mysqldb_column(s->db, 1);
+		kind = mysqldb_column(s->db, 1);
+		o.kind = kind >= 0 && kind < OVERRIDE__MAX ? (uint8_t)kind :
+		    OVERRIDE__MAX;
 		o.amount = mysqldb_column(s->db, 2);
 		o.until = mysqldb_column(s->db, 3);
-		if (o.id != NULL)
+		o.since = mysqldb_column(s->db, 4);
+		o.who = mysqldb_column_text(s->db, 5, &o.wholen);
+		o.reason = mysqldb_column_text(s->db, 6, &o.reasonlen);
+		if (o.id != NULL && o.who != NULL && o.reason != NULL)
 			each(arg, &o);
 	}
 	return store_end(s, more == 0);
 }
 
 enum store_result
-store_set_override(struct store *s, const struct store_override *o, int64_t now)
+store_set_override(struct store *s, const struct override *o, int64_t now)
 {
 	bool	good;
 
@@ -38,6 +44,9 @@ store_set_override(struct store *s, const struct store_override *o, int64_t now)
 		mysqldb_bind(s->db, o->kind);
 		mysqldb_bind(s->db, o->amount);
 		mysqldb_bind(s->db, o->until);
+		mysqldb_bind(s->db, o->since);
+		mysqldb_bind_text(s->db, o->who, o->wholen);
+		mysqldb_bind_text(s->db, o->reason, o->reasonlen);
 		good = mysqldb_run(s->db, 0) == 0;
 	}
 	return store_end(s, good);

@@ -182,15 +182,18 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[WARNINGS_LESS] = HIT_LESS("limit_warning"),
 	[HITS_GONE] = HIT_GONE("limit_report"),
 	[WARNINGS_GONE] = HIT_GONE("limit_warning"),
-	[OVERRIDES] = "SELECT id, kind::bigint, amount, expires"
-	    " FROM mail_override WHERE expires > $1::bigint",
+	[OVERRIDES] = "SELECT id, kind::bigint, amount, expires, since, who,"
+	    " reason FROM mail_override WHERE expires > $1::bigint",
 	[OVERRIDE_GONE] = "DELETE FROM mail_override"
 	    " WHERE (id = $1::text AND kind = $2::bigint)"
 	    " OR expires <= $3::bigint",
-	[OVERRIDE_NEW] = "INSERT INTO mail_override (id, kind, amount, expires)"
-	    " VALUES ($1::text, $2::bigint, $3::bigint, $4::bigint)"
+	[OVERRIDE_NEW] = "INSERT INTO mail_override (id, kind, amount, expires,"
+	    " since, who, reason) VALUES ($1::text, $2::bigint, $3::bigint,"
+	    " $4::bigint, $5::bigint, $6::text, $7::text)"
 	    " ON CONFLICT (id, kind) DO UPDATE"
-	    " SET amount = excluded.amount, expires = excluded.expires",
+	    " SET amount = excluded.amount, expires = excluded.expires,"
+	    " since = excluded.since, who = excluded.who,"
+	    " reason = excluded.reason",
 	[VALUES_GONE] = "DELETE FROM mail_distinct WHERE id = $1::text",
 	[TAKE_LIGHTLY] = "SELECT"
 	    " set_config('synchronous_commit', 'off', true)",

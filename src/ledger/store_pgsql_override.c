@@ -12,10 +12,11 @@ store_over(struct store *s)
 
 enum store_result
 store_overrides(struct store *s, int64_t now,
-    void (*each)(void *, const struct store_override *), void *arg)
+    void (*each)(void *, const struct override *), void *arg)
 {
 	struct pgsql_params	p = { .count = 0 };
-	struct store_override	o;
+	struct override		o;
+	int64_t			kind;
 	int			rows, i;
 
 	pgsql_begin(s->db);
@@ -24,21 +25,28 @@ store_overrides(struct store *s, int64_t now,
 	rows = pgsql_take(s->db);
 	for (i = 0; i < rows; i++) {
 		o.id = pgsql_column_text(s->db, i, 0, &o.idlen);
-		o.kind = pgsql_column(s->db, i, 1);
+		kind = pgsql_column(s->db, i, 1);
+		o.kind = kind >= 0 && kind < OVERRIDE__MAX ? (uint8_t)kind :
+		    OVERRIDE__MAX;
 		o.amount = pgsql_column(s->db, i, 2);
 		o.until = pgsql_column(s->db, i, 3);
-		if (o.id != NULL)
+		o.since = pgsql_column(s->db, i, 4);
+		o.who = pgsql_column_text(s->db, i, 5, &o.wholen);
+		o.reason = pgsql_column_text(s->db, i, 6, &o.reasonlen);
+		if (o.id != NULL && o.who != NULL && o.reason != NULL)
 			each(arg, &o);
 	}
 	return store_over(s);
 }
 
 enum store_result
-store_set_override(struct store *s, const struct store_override *o, int64_t now)
+store_set_override(struct store *s, const struct override *o, int64_t now)
 {
 	struct pgsql_params	 gone = { .count = 0 }, new = { .count = 0 };
 	enum store_result	 result;
 	char			*id = alloc_copy(o->id, o->idlen);
+	char			*who = alloc_copy(o->who, o->wholen);
+	char			*reason = alloc_copy(o->reason, o->reasonlen);
 
 	pgsql_begin(s->db);
 	pgsql_add_text(&gone, id);
@@ -50,10 +58,15 @@ store_set_override(struct store *s, const struct store_override *o, int64_t now)
 		pgsql_add_number(&new, o->kind);
 		pgsql_add_number(&new, o->amount);
 		pgsql_add_number(&new, o->until);
+		pgsql_add_number(&new, o->since);
+		pgsql_add_text(&new, who);
+		pgsql_add_text(&new, reason);
 		pgsql_put(s->db, OVERRIDE_NEW, &new);
 	}
 	result = store_over(s);
 	free(id);
+	free(who);
+	free(reason);
 	return result;
 }
 

@@ -146,12 +146,12 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[HITS_GONE] = HIT_GONE("limit_report"),
 	[WARNINGS_GONE] = HIT_GONE("limit_warning"),
 
-	[OVERRIDES] = "SELECT id, kind, amount, expires FROM mail_override"
-	    " WHERE expires > ?1",
+	[OVERRIDES] = "SELECT id, kind, amount, expires, since, who, reason"
+	    " FROM mail_override WHERE expires > ?1",
 	[OVERRIDE_GONE] = "DELETE FROM mail_override"
 	    " WHERE (id = ?1 AND kind = ?2) OR expires <= ?3",
-	[OVERRIDE_NEW] = "INSERT INTO mail_override (id, kind, amount, expires)"
-	    " VALUES (?1, ?2, ?3, ?4)",
+	[OVERRIDE_NEW] = "INSERT INTO mail_override (id, kind, amount, expires,"
+	    " since, who, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[VALUES_GONE] = "DELETE FROM mail_distinct WHERE id = ?1"
 };
 

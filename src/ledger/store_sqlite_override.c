@@ -2,9 +2,10 @@
 
 enum store_result
 store_overrides(struct store *s, int64_t now,
-    void (*each)(void *, const struct store_override *), void *arg)
+    void (*each)(void *, const struct override *), void *arg)
 {
-	struct store_override	o;
+	struct override		o;
+	int64_t			kind;
 	enum store_result	result;
 	int			more;
 
@@ -13,17 +14,23 @@ store_overrides(struct store *s, int64_t now,
 	sqlite_bind(s->db, OVERRIDES, 1, now);
 	while ((more = sqlite_step(s->db, OVERRIDES)) == 1) {
 		o.id = sqlite_column_text(s->db, OVERRIDES, 0, &o.idlen);
-		o.kind = sqlite_column(s->db, OVERRIDES, 1);
+		kind = sqlite_column(s->db, OVERRIDES, 1);
+		o.kind = kind >= 0 && kind < OVERRIDE__MAX ? (uint8_t)kind :
+		    OVERRIDE__MAX;
 		o.amount = sqlite_column(s->db, OVERRIDES, 2);
 		o.until = sqlite_column(s->db, OVERRIDES, 3);
-		if (o.id != NULL)
+		o.since = sqlite_column(s->db, OVERRIDES, 4);
+		o.who = sqlite_column_text(s->db, OVERRIDES, 5, &o.wholen);
+		o.reason = sqlite_column_text(s->db, OVERRIDES, 6,
+		    &o.reasonlen);
+		if (o.id != NULL && o.who != NULL && o.reason != NULL)
 			each(arg, &o);
 	}
 	return more == 0 ? STORE_OK : store_failed(s);
 }
 
 enum store_result
-store_set_override(struct store *s, const struct store_override *o, int64_t now)
+store_set_override(struct store *s, const struct override *o, int64_t now)
 {
 	enum store_result	result;
 	bool			good;
@@ -41,6 +48,10 @@ store_set_override(struct store *s, const struct store_override *o, int64_t now)
 		sqlite_bind(s->db, OVERRIDE_NEW, 2, o->kind);
 		sqlite_bind(s->db, OVERRIDE_NEW, 3, o->amount);
 		sqlite_bind(s->db, OVERRIDE_NEW, 4, o->until);
+		sqlite_bind(s->db, OVERRIDE_NEW, 5, o->since);
+		sqlite_bind_text(s->db, OVERRIDE_NEW, 6, o->who, o->wholen);
+		sqlite_bind_text(s->db, OVERRIDE_NEW, 7, o->reason,
+		    o->reasonlen);
 		good = sqlite_step(s->db, OVERRIDE_NEW) == 0;
 	}
 	return store_end(s, good);

@@ -10,7 +10,7 @@ struct top {
 	struct msg_topped	*told;
 	size_t			 most;
 	struct lookup		*lookup;
-	struct overrides	*overrides;
+	const struct override_list *overrides;
 	const struct settings	*settings;
 	int64_t			 now;
 };
@@ -55,10 +55,12 @@ top_on_id(void *arg, const char *id, size_t idlen, const struct window *window)
 	struct msg_top_id	 best, this;
 	const struct limits	*limits;
 	struct limits		 one = { 1, NULL };
+	const struct override	*grant;
 	int64_t			 granted;
 	size_t			 i;
 
-	granted = override_of(t->overrides, id, idlen, t->now).granted;
+	grant = override_find(t->overrides, OVERRIDE_GRANT, id, idlen, t->now);
+	granted = grant != NULL ? grant->amount : 0;
 	limits = whose_limits(t->settings, t->lookup,
 	    whose_rule(t->settings, id, idlen), id, idlen);
 	memset(&best, 0, sizeof(best));
@@ -82,7 +84,7 @@ top_on_id(void *arg, const char *id, size_t idlen, const struct window *window)
 
 void
 top_find(struct msg_topped *told, size_t n, struct cache *cache,
-    struct lookup *lookup, struct overrides *overrides,
+    struct lookup *lookup, const struct override_list *overrides,
     const struct settings *settings, int64_t now)
 {
 	struct top	t;

@@ -5,7 +5,7 @@
 #include "ipc/message.h"
 #include "ledger/cache.h"
 #include "ledger/lookup.h"
-#include "ledger/override.h"
+#include "ledger/override_table.h"
 
 /*
  * The ids in memory that are nearest to a limit of theirs, the nearest first:
@@ -14,7 +14,7 @@
  * something are looked at.
  */
 void	top_find(struct msg_topped *, size_t n, struct cache *, struct lookup *,
-	    struct overrides *,
+	    const struct override_list *,
 	    const struct settings *, int64_t now);
 
 #endif

@@ -157,7 +157,7 @@ verdict_limit(const struct verdict_key *k, const struct limit *limit)
 {
 	struct limit	sum = *limit;
 
-	sum.mails = num_add_clamp(limit->mails, k->override.granted);
+	sum.mails = num_add_clamp(limit->mails, k->granted);
 	return sum;
 }
 
@@ -191,8 +191,8 @@ verdict_retry(const struct verdict_context *ctx, const struct verdict_charge *c,
 		r = &keys[n++];
 		r->window = cache_window(k->id);
 		r->amount = k->amount;
-		r->granted = k->override.granted;
-		r->granted_until = k->override.granted_until;
+		r->granted = k->granted;
+		r->granted_until = k->granted_until;
 		r->not_before = 0;
 		r->nlimits = 0;
 		limits = verdict_limits(k);
@@ -276,24 +276,6 @@ verdict_still_over(const struct verdict_context *ctx, struct verdict_charge *c,
 	}
 }
 
-/* One that is blocked is under a limit of none, for as long as it is. */
-static bool
-verdict_blocked(const struct verdict_context *ctx, struct verdict_charge *c,
-    size_t n)
-{
-	const struct verdict_key	*k = &c->keys[n];
-	struct msg_verdict		*v = &c->verdict;
-
-	v->verdict = VERDICT_REFUSED;
-	v->over = 0;
-	v->key = (uint16_t)n;
-	v->limit.mails = 0;
-	v->limit.seconds = k->override.blocked_until - ctx->now;
-	v->retry_after = v->limit.seconds;
-	v->used = window_used(cache_window(k->id), v->limit.seconds, ctx->now);
-	return false;
-}
-
 /*
  * Looks at all windows of one key. False: it refuses, and the verdict says why.
  */
@@ -308,8 +290,6 @@ verdict_key_holds(struct verdict_context *ctx, struct verdict_charge *c,
 	int64_t			 used, amount, sum;
 	size_t			 i;
 
-	if (k->override.blocked_until > 0)
-		return verdict_blocked(ctx, c, n);
 	for (i = 0; i < limits->count; i++) {
 		limit = verdict_limit(k, &limits->list[i]);
 		used = window_used(cache_window(k->id), limit.seconds,
@@ -446,11 +426,9 @@ verdict_weigh_key(const struct verdict_context *ctx,
 
 	told->amount = k->amount;
 	told->sql = limits != &k->charge.limits;
-	told->granted = k->override.granted;
-	if (k->override.granted > 0)
-		told->granted_for = k->override.granted_until - ctx->now;
-	if (k->override.blocked_until > 0)
-		told->blocked_for = k->override.blocked_until - ctx->now;
+	told->granted = k->granted;
+	if (k->granted > 0)
+		told->granted_for = k->granted_until - ctx->now;
 	for (i = 0; i < limits->count && i < LIMITS_MAX; i++) {
 		limit = verdict_limit(k, &limits->list[i]);
 		one.list = &limit;
@@ -566,6 +544,17 @@ verdict_report(const struct verdict_context *ctx, enum hit_kind kind,
 	}
 }
 
+static void
+verdict_grant(const struct verdict_context *ctx, struct verdict_key *k)
+{
+	const struct override	*grant;
+
+	grant = override_find(ctx->overrides, OVERRIDE_GRANT, k->charge.id,
+	    k->charge.idlen, ctx->now);
+	k->granted = grant != NULL ? grant->amount : 0;
+	k->granted_until = grant != NULL ? grant->until : 0;
+}
+
 void
 verdict_decide(struct verdict_context *ctx, struct verdict_charge *c)
 {
@@ -580,11 +569,15 @@ verdict_decide(struct verdict_context *ctx, struct verdict_charge *c)
 		verdict_reset(ctx, c);
 		return;
 	}
+	if (c->mode < CHARGE_REPLAY && override_block(ctx->overrides,
+	    &c->subject, ctx->now) != NULL) {
+		c->verdict.verdict = VERDICT_BLOCKED;
+		return;
+	}
 	for (i = 0; i < c->nkeys; i++) {
 		k = &c->keys[i];
 		k->amount = verdict_new(ctx, c, k);
-		k->override = override_of(ctx->overrides, k->charge.id,
-		    k->charge.idlen, ctx->now);
+		verdict_grant(ctx, k);
 	}
 	for (i = 0; i < c->nkeys && holds && c->mode < CHARGE_REPLAY; i++)
 		if (c->keys[i].amount > 0)

@@ -6,7 +6,7 @@
 #include "ipc/message.h"
 #include "ledger/cache.h"
 #include "ledger/lookup.h"
-#include "ledger/override.h"
+#include "ledger/override_table.h"
 #include "ledger/store.h"
 
 /*
@@ -23,7 +23,8 @@ struct verdict_key {
 	struct lookup_entry	*sql;		/* NULL: its limits hold */
 	struct store_value	*value;		/* CHARGE_DISTINCT */
 	int64_t			 amount;	/* what is new of it */
-	struct override		 override;
+	int64_t			 granted;	/* in each window's limit, */
+	int64_t			 granted_until;	/* before this time_t */
 };
 
 /* A hit of a window, for the report and for those who want it at once. */
@@ -44,6 +45,7 @@ struct verdict_charge {
 	size_t				 instancelen;
 	const char			*state;
 	size_t				 statelen;
+	struct override_subject		 subject;	/* may be empty */
 	struct msg_verdict		 verdict;
 	struct msg_weighed		*weighed;	/* NULL: it counts */
 	bool				 reset;
@@ -54,7 +56,7 @@ struct verdict_charge {
 struct verdict_context {
 	struct cache		*cache;
 	struct store		*store;
-	struct overrides	*overrides;
+	const struct override_list *overrides;
 	const struct settings	*settings;
 	int64_t			 now;
 	struct store_value	*value;		/* of the batch */

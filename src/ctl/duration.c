@@ -1,0 +1,195 @@
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "ctl/duration.h"
+#include "lib/alloc.h"
+#include "lib/num.h"
+
+#define SECONDS_MAX	(10 * INT64_C(366) * 86400)
+
+static int64_t
+unit_of(char c)
+{
+	static const struct {
+		char	letter;
+		int64_t	seconds;
+	} units[] = {
+		{ 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 },
+		{ 'w', 7 * 86400 }
+	};
+	size_t	i;
+
+	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (units[i].letter == c)
+			return units[i].seconds;
+	return 0;
+}
+
+/* "90" or "15m"; -1: neither. */
+static int64_t
+parse_length(const char *word)
+{
+	size_t	len = strlen(word);
+	int64_t	unit = 1, n;
+
+	if (len > 1 && (unit = unit_of(word[len - 1])) != 0)
+		len--;
+	else
+		unit = 1;
+	if (num_parse(word, len, 1, SECONDS_MAX / unit, &n) == -1)
+		return -1;
+	return n * unit;
+}
+
+/* Exactly `len` digits. */
+static bool
+parse_digits(const char *s, size_t len, int64_t max, int *out)
+{
+	int64_t	n;
+
+	if (strspn(s, "0123456789") < len ||
+	    num_parse(s, len, 0, max, &n) == -1)
+		return false;
+	*out = (int)n;
+	return true;
+}
+
+/* "06:00" */
+static bool
+parse_clock(const char *word, struct tm *tm)
+{
+	if (strlen(word) != 5 || word[2] != ':' ||
+	    !parse_digits(word, 2, 23, &tm->tm_hour) ||
+	    !parse_digits(word + 3, 2, 59, &tm->tm_min))
+		return false;
+	tm->tm_sec = 0;
+	return true;
+}
+
+/* "2026-12-24" */
+static bool
+parse_date(const char *word, struct tm *tm)
+{
+	int	year, month;
+
+	if (strlen(word) != 10 || word[4] != '-' || word[7] != '-' ||
+	    !parse_digits(word, 4, 9999, &year) ||
+	    !parse_digits(word + 5, 2, 12, &month) ||
+	    !parse_digits(word + 8, 2, 31, &tm->tm_mday) ||
+	    month == 0 || tm->tm_mday == 0 || year < 1970)
+		return false;
+	tm->tm_year = year - 1900;
+	tm->tm_mon = month - 1;
+	return true;
+}
+
+/* "Mon" or "monday": its number, or -1. */
+static int
+parse_weekday(const char *word)
+{
+	static const char	*const names[] = {
+		"sunday", "monday", "tuesday", "wednesday", "thursday",
+		"friday", "saturday"
+	};
+	size_t	len = strlen(word);
+	int	i;
+
+	for (i = 0; i < 7 && len >= 3; i++)
+		if (len <= strlen(names[i]) &&
+		    strncasecmp(names[i], word, len) == 0 &&
+		    (len == 3 || len == strlen(names[i])))
+			return i;
+	return -1;
+}
+
+/* What follows "until": how many words, and the time in *out; 0: no time. */
+static int
+parse_time(char *const *words, int n, time_t now, time_t *out)
+{
+	struct tm	today, tm;
+	int		day, used = 0;
+
+	if (n == 0 || localtime_r(&now, &today) == NULL)
+		return 0;
+	tm = today;
+	tm.tm_hour = tm.tm_min = tm.tm_sec = 0;
+	tm.tm_isdst = -1;
+	if (parse_date(words[0], &tm)) {
+		used = n > 1 && parse_clock(words[1], &tm) ? 2 : 1;
+		day = tm.tm_mday;
+		*out = mktime(&tm);
+		/* The 30th of February would become another day. */
+		return tm.tm_mday == day && *out > now ? used : 0;
+	}
+	if ((day = parse_weekday(words[0])) != -1) {
+		used = n > 1 && parse_clock(words[1], &tm) ? 2 : 1;
+		tm.tm_mday += (day - today.tm_wday + 7) % 7;
+		if ((*out = mktime(&tm)) <= now) {
+			tm.tm_mday += 7;
+			tm.tm_isdst = -1;
+			*out = mktime(&tm);
+		}
+		return used;
+	}
+	if (!parse_clock(words[0], &tm))
+		return 0;
+	if ((*out = mktime(&tm)) <= now) {
+		tm.tm_mday++;
+		tm.tm_isdst = -1;
+		*out = mktime(&tm);
+	}
+	return 1;
+}
+
+/* The blanks within a word part it into several. */
+static int
+parse_until(struct str *out, const char *text, time_t now, int words)
+{
+	char	*copy = alloc_string(text), *list[8], *p = copy, *word;
+	int	 n = 0, used = 0;
+	time_t	 at;
+
+	while (n < 8 && (word = strsep(&p, " ")) != NULL)
+		if (*word != '\0')
+			list[n++] = word;
+	if (n > 1 && strcmp(list[0], "until") == 0 &&
+	    parse_time(list + 1, n - 1, now, &at) == n - 1) {
+		str_addf(out, "@%" PRId64, (int64_t)at);
+		used = words;
+	}
+	free(copy);
+	return used;
+}
+
+int
+duration_parse(struct str *out, char *const *words, int n, time_t now)
+{
+	struct str	text;
+	int64_t		seconds;
+	int		i, j, used = 0;
+
+	if (n == 0)
+		return 0;
+	if (strcmp(words[0], "forever") == 0) {
+		str_adds(out, words[0]);
+		return 1;
+	}
+	if ((seconds = parse_length(words[0])) != -1) {
+		str_addf(out, "@%" PRId64, (int64_t)now + seconds);
+		return 1;
+	}
+	if (strncmp(words[0], "until", 5) != 0)
+		return 0;
+	/* As many words as make a time: "until", a day, an hour. */
+	for (i = n < 3 ? n : 3; i > 0 && used == 0; i--) {
+		str_init(&text);
+		for (j = 0; j < i; j++)
+			str_addf(&text, "%s%s", j > 0 ? " " : "", words[j]);
+		used = parse_until(out, text.data, now, i);
+		str_clear(&text);
+	}
+	return used;
+}

@@ -1,0 +1,306 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "decision/override.h"
+#include "lib/alloc.h"
+#include "lib/map.h"
+#include "lib/str.h"
+
+#define PREFIXES	129	/* lengths of a network */
+
+struct override_entry {
+	struct map_node	node;		/* first */
+	struct override	override;
+	uint64_t	sum;
+	char		text[];		/* id, who, reason */
+};
+
+struct override_list {
+	struct map	*map;
+	size_t		 count[OVERRIDE__MAX];
+	uint64_t	 sum;
+	/* How many blocked networks have this length, of IPv4 and IPv6. */
+	uint32_t	 v4[PREFIXES];
+	uint32_t	 v6[PREFIXES];
+};
+
+/* What map_find is given as a key. */
+struct override_name {
+	uint8_t		 kind;
+	const char	*id;
+	size_t		 idlen;
+};
+
+static int
+override_same(const struct map_node *node, const void *key, size_t len)
+{
+	const struct override		*o;
+	const struct override_name	*name = key;
+
+	(void)len;
+	o = &((const struct override_entry *)node)->override;
+	return o->kind == name->kind && o->idlen == name->idlen &&
+	    memcmp(o->id, name->id, name->idlen) == 0;
+}
+
+static struct override_entry *
+override_entry(const struct override_list *l, uint8_t kind, const char *id,
+    size_t idlen)
+{
+	struct override_name	name = { kind, id, idlen };
+
+	return (struct override_entry *)map_find(l->map,
+	    map_hash(id, idlen) + kind, &name, sizeof(name));
+}
+
+struct override_list *
+override_list_new(void)
+{
+	struct override_list	*l = alloc_zero(1, sizeof(*l));
+
+	l->map = map_new(override_same);
+	return l;
+}
+
+static void
+override_drop(struct map_node *node, void *map)
+{
+	map_remove(map, node);
+	free(node);
+}
+
+void
+override_list_free(struct override_list *l)
+{
+	if (l == NULL)
+		return;
+	map_each(l->map, override_drop, l->map);
+	map_free(l->map);
+	free(l);
+}
+
+/* The place where a blocked network of this length is counted, or NULL. */
+static uint32_t *
+override_prefix(struct override_list *l, const struct override *o)
+{
+	static const char	word[] = "network:";
+	const size_t		len = sizeof(word) - 1;
+	struct network		net;
+	char			text[ADDR_TEXT_MAX];
+
+	if (o->kind != OVERRIDE_BLOCK || o->idlen <= len ||
+	    o->idlen - len >= sizeof(text) || memcmp(o->id, word, len) != 0)
+		return NULL;
+	if (addr_network_parse(&net, o->id + len, o->idlen - len) == -1)
+		return NULL;
+	return net.addr.bits == 32 ? &l->v4[net.prefix] : &l->v6[net.prefix];
+}
+
+static uint64_t
+override_sum(const struct override *o)
+{
+	uint64_t	sum = map_hash(o->id, o->idlen);
+
+	sum ^= map_hash(o->who, o->wholen) * 3;
+	sum ^= map_hash(o->reason, o->reasonlen) * 5;
+	sum ^= (uint64_t)o->until * UINT64_C(0x9e3779b97f4a7c15);
+	sum ^= (uint64_t)o->since * UINT64_C(0xc2b2ae3d27d4eb4f);
+	sum ^= (uint64_t)o->amount * UINT64_C(0x165667b19e3779f9);
+	return sum * (2 * (uint64_t)o->kind + 1);
+}
+
+static void
+override_remove(struct override_list *l, struct override_entry *e)
+{
+	uint32_t	*prefix = override_prefix(l, &e->override);
+
+	if (prefix != NULL)
+		(*prefix)--;
+	l->count[e->override.kind]--;
+	l->sum -= e->sum;
+	map_remove(l->map, &e->node);
+	free(e);
+}
+
+static void
+override_insert(struct override_list *l, const struct override *o)
+{
+	struct override_entry	*e;
+	uint32_t		*prefix;
+
+	e = alloc_zero(1, sizeof(*e) + o->idlen + o->wholen + o->reasonlen);
+	e->node.hash = map_hash(o->id, o->idlen) + o->kind;
+	e->override = *o;
+	e->override.id = memcpy(e->text, o->id, o->idlen);
+	e->override.who = e->text + o->idlen;
+	e->override.reason = e->text + o->idlen + o->wholen;
+	if (o->wholen > 0)
+		memcpy(e->text + o->idlen, o->who, o->wholen);
+	if (o->reasonlen > 0)
+		memcpy(e->text + o->idlen + o->wholen, o->reason,
+		    o->reasonlen);
+	e->sum = override_sum(o);
+	l->sum += e->sum;
+	l->count[o->kind]++;
+	if ((prefix = override_prefix(l, o)) != NULL)
+		(*prefix)++;
+	map_insert(l->map, &e->node);
+}
+
+bool
+override_list_set(struct override_list *l, const struct override *o)
+{
+	struct override_entry	*e;
+
+	if (o->kind >= OVERRIDE__MAX)
+		return false;
+	e = override_entry(l, o->kind, o->id, o->idlen);
+	if (e != NULL)
+		override_remove(l, e);
+	if (o->until > 0)
+		override_insert(l, o);
+	return e != NULL;
+}
+
+size_t
+override_list_count(const struct override_list *l, enum override_kind kind)
+{
+	return l->count[kind];
+}
+
+struct override_walk {
+	void	(*each)(void *, const struct override *);
+	void	*arg;
+};
+
+static void
+override_on_node(struct map_node *node, void *arg)
+{
+	const struct override_walk	*walk = arg;
+
+	walk->each(walk->arg, &((struct override_entry *)node)->override);
+}
+
+void
+override_list_each(const struct override_list *l,
+    void (*each)(void *, const struct override *), void *arg)
+{
+	struct override_walk	walk = { each, arg };
+
+	map_each(l->map, override_on_node, &walk);
+}
+
+uint64_t
+override_list_sum(const struct override_list *l)
+{
+	return l->sum;
+}
+
+const struct override *
+override_find(const struct override_list *l, enum override_kind kind,
+    const char *id, size_t idlen, int64_t now)
+{
+	struct override_entry	*e;
+
+	if (l->count[kind] == 0)
+		return NULL;
+	e = override_entry(l, (uint8_t)kind, id, idlen);
+	return e != NULL && e->override.until > now ? &e->override : NULL;
+}
+
+/* --- blocks --- */
+
+size_t
+override_id(char *id, const char *word, const char *value, size_t len)
+{
+	static const uint64_t	fixed[2][2] = {
+		{ UINT64_C(0x626c6f636b656431), UINT64_C(0x6f76657272696465) },
+		{ UINT64_C(0x626c6f636b656432), UINT64_C(0x6f76657272696465) }
+	};
+	size_t			n = strlen(word);
+
+	memcpy(id, word, n);
+	if (n + len <= OVERRIDE_ID_MAX && len > 0 && value[len - 1] != ' ' &&
+	    value[0] != '#' && memchr(value, '\0', len) == NULL &&
+	    str_utf8_valid(value, len)) {
+		memcpy(id + n, value, len);
+		return n + len;
+	}
+	return n + (size_t)snprintf(id + n, OVERRIDE_ID_MAX - n,
+	    "#%016" PRIx64 "%016" PRIx64, map_siphash(fixed[0], value, len),
+	    map_siphash(fixed[1], value, len));
+}
+
+static const struct override *
+override_blocked(const struct override_list *l, const char *word,
+    const char *bytes, size_t len, int64_t now)
+{
+	char	id[OVERRIDE_ID_MAX];
+
+	if (len == 0)
+		return NULL;
+	return override_find(l, OVERRIDE_BLOCK, id,
+	    override_id(id, word, bytes, len), now);
+}
+
+static const struct override *
+override_domain(const struct override_list *l, const char *login, size_t len,
+    int64_t now)
+{
+	size_t	i;
+
+	for (i = len; i > 0; i--)
+		if (login[i - 1] == '@')
+			return override_blocked(l, "domain:", login + i,
+			    len - i, now);
+	return NULL;
+}
+
+/* The longest network first: its reason is the one that says most. */
+static const struct override *
+override_network(const struct override_list *l, const struct addr *client,
+    int64_t now)
+{
+	const uint32_t		*of = client->bits == 32 ? l->v4 : l->v6;
+	const struct override	*o;
+	struct network		 net;
+	char			 text[ADDR_TEXT_MAX];
+	unsigned int		 prefix;
+
+	for (prefix = client->bits + 1; prefix-- > 0;) {
+		if (of[prefix] == 0)
+			continue;
+		net.addr = *client;
+		net.prefix = prefix;
+		addr_mask(&net.addr, prefix);
+		(void)addr_network_format(&net, text, sizeof(text));
+		o = override_blocked(l, "network:", text, strlen(text), now);
+		if (o != NULL)
+			return o;
+	}
+	return NULL;
+}
+
+const struct override *
+override_block(const struct override_list *l,
+    const struct override_subject *s, int64_t now)
+{
+	const struct override	*o = NULL;
+
+	if (l->count[OVERRIDE_BLOCK] == 0)
+		return NULL;
+	if (s->loginlen > 0 && (o = override_blocked(l, "login:", s->login,
+	    s->loginlen, now)) == NULL)
+		o = override_domain(l, s->login, s->loginlen, now);
+	if (o == NULL && s->senderlen > 0)
+		o = override_blocked(l, "sender:", s->sender, s->senderlen,
+		    now);
+	if (o == NULL && s->senderlen > 0 && s->senders)
+		o = override_blocked(l, "login:", s->sender, s->senderlen,
+		    now);
+	if (o == NULL && s->client.bits > 0)
+		o = override_network(l, &s->client, now);
+	return o;
+}

@@ -1,0 +1,313 @@
+#include <errno.h>
+#include <string.h>
+
+#include "engine/blocks.h"
+#include "engine/identity.h"
+#include "lib/str.h"
+
+#define FRESH_MS	1100	/* a little more than the ledger's second */
+
+static struct {
+	struct override_list	*list;
+	struct override_list	*coming;	/* NULL: changes, no new list */
+	bool			 known;
+	struct mono		 fresh;		/* until then */
+	struct str		 login;
+	struct str		 sender;
+	struct str		 client;
+} blocks;
+
+void
+blocks_init(void)
+{
+	blocks.list = override_list_new();
+	str_init(&blocks.login);
+	str_init(&blocks.sender);
+	str_init(&blocks.client);
+}
+
+const struct override_list *
+blocks_list(void)
+{
+	return blocks.list;
+}
+
+bool
+blocks_fresh(struct mono now)
+{
+	return blocks.known && !clock_passed(blocks.fresh, now);
+}
+
+bool
+blocks_known(void)
+{
+	return blocks.known;
+}
+
+/* --- from the ledger --- */
+
+static int
+blocks_part(const struct message *m)
+{
+	static struct msg_override	 part;
+	struct override			 o;
+
+	if (msg_override_get(&part, m->payload, m->len) == -1 ||
+	    part.nids != 1)
+		return -1;
+	o.kind = part.kind;
+	o.amount = part.amount;
+	o.since = part.since;
+	o.until = part.until;
+	o.id = part.id[0];
+	o.idlen = part.idlen[0];
+	o.who = part.who;
+	o.wholen = part.wholen;
+	o.reason = part.reason;
+	o.reasonlen = part.reasonlen;
+	(void)override_list_set(blocks.coming != NULL ? blocks.coming :
+	    blocks.list, &o);
+	return 0;
+}
+
+int
+blocks_message(const struct message *m, struct mono now)
+{
+	switch (m->type) {
+	case MSG_OVERRIDES_BEGIN:
+		override_list_free(blocks.coming);
+		blocks.coming = override_list_new();
+		return 0;
+	case MSG_OVERRIDES_PART:
+		return blocks_part(m);
+	default:
+		if (blocks.coming != NULL) {
+			override_list_free(blocks.list);
+			blocks.list = blocks.coming;
+			blocks.coming = NULL;
+		}
+		blocks.known = true;
+		blocks.fresh = clock_after(now, FRESH_MS);
+		return 0;
+	}
+}
+
+/* --- requests --- */
+
+static bool
+blocks_senders(const struct settings *s)
+{
+	size_t	i, j;
+
+	if (s->nrules == 0)
+		return s->limit_by_sender;
+	for (i = 0; i < s->nrules; i++)
+		for (j = 0; j < s->rules[i].nkey; j++)
+			if (s->rules[i].key[j] == KEY_SENDER)
+				return true;
+	return false;
+}
+
+static void
+blocks_names(const struct settings *s, const struct request *req)
+{
+	blocks.login.len = blocks.sender.len = 0;
+	(void)identity_add(&blocks.login, s, req, KEY_SASL_USERNAME);
+	(void)identity_add(&blocks.sender, s, req, KEY_SENDER);
+}
+
+const struct override *
+blocks_check(const struct settings *s, const struct request *req, int64_t now)
+{
+	struct override_subject	subject;
+
+	if (override_list_count(blocks.list, OVERRIDE_BLOCK) == 0)
+		return NULL;
+	blocks_names(s, req);
+	memset(&subject, 0, sizeof(subject));
+	subject.login = blocks.login.data;
+	subject.loginlen = blocks.login.len;
+	subject.sender = blocks.sender.data;
+	subject.senderlen = blocks.sender.len;
+	subject.senders = blocks_senders(s);
+	(void)identity_client(&subject.client, req);
+	return override_block(blocks.list, &subject, now);
+}
+
+const struct override *
+blocks_check_charge(const struct msg_charge *charge, int64_t now)
+{
+	struct override_subject	subject;
+
+	memset(&subject, 0, sizeof(subject));
+	subject.login = charge->login;
+	subject.loginlen = charge->loginlen;
+	subject.sender = charge->sender;
+	subject.senderlen = charge->senderlen;
+	subject.senders = charge->senders;
+	(void)addr_parse(&subject.client, charge->client, charge->clientlen);
+	return override_block(blocks.list, &subject, now);
+}
+
+void
+blocks_subject(struct msg_charge *charge, const struct settings *s,
+    const struct request *req)
+{
+	struct addr	client;
+	char		text[ADDR_TEXT_MAX];
+
+	blocks_names(s, req);
+	/* No block is for longer ones. */
+	if (blocks.login.len > CHARGE_ID_MAX)
+		blocks.login.len = 0;
+	if (blocks.sender.len > CHARGE_ID_MAX)
+		blocks.sender.len = 0;
+	blocks.client.len = 0;
+	if (identity_client(&client, req))
+		str_adds(&blocks.client, addr_format(&client, text,
+		    sizeof(text)));
+	charge->subject = true;
+	charge->senders = blocks_senders(s);
+	charge->login = blocks.login.len > 0 ? blocks.login.data : "";
+	charge->loginlen = blocks.login.len;
+	charge->sender = blocks.sender.len > 0 ? blocks.sender.data : "";
+	charge->senderlen = blocks.sender.len;
+	charge->client = blocks.client.len > 0 ? blocks.client.data : "";
+	charge->clientlen = blocks.client.len;
+}
+
+/* --- what an administrator writes --- */
+
+static const char *
+blocks_rule_word(const struct settings_rule *rule)
+{
+	if (rule->nkey == 1)
+		switch (rule->key[0]) {
+		case KEY_SASL_USERNAME:
+			return "login:";
+		case KEY_SASL_DOMAIN:
+			return "domain:";
+		case KEY_SENDER:
+			return "sender:";
+		default:
+			break;
+		}
+	return NULL;
+}
+
+/* "RULE:ID": moves on to the ID. NULL, or why not. */
+static const char *
+blocks_rule(const struct settings *s, const char **word, const char **bytes,
+    size_t *len)
+{
+	const struct settings_rule	*rule = NULL;
+	size_t				 n = 0, i;
+
+	if (s->nrules == 0 || memchr(*bytes, ':', *len) == NULL)
+		return NULL;
+	for (i = 0; i < s->nrules; i++) {
+		n = strlen(s->rules[i].name);
+		if (*len > n + 1 && (*bytes)[n] == ':' &&
+		    memcmp(*bytes, s->rules[i].name, n) == 0) {
+			rule = &s->rules[i];
+			break;
+		}
+	}
+	if (rule == NULL)
+		return "no rule has the name before the colon";
+	*bytes += n + 1;
+	*len -= n + 1;
+	if (rule->nkey == 1 && rule->key[0] == KEY_CLIENT_ADDRESS)
+		return NULL;
+	if ((*word = blocks_rule_word(rule)) == NULL)
+		return "the rule's key is neither a login, a sender, a domain "
+		    "of logins nor a client address";
+	return NULL;
+}
+
+/* "login:", "sender:" or "domain:" in front, as `policyctl list` shows it. */
+static bool
+blocks_word(const char **word, const char **bytes, size_t *len)
+{
+	static const char	*const words[] = {
+		"login:", "sender:", "domain:", "network:"
+	};
+	size_t				i, n;
+
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		n = strlen(words[i]);
+		if (*len < n || memcmp(*bytes, words[i], n) != 0)
+			continue;
+		*word = words[i];
+		*bytes += n;
+		*len -= n;
+		return true;
+	}
+	return false;
+}
+
+const char *
+blocks_what(struct str *id, const struct settings *s, const char *bytes,
+    size_t len)
+{
+	const char	*word = NULL, *why;
+	struct network	 net;
+	struct str	 value;
+	char		 text[ADDR_TEXT_MAX], whole[OVERRIDE_ID_MAX];
+
+	if (addr_network_parse(&net, bytes, len) == -1 &&
+	    !blocks_word(&word, &bytes, &len) &&
+	    (why = blocks_rule(s, &word, &bytes, &len)) != NULL)
+		return why;
+	if (word == NULL || word[0] == 'n') {
+		if (addr_network_parse(&net, bytes, len) == 0) {
+			str_addf(id, "network:%s", addr_network_format(&net,
+			    text, sizeof(text)));
+			return NULL;
+		}
+		if (errno == EDOM)
+			return "the network has host bits set";
+		if (word != NULL)
+			return "it is neither an address nor a network";
+	}
+	if (len > 0 && bytes[0] == '@' && (word == NULL || word[0] == 'd')) {
+		word = "domain:";
+		bytes++;
+		len--;
+	}
+	if (word == NULL)
+		word = "login:";
+	if (len == 0)
+		return "nothing is named";
+	if (word[0] == 'd' && memchr(bytes, '@', len) != NULL)
+		return "a domain has no @ in it";
+	str_init(&value);
+	if (word[0] == 'd')
+		str_add(&value, bytes, len);
+	else
+		(void)identity_value(&value, s, word[0] == 's' ? KEY_SENDER :
+		    KEY_SASL_USERNAME, bytes, len);
+	if (s->fold_case)
+		str_fold(value.data, value.len);
+	str_add(id, whole, override_id(whole, word, value.data, value.len));
+	str_clear(&value);
+	return NULL;
+}
+
+const struct override *
+blocks_of_id(const struct settings *s, const char *bytes, size_t len,
+    int64_t now)
+{
+	struct override_subject	subject;
+
+	memset(&subject, 0, sizeof(subject));
+	blocks.login.len = 0;
+	if (addr_parse(&subject.client, bytes, len) == -1) {
+		subject.client.bits = 0;
+		(void)identity_value(&blocks.login, s, KEY_SASL_USERNAME,
+		    bytes, len);
+	}
+	subject.login = subject.sender = blocks.login.data;
+	subject.loginlen = subject.senderlen = blocks.login.len;
+	return override_block(blocks.list, &subject, now);
+}

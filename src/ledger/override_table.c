@@ -1,0 +1,192 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger/override_table.h"
+#include "lib/alloc.h"
+
+#define FRESH_MS	1000
+#define SHARE		50	/* of the time at most is spent on reading */
+
+struct override_table {
+	struct override_list	*list;
+	bool			 known;
+	bool			 ever;
+	struct mono		 again;		/* then it is read again */
+	void			(*on_read)(void *, bool);
+	void			*arg;
+};
+
+struct override_table *
+override_table_new(void)
+{
+	struct override_table	*t = alloc_zero(1, sizeof(*t));
+
+	t->list = override_list_new();
+	return t;
+}
+
+void
+override_table_free(struct override_table *t)
+{
+	if (t == NULL)
+		return;
+	override_list_free(t->list);
+	free(t);
+}
+
+void
+override_table_on_read(struct override_table *t, void (*on_read)(void *, bool),
+    void *arg)
+{
+	t->on_read = on_read;
+	t->arg = arg;
+}
+
+const struct override_list *
+override_table_list(const struct override_table *t)
+{
+	return t->list;
+}
+
+bool
+override_table_known(const struct override_table *t)
+{
+	return t->ever;
+}
+
+void
+override_table_stale(struct override_table *t)
+{
+	t->known = false;
+}
+
+/* Rows of others may hold anything. */
+static void
+override_table_on_row(void *arg, const struct override *row)
+{
+	if (row->kind < OVERRIDE__MAX && override_list_count(arg,
+	    (enum override_kind)row->kind) <= OVERRIDE_MOST &&
+	    row->wholen <= OVERRIDE_WHO_MAX &&
+	    row->reasonlen <= OVERRIDE_REASON_MAX && row->amount >= 0 &&
+	    row->until > 0)
+		(void)override_list_set(arg, row);
+}
+
+/*
+ * An earlier version of ours blocked one key: "bob", or "rule:bob" under rules.
+ * That is a block of the login or the address now.
+ */
+struct conversion {
+	struct store	*store;
+	int64_t		 now;
+	bool		 lost;
+};
+
+static void
+override_table_convert(void *arg, const struct override *old)
+{
+	struct conversion	*c = arg;
+	struct override		 new = *old, gone = *old;
+	struct network		 net;
+	const char		*value = old->id, *colon;
+	char			*id, text[ADDR_TEXT_MAX];
+	size_t			 len = old->idlen;
+
+	if (old->kind != OVERRIDE_KEY_BLOCK || c->lost)
+		return;
+	if (addr_network_parse(&net, value, len) == -1 &&
+	    (colon = memchr(value, ':', len)) != NULL) {
+		len -= (size_t)(colon + 1 - value);
+		value = colon + 1;
+	}
+	if (addr_network_parse(&net, value, len) == 0)
+		id = alloc_printf("network:%s", addr_network_format(&net, text,
+		    sizeof(text)));
+	else
+		id = alloc_printf("login:%.*s", (int)len, value);
+	new.kind = OVERRIDE_BLOCK;
+	new.id = id;
+	new.idlen = strlen(id);
+	gone.until = 0;
+	if (new.idlen <= OVERRIDE_ID_MAX)
+		c->lost = store_set_override(c->store, &new, c->now) ==
+		    STORE_LOST;
+	if (!c->lost)
+		c->lost = store_set_override(c->store, &gone, c->now) ==
+		    STORE_LOST;
+	free(id);
+}
+
+/* NULL: the database did not tell; *lost, or for a moment. */
+static struct override_list *
+override_table_read(struct store *store, int64_t now, bool *lost)
+{
+	struct override_list	*list = override_list_new();
+	enum store_result	 result;
+
+	result = store_overrides(store, now, override_table_on_row, list);
+	*lost = result == STORE_LOST;
+	if (result == STORE_OK)
+		return list;
+	override_list_free(list);
+	return NULL;
+}
+
+enum store_result
+override_table_refresh(struct override_table *t, struct store *store,
+    int64_t now, struct mono mono)
+{
+	struct conversion	 conversion = { store, now, false };
+	struct override_list	*fresh;
+	struct mono		 began = clock_mono();
+	int64_t			 took;
+	bool			 changed, lost;
+
+	if (t->known && !clock_passed(t->again, mono))
+		return STORE_OK;
+	t->again = clock_after(mono, FRESH_MS);
+	fresh = override_table_read(store, now, &lost);
+	if (fresh != NULL && override_list_count(fresh,
+	    OVERRIDE_KEY_BLOCK) > 0) {
+		override_list_each(fresh, override_table_convert, &conversion);
+		override_list_free(fresh);
+		fresh = override_table_read(store, now, &lost);
+		lost = lost || conversion.lost;
+	}
+	if (fresh == NULL)
+		return lost ? STORE_LOST : STORE_OK;
+	took = clock_between(began, clock_mono()) / 1000000 * SHARE;
+	if (took > FRESH_MS)
+		t->again = clock_after(mono, took);
+	changed = override_list_sum(fresh) != override_list_sum(t->list);
+	override_list_free(t->list);
+	t->list = fresh;
+	t->known = t->ever = true;
+	if (t->on_read != NULL)
+		t->on_read(t->arg, changed);
+	return STORE_OK;
+}
+
+enum override_result
+override_table_set(struct override_table *t, struct store *store,
+    const struct override *o, int64_t now, bool *lost)
+{
+	enum store_result	result;
+	bool			there;
+
+	*lost = false;
+	there = override_find(t->list, (enum override_kind)o->kind, o->id,
+	    o->idlen, now) != NULL;
+	if (!there && o->until <= now)
+		return OVERRIDE_WAS_NONE;
+	if (!there && override_list_count(t->list,
+	    (enum override_kind)o->kind) >= OVERRIDE_MOST)
+		return OVERRIDE_FULL;
+	result = store_set_override(store, o, now);
+	if (result != STORE_OK) {
+		*lost = result == STORE_LOST;
+		return OVERRIDE_FAILED;
+	}
+	(void)override_list_set(t->list, o);
+	return OVERRIDE_DONE;
+}

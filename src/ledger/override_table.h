@@ -1,0 +1,52 @@
+#ifndef OVERRIDE_TABLE_H
+#define OVERRIDE_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "decision/override.h"
+#include "ledger/store.h"
+#include "lib/clock.h"
+
+/*
+ * What an administrator granted and blocked, as the database has it: read whole
+ * when it is older than a second and something is decided.
+ */
+struct override_table;
+
+struct override_table	*override_table_new(void);
+void			 override_table_free(struct override_table *);
+
+/*
+ * Called whenever the list was read; `changed`: it is not what it was.
+ */
+void			 override_table_on_read(struct override_table *,
+			    void (*)(void *, bool changed), void *);
+
+/*
+ * Reads it where it is old. STORE_LOST, or STORE_OK also where the database did
+ * not tell: what was known stays.
+ */
+enum store_result	 override_table_refresh(struct override_table *,
+			    struct store *, int64_t now, struct mono);
+
+/* What is known is known to be old. */
+void			 override_table_stale(struct override_table *);
+
+/*
+ * Writes one and knows it from then on. OVERRIDE_FAILED with STORE_LOST in
+ * *lost, or for another reason, which is store_error's.
+ */
+enum override_result	 override_table_set(struct override_table *,
+			    struct store *, const struct override *,
+			    int64_t now, bool *lost);
+
+/* Whether the database ever told. */
+bool	override_table_known(const struct override_table *);
+
+/* What is known; good until the next refresh. */
+const struct override_list	*override_table_list(
+				    const struct override_table *);
+
+#endif
