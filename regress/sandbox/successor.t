@@ -15,8 +15,7 @@ use Test::More;
 use Database;
 use Policyd qw(need as_root);
 
-use constant { PIDFD_OPEN => 434, PIDFD_GETFD => 438, SO_ACCEPTCONN => 30,
-    O_ASYNC => 020000 };
+use constant { PIDFD_OPEN => 434, PIDFD_GETFD => 438, SO_ACCEPTCONN => 30 };
 
 need($^O eq 'linux' && as_root(), 'root takes descriptors out of a process');
 
