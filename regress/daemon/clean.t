@@ -43,6 +43,19 @@ subtest 'clean-beside-a-daemon' => sub {
 	$d->ends_well;
 };
 
+# Limits may be set later, or come from SQL first.
+subtest 'clean-without-windows' => sub {
+	my $d = Policyd->start(config => { limits => [] });
+
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'a mail without limits') for 1 .. 3;
+	old_mails($d, 'bob', 80_000, 5);
+	old_mails($d, 'bob', 200_000, 7);
+	my ($status, $out) = $d->run('--clean');
+	is($out, "7 records deleted\n", 'what is older than two days is deleted');
+	is($d->recorded('bob'), 8, 'and nothing else');
+	$d->ends_well;
+};
+
 # Cron mails what it says: its work is done, but nobody was told.
 subtest 'clean-told-to-nobody' => sub {
 	plan(skip_all => 'no /dev/full') if !-c '/dev/full';

@@ -8,6 +8,7 @@
 #define ROWS_MAX	10000
 #define REST_NS		INT64_C(20000000)	/* where a step failed */
 #define MS_NS		INT64_C(1000000)
+#define DAY		86400	/* seconds */
 
 /* The longest window that came from SQL, and when it did. */
 #define LONGEST		"sql_longest"
@@ -51,7 +52,8 @@ clean_longest(struct store *store, const struct settings *settings,
 	    store_number(store, LONGEST_AT, &at) == STORE_OK &&
 	    num_add_clamp(at, num_add_clamp(known, known)) > now)
 		longest = known;
-	return longest;
+	/* Without any window rows are kept for limits that may be set later. */
+	return longest > 0 ? longest : DAY;
 }
 
 static struct store_kept
