@@ -110,6 +110,14 @@ never_and_soft(void **state)
 {
 	struct msg_verdict	v = refused(0);
 	struct settings		*s = settings_with("450 later");
+	static const struct {
+		const char	*fail;
+		bool		 replaced;
+	} actions[] = {
+		{ "defer", true }, { "DEFER_IF_PERMIT x", true },
+		{ "421 x", true }, { "reject x", false }, { "554 x", false },
+		{ "discard", false }
+	};
 
 	(void)state;
 	charge_of("bob", 3);
@@ -120,6 +128,15 @@ never_and_soft(void **state)
 	v.never = false;
 	says(s, &v, "450 later");
 	settings_free(s);
+	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+		s = settings_with(actions[i].fail);
+		assert_non_null(s->never_action = strdup("550 never"));
+		v.never = true;
+		says(s, &v, actions[i].replaced ? "550 never" :
+		    actions[i].fail);
+		settings_free(s);
+	}
+	v.never = false;
 	/* Accepted over a limit: the action and not success_action. */
 	v.verdict = VERDICT_ACCEPTED;
 	v.over = 1;

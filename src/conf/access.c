@@ -25,15 +25,31 @@ access_refuses(const char *action)
 }
 
 bool
+access_defers(const char *action)
+{
+	return access_refuses(action) && action[0] != '5' &&
+	    !begins_with(action, "REJECT");
+}
+
+bool
 access_takes(const char *action)
 {
 	return !access_refuses(action) && !begins_with(action, "DISCARD");
 }
 
 bool
+access_is_number(const char *action)
+{
+	size_t	len = strspn(action, "0123456789");
+
+	return len > 0 && action[len] == '\0' && !access_refuses(action);
+}
+
+bool
 access_permits(const char *action)
 {
-	return begins_with(action, "DUNNO") || begins_with(action, "OK") ||
+	return access_is_number(action) ||
+	    begins_with(action, "DUNNO") || begins_with(action, "OK") ||
 	    begins_with(action, "PERMIT");
 }
 

@@ -14,11 +14,23 @@
 bool		 access_refuses(const char *action);
 bool		 access_takes(const char *action);
 
-/* Whether the mail goes on as after a success_action of "dunno". */
+/* Whether the action refuses temporarily: 4NN, DEFER or DEFER_IF_PERMIT. */
+bool		 access_defers(const char *action);
+
+/*
+ * Whether the action is OK, also as an all-numerical result, DUNNO or PERMIT: a
+ * limit with it has no effect.
+ */
 bool		 access_permits(const char *action);
 
 /* Whether the mail stays in the queue until somebody releases it. */
 bool		 access_holds(const char *action);
+
+/*
+ * Whether it is an all-numerical result of access(5), which means OK. A reply
+ * code alone is none.
+ */
+bool		 access_is_number(const char *action);
 
 /*
  * The action for a rule that refuses: its own or fail_action. A `rule` that is

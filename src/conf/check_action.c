@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "conf/access.h"
 #include "conf/check.h"
 #include "conf/reader.h"
 #include "lib/alloc.h"
@@ -278,7 +279,7 @@ check_action(const char *name, const struct value *v, bool placeholders,
 	}
 	check_ascii(name, v, faults);
 	check_all_placeholders(name, v, placeholders, faults);
-	if (check_is_code(v->bytes, len))
+	if (check_is_code(v->bytes, len) || access_is_number(v->bytes))
 		return;
 	if ((word = check_find_word(v->bytes, len)) == NULL) {
 		check_unknown_word(name, v, len, faults);

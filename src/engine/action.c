@@ -128,8 +128,9 @@ action_add(struct str *out, const struct settings *s,
 		return;
 	}
 	key = &charge->keys[v->key];
-	action = v->never && s->never_action != NULL ? s->never_action :
-	    access_of(s, key->rule);
+	action = access_of(s, key->rule);
+	if (v->never && s->never_action != NULL && access_defers(action))
+		action = s->never_action;
 	add_filled(out, s, action, key, v);
 	cut(out, at);
 }
