@@ -88,7 +88,7 @@ subtest 'an answer that nobody gets' => sub {
 };
 
 subtest 'show and top' => sub {
-	my $d = start();
+	my $d = start(limits_by_id => { none => [[0, 60]] });
 	my ($j, $status, $out);
 
 	$d->ask(sasl_username => 'bob') for 1 .. 2;
@@ -100,6 +100,12 @@ subtest 'show and top' => sub {
 	$j = ctl_json($d, 'show', 'eve');
 	is($j->{windows}[0]{used}, 3, 'a full one');
 	cmp_ok($j->{windows}[0]{retry_after}, '>', 0, 'tells when there is room');
+	$d->ask(sasl_username => 'none');
+	$j = ctl_json($d, 'show', 'none');
+	is_deeply([@{$j->{windows}[0]}{qw(limit retry_after never)}], [0, 60, JSON::PP::true],
+	    'a limit that one mail alone exceeds');
+	($status, $out) = ctl($d, 'show', 'none');
+	like($out, qr/ mail exceeds limit$/m, 'in words');
 	is(ctl_json($d, 'show', 'nobody')->{windows}[0]{used}, 0, 'an unknown id');
 	is($d->recorded('bob'), 2, 'nothing is recorded');
 	$j = ctl_json($d, 'top');

@@ -105,14 +105,15 @@ add_bar(struct str *out, int64_t used, int64_t limit, size_t width)
 }
 
 static void
-add_room(struct str *out, int64_t retry_after)
+add_room(struct str *out, const struct answer_record *r)
 {
 	char	text[32];
+	int64_t	retry_after = answer_number(r, "retry_after");
 
-	if (retry_after == 0)
+	if (answer_number(r, "never") != 0)
+		str_adds(out, "mail exceeds limit");
+	else if (retry_after <= 0)
 		str_adds(out, "room now");
-	else if (retry_after < 0)
-		str_adds(out, "never room");
 	else
 		str_addf(out, "room in %s", left(retry_after, text,
 		    sizeof(text)));
@@ -154,7 +155,7 @@ add_window(struct str *out, const struct answer_record *r, size_t width)
 	bar = width > bar + 5 ? width - bar : 0;
 	add_bar(out, used, limit, bar < BAR_MOST ? bar : BAR_MOST);
 	str_adds(out, "  ");
-	add_room(out, answer_number(r, "retry_after"));
+	add_room(out, r);
 	str_addc(out, '\n');
 }
 

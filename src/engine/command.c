@@ -155,7 +155,7 @@ top_told(struct control *c, const struct message *m)
 		reply_number(out, "used", id->used);
 		reply_number(out, "limit", id->limit.mails);
 		reply_number(out, "seconds", id->limit.seconds);
-		reply_number(out, "retry_after", id->retry_after);
+		reply_retry_after(out, id->retry_after, &id->limit);
 		reply_end(out);
 	}
 	control_end(c);

@@ -77,7 +77,7 @@ explain_windows(struct str *out, const struct settings *s,
 		reply_number(out, "limit", w->limit.mails);
 		reply_number(out, "seconds", w->limit.seconds);
 		reply_number(out, "n", w->amount);
-		reply_number(out, "retry_after", w->retry_after);
+		reply_retry_after(out, w->retry_after, &w->limit);
 		reply_bool(out, "from_sql", told->sql);
 		reply_number(out, "granted", told->granted);
 		reply_number(out, "granted_for", told->granted_for);

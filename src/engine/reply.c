@@ -47,3 +47,12 @@ reply_bool(struct str *out, const char *name, bool value)
 {
 	str_addf(out, "\t%s?%d", name, value);
 }
+
+void
+reply_retry_after(struct str *out, int64_t retry_after,
+    const struct limit *limit)
+{
+	reply_number(out, "retry_after", retry_after == -1 ? limit->seconds :
+	    retry_after);
+	reply_bool(out, "never", retry_after == -1);
+}

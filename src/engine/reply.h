@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "lib/str.h"
+#include "lib/window.h"
 
 /*
  * What policyctl is answered: one record in each line, its kind and then its
@@ -20,5 +21,12 @@ void	reply_bytes(struct str *, const char *name, const void *, size_t);
 void	reply_text(struct str *, const char *name, const char *);
 void	reply_number(struct str *, const char *name, int64_t);
 void	reply_bool(struct str *, const char *name, bool);
+
+/*
+ * The fields retry_after and never; a retry_after of -1 is told as the length
+ * of the window, as in the answer to Postfix.
+ */
+void	reply_retry_after(struct str *, int64_t retry_after,
+	    const struct limit *);
 
 #endif

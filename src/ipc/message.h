@@ -361,7 +361,8 @@ struct msg_window {
 	struct limit	limit;
 	int64_t		used;
 	int64_t		amount;
-	int64_t		retry_after;	/* seconds; -1 never */
+	int64_t		retry_after;	/* seconds; -1: the mail alone exceeds
+					   the limit */
 };
 
 struct msg_weighed_key {

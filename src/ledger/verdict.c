@@ -416,7 +416,8 @@ verdict_take_back(struct verdict_context *ctx, const struct verdict_charge *c)
 
 static void
 verdict_weigh_key(const struct verdict_context *ctx,
-    const struct verdict_key *k, struct msg_weighed_key *told)
+    const struct verdict_charge *c, const struct verdict_key *k,
+    struct msg_weighed_key *told)
 {
 	const struct limits	*limits = verdict_limits(k);
 	struct msg_window	*w;
@@ -438,8 +439,10 @@ verdict_weigh_key(const struct verdict_context *ctx,
 		    ctx->now);
 		w->amount = k->amount > 0 ?
 		    verdict_new_in(ctx, k, limit.seconds) : 0;
-		w->retry_after = window_retry_after(cache_window(k->id), &one,
-		    w->amount, ctx->now);
+		w->retry_after = w->amount > 0 && num_add_clamp(w->amount,
+		    verdict_charged(ctx, c, k)) > limit.mails ? -1 :
+		    window_retry_after(cache_window(k->id), &one, w->amount,
+		    ctx->now);
 	}
 }
 
@@ -453,7 +456,7 @@ verdict_weigh(const struct verdict_context *ctx, struct verdict_charge *c)
 	told->nkeys = c->nkeys;
 	for (i = 0; i < c->nkeys; i++) {
 		told->keys[i].windows = room;
-		verdict_weigh_key(ctx, &c->keys[i], &told->keys[i]);
+		verdict_weigh_key(ctx, c, &c->keys[i], &told->keys[i]);
 		room += told->keys[i].nwindows;
 	}
 }
