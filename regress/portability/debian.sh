@@ -8,11 +8,17 @@ shift 3
 top=$(cd "$(dirname "$0")/../.." && pwd)
 : "${MIRROR:=http://deb.debian.org/debian}"
 
+# A mirror may be busy: three times.
+for try in 1 2 3; do
+	[ ! -e "$dir/etc/debian_version" ] || break
+	rm -rf "$dir"
+	debootstrap --variant=minbase --arch="$arch" "$suite" "$dir" "$MIRROR" >"$dir.log" 2>&1 ||
+		rm -f "$dir/etc/debian_version"
+	[ "$try" -eq 1 ] || sleep 10
+done
 if [ ! -e "$dir/etc/debian_version" ]; then
-	debootstrap --variant=minbase --arch="$arch" "$suite" "$dir" "$MIRROR" >"$dir.log" 2>&1 || {
-		tail -n 20 "$dir.log" >&2
-		exit 1
-	}
+	tail -n 20 "$dir.log" >&2
+	exit 1
 fi
 cp /etc/resolv.conf "$dir/etc"
 rm -rf "$dir/src"
@@ -30,7 +36,7 @@ exec unshare --mount --pid --fork --kill-child sh -euc '
 	cat >"$dir/tests" <<-"END"
 	set -eu
 	cd /src
-	./bootstrap packages check
+	./bootstrap packages check || { sleep 10; ./bootstrap packages check; }
 	make -j2 -s CFLAGS="-O2 -g -Werror" all tests
 	# The patterns stand for files of this tree.
 	exec prove -j2 -I regress/lib $*
