@@ -137,6 +137,7 @@ retry_after_looks_at_all_keys(void **state)
 	assert_int_equal(rig_answer(r, n)->key, 0);
 	assert_int_equal(rig_answer(r, n)->limit.seconds, 5);
 	assert_int_equal(rig_answer(r, n)->retry_after, 3601);
+	assert_int_equal(rig_answer(r, n)->key_retry_after, 6);
 	r->now += 3600;
 	assert_int_equal(rig_ask(r, &c), VERDICT_REFUSED);
 	r->now++;
@@ -200,6 +201,38 @@ soft_action_is_charged(void **state)
 	v = soft_and_hard(r, "i8", 0, 1);
 	assert_int_equal(v->verdict, VERDICT_ACCEPTED);
 	assert_int_equal(v->over, 0);
+}
+
+/* While too many values are known, each of them is answered softly, again. */
+static void
+soft_action_of_values(void **state)
+{
+	static const char *const	 value[] = { "a", "b", "c", "c", "a" };
+	const int			 over[] = { 0, 0, 1, 1, 1 };
+	struct rig			*r = *state;
+	struct rig_charge		 c;
+	uint64_t			 n;
+	size_t				 i;
+
+	for (i = 0; i < 5; i++) {
+		rig_charge(&c, "places:bob", 1, 2, 60);
+		c.m.keys[0].kind = CHARGE_DISTINCT;
+		c.m.keys[0].value = value[i];
+		c.m.keys[0].valuelen = 1;
+		c.m.keys[0].soft = true;
+		c.m.keys[0].report = true;
+		c.m.keys[0].reported = 1;
+		n = rig_add(r, &c);
+		rig_run(r);
+		assert_int_equal(rig_answer(r, n)->verdict, VERDICT_ACCEPTED);
+		assert_int_equal(rig_answer(r, n)->over, over[i]);
+		if (over[i] != 0)
+			assert_int_equal(rig_answer(r, n)->retry_after, 61);
+	}
+	assert_int_equal(r->hits, 1);
+	r->now += 61;
+	assert_int_equal(rig_ask(r, &c), VERDICT_ACCEPTED);
+	assert_int_equal(rig_answer(r, r->next - 1)->over, 0);
 }
 
 /* A mail that alone exceeds a limit, counting what it was charged before. */
@@ -737,6 +770,7 @@ main(void)
 		TEST(first_window_in_order_is_told),
 		TEST(retry_after_looks_at_all_keys),
 		TEST(soft_action_is_charged),
+		TEST(soft_action_of_values),
 		TEST(mail_that_never_fits),
 		TEST(nearest_window_is_told),
 		TEST(shadow_never_refuses),

@@ -38,6 +38,39 @@ hits_are_counted_once_for_a_window(void **state)
 	assert_int_equal(rig_sql(r, "SELECT hit FROM limit_report"), 5);
 }
 
+/* A soft key's hit counts only where the mail is taken; a shadow's always. */
+static void
+soft_hit_is_dropped_with_a_refusal(void **state)
+{
+	const struct limit	 one = { 1, 60 }, two = { 2, 60 };
+	struct rig		*r = *state;
+	struct rig_charge	 c;
+	size_t			 i;
+
+	memset(&c, 0, sizeof(c));
+	c.m.instance = "";
+	c.m.state = "DATA";
+	c.m.statelen = 4;
+	rig_key(&c, "soft:bob", 1, &one, 1)->soft = true;
+	rig_key(&c, "shadow:bob", 1, &one, 1)->shadow = true;
+	/* Of a shadow rule with a soft action the mail is not taken by it. */
+	c.m.keys[1].soft = true;
+	(void)rig_key(&c, "hard:bob", 1, &two, 1);
+	for (i = 0; i < 3; i++) {
+		c.m.keys[i].report = true;
+		c.m.keys[i].reported = 1;
+	}
+	for (i = 0; i < 5; i++)
+		(void)rig_add(r, &c);
+	rig_run(r);
+	assert_int_equal(rig_sql(r, "SELECT hit FROM limit_report WHERE"
+	    " id = 'soft:bob'"), 1);
+	assert_int_equal(rig_sql(r, "SELECT hit FROM limit_report WHERE"
+	    " id = 'shadow:bob'"), 4);
+	assert_int_equal(rig_sql(r, "SELECT hit FROM limit_report WHERE"
+	    " id = 'hard:bob'"), 3);
+}
+
 /* A charge of 1 that is warned of at 8 of 10 in a minute, and at 16 of 20. */
 static void
 warned_charge(struct rig_charge *c)
@@ -362,6 +395,7 @@ main(void)
 {
 	const struct CMUnitTest	tests[] = {
 		TEST(hits_are_counted_once_for_a_window),
+		TEST(soft_hit_is_dropped_with_a_refusal),
 		TEST(warnings_are_counted_for_a_window),
 		TEST(warnings_that_are_not_reported),
 		TEST(warnings_of_one_instance),

@@ -282,7 +282,8 @@ what_the_database_refused(void **state)
 		.verdict = VERDICT_REFUSED,
 		.limit = { 1, 600 },
 		.used = 1,
-		.retry_after = 100
+		.retry_after = 3600,
+		.key_retry_after = 100
 	};
 
 	(void)state;
@@ -308,6 +309,56 @@ what_the_database_refused(void **state)
 	memory_learn(m, &charge, &v, NOW);
 	refused(m, NOW, 0, 60);
 	assert_true(verdict.never);
+	memory_free(m);
+}
+
+/* The wait for other keys of that request is none of its own. */
+static void
+learns_the_wait_of_the_key_alone(void **state)
+{
+	static struct limit	 one_in_five[] = { { 1, 5 } };
+	struct memory		*m = memory_new(PLENTY);
+	struct msg_verdict	 v = {
+		.verdict = VERDICT_REFUSED,
+		.limit = { 1, 5 },
+		.used = 1,
+		.retry_after = 3601,
+		.key_retry_after = 6
+	};
+
+	(void)state;
+	charge_of("short", 1, "", 1)->limits.list = one_in_five;
+	(void)key_of("long", 1);
+	memory_learn(m, &charge, &v, NOW);
+	charge_of("short", 1, "", 2)->limits.list = one_in_five;
+	refused(m, NOW + 5, 0, 1);
+	accepted(m, NOW + 100, 1);
+	memory_free(m);
+}
+
+static void
+soft_action_of_values(void **state)
+{
+	struct memory		*m = memory_new(PLENTY);
+	struct msg_charge_key	*key;
+	char			 value[16];
+	int			 i;
+
+	(void)state;
+	for (i = 0; i < 12; i++) {
+		key = charge_of("bob", 1, "", i + 1);
+		key->kind = CHARGE_DISTINCT;
+		key->soft = true;
+		(void)snprintf(value, sizeof(value), "v%d", i);
+		key->value = value;
+		key->valuelen = strlen(value);
+		accepted(m, NOW, 1);
+		assert_int_equal(verdict.over, i >= 10);
+		accepted(m, NOW, 0);
+		assert_int_equal(verdict.over, i >= 10);
+	}
+	accepted(m, NOW + 62, 1);
+	assert_int_equal(verdict.over, 0);
 	memory_free(m);
 }
 
@@ -382,7 +433,8 @@ weighing_leaves_no_trace(void **state)
 		.verdict = VERDICT_REFUSED,
 		.limit = { 5, 600 },
 		.used = 5,
-		.retry_after = 100
+		.retry_after = 3600,
+		.key_retry_after = 100
 	};
 	size_t			 before;
 
@@ -553,6 +605,8 @@ main(void)
 		TEST(all_or_none),
 		TEST(refusal_takes_back),
 		TEST(what_the_database_refused),
+		TEST(learns_the_wait_of_the_key_alone),
+		TEST(soft_action_of_values),
 		TEST(soft_action_is_charged),
 		TEST(weighing_leaves_no_trace),
 		TEST(clock_steps_back),

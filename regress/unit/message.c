@@ -429,6 +429,7 @@ verdicts(void **state)
 	m.limit.seconds = 60;
 	m.used = -3;
 	m.retry_after = 3600;
+	m.key_retry_after = 60;
 	m.never = true;
 	m.over = 5;
 	m.shadowed = 0x80000001;
@@ -446,6 +447,7 @@ verdicts(void **state)
 	assert_int_equal(out.limit.seconds, 60);
 	assert_int_equal(out.used, -3);
 	assert_int_equal(out.retry_after, 3600);
+	assert_int_equal(out.key_retry_after, 60);
 	assert_true(out.never);
 	assert_int_equal(out.over, 5);
 	assert_true(out.shadowed == m.shadowed && out.warned == m.warned);

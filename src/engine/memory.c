@@ -240,7 +240,7 @@ learn_refusal(struct memory *m, const struct msg_charge *charge,
 		return;
 	key = &charge->keys[v->key];
 	id = id_get(m, key, map_hash(key->id, key->idlen));
-	id->until = v->never ? now : num_add_clamp(now, v->retry_after);
+	id->until = v->never ? now : num_add_clamp(now, v->key_retry_after);
 	id->amount = key->amount;
 	id->limit = v->limit;
 }
@@ -384,8 +384,7 @@ memory_judge(struct memory *m, const struct msg_charge *charge, int64_t now,
 	for (i = 0; i < charge->nkeys; i++) {
 		key = &charge->keys[i];
 		/* Sent again, only what is soft answers as it did. */
-		if (v->charged[i] == 0 &&
-		    (!key->soft || key->kind == CHARGE_DISTINCT))
+		if (v->charged[i] == 0 && !key->soft)
 			continue;
 		if (!key_full(m, key, hash[i], v->charged[i], now, &limit,
 		    &used))

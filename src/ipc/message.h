@@ -247,6 +247,7 @@ struct msg_verdict {
 	int64_t		used;
 	int64_t		retry_after;	/* seconds until it is accepted; where
 					   it never is, the window's length */
+	int64_t		key_retry_after;	/* the same for `key` alone */
 	bool		never;		/* the mail alone exceeds the limit */
 	uint32_t	over;		/* bit per soft key that is over */
 	uint32_t	shadowed;	/* bit per key: would be refused */

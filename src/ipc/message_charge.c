@@ -146,6 +146,7 @@ msg_verdict_put(struct str *s, const struct msg_verdict *m)
 	wire_put_i64(s, m->limit.seconds);
 	wire_put_i64(s, m->used);
 	wire_put_i64(s, m->retry_after);
+	wire_put_i64(s, m->key_retry_after);
 	wire_put_u8(s, m->never);
 	wire_put_u32(s, m->over);
 	wire_put_u32(s, m->shadowed);
@@ -170,6 +171,7 @@ msg_verdict_get(struct msg_verdict *m, const void *src, size_t len)
 	m->limit.seconds = wire_get_range(&w, 0, INT64_MAX);
 	m->used = wire_get_i64(&w);
 	m->retry_after = wire_get_range(&w, 0, INT64_MAX);
+	m->key_retry_after = wire_get_range(&w, 0, INT64_MAX);
 	m->never = wire_get_bool(&w);
 	m->over = wire_get_u32(&w);
 	m->shadowed = wire_get_u32(&w);

@@ -170,6 +170,33 @@ verdict_charged(const struct verdict_context *ctx,
 	    cache_charged(ctx->cache, &k->seen);
 }
 
+static void
+verdict_retry_key(const struct verdict_context *ctx,
+    const struct verdict_key *k, struct retry_key *r)
+{
+	const struct limits	*limits = verdict_limits(k);
+	struct limit		*limit;
+	int64_t			 known;
+	size_t			 i;
+
+	r->window = cache_window(k->id);
+	r->amount = k->amount;
+	r->granted = k->granted;
+	r->granted_until = k->granted_until;
+	r->not_before = 0;
+	r->nlimits = 0;
+	for (i = 0; i < limits->count && r->nlimits < LIMITS_MAX; i++) {
+		known = num_sub_clamp(k->amount,
+		    verdict_new_in(ctx, k, limits->list[i].seconds));
+		/* A value that a window holds needs room only if soft. */
+		if (known > 0 && !k->charge.soft)
+			continue;
+		limit = &r->limits[r->nlimits++];
+		*limit = limits->list[i];
+		limit->mails = num_add_clamp(limit->mails, known);
+	}
+}
+
 /*
  * Seconds until the charge fits under all keys that may refuse it, `soft` ones
  * too where one of them answers; -1: it never does.
@@ -178,27 +205,15 @@ static int64_t
 verdict_retry(const struct verdict_context *ctx, const struct verdict_charge *c,
     bool soft)
 {
-	struct retry_key		 keys[CHARGE_KEYS_MAX], *r;
+	struct retry_key		 keys[CHARGE_KEYS_MAX];
 	const struct verdict_key	*k;
-	const struct limits		*limits;
-	size_t				 n = 0, i, j;
+	size_t				 n = 0, i;
 
 	for (i = 0; i < c->nkeys; i++) {
 		k = &c->keys[i];
-		if (k->amount == 0 || k->charge.shadow ||
-		    (k->charge.soft && !soft))
-			continue;
-		r = &keys[n++];
-		r->window = cache_window(k->id);
-		r->amount = k->amount;
-		r->granted = k->granted;
-		r->granted_until = k->granted_until;
-		r->not_before = 0;
-		r->nlimits = 0;
-		limits = verdict_limits(k);
-		for (j = 0; j < limits->count && r->nlimits < LIMITS_MAX; j++)
-			if (verdict_new_in(ctx, k, limits->list[j].seconds) > 0)
-				r->limits[r->nlimits++] = limits->list[j];
+		if (!k->charge.shadow &&
+		    (k->charge.soft ? soft : k->amount > 0))
+			verdict_retry_key(ctx, k, &keys[n++]);
 	}
 	return retry_after(keys, n, ctx->now);
 }
@@ -209,10 +224,15 @@ verdict_answers(const struct verdict_context *ctx, struct verdict_charge *c,
     size_t n, const struct limit *limit, int64_t used)
 {
 	struct msg_verdict	*v = &c->verdict;
+	struct retry_key	 own;
 
 	v->key = (uint16_t)n;
 	v->limit = *limit;
 	v->used = used;
+	verdict_retry_key(ctx, &c->keys[n], &own);
+	v->key_retry_after = retry_after(&own, 1, ctx->now);
+	if (v->key_retry_after == -1)
+		v->key_retry_after = limit->seconds;
 	v->retry_after = v->never ? -1 :
 	    verdict_retry(ctx, c, c->keys[n].charge.soft);
 	if (v->retry_after == -1)
@@ -262,8 +282,7 @@ verdict_still_over(const struct verdict_context *ctx, struct verdict_charge *c,
 	int64_t				 used;
 	size_t				 i;
 
-	if (!k->charge.soft || k->charge.shadow ||
-	    k->charge.kind == CHARGE_DISTINCT)
+	if (!k->charge.soft || k->charge.shadow)
 		return;
 	for (i = 0; i < limits->count; i++) {
 		limit = verdict_limit(k, &limits->list[i]);
@@ -296,6 +315,9 @@ verdict_key_holds(struct verdict_context *ctx, struct verdict_charge *c,
 		    ctx->now);
 		amount = verdict_new_in(ctx, k, limit.seconds);
 		sum = num_add_clamp(used, amount);
+		if (amount == 0 && sum > limit.mails && k->charge.soft &&
+		    !k->charge.shadow)
+			return verdict_full(ctx, c, n, &limit, used);
 		if (amount == 0 || sum <= limit.mails) {
 			verdict_nearest(v, nearest, n, &limit, sum);
 			if (verdict_warns(k, &limit, used, amount)) {
@@ -558,6 +580,21 @@ verdict_grant(const struct verdict_context *ctx, struct verdict_key *k)
 	k->granted_until = grant != NULL ? grant->until : 0;
 }
 
+/* The mail was refused: Postfix has not taken it with a soft action. */
+static void
+verdict_drop_soft_hits(struct verdict_context *ctx)
+{
+	const struct msg_charge_key	*key;
+	size_t				 n = 0, i;
+
+	for (i = 0; i < ctx->nhits; i++) {
+		key = &ctx->hits[i].key->charge;
+		if (!key->soft || key->shadow)
+			ctx->hits[n++] = ctx->hits[i];
+	}
+	ctx->nhits = n;
+}
+
 void
 verdict_decide(struct verdict_context *ctx, struct verdict_charge *c)
 {
@@ -590,6 +627,7 @@ verdict_decide(struct verdict_context *ctx, struct verdict_charge *c)
 	if (!holds) {
 		c->verdict.warned = 0;
 		ctx->nnear = 0;
+		verdict_drop_soft_hits(ctx);
 	}
 	if (c->weighed != NULL) {
 		verdict_weigh(ctx, c);
