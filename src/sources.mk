@@ -103,7 +103,8 @@ ENGINE_ROOM_SRCS = src/engine/action.c src/engine/blocks.c src/engine/change.c s
 		src/engine/control.c src/engine/decide.c src/engine/explain.c \
 		src/engine/held.c src/engine/identity.c src/engine/late.c \
 		src/engine/link.c \
-		src/engine/listen.c src/engine/memory.c src/engine/metrics.c \
+		src/engine/listen.c src/engine/memory.c \
+		src/engine/memory_weigh.c src/engine/metrics.c \
 		src/engine/pending.c src/engine/replay.c src/engine/reply.c \
 		src/engine/request.c src/engine/seen.c src/engine/stats.c \
 		src/engine/tell.c src/engine/turn.c

@@ -567,6 +567,74 @@ owed_counts(void **state)
 	memory_free(m);
 }
 
+/* Over a soft limit with what is owed: its action; a hard key refuses. */
+static void
+owed_to_soft_keys(void **state)
+{
+	const int64_t		 five[] = { 5, 5 };
+	struct memory		*m = memory_new(PLENTY);
+	struct msg_verdict	 v = {
+		.verdict = VERDICT_ACCEPTED, .ncharged = 2, .charged = { 1, 1 }
+	};
+
+	(void)state;
+	(void)soft_and_hard(5, "a", 0);
+	accepted(m, NOW, 5);
+	memory_owe(m, &charge, five, NOW, 1);
+	(void)soft_and_hard(1, "b", 0);
+	assert_true(memory_over(m, &charge, &v, NOW, &verdict));
+	assert_int_equal(verdict.verdict, VERDICT_ACCEPTED);
+	assert_int_equal(verdict.over, 1);
+	assert_int_equal(verdict.key, 0);
+	assert_int_equal(verdict.limit.mails, 3);
+	assert_int_equal(verdict.used, 5);
+	assert_int_equal(verdict.retry_after, 61);
+	assert_int_equal(verdict.charged[1], 1);
+	memory_learn(m, &charge, &verdict, NOW);
+	/* Sent again, the ledger has charged nothing. */
+	v.charged[0] = v.charged[1] = 0;
+	assert_true(memory_over(m, &charge, &v, NOW, &verdict));
+	assert_int_equal(verdict.over, 1);
+	(void)soft_and_hard(1, "c", 0);
+	v.charged[0] = v.charged[1] = 1;
+	assert_true(memory_over(m, &charge, &v, NOW, &verdict));
+	assert_int_equal(verdict.verdict, VERDICT_REFUSED);
+	assert_int_equal(verdict.key, 1);
+	assert_int_equal(verdict.over, 0);
+	assert_int_equal(verdict.retry_after, 3601);
+	memory_free(m);
+}
+
+/* A limit that the database alone knows holds softly for the time told. */
+static void
+soft_answer_of_the_database(void **state)
+{
+	struct memory		*m = memory_new(PLENTY);
+	struct msg_verdict	 v = {
+		.verdict = VERDICT_ACCEPTED, .limit = { 1, 600 }, .used = 1,
+		.retry_after = 300, .key_retry_after = 100, .over = 1,
+		.ncharged = 1, .charged = { 1 }
+	};
+
+	(void)state;
+	charge_of("bob", 1, "a", 0)->soft = true;
+	memory_learn(m, &charge, &v, NOW);
+	accepted(m, NOW + 50, 0);
+	assert_int_equal(verdict.over, 1);
+	charge_of("bob", 1, "b", 0)->soft = true;
+	accepted(m, NOW + 98, 1);
+	assert_int_equal(verdict.over, 1);
+	assert_int_equal(verdict.limit.seconds, 600);
+	charge_of("bob", 1, "c", 0)->soft = true;
+	accepted(m, NOW + 99, 1);
+	assert_int_equal(verdict.over, 1);
+	assert_int_equal(verdict.retry_after, 1);
+	charge_of("bob", 1, "d", 0)->soft = true;
+	accepted(m, NOW + 100, 1);
+	assert_int_equal(verdict.over, 0);
+	memory_free(m);
+}
+
 static void
 owed_in_another_window(void **state)
 {
@@ -612,6 +680,8 @@ main(void)
 		TEST(clock_steps_back),
 		TEST(unbounded_buffer),
 		TEST(owed_counts),
+		TEST(owed_to_soft_keys),
+		TEST(soft_answer_of_the_database),
 		TEST(owed_in_another_window)
 	};
 

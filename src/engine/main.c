@@ -179,10 +179,12 @@ engine_on_owed(const struct msg_charge *charge, const int64_t *charged,
  */
 static bool
 engine_overrules(struct msg_charge *charge, const struct msg_verdict *v,
-    int64_t now, struct msg_verdict *refused)
+    int64_t now, struct msg_verdict *right)
 {
-	return replay_count() > 0 && v->verdict == VERDICT_ACCEPTED &&
-	    memory_over(engine.memory, charge, v, now, refused) &&
+	if (replay_count() == 0 || v->verdict != VERDICT_ACCEPTED ||
+	    !memory_over(engine.memory, charge, v, now, right))
+		return false;
+	return right->verdict == VERDICT_ACCEPTED ||
 	    replay_back(charge, v->charged, now, engine_tag());
 }
 
@@ -201,8 +203,10 @@ engine_remember(const struct pending *p, struct msg_charge *charge,
 	}
 	if (engine_overrules(charge, *v, now, &verdict)) {
 		*v = &verdict;
-		stats_add(STATS_MEMORY_REFUSED, 1);
-		return;
+		if (verdict.verdict == VERDICT_REFUSED) {
+			stats_add(STATS_MEMORY_REFUSED, 1);
+			return;
+		}
 	}
 	if ((*v)->verdict != VERDICT_UNAVAILABLE) {
 		memory_learn(engine.memory, charge, *v, now);

@@ -1,42 +1,16 @@
-#include <sys/types.h>
-#include <sys/queue.h>
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "decision/retry.h"
 #include "engine/memory.h"
-#include "engine/seen.h"
+#include "engine/memory_state.h"
 #include "lib/alloc.h"
-#include "lib/map.h"
 #include "lib/num.h"
 #include "lib/window.h"
 
 #define SEEN_SECONDS	3600	/* as long as the ledger knows an instance */
 #define DAY		86400	/* seconds */
 #define SEEN_SHARE	4	/* a quarter of the memory at most */
-
-struct memory_id {
-	struct map_node		 node;
-	TAILQ_ENTRY(memory_id)	 entry;
-	struct window		 window;
-	struct window		 owed;
-	size_t			 bytes;		/* as counted in the whole */
-	/* Refused until then, for as much as this. */
-	int64_t			 until;
-	int64_t			 amount;
-	struct limit		 limit;
-	size_t			 len;
-	char			 id[];
-};
-
-struct memory {
-	struct map			*ids;
-	TAILQ_HEAD(, memory_id)		 recent;	/* the latest last */
-	struct seen_table		 seen;
-	size_t				 bytes;		/* of ids */
-	size_t				 max;
-};
 
 static int
 same_id(const struct map_node *node, const void *key, size_t len)
@@ -82,8 +56,9 @@ id_free(struct memory *m, struct memory_id *id)
 	free(id);
 }
 
-static struct memory_id *
-id_find(struct memory *m, const struct msg_charge_key *key, uint64_t hash)
+struct memory_id *
+memory_id_find(struct memory *m, const struct msg_charge_key *key,
+    uint64_t hash)
 {
 	struct memory_id	*id;
 
@@ -100,7 +75,7 @@ id_get(struct memory *m, const struct msg_charge_key *key, uint64_t hash)
 {
 	struct memory_id	*id;
 
-	if ((id = id_find(m, key, hash)) != NULL)
+	if ((id = memory_id_find(m, key, hash)) != NULL)
 		return id;
 	id = alloc_zero(1, sizeof(*id) + key->idlen);
 	id->node.hash = hash;
@@ -180,7 +155,7 @@ key_new(struct memory *m, const struct msg_charge *charge,
 static void
 key_record(struct memory *m, const struct msg_charge *charge,
     const struct msg_charge_key *key, uint64_t hash, int64_t amount,
-    int64_t now)
+    bool over, int64_t now)
 {
 	struct memory_id	*id = id_get(m, key, hash);
 
@@ -194,7 +169,7 @@ key_record(struct memory *m, const struct msg_charge *charge,
 	window_forget(&id->window, key->limits.count > 0 ?
 	    oldest(&key->limits, now) : num_sub_clamp(now, DAY));
 	/* Accepted after a refusal: somebody changed the limit or the count. */
-	if (key->amount >= id->amount)
+	if (!over && key->amount >= id->amount)
 		id->until = 0;
 	id_weigh(m, id);
 }
@@ -204,7 +179,7 @@ static void
 key_take_back(struct memory *m, const struct msg_charge *charge,
     const struct msg_charge_key *key, uint64_t hash)
 {
-	struct memory_id	*id = id_find(m, key, hash);
+	struct memory_id	*id = memory_id_find(m, key, hash);
 	struct seen		*seen;
 
 	seen = seen_find(&m->seen, key_hash(charge, key, hash));
@@ -229,8 +204,15 @@ memory_take_back(struct memory *m, const struct msg_charge *charge)
 
 /* --- verdicts --- */
 
+static bool
+is_over(const struct msg_verdict *v, size_t key)
+{
+	return (v->over & UINT32_C(1) << key) != 0;
+}
+
+/* That v->key had no room, whether it refused or is soft. */
 static void
-learn_refusal(struct memory *m, const struct msg_charge *charge,
+learn_full(struct memory *m, const struct msg_charge *charge,
     const struct msg_verdict *v, int64_t now)
 {
 	const struct msg_charge_key	*key;
@@ -267,25 +249,30 @@ memory_learn(struct memory *m, const struct msg_charge *charge,
 	const struct msg_charge_key	*key;
 	size_t				 i;
 
-	if (v->verdict == VERDICT_ACCEPTED)
+	if (v->verdict == VERDICT_ACCEPTED) {
 		for (i = 0; i < charge->nkeys && i < v->ncharged; i++) {
 			key = &charge->keys[i];
 			key_record(m, charge, key,
-			    map_hash(key->id, key->idlen), v->charged[i], now);
+			    map_hash(key->id, key->idlen), v->charged[i],
+			    is_over(v, i), now);
 		}
+		if (v->over != 0)
+			learn_full(m, charge, v, now);
+	}
 	if (v->verdict == VERDICT_REFUSED) {
-		learn_refusal(m, charge, v, now);
+		learn_full(m, charge, v, now);
 		memory_take_back(m, charge);
 	}
 	memory_trim(m, now);
 }
 
-/* Whether the ledger refused as much of this id until later than now. */
-static bool
-id_waits(const struct memory_id *id, int64_t amount, int64_t now)
+bool
+memory_id_waits(const struct memory_id *id, const struct msg_charge_key *key,
+    int64_t amount, int64_t now)
 {
-	return id != NULL && now < id->until && amount > 0 &&
-	    amount >= id->amount;
+	if (id == NULL || now >= id->until)
+		return false;
+	return amount > 0 ? amount >= id->amount : key->soft;
 }
 
 /*
@@ -296,11 +283,11 @@ static bool
 key_full(struct memory *m, const struct msg_charge_key *key, uint64_t hash,
     int64_t amount, int64_t now, struct limit *limit, int64_t *used)
 {
-	struct memory_id	*id = id_find(m, key, hash);
+	struct memory_id	*id = memory_id_find(m, key, hash);
 	struct window		 empty, *window = &empty;
 	int			 full;
 
-	if (id_waits(id, amount, now)) {
+	if (memory_id_waits(id, key, amount, now)) {
 		*limit = id->limit;
 		*used = window_used(&id->window, id->limit.seconds, now);
 		return true;
@@ -329,14 +316,14 @@ memory_retry(struct memory *m, const struct msg_charge *charge, int64_t now,
 
 	for (i = 0; i < charge->nkeys; i++) {
 		key = &charge->keys[i];
-		if (amounts[i] == 0 || key->shadow || (key->soft && !soft))
+		if (key->shadow || (key->soft ? !soft : amounts[i] == 0))
 			continue;
-		id = id_find(m, key, hash[i]);
+		id = memory_id_find(m, key, hash[i]);
 		r = &keys[n++];
 		memset(r, 0, sizeof(*r));
 		r->window = id != NULL ? &id->window : &empty;
 		r->amount = amounts[i];
-		if (id_waits(id, amounts[i], now))
+		if (memory_id_waits(id, key, amounts[i], now))
 			r->not_before = id->until;
 		r->nlimits = key->limits.count;
 		memcpy(r->limits, key->limits.list,
@@ -357,7 +344,7 @@ key_never(struct memory *m, const struct msg_charge *charge,
 {
 	const struct seen	*seen;
 
-	if (id_waits(id_find(m, key, hash), amount, now))
+	if (memory_id_waits(memory_id_find(m, key, hash), key, amount, now))
 		return false;
 	if (key->kind != CHARGE_DISTINCT && charge->instancelen > 0 &&
 	    (seen = seen_find(&m->seen, key_hash(charge, key, hash))) != NULL)
@@ -365,8 +352,7 @@ key_never(struct memory *m, const struct msg_charge *charge,
 	return amount > limit->mails;
 }
 
-/* The verdict without its consequences; `hash` is of each key's id. */
-static void
+void
 memory_judge(struct memory *m, const struct msg_charge *charge, int64_t now,
     uint64_t *hash, struct msg_verdict *v)
 {
@@ -429,7 +415,7 @@ memory_decide(struct memory *m, const struct msg_charge *charge, int64_t now,
 	}
 	for (i = 0; i < charge->nkeys; i++)
 		key_record(m, charge, &charge->keys[i], hash[i], v->charged[i],
-		    now);
+		    is_over(v, i), now);
 	memory_trim(m, now);
 }
 
@@ -448,7 +434,8 @@ memory_owe(struct memory *m, const struct msg_charge *charge,
 		key = &charge->keys[i];
 		hash = map_hash(key->id, key->idlen);
 		/* One that had to make room is not made again to be paid. */
-		id = sign > 0 ? id_get(m, key, hash) : id_find(m, key, hash);
+		id = sign > 0 ? id_get(m, key, hash) :
+		    memory_id_find(m, key, hash);
 		if (id == NULL || charged[i] == 0)
 			continue;
 		window_add(&id->owed, date, sign * charged[i]);
@@ -495,110 +482,59 @@ has_values(const struct msg_charge *charge)
 	return false;
 }
 
+/* Of a soft key also when it is sent again. */
+static const struct limit *
+owed_over(struct memory *m, const struct msg_charge *charge,
+    const struct msg_verdict *v, size_t n, uint64_t hash, int64_t now)
+{
+	const struct msg_charge_key	*key = &charge->keys[n];
+	const struct memory_id		*id = memory_id_find(m, key, hash);
+
+	if (id == NULL || window_newest(&id->owed) == INT64_MIN ||
+	    key->shadow || (v->charged[n] == 0 && !key->soft))
+		return NULL;
+	return key_over(id, key, v, n, now);
+}
+
 bool
 memory_over(struct memory *m, const struct msg_charge *charge,
-    const struct msg_verdict *v, int64_t now, struct msg_verdict *refused)
+    const struct msg_verdict *v, int64_t now, struct msg_verdict *right)
 {
 	const struct msg_charge_key	*key;
 	const struct limit		*limit;
-	struct memory_id		*id;
-	struct limits			 one = { 1, NULL };
+	uint64_t			 hash[CHARGE_KEYS_MAX];
 	size_t				 i;
 
 	if (has_values(charge))
 		return false;
+	for (i = 0; i < charge->nkeys; i++)
+		hash[i] = map_hash(charge->keys[i].id, charge->keys[i].idlen);
+	*right = *v;
 	for (i = 0; i < charge->nkeys && i < v->ncharged; i++) {
 		key = &charge->keys[i];
-		id = id_find(m, key, map_hash(key->id, key->idlen));
-		if (id == NULL || window_newest(&id->owed) == INT64_MIN ||
-		    key->shadow || key->soft || v->charged[i] == 0 ||
-		    (limit = key_over(id, key, v, i, now)) == NULL)
+		limit = owed_over(m, charge, v, i, hash[i], now);
+		if (limit == NULL)
 			continue;
-		memset(refused, 0, sizeof(*refused));
-		refused->verdict = VERDICT_REFUSED;
-		refused->key = (uint16_t)i;
-		refused->limit = *limit;
-		refused->used = window_used(&id->window, limit->seconds, now);
-		one.list = &refused->limit;
-		refused->retry_after = window_retry_after(&id->window, &one,
-		    v->charged[i], now);
-		if (refused->retry_after == -1)
-			refused->retry_after = limit->seconds;
-		return true;
+		if (!key->soft)
+			memset(right, 0, sizeof(*right));
+		if (right->over == 0 || i < right->key) {
+			right->key = (uint16_t)i;
+			right->limit = *limit;
+			right->used = window_used(&memory_id_find(m, key,
+			    hash[i])->window, limit->seconds, now);
+			right->retry_after = memory_retry(m, charge, now,
+			    hash, v->charged, limit, key->soft);
+		}
+		if (!key->soft) {
+			right->verdict = VERDICT_REFUSED;
+			return true;
+		}
+		right->over |= UINT32_C(1) << i;
 	}
-	return false;
+	return right->over != v->over;
 }
 
-/* --- what is only weighed --- */
-
-static void
-weigh_window(struct msg_weighed_key *told, const struct window *window,
-    const struct limit *limit, int64_t now)
-{
-	struct limit		 copy = *limit;
-	struct limits		 one = { 1, &copy };
-	struct msg_window	*w = &told->windows[told->nwindows++];
-
-	w->limit = *limit;
-	w->used = window_used(window, limit->seconds, now);
-	w->amount = told->amount;
-	w->retry_after = window_retry_after(window, &one, told->amount, now);
-}
-
-/* The window that refused stays full, also when its limit is SQL's. */
-static void
-weigh_refusal(struct msg_weighed_key *told, const struct memory_id *id,
-    int64_t now)
-{
-	size_t	i;
-
-	for (i = 0; i < told->nwindows; i++)
-		if (told->windows[i].limit.mails == id->limit.mails &&
-		    told->windows[i].limit.seconds == id->limit.seconds)
-			break;
-	if (i == LIMITS_MAX || id->limit.seconds == 0)
-		return;
-	if (i == told->nwindows)
-		weigh_window(told, &id->window, &id->limit, now);
-	told->windows[i].retry_after = id->until - now;
-}
-
-static void
-weigh_key(struct memory *m, const struct msg_charge_key *key, uint64_t hash,
-    int64_t now, struct msg_weighed_key *told)
-{
-	struct memory_id	*id = id_find(m, key, hash);
-	struct window		 empty, *window = &empty;
-	size_t			 i;
-
-	window_init(&empty);
-	if (id != NULL)
-		window = &id->window;
-	for (i = 0; i < key->limits.count; i++)
-		weigh_window(told, window, &key->limits.list[i], now);
-	if (id != NULL && now < id->until && told->amount > 0 &&
-	    told->amount >= id->amount)
-		weigh_refusal(told, id, now);
-}
-
-void
-memory_weigh(struct memory *m, const struct msg_charge *charge, int64_t now,
-    struct msg_weighed *told)
-{
-	struct msg_window	*room = told->store;
-	uint64_t		 hash[CHARGE_KEYS_MAX];
-	size_t			 i;
-
-	memset(told->keys, 0, sizeof(told->keys));
-	memory_judge(m, charge, now, hash, &told->verdict);
-	told->nkeys = charge->nkeys;
-	for (i = 0; i < charge->nkeys; i++) {
-		told->keys[i].amount = told->verdict.charged[i];
-		told->keys[i].windows = room;
-		weigh_key(m, &charge->keys[i], hash[i], now, &told->keys[i]);
-		room += told->keys[i].nwindows;
-	}
-}
+/* --- */
 
 static void
 free_id(struct map_node *node, void *arg)

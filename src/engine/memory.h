@@ -39,13 +39,14 @@ void		 memory_owe(struct memory *, const struct msg_charge *,
 
 /*
  * The ledger accepted a charge, but did not know of what is owed to the same
- * ids, and with that a window is more than full: true, and *refused is the
- * verdict that is right. Different values, which cannot be taken back, are not
+ * ids, and with that a window is more than full: true, and *right is the
+ * verdict that is right, which is a refusal or, where only soft keys are over,
+ * accepts too. Different values, which cannot be taken back, are not
  * looked at.
  */
 bool		 memory_over(struct memory *, const struct msg_charge *,
 		    const struct msg_verdict *, int64_t now,
-		    struct msg_verdict *refused);
+		    struct msg_verdict *right);
 
 /*
  * The verdict in the ledger's place: refused when a window that is known is

@@ -1,0 +1,52 @@
+#ifndef MEMORY_STATE_H
+#define MEMORY_STATE_H
+
+#include <sys/types.h>
+#include <sys/queue.h>
+
+#include "engine/memory.h"
+#include "engine/seen.h"
+#include "lib/map.h"
+#include "lib/window.h"
+
+/* What memory.c and memory_weigh.c share. */
+struct memory_id {
+	struct map_node		 node;
+	TAILQ_ENTRY(memory_id)	 entry;
+	struct window		 window;
+	struct window		 owed;
+	size_t			 bytes;		/* as counted in the whole */
+	/* Refused until then, for as much as this. */
+	int64_t			 until;
+	int64_t			 amount;
+	struct limit		 limit;
+	size_t			 len;
+	char			 id[];
+};
+
+struct memory {
+	struct map			*ids;
+	TAILQ_HEAD(, memory_id)		 recent;	/* the latest last */
+	struct seen_table		 seen;
+	size_t				 bytes;		/* of ids */
+	size_t				 max;
+};
+
+/* NULL: not known. One that is found is the last to be forgotten. */
+struct memory_id	*memory_id_find(struct memory *,
+			    const struct msg_charge_key *, uint64_t hash);
+
+/*
+ * Whether the ledger found no room for as much of this id until later than now;
+ * a soft key's charge that is sent again is over its limit for as long.
+ */
+bool			 memory_id_waits(const struct memory_id *,
+			    const struct msg_charge_key *, int64_t amount,
+			    int64_t now);
+
+/* The verdict without its consequences; `hash` is of each key's id. */
+void			 memory_judge(struct memory *,
+			    const struct msg_charge *, int64_t now,
+			    uint64_t *hash, struct msg_verdict *);
+
+#endif
