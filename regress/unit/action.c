@@ -105,6 +105,32 @@ placeholders(void **state)
 	fails_with("defer {id}", &v, "defer j\\xc3\\xb6rg");
 }
 
+/* Where Postfix reads on, a client's bytes separate nothing. */
+static void
+what_postfix_parses(void **state)
+{
+	static const char *const	actions[][2] = {
+		{ "FILTER slow:{id}", "FILTER slow:a_b_c_d_x-1@e.org" },
+		{ "redirect {id}@x", "redirect a_b_c_d_x-1@e.org@x" },
+		{ "BCC {id}@x", "BCC a_b_c_d_x-1@e.org@x" },
+		{ "check_client_access pcre:/{id}",
+		    "check_client_access pcre:/a_b_c_d_x-1@e.org" },
+		{ "DUNNO {id}", "DUNNO a_b_c_d_x-1@e.org" },
+		{ "PREPEND X-{id}: {id}",
+		    "PREPEND X-a_b_c_d_x-1@e.org: a b,c:d\\x0ax-1@e.org" },
+		{ "HOLD {id}", "HOLD a b,c:d\\x0ax-1@e.org" },
+		{ "450 {id}", "450 a b,c:d\\x0ax-1@e.org" },
+		{ "WARN {id} {used}", "WARN a b,c:d\\x0ax-1@e.org 9" }
+	};
+	struct msg_verdict		v = refused(0);
+	size_t				i;
+
+	(void)state;
+	charge_of("a b,c:d\nx-1@e.org", 17);
+	for (i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
+		fails_with(actions[i][0], &v, actions[i][1]);
+}
+
 static void
 never_and_soft(void **state)
 {
@@ -224,6 +250,7 @@ main(void)
 	const struct CMUnitTest	tests[] = {
 		TEST(verdicts),
 		TEST(placeholders),
+		TEST(what_postfix_parses),
 		TEST(never_and_soft),
 		TEST(log_injection),
 		TEST(of_a_rule)

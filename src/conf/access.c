@@ -24,6 +24,24 @@ access_refuses(const char *action)
 	    begins_with(action, "DEFER_IF_PERMIT");
 }
 
+size_t
+access_text(const char *action)
+{
+	static const char *const	texts[] = {
+		"DEFER_IF_REJECT", "DISCARD", "HOLD", "INFO", "WARN"
+	};
+	size_t				word = strcspn(action, " "), i;
+
+	if (access_refuses(action))
+		return word;
+	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (begins_with(action, texts[i]))
+			return word;
+	/* The header's name is Postfix's, its value is text. */
+	return begins_with(action, "PREPEND") ? strcspn(action, ":") :
+	    strlen(action);
+}
+
 bool
 access_defers(const char *action)
 {

@@ -2,6 +2,7 @@
 #define ACCESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "conf/settings.h"
 
@@ -13,6 +14,13 @@
  */
 bool		 access_refuses(const char *action);
 bool		 access_takes(const char *action);
+
+/*
+ * Where the free text of the action begins; its length if it has none, because
+ * Postfix parses all of it. What is before the text must not depend on a
+ * client.
+ */
+size_t		 access_text(const char *action);
 
 /* Whether the action refuses temporarily: 4NN, DEFER or DEFER_IF_PERMIT. */
 bool		 access_defers(const char *action);

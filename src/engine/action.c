@@ -27,11 +27,27 @@ add_text(struct str *out, const char *bytes, size_t len)
 			str_addc(out, *p);
 }
 
+/* What Postfix parses holds none of its separators. */
+static void
+add_word(struct str *out, const char *bytes, size_t len)
+{
+	static const char	 harmless[] = "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				    "._@+=-";
+	size_t			 i;
+
+	for (i = 0; i < len && i < VALUE_MAX; i++)
+		str_addc(out, bytes[i] != '\0' &&
+		    strchr(harmless, bytes[i]) != NULL ? bytes[i] : '_');
+}
+
 static void
 add_value(struct str *out, const struct settings *s,
     const struct msg_charge_key *key, const struct msg_verdict *v,
-    const char *name)
+    const char *name, bool parsed)
 {
+	void		(*add)(struct str *, const char *, size_t) =
+			    parsed ? add_word : add_text;
 	const char	*rule = key->rule < s->nrules ?
 			    s->rules[key->rule].name : NULL;
 	size_t		 skip = rule != NULL ? strlen(rule) + 1 : 0;
@@ -39,9 +55,9 @@ add_value(struct str *out, const struct settings *s,
 	if (skip > key->idlen)
 		skip = 0;
 	if (strcmp(name, "{id}") == 0)
-		add_text(out, key->id + skip, key->idlen - skip);
+		add(out, key->id + skip, key->idlen - skip);
 	else if (strcmp(name, "{rule}") == 0)
-		add_text(out, rule != NULL ? rule : "",
+		add(out, rule != NULL ? rule : "",
 		    rule != NULL ? strlen(rule) : 0);
 	else if (strcmp(name, "{limit}") == 0)
 		add_number(out, v->limit.mails);
@@ -61,7 +77,8 @@ add_filled(struct str *out, const struct settings *s, const char *action,
 		"{id}", "{rule}", "{limit}", "{period}", "{used}",
 		"{retry_after}", NULL
 	};
-	size_t			 i, len;
+	size_t			 i, len, text = access_text(action);
+	const char		*begin = action;
 
 	while (*action != '\0') {
 		len = strcspn(action, "{");
@@ -73,7 +90,8 @@ add_filled(struct str *out, const struct settings *s, const char *action,
 			if (strncmp(action, names[i], strlen(names[i])) == 0)
 				break;
 		if (names[i] != NULL) {
-			add_value(out, s, key, v, names[i]);
+			add_value(out, s, key, v, names[i],
+			    (size_t)(action - begin) < text);
 			action += strlen(names[i]);
 		} else
 			str_addc(out, *action++);
