@@ -743,7 +743,7 @@ actions(void **state)
 {
 	static const char *const	right[] = {
 		"reject", "REJECT try {retry_after}", "defer_if_permit x: y",
-		"450 4.7.1 slow down", "554", "PREPEND X-Rate: {used}",
+		"450 4.7.1 slow down", "554",
 		"redirect a@b.org", "filter smtp:[x]:25", "hold", "discard",
 		"reject_unauth_destination", "check_sender_access hash:/x",
 		"warn {x", "defer {}", NULL
@@ -767,6 +767,12 @@ actions(void **state)
 	bad("fail_action = ''", "1:15: fail_action must not be empty");
 	assert_int_equal(faults.errors, 1);
 	bad("fail_action = '250 ok'", "1:15: fail_action begins with");
+	warned("count_mode = 'auto'\nfail_action = 'PREPEND X-Rate: {used}'",
+	    "2:15: fail_action can be the answer at END-OF-MESSAGE");
+	good("count_mode = 1\nfail_action = 'PREPEND X-Rate: {used}'");
+	warned("count_mode = 1\nrules = [{'name': 'b', 'count': 'bytes', "
+	    "'key': 'sender', 'limits': [[1, 1]], 'action': 'prepend X: y'}]",
+	    "2:");
 	good("success_action = '1'");
 	good("success_action = '4500'");
 	warned("fail_action = '17000'", "1:15: fail_action refuses nothing");

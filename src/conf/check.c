@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "conf/access.h"
 #include "conf/check.h"
@@ -53,6 +54,47 @@ check_is_given(const struct settings *s, const char *name)
 
 /* --- actions --- */
 
+/* access(5): PREPEND must be used before smtpd_end_of_data_restrictions. */
+static void
+check_prepend(const char *name, const struct value *v, bool at_end,
+    struct faults *faults)
+{
+	static const char	word[] = "PREPEND ";
+
+	if (at_end && v->type == VALUE_STR &&
+	    strncasecmp(v->bytes, word, strlen(word)) == 0)
+		fault_warning(faults, v->line, v->column,
+		    "%s can be the answer at END-OF-MESSAGE, where Postfix "
+		    "ignores PREPEND: count_mode \"auto\" and rules that count "
+		    "bytes are asked there", name);
+}
+
+static void
+check_all_prepends(const struct settings *s, struct faults *faults)
+{
+	static const char *const	names[] = {
+		"success_action", "fail_action", "db_error_action"
+	};
+	const struct value		*rules = settings_lookup(s, "rules");
+	const struct value		*action;
+	char				 name[48];
+	bool				 at_end, any, all;
+	size_t				 i;
+
+	any = all = s->count_mode == COUNT_AUTO;
+	for (i = 0; i < s->nrules; i++) {
+		at_end = all || s->rules[i].count == RULE_BYTES;
+		any = any || at_end;
+		if ((action = value_get(rules->items[i], "action")) == NULL)
+			continue;
+		(void)snprintf(name, sizeof(name), "rules[%zu].action", i);
+		check_prepend(name, action, at_end, faults);
+	}
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		check_prepend(names[i], settings_lookup(s, names[i]), any,
+		    faults);
+}
+
 static void
 check_actions(const struct settings *s, struct faults *faults)
 {
@@ -80,6 +122,7 @@ check_actions(const struct settings *s, struct faults *faults)
 		check_action("db_error_action",
 		    settings_lookup(s, "db_error_action"), false, faults);
 
+	check_all_prepends(s, faults);
 	rules = settings_lookup(s, "rules");
 	for (i = 0; i < s->nrules; i++) {
 		action = value_get(rules->items[i], "action");
