@@ -8,7 +8,7 @@ use warnings;
 use Test::More;
 
 use Database;
-use Policyd qw(wait_until need have_command False);
+use Policyd qw(wait_until need have_command True False);
 
 need(have_command('sqlite3'), 'no sqlite3 to look into the database with');
 
@@ -83,6 +83,33 @@ sub retry_after {
 	$d->ends_well;
 }
 
+sub values {
+	my ($db, %config) = @_;
+	my $d = Policyd->start(config => { %config, report => True,
+	    report_from => 'a@example.org', report_to => ['a@example.org'], report_limits => [3600],
+	    rules => [
+	    { name => 'places', key => 'sasl_username', count => 'addresses',
+	    limits => [[2, 3600]], action => 'HOLD {rule} {used}', report => True },
+	    { name => 'hard', key => 'sasl_username', limits => [[4, 3600]],
+	    action => 'REJECT {rule}' }] });
+	my $sql = "SELECT coalesce(sum(hit), 0) FROM limit_report WHERE id = 'places:bob'";
+	my $hits = sub { ((defined $db ? $db : $d)->sql($sql))[0][0] };
+	my $ask = sub {
+		my ($i) = @_;
+		return $d->ask(sasl_username => 'bob', client_address => "192.0.2.$i",
+		    instance => "v$i");
+	};
+
+	is($ask->($_), 'dunno', "address $_") for 1 .. 2;
+	is($ask->(3), 'HOLD places 2', 'a third address');
+	is($ask->(3), 'HOLD places 3', 'sent again');
+	is($hits->(), 1, 'is one hit');
+	is($ask->(4), 'HOLD places 3', 'a fourth address');
+	is($ask->(5), 'REJECT hard', 'a fifth one is refused');
+	is($hits->(), 2, 'and no hit of the rule before');
+	$d->ends_well;
+}
+
 sub without_limits {
 	my ($db, %config) = @_;
 	my $d = Policyd->start(config => { %config, limits => [[5, 3600]],
@@ -105,6 +132,7 @@ for my $kind (@ARGV ? @ARGV : qw(sqlite pgsql mysql)) {
 	for (['two tiers', \&two_tiers], ['FILTER is a limit', \&filter_is_a_limit],
 	    ['a mail that alone exceeds a limit', \&never],
 	    ['the wait for all rules', \&retry_after],
+	    ['different values over a soft limit', \&values],
 	    ['an id without limits is recorded', \&without_limits]) {
 		my ($name, $test) = @$_;
 		my $db = $kind eq 'sqlite' ? undef : Database->start($kind);
