@@ -1,14 +1,15 @@
 #!/usr/bin/perl
 
-# send.pl LOGIN PASS REFUSE: as that login, so many mails must pass and then so many be
-# refused for the limit.
+# send.pl LOGIN PASS REFUSE [REPLY]: as that login, so many mails must pass and then so many
+# be refused, for the limit or with a reply that matches REPLY.
 
 use strict;
 use warnings;
 
 use IO::Socket::INET;
 
-my ($login, $pass, $refuse) = @ARGV;
+my ($login, $pass, $refuse, $reply) = @ARGV;
+$reply //= '^450 .*Rate limit reach, retry later';
 my $smtp;
 
 # Postfix may only just have been started.
@@ -49,7 +50,7 @@ for my $n (1 .. $pass + $refuse) {
 	say_it('MAIL FROM:<sender@example.org>', qr/^250/);
 	say_it('RCPT TO:<recipient@localhost>', qr/^250/);
 	if ($n > $pass) {
-		say_it('DATA', qr/^450 .*Rate limit reach, retry later/);
+		say_it('DATA', qr/$reply/);
 		say_it('RSET', qr/^250/);
 		next;
 	}
