@@ -39,8 +39,8 @@ subtest 'reset' => sub {
 	    for 1 .. 3;
 	is($one->ask(sasl_username => 'bob'), 'reject 3 3', 'and counts anew');
 	is(ctl_json($one, 'reset', 'nobody')->{resets}[0]{n}, 0, 'an unknown id');
-	like($one->log, qr/policyctl: uid=$> asks for: reset Bob$/m, 'who asks is logged');
-	like($one->log, qr/policyctl: uid=$>: reset Bob: done$/m, 'and that it was done');
+	ok($one->wait_log(qr/policyctl: uid=$> asks for: reset Bob$/m), 'who asks is logged');
+	ok($one->wait_log(qr/policyctl: uid=$>: reset Bob: done$/m), 'and that it was done');
 	$one->restart;
 	is($one->ask(sasl_username => 'bob'), 'reject 3 3', 'the same after a restart');
 	is((ctl($one, 'reset', 'bob'))[1], "bob: 3 taken back\n", 'for people');
@@ -69,7 +69,7 @@ subtest 'grant' => sub {
 	    'and then no more');
 	for my $bad ('x', 0, -1) {
 		is((ctl($one, 'grant', 'bob', $bad, 1))[0], 3, "grant bob $bad");
-		like($one->log, qr/uid=$>: grant bob $bad \@\d+: failed: ./, 'the log says so');
+		ok($one->wait_log(qr/uid=$>: grant bob $bad \@\d+: failed: ./), 'the log says so');
 	}
 	is((ctl($one, 'grant', 'bob', 1, $_))[0], 1, "grant for $_: no duration")
 	    for 0, 'x', '9' x 30, 'until 25:00', 'until 2026-02-30', 'until';
@@ -164,7 +164,8 @@ subtest 'DATA after RCPT was accepted' => sub {
 	is((ctl($d, 'block', 'bob', 60))[0], 0, 'then comes the block');
 	is($d->ask(%mail, protocol_state => 'DATA', recipient_count => 1), $blocked,
 	    'DATA with nothing new is refused');
-	like($d->log, qr/blocked: by=<login:bob> until=\d+ sasl_username=bob /, 'the log says it');
+	ok($d->wait_log(qr/blocked: by=<login:bob> until=\d+ sasl_username=bob /),
+	    'the log says it');
 	unlike($d->log, qr/refused: /, 'as a block and not as a limit');
 	$d->ends_well;
 };
@@ -290,7 +291,7 @@ subtest 'the database is full or away' => sub {
 	kill 'STOP', $d->child('ledger-sqlite');
 	is((ctl($d, 'block', 'bob', 60))[0], 3, 'no answer is no success');
 	is((ctl($d, 'reset', 'bob'))[0], 3, 'nor for reset');
-	like($d->log, qr/uid=$>: block bob \@\d+: not answered in time$/m, 'the log says so');
+	ok($d->wait_log(qr/uid=$>: block bob \@\d+: not answered in time$/m), 'the log says so');
 	unlike($d->log, qr/uid=$>: \S.*: (?:done|failed)/, 'and no more than that');
 	kill 'CONT', $d->child('ledger-sqlite');
 	ok($d->wait_log(qr/uid=$>: block bob \@\d+: done$/m), 'and, in the end, that it was done');
@@ -308,7 +309,7 @@ subtest 'the database is full or away' => sub {
 	ok($d->wait_log(qr/uid=$>: block eve \@\d+: failed: ./), 'is in the log');
 	$lock->();
 	$d->ends_well;
-	like($d->log, qr/uid=$>: unblock bob: nobody knows how it ended$/m,
+	ok($d->wait_log(qr/uid=$>: unblock bob: nobody knows how it ended$/m),
 	    'what was never known is said');
 };
 

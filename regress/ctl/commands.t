@@ -174,8 +174,8 @@ subtest 'reload' => sub {
 	is($status, 3, 'a wrong one is told');
 	like($err, qr/:1:\d+: .*limits/, 'with the place');
 	is($d->ask(sasl_username => 'bob'), 'reject full', 'and changes nothing');
-	like($d->log, qr/engine: policyctl: uid=$>: reload: done$/m, 'who it was is logged');
-	like($d->log, qr/engine: policyctl: uid=$>: reload: failed: .*:1:\d+: .*limits/,
+	ok($d->wait_log(qr/engine: policyctl: uid=$>: reload: done$/m), 'who it was is logged');
+	ok($d->wait_log(qr/engine: policyctl: uid=$>: reload: failed: .*:1:\d+: .*limits/),
 	    'and how it went');
 	$d->ends_well;
 };
@@ -231,7 +231,7 @@ subtest 'permissions' => sub {
 		like($err, qr/permission denied/, 'says why');
 	}
 	my $uid = getpwnam 'daemon';
-	like($d->log, qr/policyctl: uid=$uid may not reload/, 'and that is logged');
+	ok($d->wait_log(qr/policyctl: uid=$uid may not reload/), 'and that is logged');
 	my @lines = $d->log =~ /uid=$uid may not/g;
 	cmp_ok(scalar @lines, '<', 10, 'a few times only, however often it is tried');
 	unlike($d->log, qr/parent: policyctl asks/, 'the parent hears nothing of it');

@@ -43,7 +43,7 @@ subtest 'wrong-stage-silent' => sub {
 		is($d->recorded('bob'), 0, 'nothing is recorded');
 		ok($d->wait_log(qr/$hint/), "the log names $hint");
 		my $socket = $d->endpoint;
-		like($d->log, qr/$hint = check_policy_service \{ unix:\Q$socket\E, default_action=DUNNO \}/,
+		ok($d->wait_log(qr/$hint = check_policy_service \{ unix:\Q$socket\E, default_action=DUNNO \}/),
 		    'with the socket and a default_action');
 		my @hints = $d->log =~ /$hint/g;
 		is(scalar @hints, 1, 'once');

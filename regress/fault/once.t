@@ -201,7 +201,7 @@ subtest 'the parent without memory' => sub {
 			is($d->stop, 0, 'and stops');
 		} else {
 			is($d->{status}, 6, "call $after: it ends");
-			like($d->log, qr/out of memory|parent: /, 'and says why');
+			ok($d->wait_log(qr/out of memory|parent: /), 'and says why');
 		}
 		ok(nobody_left($d, @below), 'with all its children');
 		$d->start;

@@ -115,7 +115,7 @@ sub ok_delivered {
 		    or $p->explain;
 		my @mails = mails();
 		is(scalar @mails, $before + 1, 'once');
-		like($p->log, qr/sasl_method=$mechanism, sasl_username=policyd\@example\.test/,
+		ok($p->wait_log(qr/sasl_method=$mechanism, sasl_username=policyd\@example\.test/),
 		    "by $mechanism");
 	};
 }

@@ -101,7 +101,7 @@ sub start_or_skip {
 
 	plan(skip_all => 'built without the whole sandbox')
 	    if $d->log =~ /EASED|SANDBOX=none/;
-	like($d->log, qr/engine: .*$seccomp.*; ledger: .*$seccomp/,
+	ok($d->wait_log(qr/engine: .*$seccomp.*; ledger: .*$seccomp/),
 	    "$name: the log says what was entered");
 	return $d;
 }

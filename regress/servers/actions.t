@@ -37,7 +37,7 @@ sub two_tiers {
 	$d->restart;
 	is($d->ask(%{$mail[6]}), 'HOLD soft bob 6', 'so it is after a restart');
 	is($d->ask(%{$mail[8]}), 'REJECT hard bob 6 of 6', 'and so is the refusal');
-	like($d->log, qr/^.*accepted over its limit: id=<soft:bob>.* limit=3\/3600 /m,
+	ok($d->wait_log(qr/^.*accepted over its limit: id=<soft:bob>.* limit=3\/3600 /m),
 	    'the log says so');
 	$d->ends_well;
 }

@@ -126,7 +126,7 @@ subtest 'no second connection' => sub {
 	my @clients = map { $d->connect } 1 .. $requests;
 	my %answers;
 
-	like($d->log, qr/no second connection.*too many connections/, 'the log tells of it');
+	ok($d->wait_log(qr/no second connection.*too many connections/), 'the log tells of it');
 	at_once($d, 'bob', $requests, @clients);
 	$answers{$_->answer // 'none'}++ for @clients;
 	is_deeply(\%answers, { dunno => 40, 'reject full' => $requests - 40 },
