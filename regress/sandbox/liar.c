@@ -33,9 +33,9 @@ ask_honestly(void)
 	liar_charge(&payload, "probe");
 	channel_send(liar_start.peer, MSG_CHARGE, 7, &payload, -1);
 	str_clear(&payload);
-	/* First it says that it serves. */
+	/* First it says that it serves, and what is blocked. */
 	while ((result = channel_wait(liar_start.peer, &m, deadline)) == 0 &&
-	    m.type == MSG_SERVING)
+	    m.type != MSG_VERDICT)
 		;
 	if (result == -1 || m.type != MSG_VERDICT || m.request != 7 ||
 	    msg_verdict_get(&verdict, m.payload, m.len) == -1)
