@@ -283,7 +283,8 @@ take_layer_away(const char *layer, int error)
 		    SCMP_SYS(landlock_create_ruleset), 0);
 	else if (strcmp(layer, "seccomp") == 0)
 		result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EINVAL),
-		    SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_SECCOMP));
+		    SCMP_SYS(prctl), 1,
+		    SCMP_CMP(0, SCMP_CMP_EQ, PR_SET_SECCOMP, 0));
 	else
 		result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(error),
 		    SCMP_SYS(unshare), 0);
