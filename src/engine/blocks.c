@@ -3,6 +3,7 @@
 
 #include "engine/blocks.h"
 #include "engine/identity.h"
+#include "lib/log.h"
 #include "lib/str.h"
 
 #define FRESH_MS	1100	/* a little more than the ledger's second */
@@ -11,6 +12,7 @@ static struct {
 	struct override_list	*list;
 	struct override_list	*coming;	/* NULL: changes, no new list */
 	bool			 known;
+	bool			 missed;	/* and that is said */
 	struct mono		 fresh;		/* until then */
 	struct str		 login;
 	struct str		 sender;
@@ -45,6 +47,30 @@ blocks_known(void)
 }
 
 /* --- from the ledger --- */
+
+void
+blocks_missed(void)
+{
+	if (!blocks.known && !blocks.missed)
+		log_warning("the database has not told what is blocked: until "
+		    "it does, no block holds");
+	blocks.missed = !blocks.known;
+}
+
+static void
+blocks_told(struct mono now)
+{
+	size_t	n = override_list_count(blocks.list, OVERRIDE_BLOCK);
+	size_t	grants = override_list_count(blocks.list, OVERRIDE_GRANT);
+
+	if (blocks.missed)
+		log_notice("the database has told what is blocked: %zu block%s"
+		    ", %zu grant%s", n, n == 1 ? "" : "s", grants,
+		    grants == 1 ? "" : "s");
+	blocks.missed = false;
+	blocks.known = true;
+	blocks.fresh = clock_after(now, FRESH_MS);
+}
 
 static int
 blocks_part(const struct message *m)
@@ -86,8 +112,7 @@ blocks_message(const struct message *m, struct mono now)
 			blocks.list = blocks.coming;
 			blocks.coming = NULL;
 		}
-		blocks.known = true;
-		blocks.fresh = clock_after(now, FRESH_MS);
+		blocks_told(now);
 		return 0;
 	}
 }

@@ -29,6 +29,9 @@ bool	blocks_fresh(struct mono now);
 /* Whether a list ever came. */
 bool	blocks_known(void);
 
+/* A request went without the list: logged once, if there is none yet. */
+void	blocks_missed(void);
+
 /* The block that holds for a request at `now`, or NULL; until the next call. */
 const struct override	*blocks_check(const struct settings *,
 			    const struct request *, int64_t now);

@@ -35,6 +35,7 @@ link_lost(void)
 	channel_free(ledger.channel);
 	ledger.channel = NULL;
 	ledger.blocked = false;
+	blocks_missed();
 	pending_channel(NULL);
 	replay_channel(NULL);
 }
@@ -48,13 +49,10 @@ link_message(const struct message *m)
 		pending_serving();
 		return 0;
 	}
+	/* With a number it is the end of an answer, whatever was told of it. */
 	if (m->type == MSG_OVERRIDES_BEGIN || m->type == MSG_OVERRIDES_PART ||
-	    m->type == MSG_OVERRIDES_END) {
-		if (blocks_message(m, turn_now()) == -1)
-			return -1;
-		/* With a number it answers a question too. */
-		return m->request == 0 ? 0 : control_on_ledger(m);
-	}
+	    (m->type == MSG_OVERRIDES_END && m->request == 0))
+		return blocks_message(m, turn_now());
 	if (m->type != MSG_VERDICT)
 		return control_on_ledger(m);
 	if (msg_verdict_get(&verdict, m->payload, m->len) == -1)

@@ -80,10 +80,7 @@ engine_answer_blocked(struct client *client, const struct settings *s,
 	client_answer(client, engine.answer.data, engine.answer.len);
 }
 
-/*
- * Blocks come before everything else. The engine's own list is asked, unless it
- * is older than what the ledger would know: then the ledger looks.
- */
+/* Blocks come before everything else. */
 static bool
 engine_is_blocked(struct client *client, const struct request *req)
 {
@@ -110,12 +107,17 @@ engine_on_request(struct client *client, const struct request *req)
 {
 	struct decision	*d = &engine.decision;
 	struct held	*held = engine.held;
-	bool		 counts = true, asks = !blocks_fresh(turn_now()) &&
-			    pending_is_serving();
+	bool		 counts = true, fresh = blocks_fresh(turn_now()), own;
 	size_t		 i;
 
 	stats_add(STATS_REQUESTS, 1);
-	if (!asks && engine_is_blocked(client, req))
+	/*
+	 * The ledger looks where the engine's list is not fresh, and where
+	 * there is none: at the start a request waits for it. While no ledger
+	 * serves the list that there is holds.
+	 */
+	own = fresh || (blocks_known() && !pending_is_serving());
+	if (own && engine_is_blocked(client, req))
 		return;
 	if (decide_request(d, held->settings, req, engine_tag()) == DECIDE_PASS)
 		counts = decide_stage_counts(held->settings, req);
@@ -123,7 +125,7 @@ engine_on_request(struct client *client, const struct request *req)
 		tell_stage(held->settings, counts);
 	if (d->bad_count)
 		tell_bad_count(req);
-	if (d->reason != REASON_CHARGED && !asks) {
+	if (d->reason != REASON_CHARGED && own) {
 		stats_answered(0);
 		tell_passed(req, decide_reason_text(d->reason));
 		engine_pass(client, held);
@@ -133,7 +135,7 @@ engine_on_request(struct client *client, const struct request *req)
 		stats_rule(held->settings, d->charge.keys[i].rule,
 		    STATS_RULE_CHARGED);
 	d->charge.subject = false;
-	if (asks)
+	if (!fresh)
 		blocks_subject(&d->charge, held->settings, req);
 	pending_add(client, held, req, d);
 	link_feed();
@@ -278,14 +280,19 @@ engine_is_plain(const struct pending *p, const struct msg_verdict *v)
 	    v->warned == 0 && !engine_remembers(p) && !log_debugging();
 }
 
-/* The ledger looked at the subject's blocks, or could not. True: answered. */
+/*
+ * The ledger looked at the subject's blocks; where it gave no verdict this
+ * engine's list holds. True: answered.
+ */
 static bool
 engine_looked(struct pending *p, const struct msg_verdict *v)
 {
 	const struct override	*block;
 	struct msg_charge	*charge;
 
-	if (v->verdict != VERDICT_BLOCKED && !p->bare)
+	if (v->verdict == VERDICT_UNAVAILABLE)
+		blocks_missed();
+	else if (v->verdict != VERDICT_BLOCKED && !p->bare)
 		return false;
 	charge = pending_charge(p);
 	block = blocks_check_charge(charge, clock_wall());
@@ -294,6 +301,8 @@ engine_looked(struct pending *p, const struct msg_verdict *v)
 		engine_answer_blocked(p->client, p->held->settings, block);
 		return true;
 	}
+	if (!p->bare)
+		return false;
 	tell_passed_charge(charge, &p->about, decide_reason_text(p->reason));
 	engine_pass(p->client, p->held);
 	return true;
