@@ -43,4 +43,22 @@ for my $page (@pages) {
 	places_ok("$page has one sentence a line", @many);
 }
 
+# What the program makes in a database is described.
+{
+	my $daemon = text('man/policyd-rate-limit.8');
+	my %made;
+
+	for my $file (files(qr{\Asrc/ledger/.*\.c\z})) {
+		# One string is several literals.
+		my $sql = text($file) =~ s/"\s+"//gr;
+		$made{$1} //= $file while $sql =~
+		    /CREATE\ (?:OR\ REPLACE\ )?(?:UNIQUE\ )?(?:TABLE|INDEX|SEQUENCE|
+		    TRIGGER|FUNCTION)\ (?:IF\ NOT\ EXISTS\ )?(?!ON\b|IF\b)(\w+)/gx;
+	}
+	cmp_ok(scalar keys %made, '>=', 20, 'what is made is found in the sources');
+	places_ok('policyd-rate-limit(8) describes each table, index and trigger',
+	    map { "$made{$_}: $_" } grep { $daemon !~ /^\.(?:It )?Ic \Q$_\E\b/m }
+	    sort keys %made);
+}
+
 done_testing;
