@@ -9,7 +9,7 @@
 
 #include "rig.h"
 
-/* What SPEC.md 3 says of a decision, asked of a ledger with its database. */
+/* What the manual says of a decision, asked of a ledger with its database. */
 
 static void
 room_for_n_takes_n(void **state)

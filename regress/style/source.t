@@ -143,6 +143,14 @@ places_ok('nothing unfinished', find_lines(sub {
     }, \&text, grep { $_ ne 'regress/style/source.t' }
     @c, files(qr{\.(?:pl|pm|t|sh|mk|conf|[1-9])\z})));
 
+# A page that is cited is one of the project's.
+{
+	my %page = map { m{([^/]+)\z} ? ($1 => 1) : () } files(qr{\.md\z});
+	places_ok('every page that is cited is there', find_lines(sub {
+		grep { !$page{$_} } $_[0] =~ /\b(\w+\.md)\b/g
+	    }, \&text, files(qr{\A(?!regress/style/).*\.(?:[ch]|pl|pm|t|sh|mk|md|conf|[1-9])\z})));
+}
+
 # Only this machine's: the tree itself, and where it stands.
 my @machine = ("$root/");
 (my $above = $root) =~ s{/[^/]+\z}{};

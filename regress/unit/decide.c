@@ -17,11 +17,11 @@
 #define RANDOM	4711
 
 /*
- * Decisions by hand from SPEC.md 3 and 4. A case is a configuration, a request,
- * and what comes of it, in words:
+ * Decisions by hand from the manual pages. A case is a configuration, a
+ * request, and what comes of it, in words:
  *
- *	pass: why
- *	mode/tag id n=amount windows flags | the next key
+ * 	pass: why
+ * 	mode/tag id n=amount windows flags | the next key
  *
  * The tag is 0, random, or a hash. Windows are mails/seconds, with ! where a
  * hit is reported; flags are sql, shadow, warn, total and different:value.

@@ -85,7 +85,7 @@ roles_of(const char *name)
 	return 0;
 }
 
-/* SPEC.md 2, both tables: nothing is forgotten. */
+/* Every setting, by hand: nothing is forgotten. */
 static void
 names(void **state)
 {

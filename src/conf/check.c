@@ -19,10 +19,13 @@
 
 #define CHECK_TEXT_MAX	512
 
-/* SPEC.md 1. */
+/* policyd-rate-limit(8), EXIT STATUS. */
 #define CHECK_STATUS_SOCKET	4
 
-/* Postfix keeps a connection up to this long: POSTFIX.md. */
+/*
+ * Postfix keeps an idle connection up to this long
+ * (smtpd_policy_service_max_idle of postconf(5)).
+ */
 #define CHECK_POSTFIX_KEEPS	1000
 
 /* An advice at the place of a setting's value. */

@@ -13,7 +13,7 @@
 void	check_settings(const struct settings *, struct faults *);
 
 /*
- * Whether SOCKET is well formed: 0, or the exit status of SPEC.md 1 (4:
+ * Whether SOCKET is well formed: 0, or the exit status to use (4:
  * neither a path nor a pair whose address holds a `.` or a `:`).
  */
 int	check_socket(const struct value *);

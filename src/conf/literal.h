@@ -7,8 +7,8 @@
 #include "conf/value.h"
 
 /*
- * The .conf syntax of SPEC.md 2: `name = literal` statements in Python's form.
- * Nothing is executed. Pure: bytes in, a tree out.
+ * The .conf syntax (policyd-rate-limit.conf(5)): `name = literal` statements in
+ * Python's form. Nothing is executed. Pure: bytes in, a tree out.
  */
 
 /*

@@ -5,7 +5,7 @@
 #include "conf/settings.h"
 
 /*
- * Finds, opens, judges and reads the configuration (SPEC.md 2): the search
+ * Finds, opens, judges and reads the configuration: the search
  * path, both syntaxes, ownership and modes of the file. `file` NULL: search.
  * NULL when the file named is missing or unreadable or any error was found;
  * faults say why, and hold warnings also on success. faults->file becomes the

@@ -3,7 +3,7 @@
 
 #include "conf/reader.h"
 
-/* The setting `rules` (SPEC.md 4): a list of dictionaries, or None. */
+/* The setting `rules`: a list of dictionaries, or None. */
 reader	rules_read;		/* `out` is struct settings: rules, nrules */
 void	rules_clear(struct settings *);
 

@@ -215,8 +215,8 @@ settings_take(struct settings *s, const struct value *key, struct value *v,
 }
 
 /*
- * SPEC.md 4: rules are the general form of these, so having both says two
- * things.
+ * These settings are special cases of rules, so to have both would be
+ * ambiguous.
  */
 static void
 settings_check_plain(const struct settings *s, struct faults *faults)

@@ -12,8 +12,9 @@
 #include "lib/window.h"
 
 /*
- * The settings of SPEC.md 2. table.c holds the one table that names each of
- * them, with its type, default, bounds, reader, and the roles that get it.
+ * The settings of policyd-rate-limit.conf(5). table.c holds the one table that
+ * names each of them, with its type, default, bounds, reader, and the roles
+ * that get it.
  */
 enum backend {
 	BACKEND_SQLITE,

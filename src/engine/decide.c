@@ -93,7 +93,7 @@ decide_id_end(struct task *t, struct msg_charge_key *key)
 	key->idlen = t->d->ids.len - at;
 }
 
-/* SPEC.md 3, step 1: the first of these that is on and present. */
+/* The first identity that is switched on and present in the request. */
 static bool
 decide_identity(struct task *t, struct msg_charge_key *key)
 {
@@ -135,7 +135,7 @@ decide_escape(struct str *ids, size_t at)
 	}
 }
 
-/* SPEC.md 4: a rule's id is its name and the values of its key, all of them. */
+/* A rule's id is its name and the values of all attributes of its key. */
 static bool
 decide_rule_identity(struct task *t, const struct settings_rule *rule,
     struct msg_charge_key *key)
@@ -158,7 +158,7 @@ decide_rule_identity(struct task *t, const struct settings_rule *rule,
 	return true;
 }
 
-/* SPEC.md 4: networks and unless. */
+/* The fields `networks` and `unless` of a rule. */
 static bool
 decide_rule_applies(const struct task *t, const struct settings_rule *rule)
 {
@@ -236,7 +236,7 @@ decide_distinct(struct task *t, enum rule_attribute attr,
 	return true;
 }
 
-/* SPEC.md 3, step 2, and `count` of SPEC.md 4. */
+/* The amount, by count_mode and the field `count` of a rule. */
 static enum decide_reason
 decide_count(struct task *t, enum rule_count count, struct msg_charge_key *key)
 {
@@ -319,7 +319,7 @@ decide_reported(const struct settings *s, const struct limits *limits)
 	return bits;
 }
 
-/* SPEC.md 3, step 3. An id without limits is counted too. */
+/* The limits that hold for an id. An id without limits is counted too. */
 static void
 decide_limits(const struct settings *s, const struct settings_id_limits *by_id,
     const struct limits *otherwise, const char *id, size_t idlen,

@@ -7,9 +7,10 @@
 #include "lib/str.h"
 
 /*
- * SPEC.md 3 and 4, step by step: which identities a request has, what it
- * counts, which windows must hold. Pure: request and settings in, a charge
- * out. How the verdict is worded stands in action.h.
+ * The steps of policyd-rate-limit(8), "The decision", up to the charge: which
+ * identities a request has, how much it counts, which windows must have room.
+ * Pure: takes a request and the settings, yields a charge. action.h words the
+ * verdict.
  */
 enum decide_outcome {
 	DECIDE_PASS,		/* success_action; nothing is recorded */

@@ -6,12 +6,13 @@
 #include "ipc/message.h"
 
 /*
- * The tables of SPEC.md 5, and how a database that an older program left
- * becomes one of ours: a list of steps, the same for all three backends, each
- * of which is taken only where what it makes is missing. So a new database, one
- * of 0.5.1, one of 1.x and one where an earlier try was interrupted all go the
- * same way, and a second time changes nothing. No step reads or writes the
- * rows, but for ids that an older program stored in upper case.
+ * The tables (policyd-rate-limit(8), Tables), and how a database that an older
+ * program left becomes one of ours: a list of steps, the same for all three
+ * backends, each of which is taken only where what it makes is missing. So a
+ * new database, one of 0.5.1, one of 1.x and one where an earlier try was
+ * interrupted all go the same way, and a second time changes nothing. No step
+ * reads or writes the rows, but for ids that an older program stored in upper
+ * case.
  */
 enum schema_dialect {
 	SCHEMA_SQLITE,

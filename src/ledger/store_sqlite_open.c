@@ -115,7 +115,7 @@ static const char	forgotten[] =
 	"UPDATE mail_state SET value = value + 1"
 	" WHERE name IN ('runs', 'changes');";
 
-/* --- the tables of SPEC.md 5 --- */
+/* --- the tables of schema.h --- */
 
 static int
 store_has(void *arg, const char *table, const char *column, int *width)

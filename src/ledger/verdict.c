@@ -32,9 +32,8 @@ verdict_longest(const struct verdict_key *k, int64_t longest)
 /* --- how much is new --- */
 
 /*
- * SPEC.md 3, step 2: an instance is charged once. Where a tag tells charges of
- * one instance apart, each of them is, and all count for the total of the
- * instance.
+ * An instance is charged once. Where a tag tells charges of one instance apart,
+ * each of them is, and all count for the total of the instance.
  */
 static int64_t
 verdict_new(struct verdict_context *ctx, const struct verdict_charge *c,

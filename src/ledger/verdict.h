@@ -10,10 +10,10 @@
 #include "ledger/store.h"
 
 /*
- * SPEC.md 3, steps 4 and 5, for one charge: all its windows are looked at, and
- * when all hold everything is recorded. What is asked here is in the cache
- * already; what is recorded goes to the cache and, for the commit, to the
- * store.
+ * policyd-rate-limit(8), "The decision", for one charge: all its windows are
+ * looked at, and when all hold everything is recorded. What is asked here is in
+ * the cache already; what is recorded goes to the cache and, for the commit, to
+ * the store.
  */
 struct verdict_key {
 	struct msg_charge_key	 charge;	/* its strings as stored */

@@ -23,7 +23,7 @@ int		clock_left(struct mono deadline, struct mono now);
 /* Nanoseconds from `then` to `now`; negative if `then` is later. */
 int64_t		clock_between(struct mono then, struct mono now);
 
-/* floor(seconds since 1970), the `now` of SPEC.md 3. */
+/* floor(seconds since 1970), the `now` of every window. */
 int64_t		clock_wall(void);
 
 #endif

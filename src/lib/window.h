@@ -6,11 +6,11 @@
 #include <stdint.h>
 
 /*
- * What was recorded for one id, by second, with running totals: the exact sums
- * of SPEC.md 3 for any length of window at a cost that does not grow with the
- * number of mails (one search among the seconds). Two seconds take no memory
- * but the struct's 48 bytes, more of them 8 bytes each. Pure: no clock, no I/O;
- * times are seconds since 1970, amounts are mails.
+ * What was recorded for one id, by second, with running totals: the exact sum
+ * over a window of any length, at a cost that does not grow with the number of
+ * mails (one search among the seconds). Two seconds take no memory but the
+ * struct's 48 bytes, more of them 8 bytes each. Pure: no clock, no I/O; times
+ * are seconds since 1970, amounts are mails.
  */
 
 /* One [mails, seconds] of the configuration: at most `mails` in `seconds`. */

@@ -53,7 +53,9 @@ raise_limit(void)
 		log_debug("setrlimit: %s", strerror(errno));
 }
 
-/* STATUS_OK, or what to exit with: SPEC.md 1. */
+/*
+ * STATUS_OK, or the status to exit with (policyd-rate-limit(8), EXIT STATUS).
+ */
 static int
 read_configuration(struct parent *p)
 {

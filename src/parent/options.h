@@ -6,8 +6,8 @@
 #include "conf/fault.h"
 
 /*
- * The command line of SPEC.md 1, and the two options that only look at the
- * configuration and need no root, no database and no user.
+ * The command line (policyd-rate-limit(8)), and the two options that only read
+ * the configuration and need no root, no database and no user.
  */
 struct options {
 	const char	*file;		/* -f, NULL: search */

@@ -17,7 +17,7 @@
  * the other files are told what came and do their part.
  */
 
-/* SPEC.md 1. */
+/* policyd-rate-limit(8), EXIT STATUS. */
 enum {
 	STATUS_OK = 0,
 	STATUS_USAGE = 1,

@@ -8,7 +8,7 @@
 #include "lib/str.h"
 
 /*
- * The report as a mail (SPEC.md 6): rows in, bytes out. What strangers chose,
+ * The report as a mail: rows in, bytes out. What strangers chose,
  * the ids, is made printable; headers are ASCII, whatever the settings hold.
  */
 struct mail_row {
