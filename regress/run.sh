@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 dir=$PWD/run
-mkdir -p "$dir"
+mkdir -p "$dir/db"
 conf=$dir/policyd-rate-limit.conf
 if [ ! -f "$conf" ]; then
 	cat >"$conf" <<-END
@@ -15,13 +15,14 @@ if [ ! -f "$conf" ]; then
 	socket_permission = 0o600
 	pidfile = "$dir/pid"
 	control_socket = "$dir/control"
-	sqlite_config = {"database": "$dir/db.sqlite3"}
+	sqlite_config = {"database": "$dir/db/db.sqlite3"}
 	# Three mails in a minute, so that a limit is soon seen.
 	limits = [[3, 60], [150, 24 * 3600]]
 	END
 	# Root's children give their privileges up to somebody: who needs no account made.
+	# The configuration stays in a directory of root's.
 	if [ "$(id -u)" -eq 0 ]; then
-		chown "nobody:$(id -gn nobody)" "$dir"
+		chown "nobody:$(id -gn nobody)" "$dir/db"
 		printf 'user = "nobody"\ngroup = "%s"\n' "$(id -gn nobody)" >>"$conf"
 	fi
 	chmod 0600 "$conf"
