@@ -81,6 +81,13 @@ request_find_end(const char *bytes, size_t size)
 	return whole;
 }
 
+/* Behind a value are blanks at most. */
+static bool
+request_line_ends(const char *at)
+{
+	return at[strspn(at, " \t\v\f\r")] == '\n';
+}
+
 static bool
 same_bytes(const char *a, size_t alen, const char *b, size_t blen)
 {
@@ -160,7 +167,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_require(req.attr[i].bytes == NULL ||
 		    (req.attr[i].bytes > bytes &&
 		    req.attr[i].bytes + req.attr[i].len < bytes + end &&
-		    req.attr[i].bytes[req.attr[i].len] == '\n'));
+		    request_line_ends(req.attr[i].bytes + req.attr[i].len)));
 	for (i = 0; i < REQUEST_NCONF; i++) {
 		s = request_settings[i];
 		if (decide_request(&d, s, &req, 1) == DECIDE_PASS)

@@ -328,6 +328,41 @@ malformed(void **state)
 	refused("sender=a", 8, "a line without an end");
 }
 
+/* As 1.x strips them: an id is the same with and without them. */
+static void
+blanks_at_line_ends(void **state)
+{
+	static const struct {
+		const char	*text;
+		const char	*sender;
+	} cases[] = {
+		{ "sender=bob \n\n", "bob" },
+		{ "sender=bob \t\v\f\r \n\n", "bob" },
+		{ "sender=bob\r\nrecipient=x\n\n", "bob" },
+		{ "sender= bob b \n\n", " bob b" },
+		{ "sender=bob=\n\n", "bob=" },
+		{ "sender== \n\n", "=" },
+		{ "sender=bob\xc2\xa0\n\n", "bob\xc2\xa0" },
+		{ "sender= \n\n", "" },
+		{ "sender=\n\n", "" },
+	};
+	struct request	 req;
+	const char	*reason;
+	size_t		 i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(request_parse(&req, cases[i].text,
+		    strlen(cases[i].text), &reason), 0);
+		assert_int_equal(req.attr[ATTR_SENDER].len,
+		    strlen(cases[i].sender));
+		assert_memory_equal(req.attr[ATTR_SENDER].bytes,
+		    cases[i].sender, req.attr[ATTR_SENDER].len);
+	}
+	/* Not what is only a blank. */
+	refused("sender=bob\n \n\n", 14, "a line without `='");
+}
+
 /* It would never end otherwise. */
 static void
 crlf_line_ends(void **state)
@@ -373,6 +408,7 @@ main(void)
 		TEST(long_helo_hides_sasl),
 		TEST(odd_bytes_are_bytes),
 		TEST(malformed),
+		TEST(blanks_at_line_ends),
 		TEST(crlf_line_ends),
 		TEST(mutated)
 	};

@@ -5,8 +5,8 @@
 
 /*
  * A policy request of Postfix (SMTPD_POLICY_README): `name=value` lines, each
- * ended by LF, and an empty line. Pure: bytes in, attributes out. Bytes are
- * bytes.
+ * ended by LF, and an empty line. Blanks at the end of a line are not part of
+ * its value. Pure: bytes in, attributes out. Bytes are bytes.
  */
 #define REQUEST_MAX	65536		/* one request with its empty line */
 
