@@ -181,11 +181,13 @@ FAULT =		build/regress/fault
 FAULT_Linux =	${FAULT}/policyd-rate-limit ${FAULT}/shim.so
 TEST_PROGRAMS =	build/bench/floor build/bench/load ${LIAR_PROGRAMS} \
 		${FAULT_${OS}} ${ATTACK_${OS}_${SANDBOX}}
+# Those that no unit test has a part of: compiled with the tests, run by make fuzz.
+FUZZ_OBJS =	regress/fuzz/database.o regress/fuzz/ledger.o regress/fuzz/rows.o
 OBJECTS =	${PARENT_OBJS} src/conf/paths.o ${ENGINE_OBJS} ${LEDGER_OBJS} \
 		${SQLITE_OBJS} ${PGSQL_OBJS} ${MYSQL_OBJS} ${REPORT_OBJS} ${CTL_OBJS}
 DEPENDS =	${OBJECTS:.o=.d} ${UNIT_SRCS:.c=.d} ${LEDGER_TEST_SRCS:.c=.d} \
 		${LEDGER_RIG_SRCS:.c=.d} ${RIG_PGSQL_OBJS:.o=.d} ${RIG_MYSQL_OBJS:.o=.d} ${BENCH_OBJS:.o=.d} ${ATTACK_SRCS:.c=.d} \
-		${LIAR_SRCS:.c=.d} build/paths.d ${LIAR}/paths.d
+		${LIAR_SRCS:.c=.d} ${FUZZ_OBJS:.o=.d} build/paths.d ${LIAR}/paths.d
 
 REPORT_PROGRAM = build/libexec/report
 CHILDREN =	build/libexec/engine ${LEDGERS:%=build/libexec/ledger-%} ${REPORT_PROGRAM}
@@ -374,7 +376,7 @@ tests-mysql: ${MYSQL_TESTS}
 run: all
 	@sh regress/run.sh
 
-tests: ${UNIT_TESTS} ${TEST_PROGRAMS} ${LEDGERS:%=tests-%}
+tests: ${UNIT_TESTS} ${TEST_PROGRAMS} ${FUZZ_OBJS} ${LEDGERS:%=tests-%}
 
 # By another make, so that under -j nothing is tested before it is built.
 check: all tests
@@ -508,4 +510,4 @@ debcheck-built:
 clean:
 	rm -rf build
 	rm -f ${OBJECTS} ${DEPENDS} ${UNIT_SRCS:.c=.o} ${LEDGER_TEST_SRCS:.c=.o} ${LEDGER_RIG_SRCS:.c=.o} ${UNIT_TESTS} \
-	    ${RIG_PGSQL_OBJS} ${RIG_MYSQL_OBJS} ${PGSQL_TESTS} ${MYSQL_TESTS} ${BENCH_OBJS} ${ATTACK_SRCS:.c=.o} ${LIAR_SRCS:.c=.o}
+	    ${FUZZ_OBJS} ${RIG_PGSQL_OBJS} ${RIG_MYSQL_OBJS} ${PGSQL_TESTS} ${MYSQL_TESTS} ${BENCH_OBJS} ${ATTACK_SRCS:.c=.o} ${LIAR_SRCS:.c=.o}

@@ -118,9 +118,12 @@ database_charge(struct fuzz_store *s, unsigned int rounds)
 static void
 database_use(struct fuzz_store *s)
 {
-	int64_t	position = 0, deleted;
-	int	i;
-	bool	done;
+	static const struct store_kept	kept = {
+		STORE_NOW - 1000, STORE_NOW + 1000
+	};
+	int64_t				position = 0, deleted;
+	int				i;
+	bool				done;
 
 	database_charge(s, 9);
 	for (i = 0; i < HIT_KIND__MAX; i++)
@@ -129,7 +132,7 @@ database_use(struct fuzz_store *s)
 	(void)override_table_refresh(charge_batch_overrides(s->batch), s->store,
 	    STORE_NOW, (struct mono){ 0 });
 	for (i = 0; i < 8 && position != -1; i++)
-		if (store_clean(s->store, STORE_NOW - 1000, 50, &position,
+		if (store_clean(s->store, &kept, 50, &position,
 		    &deleted) != STORE_OK)
 			break;
 	(void)store_reclaim(s->store, &done);
