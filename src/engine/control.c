@@ -501,13 +501,17 @@ control_oldest(void)
 void
 control_new(int fd)
 {
-	struct control	*c;
-	uid_t		 uid;
-	gid_t		 gid;
+	static struct log_limit	 limit;
+	struct control		*c;
+	unsigned int		 held;
+	uid_t			 uid;
+	gid_t			 gid;
 
+	/* The BSDs cannot tell once the peer has closed its end. */
 	if (getpeereid(fd, &uid, &gid) == -1) {
-		log_warning("policyctl: who asks cannot be told: %s",
-		    strerror(errno));
+		if (log_allowed(&limit, DENIED_SECONDS, &held))
+			log_warning("policyctl: the peer's user is unknown: "
+			    "%s (%u more not shown)", strerror(errno), held);
 		close(fd);
 		return;
 	}
