@@ -91,6 +91,8 @@ sub check_all {
 	check_parent($d);
 	check_child($d, 'engine', %expected, files => qr/\A$/,
 	    root => $expected{jail});
+	is("@{limits_of($d->child('engine'))->{'Max file size'}}", '0 0',
+	    'engine: no file may grow');
 	check_child($d, 'ledger-sqlite', %expected, root => $expected{db},
 	    files => qr{\A\Q$d->{dir}\E/db(?:/db\.sqlite3(?:-wal|-shm|-journal)?)?\z});
 }

@@ -123,7 +123,7 @@ sub openbsd {
 }
 
 my @kinds = (socket => 'a socket; `CAP_ACCEPT` only if it listens', directory => "the database's directory and its files",
-    file => 'another file (a log)', other => 'a channel, kqueue or pipe');
+    file => 'another file', other => 'a channel, kqueue or pipe');
 
 sub freebsd {
 	my $c = text('src/sandbox/freebsd.c');
@@ -134,7 +134,7 @@ sub freebsd {
 		    or die "freebsd.c: $kinds[$i]?\n";
 		my %seen;
 		my @rights = grep { !$seen{$_}++ } $body =~ /\b(CAP_\w+)/g;
-		push @rows, [$kinds[$i + 1], join ', ', map { "`$_`" } @rights];
+		push @rows, [$kinds[$i + 1], join(', ', map { "`$_`" } @rights) || 'none'];
 	}
 	return table(['descriptor', 'rights (Capsicum)'], @rows);
 }

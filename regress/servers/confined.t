@@ -32,7 +32,7 @@ sub check {
 	is_deeply([glob "/proc/$pid/root/*"], [], "$name: an empty directory");
 	my $limits = slurp("/proc/$pid/limits");
 	like($limits, qr/^Max $_\s+0\s+0\s/m, "$name: limit of $_")
-	    for 'processes', 'core file size', 'locked memory';
+	    for 'processes', 'core file size', 'locked memory', 'file size';
 	like($limits, qr/^Max open files\s+64\s+64\s/m, "$name: few descriptors");
 
 	my @leads = map { readlink // () } glob "/proc/$pid/fd/*";

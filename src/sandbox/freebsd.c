@@ -78,14 +78,14 @@ directory_rights(cap_rights_t *rights)
 	    CAP_FLOCK, CAP_FCNTL, CAP_FCHMOD, CAP_UNLINKAT);
 }
 
+/* No other role has a file that it uses. */
 static void
 file_rights(cap_rights_t *rights, enum sandbox_role role)
 {
 	if (role == SANDBOX_LEDGER_SQLITE)
 		directory_rights(rights);
 	else
-		cap_rights_init(rights, CAP_WRITE, CAP_SEEK, CAP_FSTAT,
-		    CAP_EVENT, CAP_FCNTL);
+		cap_rights_init(rights);
 }
 
 /* fstat(2) shows a kqueue as a pipe. */

@@ -6,10 +6,12 @@
 #include "sandbox/sandbox.h"
 
 /*
- * NetBSD has nothing that takes system calls away from a process. What is left
- * is what privileges.c does (an empty directory for a root, an unprivileged
- * user) and resource limits: such a process can still open connections. The
- * description says no more.
+ * NetBSD has nothing that takes system calls away from a process. What holds
+ * are resource limits and, when started as root, what privileges.c does: the
+ * ids of an unprivileged user, and chroot(2) for the engine (an empty
+ * directory) and ledger-sqlite (that of its database), but not for those that
+ * connect first. Each of them can open connections. The description says no
+ * more.
  */
 static const char	*entered = "none";
 

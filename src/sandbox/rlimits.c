@@ -1,9 +1,7 @@
 #include <sys/types.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 
 #include <stddef.h>
-#include <unistd.h>
 
 #include "sandbox/rlimits.h"
 
@@ -39,15 +37,6 @@ rlimits_prepare(void)
 	return setrlimit(RLIMIT_CORE, &none);
 }
 
-/* A log that goes to a file must not end by SIGXFSZ. */
-static bool
-logs_to_file(void)
-{
-	struct stat	sb;
-
-	return fstat(STDERR_FILENO, &sb) == 0 && S_ISREG(sb.st_mode);
-}
-
 int
 rlimits_enter(enum sandbox_role role, bool eased)
 {
@@ -57,8 +46,6 @@ rlimits_enter(enum sandbox_role role, bool eased)
 	for (i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
 		if ((limits[i].roles & 1U << role) == 0 ||
 		    (eased && !limits[i].eased))
-			continue;
-		if (limits[i].what == RLIMIT_FSIZE && logs_to_file())
 			continue;
 		if (getrlimit(limits[i].what, &limit) == -1)
 			return -1;

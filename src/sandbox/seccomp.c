@@ -523,7 +523,10 @@ build(scmp_filter_ctx filter, enum sandbox_role role, bool eased)
 
 /*
  * socketcall(2) passes its arguments where no filter sees them, and libseccomp
- * allows it beside each socket call. Of two filters the stricter answer holds.
+ * allows it beside each socket call, for the same function. Of two filters the
+ * stricter answer holds. Not while connecting: the resolver is a part of glibc,
+ * which on 32-bit x86 has no other way to the kernel, and compat/socketcall.c
+ * replaces only what other libraries import.
  */
 static int
 forbid_socketcall(void)
@@ -586,7 +589,6 @@ seccomp_enter(enum sandbox_role role, bool eased)
 		error = build_traps(filter, eased);
 	if (error == 0 && catch_forbidden() == -1)
 		error = -errno;
-	/* Before the lock libraries connect, by whichever call libc uses. */
 	if (error == 0 && !connecting)
 		error = forbid_socketcall();
 	if (error == 0)
