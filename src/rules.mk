@@ -185,6 +185,11 @@ TEST_PROGRAMS =	build/bench/floor build/bench/load ${LIAR_PROGRAMS} \
 FUZZ_OBJS =	regress/fuzz/database.o regress/fuzz/ledger.o regress/fuzz/rows.o
 OBJECTS =	${PARENT_OBJS} src/conf/paths.o ${ENGINE_OBJS} ${LEDGER_OBJS} \
 		${SQLITE_OBJS} ${PGSQL_OBJS} ${MYSQL_OBJS} ${REPORT_OBJS} ${CTL_OBJS}
+SOURCES =	${PARENT_SRCS} ${CONF_READ_SRCS} src/conf/paths.c ${COMMON_SRCS} \
+		${ENGINE_SRCS} ${LEDGER_SRCS} ${LEDGER_SQLITE_SRCS} ${LEDGER_PGSQL_SRCS} \
+		${LEDGER_MYSQL_SRCS} ${REPORT_SRCS} ${CTL_SRCS} ${ROLE_SRCS} \
+		${UNIT_SRCS} ${LEDGER_TEST_SRCS} ${LEDGER_RIG_SRCS} ${RIG_PGSQL_SRCS} \
+		${RIG_MYSQL_SRCS} ${BENCH_SRCS} ${ATTACK_SRCS} ${LIAR_SRCS}
 DEPENDS =	${OBJECTS:.o=.d} ${UNIT_SRCS:.c=.d} ${LEDGER_TEST_SRCS:.c=.d} \
 		${LEDGER_RIG_SRCS:.c=.d} ${RIG_PGSQL_OBJS:.o=.d} ${RIG_MYSQL_OBJS:.o=.d} ${BENCH_OBJS:.o=.d} ${ATTACK_SRCS:.c=.d} \
 		${LIAR_SRCS:.c=.d} ${FUZZ_OBJS:.o=.d} build/paths.d ${LIAR}/paths.d
@@ -199,7 +204,7 @@ PROGRAMS =	build/policyd-rate-limit ${CHILDREN} ${CTL_PROGRAM}
 
 .SUFFIXES:
 .SUFFIXES: .c .o .test .pgsql .mysql
-.PHONY: all objects run tests check check-built check-fast bench lint install clean dist deb debcheck debcheck-built fuzz portable portability \
+.PHONY: all objects run tests check check-built check-fast bench lint compile_commands install clean dist deb debcheck debcheck-built fuzz portable portability \
 	install-programs install-texts install-init- install-init-none \
 	tests-sqlite tests-pgsql tests-mysql \
 	install-init-systemd install-init-openbsd install-init-freebsd install-init-netbsd \
@@ -395,6 +400,14 @@ check-fast: all ${UNIT_SRCS:.c=.test}
 lint:
 	@sh regress/lint.sh
 
+# compile_commands.json for clangd and other tools. Every file gets the flags of all of
+# them.
+compile_commands:
+	@sh src/compile_commands.sh "${TOP}" ${SOURCES} -- ${COMPILE} \
+	    ${PGSQL_CPPFLAGS} ${MYSQL_CPPFLAGS} ${PATHS} \
+	    -DLIBEXECDIR='"${LIBEXECDIR}"' >compile_commands.json.new
+	@mv compile_commands.json.new compile_commands.json
+
 # What needs nothing but the C library, all that every role is made of among it.
 portable: build/policyctl build/bench/floor build/bench/load ${LIAR}/engine
 
@@ -508,6 +521,6 @@ debcheck-built:
 	@sh packaging/debcheck.sh
 
 clean:
-	rm -rf build
+	rm -rf build compile_commands.json
 	rm -f ${OBJECTS} ${DEPENDS} ${UNIT_SRCS:.c=.o} ${LEDGER_TEST_SRCS:.c=.o} ${LEDGER_RIG_SRCS:.c=.o} ${UNIT_TESTS} \
 	    ${FUZZ_OBJS} ${RIG_PGSQL_OBJS} ${RIG_MYSQL_OBJS} ${PGSQL_TESTS} ${MYSQL_TESTS} ${BENCH_OBJS} ${ATTACK_SRCS:.c=.o} ${LIAR_SRCS:.c=.o}

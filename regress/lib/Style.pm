@@ -16,7 +16,7 @@ our @EXPORT_OK = qw(files text lines code places_ok $root);
 our $root = abs_path(dirname(__FILE__) . '/../..');
 
 # What is made, or belongs to others.
-my $not_ours = qr{\A(?:\.git|build|run|dist)(?:/|\z)};
+my $not_ours = qr{\A(?:\.git|build|run|dist|compile_commands\.json)(?:/|\z)};
 
 my @all;
 
