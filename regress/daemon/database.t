@@ -7,39 +7,10 @@ use warnings;
 use Test::More;
 use Time::HiRes qw(time sleep);
 
+use Fault qw(lock_database);
 use Policyd qw(request wait_until need have_command as_root);
 
 need(have_command('sqlite3'), 'no sqlite3 to look into the database with');
-
-# Another process that holds the database as only one can.
-sub lock_database {
-	my ($d) = @_;
-
-	pipe(my $from, my $to) or die "pipe: $!";
-	pipe(my $said, my $say) or die "pipe: $!";
-	defined(my $pid = fork) or die "fork: $!";
-	if (!$pid) {
-		open STDIN, '<&', $from;
-		open STDOUT, '>&', $say;
-		close $to;
-		exec('sqlite3', '-batch', '-cmd', '.timeout 20000', $d->database) or
-		    POSIX::_exit(127);
-	}
-	close $from;
-	close $say;
-	$to->autoflush(1);
-	print $to "BEGIN EXCLUSIVE;\nSELECT 'locked';\n";
-	my $line = <$said>;
-	return ($line // '') eq "locked\n" ? { pid => $pid, to => $to, said => $said } : undef;
-}
-
-sub unlock {
-	my ($lock) = @_;
-
-	print { $lock->{to} } "ROLLBACK;\n";
-	close $lock->{to};
-	waitpid $lock->{pid}, 0;
-}
 
 subtest 'database-hangs-kills-daemon' => sub {
 	my $d = Policyd->start(config => { limits => [[3, 3600]], db_timeout => 2,
@@ -58,7 +29,7 @@ subtest 'database-hangs-kills-daemon' => sub {
 	cmp_ok($took, '>=', 1.5, "not before db_timeout ($took s)");
 	cmp_ok($took, '<', 10, 'and in time');
 	ok($d->wait_log(qr/database/), 'the log tells why');
-	unlock($lock);
+	$lock->();
 	ok(wait_until { ($clients[0]->ask(sasl_username => 'eve') // '') eq 'dunno' },
 	    'it recovers by itself');
 	is($d->recorded('bob'), 1, 'what got no verdict was not recorded');

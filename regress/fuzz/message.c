@@ -56,7 +56,8 @@ message_check_charge(const struct msg_charge *m)
 	size_t				 i, j;
 
 	fuzz_require(m->mode < CHARGE__MAX && m->date >= 0);
-	fuzz_require(m->nkeys > 0 && m->nkeys <= CHARGE_KEYS_MAX);
+	fuzz_require((m->nkeys > 0 || m->subject) &&
+	    m->nkeys <= CHARGE_KEYS_MAX);
 	fuzz_require(m->instancelen <= CHARGE_INSTANCE_MAX &&
 	    m->statelen <= CHARGE_STATE_MAX);
 	for (i = 0; i < m->nkeys; i++) {

@@ -219,12 +219,8 @@ set_scene(void)
 		die("mmap");
 }
 
-/*
- * What the parent would send: a descriptor, for the step of work.c that takes
- * one.
- */
-static void
-send_from_parent(void)
+int
+attack_send_descriptor(int to, int fd)
 {
 	union {
 		struct cmsghdr	align;
@@ -233,7 +229,6 @@ send_from_parent(void)
 	struct msghdr	 mh;
 	struct iovec	 iov = { (void *)(uintptr_t)"x", 1 };
 	struct cmsghdr	*cmsg;
-	int		 fd = STDERR_FILENO;
 
 	memset(&mh, 0, sizeof(mh));
 	memset(&control, 0, sizeof(control));
@@ -246,7 +241,17 @@ send_from_parent(void)
 	cmsg->cmsg_type = SCM_RIGHTS;
 	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
-	if (sendmsg(scene.channel[1], &mh, 0) != 1)
+	return sendmsg(to, &mh, 0) == -1 ? -1 : 0;
+}
+
+/*
+ * What the parent would send: a descriptor, for the step of work.c that takes
+ * one.
+ */
+static void
+send_from_parent(void)
+{
+	if (attack_send_descriptor(scene.channel[1], STDERR_FILENO) == -1)
 		die("sendmsg");
 }
 

@@ -58,6 +58,9 @@ extern const struct attempt	kernel_attempts[];
 /* A call that returns a descriptor or a count, as one that returns 0 or -1. */
 int	attack_kept(int);
 
+/* Sends one byte and the descriptor over a UNIX socket. 0 or -1 with errno. */
+int	attack_send_descriptor(int to, int fd);
+
 /* What the role must still be able to do. 0, or -1 with the step in *step. */
 int	work_all(struct scene *, int role, const char **step);
 

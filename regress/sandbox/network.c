@@ -219,27 +219,7 @@ fastopen_listener(struct scene *s)
 static int
 send_descriptor(struct scene *s)
 {
-	union {
-		struct cmsghdr	align;
-		char		space[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct msghdr	 mh;
-	struct iovec	 iov = { (void *)(uintptr_t)"x", 1 };
-	struct cmsghdr	*cmsg;
-	int		 fd = 0;
-
-	memset(&mh, 0, sizeof(mh));
-	memset(&control, 0, sizeof(control));
-	mh.msg_iov = &iov;
-	mh.msg_iovlen = 1;
-	mh.msg_control = control.space;
-	mh.msg_controllen = sizeof(control.space);
-	cmsg = CMSG_FIRSTHDR(&mh);
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
-	return attack_kept((int)sendmsg(s->channel[0], &mh, 0));
+	return attack_send_descriptor(s->channel[0], 0);
 }
 
 static int

@@ -23,8 +23,8 @@
 #include "engine/turn.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "loop.h"
 
-#define PATIENCE_S	20
 #define IDLE_MS		2000
 #define REQUEST_MS	3000
 #define ANSWER_MS	1000
@@ -119,30 +119,6 @@ begin(void **state)
 	return 0;
 }
 
-static void
-nothing(int fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	*(bool *)arg = true;
-}
-
-/* One turn of the loop, that does not wait for ever. */
-static void
-turn(void)
-{
-	struct timeval	tv = { 0, 2000 };
-	struct event	tick;
-	bool		ticked = false;
-
-	evtimer_set(&tick, nothing, &ticked);
-	evtimer_add(&tick, &tv);
-	turn_end();
-	assert_int_equal(event_loop(EVLOOP_ONCE), 0);
-	turn_end();
-	evtimer_del(&tick);
-}
-
 static int
 connection(void)
 {
@@ -218,17 +194,6 @@ silence(int fd)
 		turn();
 	assert_int_equal(read(fd, &c, 1), -1);
 	assert_int_equal(errno, EAGAIN);
-}
-
-static void
-all_gone(void)
-{
-	struct mono	deadline = clock_after(clock_mono(), PATIENCE_S * 1000);
-
-	while (client_count() > 0) {
-		assert_false(clock_passed(deadline, clock_mono()));
-		turn();
-	}
 }
 
 static void

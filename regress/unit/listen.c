@@ -29,8 +29,8 @@
 #include "engine/turn.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "loop.h"
 
-#define PATIENCE_S	20
 #define MOST		60
 
 static char			 directory[] = "/tmp/listen.XXXXXX";
@@ -100,28 +100,6 @@ tear_down(void **state)
 	return rmdir(directory);
 }
 
-static void
-nothing(int fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	(void)arg;
-}
-
-static void
-turn(void)
-{
-	struct timeval	tv = { 0, 2000 };
-	struct event	tick;
-
-	evtimer_set(&tick, nothing, NULL);
-	evtimer_add(&tick, &tv);
-	turn_end();
-	assert_int_equal(event_loop(EVLOOP_ONCE), 0);
-	turn_end();
-	evtimer_del(&tick);
-}
-
 static int
 connected(int family)
 {
@@ -160,17 +138,6 @@ is_served(int fd)
 	}
 	fail_msg("neither answered nor closed");
 	return false;
-}
-
-static void
-all_gone(void)
-{
-	struct mono	deadline = clock_after(clock_mono(), PATIENCE_S * 1000);
-
-	while (client_count() > 0) {
-		assert_false(clock_passed(deadline, clock_mono()));
-		turn();
-	}
 }
 
 static void

@@ -10,80 +10,7 @@
 #include "../fuzz/message.c"
 #include "../fuzz/mutate.h"
 #include "ipc/message.h"
-#include "random.h"
-
-/*
- * What is read is written again: there is one way to write what can be read,
- * so the bytes come out the same. Nothing else can be read.
- */
-#define AGAIN(kind)							\
-static int								\
-kind##_again(struct str *out, const void *src, size_t len)		\
-{									\
-	static struct msg_##kind	m;				\
-									\
-	memset(&m, 0x5a, sizeof(m));					\
-	if (msg_##kind##_get(&m, src, len) == -1)			\
-		return -1;						\
-	msg_##kind##_put(out, &m);					\
-	return 0;							\
-}
-
-AGAIN(wished)
-AGAIN(state)
-AGAIN(weighed)
-AGAIN(topped)
-AGAIN(override)
-AGAIN(figures)
-
-static void
-try_bytes(int (*again)(struct str *, const void *, size_t), const void *bytes,
-    size_t len, bool whole)
-{
-	struct str	out;
-	uint8_t		*copy = malloc(len > 0 ? len : 1);
-
-	assert_non_null(copy);
-	memcpy(copy, bytes, len);
-	str_init(&out);
-	if (again(&out, copy, len) == 0) {
-		assert_int_equal(out.len, len);
-		assert_memory_equal(out.data, copy, len);
-	} else
-		assert_false(whole);
-	str_clear(&out);
-	free(copy);
-}
-
-/* The payload whole, cut short, with something behind it, and changed. */
-static void
-try_payload(int (*again)(struct str *, const void *, size_t), struct str *s)
-{
-	struct random	r = { 0x6d657373616765 };
-	struct str	copy;
-	size_t		i, n;
-
-	try_bytes(again, s->data, s->len, true);
-	for (i = 0; i < s->len; i++) {
-		str_init(&copy);
-		assert_int_equal(again(&copy, s->data, i), -1);
-		str_clear(&copy);
-	}
-	str_addc(s, 'x');
-	str_init(&copy);
-	assert_int_equal(again(&copy, s->data, s->len), -1);
-	s->len--;
-	for (i = 0; i < 5000; i++) {
-		copy.len = 0;
-		str_add(&copy, s->data, s->len);
-		for (n = random_below(&r, 3) + 1; n > 0; n--)
-			copy.data[random_below(&r, copy.len)] =
-			    (char)random_below(&r, 256);
-		try_bytes(again, copy.data, copy.len, false);
-	}
-	str_clear(&copy);
-	str_clear(s);
-}
+#include "payload.h"
 
 static void
 wished(void **state)
@@ -95,7 +22,8 @@ wished(void **state)
 	(void)state;
 	str_init(&s);
 	msg_wished_put(&s, &m);
-	try_payload(wished_again, &s);
+	payload_check(message_wished, &s);
+	str_clear(&s);
 }
 
 static void
@@ -111,7 +39,8 @@ state(void **state_of_test)
 	(void)strlcpy(m.process[1].name, "engine", sizeof(m.process[1].name));
 	str_init(&s);
 	msg_state_put(&s, &m);
-	try_payload(state_again, &s);
+	payload_check(message_state, &s);
+	str_clear(&s);
 }
 
 static void
@@ -134,7 +63,8 @@ weighed(void **state_of_test)
 	m.store[2].retry_after = -1;
 	str_init(&s);
 	msg_weighed_put(&s, &m);
-	try_payload(weighed_again, &s);
+	payload_check(message_weighed, &s);
+	str_clear(&s);
 }
 
 static void
@@ -151,7 +81,8 @@ topped(void **state_of_test)
 	m.ids[0].limit.seconds = m.ids[1].limit.seconds = 1;
 	str_init(&s);
 	msg_topped_put(&s, &m);
-	try_payload(topped_again, &s);
+	payload_check(message_topped, &s);
+	str_clear(&s);
 }
 
 static void
@@ -174,7 +105,8 @@ override(void **state_of_test)
 	m.reasonlen = 6;
 	str_init(&s);
 	msg_override_put(&s, &m);
-	try_payload(override_again, &s);
+	payload_check(message_override, &s);
+	str_clear(&s);
 }
 
 static void
@@ -187,7 +119,8 @@ figures(void **state_of_test)
 	m.figure[FIGURE_BUSY] = UINT64_MAX;
 	str_init(&s);
 	msg_figures_put(&s, &m);
-	try_payload(figures_again, &s);
+	payload_check(message_figures, &s);
+	str_clear(&s);
 }
 
 /* Every kind, those of message.c's test too. */
