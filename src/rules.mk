@@ -458,7 +458,8 @@ install-texts:
 	${BSD_INSTALL_DATA} packaging/completion/_policyctl "${DESTDIR}${ZSHCOMPDIR}"
 
 UNITS =		policyd-rate-limit.service policyd-rate-limit.socket \
-		policyd-rate-limit-clean.service policyd-rate-limit-clean.timer
+		policyd-rate-limit-clean.service policyd-rate-limit-clean.timer \
+		policyd-rate-limit-metrics.service policyd-rate-limit-metrics.timer
 install-init-systemd:
 	umask 022 && mkdir -p build/install "${DESTDIR}${UNITDIR}" \
 	    "${DESTDIR}${SYSUSERSDIR}" "${DESTDIR}${TMPFILESDIR}"

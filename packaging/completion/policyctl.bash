@@ -24,6 +24,7 @@ _policyctl()
 		    block unblock reload report clean log metrics
 		    -h -j -s -t -V' ;;
 	status)	word=-q ;;
+	metrics) word=-p ;;
 	top)	word=-w ;;
 	log)	word='debug brief' ;;
 	explain)

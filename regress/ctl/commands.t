@@ -5,6 +5,7 @@ use strict;
 use warnings;
 
 use JSON::PP;
+use Socket qw(AF_INET);
 use Test::More;
 
 use Ctl qw(ctl ctl_command ctl_json);
@@ -70,6 +71,27 @@ subtest 'the exit status of status' => sub {
 	spew($socket, 'no answer');
 	($status) = ctl($d, 'status', '-q');
 	is($status, 2, 'nor is a file a daemon');
+};
+
+subtest 'a server that nobody can reach' => sub {
+	for (['pgsql', 'database', 'password'], ['mysql', 'db', 'passwd']) {
+		my ($kind, $database, $password) = @$_;
+		my $port = Policyd::free_port(AF_INET);
+		my $d = start(backend => $kind, db_timeout => 1, "${kind}_config" => {
+		    host => '127.0.0.1', port => $port, user => 'bob', $database => 'mail',
+		    $password => 'sesame' });
+		my ($status, $out);
+
+		ok(wait_until { ($status, $out) = ctl($d, 'status', '-q');
+		    $out =~ /\Adegraded: the database: away \([^\n]*127\.0\.0\.1[^\n]*\)\n\z/ },
+		    "$kind: status names the reason") or diag($out);
+		is($status, 1, "$kind: degraded");
+		like((ctl($d, 'status'))[1], qr/^database +away: .*127\.0\.0\.1/m, "$kind: in full");
+		like((ctl($d, 'metrics'))[1],
+		    qr/^\w+database_fault\{reason="[^\n]*127\.0\.0\.1[^\n]*"\} 1$/m,
+		    "$kind: the metrics do");
+		$d->ends_well;
+	}
 };
 
 subtest 'an answer that nobody gets' => sub {

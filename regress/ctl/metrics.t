@@ -8,7 +8,7 @@ use JSON::PP;
 use Test::More;
 
 use Ctl qw(ctl ctl_json);
-use Policyd qw(slurp $root);
+use Policyd qw(slurp spew wait_until $root);
 
 my $name = qr/[a-zA-Z_:][a-zA-Z0-9_:]*/;
 my $label = qr/[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"/;
@@ -57,7 +57,8 @@ sub parse {
 	return \%family;
 }
 
-my $d = Policyd->start(config => { limits => [[2, 60]], fail_action => 'reject full' });
+my $d = Policyd->start(config => { limits => [[2, 60]], fail_action => 'reject full',
+    db_timeout => 5 });
 $d->ask(sasl_username => 'bob') for 1 .. 5;
 $d->ask;
 my ($status, $text) = ctl($d, 'metrics');
@@ -78,6 +79,13 @@ is(value('rule_refusals', 'rule_refusals_total{rule="default"}'), 3, 'by rule');
 cmp_ok(value('ledger_charges', 'ledger_charges_total'), '>=', 5, 'of the ledger');
 is(value('ledger_cache_ids', 'ledger_cache_ids'), 1, 'and its memory');
 is(value('database_up', 'database_up'), 1, 'and the database');
+is(value('database_state', "database_state{state=\"$_->[0]\"}"), $_->[1], "state: $_->[0]")
+    for ['well', 1], ['in trouble', 0], ['away', 0], ['no answer', 0];
+is(value('database_fault', 'database_fault{reason=""}'), 0, 'no fault');
+is(value('oldest_waiting_seconds', 'oldest_waiting_seconds'), '0.000000000', 'no request waits');
+is(value('reload_successful', 'reload_successful'), 1, 'the configuration is in force');
+my $since = value('reload_success_timestamp_seconds', 'reload_success_timestamp_seconds');
+ok(abs(time - $since) < 300, 'since the start');
 
 my $h = $all->{policyd_rate_limit_answer_seconds};
 my @buckets = map { [$_->[0] eq '+Inf' ? 9**9**9 : $_->[0], $_->[1]] }
@@ -97,6 +105,50 @@ for my $bad ($text =~ s/# EOF\n//r, "nonsense\n$text", $text =~ s/_total /_total
 }
 my $j = ctl_json($d, 'metrics');
 is(scalar @{$j->{metrics}}, scalar keys %$all, 'the same as JSON');
+
+# The older format: the same samples, a counter's type with its whole name.
+my ($prometheus) = (ctl($d, 'metrics', '-p'))[1];
+my @same = grep { !/^#|_seconds|requests/ } split /\n/, $text;
+is(join("\n", grep { !/^#|_seconds|requests/ } split /\n/, $prometheus), join("\n", @same),
+    '-p: the samples');
+unlike($prometheus, qr/^# (?:UNIT|EOF)/m, 'nothing that the older format does not know');
+for my $family (sort keys %$all) {
+	my $type = $all->{$family}{TYPE};
+	my $named = $family . ($type eq 'counter' ? '_total' : '');
+	like($prometheus, qr/^# TYPE $named $type\n# HELP $named \S/m, "-p: $family");
+}
+
+# --- reloads, and requests that wait ---
+
+my $generation = value('generation', 'generation');
+my $good = slurp($d->{file});
+spew($d->{file}, "nonsense\n");
+is((ctl($d, 'reload'))[0], 3, 'a reload that fails');
+$all = parse((ctl($d, 'metrics'))[1]);
+is(value('reload_successful', 'reload_successful'), 0, 'is told');
+is(value('reload_success_timestamp_seconds', 'reload_success_timestamp_seconds'), $since,
+    'the last good one too');
+my ($state, $line) = ctl($d, 'status', '-q');
+is_deeply([$state, $line], [1, "degraded: the last reload failed\n"], 'by status too');
+is(ctl_json($d, 'status')->{reload_failed}, JSON::PP::true, 'in JSON');
+spew($d->{file}, $good);
+is((ctl($d, 'reload'))[0], 0, 'one that does not');
+$all = parse((ctl($d, 'metrics'))[1]);
+is(value('reload_successful', 'reload_successful'), 1, 'is told');
+cmp_ok(value('generation', 'generation'), '>', $generation, 'and counted');
+is((ctl($d, 'status', '-q'))[0], 0, 'status is well again');
+
+kill 'STOP', $d->child('ledger-sqlite');
+my $client = $d->connect;
+$client->send(Policyd::request(sasl_username => 'eve'));
+ok(wait_until { $all = parse((ctl($d, 'metrics'))[1]);
+    value('oldest_waiting_seconds', 'oldest_waiting_seconds') > 0.001 }, 'one waits');
+is(value('database_state', 'database_state{state="no answer"}'), 1, 'the database is silent');
+is(value('database_up', 'database_up'), 0, 'which is not well');
+kill 'CONT', $d->child('ledger-sqlite');
+is($client->answer, 'dunno', 'it was answered');
+ok(wait_until { $all = parse((ctl($d, 'metrics'))[1]); value('database_up', 'database_up') },
+    'and the database is well again');
 $d->ends_well;
 
 # --- what is told of them ---

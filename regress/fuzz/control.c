@@ -65,7 +65,8 @@ control_answer_of(const char *bytes, size_t size)
 		control_require_shown(&out);
 		json_add(&out, &a, lists);
 		control_require_shown(&out);
-		openmetrics_add(&out, &a);
+		openmetrics_add(&out, &a, false);
+		openmetrics_add(&out, &a, true);
 		str_clear(&out);
 	}
 	answer_clear(&a);

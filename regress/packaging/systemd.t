@@ -26,10 +26,11 @@ chmod 0755, $dir;
 
 my @units = map { s{.*/}{}r =~ s/\.in\z//r } glob "$root/systemd/policyd-rate-limit*.in";
 is("@units", 'policyd-rate-limit-clean.service policyd-rate-limit-clean.timer ' .
+    'policyd-rate-limit-metrics.service policyd-rate-limit-metrics.timer ' .
     'policyd-rate-limit.service policyd-rate-limit.socket', 'the units');
 
 # systemd looks whether the program is there, and finds units beside each other.
-spew("$dir/policyd-rate-limit", "#!/bin/sh\n", 0755);
+spew("$dir/$_", "#!/bin/sh\n", 0755) for 'policyd-rate-limit', 'policyctl';
 for (@units, 'sysusers.conf', 'tmpfiles.conf') {
 	spew("$dir/$_", substituted("$root/systemd/$_.in", SBINDIR => $dir));
 	unlike(slurp("$dir/$_"), qr/\@\w+\@|\A\z/, "$_: every path is filled in");

@@ -29,7 +29,8 @@ wished(void **state)
 static void
 state(void **state_of_test)
 {
-	struct msg_state	m = { .since = 5, .generation = 3,
+	struct msg_state	m = { .since = 5, .generation = 3, .read = 7,
+				    .reload_failed = true, .fault = "away",
 				    .file = "/etc/x", .nprocesses = 2 };
 	struct str		s;
 

@@ -29,6 +29,8 @@ health_of(const struct answer *a, struct str *reason)
 		if (*fault != '\0')
 			str_addf(reason, " (%s)", fault);
 	}
+	if (strcmp(answer_whole(a, "reload_failed"), "1") == 0)
+		add_reason(reason, "the last reload", "failed");
 	for (i = 0; i < a->nrecord; i++) {
 		r = &a->record[i];
 		if (strcmp(r->kind, "processes") == 0 &&

@@ -17,6 +17,7 @@
 #include "ctl/duration.h"
 #include "ctl/health.h"
 #include "ctl/json.h"
+#include "ctl/openmetrics.h"
 #include "ctl/show.h"
 #include "ctl/terminal.h"
 #include "lib/alloc.h"
@@ -82,7 +83,7 @@ static const struct command {
 	{ "report", 0, 0, "", no_lists, show_text },
 	{ "clean", 0, 0, "", no_lists, show_text },
 	{ "log", 1, 1, "debug | brief", no_lists, show_text },
-	{ "metrics", 0, 0, "", metrics_lists, show_metrics },
+	{ "metrics", 0, 0, "[-p]", metrics_lists, show_metrics },
 };
 
 #define NCOMMANDS	(sizeof(commands) / sizeof(commands[0]))
@@ -93,7 +94,19 @@ static struct {
 	bool		 json;
 	bool		 watch;
 	bool		 quiet;
+	bool		 prometheus;
 } option;
+
+/* Options behind a command. */
+static const struct {
+	const char	*command;
+	const char	*name;
+	bool		*set;
+} flags[] = {
+	{ "status", "-q", &option.quiet },
+	{ "top", "-w", &option.watch },
+	{ "metrics", "-p", &option.prometheus },
+};
 
 static void
 usage(FILE *f)
@@ -214,6 +227,8 @@ answer_show(struct str *out, const struct command *command,
 {
 	if (option.json)
 		json_add(out, a, command->lists);
+	else if (option.prometheus)
+		openmetrics_add(out, a, true);
 	else {
 		if (option.watch)
 			str_adds(out, terminal_anew());
@@ -369,6 +384,20 @@ find_command(const char *name)
 	return NULL;
 }
 
+static bool
+set_flag(const struct command *command, const char *word)
+{
+	size_t	i;
+
+	for (i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+		if (strcmp(flags[i].command, command->name) == 0 &&
+		    strcmp(flags[i].name, word) == 0) {
+			*flags[i].set = true;
+			return true;
+		}
+	return false;
+}
+
 static int
 watch(const struct command *command, const struct str *question)
 {
@@ -396,16 +425,8 @@ run(int argc, char **argv)
 	str_init(&question);
 	add_word(&question, command->name);
 	for (i = 1; i < argc; i++) {
-		if (strcmp(command->name, "top") == 0 &&
-		    strcmp(argv[i], "-w") == 0) {
-			option.watch = true;
+		if (set_flag(command, argv[i]))
 			continue;
-		}
-		if (command->show == show_status &&
-		    strcmp(argv[i], "-q") == 0) {
-			option.quiet = true;
-			continue;
-		}
 		if (words > 0 && words == duration_at(command)) {
 			words += argc - i;
 			if (!add_duration(&question, argv + i, argc - i))

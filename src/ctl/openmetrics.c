@@ -21,15 +21,19 @@ add_escaped(struct str *out, const char *printable)
 	str_clear(&bytes);
 }
 
+/* The older format knows no unit, and a counter's family by its sample. */
 static void
-add_family(struct str *out, const struct answer_record *r)
+add_family(struct str *out, const struct answer_record *r, bool prometheus)
 {
 	const char	*name = answer_get(r, "name");
+	const char	*suffix = prometheus &&
+			    strcmp(answer_get(r, "type"), "counter") == 0 ?
+			    "_total" : "";
 
-	str_addf(out, "# TYPE %s %s\n", name, answer_get(r, "type"));
-	if (answer_get(r, "unit")[0] != '\0')
+	str_addf(out, "# TYPE %s%s %s\n", name, suffix, answer_get(r, "type"));
+	if (!prometheus && answer_get(r, "unit")[0] != '\0')
 		str_addf(out, "# UNIT %s %s\n", name, answer_get(r, "unit"));
-	str_addf(out, "# HELP %s ", name);
+	str_addf(out, "# HELP %s%s ", name, suffix);
 	add_escaped(out, answer_get(r, "help"));
 	str_addc(out, '\n');
 }
@@ -47,14 +51,15 @@ add_sample(struct str *out, const struct answer_record *r)
 }
 
 void
-openmetrics_add(struct str *out, const struct answer *a)
+openmetrics_add(struct str *out, const struct answer *a, bool prometheus)
 {
 	size_t	i;
 
 	for (i = 0; i < a->nrecord; i++)
 		if (strcmp(a->record[i].kind, "metrics") == 0)
-			add_family(out, &a->record[i]);
+			add_family(out, &a->record[i], prometheus);
 		else if (strcmp(a->record[i].kind, "samples") == 0)
 			add_sample(out, &a->record[i]);
-	str_adds(out, "# EOF\n");
+	if (!prometheus)
+		str_adds(out, "# EOF\n");
 }

@@ -415,8 +415,10 @@ show_status(struct str *out, const struct answer *a, size_t width)
 			str_addf(out, "up             %s\n", uptime(
 			    answer_number(&a->record[i], "uptime"), text,
 			    sizeof(text)));
-	str_addf(out, "configuration  %s\n",
-	    file[0] != '\0' ? file : "none: built-in defaults");
+	str_addf(out, "configuration  %s%s\n",
+	    file[0] != '\0' ? file : "none: built-in defaults",
+	    strcmp(answer_whole(a, "reload_failed"), "1") == 0 ?
+	    " (the last reload failed)" : "");
 	str_addf(out, "database       %s", answer_whole(a, "database"));
 	if (answer_whole(a, "backend")[0] != '\0')
 		str_addf(out, " (%s)", answer_whole(a, "backend"));
@@ -460,5 +462,5 @@ void
 show_metrics(struct str *out, const struct answer *a, size_t width)
 {
 	(void)width;
-	openmetrics_add(out, a);
+	openmetrics_add(out, a, false);
 }

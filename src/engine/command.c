@@ -54,7 +54,7 @@ status_clients(struct str *out)
 	}
 }
 
-/* How the database is, as far as there is somebody who knows. */
+/* How the database is, as far as a process knows. */
 static void
 status_end(struct control *c, const char *state, const char *database,
     const char *fault)
@@ -70,8 +70,8 @@ status_end(struct control *c, const char *state, const char *database,
 	control_end(c);
 }
 
-void
-command_state(struct control *c, const struct msg_state *m)
+static void
+status_state(struct control *c, const struct msg_state *m)
 {
 	const struct msg_state_process	*p;
 	struct str			*out = control_answer(c);
@@ -82,6 +82,8 @@ command_state(struct control *c, const struct msg_state *m)
 	reply_number(out, "uptime", seconds_since(m->since));
 	reply_text(out, "configuration", m->file);
 	reply_number(out, "generation", (int64_t)m->generation);
+	reply_number(out, "read", m->read);
+	reply_bool(out, "reload_failed", m->reload_failed);
 	reply_end(out);
 	for (i = 0; i < m->nprocesses; i++) {
 		p = &m->process[i];
@@ -94,7 +96,7 @@ command_state(struct control *c, const struct msg_state *m)
 		reply_end(out);
 	}
 	if (!control_ask(c, MSG_FIGURES_WANTED, NULL))
-		status_end(c, "away", "", "");
+		status_end(c, "away", "", m->fault);
 }
 
 static int
@@ -203,8 +205,8 @@ log_run(struct control *c, const struct control_word *word, size_t n)
 /* --- the table --- */
 
 static const struct control_command	commands[] = {
-	{ .name = "status", .run = status_run, .told = status_told,
-	    .late = status_late },
+	{ .name = "status", .run = status_run, .state = status_state,
+	    .told = status_told, .late = status_late },
 	{ .name = "show", .min = 1, .max = 1, .run = explain_show,
 	    .told = explain_show_told },
 	{ .name = "top", .max = 1, .run = top_run, .told = top_told },
@@ -226,8 +228,8 @@ static const struct control_command	commands[] = {
 	{ .name = "report", .changes = true, .run = report_run },
 	{ .name = "clean", .changes = true, .run = clean_run },
 	{ .name = "log", .min = 1, .max = 1, .changes = true, .run = log_run },
-	{ .name = "metrics", .run = metrics_run, .told = metrics_told,
-	    .late = metrics_late },
+	{ .name = "metrics", .run = metrics_run, .state = metrics_state,
+	    .told = metrics_told, .late = metrics_late },
 };
 
 const struct control_command *

@@ -6,8 +6,4 @@
 /* policyctl's commands: the one table of them. NULL: there is none. */
 const struct control_command	*command_find(const struct control_word *);
 
-/* status: the parent has told its part. */
-void				 command_state(struct control *,
-				    const struct msg_state *);
-
 #endif

@@ -384,7 +384,8 @@ control_on_parent(const struct message *m)
 			continue;
 		if (m->type == MSG_STATE && c->wish == WISH_STATE) {
 			c->wish = NO_WISH;
-			command_state(c, &state);
+			if (c->command->state != NULL)
+				c->command->state(c, &state);
 		} else if (m->type == MSG_WISHED && c->wish == wished.wish)
 			control_wished(c, &wished);
 	}

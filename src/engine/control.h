@@ -41,6 +41,8 @@ struct control_command {
 	/* Ends the question, or has it wait for what `told` will get. */
 	void		(*run)(struct control *, const struct control_word *,
 			    size_t);
+	/* The parent's answer to WISH_STATE. */
+	void		(*state)(struct control *, const struct msg_state *);
 	/* The ledger's answer; -1: it cannot be read. */
 	int		(*told)(struct control *, const struct message *);
 	/* None came in time; NULL: that is an error. */

@@ -42,6 +42,14 @@ metrics_value(struct str *out, uint64_t value)
 	reply_end(out);
 }
 
+static void
+metrics_seconds(struct str *out, uint64_t ns)
+{
+	str_addf(out, "\tvalue#%" PRIu64 ".%09" PRIu64, ns / 1000000000,
+	    ns % 1000000000);
+	reply_end(out);
+}
+
 /* --- what the engine counted --- */
 
 /* Rows of one family follow each other; the first has its help. */
@@ -159,9 +167,7 @@ metrics_latencies(struct str *out)
 	metrics_sample(out, name, "_count", NULL, NULL);
 	metrics_value(out, sum);
 	metrics_sample(out, name, "_sum", NULL, NULL);
-	str_addf(out, "\tvalue#%" PRIu64 ".%09" PRIu64,
-	    s->latency_ns / 1000000000, s->latency_ns % 1000000000);
-	reply_end(out);
+	metrics_seconds(out, s->latency_ns);
 }
 
 static void
@@ -185,6 +191,10 @@ metrics_engine(struct str *out)
 	    "Clients that are connected.");
 	metrics_gauge(out, "waiting_requests", pending_count(), "",
 	    "Requests that wait for the database.");
+	metrics_family(out, "oldest_waiting_seconds", "gauge", "seconds",
+	    "How long the oldest of these has waited.");
+	metrics_sample(out, "oldest_waiting_seconds", "", NULL, NULL);
+	metrics_seconds(out, (uint64_t)pending_oldest());
 	metrics_gauge(out, "to_record", replay_count(), "",
 	    "Accepted without the database and not recorded yet.");
 	metrics_counters(out);
@@ -223,17 +233,53 @@ metrics_run(struct control *c, const struct control_word *word, size_t n)
 {
 	(void)word;
 	(void)n;
-	if (!control_ask(c, MSG_FIGURES_WANTED, NULL))
-		metrics_late(c);
+	control_wish(c, WISH_STATE);
 }
 
+/* One state of all is 1; the reason stands where something is wrong. */
 static void
-metrics_up(struct str *out, bool up, bool well)
+metrics_database(struct control *c, bool up, const char *state,
+    const char *fault)
 {
+	static const char	*const states[] = {
+		"well", "in trouble", "away", "no answer"
+	};
+	struct str		*out = control_answer(c);
+	size_t			 i;
+
 	metrics_gauge(out, "ledger_up", up, "",
 	    "Whether the ledger is there and answers.");
-	metrics_gauge(out, "database_up", well, "",
+	metrics_gauge(out, "database_up", strcmp(state, "well") == 0, "",
 	    "Whether the database did its work the last time.");
+	metrics_family(out, "database_state", "gauge", "",
+	    "The state of the database, as policyctl status names it.");
+	for (i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+		metrics_sample(out, "database_state", "", "state", states[i]);
+		metrics_value(out, strcmp(state, states[i]) == 0);
+	}
+	metrics_family(out, "database_fault", "gauge", "",
+	    "1 and the reason while the database fails.");
+	metrics_sample(out, "database_fault", "", "reason", fault);
+	metrics_value(out, fault[0] != '\0');
+}
+
+void
+metrics_state(struct control *c, const struct msg_state *m)
+{
+	struct str	*out = control_answer(c);
+
+	metrics_engine(out);
+	metrics_gauge(out, "generation", m->generation, "",
+	    "Rises with each configuration that is put in force.");
+	metrics_gauge(out, "reload_successful", !m->reload_failed, "",
+	    "Whether the last reload put the new configuration in force.");
+	metrics_gauge(out, "reload_success_timestamp_seconds",
+	    (uint64_t)m->read, "seconds",
+	    "When the running configuration was put in force.");
+	if (control_ask(c, MSG_FIGURES_WANTED, NULL))
+		return;
+	metrics_database(c, false, "away", m->fault);
+	control_end(c);
 }
 
 int
@@ -246,8 +292,8 @@ metrics_told(struct control *c, const struct message *m)
 	if (m->type != MSG_FIGURES ||
 	    msg_figures_get(&told, m->payload, m->len) == -1)
 		return -1;
-	metrics_engine(out);
-	metrics_up(out, true, told.fault[0] == '\0');
+	metrics_database(c, true, told.fault[0] == '\0' ? "well" :
+	    "in trouble", told.fault);
 	for (i = 0; i < FIGURE__MAX; i++) {
 		metrics_family(out, figures[i].name, figures[i].gauge ?
 		    "gauge" : "counter", figures[i].unit, figures[i].help);
@@ -262,7 +308,9 @@ metrics_told(struct control *c, const struct message *m)
 void
 metrics_late(struct control *c)
 {
-	metrics_engine(control_answer(c));
-	metrics_up(control_answer(c), false, false);
+	/* Not even the parent has answered. */
+	if (control_answer(c)->len == 0)
+		metrics_engine(control_answer(c));
+	metrics_database(c, false, "no answer", "");
 	control_end(c);
 }

@@ -9,6 +9,7 @@
  * label_value where there is one), in the order that OpenMetrics asks for.
  */
 void	metrics_run(struct control *, const struct control_word *, size_t);
+void	metrics_state(struct control *, const struct msg_state *);
 int	metrics_told(struct control *, const struct message *);
 void	metrics_late(struct control *);
 

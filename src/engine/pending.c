@@ -285,6 +285,18 @@ pending_count(void)
 	return pending.count;
 }
 
+int64_t
+pending_oldest(void)
+{
+	const struct slot	*slot = TAILQ_FIRST(&pending.waiting);
+	int64_t			 ns;
+
+	if (slot == NULL)
+		return 0;
+	ns = clock_between(slot->pending.began, turn_now());
+	return ns > 0 ? ns : 0;
+}
+
 bool
 pending_full(void)
 {

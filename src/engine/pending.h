@@ -66,6 +66,9 @@ void	pending_give_up(void);
 
 size_t	pending_count(void);
 
+/* Nanoseconds that the oldest of them has waited; 0 without any. */
+int64_t	pending_oldest(void);
+
 /*
  * Whether their charges take more memory than they may: then no request may be
  * read until some are answered.

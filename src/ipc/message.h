@@ -350,6 +350,9 @@ struct msg_state_process {
 struct msg_state {
 	int64_t	since;			/* of the daemon, struct mono's ns */
 	uint64_t generation;		/* of the settings */
+	int64_t	read;			/* when those were read, a time_t */
+	bool	reload_failed;		/* the last one */
+	char	fault[512];		/* of the ledger that is not there */
 	char	file[1024];		/* of the settings; "": defaults */
 	size_t	nprocesses;
 	struct msg_state_process	 process[STATE_PROCESSES_MAX];

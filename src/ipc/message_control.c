@@ -59,6 +59,9 @@ msg_state_put(struct str *s, const struct msg_state *m)
 		log_fatal("a state of %zu processes", m->nprocesses);
 	wire_put_i64(s, m->since);
 	wire_put_u64(s, m->generation);
+	wire_put_i64(s, m->read);
+	wire_put_u8(s, m->reload_failed);
+	text_put(s, m->fault);
 	text_put(s, m->file);
 	wire_put_u8(s, (uint8_t)m->nprocesses);
 	for (i = 0; i < m->nprocesses; i++) {
@@ -81,6 +84,9 @@ msg_state_get(struct msg_state *m, const void *src, size_t len)
 	wire_init(&w, src, len);
 	m->since = wire_get_i64(&w);
 	m->generation = wire_get_u64(&w);
+	m->read = wire_get_i64(&w);
+	m->reload_failed = wire_get_bool(&w);
+	text_get(&w, m->fault, sizeof(m->fault));
 	text_get(&w, m->file, sizeof(m->file));
 	m->nprocesses = wire_get_u8(&w);
 	if (m->nprocesses > STATE_PROCESSES_MAX) {

@@ -269,8 +269,7 @@ asked_on_figures(struct ledger *l, const struct message *m)
 	told.figure[FIGURE_CACHE_BYTES] = cache_bytes(l->cache);
 	(void)strlcpy(told.database, store_description(l->store),
 	    sizeof(told.database));
-	(void)strlcpy(told.fault, l->trouble ? store_error(l->store) : "",
-	    sizeof(told.fault));
+	(void)strlcpy(told.fault, l->trouble, sizeof(told.fault));
 	l->payload.len = 0;
 	msg_figures_put(&l->payload, &told);
 	channel_send(l->engine, MSG_FIGURES, m->request, &l->payload, -1);

@@ -31,7 +31,8 @@ struct ledger {
 	bool			 overrides_told;	/* to this engine */
 	bool			 stopping;
 	bool			 busy;		/* the database is locked */
-	bool			 trouble;	/* and that was said */
+	char			 trouble[512];	/* "", or the fault as it was
+						   logged */
 	int64_t			 busy_since;	/* ns; 0: it is not */
 	int64_t			 progress;	/* of cleaning, last told, ns */
 	int64_t			 remembered;	/* limits from SQL, ns */

@@ -42,20 +42,22 @@ ledger_note(struct ledger *l, enum store_result result)
 		ledger_lost(l);
 	if (result == STORE_OK) {
 		l->busy_since = 0;
-		if (l->trouble)
+		if (l->trouble[0] != '\0')
 			log_notice("%s works again",
 			    store_description(l->store));
-		l->trouble = false;
+		l->trouble[0] = '\0';
 		return;
 	}
 	/* That another process holds it for a moment is nothing to tell. */
 	now = clock_mono().ns;
 	if (l->busy_since == 0)
 		l->busy_since = now;
-	if (l->trouble || (l->busy && now - l->busy_since < BUSY_LOG_NS))
+	if (l->trouble[0] != '\0' ||
+	    (l->busy && now - l->busy_since < BUSY_LOG_NS))
 		return;
-	l->trouble = true;
-	log_error("%s: %s", store_description(l->store), store_error(l->store));
+	(void)strlcpy(l->trouble, store_error(l->store)[0] != '\0' ?
+	    store_error(l->store) : "no reason is known", sizeof(l->trouble));
+	log_error("%s: %s", store_description(l->store), l->trouble);
 }
 
 /* --- those who ask --- */

@@ -88,6 +88,9 @@ struct reload {
 	bool			 offered;	/* to the children that serve */
 	struct mono		 deadline;	/* for them to take it */
 	struct mono		 not_before;
+	bool			 failed;	/* the last one */
+	int64_t			 done;		/* when settings were last put
+						   in force, a time_t */
 	struct settings		*settings;
 	struct msg_identity	 identity;
 	struct listeners	 listeners;

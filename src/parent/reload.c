@@ -50,16 +50,19 @@ keep_faults(struct str *out, const struct faults *faults)
 
 /* It is over, one way or the other. */
 static void
-end(struct parent *p, const char *outcome)
+end(struct parent *p, bool failed)
 {
 	struct reload	*reload = &p->reload;
 
+	reload->failed = failed;
+	if (!failed)
+		reload->done = clock_wall();
 	str_clear(&reload->faults);
 	reload->active = false;
 	reload->ready = false;
 	reload->offered = false;
 	reload->not_before = clock_after(clock_mono(), EVERY_MS);
-	notify_ready(outcome);
+	notify_ready(failed ? "Serving; the last reload failed" : "Serving");
 }
 
 static void
@@ -78,7 +81,7 @@ refuse(struct parent *p, const char *why)
 	sockets_abandon(&reload->listeners);
 	settings_free(reload->settings);
 	reload->settings = NULL;
-	end(p, "Serving; the last reload failed");
+	end(p, true);
 }
 
 /* --- putting it in force --- */
@@ -209,7 +212,7 @@ commit(struct parent *p)
 	log_notice("the new configuration is in force");
 	str_adds(&reload->faults, "the new configuration is in force");
 	wishes_end(p, WISH_RELOAD, true, reload->faults.data);
-	end(p, "Serving");
+	end(p, false);
 }
 
 /* --- reading it --- */

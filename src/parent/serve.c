@@ -330,6 +330,7 @@ int
 serve(struct parent *p)
 {
 	p->since = clock_mono();
+	p->reload.done = clock_wall();
 	if (p->cleaning)
 		clean_begin(p);
 	else

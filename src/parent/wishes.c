@@ -85,6 +85,11 @@ wish_state(struct parent *p)
 	memset(&m, 0, sizeof(m));
 	m.since = p->since.ns;
 	m.generation = p->generation;
+	m.read = p->reload.done;
+	m.reload_failed = p->reload.failed;
+	if (p->child[SLOT_LEDGER].state != CHILD_SERVING)
+		(void)strlcpy(m.fault, p->restart[SLOT_LEDGER].fault,
+		    sizeof(m.fault));
 	(void)strlcpy(m.file, p->settings->config_file, sizeof(m.file));
 	state_add(&m, "parent", getpid(), p->since, true,
 	    sandbox_description());
