@@ -116,7 +116,7 @@ LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c \
 		src/ledger/verdict.c src/ledger/whose.c
 REPORT_PURE_SRCS = src/report/base64.c src/report/hitlist.c src/report/mail.c \
 		src/report/mail_text.c src/report/smtp.c src/report/smtp_auth.c \
-		src/report/smtp_mail.c
+		src/report/smtp_machine.c src/report/smtp_mail.c
 POLLER_SRCS_Linux =	regress/bench/poller_epoll.c
 POLLER_SRCS_FreeBSD =	regress/bench/poller_kqueue.c
 POLLER_SRCS_NetBSD =	regress/bench/poller_kqueue.c

@@ -1,5 +1,3 @@
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -43,72 +41,6 @@ smtp_free(struct smtp *s)
 	str_wipe(&s->text);
 	str_wipe(&s->out);
 	free(s);
-}
-
-/* --- how it ends --- */
-
-static void
-drop_output(struct smtp *s)
-{
-	if (s->out.len > 0)
-		explicit_bzero(s->out.data, s->out.len);
-	s->out.len = s->gone = 0;
-}
-
-bool
-smtp_pending(const struct smtp *s)
-{
-	return s->gone < s->out.len;
-}
-
-void
-smtp_add_reason(struct smtp *s, const char *what, const char *detail)
-{
-	static const char	more[] = "; ...";
-	char			a[SMTP_ADDRESS_MAX / 2], b[180];
-	char			text[sizeof(a) + sizeof(b) + 8];
-	size_t			len = strlen(s->reason);
-	size_t			left = sizeof(s->reason) - len;
-
-	str_printable(a, sizeof(a), what, strlen(what));
-	str_printable(b, sizeof(b), detail, strlen(detail));
-	snprintf(text, sizeof(text), "%s%s%s%s", len > 0 ? "; " : "", a,
-	    *b != '\0' ? ": " : "", b);
-	/* What does not fit is left out, not cut; room for that remains. */
-	if (strlen(text) + sizeof(more) <= left)
-		memcpy(s->reason + len, text, strlen(text) + 1);
-	else if (left >= sizeof(more) && (len < strlen(more) ||
-	    strcmp(s->reason + len - strlen(more), more) != 0))
-		memcpy(s->reason + len, more, sizeof(more));
-}
-
-void
-smtp_quit(struct smtp *s)
-{
-	str_adds(&s->out, "QUIT\r\n");
-	s->step = STEP_QUIT;
-}
-
-void
-smtp_fail(struct smtp *s, const char *what, const char *detail)
-{
-	smtp_add_reason(s, what, detail);
-	smtp_quit(s);
-}
-
-void
-smtp_refused(struct smtp *s, const char *what)
-{
-	smtp_fail(s, what, s->text.data);
-}
-
-void
-smtp_give_up(struct smtp *s, const char *what)
-{
-	if (*what != '\0')
-		smtp_add_reason(s, what, "");
-	drop_output(s);
-	s->step = STEP_OVER;
 }
 
 /* --- the greeting and what is offered --- */
@@ -243,7 +175,7 @@ on_starttls(struct smtp *s)
 static void
 on_quit(struct smtp *s)
 {
-	drop_output(s);
+	smtp_drop_output(s);
 	s->step = STEP_OVER;
 }
 
@@ -285,7 +217,7 @@ smtp_lost(struct smtp *s, const char *reason)
 	/* Nothing that came after what counts. */
 	if (s->step != STEP_QUIT && s->step != STEP_OVER)
 		smtp_add_reason(s, steps[s->step].when, reason);
-	drop_output(s);
+	smtp_drop_output(s);
 	s->step = STEP_OVER;
 }
 

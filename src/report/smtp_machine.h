@@ -5,8 +5,9 @@
 #include "report/smtp.h"
 
 /*
- * What the parts of the SMTP client share: smtp.c has the replies and the
- * session's beginning, smtp_auth.c the log-in, smtp_mail.c the mail itself.
+ * What the parts of the SMTP client share: smtp.c reads the replies and begins
+ * the session, smtp_auth.c logs in, smtp_mail.c sends the mail, smtp_machine.c
+ * ends the session.
  */
 enum smtp_step {
 	STEP_GREETING,
@@ -65,18 +66,25 @@ struct smtp {
 	char			 reason[SMTP_REASON_MAX];
 };
 
-/* Whether something is still to be sent. */
+/* --- smtp_machine.c --- */
+
+/* Whether there is output that is not written yet. */
 bool	smtp_pending(const struct smtp *);
 
-/* Both made printable; detail may be "". */
+/* Wipes the output that is not written yet. */
+void	smtp_drop_output(struct smtp *);
+
+/* Appends to the reason. Both texts are made printable; detail may be "". */
 void	smtp_add_reason(struct smtp *, const char *what, const char *detail);
 
-/* No mail, for this reason or the server's; the server is told good-bye. */
-void	smtp_fail(struct smtp *, const char *what, const char *detail);
-void	smtp_refused(struct smtp *, const char *what);
+/* Sends QUIT. */
 void	smtp_quit(struct smtp *);
 
-/* The server cannot be spoken with any more. */
+/* Ends the session without a mail; smtp_refused adds the server's last reply. */
+void	smtp_fail(struct smtp *, const char *what, const char *detail);
+void	smtp_refused(struct smtp *, const char *what);
+
+/* Ends the session without QUIT, since the server would not understand it. */
 void	smtp_give_up(struct smtp *, const char *what);
 
 /* --- smtp_auth.c --- */
