@@ -3,7 +3,10 @@
 
 #include "engine/control.h"
 
-/* policyctl's commands: the one table of them. NULL: there is none. */
+/*
+ * The engine's side of a command of policyctl, by its name; NULL: there is
+ * none. ctl/main.c has policyctl's side.
+ */
 const struct control_command	*command_find(const struct control_word *);
 
 #endif

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/command.h"
 #include "engine/control.h"
 #include "engine/link.h"
 #include "engine/reply.h"
@@ -64,6 +63,7 @@ static struct {
 	struct channel		*parent;
 	struct held		*held;
 	struct memory		*memory;
+	const struct control_command *(*find)(const struct control_word *);
 } controls;
 
 /* --- the log: every change, who asked for it and how it ended --- */
@@ -437,7 +437,7 @@ control_run(struct control *c, size_t len)
 		control_fail(c, "that is no question");
 		return;
 	}
-	if ((c->command = command_find(&word[0])) == NULL) {
+	if ((c->command = controls.find(&word[0])) == NULL) {
 		control_fail(c, "unknown command");
 		return;
 	}
@@ -565,9 +565,11 @@ control_use(struct held *held, struct memory *memory)
 }
 
 void
-control_init(uid_t owner, struct channel *parent)
+control_init(uid_t owner, struct channel *parent,
+    const struct control_command *(*find)(const struct control_word *))
 {
 	TAILQ_INIT(&controls.list);
 	controls.owner = owner;
 	controls.parent = parent;
+	controls.find = find;
 }

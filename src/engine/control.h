@@ -59,10 +59,12 @@ struct control_question {
 };
 
 /*
- * `owner` is the socket's, besides root; the parent's channel is used for
- * wishes and stays the caller's.
+ * `owner` owns the socket, and may do what root may. Wishes are sent over the
+ * parent's channel, which stays the caller's. `find` finds a command by its
+ * name, or returns NULL.
  */
-void	control_init(uid_t owner, struct channel *parent);
+void	control_init(uid_t owner, struct channel *parent,
+	    const struct control_command *(*find)(const struct control_word *));
 
 /* The settings, and the memory or NULL, from now on; still the caller's. */
 void	control_use(struct held *, struct memory *);

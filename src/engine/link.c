@@ -7,7 +7,6 @@
 
 #include "engine/blocks.h"
 #include "engine/client.h"
-#include "engine/control.h"
 #include "engine/late.h"
 #include "engine/link.h"
 #include "engine/pending.h"
@@ -20,6 +19,7 @@
 
 static struct {
 	struct channel	*channel;
+	int		(*answer)(const struct message *);
 	bool		 blocked;	/* waits until it can be written */
 	unsigned int	 fed;		/* charges since the last write */
 	struct event	 readable;
@@ -54,7 +54,7 @@ link_message(const struct message *m)
 	    (m->type == MSG_OVERRIDES_END && m->request == 0))
 		return blocks_message(m, turn_now());
 	if (m->type != MSG_VERDICT)
-		return control_on_ledger(m);
+		return ledger.answer(m);
 	if (msg_verdict_get(&verdict, m->payload, m->len) == -1)
 		return -1;
 	if ((m->request & PENDING_NOT) != 0)
@@ -151,6 +151,12 @@ link_feed(void)
 {
 	if (++ledger.fed >= FEED)
 		link_flush();
+}
+
+void
+link_init(int (*answer)(const struct message *))
+{
+	ledger.answer = answer;
 }
 
 void

@@ -7,9 +7,16 @@
 #include "ipc/channel.h"
 
 /*
- * The channel to the ledger: charges go out together at the end of each turn
- * of the loop, verdicts come in as they are.
+ * The channel to the ledger. Charges are sent together at the end of each turn
+ * of the event loop.
  */
+
+/*
+ * Before all else. `answer` takes the answers to questions of policyctl, which
+ * link_send has sent; -1: the message is malformed.
+ */
+void	link_init(int (*answer)(const struct message *));
+
 /* Takes over the channel; what is not answered goes out on it again. */
 void	link_set(struct channel *);
 
@@ -25,10 +32,7 @@ void	link_flush(void);
  */
 void	link_feed(void);
 
-/*
- * Queues a question of policyctl's, whose answer goes to control_on_ledger.
- * False: there is no ledger.
- */
+/* Queues a question of policyctl. False: there is no ledger. */
 bool	link_send(enum message_type, uint64_t request, const struct str *);
 
 #endif

@@ -12,6 +12,7 @@
 #include "engine/action.h"
 #include "engine/blocks.h"
 #include "engine/client.h"
+#include "engine/command.h"
 #include "engine/control.h"
 #include "engine/decide.h"
 #include "engine/held.h"
@@ -537,7 +538,9 @@ engine_set_up(void)
 	pending_init(engine_on_verdict);
 	replay_init(engine_on_owed);
 	/* The parent gives the socket to root where it is root itself. */
-	control_init(start->identity.drop ? 0 : geteuid(), start->parent);
+	control_init(start->identity.drop ? 0 : geteuid(), start->parent,
+	    command_find);
+	link_init(control_on_ledger);
 	engine_use(start->settings);
 	start->settings = NULL;
 	evtimer_set(&engine.stop, engine_on_stop_timer, NULL);

@@ -80,7 +80,9 @@ void	smtp_add_reason(struct smtp *, const char *what, const char *detail);
 /* Sends QUIT. */
 void	smtp_quit(struct smtp *);
 
-/* Ends the session without a mail; smtp_refused adds the server's last reply. */
+/*
+ * Ends the session without a mail; smtp_refused adds the server's last reply.
+ */
 void	smtp_fail(struct smtp *, const char *what, const char *detail);
 void	smtp_refused(struct smtp *, const char *what);
 
