@@ -49,6 +49,18 @@ subtest 'wrong-stage-silent' => sub {
 		is(scalar @hints, 1, 'once');
 		$d->ends_well;
 	}
+
+	my $d = Policyd->start(config => { rules => [
+	    { name => 'all', key => 'sasl_username', limits => [[1000, 3600]] },
+	    { name => 'size', key => 'sasl_username', limits => [[1000, 3600]],
+	    count => 'bytes' }] });
+	my $client = $d->connect;
+	$client->ask(sasl_username => 'bob', protocol_state => 'RCPT', instance => "i$_")
+	    for 1 .. 100;
+	ok($d->wait_log(qr/rule size limits nothing: .* needs: smtpd_data_restrictions = /),
+	    'a rule whose stage never comes is named');
+	unlike($d->log, qr/rule all limits nothing|: nothing is limited/, 'the other one is not');
+	$d->ends_well;
 };
 
 subtest 'retransmit-counts-twice' => sub {

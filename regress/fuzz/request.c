@@ -172,7 +172,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		s = request_settings[i];
 		if (decide_request(&d, s, &req, 1) == DECIDE_PASS)
 			continue;
-		fuzz_require(decide_stage_counts(s, &req));
+		fuzz_require(decide_stage_rules(s, &req) != 0);
 		d.charge.deadline = d.charge.date = 0;
 		request_send(&d.charge);
 		request_refuse(s, &d.charge);

@@ -773,27 +773,36 @@ charges_can_be_sent(void **state)
 
 /* --- in words --- */
 
+/* Recipients, bytes, distinct recipients: rules 0 to 2. */
+#define EACH	RULES("{" NAMED("a", "server") "}," \
+		    "{" NAMED("b", "server") ", 'count': 'bytes'}," \
+		    "{" NAMED("c", "server") \
+		    ", 'count': 'distinct_recipients'}")
+
 static void
 wrong_stage_silent(void **state)
 {
 	static const struct {
 		const char	*settings;
 		const char	*request;
-		bool		 counts;
+		uint32_t	 rules;
 	} cases[] = {
-		{ AUTO, RCPT "\n", true },
-		{ AUTO, "protocol_state=VRFY\n\n", false },
-		{ MODE(0), DATA "\n", false },
-		{ MODE(0), RCPT "\n", true },
-		{ MODE(1), RCPT "\n", false },
-		{ MODE(1), DATA "\n", true },
-		{ MODE(1), END "\n", false },
-		{ MODE(2), RCPT "\n", false },
-		{ MODE(2), DATA "\n", true },
+		{ AUTO, RCPT "\n", 1 },
+		{ AUTO, "protocol_state=VRFY\n\n", 0 },
+		{ MODE(0), DATA "\n", 0 },
+		{ MODE(0), RCPT "\n", 1 },
+		{ MODE(1), RCPT "\n", 0 },
+		{ MODE(1), DATA "\n", 1 },
+		{ MODE(1), END "\n", 0 },
+		{ MODE(2), RCPT "\n", 0 },
+		{ MODE(2), DATA "\n", 1 },
 		{ COUNT("server", "distinct_recipients") MODE(1), RCPT "\n",
-		    true },
-		{ COUNT("server", "bytes") MODE(0), END "\n", true },
-		{ COUNT("server", "messages") MODE(0), DATA "\n", false },
+		    1 },
+		{ COUNT("server", "bytes") MODE(0), END "\n", 1 },
+		{ COUNT("server", "messages") MODE(0), DATA "\n", 0 },
+		{ EACH, RCPT "\n", 5 },
+		{ EACH, DATA "\n", 3 },
+		{ EACH, END "\n", 3 },
 	};
 	struct settings	*s;
 	struct request	 req;
@@ -805,7 +814,7 @@ wrong_stage_silent(void **state)
 		s = settings_of(cases[i].settings);
 		assert_int_equal(request_parse(&req, cases[i].request,
 		    strlen(cases[i].request), &reason), 0);
-		assert_int_equal(decide_stage_counts(s, &req), cases[i].counts);
+		assert_int_equal(decide_stage_rules(s, &req), cases[i].rules);
 		settings_free(s);
 	}
 }
@@ -838,6 +847,8 @@ hint(void **state)
 		    "{ default_action=451 4.3.5 later } }" },
 		{ COUNT("server", "distinct_recipients"), RCPT_IS
 		    "{ unix:ratelimit/policy, default_action=DUNNO }, ..." },
+		{ EACH, DATA_IS
+		    "{ unix:ratelimit/policy, default_action=DUNNO }" },
 	};
 	struct settings	*s;
 	struct str	 line;
@@ -847,11 +858,20 @@ hint(void **state)
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		s = settings_of(cases[i].settings);
 		str_init(&line);
-		decide_stage_hint(&line, s);
+		decide_stage_hint(&line, s, UINT32_MAX);
 		assert_string_equal(line.data, cases[i].line);
 		str_clear(&line);
 		settings_free(s);
 	}
+	/* Of one rule. */
+	s = settings_of(EACH);
+	for (i = 0; i < 3; i++) {
+		decide_stage_hint(&line, s, UINT32_C(1) << i);
+		assert_int_equal(strstr(line.data, DATA_IS) != NULL, i < 2);
+		assert_int_equal(strstr(line.data, RCPT_IS) != NULL, i == 2);
+		str_clear(&line);
+	}
+	settings_free(s);
 }
 
 static void

@@ -283,6 +283,61 @@ silence_since_the_start(void **state)
 	    "since the start; main.cf needs: smtpd_data_restrictions = "));
 }
 
+/* So many requests, at a stage that these rules count. */
+static void
+asked(const struct settings *s, unsigned int times, uint32_t counted)
+{
+	while (times-- > 0)
+		tell_stage(s, counted);
+}
+
+static void
+rules_that_postfix_never_asks(void **state)
+{
+	struct settings_rule	rule[3];
+	struct settings		s = *settings;
+	char			a[] = "all", b[] = "size", c[] = "spread";
+
+	(void)state;
+	memset(rule, 0, sizeof(rule));
+	rule[0].name = a;
+	rule[1].name = b;
+	rule[1].count = RULE_BYTES;
+	rule[2].name = c;
+	rule[2].count = RULE_DISTINCT_RECIPIENTS;
+	s.rules = rule;
+	s.nrules = 3;
+	turn_end();
+	/* At RCPT alone: the size is never counted. */
+	tell_stages_afresh();
+	listen_in();
+	asked(&s, 99, 5);
+	assert_string_equal(heard(), "");
+	listen_in();
+	asked(&s, 1, 5);
+	assert_non_null(strstr(heard(), "rule size limits nothing: all "
+	    "requests come at stages that it ignores; main.cf needs: "
+	    "smtpd_data_restrictions = "));
+	assert_int_equal(count(lines, "\n"), 1);
+	/* Once an hour, and of other rules at once. */
+	listen_in();
+	asked(&s, 1000, 5);
+	assert_string_equal(heard(), "");
+	tell_stages_afresh();
+	listen_in();
+	asked(&s, 100, 3);
+	assert_non_null(strstr(heard(), "rule spread limits nothing: all "
+	    "requests come at stages that it ignores; main.cf needs: "
+	    "smtpd_recipient_restrictions = "));
+	assert_int_equal(count(lines, "\n"), 1);
+	/* Both stages come. */
+	tell_stages_afresh();
+	listen_in();
+	asked(&s, 99, 5);
+	asked(&s, 1, 3);
+	assert_string_equal(heard(), "");
+}
+
 #define TEST(name)	cmocka_unit_test(name)
 
 int
@@ -293,7 +348,8 @@ main(void)
 		TEST(rules),
 		TEST(log_injection),
 		TEST(floods_are_summed_up),
-		TEST(silence_since_the_start)
+		TEST(silence_since_the_start),
+		TEST(rules_that_postfix_never_asks)
 	};
 
 	return cmocka_run_group_tests_name("tell", tests, set_up, tear_down);

@@ -488,18 +488,25 @@ decide_key_name(struct str *out, const struct settings *s,
 	}
 }
 
-bool
-decide_stage_counts(const struct settings *s, const struct request *req)
+/* Those that count something at the stage. */
+static uint32_t
+stage_rules(const struct settings *s, enum stage stage)
 {
-	enum stage	stage = decide_stage(req);
+	uint32_t	bits = 0;
 	size_t		i;
 
 	if (s->nrules == 0)
 		return decide_stage_has(s, RULE_RECIPIENTS, stage);
 	for (i = 0; i < s->nrules; i++)
 		if (decide_stage_has(s, s->rules[i].count, stage))
-			return true;
-	return false;
+			bits |= UINT32_C(1) << i;
+	return bits;
+}
+
+uint32_t
+decide_stage_rules(const struct settings *s, const struct request *req)
+{
+	return stage_rules(s, decide_stage(req));
 }
 
 /* A path is Postfix's own relative to its queue, the same in its chroot. */
@@ -534,14 +541,10 @@ hint_default_action(struct str *out, const struct settings *s)
 }
 
 void
-decide_stage_hint(struct str *out, const struct settings *s)
+decide_stage_hint(struct str *out, const struct settings *s, uint32_t rules)
 {
-	bool	data = s->nrules == 0 &&
-	    decide_stage_has(s, RULE_RECIPIENTS, STAGE_DATA);
-	size_t	i;
+	bool	data = (stage_rules(s, STAGE_DATA) & rules) != 0;
 
-	for (i = 0; i < s->nrules && !data; i++)
-		data = decide_stage_has(s, s->rules[i].count, STAGE_DATA);
 	str_addf(out, "smtpd_%s_restrictions = check_policy_service { ",
 	    data ? "data" : "recipient");
 	if (s->nsockets > 0)

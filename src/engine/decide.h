@@ -66,11 +66,13 @@ void	decide_key_name(struct str *, const struct settings *,
 	    const struct msg_charge_key *, enum rule_attribute identity);
 
 /*
- * Whether the settings count anything at the request's stage, whatever the
- * identity; and, appended, the line that main.cf needs for these settings.
+ * Bit i: rule i counts something at the request's stage, whatever the
+ * identity; without rules bit 0. And, appended, the line that main.cf needs
+ * for those of `rules`.
  */
-bool		 decide_stage_counts(const struct settings *,
+uint32_t	 decide_stage_rules(const struct settings *,
 		    const struct request *);
-void		 decide_stage_hint(struct str *, const struct settings *);
+void		 decide_stage_hint(struct str *, const struct settings *,
+		    uint32_t rules);
 
 #endif

@@ -108,7 +108,7 @@ engine_on_request(struct client *client, const struct request *req)
 {
 	struct decision	*d = &engine.decision;
 	struct held	*held = engine.held;
-	bool		 counts = true, fresh = blocks_fresh(turn_now()), own;
+	bool		 fresh = blocks_fresh(turn_now()), own;
 	size_t		 i;
 
 	stats_add(STATS_REQUESTS, 1);
@@ -120,10 +120,10 @@ engine_on_request(struct client *client, const struct request *req)
 	own = fresh || (blocks_known() && !pending_is_serving());
 	if (own && engine_is_blocked(client, req))
 		return;
-	if (decide_request(d, held->settings, req, engine_tag()) == DECIDE_PASS)
-		counts = decide_stage_counts(held->settings, req);
+	(void)decide_request(d, held->settings, req, engine_tag());
 	if (req->attr[ATTR_PROTOCOL_STATE].len > 0)
-		tell_stage(held->settings, counts);
+		tell_stage(held->settings,
+		    decide_stage_rules(held->settings, req));
 	if (d->bad_count)
 		tell_bad_count(req);
 	if (d->reason != REASON_CHARGED && own) {
@@ -360,6 +360,7 @@ engine_use(struct settings *fresh)
 
 	engine.held = held_new(fresh);
 	stats_rules(fresh);
+	tell_stages_afresh();
 	listen_allow(&fresh->allowed_clients);
 	client_set_idle(idle_ms(fresh));
 	if (!engine.held->memory) {

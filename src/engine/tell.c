@@ -17,6 +17,7 @@
 #define LINES_A_SECOND	100		/* of refusals */
 #define STAGE_SECONDS	5		/* from the first such request on */
 #define STAGE_QUIET_MS	(3600 * 1000)
+#define STAGE_REQUESTS	100	/* among which each stage would have been */
 
 static struct {
 	/* The running second: lines written, and refusals without one. */
@@ -30,6 +31,10 @@ static struct {
 	struct str	line;		/* for main.cf */
 	bool		waiting;
 	struct event	hint;
+	/* For each rule, of so many requests: bit i, rule i counted. */
+	struct mono	rules_quiet;
+	unsigned int	requests;
+	uint32_t	counted;
 } tell;
 
 /* --- as many lines as a log can bear --- */
@@ -332,12 +337,47 @@ tell_on_hint(int fd, short what, void *arg)
 	    "count_mode ignores; main.cf needs: %s", tell.line.data);
 }
 
+/* Each rule that counts at none of the stages at which Postfix asks. */
+static void
+tell_idle_rules(const struct settings *s)
+{
+	struct str	line;
+	size_t		i;
+
+	for (i = 0; i < s->nrules; i++) {
+		if ((tell.counted & UINT32_C(1) << i) != 0)
+			continue;
+		str_init(&line);
+		decide_stage_hint(&line, s, UINT32_C(1) << i);
+		log_warning("rule %s limits nothing: all requests come at "
+		    "stages that it ignores; main.cf needs: %s",
+		    s->rules[i].name, line.data);
+		str_clear(&line);
+	}
+}
+
+static void
+tell_stage_rules(const struct settings *s, uint32_t rules)
+{
+	if (!clock_passed(tell.rules_quiet, turn_now()))
+		return;
+	tell.counted |= rules;
+	if (++tell.requests < STAGE_REQUESTS)
+		return;
+	/* Where none counts, the other hint says it. */
+	if (tell.counted != 0)
+		tell_idle_rules(s);
+	tell_stages_afresh();
+	tell.rules_quiet = clock_after(turn_now(), STAGE_QUIET_MS);
+}
+
 void
-tell_stage(const struct settings *s, bool counted)
+tell_stage(const struct settings *s, uint32_t rules)
 {
 	static const struct timeval	later = { STAGE_SECONDS, 0 };
 
-	if (counted) {
+	tell_stage_rules(s, rules);
+	if (rules != 0) {
 		/* One that counts is enough for the hour. */
 		tell.waiting = false;
 		tell.quiet = clock_after(turn_now(), STAGE_QUIET_MS);
@@ -346,9 +386,17 @@ tell_stage(const struct settings *s, bool counted)
 	if (tell.waiting || !clock_passed(tell.quiet, turn_now()))
 		return;
 	str_clear(&tell.line);
-	decide_stage_hint(&tell.line, s);
+	decide_stage_hint(&tell.line, s, UINT32_MAX);
 	tell.waiting = true;
 	evtimer_add(&tell.hint, &later);
+}
+
+void
+tell_stages_afresh(void)
+{
+	tell.rules_quiet = turn_now();
+	tell.requests = 0;
+	tell.counted = 0;
 }
 
 void
@@ -357,7 +405,7 @@ tell_silence(const struct settings *s)
 	struct str	line;
 
 	str_init(&line);
-	decide_stage_hint(&line, s);
+	decide_stage_hint(&line, s, UINT32_MAX);
 	log_warning("nothing is limited: no request came since the start; "
 	    "main.cf needs: %s", line.data);
 	str_clear(&line);

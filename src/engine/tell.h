@@ -59,11 +59,14 @@ void	tell_malformed(const char *client, const char *reason, const char *,
 void	tell_bad_count(const struct request *);
 
 /*
- * To be told of every request with a protocol_state, whether its stage is one
- * that the count mode counts. When there are only others, the log gets the
- * line that main.cf needs, once an hour.
+ * To be told of every request with a protocol_state: the rules that count at
+ * its stage, as decide_stage_rules() has them. When none does, or one never
+ * does, the log gets the line that main.cf needs, once an hour.
  */
-void	tell_stage(const struct settings *, bool counted);
+void	tell_stage(const struct settings *, uint32_t rules);
+
+/* The rules are others from now on. */
+void	tell_stages_afresh(void);
 
 /* No request came since the start; the line that main.cf needs. */
 void	tell_silence(const struct settings *);
