@@ -12,8 +12,12 @@ use POSIX ();
 use Socket qw(SOL_SOCKET);
 use Test::More;
 
+use Ctl qw(ctl);
 use Database;
-use Policyd qw(need as_root);
+use Policyd qw(need as_root True);
+use Smtpd;
+
+local $SIG{IO} = 'IGNORE';
 
 use constant { PIDFD_OPEN => 434, PIDFD_GETFD => 438, SO_ACCEPTCONN => 30 };
 
@@ -52,17 +56,25 @@ sub spoil {
 	return fcntl($fh, F_SETFL, O_RDWR | O_ASYNC) // fcntl($fh, F_SETFL, O_RDWR);
 }
 
-sub check {
-	my ($d, $name, $n) = @_;
+# Its descriptors, spoiled; it is dead then.
+sub take_over {
+	my ($d, $name) = @_;
 	my $pid = $d->child($name);
 	my @all = descriptors($pid);
-	local $SIG{IO} = 'IGNORE';
 
 	cmp_ok(scalar @all, '>', 1, "$name: its descriptors are taken");
 	# It can't mend anything meanwhile, and the next one is not there yet.
 	kill 'STOP', $pid;
 	spoil($_) for @all;
 	kill 'KILL', $pid;
+	return @all;
+}
+
+sub check {
+	my ($d, $name) = @_;
+	my $pid = $d->child($name);
+	my @all = take_over($d, $name);
+
 	ok($d->child($name, $pid), "$name: it is started again");
 	is(scalar(grep { /^dunno/ } map { $d->ask(sasl_username => "$name$_") // '' }
 	    1 .. 10), 10, "$name: ten requests of ten are answered");
@@ -91,5 +103,27 @@ for my $kind (qw(pgsql mysql)) {
 		$db->stop;
 	};
 }
+
+subtest 'report' => sub {
+	Smtpd->needed;
+	my $s = Smtpd->start(hold => 'BODY');
+	my $d = Policyd->start(config => { limits => [[1, 3600]], fail_action => 'reject full',
+	    report => True, report_limits => [3600], report_to => 'postmaster@example.org',
+	    report_immediately => True, smtp_server => ['127.0.0.1', $s->port] });
+	my @others = map { $d->child($_) } qw(engine ledger-sqlite);
+
+	$d->ask(sasl_username => 'bob') for 1 .. 3;
+	ok($s->holds, 'a report is on its way');
+	take_over($d, 'report');
+	ok($d->wait_log(qr/tried again in \d+ s/), 'the parent will try again');
+	$s->release;
+	is((ctl($d, 'report'))[0], 0, 'the next report is sent');
+	my ($mail) = $s->mails;
+	like($mail->{data}, qr/^bob +1 per hour +2$/m, 'with all that was to be reported');
+	is($d->ask(sasl_username => 'bob'), 'reject full', 'the limit holds');
+	is_deeply([map { $d->child($_) } qw(engine ledger-sqlite)], \@others,
+	    'by the same processes');
+	$d->ends_well;
+};
 
 done_testing();
