@@ -14,7 +14,7 @@ use Test::More;
 
 use Ctl qw(ctl);
 use Database;
-use Policyd qw(need as_root True);
+use Policyd qw(need wait_until process_alive as_root True);
 use Smtpd;
 
 local $SIG{IO} = 'IGNORE';
@@ -123,6 +123,29 @@ subtest 'report' => sub {
 	is($d->ask(sasl_username => 'bob'), 'reject full', 'the limit holds');
 	is_deeply([map { $d->child($_) } qw(engine ledger-sqlite)], \@others,
 	    'by the same processes');
+	$d->ends_well;
+};
+
+# Who was taken over does not end because it is told to, or because somebody else did.
+subtest 'a process that stays' => sub {
+	my $d = Policyd->start(config => { limits => [[20, 3600]] }, listen => ['unix', 'tcp']);
+	my $ledger = $d->child('ledger-sqlite');
+	my ($helper) = map { @$_ } values %{Policyd::children_of($ledger)};
+
+	ok($helper, 'the ledger has a helper process');
+	kill 'STOP', $helper;
+	kill 'KILL', $ledger;
+	ok($d->child('ledger-sqlite', $ledger), 'the next ledger is there');
+	ok(wait_until { !process_alive($helper) }, 'the helper of the former one is not');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'a request is answered');
+
+	my @left = map { @$_ } values %{Policyd::children_of($d->pid)};
+	kill 'STOP', @left;
+	kill 'KILL', $d->pid;
+	$d->wait_end;
+	ok(wait_until { !grep { process_alive($_) } @left }, 'none outlives the parent');
+	$d->start;
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'a new start serves');
 	$d->ends_well;
 };
 

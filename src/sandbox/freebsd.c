@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
@@ -147,23 +148,39 @@ limit_all(enum sandbox_role role)
 	return 0;
 }
 
+/* Kernels that know neither answer EINVAL. */
+static int
+control(int command, int value)
+{
+	return procctl(P_PID, getpid(), command, &value) == -1 &&
+	    errno != EINVAL ? -1 : 0;
+}
+
 static int
 refuse_new_privileges(void)
 {
 #ifdef PROC_NO_NEW_PRIVS_CTL
-	int	on = PROC_NO_NEW_PRIVS_ENABLE;
-
-	return procctl(P_PID, getpid(), PROC_NO_NEW_PRIVS_CTL, &on);
+	return control(PROC_NO_NEW_PRIVS_CTL, PROC_NO_NEW_PRIVS_ENABLE);
 #else
 	return 0;
 #endif
+}
+
+/* No child outlives its parent. */
+static int
+enter_first(enum sandbox_role role)
+{
+	if (refuse_new_privileges() == -1)
+		return -1;
+	return role == SANDBOX_PARENT ? 0 :
+	    control(PROC_PDEATHSIG_CTL, SIGKILL);
 }
 
 /* Names mean nothing in capability mode: that comes when it is connected. */
 int
 sandbox_connect(const struct sandbox_needs *needs)
 {
-	if (refuse_new_privileges() == -1 && errno != EINVAL)
+	if (enter_first(needs->role) == -1)
 		return -1;
 	return rlimits_enter(needs->role, false);
 }
@@ -171,7 +188,7 @@ sandbox_connect(const struct sandbox_needs *needs)
 int
 sandbox_enter(const struct sandbox_needs *needs)
 {
-	if (refuse_new_privileges() == -1 && errno != EINVAL)
+	if (enter_first(needs->role) == -1)
 		return -1;
 	if (needs->role == SANDBOX_PARENT) {
 		entered = "procctl";

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -200,6 +201,9 @@ enter_first(const struct sandbox_needs *needs)
 		return 0;
 	/* The change of ids may have made the process dumpable again. */
 	if (!EASED && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
+		return -1;
+	/* Nor does it outlive its parent; the change of ids cleared that. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == -1)
 		return -1;
 	return rlimits_enter(needs->role, EASED);
 }

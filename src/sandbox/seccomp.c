@@ -317,6 +317,9 @@ static const struct call	calls[] = {
 	{ "prctl", C, "PR_CAP_AMBIENT_CLEAR_ALL", 2, {
 	    { 0, SCMP_CMP_EQ, PR_CAP_AMBIENT, 0 },
 	    { 1, SCMP_CMP_EQ, PR_CAP_AMBIENT_CLEAR_ALL, 0 } } },
+	{ "prctl", C, "PR_SET_PDEATHSIG to SIGKILL", 2, {
+	    { 0, SCMP_CMP_EQ, PR_SET_PDEATHSIG, 0 },
+	    { 1, SCMP_CMP_EQ, SIGKILL, 0 } } },
 	{ "prctl", C, "PR_SET_DUMPABLE to 0", 2, {
 	    { 0, SCMP_CMP_EQ, PR_SET_DUMPABLE, 0 },
 	    { 1, SCMP_CMP_EQ, 0, 0 } } },
