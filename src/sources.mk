@@ -113,7 +113,8 @@ LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c \
 		src/ledger/hits.c src/ledger/id.c src/ledger/instance.c \
 		src/ledger/lookup.c src/ledger/override_table.c \
 		src/ledger/schema.c src/ledger/top.c \
-		src/ledger/verdict.c src/ledger/whose.c
+		src/ledger/verdict.c src/ledger/verdict_hits.c \
+		src/ledger/whose.c
 REPORT_PURE_SRCS = src/report/base64.c src/report/hitlist.c src/report/mail.c \
 		src/report/mail_text.c src/report/smtp.c src/report/smtp_auth.c \
 		src/report/smtp_machine.c src/report/smtp_mail.c

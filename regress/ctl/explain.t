@@ -66,7 +66,9 @@ my @configurations = (
 	    fail_action => $action }],
 	[800, 'rules', { fail_action => $action, rules => [
 	    { name => 'user', key => 'sasl_username', limits => [[30, 600]],
-	    limits_by_id => \%by_id },
+	    limits_by_id => \%by_id, max_per_mail => 3 },
+	    { name => 'names', key => 'sasl_username', limits => [[3, 600]],
+	    count => 'senders' },
 	    { name => 'size', key => 'sender', limits => [[900_000, 600]],
 	    count => 'bytes' },
 	    { name => 'spread', key => 'client_address', limits => [[2, 600]],

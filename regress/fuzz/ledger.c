@@ -163,6 +163,7 @@ take_key(struct msg_charge_key *k, struct limit *limits)
 	k->kind = take_byte() % CHARGE_KIND__MAX;
 	k->shadow = take_bool();
 	k->sql = take_bool();
+	k->max_per_mail = take_byte();
 	k->rule = take_byte();
 	k->warn_at = take_byte() % 101;
 	k->reported = take_byte();

@@ -235,6 +235,76 @@ soft_action_of_values(void **state)
 	assert_int_equal(rig_answer(r, r->next - 1)->over, 0);
 }
 
+static const struct msg_verdict *
+mail_of(struct rig *r, const char *instance, int64_t tag, int64_t amount,
+    uint8_t mode)
+{
+	static const struct limit	many = { 1000, 3600 };
+	struct rig_charge		c;
+	struct msg_charge_key		*k;
+	uint64_t			 n;
+
+	memset(&c, 0, sizeof(c));
+	c.m.mode = mode;
+	c.m.state = "RCPT";
+	c.m.statelen = 4;
+	rig_instance(&c, instance, tag);
+	k = rig_key(&c, "mail:bob", amount, &many, 1);
+	k->max_per_mail = 3;
+	k->soft = k->report = true;
+	n = rig_add(r, &c);
+	rig_run(r);
+	return rig_answer(r, n);
+}
+
+/* Recipients beyond max_per_mail are refused, the mail's others are not. */
+static void
+max_per_mail(void **state)
+{
+	struct rig			*r = *state;
+	const struct msg_verdict	*v;
+	int64_t				 tag;
+
+	for (tag = 1; tag <= 3; tag++)
+		assert_int_equal(mail_of(r, "a", tag, 1, CHARGE_ONCE)->verdict,
+		    VERDICT_ACCEPTED);
+	/* The next process knows what the instance was charged. */
+	rig_reopen(r);
+	for (tag = 4; tag <= 5; tag++) {
+		v = mail_of(r, "a", tag, 1, CHARGE_ONCE);
+		assert_int_equal(v->verdict, VERDICT_REFUSED);
+		assert_true(v->never && v->per_mail);
+		assert_int_equal(v->limit.mails, 3);
+		assert_int_equal(v->limit.seconds, 0);
+		assert_int_equal(v->used, 3);
+		assert_int_equal(v->retry_after, 0);
+	}
+	assert_int_equal(rig_sum(r, "mail:bob"), 3);
+	assert_int_equal(rig_sql(r, "SELECT hit FROM limit_report WHERE id ="
+	    " 'mail:bob' AND delta = 0"), 2);
+	/* Sent again; DATA with the accepted ones, and with more. */
+	assert_int_equal(mail_of(r, "a", 2, 1, CHARGE_ONCE)->verdict,
+	    VERDICT_ACCEPTED);
+	assert_int_equal(mail_of(r, "a", 0, 3, CHARGE_ONCE)->verdict,
+	    VERDICT_ACCEPTED);
+	assert_int_equal(mail_of(r, "a", 0, 4, CHARGE_ONCE)->verdict,
+	    VERDICT_REFUSED);
+	/* The next mail is not concerned. */
+	assert_int_equal(mail_of(r, "b", 0, 3, CHARGE_ONCE)->verdict,
+	    VERDICT_ACCEPTED);
+	assert_int_equal(mail_of(r, "", 7, 4, CHARGE_ONCE)->verdict,
+	    VERDICT_REFUSED);
+	assert_int_equal(rig_sum(r, "mail:bob"), 6);
+	/* With count_mode 0 nothing is taken back: those go out. */
+	for (tag = 11; tag <= 13; tag++)
+		assert_int_equal(mail_of(r, "c", tag, 1, CHARGE_EACH)->verdict,
+		    VERDICT_ACCEPTED);
+	for (tag = 14; tag <= 15; tag++)
+		assert_int_equal(mail_of(r, "c", tag, 1, CHARGE_EACH)->verdict,
+		    VERDICT_REFUSED);
+	assert_int_equal(rig_sum(r, "mail:bob"), 9);
+}
+
 /* A mail that alone exceeds a limit, counting what it was charged before. */
 static void
 mail_that_never_fits(void **state)
@@ -771,6 +841,7 @@ main(void)
 		TEST(retry_after_looks_at_all_keys),
 		TEST(soft_action_is_charged),
 		TEST(soft_action_of_values),
+		TEST(max_per_mail),
 		TEST(mail_that_never_fits),
 		TEST(nearest_window_is_told),
 		TEST(shadow_never_refuses),

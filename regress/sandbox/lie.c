@@ -51,6 +51,7 @@ put_extremes(void)
 			k->kind = (uint8_t)(i / 16 % CHARGE_KIND__MAX);
 			k->value = "";
 			k->sql = (i & 8) != 0;
+			k->max_per_mail = far[i / 8 % 4];
 			k->rule = UINT16_MAX;
 			k->reported = UINT32_MAX;
 			k->limits.list = charge.store;

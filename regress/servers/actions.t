@@ -110,6 +110,65 @@ sub values {
 	$d->ends_well;
 }
 
+sub max_per_mail {
+	my ($db, %config) = @_;
+	my @mail = (sasl_username => 'bob');
+	my $rules = [{ name => 'mail', key => 'sasl_username', max_per_mail => 2,
+	    action => 'HOLD' }, { name => 'size', key => 'sasl_username', count => 'bytes',
+	    max_per_mail => 1000 }];
+	my $d = Policyd->start(config => { %config, rules => $rules });
+	my $rcpt = sub {
+		my ($i, $n) = @_;
+		return $d->ask(@mail, protocol_state => 'RCPT', instance => "m$i",
+		    recipient => "r$n\@example.com");
+	};
+	my $data = sub {
+		my ($i, $n, $size) = @_;
+		return $d->ask(@mail, protocol_state => 'DATA', instance => "m$i",
+		    recipient_count => $n, size => $size // 0);
+	};
+
+	is($rcpt->(1, $_), 'dunno', "recipient $_") for 1, 2;
+	is($rcpt->(1, $_), 'reject 5.5.3 Too many recipients', "recipient $_") for 3, 4;
+	is($rcpt->(1, 2), 'dunno', 'the second one again');
+	$d->restart;
+	is($rcpt->(1, 5), 'reject 5.5.3 Too many recipients', 'also after a restart');
+	is($data->(1, 2), 'dunno', 'DATA for the accepted ones');
+	ok($d->wait_log(qr/^.*refused: id=<mail:bob>.* max_per_mail=2 used=2 never=1$/m),
+	    'the log says why');
+	is($data->(2, 3), 'reject 5.5.3 Too many recipients', 'a mail to three');
+	is($data->(3, 2, 1001), 'reject 5.3.4 Message too big', 'a mail that is too big');
+	is($data->(4, 2, 1000), 'dunno', 'the largest one');
+	is(sum_of($db, $d, 'mail:bob'), 4, 'what is refused is not charged');
+	my $mark = $d->log_mark;
+	$d->write_config({ %config, never_action => '552 5.5.3 at most {limit}',
+	    rules => $rules });
+	$d->signal('HUP');
+	ok($d->wait_log(qr/new configuration is in force/, $mark), 'never_action');
+	is($rcpt->(1, 6), '552 5.5.3 at most 2', 'is the answer');
+	$d->ends_well;
+}
+
+sub senders {
+	my ($db, %config) = @_;
+	my $d = Policyd->start(config => { %config, fail_action => 'REJECT {rule} {used}',
+	    rules => [{ name => 'names', key => 'sasl_username', count => 'senders',
+	    limits => [[2, 3600]] }] });
+	my $ask = sub { $d->ask(sasl_username => 'bob', sender => $_[0]) };
+
+	is($ask->('a@example.org'), 'dunno', 'a sender');
+	is($ask->('B@example.org'), 'dunno', 'another one');
+	is($ask->('c@example.org'), 'REJECT names 2', 'a third one');
+	is($ask->($_), 'dunno', "$_ is known") for qw(A@example.org b@example.org);
+	is($ask->(''), 'dunno', 'a bounce');
+	is($d->ask(sasl_username => 'eve', sender => 'c@example.org'), 'dunno',
+	    'of another login');
+	$d->restart;
+	is($ask->('d@example.org'), 'REJECT names 2', 'also after a restart');
+	is(sum_of($db, $d, 'names:bob'), 2, 'two are recorded');
+	$d->ends_well;
+}
+
 sub without_limits {
 	my ($db, %config) = @_;
 	my $d = Policyd->start(config => { %config, limits => [[5, 3600]],
@@ -133,6 +192,8 @@ for my $kind (@ARGV ? @ARGV : qw(sqlite pgsql mysql)) {
 	    ['a mail that alone exceeds a limit', \&never],
 	    ['the wait for all rules', \&retry_after],
 	    ['different values over a soft limit', \&values],
+	    ['most recipients and bytes of one mail', \&max_per_mail],
+	    ['different senders', \&senders],
 	    ['an id without limits is recorded', \&without_limits]) {
 		my ($name, $test) = @$_;
 		my $db = $kind eq 'sqlite' ? undef : Database->start($kind);

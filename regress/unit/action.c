@@ -162,7 +162,14 @@ never_and_soft(void **state)
 		    actions[i].fail);
 		settings_free(s);
 	}
-	v.never = false;
+	/* Of max_per_mail, whatever the rule's action is. */
+	v.per_mail = true;
+	fails_with("554 x", &v, "reject 5.5.3 Too many recipients");
+	s = settings_with("HOLD");
+	assert_non_null(s->never_action = strdup("550 {limit} a mail"));
+	says(s, &v, "550 10 a mail");
+	settings_free(s);
+	v.never = v.per_mail = false;
 	/* Accepted over a limit: the action and not success_action. */
 	v.verdict = VERDICT_ACCEPTED;
 	v.over = 1;

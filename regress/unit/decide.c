@@ -24,7 +24,8 @@
  * 	mode/tag id n=amount windows flags | the next key
  *
  * The tag is 0, random, or a hash. Windows are mails/seconds, with ! where a
- * hit is reported; flags are sql, shadow, warn, total and different:value.
+ * hit is reported; flags are sql, mail, shadow, warn, total and
+ * different:value.
  */
 struct decide_case {
 	const char	*settings;
@@ -74,6 +75,8 @@ describe_key(struct str *out, const struct msg_charge_key *key)
 		    key->reported >> i & 1 ? "!" : "");
 	if (key->sql)
 		str_adds(out, " sql");
+	if (key->max_per_mail > 0)
+		str_addf(out, " mail:%" PRId64, key->max_per_mail);
 	if (key->shadow)
 		str_adds(out, " shadow");
 	if (key->warn_at > 0)
@@ -662,6 +665,21 @@ rules_count(void **state)
 		    "once/hash x:alice n=1 5/60 different:carol@example.com" },
 		{ COUNT("sasl_username", "distinct_recipients"), ALICE DATA,
 		    "pass: not counted at this stage" },
+		{ COUNT("sasl_username", "senders"), ALICE DATA,
+		    "once/0 x:alice n=1 5/60 different:s@example.org" },
+		{ COUNT("sasl_username", "senders") PLUS,
+		    "sasl_username=alice\nsender=S+x@Example.ORG\n" RCPT,
+		    "once/hash x:alice n=1 5/60 different:s@example.org" },
+		/* A bounce is nobody's. */
+		{ COUNT("sasl_username", "senders"),
+		    "sasl_username=alice\nsender=\n" DATA,
+		    "pass: no identity that is counted" },
+		{ RULES("{'name': 'm', 'key': 'sasl_username',"
+		    "'max_per_mail': 50}"), ALICE DATA,
+		    "once/0 m:alice n=3 mail:50" },
+		{ RULES("{" NAMED("b", "server") ", 'count': 'bytes',"
+		    "'max_per_mail': 1000}"), ALICE END,
+		    "once/0 b:server n=2000 5/60 mail:1000" },
 		/* One counts here, the other at another stage. */
 		{ RULES("{" NAMED("b", "server") ", 'count': 'bytes'},{"
 		    NAMED("r", "server") "}"), ALICE RCPT,
@@ -729,6 +747,7 @@ charges_can_be_sent(void **state)
 	    RULES("{" NAMED("a", "sender") ", 'count': 'distinct_recipients'},"
 	    "{" NAMED("b", "helo_name") "}," "{" NAMED("c", "recipient")
 	    ", 'count': 'messages'},"
+	    "{" NAMED("e", "server") ", 'max_per_mail': 9},"
 	    "{'name': 'd', 'key': ['sender', 'helo_name', 'recipient'],"
 	    "'limits': [[1, 1]], 'count': 'addresses'}"));
 	struct decision			 d;

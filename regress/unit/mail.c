@@ -185,7 +185,7 @@ table(void **state)
 	rows[3] = row("", "bob", 10, 60, 5);
 	rows[4] = row("net", "192.0.2.0/24", 1000, 1209600, 1234567);
 	rows[5] = row("", "e\314\201mile", 0, 90, 1);
-	rows[6] = row("", "a\nb\\", 5, 7200, 1);
+	rows[6] = row("", "a\nb\\", 5, 0, 1);
 	rows[7] = row("", "somebody.with.a.long.name@a.long.domain.example.org",
 	    7, 1, 1);
 	ok_text(&m,
@@ -197,7 +197,7 @@ table(void **state)
 	    "\346\227\245\346\234\254              10 per minute          40\n"
 	    "bob               10 per minute           5\n"
 	    "bob               150 per day             5\n"
-	    "a\\x0ab\\\\          5 per 2 hours           1\n"
+	    "a\\x0ab\\\\          5 per mail              1\n"
 	    "e\314\201mile             ? per 90 seconds        1\n"
 	    "somebody.with.a.long.name@a.long.domain.example.org\n"
 	    "                  7 per second            1\n");

@@ -413,6 +413,72 @@ soft_action_is_charged(void **state)
 	memory_free(m);
 }
 
+/* Recipients beyond are refused by instance; the others were accepted. */
+static void
+max_per_mail(void **state)
+{
+	struct memory	*m = memory_new(PLENTY);
+	int64_t		 tag;
+
+	(void)state;
+	/* Two that the ledger charged. */
+	for (tag = 1; tag <= 2; tag++) {
+		charge_of("bob", 1, "a", tag)->max_per_mail = 3;
+		learnt(m, NOW, 1);
+	}
+	charge_of("bob", 1, "a", 3)->max_per_mail = 3;
+	accepted(m, NOW, 1);
+	charge_of("bob", 1, "a", 4)->max_per_mail = 3;
+	refused(m, NOW, 3, 0);
+	assert_true(verdict.never && verdict.per_mail);
+	assert_int_equal(verdict.limit.mails, 3);
+	assert_int_equal(verdict.limit.seconds, 0);
+	/* Sent again, and the whole mail at DATA. */
+	charge_of("bob", 1, "a", 3)->max_per_mail = 3;
+	accepted(m, NOW, 0);
+	charge_of("bob", 3, "a", 0)->max_per_mail = 3;
+	accepted(m, NOW, 0);
+	charge_of("bob", 4, "a", 0)->max_per_mail = 3;
+	refused(m, NOW, 3, 0);
+	/* Another mail, and one that is too big. */
+	charge_of("bob", 3, "b", 0)->max_per_mail = 3;
+	accepted(m, NOW, 3);
+	charge_of("bob", 4, "", 5)->max_per_mail = 3;
+	charge.keys[0].soft = true;
+	refused(m, NOW, 0, 0);
+	charge.keys[0].shadow = true;
+	accepted(m, NOW, 4);
+	assert_int_equal(verdict.shadowed, 1);
+	memory_free(m);
+}
+
+/* The ledger knew nothing of two recipients of this mail. */
+static void
+max_per_mail_with_what_is_owed(void **state)
+{
+	static const int64_t	 one[] = { 1 };
+	struct msg_verdict	 v = {
+		.verdict = VERDICT_ACCEPTED, .ncharged = 1, .charged = { 1 }
+	};
+	struct memory		*m = memory_new(PLENTY);
+	struct msg_verdict	 right;
+	int64_t			 tag;
+
+	(void)state;
+	for (tag = 1; tag <= 2; tag++) {
+		charge_of("bob", 1, "a", tag)->max_per_mail = 2;
+		accepted(m, NOW, 1);
+		memory_owe(m, &charge, one, NOW, 1);
+	}
+	assert_false(memory_over(m, &charge, &v, NOW, &right));
+	charge_of("bob", 1, "a", 3)->max_per_mail = 2;
+	assert_true(memory_over(m, &charge, &v, NOW, &right));
+	assert_int_equal(right.verdict, VERDICT_REFUSED);
+	assert_true(right.per_mail);
+	assert_int_equal(right.ncharged, 0);
+	memory_free(m);
+}
+
 static void
 window_is(size_t i, struct limit limit, int64_t used, int64_t retry_after)
 {
@@ -674,6 +740,8 @@ main(void)
 		TEST(refusal_takes_back),
 		TEST(what_the_database_refused),
 		TEST(learns_the_wait_of_the_key_alone),
+		TEST(max_per_mail),
+		TEST(max_per_mail_with_what_is_owed),
 		TEST(soft_action_of_values),
 		TEST(soft_action_is_charged),
 		TEST(weighing_leaves_no_trace),

@@ -148,6 +148,7 @@ random_charge(struct random *r, struct msg_charge *m, size_t nkeys)
 		k->kind = (uint8_t)random_below(r, CHARGE_KIND__MAX);
 		k->shadow = random_below(r, 2) == 0;
 		k->sql = random_below(r, 2) == 0;
+		k->max_per_mail = (int64_t)(random_next(r) >> 1);
 		k->rule = (uint16_t)random_next(r);
 		k->warn_at = (uint8_t)random_below(r, 101);
 		k->reported = (uint32_t)random_next(r);
@@ -195,6 +196,7 @@ assert_same_charge(const struct msg_charge *a, const struct msg_charge *b)
 		assert_int_equal(k->kind, l->kind);
 		assert_int_equal(k->shadow, l->shadow);
 		assert_int_equal(k->sql, l->sql);
+		assert_true(k->max_per_mail == l->max_per_mail);
 		assert_int_equal(k->rule, l->rule);
 		assert_int_equal(k->warn_at, l->warn_at);
 		assert_int_equal(k->reported, l->reported);
@@ -318,7 +320,7 @@ verdicts(void **state)
 	m.used = -3;
 	m.retry_after = 3600;
 	m.key_retry_after = 60;
-	m.never = true;
+	m.never = m.per_mail = true;
 	m.over = 5;
 	m.shadowed = 0x80000001;
 	m.warned = 0x40000002;
@@ -336,7 +338,7 @@ verdicts(void **state)
 	assert_int_equal(out.used, -3);
 	assert_int_equal(out.retry_after, 3600);
 	assert_int_equal(out.key_retry_after, 60);
-	assert_true(out.never);
+	assert_true(out.never && out.per_mail);
 	assert_int_equal(out.over, 5);
 	assert_true(out.shadowed == m.shadowed && out.warned == m.warned);
 	assert_int_equal(out.ncharged, CHARGE_KEYS_MAX);

@@ -84,3 +84,12 @@ access_of(const struct settings *s, unsigned int rule)
 		return s->rules[rule].action;
 	return s->fail_action;
 }
+
+const char *
+access_per_mail(const struct settings *s, unsigned int rule)
+{
+	if (s->never_action != NULL)
+		return s->never_action;
+	return rule < s->nrules && s->rules[rule].count == RULE_BYTES ?
+	    "reject 5.3.4 Message too big" : "reject 5.5.3 Too many recipients";
+}

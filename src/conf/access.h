@@ -46,4 +46,7 @@ bool		 access_is_number(const char *action);
  */
 const char	*access_of(const struct settings *, unsigned int rule);
 
+/* The action for a mail that exceeds the rule's max_per_mail. */
+const char	*access_per_mail(const struct settings *, unsigned int rule);
+
 #endif

@@ -344,11 +344,20 @@ check_has_window(const struct settings *s, int64_t seconds)
 static void
 check_limits(const struct settings *s, struct faults *faults)
 {
+	size_t	i;
+
 	if (s->count_mode == COUNT_RCPT)
 		check_advise(s, faults, "count_mode",
 		    "count_mode 0 is deprecated: Postfix delivers the "
 		    "recipients before the refused one, and they are not "
 		    "counted; write \"auto\"");
+	for (i = 0; i < s->nrules; i++)
+		if (s->rules[i].max_per_mail > 0 &&
+		    s->rules[i].count == RULE_RECIPIENTS &&
+		    s->count_mode == COUNT_MESSAGES)
+			check_advise(s, faults, "count_mode",
+			    "rules[%zu].max_per_mail has no effect: with "
+			    "count_mode 2 a mail counts as one recipient", i);
 	if (s->nrules == 0 && !s->limit_by_sasl && !s->limit_by_sender &&
 	    !s->limit_by_ip)
 		check_advise(s, faults, "limit_by_sasl", "nothing is limited: "

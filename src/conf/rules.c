@@ -34,6 +34,7 @@ static const struct reader_word	rules_counts[] = {
 	{ "bytes",		RULE_BYTES },
 	{ "addresses",		RULE_ADDRESSES },
 	{ "distinct_recipients", RULE_DISTINCT_RECIPIENTS },
+	{ "senders",		RULE_SENDERS },
 	{ NULL,			0 }
 };
 
@@ -42,6 +43,7 @@ struct rules_field {
 	const char		*type;
 	reader			*read;
 	size_t			 at;
+	int64_t			 min;
 	int64_t			 max;
 	const struct reader_word *words;
 };
@@ -65,6 +67,8 @@ static const struct rules_field	rules_fields[] = {
 	    .at = AT(networks) },
 	{ .name = "unless", .type = "str", .read = rules_unless,
 	    .at = AT(unless), .words = rules_attributes },
+	{ .name = "max_per_mail", .type = "int", .read = reader_int64,
+	    .at = AT(max_per_mail), .min = 1, .max = LIMITS_MAILS_MAX },
 	{ .name = "action", .type = "str", .read = reader_string_or_none,
 	    .at = AT(action) },
 	{ .name = "warn_at", .type = "int", .read = reader_unsigned,
@@ -242,7 +246,7 @@ rules_read_field(const struct reading *r, struct settings_rule *rule,
 	field = *r;
 	field.name = name;
 	field.out = (char *)rule + f->at;
-	field.min = 0;
+	field.min = f->min;
 	field.max = f->max;
 	field.words = f->words;
 	f->read(&field, v);
@@ -261,9 +265,15 @@ rules_check(const struct reading *r, const struct settings_rule *rule,
 		reader_fault(r, v, "has no key: what is counted");
 	if (value_get(v, "limits") == NULL &&
 	    value_get(v, "limits_by_id") == NULL &&
-	    value_get(v, "sql_limits_by_id") == NULL)
-		reader_fault(r, v, "has none of limits, limits_by_id and "
-		    "sql_limits_by_id");
+	    value_get(v, "sql_limits_by_id") == NULL &&
+	    value_get(v, "max_per_mail") == NULL)
+		reader_fault(r, v, "has none of limits, limits_by_id, "
+		    "sql_limits_by_id and max_per_mail");
+	if (value_get(v, "max_per_mail") != NULL &&
+	    rule->count != RULE_RECIPIENTS && rule->count != RULE_BYTES)
+		reader_fault(r, value_get(v, "max_per_mail"), "has "
+		    "max_per_mail, which is for rules that count recipients or "
+		    "bytes");
 	for (i = 0; rule->name != NULL && &r->settings->rules[i] < rule; i++)
 		if (r->settings->rules[i].name != NULL &&
 		    strcmp(r->settings->rules[i].name, rule->name) == 0) {

@@ -80,6 +80,7 @@ enum rule_count {
 	RULE_BYTES,
 	RULE_ADDRESSES,
 	RULE_DISTINCT_RECIPIENTS,
+	RULE_SENDERS,
 	RULE_COUNT__MAX
 };
 
@@ -98,6 +99,7 @@ struct settings_rule {
 	enum rule_count		 count;
 	struct settings_networks networks;
 	int			 unless;	/* rule_attribute, -1: none */
+	int64_t			 max_per_mail;	/* 0: any number */
 	char			*action;	/* NULL: fail_action */
 	unsigned int		 warn_at;	/* per cent, 0: never */
 	bool			 shadow;

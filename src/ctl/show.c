@@ -343,6 +343,9 @@ show_explain(struct str *out, const struct answer *a, size_t width)
 		    answer_get(r, "id"));
 		if (answer_get(r, "rule")[0] != '\0')
 			str_addf(out, " by rule %s", answer_get(r, "rule"));
+		if (answer_number(r, "max_per_mail") > 0)
+			str_addf(out, ", at most %" PRId64 " a mail",
+			    answer_number(r, "max_per_mail"));
 		str_addf(out, "%s%s%s%s\n",
 		    strcmp(answer_get(r, "refuses"), "1") == 0 ?
 		    ", which refuses" : "",

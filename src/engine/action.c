@@ -147,7 +147,9 @@ action_add(struct str *out, const struct settings *s,
 	}
 	key = &charge->keys[v->key];
 	action = access_of(s, key->rule);
-	if (v->never && s->never_action != NULL && access_defers(action))
+	if (v->per_mail)
+		action = access_per_mail(s, key->rule);
+	else if (v->never && s->never_action != NULL && access_defers(action))
 		action = s->never_action;
 	add_filled(out, s, action, key, v);
 	cut(out, at);

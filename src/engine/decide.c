@@ -253,6 +253,10 @@ decide_count(struct task *t, enum rule_count count, struct msg_charge_key *key)
 		if (!decide_distinct(t, KEY_CLIENT_ADDRESS, key))
 			return REASON_NO_IDENTITY;
 		break;
+	case RULE_SENDERS:
+		if (!decide_distinct(t, KEY_SENDER, key))
+			return REASON_NO_IDENTITY;
+		break;
 	case RULE_DISTINCT_RECIPIENTS:
 		if (!decide_distinct(t, KEY_RECIPIENT, key))
 			return REASON_NO_IDENTITY;
@@ -373,6 +377,7 @@ decide_rule(struct task *t, const struct settings_rule *rule)
 	key->rule = (uint16_t)(rule - t->s->rules);
 	key->sql = rule->sql_limits_by_id != NULL &&
 	    rule->sql_limits_by_id[0] != '\0';
+	key->max_per_mail = rule->max_per_mail;
 	key->shadow = rule->shadow;
 	key->warn_at = (uint8_t)rule->warn_at;
 	key->report = t->s->report && rule->report;

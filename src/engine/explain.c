@@ -195,6 +195,9 @@ explain_keys(struct str *out, const struct settings *s,
 		reply_bytes(out, "id", charge->keys[i].id,
 		    charge->keys[i].idlen);
 		reply_number(out, "n", w->keys[i].amount);
+		if (charge->keys[i].max_per_mail > 0)
+			reply_number(out, "max_per_mail",
+			    charge->keys[i].max_per_mail);
 		reply_bool(out, "refuses", w->verdict.verdict ==
 		    VERDICT_REFUSED && w->verdict.key == i);
 		reply_bool(out, "over", (w->verdict.over >> i & 1) != 0);
@@ -242,8 +245,11 @@ explain_without(struct control *c, const struct msg_charge *charge)
 	if (held->memory && memory != NULL) {
 		memory_weigh(memory, charge, clock_wall(), &explain.weighed);
 		explain_answer(c, charge, "the database gives no verdict; in "
-		    "memory all windows hold", "the database gives no verdict; "
-		    "in memory a window is full");
+		    "memory all windows hold",
+		    explain.weighed.verdict.per_mail ? "the database gives no "
+		    "verdict; in memory the mail exceeds max_per_mail" :
+		    "the database gives no verdict; in memory a window is "
+		    "full");
 		return;
 	}
 	action = held->memory ? held->settings->success_action :
@@ -273,7 +279,8 @@ explain_told(struct control *c, const struct message *m)
 		explain_answer(c, charge, explain.weighed.verdict.over != 0 ?
 		    "a window is full, and Postfix takes the mail" :
 		    "all windows hold",
-		    "a window is full");
+		    explain.weighed.verdict.per_mail ?
+		    "the mail exceeds max_per_mail" : "a window is full");
 	return 0;
 }
 

@@ -259,7 +259,7 @@ memory_learn(struct memory *m, const struct msg_charge *charge,
 		if (v->over != 0)
 			learn_full(m, charge, v, now);
 	}
-	if (v->verdict == VERDICT_REFUSED) {
+	if (v->verdict == VERDICT_REFUSED && !v->per_mail) {
 		learn_full(m, charge, v, now);
 		memory_take_back(m, charge);
 	}
@@ -333,6 +333,19 @@ memory_retry(struct memory *m, const struct msg_charge *charge, int64_t now,
 	return after == -1 ? limit->seconds : after;
 }
 
+/* What the mail was charged before under this key. */
+static int64_t
+key_charged(struct memory *m, const struct msg_charge *charge,
+    const struct msg_charge_key *key, uint64_t hash)
+{
+	const struct seen	*seen;
+
+	if (key->kind == CHARGE_DISTINCT || charge->instancelen == 0)
+		return 0;
+	seen = seen_find(&m->seen, key_hash(charge, key, hash));
+	return seen != NULL ? seen->amount : 0;
+}
+
 /*
  * Whether the mail alone exceeds the limit, with what its instance was charged
  * before. Of what the ledger refused it would have said so.
@@ -342,14 +355,39 @@ key_never(struct memory *m, const struct msg_charge *charge,
     const struct msg_charge_key *key, uint64_t hash, int64_t amount,
     const struct limit *limit, int64_t now)
 {
-	const struct seen	*seen;
-
 	if (memory_id_waits(memory_id_find(m, key, hash), key, amount, now))
 		return false;
-	if (key->kind != CHARGE_DISTINCT && charge->instancelen > 0 &&
-	    (seen = seen_find(&m->seen, key_hash(charge, key, hash))) != NULL)
-		amount = num_add_clamp(amount, seen->amount);
-	return amount > limit->mails;
+	return num_add_clamp(amount, key_charged(m, charge, key, hash)) >
+	    limit->mails;
+}
+
+/*
+ * Whether the mail stays within max_per_mail of key `n`, or this is in shadow;
+ * otherwise the verdict is that it is refused.
+ */
+static bool
+mail_fits(struct memory *m, const struct msg_charge *charge, size_t n,
+    uint64_t hash, struct msg_verdict *v)
+{
+	const struct msg_charge_key	*key = &charge->keys[n];
+	int64_t				 charged;
+
+	charged = key_charged(m, charge, key, hash);
+	if (key->max_per_mail == 0 || v->charged[n] == 0 ||
+	    num_add_clamp(charged, v->charged[n]) <= key->max_per_mail)
+		return true;
+	if (key->shadow) {
+		v->shadowed |= UINT32_C(1) << n;
+		return true;
+	}
+	v->verdict = VERDICT_REFUSED;
+	v->over = 0;
+	v->never = v->per_mail = true;
+	v->key = (uint16_t)n;
+	v->limit = (struct limit){ .mails = key->max_per_mail };
+	v->used = charged;
+	v->retry_after = 0;
+	return false;
 }
 
 void
@@ -372,6 +410,8 @@ memory_judge(struct memory *m, const struct msg_charge *charge, int64_t now,
 		/* Sent again, only what is soft answers as it did. */
 		if (v->charged[i] == 0 && !key->soft)
 			continue;
+		if (!mail_fits(m, charge, i, hash[i], v))
+			return;
 		if (!key_full(m, key, hash[i], v->charged[i], now, &limit,
 		    &used))
 			continue;
@@ -410,7 +450,8 @@ memory_decide(struct memory *m, const struct msg_charge *charge, int64_t now,
 
 	memory_judge(m, charge, now, hash, v);
 	if (v->verdict == VERDICT_REFUSED) {
-		memory_take_back(m, charge);
+		if (!v->per_mail)
+			memory_take_back(m, charge);
 		return;
 	}
 	for (i = 0; i < charge->nkeys; i++)
@@ -512,6 +553,11 @@ memory_over(struct memory *m, const struct msg_charge *charge,
 	*right = *v;
 	for (i = 0; i < charge->nkeys && i < v->ncharged; i++) {
 		key = &charge->keys[i];
+		if (key_new(m, charge, key, hash[i], now) > 0 &&
+		    !mail_fits(m, charge, i, hash[i], right)) {
+			right->ncharged = right->warned = 0;
+			return true;
+		}
 		limit = owed_over(m, charge, v, i, hash[i], now);
 		if (limit == NULL)
 			continue;

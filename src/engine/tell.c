@@ -148,9 +148,14 @@ tell_limit(const char *word, const struct settings *s,
 		return;
 	str_init(&line);
 	tell_whose(&line, s, charge, &charge->keys[v->key], about);
-	str_addf(&line, " limit=%" PRId64 "/%" PRId64 " used=%" PRId64
-	    " retry_after=%" PRId64 "%s", v->limit.mails, v->limit.seconds,
-	    v->used, v->retry_after, v->never ? " never=1" : "");
+	if (v->per_mail)
+		str_addf(&line, " max_per_mail=%" PRId64 " used=%" PRId64
+		    " never=1", v->limit.mails, v->used);
+	else
+		str_addf(&line, " limit=%" PRId64 "/%" PRId64 " used=%" PRId64
+		    " retry_after=%" PRId64 "%s", v->limit.mails,
+		    v->limit.seconds, v->used, v->retry_after,
+		    v->never ? " never=1" : "");
 	if (how != NULL)
 		str_addf(&line, " (%s)", how);
 	log_notice("%s:%s", word, line.data);

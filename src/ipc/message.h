@@ -186,6 +186,7 @@ struct msg_charge_key {
 	bool		 shadow;	/* record and tell, never refuse */
 	bool		 soft;		/* over a limit the mail is accepted */
 	bool		 sql;		/* SQL may replace limits */
+	int64_t		 max_per_mail;	/* of one instance; 0: any */
 	uint16_t	 rule;		/* its index; has its SQL query */
 	uint8_t		 warn_at;	/* per cent, 0: never */
 	uint32_t	 reported;	/* bit i: limits.list[i]'s hits count */
@@ -243,12 +244,14 @@ struct msg_verdict {
 	uint8_t		verdict;
 	uint16_t	key;		/* the refused one, the first that is
 					   over, or the nearest */
-	struct limit	limit;		/* the window that was full */
+	struct limit	limit;		/* the window that was full; with
+					   per_mail its seconds are 0 */
 	int64_t		used;
 	int64_t		retry_after;	/* seconds until it is accepted; where
 					   it never is, the window's length */
 	int64_t		key_retry_after;	/* the same for `key` alone */
 	bool		never;		/* the mail alone exceeds the limit */
+	bool		per_mail;	/* that is max_per_mail: no window */
 	uint32_t	over;		/* bit per soft key that is over */
 	uint32_t	shadowed;	/* bit per key: would be refused */
 	uint32_t	warned;		/* bit per key: warn_at was crossed */

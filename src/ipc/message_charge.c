@@ -24,6 +24,7 @@ key_put(struct str *s, const struct msg_charge_key *k)
 	wire_put_u8(s, k->shadow);
 	wire_put_u8(s, k->soft);
 	wire_put_u8(s, k->sql);
+	wire_put_i64(s, k->max_per_mail);
 	wire_put_u16(s, k->rule);
 	wire_put_u8(s, k->warn_at);
 	wire_put_u32(s, k->reported);
@@ -74,6 +75,7 @@ key_get(struct wire *w, struct msg_charge_key *k, struct limit *store)
 	k->shadow = wire_get_bool(w);
 	k->soft = wire_get_bool(w);
 	k->sql = wire_get_bool(w);
+	k->max_per_mail = wire_get_range(w, 0, INT64_MAX);
 	k->rule = wire_get_u16(w);
 	if ((k->warn_at = wire_get_u8(w)) > 100)
 		wire_fail(w);
@@ -148,6 +150,7 @@ msg_verdict_put(struct str *s, const struct msg_verdict *m)
 	wire_put_i64(s, m->retry_after);
 	wire_put_i64(s, m->key_retry_after);
 	wire_put_u8(s, m->never);
+	wire_put_u8(s, m->per_mail);
 	wire_put_u32(s, m->over);
 	wire_put_u32(s, m->shadowed);
 	wire_put_u32(s, m->warned);
@@ -173,6 +176,7 @@ msg_verdict_get(struct msg_verdict *m, const void *src, size_t len)
 	m->retry_after = wire_get_range(&w, 0, INT64_MAX);
 	m->key_retry_after = wire_get_range(&w, 0, INT64_MAX);
 	m->never = wire_get_bool(&w);
+	m->per_mail = wire_get_bool(&w);
 	m->over = wire_get_u32(&w);
 	m->shadowed = wire_get_u32(&w);
 	m->warned = wire_get_u32(&w);

@@ -164,11 +164,16 @@ hits_mails(const struct limits *limits, int64_t seconds)
 	return 0;
 }
 
-/* The limit of this window as it is now; 0 when nobody knows it any more. */
+/*
+ * The limit of this window (0 seconds: max_per_mail) as it is now; 0 when it is
+ * unknown.
+ */
 static int64_t
 hits_limit(struct hits *h, const struct settings_rule *rule, const char *id,
     size_t idlen, int64_t seconds)
 {
+	if (seconds == 0)
+		return rule != NULL ? rule->max_per_mail : 0;
 	return hits_mails(whose_limits(h->settings, h->limits, rule, id, idlen),
 	    seconds);
 }

@@ -3,6 +3,7 @@
 
 #include "decision/retry.h"
 #include "ledger/verdict.h"
+#include "ledger/verdict_hits.h"
 #include "lib/alloc.h"
 #include "lib/num.h"
 
@@ -79,45 +80,6 @@ verdict_new_in(const struct verdict_context *ctx, const struct verdict_key *k,
 }
 
 /* --- the windows --- */
-
-static bool
-verdict_reported(const struct verdict_context *ctx, const struct verdict_key *k,
-    const struct limits *limits, size_t i)
-{
-	const struct settings	*s = ctx->settings;
-	size_t			 j;
-
-	if (!k->charge.report)
-		return false;
-	if (limits == &k->charge.limits)
-		return (k->charge.reported >> i & 1) != 0;
-	for (j = 0; j < s->nreport_limits; j++)
-		if (s->report_limits[j] == limits->list[i].seconds)
-			return true;
-	return false;
-}
-
-static void
-verdict_count_hit(struct verdict_context *ctx, const struct verdict_key *k,
-    const struct limits *limits, size_t i)
-{
-	if (!verdict_reported(ctx, k, limits, i))
-		return;
-	ctx->hits[ctx->nhits].key = k;
-	ctx->hits[ctx->nhits++].seconds = limits->list[i].seconds;
-}
-
-/* What is over warn_at goes into the report where a hit would. */
-static void
-verdict_count_near(struct verdict_context *ctx, const struct verdict_key *k,
-    const struct limits *limits, size_t i)
-{
-	if (ctx->nnear == sizeof(ctx->near) / sizeof(ctx->near[0]) ||
-	    !verdict_reported(ctx, k, limits, i))
-		return;
-	ctx->near[ctx->nnear].key = k;
-	ctx->near[ctx->nnear++].seconds = limits->list[i].seconds;
-}
 
 /*
  * Whether the share of the limit that is used passes warn_at with this charge.
@@ -268,6 +230,36 @@ verdict_full(const struct verdict_context *ctx, struct verdict_charge *c,
 }
 
 /*
+ * Whether the mail stays within max_per_mail, with what its instance was
+ * charged before. A soft action is for limits: this one refuses.
+ */
+static bool
+verdict_mail_fits(struct verdict_context *ctx, struct verdict_charge *c,
+    size_t n)
+{
+	const struct verdict_key	*k = &c->keys[n];
+	struct msg_verdict		*v = &c->verdict;
+	int64_t				 charged;
+
+	charged = verdict_charged(ctx, c, k);
+	if (k->charge.max_per_mail == 0 ||
+	    num_add_clamp(charged, k->amount) <= k->charge.max_per_mail)
+		return true;
+	verdict_hits_mail(ctx, k);
+	if (k->charge.shadow) {
+		v->shadowed |= UINT32_C(1) << n;
+		return true;
+	}
+	v->verdict = VERDICT_REFUSED;
+	v->over = 0;
+	v->never = v->per_mail = true;
+	v->key = (uint16_t)n;
+	v->limit = (struct limit){ .mails = k->charge.max_per_mail };
+	v->used = charged;
+	return false;
+}
+
+/*
  * A request that is sent again, or DATA after what RCPT was charged: while the
  * key is over a limit, its action is the answer again.
  */
@@ -308,6 +300,8 @@ verdict_key_holds(struct verdict_context *ctx, struct verdict_charge *c,
 	int64_t			 used, amount, sum;
 	size_t			 i;
 
+	if (!verdict_mail_fits(ctx, c, n))
+		return false;
 	for (i = 0; i < limits->count; i++) {
 		limit = verdict_limit(k, &limits->list[i]);
 		used = window_used(cache_window(k->id), limit.seconds,
@@ -321,11 +315,11 @@ verdict_key_holds(struct verdict_context *ctx, struct verdict_charge *c,
 			verdict_nearest(v, nearest, n, &limit, sum);
 			if (verdict_warns(k, &limit, used, amount)) {
 				v->warned |= UINT32_C(1) << n;
-				verdict_count_near(ctx, k, limits, i);
+				verdict_hits_near(ctx, k, limits, i);
 			}
 			continue;
 		}
-		verdict_count_hit(ctx, k, limits, i);
+		verdict_hits_full(ctx, k, limits, i);
 		return verdict_full(ctx, c, n, &limit, used);
 	}
 	return true;
@@ -555,20 +549,6 @@ verdict_reset(struct verdict_context *ctx, struct verdict_charge *c)
 /* --- */
 
 static void
-verdict_report(const struct verdict_context *ctx, enum hit_kind kind,
-    const struct verdict_hit *hits, size_t n)
-{
-	const struct msg_charge_key	*key;
-	size_t				 i;
-
-	for (i = 0; i < n; i++) {
-		key = &hits[i].key->charge;
-		store_hit(ctx->store, kind, key->id, key->idlen,
-		    hits[i].seconds);
-	}
-}
-
-static void
 verdict_grant(const struct verdict_context *ctx, struct verdict_key *k)
 {
 	const struct override	*grant;
@@ -577,21 +557,6 @@ verdict_grant(const struct verdict_context *ctx, struct verdict_key *k)
 	    k->charge.idlen, ctx->now);
 	k->granted = grant != NULL ? grant->amount : 0;
 	k->granted_until = grant != NULL ? grant->until : 0;
-}
-
-/* The mail was refused: Postfix has not taken it with a soft action. */
-static void
-verdict_drop_soft_hits(struct verdict_context *ctx)
-{
-	const struct msg_charge_key	*key;
-	size_t				 n = 0, i;
-
-	for (i = 0; i < ctx->nhits; i++) {
-		key = &ctx->hits[i].key->charge;
-		if (!key->soft || key->shadow)
-			ctx->hits[n++] = ctx->hits[i];
-	}
-	ctx->nhits = n;
 }
 
 void
@@ -626,7 +591,7 @@ verdict_decide(struct verdict_context *ctx, struct verdict_charge *c)
 	if (!holds) {
 		c->verdict.warned = 0;
 		ctx->nnear = 0;
-		verdict_drop_soft_hits(ctx);
+		verdict_hits_drop_soft(ctx);
 	}
 	if (c->weighed != NULL) {
 		verdict_weigh(ctx, c);
@@ -634,8 +599,7 @@ verdict_decide(struct verdict_context *ctx, struct verdict_charge *c)
 	}
 	if (holds)
 		verdict_record(ctx, c);
-	else if (c->mode == CHARGE_EACH)
+	else if (c->mode == CHARGE_EACH && !c->verdict.per_mail)
 		verdict_take_back(ctx, c);
-	verdict_report(ctx, HIT_FULL, ctx->hits, ctx->nhits);
-	verdict_report(ctx, HIT_NEAR, ctx->near, ctx->nnear);
+	verdict_hits_record(ctx);
 }

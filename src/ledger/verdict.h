@@ -30,7 +30,7 @@ struct verdict_key {
 /* A hit of a window, for the report and for those who want it at once. */
 struct verdict_hit {
 	const struct verdict_key	*key;
-	int64_t				 seconds;
+	int64_t				 seconds;	/* 0: max_per_mail */
 };
 
 struct verdict_charge {
@@ -62,7 +62,8 @@ struct verdict_context {
 	struct store_value	*value;		/* of the batch */
 	size_t			 nvalue;
 	enum store_result	 result;	/* of what was asked of it */
-	struct verdict_hit	 hits[CHARGE_KEYS_MAX];	/* of this charge */
+	/* Of this charge: a window and max_per_mail of each key. */
+	struct verdict_hit	 hits[2 * CHARGE_KEYS_MAX];
 	size_t			 nhits;
 	struct verdict_hit	 near[CHARGE_KEYS_MAX * LIMITS_MAX];
 	size_t			 nnear;		/* warnings, likewise */

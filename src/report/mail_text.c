@@ -128,7 +128,11 @@ add_limit(struct str *s, const struct mail_row *row)
 		str_addf(s, "%" PRId64 " per ", row->mails);
 	else
 		str_adds(s, "? per ");
-	add_period(s, row->seconds);
+	/* max_per_mail has no window. */
+	if (row->seconds == 0)
+		str_adds(s, "mail");
+	else
+		add_period(s, row->seconds);
 }
 
 /* "3 days 2 hours": the two largest units will do. */
