@@ -65,6 +65,7 @@ my @examples = (
 	'rules = [{"name": "a", "key": "sender", "limits": [], 5: 1}]',
 	'limits_by_id = {"Bob": [], "bob": []}',
 	'limits_by_id = {"192.0.2.0/24": []}; ipv4_prefix = 16',
+	'success_action = "PREPEND X-Seen: yes"; count_mode = "auto"',
 	'success_action = "dunno {id}"', 'fail_action = "reject {xyzzyxyzzy}"',
 	'fail_action = "reject {retry_aftr}"', 'fail_action = "dunno"', 'fail_action = "ok"',
 	'pidfile = "relative"', 'xyzzyxyzzy = 1',
