@@ -9,6 +9,7 @@ for page in man/*.[58]; do
 	    grep -v -e 'referenced manual not found' -e 'mandoc.db lacks') || true
 	[ -z "$out" ] || { echo "$out"; status=1; }
 done
-shellcheck -s sh bootstrap packaging/apt-install regress/*.sh regress/portability/* src/*.sh || status=1
+shellcheck -s sh bootstrap packaging/apt-install regress/*.sh regress/portability/bsd-setup \
+    regress/portability/*.sh src/*.sh || status=1
 shellcheck .ci/run || status=1
 exit $status

@@ -204,7 +204,7 @@ PROGRAMS =	build/policyd-rate-limit ${CHILDREN} ${CTL_PROGRAM}
 
 .SUFFIXES:
 .SUFFIXES: .c .o .test .pgsql .mysql
-.PHONY: all objects run tests check check-built check-fast bench lint compile_commands install clean dist deb debcheck debcheck-built fuzz portable portability \
+.PHONY: all objects run tests check check-built check-fast bench lint compile_commands install clean dist deb debcheck debcheck-built fuzz mysqlclient portable portability \
 	install-programs install-texts install-init- install-init-none \
 	tests-sqlite tests-pgsql tests-mysql \
 	install-init-systemd install-init-openbsd install-init-freebsd install-init-netbsd \
@@ -414,6 +414,12 @@ portable: build/policyctl build/bench/floor build/bench/load ${LIAR}/engine
 # BSDCC: a directory with openbsd-cc, freebsd-cc and netbsd-cc.
 portability:
 	@sh regress/portability.sh "${BSDCC}"
+
+# What is written for MySQL's own library, with the headers in MYSQL_HEADERS.
+mysqlclient:
+	@for file in mysqldb mysqldb_connect; do \
+	    ${COMPILE} -Werror -I "${MYSQL_HEADERS}" -fsyntax-only -MF /dev/null \
+	        src/ledger/$$file.c || exit 1; done
 
 # make fuzz SECONDS=n: so long for each target.
 SECONDS ?=	10
