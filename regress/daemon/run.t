@@ -32,7 +32,7 @@ sub ask {
 }
 
 my @who = (undef);
-push @who, 'nobody' if as_root() && defined getpwnam('nobody');
+push @who, 'nobody' if as_root() && defined getpwnam('nobody') && Policyd::build_is_open();
 
 for my $as (@who) {
 	my $name = $as // (as_root() ? 'root' : 'a user');

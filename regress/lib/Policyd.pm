@@ -20,7 +20,8 @@ use Cwd qw(abs_path);
 use Exporter qw(import);
 use Errno qw(EAGAIN EINTR EWOULDBLOCK);
 use Fcntl qw(F_GETFL F_SETFL O_NONBLOCK);
-use File::Basename qw(dirname);
+use File::Basename qw(basename dirname);
+use File::Copy qw(copy);
 use File::Path qw(remove_tree);
 use File::Temp qw(tempdir);
 use IO::Handle;
@@ -267,8 +268,33 @@ sub nobody {
 
 # --- the daemon ---
 
-sub program {
-	return $ENV{POLICYD_PROGRAM} || "$root/build/policyd-rate-limit";
+sub built { return "$root/build/policyd-rate-limit" }
+
+sub program { return $ENV{POLICYD_PROGRAM} || built() }
+
+# Whether users without rights reach what was built.
+sub build_is_open {
+	for (my $dir = $root; $dir ne '/'; $dir = dirname($dir)) {
+		return 0 if !((stat $dir)[2] & 01);
+	}
+	return 1;
+}
+
+# Copies that every user reaches. This parent looks for its children in libexec, where it
+# is started.
+sub copy_build {
+	my ($self) = @_;
+	my $parent = "$root/build/regress/fault/policyd-rate-limit";
+
+	return if !-x $parent;
+	mkdir "$self->{dir}/libexec" or croak "libexec: $!";
+	for my $file ($parent, glob "$root/build/libexec/*") {
+		my $copy = $file eq $parent ? 'program' : 'libexec/' . basename($file);
+		copy($file, "$self->{dir}/$copy") or croak "$copy: $!";
+		chmod 0755, "$self->{dir}/$copy";
+	}
+	$self->{program} = "$self->{dir}/program";
+	$self->{start_in} = $self->{dir};
 }
 
 # options:
@@ -294,6 +320,8 @@ sub new {
 		if (defined $self->{as}) {
 			my ($uid, $gid) = (getpwnam $self->{as})[2, 3];
 			chown $uid, $gid, $self->{dir};
+			$self->copy_build if ($self->{program} // program()) eq built() &&
+			    !build_is_open();
 		}
 	}
 	$self->{name} //= 'policyd';
@@ -418,6 +446,7 @@ sub spawn {
 				delete $ENV{$_};
 			}
 		}
+		chdir $self->{start_in} if defined $self->{start_in};
 		$self->{prepare}->() if $self->{prepare};
 		if (defined $self->{as}) {
 			my ($uid, $gid) = (getpwnam $self->{as})[2, 3];

@@ -77,15 +77,15 @@ ok($allowed{read} && $allowed{landlock_restrict_self} && !$allowed{mount} &&
 SKIP: {
 	my $strace = have_command('strace');
 	skip 'strace is not here', 1 if !$strace;
-	my $program = Policyd::program();
+	my ($uid) = Policyd::nobody();
+	my $d = Policyd->new(config => { limits => [[3, 60]] },
+	    as_root() ? (as => scalar getpwuid $uid) : (), listen => ['unix', 'tcp']);
+	my $program = $d->{program} // Policyd::program();
 	# -D: the daemon keeps the pid, the tracer is the one that moves away.
 	spew("$dir/traced", "#!/bin/sh\nexec '$strace' -D -f -q -o '$dir/trace' " .
 	    "'$program' \"\$\@\"\n", 0755);
-	local $ENV{POLICYD_PROGRAM} = "$dir/traced";
-	my ($uid) = Policyd::nobody();
-	my $d = Policyd->start(config => { limits => [[3, 60]] },
-	    as_root() ? (as => scalar getpwuid $uid) : (), listen => ['unix', 'tcp']);
-
+	$d->{program} = "$dir/traced";
+	$d->start;
 	is($d->ask(sasl_username => 'bob'), 'dunno', 'it serves') for 1 .. 3;
 	like($d->ask(sasl_username => 'bob'), qr/^defer/, 'and refuses');
 	my $mark = $d->log_mark;
