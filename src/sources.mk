@@ -43,7 +43,7 @@ PARENT_SRCS =	src/parent/activation.c src/parent/background.c \
 		src/parent/child.c src/parent/children.c src/parent/clean.c \
 		src/parent/directories.c src/parent/identity.c src/parent/main.c \
 		src/parent/messages.c src/parent/notify.c src/parent/options.c \
-		src/parent/pidlock.c src/parent/readable.c \
+		src/parent/parent.c src/parent/pidlock.c src/parent/readable.c \
 		src/parent/relay.c src/parent/reload.c src/parent/serve.c \
 		src/parent/signals.c src/parent/sockets.c \
 		src/parent/unixsocket.c src/parent/wishes.c

@@ -11,10 +11,7 @@
 #include "conf/convey.h"
 #include "lib/log.h"
 #include "parent/children.h"
-#include "parent/clean.h"
 #include "parent/identity.h"
-#include "parent/messages.h"
-#include "parent/reload.h"
 #include "role/role.h"
 
 #define READY_MS	(120 * 1000)	/* an old database may be taken over */
@@ -137,7 +134,7 @@ children_start(struct parent *p, enum slot slot,
 	if (result == -1)
 		return -1;
 	child->deadline = clock_after(child->since, READY_MS);
-	serve_log_message(p, child);
+	parent_log_message(p, child);
 	send_identity(child, identity, p->started && slot != SLOT_NEXT_LEDGER);
 	children_settings(p, slot, settings, p->generation);
 	if (slot == SLOT_ENGINE)
@@ -192,6 +189,19 @@ children_stop(struct parent *p, enum slot slot)
 	child->state = CHILD_LEAVING;
 	child->deadline = clock_after(clock_mono(), LEAVE_MS);
 	child_signal(child, MSG_STOP);
+}
+
+void
+children_on_ready(struct parent *p, enum slot slot)
+{
+	if (slot == SLOT_ENGINE)
+		p->served = true;
+	if (slot == SLOT_LEDGER && p->database_away) {
+		p->database_away = false;
+		log_notice("the database is back");
+	} else if (p->started)
+		log_notice("%s serves again", children_name(p, slot));
+	p->restart[slot].fault[0] = '\0';
 }
 
 /* --- ends --- */
@@ -263,11 +273,11 @@ on_lost(struct parent *p, enum slot slot, const struct child *child, int status)
 {
 	bool	away = WIFEXITED(status) && WEXITSTATUS(status) == ROLE_AWAY;
 
-	reload_on_lost(p, slot, child, away);
+	p->events->lost(p, slot, child, away);
 	if (!p->started && !(away && slot == SLOT_LEDGER) &&
 	    start_failed(p, slot, child)) {
 		log_error("%s did not start", children_name(p, slot));
-		serve_stop(p, STATUS_FATAL);
+		parent_stop(p, STATUS_FATAL);
 		return;
 	}
 	if (away && !p->database_away)
@@ -275,7 +285,6 @@ on_lost(struct parent *p, enum slot slot, const struct child *child, int status)
 	if (slot == SLOT_LEDGER)
 		p->database_away = away;
 	schedule(p, slot, child->since, away);
-	serve_check_started(p);
 }
 
 static void
@@ -285,7 +294,7 @@ on_gone(struct parent *p, enum slot slot, int status)
 
 	/* What it said last, why it cannot start above all. */
 	child_relay_rest(child);
-	messages_take(p, slot);
+	p->events->last_words(p, slot);
 	log_end(children_name(p, slot), child, status);
 	was = *child;
 	child_gone(child);
@@ -295,10 +304,8 @@ on_gone(struct parent *p, enum slot slot, int status)
 		schedule(p, slot, was.since, false);
 	else if (p->restart[slot].wanted)
 		on_lost(p, slot, &was, status);
-	else if (slot == SLOT_NEXT_LEDGER)
-		reload_on_gone(p);
 	if (!p->stopping)
-		clean_on_gone(p, slot);
+		p->events->gone(p, slot);
 }
 
 void

@@ -33,6 +33,9 @@ void	children_stop(struct parent *, enum slot);
 /* Keeps a slot filled from now on, or no longer. */
 void	children_keep(struct parent *, enum slot, bool);
 
+/* The engine or the ledger says that it serves. */
+void	children_on_ready(struct parent *, enum slot);
+
 /* Every process that ended is taken leave of. */
 void	children_reap(struct parent *);
 

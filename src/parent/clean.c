@@ -8,7 +8,6 @@
 #include "lib/str.h"
 #include "parent/children.h"
 #include "parent/clean.h"
-#include "parent/wishes.h"
 
 #define STEP_MS		(10 * 60 * 1000)	/* without progress */
 /*
@@ -379,7 +378,7 @@ clean_want_report(struct parent *p, struct mono now)
 {
 	if (!report_is_on(p->settings)) {
 		log_notice("no report: it is off or goes to nobody");
-		wishes_end(p, WISH_REPORT, false,
+		parent_wished(p, WISH_REPORT, false,
 		    "no report: it is off or goes to nobody");
 		return;
 	}
@@ -427,14 +426,14 @@ finish(struct parent *p)
 
 	job->step = JOB_IDLE;
 	if (p->cleaning) {
-		serve_stop(p, job->failed ? STATUS_CLEAN : STATUS_OK);
+		parent_stop(p, job->failed ? STATUS_CLEAN : STATUS_OK);
 		return;
 	}
 	if (job->clean)
-		wishes_end(p, WISH_CLEAN, !job->failed, job->outcome);
+		parent_wished(p, WISH_CLEAN, !job->failed, job->outcome);
 	if (!job->report)
 		return;
-	wishes_end(p, WISH_REPORT, !job->failed, job->outcome);
+	parent_wished(p, WISH_REPORT, !job->failed, job->outcome);
 	if (!job->failed)
 		job->failures = 0;
 	else if (report_is_on(p->settings))

@@ -68,7 +68,7 @@ read_configuration(struct parent *p)
 	if (p->settings == NULL)
 		status = options_fault_status(&faults);
 	else
-		serve_log(p, true);
+		parent_log(p, true);
 	reload_log_faults(&faults);
 	if (p->settings != NULL && faults.file == NULL)
 		log_notice("no configuration file: all settings are defaults");

@@ -36,7 +36,7 @@ on_ready(struct parent *p, enum slot slot, const struct message *m)
 	switch (slot) {
 	case SLOT_ENGINE:
 	case SLOT_LEDGER:
-		serve_on_ready(p, slot);
+		children_on_ready(p, slot);
 		break;
 	case SLOT_NEXT_LEDGER:
 		reload_on_ready(p);

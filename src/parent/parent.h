@@ -104,6 +104,22 @@ struct wishes {
 	bool	debug;
 };
 
+struct parent;
+
+/* Who is told what becomes of a child; children.c knows no file above it. */
+struct child_events {
+	/* The process has ended: handles the messages that it left. */
+	void	(*last_words)(struct parent *, enum slot);
+	/*
+	 * An engine or ledger ended unasked. `was`: its state before; `away`:
+	 * its database cannot be reached.
+	 */
+	void	(*lost)(struct parent *, enum slot, const struct child *was,
+		    bool away);
+	/* The slot is empty, whatever the reason. */
+	void	(*gone)(struct parent *, enum slot);
+};
+
 struct parent {
 	const char		*file;		/* -f, NULL: the search path */
 	bool			 debug;		/* -d */
@@ -126,33 +142,40 @@ struct parent {
 	bool			 started;	/* ready once */
 	bool			 database_away;	/* the engine does without */
 	bool			 stopping;
+	bool			 closed;	/* all were told to stop */
 	int			 status;	/* to exit with */
+	const struct child_events *events;
 };
 
 /* --- serve.c --- */
 
-/* Starts what is wanted and runs until it is over: the exit status. */
+/* Starts the children and runs until the end: the exit status. */
 int	serve(struct parent *);
 
-/* Begins the end, with this exit status. The first call counts. */
-void	serve_stop(struct parent *, int status);
-
-/* The engine or the ledger says that it serves. */
-void	serve_on_ready(struct parent *, enum slot);
+/* --- parent.c --- */
 
 /*
- * Engine and ledger may have become ready, or the database known to be away:
- * then the daemon is started, which is said to whoever waits for it.
+ * Asks for the end, with this exit status; serve() brings it about. The first
+ * call counts.
  */
-void	serve_check_started(struct parent *);
+void	parent_stop(struct parent *, int status);
+
+/* Tells policyctl how its wish went, if somebody waits for it. */
+void	parent_wished(struct parent *, enum wish, bool good, const char *text);
 
 /*
- * As the settings and options want it. `starting`: faults still go to stderr.
+ * Opens the log as the settings and options say. `starting`: faults go to
+ * stderr even so.
  */
-void	serve_log(struct parent *, bool starting);
-void	serve_log_message(const struct parent *, struct child *);
+void	parent_log(struct parent *, bool starting);
+bool	parent_in_syslog(const struct parent *);
 
-/* How much is logged has changed: everybody is told. */
-void	serve_log_again(struct parent *);
+/* Tells a child how much to log. */
+void	parent_log_message(const struct parent *, struct child *);
+
+/*
+ * After a change of how much is logged: opens the log, and tells the children.
+ */
+void	parent_log_again(struct parent *);
 
 #endif

@@ -8,7 +8,6 @@
 #include "parent/identity.h"
 #include "parent/notify.h"
 #include "parent/reload.h"
-#include "parent/wishes.h"
 
 #define TAKE_MS		5000	/* that a child may be busy meanwhile */
 #define EVERY_MS	200	/* many signals at once are one */
@@ -76,7 +75,7 @@ refuse(struct parent *p, const char *why)
 	}
 	str_adds(&reload->faults, "the new configuration is not used; the "
 	    "running one stays");
-	wishes_end(p, WISH_RELOAD, false, reload->faults.data);
+	parent_wished(p, WISH_RELOAD, false, reload->faults.data);
 	log_error("the new configuration is not used; the running one stays");
 	sockets_abandon(&reload->listeners);
 	settings_free(reload->settings);
@@ -195,7 +194,7 @@ commit(struct parent *p)
 	p->identity = reload->identity;
 	p->generation++;
 	p->wishes.log = false;
-	serve_log_again(p);
+	parent_log_again(p);
 	sockets_adopt(&p->listeners, &reload->listeners,
 	    &p->child[SLOT_ENGINE]);
 	if (new_ledger)
@@ -211,7 +210,7 @@ commit(struct parent *p)
 	clean_schedule(p, clock_mono());
 	log_notice("the new configuration is in force");
 	str_adds(&reload->faults, "the new configuration is in force");
-	wishes_end(p, WISH_RELOAD, true, reload->faults.data);
+	parent_wished(p, WISH_RELOAD, true, reload->faults.data);
 	end(p, false);
 }
 

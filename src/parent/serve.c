@@ -2,7 +2,6 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "lib/log.h"
 #include "lib/str.h"
@@ -18,74 +17,6 @@
 
 #define QUEUED_MAX	(2 * CHANNEL_PARENT_MAX)
 
-/* --- the log --- */
-
-static enum log_target
-target(const struct parent *p)
-{
-	if (p->debug || p->settings->log == LOG_WHERE_STDERR)
-		return LOG_TO_STDERR;
-	if (p->settings->log == LOG_WHERE_SYSLOG || p->background)
-		return LOG_TO_SYSLOG;
-	return p->settings->debug || p->no_syslog ?
-	    LOG_TO_STDERR : LOG_TO_SYSLOG;
-}
-
-/* A container has no syslogd; elsewhere it may be there again after a while. */
-static bool
-no_syslog(void)
-{
-	int	fd;
-
-	if ((fd = log_connect()) == -1)
-		return true;
-	close(fd);
-	return false;
-}
-
-static bool
-in_detail(const struct parent *p)
-{
-	if (p->wishes.log)
-		return p->wishes.debug;
-	return p->debug || p->settings->debug;
-}
-
-void
-serve_log(struct parent *p, bool starting)
-{
-	if (starting)
-		p->no_syslog = no_syslog();
-	/* Whoever starts it by hand reads there why it did not start. */
-	if (starting || target(p) == LOG_TO_STDERR)
-		log_open("parent", LOG_TO_STDERR, -1, in_detail(p));
-	else
-		log_open("parent", LOG_TO_SYSLOG, log_connect(), in_detail(p));
-}
-
-void
-serve_log_message(const struct parent *p, struct child *child)
-{
-	const struct msg_log	log = { .debug = in_detail(p) };
-	struct str		payload;
-
-	str_init(&payload);
-	msg_log_put(&payload, &log);
-	child_send(child, MSG_LOG, &payload, -1);
-	str_clear(&payload);
-}
-
-void
-serve_log_again(struct parent *p)
-{
-	size_t	i;
-
-	p->no_syslog = no_syslog();
-	serve_log(p, false);
-	for (i = 0; i < SLOT__MAX; i++)
-		serve_log_message(p, &p->child[i]);
-}
-
 /* --- the start --- */
 
 static void
@@ -97,7 +28,7 @@ begin(struct parent *p)
 	if (children_start(p, SLOT_LEDGER, p->settings, identity, why) == -1 ||
 	    children_start(p, SLOT_ENGINE, p->settings, identity, why) == -1) {
 		log_error("%s", why);
-		serve_stop(p, STATUS_FATAL);
+		parent_stop(p, STATUS_FATAL);
 		return;
 	}
 	children_keep(p, SLOT_LEDGER, true);
@@ -141,8 +72,12 @@ say_started(const struct parent *p)
 	str_clear(&line);
 }
 
-void
-serve_check_started(struct parent *p)
+/*
+ * Engine and ledger may have become ready, or the database known to be away:
+ * then the daemon is started, and whoever waits for that is told.
+ */
+static void
+check_started(struct parent *p)
 {
 	if (p->started || p->stopping ||
 	    p->child[SLOT_ENGINE].state != CHILD_SERVING ||
@@ -150,60 +85,65 @@ serve_check_started(struct parent *p)
 		return;
 	p->started = true;
 	lock_in();
-	serve_log(p, false);
+	parent_log(p, false);
 	say_started(p);
 	notify_ready("Serving");
-	background_end(STATUS_OK, target(p) == LOG_TO_SYSLOG);
+	background_end(STATUS_OK, parent_in_syslog(p));
 	clean_schedule(p, clock_mono());
-}
-
-void
-serve_on_ready(struct parent *p, enum slot slot)
-{
-	if (slot == SLOT_ENGINE)
-		p->served = true;
-	if (slot == SLOT_LEDGER && p->database_away) {
-		p->database_away = false;
-		log_notice("the database is back");
-	} else if (p->started)
-		log_notice("%s serves again", children_name(p, slot));
-	p->restart[slot].fault[0] = '\0';
-	serve_check_started(p);
 }
 
 /* --- the end --- */
 
-/* The ledger is needed until the engine has given its last answer. */
+/* Nobody new comes; requests that were read are still answered. */
 static void
-go_on_stopping(struct parent *p)
-{
-	if (p->child[SLOT_ENGINE].state == CHILD_DOWN)
-		children_stop(p, SLOT_LEDGER);
-}
-
-void
-serve_stop(struct parent *p, int status)
+begin_stopping(struct parent *p)
 {
 	size_t	i;
 
-	if (p->stopping)
-		return;
-	p->stopping = true;
-	p->status = status;
+	p->closed = true;
 	notify_stopping();
-	if (status == STATUS_OK && !p->cleaning)
+	if (p->status == STATUS_OK && !p->cleaning)
 		log_notice("stopping");
 	reload_abandon(p);
 	clean_abandon(p);
-	/* Nobody new comes; who is served already gets an answer. */
 	sockets_close(&p->listeners);
 	for (i = 0; i < SLOT__MAX; i++) {
 		p->restart[i].wanted = p->restart[i].due = false;
 		if (i != SLOT_LEDGER)
 			children_stop(p, (enum slot)i);
 	}
-	go_on_stopping(p);
 }
+
+static void
+go_on_stopping(struct parent *p)
+{
+	if (!p->closed)
+		begin_stopping(p);
+	/* The ledger is needed until the engine has given its last answer. */
+	if (p->child[SLOT_ENGINE].state == CHILD_DOWN)
+		children_stop(p, SLOT_LEDGER);
+}
+
+/* --- what becomes of the children --- */
+
+static void
+take(struct parent *p, enum slot slot)
+{
+	messages_take(p, slot);
+	check_started(p);
+}
+
+static void
+on_gone(struct parent *p, enum slot slot)
+{
+	if (slot == SLOT_NEXT_LEDGER)
+		reload_on_gone(p);
+	clean_on_gone(p, slot);
+}
+
+static const struct child_events	events = {
+	.last_words = take, .lost = reload_on_lost, .gone = on_gone
+};
 
 /* --- the loop --- */
 
@@ -235,7 +175,7 @@ take_signals(struct parent *p)
 	if ((bits & SIGNALS_CHILD) != 0)
 		children_reap(p);
 	if ((bits & SIGNALS_STOP) != 0)
-		serve_stop(p, p->cleaning ? STATUS_CLEAN : STATUS_OK);
+		parent_stop(p, p->cleaning ? STATUS_CLEAN : STATUS_OK);
 	if ((bits & SIGNALS_RELOAD) != 0 && !p->cleaning)
 		reload_want(p);
 }
@@ -308,14 +248,15 @@ turn(struct parent *p)
 		if (pfd[i + 1 + SLOT__MAX].revents != 0)
 			child_relay(&p->child[i], now);
 		if ((pfd[i + 1].revents & ~POLLOUT) != 0)
-			messages_take(p, (enum slot)i);
+			take(p, (enum slot)i);
 	}
 	/* One whose byte in the pipe was lost comes with whatever is next. */
 	take_signals(p);
 	if (p->started && log_lost())
-		serve_log(p, false);
+		parent_log(p, false);
 	now = clock_mono();
 	children_timers(p, now);
+	check_started(p);
 	notify_watchdog(now);
 	if (p->stopping)
 		go_on_stopping(p);
@@ -331,10 +272,13 @@ serve(struct parent *p)
 {
 	p->since = clock_mono();
 	p->reload.done = clock_wall();
+	p->events = &events;
 	if (p->cleaning)
 		clean_begin(p);
 	else
 		begin(p);
+	if (p->stopping)
+		go_on_stopping(p);
 	flush(p);
 	while (!p->stopping || children_any(p))
 		turn(p);

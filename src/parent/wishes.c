@@ -37,13 +37,14 @@ wish_log(struct parent *p, enum wish wish, bool debug, const char *said)
 	unsigned int		held;
 
 	if (!log_allowed(&limit[debug], LOG_EVERY_S, &held)) {
-		wishes_end(p, wish, false, "that was asked for a moment ago");
+		parent_wished(p, wish, false,
+		    "that was asked for a moment ago");
 		return;
 	}
 	p->wishes.log = true;
 	p->wishes.debug = debug;
-	serve_log_again(p);
-	wishes_end(p, wish, true, said);
+	parent_log_again(p);
+	parent_wished(p, wish, true, said);
 }
 
 static void
@@ -132,22 +133,4 @@ wishes_take(struct parent *p, uint64_t wish)
 	p->wishes.waited[wish] = true;
 	wishes[wish].fulfil(p);
 	return 0;
-}
-
-void
-wishes_end(struct parent *p, enum wish wish, bool good, const char *text)
-{
-	struct msg_wished	m;
-	struct str		payload;
-
-	if (!p->wishes.waited[wish])
-		return;
-	p->wishes.waited[wish] = false;
-	m.wish = (uint8_t)wish;
-	m.good = good;
-	(void)strlcpy(m.text, text, sizeof(m.text));
-	str_init(&payload);
-	msg_wished_put(&payload, &m);
-	child_send(&p->child[SLOT_ENGINE], MSG_WISHED, &payload, -1);
-	str_clear(&payload);
 }

@@ -12,7 +12,4 @@
 /* 0, or -1 for a number that is no wish. */
 int	wishes_take(struct parent *, uint64_t wish);
 
-/* One came to its end; nothing where nobody wished for it. */
-void	wishes_end(struct parent *, enum wish, bool good, const char *text);
-
 #endif

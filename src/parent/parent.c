@@ -1,0 +1,107 @@
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "lib/str.h"
+#include "parent/parent.h"
+
+void
+parent_stop(struct parent *p, int status)
+{
+	if (p->stopping)
+		return;
+	p->stopping = true;
+	p->status = status;
+}
+
+void
+parent_wished(struct parent *p, enum wish wish, bool good, const char *text)
+{
+	struct msg_wished	m;
+	struct str		payload;
+
+	if (!p->wishes.waited[wish])
+		return;
+	p->wishes.waited[wish] = false;
+	m.wish = (uint8_t)wish;
+	m.good = good;
+	(void)strlcpy(m.text, text, sizeof(m.text));
+	str_init(&payload);
+	msg_wished_put(&payload, &m);
+	child_send(&p->child[SLOT_ENGINE], MSG_WISHED, &payload, -1);
+	str_clear(&payload);
+}
+
+/* --- the log --- */
+
+static enum log_target
+target(const struct parent *p)
+{
+	if (p->debug || p->settings->log == LOG_WHERE_STDERR)
+		return LOG_TO_STDERR;
+	if (p->settings->log == LOG_WHERE_SYSLOG || p->background)
+		return LOG_TO_SYSLOG;
+	return p->settings->debug || p->no_syslog ?
+	    LOG_TO_STDERR : LOG_TO_SYSLOG;
+}
+
+/* A container has no syslogd; elsewhere it may be there again after a while. */
+static bool
+no_syslog(void)
+{
+	int	fd;
+
+	if ((fd = log_connect()) == -1)
+		return true;
+	close(fd);
+	return false;
+}
+
+bool
+parent_in_syslog(const struct parent *p)
+{
+	return target(p) == LOG_TO_SYSLOG;
+}
+
+static bool
+in_detail(const struct parent *p)
+{
+	if (p->wishes.log)
+		return p->wishes.debug;
+	return p->debug || p->settings->debug;
+}
+
+void
+parent_log(struct parent *p, bool starting)
+{
+	if (starting)
+		p->no_syslog = no_syslog();
+	/* Whoever starts it by hand reads there why it did not start. */
+	if (starting || target(p) == LOG_TO_STDERR)
+		log_open("parent", LOG_TO_STDERR, -1, in_detail(p));
+	else
+		log_open("parent", LOG_TO_SYSLOG, log_connect(), in_detail(p));
+}
+
+void
+parent_log_message(const struct parent *p, struct child *child)
+{
+	const struct msg_log	log = { .debug = in_detail(p) };
+	struct str		payload;
+
+	str_init(&payload);
+	msg_log_put(&payload, &log);
+	child_send(child, MSG_LOG, &payload, -1);
+	str_clear(&payload);
+}
+
+void
+parent_log_again(struct parent *p)
+{
+	size_t	i;
+
+	p->no_syslog = no_syslog();
+	parent_log(p, false);
+	for (i = 0; i < SLOT__MAX; i++)
+		parent_log_message(p, &p->child[i]);
+}
