@@ -68,6 +68,8 @@ my @examples = (
 	'success_action = "PREPEND X-Seen: yes"; count_mode = "auto"',
 	'success_action = "dunno {id}"', 'fail_action = "reject {xyzzyxyzzy}"',
 	'fail_action = "reject {retry_aftr}"', 'fail_action = "dunno"', 'fail_action = "ok"',
+	'success_action = "prepend X-Limit: none"', 'count_mode = 2; ' .
+	    'rules = [{"name": "a", "key": "sender", "limits": [], "max_per_mail": 5}]',
 	'pidfile = "relative"', 'xyzzyxyzzy = 1',
 	'rules = [{"name": "a", "key": "sender", "limits": [], "xyzzyxyzzy": 1}]',
 	'SOCKET = ["127.0.0.1", 0]; socket_user = "root"; socket_group = "root"',
