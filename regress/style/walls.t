@@ -1,5 +1,6 @@
-# The walls between the rooms: who includes whom, what stands in one file only, and
-# that a file exports nothing but names of its own.
+# The walls between the rooms: who includes whom, what stands in one file only, that a
+# file exports nothing but names of its own, and that files of a room do not need each
+# other in a circle.
 
 use strict;
 use warnings;
@@ -103,6 +104,23 @@ places_ok('ids are changed in the sandbox room and the parent',
     only_in(qr/\b(?:setres?[ug]id|setgroups|initgroups|chroot)\s*\(/,
     qr{\Asrc/(?:sandbox|parent)/}, @c));
 
+# --- one name each ---
+
+# Files of one name in two rooms. This list may only shrink.
+my %same = map { $_ => 1 } qw(clean identity);
+my %named;
+for my $file (@c, files(qr{\Acompat/.*\.[ch]\z})) {
+	my ($path, $name) = $file =~ m{\A(.*/(\w+))\.\w\z} or next;
+	# Each program has its own main.c.
+	$named{$name}{$path} = 1 if $name ne 'main';
+}
+my %twice = map { $_ => join ' ', sort keys %{$named{$_}} }
+    grep { keys %{$named{$_}} > 1 } sort keys %named;
+places_ok('no two files have one name', map { $twice{$_} }
+    grep { !$same{$_} } sort keys %twice);
+places_ok('files that had one name and have not any more are not listed',
+    grep { !$twice{$_} } sort keys %same);
+
 # --- the pure ones ---
 
 my @pure = grep { m{\Asrc/(?:decision/\w+|engine/(?:request|decide)|lib/(?:window|num|str|addr)
@@ -139,10 +157,57 @@ sub prefixes {
 	    } : ());
 }
 
+# Each circle of files that need each other, as their names, sorted: the strongly
+# connected parts of { file => { needed file => 1 } }, by Tarjan's algorithm.
+sub circles {
+	my ($needs) = @_;
+	my (%index, %low, %on, @stack, @found);
+	my $n = 0;
+	my $visit;
+
+	$visit = sub {
+		my ($file) = @_;
+
+		$index{$file} = $low{$file} = $n++;
+		push @stack, $file;
+		$on{$file} = 1;
+		for my $to (sort keys %{$needs->{$file} // {}}) {
+			my $reached;
+			if (!defined $index{$to}) {
+				$visit->($to);
+				$reached = $low{$to};
+			} elsif ($on{$to}) {
+				$reached = $index{$to};
+			} else {
+				next;
+			}
+			$low{$file} = $reached if $reached < $low{$file};
+		}
+		return if $low{$file} != $index{$file};
+		my @part;
+		do {
+			push @part, pop @stack;
+			delete $on{$part[-1]};
+		} while $part[-1] ne $file;
+		push @found, [sort @part] if @part > 1;
+	};
+	defined $index{$_} or $visit->($_) for sort keys %$needs;
+	return @found;
+}
+
+is_deeply([circles({ a => { b => 1 }, b => { c => 1, d => 1 }, c => { a => 1 },
+    d => { e => 1 }, e => {} })], [[qw(a b c)]], 'a circle is found');
+
+# Circles that are known, by the files in them. This list may only shrink.
+my @known = (qr{\Asrc/ledger/store_sqlite(?:_\w+)?\.c\z},
+    qr{\Asrc/ledger/store_pgsql(?:_\w+)?\.c\z},
+    qr{\Asrc/ledger/store_mysql(?:_\w+)?\.c\z},
+    qr{\Asrc/ledger/(?:main|asked|upkeep)\.c\z});
+
 SKIP: {
 	my @objects = grep { -f "$root/$_" } map { s/\.c\z/.o/r } grep { /\.c\z/ }
 	    @c, files(qr{\Acompat/\w+\.c\z});
-	skip 'nothing is built', 2 if @objects < 20;
+	skip 'nothing is built', 4 if @objects < 20;
 	need(have_command('nm'), 'nm (binutils)');
 	chdir $root or die "$root: $!";
 	open my $nm, '-|', 'nm', '-g', '-A', '-P', @objects or die "nm: $!";
@@ -174,6 +239,28 @@ SKIP: {
 		    keys %room;
 	}
 	places_ok('no name is exported twice', @twice);
+
+	# Each ledger links one kind of store.
+	my $kind = sub { $_[0] =~ /store_(sqlite|pgsql|mysql)/ ? $1 : '' };
+	my %needs;
+	for my $name (keys %wanted) {
+		my @in = keys %{$defined{$name} // {}};
+		for my $file (keys %{$wanted{$name}}) {
+			my ($room) = $file =~ m{\A(src/\w+/)} or next;
+			$needs{$file}{$_} = 1 for grep { $_ ne $file && /\A$room/ &&
+			    (@in == 1 || $kind->($_) eq $kind->($file)) } @in;
+		}
+	}
+	my %seen;
+	my @circles = map { join ' ', @$_ } grep {
+		my $circle = $_;
+		my ($known) = grep { my $of = $_; !grep { $_ !~ $of } @$circle } @known;
+		$seen{$known} = 1 if $known;
+		!$known;
+	} circles(\%needs);
+	places_ok('files of a room do not need each other in a circle', @circles);
+	places_ok('circles that are known and gone are not listed',
+	    grep { !$seen{$_} } @known);
 }
 
 done_testing;
