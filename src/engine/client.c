@@ -307,7 +307,10 @@ client_settle(struct client *c, bool progress, bool more)
 	}
 }
 
-/* Uses what is in the client's buffer, or, when that is empty, `bytes`. */
+/*
+ * Takes requests from `bytes`, which were read while the client's buffer was
+ * empty, or, with a length of 0, from that buffer.
+ */
 static void
 client_work(struct client *c, const char *bytes, size_t len)
 {

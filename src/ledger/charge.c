@@ -116,10 +116,7 @@ charge_batch_free(struct charge_batch *b)
 
 /* --- taking charges in --- */
 
-/*
- * Bytes that one charge needs behind its struct: for strings, as stored, and
- * limits.
- */
+/* Bytes that the strings of one charge need at most, as they are stored. */
 static size_t
 charge_bytes(const struct msg_charge *m)
 {

@@ -84,7 +84,8 @@ struct store_batch {
 	size_t			 ntouch;
 	struct store_value	*value;		/* no (id, value) twice */
 	size_t			 nvalue;
-	size_t			 budget;	/* of rows first read */
+	/* Rows that may be read for ids that are not loaded, in all. */
+	size_t			 budget;
 	int64_t			 recent;	/* instances wanted from here */
 	bool			 forgotten;	/* and not all are there */
 };
@@ -160,8 +161,9 @@ const char		*store_error(const struct store *);
 
 /*
  * Begins a transaction in which the touched ids belong to this daemon alone,
- * and reads rows newer than each cursor, or, for an id whose first reading is
- * not complete, up to `budget` more rows of it.
+ * and reads rows newer than each cursor. For ids whose first reading is not
+ * complete it reads more of their rows: about `budget` in all, but some of
+ * each.
  */
 enum store_result	 store_begin(struct store *, struct store_batch *,
 			    const struct store_reader *);
