@@ -528,8 +528,14 @@ rules_identity(void **state)
 		    "once/hash r:carol@example.com n=1 5/60" },
 		{ RULES("{" NAMED("r", "recipient_domain") "}"), ALICE RCPT,
 		    "once/hash r:example.com n=1 5/60" },
-		{ RULES("{" NAMED("r", "recipient") "}"), ALICE DATA,
-		    "pass: no identity that is counted" },
+		/* At RCPT only, also where DATA names a recipient. */
+		{ RULES("{" NAMED("r", "recipient") "}"),
+		    "recipient=carol@example.com\n" DATA,
+		    "pass: not counted at this stage" },
+		{ RULES("{'name': 'r', 'key': ['sender', 'recipient_domain'],"
+		    "'limits': [[5, 60]]}"), ALICE
+		    "recipient=carol@example.com\n" DATA,
+		    "pass: not counted at this stage" },
 		{ RULES("{" NAMED("h", "helo_name") "}"),
 		    "helo_name=Laptop\n" DATA, "once/0 h:laptop n=3 5/60" },
 		{ RULES("{" NAMED("c", "client_address") "}")
@@ -818,6 +824,9 @@ wrong_stage_silent(void **state)
 		{ COUNT("server", "distinct_recipients") MODE(1), RCPT "\n",
 		    1 },
 		{ COUNT("server", "bytes") MODE(0), END "\n", 1 },
+		{ COUNT("recipient", "bytes"), DATA "\n", 0 },
+		{ COUNT("recipient", "messages") MODE(1), RCPT "\n", 1 },
+		{ COUNT("recipient", "messages") MODE(1), DATA "\n", 0 },
 		{ COUNT("server", "messages") MODE(0), DATA "\n", 0 },
 		{ EACH, RCPT "\n", 5 },
 		{ EACH, DATA "\n", 3 },
@@ -868,6 +877,8 @@ hint(void **state)
 		    "{ unix:ratelimit/policy, default_action=DUNNO }, ..." },
 		{ EACH, DATA_IS
 		    "{ unix:ratelimit/policy, default_action=DUNNO }" },
+		{ COUNT("recipient", "messages"), RCPT_IS
+		    "{ unix:ratelimit/policy, default_action=DUNNO }, ..." },
 	};
 	struct settings	*s;
 	struct str	 line;

@@ -203,19 +203,30 @@ decide_bytes(const struct task *t)
 	    &n) == 0 ? n : 0;
 }
 
-/* Whether `count` counts anything at this stage. */
+/* At DATA a recipient is named only where the mail has one. */
 static bool
-decide_stage_has(const struct settings *s, enum rule_count count,
+decide_by_recipient(const struct settings_rule *rule)
+{
+	size_t	i;
+
+	for (i = 0; i < rule->nkey; i++)
+		if (rule->key[i] == KEY_RECIPIENT ||
+		    rule->key[i] == KEY_RECIPIENT_DOMAIN)
+			return true;
+	return false;
+}
+
+/* Whether the rule, NULL for limits, counts anything at this stage. */
+static bool
+decide_stage_has(const struct settings *s, const struct settings_rule *rule,
     enum stage stage)
 {
-	switch (count) {
-	case RULE_BYTES:
-		return stage == STAGE_DATA || stage == STAGE_END;
-	case RULE_DISTINCT_RECIPIENTS:
-		return stage == STAGE_RCPT;
-	default:
-		return counts[s->count_mode][stage];
-	}
+	bool	rcpt = rule != NULL && (decide_by_recipient(rule) ||
+	    rule->count == RULE_DISTINCT_RECIPIENTS);
+
+	if (rule != NULL && rule->count == RULE_BYTES)
+		return !rcpt && (stage == STAGE_DATA || stage == STAGE_END);
+	return rcpt ? stage == STAGE_RCPT : counts[s->count_mode][stage];
 }
 
 /* For the number of different values of an attribute: 1, and which it is. */
@@ -238,14 +249,15 @@ decide_distinct(struct task *t, enum rule_attribute attr,
 
 /* The amount, by count_mode and the field `count` of a rule. */
 static enum decide_reason
-decide_count(struct task *t, enum rule_count count, struct msg_charge_key *key)
+decide_count(struct task *t, const struct settings_rule *rule,
+    struct msg_charge_key *key)
 {
 	if (t->stage == STAGE_NONE)
 		return REASON_NO_STATE;
-	if (!decide_stage_has(t->s, count, t->stage))
+	if (!decide_stage_has(t->s, rule, t->stage))
 		return REASON_STAGE_IGNORED;
 	key->kind = CHARGE_SUM;
-	switch (count) {
+	switch (rule == NULL ? RULE_RECIPIENTS : rule->count) {
 	case RULE_BYTES:
 		key->amount = decide_bytes(t);
 		break;
@@ -352,7 +364,7 @@ decide_plain(struct task *t)
 
 	if (!decide_identity(t, key))
 		return REASON_NO_IDENTITY;
-	if ((reason = decide_count(t, RULE_RECIPIENTS, key)) != REASON_CHARGED)
+	if ((reason = decide_count(t, NULL, key)) != REASON_CHARGED)
 		return reason;
 	key->sql = s->sql_limits_by_id[0] != '\0';
 	key->report = s->report;
@@ -372,7 +384,7 @@ decide_rule(struct task *t, const struct settings_rule *rule)
 	if (!decide_rule_applies(t, rule) ||
 	    !decide_rule_identity(t, rule, key))
 		return REASON_NO_IDENTITY;
-	if ((reason = decide_count(t, rule->count, key)) != REASON_CHARGED)
+	if ((reason = decide_count(t, rule, key)) != REASON_CHARGED)
 		return reason;
 	key->rule = (uint16_t)(rule - t->s->rules);
 	key->sql = rule->sql_limits_by_id != NULL &&
@@ -501,9 +513,9 @@ stage_rules(const struct settings *s, enum stage stage)
 	size_t		i;
 
 	if (s->nrules == 0)
-		return decide_stage_has(s, RULE_RECIPIENTS, stage);
+		return decide_stage_has(s, NULL, stage);
 	for (i = 0; i < s->nrules; i++)
-		if (decide_stage_has(s, s->rules[i].count, stage))
+		if (decide_stage_has(s, &s->rules[i], stage))
 			bits |= UINT32_C(1) << i;
 	return bits;
 }
