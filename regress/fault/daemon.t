@@ -9,6 +9,7 @@ use warnings;
 use Test::More;
 use Time::HiRes qw(time sleep);
 
+use Ctl qw(ctl);
 use Policyd qw(wait_until have_command process_alive status_of True);
 use Fault qw(fault_daemon full keeper);
 use Smtpd;
@@ -185,6 +186,18 @@ subtest 'clock-set' => sub {
 	}
 	set_clock($d, 0);
 	$work->check;
+	# A block that was over by a clock that was ahead holds again at once.
+	my @of = (sasl_username => 'kim', protocol_state => 'VRFY');
+	is((ctl($d, 'block', 'kim', 600))[0], 0, 'a block');
+	set_clock($d, 3600);
+	unlike((ctl($d, 'list'))[1], qr/kim/, 'an hour on it is over');
+	is($d->ask(@of), 'dunno', 'which the engine knows');
+	set_clock($d, 0);
+	like($d->ask(@of), qr/\Areject .* blocked/, 'back, it holds at each stage');
+	set_clock($d, 3600);
+	ctl($d, 'list');
+	set_clock($d, 0);
+	like($d->ask(sasl_username => 'kim'), qr/\Areject .* blocked/, 'and in the ledger');
 	# Deadlines are of another clock.
 	set_clock($d, 400 * 86400);
 	is($d->ask(sasl_username => 'zoe'), 'dunno', 'a year on');

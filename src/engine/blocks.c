@@ -14,6 +14,7 @@ static struct {
 	bool			 known;
 	bool			 missed;	/* and that is said */
 	struct mono		 fresh;		/* until then */
+	int64_t			 told_at;	/* by the wall clock */
 	struct str		 login;
 	struct str		 sender;
 	struct str		 client;
@@ -35,9 +36,10 @@ blocks_list(void)
 }
 
 bool
-blocks_fresh(struct mono now)
+blocks_fresh(struct mono now, int64_t wall)
 {
-	return blocks.known && !clock_passed(blocks.fresh, now);
+	return blocks.known && !clock_passed(blocks.fresh, now) &&
+	    wall >= blocks.told_at;
 }
 
 bool
@@ -70,6 +72,7 @@ blocks_told(struct mono now)
 	blocks.missed = false;
 	blocks.known = true;
 	blocks.fresh = clock_after(now, FRESH_MS);
+	blocks.told_at = clock_wall();
 }
 
 static int

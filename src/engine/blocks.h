@@ -23,8 +23,11 @@ void	blocks_init(void);
 /* MSG_OVERRIDES_BEGIN, _PART or _END; -1: it cannot be read. */
 int	blocks_message(const struct message *, struct mono now);
 
-/* Whether the list is not older than what the ledger would know. */
-bool	blocks_fresh(struct mono now);
+/*
+ * Whether the list is not older than what the ledger would know; `wall` is
+ * seconds since 1970.
+ */
+bool	blocks_fresh(struct mono now, int64_t wall);
 
 /* Whether a list ever came. */
 bool	blocks_known(void);

@@ -108,9 +108,10 @@ engine_on_request(struct client *client, const struct request *req)
 {
 	struct decision	*d = &engine.decision;
 	struct held	*held = engine.held;
-	bool		 fresh = blocks_fresh(turn_now()), own;
+	bool		 fresh, own;
 	size_t		 i;
 
+	fresh = blocks_fresh(turn_now(), clock_wall());
 	stats_add(STATS_REQUESTS, 1);
 	/*
 	 * The ledger looks where the engine's list is not fresh, and where

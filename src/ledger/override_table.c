@@ -12,6 +12,7 @@ struct override_table {
 	bool			 known;
 	bool			 ever;
 	struct mono		 again;		/* then it is read again */
+	int64_t			 read_at;	/* by the wall clock */
 	void			(*on_read)(void *, bool);
 	void			*arg;
 };
@@ -142,8 +143,10 @@ override_table_refresh(struct override_table *t, struct store *store,
 	int64_t			 took;
 	bool			 changed, lost;
 
-	if (t->known && !clock_passed(t->again, mono))
+	/* A clock that is set back brings back what was over by then. */
+	if (t->known && !clock_passed(t->again, mono) && now >= t->read_at)
 		return STORE_OK;
+	t->read_at = now;
 	t->again = clock_after(mono, FRESH_MS);
 	fresh = override_table_read(store, now, &lost);
 	if (fresh != NULL && override_list_count(fresh,

@@ -11,7 +11,8 @@
 
 /*
  * What an administrator granted and blocked, as the database has it: read whole
- * when it is older than a second and something is decided.
+ * when it is older than a second, or by a clock that was ahead, and something
+ * is decided.
  */
 struct override_table;
 
