@@ -209,7 +209,7 @@ ledger_override(void)
 	o.who = o.reason = "";
 	o.wholen = o.reasonlen = 0;
 	o.since = now;
-	(void)store_set_override(ledger.store, &o, now);
+	(void)store_set_overrides(ledger.store, &o, 1, now);
 	override_table_stale(charge_batch_overrides(ledger.batch));
 }
 

@@ -173,10 +173,12 @@ store_overrides(struct store *s, int64_t now,
 }
 
 enum store_result
-store_set_override(struct store *s, const struct override *o, int64_t now)
+store_set_overrides(struct store *s, const struct override *list, size_t n,
+    int64_t now)
 {
 	(void)s;
-	(void)o;
+	(void)list;
+	(void)n;
 	(void)now;
 	return STORE_OK;
 }

@@ -189,35 +189,36 @@ asked_until(int64_t until, int64_t now)
 static enum override_result
 asked_override(struct ledger *l, const struct msg_override *m, int64_t now)
 {
-	struct override		o = { .kind = m->kind, .amount = m->amount,
-				    .since = now, .who = m->who,
-				    .wholen = m->wholen, .reason = m->reason,
-				    .reasonlen = m->reasonlen };
-	char			hashed[ID_STORED_MAX + 1];
-	enum override_result	result, all = OVERRIDE_WAS_NONE;
+	static char		hashed[CHARGE_KEYS_MAX][ID_STORED_MAX + 1];
+	struct override		list[CHARGE_KEYS_MAX], *o;
+	enum override_result	result;
 	size_t			i;
 	bool			lost;
 
-	o.until = asked_until(m->until, now);
 	for (i = 0; i < m->nids; i++) {
-		o.idlen = m->idlen[i];
-		o.id = id_stored(m->id[i], &o.idlen, hashed);
-		result = override_table_set(charge_batch_overrides(l->batch),
-		    l->store, &o, now, &lost);
-		if (lost)
-			ledger_lost(l);
-		if (result == OVERRIDE_FAILED)
-			log_warning("%s: %s", store_description(l->store),
-			    store_error(l->store));
-		if (result == OVERRIDE_FAILED || result == OVERRIDE_FULL)
-			return result;
-		if (result == OVERRIDE_DONE) {
-			all = result;
-			if (l->engine != NULL)
-				asked_override_put(l, &o);
-		}
+		o = &list[i];
+		o->kind = m->kind;
+		o->amount = m->amount;
+		o->since = now;
+		o->until = asked_until(m->until, now);
+		o->idlen = m->idlen[i];
+		o->id = id_stored(m->id[i], &o->idlen, hashed[i]);
+		o->who = m->who;
+		o->wholen = m->wholen;
+		o->reason = m->reason;
+		o->reasonlen = m->reasonlen;
 	}
-	return all;
+	result = override_table_set(charge_batch_overrides(l->batch), l->store,
+	    list, m->nids, now, &lost);
+	if (lost)
+		ledger_lost(l);
+	if (result == OVERRIDE_FAILED)
+		log_warning("%s: %s", store_description(l->store),
+		    store_error(l->store));
+	for (i = 0; i < m->nids && result == OVERRIDE_DONE &&
+	    l->engine != NULL; i++)
+		asked_override_put(l, &list[i]);
+	return result;
 }
 
 static int
@@ -227,14 +228,12 @@ asked_on_override(struct ledger *l, const struct message *m)
 	enum override_result		result;
 
 	if (msg_override_get(&override, m->payload, m->len) == -1 ||
-	    override.kind == OVERRIDE_KEY_BLOCK ||
+	    override.kind == OVERRIDE_KEY_BLOCK || override.nids == 0 ||
 	    !str_utf8_valid(override.who, override.wholen) ||
 	    !str_utf8_valid(override.reason, override.reasonlen) ||
 	    memchr(override.who, '\0', override.wholen) != NULL ||
 	    memchr(override.reason, '\0', override.reasonlen) != NULL)
 		return -1;
-	if (!asked_refresh(l))
-		return 0;
 	result = asked_override(l, &override, clock_wall());
 	l->payload.len = 0;
 	msg_number_put(&l->payload, result);

@@ -87,7 +87,7 @@ static void
 override_table_convert(void *arg, const struct override *old)
 {
 	struct conversion	*c = arg;
-	struct override		 new = *old, gone = *old;
+	struct override		 new[2] = { *old, *old };
 	struct network		 net;
 	const char		*value = old->id, *colon;
 	char			*id, text[ADDR_TEXT_MAX];
@@ -105,16 +105,12 @@ override_table_convert(void *arg, const struct override *old)
 		    sizeof(text)));
 	else
 		id = alloc_printf("login:%.*s", (int)len, value);
-	new.kind = OVERRIDE_BLOCK;
-	new.id = id;
-	new.idlen = strlen(id);
-	gone.until = 0;
-	if (new.idlen <= OVERRIDE_ID_MAX)
-		c->lost = store_set_override(c->store, &new, c->now) ==
-		    STORE_LOST;
-	if (!c->lost)
-		c->lost = store_set_override(c->store, &gone, c->now) ==
-		    STORE_LOST;
+	new[0].until = 0;
+	new[1].kind = OVERRIDE_BLOCK;
+	new[1].id = id;
+	new[1].idlen = strlen(id);
+	c->lost = store_set_overrides(c->store, new,
+	    new[1].idlen <= OVERRIDE_ID_MAX ? 2 : 1, c->now) == STORE_LOST;
 	free(id);
 }
 
@@ -170,26 +166,46 @@ override_table_refresh(struct override_table *t, struct store *store,
 	return STORE_OK;
 }
 
+/* How many of these hold, by a list that is read where it is old. */
+static size_t
+override_table_there(struct override_table *t, struct store *store,
+    const struct override *list, size_t n, int64_t now, bool *lost)
+{
+	size_t	there = 0, i;
+
+	*lost = override_table_refresh(t, store, now, clock_mono()) ==
+	    STORE_LOST;
+	for (i = 0; i < n; i++)
+		there += override_find(t->list, (enum override_kind)list->kind,
+		    list[i].id, list[i].idlen, now) != NULL;
+	return there;
+}
+
 enum override_result
 override_table_set(struct override_table *t, struct store *store,
-    const struct override *o, int64_t now, bool *lost)
+    const struct override *list, size_t n, int64_t now, bool *lost)
 {
 	enum store_result	result;
-	bool			there;
+	size_t			there, i;
 
-	*lost = false;
-	there = override_find(t->list, (enum override_kind)o->kind, o->id,
-	    o->idlen, now) != NULL;
-	if (!there && o->until <= now)
-		return OVERRIDE_WAS_NONE;
-	if (!there && override_list_count(t->list,
-	    (enum override_kind)o->kind) >= OVERRIDE_MOST)
+	there = override_table_there(t, store, list, n, now, lost);
+	if (list->until > now && override_list_count(t->list,
+	    (enum override_kind)list->kind) + n - there > OVERRIDE_MOST)
 		return OVERRIDE_FULL;
-	result = store_set_override(store, o, now);
-	if (result != STORE_OK) {
-		*lost = result == STORE_LOST;
-		return OVERRIDE_FAILED;
+	if (list->until <= now && there == 0 && !*lost) {
+		/* Another daemon may have set it since the list was read. */
+		override_table_stale(t);
+		there = override_table_there(t, store, list, n, now, lost);
+		if (t->known && there == 0)
+			return OVERRIDE_WAS_NONE;
 	}
-	(void)override_list_set(t->list, o);
+	if (*lost)
+		return OVERRIDE_FAILED;
+	result = store_set_overrides(store, list, n, now);
+	*lost = result == STORE_LOST;
+	if (result != STORE_OK)
+		return OVERRIDE_FAILED;
+	for (i = 0; i < n; i++)
+		(void)override_list_set(t->list, &list[i]);
 	return OVERRIDE_DONE;
 }

@@ -36,11 +36,12 @@ enum store_result	 override_table_refresh(struct override_table *,
 void			 override_table_stale(struct override_table *);
 
 /*
- * Writes one and knows it from then on. OVERRIDE_FAILED with STORE_LOST in
- * *lost, or for another reason, which is store_error's.
+ * Writes some of one kind and `until`, all or none, and knows them from then
+ * on. OVERRIDE_FAILED with *lost, or for another reason, which is
+ * store_error's.
  */
 enum override_result	 override_table_set(struct override_table *,
-			    struct store *, const struct override *,
+			    struct store *, const struct override *, size_t,
 			    int64_t now, bool *lost);
 
 /* Whether the database ever told. */

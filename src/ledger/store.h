@@ -277,12 +277,12 @@ enum store_result	 store_overrides(struct store *, int64_t now,
 			    void *);
 
 /*
- * In the place of what there was of this kind and id, and of what is over at
- * `now`; the id as it is stored, `who` and `reason` are UTF-8 without NUL. One
- * with an `until` that has passed is only taken away.
+ * Each in the place of what there was of its kind and id, and of what is over
+ * at `now`, all or none; ids as they are stored, `who` and `reason` are UTF-8
+ * without NUL. One with an `until` that has passed is only taken away.
  */
-enum store_result	 store_set_override(struct store *,
-			    const struct override *, int64_t now);
+enum store_result	 store_set_overrides(struct store *,
+			    const struct override *, size_t, int64_t now);
 
 /*
  * Between store_begin and store_commit, and before the batch sees a value of

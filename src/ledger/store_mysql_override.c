@@ -28,27 +28,37 @@ store_overrides(struct store *s, int64_t now,
 	return store_end(s, more == 0);
 }
 
-enum store_result
+static bool
 store_set_override(struct store *s, const struct override *o, int64_t now)
 {
-	bool	good;
-
 	mysqldb_begin(s->db, OVERRIDE_GONE);
 	mysqldb_bind_text(s->db, o->id, o->idlen);
 	mysqldb_bind(s->db, o->kind);
 	mysqldb_bind(s->db, now);
-	good = mysqldb_run(s->db, 0) == 0;
-	if (good && o->until > now) {
-		mysqldb_begin(s->db, OVERRIDE_NEW);
-		mysqldb_bind_text(s->db, o->id, o->idlen);
-		mysqldb_bind(s->db, o->kind);
-		mysqldb_bind(s->db, o->amount);
-		mysqldb_bind(s->db, o->until);
-		mysqldb_bind(s->db, o->since);
-		mysqldb_bind_text(s->db, o->who, o->wholen);
-		mysqldb_bind_text(s->db, o->reason, o->reasonlen);
-		good = mysqldb_run(s->db, 0) == 0;
-	}
+	if (mysqldb_run(s->db, 0) == -1)
+		return false;
+	if (o->until <= now)
+		return true;
+	mysqldb_begin(s->db, OVERRIDE_NEW);
+	mysqldb_bind_text(s->db, o->id, o->idlen);
+	mysqldb_bind(s->db, o->kind);
+	mysqldb_bind(s->db, o->amount);
+	mysqldb_bind(s->db, o->until);
+	mysqldb_bind(s->db, o->since);
+	mysqldb_bind_text(s->db, o->who, o->wholen);
+	mysqldb_bind_text(s->db, o->reason, o->reasonlen);
+	return mysqldb_run(s->db, 0) == 0;
+}
+
+enum store_result
+store_set_overrides(struct store *s, const struct override *list, size_t n,
+    int64_t now)
+{
+	bool	good = true;
+	size_t	i;
+
+	for (i = 0; i < n && good; i++)
+		good = store_set_override(s, &list[i], now);
 	return store_end(s, good);
 }
 

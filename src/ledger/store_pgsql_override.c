@@ -39,16 +39,14 @@ store_overrides(struct store *s, int64_t now,
 	return store_over(s);
 }
 
-enum store_result
+static void
 store_set_override(struct store *s, const struct override *o, int64_t now)
 {
 	struct pgsql_params	 gone = { .count = 0 }, new = { .count = 0 };
-	enum store_result	 result;
 	char			*id = alloc_copy(o->id, o->idlen);
 	char			*who = alloc_copy(o->who, o->wholen);
 	char			*reason = alloc_copy(o->reason, o->reasonlen);
 
-	pgsql_begin(s->db);
 	pgsql_add_text(&gone, id);
 	pgsql_add_number(&gone, o->kind);
 	pgsql_add_number(&gone, now);
@@ -63,11 +61,21 @@ store_set_override(struct store *s, const struct override *o, int64_t now)
 		pgsql_add_text(&new, reason);
 		pgsql_put(s->db, OVERRIDE_NEW, &new);
 	}
-	result = store_over(s);
 	free(id);
 	free(who);
 	free(reason);
-	return result;
+}
+
+enum store_result
+store_set_overrides(struct store *s, const struct override *list, size_t n,
+    int64_t now)
+{
+	size_t	i;
+
+	pgsql_begin(s->db);
+	for (i = 0; i < n; i++)
+		store_set_override(s, &list[i], now);
+	return store_over(s);
 }
 
 enum store_result

@@ -29,31 +29,40 @@ store_overrides(struct store *s, int64_t now,
 	return more == 0 ? STORE_OK : store_failed(s);
 }
 
-enum store_result
+static bool
 store_set_override(struct store *s, const struct override *o, int64_t now)
 {
+	sqlite_bind_text(s->db, OVERRIDE_GONE, 1, o->id, o->idlen);
+	sqlite_bind(s->db, OVERRIDE_GONE, 2, o->kind);
+	sqlite_bind(s->db, OVERRIDE_GONE, 3, now);
+	if (sqlite_step(s->db, OVERRIDE_GONE) != 0)
+		return false;
+	if (o->until <= now)
+		return true;
+	sqlite_bind_text(s->db, OVERRIDE_NEW, 1, o->id, o->idlen);
+	sqlite_bind(s->db, OVERRIDE_NEW, 2, o->kind);
+	sqlite_bind(s->db, OVERRIDE_NEW, 3, o->amount);
+	sqlite_bind(s->db, OVERRIDE_NEW, 4, o->until);
+	sqlite_bind(s->db, OVERRIDE_NEW, 5, o->since);
+	sqlite_bind_text(s->db, OVERRIDE_NEW, 6, o->who, o->wholen);
+	sqlite_bind_text(s->db, OVERRIDE_NEW, 7, o->reason, o->reasonlen);
+	return sqlite_step(s->db, OVERRIDE_NEW) == 0;
+}
+
+enum store_result
+store_set_overrides(struct store *s, const struct override *list, size_t n,
+    int64_t now)
+{
 	enum store_result	result;
-	bool			good;
+	bool			good = true;
+	size_t			i;
 
 	if ((result = store_ready(s)) != STORE_OK)
 		return result;
 	if (sqlite_step(s->db, DO_BEGIN) == -1)
 		return store_failed(s);
-	sqlite_bind_text(s->db, OVERRIDE_GONE, 1, o->id, o->idlen);
-	sqlite_bind(s->db, OVERRIDE_GONE, 2, o->kind);
-	sqlite_bind(s->db, OVERRIDE_GONE, 3, now);
-	good = sqlite_step(s->db, OVERRIDE_GONE) == 0;
-	if (good && o->until > now) {
-		sqlite_bind_text(s->db, OVERRIDE_NEW, 1, o->id, o->idlen);
-		sqlite_bind(s->db, OVERRIDE_NEW, 2, o->kind);
-		sqlite_bind(s->db, OVERRIDE_NEW, 3, o->amount);
-		sqlite_bind(s->db, OVERRIDE_NEW, 4, o->until);
-		sqlite_bind(s->db, OVERRIDE_NEW, 5, o->since);
-		sqlite_bind_text(s->db, OVERRIDE_NEW, 6, o->who, o->wholen);
-		sqlite_bind_text(s->db, OVERRIDE_NEW, 7, o->reason,
-		    o->reasonlen);
-		good = sqlite_step(s->db, OVERRIDE_NEW) == 0;
-	}
+	for (i = 0; i < n && good; i++)
+		good = store_set_override(s, &list[i], now);
 	return store_end(s, good);
 }
 

@@ -1,0 +1,213 @@
+#!/usr/bin/perl
+# Blocks and grants, the same on each database: what they match, that another daemon
+# follows them, and what they outlive.
+
+use strict;
+use warnings;
+
+use Test::More;
+use Time::HiRes qw(time);
+
+use Ctl qw(ctl ctl_json);
+use Database;
+use Fault;
+use Policyd qw(wait_until need have_command True);
+
+need(have_command('sqlite3'), 'no sqlite3 to look into the database with');
+
+my $blocked = 'reject 5.7.1 Sending is blocked';
+
+# Both on the same database.
+sub two_daemons {
+	my ($db, %config) = @_;
+	my $one = Policyd->start(config => { limits => [[1000, 3600]], db_timeout => 2,
+	    db_error_action => 'defer database', defined $db ? $db->config : (), %config });
+	my $two = Policyd->start(config => { %{$one->{config}},
+	    defined $db ? () : (sqlite_config => { database => $one->database }) });
+
+	return ($one, $two);
+}
+
+sub sql {
+	my ($db, $d, $query) = @_;
+
+	return ($db // $d)->sql($query);
+}
+
+# What is blocked, whose requests are refused, and whose are not.
+my @kinds = (
+    ['an address', '2001:db8:1::5', { client_address => '2001:db8:1::5' },
+	{ client_address => '2001:db8:1::6' }],
+    ['a network', '203.0.113.0/24', { client_address => '203.0.113.77' },
+	{ client_address => '203.0.114.77' }],
+    ['a network within it', '203.0.113.64/26', { client_address => '203.0.113.65' },
+	{ client_address => '203.0.113.1' }],
+    ['a domain of logins', '@X.example', { sasl_username => 'eve@x.EXAMPLE' },
+	{ sasl_username => 'eve@y.example' }],
+    ['a sender', 'sender:s@z.example', { sender => 'S@z.example', sasl_username => 'bob' },
+	{ sender => 't@z.example', sasl_username => 's@z.example' }],
+    ['a login', 'carol', { sasl_username => 'Carol' }, { sasl_username => 'caro' }],
+    ['a login with a letter that a collation folds', "r\xc3\xa9mi",
+	{ sasl_username => "r\xc3\xa9mi" }, { sasl_username => 'remi' }],
+    ['a login longer than a column', 'l' x 300, { sasl_username => 'l' x 300 },
+	{ sasl_username => 'l' x 301 }],
+    ['a login that is not UTF-8', "b\xffb", { sasl_username => "b\xffb" },
+	{ sasl_username => "b\xfeb" }],
+    ['a login with a blank behind it', 'dave ', { sasl_username => 'dave ' },
+	{ sasl_username => 'dave' }],
+);
+
+sub followed {
+	my ($db) = @_;
+	my ($one, $two) = two_daemons($db);
+
+	for (@kinds) {
+		my ($name, $what, $request, $other) = @$_;
+
+		is($_->ask(%$request), 'dunno', "$name: not yet") for $one, $two;
+		is((ctl($one, 'block', $what, '1h', 'because'))[0], 0, "$name: block");
+		my $begin = time;
+		is($one->ask(%$request), $blocked, "$name: refused at once");
+		ok(wait_until { $two->ask(%$request) eq $blocked }, "$name: by the other daemon");
+		cmp_ok(time - $begin, '<', 10, "$name: soon");
+		is($_->ask(%$other), 'dunno', "$name: others are not") for $one, $two;
+		my ($listed) = @{ctl_json($two, 'list')->{blocks}};
+		is("$listed->{who} $listed->{reason}", "uid=$> because",
+		    "$name: the other daemon lists it");
+		is((ctl($two, 'unblock', $what))[0], 0, "$name: it can end it");
+		is($two->ask(%$request), 'dunno', "$name: at once");
+		ok(wait_until { $one->ask(%$request) eq 'dunno' }, "$name: and for both");
+		is((ctl($one, 'unblock', $what))[0], 3, "$name: which can be done once");
+	}
+	$_->ends_well for $one, $two;
+}
+
+sub away {
+	my ($db) = @_;
+	my ($one, $two) = two_daemons($db);
+	my $back;
+
+	is((ctl($one, 'block', $_->[1], '1h'))[0], 0, "block $_->[0]") for @kinds;
+	for my $d ($one, $two) {
+		ok(wait_until { $d->ask(%{$kinds[0][2]}) eq $blocked }, 'it is known');
+	}
+	if (defined $db) {
+		$db->stop('KILL');
+		$back = sub { $db->launch };
+	} else {
+		$back = Fault::lock_database($one);
+	}
+	for my $d ($one, $two) {
+		ok(wait_until { $d->ask(sasl_username => 'zoe') eq 'defer database' },
+		    'the database is away');
+		is($d->ask(%{$_->[2]}), $blocked, "$_->[0]: holds") for @kinds;
+		is($d->ask(%{$_->[2]}, protocol_state => 'VRFY'), $blocked,
+		    "$_->[0]: also where nothing is counted") for @kinds;
+	}
+	is(scalar @{ctl_json($two, 'list')->{blocks}}, @kinds, 'list tells them');
+	is((ctl($one, 'block', 'zoe', '1h'))[0], 3, 'a new one cannot be written');
+	is((ctl($one, 'unblock', 'carol'))[0], 3, 'nor an old one be ended');
+	$back->();
+	for my $d ($one, $two) {
+		ok(wait_until { $d->ask(sasl_username => 'zoe') eq 'dunno' }, 'it is back');
+		is($d->ask(%{$_->[2]}), $blocked, "$_->[0]: holds on") for @kinds;
+	}
+	$_->ends_well for $one, $two;
+}
+
+sub outlives {
+	my ($db) = @_;
+	my ($d) = two_daemons($db);
+	my $reload = sub {
+		my ($name, %config) = @_;
+
+		delete @{$d->{config}}{qw(limits rules)};
+		$d->write_config({ %config });
+		is((ctl($d, 'reload'))[0], 0, $name);
+	};
+	my $holds = sub {
+		my ($name) = @_;
+
+		is($d->ask(%{$_->[2]}), $blocked, "$name: $_->[0]") for @kinds;
+		is($d->ask(sasl_username => 'zoe'), 'dunno', "$name: others are not");
+	};
+
+	is((ctl($d, 'block', $_->[1], 'forever'))[0], 0, "block $_->[0]") for @kinds;
+	$holds->('blocked');
+	$d->restart;
+	$holds->('after a restart');
+	kill 'KILL', $d->child('engine'), $d->child('ledger-' . ($db ? $db->{kind} : 'sqlite'));
+	ok(wait_until { ($d->ask(sasl_username => 'zoe') // '') eq 'dunno' },
+	    'both processes are killed');
+	$holds->('after that');
+	$reload->('a reload', limits => [[10, 60], [1000, 3600]]);
+	$holds->('other limits');
+	$reload->('from limits to rules',
+	    rules => [{ name => 'r', key => 'sasl_username', limits => [[1000, 3600]] }]);
+	$holds->('rules');
+	is((ctl($d, 'block', 'r:frank', 'forever'))[0], 0, 'block by the id of a rule');
+	is($d->ask(sasl_username => 'frank'), $blocked, 'which is of the login');
+	$reload->('a renamed rule',
+	    rules => [{ name => 'q', key => 'sasl_username', limits => [[1000, 3600]] }]);
+	$holds->('under another name');
+	is($d->ask(sasl_username => 'frank'), $blocked, 'also that by the id of a rule');
+	$reload->('other keys',
+	    rules => [{ name => 'h', key => 'helo_name', limits => [[1000, 3600]] }]);
+	$holds->('another key');
+	$d->restart;
+	$holds->('after a last restart');
+	$d->ends_well;
+}
+
+sub grants {
+	my ($db) = @_;
+	my ($one, $two) = two_daemons($db, limits => \'DEFAULT', fail_action => 'reject {rule}',
+	    rules => [map { { name => $_, key => 'sasl_username', limits => [[1, 3600]] } }
+	    qw(first second third)]);
+	my $rows = sub { join ' ', map { $_->[0] } sql($db, $one,
+	    'SELECT id FROM mail_override WHERE kind = 0 ORDER BY id') };
+
+	is($one->ask(sasl_username => 'bob'), 'dunno', 'one mail');
+	is($_->ask(sasl_username => 'bob'), 'reject first', 'and no more') for $one, $two;
+	if (defined $db) {
+		$db->sql('ALTER TABLE mail_override ADD CONSTRAINT forbids ' .
+		    "CHECK (id NOT LIKE 'second:%')");
+	} else {
+		# The third rule's and the second's cannot be there at once.
+		$one->sql('CREATE UNIQUE INDEX forbids ON mail_override (kind) ' .
+		    "WHERE id > 'second'");
+	}
+	my ($status, undef, $err) = ctl($one, 'grant', 'bob', 1, '1h');
+	is($status, 3, 'a grant that the database refuses for one rule');
+	like($err, qr/could not do it/, 'fails');
+	is($rows->(), '', 'is not written for the others');
+	is($_->ask(sasl_username => 'bob'), 'reject first', 'and does not hold') for $one, $two;
+	sql($db, $one, defined $db ? 'ALTER TABLE mail_override DROP CONSTRAINT forbids' :
+	    'DROP INDEX forbids');
+	($status, my $out) = ctl($one, 'grant', 'Bob', 1, '1h');
+	is($status, 0, 'one that it takes');
+	is($out, "granted to first:bob second:bob third:bob\n", 'names the rules');
+	is($rows->(), 'first:bob second:bob third:bob', 'is written for all');
+	is($one->ask(sasl_username => 'bob'), 'dunno', 'one mail more');
+	ok(wait_until { ctl_json($two, 'show', 'bob')->{windows}[2]{limit} == 2 },
+	    'the other daemon knows of it');
+	is($_->ask(sasl_username => 'bob'), 'reject first', 'and no more') for $one, $two;
+	is((ctl($two, 'ungrant', 'second:bob'))[0], 0, 'ungrant of one rule, by the other daemon');
+	is($rows->(), 'first:bob third:bob', 'ends that');
+	is((ctl($one, 'ungrant', 'bob'))[0], 0, 'and of all that are left');
+	is($rows->(), '', 'ends them');
+	is((ctl($one, 'ungrant', 'bob'))[0], 3, 'which can be done once');
+	$_->ends_well for $one, $two;
+}
+
+for my $kind (@ARGV ? @ARGV : qw(sqlite pgsql mysql)) {
+	for (['blocks are followed', \&followed], ['the database is away', \&away],
+	    ['blocks outlive', \&outlives], ['a grant is for all rules or for none', \&grants]) {
+		my ($name, $test) = @$_;
+		my $db = $kind eq 'sqlite' ? undef : Database->start($kind);
+		subtest "$kind: $name" => sub { $test->($db) };
+		$db->stop if defined $db;
+	}
+}
+
+done_testing;
