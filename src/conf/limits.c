@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "conf/limits.h"
+#include "conf/normal.h"
 #include "lib/addr.h"
 #include "lib/alloc.h"
 #include "lib/map.h"
@@ -309,46 +310,23 @@ limits_check_prefix(const struct reading *r, const struct value *key,
 		    "networks of /%u: it matches none", key->bytes, counted);
 }
 
-/* Takes the address extension out of an id, as it is out of a request's. */
-static size_t
-limits_mailbox(const struct settings *s, char *id, size_t len)
-{
-	size_t	local = len, at, i;
-
-	for (at = len; at > 0; at--)
-		if (id[at - 1] == '@') {
-			local = at - 1;
-			break;
-		}
-	for (i = 1; i < local && s->recipient_delimiter != NULL; i++)
-		if (strchr(s->recipient_delimiter, id[i]) != NULL) {
-			memmove(id + i, id + local, len - local);
-			return i + len - local;
-		}
-	return len;
-}
-
 static void
 limits_add(struct settings_id_limits *t, const struct reading *r,
     const struct value *key, struct limits *limits)
 {
 	struct network	 network;
-	char		 packed[LIMITS_NETWORK_KEY], *id, text[24];
-	size_t		 len;
+	struct str	 id;
+	char		 packed[LIMITS_NETWORK_KEY], text[24];
 	bool		 added;
 
+	str_init(&id);
 	if (key->type == VALUE_INT) {
 		snprintf(text, sizeof(text), "%lld", (long long)key->integer);
-		id = alloc_string(text);
-		len = strlen(text);
-	} else {
-		id = alloc_copy(key->bytes, key->len);
-		len = key->len;
-	}
-	len = limits_mailbox(r->settings, id, len);
-	if (r->settings->fold_case)
-		str_fold(id, len);
-	if (addr_network_parse(&network, id, len) == 0) {
+		str_adds(&id, text);
+	} else
+		/* Found without default_domain too: limits_by_id_find. */
+		normal_mailbox(&id, r->settings, "", key->bytes, key->len);
+	if (addr_network_parse(&network, id.data, id.len) == 0) {
 		limits_check_prefix(r, key, &network);
 		limits_prefixes_add(
 		    network.addr.bits == 32 ? &t->four : &t->six,
@@ -357,8 +335,8 @@ limits_add(struct settings_id_limits *t, const struct reading *r,
 		    limits_network_key(packed, &network.addr, network.prefix),
 		    limits);
 	} else
-		added = limits_insert(t, t->ids, id, len, limits);
-	free(id);
+		added = limits_insert(t, t->ids, id.data, id.len, limits);
+	str_clear(&id);
 	if (!added)
 		reader_warning(r, key,
 		    "names the same id twice%s: the last one counts",

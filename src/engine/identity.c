@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "conf/normal.h"
 #include "engine/identity.h"
 #include "lib/map.h"
 
@@ -52,55 +53,32 @@ identity_client(struct addr *addr, const struct request *req)
 }
 
 bool
-identity_from(const struct settings_networks *networks,
-    const struct request *req)
+identity_within(const struct settings_networks *networks,
+    const struct addr *client)
 {
-	struct addr	client;
-	size_t		i;
+	size_t	i;
 
-	if (networks->count == 0)
-		return true;
-	if (!identity_client(&client, req))
-		return false;
 	for (i = 0; i < networks->count; i++)
-		if (addr_network_contains(&networks->list[i], &client))
+		if (addr_network_contains(&networks->list[i], client))
 			return true;
 	return false;
 }
 
-static const char *
-last_at(const char *bytes, size_t len)
+bool
+identity_from(const struct settings_networks *networks,
+    const struct request *req)
 {
-	for (; len > 0; len--)
-		if (bytes[len - 1] == '@')
-			return bytes + len - 1;
-	return NULL;
-}
+	struct addr	client;
 
-/*
- * As Postfix splits an address: at the first delimiter of the local part,
- * unless that is where it begins.
- */
-static void
-add_mailbox(struct str *out, const char *delimiters, const char *bytes,
-    size_t len)
-{
-	const char	*at = last_at(bytes, len);
-	size_t		 local, i;
-
-	local = at == NULL ? len : (size_t)(at - bytes);
-	for (i = 0; i < local; i++)
-		if (strchr(delimiters, bytes[i]) != NULL)
-			break;
-	str_add(out, bytes, i > 0 ? i : local);
-	str_add(out, bytes + local, len - local);
+	return networks->count == 0 || (identity_client(&client, req) &&
+	    identity_within(networks, &client));
 }
 
 static void
 add_domain(struct str *out, const char *otherwise, const char *bytes,
     size_t len)
 {
-	const char	*at = last_at(bytes, len);
+	const char	*at = normal_domain(bytes, len);
 
 	if (at == NULL)
 		str_adds(out, otherwise);
@@ -142,12 +120,7 @@ identity_value(struct str *out, const struct settings *s,
 		add_domain(out, domain, bytes, len);
 		break;
 	case PART_MAILBOX:
-		if (s->recipient_delimiter[0] != '\0')
-			add_mailbox(out, s->recipient_delimiter, bytes, len);
-		else
-			str_add(out, bytes, len);
-		if (domain[0] != '\0' && last_at(bytes, len) == NULL)
-			str_addf(out, "@%s", domain);
+		normal_mailbox(out, s, domain, bytes, len);
 		break;
 	default:
 		str_add(out, bytes, len);

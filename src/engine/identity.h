@@ -34,6 +34,10 @@ void		 identity_address(struct str *, const struct settings *,
 /* False for a client_address that is none, such as `unknown`. */
 bool		 identity_client(struct addr *, const struct request *);
 
+/* Whether one of them holds the address. */
+bool		 identity_within(const struct settings_networks *,
+		    const struct addr *);
+
 /* Whether the networks are empty or hold the request's client. */
 bool		 identity_from(const struct settings_networks *,
 		    const struct request *);

@@ -2,6 +2,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "conf/normal.h"
 #include "engine/request.h"
 
 #define POLICY	"smtpd_access_policy"
@@ -90,19 +91,12 @@ request_is_policy(const struct request *req)
 	    memcmp(v->bytes, POLICY, v->len) == 0);
 }
 
-/* As version 1.x strips its lines: an id is the same with a blank behind it. */
-static bool
-request_is_blank(char c)
-{
-	return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 /* The lines up to the empty one: how long they are, 0 for a bad one. */
 static size_t
 request_lines(struct request *req, const char *buf, size_t len,
     const char **reason)
 {
-	const char	*line, *end = buf + len, *lf, *at, *last;
+	const char	*line, *end = buf + len, *lf, *at;
 
 	for (line = buf; line < end; line = lf + 1) {
 		if ((lf = memchr(line, '\n', (size_t)(end - line))) == NULL) {
@@ -116,10 +110,8 @@ request_lines(struct request *req, const char *buf, size_t len,
 			*reason = "a line without `='";
 			return 0;
 		}
-		for (last = lf; request_is_blank(last[-1]); last--)
-			;	/* no further than to the `=` */
 		request_take(req, line, (size_t)(at - line), at + 1,
-		    (size_t)(last - at) - 1);
+		    normal_length(at + 1, (size_t)(lf - at) - 1));
 	}
 	return len;
 }

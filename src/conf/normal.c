@@ -1,0 +1,56 @@
+#include <string.h>
+
+#include "conf/normal.h"
+
+/* As version 1.x strips the lines of a request. */
+size_t
+normal_length(const char *bytes, size_t len)
+{
+	while (len > 0 && (bytes[len - 1] == ' ' ||
+	    (bytes[len - 1] >= '\t' && bytes[len - 1] <= '\r')))
+		len--;
+	return len;
+}
+
+/* What is before the last '@' may be quoted, and hold others. */
+const char *
+normal_domain(const char *bytes, size_t len)
+{
+	for (; len > 0; len--)
+		if (bytes[len - 1] == '@')
+			return bytes + len - 1;
+	return NULL;
+}
+
+/*
+ * As Postfix splits an address: at the first delimiter of the local part,
+ * unless that is where it begins.
+ */
+static size_t
+normal_local(const char *delimiters, const char *bytes, size_t len)
+{
+	size_t	i;
+
+	for (i = 0; i < len; i++)
+		if (bytes[i] != '\0' && strchr(delimiters, bytes[i]) != NULL)
+			return i > 0 ? i : len;
+	return len;
+}
+
+void
+normal_mailbox(struct str *out, const struct settings *s, const char *domain,
+    const char *bytes, size_t len)
+{
+	const char	*at;
+	size_t		 local, begin = out->len;
+
+	len = normal_length(bytes, len);
+	at = normal_domain(bytes, len);
+	local = at != NULL ? (size_t)(at - bytes) : len;
+	str_add(out, bytes, normal_local(s->recipient_delimiter, bytes, local));
+	str_add(out, bytes + local, len - local);
+	if (at == NULL && domain[0] != '\0')
+		str_addf(out, "@%s", domain);
+	if (s->fold_case)
+		str_fold(out->data + begin, out->len - begin);
+}
