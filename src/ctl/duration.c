@@ -57,13 +57,24 @@ parse_digits(const char *s, size_t len, int64_t max, int *out)
 	return true;
 }
 
-/* "06:00" */
+/* Digits and a colon. */
+static bool
+like_clock(const char *word)
+{
+	size_t	digits = strspn(word, "0123456789");
+
+	return digits > 0 && word[digits] == ':';
+}
+
+/* "06:00" or "6:00" */
 static bool
 parse_clock(const char *word, struct tm *tm)
 {
-	if (strlen(word) != 5 || word[2] != ':' ||
-	    !parse_digits(word, 2, 23, &tm->tm_hour) ||
-	    !parse_digits(word + 3, 2, 59, &tm->tm_min))
+	size_t	hour = strcspn(word, ":");
+
+	if (hour < 1 || hour > 2 || strlen(word) != hour + 3 ||
+	    !parse_digits(word, hour, 23, &tm->tm_hour) ||
+	    !parse_digits(word + hour + 1, 2, 59, &tm->tm_min))
 		return false;
 	tm->tm_sec = 0;
 	return true;
@@ -191,5 +202,6 @@ duration_parse(struct str *out, char *const *words, int n, time_t now)
 		used = parse_until(out, text.data, now, i);
 		str_clear(&text);
 	}
-	return used;
+	/* A time that is none must not become what follows the day. */
+	return used > 0 && used < n && like_clock(words[used]) ? 0 : used;
 }
