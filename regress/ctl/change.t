@@ -211,6 +211,127 @@ subtest 'what cannot be blocked, or granted' => sub {
 	$d->ends_well;
 };
 
+# What WHAT may be: written in other ways, or what no request can match.
+subtest 'what a block is of' => sub {
+	my @rules = (rules => [{ name => 'user', key => 'sasl_username', limits => [[3, 60]] },
+	    { name => 'ip', key => 'client_address', limits => [[3, 60]] },
+	    { name => 'helo', key => 'helo_name', limits => [[3, 60]] }]);
+	my $check = sub {
+		my ($d, @cases) = @_;
+
+		for (@cases) {
+			my ($what, $want) = @$_;
+			my ($status, $out, $err) = ctl($d, 'block', $what, 60);
+			is($err =~ s/^policyctl: //r || $out, $want, "block '$what'");
+			is($status, $want =~ /is blocked$/ ? 0 : 3, 'and its status');
+		}
+	};
+	my $d = Policyd->start(config => { recipient_delimiter => '+',
+	    default_domain => 'example.org' });
+
+	$check->($d, map { [$_->[0], "$_->[1] is blocked\n"] }
+	    ['Bob', 'login:bob@example.org'],
+	    ['bob+x', 'login:bob@example.org'],
+	    ['bob ', 'login:bob@example.org'],
+	    ["bob\@example.org\t", 'login:bob@example.org'],
+	    ['LOGIN:Bob', 'login:bob@example.org'],
+	    ['login:@X.example', 'domain:x.example'],
+	    ['Domain:X.example ', 'domain:x.example'],
+	    ['domain:@x.example', 'domain:x.example'],
+	    ['Sender:Bob+q@X.example', 'sender:bob@x.example'],
+	    ['sender:root', 'sender:root'],
+	    ['a:b', 'login:a:b@example.org'],
+	    ['192.0.2.9/32', 'network:192.0.2.9'],
+	    ['::FFFF:192.0.2.9', 'network:192.0.2.9'],
+	    ['2001:DB8:0:0::5', 'network:2001:db8::5'],
+	    ['2001:db8::/32 ', 'network:2001:db8::/32'],
+	    ['192.0.2.0/255.255.255.0', 'network:192.0.2.0/24'],
+	    ['Network:0.0.0.0/0', 'network:0.0.0.0/0'],
+	    ["b\x01b", 'login:b\\x01b@example.org']);
+	$check->($d, map { [$_->[0], "$_->[0]: $_->[1]\n"] }
+	    ['@', 'nothing is named'],
+	    ['sender:', 'nothing is named'],
+	    ['domain:', 'nothing is named'],
+	    ['sender:@x.example', 'senders are blocked by their whole address'],
+	    ['domain:a@b', 'a domain has no @ in it'],
+	    ['network:bob', 'it is neither an address nor a network'],
+	    ['network:192.0.2.256', 'it is neither an address nor a network'],
+	    ['192.0.2.9/24', 'the network has host bits set'],
+	    ['2001:db8::5/32', 'the network has host bits set']);
+	is((ctl($d, 'block', $_, 60))[0], 3, 'what no request can hold') for "bob\nby", 'x' x 9000;
+	is((ctl($d, 'block', '', 60))[0], 1, 'nothing at all');
+	$d->ends_well;
+
+	$d = Policyd->start(config => { @rules });
+	$check->($d, map { [$_->[0], "$_->[1] is blocked\n"] }
+	    ['user:Bob', 'login:bob'],
+	    ['ip:192.0.2.9', 'network:192.0.2.9'],
+	    ['ip:2001:db8::/32', 'network:2001:db8::/32'],
+	    ['login:user:bob', 'login:user:bob']);
+	$check->($d,
+	    ['User:bob', "User:bob: no rule has the name before the colon\n"],
+	    ['ip:bob', "ip:bob: it is neither an address nor a network\n"],
+	    ['2001:db8::5/32', "2001:db8::5/32: the network has host bits set\n"],
+	    ['user:', "user:: nothing is named\n"],
+	    ['helo:x', "helo:x: the rule's key is neither a login, a sender, a domain of logins " .
+		"nor a client address\n"]);
+	$d->ends_well;
+};
+
+subtest 'blocks that overlap, and what is not counted' => sub {
+	my $d = Policyd->start(config => { %config });
+	my %client = (sasl_username => 'bob@x.example', client_address => '203.0.113.9');
+
+	is((ctl($d, 'block', $_, 'forever'))[0], 0, "block $_")
+	    for '203.0.113.0/24', '203.0.113.9', '@x.example';
+	like((ctl($d, 'show', $_->[0]))[1], qr/^\Q$_->[1]\E blocked forever/m, "show $_->[0]")
+	    for ['203.0.113.9', 'network:203.0.113.9'],
+	    ['203.0.113.8', 'network:203.0.113.0/24'],
+	    ['203.0.113.0/24', 'network:203.0.113.0/24'],
+	    ['bob@x.example', 'domain:x.example'], ['@x.example', 'domain:x.example'];
+	is((ctl($d, 'show', '203.0.114.1'))[0], 3, 'an address that is not counted');
+	is((ctl($d, 'unblock', '203.0.113.9'))[1], "network:203.0.113.9 is no longer blocked; " .
+	    "it is blocked by network:203.0.113.0/24\n", 'unblock says what holds on');
+	is($d->ask(%client), $blocked, 'it does');
+	my ($status, undef, $err) = ctl($d, 'unblock', 'bob@x.example');
+	is($status, 3, 'unblock of what is not blocked by itself');
+	is($err, "policyctl: nothing of that kind holds for it; it is blocked by " .
+	    "domain:x.example\n", 'says by what it is');
+	is((ctl($d, 'unblock', '203.0.113.0/24'))[1],
+	    "network:203.0.113.0/24 is no longer blocked\n", 'unblock the network');
+	is($d->ask(%client), $blocked, 'the domain is blocked yet');
+	is((ctl($d, 'unblock', '@x.example'))[0], 0, 'unblock that');
+	is($d->ask(%client), 'dunno', 'nothing is');
+	$d->ends_well;
+};
+
+subtest 'grants, resets and show of what can be counted' => sub {
+	my $d = Policyd->start(config => { limit_by_sasl => False, limit_by_ip => True,
+	    limited_networks => ['192.0.2.0/24', '2001:db8::/32'], ipv4_prefix => 28,
+	    ipv6_prefix => 64, limits => [[1, 3600]], fail_action => 'reject {id}' });
+	my %from = (client_address => '192.0.2.17');
+
+	is($d->ask(%from), 'dunno', 'one mail');
+	is($d->ask(%from), 'reject 192.0.2.16/28', 'and no more');
+	for my $id ('192.0.2.17', '192.0.2.16/28', '::ffff:192.0.2.31', '192.0.2.31 ') {
+		is((ctl($d, 'grant', $id, 1, '1h'))[1], "granted to 192.0.2.16/28\n",
+		    "grant $id");
+		is((ctl($d, 'ungrant', $id))[0], 0, "ungrant $id");
+		like((ctl($d, 'show', $id))[1], qr{^192\.0\.2\.16/28}, "show $id");
+	}
+	like((ctl($d, 'reset', '192.0.2.30'))[1], qr{^192\.0\.2\.16/28: 1 taken back$}, 'reset');
+	is($d->ask(%from), 'dunno', 'it begins anew');
+	for my $id ('192.0.2.17/28', '192.0.2.0/24', '192.0.2.16/29', '198.51.100.1', 'bob',
+	    '2001:db8::/48', '@x.example') {
+		for (['grant', $id, 1, '1h'], ['reset', $id], ['show', $id]) {
+			my ($status, undef, $err) = ctl($d, @$_);
+			is($status, 3, "@$_");
+			like($err, qr/^policyctl: no rule .*counts such an id/, 'nothing can match');
+		}
+	}
+	$d->ends_well;
+};
+
 subtest 'rules' => sub {
 	my $d = Policyd->start(config => { fail_action => 'reject {rule}:{id}', rules => [
 	    { name => 'user', key => 'sasl_username', limits => [[3, 60]] },

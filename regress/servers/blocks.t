@@ -53,7 +53,7 @@ my @kinds = (
 	{ sasl_username => 'l' x 301 }],
     ['a login that is not UTF-8', "b\xffb", { sasl_username => "b\xffb" },
 	{ sasl_username => "b\xfeb" }],
-    ['a login with a blank behind it', 'dave ', { sasl_username => 'dave ' },
+    ['a login with a blank in front', ' dave', { sasl_username => ' dave' },
 	{ sasl_username => 'dave' }],
 );
 

@@ -1,11 +1,14 @@
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
+#include "conf/normal.h"
 #include "engine/blocks.h"
 #include "engine/identity.h"
 #include "lib/log.h"
 #include "lib/str.h"
 
+#define BLOCKS_WHAT_MAX	(CHARGE_ID_MAX / 2)	/* bytes */
 #define FRESH_MS	1100	/* a little more than the ledger's second */
 
 static struct {
@@ -211,6 +214,8 @@ blocks_rule_word(const struct settings_rule *rule)
 {
 	if (rule->nkey == 1)
 		switch (rule->key[0]) {
+		case KEY_CLIENT_ADDRESS:
+			return "network:";
 		case KEY_SASL_USERNAME:
 			return "login:";
 		case KEY_SASL_DOMAIN:
@@ -235,7 +240,7 @@ blocks_rule(const struct settings *s, const char **word, const char **bytes,
 		return NULL;
 	for (i = 0; i < s->nrules; i++) {
 		n = strlen(s->rules[i].name);
-		if (*len > n + 1 && (*bytes)[n] == ':' &&
+		if (*len > n && (*bytes)[n] == ':' &&
 		    memcmp(*bytes, s->rules[i].name, n) == 0) {
 			rule = &s->rules[i];
 			break;
@@ -245,8 +250,6 @@ blocks_rule(const struct settings *s, const char **word, const char **bytes,
 		return "no rule has the name before the colon";
 	*bytes += n + 1;
 	*len -= n + 1;
-	if (rule->nkey == 1 && rule->key[0] == KEY_CLIENT_ADDRESS)
-		return NULL;
 	if ((*word = blocks_rule_word(rule)) == NULL)
 		return "the rule's key is neither a login, a sender, a domain "
 		    "of logins nor a client address";
@@ -264,7 +267,7 @@ blocks_word(const char **word, const char **bytes, size_t *len)
 
 	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		n = strlen(words[i]);
-		if (*len < n || memcmp(*bytes, words[i], n) != 0)
+		if (*len < n || strncasecmp(*bytes, words[i], n) != 0)
 			continue;
 		*word = words[i];
 		*bytes += n;
@@ -272,6 +275,23 @@ blocks_word(const char **word, const char **bytes, size_t *len)
 		return true;
 	}
 	return false;
+}
+
+/* NULL, or why no request can match it. */
+static const char *
+blocks_impossible(const char *word, const char *bytes, size_t len)
+{
+	if (len == 0)
+		return "nothing is named";
+	if (len > BLOCKS_WHAT_MAX)
+		return "it is too long";
+	if (memchr(bytes, '\n', len) != NULL)
+		return "no value of a request has an end of a line in it";
+	if (word[0] == 'd' && memchr(bytes, '@', len) != NULL)
+		return "a domain has no @ in it";
+	if (word[0] == 's' && bytes[0] == '@')
+		return "senders are blocked by their whole address";
+	return NULL;
 }
 
 const char *
@@ -283,7 +303,8 @@ blocks_what(struct str *id, const struct settings *s, const char *bytes,
 	struct str	 value;
 	char		 text[ADDR_TEXT_MAX], whole[OVERRIDE_ID_MAX];
 
-	if (addr_network_parse(&net, bytes, len) == -1 &&
+	len = normal_length(bytes, len);
+	if (addr_network_parse(&net, bytes, len) == -1 && errno != EDOM &&
 	    !blocks_word(&word, &bytes, &len) &&
 	    (why = blocks_rule(s, &word, &bytes, &len)) != NULL)
 		return why;
@@ -298,17 +319,15 @@ blocks_what(struct str *id, const struct settings *s, const char *bytes,
 		if (word != NULL)
 			return "it is neither an address nor a network";
 	}
-	if (len > 0 && bytes[0] == '@' && (word == NULL || word[0] == 'd')) {
+	if (len > 0 && bytes[0] == '@' && (word == NULL || word[0] != 's')) {
 		word = "domain:";
 		bytes++;
 		len--;
 	}
 	if (word == NULL)
 		word = "login:";
-	if (len == 0)
-		return "nothing is named";
-	if (word[0] == 'd' && memchr(bytes, '@', len) != NULL)
-		return "a domain has no @ in it";
+	if ((why = blocks_impossible(word, bytes, len)) != NULL)
+		return why;
 	str_init(&value);
 	if (word[0] == 'd')
 		str_add(&value, bytes, len);
@@ -326,10 +345,13 @@ const struct override *
 blocks_of_id(const struct settings *s, const char *bytes, size_t len,
     int64_t now)
 {
-	struct override_subject	subject;
+	const struct override	*block;
+	struct override_subject	 subject;
+	struct str		 id;
 
 	memset(&subject, 0, sizeof(subject));
 	blocks.login.len = 0;
+	len = normal_length(bytes, len);
 	if (addr_parse(&subject.client, bytes, len) == -1) {
 		subject.client.bits = 0;
 		(void)identity_value(&blocks.login, s, KEY_SASL_USERNAME,
@@ -337,5 +359,12 @@ blocks_of_id(const struct settings *s, const char *bytes, size_t len,
 	}
 	subject.login = subject.sender = blocks.login.data;
 	subject.loginlen = subject.senderlen = blocks.login.len;
-	return override_block(blocks.list, &subject, now);
+	block = override_block(blocks.list, &subject, now);
+	/* It may be what a block is of, such as a network. */
+	str_init(&id);
+	if (block == NULL && blocks_what(&id, s, bytes, len) == NULL)
+		block = override_find(blocks.list, OVERRIDE_BLOCK, id.data,
+		    id.len, now);
+	str_clear(&id);
+	return block;
 }

@@ -60,7 +60,10 @@ const struct override_list	*blocks_list(void);
 const char	*blocks_what(struct str *id, const struct settings *,
 		    const char *, size_t);
 
-/* The blocks that hold for an id, whatever it is: as a login or an address. */
+/*
+ * The block that holds for an id, whatever it is: as a login, an address, or
+ * what a block is of.
+ */
 const struct override	*blocks_of_id(const struct settings *, const char *,
 			    size_t, int64_t now);
 

@@ -179,7 +179,6 @@ change_grant_until(struct control *c, const struct control_word *word,
 	const struct settings	*s = control_held()->settings;
 	struct msg_override	*m = &change.override;
 	struct str		 ids, done;
-	char			 text[256];
 	size_t			 i;
 
 	if (!change_id_fits(c, word))
@@ -193,8 +192,8 @@ change_grant_until(struct control *c, const struct control_word *word,
 	for (i = 0; i < m->nids; i++) {
 		m->id[i] = change.charge.keys[i].id;
 		m->idlen[i] = change.charge.keys[i].idlen;
-		str_addf(&done, " %s", str_printable(text, sizeof(text),
-		    m->id[i], m->idlen[i]));
+		str_addc(&done, ' ');
+		str_add(&done, m->id[i], m->idlen[i]);
 	}
 	change_others(&done, s);
 	if (m->nids == 0)
@@ -231,7 +230,6 @@ change_block_until(struct control *c, const struct control_word *word,
 	struct msg_override	*m = &change.override;
 	struct str		 id, done;
 	const char		*why;
-	char			 text[512];
 
 	str_init(&id);
 	str_init(&done);
@@ -241,16 +239,18 @@ change_block_until(struct control *c, const struct control_word *word,
 	    !str_utf8_valid(reason, reasonlen)))
 		why = "the reason is longer than 255 bytes, or not UTF-8";
 	if (why != NULL)
-		control_fail(c, "%s: %s", str_printable(text, sizeof(text),
-		    word->bytes, word->len), why);
+		control_fail(c, "%.255s: %s", word->bytes, why);
 	else {
 		m->amount = 0;
 		m->nids = 1;
 		m->id[0] = id.data;
 		m->idlen[0] = id.len;
-		str_addf(&done, "%s %s", str_printable(text, sizeof(text),
-		    id.data, id.len), until > 0 ? "is blocked" :
-		    "is no longer blocked");
+		str_add(&done, id.data, id.len);
+		str_adds(&done, until > 0 ? " is blocked" :
+		    " is no longer blocked");
+		if (until == 0)
+			str_add(&control_question(c)->what, word->bytes,
+			    word->len);
 		change_ask(c, OVERRIDE_BLOCK, until, reason, reasonlen, &done);
 	}
 	str_clear(&done);
@@ -274,6 +274,19 @@ change_unblock(struct control *c, const struct control_word *word, size_t n)
 	change_block_until(c, word, 0, "", 0);
 }
 
+/* Another block may match what is no longer blocked by itself. */
+static void
+change_blocked_yet(struct str *out, const struct str *what)
+{
+	const struct override	*block;
+
+	if (what->len == 0 || (block = blocks_of_id(control_held()->settings,
+	    what->data, what->len, clock_wall())) == NULL)
+		return;
+	str_adds(out, "; it is blocked by ");
+	str_add(out, block->id, block->idlen);
+}
+
 int
 change_told(struct control *c, const struct message *m)
 {
@@ -283,7 +296,8 @@ change_told(struct control *c, const struct message *m)
 		[OVERRIDE_WAS_NONE] = "nothing of that kind holds for it",
 		[OVERRIDE_FULL] = "100000 of that kind are there already",
 	};
-	struct str	*out = control_answer(c), *done;
+	struct str	*out = control_answer(c);
+	struct str	*done = &control_question(c)->word;
 	uint64_t	 result;
 
 	if (m->type != MSG_OVERRIDDEN ||
@@ -291,10 +305,15 @@ change_told(struct control *c, const struct message *m)
 	    result >= OVERRIDE_RESULT__MAX)
 		return -1;
 	if (result != OVERRIDE_DONE) {
-		control_fail(c, "%s", faults[result]);
+		done->len = 0;
+		str_adds(done, faults[result]);
+	}
+	if (result == OVERRIDE_DONE || result == OVERRIDE_WAS_NONE)
+		change_blocked_yet(done, &control_question(c)->what);
+	if (result != OVERRIDE_DONE) {
+		control_fail(c, "%s", done->data);
 		return 0;
 	}
-	done = &control_question(c)->word;
 	reply_begin(out, "");
 	reply_bytes(out, "text", done->data, done->len);
 	reply_end(out);

@@ -141,6 +141,7 @@ control_free(struct control *c)
 		held_drop(c->question.held);
 	str_clear(&c->question.charge);
 	str_clear(&c->question.word);
+	str_clear(&c->question.what);
 	str_clear(&c->in);
 	str_clear(&c->answer);
 	str_clear(&c->out);
@@ -531,6 +532,7 @@ control_new(int fd)
 	c->wish = NO_WISH;
 	str_init(&c->question.charge);
 	str_init(&c->question.word);
+	str_init(&c->question.what);
 	str_init(&c->in);
 	str_init(&c->answer);
 	str_init(&c->out);

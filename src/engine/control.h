@@ -55,6 +55,7 @@ struct control_question {
 	struct str		 charge;	/* as it was sent */
 	struct str		 word;		/* what it is about, or what is
 						   said when it is done */
+	struct str		 what;		/* no longer blocked */
 	enum rule_attribute	 identity;
 };
 

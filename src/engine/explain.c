@@ -1,6 +1,8 @@
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/normal.h"
 #include "engine/action.h"
 #include "engine/blocks.h"
 #include "engine/decide.h"
@@ -36,7 +38,8 @@ explain_ask(struct control *c, struct msg_charge *charge)
 {
 	struct control_question	*q = control_question(c);
 
-	q->held = held_take(control_held());
+	if (q->held == NULL)
+		q->held = held_take(control_held());
 	charge->deadline = clock_after(turn_now(),
 	    q->held->settings->db_timeout).ns;
 	charge->date = 0;
@@ -324,14 +327,23 @@ id_under(struct str *out, const struct settings *s, enum rule_attribute attr,
 {
 	struct network	net;
 	char		text[ADDR_TEXT_MAX];
-	bool		address = addr_network_parse(&net, bytes, len) == 0;
+	unsigned int	counted;
+	bool		address;
 	size_t		at = out->len;
 
+	len = normal_length(bytes, len);
+	address = addr_network_parse(&net, bytes, len) == 0;
+	if (!address && errno == EDOM)
+		return false;
 	switch (attr) {
 	case KEY_CLIENT_ADDRESS:
-		if (address && net.prefix == net.addr.bits)
+		if (!address)
+			break;
+		counted = net.addr.bits == 32 ? s->ipv4_prefix :
+		    s->ipv6_prefix;
+		if (net.prefix == net.addr.bits)
 			identity_address(out, s, &net.addr);
-		else if (address)
+		else if (net.prefix == counted)
 			str_adds(out, addr_network_format(&net, text,
 			    sizeof(text)));
 		break;
@@ -358,6 +370,18 @@ id_under(struct str *out, const struct settings *s, enum rule_attribute attr,
 			(void)identity_value(out, s, attr, bytes, len);
 	}
 	return out->len > at;
+}
+
+/* Whether it is an address, or a network, of which none is counted. */
+static bool
+id_outside(const struct settings_networks *networks, const char *bytes,
+    size_t len)
+{
+	struct network	net;
+
+	return addr_network_parse(&net, bytes, normal_length(bytes,
+	    len)) == 0 && net.prefix == net.addr.bits &&
+	    !identity_within(networks, &net.addr);
 }
 
 /* Whether a change that names no rule is for this one. */
@@ -404,8 +428,10 @@ show_rules(struct msg_charge *charge, const struct settings *s, const char *id,
 		str_addf(ids, "%s:", r->name);
 		name = ids->len;
 		/* A combination is written as it is counted. */
-		if (r->nkey == 1 ? !id_under(ids, s, r->key[0], id, idlen) :
-		    named == NULL) {
+		if (r->nkey > 1 ? named == NULL :
+		    !id_under(ids, s, r->key[0], id, idlen) ||
+		    (r->key[0] == KEY_CLIENT_ADDRESS && r->networks.count > 0 &&
+		    id_outside(&r->networks, id, idlen))) {
 			ids->len = at[charge->nkeys];
 			continue;
 		}
@@ -425,8 +451,9 @@ void
 explain_id(struct msg_charge *charge, const struct settings *s,
     const struct control_word *word, struct str *ids, bool mails)
 {
-	enum rule_attribute	attr = KEY_CLIENT_ADDRESS;
-	struct addr		addr;
+	enum rule_attribute	attr = KEY_SASL_USERNAME;
+	struct network		net;
+	bool			counts = s->limit_by_sasl;
 
 	memset(charge, 0, offsetof(struct msg_charge, keys));
 	charge->mode = CHARGE_EACH;
@@ -435,10 +462,16 @@ explain_id(struct msg_charge *charge, const struct settings *s,
 		show_rules(charge, s, word->bytes, word->len, ids, mails);
 		return;
 	}
-	if (addr_parse(&addr, word->bytes, word->len) == -1)
-		attr = s->limit_by_sasl || !s->limit_by_sender ?
-		    KEY_SASL_USERNAME : KEY_SENDER;
-	if (!id_under(ids, s, attr, word->bytes, word->len))
+	if (addr_network_parse(&net, word->bytes, normal_length(word->bytes,
+	    word->len)) == 0) {
+		attr = KEY_CLIENT_ADDRESS;
+		counts = s->limit_by_ip && !id_outside(&s->limited_networks,
+		    word->bytes, word->len);
+	} else if (!counts) {
+		attr = KEY_SENDER;
+		counts = s->limit_by_sender;
+	}
+	if (!counts || !id_under(ids, s, attr, word->bytes, word->len))
 		return;
 	show_key(charge, 0, show_limits(s->limits_by_id, &s->limits, ids->data,
 	    ids->len), s->sql_limits_by_id[0] != '\0', ids->data, ids->len);
@@ -447,6 +480,7 @@ explain_id(struct msg_charge *charge, const struct settings *s,
 void
 explain_show(struct control *c, const struct control_word *word, size_t n)
 {
+	struct control_question	*q = control_question(c);
 	struct msg_charge	*charge = &explain.charge;
 	struct str		 ids;
 
@@ -456,16 +490,25 @@ explain_show(struct control *c, const struct control_word *word, size_t n)
 		return;
 	}
 	str_init(&ids);
-	explain_id(charge, control_held()->settings, &word[0], &ids, false);
-	if (charge->nkeys == 0)
-		control_fail(c, "no rule counts such an id");
-	else {
-		str_add(&control_question(c)->word, word[0].bytes,
-		    word[0].len);
-		if (!explain_ask(c, charge))
-			control_fail(c, AWAY);
-	}
+	q->held = held_take(control_held());
+	str_add(&q->word, word[0].bytes, word[0].len);
+	explain_id(charge, q->held->settings, &word[0], &ids, false);
+	if (charge->nkeys == 0 ? !control_ask(c, MSG_OVERRIDES_WANTED, NULL) :
+	    !explain_ask(c, charge))
+		control_fail(c, AWAY);
 	str_clear(&ids);
+}
+
+/* What is not counted may be blocked. */
+static void
+show_block(struct control *c, const struct override *block)
+{
+	if (block == NULL) {
+		control_fail(c, "no rule counts such an id");
+		return;
+	}
+	explain_override(control_answer(c), block);
+	control_end(c);
 }
 
 /* Whether there is something to be seen in this window. */
@@ -480,19 +523,24 @@ explain_show_told(struct control *c, const struct message *m)
 {
 	struct control_question	*q = control_question(c);
 	const struct settings	*s = q->held->settings;
-	struct msg_charge	*charge = explain_charge(c);
+	struct msg_charge	*charge;
 	const struct msg_weighed *w = &explain.weighed;
 	const struct override	*block;
 	bool			 any = false;
 	size_t			 i, j;
 
+	block = blocks_of_id(s, q->word.data, q->word.len, clock_wall());
+	if (m->type == MSG_OVERRIDES_END) {
+		show_block(c, block);
+		return 0;
+	}
+	charge = explain_charge(c);
 	if (explain_weighed(charge, m) == -1)
 		return -1;
 	if (w->verdict.verdict == VERDICT_UNAVAILABLE) {
 		control_fail(c, "the database gives no verdict");
 		return 0;
 	}
-	block = blocks_of_id(s, q->word.data, q->word.len, clock_wall());
 	if (block != NULL)
 		explain_override(control_answer(c), block);
 	/* With many rules, those where the id has a count; or else all. */
