@@ -9,10 +9,10 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "conf/literal.h"
 #include "engine/decide.h"
 #include "engine/identity.h"
 #include "random.h"
+#include "settings_text.h"
 
 #define RANDOM	4711
 
@@ -41,26 +41,6 @@ struct decide_case {
 #define ALICE	"sasl_username=alice\nsender=s@example.org\n" \
 		"client_address=192.0.2.7\n"
 #define WINDOWS	"10/60 150/86400"
-
-static struct settings *
-settings_of(const char *text)
-{
-	struct faults	 faults;
-	struct settings	*s;
-	struct value	*dict;
-	char		 line[256];
-
-	fault_init(&faults, "test");
-	dict = literal_file(text, strlen(text), &faults);
-	s = settings_read(dict, &faults);
-	value_free(dict);
-	if (faults.errors > 0) {
-		fault_print(&faults, 0, line, sizeof(line));
-		fail_msg("%s", line);
-	}
-	fault_clear(&faults);
-	return s;
-}
 
 static void
 describe_key(struct str *out, const struct msg_charge_key *key)
