@@ -613,6 +613,8 @@ owed_counts(void **state)
 	assert_int_equal(verdict.limit.mails, 10);
 	assert_int_equal(verdict.limit.seconds, 60);
 	assert_int_equal(verdict.key, 0);
+	/* Only the database knows of the others: until what is owed is old. */
+	assert_int_equal(verdict.retry_after, 61);
 	/* What is in shadow, or is charged nothing, is refused nothing. */
 	assert_false(overruled(m, NOW, 0, ten_a_minute[0], 10));
 	charge.keys[0].shadow = true;

@@ -537,11 +537,30 @@ owed_over(struct memory *m, const struct msg_charge *charge,
 	return key_over(id, key, v, n, now);
 }
 
+/*
+ * What the database has besides is not known by its age: without room there,
+ * this waits for what is owed to leave the window.
+ */
+static int64_t
+owed_retry(const struct memory_id *id, const struct limit *limit,
+    const struct msg_verdict *v, int64_t now)
+{
+	struct limit	rest = { limit->mails - v->used, limit->seconds };
+	struct limits	one = { 1, &rest };
+	int64_t		after;
+
+	if (rest.mails < 0)
+		rest.mails = 0;
+	after = window_retry_after(&id->owed, &one, 0, now);
+	return after > 0 ? after : limit->seconds;
+}
+
 bool
 memory_over(struct memory *m, const struct msg_charge *charge,
     const struct msg_verdict *v, int64_t now, struct msg_verdict *right)
 {
 	const struct msg_charge_key	*key;
+	const struct memory_id		*id;
 	const struct limit		*limit;
 	uint64_t			 hash[CHARGE_KEYS_MAX];
 	size_t				 i;
@@ -566,10 +585,14 @@ memory_over(struct memory *m, const struct msg_charge *charge,
 		if (right->over == 0 || i < right->key) {
 			right->key = (uint16_t)i;
 			right->limit = *limit;
-			right->used = window_used(&memory_id_find(m, key,
-			    hash[i])->window, limit->seconds, now);
+			id = memory_id_find(m, key, hash[i]);
+			right->used = window_used(&id->window, limit->seconds,
+			    now);
 			right->retry_after = memory_retry(m, charge, now,
 			    hash, v->charged, limit, key->soft);
+			if (right->retry_after == 0)
+				right->retry_after = owed_retry(id, limit, v,
+				    now);
 		}
 		if (!key->soft) {
 			right->verdict = VERDICT_REFUSED;
