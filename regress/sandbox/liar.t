@@ -35,6 +35,7 @@ my @lies = (
 	['parent-wish-short', 'parent'],
 	['parent-fault-forged', 'parent'],
 	['parent-line-forged', 'borne'],
+	['parent-line-long', 'borne'],
 	map({ ["parent-line-flood $_", 'borne'] } 0 .. 2),
 	['parent-refuse', 'refused'],
 	['parent-half', 'borne'],
@@ -91,6 +92,8 @@ sub check_calm {
 		cmp_ok(descriptors($ledger), '<', 64, 'the ledger too');
 	}
 	unlike($d->log, qr/^2026-01-01T00:00:00/m, 'no line of the log is forged');
+	unlike($d->log, qr/^(?!\d{4}-\d\d-\d\dT[\d:]{8} (?:parent|engine|ledger): )/m,
+	    'each bears the name of a process');
 	unlike($d->log, qr/has no answer|forbidden system call|died of signal (?!9:)/,
 	    'nothing else went wrong');
 }
@@ -106,6 +109,15 @@ my %also = (
 		ok($d->wait_log(qr/^\S+ engine: 2026.* parent: urgent\\x0d\\x1b\[2J\\xff$/m),
 		    'and is made printable');
 		ok($d->wait_log(qr/^\S+ engine: <9>level$/m), 'a level that is none');
+	},
+	'parent-line-long' => sub {
+		my ($d) = @_;
+
+		ok($d->wait_log(qr/^\S+ engine: in two halves$/m), 'two halves are a line');
+		my @lines = $d->log =~ /^(.*y{50}.*)$/mg;
+		is(scalar @lines, 1, 'a long line is one line');
+		like($lines[0], qr/^\S+ engine: y{100}\\x1by+$/, 'printable');
+		cmp_ok(length $lines[0], '<', 4200, 'and cut');
 	},
 	'parent-line-flood' => sub {
 		my ($d) = @_;

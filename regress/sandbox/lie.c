@@ -204,6 +204,23 @@ line_forged(int fd)
 	    (ssize_t)sizeof(text) - 1 ? 0 : -1;
 }
 
+/* One of 64 KiB, and one that comes in two halves. */
+static int
+line_long(int fd)
+{
+	static char	text[65537];
+
+	(void)fd;
+	memset(text, 'y', sizeof(text));
+	text[100] = '\033';
+	text[sizeof(text) - 1] = '\n';
+	if (write(STDERR_FILENO, text, sizeof(text)) !=
+	    (ssize_t)sizeof(text) || write(STDERR_FILENO, "in two ", 7) != 7)
+		return -1;
+	(void)poll(NULL, 0, 500);
+	return write(STDERR_FILENO, "halves\n", 7) == 7 ? 0 : -1;
+}
+
 /* As fast as the pipe takes them, short ones and one that never ends. */
 static int
 line_flood(int fd)
@@ -468,6 +485,7 @@ static const struct lie	lies[] = {
 	{ "parent-wish-short", to_parent, wish_short, false },
 	{ "parent-fault-forged", to_parent, fault_forged, false },
 	{ "parent-line-forged", to_parent, line_forged, false },
+	{ "parent-line-long", to_parent, line_long, false },
 	{ "parent-line-flood", to_parent, line_flood, false },
 	{ "parent-refuse", to_parent, half, false },
 	{ "parent-half", to_parent, half, false },
