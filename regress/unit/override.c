@@ -318,10 +318,37 @@ ids(void **state)
 	assert_memory_equal(a, b, 39);
 }
 
+/* Whoever tells, a database or a ledger: no list grows beyond that. */
+static void
+keeps_no_more_than_most(void **state)
+{
+	struct override_list	*l = override_list_new();
+	char			 id[32];
+	int			 i;
+
+	(void)state;
+	for (i = 0; i < OVERRIDE_MOST + 100; i++) {
+		(void)snprintf(id, sizeof(id), "login:%d", i);
+		block(l, id);
+	}
+	assert_int_equal(override_list_count(l, OVERRIDE_BLOCK),
+	    OVERRIDE_MOST);
+	assert_null(override_find(l, OVERRIDE_BLOCK, id, strlen(id), NOW));
+	/* Each kind for itself; and those that are there can be changed. */
+	set(l, OVERRIDE_GRANT, "bob", NOW + 1, false);
+	assert_int_equal(override_list_count(l, OVERRIDE_GRANT), 1);
+	set(l, OVERRIDE_BLOCK, "login:7", NOW + 9, true);
+	set(l, OVERRIDE_BLOCK, "login:7", 0, true);
+	block(l, id);
+	assert_non_null(override_find(l, OVERRIDE_BLOCK, id, strlen(id), NOW));
+	override_list_free(l);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
+		cmocka_unit_test(keeps_no_more_than_most),
 		cmocka_unit_test(sets_and_takes_away),
 		cmocka_unit_test(foreign_kinds),
 		cmocka_unit_test(sums_know_no_order),

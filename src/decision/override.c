@@ -159,7 +159,7 @@ override_list_set(struct override_list *l, const struct override *o)
 	e = override_entry(l, o->kind, o->id, o->idlen);
 	if (e != NULL)
 		override_remove(l, e);
-	if (o->until > 0)
+	if (o->until > 0 && l->count[o->kind] < OVERRIDE_MOST)
 		override_insert(l, o);
 	return e != NULL;
 }

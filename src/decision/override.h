@@ -36,7 +36,8 @@ void			 override_list_free(struct override_list *);
 
 /*
  * Copies it in the place of one of the same kind and id, or, with an `until` of
- * 0, takes that away. Returns whether there was one.
+ * 0, takes that away. OVERRIDE_MOST of a kind are kept; others are ignored.
+ * Returns whether there was one.
  */
 bool	override_list_set(struct override_list *, const struct override *);
 size_t	override_list_count(const struct override_list *,

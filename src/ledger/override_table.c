@@ -65,9 +65,7 @@ override_table_stale(struct override_table *t)
 static void
 override_table_on_row(void *arg, const struct override *row)
 {
-	if (row->kind < OVERRIDE__MAX && override_list_count(arg,
-	    (enum override_kind)row->kind) <= OVERRIDE_MOST &&
-	    row->wholen <= OVERRIDE_WHO_MAX &&
+	if (row->kind < OVERRIDE__MAX && row->wholen <= OVERRIDE_WHO_MAX &&
 	    row->reasonlen <= OVERRIDE_REASON_MAX && row->amount >= 0 &&
 	    row->until > 0)
 		(void)override_list_set(arg, row);
