@@ -98,7 +98,8 @@ RIG_PGSQL_SRCS = regress/ledger/outsider_pgsql.c \
 		regress/ledger/outsider_server.c ${LEDGER_PGSQL_SRCS}
 RIG_MYSQL_SRCS = regress/ledger/outsider_mysql.c \
 		regress/ledger/outsider_server.c ${LEDGER_MYSQL_SRCS}
-ENGINE_ROOM_SRCS = src/engine/action.c src/engine/blocks.c src/engine/change.c src/engine/client.c \
+ENGINE_ROOM_SRCS = src/engine/action.c src/engine/blocks.c src/engine/budget.c \
+		src/engine/change.c src/engine/client.c \
 		src/engine/command.c \
 		src/engine/control.c src/engine/decide.c src/engine/explain.c \
 		src/engine/held.c src/engine/identity.c src/engine/late.c \

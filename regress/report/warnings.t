@@ -44,7 +44,9 @@ sub start {
 		rules => [{ name => 'user', key => 'sasl_username',
 		    limits => [[10, 3600], [20, 86400]], warn_at => 80 },
 		    { name => 'from', key => 'sender', limits => [[10, 3600]],
-		    warn_at => 50, report => False }],
+		    warn_at => 50, report => False },
+		    { name => 'shadow', key => 'sasl_username', limits => [[6, 3600]],
+		    shadow => True, report => False }],
 		fail_action => 'reject full',
 		report => True,
 		report_limits => [3600, 86400],
@@ -83,7 +85,10 @@ sub reported {
 	is(rows($d, $db, 'limit_warning'), '', 'nothing yet');
 	send_mails($d, 'bob', 1);
 	is(rows($d, $db, 'limit_warning'), 'user:bob 3600 1', 'bob came near');
-	ok($d->wait_log(qr/near its limit: id=<user:bob> .* rule=user/), 'the log says so');
+	ok($d->wait_log(qr/near\ its\ limit:\ id=<user:bob>\ key=sasl_username\ rule=user\ n=1
+	    \ limit=10\/3600\ used=8\ /x), 'the log says so');
+	ok($d->wait_log(qr/would\ refuse:\ id=<shadow:bob>\ key=sasl_username\ rule=shadow\ n=1
+	    \ limit=6\/3600\ used=7\ .*sasl_username=bob/x), 'and what a rule in shadow would do');
 	send_mails($d, 'eve', 10);
 	is($d->ask(sasl_username => 'eve'), 'reject full', 'eve is over');
 	is(rows($d, $db, 'limit_report'), 'user:eve 3600 1', 'which is a hit');

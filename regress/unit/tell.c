@@ -13,6 +13,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "engine/budget.h"
 #include "engine/tell.h"
 #include "engine/turn.h"
 #include "lib/clock.h"
@@ -127,20 +128,27 @@ one_line_for_a_refusal(void **state)
 	struct request		req;
 
 	(void)state;
-	request_of(&req, "client_address=192.0.2.7\nqueue_id=4Sabc\n\n");
+	request_of(&req, "client_address=192.0.2.7\nqueue_id=4Sabc\n"
+	    "sasl_username=bob\nsender=b>b@example.org\n"
+	    "recipient=eve@example.com\nrecipient_count=1\n\n");
 	tell_about(&about, &req, KEY_SASL_USERNAME);
 	charge_of("bob", "1a.2b");
 	listen_in();
 	tell_verdict(settings, &charge, &about, &v, NULL);
 	assert_non_null(strstr(heard(), "refused: id=<bob> key=sasl_username "
-	    "client=192.0.2.7 instance=1a.2b queue_id=4Sabc limit=10/60 used=9 "
-	    "retry_after=37\n"));
+	    "n=3 limit=10/60 used=9 retry_after=37 sasl_username=bob "
+	    "from=<b\\x3eb@example.org> to=<eve@example.com> nrcpt=1 "
+	    "client=192.0.2.7 state=DATA queue_id=4Sabc\n"));
 	assert_int_equal(count(lines, "\n"), 1);
+	/* Several recipients, and no queue id yet. */
+	request_of(&req, "client_address=192.0.2.7\nrecipient_count=7\n\n");
+	tell_about(&about, &req, KEY_SASL_USERNAME);
 	v.never = true;
 	listen_in();
 	tell_verdict(settings, &charge, &about, &v, "from memory");
-	assert_non_null(strstr(heard(), "retry_after=37 never=1 (from memory)"
-	    "\n"));
+	assert_non_null(strstr(heard(), "retry_after=37 never=1 sasl_username= "
+	    "from=<> nrcpt=7 client=192.0.2.7 state=DATA instance=1a.2b "
+	    "(from memory)\n"));
 	/* What is accepted is said in debug mode alone. */
 	v = verdict_of(VERDICT_ACCEPTED);
 	listen_in();
@@ -154,7 +162,8 @@ one_line_for_a_refusal(void **state)
 	tell_verdict(settings, &charge, &about, &v, NULL);
 	tell_passed(&req, "why");
 	assert_non_null(strstr(heard(), "accepted: id=<bob> "));
-	assert_non_null(strstr(lines, " n=3 charged=2 state=DATA\n"));
+	assert_non_null(strstr(lines, " n=3 charged=2 sasl_username= "));
+	assert_non_null(strstr(lines, " state=DATA instance=1a.2b\n"));
 	assert_non_null(strstr(lines,
 	    "passed: client=192.0.2.7 state= (why)\n"));
 	log_set_debug(false);
@@ -190,13 +199,17 @@ rules(void **state)
 	charge.nkeys = 2;
 	/* Told although it was accepted. */
 	v.shadowed = 1;
-	v.warned = 2;
+	v.warned = 3;
+	v.full[0].limit = ten;
+	v.full[0].used = 10;
+	v.full[1].limit = ten;
+	v.full[1].used = 8;
 	listen_in();
 	tell_verdict(&s, &charge, &about, &v, NULL);
 	assert_non_null(strstr(heard(), "would refuse: id=<first:a,b> "
-	    "key=sender,helo_name rule=first client= instance= queue_id=\n"));
+	    "key=sender,helo_name rule=first n=3 limit=10/60 used=10 "));
 	assert_non_null(strstr(lines, "near its limit: id=<second:server> "
-	    "key=server rule=second client= instance= queue_id=\n"));
+	    "key=server rule=second n=3 limit=10/60 used=8 "));
 	assert_int_equal(count(lines, "\n"), 2);
 }
 
@@ -222,55 +235,134 @@ log_injection(void **state)
 	tell_bad_count(&req);
 	heard();
 	assert_int_equal(count(lines, "\n"), 4);
-	assert_true(strlen(lines) < 4000);
+	assert_true(strlen(lines) < 5000);
 	for (i = 0; lines[i] != '\0'; i++)
 		assert_true(lines[i] == '\n' || (lines[i] >= ' ' &&
 		    lines[i] < 0x7f));
 }
 
-/* As much as a log can bear, and the rest as a number. */
+/* A number behind `name` in the line that begins at `at`. */
+static size_t
+number(const char *at, const char *name)
+{
+	assert_non_null(at);
+	assert_non_null(at = strstr(at, name));
+	return strtoul(at + strlen(name), NULL, 10);
+}
+
+/* A flood of one id hides no line of another. */
 static void
-floods_are_summed_up(void **state)
+floods_hide_no_other_id(void **state)
 {
 	struct msg_verdict	v = verdict_of(VERDICT_REFUSED);
 	struct mono		deadline;
 	struct request		req;
-	size_t			i, told;
-	const char		*at;
+	size_t			i;
+	ssize_t			n;
 
 	(void)state;
 	request_of(&req, "\n");
 	tell_about(&about, &req, KEY_SASL_USERNAME);
-	charge_of("bob", "i");
 	turn_end();
 	listen_in();
-	for (i = 0; i < 1000; i++) {
+	for (i = 0; i < 5000; i++) {
+		charge_of("bot", "i");
 		tell_verdict(settings, &charge, &about, &v, NULL);
 		tell_malformed("unix", "why", "x", 1);
+		if (i % 1000 != 999)
+			continue;
+		charge_of("victim", "i");
+		tell_verdict(settings, &charge, &about, &v, NULL);
 	}
 	deadline = clock_after(clock_mono(), PATIENCE_S * 1000);
-	while (pread(fileno(file), lines, sizeof(lines) - 1, 0) > 0 &&
-	    strstr(lines, "more, not shown") == NULL) {
-		if (clock_passed(deadline, clock_mono()))
-			break;
+	do {
 		turn_end();
 		(void)event_loop(EVLOOP_ONCE);
-	}
+		n = pread(fileno(file), lines, sizeof(lines) - 1, 0);
+		lines[n > 0 ? n : 0] = '\0';
+	} while (strstr(lines, "not shown: ") == NULL &&
+	    !clock_passed(deadline, clock_mono()));
 	heard();
-	told = count(lines, "refused: id=");
-	assert_in_range(told, 1, 100);
+	assert_int_equal(count(lines, "refused: id=<victim>"), 5);
+	assert_int_equal(count(lines, "refused: id=<bot>"), BUDGET_LINES);
 	assert_true(count(lines, "malformed") <= 2);
-	assert_int_equal(count(lines, "more, not shown"), 1);
-	/* "refused: 900 more, not shown" */
-	at = strstr(lines, " more, not shown");
-	while (at > lines && at[-1] >= '0' && at[-1] <= '9')
-		at--;
-	assert_int_equal(told + strtoul(at, NULL, 10), 1000);
-	/* The next second has lines again. */
-	turn_end();
+	assert_int_equal(count(lines, "not shown"), 1);
+	assert_int_equal(number(strstr(lines,
+	    "not shown: kind=\"refused\" id=<bot> lines="), "lines="),
+	    5000 - BUDGET_LINES);
+}
+
+/* --- the budget, whose time is an argument --- */
+
+static struct mono
+at(int64_t ms)
+{
+	/* Later than any that the tests before saw. */
+	struct mono	then = { (INT64_C(1) << 60) + ms * 1000000 };
+
+	return then;
+}
+
+/* How many of `n` lines may be written. */
+static size_t
+lines_of(const char *kind, const char *id, size_t n, int64_t ms)
+{
+	size_t	i, may = 0;
+
+	for (i = 0; i < n; i++)
+		may += budget_line(kind, id, strlen(id), at(ms));
+	return may;
+}
+
+static void
+each_id_has_lines_of_its_own(void **state)
+{
+	(void)state;
 	listen_in();
-	tell_verdict(settings, &charge, &about, &v, NULL);
-	assert_int_equal(count(heard(), "refused: id="), 1);
+	assert_int_equal(lines_of("a", "bot", 1000, 0), BUDGET_LINES);
+	assert_int_equal(lines_of("a", "eve", 3, 0), 3);
+	/* Another kind of line is another matter. */
+	assert_int_equal(lines_of("b", "bot", 3, 0), 3);
+	assert_int_equal(lines_of("a", "bot", 5, 9999), 0);
+	assert_true(budget_sum_up(at(9999)));
+	/* The next period, and a sum of the last one. */
+	assert_int_equal(lines_of("a", "bot", 1000, 10000), BUDGET_LINES);
+	assert_true(budget_sum_up(at(10001)));
+	assert_false(budget_sum_up(at(20000)));
+	heard();
+	assert_int_equal(count(lines, "\n"), 2);
+	assert_non_null(strstr(lines,
+	    "not shown: kind=\"a\" id=<bot> lines=995 seconds=10\n"));
+	assert_non_null(strstr(lines,
+	    "not shown: kind=\"a\" id=<bot> lines=990 seconds=10\n"));
+}
+
+/* More ids than anybody reads of: the log stays bounded, the sum is right. */
+static void
+floods_of_ids_are_summed_up(void **state)
+{
+	char		id[32];
+	const char	*place;
+	size_t		i, n = 20000, sum = 0;
+
+	(void)state;
+	listen_in();
+	for (i = 0; i < n; i++) {
+		(void)snprintf(id, sizeof(id), "bot%zu", i);
+		sum += lines_of("c", id, 1, 40000);
+	}
+	assert_int_equal(sum, BUDGET_FIRST);
+	assert_true(budget_sum_up(at(41000)));
+	assert_false(budget_sum_up(at(50000)));
+	heard();
+	for (place = lines; (place = strstr(place, "not shown: ")) != NULL;
+	    place++)
+		sum += number(place, " lines=");
+	assert_int_equal(sum, n);
+	assert_in_range(count(lines, "\n"), 1, 2 * BUDGET_MORE + 2);
+	assert_non_null(strstr(lines, "not shown: ids="));
+	/* Who had a line before has one again. */
+	assert_int_equal(lines_of("a", "bot", 3, 50000), 3);
 }
 
 static void
@@ -347,7 +439,9 @@ main(void)
 		TEST(one_line_for_a_refusal),
 		TEST(rules),
 		TEST(log_injection),
-		TEST(floods_are_summed_up),
+		TEST(floods_hide_no_other_id),
+		TEST(each_id_has_lines_of_its_own),
+		TEST(floods_of_ids_are_summed_up),
 		TEST(silence_since_the_start),
 		TEST(rules_that_postfix_never_asks)
 	};

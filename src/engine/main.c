@@ -299,7 +299,7 @@ engine_looked(struct pending *p, const struct msg_verdict *v)
 	charge = pending_charge(p);
 	block = blocks_check_charge(charge, clock_wall());
 	if (v->verdict == VERDICT_BLOCKED || block != NULL) {
-		tell_blocked_charge(charge, &p->about, block);
+		tell_blocked_charge(&p->about, block);
 		engine_answer_blocked(p->client, p->held->settings, block);
 		return true;
 	}

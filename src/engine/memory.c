@@ -378,6 +378,10 @@ mail_fits(struct memory *m, const struct msg_charge *charge, size_t n,
 		return true;
 	if (key->shadow) {
 		v->shadowed |= UINT32_C(1) << n;
+		v->full[n].limit = (struct limit){
+			.mails = key->max_per_mail
+		};
+		v->full[n].used = charged;
 		return true;
 	}
 	v->verdict = VERDICT_REFUSED;
@@ -417,6 +421,8 @@ memory_judge(struct memory *m, const struct msg_charge *charge, int64_t now,
 			continue;
 		if (key->shadow) {
 			v->shadowed |= UINT32_C(1) << i;
+			v->full[i].limit = limit;
+			v->full[i].used = used;
 			continue;
 		}
 		if (!key->soft)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/budget.h"
 #include "engine/decide.h"
 #include "engine/stats.h"
 #include "engine/tell.h"
@@ -13,19 +14,14 @@
 #include "lib/str.h"
 
 #define ID_SHOWN	256		/* bytes of an id in a line */
-#define BYTES_SHOWN	80		/* of anything else */
-#define LINES_A_SECOND	100		/* of refusals */
+#define BYTES_SHOWN	120		/* of anything else */
 #define STAGE_SECONDS	5		/* from the first such request on */
 #define STAGE_QUIET_MS	(3600 * 1000)
 #define STAGE_REQUESTS	100	/* among which each stage would have been */
 
 static struct {
-	/* The running second: lines written, and refusals without one. */
-	struct mono	until;
-	unsigned int	lines;
-	unsigned int	held;
-	struct event	summary;
-	bool		summing;
+	bool		summing;	/* lines were held back */
+	struct event	sums;
 	/* The hint: nothing before `quiet`, or while `waiting` for its time. */
 	struct mono	quiet;
 	struct str	line;		/* for main.cf */
@@ -40,31 +36,32 @@ static struct {
 /* --- as many lines as a log can bear --- */
 
 static void
-tell_on_summary(int fd, short what, void *arg)
+tell_sum(void)
+{
+	static const struct timeval	second = { 1, 0 };
+
+	if (!tell.summing)
+		evtimer_add(&tell.sums, &second);
+	tell.summing = true;
+}
+
+static void
+tell_on_sums(int fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
 	(void)arg;
 	tell.summing = false;
-	log_notice("refused: %u more, not shown", tell.held);
-	tell.held = 0;
+	if (budget_sum_up(turn_now()))
+		tell_sum();
 }
 
 static bool
-tell_budget(void)
+tell_may(const char *kind, const void *id, size_t idlen)
 {
-	static const struct timeval	second = { 1, 0 };
-
-	if (clock_passed(tell.until, turn_now())) {
-		tell.until = clock_after(turn_now(), 1000);
-		tell.lines = 0;
-	}
-	if (tell.lines++ < LINES_A_SECOND)
+	if (budget_line(kind, id, idlen, turn_now()))
 		return true;
-	tell.held++;
-	if (!tell.summing)
-		evtimer_add(&tell.summary, &second);
-	tell.summing = true;
+	tell_sum();
 	return false;
 }
 
@@ -92,6 +89,10 @@ tell_about(struct tell_about *about, const struct request *req,
     enum rule_attribute identity)
 {
 	about->identity = identity;
+	tell_keep(&about->login, &req->attr[ATTR_SASL_USERNAME]);
+	tell_keep(&about->sender, &req->attr[ATTR_SENDER]);
+	tell_keep(&about->recipient, &req->attr[ATTR_RECIPIENT]);
+	tell_keep(&about->nrecipients, &req->attr[ATTR_RECIPIENT_COUNT]);
 	tell_keep(&about->client, &req->attr[ATTR_CLIENT_ADDRESS]);
 	tell_keep(&about->queue_id, &req->attr[ATTR_QUEUE_ID]);
 }
@@ -113,17 +114,24 @@ tell_value(struct str *line, const char *bytes, size_t len, size_t most,
 }
 
 static void
-tell_add(struct str *line, const char *name, const char *bytes, size_t len)
+tell_add(struct str *line, const char *name, const struct tell_value *v)
 {
 	str_addf(line, " %s=", name);
-	tell_value(line, bytes, len, BYTES_SHOWN, ' ');
+	tell_value(line, v->bytes, v->len, BYTES_SHOWN, ' ');
 }
 
-/* " id=<…> key=… rule=… client=… instance=… queue_id=…" */
+static void
+tell_address(struct str *line, const char *name, const struct tell_value *v)
+{
+	str_addf(line, " %s=<", name);
+	tell_value(line, v->bytes, v->len, BYTES_SHOWN, '>');
+	str_addc(line, '>');
+}
+
+/* " id=<...> key=... rule=..." */
 static void
 tell_whose(struct str *line, const struct settings *s,
-    const struct msg_charge *charge, const struct msg_charge_key *key,
-    const struct tell_about *about)
+    const struct msg_charge_key *key, const struct tell_about *about)
 {
 	str_adds(line, " id=<");
 	tell_value(line, key->id, key->idlen, ID_SHOWN, '>');
@@ -131,9 +139,47 @@ tell_whose(struct str *line, const struct settings *s,
 	decide_key_name(line, s, key, about->identity);
 	if (key->rule < s->nrules)
 		str_addf(line, " rule=%s", s->rules[key->rule].name);
-	tell_add(line, "client", about->client.bytes, about->client.len);
-	tell_add(line, "instance", charge->instance, charge->instancelen);
-	tell_add(line, "queue_id", about->queue_id.bytes, about->queue_id.len);
+}
+
+/* " sasl_username=... from=<...> to=<...> nrcpt=... client=..." */
+static void
+tell_mail(struct str *line, const struct tell_about *about)
+{
+	tell_add(line, "sasl_username", &about->login);
+	tell_address(line, "from", &about->sender);
+	/* At DATA Postfix names one recipient only. */
+	if (about->recipient.len > 0)
+		tell_address(line, "to", &about->recipient);
+	if (about->nrecipients.len > 0)
+		tell_add(line, "nrcpt", &about->nrecipients);
+	tell_add(line, "client", &about->client);
+}
+
+/* " state=... queue_id=..."; the instance until there is a queue id. */
+static void
+tell_which(struct str *line, const struct msg_charge *charge,
+    const struct tell_about *about)
+{
+	str_adds(line, " state=");
+	tell_value(line, charge->state, charge->statelen, BYTES_SHOWN, ' ');
+	if (about->queue_id.len > 0) {
+		tell_add(line, "queue_id", &about->queue_id);
+		return;
+	}
+	str_adds(line, " instance=");
+	tell_value(line, charge->instance, charge->instancelen, BYTES_SHOWN,
+	    ' ');
+}
+
+static void
+tell_window(struct str *line, const struct limit *limit, int64_t used)
+{
+	if (limit->seconds > 0)
+		str_addf(line, " limit=%" PRId64 "/%" PRId64, limit->mails,
+		    limit->seconds);
+	else
+		str_addf(line, " max_per_mail=%" PRId64, limit->mails);
+	str_addf(line, " used=%" PRId64, used);
 }
 
 /* `word`: what happened at the limit that the verdict names. */
@@ -142,20 +188,20 @@ tell_limit(const char *word, const struct settings *s,
     const struct msg_charge *charge, const struct tell_about *about,
     const struct msg_verdict *v, const char *how)
 {
-	struct str	line;
+	const struct msg_charge_key	*key = &charge->keys[v->key];
+	struct str			 line;
 
-	if (v->key >= charge->nkeys || !tell_budget())
+	if (v->key >= charge->nkeys || !tell_may(word, key->id, key->idlen))
 		return;
 	str_init(&line);
-	tell_whose(&line, s, charge, &charge->keys[v->key], about);
-	if (v->per_mail)
-		str_addf(&line, " max_per_mail=%" PRId64 " used=%" PRId64
-		    " never=1", v->limit.mails, v->used);
-	else
-		str_addf(&line, " limit=%" PRId64 "/%" PRId64 " used=%" PRId64
-		    " retry_after=%" PRId64 "%s", v->limit.mails,
-		    v->limit.seconds, v->used, v->retry_after,
-		    v->never ? " never=1" : "");
+	tell_whose(&line, s, key, about);
+	str_addf(&line, " n=%" PRId64, key->amount);
+	tell_window(&line, &v->limit, v->used);
+	if (!v->per_mail)
+		str_addf(&line, " retry_after=%" PRId64, v->retry_after);
+	str_adds(&line, v->never ? " never=1" : "");
+	tell_mail(&line, about);
+	tell_which(&line, charge, about);
 	if (how != NULL)
 		str_addf(&line, " (%s)", how);
 	log_notice("%s:%s", word, line.data);
@@ -165,16 +211,24 @@ tell_limit(const char *word, const struct settings *s,
 /* A line for each key whose bit is set. */
 static void
 tell_keys(const struct settings *s, const struct msg_charge *charge,
-    const struct tell_about *about, uint32_t bits, const char *word)
+    const struct tell_about *about, const struct msg_verdict *v, uint32_t bits,
+    const char *word)
 {
-	struct str	line;
-	size_t		i;
+	const struct msg_charge_key	*key;
+	struct str			 line;
+	size_t				 i;
 
 	for (i = 0; i < charge->nkeys; i++) {
-		if ((bits & UINT32_C(1) << i) == 0 || !tell_budget())
+		key = &charge->keys[i];
+		if ((bits & UINT32_C(1) << i) == 0 ||
+		    !tell_may(word, key->id, key->idlen))
 			continue;
 		str_init(&line);
-		tell_whose(&line, s, charge, &charge->keys[i], about);
+		tell_whose(&line, s, key, about);
+		str_addf(&line, " n=%" PRId64, key->amount);
+		tell_window(&line, &v->full[i].limit, v->full[i].used);
+		tell_mail(&line, about);
+		tell_which(&line, charge, about);
 		log_notice("%s:%s", word, line.data);
 		str_clear(&line);
 	}
@@ -190,15 +244,16 @@ tell_debug(const struct settings *s, const struct msg_charge *charge,
 
 	for (i = 0; i < charge->nkeys; i++) {
 		str_init(&line);
-		tell_whose(&line, s, charge, &charge->keys[i], about);
+		tell_whose(&line, s, &charge->keys[i], about);
 		str_addf(&line, " n=%" PRId64, charge->keys[i].amount);
 		if (i < v->ncharged)
 			str_addf(&line, " charged=%" PRId64, v->charged[i]);
-		log_debug("%s:%s state=%.*s%s%s%s",
-		    v->verdict == VERDICT_ACCEPTED ? "accepted" : "unanswered",
-		    line.data, (int)charge->statelen, charge->state,
-		    how != NULL ? " (" : "", how != NULL ? how : "",
-		    how != NULL ? ")" : "");
+		tell_mail(&line, about);
+		tell_which(&line, charge, about);
+		if (how != NULL)
+			str_addf(&line, " (%s)", how);
+		log_debug("%s:%s", v->verdict == VERDICT_ACCEPTED ?
+		    "accepted" : "unanswered", line.data);
 		str_clear(&line);
 	}
 }
@@ -215,19 +270,21 @@ tell_verdict(const struct settings *s, const struct msg_charge *charge,
 	if (v->over != 0)
 		tell_limit("accepted over its limit", s, charge, about, v, how);
 	if (v->shadowed != 0)
-		tell_keys(s, charge, about, v->shadowed, "would refuse");
-	if (v->warned != 0)
-		tell_keys(s, charge, about, v->warned, "near its limit");
+		tell_keys(s, charge, about, v, v->shadowed, "would refuse");
+	/* A key's fullest window is told. */
+	if ((v->warned & ~v->shadowed) != 0)
+		tell_keys(s, charge, about, v, v->warned & ~v->shadowed,
+		    "near its limit");
 }
 
 static void
-tell_block(const struct override *block, const char *login, size_t loginlen,
-    const char *sender, size_t senderlen, const struct tell_value *client,
-    const struct tell_value *queue_id)
+tell_block(const struct override *block, const struct tell_about *about)
 {
 	struct str	line;
 
-	if (!tell_budget())
+	/* One that has ended meanwhile has no name. */
+	if (block != NULL ? !tell_may("blocked", block->id, block->idlen) :
+	    !tell_may("blocked", about->login.bytes, about->login.len))
 		return;
 	str_init(&line);
 	if (block != NULL) {
@@ -238,10 +295,8 @@ tell_block(const struct override *block, const char *login, size_t loginlen,
 		else
 			str_addf(&line, "> until=%" PRId64, block->until);
 	}
-	tell_add(&line, "sasl_username", login, loginlen);
-	tell_add(&line, "sender", sender, senderlen);
-	tell_add(&line, "client", client->bytes, client->len);
-	tell_add(&line, "queue_id", queue_id->bytes, queue_id->len);
+	tell_mail(&line, about);
+	tell_add(&line, "queue_id", &about->queue_id);
 	log_notice("blocked:%s", line.data);
 	str_clear(&line);
 }
@@ -249,23 +304,17 @@ tell_block(const struct override *block, const char *login, size_t loginlen,
 void
 tell_blocked(const struct request *req, const struct override *block)
 {
-	const struct request_value	*login, *sender;
-	struct tell_about		 about;
+	struct tell_about	about;
 
-	login = &req->attr[ATTR_SASL_USERNAME];
-	sender = &req->attr[ATTR_SENDER];
 	tell_about(&about, req, KEY_SASL_USERNAME);
-	tell_block(block, login->len > 0 ? login->bytes : "", login->len,
-	    sender->len > 0 ? sender->bytes : "", sender->len, &about.client,
-	    &about.queue_id);
+	tell_block(block, &about);
 }
 
 void
-tell_blocked_charge(const struct msg_charge *charge,
-    const struct tell_about *about, const struct override *block)
+tell_blocked_charge(const struct tell_about *about,
+    const struct override *block)
 {
-	tell_block(block, charge->login, charge->loginlen, charge->sender,
-	    charge->senderlen, &about->client, &about->queue_id);
+	tell_block(block, about);
 }
 
 void
@@ -420,6 +469,6 @@ void
 tell_init(void)
 {
 	str_init(&tell.line);
-	evtimer_set(&tell.summary, tell_on_summary, NULL);
+	evtimer_set(&tell.sums, tell_on_sums, NULL);
 	evtimer_set(&tell.hint, tell_on_hint, NULL);
 }

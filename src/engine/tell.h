@@ -20,10 +20,14 @@ void	tell_init(void);
 /* What a line says of a request besides its charge: as it came, cut. */
 struct tell_value {
 	size_t	len;
-	char	bytes[56];
+	char	bytes[120];
 };
 struct tell_about {
 	enum rule_attribute	identity;	/* struct decision */
+	struct tell_value	login;
+	struct tell_value	sender;
+	struct tell_value	recipient;	/* empty at DATA with several */
+	struct tell_value	nrecipients;
 	struct tell_value	client;
 	struct tell_value	queue_id;
 };
@@ -40,12 +44,12 @@ void	tell_verdict(const struct settings *, const struct msg_charge *,
 	    const char *how);
 
 /*
- * What was blocked, by which block (NULL: it has ended meanwhile), of a request
- * or of a charge that the ledger found.
+ * What was blocked, by which block (NULL: it has ended meanwhile), at once or
+ * after the ledger found it.
  */
 void	tell_blocked(const struct request *, const struct override *);
-void	tell_blocked_charge(const struct msg_charge *,
-	    const struct tell_about *, const struct override *);
+void	tell_blocked_charge(const struct tell_about *,
+	    const struct override *);
 
 /* In debug mode: a request that was answered without a charge. */
 void	tell_passed(const struct request *, const char *why);

@@ -255,6 +255,10 @@ struct msg_verdict {
 	uint32_t	over;		/* bit per soft key that is over */
 	uint32_t	shadowed;	/* bit per key: would be refused */
 	uint32_t	warned;		/* bit per key: warn_at was crossed */
+	struct {
+		struct limit	limit;	/* no seconds: max_per_mail */
+		int64_t		used;	/* with this mail, if warned */
+	} full[CHARGE_KEYS_MAX];	/* per key with a bit in the last two */
 	uint32_t	ncharged;	/* accepted: recorded, for each key */
 	int64_t		charged[CHARGE_KEYS_MAX];
 };

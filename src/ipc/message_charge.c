@@ -154,6 +154,12 @@ msg_verdict_put(struct str *s, const struct msg_verdict *m)
 	wire_put_u32(s, m->over);
 	wire_put_u32(s, m->shadowed);
 	wire_put_u32(s, m->warned);
+	for (i = 0; i < CHARGE_KEYS_MAX; i++)
+		if (((m->shadowed | m->warned) >> i & 1) != 0) {
+			wire_put_i64(s, m->full[i].limit.mails);
+			wire_put_i64(s, m->full[i].limit.seconds);
+			wire_put_i64(s, m->full[i].used);
+		}
 	wire_put_u8(s, (uint8_t)m->ncharged);
 	for (i = 0; i < m->ncharged; i++)
 		wire_put_i64(s, m->charged[i]);
@@ -180,6 +186,14 @@ msg_verdict_get(struct msg_verdict *m, const void *src, size_t len)
 	m->over = wire_get_u32(&w);
 	m->shadowed = wire_get_u32(&w);
 	m->warned = wire_get_u32(&w);
+	for (i = 0; i < CHARGE_KEYS_MAX; i++)
+		if (((m->shadowed | m->warned) >> i & 1) != 0) {
+			m->full[i].limit.mails = wire_get_range(&w, 0,
+			    INT64_MAX);
+			m->full[i].limit.seconds = wire_get_range(&w, 0,
+			    INT64_MAX);
+			m->full[i].used = wire_get_i64(&w);
+		}
 	m->ncharged = wire_get_u8(&w);
 	if (m->ncharged > CHARGE_KEYS_MAX) {
 		wire_fail(&w);

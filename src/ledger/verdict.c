@@ -213,6 +213,8 @@ verdict_full(const struct verdict_context *ctx, struct verdict_charge *c,
 
 	if (k->charge.shadow) {
 		v->shadowed |= UINT32_C(1) << n;
+		v->full[n].limit = *limit;
+		v->full[n].used = used;
 		return true;
 	}
 	if (k->charge.soft) {
@@ -248,6 +250,10 @@ verdict_mail_fits(struct verdict_context *ctx, struct verdict_charge *c,
 	verdict_hits_mail(ctx, k);
 	if (k->charge.shadow) {
 		v->shadowed |= UINT32_C(1) << n;
+		v->full[n].limit = (struct limit){
+			.mails = k->charge.max_per_mail
+		};
+		v->full[n].used = charged;
 		return true;
 	}
 	v->verdict = VERDICT_REFUSED;
@@ -315,6 +321,8 @@ verdict_key_holds(struct verdict_context *ctx, struct verdict_charge *c,
 			verdict_nearest(v, nearest, n, &limit, sum);
 			if (verdict_warns(k, &limit, used, amount)) {
 				v->warned |= UINT32_C(1) << n;
+				v->full[n].limit = limit;
+				v->full[n].used = sum;
 				verdict_hits_near(ctx, k, limits, i);
 			}
 			continue;

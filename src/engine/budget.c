@@ -1,0 +1,166 @@
+#include <sys/queue.h>
+
+#include <stdint.h>
+#include <string.h>
+
+#include "engine/budget.h"
+#include "lib/alloc.h"
+#include "lib/log.h"
+#include "lib/map.h"
+#include "lib/str.h"
+
+#define KIND_MAX	32
+#define ID_MAX		256
+
+/* `key`: the kind, a NUL byte, the id, which may be cut. */
+struct subject {
+	struct map_node		 node;
+	TAILQ_ENTRY(subject)	 entry;
+	struct mono		 end;		/* of its period */
+	unsigned int		 lines;
+	unsigned int		 held;
+	size_t			 len;
+	char			 key[KIND_MAX + ID_MAX];
+};
+
+/* `subjects` is in the order in which they were seen last. */
+static struct {
+	struct map			*map;		/* NULL: none yet */
+	TAILQ_HEAD(subjects, subject)	 subjects;
+	struct mono			 second;	/* its end */
+	unsigned int			 first;
+	unsigned int			 more;
+	unsigned int			 sums;
+	unsigned int			 ids;		/* not even summed */
+	unsigned int			 lines;		/* of these */
+} budget;
+
+static int
+budget_same(const struct map_node *node, const void *key, size_t len)
+{
+	const struct subject	*s = (const struct subject *)node;
+
+	return s->len == len && memcmp(s->key, key, len) == 0;
+}
+
+static void
+budget_second(struct mono now)
+{
+	if (!clock_passed(budget.second, now))
+		return;
+	budget.second = clock_after(now, 1000);
+	budget.first = budget.more = budget.sums = 0;
+}
+
+static void
+budget_sum(struct subject *s)
+{
+	size_t	kind = strlen(s->key);
+	char	id[ID_MAX];
+
+	if (s->held == 0)
+		return;
+	if (budget.sums < BUDGET_MORE) {
+		budget.sums++;
+		log_notice("not shown: kind=\"%s\" id=<%s> lines=%u seconds=%d",
+		    s->key, str_printable(id, sizeof(id), s->key + kind + 1,
+		    s->len - kind - 1), s->held, BUDGET_SECONDS);
+	} else {
+		budget.ids++;
+		budget.lines += s->held;
+	}
+	s->held = 0;
+}
+
+/* The one that was seen least recently makes room. */
+static struct subject *
+budget_new(const char *key, size_t len, struct mono now)
+{
+	struct subject	*s;
+
+	if (map_count(budget.map) < BUDGET_SUBJECTS)
+		s = alloc_zero(1, sizeof(*s));
+	else {
+		s = TAILQ_FIRST(&budget.subjects);
+		budget_sum(s);
+		TAILQ_REMOVE(&budget.subjects, s, entry);
+		map_remove(budget.map, &s->node);
+	}
+	memcpy(s->key, key, len);
+	s->len = len;
+	s->end = now;
+	s->node.hash = map_hash(key, len);
+	map_insert(budget.map, &s->node);
+	TAILQ_INSERT_TAIL(&budget.subjects, s, entry);
+	return s;
+}
+
+static struct subject *
+budget_find(const char *kind, const void *id, size_t idlen, struct mono now)
+{
+	struct subject	*s;
+	char		 key[KIND_MAX + ID_MAX];
+	size_t		 len;
+
+	len = strlcpy(key, kind, KIND_MAX) + 1;
+	if (idlen > ID_MAX)
+		idlen = ID_MAX;
+	if (idlen > 0)
+		memcpy(key + len, id, idlen);
+	len += idlen;
+	s = (struct subject *)map_find(budget.map, map_hash(key, len), key,
+	    len);
+	if (s == NULL)
+		return budget_new(key, len, now);
+	TAILQ_REMOVE(&budget.subjects, s, entry);
+	TAILQ_INSERT_TAIL(&budget.subjects, s, entry);
+	return s;
+}
+
+bool
+budget_line(const char *kind, const void *id, size_t idlen, struct mono now)
+{
+	struct subject	*s;
+
+	if (budget.map == NULL) {
+		budget.map = map_new(budget_same);
+		TAILQ_INIT(&budget.subjects);
+	}
+	budget_second(now);
+	s = budget_find(kind, id, idlen, now);
+	if (clock_passed(s->end, now)) {
+		budget_sum(s);
+		s->lines = 0;
+		s->end = clock_after(now, BUDGET_SECONDS * 1000);
+	}
+	if (s->lines == 0 ? budget.first < BUDGET_FIRST :
+	    s->lines < BUDGET_LINES && budget.more < BUDGET_MORE) {
+		budget.first += s->lines == 0;
+		budget.more += s->lines > 0;
+		s->lines++;
+		return true;
+	}
+	s->held++;
+	return false;
+}
+
+bool
+budget_sum_up(struct mono now)
+{
+	struct subject	*s;
+	bool		 more = false;
+
+	if (budget.map == NULL)
+		return false;
+	budget_second(now);
+	TAILQ_FOREACH(s, &budget.subjects, entry) {
+		if (clock_passed(s->end, now))
+			budget_sum(s);
+		more = more || s->held > 0;
+	}
+	if (budget.ids > 0)
+		log_notice("not shown: ids=%u lines=%u seconds=%d", budget.ids,
+		    budget.lines, BUDGET_SECONDS);
+	budget.ids = budget.lines = 0;
+	return more;
+}

@@ -1,0 +1,36 @@
+#ifndef BUDGET_H
+#define BUDGET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/clock.h"
+
+/*
+ * How many lines requests may cause in the log. Each subject, a kind of line
+ * and the id that it is about, has lines of its own, so that a flood of one id
+ * hides no other's. What is not shown is summed for each of them:
+ *
+ *	not shown: kind="refused" id=<bob> lines=4312 seconds=10
+ *
+ * and, where there are too many of these,
+ *
+ *	not shown: ids=4000 lines=9000 seconds=10
+ */
+#define BUDGET_SECONDS	10	/* a subject's period, from its first line */
+#define BUDGET_LINES	10	/* of a subject in its period */
+#define BUDGET_FIRST	1000	/* in a second, that are the first there */
+#define BUDGET_MORE	100	/* in a second, of all others together */
+#define BUDGET_SUBJECTS	4096	/* the least recently seen is forgotten */
+
+/* Whether the line may be written now; else it is counted. */
+bool	budget_line(const char *kind, const void *id, size_t idlen,
+	    struct mono now);
+
+/*
+ * Logs the sums of periods that have ended. To be called each second while it
+ * returns true, and after budget_line returned false.
+ */
+bool	budget_sum_up(struct mono now);
+
+#endif
