@@ -75,6 +75,9 @@ MYSQL		*mysql_init(MYSQL *);
 int		 mysql_options(MYSQL *, enum mysql_option, const void *);
 MYSQL		*mysql_real_connect(MYSQL *, const char *, const char *, const char *,
 		    const char *, unsigned int, const char *, unsigned long);
+void		 mysql_set_local_infile_handler(MYSQL *, int (*)(void **, const char *, void *),
+		    int (*)(void *, char *, unsigned int), void (*)(void *),
+		    int (*)(void *, char *, unsigned int), void *);
 void		 mysql_close(MYSQL *);
 unsigned int	 mysql_errno(MYSQL *);
 const char	*mysql_error(MYSQL *);

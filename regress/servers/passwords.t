@@ -43,6 +43,18 @@ sub mysql_write {
 	$c->syswrite(substr(pack('V', length $body), 0, 3) . chr($number & 255) . $body);
 }
 
+# Lets the client in, and answers its first statement with the request for a file.
+sub mysql_take {
+	my ($c, $number, $note) = @_;
+
+	mysql_write($c, $number + 1, "\0\0\0\2\0\0\0");
+	my ($body) = mysql_read($c) or return;
+	mysql_write($c, 1, "\xfb$dir/file");
+	$note->('asked by file');
+	($body) = mysql_read($c) or return $note->('no answer');
+	$note->('answer ' . unpack 'H*', $body);
+}
+
 # Greets, asks for the method, and notes what the client says to that.
 sub mysql_serve {
 	my ($c, $method, $note, $tls) = @_;
@@ -59,6 +71,7 @@ sub mysql_serve {
 		    return $note->('no TLS');
 		($body, $number) = mysql_read($c) or return;
 	}
+	return mysql_take($c, $number, $note) if $method eq 'a file';
 	mysql_write($c, $number + 1, "\xfe$method\0ABCDEFGHIJKLMNOPQRST\0");
 	$note->("asked by $method");
 	($body, $number) = mysql_read($c) or return $note->('no answer');
@@ -165,6 +178,15 @@ sub mysql {
 	my $notes = learned('mysql', $clear, qr/asked .*\nno answer/,
 	    config => { host => Policyd::None, read_default_file => "$dir/options" });
 	unlike($notes, qr/answer [0-9a-f]/, 'a host of an option file: nothing is answered');
+
+	# A file of this machine, whatever an option file says.
+	spew("$dir/file", $secret, 0644);
+	for my $option ('', "local-infile=1\n") {
+		spew("$dir/options", "[client]\n$option", 0644);
+		unlike(learned('mysql', 'a file', qr/asked .*\n(?:no )?answer/,
+		    config => { read_default_file => "$dir/options" }), shown(),
+		    "no file is sent: $option");
+	}
 
 	my $ca = Smtpd::certificate($dir, 'ca', ca => 1);
 	my $tls = Smtpd::certificate($dir, 'server', issuer => $ca, name => 'localhost',

@@ -178,6 +178,44 @@ mysqldb_restrict(MYSQL *conn, const struct mysqldb_tls *tls, char *reason,
 #endif
 }
 
+/*
+ * A server that asks for a file of this machine gets none, and is lost. The
+ * option alone does not do: an option file has the last word.
+ */
+#define NO_FILES	2000		/* the libraries' unknown error */
+
+static int
+mysqldb_file_init(void **file, const char *name, void *arg)
+{
+	(void)name;
+	(void)arg;
+	*file = NULL;
+	return 1;
+}
+
+static int
+mysqldb_file_read(void *file, char *bytes, unsigned int size)
+{
+	(void)file;
+	(void)bytes;
+	(void)size;
+	return -1;
+}
+
+static void
+mysqldb_file_end(void *file)
+{
+	(void)file;
+}
+
+static int
+mysqldb_file_error(void *file, char *text, unsigned int size)
+{
+	(void)file;
+	(void)strlcpy(text, "the server asks for a file of this machine", size);
+	return NO_FILES;
+}
+
 static void
 mysqldb_set(MYSQL *conn, const struct value *config, int64_t timeout)
 {
@@ -190,8 +228,9 @@ mysqldb_set(MYSQL *conn, const struct value *config, int64_t timeout)
 	(void)mysql_options(conn, MYSQL_OPT_CONNECT_TIMEOUT, &connect);
 	(void)mysql_options(conn, MYSQL_OPT_READ_TIMEOUT, &seconds);
 	(void)mysql_options(conn, MYSQL_OPT_WRITE_TIMEOUT, &seconds);
-	/* No server may ask for files of ours. */
 	(void)mysql_options(conn, MYSQL_OPT_LOCAL_INFILE, &local);
+	mysql_set_local_infile_handler(conn, mysqldb_file_init,
+	    mysqldb_file_read, mysqldb_file_end, mysqldb_file_error, NULL);
 	(void)mysql_options(conn, MYSQL_SET_CHARSET_NAME, "utf8mb4");
 	if (compress != NULL && (compress->boolean || compress->integer != 0))
 		(void)mysql_options(conn, MYSQL_OPT_COMPRESS, NULL);
