@@ -143,11 +143,11 @@ for my $page (sort keys %page) {
 	for my $sx ($page{$page} =~ /^\.Sx (.*?)(?: [.,;])?$/mg) {
 		ok(length part($page{$page}, $sx), "$page: there is a section $sx");
 	}
-	# Tables, their columns, and words of MySQL have sections of their own.
-	my $text = $page{$page} =~ s/^\.Ss Tables\n.*?(?=^\.Sh )//msr;
+	# Tables, their columns, and fields of log lines have sections of their own.
+	my $text = $page{$page} =~ s/^\.(?:Ss Tables|Sh DIAGNOSTICS)\n.*?(?=^\.Sh )//gmsr;
 	for my $ic ($text =~ /^\.Ic (\w+)(?: .*)?$/mg) {
 		next if $ic =~ /\A(?:smtpd_\w+|default_action|permit_\w+|import|if)\z/;
-		next if $ic =~ /\A(?:instance|queue_id|limit|used|retry_after|date|id|mail_count)\z/;
+		next if $ic =~ /\A(?:instance|date|id|mail_count)\z/;
 		ok($items->{$ic} || $fields->{$ic}, "$page: there is a setting $ic");
 	}
 }
