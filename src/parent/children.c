@@ -316,10 +316,13 @@ children_reap(struct parent *p)
 	size_t	i;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		/* Each leads a session: its helper process ends with it. */
-		(void)kill(-pid, SIGKILL);
 		for (i = 0; i < SLOT__MAX; i++) {
 			if (p->child[i].pid == pid) {
+				/*
+				 * It led a session: its helper process ends
+				 * with it.
+				 */
+				(void)kill(-pid, SIGKILL);
 				on_gone(p, (enum slot)i, status);
 				break;
 			}
