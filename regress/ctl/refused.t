@@ -9,7 +9,7 @@ use warnings;
 use Test::More;
 
 use Ctl qw(ctl ctl_command ctl_json);
-use Policyd qw(slurp wait_until);
+use Policyd qw(slurp wait_until as_root);
 
 # policyctl in the background: a function that waits for (status, output).
 sub ctl_later {
@@ -44,6 +44,34 @@ subtest 'refused-generation-is-taken-back' => sub {
 	    'the engine has the old settings, and so has the ledger');
 	is((ctl($d, 'reload'))[0], 0, 'the next reload does well');
 	is($d->ask(sasl_username => 'bob'), 'dunno', 'and is in force');
+	$d->ends_well;
+};
+
+subtest 'a new user who may not write to the database' => sub {
+	plan skip_all => 'only root starts as somebody else' if !as_root();
+	my $d = Policyd->start(config => { fail_action => 'reject old', limits => [[1, 3600]] });
+	my ($socket, $control) = ($d->endpoint, $d->control);
+	my $owners = sub { join ' ', map { (stat)[2, 4, 5] } $socket, $control };
+	my $was = $owners->();
+	my %pid = %{$d->children};
+
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'one mail');
+	$d->write_config({ user => 'daemon', group => 'daemon', fail_action => 'reject new' });
+	for (1 .. 2) {
+		my ($status, undef, $err) = ctl($d, 'reload');
+		is($status, 3, 'policyctl reload fails');
+		like($err, qr/the ledger of the new configuration did not start\n/,
+		    'and says what refused it');
+		is($d->ask(sasl_username => 'bob'), 'reject old', 'the running one stays');
+	}
+	is($owners->(), $was, 'the sockets are whose they were');
+	is_deeply($d->children, \%pid, 'and the processes are the same');
+	chown((getpwnam 'daemon')[2, 3], "$d->{dir}/db", glob "$d->{dir}/db/*");
+	is((ctl($d, 'reload'))[0], 0, 'with rights to the database it is taken');
+	ok(wait_until { ($d->ask(sasl_username => 'bob') // '') eq 'reject new' },
+	    'and in force, with its counts');
+	isnt(Policyd::status_of($d->child('engine', $pid{engine}))->{Uid},
+	    Policyd::status_of($$)->{Uid}, 'as the new user');
 	$d->ends_well;
 };
 

@@ -8,6 +8,7 @@ use Test::More;
 use Time::HiRes qw(time sleep);
 
 use Fault qw(lock_database);
+use Ctl qw(ctl);
 use Policyd qw(request wait_until need have_command as_root);
 
 need(have_command('sqlite3'), 'no sqlite3 to look into the database with');
@@ -107,6 +108,34 @@ subtest 'database-that-cannot-be-used' => sub {
 	is($status, 6, 'no directory for it: status 6');
 	like($err, qr/\Q$d->{file}\E/, 'and which');
 	ok(!-e $d->endpoint && !-e $d->pidfile, 'no file is left');
+};
+
+# Rights that were there at the start; a process that has the files open goes on.
+subtest 'database that can be written no more' => sub {
+	plan skip_all => 'root may write to anything' if !as_root();
+	my $d = Policyd->start(config => { db_timeout => 2, db_error_action => 'defer database' });
+	my $away = sub { ($d->ask(sasl_username => 'bob') // '') eq 'defer database' };
+	my @files = glob "$d->{dir}/db/*";
+	my $mark = $d->log_mark;
+
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'all is well');
+	is((ctl($d, 'status', '-q'))[1], "well\n", 'says status');
+	chmod 0444, @files;
+	chmod 0555, "$d->{dir}/db";
+	kill 'KILL', $d->child('ledger-sqlite');
+	ok(wait_until { $away->() }, 'the next ledger may not write: db_error_action');
+	ok($away->(), 'again') for 1 .. 3;
+	my ($status, $out) = ctl($d, 'status', '-q');
+	is($status, 1, 'status 1');
+	like($out, qr/\Adegraded: the database: in trouble \(.*readonly.*\)\n\z/, 'and why');
+	is(() = $d->log_since($mark) =~ /ledger: .*readonly/g, 1, 'one line in the log');
+	ok($d->running, 'it goes on');
+	chmod 0755, "$d->{dir}/db";
+	chmod 0644, @files;
+	ok(wait_until { $d->ask(sasl_username => 'bob') eq 'dunno' }, 'with rights it is well again');
+	is((ctl($d, 'status', '-q'))[1], "well\n", 'says status');
+	ok($d->wait_log(qr/ledger: .*works again/, $mark), 'and the log');
+	$d->ends_well;
 };
 
 done_testing();

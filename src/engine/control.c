@@ -551,8 +551,13 @@ control_stop(void)
 {
 	struct control	*c;
 
-	while ((c = TAILQ_FIRST(&controls.list)) != NULL)
+	while ((c = TAILQ_FIRST(&controls.list)) != NULL) {
+		/* A reload that replaces this process has its answer. */
+		if (c->state == CONTROL_WRITING && write(c->fd,
+		    c->out.data + c->written, c->out.len - c->written) == -1)
+			log_debug("policyctl: %s", strerror(errno));
 		control_free(c);
+	}
 }
 
 void

@@ -204,13 +204,16 @@ commit(struct parent *p)
 		children_settings(p, SLOT_ENGINE, p->settings, p->generation);
 	if (p->child[SLOT_LEDGER].offered != p->generation && !new_ledger)
 		children_settings(p, SLOT_LEDGER, p->settings, p->generation);
-	/* An engine that is somebody else must be another process. */
-	if (new_user)
-		children_stop(p, SLOT_ENGINE);
 	clean_schedule(p, clock_mono());
 	log_notice("the new configuration is in force");
 	str_adds(&reload->faults, "the new configuration is in force");
 	parent_wished(p, WISH_RELOAD, true, reload->faults.data);
+	/*
+	 * An engine that is somebody else must be another process; this one
+	 * answers who asked for the reload.
+	 */
+	if (new_user)
+		children_stop(p, SLOT_ENGINE);
 	end(p, false);
 }
 

@@ -85,7 +85,7 @@ find(const struct listeners *all, const char *name)
 	return NULL;
 }
 
-/* Whether the running one serves just as well. */
+/* Whether nothing about the running one changes. */
 static bool
 same(const struct listener *a, const struct listener *b)
 {
@@ -93,14 +93,20 @@ same(const struct listener *a, const struct listener *b)
 	    a->gid == b->gid;
 }
 
+/* The running socket, with the new mode and owner once they are in force. */
 static void
 share(struct listener *l, const struct listener *running)
 {
-	char	*name = l->name;
+	struct listener	wanted = *l;
 
 	*l = *running;
-	l->name = name;
+	l->name = wanted.name;
 	l->shared = true;
+	if (l->given || l->kind != wanted.kind)
+		return;
+	l->mode = wanted.mode;
+	l->uid = wanted.uid;
+	l->gid = wanted.gid;
 }
 
 /*
@@ -137,7 +143,7 @@ open_unix(struct listener *l, const struct listener *running,
 		return -1;
 	u = as_unixsocket(l);
 	u.daemon = identity->uid;
-	/* Ours with another mode or owner is replaced, though it answers. */
+	/* Ours that had another purpose is replaced, though it answers. */
 	if (running != NULL) {
 		u.dev = running->dev;
 		u.ino = running->ino;
@@ -246,7 +252,7 @@ open_socket(struct listeners *fresh, const struct listeners *running,
 			return -1;
 	}
 	old = find(running, l->name);
-	if (old != NULL && (same(l, old) || old->given)) {
+	if (old != NULL && (l->kind == old->kind || old->given)) {
 		share(l, old);
 		return 0;
 	}
@@ -276,7 +282,7 @@ open_control(struct listeners *fresh, const struct listeners *running,
 		l->gid = identity->gid;
 	}
 	old = find(running, path);
-	if (old != NULL && (same(l, old) || old->given)) {
+	if (old != NULL && (l->kind == old->kind || old->given)) {
 		share(l, old);
 		return;
 	}
@@ -354,6 +360,18 @@ send_end(uint32_t number, struct child *engine)
 	child_number(engine, MSG_LISTENER_END, number, -1);
 }
 
+static void
+change(const struct listener *l)
+{
+	struct unixsocket	u = as_unixsocket(l);
+	char			why[WHY_MAX];
+
+	if (unixsocket_change(&u, why) == -1)
+		log_warning("%s; mode and owner stay as they are", why);
+	else
+		log_notice("%s has another mode or owner", l->name);
+}
+
 void
 sockets_adopt(struct listeners *running, struct listeners *fresh,
     struct child *engine)
@@ -370,6 +388,8 @@ sockets_adopt(struct listeners *running, struct listeners *fresh,
 		old = &running->list[i];
 		now = find(fresh, old->name);
 		if (now != NULL && now->shared) {
+			if (!same(old, now))
+				change(now);
 			/* All else lives on in the fresh list. */
 			free(old->name);
 			continue;

@@ -41,11 +41,11 @@ struct listeners {
 
 /*
  * Opens what the settings name, `control_socket` included, next to what runs
- * already (`running` is empty at start): a listener that stays the same is
- * shared. A UNIX socket appears under its name with its mode and owner,
- * listening; one that somebody answers at is never taken. A control socket that
- * cannot be made is only a warning. 0, or -1 with *why, and then all is as
- * before.
+ * already (`running` is empty at start): a listener that stays is shared, and
+ * gets another mode or owner when the list is adopted. A UNIX socket appears
+ * under its name with its mode and owner, listening; one that somebody answers
+ * at is never taken. A control socket that cannot be made is only a warning. 0,
+ * or -1 with *why, and then all is as before.
  */
 int	sockets_open(struct listeners *fresh, const struct listeners *running,
 	    const struct settings *, const struct msg_identity *, char *why);

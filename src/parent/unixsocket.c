@@ -202,9 +202,34 @@ bind_here(struct unixsocket *u, int dir, int fd, char *why)
 	return 0;
 }
 
-/* Makes the directory of our own, binds in it, removes it. */
+/* Through a link to it where nobody can put another file in its place. */
 static int
-bind_aside(struct unixsocket *u, int fd, char *why)
+change_here(struct unixsocket *u, int dir, int fd, char *why)
+{
+	const char	*name = u->place.name;
+	struct stat	 sb;
+	int		 result = 0;
+
+	(void)fd;
+	if (linkat(u->place.dir, name, dir, name, 0) == -1)
+		return fail_call(u, why, "link");
+	if (fstatat(dir, name, &sb, AT_SYMLINK_NOFOLLOW) == -1 ||
+	    sb.st_dev != u->dev || sb.st_ino != u->ino)
+		result = fail(u, why, "another file is there");
+	else if (fchownat(dir, name, u->uid != (uid_t)-1 ? u->uid : geteuid(),
+	    u->gid != (gid_t)-1 ? u->gid : getegid(),
+	    AT_SYMLINK_NOFOLLOW) == -1)
+		result = fail_call(u, why, "chown");
+	else if (fchmodat(dir, name, u->mode, 0) == -1)
+		result = fail_call(u, why, "chmod");
+	unlinkat(dir, name, 0);
+	return result;
+}
+
+/* Makes the directory of our own, calls, removes it. */
+static int
+aside(struct unixsocket *u, int (*call)(struct unixsocket *, int dir, int fd,
+    char *why), int fd, char *why)
 {
 	struct stat	sb;
 	char		name[40];
@@ -220,7 +245,7 @@ bind_aside(struct unixsocket *u, int fd, char *why)
 	else if (sb.st_uid != geteuid() || (sb.st_mode & 077) != 0)
 		result = fail(u, why, "its directory was changed meanwhile");
 	else
-		result = bind_here(u, dir, fd, why);
+		result = call(u, dir, fd, why);
 	if (dir != -1)
 		close(dir);
 	unlinkat(u->place.dir, name, AT_REMOVEDIR);
@@ -238,13 +263,19 @@ unixsocket_open(struct unixsocket *u, char *why)
 	errno = 0;
 	result = is_ours(u) ? 0 : make_free(u, why);
 	if (result == 0)
-		result = bind_aside(u, fd, why);
+		result = aside(u, bind_here, fd, why);
 	saved = errno;
 	if (result == 0)
 		return fd;
 	close(fd);
 	errno = saved;
 	return -1;
+}
+
+int
+unixsocket_change(struct unixsocket *u, char *why)
+{
+	return aside(u, change_here, -1, why);
 }
 
 void

@@ -34,6 +34,13 @@ struct unixsocket {
  */
 int	unixsocket_open(struct unixsocket *, char *why);
 
+/*
+ * The same socket, with another mode and owner from now on: its listeners and
+ * clients stay. 0, or -1 with *why where it is another file, or may not be
+ * changed.
+ */
+int	unixsocket_change(struct unixsocket *, char *why);
+
 /* Removes the name if it is still that file. */
 void	unixsocket_remove(const struct unixsocket *);
 
