@@ -168,7 +168,7 @@ soft_action_is_charged(void **state)
 {
 	struct rig			*r = *state;
 	const struct msg_verdict	*v;
-	char				 instance[8];
+	char				 instance[16];
 	int				 i;
 
 	for (i = 1; i <= 6; i++) {
