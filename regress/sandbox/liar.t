@@ -40,6 +40,7 @@ my @lies = (
 	['parent-refuse', 'refused'],
 	['parent-half', 'borne'],
 	map({ ["parent-wish-flood $_", 'borne'] } 0 .. 2),
+	map({ ["parent-wish-flood $_", 'parent'] } 3 .. 5),
 	['parent-wish-drip', 'borne'],
 	['parent-lost-flood', 'borne'],
 	['parent-noise 1', 'parent'],

@@ -99,9 +99,10 @@ struct reload {
 
 /* policyctl's, which come through the engine: wishes.c. */
 struct wishes {
-	bool	waited[WISH__MAX];	/* somebody wants to know */
-	bool	log;			/* `debug` instead of the settings' */
-	bool	debug;
+	bool		waited[WISH__MAX];	/* somebody wants to know */
+	bool		log;		/* `debug` instead of the settings' */
+	bool		debug;
+	unsigned int	unread;		/* answers since all were read */
 };
 
 struct parent;

@@ -10,6 +10,7 @@
 #include "sandbox/sandbox.h"
 
 #define LOG_EVERY_S	1
+#define UNREAD_MOST	256	/* more than the engine has questions */
 
 static void
 wish_reload(struct parent *p)
@@ -110,14 +111,26 @@ wish_state(struct parent *p)
 static const struct {
 	void		(*fulfil)(struct parent *);
 	const char	*name;		/* in the log; NULL: not worth a line */
+	bool		 answered;	/* each one, at once */
 } wishes[WISH__MAX] = {
-	[WISH_RELOAD]		= { wish_reload, "a reload" },
-	[WISH_CLEAN]		= { wish_clean, "cleaning" },
-	[WISH_REPORT]		= { wish_report, "the report" },
-	[WISH_LOG_DEBUG]	= { wish_debug, "a detailed log" },
-	[WISH_LOG_BRIEF]	= { wish_brief, "a brief log" },
-	[WISH_STATE]		= { wish_state, NULL },
+	[WISH_RELOAD]		= { wish_reload, "a reload", false },
+	[WISH_CLEAN]		= { wish_clean, "cleaning", false },
+	[WISH_REPORT]		= { wish_report, "the report", false },
+	[WISH_LOG_DEBUG]	= { wish_debug, "a detailed log", true },
+	[WISH_LOG_BRIEF]	= { wish_brief, "a brief log", true },
+	[WISH_STATE]		= { wish_state, NULL, true },
 };
+
+/* Whether the engine asks on without reading what it is answered. */
+static bool
+is_deaf(struct parent *p)
+{
+	struct channel	*channel = p->child[SLOT_ENGINE].channel;
+
+	if (channel == NULL || channel_queued(channel) == 0)
+		p->wishes.unread = 0;
+	return ++p->wishes.unread > UNREAD_MOST;
+}
 
 int
 wishes_take(struct parent *p, uint64_t wish)
@@ -125,7 +138,7 @@ wishes_take(struct parent *p, uint64_t wish)
 	static struct log_limit	limit;
 	unsigned int		held;
 
-	if (wish >= WISH__MAX)
+	if (wish >= WISH__MAX || (wishes[wish].answered && is_deaf(p)))
 		return -1;
 	if (wishes[wish].name != NULL &&
 	    log_allowed(&limit, LOG_EVERY_S, &held))
