@@ -44,6 +44,8 @@ struct control {
 	_Atomic int64_t		used;		/* of it */
 	_Atomic int64_t		mono;		/* CLOCK_MONOTONIC is ahead */
 	char			hit[NAME];	/* the call that failed last */
+	_Atomic int64_t		wall;		/* CLOCK_REALTIME stands still
+						   here; 0: it does not */
 };
 
 #define JOURNAL_AT	4096
@@ -280,11 +282,19 @@ ahead(clockid_t clock)
 int
 clock_gettime(clockid_t clock, struct timespec *ts)
 {
+	int64_t	wall;
 	int	result;
 
 	REAL(clock_gettime);
 	result = real(clock, ts);
-	if (result == 0)
+	if (result != 0)
+		return result;
+	wall = control != NULL && (clock == CLOCK_REALTIME ||
+	    clock == CLOCK_REALTIME_COARSE) ? atomic_load(&control->wall) : 0;
+	if (wall != 0) {
+		ts->tv_sec = wall;
+		ts->tv_nsec = 0;
+	} else
 		ts->tv_sec += ahead(clock);
 	return result;
 }

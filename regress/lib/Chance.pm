@@ -8,6 +8,7 @@ package Chance;
 #	my $n = draw(10);		# 0 to 9
 #	my $error = one_of(EIO, EINTR);
 #	my @names = mixed('a' .. 'f');
+#	begin_with(seed() + 1);		# numbers of another seed
 
 use strict;
 use warnings;
@@ -16,7 +17,7 @@ use Exporter qw(import);
 use Test::More ();
 use Time::HiRes ();
 
-our @EXPORT_OK = qw(draw chance one_of mixed);
+our @EXPORT_OK = qw(draw chance one_of mixed seed begin_with);
 
 # Lehmer's generator with the multiplier of Park, Miller and Stockmeyer (1993): no
 # product is more than 2^47, which is exact in any Perl.
@@ -26,11 +27,19 @@ my $owner = $$;
 my $seed = $ENV{POLICYD_SEED};
 $seed = ($ENV{FAULT} // '') eq 'full' ? int(Time::HiRes::time() * 1000) % 1_000_000 : 1
     if !defined $seed;
-my $state = $seed % (PRIME - 1) + 1;
+my $state;
 
 Test::More::note("POLICYD_SEED=$seed");
-# The first few are near each other for seeds that are.
-chance() for 1 .. 8;
+begin_with($seed);
+
+sub seed { return $seed }
+
+sub begin_with {
+	($seed) = @_;
+	$state = $seed % (PRIME - 1) + 1;
+	# The first few are near each other for seeds that are.
+	chance() for 1 .. 8;
+}
 
 # From 0 to below 1.
 sub chance {

@@ -20,7 +20,7 @@ my $shim = "$root/build/regress/fault/shim.so";
 
 # As in shim.c: a name, then numbers.
 my %at = (error => 24, after => 32, count => 40, failed => 48, clock => 56, pause => 64,
-    size => 72, used => 80, mono => 88, hit => 96);
+    size => 72, used => 80, mono => 88, hit => 96, wall => 120);
 my $journal_at = 4096;
 
 sub needed {
