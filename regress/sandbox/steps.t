@@ -110,7 +110,7 @@ subtest 'ledger-sqlite' => sub {
 	check($name, 'in the first query of a hostile file', $pid, filters => 1);
 	my @helpers = map { @$_ } values %{Policyd::children_of($pid)};
 	is(scalar @helpers, 1, 'there is a helper process');
-	check('its helper process', 'at the same time', $_, filters => 1) for @helpers;
+	check('helper of ledger-sqlite', 'during that query', $_, filters => 1) for @helpers;
 	kill 'KILL', $pid;
 	$d->stop;
 };
