@@ -385,7 +385,7 @@ static void
 soft_action_is_charged(void **state)
 {
 	struct memory	*m = memory_new(PLENTY);
-	char		 instance[8];
+	char		 instance[16];
 	int		 i;
 
 	(void)state;
