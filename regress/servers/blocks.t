@@ -200,9 +200,52 @@ sub grants {
 	$_->ends_well for $one, $two;
 }
 
+# Rows that somebody else wrote into the table.
+sub foreign {
+	my ($db) = @_;
+	my ($d) = two_daemons($db);
+	my $row = sub {
+		my ($id, %row) = @_;
+		my %value = (kind => 2, amount => 0, expires => '253402300799', since => 0,
+		    who => "'me'", reason => "''", %row);
+		my @names = sort keys %value;
+
+		sql($db, $d, 'INSERT INTO mail_override (id, ' . join(', ', @names) .
+		    ") VALUES ('$id', " . join(', ', @value{@names}) . ')');
+	};
+	my $refused = sub {
+		my ($name, %request) = @_;
+
+		ok(wait_until { ($d->ask(%request) // '') eq $blocked }, $name);
+	};
+
+	is($d->ask(sasl_username => $_), 'dunno', "$_ sends") for qw(bob eve zoe ann);
+	my $ledger = $d->child('ledger-' . ($db ? $db->{kind} : 'sqlite'));
+	$row->('login:bob');
+	$refused->('a block by SQL', sasl_username => 'bob');
+	$row->('login:eve', expires => '9223372036854775807');
+	$refused->('for longer than for ever', sasl_username => 'eve');
+	$row->('login:zoe', since => '-5', amount => '9223372036854775807');
+	$refused->('with other numbers that are none', sasl_username => 'zoe');
+	$row->('ann', kind => 0, amount => '9223372036854775807');
+	$row->('login:gone', expires => '-1');
+	$row->("login:$_", kind => $_) for 3, 77;
+	$row->('x' x 20000) if !defined $db;
+	$row->('login:ann');
+	$refused->('one after those that are none', sasl_username => 'ann');
+	is($d->ask(sasl_username => 'dan'), 'dunno', 'others send on');
+	my @listed = map { $_->{what} } @{ctl_json($d, 'list')->{blocks}};
+	is("@listed", 'login:ann login:bob login:eve login:zoe', 'list shows those that hold');
+	is($d->child('ledger-' . ($db ? $db->{kind} : 'sqlite')), $ledger, 'no process ended');
+	is((ctl($d, 'unblock', $_))[0], 0, "unblock $_") for qw(bob eve zoe ann);
+	is($d->ask(sasl_username => $_), 'dunno', "$_ sends") for qw(bob eve zoe ann);
+	$d->ends_well;
+}
+
 for my $kind (@ARGV ? @ARGV : qw(sqlite pgsql mysql)) {
 	for (['blocks are followed', \&followed], ['the database is away', \&away],
-	    ['blocks outlive', \&outlives], ['a grant is for all rules or for none', \&grants]) {
+	    ['blocks outlive', \&outlives], ['a grant is for all rules or for none', \&grants],
+	    ['rows of others', \&foreign]) {
 		my ($name, $test) = @$_;
 		my $db = $kind eq 'sqlite' ? undef : Database->start($kind);
 		subtest "$kind: $name" => sub { $test->($db) };

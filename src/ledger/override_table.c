@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ledger/id.h"
 #include "ledger/override_table.h"
 #include "lib/alloc.h"
 
@@ -65,10 +66,20 @@ override_table_stale(struct override_table *t)
 static void
 override_table_on_row(void *arg, const struct override *row)
 {
-	if (row->kind < OVERRIDE__MAX && row->wholen <= OVERRIDE_WHO_MAX &&
-	    row->reasonlen <= OVERRIDE_REASON_MAX && row->amount >= 0 &&
-	    row->until > 0)
-		(void)override_list_set(arg, row);
+	struct override	o = *row;
+
+	if (o.kind >= OVERRIDE__MAX || o.idlen > ID_STORED_MAX ||
+	    o.wholen > OVERRIDE_WHO_MAX || o.reasonlen > OVERRIDE_REASON_MAX ||
+	    o.amount < 0 || o.until <= 0)
+		return;
+	/* As the engine takes them. */
+	if (o.amount > CHARGE_AMOUNT_MAX)
+		o.amount = CHARGE_AMOUNT_MAX;
+	if (o.until > OVERRIDE_FOREVER)
+		o.until = OVERRIDE_FOREVER;
+	if (o.since < 0 || o.since > OVERRIDE_FOREVER)
+		o.since = 0;
+	(void)override_list_set(arg, &o);
 }
 
 /*
