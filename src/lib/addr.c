@@ -108,10 +108,7 @@ addr_format(const struct addr *a, char *dst, size_t size)
 	return dst;
 }
 
-/*
- * "255.255.255.0", or the other way round, "0.0.0.255", as Python's ipaddress
- * takes.
- */
+/* "255.255.255.0" or, as Python's ipaddress accepts, "0.0.0.255". */
 static int
 parse_netmask(const char *s, size_t len, unsigned int *prefix)
 {
@@ -124,7 +121,10 @@ parse_netmask(const char *s, size_t len, unsigned int *prefix)
 	    (uint32_t)a.byte[2] << 8 | a.byte[3];
 	if (mask != 0 && (mask & 0x80000000) == 0)
 		mask = ~mask;
-	/* One run of ones from the top: what is below it is 2^n - 1. */
+	/*
+	 * The mask is one run of ones from the top if the bits below it are 2^n
+	 * - 1.
+	 */
 	if ((~mask & (~mask + 1)) != 0)
 		return -1;
 	for (*prefix = 0; mask != 0; mask <<= 1)

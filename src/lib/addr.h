@@ -28,8 +28,9 @@ bool	addr_equal(const struct addr *, const struct addr *);
 bool	addr_loopback(const struct addr *);
 
 /*
- * Whether the text itself says that it is this machine: "localhost" or a
- * loopback address. A name that resolves to one does not: a resolver can lie.
+ * Whether the text itself names this machine: "localhost" or a loopback
+ * address. False for any other name, even if it resolves to loopback: a
+ * resolver can lie.
  */
 bool	addr_names_loopback(const char *host);
 const char	*addr_format(const struct addr *, char *, size_t);
@@ -37,8 +38,8 @@ const char	*addr_format(const struct addr *, char *, size_t);
 /*
  * "192.0.2.0/24", "2001:db8::/32", or an address alone (its full length); for
  * IPv4 also "192.0.2.0/255.255.255.0" and "192.0.2.0/0.0.0.255", as Python's
- * ipaddress. Host bits that are set make it fail with errno EDOM, so the caller
- * can say so (ipaddress refuses them too); anything else is EINVAL.
+ * ipaddress. Fails with errno EDOM if host bits are set, so that the caller can
+ * say so (ipaddress refuses them too), and with EINVAL for anything else.
  */
 int	addr_network_parse(struct network *, const char *, size_t);
 bool	addr_network_contains(const struct network *, const struct addr *);

@@ -4,9 +4,9 @@
 #include <stddef.h>
 
 /*
- * Memory that is there or ends the process: a role that cannot get memory says
- * so (log_fatal) and is started again by the parent. Everything returned
- * belongs to the caller and goes back by free(3).
+ * Allocation that never returns NULL: without memory the process logs it and
+ * exits (log_fatal), and the parent starts the next one. The caller owns
+ * everything returned, and frees it with free(3).
  */
 
 /*
@@ -15,12 +15,12 @@
  */
 void	*alloc_zero(size_t count, size_t size);
 
-/* realloc(3) with the same check; new bytes are not zeroed. */
+/* realloc(3) with the same check; added bytes are not zeroed. */
 void	*alloc_resize(void *, size_t count, size_t size);
 
 char	*alloc_string(const char *);
 
-/* A copy of `len` bytes with a NUL behind them. */
+/* A copy of `len` bytes, followed by a NUL. */
 void	*alloc_copy(const void *, size_t len);
 
 char	*alloc_printf(const char *, ...)

@@ -23,7 +23,7 @@ clock_after(struct mono start, int64_t milliseconds)
 {
 	int64_t	ns;
 
-	/* For each request: no division, as num_mul would. */
+	/* Called for each request, so without the division of num_mul. */
 	if (milliseconds > INT64_MAX / NS_PER_MS)
 		ns = INT64_MAX;
 	else if (milliseconds < INT64_MIN / NS_PER_MS)

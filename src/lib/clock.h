@@ -5,9 +5,9 @@
 #include <stdint.h>
 
 /*
- * Two clocks that cannot be mixed up: struct mono for deadlines and durations
- * (CLOCK_MONOTONIC, comparable between our processes), plain seconds since 1970
- * for what is stored.
+ * Two kinds of time that the compiler keeps apart: struct mono for deadlines
+ * and durations (CLOCK_MONOTONIC, comparable between our processes), and
+ * int64_t seconds since 1970 for what is stored.
  */
 struct mono {
 	int64_t	ns;
@@ -23,7 +23,7 @@ int		clock_left(struct mono deadline, struct mono now);
 /* Nanoseconds from `then` to `now`; negative if `then` is later. */
 int64_t		clock_between(struct mono then, struct mono now);
 
-/* floor(seconds since 1970), the `now` of every window. */
+/* Seconds since 1970, rounded down. */
 int64_t		clock_wall(void);
 
 #endif

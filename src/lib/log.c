@@ -16,12 +16,12 @@
 #include "lib/log.h"
 #include "lib/str.h"
 
-#define LINE_MAX_BYTES	4096	/* what a pipe takes in one piece */
-#define DATAGRAM_SHORT	1024	/* what every syslogd takes */
-#define LOST_EVERY_MS	5000	/* log_lost asks no more often */
+#define LINE_MAX_BYTES	4096	/* written to a pipe in one piece */
+#define DATAGRAM_SHORT	1024	/* every syslogd accepts this much */
+#define LOST_EVERY_MS	5000	/* between two true answers of log_lost */
 #define PROGRAM		"policyd-rate-limit"
 
-/* Who says a line. */
+/* The process that a line is from. */
 struct writer {
 	char	role[32];
 	pid_t	pid;
@@ -32,17 +32,17 @@ static struct {
 	bool		debug;
 	bool		journal;	/* stderr is systemd's journal */
 	bool		socket;		/* stderr is a socket */
-	bool		torn;		/* a line on stderr has no end yet */
+	bool		torn;		/* the last line has no newline yet */
 	bool		lost;		/* no socket, or a dead one */
-	struct mono	ask_again;	/* when log_lost may next be true */
+	struct mono	ask_again;	/* log_lost may be true again */
 	unsigned int	dropped;
 	int		fd;
 	struct writer	self;
 } state = { .fd = -1 };
 
 /*
- * systemd.exec(5): "device:inode" of the stream when stderr leads to the
- * journal.
+ * Whether stderr is the journal: "device:inode" of the stream
+ * (systemd.exec(5)).
  */
 static bool
 is_journal(const struct stat *sb)
@@ -71,7 +71,8 @@ log_open(const char *role, enum log_target target, int fd, bool debug)
 	int		saved = errno;
 
 	/*
-	 * Reads the zone's file now: later there may be a chroot and a sandbox.
+	 * Reads the time zone file now: later there may be a chroot and a
+	 * sandbox.
 	 */
 	tzset();
 	strlcpy(state.self.role, role, sizeof(state.self.role));
@@ -151,7 +152,7 @@ log_set_debug(bool debug)
 	state.debug = debug;
 }
 
-/* -1 when the line was not taken. */
+/* -1: the line was not written. */
 static int
 write_stderr(const char *line, size_t len)
 {
@@ -159,7 +160,8 @@ write_stderr(const char *line, size_t len)
 	ssize_t		n;
 
 	/*
-	 * POLLERR: nobody reads the pipe any more, writing would raise SIGPIPE.
+	 * POLLERR: the reader has closed the pipe, and writing would raise
+	 * SIGPIPE.
 	 */
 	if (poll(&pfd, 1, 0) != 1 || pfd.revents != POLLOUT)
 		return -1;
@@ -205,7 +207,7 @@ line_stderr(int level, const struct tm *tm, const struct writer *from,
 	return write_stderr(line, at);
 }
 
-/* RFC 3164's shape, which every syslogd reads from its local socket. */
+/* The format of RFC 3164, which every syslogd reads from its local socket. */
 static int
 line_syslog(int level, const struct tm *tm, const struct writer *from,
     const char *text)
@@ -254,7 +256,7 @@ line_out(int level, const struct writer *from, const char *text)
 	return line_stderr(level, &tm, from, text);
 }
 
-/* Says first what could not be said before. */
+/* First logs how many lines were dropped. */
 static void
 line_next(int level, const struct writer *from, const char *text)
 {
@@ -280,9 +282,7 @@ log_line(int level, const char *fmt, va_list ap)
 	int	saved = errno;
 
 	vsnprintf(text, sizeof(text), fmt, ap);
-	/*
-	 * Callers made it printable; a line stays one line even if one forgot.
-	 */
+	/* Callers made it printable. If one forgot, it is still one line. */
 	for (p = text; *p != '\0'; p++)
 		if ((unsigned char)*p < ' ' || *p == 0x7f)
 			*p = '?';
@@ -297,14 +297,14 @@ log_relay(const char *role, pid_t pid, const char *line, size_t len)
 	char		text[LINE_MAX_BYTES];
 	int		level = LOG_WARNING, saved = errno;
 
-	/* What a library writes has no level. */
+	/* A line that a library wrote has no level prefix. */
 	if (len >= 3 && line[0] == '<' && line[1] >= '0' && line[1] <= '7' &&
 	    line[2] == '>') {
 		level = line[1] - '0';
 		line += 3;
 		len -= 3;
 	}
-	/* Above that a syslogd may write to every terminal. */
+	/* A syslogd may write higher levels to every terminal. */
 	if (level < LOG_CRIT)
 		level = LOG_CRIT;
 	strlcpy(from.role, role, sizeof(from.role));
@@ -382,7 +382,8 @@ log_signal(const char *text)
 	ssize_t	n;
 
 	/*
-	 * Without a date: localtime_r(3) may take a lock. syslogd adds its own.
+	 * Without a date, since localtime_r(3) may take a lock. syslogd adds a
+	 * date.
 	 */
 	if (state.target == LOG_TO_SYSLOG) {
 		/* LOG_MAIL | LOG_CRIT */

@@ -8,14 +8,14 @@
 #include <stdint.h>
 
 /*
- * One line for one event, to stderr, to the system's log (facility mail), or,
- * from a child, to its parent, which writes it with the child's name.
- * Never blocks and never fails: what a slow target does not take is dropped,
- * counted and said when it takes lines again. Callers pass what strangers wrote
- * through str_printable first.
+ * One line for each event, to stderr, to the system's log (facility mail), or,
+ * from a child, to its parent, which writes it with the child's name. A call
+ * never blocks and never fails: a line that the target does not take is dropped
+ * and counted, and the count is logged when the target takes lines again.
+ * Callers pass text from outside through str_printable first.
  *
- * When the log daemon was restarted or not there yet, log_lost() is true, at
- * most once in five seconds, and the caller connects again (log_connect).
+ * If the log daemon was restarted or is not there, log_lost() returns true, at
+ * most once in five seconds. The caller then connects again (log_connect).
  */
 enum log_target {
 	LOG_TO_STDERR,
@@ -24,25 +24,21 @@ enum log_target {
 };
 
 /*
- * Before any other call a process logs to stderr at brief level. `role` is
- * copied. `fd` is the connected datagram socket for LOG_TO_SYSLOG (ownership
- * passes; -1: lines are dropped and counted until there is one), ignored for
- * stderr. A second call replaces the first. stderr lines carry the time and
- * `role: `, or systemd's <N> level prefix in place of the time when
+ * Before the first call a process logs to stderr, without debug lines. `role`
+ * is copied. `fd` is the connected datagram socket for LOG_TO_SYSLOG, which is
+ * taken over (-1: lines are dropped and counted until there is one); it is
+ * ignored for stderr. A second call replaces the first. Lines on stderr begin
+ * with the time and `role: `, or with systemd's <N> level prefix if
  * JOURNAL_STREAM says that stderr is the journal. Call it again after fork(2).
  */
 void	log_open(const char *role, enum log_target, int fd, bool debug);
 
-/*
- * The same later on, for the role that log_open named; does well in any
- * sandbox.
- */
+/* Changes the target, and keeps the role of log_open. Works in any sandbox. */
 void	log_change(enum log_target, int fd, bool debug);
 
 /*
- * A line that another process wrote with LOG_TO_PARENT, or anything else,
- * without its newline. It gets the name and the process number given here,
- * whatever it says, and is made printable.
+ * Logs a line of another process, without its newline. The line gets this role
+ * and process number, whatever it says, and is made printable.
  */
 void	log_relay(const char *role, pid_t, const char *line, size_t len);
 
@@ -63,21 +59,21 @@ void	log_debug(const char *, ...)
 	    __attribute__((__format__(printf, 1, 2)));
 
 /*
- * Logs and exits with status 6. Start-up, no memory, broken invariant: nothing
- * else.
+ * Logs and exits with status 6. Only for start-up, no memory, and a broken
+ * invariant.
  */
 void	log_fatal(const char *, ...)
 	    __attribute__((__format__(printf, 1, 2), __noreturn__));
 
 /*
- * For a signal's handler, one that ends the process: signal-safety(7), plain
+ * For a signal handler that ends the process: async-signal-safe. The text is
  * ASCII.
  */
 void	log_signal(const char *);
 
 /*
- * At most one line in `seconds` from one place: true when the caller may log
- * now; *suppressed then says how many were held back since the last one.
+ * Limits one kind of line to one in `seconds`. True if the caller may log now;
+ * *suppressed is then the number of lines held back since the last one.
  */
 struct log_limit {
 	int64_t		next_ns;

@@ -6,13 +6,13 @@
 #include "lib/map.h"
 
 #define FIRST_BUCKETS	16
-#define BUCKETS_A_CALL	4	/* moved to the larger table with each call */
+#define BUCKETS_A_CALL	4	/* moved by each call */
 
 /*
- * While `old` is there the table is being doubled: buckets of `old` below
- * `moved` are empty and their nodes stand in `table`, the others have not been
- * touched yet. Doubled at one node a bucket, so the move is over long before
- * the next doubling.
+ * While `old` is set the table is being doubled: the nodes of buckets of `old`
+ * below `moved` are in `table`, the others have not been moved yet. The table
+ * is doubled at one node a bucket, so the move ends long before the next
+ * doubling.
  */
 struct map {
 	map_same	 *same;
@@ -22,7 +22,7 @@ struct map {
 	struct map_node	**old;
 	size_t		  oldmask;
 	size_t		  moved;
-	bool		  walked;	/* map_each is at work: nothing moves */
+	bool		  walked;	/* in map_each: nothing moves */
 };
 
 static uint64_t	secret[2];
@@ -114,7 +114,7 @@ map_new(map_same *same)
 	map->same = same;
 	map->table = alloc_zero(FIRST_BUCKETS, sizeof(map->table[0]));
 	map->mask = FIRST_BUCKETS - 1;
-	/* The secret is drawn here, before a sandbox is entered. */
+	/* Draws the secret now, before a sandbox is entered. */
 	(void)map_hash("", 0);
 	return map;
 }
@@ -135,7 +135,7 @@ map_count(const struct map *map)
 	return map->count;
 }
 
-/* The chain in which a node of this hash stands or would stand. */
+/* The chain for nodes of this hash. */
 static struct map_node **
 map_chain(struct map *map, uint64_t hash)
 {

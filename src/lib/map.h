@@ -5,20 +5,20 @@
 #include <stdint.h>
 
 /*
- * An intrusive hash table: the caller's struct holds a struct map_node (first
- * member) and is owned by the caller. Growing never stops the world: nodes move
- * to the larger table a few at a time with later calls. The hash is keyed with
- * a random secret of the process, so strangers cannot choose colliding ids.
+ * An intrusive hash table: the caller's struct has a struct map_node as its
+ * first member, and the caller owns it. Growth is gradual: each later call
+ * moves a few nodes to the larger table. The hash is keyed with a random secret
+ * of the process, so strangers cannot choose ids that collide.
  */
 struct map_node {
 	struct map_node	*next;
 	uint64_t	 hash;
 };
 
-/* Bytes that a node takes beside its own, about: its share of the table. */
+/* About how many bytes of the table each node takes, besides its own. */
 #define MAP_NODE_COST	16
 
-/* Whether the node is the one meant by `key` (`len` bytes). */
+/* Whether the node has the key `key` of `len` bytes. */
 typedef int	 map_same(const struct map_node *, const void *key, size_t len);
 
 struct map;
@@ -30,28 +30,22 @@ size_t		 map_count(const struct map *);
 /* SipHash of the bytes under the process's secret. */
 uint64_t	 map_hash(const void *, size_t);
 
-/*
- * SipHash-2-4 under a key of the caller's; the key's bytes read as
- * little-endian.
- */
+/* SipHash-2-4 under the caller's key, whose bytes are read as little-endian. */
 uint64_t	 map_siphash(const uint64_t key[2], const void *, size_t);
 
-/*
- * This hash will be looked for soon: said of many, memory is waited for once
- * and not for each.
- */
+/* Prefetches the chain of this hash. */
 void		 map_ahead(const struct map *, uint64_t hash);
 
 struct map_node	*map_find(struct map *, uint64_t hash, const void *key,
 		    size_t len);
 
-/* node->hash must be set; the key must not be there yet. */
+/* node->hash must be set; no node with this key may be in the map. */
 void		 map_insert(struct map *, struct map_node *);
 void		 map_remove(struct map *, struct map_node *);
 
 /*
- * Calls `each` for every node; `each` may find, and may remove the node it is
- * given (and free it), but not insert.
+ * Calls `each` for every node. `each` may find nodes, and may remove and free
+ * the node that it is given, but must not insert.
  */
 void		 map_each(struct map *,
 		    void (*each)(struct map_node *, void *), void *);

@@ -20,7 +20,7 @@ num_parse(const char *s, size_t len, int64_t min, int64_t max, int64_t *out)
 		errno = EINVAL;
 		return -1;
 	}
-	/* Gathered below zero, where the range is one larger. */
+	/* Accumulates a negative number, since that range is larger by one. */
 	for (; len > 0; s++, len--) {
 		if (*s < '0' || *s > '9') {
 			errno = EINVAL;

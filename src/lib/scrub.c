@@ -4,8 +4,8 @@
 #include "lib/scrub.h"
 
 #define STEP	16		/* bytes, between sizes */
-#define SMALL	1040		/* up to here all of them, */
-#define LARGE	(16 * 1024)	/* from here on by doubling */
+#define SMALL	1040		/* all sizes up to here, */
+#define LARGE	(16 * 1024)	/* then doubled sizes up to here */
 #define EACH	16		/* blocks of a size */
 #define DEEP	(128 * 1024)	/* of the stack */
 
@@ -18,8 +18,8 @@ scrub_stack(void)
 }
 
 /*
- * Those of one size at a time, so that freed ones are not merely handed out
- * again.
+ * Allocates all blocks of one size before it frees them, so that each block is
+ * another one.
  */
 static void
 scrub_size(size_t size)

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A growing byte string; data[len] is always NUL once something was added. */
+/* A growing byte string. data[len] is NUL once something was added. */
 struct str {
 	char	*data;
 	size_t	 len;
@@ -23,16 +23,16 @@ void	 str_addf(struct str *, const char *, ...)
 	    __attribute__((__format__(printf, 2, 3)));
 
 /*
- * Writes what a stranger wrote so that it is safe in one log line or mail
- * header: printable ASCII and whole, printable UTF-8 sequences stay, a
- * backslash is doubled, anything else becomes \xNN. Always NUL-terminated; cut
- * (with "...") to fit `size`, which must be at least 8. Returns dst.
+ * Copies text from outside so that it is safe in a log line or a mail header:
+ * printable ASCII and printable UTF-8 sequences stay, a backslash is doubled,
+ * any other byte becomes \xNN. The result is NUL-terminated, and cut (with
+ * "...") to fit `size`, which must be at least 8. Returns dst.
  */
 char	*str_printable(char *dst, size_t size, const void *src, size_t len);
 
 /*
- * The same for text that holds printable pieces already: a backslash stays
- * one. The result cannot be read back.
+ * Like str_printable, for text that contains printable pieces already:
+ * backslashes are not doubled. The original cannot be recovered.
  */
 char	*str_printable_again(char *dst, size_t size, const void *src,
 	    size_t len);
@@ -47,23 +47,26 @@ void	 str_fold(char *, size_t);
 unsigned int	 str_distance(const char *, const char *);
 
 /*
- * The code point at the start of `len` > 0 bytes of well-formed UTF-8, and
- * whether str_printable leaves it as it is, a backslash apart. Returns its
- * length in bytes; where the bytes are malformed, 1 with the byte as the code
- * point, which is not printable.
+ * Decodes the UTF-8 sequence at the start of `len` > 0 bytes: its code point,
+ * and whether str_printable leaves it unchanged (apart from a backslash).
+ * Returns its length in bytes. For malformed bytes it returns 1, the byte as
+ * the code point, and not printable.
  */
 size_t	 str_code(const void *, size_t len, uint32_t *code, bool *printable);
 
 /* Whether the bytes are well-formed UTF-8 (RFC 3629). */
 bool	 str_utf8_valid(const void *, size_t);
 
-/* How many of `len` bytes of it fit into `max`, with every character whole. */
+/*
+ * The length of the longest prefix of at most `max` bytes that ends with a
+ * whole character.
+ */
 size_t	 str_utf8_cut(const char *, size_t len, size_t max);
 
-/* Makes room for so many bytes more, and a NUL. */
+/* Makes room for this many more bytes and a NUL. */
 void	 str_grow(struct str *, size_t);
 
-/* So many bytes more, for the caller to fill. */
+/* Appends this many bytes for the caller to fill; returns a pointer to them. */
 static inline char *
 str_extend(struct str *s, size_t len)
 {

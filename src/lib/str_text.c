@@ -6,7 +6,7 @@
 
 /*
  * Length of the well-formed UTF-8 sequence (RFC 3629) at the start of `len`
- * bytes, and its code point; 0 when there is none.
+ * bytes, and its code point; 0 if there is none.
  */
 static size_t
 utf8_sequence(const unsigned char *p, size_t len, uint32_t *code)
@@ -61,9 +61,9 @@ str_utf8_valid(const void *src, size_t len)
 }
 
 /*
- * What a terminal or a reader of the log would act on or not see: controls,
- * invisible and direction-changing characters, line separators, private use,
- * non-characters.
+ * False for characters that a terminal acts on or that a reader does not see:
+ * controls, invisible and direction-changing characters, line separators,
+ * private use, non-characters.
  */
 static bool
 code_printable(uint32_t code)
@@ -134,7 +134,7 @@ printable(char *dst, size_t size, const void *src, size_t len, bool again)
 		}
 		memcpy(dst + at, piece, n);
 		at += n;
-		/* The last end of a piece that leaves room for the dots. */
+		/* The last position at which the dots still fit. */
 		if (at + sizeof("...") <= size)
 			cut = at;
 	}

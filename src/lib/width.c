@@ -8,7 +8,7 @@ struct range {
 	uint32_t	last;
 };
 
-/* Wide and fullwidth of UAX #11, neighbours joined. */
+/* Wide and fullwidth characters of UAX #11; adjacent ranges are joined. */
 static const struct range	wide[] = {
 	{ 0x1100, 0x115f }, { 0x231a, 0x231b }, { 0x2329, 0x232a },
 	{ 0x23e9, 0x23ec }, { 0x23f0, 0x23f0 }, { 0x23f3, 0x23f3 },
@@ -41,9 +41,9 @@ static const struct range	wide[] = {
 };
 
 /*
- * Marks that stand on the character before: the categories Mn and Me of UAX
- * #44, and the vowels and ends of conjoined Hangul; what is unassigned between
- * two of them is counted in.
+ * Combining characters: the categories Mn and Me of UAX #44, and the vowels and
+ * final consonants of conjoining Hangul. Unassigned code points between two of
+ * them are included.
  */
 static const struct range	combining[] = {
 	{ 0x0300, 0x036f }, { 0x0483, 0x0489 }, { 0x0591, 0x05bd },

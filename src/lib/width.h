@@ -4,16 +4,13 @@
 #include <stddef.h>
 
 /*
- * Columns that the UTF-8 text takes in a fixed font: two for the wide
- * characters of East Asia and emoji, none for combining ones. wcwidth(3) would
- * need a locale, which a jailed process has not.
+ * Columns of the UTF-8 text in a fixed-width font: two for wide East Asian
+ * characters and emoji, none for combining characters. wcwidth(3) would need a
+ * locale, which a process in a chroot cannot load.
  */
 size_t	width_of(const char *);
 
-/*
- * Length of the character that begins here, 1 to 4 bytes, never beyond the
- * text's end.
- */
+/* Length of the character that begins here, 1 to 4 bytes, within the text. */
 size_t	width_bytes(const char *);
 
 #endif

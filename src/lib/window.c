@@ -9,14 +9,15 @@
 
 /*
  * A list of seconds, oldest first, each with the total of what was recorded
- * before it. The sum of a window is the total of all less the one at the
+ * before it. The sum of a window is the total of all less the total before the
  * window's first second: one search and no adding up, for any length and any
  * `now`, whichever way the clock moves.
  *
- * Totals count modulo 2^32 (narrow) or 2^64 (wide). Only differences are looked
- * at, and none is larger than `mass`, the sum of all amounts without their
- * signs. So eight bytes a second do for most windows; one becomes wide when an
- * amount or a time does not fit, and is narrow again when it was empty.
+ * Totals count modulo 2^32 (narrow) or 2^64 (wide). Only differences are used,
+ * and none is larger than `mass`, the sum of the absolute values of all
+ * amounts. So eight bytes a second suffice for most windows. A window becomes
+ * wide when an amount or a time does not fit, and narrow again after it was
+ * empty.
  */
 #define BASE_BACK	(INT64_C(1) << 31)
 
@@ -87,7 +88,7 @@ when_at(const struct window *w, size_t i)
 	return w->sum.narrow.base + narrow_of(w, i)->when;
 }
 
-/* What was recorded at entry `i` and later; `i` may be the count. */
+/* The sum of the entries from `i` on; `i` may be the count. */
 static int64_t
 sum_from(const struct window *w, size_t i)
 {
@@ -106,7 +107,7 @@ sum_from(const struct window *w, size_t i)
 	    -(int64_t)(UINT32_MAX - low) - 1;
 }
 
-/* What was recorded at entry `i` and later, before entry `end`. */
+/* The sum of the entries from `i` to before `end`. */
 static int64_t
 sum_between(const struct window *w, size_t i, size_t end)
 {
@@ -141,9 +142,8 @@ magnitude(int64_t amount)
 }
 
 /*
- * Number of the first entry at or after `when`. A window begins at the oldest
- * entry (the longest, as what is older is forgotten) or not far from the
- * newest: looked for there first.
+ * Number of the first entry at or after `when`. Most windows begin at the
+ * oldest entry or near the newest, so it looks there first.
  */
 static size_t
 list_find(const struct window *w, int64_t when)
@@ -186,7 +186,7 @@ list_reset(struct window *w)
 	window_init(w);
 }
 
-/* The entries, from the start of new memory for `size` of them. */
+/* Moves the entries to new memory for `size` of them. */
 static void
 list_narrow(struct window *w, size_t size)
 {
@@ -241,7 +241,7 @@ list_resize(struct window *w, size_t size)
 		list_narrow(w, size);
 }
 
-/* Places for entries from `from` on begin at `to`. */
+/* Moves the entries from `from` on to `to`. */
 static void
 list_shift(struct window *w, size_t from, size_t to)
 {
@@ -255,7 +255,7 @@ list_shift(struct window *w, size_t from, size_t to)
 		    n * sizeof(struct window_second));
 }
 
-/* Room for one more entry at the end. */
+/* Makes room for one more entry at the end. */
 static void
 list_room(struct window *w)
 {
@@ -264,7 +264,8 @@ list_room(struct window *w)
 	if (head + w->count < w->size)
 		return;
 	/*
-	 * Moved only where enough is won that moving stays cheap on the whole.
+	 * Moves entries only if so many are gone that moving stays cheap on
+	 * average.
 	 */
 	if (head > w->size / 8) {
 		w->head = 0;
@@ -275,7 +276,7 @@ list_room(struct window *w)
 		list_resize(w, (size_t)w->size + w->size / 2 + 1);
 }
 
-/* `amount` is added to what was recorded at entry `i`. */
+/* Adds `amount` to entry `i`. */
 static void
 list_raise(struct window *w, size_t i, int64_t amount)
 {
@@ -310,7 +311,7 @@ list_insert(struct window *w, size_t i, int64_t when)
 	}
 }
 
-/* The entry's amount is 0 by now. */
+/* Removes an entry whose amount is 0. */
 static void
 list_remove(struct window *w, size_t i)
 {
@@ -367,7 +368,7 @@ window_add(struct window *w, int64_t when, int64_t amount)
 	there = i < w->count && when_at(w, i) == when;
 	old = there ? amount_at(w, i) : 0;
 	rest = mass_of(w) - magnitude(old);
-	/* Held where the sum of all would not fit into int64_t any more. */
+	/* Clamped, so that the sum of all stays within int64_t. */
 	new = num_add_clamp(old, amount);
 	if (new > INT64_MAX - rest)
 		new = INT64_MAX - rest;
@@ -446,15 +447,18 @@ window_full(const struct window *w, const struct limits *limits, int64_t amount,
 }
 
 /*
- * The first entry from `i` on at which the sum of it and the later ones before
- * `end` is at most `most`.
+ * The first entry from `i` on such that the sum from it to before `end` is at
+ * most `most`.
  */
 static size_t
 start_for(const struct window *w, size_t i, size_t end, int64_t most)
 {
 	size_t	hi = end, mid;
 
-	/* With a correction among them the sums may rise again: one by one. */
+	/*
+	 * With a negative amount the sums are not monotonic, so it tries one by
+	 * one.
+	 */
 	if (mass_of(w) != sum_from(w, 0)) {
 		while (i < hi && sum_between(w, i, end) > most)
 			i++;
@@ -480,7 +484,9 @@ fits_at(const struct window *w, const struct limit *limit, int64_t amount,
 	int64_t	most;
 	size_t	i, first, end;
 
-	/* Only a negative amount can be too much for this. */
+	/*
+	 * Fails only if the amount is very negative, and then it always fits.
+	 */
 	if (num_sub(limit->mails, amount, &most) == -1)
 		most = INT64_MAX;
 	end = window_end(w, now);
@@ -505,8 +511,9 @@ window_retry_after(const struct window *w, const struct limits *limits,
 	size_t	i = 0;
 
 	/*
-	 * While one window is waited for, a correction can leave another and
-	 * make it full again: from the later time on all are asked once more.
+	 * While it waits for one window, a correction may leave another window
+	 * and make that full again, so all are checked again from the later
+	 * time on.
 	 */
 	while (i < limits->count) {
 		then = fits_at(w, &limits->list[i], amount, at);
@@ -535,7 +542,7 @@ window_forget(struct window *w, int64_t before)
 	set_mass(w, mass);
 	w->head += (uint32_t)n;
 	w->count -= (uint32_t)n;
-	/* Little is left of what was much: memory goes back. */
+	/* Few entries are left of many: frees memory. */
 	if (w->size > WINDOW_IN_PLACE && w->count < w->size / 4)
 		list_resize(w, (size_t)w->count + w->count / 2 + 1);
 }

@@ -8,9 +8,9 @@
 /*
  * What was recorded for one id, by second, with running totals: the exact sum
  * over a window of any length, at a cost that does not grow with the number of
- * mails (one search among the seconds). Two seconds take no memory but the
- * struct's 48 bytes, more of them 8 bytes each. Pure: no clock, no I/O; times
- * are seconds since 1970, amounts are mails.
+ * mails (one search among the seconds). A window of up to two seconds needs
+ * only the struct's 48 bytes; more seconds need 8 bytes each. Pure: no clock,
+ * no I/O. Times are seconds since 1970, amounts are mails.
  */
 
 /* One [mails, seconds] of the configuration: at most `mails` in `seconds`. */
@@ -19,7 +19,7 @@ struct limit {
 	int64_t	seconds;	/* 1 or more */
 };
 
-/* In the order written. No limit at all: count 0. */
+/* In the order written. count 0: no limit. */
 struct limits {
 	size_t		 count;
 	struct limit	*list;		/* owned */
@@ -28,8 +28,8 @@ struct limits {
 #define LIMITS_MAX	16		/* windows in one list */
 
 /*
- * Seconds that a date may lie in the future, by clocks that differ. What is
- * dated later than now + this never counts, and cleaning deletes it.
+ * A date may lie this many seconds in the future, since clocks differ. What is
+ * dated later than now + WINDOW_AHEAD never counts, and cleaning deletes it.
  */
 #define WINDOW_AHEAD	INT64_C(86400)
 
@@ -38,10 +38,10 @@ void	 window_limits_clear(struct limits *);
 int	 window_limits_equal(const struct limits *, const struct limits *);
 
 /*
- * Complete, so that it can lie among the other things that are known of an id;
- * what is in it is window.c's own business.
+ * Declared here so that other structs can contain it; only window.c uses its
+ * members.
  */
-#define WINDOW_IN_PLACE	2	/* seconds that take no memory more */
+#define WINDOW_IN_PLACE	2	/* seconds held in the struct itself */
 
 struct window_second {
 	uint32_t	when;		/* since base */
@@ -65,9 +65,9 @@ struct window {
 			int64_t		mass;
 		}	wide;
 	}		sum;
-	uint32_t	head;		/* what is before it is forgotten */
+	uint32_t	head;		/* entries before it are forgotten */
 	uint32_t	count;
-	uint32_t	size;		/* room in entries, from the start */
+	uint32_t	size;		/* allocated entries */
 	bool		wide;
 	union {
 		struct window_second		 here[WINDOW_IN_PLACE];
@@ -78,21 +78,20 @@ struct window {
 
 void		 window_init(struct window *);
 
-/* Empty it is, and holds no memory. */
+/* Empties the window and frees its memory. */
 void		 window_clear(struct window *);
 
-/* Bytes of memory that this window holds beside its struct. */
+/* Bytes of memory that the window holds besides its struct. */
 size_t		 window_memory(const struct window *);
 
 /*
  * Records `amount` (negative: a correction) at `when`, in any order of time;
- * cheapest near the newest. The sum of a second may become 0 and is then
- * forgotten, or negative and then stays. What does not fit into int64_t in all
- * is held at its ends.
+ * cheapest near the newest. A second whose sum becomes 0 is forgotten; one with
+ * a negative sum stays. The total is clamped to the range of int64_t.
  */
 void		 window_add(struct window *, int64_t when, int64_t amount);
 
-/* The newest will be asked for soon: as map_ahead. */
+/* Prefetches the newest entry. */
 void		 window_ahead(const struct window *);
 
 /*
@@ -116,13 +115,13 @@ int		 window_full(const struct window *, const struct limits *,
 int64_t		 window_retry_after(const struct window *,
 		    const struct limits *, int64_t amount, int64_t now);
 
-/* Forgets what was recorded before `before`. */
+/* Forgets entries before `before`. */
 void		 window_forget(struct window *, int64_t before);
 
-/* The newest second something was recorded at; INT64_MIN when empty. */
+/* The newest second with an entry; INT64_MIN if there is none. */
 int64_t		 window_newest(const struct window *);
 
-/* Every second that something is recorded at, oldest first. */
+/* Calls `each` for every entry, the oldest first. */
 void		 window_each(const struct window *, void (*each)(void *,
 		    int64_t when, int64_t amount), void *);
 
