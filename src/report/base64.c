@@ -51,7 +51,7 @@ base64_decode(struct str *s, const char *src, size_t len)
 				return -1;
 			bits |= (unsigned long)(at - alphabet);
 		}
-		/* One value has one spelling: no bits are left over. */
+		/* Each value has one encoding: unused bits must be 0. */
 		if ((bits & ((1UL << pad * 8) - 1)) != 0)
 			return -1;
 		for (n = 0; n < 3 - pad; n++)

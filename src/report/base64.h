@@ -6,14 +6,14 @@
 #include "lib/str.h"
 
 /*
- * Base64 (RFC 4648), in one piece without line breaks. base64_add makes room
- * once, before it writes anything: what it encodes may be a password.
+ * Base64 (RFC 4648), without line breaks. base64_add allocates once, before it
+ * writes, so that no copy of a password stays in freed memory.
  */
 void	base64_add(struct str *, const void *, size_t);
 
 /*
- * Adds what the bytes stand for; -1 when they are not Base64, and what is in
- * the str then is of no use.
+ * Appends the decoded bytes; -1 if the text is not Base64, and the str then has
+ * undefined contents.
  */
 int	base64_decode(struct str *, const char *, size_t);
 

@@ -16,7 +16,7 @@
 #include "lib/clock.h"
 #include "report/connect.h"
 
-/* The parent waits for two minutes, in which names are looked up too. */
+/* The parent waits two minutes, which includes the name lookup. */
 #define CONNECT_MS	(20 * 1000)	/* for each address */
 #define ALL_MS		(60 * 1000)
 
@@ -46,7 +46,7 @@ wait_connected(int fd, struct mono end)
 	return error == 0 ? 0 : -1;
 }
 
-/* The socket, or -1 with errno. */
+/* A connected socket, or -1 with errno. */
 static int
 connect_address(const struct addrinfo *ai, struct mono end)
 {
@@ -58,7 +58,9 @@ connect_address(const struct addrinfo *ai, struct mono end)
 		return -1;
 	if (connect(fd, ai->ai_addr, ai->ai_addrlen) == 0 ||
 	    (errno == EINPROGRESS && wait_connected(fd, end) == 0)) {
-		/* Commands go out as a whole: nothing to wait for. */
+		/*
+		 * Commands are written whole, so there is nothing to coalesce.
+		 */
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		return fd;
 	}
@@ -68,7 +70,7 @@ connect_address(const struct addrinfo *ai, struct mono end)
 	return -1;
 }
 
-/* The address as text; "" for none that is known. */
+/* The address as text, or "". */
 static void
 name_address(const struct addrinfo *ai, char *text)
 {
@@ -88,7 +90,7 @@ is_tried(const struct report_tried *tried, const char *address)
 	return false;
 }
 
-/* Whether any of the list is left besides this one. */
+/* Whether the list has untried addresses after this one. */
 static bool
 is_more(const struct addrinfo *list, const struct report_tried *tried,
     const char *address)
@@ -106,8 +108,8 @@ is_more(const struct addrinfo *list, const struct report_tried *tried,
 }
 
 /*
- * The first that answers, or -1 with the reason of the last. `named`: the
- * host's name is one of the loopback.
+ * Connects to the first address that answers, or returns -1 with the reason of
+ * the last one. `named`: the host's name is a loopback name.
  */
 static int
 connect_first(const struct addrinfo *list, bool named, uint16_t port,
@@ -174,7 +176,7 @@ connect_literal(int fd, char *dst, size_t size)
 	    getnameinfo((struct sockaddr *)&ss, len, text, sizeof(text), NULL,
 	    0, NI_NUMERICHOST) != 0)
 		strlcpy(text, "127.0.0.1", sizeof(text));
-	/* The scope of a link-local one is nobody else's business. */
+	/* Nobody else needs the scope of a link-local address. */
 	text[strcspn(text, "%")] = '\0';
 	snprintf(dst, size, "[%s%s]", strchr(text, ':') != NULL ? "IPv6:" : "",
 	    text);

@@ -8,23 +8,22 @@
 #include "ipc/message.h"
 
 struct connect_peer {
-	bool	loopback;		/* by its name and its address */
-	bool	more;			/* there is another address */
+	bool	loopback;		/* by name and by address */
+	bool	more;			/* more addresses can be tried */
 	char	address[REPORT_ADDRESS_MAX];	/* as text */
 };
 
 /*
  * Resolves the host and connects to the first of its addresses that answers, in
- * the order of getaddrinfo(3), IPv6 first where both are there, but to none
- * that was tried. The socket is non-blocking and close-on-exec. -1 with a
- * reason.
+ * the order of getaddrinfo(3) (IPv6 first if both exist), except those that
+ * were tried. The socket is non-blocking and close-on-exec. -1 with a reason.
  */
 int	connect_to(const char *host, uint16_t port, const struct report_tried *,
 	    struct connect_peer *, char *why, size_t);
 
 /*
- * The address of our end as RFC 5321 4.1.3 writes it, "[192.0.2.1]"; that of
- * the loopback where it cannot be told.
+ * The address of our end in the form of RFC 5321 4.1.3, "[192.0.2.1]"; the
+ * loopback address if it is unknown.
  */
 void	connect_literal(int fd, char *, size_t);
 

@@ -9,18 +9,18 @@
 #include "ipc/message.h"
 #include "report/mail.h"
 
-/* What the ledger tells of the hits, within bounds. */
+/* The hits that the ledger sends, bounded in number and size. */
 struct hitlist {
 	struct mail_row		*rows;
 	size_t			 nrows;
-	size_t			 size;	/* of rows */
+	size_t			 size;	/* allocated rows */
 	struct msg_hits_room	 room;
-	size_t			 later;	/* rows that had none */
-	int64_t			 last;	/* time of the last report, 0: none */
-	bool			 whole;	/* the list has ended */
+	size_t			 later;	/* rows beyond the bound */
+	int64_t			 last;	/* time of the last report; 0: none */
+	bool			 whole;	/* the end was received */
 };
 
-/* One message of the ledger's; -1 when it is not as it must be. */
+/* Takes one message of the ledger; -1 if it is malformed. */
 int	hitlist_add(struct hitlist *, const struct message *);
 
 void	hitlist_clear(struct hitlist *);

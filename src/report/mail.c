@@ -11,8 +11,8 @@
 
 #define LINE_MAX_QP	76	/* RFC 2045 6.7 */
 #define WORD_MAX	48	/* of an encoded word: RFC 2047 2 has 75 */
-#define SUBJECT_MAX	70	/* as it is, in one line */
-#define ADDRESS_MAX	250	/* likewise; lines have 998 at the most */
+#define SUBJECT_MAX	70	/* written unencoded, in one line */
+#define ADDRESS_MAX	250	/* likewise; a line has at most 998 */
 
 static const char	hex[] = "0123456789ABCDEF";
 
@@ -37,7 +37,9 @@ add_date(struct str *s, int64_t now)
 	    tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
-/* One character in an encoded word (RFC 2047 4.2), and its length there. */
+/*
+ * Encodes one character for an encoded word (RFC 2047 4.2); its length there.
+ */
 static size_t
 encode_char(char *out, const char *p, size_t n)
 {
@@ -58,8 +60,8 @@ encode_char(char *out, const char *p, size_t n)
 }
 
 /*
- * As encoded words, each with whole characters; valid in a phrase too. The text
- * is UTF-8 and printable.
+ * Appends encoded words, each with whole characters, also valid in a phrase.
+ * The text is printable UTF-8.
  */
 static void
 add_encoded(struct str *s, const char *text)
@@ -113,7 +115,7 @@ add_subject(struct str *s, const char *subject)
 	free(text);
 }
 
-/* local@domain or local@[192.0.2.1], nothing of which needs quotes. */
+/* local@domain or local@[192.0.2.1] without characters that need quotes. */
 static bool
 is_bare(const char *address, size_t len)
 {
@@ -130,9 +132,9 @@ is_bare(const char *address, size_t len)
 }
 
 /*
- * One that ASCII cannot say is shown as the name of an empty group: no server
- * has to understand it, and the envelope has the address itself (RFC 6857 3.1).
- * The blank ends the encoded word (RFC 2047 5).
+ * An address that is not ASCII becomes the name of an empty group. Every server
+ * accepts this, and the envelope has the address itself (RFC 6857 3.1). The
+ * blank ends the encoded word (RFC 2047 5).
  */
 static void
 add_address(struct str *s, const char *address)
@@ -174,7 +176,7 @@ add_headers(struct str *s, const struct mail *mail)
 
 /* --- bodies --- */
 
-/* The character must be written as its number. */
+/* Whether the character must be written as =XX. */
 static bool
 is_special(const char *line, size_t i, size_t len)
 {
@@ -182,14 +184,17 @@ is_special(const char *line, size_t i, size_t len)
 
 	if (c == '=' || c < ' ' || c > '~')
 		return true;
-	/* Blanks at the end get lost. */
+	/* Blanks at the end of a line may get lost. */
 	if (c == ' ' && i + 1 == len)
 		return true;
-	/* Programs that keep mails in one file write ">" in front of it. */
+	/* Programs that keep mails in one file write ">" before such a line. */
 	return i == 0 && len >= 5 && memcmp(line, "From ", 5) == 0;
 }
 
-/* Quoted-printable (RFC 2045 6.7): passes any server, and lines are short. */
+/*
+ * Quoted-printable (RFC 2045 6.7), which every server passes and which has
+ * short lines.
+ */
 static void
 add_line(struct str *s, const char *line, size_t len)
 {
@@ -213,7 +218,7 @@ add_line(struct str *s, const char *line, size_t len)
 	str_adds(s, "\r\n");
 }
 
-/* Lines that end in LF. */
+/* Appends lines that end in LF. */
 static void
 add_quoted(struct str *s, const struct str *text)
 {
@@ -244,7 +249,7 @@ mail_compose(struct str *s, struct mail *mail)
 
 	mail_text_sort(mail);
 	add_headers(s, mail);
-	/* "=_" is in no line of quoted-printable. */
+	/* "=_" occurs in no line of quoted-printable. */
 	snprintf(boundary, sizeof(boundary), "=_report-%016" PRIx64,
 	    mail->token);
 	str_addf(s, "Content-Type: multipart/mixed;\r\n boundary=\"%s\"\r\n"

@@ -8,14 +8,14 @@
 #include "lib/str.h"
 
 /*
- * The report as a mail: rows in, bytes out. What strangers chose,
- * the ids, is made printable; headers are ASCII, whatever the settings hold.
+ * The report as a mail: rows in, bytes out. Ids come from outside and are made
+ * printable. Headers are ASCII, whatever the settings contain.
  */
 struct mail_row {
-	char	*id;		/* any bytes, a NUL behind them */
+	char	*id;		/* any bytes, then a NUL */
 	size_t	 idlen;
-	char	*rule;		/* "": the plain settings */
-	int64_t	 mails;		/* 0: nobody knows the limit any more */
+	char	*rule;		/* "": not from a rule */
+	int64_t	 mails;		/* 0: the limit is unknown now */
 	int64_t	 seconds;
 	int64_t	 hits[HIT_KIND__MAX];
 };
@@ -27,28 +27,31 @@ struct mail {
 	const char		*subject;
 	const char		*host;		/* letters, digits, ".-" */
 	int64_t			 now;		/* seconds since 1970 */
-	int64_t			 last;		/* report; 0: none yet */
-	uint64_t		 token;		/* makes the mail unique */
+	int64_t			 last;		/* the last report; 0: none */
+	uint64_t		 token;		/* for the Message-ID */
 	struct mail_row		*rows;
 	size_t			 nrows;
-	size_t			 later;		/* rows for the next one */
+	size_t			 later;		/* left for the next report */
 };
 
-#define MAIL_TABLE_MAX	1000	/* rows of a table; the CSV has all */
+#define MAIL_TABLE_MAX	1000	/* rows of a table; the CSV has all rows */
 
 /*
- * Adds the whole mail, ASCII only, lines ended by CRLF and far below 998 bytes,
- * dots not stuffed. Sorts the rows, and joins those of one id and window: nrows
- * may become less.
+ * Appends the whole mail: ASCII, lines end in CRLF and are far shorter than 998
+ * bytes, dots are not stuffed. Sorts the rows and joins those of one id and
+ * window, so nrows may decrease.
  */
 void	mail_compose(struct str *, struct mail *);
 
 /* --- its parts, of mail_text.c --- */
 
-/* Most hits first, then most warnings; each (rule, id, window) once. */
+/*
+ * Sorts by hits, then by warnings, most first; joins rows of one (rule, id,
+ * window).
+ */
 void	mail_text_sort(struct mail *);
 
-/* Lines ended by LF, UTF-8. */
+/* Appends the text: lines end in LF, UTF-8. */
 void	mail_text_add(struct str *, const struct mail *);
 void	mail_text_add_csv(struct str *, const struct mail *);
 

@@ -9,9 +9,9 @@
 #include "lib/width.h"
 #include "report/mail.h"
 
-#define ID_COLUMNS	40	/* a longer id has a line of its own */
-#define ID_TEXT_MAX	400	/* bytes of an id in the text */
-#define GAP		2	/* between columns */
+#define ID_COLUMNS	40	/* a longer id gets its own line */
+#define ID_TEXT_MAX	400	/* bytes of an id that are shown */
+#define GAP		2	/* blanks between columns */
 
 /* --- order --- */
 
@@ -47,7 +47,7 @@ by_hits(const void *a, const void *b)
 	return compare_name(x, y);
 }
 
-/* Of one table: most of its hits first. */
+/* Orders by hits, most first; for one table. */
 static int
 by_warnings(const void *a, const void *b)
 {
@@ -103,7 +103,7 @@ static const struct {
 
 #define NUNITS	(sizeof(units) / sizeof(units[0]))
 
-/* "day", "2 hours", "90 seconds": the largest unit that leaves nothing over. */
+/* "day", "2 hours", "90 seconds": the largest unit that divides it. */
 static void
 add_period(struct str *s, int64_t seconds)
 {
@@ -135,7 +135,7 @@ add_limit(struct str *s, const struct mail_row *row)
 		add_period(s, row->seconds);
 }
 
-/* "3 days 2 hours": the two largest units will do. */
+/* "3 days 2 hours": the two largest units. */
 static void
 add_duration(struct str *s, int64_t seconds)
 {
@@ -204,19 +204,19 @@ add_line(struct str *s, char c, size_t n)
 		str_addc(s, c);
 }
 
-/* The rows that have hits of one kind, most first. */
+/* The rows with hits of one kind, most first. */
 struct table {
 	enum hit_kind		  kind;
 	const struct mail_row	**rows;
 	size_t			  nrows;
 	size_t			  nshown;
-	int64_t			  sum;		/* of the hits */
-	size_t			  id;		/* widths of the columns */
+	int64_t			  sum;		/* of all hits */
+	size_t			  id;		/* widths of columns */
 	size_t			  limit;
 	size_t			  hits;
 };
 
-/* What a hit is called; the heads of the columns are more than one. */
+/* What a hit is called; the plural is the head of the column. */
 static const char *const	words[HIT_KIND__MAX] = {
 	[HIT_FULL] = "hit", [HIT_NEAR] = "warning"
 };
@@ -379,7 +379,7 @@ add_csv_text(struct str *s, const char *bytes, size_t len)
 	text = alloc_zero(size, 1);
 	str_printable(text, size, bytes, len);
 	str_addc(s, '"');
-	/* What a spreadsheet would take for a formula of its own making. */
+	/* A spreadsheet would take these for a formula. */
 	if (*text != '\0' && strchr("=+-@", *text) != NULL)
 		str_addc(s, '\'');
 	for (p = text; *p != '\0'; p++) {

@@ -23,22 +23,22 @@
 #include "role/role.h"
 
 /*
- * One report: connects, locks itself in, only then hears of the hits, sends
- * the mail, tells the parent how it went and ends.
+ * Sends one report: connects, enters its sandbox, and only then receives the
+ * hits, sends the mail, tells the parent the result and exits.
  */
 #define GOODBYE_MS	(5 * 1000)
-#define POLITE_SECONDS	5		/* for a server that gets no mail */
+#define POLITE_SECONDS	5		/* for a session without a mail */
 #define HOST_MAX	256
 #define REASON_MAX	480
 
 static struct {
 	struct role_start	 start;
 	char			 host[HOST_MAX];
-	char			 hello[HOST_MAX];	/* what EHLO says */
-	int			 fd;		/* the server; -1: none */
+	char			 hello[HOST_MAX];	/* our name for EHLO */
+	int			 fd;		/* to the server; -1: none */
 	struct connect_peer	 peer;
 	struct tls		*tls;
-	char			 reason[REASON_MAX];	/* it is out of reach */
+	char			 reason[REASON_MAX];	/* why not reachable */
 	struct hitlist		 hits;
 	struct smtp		*smtp;
 	struct str		 text;		/* the mail */
@@ -61,7 +61,7 @@ end(int status)
 	exit(status);
 }
 
-/* The reason is printable. */
+/* Tells the parent. The reason is printable. */
 static void
 tell(enum report_outcome outcome, const char *reason)
 {
@@ -84,7 +84,7 @@ tell(enum report_outcome outcome, const char *reason)
 
 /* --- who we are --- */
 
-/* What may stand in EHLO and in a Message-ID. */
+/* Whether the name may be used in EHLO and in a Message-ID. */
 static bool
 is_host_name(const char *name)
 {
@@ -95,7 +95,7 @@ is_host_name(const char *name)
 	    strspn(name, letters) == strlen(name);
 }
 
-/* "host" becomes "host.example.org", where the resolver knows that. */
+/* "host" becomes "host.example.org", if the resolver knows that name. */
 static void
 complete_host_name(char *host)
 {
@@ -142,7 +142,9 @@ try_server(char *why, size_t size)
 	    &report.peer, why, size);
 	if (report.fd == -1)
 		return -1;
-	/* Servers refuse what is no whole name (RFC 5321 4.1.4). */
+	/*
+	 * Servers refuse a name that is not fully qualified (RFC 5321 4.1.4).
+	 */
 	if (strchr(report.host, '.') != NULL)
 		strlcpy(report.hello, report.host, sizeof(report.hello));
 	else
@@ -155,7 +157,9 @@ try_server(char *why, size_t size)
 	return report.tls != NULL ? 0 : -1;
 }
 
-/* A reason why not is kept until there is known to be something to send. */
+/*
+ * Keeps a reason for failure until it is known that there is something to send.
+ */
 static void
 reach_server(void)
 {
@@ -186,7 +190,7 @@ on_parent(void)
 			end(0);
 		if (role_message(&report.start, &m, &fresh) == 0 && m.fd != -1)
 			close(m.fd);
-		/* This report goes out as it was meant. */
+		/* A reload does not change a report under way. */
 		settings_free(fresh);
 		fresh = NULL;
 	}
@@ -194,7 +198,7 @@ on_parent(void)
 		end(1);
 }
 
-/* The ledger ended without the end of its list: the database gave none. */
+/* The ledger ended before the end of its list: the database did not answer. */
 static int
 on_ledger(void)
 {
@@ -238,7 +242,7 @@ receive_hits(void)
 static void
 on_taken(void)
 {
-	/* The hits may go: what the server says afterwards changes nothing. */
+	/* The hits may be deleted, whatever the server says after this. */
 	tell(REPORT_SENT, "");
 	if (*smtp_reason(report.smtp) != '\0')
 		log_warning("the report did not go to everybody: %s",

@@ -14,14 +14,14 @@
 
 static struct {
 	const struct session	*s;
-	bool			 inside;	/* TLS begun */
-	bool			 secure;	/* and its handshake done */
+	bool			 inside;	/* TLS has begun */
+	bool			 secure;	/* its handshake is done */
 	bool			 deaf;		/* the server does not read */
-	bool			 told;		/* that the mail was taken */
+	bool			 told;		/* on_taken was called */
 	bool			 over;
 	struct mono		 deadline;
 	size_t			 replies;	/* when the deadline was set */
-	/* What TLS made of the output, for the wire. */
+	/* Encrypted output. */
 	char			 wire[PIECE];
 	size_t			 at;
 	size_t			 len;
@@ -34,7 +34,10 @@ lost(const char *reason)
 	run.over = true;
 }
 
-/* After each piece that went out and each reply: slow is not dead. */
+/*
+ * Restarts the deadline after each piece sent and each reply: a slow server is
+ * not dead.
+ */
 static void
 wait_again(void)
 {
@@ -45,7 +48,7 @@ wait_again(void)
 
 /* --- out --- */
 
-/* The number of bytes that went out, 0 when none can at the moment. */
+/* The number of bytes written; 0 if none can be written now. */
 static size_t
 put(const void *bytes, size_t len)
 {
@@ -61,7 +64,7 @@ put(const void *bytes, size_t len)
 	if (n == 0 || errno == EAGAIN || errno == EWOULDBLOCK ||
 	    errno == EINTR || errno == ENOBUFS || errno == ENOMEM)
 		return 0;
-	/* It may have said why before it closed: that is read first. */
+	/* The server may have said why before it closed: read that first. */
 	if (errno == EPIPE || errno == ECONNRESET)
 		run.deaf = true;
 	else
@@ -69,7 +72,7 @@ put(const void *bytes, size_t len)
 	return 0;
 }
 
-/* What waits of TLS; whether all of it went out. */
+/* Writes the encrypted output; whether all of it was written. */
 static bool
 flush_wire(void)
 {
@@ -87,7 +90,7 @@ flush_wire(void)
 	}
 }
 
-/* Writes what can be written; whether some is left. */
+/* Writes what it can; whether some is left. */
 static bool
 flush_output(void)
 {
@@ -135,7 +138,7 @@ on_want(enum smtp_want want)
 	}
 }
 
-/* What came in TLS, as far as it is whole. */
+/* Decrypts complete records. */
 static void
 read_inside(void)
 {
@@ -219,7 +222,7 @@ turn(struct mono end)
 	bool		left;
 
 	left = flush_output();
-	/* After the flush, so that QUIT is on its way. */
+	/* After the flush, so that QUIT is sent. */
 	tell_taken();
 	if (run.over)
 		return;
@@ -258,7 +261,9 @@ session_run(const struct session *s)
 	while (!run.over)
 		turn(end);
 	tell_taken();
-	/* The server learns why the handshake failed, or that this is all. */
+	/*
+	 * Tells the server why the handshake failed, or that this is the end.
+	 */
 	if (run.secure)
 		tls_close(s->tls);
 	if (run.inside)

@@ -11,22 +11,22 @@
 struct session {
 	int		 fd;		/* connected, non-blocking */
 	struct smtp	*smtp;
-	struct tls	*tls;		/* NULL: none is wanted */
-	bool		 tls_first;	/* before the greeting */
-	int		 seconds;	/* at the most, all in all; 0: no end */
+	struct tls	*tls;		/* NULL: no TLS */
+	bool		 tls_first;	/* TLS before the greeting */
+	int		 seconds;	/* for the session; 0: no limit */
 
 	/*
-	 * The descriptor of the parent and what is done when it has something
-	 * to say, which may be to exit.
+	 * The parent's channel, and the function to call when it is readable.
+	 * That function may exit.
 	 */
 	int		 parent_fd;
 	void		 (*on_parent)(void);
 
-	/* Called once, as soon as the server took the mail. */
+	/* Called once, when the server has accepted the mail. */
 	void		 (*on_taken)(void);
 };
 
-/* Until it is over; how it went, the SMTP machine says. */
+/* Runs the session to its end. The SMTP machine has the result. */
 void	session_run(const struct session *);
 
 #endif

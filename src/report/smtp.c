@@ -6,8 +6,8 @@
 #include "report/smtp_machine.h"
 
 /*
- * Commands are short, so that what holds a password is written where it stays
- * until it is wiped.
+ * Commands are short, so `out` is not reallocated while it holds a password,
+ * and the password has one copy, which is wiped.
  */
 #define OUT_FIRST	4096
 
@@ -26,7 +26,7 @@ smtp_new(const struct smtp_config *config, const struct smtp_mail *mail)
 	str_init(&s->out);
 	str_extend(&s->out, OUT_FIRST);
 	s->out.len = 0;
-	/* Always strings, empty ones too. */
+	/* Makes them strings, even if empty. */
 	str_add(&s->line, "", 0);
 	str_add(&s->text, "", 0);
 	return s;
@@ -45,7 +45,9 @@ smtp_free(struct smtp *s)
 
 /* --- the greeting and what is offered --- */
 
-/* It has answered no EHLO yet, that of before STARTTLS included. */
+/*
+ * Whether the server has answered no EHLO yet, including one before STARTTLS.
+ */
 static bool
 is_new(const struct smtp *s)
 {
@@ -72,7 +74,7 @@ struct offer {
 	unsigned int	 bit;
 };
 
-/* The bit of a word of `len` bytes, 0 when it is none of these. */
+/* The bit of a word of `len` bytes; 0: unknown. */
 static unsigned int
 find_offer(const struct offer *offers, const char *word, size_t len)
 {
@@ -83,7 +85,7 @@ find_offer(const struct offer *offers, const char *word, size_t len)
 	return 0;
 }
 
-/* One line of the reply to EHLO, without its code. */
+/* Takes one line of the reply to EHLO, without its code. */
 static void
 on_offer(struct smtp *s, const char *line)
 {
@@ -102,7 +104,7 @@ on_offer(struct smtp *s, const char *line)
 	size_t	len;
 
 	len = strcspn(line, " \t");
-	/* AUTH= is how servers wrote it before there was a standard. */
+	/* AUTH= is an older form that some servers use. */
 	if (strncasecmp(line, "AUTH", 4) != 0 || line[4] == '\0' ||
 	    strchr(" \t=", line[4]) == NULL) {
 		s->can |= find_offer(offers, line, len);
@@ -114,7 +116,7 @@ on_offer(struct smtp *s, const char *line)
 	}
 }
 
-/* TLS and AUTH first, as configured; never the mail without them. */
+/* Begins TLS and AUTH, if they are configured, before the mail. */
 static void
 begin_session(struct smtp *s)
 {
@@ -142,7 +144,10 @@ on_ehlo(struct smtp *s)
 		begin_session(s);
 		return;
 	}
-	/* RFC 5321 3.2: who knows no EHLO may know HELO, but nothing more. */
+	/*
+	 * RFC 5321 3.2: a server without EHLO may know HELO, without
+	 * extensions.
+	 */
 	if (s->code / 100 == 5) {
 		s->can = 0;
 		str_addf(&s->out, "HELO %s\r\n", s->config->name);
@@ -182,8 +187,9 @@ on_quit(struct smtp *s)
 /* --- replies --- */
 
 /*
- * What to do with the reply at each step, how long to wait for it (the minimum
- * times of RFC 5321 4.5.3.2 where it has one), and when it did not come.
+ * For each step: the function for the reply, how long to wait for it (the
+ * minimum of RFC 5321 4.5.3.2 if it has one), and words for a reply that did
+ * not come.
  */
 static const struct {
 	void		(*on_reply)(struct smtp *);
@@ -214,7 +220,7 @@ void
 smtp_lost(struct smtp *s, const char *reason)
 {
 	s->next = s->next || is_new(s);
-	/* Nothing that came after what counts. */
+	/* What comes after the mail's end does not matter. */
 	if (s->step != STEP_QUIT && s->step != STEP_OVER)
 		smtp_add_reason(s, steps[s->step].when, reason);
 	smtp_drop_output(s);
@@ -228,7 +234,7 @@ smtp_untrusted(struct smtp *s, const char *reason)
 	s->next = false;
 }
 
-/* The code of a reply's line, -1 where it is none. */
+/* The code of a line of a reply; -1: the line is malformed. */
 static int
 line_code(const char *line, size_t len)
 {
@@ -245,9 +251,9 @@ line_code(const char *line, size_t len)
 }
 
 /*
- * A reply to what was not sent yet: nobody's who could know. Recipients may be
- * answered one by one, a mail refused before its end, and a server that closes
- * says so at any time.
+ * Whether this is a reply to a command that was not sent yet. Exceptions:
+ * recipients are answered one by one, a mail may be refused before its end, and
+ * a closing server may say so at any time.
  */
 static bool
 out_of_turn(const struct smtp *s)
@@ -256,7 +262,7 @@ out_of_turn(const struct smtp *s)
 	    s->step != STEP_BODY && s->step != STEP_QUIT;
 }
 
-/* One whole line without its end. */
+/* Takes one complete line without its end. */
 static void
 on_line(struct smtp *s)
 {
@@ -275,7 +281,7 @@ on_line(struct smtp *s)
 		s->can = 0;
 	else if (s->step == STEP_EHLO && len > 4)
 		on_offer(s, line + 4);
-	/* A challenge is what stands behind the code. */
+	/* A challenge follows the code. */
 	skip = code != 334 ? 0 : len > 3 ? 4 : 3;
 	s->text.len = 0;
 	str_add(&s->text, line + skip, len - skip);
@@ -302,7 +308,7 @@ want(const struct smtp *s)
 	}
 }
 
-/* One byte of a reply. */
+/* Takes one byte of a reply. */
 static void
 on_byte(struct smtp *s, char c)
 {
@@ -327,9 +333,8 @@ smtp_input(struct smtp *s, const void *bytes, size_t len)
 
 	for (; p < end && s->step != STEP_OVER; p++) {
 		/*
-		 * Bytes behind the reply to STARTTLS were put there by somebody
-		 * who wants them taken for what is said inside TLS
-		 * (CVE-2011-0411).
+		 * Somebody inserted bytes after the reply to STARTTLS, to have
+		 * them taken for a reply inside TLS (CVE-2011-0411).
 		 */
 		if (s->step == STEP_HANDSHAKE)
 			smtp_give_up(s, "the server speaks on after STARTTLS: "
@@ -346,7 +351,7 @@ smtp_secured(struct smtp *s)
 	if (s->step != STEP_HANDSHAKE)
 		return want(s);
 	s->tls = true;
-	/* Nothing that was said in clear is believed any more (RFC 3207). */
+	/* Forgets what was said in clear (RFC 3207). */
 	s->can = 0;
 	str_addf(&s->out, "EHLO %s\r\n", s->config->name);
 	s->step = STEP_EHLO;
@@ -362,7 +367,7 @@ smtp_output(const struct smtp *s, size_t *len)
 	return s->out.data + s->gone;
 }
 
-/* What was sent may have been a password. */
+/* The bytes may contain a password. */
 void
 smtp_wrote(struct smtp *s, size_t n)
 {

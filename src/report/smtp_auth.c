@@ -30,7 +30,7 @@ add_plain(struct smtp *s)
 	str_wipe(&secret);
 }
 
-/* Whether it fits behind AUTH PLAIN; else the server asks for it (RFC 4954). */
+/* Whether it fits into AUTH PLAIN; else the server asks for it (RFC 4954). */
 static bool
 plain_is_short(const struct smtp *s)
 {
@@ -40,8 +40,9 @@ plain_is_short(const struct smtp *s)
 }
 
 /*
- * The best that is offered and was not refused: first what does not show the
- * password, for the name of a server may be in the wrong hands one day.
+ * Takes the best mechanism that is offered and has not failed. Mechanisms that
+ * do not show the password come first, since another host may pose as the
+ * server.
  */
 void
 smtp_auth_begin(struct smtp *s)
@@ -67,7 +68,7 @@ smtp_auth_begin(struct smtp *s)
 		smtp_fail(s, "the server offers no AUTH of a known kind", "");
 }
 
-/* A mechanism ended: in, or the next one. */
+/* A mechanism has ended: begins the mail, or the next mechanism. */
 static void
 end_auth(struct smtp *s, unsigned int mechanism)
 {
@@ -79,7 +80,10 @@ end_auth(struct smtp *s, unsigned int mechanism)
 		smtp_refused(s, "the server closes");
 		return;
 	}
-	/* A server may offer what it is not set up for, and call that 454. */
+	/*
+	 * A server may offer a mechanism that it is not set up for, and answer
+	 * 454.
+	 */
 	s->tried |= mechanism;
 	smtp_auth_begin(s);
 }
@@ -129,7 +133,7 @@ smtp_auth_on_login_end(struct smtp *s)
 	end_auth(s, CAN_LOGIN);
 }
 
-/* The answer to the challenge of RFC 2195; -1 when there is none. */
+/* Appends the answer to the challenge of RFC 2195; -1: there is none. */
 static int
 add_cram(struct smtp *s)
 {

@@ -30,7 +30,10 @@ smtp_add_reason(struct smtp *s, const char *what, const char *detail)
 	str_printable(b, sizeof(b), detail, strlen(detail));
 	snprintf(text, sizeof(text), "%s%s%s%s", len > 0 ? "; " : "", a,
 	    *b != '\0' ? ": " : "", b);
-	/* What does not fit is left out, not cut; room for that remains. */
+	/*
+	 * A text that does not fit is left out and not cut; "; ..." always
+	 * fits.
+	 */
 	if (strlen(text) + sizeof(more) <= left)
 		memcpy(s->reason + len, text, strlen(text) + 1);
 	else if (left >= sizeof(more) && (len < strlen(more) ||

@@ -31,7 +31,7 @@ enum smtp_step {
 	STEP__MAX
 };
 
-/* What the server offers, of what we can use. */
+/* The extensions that the server offers and that we use. */
 enum {
 	CAN_STARTTLS	= 1 << 0,
 	CAN_PIPELINING	= 1 << 1,
@@ -51,18 +51,18 @@ struct smtp {
 	bool			 taken;
 	bool			 next;		/* smtp_next */
 	unsigned int		 can;
-	unsigned int		 tried;		/* of CAN_AUTH: refused */
+	unsigned int		 tried;		/* mechanisms that failed */
 	size_t			 rcpt;		/* whose reply is next */
 	size_t			 sent_rcpt;	/* whose command is next */
 	size_t			 accepted;
-	struct str		 line;		/* of a reply, not whole */
-	size_t			 skipped;	/* bytes of it, too many */
-	size_t			 lines;		/* of it, whole */
+	struct str		 line;		/* an incomplete reply line */
+	size_t			 skipped;	/* dropped from a long line */
+	size_t			 lines;		/* complete lines of it */
 	int			 code;
-	size_t			 replies;	/* whole ones, all in all */
-	struct str		 text;		/* its last line, for reasons */
+	size_t			 replies;	/* complete replies so far */
+	struct str		 text;		/* the last line of a reply */
 	struct str		 out;
-	size_t			 gone;		/* of `out`, written */
+	size_t			 gone;		/* bytes of `out`, sent */
 	char			 reason[SMTP_REASON_MAX];
 };
 

@@ -26,7 +26,7 @@ smtp_address_valid(const char *address)
 	return str_utf8_valid(address, len);
 }
 
-/* Whether this server can be told of this address. */
+/* Whether the address may be used with this server. */
 static bool
 can_name(const struct smtp *s, const char *address)
 {
@@ -58,7 +58,10 @@ smtp_mail_begin(struct smtp *s)
 	s->rcpt = s->sent_rcpt = s->accepted = 0;
 }
 
-/* The next recipient, or with PIPELINING all of them; false: there is none. */
+/*
+ * Sends the next recipient, or with PIPELINING all of them; false: there is
+ * none.
+ */
 static bool
 send_rcpt(struct smtp *s)
 {
@@ -80,7 +83,7 @@ send_rcpt(struct smtp *s)
 	return sent;
 }
 
-/* Whose reply is next: those that were never sent get none. */
+/* Moves on to the next recipient that was sent, whose reply comes next. */
 static void
 skip_unsent(struct smtp *s)
 {
@@ -137,7 +140,7 @@ smtp_mail_on_rcpt(struct smtp *s)
 		end_rcpt(s);
 }
 
-/* Dots stuffed (RFC 5321 4.5.2), and the line with the dot. */
+/* Appends the body with stuffed dots (RFC 5321 4.5.2), and the final dot. */
 static void
 send_body(struct smtp *s)
 {
@@ -171,7 +174,9 @@ void
 smtp_mail_on_body(struct smtp *s)
 {
 	if (s->code / 10 == 25) {
-		/* Whoever took it had to have all of it. */
+		/*
+		 * A server that accepts the mail must have received all of it.
+		 */
 		if (smtp_pending(s)) {
 			smtp_give_up(s, "the server answers out of turn");
 			return;
@@ -180,7 +185,7 @@ smtp_mail_on_body(struct smtp *s)
 		smtp_quit(s);
 		return;
 	}
-	/* A QUIT in the midst of a mail would be a line of it. */
+	/* A QUIT inside the body would be a line of it. */
 	if (smtp_pending(s)) {
 		smtp_add_reason(s, "the mail was refused", s->text.data);
 		smtp_give_up(s, "");

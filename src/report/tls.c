@@ -19,21 +19,21 @@
 #include "lib/str.h"
 #include "report/tls.h"
 
-/* Older LibreSSL looks at the common name where there is no DNS name. */
+/* Older LibreSSL checks the common name if there is no DNS name. */
 #ifndef X509_CHECK_FLAG_NEVER_CHECK_SUBJECT
 #define X509_CHECK_FLAG_NEVER_CHECK_SUBJECT	0
 #endif
 
 struct tls {
 	SSL_CTX	*ctx;
-	SSL	*ssl;		/* owns both of: */
+	SSL	*ssl;		/* owns both BIOs: */
 	BIO	*in;
 	BIO	*out;
 	bool	 verify;
 	char	 reason[256];
 };
 
-/* The library's words for what went wrong last, or those given. */
+/* The library's last error, or the given words. */
 static const char *
 error_words(const char *otherwise)
 {
@@ -54,29 +54,29 @@ tls_load(char *why, size_t size)
 		    error_words("no reason given"));
 		return -1;
 	}
-	/* Where there is none, CRAM-MD5 will do without. */
+	/* Without HMAC-MD5, CRAM-MD5 is not used. */
 	(void)tls_hmac_md5("", 0, digest, 0, digest);
 	return 0;
 }
 
 /* --- certificates of authorities --- */
 
-/* Every certificate of the file; whether there was one. */
+/* Adds every certificate of the file; whether there was one. */
 static bool
 load_file(SSL_CTX *ctx, const char *file)
 {
 	bool	good;
 
 	good = SSL_CTX_load_verify_locations(ctx, file, NULL) == 1;
-	/* What a file lacks is no error of the connection. */
+	/* A fault of a file is not an error of the connection. */
 	if (!good)
 		ERR_clear_error();
 	return good;
 }
 
 /*
- * OpenSSL looks into a directory when it needs a certificate, which is too late
- * for a process that cannot open files any more.
+ * Adds all certificates of a directory now: OpenSSL would read them when it
+ * needs them, when the process cannot open files.
  */
 static bool
 load_directory(SSL_CTX *ctx, const char *path)
@@ -100,7 +100,10 @@ load_directory(SSL_CTX *ctx, const char *path)
 	return any;
 }
 
-/* Where systems keep all in one file, should OpenSSL's own place be empty. */
+/*
+ * Where systems keep all certificates in one file, if OpenSSL's own place is
+ * empty.
+ */
 static const char *const	bundles[] = {
 	"/etc/ssl/certs/ca-certificates.crt",
 	"/etc/ssl/cert.pem",
@@ -118,7 +121,7 @@ load_system(SSL_CTX *ctx)
 	size_t		 i;
 	bool		 any = false;
 
-	/* Named by the administrator: these, and no others. */
+	/* If the administrator names them, only these are trusted. */
 	if (file != NULL || dir != NULL) {
 		if (file != NULL)
 			any = load_file(ctx, file);
@@ -157,7 +160,7 @@ load_authorities(struct tls *t, const char *cafile, char *why, size_t size)
 		    cafile);
 		return -1;
 	}
-	/* What is in it is trusted, be it the server's own certificate. */
+	/* Trusts each certificate in it, also the server's own. */
 	X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(t->ctx),
 	    X509_V_FLAG_PARTIAL_CHAIN);
 	return 0;
@@ -165,7 +168,7 @@ load_authorities(struct tls *t, const char *cafile, char *why, size_t size)
 
 /* --- set up --- */
 
-/* Which name or address the certificate must be for. */
+/* Sets the name or address that the certificate must be for. */
 static int
 expect_host(struct tls *t, const char *host)
 {
@@ -178,7 +181,7 @@ expect_host(struct tls *t, const char *host)
 		return !t->verify ||
 		    X509_VERIFY_PARAM_set1_ip(param, addr.byte,
 		    addr.bits / 8) == 1 ? 0 : -1;
-	/* The dot at the end of a whole name is in no certificate. */
+	/* A certificate has no dot at the end of a name. */
 	if (len > 1 && host[len - 1] == '.')
 		len--;
 	if (len >= sizeof(name))
@@ -252,7 +255,7 @@ fail_with(struct tls *t, const char *what, const char *detail)
 	ERR_clear_error();
 }
 
-/* Whether the call that returned `n` has to be repeated with more input. */
+/* Whether the call that returned `n` must be repeated with more input. */
 static bool
 wants_input(struct tls *t, int n)
 {
@@ -285,7 +288,7 @@ tls_handshake(struct tls *t)
 void
 tls_feed(struct tls *t, const void *bytes, size_t len)
 {
-	/* Grows as it must; -1 is no memory. */
+	/* The buffer grows as needed; -1: no memory. */
 	if (len > INT_MAX || BIO_write(t->in, bytes, (int)len) != (int)len)
 		fail_with(t, "TLS", "no memory");
 }
@@ -323,7 +326,7 @@ tls_write(struct tls *t, const void *bytes, size_t len)
 	int	n;
 
 	ERR_clear_error();
-	/* Memory takes everything at once. */
+	/* A buffer in memory takes everything at once. */
 	n = SSL_write(t->ssl, bytes, len > INT_MAX ? INT_MAX : (int)len);
 	if (n > 0 && (size_t)n == len)
 		return 0;
