@@ -54,8 +54,8 @@ activation_take(void)
 }
 
 /*
- * By name, or, as /run and /var/run may be one directory, by what is found
- * there.
+ * Compares by name, or, since /run and /var/run may be one directory, by the
+ * file.
  */
 static bool
 same_path(const struct sockaddr_un *a, const struct sockaddr_un *b)
@@ -64,7 +64,7 @@ same_path(const struct sockaddr_un *a, const struct sockaddr_un *b)
 
 	if (strncmp(a->sun_path, b->sun_path, sizeof(a->sun_path)) == 0)
 		return true;
-	/* The last byte is the NUL of any path that can be looked up. */
+	/* A path must leave room for its NUL to be usable. */
 	return a->sun_path[sizeof(a->sun_path) - 1] == '\0' &&
 	    b->sun_path[sizeof(b->sun_path) - 1] == '\0' &&
 	    lstat(a->sun_path, &sa) == 0 && lstat(b->sun_path, &sb) == 0 &&
@@ -133,7 +133,7 @@ activation_claim(const struct sockaddr *want, socklen_t wantlen)
 		    !same_address(&have, len, want, wantlen))
 			continue;
 		state.fd[i] = -1;
-		/* Not every unit listens, and a second time does no harm. */
+		/* Not every unit listens; a second listen(2) does no harm. */
 		listen(fd, SOMAXCONN);
 		fcntl(fd, F_SETFL, O_NONBLOCK);
 		return fd;

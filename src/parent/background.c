@@ -9,9 +9,12 @@
 #include "parent/background.h"
 #include "parent/parent.h"
 
-static int	starter = -1;	/* the pipe to whoever waits */
+static int	starter = -1;	/* pipe to the waiting process */
 
-/* Whoever was started first: waits for the daemon's word and passes it on. */
+/*
+ * The process that was started: waits for the daemon's status and exits with
+ * it.
+ */
 static void __attribute__((__noreturn__))
 wait_for(int fd)
 {
@@ -21,7 +24,7 @@ wait_for(int fd)
 	do
 		n = read(fd, &status, 1);
 	while (n == -1 && errno == EINTR);
-	/* No word at all: it died. */
+	/* Without a status the daemon has died. */
 	_exit(n == 1 ? status : STATUS_FATAL);
 }
 

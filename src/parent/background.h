@@ -4,16 +4,16 @@
 #include <stdbool.h>
 
 /*
- * -b: the daemon lives on by itself, but whoever started it waits until it is
- * known how the start went, and gets that as exit status.
+ * -b: the daemon runs in the background. The process that was started waits
+ * until the start has succeeded or failed, and exits with that status.
  */
 
-/* Returns in the daemon only. Fatal when it fails. */
+/* Returns only in the daemon. Fatal if it fails. */
 void	background_begin(void);
 
 /*
- * Tells the starter how it went; the second call and later ones do nothing, nor
- * does any without background_begin. `detach`: stderr too is let go of.
+ * Tells the waiting process the status. Only the first call after
+ * background_begin has an effect. `detach`: closes stderr too.
  */
 void	background_end(int status, bool detach);
 

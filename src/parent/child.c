@@ -16,12 +16,15 @@
 #include "parent/child.h"
 #include "parent/signals.h"
 
-#define CHANNEL_FD	3	/* where a role looks for it: role/role.h */
-#define DIRECTORY_FD	4	/* the same, or nothing */
+#define CHANNEL_FD	3	/* ROLE_CHANNEL_FD */
+#define DIRECTORY_FD	4	/* ROLE_DIRECTORY_FD, or closed */
 #define EXEC_FD		5	/* tells the parent that exec failed */
-#define ABOVE		16	/* where descriptors are out of the way */
+#define ABOVE		16	/* descriptors are moved above it */
 
-/* What libraries look up there on purpose; nothing of ours is told that way. */
+/*
+ * Variables that libraries use. The program passes nothing through the
+ * environment.
+ */
 static const char *const	environment[] = {
 	"TZ", "SSL_CERT_FILE", "SSL_CERT_DIR",
 	"ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS"
@@ -72,14 +75,14 @@ struct start {
 	int		 log;
 };
 
-/* Out of the way of the places that are filled. -1 stays -1. */
+/* Moves a descriptor out of the way. -1 stays -1. */
 static int
 aside(int fd)
 {
 	return fd == -1 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, ABOVE);
 }
 
-/* The child's side: descriptors in their places, then another program. */
+/* In the child: places the descriptors and executes the program. */
 static void __attribute__((__noreturn__))
 become(const struct start *s, char **env, int report)
 {
@@ -87,7 +90,7 @@ become(const struct start *s, char **env, int report)
 	int	 null, channel, directory, log, error;
 
 	signals_reset();
-	/* A terminal's ^C is the parent's affair. */
+	/* ^C at the terminal is for the parent only. */
 	setsid();
 	channel = aside(s->channel);
 	directory = aside(s->directory);
@@ -116,7 +119,7 @@ become(const struct start *s, char **env, int report)
 	_exit(127);
 }
 
-/* Waits for exec: 0, or the errno it failed with. */
+/* Waits for exec(2): 0, or its errno. */
 static int
 exec_error(int fd)
 {

@@ -14,15 +14,15 @@
 #include "parent/identity.h"
 #include "role/role.h"
 
-#define READY_MS	(120 * 1000)	/* an old database may be taken over */
+#define READY_MS	(120 * 1000)	/* time to convert old tables */
 #define LEAVE_MS	(5 * 1000)
-#define CALM_MS		(60 * 1000)	/* who lived so long died by itself */
+#define CALM_MS		(60 * 1000)	/* longer: no quick succession */
 #define ALIVE_MS	5000		/* between questions to the engine */
-#define ALIVE_MOST	3		/* that stay without an answer */
-#define AWAY_MS		500		/* least between looks for a database */
+#define ALIVE_MOST	3		/* questions without an answer */
+#define AWAY_MS		500		/* least between looks for one */
 #define DATABASE_MODE	0750
 
-/* Before the n-th start in quick succession, milliseconds. */
+/* Milliseconds before the n-th start in quick succession. */
 static const int	backoff[] = { 0, 100, 500, 1000, 2000, 5000 };
 
 #define NBACKOFF	(sizeof(backoff) / sizeof(backoff[0]))
@@ -35,8 +35,8 @@ static const char *const	ledgers[BACKEND__MAX] = {
 
 static const struct {
 	enum role	 role;
-	const char	*program;	/* NULL: the ledger of the backend */
-	const char	*name;		/* NULL: as the program */
+	const char	*program;	/* NULL: the backend's ledger */
+	const char	*name;		/* NULL: the program's name */
 } slots[SLOT__MAX] = {
 	[SLOT_ENGINE]		= { ROLE_ENGINE, "engine", NULL },
 	[SLOT_LEDGER]		= { ROLE_LEDGER, NULL, NULL },
@@ -79,8 +79,9 @@ send_identity(struct child *child, const struct msg_identity *identity,
 }
 
 /*
- * The directory of the SQLite file, which its ledger is shut into. It is
- * inherited: OpenBSD's pledge(2) lets nobody send or receive a directory.
+ * Opens the directory of the SQLite file, in which the ledger is confined. The
+ * ledger inherits it, since OpenBSD's pledge(2) does not let a process send or
+ * receive a directory.
  */
 static int
 open_directory(struct place *place, const struct settings *settings,
@@ -151,7 +152,7 @@ children_connect(struct parent *p, enum slot a, enum slot b)
 	if (p->child[a].channel == NULL || p->child[b].channel == NULL)
 		return;
 	if (channel_pair(fd) == -1) {
-		/* Without each other they are of no use. */
+		/* They are useless without each other. */
 		log_error("channel between %s and %s: %s", children_name(p, a),
 		    children_name(p, b), strerror(errno));
 		child_kill(&p->child[b]);
@@ -230,7 +231,7 @@ log_end(const char *name, const struct child *child, int status)
 		log_debug("%s (process %ld) ended", name, (long)child->pid);
 }
 
-/* When a slot that must not be empty is filled again. */
+/* Schedules the next start of a slot's process. */
 static void
 schedule(struct parent *p, enum slot slot, struct mono since, bool away)
 {
@@ -241,14 +242,14 @@ schedule(struct parent *p, enum slot slot, struct mono since, bool away)
 	if (clock_passed(clock_after(since, CALM_MS), now))
 		restart->quick = 0;
 	restart->due = true;
-	/* A connection that was cut may well be there again at once. */
+	/* After a broken connection the database may be back at once. */
 	restart->at = clock_after(since, AWAY_MS);
 	if (away)
 		return;
 	wait = backoff[restart->quick < NBACKOFF ?
 	    restart->quick : NBACKOFF - 1];
 	restart->at = clock_after(now, wait);
-	/* Said while it gets slower, not all night long. */
+	/* Logs while the pauses grow, and not for ever. */
 	if (wait > 0 && restart->quick < NBACKOFF)
 		log_warning("%s keeps ending; starting it again in %d.%d s",
 		    children_name(p, slot), wait / 1000, wait % 1000 / 100);
@@ -256,9 +257,8 @@ schedule(struct parent *p, enum slot slot, struct mono since, bool away)
 }
 
 /*
- * Whether what was lost before the daemon is started ends it: what the
- * administrator must mend does, and whatever is lost before clients are served
- * or again and again. Else it is a fault of that process alone.
+ * Whether a child's end ends the start of the daemon: if the child has sent a
+ * fault, if the engine was not ready yet, or if it ends again and again.
  */
 static bool
 start_failed(const struct parent *p, enum slot slot, const struct child *child)
@@ -267,7 +267,7 @@ start_failed(const struct parent *p, enum slot slot, const struct child *child)
 	    p->restart[slot].quick >= NBACKOFF;
 }
 
-/* An engine or ledger is no more, and nobody asked it to go. */
+/* An engine or ledger has ended unasked. */
 static void
 on_lost(struct parent *p, enum slot slot, const struct child *child, int status)
 {
@@ -292,7 +292,7 @@ on_gone(struct parent *p, enum slot slot, int status)
 {
 	struct child	*child = &p->child[slot], was;
 
-	/* What it said last, why it cannot start above all. */
+	/* Logs its last lines, and handles its last messages. */
 	child_relay_rest(child);
 	p->events->last_words(p, slot);
 	log_end(children_name(p, slot), child, status);
@@ -354,7 +354,7 @@ start_again(struct parent *p, enum slot slot)
 	p->restart[slot].due = false;
 	if (children_start(p, slot, p->settings, &p->identity, why) == -1) {
 		log_error("%s", why);
-		/* One that was killed half-way is reaped first. */
+		/* A process that was killed is reaped first. */
 		if (p->child[slot].state == CHILD_DOWN)
 			schedule(p, slot, now, false);
 		return;
@@ -370,7 +370,7 @@ on_late(struct parent *p, enum slot slot)
 
 	if (child->killed)
 		return;
-	/* It may be gone, and the signal that said so lost. */
+	/* It may have ended, and its signal may be lost. */
 	children_reap(p);
 	if (child->state != CHILD_STARTING && child->state != CHILD_LEAVING)
 		return;
@@ -382,9 +382,9 @@ on_late(struct parent *p, enum slot slot)
 }
 
 /*
- * An engine that hangs keeps all mail waiting. It is asked whether it is alive;
- * questions are counted and not the time, for this process may have stood still
- * as well.
+ * An engine that hangs delays all mail, so it is asked whether it is alive. The
+ * parent counts unanswered questions and not time, since the parent itself may
+ * have been suspended.
  */
 static void
 ask_alive(struct parent *p, enum slot slot, struct mono now)

@@ -3,52 +3,51 @@
 
 #include "parent/parent.h"
 
-/*
- * The processes under the parent: started, watched, started again when they
- * die, stopped.
- */
+/* Starts, watches, restarts and stops the processes under the parent. */
 
 /*
- * Starts the process for a slot and tells it who it is, its settings and, the
- * engine, its sockets. It waits for children_begin. 0, or -1 with *why.
+ * Starts the process of a slot, and sends it its identity, its settings and, to
+ * the engine, the sockets. It then waits for children_begin. 0, or -1 with
+ * *why.
  */
 int	children_start(struct parent *, enum slot, const struct settings *,
 	    const struct msg_identity *, char *why);
 
-/* Sends settings to a slot's process, if there is one that goes on. */
+/*
+ * Sends settings to the process of a slot, unless there is none or it was told
+ * to stop.
+ */
 void	children_settings(struct parent *, enum slot, const struct settings *,
 	    uint64_t generation);
 
-/*
- * Joins two of them by a channel of their own; nothing where one is not there.
- */
+/* Connects two processes by a channel; does nothing if one does not exist. */
 void	children_connect(struct parent *, enum slot, enum slot);
 
-/* MSG_START: nothing more to come. */
+/* Sends MSG_START, the end of the start messages. */
 void	children_begin(struct parent *, enum slot);
 
-/* MSG_STOP, and the end by force when it stays too long. */
+/* Sends MSG_STOP, and kills the process if it does not end in time. */
 void	children_stop(struct parent *, enum slot);
 
-/* Keeps a slot filled from now on, or no longer. */
+/* Whether a slot's process is restarted when it ends. */
 void	children_keep(struct parent *, enum slot, bool);
 
-/* The engine or the ledger says that it serves. */
+/* The engine or the ledger has sent READY. */
 void	children_on_ready(struct parent *, enum slot);
 
-/* Every process that ended is taken leave of. */
+/* Handles every process that has ended. */
 void	children_reap(struct parent *);
 
-/* What is due: starts again, ends by force. */
+/* Restarts and kills what is due. */
 void	children_timers(struct parent *, struct mono now);
 
 /* Milliseconds until children_timers has something to do; -1: nothing. */
 int	children_left(const struct parent *, struct mono now);
 
-/* Whether any process is there. */
+/* Whether any process exists. */
 bool	children_any(const struct parent *);
 
-/* What a process is called where a person reads it. */
+/* The name of a process in the log. */
 const char	*children_name(const struct parent *, enum slot);
 
 /* The ledger's executable for this backend. */

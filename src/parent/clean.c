@@ -11,14 +11,14 @@
 
 #define STEP_MS		(10 * 60 * 1000)	/* without progress */
 /*
- * The report says nothing before the mail is taken, and gives up by itself what
- * takes too long. An SMTP server may think for ten minutes of the end of a mail
- * alone (RFC 5321, 4.5.3.2.6), and whoever ends the report then does not know
- * whether it was sent.
+ * The report has its own deadlines and sends nothing until the mail is
+ * accepted. A mail server may take ten minutes after the end of a mail (RFC
+ * 5321, 4.5.3.2.6). If the parent ended the report in that time it would not
+ * know whether the mail was sent.
  */
 #define SENDING_MS	(60 * 60 * 1000)
 #define MAIL_EVERY_MS	(5 * 60 * 1000)		/* of report_immediately */
-#define WISH_MAIL_MS	(60 * 1000)		/* whoever wishes for one */
+#define WISH_MAIL_MS	(60 * 1000)		/* by a wish */
 #define WISH_CLEAN_MS	(10 * 1000)
 #define RETRY_MS	(60 * 1000)		/* doubled each time */
 #define RETRY_MAX_MS	(60 * 60 * 1000)
@@ -41,7 +41,7 @@ enter(struct job *job, enum job_step step)
 	    step == JOB_SENDING ? SENDING_MS : STEP_MS);
 }
 
-/* The end of it, good or bad: both processes go, then finish() is called. */
+/* Ends the job: stops both processes, then calls finish(). */
 static void
 close_job(struct parent *p)
 {
@@ -53,7 +53,7 @@ close_job(struct parent *p)
 		finish(p);
 }
 
-/* A sentence more of how it went. */
+/* Appends a sentence to the outcome. */
 static void
 say(struct job *job, const char *what)
 {
@@ -71,7 +71,7 @@ fail(struct parent *p, const char *what)
 	close_job(p);
 }
 
-/* The ledger that knows the hits, and which of them nobody was told of. */
+/* The ledger that has the hits. */
 static enum slot
 source(const struct parent *p)
 {
@@ -95,9 +95,7 @@ open_cleaner(struct parent *p)
 		children_begin(p, SLOT_CLEANER);
 }
 
-/*
- * The report gets its end of a channel to the ledger before it locks itself in.
- */
+/* The report gets its channel to the ledger before it enters its sandbox. */
 static void
 open_report(struct parent *p)
 {
@@ -150,8 +148,8 @@ clean_on_ready(struct parent *p, enum slot slot)
 }
 
 /*
- * Whoever waits at a terminal sees that it goes on: once a second the line is
- * written anew. What comes of it must have arrived.
+ * On a terminal the line is updated once a second. The final line must be
+ * written.
  */
 static void
 print_records(struct job *job, const char *what, bool done)
@@ -202,7 +200,7 @@ clean_on_cleaned(struct parent *p, const struct msg_cleaned *cleaned)
 	open_report(p);
 }
 
-/* Another address of the server's; it goes on in clean_on_gone. */
+/* Another address of the mail server is tried, after the process has ended. */
 static void
 try_next(struct parent *p, const char *address, const char *reason)
 {
@@ -240,7 +238,10 @@ clean_on_reported(struct parent *p, const struct msg_reported *reported)
 		say(job, "the report was sent");
 		job->mailed = true;
 		job->mailed_at = clock_mono();
-		/* A hit that came meanwhile waits as one that came now. */
+		/*
+		 * A hit that came during the report waits as long as one that
+		 * comes now.
+		 */
 		if (job->report_due)
 			job->report_at = clock_after(job->mailed_at,
 			    MAIL_EVERY_MS);
@@ -275,10 +276,7 @@ clean_on_forgotten(struct parent *p, enum slot slot, bool forgotten)
 		    "removed; they will be reported again");
 }
 
-/*
- * A process is gone: early, or as it should be. The report ends by itself when
- * it has said how it went.
- */
+/* A process has ended. A report ends by itself after it has sent its result. */
 void
 clean_on_gone(struct parent *p, enum slot slot)
 {
@@ -311,8 +309,8 @@ clean_on_gone(struct parent *p, enum slot slot)
 /* --- the timetable --- */
 
 /*
- * The first time comes early, so that it comes at all where the daemon is
- * restarted every day; and a reload does not put it off.
+ * The first run comes early, so that it happens where the daemon is restarted
+ * every day. A reload does not delay a run.
  */
 static void
 plan(bool *timed, struct mono *next, bool wanted, int64_t ms, int64_t first,
@@ -337,7 +335,7 @@ clean_schedule(struct parent *p, struct mono now)
 	    now);
 	plan(&job->report_timed, &job->report_next,
 	    ms > 0 && report_is_on(p->settings), ms, FIRST_MAIL_MS, now);
-	/* What hindered the last report may be mended now. */
+	/* The reload may have removed the cause of the failure. */
 	if (job->failures > 0) {
 		job->failures = 0;
 		job->report_at = now;
@@ -350,7 +348,7 @@ clean_begin(struct parent *p)
 	open_job(p, true, report_is_on(p->settings));
 }
 
-/* At once, or so long after what was last. */
+/* Now, or this long after the last one. */
 static struct mono
 earliest(bool was, struct mono last, int64_t ms, struct mono now)
 {
@@ -360,8 +358,8 @@ earliest(bool was, struct mono last, int64_t ms, struct mono now)
 }
 
 /*
- * Wishes come through the engine. One that is in the wrong hands must not bury
- * the administrator in mails, nor the database in cleaning.
+ * Wishes come through the engine. If that is taken over, it must not cause many
+ * mails or constant cleaning.
  */
 void
 clean_want(struct parent *p, struct mono now)
@@ -382,7 +380,7 @@ clean_want_report(struct parent *p, struct mono now)
 		    "no report: it is off or goes to nobody");
 		return;
 	}
-	/* The one that is on its way will do; its end is told. */
+	/* The report under way fulfils the wish. */
 	if (p->job.step != JOB_IDLE && p->job.report)
 		return;
 	p->job.report_due = true;
@@ -440,7 +438,7 @@ finish(struct parent *p)
 		retry_report(job, clock_mono());
 }
 
-/* Whether it is due at `now`; a time of the timetable moves on to the next. */
+/* Whether it is due. Moves a regular time on to the next one. */
 static bool
 due(bool timed, struct mono *next, int64_t interval, bool *wanted,
     struct mono at, struct mono now)
@@ -476,7 +474,7 @@ clean_timers(struct parent *p, struct mono now)
 		return;
 	clean = due(job->clean_timed, &job->clean_next, interval,
 	    &job->clean_due, job->clean_at, now);
-	/* It may have been switched off while it waited. */
+	/* The report may have been disabled while it waited. */
 	report = due(job->report_timed, &job->report_next, interval,
 	    &job->report_due, job->report_at, now) && report_is_on(p->settings);
 	if (clean || report)

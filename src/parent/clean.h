@@ -4,27 +4,26 @@
 #include "parent/parent.h"
 
 /*
- * Cleaning, by a ledger of its own beside the one that serves, so that
- * decisions do not wait; reporting, by a process that lives for one mail and
- * gets the hits from the ledger that serves, with --clean from the one that
- * cleaned. The same steps for --clean, clean_interval, report_immediately and
- * policyctl's wishes.
+ * Cleaning and reporting. A second ledger cleans, so that decisions do not
+ * wait. A report process, which sends one mail, gets the hits from the serving
+ * ledger, or with --clean from the one that cleaned. The steps are the same for
+ * --clean, clean_interval, report_immediately and policyctl's wishes.
  */
 
-/* Reads the timetable of the settings; at start and after a reload. */
+/* Reads the intervals of the settings; at the start and after a reload. */
 void	clean_schedule(struct parent *, struct mono now);
 
-/* --clean: begins at once. */
+/* --clean: begins now. */
 void	clean_begin(struct parent *);
 
-/* Wishes, fulfilled one after the other. */
+/* Wishes of policyctl. They are fulfilled one after the other. */
 void	clean_want(struct parent *, struct mono now);
 void	clean_want_report(struct parent *, struct mono now);
 
-/* The ledger has hits that nobody was told of: report_immediately. */
+/* report_immediately: the ledger has hits that were not reported. */
 void	clean_on_hit(struct parent *, struct mono now);
 
-/* What the two processes say and do. */
+/* Messages and ends of the two processes. */
 void	clean_on_ready(struct parent *, enum slot);
 void	clean_on_cleaned(struct parent *, const struct msg_cleaned *);
 void	clean_on_reported(struct parent *, const struct msg_reported *);
@@ -34,7 +33,7 @@ void	clean_on_gone(struct parent *, enum slot);
 void	clean_timers(struct parent *, struct mono now);
 int	clean_left(const struct parent *, struct mono now);
 
-/* The parent stops: so does this. */
+/* The parent stops: abandons the job. */
 void	clean_abandon(struct parent *);
 
 #endif

@@ -13,13 +13,13 @@
 #include "search.h"
 
 #define COMPONENT_MAX	(NAME_MAX + 2)
-#define LINKS_MAX	32	/* as many as systems follow in one path */
-#define UNFINISHED	0400	/* no directory anybody has a use for */
+#define LINKS_MAX	32	/* in one path, as systems allow */
+#define UNFINISHED	0400	/* mode until it is given away */
 
 struct walk {
-	const char	*path;			/* whole, for what is said */
+	const char	*path;			/* whole, for messages */
 	int		 at;
-	char		 rest[PATH_MAX];	/* what is still to be walked */
+	char		 rest[PATH_MAX];	/* still to be walked */
 	unsigned int	 links;
 	char		*why;
 };
@@ -83,7 +83,7 @@ step_to(struct walk *w, int fd)
 	w->at = fd;
 }
 
-/* Cuts the next component off the rest; false when there is none. */
+/* Takes the next component off the rest; false: none. */
 static bool
 next_component(struct walk *w, char name[COMPONENT_MAX])
 {
@@ -91,7 +91,7 @@ next_component(struct walk *w, char name[COMPONENT_MAX])
 	size_t	 len = strcspn(p, "/");
 
 	if (len >= COMPONENT_MAX)
-		/* The system will find it too long. */
+		/* The system will reject it as too long. */
 		len = COMPONENT_MAX - 1;
 	memcpy(name, p, len);
 	name[len] = '\0';
@@ -102,8 +102,8 @@ next_component(struct walk *w, char name[COMPONENT_MAX])
 }
 
 /*
- * A link says where to go on. In a directory that others may write to somebody
- * may have put it there for us.
+ * Follows a link. In a directory that others may write to, another user may
+ * have placed it.
  */
 static int
 follow(struct walk *w, const char *name)
@@ -140,7 +140,7 @@ follow(struct walk *w, const char *name)
 	return 0;
 }
 
-/* Whether it was made here to be given away, and that did not happen. */
+/* Whether we created it to give it away and were interrupted. */
 static bool
 unfinished(int fd, const struct directory_new *new)
 {
@@ -150,21 +150,21 @@ unfinished(int fd, const struct directory_new *new)
 	    (sb.st_uid == geteuid() || (new->give && sb.st_uid == new->uid));
 }
 
-/* 0, or -1 and the call that failed. */
+/* 0, or -1 and the name of the failed call. */
 static int
 give(int fd, const struct directory_new *new, const char **call)
 {
 	*call = "chown";
 	if (new->give && fchown(fd, new->uid, new->gid) == -1)
 		return -1;
-	/* Last, for by its mode it is known to be unfinished. */
+	/* Last, since its mode marks it as unfinished. */
 	*call = "chmod";
 	return fchmod(fd, new->mode);
 }
 
 /*
- * Steps into a directory that was just made, or that a start which was killed
- * left half made; only the last one of a path is given away.
+ * Enters a directory that was just created, or that an interrupted start left
+ * unfinished. Only the last directory of a path is given away.
  */
 static int
 finish(struct walk *w, const char *name, bool made,
@@ -180,8 +180,8 @@ finish(struct walk *w, const char *name, bool made,
 	if (fd == -1)
 		return -1;
 	/*
-	 * Another start may have finished it meanwhile and given it away:
-	 * what is not ours any more is as good as one that was there before.
+	 * Another start may have finished it and given it away: if it is no
+	 * longer ours, treat it as an existing one.
 	 */
 	made = made && fstat(fd, &sb) == 0 && sb.st_uid == geteuid();
 	if ((made || unfinished(fd, new)) &&
@@ -209,7 +209,7 @@ make(struct walk *w, const char *name, const struct directory_new *new)
 		return fail_call(w, "mkdir");
 	if (finish(w, name, made, new, &call) == -1) {
 		saved = errno;
-		/* Nothing half made stays in the way of the next start. */
+		/* An unfinished directory must not obstruct the next start. */
 		if (made)
 			unlinkat(w->at, name, AT_REMOVEDIR);
 		errno = saved;
@@ -240,7 +240,7 @@ step(struct walk *w, const char *name, const struct directory_new *new)
 	saved = errno;
 	if (saved == ENOENT && new != NULL)
 		return make(w, name, new);
-	/* Systems differ in what they say of a link; ask what it is. */
+	/* Systems return different errors for a link, so look at what it is. */
 	if (fstatat(w->at, name, &sb, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    S_ISLNK(sb.st_mode))
 		return follow(w, name);
@@ -269,7 +269,7 @@ directories_open(const char *path, const struct directory_new *new, char *why)
 			return -1;
 		}
 	}
-	/* To be read where that is allowed, and handed to a child. */
+	/* Readable if permitted, and passed to a child. */
 	fd = openat(w.at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd != -1)
 		step_to(&w, fd);
@@ -311,7 +311,7 @@ directories_leave(struct place *place)
 	place->dir = -1;
 }
 
-/* Where it was, unless something else is there now. */
+/* Moves it back, unless another file is there now. */
 static void
 put_back(const struct place *place, const char *aside)
 {

@@ -8,56 +8,56 @@
 #include <stddef.h>
 
 /*
- * Directories found and made without being led astray. Paths are walked a
- * component at a time; a symbolic link is followed where only root or we
- * ourselves may write (such as /var/run), and refused elsewhere.
+ * Opens and creates directories safely where other users may write. Paths are
+ * walked one component at a time. A symbolic link is followed only where only
+ * root or we ourselves may write (such as /var/run).
  *
- * Every function that can fail leaves a sentence in `why`, which is of WHY_MAX
- * bytes.
+ * Every function that can fail writes a sentence into `why`, of WHY_MAX bytes.
  */
 #define WHY_MAX	1536
 
 /*
- * Writes into `why` which call on which path failed of what, and for a missing
- * right what to do about it.
+ * Writes into `why` that this call failed on this path, and for a missing
+ * permission what to do about it.
  */
 void	directories_fault(char *why, const char *path, const char *call,
 	    int error);
 
-/* What becomes of a directory that is missing. */
+/* How to create a missing directory. */
 struct directory_new {
 	mode_t	mode;
-	bool	give;		/* to these ids; those above it stay ours */
+	bool	give;		/* to these ids, the last one only */
 	uid_t	uid;
 	gid_t	gid;
 };
 
 /*
- * A descriptor of the directory, close-on-exec; -1. `new` NULL: must be there.
+ * A descriptor of the directory, close-on-exec; -1: failed. If `new` is NULL
+ * the directory must exist.
  */
 int	directories_open(const char *path, const struct directory_new *new,
 	    char *why);
 
-/* A file by the directory that holds it. */
+/* A file, as its directory and its name there. */
 struct place {
 	int	dir;		/* -1: none */
 	char	name[256];
 };
 
-/* 0, or -1. The directory is made when missing. */
+/* 0, or -1. A missing directory is created. */
 int	directories_place(struct place *, const char *path,
 	    const struct directory_new *, char *why);
 void	directories_leave(struct place *);
 
 /*
- * Removes what was found at the name, of whatever kind; a directory that is not
- * empty gets another name. Nobody is kept out meanwhile, for a lock that others
- * could take is one that they could hold: what another start put there since
- * is left, which is -1 with errno EEXIST.
+ * Removes the file that was found under this name, whatever its kind; a
+ * directory that is not empty is renamed instead. It takes no lock, since
+ * another user could hold that lock. If another start has put a new file there,
+ * that file stays: -1 with errno EEXIST.
  */
 int	directories_remove(const struct place *, const struct stat *);
 
-/* A name that no file has, for what is then renamed or removed. */
+/* A name that no file has, to rename a file to before it is used or removed. */
 void	directories_aside(char *name, size_t);
 
 #endif

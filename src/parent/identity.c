@@ -12,7 +12,7 @@
 #include "lib/log.h"
 #include "parent/identity.h"
 
-/* The supplementary groups of the user, in `group`'s company. */
+/* The supplementary groups of the user, and `group`. */
 static int
 find_groups(struct msg_identity *identity, char *why)
 {
@@ -30,12 +30,12 @@ find_groups(struct msg_identity *identity, char *why)
 	return 0;
 }
 
-/* Why getpwnam(3) or getgrnam(3) found nobody; returns -1. */
+/* Says why getpwnam(3) or getgrnam(3) failed; returns -1. */
 static int
 nobody(const char *kind, const char *name, int error, char *why)
 {
 	switch (error) {
-	/* What systems say when there is none of that name. */
+	/* The errors that systems return if there is no such name. */
 	case 0:
 	case ENOENT:
 	case ESRCH:
@@ -155,7 +155,10 @@ is_empty(int fd)
 	return empty;
 }
 
-/* Whether the directory is root's alone and holds nothing. */
+/*
+ * Whether the directory belongs to root, only root may write to it, and it is
+ * empty.
+ */
 static bool
 is_jail(const char *path, const struct directory_new *new, char *why)
 {
@@ -183,7 +186,7 @@ identity_jail(struct msg_identity *identity, char *why)
 
 	if (!identity->drop)
 		return 0;
-	/* The system's own, where there is one: nobody can move it. */
+	/* The system's directory, if it exists: nobody can move it. */
 	if (is_jail(shared, NULL, why)) {
 		strlcpy(identity->jail, shared, sizeof(identity->jail));
 		return 0;

@@ -6,30 +6,34 @@
 #include "parent/directories.h"
 
 /*
- * Who the children become: `user` and `group` of the settings with the
- * supplementary groups of that user, when started as root; else who we are, and
- * nothing is changed.
+ * The user of the children: `user` and `group` of the settings with that user's
+ * supplementary groups if we are root; else our own user, and nothing changes.
  */
 
-/* 0, or -1 when one of them does not exist, or is root. */
+/* 0, or -1 if one of them does not exist or is root. */
 int	identity_find(struct msg_identity *, const struct settings *,
 	    char *why);
 
-/* Whether the children would be somebody else. */
+/* Whether two identities are the same. */
 bool	identity_equal(const struct msg_identity *,
 	    const struct msg_identity *);
 
 /*
- * Finds or makes the empty directory that nobody can write to, for chroot(2),
- * and writes its path into the identity. No-op when not root. 0 or -1.
+ * Finds or creates the empty directory for chroot(2) that only root can write
+ * to, and writes its path into the identity. Does nothing if we are not root. 0
+ * or -1.
  */
 int	identity_jail(struct msg_identity *, char *why);
 
-/* A missing directory is made with this mode and given to these ids. */
+/*
+ * Describes how to create a missing directory: this mode, and these ids as
+ * owners.
+ */
 struct directory_new	identity_directory(const struct msg_identity *, mode_t);
 
 /*
- * Ids by name for socket_user and socket_group; 0 or -1. NULL leaves *id alone.
+ * Ids by name, for socket_user and socket_group. 0 or -1; NULL leaves *id
+ * unchanged.
  */
 int	identity_user(const char *name, uid_t *, char *why);
 int	identity_group(const char *name, gid_t *, char *why);

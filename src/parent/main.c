@@ -22,7 +22,9 @@
 
 #define DIRECTORY_MODE	0755
 
-/* Descriptors may have been left open, or the first three closed. */
+/*
+ * Closes inherited descriptors, and opens the first three if they are closed.
+ */
 static void
 tidy_descriptors(void)
 {
@@ -39,7 +41,7 @@ tidy_descriptors(void)
 	close(fd);
 }
 
-/* Each client is a descriptor; the children inherit what we may have. */
+/* Each client needs a descriptor, and the children inherit our limit. */
 static void
 raise_limit(void)
 {
@@ -76,7 +78,7 @@ read_configuration(struct parent *p)
 	return status;
 }
 
-/* Where another instance lives nothing is touched. */
+/* Nothing is changed if another instance runs. */
 static int
 take_pidfile(struct parent *p)
 {
@@ -186,7 +188,7 @@ main(int argc, char **argv)
 	notify_open();
 
 	status = run(&parent);
-	/* What a start that failed on its way has made already. */
+	/* Removes what a failed start has created. */
 	sockets_close(&parent.listeners);
 	pidlock_close(&parent.pidlock);
 	notify_close();

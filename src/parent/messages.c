@@ -11,10 +11,10 @@
 #include "parent/reload.h"
 #include "parent/wishes.h"
 
-#define GONE_MS		2000	/* from the end of its channel to its death */
+#define GONE_MS		2000	/* from the end of its channel */
 #define READS_MAX	64
 
-/* 0, or -1 for a message that is not as it must be. */
+/* 0, or -1 for a malformed message. */
 typedef int	handler(struct parent *, enum slot, const struct message *);
 
 static int
@@ -78,12 +78,14 @@ on_fault(struct parent *p, enum slot slot, const struct message *m)
 
 	if (msg_text_get(raw, sizeof(raw), m->payload, m->len) == -1)
 		return -1;
-	/* A start fails; who serves has nothing to say here. */
+	/* Only a child that starts may send a fault. */
 	if (child->state == CHILD_SERVING)
 		return -1;
 	str_printable(text, sizeof(text), raw, strlen(raw));
 	child->faulted = true;
-	/* The same again after every start: said once, until it comes up. */
+	/*
+	 * The same fault after every start is logged once, until it is ready.
+	 */
 	if (strcmp(raw, restart->fault) != 0)
 		log_error("%s: %s", children_name(p, slot), text);
 	strlcpy(restart->fault, raw, sizeof(restart->fault));
@@ -162,7 +164,7 @@ static handler *const	handlers[MSG__MAX] = {
 static void
 handle(struct parent *p, enum slot slot, const struct message *m)
 {
-	/* channel.c has refused what this role may not send. */
+	/* channel.c has refused messages that this role may not send. */
 	if (m->fd != -1)
 		close(m->fd);
 	if (handlers[m->type] == NULL || handlers[m->type](p, slot, m) == -1) {
@@ -173,7 +175,7 @@ handle(struct parent *p, enum slot slot, const struct message *m)
 	}
 }
 
-/* The other end is closed: the process ends, or will be ended. */
+/* The child has closed its channel: it ends, or is killed. */
 static void
 on_end(struct parent *p, enum slot slot)
 {
@@ -193,7 +195,7 @@ messages_take(struct parent *p, enum slot slot)
 	struct message	 m;
 	int		 result, reads;
 
-	/* One that never stops talking must not keep us from the others. */
+	/* A child that sends without end must not delay the others. */
 	for (reads = 0; reads < READS_MAX; reads++) {
 		if (child->channel == NULL || child->killed)
 			return;

@@ -4,11 +4,11 @@
 #include "parent/parent.h"
 
 /*
- * What children say. They are less trusted than we are: a message that is
- * broken, or that this child has no business to send now, ends the child.
+ * Messages of the children. A child is less trusted than we are: if it sends a
+ * message that is malformed or not allowed now, it is killed.
  */
 
-/* Takes and handles what has come on the slot's channel. */
+/* Handles the messages that have arrived on the slot's channel. */
 void	messages_take(struct parent *, enum slot);
 
 #endif

@@ -24,7 +24,7 @@ static struct {
 static void
 open_socket(const char *path)
 {
-	/* A manager that does not read must not hold us up for long. */
+	/* A manager that does not read must not block us for long. */
 	const struct timeval	patience = { .tv_sec = 1 };
 	struct sockaddr_un	sun;
 	size_t			len = strlen(path);
@@ -36,7 +36,9 @@ open_socket(const char *path)
 		return;
 	}
 	memcpy(sun.sun_path, path, len);
-	/* Linux's abstract names: a NUL in front and none at the end. */
+	/*
+	 * An abstract name on Linux begins with a NUL and has none at its end.
+	 */
 	if (path[0] == '@')
 		sun.sun_path[0] = '\0';
 	state.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -50,7 +52,7 @@ open_socket(const char *path)
 	    sizeof(patience));
 }
 
-/* Half of what the manager waits for, as sd_watchdog_enabled(3) advises. */
+/* Half of the watchdog's interval, as sd_watchdog_enabled(3) advises. */
 static void
 open_watchdog(const char *usec, const char *pid)
 {

@@ -16,7 +16,7 @@
 #include "parent/parent.h"
 #include "parent/readable.h"
 
-/* What a long option without a letter is known by. */
+/* Values of long options without a letter. */
 enum {
 	OPTION_CLEAN = 256,
 	OPTION_GET_CONFIG
@@ -48,7 +48,7 @@ static const char	options_help[] =
     "      --clean            delete old records, send the report and exit\n"
     "      --get-config NAME  print one setting and exit\n";
 
-/* What was written must have arrived: scripts read it. */
+/* Scripts use the output, so it must have been written. */
 static int
 options_written(int status)
 {
@@ -67,7 +67,7 @@ options_wrong(const char *what)
 	return STATUS_USAGE;
 }
 
-/* OPTIONS_GO_ON or a status, for one option. */
+/* Handles one option: OPTIONS_GO_ON or a status. */
 static int
 options_take(int letter, struct options *o)
 {
@@ -148,8 +148,8 @@ options_fault_status(const struct faults *faults)
 }
 
 /*
- * A configuration may be looked at where it will not run. The default names
- * are no news: who wrote none may not have made the user yet.
+ * A configuration may be checked on another machine. The default names are not
+ * reported, since that user may not exist yet.
  */
 static void
 options_check_names(const struct settings *s, struct faults *faults)
@@ -205,9 +205,7 @@ options_get_config(const struct options *o)
 		options_print_faults(&faults, false);
 		status = options_fault_status(&faults);
 	} else {
-		/*
-		 * Of all that could be better only this is said: scripts ask.
-		 */
+		/* No other warnings, since scripts call this. */
 		fault_init(&names, faults.file);
 		options_check_names(s, &names);
 		options_print_faults(&names, true);

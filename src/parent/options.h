@@ -11,7 +11,7 @@
  */
 struct options {
 	const char	*file;		/* -f, NULL: search */
-	const char	*get_config;	/* NULL: not asked for */
+	const char	*get_config;	/* NULL: option absent */
 	bool		 background;
 	bool		 clean;
 	bool		 configtest;
@@ -21,21 +21,24 @@ struct options {
 #define OPTIONS_GO_ON	(-1)
 
 /*
- * OPTIONS_GO_ON, or the status to exit with: what was to be printed, help or
- * what is wrong, has been.
+ * OPTIONS_GO_ON, or the status to exit with; help or an error message was
+ * printed then.
  */
 int	options_parse(int argc, char **argv, struct options *);
 
-/* --get-config and -n, from the file to what is printed: the exit status. */
+/* --get-config and -n: read the file, print, and return the exit status. */
 int	options_get_config(const struct options *);
 int	options_configtest(const struct options *);
 
-/* Every fault on stderr, in the order of the file; errors alone if so asked. */
+/*
+ * Prints the faults on stderr in the order of the file; without `warnings`,
+ * only errors.
+ */
 void	options_print_faults(struct faults *, bool warnings);
 
 /*
- * The exit status that a configuration with errors asks for: 5, or 4 when
- * SOCKET is all that is wrong.
+ * The exit status for a configuration with errors: 4 if only SOCKET is wrong,
+ * else 5.
  */
 int	options_fault_status(const struct faults *);
 

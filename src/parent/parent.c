@@ -45,7 +45,7 @@ target(const struct parent *p)
 	    LOG_TO_STDERR : LOG_TO_SYSLOG;
 }
 
-/* A container has no syslogd; elsewhere it may be there again after a while. */
+/* A container has no syslogd; elsewhere it may start later. */
 static bool
 no_syslog(void)
 {
@@ -76,7 +76,7 @@ parent_log(struct parent *p, bool starting)
 {
 	if (starting)
 		p->no_syslog = no_syslog();
-	/* Whoever starts it by hand reads there why it did not start. */
+	/* A start by hand shows on stderr why it failed. */
 	if (starting || target(p) == LOG_TO_STDERR)
 		log_open("parent", LOG_TO_STDERR, -1, in_detail(p));
 	else

@@ -12,10 +12,7 @@
 #include "parent/pidlock.h"
 #include "parent/sockets.h"
 
-/*
- * The whole of what the parent knows. Everything happens in one loop (serve.c);
- * the other files are told what came and do their part.
- */
+/* The state of the parent. One loop (serve.c) calls the other files. */
 
 /* policyd-rate-limit(8), EXIT STATUS. */
 enum {
@@ -29,24 +26,24 @@ enum {
 	STATUS_CLEAN = 8
 };
 
-/* What the processes under the parent are there for. */
+/* The processes under the parent, by purpose. */
 enum slot {
 	SLOT_ENGINE,
-	SLOT_LEDGER,		/* the one that serves */
-	SLOT_NEXT_LEDGER,	/* comes up to take its place, after a reload */
-	SLOT_OLD_LEDGER,	/* had its place and finishes */
-	SLOT_CLEANER,		/* a ledger that cleans and hands out hits */
+	SLOT_LEDGER,		/* the serving ledger */
+	SLOT_NEXT_LEDGER,	/* replaces the serving one at a reload */
+	SLOT_OLD_LEDGER,	/* the replaced one, which finishes */
+	SLOT_CLEANER,		/* cleans, and sends hits for --clean */
 	SLOT_REPORT,
 	SLOT__MAX
 };
 
-/* Starting again what died: children.c. */
+/* Restarting a process: children.c. */
 struct restart {
-	bool		wanted;		/* never to be empty for long */
-	bool		due;		/* starts at `at` */
+	bool		wanted;		/* restart it when it ends */
+	bool		due;		/* start it at `at` */
 	struct mono	at;
-	unsigned int	quick;		/* deaths in quick succession */
-	char		fault[512];	/* said last, to be logged once */
+	unsigned int	quick;		/* ends in quick succession */
+	char		fault[512];	/* why it last failed to start */
 };
 
 enum job_step {
@@ -55,52 +52,52 @@ enum job_step {
 	JOB_CLEANING,
 	JOB_CONNECTING,		/* the report starts and connects */
 	JOB_SENDING,
-	JOB_FORGETTING,		/* the mail was taken: its hits are removed */
+	JOB_FORGETTING,		/* the report was sent: deletes its hits */
 	JOB_CLOSING
 };
 
 /* Cleaning and reporting: clean.c. */
 struct job {
 	enum job_step	step;
-	bool		report;		/* after the cleaning */
+	bool		report;		/* follows the cleaning */
 	bool		failed;
 	struct mono	deadline;	/* of the step */
-	/* What waits for its time. */
+	/* Work that is due at a time. */
 	bool		clean_due, report_due;
 	struct mono	clean_at, report_at;
 	bool		clean_timed, report_timed;	/* by clean_interval */
 	struct mono	clean_next, report_next;
-	bool		cleaned, mailed;	/* since the start, at: */
+	bool		cleaned, mailed;	/* since the start; last at: */
 	struct mono	cleaned_at, mailed_at;
-	unsigned int	failures;	/* of reports, in a row */
-	/* Of the one that is under way. */
+	unsigned int	failures;	/* failed reports in succession */
+	/* The job under way. */
 	bool		clean;
-	bool		again;		/* the report, to another address */
+	bool		again;		/* report to another address */
 	struct report_tried tried;
-	char		outcome[1024];	/* as it is told to policyctl */
+	char		outcome[1024];	/* text for policyctl */
 };
 
-/* A new configuration on its way in: reload.c. */
+/* A reload: reload.c. */
 struct reload {
 	bool			 wanted;
 	bool			 active;	/* the next ledger starts */
-	bool			 ready;		/* it serves */
-	bool			 offered;	/* to the children that serve */
-	struct mono		 deadline;	/* for them to take it */
+	bool			 ready;		/* the next ledger is ready */
+	bool			 offered;	/* settings sent to children */
+	struct mono		 deadline;	/* to accept the settings */
 	struct mono		 not_before;
-	bool			 failed;	/* the last one */
+	bool			 failed;	/* the last reload failed */
 	int64_t			 done;		/* when settings were last put
 						   in force, a time_t */
 	struct settings		*settings;
 	struct msg_identity	 identity;
 	struct listeners	 listeners;
-	struct str		 faults;	/* lines, as they were logged */
+	struct str		 faults;	/* as they were logged */
 };
 
-/* policyctl's, which come through the engine: wishes.c. */
+/* Wishes of policyctl, which come through the engine: wishes.c. */
 struct wishes {
 	bool		waited[WISH__MAX];	/* somebody wants to know */
-	bool		log;		/* `debug` instead of the settings' */
+	bool		log;		/* use `debug`, not the settings */
 	bool		debug;
 	unsigned int	unread;		/* answers since all were read */
 };
@@ -125,7 +122,7 @@ struct parent {
 	const char		*file;		/* -f, NULL: the search path */
 	bool			 debug;		/* -d */
 	bool			 background;	/* -b */
-	bool			 cleaning;	/* --clean: no daemon at all */
+	bool			 cleaning;	/* --clean: no daemon */
 	int			 signals;	/* to poll: signals.h */
 	struct settings		*settings;
 	uint64_t		 generation;
@@ -137,11 +134,11 @@ struct parent {
 	struct job		 job;
 	struct reload		 reload;
 	struct wishes		 wishes;
-	struct mono		 since;		/* the daemon was started */
-	bool			 no_syslog;	/* none could be reached */
+	struct mono		 since;		/* start of the daemon */
+	bool			 no_syslog;	/* no syslogd is reachable */
 	bool			 served;	/* the engine was ready once */
-	bool			 started;	/* ready once */
-	bool			 database_away;	/* the engine does without */
+	bool			 started;	/* the daemon was ready once */
+	bool			 database_away;	/* and the engine serves */
 	bool			 stopping;
 	bool			 closed;	/* all were told to stop */
 	int			 status;	/* to exit with */

@@ -9,11 +9,11 @@
 #include "parent/pidlock.h"
 
 /*
- * Locks are those of fcntl(2), for which a writable descriptor is needed. They
- * belong to the process and end when it closes any descriptor of the file, so
- * no file is opened here a second time while its lock is held.
+ * Locks are those of fcntl(2), which need a writable descriptor. They belong to
+ * the process and end when it closes any descriptor of the file, so the file
+ * must not be opened a second time while its lock is held.
  */
-#define TRIES	100	/* while other starts put their files there */
+#define TRIES	100	/* while other starts replace the file */
 #define MODE	0644
 
 static int
@@ -26,8 +26,8 @@ lock(int fd, int command, short type, struct flock *lock)
 }
 
 /*
- * Whether a process holds a write lock. A read lock, which everybody who can
- * read the file may take, is none.
+ * Whether a process holds a write lock. A read lock does not count: everybody
+ * who can read the file may take one.
  */
 static bool
 is_locked(int fd)
@@ -56,7 +56,10 @@ close_quietly(int fd)
 	errno = saved;
 }
 
-/* Whether an instance may have made it: root, we, or the daemon's user. */
+/*
+ * Whether an instance may have created it: its owner is root, us, or the
+ * daemon's user.
+ */
 static bool
 is_instance(const struct stat *sb, const struct directory_new *new)
 {
@@ -65,9 +68,8 @@ is_instance(const struct stat *sb, const struct directory_new *new)
 }
 
 /*
- * What is there already, which is no reason to fail when it is of no instance:
- * a locked descriptor, or -1 with errno: EBUSY, an instance runs; EAGAIN,
- * it was removed, try again.
+ * Takes over the existing file: a locked descriptor, or -1 with errno. EBUSY:
+ * an instance runs. EAGAIN: the file was removed, try again.
  */
 static int
 take_old(const struct place *place, const struct directory_new *new,
@@ -77,7 +79,7 @@ take_old(const struct place *place, const struct directory_new *new,
 	struct stat	ours;
 	int		fd;
 
-	/* Without waiting, for it may be a FIFO by now. */
+	/* Non-blocking, since it may be a FIFO by now. */
 	fd = !is_instance(sb, new) ? -1 : openat(place->dir, place->name,
 	    O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd == -1 && is_instance(sb, new))
@@ -95,7 +97,9 @@ take_old(const struct place *place, const struct directory_new *new,
 			return fd;
 		goto again;
 	}
-	/* No file of an instance, or one that somebody holds a read lock of. */
+	/*
+	 * The file of no instance, or one on which somebody holds a read lock.
+	 */
 	if (directories_remove(place, sb) == -1 && errno != EEXIST)
 		goto fail;
  again:
@@ -106,7 +110,10 @@ take_old(const struct place *place, const struct directory_new *new,
 	return -1;
 }
 
-/* A new, empty file, locked; -1 with errno, EAGAIN when another was faster. */
+/*
+ * Creates a new, empty, locked file; -1 with errno, EAGAIN if another start was
+ * faster.
+ */
 static int
 create(const struct place *place, const char *name)
 {
@@ -184,7 +191,10 @@ pidlock_write(struct pidlock *pidfile, char *why)
 	directories_aside(name, sizeof(name));
 	if ((fd = create(place, name)) == -1)
 		goto fail;
-	/* Whoever opened the old file finds it unlocked, and not here. */
+	/*
+	 * An instance that has opened the old file finds it unlocked and
+	 * removed.
+	 */
 	if (dprintf(fd, "%ld\n", (long)getpid()) < 0 ||
 	    renameat(place->dir, name, place->dir, place->name) == -1) {
 		unlinkat(place->dir, name, 0);

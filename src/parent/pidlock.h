@@ -8,11 +8,11 @@
 #include "parent/directories.h"
 
 /*
- * The pid file: write-locked by fcntl(2) for as long as this instance lives,
- * its first line the pid. Everybody may read it, and nobody else can lock it.
- * A file that was there is never written to, only replaced, so a link that
- * leads elsewhere does no harm. What is there and is no file of root, of this
- * user or of the daemon's user is replaced, whatever it is.
+ * The pid file. It holds the pid in its first line, and a write lock of
+ * fcntl(2) for as long as this instance runs. Everybody may read it; nobody
+ * else can lock it. An existing file is never written to, only replaced, so a
+ * link to another file does no harm. A file that belongs to neither root nor
+ * this user nor the daemon's user is replaced, whatever its kind.
  */
 struct pidlock {
 	struct place	place;

@@ -15,8 +15,8 @@
 #include "sandbox/privileges.h"
 
 /*
- * Who libpq wants to have no rights on a file with a secret: all but its owner;
- * a group may read a key of root's.
+ * libpq ignores or refuses a file with a secret that others than its owner may
+ * read, except a key of root that a group may read.
  */
 #define OTHERS		(S_IRWXG | S_IRWXO)
 #define OTHERS_OF_ROOTS	(S_IWGRP | S_IXGRP | S_IRWXO)
@@ -75,7 +75,7 @@ readable_is_secret(int fd, enum readable_secret secret)
 }
 
 /*
- * A process that gave root up tries: 0, the errno of its open(2), or
+ * A process without root opens the file: 0, the errno of open(2), or
  * STATUS_OPEN.
  */
 static int
@@ -171,7 +171,7 @@ readable_check(const struct settings *s, struct faults *faults)
 	struct msg_identity	identity;
 	char			why[WHY_MAX];
 
-	/* That there is no such user is told elsewhere. */
+	/* A missing user is reported elsewhere. */
 	if (identity_find(&identity, s, why) == -1)
 		return;
 	if (s->smtp_tls_cafile != NULL)

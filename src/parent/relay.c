@@ -7,7 +7,7 @@
 #include "parent/relay.h"
 
 #define READ_BYTES	8192		/* in one turn of the loop */
-#define LINE_COST	64	/* bytes that a line counts beside its own */
+#define LINE_COST	64	/* each line counts as so many more */
 #define PERIOD_MS	100
 #define PERIOD_BRIEF	((size_t)128 * 1024)	/* about 6,000 lines a second */
 #define PERIOD_DETAIL	((size_t)1024 * 1024)	/* about 50,000 */
@@ -23,7 +23,7 @@ relay_open(struct relay *r)
 	if (pipe2(fd, O_CLOEXEC | O_NONBLOCK) == -1)
 		return -1;
 #ifdef F_SETPIPE_SZ
-	/* A burst of lines is not lost while this process waits for a CPU. */
+	/* Holds a burst of lines while this process waits for a CPU. */
 	(void)fcntl(fd[0], F_SETPIPE_SZ, PIPE_BYTES);
 #endif
 	r->fd = fd[0];
@@ -38,7 +38,7 @@ relay_close(struct relay *r)
 	r->fd = -1;
 }
 
-/* How many lines were logged, 1 or 0. */
+/* The number of lines logged, 1 or 0. */
 static size_t
 end_line(struct relay *r, const char *name, pid_t pid)
 {
@@ -51,7 +51,7 @@ end_line(struct relay *r, const char *name, pid_t pid)
 	return whole;
 }
 
-/* How many lines were logged. */
+/* The number of lines logged. */
 static size_t
 take_bytes(struct relay *r, const char *bytes, size_t len, const char *name,
     pid_t pid)
@@ -70,7 +70,10 @@ take_bytes(struct relay *r, const char *bytes, size_t len, const char *name,
 			lines += end_line(r, name, pid);
 			n++;
 		} else if (r->len == sizeof(r->line)) {
-			/* Said as far as it goes; its end is not. */
+			/*
+			 * Logs the first part of a long line, and drops its
+			 * end.
+			 */
 			lines += end_line(r, name, pid);
 			r->cut = true;
 		}
@@ -78,7 +81,7 @@ take_bytes(struct relay *r, const char *bytes, size_t len, const char *name,
 	return lines;
 }
 
-/* Logs some of it. What that cost; 0: nothing is there now. */
+/* Logs a part. Returns what it cost; 0: nothing is there now. */
 static size_t
 read_some(struct relay *r, const char *name, pid_t pid)
 {

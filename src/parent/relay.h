@@ -26,20 +26,23 @@ struct relay {
 	size_t		left;		/* to be read in this one */
 };
 
-/* The end to write to, the caller's, not blocking; -1 with errno. */
+/* The end to write to, non-blocking, which the caller owns; -1 with errno. */
 int	relay_open(struct relay *);
 void	relay_close(struct relay *);
 
-/* Logs a part of what is there. */
+/* Logs a part of what has arrived. */
 void	relay_take(struct relay *, const char *name, pid_t, struct mono now);
 
-/* The rest, within bounds too: the process has ended. */
+/* After the process has ended: logs the rest, within bounds. */
 void	relay_rest(struct relay *, const char *name, pid_t);
 
 /* The descriptor to poll for reading now; -1: none. */
 int	relay_poll(const struct relay *, struct mono now);
 
-/* Milliseconds until there is one again; -1: there is, or never will be. */
+/*
+ * Milliseconds until relay_poll returns a descriptor again; -1: it does now, or
+ * never will.
+ */
 int	relay_left(const struct relay *, struct mono now);
 
 #endif

@@ -9,8 +9,8 @@
 #include "parent/notify.h"
 #include "parent/reload.h"
 
-#define TAKE_MS		5000	/* that a child may be busy meanwhile */
-#define EVERY_MS	200	/* many signals at once are one */
+#define TAKE_MS		5000	/* for a busy child to accept */
+#define EVERY_MS	200	/* many signals in it are one */
 
 void
 reload_log_faults(const struct faults *faults)
@@ -33,7 +33,7 @@ reload_want(struct parent *p)
 	p->reload.wanted = true;
 }
 
-/* The same, for who wished for this reload. */
+/* Keeps them for the answer to policyctl. */
 static void
 keep_faults(struct str *out, const struct faults *faults)
 {
@@ -47,7 +47,7 @@ keep_faults(struct str *out, const struct faults *faults)
 	}
 }
 
-/* It is over, one way or the other. */
+/* Ends the reload, whatever its result. */
 static void
 end(struct parent *p, bool failed)
 {
@@ -99,14 +99,14 @@ needs_ledger(const struct parent *p)
 	case BACKEND_PGSQL:
 		return !value_equal(old->pgsql_config, new->pgsql_config);
 	default:
-		/* Its runs are made of ids as these settings fold them. */
+		/* The ids in its runs are folded by these settings. */
 		return !value_equal(old->sqlite_config, new->sqlite_config) ||
 		    old->fold_case != new->fold_case ||
 		    (old->nrules == 0) != (new->nrules == 0);
 	}
 }
 
-/* What was read once at the start and has no second chance. */
+/* Warns of settings that are only read at the start. */
 static void
 say_unchangeable(const struct settings *old, const struct settings *new)
 {
@@ -117,7 +117,7 @@ say_unchangeable(const struct settings *old, const struct settings *new)
 		log_warning("pidfile: takes effect at the next start");
 }
 
-/* The ledger that came up takes the place of the one that serves. */
+/* The next ledger replaces the serving one. */
 static void
 swap_ledgers(struct parent *p)
 {
@@ -133,8 +133,8 @@ swap_ledgers(struct parent *p)
 
 /*
  * The children get the settings before anything else changes. The parent has
- * checked them with the same readers, so none should refuse; if one does, or
- * dies of them, the running ones go on.
+ * checked the settings with the same code, so no child should refuse them. If a
+ * child refuses them or dies, the running settings stay.
  */
 static void
 offer(struct parent *p)
@@ -144,14 +144,17 @@ offer(struct parent *p)
 
 	reload->offered = true;
 	reload->deadline = clock_after(clock_mono(), TAKE_MS);
-	/* One that starts may wait for its database, and gets them later. */
+	/*
+	 * A child that is starting may wait for its database, and gets them
+	 * later.
+	 */
 	if (p->child[SLOT_ENGINE].state == CHILD_SERVING)
 		children_settings(p, SLOT_ENGINE, reload->settings, next);
 	if (!reload->active && p->child[SLOT_LEDGER].state == CHILD_SERVING)
 		children_settings(p, SLOT_LEDGER, reload->settings, next);
 }
 
-/* A child that was offered this generation, and has not taken it. */
+/* Whether a child was sent this generation and has not accepted it yet. */
 static bool
 awaited(const struct parent *p, enum slot slot)
 {
@@ -166,7 +169,7 @@ take_back(struct parent *p, enum slot culprit)
 {
 	char	why[128];
 
-	/* A number that none has had. */
+	/* A number that was not used before. */
 	p->generation += 2;
 	if (p->child[SLOT_ENGINE].offered == p->generation - 1)
 		children_settings(p, SLOT_ENGINE, p->settings, p->generation);
@@ -199,7 +202,7 @@ commit(struct parent *p)
 	    &p->child[SLOT_ENGINE]);
 	if (new_ledger)
 		swap_ledgers(p);
-	/* One that was started in between has the old ones. */
+	/* A child that was started in between has the old settings. */
 	if (p->child[SLOT_ENGINE].offered != p->generation)
 		children_settings(p, SLOT_ENGINE, p->settings, p->generation);
 	if (p->child[SLOT_LEDGER].offered != p->generation && !new_ledger)
@@ -284,7 +287,7 @@ reload_on_gone(struct parent *p)
 		refuse(p, "the ledger of the new configuration did not start");
 }
 
-/* Not while a ledger of the reload before is still there. */
+/* Not while a ledger of the last reload still exists. */
 static bool
 may_begin(const struct parent *p)
 {
@@ -297,7 +300,10 @@ may_begin(const struct parent *p)
 static void
 go_on(struct parent *p, struct mono now)
 {
-	/* One that is busy, with a slow database above all, refuses nothing. */
+	/*
+	 * A child that is busy, for example with a slow database, has not
+	 * refused.
+	 */
 	if ((!awaited(p, SLOT_ENGINE) && !awaited(p, SLOT_LEDGER)) ||
 	    clock_passed(p->reload.deadline, now))
 		commit(p);

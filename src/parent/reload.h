@@ -4,23 +4,25 @@
 #include "parent/parent.h"
 
 /*
- * A new configuration: read and checked whole, sockets bound, where the
- * database changed a new ledger ready, taken by the engine and the ledger, and
- * only then put in force. Whatever fails before that is logged, and the running
- * configuration stays: a child that has taken the new one gets it again.
+ * A new configuration. It is read and checked as a whole, its sockets are
+ * bound, a new ledger becomes ready if the database changed, and engine and
+ * ledger accept the settings. Only then is it put in force. If any step fails,
+ * the failure is logged and the running configuration stays; a child that has
+ * accepted the new one gets the running one again.
  */
 void	reload_want(struct parent *);
 
-/* Begins what is wanted when its time has come. */
+/* Begins a wanted reload when it is due. */
 void	reload_timers(struct parent *, struct mono now);
 int	reload_left(const struct parent *, struct mono now);
 
-/* The next ledger is ready, or is gone. */
+/* The next ledger is ready, or has ended. */
 void	reload_on_ready(struct parent *);
 void	reload_on_gone(struct parent *);
 
 /*
- * A process that serves was lost: `was` as it was, `away` when its database is.
+ * A serving process has ended. `was`: its state before; `away`: its database
+ * cannot be reached.
  */
 void	reload_on_lost(struct parent *, enum slot, const struct child *was,
 	    bool away);

@@ -73,8 +73,9 @@ say_started(const struct parent *p)
 }
 
 /*
- * Engine and ledger may have become ready, or the database known to be away:
- * then the daemon is started, and whoever waits for that is told.
+ * The daemon has started once the engine is ready and the ledger is ready or
+ * its database is known to be away. The waiting process and the service manager
+ * are told.
  */
 static void
 check_started(struct parent *p)
@@ -94,7 +95,7 @@ check_started(struct parent *p)
 
 /* --- the end --- */
 
-/* Nobody new comes; requests that were read are still answered. */
+/* New clients cannot connect any more; requests that were read are answered. */
 static void
 begin_stopping(struct parent *p)
 {
@@ -119,7 +120,7 @@ go_on_stopping(struct parent *p)
 {
 	if (!p->closed)
 		begin_stopping(p);
-	/* The ledger is needed until the engine has given its last answer. */
+	/* The ledger must stay until the engine has sent its last answer. */
 	if (p->child[SLOT_ENGINE].state == CHILD_DOWN)
 		children_stop(p, SLOT_LEDGER);
 }
@@ -181,9 +182,8 @@ take_signals(struct parent *p)
 }
 
 /*
- * Its end is seen again as the end of file when it is read. Any other fault is
- * ours: something that it was to get is missing, for which it may wait for
- * ever.
+ * A closed channel is noticed as the end of file when it is read. Any other
+ * fault is ours: the child lacks a message and may wait for it for ever.
  */
 static bool
 is_broken(struct child *child)
@@ -238,7 +238,7 @@ turn(struct parent *p)
 		pfd[i + 1 + SLOT__MAX].events = POLLIN;
 	}
 	if (poll(pfd, 1 + 2 * SLOT__MAX, time_left(p, now)) == -1) {
-		/* A kernel without memory now has some the next time. */
+		/* Lack of kernel memory may be temporary. */
 		if (errno == EINVAL || errno == EFAULT)
 			log_fatal("poll: %s", strerror(errno));
 		return;
@@ -250,7 +250,7 @@ turn(struct parent *p)
 		if ((pfd[i + 1].revents & ~POLLOUT) != 0)
 			take(p, (enum slot)i);
 	}
-	/* One whose byte in the pipe was lost comes with whatever is next. */
+	/* Always, in case the pipe was full and a byte was lost. */
 	take_signals(p);
 	if (p->started && log_lost())
 		parent_log(p, false);

@@ -23,7 +23,7 @@ static const struct {
 
 #define NTABLE	(sizeof(table) / sizeof(table[0]))
 
-/* A full pipe is as good as one more byte in it: the flags tell what came. */
+/* If the pipe is full, poll(2) returns anyway; the flags have the signals. */
 static void
 note(int signo)
 {
@@ -54,7 +54,7 @@ signals_open(void)
 	}
 	sa.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &sa, NULL);
-	/* Whoever started us may have had them blocked. */
+	/* We may have been started with these signals blocked. */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	return pipe_fd[0];

@@ -2,20 +2,20 @@
 #define SIGNALS_H
 
 /*
- * Signals as bytes in a pipe, so that poll(2) sees them: HUP reloads, TERM, INT
- * and USR1 stop, CHLD reaps.
+ * Signals as bytes in a pipe, for poll(2): HUP reloads; TERM, INT and USR1
+ * stop; CHLD reaps.
  */
 #define SIGNALS_STOP	(1U << 0)
 #define SIGNALS_RELOAD	(1U << 1)
 #define SIGNALS_CHILD	(1U << 2)
 
-/* Installs the handlers; the descriptor to poll. Fatal when it fails. */
+/* Installs the handlers. Returns the descriptor to poll. Fatal if it fails. */
 int	signals_open(void);
 
-/* What came since the last call, as bits. */
+/* The signals since the last call, as bits. */
 unsigned int	signals_take(void);
 
-/* In a new process before exec: all signals as at first, none blocked. */
+/* In a new process before exec: default handlers, no signal blocked. */
 void	signals_reset(void);
 
 #endif

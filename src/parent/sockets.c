@@ -61,7 +61,7 @@ as_unixsocket(const struct listener *l)
 	return u;
 }
 
-/* Closed for good, its file removed when it is still ours. */
+/* Closes the listener, and removes its file if that is still ours. */
 static void
 listener_end(struct listener *l)
 {
@@ -72,7 +72,7 @@ listener_end(struct listener *l)
 	listener_clear(l);
 }
 
-/* The listener of that name, NULL when there is none. */
+/* The listener of that name, or NULL. */
 static const struct listener *
 find(const struct listeners *all, const char *name)
 {
@@ -109,9 +109,7 @@ share(struct listener *l, const struct listener *running)
 	l->gid = wanted.gid;
 }
 
-/*
- * Where a daemon was killed its engine may hold the socket for a moment longer.
- */
+/* After a crash the engine may hold the socket for a moment longer. */
 static bool
 try_again(struct mono end)
 {
@@ -156,7 +154,7 @@ open_unix(struct listener *l, const struct listener *running,
 	return 0;
 }
 
-/* The listening descriptor, -1 with errno. */
+/* The listening descriptor; -1 with errno. */
 static int
 bind_tcp(const struct addrinfo *ai)
 {
@@ -186,9 +184,7 @@ open_tcp(struct listener *l, const struct settings_socket *s, struct mono end,
 	char		 port[8];
 	int		 error;
 
-	/*
-	 * A name is no address: what listens where must not hang on a resolver.
-	 */
+	/* Only numeric addresses: a start must not depend on a resolver. */
 	hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE;
 	snprintf(port, sizeof(port), "%u", (unsigned int)s->port);
 	if ((error = getaddrinfo(s->host, port, &hints, &ai)) != 0) {
@@ -209,7 +205,7 @@ open_tcp(struct listener *l, const struct settings_socket *s, struct mono end,
 	return l->fd == -1 ? -1 : 0;
 }
 
-/* The next place in the list, filled; NULL when that name is there already. */
+/* A new entry of the list, with this name; NULL if the name is in the list. */
 static struct listener *
 add(struct listeners *all, enum listener_kind kind, char *name)
 {
@@ -256,15 +252,13 @@ open_socket(struct listeners *fresh, const struct listeners *running,
 		share(l, old);
 		return 0;
 	}
-	/* Not in a reload: that must not hold up the supervision. */
+	/* Not in a reload, which must not delay supervision. */
 	end = clock_after(clock_mono(), running->count > 0 ? 0 : ORPHAN_MS);
 	return s->path != NULL ? open_unix(l, old, identity, end, why) :
 	    open_tcp(l, s, end, why);
 }
 
-/*
- * Without it the daemon does all but talk to policyctl: never a reason to stop.
- */
+/* The daemon can run without policyctl's socket, so a failure only warns. */
 static void
 open_control(struct listeners *fresh, const struct listeners *running,
     const char *path, const struct msg_identity *identity)
@@ -390,7 +384,7 @@ sockets_adopt(struct listeners *running, struct listeners *fresh,
 		if (now != NULL && now->shared) {
 			if (!same(old, now))
 				change(now);
-			/* All else lives on in the fresh list. */
+			/* The fresh list has taken over everything else. */
 			free(old->name);
 			continue;
 		}

@@ -13,23 +13,23 @@
 #include "parent/directories.h"
 
 /*
- * The listening sockets. They belong to the parent for as long as it lives,
- * whatever happens to the engine, so clients wait in the queue meanwhile.
+ * The listening sockets. They belong to the parent for as long as it runs, so
+ * that clients wait in the queue while the engine restarts.
  */
 struct listener {
-	uint32_t		 number;	/* never used twice */
+	uint32_t		 number;	/* never reused */
 	enum listener_kind	 kind;
 	int			 fd;
 	char			*name;		/* path or [address]:port */
-	/* The running list has it too. */
+	/* Also in the running list. */
 	bool			 shared;
 	bool			 given;		/* by the service manager */
 	/* UNIX sockets */
 	mode_t			 mode;
-	uid_t			 uid;		/* -1: as it comes */
+	uid_t			 uid;		/* -1: not set */
 	gid_t			 gid;
 	struct place		 place;
-	/* Our file, to remove no other. */
+	/* Identifies our file, so that no other is removed. */
 	dev_t			 dev;
 	ino_t			 ino;
 };
@@ -50,20 +50,20 @@ struct listeners {
 int	sockets_open(struct listeners *fresh, const struct listeners *running,
 	    const struct settings *, const struct msg_identity *, char *why);
 
-/* Closes what sockets_open opened, files and all, but for what is shared. */
+/* Closes what sockets_open opened and removes its files, except shared ones. */
 void	sockets_abandon(struct listeners *fresh);
 
 /*
- * The fresh list becomes the running one: the engine is told of what is new,
- * and of what is over, which is closed and removed.
+ * Makes the fresh list the running one: sends new listeners to the engine, and
+ * closes and removes those that are no longer wanted.
  */
 void	sockets_adopt(struct listeners *running, struct listeners *fresh,
 	    struct child *engine);
 
-/* Hands all of them to an engine that starts. */
+/* Sends all of them to an engine that starts. */
 void	sockets_send(const struct listeners *, struct child *engine);
 
-/* Closes all of them and removes the files that are ours. */
+/* Closes all of them and removes our files. */
 void	sockets_close(struct listeners *);
 
 #endif

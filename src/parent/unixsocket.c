@@ -28,7 +28,7 @@ fail_call(const struct unixsocket *u, char *why, const char *call)
 	return -1;
 }
 
-/* The name alone: the process stands in the directory when it is used. */
+/* Sets only the name, since the process is in the directory when it is used. */
 static int
 address(struct sockaddr_un *sun, const char *name)
 {
@@ -43,9 +43,9 @@ address(struct sockaddr_un *sun, const char *name)
 }
 
 /*
- * There is no bindat(2) but on FreeBSD: step into the directory and back. The
- * process has one thread. Where we came from may be a directory that we cannot
- * open; then "/".
+ * Only FreeBSD has bindat(2), so the process changes into the directory and
+ * back; it has one thread. If the old directory cannot be opened it returns to
+ * "/".
  */
 static int
 in_directory(int dir, int (*call)(int, const struct sockaddr *, socklen_t),
@@ -69,15 +69,15 @@ in_directory(int dir, int (*call)(int, const struct sockaddr *, socklen_t),
 	return result;
 }
 
-/* Whether a daemon may be this user. */
+/* Whether the user may be a running daemon's. */
 static bool
 is_daemon(const struct unixsocket *u, uid_t uid)
 {
-	/* Who is not root cannot tell which of the others are strangers. */
+	/* Without root we cannot tell which other users are strangers. */
 	return geteuid() != 0 || uid == 0 || uid == u->daemon;
 }
 
-/* Whether a socket answers, and the one who listens may be a daemon. */
+/* Whether a socket answers and its listener may be a daemon. */
 static int
 check_dead(const struct unixsocket *u, const struct stat *sb, char *why)
 {
@@ -98,8 +98,8 @@ check_dead(const struct unixsocket *u, const struct stat *sb, char *why)
 	if (error == ECONNREFUSED || error == ENOENT)
 		return 0;
 	/*
-	 * A full queue is a sign of life too; what cannot be told is left
-	 * alone.
+	 * A full queue means that it is alive; if that cannot be told, the
+	 * socket stays.
 	 */
 	if (!is_daemon(u, uid))
 		return 0;
@@ -112,8 +112,8 @@ check_dead(const struct unixsocket *u, const struct stat *sb, char *why)
 }
 
 /*
- * Makes the name free, unless a daemon answers there or what is there is root's
- * or the daemon's own and no socket.
+ * Frees the name, unless a daemon answers there, or the file belongs to root or
+ * the daemon and is no socket.
  */
 static int
 make_free(const struct unixsocket *u, char *why)
@@ -130,7 +130,7 @@ make_free(const struct unixsocket *u, char *why)
 		return fail(u, why, "is there and is no socket");
 	if (directories_remove(&u->place, &sb) == 0)
 		return 0;
-	/* Another start was there in between. */
+	/* Another start has been faster. */
 	if (errno == EEXIST) {
 		fail(u, why, "another process listens there");
 		errno = EADDRINUSE;
@@ -149,7 +149,10 @@ is_ours(const struct unixsocket *u)
 	    sb.st_ino == u->ino;
 }
 
-/* Its name from a directory of ours; over an old one only if that is ours. */
+/*
+ * Moves it from our directory to its name; replaces an old socket only if that
+ * is ours.
+ */
 static int
 put_in_place(const struct unixsocket *u, int dir)
 {
@@ -163,7 +166,7 @@ put_in_place(const struct unixsocket *u, int dir)
 		errno = EADDRINUSE;
 		return -1;
 	}
-	/* Not every file system has hard links. */
+	/* Some file systems have no hard links. */
 	return renameat(dir, name, u->place.dir, name);
 }
 

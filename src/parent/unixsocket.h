@@ -6,31 +6,33 @@
 #include "parent/directories.h"
 
 /*
- * A listening UNIX socket under a name in a directory that others may write to.
+ * A listening UNIX socket in a directory that others may write to.
  *
  * It is bound in a new directory that only we can enter, gets its owner there,
- * listens, and is then renamed into place: nobody sees it with another mode or
- * owner, nobody can put something else in the way of chown(2), and a stale
- * socket is replaced in one step.
+ * listens, and is then renamed into place. So nobody sees it with another mode
+ * or owner, nobody can redirect chown(2), and a stale socket is replaced in one
+ * step.
  */
 struct unixsocket {
-	const char	*path;		/* for what is said */
+	const char	*path;		/* for messages */
 	mode_t		 mode;
-	uid_t		 uid;		/* -1: as it comes */
+	uid_t		 uid;		/* -1: not set */
 	gid_t		 gid;
-	/* Root and this user may be a daemon that listens there, */
+	/*
+	 * A socket that belongs to root or this user may be a running daemon's.
+	 */
 	uid_t		 daemon;
-	/* Any other is not, if we are root. */
-	struct place	 place;		/* taken over, not closed here */
-	/* Which file it is; an old one's at first, */
+	/* If we are root, any other socket may be replaced. */
+	struct place	 place;		/* borrowed */
+	/* The file; before unixsocket_open an old one of ours, */
 	dev_t		 dev;
-	/* Or 0: that one may be replaced unasked. */
+	/* which is replaced even if it answers. 0: none. */
 	ino_t		 ino;
 };
 
 /*
- * The listening descriptor, or -1 with *why: a daemon answers at that name
- * (errno EADDRINUSE), or what is there is root's and no socket.
+ * The listening descriptor; or -1 with *why if a daemon answers at that name
+ * (errno EADDRINUSE), or the file there belongs to root and is no socket.
  */
 int	unixsocket_open(struct unixsocket *, char *why);
 

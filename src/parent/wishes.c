@@ -30,11 +30,11 @@ wish_report(struct parent *p)
 	clean_want_report(p, clock_mono());
 }
 
-/* Until the next reload, or wish. */
+/* Valid until the next reload or wish. */
 static void
 wish_log(struct parent *p, enum wish wish, bool debug, const char *said)
 {
-	static struct log_limit	limit[2];	/* the other one at once */
+	static struct log_limit	limit[2];	/* one for each level */
 	unsigned int		held;
 
 	if (!log_allowed(&limit[debug], LOG_EVERY_S, &held)) {
@@ -75,7 +75,7 @@ state_add(struct msg_state *m, const char *name, pid_t pid, struct mono since,
 	(void)strlcpy(told->sandbox, sandbox, sizeof(told->sandbox));
 }
 
-/* No wish but a question: the processes, and since when. */
+/* A question rather than a wish: the processes and their start. */
 static void
 wish_state(struct parent *p)
 {
@@ -110,7 +110,7 @@ wish_state(struct parent *p)
 
 static const struct {
 	void		(*fulfil)(struct parent *);
-	const char	*name;		/* in the log; NULL: not worth a line */
+	const char	*name;		/* in the log; NULL: not logged */
 	bool		 answered;	/* each one, at once */
 } wishes[WISH__MAX] = {
 	[WISH_RELOAD]		= { wish_reload, "a reload", false },

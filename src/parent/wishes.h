@@ -4,12 +4,11 @@
 #include "parent/parent.h"
 
 /*
- * What policyctl wishes for. It comes through the engine, which may be in
- * the wrong hands: nothing of it can do more than be tiresome, and not too
- * often.
+ * Wishes of policyctl. They come through the engine, which may be taken over:
+ * no wish can do more than a little harm, and each is limited in its rate.
  */
 
-/* 0, or -1 for a number that is no wish. */
+/* 0, or -1 for an unknown wish. */
 int	wishes_take(struct parent *, uint64_t wish);
 
 #endif
