@@ -67,7 +67,7 @@ sub script {
 	my ($name, %option) = @_;
 	my $text = slurp("$root/packaging/debian/policyd-rate-limit.$name");
 
-		$text =~ s{sh \S+/leftovers}{:};
+	$text =~ s{sh \S+/leftovers}{:};
 	$text =~ s{/usr/share/policyd-rate-limit}{$dir/share}g;
 	$text =~ s{=/usr/sbin/policyd-rate-limit}{=$dir/bin/daemon};
 	$text =~ s{/usr/libexec/policyd-rate-limit}{$dir/libexec}g;
@@ -181,5 +181,21 @@ for my $case (["backend: 1\n", qr/apt install policyd-rate-limit-mysql; then run
 	like(taken_over($yaml, %option), $want, $yaml =~ s/\n//r);
 	is(slurp("$dir/services"), '', 'nothing is stopped');
 }
+
+life('policyd-rate-limit.yaml' => "debug: no\n");
+system('mkdir', '-p', "$dir/etc/systemd/system");
+my $left = "$dir/etc/systemd/system/policyd-rate-limit.service";
+spew($left, "[Service]\nExecStart=/usr/local/bin/policyd-rate-limit\n");
+for my $version ('', '1.2.0-1.1') {
+	ok(!script('postinst', args => ['configure', "'$version'"]),
+	    'a unit that would be taken in place of ours stops it');
+	like(slurp("$dir/said"), qr/\(rm \Q$left\E; systemctl daemon-reload\); then run/,
+	    'with the command');
+	is(slurp("$dir/services"), '', 'nothing is stopped');
+	is_deeply(drop_ins(), {}, 'and nothing written for it');
+}
+unlink $left;
+symlink '/dev/null', $left;
+ok(script('postinst', args => ['configure', '1.2.0-1.1']), 'a mask is the administrator\'s will');
 
 done_testing();
