@@ -32,7 +32,15 @@ gone()
 ask()
 {
 	perl /check/ask.pl "${socket:-/var/spool/postfix/ratelimit/policy}" "sasl_username=$1" \
-	    protocol_state=RCPT "instance=$2"
+	    "protocol_state=${stage:-RCPT}" "instance=$2"
+}
+
+# The Python program, with the stage at which its configuration counts.
+install_old()
+{
+	dpkg -i /check/old/*.deb
+	stage=RCPT
+	! grep -q '^count_mode: [12]' /etc/policyd-rate-limit.yaml || stage=DATA
 }
 
 fresh()
@@ -62,7 +70,7 @@ fresh()
 upgrade()
 {
 	say 'over the Python program'
-	dpkg -i /check/old/*.deb
+	install_old
 	start-stop-daemon --stop --quiet --oknodo --retry 30 --user policyd-rate-limit \
 	    --pidfile /var/run/policyd-rate-limit/policyd-rate-limit.pid
 	sed -i 's/- \[10, 60\].*/- [3, 600]/' /etc/policyd-rate-limit.yaml
@@ -145,6 +153,7 @@ booted()
 	gone /lib/systemd/system/policyd-rate-limit.service \
 	    /var/spool/postfix/ratelimit /var/lib/policyd-rate-limit
 	places
+	user_and_unit
 }
 
 python_serves()
@@ -163,7 +172,7 @@ places()
 {
 	say 'under systemd, over the Python program with places of its own, and back'
 	socket=/var/spool/postfix/limit/policy
-	dpkg -i /check/old/*.deb
+	install_old
 	install -d -o policyd-rate-limit -g policyd-rate-limit -m 700 /srv/policyd
 	sed -i -e 's/- \[10, 60\].*/- [3, 600]/' \
 	    -e 's|/var/lib/policyd-rate-limit/db|/srv/policyd/db|' \
@@ -180,15 +189,63 @@ places()
 	ask alice new2 | grep -q '^action=defer' || fail 'the counts are lost'
 	systemctl start policyd-rate-limit-clean
 
-	dpkg -i /check/old/*.deb
+	dpkg -i /check/old/*.deb 2>/check/said
+	cat /check/said
 	gone /etc/systemd/system/policyd-rate-limit.service.d
+	sed -n '/CREATE TABLE/,/RENAME TO/p' /check/said >/check/sql
+	if [ -s /check/sql ]; then
+		systemctl stop policyd-rate-limit
+		python3 -c 'import sqlite3, sys
+sqlite3.connect("/srv/policyd/db.sqlite3").executescript(sys.stdin.read())' </check/sql
+	fi
 	python_serves 2
 	ask alice back | grep -q '^action=defer' || fail 'nothing is limited back there'
+	for n in 1 2; do
+		[ "$(ask carol "back$n")" = action=dunno ] || fail 'no answer back there'
+	done
 	dpkg -i /check/new/*.deb
 	ask alice forth | grep -q '^action=defer' || fail 'nothing is limited again'
+	[ "$(ask carol forth1)" = action=dunno ] || fail 'the third mail is refused'
+	ask carol forth2 | grep -q '^action=defer' || fail 'nothing was counted back there'
 
 	dpkg --purge policyd-rate-limit-pgsql policyd-rate-limit-mysql policyd-rate-limit
 	gone /etc/systemd/system/policyd-rate-limit.service.d
+}
+
+# As another user, from a file that only its group may read, and with what pip left.
+user_and_unit()
+{
+	say 'under systemd, over the Python program as another user, with a unit of pip'
+	socket=
+	unit=/etc/systemd/system/policyd-rate-limit.service
+	install_old
+	systemctl stop policyd-rate-limit
+	rm -rf /var/lib/policyd-rate-limit /run/policyd-rate-limit \
+	    /var/spool/postfix/ratelimit
+	sed -i -e 's/- \[10, 60\].*/- [3, 600]/' -e 's/^user:.*/user: postfix/' \
+	    -e 's/^group:.*/group: postfix/' /etc/policyd-rate-limit.yaml
+	chgrp postfix /etc/policyd-rate-limit.yaml
+	chmod 0640 /etc/policyd-rate-limit.yaml
+	cp /lib/systemd/system/policyd-rate-limit.service $unit
+	echo '17 3 * * * root /usr/local/bin/policyd-rate-limit --clean' >/etc/cron.d/limits
+	systemctl daemon-reload
+	python_serves 3
+	[ "$(ask alice old1)" = action=dunno ] || fail 'no answer before'
+
+	! dpkg -i /check/new/*.deb >/check/said 2>&1 || fail 'it takes over beside a unit of pip'
+	cat /check/said
+	grep -q "$unit would be taken in place" /check/said || fail 'the unit is not named'
+	[ "$(ask alice old2)" = action=dunno ] || fail 'no answer meanwhile'
+	rm $unit
+	systemctl daemon-reload
+	dpkg --configure -a >/check/said 2>&1 || fail 'it does not take over without it'
+	cat /check/said
+	grep -q '/etc/cron.d/limits: ' /check/said || fail 'the line of cron is not named'
+	systemctl is-active policyd-rate-limit.service policyd-rate-limit.socket
+	[ "$(ask alice new1)" = action=dunno ] || fail 'the third mail is refused'
+	ask alice new2 | grep -q '^action=defer' || fail 'the counts are lost'
+	systemctl start policyd-rate-limit-clean
+	dpkg --purge policyd-rate-limit-pgsql policyd-rate-limit-mysql policyd-rate-limit
 }
 
 # Process 1 of namespaces of its own becomes systemd.
