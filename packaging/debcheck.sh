@@ -57,6 +57,19 @@ fresh()
 	sh /check/tests/postfix
 	sh /etc/cron.daily/policyd-rate-limit
 
+	# Without a pid file, and with a configuration that is wrong when it is to stop.
+	/etc/init.d/policyd-rate-limit stop
+	! pgrep -x policyd-rate-li >/dev/null || fail 'the daemon is not stopped'
+	echo 'pidfile = None' >>/etc/policyd-rate-limit.conf
+	/etc/init.d/policyd-rate-limit start
+	/etc/init.d/policyd-rate-limit reload
+	/etc/init.d/policyd-rate-limit status
+	echo 'limits = [[' >>/etc/policyd-rate-limit.conf
+	/etc/init.d/policyd-rate-limit stop
+	! pgrep -x policyd-rate-li >/dev/null || fail 'it is not stopped without a pid file'
+	sed -i '/^pidfile = None/d; /^limits = \[\[$/d' /etc/policyd-rate-limit.conf
+	/etc/init.d/policyd-rate-limit start
+
 	say 'removed and purged'
 	apt-get purge -y -qq policyd-rate-limit policyd-rate-limit-pgsql \
 	    policyd-rate-limit-mysql
