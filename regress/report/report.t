@@ -97,6 +97,22 @@ subtest 'reports-deleted-before-sent' => sub {
 	unlike($mails[1]{data}, qr/zoe/, 'alone');
 };
 
+# A hit of max_per_mail has no window.
+subtest 'more than one mail may have' => sub {
+	my $s = Smtpd->start;
+	my $r = Report->new(port => $s->port, settings => { limits => \'DEFAULT', rules => [
+	    { name => 'big', key => 'sasl_username', max_per_mail => 50,
+	    limits => [[100, 3600]] }] });
+
+	$r->hits(['big:bob' => 0, 3]);
+	is(($r->clean)[0], 0, 'status 0');
+	my ($mail) = $s->mails;
+	my $text = decode_qp($mail->{data});
+	like($text, qr/bob +50 per mail +3$/m, 'the table');
+	like($text, qr/^"big","bob",50,0,3,0$/m, 'and for programs');
+	is_deeply($r->left, [], 'the hits are gone');
+};
+
 subtest 'no hits, no mail' => sub {
 	my $s = Smtpd->start;
 	my $r = Report->new(port => $s->port);

@@ -27,7 +27,7 @@ add_hit(struct hitlist *l, const struct message *m)
 	row->idlen = hit.idlen;
 	row->rule = alloc_copy(hit.rule, hit.rulelen);
 	row->mails = hit.mails;
-	row->seconds = hit.seconds < 1 ? 1 : hit.seconds;
+	row->seconds = hit.seconds;
 	row->hits[hit.kind] = hit.hits;
 	return 0;
 }
