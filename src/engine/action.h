@@ -6,21 +6,21 @@
 #include "ipc/message.h"
 #include "lib/str.h"
 
-/* How a verdict is worded as an access(5) action. Pure. */
+/* Words a verdict as an access(5) action. Pure. */
 #define ACTION_MAX	1900	/* Postfix cuts a reply's line at 2048 */
 
 /*
- * Appends the action for this verdict on this charge, at most ACTION_MAX
- * bytes, placeholders filled, safe for one line; VERDICT_UNAVAILABLE gives
- * db_error_action ("memory" is resolved before). The settings are those that
+ * Appends the action for this verdict on this charge: at most ACTION_MAX bytes,
+ * placeholders replaced, safe for one line. VERDICT_UNAVAILABLE gives
+ * db_error_action; the caller has handled "memory". The settings are those that
  * made the charge.
  */
 void	action_add(struct str *, const struct settings *,
 	    const struct msg_charge *, const struct msg_verdict *);
 
 /*
- * Appends block_action for a block, or for one that has just ended: NULL. {id}
- * is what the block matches, {retry_after} the seconds that it still holds.
+ * Appends block_action for a block; NULL: the block has just ended. {id} is
+ * what the block matches, {retry_after} the seconds until its end.
  */
 void	action_add_blocked(struct str *, const struct settings *,
 	    const struct override *, int64_t now);

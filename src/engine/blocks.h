@@ -13,29 +13,32 @@
 #include "lib/str.h"
 
 /*
- * The engine's own list of what is blocked and granted, as the ledger last told
- * it. It is kept while the database is away. The ledger reads the list of the
- * database when it decides and what it knows is older than a second, and tells
- * what it read before the verdicts.
+ * The engine's list of blocks and grants, as the ledger sent it last. It is
+ * kept while the database is away. If its list is older than a second, the
+ * ledger reads it from the database before it decides, and sends it before the
+ * verdicts.
  */
 void	blocks_init(void);
 
-/* MSG_OVERRIDES_BEGIN, _PART or _END; -1: it cannot be read. */
+/* Takes MSG_OVERRIDES_BEGIN, _PART or _END; -1: it is malformed. */
 int	blocks_message(const struct message *, struct mono now);
 
 /*
- * Whether the list is not older than what the ledger would know; `wall` is
- * seconds since 1970.
+ * Whether the list is as new as the ledger's would be; `wall` is seconds since
+ * 1970.
  */
 bool	blocks_fresh(struct mono now, int64_t wall);
 
-/* Whether a list ever came. */
+/* Whether a list was ever received. */
 bool	blocks_known(void);
 
-/* A request went without the list: logged once, if there is none yet. */
+/* A request was decided without a list: logs it once. */
 void	blocks_missed(void);
 
-/* The block that holds for a request at `now`, or NULL; until the next call. */
+/*
+ * The block that matches a request at `now`, or NULL; valid until the next
+ * call.
+ */
 const struct override	*blocks_check(const struct settings *,
 			    const struct request *, int64_t now);
 
@@ -44,8 +47,9 @@ const struct override	*blocks_check_charge(const struct msg_charge *,
 			    int64_t now);
 
 /*
- * Writes the request's subject into the charge, for the ledger to check. What
- * it points to stays until the next call of blocks_check or this.
+ * Writes the request's subject into the charge, for the ledger to check. The
+ * charge points to memory that is valid until the next call of this or
+ * blocks_check.
  */
 void	blocks_subject(struct msg_charge *, const struct settings *,
 	    const struct request *);
@@ -53,16 +57,16 @@ void	blocks_subject(struct msg_charge *, const struct settings *,
 const struct override_list	*blocks_list(void);
 
 /*
- * The id of a block, as struct override has it, of what an administrator wrote:
- * a login, an address, a network, "@domain", "sender:address", or RULE:ID for
- * the ID. NULL, or in words why not.
+ * Translates what an administrator wrote into the id of a block, as in struct
+ * override: a login, an address, a network, "@domain", "sender:address", or
+ * RULE:ID for the ID. Returns NULL, or why it is invalid.
  */
 const char	*blocks_what(struct str *id, const struct settings *,
 		    const char *, size_t);
 
 /*
- * The block that holds for an id, whatever it is: as a login, an address, or
- * what a block is of.
+ * The block that matches an id, taken as a login, as an address, or as the id
+ * of a block.
  */
 const struct override	*blocks_of_id(const struct settings *, const char *,
 			    size_t, int64_t now);

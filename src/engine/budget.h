@@ -23,13 +23,13 @@
 #define BUDGET_MORE	100	/* in a second, of all others together */
 #define BUDGET_SUBJECTS	4096	/* the least recently seen is forgotten */
 
-/* Whether the line may be written now; else it is counted. */
+/* Whether the line may be written now; otherwise it is counted. */
 bool	budget_line(const char *kind, const void *id, size_t idlen,
 	    struct mono now);
 
 /*
- * Logs the sums of periods that have ended. To be called each second while it
- * returns true, and after budget_line returned false.
+ * Logs the sums of periods that have ended. Call it after budget_line returned
+ * false, and then each second while it returns true.
  */
 bool	budget_sum_up(struct mono now);
 

@@ -4,8 +4,8 @@
 #include "engine/control.h"
 
 /*
- * What an administrator changes of one id. It is in the database when it is
- * answered, and known to every daemon on it a second later.
+ * Commands that change something about an id. The change is in the database
+ * before the answer is sent, and every daemon on it knows it a second later.
  */
 void	change_reset(struct control *, const struct control_word *, size_t);
 void	change_grant(struct control *, const struct control_word *, size_t);

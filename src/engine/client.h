@@ -9,11 +9,10 @@
 #include "lib/addr.h"
 
 /*
- * Those who ask, most of all Postfix: one connection each, any number of
- * requests one after the other, one of them in flight. A client in the middle
- * of a request or with an answer that it does not take has a deadline; one
- * that asks nothing is closed after the idle time, and before that when its
- * place is needed.
+ * The clients, most of all Postfix: one connection each, any number of requests
+ * in sequence, one of them in flight. A client that is sending a request or
+ * does not read its answer has a deadline. An idle client is closed after the
+ * idle time, or earlier if its place is needed.
  */
 struct client;
 
@@ -23,16 +22,16 @@ struct client_peer {
 };
 
 struct client_bounds {
-	int64_t	idle_ms;	/* nothing asked */
-	int64_t	request_ms;	/* from the first byte of a request on */
-	int64_t	answer_ms;	/* until an answer is taken */
-	size_t	most;		/* clients at a time */
-	size_t	held;		/* bytes of all that are not used yet */
+	int64_t	idle_ms;	/* between requests */
+	int64_t	request_ms;	/* since a request's first byte */
+	int64_t	answer_ms;	/* until an answer is read */
+	size_t	most;		/* clients at the same time */
+	size_t	held;		/* unprocessed bytes of all clients */
 };
 
 /*
- * `request` is called for every whole, well-formed request, and answers it by
- * client_answer, at once or later; its values are there until it returns.
+ * `request` is called for every complete, well-formed request. It calls
+ * client_answer, then or later. The request is valid until it returns.
  */
 void	client_init(void (*request)(struct client *, const struct request *),
 	    const struct client_bounds *);
@@ -41,10 +40,10 @@ void	client_set_idle(int64_t idle_ms);
 /* Takes over a connected, non-blocking socket. */
 void	client_new(int fd, const struct client_peer *);
 
-/* Writes one whole answer, in one piece if the client takes it. */
+/* Sends an answer, in one write if the socket accepts all of it. */
 void	client_answer(struct client *, const char *, size_t);
 
-/* For the log: "unix" or "[2001:db8::1]:54321". */
+/* The client's name in the log: "unix" or "[2001:db8::1]:54321". */
 #define CLIENT_NAME_MAX		(ADDR_TEXT_MAX + 16)
 const char	*client_name(const struct client *, char *, size_t);
 
@@ -52,19 +51,20 @@ size_t	client_count(void);
 bool	client_full(void);
 
 /*
- * Closes up to `n` clients that nobody waits for, the longest idle first, then
- * those who are longest in the middle of a request. How many it was.
+ * Closes up to `n` clients without a request in flight: first those that are
+ * idle longest, then those that have been sending a request longest. Returns
+ * how many.
  */
 size_t	client_make_room(size_t n);
 
 /*
- * Nobody may ask any more: what was asked is answered, and then its client is
- * closed. Who has just connected, or has begun a request, has half a second to
- * say it.
+ * Stops accepting requests: answers those that were received, then closes their
+ * clients. A client that has just connected or begun a request has half a
+ * second to complete it.
  */
 void	client_stop(void);
 
-/* While held, requests stay unread where they are, and no deadline comes. */
+/* While held, requests stay unread in the sockets and no deadline passes. */
 void	client_hold(bool);
 
 #endif

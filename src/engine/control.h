@@ -15,12 +15,12 @@
 #include "lib/str.h"
 
 /*
- * policyctl's socket. One question on each connection: words, each ended by a
- * NUL byte, and an empty one behind the last. The answer is "ok" or "error" and
- * a text in its first line, then records (reply.h), then the line "end", and
- * the connection is closed. Who may connect is told by the socket's mode and
- * owner; changes are only for root and the socket's owner. All of it is
- * bounded: connections, bytes, time.
+ * The socket of policyctl. A connection carries one command: words, each ended
+ * by a NUL byte, and an empty word at the end. The answer is a line with "ok"
+ * or with "error" and a text, then records (reply.h), then the line "end"; then
+ * the connection is closed. The mode and owner of the socket say who may
+ * connect; only root and the owner may change something. Connections, bytes and
+ * time are bounded.
  */
 #define CONTROL_REQUEST_MAX	(128 * 1024)
 #define CONTROL_WORDS_MAX	256
@@ -35,21 +35,23 @@ struct control_word {
 /* A command of command.c's table. */
 struct control_command {
 	const char	*name;
-	size_t		 min;		/* words behind the name */
+	size_t		 min;		/* words after the name */
 	size_t		 max;
 	bool		 changes;
-	/* Ends the question, or has it wait for what `told` will get. */
+	/*
+	 * Ends the command, or makes it wait for the answer that `told` takes.
+	 */
 	void		(*run)(struct control *, const struct control_word *,
 			    size_t);
-	/* The parent's answer to WISH_STATE. */
+	/* Takes the parent's answer to WISH_STATE. */
 	void		(*state)(struct control *, const struct msg_state *);
-	/* The ledger's answer; -1: it cannot be read. */
+	/* Takes the ledger's answer; -1: it is malformed. */
 	int		(*told)(struct control *, const struct message *);
-	/* None came in time; NULL: that is an error. */
+	/* No answer came in time; NULL: that is an error. */
 	void		(*late)(struct control *);
 };
 
-/* What a question that waits needs to be answered. */
+/* The state of a waiting command. */
 struct control_question {
 	struct held		*held;
 	struct str		 charge;	/* as it was sent */
@@ -67,16 +69,16 @@ struct control_question {
 void	control_init(uid_t owner, struct channel *parent,
 	    const struct control_command *(*find)(const struct control_word *));
 
-/* The settings, and the memory or NULL, from now on; still the caller's. */
+/* Sets the settings, and the memory or NULL. They stay the caller's. */
 void	control_use(struct held *, struct memory *);
 
 /* Takes over a connected, non-blocking socket. */
 void	control_new(int fd);
 
-/* Nobody is answered any more. */
+/* Closes all connections without an answer. */
 void	control_stop(void);
 
-/* What the ledger, or the parent, says to a question; -1: it cannot be read. */
+/* Takes answers of the ledger and of the parent; -1: malformed. */
 int	control_on_ledger(const struct message *);
 int	control_on_parent(const struct message *);
 
@@ -86,31 +88,31 @@ struct control_question	*control_question(struct control *);
 struct held		*control_held(void);
 struct memory		*control_memory(void);
 
-/* Who asks. */
+/* The user id of the caller. */
 uid_t		 control_uid(const struct control *);
 
-/* Where records go. */
+/* The str to append records to. */
 struct str	*control_answer(struct control *);
 void		 control_end(struct control *);
 void		 control_fail(struct control *, const char *, ...)
 		    __attribute__((__format__(printf, 2, 3)));
 
 /*
- * Asks the ledger, or fails where there is none, which is told by false. The
- * question then waits.
+ * Sends a message to the ledger, and lets the command wait. False, and the
+ * command goes on, if there is no ledger.
  */
 bool		 control_ask(struct control *, enum message_type,
 		    const struct str *payload);
 
-/* Asks the parent; MSG_WISHED ends the question by itself. */
+/* Sends a wish to the parent. MSG_WISHED ends the command. */
 void		 control_wish(struct control *, enum wish);
 
-/* One whole request's words; -1: there is something else. Pure. */
+/* Splits a complete command into words; -1: it is malformed. Pure. */
 int		 control_words(struct control_word *, size_t max, size_t *n,
 		    const char *, size_t len);
 
 /*
- * Length of the request that the bytes begin with, 0: it is not whole yet.
+ * Length of the complete command at the start of the bytes; 0: incomplete.
  * Pure.
  */
 size_t		 control_request_end(const char *, size_t len);

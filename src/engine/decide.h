@@ -14,32 +14,35 @@
  */
 enum decide_outcome {
 	DECIDE_PASS,		/* success_action; nothing is recorded */
-	DECIDE_CHARGE		/* ask the ledger */
+	DECIDE_CHARGE		/* the ledger decides */
 };
 
 /*
- * How far a request came through the steps, for the log and policyctl explain;
- * with rules, the one that came furthest.
+ * How many of the steps a request has passed, for the log and policyctl
+ * explain. With rules, of the rule that it passed most steps of.
  */
 enum decide_reason {
 	REASON_NO_IDENTITY,
 	REASON_NO_STATE,
-	REASON_STAGE_IGNORED,	/* the count mode counts at another stage */
+	REASON_STAGE_IGNORED,	/* count_mode counts at another stage */
 	REASON_CHARGED,
 	REASON__MAX
 };
 
 struct decision {
 	enum decide_reason	 reason;
-	bool			 bad_count;	/* no number: counted 1 */
-	enum rule_attribute	 identity;	/* without rules: of key 0 */
+	bool			 bad_count;	/* no number; counted as 1 */
+	enum rule_attribute	 identity;	/* without rules: of keys[0] */
 	/*
-	 * Ids and values point into `ids`, instance and state into it or the
-	 * request, windows into the settings. deadline and date are left for
-	 * the caller.
+	 * Ids and values point into `ids`, instance and state into `ids` or the
+	 * request, windows into the settings. The caller sets deadline and
+	 * date.
 	 */
 	struct msg_charge	 charge;
-	/* Its own, reused from request to request; the offsets are in `ids`. */
+	/*
+	 * Memory for the charge, reused for each request; the offsets are in
+	 * `ids`.
+	 */
 	struct str		 ids;
 	size_t			 id_at[CHARGE_KEYS_MAX];
 	size_t			 value_at[CHARGE_KEYS_MAX];
@@ -49,8 +52,8 @@ void	decide_init(struct decision *);
 void	decide_clear(struct decision *);
 
 /*
- * `random` (not 0) is the tag of a request without instance, and of one that
- * count_mode 0 charges; from arc4random.
+ * `random` is not 0 and comes from arc4random. It is the tag of a request
+ * without instance, and of one that count_mode 0 charges.
  */
 enum decide_outcome
 	decide_request(struct decision *, const struct settings *,
@@ -59,16 +62,16 @@ enum decide_outcome
 const char	*decide_reason_text(enum decide_reason);
 
 /*
- * Appends what a key is made of, such as "sasl_username" or "sender,helo_name".
- * `identity` is the decision's.
+ * Appends the attributes of a key, such as "sasl_username" or
+ * "sender,helo_name". `identity` is the decision's.
  */
 void	decide_key_name(struct str *, const struct settings *,
 	    const struct msg_charge_key *, enum rule_attribute identity);
 
 /*
- * Bit i: rule i counts something at the request's stage, whatever the
- * identity; without rules bit 0. And, appended, the line that main.cf needs
- * for those of `rules`.
+ * decide_stage_rules: bit i is set if rule i counts something at the request's
+ * stage, whatever its identity; without rules bit 0. The other appends the line
+ * that main.cf needs for those of `rules`.
  */
 uint32_t	 decide_stage_rules(const struct settings *,
 		    const struct request *);

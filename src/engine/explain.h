@@ -7,9 +7,8 @@
 #define EXPLAIN_ID_MAX	(CHARGE_ID_MAX / 2)
 
 /*
- * What a request would be answered and why, and what the windows of an id
- * hold: both are charges that the ledger weighs as it weighs all others, but
- * for recording them.
+ * The commands explain and show. Both send a charge to the ledger, which
+ * decides it like any other charge but records nothing.
  */
 void	explain_run(struct control *, const struct control_word *, size_t);
 int	explain_told(struct control *, const struct message *);
@@ -19,10 +18,11 @@ void	explain_show(struct control *, const struct control_word *, size_t);
 int	explain_show_told(struct control *, const struct message *);
 
 /*
- * Makes the keys of a charge for an id of policyctl's: under each rule that
- * counts by such an id, or the one that it names, "RULE:ID". With `mails` and
- * no name only under rules that count recipients or messages. They point into
- * `ids`, which is the caller's; there may be none.
+ * Makes the keys of a charge for an id that an administrator wrote: under each
+ * rule that counts by such an id, or under the rule of "RULE:ID". With `mails`,
+ * and without a rule's name, only under rules that count recipients or
+ * messages. There may be none. The keys point into `ids`, which the caller
+ * owns.
  */
 void	explain_id(struct msg_charge *, const struct settings *,
 	    const struct control_word *, struct str *ids, bool mails);

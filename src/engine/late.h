@@ -7,14 +7,14 @@
 
 /*
  * db_error_action "memory": charges that the memory refused while the ledger
- * had them. Should the ledger accept one after all, it is taken back. The last
- * LATE_MAX are kept.
+ * had them. If the ledger accepts such a charge later, it is taken back. The
+ * last LATE_MAX are kept.
  */
 #define LATE_MAX	1024
 
 void	late_keep(uint64_t request, const struct msg_charge *);
 
-/* A verdict that came after the answer. */
+/* Takes a verdict that came after the answer. */
 void	late_verdict(uint64_t request, const struct msg_verdict *);
 
 #endif

@@ -12,27 +12,24 @@
  */
 
 /*
- * Before all else. `answer` takes the answers to questions of policyctl, which
- * link_send has sent; -1: the message is malformed.
+ * Call it before all others. `answer` takes the ledger's answers to what
+ * link_send has sent; it returns -1 if the message is malformed.
  */
 void	link_init(int (*answer)(const struct message *));
 
-/* Takes over the channel; what is not answered goes out on it again. */
+/* Takes over the channel, and sends unanswered charges again. */
 void	link_set(struct channel *);
 
-/* Whether there is a ledger at the moment. */
+/* Whether there is a channel to a ledger. */
 bool	link_there(void);
 
-/* To be called at the end of each turn: one write for all charges of it. */
+/* Call it at the end of each turn: writes all charges of the turn together. */
 void	link_flush(void);
 
-/*
- * To be called for each charge that is pending: in a long turn the ledger need
- * not wait for its end.
- */
+/* Call it for each charge: in a long turn it writes some of them earlier. */
 void	link_feed(void);
 
-/* Queues a question of policyctl. False: there is no ledger. */
+/* Sends a message of policyctl. False: there is no ledger. */
 bool	link_send(enum message_type, uint64_t request, const struct str *);
 
 #endif

@@ -7,23 +7,23 @@
 #include "ipc/message.h"
 
 /*
- * The listening sockets. All that wait are accepted at once: on a full queue
- * Postfix gets an error and not a moment's wait. Descriptors that run out are
- * won back from clients that nobody waits for.
+ * The listening sockets. All waiting connections are accepted at once, since
+ * Postfix gets an error if the queue is full. If descriptors run out, clients
+ * without a request in flight are closed.
  */
 void	listen_init(void);
 
 /*
- * Who may connect by TCP, everybody when there are none; they stay the
- * caller's. Clients that are connected already stay.
+ * The networks that may connect by TCP; if empty, every host. They stay the
+ * caller's. Connected clients stay.
  */
 void	listen_allow(const struct settings_networks *);
 
-/* Takes over the socket. One of the same number is replaced. */
+/* Takes over the socket. It replaces one of the same number. */
 void	listen_add(int fd, const struct msg_listener *);
 void	listen_end(uint32_t number);
 
-/* No more clients. */
+/* Stops accepting. */
 void	listen_stop(void);
 
 #endif

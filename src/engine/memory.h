@@ -7,9 +7,9 @@
 #include "ipc/message.h"
 
 /*
- * db_error_action "memory": what this engine saw accepted and refused, to go
- * on limiting by it while the database gives no verdicts. Bounded; the ids
- * that were seen least recently go first. Pure: the time is an argument.
+ * db_error_action "memory": what this engine saw accepted and refused, so that
+ * it can decide while the database gives no verdicts. Bounded: the least
+ * recently used ids are dropped. Pure: the time is an argument.
  */
 struct memory;
 
@@ -19,48 +19,47 @@ void		 memory_resize(struct memory *, size_t max_bytes);
 size_t		 memory_bytes(const struct memory *);
 
 /*
- * A second ledger's verdict on a charge that a first one had and did not
- * answer: what that one recorded is said to be charged, as far as it is not
- * known here.
+ * Corrects the verdict of a second ledger on a charge that a first ledger did
+ * not answer: adds what the first one recorded to `charged`, as far as it is
+ * not known here.
  */
 void		 memory_again(struct memory *, const struct msg_charge *,
 		    struct msg_verdict *, int64_t now);
 
-/* The ledger's verdict on a charge, at `now` (seconds since 1970). */
+/* Learns the ledger's verdict on a charge at `now` (seconds since 1970). */
 void		 memory_learn(struct memory *, const struct msg_charge *,
 		    const struct msg_verdict *, int64_t now);
 
 /*
- * What was decided in the ledger's place and is not in the tables yet: for each
- * key `charged`, at `date`; `sign` is -1 when it is there.
+ * Notes what was decided without the ledger and is not in the tables yet:
+ * `charged` of each key, at `date`. With `sign` -1 it is in the tables now.
  */
 void		 memory_owe(struct memory *, const struct msg_charge *,
 		    const int64_t *charged, int64_t date, int sign);
 
 /*
- * The ledger accepted a charge, but did not know of what is owed to the same
- * ids, and with that a window is more than full: true, and *right is the
- * verdict that is right, which is a refusal or, where only soft keys are over,
- * accepts too. Different values, which cannot be taken back, are not
- * looked at.
+ * Whether a window is over its limit although the ledger has accepted the
+ * charge, because the ledger does not know what is owed to the same ids. Then
+ * *right is the right verdict: a refusal, or if only soft keys are over, an
+ * acceptance that says so. Different values, which cannot be taken back, are
+ * ignored.
  */
 bool		 memory_over(struct memory *, const struct msg_charge *,
 		    const struct msg_verdict *, int64_t now,
 		    struct msg_verdict *right);
 
 /*
- * The verdict in the ledger's place: refused when a window that is known is
- * full, else accepted, and remembered as that. Limits that only the database
- * knows (sql_limits_by_id) are not applied, but who was refused by them stays
- * refused until the time that was told.
+ * Decides without the ledger: refuses if a known window is full, else accepts
+ * and remembers that. Limits that only the database knows (sql_limits_by_id)
+ * are not applied, but an id that they refused stays refused until the time
+ * that the ledger told.
  */
 void		 memory_decide(struct memory *, const struct msg_charge *,
 		    int64_t now, struct msg_verdict *);
 
 /*
- * That verdict, and the windows that it rests on, as far as they are known;
- * nothing is remembered. What the database alone knows is not among it: grants,
- * blocks, limits by SQL.
+ * The verdict of memory_decide with its known windows; nothing is remembered.
+ * Grants, blocks and limits by SQL, which only the database knows, are missing.
  */
 void		 memory_weigh(struct memory *, const struct msg_charge *,
 		    int64_t now, struct msg_weighed *);

@@ -15,8 +15,8 @@ struct memory_id {
 	TAILQ_ENTRY(memory_id)	 entry;
 	struct window		 window;
 	struct window		 owed;
-	size_t			 bytes;		/* as counted in the whole */
-	/* Refused until then, for as much as this. */
+	size_t			 bytes;		/* its share of memory.bytes */
+	/* Refused until this time, for at least this amount. */
 	int64_t			 until;
 	int64_t			 amount;
 	struct limit		 limit;
@@ -26,25 +26,25 @@ struct memory_id {
 
 struct memory {
 	struct map			*ids;
-	TAILQ_HEAD(, memory_id)		 recent;	/* the latest last */
+	TAILQ_HEAD(, memory_id)		 recent;	/* the newest last */
 	struct seen_table		 seen;
-	size_t				 bytes;		/* of ids */
+	size_t				 bytes;		/* of all ids */
 	size_t				 max;
 };
 
-/* NULL: not known. One that is found is the last to be forgotten. */
+/* NULL: unknown. An id that is found becomes the most recently used. */
 struct memory_id	*memory_id_find(struct memory *,
 			    const struct msg_charge_key *, uint64_t hash);
 
 /*
- * Whether the ledger found no room for as much of this id until later than now;
- * a soft key's charge that is sent again is over its limit for as long.
+ * Whether the ledger had no room for this amount of the id until a time after
+ * now. A repeated charge of a soft key is over its limit until then.
  */
 bool			 memory_id_waits(const struct memory_id *,
 			    const struct msg_charge_key *, int64_t amount,
 			    int64_t now);
 
-/* The verdict without its consequences; `hash` is of each key's id. */
+/* The verdict alone, without remembering it; `hash` is of each key's id. */
 void			 memory_judge(struct memory *,
 			    const struct msg_charge *, int64_t now,
 			    uint64_t *hash, struct msg_verdict *);

@@ -4,9 +4,9 @@
 #include "engine/control.h"
 
 /*
- * What a monitoring system wants to know, as families ("metrics": name, type,
- * unit, help) and their samples ("samples": name, value, and label and
- * label_value where there is one), in the order that OpenMetrics asks for.
+ * The metrics, as families ("metrics": name, type, unit, help) and their
+ * samples ("samples": name, value, and optionally label and label_value), in
+ * the order of OpenMetrics.
  */
 void	metrics_run(struct control *, const struct control_word *, size_t);
 void	metrics_state(struct control *, const struct msg_state *);

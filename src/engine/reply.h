@@ -9,10 +9,10 @@
 #include "lib/window.h"
 
 /*
- * What policyctl is answered: one record in each line, its kind and then its
- * fields, each behind a tab: name=text, name#number, name?0 or name?1. The
- * fields of a record without a kind belong to the answer as a whole. Texts are
- * as str_printable makes them, so no byte of theirs means anything else. Pure.
+ * Answers to policyctl: one record on each line, its kind and then its fields,
+ * each preceded by a tab: name=text, name#number, name?0 or name?1. The fields
+ * of a record without a kind belong to the whole answer. str_printable has made
+ * the texts safe. Pure.
  */
 void	reply_begin(struct str *, const char *kind);
 void	reply_end(struct str *);
@@ -23,8 +23,8 @@ void	reply_number(struct str *, const char *name, int64_t);
 void	reply_bool(struct str *, const char *name, bool);
 
 /*
- * The fields retry_after and never; a retry_after of -1 is told as the length
- * of the window, as in the answer to Postfix.
+ * The fields retry_after and never. A retry_after of -1 is written as the
+ * length of the window, as in the answer to Postfix.
  */
 void	reply_retry_after(struct str *, int64_t retry_after,
 	    const struct limit *);

@@ -6,11 +6,11 @@
 /*
  * A policy request of Postfix (SMTPD_POLICY_README): `name=value` lines, each
  * ended by LF, and an empty line. Blanks at the end of a line are not part of
- * its value. Pure: bytes in, attributes out. Bytes are bytes.
+ * its value. Values may contain any bytes. Pure: bytes in, attributes out.
  */
-#define REQUEST_MAX	65536		/* one request with its empty line */
+#define REQUEST_MAX	65536		/* a request with its empty line */
 
-enum request_attribute {		/* those that decide something */
+enum request_attribute {		/* attributes that are used */
 	ATTR_REQUEST,
 	ATTR_PROTOCOL_STATE,
 	ATTR_CLIENT_ADDRESS,
@@ -27,7 +27,7 @@ enum request_attribute {		/* those that decide something */
 
 struct request_value {
 	const char	*bytes;	/* into the caller's buffer; NULL: not given */
-	size_t		 len;	/* 0 as well when not given */
+	size_t		 len;	/* 0 if not given */
 };
 
 struct request {
@@ -35,26 +35,26 @@ struct request {
 };
 
 /*
- * Length of the first whole request in the buffer, its empty line included; 0
- * when it is not whole yet. `*from` (0 at first, kept by the caller between
- * calls on a growing buffer) is where the search goes on, so no byte is looked
- * at twice. An empty line that ends in CRLF counts as one, so that
- * request_parse can refuse what would never end otherwise.
+ * Length of the first complete request in the buffer, including its empty line;
+ * 0: it is incomplete. `*from` says where the search continues, so that no byte
+ * is examined twice; it is 0 at first, and the caller keeps it between calls on
+ * a growing buffer. An empty line that ends in CRLF counts, so that
+ * request_parse can refuse the request.
  */
 size_t	request_end(const char *, size_t, size_t *from);
 
 /*
- * Parses exactly one whole request. Of a repeated name the last counts,
- * unknown names are ignored. 0, or -1 with errno EBADMSG and *reason (static)
- * for a line without `=`, a NUL byte, or a `request` that is not
+ * Parses exactly one complete request. If a name is repeated the last value
+ * counts; unknown names are ignored. 0, or -1 with errno EBADMSG and *reason
+ * (static) for a line without `=`, a NUL byte, or a `request` other than
  * smtpd_access_policy.
  */
 int	request_parse(struct request *, const char *, size_t,
 	    const char **reason);
 
 /*
- * The same for the first request of a buffer that ends with some request's
- * empty line: *used is its length.
+ * Parses the first request of a buffer that ends with the empty line of some
+ * request. *used is its length.
  */
 int	request_parse_first(struct request *, const char *, size_t,
 	    size_t *used, const char **reason);

@@ -5,7 +5,7 @@
 
 #include "conf/settings.h"
 
-/* What the engine has done since its start, for policyctl and its metrics. */
+/* Counters since the start of the engine, for policyctl and its metrics. */
 enum stats_counter {
 	STATS_REQUESTS,
 	STATS_MALFORMED,
@@ -17,10 +17,10 @@ enum stats_counter {
 	STATS_SHADOWED,		/* a shadow rule would have refused */
 	STATS_WARNED,
 	STATS_UNAVAILABLE,	/* no verdict in time: db_error_action */
-	STATS_MEMORY_REFUSED,	/* of these: refused from memory */
+	STATS_MEMORY_REFUSED,	/* of these, refused from memory */
 	STATS_LATE,		/* verdicts that came after the answer */
-	STATS_REPLAYED,		/* accepted from memory, recorded later */
-	STATS_REPLAY_LOST,	/* the same, but no room to keep it */
+	STATS_REPLAYED,		/* accepted from memory, later recorded */
+	STATS_REPLAY_LOST,	/* the same, but there was no room */
 	STATS_CONNECTED,
 	STATS_FORBIDDEN,	/* not among allowed_clients */
 	STATS_CLOSED_IDLE,	/* after delay_to_close, or to make room */
@@ -29,8 +29,8 @@ enum stats_counter {
 };
 
 /*
- * Answers by how long they took: bucket i holds those under 2^i microseconds
- * that are in no earlier bucket, the last one the rest.
+ * Answers by latency: bucket i has those below 2^i microseconds that are in no
+ * earlier bucket; the last bucket has the rest.
  */
 #define STATS_BUCKETS	24
 
@@ -45,9 +45,8 @@ void			 stats_answered(int64_t ns);
 const struct stats	*stats_get(void);
 
 /*
- * The same by the name of a rule, "" where there are none. Rules keep their
- * counts through a reload; where there are too many names, the last is for all
- * others.
+ * Counters for each rule, by name; "" without rules. They survive a reload. If
+ * there are too many names, the last entry is for all others.
  */
 enum stats_rule_counter {
 	STATS_RULE_CHARGED,	/* requests that it applied to */
@@ -64,14 +63,14 @@ struct stats_rule {
 	uint64_t	 count[STATS_RULE__MAX];
 };
 
-/* The rules from now on. */
+/* Sets the rules. */
 void			 stats_rules(const struct settings *);
 
-/* `rule` as in the charge, under these settings. */
+/* `rule` is the charge's index into the rules of these settings. */
 void			 stats_rule(const struct settings *, unsigned int rule,
 			    enum stats_rule_counter);
 
-/* STATS_RULES_MAX of them. */
+/* An array of STATS_RULES_MAX. */
 const struct stats_rule	*stats_get_rules(void);
 
 /* "requests", "closed_idle", …; NULL past the end. */

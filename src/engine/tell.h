@@ -11,13 +11,13 @@
 #include "ipc/message.h"
 
 /*
- * The engine's lines in the log, in the name=value form of Postfix's own. What
- * came from strangers is made printable; what strangers can cause is bounded
- * in its rate.
+ * The engine's log lines, in the name=value form of Postfix's. Text from
+ * outside is made printable, and lines that clients can cause are limited in
+ * their rate.
  */
 void	tell_init(void);
 
-/* What a line says of a request besides its charge: as it came, cut. */
+/* Attributes of a request besides its charge, unchanged but cut. */
 struct tell_value {
 	size_t	len;
 	char	bytes[120];
@@ -35,26 +35,26 @@ void	tell_about(struct tell_about *, const struct request *,
 	    enum rule_attribute identity);
 
 /*
- * One line for a refusal, for each shadow rule that would have refused, for
- * each warn_at that was crossed; in debug mode one for anything else. `how` is
- * why there was no verdict of the ledger's, NULL when there was.
+ * Logs a refusal, each shadow rule that would have refused, and each warn_at
+ * that was reached; in debug mode anything else too. `how` says why there is no
+ * verdict of the ledger; NULL: there is one.
  */
 void	tell_verdict(const struct settings *, const struct msg_charge *,
 	    const struct tell_about *, const struct msg_verdict *,
 	    const char *how);
 
 /*
- * What was blocked, by which block (NULL: it has ended meanwhile), at once or
- * after the ledger found it.
+ * Logs a request that a block matched, at once or after the ledger found it.
+ * NULL: the block has ended meanwhile.
  */
 void	tell_blocked(const struct request *, const struct override *);
 void	tell_blocked_charge(const struct tell_about *,
 	    const struct override *);
 
-/* In debug mode: a request that was answered without a charge. */
+/* In debug mode: logs a request that was answered without a charge. */
 void	tell_passed(const struct request *, const char *why);
 
-/* The same where the ledger looked for blocks first. */
+/* Likewise, after the ledger looked for blocks. */
 void	tell_passed_charge(const struct msg_charge *,
 	    const struct tell_about *, const char *why);
 
@@ -63,16 +63,18 @@ void	tell_malformed(const char *client, const char *reason, const char *,
 void	tell_bad_count(const struct request *);
 
 /*
- * To be told of every request with a protocol_state: the rules that count at
- * its stage, as decide_stage_rules() has them. When none does, or one never
- * does, the log gets the line that main.cf needs, once an hour.
+ * Call it for every request with a protocol_state, with the result of
+ * decide_stage_rules(). If no rule counts at these stages, or one rule never
+ * does, logs the line that main.cf needs, once an hour.
  */
 void	tell_stage(const struct settings *, uint32_t rules);
 
-/* The rules are others from now on. */
+/* The rules have changed. */
 void	tell_stages_afresh(void);
 
-/* No request came since the start; the line that main.cf needs. */
+/*
+ * Logs that no request came since the start, and the line that main.cf needs.
+ */
 void	tell_silence(const struct settings *);
 
 #endif

@@ -4,7 +4,7 @@
 #include "lib/clock.h"
 
 /*
- * One turn of the event loop is one moment: the clock is read once for all that
+ * The time of one turn of the event loop: the clock is read once for all that
  * happens in it.
  */
 struct mono	turn_now(void);
