@@ -12,7 +12,9 @@ add_number(struct str *out, int64_t n)
 	str_addf(out, "%" PRId64, n);
 }
 
-/* Printable ASCII: the text goes to the client as it is. */
+/*
+ * Replaces what is not printable ASCII: the text goes to the client unchanged.
+ */
 static void
 add_text(struct str *out, const char *bytes, size_t len)
 {
@@ -27,7 +29,7 @@ add_text(struct str *out, const char *bytes, size_t len)
 			str_addc(out, *p);
 }
 
-/* What Postfix parses holds none of its separators. */
+/* Replaces separators in text that Postfix parses. */
 static void
 add_word(struct str *out, const char *bytes, size_t len)
 {

@@ -9,14 +9,14 @@
 #include "lib/str.h"
 
 #define BLOCKS_WHAT_MAX	(CHARGE_ID_MAX / 2)	/* bytes */
-#define FRESH_MS	1100	/* a little more than the ledger's second */
+#define FRESH_MS	1100	/* slightly more than the ledger's second */
 
 static struct {
 	struct override_list	*list;
 	struct override_list	*coming;	/* NULL: changes, no new list */
 	bool			 known;
-	bool			 missed;	/* and that is said */
-	struct mono		 fresh;		/* until then */
+	bool			 missed;	/* and that was logged */
+	struct mono		 fresh;		/* fresh until then */
 	int64_t			 told_at;	/* by the wall clock */
 	struct str		 login;
 	struct str		 sender;
@@ -188,7 +188,7 @@ blocks_subject(struct msg_charge *charge, const struct settings *s,
 	char		text[ADDR_TEXT_MAX];
 
 	blocks_names(s, req);
-	/* No block is for longer ones. */
+	/* A block has no longer id. */
 	if (blocks.login.len > CHARGE_ID_MAX)
 		blocks.login.len = 0;
 	if (blocks.sender.len > CHARGE_ID_MAX)
@@ -228,7 +228,7 @@ blocks_rule_word(const struct settings_rule *rule)
 	return NULL;
 }
 
-/* "RULE:ID": moves on to the ID. NULL, or why not. */
+/* "RULE:ID": moves on to the ID. NULL, or why it is invalid. */
 static const char *
 blocks_rule(const struct settings *s, const char **word, const char **bytes,
     size_t *len)
@@ -256,7 +256,9 @@ blocks_rule(const struct settings *s, const char **word, const char **bytes,
 	return NULL;
 }
 
-/* "login:", "sender:" or "domain:" in front, as `policyctl list` shows it. */
+/*
+ * Whether "login:", "sender:" or "domain:" precedes it, as in `policyctl list`.
+ */
 static bool
 blocks_word(const char **word, const char **bytes, size_t *len)
 {
@@ -360,7 +362,7 @@ blocks_of_id(const struct settings *s, const char *bytes, size_t len,
 	subject.login = subject.sender = blocks.login.data;
 	subject.loginlen = subject.senderlen = blocks.login.len;
 	block = override_block(blocks.list, &subject, now);
-	/* It may be what a block is of, such as a network. */
+	/* It may be the id of a block, such as a network. */
 	str_init(&id);
 	if (block == NULL && blocks_what(&id, s, bytes, len) == NULL)
 		block = override_find(blocks.list, OVERRIDE_BLOCK, id.data,

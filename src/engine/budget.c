@@ -12,27 +12,27 @@
 #define KIND_MAX	32
 #define ID_MAX		256
 
-/* `key`: the kind, a NUL byte, the id, which may be cut. */
+/* `key`: the kind, a NUL byte, and the id, which may be cut. */
 struct subject {
 	struct map_node		 node;
 	TAILQ_ENTRY(subject)	 entry;
-	struct mono		 end;		/* of its period */
+	struct mono		 end;		/* end of its period */
 	unsigned int		 lines;
 	unsigned int		 held;
 	size_t			 len;
 	char			 key[KIND_MAX + ID_MAX];
 };
 
-/* `subjects` is in the order in which they were seen last. */
+/* `subjects` is ordered by last use. */
 static struct {
-	struct map			*map;		/* NULL: none yet */
+	struct map			*map;		/* NULL: no line yet */
 	TAILQ_HEAD(subjects, subject)	 subjects;
-	struct mono			 second;	/* its end */
+	struct mono			 second;	/* end of this second */
 	unsigned int			 first;
 	unsigned int			 more;
 	unsigned int			 sums;
 	unsigned int			 ids;		/* not even summed */
-	unsigned int			 lines;		/* of these */
+	unsigned int			 lines;		/* lines of these */
 } budget;
 
 static int
@@ -72,7 +72,7 @@ budget_sum(struct subject *s)
 	s->held = 0;
 }
 
-/* The one that was seen least recently makes room. */
+/* Drops the least recently used one to make room. */
 static struct subject *
 budget_new(const char *key, size_t len, struct mono now)
 {

@@ -23,7 +23,7 @@ static struct {
 	struct msg_override	override;
 } change;
 
-/* False: the question failed. */
+/* False: the command has failed. */
 static bool
 change_number(struct control *c, const struct control_word *word, int64_t max,
     int64_t *out)
@@ -37,7 +37,7 @@ change_number(struct control *c, const struct control_word *word, int64_t max,
 
 /*
  * "3600": seconds from now; "@1764400000": a time_t; "forever". False: the
- * question failed.
+ * command has failed.
  */
 static bool
 change_until(struct control *c, const struct control_word *word, int64_t *until)
@@ -128,7 +128,7 @@ change_reset_told(struct control *c, const struct message *m)
 
 /* --- what holds until a time --- */
 
-/* Asks the ledger; `done` is what is said when it has done it. */
+/* Sends a message to the ledger; `done` is the answer after success. */
 static void
 change_ask(struct control *c, enum override_kind kind, int64_t until,
     const char *reason, size_t reasonlen, const struct str *done)
@@ -274,7 +274,7 @@ change_unblock(struct control *c, const struct control_word *word, size_t n)
 	change_block_until(c, word, 0, "", 0);
 }
 
-/* Another block may match what is no longer blocked by itself. */
+/* Says whether another block still matches what was unblocked. */
 static void
 change_blocked_yet(struct str *out, const struct str *what)
 {
@@ -362,7 +362,7 @@ change_list(struct control *c, const struct control_word *word, size_t n)
 		change_list_late(c);
 }
 
-/* What is known is told also while the database is away. */
+/* While the database is away, the list is the one that is known. */
 void
 change_list_late(struct control *c)
 {

@@ -19,47 +19,47 @@
 
 #define BUFFER_FIRST	1024
 #define TURN_MOST	32	/* requests of one client in one turn */
-#define STOP_MS		500	/* for who has just come, when all is over */
+#define STOP_MS		500	/* for new clients, at the end */
 
-/* What is to happen next. */
+/* What is expected next. */
 enum client_state {
-	CLIENT_READY,		/* the next request can come */
-	CLIENT_WAITING,		/* one is being decided: see pending.h */
-	CLIENT_WRITING,		/* an answer is not taken */
-	CLIENT_ENDED		/* to be closed */
+	CLIENT_READY,		/* a request */
+	CLIENT_WAITING,		/* the verdict: see pending.h */
+	CLIENT_WRITING,		/* the client must read its answer */
+	CLIENT_ENDED		/* nothing: to be closed */
 };
 
-/*
- * The timed lists are in the order of their deadlines: in one list the time is
- * the same for all.
- */
+/* The timed lists are ordered by deadline, since each list has one timeout. */
 enum client_where {
-	LIST_IDLE,		/* nothing is here, nothing is due */
-	LIST_BEGUN,		/* a request has begun */
+	LIST_IDLE,		/* between requests */
+	LIST_BEGUN,		/* a request is incomplete */
 	LIST_WRITING,
 	LIST_TIMED,
-	LIST_AGAIN = LIST_TIMED,	/* had its share of this turn */
+	LIST_AGAIN = LIST_TIMED,	/* has had its share of this turn */
 	LIST__MAX,
 	LIST_NONE = LIST__MAX
 };
 
-/* in[start] to in[end - 1] are not used yet; without any, no buffer. */
+/*
+ * The unprocessed bytes are in[start] to in[end - 1]; if there are none, `in`
+ * is NULL.
+ */
 struct client {
 	TAILQ_ENTRY(client)	 entry;
 	enum client_where	 where;
-	struct mono		 since;		/* when it came there */
+	struct mono		 since;		/* when it entered the list */
 	int			 fd;
 	enum client_state	 state;
-	bool			 asked;		/* once, or more often */
-	bool			 working;	/* client_work is at it */
+	bool			 asked;		/* has sent a request */
+	bool			 working;	/* in client_work */
 	bool			 reading;	/* `readable` is added */
 	char			*in;
 	size_t			 size;
 	size_t			 start;
 	size_t			 end;
-	size_t			 looked;	/* request_end's */
-	struct str		 out;		/* what was not taken */
-	size_t			 written;	/* of `out` */
+	size_t			 looked;	/* for request_end */
+	struct str		 out;		/* unsent bytes */
+	size_t			 written;	/* sent, of `out` */
 	struct client_peer	 peer;
 	struct event		 readable;
 	struct event		 writable;
@@ -78,17 +78,20 @@ static struct {
 	size_t			 held;		/* bytes in buffers */
 	bool			 stopping;
 	bool			 holding;
-	struct mono		 since;		/* when that began */
+	struct mono		 since;		/* when holding began */
 	bool			 timing;
-	struct mono		 timed;		/* what the timer is set to */
+	struct mono		 timed;		/* expiry of the timer */
 	struct event		 timer;
 	struct event		 again;
-	char			 shared[REQUEST_MAX];	/* for one read */
+	char			 shared[REQUEST_MAX];	/* for one read(2) */
 } clients;
 
 /* --- lists and deadlines --- */
 
-/* One timer for all, never put off: it fires, and looks what is due next. */
+/*
+ * One timer for all. It may be set earlier but never later; when it fires it is
+ * set for the next deadline.
+ */
 static void
 client_time(struct mono deadline)
 {
@@ -97,7 +100,10 @@ client_time(struct mono deadline)
 
 	if (clients.timing && clients.timed.ns <= deadline.ns)
 		return;
-	/* libevent's clock is coarse: a little late is better than twice. */
+	/*
+	 * libevent's clock is coarse: to fire slightly late is better than
+	 * twice.
+	 */
 	ms = clock_left(deadline, turn_now());
 	tv.tv_sec = ms / 1000;
 	tv.tv_usec = (suseconds_t)(ms % 1000) * 1000;
@@ -114,7 +120,10 @@ client_deadline(const struct client *c)
 	return clock_after(c->since, clients.ms[c->where]);
 }
 
-/* `anew`: the time there begins anew, if it is there already. */
+/*
+ * Moves a client to a list. `anew`: restarts its time if it is in that list
+ * already.
+ */
 static void
 client_list(struct client *c, enum client_where where, bool anew)
 {
@@ -142,7 +151,7 @@ buffer_release(struct client *c)
 	c->size = c->start = c->end = 0;
 }
 
-/* What is there moves to the front; behind it room for `more`, if allowed. */
+/* Moves the bytes to the front and makes room for `more`, as far as allowed. */
 static void
 buffer_room(struct client *c, size_t more)
 {
@@ -197,7 +206,10 @@ client_malformed(struct client *c, const char *reason, const char *bytes,
 	c->state = CLIENT_ENDED;
 }
 
-/* Together they hold all that clients may: who is longest at a request goes. */
+/*
+ * Closes clients with an incomplete request, the oldest first, while all
+ * together hold too many bytes.
+ */
 static void
 client_bound_held(void)
 {
@@ -212,7 +224,7 @@ client_bound_held(void)
 
 /* --- requests --- */
 
-/* False: the kernel has no room to watch it. */
+/* False: the kernel has no memory to watch it. */
 static bool
 client_read(struct client *c, bool on)
 {
@@ -233,9 +245,9 @@ client_ends(const char *bytes, size_t len)
 }
 
 /*
- * Whole requests from these bytes, one after the other, until one has to be
- * waited for or others should have their turn (*more). How many bytes were
- * used.
+ * Takes complete requests from these bytes, until one has to wait for its
+ * verdict or other clients should have their turn (*more). Returns how many
+ * bytes were used.
  */
 static size_t
 client_take(struct client *c, const char *bytes, size_t len, bool *more)
@@ -248,7 +260,7 @@ client_take(struct client *c, const char *bytes, size_t len, bool *more)
 	while (at < len && c->state == CLIENT_READY) {
 		if ((*more = requests++ == TURN_MOST))
 			break;
-		/* As good as always it is whole, and all that there is. */
+		/* Almost always there is exactly one complete request. */
 		n = client_ends(bytes + at, len - at) ? len - at :
 		    request_end(bytes + at, len - at, &c->looked);
 		if (n == 0 && len - at < REQUEST_MAX)
@@ -269,7 +281,7 @@ client_take(struct client *c, const char *bytes, size_t len, bool *more)
 	return at;
 }
 
-/* Its bytes were looked at: a client goes where it belongs, or to its end. */
+/* After its bytes were processed: moves a client to its list, or closes it. */
 static void
 client_settle(struct client *c, bool progress, bool more)
 {
@@ -298,7 +310,7 @@ client_settle(struct client *c, bool progress, bool more)
 			client_close(c);
 			return;
 		}
-		/* A request keeps the time of its first byte. */
+		/* The deadline of a request counts from its first byte. */
 		client_list(c, begun ? LIST_BEGUN : LIST_IDLE,
 		    !begun || progress);
 		if (!client_read(c, !clients.holding))
@@ -342,7 +354,7 @@ client_on_readable(int fd, short what, void *arg)
 	ssize_t		 n;
 
 	(void)what;
-	/* More while an answer is due, or its end: that can wait. */
+	/* Reads no more while an answer or the client's end is due. */
 	if (c->state != CLIENT_READY || clients.holding) {
 		(void)client_read(c, false);
 		return;
@@ -369,7 +381,7 @@ client_on_readable(int fd, short what, void *arg)
 
 /* --- answers --- */
 
-/* How much went out; -1: nobody takes it any more. */
+/* How much was written; -1: the client has gone. */
 static ssize_t
 client_write(struct client *c, const char *bytes, size_t len)
 {
@@ -559,7 +571,7 @@ client_make_room(size_t n)
 	return closed;
 }
 
-/* Those that have come at all have a moment, measured from when they came. */
+/* Clients that have connected get a moment, from their connection on. */
 static void
 client_hurry(enum client_where where)
 {
@@ -590,7 +602,7 @@ client_stop(void)
 	client_hurry(LIST_BEGUN);
 }
 
-/* While they were not read, their time stood still. */
+/* While they were not read their time stood still. */
 static void
 client_release(enum client_where where)
 {

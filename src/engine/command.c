@@ -54,7 +54,7 @@ status_clients(struct str *out)
 	}
 }
 
-/* How the database is, as far as a process knows. */
+/* The state of the database, as far as a process knows. */
 static void
 status_end(struct control *c, const char *state, const char *database,
     const char *fault)

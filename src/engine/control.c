@@ -18,20 +18,20 @@
 #include "lib/log.h"
 
 #define MOST		8		/* connections */
-#define GONE_MOST	64		/* without one */
-#define TALK_MS		10000		/* to ask, and to take the answer */
-#define WISH_MS		120000		/* until a wish is fulfilled */
-#define DENIED_SECONDS	10		/* between two lines in the log */
-#define LEDGER_MS	1000		/* besides db_timeout */
-#define LATE_MS		(60 * 60 * 1000)	/* for the log alone */
-#define SAID_MAX	200		/* of a change, in the log */
+#define GONE_MOST	64		/* closed ones, kept for the log */
+#define TALK_MS		10000		/* to send, and to read */
+#define WISH_MS		120000		/* for a wish */
+#define DENIED_SECONDS	10		/* between two such lines in the log */
+#define LEDGER_MS	1000		/* in addition to db_timeout */
+#define LATE_MS		(60 * 60 * 1000)	/* to log how a change ended */
+#define SAID_MAX	200		/* bytes of a change, in the log */
 #define NO_WISH		WISH__MAX
 
 enum control_state {
 	CONTROL_READING,
 	CONTROL_WAITING,	/* for the ledger or the parent */
 	CONTROL_WRITING,
-	CONTROL_GONE		/* only the log waits for how it ends */
+	CONTROL_GONE		/* closed; its end is to be logged */
 };
 
 struct control {
@@ -42,8 +42,8 @@ struct control {
 	enum control_state		 state;
 	const struct control_command	*command;
 	enum wish			 wish;	/* NO_WISH: none */
-	char				*said;	/* a change whose end is open */
-	bool				 late;	/* but the answer is given */
+	char				*said;	/* a change under way */
+	bool				 late;	/* the answer was sent */
 	struct control_question		 question;
 	struct str			 in;
 	struct str			 answer;
@@ -57,7 +57,7 @@ struct control {
 static struct {
 	TAILQ_HEAD(, control)	 list;
 	size_t			 count;		/* of connections */
-	size_t			 gone;		/* the others */
+	size_t			 gone;		/* closed ones */
 	uint64_t		 number;
 	uid_t			 owner;
 	struct channel		*parent;
@@ -191,7 +191,9 @@ control_on_writable(int fd, short what, void *arg)
 		event_add(&c->writable, NULL);
 }
 
-/* Written from the loop: whoever calls this may still use the connection. */
+/*
+ * Writes later, from the loop, so that the caller may still use the connection.
+ */
 static void
 control_write(struct control *c)
 {
@@ -233,7 +235,9 @@ control_memory(void)
 	return controls.memory;
 }
 
-/* What comes after the answer is only for the log. True: that was all. */
+/*
+ * After the answer only the log is written. True: there is nothing more to do.
+ */
 static bool
 control_was_late(struct control *c)
 {
@@ -275,7 +279,7 @@ control_fail(struct control *c, const char *format, ...)
 	control_write(c);
 }
 
-/* It may be done yet. */
+/* It may have been done. */
 static void
 control_fail_late(struct control *c, const char *text)
 {
@@ -351,7 +355,7 @@ control_on_ledger(const struct message *m)
 		if (c->number == m->request && control_waits(c) &&
 		    c->wish == NO_WISH && c->command->told != NULL)
 			return c->command->told(c, m);
-	/* Whoever asked is gone. */
+	/* The caller is gone. */
 	return 0;
 }
 
@@ -488,7 +492,7 @@ control_on_readable(int fd, short what, void *arg)
 
 /* --- all of them --- */
 
-/* Of those that have a connection. */
+/* The oldest that is connected. */
 static struct control *
 control_oldest(void)
 {
@@ -517,7 +521,9 @@ control_new(int fd)
 		close(fd);
 		return;
 	}
-	/* Root is never shut out by others who hold connections. */
+	/*
+	 * Root must be able to connect, however many connections others hold.
+	 */
 	if (controls.count >= MOST) {
 		if (uid != 0 && uid != controls.owner) {
 			close(fd);
@@ -552,7 +558,10 @@ control_stop(void)
 	struct control	*c;
 
 	while ((c = TAILQ_FIRST(&controls.list)) != NULL) {
-		/* A reload that replaces this process has its answer. */
+		/*
+		 * A reload that replaces this process must still get its
+		 * answer.
+		 */
 		if (c->state == CONTROL_WRITING && write(c->fd,
 		    c->out.data + c->written, c->out.len - c->written) == -1)
 			log_debug("policyctl: %s", strerror(errno));

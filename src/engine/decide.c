@@ -6,7 +6,7 @@
 #include "engine/identity.h"
 #include "lib/num.h"
 
-#define RECIPIENTS_MAX	INT32_MAX	/* more in one mail is no count */
+#define RECIPIENTS_MAX	INT32_MAX	/* more in one mail is invalid */
 
 enum stage {
 	STAGE_NONE,		/* no protocol_state */
@@ -17,7 +17,9 @@ enum stage {
 	STAGE__MAX
 };
 
-/* At which stages a count_mode counts recipients, messages and addresses. */
+/*
+ * The stages at which a count_mode counts recipients, messages and addresses.
+ */
 static const bool	counts[][STAGE__MAX] = {
 	[COUNT_RCPT] =		{ [STAGE_RCPT] = true },
 	[COUNT_RECIPIENTS] =	{ [STAGE_DATA] = true },
@@ -26,7 +28,7 @@ static const bool	counts[][STAGE__MAX] = {
 				  [STAGE_END] = true },
 };
 
-/* What is decided about, and where the decision goes. */
+/* The input and output of a decision. */
 struct task {
 	const struct settings	*s;
 	const struct request	*req;
@@ -72,7 +74,7 @@ decide_stage(const struct request *req)
 
 /* --- step 1: the identity --- */
 
-/* The key whose turn it is, empty. */
+/* The next key, cleared. */
 static struct msg_charge_key *
 decide_key(struct task *t)
 {
@@ -118,7 +120,10 @@ decide_identity(struct task *t, struct msg_charge_key *key)
 	return true;
 }
 
-/* A comma of a part's own is escaped: no two combinations of values merge. */
+/*
+ * Appends a part with its commas escaped, so that different combinations of
+ * values stay different.
+ */
 static void
 decide_escape(struct str *ids, size_t at)
 {
@@ -127,7 +132,7 @@ decide_escape(struct str *ids, size_t at)
 	for (i = at; i < from; i++)
 		if (ids->data[i] == ',' || ids->data[i] == '\\')
 			str_addc(ids, 0);
-	/* From the end, so that nothing is moved twice. */
+	/* From the end, so that no byte is moved twice. */
 	for (to = ids->len; to > from;) {
 		ids->data[--to] = ids->data[--from];
 		if (ids->data[to] == ',' || ids->data[to] == '\\')
@@ -192,7 +197,7 @@ decide_recipients(struct task *t)
 	return n > 0 ? n : 1;
 }
 
-/* A size that is none counts nothing; the actual one comes after the mail. */
+/* An invalid size counts as 0; the actual size comes after the mail. */
 static int64_t
 decide_bytes(const struct task *t)
 {
@@ -203,7 +208,7 @@ decide_bytes(const struct task *t)
 	    &n) == 0 ? n : 0;
 }
 
-/* At DATA a recipient is named only where the mail has one. */
+/* At DATA Postfix names the recipient only if there is one. */
 static bool
 decide_by_recipient(const struct settings_rule *rule)
 {
@@ -216,7 +221,7 @@ decide_by_recipient(const struct settings_rule *rule)
 	return false;
 }
 
-/* Whether the rule, NULL for limits, counts anything at this stage. */
+/* Whether the rule (NULL: the plain settings) counts anything at this stage. */
 static bool
 decide_stage_has(const struct settings *s, const struct settings_rule *rule,
     enum stage stage)
@@ -229,7 +234,7 @@ decide_stage_has(const struct settings *s, const struct settings_rule *rule,
 	return rcpt ? stage == STAGE_RCPT : counts[s->count_mode][stage];
 }
 
-/* For the number of different values of an attribute: 1, and which it is. */
+/* For rules that count different values of an attribute: 1, and the value. */
 static bool
 decide_distinct(struct task *t, enum rule_attribute attr,
     struct msg_charge_key *key)
@@ -274,7 +279,9 @@ decide_count(struct task *t, const struct settings_rule *rule,
 			return REASON_NO_IDENTITY;
 		break;
 	case RULE_MESSAGES:
-		/* Each recipient bears its own tag, but it is one message. */
+		/*
+		 * Each recipient has its own tag, but the message counts once.
+		 */
 		if (t->stage == STAGE_RCPT && t->d->charge.instancelen > 0)
 			key->kind = CHARGE_TOTAL;
 		key->amount = 1;
@@ -289,7 +296,10 @@ decide_count(struct task *t, const struct settings_rule *rule,
 	return REASON_CHARGED;
 }
 
-/* What tells this charge from others of its instance: struct msg_charge. */
+/*
+ * The tag, which tells this charge from others of its instance: struct
+ * msg_charge.
+ */
 static void
 decide_mode(struct task *t, int64_t random)
 {
@@ -307,7 +317,10 @@ decide_mode(struct task *t, int64_t random)
 	if (t->stage == STAGE_RCPT && t->s->count_mode == COUNT_RCPT)
 		charge->mode = CHARGE_EACH;
 	else if (t->stage == STAGE_RCPT) {
-		/* Whole: two extensions of one mailbox are two recipients. */
+		/*
+		 * With its extension: two extensions of a mailbox are two
+		 * recipients.
+		 */
 		at = ids->len;
 		str_add(ids, recipient->bytes, recipient->len);
 		if (t->s->fold_case)
@@ -321,7 +334,7 @@ decide_mode(struct task *t, int64_t random)
 
 /* --- step 3: the limits; 4 and 5, check and record, are the ledger's --- */
 
-/* Bit i: a hit of window i goes into the report. */
+/* Bit i: hits of window i are reported. */
 static uint32_t
 decide_reported(const struct settings *s, const struct limits *limits)
 {
@@ -393,14 +406,14 @@ decide_rule(struct task *t, const struct settings_rule *rule)
 	key->shadow = rule->shadow;
 	key->warn_at = (uint8_t)rule->warn_at;
 	key->report = t->s->report && rule->report;
-	/* limits_by_id has the values alone. */
+	/* limits_by_id has values without the rule's name. */
 	decide_limits(t->s, rule->limits_by_id, &rule->limits,
 	    d->ids.data + d->id_at[d->charge.nkeys] + name, key->idlen - name,
 	    key);
 	return REASON_CHARGED;
 }
 
-/* `ids` has grown to its end: now it can be pointed into. */
+/* Sets the pointers into `ids`, which does not grow any more. */
 static void
 decide_point(struct decision *d)
 {
@@ -415,7 +428,7 @@ decide_point(struct decision *d)
 	}
 }
 
-/* Instance and state, which the ledger stores. */
+/* Sets instance and state, which the ledger stores. */
 static void
 decide_origin(struct task *t)
 {
@@ -505,7 +518,7 @@ decide_key_name(struct str *out, const struct settings *s,
 	}
 }
 
-/* Those that count something at the stage. */
+/* The rules that count something at the stage. */
 static uint32_t
 stage_rules(const struct settings *s, enum stage stage)
 {
@@ -526,7 +539,7 @@ decide_stage_rules(const struct settings *s, const struct request *req)
 	return stage_rules(s, decide_stage(req));
 }
 
-/* A path is Postfix's own relative to its queue, the same in its chroot. */
+/* Postfix's path is relative to its queue, also in its chroot. */
 static void
 hint_socket(struct str *out, const struct settings_socket *where)
 {
@@ -542,7 +555,7 @@ hint_socket(struct str *out, const struct settings_socket *where)
 		str_addf(out, "unix:%s", where->path);
 }
 
-/* What is answered without a database is also right without a daemon. */
+/* The answer without a database is also right without a daemon. */
 static void
 hint_default_action(struct str *out, const struct settings *s)
 {

@@ -32,7 +32,7 @@ explain_charge(struct control *c)
 	return &explain.charge;
 }
 
-/* The charge goes to be weighed; it and the settings are kept. */
+/* Sends the charge to be weighed, and keeps it and the settings. */
 static bool
 explain_ask(struct control *c, struct msg_charge *charge)
 {
@@ -119,7 +119,10 @@ explain_verdict(struct str *out, const char *verdict, const char *reason,
 	reply_end(out);
 }
 
-/* The words are the lines of a request. 0, or -1 and the question failed. */
+/*
+ * Makes a request of the words, each of which is a line. 0, or -1: the command
+ * has failed.
+ */
 static int
 explain_read(struct control *c, struct request *req, struct str *lines,
     const struct control_word *word, size_t n)
@@ -214,7 +217,7 @@ explain_keys(struct str *out, const struct settings *s,
 		explain_windows(out, s, &charge->keys[i], &w->keys[i]);
 }
 
-/* The verdict on the question's charge, and what it rests on. */
+/* Appends the verdict on the charge and the windows behind it. */
 static void
 explain_answer(struct control *c, const struct msg_charge *charge,
     const char *accepted, const char *refused)
@@ -237,7 +240,7 @@ explain_answer(struct control *c, const struct msg_charge *charge,
 	str_clear(&action);
 }
 
-/* As the request would be answered when the ledger gives no verdict. */
+/* Answers as for a request to which the ledger gives no verdict. */
 static void
 explain_without(struct control *c, const struct msg_charge *charge)
 {
@@ -302,7 +305,7 @@ show_key(struct msg_charge *charge, unsigned int rule,
 	key->rule = (uint16_t)rule;
 	key->limits = *limits;
 	key->sql = sql;
-	/* That one is full must not hide the others. */
+	/* A full rule must not hide the others. */
 	key->shadow = true;
 }
 
@@ -318,8 +321,8 @@ show_limits(const struct settings_id_limits *by_id,
 }
 
 /*
- * Appends the id that a rule counts what an administrator wrote by; false:
- * there is none.
+ * Appends the id by which a rule counts what an administrator wrote; false: it
+ * does not count that.
  */
 static bool
 id_under(struct str *out, const struct settings *s, enum rule_attribute attr,
@@ -372,7 +375,7 @@ id_under(struct str *out, const struct settings *s, enum rule_attribute attr,
 	return out->len > at;
 }
 
-/* Whether it is an address, or a network, of which none is counted. */
+/* Whether it is an address, or a network, which is never counted. */
 static bool
 id_outside(const struct settings_networks *networks, const char *bytes,
     size_t len)
@@ -384,7 +387,7 @@ id_outside(const struct settings_networks *networks, const char *bytes,
 	    !identity_within(networks, &net.addr);
 }
 
-/* Whether a change that names no rule is for this one. */
+/* Whether a change without a rule's name applies to this rule. */
 static bool
 rule_counts_mails(const struct settings_rule *r)
 {
@@ -392,7 +395,7 @@ rule_counts_mails(const struct settings_rule *r)
 	    r->key[0] != KEY_RECIPIENT && r->key[0] != KEY_HELO_NAME;
 }
 
-/* The rule that the id begins with, "RULE:ID", or NULL. */
+/* The rule of "RULE:ID", or NULL. */
 static const struct settings_rule *
 rule_named(const struct settings *s, const char *id, size_t idlen)
 {
@@ -407,7 +410,7 @@ rule_named(const struct settings *s, const char *id, size_t idlen)
 	return NULL;
 }
 
-/* The id under each rule; `ids` holds them one after the other. */
+/* Makes the id for each rule; `ids` holds them one after the other. */
 static void
 show_rules(struct msg_charge *charge, const struct settings *s, const char *id,
     size_t idlen, struct str *ids, bool mails)
@@ -427,7 +430,7 @@ show_rules(struct msg_charge *charge, const struct settings *s, const char *id,
 		at[charge->nkeys] = ids->len;
 		str_addf(ids, "%s:", r->name);
 		name = ids->len;
-		/* A combination is written as it is counted. */
+		/* A combination must be written as it is counted. */
 		if (r->nkey > 1 ? named == NULL :
 		    !id_under(ids, s, r->key[0], id, idlen) ||
 		    (r->key[0] == KEY_CLIENT_ADDRESS && r->networks.count > 0 &&
@@ -442,7 +445,7 @@ show_rules(struct msg_charge *charge, const struct settings *s, const char *id,
 		    r->sql_limits_by_id != NULL, NULL,
 		    ids->len - at[charge->nkeys]);
 	}
-	/* Grown to its end: now it can be pointed into. */
+	/* `ids` does not grow any more: sets the pointers into it. */
 	for (i = 0; i < charge->nkeys; i++)
 		charge->keys[i].id = ids->data + at[i];
 }
@@ -499,7 +502,7 @@ explain_show(struct control *c, const struct control_word *word, size_t n)
 	str_clear(&ids);
 }
 
-/* What is not counted may be blocked. */
+/* An id that is not counted may still be blocked. */
 static void
 show_block(struct control *c, const struct override *block)
 {
@@ -511,7 +514,7 @@ show_block(struct control *c, const struct override *block)
 	control_end(c);
 }
 
-/* Whether there is something to be seen in this window. */
+/* Whether this window has something to show. */
 static bool
 show_has(const struct msg_weighed_key *k, size_t window)
 {
@@ -543,7 +546,10 @@ explain_show_told(struct control *c, const struct message *m)
 	}
 	if (block != NULL)
 		explain_override(control_answer(c), block);
-	/* With many rules, those where the id has a count; or else all. */
+	/*
+	 * With several rules, prints those with a count for the id, or if there
+	 * are none, all.
+	 */
 	for (i = 0; i < w->nkeys; i++)
 		for (j = 0; j < w->keys[i].nwindows; j++)
 			any = any || show_has(&w->keys[i], j);

@@ -14,7 +14,7 @@ held_new(struct settings *settings)
 	h->users = 1;
 	h->memory = strcmp(settings->db_error_action, "memory") == 0;
 	str_addf(&h->success, "action=%s\n\n", settings->success_action);
-	/* The memory accepts or refuses; "memory" is no action. */
+	/* With "memory" the memory decides, and there is no such action. */
 	str_addf(&h->error, "action=%s\n\n", h->memory ?
 	    settings->success_action : settings->db_error_action);
 	return h;

@@ -6,11 +6,11 @@
 #include "lib/map.h"
 
 enum part {
-	PART_ALL,		/* the value as it is */
+	PART_ALL,		/* the value itself */
 	PART_MAILBOX,		/* without the address extension */
-	PART_DOMAIN,		/* what stands behind the last @ */
-	PART_NETWORK,		/* the client's address, or its network */
-	PART_NONE		/* one count for everything */
+	PART_DOMAIN,		/* the part after the last @ */
+	PART_NETWORK,		/* the client's address or network */
+	PART_NONE		/* one id for everything */
 };
 
 static const struct {
@@ -112,7 +112,7 @@ identity_value(struct str *out, const struct settings *s,
 	const char	*domain = "";
 	size_t		 at = out->len;
 
-	/* Only a login is known to be of this host's. */
+	/* Only a login belongs to this host's domain. */
 	if (identities[attr].from == ATTR_SASL_USERNAME)
 		domain = s->default_domain;
 	switch (identities[attr].part) {
@@ -161,8 +161,9 @@ identity_tag(const void *first, size_t firstlen, const void *second, size_t len)
 	uint64_t		key[2], hash;
 
 	/*
-	 * The first part keys the hash of the second. With an instance, which
-	 * is Postfix's choice, a sender cannot look for recipients of one tag.
+	 * The first part is the key for hashing the second. With an instance,
+	 * which Postfix chooses, a sender cannot find two recipients with one
+	 * tag.
 	 */
 	key[0] = map_siphash(fixed, first, firstlen);
 	key[1] = fixed[1];

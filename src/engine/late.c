@@ -8,7 +8,7 @@
 
 static struct late {
 	uint64_t	request;
-	struct str	charge;		/* empty: none */
+	struct str	charge;		/* len 0: unused */
 } late[LATE_MAX];
 
 static size_t	next;

@@ -15,18 +15,18 @@
 #include "engine/turn.h"
 #include "lib/log.h"
 
-#define FEED	32		/* charges that don't wait for the turn's end */
+#define FEED	32		/* charges before an early write */
 
 static struct {
 	struct channel	*channel;
 	int		(*answer)(const struct message *);
-	bool		 blocked;	/* waits until it can be written */
+	bool		 blocked;	/* waits to be writable */
 	unsigned int	 fed;		/* charges since the last write */
 	struct event	 readable;
 	struct event	 writable;
 } ledger;
 
-/* The parent gives the next one. */
+/* The parent sends the next channel. */
 static void
 link_lost(void)
 {
@@ -49,7 +49,7 @@ link_message(const struct message *m)
 		pending_serving();
 		return 0;
 	}
-	/* With a number it is the end of an answer, whatever was told of it. */
+	/* With a number it ends the answer to a question. */
 	if (m->type == MSG_OVERRIDES_BEGIN || m->type == MSG_OVERRIDES_PART ||
 	    (m->type == MSG_OVERRIDES_END && m->request == 0))
 		return blocks_message(m, turn_now());
@@ -77,8 +77,8 @@ link_on_readable(int fd, short what, void *arg)
 	(void)arg;
 	if (channel_read(ledger.channel) == -1) {
 		/*
-		 * No fault of the ledger's, so the parent would give no other
-		 * channel: the next engine gets one.
+		 * The fault is this process's. The parent would not send
+		 * another channel, so the next engine must take over.
 		 */
 		if (errno != 0 && errno != EBADMSG)
 			log_fatal("channel to the ledger: %s", strerror(errno));
@@ -101,17 +101,17 @@ link_on_writable(int fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
-	/* The flush at the end of this turn tries it. */
+	/* The flush at the end of this turn tries again. */
 	ledger.blocked = false;
 }
 
-/* 1: written, and there may be more; 0: nothing more to write, or not now. */
+/* 1: written, there may be more; 0: nothing to write, or not possible now. */
 static int
 link_write(void)
 {
 	/*
-	 * What was accepted without the database first: who has none left is
-	 * refused by it from the first request on.
+	 * First what was accepted without the database, so that the ledger's
+	 * next verdicts include it.
 	 */
 	replay_send();
 	if (!replay_behind())
@@ -129,7 +129,7 @@ link_write(void)
 	default:
 		if (errno != EPIPE && errno != ECONNRESET)
 			log_fatal("channel to the ledger: %s", strerror(errno));
-		/* Its end: what it said last is read before. */
+		/* The ledger has ended: its last messages are read first. */
 		ledger.blocked = true;
 		return 0;
 	}

@@ -20,8 +20,8 @@
 #include "lib/alloc.h"
 #include "lib/log.h"
 
-#define ACCEPT_MOST	256	/* in one turn of the loop from one socket */
-#define ROOM		16	/* clients that go at once when there is none */
+#define ACCEPT_MOST	256	/* connections of one socket in a turn */
+#define ROOM		16	/* clients closed to gain descriptors */
 
 struct listener {
 	TAILQ_ENTRY(listener)	 entry;
@@ -41,7 +41,7 @@ static struct {
 
 static void	listen_pause(const char *);
 
-/* Where the kernel has no room to watch it, that is tried again. */
+/* If the kernel has no memory to watch it, tries again later. */
 static void
 listen_watch(struct listener *l)
 {
@@ -62,7 +62,7 @@ listen_on_resume(int fd, short what, void *arg)
 		listen_watch(l);
 }
 
-/* Nothing can be accepted for a moment; clients wait in the queue. */
+/* Stops accepting for a moment; clients wait in the queue. */
 static void
 listen_pause(const char *why)
 {
@@ -162,9 +162,9 @@ listen_welcome(const struct listener *l, int fd,
 }
 
 /*
- * Whether to go on after accept4(2) failed. `waits`: somebody is there for
- * sure. A table that is full is told also where nobody is, and who is idle
- * goes only for somebody else.
+ * Whether to go on after accept4(2) has failed. `waits`: a client is certainly
+ * waiting. A full descriptor table is an error even if no client waits, and
+ * idle clients are closed only for another client.
  */
 static bool
 listen_goes_on(int error, bool waits)
@@ -228,7 +228,10 @@ listen_add(int fd, const struct msg_listener *about)
 	struct listener	*l;
 
 	listen_end(about->number);
-	/* An engine before this one shared the flag and may have cleared it. */
+	/*
+	 * The descriptor's flags are shared with an earlier engine, which may
+	 * have cleared this one.
+	 */
 	if (fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) == -1)
 		log_warning("listening socket %s: fcntl: %s", about->name,
 		    strerror(errno));

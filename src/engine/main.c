@@ -29,16 +29,16 @@
 #include "role/role.h"
 
 /*
- * The engine: Postfix asks, the ledger knows. It reads what strangers wrote,
- * and therefore holds nothing but sockets.
+ * The engine: receives requests, and asks the ledger for verdicts. It reads
+ * bytes from outside, so it holds nothing but sockets.
  */
 #define SPARE_DESCRIPTORS	32	/* channels, listeners, log, libevent */
 #define CLIENTS_MOST		65536
 #define CLIENTS_HELD		(64 * 1024 * 1024)	/* bytes */
-#define REQUEST_MS		(60 * 1000)	/* once it is begun */
-#define ANSWER_MS		(60 * 1000)	/* for an answer to be taken */
-#define STOP_SECONDS		5	/* for what is in flight */
-#define CALM_MS			1000	/* the database is well for that long */
+#define REQUEST_MS		(60 * 1000)	/* since its first byte */
+#define ANSWER_MS		(60 * 1000)	/* for a client to read it */
+#define STOP_SECONDS		5	/* for requests in flight */
+#define CALM_MS			1000	/* verdicts again for this long */
 
 static struct {
 	struct role_start	 start;
@@ -46,8 +46,11 @@ static struct {
 	struct decision		 decision;
 	struct str		 answer;
 	struct memory		*memory;
-	uint64_t		 tag;		/* of the next that needs one */
-	/* No verdicts: since when it was told, and how many went without. */
+	uint64_t		 tag;		/* the last one given */
+	/*
+	 * Whether there are no verdicts, since when, and how many answers went
+	 * without one.
+	 */
 	bool			 trouble;
 	struct mono		 troubled;
 	uint64_t		 without;
@@ -68,7 +71,7 @@ engine_tag(void)
 	return (int64_t)engine.tag;
 }
 
-/* `block` may have ended meanwhile: NULL. */
+/* NULL: the block has just ended. */
 static void
 engine_answer_blocked(struct client *client, const struct settings *s,
     const struct override *block)
@@ -114,9 +117,9 @@ engine_on_request(struct client *client, const struct request *req)
 	fresh = blocks_fresh(turn_now(), clock_wall());
 	stats_add(STATS_REQUESTS, 1);
 	/*
-	 * The ledger looks where the engine's list is not fresh, and where
-	 * there is none: at the start a request waits for it. While no ledger
-	 * serves the list that there is holds.
+	 * The ledger checks if the engine's list is not fresh, or if there is
+	 * none: at the start a request waits for it. While no ledger serves,
+	 * the list that exists is used.
 	 */
 	own = fresh || (blocks_known() && !pending_is_serving());
 	if (own && engine_is_blocked(client, req))
@@ -145,7 +148,7 @@ engine_on_request(struct client *client, const struct request *req)
 
 /* --- verdicts --- */
 
-/* Says once that there are no verdicts, and once that there are again. */
+/* Logs once that there are no verdicts, and once that there are again. */
 static void
 engine_note_trouble(bool trouble, const struct held *held)
 {
@@ -159,7 +162,7 @@ engine_note_trouble(bool trouble, const struct held *held)
 		engine.trouble = true;
 		return;
 	}
-	/* One in time among others that were not is no end of it. */
+	/* A single verdict in time does not mean that the database is well. */
 	if (!engine.trouble || !clock_passed(clock_after(engine.troubled,
 	    CALM_MS), turn_now()))
 		return;
@@ -178,8 +181,8 @@ engine_on_owed(const struct msg_charge *charge, const int64_t *charged,
 }
 
 /*
- * What was accepted by the memory while this charge was with the ledger, which
- * therefore knew nothing of it, may leave it no room.
+ * While the ledger had this charge, the memory may have accepted others that
+ * the ledger did not know of, and so have left no room for it.
  */
 static bool
 engine_overrules(struct msg_charge *charge, const struct msg_verdict *v,
@@ -192,7 +195,7 @@ engine_overrules(struct msg_charge *charge, const struct msg_verdict *v,
 	    replay_back(charge, v->charged, now, engine_tag());
 }
 
-/* The ledger's verdict is learnt; where there is none, the memory makes one. */
+/* Learns the ledger's verdict, or if there is none, lets the memory decide. */
 static void
 engine_remember(const struct pending *p, struct msg_charge *charge,
     const struct msg_verdict **v)
@@ -225,7 +228,7 @@ engine_remember(const struct pending *p, struct msg_charge *charge,
 		(void)replay_add(charge, verdict.charged, now);
 }
 
-/* Bits of keys; which rules they are of, the charge knows. */
+/* Counts for the rules of the keys whose bit is set. */
 static void
 engine_count_keys(const struct settings *s, const struct msg_charge *charge,
     uint32_t bits, enum stats_rule_counter counter)
@@ -273,7 +276,10 @@ engine_remembers(const struct pending *p)
 	return p->held->memory && engine.memory != NULL;
 }
 
-/* What most requests get needs no look at the charge. */
+/*
+ * Most requests are accepted without anything to log, and need no look at the
+ * charge.
+ */
 static bool
 engine_is_plain(const struct pending *p, const struct msg_verdict *v)
 {
@@ -283,8 +289,8 @@ engine_is_plain(const struct pending *p, const struct msg_verdict *v)
 }
 
 /*
- * The ledger looked at the subject's blocks; where it gave no verdict this
- * engine's list holds. True: answered.
+ * Handles blocks that the ledger looked for; if it gave no verdict, those of
+ * this engine's list. True: answered.
  */
 static bool
 engine_looked(struct pending *p, const struct msg_verdict *v)
@@ -386,7 +392,7 @@ engine_on_stop_timer(int fd, short what, void *arg)
 	engine.done = true;
 }
 
-/* Requests that are here are answered, then it is over. */
+/* Answers the requests that were read, then ends. */
 static void
 engine_stop(void)
 {
@@ -398,7 +404,7 @@ engine_stop(void)
 	listen_stop();
 	control_stop();
 	client_stop();
-	/* One try more, whatever the database did before. */
+	/* Tries once more, whatever the database did before. */
 	replay_soon();
 	evtimer_add(&engine.stop, &most);
 }
@@ -465,7 +471,7 @@ engine_on_parent(int fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
-	/* The parent is gone: nobody is served without it. */
+	/* Without the parent the engine ends. */
 	if (channel_read(engine.start.parent) == -1)
 		exit(0);
 	while ((r = channel_next(engine.start.parent, &m)) == 1)
@@ -476,7 +482,7 @@ engine_on_parent(int fd, short what, void *arg)
 
 /* --- start and loop --- */
 
-/* A descriptor for each client; what is left is for everything else. */
+/* One descriptor for each client, after the reserve for everything else. */
 static size_t
 engine_clients_most(void)
 {
@@ -494,7 +500,10 @@ engine_clients_most(void)
 	return (size_t)limit.rlim_cur - SPARE_DESCRIPTORS;
 }
 
-/* An hour after the start: a request by now, or main.cf does not name us. */
+/*
+ * An hour after the start: if no request has come, main.cf may not name the
+ * socket.
+ */
 static void
 engine_on_silence(int fd, short what, void *arg)
 {
@@ -539,7 +548,7 @@ engine_set_up(void)
 	blocks_init();
 	pending_init(engine_on_verdict);
 	replay_init(engine_on_owed);
-	/* The parent gives the socket to root where it is root itself. */
+	/* If the parent is root, the socket belongs to root. */
 	control_init(start->identity.drop ? 0 : geteuid(), start->parent,
 	    command_find);
 	link_init(control_on_ledger);
@@ -557,12 +566,12 @@ engine_set_up(void)
 		    &start->listeners[i].about);
 }
 
-/* Everything that the turn queued goes out in one write each. */
+/* Writes everything that the turn queued. */
 static void
 engine_turn_end(void)
 {
 	link_flush();
-	/* The parent starts no ledger more. */
+	/* The parent starts no other ledger. */
 	if (engine.stopping && !link_there())
 		pending_give_up();
 	if (channel_queued(engine.start.parent) > 0)

@@ -8,9 +8,9 @@
 #include "lib/num.h"
 #include "lib/window.h"
 
-#define SEEN_SECONDS	3600	/* as long as the ledger knows an instance */
+#define SEEN_SECONDS	3600	/* as long as the ledger remembers */
 #define DAY		86400	/* seconds */
-#define SEEN_SHARE	4	/* a quarter of the memory at most */
+#define SEEN_SHARE	4	/* at most a quarter of the memory */
 
 static int
 same_id(const struct map_node *node, const void *key, size_t len)
@@ -35,7 +35,7 @@ memory_new(size_t max_bytes)
 
 /* --- ids --- */
 
-/* Counts anew what the id takes. */
+/* Updates the bytes that the id takes. */
 static void
 id_weigh(struct memory *m, struct memory_id *id)
 {
@@ -91,7 +91,7 @@ id_get(struct memory *m, const struct msg_charge_key *key, uint64_t hash)
 
 /* --- instances, tags and values --- */
 
-/* Of the instance, or of the value where values are counted. */
+/* Of the instance; for rules that count values, of the value. */
 static uint64_t
 key_hash(const struct msg_charge *charge, const struct msg_charge_key *key,
     uint64_t id)
@@ -113,7 +113,7 @@ memory_trim(struct memory *m, int64_t now)
 
 /* --- charges --- */
 
-/* The first second that any window of these still sees. */
+/* The first second inside any of these windows. */
 static int64_t
 oldest(const struct limits *limits, int64_t now)
 {
@@ -126,14 +126,14 @@ oldest(const struct limits *limits, int64_t now)
 	return num_add_clamp(now, -seconds);
 }
 
-/* What the tag says of this key: CHARGE_TOTAL goes by the instance alone. */
+/* The tag of this key: for CHARGE_TOTAL the instance alone. */
 static int64_t
 key_tag(const struct msg_charge *charge, const struct msg_charge_key *key)
 {
 	return key->kind == CHARGE_TOTAL ? 0 : charge->tag;
 }
 
-/* How much of a key's amount is new. */
+/* The part of the key's amount that is new. */
 static int64_t
 key_new(struct memory *m, const struct msg_charge *charge,
     const struct msg_charge_key *key, uint64_t id, int64_t now)
@@ -159,16 +159,16 @@ key_record(struct memory *m, const struct msg_charge *charge,
 {
 	struct memory_id	*id = id_get(m, key, hash);
 
-	/* Without an instance no two charges are known to be the same. */
+	/* Without an instance no charge can be recognised as repeated. */
 	if (key->kind == CHARGE_DISTINCT || charge->instancelen > 0)
 		seen_add(&m->seen, key_hash(charge, key, hash),
 		    key_tag(charge, key), amount, now);
 	if (amount > 0)
 		window_add(&id->window, now, amount);
-	/* Limits may come later: of an id without them a day is kept. */
+	/* An id may get limits later, so without limits a day is kept. */
 	window_forget(&id->window, key->limits.count > 0 ?
 	    oldest(&key->limits, now) : num_sub_clamp(now, DAY));
-	/* Accepted after a refusal: somebody changed the limit or the count. */
+	/* Accepted after a refusal: a limit or a count was changed. */
 	if (!over && key->amount >= id->amount)
 		id->until = 0;
 	id_weigh(m, id);
@@ -210,7 +210,7 @@ is_over(const struct msg_verdict *v, size_t key)
 	return (v->over & UINT32_C(1) << key) != 0;
 }
 
-/* That v->key had no room, whether it refused or is soft. */
+/* Remembers that v->key had no room, whether it refused or is soft. */
 static void
 learn_full(struct memory *m, const struct msg_charge *charge,
     const struct msg_verdict *v, int64_t now)
@@ -276,8 +276,8 @@ memory_id_waits(const struct memory_id *id, const struct msg_charge_key *key,
 }
 
 /*
- * Whether a window of the key has no room for `amount`; which, and what is in
- * it. Nothing new makes a window no fuller than it is.
+ * Whether a window of the key has no room for `amount`; which one, and its sum.
+ * An amount of 0 always fits.
  */
 static bool
 key_full(struct memory *m, const struct msg_charge_key *key, uint64_t hash,
@@ -301,7 +301,7 @@ key_full(struct memory *m, const struct msg_charge_key *key, uint64_t hash,
 	return true;
 }
 
-/* As the ledger tells it: struct msg_verdict. */
+/* As in struct msg_verdict. */
 static int64_t
 memory_retry(struct memory *m, const struct msg_charge *charge, int64_t now,
     const uint64_t *hash, const int64_t *amounts, const struct limit *limit,
@@ -347,8 +347,8 @@ key_charged(struct memory *m, const struct msg_charge *charge,
 }
 
 /*
- * Whether the mail alone exceeds the limit, with what its instance was charged
- * before. Of what the ledger refused it would have said so.
+ * Whether the mail, with what its instance was charged before, alone exceeds
+ * the limit. If the ledger refused it, the ledger has said so.
  */
 static bool
 key_never(struct memory *m, const struct msg_charge *charge,
@@ -362,8 +362,8 @@ key_never(struct memory *m, const struct msg_charge *charge,
 }
 
 /*
- * Whether the mail stays within max_per_mail of key `n`, or this is in shadow;
- * otherwise the verdict is that it is refused.
+ * Whether the mail is within max_per_mail of key `n`, or the rule is in shadow;
+ * else the verdict becomes a refusal.
  */
 static bool
 mail_fits(struct memory *m, const struct msg_charge *charge, size_t n,
@@ -411,7 +411,7 @@ memory_judge(struct memory *m, const struct msg_charge *charge, int64_t now,
 	}
 	for (i = 0; i < charge->nkeys; i++) {
 		key = &charge->keys[i];
-		/* Sent again, only what is soft answers as it did. */
+		/* For a repeated charge only soft keys are checked again. */
 		if (v->charged[i] == 0 && !key->soft)
 			continue;
 		if (!mail_fits(m, charge, i, hash[i], v))
@@ -480,7 +480,7 @@ memory_owe(struct memory *m, const struct msg_charge *charge,
 	for (i = 0; i < charge->nkeys; i++) {
 		key = &charge->keys[i];
 		hash = map_hash(key->id, key->idlen);
-		/* One that had to make room is not made again to be paid. */
+		/* An id that was dropped is not created again to be reduced. */
 		id = sign > 0 ? id_get(m, key, hash) :
 		    memory_id_find(m, key, hash);
 		if (id == NULL || charged[i] == 0)
@@ -491,9 +491,9 @@ memory_owe(struct memory *m, const struct msg_charge *charge,
 }
 
 /*
- * Of the window that is nearest to being full the verdict tells what the
- * database has. Of the others there is only this daemon's own count, in which
- * what is owed is included.
+ * The verdict tells the database's sum for the window that is nearest to its
+ * limit. For the others there is only this daemon's own sum, which includes
+ * what is owed.
  */
 static const struct limit *
 key_over(const struct memory_id *id, const struct msg_charge_key *key,
@@ -529,7 +529,7 @@ has_values(const struct msg_charge *charge)
 	return false;
 }
 
-/* Of a soft key also when it is sent again. */
+/* For a soft key also if the charge is repeated. */
 static const struct limit *
 owed_over(struct memory *m, const struct msg_charge *charge,
     const struct msg_verdict *v, size_t n, uint64_t hash, int64_t now)
@@ -544,8 +544,8 @@ owed_over(struct memory *m, const struct msg_charge *charge,
 }
 
 /*
- * What the database has besides is not known by its age: without room there,
- * this waits for what is owed to leave the window.
+ * The age of the database's other rows is unknown, so if there is no room this
+ * waits until what is owed has left the window.
  */
 static int64_t
 owed_retry(const struct memory_id *id, const struct limit *limit,

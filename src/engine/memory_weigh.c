@@ -17,7 +17,7 @@ weigh_window(struct msg_weighed_key *told, const struct window *window,
 	w->retry_after = window_retry_after(window, &one, told->amount, now);
 }
 
-/* The window that refused stays full, also when its limit is SQL's. */
+/* The window that refused stays full, even if its limit is from SQL. */
 static void
 weigh_refusal(struct msg_weighed_key *told, const struct memory_id *id,
     int64_t now)

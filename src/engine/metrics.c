@@ -52,7 +52,7 @@ metrics_seconds(struct str *out, uint64_t ns)
 
 /* --- what the engine counted --- */
 
-/* Rows of one family follow each other; the first has its help. */
+/* Samples of one family are adjacent; the first has its help. */
 static const struct {
 	enum stats_counter	 counter;
 	const char		*name;
@@ -182,7 +182,7 @@ metrics_gauge(struct str *out, const char *name, uint64_t value,
 static void
 metrics_engine(struct str *out)
 {
-	/* No "info": node_exporter knows the types of the older format only. */
+	/* No "info": node_exporter knows only the types of the older format. */
 	metrics_family(out, "build_info", "gauge", "",
 	    "The version that runs.");
 	metrics_sample(out, "build_info", "", "version", VERSION);
@@ -236,7 +236,10 @@ metrics_run(struct control *c, const struct control_word *word, size_t n)
 	control_wish(c, WISH_STATE);
 }
 
-/* One state of all is 1; the reason stands where something is wrong. */
+/*
+ * The current state is 1, the others 0. The reason is given where something is
+ * wrong.
+ */
 static void
 metrics_database(struct control *c, bool up, const char *state,
     const char *fault)

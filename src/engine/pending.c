@@ -11,24 +11,24 @@
 #include "lib/alloc.h"
 #include "lib/log.h"
 
-#define CHUNK		64	/* slots that are made at a time */
-#define KEEP		1024	/* a larger charge gives its memory back */
+#define CHUNK		64	/* slots allocated together */
+#define KEEP		1024	/* bytes; larger memory is freed */
 #define INDEX_BITS	32
 #define GENERATIONS	(UINT32_C(1) << 31)
 
 struct slot {
-	struct pending		 pending;	/* what others see of it */
+	struct pending		 pending;	/* the public part */
 	TAILQ_ENTRY(slot)	 entry;
 	struct mono		 deadline;
 	uint32_t		 index;
-	uint32_t		 generation;	/* of each use another */
+	uint32_t		 generation;	/* one for each use */
 	bool			 used;
 	struct str		 charge;
 };
 
 TAILQ_HEAD(slot_list, slot);
 
-/* `waiting` is in the order of deadlines; what is `unsent` is at its end. */
+/* `waiting` is ordered by deadline; the `unsent` ones are at its end. */
 static struct {
 	struct slot_list	 waiting;
 	struct slot_list	 unused;
@@ -36,19 +36,22 @@ static struct {
 	struct slot		**slots;
 	size_t			 nslots;
 	size_t			 count;
-	size_t			 bytes;		/* of charges that wait */
+	size_t			 bytes;		/* of waiting charges */
 	struct channel		*ledger;
-	bool			 serving;	/* it has its database */
+	bool			 serving;	/* has its database */
 	struct mono		 lost;		/* since when none does */
-	struct mono		 last;		/* the deadline given last */
+	struct mono		 last;		/* the latest deadline */
 	bool			 timing;
-	struct mono		 timed;		/* what the timer is set to */
+	struct mono		 timed;		/* expiry of the timer */
 	struct event		 timer;
 	void			(*answer)(struct pending *,
 				    const struct msg_verdict *);
 } pending;
 
-/* For the earliest deadline, and not put off when that one is answered. */
+/*
+ * Sets the timer for the earliest deadline. It is not put off when that request
+ * is answered.
+ */
 static void
 pending_time(struct mono deadline)
 {
@@ -96,7 +99,7 @@ slot_number(const struct slot *slot)
 	return (uint64_t)slot->generation << INDEX_BITS | slot->index;
 }
 
-/* NULL when the number's use of the slot is over. */
+/* The slot of a number; NULL: it has been answered. */
 static struct slot *
 slot_find(uint64_t number)
 {
@@ -109,7 +112,7 @@ slot_find(uint64_t number)
 	return slot->used && slot_number(slot) == number ? slot : NULL;
 }
 
-/* Answers, and gives the slot back. */
+/* Answers, and frees the slot. */
 static void
 slot_settle(struct slot *slot, const struct msg_verdict *verdict)
 {
@@ -131,9 +134,9 @@ slot_settle(struct slot *slot, const struct msg_verdict *verdict)
 /* --- deadlines --- */
 
 /*
- * db_timeout from now on; with no ledger that serves for longer than that,
- * nothing is waited for: while a server is away they come and go. Never before
- * one that was given earlier.
+ * db_timeout from now on. If there has been no serving ledger for longer than
+ * that, now: while a server is away, ledgers come and go. Never before an
+ * earlier deadline.
  */
 static struct mono
 pending_deadline(int64_t timeout)
@@ -238,7 +241,10 @@ pending_add(struct client *client, struct held *held, const struct request *req,
 	p->reason = d->reason;
 	tell_about(&p->about, req, d->identity);
 	slot->deadline = pending_deadline(timeout);
-	/* The ledger gives up earlier: little is recorded and not heard of. */
+	/*
+	 * The ledger gives up a little earlier, so that hardly any charge is
+	 * recorded after its request was answered without it.
+	 */
 	d->charge.deadline = slot->deadline.ns - timeout * (1000000 / 8);
 	d->charge.date = 0;
 	slot->charge.len = 0;

@@ -14,8 +14,8 @@
 #include "lib/log.h"
 #include "lib/str.h"
 
-#define AT_ONCE		256	/* sent and not answered, when all is well */
-#define PROBE_SECONDS	1	/* until one is tried, if nothing else tells */
+#define AT_ONCE		256	/* unanswered ones, if all is well */
+#define PROBE_SECONDS	1	/* between two tries otherwise */
 
 struct replay {
 	TAILQ_ENTRY(replay)	 entry;
@@ -24,7 +24,7 @@ struct replay {
 	bool			 back;		/* it takes back */
 	int64_t			 date;
 	struct str		 charge;
-	int64_t			 charged[];	/* of each key */
+	int64_t			 charged[];	/* for each key */
 };
 
 TAILQ_HEAD(replay_list, replay);
@@ -33,12 +33,12 @@ static struct {
 	struct replay_list	 list;		/* oldest first */
 	size_t			 count;
 	size_t			 bytes;
-	size_t			 sent;		/* not answered yet */
-	uint64_t		 number;	/* the last one given */
-	bool			 well;		/* the database takes them */
-	bool			 probing;	/* the timer runs */
-	uint64_t		 lost;		/* no room, since last told */
-	uint64_t		 recorded;	/* since last told */
+	size_t			 sent;		/* unanswered ones */
+	uint64_t		 number;	/* last number given */
+	bool			 well;		/* the database records them */
+	bool			 probing;	/* the timer is set */
+	uint64_t		 lost;		/* dropped, since last logged */
+	uint64_t		 recorded;	/* since last logged */
 	struct channel		*ledger;
 	struct event		 timer;
 	replay_owed		*owed;
@@ -60,7 +60,7 @@ replay_tell_owed(const struct replay *r, int sign)
 	replay.owed(&charge, r->charged, r->date, sign);
 }
 
-/* In a while one is tried, to see whether the database takes it. */
+/* Sends one in a while, to find out whether the database records it. */
 static void
 replay_wait(void)
 {
@@ -72,7 +72,7 @@ replay_wait(void)
 	replay.probing = replay.count > 0;
 }
 
-/* Up to `most` that are not answered. */
+/* Sends until `most` are unanswered. */
 static void
 replay_some(size_t most)
 {
@@ -237,7 +237,7 @@ replay_channel(struct channel *ledger)
 	replay.sent = 0;
 	replay.ledger = ledger;
 	replay_wait();
-	/* A new ledger may well have found the database. */
+	/* A new ledger has probably reached the database. */
 	replay.well = ledger != NULL;
 }
 

@@ -3,7 +3,7 @@
 
 #include "engine/reply.h"
 
-#define TIMES	4		/* bytes that str_printable makes of one */
+#define TIMES	4		/* most bytes for one, by str_printable */
 #define ROOM	8
 
 void

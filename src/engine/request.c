@@ -39,7 +39,7 @@ request_end(const char *buf, size_t len, size_t *from)
 			return at + 2;
 		if (at + 2 < len && buf[at + 1] == '\r' && buf[at + 2] == '\n')
 			return at + 3;
-		/* What tells an empty line may still have to come. */
+		/* The bytes that make the line empty may still have to come. */
 		if (at + 1 == len || (at + 2 == len && buf[at + 1] == '\r'))
 			break;
 	}
@@ -48,7 +48,7 @@ request_end(const char *buf, size_t len, size_t *from)
 }
 
 #define LONGEST		15
-#define SAME_LENGTH	2	/* no more names than that have one length */
+#define SAME_LENGTH	2	/* most names of one length */
 #define A(attr)		(ATTR_##attr + 1)
 
 static void
@@ -81,7 +81,7 @@ request_take(struct request *req, const char *name, size_t namelen,
 }
 #undef A
 
-/* A request that does not say what it is, is taken for what everybody sends. */
+/* A request without `request` is taken for smtpd_access_policy. */
 static bool
 request_is_policy(const struct request *req)
 {
@@ -91,7 +91,7 @@ request_is_policy(const struct request *req)
 	    memcmp(v->bytes, POLICY, v->len) == 0);
 }
 
-/* The lines up to the empty one: how long they are, 0 for a bad one. */
+/* Parses the lines up to the empty one. Returns their length; 0: malformed. */
 static size_t
 request_lines(struct request *req, const char *buf, size_t len,
     const char **reason)

@@ -15,19 +15,22 @@
 
 #define ID_SHOWN	256		/* bytes of an id in a line */
 #define BYTES_SHOWN	120		/* of anything else */
-#define STAGE_SECONDS	5		/* from the first such request on */
+#define STAGE_SECONDS	5		/* after the first such request */
 #define STAGE_QUIET_MS	(3600 * 1000)
-#define STAGE_REQUESTS	100	/* among which each stage would have been */
+#define STAGE_REQUESTS	100	/* in so many each stage would occur */
 
 static struct {
-	bool		summing;	/* lines were held back */
+	bool		summing;	/* there are sums to log */
 	struct event	sums;
-	/* The hint: nothing before `quiet`, or while `waiting` for its time. */
+	/* The hint: not before `quiet`, or while `waiting` for its time. */
 	struct mono	quiet;
 	struct str	line;		/* for main.cf */
 	bool		waiting;
 	struct event	hint;
-	/* For each rule, of so many requests: bit i, rule i counted. */
+	/*
+	 * For each rule, over so many requests: bit i means that rule i
+	 * counted.
+	 */
 	struct mono	rules_quiet;
 	unsigned int	requests;
 	uint32_t	counted;
@@ -97,7 +100,7 @@ tell_about(struct tell_about *about, const struct request *req,
 	tell_keep(&about->queue_id, &req->attr[ATTR_QUEUE_ID]);
 }
 
-/* Printable; nor can it hold what comes behind it, and pass for the next. */
+/* Appends a value: printable, and unable to imitate the field after it. */
 static void
 tell_value(struct str *line, const char *bytes, size_t len, size_t most,
     char behind)
@@ -208,7 +211,7 @@ tell_limit(const char *word, const struct settings *s,
 	str_clear(&line);
 }
 
-/* A line for each key whose bit is set. */
+/* Logs a line for each key whose bit is set. */
 static void
 tell_keys(const struct settings *s, const struct msg_charge *charge,
     const struct tell_about *about, const struct msg_verdict *v, uint32_t bits,
@@ -271,7 +274,7 @@ tell_verdict(const struct settings *s, const struct msg_charge *charge,
 		tell_limit("accepted over its limit", s, charge, about, v, how);
 	if (v->shadowed != 0)
 		tell_keys(s, charge, about, v, v->shadowed, "would refuse");
-	/* A key's fullest window is told. */
+	/* The key's fullest window is logged. */
 	if ((v->warned & ~v->shadowed) != 0)
 		tell_keys(s, charge, about, v, v->warned & ~v->shadowed,
 		    "near its limit");
@@ -282,7 +285,7 @@ tell_block(const struct override *block, const struct tell_about *about)
 {
 	struct str	line;
 
-	/* One that has ended meanwhile has no name. */
+	/* A block that has just ended has no name. */
 	if (block != NULL ? !tell_may("blocked", block->id, block->idlen) :
 	    !tell_may("blocked", about->login.bytes, about->login.len))
 		return;
@@ -391,7 +394,9 @@ tell_on_hint(int fd, short what, void *arg)
 	    "count_mode ignores; main.cf needs: %s", tell.line.data);
 }
 
-/* Each rule that counts at none of the stages at which Postfix asks. */
+/*
+ * Hints for each rule that counts at none of the stages at which Postfix asks.
+ */
 static void
 tell_idle_rules(const struct settings *s)
 {
@@ -418,7 +423,7 @@ tell_stage_rules(const struct settings *s, uint32_t rules)
 	tell.counted |= rules;
 	if (++tell.requests < STAGE_REQUESTS)
 		return;
-	/* Where none counts, the other hint says it. */
+	/* If no rule counts, the other hint says so. */
 	if (tell.counted != 0)
 		tell_idle_rules(s);
 	tell_stages_afresh();
@@ -432,7 +437,7 @@ tell_stage(const struct settings *s, uint32_t rules)
 
 	tell_stage_rules(s, rules);
 	if (rules != 0) {
-		/* One that counts is enough for the hour. */
+		/* One request that counts is enough for an hour. */
 		tell.waiting = false;
 		tell.quiet = clock_after(turn_now(), STAGE_QUIET_MS);
 		return;
