@@ -7,7 +7,8 @@ IPC_SRCS =	src/ipc/buffer.c src/ipc/channel.c src/ipc/message.c \
 		src/ipc/message_charge.c src/ipc/message_control.c src/ipc/wire.c
 # What every role needs to receive its settings; the parsers are the parent's alone.
 CONF_SRCS =	src/conf/access.c src/conf/connection.c src/conf/convey.c src/conf/fault.c \
-		src/conf/limits.c src/conf/mailbox.c src/conf/member.c \
+		src/conf/ids.c src/conf/limits.c \
+		src/conf/mailbox.c src/conf/match.c src/conf/member.c \
 		src/conf/normal.c src/conf/reader.c src/conf/repr.c src/conf/rules.c \
 		src/conf/settings.c src/conf/table.c src/conf/utf8.c \
 		src/conf/value.c

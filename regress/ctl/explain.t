@@ -130,6 +130,31 @@ subtest 'from memory' => sub {
 	$d->ends_well;
 };
 
+subtest 'max_per_mail and exempt' => sub {
+	my $d = Policyd->start(config => { fail_action => $action,
+	    exempt => ['boss', '192.0.2.25'], rules => [{ name => 'user', key => 'sasl_username',
+	    max_per_mail => 2, limits => [[50, 600]] }] });
+	my @data = ('protocol_state=DATA', 'recipient_count=3');
+
+	my $j = ctl_json($d, 'explain', @data, 'sasl_username=bob');
+	is_deeply([@$j{qw(verdict reason action)}, $j->{keys}[0]{max_per_mail}], ['refused',
+	    'the mail exceeds max_per_mail', 'reject 5.5.3 Too many recipients', 2], 'bob');
+	my (undef, $out) = ctl($d, 'explain', @data, 'sasl_username=bob');
+	like($out, qr/^counts 3 for .* by rule user, at most 2 a mail, which refuses$/m,
+	    'in words');
+	$j = ctl_json($d, 'explain', @data, 'sasl_username=boss');
+	is_deeply([@$j{qw(verdict reason)}, $j->{windows}], ['accepted',
+	    'exempt: it is recorded, and no limit applies', []], 'an exempt login');
+	$j = ctl_json($d, 'explain', @data, 'sasl_username=bob', 'client_address=192.0.2.25');
+	is_deeply([@$j{qw(verdict reason action)}], ['passed', 'exempt: no limit applies',
+	    'dunno'], 'an exempt client');
+	(undef, $out) = ctl($d, 'show', 'Boss');
+	like($out, qr/^exempt: no limit applies$/m, 'show says so');
+	(undef, $out) = ctl($d, 'show', 'bob');
+	unlike($out, qr/exempt/, 'bob is not');
+	$d->ends_well;
+};
+
 subtest 'standard input' => sub {
 	my $d = Policyd->start(config => { limits => [[1, 60]],
 	    fail_action => 'reject full' });

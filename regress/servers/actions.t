@@ -169,6 +169,28 @@ sub senders {
 	$d->ends_well;
 }
 
+sub exempt {
+	my ($db, %config) = @_;
+	my $d = Policyd->start(config => { %config, exempt => ['@lists.example.org', '192.0.2.25'],
+	    fail_action => 'REJECT {rule}', rules => [
+	    { name => 'user', key => 'sasl_username', limits => [[1, 3600]],
+	    except => { policy_context => ['mx'] } },
+	    { name => 'all', key => 'server', limits => [[2, 3600]] }] });
+	my $ask = sub { $d->ask(sasl_username => $_[0], @_[1 .. $#_]) };
+
+	is($ask->('a@lists.example.org'), 'dunno', 'an exempt login') for 1 .. 4;
+	is($ask->('bob', client_address => '192.0.2.25'), 'dunno', 'an exempt client') for 1 .. 4;
+	is(sum_of($db, $d, 'user:a@lists.example.org'), 4, 'recorded as its own');
+	is(sum_of($db, $d, $_), 0, "and nothing under $_") for qw(user:bob all:server);
+	is($ask->('bob'), 'dunno', 'bob has all that he may send');
+	is($ask->('bob', sender => 'x@lists.example.org'), 'REJECT user', 'and no more');
+	is($ask->('bob', policy_context => 'mx'), 'dunno', 'in the excepted context he has');
+	is($ask->('eve', policy_context => 'mx'), 'REJECT all', 'until the other rule is full');
+	$d->restart;
+	is($ask->('a@lists.example.org'), 'dunno', 'exempt after a restart');
+	$d->ends_well;
+}
+
 sub without_limits {
 	my ($db, %config) = @_;
 	my $d = Policyd->start(config => { %config, limits => [[5, 3600]],
@@ -194,6 +216,7 @@ for my $kind (@ARGV ? @ARGV : qw(sqlite pgsql mysql)) {
 	    ['different values over a soft limit', \&values],
 	    ['most recipients and bytes of one mail', \&max_per_mail],
 	    ['different senders', \&senders],
+	    ['for whom rules and limits are', \&exempt],
 	    ['an id without limits is recorded', \&without_limits]) {
 		my ($name, $test) = @$_;
 		my $db = $kind eq 'sqlite' ? undef : Database->start($kind);

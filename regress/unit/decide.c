@@ -1,137 +1,6 @@
-#include <inttypes.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <setjmp.h>
-#include <cmocka.h>
-
-#include "engine/decide.h"
 #include "engine/identity.h"
+#include "decide_case.h"
 #include "random.h"
-#include "settings_text.h"
-
-#define RANDOM	4711
-
-/*
- * Decisions by hand from the manual pages. A case is a configuration, a
- * request, and what comes of it, in words:
- *
- * 	pass: why
- * 	mode/tag id n=amount windows flags | the next key
- *
- * The tag is 0, random, or a hash. Windows are mails/seconds, with ! where a
- * hit is reported; flags are sql, mail, shadow, warn, total and
- * different:value.
- */
-struct decide_case {
-	const char	*settings;
-	const char	*request;
-	const char	*want;
-};
-
-#define DATA	"protocol_state=DATA\nrecipient_count=3\ninstance=i.1\n"
-#define RCPT	"protocol_state=RCPT\nrecipient_count=0\ninstance=i.1\n" \
-		"recipient=Carol@Example.com\n"
-#define END	"protocol_state=END-OF-MESSAGE\nrecipient_count=3\n" \
-		"instance=i.1\nsize=2000\n"
-#define ALICE	"sasl_username=alice\nsender=s@example.org\n" \
-		"client_address=192.0.2.7\n"
-#define WINDOWS	"10/60 150/86400"
-
-static void
-describe_key(struct str *out, const struct msg_charge_key *key)
-{
-	size_t	i;
-
-	str_add(out, key->id, key->idlen);
-	str_addf(out, " n=%" PRId64, key->amount);
-	for (i = 0; i < key->limits.count; i++)
-		str_addf(out, " %" PRId64 "/%" PRId64 "%s",
-		    key->limits.list[i].mails, key->limits.list[i].seconds,
-		    key->reported >> i & 1 ? "!" : "");
-	if (key->sql)
-		str_adds(out, " sql");
-	if (key->max_per_mail > 0)
-		str_addf(out, " mail:%" PRId64, key->max_per_mail);
-	if (key->shadow)
-		str_adds(out, " shadow");
-	if (key->warn_at > 0)
-		str_addf(out, " warn:%u", (unsigned int)key->warn_at);
-	if (key->kind == CHARGE_TOTAL)
-		str_adds(out, " total");
-	if (key->kind == CHARGE_DISTINCT) {
-		str_adds(out, " different:");
-		str_add(out, key->value, key->valuelen);
-	}
-}
-
-static void
-describe(struct str *out, const struct decision *d)
-{
-	const struct msg_charge	*charge = &d->charge;
-	size_t			 i;
-
-	out->len = 0;
-	if (d->reason != REASON_CHARGED) {
-		str_addf(out, "pass: %s", decide_reason_text(d->reason));
-		return;
-	}
-	str_addf(out, "%s/%s", charge->mode == CHARGE_ONCE ? "once" : "each",
-	    charge->tag == 0 ? "0" : charge->tag == RANDOM ? "random" : "hash");
-	for (i = 0; i < charge->nkeys; i++) {
-		str_adds(out, i == 0 ? " " : " | ");
-		describe_key(out, &charge->keys[i]);
-	}
-	if (d->bad_count)
-		str_adds(out, " bad-count");
-}
-
-static void
-decide(struct decision *d, const struct settings *s, struct request *req,
-    const char *text)
-{
-	const char		*reason;
-	enum decide_outcome	 outcome;
-
-	assert_int_equal(request_parse(req, text, strlen(text), &reason), 0);
-	outcome = decide_request(d, s, req, RANDOM);
-	assert_int_equal(outcome, d->reason == REASON_CHARGED ? DECIDE_CHARGE :
-	    DECIDE_PASS);
-}
-
-static void
-check(const struct decide_case *cases, size_t n)
-{
-	struct decision	 d;
-	struct settings	*s;
-	struct request	 req;
-	struct str	 got, text;
-	size_t		 i;
-
-	str_init(&got);
-	decide_init(&d);
-	for (i = 0; i < n; i++) {
-		str_init(&text);
-		str_addf(&text, "%s\n", cases[i].request);
-		s = settings_of(cases[i].settings);
-		decide(&d, s, &req, text.data);
-		describe(&got, &d);
-		if (strcmp(got.data, cases[i].want) != 0)
-			fail_msg("case %zu: got \"%s\", not \"%s\", for %s\n%s",
-			    i, got.data, cases[i].want, cases[i].settings,
-			    cases[i].request);
-		settings_free(s);
-		str_clear(&text);
-	}
-	decide_clear(&d);
-	str_clear(&got);
-}
-
-#define CHECK(cases)	check(cases, sizeof(cases) / sizeof((cases)[0]))
 
 /* --- step 1 --- */
 
@@ -224,7 +93,6 @@ case_variant_login(void **state)
 static void
 recipient_delimiter(void **state)
 {
-#define PLUS	"recipient_delimiter = '+'\n"
 	static const struct decide_case	cases[] = {
 		{ PLUS, "sasl_username=bob+x@example.org\n" DATA,
 		    "once/0 bob@example.org n=3 " WINDOWS },
@@ -287,8 +155,6 @@ prefixes(void **state)
 static void
 count_modes(void **state)
 {
-#define AUTO	"count_mode = 'auto'\n"
-#define MODE(n)	"count_mode = " #n "\n"
 	static const struct decide_case	cases[] = {
 		{ AUTO, ALICE RCPT, "once/hash alice n=1 " WINDOWS },
 		{ AUTO, ALICE DATA, "once/0 alice n=3 " WINDOWS },
@@ -444,7 +310,6 @@ limits(void **state)
 #define BY_ID	"limits_by_id = {'alice': [[1, 60]]," \
 		"'@example.org': [[2, 60]]," \
 		"'free': [], 'dave@example.org': [[3, 60], [4, 120]]}\n"
-#define SQL	"sql_limits_by_id = 'SELECT limits FROM t WHERE id = %s'\n"
 	static const struct decide_case	cases[] = {
 		{ BY_ID, ALICE DATA, "once/0 alice n=3 1/60" },
 		{ BY_ID, "sasl_username=other\n" DATA,
@@ -474,202 +339,6 @@ limits(void **state)
 		{ "report = True\nreport_to = 'a@b'\nreport_limits = []",
 		    ALICE DATA, "once/0 alice n=3 " WINDOWS },
 		{ "report = False", ALICE DATA, "once/0 alice n=3 " WINDOWS },
-	};
-
-	(void)state;
-	CHECK(cases);
-}
-
-/* --- rules --- */
-
-static void
-rules_identity(void **state)
-{
-#define RULES(r)	"rules = [" r "]\n"
-#define NAMED(n, k)	"'name': '" n "', 'key': '" k "', " \
-			"'limits': [[5, 60]]"
-	static const struct decide_case	cases[] = {
-		{ RULES("{" NAMED("u", "sasl_username") "}"), ALICE DATA,
-		    "once/0 u:alice n=3 5/60" },
-		{ RULES("{" NAMED("u", "sasl_username") "}"), DATA,
-		    "pass: no identity that is counted" },
-		{ RULES("{" NAMED("d", "sasl_domain") "}"),
-		    "sasl_username=Bob@Example.org\n" DATA,
-		    "once/0 d:example.org n=3 5/60" },
-		{ RULES("{" NAMED("d", "sasl_domain") "}"), ALICE DATA,
-		    "pass: no identity that is counted" },
-		{ RULES("{" NAMED("d", "sender_domain") "}"), ALICE DATA,
-		    "once/0 d:example.org n=3 5/60" },
-		{ RULES("{" NAMED("d", "sender_domain") "}"),
-		    "sender=bob@\n" DATA, "pass: no identity that is counted" },
-		{ RULES("{" NAMED("s", "sender") "}"), "sender=\n" DATA,
-		    "pass: no identity that is counted" },
-		{ RULES("{" NAMED("r", "recipient") "}"), ALICE RCPT,
-		    "once/hash r:carol@example.com n=1 5/60" },
-		{ RULES("{" NAMED("r", "recipient_domain") "}"), ALICE RCPT,
-		    "once/hash r:example.com n=1 5/60" },
-		/* At RCPT only, also where DATA names a recipient. */
-		{ RULES("{" NAMED("r", "recipient") "}"),
-		    "recipient=carol@example.com\n" DATA,
-		    "pass: not counted at this stage" },
-		{ RULES("{'name': 'r', 'key': ['sender', 'recipient_domain'],"
-		    "'limits': [[5, 60]]}"), ALICE
-		    "recipient=carol@example.com\n" DATA,
-		    "pass: not counted at this stage" },
-		{ RULES("{" NAMED("h", "helo_name") "}"),
-		    "helo_name=Laptop\n" DATA, "once/0 h:laptop n=3 5/60" },
-		{ RULES("{" NAMED("c", "client_address") "}")
-		    "ipv4_prefix = 24", ALICE DATA,
-		    "once/0 c:192.0.2.0/24 n=3 5/60" },
-		{ RULES("{" NAMED("c", "client_address") "}"),
-		    "client_address=unknown\n" DATA,
-		    "pass: no identity that is counted" },
-		{ RULES("{" NAMED("all", "server") "}"), DATA,
-		    "once/0 all:server n=3 5/60" },
-	};
-
-	(void)state;
-	CHECK(cases);
-}
-
-static void
-rules_together(void **state)
-{
-#define PAIR	RULES("{'name': 'p', 'key': ['sender', 'helo_name']," \
-		"'limits': [[5, 60]]}")
-	static const struct decide_case	cases[] = {
-		/* Each rule that applies, in order. */
-		{ RULES("{" NAMED("u", "sasl_username") "},{"
-		    NAMED("r", "recipient") "},{" NAMED("s", "server") "}"),
-		    ALICE DATA,
-		    "once/0 u:alice n=3 5/60 | s:server n=3 5/60" },
-		/* Combinations; a comma of a value's own keeps them apart. */
-		{ PAIR, "helo_name=h\n" ALICE DATA,
-		    "once/0 p:s@example.org,h n=3 5/60" },
-		{ PAIR, "helo_name=c\nsender=a,b\n" DATA,
-		    "once/0 p:a\\,b,c n=3 5/60" },
-		{ PAIR, "helo_name=b,c\nsender=a\\\n" DATA,
-		    "once/0 p:a\\\\,b\\,c n=3 5/60" },
-		{ PAIR, ALICE DATA,
-		    "pass: no identity that is counted" },
-	};
-
-	(void)state;
-	CHECK(cases);
-}
-
-static void
-rules_scope(void **state)
-{
-	static const struct decide_case	cases[] = {
-		/* Limits of a rule go by the value. */
-		{ RULES("{" NAMED("u", "sasl_username") ","
-		    "'limits_by_id': {'Alice': [[9, 9]], 'free': []}}"),
-		    ALICE DATA, "once/0 u:alice n=3 9/9" },
-		{ RULES("{" NAMED("u", "sasl_username") ","
-		    "'limits_by_id': {'alice': [[9, 9]], 'free': []}}"),
-		    "sasl_username=free\n" DATA, "once/0 u:free n=3" },
-		{ RULES("{" NAMED("u", "sasl_username") ","
-		    "'sql_limits_by_id': 'SELECT l FROM t WHERE i = ?',"
-		    "'limits_by_id': {'free': []}}"),
-		    "sasl_username=free\n" DATA, "once/0 u:free n=3 sql" },
-		/* Whom it is for. */
-		{ RULES("{" NAMED("c", "client_address") ","
-		    "'networks': ['192.0.2.0/24']}"), ALICE DATA,
-		    "once/0 c:192.0.2.7 n=3 5/60" },
-		{ RULES("{" NAMED("c", "client_address") ","
-		    "'networks': ['192.0.2.0/24']}"),
-		    "client_address=192.0.3.7\n" DATA,
-		    "pass: no identity that is counted" },
-		{ RULES("{" NAMED("s", "server") ","
-		    "'networks': ['192.0.2.0/24']}"),
-		    "client_address=unknown\n" DATA,
-		    "pass: no identity that is counted" },
-		{ RULES("{" NAMED("c", "client_address") ","
-		    "'unless': 'sasl_username'}"), ALICE DATA,
-		    "pass: no identity that is counted" },
-		{ RULES("{" NAMED("c", "client_address") ","
-		    "'unless': 'sasl_username'}"),
-		    "sasl_username=\nclient_address=192.0.2.7\n" DATA,
-		    "once/0 c:192.0.2.7 n=3 5/60" },
-		/* How it is meant. */
-		{ RULES("{" NAMED("u", "sasl_username") ", 'shadow': True,"
-		    "'warn_at': 80}"), ALICE DATA,
-		    "once/0 u:alice n=3 5/60 shadow warn:80" },
-		{ RULES("{" NAMED("u", "sasl_username") ", 'report': True},{"
-		    NAMED("s", "server") ", 'report': False}")
-		    "report = True\nreport_to = 'a@b'\nreport_limits = [60]",
-		    ALICE DATA,
-		    "once/0 u:alice n=3 5/60! | s:server n=3 5/60" },
-	};
-
-	(void)state;
-	CHECK(cases);
-}
-
-static void
-rules_count(void **state)
-{
-#define COUNT(k, c)	RULES("{" NAMED("x", k) ", 'count': '" c "'}")
-	static const struct decide_case	cases[] = {
-		{ COUNT("server", "recipients"), ALICE DATA,
-		    "once/0 x:server n=3 5/60" },
-		{ COUNT("server", "recipients") MODE(2), ALICE DATA,
-		    "once/0 x:server n=1 5/60" },
-		{ COUNT("server", "messages"), ALICE DATA,
-		    "once/0 x:server n=1 5/60" },
-		{ COUNT("server", "messages"), ALICE RCPT,
-		    "once/hash x:server n=1 5/60 total" },
-		{ COUNT("server", "messages"), "protocol_state=RCPT\n",
-		    "once/random x:server n=1 5/60" },
-		{ COUNT("server", "messages") MODE(1), ALICE RCPT,
-		    "pass: not counted at this stage" },
-		{ COUNT("server", "bytes"), ALICE END,
-		    "once/0 x:server n=2000 5/60" },
-		{ COUNT("server", "bytes"), ALICE DATA "size=700\n",
-		    "once/0 x:server n=700 5/60" },
-		{ COUNT("server", "bytes"), ALICE DATA,
-		    "once/0 x:server n=0 5/60" },
-		{ COUNT("server", "bytes"), ALICE DATA "size=-1\n",
-		    "once/0 x:server n=0 5/60" },
-		{ COUNT("server", "bytes"), ALICE RCPT "size=700\n",
-		    "pass: not counted at this stage" },
-		{ COUNT("server", "bytes") MODE(0), ALICE END,
-		    "once/0 x:server n=2000 5/60" },
-		{ COUNT("sasl_username", "addresses"), ALICE DATA,
-		    "once/0 x:alice n=1 5/60 different:192.0.2.7" },
-		{ COUNT("sasl_username", "addresses") "ipv4_prefix = 24",
-		    ALICE RCPT,
-		    "once/hash x:alice n=1 5/60 different:192.0.2.0/24" },
-		{ COUNT("sasl_username", "addresses"),
-		    "sasl_username=alice\nclient_address=unknown\n" DATA,
-		    "pass: no identity that is counted" },
-		{ COUNT("sasl_username", "distinct_recipients"), ALICE RCPT,
-		    "once/hash x:alice n=1 5/60 different:carol@example.com" },
-		{ COUNT("sasl_username", "distinct_recipients") MODE(1),
-		    ALICE RCPT,
-		    "once/hash x:alice n=1 5/60 different:carol@example.com" },
-		{ COUNT("sasl_username", "distinct_recipients"), ALICE DATA,
-		    "pass: not counted at this stage" },
-		{ COUNT("sasl_username", "senders"), ALICE DATA,
-		    "once/0 x:alice n=1 5/60 different:s@example.org" },
-		{ COUNT("sasl_username", "senders") PLUS,
-		    "sasl_username=alice\nsender=S+x@Example.ORG\n" RCPT,
-		    "once/hash x:alice n=1 5/60 different:s@example.org" },
-		/* A bounce is nobody's. */
-		{ COUNT("sasl_username", "senders"),
-		    "sasl_username=alice\nsender=\n" DATA,
-		    "pass: no identity that is counted" },
-		{ RULES("{'name': 'm', 'key': 'sasl_username',"
-		    "'max_per_mail': 50}"), ALICE DATA,
-		    "once/0 m:alice n=3 mail:50" },
-		{ RULES("{" NAMED("b", "server") ", 'count': 'bytes',"
-		    "'max_per_mail': 1000}"), ALICE END,
-		    "once/0 b:server n=2000 5/60 mail:1000" },
-		/* One counts here, the other at another stage. */
-		{ RULES("{" NAMED("b", "server") ", 'count': 'bytes'},{"
-		    NAMED("r", "server") "}"), ALICE RCPT,
-		    "once/hash r:server n=1 5/60" },
 	};
 
 	(void)state;
@@ -804,7 +473,6 @@ wrong_stage_silent(void **state)
 		{ COUNT("server", "distinct_recipients") MODE(1), RCPT "\n",
 		    1 },
 		{ COUNT("server", "bytes") MODE(0), END "\n", 1 },
-		{ COUNT("recipient", "bytes"), DATA "\n", 0 },
 		{ COUNT("recipient", "messages") MODE(1), RCPT "\n", 1 },
 		{ COUNT("recipient", "messages") MODE(1), DATA "\n", 0 },
 		{ COUNT("server", "messages") MODE(0), DATA "\n", 0 },
@@ -910,8 +578,6 @@ key_names(void **state)
 	str_clear(&name);
 }
 
-#define TEST(name)	cmocka_unit_test(name)
-
 int
 main(void)
 {
@@ -926,10 +592,6 @@ main(void)
 		TEST(retransmit_counts_twice),
 		TEST(what_the_ledger_stores),
 		TEST(limits),
-		TEST(rules_identity),
-		TEST(rules_together),
-		TEST(rules_scope),
-		TEST(rules_count),
 		TEST(id_longer_than_40),
 		TEST(charges_can_be_sent),
 		TEST(wrong_stage_silent),

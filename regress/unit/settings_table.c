@@ -103,7 +103,7 @@ names(void **state)
 		"ipv4_prefix", "ipv6_prefix", "socket_user", "socket_group",
 		"allowed_clients", "control_socket", "db_timeout",
 		"db_insecure_auth", "never_action", "block_action",
-		"default_domain", "smtp_tls", "smtp_tls_verify",
+		"default_domain", "exempt", "smtp_tls", "smtp_tls_verify",
 		"sandbox_required",
 		"smtp_tls_cafile", "report_immediately",
 		"clean_interval", "rules", "memory_limit"

@@ -397,6 +397,7 @@ rules_that_postfix_never_asks(void **state)
 	rule[1].count = RULE_BYTES;
 	rule[2].name = c;
 	rule[2].count = RULE_DISTINCT_RECIPIENTS;
+	rule[2].at_rcpt = true;
 	s.rules = rule;
 	s.nrules = 3;
 	turn_end();

@@ -6,46 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/ids.h"
 #include "conf/limits.h"
 #include "conf/normal.h"
 #include "lib/addr.h"
 #include "lib/alloc.h"
-#include "lib/map.h"
 #include "lib/str.h"
 
 #define LIMITS_REASON_MAX	160
 #define LIMITS_NAME_MAX		160	/* of an entry, for faults */
-#define LIMITS_NETWORK_KEY	18	/* bits, prefix, address */
-
-/*
- * One entry of limits_by_id; `key` is an id, "@domain", or a network in bytes.
- */
-struct limits_entry {
-	struct map_node		 node;
-	struct limits_entry	*next;		/* all of them, for freeing */
-	struct limits		 limits;
-	size_t			 len;
-	char			 key[];
-};
-
-/*
- * Networks are found by masking the address to each prefix length that occurs,
- * longest first: a few lookups whatever the number of networks.
- */
-struct limits_prefixes {
-	size_t	count;
-	uint8_t	list[129];
-};
-
-struct settings_id_limits {
-	struct map		*ids;
-	struct map		*networks;
-	struct limits_prefixes	 four;
-	struct limits_prefixes	 six;
-	struct limits_entry	*entries;
-	char			*domain;	/* default_domain, or "" */
-	int64_t			 longest;
-};
 
 /* --- one list --- */
 
@@ -185,114 +154,6 @@ limits_longest(const struct limits *limits)
 
 /* --- limits_by_id --- */
 
-static int
-limits_same(const struct map_node *node, const void *key, size_t len)
-{
-	/* The node is the entry's first member. */
-	const struct limits_entry	*e = (const void *)node;
-
-	return e->len == len && memcmp(e->key, key, len) == 0;
-}
-
-static struct settings_id_limits *
-limits_by_id_new(const struct settings *s)
-{
-	struct settings_id_limits	*t;
-
-	t = alloc_zero(1, sizeof(*t));
-	t->ids = map_new(limits_same);
-	t->networks = map_new(limits_same);
-	t->domain = alloc_string(s->default_domain != NULL ?
-	    s->default_domain : "");
-	if (s->fold_case)
-		str_fold(t->domain, strlen(t->domain));
-	return t;
-}
-
-void
-limits_by_id_free(struct settings_id_limits *t)
-{
-	struct limits_entry	*e;
-
-	if (t == NULL)
-		return;
-	map_free(t->ids);
-	map_free(t->networks);
-	while ((e = t->entries) != NULL) {
-		t->entries = e->next;
-		window_limits_clear(&e->limits);
-		free(e);
-	}
-	free(t->domain);
-	free(t);
-}
-
-static const struct limits_entry *
-limits_find(struct map *map, const void *key, size_t len)
-{
-	const struct map_node	*node;
-
-	node = map_find(map, map_hash(key, len), key, len);
-	return (const void *)node;
-}
-
-static size_t
-limits_network_key(char key[LIMITS_NETWORK_KEY], const struct addr *a,
-    unsigned int prefix)
-{
-	struct addr	masked;
-
-	masked = *a;
-	addr_mask(&masked, prefix);
-	memset(key, 0, LIMITS_NETWORK_KEY);
-	key[0] = (char)masked.bits;
-	key[1] = (char)prefix;
-	memcpy(key + 2, masked.byte, masked.bits / 8);
-	return LIMITS_NETWORK_KEY;
-}
-
-static void
-limits_prefixes_add(struct limits_prefixes *p, unsigned int prefix)
-{
-	size_t	i;
-
-	for (i = 0; i < p->count && p->list[i] >= prefix; i++)
-		if (p->list[i] == prefix)
-			return;
-	memmove(&p->list[i + 1], &p->list[i], p->count - i);
-	p->list[i] = (uint8_t)prefix;
-	p->count++;
-}
-
-/* Takes the limits; false when the key was there: the last one counts. */
-static bool
-limits_insert(struct settings_id_limits *t, struct map *map, const void *key,
-    size_t len, struct limits *limits)
-{
-	struct limits_entry	*e;
-	struct map_node		*node;
-	uint64_t		 hash;
-
-	if (limits_longest(limits) > t->longest)
-		t->longest = limits_longest(limits);
-	hash = map_hash(key, len);
-	if ((node = map_find(map, hash, key, len)) != NULL) {
-		e = (void *)node;
-		window_limits_clear(&e->limits);
-		e->limits = *limits;
-		return false;
-	}
-	e = alloc_zero(1, sizeof(*e) + len + 1);
-	e->node.hash = hash;
-	e->limits = *limits;
-	e->len = len;
-	memcpy(e->key, key, len);
-	map_insert(map, &e->node);
-	e->next = t->entries;
-	t->entries = e;
-	return true;
-}
-
 /*
  * A client is counted by a shorter prefix than this entry has: it can never
  * match.
@@ -311,33 +172,29 @@ limits_check_prefix(const struct reading *r, const struct value *key,
 }
 
 static void
-limits_add(struct settings_id_limits *t, const struct reading *r,
-    const struct value *key, struct limits *limits)
+limits_add(struct ids *t, const struct reading *r, const struct value *key,
+    struct limits *limits)
 {
-	struct network	 network;
-	struct str	 id;
-	char		 packed[LIMITS_NETWORK_KEY], text[24];
-	bool		 added;
+	struct ids_entry	*e;
+	struct network		 network;
+	struct str		 id;
+	bool			 fresh;
 
 	str_init(&id);
-	if (key->type == VALUE_INT) {
-		snprintf(text, sizeof(text), "%lld", (long long)key->integer);
-		str_adds(&id, text);
-	} else
-		/* Found without default_domain too: limits_by_id_find. */
+	if (key->type == VALUE_INT)
+		str_addf(&id, "%lld", (long long)key->integer);
+	else
+		/* Found without default_domain too: ids_find. */
 		normal_mailbox(&id, r->settings, "", key->bytes, key->len);
 	if (addr_network_parse(&network, id.data, id.len) == 0) {
 		limits_check_prefix(r, key, &network);
-		limits_prefixes_add(
-		    network.addr.bits == 32 ? &t->four : &t->six,
-		    network.prefix);
-		added = limits_insert(t, t->networks, packed,
-		    limits_network_key(packed, &network.addr, network.prefix),
-		    limits);
+		e = ids_add_network(t, &network, &fresh);
 	} else
-		added = limits_insert(t, t->ids, id.data, id.len, limits);
+		e = ids_add(t, id.data, id.len, &fresh);
 	str_clear(&id);
-	if (!added)
+	window_limits_clear(&e->limits);
+	e->limits = *limits;
+	if (!fresh)
 		reader_warning(r, key,
 		    "names the same id twice%s: the last one counts",
 		    r->settings->fold_case ? " (fold_case is on)" : "");
@@ -385,11 +242,11 @@ limits_name(char name[LIMITS_NAME_MAX], const struct reading *r,
 int
 limits_read_by_id(const struct reading *r, const struct value *v)
 {
-	struct settings_id_limits	*t, **out = r->out;
-	struct limits			 limits;
-	struct reading			 entry;
-	char				 name[LIMITS_NAME_MAX];
-	size_t				 errors, i;
+	struct ids	*t, **out = r->out;
+	struct limits	 limits;
+	struct reading	 entry;
+	char		 name[LIMITS_NAME_MAX];
+	size_t		 errors, i;
 
 	entry = *r;
 	entry.name = name;
@@ -397,7 +254,7 @@ limits_read_by_id(const struct reading *r, const struct value *v)
 		return reader_mismatch(r, v,
 		    "a dictionary of ids and lists of [mails, seconds]");
 	errors = r->faults->errors;
-	t = limits_by_id_new(r->settings);
+	t = ids_new(r->settings);
 	for (i = 0; i + 1 < v->count; i += 2) {
 		if (limits_check_key(r, v->items[i]) == -1)
 			continue;
@@ -406,69 +263,22 @@ limits_read_by_id(const struct reading *r, const struct value *v)
 			limits_add(t, r, v->items[i], &limits);
 	}
 	if (r->faults->errors != errors) {
-		limits_by_id_free(t);
+		ids_free(t);
 		return -1;
 	}
-	limits_by_id_free(*out);
+	ids_free(*out);
 	*out = t;
 	return 0;
 }
 
-static const struct limits_entry *
-limits_find_network(const struct settings_id_limits *t, const struct network *n)
-{
-	const struct limits_prefixes	*p;
-	const struct limits_entry	*e;
-	char				 key[LIMITS_NETWORK_KEY];
-	size_t				 i;
-
-	p = n->addr.bits == 32 ? &t->four : &t->six;
-	for (i = 0; i < p->count; i++) {
-		if (p->list[i] > n->prefix)
-			continue;
-		e = limits_find(t->networks, key,
-		    limits_network_key(key, &n->addr, p->list[i]));
-		if (e != NULL)
-			return e;
-	}
-	return NULL;
-}
-
-const struct limits *
-limits_by_id_find(const struct settings_id_limits *t, const char *id,
-    size_t idlen)
-{
-	const struct limits_entry	*e;
-	struct network			 n;
-	size_t				 at;
-
-	if (t == NULL || t->entries == NULL)
-		return NULL;
-	if ((e = limits_find(t->ids, id, idlen)) != NULL)
-		return &e->limits;
-	/* A login without a domain is written without it here too. */
-	at = strlen(t->domain);
-	if (at > 0 && idlen > at + 1 && id[idlen - at - 1] == '@' &&
-	    memcmp(id + idlen - at, t->domain, at) == 0 &&
-	    (e = limits_find(t->ids, id, idlen - at - 1)) != NULL)
-		return &e->limits;
-	if (t->four.count + t->six.count > 0 &&
-	    addr_network_parse(&n, id, idlen) == 0 &&
-	    (e = limits_find_network(t, &n)) != NULL)
-		return &e->limits;
-	/*
-	 * The domain begins at the last "@": what is before it may be quoted.
-	 */
-	for (at = idlen; at-- > 0;)
-		if (id[at] == '@') {
-			e = limits_find(t->ids, id + at, idlen - at);
-			return e == NULL ? NULL : &e->limits;
-		}
-	return NULL;
-}
-
 int64_t
-limits_by_id_longest(const struct settings_id_limits *t)
+limits_by_id_longest(const struct ids *t)
 {
-	return t == NULL ? 0 : t->longest;
+	const struct ids_entry	*e;
+	int64_t			 longest = 0, n;
+
+	for (e = ids_first(t); e != NULL; e = e->next)
+		if ((n = limits_longest(&e->limits)) > longest)
+			longest = n;
+	return longest;
 }

@@ -21,13 +21,10 @@ int		 limits_parse(struct limits *out, const struct value *,
 		    char *reason, size_t);
 
 reader		 limits_read;		/* struct limits */
-reader		 limits_read_by_id;	/* struct settings_id_limits * */
+reader		 limits_read_by_id;	/* struct ids * */
 
-/* NULL is legal for all of these. */
-void		 limits_by_id_free(struct settings_id_limits *);
-const struct limits	*limits_by_id_find(const struct settings_id_limits *,
-			    const char *id, size_t idlen);
-int64_t		 limits_by_id_longest(const struct settings_id_limits *);
+/* Seconds of the longest window of any id; 0 when there is none, or NULL. */
+int64_t		 limits_by_id_longest(const struct ids *);
 
 /* Seconds of the longest window; 0 when there is none. */
 int64_t		 limits_longest(const struct limits *);

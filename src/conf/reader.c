@@ -464,7 +464,7 @@ reader_netmask(struct network *n, const char *s, size_t len)
 	return addr_network_parse(n, text, strlen(text));
 }
 
-static int
+int
 reader_network(const struct reading *r, const struct value *v,
     struct network *n)
 {

@@ -48,6 +48,10 @@ reader	reader_string_or_none;	/* char *; None and "" are NULL */
 reader	reader_networks;	/* struct settings_networks; None is empty */
 reader	reader_nothing;		/* anything: settings.c's own affair */
 
+/* One network or address of a list. */
+int	reader_network(const struct reading *, const struct value *,
+	    struct network *);
+
 /*
  * One place for the words of every fault: "NAME " and the text, at the value.
  */

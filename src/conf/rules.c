@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/ids.h"
 #include "conf/limits.h"
+#include "conf/match.h"
 #include "conf/rules.h"
 #include "lib/alloc.h"
 
@@ -14,19 +16,6 @@
 				"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
 static reader	rules_key, rules_unless, rules_name;
-
-static const struct reader_word	rules_attributes[] = {
-	{ "sasl_username",	KEY_SASL_USERNAME },
-	{ "sasl_domain",	KEY_SASL_DOMAIN },
-	{ "sender",		KEY_SENDER },
-	{ "sender_domain",	KEY_SENDER_DOMAIN },
-	{ "client_address",	KEY_CLIENT_ADDRESS },
-	{ "recipient",		KEY_RECIPIENT },
-	{ "recipient_domain",	KEY_RECIPIENT_DOMAIN },
-	{ "helo_name",		KEY_HELO_NAME },
-	{ "server",		KEY_SERVER },
-	{ NULL,			0 }
-};
 
 static const struct reader_word	rules_counts[] = {
 	{ "recipients",		RULE_RECIPIENTS },
@@ -54,7 +43,7 @@ struct rules_field {
 static const struct rules_field	rules_fields[] = {
 	{ .name = "name", .type = "str", .read = rules_name, .at = AT(name) },
 	{ .name = "key", .type = "str or list of str", .read = rules_key,
-	    .words = rules_attributes },
+	    .words = match_attributes },
 	{ .name = "limits", .type = "list of [mails, seconds]",
 	    .read = limits_read, .at = AT(limits) },
 	{ .name = "limits_by_id", .type = "dict", .read = limits_read_by_id,
@@ -63,10 +52,14 @@ static const struct rules_field	rules_fields[] = {
 	    .at = AT(sql_limits_by_id) },
 	{ .name = "count", .type = "str", .read = reader_word, .at = AT(count),
 	    .words = rules_counts },
+	{ .name = "only", .type = "dict", .read = match_read,
+	    .at = AT(only) },
+	{ .name = "except", .type = "dict", .read = match_read,
+	    .at = AT(except) },
 	{ .name = "networks", .type = "list of str", .read = reader_networks,
 	    .at = AT(networks) },
 	{ .name = "unless", .type = "str", .read = rules_unless,
-	    .at = AT(unless), .words = rules_attributes },
+	    .at = AT(unless), .words = match_attributes },
 	{ .name = "max_per_mail", .type = "int", .read = reader_int64,
 	    .at = AT(max_per_mail), .min = 1, .max = LIMITS_MAILS_MAX },
 	{ .name = "action", .type = "str", .read = reader_string_or_none,
@@ -185,8 +178,10 @@ rules_clear_one(struct settings_rule *rule)
 {
 	free(rule->name);
 	window_limits_clear(&rule->limits);
-	limits_by_id_free(rule->limits_by_id);
+	ids_free(rule->limits_by_id);
 	free(rule->sql_limits_by_id);
+	match_clear(&rule->only);
+	match_clear(&rule->except);
 	free(rule->networks.list);
 	free(rule->action);
 }
@@ -274,6 +269,10 @@ rules_check(const struct reading *r, const struct settings_rule *rule,
 		reader_fault(r, value_get(v, "max_per_mail"), "has "
 		    "max_per_mail, which is for rules that count recipients or "
 		    "bytes");
+	if (rule->at_rcpt && rule->count == RULE_BYTES)
+		reader_fault(r, v, "looks at the recipient, which is known at "
+		    "RCPT, and counts bytes, which are known later: it would "
+		    "never apply");
 	for (i = 0; rule->name != NULL && &r->settings->rules[i] < rule; i++)
 		if (r->settings->rules[i].name != NULL &&
 		    strcmp(r->settings->rules[i].name, rule->name) == 0) {
@@ -303,6 +302,8 @@ rules_read_one(const struct reading *r, struct settings_rule *rule,
 		free(rule->sql_limits_by_id);
 		rule->sql_limits_by_id = NULL;
 	}
+	rule->at_rcpt = rule->count == RULE_DISTINCT_RECIPIENTS ||
+	    match_needs_rcpt(rule);
 	rules_check(r, rule, v);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "conf/connection.h"
+#include "conf/ids.h"
 #include "conf/limits.h"
 #include "conf/member.h"
 #include "conf/reader.h"
@@ -95,7 +96,8 @@ settings_free(struct settings *s)
 		value_free(s->values[i]);
 	member_sockets_clear(s);
 	window_limits_clear(&s->limits);
-	limits_by_id_free(s->limits_by_id);
+	ids_free(s->limits_by_id);
+	ids_free(s->exempt);
 	rules_clear(s);
 	free(s->user);
 	free(s->group);
@@ -340,10 +342,12 @@ settings_lookup(const struct settings *s, const char *name)
 }
 
 const struct limits *
-settings_id_limits(const struct settings_id_limits *t, const char *id,
+settings_id_limits(const struct ids *t, const char *id,
     size_t idlen)
 {
-	return limits_by_id_find(t, id, idlen);
+	const struct ids_entry	*e = ids_find(t, id, idlen);
+
+	return e == NULL ? NULL : &e->limits;
 }
 
 int64_t

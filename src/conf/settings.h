@@ -58,8 +58,8 @@ struct settings_networks {
 	struct network	*list;
 };
 
-/* limits_by_id: found by exact id, "@domain", or the longest CIDR network. */
-struct settings_id_limits;
+/* ids.h: found by exact id, "@domain", or the longest CIDR network. */
+struct ids;
 
 enum rule_attribute {		/* what a rule's key is made of */
 	KEY_SASL_USERNAME,
@@ -70,6 +70,10 @@ enum rule_attribute {		/* what a rule's key is made of */
 	KEY_RECIPIENT,
 	KEY_RECIPIENT_DOMAIN,
 	KEY_HELO_NAME,
+	KEY_CLIENT_NAME,
+	KEY_POLICY_CONTEXT,
+	KEY_SERVER_PORT,
+	KEY_CCERT_FINGERPRINT,
 	KEY_SERVER,
 	KEY__MAX
 };
@@ -89,14 +93,26 @@ enum rule_count {
 
 #define SETTINGS_MAX	64	/* rows that the table may have */
 
+/* Values of attributes, each attribute once. */
+struct settings_match {
+	size_t	count;
+	struct {
+		enum rule_attribute	 attr;
+		struct ids		*ids;
+	}	list[KEY__MAX];
+};
+
 struct settings_rule {
 	char			*name;
 	enum rule_attribute	 key[RULE_KEY_MAX];
 	size_t			 nkey;
 	struct limits		 limits;
-	struct settings_id_limits *limits_by_id;
+	struct ids *limits_by_id;
 	char			*sql_limits_by_id;	/* NULL: none */
 	enum rule_count		 count;
+	struct settings_match	 only;
+	struct settings_match	 except;
+	bool			 at_rcpt;	/* looks at the recipient */
 	struct settings_networks networks;
 	int			 unless;	/* rule_attribute, -1: none */
 	int64_t			 max_per_mail;	/* 0: any number */
@@ -121,7 +137,7 @@ struct settings {
 	size_t			 nsockets;
 	unsigned int		 socket_permission;
 	struct limits		 limits;
-	struct settings_id_limits *limits_by_id;
+	struct ids *limits_by_id;
 	char			*sql_limits_by_id;	/* "": none */
 	bool			 limit_by_sasl;
 	bool			 limit_by_sender;
@@ -152,6 +168,7 @@ struct settings {
 	bool			 fold_case;
 	char			*recipient_delimiter;	/* a set; "": none */
 	char			*default_domain;	/* "": none */
+	struct ids		*exempt;
 	unsigned int		 ipv4_prefix;
 	unsigned int		 ipv6_prefix;
 	char			*socket_user;		/* NULL: as it is */
@@ -215,7 +232,7 @@ const struct value	*settings_lookup(const struct settings *,
  * The id as it is counted: folded when fold_case is on, an address alone or as
  * a network.
  */
-const struct limits	*settings_id_limits(const struct settings_id_limits *,
+const struct limits	*settings_id_limits(const struct ids *,
 			    const char *id, size_t idlen);
 
 /*

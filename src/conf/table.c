@@ -7,6 +7,7 @@
 #include "conf/connection.h"
 #include "conf/limits.h"
 #include "conf/mailbox.h"
+#include "conf/match.h"
 #include "conf/member.h"
 #include "conf/reader.h"
 #include "conf/rules.h"
@@ -270,6 +271,9 @@ static const struct table_row	table_rows[] = {
 	{ .name = "ipv6_prefix", .type = "int", .preset = INT(128),
 	    .read = reader_unsigned, .at = AT(ipv6_prefix), .min = 1,
 	    .max = 128, .roles = ENGINE },
+	{ .name = "exempt", .type = "list of str", .preset = LIST,
+	    .read = match_read_exempt, .at = AT(exempt), .roles = ENGINE,
+	    .flags = TABLE_LATE },
 	{ .name = "rules", .type = "list of dict or None", .preset = NONE,
 	    .read = rules_read, .roles = ENGINE | LEDGER, .flags = TABLE_LATE },
 	{ .name = "success_action", .type = "str", .preset = STR("dunno"),

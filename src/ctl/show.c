@@ -264,6 +264,10 @@ show_windows(struct str *out, const struct answer *a, size_t width)
 	size_t				 i, n;
 
 	n = add_overrides(out, a);
+	if (strcmp(answer_whole(a, "exempt"), "1") == 0) {
+		str_adds(out, "exempt: no limit applies\n");
+		n++;
+	}
 	for (i = 0; i < a->nrecord; i++) {
 		r = &a->record[i];
 		if (strcmp(r->kind, "windows") != 0)

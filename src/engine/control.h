@@ -59,6 +59,7 @@ struct control_question {
 						   said when it is done */
 	struct str		 what;		/* no longer blocked */
 	enum rule_attribute	 identity;
+	bool			 exempt;
 };
 
 /*

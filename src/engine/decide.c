@@ -33,6 +33,7 @@ struct task {
 	const struct settings	*s;
 	const struct request	*req;
 	enum stage		 stage;
+	unsigned int		 exempt;	/* identity_exempt */
 	struct decision		*d;
 };
 
@@ -163,22 +164,39 @@ decide_rule_identity(struct task *t, const struct settings_rule *rule,
 	return true;
 }
 
-/* The fields `networks` and `unless` of a rule. */
+/* The fields `only`, `except`, `networks` and `unless` of a rule. */
 static bool
 decide_rule_applies(const struct task *t, const struct settings_rule *rule)
 {
-	struct str	 probe;
+	struct str	*ids = &t->d->ids;
+	size_t		 at = ids->len;
 	bool		 set;
 
-	if (!identity_from(&rule->networks, t->req))
+	if (!identity_from(&rule->networks, t->req) ||
+	    !identity_matches(ids, t->s, &rule->only, t->req, true) ||
+	    identity_matches(ids, t->s, &rule->except, t->req, false))
 		return false;
 	if (rule->unless == -1)
 		return true;
-	str_init(&probe);
-	set = identity_add(&probe, t->s, t->req,
+	set = identity_add(ids, t->s, t->req,
 	    (enum rule_attribute)rule->unless);
-	str_clear(&probe);
+	ids->len = at;
 	return !set;
+}
+
+/*
+ * Whether the mail of an exempt client may be recorded under this key: it uses
+ * up nobody else's count.
+ */
+static bool
+decide_is_own(const struct task *t, const enum rule_attribute *key, size_t n)
+{
+	size_t	i;
+
+	for (i = 0; i < n; i++)
+		if ((t->exempt >> key[i] & 1) == 0)
+			return false;
+	return true;
 }
 
 /* --- step 2: the count --- */
@@ -208,30 +226,16 @@ decide_bytes(const struct task *t)
 	    &n) == 0 ? n : 0;
 }
 
-/* At DATA Postfix names the recipient only if there is one. */
-static bool
-decide_by_recipient(const struct settings_rule *rule)
-{
-	size_t	i;
-
-	for (i = 0; i < rule->nkey; i++)
-		if (rule->key[i] == KEY_RECIPIENT ||
-		    rule->key[i] == KEY_RECIPIENT_DOMAIN)
-			return true;
-	return false;
-}
-
 /* Whether the rule (NULL: the plain settings) counts anything at this stage. */
 static bool
 decide_stage_has(const struct settings *s, const struct settings_rule *rule,
     enum stage stage)
 {
-	bool	rcpt = rule != NULL && (decide_by_recipient(rule) ||
-	    rule->count == RULE_DISTINCT_RECIPIENTS);
-
+	if (rule != NULL && rule->at_rcpt)
+		return stage == STAGE_RCPT;
 	if (rule != NULL && rule->count == RULE_BYTES)
-		return !rcpt && (stage == STAGE_DATA || stage == STAGE_END);
-	return rcpt ? stage == STAGE_RCPT : counts[s->count_mode][stage];
+		return stage == STAGE_DATA || stage == STAGE_END;
+	return counts[s->count_mode][stage];
 }
 
 /* For rules that count different values of an attribute: 1, and the value. */
@@ -350,7 +354,7 @@ decide_reported(const struct settings *s, const struct limits *limits)
 
 /* The limits that hold for an id. An id without limits is counted too. */
 static void
-decide_limits(const struct settings *s, const struct settings_id_limits *by_id,
+decide_limits(const struct settings *s, const struct ids *by_id,
     const struct limits *otherwise, const char *id, size_t idlen,
     struct msg_charge_key *key)
 {
@@ -379,6 +383,9 @@ decide_plain(struct task *t)
 		return REASON_NO_IDENTITY;
 	if ((reason = decide_count(t, NULL, key)) != REASON_CHARGED)
 		return reason;
+	if (t->exempt != 0)
+		return decide_is_own(t, &d->identity, 1) ? REASON_CHARGED :
+		    REASON_EXEMPT;
 	key->sql = s->sql_limits_by_id[0] != '\0';
 	key->report = s->report;
 	decide_limits(s, s->limits_by_id, &s->limits,
@@ -400,6 +407,9 @@ decide_rule(struct task *t, const struct settings_rule *rule)
 	if ((reason = decide_count(t, rule, key)) != REASON_CHARGED)
 		return reason;
 	key->rule = (uint16_t)(rule - t->s->rules);
+	if (t->exempt != 0)
+		return decide_is_own(t, rule->key, rule->nkey) ?
+		    REASON_CHARGED : REASON_EXEMPT;
 	key->sql = rule->sql_limits_by_id != NULL &&
 	    rule->sql_limits_by_id[0] != '\0';
 	key->max_per_mail = rule->max_per_mail;
@@ -453,7 +463,7 @@ enum decide_outcome
 decide_request(struct decision *d, const struct settings *s,
     const struct request *req, int64_t random)
 {
-	struct task		t = { s, req, decide_stage(req), d };
+	struct task		t = { s, req, decide_stage(req), 0, d };
 	enum decide_reason	reason;
 	size_t			i;
 
@@ -462,6 +472,8 @@ decide_request(struct decision *d, const struct settings *s,
 	d->ids.len = 0;
 	d->charge.nkeys = 0;
 	decide_origin(&t);
+	t.exempt = identity_exempt(&d->ids, s, req);
+	d->exempt = t.exempt != 0;
 	if (s->nrules == 0) {
 		d->reason = decide_plain(&t);
 		d->charge.nkeys = d->reason == REASON_CHARGED;
@@ -493,6 +505,7 @@ decide_reason_text(enum decide_reason reason)
 		[REASON_NO_IDENTITY] = "no identity that is counted",
 		[REASON_NO_STATE] = "no protocol_state",
 		[REASON_STAGE_IGNORED] = "not counted at this stage",
+		[REASON_EXEMPT] = "exempt: no limit applies",
 		[REASON_CHARGED] = "charged",
 	};
 

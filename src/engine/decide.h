@@ -25,6 +25,7 @@ enum decide_reason {
 	REASON_NO_IDENTITY,
 	REASON_NO_STATE,
 	REASON_STAGE_IGNORED,	/* count_mode counts at another stage */
+	REASON_EXEMPT,		/* recorded under no key */
 	REASON_CHARGED,
 	REASON__MAX
 };
@@ -32,6 +33,7 @@ enum decide_reason {
 struct decision {
 	enum decide_reason	 reason;
 	bool			 bad_count;	/* no number; counted as 1 */
+	bool			 exempt;	/* no limit applies */
 	enum rule_attribute	 identity;	/* without rules: of keys[0] */
 	/*
 	 * Ids and values point into `ids`, instance and state into `ids` or the

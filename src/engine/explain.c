@@ -177,6 +177,7 @@ explain_run(struct control *c, const struct control_word *word, size_t n)
 		goto done;
 	}
 	control_question(c)->identity = d.identity;
+	control_question(c)->exempt = d.exempt;
 	if (!explain_ask(c, &d.charge))
 		explain_late(c);
  done:
@@ -230,7 +231,8 @@ explain_answer(struct control *c, const struct msg_charge *charge,
 	str_init(&action);
 	action_add(&action, s, charge, v);
 	if (v->verdict == VERDICT_ACCEPTED)
-		explain_verdict(control_answer(c), "accepted", accepted,
+		explain_verdict(control_answer(c), "accepted", q->exempt ?
+		    "exempt: it is recorded, and no limit applies" : accepted,
 		    action.data, action.len);
 	else
 		explain_verdict(control_answer(c), "refused", refused,
@@ -310,7 +312,7 @@ show_key(struct msg_charge *charge, unsigned int rule,
 }
 
 static const struct limits *
-show_limits(const struct settings_id_limits *by_id,
+show_limits(const struct ids *by_id,
     const struct limits *otherwise, const char *id, size_t idlen)
 {
 	const struct limits	*limits = NULL;
@@ -391,8 +393,14 @@ id_outside(const struct settings_networks *networks, const char *bytes,
 static bool
 rule_counts_mails(const struct settings_rule *r)
 {
+	static const bool	others[KEY__MAX] = {
+		[KEY_RECIPIENT] = true, [KEY_HELO_NAME] = true,
+		[KEY_CLIENT_NAME] = true, [KEY_POLICY_CONTEXT] = true,
+		[KEY_SERVER_PORT] = true, [KEY_CCERT_FINGERPRINT] = true
+	};
+
 	return (r->count == RULE_RECIPIENTS || r->count == RULE_MESSAGES) &&
-	    r->key[0] != KEY_RECIPIENT && r->key[0] != KEY_HELO_NAME;
+	    !others[r->key[0]];
 }
 
 /* The rule of "RULE:ID", or NULL. */
@@ -543,6 +551,11 @@ explain_show_told(struct control *c, const struct message *m)
 	if (w->verdict.verdict == VERDICT_UNAVAILABLE) {
 		control_fail(c, "the database gives no verdict");
 		return 0;
+	}
+	if (identity_is_exempt(s, q->word.data, q->word.len)) {
+		reply_begin(control_answer(c), "");
+		reply_bool(control_answer(c), "exempt", true);
+		reply_end(control_answer(c));
 	}
 	if (block != NULL)
 		explain_override(control_answer(c), block);

@@ -1,12 +1,14 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "conf/ids.h"
 #include "conf/normal.h"
 #include "engine/identity.h"
 #include "lib/map.h"
 
 enum part {
 	PART_ALL,		/* the value itself */
+	PART_KNOWN,		/* the value itself unless `unknown` */
 	PART_MAILBOX,		/* without the address extension */
 	PART_DOMAIN,		/* the part after the last @ */
 	PART_NETWORK,		/* the client's address or network */
@@ -34,6 +36,14 @@ static const struct {
 	    { "recipient_domain", ATTR_RECIPIENT, PART_DOMAIN },
 	[KEY_HELO_NAME] =
 	    { "helo_name", ATTR_HELO_NAME, PART_ALL },
+	[KEY_CLIENT_NAME] =
+	    { "client_name", ATTR_CLIENT_NAME, PART_KNOWN },
+	[KEY_POLICY_CONTEXT] =
+	    { "policy_context", ATTR_POLICY_CONTEXT, PART_ALL },
+	[KEY_SERVER_PORT] =
+	    { "server_port", ATTR_SERVER_PORT, PART_ALL },
+	[KEY_CCERT_FINGERPRINT] =
+	    { "ccert_fingerprint", ATTR_CCERT_FINGERPRINT, PART_ALL },
 	[KEY_SERVER] =
 	    { "server", ATTR_REQUEST, PART_NONE },
 };
@@ -149,8 +159,85 @@ identity_add(struct str *out, const struct settings *s,
 		identity_address(out, s, &client);
 		return true;
 	}
+	if (identities[attr].part == PART_KNOWN && v->len == 7 &&
+	    memcmp(v->bytes, "unknown", 7) == 0)
+		return false;
 	return identity_value(out, s, attr, v->bytes, v->len);
 }
+
+/* --- lists of values --- */
+
+static bool
+has_value(struct str *scratch, const struct settings *s, const struct ids *ids,
+    const struct request *req, enum rule_attribute attr)
+{
+	struct addr	client;
+	size_t		at = scratch->len;
+	bool		found;
+
+	/* By the address itself, however many bits of it are counted. */
+	if (attr == KEY_CLIENT_ADDRESS)
+		return identity_client(&client, req) &&
+		    ids_find_address(ids, &client) != NULL;
+	found = identity_add(scratch, s, req, attr) &&
+	    ids_find_name(ids, scratch->data + at, scratch->len - at) != NULL;
+	scratch->len = at;
+	return found;
+}
+
+bool
+identity_matches(struct str *scratch, const struct settings *s,
+    const struct settings_match *m, const struct request *req, bool all)
+{
+	size_t	i;
+
+	for (i = 0; i < m->count; i++)
+		if (has_value(scratch, s, m->list[i].ids, req,
+		    m->list[i].attr) != all)
+			return !all;
+	return all;
+}
+
+unsigned int
+identity_exempt(struct str *scratch, const struct settings *s,
+    const struct request *req)
+{
+	struct addr	client;
+	unsigned int	bits = 0;
+	size_t		at = scratch->len;
+
+	if (ids_first(s->exempt) == NULL)
+		return 0;
+	if (has_value(scratch, s, s->exempt, req, KEY_SASL_USERNAME))
+		bits = IDENTITY_EXEMPT | 1U << KEY_SASL_USERNAME;
+	if (!identity_client(&client, req) ||
+	    ids_find_address(s->exempt, &client) == NULL)
+		return bits;
+	/* The network that is counted may have other addresses. */
+	identity_address(scratch, s, &client);
+	if (ids_find(s->exempt, scratch->data + at, scratch->len - at) != NULL)
+		bits |= 1U << KEY_CLIENT_ADDRESS;
+	scratch->len = at;
+	return bits | IDENTITY_EXEMPT;
+}
+
+bool
+identity_is_exempt(const struct settings *s, const char *bytes, size_t len)
+{
+	struct addr	client;
+	struct str	id;
+	bool		found;
+
+	if (addr_parse(&client, bytes, len) == 0)
+		return ids_find_address(s->exempt, &client) != NULL;
+	str_init(&id);
+	found = identity_value(&id, s, KEY_SASL_USERNAME, bytes, len) &&
+	    ids_find_name(s->exempt, id.data, id.len) != NULL;
+	str_clear(&id);
+	return found;
+}
+
+/* --- hashes --- */
 
 int64_t
 identity_tag(const void *first, size_t firstlen, const void *second, size_t len)

@@ -38,6 +38,28 @@ bool		 identity_client(struct addr *, const struct request *);
 bool		 identity_within(const struct settings_networks *,
 		    const struct addr *);
 
+/*
+ * Whether the request has every attribute of the match (`all`), or one of them,
+ * with one of its values. The str is for what is built meanwhile; it is left as
+ * it was.
+ */
+bool		 identity_matches(struct str *, const struct settings *,
+		    const struct settings_match *, const struct request *,
+		    bool all);
+
+/*
+ * IDENTITY_EXEMPT when `exempt` names the request's login or client, else 0. Of
+ * 1 << KEY_SASL_USERNAME and 1 << KEY_CLIENT_ADDRESS those are added whose id
+ * counts nobody who is not exempt. The str as above.
+ */
+#define IDENTITY_EXEMPT		(1U << KEY__MAX)
+unsigned int	 identity_exempt(struct str *, const struct settings *,
+		    const struct request *);
+
+/* Whether `exempt` names this login or address. */
+bool		 identity_is_exempt(const struct settings *, const char *,
+		    size_t);
+
 /* Whether the networks are empty or contain the request's client. */
 bool		 identity_from(const struct settings_networks *,
 		    const struct request *);

@@ -130,6 +130,8 @@ engine_on_request(struct client *client, const struct request *req)
 		    decide_stage_rules(held->settings, req));
 	if (d->bad_count)
 		tell_bad_count(req);
+	if (d->exempt)
+		stats_add(STATS_EXEMPT, 1);
 	if (d->reason != REASON_CHARGED && own) {
 		stats_answered(0);
 		tell_passed(req, decide_reason_text(d->reason));

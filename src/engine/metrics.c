@@ -70,6 +70,8 @@ static const struct {
 	{ STATS_REFUSED, "answers", "verdict", "refused", NULL },
 	{ STATS_UNAVAILABLE, "answers", "verdict", "unavailable", NULL },
 	{ STATS_BLOCKED, "answers", "verdict", "blocked", NULL },
+	{ STATS_EXEMPT, "exempt_requests", NULL, NULL,
+	    "Requests that no limit applies to, by the setting exempt." },
 	{ STATS_MEMORY_REFUSED, "memory_refusals", NULL, NULL,
 	    "Answers without the database that refused, from memory." },
 	{ STATS_OVER, "over_limit", NULL, NULL,

@@ -240,6 +240,7 @@ pending_add(struct client *client, struct held *held, const struct request *req,
 	p->bare = d->charge.nkeys == 0;
 	p->reason = d->reason;
 	tell_about(&p->about, req, d->identity);
+	p->about.exempt = d->exempt;
 	slot->deadline = pending_deadline(timeout);
 	/*
 	 * The ledger gives up a little earlier, so that hardly any charge is

@@ -19,6 +19,10 @@ static const char	*const names[ATTR__MAX] = {
 	[ATTR_INSTANCE] =		"instance",
 	[ATTR_SIZE] =			"size",
 	[ATTR_SASL_USERNAME] =		"sasl_username",
+	[ATTR_CLIENT_NAME] =		"client_name",
+	[ATTR_POLICY_CONTEXT] =		"policy_context",
+	[ATTR_SERVER_PORT] =		"server_port",
+	[ATTR_CCERT_FINGERPRINT] =	"ccert_fingerprint",
 };
 
 size_t
@@ -47,8 +51,8 @@ request_end(const char *buf, size_t len, size_t *from)
 	return 0;
 }
 
-#define LONGEST		15
-#define SAME_LENGTH	2	/* most names of one length */
+#define LONGEST		17
+#define SAME_LENGTH	3	/* most names of one length */
 #define A(attr)		(ATTR_##attr + 1)
 
 static void
@@ -61,9 +65,12 @@ request_take(struct request *req, const char *name, size_t namelen,
 		[7] =	{ A(REQUEST) },
 		[8] =	{ A(QUEUE_ID), A(INSTANCE) },
 		[9] =	{ A(HELO_NAME), A(RECIPIENT) },
+		[11] =	{ A(CLIENT_NAME), A(SERVER_PORT) },
 		[13] =	{ A(SASL_USERNAME) },
-		[14] =	{ A(PROTOCOL_STATE), A(CLIENT_ADDRESS) },
+		[14] =	{ A(PROTOCOL_STATE), A(CLIENT_ADDRESS),
+			  A(POLICY_CONTEXT) },
 		[15] =	{ A(RECIPIENT_COUNT) },
+		[17] =	{ A(CCERT_FINGERPRINT) },
 	};
 	unsigned int			i, attr;
 

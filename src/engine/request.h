@@ -22,6 +22,10 @@ enum request_attribute {		/* attributes that are used */
 	ATTR_INSTANCE,
 	ATTR_SIZE,
 	ATTR_SASL_USERNAME,
+	ATTR_CLIENT_NAME,
+	ATTR_POLICY_CONTEXT,
+	ATTR_SERVER_PORT,
+	ATTR_CCERT_FINGERPRINT,
 	ATTR__MAX
 };
 

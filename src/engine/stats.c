@@ -88,6 +88,7 @@ stats_name(enum stats_counter counter)
 		[STATS_REQUESTS] = "requests",
 		[STATS_MALFORMED] = "malformed",
 		[STATS_PASSED] = "passed",
+		[STATS_EXEMPT] = "exempt",
 		[STATS_ACCEPTED] = "accepted",
 		[STATS_REFUSED] = "refused",
 		[STATS_BLOCKED] = "blocked",

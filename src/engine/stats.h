@@ -10,6 +10,7 @@ enum stats_counter {
 	STATS_REQUESTS,
 	STATS_MALFORMED,
 	STATS_PASSED,		/* nothing to charge */
+	STATS_EXEMPT,		/* of all requests */
 	STATS_ACCEPTED,
 	STATS_REFUSED,
 	STATS_BLOCKED,		/* by policyctl block */

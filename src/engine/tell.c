@@ -92,6 +92,7 @@ tell_about(struct tell_about *about, const struct request *req,
     enum rule_attribute identity)
 {
 	about->identity = identity;
+	about->exempt = false;
 	tell_keep(&about->login, &req->attr[ATTR_SASL_USERNAME]);
 	tell_keep(&about->sender, &req->attr[ATTR_SENDER]);
 	tell_keep(&about->recipient, &req->attr[ATTR_RECIPIENT]);
@@ -253,6 +254,8 @@ tell_debug(const struct settings *s, const struct msg_charge *charge,
 			str_addf(&line, " charged=%" PRId64, v->charged[i]);
 		tell_mail(&line, about);
 		tell_which(&line, charge, about);
+		if (about->exempt)
+			str_adds(&line, " exempt=1");
 		if (how != NULL)
 			str_addf(&line, " (%s)", how);
 		log_debug("%s:%s", v->verdict == VERDICT_ACCEPTED ?

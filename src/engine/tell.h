@@ -28,6 +28,7 @@ struct tell_about {
 	struct tell_value	sender;
 	struct tell_value	recipient;	/* empty at DATA with several */
 	struct tell_value	nrecipients;
+	bool			exempt;		/* struct decision; set it */
 	struct tell_value	client;
 	struct tell_value	queue_id;
 };

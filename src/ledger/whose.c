@@ -23,7 +23,7 @@ const struct limits *
 whose_limits(const struct settings *s, struct lookup *lookup,
     const struct settings_rule *rule, const char *id, size_t idlen)
 {
-	const struct settings_id_limits	*by_id = s->limits_by_id;
+	const struct ids	*by_id = s->limits_by_id;
 	const struct lookup_entry	*sql;
 	const struct limits		*limits = NULL, *otherwise = &s->limits;
 	size_t				 bare = 0;

@@ -1,0 +1,117 @@
+# The examples of the section COOKBOOK in policyd-rate-limit.conf(5), each as it stands
+# there, with a real Postfix.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use Database;
+use Policyd qw(slurp $root);
+use Postfix;
+
+Postfix::needed();
+
+my ($book) = slurp("$root/man/policyd-rate-limit.conf.5") =~ /^\.Sh COOKBOOK\n(.*?)^\.Sh /ms;
+my %recipe = $book =~ /^\.Ss ([^\n]+)\n.*?^\.Bd [^\n]*\n(.*?)^\.Ed$/msg;
+
+my $service = 'check_policy_service { unix:ratelimit/policy, default_action=DUNNO }';
+my $p = Postfix->start;
+my ($d, $store);
+
+# The daemon with one recipe alone.
+sub cook {
+	my ($name) = @_;
+	my (undef, %setting) = split /^(\w+) = /m, $recipe{$name};
+
+	my $mark = $d->log_mark;
+	$d->write_config({ exempt => [], map { $_ => \$setting{$_} } keys %setting });
+	$d->signal('HUP');
+	return ok($d->wait_log(qr/new configuration is in force/, $mark), 'it is in force');
+}
+
+sub at_rcpt { $p->reconfigure({ smtpd_data_restrictions => '',
+    smtpd_recipient_restrictions => "$service, reject_unauth_destination" }) }
+sub at_data { $p->reconfigure({ smtpd_data_restrictions => $service,
+    smtpd_recipient_restrictions => 'reject_unauth_destination', @_ }) }
+
+my %test = (
+	'A monitoring host and a newsletter' => sub {
+		my $s = $p->session(login => 'newsletter@example.org');
+		like($s->mail, qr/^250/, "newsletter $_") for 1 .. 4;
+		$s = $p->session(login => 'bob@example.org', address => '192.0.2.25');
+		like($s->mail, qr/^250/, "from the monitoring host $_") for 1 .. 4;
+		$s = $p->session(login => 'bob@example.org');
+		like($s->mail, qr/^250/, "bob $_") for 1, 2;
+		like($s->mail, qr/^450/, 'bob is limited');
+		$s = $p->session(login => 'eve@example.org');
+		like($s->mail, qr/^250/, 'eve');
+		like($s->mail, qr/^450/, 'and the company is');
+		is($store->recorded('user:newsletter@example.org'), 4, 'its own count');
+		is($store->recorded('company:example.org'), 3, 'and not that of the others');
+	},
+	'Not too many recipients in one mail' => sub {
+		my @to = map { "r$_\@example.net" } 1 .. 51;
+		my $s = $p->session(login => 'bob');
+		like($s->mail(to => \@to), qr/^554 5\.5\.3 .*Too many recipients/,
+		    '51 recipients');
+		pop @to;
+		like($s->mail(to => \@to), qr/^250/, "50, $_") for 1, 2;
+		is($store->recorded('user:bob'), 100, 'what was refused is not charged');
+	},
+	'Two tiers' => sub {
+		my $s = $p->session(login => 'alice');
+		like($s->mail, qr/^250/, "mail $_ is taken") for 1 .. 6;
+		ok($p->wait_log(qr/hold: DATA from .*more than 3 mails/), 'some are held');
+		like($s->mail, qr/^554 .*more than 6 mails/, 'the seventh is refused');
+	},
+	'A slow transport' => sub {
+		my $s = $p->session(login => 'carol');
+		like($s->mail, qr/^250/, "mail $_ is taken") for 1 .. 3;
+		ok($p->wait_log(qr/filter: DATA from .*slow:/), 'the slow way');
+	},
+	'Few sender addresses for each login' => sub {
+		my $s = $p->session(login => 'dave');
+		like($s->mail(from => "$_\@example.org"), qr/^250/, "as $_") for qw(a b c A);
+		like($s->mail(from => 'd@example.org'), qr/^450/, 'as d');
+		like($s->mail(from => $_), qr/^250/, "as <$_>") for 'b@example.org', '';
+	},
+	'One daemon for two services' => sub {
+		at_data(smtpd_policy_service_policy_context => '');
+		my $s = $p->session(login => 'frank', address => '192.0.2.9');
+		like($s->mail, qr/^250/, "at port 25, $_") for 1, 2;
+		like($s->mail, qr/^450/, 'the address is limited there');
+		at_data(smtpd_policy_service_policy_context => 'submission');
+		$s = $p->session(login => 'frank', address => '192.0.2.9');
+		like($s->mail, qr/^250/, "as submission, $_") for 1 .. 3;
+		like($s->mail, qr/^450/, 'the login is limited there');
+	},
+	'External recipients only' => sub {
+		at_rcpt();
+		my $s = $p->session(login => 'grace');
+		like($s->mail(to => ["c$_\@example.test"]), qr/^250/, "internal $_") for 1 .. 5;
+		my $r = $s->mail(to => [map { "x$_\@example.net" } 1 .. 3]);
+		like($r, qr/^250/, 'three external ones');
+		like($s->mail(to => ['x4@example.net']), qr/^450/, 'a fourth');
+		like($s->mail(to => ['c@example.test']), qr/^250/, 'internal goes on');
+		is($store->recorded('external:grace'), 3, 'the external ones are counted');
+	},
+);
+my @order = ('A monitoring host and a newsletter', 'Not too many recipients in one mail',
+    'Two tiers', 'A slow transport', 'Few sender addresses for each login',
+    'One daemon for two services', 'External recipients only');
+
+is_deeply([sort keys %recipe], [sort keys %test], 'each recipe has its test');
+for my $kind (@ARGV ? @ARGV : qw(sqlite pgsql)) {
+	my $db = $kind eq 'sqlite' ? undef : Database->start($kind);
+	at_data();
+	$d = $p->daemon(config => { defined $db ? $db->config : () });
+	$store = $db // $d;
+	for my $name (@order) {
+		subtest "$kind: $name" => sub { cook($name) && $test{$name}->() };
+	}
+	$d->ends_well;
+	$db->stop if defined $db;
+}
+
+done_testing;

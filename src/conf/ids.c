@@ -1,0 +1,240 @@
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/ids.h"
+#include "conf/normal.h"
+#include "lib/alloc.h"
+#include "lib/str.h"
+
+#define IDS_NETWORK_KEY	18	/* bits, prefix, address */
+
+/*
+ * Networks are found by masking the address to each prefix length that occurs,
+ * longest first: a few lookups whatever the number of networks.
+ */
+struct ids_prefixes {
+	size_t	count;
+	uint8_t	list[129];
+};
+
+struct ids {
+	struct map		*ids;
+	struct map		*networks;
+	struct ids_prefixes	 four;
+	struct ids_prefixes	 six;
+	struct ids_entry	*entries;
+	char			*domain;	/* default_domain, or "" */
+};
+
+static int
+ids_same(const struct map_node *node, const void *key, size_t len)
+{
+	/* The node is the entry's first member. */
+	const struct ids_entry	*e = (const void *)node;
+
+	return e->len == len && memcmp(e->key, key, len) == 0;
+}
+
+struct ids *
+ids_new(const struct settings *s)
+{
+	struct ids	*t;
+
+	t = alloc_zero(1, sizeof(*t));
+	t->ids = map_new(ids_same);
+	t->networks = map_new(ids_same);
+	t->domain = alloc_string(s->default_domain != NULL ?
+	    s->default_domain : "");
+	if (s->fold_case)
+		str_fold(t->domain, strlen(t->domain));
+	return t;
+}
+
+void
+ids_free(struct ids *t)
+{
+	struct ids_entry	*e;
+
+	if (t == NULL)
+		return;
+	map_free(t->ids);
+	map_free(t->networks);
+	while ((e = t->entries) != NULL) {
+		t->entries = e->next;
+		window_limits_clear(&e->limits);
+		free(e);
+	}
+	free(t->domain);
+	free(t);
+}
+
+/* --- adding --- */
+
+static size_t
+ids_network_key(char key[IDS_NETWORK_KEY], const struct addr *a,
+    unsigned int prefix)
+{
+	struct addr	masked;
+
+	masked = *a;
+	addr_mask(&masked, prefix);
+	memset(key, 0, IDS_NETWORK_KEY);
+	key[0] = (char)masked.bits;
+	key[1] = (char)prefix;
+	memcpy(key + 2, masked.byte, masked.bits / 8);
+	return IDS_NETWORK_KEY;
+}
+
+static void
+ids_prefixes_add(struct ids_prefixes *p, unsigned int prefix)
+{
+	size_t	i;
+
+	for (i = 0; i < p->count && p->list[i] >= prefix; i++)
+		if (p->list[i] == prefix)
+			return;
+	memmove(&p->list[i + 1], &p->list[i], p->count - i);
+	p->list[i] = (uint8_t)prefix;
+	p->count++;
+}
+
+static struct ids_entry *
+ids_insert(struct ids *t, struct map *map, const void *key, size_t len,
+    bool *fresh)
+{
+	struct ids_entry	*e;
+	struct map_node		*node;
+	uint64_t		 hash;
+
+	hash = map_hash(key, len);
+	node = map_find(map, hash, key, len);
+	*fresh = node == NULL;
+	if (node != NULL)
+		return (void *)node;
+	e = alloc_zero(1, sizeof(*e) + len + 1);
+	e->node.hash = hash;
+	e->len = len;
+	memcpy(e->key, key, len);
+	map_insert(map, &e->node);
+	e->next = t->entries;
+	t->entries = e;
+	return e;
+}
+
+struct ids_entry *
+ids_add(struct ids *t, const char *id, size_t len, bool *fresh)
+{
+	return ids_insert(t, t->ids, id, len, fresh);
+}
+
+struct ids_entry *
+ids_add_network(struct ids *t, const struct network *n, bool *fresh)
+{
+	char	key[IDS_NETWORK_KEY];
+
+	ids_prefixes_add(n->addr.bits == 32 ? &t->four : &t->six, n->prefix);
+	return ids_insert(t, t->networks, key, ids_network_key(key, &n->addr,
+	    n->prefix), fresh);
+}
+
+const struct ids_entry *
+ids_first(const struct ids *t)
+{
+	return t == NULL ? NULL : t->entries;
+}
+
+/* --- finding --- */
+
+static const struct ids_entry *
+ids_lookup(struct map *map, const void *key, size_t len)
+{
+	const struct map_node	*node;
+
+	node = map_find(map, map_hash(key, len), key, len);
+	return (const void *)node;
+}
+
+static const struct ids_entry *
+ids_find_network(const struct ids *t, const struct network *n)
+{
+	const struct ids_prefixes	*p;
+	const struct ids_entry		*e;
+	char				 key[IDS_NETWORK_KEY];
+	size_t				 i;
+
+	p = n->addr.bits == 32 ? &t->four : &t->six;
+	for (i = 0; i < p->count; i++) {
+		if (p->list[i] > n->prefix)
+			continue;
+		e = ids_lookup(t->networks, key,
+		    ids_network_key(key, &n->addr, p->list[i]));
+		if (e != NULL)
+			return e;
+	}
+	return NULL;
+}
+
+const struct ids_entry *
+ids_find_address(const struct ids *t, const struct addr *a)
+{
+	struct network	n = { *a, a->bits };
+
+	return t == NULL ? NULL : ids_find_network(t, &n);
+}
+
+static const struct ids_entry *
+ids_find_whole(const struct ids *t, const char *id, size_t len)
+{
+	const struct ids_entry	*e;
+	size_t			 at;
+
+	if ((e = ids_lookup(t->ids, id, len)) != NULL)
+		return e;
+	/* A login without a domain is written without it here too. */
+	at = strlen(t->domain);
+	if (at > 0 && len > at + 1 && id[len - at - 1] == '@' &&
+	    memcmp(id + len - at, t->domain, at) == 0)
+		return ids_lookup(t->ids, id, len - at - 1);
+	return NULL;
+}
+
+static const struct ids_entry *
+ids_find_domain(const struct ids *t, const char *id, size_t len)
+{
+	const char	*at = normal_domain(id, len);
+
+	return at == NULL ? NULL : ids_lookup(t->ids, at,
+	    len - (size_t)(at - id));
+}
+
+const struct ids_entry *
+ids_find_name(const struct ids *t, const char *id, size_t len)
+{
+	const struct ids_entry	*e;
+
+	if (t == NULL || t->entries == NULL)
+		return NULL;
+	if ((e = ids_find_whole(t, id, len)) != NULL)
+		return e;
+	return ids_find_domain(t, id, len);
+}
+
+const struct ids_entry *
+ids_find(const struct ids *t, const char *id, size_t len)
+{
+	const struct ids_entry	*e;
+	struct network		 n;
+
+	if (t == NULL || t->entries == NULL)
+		return NULL;
+	if ((e = ids_find_whole(t, id, len)) != NULL)
+		return e;
+	if (t->four.count + t->six.count > 0 &&
+	    addr_network_parse(&n, id, len) == 0 &&
+	    (e = ids_find_network(t, &n)) != NULL)
+		return e;
+	return ids_find_domain(t, id, len);
+}

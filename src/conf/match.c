@@ -1,0 +1,322 @@
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "conf/ids.h"
+#include "conf/match.h"
+#include "conf/normal.h"
+#include "lib/addr.h"
+#include "lib/str.h"
+
+#define MATCH_NAME_MAX	96	/* "rules[31].except.ccert_fingerprint" */
+
+const struct reader_word	match_attributes[] = {
+	{ "sasl_username",	KEY_SASL_USERNAME },
+	{ "sasl_domain",	KEY_SASL_DOMAIN },
+	{ "sender",		KEY_SENDER },
+	{ "sender_domain",	KEY_SENDER_DOMAIN },
+	{ "client_address",	KEY_CLIENT_ADDRESS },
+	{ "recipient",		KEY_RECIPIENT },
+	{ "recipient_domain",	KEY_RECIPIENT_DOMAIN },
+	{ "helo_name",		KEY_HELO_NAME },
+	{ "client_name",	KEY_CLIENT_NAME },
+	{ "policy_context",	KEY_POLICY_CONTEXT },
+	{ "server_port",	KEY_SERVER_PORT },
+	{ "ccert_fingerprint",	KEY_CCERT_FINGERPRINT },
+	{ "server",		KEY_SERVER },
+	{ NULL,			0 }
+};
+
+void
+match_clear(struct settings_match *m)
+{
+	size_t	i;
+
+	for (i = 0; i < m->count; i++)
+		ids_free(m->list[i].ids);
+	m->count = 0;
+}
+
+static bool
+match_has(const struct settings_match *m, enum rule_attribute attr)
+{
+	size_t	i;
+
+	for (i = 0; i < m->count; i++)
+		if (m->list[i].attr == attr)
+			return true;
+	return false;
+}
+
+bool
+match_needs_rcpt(const struct settings_rule *rule)
+{
+	static const enum rule_attribute	attrs[] = {
+		KEY_RECIPIENT, KEY_RECIPIENT_DOMAIN
+	};
+	size_t					i, j;
+
+	for (i = 0; i < sizeof(attrs) / sizeof(attrs[0]); i++) {
+		for (j = 0; j < rule->nkey; j++)
+			if (rule->key[j] == attrs[i])
+				return true;
+		if (match_has(&rule->only, attrs[i]) ||
+		    match_has(&rule->except, attrs[i]))
+			return true;
+	}
+	return false;
+}
+
+/* --- values --- */
+
+/* Whether it looks like a domain, which a name such as john.smith does not. */
+static bool
+match_is_domain(const char *bytes, size_t len)
+{
+	static const char	*const tops[] = {
+		"com", "edu", "example", "gov", "info", "int", "net", "org",
+		"test"
+	};
+	const char		*top;
+	size_t			 n, i;
+
+	for (top = bytes + len; top > bytes && top[-1] != '.'; top--)
+		continue;
+	n = len - (size_t)(top - bytes);
+	if (top == bytes || memchr(bytes, '@', len) != NULL)
+		return false;
+	for (i = 0; i < sizeof(tops) / sizeof(tops[0]); i++)
+		if (strlen(tops[i]) == n && strncasecmp(top, tops[i], n) == 0)
+			return true;
+	return n == 2;
+}
+
+const char *
+match_never(enum rule_attribute attr, const char *bytes, size_t len)
+{
+	struct network	n;
+	bool		address = addr_network_parse(&n, bytes, len) == 0;
+
+	switch (attr) {
+	case KEY_CLIENT_ADDRESS:
+		return address ? NULL : "which is neither an address nor a "
+		    "network";
+	case KEY_SASL_USERNAME:
+	case KEY_SENDER:
+	case KEY_RECIPIENT:
+		if (address)
+			return "which is an address of a client";
+		if (len > 1 && bytes[0] == '*' && bytes[1] == '@')
+			return "which is no pattern: a domain is written "
+			    "\"@example.org\"";
+		return match_is_domain(bytes, len) ?
+		    "which has no \"@\": a domain is written "
+		    "\"@example.org\"" : NULL;
+	case KEY_SASL_DOMAIN:
+	case KEY_SENDER_DOMAIN:
+	case KEY_RECIPIENT_DOMAIN:
+		return memchr(bytes, '@', len) != NULL ?
+		    "which has an \"@\" and is no domain" : NULL;
+	default:
+		return NULL;
+	}
+}
+
+static int
+match_port(const struct reading *r, struct ids *ids, const struct value *v)
+{
+	struct reading	port = *r;
+	char		text[8];
+	int64_t		n;
+	bool		fresh;
+
+	port.out = &n;
+	port.min = 1;
+	port.max = UINT16_MAX;
+	if (v->type == VALUE_STR) {
+		reader_fault(r, v, "must be a number, not a string");
+		return -1;
+	}
+	if (reader_int64(&port, v) == -1)
+		return -1;
+	snprintf(text, sizeof(text), "%d", (int)n);
+	(void)ids_add(ids, text, strlen(text), &fresh);
+	return 0;
+}
+
+static int
+match_address(const struct reading *r, struct ids *ids, const struct value *v)
+{
+	struct network	n;
+	bool		fresh;
+
+	if (reader_network(r, v, &n) == -1)
+		return -1;
+	(void)ids_add_network(ids, &n, &fresh);
+	return 0;
+}
+
+/* What a text attribute's value is counted as. */
+static void
+match_normal(struct str *id, const struct settings *s, enum rule_attribute attr,
+    const char *bytes, size_t len)
+{
+	len = normal_length(bytes, len);
+	switch (attr) {
+	case KEY_SASL_USERNAME:
+	case KEY_SENDER:
+	case KEY_RECIPIENT:
+		/* Found without default_domain too: ids_find. */
+		normal_mailbox(id, s, "", bytes, len);
+		return;
+	case KEY_SASL_DOMAIN:
+	case KEY_SENDER_DOMAIN:
+	case KEY_RECIPIENT_DOMAIN:
+		if (len > 0 && bytes[0] == '@') {
+			bytes++;
+			len--;
+		}
+		break;
+	default:
+		break;
+	}
+	str_add(id, bytes, len);
+	if (s->fold_case)
+		str_fold(id->data, id->len);
+}
+
+static int
+match_text(const struct reading *r, struct ids *ids, enum rule_attribute attr,
+    const struct value *v)
+{
+	const char	*why;
+	struct str	 id;
+	bool		 fresh;
+	int		 result = 0;
+
+	if (v->type != VALUE_STR)
+		return reader_mismatch(r, v, "a list of strings");
+	str_init(&id);
+	match_normal(&id, r->settings, attr, v->bytes, v->len);
+	if (id.len == 0) {
+		reader_fault(r, v, "has an empty value");
+		result = -1;
+	} else {
+		if ((why = match_never(attr, id.data, id.len)) != NULL)
+			reader_warning(r, v, "has \"%s\", %s", v->bytes, why);
+		(void)ids_add(ids, id.data, id.len, &fresh);
+	}
+	str_clear(&id);
+	return result;
+}
+
+static int
+match_value(const struct reading *r, struct ids *ids, enum rule_attribute attr,
+    const struct value *v)
+{
+	if (attr == KEY_CLIENT_ADDRESS)
+		return match_address(r, ids, v);
+	if (attr == KEY_SERVER_PORT)
+		return match_port(r, ids, v);
+	return match_text(r, ids, attr, v);
+}
+
+/* --- only and except --- */
+
+static int
+match_values(const struct reading *r, struct settings_match *m,
+    enum rule_attribute attr, const struct value *v)
+{
+	size_t	n = READER_IS_LIST(v) ? v->count : 1, i;
+	int	result = 0;
+
+	if (n == 0) {
+		reader_fault(r, v, "is an empty list");
+		return -1;
+	}
+	m->list[m->count].attr = attr;
+	m->list[m->count].ids = ids_new(r->settings);
+	for (i = 0; i < n; i++)
+		if (match_value(r, m->list[m->count].ids, attr,
+		    READER_IS_LIST(v) ? v->items[i] : v) == -1)
+			result = -1;
+	m->count++;
+	return result;
+}
+
+int
+match_read(const struct reading *r, const struct value *v)
+{
+	struct settings_match	*m = r->out;
+	struct reading		 word = *r, values = *r;
+	char			 name[MATCH_NAME_MAX];
+	int			 attr, result = 0;
+	size_t			 i;
+
+	if (v->type == VALUE_NONE)
+		return 0;
+	if (v->type != VALUE_DICT)
+		return reader_mismatch(r, v,
+		    "a dictionary of attributes and lists of values");
+	word.out = &attr;
+	word.words = match_attributes;
+	values.name = name;
+	for (i = 0; i + 1 < v->count; i += 2) {
+		if (reader_word(&word, v->items[i]) == -1) {
+			result = -1;
+			continue;
+		}
+		snprintf(name, sizeof(name), "%s.%s", r->name,
+		    v->items[i]->bytes);
+		if (attr == KEY_SERVER) {
+			reader_fault(&values, v->items[i],
+			    "has no values: write server_port or "
+			    "policy_context");
+			result = -1;
+		} else if (match_has(m, (enum rule_attribute)attr)) {
+			reader_fault(&values, v->items[i],
+			    "stands there twice");
+			result = -1;
+		} else if (match_values(&values, m, (enum rule_attribute)attr,
+		    v->items[i + 1]) == -1)
+			result = -1;
+	}
+	return result;
+}
+
+/* --- exempt --- */
+
+int
+match_read_exempt(const struct reading *r, const struct value *v)
+{
+	struct ids	*ids, **out = r->out;
+	struct network	 n;
+	size_t		 i;
+	int		 result = 0;
+	bool		 address;
+
+	if (v->type != VALUE_NONE && !READER_IS_LIST(v))
+		return reader_mismatch(r, v,
+		    "a list of logins, \"@domain\", addresses and networks");
+	ids = ids_new(r->settings);
+	for (i = 0; i < v->count; i++) {
+		address = v->items[i]->type == VALUE_STR &&
+		    (addr_network_parse(&n, v->items[i]->bytes,
+		    v->items[i]->len) == 0 || memchr(v->items[i]->bytes, '/',
+		    v->items[i]->len) != NULL);
+		if (match_value(r, ids, address ? KEY_CLIENT_ADDRESS :
+		    KEY_SASL_USERNAME, v->items[i]) == -1)
+			result = -1;
+	}
+	if (result == -1) {
+		ids_free(ids);
+		return -1;
+	}
+	ids_free(*out);
+	*out = ids;
+	return 0;
+}
