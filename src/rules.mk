@@ -459,9 +459,12 @@ install-texts:
 	    "${DESTDIR}${MANDIR}/man5" || exit 1; done
 	for f in ${MAN8}; do ${BSD_INSTALL_MAN} build/install/$${f##*/} \
 	    "${DESTDIR}${MANDIR}/man8" || exit 1; done
-	${BSD_INSTALL_DATA} packaging/completion/policyctl.bash \
-	    "${DESTDIR}${BASHCOMPDIR}/policyctl"
-	${BSD_INSTALL_DATA} packaging/completion/_policyctl "${DESTDIR}${ZSHCOMPDIR}"
+	for f in policyctl policyd-rate-limit; do \
+		${BSD_INSTALL_DATA} packaging/completion/$$f.bash \
+		    "${DESTDIR}${BASHCOMPDIR}/$$f" || exit 1; \
+		${BSD_INSTALL_DATA} packaging/completion/_$$f \
+		    "${DESTDIR}${ZSHCOMPDIR}" || exit 1; \
+	done
 
 UNITS =		policyd-rate-limit.service policyd-rate-limit.socket \
 		policyd-rate-limit-clean.service policyd-rate-limit-clean.timer \
@@ -492,7 +495,9 @@ uninstall: uninstall-init-${INIT}
 	    "${DESTDIR}${MANDIR}/man5/policyd-rate-limit.conf.5" \
 	    "${DESTDIR}${MANDIR}/man8/policyctl.8" \
 	    "${DESTDIR}${MANDIR}/man8/policyd-rate-limit.8" \
-	    "${DESTDIR}${BASHCOMPDIR}/policyctl" "${DESTDIR}${ZSHCOMPDIR}/_policyctl"
+	    "${DESTDIR}${BASHCOMPDIR}/policyctl" "${DESTDIR}${ZSHCOMPDIR}/_policyctl" \
+	    "${DESTDIR}${BASHCOMPDIR}/policyd-rate-limit" \
+	    "${DESTDIR}${ZSHCOMPDIR}/_policyd-rate-limit"
 	for f in engine report ledger-sqlite ledger-pgsql ledger-mysql; do \
 		rm -f "${DESTDIR}${LIBEXECDIR}/$$f" || exit 1; \
 	done

@@ -6,6 +6,7 @@ use warnings;
 
 use Test::More;
 
+use Conf;
 use Policyd qw(slurp have_command $root);
 
 my $usage = `'$root/build/policyctl' -h`;
@@ -18,6 +19,18 @@ is_deeply(\@zsh, \@commands, 'zsh has them');
 
 my @manual = sort { $a cmp $b } slurp("$root/man/policyctl.8") =~ /^\.It Ic (\w+)/mg;
 is_deeply(\@manual, \@commands, 'the manual has them');
+
+# The daemon's own options, and the names that --get-config knows.
+my $help = `'$root/build/policyd-rate-limit' -h`;
+my @options = sort map { /(?<![\w-])(--?[a-zA-Z][a-z-]*)(?=[, ])/g } $help =~ /^ .*/mg;
+cmp_ok(scalar @options, '>', 10, 'the daemon has options');
+my @settings = sort { $a cmp $b } map { $_->[0] } Conf::table();
+my ($own, $zown) = map { "$root/packaging/completion/$_" } 'policyd-rate-limit.bash',
+    '_policyd-rate-limit';
+my @zoptions = map { split /,/ } slurp($zown) =~ /(?:\{|\s')(-[-a-zA-Z,]+)(?=\}|\[)/g;
+is_deeply([sort @zoptions], \@options, 'zsh has them');
+my ($zsettings) = slurp($zown) =~ /^settings=\(([^)]*)\)/m;
+is_deeply([sort { $a cmp $b } split ' ', $zsettings], \@settings, 'and the settings');
 
 # What is typed in a shell of its own on a terminal, with the tab key; and the words that
 # policyctl is then called with.
@@ -62,13 +75,15 @@ for my $name (sort keys %shell) { SKIP: {
 
 SKIP: {
 	my $shell = have_command('bash');
-	skip 'no bash', 3 if !$shell;
+	skip 'no bash', 6 if !$shell;
 	my $complete = sub {
 		my (@words) = @_;
 		my $n = $#words;
+		my ($file, $function) = $words[0] eq 'policyctl' ? ($bash, '_policyctl') :
+		    ($own, '_policyd_rate_limit');
 		open my $fh, '-|', $shell, '--norc', '-c',
 		    'compopt() { :; }; . "$0"; COMP_CWORD=$1; shift; COMP_WORDS=("$@");' .
-		    ' _policyctl; printf "%s\n" "${COMPREPLY[@]}"', $bash, $n, @words
+		    " $function; " . 'printf "%s\n" "${COMPREPLY[@]}"', $file, $n, @words
 		    or die "bash: $!";
 		my @all = map { s/\n//r } <$fh>;
 		close $fh;
@@ -80,6 +95,11 @@ SKIP: {
 	    'and arguments');
 	is_deeply($complete->('policyctl', '-s', '/x', 'explain', 'sasl'),
 	    ['sasl_username='], 'and attributes');
+	is_deeply($complete->('policyd-rate-limit', ''), \@options, "and the daemon's options");
+	is_deeply([sort { $a cmp $b } @{$complete->('policyd-rate-limit', '--get-config', '')}],
+	    \@settings, 'and settings');
+	is_deeply($complete->('policyd-rate-limit', '-f', "$root/LIC"), ["$root/LICENSE"],
+	    'and files');
 }
 
 done_testing;

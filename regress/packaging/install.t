@@ -45,7 +45,8 @@ my %init = (
 );
 my @texts = ('/opt/man/man5/policyd-rate-limit.conf.5',
     '/opt/man/man8/policyd-rate-limit.8', '/opt/sample/policyd-rate-limit.conf',
-    '/opt/man/man8/policyctl.8', '/opt/bash/policyctl', '/opt/zsh/_policyctl');
+    '/opt/man/man8/policyctl.8', (map { ("/opt/bash/$_", "/opt/zsh/_$_") }
+    'policyctl', 'policyd-rate-limit'));
 my $default = qr{/usr/local/|/var/(?:run|lib)/policyd|(?<![\w&|])/etc/policyd};
 
 for my $make (grep { defined } map { have_command($_) } 'make', 'bmake') {

@@ -90,6 +90,14 @@ add_list(struct str *out, const struct answer *a, const char *kind, bool *first)
 }
 
 void
+json_add_error(struct str *out, const char *printable, int status)
+{
+	str_adds(out, "{\"error\": ");
+	add_text(out, printable);
+	str_addf(out, ", \"exit_status\": %d}\n", status);
+}
+
+void
 json_add(struct str *out, const struct answer *a, const char *const *lists)
 {
 	const struct answer_record	*r;
@@ -97,17 +105,12 @@ json_add(struct str *out, const struct answer *a, const char *const *lists)
 	size_t				 i, j;
 
 	str_addc(out, '{');
-	if (a->failed) {
-		str_adds(out, "\"error\": ");
-		add_text(out, a->error);
-		first = false;
-	}
 	for (i = 0; i < a->nrecord; i++) {
 		r = &a->record[i];
 		for (j = 0; r->kind[0] == '\0' && j < r->nfield; j++)
 			add_field(out, &r->field[j], &first);
 	}
-	for (i = 0; !a->failed && lists != NULL && lists[i] != NULL; i++)
+	for (i = 0; lists != NULL && lists[i] != NULL; i++)
 		add_list(out, a, lists[i], &first);
 	str_adds(out, "}\n");
 }

@@ -11,6 +11,9 @@
  */
 void	json_add(struct str *, const struct answer *, const char *const *lists);
 
+/* Appends the object of a command that failed, with its exit status. */
+void	json_add_error(struct str *, const char *printable, int status);
+
 /*
  * Appends one JSON string of well-formed UTF-8; what a terminal would act on or
  * not show becomes \uNNNN.

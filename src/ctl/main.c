@@ -263,7 +263,7 @@ once(const struct command *command, const struct str *question)
 	struct answer	a;
 	struct str	out, text, fault;
 	enum health	health = HEALTH_UNKNOWN;
-	int		status;
+	int		status, answered;
 
 	str_init(&out);
 	str_init(&text);
@@ -275,12 +275,15 @@ once(const struct command *command, const struct str *question)
 		show_lines(&text, a.error);
 		fprintf(stderr, "policyctl: %s", text.data);
 	}
-	if (!option.quiet && (status == STATUS_OK ||
-	    (status == STATUS_FAILED && option.json)))
+	if (!option.quiet && status == STATUS_OK)
 		answer_show(&out, command, &a);
+	answered = status;
 	if (command->show == show_status)
 		status = status_end(&out, &a, status != STATUS_NOBODY, health,
 		    &fault);
+	if (!option.quiet && option.json && answered != STATUS_OK)
+		json_add_error(&out, answered == STATUS_NOBODY ? fault.data :
+		    a.error, status);
 	if (out.len > 0)
 		(void)fwrite(out.data, out.len, 1, stdout);
 	if (printed() != STATUS_OK)

@@ -95,7 +95,9 @@ status_state(struct control *c, const struct msg_state *m)
 		reply_text(out, "sandbox", p->sandbox);
 		reply_end(out);
 	}
-	if (!control_ask(c, MSG_FIGURES_WANTED, NULL))
+	/* One that still looks for its database would not answer. */
+	if (!pending_is_serving() ||
+	    !control_ask(c, MSG_FIGURES_WANTED, NULL))
 		status_end(c, "away", "", m->fault);
 }
 

@@ -265,16 +265,22 @@ control_end(struct control *c)
 void
 control_fail(struct control *c, const char *format, ...)
 {
-	char	raw[1024], text[2048];
-	va_list	ap;
+	static char	 raw[sizeof(((struct msg_wished *)NULL)->text)];
+	static char	 text[4 * sizeof(raw)];
+	const char	*last;
+	va_list		 ap;
 
 	va_start(ap, format);
 	vsnprintf(raw, sizeof(raw), format, ap);
 	va_end(ap);
-	control_ended(c, "failed: ", str_printable(text, sizeof(text), raw,
-	    strlen(raw)));
+	/* A reload's faults are in the log already; the last line sums up. */
+	last = strrchr(raw, '\n');
+	last = last != NULL ? last + 1 : raw;
+	control_ended(c, "failed: ", str_printable(text, sizeof(text), last,
+	    strlen(last)));
 	if (control_was_late(c))
 		return;
+	(void)str_printable(text, sizeof(text), raw, strlen(raw));
 	str_addf(&c->out, "error %s\nend\n", text);
 	control_write(c);
 }

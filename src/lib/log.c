@@ -264,7 +264,8 @@ line_next(int level, const struct writer *from, const char *text)
 
 	if (state.dropped > 0) {
 		snprintf(missed, sizeof(missed),
-		    "%u lines could not be logged", state.dropped);
+		    "%u line%s could not be logged", state.dropped,
+		    state.dropped == 1 ? "" : "s");
 		if (line_out(LOG_WARNING, &state.self, missed) == 0)
 			state.dropped = 0;
 	}
