@@ -245,6 +245,28 @@ new_namespace(struct scene *s)
 }
 
 static int
+outlive_parent(struct scene *s)
+{
+	(void)s;
+	return prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
+}
+
+/* The parent ends what is left of the session's group. */
+static int
+leave_group(struct scene *s)
+{
+	(void)s;
+	return setpgid(0, 0);
+}
+
+static int
+leave_session(struct scene *s)
+{
+	(void)s;
+	return setsid() == -1 ? -1 : 0;
+}
+
+static int
 be_dumpable(struct scene *s)
 {
 	(void)s;
@@ -285,6 +307,9 @@ const struct attempt	processes_attempts[] = {
 	{ "capset", "capget|capset", USER, take_capabilities },
 	{ "unshare", "unshare", NOBODY, new_namespace },
 	{ "prctl-dumpable", "prctl", USER, be_dumpable },
+	{ "prctl-outlive", "prctl", USER, outlive_parent },
+	{ "setpgid", "setpgid", USER, leave_group },
+	{ "setsid", "setsid", NOBODY, leave_session },
 	{ "personality", "personality", USER, change_personality },
 	{ NULL, NULL, NOBODY, NULL }
 };
