@@ -2,10 +2,14 @@
 #include <string.h>
 
 #include "ledger/foreign.h"
+#include "ledger/sums.h"
 #include "lib/alloc.h"
 #include "lib/num.h"
 
 #define LATE_MS		1000
+
+/* What a busy server reads in half of db_timeout. */
+#define ROWS_PER_MS	25
 
 enum foreign_fold
 foreign_fold(const struct settings *s)
@@ -16,11 +20,13 @@ foreign_fold(const struct settings *s)
 }
 
 void
-foreign_init(struct foreign *f)
+foreign_init(struct foreign *f, const struct settings *settings)
 {
 	memset(f, 0, sizeof(*f));
 	str_init(&f->text);
 	f->there = true;
+	f->most = settings->db_timeout < sums_sizes.foreign / ROWS_PER_MS ?
+	    settings->db_timeout * ROWS_PER_MS : sums_sizes.foreign;
 }
 
 void
@@ -31,9 +37,27 @@ foreign_clear(struct foreign *f)
 	str_clear(&f->text);
 }
 
+/* Rows without an instance come by the thousand, many of one second. */
+static bool
+foreign_merge(struct foreign *f, const struct store_row *row)
+{
+	struct store_row	*last;
+
+	if (f->count == 0 || row->instancelen > 0)
+		return false;
+	last = &f->row[f->count - 1];
+	if (last->id != row->id || last->date != row->date ||
+	    last->instancelen > 0)
+		return false;
+	last->amount = num_add_clamp(last->amount, row->amount);
+	return true;
+}
+
 void
 foreign_borrow(struct foreign *f, const struct store_row *row)
 {
+	if (foreign_merge(f, row))
+		return;
 	if (f->count == f->room) {
 		f->room = f->room == 0 ? 64 : f->room * 2;
 		f->row = alloc_resize(f->row, f->room, sizeof(f->row[0]));
@@ -45,6 +69,15 @@ foreign_borrow(struct foreign *f, const struct store_row *row)
 	f->row[f->count].tag = 0;
 	f->instance[f->count++] = f->text.len;
 	str_add(&f->text, row->instance, row->instancelen);
+}
+
+void
+foreign_cut(struct foreign *f, size_t count)
+{
+	if (count < f->count) {
+		f->text.len = f->instance[count];
+		f->count = count;
+	}
 }
 
 void

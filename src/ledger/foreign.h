@@ -20,6 +20,9 @@
  * batches such rows are taken in: under the lock of all ids each is given a
  * number of ours and its id is folded. From then on it is like any row of ours,
  * and every daemon learns of it by its number.
+ *
+ * An id with more such rows than can be read within the deadline is not decided
+ * until most of them are taken in; its charges wait, those of other ids do not.
  */
 struct foreign {
 	struct store_row	*row;		/* borrowed */
@@ -28,14 +31,12 @@ struct foreign {
 	size_t			 room;
 	struct str		 text;
 	struct store_reader	 reader;	/* that was told of them */
+	int64_t			 most;		/* rows of one id */
 	bool			 told;
 	bool			 there;		/* rows wait to be taken in */
 	bool			 late;		/* the last step took none */
 	struct mono		 next;		/* then: not before */
 };
-
-/* Rows of one id that a batch borrows at most; with more it waits. */
-#define FOREIGN_MAX	10000
 
 /* How ids of others are folded: FOREIGN_FOLD_REST spares a rule's name. */
 enum foreign_fold {
@@ -45,11 +46,14 @@ enum foreign_fold {
 };
 enum foreign_fold	 foreign_fold(const struct settings *);
 
-void	foreign_init(struct foreign *);
+void	foreign_init(struct foreign *, const struct settings *);
 void	foreign_clear(struct foreign *);
 
 /* In the order of use: of one row, a copy; its id must stay. */
 void	foreign_borrow(struct foreign *, const struct store_row *);
+
+/* All but the first `count` are dropped again, before they are told. */
+void	foreign_cut(struct foreign *, size_t count);
 void	foreign_tell(struct foreign *, const struct store_reader *);
 void	foreign_give_back(struct foreign *);
 

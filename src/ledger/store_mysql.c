@@ -291,17 +291,6 @@ store_lock(struct store *s, const struct store_reader *reader)
 
 /* --- a transaction --- */
 
-/* So many rows of others that they are taken in first. */
-static enum store_result
-store_begin_failed(struct store *s)
-{
-	if (!s->crowded)
-		return store_failed(s);
-	store_rollback(s);
-	s->foreign.late = false;
-	return store_take_in(s) == STORE_LOST ? STORE_LOST : STORE_BUSY;
-}
-
 enum store_result
 store_begin(struct store *s, struct store_batch *batch,
     const struct store_reader *reader)
@@ -315,7 +304,6 @@ store_begin(struct store *s, struct store_batch *batch,
 		return STORE_LOST;
 	if (batch->forgotten)
 		reader->changed(reader->arg);
-	s->crowded = false;
 	s->batch = batch;
 	store_take_batch(s, batch);
 	if (store_lock(s, reader) == 0 && store_read_changes(s, reader) == 0 &&
@@ -324,11 +312,11 @@ store_begin(struct store *s, struct store_batch *batch,
 	    store_read_first(s, reader) == 0 &&
 	    store_read_values(s, reader) == 0 &&
 	    store_keep_sums(s, reader) == 0 &&
-	    store_read_foreign(s) == 0 && !s->crowded) {
+	    store_read_foreign(s, reader) == 0) {
 		foreign_tell(&s->foreign, reader);
 		return STORE_OK;
 	}
-	result = store_begin_failed(s);
+	result = store_failed(s);
 	/* What was told of a reading that did not come to its end is void. */
 	for (i = 0; s->told && i < s->ntouch; i++)
 		reader->again(reader->arg, i);

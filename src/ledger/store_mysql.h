@@ -25,6 +25,8 @@ enum statement {
 	RECENT,
 	VALUE,
 	FOREIGN,
+	FOREIGN_IDS,
+	FOREIGN_ANY,
 	FOREIGN_OF,
 	APPEND,
 	SEE,
@@ -71,6 +73,12 @@ struct store_count {		/* a hit */
 	int64_t		 seconds;
 };
 
+struct store_name {		/* an id that others inserted, as they did */
+	size_t	touch;		/* that its rows count for */
+	size_t	at;		/* in the text of all */
+	size_t	len;
+};
+
 struct store {
 	struct mysqldb		*db;
 	struct mysqldb		*builder;	/* for what takes long */
@@ -85,7 +93,6 @@ struct store {
 	enum foreign_fold	 fold;
 	bool			 hides;		/* columns: INVISIBLE */
 	bool			 skips;		/* rows: SKIP LOCKED */
-	bool			 crowded;	/* by rows of one id */
 	bool			 narrow;	/* amounts have 32 bits */
 	int64_t			 step;		/* auto_increment_increment */
 	bool			 told;		/* rows, in this batch */
@@ -110,6 +117,10 @@ struct store {
 	size_t			 sees;		/* room */
 	int64_t			*seq;		/* rows to be taken in */
 	size_t			 nseq;
+	struct store_name	*name;
+	size_t			 nname;
+	size_t			 names;		/* room */
+	struct str		 names_text;
 	struct store_count	*hit;
 	size_t			 nhit;
 	size_t			 hits;		/* room */
@@ -171,8 +182,8 @@ void	store_columns(struct store *, struct store_row *);
 
 /* --- store_mysql_foreign.c --- */
 
-/* The rows of others that this batch borrows: s->foreign, s->crowded. */
-int	store_read_foreign(struct store *);
+/* The rows of others that this batch borrows: s->foreign. */
+int	store_read_foreign(struct store *, const struct store_reader *);
 
 /* Takes some of them in, if it is time to. */
 enum store_result	store_take_in(struct store *);

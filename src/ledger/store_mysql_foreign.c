@@ -5,7 +5,6 @@
 #include "lib/log.h"
 #include "lib/str.h"
 
-#define STEP_ROWS	500	/* taken in by one transaction */
 #define LOG_SECONDS	600
 
 /* --- in a batch --- */
@@ -33,63 +32,166 @@ store_find_folded(const struct store *s, const char *id, size_t idlen,
  * Rows of an id that is not known yet are not borrowed: it is not decided in
  * this batch.
  */
-static int
-store_take_foreign(struct store *s, const struct store_reader *reader)
+static void
+store_borrow(struct store *s, size_t index)
 {
-	const struct store_touch	*t;
+	const struct store_touch	*t = &s->touch[index];
 	struct store_row		 row;
-	const char			*id;
-	size_t				 idlen, index;
 
-	(void)reader;
-	s->nend++;
-	id = mysqldb_column_text(s->db, 0, &idlen);
-	if (id == NULL || store_find_folded(s, id, idlen, &index) == -1)
-		return 0;
-	t = &s->touch[index];
 	store_columns(s, &row);
 	row.id = t->id;
 	row.idlen = t->idlen;
 	if (t->cursor->loaded && row.date >= t->since)
 		foreign_borrow(&s->foreign, &row);
-	return 0;
+}
+
+/* Rows of all ids. 1: there are more; or -1. */
+static int
+store_read_few(struct store *s)
+{
+	const char	*id;
+	size_t		 idlen, index;
+	int64_t		 n = 0;
+	int		 more;
+
+	mysqldb_begin(s->db, FOREIGN);
+	mysqldb_bind(s->db, sums_sizes.few + 1);
+	if (mysqldb_run(s->db, 0) == -1)
+		return -1;
+	for (; (more = mysqldb_next(s->db)) == 1; n++) {
+		id = mysqldb_column_text(s->db, 0, &idlen);
+		if (id != NULL && store_find_folded(s, id, idlen, &index) == 0)
+			store_borrow(s, index);
+	}
+	return more == -1 ? -1 : n > sums_sizes.few;
+}
+
+/* --- the same where there are many --- */
+
+static void
+store_add_name(struct store *s, size_t touch, const char *id, size_t idlen)
+{
+	struct store_name	*name;
+
+	if (s->nname == s->names) {
+		s->names = s->names == 0 ? 16 : s->names * 2;
+		s->name = alloc_resize(s->name, s->names, sizeof(s->name[0]));
+	}
+	name = &s->name[s->nname++];
+	name->touch = touch;
+	name->at = s->names_text.len;
+	name->len = idlen;
+	str_add(&s->names_text, id, idlen);
+}
+
+static bool
+store_last_name(const struct store *s, const char *id, size_t idlen)
+{
+	const struct store_name	*name;
+
+	if (s->nname == 0)
+		return false;
+	name = &s->name[s->nname - 1];
+	return name->len == idlen &&
+	    memcmp(s->names_text.data + name->at, id, idlen) == 0;
+}
+
+/*
+ * The ids of rows, in their order, as far as they count for a touch. 1: there
+ * are more; or -1.
+ */
+static int
+store_name_all(struct store *s, int64_t most)
+{
+	const char	*id;
+	size_t		 idlen, index;
+	int64_t		 n = 0;
+	int		 more;
+
+	mysqldb_begin(s->db, FOREIGN_IDS);
+	mysqldb_bind(s->db, most);
+	if (mysqldb_run(s->db, 0) == -1)
+		return -1;
+	for (; (more = mysqldb_next(s->db)) == 1; n++) {
+		id = mysqldb_column_text(s->db, 0, &idlen);
+		if (id != NULL && !store_last_name(s, id, idlen) &&
+		    store_find_folded(s, id, idlen, &index) == 0 &&
+		    s->touch[index].cursor->loaded)
+			store_add_name(s, index, id, idlen);
+	}
+	return more == -1 ? -1 : n == most;
 }
 
 static size_t
-store_bind_id(struct store *s, size_t i)
+store_bind_any(struct store *s, size_t i)
 {
+	if (!s->touch[i].cursor->loaded)
+		return 0;
+	mysqldb_bind(s->db, (int64_t)i);
 	mysqldb_bind_text(s->db, s->touch[i].id, s->touch[i].idlen);
 	return 1;
 }
 
+static int
+store_take_any(struct store *s, const struct store_reader *reader)
+{
+	int64_t	i = mysqldb_column(s->db, 0);
+
+	(void)reader;
+	if (i >= 0 && (uint64_t)i < s->ntouch)
+		store_add_name(s, (size_t)i, s->touch[i].id,
+		    s->touch[i].idlen);
+	return 0;
+}
+
+static int
+store_read_of(struct store *s, const struct store_name *name,
+    const struct store_reader *reader)
+{
+	size_t	before = s->foreign.count;
+	int64_t	n = 0;
+	int	more;
+
+	mysqldb_begin(s->db, FOREIGN_OF);
+	mysqldb_bind(s->db, s->batch->recent);
+	mysqldb_bind_text(s->db, s->names_text.data + name->at, name->len);
+	mysqldb_bind(s->db, s->foreign.most + 1);
+	if (mysqldb_run(s->db, 0) == -1)
+		return -1;
+	for (; (more = mysqldb_next(s->db)) == 1; n++)
+		store_borrow(s, name->touch);
+	if (n > s->foreign.most) {
+		foreign_cut(&s->foreign, before);
+		reader->again(reader->arg, name->touch);
+	}
+	return more;
+}
+
 /*
- * There are few, since they are taken in soon. After a bulk load only rows of
- * the very ids are looked at: others in another letter case count when they are
- * taken in.
+ * Where there are more than can be looked through, only rows of the very ids
+ * are borrowed: others in another letter case count when they are taken in.
  */
 int
-store_read_foreign(struct store *s)
+store_read_foreign(struct store *s, const struct store_reader *reader)
 {
-	int	more;
+	size_t	i;
+	int	n;
 
 	if (!s->foreign.there || s->ntouch == 0)
 		return 0;
-	s->nend = 0;
-	mysqldb_begin(s->db, FOREIGN);
-	mysqldb_bind(s->db, FOREIGN_MAX + 1);
-	if (mysqldb_run(s->db, 0) == -1)
-		return -1;
-	while ((more = mysqldb_next(s->db)) == 1)
-		(void)store_take_foreign(s, NULL);
-	if (more == -1 || s->nend <= FOREIGN_MAX)
-		return more;
-	foreign_give_back(&s->foreign);
-	s->nend = 0;
-	if (store_each(s, FOREIGN_OF, s->ntouch, store_bind_nothing,
-	    store_bind_id, store_take_foreign, NULL) == -1)
-		return -1;
-	s->crowded = s->nend > FOREIGN_MAX;
-	return 0;
+	n = store_read_few(s);
+	if (n != 1)
+		return n;
+	foreign_cut(&s->foreign, 0);
+	s->nname = s->names_text.len = 0;
+	if ((n = store_name_all(s, s->foreign.most)) == 1) {
+		s->nname = s->names_text.len = 0;
+		n = store_each(s, FOREIGN_ANY, s->ntouch, store_bind_nothing,
+		    store_bind_any, store_take_any, NULL);
+	}
+	for (i = 0; n == 0 && i < s->nname; i++)
+		n = store_read_of(s, &s->name[i], reader);
+	return n;
 }
 
 /* --- between batches --- */
@@ -100,14 +202,15 @@ store_pick(struct store *s)
 	int	more;
 
 	if (s->seq == NULL)
-		s->seq = alloc_resize(NULL, STEP_ROWS, sizeof(s->seq[0]));
+		s->seq = alloc_resize(NULL, (size_t)sums_sizes.step,
+		    sizeof(s->seq[0]));
 	s->nseq = 0;
 	mysqldb_begin(s->db, s->skips ? TAKE_PICK_FREE : TAKE_PICK);
-	mysqldb_bind(s->db, STEP_ROWS);
+	mysqldb_bind(s->db, sums_sizes.step);
 	if (mysqldb_run(s->db, 0) == -1)
 		return -1;
 	while ((more = mysqldb_next(s->db)) == 1)
-		if (s->nseq < STEP_ROWS)
+		if (s->nseq < (size_t)sums_sizes.step)
 			s->seq[s->nseq++] = mysqldb_column(s->db, 0);
 	return more;
 }
@@ -157,7 +260,7 @@ store_take_in(struct store *s)
 	    store_each(s, TAKE_DROP, s->nseq, store_bind_nothing,
 	    store_bind_seq, NULL, NULL) == -1 || mysqldb_commit(s->db) == -1)
 		return store_step_failed(s);
-	s->foreign.there = s->nseq == STEP_ROWS;
+	s->foreign.there = s->nseq == (size_t)sums_sizes.step;
 	foreign_taken(&s->foreign, s->nseq > 0);
 	return STORE_OK;
 }

@@ -98,8 +98,15 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	    " WHERE id = ? AND value = ?", " UNION ALL ", NULL, "nn", false },
 	[FOREIGN] = { "SELECT " ROW " " BY_OTHERS " ORDER BY id LIMIT ?",
 	    NULL, NULL, NULL, "tnntn", false },
-	[FOREIGN_OF] = { "SELECT " ROW " " BY_OTHERS " AND id IN (", "?", ",",
-	    ") LIMIT 10001", "tnntn", false },
+	[FOREIGN_IDS] = { "SELECT id " BY_OTHERS " ORDER BY id LIMIT ?",
+	    NULL, NULL, NULL, "t", false },
+	[FOREIGN_ANY] = { "", "SELECT cast(? AS signed)"
+	    " FROM DUAL WHERE EXISTS (SELECT 1 " BY_OTHERS " AND id = ?)",
+	    " UNION ALL ",
+	    NULL, "n", true },
+	[FOREIGN_OF] = { "SELECT '', date, recipient_count,"
+	    " if(date >= ?, instance, ''), 0 " BY_OTHERS " AND id = ? LIMIT ?",
+	    NULL, NULL, NULL, "tnntn", false },
 	[APPEND] = { "INSERT INTO mail_count (" ROW ", protocol_state, own)"
 	    " VALUES ", "(?, ?, ?, ?, ?, ?, 1)", ",", NULL, NULL, true },
 	[SEE] = { "INSERT INTO mail_distinct (id, value, date) VALUES ",
@@ -479,7 +486,8 @@ store_open(const struct settings *settings, int directory, bool replaces,
 	s = alloc_zero(1, sizeof(*s));
 	s->changes = -1;
 	others_init(&s->others);
-	foreign_init(&s->foreign);
+	foreign_init(&s->foreign, settings);
+	str_init(&s->names_text);
 	s->fold = foreign_fold(settings);
 	s->settings = settings;
 	s->db = mysqldb_open(settings->mysql_config, settings->db_timeout,
@@ -515,6 +523,8 @@ store_close(struct store *s)
 	mysqldb_close(s->db);
 	free(s->description);
 	foreign_clear(&s->foreign);
+	str_clear(&s->names_text);
+	free(s->name);
 	free(s->seq);
 	free(s->each);
 	free(s->order);

@@ -166,17 +166,6 @@ store_read(struct store *s, struct store_batch *batch,
 	return pgsql_end(s->db);
 }
 
-/* So many rows of others that they are taken in first. */
-static enum store_result
-store_begin_failed(struct store *s)
-{
-	if (!s->crowded)
-		return store_failed(s);
-	store_rollback(s);
-	s->foreign.late = false;
-	return store_take_in(s) == STORE_LOST ? STORE_LOST : STORE_BUSY;
-}
-
 enum store_result
 store_begin(struct store *s, struct store_batch *batch,
     const struct store_reader *reader)
@@ -190,7 +179,6 @@ store_begin(struct store *s, struct store_batch *batch,
 		return STORE_LOST;
 	if (batch->forgotten)
 		reader->changed(reader->arg);
-	s->crowded = false;
 	s->touch = batch->touch;
 	s->ntouch = batch->ntouch;
 	if (s->ntouch > s->room) {
@@ -206,12 +194,12 @@ store_begin(struct store *s, struct store_batch *batch,
 	store_put_locks(s);
 	pgsql_put(s->db, CHANGES, NULL);
 	store_put_reads(s, batch);
-	if (store_read(s, batch, reader) == 0 && !s->crowded) {
+	if (store_read(s, batch, reader) == 0) {
 		store_keep_sums(s, reader);
 		foreign_tell(&s->foreign, reader);
 		return STORE_OK;
 	}
-	result = store_begin_failed(s);
+	result = store_failed(s);
 	/* What was told of a reading that did not come to its end is void. */
 	for (i = 0; s->told && i < s->ntouch; i++)
 		reader->again(reader->arg, i);

@@ -86,7 +86,6 @@ struct store {
 	struct others		 others;
 	struct foreign		 foreign;
 	enum foreign_fold	 fold;
-	bool			 crowded;	/* by rows of one id */
 	bool			 narrow;	/* amounts have 32 bits */
 	bool			 alone;		/* in this batch, it seems */
 	struct pgsql_array	 column[COLUMN__MAX];
@@ -139,14 +138,17 @@ int	store_take_reads(struct store *, struct store_batch *,
 void	store_row(const struct store *, const struct store_touch *t, int row,
 	    int column, struct store_row *);
 
+/* How many rows from `row` on are about the same id. */
+int	store_alike(const struct store *, int row, int rows);
+
 /* Queues the sums of an id that has many rows, for store_commit. */
 void	store_keep_sums(struct store *, const struct store_reader *);
 
 /* --- store_pgsql_foreign.c --- */
 
 /* The rows of others that this batch borrows: s->foreign. */
-void	store_put_foreign(struct store *);
-int	store_take_foreign(struct store *);
+int	store_read_foreign(struct store *, const struct store_batch *,
+	    const struct store_reader *);
 
 /* Takes some of them in, if it is time to. */
 enum store_result	store_take_in(struct store *);

@@ -1,56 +1,71 @@
 #include "ledger/store_pgsql.h"
 #include "lib/log.h"
 
-#define STEP_ROWS	1000	/* taken in by one transaction */
 #define NOTES_MAX	1000	/* rows of mail_change that are left alone */
 #define LOG_SECONDS	600
 
 /* --- in a batch --- */
 
-void
-store_put_foreign(struct store *s)
+/* Those that are known: the others are not decided in this batch. */
+static size_t
+store_put_foreign(struct store *s, const struct store_batch *batch)
 {
 	struct pgsql_params	p = { .count = 0 };
-	size_t			i;
+	size_t			i, n = 0;
 
 	store_empty(s, FOREIGN_ID, FOREIGN_ID);
-	for (i = 0; i < s->ntouch; i++)
+	for (i = 0; i < s->ntouch; i++) {
+		if (!s->touch[i].cursor->loaded)
+			continue;
+		s->index[n++] = i;
 		pgsql_array_text(&s->column[FOREIGN_ID], s->touch[i].id,
 		    s->touch[i].idlen);
+	}
+	if (n == 0)
+		return 0;
 	pgsql_add_array(&p, &s->column[FOREIGN_ID]);
 	pgsql_add_number(&p, s->fold);
-	pgsql_add_number(&p, FOREIGN_MAX + 1);
+	pgsql_add_number(&p, s->foreign.most + 1);
+	pgsql_add_number(&p, batch->recent);
 	pgsql_put(s->db, FOREIGN, &p);
+	return n;
 }
 
-/*
- * Rows of an id that is not known yet are not borrowed: it is not decided in
- * this batch.
- */
 int
-store_take_foreign(struct store *s)
+store_read_foreign(struct store *s, const struct store_batch *batch,
+    const struct store_reader *reader)
 {
 	struct store_row	 row;
 	struct store_touch	*t;
-	int64_t			 n;
-	int			 rows, i, same;
+	size_t			 before, put;
+	int64_t			 k;
+	int			 rows, i, j, n;
 
+	if (!s->foreign.there)
+		return 0;
+	if (pgsql_end(s->db) == -1)
+		return -1;
+	pgsql_begin(s->db);
+	if ((put = store_put_foreign(s, batch)) == 0)
+		return 0;
 	if ((rows = pgsql_take(s->db)) == -1)
 		return -1;
-	for (i = 0, same = 0; i < rows; i++) {
-		n = pgsql_column(s->db, i, 0);
-		if (n < 1 || (uint64_t)n > s->ntouch)
+	for (i = 0; i < rows; i += n) {
+		k = pgsql_column(s->db, i, 0);
+		if (k < 1 || (uint64_t)k > put)
 			return -1;
-		same = i > 0 && n == pgsql_column(s->db, i - 1, 0) ?
-		    same + 1 : 1;
-		if (same > FOREIGN_MAX)
-			s->crowded = true;
-		t = &s->touch[n - 1];
-		if (!t->cursor->loaded)
-			continue;
-		store_row(s, t, i, 1, &row);
-		if (row.date >= t->since)
-			foreign_borrow(&s->foreign, &row);
+		t = &s->touch[s->index[k - 1]];
+		before = s->foreign.count;
+		n = store_alike(s, i, rows);
+		for (j = i; j < i + n; j++) {
+			store_row(s, t, j, 1, &row);
+			if (row.date >= t->since)
+				foreign_borrow(&s->foreign, &row);
+		}
+		if (n > s->foreign.most) {
+			foreign_cut(&s->foreign, before);
+			reader->again(reader->arg, s->index[k - 1]);
+		}
 	}
 	return 0;
 }
@@ -67,7 +82,7 @@ store_put_step(struct store *s)
 	pgsql_put(s->db, LOCK_ALL, NULL);
 	pgsql_put(s->db, TAKE_LIGHTLY, NULL);
 	pgsql_add_number(&p, s->fold);
-	pgsql_add_number(&p, STEP_ROWS);
+	pgsql_add_number(&p, sums_sizes.step);
 	pgsql_put(s->db, TAKE_IN, &p);
 	if (s->notes > NOTES_MAX)
 		pgsql_put(s->db, TAKE_NOTES, NULL);
@@ -109,7 +124,7 @@ store_take_in(struct store *s)
 		taken = pgsql_column(s->db, 0, 0);
 	if (pgsql_end(s->db) == -1)
 		return store_step_failed(s);
-	s->foreign.there = taken == STEP_ROWS;
+	s->foreign.there = taken == sums_sizes.step;
 	s->notes = 0;
 	foreign_taken(&s->foreign, taken > 0);
 	return STORE_OK;

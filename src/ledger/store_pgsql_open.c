@@ -139,7 +139,8 @@ static const char *const	statements[STATEMENT__MAX] = {
 	    " WITH ORDINALITY t(id, value, n), LATERAL (SELECT date"
 	    " FROM mail_distinct WHERE id = t.id AND value = t.value LIMIT 1)"
 	    " d",
-	[FOREIGN] = "SELECT t.n, m.date, m.recipient_count, m.instance, 0"
+	[FOREIGN] = "SELECT t.n, m.date, m.recipient_count,"
+	    " CASE WHEN m.date >= $4::bigint THEN m.instance END, 0"
 	    " FROM unnest($1::text[]) WITH ORDINALITY t(id, n),"
 	    " LATERAL (SELECT * FROM mail_count c WHERE c.seq IS NULL"
 	    " AND " FOREIGN_ID_LOWER("c.id") " = " FOREIGN_ID_LOWER("t.id")
@@ -386,7 +387,7 @@ store_open(const struct settings *settings, int directory, bool replaces,
 	s->changes = -1;
 	s->young = clock_after(clock_mono(), 4 * settings->db_timeout + 1000);
 	others_init(&s->others);
-	foreign_init(&s->foreign);
+	foreign_init(&s->foreign, settings);
 	s->fold = foreign_fold(settings);
 	for (i = 0; i < COLUMN__MAX; i++)
 		pgsql_array_init(&s->column[i]);

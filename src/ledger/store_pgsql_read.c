@@ -209,8 +209,7 @@ store_take(struct store *s, enum sums_reading r)
 	return store_group(s, r, &from) == 0 ? 0 : pgsql_take(s->db);
 }
 
-/* How many rows from `row` on are about the same id. */
-static int
+int
 store_alike(const struct store *s, int row, int rows)
 {
 	int	n;
@@ -471,8 +470,6 @@ store_take_changes(struct store *s, struct store_batch *batch,
 	if (back)
 		store_put_renumber(s, last);
 	store_put_reads(s, batch);
-	if (s->foreign.there)
-		store_put_foreign(s);
 	return back && pgsql_take(s->db) == -1 ? -1 : 0;
 }
 
@@ -488,7 +485,7 @@ store_take_reads(struct store *s, struct store_batch *batch,
 	    store_take_newer(s, reader) == -1 ||
 	    store_take_values(s, batch) == -1)
 		return -1;
-	return s->foreign.there ? store_take_foreign(s) : 0;
+	return store_read_foreign(s, batch, reader);
 }
 
 /* --- sums --- */

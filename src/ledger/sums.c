@@ -8,7 +8,10 @@ struct sums_sizes	sums_sizes = {
 	.piece = 10000,
 	.least = 1000,
 	.recent = 10000,
-	.news = 10000
+	.news = 10000,
+	.foreign = 200000,
+	.few = 1000,
+	.step = 500
 };
 
 enum sums_reading

@@ -29,6 +29,9 @@ struct sums_sizes {
 	size_t		least;	/* of them, of each id */
 	int64_t		recent;	/* newest rows whose instances are read */
 	int64_t		news;	/* newer rows of an id in one batch */
+	int64_t		foreign; /* others' rows of an id in one, at most */
+	int64_t		few;	/* of these, of all ids, that are just read */
+	int64_t		step;	/* of these, taken in at once */
 };
 extern struct sums_sizes	sums_sizes;	/* tests make them small */
 
