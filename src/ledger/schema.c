@@ -1,6 +1,8 @@
 #include <stddef.h>
+#include <string.h>
 
 #include "ledger/schema.h"
+#include "lib/str.h"
 
 /* Ids may be this long (ledger/id.h); instances and states are cut to these. */
 #define ID_TYPE		"varchar(255)"
@@ -279,33 +281,85 @@ schema_fold(enum schema_dialect dialect, const struct schema_database *database)
 	return database->run(database->arg, fold[dialect]);
 }
 
+/*
+ * MySQL rewrites a table for each ALTER, so those of one table that follow each
+ * other are one.
+ */
+struct altering {
+	const char	*table;
+	struct str	 sql;
+	bool		 widens;	/* and nothing else */
+};
+
+static int
+schema_alter(struct altering *a, const struct schema_database *database)
+{
+	int	ret = 0;
+
+	if (a->sql.len > 0)
+		ret = a->widens ? database->widen(database->arg, a->sql.data) :
+		    database->run(database->arg, a->sql.data);
+	str_clear(&a->sql);
+	str_init(&a->sql);
+	return ret;
+}
+
+static int
+schema_take(enum schema_dialect dialect, const struct step *step,
+    struct altering *a, const struct schema_database *database)
+{
+	const char	*sql = step->sql[dialect];
+	bool		 first = a->sql.len == 0;
+
+	if (!first && (step->column == NULL ||
+	    strcmp(step->table, a->table) != 0)) {
+		if (schema_alter(a, database) == -1)
+			return -1;
+		first = true;
+	}
+	if (step->column == NULL)
+		return database->run(database->arg, sql);
+	a->table = step->table;
+	a->widens = first && step->width == SCHEMA_BYTES;
+	if (!first) {
+		sql += strlen("ALTER TABLE ") + strlen(step->table);
+		str_adds(&a->sql, ",");
+	}
+	str_adds(&a->sql, sql);
+	return dialect == SCHEMA_MYSQL ? 0 : schema_alter(a, database);
+}
+
 int
 schema_upgrade(enum schema_dialect dialect,
     const struct schema_database *database, bool *changed)
 {
 	const struct step	*step;
+	struct altering		 altering;
 	size_t			 i;
-	int			 width, there;
+	int			 width, there, ret = 0;
 
 	*changed = false;
 	if (schema_fold(dialect, database) == -1)
 		return -1;
-	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+	str_init(&altering.sql);
+	for (i = 0; i < sizeof(steps) / sizeof(steps[0]) && ret == 0; i++) {
 		step = &steps[i];
 		if (step->sql[dialect][0] == '\0')
 			continue;
 		width = 0;
 		there = database->has(database->arg, step->table, step->column,
 		    &width);
-		if (there == -1)
-			return -1;
 		if (there == 1 && (width == 0 || width >= step->width))
 			continue;
-		if (step->width == SCHEMA_BYTES ?
-		    database->widen(database->arg, step->sql[dialect]) == -1 :
-		    database->run(database->arg, step->sql[dialect]) == -1)
-			return -1;
+		/* A column that is to be added is as wide as it should be. */
+		if (there == 0 && step->width > 0)
+			continue;
+		ret = there == -1 ? -1 :
+		    schema_take(dialect, step, &altering, database);
 		*changed = true;
 	}
-	return 0;
+	if (ret == 0)
+		ret = schema_alter(&altering, database);
+	str_clear(&altering.sql);
+	return ret;
 }

@@ -1,0 +1,145 @@
+#!/usr/bin/perl
+# What a user who may not do everything can do, and what an upgrade does to tables that
+# other programs use: it is told, and everything else works.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use Database;
+use Policyd qw(wait_until);
+
+my $five = 'CREATE TABLE mail_count (id varchar(40) NOT NULL, date bigint NOT NULL, ' .
+    'recipient_count int DEFAULT 1, instance varchar(40) NOT NULL, ' .
+    'protocol_state varchar(10) NOT NULL)';
+
+sub daemon {
+	my ($db, @user) = @_;
+
+	return Policyd->start(config => { $db->config(@user), db_timeout => 10,
+	    limits => [[10, 3600]], fail_action => 'reject full',
+	    db_error_action => 'defer database' });
+}
+
+# Rows as 1.1 and 1.2 insert them, by position.
+sub rows {
+	my ($id, $rows) = @_;
+
+	return 'INSERT INTO mail_count VALUES ' . join ', ',
+	    ("('$id', @{[time]}, 1, 'x', 'RCPT')") x $rows;
+}
+
+# A user with these rights alone, as settings.
+sub user {
+	my ($db, $name, @rights) = @_;
+	my $pgsql = $db->{kind} eq 'pgsql';
+
+	$db->sql($pgsql ? "CREATE ROLE $name LOGIN PASSWORD '$name'" :
+	    "CREATE USER $name\@'127.0.0.1' IDENTIFIED BY '$name'");
+	$db->sql("GRANT $_ TO $name" . ($pgsql ? '' : "\@'127.0.0.1'")) for @rights;
+	return (user => $name, ($pgsql ? 'password' : 'passwd') => $name);
+}
+
+sub no_create {
+	my ($db) = @_;
+	my $pgsql = $db->{kind} eq 'pgsql';
+	my @user = user($db, 'poor', $pgsql ? () : 'SELECT, INSERT, UPDATE, DELETE ON policyd.*');
+	my $d = daemon($db, @user);
+
+	is($d->ask(sasl_username => 'bob'), 'defer database', 'without tables nothing can count');
+	ok($d->wait_log($pgsql ? qr/permission denied for schema/ :
+	    qr/CREATE command denied/), 'the log says what is denied');
+	my $owner = daemon($db);
+	is($owner->ask(sasl_username => 'bob'), 'dunno', 'somebody else makes them');
+	$owner->stop;
+	$db->sql("GRANT ALL ON ALL $_ IN SCHEMA public TO poor") for $pgsql ? qw(TABLES SEQUENCES) : ();
+	ok(wait_until(sub { ($d->ask(sasl_username => 'bob') // '') eq 'dunno' }),
+	    'then it goes on by itself');
+	$d->stop;
+	$d = daemon($db, @user);
+	is($d->ask(sasl_username => 'bob', recipient_count => 8), 'dunno', 'a start needs no more');
+	is($d->ask(sasl_username => 'bob'), 'reject full', 'what was recorded before counts');
+	$db->sql("DELETE FROM mail_count WHERE id = 'bob'");
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'what others delete counts at once');
+	unlike($d->log, qr/denied/, 'and nothing is denied');
+	$d->ends_well;
+}
+
+# Only MySQL has a right for it: the owner of a table has it elsewhere.
+sub no_trigger {
+	my ($db) = @_;
+	my @user = user($db, 'blind', 'SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ' .
+	    'ON policyd.*');
+
+	$db->sql('DROP DATABASE policyd; CREATE DATABASE policyd');
+	my $d = daemon($db, @user);
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'mail is counted');
+	ok($d->wait_log(qr/no triggers can be created, what others delete or change counts ten/),
+	    'the log tells of it');
+	$db->sql(rows('bob', 9));
+	is($d->ask(sasl_username => 'bob'), 'reject full', 'rows of others count at once');
+	$db->sql("DELETE FROM mail_count WHERE instance = 'x'");
+	ok(wait_until(sub { $d->ask(sasl_username => 'bob') eq 'dunno' }),
+	    'what others delete, soon');
+	is($db->recorded('bob'), 2, 'and exactly');
+	$d->ends_well;
+}
+
+# One rewriting of a large table, not one for each column.
+sub one_step {
+	my ($db) = @_;
+
+	$db->sql('DROP DATABASE policyd; CREATE DATABASE policyd CHARACTER SET latin1');
+	$db->sql($five);
+	$db->sql(rows('bob', 9));
+	my $d = daemon($db);
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'tables of 1.2 are taken over');
+	is($d->ask(sasl_username => 'bob'), 'reject full', 'with their counts');
+	my @alter = $d->log =~ /: (ALTER TABLE mail_count .*)/g;
+	is(scalar(@alter), 2, 'the columns come in one step, then the default of one');
+	like($alter[1], qr/ALTER COLUMN own SET DEFAULT 0$/, 'which rewrites nothing');
+	unlike($d->log, qr/cannot hide/, 'they are hidden');
+	$db->sql(rows('eve', 10));
+	is($d->ask(sasl_username => 'eve'), 'reject full', 'five values go in by position');
+	$d->ends_well;
+}
+
+# A server that takes itself for an older one.
+sub visible {
+	my ($version) = @_;
+	my $db = Database->start('mysql', args => ["--version=$version"]);
+
+	$db->sql($five);
+	$db->sql(rows('bob', 9));
+	my $d = daemon($db);
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'tables of 1.2 are taken over');
+	is($d->ask(sasl_username => 'bob'), 'reject full', 'with their counts');
+	ok($d->wait_log(qr/cannot hide columns .*versions 1\.1 and 1\.2 cannot write/),
+	    'the log warns of programs of 1.1 and 1.2');
+	ok(!eval { $db->sql(rows('eve', 1)); 1 }, 'which are refused');
+	$db->sql('INSERT INTO mail_count (id, date, recipient_count, instance, protocol_state) ' .
+	    "VALUES ('eve', @{[time]}, 10, 'x', 'RCPT')");
+	is($d->ask(sasl_username => 'eve'), 'reject full', 'rows with names of columns count');
+	$d->restart;
+	is(scalar(() = $d->log =~ /cannot hide/g), 1, 'there is one warning, at the first start');
+	$d->ends_well;
+	$db->stop;
+}
+
+for my $kind (@ARGV ? @ARGV : qw(pgsql mysql)) {
+	subtest $kind => sub {
+		my $db = Database->start($kind);
+
+		subtest 'without the right to create' => sub { no_create($db) };
+		if ($kind eq 'mysql') {
+			subtest 'without triggers' => sub { no_trigger($db) };
+			subtest 'one step' => sub { one_step($db) };
+		}
+		$db->stop;
+		return if $kind ne 'mysql';
+		subtest "as $_" => sub { visible($_) } for qw(10.2.44-MariaDB 8.0.22);
+	};
+}
+
+done_testing();
