@@ -111,7 +111,7 @@ sub stored {
 
 sub odd_ids {
 	my ($db) = @_;
-	my @ids = ("caf\xc3\xa9", "caf\xc3\x89", 'cafe', "smile\xf0\x9f\x98\x80", "blank ",
+	my @ids = ("caf\xc3\xa9", "caf\xc3\x89", 'cafe', "smile\xf0\x9f\x98\x80",
 	    'blank', "bad\xff", "bad\xfe", q(o'hara), q(back\\slash), '%s', '$1', '?',
 	    'a' x 255, 'a' x 256, 'a' x 254 . 'b' . 'a', 'x' x 2000, "\xc3\xa4" x 127,
 	    "tab\there", '{1,2}', 'NULL', '"quoted"');
