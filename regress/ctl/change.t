@@ -252,6 +252,7 @@ subtest 'what a block is of' => sub {
 	    ['@', 'nothing is named'],
 	    ['sender:', 'nothing is named'],
 	    ['domain:', 'nothing is named'],
+	    ['sender:<>', 'the null sender is nobody'],
 	    ['sender:@x.example', 'senders are blocked by their whole address'],
 	    ['domain:a@b', 'a domain has no @ in it'],
 	    ['network:bob', 'it is neither an address nor a network'],
@@ -268,6 +269,15 @@ subtest 'what a block is of' => sub {
 	    ['ip:192.0.2.9', 'network:192.0.2.9'],
 	    ['ip:2001:db8::/32', 'network:2001:db8::/32'],
 	    ['login:user:bob', 'login:user:bob']);
+	for (['login:bob', 'user:bob'], ['user:bob', 'user:bob'], ['bob', 'user:bob'],
+	    ['network:192.0.2.9', 'ip:192.0.2.9'], ['2001:db8::5', 'ip:2001:db8::5']) {
+		my ($what, $id) = @$_;
+		like((ctl($d, 'grant', $what, 5, 60))[1], qr/^granted to \Q$id\E;/, "grant $what");
+		is((ctl($d, 'ungrant', $what))[0], 0, "ungrant $what");
+		like((ctl($d, 'reset', $what))[1], qr/^\Q$id\E: 0 taken back$/, "reset $what");
+	}
+	is((ctl($d, 'grant', $_, 5, 60))[0], 3, "grant $_")
+	    for 'norule:bob', 'network:bob', 'sender:bob', 'domain:x', 'user:192.0.2.9/24';
 	$check->($d,
 	    ['User:bob', "User:bob: no rule has the name before the colon\n"],
 	    ['ip:bob', "ip:bob: it is neither an address nor a network\n"],
@@ -321,7 +331,8 @@ subtest 'grants, resets and show of what can be counted' => sub {
 	}
 	like((ctl($d, 'reset', '192.0.2.30'))[1], qr{^192\.0\.2\.16/28: 1 taken back$}, 'reset');
 	is($d->ask(%from), 'dunno', 'it begins anew');
-	for my $id ('192.0.2.17/28', '192.0.2.0/24', '192.0.2.16/29', '198.51.100.1', 'bob',
+	is((ctl($d, 'grant', 'Network:192.0.2.17', 1, '1h'))[0], 0, 'as list has it');
+	for my $id ('login:192.0.2.17', '192.0.2.17/28', '192.0.2.0/24', '192.0.2.16/29', '198.51.100.1', 'bob',
 	    '2001:db8::/48', '@x.example') {
 		for (['grant', $id, 1, '1h'], ['reset', $id], ['show', $id]) {
 			my ($status, undef, $err) = ctl($d, @$_);

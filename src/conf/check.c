@@ -308,6 +308,9 @@ check_sockets(const struct settings *s, struct faults *faults)
 	}
 	check_absolute(s, faults, "control_socket", s->control_socket);
 	check_absolute(s, faults, "pidfile", s->pidfile);
+	v = value_get(s->sqlite_config, "database");
+	if (s->backend == BACKEND_SQLITE && v != NULL && v->type == VALUE_STR)
+		check_absolute(s, faults, "sqlite_config", v->bytes);
 	if (open && s->allowed_clients.count == 0)
 		check_advise(s, faults, "SOCKET",
 		    "SOCKET listens on the network for everybody: name those "

@@ -256,27 +256,42 @@ blocks_rule(const struct settings *s, const char **word, const char **bytes,
 	return NULL;
 }
 
-/*
- * Whether "login:", "sender:" or "domain:" precedes it, as in `policyctl list`.
- */
-static bool
-blocks_word(const char **word, const char **bytes, size_t *len)
-{
-	static const char	*const words[] = {
-		"login:", "sender:", "domain:", "network:"
-	};
-	size_t				i, n;
+static const struct {
+	const char		*word;
+	enum rule_attribute	 attr;
+} blocks_words[] = {
+	{ "login:",	KEY_SASL_USERNAME },
+	{ "sender:",	KEY_SENDER },
+	{ "domain:",	KEY_SASL_DOMAIN },
+	{ "network:",	KEY_CLIENT_ADDRESS },
+};
 
-	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		n = strlen(words[i]);
-		if (*len < n || strncasecmp(*bytes, words[i], n) != 0)
+#define BLOCKS_WORDS	(sizeof(blocks_words) / sizeof(blocks_words[0]))
+
+/* Which of the words is in front: moves on behind it. BLOCKS_WORDS: none. */
+static size_t
+blocks_word(const char **bytes, size_t *len)
+{
+	size_t	i, n;
+
+	for (i = 0; i < BLOCKS_WORDS; i++) {
+		n = strlen(blocks_words[i].word);
+		if (*len < n ||
+		    strncasecmp(*bytes, blocks_words[i].word, n) != 0)
 			continue;
-		*word = words[i];
 		*bytes += n;
 		*len -= n;
-		return true;
+		break;
 	}
-	return false;
+	return i;
+}
+
+enum rule_attribute
+blocks_kind(const char **bytes, size_t *len)
+{
+	size_t	i = blocks_word(bytes, len);
+
+	return i < BLOCKS_WORDS ? blocks_words[i].attr : KEY__MAX;
 }
 
 /* NULL, or why no request can match it. */
@@ -293,6 +308,8 @@ blocks_impossible(const char *word, const char *bytes, size_t len)
 		return "a domain has no @ in it";
 	if (word[0] == 's' && bytes[0] == '@')
 		return "senders are blocked by their whole address";
+	if (word[0] == 's' && len == 2 && memcmp(bytes, "<>", 2) == 0)
+		return "the null sender is nobody";
 	return NULL;
 }
 
@@ -304,12 +321,15 @@ blocks_what(struct str *id, const struct settings *s, const char *bytes,
 	struct network	 net;
 	struct str	 value;
 	char		 text[ADDR_TEXT_MAX], whole[OVERRIDE_ID_MAX];
+	size_t		 i;
 
 	len = normal_length(bytes, len);
-	if (addr_network_parse(&net, bytes, len) == -1 && errno != EDOM &&
-	    !blocks_word(&word, &bytes, &len) &&
-	    (why = blocks_rule(s, &word, &bytes, &len)) != NULL)
-		return why;
+	if (addr_network_parse(&net, bytes, len) == -1 && errno != EDOM) {
+		if ((i = blocks_word(&bytes, &len)) < BLOCKS_WORDS)
+			word = blocks_words[i].word;
+		else if ((why = blocks_rule(s, &word, &bytes, &len)) != NULL)
+			return why;
+	}
 	if (word == NULL || word[0] == 'n') {
 		if (addr_network_parse(&net, bytes, len) == 0) {
 			str_addf(id, "network:%s", addr_network_format(&net,

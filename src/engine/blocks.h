@@ -65,6 +65,12 @@ const char	*blocks_what(struct str *id, const struct settings *,
 		    const char *, size_t);
 
 /*
+ * The key that precedes an id, as "login:" or "network:" do in a list: moves on
+ * behind it. KEY__MAX: none.
+ */
+enum rule_attribute	blocks_kind(const char **, size_t *);
+
+/*
  * The block that matches an id, taken as a login, as an address, or as the id
  * of a block.
  */

@@ -424,16 +424,24 @@ show_rules(struct msg_charge *charge, const struct settings *s, const char *id,
     size_t idlen, struct str *ids, bool mails)
 {
 	const struct settings_rule	*r, *named = rule_named(s, id, idlen);
+	enum rule_attribute		 kind = KEY__MAX;
+	struct network			 net;
 	size_t				 i, name, at[RULES_MAX];
 
 	if (named != NULL) {
 		name = strlen(named->name) + 1;
 		id += name;
 		idlen -= name;
-	}
+	} else if (addr_network_parse(&net, id, idlen) == -1 &&
+	    (kind = blocks_kind(&id, &idlen)) == KEY__MAX &&
+	    memchr(id, ':', idlen) != NULL)
+		/* The name of no rule, as for a block. */
+		return;
 	for (i = 0; i < s->nrules; i++) {
 		r = &s->rules[i];
 		if (named != NULL ? r != named : mails && !rule_counts_mails(r))
+			continue;
+		if (kind != KEY__MAX && (r->nkey > 1 || r->key[0] != kind))
 			continue;
 		at[charge->nkeys] = ids->len;
 		str_addf(ids, "%s:", r->name);
@@ -462,27 +470,28 @@ void
 explain_id(struct msg_charge *charge, const struct settings *s,
     const struct control_word *word, struct str *ids, bool mails)
 {
-	enum rule_attribute	attr = KEY_SASL_USERNAME;
-	struct network		net;
-	bool			counts = s->limit_by_sasl;
+	const char		*id = word->bytes;
+	size_t			 len = normal_length(id, word->len);
+	enum rule_attribute	 kind;
+	struct network		 net;
+	bool			 counts;
 
 	memset(charge, 0, offsetof(struct msg_charge, keys));
 	charge->mode = CHARGE_EACH;
 	charge->instance = charge->state = "";
 	if (s->nrules > 0) {
-		show_rules(charge, s, word->bytes, word->len, ids, mails);
+		show_rules(charge, s, id, len, ids, mails);
 		return;
 	}
-	if (addr_network_parse(&net, word->bytes, normal_length(word->bytes,
-	    word->len)) == 0) {
-		attr = KEY_CLIENT_ADDRESS;
-		counts = s->limit_by_ip && !id_outside(&s->limited_networks,
-		    word->bytes, word->len);
-	} else if (!counts) {
-		attr = KEY_SENDER;
-		counts = s->limit_by_sender;
-	}
-	if (!counts || !id_under(ids, s, attr, word->bytes, word->len))
+	if ((kind = blocks_kind(&id, &len)) == KEY__MAX)
+		kind = addr_network_parse(&net, id, len) == 0 ?
+		    KEY_CLIENT_ADDRESS : s->limit_by_sasl ?
+		    KEY_SASL_USERNAME : KEY_SENDER;
+	counts = kind == KEY_SASL_USERNAME ? s->limit_by_sasl :
+	    kind == KEY_SENDER ? s->limit_by_sender :
+	    kind == KEY_CLIENT_ADDRESS && s->limit_by_ip &&
+	    !id_outside(&s->limited_networks, id, len);
+	if (!counts || !id_under(ids, s, kind, id, len))
 		return;
 	show_key(charge, 0, show_limits(s->limits_by_id, &s->limits, ids->data,
 	    ids->len), s->sql_limits_by_id[0] != '\0', ids->data, ids->len);
