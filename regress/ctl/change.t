@@ -343,6 +343,29 @@ subtest 'grants, resets and show of what can be counted' => sub {
 	$d->ends_well;
 };
 
+subtest 'there may be 100000 blocks' => sub {
+	my $d = Policyd->start(config => { debug => False });
+	my $full = qr/^policyctl: 100000 of that kind are there already/;
+
+	$d->sql('WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)' .
+	    ' INSERT INTO mail_override (id, kind, amount, expires, since, who, reason)' .
+	    " SELECT 'login:u' || i, 2, 0, 253402300799, 0, 'x', '' FROM n");
+	ok(wait_until { $d->ask(sasl_username => 'u100000') eq $blocked }, 'the last of them holds');
+	my ($status, undef, $err) = ctl($d, 'block', 'bob', 60);
+	is($status, 3, 'one more cannot be');
+	like($err, $full, 'and why');
+	is((ctl($d, 'block', 'u5', 60))[0], 0, 'one that is there can be changed');
+	is((ctl($d, 'grant', 'bob', 1, 60))[0], 0, 'grants are counted for themselves');
+	is((ctl($d, 'unblock', 'u6'))[0], 0, 'where one ends');
+	is((ctl($d, 'block', 'bob', 60))[0], 0, 'there is room');
+	is($d->ask(sasl_username => 'bob'), $blocked, 'and it holds');
+	like((ctl($d, 'block', 'eve', 60))[2], $full, 'for no more than that');
+	$d->restart;
+	is($d->ask(sasl_username => $_), $blocked, "$_ is blocked after a restart")
+	    for qw(bob u1 u100000);
+	$d->ends_well;
+};
+
 subtest 'rules' => sub {
 	my $d = Policyd->start(config => { fail_action => 'reject {rule}:{id}', rules => [
 	    { name => 'user', key => 'sasl_username', limits => [[3, 60]] },
