@@ -15,7 +15,7 @@ CONF_SRCS =	src/conf/access.c src/conf/connection.c src/conf/convey.c src/conf/f
 # Reads one literal, as the ledgers do with a row of limits.
 LITERAL_SRCS =	src/conf/expression.c src/conf/literal.c src/conf/number.c \
 		src/conf/token.c
-CONF_READ_SRCS = src/conf/anchor.c src/conf/check.c src/conf/check_action.c \
+CONF_READ_SRCS = src/conf/anchor.c src/conf/check.c src/conf/check_action.c src/conf/check_rules.c \
 		src/conf/load.c src/conf/scalar.c src/conf/trust.c \
 		src/conf/yaml.c \
 		${LITERAL_SRCS}

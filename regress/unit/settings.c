@@ -341,7 +341,8 @@ static void
 by_id(void **state)
 {
 	(void)state;
-	read_text("ipv6_prefix = 64\n"
+	read_text("ipv6_prefix = 64\nlimit_by_ip = True\n"
+	    "limited_networks = ['0.0.0.0/0']\n"
 	    "limits_by_id = {\n"
 	    "'Bob': [[1, 60]], '@Example.org': [[2, 60]],\n"
 	    "'alice@example.org': [], 42: [[3, 60]],\n"

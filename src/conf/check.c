@@ -440,5 +440,6 @@ check_settings(const struct settings *s, struct faults *faults)
 	check_queries(s, faults);
 	check_sockets(s, faults);
 	check_limits(s, faults);
+	check_rules(s, faults);
 	check_reports(s, faults);
 }

@@ -31,4 +31,11 @@ void	check_addresses(const struct settings *, struct faults *);
 void	check_action(const char *name, const struct value *, bool placeholders,
 	    struct faults *);
 
+/*
+ * check_rules.c: entries of limits_by_id that can never match; and, for -n, at
+ * which stages a rule counts only, and logins that it does not count.
+ */
+void	check_rules(const struct settings *, struct faults *);
+void	check_rules_notes(const struct settings *, struct faults *);
+
 #endif

@@ -114,7 +114,7 @@ match_never(enum rule_attribute attr, const char *bytes, size_t len)
 			return "which is no pattern: a domain is written "
 			    "\"@example.org\"";
 		return match_is_domain(bytes, len) ?
-		    "which has no \"@\": a domain is written "
+		    "which is one whole id: a domain is written "
 		    "\"@example.org\"" : NULL;
 	case KEY_SASL_DOMAIN:
 	case KEY_SENDER_DOMAIN:

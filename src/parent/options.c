@@ -231,6 +231,7 @@ options_configtest(const struct options *o)
 		options_check_names(s, &faults);
 		readable_check(s, &faults);
 		check_addresses(s, &faults);
+		check_rules_notes(s, &faults);
 	}
 	if (faults.file == NULL)
 		fputs("there is no configuration file: built-in defaults\n",

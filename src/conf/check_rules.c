@@ -1,0 +1,148 @@
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "conf/check.h"
+#include "conf/match.h"
+#include "conf/normal.h"
+#include "conf/value.h"
+
+/* The value of rule `i`'s field; NULL: the file does not have it. */
+static const struct value *
+check_field(const struct settings *s, size_t i, const char *field)
+{
+	return value_get(settings_lookup(s, "rules")->items[i], field);
+}
+
+/* --- entries of limits_by_id that match nothing --- */
+
+/* Values of a combination have commas between them, which "\," is not. */
+static size_t
+check_parts(const char *bytes, size_t len)
+{
+	size_t	n = 1, i;
+
+	for (i = 0; i < len; i++)
+		if (bytes[i] == '\\')
+			i++;
+		else if (bytes[i] == ',')
+			n++;
+	return n;
+}
+
+static const char *
+check_rule_entry(const struct settings_rule *rule, const char *bytes,
+    size_t len)
+{
+	if (rule->nkey > 1)
+		return check_parts(bytes, len) == rule->nkey ? NULL :
+		    "which has not as many values, with commas between them, "
+		    "as the key has attributes";
+	if (rule->key[0] == KEY_SERVER)
+		return len == strlen("server") &&
+		    memcmp(bytes, "server", len) == 0 ? NULL :
+		    "but the only id of this key is \"server\"";
+	return match_never(rule->key[0], bytes, len);
+}
+
+/* Without rules an id is a login, a sender or an address. */
+static const char *
+check_plain_entry(const struct settings *s, const char *bytes, size_t len)
+{
+	if (match_never(KEY_CLIENT_ADDRESS, bytes, len) == NULL)
+		return s->limit_by_ip ? NULL :
+		    "which is the address of a client, but limit_by_ip is off";
+	if (!s->limit_by_sasl && !s->limit_by_sender)
+		return "but only addresses of clients are counted";
+	return match_never(KEY_SASL_USERNAME, bytes, len);
+}
+
+/* `rule` is NULL for the setting. */
+static void
+check_entries(const struct settings *s, const struct settings_rule *rule,
+    const char *name, const struct value *v, struct faults *faults)
+{
+	const struct value	*key;
+	const char		*why;
+	size_t			 len, i;
+
+	if (v == NULL || v->type != VALUE_DICT)
+		return;
+	for (i = 0; i + 1 < v->count; i += 2) {
+		key = v->items[i];
+		if (key->type != VALUE_STR)
+			continue;
+		len = normal_length(key->bytes, key->len);
+		why = rule != NULL ? check_rule_entry(rule, key->bytes, len) :
+		    check_plain_entry(s, key->bytes, len);
+		if (why != NULL)
+			fault_warning(faults, key->line, key->column,
+			    "%s has \"%s\", %s", name, key->bytes, why);
+	}
+}
+
+void
+check_rules(const struct settings *s, struct faults *faults)
+{
+	char	name[48];
+	size_t	i;
+
+	if (s->nrules == 0 && (s->limit_by_sasl || s->limit_by_sender ||
+	    s->limit_by_ip))
+		check_entries(s, NULL, "limits_by_id",
+		    settings_lookup(s, "limits_by_id"), faults);
+	for (i = 0; i < s->nrules; i++) {
+		snprintf(name, sizeof(name), "rules[%zu].limits_by_id", i);
+		check_entries(s, &s->rules[i], name, check_field(s, i,
+		    "limits_by_id"), faults);
+	}
+}
+
+/* --- where Postfix has to ask --- */
+
+static void
+check_stage(const struct settings *s, size_t i, struct faults *faults)
+{
+	const struct settings_rule	*rule = &s->rules[i];
+	const struct value		*v;
+
+	v = check_field(s, i, rule->count == RULE_DISTINCT_RECIPIENTS ||
+	    rule->count == RULE_BYTES ? "count" : "key");
+	if (rule->at_rcpt)
+		fault_warning(faults, v->line, v->column,
+		    "rule %s counts at RCPT only: Postfix has to ask in "
+		    "smtpd_recipient_restrictions, and a recipient that it "
+		    "refuses afterwards stays counted", rule->name);
+	else if (rule->count == RULE_BYTES)
+		fault_warning(faults, v->line, v->column,
+		    "rule %s counts at DATA and END-OF-MESSAGE only: Postfix "
+		    "has to ask in smtpd_data_restrictions or "
+		    "smtpd_end_of_data_restrictions", rule->name);
+}
+
+static void
+check_domain(const struct settings *s, size_t i, struct faults *faults)
+{
+	const struct value	*v = check_field(s, i, "key");
+	size_t			 j;
+
+	for (j = 0; j < s->rules[i].nkey; j++)
+		if (s->rules[i].key[j] == KEY_SASL_DOMAIN &&
+		    s->default_domain[0] == '\0')
+			fault_warning(faults, v->line, v->column,
+			    "rule %s counts no login without \"@\": set "
+			    "default_domain if there are such logins",
+			    s->rules[i].name);
+}
+
+void
+check_rules_notes(const struct settings *s, struct faults *faults)
+{
+	size_t	i;
+
+	for (i = 0; i < s->nrules; i++) {
+		check_stage(s, i, faults);
+		check_domain(s, i, faults);
+	}
+}
