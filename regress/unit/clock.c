@@ -76,10 +76,22 @@ clocks_run(void **state)
 	assert_true(wall >= before && wall <= time(NULL) + 1);
 }
 
+static void
+sooner_of_two(void **state)
+{
+	(void)state;
+	assert_int_equal(clock_sooner(-1, -1), -1);
+	assert_int_equal(clock_sooner(-1, 5), 5);
+	assert_int_equal(clock_sooner(5, -1), 5);
+	assert_int_equal(clock_sooner(5, 0), 0);
+	assert_int_equal(clock_sooner(3, 5), 3);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
+		cmocka_unit_test(sooner_of_two),
 		cmocka_unit_test(deadlines),
 		cmocka_unit_test(left_is_rounded_up),
 		cmocka_unit_test(for_ever),

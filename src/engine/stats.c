@@ -51,12 +51,6 @@ stats_find_rule(const char *name)
 	return &r[i];
 }
 
-static const char *
-stats_rule_name(const struct settings *s, unsigned int rule)
-{
-	return rule < s->nrules ? s->rules[rule].name : "";
-}
-
 void
 stats_rules(const struct settings *s)
 {
@@ -72,7 +66,8 @@ void
 stats_rule(const struct settings *s, unsigned int rule,
     enum stats_rule_counter counter)
 {
-	stats_find_rule(stats_rule_name(s, rule))->count[counter]++;
+	stats_find_rule(rule < s->nrules ? s->rules[rule].name :
+	    "")->count[counter]++;
 }
 
 const struct stats_rule *

@@ -52,6 +52,12 @@ clock_left(struct mono deadline, struct mono now)
 	return ms > INT_MAX ? INT_MAX : (int)ms;
 }
 
+int
+clock_sooner(int a, int b)
+{
+	return a == -1 || (b != -1 && b < a) ? b : a;
+}
+
 int64_t
 clock_between(struct mono then, struct mono now)
 {

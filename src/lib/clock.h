@@ -20,6 +20,9 @@ bool		clock_passed(struct mono deadline, struct mono now);
 /* Milliseconds until the deadline, rounded up; 0 when passed. Fits poll(2). */
 int		clock_left(struct mono deadline, struct mono now);
 
+/* The shorter of two timeouts of poll(2); -1 is none. */
+int		clock_sooner(int, int);
+
 /* Nanoseconds from `then` to `now`; negative if `then` is later. */
 int64_t		clock_between(struct mono then, struct mono now);
 

@@ -428,28 +428,24 @@ children_timers(struct parent *p, struct mono now)
 	}
 }
 
-static int
-sooner(int a, int b)
-{
-	return a == -1 || (b != -1 && b < a) ? b : a;
-}
-
 int
 children_left(const struct parent *p, struct mono now)
 {
 	const struct child	*child;
-	int			 left = -1;
+	int			 left = -1, this;
 	size_t			 i;
 
 	for (i = 0; i < SLOT__MAX; i++) {
 		child = &p->child[i];
+		this = -1;
 		if ((child->state == CHILD_STARTING ||
 		    child->state == CHILD_LEAVING) && !child->killed)
-			left = sooner(left, clock_left(child->deadline, now));
+			this = clock_left(child->deadline, now);
 		else if (is_asked(child))
-			left = sooner(left, clock_left(child->ask, now));
+			this = clock_left(child->ask, now);
 		else if (child->state == CHILD_DOWN && p->restart[i].due)
-			left = sooner(left, clock_left(p->restart[i].at, now));
+			this = clock_left(p->restart[i].at, now);
+		left = clock_sooner(left, this);
 	}
 	return left;
 }

@@ -86,8 +86,8 @@ open_cleaner(struct parent *p)
 	char	why[WHY_MAX];
 
 	enter(&p->job, JOB_OPENING);
-	p->job.cleaned = true;
-	p->job.cleaned_at = clock_mono();
+	p->job.cleaning.done = true;
+	p->job.cleaning.last = clock_mono();
 	if (children_start(p, SLOT_CLEANER, p->settings, &p->identity,
 	    why) == -1)
 		fail(p, why);
@@ -236,14 +236,14 @@ clean_on_reported(struct parent *p, const struct msg_reported *reported)
 	case REPORT_SENT:
 		log_notice("the report was sent");
 		say(job, "the report was sent");
-		job->mailed = true;
-		job->mailed_at = clock_mono();
+		job->reporting.done = true;
+		job->reporting.last = clock_mono();
 		/*
 		 * A hit that came during the report waits as long as one that
 		 * comes now.
 		 */
-		if (job->report_due)
-			job->report_at = clock_after(job->mailed_at,
+		if (job->reporting.wanted)
+			job->reporting.at = clock_after(job->reporting.last,
 			    MAIL_EVERY_MS);
 		enter(job, JOB_FORGETTING);
 		child_signal(&p->child[source(p)], MSG_HITS_SENT);
@@ -313,16 +313,16 @@ clean_on_gone(struct parent *p, enum slot slot)
  * every day. A reload does not delay a run.
  */
 static void
-plan(bool *timed, struct mono *next, bool wanted, int64_t ms, int64_t first,
+plan(struct timetable *t, bool regular, int64_t ms, int64_t first,
     struct mono now)
 {
 	struct mono	latest = clock_after(now, ms);
 
-	if (!*timed)
-		*next = clock_after(now, ms < first ? ms : first);
-	else if (clock_passed(latest, *next))
-		*next = latest;
-	*timed = wanted;
+	if (!t->regular)
+		t->next = clock_after(now, ms < first ? ms : first);
+	else if (clock_passed(latest, t->next))
+		t->next = latest;
+	t->regular = regular;
 }
 
 void
@@ -331,14 +331,13 @@ clean_schedule(struct parent *p, struct mono now)
 	struct job	*job = &p->job;
 	int64_t		 ms = p->settings->clean_interval * 1000;
 
-	plan(&job->clean_timed, &job->clean_next, ms > 0, ms, FIRST_CLEAN_MS,
-	    now);
-	plan(&job->report_timed, &job->report_next,
-	    ms > 0 && report_is_on(p->settings), ms, FIRST_MAIL_MS, now);
+	plan(&job->cleaning, ms > 0, ms, FIRST_CLEAN_MS, now);
+	plan(&job->reporting, ms > 0 && report_is_on(p->settings), ms,
+	    FIRST_MAIL_MS, now);
 	/* The reload may have removed the cause of the failure. */
 	if (job->failures > 0) {
 		job->failures = 0;
-		job->report_at = now;
+		job->reporting.at = now;
 	}
 }
 
@@ -348,13 +347,14 @@ clean_begin(struct parent *p)
 	open_job(p, true, report_is_on(p->settings));
 }
 
-/* Now, or this long after the last one. */
-static struct mono
-earliest(bool was, struct mono last, int64_t ms, struct mono now)
+/* Wants it now, or this long after the last time. */
+static void
+want(struct timetable *t, int64_t ms, struct mono now)
 {
-	struct mono	next = clock_after(last, ms);
+	struct mono	next = clock_after(t->last, ms);
 
-	return was && !clock_passed(next, now) ? next : now;
+	t->wanted = true;
+	t->at = t->done && !clock_passed(next, now) ? next : now;
 }
 
 /*
@@ -364,11 +364,7 @@ earliest(bool was, struct mono last, int64_t ms, struct mono now)
 void
 clean_want(struct parent *p, struct mono now)
 {
-	struct job	*job = &p->job;
-
-	job->clean_due = true;
-	job->clean_at = earliest(job->cleaned, job->cleaned_at, WISH_CLEAN_MS,
-	    now);
+	want(&p->job.cleaning, WISH_CLEAN_MS, now);
 }
 
 void
@@ -383,22 +379,15 @@ clean_want_report(struct parent *p, struct mono now)
 	/* The report under way fulfils the wish. */
 	if (p->job.step != JOB_IDLE && p->job.report)
 		return;
-	p->job.report_due = true;
-	p->job.report_at = earliest(p->job.mailed, p->job.mailed_at,
-	    WISH_MAIL_MS, now);
+	want(&p->job.reporting, WISH_MAIL_MS, now);
 }
 
 void
 clean_on_hit(struct parent *p, struct mono now)
 {
-	struct job	*job = &p->job;
-
-	if (!p->settings->report_immediately || !report_is_on(p->settings) ||
-	    job->report_due)
-		return;
-	job->report_due = true;
-	job->report_at = earliest(job->mailed, job->mailed_at, MAIL_EVERY_MS,
-	    now);
+	if (p->settings->report_immediately && report_is_on(p->settings) &&
+	    !p->job.reporting.wanted)
+		want(&p->job.reporting, MAIL_EVERY_MS, now);
 }
 
 static void
@@ -412,8 +401,8 @@ retry_report(struct job *job, struct mono now)
 	if (ms > RETRY_MAX_MS)
 		ms = RETRY_MAX_MS;
 	job->failures++;
-	job->report_due = true;
-	job->report_at = clock_after(now, ms);
+	job->reporting.wanted = true;
+	job->reporting.at = clock_after(now, ms);
 	log_notice("the report is tried again in %" PRId64 " s", ms / 1000);
 }
 
@@ -440,17 +429,16 @@ finish(struct parent *p)
 
 /* Whether it is due. Moves a regular time on to the next one. */
 static bool
-due(bool timed, struct mono *next, int64_t interval, bool *wanted,
-    struct mono at, struct mono now)
+due(struct timetable *t, int64_t interval, struct mono now)
 {
 	bool	is_due = false;
 
-	if (timed && clock_passed(*next, now)) {
-		*next = clock_after(now, interval * 1000);
+	if (t->regular && clock_passed(t->next, now)) {
+		t->next = clock_after(now, interval * 1000);
 		is_due = true;
 	}
-	if (*wanted && clock_passed(at, now)) {
-		*wanted = false;
+	if (t->wanted && clock_passed(t->at, now)) {
+		t->wanted = false;
 		is_due = true;
 	}
 	return is_due;
@@ -472,31 +460,25 @@ clean_timers(struct parent *p, struct mono now)
 	}
 	if (!p->started)
 		return;
-	clean = due(job->clean_timed, &job->clean_next, interval,
-	    &job->clean_due, job->clean_at, now);
+	clean = due(&job->cleaning, interval, now);
 	/* The report may have been disabled while it waited. */
-	report = due(job->report_timed, &job->report_next, interval,
-	    &job->report_due, job->report_at, now) && report_is_on(p->settings);
+	report = due(&job->reporting, interval, now) &&
+	    report_is_on(p->settings);
 	if (clean || report)
 		open_job(p, clean, report);
 }
 
 static int
-sooner(int left, bool timed, struct mono at, struct mono now)
+timetable_left(const struct timetable *t, struct mono now)
 {
-	int	this;
-
-	if (!timed)
-		return left;
-	this = clock_left(at, now);
-	return left == -1 || this < left ? this : left;
+	return clock_sooner(t->regular ? clock_left(t->next, now) : -1,
+	    t->wanted ? clock_left(t->at, now) : -1);
 }
 
 int
 clean_left(const struct parent *p, struct mono now)
 {
 	const struct job	*job = &p->job;
-	int			 left = -1;
 
 	if (job->step == JOB_CLOSING)
 		return -1;
@@ -504,10 +486,8 @@ clean_left(const struct parent *p, struct mono now)
 		return clock_left(job->deadline, now);
 	if (!p->started)
 		return -1;
-	left = sooner(left, job->clean_timed, job->clean_next, now);
-	left = sooner(left, job->report_timed, job->report_next, now);
-	left = sooner(left, job->clean_due, job->clean_at, now);
-	return sooner(left, job->report_due, job->report_at, now);
+	return clock_sooner(timetable_left(&job->cleaning, now),
+	    timetable_left(&job->reporting, now));
 }
 
 void

@@ -56,19 +56,24 @@ enum job_step {
 	JOB_CLOSING
 };
 
+/* When something is done again. */
+struct timetable {
+	bool		regular;	/* by clean_interval, at `next` */
+	struct mono	next;
+	bool		wanted;		/* besides, at `at` */
+	struct mono	at;
+	bool		done;		/* since the start, at `last` */
+	struct mono	last;
+};
+
 /* Cleaning and reporting: clean.c. */
 struct job {
 	enum job_step	step;
 	bool		report;		/* follows the cleaning */
 	bool		failed;
 	struct mono	deadline;	/* of the step */
-	/* Work that is due at a time. */
-	bool		clean_due, report_due;
-	struct mono	clean_at, report_at;
-	bool		clean_timed, report_timed;	/* by clean_interval */
-	struct mono	clean_next, report_next;
-	bool		cleaned, mailed;	/* since the start; last at: */
-	struct mono	cleaned_at, mailed_at;
+	struct timetable cleaning;
+	struct timetable reporting;
 	unsigned int	failures;	/* failed reports in succession */
 	/* The job under way. */
 	bool		clean;

@@ -297,24 +297,15 @@ may_begin(const struct parent *p)
 	    p->child[SLOT_OLD_LEDGER].state == CHILD_DOWN;
 }
 
-static void
-go_on(struct parent *p, struct mono now)
-{
-	/*
-	 * A child that is busy, for example with a slow database, has not
-	 * refused.
-	 */
-	if ((!awaited(p, SLOT_ENGINE) && !awaited(p, SLOT_LEDGER)) ||
-	    clock_passed(p->reload.deadline, now))
-		commit(p);
-}
-
 void
 reload_timers(struct parent *p, struct mono now)
 {
-	if (p->reload.offered)
-		go_on(p, now);
-	else if (p->reload.active && p->reload.ready)
+	if (p->reload.offered) {
+		/* A child that is busy at the deadline has not refused. */
+		if ((!awaited(p, SLOT_ENGINE) && !awaited(p, SLOT_LEDGER)) ||
+		    clock_passed(p->reload.deadline, now))
+			commit(p);
+	} else if (p->reload.active && p->reload.ready)
 		offer(p);
 	else if (may_begin(p) && clock_passed(p->reload.not_before, now))
 		begin(p);

@@ -149,22 +149,16 @@ static const struct child_events	events = {
 /* --- the loop --- */
 
 static int
-sooner(int a, int b)
-{
-	return a == -1 || (b != -1 && b < a) ? b : a;
-}
-
-static int
 time_left(const struct parent *p, struct mono now)
 {
-	int	left = sooner(children_left(p, now), notify_left(now));
+	int	left = clock_sooner(children_left(p, now), notify_left(now));
 	size_t	i;
 
 	for (i = 0; i < SLOT__MAX; i++)
-		left = sooner(left, relay_left(&p->child[i].relay, now));
+		left = clock_sooner(left, relay_left(&p->child[i].relay, now));
 	if (!p->stopping)
-		left = sooner(left,
-		    sooner(clean_left(p, now), reload_left(p, now)));
+		left = clock_sooner(left,
+		    clock_sooner(clean_left(p, now), reload_left(p, now)));
 	return left;
 }
 

@@ -349,12 +349,6 @@ send_listener(const struct listener *l, struct child *engine)
 }
 
 static void
-send_end(uint32_t number, struct child *engine)
-{
-	child_number(engine, MSG_LISTENER_END, number, -1);
-}
-
-static void
 change(const struct listener *l)
 {
 	struct unixsocket	u = as_unixsocket(l);
@@ -389,7 +383,7 @@ sockets_adopt(struct listeners *running, struct listeners *fresh,
 			continue;
 		}
 		log_notice("no longer listening on %s", old->name);
-		send_end(old->number, engine);
+		child_number(engine, MSG_LISTENER_END, old->number, -1);
 		listener_end(old);
 	}
 	forget(running);
