@@ -516,8 +516,12 @@ uninstall-init-openbsd uninstall-init-freebsd uninstall-init-netbsd:
 uninstall-init- uninstall-init-none:
 
 # The same bytes for the same commit, wherever it is made, whatever git is told there.
+# A tree without git is what a tarball had in it: that one is to lie in it.
 dist:
-	@git -c tar.umask=0022 -c core.autocrlf=false -c core.eol=lf archive --format=tar --prefix=policyd-rate-limit-${VERSION}/ HEAD | \
+	@[ -e .git ] || [ -s policyd-rate-limit-${VERSION}.tar.gz ] || { \
+	    echo "make dist: no clone of the repository: put" \
+	    "policyd-rate-limit-${VERSION}.tar.gz here" >&2; exit 1; }
+	@[ ! -e .git ] || git -c tar.umask=0022 -c core.autocrlf=false -c core.eol=lf archive --format=tar --prefix=policyd-rate-limit-${VERSION}/ HEAD | \
 	    gzip -9n >policyd-rate-limit-${VERSION}.tar.gz
 	@echo policyd-rate-limit-${VERSION}.tar.gz
 

@@ -45,4 +45,13 @@ my %there = map { m{\Qpolicyd-rate-limit-$version\E/(\S+)} ? ($1 => 1) : () } @l
 ok($there{$_}, "with $_")
     for 'GNUmakefile', 'BSDmakefile', 'LICENSE', 'packaging/debian/control', 'src/rules.mk';
 
+# Where the tarball was unpacked there is no repository, or another one above it.
+my $unpacked = "$dir/one/policyd-rate-limit-$version";
+output("cd '$dir/one' && tar -xzf '$made[0]'");
+isnt(system("cd '$unpacked' && make -s dist >'$dir/said' 2>&1"), 0, 'not made without git');
+like(slurp("$dir/said"), qr/put policyd-rate-limit-\Q$version\E\.tar\.gz here/, 'says what to do');
+output("cp '$made[0]' '$unpacked'");
+is(system("cd '$unpacked' && make -s dist >'$dir/said' 2>&1"), 0, 'what it came in is there');
+ok(-s "$unpacked/policyd-rate-limit-$version.tar.gz" == -s $made[0], 'and stays');
+
 done_testing();
