@@ -21,12 +21,12 @@ struct override_list {
 	struct map	*map;
 	size_t		 count[OVERRIDE__MAX];
 	uint64_t	 sum;
-	/* How many blocked networks have this length, of IPv4 and IPv6. */
+	/* The number of blocked networks of each length, for IPv4 and IPv6. */
 	uint32_t	 v4[PREFIXES];
 	uint32_t	 v6[PREFIXES];
 };
 
-/* What map_find is given as a key. */
+/* The key of map_find. */
 struct override_name {
 	uint8_t		 kind;
 	const char	*id;
@@ -81,7 +81,7 @@ override_list_free(struct override_list *l)
 	free(l);
 }
 
-/* The place where a blocked network of this length is counted, or NULL. */
+/* The counter of blocked networks of this length, or NULL. */
 static uint32_t *
 override_prefix(struct override_list *l, const struct override *o)
 {
@@ -258,7 +258,7 @@ override_domain(const struct override_list *l, const char *login, size_t len,
 	return NULL;
 }
 
-/* The longest network first: its reason is the one that says most. */
+/* The longest network first, since its reason is the most specific. */
 static const struct override *
 override_network(const struct override_list *l, const struct addr *client,
     int64_t now)

@@ -9,18 +9,18 @@
 #include "lib/addr.h"
 
 /*
- * What an administrator grants and blocks, in memory, found by a hash. Pure.
+ * Blocks and grants in memory, in a hash table. Pure.
  *
- * A grant is for an id as it is counted. A block is for what it matches, by its
- * id: "login:bob@example.org", "domain:example.org" (of logins),
- * "network:192.0.2.0/24" (an address has its whole length) or
- * "sender:bob@example.org", the values normalised as those of requests are.
+ * A grant is for an id as it is counted. The id of a block says what it
+ * matches: "login:bob@example.org", "domain:example.org" (of logins),
+ * "network:192.0.2.0/24" (an address has its full length) or
+ * "sender:bob@example.org". Its values are normalised like those of requests.
  */
 struct override {
 	uint8_t		 kind;		/* enum override_kind */
 	int64_t		 amount;	/* OVERRIDE_GRANT: mails */
 	int64_t		 since;		/* seconds since 1970 */
-	int64_t		 until;		/* the same; 0: no longer */
+	int64_t		 until;		/* the same; 0: end it */
 	const char	*id;
 	size_t		 idlen;
 	const char	*who;
@@ -35,9 +35,9 @@ struct override_list	*override_list_new(void);
 void			 override_list_free(struct override_list *);
 
 /*
- * Copies it in the place of one of the same kind and id, or, with an `until` of
- * 0, takes that away. OVERRIDE_MOST of a kind are kept; others are ignored.
- * Returns whether there was one.
+ * Stores a copy in place of one of the same kind and id; with an `until` of 0
+ * it only removes that. At most OVERRIDE_MOST of a kind are kept, more are
+ * ignored. Returns whether there was one.
  */
 bool	override_list_set(struct override_list *, const struct override *);
 size_t	override_list_count(const struct override_list *,
@@ -45,23 +45,23 @@ size_t	override_list_count(const struct override_list *,
 void	override_list_each(const struct override_list *,
 	    void (*)(void *, const struct override *), void *);
 
-/* The same for lists of the same overrides in any order. */
+/* A checksum that is equal for lists of the same overrides in any order. */
 uint64_t	override_list_sum(const struct override_list *);
 
-/* That which holds at `now` for exactly this id, or NULL. */
+/* The one for exactly this id at `now`, or NULL. */
 const struct override	*override_find(const struct override_list *,
 			    enum override_kind, const char *id, size_t idlen,
 			    int64_t now);
 
 /*
- * Writes the id of a block: the word, such as "login:", and the value. One that
- * no database takes as it is, because it is too long, not UTF-8 or ends in a
- * blank, is '#' and a hash. `id` has room for OVERRIDE_ID_MAX bytes; the length
- * is returned.
+ * Writes the id of a block: a word, such as "login:", and the value. A value
+ * that a database cannot store (too long, not UTF-8, a blank at its end) is
+ * replaced by '#' and a hash. `id` has room for OVERRIDE_ID_MAX bytes. Returns
+ * the length.
  */
 size_t	override_id(char *id, const char *word, const char *value, size_t len);
 
-/* Whom a request is of, normalised; a length of 0: unknown. */
+/* The subject of a request, normalised. A length of 0: unknown. */
 struct override_subject {
 	const char	*login;
 	size_t		 loginlen;
@@ -71,7 +71,7 @@ struct override_subject {
 	struct addr	 client;	/* bits 0: unknown */
 };
 
-/* The block that holds at `now` for this subject, or NULL. */
+/* The block that matches this subject at `now`, or NULL. */
 const struct override	*override_block(const struct override_list *,
 			    const struct override_subject *, int64_t now);
 

@@ -21,7 +21,7 @@ retry_key_at(const struct retry_key *k, int64_t at)
 	    at)) == -1)
 		return -1;
 	after = num_add_clamp(at, after);
-	/* A grant that has ended by then does not help. */
+	/* A grant that has ended by then has no effect. */
 	if (granted > 0 && after >= k->granted_until)
 		return retry_key_at(k, k->granted_until);
 	return after;
@@ -34,9 +34,9 @@ retry_after(const struct retry_key *keys, size_t nkeys, int64_t now)
 	size_t	i = 0;
 
 	/*
-	 * While one key is waited for, a correction can leave the window of
-	 * another and make it full again: from the later time on all are asked
-	 * once more.
+	 * While it waits for one key, a correction may leave a window of
+	 * another and make that full again, so all are checked again from the
+	 * later time on.
 	 */
 	while (i < nkeys) {
 		if ((then = retry_key_at(&keys[i], at)) == -1)

@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 /*
- * Bytes on their way: data[start] to data[end - 1] are in use. All zero is an
- * empty one. Whatever memory is let go or moved away from is wiped, as it may
+ * A byte queue: data[start] to data[end - 1] are in use. An all-zero struct is
+ * an empty one. Memory that is freed or moved away from is wiped, since it may
  * hold secrets.
  */
 struct buffer {
@@ -18,13 +18,16 @@ struct buffer {
 
 size_t	buffer_len(const struct buffer *);
 
-/* Empty again, and usable. */
+/* Frees the memory; the buffer is empty and usable. */
 void	buffer_free(struct buffer *);
 
-/* All is used up: begins at the front again, and a large one is let go. */
+/*
+ * After all bytes were used: starts at the front again, and frees a large
+ * buffer.
+ */
 void	buffer_rewind(struct buffer *);
 
-/* Room for `more` bytes behind the end; what is in use may move. */
+/* Makes room for `more` bytes after the end; bytes in use may move. */
 void	buffer_room(struct buffer *, size_t more);
 
 #endif

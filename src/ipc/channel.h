@@ -10,18 +10,19 @@
 #include "lib/str.h"
 
 /*
- * A message stream over a stream socketpair, buffered both ways so that one
- * system call carries many messages. Sixteen bytes of header, network byte
- * order: u32 length of the payload, u16 type, u16 flags (1: a descriptor comes
- * with it), u64 request number. Who may send what to whom stands in message.c;
- * anything else is refused, and so is a descriptor that the type does not carry
- * (surplus ones are closed).
+ * A stream of messages over a stream socketpair, buffered both ways so that one
+ * system call carries many messages. The header is sixteen bytes in network
+ * byte order: u32 length of the payload, u16 type, u16 flags (1: a descriptor
+ * comes with it), u64 request number. The table in message.c says who may send
+ * what to whom. Any other message is refused, and so is a descriptor that the
+ * type does not carry; surplus descriptors are closed.
  */
 struct channel;
 
 /*
- * Longest payload from a child: the largest charge that message.h permits fits.
- * The parent is trusted, and a table of limits for many ids is one setting.
+ * Longest payload from a child; it holds the largest charge that message.h
+ * permits. The parent is trusted, and a table of limits for many ids is one
+ * setting.
  */
 #define CHANNEL_PAYLOAD_MAX	(2 * 1024 * 1024)
 #define CHANNEL_PARENT_MAX	(64 * 1024 * 1024)
@@ -44,54 +45,51 @@ int		 channel_fd(const struct channel *);
 enum role	 channel_peer(const struct channel *);
 
 /*
- * One recvmsg(2) into the buffer. 1: bytes came; 0: nothing there now; -1: end
- * of file (errno 0) or a fault (errno).
+ * One recvmsg(2) into the buffer. 1: bytes came; 0: none now; -1: end of file
+ * (errno 0) or a fault (errno).
  */
 int	channel_read(struct channel *);
 
 /*
- * The next whole message of the buffer. 1: *m is set; 0: none yet; -1: the peer
- * broke the rules (errno EBADMSG, said in the log), the channel must be freed.
- * The payload stays where it is until the next channel_read; a MSG_SETTING,
- * which can hold a password, is wiped by the next channel_next already.
+ * The next complete message. 1: *m is set; 0: none yet; -1: the peer broke the
+ * rules (errno EBADMSG, logged), and the channel must be freed. The payload is
+ * valid until the next channel_read; a MSG_SETTING, which may hold a password,
+ * is wiped by the next channel_next.
  */
 int	channel_next(struct channel *, struct message *);
 
 /*
- * Queues one message; the payload is copied. `fd` (or -1) is duplicated at
- * once, the caller still owns its own. A type that this role may not send is a
- * broken invariant; no descriptor left for the duplicate, or a payload over the
- * bound, is told by the next channel_flush, which fails from then on.
+ * Queues one message; the payload is copied. `fd` (or -1) is duplicated, and
+ * the caller still owns its own. A type that this role may not send is a broken
+ * invariant. If the descriptor cannot be duplicated or the payload is too long,
+ * every later channel_flush fails.
  */
 void	channel_send(struct channel *, enum message_type, uint64_t request,
 	    const struct str *payload, int fd);
 
-/* A short cut without payload or descriptor. */
+/* A message without payload or descriptor. */
 void	channel_signal(struct channel *, enum message_type, uint64_t request);
 
 /*
- * Writes what it can. 1: all out; 0: some is left, wait for writable; -1:
- * errno.
+ * Writes what it can. 1: everything is written; 0: some is left, wait until
+ * writable; -1: errno.
  */
 int	channel_flush(struct channel *);
 
-/*
- * Bytes queued and not yet written; above CHANNEL_HIGH callers stop their
- * sources.
- */
+/* Bytes queued and not written. Above CHANNEL_HIGH callers stop producing. */
 size_t	channel_queued(const struct channel *);
 #define CHANNEL_HIGH	(1024 * 1024)
 
 /*
- * Blocking, for start-up: the next message, or -1 with errno (ETIMEDOUT, 0 at
- * end of file, EBADMSG). Queued messages are flushed meanwhile.
+ * For start-up: waits for the next message, or returns -1 with errno
+ * (ETIMEDOUT, 0 at end of file, EBADMSG). Flushes queued messages meanwhile.
  */
 int	channel_wait(struct channel *, struct message *, struct mono deadline);
 
-/* Blocking flush until the deadline; 0 or -1 with errno. */
+/* Flushes, and waits until the deadline. 0 or -1 with errno. */
 int	channel_drain(struct channel *, struct mono deadline);
 
-/* Two connected ends, close-on-exec. 0 or -1 with errno. */
+/* Two connected descriptors, close-on-exec. 0 or -1 with errno. */
 int	channel_pair(int fd[2]);
 
 #endif

@@ -10,10 +10,10 @@
 
 /*
  * Every message between our processes: its type, its struct, and a pair of
- * functions. put appends the payload to a str; get fills the struct from a
- * payload and returns 0, or -1 with errno EBADMSG for a wrong length, a value
- * out of range or bytes left over. What get leaves in pointers points into the
- * payload unless said otherwise.
+ * functions. put appends the payload to a str. get fills the struct from a
+ * payload; it returns 0, or -1 with errno EBADMSG for a wrong length, a value
+ * out of range or bytes left over. Pointers set by get point into the payload
+ * unless stated otherwise.
  */
 enum role {
 	ROLE_PARENT,
@@ -30,53 +30,53 @@ enum message_type {
 	MSG_LOG,		/* struct msg_log */
 	MSG_IDENTITY,		/* struct msg_identity */
 	MSG_SETTING,		/* one setting: conf/convey.h */
-	MSG_SETTINGS_END,	/* number: generation, swap them in */
+	MSG_SETTINGS_END,	/* number: generation, now complete */
 	MSG_LISTENER,		/* struct msg_listener, with the socket */
-	MSG_LISTENER_END,	/* number of a listener that is closed */
-	MSG_DIRECTORY,		/* descriptor 4 is that of the SQLite file */
+	MSG_LISTENER_END,	/* number of a listener to close */
+	MSG_DIRECTORY,		/* descriptor 4 is the SQLite directory */
 	MSG_PEER,		/* number: role of the peer, with our end */
-	MSG_START,		/* that is all: set up, lock, say ready */
-	MSG_STOP,		/* finish what is in flight, then exit */
-	MSG_ALIVE_WANTED,	/* are you? */
+	MSG_START,		/* the end of the start messages */
+	MSG_STOP,		/* answer what was read, then exit */
+	MSG_ALIVE_WANTED,	/* asks for MSG_ALIVE */
 	/* child to parent */
 	MSG_READY,		/* struct msg_ready */
-	MSG_ALIVE,		/* I am */
-	MSG_SETTINGS_TAKEN,	/* number: of the generation, in force now */
-	MSG_FAULT,		/* text: why it cannot start; it exits next */
-	/* engine and ledger */
+	MSG_ALIVE,		/* the answer */
+	MSG_SETTINGS_TAKEN,	/* number: generation now in force */
+	MSG_FAULT,		/* text: why it cannot start; it exits */
+	/* between engine and ledger */
 	MSG_CHARGE,		/* struct msg_charge, answered by number */
 	MSG_VERDICT,		/* struct msg_verdict */
-	MSG_SERVING,		/* ledger, engine: it has its database */
-	/* cleaning and reporting: from whom to whom, and what */
+	MSG_SERVING,		/* ledger to engine: it has its database */
+	/* cleaning and reporting: sender, receiver: contents */
 	MSG_CLEAN,		/* parent, ledger: begin */
 	MSG_CLEANED,		/* ledger, parent: struct msg_cleaned */
-	MSG_HITS_WANTED,	/* parent, ledger: tell them to your peer */
+	MSG_HITS_WANTED,	/* parent, ledger: send them to the report */
 	MSG_HIT,		/* ledger, report: struct msg_hit */
-	MSG_HITS_END,		/* ledger, report: number, time of the last */
-	MSG_HITS_SENT,		/* parent, ledger: mailed, forget those */
-	MSG_HITS_FORGOTTEN,	/* ledger, parent: number, 1 if it could */
-	MSG_HIT_NEW,		/* ledger, parent: to be reported at once */
+	MSG_HITS_END,		/* ledger, report: number: time of the last */
+	MSG_HITS_SENT,		/* parent, ledger: mailed, delete them */
+	MSG_HITS_FORGOTTEN,	/* ledger, parent: number: 1 if it could */
+	MSG_HIT_NEW,		/* ledger, parent: report_immediately */
 	MSG_REPORTED,		/* report, parent: struct msg_reported */
 	MSG_TRIED,		/* parent, report: text, struct report_tried */
-	/* policyctl's wishes, engine to parent, and how they went */
+	/* wishes of policyctl, engine to parent, and their results */
 	MSG_WISH,		/* number: enum wish */
 	MSG_WISHED,		/* struct msg_wished */
 	MSG_STATE,		/* struct msg_state: of WISH_STATE */
-	/* policyctl's questions, engine to ledger and back by number */
+	/* questions of policyctl, engine to ledger and back */
 	MSG_WEIGH,		/* struct msg_charge: nothing is recorded */
 	MSG_WEIGHED,		/* struct msg_weighed */
 	MSG_TOP,		/* number: of ids */
 	MSG_TOPPED,		/* struct msg_topped */
 	MSG_FIGURES_WANTED,
 	MSG_FIGURES,		/* struct msg_figures */
-	MSG_RESET,		/* struct msg_charge; MSG_WEIGHED is back */
+	MSG_RESET,		/* struct msg_charge; answer MSG_WEIGHED */
 	MSG_OVERRIDE,		/* struct msg_override */
 	MSG_OVERRIDDEN,		/* number: enum override_result */
-	/* what holds, so that the engine knows it too */
+	/* the blocks and grants, for the engine's list */
 	MSG_OVERRIDES_WANTED,	/* engine, ledger */
-	MSG_OVERRIDES_BEGIN,	/* ledger, engine: what it had is void */
-	MSG_OVERRIDES_PART,	/* struct msg_override, one each */
-	MSG_OVERRIDES_END,	/* as new as the database's, by number */
+	MSG_OVERRIDES_BEGIN,	/* ledger, engine: forget the list */
+	MSG_OVERRIDES_PART,	/* struct msg_override, one in each */
+	MSG_OVERRIDES_END,	/* the list is complete and current */
 	MSG__MAX
 };
 
@@ -97,7 +97,7 @@ struct message_rule {
 	bool		 fd;		/* may carry a descriptor */
 };
 
-/* NULL for a number that is no type. */
+/* NULL: the number is no type. */
 const struct message_rule	*message_rule(unsigned int type);
 
 /* --- start --- */
@@ -108,11 +108,11 @@ struct msg_log {
 void	msg_log_put(struct str *, const struct msg_log *);
 int	msg_log_get(struct msg_log *, const void *, size_t);
 
-/* Ids to take and the directory to be shut into; not root: drop is false. */
+/* Ids to take and the directory to chroot to; drop is false if not root. */
 #define IDENTITY_GROUPS_MAX	64
 struct msg_identity {
 	bool		 drop;
-	bool		 replaces;	/* one of a daemon that serves */
+	bool		 replaces;	/* replaces one of a serving daemon */
 	uint32_t	 uid;
 	uint32_t	 gid;
 	size_t		 ngroups;
@@ -139,7 +139,7 @@ void	msg_listener_put(struct str *, const struct msg_listener *);
 int	msg_listener_get(struct msg_listener *, const void *, size_t);
 
 struct msg_ready {
-	char	sandbox[256];		/* what was entered, for the log */
+	char	sandbox[256];		/* the sandbox, for the log */
 };
 void	msg_ready_put(struct str *, const struct msg_ready *);
 int	msg_ready_get(struct msg_ready *, const void *, size_t);
@@ -169,7 +169,7 @@ enum charge_mode {
 	CHARGE__MAX
 };
 
-/* How the amount of one key adds up. */
+/* How the amount of a key adds up. */
 enum charge_kind {
 	CHARGE_SUM,
 	CHARGE_DISTINCT,	/* 1 when `value` was not seen in the window */
@@ -177,20 +177,20 @@ enum charge_kind {
 	CHARGE_KIND__MAX
 };
 
-/* One id that is charged and the windows that must hold for it. */
+/* One id that is charged, and its windows. */
 struct msg_charge_key {
 	const char	*id;
 	size_t		 idlen;
 	int64_t		 amount;	/* 0 to CHARGE_AMOUNT_MAX */
 	uint8_t		 kind;		/* enum charge_kind */
-	bool		 shadow;	/* record and tell, never refuse */
+	bool		 shadow;	/* recorded and logged, never refuses */
 	bool		 soft;		/* over a limit the mail is accepted */
 	bool		 sql;		/* SQL may replace limits */
-	int64_t		 max_per_mail;	/* of one instance; 0: any */
+	int64_t		 max_per_mail;	/* amount of one instance; 0: any */
 	uint16_t	 rule;		/* its index; has its SQL query */
-	uint8_t		 warn_at;	/* per cent, 0: never */
+	uint8_t		 warn_at;	/* percent; 0: never */
 	uint32_t	 reported;	/* bit i: limits.list[i]'s hits count */
-	bool		 report;	/* so do those of report_limits */
+	bool		 report;	/* hits of report_limits do too */
 	const char	*value;		/* CHARGE_DISTINCT only */
 	size_t		 valuelen;
 	struct limits	 limits;	/* get: in the msg_charge's store */
@@ -198,26 +198,26 @@ struct msg_charge_key {
 
 struct msg_charge {
 	uint8_t		 mode;		/* enum charge_mode */
-	int64_t		 deadline;	/* struct mono's ns; void after it */
+	int64_t		 deadline;	/* struct mono's ns; expires then */
 	int64_t		 date;		/* _REPLAY, _BACK: time_t; else 0 */
-	const char	*instance;	/* empty: none was given */
+	const char	*instance;	/* empty: the request had none */
 	size_t		 instancelen;
 	/*
-	 * Tells charges of one instance apart that may each be charged, but
-	 * once: a hash of instance and recipient at RCPT, the same in every
-	 * engine and after every restart; a random number of the engine's where
-	 * there is no instance, and with CHARGE_EACH, so that a charge sent
-	 * again to the next ledger is recognised. 0: the instance alone;
-	 * `amount` is then its total so far.
+	 * Tells charges of one instance apart, each of which is charged once.
+	 * At RCPT it is a hash of instance and recipient, the same in every
+	 * engine and after every restart. Without an instance, and with
+	 * CHARGE_EACH, it is a random number of the engine, so that a charge
+	 * that is sent again to the next ledger is recognised. 0: there is only
+	 * one charge, and `amount` is the instance's total so far.
 	 */
 	int64_t		 tag;
 	const char	*state;		/* protocol_state */
 	size_t		 statelen;
 	/*
-	 * Whose request it is, for blocks that the engine may not know yet.
+	 * The request's subject, for blocks that the engine may not know yet.
 	 * `client` is an address as text.
 	 */
-	bool		 subject;	/* the rest is given */
+	bool		 subject;	/* the fields below are set */
 	bool		 senders;	/* a login's block is a sender's too */
 	const char	*login;
 	size_t		 loginlen;
@@ -225,7 +225,7 @@ struct msg_charge {
 	size_t		 senderlen;
 	const char	*client;
 	size_t		 clientlen;
-	size_t		 nkeys;		/* 0: only the subject is looked at */
+	size_t		 nkeys;		/* 0: only blocks are checked */
 	struct msg_charge_key	 keys[CHARGE_KEYS_MAX];
 	struct limit	 store[CHARGE_KEYS_MAX * LIMITS_MAX];	/* get's own */
 };
@@ -234,9 +234,9 @@ int	msg_charge_get(struct msg_charge *, const void *, size_t);
 
 enum verdict {
 	VERDICT_ACCEPTED,	/* committed */
-	VERDICT_REFUSED,	/* nothing recorded; the fields say why */
-	VERDICT_UNAVAILABLE,	/* the database gave none; nothing recorded */
-	VERDICT_BLOCKED,	/* its subject is; nothing recorded */
+	VERDICT_REFUSED,	/* nothing recorded; see the fields */
+	VERDICT_UNAVAILABLE,	/* no verdict; nothing recorded */
+	VERDICT_BLOCKED,	/* a block matches; nothing recorded */
 	VERDICT__MAX
 };
 
@@ -254,7 +254,7 @@ struct msg_verdict {
 	bool		per_mail;	/* that is max_per_mail: no window */
 	uint32_t	over;		/* bit per soft key that is over */
 	uint32_t	shadowed;	/* bit per key: would be refused */
-	uint32_t	warned;		/* bit per key: warn_at was crossed */
+	uint32_t	warned;		/* bit per key: warn_at was reached */
 	struct {
 		struct limit	limit;	/* no seconds: max_per_mail */
 		int64_t		used;	/* with this mail, if warned */
@@ -275,17 +275,17 @@ struct msg_cleaned {
 void	msg_cleaned_put(struct str *, const struct msg_cleaned *);
 int	msg_cleaned_get(struct msg_cleaned *, const void *, size_t);
 
-/* What happened to a limit. */
+/* The kind of a hit. */
 enum hit_kind {
-	HIT_FULL,		/* it was hit */
-	HIT_NEAR,		/* its rule's warn_at was */
+	HIT_FULL,		/* the limit was hit */
+	HIT_NEAR,		/* warn_at of the rule was reached */
 	HIT_KIND__MAX
 };
 struct msg_hit {
 	uint8_t		 kind;		/* enum hit_kind */
 	const char	*id;
 	size_t		 idlen;
-	const char	*rule;		/* name; empty: the plain settings */
+	const char	*rule;		/* its name; empty: plain settings */
 	size_t		 rulelen;
 	int64_t		 mails;		/* limit at the last hit; 0: unknown */
 	int64_t		 seconds;
@@ -295,10 +295,10 @@ void	msg_hit_put(struct str *, const struct msg_hit *);
 int	msg_hit_get(struct msg_hit *, const void *, size_t);
 
 /*
- * How much of the list one mail has room for, so that servers take it: eight
- * megabytes, as it is sent, at the worst. Report and ledger count alike, each
- * from the first hit on, for what did not fit must not be forgotten: false for
- * that one and all behind it.
+ * How many hits fit into one report, so that mail servers accept it: at most
+ * eight megabytes as sent. Report and ledger count in the same way, from the
+ * first hit on, since hits that did not fit must not be deleted. msg_hits_fit
+ * returns false for the first one that does not fit, and for all after it.
  */
 #define HITS_MAX	50000
 #define HITS_BYTES_MAX	(1536 * 1024)	/* of names */
@@ -314,7 +314,7 @@ enum report_outcome {
 	REPORT_SENT,
 	REPORT_EMPTY,		/* report_only_if_needed and no hits */
 	REPORT_FAILED,
-	REPORT_NEXT,			/* so it did, but there are others */
+	REPORT_NEXT,			/* failed; another address may work */
 	REPORT__MAX
 };
 
@@ -328,7 +328,7 @@ struct msg_reported {
 void	msg_reported_put(struct str *, const struct msg_reported *);
 int	msg_reported_get(struct msg_reported *, const void *, size_t);
 
-/* The server's addresses, as text, that are not to be tried once more. */
+/* Addresses of the server, as text, that have failed already. */
 #define REPORT_TRIED_MAX	8
 
 struct report_tried {
@@ -359,7 +359,7 @@ struct msg_state {
 	uint64_t generation;		/* of the settings */
 	int64_t	read;			/* when those were read, a time_t */
 	bool	reload_failed;		/* the last one */
-	char	fault[512];		/* of the ledger that is not there */
+	char	fault[512];		/* why the ledger is not there */
 	char	file[1024];		/* of the settings; "": defaults */
 	size_t	nprocesses;
 	struct msg_state_process	 process[STATE_PROCESSES_MAX];
@@ -367,7 +367,7 @@ struct msg_state {
 void	msg_state_put(struct str *, const struct msg_state *);
 int	msg_state_get(struct msg_state *, const void *, size_t);
 
-/* What one window holds, and what a charge would add to it. */
+/* The sum of a window, and what a charge would add to it. */
 struct msg_window {
 	struct limit	limit;
 	int64_t		used;
@@ -377,7 +377,7 @@ struct msg_window {
 };
 
 struct msg_weighed_key {
-	int64_t			 amount;	/* what is new of it */
+	int64_t			 amount;	/* the part that is new */
 	bool			 sql;		/* limits from the database */
 	int64_t			 granted;	/* in each window's limit */
 	int64_t			 granted_for;	/* seconds from now */
@@ -385,7 +385,7 @@ struct msg_weighed_key {
 	struct msg_window	*windows;	/* get: in the store */
 };
 
-/* The verdict that a charge would get, and every window it was weighed by. */
+/* The verdict that a charge would get, and the windows behind it. */
 struct msg_weighed {
 	struct msg_verdict	 verdict;
 	size_t			 nkeys;
@@ -395,10 +395,10 @@ struct msg_weighed {
 void	msg_weighed_put(struct str *, const struct msg_weighed *);
 int	msg_weighed_get(struct msg_weighed *, const void *, size_t);
 
-/* What an administrator does to some ids until a time. */
+/* What an administrator sets for ids until a time. */
 enum override_kind {
-	OVERRIDE_GRANT,			/* so much more in each window */
-	OVERRIDE_KEY_BLOCK,		/* of an older version: of one key */
+	OVERRIDE_GRANT,			/* more mails in each window */
+	OVERRIDE_KEY_BLOCK,		/* of one key; by an older version */
 	OVERRIDE_BLOCK,			/* of what the id matches */
 	OVERRIDE__MAX
 };
@@ -414,7 +414,7 @@ struct msg_override {
 	uint8_t		 kind;		/* enum override_kind */
 	int64_t		 amount;
 	int64_t		 since;		/* seconds since 1970 */
-	int64_t		 until;		/* the same; 0: no longer */
+	int64_t		 until;		/* the same; 0: end it */
 	const char	*who;
 	size_t		 wholen;
 	const char	*reason;
@@ -426,16 +426,16 @@ struct msg_override {
 void	msg_override_put(struct str *, const struct msg_override *);
 int	msg_override_get(struct msg_override *, const void *, size_t);
 
-/* MSG_OVERRIDDEN: how that went. */
+/* The answer MSG_OVERRIDDEN. */
 enum override_result {
 	OVERRIDE_FAILED,
 	OVERRIDE_DONE,
-	OVERRIDE_WAS_NONE,		/* nothing to be ended */
-	OVERRIDE_FULL,			/* OVERRIDE_MOST are there */
+	OVERRIDE_WAS_NONE,		/* there was none to end */
+	OVERRIDE_FULL,			/* there are OVERRIDE_MOST already */
 	OVERRIDE_RESULT__MAX
 };
 
-/* Ids nearest to their limits, the nearest first. */
+/* The ids nearest to their limits, the nearest first. */
 #define TOP_MAX		1000
 struct msg_top_id {
 	const char	*id;		/* as it is stored */
@@ -451,7 +451,7 @@ struct msg_topped {
 void	msg_topped_put(struct str *, const struct msg_topped *);
 int	msg_topped_get(struct msg_topped *, const void *, size_t);
 
-/* What the ledger has done since its start, and what it holds. */
+/* Counters of the ledger since its start, and its memory. */
 enum figure {
 	FIGURE_CHARGES,
 	FIGURE_BATCHES,
@@ -464,8 +464,8 @@ enum figure {
 	FIGURE__MAX
 };
 struct msg_figures {
-	char		database[512];	/* what it is */
-	char		fault[512];	/* ""; or what is wrong with it now */
+	char		database[512];	/* its description */
+	char		fault[512];	/* ""; or its current fault */
 	uint64_t	figure[FIGURE__MAX];
 };
 void	msg_figures_put(struct str *, const struct msg_figures *);

@@ -8,10 +8,11 @@
 #include "lib/str.h"
 
 /*
- * Bytes on a channel: big-endian integers, byte strings with a 32-bit length in
- * front. Writing cannot fail (memory ends the process). Reading never goes past
- * the end: the first fault makes every later get return zero or empty, and
- * wire_done() tells whether all was well and nothing is left over.
+ * The encoding of messages: big-endian integers, and byte strings preceded by a
+ * 32-bit length. Writing cannot fail (without memory the process exits).
+ * Reading never goes past the end: after the first fault every get returns zero
+ * or empty, and wire_done() tells whether there was a fault or bytes are left
+ * over.
  */
 static inline void	wire_put_u8(struct str *, uint8_t);
 static inline void	wire_put_u16(struct str *, uint16_t);
@@ -20,7 +21,7 @@ static inline void	wire_put_u64(struct str *, uint64_t);
 static inline void	wire_put_i64(struct str *, int64_t);
 void	wire_put_bytes(struct str *, const void *, size_t);
 
-/* NULL is kept apart from "". */
+/* NULL and "" stay different. */
 void	wire_put_text(struct str *, const char *);
 
 struct wire {
@@ -36,26 +37,26 @@ static inline uint32_t	wire_get_u32(struct wire *);
 static inline uint64_t	wire_get_u64(struct wire *);
 static inline int64_t	wire_get_i64(struct wire *);
 
-/* As wire_get_i64; a value outside [min, max] is a fault. */
+/* Like wire_get_i64; a value outside [min, max] is a fault. */
 static inline int64_t	wire_get_range(struct wire *, int64_t min, int64_t max);
 
 /* A byte that must be 0 or 1. */
 bool		 wire_get_bool(struct wire *);
 
-/* Points into the message, not NUL-terminated; longer than `max` is a fault. */
+/* Points into the message, without a NUL; more than `max` bytes are a fault. */
 const void	*wire_get_bytes(struct wire *, size_t max, size_t *len);
 
 /*
- * A copy for the caller to free, NULL for NULL or a fault; a NUL inside is a
+ * A copy that the caller frees; NULL for NULL or a fault. A NUL inside is a
  * fault.
  */
 char		*wire_get_text(struct wire *, size_t max);
 
-/* A fault of the caller's own finding, such as an unknown enum value. */
+/* Reports a fault that the caller found, such as an unknown enum value. */
 void		 wire_fail(struct wire *);
 
 /*
- * 0 when every get was good and all bytes are used, else -1 with errno EBADMSG.
+ * 0 if there was no fault and all bytes are used, else -1 with errno EBADMSG.
  */
 int		 wire_done(const struct wire *);
 
@@ -164,7 +165,7 @@ wire_get_i64(struct wire *w)
 {
 	uint64_t	value = wire_get_u64(w);
 
-	/* Two's complement, without leaning on the compiler's conversion. */
+	/* Two's complement, independent of the compiler's conversion. */
 	if (value > INT64_MAX)
 		return -(int64_t)(UINT64_MAX - value) - 1;
 	return (int64_t)value;

@@ -27,17 +27,15 @@ extern char	**environ;
 static struct {
 	enum role	 self;
 	const char	*name;
-	struct convey	*settings;	/* the generation that is coming in */
-	uint64_t	 generation;	/* of the last whole one */
+	struct convey	*settings;	/* a generation being received */
+	uint64_t	 generation;	/* the last complete one */
 	bool		 inherited;	/* a directory at ROLE_DIRECTORY_FD */
-	bool		 required;	/* no layer of the sandbox may miss */
-	bool		 connecting;	/* the first step is done */
-	bool		 jailed;	/* chroot(2) is */
+	bool		 required;	/* sandbox_required */
+	bool		 connecting;	/* role_connect was called */
+	bool		 jailed;	/* chroot(2) was called */
 } role;
 
-/*
- * What a library looks up there on purpose; anything else has no business here.
- */
+/* Variables that libraries use; all others are removed. */
 static const char *const	environment[] = {
 	"TZ", "SSL_CERT_FILE", "SSL_CERT_DIR"
 };
@@ -67,9 +65,9 @@ clean_environment(void)
 }
 
 /*
- * The parent stops its children by message and end of file. What a terminal or
- * a service manager sends to every process of the group would cut off answers
- * in flight.
+ * Ignores the signals that a terminal or a service manager sends to every
+ * process of a group. The parent stops its children by a message, so that
+ * answers in flight are sent.
  */
 static void
 set_signals(void)
@@ -89,7 +87,7 @@ set_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* Whether descriptor 3 is what the parent hands to a child. */
+/* Whether descriptor 3 is a channel of the parent. */
 static bool
 channel_is_there(void)
 {
@@ -107,7 +105,7 @@ channel_is_there(void)
 	return ss.ss_family == AF_UNIX;
 }
 
-/* All but the channel and a directory are closed. */
+/* Closes all descriptors but the channel and a directory. */
 static void
 close_inherited(void)
 {
@@ -140,14 +138,14 @@ start_on_identity(struct role_start *start, const struct message *m)
 {
 	if (msg_identity_get(&start->identity, m->payload, m->len) == -1)
 		return -1;
-	/* Database libraries look for their password files there. */
+	/* Database libraries look for password files in the home directory. */
 	if (start->identity.home[0] != '\0' &&
 	    setenv("HOME", start->identity.home, 1) == -1)
 		return -1;
 	return 0;
 }
 
-/* *fresh is set when a generation is whole. */
+/* Sets *fresh when a generation is complete. */
 static int
 on_setting(const struct message *m, struct settings **fresh)
 {
@@ -262,7 +260,7 @@ receive_start(struct role_start *start)
 	for (;;) {
 		if (channel_wait(start->parent, &m, deadline) == -1) {
 			/*
-			 * The parent is gone: nothing that anybody waits for.
+			 * The parent is gone, so nobody waits for this process.
 			 */
 			if (errno == 0)
 				exit(0);
@@ -327,9 +325,7 @@ role_connect(struct role_start *start, struct sandbox_needs *needs)
 	role.connecting = true;
 }
 
-/*
- * The database's directory is the jail, or at least the place to start from.
- */
+/* Changes into the database's directory, which may be the chroot. */
 static int
 shut_in(struct role_start *start, struct sandbox_needs *needs)
 {
@@ -388,7 +384,7 @@ role_tell(struct role_start *start, const char *fmt, va_list ap)
 	msg_text_put(&payload, text);
 	channel_send(start->parent, MSG_FAULT, 0, &payload, -1);
 	str_clear(&payload);
-	/* The parent logs it; who cannot tell the parent has to do so. */
+	/* The parent logs it; without the parent this process does. */
 	if (channel_drain(start->parent,
 	    clock_after(clock_mono(), GOODBYE_MS)) == -1)
 		log_error("%s", text);

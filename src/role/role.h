@@ -10,16 +10,16 @@
 #include "sandbox/sandbox.h"
 
 /*
- * What every child of the parent does the same way: its channel is descriptor
- * 3, its configuration arrives there, it sets itself up, gives up privileges,
- * enters its sandbox, says READY. A role's main() reads as that list.
+ * What every child of the parent does: its channel is descriptor 3, it receives
+ * its configuration there, sets itself up, gives up privileges, enters its
+ * sandbox, and sends READY. Each role's main() lists these steps.
  */
 #define ROLE_CHANNEL_FD		3
-#define ROLE_DIRECTORY_FD	4	/* where MSG_DIRECTORY says so */
+#define ROLE_DIRECTORY_FD	4	/* if MSG_DIRECTORY was sent */
 
 /*
- * Exit status of a ledger whose database is away: no fault, the parent starts
- * the next one soon, at the start of the daemon too.
+ * Exit status of a ledger whose database is away. The parent logs no fault and
+ * starts the next ledger soon, also at the start of the daemon.
  */
 #define ROLE_AWAY	75
 
@@ -40,54 +40,52 @@ struct role_start {
 };
 
 /*
- * Takes the channel, receives everything up to MSG_START. A process that was
- * not started by the parent (no channel at descriptor 3) says so and exits with
+ * Takes the channel and receives everything up to MSG_START. A process that the
+ * parent did not start (no channel at descriptor 3) prints that and exits with
  * status 1.
  */
 void	role_begin(struct role_start *, enum role self, const char *name);
 
 /*
- * For a role that resolves or connects, before it does: gives root up for good,
- * verified, and takes away what that needs no more. Fatal when it fails. The
- * role is that of sandbox.h's `needs` for role_lock.
+ * For a role that resolves or connects, before it does: gives up root for good,
+ * verified, and enters the first sandbox. Fatal if it fails. `needs` names the
+ * same role as for role_lock.
  */
 void	role_connect(struct role_start *, struct sandbox_needs *needs);
 
 /*
- * Drops privileges for good, verified, and enters the sandbox. Fatal when it
- * fails. `needs` goes on to sandbox_enter, the directory is filled in here.
+ * Gives up all privileges for good, verified, and enters the final sandbox.
+ * Fatal if it fails. `needs` is passed on to sandbox_enter, with the directory
+ * set.
  */
 void	role_lock(struct role_start *, struct sandbox_needs *needs);
 
-/* Tells the parent that this role serves from now on. */
+/* Sends READY. */
 void	role_ready(struct role_start *);
 
 /*
- * A start-up fault that the administrator has to mend: told to the parent,
- * logged once, then the process exits with status 6.
+ * For a start-up fault that the administrator must mend: sends it to the
+ * parent, which logs it, and exits with status 6.
  */
 void	role_fault(struct role_start *, const char *, ...)
 	    __attribute__((__format__(printf, 2, 3), __noreturn__));
 
-/*
- * The same, where it may be well another time: the parent tries again and
- * again.
- */
+/* The same for a fault that may pass: the parent tries again and again. */
 void	role_away(struct role_start *, const char *, ...)
 	    __attribute__((__format__(printf, 2, 3), __noreturn__));
 
 /*
- * Handles the messages that any role may get after its start (MSG_LOG,
- * MSG_SETTING). 1: handled; 0: not one of these; -1: broken, the parent's
- * channel cannot be trusted. A whole new generation of settings is left in
- * *fresh (else untouched), the caller's.
+ * Handles messages that every role gets after its start (MSG_LOG, MSG_SETTING).
+ * 1: handled; 0: another message; -1: malformed, the parent's channel cannot be
+ * trusted. *fresh is set to a complete new generation of settings, which the
+ * caller owns, and otherwise unchanged.
  */
 int	role_message(struct role_start *, const struct message *,
 	    struct settings **fresh);
 
 /*
- * Tells the parent that the last generation of role_message is in force here.
- * Until then the parent may still take it back.
+ * Tells the parent that the last generation of role_message is in force. Before
+ * that the parent may still send the old one again.
  */
 void	role_taken(struct role_start *);
 
