@@ -105,8 +105,12 @@ sub away {
 		    "$_->[0]: also where nothing is counted") for @kinds;
 	}
 	is(scalar @{ctl_json($two, 'list')->{blocks}}, @kinds, 'list tells them');
-	is((ctl($one, 'block', 'zoe', '1h'))[0], 3, 'a new one cannot be written');
-	is((ctl($one, 'unblock', 'carol'))[0], 3, 'nor an old one be ended');
+	for my $words (['block', 'zoe', '1h'], ['unblock', 'carol'], ['reset', 'zoe'],
+	    ['grant', 'zoe', 5, '1h'], ['show', 'zoe']) {
+		my ($status, undef, $err) = ctl($one, @$words);
+		is($status, 3, "@$words: cannot be done");
+		is($err, "policyctl: the database is away\n", 'at once') if defined $db;
+	}
 	$back->();
 	for my $d ($one, $two) {
 		ok(wait_until { $d->ask(sasl_username => 'zoe') eq 'dunno' }, 'it is back');

@@ -95,9 +95,7 @@ status_state(struct control *c, const struct msg_state *m)
 		reply_text(out, "sandbox", p->sandbox);
 		reply_end(out);
 	}
-	/* One that still looks for its database would not answer. */
-	if (!pending_is_serving() ||
-	    !control_ask(c, MSG_FIGURES_WANTED, NULL))
+	if (!control_ask(c, MSG_FIGURES_WANTED, NULL))
 		status_end(c, "away", "", m->fault);
 }
 

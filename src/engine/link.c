@@ -185,7 +185,8 @@ link_there(void)
 bool
 link_send(enum message_type type, uint64_t request, const struct str *payload)
 {
-	if (ledger.channel == NULL)
+	/* One that still looks for its database would not answer. */
+	if (ledger.channel == NULL || !pending_is_serving())
 		return false;
 	channel_send(ledger.channel, type, request, payload, -1);
 	return true;

@@ -29,7 +29,7 @@ void	link_flush(void);
 /* Call it for each charge: in a long turn it writes some of them earlier. */
 void	link_feed(void);
 
-/* Sends a message of policyctl. False: there is no ledger. */
+/* Sends a message of policyctl. False: no ledger has the database. */
 bool	link_send(enum message_type, uint64_t request, const struct str *);
 
 #endif

@@ -281,7 +281,7 @@ metrics_state(struct control *c, const struct msg_state *m)
 	metrics_gauge(out, "reload_success_timestamp_seconds",
 	    (uint64_t)m->read, "seconds",
 	    "When the running configuration was put in force.");
-	if (pending_is_serving() && control_ask(c, MSG_FIGURES_WANTED, NULL))
+	if (control_ask(c, MSG_FIGURES_WANTED, NULL))
 		return;
 	metrics_database(c, false, "away", m->fault);
 	control_end(c);
