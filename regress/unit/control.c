@@ -136,12 +136,23 @@ json_of(const char *answer, const char *want)
 }
 
 static void
+json_of_error(const char *printable, const char *want)
+{
+	struct str	out;
+
+	str_init(&out);
+	json_add_error(&out, printable, 3);
+	assert_string_equal(out.data, want);
+	str_clear(&out);
+}
+
+static void
 json(void **state)
 {
 	(void)state;
 	json_of("ok\nend\n", "{\"ids\": []}\n");
-	json_of("error it\\x0abroke\nend\n",
-	    "{\"error\": \"it\\u000abroke\"}\n");
+	json_of_error("it\\x0abroke",
+	    "{\"error\": \"it\\u000abroke\", \"exit_status\": 3}\n");
 	/* C1 controls, bidirectional marks and tags could rule a terminal. */
 	json_of("ok\nids\tid=\\xc2\\x9b31m\\xe2\\x80\\xae\\xf3\\xa0\\x80\\xa1"
 	    "\nend\n", "{\"ids\": [\n  {\"id\": "
