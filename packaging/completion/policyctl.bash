@@ -25,7 +25,8 @@ _policyctl()
 		    -h -j -s -t -V' ;;
 	status)	word=-q ;;
 	metrics) word=-p ;;
-	top)	word=-w ;;
+	top)	word='-w -n --by --window --rule'
+		[[ ${COMP_WORDS[COMP_CWORD - 1]} != --by ]] || word='fill used' ;;
 	log)	word='debug brief' ;;
 	explain)
 		compopt -o nospace

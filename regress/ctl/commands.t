@@ -9,7 +9,7 @@ use Socket qw(AF_INET);
 use Test::More;
 
 use Ctl qw(ctl ctl_command ctl_json);
-use Policyd qw(wait_until as_root process_alive spew slurp True $root);
+use Policyd qw(wait_until have_command as_root process_alive spew slurp True $root);
 
 sub start {
 	my (%config) = @_;
@@ -143,13 +143,19 @@ subtest 'show and top' => sub {
 	is(scalar @{ctl_json($d, 'top', 1)->{ids}}, 1, 'or as many as one wants');
 	($status, $out) = ctl($d, 'top');
 	like($out, qr/^ +3 +3  1 min .*100 %  eve$/m, 'for people too');
-	local $d->{environment} = { COLUMNS => 50 };
+	like($out, qr/\A\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  3 of 3 ids\n/, 'with the time, and of how many');
+	like((ctl($d, 'top', 1))[1], qr/\A.*  1 of 3 ids\n/, 'which may be more');
+	local $d->{environment} = { COLUMNS => 40 };
 	($status, $out) = ctl($d, 'top');
-	is((grep { length > 51 } split /\n/, $out), 0, 'in narrow columns');
+	is((grep { length > 40 } split /\n/, $out), 0, 'in narrow columns');
 	$d->ask(sasl_username => "\xe6\x97\xa5" x 40) for 1 .. 3;
 	($status, $out) = ctl($d, 'top');
-	is((sort { $b <=> $a } map { length } $out =~ /((?:\xe6\x97\xa5)+)$/mg)[0], 5 * 3,
+	is((sort { $b <=> $a } map { length } $out =~ /((?:\xe6\x97\xa5)+)$/mg)[0], 11 * 3,
 	    'wide characters are two of them');
+	local $d->{environment} = {};
+	($status, $out) = ctl($d, 'top');
+	is((sort { $b <=> $a } map { length } $out =~ /((?:\xe6\x97\xa5)+)$/mg)[0], 40 * 3,
+	    'nothing is cut in a pipe');
 	local $d->{environment} = { COLUMNS => 64 };
 	($status, $out) = ctl($d, 'show', 'eve');
 	is((grep { length > 64 } split /\n/, $out), 0, 'the windows fit into few, too');
@@ -158,6 +164,66 @@ subtest 'show and top' => sub {
 		($status) = ctl($d, 'top', $n);
 		is($status, 3, "top $n");
 	}
+	$d->ends_well;
+};
+
+subtest 'the order of top' => sub {
+	my $d = Policyd->start(config => { rules => [
+	    { name => 'user', key => 'sasl_username', limits => [[4, 60], [100, 86400]] },
+	    { name => 'bulk', key => 'sasl_username', limits => [[1000, 86400]],
+	    limits_by_id => { ann => [[1, 86400]] }, shadow => True }] });
+	my $top = sub {
+		my $j = ctl_json($d, 'top', @_);
+		return join ' ', map { "$_->{id}=$_->{used}/$_->{limit}" } @{$j->{ids}};
+	};
+
+	$d->ask(sasl_username => 'bob') for 1 .. 3;
+	$d->ask(sasl_username => 'ann') for 1 .. 2;
+	is($top->(), 'bulk:ann=2/1 user:bob=3/4 user:ann=2/4 bulk:bob=3/1000', 'by fill');
+	is($top->('--by', 'fill', '-n', 2), 'bulk:ann=2/1 user:bob=3/4', 'the first two');
+	is($top->('--by', 'used', '--rule', 'user', '--window', '1d'),
+	    'user:bob=3/100 user:ann=2/100', 'by use, of one rule in one window');
+	is($top->('--window', 60), 'user:bob=3/4 user:ann=2/4', 'a window that one rule has');
+	is($top->('--window', '1h'), '', 'a window that none has');
+	is(ctl_json($d, 'top', '-n', 1)->{total}, 4, 'of how many is told');
+	is((ctl($d, 'block', 'bob', 60))[0], 0, 'a login is blocked');
+	my ($status, $out) = ctl($d, 'top');
+	like($out, qr/ user:bob \(blocked\)$/m, 'which is shown');
+	like($out, qr/ bulk:bob \(blocked, shadow\)$/m, 'as is shadow');
+	like($out, qr/ bulk:ann \(shadow\)$/m, 'alone');
+	like($out, qr/ user:ann$/m, 'or neither');
+	for (['--by', 'name'], ['--rule', 'none'], ['--window', 'x'], ['-n', 0]) {
+		($status, undef, my $err) = ctl($d, 'top', @$_);
+		is($status, 3, "@$_");
+		like($err, qr/\Apolicyctl: top: /, 'is told');
+	}
+	$d->ends_well;
+};
+
+subtest 'top -w on a terminal' => sub {
+	plan skip_all => 'no script(1) to give it a terminal'
+	    if $^O ne 'linux' || grep { !have_command($_) } 'script', 'timeout';
+	my $d = start();
+	my $seen = "$d->{dir}/seen";
+
+	$d->ask(sasl_username => 'bob');
+	pipe(my $from, my $to) or die "pipe: $!";
+	defined(my $pid = fork) or die "fork: $!";
+	if (!$pid) {
+		close $to;
+		open STDIN, '<&', $from or POSIX::_exit(126);
+		open STDOUT, '>', $seen or POSIX::_exit(126);
+		$ENV{TERM} = 'vt100';
+		exec('timeout', 300, 'script', '-qec', join(' ', ctl_command($d, 'top', '-w')) .
+		    '; echo status=$?; stty -a', '/dev/null') or POSIX::_exit(127);
+	}
+	close $from;
+	$to->autoflush(1);
+	ok(wait_until { (() = slurp($seen) =~ /ids\r?\n/g) >= 2 }, 'again and again');
+	print $to 'q';
+	waitpid $pid, 0;
+	like(slurp($seen), qr/status=0\r?\n/, 'until q');
+	like(slurp($seen), qr/ echo\b/, 'and the terminal is as it was');
 	$d->ends_well;
 };
 

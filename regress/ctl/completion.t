@@ -38,6 +38,7 @@ my @typed = (
 	["gra\tbob 5 60", 'grant bob 5 60'],
 	["log br\t", 'log brief'],
 	["-j sta\t", '-j status'],
+	["top --by us\t", 'top --by used'],
 	["explain sasl\tbob", 'explain sasl_username=bob'],
 	["explain protocol_state=DATA recipient_c\t1",
 	    'explain protocol_state=DATA recipient_count=1'],

@@ -75,7 +75,9 @@ topped(void **state_of_test)
 	struct str			s;
 
 	(void)state_of_test;
+	m.total = 5;
 	m.count = 2;
+	m.ids[0].shadow = true;
 	m.ids[0].id = "bob";
 	m.ids[0].idlen = 3;
 	m.ids[1].id = "";

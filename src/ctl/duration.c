@@ -28,9 +28,8 @@ unit_of(char c)
 	return 0;
 }
 
-/* "90" or "15m"; -1: neither. */
-static int64_t
-parse_length(const char *word)
+int64_t
+duration_length(const char *word)
 {
 	size_t	len = strlen(word);
 	int64_t	unit = 1, n;
@@ -188,7 +187,7 @@ duration_parse(struct str *out, char *const *words, int n, time_t now)
 		str_adds(out, words[0]);
 		return 1;
 	}
-	if ((seconds = parse_length(words[0])) != -1) {
+	if ((seconds = duration_length(words[0])) != -1) {
 		str_addf(out, "@%" PRId64, (int64_t)now + seconds);
 		return 1;
 	}

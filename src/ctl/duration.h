@@ -5,6 +5,9 @@
 
 #include "lib/str.h"
 
+/* Seconds of "90", "15m", "2h", "3d" or "2w"; -1: it is none of these. */
+int64_t	duration_length(const char *);
+
 /*
  * How long something holds, as an administrator writes it: "3600" (seconds),
  * "15m", "2h", "3d", "2w", "until 06:00", "until Mon 06:00",

@@ -4,7 +4,7 @@
 #include <sys/un.h>
 
 #include <errno.h>
-#include <poll.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,7 +69,8 @@ static const struct command {
 } commands[] = {
 	{ "status", 0, 0, "[-q]", status_lists, show_status },
 	{ "show", 1, 1, "id", window_lists, show_windows },
-	{ "top", 0, 1, "[-w] [n]", top_lists, show_top },
+	{ "top", 0, 1, "[-w] [--by fill | used] [--window time] [--rule name] "
+	    "[n]", top_lists, show_top },
 	{ "explain", 0, EXPLAIN_MAX, "[name=value ...]", explain_lists,
 	    show_explain },
 	{ "reset", 1, 1, "id", reset_lists, show_reset },
@@ -95,6 +96,7 @@ static struct {
 	bool		 watch;
 	bool		 quiet;
 	bool		 prometheus;
+	bool		 counted;	/* a number of ids was given */
 } option;
 
 /* Options behind a command. */
@@ -106,6 +108,17 @@ static const struct {
 	{ "status", "-q", &option.quiet },
 	{ "top", "-w", &option.watch },
 	{ "metrics", "-p", &option.prometheus },
+};
+
+/* Options of `top` with a value, and how the daemon is told. */
+static const struct {
+	const char	*name;
+	const char	*prefix;
+} values[] = {
+	{ "-n", "" },
+	{ "--by", "by=" },
+	{ "--rule", "rule=" },
+	{ "--window", "window=" },
 };
 
 static void
@@ -401,13 +414,45 @@ set_flag(const struct command *command, const char *word)
 	return false;
 }
 
-static int
-watch(const struct command *command, const struct str *question)
+/* True: `word` is an option, and its value is in the question. */
+static bool
+set_value(struct str *question, const char *word, const char *value)
 {
+	size_t	i;
+	char	text[32];
+
+	for (i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+		if (strcmp(values[i].name, word) == 0)
+			break;
+	if (i == sizeof(values) / sizeof(values[0]))
+		return false;
+	if (strcmp(word, "--window") == 0 && duration_length(value) != -1) {
+		(void)snprintf(text, sizeof(text), "%" PRId64,
+		    duration_length(value));
+		value = text;
+	}
+	str_adds(question, values[i].prefix);
+	add_word(question, value);
+	option.counted = option.counted || strcmp(word, "-n") == 0;
+	return true;
+}
+
+/* As many ids as the window has lines for, below two lines of heading. */
+static int
+watch(const struct command *command, struct str *question)
+{
+	size_t	len = question->len;
 	int	status;
 
-	while ((status = once(command, question)) == STATUS_OK)
-		(void)poll(NULL, 0, WATCH_MS);
+	terminal_keys();
+	do {
+		question->len = len;
+		if (!option.counted && terminal_is())
+			add_number(question, terminal_height() - 3);
+		str_addc(question, '\0');
+		status = once(command, question);
+	} while (status == STATUS_OK && terminal_wait(WATCH_MS));
+	terminal_restore();
 	return status;
 }
 
@@ -430,6 +475,12 @@ run(int argc, char **argv)
 	for (i = 1; i < argc; i++) {
 		if (set_flag(command, argv[i]))
 			continue;
+		if (strcmp(command->name, "top") == 0 && i + 1 < argc &&
+		    *argv[i + 1] != '\0' &&
+		    set_value(&question, argv[i], argv[i + 1])) {
+			i++;
+			continue;
+		}
 		if (words > 0 && words == duration_at(command)) {
 			words += argc - i;
 			if (!add_duration(&question, argv + i, argc - i))
@@ -447,14 +498,16 @@ run(int argc, char **argv)
 		usage(stderr);
 		goto done;
 	}
-	if (option.watch && words == 0 && terminal_is())
-		add_number(&question, terminal_height() - 2);
+	option.counted = option.counted || words > 0;
 	if (strcmp(command->name, "explain") == 0 && argc == 1 &&
 	    add_request(&question) == -1)
 		goto done;
-	str_addc(&question, '\0');
-	status = option.watch ? watch(command, &question) :
-	    once(command, &question);
+	if (option.watch)
+		status = watch(command, &question);
+	else {
+		str_addc(&question, '\0');
+		status = once(command, &question);
+	}
  done:
 	str_clear(&question);
 	return status;

@@ -299,31 +299,76 @@ show_reset(struct str *out, const struct answer *a, size_t width)
 
 /* --- top --- */
 
+/* What there is to say of an id behind it. */
+static const char *
+top_mark(const struct answer_record *r)
+{
+	bool	blocked = strcmp(answer_get(r, "blocked"), "1") == 0;
+	bool	shadow = strcmp(answer_get(r, "shadow"), "1") == 0;
+
+	return blocked && shadow ? " (blocked, shadow)" :
+	    blocked ? " (blocked)" : shadow ? " (shadow)" : "";
+}
+
+static void
+add_top_heading(struct str *out, const struct answer *a)
+{
+	const char	*word = answer_whole(a, "time");
+	int64_t		 when = 0;
+	time_t		 t;
+	struct tm	 tm;
+	char		 text[40];
+	size_t		 i, n = 0;
+
+	for (i = 0; i < a->nrecord; i++)
+		n += strcmp(a->record[i].kind, "ids") == 0;
+	(void)num_parse(word, strlen(word), 0, INT64_MAX, &when);
+	t = (time_t)when;
+	if (localtime_r(&t, &tm) != NULL && strftime(text, sizeof(text),
+	    "%Y-%m-%d %H:%M:%S", &tm) > 0)
+		str_adds(out, text);
+	str_addf(out, "  %zu of %s ids\n", n, answer_whole(a, "total"));
+}
+
 void
 show_top(struct str *out, const struct answer *a, size_t width)
 {
 	const struct answer_record	*r;
+	const char			*mark;
 	char				 text[32];
-	size_t				 i, bar, fill;
+	size_t				 i, bar, fill, room;
+	bool				 narrow = width < 60;
 
 	/* 39 columns are numbers; the bar gets a third of what is left. */
 	bar = width > 69 ? (width - 39) / 3 : 0;
 	if (bar > BAR_MOST)
 		bar = BAR_MOST;
 	fill = bar > 0 ? bar + 8 : 5;
-	str_addf(out, "%10s %10s  %-8s  %-*s  ID\n", "USED", "LIMIT", "PERIOD",
-	    (int)fill, "FILL");
+	room = narrow ? width - fill - 12 : width - fill - 35;
+	add_top_heading(out, a);
+	str_addf(out, "%*s", narrow ? 8 : 10, "USED");
+	if (!narrow)
+		str_addf(out, " %10s  %-8s", "LIMIT", "PERIOD");
+	str_addf(out, "  %-*s  ID\n", (int)fill, "FILL");
 	for (i = 0; i < a->nrecord; i++) {
 		r = &a->record[i];
-		str_addf(out, "%10" PRId64 " %10" PRId64 "  %-8s  ",
-		    answer_number(r, "used"), answer_number(r, "limit"),
-		    period(answer_number(r, "seconds"), text, sizeof(text)));
+		if (strcmp(r->kind, "ids") != 0)
+			continue;
+		str_addf(out, "%*" PRId64, narrow ? 8 : 10,
+		    answer_number(r, "used"));
+		if (!narrow)
+			str_addf(out, " %10" PRId64 "  %-8s",
+			    answer_number(r, "limit"),
+			    period(answer_number(r, "seconds"), text,
+			    sizeof(text)));
+		str_adds(out, "  ");
 		add_bar(out, answer_number(r, "used"),
 		    answer_number(r, "limit"), bar);
 		str_adds(out, "  ");
-		add_cut(out, answer_get(r, "id"),
-		    width > fill + 45 ? width - fill - 35 : 10);
-		str_addc(out, '\n');
+		mark = top_mark(r);
+		add_cut(out, answer_get(r, "id"), room > strlen(mark) ?
+		    room - strlen(mark) : 1);
+		str_addf(out, "%s\n", mark);
 	}
 }
 

@@ -1,6 +1,8 @@
 #include <sys/types.h>
 #include <sys/ioctl.h>
 
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
@@ -9,7 +11,8 @@
 #include "ctl/terminal.h"
 #include "lib/num.h"
 
-#define LEAST_WIDTH	50
+#define LEAST_WIDTH	40
+#define ENDLESS		10000
 #define LEAST_HEIGHT	5
 #define MOST		1000
 
@@ -32,7 +35,7 @@ terminal_width(void)
 
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
 		known = size.ws_col;
-	width = size_of("COLUMNS", known, 80);
+	width = size_of("COLUMNS", known, isatty(STDOUT_FILENO) ? 80 : ENDLESS);
 	return width < LEAST_WIDTH ? LEAST_WIDTH : width;
 }
 
@@ -87,4 +90,61 @@ const char *
 terminal_anew(void)
 {
 	return terminal_is() ? "\033[H\033[J" : "";
+}
+
+/* --- waiting --- */
+
+static struct {
+	struct termios		before;
+	bool			changed;
+	volatile sig_atomic_t	signalled;
+} keys;
+
+static void
+on_signal(int number)
+{
+	/* A new size only ends the wait. */
+	if (number != SIGWINCH)
+		keys.signalled = 1;
+}
+
+void
+terminal_keys(void)
+{
+	struct sigaction	sa;
+	struct termios		raw;
+
+	if (!terminal_is() || tcgetattr(STDIN_FILENO, &keys.before) == -1)
+		return;
+	memset(&sa, 0, sizeof(sa));
+	sa.sa_handler = on_signal;
+	(void)sigaction(SIGINT, &sa, NULL);
+	(void)sigaction(SIGTERM, &sa, NULL);
+	(void)sigaction(SIGHUP, &sa, NULL);
+	(void)sigaction(SIGWINCH, &sa, NULL);
+	raw = keys.before;
+	raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+	keys.changed = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
+}
+
+void
+terminal_restore(void)
+{
+	if (keys.changed)
+		(void)tcsetattr(STDIN_FILENO, TCSANOW, &keys.before);
+	keys.changed = false;
+}
+
+bool
+terminal_wait(int ms)
+{
+	struct pollfd	pfd = { .fd = keys.changed ? STDIN_FILENO : -1,
+			    .events = POLLIN };
+	char		key;
+
+	if (keys.signalled)
+		return false;
+	if (poll(&pfd, 1, ms) != 1)
+		return !keys.signalled;
+	return read(STDIN_FILENO, &key, 1) == 1 && key != 'q';
 }

@@ -23,4 +23,17 @@ const char	*terminal_plain(void);
 /* From the top of an empty screen. */
 const char	*terminal_anew(void);
 
+/*
+ * Keys are read as they are pressed, until terminal_restore; nothing where
+ * standard input or output is no terminal.
+ */
+void	terminal_keys(void);
+void	terminal_restore(void);
+
+/*
+ * So many milliseconds, or less where a key is pressed or the window gets
+ * another size. False: the user wants to leave.
+ */
+bool	terminal_wait(int ms);
+
 #endif

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/blocks.h"
 #include "engine/change.h"
 #include "engine/client.h"
 #include "engine/command.h"
@@ -11,6 +12,8 @@
 #include "engine/reply.h"
 #include "engine/stats.h"
 #include "engine/turn.h"
+#include "lib/addr.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/num.h"
 
@@ -120,23 +123,113 @@ status_late(struct control *c)
 
 /* --- top --- */
 
+/* The value behind `name` and "=", or NULL. */
+static const char *
+top_value(const struct control_word *word, const char *name)
+{
+	size_t	len = strlen(name);
+
+	return strncmp(word->bytes, name, len) == 0 && word->bytes[len] == '=' ?
+	    word->bytes + len + 1 : NULL;
+}
+
+static bool
+top_has_rule(const char *name)
+{
+	const struct settings	*s = control_held()->settings;
+	size_t			 i;
+
+	for (i = 0; i < s->nrules; i++)
+		if (strcmp(s->rules[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* False: the question has failed. */
+static bool
+top_word(struct control *c, struct msg_top *top,
+    const struct control_word *word)
+{
+	const char	*value;
+	int64_t		 n;
+
+	if ((value = top_value(word, "by")) != NULL &&
+	    (strcmp(value, "fill") == 0 || strcmp(value, "used") == 0)) {
+		top->by = *value == 'f' ? TOP_BY_FILL : TOP_BY_USED;
+	} else if (value != NULL) {
+		control_fail(c, "top: --by is fill or used");
+		return false;
+	} else if ((value = top_value(word, "rule")) != NULL &&
+	    top_has_rule(value)) {
+		top->rule = value;
+		top->rulelen = strlen(value);
+	} else if (value != NULL) {
+		control_fail(c, "top: there is no rule %s", value);
+		return false;
+	} else if ((value = top_value(word, "window")) != NULL &&
+	    num_parse(value, strlen(value), 1, INT64_MAX, &n) == 0) {
+		top->seconds = n;
+	} else if (value == NULL && num_parse(word->bytes, word->len, 1,
+	    TOP_MAX, &n) == 0) {
+		top->n = (uint32_t)n;
+	} else {
+		control_fail(c, "top: a number from 1 to %d is expected",
+		    TOP_MAX);
+		return false;
+	}
+	return true;
+}
+
 static void
 top_run(struct control *c, const struct control_word *word, size_t n)
 {
+	struct msg_top	top = { .n = TOP_USUAL, .rule = "" };
 	struct str	payload;
-	int64_t		ids = TOP_USUAL;
+	size_t		i;
 
-	if (n > 0 && num_parse(word[0].bytes, word[0].len, 1, TOP_MAX,
-	    &ids) == -1) {
-		control_fail(c, "top: a number from 1 to %d is expected",
-		    TOP_MAX);
-		return;
-	}
+	for (i = 0; i < n; i++)
+		if (!top_word(c, &top, &word[i]))
+			return;
 	str_init(&payload);
-	msg_number_put(&payload, (uint64_t)ids);
+	msg_top_put(&payload, &top);
 	if (!control_ask(c, MSG_TOP, &payload))
 		control_fail(c, AWAY);
 	str_clear(&payload);
+}
+
+/* Whether a block holds for the login or address that the id stands for. */
+static bool
+top_is_blocked(const struct settings *s, const struct msg_top_id *id,
+    int64_t now)
+{
+	const struct settings_rule	*rule = NULL;
+	struct override_subject		 subject;
+	size_t				 i, bare = 0;
+	char				 text[64];
+
+	for (i = 0; i < s->nrules && rule == NULL; i++) {
+		bare = strlen(s->rules[i].name) + 1;
+		if (id->idlen > bare && id->id[bare - 1] == ':' &&
+		    memcmp(id->id, s->rules[i].name, bare - 1) == 0)
+			rule = &s->rules[i];
+	}
+	if (s->nrules > 0 && (rule == NULL || rule->nkey != 1))
+		return false;
+	bare = rule != NULL ? bare : 0;
+	memset(&subject, 0, sizeof(subject));
+	subject.login = subject.sender = "";
+	if (rule != NULL ? rule->key[0] == KEY_SASL_USERNAME :
+	    s->limit_by_sasl) {
+		subject.login = id->id + bare;
+		subject.loginlen = id->idlen - bare;
+	}
+	if ((rule != NULL ? rule->key[0] == KEY_CLIENT_ADDRESS :
+	    s->limit_by_ip) && id->idlen - bare < sizeof(text)) {
+		memcpy(text, id->id + bare, id->idlen - bare);
+		text[id->idlen - bare] = '\0';
+		(void)addr_parse(&subject.client, text, strlen(text));
+	}
+	return override_block(blocks_list(), &subject, now) != NULL;
 }
 
 static int
@@ -145,11 +238,16 @@ top_told(struct control *c, const struct message *m)
 	static struct msg_topped	 topped;
 	const struct msg_top_id		*id;
 	struct str			*out = control_answer(c);
+	int64_t				 now = clock_wall();
 	size_t				 i;
 
 	if (m->type != MSG_TOPPED ||
 	    msg_topped_get(&topped, m->payload, m->len) == -1)
 		return -1;
+	reply_begin(out, "");
+	reply_number(out, "time", now);
+	reply_number(out, "total", topped.total);
+	reply_end(out);
 	for (i = 0; i < topped.count; i++) {
 		id = &topped.ids[i];
 		reply_begin(out, "ids");
@@ -158,6 +256,9 @@ top_told(struct control *c, const struct message *m)
 		reply_number(out, "limit", id->limit.mails);
 		reply_number(out, "seconds", id->limit.seconds);
 		reply_retry_after(out, id->retry_after, &id->limit);
+		reply_bool(out, "shadow", id->shadow);
+		reply_bool(out, "blocked", top_is_blocked(
+		    control_held()->settings, id, now));
 		reply_end(out);
 	}
 	control_end(c);
@@ -209,7 +310,7 @@ static const struct control_command	commands[] = {
 	    .told = status_told, .late = status_late },
 	{ .name = "show", .min = 1, .max = 1, .run = explain_show,
 	    .told = explain_show_told },
-	{ .name = "top", .max = 1, .run = top_run, .told = top_told },
+	{ .name = "top", .max = 4, .run = top_run, .told = top_told },
 	{ .name = "explain", .min = 1, .max = CONTROL_WORDS_MAX,
 	    .run = explain_run, .told = explain_told, .late = explain_late },
 	{ .name = "reset", .min = 1, .max = 1, .changes = true,

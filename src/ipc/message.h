@@ -65,7 +65,7 @@ enum message_type {
 	/* questions of policyctl, engine to ledger and back */
 	MSG_WEIGH,		/* struct msg_charge: nothing is recorded */
 	MSG_WEIGHED,		/* struct msg_weighed */
-	MSG_TOP,		/* number: of ids */
+	MSG_TOP,		/* struct msg_top */
 	MSG_TOPPED,		/* struct msg_topped */
 	MSG_FIGURES_WANTED,
 	MSG_FIGURES,		/* struct msg_figures */
@@ -437,14 +437,32 @@ enum override_result {
 
 /* The ids nearest to their limits, the nearest first. */
 #define TOP_MAX		1000
+/* What `top` is to list: the ids, and which of their windows. */
+enum top_order {
+	TOP_BY_FILL,		/* nearest to a limit first */
+	TOP_BY_USED,
+	TOP_ORDER__MAX
+};
+struct msg_top {
+	uint32_t	 n;
+	uint8_t		 by;		/* enum top_order */
+	int64_t		 seconds;	/* windows of this length; 0: all */
+	const char	*rule;		/* of this rule; empty: all */
+	size_t		 rulelen;
+};
+void	msg_top_put(struct str *, const struct msg_top *);
+int	msg_top_get(struct msg_top *, const void *, size_t);
+
 struct msg_top_id {
 	const char	*id;		/* as it is stored */
 	size_t		 idlen;
-	struct limit	 limit;		/* of the fullest window */
+	struct limit	 limit;		/* of the first window in the order */
+	bool		 shadow;
 	int64_t		 used;
 	int64_t		 retry_after;
 };
 struct msg_topped {
+	uint32_t		 total;	/* ids that could be listed */
 	size_t			 count;
 	struct msg_top_id	 ids[TOP_MAX];
 };

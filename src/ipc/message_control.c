@@ -243,15 +243,40 @@ msg_override_get(struct msg_override *m, const void *src, size_t len)
 }
 
 void
+msg_top_put(struct str *s, const struct msg_top *m)
+{
+	wire_put_u32(s, m->n);
+	wire_put_u8(s, m->by);
+	wire_put_i64(s, m->seconds);
+	wire_put_bytes(s, m->rule, m->rulelen);
+}
+
+int
+msg_top_get(struct msg_top *m, const void *src, size_t len)
+{
+	struct wire	w;
+
+	wire_init(&w, src, len);
+	m->n = wire_get_u32(&w);
+	if ((m->by = wire_get_u8(&w)) >= TOP_ORDER__MAX)
+		wire_fail(&w);
+	m->seconds = wire_get_range(&w, 0, INT64_MAX);
+	m->rule = wire_get_bytes(&w, CHARGE_ID_MAX, &m->rulelen);
+	return wire_done(&w);
+}
+
+void
 msg_topped_put(struct str *s, const struct msg_topped *m)
 {
 	size_t	i;
 
 	if (m->count > TOP_MAX)
 		log_fatal("a list of %zu ids", m->count);
+	wire_put_u32(s, m->total);
 	wire_put_u32(s, (uint32_t)m->count);
 	for (i = 0; i < m->count; i++) {
 		wire_put_bytes(s, m->ids[i].id, m->ids[i].idlen);
+		wire_put_u8(s, m->ids[i].shadow);
 		limit_put(s, &m->ids[i].limit);
 		wire_put_i64(s, m->ids[i].used);
 		wire_put_i64(s, m->ids[i].retry_after);
@@ -265,6 +290,7 @@ msg_topped_get(struct msg_topped *m, const void *src, size_t len)
 	size_t		i;
 
 	wire_init(&w, src, len);
+	m->total = wire_get_u32(&w);
 	m->count = wire_get_u32(&w);
 	if (m->count > TOP_MAX) {
 		wire_fail(&w);
@@ -273,6 +299,7 @@ msg_topped_get(struct msg_topped *m, const void *src, size_t len)
 	for (i = 0; i < m->count; i++) {
 		m->ids[i].id = wire_get_bytes(&w, CHARGE_ID_MAX,
 		    &m->ids[i].idlen);
+		m->ids[i].shadow = wire_get_bool(&w);
 		limit_get(&w, &m->ids[i].limit);
 		m->ids[i].used = wire_get_i64(&w);
 		m->ids[i].retry_after = wire_get_range(&w, -1, INT64_MAX);

@@ -245,11 +245,11 @@ static int
 asked_on_top(struct ledger *l, const struct message *m)
 {
 	static struct msg_topped	told;
-	uint64_t			n;
+	struct msg_top			wanted;
 
-	if (msg_number_get(&n, m->payload, m->len) == -1)
+	if (msg_top_get(&wanted, m->payload, m->len) == -1)
 		return -1;
-	top_find(&told, n < TOP_MAX ? (size_t)n : TOP_MAX, l->cache, l->limits,
+	top_find(&told, &wanted, l->cache, l->limits,
 	    override_table_list(charge_batch_overrides(l->batch)), l->settings,
 	    clock_wall());
 	l->payload.len = 0;

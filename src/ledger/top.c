@@ -8,6 +8,7 @@
 
 struct top {
 	struct msg_topped	*told;
+	const struct msg_top	*wanted;
 	size_t			 most;
 	struct lookup		*lookup;
 	const struct override_list *overrides;
@@ -23,20 +24,26 @@ top_share(const struct msg_top_id *id)
 	    (double)id->used / (double)id->limit.mails;
 }
 
+static double
+top_rank(const struct top *t, const struct msg_top_id *id)
+{
+	return t->wanted->by == TOP_BY_USED ? (double)id->used : top_share(id);
+}
+
 /* The list is in order and short: a place is made by moving what is behind. */
 static void
 top_keep(struct top *t, const struct msg_top_id *id)
 {
 	struct msg_topped	*told = t->told;
-	double			 share = top_share(id);
+	double			 rank = top_rank(t, id);
 	size_t			 low = 0, high = told->count, middle;
 
 	if (told->count == t->most &&
-	    share <= top_share(&told->ids[told->count - 1]))
+	    rank <= top_rank(t, &told->ids[told->count - 1]))
 		return;
 	while (low < high) {
 		middle = low + (high - low) / 2;
-		if (top_share(&told->ids[middle]) >= share)
+		if (top_rank(t, &told->ids[middle]) >= rank)
 			low = middle + 1;
 		else
 			high = middle;
@@ -48,54 +55,72 @@ top_keep(struct top *t, const struct msg_top_id *id)
 	told->ids[low] = *id;
 }
 
+static bool
+top_is_wanted(const struct top *t, const struct settings_rule *rule)
+{
+	return t->wanted->rulelen == 0 || (rule != NULL &&
+	    strlen(rule->name) == t->wanted->rulelen &&
+	    memcmp(rule->name, t->wanted->rule, t->wanted->rulelen) == 0);
+}
+
 static void
 top_on_id(void *arg, const char *id, size_t idlen, const struct window *window)
 {
 	struct top		*t = arg;
 	struct msg_top_id	 best, this;
+	const struct settings_rule *rule = whose_rule(t->settings, id, idlen);
 	const struct limits	*limits;
 	struct limits		 one = { 1, NULL };
 	const struct override	*grant;
 	int64_t			 granted;
 	size_t			 i;
 
+	if (!top_is_wanted(t, rule))
+		return;
 	grant = override_find(t->overrides, OVERRIDE_GRANT, id, idlen, t->now);
 	granted = grant != NULL ? grant->amount : 0;
-	limits = whose_limits(t->settings, t->lookup,
-	    whose_rule(t->settings, id, idlen), id, idlen);
+	limits = whose_limits(t->settings, t->lookup, rule, id, idlen);
 	memset(&best, 0, sizeof(best));
 	this.id = id;
 	this.idlen = idlen;
 	this.retry_after = 0;
+	this.shadow = rule != NULL && rule->shadow;
 	for (i = 0; i < limits->count; i++) {
 		this.limit = limits->list[i];
+		if (t->wanted->seconds != 0 &&
+		    t->wanted->seconds != this.limit.seconds)
+			continue;
 		this.limit.mails = num_add_clamp(this.limit.mails, granted);
 		this.used = window_used(window, this.limit.seconds, t->now);
 		if (this.used > 0 && (best.id == NULL ||
-		    top_share(&this) > top_share(&best)))
+		    top_rank(t, &this) > top_rank(t, &best)))
 			best = this;
 	}
 	if (best.id == NULL)
 		return;
+	t->told->total++;
 	one.list = &best.limit;
 	best.retry_after = window_retry_after(window, &one, 1, t->now);
 	top_keep(t, &best);
 }
 
 void
-top_find(struct msg_topped *told, size_t n, struct cache *cache,
-    struct lookup *lookup, const struct override_list *overrides,
+top_find(struct msg_topped *told, const struct msg_top *wanted,
+    struct cache *cache, struct lookup *lookup,
+    const struct override_list *overrides,
     const struct settings *settings, int64_t now)
 {
 	struct top	t;
 
 	t.told = told;
-	t.most = n < TOP_MAX ? n : TOP_MAX;
+	t.wanted = wanted;
+	t.most = wanted->n < TOP_MAX ? wanted->n : TOP_MAX;
 	t.lookup = lookup;
 	t.overrides = overrides;
 	t.settings = settings;
 	t.now = now;
 	told->count = 0;
+	told->total = 0;
 	if (t.most > 0)
 		cache_each(cache, LOOK_MAX, top_on_id, &t);
 }

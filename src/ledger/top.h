@@ -8,12 +8,12 @@
 #include "ledger/override_table.h"
 
 /*
- * The ids in memory that are nearest to a limit of theirs, the nearest first:
- * those that were asked for since the start, as far as the memory reaches. At
- * most `n`, and TOP_MAX. Ids point into the cache. Only windows that hold
- * something are looked at.
+ * The ids in memory in the order that is asked for: those that were asked for
+ * since the start, as far as the memory reaches. At most TOP_MAX. Ids point
+ * into the cache. Only windows that hold something are looked at.
  */
-void	top_find(struct msg_topped *, size_t n, struct cache *, struct lookup *,
+void	top_find(struct msg_topped *, const struct msg_top *, struct cache *,
+	    struct lookup *,
 	    const struct override_list *,
 	    const struct settings *, int64_t now);
 
