@@ -41,11 +41,12 @@ DECISION_SRCS =	src/decision/override.c src/decision/retry.c
 COMMON_SRCS =	${LIB_SRCS} ${DECISION_SRCS} ${IPC_SRCS} ${CONF_SRCS} ${SANDBOX_SRCS} ${COMPAT_SRCS}
 
 PARENT_SRCS =	src/parent/activation.c src/parent/background.c \
-		src/parent/child.c src/parent/children.c src/parent/clean.c \
-		src/parent/directories.c src/parent/identity.c src/parent/main.c \
-		src/parent/messages.c src/parent/notify.c src/parent/options.c \
-		src/parent/parent.c src/parent/pidlock.c src/parent/readable.c \
-		src/parent/relay.c src/parent/reload.c src/parent/serve.c \
+		src/parent/child.c src/parent/children.c \
+		src/parent/directories.c src/parent/main.c \
+		src/parent/maintenance.c src/parent/messages.c \
+		src/parent/notify.c src/parent/options.c src/parent/parent.c \
+		src/parent/pidlock.c src/parent/readable.c src/parent/relay.c \
+		src/parent/reload.c src/parent/run_as.c src/parent/serve.c \
 		src/parent/signals.c src/parent/sockets.c \
 		src/parent/unixsocket.c src/parent/wishes.c
 ENGINE_SRCS =	src/engine/main.c ${ENGINE_ROOM_SRCS}

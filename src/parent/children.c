@@ -11,7 +11,7 @@
 #include "conf/convey.h"
 #include "lib/log.h"
 #include "parent/children.h"
-#include "parent/identity.h"
+#include "parent/run_as.h"
 #include "role/role.h"
 
 #define READY_MS	(120 * 1000)	/* time to convert old tables */
@@ -88,7 +88,7 @@ open_directory(struct place *place, const struct settings *settings,
     const struct msg_identity *identity, char *why)
 {
 	const struct directory_new	 new =
-	    identity_directory(identity, DATABASE_MODE);
+	    run_as_directory(identity, DATABASE_MODE);
 	const struct value		*path;
 
 	path = value_get(settings->sqlite_config, "database");

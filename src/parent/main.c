@@ -12,11 +12,11 @@
 #include "lib/log.h"
 #include "parent/activation.h"
 #include "parent/background.h"
-#include "parent/identity.h"
 #include "parent/notify.h"
 #include "parent/options.h"
 #include "parent/parent.h"
 #include "parent/reload.h"
+#include "parent/run_as.h"
 #include "parent/signals.h"
 #include "sandbox/sandbox.h"
 
@@ -82,7 +82,7 @@ read_configuration(struct parent *p)
 static int
 take_pidfile(struct parent *p)
 {
-	const struct directory_new	 new = identity_directory(&p->identity,
+	const struct directory_new	 new = run_as_directory(&p->identity,
 					    DIRECTORY_MODE);
 	char				 why[WHY_MAX];
 
@@ -129,10 +129,10 @@ find_identity(struct parent *p)
 	uid_t	uid;
 	gid_t	gid;
 
-	if (identity_find(&p->identity, p->settings, why) == -1 ||
+	if (run_as_find(&p->identity, p->settings, why) == -1 ||
 	    (p->identity.drop && !p->cleaning &&
-	    (identity_user(p->settings->socket_user, &uid, why) == -1 ||
-	    identity_group(p->settings->socket_group, &gid, why) == -1))) {
+	    (run_as_user(p->settings->socket_user, &uid, why) == -1 ||
+	    run_as_group(p->settings->socket_group, &gid, why) == -1))) {
 		log_error("%s", why);
 		return STATUS_NO_USER;
 	}
@@ -153,7 +153,7 @@ run(struct parent *p)
 	p->signals = signals_open();
 	if (!p->cleaning && (status = open_files(p)) != STATUS_OK)
 		return status;
-	if (identity_jail(&p->identity, why) == -1) {
+	if (run_as_jail(&p->identity, why) == -1) {
 		log_error("%s", why);
 		return STATUS_FATAL;
 	}

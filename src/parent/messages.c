@@ -6,7 +6,7 @@
 #include "lib/log.h"
 #include "lib/str.h"
 #include "parent/children.h"
-#include "parent/clean.h"
+#include "parent/maintenance.h"
 #include "parent/messages.h"
 #include "parent/reload.h"
 #include "parent/wishes.h"
@@ -43,7 +43,7 @@ on_ready(struct parent *p, enum slot slot, const struct message *m)
 		break;
 	case SLOT_CLEANER:
 	case SLOT_REPORT:
-		clean_on_ready(p, slot);
+		maintenance_on_ready(p, slot);
 		break;
 	default:
 		break;
@@ -100,7 +100,7 @@ on_cleaned(struct parent *p, enum slot slot, const struct message *m)
 	if (slot != SLOT_CLEANER ||
 	    msg_cleaned_get(&cleaned, m->payload, m->len) == -1)
 		return -1;
-	clean_on_cleaned(p, &cleaned);
+	maintenance_on_cleaned(p, &cleaned);
 	return 0;
 }
 
@@ -112,7 +112,7 @@ on_forgotten(struct parent *p, enum slot slot, const struct message *m)
 	if (msg_number_get(&forgotten, m->payload, m->len) == -1 ||
 	    forgotten > 1)
 		return -1;
-	clean_on_forgotten(p, slot, forgotten == 1);
+	maintenance_on_forgotten(p, slot, forgotten == 1);
 	return 0;
 }
 
@@ -122,7 +122,7 @@ on_hit(struct parent *p, enum slot slot, const struct message *m)
 	if (m->len != 0)
 		return -1;
 	if (slot == SLOT_LEDGER)
-		clean_on_hit(p, clock_mono());
+		maintenance_on_hit(p, clock_mono());
 	return 0;
 }
 
@@ -134,7 +134,7 @@ on_reported(struct parent *p, enum slot slot, const struct message *m)
 	(void)slot;
 	if (msg_reported_get(&reported, m->payload, m->len) == -1)
 		return -1;
-	clean_on_reported(p, &reported);
+	maintenance_on_reported(p, &reported);
 	return 0;
 }
 

@@ -66,7 +66,7 @@ struct timetable {
 	struct mono	last;
 };
 
-/* Cleaning and reporting: clean.c. */
+/* Cleaning and reporting: maintenance.c. */
 struct job {
 	enum job_step	step;
 	bool		report;		/* follows the cleaning */

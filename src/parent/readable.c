@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "lib/alloc.h"
-#include "parent/identity.h"
 #include "parent/readable.h"
+#include "parent/run_as.h"
 #include "sandbox/privileges.h"
 
 /*
@@ -172,7 +172,7 @@ readable_check(const struct settings *s, struct faults *faults)
 	char			why[WHY_MAX];
 
 	/* A missing user is reported elsewhere. */
-	if (identity_find(&identity, s, why) == -1)
+	if (run_as_find(&identity, s, why) == -1)
 		return;
 	if (s->smtp_tls_cafile != NULL)
 		readable_file(settings_lookup(s, tls_file.name), &tls_file,

@@ -4,10 +4,10 @@
 #include "conf/load.h"
 #include "lib/log.h"
 #include "parent/children.h"
-#include "parent/clean.h"
-#include "parent/identity.h"
+#include "parent/maintenance.h"
 #include "parent/notify.h"
 #include "parent/reload.h"
+#include "parent/run_as.h"
 
 #define TAKE_MS		5000	/* for a busy child to accept */
 #define EVERY_MS	200	/* many signals in it are one */
@@ -91,7 +91,7 @@ needs_ledger(const struct parent *p)
 	const struct settings	*old = p->settings, *new = p->reload.settings;
 
 	if (old->backend != new->backend ||
-	    !identity_equal(&p->identity, &p->reload.identity))
+	    !run_as_equal(&p->identity, &p->reload.identity))
 		return true;
 	switch (new->backend) {
 	case BACKEND_MYSQL:
@@ -124,7 +124,7 @@ swap_ledgers(struct parent *p)
 	p->child[SLOT_OLD_LEDGER] = p->child[SLOT_LEDGER];
 	p->child[SLOT_LEDGER] = p->child[SLOT_NEXT_LEDGER];
 	child_init(&p->child[SLOT_NEXT_LEDGER]);
-	clean_on_gone(p, SLOT_LEDGER);
+	maintenance_on_gone(p, SLOT_LEDGER);
 	children_keep(p, SLOT_LEDGER, true);
 	p->database_away = false;
 	children_connect(p, SLOT_ENGINE, SLOT_LEDGER);
@@ -189,7 +189,7 @@ commit(struct parent *p)
 	bool		 new_ledger = reload->active;
 	bool		 new_user;
 
-	new_user = !identity_equal(&p->identity, &reload->identity);
+	new_user = !run_as_equal(&p->identity, &reload->identity);
 	say_unchangeable(p->settings, reload->settings);
 	settings_free(p->settings);
 	p->settings = reload->settings;
@@ -207,7 +207,7 @@ commit(struct parent *p)
 		children_settings(p, SLOT_ENGINE, p->settings, p->generation);
 	if (p->child[SLOT_LEDGER].offered != p->generation && !new_ledger)
 		children_settings(p, SLOT_LEDGER, p->settings, p->generation);
-	clean_schedule(p, clock_mono());
+	maintenance_schedule(p, clock_mono());
 	log_notice("the new configuration is in force");
 	str_adds(&reload->faults, "the new configuration is in force");
 	parent_wished(p, WISH_RELOAD, true, reload->faults.data);
@@ -242,8 +242,8 @@ begin(struct parent *p)
 		refuse(p, NULL);
 		return;
 	}
-	if (identity_find(&reload->identity, reload->settings, why) == -1 ||
-	    identity_jail(&reload->identity, why) == -1 ||
+	if (run_as_find(&reload->identity, reload->settings, why) == -1 ||
+	    run_as_jail(&reload->identity, why) == -1 ||
 	    sockets_open(&reload->listeners, &p->listeners, reload->settings,
 	    &reload->identity, why) == -1) {
 		refuse(p, why);

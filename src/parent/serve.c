@@ -7,11 +7,11 @@
 #include "lib/str.h"
 #include "parent/background.h"
 #include "parent/children.h"
-#include "parent/clean.h"
-#include "parent/identity.h"
+#include "parent/maintenance.h"
 #include "parent/messages.h"
 #include "parent/notify.h"
 #include "parent/reload.h"
+#include "parent/run_as.h"
 #include "parent/signals.h"
 #include "sandbox/sandbox.h"
 
@@ -90,7 +90,7 @@ check_started(struct parent *p)
 	say_started(p);
 	notify_ready("Serving");
 	background_end(STATUS_OK, parent_in_syslog(p));
-	clean_schedule(p, clock_mono());
+	maintenance_schedule(p, clock_mono());
 }
 
 /* --- the end --- */
@@ -106,7 +106,7 @@ begin_stopping(struct parent *p)
 	if (p->status == STATUS_OK && !p->cleaning)
 		log_notice("stopping");
 	reload_abandon(p);
-	clean_abandon(p);
+	maintenance_abandon(p);
 	sockets_close(&p->listeners);
 	for (i = 0; i < SLOT__MAX; i++) {
 		p->restart[i].wanted = p->restart[i].due = false;
@@ -139,7 +139,7 @@ on_gone(struct parent *p, enum slot slot)
 {
 	if (slot == SLOT_NEXT_LEDGER)
 		reload_on_gone(p);
-	clean_on_gone(p, slot);
+	maintenance_on_gone(p, slot);
 }
 
 static const struct child_events	events = {
@@ -157,8 +157,8 @@ time_left(const struct parent *p, struct mono now)
 	for (i = 0; i < SLOT__MAX; i++)
 		left = clock_sooner(left, relay_left(&p->child[i].relay, now));
 	if (!p->stopping)
-		left = clock_sooner(left,
-		    clock_sooner(clean_left(p, now), reload_left(p, now)));
+		left = clock_sooner(left, clock_sooner(
+		    maintenance_left(p, now), reload_left(p, now)));
 	return left;
 }
 
@@ -255,7 +255,7 @@ turn(struct parent *p)
 	if (p->stopping)
 		go_on_stopping(p);
 	else {
-		clean_timers(p, now);
+		maintenance_timers(p, now);
 		reload_timers(p, now);
 	}
 	flush(p);
@@ -268,7 +268,7 @@ serve(struct parent *p)
 	p->reload.done = clock_wall();
 	p->events = &events;
 	if (p->cleaning)
-		clean_begin(p);
+		maintenance_begin(p);
 	else
 		begin(p);
 	if (p->stopping)

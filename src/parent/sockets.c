@@ -16,7 +16,7 @@
 #include "lib/alloc.h"
 #include "lib/log.h"
 #include "parent/activation.h"
-#include "parent/identity.h"
+#include "parent/run_as.h"
 #include "parent/sockets.h"
 #include "parent/unixsocket.h"
 
@@ -124,7 +124,7 @@ open_unix(struct listener *l, const struct listener *running,
     const struct msg_identity *identity, struct mono end, char *why)
 {
 	const struct directory_new	 new =
-	    identity_directory(identity, DIRECTORY_MODE);
+	    run_as_directory(identity, DIRECTORY_MODE);
 	struct sockaddr_un		 sun;
 	struct unixsocket		 u;
 
@@ -243,8 +243,8 @@ open_socket(struct listeners *fresh, const struct listeners *running,
 			l->uid = identity->uid;
 			l->gid = identity->gid;
 		}
-		if (identity_user(settings->socket_user, &l->uid, why) == -1 ||
-		    identity_group(settings->socket_group, &l->gid, why) == -1)
+		if (run_as_user(settings->socket_user, &l->uid, why) == -1 ||
+		    run_as_group(settings->socket_group, &l->gid, why) == -1)
 			return -1;
 	}
 	old = find(running, l->name);

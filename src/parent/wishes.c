@@ -4,7 +4,7 @@
 #include "lib/log.h"
 #include "lib/str.h"
 #include "parent/children.h"
-#include "parent/clean.h"
+#include "parent/maintenance.h"
 #include "parent/reload.h"
 #include "parent/wishes.h"
 #include "sandbox/sandbox.h"
@@ -21,13 +21,13 @@ wish_reload(struct parent *p)
 static void
 wish_clean(struct parent *p)
 {
-	clean_want(p, clock_mono());
+	maintenance_want(p, clock_mono());
 }
 
 static void
 wish_report(struct parent *p)
 {
-	clean_want_report(p, clock_mono());
+	maintenance_want_report(p, clock_mono());
 }
 
 /* Valid until the next reload or wish. */

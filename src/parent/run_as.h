@@ -1,5 +1,5 @@
-#ifndef IDENTITY_H
-#define IDENTITY_H
+#ifndef RUN_AS_H
+#define RUN_AS_H
 
 #include "conf/settings.h"
 #include "ipc/message.h"
@@ -11,11 +11,11 @@
  */
 
 /* 0, or -1 if one of them does not exist or is root. */
-int	identity_find(struct msg_identity *, const struct settings *,
+int	run_as_find(struct msg_identity *, const struct settings *,
 	    char *why);
 
 /* Whether two identities are the same. */
-bool	identity_equal(const struct msg_identity *,
+bool	run_as_equal(const struct msg_identity *,
 	    const struct msg_identity *);
 
 /*
@@ -23,19 +23,19 @@ bool	identity_equal(const struct msg_identity *,
  * to, and writes its path into the identity. Does nothing if we are not root. 0
  * or -1.
  */
-int	identity_jail(struct msg_identity *, char *why);
+int	run_as_jail(struct msg_identity *, char *why);
 
 /*
  * Describes how to create a missing directory: this mode, and these ids as
  * owners.
  */
-struct directory_new	identity_directory(const struct msg_identity *, mode_t);
+struct directory_new	run_as_directory(const struct msg_identity *, mode_t);
 
 /*
  * Ids by name, for socket_user and socket_group. 0 or -1; NULL leaves *id
  * unchanged.
  */
-int	identity_user(const char *name, uid_t *, char *why);
-int	identity_group(const char *name, gid_t *, char *why);
+int	run_as_user(const char *name, uid_t *, char *why);
+int	run_as_group(const char *name, gid_t *, char *why);
 
 #endif

@@ -7,7 +7,7 @@
 #include "lib/log.h"
 #include "lib/str.h"
 #include "parent/children.h"
-#include "parent/clean.h"
+#include "parent/maintenance.h"
 
 #define STEP_MS		(10 * 60 * 1000)	/* without progress */
 /*
@@ -134,7 +134,7 @@ open_job(struct parent *p, bool clean, bool report)
 }
 
 void
-clean_on_ready(struct parent *p, enum slot slot)
+maintenance_on_ready(struct parent *p, enum slot slot)
 {
 	struct job	*job = &p->job;
 
@@ -169,7 +169,7 @@ print_records(struct job *job, const char *what, bool done)
 }
 
 void
-clean_on_cleaned(struct parent *p, const struct msg_cleaned *cleaned)
+maintenance_on_cleaned(struct parent *p, const struct msg_cleaned *cleaned)
 {
 	struct job	*job = &p->job;
 	char		 what[64];
@@ -223,7 +223,7 @@ try_next(struct parent *p, const char *address, const char *reason)
 }
 
 void
-clean_on_reported(struct parent *p, const struct msg_reported *reported)
+maintenance_on_reported(struct parent *p, const struct msg_reported *reported)
 {
 	struct job	*job = &p->job;
 	char		 what[600], reason[540];
@@ -265,7 +265,7 @@ clean_on_reported(struct parent *p, const struct msg_reported *reported)
 }
 
 void
-clean_on_forgotten(struct parent *p, enum slot slot, bool forgotten)
+maintenance_on_forgotten(struct parent *p, enum slot slot, bool forgotten)
 {
 	if (p->job.step != JOB_FORGETTING || slot != source(p))
 		return;
@@ -278,7 +278,7 @@ clean_on_forgotten(struct parent *p, enum slot slot, bool forgotten)
 
 /* A process has ended. A report ends by itself after it has sent its result. */
 void
-clean_on_gone(struct parent *p, enum slot slot)
+maintenance_on_gone(struct parent *p, enum slot slot)
 {
 	switch (p->job.step) {
 	case JOB_IDLE:
@@ -298,7 +298,7 @@ clean_on_gone(struct parent *p, enum slot slot)
 		break;
 	case JOB_FORGETTING:
 		if (slot == source(p))
-			clean_on_forgotten(p, slot, false);
+			maintenance_on_forgotten(p, slot, false);
 		break;
 	case JOB_CLOSING:
 		close_job(p);
@@ -326,7 +326,7 @@ plan(struct timetable *t, bool regular, int64_t ms, int64_t first,
 }
 
 void
-clean_schedule(struct parent *p, struct mono now)
+maintenance_schedule(struct parent *p, struct mono now)
 {
 	struct job	*job = &p->job;
 	int64_t		 ms = p->settings->clean_interval * 1000;
@@ -342,7 +342,7 @@ clean_schedule(struct parent *p, struct mono now)
 }
 
 void
-clean_begin(struct parent *p)
+maintenance_begin(struct parent *p)
 {
 	open_job(p, true, report_is_on(p->settings));
 }
@@ -362,13 +362,13 @@ want(struct timetable *t, int64_t ms, struct mono now)
  * mails or constant cleaning.
  */
 void
-clean_want(struct parent *p, struct mono now)
+maintenance_want(struct parent *p, struct mono now)
 {
 	want(&p->job.cleaning, WISH_CLEAN_MS, now);
 }
 
 void
-clean_want_report(struct parent *p, struct mono now)
+maintenance_want_report(struct parent *p, struct mono now)
 {
 	if (!report_is_on(p->settings)) {
 		log_notice("no report: it is off or goes to nobody");
@@ -383,7 +383,7 @@ clean_want_report(struct parent *p, struct mono now)
 }
 
 void
-clean_on_hit(struct parent *p, struct mono now)
+maintenance_on_hit(struct parent *p, struct mono now)
 {
 	if (p->settings->report_immediately && report_is_on(p->settings) &&
 	    !p->job.reporting.wanted)
@@ -445,7 +445,7 @@ due(struct timetable *t, int64_t interval, struct mono now)
 }
 
 void
-clean_timers(struct parent *p, struct mono now)
+maintenance_timers(struct parent *p, struct mono now)
 {
 	struct job	*job = &p->job;
 	int64_t		 interval = p->settings->clean_interval;
@@ -476,7 +476,7 @@ timetable_left(const struct timetable *t, struct mono now)
 }
 
 int
-clean_left(const struct parent *p, struct mono now)
+maintenance_left(const struct parent *p, struct mono now)
 {
 	const struct job	*job = &p->job;
 
@@ -491,7 +491,7 @@ clean_left(const struct parent *p, struct mono now)
 }
 
 void
-clean_abandon(struct parent *p)
+maintenance_abandon(struct parent *p)
 {
 	p->job.step = JOB_IDLE;
 }

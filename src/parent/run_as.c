@@ -10,7 +10,7 @@
 
 #include "conf/paths.h"
 #include "lib/log.h"
-#include "parent/identity.h"
+#include "parent/run_as.h"
 
 /* The supplementary groups of the user, and `group`. */
 static int
@@ -52,7 +52,7 @@ nobody(const char *kind, const char *name, int error, char *why)
 }
 
 int
-identity_user(const char *name, uid_t *uid, char *why)
+run_as_user(const char *name, uid_t *uid, char *why)
 {
 	struct passwd	*pw;
 
@@ -66,7 +66,7 @@ identity_user(const char *name, uid_t *uid, char *why)
 }
 
 int
-identity_group(const char *name, gid_t *gid, char *why)
+run_as_group(const char *name, gid_t *gid, char *why)
 {
 	struct group	*gr;
 
@@ -80,7 +80,7 @@ identity_group(const char *name, gid_t *gid, char *why)
 }
 
 int
-identity_find(struct msg_identity *identity, const struct settings *settings,
+run_as_find(struct msg_identity *identity, const struct settings *settings,
     char *why)
 {
 	struct passwd	*pw;
@@ -100,7 +100,7 @@ identity_find(struct msg_identity *identity, const struct settings *settings,
 		log_debug("not root: user and group stay as they are");
 		return 0;
 	}
-	if (identity_group(settings->group, &gid, why) == -1)
+	if (run_as_group(settings->group, &gid, why) == -1)
 		return -1;
 	errno = 0;
 	if ((pw = getpwnam(settings->user)) == NULL)
@@ -123,7 +123,7 @@ identity_find(struct msg_identity *identity, const struct settings *settings,
 }
 
 bool
-identity_equal(const struct msg_identity *a, const struct msg_identity *b)
+run_as_equal(const struct msg_identity *a, const struct msg_identity *b)
 {
 	return a->drop == b->drop && a->uid == b->uid && a->gid == b->gid &&
 	    a->ngroups == b->ngroups &&
@@ -178,7 +178,7 @@ is_jail(const char *path, const struct directory_new *new, char *why)
 }
 
 int
-identity_jail(struct msg_identity *identity, char *why)
+run_as_jail(struct msg_identity *identity, char *why)
 {
 	const struct directory_new	 ours = { .mode = 0755 };
 	const char *const		 shared = "/var/empty";
@@ -202,7 +202,7 @@ identity_jail(struct msg_identity *identity, char *why)
 }
 
 struct directory_new
-identity_directory(const struct msg_identity *identity, mode_t mode)
+run_as_directory(const struct msg_identity *identity, mode_t mode)
 {
 	struct directory_new	new = { .mode = mode };
 

@@ -1,0 +1,39 @@
+#ifndef MAINTENANCE_H
+#define MAINTENANCE_H
+
+#include "parent/parent.h"
+
+/*
+ * Cleaning and reporting. A second ledger cleans, so that decisions do not
+ * wait. A report process, which sends one mail, gets the hits from the serving
+ * ledger, or with --clean from the one that cleaned. The steps are the same for
+ * --clean, clean_interval, report_immediately and policyctl's wishes.
+ */
+
+/* Reads the intervals of the settings; at the start and after a reload. */
+void	maintenance_schedule(struct parent *, struct mono now);
+
+/* --clean: begins now. */
+void	maintenance_begin(struct parent *);
+
+/* Wishes of policyctl. They are fulfilled one after the other. */
+void	maintenance_want(struct parent *, struct mono now);
+void	maintenance_want_report(struct parent *, struct mono now);
+
+/* report_immediately: the ledger has hits that were not reported. */
+void	maintenance_on_hit(struct parent *, struct mono now);
+
+/* Messages and ends of the two processes. */
+void	maintenance_on_ready(struct parent *, enum slot);
+void	maintenance_on_cleaned(struct parent *, const struct msg_cleaned *);
+void	maintenance_on_reported(struct parent *, const struct msg_reported *);
+void	maintenance_on_forgotten(struct parent *, enum slot, bool forgotten);
+void	maintenance_on_gone(struct parent *, enum slot);
+
+void	maintenance_timers(struct parent *, struct mono now);
+int	maintenance_left(const struct parent *, struct mono now);
+
+/* The parent stops: abandons the job. */
+void	maintenance_abandon(struct parent *);
+
+#endif
