@@ -826,6 +826,42 @@ clock_steps_back(void **state)
 	assert_int_equal(rig_room(r, "bob", 5, 60), 5);
 }
 
+static void
+clean_by_a_clock_off_by(struct rig *r, int64_t off)
+{
+	struct store_kept	kept;
+	int64_t			position = 0, deleted;
+
+	r->now += off;
+	/* So that the newest row stays. */
+	assert_int_equal(rig_one(r, "eve", 1, 10, 60), VERDICT_ACCEPTED);
+	kept.first = r->now - 7200;
+	kept.last = r->now + WINDOW_AHEAD;
+	r->now -= off;
+	do
+		assert_int_equal(store_clean(r->store, &kept, 100, &position,
+		    &deleted), STORE_OK);
+	while (position != -1);
+}
+
+/* What another daemon deletes by a wrong clock is in no cache afterwards. */
+static void
+others_clean_by_a_wrong_clock(void **state)
+{
+	const int64_t	 off[] = { 30 * 86400, -30 * 86400 };
+	struct rig	*r = *state, *other = rig_beside(r);
+	size_t		 i;
+
+	rig_open(other);
+	for (i = 0; i < sizeof(off) / sizeof(off[0]); i++) {
+		assert_int_equal(rig_room(r, "bob", 5, 60), 5);
+		clean_by_a_clock_off_by(other, off[i]);
+		assert_int_equal(rig_sum(r, "bob"), 0);
+	}
+	assert_int_equal(rig_room(r, "bob", 5, 60), 5);
+	rig_free(other);
+}
+
 #define TEST(name)							\
 	cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 
@@ -862,7 +898,8 @@ main(void)
 		TEST(distinct_values),
 		TEST(distinct_values_in_two_windows),
 		TEST(one_batch_of_values),
-		TEST(clock_steps_back)
+		TEST(clock_steps_back),
+		TEST(others_clean_by_a_wrong_clock)
 	};
 	int	failed;
 

@@ -39,6 +39,7 @@ enum statement {
 	SET_NUMBER,
 	CLEAN_END,
 	CLEAN,
+	CLEAN_NOTE,
 	CLEAN_VALUES,
 	CLEAN_SUMS,
 	HITS,

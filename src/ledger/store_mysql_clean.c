@@ -3,7 +3,9 @@
 
 #include "ledger/store_mysql.h"
 #include "lib/alloc.h"
+#include "lib/num.h"
 #include "lib/str.h"
+#include "lib/window.h"
 
 /* A semicolon at its end is none of its business. */
 static size_t
@@ -181,6 +183,10 @@ store_one(struct store *s, int64_t *out)
 	return more;
 }
 
+/*
+ * Rows that are old by our clock, but not by others', may be in their caches:
+ * where it is not the server's, it is a change.
+ */
 static int
 store_clean_rows(struct store *s, const struct store_kept *kept, int64_t from,
     int64_t end, int64_t *deleted)
@@ -192,8 +198,11 @@ store_clean_rows(struct store *s, const struct store_kept *kept, int64_t from,
 	mysqldb_bind(s->db, kept->last);
 	if (store_one(s, NULL) == -1)
 		return -1;
-	*deleted = mysqldb_changes(s->db);
-	return 0;
+	if ((*deleted = mysqldb_changes(s->db)) == 0)
+		return 0;
+	mysqldb_begin(s->db, CLEAN_NOTE);
+	mysqldb_bind(s->db, num_sub_clamp(kept->last, WINDOW_AHEAD));
+	return store_one(s, NULL);
 }
 
 /* Values come last, with the position where it was until there are none. */

@@ -131,6 +131,9 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	    NULL, NULL, NULL, "n", false },
 	[CLEAN] = { "DELETE FROM mail_count WHERE seq > ? AND seq <= ?"
 	    " AND (date < ? OR date > ?)", NULL, NULL, NULL, NULL, false },
+	[CLEAN_NOTE] = { "UPDATE mail_state SET value = value + 1"
+	    " WHERE name = 'changes' AND abs(unix_timestamp() - ?) > 60",
+	    NULL, NULL, NULL, NULL, false },
 	[CLEAN_VALUES] = { "DELETE FROM mail_distinct"
 	    " WHERE date < ? OR date > ?"
 	    " ORDER BY date LIMIT ?", NULL, NULL, NULL, NULL, false },

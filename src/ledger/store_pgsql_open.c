@@ -15,10 +15,17 @@
 /* More numbers than are given out between two starts. */
 #define NUMBERS_STEP	"4294967296"
 
-/* Deletes what is old in the blocks $1 to $2 of a table. */
+/*
+ * Deletes what is old in the blocks $1 to $2 of a table. Rows that are old by
+ * our clock, but not by others', may be in their caches: where it is not the
+ * server's, it is a change. $4 is a day (WINDOW_AHEAD) later.
+ */
 #define CLEAN_BLOCKS(table, where)					\
 	"WITH gone AS (DELETE FROM " table " WHERE " where		\
-	" RETURNING 1) SELECT count(*), pg_relation_size('" table "')"	\
+	" RETURNING 1), noted AS (UPDATE mail_state SET value = value + 1" \
+	" WHERE name = 'changes' AND EXISTS (SELECT 1 FROM gone)"	\
+	" AND abs(extract(epoch FROM now()) - ($4::bigint - 86400)) > 60)" \
+	" SELECT count(*), pg_relation_size('" table "')"		\
 	" / current_setting('block_size')::bigint FROM gone"
 
 /*
