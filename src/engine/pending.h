@@ -36,7 +36,7 @@ struct pending {
 void	pending_init(void (*answer)(struct pending *,
 	    const struct msg_verdict *));
 
-/* Sends a charge; sets its deadline. */
+/* Queues a charge and sets its deadline. */
 void	pending_add(struct client *, struct held *, const struct request *,
 	    struct decision *);
 
