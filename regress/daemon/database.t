@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use File::Temp qw(tempdir);
 use Test::More;
 use Time::HiRes qw(time sleep);
 
@@ -12,6 +13,14 @@ use Ctl qw(ctl);
 use Policyd qw(request wait_until need have_command as_root);
 
 need(have_command('sqlite3'), 'no sqlite3 to look into the database with');
+
+my @mounted;
+
+END {
+	my $status = $?;
+	system('umount', '-l', $_) for @mounted;
+	$? = $status;
+}
 
 subtest 'database-hangs-kills-daemon' => sub {
 	my $d = Policyd->start(config => { limits => [[3, 3600]], db_timeout => 2,
@@ -135,6 +144,34 @@ subtest 'database that can be written no more' => sub {
 	ok(wait_until { $d->ask(sasl_username => 'bob') eq 'dunno' }, 'with rights it is well again');
 	is((ctl($d, 'status', '-q'))[1], "well\n", 'says status');
 	ok($d->wait_log(qr/ledger: .*works again/, $mark), 'and the log');
+	$d->ends_well;
+};
+
+subtest 'database on a disk that is full' => sub {
+	my $disk = tempdir('disk-XXXXXXXX', TMPDIR => 1, CLEANUP => 1);
+	plan skip_all => 'a file system in memory may not be mounted' if !as_root() ||
+	    system("mount -t tmpfs -o size=1m,mode=0777 none $disk 2>/dev/null") != 0;
+	push @mounted, $disk;
+	my $d = Policyd->start(config => { db_timeout => 2, db_error_action => 'defer database',
+	    limits => [[1000, 60]], sqlite_config => { database => "$disk/db.sqlite3" } });
+	my $n = 0;
+
+	is((ctl($d, 'block', 'mallory', '1h'))[0], 0, 'block');
+	open my $fh, '>', "$disk/ballast" or die "ballast: $!";
+	1 while syswrite $fh, 'x' x 4096;
+	close $fh;
+	my $mark = $d->log_mark;
+	$n++ while $n < 20000 && $d->ask(sasl_username => "user$n") eq 'dunno';
+	is($d->ask(sasl_username => 'bob'), 'defer database', "full after $n: db_error_action");
+	is($d->ask(sasl_username => 'mallory'), 'reject 5.7.1 Sending is blocked', 'a block holds');
+	my ($status, $out) = ctl($d, 'status', '-q');
+	is($status, 1, 'status 1');
+	like($out, qr/\Adegraded: the database: in trouble \(.*full\)\n\z/, 'and why');
+	is((ctl($d, 'block', 'eve', '1h'))[0], 3, 'no further block can be written');
+	like($d->log_since($mark), qr/ledger: .*is full$/m, 'the log tells');
+	unlink "$disk/ballast";
+	ok(wait_until { $d->ask(sasl_username => 'bob') eq 'dunno' }, 'well again with room');
+	is((ctl($d, 'status', '-q'))[1], "well\n", 'says status');
 	$d->ends_well;
 };
 
