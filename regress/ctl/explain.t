@@ -155,6 +155,19 @@ subtest 'max_per_mail and exempt' => sub {
 	$d->ends_well;
 };
 
+subtest 'a rule with a prefix of its own' => sub {
+	my $d = Policyd->start(config => { fail_action => $action, ipv6_prefix => 64, rules => [
+	    { name => 'net', key => 'client_address', ipv4_prefix => 24, limits => [[2, 600]] },
+	    { name => 'host', key => 'client_address', limits => [[5, 600]] }] });
+
+	is($d->ask(client_address => "192.0.2.$_"), 'dunno', "192.0.2.$_") for 1, 2;
+	is($d->ask(client_address => '192.0.2.3'), 'reject 192.0.2.0/24 2/600 2', 'one too many');
+	my $j = ctl_json($d, 'show', '192.0.2.1');
+	is_deeply([map { [@$_{qw(id used)}] } @{$j->{windows}}], [['net:192.0.2.0/24', 2],
+	    ['host:192.0.2.1', 1]], 'show knows both');
+	$d->ends_well;
+};
+
 subtest 'standard input' => sub {
 	my $d = Policyd->start(config => { limits => [[1, 60]],
 	    fail_action => 'reject full' });

@@ -109,6 +109,16 @@ rules_scope(void **state)
 		    "'unless': 'sasl_username'}"),
 		    "sasl_username=\nclient_address=192.0.2.7\n" DATA,
 		    "once/0 c:192.0.2.7 n=3 5/60" },
+		/* Networks of the rule's own length. */
+		{ RULES("{" NAMED("n", "client_address") ", 'ipv4_prefix': 24},"
+		    "{" NAMED("c", "client_address") "}")
+		    "ipv4_prefix = 30", ALICE DATA,
+		    "once/0 n:192.0.2.0/24 n=3 5/60 | "
+		    "c:192.0.2.4/30 n=3 5/60" },
+		{ RULES("{" NAMED("n", "sasl_username") ", 'ipv6_prefix': 48,"
+		    "'count': 'addresses'}"), "sasl_username=alice\n"
+		    "client_address=2001:db8:1:2::7\n" DATA,
+		    "once/0 n:alice n=1 5/60 different:2001:db8:1::/48" },
 		/* How it is meant. */
 		{ RULES("{" NAMED("u", "sasl_username") ", 'shadow': True,"
 		    "'warn_at': 80}"), ALICE DATA,
@@ -258,6 +268,10 @@ exempt(void **state)
 		/* Others are in the network that is counted. */
 		{ EXEMPT("'192.0.2.7'") KEYS "ipv4_prefix = 24", BOB DATA,
 		    NO_LIMIT },
+		{ EXEMPT("'192.0.2.0/25'") RULES("{"
+		    NAMED("c", "client_address") "},{"
+		    NAMED("n", "client_address") ", 'ipv4_prefix': 24}"),
+		    BOB DATA, "once/0 c:192.0.2.7 n=3" },
 		{ EXEMPT("'192.0.2.0/23'") KEYS "ipv4_prefix = 24", BOB DATA,
 		    "once/0 c:192.0.2.0/24 n=3" },
 		/* Anybody can claim a sender. */

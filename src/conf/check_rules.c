@@ -7,6 +7,7 @@
 #include "conf/match.h"
 #include "conf/normal.h"
 #include "conf/value.h"
+#include "lib/addr.h"
 
 /* The value of rule `i`'s field; NULL: the file does not have it. */
 static const struct value *
@@ -58,6 +59,28 @@ check_plain_entry(const struct settings *s, const char *bytes, size_t len)
 	return match_never(KEY_SASL_USERNAME, bytes, len);
 }
 
+/* A client counted by a shorter prefix never matches the entry. */
+static bool
+check_prefix(const struct settings *s, const struct settings_rule *rule,
+    const char *name, const struct value *key, size_t len,
+    struct faults *faults)
+{
+	struct network	n;
+	unsigned int	counted;
+
+	if ((rule != NULL && (rule->nkey > 1 ||
+	    rule->key[0] != KEY_CLIENT_ADDRESS)) ||
+	    addr_network_parse(&n, key->bytes, len) == -1)
+		return true;
+	counted = settings_prefix(s, rule, n.addr.bits);
+	if (n.prefix <= counted)
+		return true;
+	fault_warning(faults, key->line, key->column,
+	    "%s has \"%s\", but clients are counted by networks of /%u: it "
+	    "matches none", name, key->bytes, counted);
+	return false;
+}
+
 /* `rule` is NULL for the setting. */
 static void
 check_entries(const struct settings *s, const struct settings_rule *rule,
@@ -76,7 +99,8 @@ check_entries(const struct settings *s, const struct settings_rule *rule,
 		len = normal_length(key->bytes, key->len);
 		why = rule != NULL ? check_rule_entry(rule, key->bytes, len) :
 		    check_plain_entry(s, key->bytes, len);
-		if (why != NULL)
+		if (check_prefix(s, rule, name, key, len, faults) &&
+		    why != NULL)
 			fault_warning(faults, key->line, key->column,
 			    "%s has \"%s\", %s", name, key->bytes, why);
 	}

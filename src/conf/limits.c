@@ -154,23 +154,6 @@ limits_longest(const struct limits *limits)
 
 /* --- limits_by_id --- */
 
-/*
- * A client is counted by a shorter prefix than this entry has: it can never
- * match.
- */
-static void
-limits_check_prefix(const struct reading *r, const struct value *key,
-    const struct network *n)
-{
-	unsigned int	counted;
-
-	counted = n->addr.bits == 32 ? r->settings->ipv4_prefix :
-	    r->settings->ipv6_prefix;
-	if (n->prefix > counted)
-		reader_warning(r, key, "has \"%s\", but clients are counted by "
-		    "networks of /%u: it matches none", key->bytes, counted);
-}
-
 static void
 limits_add(struct ids *t, const struct reading *r, const struct value *key,
     struct limits *limits)
@@ -186,10 +169,9 @@ limits_add(struct ids *t, const struct reading *r, const struct value *key,
 	else
 		/* Found without default_domain too: ids_find. */
 		normal_mailbox(&id, r->settings, "", key->bytes, key->len);
-	if (addr_network_parse(&network, id.data, id.len) == 0) {
-		limits_check_prefix(r, key, &network);
+	if (addr_network_parse(&network, id.data, id.len) == 0)
 		e = ids_add_network(t, &network, &fresh);
-	} else
+	else
 		e = ids_add(t, id.data, id.len, &fresh);
 	str_clear(&id);
 	window_limits_clear(&e->limits);

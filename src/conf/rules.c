@@ -60,6 +60,10 @@ static const struct rules_field	rules_fields[] = {
 	    .at = AT(networks) },
 	{ .name = "unless", .type = "str", .read = rules_unless,
 	    .at = AT(unless), .words = match_attributes },
+	{ .name = "ipv4_prefix", .type = "int", .read = reader_unsigned,
+	    .at = AT(ipv4_prefix), .min = 1, .max = 32 },
+	{ .name = "ipv6_prefix", .type = "int", .read = reader_unsigned,
+	    .at = AT(ipv6_prefix), .min = 1, .max = 128 },
 	{ .name = "max_per_mail", .type = "int", .read = reader_int64,
 	    .at = AT(max_per_mail), .min = 1, .max = LIMITS_MAILS_MAX },
 	{ .name = "action", .type = "str", .read = reader_string_or_none,
@@ -293,6 +297,8 @@ rules_read_one(const struct reading *r, struct settings_rule *rule,
 		return;
 	}
 	rule->unless = -1;
+	rule->ipv4_prefix = r->settings->ipv4_prefix;
+	rule->ipv6_prefix = r->settings->ipv6_prefix;
 	/* Without a word of its own a rule is reported when anything is. */
 	rule->report = r->settings->report;
 	for (i = 0; i + 1 < v->count; i += 2)

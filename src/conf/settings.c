@@ -372,6 +372,15 @@ settings_longest_window(const struct settings *s)
 	return longest;
 }
 
+unsigned int
+settings_prefix(const struct settings *s, const struct settings_rule *rule,
+    unsigned int bits)
+{
+	if (rule != NULL)
+		return bits == 32 ? rule->ipv4_prefix : rule->ipv6_prefix;
+	return bits == 32 ? s->ipv4_prefix : s->ipv6_prefix;
+}
+
 int
 settings_limits(struct limits *limits, const struct value *v, char *reason,
     size_t size)

@@ -113,6 +113,8 @@ struct settings_rule {
 	struct settings_match	 only;
 	struct settings_match	 except;
 	bool			 at_rcpt;	/* looks at the recipient */
+	unsigned int		 ipv4_prefix;	/* the setting, if not given */
+	unsigned int		 ipv6_prefix;
 	struct settings_networks networks;
 	int			 unless;	/* rule_attribute, -1: none */
 	int64_t			 max_per_mail;	/* 0: any number */
@@ -239,6 +241,13 @@ const struct limits	*settings_id_limits(const struct ids *,
  * The longest window of anything configured, in seconds: what clean must keep.
  */
 int64_t		 settings_longest_window(const struct settings *);
+
+/*
+ * Length of the network by which an address of 32 or 128 bits is counted;
+ * `rule` is NULL where there are no rules.
+ */
+unsigned int	 settings_prefix(const struct settings *,
+		    const struct settings_rule *, unsigned int bits);
 
 /* Reads a literal of limits, [[mails, seconds], …]; 0 or -1 with a reason. */
 int		 settings_limits(struct limits *, const struct value *,

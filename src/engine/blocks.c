@@ -143,8 +143,8 @@ static void
 blocks_names(const struct settings *s, const struct request *req)
 {
 	blocks.login.len = blocks.sender.len = 0;
-	(void)identity_add(&blocks.login, s, req, KEY_SASL_USERNAME);
-	(void)identity_add(&blocks.sender, s, req, KEY_SENDER);
+	(void)identity_add(&blocks.login, s, NULL, req, KEY_SASL_USERNAME);
+	(void)identity_add(&blocks.sender, s, NULL, req, KEY_SENDER);
 }
 
 const struct override *

@@ -105,15 +105,16 @@ decide_identity(struct task *t, struct msg_charge_key *key)
 
 	d->identity = KEY_SASL_USERNAME;
 	if (s->limit_by_sasl &&
-	    identity_add(&d->ids, s, t->req, KEY_SASL_USERNAME))
+	    identity_add(&d->ids, s, NULL, t->req, KEY_SASL_USERNAME))
 		goto found;
 	d->identity = KEY_SENDER;
-	if (s->limit_by_sender && identity_add(&d->ids, s, t->req, KEY_SENDER))
+	if (s->limit_by_sender &&
+	    identity_add(&d->ids, s, NULL, t->req, KEY_SENDER))
 		goto found;
 	d->identity = KEY_CLIENT_ADDRESS;
 	if (s->limit_by_ip && s->limited_networks.count > 0 &&
 	    identity_from(&s->limited_networks, t->req) &&
-	    identity_add(&d->ids, s, t->req, KEY_CLIENT_ADDRESS))
+	    identity_add(&d->ids, s, NULL, t->req, KEY_CLIENT_ADDRESS))
 		goto found;
 	return false;
  found:
@@ -155,7 +156,7 @@ decide_rule_identity(struct task *t, const struct settings_rule *rule,
 		if (i > 0)
 			str_addc(ids, ',');
 		part = ids->len;
-		if (!identity_add(ids, t->s, t->req, rule->key[i]))
+		if (!identity_add(ids, t->s, rule, t->req, rule->key[i]))
 			return false;
 		if (rule->nkey > 1)
 			decide_escape(ids, part);
@@ -178,7 +179,7 @@ decide_rule_applies(const struct task *t, const struct settings_rule *rule)
 		return false;
 	if (rule->unless == -1)
 		return true;
-	set = identity_add(ids, t->s, t->req,
+	set = identity_add(ids, t->s, NULL, t->req,
 	    (enum rule_attribute)rule->unless);
 	ids->len = at;
 	return !set;
@@ -189,12 +190,15 @@ decide_rule_applies(const struct task *t, const struct settings_rule *rule)
  * up nobody else's count.
  */
 static bool
-decide_is_own(const struct task *t, const enum rule_attribute *key, size_t n)
+decide_is_own(const struct task *t, const struct settings_rule *rule,
+    const enum rule_attribute *key, size_t n)
 {
 	size_t	i;
 
 	for (i = 0; i < n; i++)
-		if ((t->exempt >> key[i] & 1) == 0)
+		if ((t->exempt >> key[i] & 1) == 0 ||
+		    (key[i] == KEY_CLIENT_ADDRESS && !identity_counts_exempt(
+		    &t->d->ids, t->s, rule, t->req)))
 			return false;
 	return true;
 }
@@ -240,13 +244,13 @@ decide_stage_has(const struct settings *s, const struct settings_rule *rule,
 
 /* For rules that count different values of an attribute: 1, and the value. */
 static bool
-decide_distinct(struct task *t, enum rule_attribute attr,
-    struct msg_charge_key *key)
+decide_distinct(struct task *t, const struct settings_rule *rule,
+    enum rule_attribute attr, struct msg_charge_key *key)
 {
 	struct str	*ids = &t->d->ids;
 	size_t		 at = ids->len;
 
-	if (!identity_add(ids, t->s, t->req, attr))
+	if (!identity_add(ids, t->s, rule, t->req, attr))
 		return false;
 	identity_bound(ids, at, CHARGE_ID_MAX);
 	t->d->value_at[t->d->charge.nkeys] = at;
@@ -271,15 +275,15 @@ decide_count(struct task *t, const struct settings_rule *rule,
 		key->amount = decide_bytes(t);
 		break;
 	case RULE_ADDRESSES:
-		if (!decide_distinct(t, KEY_CLIENT_ADDRESS, key))
+		if (!decide_distinct(t, rule, KEY_CLIENT_ADDRESS, key))
 			return REASON_NO_IDENTITY;
 		break;
 	case RULE_SENDERS:
-		if (!decide_distinct(t, KEY_SENDER, key))
+		if (!decide_distinct(t, rule, KEY_SENDER, key))
 			return REASON_NO_IDENTITY;
 		break;
 	case RULE_DISTINCT_RECIPIENTS:
-		if (!decide_distinct(t, KEY_RECIPIENT, key))
+		if (!decide_distinct(t, rule, KEY_RECIPIENT, key))
 			return REASON_NO_IDENTITY;
 		break;
 	case RULE_MESSAGES:
@@ -384,8 +388,8 @@ decide_plain(struct task *t)
 	if ((reason = decide_count(t, NULL, key)) != REASON_CHARGED)
 		return reason;
 	if (t->exempt != 0)
-		return decide_is_own(t, &d->identity, 1) ? REASON_CHARGED :
-		    REASON_EXEMPT;
+		return decide_is_own(t, NULL, &d->identity, 1) ?
+		    REASON_CHARGED : REASON_EXEMPT;
 	key->sql = s->sql_limits_by_id[0] != '\0';
 	key->report = s->report;
 	decide_limits(s, s->limits_by_id, &s->limits,
@@ -408,7 +412,7 @@ decide_rule(struct task *t, const struct settings_rule *rule)
 		return reason;
 	key->rule = (uint16_t)(rule - t->s->rules);
 	if (t->exempt != 0)
-		return decide_is_own(t, rule->key, rule->nkey) ?
+		return decide_is_own(t, rule, rule->key, rule->nkey) ?
 		    REASON_CHARGED : REASON_EXEMPT;
 	key->sql = rule->sql_limits_by_id != NULL &&
 	    rule->sql_limits_by_id[0] != '\0';

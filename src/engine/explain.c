@@ -327,7 +327,8 @@ show_limits(const struct ids *by_id,
  * does not count that.
  */
 static bool
-id_under(struct str *out, const struct settings *s, enum rule_attribute attr,
+id_under(struct str *out, const struct settings *s,
+    const struct settings_rule *rule, enum rule_attribute attr,
     const char *bytes, size_t len)
 {
 	struct network	net;
@@ -344,10 +345,9 @@ id_under(struct str *out, const struct settings *s, enum rule_attribute attr,
 	case KEY_CLIENT_ADDRESS:
 		if (!address)
 			break;
-		counted = net.addr.bits == 32 ? s->ipv4_prefix :
-		    s->ipv6_prefix;
+		counted = settings_prefix(s, rule, net.addr.bits);
 		if (net.prefix == net.addr.bits)
-			identity_address(out, s, &net.addr);
+			identity_address(out, s, rule, &net.addr);
 		else if (net.prefix == counted)
 			str_adds(out, addr_network_format(&net, text,
 			    sizeof(text)));
@@ -448,7 +448,7 @@ show_rules(struct msg_charge *charge, const struct settings *s, const char *id,
 		name = ids->len;
 		/* A combination must be written as it is counted. */
 		if (r->nkey > 1 ? named == NULL :
-		    !id_under(ids, s, r->key[0], id, idlen) ||
+		    !id_under(ids, s, r, r->key[0], id, idlen) ||
 		    (r->key[0] == KEY_CLIENT_ADDRESS && r->networks.count > 0 &&
 		    id_outside(&r->networks, id, idlen))) {
 			ids->len = at[charge->nkeys];
@@ -491,7 +491,7 @@ explain_id(struct msg_charge *charge, const struct settings *s,
 	    kind == KEY_SENDER ? s->limit_by_sender :
 	    kind == KEY_CLIENT_ADDRESS && s->limit_by_ip &&
 	    !id_outside(&s->limited_networks, id, len);
-	if (!counts || !id_under(ids, s, kind, id, len))
+	if (!counts || !id_under(ids, s, NULL, kind, id, len))
 		return;
 	show_key(charge, 0, show_limits(s->limits_by_id, &s->limits, ids->data,
 	    ids->len), s->sql_limits_by_id[0] != '\0', ids->data, ids->len);

@@ -98,14 +98,14 @@ add_domain(struct str *out, const char *otherwise, const char *bytes,
 
 void
 identity_address(struct str *out, const struct settings *s,
-    const struct addr *client)
+    const struct settings_rule *rule, const struct addr *client)
 {
 	struct network	net;
 	char		text[ADDR_TEXT_MAX];
 	unsigned int	prefix;
 
 	net.addr = *client;
-	prefix = net.addr.bits == 32 ? s->ipv4_prefix : s->ipv6_prefix;
+	prefix = settings_prefix(s, rule, net.addr.bits);
 	if (prefix >= net.addr.bits) {
 		str_adds(out, addr_format(&net.addr, text, sizeof(text)));
 		return;
@@ -142,7 +142,8 @@ identity_value(struct str *out, const struct settings *s,
 
 bool
 identity_add(struct str *out, const struct settings *s,
-    const struct request *req, enum rule_attribute attr)
+    const struct settings_rule *rule, const struct request *req,
+    enum rule_attribute attr)
 {
 	const struct request_value	*v = &req->attr[identities[attr].from];
 	struct addr			 client;
@@ -156,7 +157,7 @@ identity_add(struct str *out, const struct settings *s,
 	if (identities[attr].part == PART_NETWORK) {
 		if (!identity_client(&client, req))
 			return false;
-		identity_address(out, s, &client);
+		identity_address(out, s, rule, &client);
 		return true;
 	}
 	if (identities[attr].part == PART_KNOWN && v->len == 7 &&
@@ -179,7 +180,7 @@ has_value(struct str *scratch, const struct settings *s, const struct ids *ids,
 	if (attr == KEY_CLIENT_ADDRESS)
 		return identity_client(&client, req) &&
 		    ids_find_address(ids, &client) != NULL;
-	found = identity_add(scratch, s, req, attr) &&
+	found = identity_add(scratch, s, NULL, req, attr) &&
 	    ids_find_name(ids, scratch->data + at, scratch->len - at) != NULL;
 	scratch->len = at;
 	return found;
@@ -202,23 +203,35 @@ unsigned int
 identity_exempt(struct str *scratch, const struct settings *s,
     const struct request *req)
 {
-	struct addr	client;
-	unsigned int	bits = 0;
-	size_t		at = scratch->len;
+	static const enum rule_attribute	attrs[] = {
+		KEY_SASL_USERNAME, KEY_CLIENT_ADDRESS
+	};
+	unsigned int				bits = 0;
+	size_t					i;
 
 	if (ids_first(s->exempt) == NULL)
 		return 0;
-	if (has_value(scratch, s, s->exempt, req, KEY_SASL_USERNAME))
-		bits = IDENTITY_EXEMPT | 1U << KEY_SASL_USERNAME;
-	if (!identity_client(&client, req) ||
-	    ids_find_address(s->exempt, &client) == NULL)
-		return bits;
-	/* The network that is counted may have other addresses. */
-	identity_address(scratch, s, &client);
-	if (ids_find(s->exempt, scratch->data + at, scratch->len - at) != NULL)
-		bits |= 1U << KEY_CLIENT_ADDRESS;
+	for (i = 0; i < sizeof(attrs) / sizeof(attrs[0]); i++)
+		if (has_value(scratch, s, s->exempt, req, attrs[i]))
+			bits |= 1U << attrs[i];
+	return bits;
+}
+
+bool
+identity_counts_exempt(struct str *scratch, const struct settings *s,
+    const struct settings_rule *rule, const struct request *req)
+{
+	struct addr	client;
+	size_t		at = scratch->len;
+	bool		found;
+
+	if (!identity_client(&client, req))
+		return false;
+	identity_address(scratch, s, rule, &client);
+	found = ids_find(s->exempt, scratch->data + at, scratch->len - at) !=
+	    NULL;
 	scratch->len = at;
-	return bits | IDENTITY_EXEMPT;
+	return found;
 }
 
 bool

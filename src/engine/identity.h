@@ -16,9 +16,13 @@
 /* "sasl_username", "sender_domain", …: the attribute's name in the settings. */
 const char	*identity_name(enum rule_attribute);
 
-/* Appends the id; false, with nothing appended, if the request has none. */
+/*
+ * Appends the id; false, with nothing appended, if the request has none. The
+ * rule, NULL where there are no rules, may have prefixes of its own.
+ */
 bool		 identity_add(struct str *, const struct settings *,
-		    const struct request *, enum rule_attribute);
+		    const struct settings_rule *, const struct request *,
+		    enum rule_attribute);
 
 /*
  * Like identity_add, for a value from elsewhere; not for client_address.
@@ -29,7 +33,7 @@ bool		 identity_value(struct str *, const struct settings *,
 
 /* Like identity_add, for a client's address. */
 void		 identity_address(struct str *, const struct settings *,
-		    const struct addr *);
+		    const struct settings_rule *, const struct addr *);
 
 /* False if client_address is no address, such as `unknown`. */
 bool		 identity_client(struct addr *, const struct request *);
@@ -48,13 +52,14 @@ bool		 identity_matches(struct str *, const struct settings *,
 		    bool all);
 
 /*
- * IDENTITY_EXEMPT when `exempt` names the request's login or client, else 0. Of
- * 1 << KEY_SASL_USERNAME and 1 << KEY_CLIENT_ADDRESS those are added whose id
- * counts nobody who is not exempt. The str as above.
+ * What of the request `exempt` names: bits 1 << KEY_SASL_USERNAME and
+ * 1 << KEY_CLIENT_ADDRESS. And whether it names the whole network by which the
+ * client is counted. The str as above.
  */
-#define IDENTITY_EXEMPT		(1U << KEY__MAX)
 unsigned int	 identity_exempt(struct str *, const struct settings *,
 		    const struct request *);
+bool		 identity_counts_exempt(struct str *, const struct settings *,
+		    const struct settings_rule *, const struct request *);
 
 /* Whether `exempt` names this login or address. */
 bool		 identity_is_exempt(const struct settings *, const char *,
