@@ -105,6 +105,27 @@ sub one_step {
 	$d->ends_well;
 }
 
+# What is no table, or one that cannot get our columns, is the administrator's to mend.
+sub unusable {
+	my ($db) = @_;
+	my %made = (
+		'a view' => ['CREATE TABLE other (id varchar(40), date bigint)',
+		    'CREATE VIEW mail_count AS SELECT * FROM other'],
+		'a table with parts' => ["$five PARTITION BY RANGE (date) " .
+		    '(PARTITION p0 VALUES LESS THAN MAXVALUE)'],
+	);
+
+	for my $what (sort keys %made) {
+		$db->sql('DROP DATABASE policyd; CREATE DATABASE policyd');
+		$db->sql($_) for @{$made{$what}};
+		my $d = Policyd->new(config => { $db->config });
+		my ($status, $out, $err) = $d->run;
+		is($status, 6, "$what: the start fails");
+		like($err . $d->log, qr/mail_count cannot be used as it is: .*(?:TABLE|PARTITION|UNIQUE)/i,
+		    'the reason is told');
+	}
+}
+
 # A server that takes itself for an older one.
 sub visible {
 	my ($version) = @_;
@@ -135,6 +156,7 @@ for my $kind (@ARGV ? @ARGV : qw(pgsql mysql)) {
 		if ($kind eq 'mysql') {
 			subtest 'without triggers' => sub { no_trigger($db) };
 			subtest 'one step' => sub { one_step($db) };
+			subtest 'no table for us' => sub { unusable($db) };
 		}
 		$db->stop;
 		return if $kind ne 'mysql';

@@ -52,6 +52,8 @@ mysqldb_judge(unsigned int number)
 		{ 1227, MYSQLDB_FAULT_RIGHTS },
 		{ 1370, MYSQLDB_FAULT_RIGHTS },
 		{ 1419, MYSQLDB_FAULT_RIGHTS },	/* triggers and binary logs */
+		{ 1347, MYSQLDB_FAULT_TABLE },	/* a view */
+		{ 1503, MYSQLDB_FAULT_TABLE },	/* partitions without seq */
 		{ 1053, MYSQLDB_FAULT_LOST },	/* shutdown */
 		{ 1054, MYSQLDB_FAULT_LOST },	/* unknown column */
 		{ 1146, MYSQLDB_FAULT_LOST },	/* no such table */

@@ -22,6 +22,7 @@ enum mysqldb_fault {
 	MYSQLDB_NO_FAULT,
 	MYSQLDB_FAULT_BUSY,	/* a lock, a deadlock; try again */
 	MYSQLDB_FAULT_STATEMENT, /* this one does not work; others may */
+	MYSQLDB_FAULT_TABLE,	/* nor can this one be altered as it must be */
 	MYSQLDB_FAULT_RIGHTS,	/* it never will until somebody grants it */
 	MYSQLDB_FAULT_LOST	/* the connection is of no use any more */
 };

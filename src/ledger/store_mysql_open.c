@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -521,6 +522,14 @@ store_start_helper(struct role_start *start, const struct settings *settings)
 	(void)settings;
 }
 
+/* Only the administrator can mend it. */
+static bool
+store_unusable(const struct store *s)
+{
+	return s->builder != NULL &&
+	    mysqldb_fault(s->builder) == MYSQLDB_FAULT_TABLE;
+}
+
 struct store *
 store_open(const struct settings *settings, int directory, bool replaces,
     bool *away, char *reason, size_t size)
@@ -553,10 +562,10 @@ store_open(const struct settings *settings, int directory, bool replaces,
 		s->error[0] = '\0';
 		return s;
 	}
-	*away = true;
-	(void)strlcpy(reason, s->error[0] != '\0' ? s->error :
-	    mysqldb_error(s->db),
-	    size);
+	*away = !store_unusable(s);
+	(void)snprintf(reason, size, "%s%s", *away ? "" :
+	    "mail_count cannot be used as it is: ",
+	    s->error[0] != '\0' ? s->error : mysqldb_error(s->db));
 	store_close(s);
 	return NULL;
 }
