@@ -386,6 +386,7 @@ store_open(const struct settings *settings, int directory, bool replaces,
     bool *away, char *reason, size_t size)
 {
 	struct store	*s;
+	int64_t		 other;
 	size_t		 i;
 
 	(void)directory;
@@ -409,6 +410,16 @@ store_open(const struct settings *settings, int directory, bool replaces,
 		log_warning("%s: this libpq (before 16) shows the password to "
 		    "any server that listens there and asks for it: use a UNIX "
 		    "socket or sslmode=verify-full", s->description);
+	/* Places of rows (ctid) are those of one table. */
+	if (pgsql_number(s->db, "SELECT count(*) FROM pg_class"
+	    " WHERE oid = to_regclass('mail_count') AND relkind <> 'r'",
+	    &other) == 0 && other > 0) {
+		*away = false;
+		(void)strlcpy(reason, "mail_count cannot be used as it is: it"
+		    " is a view, or a table with partitions", size);
+		store_close(s);
+		return NULL;
+	}
 	if (store_upgrade(s, settings->fold_case) == 0 &&
 	    store_prepare(s) == 0) {
 		store_flusher_open(s, settings);
