@@ -240,6 +240,7 @@ user_and_unit()
 	chgrp postfix /etc/policyd-rate-limit.yaml
 	chmod 0640 /etc/policyd-rate-limit.yaml
 	cp /lib/systemd/system/policyd-rate-limit.service $unit
+	mkdir -p /etc/cron.d
 	echo '17 3 * * * root /usr/local/bin/policyd-rate-limit --clean' >/etc/cron.d/limits
 	systemctl daemon-reload
 	python_serves 3
