@@ -182,8 +182,7 @@ clean(struct model *m)
 	kept.first = r->now - 2 * LONG;
 	kept.last = r->now + WINDOW_AHEAD;
 	/* Some come to no end. */
-	steps = outsider_wrong_clock && below(m, 3) == 0 ? below(m, 8) :
-	    INT64_MAX;
+	steps = below(m, 3) == 0 ? below(m, 8) : INT64_MAX;
 	do {
 		if (store_clean(r->store, &kept, (size_t)(1 + below(m, 50)),
 		    &position, &deleted) != STORE_OK)
@@ -248,8 +247,7 @@ step(struct model *m)
 		clean(m);
 	else if (below(m, 150) == 0)
 		compact(m);
-	else if (outsider_wrong_clock &&
-	    below(m, m->wrong == 0 ? 200 : 40) == 0)
+	else if (below(m, m->wrong == 0 ? 200 : 40) == 0)
 		wrong_clock(m);
 	else
 		what[below(m, (int64_t)(sizeof(what) / sizeof(what[0])))](m);
@@ -271,7 +269,7 @@ static const char	old[] =
 static void
 run(uint64_t seed, bool from_old)
 {
-	struct model	m;
+	struct model	 m;
 	struct rig	*r;
 	bool		 happened = false;
 

@@ -44,12 +44,6 @@ char		*outsider_text(struct outsider *, const char *path,
 extern const char	outsider_row[];
 extern const char	outsider_compact[];
 
-/*
- * Whether cleaning by a clock that is far from right is among the steps: what
- * it deletes must leave nothing behind in the caches of other daemons.
- */
-extern const bool	outsider_wrong_clock;
-
 /* Sizes so small that all that the store does happens all the time. */
 void		 outsider_make_small(void);
 

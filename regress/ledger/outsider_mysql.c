@@ -11,7 +11,6 @@
 
 const char	outsider_row[] = "seq";
 const char	outsider_compact[] = "OPTIMIZE TABLE mail_count";
-const bool	outsider_wrong_clock = true;
 const char	outsider_first[] = "mysql";
 const char	outsider_create[] = "CREATE DATABASE %s CHARACTER SET utf8mb4";
 const char	outsider_changes[] =

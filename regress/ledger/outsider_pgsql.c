@@ -12,7 +12,6 @@
 
 const char	outsider_row[] = "seq";
 const char	outsider_compact[] = "VACUUM mail_count";
-const bool	outsider_wrong_clock = true;
 const char	outsider_first[] = "postgres";
 const char	outsider_create[] = "CREATE DATABASE %s";
 const char	outsider_changes[] =

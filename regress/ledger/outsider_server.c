@@ -80,6 +80,6 @@ outsider_make_small(void)
 bool
 outsider_all_happened(struct outsider *o, const char *path)
 {
-	return outsider_sql(o, path, "SELECT count(*) FROM mail_sums") > 0 &&
+	return outsider_sql(o, path, "SELECT max(part) FROM mail_sums") > 0 &&
 	    outsider_sql(o, path, outsider_changes) > 20;
 }

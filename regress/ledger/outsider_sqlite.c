@@ -22,7 +22,6 @@
 
 const char	outsider_row[] = "rowid";
 const char	outsider_compact[] = "VACUUM";
-const bool	outsider_wrong_clock = true;
 
 struct outsider {
 	pid_t	pid;
