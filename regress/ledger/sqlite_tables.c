@@ -593,19 +593,28 @@ damaged_part_is_made_anew(void **state)
 
 /* --- what it costs --- */
 
+/*
+ * The fewest steps of SQLite's machine for ten charges: now and then, by the clock,
+ * the list of overrides is read too.
+ */
 static uint64_t
-steps_of(struct rig *r, const char *id, int charges)
+steps_of(struct rig *r, const char *id)
 {
-	uint64_t	before;
-	int		i;
+	uint64_t	before, steps, least = UINT64_MAX;
+	int		round, i;
 
 	/* The first touch reads. */
 	assert_int_equal(rig_one(r, id, 1, 10000000, 86400), VERDICT_ACCEPTED);
-	before = sqlite_steps(r->store->db);
-	for (i = 0; i < charges; i++)
-		assert_int_equal(rig_one(r, id, 1, 10000000, 86400),
-		    VERDICT_ACCEPTED);
-	return sqlite_steps(r->store->db) - before;
+	for (round = 0; round < 10; round++) {
+		before = sqlite_steps(r->store->db);
+		for (i = 0; i < 10; i++)
+			assert_int_equal(rig_one(r, id, 1, 10000000, 86400),
+			    VERDICT_ACCEPTED);
+		steps = sqlite_steps(r->store->db) - before;
+		if (steps < least)
+			least = steps;
+	}
+	return least;
 }
 
 static void
@@ -619,10 +628,10 @@ cost_grows_with_window(void **state)
 	assert_int_equal(rig_one(r, "few", 1, 10000000, 86400),
 	    VERDICT_ACCEPTED);
 	rig_idle(r);
-	few = steps_of(r, "few", 100);
-	many = steps_of(r, "many", 100);
+	few = steps_of(r, "few");
+	many = steps_of(r, "many");
 	assert_int_equal(few, many);
-	assert_true(few <= 100 * 6);
+	assert_true(few <= 10 * 6);
 }
 
 static void
