@@ -216,6 +216,10 @@ sub mysql {
 	chown((Policyd::nobody())[0], -1, $file);
 	ok_connects($db, 'with an option file', map({ $_ => undef } qw(host port user passwd)),
 	    read_default_file => $file, read_default_group => 'mail');
+	my $d = daemon($db, config_of($db, read_default_file => "$file.missing"))->start;
+	isnt($d->ask(sasl_username => 'bob'), 'dunno', 'an option file that is missing');
+	ok($d->wait_log(qr/read_default_file: \Q$file\E\.missing: No such file/), 'is named');
+	$d->stop;
 	subtest 'TLS' => sub { mysql_tls($db, $c) };
 }
 

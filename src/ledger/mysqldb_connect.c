@@ -1,6 +1,8 @@
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ledger/mysqldb_library.h"
 #include "lib/alloc.h"
@@ -284,6 +286,19 @@ mysqldb_forget_password(struct mysqldb *db)
 	scrub_memory();
 }
 
+/* The library goes on without a file that it cannot read. */
+static int
+mysqldb_option_file(const struct value *config, char *reason, size_t size)
+{
+	const char	*file = mysqldb_text(config, "read_default_file", NULL);
+
+	if (file == NULL || access(file, R_OK) == 0)
+		return 0;
+	(void)snprintf(reason, size, "mysql_config: read_default_file: %s: %s",
+	    file, strerror(errno));
+	return -1;
+}
+
 struct mysqldb *
 mysqldb_open(const struct value *config, int64_t timeout, bool insecure,
     const struct mysqldb_statement *statement, size_t nstatement, bool *away,
@@ -306,6 +321,8 @@ mysqldb_open(const struct value *config, int64_t timeout, bool insecure,
 		    size);
 		goto fail;
 	}
+	if (mysqldb_option_file(config, reason, size) == -1)
+		goto fail;
 	mysqldb_set(db->conn, config, timeout);
 	mysqldb_set_tls(db->conn, &tls);
 	if (!insecure && !mysqldb_trusts(config, &tls) &&
