@@ -249,6 +249,28 @@ of_a_rule(void **state)
 	settings_free(s);
 }
 
+/* A block has no limit: no 0 is named. */
+static void
+of_a_block(void **state)
+{
+	struct override	block = { .id = "login:bob", .idlen = 9, .until = 160 };
+	struct settings	*s = settings_new();
+	struct str	out;
+
+	(void)state;
+	free(s->block_action);
+	assert_non_null(s->block_action = strdup("550 {id} [{rule}{limit}"
+	    "{period}{used}] {retry_after}"));
+	str_init(&out);
+	action_add_blocked(&out, s, &block, 100);
+	assert_string_equal(out.data, "550 bob [] 60");
+	out.len = 0;
+	action_add_blocked(&out, s, NULL, 100);
+	assert_string_equal(out.data, "550  [] 0");
+	str_clear(&out);
+	settings_free(s);
+}
+
 #define TEST(name)	cmocka_unit_test(name)
 
 int
@@ -260,7 +282,8 @@ main(void)
 		TEST(what_postfix_parses),
 		TEST(never_and_soft),
 		TEST(log_injection),
-		TEST(of_a_rule)
+		TEST(of_a_rule),
+		TEST(of_a_block)
 	};
 
 	return cmocka_run_group_tests_name("action", tests, NULL, NULL);

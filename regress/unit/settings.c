@@ -811,6 +811,18 @@ actions(void **state)
 }
 
 static void
+block_action(void **state)
+{
+	(void)state;
+	good("block_action = '550 {id} {retry_after}'");
+	warned("block_action = '550 {limit}'", "1:16: block_action: {limit} is "
+	    "empty here");
+	warned("block_action = '550 {rule}'", "1:16: block_action: {rule} is "
+	    "empty here");
+	bad("block_action = 'dunno'", "1:16: block_action must refuse");
+}
+
+static void
 queries(void **state)
 {
 	static const char *const	right[] = {
@@ -944,6 +956,7 @@ main(void)
 		TEST(rules),
 		TEST(rules_faults),
 		TEST(actions),
+		TEST(block_action),
 		TEST(queries),
 		TEST(advice),
 		TEST(directories),

@@ -106,24 +106,24 @@ check_actions(const struct settings *s, struct faults *faults)
 	size_t			 i;
 
 	check_action("success_action", settings_lookup(s, "success_action"),
-	    false, faults);
-	check_action("fail_action", settings_lookup(s, "fail_action"), true,
-	    faults);
+	    FILLED_NOT, faults);
+	check_action("fail_action", settings_lookup(s, "fail_action"),
+	    FILLED_LIMIT, faults);
 	action = settings_lookup(s, "never_action");
-	check_action("never_action", action, true, faults);
+	check_action("never_action", action, FILLED_LIMIT, faults);
 	if (s->never_action != NULL && !access_refuses(s->never_action))
 		fault_error(faults, action->line, action->column,
 		    "never_action must refuse: REJECT, DEFER, DEFER_IF_PERMIT, "
 		    "4NN or 5NN");
 	action = settings_lookup(s, "block_action");
-	check_action("block_action", action, true, faults);
+	check_action("block_action", action, FILLED_BLOCK, faults);
 	if (access_permits(s->block_action) ||
 	    (access_takes(s->block_action) && !access_holds(s->block_action)))
 		fault_error(faults, action->line, action->column,
 		    "block_action must refuse, HOLD or DISCARD");
 	if (strcmp(s->db_error_action, "memory") != 0)
 		check_action("db_error_action",
-		    settings_lookup(s, "db_error_action"), false, faults);
+		    settings_lookup(s, "db_error_action"), FILLED_NOT, faults);
 
 	check_all_prepends(s, faults);
 	rules = settings_lookup(s, "rules");
@@ -132,7 +132,7 @@ check_actions(const struct settings *s, struct faults *faults)
 		if (action == NULL)
 			continue;
 		snprintf(name, sizeof(name), "rules[%zu].action", i);
-		check_action(name, action, true, faults);
+		check_action(name, action, FILLED_LIMIT, faults);
 	}
 }
 

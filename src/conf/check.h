@@ -25,10 +25,16 @@ int	check_socket(const struct value *);
 void	check_addresses(const struct settings *, struct faults *);
 
 /*
- * check_action.c: one action, the value of the setting or field `name`.
- * `placeholders`: {id} and its kin are filled in it.
+ * check_action.c: one action, the value of the setting or field `name`, and
+ * what its placeholders are filled from.
  */
-void	check_action(const char *name, const struct value *, bool placeholders,
+enum check_filled {
+	FILLED_NOT,
+	FILLED_LIMIT,
+	FILLED_BLOCK	/* {id} and {retry_after}; the others are empty */
+};
+
+void	check_action(const char *name, const struct value *, enum check_filled,
 	    struct faults *);
 
 /*

@@ -196,18 +196,24 @@ check_unknown_word(const char *name, const struct value *v, size_t len,
 
 static void
 check_placeholder(const char *name, const struct value *v, const char *word,
-    bool filled, struct faults *faults)
+    enum check_filled filled, struct faults *faults)
 {
 	struct reader_nearest	nearest = { .written = word };
 	size_t			i;
 
 	for (i = 0; check_placeholders[i] != NULL; i++) {
 		if (strcmp(check_placeholders[i], word) == 0) {
-			if (!filled)
+			if (filled == FILLED_NOT)
 				fault_warning(faults, v->line, v->column,
 				    "%s: {%s} is filled in answers to a limit "
 				    "only, and stays as it is here",
 				    name, word);
+			else if (filled == FILLED_BLOCK &&
+			    strcmp(word, "id") != 0 &&
+			    strcmp(word, "retry_after") != 0)
+				fault_warning(faults, v->line, v->column,
+				    "%s: {%s} is empty here, since a block has "
+				    "neither a limit nor a rule", name, word);
 			return;
 		}
 		reader_nearest(&nearest, check_placeholders[i]);
@@ -237,8 +243,8 @@ check_ascii(const char *name, const struct value *v, struct faults *faults)
 }
 
 static void
-check_all_placeholders(const char *name, const struct value *v, bool filled,
-    struct faults *faults)
+check_all_placeholders(const char *name, const struct value *v,
+    enum check_filled filled, struct faults *faults)
 {
 	const char	*p;
 	char		*word;
@@ -256,7 +262,7 @@ check_all_placeholders(const char *name, const struct value *v, bool filled,
 }
 
 void
-check_action(const char *name, const struct value *v, bool placeholders,
+check_action(const char *name, const struct value *v, enum check_filled filled,
     struct faults *faults)
 {
 	const struct check_word	*word;
@@ -278,7 +284,7 @@ check_action(const char *name, const struct value *v, bool placeholders,
 		return;
 	}
 	check_ascii(name, v, faults);
-	check_all_placeholders(name, v, placeholders, faults);
+	check_all_placeholders(name, v, filled, faults);
 	if (check_is_code(v->bytes, len) || access_is_number(v->bytes))
 		return;
 	if ((word = check_find_word(v->bytes, len)) == NULL) {

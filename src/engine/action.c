@@ -61,14 +61,16 @@ add_value(struct str *out, const struct settings *s,
 	else if (strcmp(name, "{rule}") == 0)
 		add(out, rule != NULL ? rule : "",
 		    rule != NULL ? strlen(rule) : 0);
+	else if (strcmp(name, "{retry_after}") == 0)
+		add_number(out, v->retry_after);
+	else if (v->verdict == VERDICT_BLOCKED)
+		return;		/* a block has no limit */
 	else if (strcmp(name, "{limit}") == 0)
 		add_number(out, v->limit.mails);
 	else if (strcmp(name, "{period}") == 0)
 		add_number(out, v->limit.seconds);
-	else if (strcmp(name, "{used}") == 0)
-		add_number(out, v->used);
 	else
-		add_number(out, v->retry_after);
+		add_number(out, v->used);
 }
 
 static void
@@ -125,7 +127,7 @@ action_add_blocked(struct str *out, const struct settings *s,
 		colon = memchr(block->id, ':', block->idlen);
 		key.id = colon != NULL ? colon + 1 : block->id;
 		key.idlen = block->idlen - (size_t)(key.id - block->id);
-		v.retry_after = v.limit.seconds = block->until - now;
+		v.retry_after = block->until - now;
 	}
 	add_filled(out, s, s->block_action, &key, &v);
 	cut(out, at);

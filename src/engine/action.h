@@ -20,7 +20,8 @@ void	action_add(struct str *, const struct settings *,
 
 /*
  * Appends block_action for a block; NULL: the block has just ended. {id} is
- * what the block matches, {retry_after} the seconds until its end.
+ * what the block matches, {retry_after} the seconds until its end; the other
+ * placeholders are empty.
  */
 void	action_add_blocked(struct str *, const struct settings *,
 	    const struct override *, int64_t now);
