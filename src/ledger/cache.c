@@ -12,8 +12,10 @@
 
 #define INSTANCES	(1024 * 1024)
 #define CLOCK_SLACK	60	/* seconds */
-#define INSTANCE_SHARE	160	/* bytes of the bound for each of them */
-/* What malloc(3) makes of so many bytes, about. */
+#define INSTANCE_SHARE	160	/* bytes of the bound per instance */
+/*
+ * Approximate size of an allocation of so many bytes, malloc(3)'s own included.
+ */
 #define HEAP(bytes)	(((bytes) + 8 + 15) / 16 * 16)
 
 struct cache_id {
@@ -21,9 +23,9 @@ struct cache_id {
 	TAILQ_ENTRY(cache_id)	 use;
 	struct window		 window;
 	struct store_cursor	 cursor;
-	int64_t			 since;		/* read from here on */
+	int64_t			 since;		/* of its counts */
 	uint32_t		 batch;		/* last touched in */
-	uint32_t		 reading;	/* its first one's number */
+	uint32_t		 reading;	/* first reading */
 	uint32_t		 index;
 	uint16_t		 idlen;
 	char			 id[];
@@ -157,7 +159,7 @@ cache_empty(struct cache *c, struct cache_id *e)
 	c->bytes += cache_id_bytes(e);
 }
 
-/* After four thousand million readings the numbers begin anew. */
+/* When the numbers run out they start again at 1. */
 static uint32_t
 cache_next_reading(struct cache *c)
 {
@@ -182,7 +184,7 @@ cache_drop(struct cache *c, struct cache_id *e)
 	e->reading = cache_next_reading(c);
 }
 
-/* What was read before the last cache_drop_all is dropped when it is met. */
+/* Drops an entry that was read before the last cache_drop_all. */
 static void
 cache_refresh(struct cache *c, struct cache_id *e)
 {
@@ -291,8 +293,8 @@ cache_add(struct cache *c, struct cache_id *e, const struct store_row *row)
 /* --- instances --- */
 
 /*
- * The hash of the id is the key of the instance's: both are as secret as the
- * first.
+ * The id's hash is the key of the instance's hash, so the second is as
+ * unpredictable as the first.
  */
 void
 cache_see(struct cache_seen *seen, uint64_t id_hash, const char *instance,
@@ -447,7 +449,7 @@ cache_trim(struct cache *c)
 	struct cache_id	*e;
 	size_t		 others = instance_bytes(c->instances);
 
-	/* After a reload with less memory half of it is for ids even so. */
+	/* Even after a reload that lowers the bound, half of it is for ids. */
 	if (others > c->max / 2)
 		others = c->max / 2;
 	while (c->bytes > c->max - others &&

@@ -9,9 +9,10 @@
 #include "lib/window.h"
 
 /*
- * What this ledger remembers of the database: a window for each id in use, and
- * what was charged lately to which (id, instance, tag). Bounded; the least
- * recently used goes first. Knows no clock: `now` is seconds since 1970.
+ * The ledger's cache of the database: a window of counts for each id in use,
+ * and the recent charges of each (id, instance, tag). Its size is bounded: the
+ * least recently used id is evicted first. It reads no clock: `now` is seconds
+ * since 1970.
  */
 struct cache;
 struct cache_id;
@@ -29,25 +30,26 @@ size_t		 cache_ids(const struct cache *);
 
 /* --- one batch --- */
 
-/* From here on what is touched stays in memory until the next batch. */
+/* Begins a batch. An id that is touched is not evicted until the next batch. */
 void		 cache_batch(struct cache *);
 
 /*
- * Whether the clock was ahead for a while: instances that are not too old now
- * may have been forgotten as such.
+ * Whether the clock was set back: the cache has seen a time more than a minute
+ * later than `now`, so instances that are recent at `now` may have been evicted
+ * as too old.
  */
 bool		 cache_forgot(const struct cache *, int64_t now);
 
 /*
- * How an id is looked for. Said of all that a batch will touch, before it
- * touches them, they are found sooner.
+ * The hash under which an id is found. cache_ahead prefetches it: call it for
+ * all ids of a batch before the first cache_touch.
  */
 uint64_t	 cache_hash(const char *id, size_t idlen);
 void		 cache_ahead(const struct cache *, uint64_t hash);
 
 /*
- * The id, made when it is not there; now the most recently used. *first: the
- * first touch in this batch.
+ * Returns the id's entry, created when it is missing, and makes it the most
+ * recently used. *first: this is its first touch in the batch.
  */
 struct cache_id	*cache_touch(struct cache *, uint64_t hash, const char *id,
 		    size_t idlen, bool *first);
@@ -56,28 +58,35 @@ struct window	*cache_window(struct cache_id *);
 struct store_cursor	*cache_cursor(struct cache_id *);
 
 /*
- * What was recorded from `since` on will be asked of this id: forgets what is
- * older, or has it read again when that much is not in memory. Returns the
- * oldest second that a first reading has to begin at.
+ * Says that the batch needs the counts of this id from second `since` on.
+ * Forgets older counts, or drops the entry so that it is read again when the
+ * cache does not go back that far. Returns the second at which a first reading
+ * must begin; it is never later than `since`.
  */
 int64_t		 cache_want(struct cache *, struct cache_id *, int64_t since);
 
-/* All of it, each second once, the oldest first; until the next call. */
+/*
+ * All counts of the id, each second once, oldest first; valid until the next
+ * call.
+ */
 size_t		 cache_counts(struct cache *, struct cache_id *,
 		    const struct pack_count **);
 
-/* Of so many ids those whose counts are known, the most recently used first. */
+/*
+ * Calls `each` for the ids that are loaded among the `most` most recently used,
+ * the most recently used first.
+ */
 void		 cache_each(struct cache *, size_t most, void (*each)(void *,
 		    const char *id, size_t idlen, const struct window *),
 		    void *);
 
-/* A place in the batch that the caller gave the id. */
+/* The index that the caller gave the id in the running batch. */
 void		 cache_set_index(struct cache_id *, size_t);
 size_t		 cache_index(const struct cache_id *);
 
 /*
- * What is remembered of (id, instance), and of (id, instance, tag), by their
- * hashes. Nothing of no instance, and of tag 0.
+ * The hashes by which the charges of (id, instance) and of (id, instance, tag)
+ * are found. An empty instance and a tag of 0 are not remembered.
  */
 struct cache_seen {
 	bool		has_instance;
@@ -91,20 +100,29 @@ void		 cache_see(struct cache_seen *, uint64_t id_hash,
 void		 cache_seen_ahead(const struct cache *,
 		    const struct cache_seen *);
 
-/* What was charged to (id, instance); whether (id, instance, tag) was. */
+/*
+ * The amount charged to (id, instance), and whether (id, instance, tag) was
+ * charged; 0 and false for an unknown one.
+ */
 int64_t		 cache_charged(struct cache *, const struct cache_seen *);
 bool		 cache_tag_seen(struct cache *, const struct cache_seen *);
 
-/* Some second at which something is charged to (id, instance), and how much. */
+/*
+ * Finds one second at which the amount charged to (id, instance) is above 0:
+ * true, *date and *amount are set.
+ */
 bool		 cache_charged_at(struct cache *, const struct cache_seen *,
 		    int64_t now, int64_t *date, int64_t *amount);
 
-/* A row that this batch records, counted at once. */
+/* Counts a row that this batch records, before its commit. */
 void		 cache_record(struct cache *, struct cache_id *,
 		    const struct cache_seen *, const struct store_row *,
 		    int64_t now);
 
-/* The batch was committed; or it was not: what it touched is read again. */
+/*
+ * The batch was committed, or it was rolled back: cache_undo drops every id
+ * that it touched, which is then read again.
+ */
 void		 cache_settle(struct cache *);
 void		 cache_undo(struct cache *);
 
@@ -115,11 +133,13 @@ void		 cache_first(struct cache *, struct cache_id *,
 void		 cache_news(struct cache *, const struct store_row *,
 			    int64_t now);
 
-/* What is known of one id, or of all, is void. */
+/*
+ * Drops the counts of one id, or of all ids; they are read again when needed.
+ */
 void		 cache_drop(struct cache *, struct cache_id *);
 void		 cache_drop_all(struct cache *);
 
-/* Down to the bound; never drops an id that is touched in the running batch. */
+/* Evicts down to the bound; never an id that the running batch touched. */
 void		 cache_trim(struct cache *);
 
 #endif

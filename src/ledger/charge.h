@@ -9,8 +9,9 @@
 #include "lib/clock.h"
 
 /*
- * All charges that wait, decided in one transaction and answered after its
- * commit (group commit). Knows no database and no channel.
+ * The batch of waiting charges: decided in one transaction and answered after
+ * its commit (group commit). Knows the database only through the store, and no
+ * channel.
  */
 struct charge_batch;
 
@@ -18,32 +19,38 @@ struct charge_batch	*charge_batch_new(struct cache *, struct store *,
 			    struct lookup *, const struct settings *);
 void			 charge_batch_free(struct charge_batch *);
 
-/* New settings; the old ones are not used any more. */
+/* Replaces the settings; the batch no longer refers to the old ones. */
 void			 charge_batch_settings(struct charge_batch *,
 			    const struct settings *);
 
 /*
- * Takes a copy of the payload's charge; -1 with errno EBADMSG for a broken one.
+ * Adds a copy of the charge in the payload; -1 with errno EBADMSG when the
+ * payload is malformed.
  */
 int			 charge_batch_add(struct charge_batch *,
 			    uint64_t request, const void *payload, size_t);
 
-/* The same for one that is only weighed: nothing of it is recorded. */
+/*
+ * The same for a charge that is only weighed: it is decided and not recorded.
+ */
 int			 charge_batch_weigh(struct charge_batch *,
 			    uint64_t request, const void *payload, size_t);
 
-/* The same for a reset of its ids, answered as what is weighed. */
+/* The same for a reset of its ids, answered by `weighed`. */
 int			 charge_batch_reset(struct charge_batch *,
 			    uint64_t request, const void *payload, size_t);
 
-/* What is granted and blocked. */
+/* The grants and blocks. */
 struct override_table	*charge_batch_overrides(struct charge_batch *);
 size_t			 charge_batch_count(const struct charge_batch *);
 
-/* Whoever asked is gone: what waits is forgotten. */
+/* The engine is gone: drops all charges without an answer. */
 void			 charge_batch_clear(struct charge_batch *);
 
-/* Before the first charge: lets the store read what a start has to read. */
+/*
+ * Call before the first charge: lets the store read what it needs after a
+ * start.
+ */
 enum store_result	 charge_batch_start(struct charge_batch *, int64_t now);
 
 struct charge_answers {
@@ -52,32 +59,37 @@ struct charge_answers {
 	/* A hit was committed to limit_report. */
 	void	(*hit)(void *, const char *id, size_t idlen, int64_t seconds);
 	void	 *arg;
-	/* The answer to what is only weighed. */
+	/* The answer to a weighed charge or a reset. */
 	void	(*weighed)(void *, uint64_t request,
 		    const struct msg_weighed *);
 	/*
-	 * Whether others wait to be decided, who need not wait for the disk too
-	 * (NULL: no), and that some were answered meanwhile.
+	 * `more`: whether the engine has further charges to send, so that the
+	 * batch can be committed without waiting for the disk (NULL: it has
+	 * none). `answered`: some charges were answered, and the answers can be
+	 * sent now.
 	 */
 	bool	(*more)(void *);
 	void	(*answered)(void *);
 };
 
 /*
- * Decides and commits; tells each charge that is settled, or leaves that to
- * charge_batch_flush. Those whose id is still being read, and all while the
- * database is locked (STORE_BUSY), stay in the batch for the next call, until
- * their deadline. `now` is the wall clock, `mono` for deadlines. STORE_LOST:
- * nothing more can be done by this process, and what is not refused is not
- * answered: the next ledger is asked. Where all that waited is past its
- * deadline, what the last call returned.
+ * Decides the waiting charges, commits, and answers them, or leaves the answers
+ * to charge_batch_flush when the commit is not yet durable. A charge whose id
+ * is still being read, and every charge while the database is locked
+ * (STORE_BUSY), waits in the batch for the next call, until its deadline. `now`
+ * is the wall clock; the monotonic clock is for deadlines. When every waiting
+ * charge has expired, returns the result of the previous call.
+ *
+ * STORE_LOST: this process can do nothing more. Refusals are answered; all
+ * other charges are left unanswered, and the engine sends them to the next
+ * ledger.
  */
 enum store_result	 charge_batch_run(struct charge_batch *, int64_t now,
 			    struct mono, const struct charge_answers *);
 
 /*
- * Tells those whose commit is safe by now; `wait`: all of them. STORE_OK or
- * STORE_LOST.
+ * Answers the charges whose commit is durable; with `wait`, waits until all
+ * are. STORE_OK or STORE_LOST.
  */
 enum store_result	 charge_batch_flush(struct charge_batch *, bool wait);
 

@@ -4,7 +4,7 @@
 #include "ledger/charge.h"
 #include "ledger/verdict.h"
 
-/* What the files of charge.h share. */
+/* Shared by charge.c and charge_gather.c. */
 TAILQ_HEAD(charges, verdict_charge);
 
 struct charge_batch {
@@ -15,9 +15,9 @@ struct charge_batch {
 	const struct settings	*settings;
 	struct charges		 waiting;
 	struct charges		 next;		/* for the batch after this */
-	size_t			 count;		/* of both */
+	size_t			 count;		/* in `waiting` and `next` */
 	struct charges		 decided;
-	struct charges		 unflushed;	/* committed: store_flush */
+	struct charges		 unflushed;	/* committed, not yet durable */
 	struct charge_answers	 answers;
 	struct charges		 spare;
 	size_t			 spares;
@@ -28,20 +28,20 @@ struct charge_batch {
 	struct store_value	*value;
 	size_t			 nvalue;
 	size_t			 values;	/* room */
-	struct verdict_hit	*hit;		/* of the whole batch */
+	struct verdict_hit	*hit;		/* hits of the whole batch */
 	size_t			 nhit;
 	size_t			 hits;		/* room */
 	struct verdict_context	 context;
 	struct msg_charge	 message;
-	int64_t			 longest;	/* kept by clean_remember */
-	enum store_result	 last;		/* of charge_batch_run */
+	int64_t			 longest;	/* saved by clean_remember */
+	enum store_result	 last;		/* charge_batch_run's result */
 };
 
 /* --- charge_gather.c --- */
 
 /*
- * What the charges that wait are about: ids and values, each once, with the
- * limits and overrides that hold for them.
+ * Collects the ids and values of the waiting charges, each once, with the
+ * limits and overrides that apply to them.
  */
 enum store_result	 charge_gather(struct charge_batch *, int64_t now,
 			    struct mono);

@@ -6,11 +6,11 @@
 
 #define ROWS_FIRST	100
 #define ROWS_MAX	10000
-#define REST_NS		INT64_C(20000000)	/* where a step failed */
+#define REST_NS		INT64_C(20000000)	/* after a failure */
 #define MS_NS		INT64_C(1000000)
 #define DAY		86400	/* seconds */
 
-/* The longest window that came from SQL, and when it did. */
+/* Numbers in mail_state: the longest window that SQL returned, and when. */
 #define LONGEST		"sql_longest"
 #define LONGEST_AT	"sql_longest_at"
 
@@ -27,7 +27,7 @@ clean_remember(struct store *store, const struct lookup *limits, int64_t now)
 	if (known > longest &&
 	    num_add_clamp(at, num_add_clamp(known, known)) > now)
 		return true;
-	/* A time in the future is one of a clock that was wrong. */
+	/* A time in the future is from a clock that was wrong. */
 	if (known == longest && at <= now && now - at < known)
 		return true;
 	return store_set_number(store, LONGEST_AT, now) == STORE_OK &&
@@ -35,8 +35,8 @@ clean_remember(struct store *store, const struct lookup *limits, int64_t now)
 }
 
 /*
- * A window that SQL gave an id counts for as long as rows can lie in twice of
- * it, also when the process that asked is gone.
+ * A window that SQL returned counts for twice its length, also after the
+ * process that asked has ended.
  */
 static int64_t
 clean_longest(struct store *store, const struct settings *settings,
@@ -52,7 +52,7 @@ clean_longest(struct store *store, const struct settings *settings,
 	    store_number(store, LONGEST_AT, &at) == STORE_OK &&
 	    num_add_clamp(at, num_add_clamp(known, known)) > now)
 		longest = known;
-	/* Without any window rows are kept for limits that may be set later. */
+	/* Without any limit, rows are kept for limits that may be set later. */
 	return longest > 0 ? longest : DAY;
 }
 
@@ -85,7 +85,10 @@ clean_delete(struct clean *c, struct store *store, int64_t now)
 	enum store_result	result;
 	int64_t			deleted;
 
-	/* What a clock that was set meanwhile needs stays. */
+	/*
+	 * If the clock was set meanwhile, keep also the rows that are needed by
+	 * it.
+	 */
 	if (kept.first < c->kept.first)
 		c->kept.first = kept.first;
 	if (kept.last > c->kept.last)
@@ -133,8 +136,8 @@ clean_step(struct clean *c, struct store *store,
 		return STORE_OK;
 	}
 	/*
-	 * A lock goes away, a full disk gets room; but whoever waits wants an
-	 * end.
+	 * A lock may be released and a full disk may get space, so retry; but
+	 * --clean must end.
 	 */
 	if (c->began == 0)
 		c->began = mono;

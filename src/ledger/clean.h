@@ -9,12 +9,12 @@
 #include "ledger/store.h"
 
 /*
- * Deletes what no window needs any more, in steps that take a millisecond or
- * so, and then gives space back. Knows no channel: the caller asks how it
- * stands.
+ * Deletes the rows that no window needs, in steps of about a millisecond, then
+ * returns free space to the file system. Knows no channel: the caller polls
+ * `state`.
  */
 enum clean_state {
-	CLEAN_NONE,		/* nothing was begun */
+	CLEAN_NONE,		/* not started */
 	CLEAN_RUNNING,
 	CLEAN_DONE,
 	CLEAN_FAILED
@@ -22,38 +22,41 @@ enum clean_state {
 
 struct clean {
 	enum clean_state	 state;
-	int64_t			 longest;	/* window, when it was begun */
-	struct store_kept	 kept;		/* other rows go */
+	int64_t			 longest;	/* window, at the start */
+	struct store_kept	 kept;		/* all other rows are deleted */
 	int64_t			 position;
-	size_t			 rows;		/* in a step */
+	size_t			 rows;		/* rows in one step */
 	int64_t			 records;	/* deleted so far */
 	bool			 reclaiming;
-	int64_t			 began;		/* to fail, the step, ns */
+	int64_t			 began;		/* steps fail since, ns */
 	int64_t			 next;		/* not before this, ns */
 };
 
 /*
- * From now on steps delete what is older than twice the longest window of any
- * limit (of the settings, and of those that sql_limits_by_id returned while
- * they can matter), and what is dated more than WINDOW_AHEAD in the future.
+ * Starts cleaning. The steps delete rows older than twice the longest window of
+ * any limit (in the settings, or returned by sql_limits_by_id as long as rows
+ * can lie in twice that window), and rows dated more than WINDOW_AHEAD in the
+ * future.
  */
 void	clean_begin(struct clean *, struct store *, const struct settings *,
 	    const struct lookup *, int64_t now);
 
 /*
- * One step, unless the last one is too short ago; STORE_LOST is passed on. A
- * clock that is set while it runs changes what goes.
+ * Takes one step if it is due. If the clock was set since the start, rows that
+ * are needed at `now` are kept too. STORE_LOST when the connection is lost,
+ * else STORE_OK, also when the step failed; once steps have failed for longer
+ * than db_timeout, state becomes CLEAN_FAILED.
  */
 enum store_result	clean_step(struct clean *, struct store *,
 			    const struct settings *, int64_t now);
 
-/* Milliseconds until the next step is due, -1: none is. */
+/* Milliseconds until the next step is due; -1: no cleaning is running. */
 int	clean_wait(const struct clean *);
 
 /*
- * Keeps for other processes and the next start the longest window that
- * sql_limits_by_id returned: called at once when `limits` has a longer one, and
- * now and then. Whether it is kept.
+ * Saves in the database the longest window that sql_limits_by_id returned, for
+ * other processes and the next start. Call it before a row is recorded for a
+ * longer one, and now and then. True: it is saved.
  */
 bool	clean_remember(struct store *, const struct lookup *, int64_t now);
 

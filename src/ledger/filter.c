@@ -4,7 +4,7 @@
 #include "ledger/filter.h"
 #include "lib/alloc.h"
 
-#define BITS		10		/* for one hash */
+#define BITS		10		/* bits per hash */
 #define PROBES		6
 #define BLOCK_BYTES	(FILTER_BLOCK * sizeof(uint64_t))
 
@@ -26,8 +26,8 @@ filter_init(struct filter *f, size_t hashes)
 }
 
 /*
- * Blocks go by the first bits of a hash: two neighbours become one of half of
- * them.
+ * The first bits of a hash choose its block, so halving the number of blocks
+ * merges each pair of neighbours.
  */
 void
 filter_fold(struct filter *f, size_t hashes)
@@ -53,8 +53,8 @@ filter_clear(struct filter *f)
 }
 
 /*
- * The upper half of the hash chooses the block, nine bits of the lower each a
- * bit.
+ * The upper half of the hash chooses the block; groups of nine bits in the
+ * lower half choose bits in it.
  */
 static uint64_t *
 filter_block(const struct filter *f, uint64_t hash)

@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 /*
- * Which hashes are surely not in a set: Bloom's filter, with all bits of one
- * hash in one cache line. One in about a hundred that are not in it is taken
- * for one that is.
+ * A Bloom filter: tells which hashes are certainly not in a set. All bits of
+ * one hash lie in one cache line. About one in a hundred hashes that are not in
+ * the set is reported as being in it.
  */
 struct filter {
 	uint64_t	*words;
@@ -17,23 +17,27 @@ struct filter {
 
 #define FILTER_BLOCK	8		/* words */
 
-/* Empty, for up to so many hashes. */
+/* Makes an empty filter for up to `hashes` hashes. */
 void	filter_init(struct filter *, size_t hashes);
 
-/* It has become no more than so many: makes it as small as it may be. */
+/* Shrinks the filter to the size for `hashes` hashes, the number it holds. */
 void	filter_fold(struct filter *, size_t hashes);
 
 /*
- * From bytes that filter_bytes() gave; of others comes a filter without blocks.
+ * Reads what filter_bytes() wrote. Malformed bytes make a filter without
+ * blocks.
  */
 void	filter_load(struct filter *, const void *, size_t);
 void	filter_clear(struct filter *);		/* frees */
 void	filter_add(struct filter *, uint64_t hash);
 
-/* A filter without blocks knows nothing and says true. */
+/* False: the hash is certainly not in the set. Always true without blocks. */
 bool	filter_has(const struct filter *, uint64_t hash);
 
-/* As bytes, the same on every machine; the caller's. */
+/*
+ * The filter as bytes, in the same form on every machine; the caller frees
+ * them.
+ */
 void	*filter_bytes(const struct filter *, size_t *len);
 
 #endif

@@ -8,7 +8,7 @@
 
 #define LATE_MS		1000
 
-/* What a busy server reads in half of db_timeout. */
+/* Rows that a busy server reads in half a millisecond. */
 #define ROWS_PER_MS	25
 
 enum foreign_fold
@@ -37,7 +37,9 @@ foreign_clear(struct foreign *f)
 	str_clear(&f->text);
 }
 
-/* Rows without an instance come by the thousand, many of one second. */
+/*
+ * Merge them: there may be thousands of rows without an instance in one second.
+ */
 static bool
 foreign_merge(struct foreign *f, const struct store_row *row)
 {
@@ -65,7 +67,7 @@ foreign_borrow(struct foreign *f, const struct store_row *row)
 		    sizeof(f->instance[0]));
 	}
 	f->row[f->count] = *row;
-	/* A tag would be known once more, not once less, when given back. */
+	/* Giving a row back would add its tag a second time, not remove it. */
 	f->row[f->count].tag = 0;
 	f->instance[f->count++] = f->text.len;
 	str_add(&f->text, row->instance, row->instancelen);

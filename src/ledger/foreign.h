@@ -10,35 +10,39 @@
 #include "lib/clock.h"
 
 /*
- * Rows that other programs insert into a server's mail_count. They take no lock
- * and commit whenever they like, so their numbers (seq) say nothing of the
- * order of commits. The table tells them from ours: they have no number
- * (PostgreSQL), or `own` is 0 (MySQL).
+ * Foreign rows: rows that other programs insert into mail_count of a PostgreSQL
+ * or MySQL server. Such a program takes no lock and commits at any time, so its
+ * row's number (seq) says nothing about the order of commits. A foreign row has
+ * no seq (PostgreSQL), or its column `own` is 0 (MySQL).
  *
- * A batch that finds such rows borrows those of its ids: they are told to the
- * cache like news, and taken off again at the end of the batch. Between the
- * batches such rows are taken in: under the lock of all ids each is given a
- * number of ours and its id is folded. From then on it is like any row of ours,
- * and every daemon learns of it by its number.
+ * A batch borrows the foreign rows of its ids: it reports them to the cache as
+ * news, and at its end reports them again with negative amounts. Between
+ * batches foreign rows are taken in: under the lock of all ids each row gets a
+ * seq of ours and its id is folded. From then on it is like a row of ours, and
+ * every daemon reads it by its seq.
  *
- * An id with more such rows than can be read within the deadline is not decided
- * until most of them are taken in; its charges wait, those of other ids do not.
+ * An id with more foreign rows than can be read within the deadline is not
+ * decided until most of them are taken in; its charges wait, the charges of
+ * other ids do not.
  */
 struct foreign {
-	struct store_row	*row;		/* borrowed */
-	size_t			*instance;	/* of each, where in text */
+	struct store_row	*row;		/* the borrowed rows */
+	size_t			*instance;	/* of each row, in text */
 	size_t			 count;
 	size_t			 room;
 	struct str		 text;
-	struct store_reader	 reader;	/* that was told of them */
-	int64_t			 most;		/* rows of one id */
+	struct store_reader	 reader;	/* that knows them */
+	int64_t			 most;		/* for one id, in a batch */
 	bool			 told;
-	bool			 there;		/* rows wait to be taken in */
-	bool			 late;		/* the last step took none */
-	struct mono		 next;		/* then: not before */
+	bool			 there;		/* there are rows to take in */
+	bool			 late;		/* the last step took in none */
+	struct mono		 next;		/* next step, when late */
 };
 
-/* How ids of others are folded: FOREIGN_FOLD_REST spares a rule's name. */
+/*
+ * How ids of foreign rows are folded. FOREIGN_FOLD_REST does not fold the name
+ * of a rule in front of the id.
+ */
 enum foreign_fold {
 	FOREIGN_AS_IS,
 	FOREIGN_FOLD,
@@ -49,19 +53,25 @@ enum foreign_fold	 foreign_fold(const struct settings *);
 void	foreign_init(struct foreign *, const struct settings *);
 void	foreign_clear(struct foreign *);
 
-/* In the order of use: of one row, a copy; its id must stay. */
+/*
+ * The calls of one batch, in order. foreign_borrow copies the row, but not its
+ * id, which must stay valid until foreign_give_back.
+ */
 void	foreign_borrow(struct foreign *, const struct store_row *);
 
-/* All but the first `count` are dropped again, before they are told. */
+/* Drops all but the first `count` rows, before foreign_tell. */
 void	foreign_cut(struct foreign *, size_t count);
 void	foreign_tell(struct foreign *, const struct store_reader *);
 void	foreign_give_back(struct foreign *);
 
-/* Whether rows are to be taken in now; what came of it. */
+/*
+ * foreign_due: whether to take rows in now. foreign_taken: call after each
+ * step; `some`: it took rows in.
+ */
 bool	foreign_due(const struct foreign *);
 void	foreign_taken(struct foreign *, bool some);
 
-/* What store_idle returns: milliseconds, or -1. */
+/* Milliseconds until the next step is due, or -1: store_idle's result. */
 int	foreign_wait(const struct foreign *);
 
 #endif

@@ -28,7 +28,7 @@ struct sent {
 
 struct hits {
 	struct map	*known;		/* (id, seconds) with hits */
-	int64_t		 last;		/* they are since this report */
+	int64_t		 last;		/* time of the report before them */
 	struct mono	 refresh;	/* not before */
 	struct sent	*sent;
 	size_t		 nsent;
@@ -165,8 +165,8 @@ hits_mails(const struct limits *limits, int64_t seconds)
 }
 
 /*
- * The limit of this window (0 seconds: max_per_mail) as it is now; 0 when it is
- * unknown.
+ * The limit of this window (seconds 0: max_per_mail) by the current settings;
+ * 0: unknown.
  */
 static int64_t
 hits_limit(struct hits *h, const struct settings_rule *rule, const char *id,
@@ -242,7 +242,7 @@ hits_send(struct hits *h, struct store *store, struct channel *channel,
 	h->limits = limits;
 	if ((result = store_number(store, LAST_REPORT, &last)) != STORE_OK)
 		return result;
-	/* Hits come first, should there not be room for all in one mail. */
+	/* Hits go before warnings, in case the mail has no room for all. */
 	for (h->kind = 0; h->kind < HIT_KIND__MAX; h->kind++)
 		if ((result = store_hits(store, h->kind, hits_on_row, h)) !=
 		    STORE_OK)
@@ -260,7 +260,7 @@ hits_forget(struct hits *h, struct store *store, int64_t now)
 	enum store_result	result = STORE_OK;
 	const struct sent	*e;
 
-	/* The last one first, so that what fails can be tried again. */
+	/* Last one first, so that a failed call can be retried for the rest. */
 	while (h->nsent > 0) {
 		e = &h->sent[h->nsent - 1];
 		result = store_hits_forget(store, e->kind, e->id, e->idlen,

@@ -12,8 +12,9 @@
 #include "lib/clock.h"
 
 /*
- * What limit_report and limit_warning hold, for the report: what was sent is
- * taken off only once the mail is on its way, and only as much as was sent.
+ * The hits in limit_report and limit_warning, for the report. Hits that were
+ * sent are subtracted only after the SMTP server has taken the mail, and only
+ * as many as were sent.
  */
 struct hits;
 
@@ -21,14 +22,14 @@ struct hits	*hits_new(void);
 void		 hits_free(struct hits *);
 
 /*
- * Reads which (id, seconds) have hits already, for hits_first: of HIT_FULL, no
- * warning is reported at once.
+ * Reads which (id, seconds) have hits already, for hits_first. Only hits of
+ * HIT_FULL: warnings are not mailed immediately.
  */
 void		 hits_load(struct hits *, struct store *);
 
 /*
- * Another process may have sent a report meanwhile, --clean for one: then no
- * hit is known. Looked for once a second at the most.
+ * Forgets the known hits if another process, such as --clean, has sent a
+ * report. Looks at most once a second.
  */
 void		 hits_refresh(struct hits *, struct store *, struct mono now);
 
@@ -37,16 +38,16 @@ bool		 hits_first(struct hits *, const char *id, size_t idlen,
 		    int64_t seconds);
 
 /*
- * Sends hits of all kinds to the report's channel, ends with when the last
- * report was sent, and keeps in mind what was sent.
+ * Sends the hits of all kinds to the report's channel, then the time of the
+ * last report, and remembers the hits it sent for hits_forget.
  */
 enum store_result	 hits_send(struct hits *, struct store *,
 			    struct channel *, const struct settings *,
 			    struct lookup *);
 
 /*
- * Takes off what hits_send sent last. `now` becomes the time of the last
- * report.
+ * Subtracts the hits that hits_send sent last, and stores `now` as the time of
+ * the last report.
  */
 enum store_result	 hits_forget(struct hits *, struct store *,
 			    int64_t now);

@@ -12,7 +12,7 @@
 #define PREFIX_LENGTH	(sizeof(PREFIX) - 1)
 #define HASHED_LENGTH	(PREFIX_LENGTH + 2 * SHA256_DIGEST_LENGTH)
 
-/* How most are: shown by eight bytes at a time. */
+/* The usual case; tested eight bytes at a time. */
 static bool
 id_is_ascii(const char *id, size_t len)
 {
@@ -22,7 +22,9 @@ id_is_ascii(const char *id, size_t len)
 
 	for (; len >= sizeof(word); id += sizeof(word), len -= sizeof(word)) {
 		memcpy(&word, id, sizeof(word));
-		/* A byte's top bit is set by it, or by taking 1 from 0. */
+		/*
+		 * Sets the top bit of each byte that has it set or that is 0.
+		 */
 		seen |= word | (word - low);
 	}
 	for (; len > 0; id++, len--)

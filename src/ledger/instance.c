@@ -6,20 +6,20 @@
 #include "lib/num.h"
 
 /*
- * Entries stand in a ring in the order in which they came, so the oldest is
- * where the next one goes; chains of entries start in a table of buckets. Both
- * are as large as they ever get from the start: memory that is not touched is
- * not there yet, and nothing ever has to be moved.
+ * Entries are stored in a ring in order of arrival, so the next entry replaces
+ * the oldest. A hash table of buckets heads chains of entries. Both arrays have
+ * their full size from the start: untouched memory costs nothing, and nothing
+ * is ever moved.
  */
 struct entry {
 	uint64_t	key;
 	int64_t		date;
 	int64_t		amount;
 	uint32_t	next;		/* in the chain; index + 1, 0: end */
-	uint32_t	reading;	/* the last one that it was read in */
+	uint32_t	reading;	/* last reading that set it */
 };
 
-/* What an entry was before this batch. */
+/* The value of an entry before this batch. */
 struct change {
 	uint32_t	at;
 	uint64_t	key;
@@ -233,8 +233,7 @@ instance_undo(struct instances *t)
 	while (t->nchange > 0) {
 		c = &t->change[--t->nchange];
 		/*
-		 * An entry that gave way to another in the same batch stays
-		 * gone.
+		 * An entry that was evicted in the same batch is not restored.
 		 */
 		if (t->ring[c->at].key == c->key)
 			t->ring[c->at].amount = c->before;

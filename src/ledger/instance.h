@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 /*
- * What was charged lately under which key, a 64-bit keyed hash that the caller
- * makes (of id and instance, or of these and a tag). Amounts are kept by
- * second. Bounded: the oldest entries make room for new ones.
+ * The amounts charged recently under each key, by second. The key is a 64-bit
+ * keyed hash that the caller makes (of id and instance, or of id, instance and
+ * tag). The number of entries is bounded: a new entry evicts the oldest.
  */
 struct instances;
 
@@ -20,33 +20,34 @@ void			 instance_clear(struct instances *);
 size_t			 instance_bytes(const struct instances *);
 
 /*
- * What the database has; entries before `oldest` may be forgotten for it.
- * `reading` is 0 for what is new. What is read again has a number that is the
- * same for all that is read at once: it takes the place of what was known of
- * that second, so that nothing counts twice.
+ * Adds an amount read from the database; entries before second `oldest` may be
+ * evicted for it. `reading` is 0 for a row that was not read before. When rows
+ * are read again, all rows of that reading have the same number: the first
+ * amount of a reading replaces the known amount of its second, so that no row
+ * counts twice.
  */
 void			 instance_read(struct instances *, uint64_t key,
 			    int64_t date, int64_t amount, int64_t oldest,
 			    uint32_t reading);
 
-/* What the database is to have. */
+/* Adds an amount that the running batch records. */
 void			 instance_add(struct instances *, uint64_t key,
 			    int64_t date, int64_t amount, int64_t oldest);
 
-/* This key will be asked for soon: as map_ahead. */
+/* Prefetches a key that will be looked up soon, as map_ahead does. */
 void			 instance_ahead(const struct instances *, uint64_t key);
 
 /* The sum of a key; 0 for an unknown one. */
 int64_t			 instance_total(const struct instances *, uint64_t key);
 
 /*
- * Some second of this key, not before `oldest`, at which the sum is above 0:
+ * Finds one second of this key, not before `oldest`, whose amount is above 0:
  * true, *date and *amount are set.
  */
 bool			 instance_any(const struct instances *, uint64_t key,
 			    int64_t oldest, int64_t *date, int64_t *amount);
 
-/* All that was added since the last settle is kept for good, or undone. */
+/* Keeps, or undoes, every instance_add since the last settle or undo. */
 void			 instance_settle(struct instances *);
 void			 instance_undo(struct instances *);
 

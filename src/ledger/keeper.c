@@ -18,7 +18,7 @@
 #include "lib/log.h"
 
 #define NICE		10
-#define FIRST_FD	10		/* what the keeper keeps lies above */
+#define FIRST_FD	10		/* the keeper's own are above */
 #define WAIT_MS		1000
 #define GOODBYE_MS	2000
 #define RELEASE_MS	500
@@ -29,14 +29,15 @@
 
 struct keeper {
 	int	fd;
-	int	asked;		/* answers that are to come */
+	int	asked;		/* outstanding answers */
 };
 
 /* --- the process --- */
 
 /*
- * One copy: how much is left, or -1. Where the names lead to other files than
- * those that are open, the ledger is to close its own before any is opened.
+ * One checkpoint: the number of pages that are not copied, or -1. When the
+ * names lead to other files than the open ones, the ledger must close its files
+ * before the keeper opens new ones.
  */
 static int32_t
 keeper_copy(struct sqlite **db, int directory, const char *name, bool *stale)
@@ -85,7 +86,8 @@ keeper_serve(int fd, int directory, const char *name)
 }
 
 /*
- * Everything of the ledger's is closed, but the way to say that it cannot lock.
+ * Closes every descriptor of the ledger but the one that reports a failure to
+ * lock.
  */
 static void
 keeper_run(struct role_start *start, struct sandbox_needs *needs,
@@ -101,7 +103,7 @@ keeper_run(struct role_start *start, struct sandbox_needs *needs,
 	for (i = ROLE_CHANNEL_FD + 1; i < FIRST_FD; i++)
 		(void)close(i);
 	closefrom((fd > start->directory ? fd : start->directory) + 1);
-	/* No request waits for it: it runs after what requests wait for. */
+	/* No request waits for the keeper, so it runs at a lower priority. */
 	errno = 0;
 	if (nice(NICE) == -1 && errno != 0)
 		log_debug("nice: %s", strerror(errno));
@@ -120,7 +122,7 @@ keeper_start(struct role_start *start, struct sandbox_needs *needs,
 	pid_t		 pid;
 	int		 fd[2];
 
-	/* Nobody waits for it: its socket tells when it is gone. */
+	/* No wait(2): its socket tells when it has ended. */
 	(void)signal(SIGCHLD, SIG_IGN);
 	if (channel_pair(fd) == -1)
 		return NULL;
@@ -141,7 +143,7 @@ static void
 keeper_say(struct keeper *k, char what)
 {
 	k->asked++;
-	/* That it is gone shows when it should have answered. */
+	/* A keeper that is gone is noticed when the answer is read. */
 	if (write(k->fd, &what, 1) != 1)
 		return;
 }
@@ -166,7 +168,10 @@ keeper_answer(struct keeper *k, int *left)
 {
 	int32_t	n;
 
-	/* It says nothing of its own accord; its end shows when it is asked. */
+	/*
+	 * The keeper writes only answers, so its end is noticed only after a
+	 * request.
+	 */
 	if (k->asked == 0 || keeper_wait(k, 0) != 1)
 		return 0;
 	if (read(k->fd, &n, sizeof(n)) != (ssize_t)sizeof(n))

@@ -6,43 +6,48 @@
 #include "role/role.h"
 
 /*
- * A process beside the ledger that copies SQLite's write-ahead log into the
- * file. That waits for the disk, often for many milliseconds, and decisions
- * must not. It is a copy of the ledger before it opened anything, is locked in
- * like it, shares nothing with it but one socket, and ends with it.
+ * The keeper: a process beside the ledger that copies SQLite's write-ahead log
+ * into the file (a checkpoint). A checkpoint waits for the disk, often for many
+ * milliseconds, which must not delay decisions. The keeper is forked from the
+ * ledger before the ledger opens anything, enters the same sandbox, shares only
+ * one socket with the ledger, and ends with it.
  */
 struct keeper;
 
 /*
- * Before the database is opened and before role_lock, which is called in the
- * new process. NULL with errno when there can be none.
+ * Call it before the database is opened and before role_lock, which it calls in
+ * the new process. NULL with errno when the process cannot be started.
  */
 struct keeper	*keeper_start(struct role_start *, struct sandbox_needs *,
 		    const char *name);
 
-/* Asks for one copy; one that is under way is enough. */
+/* Asks for one checkpoint, unless an answer is outstanding. */
 void		 keeper_ask(struct keeper *);
 
 /*
- * 1: what was asked for is done, *left pages of the log are not copied (-1: it
- * failed); 0: nothing new; -1: the process is gone.
+ * Reads an outstanding answer, without waiting. 1: the request is done; after a
+ * checkpoint *left is the number of pages of the log that are not copied (-1:
+ * it failed). 0: no answer yet, or none outstanding. -1: the process is gone.
  */
 int		 keeper_answer(struct keeper *, int *left);
 
-/* Whether an answer is still to come. */
+/* Whether an answer is outstanding. */
 bool		 keeper_busy(const struct keeper *);
 
 /*
- * The files are to be closed by everybody: it does, and waits to be asked
- * again. -1: it did not within half a second, or is gone.
+ * Makes the keeper close the files and waits until it has. -1: it did not
+ * within half a second, or is gone.
  */
 int		 keeper_release(struct keeper *);
 
-/* Lets it close the file and waits, two seconds at the most, until it has. */
+/*
+ * Ends the keeper, waits at most two seconds until it has closed the files, and
+ * frees it. NULL is legal.
+ */
 void		 keeper_stop(struct keeper *);
 
 
-/* Waits for nothing: it ends when it finds out. */
+/* Frees it without waiting: the process ends when it sees the closed socket. */
 void		 keeper_leave(struct keeper *);
 
 #endif

@@ -13,11 +13,11 @@
 #include "ledger/store.h"
 #include "role/role.h"
 
-/* What the files of the ledger's program share. */
+/* Shared by the files of the ledger's program. */
 struct ledger {
 	struct role_start	 start;
 	struct channel		*parent;
-	struct channel		*engine;	/* NULL: the next one comes */
+	struct channel		*engine;	/* NULL: not connected */
 	struct channel		*report;
 	struct settings		*settings;
 	struct store		*store;
@@ -27,42 +27,45 @@ struct ledger {
 	struct hits		*hits;
 	struct clean		 clean;
 	unsigned int		 questions;	/* since the last decision */
-	bool			 hits_wanted;	/* by the report to come */
+	bool			 hits_wanted;	/* by the report */
 	bool			 overrides_told;	/* to this engine */
 	bool			 stopping;
 	bool			 busy;		/* the database is locked */
 	char			 trouble[512];	/* "", or the fault as it was
 						   logged */
 	int64_t			 busy_since;	/* ns; 0: it is not */
-	int64_t			 progress;	/* of cleaning, last told, ns */
-	int64_t			 remembered;	/* limits from SQL, ns */
+	int64_t			 progress;	/* last told to parent, ns */
+	int64_t			 remembered;	/* last clean_remember, ns */
 	uint64_t		 figure[FIGURE__MAX];
 	struct str		 payload;
 };
 
 /* --- main.c --- */
 
-/* The connection is gone: says so, and ends the process. */
+/* Logs that the connection is lost and ends the process. Does not return. */
 void	ledger_lost(struct ledger *);
 
-/* What the database came to, said once when that changes. */
+/* Logs the state of the database when it has changed. */
 void	ledger_note(struct ledger *, enum store_result);
 
-/* The next one comes by the parent. */
+/* Closes the report's channel; the parent sends the next one. */
 void	ledger_drop_report(struct ledger *);
 
 /* --- asked.c: what the engine asks --- */
 
-/* Takes in what waits. -1: it broke the rules, and is not listened to. */
+/*
+ * Handles one message of the engine. -1: it is malformed, and the engine is to
+ * be dropped.
+ */
 int	asked_message(struct ledger *, const struct message *);
 
-/* For override_table_on_read: tells the engine. */
+/* For override_table_on_read: sends the list to the engine. */
 void	asked_on_overrides(void *, bool changed);
 
-/* A new engine is there: it is told what is granted and blocked. */
+/* A new engine is connected: sends it the grants and blocks. */
 void	asked_engine(struct ledger *);
 
-/* Decides on all charges that were taken in, in one transaction. */
+/* Decides all waiting charges in one transaction. */
 void	asked_decide(struct ledger *);
 
 /* --- upkeep.c: cleaning and reporting, as the parent asks for it --- */
@@ -71,10 +74,13 @@ int	upkeep_on_clean(struct ledger *, const struct message *);
 int	upkeep_on_hits_wanted(struct ledger *, const struct message *);
 int	upkeep_on_hits_sent(struct ledger *, const struct message *);
 
-/* A step of cleaning, when it is time for one. */
+/* Takes a step of cleaning, if one is due. */
 void	upkeep_clean(struct ledger *);
 
-/* The hits, once both sides of the report are there. */
+/*
+ * Sends the hits, once the parent has asked for them and the report is
+ * connected.
+ */
 void	upkeep_send_hits(struct ledger *);
 
 #endif

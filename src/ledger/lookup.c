@@ -15,7 +15,7 @@
 #define KEPT_NS		(120 * FRESH_NS)
 #define ENTRIES_MAX	200000
 #define LOG_SECONDS	60
-#define ASKED		256		/* at once */
+#define ASKED		256		/* ids in one query */
 
 struct lookup_entry {
 	struct map_node			 node;		/* first */
@@ -23,8 +23,8 @@ struct lookup_entry {
 	TAILQ_ENTRY(lookup_entry)	 ask;
 	struct limits			 limits;
 	bool				 known;		/* there was a row */
-	bool				 waiting;	/* to be asked for */
-	int64_t				 when;		/* it was asked, ns */
+	bool				 waiting;	/* wanted, not fresh */
+	int64_t				 when;		/* last query, ns */
 	int64_t				 used;		/* last wanted, ns */
 	size_t				 idlen;
 	char				 id[];		/* rule, id as stored */
@@ -35,10 +35,10 @@ TAILQ_HEAD(lookup_asks, lookup_entry);
 
 struct lookup {
 	struct map		*map;
-	struct lookup_uses	 uses;		/* the last wanted first */
+	struct lookup_uses	 uses;		/* most recently used first */
 	struct lookup_asks	 asks;
-	char			*query[RULES_MAX];	/* in its style */
-	size_t			 skip[RULES_MAX];	/* bytes of an id */
+	char			*query[RULES_MAX];	/* for this store */
+	size_t			 skip[RULES_MAX];	/* of an id's prefix */
 	int64_t			 now;
 	int64_t			 longest;
 	struct log_limit	 bad_row;
@@ -47,7 +47,7 @@ struct lookup {
 
 /* --- the query --- */
 
-/* How many bytes at `q` are a quoted text or a comment; 0: none. */
+/* Length of the quoted text or comment that begins at `q`; 0: there is none. */
 static size_t
 lookup_quoted(const char *q)
 {
@@ -218,7 +218,7 @@ lookup_batch(struct lookup *l, struct mono now)
 		lookup_remove(l, e);
 }
 
-/* What an entry is found by: the rule's number and the id as it is stored. */
+/* The key of an entry: the rule's number and the stored id. */
 struct lookup_key {
 	char		bytes[2 + ID_STORED_MAX];
 	size_t		len;
@@ -347,7 +347,7 @@ lookup_take(struct lookup *l, struct store *store, struct lookup_entry *e,
 
 	e->when = l->now;
 	if (answer->failed) {
-		/* Its own limits stay, if any are known. */
+		/* The cached limits stay in force, if there are any. */
 		if (log_allowed(&l->bad_query, LOG_SECONDS, &held))
 			log_error("sql_limits_by_id: %s", store_error(store));
 		return;
@@ -358,10 +358,7 @@ lookup_take(struct lookup *l, struct store *store, struct lookup_entry *e,
 		lookup_parse(l, e, answer->text);
 }
 
-/*
- * All that wait for the query of one rule, at most as many as there is room
- * for.
- */
+/* Runs one rule's query for its waiting entries, up to the room there is. */
 static enum store_result
 lookup_ask_rule(struct lookup *l, struct store *store, int rule)
 {

@@ -6,7 +6,7 @@
 #include "lib/alloc.h"
 #include "lib/num.h"
 
-#define CLASSES		13	/* of the others: for 1, 2, 4, …, 4096 items */
+#define CLASSES		13	/* statements for 1, 2, 4, …, 4096 items */
 #define ITEMS_MAX	(1U << (CLASSES - 1))
 
 /* --- faults --- */
@@ -30,9 +30,9 @@ mysqldb_place(const struct mysqldb *db)
 }
 
 /*
- * Numbers from the servers' and the libraries' lists. "Lost" is also what only
- * another connection can mend: this server takes no writes, or our tables are
- * gone.
+ * Error numbers of the servers and the libraries. LOST includes faults that
+ * only another connection can mend: the server takes no writes, or our tables
+ * are gone.
  */
 static enum mysqldb_fault
 mysqldb_judge(unsigned int number)
@@ -66,7 +66,7 @@ mysqldb_judge(unsigned int number)
 	};
 	size_t	i;
 
-	/* The libraries' own: nothing but a lost connection comes up here. */
+	/* The libraries' own error numbers: here always a lost connection. */
 	if ((number >= 2000 && number < 3000) || number >= 5000)
 		return MYSQLDB_FAULT_LOST;
 	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
@@ -75,7 +75,7 @@ mysqldb_judge(unsigned int number)
 	return MYSQLDB_FAULT_STATEMENT;
 }
 
-/* What an administrator's query lacks, a new connection will lack too. */
+/* A new connection would not mend an administrator's query either. */
 static int
 mysqldb_fail(struct mysqldb *db, unsigned int number, const char *text)
 {
@@ -104,7 +104,7 @@ mysqldb_fd(const struct mysqldb *db)
 	return (int)SOCKET_OF(db->conn);
 }
 
-/* TLS may have something to say that is not for us. */
+/* The input may be a TLS record without data for us. */
 bool
 mysqldb_ended(struct mysqldb *db)
 {
@@ -238,7 +238,7 @@ mysqldb_prepare(struct mysqldb *db, const struct mysqldb_statement *s,
 }
 
 /*
- * The statement for so many items, which may be for some more, set to *items.
+ * The prepared statement for at least *items items; *items becomes its number.
  */
 static MYSQL_STMT *
 mysqldb_find(struct mysqldb *db, const struct mysqldb_statement *s,
@@ -277,9 +277,7 @@ mysqldb_bind_params(struct mysqldb *db)
 		b = &db->bind[i];
 		memset(b, 0, sizeof(*b));
 		if (p->text != NULL) {
-			/*
-			 * The library only reads what is bound for a parameter.
-			 */
+			/* The library only reads a parameter's buffer. */
 			memcpy(&b->buffer, &p->text, sizeof(b->buffer));
 			b->buffer_type = p->binary ? MYSQL_TYPE_BLOB :
 			    MYSQL_TYPE_STRING;
@@ -292,7 +290,7 @@ mysqldb_bind_params(struct mysqldb *db)
 	}
 }
 
-/* An administrator's query may have more columns than are looked at. */
+/* An administrator's query may have more columns than we read. */
 static void
 mysqldb_bind_columns(struct mysqldb *db, const char *columns, size_t n)
 {
@@ -351,7 +349,10 @@ mysqldb_run(struct mysqldb *db, size_t items)
 
 	if ((stmt = mysqldb_find(db, s, &wanted)) == NULL)
 		return -1;
-	/* What there is too much room for is done once more. */
+	/*
+	 * Where the statement has room for more items, the last item is
+	 * repeated.
+	 */
 	each = items > 0 ? (mysql_stmt_param_count(stmt) - db->nparam) : 0;
 	if (wanted > items && items > 0) {
 		each /= wanted - items;

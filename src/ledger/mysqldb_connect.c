@@ -67,8 +67,8 @@ mysqldb_set_texts(MYSQL *conn, const struct value *config)
 }
 
 /*
- * TLS that was asked for is never left out, and a certificate is checked where
- * "ssl" says by what.
+ * TLS is never skipped when it is configured, and the certificate is checked
+ * when "ssl" gives the means.
  */
 struct mysqldb_tls {
 	const char	*mode;		/* ssl_mode; NULL: not given */
@@ -130,9 +130,9 @@ mysqldb_set_tls(MYSQL *conn, const struct mysqldb_tls *tls)
 }
 
 /*
- * Whether the connection leads to this host's own server or to one whose
- * certificate is checked. An option file may say otherwise of the host, which
- * is not known here.
+ * Whether the connection leads to a server on this host or to one whose
+ * certificate is checked. An option file may override the host; its content is
+ * not known here.
  */
 static bool
 mysqldb_trusts(const struct value *config, const struct mysqldb_tls *tls)
@@ -147,8 +147,8 @@ mysqldb_trusts(const struct value *config, const struct mysqldb_tls *tls)
 }
 
 /*
- * A server chooses how a client proves its password; most methods show it to
- * the server. Without trust in the server only those are allowed that do not.
+ * A server chooses the authentication method, and most methods show it the
+ * password. For an untrusted server only methods that do not are allowed.
  */
 static int
 mysqldb_restrict(MYSQL *conn, const struct mysqldb_tls *tls, char *reason,
@@ -166,7 +166,7 @@ mysqldb_restrict(MYSQL *conn, const struct mysqldb_tls *tls, char *reason,
 	unsigned int	disabled = SSL_MODE_DISABLED;
 	bool		no = false;
 
-	/* Inside TLS this library shows the password to any server. */
+	/* Over TLS this library shows the password to any server. */
 	if (tls->asked) {
 		(void)strlcpy(reason, "mysql_config: the password would be "
 		    "shown to a server whose certificate is not checked: set "
@@ -181,8 +181,9 @@ mysqldb_restrict(MYSQL *conn, const struct mysqldb_tls *tls, char *reason,
 }
 
 /*
- * A server that asks for a file of this machine gets none, and is lost. The
- * option alone does not do: an option file has the last word.
+ * A server that asks for a file of this machine does not get it, and the
+ * connection is lost. The option alone is not enough: an option file overrides
+ * it.
  */
 #define NO_FILES	2000		/* the libraries' unknown error */
 
@@ -240,8 +241,8 @@ mysqldb_set(MYSQL *conn, const struct value *config, int64_t timeout)
 }
 
 /*
- * Each statement sees what was committed when it began, and nobody waits long
- * for a lock. What a server lacks of the last three it does without.
+ * Each statement sees what was committed when it began, and waits for a lock
+ * only briefly. A server without idle_transaction_timeout works without it.
  */
 static int
 mysqldb_session(struct mysqldb *db, int64_t timeout)
@@ -269,8 +270,8 @@ mysqldb_session(struct mysqldb *db, int64_t timeout)
 }
 
 /*
- * The library keeps the password, and that of an option file besides, for
- * connecting again, which this process never does.
+ * The library keeps the password, also that of an option file, for
+ * reconnecting, which this process never does.
  */
 static void
 mysqldb_forget_password(struct mysqldb *db)
@@ -286,7 +287,7 @@ mysqldb_forget_password(struct mysqldb *db)
 	scrub_memory();
 }
 
-/* The library goes on without a file that it cannot read. */
+/* The library silently ignores an option file that it cannot read. */
 static int
 mysqldb_option_file(const struct value *config, char *reason, size_t size)
 {

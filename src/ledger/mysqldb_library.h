@@ -9,8 +9,9 @@
 #include "ledger/mysqldb.h"
 
 /*
- * Where the two libraries differ. MariaDB's has no mode for TLS but two
- * switches, and looks at the host's name whenever it looks at the certificate.
+ * The differences of the two libraries. MariaDB's has two switches for TLS in
+ * place of a mode, and always checks the host's name together with the
+ * certificate.
  */
 #ifdef LIBMARIADB
 #define FLAG	my_bool
@@ -26,7 +27,7 @@
 
 #define COLUMNS_MAX	8
 #define TEXT_MAX	4096
-#define EXACT_MAX	64	/* one is prepared for each number of items */
+#define EXACT_MAX	64	/* prepared for each number of items */
 
 struct mysqldb_param {
 	const char	*text;		/* NULL: */
@@ -40,19 +41,19 @@ struct mysqldb {
 	const struct mysqldb_statement	*statement;
 	size_t				 nstatement;
 	MYSQL_STMT			**prepared;	/* EXACT_MAX for each */
-	MYSQL_STMT			*once;		/* used but one time */
+	MYSQL_STMT			*once;		/* for one use */
 	MYSQL_STMT			*running;
 	size_t				 current;
 	struct mysqldb_param		*param;
 	size_t				 nparam;
 	size_t				 params;	/* room */
-	MYSQL_BIND			*bind;		/* as many */
+	MYSQL_BIND			*bind;		/* room as `param` */
 	MYSQL_BIND			 result[COLUMNS_MAX];
 	long long			 number[COLUMNS_MAX];
 	char				 text[COLUMNS_MAX][TEXT_MAX];
 	unsigned long			 len[COLUMNS_MAX];
 	FLAG				 null[COLUMNS_MAX];
-	/* an administrator's query */
+	/* the running statement is an administrator's query */
 	bool				 foreign;
 	enum mysqldb_fault		 fault;
 	char				 error[256];
@@ -61,7 +62,7 @@ struct mysqldb {
 
 /* --- mysqldb.c --- */
 
-/* Keeps what the library says of the connection. -1. */
+/* Records the library's error of the connection. Always -1. */
 int	mysqldb_failed(struct mysqldb *);
 
 #endif

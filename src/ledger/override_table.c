@@ -6,13 +6,13 @@
 #include "lib/alloc.h"
 
 #define FRESH_MS	1000
-#define SHARE		50	/* of the time at most is spent on reading */
+#define SHARE		50	/* pause, in times of a reading */
 
 struct override_table {
 	struct override_list	*list;
 	bool			 known;
 	bool			 ever;
-	struct mono		 again;		/* then it is read again */
+	struct mono		 again;		/* time of the next reading */
 	int64_t			 read_at;	/* by the wall clock */
 	void			(*on_read)(void *, bool);
 	void			*arg;
@@ -62,7 +62,7 @@ override_table_stale(struct override_table *t)
 	t->known = false;
 }
 
-/* Rows of others may hold anything. */
+/* Another program may have written any values. */
 static void
 override_table_on_row(void *arg, const struct override *row)
 {
@@ -72,7 +72,7 @@ override_table_on_row(void *arg, const struct override *row)
 	    o.wholen > OVERRIDE_WHO_MAX || o.reasonlen > OVERRIDE_REASON_MAX ||
 	    o.amount < 0 || o.until <= 0)
 		return;
-	/* As the engine takes them. */
+	/* The engine takes no larger amount. */
 	if (o.amount > CHARGE_AMOUNT_MAX)
 		o.amount = CHARGE_AMOUNT_MAX;
 	if (o.until > OVERRIDE_FOREVER)
@@ -83,8 +83,8 @@ override_table_on_row(void *arg, const struct override *row)
 }
 
 /*
- * An earlier version of ours blocked one key: "bob", or "rule:bob" under rules.
- * That is a block of the login or the address now.
+ * An earlier version of ours blocked one key: "bob", or "rule:bob" with rules.
+ * Convert that to a block of the login or the address.
  */
 struct conversion {
 	struct store	*store;
@@ -123,7 +123,7 @@ override_table_convert(void *arg, const struct override *old)
 	free(id);
 }
 
-/* NULL: the database did not tell; *lost, or for a moment. */
+/* NULL: the reading failed; *lost: the connection is lost. */
 static struct override_list *
 override_table_read(struct store *store, int64_t now, bool *lost)
 {
@@ -148,7 +148,10 @@ override_table_refresh(struct override_table *t, struct store *store,
 	int64_t			 took;
 	bool			 changed, lost;
 
-	/* A clock that is set back brings back what was over by then. */
+	/*
+	 * Overrides that had ended are in force again when the clock is set
+	 * back.
+	 */
 	if (t->known && !clock_passed(t->again, mono) && now >= t->read_at)
 		return STORE_OK;
 	t->read_at = now;
@@ -175,7 +178,7 @@ override_table_refresh(struct override_table *t, struct store *store,
 	return STORE_OK;
 }
 
-/* How many of these hold, by a list that is read where it is old. */
+/* How many of these are in force, by a list that is refreshed if it is old. */
 static size_t
 override_table_there(struct override_table *t, struct store *store,
     const struct override *list, size_t n, int64_t now, bool *lost)
@@ -202,7 +205,7 @@ override_table_set(struct override_table *t, struct store *store,
 	    (enum override_kind)list->kind) + n - there > OVERRIDE_MOST)
 		return OVERRIDE_FULL;
 	if (list->until <= now && there == 0 && !*lost) {
-		/* Another daemon may have set it since the list was read. */
+		/* Another daemon may have set them since the list was read. */
 		override_table_stale(t);
 		there = override_table_there(t, store, list, n, now, lost);
 		if (t->known && there == 0)

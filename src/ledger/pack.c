@@ -3,7 +3,7 @@
 #include "ledger/pack.h"
 #include "lib/num.h"
 
-#define NUMBER_MAX	10	/* bytes of 64 bits, seven in each */
+#define NUMBER_MAX	10	/* bytes of 64 bits, seven bits each */
 
 /*
  * --- numbers ---
@@ -39,7 +39,7 @@ pack_get(struct pack *p, uint64_t *out)
 	return -1;
 }
 
-/* Small numbers of either sign become small ones without. */
+/* Maps signed numbers to unsigned ones, small absolute values to small ones. */
 static uint64_t
 pack_fold(int64_t n)
 {
@@ -64,7 +64,7 @@ pack_id(struct str *out, const char *id, size_t idlen,
 	pack_put(out, idlen);
 	str_add(out, id, idlen);
 	pack_put(out, n);
-	/* Differences are taken modulo 2^64: any two dates have one. */
+	/* Differences are modulo 2^64, so any two dates have one. */
 	for (i = 0; i < n; i++) {
 		pack_put(out, pack_fold((int64_t)((uint64_t)c[i].date - date)));
 		pack_put(out, pack_fold(c[i].amount));
@@ -136,9 +136,7 @@ pack_sort(struct pack_count *c, size_t n)
 {
 	size_t	i, kept = 0;
 
-	/*
-	 * Rows come in the order of time, so there is mostly nothing to sort.
-	 */
+	/* Rows are mostly in order already. */
 	for (i = 1; i < n && c[i - 1].date <= c[i].date; i++)
 		;
 	if (i < n)

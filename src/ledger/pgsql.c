@@ -58,9 +58,9 @@ pgsql_words(char *dst, size_t size, const char *text)
 }
 
 /*
- * SQLSTATEs after which the same may work a moment later; those in which only a
- * new connection helps, because this server takes no writes or lacks our
- * tables; and all else.
+ * SQLSTATEs after which a retry may succeed; SQLSTATEs after which only a new
+ * connection helps, because this server takes no writes or lacks our tables;
+ * and all others.
  */
 static enum pgsql_fault
 pgsql_judge(const struct pgsql *db, const char *state)
@@ -84,22 +84,18 @@ pgsql_judge(const struct pgsql *db, const char *state)
 
 	if (PQstatus(db->conn) == CONNECTION_BAD)
 		return PGSQL_FAULT_LOST;
-	/*
-	 * The administrator's: what it lacks, a new connection will lack too.
-	 */
+	/* The administrator's query: a new connection would not mend it. */
 	if (db->each)
 		return PGSQL_FAULT_STATEMENT;
 	for (i = 0; state != NULL && i < sizeof(known) / sizeof(known[0]); i++)
 		if (strcmp(known[i].state, state) == 0)
 			return known[i].fault;
-	/* Class 42: access rule violation, and what goes with it. */
+	/* Class 42: syntax error or access rule violation. */
 	return state != NULL && strncmp(state, "42", 2) == 0 ?
 	    PGSQL_FAULT_RIGHTS : PGSQL_FAULT_STATEMENT;
 }
 
-/*
- * The worst fault of a pipeline is what counts, the first of its kind is told.
- */
+/* Keeps the worst fault of a pipeline, and the first message of that kind. */
 static int
 pgsql_fail(struct pgsql *db, enum pgsql_fault fault, const char *text)
 {
@@ -124,7 +120,7 @@ pgsql_check(struct pgsql *db, const PGresult *result)
 
 	if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
 		return 0;
-	/* What failed before it was told. */
+	/* The statement that failed before it was reported. */
 	if (status == PGRES_PIPELINE_ABORTED) {
 		db->failed = true;
 		return -1;
@@ -191,7 +187,7 @@ pgsql_prepare(struct pgsql *db, const char *const *statements, size_t n)
 		if (pgsql_check(db, db->result) == -1)
 			return -1;
 	}
-	/* From here on nobody waits longer than the requests do. */
+	/* After the start no statement may take longer than a request waits. */
 	sql = alloc_printf("SET statement_timeout = %lld",
 	    (long long)(db->timeout * 3 / 4 + 1));
 	i = pgsql_exec(db, sql) == 0 && PQsetnonblocking(db->conn, 1) == 0;
@@ -242,8 +238,8 @@ pgsql_put_query(struct pgsql *db, const char *sql, const struct pgsql_params *p)
 }
 
 /*
- * Until there is a result to be had; both ways, for either side may wait for
- * us.
+ * Waits for a result, and sends and reads meanwhile: either side may wait for
+ * the other.
  */
 static int
 pgsql_wait(struct pgsql *db)
@@ -273,9 +269,7 @@ pgsql_wait(struct pgsql *db)
 	}
 }
 
-/*
- * The next result of the connection; a NULL one stands behind each statement's.
- */
+/* The next result of the connection; libpq ends each statement's with NULL. */
 static int
 pgsql_next(struct pgsql *db)
 {
@@ -314,7 +308,7 @@ pgsql_take(struct pgsql *db)
 	if (db->result == NULL)
 		return pgsql_lost(db, PQerrorMessage(db->conn));
 	ret = pgsql_check(db, db->result);
-	/* The answer stays until the next one is taken. */
+	/* The result stays valid until the next one is taken. */
 	result = db->result;
 	db->result = NULL;
 	if (pgsql_skip(db, PGRES_EMPTY_QUERY) == -1 ||
@@ -402,7 +396,7 @@ pgsql_ask(struct pgsql *db, size_t statement)
 	return 0;
 }
 
-/* A NULL result is behind the end of the transaction. */
+/* libpq ends the transaction's results with NULL. */
 int
 pgsql_asked(struct pgsql *db, bool wait)
 {

@@ -9,27 +9,27 @@
 #include "lib/str.h"
 
 /*
- * One connection to a PostgreSQL server: the only place that knows libpq.
- * Statements go out in pipelines, so that any number of them costs one round
- * trip. Every wait has a deadline; every fault is an answer: the kind in
- * pgsql_fault(), the words in pgsql_error().
+ * One connection to a PostgreSQL server: the only code that calls libpq.
+ * Statements are sent in pipelines, so that any number of them takes one round
+ * trip. Every wait has a deadline; every fault is returned: its kind by
+ * pgsql_fault(), its text by pgsql_error().
  */
 struct pgsql;
 
 enum pgsql_fault {
 	PGSQL_NO_FAULT,
-	PGSQL_FAULT_BUSY,	/* a lock, a deadlock, a conflict; try again */
-	PGSQL_FAULT_STATEMENT,	/* this one does not work; others may */
-	PGSQL_FAULT_RIGHTS,	/* it never will until somebody grants it */
-	PGSQL_FAULT_LOST	/* the connection is of no use any more */
+	PGSQL_FAULT_BUSY,	/* lock, deadlock or conflict; retry */
+	PGSQL_FAULT_STATEMENT,	/* the statement failed; others may work */
+	PGSQL_FAULT_RIGHTS,	/* a privilege is missing */
+	PGSQL_FAULT_LOST	/* the connection is unusable */
 };
 
 /*
- * Connects to the first of the hosts that takes writes, and sets the session
- * up. NULL with a printable reason; *away: it may be another time. `timeout` in
+ * Connects to the first host that takes writes, and sets up the session. NULL
+ * with a printable reason; *away: a later attempt may succeed. `timeout` is in
  * milliseconds, for each host here and for each pipeline later. Unless
- * `insecure`, a server that is not verified and not reached by a UNIX socket is
- * not shown the password.
+ * `insecure`, the password is not shown to a server that is neither verified
+ * nor reached by a UNIX socket.
  */
 struct pgsql	*pgsql_open(const struct value *config, int64_t timeout,
 		    bool insecure, bool *away, char *reason, size_t);
@@ -37,18 +37,19 @@ void		 pgsql_close(struct pgsql *);
 enum pgsql_fault pgsql_fault(const struct pgsql *);
 const char	*pgsql_error(const struct pgsql *);
 
-/* Where it is connected to, "database on host", printable. */
+/* What it is connected to, "database on host", printable. */
 const char	*pgsql_place(const struct pgsql *);
 
-/* Whether this libpq would show the password to a server that asks for it. */
+/* Whether this libpq would show the password to a server that requests it. */
 bool		 pgsql_exposed(const struct pgsql *);
 
-/* The descriptor, for poll(2): when nothing is asked, input is the end. */
+/*
+ * The descriptor, for poll(2). Between calls, input there means that the server
+ * closed the connection.
+ */
 int		 pgsql_fd(const struct pgsql *);
 
-/*
- * Whether the server has closed the connection. Not while something is asked.
- */
+/* Whether the server has closed the connection. Call it only between calls. */
 bool		 pgsql_ended(struct pgsql *);
 
 /* In SQL: whether the server is of this version, 140000 for 14, or later. */
@@ -88,7 +89,7 @@ struct pgsql_params {
 	char		 digits[PGSQL_PARAMS][24];
 };
 
-/* What they point to must stay until the statement is put. */
+/* What they point to must stay valid until pgsql_put. */
 void	pgsql_add_array(struct pgsql_params *, const struct pgsql_array *);
 void	pgsql_add_number(struct pgsql_params *, int64_t);
 void	pgsql_add_text(struct pgsql_params *, const char *);
@@ -100,39 +101,45 @@ void	pgsql_put(struct pgsql *, size_t statement,
     const struct pgsql_params *);
 
 /*
- * A query that is not prepared; what goes wrong in it stops nothing behind it.
+ * Queues a query that is not prepared; a fault in it does not abort the
+ * statements after it.
  */
 void	pgsql_put_query(struct pgsql *, const char *sql,
     const struct pgsql_params *);
 
-/* The answer to the next statement: its rows, or -1. */
+/* The result of the next statement: its number of rows, or -1. */
 int	pgsql_take(struct pgsql *);
 
-/* Of the rows that were taken last. NULL is 0, or NULL. */
+/* A column of the rows taken last. NULL is read as 0, or returned as NULL. */
 int64_t		 pgsql_column(const struct pgsql *, int row, int column);
 const char	*pgsql_column_text(const struct pgsql *, int row, int column,
 		    size_t *len);
 
-/* A bytea, in place of what the buffer holds. */
+/* A bytea; replaces the content of the buffer. */
 void		 pgsql_column_bytes(const struct pgsql *, int row, int column,
 		    struct str *);
 
-/* Rows that the statement taken last changed. */
+/* The number of rows that the statement taken last changed. */
 int64_t	pgsql_changes(const struct pgsql *);
 
-/* Takes what is left. 0, or -1 when something in this pipeline did not work. */
+/*
+ * Takes the remaining results. 0, or -1 if any statement of the pipeline
+ * failed.
+ */
 int	pgsql_end(struct pgsql *);
 
 /* --- one statement that nobody waits for, without parameters or rows --- */
 
 int	pgsql_ask(struct pgsql *, size_t statement);
 
-/* Whether it is done: 1, not yet: 0, or -1. `wait`: until it is. */
+/*
+ * 1: it is done; 0: not yet; -1: a fault. With `wait`, waits until it is done.
+ */
 int	pgsql_asked(struct pgsql *, bool wait);
 
 /*
- * While an answer of this connection is waited for, `input` is called whenever
- * there is some at `fd`. -1: no more.
+ * Calls `input` when there is input at `fd` while this connection waits for an
+ * answer. -1 in place of `fd` ends that.
  */
 void	pgsql_watch(struct pgsql *, int fd, void (*input)(void *), void *arg);
 

@@ -7,7 +7,7 @@
 #include "lib/scrub.h"
 
 #define KEYWORDS_MAX	64
-#define REQUIRE_AUTH_VERSION 160000	/* the first libpq that has it */
+#define REQUIRE_AUTH_VERSION 160000	/* first libpq with require_auth */
 
 struct pgsql_keywords {
 	const char	*name[KEYWORDS_MAX + 1];
@@ -66,8 +66,8 @@ pgsql_knows(const PQconninfoOption *known, const char *name)
 }
 
 /*
- * A dsn, or a dbname that is one, as libpq tells them. What libpq says of one
- * that it cannot read may hold a part of the password.
+ * Checks a dsn, or a dbname that is one, with libpq's parser. Its error message
+ * is not logged, since it may hold a part of the password.
  */
 static int
 pgsql_check_dsn(const struct value *v, char *reason, size_t size)
@@ -92,8 +92,8 @@ pgsql_check_dsn(const struct value *v, char *reason, size_t size)
 }
 
 /*
- * psycopg2's names for libpq's. A dsn comes first, as a dbname that libpq
- * expands, so that what is given by itself wins.
+ * psycopg2's keywords as libpq's. A dsn comes first, as a dbname that libpq
+ * expands, so that separate keywords override it.
  */
 static int
 pgsql_keywords(struct pgsql_keywords *k, const struct value *config,
@@ -145,7 +145,7 @@ pgsql_keywords(struct pgsql_keywords *k, const struct value *config,
 	return -1;
 }
 
-/* The value that libpq will use, a connection string's too; NULL: none. */
+/* The value that libpq will use, also from a connection string; NULL: none. */
 static const char *
 pgsql_value(const struct pgsql_keywords *k, const PQconninfoOption *dsn,
     const char *name)
@@ -176,8 +176,8 @@ pgsql_is_local(const char *host)
 }
 
 /*
- * Whether the connection leads to this host's own server or to one whose
- * certificate is checked. A service file may name a host, so that one is not
+ * Whether the connection leads to a server on this host or to one whose
+ * certificate is checked. A service file may name any host, so a service is not
  * trusted.
  */
 static bool
@@ -200,8 +200,8 @@ pgsql_trusts(const struct pgsql_keywords *k)
 }
 
 /*
- * A server that is not trusted must not be shown the password. libpq before 16
- * shows it to every server that asks: 1, so that it can be said.
+ * Forbids methods that show the password to an untrusted server. libpq before
+ * 16 cannot forbid them: 1, so that the caller can warn.
  */
 static int
 pgsql_restrict(struct pgsql_keywords *k)
@@ -219,7 +219,7 @@ pgsql_defaults(struct pgsql_keywords *k, int64_t timeout)
 {
 	char	seconds[24];
 
-	/* libpq takes less than 2 for 2. */
+	/* libpq treats less than 2 as 2. */
 	(void)snprintf(seconds, sizeof(seconds), "%lld",
 	    timeout <= 2000 ? 2LL : (long long)(timeout + 999) / 1000);
 	pgsql_default(k, "connect_timeout", seconds);
@@ -235,10 +235,10 @@ pgsql_notice(void *arg, const PGresult *result)
 }
 
 /*
- * Ids are bytes that were checked by ledger/id.h: no encoding is to stand in
- * their way. The plans are always those by index, whatever statistics say of a
- * table that was empty a minute ago. A daemon that is stopped in the middle of
- * a transaction must not keep the others waiting.
+ * The session treats ids as bytes, since ledger/id.h has checked them. Plans
+ * always use the indexes, whatever the statistics say about a table that was
+ * empty a minute ago. A daemon that is stopped inside a transaction must not
+ * block the others.
  */
 static int
 pgsql_session(struct pgsql *db)
@@ -274,16 +274,13 @@ pgsql_set_place(struct pgsql *db)
 	str_printable(db->place, sizeof(db->place), text, strlen(text));
 }
 
-/*
- * libpq keeps the password for connecting again, which this process never
- * does.
- */
+/* libpq keeps the password for reconnecting, which this process never does. */
 static void
 pgsql_forget_password(struct pgsql *db)
 {
 	char	*password = PQpass(db->conn);
 
-	/* Without one it is a constant. */
+	/* Without a password it is a constant string. */
 	if (password != NULL && password[0] != '\0')
 		explicit_bzero(password, strlen(password));
 	else

@@ -13,14 +13,14 @@ struct pgsql {
 	PGconn			*conn;
 	int64_t			 timeout;	/* ms */
 	struct mono		 deadline;
-	PGresult		*result;	/* taken last */
+	PGresult		*result;	/* of the last pgsql_take */
 	size_t			 put;		/* in this pipeline */
 	size_t			 taken;
-	bool			 synced;	/* its end is sent */
+	bool			 synced;	/* the sync is sent */
 	bool			 each;		/* every statement has an end */
-	bool			 failed;	/* something in this pipeline */
+	bool			 failed;	/* a statement of it failed */
 	bool			 exposed;	/* pgsql_exposed */
-	int			 beside;	/* pgsql_watch's; -1: nothing */
+	int			 beside;	/* pgsql_watch's fd, or -1 */
 	void			(*input)(void *);
 	void			*arg;
 	enum pgsql_fault	 fault;
@@ -30,7 +30,7 @@ struct pgsql {
 
 /* --- pgsql.c --- */
 
-/* The first line, without the word that libpq puts in front of it. */
+/* The first line of an error, without libpq's severity in front. */
 void	pgsql_words(char *, size_t, const char *text);
 
 #endif

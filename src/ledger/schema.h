@@ -6,13 +6,12 @@
 #include "ipc/message.h"
 
 /*
- * The tables (policyd-rate-limit(8), Tables), and how a database that an older
- * program left becomes one of ours: a list of steps, the same for all three
- * backends, each of which is taken only where what it makes is missing. So a
- * new database, one of 0.5.1, one of 1.x and one where an earlier try was
- * interrupted all go the same way, and a second time changes nothing. No step
- * reads or writes the rows, but for ids that an older program stored in upper
- * case.
+ * The tables (policyd-rate-limit(8), Tables), and the upgrade of an older
+ * program's database: a list of steps, the same for all three backends. Each
+ * step runs only where the table or column that it makes is missing. So a new
+ * database, one of 0.5.1, one of 1.x and one whose upgrade was interrupted are
+ * all handled alike, and a second run changes nothing. No step reads or writes
+ * rows, except ids that an older program stored in upper case.
  */
 enum schema_dialect {
 	SCHEMA_SQLITE,
@@ -22,8 +21,8 @@ enum schema_dialect {
 };
 
 /*
- * Columns of ours that INSERT without a list of columns leaves out: for MySQL,
- * where the server knows such columns; else its store takes these words out.
+ * Hides our columns from an INSERT without a list of columns: for MySQL servers
+ * that know such columns; for others the store removes these words.
  */
 #define SCHEMA_HIDDEN	" INVISIBLE"
 
@@ -31,27 +30,27 @@ enum schema_dialect {
 
 struct schema_database {
 	/*
-	 * Whether the table, or its column when that is not NULL, is there, and
-	 * if so what the column's longest text is, or the bytes of an integer
-	 * of less than SCHEMA_BYTES (*width; 0: no bound). -1: a fault.
+	 * 1 or 0: whether the table, or its column if that is not NULL, exists.
+	 * *width becomes the column's longest text, or the size in bytes of an
+	 * integer of less than SCHEMA_BYTES; 0: no bound. -1: a fault.
 	 */
 	int	(*has)(void *, const char *table, const char *column,
 		    int *width);
 	int	(*run)(void *, const char *sql);	/* 0, or -1 */
 
 	/*
-	 * The same, of servers, for a column that would have more bits; where
-	 * that needs rights that are missing, it goes on without: 0.
+	 * The same, for a server's column that needs more bits; 0 also when the
+	 * rights to alter it are missing.
 	 */
 	int	(*widen)(void *, const char *sql);
 	void	 *arg;
 	bool	 fold;		/* fold_case */
 };
 
-/* The table that this kind is kept in. */
+/* The table of this kind of hit. */
 const char	*schema_hit_table(enum hit_kind);
 
-/* 0, or -1 when a call of `database` said so. *changed: a step was taken. */
+/* 0, or -1 when a call of `database` failed. *changed: a step was run. */
 int	schema_upgrade(enum schema_dialect, const struct schema_database *,
 	    bool *changed);
 

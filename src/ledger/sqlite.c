@@ -18,7 +18,7 @@
 
 #define SHORT_WAITS	100
 
-/* The database, its write-ahead log and the index of that. */
+/* The database, its write-ahead log and the log's index. */
 #define FILES		3
 #define LOG_AT		1
 
@@ -27,7 +27,7 @@ static const char *const	suffix[FILES] = { "", "-wal", "-shm" };
 struct place {
 	dev_t	dev;
 	ino_t	ino;
-	bool	known;		/* the library makes the last two later */
+	bool	known;		/* the last two are created later */
 };
 
 struct sqlite {
@@ -52,10 +52,10 @@ struct sqlite {
 
 static int	base = -1;
 
-/* SQLite calls the functions below with its types: its off_t has 64 bits. */
+/* SQLite calls these functions with its own types; its off_t has 64 bits. */
 _Static_assert(sizeof(off_t) == 8, "off_t must have 64 bits, as in SQLite");
 
-/* SQLite is given absolute names with no directory in them: "/db.sqlite3". */
+/* SQLite gets absolute names without a directory: "/db.sqlite3". */
 static const char *
 inside(const char *path)
 {
@@ -101,8 +101,9 @@ inside_readlink(const char *path, char *buf, size_t size)
 }
 
 /*
- * When all of the log is copied SQLite cuts the file to the size that it has.
- * That does nothing but make the sync behind it a dear one, for which all wait.
+ * After a complete checkpoint SQLite truncates the file to the size it has
+ * already. That has no effect but to make the following sync slow, and charges
+ * wait for it.
  */
 static int
 inside_truncate(int fd, off_t size)
@@ -133,7 +134,7 @@ use_directory(int directory)
 	size_t		 i;
 
 	base = directory;
-	/* One thread: no locks, and nobody asks how much memory it has. */
+	/* One thread: no mutexes and no memory statistics. */
 	(void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
 	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	if ((vfs = sqlite3_vfs_find("unix")) == NULL || vfs->iVersion < 3)
@@ -155,10 +156,7 @@ fault_kind(int code)
 	case SQLITE_LOCKED:
 		return SQLITE_FAULT_BUSY;
 	case SQLITE_READONLY:
-		/*
-		 * The file was moved away or replaced: reading is no use
-		 * either.
-		 */
+		/* The file was moved or replaced: reading it is useless too. */
 		return code == SQLITE_READONLY_DBMOVED ? SQLITE_FAULT_FILE :
 		    SQLITE_FAULT_READONLY;
 	case SQLITE_FULL:
@@ -170,8 +168,8 @@ fault_kind(int code)
 		return SQLITE_FAULT_SCHEMA;
 	default:
 		/*
-		 * SQLITE_PROTOCOL too: a lock that nobody gives back after many
-		 * tries may be one of ours, which goes with the descriptor.
+		 * SQLITE_PROTOCOL too: a lock that stays held after many tries
+		 * may be our own, which is released with the descriptor.
 		 */
 		return SQLITE_FAULT_FILE;
 	}
@@ -217,8 +215,8 @@ on_commit(void *arg, sqlite3 *db, const char *name, int pages)
 }
 
 /*
- * The library's own way sleeps for milliseconds, but locks are held for less:
- * by a daemon that commits, or by one that cleans.
+ * The library's own handler sleeps for milliseconds; another daemon's commit or
+ * cleaning step holds the lock for less.
  */
 static int
 on_busy(void *arg, int count)
@@ -266,13 +264,16 @@ sqlite_open(int directory, const char *name, int busy_ms,
 		sqlite3_extended_result_codes(s->db, 1);
 		s->busy_ms = busy_ms;
 		(void)sqlite3_busy_handler(s->db, on_busy, s);
-		/* Triggers are for what others write: ours is known. */
+		/*
+		 * The triggers are for writes of other programs, so they are
+		 * off for ours.
+		 */
 		(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_TRIGGER,
 		    0, NULL);
 		(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1,
 		    NULL);
 		sqlite3_wal_hook(s->db, on_commit, s);
-		/* The file is read here for the first time. */
+		/* This is the first read of the file. */
 		code = sqlite3_exec(s->db, "SELECT count(*) FROM sqlite_master",
 		    NULL, NULL, NULL);
 	}
@@ -357,7 +358,7 @@ sqlite_distrust(struct sqlite *s)
 	    NULL);
 }
 
-/* A file that is missing will be made. */
+/* A missing file can be created. */
 static int
 denied_file(int directory, const char *name)
 {
@@ -443,7 +444,7 @@ prepared(struct sqlite *s, size_t n)
 	return s->statement[n];
 }
 
-/* A statement that cannot be prepared fails in sqlite_step. */
+/* If the statement cannot be prepared, sqlite_step reports it. */
 void
 sqlite_bind(struct sqlite *s, size_t n, int at, int64_t value)
 {

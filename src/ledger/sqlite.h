@@ -6,29 +6,28 @@
 #include <stdint.h>
 
 /*
- * One connection to one SQLite file: the only place that knows the library. The
- * file is reached through the descriptor of its directory and nothing else, so
- * it works after a chroot(2) and where a sandbox has no paths at all. Every
- * fault is an answer: the kind in sqlite_fault(), the words in sqlite_error().
+ * One connection to one SQLite file: the only code that calls the library. The
+ * file is reached only through the descriptor of its directory, so this works
+ * after chroot(2) and where a sandbox allows no paths. Every fault is returned:
+ * its kind by sqlite_fault(), its text by sqlite_error().
  */
 struct sqlite;
 
 enum sqlite_fault {
 	SQLITE_NO_FAULT,
-	SQLITE_FAULT_BUSY,	/* locked by another process; try again */
+	SQLITE_FAULT_BUSY,	/* locked by another process; retry */
 	SQLITE_FAULT_READONLY,	/* reading is possible; what was opened so
 				   stays so: see sqlite_writable */
-	SQLITE_FAULT_FULL,	/* the disk; gone as soon as there is room */
+	SQLITE_FAULT_FULL,	/* the disk is full; retry */
 	SQLITE_FAULT_SCHEMA,	/* a statement does not fit the tables */
-	SQLITE_FAULT_FILE	/* damaged, or an I/O error: open it anew */
+	SQLITE_FAULT_FILE	/* damaged, or an I/O error: reopen it */
 };
 
 /*
- * The file `name` in `directory`, made when missing (mode as umask(2) leaves
- * it). A lock of another's is waited for at most `busy_ms`. Statements are the
+ * Opens the file `name` in `directory`, created if missing (mode by umask(2)).
+ * Waits at most `busy_ms` for another process's lock. The statements are the
  * `count` texts of `list`, prepared at their first use and named by their
- * number from then on. NULL with the kind of fault in `fault` and the reason in
- * `reason`.
+ * index. NULL with the kind of fault in `fault` and a printable reason.
  */
 struct sqlite	*sqlite_open(int directory, const char *name, int busy_ms,
 		    const char *const *list, size_t count,
@@ -36,35 +35,34 @@ struct sqlite	*sqlite_open(int directory, const char *name, int busy_ms,
 void		 sqlite_close(struct sqlite *);
 
 /*
- * Whether an administrator has to mend something before `name` in `directory`,
- * or a file that is to be made there, can be written: 0, or an errno value,
- * with the file in question in *which ("." is the directory).
+ * Whether permissions prevent writing to the file, or creating it: 0, or an
+ * errno value with the file in question in *which ("." is the directory).
  */
 int		 sqlite_denied(int directory, const char *name, char **which);
 
-/* Whether the names still lead to the files that were opened. */
+/* Whether the names still refer to the files that are open. */
 enum sqlite_files {
 	SQLITE_FILES_OURS,
-	SQLITE_FILES_OTHER_LOG,	/* the write-ahead log is not, or its index */
-	SQLITE_FILES_OTHER	/* the database itself is not */
+	SQLITE_FILES_OTHER_LOG,	/* the log or its index was replaced */
+	SQLITE_FILES_OTHER	/* the database was replaced */
 };
 enum sqlite_files	 sqlite_look(struct sqlite *);
 
 /*
- * Before sqlite_close, where the database itself is another file: the log that
- * belongs to ours must not be taken for its log.
+ * Call before sqlite_close when the database was replaced: removes our log, so
+ * that it is not taken for the log of the new file.
  */
 void		 sqlite_unlink_log(struct sqlite *);
 
 /*
- * Before sqlite_close, where the file is not to be trusted: what is in the log
- * is checked when it is read again, and is not copied into the file unchecked.
+ * Call before sqlite_close when the file may be damaged: the log is not copied
+ * into the file unchecked, but read and checked by the next process.
  */
 void		 sqlite_distrust(struct sqlite *);
 
 /*
- * Whether we may write to the files and into their directory, so that a file
- * that was opened when we could not is worth opening anew.
+ * Whether the files and their directory can be written now, so that it is worth
+ * reopening a file that was opened read-only.
  */
 bool		 sqlite_writable(const struct sqlite *);
 
@@ -75,8 +73,8 @@ int		 sqlite_exec(struct sqlite *, const char *sql);
 int		 sqlite_number(struct sqlite *, const char *sql, int64_t *);
 
 /*
- * Parameters of statement `n`, counted from 1. Bytes must live until it is
- * done.
+ * Binds a parameter of statement `n`, counted from 1. The bytes must stay valid
+ * until the statement is done.
  */
 void		 sqlite_bind(struct sqlite *, size_t n, int at, int64_t);
 void		 sqlite_bind_text(struct sqlite *, size_t n, int at,
@@ -85,16 +83,15 @@ void		 sqlite_bind_blob(struct sqlite *, size_t n, int at,
 		    const void *, size_t);
 
 /*
- * 1: a row is there; 0: done; -1: a fault. After 0 and -1 the statement is
- * ready for its next use; one that is left with rows to come needs
- * sqlite_reset.
+ * 1: a row; 0: done; -1: a fault. After 0 and -1 the statement is ready for its
+ * next use; one with rows left needs sqlite_reset.
  */
 int		 sqlite_step(struct sqlite *, size_t n);
 void		 sqlite_reset(struct sqlite *, size_t n);
 
 /*
- * Columns of the row, counted from 0. Text of any type, whole until the next
- * step.
+ * Columns of the row, counted from 0. A text is converted from any type. Text
+ * and blob are valid until the next step.
  */
 int64_t		 sqlite_column(struct sqlite *, size_t n, int at);
 const char	*sqlite_column_text(struct sqlite *, size_t n, int at,
@@ -104,39 +101,41 @@ const void	*sqlite_column_blob(struct sqlite *, size_t n, int at,
 
 bool		 sqlite_in_transaction(struct sqlite *);
 
-/* Rows that the last statement changed. */
+/* The number of rows that the last statement changed. */
 int64_t		 sqlite_changes(struct sqlite *);
 
 /*
- * Runs a query of the administrator's with `text` for all its parameters. 1:
- * *result is the first column of the first row as text, the caller's (NULL for
- * NULL); 0: no row;
- * -1.
+ * Runs an administrator's query with `text` for all its parameters. 1: *result
+ * is the first column of the first row as text, owned by the caller (NULL for
+ * NULL); 0: no row; -1: a fault.
  */
 int		 sqlite_query(struct sqlite *, const char *sql,
 		    const char *text, size_t, char **result);
 
 /*
- * Copies what can be copied from the write-ahead log into the file. *frames:
- * pages in the log, *left: of them, not copied. 0 or -1.
+ * Checkpoint: copies as much of the write-ahead log into the file as possible.
+ * *frames: pages in the log; *left: pages of them not copied. 0 or -1.
  */
 int		 sqlite_checkpoint(struct sqlite *, int *frames, int *left);
 
 /*
- * The same, and then gives the log's space back to the disk: only where nobody
- * reads or writes the file now. 0 or -1.
+ * The same, and then truncates the log; works only while no process reads or
+ * writes the file. 0 or -1.
  */
 int		 sqlite_shrink_log(struct sqlite *);
 
 /* Pages in the write-ahead log after the last commit. */
 int		 sqlite_log_pages(const struct sqlite *);
 
-/* Steps of statements so far: what they cost, whatever the machine. */
+/*
+ * Steps of statements so far: a measure of cost that does not depend on the
+ * machine.
+ */
 uint64_t	 sqlite_steps(const struct sqlite *);
 
 enum sqlite_fault	 sqlite_fault(const struct sqlite *);
 
-/* Printable, until the next call. */
+/* Printable, valid until the next call. */
 const char	*sqlite_error(const struct sqlite *);
 
 #endif
