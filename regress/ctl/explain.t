@@ -148,10 +148,26 @@ subtest 'max_per_mail and exempt' => sub {
 	$j = ctl_json($d, 'explain', @data, 'sasl_username=bob', 'client_address=192.0.2.25');
 	is_deeply([@$j{qw(verdict reason action)}], ['passed', 'exempt: no limit applies',
 	    'dunno'], 'an exempt client');
-	(undef, $out) = ctl($d, 'show', 'Boss');
-	like($out, qr/^exempt: no limit applies$/m, 'show says so');
-	(undef, $out) = ctl($d, 'show', 'bob');
-	unlike($out, qr/exempt/, 'bob is not');
+	$d->ask(sasl_username => 'boss') for 1 .. 2;
+	is((ctl($d, 'show', $_))[1], "exempt: no limit applies to its mail\n", "show $_")
+	    for 'Boss', 'user:boss', 'login:boss';
+	is_deeply(ctl_json($d, 'show', 'boss'), { exempt => JSON::PP::true, blocks => [],
+	    keys => [], windows => [] }, 'in JSON');
+	like((ctl($d, 'show', 'bob'))[1], qr/\Auser:bob: at most 2 a mail\nuser:bob\n +0 of /,
+	    'bob is not');
+	is(ctl_json($d, 'show', 'bob')->{keys}[0]{max_per_mail}, 2, 'in JSON');
+	$d->ends_well;
+
+	# Mail of the others in its network, and with its address as the sender, is limited.
+	$d = Policyd->start(config => { exempt => ['boss@x.example', '192.0.2.25'], rules => [
+	    { name => 'net', key => 'client_address', ipv4_prefix => 24, limits => [[2, 600]] },
+	    { name => 'ip', key => 'client_address', limits => [[2, 600]] },
+	    { name => 'user', key => 'sasl_username', limits => [[2, 600]] },
+	    { name => 'from', key => 'sender', max_per_mail => 7, limits => [] }] });
+	(undef, $out) = ctl($d, 'show', '192.0.2.25');
+	like($out, qr{\Aexempt: .*\nnet:192\.0\.2\.0/24\n.*\n\z}, 'an exempt address');
+	is((ctl($d, 'show', 'boss@x.example'))[1], "exempt: no limit applies to its mail\n" .
+	    "from:boss\@x.example: at most 7 a mail\n", 'an exempt login');
 	$d->ends_well;
 };
 

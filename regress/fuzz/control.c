@@ -49,7 +49,7 @@ control_answer_of(const char *bytes, size_t size)
 {
 	static void	(*const shows[])(struct str *, const struct answer *,
 			    size_t) = {
-		show_status, show_windows, show_top, show_explain, show_text
+		show_status, show_id, show_top, show_explain, show_text
 	};
 	static const char *const	 lists[] = { "ids", NULL };
 	struct answer			 a;

@@ -47,7 +47,6 @@ static const char *const	no_lists[] = { NULL };
 static const char *const	status_lists[] = {
 	"processes", "counters", NULL
 };
-static const char *const	window_lists[] = { "blocks", "windows", NULL };
 static const char *const	override_lists[] = { "blocks", "grants", NULL };
 static const char *const	reset_lists[] = { "resets", NULL };
 static const char *const	top_lists[] = { "ids", NULL };
@@ -68,7 +67,7 @@ static const struct command {
 				    size_t);
 } commands[] = {
 	{ "status", 0, 0, "[-q]", status_lists, show_status },
-	{ "show", 1, 1, "id", window_lists, show_windows },
+	{ "show", 1, 1, "id", explain_lists, show_id },
 	{ "top", 0, 1, "[-w] [--by fill | used] [--window time] [--rule name] "
 	    "[n]", top_lists, show_top },
 	{ "explain", 0, EXPLAIN_MAX, "[name=value ...]", explain_lists,

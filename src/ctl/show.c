@@ -256,18 +256,14 @@ add_grant(struct str *out, const struct answer_record *r)
 		    "granted_for"), text, sizeof(text)));
 }
 
-void
-show_windows(struct str *out, const struct answer *a, size_t width)
+/* Returns whether there was one. */
+static bool
+add_windows(struct str *out, const struct answer *a, size_t width)
 {
 	const struct answer_record	*r;
 	const char			*id = NULL;
-	size_t				 i, n;
+	size_t				 i;
 
-	n = add_overrides(out, a);
-	if (strcmp(answer_whole(a, "exempt"), "1") == 0) {
-		str_adds(out, "exempt: no limit applies\n");
-		n++;
-	}
 	for (i = 0; i < a->nrecord; i++) {
 		r = &a->record[i];
 		if (strcmp(r->kind, "windows") != 0)
@@ -280,7 +276,29 @@ show_windows(struct str *out, const struct answer *a, size_t width)
 		}
 		add_window(out, r, width);
 	}
-	if (id == NULL && n == 0)
+	return id != NULL;
+}
+
+void
+show_id(struct str *out, const struct answer *a, size_t width)
+{
+	const struct answer_record	*r;
+	size_t				 i, n;
+
+	n = add_overrides(out, a);
+	if (strcmp(answer_whole(a, "exempt"), "1") == 0) {
+		str_adds(out, "exempt: no limit applies to its mail\n");
+		n++;
+	}
+	for (i = 0; i < a->nrecord; i++) {
+		r = &a->record[i];
+		if (strcmp(r->kind, "keys") != 0)
+			continue;
+		str_addf(out, "%s: at most %" PRId64 " a mail\n",
+		    answer_get(r, "id"), answer_number(r, "max_per_mail"));
+		n++;
+	}
+	if (!add_windows(out, a, width) && n == 0)
 		str_adds(out, "no limits for this id\n");
 }
 
@@ -405,11 +423,7 @@ show_explain(struct str *out, const struct answer *a, size_t width)
 		    strcmp(answer_get(r, "warns"), "1") == 0 ?
 		    ", which is near its limit" : "");
 	}
-	for (i = 0; i < a->nrecord; i++)
-		if (strcmp(a->record[i].kind, "windows") == 0) {
-			show_windows(out, a, width);
-			break;
-		}
+	(void)add_windows(out, a, width);
 }
 
 /* --- status --- */

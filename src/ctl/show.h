@@ -5,7 +5,7 @@
 
 /* Answers as a person reads them, appended. `width`: columns there are. */
 void	show_status(struct str *, const struct answer *, size_t width);
-void	show_windows(struct str *, const struct answer *, size_t width);
+void	show_id(struct str *, const struct answer *, size_t width);
 /* What is blocked and granted. */
 void	show_overrides(struct str *, const struct answer *, size_t width);
 void	show_reset(struct str *, const struct answer *, size_t width);

@@ -84,7 +84,8 @@ change_reset(struct control *c, const struct control_word *word, size_t n)
 		return;
 	str_init(&ids);
 	q->held = held_take(control_held());
-	explain_id(&change.charge, q->held->settings, &word[0], &ids, true);
+	(void)explain_id(&change.charge, q->held->settings, &word[0], &ids,
+	    true);
 	change.charge.deadline = clock_after(turn_now(),
 	    q->held->settings->db_timeout).ns;
 	q->charge.len = 0;
@@ -185,7 +186,7 @@ change_grant_until(struct control *c, const struct control_word *word,
 		return;
 	str_init(&ids);
 	str_init(&done);
-	explain_id(&change.charge, s, word, &ids, true);
+	(void)explain_id(&change.charge, s, word, &ids, true);
 	m->amount = amount;
 	m->nids = change.charge.nkeys;
 	str_adds(&done, until > 0 ? "granted to" : "no longer granted to");

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/ids.h"
 #include "conf/normal.h"
 #include "engine/action.h"
 #include "engine/blocks.h"
@@ -377,6 +378,26 @@ id_under(struct str *out, const struct settings *s,
 	return out->len > at;
 }
 
+/*
+ * Takes the limits off the last key, if `exempt` names its id. Returns whether
+ * it does.
+ */
+static bool
+show_exempt(struct msg_charge *charge, const struct settings *s,
+    enum rule_attribute attr, const char *id, size_t len)
+{
+	struct msg_charge_key	*key = &charge->keys[charge->nkeys - 1];
+
+	if (attr == KEY_SASL_USERNAME ?
+	    ids_find_name(s->exempt, id, len) == NULL :
+	    attr != KEY_CLIENT_ADDRESS || ids_find(s->exempt, id, len) == NULL)
+		return false;
+	key->limits.count = 0;
+	key->sql = false;
+	key->max_per_mail = 0;
+	return true;
+}
+
 /* Whether it is an address, or a network, which is never counted. */
 static bool
 id_outside(const struct settings_networks *networks, const char *bytes,
@@ -418,8 +439,11 @@ rule_named(const struct settings *s, const char *id, size_t idlen)
 	return NULL;
 }
 
-/* Makes the id for each rule; `ids` holds them one after the other. */
-static void
+/*
+ * Makes the id for each rule; `ids` holds them one after the other. Returns
+ * whether one of them is exempt.
+ */
+static bool
 show_rules(struct msg_charge *charge, const struct settings *s, const char *id,
     size_t idlen, struct str *ids, bool mails)
 {
@@ -427,6 +451,7 @@ show_rules(struct msg_charge *charge, const struct settings *s, const char *id,
 	enum rule_attribute		 kind = KEY__MAX;
 	struct network			 net;
 	size_t				 i, name, at[RULES_MAX];
+	bool				 exempt = false;
 
 	if (named != NULL) {
 		name = strlen(named->name) + 1;
@@ -436,7 +461,7 @@ show_rules(struct msg_charge *charge, const struct settings *s, const char *id,
 	    (kind = blocks_kind(&id, &idlen)) == KEY__MAX &&
 	    memchr(id, ':', idlen) != NULL)
 		/* The name of no rule, as for a block. */
-		return;
+		return false;
 	for (i = 0; i < s->nrules; i++) {
 		r = &s->rules[i];
 		if (named != NULL ? r != named : mails && !rule_counts_mails(r))
@@ -460,13 +485,20 @@ show_rules(struct msg_charge *charge, const struct settings *s, const char *id,
 		    &r->limits, ids->data + name, ids->len - name),
 		    r->sql_limits_by_id != NULL, NULL,
 		    ids->len - at[charge->nkeys]);
+		if (mails)
+			continue;
+		charge->keys[charge->nkeys - 1].max_per_mail = r->max_per_mail;
+		if (r->nkey == 1 && show_exempt(charge, s, r->key[0],
+		    ids->data + name, ids->len - name))
+			exempt = true;
 	}
 	/* `ids` does not grow any more: sets the pointers into it. */
 	for (i = 0; i < charge->nkeys; i++)
 		charge->keys[i].id = ids->data + at[i];
+	return exempt;
 }
 
-void
+bool
 explain_id(struct msg_charge *charge, const struct settings *s,
     const struct control_word *word, struct str *ids, bool mails)
 {
@@ -479,10 +511,8 @@ explain_id(struct msg_charge *charge, const struct settings *s,
 	memset(charge, 0, offsetof(struct msg_charge, keys));
 	charge->mode = CHARGE_EACH;
 	charge->instance = charge->state = "";
-	if (s->nrules > 0) {
-		show_rules(charge, s, id, len, ids, mails);
-		return;
-	}
+	if (s->nrules > 0)
+		return show_rules(charge, s, id, len, ids, mails);
 	if ((kind = blocks_kind(&id, &len)) == KEY__MAX)
 		kind = addr_network_parse(&net, id, len) == 0 ?
 		    KEY_CLIENT_ADDRESS : s->limit_by_sasl ?
@@ -492,9 +522,10 @@ explain_id(struct msg_charge *charge, const struct settings *s,
 	    kind == KEY_CLIENT_ADDRESS && s->limit_by_ip &&
 	    !id_outside(&s->limited_networks, id, len);
 	if (!counts || !id_under(ids, s, NULL, kind, id, len))
-		return;
+		return false;
 	show_key(charge, 0, show_limits(s->limits_by_id, &s->limits, ids->data,
 	    ids->len), s->sql_limits_by_id[0] != '\0', ids->data, ids->len);
+	return !mails && show_exempt(charge, s, kind, ids->data, ids->len);
 }
 
 void
@@ -512,7 +543,9 @@ explain_show(struct control *c, const struct control_word *word, size_t n)
 	str_init(&ids);
 	q->held = held_take(control_held());
 	str_add(&q->word, word[0].bytes, word[0].len);
-	explain_id(charge, q->held->settings, &word[0], &ids, false);
+	q->exempt = explain_id(charge, q->held->settings, &word[0], &ids,
+	    false) || identity_is_exempt(q->held->settings, q->word.data,
+	    q->word.len);
 	if (charge->nkeys == 0 ? !control_ask(c, MSG_OVERRIDES_WANTED, NULL) :
 	    !explain_ask(c, charge))
 		control_fail(c, AWAY);
@@ -529,6 +562,19 @@ show_block(struct control *c, const struct override *block)
 	}
 	explain_override(control_answer(c), block);
 	control_end(c);
+}
+
+static void
+show_max_per_mail(struct str *out, const struct settings *s,
+    const struct msg_charge_key *key)
+{
+	if (key->max_per_mail == 0)
+		return;
+	reply_begin(out, "keys");
+	reply_text(out, "rule", explain_rule(s, key));
+	reply_bytes(out, "id", key->id, key->idlen);
+	reply_number(out, "max_per_mail", key->max_per_mail);
+	reply_end(out);
 }
 
 /* Whether this window has something to show. */
@@ -561,7 +607,7 @@ explain_show_told(struct control *c, const struct message *m)
 		control_fail(c, "the database gives no verdict");
 		return 0;
 	}
-	if (identity_is_exempt(s, q->word.data, q->word.len)) {
+	if (q->exempt) {
 		reply_begin(control_answer(c), "");
 		reply_bool(control_answer(c), "exempt", true);
 		reply_end(control_answer(c));
@@ -579,6 +625,9 @@ explain_show_told(struct control *c, const struct message *m)
 		for (j = 0; j < w->keys[i].nwindows; j++)
 			if (!any || show_has(&w->keys[i], j))
 				break;
+		if (j < w->keys[i].nwindows || w->keys[i].nwindows == 0)
+			show_max_per_mail(control_answer(c), s,
+			    &charge->keys[i]);
 		if (j < w->keys[i].nwindows)
 			explain_windows(control_answer(c), s, &charge->keys[i],
 			    &w->keys[i]);

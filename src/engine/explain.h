@@ -22,9 +22,10 @@ int	explain_show_told(struct control *, const struct message *);
  * rule that counts by such an id, or under the rule of "RULE:ID". With `mails`,
  * and without a rule's name, only under rules that count recipients or
  * messages. There may be none. The keys point into `ids`, which the caller
- * owns.
+ * owns. Without `mails` returns whether one of the ids is exempt; that key has
+ * no limits.
  */
-void	explain_id(struct msg_charge *, const struct settings *,
+bool	explain_id(struct msg_charge *, const struct settings *,
 	    const struct control_word *, struct str *ids, bool mails);
 
 /* Appends a record of a block or a grant. */
