@@ -319,7 +319,7 @@ ledger_stop(struct ledger *l)
 static void
 ledger_open(struct ledger *l)
 {
-	char	reason[256];
+	char	reason[480];		/* several hosts' */
 	bool	away;
 
 	l->store = store_open(l->settings, l->start.directory,

@@ -7,6 +7,7 @@
 #include "lib/scrub.h"
 
 #define KEYWORDS_MAX	64
+#define REASON_MIN	16	/* bytes of a host's, or it is left out */
 #define REQUIRE_AUTH_VERSION 160000	/* first libpq with require_auth */
 
 struct pgsql_keywords {
@@ -288,6 +289,38 @@ pgsql_forget_password(struct pgsql *db)
 	scrub_memory();
 }
 
+static const char *
+pgsql_line_after(const char *line)
+{
+	line += strcspn(line, "\n");
+	return *line == '\n' ? line + 1 : line;
+}
+
+/*
+ * libpq's message has a line for each host that was tried, hints in lines that
+ * begin with a tab. Every host gets a share of the room.
+ */
+static void
+pgsql_reasons(char *dst, size_t size, const char *text)
+{
+	const char	*line;
+	size_t		 hosts = 0, used = 0, room;
+
+	for (line = text; *line != '\0'; line = pgsql_line_after(line))
+		hosts += *line != '\t';
+	dst[0] = '\0';
+	for (line = text; *line != '\0'; line = pgsql_line_after(line)) {
+		if (*line == '\t')
+			continue;
+		if ((room = (size - used) / hosts--) < REASON_MIN)
+			return;
+		if (used > 0)
+			used += strlcpy(dst + used, "; ", room);
+		pgsql_words(dst + used, room - 2, line);
+		used += strlen(dst + used);
+	}
+}
+
 struct pgsql *
 pgsql_open(const struct value *config, int64_t timeout, bool insecure,
     bool *away, char *reason, size_t size)
@@ -311,9 +344,8 @@ pgsql_open(const struct value *config, int64_t timeout, bool insecure,
 	for (i = 0; i < k.count; i++)
 		str_wipe(&k.text[i]);
 	if (db->conn == NULL || PQstatus(db->conn) != CONNECTION_OK) {
-		pgsql_words(reason, size, db->conn == NULL ? "libpq has no"
-		    " memory" :
-		    PQerrorMessage(db->conn));
+		pgsql_reasons(reason, size, db->conn == NULL ? "libpq has no"
+		    " memory" : PQerrorMessage(db->conn));
 		pgsql_close(db);
 		return NULL;
 	}
