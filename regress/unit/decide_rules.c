@@ -135,6 +135,36 @@ rules_scope(void **state)
 }
 
 /* The fields only and except. */
+/* recipient_delimiter is for logins and mail addresses only. */
+static void
+rules_extensions(void **state)
+{
+#define CUT(key, id)	RULES("{'name': 'r', 'limits_by_id': {" id \
+			": [[9, 9]]}, 'limits': [[5, 60]], 'key': " key "}") \
+			"recipient_delimiter = '+'"
+	static const struct decide_case	cases[] = {
+		{ CUT("'sasl_username'", "'A+b'"), "sasl_username=a+c\n" DATA,
+		    "once/0 r:a n=3 9/9" },
+		{ CUT("'sender'", "'a+b@x '"), "sender=a+c@x\n" DATA,
+		    "once/0 r:a@x n=3 9/9" },
+		{ CUT("'helo_name'", "'A+b '"), "helo_name=a+B\n" DATA,
+		    "once/0 r:a+b n=3 9/9" },
+		{ CUT("'client_name'", "'a+b@x'"), "client_name=a+b@x\n" DATA,
+		    "once/0 r:a+b@x n=3 9/9" },
+		{ CUT("'sender_domain'", "'a+b'"), "sender=x@a+b\n" DATA,
+		    "once/0 r:a+b n=3 9/9" },
+		{ CUT("['helo_name', 'sender']", "'a+b,c\\\\,d+e@x'"),
+		    "helo_name=a+b\nsender=c,d+f@x\n" DATA,
+		    "once/0 r:a+b,c\\,d@x n=3 9/9" },
+		{ CUT("['sender', 'helo_name']", "'a+b@x,a+b'"),
+		    "helo_name=a+b\nsender=a@x\n" DATA,
+		    "once/0 r:a@x,a+b n=3 9/9" }
+	};
+
+	(void)state;
+	CHECK(cases);
+}
+
 static void
 rules_for_whom(void **state)
 {
@@ -374,6 +404,7 @@ main(void)
 		TEST(rules_identity),
 		TEST(rules_together),
 		TEST(rules_scope),
+		TEST(rules_extensions),
 		TEST(rules_for_whom),
 		TEST(rules_for_attributes),
 		TEST(exempt),

@@ -154,6 +154,42 @@ limits_longest(const struct limits *limits)
 
 /* --- limits_by_id --- */
 
+/* The values of a combination have commas between them, which "\\," is not. */
+static size_t
+limits_part(const char *bytes, size_t len)
+{
+	size_t	i;
+
+	for (i = 0; i < len && bytes[i] != ','; i++)
+		if (bytes[i] == '\\')
+			i++;
+	return i < len ? i : len;
+}
+
+/* Appends an id as the rule, or without one the identity, counts it. */
+static void
+limits_normal(struct str *id, const struct reading *r, const char *bytes,
+    size_t len)
+{
+	const struct settings_rule	*rule = r->rule;
+	size_t				 i, n;
+
+	/* A key that is wrong is a fault already. */
+	if (rule == NULL || rule->nkey == 0)
+		normal_text(id, r->settings, KEY_SASL_USERNAME, bytes, len);
+	for (i = 0; rule != NULL && i < rule->nkey; i++) {
+		n = i + 1 < rule->nkey ? limits_part(bytes, len) : len;
+		normal_text(id, r->settings, rule->key[i], bytes, n);
+		bytes += n;
+		len -= n;
+		if (len == 0)
+			return;
+		str_addc(id, ',');
+		bytes++;
+		len--;
+	}
+}
+
 static void
 limits_add(struct ids *t, const struct reading *r, const struct value *key,
     struct limits *limits)
@@ -167,8 +203,7 @@ limits_add(struct ids *t, const struct reading *r, const struct value *key,
 	if (key->type == VALUE_INT)
 		str_addf(&id, "%lld", (long long)key->integer);
 	else
-		/* Found without default_domain too: ids_find. */
-		normal_mailbox(&id, r->settings, "", key->bytes, key->len);
+		limits_normal(&id, r, key->bytes, key->len);
 	if (addr_network_parse(&network, id.data, id.len) == 0)
 		e = ids_add_network(t, &network, &fresh);
 	else

@@ -165,28 +165,12 @@ static void
 match_normal(struct str *id, const struct settings *s, enum rule_attribute attr,
     const char *bytes, size_t len)
 {
-	len = normal_length(bytes, len);
-	switch (attr) {
-	case KEY_SASL_USERNAME:
-	case KEY_SENDER:
-	case KEY_RECIPIENT:
-		/* Found without default_domain too: ids_find. */
-		normal_mailbox(id, s, "", bytes, len);
-		return;
-	case KEY_SASL_DOMAIN:
-	case KEY_SENDER_DOMAIN:
-	case KEY_RECIPIENT_DOMAIN:
-		if (len > 0 && bytes[0] == '@') {
-			bytes++;
-			len--;
-		}
-		break;
-	default:
-		break;
+	if (len > 0 && bytes[0] == '@' && (attr == KEY_SASL_DOMAIN ||
+	    attr == KEY_SENDER_DOMAIN || attr == KEY_RECIPIENT_DOMAIN)) {
+		bytes++;
+		len--;
 	}
-	str_add(id, bytes, len);
-	if (s->fold_case)
-		str_fold(id->data, id->len);
+	normal_text(id, s, attr, bytes, len);
 }
 
 static int

@@ -54,3 +54,19 @@ normal_mailbox(struct str *out, const struct settings *s, const char *domain,
 	if (s->fold_case)
 		str_fold(out->data + begin, out->len - begin);
 }
+
+void
+normal_text(struct str *out, const struct settings *s,
+    enum rule_attribute attr, const char *bytes, size_t len)
+{
+	size_t	begin = out->len;
+
+	if (attr == KEY_SASL_USERNAME || attr == KEY_SENDER ||
+	    attr == KEY_RECIPIENT) {
+		normal_mailbox(out, s, "", bytes, len);
+		return;
+	}
+	str_add(out, bytes, normal_length(bytes, len));
+	if (s->fold_case)
+		str_fold(out->data + begin, out->len - begin);
+}

@@ -15,6 +15,13 @@
 void	normal_mailbox(struct str *, const struct settings *,
 	    const char *domain, const char *, size_t);
 
+/*
+ * Appends a value of this attribute that the configuration names. A login keeps
+ * having no domain: ids_find knows default_domain.
+ */
+void	normal_text(struct str *, const struct settings *,
+	    enum rule_attribute, const char *, size_t);
+
 /* The length without the blanks that no value of a request ends in. */
 size_t	normal_length(const char *, size_t);
 

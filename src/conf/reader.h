@@ -26,6 +26,7 @@ struct reading {
 	int64_t		 max;
 	const struct reader_word *words;	/* up to a NULL name */
 	struct settings	*settings;	/* what was read of it so far */
+	const struct settings_rule *rule;	/* of a field; else NULL */
 	struct faults	*faults;
 };
 

@@ -248,6 +248,7 @@ rules_read_field(const struct reading *r, struct settings_rule *rule,
 	field.min = f->min;
 	field.max = f->max;
 	field.words = f->words;
+	field.rule = rule;
 	f->read(&field, v);
 }
 
@@ -290,19 +291,26 @@ static void
 rules_read_one(const struct reading *r, struct settings_rule *rule,
     const struct value *v)
 {
-	size_t	i;
+	const struct value	*by_id;
+	size_t			 i;
 
 	if (v->type != VALUE_DICT) {
 		reader_mismatch(r, v, "a dictionary");
 		return;
 	}
+	by_id = value_get(v, "limits_by_id");
 	rule->unless = -1;
 	rule->ipv4_prefix = r->settings->ipv4_prefix;
 	rule->ipv6_prefix = r->settings->ipv6_prefix;
 	/* Without a word of its own a rule is reported when anything is. */
 	rule->report = r->settings->report;
+	/* The key says how the ids of limits_by_id are written. */
 	for (i = 0; i + 1 < v->count; i += 2)
-		rules_read_field(r, rule, v->items[i], v->items[i + 1]);
+		if (v->items[i + 1] != by_id)
+			rules_read_field(r, rule, v->items[i], v->items[i + 1]);
+	for (i = 0; i + 1 < v->count; i += 2)
+		if (v->items[i + 1] == by_id)
+			rules_read_field(r, rule, v->items[i], by_id);
 	/* "" is how a query is switched off; NULL is how a rule has none. */
 	if (rule->sql_limits_by_id != NULL && *rule->sql_limits_by_id == '\0') {
 		free(rule->sql_limits_by_id);

@@ -30,6 +30,7 @@ settings_read_row(struct settings *s, size_t i, struct faults *faults)
 	r.max = row->max;
 	r.words = row->words;
 	r.settings = s;
+	r.rule = NULL;
 	r.faults = faults;
 	row->read(&r, s->values[i]);
 }
