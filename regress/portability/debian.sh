@@ -30,6 +30,8 @@ git -C "$top" archive HEAD | tar -x -C "$dir/src"
 exec unshare --mount --pid --fork --kill-child sh -euc '
 	dir=$1
 	shift
+	# A root that is a mount of its own lets tests make name spaces inside.
+	mount --bind "$dir" "$dir"
 	mount -t proc proc "$dir/proc"
 	mount --rbind /dev "$dir/dev"
 	mount -t tmpfs -o mode=1777 tests "$dir/tmp"
