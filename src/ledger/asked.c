@@ -7,7 +7,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
-#define QUESTIONS_MOST	256		/* at once: policyctl's are few */
+#define QUESTIONS_MOST	256		/* in the batch, of policyctl */
 
 /* --- charges --- */
 
@@ -50,7 +50,10 @@ asked_on_hit(void *arg, const char *id, size_t idlen, int64_t seconds)
 		channel_signal(l->parent, MSG_HIT_NEW, 0);
 }
 
-/* Whether the engine has more to ask: batches overlap, where they can. */
+/*
+ * Whether the engine has sent more charges: then batches overlap, if the store
+ * can do that.
+ */
 static bool
 asked_more(void *arg)
 {
@@ -62,7 +65,7 @@ asked_more(void *arg)
 	return poll(&p, 1, 0) == 1;
 }
 
-/* Where that does not work the next one who writes there finds it. */
+/* A failure to send is noticed by the next write to the channel. */
 static void
 asked_on_answered(void *arg)
 {
@@ -129,7 +132,7 @@ asked_override_put(void *arg, const struct override *o)
 	channel_send(l->engine, MSG_OVERRIDES_PART, 0, &l->payload, -1);
 }
 
-/* Before any verdict that rests on it the engine is told what was read. */
+/* The engine gets the list before any verdict that depends on it. */
 void
 asked_on_overrides(void *arg, bool changed)
 {
@@ -163,7 +166,7 @@ asked_engine(struct ledger *l)
 	override_table_stale(charge_batch_overrides(l->batch));
 	if (!asked_refresh(l) || l->overrides_told)
 		return;
-	/* The database does not tell now: what it told last holds. */
+	/* The database cannot be read now: the last list stays in force. */
 	if (override_table_known(charge_batch_overrides(l->batch)))
 		asked_on_overrides(l, true);
 }
@@ -177,7 +180,7 @@ asked_on_overrides_wanted(struct ledger *l, const struct message *m)
 	return 0;
 }
 
-/* No longer than ten years, or for ever. */
+/* At most ten years, or for ever. */
 static int64_t
 asked_until(int64_t until, int64_t now)
 {
@@ -277,7 +280,7 @@ asked_on_figures(struct ledger *l, const struct message *m)
 
 static const struct {
 	int	(*handle)(struct ledger *, const struct message *);
-	bool	 question;		/* of policyctl */
+	bool	 question;		/* asked by policyctl */
 } from_engine[MSG__MAX] = {
 	[MSG_CHARGE]		= { asked_on_charge, false },
 	[MSG_WEIGH]		= { asked_on_weigh, true },
@@ -288,7 +291,10 @@ static const struct {
 	[MSG_FIGURES_WANTED]	= { asked_on_figures, true }
 };
 
-/* Answers may be much longer than questions, and what is weighed takes room. */
+/*
+ * Limits policyctl's questions: answers can be long, and weighed charges take
+ * memory.
+ */
 static bool
 asked_may_ask(struct ledger *l)
 {

@@ -9,9 +9,9 @@
 #include "lib/str.h"
 
 #define READ_BUDGET	20000	/* rows of first readings in one batch */
-#define USUAL		1024	/* bytes of a charge */
+#define USUAL		1024	/* usual size of a charge */
 #define SPARES		4096
-#define PART_LEAST	16	/* charges of which a batch takes only half */
+#define PART_LEAST	16	/* fewest charges that half a batch has */
 
 struct charge_batch *
 charge_batch_new(struct cache *cache, struct store *store,
@@ -46,8 +46,8 @@ charge_batch_count(const struct charge_batch *b)
 }
 
 /*
- * Most charges are of one size, and there are many: those that are over make
- * room for the next ones.
+ * Most charges have one size, and there are many: a finished charge's memory is
+ * kept for the next one.
  */
 static struct verdict_charge *
 charge_new(struct charge_batch *b, size_t size)
@@ -116,7 +116,7 @@ charge_batch_free(struct charge_batch *b)
 
 /* --- taking charges in --- */
 
-/* Bytes that the strings of one charge need at most, as they are stored. */
+/* The most bytes that the strings of one charge need in their stored form. */
 static size_t
 charge_bytes(const struct msg_charge *m)
 {
@@ -140,7 +140,7 @@ charge_limits(const struct msg_charge *m)
 	return n;
 }
 
-/* Copies the stored form to *at and moves it on. */
+/* Copies the stored form to *at and advances *at past it. */
 static const char *
 charge_store_id(char **at, const char *id, size_t *len)
 {
@@ -169,8 +169,8 @@ charge_key(struct verdict_key *k, const struct msg_charge_key *m,
 }
 
 /*
- * What no database would take as text is left out: it is only for people to
- * read.
+ * Leaves out a state that no database would take as text; it is only for people
+ * to read.
  */
 static void
 charge_state(struct verdict_charge *c, const struct msg_charge *m, char *at)
@@ -268,7 +268,10 @@ charge_batch_reset(struct charge_batch *b, uint64_t request,
 		return -1;
 	c = TAILQ_LAST(&b->waiting, charges);
 	c->reset = true;
-	/* Before what is charged in its batch: store_forget_values. */
+	/*
+	 * A reset goes before the charges of its batch: see
+	 * store_forget_values.
+	 */
 	TAILQ_REMOVE(&b->waiting, c, entry);
 	TAILQ_INSERT_HEAD(&b->waiting, c, entry);
 	return 0;
@@ -350,7 +353,7 @@ charge_keep_hits(struct charge_batch *b)
 	b->nhit += n;
 }
 
-/* It waits no longer. */
+/* Moves the charge from the waiting to the decided ones. */
 static void
 charge_settle(struct charge_batch *b, struct verdict_charge *c)
 {
@@ -397,9 +400,10 @@ charge_tell(const struct verdict_charge *c,
 }
 
 /*
- * Not committed: what was recorded is not; a window that was full is full all
- * the same. With the connection lost nobody here knows whether it was: that is
- * for the next ledger to tell, which is asked what is not answered.
+ * If the batch was not committed, its charges are not recorded, but a full
+ * window is still full, so refusals stand. If the connection was lost, the
+ * result of the commit is unknown: charges are left unanswered, and the engine
+ * asks the next ledger.
  */
 static void
 charge_answer(struct charge_batch *b, struct charges *list,
@@ -420,7 +424,7 @@ charge_answer(struct charge_batch *b, struct charges *list,
 	}
 }
 
-/* These are safe. */
+/* The commit of these charges is durable. */
 static void
 charge_on_flushed(void *arg)
 {
@@ -443,7 +447,7 @@ charge_tell_hits(struct charge_batch *b, const struct charge_answers *answers)
 	}
 }
 
-/* Nobody waits for these any longer; all: for none. */
+/* Expires charges past their deadline; with `all`, every waiting charge. */
 static void
 charge_expire(struct charge_batch *b, struct mono mono, bool all)
 {
@@ -492,7 +496,10 @@ charge_batch_start(struct charge_batch *b, int64_t now)
 	return store_commit(b->store, &later);
 }
 
-/* A reset that the store could not do takes the whole batch back. */
+/*
+ * If the store failed to forget the values of a reset, rolls the whole batch
+ * back.
+ */
 static enum store_result
 charge_commit(struct charge_batch *b, bool *later)
 {
@@ -520,12 +527,9 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono,
 	if ((result = charge_gather(b, now, mono)) != STORE_OK ||
 	    (result = charge_begin(b)) != STORE_OK)
 		goto fail;
-	/* charge_gather may have read another list. */
+	/* charge_gather may have refreshed the list. */
 	b->context.overrides = override_table_list(b->overrides);
-	/*
-	 * A lock may have been waited for, until those who ask were told
-	 * otherwise.
-	 */
+	/* Waiting for a lock may have taken longer than some deadlines. */
 	charge_expire(b, clock_mono(), false);
 	b->context.value = b->value;
 	b->context.nvalue = b->nvalue;
@@ -546,8 +550,7 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono,
 	return result;
  fail:
 	/*
-	 * A lock may be gone the next time; anything else they need not wait
-	 * for.
+	 * Retry after a lock; after any other fault the charges need not wait.
 	 */
 	if (result != STORE_BUSY) {
 		cache_undo(b->cache);
@@ -557,7 +560,7 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono,
 	return result;
 }
 
-/* What of it the server wrote nobody knows. */
+/* Whether the server wrote the unflushed batch is unknown. */
 static enum store_result
 charge_lost(struct charge_batch *b, enum store_result result)
 {
@@ -567,8 +570,8 @@ charge_lost(struct charge_batch *b, enum store_result result)
 }
 
 /*
- * Where batches overlap, half of those who wait: the others' batch is written
- * while these are answered.
+ * Where batches overlap, takes half of the waiting charges: the other half is
+ * decided while the first is being written.
  */
 static void
 charge_part(struct charge_batch *b)
@@ -585,7 +588,7 @@ charge_part(struct charge_batch *b)
 	}
 }
 
-/* Those whose ids are still being read are behind the others. */
+/* Charges whose ids are still being read go behind the others. */
 static void
 charge_whole(struct charge_batch *b)
 {
@@ -599,7 +602,7 @@ charge_batch_run(struct charge_batch *b, int64_t now, struct mono mono,
 {
 	charge_expire(b, mono, false);
 	charge_answer(b, &b->decided, STORE_FAILED, answers);
-	/* Nobody waits any longer: that says nothing new of the database. */
+	/* Without waiting charges there is no new result of the database. */
 	if (TAILQ_EMPTY(&b->waiting))
 		return b->last;
 	charge_part(b);

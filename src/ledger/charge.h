@@ -80,9 +80,9 @@ struct charge_answers {
  * is the wall clock; the monotonic clock is for deadlines. When every waiting
  * charge has expired, returns the result of the previous call.
  *
- * STORE_LOST: this process can do nothing more. Refusals are answered; all
- * other charges are left unanswered, and the engine sends them to the next
- * ledger.
+ * STORE_LOST: this process can do nothing more. Refusals, weighed charges and
+ * resets are answered; all others are left unanswered, and the engine sends
+ * them to the next ledger.
  */
 enum store_result	 charge_batch_run(struct charge_batch *, int64_t now,
 			    struct mono, const struct charge_answers *);

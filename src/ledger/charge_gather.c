@@ -31,9 +31,9 @@ charge_touch(struct charge_batch *b, struct verdict_key *k)
 }
 
 /*
- * How far back this key looks, so that one first reading serves all that touch
- * it. An instance may be older than every window: what it was charged is read
- * as far back as instances are remembered.
+ * The oldest second that this key needs, so that one first reading serves all
+ * charges of the id. An instance may be older than every window: its charges
+ * are read as far back as instances are remembered.
  */
 static void
 charge_since(struct charge_batch *b, const struct verdict_key *k, int64_t now)
@@ -84,7 +84,7 @@ charge_add_value(struct charge_batch *b, const struct msg_charge_key *k)
 	value->date = -1;
 }
 
-/* Each value once; every key is shown its own. */
+/* Sorts the values, each once, and points every key to its value. */
 static void
 charge_values(struct charge_batch *b)
 {
@@ -113,7 +113,7 @@ charge_values(struct charge_batch *b)
 		}
 }
 
-/* All that the batch will look for in memory is on its way before it does. */
+/* Prefetches everything that the batch will look up in the cache. */
 static void
 charge_ahead(struct charge_batch *b)
 {
@@ -136,8 +136,8 @@ charge_ahead(struct charge_batch *b)
 }
 
 /*
- * A window that only SQL knows is kept before a row is recorded for it, so that
- * no cleaning takes that for old.
+ * Saves a longer window that SQL returned before a row is recorded for it, so
+ * that no cleaning deletes the row too early.
  */
 static void
 charge_remember(struct charge_batch *b, int64_t now)

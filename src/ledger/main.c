@@ -7,7 +7,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
-#define READS		64		/* of a channel, before deciding */
+#define READS		64		/* messages of a channel, then decide */
 #define BUSY_MS		5		/* between tries at a locked file */
 #define FLUSH_MS	100		/* between looks at its deadline */
 #define BUSY_LOG_NS	INT64_C(1000000000)
@@ -23,7 +23,10 @@ void
 ledger_lost(struct ledger *l)
 {
 	log_error("%s: %s", store_description(l->store), store_error(l->store));
-	/* Whose window was full is refused all the same; others ask again. */
+	/*
+	 * Refusals are still sent; the engine asks the next ledger about all
+	 * others.
+	 */
 	if (l->engine != NULL)
 		(void)channel_drain(l->engine, clock_after(clock_mono(),
 		    FAREWELL_MS));
@@ -48,7 +51,7 @@ ledger_note(struct ledger *l, enum store_result result)
 		l->trouble[0] = '\0';
 		return;
 	}
-	/* That another process holds it for a moment is nothing to tell. */
+	/* A lock that another process holds for a moment is not logged. */
 	now = clock_mono().ns;
 	if (l->busy_since == 0)
 		l->busy_since = now;
@@ -77,7 +80,7 @@ ledger_drop_report(struct ledger *l)
 	l->report = NULL;
 }
 
-/* What a channel has for us goes to `handle`. -1: the channel is at its end. */
+/* Hands each message of a channel to `handle`. -1: the channel is closed. */
 static int
 ledger_read(struct ledger *l, struct channel *c,
     int (*handle)(struct ledger *, const struct message *))
@@ -106,7 +109,9 @@ ledger_read_engine(struct ledger *l)
 		ledger_drop_engine(l);
 }
 
-/* The report has nothing to say to the ledger: only its end is of interest. */
+/*
+ * The report sends nothing to the ledger: only the end of its channel matters.
+ */
 static int
 ledger_on_report(struct ledger *l, const struct message *m)
 {
@@ -205,14 +210,14 @@ ledger_poll_add(struct pollfd *p, const struct channel *c)
 	p->revents = 0;
 	if (c == NULL)
 		return;
-	/* An engine that does not read is not asked for more either. */
+	/* Do not read from an engine that does not read our answers. */
 	if (channel_queued(c) < CHANNEL_HIGH)
 		p->events |= POLLIN;
 	if (channel_queued(c) > 0)
 		p->events |= POLLOUT;
 }
 
-/* `idle`: when the store wants to be called again, -1: not for now. */
+/* `idle`: milliseconds until store_idle should be called again, -1: never. */
 static int
 ledger_timeout(struct ledger *l, int idle)
 {
@@ -228,7 +233,7 @@ ledger_timeout(struct ledger *l, int idle)
 	return clean < idle ? clean : idle;
 }
 
-/* Waits for what comes next and reads it. */
+/* Waits for input and reads it. */
 static void
 ledger_wait(struct ledger *l, int idle)
 {
@@ -259,7 +264,7 @@ ledger_wait(struct ledger *l, int idle)
 		exit(errno == EBADMSG ? EXIT_FAILURE : 0);
 }
 
-/* A ledger that has no engine is there to clean and to report, and no more. */
+/* A ledger without an engine only cleans and reports. */
 static int
 ledger_idle(struct ledger *l)
 {
@@ -293,7 +298,7 @@ ledger_serve(struct ledger *l)
 	}
 }
 
-/* What was asked before the stop is answered after it. */
+/* Charges received before the stop are answered. */
 static void
 ledger_stop(struct ledger *l)
 {
@@ -349,7 +354,7 @@ main(void)
 	connects = needs.role == SANDBOX_LEDGER_SERVER;
 	if (l->engine != NULL)
 		store_start_helper(&l->start, l->settings);
-	/* What others wrote, be it in a file, is read after this. */
+	/* From here on the process reads data of others, be it in a file. */
 	if (connects)
 		role_connect(&l->start, &needs);
 	else

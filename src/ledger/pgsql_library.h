@@ -14,10 +14,10 @@ struct pgsql {
 	int64_t			 timeout;	/* ms */
 	struct mono		 deadline;
 	PGresult		*result;	/* of the last pgsql_take */
-	size_t			 put;		/* in this pipeline */
+	size_t			 put;		/* put in this pipeline */
 	size_t			 taken;
 	bool			 synced;	/* the sync is sent */
-	bool			 each;		/* every statement has an end */
+	bool			 each;		/* sync after every one */
 	bool			 failed;	/* a statement of it failed */
 	bool			 exposed;	/* pgsql_exposed */
 	int			 beside;	/* pgsql_watch's fd, or -1 */

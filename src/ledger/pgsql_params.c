@@ -3,7 +3,7 @@
 
 #include "ledger/pgsql.h"
 
-#define TYPE_BYTEA	17	/* pg_type.oid of what an array holds */
+#define TYPE_BYTEA	17	/* pg_type.oid of array elements */
 #define TYPE_INT8	20
 #define TYPE_TEXT	25
 #define ARRAY_HEADER	20
@@ -39,8 +39,8 @@ pgsql_put32(char *at, uint32_t n)
 }
 
 /*
- * The server's binary form: dimensions, whether there are NULLs, type, length,
- * lower bound, and for each element its length and bytes.
+ * Arrays have the server's binary form: number of dimensions, whether there are
+ * NULLs, type, length, lower bound, then the length and bytes of each element.
  */
 static char *
 pgsql_array_extend(struct pgsql_array *a, uint32_t type, uint32_t len)

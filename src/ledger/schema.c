@@ -4,22 +4,24 @@
 #include "ledger/schema.h"
 #include "lib/str.h"
 
-/* Ids may be this long (ledger/id.h); instances and states are cut to these. */
+/*
+ * Ids may have this length (ledger/id.h); instances and states are cut to it.
+ */
 #define ID_TYPE		"varchar(255)"
 #define INSTANCE_TYPE	"varchar(255)"
 #define STATE_TYPE	"varchar(64)"
 #define BINARY		" CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 
 /*
- * MySQL: transactions, and keys of more than 767 bytes, whatever the default
- * is. Some servers make no table without a primary key.
+ * MySQL: transactions, and keys of more than 767 bytes, whatever the server's
+ * default. Some servers refuse a table without a primary key.
  */
 #define ENGINE		" ENGINE=InnoDB ROW_FORMAT=DYNAMIC"
 
 /*
- * A step is taken when `column` of `table` (without a column: the table) is
- * missing, or when the column holds texts only up to less than `width`. "" :
- * nothing to be done.
+ * A step runs when `column` of `table` (NULL: the table) is missing, or when
+ * the column holds fewer than `width` characters or bytes. An empty statement
+ * does nothing.
  */
 struct step {
 	const char	*table;
@@ -30,7 +32,8 @@ struct step {
 
 static const struct step	steps[] = {
 	/*
-	 * seq keeps the order of rows when a database is copied or compacted.
+	 * seq keeps the order of the rows when a database is copied or
+	 * compacted.
 	 */
 	{ "mail_count", NULL, 0, {
 	    "CREATE TABLE mail_count (id " ID_TYPE " NOT NULL,"
@@ -53,7 +56,7 @@ static const struct step	steps[] = {
 	    " seq bigint NOT NULL" SCHEMA_HIDDEN " AUTO_INCREMENT PRIMARY KEY,"
 	    " own tinyint NOT NULL DEFAULT 0" SCHEMA_HIDDEN ")" ENGINE } },
 
-	/* What 0.5.1 did not have. */
+	/* 0.5.1 lacks these. */
 	{ "mail_count", "recipient_count", 0, {
 	    "ALTER TABLE mail_count ADD COLUMN recipient_count int DEFAULT 1",
 	    "ALTER TABLE mail_count ADD COLUMN recipient_count bigint"
@@ -76,10 +79,10 @@ static const struct step	steps[] = {
 	    " NOT NULL DEFAULT ''" } },
 
 	/*
-	 * What no older program has. SQLite has the rowid and mail_tag. On
-	 * PostgreSQL older rows have 0, a constant, for which no row is
-	 * rewritten; the default is dropped by store_pgsql_open.c, since rows
-	 * that other programs insert have none.
+	 * No older program has a tag. On SQLite mail_tag has it. On PostgreSQL
+	 * existing rows get 0: a constant default, so no row is rewritten;
+	 * store_pgsql_open.c then drops the default, since rows that other
+	 * programs insert have no tag.
 	 */
 	{ "mail_count", "tag", 0, {
 	    "",
@@ -99,8 +102,8 @@ static const struct step	steps[] = {
 	    " DEFAULT 1" SCHEMA_HIDDEN } },
 
 	/*
-	 * What 1.x made has 32 bits; SQLite keeps to no width. Both servers
-	 * rewrite the table for it, at once or not at all.
+	 * 1.x made this column with 32 bits; SQLite has no fixed width. Both
+	 * servers rewrite the whole table in one statement.
 	 */
 	{ "mail_count", "recipient_count", SCHEMA_BYTES, {
 	    "",
@@ -124,7 +127,7 @@ static const struct step	steps[] = {
 	    "ALTER TABLE mail_count MODIFY protocol_state " STATE_TYPE
 	    " NOT NULL DEFAULT ''" } },
 
-	/* Made by 1.x only when it was told to report. */
+	/* 1.x made it only if `report` was on. */
 	{ "limit_report", NULL, 0, {
 	    "CREATE TABLE limit_report (id " ID_TYPE " NOT NULL,"
 	    " delta int NOT NULL, hit int NOT NULL DEFAULT 0)",
@@ -140,8 +143,8 @@ static const struct step	steps[] = {
 	    ENGINE } },
 
 	/*
-	 * The same for warn_at. No older program has it, nor has the first of
-	 * ours: store_sqlite_open.c asks for it.
+	 * The same for warn_at. Older programs, and the first version of ours,
+	 * lack it: store_sqlite_open.c checks for it.
 	 */
 	{ "limit_warning", NULL, 0, {
 	    "CREATE TABLE limit_warning (id text NOT NULL,"
@@ -154,7 +157,7 @@ static const struct step	steps[] = {
 	    " delta bigint NOT NULL, hit bigint NOT NULL,"
 	    " PRIMARY KEY (id, delta))" ENGINE } },
 
-	/* For sql_limits_by_id; the administrator may as well have another. */
+	/* For sql_limits_by_id; the administrator may use another table. */
 	{ "rate_limits", NULL, 0, {
 	    "CREATE TABLE rate_limits (id " ID_TYPE " NOT NULL PRIMARY KEY,"
 	    " limits varchar(255) NOT NULL)",
@@ -164,7 +167,8 @@ static const struct step	steps[] = {
 	    " PRIMARY KEY, limits varchar(255) NOT NULL)" ENGINE } },
 
 	/*
-	 * When each value of a rule that counts different ones was last seen.
+	 * The time at which each value of a rule with distinct values was last
+	 * seen.
 	 */
 	{ "mail_distinct", NULL, 0, {
 	    "CREATE TABLE mail_distinct (id text NOT NULL, value text NOT NULL,"
@@ -176,7 +180,7 @@ static const struct step	steps[] = {
 	    " value " ID_TYPE BINARY " NOT NULL, date bigint NOT NULL,"
 	    " PRIMARY KEY (id, value))" ENGINE } },
 
-	/* Of ids with many rows; SQLite has runs for that. */
+	/* Sums of ids with many rows; SQLite has runs instead. */
 	{ "mail_sums", NULL, 0, {
 	    "",
 	    "CREATE TABLE mail_sums (id " ID_TYPE " NOT NULL,"
@@ -189,8 +193,8 @@ static const struct step	steps[] = {
 	    " counts mediumblob NOT NULL, PRIMARY KEY (id, part))" ENGINE } },
 
 	/*
-	 * Changes that others made to rows of mail_count, besides those that
-	 * mail_state counts.
+	 * Changes by others to rows of mail_count that mail_state does not
+	 * count yet.
 	 */
 	{ "mail_change", NULL, 0, {
 	    "",
@@ -198,7 +202,7 @@ static const struct step	steps[] = {
 	    "CREATE TABLE mail_change (session bigint NOT NULL PRIMARY KEY,"
 	    " n bigint NOT NULL)" ENGINE } },
 
-	/* What policyctl changes; few rows. */
+	/* What policyctl sets; few rows. */
 	{ "mail_override", NULL, 0, {
 	    "CREATE TABLE mail_override (id text NOT NULL, kind int NOT NULL,"
 	    " amount bigint NOT NULL, expires bigint NOT NULL,"
@@ -210,7 +214,10 @@ static const struct step	steps[] = {
 	    " kind int NOT NULL, amount bigint NOT NULL,"
 	    " expires bigint NOT NULL, PRIMARY KEY (id, kind))" ENGINE } },
 
-	/* Who did it, when and why; an earlier version of ours did not ask. */
+	/*
+	 * Who set it, when and why; an earlier version of ours did not store
+	 * that.
+	 */
 	{ "mail_override", "since", 0, {
 	    "ALTER TABLE mail_override ADD COLUMN since bigint"
 	    " NOT NULL DEFAULT 0",
@@ -233,7 +240,7 @@ static const struct step	steps[] = {
 	    "ALTER TABLE mail_override ADD COLUMN reason varchar(255)" BINARY
 	    " NOT NULL DEFAULT ''" } },
 
-	/* Numbers of ours, by name. */
+	/* Named numbers. */
 	{ "mail_state", NULL, 0, {
 	    "CREATE TABLE mail_state (name text NOT NULL PRIMARY KEY,"
 	    " value bigint NOT NULL) WITHOUT ROWID",
@@ -244,10 +251,10 @@ static const struct step	steps[] = {
 };
 
 /*
- * Older programs counted each spelling of an id for itself. Where they are one
- * now, what was counted for any of them counts, as far as they are ASCII. The
- * servers read all rows anyway, for indexes of ours; SQLite's ids are folded
- * when they are read, store_sqlite_read.c.
+ * Older programs counted each spelling of an id separately. With fold_case the
+ * counts of all spellings are added up, for ASCII letters. The servers read all
+ * rows anyway when they build our indexes; SQLite folds ids when it reads them,
+ * see store_sqlite_read.c.
  */
 static const char *const	fold[SCHEMA__MAX] = {
 	"",
@@ -264,7 +271,7 @@ schema_hit_table(enum hit_kind kind)
 	return kind == HIT_NEAR ? "limit_warning" : "limit_report";
 }
 
-/* An older program's table is one without a column that only ours has. */
+/* A table without a column that only ours has is an older program's. */
 static int
 schema_fold(enum schema_dialect dialect, const struct schema_database *database)
 {
@@ -281,14 +288,11 @@ schema_fold(enum schema_dialect dialect, const struct schema_database *database)
 	return database->run(database->arg, fold[dialect]);
 }
 
-/*
- * MySQL rewrites a table for each ALTER, so those of one table that follow each
- * other are one.
- */
+/* MySQL rewrites the table for each ALTER, so consecutive ones are combined. */
 struct altering {
 	const char	*table;
 	struct str	 sql;
-	bool		 widens;	/* and nothing else */
+	bool		 widens;	/* only widens columns */
 };
 
 static int
@@ -351,7 +355,7 @@ schema_upgrade(enum schema_dialect dialect,
 		    &width);
 		if (there == 1 && (width == 0 || width >= step->width))
 			continue;
-		/* A column that is to be added is as wide as it should be. */
+		/* An added column gets its full width at once. */
 		if (there == 0 && step->width > 0)
 			continue;
 		ret = there == -1 ? -1 :

@@ -16,8 +16,7 @@ struct sqlite;
 enum sqlite_fault {
 	SQLITE_NO_FAULT,
 	SQLITE_FAULT_BUSY,	/* locked by another process; retry */
-	SQLITE_FAULT_READONLY,	/* reading is possible; what was opened so
-				   stays so: see sqlite_writable */
+	SQLITE_FAULT_READONLY,	/* until reopened: sqlite_writable */
 	SQLITE_FAULT_FULL,	/* the disk is full; retry */
 	SQLITE_FAULT_SCHEMA,	/* a statement does not fit the tables */
 	SQLITE_FAULT_FILE	/* damaged, or an I/O error: reopen it */

@@ -1,6 +1,6 @@
 #include "ledger/store.h"
 
-/* Where what is committed is safe. */
+/* For backends whose commits are durable at once. */
 
 bool
 store_overlaps(const struct store *s)

@@ -9,48 +9,47 @@
 #include "lib/str.h"
 
 /*
- * Why this is exact with any number of daemons on one database.
+ * Why limits are exact with any number of daemons on one database.
  *
- * A batch is one transaction. Its first statement locks rows of mail_lock, one
- * of 65536 for each id, found by a hash, until the transaction's end, and every
- * later statement sees what was committed when it began (READ COMMITTED), so
- * when the locks were held. InnoDB gives locks back after a commit can be seen
- * by others. So whoever holds the row of an id sees all that was recorded for
- * it, and nobody adds to it before he has committed: for one id, batches follow
- * each other, each with all that those before it wrote. Rows are locked along
- * the primary key, by all, so that nobody waits in a circle; one more row
- * stands before what locks ranges of an index: hits, and values seen. Ids that
- * share a row only wait longer. Before all others comes a row that is locked by
- * all in share mode; who seems to be alone takes that one for himself, and none
- * of the ids'.
+ * A batch is one transaction. Its first statement locks one of 65536 rows of
+ * mail_lock for each id, found by a hash, until the end of the transaction.
+ * Every later statement sees what was committed when it began (READ COMMITTED),
+ * which is after the locks were taken. InnoDB releases locks only once the
+ * commit is visible to others. So the daemon that holds the lock of an id sees
+ * all rows recorded for it, and no other daemon adds one before it commits:
+ * batches with the same id run one after the other. All daemons lock the rows
+ * in primary key order, so they cannot deadlock; ids that share a row only wait
+ * longer. One more row is locked before statements that lock ranges of an
+ * index: hits, and values seen. One row is locked before all others, by every
+ * batch in share mode; a daemon that seems to be alone locks that row
+ * exclusively, and no row of an id.
  *
- * seq is taken from AUTO_INCREMENT under the lock of the id, so the order of
- * seq is, for this id and rows of daemons, the order of commits: what is newer
- * than the newest known row has a larger seq, and reading from there on misses
- * nothing and sees nothing twice. Rows of other programs (`own` is 0) are read
- * apart, until a daemon gives them numbers under the lock of all ids
- * (ledger/foreign.h). A first reading goes by date, in pieces; what came in
- * meanwhile for the time before a piece is read with it. Or it begins with sums
- * (ledger/sums.h), which were written under the lock with the seq that they go
- * up to. That it takes several statements is no harm: under the lock they all
- * see the same rows. What is new of an id is asked for only where others wrote
- * rows since (ledger/others.h): under the lock, the largest seq tells, and a
- * gap before our own.
+ * seq is taken from AUTO_INCREMENT under the lock of the id. So for one id, and
+ * rows of daemons, the order of seq is the order of commits: a newer row has a
+ * larger seq, and reading on from the largest known seq neither misses a row
+ * nor reads one twice. Rows of other programs (`own` is 0) are read separately,
+ * until a daemon gives them a seq under the lock of all ids (ledger/foreign.h).
+ * A first reading goes by date, in pieces; rows that were added meanwhile
+ * before the date of a piece are read with that piece. Or it begins with sums
+ * (ledger/sums.h), which were written under the lock together with the seq that
+ * they include. It may take several statements: under the lock all of them see
+ * the same rows. New rows of an id are read only if others may have written
+ * rows since (ledger/others.h), which the largest seq, and a gap before our own
+ * numbers, tell under the lock.
  *
  * Locks and numbers are those of one server: daemons that write to different
  * nodes of a cluster are not exact together.
  *
- * Who deletes or changes rows by hand takes no lock. Triggers count that in the
- * same transaction, in a row of mail_change for each session, so that such
- * transactions do not wait for each other. What is cached is dropped when the
- * count is not what it was, or when the newest row is older than one that was
- * seen (TRUNCATE). Where the server lets nobody make triggers, ids are read
- * anew after ten seconds.
+ * A program that deletes or changes rows by hand takes no lock. Triggers count
+ * its changes in the same transaction, in one row of mail_change for each
+ * session, so that such transactions do not wait for each other. The cache is
+ * dropped when the count has changed, or when the newest row is older than one
+ * that was seen (TRUNCATE). Where the server does not permit triggers, an id is
+ * read again after ten seconds.
  *
- * An answer is sent after COMMIT was confirmed. Where the connection is lost
- * before that, nobody knows whether the rows are there: no answer is sent, and
- * when the same instance comes again, what it was charged is read from the
- * table.
+ * An answer is sent after COMMIT is confirmed. If the connection is lost before
+ * that, the result is unknown: no answer is sent, and when the same instance
+ * comes again, its charges are read from the table.
  */
 #define STATE_MAX	64		/* schema.c */
 #define LOG_SECONDS	60
@@ -97,7 +96,7 @@ store_rollback(struct store *s)
 
 /* --- the ids of a batch --- */
 
-/* what qsort(3) puts in order */
+/* the array that qsort(3) sorts */
 static struct store_touch	*sorted;
 
 static int
@@ -144,11 +143,11 @@ store_take_batch(struct store *s, const struct store_batch *batch)
 		s->order[i] = i;
 	sorted = s->touch;
 	if (s->ntouch == 0)
-		return;			/* nor is there an array yet */
+		return;			/* the array may not exist yet */
 	qsort(s->order, s->ntouch, sizeof(s->order[0]), store_order);
 }
 
-/* The touch of an id; -1: it is another's. */
+/* 0, or -1: the batch does not touch this id. */
 int
 store_find(const struct store *s, const char *id, size_t idlen, size_t *index)
 {
@@ -181,8 +180,8 @@ store_bind_nothing(struct store *s)
 }
 
 /*
- * Only the last run has less than it could, so that its size can be told from
- * the count.
+ * Only the last run has fewer items than the most, so its size follows from the
+ * count.
  */
 int
 store_each(struct store *s, enum statement n, size_t count,
@@ -261,7 +260,7 @@ store_lock_all(struct store *s)
 }
 
 /*
- * Every daemon must come to the same row, so the key of the hash is no secret.
+ * Every daemon must compute the same row, so the key of the hash is no secret.
  */
 static int
 store_lock_ids(struct store *s, const struct store_reader *reader)
@@ -317,7 +316,7 @@ store_begin(struct store *s, struct store_batch *batch,
 		return STORE_OK;
 	}
 	result = store_failed(s);
-	/* What was told of a reading that did not come to its end is void. */
+	/* Drop first readings that did not complete. */
 	for (i = 0; s->told && i < s->ntouch; i++)
 		reader->again(reader->arg, i);
 	return result;
@@ -419,7 +418,8 @@ store_bind_warning(struct store *s, size_t i)
 }
 
 /*
- * Nobody else has added to a locked id: what is known goes up to our last row.
+ * Under the lock no other daemon added rows: the cache is complete up to our
+ * last row.
  */
 static void
 store_move_cursors(struct store *s, int64_t seq)
@@ -433,8 +433,8 @@ store_move_cursors(struct store *s, int64_t seq)
 }
 
 /*
- * Whatever is wrong with that table takes no verdict back: a statement that
- * fails leaves the transaction as it was, unless a deadlock has ended it.
+ * A fault of that table undoes no verdict: a statement that fails leaves the
+ * transaction as it was, unless a deadlock has ended it.
  */
 static int
 store_write_hits(struct store *s, enum hit_kind kind)
@@ -476,7 +476,7 @@ store_commit(struct store *s, bool *later)
 	    store_bind_row,
 	    NULL, NULL) == 0;
 	if (good && s->nrow > 0) {
-		/* Of the last run, whose numbers follow each other. */
+		/* The last run's numbers are consecutive. */
 		last = (s->nrow - 1) % mysqldb_most(s->db, APPEND);
 		seq = mysqldb_inserted(s->db) + (int64_t)last * s->step;
 	}

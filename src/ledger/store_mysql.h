@@ -7,9 +7,9 @@
 #include "ledger/store.h"
 #include "ledger/sums.h"
 
-/* What the parts of the MySQL store share. */
-#define STORE_SLOTS	65536		/* rows of mail_lock that ids share; */
-#define STORE_HITS_SLOT	STORE_SLOTS	/* and more of them */
+/* Shared by the files of the MySQL store. */
+#define STORE_SLOTS	65536		/* rows of mail_lock for ids */
+#define STORE_HITS_SLOT	STORE_SLOTS	/* for locks on ranges */
 #define STORE_ALL_SLOT	(STORE_SLOTS + 1)
 
 enum statement {
@@ -62,9 +62,9 @@ enum statement {
 /* An id whose first reading goes on in this batch. */
 struct store_end {
 	size_t	touch;
-	int64_t	from;		/* dates of this piece */
+	int64_t	from;		/* first date of this piece */
 	int64_t	upto;
-	int64_t	seq;		/* the newest row */
+	int64_t	seq;		/* seq of the newest row */
 };
 
 struct store_count {		/* a hit */
@@ -74,49 +74,49 @@ struct store_count {		/* a hit */
 	int64_t		 seconds;
 };
 
-struct store_name {		/* an id that others inserted, as they did */
-	size_t	touch;		/* that its rows count for */
-	size_t	at;		/* in the text of all */
+struct store_name {		/* the id of foreign rows, as inserted */
+	size_t	touch;		/* the touch that they count for */
+	size_t	at;		/* offset in names_text */
 	size_t	len;
 };
 
 struct store {
 	struct mysqldb		*db;
-	struct mysqldb		*builder;	/* for what takes long */
+	struct mysqldb		*builder;	/* for slow statements */
 	const struct settings	*settings;	/* at the start */
 	char			*description;
-	char			*each;		/* query, asked id by id */
-	/* no trigger tells of changes */
+	char			*each;		/* query to run per id */
+	/* there are no triggers that count changes */
 	bool			 blind;
-	int64_t			 changes;	/* by the triggers' count; -1 */
+	int64_t			 changes;	/* triggers' count, or -1 */
 	struct others		 others;
 	struct foreign		 foreign;
 	enum foreign_fold	 fold;
-	bool			 hides;		/* columns: INVISIBLE */
-	bool			 skips;		/* rows: SKIP LOCKED */
+	bool			 hides;		/* the server knows INVISIBLE */
+	bool			 skips;		/* it knows SKIP LOCKED */
 	bool			 narrow;	/* amounts have 32 bits */
 	int64_t			 step;		/* auto_increment_increment */
-	bool			 told;		/* rows, in this batch */
-	bool			 spoilt;	/* open it anew */
+	bool			 told;		/* this batch read rows */
+	bool			 spoilt;	/* the connection must end */
 	char			 error[256];
 
 	/* --- the running batch --- */
 	struct store_touch	*touch;
 	size_t			 ntouch;
-	size_t			*order;		/* of touches, by their ids */
+	size_t			*order;		/* touches, sorted by id */
 	uint32_t		*slot;
 	struct store_end	*end;
-	size_t			 nend;		/* or rows of news */
+	size_t			 nend;		/* also counts rows of news */
 	size_t			 room;		/* of these three */
 	struct store_batch	*batch;
-	int64_t			 piece;		/* rows of an id */
+	int64_t			 piece;		/* rows to read for an id */
 	struct store_row	*row;
 	size_t			 nrow;
 	size_t			 rows;		/* room */
 	struct store_value	*see;
 	size_t			 nsee;
 	size_t			 sees;		/* room */
-	int64_t			*seq;		/* rows to be taken in */
+	int64_t			*seq;		/* foreign rows to take in */
 	size_t			 nseq;
 	struct store_name	*name;
 	size_t			 nname;
@@ -129,25 +129,25 @@ struct store {
 
 /* --- store_mysql.c --- */
 
-/* What mysqldb_fault() means to the caller, and its words for store_error(). */
+/* The result for mysqldb_fault(); copies its text for store_error(). */
 enum store_result	store_result(struct store *);
 
-/* Ends the transaction after a fault. */
+/* Rolls back after a fault. */
 enum store_result	store_failed(struct store *);
 
-/* Ends it well, or as above. */
+/* Commits if `good`, else as store_failed. */
 enum store_result	store_end(struct store *, bool good);
 
-/* The touch of an id; -1: it is another's. */
+/* Finds the touch of an id. 0, or -1: the batch does not touch it. */
 int	store_find(const struct store *, const char *id, size_t idlen,
 	    size_t *index);
 
-/* Binds one thing; how many that were, 0 or 1. */
+/* Binds item number `i`; returns how many items that made, 0 or 1. */
 typedef size_t	store_binder(struct store *, size_t);
 
 /*
- * Runs the statement for all of `count` things that the binder takes, as many
- * at a time as it can be about; rows go to `take`.
+ * Runs the statement for all `count` items that the binder binds, with as many
+ * items in one run as it has room for; calls `take` for each row of the result.
  */
 int	store_each(struct store *, enum statement, size_t count,
 	    void (*before)(struct store *), store_binder *binder,
@@ -155,16 +155,16 @@ int	store_each(struct store *, enum statement, size_t count,
 	    const struct store_reader *);
 void	store_bind_nothing(struct store *);
 
-/* Runs what is bound and looks at no row. */
+/* Runs the bound statement and ignores its rows. */
 int	store_run(struct store *, size_t items);
 
 /*
- * The last row of mail_lock, for statements that lock ranges of an index: two
- * of them at a time could wait for each other, whatever ids they are about.
+ * Locks the row of mail_lock that is for statements which lock ranges of an
+ * index: two of them at a time could deadlock, whatever their ids.
  */
 int	store_lock_ranges(struct store *);
 
-/* So that no other daemon has a batch. */
+/* Locks all ids, so that no other daemon has a batch. */
 int	store_lock_all(struct store *);
 
 /* --- store_mysql_read.c: in the transaction, under the locks --- */
@@ -178,15 +178,15 @@ int	store_read_first(struct store *, const struct store_reader *);
 int	store_keep_sums(struct store *, const struct store_reader *);
 int	store_read_values(struct store *, const struct store_reader *);
 
-/* A row whose columns begin with its id. */
+/* Fills in a row from the current result, whose first column is the id. */
 void	store_columns(struct store *, struct store_row *);
 
 /* --- store_mysql_foreign.c --- */
 
-/* The rows of others that this batch borrows: s->foreign. */
+/* Borrows the foreign rows of this batch's ids: s->foreign. */
 int	store_read_foreign(struct store *, const struct store_reader *);
 
-/* Takes some of them in, if it is time to. */
+/* Takes some foreign rows in, if a step is due. */
 enum store_result	store_take_in(struct store *);
 
 #endif

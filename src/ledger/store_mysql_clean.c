@@ -7,7 +7,7 @@
 #include "lib/str.h"
 #include "lib/window.h"
 
-/* A semicolon at its end is none of its business. */
+/* Without a semicolon at its end. */
 static size_t
 store_query_length(const char *query)
 {
@@ -19,8 +19,8 @@ store_query_length(const char *query)
 }
 
 /*
- * The administrator's query for each id, one under the other. A comment at its
- * end takes nothing of what follows.
+ * Puts the administrator's query into a UNION, once for each id. A newline
+ * keeps a comment at its end from hiding what follows.
  */
 static void
 store_wrap(struct str *item, const char *query)
@@ -49,7 +49,7 @@ store_take_limits(struct store *s, struct store_limits *list, size_t n)
 	return more;
 }
 
-/* For all ids at once. */
+/* Runs the query for all ids at once. */
 static int
 store_ask_all(struct store *s, const char *query, struct store_limits *list,
     const struct mysqldb_text *id, size_t n)
@@ -71,8 +71,8 @@ store_ask_all(struct store *s, const char *query, struct store_limits *list,
 }
 
 /*
- * For one id after the other: with two columns of one name, for one, a query
- * cannot be a table in another.
+ * Runs the query for one id at a time: a query that returns two columns of the
+ * same name, for example, cannot be a derived table.
  */
 static int
 store_ask_each(struct store *s, const char *query, struct store_limits *list,
@@ -108,7 +108,7 @@ store_forget_limits(struct store_limits *list, size_t n, bool failed)
 	}
 }
 
-/* Which of the ways does is found out once for each query. */
+/* Finds out once for each query which of the two ways works. */
 static int
 store_ask(struct store *s, const char *query, struct store_limits *list,
     const struct mysqldb_text *id, size_t n)
@@ -156,15 +156,15 @@ store_limits(struct store *s, const char *query, struct store_limits *list,
 
 /* --- cleaning --- */
 
-/* Most of a step is to wait for the disk, which others would use meanwhile. */
+/* Most of a step waits for the disk, which others would use meanwhile. */
 const struct store_pace	store_pace = { INT64_C(500000), 4 };
 
-/* Every step waits for the disk once, so it had better be worth it. */
+/* Every step waits for the disk once, so a step has at least so many rows. */
 #define ROWS_LEAST	500
 
 /*
- * Runs what is bound; the first column of the only row goes to *out, unless
- * NULL.
+ * Runs the bound statement; the first column of the only row goes to *out,
+ * unless NULL.
  */
 static int
 store_one(struct store *s, int64_t *out)
@@ -184,8 +184,8 @@ store_one(struct store *s, int64_t *out)
 }
 
 /*
- * Rows that are old by our clock, but not by others', may be in their caches:
- * where it is not the server's, it is a change.
+ * Rows that are old by our clock may be in the caches of daemons with another
+ * clock: if our clock is not the server's, count the deletion as a change.
  */
 static int
 store_clean_rows(struct store *s, const struct store_kept *kept, int64_t from,
@@ -205,7 +205,7 @@ store_clean_rows(struct store *s, const struct store_kept *kept, int64_t from,
 	return store_one(s, NULL);
 }
 
-/* Values come last, with the position where it was until there are none. */
+/* Values come last; *position stays the same until there are none. */
 static int
 store_clean_values(struct store *s, const struct store_kept *kept, size_t max,
     int64_t *end)
@@ -221,7 +221,7 @@ store_clean_values(struct store *s, const struct store_kept *kept, size_t max,
 	if (mysqldb_changes(s->db) >= (int64_t)max)
 		return 0;
 	*end = -1;
-	/* Sums that nobody has renewed for so long. */
+	/* Sums that were not renewed for so long. */
 	mysqldb_begin(s->db, CLEAN_SUMS);
 	mysqldb_bind(s->db, kept->first);
 	return store_one(s, NULL);
@@ -255,10 +255,7 @@ store_clean(struct store *s, const struct store_kept *kept, size_t max,
 	return STORE_OK;
 }
 
-/*
- * InnoDB keeps the room for rows that come; what gives it back takes a long
- * lock.
- */
+/* InnoDB reuses the free space; returning it would take a long lock. */
 enum store_result
 store_reclaim(struct store *s, bool *done)
 {

@@ -9,7 +9,7 @@
 
 /* --- in a batch --- */
 
-/* The touch that a row of others counts for. */
+/* The touch that a foreign row counts for. */
 static int
 store_find_folded(const struct store *s, const char *id, size_t idlen,
     size_t *index)
@@ -28,10 +28,7 @@ store_find_folded(const struct store *s, const char *id, size_t idlen,
 	return store_find(s, folded, idlen, index);
 }
 
-/*
- * Rows of an id that is not known yet are not borrowed: it is not decided in
- * this batch.
- */
+/* An id that is not loaded borrows no rows: it is not decided in this batch. */
 static void
 store_borrow(struct store *s, size_t index)
 {
@@ -45,7 +42,7 @@ store_borrow(struct store *s, size_t index)
 		foreign_borrow(&s->foreign, &row);
 }
 
-/* Rows of all ids. 1: there are more; or -1. */
+/* Borrows from the foreign rows of all ids. 1: there are too many; 0; or -1. */
 static int
 store_read_few(struct store *s)
 {
@@ -97,8 +94,8 @@ store_last_name(const struct store *s, const char *id, size_t idlen)
 }
 
 /*
- * The ids of rows, in their order, as far as they count for a touch. 1: there
- * are more; or -1.
+ * Collects the ids of foreign rows that count for a touch. 1: there are too
+ * many; 0; or -1.
  */
 static int
 store_name_all(struct store *s, int64_t most)
@@ -168,8 +165,8 @@ store_read_of(struct store *s, const struct store_name *name,
 }
 
 /*
- * Where there are more than can be looked through, only rows of the very ids
- * are borrowed: others in another letter case count when they are taken in.
+ * With too many foreign ids to look through, only rows with exactly a touched
+ * id are borrowed; rows with other letter case count once they are taken in.
  */
 int
 store_read_foreign(struct store *s, const struct store_reader *reader)
@@ -229,8 +226,8 @@ store_bind_seq(struct store *s, size_t i)
 }
 
 /*
- * Another session that holds a row, or daemons that are busy, let this step
- * fail: what it would have taken in is borrowed until the next.
+ * A step fails when another session has locked a row, or when daemons are busy:
+ * its rows are borrowed until the next step.
  */
 static enum store_result
 store_step_failed(struct store *s)
@@ -248,7 +245,7 @@ store_step_failed(struct store *s)
 	return result;
 }
 
-/* A number of ours is that of a copy. */
+/* A row gets its seq by being copied. */
 enum store_result
 store_take_in(struct store *s)
 {

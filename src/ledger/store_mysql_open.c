@@ -8,7 +8,7 @@
 #include "lib/log.h"
 
 #define STEPS		4
-#define BUILD_MS	3600000		/* for one step of a take-over */
+#define BUILD_MS	3600000		/* for one step of an upgrade */
 
 #define ROW	"id, date, recipient_count, instance, tag"
 #define INDEX_NEWS	"FROM mail_count FORCE INDEX (mail_count_news) WHERE "
@@ -17,10 +17,10 @@
 #define BY_DATE		INDEX_DATE "own = 1 AND "
 #define BY_OTHERS	INDEX_NEWS "own = 0"
 
-/* Changes by others; see the triggers. */
+/* The number of changes by others, which the triggers count. */
 #define NOTED	"(SELECT cast(coalesce(sum(n), 0) AS signed) FROM mail_change)"
 
-/* ASCII alone in lower case, whatever the collation of the column is. */
+/* Lower case for ASCII letters only, whatever the column's collation. */
 #define LOWER2(id, a, A, b, B)						\
 	"replace(replace(" id ", '" A "', '" a "'), '" B "', '" b "')"
 #define LOWER4(id, a, A, b, B, c, C, d, D)				\
@@ -37,7 +37,7 @@
 	"u", "U", "v", "V", "w", "W", "x", "X"),			\
 	"y", "Y", "z", "Z")
 
-/* enum foreign_fold, a parameter. */
+/* Folds an id; the parameter is an enum foreign_fold. */
 #define FOLDED								\
 	"CASE ? WHEN 0 THEN id WHEN 1 THEN " LOWER("id")		\
 	" ELSE concat(left(id, locate(':', id)), "			\
@@ -166,7 +166,7 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	    " SELECT " FOLDED ", date, recipient_count, instance, tag,"
 	    " protocol_state, 1 FROM mail_count WHERE seq IN (",
 	    "?", ",", ")", NULL, false },
-	/* Row by row: a scan would wait for rows that are not committed. */
+	/* By primary key: a scan would wait for rows that are not committed. */
 	[TAKE_DROP] = { "DELETE m FROM (",
 	    "SELECT cast(? AS signed) AS n", " UNION ALL ",
 	    ") p STRAIGHT_JOIN mail_count m ON m.seq = p.n", NULL, false }
@@ -188,9 +188,7 @@ store_has(void *arg, const char *table, const char *column, int *width)
 		    " WHERE table_schema = database() AND table_name = '%s'",
 		    table);
 	else
-		/*
-		 * One that compares otherwise than by bytes is as good as none.
-		 */
+		/* A column that does not compare by bytes counts as missing. */
 		sql = alloc_printf("SELECT if(column_name IN ('id',"
 		    " 'instance') AND"
 		    " coalesce(collation_name, 'utf8mb4_bin') <>"
@@ -210,7 +208,7 @@ store_has(void *arg, const char *table, const char *column, int *width)
 	return n > 0;
 }
 
-/* Without the words that the server does not know. */
+/* The statement without the keywords that the server does not know. */
 static char *
 store_server_sql(const struct store *s, const char *sql)
 {
@@ -222,7 +220,7 @@ store_server_sql(const struct store *s, const char *sql)
 	return copy;
 }
 
-/* A connection of its own, that may take its time. */
+/* Runs a slow statement on a connection of its own. */
 static int
 store_build_sql(void *arg, const char *sql)
 {
@@ -288,7 +286,7 @@ store_widen(void *arg, const char *sql)
 	"(SELECT 0 AS n UNION SELECT 1 UNION SELECT 2 UNION SELECT 3"	\
 	" UNION SELECT 4 UNION SELECT 5 UNION SELECT 6 UNION SELECT 7"
 
-/* The first number of the check must be at least `least`, else all is run. */
+/* Runs the statements if the number that `check` returns is below `least`. */
 static const struct {
 	const char	*check;
 	int64_t		 least;
@@ -301,13 +299,15 @@ static const struct {
 	{ INDEX("mail_count", "mail_count_index", "date", 2), 1,
 	    { "CREATE INDEX mail_count_index ON mail_count (id, date)" },
 	    false },
-	/* Rows that were there before are as ours; new ones are of others. */
+	/*
+	 * Existing rows count as ours; rows inserted from now on are foreign.
+	 */
 	{ "SELECT count(*) FROM information_schema.columns WHERE"
 	    " table_schema = database() AND table_name = 'mail_count'"
 	    " AND column_name = 'own' AND column_default = '0'", 1,
 	    { "ALTER TABLE mail_count ALTER COLUMN own SET DEFAULT 0" },
 	    false },
-	/* A first version of these tables had it without `own`. */
+	/* The first version of these tables had this index without `own`. */
 	{ "SELECT count(*) = 0 FROM information_schema.statistics WHERE"
 	    " table_schema = database() AND table_name = 'mail_count'"
 	    " AND index_name = 'mail_count_news' AND column_name = 'id'"
@@ -360,7 +360,7 @@ store_build(struct store *s, size_t i)
 	return 0;
 }
 
-/* Triggers that we have no right to see do their work all the same. */
+/* Triggers that we have no privilege to see work all the same. */
 static bool
 store_noticed(struct store *s)
 {
@@ -394,7 +394,10 @@ store_prepare(struct store *s)
 			return -1;
 		if (n >= preparation[i].least || store_build(s, i) == 0)
 			continue;
-		/* Where the server logs, only some may make triggers. */
+		/*
+		 * With binary logging, only privileged users may create
+		 * triggers.
+		 */
 		if (!preparation[i].optional || s->builder == NULL ||
 		    mysqldb_fault(s->builder) == MYSQLDB_FAULT_LOST)
 			return -1;
@@ -409,7 +412,9 @@ store_prepare(struct store *s)
 	return 0;
 }
 
-/* In SQL: whether it is MariaDB or MySQL of these versions, or later. */
+/*
+ * In SQL: whether the server is MariaDB or MySQL of these versions, or later.
+ */
 #define VERSION_PART(n)							\
 	"substring_index(substring_index(version(), '.', " #n "), '.', -1)"
 #define SINCE(mariadb, mysql)						\
@@ -417,7 +422,7 @@ store_prepare(struct store *s)
 	" * 1000 + " VERSION_PART(3) " >= if(version() LIKE '%MariaDB%', " \
 	#mariadb ", " #mysql ")"
 
-/* What the server knows. */
+/* Finds out which features the server has. */
 static int
 store_features(struct store *s)
 {
@@ -431,7 +436,10 @@ store_features(struct store *s)
 	return 0;
 }
 
-/* Tables that a program of 1.1 or 1.2 may be using now. */
+/*
+ * Warns about visible columns, which a program of 1.1 or 1.2 on these tables
+ * cannot use.
+ */
 static int
 store_warn_visible(struct store *s)
 {
@@ -451,7 +459,7 @@ store_warn_visible(struct store *s)
 	return 0;
 }
 
-/* Columns of ours that an earlier start has not hidden. */
+/* Hides our columns that an earlier start has not hidden. */
 static int
 store_hide(struct store *s)
 {
@@ -470,7 +478,7 @@ store_hide(struct store *s)
 	    " MODIFY own tinyint NOT NULL DEFAULT 0" SCHEMA_HIDDEN);
 }
 
-/* One daemon at a time; the lock goes with the connection too. */
+/* One daemon at a time; the lock is also released with the connection. */
 static int
 store_upgrade(struct store *s)
 {
@@ -502,9 +510,7 @@ store_upgrade(struct store *s)
 	sql = alloc_printf("SELECT release_lock(%s)", name);
 	ret = mysqldb_number(s->db, sql, &n);
 	free(sql);
-	/*
-	 * A server that takes no writes says so here, not to the first batch.
-	 */
+	/* A read-only server must fail here, not in the first batch. */
 	if (ret == -1 || mysqldb_exec(s->db,
 	    "SET @policyd_rate_limit_own = 1") == -1 ||
 	    mysqldb_exec(s->db, "DELETE FROM mail_state WHERE name = ''") == -1)
@@ -514,7 +520,7 @@ store_upgrade(struct store *s)
 
 /* --- opening --- */
 
-/* The server does all work of its own. */
+/* A server needs no helper. */
 void
 store_start_helper(struct role_start *start, const struct settings *settings)
 {
@@ -522,7 +528,7 @@ store_start_helper(struct role_start *start, const struct settings *settings)
 	(void)settings;
 }
 
-/* Only the administrator can mend it. */
+/* Whether only the administrator can mend the fault. */
 static bool
 store_unusable(const struct store *s)
 {

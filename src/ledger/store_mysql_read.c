@@ -39,7 +39,7 @@ store_columns(struct store *s, struct store_row *row)
 	row->state = "";
 }
 
-/* -1: it is of no touch. */
+/* -1: the batch does not touch its id. */
 static int
 store_row(struct store *s, struct store_row *row, size_t *index)
 {
@@ -48,7 +48,7 @@ store_row(struct store *s, struct store_row *row, size_t *index)
 	    store_find(s, row->id, row->idlen, index);
 }
 
-/* An id and the last of its rows that is known. */
+/* Binds an id and the seq of its newest row in the cache. */
 static size_t
 store_bind_after(struct store *s, size_t i, enum sums_reading r)
 {
@@ -83,7 +83,7 @@ store_take_news(struct store *s, const struct store_reader *reader)
 	return 0;
 }
 
-/* Where the list was too long, it is cheaper to begin anew, by seconds. */
+/* If there are too many new rows, a first reading, by seconds, is cheaper. */
 int
 store_read_news(struct store *s, const struct store_reader *reader)
 {
@@ -130,7 +130,7 @@ store_take_end(struct store *s, const struct store_reader *reader)
 	int64_t			 i = mysqldb_column(s->db, 0);
 
 	(void)reader;
-	/* What was asked once more for want of other ids is known already. */
+	/* Skips an item that was repeated to fill up the statement. */
 	if (i < 0 || (uint64_t)i >= s->ntouch || (s->nend > 0 &&
 	    s->end[s->nend - 1].touch == (size_t)i))
 		return 0;
@@ -175,7 +175,7 @@ store_bind_late(struct store *s, size_t i)
 	return 1;
 }
 
-/* Seconds, of which nobody wants to know more. */
+/* Sums of seconds for which no instances are needed. */
 static int
 store_take_sum(struct store *s, const struct store_reader *reader)
 {
@@ -208,7 +208,7 @@ store_take_first(struct store *s, const struct store_reader *reader)
 }
 
 /*
- * An id with several pieces has so many rows that sums are worth their while.
+ * An id with several pieces has enough rows for its sums to be worth writing.
  */
 static void
 store_end_piece(struct store_cursor *c, const struct store_end *end)
@@ -265,7 +265,7 @@ store_bind_kept(struct store *s, size_t i)
 	return 1;
 }
 
-/* They take the place of what was read piece by piece so far. */
+/* The sums replace the pieces that were read so far. */
 static int
 store_take_kept(struct store *s, const struct store_reader *reader)
 {
@@ -340,7 +340,7 @@ store_take_newer(struct store *s, const struct store_reader *reader)
 	return 0;
 }
 
-/* They are known when there are no more rows than a list may have. */
+/* The ids are loaded if there were fewer rows than the list may have. */
 static int
 store_read_newer(struct store *s, const struct store_reader *reader)
 {
@@ -362,7 +362,10 @@ store_read_newer(struct store *s, const struct store_reader *reader)
 	return 0;
 }
 
-/* One of these steps in a batch, lest others wait too long. */
+/*
+ * Takes one of these steps in each batch, so that other charges do not wait
+ * long.
+ */
 int
 store_read_kept(struct store *s, const struct store_reader *reader)
 {
@@ -417,7 +420,7 @@ store_write_sums(struct store *s, const struct store_touch *t,
 	return ret;
 }
 
-/* Without them it goes too: a fault of this table alone harms nobody. */
+/* Sums are optional: a fault of this table alone is ignored. */
 int
 store_keep_sums(struct store *s, const struct store_reader *reader)
 {
@@ -486,7 +489,9 @@ store_read_changes(struct store *s, const struct store_reader *reader)
 	anew = newest < s->others.last;
 	if (s->changes != -1 && (changes != s->changes || anew))
 		reader->changed(reader->arg);
-	/* No trigger tells others of TRUNCATE, nor that sums are void. */
+	/*
+	 * No trigger counts TRUNCATE, so count it here: it makes sums invalid.
+	 */
 	if (anew) {
 		mysqldb_begin(s->db, CHANGED);
 		if (mysqldb_run(s->db, 0) == -1)

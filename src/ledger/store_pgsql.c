@@ -10,42 +10,40 @@
 #include "lib/str.h"
 
 /*
- * Why this is exact with any number of daemons on one database.
+ * Why limits are exact with any number of daemons on one database.
  *
  * A batch is one transaction. Its first statement takes an advisory lock for
- * each id, which is held until the transaction's end, and every later statement
- * has a snapshot of its own (READ COMMITTED), taken when the locks are held.
- * PostgreSQL gives locks back after a commit can be seen by others. So whoever
- * holds the lock of an id sees all that was recorded for it, and nobody adds to
- * it before he has committed: for one id, batches follow each other, each with
- * all that those before it wrote. Locks are taken in the order of their
- * numbers, by all, so that nobody waits in a circle; ids that share a number
- * only wait longer. One lock more stands before these, shared by all; who seems
- * to be alone, or has very many ids, takes that one for himself, and no other.
+ * each id, held until the end of the transaction. Every later statement has its
+ * own snapshot (READ COMMITTED), taken after the locks. PostgreSQL releases
+ * locks only once the commit is visible to others. So the daemon that holds the
+ * lock of an id sees all rows recorded for it, and no other daemon adds one
+ * before it commits: batches with the same id run one after the other. All
+ * daemons take the locks in the order of their numbers, so they cannot
+ * deadlock; ids that share a number only wait longer. One lock is taken before
+ * all others, in share mode; a daemon that seems to be alone, or whose batch
+ * has very many ids, takes that lock exclusively, and no lock of an id.
  *
- * Daemons take seq from a sequence under the lock of the id, so the order of
- * seq is, for this id, the order of commits: what is newer than the newest
- * known row has a larger seq, and reading from there on misses nothing and sees
- * nothing twice. Rows of other programs have no seq until a daemon gives them
- * one under the lock of all ids (ledger/foreign.h). A first reading goes by
- * date, in pieces, all of one piece in one snapshot: rows from where the last
- * one stopped, and those that came in meanwhile for the time before that. Or it
- * begins with sums (ledger/sums.h), which were written under the lock with the
- * seq that they go up to.
+ * Daemons take seq from a sequence under the lock of the id. So for one id the
+ * order of seq is the order of commits: a newer row has a larger seq, and
+ * reading on from the largest known seq neither misses a row nor reads one
+ * twice. Rows of other programs have no seq until a daemon gives them one under
+ * the lock of all ids (ledger/foreign.h). A first reading goes by date, in
+ * pieces, each in one snapshot: the rows from the date where the last piece
+ * stopped, and the rows before that date that were added meanwhile. Or it
+ * begins with sums (ledger/sums.h), which were written under the lock together
+ * with the seq that they include.
  *
- * What is new of an id is asked for only where others were given numbers since
- * (ledger/others.h): under the locks, the sequence tells.
+ * New rows of an id are read only if others were given numbers since
+ * (ledger/others.h), which the sequence tells under the locks.
  *
- * Who deletes or changes rows by hand takes no lock. A trigger notes that in
- * the same transaction, by a row of mail_change, so that such transactions do
- * not wait for each other; what is cached is dropped when the count is not what
- * it was.
+ * A program that deletes or changes rows by hand takes no lock. A trigger adds
+ * a row to mail_change in the same transaction, so that such transactions do
+ * not wait for each other; the cache is dropped when the count has changed.
  *
- * An answer is sent after COMMIT was confirmed, and after the log is written to
- * the disk up to there: see store_pgsql_flush.c. Where the connection is lost
- * before that, nobody knows whether the rows are there: no answer is sent, and
- * when the same instance comes again, what it was charged is read from the
- * table.
+ * An answer is sent after COMMIT is confirmed, and after the log is durable up
+ * to there: see store_pgsql_flush.c. If the connection is lost before that, the
+ * result is unknown: no answer is sent, and when the same instance comes again,
+ * its charges are read from the table.
  */
 #define LOCKS_MAX	256	/* a server has room for a few thousand */
 #define STATE_MAX	64		/* schema.c */
@@ -123,7 +121,7 @@ store_lock_order(const void *a, const void *b)
 }
 
 /*
- * Every daemon must come to the same number, so the key of the hash is no
+ * Every daemon must compute the same number, so the key of the hash is no
  * secret.
  */
 static void
@@ -144,7 +142,7 @@ store_put_locks(struct store *s)
 		qsort(s->lock, s->ntouch, sizeof(s->lock[0]),
 		    store_lock_order);
 	store_empty(s, LOCKS, LOCKS);
-	/* The first is what all batches share, in the place of a number. */
+	/* Number 0 stands for the lock that all batches share. */
 	pgsql_array_number(&s->column[LOCKS], 0);
 	for (i = 0; i < s->ntouch; i++)
 		if (i == 0 || s->lock[i] != s->lock[i - 1])
@@ -159,7 +157,7 @@ static int
 store_read(struct store *s, struct store_batch *batch,
     const struct store_reader *reader)
 {
-	/* Of the beginning, and of the locks. */
+	/* The results of BEGIN and of the locks. */
 	if (pgsql_take(s->db) == -1 || pgsql_take(s->db) == -1 ||
 	    store_take_reads(s, batch, reader) == -1)
 		return -1;
@@ -200,7 +198,7 @@ store_begin(struct store *s, struct store_batch *batch,
 		return STORE_OK;
 	}
 	result = store_failed(s);
-	/* What was told of a reading that did not come to its end is void. */
+	/* Drop first readings that did not complete. */
 	for (i = 0; s->told && i < s->ntouch; i++)
 		reader->again(reader->arg, i);
 	return result;
@@ -261,7 +259,8 @@ store_hit(struct store *s, enum hit_kind kind, const char *id, size_t idlen,
 }
 
 /*
- * Nobody else has added to a locked id: what is known goes up to our last row.
+ * Under the lock no other daemon added rows: the cache is complete up to our
+ * last row.
  */
 static void
 store_move_cursors(struct store *s, int64_t seq)
@@ -275,8 +274,8 @@ store_move_cursors(struct store *s, int64_t seq)
 }
 
 /*
- * Hits are written when the counts are, on their own: whatever is wrong with
- * that table takes no verdict back.
+ * Hits are written after the counts are committed, by themselves: a fault of
+ * that table undoes no verdict.
  */
 static void
 store_write_hits(struct store *s, enum hit_kind kind)
@@ -316,8 +315,8 @@ store_commit(struct store *s, bool *later)
 		store_put(s, SUMS_NEW, SUMS_ID, SUMS_COUNTS);
 	}
 	/*
-	 * What the ledger before this one has left may not be safe yet, and is
-	 * answered here.
+	 * The previous ledger's last commits may not be durable yet, and are
+	 * answered by this one.
 	 */
 	if (!*later && s->flusher != NULL &&
 	    !clock_passed(s->young, clock_mono()))
@@ -335,13 +334,13 @@ store_commit(struct store *s, bool *later)
 			s->touch[s->sums].cursor->rows = 0;
 		store_write_hits(s, HIT_FULL);
 		store_write_hits(s, HIT_NEAR);
-		/* Nothing is waited for from here on: nobody is told yet. */
+		/* Does not wait from here on: nothing is answered yet. */
 		if (*later)
 			return store_flush_begin(s);
-		/* What is answered may be what the last batch recorded. */
+		/* An answer may depend on what the last batch recorded. */
 		return s->unflushed ? store_flush(s, true) : STORE_OK;
 	}
-	/* Without sums it goes too, should they be what does not work. */
+	/* If the sums are what failed, go on without them. */
 	s->sumless = s->column[SUMS_ID].count > 0;
 	result = store_failed(s);
 	return result == STORE_BUSY ? STORE_FAILED : result;

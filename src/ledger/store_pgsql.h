@@ -8,7 +8,7 @@
 #include "ledger/sums.h"
 #include "lib/clock.h"
 
-/* What the parts of the PostgreSQL store share. */
+/* Shared by the files of the PostgreSQL store. */
 enum statement {
 	DO_BEGIN,
 	DO_COMMIT,
@@ -55,7 +55,7 @@ enum statement {
 	STATEMENT__MAX
 };
 
-/* What is queued for a round trip, in columns. */
+/* The parameters queued for a round trip, by column. */
 enum column {
 	LOCKS,
 	NEWS_ID, NEWS_SEEN,
@@ -77,38 +77,39 @@ struct store {
 	struct pgsql		*db;
 	struct pgsql		*flusher;	/* NULL: none */
 	bool			 unflushed;
-	struct mono		 young;		/* till then: see commit */
+	struct mono		 young;		/* see store_commit */
 	void			(*flushed)(void *);
 	void			*arg;
 	char			*description;
-	int64_t			 changes;	/* by the trigger's count; -1 */
-	int64_t			 notes;		/* of these, in mail_change */
+	int64_t			 changes;	/* trigger's count, or -1 */
+	int64_t			 notes;		/* rows in mail_change */
 	struct others		 others;
 	struct foreign		 foreign;
 	enum foreign_fold	 fold;
 	bool			 narrow;	/* amounts have 32 bits */
-	bool			 alone;		/* in this batch, it seems */
+	bool			 alone;		/* no other daemon, probably */
 	struct pgsql_array	 column[COLUMN__MAX];
 	struct store_touch	*touch;		/* of the running batch */
 	size_t			 ntouch;
-	size_t			*index;		/* of touches, by readings */
-	size_t			 end[SUMS_READ__MAX];	/* of each in these */
+	size_t			*index;		/* touches, sorted by reading */
+	size_t			 end[SUMS_READ__MAX];	/* ends in `index` */
 	uint64_t		*lock;
 	size_t			 room;		/* of index and lock */
-	size_t			 sums;		/* touch; its are kept */
-	bool			 sumless;	/* none are kept */
-	bool			 told;		/* rows, in this batch */
-	bool			 spoilt;	/* open it anew */
+	size_t			 sums;		/* touch whose are written */
+	bool			 sumless;	/* writing sums failed */
+	bool			 told;		/* this batch read rows */
+	bool			 spoilt;	/* the connection must end */
 	char			 error[256];
 };
 
 /* --- store_pgsql.c --- */
 
-/* What pgsql_fault() means to the caller, and its words for store_error(). */
+/* The result for pgsql_fault(); copies its text for store_error(). */
 enum store_result	store_result(struct store *);
 
 /*
- * Ends the transaction after a fault; a lost connection has ended it already.
+ * Rolls back after a fault; a lost connection has ended the transaction
+ * already.
  */
 enum store_result	store_failed(struct store *);
 
@@ -118,14 +119,16 @@ void	store_empty(struct store *, enum column first, enum column last);
 
 /* --- store_pgsql_flush.c --- */
 
-/* Writes to the log, and so waits for all that is in it already. */
+/* Writes to the log, and so waits until everything before it is durable. */
 #define STORE_FLUSH							\
 	"SELECT pg_logical_emit_message(true, 'policyd-rate-limit', '')"
 
-/* A second connection, to the same server; where it cannot be had, none. */
+/*
+ * Opens a second connection to the same server; without one, flusher is NULL.
+ */
 void	store_flusher_open(struct store *, const struct settings *);
 
-/* What was committed without waiting is to be safe. */
+/* Starts to make durable what was committed without waiting. */
 enum store_result	store_flush_begin(struct store *);
 
 /* --- store_pgsql_read.c: in the transaction, under the locks --- */
@@ -134,11 +137,11 @@ void	store_put_reads(struct store *, const struct store_batch *);
 int	store_take_reads(struct store *, struct store_batch *,
 	    const struct store_reader *);
 
-/* A row of touch `t` whose columns begin with its date. */
+/* Fills in a row of touch `t` from the columns that begin with its date. */
 void	store_row(const struct store *, const struct store_touch *t, int row,
 	    int column, struct store_row *);
 
-/* How many rows from `row` on are about the same id. */
+/* The number of consecutive rows from `row` on that have the same id. */
 int	store_alike(const struct store *, int row, int rows);
 
 /* Queues the sums of an id that has many rows, for store_commit. */
@@ -146,11 +149,11 @@ void	store_keep_sums(struct store *, const struct store_reader *);
 
 /* --- store_pgsql_foreign.c --- */
 
-/* The rows of others that this batch borrows: s->foreign. */
+/* Borrows the foreign rows of this batch's ids: s->foreign. */
 int	store_read_foreign(struct store *, const struct store_batch *,
 	    const struct store_reader *);
 
-/* Takes some of them in, if it is time to. */
+/* Takes some foreign rows in, if a step is due. */
 enum store_result	store_take_in(struct store *);
 
 #endif

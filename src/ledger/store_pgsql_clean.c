@@ -4,10 +4,10 @@
 #include "ledger/store_pgsql.h"
 #include "lib/alloc.h"
 
-#define BLOCK_ROWS	100			/* about */
+#define BLOCK_ROWS	100			/* approximate */
 #define VALUES_AT	(INT64_C(1) << 40)	/* positions in mail_distinct */
 
-/* What a pipeline that is a transaction of its own came to. */
+/* The result of a pipeline that is a transaction of its own. */
 static enum store_result
 store_over(struct store *s)
 {
@@ -54,17 +54,17 @@ store_limits(struct store *s, const char *query, struct store_limits *list,
 /* --- cleaning --- */
 
 /*
- * Nobody waits for its locks, only for the processor and the disk: what counts
- * is its share of them. Half a millisecond and more of each step is for the
- * transaction, however little is in it. With a rest of 9, and twice as many
- * rows a second, p99 of decisions was twice that without cleaning; with 19, 1.4
- * times.
+ * No batch waits for the locks of a step, only for the processor and the disk,
+ * so what matters is the share of time that cleaning takes. Each step costs at
+ * least half a millisecond for the transaction, however few rows it deletes.
+ * With a rest of 9, at twice as many rows a second, the p99 of decisions was
+ * twice that without cleaning; with 19 it was 1.4 times.
  */
 const struct store_pace	store_pace = { INT64_C(2000000), 19 };
 
 /*
- * A transaction that waits for no disk: what was deleted and comes back after a
- * crash is deleted the next time.
+ * Cleaning need not wait for the disk: rows that come back after a crash are
+ * deleted the next time.
  */
 static void
 store_put_clean(struct store *s, enum statement n, int64_t from, int64_t to,
@@ -80,7 +80,7 @@ store_put_clean(struct store *s, enum statement n, int64_t from, int64_t to,
 	pgsql_add_number(&p, kept->first);
 	pgsql_add_number(&p, kept->last);
 	pgsql_put(s->db, n, &p);
-	/* Once, sums that nobody has renewed for so long. */
+	/* Once in a cleaning: sums that were not renewed for so long. */
 	if (n == CLEAN_VALUES && from == 0) {
 		pgsql_add_number(&sums, kept->first);
 		pgsql_put(s->db, CLEAN_SUMS, &sums);
@@ -88,7 +88,7 @@ store_put_clean(struct store *s, enum statement n, int64_t from, int64_t to,
 	pgsql_put(s->db, DO_COMMIT, NULL);
 }
 
-/* How many are gone, and where the table ends, in blocks. */
+/* Returns the number of deleted rows, and the end of the table in blocks. */
 static int
 store_clean_blocks(struct store *s, enum statement n, int64_t from, int64_t to,
     const struct store_kept *kept, int64_t *gone, int64_t *end)
@@ -115,7 +115,7 @@ store_clean(struct store *s, const struct store_kept *kept, size_t max,
 	*deleted = 0;
 	ret = store_clean_blocks(s, values ? CLEAN_VALUES : CLEAN, from, to,
 	    kept, &gone, &end);
-	/* Somebody has locked a row. */
+	/* Another session has locked a row. */
 	if (ret == -1 && !values && pgsql_fault(s->db) == PGSQL_FAULT_BUSY) {
 		store_rollback(s);
 		ret = store_clean_blocks(s, CLEAN_LOCKED, from, to, kept,
@@ -132,7 +132,7 @@ store_clean(struct store *s, const struct store_kept *kept, size_t max,
 	return STORE_OK;
 }
 
-/* The server's autovacuum does that, in its own time. */
+/* The server's autovacuum does that. */
 enum store_result
 store_reclaim(struct store *s, bool *done)
 {
@@ -163,7 +163,7 @@ store_hits(struct store *s, enum hit_kind kind, void (*each)(void *,
 	return store_over(s);
 }
 
-/* One pipeline is one transaction. */
+/* A pipeline is one transaction. */
 enum store_result
 store_hits_forget(struct store *s, enum hit_kind kind, const char *id,
     size_t idlen, int64_t seconds, int64_t hits)

@@ -6,21 +6,21 @@
 #include "lib/log.h"
 
 /*
- * The disk is slower than the server, and a server that waits for it does
- * nothing else in that session. So when more is to be decided already, a batch
- * is committed without waiting (synchronous_commit off): others see it, and a
- * loss of power may undo it. A transaction on a second connection that writes
- * to the log, and waits as the server's administrator wants all to wait, for
- * the disk or for a standby too, is behind it in that log: when this is
- * confirmed, that batch is safe, and is answered. The next batch is read and
- * written meanwhile, and never safe before this one is.
+ * A server session that waits for the disk does nothing else. So when more
+ * charges are waiting, a batch is committed without waiting (synchronous_commit
+ * off): others see it, but a loss of power may undo it. Then a second
+ * connection commits a transaction that writes to the log, and waits as the
+ * server's administrator has configured: for the disk, or for a standby too.
+ * That record is behind the batch in the log, so when it is confirmed the batch
+ * is durable, and is answered. Meanwhile the next batch is read and written; it
+ * is never durable before this one.
  */
 
 static const char *const	flush[] = { STORE_FLUSH };
 
 static bool	wanted;
 
-/* Who only cleans and reports has no need of it. */
+/* A process that only cleans and reports needs no second connection. */
 void
 store_start_helper(struct role_start *start, const struct settings *settings)
 {
@@ -30,8 +30,8 @@ store_start_helper(struct role_start *start, const struct settings *settings)
 }
 
 /*
- * Names of hosts may be those of several servers. A lock that one session has
- * and the other cannot have is the proof that there is one only.
+ * A host name may stand for several servers. A lock that one session holds and
+ * the other cannot take proves that both are on one server.
  */
 static bool
 store_same_server(struct store *s)
@@ -76,7 +76,7 @@ store_flusher_open(struct store *s, const struct settings *settings)
 	s->flusher = NULL;
 }
 
-/* What was committed may be safe or not: the next ledger begins anew. */
+/* Whether the commit is durable is unknown: the next ledger starts again. */
 static enum store_result
 store_flusher_lost(struct store *s)
 {

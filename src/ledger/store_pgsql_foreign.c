@@ -1,12 +1,12 @@
 #include "ledger/store_pgsql.h"
 #include "lib/log.h"
 
-#define NOTES_MAX	1000	/* rows of mail_change that are left alone */
+#define NOTES_MAX	1000	/* rows of mail_change to leave unmerged */
 #define LOG_SECONDS	600
 
 /* --- in a batch --- */
 
-/* Those that are known: the others are not decided in this batch. */
+/* Only ids that are loaded: the others are not decided in this batch. */
 static size_t
 store_put_foreign(struct store *s, const struct store_batch *batch)
 {
@@ -90,8 +90,8 @@ store_put_step(struct store *s)
 }
 
 /*
- * Another session that holds a row, or all of ours that are busy, let this step
- * fail: what it would have taken in is borrowed until the next.
+ * A step fails when another session has locked a row, or when daemons are busy:
+ * its rows are borrowed until the next step.
  */
 static enum store_result
 store_step_failed(struct store *s)

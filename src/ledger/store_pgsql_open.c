@@ -8,7 +8,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
-/* The first is shared by all batches but large ones. */
+/* LOCK_ALL is taken in share mode by all but large batches. */
 #define LOCK_ALL_KEY	"5791025316413866753"
 #define LOCK_SCHEMA_KEY	"5791025316413866754"
 
@@ -16,9 +16,9 @@
 #define NUMBERS_STEP	"4294967296"
 
 /*
- * Deletes what is old in the blocks $1 to $2 of a table. Rows that are old by
- * our clock, but not by others', may be in their caches: where it is not the
- * server's, it is a change. $4 is a day (WINDOW_AHEAD) later.
+ * Deletes old rows in the blocks $1 to $2 of a table. Rows that are old by our
+ * clock may be in the caches of daemons with another clock: if our clock is not
+ * the server's, this counts as a change. $4 is a day (WINDOW_AHEAD) later.
  */
 #define CLEAN_BLOCKS(table, where)					\
 	"WITH gone AS (DELETE FROM " table " WHERE " where		\
@@ -29,8 +29,8 @@
 	" / current_setting('block_size')::bigint FROM gone"
 
 /*
- * Rows that somebody has locked can wait for the next time. To lock those that
- * nobody has costs as much again as to delete them.
+ * Skips rows that another session has locked, until the next cleaning. Locking
+ * the others first costs as much as deleting them.
  */
 #define CLEAN_UNLOCKED(table, where)					\
 	CLEAN_BLOCKS(table, "ctid = ANY(ARRAY(SELECT ctid FROM " table	\
@@ -46,9 +46,9 @@
 	"ctid >= " CLEAN_TID("$1") " AND ctid < " CLEAN_TID("$2")
 
 /*
- * Servers before 14 would read the whole table for a range: all places that a
- * block can have, one by one, which costs three times as much to delete and ten
- * times as much where nothing is old.
+ * Servers before 14 would read the whole table for a range of ctid. So this
+ * lists every ctid that a block can have, which makes a deletion three times as
+ * slow, and ten times where nothing is old.
  */
 #define CLEAN_PLACES							\
 	"ctid = ANY(ARRAY(SELECT ('(' || b || ',' || o || ')')::tid"	\
@@ -56,7 +56,7 @@
 	" generate_series(1, 291) o))"
 #define KNOWS_RANGES	"SELECT (" PGSQL_SINCE(140000) ")::int"
 
-/* Rows of others may hold anything. */
+/* Foreign rows may have any amount. */
 #define SUM_CLAMPED							\
 	"greatest(least(sum(c.recipient_count), 9223372036854775807),"	\
 	" -9223372036854775807)::bigint"
@@ -80,7 +80,7 @@
 
 #define FOREIGN_ID_LOWER(id)	"lower(" id " COLLATE \"C\")"
 
-/* enum foreign_fold, a parameter. */
+/* Folds an id; the parameter is an enum foreign_fold. */
 #define FOREIGN_ID_FOLDED(id, how)					\
 	"CASE " how "::bigint WHEN 0 THEN " id " WHEN 1 THEN "		\
 	FOREIGN_ID_LOWER(id) " ELSE left(" id ", strpos(" id ", ':'))"	\
@@ -96,7 +96,7 @@ static const char *const	statements[STATEMENT__MAX] = {
 	    " pg_advisory_xact_lock_shared(" LOCK_ALL_KEY ")"
 	    " ELSE pg_advisory_xact_lock(k) END)"
 	    " FROM unnest($1::bigint[]) WITH ORDINALITY u(k, n)",
-	/* The order makes any server use the index, which is empty mostly. */
+	/* ORDER BY makes every server use the index, which is mostly empty. */
 	[CHANGES] = "SELECT value + c.n, last_value, (SELECT 1 FROM mail_count"
 	    " WHERE seq IS NULL ORDER BY " FOREIGN_ID_LOWER("id") " LIMIT 1),"
 	    " c.n FROM mail_state, mail_count_seq_seq,"
@@ -219,17 +219,17 @@ static const char *const	statements[STATEMENT__MAX] = {
 	    NUMBERS_STEP ")"
 };
 
-/* In place of these, where a server does not know ranges. */
+/* Replacements for servers that do not know ranges of ctid. */
 static const char *const	rangeless[STATEMENT__MAX] = {
 	CLEAN_STATEMENTS(CLEAN_PLACES)
 };
 
 /*
- * The trigger spares this program, which says who it is in a setting of its
+ * The trigger ignores this program, which identifies itself by a setting of its
  * session.
  */
 static const char *const	preparation[][2] = {
-	/* A first version of these tables gave numbers to rows of others. */
+	/* The first version of these tables gave a seq to foreign rows. */
 	{ "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM pg_attrdef d"
 	    " JOIN pg_attribute a ON a.attrelid = d.adrelid"
 	    " AND a.attnum = d.adnum"
@@ -275,8 +275,8 @@ static const char *const	preparation[][2] = {
 };
 
 /*
- * Every start goes on behind all numbers that were ever given, also where the
- * sequence was set back while no daemon ran.
+ * Every start continues after all numbers ever given out, also if the sequence
+ * was set back while no daemon ran.
  */
 #define NUMBERS								\
 	"INSERT INTO mail_state SELECT 'numbers', last_value + "	\
@@ -410,7 +410,7 @@ store_open(const struct settings *settings, int directory, bool replaces,
 		log_warning("%s: this libpq (before 16) shows the password to "
 		    "any server that listens there and asks for it: use a UNIX "
 		    "socket or sslmode=verify-full", s->description);
-	/* Places of rows (ctid) are those of one table. */
+	/* A ctid identifies a row in one table only. */
 	if (pgsql_number(s->db, "SELECT count(*) FROM pg_class"
 	    " WHERE oid = to_regclass('mail_count') AND relkind <> 'r'",
 	    &other) == 0 && other > 0) {

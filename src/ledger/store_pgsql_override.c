@@ -3,7 +3,7 @@
 #include "ledger/store_pgsql.h"
 #include "lib/alloc.h"
 
-/* One pipeline is one transaction. */
+/* A pipeline is one transaction. */
 static enum store_result
 store_over(struct store *s)
 {

@@ -3,7 +3,7 @@
 #include "ledger/store_pgsql.h"
 #include "lib/str.h"
 
-/* The touches that are in want of one reading, as s->index has them. */
+/* The touches that need reading `r`, in s->index. */
 static size_t
 store_group(const struct store *s, enum sums_reading r, size_t *from)
 {
@@ -13,14 +13,14 @@ store_group(const struct store *s, enum sums_reading r, size_t *from)
 
 /* --- asking --- */
 
-/* Nobody else wrote rows since this one's were read. */
+/* No other daemon wrote rows since this id's rows were read. */
 static bool
 store_known(const struct store *s, const struct store_cursor *c)
 {
 	return c->loaded && s->alone && !others_after(&s->others, c->seen);
 }
 
-/* Puts the touches in order of what they are in want of. */
+/* Sorts the touches by the reading that they need. */
 static void
 store_sort(struct store *s)
 {
@@ -69,7 +69,7 @@ store_position(const struct store_touch *t)
 	return t->cursor->position != 0 ? t->cursor->position : t->since;
 }
 
-/* A piece that is not the first has what came in since that one. */
+/* A later piece also reads the rows that were added since the last one. */
 static int64_t
 store_base(const struct store_touch *t)
 {
@@ -88,7 +88,7 @@ store_column(struct store *s, enum sums_reading r, enum column column,
 		    number(&s->touch[s->index[i]]));
 }
 
-/* With the columns and up to two numbers more, each unless it is 0. */
+/* Puts a statement with these columns and up to two numbers; 0: left out. */
 static void
 store_put_limited(struct store *s, enum statement n, enum column first,
     enum column last, int64_t limit, int64_t recent)
@@ -200,7 +200,7 @@ store_row_of(const struct store *s, enum sums_reading r, int row,
 	return 0;
 }
 
-/* The rows of a reading; 0 where nobody is in want of it. */
+/* Takes the rows of a reading; 0 if no touch needs it. */
 static int
 store_take(struct store *s, enum sums_reading r)
 {
@@ -229,7 +229,7 @@ store_told(struct store_cursor *c, int rows)
 
 /* --- taking --- */
 
-/* One id that has too many is read anew, which is shorter. */
+/* An id with too many new rows is read again, which is cheaper. */
 static int
 store_take_news(struct store *s, const struct store_reader *reader)
 {
@@ -260,8 +260,8 @@ store_take_news(struct store *s, const struct store_reader *reader)
 }
 
 /*
- * The row that says how far this piece goes. An id with several of them has so
- * many rows that sums are worth their while.
+ * The row that ends a piece. An id with several pieces has enough rows for its
+ * sums to be worth writing.
  */
 static void
 store_end_piece(struct store_cursor *c, const struct store_row *row)
@@ -297,8 +297,8 @@ store_take_first(struct store *s, const struct store_reader *reader)
 }
 
 /*
- * Sums take the place of what was read piece by piece so far. Without any it
- * goes on like that.
+ * The sums replace the pieces that were read so far. Without any, reading goes
+ * on in pieces.
  */
 static int
 store_take_kept(struct store *s, const struct store_reader *reader)
@@ -358,7 +358,7 @@ store_take_recent(struct store *s, const struct store_reader *reader)
 	return 0;
 }
 
-/* It is known when there are no more rows than there may be in one batch. */
+/* The id is loaded if there were fewer rows than one batch may read. */
 static int
 store_take_newer(struct store *s, const struct store_reader *reader)
 {
@@ -417,8 +417,8 @@ store_take_values(struct store *s, struct store_batch *batch)
 }
 
 /*
- * Goes on behind all numbers that any daemon can have seen since this one
- * looked.
+ * Moves the sequence past all numbers that any daemon can have seen since this
+ * one looked.
  */
 static void
 store_put_renumber(struct store *s, int64_t last)
@@ -430,10 +430,10 @@ store_put_renumber(struct store *s, int64_t last)
 }
 
 /*
- * The changes that somebody made: what is cached is void, and all ids of this
- * batch are read from their beginning. Or other daemons wrote, of which nothing
- * was heard for a while: all ids are asked about. Or there are rows of other
- * programs. Each in a round trip of its own.
+ * Handles three cases, each with a round trip of its own. Another program
+ * changed rows: the cache is dropped, and all ids of the batch are read from
+ * the beginning. Another daemon wrote rows after long silence: all ids are read
+ * for new rows. Or there are foreign rows.
  */
 static int
 store_take_changes(struct store *s, struct store_batch *batch,
@@ -454,7 +454,7 @@ store_take_changes(struct store *s, struct store_batch *batch,
 		s->notes = pgsql_column(s->db, 0, 3);
 		break;
 	}
-	/* A sequence that was set back: numbers that were given come again. */
+	/* The sequence was set back, so numbers are given out again. */
 	back = newest < s->others.last;
 	changed = s->changes != -1 && (changes != s->changes || back);
 	s->changes = changes;

@@ -25,7 +25,9 @@ struct store_sizes	store_sizes = {
 #define INSERT	"INSERT INTO mail_count (rowid, id, date, recipient_count," \
 		" instance, protocol_state) VALUES "
 #define ROW_1	"(?,?,?,?,?,?)"
-/* What follows it: SQLite is where the next number goes, and need not seek. */
+/*
+ * Further rows: SQLite is already at the end of the table, and need not seek.
+ */
 #define NEXT_1	",(NULL,?,?,?,?,?)"
 #define NEXT_3	NEXT_1 NEXT_1 NEXT_1
 #define ROW_4	ROW_1 NEXT_3
@@ -170,8 +172,8 @@ store_note(struct store *s)
 }
 
 /*
- * What is in memory may not be what the next file holds. Nobody of ours keeps
- * it open, so that the next to open it looks at what is on the disk.
+ * Closes the file: what is in memory may not be in the next file. The keeper
+ * closes it too, so that the next process to open it reads what is on the disk.
  */
 static void
 store_away(struct store *s)
@@ -264,7 +266,7 @@ store_connect(struct store *s)
 	if (store_prepare(s) == 0 && (!s->damaged ||
 	    store_forget_runs(s) == 0)) {
 		s->damaged = false;
-		/* Its log may have been made only now. */
+		/* The log may have been created only now. */
 		(void)sqlite_look(s->db);
 		return STORE_OK;
 	}
@@ -277,8 +279,8 @@ store_connect(struct store *s)
 }
 
 /*
- * Whether what is open is what the names lead to. What only our log has is
- * copied into our file before that is left, wherever it is by now.
+ * Whether the names still lead to the open files. If not, our log is copied
+ * into our file before that is closed, wherever it is now.
  */
 static bool
 store_same_files(struct store *s)
@@ -315,7 +317,7 @@ store_ready(struct store *s)
 	return s->db != NULL ? STORE_OK : store_connect(s);
 }
 
-/* `path` as the settings have it; its last part is `name`. */
+/* `path` is the setting; its last component is `name`. */
 static bool
 store_denied(int directory, const char *path, const char *name, char *reason,
     size_t size)
@@ -386,7 +388,10 @@ store_close(struct store *s)
 {
 	if (s == NULL)
 		return;
-	/* Who closes the file last copies all of the log and removes it. */
+	/*
+	 * The last process to close the file copies the whole log and removes
+	 * it.
+	 */
 	keeper_stop(s->keeper);
 	s->keeper = NULL;
 	store_away(s);
@@ -437,7 +442,7 @@ store_read_value(struct store *s, struct store_value *v)
 	if ((more = sqlite_step(s->db, VALUE)) == 1) {
 		v->date = sqlite_column(s->db, VALUE, 0);
 		sqlite_reset(s->db, VALUE);
-		/* Its count is void before the value is deleted. */
+		/* Its count is invalid before the value is deleted. */
 		if (v->date < s->oldest || v->date > s->newest)
 			v->date = -1;
 	}
@@ -452,7 +457,10 @@ store_read_batch(struct store *s, struct store_batch *batch,
 
 	for (i = 0; i < batch->ntouch; i++)
 		unread += !batch->touch[i].cursor->loaded;
-	/* Each has its share, so that nobody waits for one with many rows. */
+	/*
+	 * Every id gets a share, so that charges do not wait for one id with
+	 * many rows.
+	 */
 	for (i = 0; i < batch->ntouch; i++) {
 		if (batch->touch[i].cursor->loaded)
 			continue;
@@ -470,8 +478,8 @@ store_read_batch(struct store *s, struct store_batch *batch,
 }
 
 /*
- * A file that cannot be written can still tell who is over a limit: the batch
- * goes on, to fail at its end.
+ * A file that cannot be written can still be read for refusals: the batch goes
+ * on, and fails at its end.
  */
 static int
 store_begin_any(struct store *s)
@@ -496,7 +504,7 @@ store_begin(struct store *s, struct store_batch *batch,
 	s->failed = false;
 	s->nappend = 0;
 	s->touch = batch->touch;
-	/* As after a change by another program. */
+	/* Read everything again, as after a change by another program. */
 	if (batch->forgotten)
 		s->changes = s->version = -1;
 	if ((result = store_ready(s)) != STORE_OK)
@@ -514,7 +522,7 @@ store_begin(struct store *s, struct store_batch *batch,
 	return STORE_OK;
 }
 
-/* A hit that cannot be written is no reason for a batch to fail. */
+/* A hit that cannot be written does not make the batch fail. */
 void
 store_hit(struct store *s, enum hit_kind kind, const char *id, size_t idlen,
     int64_t seconds)

@@ -9,38 +9,41 @@
 #include "lib/str.h"
 
 /*
- * How SQLite keeps counts so that a mail costs one row at the end of a table
- * and nothing else.
+ * How counts are stored in SQLite, so that a mail costs one row at the end of a
+ * table and nothing else.
  *
  * mail_count has the five columns of the older program, which inserts them by
- * position. Ours are elsewhere: mail_tag has the tag of a row, if it has one,
- * by the rowid. Ids that others insert are folded when they are read.
+ * position. A row's tag, if it has one, is in mail_tag, by the row's rowid. Ids
+ * that other programs insert are folded when they are read.
  *
- * mail_count has no index but an empty one (VACUUM gives other rowids to a
- * table without any): rows are only added at its end, and its rowids tell their
- * order. Rows up to the horizon (mail_state) are also in runs: a run
- * (mail_run) holds the counts of all ids over a stretch of rowids, divided by a
- * hash of the id into parts (mail_part), each a few hundred packed bytes. Rows
- * behind the horizon, the tail, are in memory and are read again at a start.
- * When the tail has grown enough it becomes the next run, a few parts with each
- * batch; with the last of them the horizon moves. Runs of like size are merged
- * into larger ones in quiet moments. So
+ * mail_count has no index but one without entries (VACUUM renumbers the rows of
+ * a table without any index). Rows are only appended, so the rowids give their
+ * order. The counts of rows up to the horizon (a rowid in mail_state) are also
+ * in runs. A run (mail_run) holds the counts of all ids over a range of rowids,
+ * divided by a hash of the id into parts (mail_part) of a few hundred packed
+ * bytes each. Rows after the horizon, the tail, are also in memory; a start
+ * reads them again. When the tail is long enough it is written as the next run,
+ * a few parts with each batch; the last part moves the horizon. Runs of similar
+ * size are merged into larger ones when no charge waits. So
  *
  *	sum of an id = its counts in runs + corrections + rows in the tail
  *
- * and a first reading looks into one part of each run that may know the id.
- * Cleaning deletes rows and leaves parts alone: a run holds the dates of which
- * it still counts, from `since` to `until`. Those narrow before the first row
- * is deleted; mail_state's oldest and newest are the same for the rows while
- * they are being deleted. A run that is written later holds whatever was
- * recorded later, whatever its date.
- * Corrections (mail_correction) are what others did to rows before the horizon:
- * triggers note it, ours never fire for this program's own connections. They
- * also count such changes, so that what is cached is dropped.
+ * and a first reading reads one part of each run that may contain the id.
  *
- * A database of an older program is one with its horizon at 0 and a long tail.
- * While that is made into runs, ids are read by the older program's index;
- * where that is missing, charges wait until the tail is short.
+ * Cleaning deletes rows and leaves the parts alone: a run has the range of
+ * dates whose counts are valid, from `since` to `until`. That range is narrowed
+ * before the first row is deleted. For rows, mail_state's oldest and newest are
+ * that range while rows are being deleted. A run that is written later includes
+ * rows that are recorded later, whatever their date.
+ *
+ * Corrections (mail_correction) are the changes that other programs made to
+ * rows before the horizon. Triggers record and count them; a change of the
+ * count makes each ledger drop its cache. The triggers are off for this
+ * program's own connections.
+ *
+ * A database of an older program has its horizon at 0 and a long tail. Until
+ * that is written as runs, ids are read by the older program's index; where it
+ * is missing, charges wait until the tail is short.
  */
 struct store_sizes {
 	size_t	tail;		/* rows that become a run */
@@ -132,20 +135,20 @@ struct run {
 	int64_t		rows;
 	int64_t		oldest;		/* dates */
 	int64_t		newest;
-	int64_t		since;		/* counts of other dates are void */
+	int64_t		since;		/* counts outside are deleted */
 	int64_t		until;
 	struct filter	filter;
 };
 
-/* mail_state's oldest and newest while nothing is cleaned. */
+/* mail_state's oldest and newest while no cleaning is under way. */
 #define STORE_OLDEST	(-INT64_MAX)
 #define STORE_NEWEST	INT64_MAX
 
 enum job_kind {
 	JOB_NONE,
-	JOB_FLUSH,		/* the frozen tail becomes a run */
-	JOB_MERGE,		/* several runs become one */
-	JOB_DROP		/* an obsolete run goes */
+	JOB_FLUSH,		/* write the frozen tail as a run */
+	JOB_MERGE,		/* merge several runs into one */
+	JOB_DROP		/* delete an obsolete run */
 };
 
 enum job_stage {
@@ -156,8 +159,8 @@ enum job_stage {
 };
 
 /*
- * How far a job is; it goes on in transactions, and counts only once they are
- * over.
+ * The progress of a job. It advances in transactions, and counts only once they
+ * are committed.
  */
 struct job_progress {
 	enum job_stage	stage;
@@ -168,23 +171,23 @@ struct job {
 	enum job_kind		 kind;
 	struct job_progress	 now;		/* in the running transaction */
 	struct job_progress	 kept;		/* committed */
-	struct run		 run;		/* written, or dropped */
-	int64_t			 upto;		/* the next horizon */
-	size_t			 parts;		/* steps that JOB_MERGE takes */
+	struct run		 run;		/* the run to write or delete */
+	int64_t			 upto;		/* the new horizon */
+	size_t			 parts;		/* steps of JOB_MERGE */
 	int64_t			 source[STORE_MERGE];
 	size_t			 nsource;
-	int64_t			 most;		/* ids in one of them */
-	unsigned int		 bits;		/* fewest of them */
+	int64_t			 most;		/* most ids in one source */
+	unsigned int		 bits;		/* fewest of a source */
 };
 
 /*
- * How ids that others insert are folded (fold_case): as the engine folds those
- * of requests, of which one of a rule begins with the rule's name and a colon.
+ * How ids of foreign rows are folded (fold_case): as the engine folds those of
+ * requests, where the id of a rule begins with the rule's name and a colon.
  */
 enum fold {
 	FOLD_NONE,
 	FOLD_ALL,
-	FOLD_VALUE		/* behind the first colon, if there is one */
+	FOLD_VALUE		/* after the first colon, if any */
 };
 
 /* A row that the running batch appends, to the table and to the tail. */
@@ -200,47 +203,47 @@ struct store {
 	char			*description;
 	bool			 full;		/* synchronous */
 	enum fold		 fold;
-	int			 wait;		/* for a lock, ms */
-	int64_t			 looked;	/* that the file is there, ns */
-	bool			 readonly;	/* a write failed of that */
-	struct keeper		*keeper;	/* NULL: there is none */
-	int			 copied;	/* pages of the log */
+	int			 wait;		/* for a lock, at most, ms */
+	int64_t			 looked;	/* last sqlite_look, ns */
+	bool			 readonly;	/* and a write failed */
+	struct keeper		*keeper;	/* NULL: none */
+	int			 copied;	/* pages of the log copied */
 	int64_t			 copy;		/* when that was, ns */
-	int64_t			 finished;	/* by the ledger itself, ns */
-	int			 largest;	/* pages the log's file has */
-	int64_t			 shrink;	/* not tried before, ns */
+	int64_t			 finished;	/* own last copy, ns */
+	int			 largest;	/* size of the log, in pages */
+	int64_t			 shrink;	/* next truncation, ns */
 	char			 error[256];
 
 	/* --- the file as it was last seen --- */
 	int64_t			 version;	/* data_version; -1: not seen */
 	int64_t			 schema;
-	int64_t			 changes;	/* by the triggers' count; -1 */
-	int64_t			 oldest;	/* other dates: being deleted */
-	int64_t			 newest;
-	int64_t			 cleaned;	/* `oldest` of the last time */
-	int64_t			 reached;	/* that, once it was asked
+	int64_t			 changes;	/* the triggers' count; -1 */
+	int64_t			 oldest;	/* other dates are being */
+	int64_t			 newest;	/* deleted */
+	int64_t			 cleaned;	/* last cleaning's `oldest` */
+	int64_t			 reached;	/* that, once a batch asked
 						   for earlier dates */
 	int64_t			 horizon;
 	int64_t			 runs_version;
 	uint64_t		 key[2];	/* of the hash */
-	bool			 indexed;	/* by the older program */
-	bool			 searched;	/* while behind, by that */
+	bool			 indexed;	/* 1.x's index is there */
+	bool			 searched;	/* and used while behind */
 	bool			 corrected;	/* there are corrections */
-	bool			 damaged;	/* the runs are */
-	bool			 moved;		/* the tables: open it anew */
+	bool			 damaged;	/* the runs are damaged */
+	bool			 moved;		/* tables changed: reopen */
 	int64_t			 last;		/* the newest row */
-	int64_t			 told;		/* of it to the cache */
+	int64_t			 told;		/* newest in the cache */
 
 	/* --- counts --- */
-	struct run		*run;		/* whole or obsolete */
+	struct run		*run;		/* whole and obsolete ones */
 	size_t			 nrun;
-	bool			 behind;	/* too long a tail */
+	bool			 behind;	/* tail too long to read */
 	struct tail		*tail;		/* NULL: not read yet */
-	int64_t			 tails;		/* counts them */
-	int64_t			 read;		/* the tail has them up to */
-	struct tail		*frozen;	/* on its way into a run */
+	int64_t			 tails;		/* generation of the tail */
+	int64_t			 read;		/* newest row in the tail */
+	struct tail		*frozen;	/* being written as a run */
 	struct job		 job;
-	int64_t			 left;		/* a run that was given up */
+	int64_t			 left;		/* number of an abandoned run */
 	struct str		 buffer;
 	struct str		 folded;	/* an id */
 
@@ -251,9 +254,9 @@ struct store {
 	size_t			 appends;	/* room */
 	int64_t			 before;	/* `last` when it began */
 	bool			 failed;
-	struct store_reader	 reader;	/* of the last batch */
+	struct store_reader	 reader;	/* the last batch's */
 	int64_t			 batched;	/* when that was, ns */
-	int64_t			 rest;		/* no jobs before, ns */
+	int64_t			 rest;		/* no jobs until then, ns */
 
 	/* --- cleaning: where it goes on --- */
 	char			*clean_id;
@@ -262,96 +265,99 @@ struct store {
 
 /* --- store_sqlite.c --- */
 
-/* Opens the file when it is away, or when another one is in its place. */
+/* Opens the file if it is closed, or if it was replaced. */
 enum store_result	 store_ready(struct store *);
 
-/* Ends the transaction, if there is one, and says what its fault was. */
+/* Rolls back an open transaction and keeps the reason of its fault. */
 enum store_result	 store_failed(struct store *);
 
-/* Ends it well, or as above. */
+/* Commits if `good`, else as store_failed. */
 enum store_result	 store_end(struct store *, bool good);
 
-/* The first column of the only row. 0 or -1. */
+/* The first column of the statement's only row. 0 or -1. */
 int			 store_one(struct store *, enum statement, int64_t *);
 int			 store_put_number(struct store *, const char *,
 			    int64_t);
 
-/* 0 where there is none. 0 or -1. */
+/* A number of mail_state; 0 if missing. 0 or -1. */
 int			 store_find_number(struct store *, const char *,
 			    int64_t *);
 
 /* --- store_sqlite_append.c --- */
 
-/* The rows of the batch go to the table, before its commit; and after it. */
+/*
+ * store_write_rows writes the batch's rows to the table, before its commit;
+ * store_rows_committed adds them to the tail, after it.
+ */
 void			 store_write_rows(struct store *);
 void			 store_rows_committed(struct store *);
 
 /* --- store_sqlite_work.c --- */
 
 /*
- * Charges can only wait until the rows of an older program are read: that is
- * hurried on, in the transaction that is open, which ends here.
+ * Called when charges must wait until an older program's rows are read: reads
+ * more of them, in the open transaction, which it ends.
  */
 enum store_result	 store_hurry(struct store *);
 
-/* Before the commit of a batch. */
+/* Does a part of the current job, before the commit of a batch. */
 void			 store_work(struct store *);
 
 /* --- store_sqlite_log.c --- */
 
-/* What store_start_helper started; the caller's. */
+/* The keeper that store_start_helper started; the caller owns it. */
 struct keeper		*store_take_helper(void);
 
 /*
- * The disk is full: what can be copied makes room in the log for what comes
- * next.
+ * Checkpoints when the disk is full: makes room in the log for the next writes.
  */
 void			 store_empty_log(struct store *);
 
-/* Before the file is closed: the keeper closes it too. */
+/* Makes the keeper close the file; call it before the ledger does. */
 void			 store_release_log(struct store *);
 
 /*
- * Has the log copied into the file, when there is enough of it or a second went
- * by. Milliseconds until it wants to be called again, -1: no need.
+ * Starts a checkpoint when the log has grown enough or a second has passed.
+ * Returns the milliseconds until it should be called again, -1: no need.
  */
 int			 store_copy_log(struct store *, bool quiet);
 
 /* --- store_sqlite_open.c --- */
 
 /*
- * Makes what is missing and reads what holds for as long as the file is open.
+ * Creates what is missing, and reads what stays the same while the file is
+ * open.
  */
 int	store_prepare(struct store *);
 
 /*
- * The runs and corrections are not to be trusted: all rows are the tail again.
- * Whatever is being cleaned begins again.
+ * Discards the runs and corrections, so that all rows are the tail again. A
+ * cleaning that is under way starts again.
  */
 int	store_forget_runs(struct store *);
 
-/* Drops the older program's index, once nothing needs it. */
+/* Drops the older program's index, once it is not needed. */
 int	store_drop_index(struct store *);
 
 /* --- store_sqlite_read.c --- */
 
 /*
- * Under the lock: what others did since the last time. 1: all is known; 0:
- * decisions have to wait, for the file to be opened anew (moved) or for the
- * rows of an older program to be read (behind, and no index).
+ * Under the lock: reads what others did since the last time. 1: all is known;
+ * 0: decisions must wait, for the file to be reopened (moved) or for an older
+ * program's rows to be read (behind, and no index); -1: a fault.
  */
 int	store_sync(struct store *, const struct store_reader *);
 
 /*
- * Whether nothing happened since; for work that tells the cache nothing. 1, 0,
- * -1.
+ * Whether others did nothing since, for work that tells the cache nothing. 1,
+ * 0, or -1: a fault.
  */
 int	store_same(struct store *);
 
 /*
- * Whether the batch asks for dates that the last cleaning deleted, since a
- * clock was wrong or a window is longer now: what the cache has of them is
- * void. As store_sync.
+ * Whether the batch needs dates that the last cleaning deleted, because a clock
+ * was wrong or a window is longer now: then the cache is dropped. Returns as
+ * store_sync does.
  */
 int	store_reach(struct store *, const struct store_batch *,
 	    const struct store_reader *);
@@ -359,10 +365,10 @@ int	store_read_first(struct store *, struct store_touch *, size_t,
 	    size_t *budget, const struct store_reader *);
 uint64_t	store_hash(const struct store *, const char *id, size_t idlen);
 
-/* Behind: some more rows of the tail, at most about `max`. */
+/* While behind: reads more rows into the tail, about `max` at most. */
 int	store_catch_up(struct store *, size_t max);
 
-/* The tail in memory is void, and so is what is being made of it. */
+/* Drops the tail, and the job that writes it. */
 void	store_unload(struct store *);
 
 /* --- store_sqlite_runs.c --- */
@@ -370,10 +376,13 @@ void	store_unload(struct store *);
 int	store_read_runs(struct store *);
 void	store_free_runs(struct store *);
 
-/* The next job, when one is due; `quiet`: also those that can wait. */
+/* Chooses the next job, if one is due; `quiet`: also one that can wait. */
 void	store_job_choose(struct store *, bool quiet);
 
-/* Some of it, in a transaction; then whether that was committed. 0 or -1. */
+/*
+ * store_job_step does some steps of the job, in a transaction: 0 or -1.
+ * store_job_over then says whether that was committed.
+ */
 int	store_job_step(struct store *, size_t steps);
 void	store_job_over(struct store *, bool committed);
 void	store_job_drop(struct store *);

@@ -4,11 +4,11 @@
 #include "lib/alloc.h"
 
 /*
- * What a batch records. Rows wait for the end of the batch, so that one
- * statement appends many of them: beginning and ending a statement costs SQLite
- * as much as a row does.
+ * Writes what a batch records. Rows are queued until the end of the batch, so
+ * that one statement appends many of them: starting and ending a statement
+ * costs SQLite as much as a row.
  */
-#define COLUMNS		5		/* behind the row's number */
+#define COLUMNS		5		/* after the rowid */
 #define NO_INSTANCE	"empty"		/* the older program's word */
 
 static void
@@ -37,7 +37,7 @@ store_append(struct store *s, size_t touch, const struct store_row *row)
 	}
 }
 
-/* Its columns in the order of the statement, the first at `at`. */
+/* Binds a row's columns, the first at parameter `at`. */
 static void
 bind_row(struct store *s, enum statement n, int at, const struct store_row *row)
 {
@@ -49,8 +49,8 @@ bind_row(struct store *s, enum statement n, int at, const struct store_row *row)
 }
 
 /*
- * The first row's number is told: where the newest rows were deleted it is not
- * the next one of the table. After it that is what the others have.
+ * The first row's rowid is given explicitly: if the newest rows were deleted,
+ * SQLite would choose a smaller one. The other rows follow it.
  */
 static void
 write_rows(struct store *s, enum statement n, size_t first, size_t count)
@@ -64,7 +64,7 @@ write_rows(struct store *s, enum statement n, size_t first, size_t count)
 	write_statement(s, n);
 }
 
-/* From the row at *next on, the next `count` that have a tag. */
+/* Writes the tags of the next `count` rows that have one, from *next on. */
 static void
 write_tags(struct store *s, enum statement n, size_t *next, size_t count)
 {
@@ -121,7 +121,7 @@ store_see(struct store *s, const struct store_value *v)
 
 /* --- after the commit --- */
 
-/* The cursor tells nothing else here: it knows the id's place in the tail. */
+/* Of a loaded id, the cursor only stores its place in the tail. */
 static void
 tail_row(struct store *s, const struct appended *a)
 {

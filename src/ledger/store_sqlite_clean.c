@@ -5,23 +5,23 @@
 #include "lib/alloc.h"
 #include "lib/num.h"
 
-/* Where store_clean goes on, besides rowids. */
+/* Positions of store_clean that are not rowids. */
 #define AT_ROWS		INT64_C(0)
 #define AT_END		INT64_C(-1)
 #define AT_VALUES	INT64_C(-2)
 #define AT_REST		INT64_C(-3)
 
-#define TAG_SECONDS	7200	/* longer than a cache has any use for them */
-#define FREE_PAGES	1000	/* fewer are kept for what comes next */
+#define TAG_SECONDS	7200	/* longer than caches need tags */
+#define FREE_PAGES	1000	/* fewer are kept for new rows */
 #define FREE_SHARE	4
 #define FREE_STEP	"100"
 
 /* --- cleaning --- */
 
-/* Who decides waits for the lock of a step. */
+/* Decisions wait for the lock of a step. */
 const struct store_pace	store_pace = { INT64_C(500000), 4 };
 
-/* The last row of the next stretch; INT64_MAX: there is no row behind it. */
+/* The last rowid of the next range; INT64_MAX: it is the last range. */
 static int
 clean_rows_end(struct store *s, int64_t from, size_t max, int64_t *end)
 {
@@ -38,9 +38,9 @@ clean_rows_end(struct store *s, int64_t from, size_t max, int64_t *end)
 }
 
 /*
- * From here on counts of other dates are void in the runs that there are,
- * whether their rows are still there or not. An earlier cleaning that did not
- * come to its end, by another clock, may have left rows that this one keeps.
+ * From here on counts of other dates in the existing runs are invalid, whether
+ * their rows are deleted or not. An earlier cleaning that did not complete, by
+ * another clock, may have left rows that this one keeps.
  */
 static int
 clean_begin_rows(struct store *s, const struct store_kept *kept, bool narrows)
@@ -62,13 +62,15 @@ clean_begin_rows(struct store *s, const struct store_kept *kept, bool narrows)
 	    store_put_number(s, "newest", kept->last) == -1 ||
 	    store_put_number(s, "cleaned", kept->first) == -1)
 		return -1;
-	/* Caches may hold what will count only later. */
+	/*
+	 * Caches may hold deleted rows of the future, which would count later.
+	 */
 	return ahead == 0 ? 0 : sqlite_step(s->db, ROWS_CHANGED);
 }
 
 /*
- * 1: this cleaning, or one that deletes more, has said so in mail_state; 0: it
- * has to begin (again).
+ * 1: mail_state has the range of this cleaning, or of one that deletes more; 0:
+ * it must be written first.
  */
 static int
 clean_marked(struct store *s, const struct store_kept *kept, bool *narrows)
@@ -84,9 +86,9 @@ clean_marked(struct store *s, const struct store_kept *kept, bool *narrows)
 }
 
 /*
- * Rows behind the horizon are in the memory of every daemon, which reads them
- * again when some are gone: all of them are looked at in one step, unless there
- * are very many.
+ * Rows after the horizon are in the memory of every daemon, which reads them
+ * all again after a deletion. So all of them are cleaned in one step, unless
+ * there are very many.
  */
 static int
 clean_rows(struct store *s, const struct store_kept *kept, size_t max,
@@ -137,7 +139,7 @@ clean_bind(struct store *s, enum statement n, int at, const char *text)
 	sqlite_bind_text(s->db, n, at, text, strlen(text));
 }
 
-/* Values last seen before: by their key, as they have no other order. */
+/* Deletes old values, in the order of their key: they have no other. */
 static int
 clean_values(struct store *s, const struct store_kept *kept, size_t max,
     int64_t *position)
@@ -176,7 +178,7 @@ clean_values(struct store *s, const struct store_kept *kept, size_t max,
 	return ret;
 }
 
-/* Once all rows are in runs but a tail, nobody needs the index any more. */
+/* The index is not needed once all rows but a tail are in runs. */
 static int
 clean_index(struct store *s)
 {
@@ -193,7 +195,7 @@ clean_index(struct store *s)
 	return store_drop_index(s);
 }
 
-/* Runs that hold nothing that counts. */
+/* Deletes runs without any valid counts. */
 static int
 clean_rest(struct store *s, int64_t *position)
 {
@@ -208,7 +210,7 @@ clean_rest(struct store *s, int64_t *position)
 	return 0;
 }
 
-/* In a transaction. */
+/* One step, inside a transaction. */
 static int
 clean_some(struct store *s, const struct store_kept *kept, size_t max,
     int64_t *position, int64_t *deleted)
@@ -253,7 +255,7 @@ store_clean(struct store *s, const struct store_kept *kept, size_t max,
 		*deleted = 0;
 		return result;
 	}
-	/* What this process knows of it is read again with the next batch. */
+	/* This process reads the file again with the next batch. */
 	s->version = -1;
 	*position = next;
 	(void)store_copy_log(s, true);
@@ -261,8 +263,8 @@ store_clean(struct store *s, const struct store_kept *kept, size_t max,
 }
 
 /*
- * Only where the file was made for it, and when a good part of it is free: what
- * comes next fills the rest again.
+ * Only if the file was created with incremental vacuum, and if much of it is
+ * free: new rows fill the rest.
  */
 enum store_result
 store_reclaim(struct store *s, bool *done)
@@ -354,7 +356,7 @@ store_set_number(struct store *s, const char *name, int64_t value)
 						       store_failed(s);
 }
 
-/* A file has no end of its own accord. */
+/* A file does not close by itself. */
 int
 store_fd(const struct store *s)
 {

@@ -6,15 +6,15 @@
 #include "lib/log.h"
 
 /*
- * Commits go to the write-ahead log, which has to be copied into the file now
- * and then. That waits for the disk twice, so the keeper does it while the
- * ledger goes on. SQLite begins the log anew when all of it is copied; in a
- * load without a pause it never quite is, and then the ledger copies by itself
- * the little that is left right after the keeper's turn.
+ * Commits go to the write-ahead log, which must be copied into the file from
+ * time to time (a checkpoint). A checkpoint waits for the disk twice, so the
+ * keeper does it while the ledger goes on. SQLite restarts the log after a
+ * complete checkpoint. Under continuous load a checkpoint is never complete, so
+ * the ledger itself copies the small rest right after the keeper's turn.
  */
-#define PAGES		1000		/* worth a copy */
-#define PAGES_MAX	65536		/* 256 MiB: the ledger waits */
-#define PAGES_KEPT	PAGES		/* of its file, when it is quiet */
+#define PAGES		1000		/* pages worth a checkpoint */
+#define PAGES_MAX	65536		/* 256 MiB: the ledger copies */
+#define PAGES_KEPT	PAGES		/* size of the log to keep, when idle */
 #define COPY_NS		INT64_C(1000000000)
 #define QUIET_NS	INT64_C(10000000000)
 #define SHRINK_NS	INT64_C(10000000000)	/* between tries */
@@ -61,7 +61,7 @@ store_lose_keeper(struct store *s)
 	s->keeper = NULL;
 }
 
-/* Whether the keeper has just copied what there was. */
+/* Whether the keeper has just done a checkpoint. */
 static bool
 store_hear_keeper(struct store *s)
 {
@@ -94,8 +94,8 @@ store_empty_log(struct store *s)
 }
 
 /*
- * The file of the log is as large as the log ever was. When all of it is copied
- * and nobody asks, its space is given back, if that is worth it.
+ * The log's file has the largest size that the log ever had. When all of it is
+ * copied and no charge waits, the file is truncated if it is large.
  */
 static int
 store_shrink_log(struct store *s, int64_t now)
@@ -128,7 +128,7 @@ store_copy_log(struct store *s, bool quiet)
 	if (s->db == NULL)
 		return -1;
 	pages = sqlite_log_pages(s->db);
-	/* The log was begun anew. */
+	/* SQLite has restarted the log. */
 	if (pages < s->copied)
 		s->copied = 0;
 	if (pages > s->largest)
@@ -138,7 +138,7 @@ store_copy_log(struct store *s, bool quiet)
 	full = pages >= PAGES_MAX;
 	if (!full && pages - s->copied < PAGES && now - s->copy < COPY_NS)
 		return (int)((s->copy + COPY_NS - now) / MS_NS) + 1;
-	/* The keeper may stand still: it is not waited for without an end. */
+	/* The keeper may be stopped: do not wait for it indefinitely. */
 	heard = heard || pages >= 2 * PAGES_MAX;
 	if (s->keeper != NULL &&
 	    !(full && heard && now - s->finished >= COPY_NS))

@@ -10,8 +10,9 @@
 #define PROGRESS_NS	INT64_C(1000000000)
 
 /*
- * Tables of SQLite's alone (store_sqlite.h), and the triggers that watch what
- * others do to mail_count. Dates that are being deleted are void in the runs.
+ * Tables that only SQLite has (store_sqlite.h), and the triggers that record
+ * what others do to mail_count. Dates outside of oldest and newest are already
+ * invalid in the runs.
  */
 #define NUMBER(name)	"(SELECT value FROM mail_state WHERE name = '" name "')"
 #define COUNT_CHANGE	"UPDATE mail_state SET value = value + 1" \
@@ -26,7 +27,7 @@
 	" ON CONFLICT (id, date) DO UPDATE" \
 	" SET amount = amount + excluded.amount;"
 
-/* A file of an earlier format has its runs made again. */
+/* The runs of a file with an earlier format are made again. */
 #define FORMAT		"3"
 
 static const char	old_format[] =
@@ -71,7 +72,8 @@ static const char	triggers[] =
 	" DELETE FROM mail_tag WHERE row = OLD.rowid"
 	" AND OLD.rowid <> NEW.rowid; END;"
 	/*
-	 * Only where rows at the end were deleted can one be added before it.
+	 * A row can be inserted before the last rowid only if rows at the end
+	 * were deleted.
 	 */
 	"CREATE TRIGGER mail_count_inserted AFTER INSERT ON mail_count"
 	" WHEN NEW.rowid <= " NUMBER("horizon")
@@ -83,10 +85,10 @@ static const char	no_triggers[] =
 	"DROP TRIGGER IF EXISTS mail_count_inserted;";
 
 /*
- * VACUUM, and a copy by way of SQL, give rows of a table without INTEGER
- * PRIMARY KEY other rowids, unless it has an index, which they would have to
- * make again. So mail_count has one without entries, and mail_vacuum, a table
- * of the same kind, shows by the rowid of its only row whether that is true.
+ * VACUUM, and a copy by SQL, renumber the rows of a table that has neither
+ * INTEGER PRIMARY KEY nor an index. So mail_count has an index without entries.
+ * mail_vacuum is a table with such an index too; the rowid of its only row
+ * shows whether rows were renumbered.
  */
 static const char	numbered[] =
 	"CREATE INDEX IF NOT EXISTS mail_count_rows ON mail_count (date)"
@@ -97,7 +99,7 @@ static const char	numbered[] =
 	"DELETE FROM mail_vacuum WHERE rowid <> 2;"
 	"INSERT OR IGNORE INTO mail_vacuum (rowid, kept) VALUES (2, 1);";
 
-/* An older program could leave two rows for one (id, delta). */
+/* An older program could write two rows for one (id, delta). */
 static const char	report_once[] =
 	"UPDATE limit_report SET hit ="
 	" (SELECT sum(o.hit) FROM limit_report AS o"
@@ -147,7 +149,7 @@ store_run(void *arg, const char *sql)
 	return sqlite_exec(s->db, sql);
 }
 
-/* 1: the query's number is not 0. */
+/* 1: the query returned a number other than 0; 0; or -1. */
 static int
 store_is(struct store *s, const char *sql)
 {
@@ -175,8 +177,9 @@ store_look_index(struct store *s)
 /* --- an earlier format of ours --- */
 
 /*
- * Tables of ours that had a sixth column are set aside and copied, in the
- * transaction of store_upgrade: killed at any moment, it begins again.
+ * Tables of our earlier format had a sixth column. They are renamed and copied
+ * in the transaction of store_upgrade: after a kill at any moment it starts
+ * again.
  */
 static const char	set_aside[] =
 	"PRAGMA legacy_alter_table = ON;"
@@ -186,7 +189,7 @@ static const char	set_aside[] =
 #define ROWS		"rowid, id, date, recipient_count, instance," \
 			" protocol_state"
 
-/* 1: it was; 0: there is no need; -1. */
+/* 1: tables were renamed; 0: not necessary; -1: a fault. */
 static int
 store_set_aside(struct store *s)
 {
@@ -198,7 +201,7 @@ store_set_aside(struct store *s)
 	    sqlite_exec(s->db, set_aside) == -1 ? -1 : 1;
 }
 
-/* The last of the next rows behind `from`. */
+/* The last rowid of the next rows after `from`. */
 static int
 store_copy_end(struct store *s, int64_t from, int64_t *end)
 {
@@ -228,7 +231,7 @@ store_copy_slice(struct store *s, int64_t from, int64_t end)
 	return ret;
 }
 
-/* Of rows that a start reads; there is no use for older ones. */
+/* Copies the tags of rows that a start reads; older tags are not needed. */
 static int
 store_copy_tags(struct store *s, int64_t last)
 {
@@ -279,7 +282,7 @@ store_forget_runs(struct store *s)
 	return sqlite_exec(s->db, forgotten);
 }
 
-/* 1: rows have the rowids that they had; 0: perhaps not; -1. */
+/* 1: the rows still have their rowids; 0: perhaps not; -1: a fault. */
 static int
 store_rows_kept(struct store *s)
 {
@@ -294,9 +297,9 @@ store_rows_kept(struct store *s)
 }
 
 /*
- * The triggers must have been there all the time, or changes went unnoticed;
- * rows must have the numbers that the runs know, and ids must be folded in them
- * as we do it.
+ * Discards the runs unless the triggers existed all the time (or changes went
+ * unnoticed), rows still have the rowids that the runs were made by, and ids in
+ * the runs are folded by the current setting.
  */
 static int
 store_check_runs(struct store *s, bool kept)
@@ -333,8 +336,8 @@ store_report_once(struct store *s)
 }
 
 /*
- * The secret of the hash is the database's: every process must find the same
- * part.
+ * The key of the hash is stored in the database: every process must compute the
+ * same part.
  */
 static int
 store_make_key(struct store *s)
@@ -353,7 +356,7 @@ store_make_key(struct store *s)
 	return 0;
 }
 
-/* SQLite counts each change of the tables. This one was ours. */
+/* SQLite counts the changes of the schema. Remember the count after ours. */
 static int
 store_keep_schema(struct store *s)
 {
@@ -362,7 +365,7 @@ store_keep_schema(struct store *s)
 	return store_put_number(s, "schema", s->schema);
 }
 
-/* 1, 0 or -1. */
+/* Whether the file has the current format. 1, 0 or -1. */
 static int
 store_is_format(struct store *s)
 {
@@ -382,7 +385,7 @@ store_old_format(struct store *s)
 	return sqlite_exec(s->db, old_format);
 }
 
-/* Everything that may be missing, in one transaction. */
+/* Creates everything that is missing, in one transaction. */
 static int
 store_upgrade(struct store *s)
 {
@@ -409,8 +412,8 @@ store_upgrade(struct store *s)
 }
 
 /*
- * Whether nothing was changed since store_upgrade was here last, and that was
- * one that knew the newest of the tables.
+ * Whether the schema is unchanged since the last store_upgrade, and that was by
+ * a version which knew the newest table.
  */
 static bool
 store_is_ours(struct store *s)
@@ -427,7 +430,7 @@ store_is_ours(struct store *s)
 	    store_one(s, SCHEMA_VERSION, &s->schema) == 0 && s->schema == known;
 }
 
-/* What a file that cannot be written may refuse. */
+/* Runs a pragma that a read-only file may refuse. */
 static int
 store_pragma(struct store *s, const char *sql)
 {
@@ -440,10 +443,7 @@ store_pragma(struct store *s, const char *sql)
 int
 store_prepare(struct store *s)
 {
-	/*
-	 * In a new file, before anything else: space can be given back in
-	 * steps.
-	 */
+	/* Must come first in a new file: lets space be returned in steps. */
 	if (store_pragma(s, "PRAGMA auto_vacuum = INCREMENTAL") == -1 ||
 	    sqlite_exec(s->db, "PRAGMA temp_store = MEMORY") == -1 ||
 	    sqlite_exec(s->db, "PRAGMA cache_size = -8192") == -1 ||

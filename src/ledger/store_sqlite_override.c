@@ -66,7 +66,9 @@ store_set_overrides(struct store *s, const struct override *list, size_t n,
 	return store_end(s, good);
 }
 
-/* A batch that cannot be written (store_begin) forgets nothing either. */
+/*
+ * A batch that cannot be written (store_begin) does not forget values either.
+ */
 enum store_result
 store_forget_values(struct store *s, const char *id, size_t idlen)
 {

@@ -10,7 +10,8 @@ store_hash(const struct store *s, const char *id, size_t idlen)
 }
 
 /*
- * The id of a row as it counts, until the next call. Ours are folded already.
+ * The folded id of a row; valid until the next call. Our own ids are folded
+ * already.
  */
 static const char *
 store_folded(struct store *s, const char *id, size_t idlen)
@@ -29,7 +30,7 @@ store_folded(struct store *s, const char *id, size_t idlen)
 		;
 	if (i == idlen)
 		return id;
-	/* Some id is not as the older program's index has it. */
+	/* The older program's index has an id with upper case letters. */
 	s->searched = false;
 	s->folded.len = 0;
 	str_add(&s->folded, id, idlen);
@@ -39,7 +40,7 @@ store_folded(struct store *s, const char *id, size_t idlen)
 
 /* --- what others did --- */
 
-/* The numbers of mail_state that are watched. */
+/* The numbers of mail_state that are read with every batch. */
 struct numbers {
 	int64_t	changes;
 	int64_t	horizon;
@@ -129,7 +130,7 @@ store_tail_add(struct store *s, const struct store_row *row, int64_t rowid)
 	s->read = rowid;
 }
 
-/* Rows that the tail or the cache do not know. */
+/* Reads the rows that the tail or the cache lacks. */
 static int
 store_read_news(struct store *s, const struct store_reader *reader)
 {
@@ -152,7 +153,7 @@ store_read_news(struct store *s, const struct store_reader *reader)
 	return more;
 }
 
-/* After a change, or when more came than is read at once: as after a start. */
+/* Starts over after a change, or when there are too many new rows. */
 static void
 store_start_over(struct store *s, const struct store_reader *reader,
     int64_t last)
@@ -194,7 +195,7 @@ store_take_numbers(struct store *s, const struct numbers *n,
 	s->horizon = n->horizon;
 	s->changes = n->changes;
 	/*
-	 * A row's number is never given again, also when the newest were
+	 * A rowid is never given out twice, even if the newest rows were
 	 * deleted.
 	 */
 	s->last = last > n->horizon ? last : n->horizon;
@@ -233,7 +234,7 @@ store_sync(struct store *s, const struct store_reader *reader)
 	}
 	if (store_numbers(s, &numbers) == -1)
 		return -1;
-	/* Another daemon has other settings: the runs are not ours. */
+	/* A daemon with another fold_case has replaced the runs. */
 	if (numbers.fold != (int64_t)s->fold) {
 		s->moved = true;
 		return 0;
@@ -241,7 +242,7 @@ store_sync(struct store *s, const struct store_reader *reader)
 	if (store_one(s, LAST, &last) == -1 ||
 	    store_take_numbers(s, &numbers, reader, last) == -1 ||
 	    store_read_news(s, reader) == -1) {
-		/* Half of it told: all anew the next time. */
+		/* Only a part was read: start over the next time. */
 		s->changes = -1;
 		return -1;
 	}
@@ -261,7 +262,7 @@ store_reach(struct store *s, const struct store_batch *batch,
 			first = batch->touch[i].since;
 	if (first >= s->cleaned || s->reached == s->cleaned)
 		return 1;
-	/* Rows that are void in the runs may be there still. */
+	/* Rows whose counts are invalid in the runs may still exist. */
 	if (s->oldest != STORE_OLDEST && !s->failed &&
 	    store_forget_runs(s) == -1)
 		return -1;
@@ -293,7 +294,7 @@ store_catch_up(struct store *s, size_t max)
 		s->changes = -1;
 		return -1;
 	}
-	/* Fewer than were asked for: that was the last of them. */
+	/* There were fewer rows than the maximum: those were the last. */
 	if (max > 0 && (int64_t)tail_rows(s->tail) <= store_sizes.load)
 		s->behind = false;
 	return 0;
@@ -327,7 +328,7 @@ reading_add(struct reading *r, int64_t date, int64_t amount)
 	r->reader->first(r->reader->arg, r->index, &row);
 }
 
-/* One part of a run. -1 also when it is no part of ours. */
+/* Reads one part of a run. -1 also if it is malformed. */
 static int
 reading_part(struct reading *r, const void *bytes, size_t len)
 {
@@ -413,9 +414,9 @@ reading_tail(struct reading *r, struct tail *tail)
 }
 
 /*
- * Behind: rows after the horizon by the older program's index, as many as the
- * budget permits. The horizon may move before the rest is read: where it was is
- * kept.
+ * While behind: reads rows after the horizon by the older program's index, as
+ * far as the budget permits. The horizon may move before the rest is read, so
+ * the cursor keeps its old value.
  */
 static int
 reading_rows(struct reading *r, size_t *budget)

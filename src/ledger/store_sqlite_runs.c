@@ -5,13 +5,13 @@
 #include "lib/alloc.h"
 #include "lib/clock.h"
 
-#define IDS_IN_PART	16	/* about */
+#define IDS_IN_PART	16	/* approximate */
 #define BITS_MIN	8
 #define BITS_MAX	16
 #define LEVEL_MAX	16
-#define DROPPED		64	/* parts in one step */
-#define RUNS_MANY	64	/* then merging does not wait for quiet */
-#define ABANDONED	600	/* seconds: who writes a run takes less */
+#define DROPPED		64	/* parts deleted in one step */
+#define RUNS_MANY	64	/* runs, from which merging does not wait */
+#define ABANDONED	600	/* seconds; writing a run takes less */
 
 /* --- the runs that there are --- */
 
@@ -34,7 +34,7 @@ runs_add(struct store *s, const struct run *run)
 	s->run[s->nrun++] = *run;
 }
 
-/* A run of another process, or one that a process left behind when it ended. */
+/* Whether a run that is being written was abandoned by a process that ended. */
 static bool
 runs_abandoned(const struct store *s, const struct run *run, int64_t began)
 {
@@ -53,7 +53,7 @@ store_read_runs(struct store *s)
 	int		 more;
 
 	store_free_runs(s);
-	/* Others may have merged or dropped the same ones. */
+	/* Another process may have merged or deleted the same runs. */
 	if (s->job.kind != JOB_FLUSH)
 		store_job_drop(s);
 	while ((more = sqlite_step(s->db, RUNS)) == 1) {
@@ -134,7 +134,7 @@ store_job_drop(struct store *s)
 	job_begin(s, JOB_NONE);
 }
 
-/* From here on rows go to a new tail; the old one becomes a run. */
+/* From here on new rows go to a new tail; the old one is written as a run. */
 static void
 job_flush(struct store *s)
 {
@@ -178,7 +178,7 @@ runs_find(const struct store *s, int64_t number)
 	return NULL;
 }
 
-/* One more source of a run that is merged. */
+/* Adds a source of the merged run. */
 static void
 job_add_source(struct store *s, const struct run *source)
 {
@@ -197,7 +197,7 @@ job_add_source(struct store *s, const struct run *source)
 		run->newest = source->newest;
 }
 
-/* As many runs as are merged at once, of the lowest level that has them. */
+/* Chooses the runs to merge: of the lowest level that has enough of them. */
 static bool
 job_merge(struct store *s)
 {
@@ -216,7 +216,9 @@ job_merge(struct store *s)
 				job_add_source(s, &s->run[i]);
 		if (s->job.nsource < STORE_MERGE)
 			continue;
-		/* How many ids come twice shows only at the end. */
+		/*
+		 * How many ids are in several sources is known only at the end.
+		 */
 		run->level = level + 1;
 		run->bits = runs_bits(2 * s->job.most);
 		s->job.parts = (size_t)1 << s->job.bits;
@@ -271,10 +273,13 @@ job_new_run(struct store *s)
 {
 	struct run	*run = &s->job.run;
 
-	/* The process that writes it may be slow: it must not end it now. */
+	/*
+	 * The process that writes the run may only be slow: it must not
+	 * complete it now.
+	 */
 	if (s->job.kind == JOB_DROP)
 		return job_state(s, run->number, RUN_OBSOLETE);
-	/* Its parts are dropped when the runs are read the next time. */
+	/* Its parts are deleted after the next reading of the runs. */
 	if (s->left != 0 && job_state(s, s->left, RUN_OBSOLETE) == -1)
 		return -1;
 	if (store_one(s, RUN_NUMBER, &run->number) == -1)
@@ -318,7 +323,7 @@ job_drop_parts(struct store *s, size_t step)
 /* --- merging: all that the sources have in one stretch of hashes --- */
 
 /*
- * Ids of the sources in this stretch, by a tail: it adds up what comes twice.
+ * Adds the ids of a source in this range to a tail, which adds up their counts.
  */
 static int
 merge_take(struct store *s, struct tail *all, const struct run *run,
@@ -395,8 +400,8 @@ job_merge_step(struct store *s, size_t step)
 /* --- the end of a job --- */
 
 /*
- * The run holds, and with it the horizon, or without its sources: all in one
- * step.
+ * In one step the run becomes valid, and the horizon moves or the sources
+ * become obsolete.
  */
 static int
 job_finish_run(struct store *s)
@@ -416,7 +421,7 @@ job_finish_run(struct store *s)
 	sqlite_bind_blob(s->db, RUN_DONE, 6, bytes, len);
 	ret = sqlite_step(s->db, RUN_DONE);
 	free(bytes);
-	/* Another process took it for one that was left behind. */
+	/* Another process took the run for an abandoned one. */
 	if (ret == 0 && sqlite_changes(s->db) != 1)
 		ret = -1;
 	for (i = 0; i < s->job.nsource && ret == 0; i++)

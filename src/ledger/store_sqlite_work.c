@@ -4,10 +4,11 @@
 #include "lib/clock.h"
 
 /*
- * When the jobs of store_sqlite_runs.c are done: a little with each batch, more
- * while nobody asks, and all there is while nobody can be answered.
+ * Schedules the jobs of store_sqlite_runs.c: a little with each batch, more
+ * while no charge waits, and as much as possible while no charge can be
+ * decided.
  */
-#define SLICE_NS	INT64_C(1000000)	/* of quiet work */
+#define SLICE_NS	INT64_C(1000000)	/* of idle work */
 #define CATCH_UP_NS	INT64_C(20000000)	/* while charges wait */
 #define SLICE_ROWS	500
 #define SLICE_STEPS	4
@@ -46,8 +47,8 @@ store_hurry(struct store *s)
 }
 
 /*
- * A little of the job that is under way, so much with each row that it is over
- * long before the next one is due.
+ * Does a part of the current job, in proportion to the rows of the batch, so
+ * that the job is done long before the next one is due.
  */
 void
 store_work(struct store *s)
@@ -68,7 +69,7 @@ store_work(struct store *s)
 
 /* --- quiet work --- */
 
-/* A slice of the job, or of the rows that are to be read. 0 or -1. */
+/* One slice of the job, or of the rows to read. 0 or -1. */
 static int
 store_idle_slice(struct store *s)
 {
@@ -90,8 +91,8 @@ store_idle_slice(struct store *s)
 }
 
 /*
- * In a transaction of its own. What others did meanwhile is told to the cache
- * first, as a batch would have done.
+ * Runs `work` in a transaction of its own. First reports what others did
+ * meanwhile to the cache, as a batch would.
  */
 static bool
 store_idle_work(struct store *s, int (*work)(struct store *))
@@ -114,8 +115,8 @@ store_idle_work(struct store *s, int (*work)(struct store *))
 }
 
 /*
- * To drop the older program's index takes a second for some millions of rows:
- * a large one waits until nobody asks, or for the next cleaning.
+ * Dropping the older program's index takes a second for some millions of rows:
+ * a large one is dropped when no charge waits, or by the next cleaning.
  */
 static bool
 store_index_due(const struct store *s)
@@ -130,7 +131,7 @@ store_idle(struct store *s)
 {
 	if (s->db == NULL)
 		return -1;
-	/* Before the first batch nothing is known that a job could be about. */
+	/* Before the first batch the state that a job needs is not known. */
 	if (s->version != -1 && clock_mono().ns >= s->rest) {
 		store_job_choose(s, true);
 		if ((s->job.kind != JOB_NONE || s->behind) &&

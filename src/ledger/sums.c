@@ -61,7 +61,7 @@ sums_pack(struct str *out, const struct pack_count *counts, size_t n)
 	return n;
 }
 
-/* What is asked for in windows that are over is nobody's business. */
+/* Seconds before every window are not needed. */
 static void
 sums_first(struct store_row *row, const struct store_touch *t, size_t index,
     const struct store_reader *reader)

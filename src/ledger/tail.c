@@ -9,7 +9,7 @@
 #define CHUNK		(64 * 1024)
 #define NONE		UINT32_MAX
 
-/* Counts of an id hang together from the newest to the oldest. */
+/* The counts of an id are a list from the newest to the oldest. */
 struct count {
 	struct pack_count	count;
 	uint32_t		before;
@@ -24,7 +24,7 @@ struct tail_id {
 	char		 id[];
 };
 
-/* Ids are never freed one by one: they lie in chunks. */
+/* Ids are allocated in chunks, since they are never freed one by one. */
 struct chunk {
 	struct chunk	*next;
 	size_t		 used;
@@ -32,7 +32,7 @@ struct chunk {
 	char		 bytes[];
 };
 
-/* Every id with its hash: dividing them touches nothing else. */
+/* Every id with its hash, so that dividing them touches nothing else. */
 struct place {
 	uint64_t	 hash;
 	struct tail_id	*id;
@@ -261,7 +261,9 @@ tail_divide(struct tail *t, unsigned int bits)
 	for (i = 0; i < ids; i++)
 		t->divided[t->start[tail_part_of(t, t->place[i].hash)]++] =
 		    t->place[i].id;
-	/* Placing moved each start to the next one's: they are moved back. */
+	/*
+	 * Placing advanced each start to that of the next part: move them back.
+	 */
 	memmove(t->start + 1, t->start, parts * sizeof(t->start[0]));
 	t->start[0] = 0;
 }

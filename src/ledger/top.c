@@ -16,7 +16,10 @@ struct top {
 	int64_t			 now;
 };
 
-/* How much of the limit is used; a limit of none is full with anything. */
+/*
+ * The used share of the limit; a limit of 0 is full as soon as anything is
+ * used.
+ */
 static double
 top_share(const struct msg_top_id *id)
 {
@@ -30,7 +33,7 @@ top_rank(const struct top *t, const struct msg_top_id *id)
 	return t->wanted->by == TOP_BY_USED ? (double)id->used : top_share(id);
 }
 
-/* The list is in order and short: a place is made by moving what is behind. */
+/* The list is sorted and short: inserts by moving the entries behind. */
 static void
 top_keep(struct top *t, const struct msg_top_id *id)
 {

@@ -8,9 +8,9 @@
 #include "ledger/override_table.h"
 
 /*
- * The ids in memory in the order that is asked for: those that were asked for
- * since the start, as far as the memory reaches. At most TOP_MAX. Ids point
- * into the cache. Only windows that hold something are looked at.
+ * Finds at most TOP_MAX of the ids in the cache, in the requested order. Ids
+ * that were not used since the start, or were evicted, are not found. Only
+ * windows with counts are considered. The result's ids point into the cache.
  */
 void	top_find(struct msg_topped *, const struct msg_top *, struct cache *,
 	    struct lookup *,

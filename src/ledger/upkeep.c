@@ -56,7 +56,10 @@ upkeep_clean(struct ledger *l)
 
 /* --- reporting --- */
 
-/* To a report that gets no end of the list, the database gave none. */
+/*
+ * A report that never receives the end of the list knows that the database
+ * failed.
+ */
 void
 upkeep_send_hits(struct ledger *l)
 {

@@ -33,8 +33,8 @@ verdict_longest(const struct verdict_key *k, int64_t longest)
 /* --- how much is new --- */
 
 /*
- * An instance is charged once. Where a tag tells charges of one instance apart,
- * each of them is, and all count for the total of the instance.
+ * An instance is charged once. Where tags tell the charges of one instance
+ * apart, each tag is charged once, and all add to the instance's total.
  */
 static int64_t
 verdict_new(struct verdict_context *ctx, const struct verdict_charge *c,
@@ -42,7 +42,7 @@ verdict_new(struct verdict_context *ctx, const struct verdict_charge *c,
 {
 	int64_t	charged;
 
-	/* A value that was seen stays seen. */
+	/* A value that was seen is not unseen again. */
 	if (k->charge.kind == CHARGE_DISTINCT)
 		return c->mode != CHARGE_BACK;
 	if (c->mode == CHARGE_BACK ||
@@ -57,7 +57,7 @@ verdict_new(struct verdict_context *ctx, const struct verdict_charge *c,
 	    num_sub_clamp(k->charge.amount, charged) : 0;
 }
 
-/* So far in the future that it does not count: a clock was wrong. */
+/* A date so far in the future is from a wrong clock and does not count. */
 static bool
 verdict_future(const struct verdict_context *ctx, int64_t date)
 {
@@ -65,8 +65,7 @@ verdict_future(const struct verdict_context *ctx, int64_t date)
 }
 
 /*
- * How much of it one window sees: a value that it holds already is not new to
- * it.
+ * The amount that is new to one window: a value that it holds already is not.
  */
 static int64_t
 verdict_new_in(const struct verdict_context *ctx, const struct verdict_key *k,
@@ -82,7 +81,7 @@ verdict_new_in(const struct verdict_context *ctx, const struct verdict_key *k,
 /* --- the windows --- */
 
 /*
- * Whether the share of the limit that is used passes warn_at with this charge.
+ * Whether this charge takes the used share of the limit to warn_at or beyond.
  */
 static bool
 verdict_warns(const struct verdict_key *k, const struct limit *limit,
@@ -94,7 +93,7 @@ verdict_warns(const struct verdict_key *k, const struct limit *limit,
 	    (double)used + (double)amount >= at;
 }
 
-/* Keeps the window that is nearest to being full, as a share of its limit. */
+/* Remembers the window with the largest used share of its limit. */
 static void
 verdict_nearest(struct msg_verdict *v, double *nearest, size_t key,
     const struct limit *limit, int64_t used)
@@ -112,7 +111,7 @@ verdict_nearest(struct msg_verdict *v, double *nearest, size_t key,
 	v->used = used;
 }
 
-/* The limit, raised by what was granted. */
+/* The limit plus what was granted. */
 static struct limit
 verdict_limit(const struct verdict_key *k, const struct limit *limit)
 {
@@ -122,7 +121,7 @@ verdict_limit(const struct verdict_key *k, const struct limit *limit)
 	return sum;
 }
 
-/* What this mail was charged before under this key. */
+/* What this mail was already charged under this key. */
 static int64_t
 verdict_charged(const struct verdict_context *ctx,
     const struct verdict_charge *c, const struct verdict_key *k)
@@ -149,7 +148,10 @@ verdict_retry_key(const struct verdict_context *ctx,
 	for (i = 0; i < limits->count && r->nlimits < LIMITS_MAX; i++) {
 		known = num_sub_clamp(k->amount,
 		    verdict_new_in(ctx, k, limits->list[i].seconds));
-		/* A value that a window holds needs room only if soft. */
+		/*
+		 * A value that a window holds already needs no room, unless the
+		 * key is soft.
+		 */
 		if (known > 0 && !k->charge.soft)
 			continue;
 		limit = &r->limits[r->nlimits++];
@@ -179,7 +181,7 @@ verdict_retry(const struct verdict_context *ctx, const struct verdict_charge *c,
 	return retry_after(keys, n, ctx->now);
 }
 
-/* Fills in why key `n` answers. */
+/* Fills in the reason when key `n` gives the answer. */
 static void
 verdict_answers(const struct verdict_context *ctx, struct verdict_charge *c,
     size_t n, const struct limit *limit, int64_t used)
@@ -201,7 +203,7 @@ verdict_answers(const struct verdict_context *ctx, struct verdict_charge *c,
 }
 
 /*
- * The window has no room. True: that refuses nothing, because the key is in
+ * The window has no room. True: this refuses nothing, because the key is in
  * shadow, or because Postfix takes the mail with its action.
  */
 static bool
@@ -232,8 +234,9 @@ verdict_full(const struct verdict_context *ctx, struct verdict_charge *c,
 }
 
 /*
- * Whether the mail stays within max_per_mail, with what its instance was
- * charged before. A soft action is for limits: this one refuses.
+ * Whether the mail stays within max_per_mail, counting what its instance was
+ * already charged. A soft action is for limits only, so beyond max_per_mail the
+ * mail is refused.
  */
 static bool
 verdict_mail_fits(struct verdict_context *ctx, struct verdict_charge *c,
@@ -266,8 +269,8 @@ verdict_mail_fits(struct verdict_context *ctx, struct verdict_charge *c,
 }
 
 /*
- * A request that is sent again, or DATA after what RCPT was charged: while the
- * key is over a limit, its action is the answer again.
+ * For a repeated request, or DATA after its recipients were charged at RCPT:
+ * while the key is over a limit, its action is the answer again.
  */
 static void
 verdict_still_over(const struct verdict_context *ctx, struct verdict_charge *c,
@@ -293,7 +296,7 @@ verdict_still_over(const struct verdict_context *ctx, struct verdict_charge *c,
 }
 
 /*
- * Looks at all windows of one key. False: it refuses, and the verdict says why.
+ * Checks all windows of one key. False: it refuses; the verdict has the reason.
  */
 static bool
 verdict_key_holds(struct verdict_context *ctx, struct verdict_charge *c,
@@ -355,9 +358,9 @@ verdict_row(struct verdict_context *ctx, const struct verdict_charge *c,
 }
 
 /*
- * A value counts where it was seen last: it moves there from where it was seen
- * before. A clock that was set back moves nothing, unless the value does not
- * count where it is.
+ * A value counts at the second it was last seen: it moves there from the second
+ * before. After the clock was set back it does not move, unless the value does
+ * not count where it is.
  */
 static void
 verdict_see(struct verdict_context *ctx, const struct verdict_charge *c,
@@ -375,8 +378,8 @@ verdict_see(struct verdict_context *ctx, const struct verdict_charge *c,
 }
 
 /*
- * When it is recorded: what was accepted without the database says when that
- * was, and is not believed to lie in the future or before a day and every
+ * The date to record. A mail that was accepted without the database brings its
+ * own date, which must not be in the future, nor older than a day and every
  * window.
  */
 static int64_t
@@ -415,9 +418,7 @@ verdict_record(struct verdict_context *ctx, struct verdict_charge *c)
 	}
 }
 
-/*
- * count_mode 0: what the instance was charged before is as if it had not been.
- */
+/* count_mode 0: takes back what the instance was charged before. */
 static void
 verdict_take_back(struct verdict_context *ctx, const struct verdict_charge *c)
 {
@@ -489,7 +490,7 @@ verdict_weigh(const struct verdict_context *ctx, struct verdict_charge *c)
 struct verdict_seconds {
 	size_t	 count;
 	size_t	 room;
-	int64_t	*list;		/* second and amount, one after the other */
+	int64_t	*list;		/* pairs of second and amount */
 };
 
 static void
@@ -506,7 +507,7 @@ verdict_on_second(void *arg, int64_t when, int64_t amount)
 	s->list[2 * s->count++ + 1] = amount;
 }
 
-/* No value of this id has been seen. */
+/* Forgets all values of this id. */
 static void
 verdict_forget(struct verdict_context *ctx, const struct verdict_key *k)
 {
@@ -524,8 +525,8 @@ verdict_forget(struct verdict_context *ctx, const struct verdict_key *k)
 }
 
 /*
- * Each second is taken back where it is, so that the sum is none in windows of
- * any length, now and later.
+ * Takes back each second's amount at that second, so that the sum is 0 in a
+ * window of any length, now and later.
  */
 static void
 verdict_reset(struct verdict_context *ctx, struct verdict_charge *c)

@@ -10,24 +10,24 @@
 #include "ledger/store.h"
 
 /*
- * policyd-rate-limit(8), "The decision", for one charge: all its windows are
- * looked at, and when all hold everything is recorded. What is asked here is in
- * the cache already; what is recorded goes to the cache and, for the commit, to
- * the store.
+ * Decides one charge as policyd-rate-limit(8), "The decision", describes: looks
+ * at all its windows, and if all hold, records everything. All it needs is in
+ * the cache; what it records goes to the cache and, for the commit, to the
+ * store.
  */
 struct verdict_key {
 	struct msg_charge_key	 charge;	/* its strings as stored */
 	uint64_t		 hash;		/* of the id */
 	struct cache_id		*id;
 	struct cache_seen	 seen;
-	struct lookup_entry	*sql;		/* NULL: its limits hold */
+	struct lookup_entry	*sql;		/* NULL: those in `charge` */
 	struct store_value	*value;		/* CHARGE_DISTINCT */
-	int64_t			 amount;	/* what is new of it */
+	int64_t			 amount;	/* the part to charge */
 	int64_t			 granted;	/* in each window's limit, */
 	int64_t			 granted_until;	/* before this time_t */
 };
 
-/* A hit of a window, for the report and for those who want it at once. */
+/* A hit of a window, for the report and for immediate mails. */
 struct verdict_hit {
 	const struct verdict_key	*key;
 	int64_t				 seconds;	/* 0: max_per_mail */
@@ -47,7 +47,7 @@ struct verdict_charge {
 	size_t				 statelen;
 	struct override_subject		 subject;	/* may be empty */
 	struct msg_verdict		 verdict;
-	struct msg_weighed		*weighed;	/* NULL: it counts */
+	struct msg_weighed		*weighed;	/* NULL: not weighed */
 	bool				 reset;
 	size_t				 nkeys;
 	struct verdict_key		 keys[];
@@ -61,25 +61,25 @@ struct verdict_context {
 	int64_t			 now;
 	struct store_value	*value;		/* of the batch */
 	size_t			 nvalue;
-	enum store_result	 result;	/* of what was asked of it */
-	/* Of this charge: a window and max_per_mail of each key. */
+	enum store_result	 result;	/* of calls of the store */
+	/* Hits of this charge: a window and max_per_mail of each key. */
 	struct verdict_hit	 hits[2 * CHARGE_KEYS_MAX];
 	size_t			 nhits;
 	struct verdict_hit	 near[CHARGE_KEYS_MAX * LIMITS_MAX];
-	size_t			 nnear;		/* warnings, likewise */
+	size_t			 nnear;		/* warnings of this charge */
 };
 
-/* The limits that hold for this key now. */
+/* The limits that apply to this key now. */
 const struct limits	*verdict_limits(const struct verdict_key *);
 
-/* The longest of their windows, or `longest`, whichever is longer. */
+/* The longest of their windows, but at least `longest`. */
 int64_t			 verdict_longest(const struct verdict_key *,
 			    int64_t longest);
 
 /*
- * Fills in the verdict. All ids of the charge are loaded. Of a charge that is
- * only weighed nothing is recorded; all its windows are told besides. A
- * reset takes back all that its ids hold.
+ * Fills in the verdict. All ids of the charge must be loaded. A weighed charge
+ * records nothing, and also fills in all its windows. A reset takes back
+ * everything that is recorded for its ids.
  */
 void			 verdict_decide(struct verdict_context *,
 			    struct verdict_charge *);

@@ -4,22 +4,22 @@
 #include "ledger/verdict.h"
 
 /*
- * What the report tells of one charge: collected in the context while the
+ * The hits of one charge, for the report: collected in the context while the
  * charge is decided, then recorded.
  */
 
-/* Window `i` of these limits has no room, or its warn_at was crossed. */
+/* Window `i` of these limits has no room; or it crossed warn_at. */
 void	verdict_hits_full(struct verdict_context *, const struct verdict_key *,
 	    const struct limits *, size_t i);
 void	verdict_hits_near(struct verdict_context *, const struct verdict_key *,
 	    const struct limits *, size_t i);
 
-/* The mail exceeds max_per_mail: the hit of a window of 0 seconds. */
+/* The mail exceeds max_per_mail: a hit with 0 as its window. */
 void	verdict_hits_mail(struct verdict_context *, const struct verdict_key *);
 
 /*
- * The mail is refused, so Postfix does not take it with a soft action: drops
- * the hits of soft keys.
+ * Drops the hits of soft keys: another key refuses the mail, so Postfix does
+ * not take it with a soft action.
  */
 void	verdict_hits_drop_soft(struct verdict_context *);
 

@@ -33,7 +33,7 @@ whose_limits(const struct settings *s, struct lookup *lookup,
 	if (sql != NULL)
 		limits = lookup_of(sql);
 	if (rule != NULL) {
-		/* limits_by_id has the values alone. */
+		/* The entries of limits_by_id are without the rule's name. */
 		bare = strlen(rule->name) + 1;
 		by_id = rule->limits_by_id;
 		otherwise = &rule->limits;

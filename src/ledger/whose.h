@@ -6,17 +6,15 @@
 #include "conf/settings.h"
 #include "ledger/lookup.h"
 
-/*
- * What an id that is stored stands for, as the settings are now. Pure.
- */
+/* What a stored id means by the current settings. Pure. */
 
-/* The rule whose name the id bears in front; the longest, if several fit. */
+/* The rule whose name the id begins with; the longest name, if several fit. */
 const struct settings_rule	*whose_rule(const struct settings *,
 				    const char *id, size_t idlen);
 
 /*
- * The limits that hold for the id; `rule` is whose_rule's. Those of the
- * database only as far as they are known.
+ * The limits that apply to the id; `rule` is whose_rule's. Limits from SQL only
+ * if they are cached.
  */
 const struct limits		*whose_limits(const struct settings *,
 				    struct lookup *,
