@@ -61,6 +61,7 @@ subtest 'grant' => sub {
 	is_deeply([map { "$_->{used}/$_->{limit} $_->{granted}" } @$w],
 	    ['5/5 2', '5/12 2'], 'show tells');
 	like((ctl($one, 'show', 'bob'))[1], qr/^bob, 2 more granted for \d+ /, 'in words');
+	like((ctl($one, 'list'))[1], qr/^bob 2 mails more until /, 'so does list');
 	is(ctl_json($one, 'top')->{ids}[0]{limit}, 5, 'top too');
 	$one->restart;
 	is($one->ask(sasl_username => 'bob'), 'reject 5 5', 'the same after a restart');
@@ -326,6 +327,7 @@ subtest 'grants, resets and show of what can be counted' => sub {
 	for my $id ('192.0.2.17', '192.0.2.16/28', '::ffff:192.0.2.31', '192.0.2.31 ') {
 		is((ctl($d, 'grant', $id, 1, '1h'))[1], "granted to 192.0.2.16/28\n",
 		    "grant $id");
+		like((ctl($d, 'list'))[1], qr{^192\.0\.2\.16/28 1 mail more until }, 'list');
 		is((ctl($d, 'ungrant', $id))[0], 0, "ungrant $id");
 		like((ctl($d, 'show', $id))[1], qr{^192\.0\.2\.16/28}, "show $id");
 	}

@@ -120,6 +120,7 @@ subtest 'show and top' => sub {
 	my ($j, $status, $out);
 
 	$d->ask(sasl_username => 'bob') for 1 .. 2;
+	like((ctl($d, 'top'))[1], qr/\A.*  1 of 1 id\n/, 'top of one');
 	$d->ask(sasl_username => 'eve') for 1 .. 4;
 	$d->ask(sasl_username => "ann\xc3\xa4\xff");
 	$j = ctl_json($d, 'show', 'BOB');
@@ -219,7 +220,7 @@ subtest 'top -w on a terminal' => sub {
 	}
 	close $from;
 	$to->autoflush(1);
-	ok(wait_until { (() = slurp($seen) =~ /ids\r?\n/g) >= 2 }, 'again and again');
+	ok(wait_until { (() = slurp($seen) =~ /of 1 id\r?\n/g) >= 2 }, 'again and again');
 	print $to 'q';
 	waitpid $pid, 0;
 	like(slurp($seen), qr/status=0\r?\n/, 'until q');

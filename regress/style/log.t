@@ -75,4 +75,18 @@ places_ok('each is in policyd-rate-limit(8)', map { $written{$_} }
 places_ok('which has no others', map { "man/policyd-rate-limit.8: $_" }
     grep { my $line = $_; !grep { $line =~ /\A$_\z/ } keys %written } @told);
 
+# A number in front of a plural may be 1, unless it is a bound. "records deleted" is what
+# version 1.x prints.
+my @plurals;
+for my $file (grep { /\.c\z/ } sort keys %text) {
+	my $text = $text{$file} =~ s/log_fatal\([^;]*;/$& =~ tr{\n}{}cdr/gser;
+	while ($text =~ /$literal/g) {
+		my $format = join '', map { /\A"(.*)"\z/s ? $1 : 'd' }
+		    $& =~ /("(?:[^"\\]|\\.)*"|PRI\w+)/g;
+		push @plurals, "$file: $format" if $format =~ /(?<!than\ )(?<!the\ )(?<!to\ )(?<!or\ )(?<!=)
+		    %[-0-9.*]*(?:l|ll|z|j)?[diu]\ (?!records\ deleted|is\b|was\b|lacks\b)[a-z]+s\b/x;
+	}
+}
+places_ok('a number in front of a plural may be 1', @plurals);
+
 done_testing;

@@ -315,7 +315,7 @@ many(void **state)
 		snprintf(id, sizeof(id), "user%zu", i);
 		rows[i] = row("", id, 1, 60, (int64_t)(i % 7 + 1));
 	}
-	m.later = 12;
+	m.later = 1;
 	str_init(&s);
 	mail_text_sort(&m);
 	mail_text_add(&s, &m);
@@ -323,7 +323,12 @@ many(void **state)
 		lines += s.data[i] == '\n';
 	assert_int_equal(lines, 2 + 2 + MAIL_TABLE_MAX + 2 + 2);
 	assert_non_null(strstr(s.data, "\n500 more are in the attached"));
-	assert_non_null(strstr(s.data, "\n12 more are left for the next"));
+	assert_non_null(strstr(s.data, "\n1 more is left for the next"));
+	s.len = 0;
+	m.nrows = MAIL_TABLE_MAX + 1;
+	mail_text_add(&s, &m);
+	assert_non_null(strstr(s.data, "\n1 more is in the attached"));
+	m.nrows = 1500;
 	s.len = 0;
 	mail_text_add_csv(&s, &m);
 	for (lines = i = 0; i < s.len; i++)

@@ -872,8 +872,8 @@ advice(void **state)
 	warned("report_immediately = True", "1:22: report_immediately has no");
 	warned("report = True", "1:10: report is on, but report_to names "
 	    "nobody: hits are kept, and no mail is sent");
-	warned("report_to = 'a@b'\nreport = True\nreport_limits = [60, 3600]",
-	    "3:17: report_limits: no limit has a window of 3600 seconds");
+	warned("report_to = 'a@b'\nreport = True\nreport_limits = [60, 1]",
+	    "3:17: report_limits: no limit has a window of 1 second");
 	warned("report_to = 'a@b'\nreport = True\nlimits = [[5, 60]]",
 	    "2:10: nothing is reported: no limit has a window of those in "
 	    "report_limits");

@@ -394,8 +394,8 @@ check_report_limits(const struct settings *s, struct faults *faults)
 		else if (check_is_given(s, "report_limits"))
 			check_advise(s, faults, "report_limits",
 			    "report_limits: no limit has a window of %lld "
-			    "seconds",
-			    (long long)s->report_limits[i]);
+			    "second%s", (long long)s->report_limits[i],
+			    s->report_limits[i] == 1 ? "" : "s");
 	if (found == 0 && s->limits.count > 0 &&
 	    !check_is_given(s, "report_limits"))
 		check_advise(s, faults, "report", "nothing is reported: no "

@@ -198,7 +198,8 @@ add_one_override(struct str *out, const struct answer_record *r)
 	if (strcmp(r->kind, "blocks") == 0)
 		str_adds(out, " blocked");
 	else
-		str_addf(out, " %s mails more", answer_get(r, "mails"));
+		str_addf(out, " %s mail%s more", answer_get(r, "mails"),
+		    answer_number(r, "mails") == 1 ? "" : "s");
 	if (strcmp(answer_get(r, "forever"), "1") == 0)
 		str_adds(out, " forever");
 	else {
@@ -345,7 +346,8 @@ add_top_heading(struct str *out, const struct answer *a)
 	if (localtime_r(&t, &tm) != NULL && strftime(text, sizeof(text),
 	    "%Y-%m-%d %H:%M:%S", &tm) > 0)
 		str_adds(out, text);
-	str_addf(out, "  %zu of %s ids\n", n, answer_whole(a, "total"));
+	str_addf(out, "  %zu of %s id%s\n", n, answer_whole(a, "total"),
+	    strcmp(answer_whole(a, "total"), "1") == 0 ? "" : "s");
 }
 
 void
@@ -490,9 +492,11 @@ show_status(struct str *out, const struct answer *a, size_t width)
 		str_addf(out, " (%s)", answer_whole(a, "backend"));
 	if (fault[0] != '\0')
 		str_addf(out, ": %s", fault);
-	str_addf(out, "\nclients        %s connected, %s requests wait for the "
-	    "database, %s to be recorded\n\n", answer_whole(a, "clients"),
-	    answer_whole(a, "waiting"), answer_whole(a, "to_record"));
+	str_addf(out, "\nclients        %s connected\n",
+	    answer_whole(a, "clients"));
+	str_addf(out, "requests       %s waiting for the database, %s to be "
+	    "recorded\n\n", answer_whole(a, "waiting"),
+	    answer_whole(a, "to_record"));
 	show_processes(out, a);
 	str_addc(out, '\n');
 	show_counters(out, a);

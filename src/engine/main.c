@@ -169,7 +169,8 @@ engine_note_trouble(bool trouble, const struct held *held)
 	    CALM_MS), turn_now()))
 		return;
 	log_notice("the database gives verdicts again; %" PRIu64
-	    " requests were answered without", engine.without);
+	    " %s answered without", engine.without, engine.without == 1 ?
+	    "request was" : "requests were");
 	engine.trouble = false;
 	engine.without = 0;
 }
@@ -602,6 +603,7 @@ main(void)
 	}
 	if (replay_count() > 0)
 		log_warning("accepted without the database and not recorded: "
-		    "%zu requests", replay_count());
+		    "%zu request%s", replay_count(), replay_count() == 1 ?
+		    "" : "s");
 	return 0;
 }

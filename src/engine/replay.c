@@ -156,7 +156,7 @@ replay_add(struct msg_charge *charge, const int64_t *charged, int64_t date)
 		if (replay.lost++ == 0)
 			log_warning("no room for more of what is accepted "
 			    "without the database: from now on it will not be "
-			    "recorded (%zu requests wait)", replay.count);
+			    "recorded (requests waiting: %zu)", replay.count);
 		return false;
 	}
 	charge->mode = CHARGE_REPLAY;
@@ -190,8 +190,8 @@ replay_tell(void)
 	if (replay.recorded == 0 && replay.lost == 0)
 		return;
 	log_notice("what was accepted without the database is recorded: %"
-	    PRIu64 " requests, %" PRIu64 " more did not fit into memory",
-	    replay.recorded, replay.lost);
+	    PRIu64 " request%s, %" PRIu64 " more did not fit into memory",
+	    replay.recorded, replay.recorded == 1 ? "" : "s", replay.lost);
 	replay.recorded = 0;
 	replay.lost = 0;
 }

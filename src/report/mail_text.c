@@ -326,8 +326,9 @@ add_table(struct str *s, const struct table *t)
 	}
 	str_clear(&limit);
 	if (t->nrows > t->nshown)
-		str_addf(s, "\n%zu more are in the attached table.\n",
-		    t->nrows - t->nshown);
+		str_addf(s, "\n%zu more %s in the attached table.\n",
+		    t->nrows - t->nshown, t->nrows - t->nshown == 1 ? "is" :
+		    "are");
 }
 
 /* "7 hits on 2 limits" */
@@ -362,8 +363,8 @@ mail_text_add(struct str *s, const struct mail *mail)
 		add_table(s, &near);
 	}
 	if (mail->later > 0)
-		str_addf(s, "\n%zu more are left for the next report.\n",
-		    mail->later);
+		str_addf(s, "\n%zu more %s left for the next report.\n",
+		    mail->later, mail->later == 1 ? "is" : "are");
 	free(full.rows);
 	free(near.rows);
 }
