@@ -300,55 +300,172 @@ mysqldb_option_file(const struct value *config, char *reason, size_t size)
 	return -1;
 }
 
+/* --- hosts --- */
+
+/* One of mysql_config's hosts. */
+struct mysqldb_host {
+	const char	*name;		/* NULL: none is set */
+	unsigned int	 port;
+	bool		 listed;	/* with others */
+	char		 label[80];	/* for people, printable */
+	char		 text[256];
+};
+
+/* An entry of a list: "host", "host:port" or "[address]:port". */
+static void
+mysqldb_set_listed(struct mysqldb_host *host, const char *entry, size_t len)
+{
+	char	*name = host->text, *colon;
+	int64_t	 port;
+
+	while (len > 0 && *entry == ' ') {
+		entry++;
+		len--;
+	}
+	while (len > 0 && entry[len - 1] == ' ')
+		len--;
+	str_printable(host->label, sizeof(host->label), entry, len);
+	(void)snprintf(name, sizeof(host->text), "%.*s", (int)len, entry);
+	colon = strrchr(name, ':');
+	/* Two colons and no bracket are an IPv6 address alone. */
+	if (colon != NULL && (strchr(name, ':') == colon || colon[-1] == ']') &&
+	    num_parse(colon + 1, strlen(colon + 1), 1, UINT16_MAX,
+	    &port) == 0) {
+		host->port = (unsigned int)port;
+		*colon = '\0';
+	}
+	if (*name == '[' && name[strlen(name) - 1] == ']') {
+		name[strlen(name) - 1] = '\0';
+		name++;
+	}
+	host->name = name;
+	host->listed = true;
+}
+
+/*
+ * After a planned switch the old primary still accepts connections, and writes
+ * of an account with the right to write to a read-only server.
+ */
+static int
+mysqldb_check_writable(struct mysqldb *db)
+{
+	int64_t	read_only;
+
+	if (mysqldb_number(db, "SELECT concat(@@read_only) NOT IN ('0', 'OFF')"
+	    " OR @@innodb_read_only", &read_only) == -1)
+		return -1;
+	if (read_only == 0)
+		return 0;
+	(void)strlcpy(db->error, "the server is read-only", sizeof(db->error));
+	return -1;
+}
+
+/* On failure db->error says why; without *away no other host is better. */
+static int
+mysqldb_connect(struct mysqldb *db, const struct value *config,
+    const struct mysqldb_host *host, int64_t timeout, bool insecure, bool *away)
+{
+	const char		*name = mysqldb_text(config, "db", "database");
+	struct mysqldb_tls	 tls = mysqldb_tls_of(config);
+	char			 place[160];
+
+	if ((db->conn = mysql_init(NULL)) == NULL) {
+		(void)strlcpy(db->error, "the database's library has no memory",
+		    sizeof(db->error));
+		return -1;
+	}
+	mysqldb_set(db->conn, config, timeout);
+	mysqldb_set_tls(db->conn, &tls);
+	if (!insecure && !mysqldb_trusts(config, &tls) &&
+	    mysqldb_restrict(db->conn, &tls, db->error,
+	    sizeof(db->error)) == -1) {
+		*away = false;
+		goto fail;
+	}
+	if (mysql_real_connect(db->conn, host->name, mysqldb_text(config,
+	    "user", NULL), mysqldb_text(config, "passwd", "password"), name,
+	    host->port, mysqldb_text(config, "unix_socket", NULL),
+	    CLIENT_FOUND_ROWS) == NULL) {
+		(void)mysqldb_failed(db);
+		goto fail;
+	}
+	(void)snprintf(place, sizeof(place), "%.64s on %.80s",
+	    name != NULL ? name : "?", host->listed ? host->label :
+	    host->name != NULL ? host->name : "this host");
+	str_printable(db->place, sizeof(db->place), place, strlen(place));
+	mysqldb_forget_password(db);
+	if (mysqldb_session(db, timeout) == 0 &&
+	    (!host->listed || mysqldb_check_writable(db) == 0))
+		return 0;
+ fail:
+	mysql_close(db->conn);
+	db->conn = NULL;
+	return -1;
+}
+
+/* Adds a host's reason to those before it, in its share of the room. */
+static void
+mysqldb_add_reason(char *reason, size_t size, size_t hosts,
+    const struct mysqldb_host *host, const char *error)
+{
+	size_t	used = strlen(reason);
+
+	(void)snprintf(reason + used, (size - used) / hosts, "%s%s%s%s",
+	    used > 0 ? "; " : "", host->label, host->listed ? ": " : "", error);
+}
+
+/*
+ * Tries the hosts of the list in turn. The libraries do not do it alike, and
+ * none looks for the server that takes writes.
+ */
+static int
+mysqldb_connect_any(struct mysqldb *db, const struct value *config,
+    int64_t timeout, bool insecure, bool *away, char *reason, size_t size)
+{
+	const char		*entry = mysqldb_text(config, "host", NULL);
+	struct mysqldb_host	 host;
+	size_t			 hosts = 1, len, i;
+	bool			 list;
+
+	for (i = 0; entry != NULL && entry[i] != '\0'; i++)
+		hosts += entry[i] == ',';
+	list = hosts > 1;
+	for (reason[0] = '\0'; hosts > 0; hosts--) {
+		host = (struct mysqldb_host){ .name = entry,
+		    .port = mysqldb_number_of(config, "port", 0) };
+		if (list) {
+			len = strcspn(entry, ",");
+			mysqldb_set_listed(&host, entry, len);
+			entry += len + 1;
+		}
+		if (mysqldb_connect(db, config, &host, timeout, insecure,
+		    away) == 0)
+			return 0;
+		mysqldb_add_reason(reason, size, hosts, &host, db->error);
+		if (!*away)
+			return -1;
+	}
+	return -1;
+}
+
 struct mysqldb *
 mysqldb_open(const struct value *config, int64_t timeout, bool insecure,
     const struct mysqldb_statement *statement, size_t nstatement, bool *away,
     char *reason, size_t size)
 {
-	const char	*host = mysqldb_text(config, "host", NULL);
-	const char	*name = mysqldb_text(config, "db", "database");
-	struct mysqldb_tls tls = mysqldb_tls_of(config);
 	struct mysqldb	*db;
-	char		 place[160];
 
 	*away = true;
+	if (mysqldb_option_file(config, reason, size) == -1)
+		return NULL;
 	db = alloc_zero(1, sizeof(*db));
 	db->statement = statement;
 	db->nstatement = nstatement;
 	db->prepared = alloc_zero(nstatement * EXACT_MAX,
 	    sizeof(db->prepared[0]));
-	if ((db->conn = mysql_init(NULL)) == NULL) {
-		(void)strlcpy(reason, "the database's library has no memory",
-		    size);
-		goto fail;
-	}
-	if (mysqldb_option_file(config, reason, size) == -1)
-		goto fail;
-	mysqldb_set(db->conn, config, timeout);
-	mysqldb_set_tls(db->conn, &tls);
-	if (!insecure && !mysqldb_trusts(config, &tls) &&
-	    mysqldb_restrict(db->conn, &tls, reason, size) == -1) {
-		*away = false;
-		goto fail;
-	}
-	if (mysql_real_connect(db->conn, host, mysqldb_text(config, "user",
-	    NULL),
-	    mysqldb_text(config, "passwd", "password"), name,
-	    mysqldb_number_of(config, "port", 0),
-	    mysqldb_text(config, "unix_socket", NULL),
-	    CLIENT_FOUND_ROWS) == NULL) {
-		(void)mysqldb_failed(db);
-		(void)strlcpy(reason, db->error, size);
-		goto fail;
-	}
-	(void)snprintf(place, sizeof(place), "%.64s on %.80s",
-	    name != NULL ? name : "?", host != NULL ? host : "this host");
-	str_printable(db->place, sizeof(db->place), place, strlen(place));
-	mysqldb_forget_password(db);
-	if (mysqldb_session(db, timeout) == 0)
+	if (mysqldb_connect_any(db, config, timeout, insecure, away, reason,
+	    size) == 0)
 		return db;
-	(void)strlcpy(reason, db->error, size);
- fail:
 	mysqldb_close(db);
 	return NULL;
 }
