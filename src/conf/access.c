@@ -37,7 +37,7 @@ access_text(const char *action)
 	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		if (begins_with(action, texts[i]))
 			return word;
-	/* The header's name is Postfix's, its value is text. */
+	/* Postfix parses the header's name; its value is free text. */
 	return begins_with(action, "PREPEND") ? strcspn(action, ":") :
 	    strlen(action);
 }

@@ -7,17 +7,17 @@
 #include "conf/settings.h"
 
 /*
- * What becomes of a mail that is answered with an action of access(5):
- * access_refuses, the client is told that it was not accepted; access_takes,
- * Postfix accepts it as far as this service is concerned. DISCARD does neither:
- * the client believes that the mail was sent, and it was not.
+ * What happens to a mail that is answered with an action of access(5).
+ * access_refuses: the client learns that it was not accepted. access_takes:
+ * Postfix accepts it as far as this service is concerned. DISCARD is neither:
+ * the client believes that the mail was accepted, but it is not delivered.
  */
 bool		 access_refuses(const char *action);
 bool		 access_takes(const char *action);
 
 /*
- * Where the free text of the action begins; its length if it has none, because
- * Postfix parses all of it. What is before the text must not depend on a
+ * Offset of the action's free text; the length of the action if it has none,
+ * because Postfix parses all of it. Nothing before the text may depend on a
  * client.
  */
 size_t		 access_text(const char *action);
@@ -26,23 +26,23 @@ size_t		 access_text(const char *action);
 bool		 access_defers(const char *action);
 
 /*
- * Whether the action is OK, also as an all-numerical result, DUNNO or PERMIT: a
- * limit with it has no effect.
+ * Whether the action is OK (an all-numerical result included), DUNNO or PERMIT:
+ * a limit with such an action has no effect.
  */
 bool		 access_permits(const char *action);
 
-/* Whether the mail stays in the queue until somebody releases it. */
+/* Whether the mail is held in the queue until somebody releases it: HOLD. */
 bool		 access_holds(const char *action);
 
 /*
- * Whether it is an all-numerical result of access(5), which means OK. A reply
- * code alone is none.
+ * Whether the action is an all-numerical result of access(5), which means OK. A
+ * reply code alone is not one.
  */
 bool		 access_is_number(const char *action);
 
 /*
- * The action for a rule that refuses: its own or fail_action. A `rule` that is
- * no index of settings' rules has none of its own.
+ * The action when a rule refuses: the rule's or fail_action. A `rule` that is
+ * not an index of the settings' rules gives fail_action.
  */
 const char	*access_of(const struct settings *, unsigned int rule);
 

@@ -7,21 +7,24 @@
 #include "conf/value.h"
 
 /*
- * The anchors of one file in YAML, by name: a later one of a name takes the
- * place of an earlier one. Pure.
+ * The anchors of one YAML file, by name: a later anchor replaces an earlier one
+ * of the same name. Pure.
  */
 struct anchor {
-	/* A copy of its own, for the tree changes; NULL: open, or wrong. */
+	/*
+	 * A copy, since the tree may change. NULL: the node is still open, or
+	 * wrong.
+	 */
 	struct value	*value;
 	bool		 open;		/* its node is being read */
-	/* What each alias makes of it. */
+	/* The size of what each alias adds to the tree. */
 	size_t		 values;
 	size_t		 bytes;		/* of strings */
 	unsigned int	 depth;		/* containers inside each other */
 };
 
 struct anchors {
-	struct value	*names;		/* dict: their numbers */
+	struct value	*names;		/* dict from name to index in `list` */
 	struct anchor	*list;
 	size_t		 count;
 };
@@ -31,17 +34,21 @@ struct anchors {
 void	anchor_init(struct anchors *);
 void	anchor_clear(struct anchors *);
 
-/* Open until its node is read. Its number; ANCHOR_NONE for the name NULL. */
+/*
+ * Adds an anchor, open until its node is read. Returns its index; ANCHOR_NONE
+ * if `name` is NULL.
+ */
 size_t	anchor_open(struct anchors *, const char *name);
 
 /*
- * The node was read, or was wrong (NULL). What an alias would make of it, for
- * the caller to give it its value if that is not too much; NULL: there is
- * nothing to give. It is there until the next one is opened.
+ * The node was read, or is wrong (NULL). Returns the anchor with the size of
+ * what an alias would add, so that the caller can set its value if that is not
+ * too much; NULL: there is no value to set. The pointer is valid until the next
+ * anchor_open.
  */
 struct anchor	*anchor_close(struct anchors *, size_t, const struct value *);
 
-/* What an alias means, NULL when there is no such anchor yet. */
+/* The anchor that an alias refers to; NULL: there is none so far. */
 const struct anchor	*anchor_find(const struct anchors *, const char *name);
 
 #endif

@@ -28,7 +28,7 @@
  */
 #define CHECK_POSTFIX_KEEPS	1000
 
-/* An advice at the place of a setting's value. */
+/* Adds advice at the place of a setting's value. */
 static void	 check_advise(const struct settings *, struct faults *,
 		    const char *name, const char *, ...)
 		    __attribute__((__format__(printf, 4, 5)));
@@ -48,7 +48,7 @@ check_advise(const struct settings *s, struct faults *faults, const char *name,
 	fault_warning(faults, v->line, v->column, "%s", text);
 }
 
-/* Whether the file has this setting: defaults are not nagged about. */
+/* Whether the file has this setting: there is no advice about defaults. */
 static bool
 check_is_given(const struct settings *s, const char *name)
 {
@@ -138,7 +138,10 @@ check_actions(const struct settings *s, struct faults *faults)
 
 /* --- queries --- */
 
-/* Past a quoted string, a quoted name or a comment; else the same place. */
+/*
+ * Skips a quoted string, a quoted name or a comment; otherwise returns the same
+ * place.
+ */
 static const char *
 check_skip(const char *p)
 {
@@ -159,8 +162,8 @@ check_skip(const char *p)
 
 /*
  * A question mark is an operator in some of PostgreSQL's expressions, so it
- * counts only where neither of the others is there. $1 may be written more
- * than once.
+ * counts only if neither of the other placeholders is there. $1 may occur
+ * several times.
  */
 static void
 check_query(const char *name, const struct value *v, struct faults *faults)
@@ -168,7 +171,7 @@ check_query(const char *name, const struct value *v, struct faults *faults)
 	unsigned int	 dollar, format, question;
 	const char	*p, *past;
 
-	/* The reader has refused one with a NUL. */
+	/* The reader has rejected a query with a NUL. */
 	if (v == NULL || v->type != VALUE_STR || v->len == 0 ||
 	    strlen(v->bytes) != v->len)
 		return;
@@ -384,7 +387,7 @@ check_report_limits(const struct settings *s, struct faults *faults)
 {
 	size_t	i, found = 0;
 
-	/* Ids with limits of their own may have any window. */
+	/* Ids with limits of their own may have windows of any length. */
 	if (settings_lookup(s, "limits_by_id")->count > 0 ||
 	    *s->sql_limits_by_id != '\0' || s->nrules > 0)
 		return;

@@ -5,41 +5,42 @@
 #include "conf/settings.h"
 
 /*
- * What only makes sense of the settings as a whole, after each was read:
- * actions are words of access(5), sockets are paths or addresses, exclusive
- * settings, advice (count mode 0, TCP open to all, a setting that has no
- * effect). Places are those of the values.
+ * Checks the settings as a whole, after each was read: whether actions are
+ * words of access(5) and sockets are paths or addresses, settings that exclude
+ * each other, and advice (count_mode 0, TCP open to everybody, settings without
+ * effect). Faults have the places of the values.
  */
 void	check_settings(const struct settings *, struct faults *);
 
 /*
- * Whether SOCKET is well formed: 0, or the exit status to use (4:
- * neither a path nor a pair whose address holds a `.` or a `:`).
+ * Whether SOCKET is well formed: 0, or exit status 4 (neither a path nor a pair
+ * whose address holds a `.` or a `:`).
  */
 int	check_socket(const struct value *);
 
 /*
- * For -n: errors for sockets that could never be bound. A start finds them out
- * when it binds, with another exit status.
+ * For -n: adds errors for sockets that cannot be bound. A start finds these
+ * when it binds, and exits with another status.
  */
 void	check_addresses(const struct settings *, struct faults *);
 
 /*
- * check_action.c: one action, the value of the setting or field `name`, and
- * what its placeholders are filled from.
+ * check_action.c: checks one action, the value of the setting or field `name`;
+ * `filled` says with what its placeholders are filled.
  */
 enum check_filled {
 	FILLED_NOT,
 	FILLED_LIMIT,
-	FILLED_BLOCK	/* {id} and {retry_after}; the others are empty */
+	FILLED_BLOCK	/* {id} and {retry_after}; others are empty */
 };
 
 void	check_action(const char *name, const struct value *, enum check_filled,
 	    struct faults *);
 
 /*
- * check_rules.c: entries of limits_by_id that can never match; and, for -n, at
- * which stages a rule counts only, and logins that it does not count.
+ * check_rules.c: warns of entries of limits_by_id that can never match.
+ * check_rules_notes, for -n: says at which stages only a rule counts, and which
+ * logins it does not count.
  */
 void	check_rules(const struct settings *, struct faults *);
 void	check_rules_notes(const struct settings *, struct faults *);

@@ -11,17 +11,17 @@
 #include "lib/alloc.h"
 
 /*
- * What Postfix takes as the action of a policy server: a result of access(5),
- * or a restriction of smtpd(8). Any other word makes it answer "451 Server
- * configuration error" to everybody.
+ * What Postfix accepts as the action of a policy server: a result of access(5),
+ * or a restriction of smtpd(8). For any other word it answers "451 Server
+ * configuration error" to every client.
  */
 enum check_rest {
-	REST_TEXT,		/* text may follow, or nothing */
+	REST_TEXT,		/* text, optional */
 	REST_ADDRESS,		/* user@domain */
 	REST_TRANSPORT,		/* transport:destination */
 	REST_HEADER,		/* name: value */
-	REST_WORDS,		/* something must follow */
-	REST_RESTRICTIONS	/* more restrictions may follow */
+	REST_WORDS,		/* words, required */
+	REST_RESTRICTIONS	/* further restrictions, optional */
 };
 
 struct check_word {
@@ -115,7 +115,7 @@ static const struct check_word	check_words[] = {
 #define CHECK_WORDS	(sizeof(check_words) / sizeof(check_words[0]))
 
 /*
- * Postfix cuts a line at 2048 bytes, and placeholders grow when they are
+ * Postfix truncates a line at 2048 bytes, and placeholders grow when they are
  * filled.
  */
 #define CHECK_ACTION_MAX	1500
@@ -144,7 +144,7 @@ check_find_word(const char *word, size_t len)
 	return NULL;
 }
 
-/* What is missing after the word; NULL when nothing is. */
+/* What is missing after the word; NULL: nothing. */
 static const char *
 check_rest(enum check_rest kind, const char *rest)
 {
@@ -228,7 +228,7 @@ check_placeholder(const char *name, const struct value *v, const char *word,
 		    word);
 }
 
-/* RFC 5321 4.2: replies are ASCII, and the client gets the text as it is. */
+/* RFC 5321 4.2: replies are ASCII, and the client gets the text unchanged. */
 static void
 check_ascii(const char *name, const struct value *v, struct faults *faults)
 {
@@ -269,7 +269,7 @@ check_action(const char *name, const struct value *v, enum check_filled filled,
 	const char		*missing, *rest;
 	size_t			 len;
 
-	/* The readers have refused it. */
+	/* The readers have rejected it. */
 	if (v->type != VALUE_STR || v->len == 0 || !reader_is_line(v))
 		return;
 	if (v->len > CHECK_ACTION_MAX) {

@@ -9,7 +9,7 @@
 #include "conf/value.h"
 #include "lib/addr.h"
 
-/* The value of rule `i`'s field; NULL: the file does not have it. */
+/* The value of a field of rule `i`; NULL: the file does not have it. */
 static const struct value *
 check_field(const struct settings *s, size_t i, const char *field)
 {
@@ -18,7 +18,10 @@ check_field(const struct settings *s, size_t i, const char *field)
 
 /* --- entries of limits_by_id that match nothing --- */
 
-/* Values of a combination have commas between them, which "\," is not. */
+/*
+ * Counts the values of a combination: they are separated by commas, but not by
+ * "\,".
+ */
 static size_t
 check_parts(const char *bytes, size_t len)
 {
@@ -59,7 +62,7 @@ check_plain_entry(const struct settings *s, const char *bytes, size_t len)
 	return match_never(KEY_SASL_USERNAME, bytes, len);
 }
 
-/* A client counted by a shorter prefix never matches the entry. */
+/* An address that is counted by a shorter prefix never matches the entry. */
 static bool
 check_prefix(const struct settings *s, const struct settings_rule *rule,
     const char *name, const struct value *key, size_t len,
@@ -81,7 +84,7 @@ check_prefix(const struct settings *s, const struct settings_rule *rule,
 	return false;
 }
 
-/* `rule` is NULL for the setting. */
+/* `rule` is NULL for the setting limits_by_id. */
 static void
 check_entries(const struct settings *s, const struct settings_rule *rule,
     const char *name, const struct value *v, struct faults *faults)

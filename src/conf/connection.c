@@ -150,7 +150,7 @@ static const struct connection_dialect	connection_dialects[] = {
 	{ "pgsql_config", "psycopg2.connect", connection_pgsql_keywords }
 };
 
-/* What stands in mysql_config's "ssl". */
+/* The keywords in mysql_config's "ssl". */
 static const struct connection_dialect	connection_ssl = {
 	"mysql_config", "MySQLdb.connect's ssl", connection_ssl_keywords
 };
@@ -177,8 +177,8 @@ connection_keyword(const char *setting, size_t n, bool *used)
 }
 
 /*
- * SQLite keeps ":memory:" and "" nowhere that survives the process, which would
- * limit nothing after a restart, and "file:" begins a URI.
+ * ":memory:" and "" do not survive the process, so they would limit nothing
+ * after a restart; "file:" begins a URI.
  */
 static bool
 connection_is_file(const char *path)
@@ -191,7 +191,7 @@ connection_is_file(const char *path)
 	    strncmp(path, "file:", 5) != 0;
 }
 
-/* NULL when the value is of this kind, else what it must be. */
+/* NULL if the value is of this kind, else the description of the kind. */
 static const char *
 connection_expected(enum connection_kind kind, const struct value *v)
 {
@@ -285,7 +285,7 @@ connection_entry(const struct reading *r, const struct connection_dialect *d,
 	else if (k->kind == KIND_IGNORED)
 		reader_warning(r, key, "has \"%s\", which has no meaning here",
 		    k->name);
-	/* None is what Python's functions take for "not given". */
+	/* Python's functions take None for "not given". */
 	else if (v->type != VALUE_NONE &&
 	    (expected = connection_expected(k->kind, v)) != NULL)
 		reader_fault(r, v, "must have %s as \"%s\"", expected, k->name);

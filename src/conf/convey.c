@@ -14,9 +14,9 @@
 #include "lib/str.h"
 
 /*
- * A MSG_SETTING is a name, whether more of this value follows, and bytes of
- * the value's tree: a limits_by_id of a hundred thousand ids is larger than a
- * message may be.
+ * A MSG_SETTING has the setting's name, whether more of its value follows, and
+ * bytes of the value's tree: a limits_by_id of a hundred thousand ids is larger
+ * than a message may be.
  */
 #define CONVEY_CHUNK	((size_t)128 * 1024)
 #define CONVEY_MAX	((size_t)512 * 1024 * 1024)	/* one value */
@@ -24,16 +24,15 @@
 
 struct convey {
 	struct value	*dict;		/* whole values, by name */
-	char		*name;		/* of the value that is coming */
-	struct str	 bytes;		/* what came of it */
+	char		*name;		/* of the value being received */
+	struct str	 bytes;		/* its bytes so far */
 };
 
 /* --- the parent's side --- */
 
 /*
- * A buffer that already has the size it will need for all but the largest
- * values: when it grew, copies of a password would stay behind in freed
- * memory.
+ * Gives the buffer the size that all but the largest values need: growing it
+ * would leave copies of a password in freed memory.
  */
 static void
 convey_roomy(struct str *s)
@@ -113,7 +112,7 @@ convey_free(struct convey *c)
 	free(c);
 }
 
-/* The last piece of a value has come. */
+/* The last piece of a value has arrived. */
 static int
 convey_finish_row(struct convey *c)
 {
@@ -146,7 +145,7 @@ convey_setting(struct convey *c, const struct message *m)
 
 	fresh = c->name == NULL;
 	if (fresh) {
-		/* A name that no row has, and one that was sent already. */
+		/* Reject an unknown name, and one that was sent already. */
 		if (table_find(name) == SIZE_MAX ||
 		    value_get(c->dict, name) != NULL)
 			goto bad;
@@ -165,8 +164,8 @@ convey_setting(struct convey *c, const struct message *m)
 }
 
 /*
- * The parent checked this with the same readers and has said every warning. An
- * error here means that the two are not of one build, or worse.
+ * The parent checked this with the same readers and logged every warning. An
+ * error here means that parent and child are not from one build, or worse.
  */
 static struct settings *
 convey_settings(struct value *dict)

@@ -21,7 +21,7 @@ static const struct {
 	{ "PGSQL_DB", 2 }
 };
 
-/* What people write where a literal should stand, and what they mean. */
+/* Names that people write in place of a literal, and what to write instead. */
 static const struct {
 	const char	*name;
 	const char	*hint;
@@ -44,7 +44,7 @@ static const struct {
 	{ "not", "write True or False" }
 };
 
-/* What people write behind a value, as far as it would be Python. */
+/* What people write after a value that is Python but not data. */
 static const struct {
 	const char	*token;
 	const char	*text;
@@ -148,7 +148,7 @@ expression_unexpected(struct expression *e, const char *expected)
 		    expression_quote(&e->t.token, quote, sizeof(quote)));
 }
 
-/* The same, where a value stands before it. */
+/* The same, after a value. */
 static void
 expression_unexpected_behind(struct expression *e, const char *expected)
 {
@@ -162,7 +162,7 @@ expression_unexpected_behind(struct expression *e, const char *expected)
 	expression_unexpected(e, expected);
 }
 
-/* A name where a value should stand. */
+/* A fault for a name in place of a value. */
 static void
 expression_unknown_name(struct expression *e)
 {
@@ -194,7 +194,7 @@ expression_place(struct value *v, const struct token *tok)
 	return v;
 }
 
-/* Strings beside each other are one. */
+/* Adjacent strings are joined. */
 static struct value *
 expression_strings(struct expression *e)
 {
@@ -265,7 +265,8 @@ expression_name(struct expression *e)
 }
 
 /*
- * Where a bracket was left open, its place is worth more than the file's end.
+ * For a bracket that was left open, its place is more useful than the file's
+ * end.
  */
 static bool
 expression_unclosed(struct expression *e, const struct token *open)
@@ -277,7 +278,7 @@ expression_unclosed(struct expression *e, const struct token *open)
 	return true;
 }
 
-/* Over a comma, or to the closing bracket. -1: neither was there. */
+/* Skips a comma, or stops at the closing bracket. -1: neither is there. */
 static int
 expression_comma(struct expression *e, const struct token *open,
     const char *close)
@@ -297,7 +298,7 @@ expression_comma(struct expression *e, const struct token *open,
 	return -1;
 }
 
-/* A list, or what stands in round brackets. */
+/* Reads a list, or the content of round brackets. */
 static struct value *
 expression_sequence(struct expression *e, const struct token *open)
 {
@@ -319,7 +320,7 @@ expression_sequence(struct expression *e, const struct token *open)
 	}
 	token_next(&e->t);
 	if (v->type == VALUE_TUPLE && v->count == 1 && !comma) {
-		/* Round brackets around one value are only brackets. */
+		/* Round brackets around one value do not make a tuple. */
 		item = v->items[0];
 		v->count = 0;
 		value_free(v);
@@ -390,7 +391,7 @@ expression_brackets(struct expression *e)
 	struct value	*v;
 	struct token	 open;
 
-	/* One is left for a tuple without brackets around all of it. */
+	/* Reserves one level for a tuple without brackets around everything. */
 	if (e->depth >= VALUE_DEPTH_MAX - 1) {
 		expression_fault(e, "too many brackets inside each other");
 		return NULL;
@@ -435,7 +436,7 @@ expression_atom(struct expression *e)
 
 /* --- arithmetic --- */
 
-/* Python adds lists and strings too; here one writes the result. */
+/* Python adds lists and strings too; here the result must be written. */
 static const char *
 expression_no_sum(const struct value *a, const struct value *b)
 {
@@ -448,7 +449,7 @@ expression_no_sum(const struct value *a, const struct value *b)
 	    "here: write what comes out of it";
 }
 
-/* Takes both operands; the result stands where the first one began. */
+/* Takes both operands; the result has the place of the first. */
 static struct value *
 expression_combine(struct expression *e, const struct token *sign,
     struct value *a, struct value *b)
@@ -486,7 +487,9 @@ expression_combine(struct expression *e, const struct token *sign,
 	return NULL;
 }
 
-/* Signs in front of a value. A loop: there may be very many of them. */
+/*
+ * Reads signs before a value, in a loop, since there may be very many of them.
+ */
 static struct value *
 expression_signed(struct expression *e)
 {

@@ -9,37 +9,40 @@
 #include "conf/value.h"
 
 /*
- * The values of the .conf syntax: recursive descent over Python's grammar, as
- * far as it is data. What goes beyond it is recognised so that the fault can
- * say what to write instead.
+ * The values of the .conf syntax: a recursive descent parser for the part of
+ * Python's grammar that is data. It recognises what goes beyond that, so that
+ * the fault can say what to write instead.
  */
 struct expression {
 	struct tokenizer t;
 	struct faults	*faults;
-	unsigned int	 depth;		/* containers that are open */
-	size_t		 values;	/* made so far */
+	unsigned int	 depth;		/* open containers */
+	size_t		 values;	/* values made so far */
 };
 
-/* How a fault goes on after naming what it found. */
+/* A fault names what it found, and continues with this. */
 #define EXPRESSION_NOT_RUN	" needs Python, which is not run here: "
 
 /*
- * From the current token to the end of the statement, commas without brackets
- * included. NULL on a fault; the tokenizer is then where it was found.
+ * Reads from the current token to the end of the statement; commas without
+ * brackets make a tuple. NULL on a fault, with the tokenizer at its place.
  */
 struct value	*expression_read(struct expression *);
 
-/* Says that the current token cannot stand here and that `expected` could. */
+/* Adds a fault: the current token cannot stand here, but `expected` could. */
 void		 expression_unexpected(struct expression *,
 		    const char *expected);
 
-/* Whether the current token is wrong in itself; says so. */
+/* Whether the current token is wrong in itself; adds its fault. */
 bool		 expression_bad_token(struct expression *);
 
-/* A token in short, for a message; never what is in a string. Returns dst. */
+/*
+ * Shortens a token for a message; never shows the content of a string. Returns
+ * dst.
+ */
 const char	*expression_quote(const struct token *, char *dst, size_t);
 
-/* A fault at the current token. */
+/* Adds a fault at the current token. */
 void		 expression_fault(struct expression *, const char *, ...)
 		    __attribute__((__format__(printf, 2, 3)));
 

@@ -10,8 +10,8 @@
 #include "lib/str.h"
 
 /*
- * A file of another kind given by mistake would have a fault on each line;
- * nobody reads more than these.
+ * A file of another kind, given by mistake, has a fault on each line; more than
+ * these help nobody.
  */
 #define FAULT_MAX	200
 #define FAULT_TEXT_MAX	1024
@@ -39,7 +39,7 @@ fault_clear(struct faults *f)
 	memset(f, 0, sizeof(*f));
 }
 
-/* Texts quote what stands in the file, and end up in logs and on terminals. */
+/* Texts quote the file, and are written to logs and terminals. */
 static char *
 fault_printable(const char *text)
 {
@@ -62,8 +62,7 @@ fault_add(struct faults *f, enum fault_kind kind, unsigned int line,
 		return;
 
 	/*
-	 * Cut where the file holds an endless word: the place is told all the
-	 * same.
+	 * Truncates an endless word of the file; the place is still reported.
 	 */
 	vsnprintf(text, sizeof(text), fmt, ap);
 
@@ -135,8 +134,8 @@ fault_before(const struct fault *a, const struct fault *b)
 }
 
 /*
- * By insertion: the list is short, nearly in order, and equal places keep
- * theirs.
+ * Insertion sort: the list is short and nearly sorted, and the sort must be
+ * stable.
  */
 void
 fault_sort(struct faults *f)

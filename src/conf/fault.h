@@ -4,10 +4,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Every fault of a configuration, not only the first, each with its place. */
+/* All faults of a configuration, each with its place. */
 enum fault_kind {
 	FAULT_ERROR,
-	FAULT_UNKNOWN,		/* a name: a warning, but an error for -n */
+	FAULT_UNKNOWN,		/* unknown name: warning; an error for -n */
 	FAULT_WARNING
 };
 
@@ -22,8 +22,8 @@ struct faults {
 	char		*file;		/* NULL: built-in defaults */
 	struct fault	*list;
 	size_t		 count;
-	size_t		 errors;	/* found; the list may have fewer */
-	size_t		 warnings;	/* unknown names among them */
+	size_t		 errors;	/* all; the list may have fewer */
+	size_t		 warnings;	/* includes unknown names */
 	size_t		 sockets;	/* SOCKET's errors: exit status 4 */
 	size_t		 unknown;
 };
@@ -37,16 +37,16 @@ void	fault_warning(struct faults *, unsigned int line, unsigned int column,
 void	fault_unknown(struct faults *, unsigned int line, unsigned int column,
 	    const char *, ...) __attribute__((__format__(printf, 4, 5)));
 
-/* Unknown names become errors, as -n has them. */
+/* Turns unknown names into errors, for -n. */
 void	fault_refuse_unknown(struct faults *);
 
-/* Orders them by their places; those of one place stay in the order found. */
+/* Sorts by place; faults of one place keep their order. */
 void	fault_sort(struct faults *);
 
 /*
- * One fault as "file:line:column: error: text" or "file:line:column: warning:
- * text", without the place where it is the file as a whole; printable, no
- * newline.
+ * Prints one fault as "file:line:column: error: text" or "file:line:column:
+ * warning: text", without line and column if it is about the file as a whole;
+ * printable, without newline.
  */
 void	fault_print(const struct faults *, size_t, char *, size_t);
 

@@ -12,8 +12,8 @@
 #define IDS_NETWORK_KEY	18	/* bits, prefix, address */
 
 /*
- * Networks are found by masking the address to each prefix length that occurs,
- * longest first: a few lookups whatever the number of networks.
+ * A network is found by masking the address to each prefix length in use,
+ * longest first: a few lookups, however many networks there are.
  */
 struct ids_prefixes {
 	size_t	count;
@@ -193,7 +193,10 @@ ids_find_whole(const struct ids *t, const char *id, size_t len)
 
 	if ((e = ids_lookup(t->ids, id, len)) != NULL)
 		return e;
-	/* A login without a domain is written without it here too. */
+	/*
+	 * An entry for a login of default_domain may be written without the
+	 * domain.
+	 */
 	at = strlen(t->domain);
 	if (at > 0 && len > at + 1 && id[len - at - 1] == '@' &&
 	    memcmp(id + len - at, t->domain, at) == 0)

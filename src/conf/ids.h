@@ -11,34 +11,37 @@
 
 /*
  * A table of ids as an administrator writes them: whole ids, "@domain" for
- * every id in the domain, and networks. limits_by_id has limits for each entry;
- * in exempt, only and except an entry is all there is. Pure.
+ * every id in the domain, and networks. In limits_by_id each entry has limits;
+ * exempt, only and except use only the entries themselves. Pure.
  */
 struct ids_entry {
 	struct map_node		 node;		/* first */
 	struct ids_entry	*next;		/* of all entries */
 	struct limits		 limits;	/* the entry's own */
 	size_t			 len;
-	char			 key[];		/* an id, or network in bytes */
+	char			 key[];		/* an id, or binary network */
 };
 
-/* With fold_case and default_domain of the settings, which were read before. */
+/*
+ * Uses fold_case and default_domain of the settings, which must have been read.
+ */
 struct ids	*ids_new(const struct settings *);
 void		 ids_free(struct ids *);	/* NULL is legal */
 
-/* Adds an id as it is counted, or finds the entry that is there. */
+/* Adds an id in its counted form, or finds its entry; *fresh: it was added. */
 struct ids_entry	*ids_add(struct ids *, const char *, size_t,
 			    bool *fresh);
 struct ids_entry	*ids_add_network(struct ids *, const struct network *,
 			    bool *fresh);
 
-/* All entries, by `next`; NULL: there is none. */
+/* The first of all entries, linked by `next`; NULL: there are none. */
 const struct ids_entry	*ids_first(const struct ids *);
 
 /*
- * The entry of an id as it is counted, or NULL: by the whole id, also without
- * default_domain, else by its domain. ids_find looks for the longest network
- * in between, where the id is an address or a network. The table may be NULL.
+ * The entry for an id in its counted form, or NULL. ids_find tries the whole id
+ * (also without default_domain), then, if the id is an address or a network,
+ * the longest network, then the id's domain; ids_find_name leaves out networks,
+ * ids_find_address tries only these. The table may be NULL.
  */
 const struct ids_entry	*ids_find(const struct ids *, const char *, size_t);
 const struct ids_entry	*ids_find_name(const struct ids *, const char *,

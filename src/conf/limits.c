@@ -98,10 +98,7 @@ limits_parse(struct limits *out, const struct value *v, char *reason,
 	return 0;
 }
 
-/*
- * The same for a configuration: every window that is wrong, each with its
- * place.
- */
+/* The same for a configuration: reports every wrong window at its place. */
 static int
 limits_judge(const struct reading *r, struct limits *out, const struct value *v)
 {
@@ -243,7 +240,7 @@ limits_check_key(const struct reading *r, const struct value *key)
 	return 0;
 }
 
-/* Of one entry, for faults: limits_by_id["bob"]. */
+/* The name of one entry, for faults: limits_by_id["bob"]. */
 static void
 limits_name(char name[LIMITS_NAME_MAX], const struct reading *r,
     const struct value *key)

@@ -10,12 +10,13 @@
 #include "conf/value.h"
 #include "lib/window.h"
 
-/* Lists of [mails, seconds], and which of them an id has under limits_by_id. */
+/* Lists of [mails, seconds], and the lists that limits_by_id gives to ids. */
 #define LIMITS_MAILS_MAX	INT64_C(1000000000000000)
 #define LIMITS_SECONDS_MAX	INT64_C(3153600000)	/* a century */
 
 /*
- * 0, or -1 with a reason; then `out` is untouched. What was in it is not freed.
+ * 0, or -1 with a reason, with `out` unchanged. Does not free the old content
+ * of `out`.
  */
 int		 limits_parse(struct limits *out, const struct value *,
 		    char *reason, size_t);
@@ -23,10 +24,10 @@ int		 limits_parse(struct limits *out, const struct value *,
 reader		 limits_read;		/* struct limits */
 reader		 limits_read_by_id;	/* struct ids * */
 
-/* Seconds of the longest window of any id; 0 when there is none, or NULL. */
+/* The longest window of any id, in seconds; 0: there is none. NULL is legal. */
 int64_t		 limits_by_id_longest(const struct ids *);
 
-/* Seconds of the longest window; 0 when there is none. */
+/* The longest window in seconds; 0: there is none. */
 int64_t		 limits_longest(const struct limits *);
 
 #endif

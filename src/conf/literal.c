@@ -11,13 +11,13 @@
 #include "conf/value.h"
 #include "lib/str.h"
 
-/* A row of limits in SQL has no business being longer. */
+/* A row of limits in SQL is never longer. */
 #define LITERAL_VALUE_MAX	65536
 
-/* Words that begin what is no setting. */
+/* Keywords that begin a statement other than a setting. */
 static const struct {
 	const char	*name;
-	bool		 block;		/* else and its like may follow */
+	bool		 block;		/* may be followed by else, except, … */
 } literal_keywords[] = {
 	{ "assert", false }, { "async", true }, { "await", false },
 	{ "break", false }, { "class", true }, { "continue", false },
@@ -30,17 +30,17 @@ static const struct {
 	{ "while", true }, { "with", true }, { "yield", false }
 };
 
-/* Words that only go on with a block. */
+/* Keywords that continue a block. */
 static const char *const literal_branches[] = {
 	"elif", "else", "except", "finally"
 };
 
-/* Names that mean a value, so they cannot be given another. */
+/* Names of values, which cannot be assigned to. */
 static const char *const literal_reserved[] = {
 	"False", "MYSQL_DB", "None", "PGSQL_DB", "SQLITE_DB", "True"
 };
 
-/* What may stand behind a name in Python, other than `=`. */
+/* What may follow a name in Python, other than `=`. */
 static const struct {
 	const char	*token;
 	const char	*text;
@@ -65,8 +65,8 @@ static const struct {
 /* --- bytes --- */
 
 /*
- * Says where bytes are no UTF-8 or NUL, once for each line. False: the bytes
- * hold something beyond ASCII.
+ * Adds a fault for bytes that are not UTF-8, or NUL, once for each line. False:
+ * the text has characters beyond ASCII.
  */
 static bool
 literal_check_bytes(const char *p, size_t len, struct faults *faults)
@@ -124,7 +124,7 @@ literal_coding(const char *p, size_t len, size_t *namelen)
 	return NULL;
 }
 
-/* Python would read the file in the encoding it names; we read UTF-8 only. */
+/* Python would decode the file by the encoding it names; we read only UTF-8. */
 static void
 literal_check_coding(const char *p, size_t len, struct faults *faults)
 {
@@ -178,8 +178,8 @@ literal_skip_line(struct expression *e)
 }
 
 /*
- * To the next statement. Indented lines that follow belong to the one that was
- * wrong, and to a block that was refused its branches.
+ * Skips to the next statement. Indented lines belong to the wrong statement,
+ * and so do the branches of a rejected block.
  */
 static void
 literal_skip(struct expression *e, bool block)
@@ -206,7 +206,9 @@ literal_skip(struct expression *e, bool block)
 	}
 }
 
-/* `from policyd_rate_limit.const import …`: the names are known here anyway. */
+/*
+ * `from policyd_rate_limit.const import …`: these names are always known here.
+ */
 static int
 literal_import_names(struct expression *e)
 {
@@ -269,7 +271,9 @@ literal_import(struct expression *e)
 	return literal_import_names(e);
 }
 
-/* A statement that is no setting. *block: what belongs to it goes with it. */
+/*
+ * A statement that is not a setting. *block: an indented block belongs to it.
+ */
 static bool
 literal_keyword(struct expression *e, bool *block)
 {
@@ -290,7 +294,7 @@ literal_keyword(struct expression *e, bool *block)
 	return true;
 }
 
-/* No `=` behind the name that was read last. */
+/* A fault: there is no `=` after the last name. */
 static void
 literal_no_assignment(struct expression *e)
 {
@@ -304,7 +308,7 @@ literal_no_assignment(struct expression *e)
 	expression_unexpected(e, "`=`");
 }
 
-/* One name and its `=`; NULL with a fault when it is none. */
+/* Reads one name and its `=`; NULL with a fault if there is none. */
 static struct value *
 literal_setting_name(struct expression *e)
 {
@@ -346,7 +350,7 @@ literal_set(struct expression *e, struct value *dict, struct value *name,
 	value_set(dict, name, v);
 }
 
-/* name = value, or as Python has it: name = name = value. */
+/* Reads name = value, or name = name = value as in Python. */
 static int
 literal_setting(struct expression *e, struct value *dict)
 {
@@ -374,7 +378,7 @@ literal_setting(struct expression *e, struct value *dict)
 	return -1;
 }
 
-/* A string alone says nothing, but people describe files that way. */
+/* A string alone has no effect, but people describe files with it. */
 static int
 literal_description(struct expression *e)
 {

@@ -26,12 +26,12 @@
 
 #define LOAD_WHY_MAX	512
 
-/* In each directory, in this order. */
+/* File names, looked for in this order in each directory. */
 static const char *const load_names[] = {
 	"policyd-rate-limit.conf", "policyd-rate-limit.yaml"
 };
 
-/* What a file looks like, whatever it is called. */
+/* The syntax that the content has, whatever the file's name. */
 enum load_look {
 	LOAD_CONF,
 	LOAD_YAML,
@@ -43,11 +43,14 @@ enum load_look {
 static int
 load_open(const char *file)
 {
-	/* A FIFO must not hold up the start; it is refused later on. */
+	/* O_NONBLOCK: a FIFO must not block the start; it is rejected later. */
 	return open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 }
 
-/* Whether it is not there, as far as we may look; errno is open(2)'s. */
+/*
+ * Whether the file does not exist, as far as this user can tell; errno is
+ * open(2)'s.
+ */
 static bool
 load_is_missing(const char *file)
 {
@@ -72,8 +75,8 @@ load_fault_open(struct faults *faults, const char *why)
 }
 
 /*
- * The first that exists in the directory. 1: *fd is it, or -1 with a fault; 0:
- * there is none.
+ * Opens the first file that exists in the directory. 1: *fd is its descriptor,
+ * or -1 with a fault; 0: there is none.
  */
 static int
 load_search_directory(const char *directory, struct faults *faults, int *fd)
@@ -98,7 +101,7 @@ load_search_directory(const char *directory, struct faults *faults, int *fd)
 	return 0;
 }
 
-/* The directory for the caller to free, NULL when this user has no home. */
+/* The home directory, which the caller frees; NULL: this user has none. */
 static char *
 load_home(void)
 {
@@ -128,8 +131,8 @@ load_search(struct faults *faults, int *fd)
 /* --- judging --- */
 
 /*
- * Who can write here decides who root is to the daemon: whose ids it takes,
- * which directories it makes. A group counts as others unless it is root's.
+ * A user who can write to the file can make root use ids and create directories
+ * of his choice. A group counts as others unless it is root's.
  */
 static int
 load_judge_writers(const struct stat *st, struct faults *faults)
@@ -181,14 +184,17 @@ load_judge(int fd, struct stat *st, struct faults *faults)
 	return load_judge_writers(st, faults);
 }
 
-/* Not what samples have in a password's place, such as "*****". */
+/*
+ * Whether it is a password, and not a placeholder of the samples such as
+ * "*****".
+ */
 static bool
 load_is_password(const struct value *v)
 {
 	return v->type == VALUE_STR && strspn(v->bytes, "*") < v->len;
 }
 
-/* libpq takes a connection string in the place of a database's name. */
+/* libpq accepts a connection string in place of a database name. */
 static bool
 load_is_password_in(const struct value *key, const struct value *v)
 {
@@ -201,7 +207,7 @@ load_is_password_in(const struct value *key, const struct value *v)
 	    strpbrk(v->bytes, "=@") != NULL);
 }
 
-/* Whether there is something in it that others must not know. */
+/* Whether the value holds a secret. */
 static bool
 load_is_secret(const struct value *v)
 {
@@ -245,14 +251,16 @@ load_judge_readers(const struct stat *st, const struct settings *s,
 
 /* --- reading --- */
 
-/* The file's bytes, for the caller to freezero(); NULL with a fault. */
+/*
+ * The content of the file, which the caller must freezero(); NULL with a fault.
+ */
 static char *
 load_bytes(int fd, size_t size, size_t *len, struct faults *faults)
 {
 	char	*bytes;
 	ssize_t	 n;
 
-	/* One byte more tells that it grew. */
+	/* One more byte shows whether the file has grown. */
 	bytes = alloc_zero(size + 1, 1);
 	for (*len = 0; *len <= size; *len += (size_t)n) {
 		n = read(fd, bytes + *len, size + 1 - *len);
@@ -282,9 +290,7 @@ load_is_yaml(const char *file)
 	    strcasecmp(dot, ".yml") == 0);
 }
 
-/*
- * By what follows the first word of a line: `=` or `: `. The majority decides.
- */
+/* Decides by what follows the first word of most lines: `=` or `: `. */
 static enum load_look
 load_look(const char *p, size_t len)
 {

@@ -5,15 +5,14 @@
 #include "conf/settings.h"
 
 /*
- * Finds, opens, judges and reads the configuration: the search
- * path, both syntaxes, ownership and modes of the file. `file` NULL: search.
- * NULL when the file named is missing or unreadable or any error was found;
- * faults say why, and hold warnings also on success. faults->file becomes the
- * path used, NULL for defaults.
+ * Finds, opens, checks and reads the configuration: search path, both syntaxes,
+ * ownership and modes of the file. `file` NULL: search. Returns NULL if the
+ * file is missing or unreadable or has any error; `faults` has the reasons, and
+ * warnings also on success. faults->file becomes the path used, NULL for the
+ * built-in defaults.
  *
- * Only a regular file is read. Run as root, one that belongs to somebody else
- * is refused, and so is one that everybody or a group other than root's may
- * write to.
+ * Only a regular file is read. As root, a file is refused if it belongs to
+ * another user, or if others, or a group other than root's, may write to it.
  */
 struct settings	*load_settings(const char *file, struct faults *);
 

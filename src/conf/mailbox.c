@@ -9,8 +9,8 @@
 #define MAILBOX_LIST_MAX	1000
 
 /*
- * The address alone, of "Name <user@host>" too; NULL and a fault when it is
- * none. Python's smtplib took either.
+ * The address in a mailbox, also in "Name <user@host>"; NULL and a fault if
+ * there is none. Python's smtplib accepted both.
  */
 static char *
 mailbox_address(const struct reading *r, const struct value *v, const char *s,
@@ -71,7 +71,7 @@ mailbox_clear(struct settings_strings *s)
 	s->count = 0;
 }
 
-/* Bytes up to a comma, or the end; "Doe, John" <john@host> is one address. */
+/* Length up to a comma or the end; "Doe, John" <john@host> is one address. */
 static size_t
 mailbox_length(const char *s)
 {
@@ -85,7 +85,7 @@ mailbox_length(const char *s)
 	return len;
 }
 
-/* One string may name several, with commas between them. */
+/* One string may have several addresses, separated by commas. */
 static int
 mailbox_add(struct settings_strings *found, const struct reading *r,
     const struct value *v)

@@ -4,8 +4,9 @@
 #include "conf/reader.h"
 
 /*
- * Mail addresses. "Name <user@host>" is the address in it, as Python's smtplib
- * took it. Nothing that is read could end a line or a command of SMTP.
+ * Readers of mail addresses. "Name <user@host>" gives the address in it, as
+ * Python's smtplib does. An accepted address cannot end a line or a command of
+ * SMTP.
  */
 reader	mailbox_read;		/* char *; None and "" are NULL */
 reader	mailbox_read_list;	/* struct settings_strings */

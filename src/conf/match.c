@@ -73,7 +73,7 @@ match_needs_rcpt(const struct settings_rule *rule)
 
 /* --- values --- */
 
-/* Whether it looks like a domain, which a name such as john.smith does not. */
+/* Whether it looks like a domain; a name such as john.smith does not. */
 static bool
 match_is_domain(const char *bytes, size_t len)
 {

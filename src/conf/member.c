@@ -23,7 +23,7 @@ static const struct reader_word	member_tls_words[] = {
 
 /* --- SOCKET --- */
 
-/* [address, port], whatever is right or wrong with the two. */
+/* Whether it has the form [address, port], be these right or wrong. */
 static bool
 member_is_pair(const struct value *v)
 {
@@ -32,9 +32,9 @@ member_is_pair(const struct value *v)
 }
 
 /*
- * Postfix names sockets by "unix:path" and "inet:address:port", and other
- * programs have further prefixes. Each would be a path relative to where the
- * daemon is started. Says what to write instead.
+ * Postfix writes sockets as "unix:path" and "inet:address:port", and other
+ * programs have further prefixes. Here each would be a path relative to the
+ * working directory. Says what to write instead.
  */
 static void
 member_colon_fault(const char *text, char *reason)
@@ -62,7 +62,7 @@ member_colon_fault(const char *text, char *reason)
 	rest += *rest == '[';
 	len = colon > rest ? (size_t)(colon - rest) : 0;
 	len -= len > 0 && rest[len - 1] == ']';
-	/* A name, or a port alone. */
+	/* It is a host name, or only a port. */
 	if (memchr(rest, '.', len) == NULL && memchr(rest, ':', len) == NULL) {
 		rest = "127.0.0.1";
 		len = strlen(rest);
@@ -71,7 +71,7 @@ member_colon_fault(const char *text, char *reason)
 	    "write [\"%.*s\", %d]", text, (int)len, rest, (int)port);
 }
 
-/* 0, or -1 with the reason why this cannot be the path of a socket. */
+/* 0, or -1 with the reason why it cannot be the path of a socket. */
 static int
 member_path_fault(const struct value *v, char *reason)
 {
@@ -129,7 +129,7 @@ member_socket_fault(const struct value *v, char *reason)
 		if (culprit != NULL)
 			return culprit;
 		/*
-		 * ["127.0.0.1", "10031"] is a pair gone wrong, not a list of
+		 * ["127.0.0.1", "10031"] is meant as a pair, not as a list of
 		 * paths.
 		 */
 		if (v->items[i]->type == VALUE_STR &&
@@ -240,8 +240,8 @@ member_log(const struct reading *r, const struct value *v)
 /* --- the mail server --- */
 
 /*
- * "host", "host:port" and "[2001:db8::1]:port", as Python's smtplib reads
- * them; two colons and no bracket are an IPv6 address alone.
+ * Reads "host", "host:port" and "[2001:db8::1]:port" as Python's smtplib does;
+ * two colons without brackets are an IPv6 address.
  */
 static int
 member_host(const struct reading *r, const struct value *v, char **host,
@@ -276,7 +276,7 @@ member_host(const struct reading *r, const struct value *v, char **host,
 	return 0;
 }
 
-/* A number, or in quotes what smtplib makes a number of. */
+/* A port number, or a string that smtplib converts to one. */
 static int
 member_port(const struct value *v, int64_t *port)
 {

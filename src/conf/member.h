@@ -4,13 +4,13 @@
 #include "conf/reader.h"
 
 /*
- * Readers of settings that fill several members of struct settings: `out` is
- * the whole struct.
+ * Readers of settings that fill several members of struct settings: `out` of
+ * struct reading is the whole struct.
  */
 reader	member_sockets;		/* sockets, nsockets */
 reader	member_control_socket;	/* control_socket itself; None: none */
 reader	member_log;		/* log itself */
-reader	member_smtp_server;	/* smtp_host, smtp_port; 0: none was written */
+reader	member_smtp_server;	/* smtp_host, smtp_port; 0: no port */
 reader	member_credentials;	/* smtp_user, smtp_password */
 reader	member_starttls;	/* smtp_tls */
 reader	member_tls;		/* smtp_tls; None: as smtp_starttls says */
@@ -22,9 +22,9 @@ reader	member_report_limits;	/* report_limits, nreport_limits */
 void	member_sockets_clear(struct settings *);
 
 /*
- * The part of SOCKET that is neither a path nor a pair whose address holds a
- * `.` or a `:`, with the reason (MEMBER_REASON_MAX bytes); NULL when its form
- * is right.
+ * Finds the part of SOCKET that is neither a path nor a pair whose address
+ * holds a `.` or a `:`, and writes the reason (MEMBER_REASON_MAX bytes); NULL:
+ * all are well formed.
  */
 #define MEMBER_REASON_MAX	512
 const struct value	*member_socket_fault(const struct value *,

@@ -2,7 +2,7 @@
 
 #include "conf/normal.h"
 
-/* As version 1.x strips the lines of a request. */
+/* Strips what version 1.x strips from the lines of a request. */
 size_t
 normal_length(const char *bytes, size_t len)
 {
@@ -12,7 +12,7 @@ normal_length(const char *bytes, size_t len)
 	return len;
 }
 
-/* What is before the last '@' may be quoted, and hold others. */
+/* The local part may be quoted and contain '@', so the last '@' counts. */
 const char *
 normal_domain(const char *bytes, size_t len)
 {
@@ -23,8 +23,8 @@ normal_domain(const char *bytes, size_t len)
 }
 
 /*
- * As Postfix splits an address: at the first delimiter of the local part,
- * unless that is where it begins.
+ * Splits as Postfix does: at the first delimiter in the local part, unless it
+ * is the first byte.
  */
 static size_t
 normal_local(const char *delimiters, const char *bytes, size_t len)

@@ -7,7 +7,7 @@
 
 static const char number_not[] = "not a number; text belongs in quotes";
 
-/* The byte there; NUL behind the end. */
+/* The byte at `i`; NUL after the end. */
 static int
 number_byte(const char *p, size_t len, size_t i)
 {
@@ -26,7 +26,7 @@ number_letter(int c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
 }
 
-/* What a digit is worth, in any base up to 36; -1: it is none. */
+/* The value of a digit in any base up to 36; -1: it is not a digit. */
 static int
 number_worth(int c)
 {
@@ -39,7 +39,7 @@ number_worth(int c)
 	return -1;
 }
 
-/* The first one counts. */
+/* Keeps the first fault. */
 static void
 number_fault(struct number *n, const char *fault)
 {
@@ -57,7 +57,7 @@ number_whole(struct number *n, const char *p, size_t len, unsigned int base)
 	if (len == 0)
 		number_fault(n, "a number without digits");
 	for (i = 0; i < len; i++) {
-		/* One underscore at a time, and a digit behind it. */
+		/* A single underscore, if a digit follows. */
 		if (p[i] == '_' && i + 1 < len && p[i + 1] != '_')
 			continue;
 		d = number_worth((unsigned char)p[i]);
@@ -96,7 +96,7 @@ number_real(struct number *n, const char *p, size_t len)
 	free(digits);
 }
 
-/* Behind the digits that begin at `i`. */
+/* The index after the digits that begin at `i`. */
 static size_t
 number_digits(const char *p, size_t len, size_t i)
 {
@@ -106,7 +106,7 @@ number_digits(const char *p, size_t len, size_t i)
 	return i;
 }
 
-/* Bytes that a decimal number takes; *real: it has a point or an exponent. */
+/* Length of a decimal number; *real: it has a point or an exponent. */
 static size_t
 number_length(const char *p, size_t len, bool *real)
 {
@@ -151,7 +151,7 @@ number_base(const char *p, size_t len)
 	}
 }
 
-/* One with a letter in front that tells its base. */
+/* Reads a number whose prefix has a letter for its base. */
 static size_t
 number_prefixed(struct number *n, const char *p, size_t len, unsigned int base)
 {

@@ -6,20 +6,19 @@
 #include <stdint.h>
 
 /*
- * One number of the .conf syntax, as Python writes them: 0x, 0o, 0b, the old
- * octal 0666, underscores between digits, floats. Signs are not part of it.
- * Pure.
+ * One number of the .conf syntax, as Python writes it: 0x, 0o, 0b, the old
+ * octal 0666, underscores between digits, floats. Without a sign. Pure.
  */
 struct number {
 	bool		 whole;
-	uint64_t	 magnitude;	/* of a whole one */
-	double		 real;		/* of any other */
+	uint64_t	 magnitude;	/* of a whole number */
+	double		 real;		/* of any other number */
 	const char	*fault;		/* a sentence; NULL: none */
 };
 
 /*
- * From a digit on, or a point with a digit behind it. How many bytes it takes,
- * with letters that were run together with it.
+ * Reads a number at a digit, or at a point before a digit. Returns its length
+ * in bytes, including letters that follow without a blank.
  */
 size_t	number_read(struct number *, const char *, size_t);
 

@@ -1,6 +1,6 @@
 #include "conf/paths.h"
 
-/* The build sets all of them; these are what it sets by default. */
+/* The build sets all of these; here are the defaults. */
 #ifndef SYSCONFDIR
 #define SYSCONFDIR	"/etc"
 #endif

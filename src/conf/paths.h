@@ -2,8 +2,8 @@
 #define PATHS_H
 
 /*
- * Where things are, as installed: what the packager set when paths.c was
- * compiled. Absolute, without a slash at the end.
+ * Installation directories, set by the build. Absolute, without a slash at the
+ * end.
  */
 const char	*paths_sysconfdir(void);	/* policyd-rate-limit.conf */
 const char	*paths_libexecdir(void);	/* engine, ledger-sqlite, … */

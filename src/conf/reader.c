@@ -68,8 +68,8 @@ reader_mismatch(const struct reading *r, const struct value *v,
 }
 
 /*
- * Case is what people get wrong first, so it costs nothing here. Near is what
- * differs in a third of its letters at most; two are always forgiven.
+ * Differences in case do not count. A name is similar if at most a third of its
+ * letters differ; two differences are always allowed.
  */
 void
 reader_nearest(struct reader_nearest *n, const char *candidate)
@@ -202,7 +202,7 @@ reader_milliseconds(const struct reading *r, const struct value *v)
 		seconds = v->real;
 	else
 		return reader_mismatch(r, v, "a number of seconds");
-	/* Written so that NaN is out of range. */
+	/* The condition is negated so that NaN is out of range. */
 	if (!(seconds * 1000 >= (double)r->min &&
 	    seconds * 1000 <= (double)r->max)) {
 		reader_fault(r, v, "must be from %g to %g seconds",
@@ -214,7 +214,7 @@ reader_milliseconds(const struct reading *r, const struct value *v)
 }
 
 /*
- * "0660" and "0o660", as people quote them in YAML; -1 when it is something
+ * Reads "0660" and "0o660", which people quote in YAML; -1: it is something
  * else.
  */
 static int
@@ -290,7 +290,7 @@ reader_word(const struct reading *r, const struct value *v)
 	char			list[READER_TEXT_MAX / 2];
 	size_t			i;
 
-	/* A bound of 0 says that this word has no numbers. */
+	/* A bound of 0: the words have no numbers. */
 	if (v->type == VALUE_INT && r->max > 0 &&
 	    v->integer >= r->min && v->integer <= r->max) {
 		*(int *)r->out = (int)v->integer;
@@ -400,7 +400,7 @@ reader_domain(const struct reading *r, const struct value *v)
 	return 0;
 }
 
-/* Queries may stand on many lines. */
+/* A query may have several lines. */
 int
 reader_query(const struct reading *r, const struct value *v)
 {
@@ -487,7 +487,7 @@ reader_network(const struct reading *r, const struct value *v,
 		    v->bytes);
 		return -1;
 	}
-	/* Host bits: the network that was meant is easy to tell. */
+	/* There are host bits; say which network was meant. */
 	slash = memchr(v->bytes, '/', v->len);
 	len = slash == NULL ? v->len : (size_t)(slash - v->bytes);
 	if (slash == NULL || addr_parse(&a, v->bytes, len) == -1 ||

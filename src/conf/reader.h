@@ -9,10 +9,10 @@
 #include "conf/value.h"
 
 /*
- * Readers turn one value of a configuration into one member of a struct: the
- * settings table and the fields of rules name them. Each returns 0 with the
- * member filled (what was in it is freed), or -1 with at least one fault added
- * and the member untouched.
+ * A reader converts one value of a configuration to one member of a struct; the
+ * settings table and the fields of rules name readers. It returns 0 with the
+ * member filled (the old content is freed), or -1 with at least one fault added
+ * and the member unchanged.
  */
 struct reader_word {
 	const char	*name;
@@ -22,10 +22,10 @@ struct reader_word {
 struct reading {
 	const char	*name;		/* for faults: "rules[0].key" */
 	void		*out;		/* the member */
-	int64_t		 min;		/* of a number */
+	int64_t		 min;		/* bounds of a number */
 	int64_t		 max;
 	const struct reader_word *words;	/* up to a NULL name */
-	struct settings	*settings;	/* what was read of it so far */
+	struct settings	*settings;	/* as far as they were read */
 	const struct settings_rule *rule;	/* of a field; else NULL */
 	struct faults	*faults;
 };
@@ -47,15 +47,13 @@ reader	reader_delimiter;	/* char *; a set of characters; None is "" */
 reader	reader_domain;		/* char *; a domain or "" */
 reader	reader_string_or_none;	/* char *; None and "" are NULL */
 reader	reader_networks;	/* struct settings_networks; None is empty */
-reader	reader_nothing;		/* anything: settings.c's own affair */
+reader	reader_nothing;		/* anything; settings.c handles it */
 
-/* One network or address of a list. */
+/* Reads one network or address of a list. */
 int	reader_network(const struct reading *, const struct value *,
 	    struct network *);
 
-/*
- * One place for the words of every fault: "NAME " and the text, at the value.
- */
+/* Add a fault at the value; its text begins with the name and a blank. */
 void	reader_fault(const struct reading *, const struct value *,
 	    const char *, ...) __attribute__((__format__(printf, 3, 4)));
 void	reader_warning(const struct reading *, const struct value *,
@@ -69,18 +67,22 @@ int	reader_mismatch(const struct reading *, const struct value *,
 	    const char *expected);
 
 /*
- * A whole number, a float without fraction included. 0, or -1 without a fault.
+ * Converts a whole number, or a float without fraction. 0, or -1 without a
+ * fault.
  */
 int	reader_whole(const struct value *, int64_t *);
 
-/* A string without NUL and control characters; the second: -1 and a fault. */
+/*
+ * reader_is_line: whether the value is a string without NUL and control
+ * characters. reader_line: -1 with a fault if it is not, else 0.
+ */
 bool	reader_is_line(const struct value *);
 int	reader_line(const struct reading *, const struct value *);
 
-/* Puts a string in the place of the old one, a member that is a char *. */
+/* Replaces the string in a member that is a char *. */
 void	reader_replace(const struct reading *, char *);
 
-/* The name nearest to what was written, NULL when none is near. */
+/* Finds the name most similar to `written`; NULL: no name is similar enough. */
 struct reader_nearest {
 	const char	*written;
 	const char	*name;
@@ -88,7 +90,7 @@ struct reader_nearest {
 };
 void	reader_nearest(struct reader_nearest *, const char *candidate);
 
-/* As a list or tuple of anything. */
+/* Whether the value is a list or a tuple. */
 #define READER_IS_LIST(v) \
 	((v)->type == VALUE_LIST || (v)->type == VALUE_TUPLE)
 

@@ -10,13 +10,14 @@
 #include "conf/utf8.h"
 #include "lib/str.h"
 
-/* Digits that always tell two doubles apart. */
+/* Enough digits to distinguish any two doubles. */
 #define REPR_DIGITS_MAX	17
 
 /*
- * What Python escapes beyond ASCII: controls, format characters, blanks other
- * than the space, surrogates, private use, noncharacters. Characters that
- * Unicode has not assigned yet are printed: which they are depends on the year.
+ * Characters beyond ASCII that Python escapes: control and format characters,
+ * blanks other than the space, surrogates, private use, noncharacters.
+ * Characters that are not assigned yet are printed, since these change with the
+ * version of Unicode.
  */
 static const struct {
 	uint32_t	first;
@@ -33,7 +34,7 @@ static const struct {
 	{ 0xe01f0, 0x10ffff }
 };
 
-/* Leaves of "d.ddde+xx" the digits alone and returns the exponent. */
+/* Reduces "d.ddde+xx" to its digits and returns the exponent. */
 static int
 repr_split(char *text)
 {
@@ -55,7 +56,7 @@ repr_zeros(struct str *s, int count)
 		str_addc(s, '0');
 }
 
-/* Plain from 0.0001 up to 16 digits before the point, else with an exponent. */
+/* Without an exponent from 0.0001 up to 16 digits before the point. */
 static void
 repr_layout(struct str *s, const char *digits, int exponent)
 {
@@ -81,10 +82,10 @@ repr_layout(struct str *s, const char *digits, int exponent)
 }
 
 /*
- * Below a power of two doubles lie twice as dense as above, so the nearest
- * number of so many digits can miss it while the next one up still reads back
- * as it. Adds one to the last digit of "d.ddde+xx"; false when all of them are
- * nines.
+ * Below a power of two doubles are twice as dense as above it, so the nearest
+ * decimal of so many digits may not read back as the double while the next
+ * larger one does. Adds one to the last digit of "d.ddde+xx"; false if all
+ * digits are nines.
  */
 static bool
 repr_next(char *text)
@@ -169,7 +170,8 @@ repr_string(struct str *s, const char *p, size_t len)
 	char		quote;
 
 	/*
-	 * Single quotes, unless that would need escapes and double ones none.
+	 * Single quotes, unless they would need escapes and double quotes would
+	 * not.
 	 */
 	quote = memchr(p, '\'', len) != NULL && memchr(p, '"', len) == NULL ?
 	    '"' : '\'';

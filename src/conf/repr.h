@@ -9,8 +9,8 @@
 void	repr_float(struct str *, double);
 
 /*
- * The bytes are UTF-8; one that belongs to no character is written as Python
- * writes what it could not decode (surrogateescape).
+ * Bytes in UTF-8; a byte that is not part of a character is written as Python's
+ * surrogateescape does.
  */
 void	repr_string(struct str *, const char *, size_t);
 

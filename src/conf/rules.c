@@ -39,7 +39,7 @@ struct rules_field {
 
 #define AT(member)	offsetof(struct settings_rule, member)
 
-/* `at` of the key is the rule itself: it fills two members. */
+/* The member of `key` is the whole rule, since it fills two members. */
 static const struct rules_field	rules_fields[] = {
 	{ .name = "name", .type = "str", .read = rules_name, .at = AT(name) },
 	{ .name = "key", .type = "str or list of str", .read = rules_key,
@@ -91,8 +91,8 @@ rules_field_type(size_t i)
 }
 
 /*
- * Names stand in logs, reports and on policyctl's command line, and in front of
- * the ids in the database, with a colon behind them.
+ * Names are used in logs, reports and on policyctl's command line, and before
+ * the ids in the database, followed by a colon.
  */
 static int
 rules_name(const struct reading *r, const struct value *v)
@@ -252,7 +252,7 @@ rules_read_field(const struct reading *r, struct settings_rule *rule,
 	f->read(&field, v);
 }
 
-/* What must be there; a field that was wrong is no second fault. */
+/* Checks for required fields; a wrong field is not reported a second time. */
 static void
 rules_check(const struct reading *r, const struct settings_rule *rule,
     const struct value *v)
@@ -302,7 +302,7 @@ rules_read_one(const struct reading *r, struct settings_rule *rule,
 	rule->unless = -1;
 	rule->ipv4_prefix = r->settings->ipv4_prefix;
 	rule->ipv6_prefix = r->settings->ipv6_prefix;
-	/* Without a word of its own a rule is reported when anything is. */
+	/* By default a rule is reported if `report` is on. */
 	rule->report = r->settings->report;
 	/* The key says how the ids of limits_by_id are written. */
 	for (i = 0; i + 1 < v->count; i += 2)
@@ -311,7 +311,7 @@ rules_read_one(const struct reading *r, struct settings_rule *rule,
 	for (i = 0; i + 1 < v->count; i += 2)
 		if (v->items[i + 1] == by_id)
 			rules_read_field(r, rule, v->items[i], by_id);
-	/* "" is how a query is switched off; NULL is how a rule has none. */
+	/* "" switches a query off; the member is NULL then. */
 	if (rule->sql_limits_by_id != NULL && *rule->sql_limits_by_id == '\0') {
 		free(rule->sql_limits_by_id);
 		rule->sql_limits_by_id = NULL;

@@ -37,7 +37,7 @@ scalar_end(const struct scalar *s)
 	return s->at == s->end;
 }
 
-/* One byte of the set. */
+/* Matches one byte of the set. */
 static bool
 scalar_one(struct scalar *s, const char *set)
 {
@@ -47,7 +47,7 @@ scalar_one(struct scalar *s, const char *set)
 	return true;
 }
 
-/* Between min and max bytes of the set, as many as there are. */
+/* Matches min to max bytes of the set, as many as there are. */
 static bool
 scalar_many(struct scalar *s, const char *set, size_t min, size_t max)
 {
@@ -70,7 +70,7 @@ scalar_word(struct scalar *s, const char *word)
 	return true;
 }
 
-/* word, Word or WORD, and nothing more. */
+/* Whether it is exactly word, Word or WORD. */
 static bool
 scalar_is_word(const char *p, size_t len, const char *word)
 {
@@ -143,11 +143,11 @@ scalar_is_float(const char *p, size_t len)
 
 	if (len > 0 && *p == '.' && scalar_is_word(p + 1, len - 1, "inf"))
 		return true;
-	/* Not title case but NaN. */
+	/* The third spelling is NaN, not Nan. */
 	if (len == 4 && (memcmp(p, ".nan", 4) == 0 ||
 	    memcmp(p, ".NaN", 4) == 0 || memcmp(p, ".NAN", 4) == 0))
 		return true;
-	if (scalar_one(&s, "."))	/* no sign in front of this one */
+	if (scalar_one(&s, "."))	/* this form has no sign */
 		return scalar_one(&s, SCALAR_DIGITS) &&
 		    scalar_many(&s, SCALAR_DIGITS "_", 0, SIZE_MAX) &&
 		    scalar_exponent_end(&s);
@@ -205,7 +205,7 @@ scalar_is_timestamp(const char *p, size_t len)
 	if (!scalar_many(&s, SCALAR_DIGITS, 1, 2))
 		return false;
 	day -= (size_t)(s.end - s.at);
-	if (scalar_end(&s))		/* a date alone has all its digits */
+	if (scalar_end(&s))		/* a date alone needs two digits */
 		return month == 2 && day == 2;
 	return scalar_is_time(&s);
 }
@@ -219,7 +219,7 @@ scalar_is_null(const char *p, size_t len)
 
 /* --- values of what matched --- */
 
-/* A copy without underscores and sign; *negative is the sign. */
+/* A copy without underscores and sign; *negative: it had a minus sign. */
 static char *
 scalar_digits(const char *p, size_t len, bool *negative)
 {
@@ -244,8 +244,8 @@ scalar_digit(int c)
 }
 
 /*
- * Adds the digit to the number, which is kept negative: that side of int64_t is
- * the longer one.
+ * Appends a digit to the number, which is kept negative, since int64_t reaches
+ * further there.
  */
 static int
 scalar_shift(int64_t *n, int base, int digit)
@@ -287,9 +287,7 @@ scalar_int(const char *p, size_t len, const char **fault)
 	return r == -1 ? NULL : value_int(n);
 }
 
-/*
- * The parts between colons, from the last to the first: summed as PyYAML sums.
- */
+/* Sums the parts between colons, last one first, as PyYAML does. */
 static double
 scalar_sum(char *digits)
 {
@@ -407,7 +405,7 @@ scalar_tagged_int(const char *p, size_t len, const char **fault)
 	return NULL;
 }
 
-/* Python's float() takes more than the resolver: "1", "1e3", "-.5". */
+/* Python's float() accepts more than the resolver: "1", "1e3", "-.5". */
 static struct value *
 scalar_tagged_float(const char *p, size_t len, const char **fault)
 {

@@ -7,17 +7,20 @@
 #include "conf/value.h"
 
 /*
- * Scalars of YAML 1.1 as PyYAML's SafeLoader resolves and constructs them: the
- * regular expressions of its resolver, no more and no less (`1e3` and `0o17`
- * are strings there, `1:30` is ninety). Pure.
+ * Scalars of YAML 1.1 as PyYAML's SafeLoader resolves and constructs them:
+ * exactly by the regular expressions of its resolver (`1e3` and `0o17` are
+ * strings, `1:30` is ninety). Pure.
  */
 
-/* A plain scalar. NULL with a sentence in *fault when it means nothing here. */
+/*
+ * Reads a plain scalar. NULL with a sentence in *fault if its value is not
+ * possible.
+ */
 struct value	*scalar_plain(const char *, size_t, const char **fault);
 
 /*
- * One with a tag, in full or as "tag:yaml.org,2002:int". NULL with a sentence
- * in *fault when the tag is unknown or the text does not fit it.
+ * Reads a scalar with a tag, such as "tag:yaml.org,2002:int". NULL with a
+ * sentence in *fault if the tag is unknown or the text does not fit it.
  */
 struct value	*scalar_tagged(const char *tag, const char *, size_t,
 		    const char **fault);

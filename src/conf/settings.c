@@ -52,7 +52,7 @@ settings_set_value(struct settings *s, size_t i, struct value *v)
 {
 	value_free(s->values[i]);
 	s->values[i] = v;
-	/* The connections' dictionaries are used as they are. */
+	/* The dictionaries of the connections are used unchanged. */
 	if ((table_row(i)->flags & TABLE_HANDED) != 0)
 		*(struct value **)(void *)((char *)s + table_row(i)->at) = v;
 }
@@ -92,7 +92,9 @@ settings_free(struct settings *s)
 
 	if (s == NULL)
 		return;
-	/* Strings first, while the table still knows where they are. */
+	/*
+	 * Free the strings first, while the table still describes the members.
+	 */
 	for (i = 0; i < table_count(); i++)
 		value_free(s->values[i]);
 	member_sockets_clear(s);
@@ -140,7 +142,7 @@ settings_forget_connections(struct settings *s)
 	value_blank(s->pgsql_config);
 }
 
-/* Settings that forks of the older program have. */
+/* Settings of forks of the older program. */
 static const char *const	settings_foreign[] = {
 	"exempt_recipients", "retention_days", "skip_same_domain", "sql_report"
 };
@@ -178,7 +180,7 @@ settings_unknown(const struct value *key, struct faults *faults)
 		    "unknown setting \"%s\"", key->bytes);
 }
 
-/* One entry of the file: 0 when the value is the settings' now, else -1. */
+/* Takes one entry of the file: 0: the settings own the value now; else -1. */
 static int
 settings_take(struct settings *s, const struct value *key, struct value *v,
     struct faults *faults)
@@ -205,8 +207,8 @@ settings_take(struct settings *s, const struct value *key, struct value *v,
 		    "counts",
 		    row->name);
 	/*
-	 * SQLite has nowhere else to take it from; the servers have their own
-	 * ways.
+	 * Only SQLite requires a database; the servers have defaults of their
+	 * own.
 	 */
 	if (row->read == connection_sqlite && v->type == VALUE_DICT &&
 	    ((database = value_get(v, "database")) == NULL ||
@@ -217,10 +219,7 @@ settings_take(struct settings *s, const struct value *key, struct value *v,
 	return 0;
 }
 
-/*
- * These settings are special cases of rules, so to have both would be
- * ambiguous.
- */
+/* These settings are special cases of rules; having both would be ambiguous. */
 static void
 settings_check_plain(const struct settings *s, struct faults *faults)
 {
@@ -261,8 +260,8 @@ settings_adopt(struct value *dict, struct faults *faults)
 	settings_read_rows(s, s->given, TABLE_LATE, faults);
 	settings_check_plain(s, faults);
 	/*
-	 * The port that goes with the way of encryption, when only a host is
-	 * named.
+	 * If only a host is named, the port follows from the kind of
+	 * encryption.
 	 */
 	if (s->smtp_port == 0)
 		s->smtp_port = s->smtp_tls == SMTP_TLS_TLS ? 465 : 25;
@@ -278,8 +277,7 @@ settings_adopt(struct value *dict, struct faults *faults)
 /* --- looking up --- */
 
 /*
- * The item of a dict whose key reads as `name`, also when YAML made it a
- * number.
+ * The item of a dict whose key prints as `name`, even if YAML made it a number.
  */
 static const struct value *
 settings_item(const struct value *dict, const char *name)
@@ -302,7 +300,7 @@ settings_item(const struct value *dict, const char *name)
 	return found;
 }
 
-/* Keys may hold dots themselves, as ids do: the whole rest is tried first. */
+/* Keys may contain dots, as ids do: the whole rest is tried first. */
 static const struct value *
 settings_reach(const struct value *v, const char *name)
 {

@@ -12,9 +12,9 @@
 #include "lib/window.h"
 
 /*
- * The settings of policyd-rate-limit.conf(5). table.c holds the one table that
- * names each of them, with its type, default, bounds, reader, and the roles
- * that get it.
+ * The settings of policyd-rate-limit.conf(5). table.c has the table that names
+ * each setting, with its type, default, bounds, reader, and the roles that
+ * receive it.
  */
 enum backend {
 	BACKEND_SQLITE,
@@ -43,8 +43,8 @@ enum log_where {
 };
 
 struct settings_socket {
-	char	*path;			/* UNIX socket; NULL: */
-	char	*host;			/* an address of TCP and */
+	char	*path;			/* UNIX socket; NULL: TCP */
+	char	*host;			/* address of a TCP socket */
 	uint16_t port;
 };
 
@@ -61,7 +61,7 @@ struct settings_networks {
 /* ids.h: found by exact id, "@domain", or the longest CIDR network. */
 struct ids;
 
-enum rule_attribute {		/* what a rule's key is made of */
+enum rule_attribute {		/* attributes in a rule's key */
 	KEY_SASL_USERNAME,
 	KEY_SASL_DOMAIN,
 	KEY_SENDER,
@@ -88,12 +88,12 @@ enum rule_count {
 	RULE_COUNT__MAX
 };
 
-#define RULE_KEY_MAX	4		/* attributes that one key combines */
+#define RULE_KEY_MAX	4		/* most attributes in one key */
 #define RULES_MAX	32
 
 #define SETTINGS_MAX	64	/* rows that the table may have */
 
-/* Values of attributes, each attribute once. */
+/* `only` or `except`: a list of values for each attribute. */
 struct settings_match {
 	size_t	count;
 	struct {
@@ -112,11 +112,11 @@ struct settings_rule {
 	enum rule_count		 count;
 	struct settings_match	 only;
 	struct settings_match	 except;
-	bool			 at_rcpt;	/* looks at the recipient */
-	unsigned int		 ipv4_prefix;	/* the setting, if not given */
+	bool			 at_rcpt;	/* uses the recipient */
+	unsigned int		 ipv4_prefix;	/* the rule's, or the setting */
 	unsigned int		 ipv6_prefix;
 	struct settings_networks networks;
-	int			 unless;	/* rule_attribute, -1: none */
+	int			 unless;	/* enum rule_attribute, or -1 */
 	int64_t			 max_per_mail;	/* 0: any number */
 	char			*action;	/* NULL: fail_action */
 	unsigned int		 warn_at;	/* per cent, 0: never */
@@ -131,7 +131,9 @@ struct settings {
 	char			*group;
 	char			*pidfile;		/* NULL: none */
 	enum backend		 backend;
-	/* Dicts as written, secrets inside; the first always has a database. */
+	/*
+	 * Dicts as written, with secrets; sqlite_config always has a database.
+	 */
 	struct value		*sqlite_config;
 	struct value		*mysql_config;
 	struct value		*pgsql_config;
@@ -186,70 +188,70 @@ struct settings {
 	size_t			 nrules;
 	int64_t			 memory_limit;		/* bytes */
 	/*
-	 * As given or default, by table row; the dicts above are among them. A
-	 * child has only those dicts: the others have served when they were
-	 * read.
+	 * The values, given or default, by table row; they own the dicts above.
+	 * In a child only those dicts remain: the other values are freed after
+	 * they are read.
 	 */
 	struct value		*values[SETTINGS_MAX];
-	uint64_t		 given;			/* rows in the file */
+	uint64_t		 given;			/* a bit for each row */
 };
 
 struct settings	*settings_new(void);		/* all defaults */
 void		 settings_free(struct settings *);	/* wipes secrets */
 
 /*
- * Who is connected has no use for what connecting needs, passwords among it.
+ * Frees the dicts for connecting, with their passwords; call it once connected.
  */
 void		 settings_forget_connections(struct settings *);
 
 /*
- * Where the defaults of pidfile, control_socket and sqlite_config lie, when
- * not in /var/run/policyd-rate-limit and /var/lib/policyd-rate-limit. The
- * strings are kept. Before anything else is called; children get these
- * settings from their parent.
+ * Sets the directories in the defaults of pidfile, control_socket and
+ * sqlite_config, in place of /var/run/policyd-rate-limit and
+ * /var/lib/policyd-rate-limit. Keeps the pointers. Call it before any other
+ * function; children receive these settings from the parent.
  */
 void		 settings_set_directories(const char *rundir,
 		    const char *statedir);
 
 /*
- * Reads a tree of names and values over the defaults: types, ranges, unknown
- * names with the nearest known one, settings that exclude each other. Every
- * fault is reported. The result is whole only when no error was added.
+ * Reads a tree of names and values over the defaults: checks types, ranges,
+ * unknown names (with the nearest known one) and settings that exclude each
+ * other. Adds every fault; if an error was added, the result is incomplete.
  * config_file becomes faults->file.
  */
 struct settings	*settings_read(const struct value *dict, struct faults *);
 
-/* The same, for a dict that is large: takes it, and frees it. */
+/* The same, but takes the dict and frees it: for a large one. */
 struct settings	*settings_adopt(struct value *dict, struct faults *);
 
 /*
- * `a.b` reaches into dictionaries. NULL when there is none of that name. The
- * value belongs to the settings.
+ * The value of a setting; `a.b` is item b of the dict a. NULL: there is none of
+ * that name. The settings own the value.
  */
 const struct value	*settings_lookup(const struct settings *,
 			    const char *name);
 
 /*
- * The limits of an id under limits_by_id, or NULL when none is written for it.
- * The id as it is counted: folded when fold_case is on, an address alone or as
- * a network.
+ * The limits of an id in limits_by_id, or NULL. The id is in its counted form:
+ * folded if fold_case is on; an address, or the network that it counts as.
  */
 const struct limits	*settings_id_limits(const struct ids *,
 			    const char *id, size_t idlen);
 
 /*
- * The longest window of anything configured, in seconds: what clean must keep.
+ * The longest window of any setting, in seconds. Cleaning must keep rows for
+ * it.
  */
 int64_t		 settings_longest_window(const struct settings *);
 
 /*
- * Length of the network by which an address of 32 or 128 bits is counted;
- * `rule` is NULL where there are no rules.
+ * The prefix length by which an address of 32 or 128 bits is counted; `rule` is
+ * NULL if there are no rules.
  */
 unsigned int	 settings_prefix(const struct settings *,
 		    const struct settings_rule *, unsigned int bits);
 
-/* Reads a literal of limits, [[mails, seconds], …]; 0 or -1 with a reason. */
+/* Reads limits, [[mails, seconds], …]. 0, or -1 with a reason. */
 int		 settings_limits(struct limits *, const struct value *,
 		    char *reason, size_t);
 
@@ -262,7 +264,7 @@ struct settings_info {
 	const char	*name;
 	const char	*type;		/* for the manual: "bool", "str", … */
 	const char	*defaults;	/* as --get-config prints it */
-	unsigned int	 roles;		/* that receive it: 1 << enum role */
+	unsigned int	 roles;		/* receivers: bits 1 << enum role */
 	bool		 secret;	/* never in a log */
 };
 
@@ -270,10 +272,10 @@ size_t				 settings_count(void);
 const struct settings_info	*settings_info(size_t);
 
 /*
- * For convey.c: the row's value when a child needs to be sent it (given, or a
- * default that depends on where the parent was installed), else NULL. And the
- * end of it in the child: all values but the dicts of the connections are
- * forgotten.
+ * For convey.c. settings_conveyed: the row's value if a child must be sent it
+ * (given, or a default that depends on the installation), else NULL.
+ * settings_forget: in the child, frees all values but the dicts of the
+ * connections.
  */
 const struct value		*settings_conveyed(const struct settings *,
 				    size_t);

@@ -10,7 +10,7 @@
 #include "conf/utf8.h"
 #include "lib/str.h"
 
-/* Longest first: the first that fits is the one meant. */
+/* Longest first: the first match counts. */
 static const char *const token_operators[] = {
 	"**=", "//=", "<<=", ">>=", "...",
 	"**", "//", "<<", ">>", "==", "!=", "<=", ">=", "->", ":=", "+=", "-=",
@@ -19,7 +19,7 @@ static const char *const token_operators[] = {
 	"/", "%", "&", "|", "^", "~", "<", ">", "@"
 };
 
-/* Characters that word processors put in place of those meant. */
+/* Characters that word processors substitute for ASCII ones. */
 static const struct {
 	uint32_t	 first;
 	uint32_t	 last;
@@ -56,7 +56,7 @@ token_clear(struct tokenizer *t)
 	memset(t, 0, sizeof(*t));
 }
 
-/* The byte `i` further on; NUL behind the end. */
+/* The byte at offset `i`; NUL after the end. */
 static int
 token_byte(const struct tokenizer *t, size_t i)
 {
@@ -69,7 +69,7 @@ token_at_break(const struct tokenizer *t)
 	return t->at < t->end && (*t->at == '\n' || *t->at == '\r');
 }
 
-/* Over one character; a line break of any kind is one. */
+/* Skips one character; a line break of any kind counts as one. */
 static void
 token_step(struct tokenizer *t)
 {
@@ -96,7 +96,7 @@ token_skip(struct tokenizer *t, size_t n)
 		token_step(t);
 }
 
-/* The first fault of a token counts. The place is where we are. */
+/* Keeps the first fault of a token, at the current place. */
 static void
 token_fault(struct tokenizer *t, const char *fmt, ...)
 {
@@ -111,7 +111,7 @@ token_fault(struct tokenizer *t, const char *fmt, ...)
 	t->token.fault_column = t->column;
 }
 
-/* A fault of the token as a whole. */
+/* A fault of the whole token, at its start. */
 static void
 token_fault_start(struct tokenizer *t, const char *text)
 {
@@ -159,7 +159,7 @@ token_hex(int c)
 	return -1;
 }
 
-/* \xNN, \uNNNN, \UNNNNNNNN, at the backslash. */
+/* Reads \xNN, \uNNNN, \UNNNNNNNN, at the backslash. */
 static void
 token_escape_hex(struct tokenizer *t, size_t digits)
 {
@@ -195,7 +195,7 @@ token_escape_octal(struct tokenizer *t)
 	token_skip(t, i);
 }
 
-/* At the backslash of an ordinary string. */
+/* Reads an escape of an ordinary string, at the backslash. */
 static void
 token_escape(struct tokenizer *t)
 {
@@ -223,7 +223,7 @@ token_escape(struct tokenizer *t)
 		if (c == 'N')
 			token_fault(t, "characters by name are not known here: "
 			    "write the character itself");
-		/* Python leaves other backslashes alone. */
+		/* Python keeps other backslashes. */
 		str_addc(&t->string, '\\');
 		token_step(t);
 	}
@@ -240,10 +240,7 @@ token_at_quote(const struct tokenizer *t, int quote, size_t n)
 	return true;
 }
 
-/*
- * A backslash in a raw string stays, and so does the quote or line break behind
- * it.
- */
+/* A raw string keeps a backslash, and the quote or line break after it. */
 static void
 token_raw(struct tokenizer *t)
 {
@@ -258,7 +255,7 @@ token_raw(struct tokenizer *t)
 	}
 }
 
-/* From the opening quote on. */
+/* Reads a string, from the opening quote. */
 static void
 token_read_string(struct tokenizer *t, bool raw)
 {
@@ -296,7 +293,7 @@ token_read_string(struct tokenizer *t, bool raw)
 	t->fresh = false;
 }
 
-/* Letters right before a quote. False: something else begins here. */
+/* Reads a prefix of letters and its string. False: it is not one. */
 static bool
 token_read_prefixed(struct tokenizer *t)
 {
@@ -346,7 +343,7 @@ token_read_number(struct tokenizer *t)
 
 /* --- the rest --- */
 
-/* Names are ASCII: there is no setting of another kind. */
+/* Names are ASCII, as those of all settings are. */
 static void
 token_read_name(struct tokenizer *t)
 {
@@ -389,8 +386,8 @@ token_read_operator(struct tokenizer *t)
 }
 
 /*
- * Blanks, comments, joined lines, and inside brackets line breaks. So are bytes
- * that are no text: that was said already.
+ * Skips blanks, comments, joined lines, and line breaks inside brackets. Also
+ * skips bytes that are not text: they have a fault already.
  */
 static void
 token_skip_blanks(struct tokenizer *t)
@@ -424,7 +421,7 @@ token_assigns_at(const struct tokenizer *t, size_t n)
 	return token_byte(t, n) == '=' && token_byte(t, n + 1) != '=';
 }
 
-/* A name at the start of a line and an `=` behind it. */
+/* Whether a name at the start of a line and an `=` follow. */
 static bool
 token_at_statement(const struct tokenizer *t)
 {

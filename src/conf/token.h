@@ -8,8 +8,8 @@
 #include "lib/str.h"
 
 /*
- * The words of the .conf syntax, cut as Python's tokenizer cuts them. Pure:
- * bytes in, tokens out, one at a time.
+ * The tokens of the .conf syntax, as Python's tokenizer separates them. Pure:
+ * bytes to tokens, one at a time.
  */
 enum token_type {
 	TOKEN_END,
@@ -17,7 +17,7 @@ enum token_type {
 	TOKEN_NAME,
 	TOKEN_INT,		/* magnitude */
 	TOKEN_FLOAT,		/* real */
-	TOKEN_STRING,		/* tokenizer's `string`, until the next one */
+	TOKEN_STRING,		/* struct tokenizer's `string` */
 	TOKEN_OPERATOR		/* brackets, commas, signs */
 };
 
@@ -27,14 +27,14 @@ struct token {
 	enum token_type	 type;
 	unsigned int	 line;
 	unsigned int	 column;	/* in characters */
-	bool		 first;		/* of its line, but for blanks */
+	bool		 first;		/* only blanks before it */
 	const char	*text;
 	size_t		 len;
 	uint64_t	 magnitude;
 	double		 real;
 	/*
-	 * Wrong in itself: said only by who wants to use it, so skipping is
-	 * silent.
+	 * The token is wrong in itself. Only its user reports that, so that
+	 * skipping is silent.
 	 */
 	char		 fault[TOKEN_FAULT_MAX];
 	unsigned int	 fault_line;
@@ -46,30 +46,32 @@ struct tokenizer {
 	const char	*end;
 	unsigned int	 line;
 	unsigned int	 column;
-	unsigned int	 nesting;	/* brackets that are open */
+	unsigned int	 nesting;	/* open brackets */
 	bool		 fresh;		/* only blanks on this line so far */
 	struct token	 token;		/* the current one */
 	struct str	 string;
 };
 
 /*
- * The bytes are well-formed UTF-8 without NUL, or whoever calls has said that.
+ * The bytes must be well-formed UTF-8 without NUL, unless the caller has
+ * already added a fault.
  */
 void	token_init(struct tokenizer *, const char *, size_t);
 
 /* Wipes: strings may be passwords. */
 void	token_clear(struct tokenizer *);
 
-/* Makes the next token the current one. At the end it stays TOKEN_END. */
+/* Advances to the next token. At the end the token stays TOKEN_END. */
 void	token_next(struct tokenizer *);
 
 /* Whether the current token is this operator or name. */
 bool	token_is(const struct tokenizer *, const char *);
 
 /*
- * Whether `=` follows the current token. No literal has that, so a name at the
- * start of a line and an `=` begin a statement even where a bracket was left
- * open: there the tokenizer gives a TOKEN_NEWLINE and forgets the brackets.
+ * Whether `=` follows the current token. No literal contains a name and `=`, so
+ * at the start of a line they begin a statement even if a bracket is still
+ * open: there the tokenizer returns a TOKEN_NEWLINE and forgets the open
+ * brackets.
  */
 bool	token_assigns(const struct tokenizer *);
 

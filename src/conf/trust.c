@@ -9,11 +9,11 @@
 
 #include "conf/trust.h"
 
-#define TRUST_LINKS_MAX	32	/* as many as systems follow in one path */
+#define TRUST_LINKS_MAX	32	/* about as many as systems follow */
 
 struct trust {
 	char		 at[PATH_MAX];		/* absolute, without links */
-	char		 rest[PATH_MAX];	/* to be walked from there */
+	char		 rest[PATH_MAX];	/* still to be resolved */
 	unsigned int	 links;
 	char		*why;
 	size_t		 size;
@@ -48,7 +48,7 @@ trust_directory(const struct trust *t, const struct stat *st)
 	return 0;
 }
 
-/* Puts the target of the link at `path` in front of the rest. */
+/* Prepends the target of the link at `path` to the rest. */
 static int
 trust_follow(struct trust *t, const char *path, const struct stat *st)
 {
@@ -72,7 +72,9 @@ trust_follow(struct trust *t, const char *path, const struct stat *st)
 	return 0;
 }
 
-/* Cuts the next component off the rest: its length, 0 at the end. */
+/*
+ * Removes the next component from the rest; returns its length, 0 at the end.
+ */
 static size_t
 trust_component(struct trust *t, char name[PATH_MAX])
 {
@@ -86,7 +88,7 @@ trust_component(struct trust *t, char name[PATH_MAX])
 	return len;
 }
 
-/* 1: go on, 0: the end, -1: refused. */
+/* Resolves one component. 1: go on; 0: the end; -1: not trusted. */
 static int
 trust_step(struct trust *t)
 {
@@ -105,7 +107,7 @@ trust_step(struct trust *t)
 	if ((size_t)snprintf(path, sizeof(path), "%s/%s", t->at, name) >=
 	    sizeof(path))
 		return trust_refuse(t, t->at, strerror(ENAMETOOLONG));
-	/* What cannot be found here cannot be opened either. */
+	/* A component that is not found cannot be opened either. */
 	if (lstat(path, &st) == -1)
 		return 0;
 	if (S_ISLNK(st.st_mode))

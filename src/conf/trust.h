@@ -4,11 +4,11 @@
 #include <stddef.h>
 
 /*
- * Whether only root can decide what is found at a path: every directory on the
- * way to it, and every symbolic link in one, belongs to root and cannot be
- * written to by others. In a directory with the sticky bit others may make
- * entries, but not replace those of root. A group counts as others unless it
- * is root's. 0, or -1 with the reason. What does not exist is no reason.
+ * Whether only root can decide which file is at a path: every directory on the
+ * way, and every symbolic link, belongs to root and others cannot write to it.
+ * In a directory with the sticky bit others may create entries, but cannot
+ * replace root's. A group counts as others unless it is root's. 0, or -1 with
+ * the reason. A missing component is not a reason.
  */
 int	trust_path(const char *path, char *why, size_t size);
 

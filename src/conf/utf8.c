@@ -37,7 +37,7 @@ utf8_decode(const char *s, size_t len, uint32_t *out)
 		c = c << 6 | (b & 0x3f);
 	}
 	/*
-	 * One character, one spelling: overlong forms hide what was compared.
+	 * Reject overlong forms: they would hide a character from comparisons.
 	 */
 	if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
 		return 0;

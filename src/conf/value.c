@@ -11,7 +11,10 @@
 #include "lib/alloc.h"
 #include "lib/str.h"
 
-/* From so many entries on a dict keeps an index; below, a search is as fast. */
+/*
+ * A dict of at least so many entries has an index; below that, a search is as
+ * fast.
+ */
 #define VALUE_INDEX_MIN	16
 
 static const char *const value_names[] = {
@@ -129,7 +132,9 @@ value_blank(struct value *v)
 void
 value_append(struct value *v, struct value *item)
 {
-	/* Doubles at each power of two, so the struct needs no second size. */
+	/*
+	 * The room is the next power of two, so the struct need not store it.
+	 */
 	if ((v->count & (v->count - 1)) == 0)
 		v->items = alloc_resize(v->items,
 		    v->count == 0 ? 1 : v->count * 2, sizeof(*v->items));
@@ -243,7 +248,7 @@ value_hash(uint64_t h, const struct value *v)
 	return h;
 }
 
-/* The slot of the key's entry, or the empty one where it belongs. */
+/* The slot of the key's entry, or the empty slot for it. */
 static size_t
 value_slot(const struct value *dict, const struct value *key)
 {
@@ -258,7 +263,7 @@ value_slot(const struct value *dict, const struct value *key)
 	return slot;
 }
 
-/* Brings the index up to date; entries may have come by value_append(). */
+/* Adds the entries that value_append() has added to the index. */
 static void
 value_reindex(struct value *dict)
 {
@@ -281,7 +286,7 @@ value_reindex(struct value *dict)
 		    dict->items[2 * dict->indexed])] = dict->indexed + 1;
 }
 
-/* The number of the key's entry; SIZE_MAX when there is none. */
+/* The index of the key's entry; SIZE_MAX: there is none. */
 static size_t
 value_find(const struct value *dict, const struct value *key)
 {
@@ -289,9 +294,7 @@ value_find(const struct value *dict, const struct value *key)
 
 	if (dict->indexed != 0 && dict->indexed == dict->count / 2)
 		return dict->index[value_slot(dict, key)] - 1;
-	/*
-	 * From the end: of a key that was appended twice the last one counts.
-	 */
+	/* From the end: if a key was appended twice, the last entry counts. */
 	for (i = dict->count / 2; i-- > 0;)
 		if (value_same_key(dict->items[2 * i], key))
 			return i;
@@ -329,9 +332,8 @@ value_set(struct value *dict, struct value *key, struct value *item)
 	value_free(dict->items[2 * i + 1]);
 	dict->items[2 * i + 1] = item;
 	/*
-	 * Python keeps the first of two keys that are equal. So do we where
-	 * that can be seen (1 and True); otherwise the place of the last one is
-	 * worth more.
+	 * Python keeps the first of two equal keys. So do we if they differ (1
+	 * and True); otherwise we keep the last one, for its place.
 	 */
 	if (value_equal(dict->items[2 * i], key)) {
 		value_free(dict->items[2 * i]);
@@ -455,8 +457,8 @@ value_put(struct str *s, const struct value *v)
 static struct value	*value_take_at(struct wire *, unsigned int);
 
 /*
- * Only what stays the same can be a key: no list, no dict, not inside a tuple
- * either.
+ * Only an immutable value can be a key: not a list or a dict, nor a tuple that
+ * contains one.
  */
 bool
 value_hashable(const struct value *v)
@@ -491,7 +493,7 @@ value_take_dict(struct wire *w, struct value *v, uint32_t count,
 		}
 		value_set(v, key, item);
 	}
-	if (v->count != count)		/* a key came twice */
+	if (v->count != count)		/* a duplicate key */
 		wire_fail(w);
 }
 

@@ -13,7 +13,10 @@
 #include "conf/value.h"
 #include "conf/yaml.h"
 
-/* Bytes of strings in one tree: aliases can repeat a long one very often. */
+/*
+ * Most bytes of strings in one tree: aliases can repeat a long string very
+ * often.
+ */
 #define YAML_BYTES_MAX	(64 * 1024 * 1024)
 
 struct yaml {
@@ -22,13 +25,13 @@ struct yaml {
 	size_t			 len;
 	struct faults		*faults;
 	struct anchors		 anchors;
-	size_t			 values;	/* made so far, with copies */
+	size_t			 values;	/* so far, with copies */
 	size_t			 bytes;
 	unsigned int		 depth;
 	bool			 stop;		/* nothing more can be read */
 };
 
-/* What libyaml says where words of our own help more. */
+/* Messages of libyaml, and clearer ones for them. */
 static const struct {
 	const char	*problem;
 	const char	*text;
@@ -81,7 +84,7 @@ yaml_fault_depth(struct yaml *y, const yaml_mark_t *mark)
 	    VALUE_DEPTH_MAX);
 }
 
-/* Bytes that are no text: libyaml tells their offset only. */
+/* A fault for bytes that are not text: libyaml gives only their offset. */
 static void
 yaml_fault_bytes(struct yaml *y)
 {
@@ -127,7 +130,7 @@ yaml_fault_syntax(struct yaml *y)
 
 /* --- events --- */
 
-/* The next event, to be deleted by the caller; -1 when there can be none. */
+/* Reads the next event, which the caller deletes; -1: there is none. */
 static int
 yaml_next(struct yaml *y, yaml_event_t *event)
 {
@@ -143,7 +146,7 @@ yaml_next(struct yaml *y, yaml_event_t *event)
 	return -1;
 }
 
-/* Counts what was made; too much ends the reading. */
+/* Counts the values made; too many end the reading. */
 static int
 yaml_count(struct yaml *y, const yaml_mark_t *mark, size_t values, size_t bytes)
 {
@@ -235,7 +238,7 @@ yaml_scalar(struct yaml *y, const yaml_event_t *event)
 		v = scalar_tagged((const char *)event->data.scalar.tag, text,
 		    len, &fault);
 	else if (event->data.scalar.plain_implicit ||
-	    event->data.scalar.tag != NULL)	/* "!": as if it were plain */
+	    event->data.scalar.tag != NULL)	/* "!": as a plain one */
 		v = scalar_plain(text, len, &fault);
 	else
 		v = value_str(text, len);
@@ -247,7 +250,7 @@ yaml_scalar(struct yaml *y, const yaml_event_t *event)
 	return v;
 }
 
-/* Whether the tag of a collection is the one it has by nature. */
+/* Whether the tag of a collection is its default one. */
 static bool
 yaml_tag_fits(struct yaml *y, const yaml_event_t *event, const yaml_char_t *tag,
     const char *nature)
@@ -291,7 +294,7 @@ yaml_sequence(struct yaml *y, const yaml_event_t *start)
 	return NULL;
 }
 
-/* Entries of `from` over those of `into`; takes `from`. */
+/* Sets the entries of `from` in `into`; takes `from`. */
 static void
 yaml_overlay(struct value *into, struct value *from)
 {
@@ -303,7 +306,10 @@ yaml_overlay(struct value *into, struct value *from)
 	value_free(from);
 }
 
-/* `<<`: a mapping, or a list of them of which the first counts most. */
+/*
+ * Merges the value of `<<`: a mapping, or a list of mappings in which an
+ * earlier one has priority.
+ */
 static int
 yaml_merge(struct yaml *y, struct value *into, const yaml_event_t *event)
 {
@@ -355,7 +361,7 @@ yaml_key(struct yaml *y, const yaml_event_t *event)
 {
 	struct value	*key;
 
-	/* As a key, and only there, PyYAML takes `=` for a string. */
+	/* PyYAML takes `=` for a string only as a key. */
 	if (yaml_is_plain(event, "="))
 		return yaml_place(value_str("=", 1), &event->start_mark);
 	if ((key = yaml_node(y, event)) == NULL || value_hashable(key))
@@ -375,7 +381,9 @@ yaml_set(struct yaml *y, struct value *own, struct value *key, struct value *v)
 	value_set(own, key, v);
 }
 
-/* A key, whose event is given, and its value. -1: one of them was wrong. */
+/*
+ * Reads a key, whose event is given, and its value. -1: one of them is wrong.
+ */
 static int
 yaml_entry(struct yaml *y, const yaml_event_t *first, struct value *own,
     struct value *merged)
@@ -426,7 +434,7 @@ yaml_mapping(struct yaml *y, const yaml_event_t *start)
 		yaml_event_delete(&event);
 	}
 	yaml_overlay(merged, own);
-	/* Of the settings, the good ones can still be checked. */
+	/* At the top, the valid settings can still be checked. */
 	if ((good && !y->stop) || y->depth == 1)
 		return merged;
 	value_free(merged);
@@ -474,7 +482,7 @@ yaml_node(struct yaml *y, const yaml_event_t *event)
 
 /* --- the file --- */
 
-/* The one document's root; NULL when the file has none. */
+/* Reads the root of the only document; NULL: the file has none. */
 static struct value *
 yaml_document(struct yaml *y, const yaml_event_t *event)
 {

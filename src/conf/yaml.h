@@ -7,9 +7,9 @@
 #include "conf/value.h"
 
 /*
- * The .yaml syntax: libyaml's events, plain scalars resolved as PyYAML's
- * SafeLoader does (YAML 1.1). A dict of the settings, never NULL; all faults go
- * to `faults`.
+ * The .yaml syntax: libyaml's events; plain scalars are resolved as PyYAML's
+ * SafeLoader does (YAML 1.1). Returns a dict of the settings, never NULL; adds
+ * all faults to `faults`.
  */
 #define YAML_FILE_MAX	(8 * 1024 * 1024)
 struct value	*yaml_file(const char *, size_t, struct faults *);
