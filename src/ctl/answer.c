@@ -5,7 +5,7 @@
 #include "lib/alloc.h"
 #include "lib/num.h"
 
-/* A number as JSON has it, with a point or without. */
+/* Whether it is a JSON number, with or without a point. */
 static bool
 is_number(const char *s)
 {
@@ -27,8 +27,8 @@ is_name(const char *s)
 }
 
 /*
- * Whoever answers may be somebody who took the engine over: what is no
- * printable text never comes near a terminal.
+ * The answer may come from an attacker who controls the engine: text that is
+ * not printable must never reach a terminal.
  */
 static bool
 is_printable(const char *s)

@@ -8,9 +8,9 @@
 #include "lib/str.h"
 
 /*
- * What the daemon answered: records of fields, as engine/reply.h writes them.
- * Texts are printable as they are; answer_text gives the bytes that they stand
- * for. Pure.
+ * A parsed answer of the daemon: records of fields, in the form that
+ * engine/reply.h writes. Texts are printable; answer_text decodes them to the
+ * original bytes. Pure.
  */
 struct answer_field {
 	const char	*name;
@@ -19,13 +19,13 @@ struct answer_field {
 };
 
 struct answer_record {
-	const char		*kind;	/* "": of the answer as a whole */
+	const char		*kind;	/* "": about the whole answer */
 	struct answer_field	*field;
 	size_t			 nfield;
 };
 
 struct answer {
-	char			*bytes;	/* what the strings point into */
+	char			*bytes;	/* the strings point into it */
 	bool			 failed;
 	const char		*error;
 	struct answer_record	*record;
@@ -33,20 +33,20 @@ struct answer {
 };
 
 /*
- * 0, or -1 for what is not a whole answer. The bytes are copied. answer_clear
- * is due after both.
+ * Parses a copy of the bytes. 0, or -1 if the answer is malformed or
+ * incomplete. Call answer_clear after either.
  */
 int	answer_parse(struct answer *, const char *, size_t);
 void	answer_clear(struct answer *);
 
-/* "" and 0 where the record has no such field. */
+/* The value of a field; "" or 0 if the record has no such field. */
 const char	*answer_get(const struct answer_record *, const char *name);
 int64_t		 answer_number(const struct answer_record *, const char *name);
 
-/* The field of that name in records without a kind; "" where none has it. */
+/* The field of that name in the records without a kind; "" if there is none. */
 const char	*answer_whole(const struct answer *, const char *name);
 
-/* Appends the bytes that a printable text stands for. */
+/* Appends the original bytes of a printable text. */
 void		 answer_text(struct str *, const char *);
 
 #endif

@@ -43,7 +43,7 @@ duration_length(const char *word)
 	return n * unit;
 }
 
-/* Exactly `len` digits. */
+/* Reads exactly `len` digits. */
 static bool
 parse_digits(const char *s, size_t len, int64_t max, int *out)
 {
@@ -56,7 +56,7 @@ parse_digits(const char *s, size_t len, int64_t max, int *out)
 	return true;
 }
 
-/* Digits and a colon. */
+/* Whether it begins with digits and a colon. */
 static bool
 like_clock(const char *word)
 {
@@ -96,7 +96,7 @@ parse_date(const char *word, struct tm *tm)
 	return true;
 }
 
-/* "Mon" or "monday": its number, or -1. */
+/* The number of a weekday, "Mon" or "monday"; -1: it is not one. */
 static int
 parse_weekday(const char *word)
 {
@@ -115,7 +115,10 @@ parse_weekday(const char *word)
 	return -1;
 }
 
-/* What follows "until": how many words, and the time in *out; 0: no time. */
+/*
+ * Reads the time after "until": the number of words used, the time in *out; 0:
+ * it is not a time.
+ */
 static int
 parse_time(char *const *words, int n, time_t now, time_t *out)
 {
@@ -131,7 +134,9 @@ parse_time(char *const *words, int n, time_t now, time_t *out)
 		used = n > 1 && parse_clock(words[1], &tm) ? 2 : 1;
 		day = tm.tm_mday;
 		*out = mktime(&tm);
-		/* The 30th of February would become another day. */
+		/*
+		 * mktime(3) would turn the 30th of February into another day.
+		 */
 		return tm.tm_mday == day && *out > now ? used : 0;
 	}
 	if ((day = parse_weekday(words[0])) != -1) {
@@ -154,7 +159,7 @@ parse_time(char *const *words, int n, time_t now, time_t *out)
 	return 1;
 }
 
-/* The blanks within a word part it into several. */
+/* Splits a text at its blanks and reads the words. */
 static int
 parse_until(struct str *out, const char *text, time_t now, int words)
 {
@@ -193,7 +198,7 @@ duration_parse(struct str *out, char *const *words, int n, time_t now)
 	}
 	if (strncmp(words[0], "until", 5) != 0)
 		return 0;
-	/* As many words as make a time: "until", a day, an hour. */
+	/* Tries as many words as a time can have: "until", a day, an hour. */
 	for (i = n < 3 ? n : 3; i > 0 && used == 0; i--) {
 		str_init(&text);
 		for (j = 0; j < i; j++)
@@ -201,6 +206,8 @@ duration_parse(struct str *out, char *const *words, int n, time_t now)
 		used = parse_until(out, text.data, now, i);
 		str_clear(&text);
 	}
-	/* A time that is none must not become what follows the day. */
+	/*
+	 * A malformed time must not be taken for the word after the duration.
+	 */
 	return used > 0 && used < n && like_clock(words[used]) ? 0 : used;
 }

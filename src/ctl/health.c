@@ -49,7 +49,7 @@ health_of_errno(int error)
 	case ECONNREFUSED:
 	case ECONNRESET:
 	case EPIPE:
-	case EAGAIN:		/* it is stopped, or hangs */
+	case EAGAIN:		/* stopped, or hanging */
 		return HEALTH_DOWN;
 	default:
 		return HEALTH_UNKNOWN;

@@ -25,23 +25,23 @@
 #include "lib/str.h"
 
 /*
- * policyctl: asks the daemon on its control socket. Who may ask what is decided
- * over there.
+ * policyctl: sends a command to the daemon's control socket. The daemon decides
+ * who may use which command.
  */
 enum {
 	STATUS_OK = 0,
 	STATUS_USAGE = 1,
 	STATUS_NOBODY = 2,	/* no daemon answers */
-	STATUS_FAILED = 3	/* it does not, or could not; or nobody reads */
+	STATUS_FAILED = 3	/* refused, failed, or output lost */
 };
-/* `status` alone has the statuses of enum health. */
+/* Only `status` exits with the statuses of enum health. */
 
 #define ANSWER_MAX	(64 * 1024 * 1024)
 #define REQUEST_MAX	65536
 #define WATCH_MS	2000
 #define PATIENCE_MAX	86400
-#define PATIENCE_S	150	/* more than the daemon takes for anything */
-#define EXPLAIN_MAX	255		/* words that the daemon takes */
+#define PATIENCE_S	150	/* longer than any command takes */
+#define EXPLAIN_MAX	255		/* most words, by the daemon */
 
 static const char *const	no_lists[] = { NULL };
 static const char *const	status_lists[] = {
@@ -59,7 +59,7 @@ static const char *const	metrics_lists[] = {
 
 static const struct command {
 	const char		*name;
-	int			 min;		/* words behind it */
+	int			 min;		/* words after it */
 	int			 max;
 	const char		*arguments;
 	const char *const	*lists;
@@ -95,10 +95,10 @@ static struct {
 	bool		 watch;
 	bool		 quiet;
 	bool		 prometheus;
-	bool		 counted;	/* a number of ids was given */
+	bool		 counted;	/* -n was given */
 } option;
 
-/* Options behind a command. */
+/* Options after a command. */
 static const struct {
 	const char	*command;
 	const char	*name;
@@ -109,7 +109,7 @@ static const struct {
 	{ "metrics", "-p", &option.prometheus },
 };
 
-/* Options of `top` with a value, and how the daemon is told. */
+/* Options of `top` with a value, and their form for the daemon. */
 static const struct {
 	const char	*name;
 	const char	*prefix;
@@ -161,7 +161,7 @@ ask_connect(void)
 	return -1;
 }
 
-/* Writes the question and reads until the end. 0, or -1 with errno. */
+/* Writes the request and reads the whole answer. 0, or -1 with errno. */
 static int
 ask_talk(int fd, const struct str *question, struct str *answer)
 {
@@ -189,7 +189,7 @@ ask_talk(int fd, const struct str *question, struct str *answer)
 	return 0;
 }
 
-/* What went wrong is appended to `fault`, `health` is what it means. */
+/* Appends a failure to `fault`; *health is the health that follows from it. */
 static int
 ask(const struct str *question, struct answer *a, struct str *fault,
     enum health *health)
@@ -219,20 +219,20 @@ ask(const struct str *question, struct answer *a, struct str *fault,
 
 /* --- the answer --- */
 
-/* STATUS_OK when all that was printed has arrived. */
+/* STATUS_OK if all output was written. */
 static int
 printed(void)
 {
 	if (fflush(stdout) == 0 && ferror(stdout) == 0)
 		return STATUS_OK;
-	/* Who stopped reading has seen enough. */
+	/* A reader that closes the pipe has seen enough. */
 	if (errno != EPIPE)
 		fprintf(stderr, "policyctl: standard output: %s\n",
 		    strerror(errno));
 	return STATUS_FAILED;
 }
 
-/* What a good answer looks like. */
+/* Formats a successful answer. */
 static void
 answer_show(struct str *out, const struct command *command,
     const struct answer *a)
@@ -248,7 +248,7 @@ answer_show(struct str *out, const struct command *command,
 	}
 }
 
-/* `policyctl status`: its exit status, and with -q its one line. */
+/* The end of `policyctl status`: its exit status, and with -q its one line. */
 static int
 status_end(struct str *out, const struct answer *a, bool answered,
     enum health health, struct str *fault)
@@ -315,7 +315,7 @@ add_word(struct str *question, const char *word)
 	str_add(question, word, strlen(word) + 1);
 }
 
-/* As many ids as the terminal has lines for. */
+/* Adds the number of ids that the terminal has lines for. */
 static void
 add_number(struct str *question, size_t n)
 {
@@ -325,7 +325,7 @@ add_number(struct str *question, size_t n)
 	add_word(question, word);
 }
 
-/* A request as it was captured: lines of name=value until an empty one. */
+/* Adds a captured request: lines of name=value up to an empty one. */
 static int
 add_request(struct str *question)
 {
@@ -353,8 +353,8 @@ add_request(struct str *question)
 }
 
 /*
- * A duration in the middle of a command's words becomes one word, and what is
- * behind it another. False: it is none.
+ * Makes a duration in a command one word, and the words after it another.
+ * False: it is not a duration.
  */
 static bool
 add_duration(struct str *question, char **words, int n)
@@ -379,7 +379,7 @@ add_duration(struct str *question, char **words, int n)
 	return used > 0;
 }
 
-/* Where the duration of a command stands among its words; 0: it has none. */
+/* The position of the duration in a command's words; 0: it has none. */
 static int
 duration_at(const struct command *command)
 {
@@ -413,7 +413,7 @@ set_flag(const struct command *command, const char *word)
 	return false;
 }
 
-/* True: `word` is an option, and its value is in the question. */
+/* True: `word` is an option, and its value was added to the request. */
 static bool
 set_value(struct str *question, const char *word, const char *value)
 {
@@ -436,7 +436,9 @@ set_value(struct str *question, const char *word, const char *value)
 	return true;
 }
 
-/* As many ids as the window has lines for, below two lines of heading. */
+/*
+ * Shows as many ids as the window has lines for, below a heading of two lines.
+ */
 static int
 watch(const struct command *command, struct str *question)
 {
@@ -486,7 +488,7 @@ run(int argc, char **argv)
 				goto done;
 			break;
 		}
-		/* An empty word would end the question. */
+		/* An empty word would end the request. */
 		if (*argv[i] == '\0' || ++words > command->max) {
 			usage(stderr);
 			goto done;
@@ -520,7 +522,10 @@ main(int argc, char **argv)
 	(void)signal(SIGPIPE, SIG_IGN);
 	option.patience = PATIENCE_S;
 	option.socket = alloc_printf("%s/control", paths_rundir());
-	/* The first `+` keeps the GNU C library from looking further. */
+	/*
+	 * The `+` makes the GNU C library stop at the first word that is not an
+	 * option.
+	 */
 	while ((c = getopt(argc, argv, "+hjs:t:V")) != -1)
 		switch (c) {
 		case 'h':

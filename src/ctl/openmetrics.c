@@ -21,7 +21,10 @@ add_escaped(struct str *out, const char *printable)
 	str_clear(&bytes);
 }
 
-/* The older format knows no unit, and a counter's family by its sample. */
+/*
+ * The older format has no units, and names the family of a counter like its
+ * sample.
+ */
 static void
 add_family(struct str *out, const struct answer_record *r, bool prometheus)
 {

@@ -4,8 +4,9 @@
 #include "ctl/answer.h"
 
 /*
- * Appends the answer to `metrics` as OpenMetrics text, version 1.0.0, or, with
- * `prometheus`, in Prometheus' own text format, version 0.0.4. Pure.
+ * Appends the answer to `metrics` in the OpenMetrics text format, version
+ * 1.0.0, or, with `prometheus`, in the Prometheus text format, version 0.0.4.
+ * Pure.
  */
 void	openmetrics_add(struct str *, const struct answer *, bool prometheus);
 

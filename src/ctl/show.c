@@ -17,7 +17,10 @@
 
 /* --- parts of lines --- */
 
-/* "10 s", "5 min", "24 h", "7 d"; what is no whole number of these, seconds. */
+/*
+ * Formats a window: "10 s", "5 min", "24 h", "7 d"; in seconds if it is not a
+ * whole number of a larger unit.
+ */
 static const char *
 period(int64_t seconds, char *dst, size_t size)
 {
@@ -38,7 +41,7 @@ period(int64_t seconds, char *dst, size_t size)
 	return dst;
 }
 
-/* "59 s", "23 h 35 min": what is left of a time, in two units at the most. */
+/* Formats a remaining time in at most two units: "59 s", "23 h 35 min". */
 static const char *
 left(int64_t seconds, char *dst, size_t size)
 {
@@ -97,7 +100,7 @@ add_bar(struct str *out, int64_t used, int64_t limit, size_t width)
 	    full >= NEAR_PERCENT ? TERMINAL_YELLOW : TERMINAL_GREEN));
 	for (i = 0; i < width; i++)
 		str_addc(out, i < n ? '#' : ' ');
-	/* Without a bar the number has the colour. */
+	/* Without a bar the number is coloured. */
 	if (width > 0)
 		str_addf(out, "%s] %3d %%", terminal_plain(), full);
 	else
@@ -119,7 +122,7 @@ add_room(struct str *out, const struct answer_record *r)
 		    sizeof(text)));
 }
 
-/* As many whole characters of the text as fit into the columns. */
+/* Adds as many whole characters of the text as fit into the columns. */
 static void
 add_cut(struct str *out, const char *text, size_t width)
 {
@@ -137,7 +140,7 @@ add_cut(struct str *out, const char *text, size_t width)
 	}
 }
 
-/* used of limit in period, and as much of a bar as there is place for. */
+/* Adds used, limit and window, and a bar as long as there is room for. */
 static void
 add_window(struct str *out, const struct answer_record *r, size_t width)
 {
@@ -150,7 +153,7 @@ add_window(struct str *out, const struct answer_record *r, size_t width)
 	    used, limit, period(answer_number(r, "seconds"), text,
 	    sizeof(text)));
 	str_adds(out, line);
-	/* Behind the bar: brackets, per cent, "room in 23 h 35 min". */
+	/* After the bar: brackets, per cent, "room in 23 h 35 min". */
 	bar = strlen(line) + 30;
 	bar = width > bar + 5 ? width - bar : 0;
 	add_bar(out, used, limit, bar < BAR_MOST ? bar : BAR_MOST);
@@ -161,7 +164,7 @@ add_window(struct str *out, const struct answer_record *r, size_t width)
 
 /* --- blocks and grants --- */
 
-/* "uid=0" as "root", where this host knows the name. */
+/* Adds "uid=0" as "root", if this host knows the name. */
 static void
 add_who(struct str *out, const char *who)
 {
@@ -176,7 +179,7 @@ add_who(struct str *out, const char *who)
 		str_adds(out, who);
 }
 
-/* A time_t on the local clock. */
+/* Adds a time_t as local time. */
 static void
 add_time(struct str *out, int64_t when)
 {
@@ -221,7 +224,7 @@ add_one_override(struct str *out, const struct answer_record *r)
 	str_addc(out, '\n');
 }
 
-/* How many there were. */
+/* Adds the overrides; returns their number. */
 static size_t
 add_overrides(struct str *out, const struct answer *a)
 {
@@ -318,7 +321,7 @@ show_reset(struct str *out, const struct answer *a, size_t width)
 
 /* --- top --- */
 
-/* What there is to say of an id behind it. */
+/* The remark after an id. */
 static const char *
 top_mark(const struct answer_record *r)
 {
@@ -359,7 +362,7 @@ show_top(struct str *out, const struct answer *a, size_t width)
 	size_t				 i, bar, fill, room;
 	bool				 narrow = width < 60;
 
-	/* 39 columns are numbers; the bar gets a third of what is left. */
+	/* The numbers take 39 columns; the bar gets a third of the rest. */
 	bar = width > 69 ? (width - 39) / 3 : 0;
 	if (bar > BAR_MOST)
 		bar = BAR_MOST;

@@ -3,10 +3,10 @@
 
 #include "ctl/answer.h"
 
-/* Answers as a person reads them, appended. `width`: columns there are. */
+/* Append answers formatted for people. `width`: columns of the terminal. */
 void	show_status(struct str *, const struct answer *, size_t width);
 void	show_id(struct str *, const struct answer *, size_t width);
-/* What is blocked and granted. */
+/* The blocks and grants. */
 void	show_overrides(struct str *, const struct answer *, size_t width);
 void	show_reset(struct str *, const struct answer *, size_t width);
 void	show_top(struct str *, const struct answer *, size_t width);
@@ -15,8 +15,8 @@ void	show_text(struct str *, const struct answer *, size_t width);
 void	show_metrics(struct str *, const struct answer *, size_t width);
 
 /*
- * A text that may have several lines; anything else that a terminal would act
- * on is made visible.
+ * Prints a text of one or more lines; other bytes that a terminal would
+ * interpret are made visible.
  */
 void	show_lines(struct str *, const char *printable);
 

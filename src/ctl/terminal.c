@@ -103,7 +103,7 @@ static struct {
 static void
 on_signal(int number)
 {
-	/* A new size only ends the wait. */
+	/* A change of size only ends the wait. */
 	if (number != SIGWINCH)
 		keys.signalled = 1;
 }

@@ -4,35 +4,35 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What standard output is: a terminal of some size and taste, or not. */
+/* Standard output as a terminal, if it is one: its size and colours. */
 enum terminal_colour {
 	TERMINAL_GREEN,
 	TERMINAL_YELLOW,
 	TERMINAL_RED
 };
 
-/* Columns and lines; 80 and 24 where nobody knows. */
+/* Columns and lines; 80 and 24 if unknown. */
 size_t		 terminal_width(void);
 size_t		 terminal_height(void);
 bool		 terminal_is(void);
 
-/* Sequences to print; "" unless it is a terminal, and NO_COLOR is not set. */
+/* Escape sequences; "" if standard output is no terminal or NO_COLOR is set. */
 const char	*terminal_colour(enum terminal_colour);
 const char	*terminal_plain(void);
 
-/* From the top of an empty screen. */
+/* The sequence that clears the screen and goes to its top. */
 const char	*terminal_anew(void);
 
 /*
- * Keys are read as they are pressed, until terminal_restore; nothing where
- * standard input or output is no terminal.
+ * Makes keys readable as they are pressed, until terminal_restore; does nothing
+ * unless standard input and output are terminals.
  */
 void	terminal_keys(void);
 void	terminal_restore(void);
 
 /*
- * So many milliseconds, or less where a key is pressed or the window gets
- * another size. False: the user wants to leave.
+ * Waits for `ms` milliseconds, or until a key is pressed or the window changes
+ * size. False: the user wants to quit.
  */
 bool	terminal_wait(int ms);
 
