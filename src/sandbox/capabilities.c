@@ -27,13 +27,16 @@ capabilities_keep(const unsigned int *keep, size_t nkeep)
 	    errno != EINVAL)
 		return -1;
 	for (cap = 0; cap < 64; cap++) {
-		/* The last one that this kernel knows. */
+		/* This kernel has no further capabilities. */
 		if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == -1)
 			break;
 		if ((wanted[cap / 32] & 1U << cap % 32) != 0 ||
 		    prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
 			continue;
-		/* Not root: what is in the set cannot be had anyway. */
+		/*
+		 * Not root: the capabilities in the bounding set cannot be
+		 * acquired anyway.
+		 */
 		if (errno == EPERM)
 			break;
 		return -1;
@@ -50,7 +53,10 @@ capabilities_keep(const unsigned int *keep, size_t nkeep)
 		data[i].effective = data[i].permitted;
 		data[i].inheritable = 0;
 	}
-	/* Who never had any may lack the call too, in a service's filter. */
+	/*
+	 * A process that never had any may also be denied the call, by a
+	 * service's filter.
+	 */
 	if (surplus == 0)
 		return 0;
 	return syscall(SYS_capset, &header, data) == -1 ? -1 : 0;

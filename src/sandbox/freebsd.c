@@ -17,17 +17,17 @@
 #include "sandbox/sandbox.h"
 
 /*
- * capsicum(4): no name of the file system or the network means anything any
- * more, and each descriptor that is open can do what its kind is there for. The
- * parent goes without: it is the one who opens things.
+ * capsicum(4): names of the file system and of the network are not accessible,
+ * and each open descriptor is limited to what its kind is for. The parent is
+ * not confined, since it opens things for the others.
  */
 #define GAP	256	/* closed descriptors in a row that end the search */
 
 static const char	*entered = "none";
 
 /*
- * No debugger, no core, no gain by a set-id program. An exec gives the first
- * two back, the child asks for them again.
+ * Forbids debuggers, core files and set-id programs. An exec reverts the first
+ * two, so the child requests them again.
  */
 static void
 refuse_tracing(void)
@@ -59,7 +59,7 @@ is_listening(int fd)
 	return on != 0;
 }
 
-/* What was accepted has the rights of the socket that it came in by. */
+/* An accepted connection inherits the rights of its listening socket. */
 static void
 socket_rights(cap_rights_t *rights, int fd)
 {
@@ -70,7 +70,7 @@ socket_rights(cap_rights_t *rights, int fd)
 		cap_rights_set(rights, CAP_ACCEPT);
 }
 
-/* SQLite's: files are opened beneath it and have what it has. */
+/* SQLite's directory: files opened beneath it inherit its rights. */
 static void
 directory_rights(cap_rights_t *rights)
 {
@@ -79,7 +79,7 @@ directory_rights(cap_rights_t *rights)
 	    CAP_FLOCK, CAP_FCNTL, CAP_FCHMOD, CAP_UNLINKAT);
 }
 
-/* No other role has a file that it uses. */
+/* No role but ledger-sqlite uses files. */
 static void
 file_rights(cap_rights_t *rights, enum sandbox_role role)
 {
@@ -113,7 +113,7 @@ limit(int fd, const struct stat *sb, enum sandbox_role role)
 		other_rights(&rights);
 	if (cap_rights_limit(fd, &rights) == -1)
 		return -1;
-	/* Not F_SETOWN: it would outlive this process in what others share. */
+	/* Not F_SETOWN: on shared descriptors it would outlive this process. */
 	if (cap_rights_is_set(&rights, CAP_FCNTL) &&
 	    cap_fcntls_limit(fd, CAP_FCNTL_GETFL | CAP_FCNTL_SETFL) == -1)
 		return -1;
@@ -124,8 +124,8 @@ limit(int fd, const struct stat *sb, enum sandbox_role role)
 }
 
 /*
- * The lowest free number is taken first, so a wide gap is the end; made sure
- * of.
+ * Descriptors get the lowest free number, so a wide gap of closed ones is the
+ * end; this is verified.
  */
 static int
 limit_all(enum sandbox_role role)
@@ -148,7 +148,7 @@ limit_all(enum sandbox_role role)
 	return 0;
 }
 
-/* Kernels that know neither answer EINVAL. */
+/* Kernels that have neither return EINVAL. */
 static int
 control(int command, int value)
 {
@@ -166,7 +166,7 @@ refuse_new_privileges(void)
 #endif
 }
 
-/* No child outlives its parent. */
+/* Makes the kernel kill the child when its parent ends. */
 static int
 enter_first(enum sandbox_role role)
 {
@@ -176,7 +176,7 @@ enter_first(enum sandbox_role role)
 	    control(PROC_PDEATHSIG_CTL, SIGKILL);
 }
 
-/* Names mean nothing in capability mode: that comes when it is connected. */
+/* Capability mode has no names, so it is entered once connected. */
 int
 sandbox_connect(const struct sandbox_needs *needs)
 {

@@ -9,8 +9,8 @@
 #include "sandbox/landlock.h"
 
 /*
- * libc has no wrappers, and the kernel headers of a distribution are older than
- * the kernel that runs: the numbers and structures of the ABI are written down
+ * libc has no wrappers, and a distribution's kernel headers may be older than
+ * the running kernel, so the numbers and structures of the ABI are defined
  * here.
  */
 #ifndef SYS_landlock_create_ruleset
@@ -64,7 +64,7 @@ struct path_beneath {
 	int32_t		fd;
 } __attribute__((__packed__));
 
-/* What each ABI added; ABI 7 added only how denials are audited. */
+/* The rights that each ABI added; ABI 7 only changed the audit of denials. */
 static const struct {
 	int		abi;
 	struct ruleset	added;
@@ -91,7 +91,7 @@ landlock_abi(void)
 	return 0;
 }
 
-/* Rights that the kernel does not know must not be named in a rule. */
+/* A rule must not name rights that the kernel does not know. */
 static int
 allow(int ruleset, const struct ruleset *handled, int fd, uint64_t rights)
 {
@@ -118,7 +118,7 @@ allow_reading_all(int ruleset, const struct ruleset *handled)
 	return result;
 }
 
-/* All that the ABI knows. */
+/* All rights of the ABI. */
 static struct ruleset
 known(int abi)
 {
@@ -136,7 +136,8 @@ known(int abi)
 }
 
 /*
- * An older kernel takes the longer structure while what it lacks is zero.
+ * An older kernel accepts the longer structure if the members it lacks are
+ * zero.
  */
 static int
 create(const struct ruleset *handled)
@@ -178,7 +179,8 @@ landlock_enter(int abi, int directory, bool eased)
 	if ((fd = create(&handled)) == -1)
 		return -1;
 	/*
-	 * SQLite opens the directory itself, to sync the making of its journal.
+	 * SQLite opens the directory itself, to sync the creation of its
+	 * journal.
 	 */
 	if (directory != -1 && allow(fd, &handled, directory, FS_READ_FILE |
 	    FS_READ_DIR | FS_WRITE_FILE | FS_TRUNCATE | FS_MAKE_REG |

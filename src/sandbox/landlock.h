@@ -4,23 +4,24 @@
 #include <stdbool.h>
 
 /*
- * The running kernel's Landlock ABI, landlock(7); 0 with errno when it has
- * none, or when something around us (a container) does not let us ask.
+ * The Landlock ABI of the running kernel, landlock(7); 0 with errno if it has
+ * none, or if the environment (a container) denies the question.
  */
 int	landlock_abi(void);
 
 /*
- * Takes away everything that ABI `abi` (1 or more) knows of: files, TCP,
- * abstract sockets and signals outside. `directory` is a descriptor of the one
- * directory in which files may be read, written, made and removed, or -1.
- * `eased`: all files may still be read. Needs no_new_privs. 0 or -1 with errno.
+ * Denies everything that ABI `abi` (1 or more) can: files, TCP, abstract
+ * sockets and signals to other processes. `directory` is a descriptor of the
+ * only directory in which files may be read, written, created and removed, or
+ * -1. `eased`: all files may still be read. Needs no_new_privs. 0 or -1 with
+ * errno.
  */
 int	landlock_enter(int abi, int directory, bool eased);
 
 /*
- * The first step of a process that resolves and connects: files may be read and
- * nothing else, no TCP port may be bound, no signal goes outside. Needs
- * no_new_privs. 0 or -1 with errno.
+ * The first step of a process that resolves names and connects: it may only
+ * read files, may not bind a TCP port, and may not signal other processes.
+ * Needs no_new_privs. 0 or -1 with errno.
  */
 int	landlock_enter_connecting(int abi);
 

@@ -21,7 +21,7 @@
 
 /*
  * A build with sanitizers, or with SANDBOX=eased for valgrind, keeps the
- * sandbox but with holes for what those tools do behind the program's back.
+ * sandbox, with exceptions for what those tools do by themselves.
  */
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer) || \
@@ -39,9 +39,9 @@
 #endif
 
 /*
- * What the parent does as root: binds to low ports, makes directories and
- * sockets and gives them to their owners, starts children that give up root and
- * can be killed.
+ * What the parent needs of root: to bind low ports, to create directories and
+ * sockets and change their owners, to start children that give up root, and to
+ * kill them.
  */
 static const unsigned int	parent_capabilities[] = {
 	CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_KILL, CAP_NET_BIND_SERVICE,
@@ -67,9 +67,9 @@ compare_bytes(const void *a, const void *b)
 }
 
 /*
- * glibc opens files where nobody expects it: localtime(3) looks at
- * /etc/localtime on each call unless TZ is set, and the first long qsort(3)
- * asks for the size of memory.
+ * glibc opens files unexpectedly: localtime(3) looks at /etc/localtime on each
+ * call unless TZ is set, and the first long qsort(3) reads the size of memory.
+ * So call both before the lock.
  */
 static void
 warm_up_libc(void)
@@ -92,7 +92,7 @@ sandbox_prepare(enum sandbox_role role)
 		warm_up_libc();
 }
 
-/* Valgrind does not know the calls of the newer layers. */
+/* Valgrind does not support the calls of the newer layers. */
 static int
 failed(const char *layer)
 {
@@ -102,7 +102,7 @@ failed(const char *layer)
 	return 0;
 }
 
-/* A layer that this system does not have, and what is left without it. */
+/* Reports a layer that this system lacks, and the layers that remain. */
 static int
 missing(const struct sandbox_needs *needs, const char *layer,
     const char *reason, const char *left)
@@ -118,8 +118,8 @@ missing(const struct sandbox_needs *needs, const char *layer,
 }
 
 /*
- * A user without privileges may chroot(2) in a user namespace, where the system
- * lets him have one. What the namespace gives is given up at once.
+ * An unprivileged user may chroot(2) in a user namespace, if the system permits
+ * one. The privileges in the namespace are given up at once.
  */
 static bool
 enter_namespace(int directory)
@@ -189,11 +189,11 @@ enter_seccomp(const struct sandbox_needs *needs, enum sandbox_role role)
 	}
 }
 
-/* What both steps begin with. */
+/* The beginning of both steps. */
 static int
 enter_first(const struct sandbox_needs *needs)
 {
-	/* Children that were exec'd by a parent with it have it from birth. */
+	/* A child inherits it from a parent that has it. */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
 		return -1;
 	describe("no_new_privs");
@@ -202,7 +202,9 @@ enter_first(const struct sandbox_needs *needs)
 	/* The change of ids may have made the process dumpable again. */
 	if (!EASED && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
 		return -1;
-	/* Nor does it outlive its parent; the change of ids cleared that. */
+	/*
+	 * The process must end with its parent; the change of ids cleared that.
+	 */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == -1)
 		return -1;
 	return rlimits_enter(needs->role, EASED);
@@ -217,7 +219,7 @@ sandbox_connect(const struct sandbox_needs *needs)
 	description[0] = '\0';
 	if (enter_first(needs) == -1 || capabilities_keep(chroot_only, 1) == -1)
 		return -1;
-	/* Whether a layer is missing is told by the second step. */
+	/* The second step reports a missing layer. */
 	abi = landlock_abi();
 	if (abi != 0 && landlock_enter_connecting(abi) == -1 &&
 	    failed("Landlock") == -1)

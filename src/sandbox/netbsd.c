@@ -6,12 +6,12 @@
 #include "sandbox/sandbox.h"
 
 /*
- * NetBSD has nothing that takes system calls away from a process. What holds
- * are resource limits and, when started as root, what privileges.c does: the
- * ids of an unprivileged user, and chroot(2) for the engine (an empty
- * directory) and ledger-sqlite (that of its database), but not for those that
- * connect first. Each of them can open connections. The description says no
- * more.
+ * NetBSD cannot deny system calls to a process. The confinement is resource
+ * limits and, when started as root, what privileges.c does: the ids of an
+ * unprivileged user, and chroot(2) for the engine (an empty directory) and
+ * ledger-sqlite (the directory of its database), but not for the roles that
+ * connect first. Each of them can open connections. The description claims no
+ * more than that.
  */
 static const char	*entered = "none";
 

@@ -4,8 +4,8 @@
 #include "sandbox/sandbox.h"
 
 /*
- * A build with SANDBOX=none: for systems that have nothing, and to look for
- * faults.
+ * A build with SANDBOX=none: for systems without any sandbox, and for
+ * debugging.
  */
 
 void

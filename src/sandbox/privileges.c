@@ -30,8 +30,7 @@ groups_set(const struct msg_identity *identity)
 	for (i = 0; i < identity->ngroups; i++)
 		list[i] = (gid_t)identity->groups[i];
 	/*
-	 * An empty list is right on Linux; the BSDs want the effective group in
-	 * it.
+	 * Linux accepts an empty list; the BSDs need the effective group in it.
 	 */
 	if (identity->ngroups == 0)
 		list[0] = (gid_t)identity->gid;
@@ -44,8 +43,8 @@ groups_set(const struct msg_identity *identity)
 }
 
 /*
- * The directory becomes the root, and the way out of it is the working
- * directory's.
+ * Makes the directory the root, and the working directory, from which ".."
+ * could leave it.
  */
 static int
 enter_jail(const char *path, int fd)
@@ -64,7 +63,10 @@ static int
 ids_set(uid_t uid, gid_t gid)
 {
 #ifdef __NetBSD__
-	/* Has no setresuid; for root these two set the saved ids as well. */
+	/*
+	 * No setresuid(2) here; called by root, these two set the saved ids as
+	 * well.
+	 */
 	if (setgid(gid) == -1)
 		return -1;
 	return setuid(uid);
@@ -117,7 +119,10 @@ group_is_there(gid_t group, const gid_t *list, int count)
 	return false;
 }
 
-/* One of root's groups left over would be a way back; one too few, a puzzle. */
+/*
+ * A remaining group of root's would be a way back; a missing group would cause
+ * puzzling failures.
+ */
 static bool
 groups_are(const struct msg_identity *identity)
 {
@@ -140,7 +145,7 @@ groups_are(const struct msg_identity *identity)
 	return same;
 }
 
-/* Every call that would bring root back must fail. */
+/* Tries every call that could restore root; all must fail. */
 static bool
 can_come_back(void)
 {

@@ -6,28 +6,28 @@
 #include "ipc/message.h"
 
 /*
- * Root is given up for good. All are no-ops when identity->drop is false (the
- * daemon was not started as root), and return 0 or -1 with errno.
+ * Irrevocably gives up root. All functions do nothing if identity->drop is
+ * false (the daemon was not started as root), and return 0 or -1 with errno.
  *
- * Who needs nothing of the file system any more calls privileges_drop. Who has
- * to resolve a name or to connect first calls privileges_drop_ids, then
- * privileges_jail; on systems where only root may chroot(2) the second does
+ * A process that no longer needs the file system calls privileges_drop. One
+ * that must first resolve a name or connect calls privileges_drop_ids, then
+ * privileges_jail; on systems where only root may chroot(2) the latter does
  * nothing.
  */
 
 /*
- * chroot(2) to `jail_fd` (a directory descriptor, or -1 for identity->jail),
- * all ids and groups become the user's, and it is verified that they do not
- * come back.
+ * Calls chroot(2) on `jail_fd` (a directory descriptor, or -1 for
+ * identity->jail), changes all ids and groups to the user's, and verifies that
+ * they cannot be changed back.
  */
 int	privileges_drop(const struct msg_identity *, int jail_fd);
 
 /*
- * The ids, as above. On Linux the capability to chroot(2) is all that stays.
+ * Changes the ids, as above. On Linux only the capability to chroot(2) is kept.
  */
 int	privileges_drop_ids(const struct msg_identity *);
 
-/* chroot(2) to identity->jail; sets *jailed where that was possible. */
+/* Calls chroot(2) on identity->jail; sets *jailed if that was possible. */
 int	privileges_jail(const struct msg_identity *, bool *jailed);
 
 #endif

@@ -11,14 +11,14 @@
 #define REPORT		(1U << SANDBOX_REPORT)
 #define CHILDREN	(ENGINE | SQLITE | SERVER | REPORT)
 
-/* A ledger holds a few files and the channels that a restart brings. */
+/* A ledger has a few files, and the channels that a restart adds. */
 #define FEW_DESCRIPTORS	64
 
 static const struct {
 	int		what;
 	unsigned int	roles;
 	rlim_t		most;
-	bool		eased;		/* holds for an eased build too */
+	bool		eased;		/* also in an eased build */
 } limits[] = {
 	{ RLIMIT_NPROC, CHILDREN, 0, false },
 	{ RLIMIT_FSIZE, ENGINE | SERVER | REPORT, 0, false },
@@ -49,7 +49,7 @@ rlimits_enter(enum sandbox_role role, bool eased)
 			continue;
 		if (getrlimit(limits[i].what, &limit) == -1)
 			return -1;
-		/* RLIM_INFINITY is the greatest number of its type. */
+		/* RLIM_INFINITY is the largest value of its type. */
 		if (limit.rlim_max > limits[i].most)
 			limit.rlim_max = limits[i].most;
 		limit.rlim_cur = limit.rlim_max;

@@ -4,11 +4,11 @@
 #include <stdbool.h>
 
 /*
- * A role says what it needs; this room knows how each system confines it.
- * sandbox_prepare comes early (not dumpable, resource limits, what must be
- * opened before). A role that has to resolve or connect calls sandbox_connect
- * before it does. sandbox_enter comes when everything is set up. Neither can be
- * undone.
+ * A role states what it needs; this directory knows how each system confines
+ * it. A role calls sandbox_prepare early (not dumpable, resource limits, and
+ * what must be opened before). A role that resolves names or connects calls
+ * sandbox_connect before that. It calls sandbox_enter when everything is set
+ * up. Neither can be undone.
  */
 enum sandbox_role {
 	SANDBOX_PARENT,
@@ -16,35 +16,39 @@ enum sandbox_role {
 	SANDBOX_LEDGER_SQLITE,
 	SANDBOX_LEDGER_SERVER,	/* pgsql, mysql: one connection is open */
 	SANDBOX_REPORT,
-	SANDBOX_CONNECTING,	/* the last two, after sandbox_connect */
+	SANDBOX_CONNECTING,	/* SERVER and REPORT, after sandbox_connect */
 	SANDBOX__MAX
 };
 
 struct sandbox_needs {
 	enum sandbox_role	 role;
-	const char		*directory;	/* seen after chroot */
-	int			 directory_fd;	/* the same, open */
+	const char		*directory;	/* its path, after chroot(2) */
+	int			 directory_fd;	/* the same, as a descriptor */
 	bool			 jailed;	/* chroot(2) is done */
-	bool			 required;	/* no layer may be missing */
+	bool			 required;	/* fail if a layer is missing */
 };
 
 void	sandbox_prepare(enum sandbox_role);
 
 /*
- * For a role that resolves names or connects: no new privileges, the role's
- * resource limits, no exec, fork, ptrace or mount, no file written or made, as
- * far as the system can. Libraries may still load plugins. 0, or -1 with errno.
+ * The first step, for a role that resolves names or connects: no new
+ * privileges, the role's resource limits, no exec, fork, ptrace or mount, no
+ * file written or created, as far as the system can enforce it. Libraries may
+ * still load plugins. 0, or -1 with errno.
  */
 int	sandbox_connect(const struct sandbox_needs *);
 
 /*
- * 0, or -1 with errno when the sandbox could not be entered (fatal to the
- * caller). A layer that the system lacks is a warning that says what is left,
- * and a failure where needs->required.
+ * Enters the sandbox. 0, or -1 with errno if that failed (fatal for the
+ * caller). If the system lacks a layer, logs a warning that says which layers
+ * remain, or fails if needs->required.
  */
 int	sandbox_enter(const struct sandbox_needs *);
 
-/* What was entered, such as "landlock-7 seccomp no_new_privs"; static. */
+/*
+ * The layers that were entered, such as "landlock-7 seccomp no_new_privs";
+ * static.
+ */
 const char	*sandbox_description(void);
 
 #endif

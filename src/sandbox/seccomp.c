@@ -20,18 +20,17 @@
 #include "sandbox/seccomp.h"
 
 /*
- * What a forbidden call meets. SECCOMP_RET_KILL_PROCESS would tell nobody which
- * call it was, so the answer is SECCOMP_RET_TRAP: the kernel does not execute
- * the call but raises SIGSYS, whose handler writes the call to the log and then
- * makes another forbidden call. SIGSYS is blocked in its own handler, so that
- * one the kernel answers by killing the process, with SIGSYS for the parent to
- * see.
+ * The action for a forbidden call. SECCOMP_RET_KILL_PROCESS would not tell
+ * which call it was, so it is SECCOMP_RET_TRAP: the kernel does not execute the
+ * call but raises SIGSYS. The handler logs the call and then makes another
+ * forbidden call. SIGSYS is blocked in its own handler, so the kernel kills the
+ * process for the second call, and the parent sees SIGSYS.
  *
- * That is no weaker than to kill at once, for nothing in the lists can get the
- * handler out of the way: no rt_sigaction, no sigaltstack, no thread, no
- * executable memory; a blocked or ignored SIGSYS is fatal by itself, and so is
- * a handler that cannot run. Calls of another architecture (on x86-64: int 0x80
- * and x32) are killed at once; their numbers would be named wrongly.
+ * That is no weaker than killing at once, because no allowed call can disable
+ * the handler: no rt_sigaction, no sigaltstack, no thread, no executable
+ * memory. A blocked or ignored SIGSYS is fatal by itself, and so is a handler
+ * that cannot run. Calls of another architecture (on x86-64: int 0x80 and x32)
+ * are killed at once, since their numbers would be misnamed.
  */
 
 #define E	(1U << SANDBOX_ENGINE)
@@ -43,7 +42,7 @@
 #define ALL	(LOCKED | C)
 #define EASED	0U
 
-#define OWN_PID	UINT64_MAX	/* stands for getpid(2) at the lock */
+#define OWN_PID	UINT64_MAX	/* replaced by getpid(2) at the lock */
 
 struct call {
 	const char		*name;
@@ -53,7 +52,7 @@ struct call {
 	struct scmp_arg_cmp	 args[3];
 };
 
-/* Rows of one name are alternatives. */
+/* Rows with the same name are alternatives. */
 #define ARG(n, value)	1, { { (n), SCMP_CMP_EQ, (uint64_t)(value), 0 } }
 #define WITHOUT(n, bits) 1, { { (n), SCMP_CMP_MASKED_EQ, (uint64_t)(bits), 0 } }
 #define MASKED(n, mask, value) 1, {					\
@@ -67,7 +66,10 @@ struct call {
 	~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME), op)
 #define MODE(n)		"no set-id and no sticky bit", WITHOUT(n, 07000)
 
-/* File status flags; with `least` among them and no more than O_NONBLOCK. */
+/*
+ * Sets of file status flags that include `least` and nothing else but
+ * O_NONBLOCK.
+ */
 #define SETFL(rule, ignored, least) rule, 2, {				\
 	{ 1, SCMP_CMP_EQ, F_SETFL, 0 },					\
 	{ 2, SCMP_CMP_MASKED_EQ, (uint32_t)~(O_ACCMODE | (ignored)), (least) } }
@@ -77,7 +79,7 @@ struct call {
 #define PRCTL(name)	#name, ARG(0, name)
 #define FAMILY(name)	#name, ARG(0, name)
 
-/* O_TMPFILE without the O_DIRECTORY that is in it. */
+/* O_TMPFILE without the O_DIRECTORY that it includes. */
 #define UNNAMED		(O_TMPFILE & ~O_DIRECTORY)
 #define CREATE(n)	"no O_TMPFILE, no set-id and no sticky bit", 2, { \
 	{ (n), SCMP_CMP_MASKED_EQ, UNNAMED, 0 },			\
@@ -90,7 +92,7 @@ struct call {
 
 static const struct call	calls[] = {
 	/*
-	 * An end, and the signals of the handlers that libraries set before the
+	 * Exiting, and the signals of handlers that libraries set before the
 	 * lock.
 	 */
 	{ "exit", ALL, ANY },
@@ -109,20 +111,22 @@ static const struct call	calls[] = {
 	    { 0, SCMP_CMP_EQ, OWN_PID, 0 },
 	    { 1, SCMP_CMP_EQ, SIGABRT, 0 } } },
 
-	/* Memory, never executable. */
+	/* Memory, but never executable. */
 	{ "brk", ALL, ANY },
 	{ "mmap", LOCKED, "no PROT_EXEC", WITHOUT(2, PROT_EXEC) },
 	{ "mmap2", LOCKED, "no PROT_EXEC", WITHOUT(2, PROT_EXEC) },
 	{ "mprotect", LOCKED, "no PROT_EXEC", WITHOUT(2, PROT_EXEC) },
 	{ "mremap", ALL, ANY },
 	{ "munmap", ALL, ANY },
-	/* What allocators and OpenSSL's memory for keys give. */
+	/* The advice that allocators, and OpenSSL's memory for keys, give. */
 	{ "madvise", ALL, ADVICE(MADV_NORMAL) },
 	{ "madvise", ALL, ADVICE(MADV_DONTNEED) },
 	{ "madvise", ALL, ADVICE(MADV_FREE) },
 	{ "madvise", ALL, ADVICE(MADV_DONTDUMP) },
 	{ "madvise", ALL, ADVICE(MADV_WIPEONFORK) },
-	/* Locks of libc; none of those that inherit priorities or requeue. */
+	/*
+	 * Locks of libc; not the operations that inherit priorities or requeue.
+	 */
 	{ "futex", ALL, FUTEX(FUTEX_WAIT) },
 	{ "futex", ALL, FUTEX(FUTEX_WAKE) },
 	{ "futex", ALL, FUTEX(FUTEX_WAIT_BITSET) },
@@ -132,7 +136,7 @@ static const struct call	calls[] = {
 	{ "sysinfo", ALL, ANY },		/* qsort(3) of glibc */
 	{ "getrandom", ALL, ANY },
 
-	/* Time, where the vdso cannot tell it. */
+	/* Time, on systems where the vdso does not have it. */
 	{ "clock_gettime", ALL, ANY },
 	{ "clock_gettime64", ALL, ANY },
 	{ "gettimeofday", ALL, ANY },
@@ -142,9 +146,9 @@ static const struct call	calls[] = {
 	{ "clock_nanosleep_time64", S | C, ANY },
 
 	/*
-	 * Descriptors that are there. File status flags belong to the open file
-	 * description, which the engine's listeners share with those of the
-	 * engines that come after it: no flag may go or come.
+	 * Existing descriptors. File status flags belong to the open file
+	 * description, which the engine's listeners share with those of later
+	 * engines: no flag may be set or cleared.
 	 */
 	{ "read", ALL, ANY },
 	{ "write", ALL, ANY },
@@ -172,10 +176,9 @@ static const struct call	calls[] = {
 	{ "epoll_ctl", E, ANY },
 
 	/*
-	 * Sockets that are there, to whom they are connected. No sendmsg(2): it
-	 * takes an address where no filter sees it, and descriptors.
-	 * MSG_FASTOPEN would connect a listening socket that was shut down to
-	 * anywhere.
+	 * Existing sockets, only to their peer. No sendmsg(2): it can carry
+	 * descriptors, and an address that no filter sees. MSG_FASTOPEN would
+	 * connect a listening socket that was shut down to any address.
 	 */
 	{ "recvmsg", ALL, ANY },
 	{ "recvfrom", ALL, ANY },
@@ -187,10 +190,13 @@ static const struct call	calls[] = {
 	{ "accept", E, ANY },
 	{ "accept4", E, ANY },
 	{ "getsockopt", E, OPTION(SOL_SOCKET, SO_PEERCRED) },
-	/* The engine's would take a listening socket of the parent's, too. */
+	/*
+	 * Not for the engine: it could shut down a listening socket that the
+	 * parent shares.
+	 */
 	{ "shutdown", D | C, ANY },
 
-	/* SQLite's files; Landlock and chroot say where. */
+	/* SQLite's files; Landlock and chroot(2) limit where. */
 	{ "open", S, CREATE(1) },
 	{ "openat", S, CREATE(2) },
 	{ "access", S | C, ANY },
@@ -324,7 +330,7 @@ static const struct call	calls[] = {
 	    { 0, SCMP_CMP_EQ, PR_SET_DUMPABLE, 0 },
 	    { 1, SCMP_CMP_EQ, 0, 0 } } },
 
-	/* Sanitizers and valgrind; nothing of it is in a normal build. */
+	/* For sanitizers and valgrind; not part of a normal build. */
 	{ "mmap", EASED, ANY },
 	{ "mmap2", EASED, ANY },
 	{ "mprotect", EASED, ANY },
@@ -381,8 +387,9 @@ static const struct call	calls[] = {
 };
 
 /*
- * Before the lock a plugin of name services may try what no list foresees: such
- * a call fails with EPERM and the process goes on. No honest one makes these.
+ * Before the lock, a plugin of a name service may make calls that the table
+ * lacks: those fail with EPERM and the process goes on. No legitimate plugin
+ * makes one of the calls below, so they are fatal.
  */
 static const char *const	traps[] = {
 	"execve", "execveat", "ptrace", "process_vm_readv",
@@ -398,13 +405,13 @@ static const char *const	traps[] = {
 
 #define NTRAPS	(sizeof(traps) / sizeof(traps[0]))
 
-/* si_code of the signal, in the kernel's headers but not in every libc's. */
+/* The signal's si_code: the kernel's headers have it, some libcs lack it. */
 #ifndef SYS_SECCOMP
 #define SYS_SECCOMP	1
 #endif
 
 #define NCALLS		(sizeof(calls) / sizeof(calls[0]))
-#define NAMED		512	/* numbers of the 64-bit systems end below it */
+#define NAMED		512	/* above all numbers of 64-bit systems */
 
 static char	*call_names[NAMED];
 
@@ -417,7 +424,7 @@ append(char *line, size_t at, size_t size, const char *text)
 	return at;
 }
 
-/* Only what signal-safety(7) allows. */
+/* Calls only what signal-safety(7) allows. */
 static void
 on_forbidden(int signo, siginfo_t *info, void *context)
 {
@@ -428,7 +435,7 @@ on_forbidden(int signo, siginfo_t *info, void *context)
 
 	(void)signo;
 	(void)context;
-	/* Somebody's kill(2) is no call of ours. */
+	/* The signal was sent by kill(2). */
 	if (info->si_code != SYS_SECCOMP)
 		goto die;
 	if (number < NAMED)
@@ -446,13 +453,13 @@ on_forbidden(int signo, siginfo_t *info, void *context)
 	append(line, at, sizeof(line), name != NULL ? ")" : "");
 	log_signal(line);
  die:
-	/* The handler runs with SIGSYS blocked: this one kills. */
+	/* SIGSYS is blocked in its handler, so this call kills the process. */
 	syscall(SYS_ptrace, 0, 0, 0, 0);
 	for (;;)
 		_exit(128 + SIGSYS);
 }
 
-/* Names are looked up beforehand: a handler cannot. */
+/* Looks up the names beforehand: a handler cannot. */
 static int
 catch_forbidden(void)
 {
@@ -491,7 +498,7 @@ add(scmp_filter_ctx filter, const struct call *call)
 	}
 	error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, number,
 	    call->nargs, args);
-	/* An alternative that another row allows already. */
+	/* Another row allows this already. */
 	if (error == -EEXIST)
 		return 0;
 	return error;
@@ -505,13 +512,15 @@ build(scmp_filter_ctx filter, enum sandbox_role role, bool eased)
 
 	error = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH,
 	    SCMP_ACT_KILL_PROCESS);
-	/* Before Linux 4.14 only the thread can be killed: there is but one. */
+	/*
+	 * Before Linux 4.14 only the thread can be killed: there is only one.
+	 */
 	if (error != 0)
 		error = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH,
 		    SCMP_ACT_KILL);
 	if (error != 0)
 		return error;
-	/* A search tree in place of a list, and the audit log: nice to have. */
+	/* A search tree instead of a list, and the audit log: optional. */
 	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
 	for (i = 0; i < NCALLS; i++) {
@@ -525,10 +534,10 @@ build(scmp_filter_ctx filter, enum sandbox_role role, bool eased)
 }
 
 /*
- * socketcall(2) passes its arguments where no filter sees them, and libseccomp
- * allows it beside each socket call, for the same function. Of two filters the
- * stricter answer holds. Not while connecting: the resolver is a part of glibc,
- * which on 32-bit x86 has no other way to the kernel, and compat/socketcall.c
+ * socketcall(2) passes its arguments in memory, which filters cannot see, and
+ * libseccomp allows it along with each socket call, for the same function. With
+ * two filters the stricter one applies. Not while connecting: the resolver is
+ * part of glibc, which on 32-bit x86 has no other call, and compat/socketcall.c
  * replaces only what other libraries import.
  */
 static int
@@ -538,7 +547,7 @@ forbid_socketcall(void)
 	int		number, error = 0;
 
 	number = seccomp_syscall_resolve_name("socketcall");
-	/* Negative: this architecture lacks it. */
+	/* Negative: this architecture does not have it. */
 	if (number < 0)
 		return 0;
 	if ((filter = seccomp_init(SCMP_ACT_ALLOW)) == NULL)
@@ -576,7 +585,8 @@ seccomp_enter(enum sandbox_role role, bool eased)
 	int		error;
 
 	/*
-	 * EFAULT: there are filters, and this was none; EINVAL: there are none.
+	 * EFAULT: the kernel has filters, and looked for this one; EINVAL: it
+	 * has none.
 	 */
 	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL) == -1 &&
 	    errno == EINVAL)
@@ -597,7 +607,7 @@ seccomp_enter(enum sandbox_role role, bool eased)
 	if (error == 0)
 		error = seccomp_load(filter);
 	/*
-	 * libseccomp's memory goes back after the lock: free(3) must be
+	 * libseccomp's memory is freed after the lock, so free(3) must be
 	 * allowed.
 	 */
 	seccomp_release(filter);

@@ -7,18 +7,18 @@
 #include "sandbox/sandbox.h"
 
 /*
- * Locks the process into the system calls that its role may make, seccomp(2).
- * Any other one is not executed, is named in the log, and ends the process by
- * SIGSYS. `eased`: what sanitizers and valgrind need is allowed as well. Needs
- * no_new_privs. 1: the kernel has no seccomp filters; 0; or -1 with errno.
+ * Confines the process to the system calls of its role, seccomp(2). Any other
+ * call is not executed, is named in the log, and ends the process with SIGSYS.
+ * `eased`: also allows what sanitizers and valgrind need. Needs no_new_privs.
+ * 0; 1: the kernel has no seccomp filters; -1 with errno.
  */
 int	seccomp_enter(enum sandbox_role, bool eased);
 
 /*
- * The table, row by row, for the test that compares it with what roles do and
- * for the one in SECURITY.md: false after the last. `roles` has bits 1 << enum
- * sandbox_role, 0 for a row that only an eased build has. `rule` says in words
- * what the arguments must be, "" when they may be anything.
+ * Row `n` of the table of allowed calls, for the tests that compare it with the
+ * behaviour of roles and with SECURITY.md: false after the last. `roles` has
+ * bits 1 << enum sandbox_role, or is 0 for a row of an eased build only. `rule`
+ * describes what the arguments must be; "": anything.
  */
 struct seccomp_row {
 	const char	*name;
