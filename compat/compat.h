@@ -2,9 +2,9 @@
 #define COMPAT_H
 
 /*
- * Functions that a system lacks, declared here and written in the file of their
- * name. The build puts this header in front of every source on those systems,
- * so that the sources include plain headers everywhere.
+ * Functions that a system lacks, declared here and defined in files of the same
+ * names. On such a system the build includes this header before every source,
+ * so that all sources can include only standard headers.
  */
 #include <stddef.h>
 
@@ -13,7 +13,7 @@ void	explicit_bzero(void *, size_t);
 #endif
 
 #if defined(__NetBSD__) || defined(__FreeBSD__)
-/* Overwrites and frees; NULL is legal. */
+/* Overwrites and frees the memory; NULL is legal. */
 void	freezero(void *, size_t);
 #endif
 

@@ -2,8 +2,8 @@
 #define COMPAT_DIGEST_H
 
 /*
- * SHA-256 by the names of OpenBSD's sha2(3), which libmd has on Linux too.
- * FreeBSD's libmd and NetBSD's libc have the same functions under other names.
+ * SHA-256 with the names of OpenBSD's sha2(3), which libmd has on Linux too.
+ * FreeBSD's libmd and NetBSD's libc have the same functions with other names.
  */
 #include <sys/types.h>
 
@@ -14,7 +14,7 @@
 #if __has_include(<sha256.h>)
 #include <sha256.h>
 #else
-/* For cross compilers that have libc's headers alone: as in sha256(3). */
+/* For cross compilers with only libc's headers: as in sha256(3). */
 struct SHA256Context {
 	uint32_t	state[8];
 	uint64_t	count;

@@ -4,8 +4,9 @@
 #include <fcntl.h>
 
 /*
- * How a directory is opened that is only passed through: searched and not
- * read, as /home often is. Where the system knows no such way, by reading.
+ * The flag to open a directory that is only passed through: searched but not
+ * read, since /home, for example, often cannot be read. Systems without such a
+ * flag read it.
  */
 #if defined(O_SEARCH)
 #define OPEN_SEARCH	O_SEARCH

@@ -1,11 +1,11 @@
 /*
- * On some 32-bit systems the C library calls the kernel for every socket
- * function through socketcall(2), whose arguments lie in memory where a system
- * call filter cannot see them. Linux 4.3 has a call for each function. These
- * definitions make it, and the dynamic linker prefers them to the C library's
- * for every library of the process.
+ * On some 32-bit systems the C library makes every socket call through
+ * socketcall(2), whose arguments are in memory, where a system call filter
+ * cannot see them. Linux 4.3 has a call for each function. These definitions
+ * use it, and for every library of the process the dynamic linker prefers them
+ * to the C library's.
  */
-/* GNU's prototypes take unions in place of ISO C's pointers. */
+/* GNU's prototypes have unions where ISO C has pointers. */
 #undef _GNU_SOURCE
 #define _DEFAULT_SOURCE
 #include <sys/socket.h>
@@ -15,7 +15,7 @@
 #if defined(SYS_socketcall) && defined(SYS_recvmsg)
 
 int	accept4(int, struct sockaddr *restrict, socklen_t *restrict, int);
-/* What libraries call that were built with a 64-bit time_t. */
+/* Called by libraries that were built with a 64-bit time_t. */
 int	__getsockopt64(int, int, int, void *restrict, socklen_t *restrict);
 int	__setsockopt64(int, int, int, const void *, socklen_t);
 ssize_t	__sendmsg64(int, const struct msghdr *, int);
@@ -159,6 +159,6 @@ __recvmsg64(int fd, struct msghdr *msg, int flags)
 }
 
 #else
-/* An empty translation unit is not C. */
+/* ISO C forbids an empty translation unit. */
 extern int	socketcall_is_not_used;
 #endif
