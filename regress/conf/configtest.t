@@ -117,7 +117,8 @@ for my $socket ('["localhost", 10031]', '5', 'None', '[]', '""', '["127.0.0.1"]'
 	is($r->{status}, 4, "-n with SOCKET = $socket");
 	$r = run_config("SOCKET = $socket\n");
 	is($r->{status}, 4, "a start with SOCKET = $socket");
-	like($r->{err}, qr/test\.conf:1:\d+: error: SOCKET /, 'and the place is told');
+	like($r->{err}, qr/test\.conf:1:\d+: error: SOCKET /,
+	    'the error names the place of SOCKET');
 }
 is(run_config("SOCKET = ['x', 1]\ndebug = 5\n", '-n')->{status}, 5,
     'SOCKET is not all that is wrong');

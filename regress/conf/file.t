@@ -136,7 +136,7 @@ for my $text (sort keys %holds) {
 	spew("$dir/secret.conf", "$text\n", 0644);
 	my $said = said_about("$dir/secret.conf");
 	like($said, qr/:\Q$holds{$text}\E holds a password/, 'readable by everybody');
-	unlike($said, qr/secret(?!\.conf)/, 'which is not said');
+	unlike($said, qr/secret(?!\.conf)/, 'the warning does not show the secret');
 	chmod 0640, "$dir/secret.conf";
 	unlike(said_about("$dir/secret.conf"), qr/holds a password/,
 	    'readable by the group');
@@ -172,7 +172,8 @@ SKIP: {
 	ok_refuses($file, qr/refused, for gid $group may write/, 'a group may write');
 	chmod 0600, $file;
 	chown +(getpwnam 'nobody')[2], 0, $file;
-	ok_refuses($file, qr/refused, for it belongs to uid \d+/, 'of somebody else');
+	ok_refuses($file, qr/refused, for it belongs to uid \d+/,
+	    'a file of another user is refused');
 	chown 0, 0, $file;
 }
 # Who may write to a directory on the way decides which file is found.

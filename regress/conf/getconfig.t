@@ -138,8 +138,8 @@ SKIP: {
 	skip 'no /dev/full', 2 if !-c '/dev/full';
 	$r = run_program({ stdout => '/dev/full' }, '-f', "$dir/x.conf", '--get-config',
 	    'debug');
-	is($r->{status}, 6, 'what cannot be written');
-	isnt($r->{err}, '', 'is said');
+	is($r->{status}, 6, 'an output that cannot be written: status 6');
+	isnt($r->{err}, '', 'an output that cannot be written is reported');
 }
 
 SKIP: {

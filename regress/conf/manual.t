@@ -133,7 +133,7 @@ for my $page (sort keys %page) {
 	    /etc/policyd-rate-limit.conf /etc/policyd-rate-limit.yaml);
 }
 like($eight, qr/^\.It Dv SIGHUP$/m, 'SIGHUP');
-like($eight, qr/^\.It Dv SIGTERM , SIGINT , SIGUSR1$/m, 'the other signals');
+like($eight, qr/^\.It Dv SIGTERM , SIGINT , SIGUSR1$/m, 'SIGTERM, SIGINT and SIGUSR1');
 like($eight, qr/255 bytes.*sha256.*64 hexadecimal digits/s, 'how long ids are stored');
 ok(length section($five, 'COMING FROM THE PYTHON PROGRAM'), 'for those who come over');
 

@@ -16,7 +16,7 @@ ok(length $sample, 'the sample is there');
 spew("$dir/sample.conf", $sample, 0644);
 my $r = run_program('-f', "$dir/sample.conf", '-n');
 is($r->{status}, 0, 'the sample is good');
-is($r->{out}, "configuration OK\n", 'and is said to be');
+is($r->{out}, "configuration OK\n", '-n prints that the sample is good');
 # The group may be missing where the test runs.
 is(join('', grep { !/there is no group "postfix"/ } $r->{err} =~ /^.*\n/mg), '',
     'there is nothing to say about it');

@@ -35,11 +35,14 @@ subtest 'reset' => sub {
 	is($one->recorded('bob'), 0, 'the sum of the table is the truth');
 	is(($one->sql("SELECT count(*) FROM mail_count WHERE instance = 'reset'"))[0][0] > 0,
 	    1, 'a correction is a row');
-	is($two->ask(sasl_username => 'bob'), 'dunno', 'the other daemon knows at once')
+	is($two->ask(sasl_username => 'bob'), 'dunno',
+	    'the other daemon sees the reset at once')
 	    for 1 .. 3;
-	is($one->ask(sasl_username => 'bob'), 'reject 3 3', 'and counts anew');
+	is($one->ask(sasl_username => 'bob'), 'reject 3 3',
+	    'it counts from zero after the reset');
 	is(ctl_json($one, 'reset', 'nobody')->{resets}[0]{n}, 0, 'an unknown id');
-	ok($one->wait_log(qr/policyctl: uid=$> asks for: reset Bob$/m), 'who asks is logged');
+	ok($one->wait_log(qr/policyctl: uid=$> asks for: reset Bob$/m),
+	    'the log names the user who reset');
 	ok($one->wait_log(qr/policyctl: uid=$>: reset Bob: done$/m), 'and that it was done');
 	$one->restart;
 	is($one->ask(sasl_username => 'bob'), 'reject 3 3', 'the same after a restart');
@@ -210,7 +213,7 @@ subtest 'what cannot be blocked, or granted' => sub {
 	my ($status, $out) = ctl($d, 'grant', 'news@d', 500, '1d');
 	is($status, 0, 'grant');
 	is($out, "granted to user:news\@d; other rules hold on: spread, dom, helo\n",
-	    'says which rules it touched');
+	    'the answer names the rules it touched');
 	is($d->ask(sasl_username => 'news@d', client_address => "192.0.2.$_"),
 	    $_ == 1 ? 'dunno' : 'defer_if_permit Rate limit reach, retry later',
 	    "address $_") for 1, 2;
@@ -271,8 +274,9 @@ subtest 'what a block is of' => sub {
 	    ['network:192.0.2.256', 'it is neither an address nor a network'],
 	    ['192.0.2.9/24', 'the network has host bits set'],
 	    ['2001:db8::5/32', 'the network has host bits set']);
-	is((ctl($d, 'block', $_, 60))[0], 3, 'what no request can hold') for "bob\nby", 'x' x 9000;
-	is((ctl($d, 'block', '', 60))[0], 1, 'nothing at all');
+	is((ctl($d, 'block', $_, 60))[0], 3,
+	    'block of an id that no request can have') for "bob\nby", 'x' x 9000;
+	is((ctl($d, 'block', '', 60))[0], 1, 'an empty word is a usage error');
 	$d->ends_well;
 
 	$d = Policyd->start(config => { @rules });
@@ -414,7 +418,7 @@ subtest 'a reset is all or nothing, and waits for a lock until its deadline' => 
 	my $unlock = Fault::lock_database($d);
 	my ($status, undef, $err) = ctl($d, 'reset', 'spread:bob');
 	is($status, 3, 'while another process holds the lock: failed');
-	like($err, qr/./, 'and it is said');
+	like($err, qr/./, 'the failure is reported');
 	$unlock->();
 	is($d->recorded('spread:bob'), 3, 'no count was taken back');
 	is($values->(), 3, 'and no value');
@@ -447,7 +451,7 @@ subtest 'permissions' => sub {
 	    ['unblock', 'bob']) {
 		my ($status, $out, $err) = ctl($d, @$words);
 		is($status, 3, "@$words: may not be done");
-		like($err, qr/permission denied/, 'says why');
+		like($err, qr/permission denied/, 'the reason is printed');
 	}
 	is($d->ask(sasl_username => 'bob'), 'dunno', 'and was not');
 	$d->ends_well;
@@ -478,7 +482,7 @@ subtest 'the database is full or away' => sub {
 	$lock->();
 	$d->ends_well;
 	ok($d->wait_log(qr/uid=$>: unblock bob: nobody knows how it ended$/m),
-	    'what was never known is said');
+	    'the log says that the result is unknown');
 };
 
 done_testing;

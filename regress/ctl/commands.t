@@ -72,7 +72,7 @@ subtest 'the exit status of status' => sub {
 		($status, $out) = ctl($d, '-j', $command);
 		is($status, 2, "-j $command");
 		is_deeply(decode_json($out), { error => "$socket: No such file or directory",
-		    exit_status => 2 }, 'says so in JSON');
+		    exit_status => 2 }, 'the error is printed as JSON');
 	}
 	spew($socket, 'no answer');
 	($status) = ctl($d, 'status', '-q');
@@ -189,7 +189,8 @@ subtest 'the order of top' => sub {
 	    'user:bob=3/100 user:ann=2/100', 'by use, of one rule in one window');
 	is($top->('--window', 60), 'user:bob=3/4 user:ann=2/4', 'a window that one rule has');
 	is($top->('--window', '1h'), '', 'a window that none has');
-	is(ctl_json($d, 'top', '-n', 1)->{total}, 4, 'of how many is told');
+	is(ctl_json($d, 'top', '-n', 1)->{total}, 4,
+	    'top gives the total number of ids');
 	is((ctl($d, 'block', 'bob', 60))[0], 0, 'a login is blocked');
 	my ($status, $out) = ctl($d, 'top');
 	like($out, qr/ user:bob \(blocked\)$/m, 'which is shown');
@@ -199,7 +200,7 @@ subtest 'the order of top' => sub {
 	for (['--by', 'name'], ['--rule', 'none'], ['--window', 'x'], ['-n', 0]) {
 		($status, undef, my $err) = ctl($d, 'top', @$_);
 		is($status, 3, "@$_");
-		like($err, qr/\Apolicyctl: top: /, 'is told');
+		like($err, qr/\Apolicyctl: top: /, 'the error is printed');
 	}
 	$d->ends_well;
 };
@@ -250,7 +251,8 @@ subtest 'rules' => sub {
 	    'client_address=192.0.2.9');
 	is($j->{verdict}, 'accepted', 'explain');
 	is_deeply([map { "$_->{rule} $_->{would_refuse}" } @{$j->{keys}}],
-	    ['user 0', 'net 0', 'watch 1'], 'says what the shadow would do');
+	    ['user 0', 'net 0', 'watch 1'],
+	    'explain shows what a rule in shadow would do');
 	my %rule = map { $_->{label_value} => $_->{value} }
 	    grep { $_->{name} =~ /rule_requests_total/ }
 	    @{ctl_json($d, 'metrics')->{samples}};
@@ -269,10 +271,12 @@ subtest 'reload' => sub {
 	is($d->ask(sasl_username => 'bob'), 'reject full', 'in force');
 	spew($d->{file}, "limits = 5\nnonsense = 7\n", 0644);
 	my ($status, $out, $err) = ctl($d, 'reload');
-	is($status, 3, 'a wrong one is told');
+	is($status, 3, 'reload of a wrong configuration fails');
 	like($err, qr/:1:\d+: .*limits/, 'with the place');
-	is($d->ask(sasl_username => 'bob'), 'reject full', 'and changes nothing');
-	ok($d->wait_log(qr/engine: policyctl: uid=$>: reload: done$/m), 'who it was is logged');
+	is($d->ask(sasl_username => 'bob'), 'reject full',
+	    'the running configuration stays in use');
+	ok($d->wait_log(qr/engine: policyctl: uid=$>: reload: done$/m),
+	    'the log names the user who reloaded');
 	ok($d->wait_log(qr/engine: policyctl: uid=$>: reload: failed: the new configuration /),
 	    'and how it went');
 	$d->ends_well;
@@ -285,7 +289,7 @@ subtest 'clean, report, log' => sub {
 	is((ctl($d, 'clean'))[1], "0 records deleted\n", 'clean');
 	($status, $out, $err) = ctl($d, 'report');
 	is($status, 3, 'report: it is off');
-	like($err, qr/no report/, 'says so');
+	like($err, qr/no report/, 'the answer says that reports are off');
 	is((ctl($d, 'log', 'brief'))[0], 0, 'log brief');
 	my $mark = $d->log_mark;
 	$d->ask(sasl_username => 'bob');
@@ -326,7 +330,7 @@ subtest 'permissions' => sub {
 	for my $words (['reload'], ['report'], ['clean'], (['log', 'debug']) x 30) {
 		my ($status, $out, $err) = ctl($d, @$words);
 		is($status, 3, "@$words: may not be done");
-		like($err, qr/permission denied/, 'says why');
+		like($err, qr/permission denied/, 'the reason is printed');
 	}
 	my $uid = getpwnam 'daemon';
 	ok($d->wait_log(qr/policyctl: uid=$uid may not reload/), 'and that is logged');
@@ -343,7 +347,7 @@ subtest 'the ledger is away' => sub {
 	is(ctl_json($d, 'status')->{database}, 'no answer', 'status says so');
 	my ($status, $out, $err) = ctl($d, 'show', 'bob');
 	is($status, 3, 'show fails');
-	like($err, qr/did not answer in time/, 'and says why');
+	like($err, qr/did not answer in time/, 'the reason is printed');
 	is(ctl_json($d, 'explain', 'sasl_username=bob', 'protocol_state=DATA')->{verdict},
 	    'unavailable', 'explain tells what would be answered');
 	like((ctl($d, 'metrics'))[1], qr/^policyd_rate_limit_ledger_up 0$/m,
@@ -360,8 +364,8 @@ subtest 'the engine hangs' => sub {
 	is((ctl($d, '-t', $_, 'status'))[0], 1, "$_ is no time") for 0, 'x', '';
 	kill 'STOP', $engine;
 	my ($status, $out, $err) = ctl($d, '-t', 1, 'status');
-	is($status, 2, 'nobody answers');
-	like($err, qr/no answer in time/, 'which is said');
+	is($status, 2, 'status 2 when no daemon answers');
+	like($err, qr/no answer in time/, 'the timeout is reported');
 	kill 'CONT', $engine;
 	is((ctl($d, 'status'))[0], 0, 'and now somebody does');
 	$d->ends_well;

@@ -125,7 +125,8 @@ my $good = slurp($d->{file});
 spew($d->{file}, "nonsense\n");
 is((ctl($d, 'reload'))[0], 3, 'a reload that fails');
 $all = parse((ctl($d, 'metrics'))[1]);
-is(value('reload_successful', 'reload_successful'), 0, 'is told');
+is(value('reload_successful', 'reload_successful'), 0,
+    'a failed reload shows in the metrics');
 is(value('reload_success_timestamp_seconds', 'reload_success_timestamp_seconds'), $since,
     'the last good one too');
 my ($state, $line) = ctl($d, 'status', '-q');
@@ -134,7 +135,8 @@ is(ctl_json($d, 'status')->{reload_failed}, JSON::PP::true, 'in JSON');
 spew($d->{file}, $good);
 is((ctl($d, 'reload'))[0], 0, 'one that does not');
 $all = parse((ctl($d, 'metrics'))[1]);
-is(value('reload_successful', 'reload_successful'), 1, 'is told');
+is(value('reload_successful', 'reload_successful'), 1,
+    'a successful reload shows in the metrics');
 cmp_ok(value('generation', 'generation'), '>', $generation, 'and counted');
 is((ctl($d, 'status', '-q'))[0], 0, 'status is well again');
 

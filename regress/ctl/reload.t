@@ -82,7 +82,7 @@ subtest 'exactly-as-many-as-allowed' => sub {
 	ok($work->wait_done, 'it is full');
 	$work->finish;
 	is($work->total('dunno'), $limit, "of $limit exactly $limit are accepted");
-	is($work->total('reject'), 4, 'and then none');
+	is($work->total('reject'), 4, 'all requests beyond the limit are refused');
 	is($work->total($_), 0, "none was $_") for qw(unknown other);
 	$work->check_sums;
 	reload($d, {});

@@ -40,7 +40,7 @@ for my $mode ('defer database', 'memory') {
 		ok(wait_until { $d->ask(sasl_username => 'zoe') eq 'dunno' && $d->recorded('zoe') },
 		    'the database is back');
 		is($d->ask(%bob), $blocked, 'it holds on');
-		is($d->recorded('bob'), 1, 'and nothing of it was recorded');
+		is($d->recorded('bob'), 1, 'no blocked request was recorded');
 		$d->ends_well;
 	};
 }
@@ -63,12 +63,13 @@ subtest 'a start whose database does not tell has no list, and says so' => sub {
 	my ($status, $out) = ctl($d, 'list');
 	is($status, 3, 'list does not say that there is none');
 	is($out, '', 'nor anything else');
-	is($d->ask(sasl_username => 'bob', protocol_state => 'VRFY'), 'dunno', 'still none');
+	is($d->ask(sasl_username => 'bob', protocol_state => 'VRFY'), 'dunno',
+	    'an uncharged request is still not blocked');
 	is(() = $d->log_since($mark) =~ /$says/g, 1, 'once');
 	$unlock->();
 	ok(wait_until { $d->ask(sasl_username => 'bob') eq $blocked }, 'the list arrives');
 	ok($d->wait_log(qr/the database has told what is blocked: 1 block, 0 grants/, $mark),
-	    'and that is said');
+	    'the log says that the list was read');
 	is(() = $d->log_since($mark) =~ /has told/g, 1, 'once');
 	$d->ends_well;
 };

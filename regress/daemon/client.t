@@ -175,7 +175,7 @@ subtest 'malformed-requests' => sub {
 	    'no protocol_state: success_action');
 	is($d->ask(protocol_state => 'DATA', sasl_username => ''), 'dunno',
 	    'nobody to count for: success_action');
-	is($d->sql('SELECT * FROM mail_count'), 0, 'still nothing');
+	is($d->sql('SELECT * FROM mail_count'), 0, 'no row was recorded so far');
 	$d->ends_well;
 };
 
@@ -197,7 +197,7 @@ subtest 'missing-recipient_count-drops-connection' => sub {
 	is($client->ask(sasl_username => 'zero', recipient_count => 0), 'dunno',
 	    'no recipient at all');
 	is($d->recorded('zero'), 1, 'counts one');
-	ok($d->wait_log(qr/recipient_count/), 'and the log tells of it');
+	ok($d->wait_log(qr/recipient_count/), 'the bad recipient_count is logged');
 	is($client->ask(sasl_username => 'bob', recipient_count => 4), 'dunno',
 	    'the same connection is served on');
 	is($client->ask(sasl_username => 'bob', recipient_count => 1), 'reject full',
@@ -264,14 +264,15 @@ subtest 'client-closes-early-kills-daemon' => sub {
 	my $client = $d->connect;
 	$client->send($bytes);
 	$client->finish;
-	is($client->answer, 'dunno', 'who says no more still hears the answer');
+	is($client->answer, 'dunno', 'a half-closed client gets its answer');
 	ok($client->wait_closed, 'and is closed then');
 	is($d->recorded('bob'), 1, 'recorded');
 
 	$client = $d->connect;
 	$client->send(request(sasl_username => 'gone'));
 	$client->close;
-	ok(wait_until { $d->recorded('gone') == 1 }, 'who left was counted all the same');
+	ok(wait_until { $d->recorded('gone') == 1 },
+	    'a request is counted though its client has closed');
 	$d->ends_well;
 };
 

@@ -54,7 +54,7 @@ subtest 'database-hangs-kills-daemon' => sub {
 	cmp_ok(time - $begin, '<', 10, 'holds nobody up');
 	kill 'CONT', $ledger;
 	ok(wait_until { ($clients[3]->ask(sasl_username => 'zoe') // '') eq 'dunno' },
-	    'and goes on when it thaws');
+	    'requests are counted once the ledger continues');
 	is($clients[2]->ask(sasl_username => 'bob'), 'reject full', 'with its counts');
 	$d->ends_well;
 };
@@ -82,7 +82,7 @@ subtest 'database-that-cannot-be-used' => sub {
 	Policyd::spew($d->database, $garbage, 0666);
 	$d->start;
 	is($d->ask(sasl_username => 'bob'), 'defer database', 'every request is answered');
-	ok($d->wait_log(qr/ledger.*: .*not a database/), 'and the log tells why');
+	ok($d->wait_log(qr/ledger.*: .*not a database/), 'the log names the reason');
 	is(Policyd::slurp($d->database), $garbage, 'the file is as it was');
 	unlink $d->database;
 	ok(wait_until { ($d->ask(sasl_username => 'eve') // '') eq 'dunno' },
@@ -128,7 +128,7 @@ subtest 'database that can be written no more' => sub {
 	my $mark = $d->log_mark;
 
 	is($d->ask(sasl_username => 'bob'), 'dunno', 'all is well');
-	is((ctl($d, 'status', '-q'))[1], "well\n", 'says status');
+	is((ctl($d, 'status', '-q'))[1], "well\n", 'status says that all is well');
 	chmod 0444, @files;
 	chmod 0555, "$d->{dir}/db";
 	kill 'KILL', $d->child('ledger-sqlite');
@@ -138,11 +138,11 @@ subtest 'database that can be written no more' => sub {
 	is($status, 1, 'status 1');
 	like($out, qr/\Adegraded: the database: in trouble \(.*readonly.*\)\n\z/, 'and why');
 	is(() = $d->log_since($mark) =~ /ledger: .*readonly/g, 1, 'one line in the log');
-	ok($d->running, 'it goes on');
+	ok($d->running, 'the daemon is still running');
 	chmod 0755, "$d->{dir}/db";
 	chmod 0644, @files;
 	ok(wait_until { $d->ask(sasl_username => 'bob') eq 'dunno' }, 'with rights it is well again');
-	is((ctl($d, 'status', '-q'))[1], "well\n", 'says status');
+	is((ctl($d, 'status', '-q'))[1], "well\n", 'status says that all is well');
 	ok($d->wait_log(qr/ledger: .*works again/, $mark), 'and the log');
 	$d->ends_well;
 };
@@ -171,7 +171,7 @@ subtest 'database on a disk that is full' => sub {
 	like($d->log_since($mark), qr/ledger: .*is full$/m, 'the log tells');
 	unlink "$disk/ballast";
 	ok(wait_until { $d->ask(sasl_username => 'bob') eq 'dunno' }, 'well again with room');
-	is((ctl($d, 'status', '-q'))[1], "well\n", 'says status');
+	is((ctl($d, 'status', '-q'))[1], "well\n", 'status says that all is well');
 	$d->ends_well;
 };
 

@@ -69,7 +69,7 @@ subtest 'second-daemon-steals-socket' => sub {
 
 	my ($status, undef, $err) = $d->run;
 	is($status, 3, 'the same again: already running');
-	like($err, qr/already running/, 'and says so');
+	like($err, qr/already running/, 'the message says that it is already running');
 
 	# Another pid file, the same socket.
 	my $other = Policyd->new(name => 'other', dir => $d->dir, listen => [$d->endpoint]);
@@ -99,7 +99,7 @@ subtest 'second-daemon-steals-socket' => sub {
 	# --clean beside a daemon disturbs nothing.
 	my ($code, $out) = $d->run('--clean');
 	is($code, 0, '--clean while it runs');
-	is($out, "0 records deleted\n", 'says what it did');
+	is($out, "0 records deleted\n", '--clean prints the number of deleted rows');
 	is((stat $d->endpoint)[1], $inode, 'the socket is still the first one\'s');
 	$d->ends_well;
 };
@@ -152,7 +152,7 @@ subtest 'many-starts-at-once' => sub {
 	$_->launch for @all;
 	ok(wait_until { (grep { $_->running } @all) == 1 &&
 	    (grep { $_->running && $_->told(qr/READY=1/) } @all) == 1 },
-	    'of five starts at once one comes up');
+	    'exactly one of five simultaneous starts succeeds');
 	is(join(' ', map { $_->{status} } grep { !$_->running } @all), '3 3 3 3',
 	    'the others end with status 3');
 	my ($winner) = grep { $_->running } @all;

@@ -144,8 +144,8 @@ subtest 'idle-clients-are-closed' => sub {
 		wait_until { !defined $asked->() || $idle->wait_closed(0.05) };
 		my $answer = $asked->();
 		next if $longest > $delay / 2 && $try < 10;
-		ok($idle->{closed}, 'who asks nothing more is closed');
-		is($answer, 'dunno', 'who asks stays');
+		ok($idle->{closed}, 'an idle client is closed');
+		is($answer, 'dunno', 'an active client stays connected');
 		last;
 	}
 	$d->ends_well;

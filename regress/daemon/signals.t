@@ -24,7 +24,8 @@ subtest 'sigterm-leaves-files' => sub {
 		ok(!-e $_, "$_ is gone") for $d->endpoint(0), $d->endpoint(2), $d->control;
 		ok(!-e $d->pidfile, 'the pid file is gone');
 		is(scalar(grep { Policyd::process_alive($_) } @below), 0, 'no process stays');
-		ok($d->told(qr/STOPPING=1/), 'and the service manager was told');
+		ok($d->told(qr/STOPPING=1/),
+		    'the service manager was notified of the stop');
 		is($d->recorded('bob'), 1, 'what was answered is in the database');
 	}
 };
@@ -54,7 +55,7 @@ subtest 'sigterm-in-flight' => sub {
 	cmp_ok($answered, '<=', $asked, "$answered of $asked were answered");
 	my $recorded = $d->recorded('bob');
 	cmp_ok($recorded, '>=', $answered, 'every answered mail is in the database');
-	cmp_ok($recorded, '<=', $asked, 'and none twice');
+	cmp_ok($recorded, '<=', $asked, 'no mail is counted twice');
 	is($answered, $asked, 'what was sent before the signal is answered');
 	ok($half->wait_closed, 'half a request is closed');
 	ok(!-e $d->endpoint && !-e $d->pidfile, 'no file is left');
@@ -147,7 +148,8 @@ subtest 'reload-settings' => sub {
 	my $file = quotemeta $d->{file};
 	like($log, qr/$file:\d+:\d+: .*limits/, 'a wrong file is told with its place');
 	like($log, qr/report_limits/, 'every fault of it');
-	is($client->ask(sasl_username => 'bob'), 'reject more', 'and changes nothing');
+	is($client->ask(sasl_username => 'bob'), 'reject more',
+	    'the running configuration stays in use');
 
 	$reload->({ limits => [[3, 3600]], report_limits => [86400],
 	    success_action => 'permit' });

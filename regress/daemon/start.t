@@ -29,7 +29,7 @@ subtest 'links-of-others' => sub {
 		$d->write_config({ $setting => "$dir/open/link/file" });
 		my ($status, undef, $err) = $d->run;
 		is($status, 6, "$setting behind a link of somebody: status 6");
-		like($err, qr/symbolic link/, 'says what it found');
+		like($err, qr/symbolic link/, 'the message names the symbolic link');
 		delete $d->{config}{$setting};
 	}
 	$d->write_config({ sqlite_config => { database => "$dir/open/link/new/db" } });
@@ -82,7 +82,8 @@ subtest 'files-of-others' => sub {
 	spew($d->pidfile . '/file', '', 0600);
 	$d->start;
 	is(slurp($d->pidfile), $d->pid . "\n", 'one with files in it: it gets another name');
-	ok($d->wait_log(qr/\.pid was in the way and is called \.policyd-\w+ now/), 'which is said');
+	ok($d->wait_log(qr/\.pid was in the way and is called \.policyd-\w+ now/),
+	    'the new name is logged');
 	is($d->stop, 0, 'status 0');
 	system 'rm', '-r', glob "$dir/pid/.policyd-*";
 
@@ -288,7 +289,8 @@ subtest 'no-pid-file' => sub {
 	ok(!-e $d->pidfile, 'and has no pid file');
 	my ($status, undef, $err) = $d->run;
 	is($status, 6, 'a second one cannot have its socket: status 6');
-	like($err, qr/another process listens there/, 'and says so');
+	like($err, qr/another process listens there/,
+	    'the message says that another process listens');
 	is($d->ask(sasl_username => 'bob'), 'dunno', 'the first one goes on');
 	$d->ends_well;
 };
@@ -342,7 +344,8 @@ subtest 'socket-activation' => sub {
 		$ENV{LISTEN_FDNAMES} = 'a:b:c';
 	};
 	$d->start;
-	is($early->answer, 'dunno', 'who came before it is answered');
+	is($early->answer, 'dunno',
+	    'a client that connected before the start is answered');
 	is((stat $path)[1], $inode, 'the socket is the one handed over');
 	is((stat $path)[2] & 07777, 0606, 'with its mode');
 	is($d->connect($tcp)->ask(sasl_username => 'bob'), 'dunno', 'TCP');

@@ -32,7 +32,7 @@ subtest 'status-0' => sub {
 		my ($status, $out, $err) = $d->run_command(Policyd::program(), $option);
 		is($status, 0, $option);
 		like($out, qr/^usage: policyd-rate-limit /, 'tells its usage');
-		is($err, '', 'and nothing else');
+		is($err, '', 'no message on stderr');
 	}
 	for my $option ('-V', '--version') {
 		my ($status, $out) = $d->run_command(Policyd::program(), $option);
@@ -41,13 +41,13 @@ subtest 'status-0' => sub {
 	}
 	my ($status, $out, $err) = $d->run('-n');
 	is($status, 0, '-n');
-	is($out, "configuration OK\n", 'says so');
+	is($out, "configuration OK\n", '-n prints that the configuration is good');
 	($status, $out) = $d->run('--get-config', 'sqlite_config.database');
 	is($status, 0, '--get-config');
 	is($out, $d->database, 'prints the value, no newline');
 	($status, $out) = $d->run('--clean');
 	is($status, 0, '--clean');
-	is($out, "0 records deleted\n", 'says what it did');
+	is($out, "0 records deleted\n", '--clean prints the number of deleted rows');
 	for my $signal ('TERM', 'INT', 'USR1') {
 		is($d->start->stop($signal), 0, "SIG$signal");
 	}
@@ -153,7 +153,8 @@ subtest 'status-6' => sub {
 	$d->write_config({ SOCKET => "$d->{dir}/plain" });
 	my ($status, undef, $err) = $d->run;
 	is($status, 6, 'SOCKET is a plain file: status 6');
-	like($err, qr/is there and is no socket/, 'and says so');
+	like($err, qr/is there and is no socket/,
+	    'the message says that it is no socket');
 	is(slurp("$d->{dir}/plain"), "precious\n", 'the file is as it was');
 
 	# The control socket is worth a warning only.
@@ -171,13 +172,13 @@ subtest 'status-8' => sub {
 
 	is($status, 8, 'a report that cannot be sent: status 8');
 	is($out, "0 records deleted\n", 'cleaned it has');
-	like($err, qr/report/, 'and says what went wrong');
+	like($err, qr/report/, 'the message names the report');
 
 	$d = Policyd->new(config => { sqlite_config => { database => '/proc/x/db' } });
 	($status, $out, $err) = $d->run('--clean');
 	is($status, 8, 'no database to clean: status 8');
 	is($out, '', 'nothing was deleted');
-	like($err, qr{/proc/x}, 'and says why');
+	like($err, qr{/proc/x}, 'the message names the file');
 
 	# Nobody to report to: the hits are kept, and that is no failure.
 	$d = Policyd->new(config => { report => True });

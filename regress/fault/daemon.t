@@ -36,7 +36,9 @@ subtest 'log-not-read' => sub {
 		sysread $from, $text, 65536, length $text;
 		$d->ask(sasl_username => 'other');
 		return $text =~ /\d+ lines could not be logged/;
-	}, 'once somebody reads, how much is missing is told') or diag(substr $text, -2000);
+	},
+	    'once the log is read again, it says how many lines are missing') or
+	    diag(substr $text, -2000);
 	unlike($text, qr/^(?!\d{4}-\d\d-\d\dT).+$/m, 'whole lines only');
 	$d->ends_well;
 
@@ -63,7 +65,7 @@ subtest 'descriptors-exhausted' => sub {
 	}
 	$work->check;
 	ok(wait_until { ($d->ask(sasl_username => 'bob') // '') eq 'dunno' },
-	    'who comes is served');
+	    'new clients are served');
 	$_->close for @others;
 	$d->ends_well;
 };
@@ -123,7 +125,7 @@ subtest 'frozen' => sub {
 		kill 'STOP', $pid;
 		$meanwhile->();
 		kill 'CONT', $pid;
-		ok($work->wait_more(20), 'and it goes on');
+		ok($work->wait_more(20), 'requests are decided again');
 		return $mark;
 	};
 
@@ -169,7 +171,7 @@ subtest 'clock-set' => sub {
 	set_clock($d, -3600);
 	my $n = $ask->('bob', 30);
 	cmp_ok($n, '<=', 20, "an hour back: $n more at the most");
-	is($ask->('bob', 30), 0, 'and then none');
+	is($ask->('bob', 30), 0, 'no mail beyond the limit is accepted');
 	is($ask->('eve', 30), 20, 'others have their 20');
 	set_clock($d, 7200);
 	is($ask->('eve', 30), 20, 'two hours on: the window is empty again');
@@ -255,9 +257,9 @@ subtest 'sighup-every-10-ms' => sub {
 	}
 	ok($work->wait_more(100), 'mails are decided');
 	is_deeply([@{$d->children}{qw(engine ledger-sqlite)}], \@before,
-	    'by the same processes');
+	    'no process was restarted');
 	like($client->ask(sasl_username => 'bob'), qr/\A(?:dunno|defer database)\z/,
-	    'who was connected before still is');
+	    'an old connection is still open');
 	$work->check;
 	# The last one counts.
 	$d->write_config({ limits => [[1, 3600]] });

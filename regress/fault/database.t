@@ -46,7 +46,8 @@ sub recovered {
 
 	ok($work->wait_more(10), 'it recovers by itself') or
 	    diag(grep { !/: (?:unanswered|accepted):/ } split /^/, $d->log);
-	ok($d->wait_log(qr/verdicts again/, $mark), 'and says so');
+	ok($d->wait_log(qr/verdicts again/, $mark),
+	    'the log says that there are verdicts again');
 }
 
 # The ledger's two lines of its trouble since then.
@@ -183,7 +184,7 @@ subtest 'deleted-underneath' => sub {
 		$d->ask(sasl_username => 'seen' . ++$n) eq 'dunno' &&
 		    -s $d->database && eval { $d->recorded("seen$n") }
 	}, 'a new one is made, and counts go there');
-	ok($work->wait_more(50), 'and it goes on');
+	ok($work->wait_more(50), 'requests are decided');
 	$work->finish;
 	ok(!$work->{faults}, 'every mail had its verdict');
 	$d->ends_well;
@@ -204,7 +205,7 @@ for my $way (['removed', sub { unlink $_[0] }],
 			$way->[1]->($d->database . '-wal') or die "wal: $!";
 			ok($d->wait_log(qr/log is missing or another/, $mark),
 			    'that is seen');
-			ok($work->wait_more(50), 'it goes on');
+			ok($work->wait_more(50), 'requests are decided');
 			my ($check) = $d->sql('PRAGMA integrity_check');
 			is($check->[0], 'ok', 'and the database is whole');
 		}
@@ -230,7 +231,7 @@ subtest 'replaced-by-a-backup' => sub {
 		$d->ask(sasl_username => 'before');
 		$d->log_since($mark) =~ /database is another file/
 	}, 'that is seen');
-	is($d->ask(sasl_username => 'before'), 'dunno', 'it goes on');
+	is($d->ask(sasl_username => 'before'), 'dunno', 'requests are decided');
 	my ($check) = $d->sql('PRAGMA integrity_check');
 	is($check->[0], 'ok', 'the database is whole');
 	is($d->recorded('after'), 0, 'it is the backup');

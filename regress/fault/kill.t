@@ -85,7 +85,7 @@ subtest 'kill-9-at-the-limit' => sub {
 	$work->finish;
 	ok(!$work->{faults}, 'every mail had its verdict');
 	is($work->total('dunno'), $limit, "for a limit of $limit exactly $limit are accepted");
-	is($work->total('reject'), 4, 'and then none');
+	is($work->total('reject'), 4, 'all requests beyond the limit are refused');
 	$work->check_sums;
 	$d->ends_well;
 };

@@ -95,7 +95,7 @@ sub one {
 	ok($many, 'mails are accepted meanwhile');
 	my @said = map { $d->ask(sasl_username => $known, recipient_count => 2) } 1 .. 3;
 	is_deeply(\@said, ['dunno', ('reject full') x 2],
-	    'who has room for one gets one, as far as is known here');
+	    'an id with room for one mail by this daemon gets one');
 	$back->();
 	# In the middle of catching up.
 	if ($round % 2) {

@@ -82,7 +82,7 @@ subtest 'the parent starts' => sub {
 			}
 			like($d->{status} // 'none', qr/\A[1-8]\z/, "$name: it does not start") or
 			    $d->explain;
-			isnt($d->log_since($mark), '', 'and says why');
+			isnt($d->log_since($mark), '', 'the reason is logged');
 			$ended{$d->{status}}++;
 		}
 		$d->start;
@@ -137,7 +137,8 @@ subtest 'two starts at once' => sub {
 	    grep { $_->running && $_->told(qr/READY=1/) } $d, $other },
 	    'one of the two serves') or $other->explain;
 	my ($first, $second) = $d->running ? ($d, $other) : ($other, $d);
-	is($second->{status}, 3, 'the other one is told so') or $second->explain;
+	is($second->{status}, 3,
+	    'the other one ends with status 3') or $second->explain;
 	$first->ends_well;
 };
 
@@ -201,7 +202,8 @@ subtest 'the parent without memory' => sub {
 			is($d->stop, 0, 'and stops');
 		} else {
 			is($d->{status}, 6, "call $after: it ends");
-			ok($d->wait_log(qr/out of memory|parent: /), 'and says why');
+			ok($d->wait_log(qr/out of memory|parent: /),
+			    'the reason is logged');
 		}
 		ok(nobody_left($d, @below), 'with all its children');
 		$d->start;
@@ -269,7 +271,7 @@ subtest 'policyctl' => sub {
 				} else {
 					like($status // 'none', qr/\A[1-9]\z/,
 					    "$name: policyctl @$words does not");
-					isnt($err, '', 'and says why');
+					isnt($err, '', 'the reason is printed');
 					$not++;
 				}
 			}

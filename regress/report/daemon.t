@@ -71,10 +71,11 @@ subtest 'a first hit while a mail is on its way' => sub {
 	my $out = "$d->{dir}/wishes";
 	my @wishes = map { $d->spawn($out, $out, ctl_command($d, 'report')) } 1 .. 2;
 	ok(wait_until { (() = $d->log =~ /uid=\d+ asks for: report$/mg) == 2 },
-	    'and so is who asks for a report');
+	    'two commands wait for the report');
 	$s->release;
-	is(Policyd::reap($_), 0, 'who is answered by the mail that is on its way') for @wishes;
-	is((ctl($d, 'clean'))[0], 0, 'whatever is due has its turn');
+	is(Policyd::reap($_), 0,
+	    'the commands are answered once that mail is sent') for @wishes;
+	is((ctl($d, 'clean'))[0], 0, 'clean, so that a due report would be sent');
 	is(scalar(my @m = $s->mails), 1, 'there is one mail in five minutes');
 	is(hits($d), 1, 'the other hit waits for the next');
 	$d->ends_well;
@@ -139,7 +140,8 @@ subtest 'a server that is away' => sub {
 
 	$s->stop;
 	refuse($d, 1);
-	ok($d->wait_log(qr/the report was not sent: no connection/), 'is said');
+	ok($d->wait_log(qr/the report was not sent: no connection/),
+	    'the failure is logged');
 	ok($d->wait_log(qr/tried again in \d+ s/), 'and tried again');
 	is(hits($d), 1, 'the hit stays');
 
@@ -165,7 +167,8 @@ subtest 'switched off while it waits' => sub {
 	$d->signal('HUP');
 	ok(wait_until { $d->ask(sasl_username => 'eve', recipient_count => 2) eq 'dunno' },
 	    'the one after that');
-	is(scalar(() = $s->transcript =~ /^X: connected/mg), 1, 'and none is sent');
+	is(scalar(() = $s->transcript =~ /^X: connected/mg), 1,
+	    'no further mail is sent');
 	$d->ends_well;
 };
 

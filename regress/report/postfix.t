@@ -138,7 +138,8 @@ subtest 'a wrong password' => sub {
 	$r->hits(['bob', 86400, 3]);
 	my ($status, undef, $err) = $r->clean;
 	is($status, 8, 'status 8');
-	like($err, qr/does not accept user and password: 535/, 'is said');
+	like($err, qr/does not accept user and password: 535/,
+	    'the failure of AUTH is reported');
 	is_deeply($r->left, ['bob 86400 3'], 'the hits stay');
 };
 

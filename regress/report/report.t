@@ -132,7 +132,8 @@ subtest 'no hits, no mail' => sub {
 	$r->hits(@hits);
 	($status, undef, $err) = $r->clean;
 	is($status, 8, 'with hits it may not');
-	like($err, qr/the report was not sent: no connection: .*refused/, 'and that is said');
+	like($err, qr/the report was not sent: no connection: .*refused/,
+	    'the refused connection is reported');
 	is_deeply($r->left, \@rows, 'the hits stay');
 	$r->settings(report_to => None);
 	is(($r->clean)[0], 0, 'report_to None');
@@ -208,7 +209,8 @@ subtest 'starttls-stripped' => sub {
 	my ($r, $s, $status, $err) = report_to({ auth => ['PLAIN'] }, @all);
 
 	is($status, 8, 'status 8');
-	like($err, qr/STARTTLS is asked for but not offered/, 'is said');
+	like($err, qr/STARTTLS is asked for but not offered/,
+	    'the missing STARTTLS is reported');
 	unlike($s->transcript, qr/^C: (?:AUTH|MAIL)/m, 'no password and no mail in clear');
 	is_deeply($r->left, \@rows, 'the hits stay');
 };
@@ -218,8 +220,9 @@ subtest 'injection after STARTTLS' => sub {
 	    after => { STARTTLS => "250-evil\r\n250 AUTH PLAIN\r\n" } }, @all);
 
 	is($status, 8, 'status 8');
-	like($err, qr/speaks on after STARTTLS/, 'is said');
-	unlike($s->transcript, qr/^(?:T:|C: (?:AUTH|MAIL))/m, 'nothing more was said');
+	like($err, qr/speaks on after STARTTLS/, 'the data after STARTTLS is reported');
+	unlike($s->transcript, qr/^(?:T:|C: (?:AUTH|MAIL))/m,
+	    'neither AUTH nor MAIL was sent');
 	is_deeply($r->left, \@rows, 'the hits stay');
 };
 
@@ -231,10 +234,10 @@ subtest 'some recipients' => sub {
 		my ($mail) = $s->mails;
 		is($status, 0, "status 0 (@$offer)");
 		is_deeply($mail->{to}, [qw(r2@example.org r4@example.org)],
-		    'the others get it');
+		    'the accepted recipients get the mail');
 		is_deeply($r->left, [], 'the hits are gone');
 		like($err, qr/not go to everybody: r1\@example\.org was refused: 550 nobody/,
-		    'who does not is said');
+		    'the refused recipient is reported');
 		like($err, qr/r3\@example\.org was refused: 452 later/, 'all of them');
 	}
 };
@@ -255,7 +258,7 @@ subtest 'SMTPUTF8' => sub {
 	($mail) = $s->mails;
 	is($status, 0, 'a server without it');
 	is_deeply($mail->{to}, ['b@example.org'], 'gets what it can name');
-	like($err, qr/cannot be written to here/, 'and the rest is said');
+	like($err, qr/cannot be written to here/, 'the other recipients are reported');
 };
 
 subtest 'header injection' => sub {

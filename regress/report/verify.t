@@ -137,7 +137,8 @@ subtest 'a file of authorities that is not there, or none' => sub {
 		$r->hits(['bob', 86400, 3]);
 		my ($status, undef, $err) = $r->clean;
 		is($status, 8, 'status 8');
-		like($err, qr/smtp_tls_cafile \Q$file\E: .*$why/, 'is said');
+		like($err, qr/smtp_tls_cafile \Q$file\E: .*$why/,
+		    'the reason is reported');
 		is_deeply($r->left, \@row, 'the hits stay');
 	}
 	unlike($s->transcript, qr/^C:/m, 'nothing was sent');
@@ -156,7 +157,8 @@ for (['another host', 'mail.example.test', '192.0.2.25'],
 		$r->hits(['bob', 86400, 3]);
 		my ($status, undef, $err) = $r->clean;
 		is($status, 8, 'status 8');
-		like($err, qr/no password is sent without TLS/, 'is said');
+		like($err, qr/no password is sent without TLS/,
+		    'the missing TLS is reported');
 		unlike($s->transcript, qr/^C: (?:AUTH|MAIL)/m, 'nor the mail');
 		is_deeply($r->left, \@row, 'the hits stay');
 	};

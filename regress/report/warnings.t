@@ -149,7 +149,7 @@ sub killed_between {
 	ok($d->wait_log(qr/the report was sent$/m), 'and is taken');
 	kill 'KILL', $ledger;
 	ok($d->wait_log(qr/they will be reported again/), 'what was reported stays');
-	isnt(Policyd::reap($wish), 0, 'who wished for it hears of that');
+	isnt(Policyd::reap($wish), 0, 'policyctl report fails');
 	ok($d->child($name, $ledger), 'the next ledger');
 	is(rows($d, $db, 'limit_warning'), $before, 'has it');
 	is(($d->run('--clean'))[0], 0, 'the next report');
@@ -181,8 +181,9 @@ subtest 'not at once' => sub {
 
 	send_mails($d, 'bob', 9);
 	ok($d->wait_log(qr/near its limit/), 'bob comes near');
-	is((ctl($d, 'clean'))[0], 0, 'whatever is due has its turn');
-	is(scalar(my @none = $s->mails), 0, 'which is no reason for a mail at once');
+	is((ctl($d, 'clean'))[0], 0, 'clean, so that a due mail would be sent');
+	is(scalar(my @none = $s->mails), 0,
+	    'a warning alone sends no mail at once');
 	send_mails($d, 'bob', 1);
 	is($d->ask(sasl_username => 'bob'), 'reject full', 'a hit');
 	ok(wait_until { () = $s->mails }, 'is one');

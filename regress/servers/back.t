@@ -86,7 +86,7 @@ for my $kind (@ARGV ? @ARGV : qw(sqlite pgsql mysql)) {
 		is(accepted($d, 'eve', 9), 5, 'and what 1.0 counted');
 		$d->ends_well;
 		$d = begin($storage);
-		is(accepted($d, 'eve', 1), 0, 'and stays so');
+		is(accepted($d, 'eve', 1), 0, 'still full after another start');
 		$d->ends_well;
 	};
 }

@@ -119,7 +119,7 @@ sub beside {
 	is(@answers, 1, 'all that was asked meanwhile');
 	like($answers[0], qr/^dunno=[1-9]/, 'was accepted');
 	cmp_ok($longest, '<', 9, "nobody waited long ($longest s)");
-	is(count($db, 'date < ' . (int(time) - OLD)), 0, 'none is left');
+	is(count($db, 'date < ' . (int(time) - OLD)), 0, 'no old row is left');
 	$d->ends_well;
 }
 
@@ -169,7 +169,7 @@ sub by_itself {
 	my $stop = asking($d);
 	ok(wait_until { count($db, "id = 'old'") == 0 }, 'the daemon cleans by itself');
 	my ($longest, @answers) = $stop->();
-	like("@answers", qr/^dunno=[1-9]\d*$/, 'and goes on deciding');
+	like("@answers", qr/^dunno=[1-9]\d*$/, 'requests are accepted meanwhile');
 	cmp_ok($longest, '<', 9, "at once ($longest s)");
 	$d->ends_well;
 }

@@ -147,7 +147,8 @@ sub pgsql_hosts {
 	ok(wait_until { ($standby->sql("SELECT pg_last_wal_replay_lsn() >= '$end'"))[0][0]
 	    eq 't' }, 'the standby has it too');
 	$db->stop;
-	is($d->ask(sasl_username => 'moved'), 'defer database', 'none takes writes');
+	is($d->ask(sasl_username => 'moved'), 'defer database',
+	    'no host of the list takes writes');
 	$standby->sql('SELECT pg_promote()');
 	ok_back($d, 'the standby is promoted');
 	is($d->ask(sasl_username => 'moved', recipient_count => 401), 'reject full',
@@ -167,7 +168,8 @@ sub pgsql {
 		my $d = daemon($db, config_of($db, dsn => $dsn));
 		my ($status, undef, $log) = $d->run;
 		is($status, 6, 'a dsn that is none is fatal');
-		like($log, qr/pgsql_config: .*connection string/, 'and the log says so');
+		like($log, qr/pgsql_config: .*connection string/,
+		    'the log names the connection string');
 		unlike($log, qr/secret-word/, 'without the password in it');
 	}
 	my $file = "$db->{dir}/daemon.pgpass";

@@ -44,7 +44,7 @@ sub stop_all {
 	my @status = map { $_->wait_end // 'none' } @daemons;
 	is_deeply(\@status, [(0) x @daemons], 'and stop as they should');
 	my @deadlocks = grep { $_->log =~ /deadlock|could not serialize/i } @daemons;
-	is(@deadlocks, 0, 'none tells of a deadlock');
+	is(@deadlocks, 0, 'no daemon logs a deadlock');
 }
 
 sub one_window {

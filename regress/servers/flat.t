@@ -113,7 +113,8 @@ for my $kind (@ARGV ? @ARGV : qw(pgsql mysql)) {
 
 		$d = daemon($db, ROWS + 5);
 		@answers = map { $d->ask(sasl_username => 'big') } 1 .. 2;
-		is_deeply(\@answers, ['dunno', 'reject full'], 'and nobody forgets it');
+		is_deeply(\@answers, ['dunno', 'reject full'],
+		    'the deletion still counts after a restart');
 		$d->ends_well;
 		$db->stop;
 	};

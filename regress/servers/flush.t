@@ -65,7 +65,8 @@ subtest 'nobody is answered before it is safe' => sub {
 	ok(wait_until { $db->recorded('bob') > 0 }, 'others see what was committed');
 	my $seen = $db->recorded('bob');
 	cmp_ok($seen, '<', $requests, "$seen, not all of them");
-	is(scalar(grep { $_->unread ne '' } @clients), 0, 'none of them is answered');
+	is(scalar(grep { $_->unread ne '' } @clients), 0,
+	    'no request is answered before it is durable');
 	wait_for_standby('');
 	is(scalar(grep { ($_->answer // '') eq 'dunno' } @clients), $requests,
 	    'when it is safe all are');
@@ -87,11 +88,11 @@ subtest 'the second connection is lost' => sub {
 	my %answers;
 	$answers{$_->answer // 'none'}++ for @clients;
 	is_deeply([grep { !/^(?:dunno|defer database)\z/ } keys %answers], [],
-	    'no other answers');
+	    'only these two answers occur');
 	my $accepted = $answers{dunno} // 0;
 	my $recorded = $db->recorded('eve');
 	cmp_ok($recorded, '>=', $accepted, "no answered count is lost ($accepted)");
-	cmp_ok($recorded, '<=', $requests, 'and none is there twice');
+	cmp_ok($recorded, '<=', $requests, 'no request is recorded twice');
 	ok(wait_until { ($d->ask(sasl_username => 'bob') // '') eq 'dunno' },
 	    'it is well again');
 	ok(wait_until { sessions('') == 2 }, 'with two connections');
@@ -110,10 +111,10 @@ subtest 'the same once more' => sub {
 	ok(wait_until { sessions('pg_logical_emit_message') == 1 &&
 	    sessions('COMMIT') == 1 }, 'the second half is decided too');
 	is(scalar(grep { $_->unread(0.2) ne '' } $clients[0], $clients[39]), 0,
-	    'nobody is told');
+	    'no client is answered yet');
 	wait_for_standby('');
 	is(scalar(grep { ($_->answer // '') eq 'dunno' } @clients), 40, 'all are accepted');
-	is($db->recorded('ann'), 20, 'and nothing is counted twice');
+	is($db->recorded('ann'), 20, 'no mail is counted twice');
 	$d->ends_well;
 };
 

@@ -158,7 +158,8 @@ sub locked {
 	$end = $db->holding("SELECT 1 FROM mail_count WHERE id = 'lock' FOR UPDATE");
 	$d->signal('CONT'); $other->signal('CONT');
 	is($_->ask(sasl_username => 'lock'), 'reject full', 'while they are locked') for $d, $other, $d;
-	is($d->ask(sasl_username => 'free'), 'dunno', 'and nobody is held up');
+	is($d->ask(sasl_username => 'free'), 'dunno',
+	    'an id without locked rows is decided');
 	$end->();
 	is($_->ask(sasl_username => 'lock'), 'reject full', 'and afterwards') for $d, $other, $d;
 	ok(wait_until(sub { $d->ask(sasl_username => 'lock2'); $db->foreign == 0 }), 'taken in');

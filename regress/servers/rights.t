@@ -62,7 +62,7 @@ sub no_create {
 	is($d->ask(sasl_username => 'bob'), 'reject full', 'what was recorded before counts');
 	$db->sql("DELETE FROM mail_count WHERE id = 'bob'");
 	is($d->ask(sasl_username => 'bob'), 'dunno', 'what others delete counts at once');
-	unlike($d->log, qr/denied/, 'and nothing is denied');
+	unlike($d->log, qr/denied/, 'the log has no denied statement');
 	$d->ends_well;
 }
 
@@ -124,7 +124,7 @@ sub unusable {
 		my ($status, $out, $err) = $d->run;
 		is($status, 6, "$what: the start fails");
 		like($err . $d->log, qr/mail_count cannot be used as it is: .*(?:TABLE|PARTITION|UNIQUE)/i,
-		    'the reason is told');
+		    'the reason is logged');
 	}
 }
 

@@ -167,7 +167,7 @@ sub limits_by_sql {
 	my $d = daemon($db, sql_limits_by_id => 'SELECT limits FROM nowhere WHERE id = %s',
 	    limits => [[1, 3600]]);
 	is(room($d, 'sue'), 1, 'a query that does not work: limits');
-	ok($d->wait_log(qr/sql_limits_by_id: .*nowhere/), 'and the log tells why');
+	ok($d->wait_log(qr/sql_limits_by_id: .*nowhere/), 'the log names the reason');
 	$d->ends_well;
 }
 
@@ -188,7 +188,8 @@ sub clean {
 	my ($status, $out) = $d->run('--clean');
 	is($status, 0, '--clean');
 	is($out, "6000 records deleted\n", 'deletes what no window needs');
-	is(($db->sql('SELECT count(*) FROM mail_count'))[0][0], 6009, 'and nothing else');
+	is(($db->sql('SELECT count(*) FROM mail_count'))[0][0], 6009,
+	    'all newer rows are kept');
 	is(room($d, 'u7'), 0, 'counts are as they were');
 	$d->ends_well;
 }

@@ -51,7 +51,7 @@ sub killed {
 	ok_back($d, 'restarted');
 	ok_log($d, $mark, 'killed', 12);
 	is_deeply([sort keys %answers], [grep { $answers{$_} } 'defer database', 'dunno'],
-	    'no other answers');
+	    'only these two answers occur');
 	$accepted = $answers{dunno};
 	my $recorded = $db->recorded('load');
 	cmp_ok($recorded, '>=', $accepted, "no answered count is lost ($accepted)");
