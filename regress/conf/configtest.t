@@ -188,7 +188,7 @@ for my $text ("smtp_credentials = ['u', 'hush', 'hush']\n",
     "pgsql_config = {'password': ['hush']}\n", "smtp_credentials = 'hush'\n") {
 	$r = run_config($text, '-n');
 	is($r->{status}, 5, 'a wrong password setting: status');
-	unlike($r->{err}, qr/hush/, 'nor is what is wrong with it');
+	unlike($r->{err}, qr/hush/, 'the error does not show the wrong password');
 }
 
 # A start says the same, with the same status.

@@ -68,7 +68,7 @@ is("$r->{status} $r->{out}", '0 1234', '-f comes before both');
 
 spew($conf, "delay_to_close = many\n", 0644);
 $r = config_of({ home => $home }, 'delay_to_close');
-is($r->{status}, 5, 'a wrong one is no reason to take the next');
+is($r->{status}, 5, 'a wrong file stops the search');
 like($r->{err}, qr{\A\@dir\@/home/\.config/policyd-rate-limit\.conf:1:18: },
     'and it is named');
 

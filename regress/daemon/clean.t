@@ -87,10 +87,10 @@ subtest 'clean-shows-progress' => sub {
 	my $pid = $d->spawn("$d->{dir}/tty", "$d->{dir}/tty", 'script', '-qec',
 	    "$command 2>/dev/null", '/dev/null');
 	ok(wait_until { slurp("$d->{dir}/tty") =~ /^0 records deleted \.\.\.\r/m },
-	    'on a terminal one sees that it goes on') or diag(slurp("$d->{dir}/tty"));
+	    'progress is shown on a terminal') or diag(slurp("$d->{dir}/tty"));
 	print $lock "ROLLBACK;\n";
 	close $lock;
-	is(Policyd::reap($pid), 0, 'it comes to its end');
+	is(Policyd::reap($pid), 0, '--clean ends once the lock is released');
 	like(slurp("$d->{dir}/tty"), qr/\r0 records deleted +\r?\n/, 'which covers the line');
 };
 
@@ -114,8 +114,8 @@ subtest 'clean-interval' => sub {
 	ok($d->wait_log(qr/records deleted/), 'the number of deleted rows is logged');
 	cmp_ok($slowest, '<', 10, "nobody waits for it ($slowest s of $asked mails)");
 	is($d->recorded('bob'), $asked, 'every mail is counted');
-	is($d->children->{'ledger-sqlite'} ? 1 : 0, 1, 'the ledger that serves is there');
-	ok(Policyd::process_alive($ledger), 'the same one');
+	is($d->children->{'ledger-sqlite'} ? 1 : 0, 1, 'the serving ledger is running');
+	ok(Policyd::process_alive($ledger), 'the serving ledger was not restarted');
 	$d->ends_well;
 };
 

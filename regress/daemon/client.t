@@ -36,7 +36,8 @@ subtest 'utf8-split-across-reads' => sub {
 			$whole =~ s/^instance=.*$/instance=$id/m;
 			$client->send(substr $whole, 0, $cut);
 			sleep 0.002;
-			is($client->answer(0.02), undef, 'nothing before it is whole')
+			is($client->answer(0.02), undef,
+			    'no answer before the request is complete')
 			    if $n == 1;
 			is($client->ask_bytes(substr $whole, $cut), 'dunno',
 			    "cut at byte $cut");
@@ -70,7 +71,7 @@ subtest 'value-with-equals' => sub {
 	my $d = Policyd->start(config => $limit_one);
 
 	is($d->ask(sasl_username => 'a=b'), 'dunno', 'a=b');
-	is($d->ask(sasl_username => 'a=c'), 'dunno', 'a=c is somebody else');
+	is($d->ask(sasl_username => 'a=c'), 'dunno', 'a=c is another id');
 	is($d->ask(sasl_username => 'a=b'), 'reject full', 'a=b again');
 	is($d->ask(sasl_username => '='), 'dunno', 'the sign alone');
 	is($d->ask(sasl_username => '='), 'reject full', 'the sign alone again');

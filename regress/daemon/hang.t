@@ -15,7 +15,7 @@ is($d->ask(sasl_username => 'before'), 'dunno', 'it answers');
 kill 'STOP', $engine;
 local $Policyd::patience = 60;
 ok($d->wait_log(qr/engine \(process $engine\) hangs and is killed/),
-    'that the engine hangs is seen and said');
+    'a hanging engine is noticed and logged');
 is(wait_until { $d->ask(sasl_username => 'after') }, 'dunno',
     'the next one answers');
 isnt($d->child('engine'), $engine, 'which is another process');

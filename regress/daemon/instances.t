@@ -51,9 +51,9 @@ subtest 'two-daemons-both-pass' => sub {
 	is($first->recorded('bob'), $limit, 'and that is what is recorded');
 
 	is($first->ask(sasl_username => 'eve', recipient_count => 30), 'dunno',
-	    'what one records');
+	    'the first daemon records');
 	is($second->ask(sasl_username => 'eve', recipient_count => 27), 'dunno',
-	    'the other sees');
+	    'the second daemon sees what the first recorded');
 	is($first->ask(sasl_username => 'eve'), 'reject full', 'and the first the other\'s');
 	$second->ends_well;
 	$first->ends_well;

@@ -54,7 +54,7 @@ subtest 'fd-exhaustion-kills-daemon' => sub {
 	# Many that ask nothing at the same moment.
 	my @silent = map { $d->connect } 1 .. 300;
 	is($d->connect->ask(sasl_username => 'eve'), 'dunno',
-	    'behind 300 silent ones somebody is served');
+	    'a client is served beside 300 silent ones');
 	$_->close for @silent, @clients;
 	$d->ends_well;
 };

@@ -94,7 +94,8 @@ subtest 'root' => sub {
 	my $next = $d->child('engine', $engine_pid);
 	ok(wait_until { return (status_of($next)->{Seccomp} // 0) == 2 },
 	    'an engine that was started again');
-	is(confined('engine', $next)->{Uid}, join("\t", ($uid) x 4), 'is who it was');
+	is(confined('engine', $next)->{Uid}, join("\t", ($uid) x 4),
+	    'runs with the same user id');
 	$d->ends_well;
 };
 

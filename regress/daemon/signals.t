@@ -56,7 +56,7 @@ subtest 'sigterm-in-flight' => sub {
 	my $recorded = $d->recorded('bob');
 	cmp_ok($recorded, '>=', $answered, 'every answered mail is in the database');
 	cmp_ok($recorded, '<=', $asked, 'no mail is counted twice');
-	is($answered, $asked, 'what was sent before the signal is answered');
+	is($answered, $asked, 'every request sent before the signal is answered');
 	ok($half->wait_closed, 'half a request is closed');
 	ok(!-e $d->endpoint && !-e $d->pidfile, 'no file is left');
 };
@@ -97,7 +97,8 @@ subtest 'sighup-kills' => sub {
 	is($client->ask(sasl_username => 'bob'), 'dunno', 'asked');
 	$d->signal('HUP');
 	ok($d->wait_log(qr/new configuration is in force/, $mark), 'reloaded');
-	is($client->ask(sasl_username => 'bob'), 'dunno', 'the same client goes on');
+	is($client->ask(sasl_username => 'bob'), 'dunno',
+	    'the connection survives the reload');
 	is($client->ask(sasl_username => 'bob'), 'reject full', 'the counts stay');
 	is($d->child('engine'), $engine, 'the same engine');
 	is($d->child('ledger-sqlite'), $ledger, 'the same ledger');
@@ -159,7 +160,8 @@ subtest 'reload-settings' => sub {
 	my $mark = $d->log_mark;
 	$d->signal('HUP');
 	ok($d->wait_log(qr/the running one stays/, $mark), 'no file at all');
-	is($client->ask(sasl_username => 'other'), 'permit', 'changes nothing either');
+	is($client->ask(sasl_username => 'other'), 'permit',
+	    'without a file the running configuration stays in use');
 	ok(wait_until { $d->told(qr/RELOADING=1\nMONOTONIC_USEC=\d+\n.*READY=1/s) },
 	    'the service manager was told of it');
 	$d->write_config;

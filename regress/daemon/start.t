@@ -63,7 +63,7 @@ subtest 'files-of-others' => sub {
 	symlink "$dir/precious", $d->pidfile or die;
 	$d->start;
 	is(slurp($d->pidfile), $d->pid . "\n", 'the pid file is a symbolic link: it is replaced');
-	is(slurp("$dir/precious"), "precious\n", 'and what it leads to is as it was');
+	is(slurp("$dir/precious"), "precious\n", 'the target of the link is unchanged');
 	is($d->stop, 0, 'status 0');
 
 	link "$dir/precious", $d->pidfile or die;
@@ -307,7 +307,7 @@ subtest 'long-paths' => sub {
 	ok(-S $path, 'the socket is there');
 	chdir((my $above = $path) =~ s{/policy$}{}r) or die;
 	is($d->connect('policy')->ask(sasl_username => 'bob'), 'dunno',
-	    'and answers whoever finds it');
+	    'it answers by a relative path');
 	chdir '/';
 	is($d->stop, 0, 'status 0');
 	ok(!-e $path, 'no file is left');
@@ -351,7 +351,8 @@ subtest 'socket-activation' => sub {
 	is($d->connect($tcp)->ask(sasl_username => 'bob'), 'dunno', 'TCP');
 	is($d->connect($d->endpoint(2))->ask(sasl_username => 'bob'), 'dunno',
 	    'one of its own making besides');
-	ok($d->wait_log(qr/matches no address of SOCKET/), 'the one too many is told of');
+	ok($d->wait_log(qr/matches no address of SOCKET/),
+	    'the surplus socket is logged');
 
 	my $mark = $d->log_mark;
 	$d->signal('HUP');

@@ -143,7 +143,7 @@ subtest 'frozen' => sub {
 		});
 		$freeze->($d->child('engine'), sub {
 			ok(!$d->connect->ask_bytes("request=smtpd_access_policy\n\n", 0.5),
-			    'the engine: nobody is answered');
+			    'no answer while the engine is stopped');
 		});
 	}
 	$work->check;

@@ -251,7 +251,7 @@ subtest 'replaced-by-garbage' => sub {
 	rename $d->database . '.new', $d->database or die "rename: $!";
 	without_verdict($d, 'garbage');
 	ok($d->wait_log(qr/ledger.*not a database/, $mark), 'the log tells why');
-	is(slurp($d->database), $garbage, 'nobody writes over what is not ours');
+	is(slurp($d->database), $garbage, 'a file of another kind is not overwritten');
 	unlink $d->database;
 	recovered($d, $work, $mark);
 	$work->finish;

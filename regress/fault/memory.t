@@ -125,7 +125,7 @@ sub one_each {
 		my $mark = $d->log_mark;
 		my $back = $leave->($d) or return fail("$name: away");
 		# The workers lose step with each other.
-		ok($work->wait_more(3), 'and meanwhile');
+		ok($work->wait_more(3), 'mails are answered meanwhile');
 		pause(0.3);
 		$back->();
 		ok($d->wait_log(qr/verdicts again/, $mark), 'it is back');

@@ -86,7 +86,7 @@ subtest 'the parent starts' => sub {
 			$ended{$d->{status}}++;
 		}
 		$d->start;
-		is($d->ask(sasl_username => 'bob'), 'dunno', 'nothing is in the way of the next');
+		is($d->ask(sasl_username => 'bob'), 'dunno', 'the next start succeeds');
 		is($d->stop, 0, 'which stops');
 	}
 	note(join ', ', map { "status $_: $ended{$_}" } sort keys %ended);

@@ -35,7 +35,7 @@ like($s->command('MAIL FROM:<>'), qr/^250/, 'a null sender');
 $s->rcpt("r$_\@example.net") for 1 .. 15;
 like($s->command('DATA'), qr/^354/, 'DATA after three refused recipients');
 like($s->message, qr/^250/, 'goes to the twelve that were taken');
-is($d->recorded('carol'), 12, 'who were charged');
+is($d->recorded('carol'), 12, 'twelve recipients were charged');
 is($p->wait_delivered(36), 36, 'all of it is delivered');
 $p->stop;
 

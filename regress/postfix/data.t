@@ -23,7 +23,7 @@ sub limits_mail {
 	like($s->mail, qr/^250/, "mail $_ of 5 passes") for 1 .. 5;
 	my $reply = $s->mail;
 	like($reply, qr/^450 /, 'the sixth does not');
-	like($reply, qr/\Q$text\E/, 'and is told why');
+	like($reply, qr/\Q$text\E/, 'the refusal gives the reason');
 	is($p->session(login => 'bob')->mail =~ /^(\d+)/ && $1, 250,
 	    'another user still passes');
 	like($p->session(login => 'Alice')->mail, qr/^450/,

@@ -30,7 +30,7 @@ for my $name (qw(engine ledger-sqlite engine ledger-sqlite)) {
 	    "mail comes in, $goal so far");
 	my $pid = $d->child($name);
 	ok($pid && kill('KILL', $pid), "$name is killed");
-	ok($d->child($name, $pid), 'and comes back');
+	ok($d->child($name, $pid), 'the killed process is restarted');
 }
 ok(defined Policyd::reap($load, 300), 'all mail was tried');
 ok((wait_until { !$p->waiting } 120), 'and what was taken is delivered');

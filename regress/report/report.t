@@ -251,7 +251,7 @@ subtest 'SMTPUTF8' => sub {
 	is($status, 0, 'status 0') or diag($err);
 	is_deeply($mail->{to}, [$utf8, 'b@example.org'], 'to both');
 	like($s->transcript, qr/^C: MAIL .* SMTPUTF8$/m, 'asked for');
-	unlike($mail->{data}, qr/[^\x00-\x7f]/, 'the mail is ASCII all the same');
+	unlike($mail->{data}, qr/[^\x00-\x7f]/, 'the mail is nevertheless ASCII');
 	(undef, $s) = report_to({ offer => ['SMTPUTF8'] });
 	unlike($s->transcript, qr/^C: MAIL .*SMTPUTF8/m, 'not where it is not needed');
 	($r, $s, $status, $err) = report_to({}, report_to => [$utf8, 'b@example.org']);
@@ -312,7 +312,8 @@ subtest 'more than a mail has room for' => sub {
 	my ($status, undef, $err) = $r->clean;
 	is($status, 0, 'status 0') or diag($err);
 	my ($mail) = $s->mails;
-	cmp_ok(length $mail->{data}, '<', 10_240_000, 'the mail is one that servers take');
+	cmp_ok(length $mail->{data}, '<', 10_240_000,
+	    'the mail is below 10 MB, which servers accept');
 	my ($left) = $r->{d}->sql('SELECT count(*), max(hit) FROM limit_report');
 	cmp_ok($left->[0], '>', 0, 'not all of them are in it');
 	like($mail->{data}, qr/^$left->[0] more are left for the next report\.$/m, 'which is said');

@@ -184,12 +184,12 @@ sub grants {
 	my ($status, undef, $err) = ctl($one, 'grant', 'bob', 1, '1h');
 	is($status, 3, 'a grant that the database refuses for one rule');
 	like($err, qr/could not do it/, 'fails');
-	is($rows->(), '', 'is not written for the others');
+	is($rows->(), '', 'no rule gets the grant');
 	is($_->ask(sasl_username => 'bob'), 'reject first', 'and does not hold') for $one, $two;
 	sql($db, $one, defined $db ? 'ALTER TABLE mail_override DROP CONSTRAINT forbids' :
 	    'DROP INDEX forbids');
 	($status, my $out) = ctl($one, 'grant', 'Bob', 1, '1h');
-	is($status, 0, 'one that it takes');
+	is($status, 0, 'a grant that the database accepts');
 	is($out, "granted to first:bob second:bob third:bob\n", 'names the rules');
 	is($rows->(), 'first:bob second:bob third:bob', 'is written for all');
 	is($one->ask(sasl_username => 'bob'), 'dunno', 'one mail more');

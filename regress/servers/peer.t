@@ -67,7 +67,8 @@ sub check_user {
 	my $d = daemon($db, $nobody, $s->{config}->($db))->start;
 
 	is($d->ask(sasl_username => 'bob'), 'dunno', 'the daemon\'s user is let in');
-	is_deeply([$db->sql($s->{users})], [[$nobody]], 'as nobody else');
+	is_deeply([$db->sql($s->{users})], [[$nobody]],
+	    'the only database user is nobody');
 	$d->ends_well;
 
 	$d = daemon($db, 'root', $s->{config}->($db));

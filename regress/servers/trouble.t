@@ -177,7 +177,7 @@ sub full_house {
 	hang_up($db);
 	my $session;
 	ok(wait_until { $session = eval { session($db, 'SELECT 1') } },
-	    'somebody has the only one');
+	    'another session holds the only connection');
 	$d->signal('CONT');
 	wait_until { ($d->ask(sasl_username => 'away') // '') eq 'defer database' };
 	my $mark = $d->log_mark;
