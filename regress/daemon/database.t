@@ -129,14 +129,25 @@ subtest 'database that can be written no more' => sub {
 
 	is($d->ask(sasl_username => 'bob'), 'dunno', 'all is well');
 	is((ctl($d, 'status', '-q'))[1], "well\n", 'status says that all is well');
+	is((ctl($d, 'block', 'mallory', '1h'))[0], 0, 'block');
 	chmod 0444, @files;
 	chmod 0555, "$d->{dir}/db";
-	kill 'KILL', $d->child('ledger-sqlite');
-	ok(wait_until { $away->() }, 'the next ledger may not write: db_error_action');
-	ok($away->(), 'again') for 1 .. 3;
-	my ($status, $out) = ctl($d, 'status', '-q');
+	my $ledger = $d->child('ledger-sqlite');
+	kill 'KILL', $ledger;
+	ok($d->child('ledger-sqlite', $ledger), 'the next ledger');
+	my ($status, $out);
+	ok(wait_until { ($status, $out) = ctl($d, 'status', '-q'); $out =~ /readonly/ },
+	    'may not write, which status knows before a request does') or diag($out);
+	ok($away->(), 'db_error_action') for 1 .. 4;
+	($status, $out) = ctl($d, 'status', '-q');
 	is($status, 1, 'status 1');
 	like($out, qr/\Adegraded: the database: in trouble \(.*readonly.*\)\n\z/, 'and why');
+	like($d->ask(sasl_username => 'mallory'), qr/ blocked\z/, 'the block holds');
+	my $engine = $d->child('engine');
+	kill 'KILL', $engine;
+	ok($d->child('engine', $engine), 'the next engine');
+	ok(wait_until { ($d->ask(sasl_username => 'mallory', protocol_state => 'VRFY') // '') =~
+	    / blocked\z/ }, 'knows it too');
 	is(() = $d->log_since($mark) =~ /ledger: .*readonly/g, 1, 'one line in the log');
 	ok($d->running, 'the daemon is still running');
 	chmod 0755, "$d->{dir}/db";

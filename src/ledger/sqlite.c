@@ -399,6 +399,15 @@ sqlite_writable(const struct sqlite *s)
 	return faccessat(s->directory, ".", W_OK, 0) == 0;
 }
 
+bool
+sqlite_is_readonly(struct sqlite *s)
+{
+	if (sqlite3_db_readonly(s->db, "main") != 1)
+		return false;
+	(void)failed(s, SQLITE_READONLY);
+	return true;
+}
+
 /* --- statements --- */
 
 int

@@ -65,6 +65,12 @@ void		 sqlite_distrust(struct sqlite *);
  */
 bool		 sqlite_writable(const struct sqlite *);
 
+/*
+ * Whether the file was opened for reading only, which is then the last fault.
+ * BEGIN IMMEDIATE succeeds on such a file.
+ */
+bool		 sqlite_is_readonly(struct sqlite *);
+
 /* One or more statements without results. 0, or -1. */
 int		 sqlite_exec(struct sqlite *, const char *sql);
 

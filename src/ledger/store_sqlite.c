@@ -484,8 +484,10 @@ store_read_batch(struct store *s, struct store_batch *batch,
 static int
 store_begin_any(struct store *s)
 {
-	if (sqlite_step(s->db, DO_BEGIN) != -1)
+	if (sqlite_step(s->db, DO_BEGIN) != -1) {
+		s->failed = sqlite_is_readonly(s->db);
 		return 0;
+	}
 	if (sqlite_fault(s->db) != SQLITE_FAULT_READONLY)
 		return -1;
 	s->failed = true;
