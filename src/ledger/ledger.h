@@ -36,6 +36,7 @@ struct ledger {
 	int64_t			 busy_since;	/* ns; 0: it is not */
 	int64_t			 progress;	/* last told to parent, ns */
 	int64_t			 remembered;	/* last clean_remember, ns */
+	int64_t			 used;		/* engine was read last, ns */
 	uint64_t		 figure[FIGURE__MAX];
 	struct str		 payload;
 };

@@ -13,16 +13,19 @@
 #define BUSY_LOG_NS	INT64_C(1000000000)
 #define REMEMBER_NS	INT64_C(60000000000)
 #define GOODBYE_MS	2000
+#define IDLE_NS		INT64_C(5000000000)	/* see ledger_ended */
 #define FAREWELL_MS	100	/* for verdicts, when the database is lost */
 
 static struct ledger	ledger;
 
 /* --- the database's state, said once when it changes --- */
 
-void
-ledger_lost(struct ledger *l)
+static void	ledger_leave(struct ledger *, int)
+		    __attribute__((__noreturn__));
+
+static void
+ledger_leave(struct ledger *l, int status)
 {
-	log_error("%s: %s", store_description(l->store), store_error(l->store));
 	/*
 	 * Refusals are still sent; the engine asks the next ledger about all
 	 * others.
@@ -30,7 +33,31 @@ ledger_lost(struct ledger *l)
 	if (l->engine != NULL)
 		(void)channel_drain(l->engine, clock_after(clock_mono(),
 		    FAREWELL_MS));
-	exit(ROLE_AWAY);
+	exit(status);
+}
+
+void
+ledger_lost(struct ledger *l)
+{
+	log_error("%s: %s", store_description(l->store), store_error(l->store));
+	ledger_leave(l, ROLE_AWAY);
+}
+
+/*
+ * The connection was closed between two batches. A proxy closes connections
+ * that are idle: nothing to log, unless connecting again fails. A connection
+ * that ends soon after its use is no such case.
+ */
+static void
+ledger_ended(struct ledger *l)
+{
+	if (l->engine == NULL || charge_batch_count(l->batch) > 0 ||
+	    store_flush_fd(l->store) != -1 ||
+	    clock_mono().ns - l->used < IDLE_NS)
+		ledger_lost(l);
+	log_debug("%s: the idle connection is closed: %s",
+	    store_description(l->store), store_error(l->store));
+	ledger_leave(l, ROLE_IDLE);
 }
 
 void
@@ -250,12 +277,15 @@ ledger_wait(struct ledger *l, int idle)
 			log_fatal("poll: %s", strerror(errno));
 		return;
 	}
-	if ((p[3].revents != 0 && store_ended(l->store)) ||
-	    ((n == 0 || p[4].revents != 0) &&
-	    charge_batch_flush(l->batch, false) == STORE_LOST))
+	if (p[3].revents != 0 && store_ended(l->store))
+		ledger_ended(l);
+	if ((n == 0 || p[4].revents != 0) &&
+	    charge_batch_flush(l->batch, false) == STORE_LOST)
 		ledger_lost(l);
-	if ((p[1].revents & ~POLLOUT) != 0)
+	if ((p[1].revents & ~POLLOUT) != 0) {
+		l->used = clock_mono().ns;
 		ledger_read_engine(l);
+	}
 	if ((p[2].revents & ~POLLOUT) != 0 && l->report != NULL &&
 	    ledger_read(l, l->report, ledger_on_report) == -1)
 		ledger_drop_report(l);
@@ -378,6 +408,7 @@ main(void)
 	if (l->engine != NULL)
 		channel_signal(l->engine, MSG_SERVING, 0);
 
+	l->used = clock_mono().ns;
 	ledger_serve(l);
 	ledger_stop(l);
 	return 0;

@@ -200,7 +200,7 @@ children_on_ready(struct parent *p, enum slot slot)
 	if (slot == SLOT_LEDGER && p->database_away) {
 		p->database_away = false;
 		log_notice("the database is back");
-	} else if (p->started)
+	} else if (p->started && !(slot == SLOT_LEDGER && p->database_idle))
 		log_notice("%s serves again", children_name(p, slot));
 	p->restart[slot].fault[0] = '\0';
 }
@@ -224,7 +224,9 @@ log_end(const char *name, const struct child *child, int status)
 		    (long)child->pid, WTERMSIG(status),
 		    signal_meaning(WTERMSIG(status)),
 		    WCOREDUMP(status) ? ", core dumped" : "");
-	else if (WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != ROLE_AWAY)
+	else if (WEXITSTATUS(status) != 0 &&
+	    WEXITSTATUS(status) != ROLE_AWAY &&
+	    WEXITSTATUS(status) != ROLE_IDLE)
 		log_error("%s (process %ld) ended with status %d", name,
 		    (long)child->pid, WEXITSTATUS(status));
 	else
@@ -271,7 +273,8 @@ start_failed(const struct parent *p, enum slot slot, const struct child *child)
 static void
 on_lost(struct parent *p, enum slot slot, const struct child *child, int status)
 {
-	bool	away = WIFEXITED(status) && WEXITSTATUS(status) == ROLE_AWAY;
+	int	code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	bool	idle = code == ROLE_IDLE, away = idle || code == ROLE_AWAY;
 
 	p->events->lost(p, slot, child, away);
 	if (!p->started && !(away && slot == SLOT_LEDGER) &&
@@ -280,10 +283,12 @@ on_lost(struct parent *p, enum slot slot, const struct child *child, int status)
 		parent_stop(p, STATUS_FATAL);
 		return;
 	}
-	if (away && !p->database_away)
+	if (away && !idle && !p->database_away)
 		log_warning("the database is away; looking for it");
-	if (slot == SLOT_LEDGER)
-		p->database_away = away;
+	if (slot == SLOT_LEDGER) {
+		p->database_away = away && !idle;
+		p->database_idle = idle;
+	}
 	schedule(p, slot, child->since, away);
 }
 

@@ -144,6 +144,7 @@ struct parent {
 	bool			 served;	/* the engine was ready once */
 	bool			 started;	/* the daemon was ready once */
 	bool			 database_away;	/* and the engine serves */
+	bool			 database_idle;	/* the last ledger's end */
 	bool			 stopping;
 	bool			 closed;	/* all were told to stop */
 	int			 status;	/* to exit with */

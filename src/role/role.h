@@ -23,6 +23,12 @@
  */
 #define ROLE_AWAY	75
 
+/*
+ * The same for a ledger whose connection ended while it was idle. The parent
+ * logs only a failure of the next ledger.
+ */
+#define ROLE_IDLE	74
+
 struct role_listener {
 	int			fd;
 	struct msg_listener	about;
