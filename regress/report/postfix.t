@@ -51,7 +51,6 @@ my $sasl;		# its directory
 sub mechanisms {
 	my ($list) = @_;
 
-	# Debian's looks beside main.cf.
 	spew("$sasl/smtpd.conf", "pwcheck_method: auxprop\nauxprop_plugin: sasldb\n" .
 	    "sasldb_path: $dir/sasldb\nmech_list: $list\n", 0644);
 }
@@ -69,6 +68,7 @@ my $p = Postfix->new(chroot => 'n',
 	smtpd_tls_security_level => 'encrypt',
 	smtpd_tls_auth_only => 'yes',
 	smtpd_tls_loglevel => '1',
+	cyrus_sasl_config_path => '$config_directory/sasl',
 	smtpd_sasl_auth_enable => 'yes',
 	smtpd_sasl_local_domain => 'example.test',
 	smtpd_sasl_path => 'smtpd',
