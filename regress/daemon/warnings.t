@@ -67,6 +67,7 @@ my @examples = (
 	'limits_by_id = {"Bob": [], "bob": []}',
 	'limits_by_id = {"192.0.2.0/24": []}; ipv4_prefix = 16',
 	'success_action = "PREPEND X-Seen: yes"; count_mode = "auto"',
+	'block_action = "reject over {limit}"',
 	'success_action = "dunno {id}"', 'fail_action = "reject {xyzzyxyzzy}"',
 	'fail_action = "reject {retry_aftr}"', 'fail_action = "dunno"', 'fail_action = "ok"',
 	'success_action = "prepend X-Limit: none"', 'count_mode = 2; ' .
