@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sqlite3.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -17,6 +18,7 @@
 #include "lib/str.h"
 
 #define SHORT_WAITS	100
+#define UNLOCK_TRIES	3
 
 /* The database, its write-ahead log and the log's index. */
 #define FILES		3
@@ -115,6 +117,33 @@ inside_truncate(int fd, off_t size)
 	return ftruncate(fd, size);
 }
 
+/*
+ * SQLite ignores a failure to release a lock of the write-ahead log. This
+ * process then holds the lock, and SQLite takes it for another's: try again.
+ */
+static int
+inside_fcntl(int fd, int command, ...)
+{
+	struct flock	*lock;
+	va_list		 ap;
+	int		 tries, number, result;
+
+	va_start(ap, command);
+	if (command != F_SETLK && command != F_SETLKW &&
+	    command != F_GETLK) {
+		number = va_arg(ap, int);
+		va_end(ap);
+		return fcntl(fd, command, number);
+	}
+	lock = va_arg(ap, struct flock *);
+	va_end(ap);
+	result = fcntl(fd, command, lock);
+	for (tries = 0; result == -1 && command == F_SETLK &&
+	    lock->l_type == F_UNLCK && tries < UNLOCK_TRIES; tries++)
+		result = fcntl(fd, command, lock);
+	return result;
+}
+
 static int
 use_directory(int directory)
 {
@@ -125,6 +154,7 @@ use_directory(int directory)
 		{ "open",	(sqlite3_syscall_ptr)inside_open },
 		{ "access",	(sqlite3_syscall_ptr)inside_access },
 		{ "stat",	(sqlite3_syscall_ptr)inside_stat },
+		{ "fcntl",	(sqlite3_syscall_ptr)inside_fcntl },
 		{ "lstat",	(sqlite3_syscall_ptr)inside_lstat },
 		{ "unlink",	(sqlite3_syscall_ptr)inside_unlink },
 		{ "readlink",	(sqlite3_syscall_ptr)inside_readlink },
