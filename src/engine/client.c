@@ -19,7 +19,7 @@
 
 #define BUFFER_FIRST	1024
 #define TURN_MOST	32	/* requests of one client in one turn */
-#define STOP_MS		500	/* for new clients, at the end */
+#define STOP_MS		500	/* that new clients get at the stop */
 
 /* What is expected next. */
 enum client_state {
@@ -101,7 +101,7 @@ client_time(struct mono deadline)
 	if (clients.timing && clients.timed.ns <= deadline.ns)
 		return;
 	/*
-	 * libevent's clock is coarse: to fire slightly late is better than
+	 * libevent's clock is coarse: firing slightly late is better than
 	 * twice.
 	 */
 	ms = clock_left(deadline, turn_now());
@@ -151,7 +151,7 @@ buffer_release(struct client *c)
 	c->size = c->start = c->end = 0;
 }
 
-/* Moves the bytes to the front and makes room for `more`, as far as allowed. */
+/* Moves the bytes to the front and makes room for `more`, up to REQUEST_MAX. */
 static void
 buffer_room(struct client *c, size_t more)
 {
@@ -224,7 +224,7 @@ client_bound_held(void)
 
 /* --- requests --- */
 
-/* False: the kernel has no memory to watch it. */
+/* Watches the client or stops that; false: the kernel has no memory. */
 static bool
 client_read(struct client *c, bool on)
 {
@@ -245,9 +245,9 @@ client_ends(const char *bytes, size_t len)
 }
 
 /*
- * Takes complete requests from these bytes, until one has to wait for its
- * verdict or other clients should have their turn (*more). Returns how many
- * bytes were used.
+ * Takes complete requests from these bytes. Stops when one has to wait for its
+ * verdict, or after TURN_MOST, with *more set: others have their turn. Returns
+ * how many bytes were used.
  */
 static size_t
 client_take(struct client *c, const char *bytes, size_t len, bool *more)
@@ -321,7 +321,7 @@ client_settle(struct client *c, bool progress, bool more)
 
 /*
  * Takes requests from `bytes`, which were read while the client's buffer was
- * empty, or, with a length of 0, from that buffer.
+ * empty. With a length of 0 it takes them from that buffer.
  */
 static void
 client_work(struct client *c, const char *bytes, size_t len)
@@ -354,7 +354,7 @@ client_on_readable(int fd, short what, void *arg)
 	ssize_t		 n;
 
 	(void)what;
-	/* Reads no more while an answer or the client's end is due. */
+	/* An answer or the client's end is due, or all clients are held. */
 	if (c->state != CLIENT_READY || clients.holding) {
 		(void)client_read(c, false);
 		return;
@@ -602,7 +602,7 @@ client_stop(void)
 	client_hurry(LIST_BEGUN);
 }
 
-/* While they were not read their time stood still. */
+/* Moves each `since` forward by the time that the client was held. */
 static void
 client_release(enum client_where where)
 {

@@ -39,7 +39,7 @@ static struct {
 	size_t			 bytes;		/* of waiting charges */
 	struct channel		*ledger;
 	bool			 serving;	/* has its database */
-	struct mono		 lost;		/* since when none does */
+	struct mono		 lost;		/* when the last one ended */
 	struct mono		 last;		/* the latest deadline */
 	bool			 timing;
 	struct mono		 timed;		/* expiry of the timer */
@@ -134,9 +134,9 @@ slot_settle(struct slot *slot, const struct msg_verdict *verdict)
 /* --- deadlines --- */
 
 /*
- * db_timeout from now on. If there has been no serving ledger for longer than
- * that, now: while a server is away, ledgers come and go. Never before an
- * earlier deadline.
+ * db_timeout from now on. If no ledger has served for longer than that, now:
+ * while a server is away, ledgers come and go. Never before the deadline of an
+ * older request, so that the list stays in order.
  */
 static struct mono
 pending_deadline(int64_t timeout)
@@ -244,7 +244,7 @@ pending_add(struct client *client, struct held *held, const struct request *req,
 	slot->deadline = pending_deadline(timeout);
 	/*
 	 * The ledger gives up a little earlier, so that hardly any charge is
-	 * recorded after its request was answered without it.
+	 * recorded after db_error_action was the answer.
 	 */
 	d->charge.deadline = slot->deadline.ns - timeout * (1000000 / 8);
 	d->charge.date = 0;

@@ -50,10 +50,10 @@ struct store_row {
 };
 
 /*
- * How much of one id the cache has. The cache keeps it with the id and zeroes
- * it when it drops the id's counts; it reads `loaded`, and `position` for
- * whether a first reading has begun. The store sets all members. What `seen`,
- * `position` and `base` mean depends on the store:
+ * How much of one id the cache has. The cache stores the cursor with the id and
+ * zeroes the cursor when it drops the id's counts. It reads only `loaded`, and
+ * whether `position` is 0 (no first reading has begun). The store sets all
+ * members. What `seen`, `position` and `base` mean depends on the store:
  *
  *			PostgreSQL, MySQL	SQLite
  *
@@ -107,8 +107,8 @@ struct store_batch {
 	size_t			 nvalue;
 	/* Most rows to read for all ids that are not loaded. */
 	size_t			 budget;
-	int64_t			 recent;	/* oldest instance needed */
-	bool			 forgotten;	/* some were evicted */
+	int64_t			 recent;	/* none older is needed */
+	bool			 forgotten;	/* needed ones may be evicted */
 };
 
 /* The functions by which store_begin fills the cache. */
@@ -120,11 +120,11 @@ struct store_reader {
 	void	(*first)(void *, size_t i, const struct store_row *);
 
 	/*
-	 * A row that is new to this daemon. Its id may be one that the batch
-	 * does not touch, or one whose first reading is not complete: that
-	 * reading must begin again, and the callee zeroes the cursor. After a
-	 * start: the rows of the last CACHE_INSTANCE_SECONDS, as many as can be
-	 * read quickly.
+	 * A row that is new to this daemon. The batch need not touch its id.
+	 * If the first reading of the id is not complete, the callee zeroes
+	 * the cursor, so that this reading begins again. The first batch after
+	 * a start also reports the rows of the last CACHE_INSTANCE_SECONDS, as
+	 * many as can be read quickly.
 	 */
 	void	(*news)(void *, const struct store_row *);
 
@@ -154,14 +154,14 @@ void			 store_start_helper(struct role_start *,
 			    const struct settings *);
 
 /*
- * Connects or opens, upgrades the tables of an older program (ledger/schema.h),
- * prepares statements. NULL with a printable reason in `reason`: only the
- * administrator can mend it, or, with *away set, the server is away and the
- * next process may reach it. An SQLite file that is locked, full or damaged is
- * not an error here: calls fail until it is usable. Nor is a file that may not
- * be written, if `replaces` (struct msg_identity) says that an earlier ledger
- * could. `directory` is the descriptor of that file's directory, -1 for
- * servers.
+ * Connects or opens, upgrades the tables of an older program
+ * (ledger/schema.h), prepares statements. Returns NULL on failure, with a
+ * printable reason in `reason`. *away: the server is away, and the next
+ * process may reach it; otherwise only the administrator can mend it. An
+ * SQLite file that is locked, full or damaged is not an error here: calls fail
+ * until it is usable. Nor is a file that may not be written, if `replaces`
+ * (struct msg_identity) says that an earlier ledger could. `directory` is the
+ * descriptor of that file's directory, -1 for servers.
  */
 struct store		*store_open(const struct settings *, int directory,
 			    bool replaces, bool *away, char *reason, size_t);
@@ -187,22 +187,22 @@ const char		*store_error(const struct store *);
 /*
  * Begins a transaction that holds the locks of the touched ids, and reads the
  * rows newer than each cursor. For ids that are not loaded it reads further
- * rows: about `budget` in all, but some of each id.
+ * rows: about `budget` in all, but at least a few of each id.
  */
 enum store_result	 store_begin(struct store *, struct store_batch *,
 			    const struct store_reader *);
 
 /*
  * The store copies the structs; the bytes that they point to must stay valid
- * until store_commit or store_rollback. `touch` is the index of the row's id.
+ * until store_commit or store_rollback. `touch` is the index in batch->touch.
  */
 void			 store_append(struct store *, size_t touch,
 			    const struct store_row *);
 void			 store_see(struct store *, const struct store_value *);
 
 /*
- * Adds one hit of (id, seconds) to limit_report, or, of kind HIT_NEAR, to
- * limit_warning.
+ * Adds one hit of (id, seconds): of kind HIT_NEAR to limit_warning, any other
+ * to limit_report.
  */
 void			 store_hit(struct store *, enum hit_kind,
 			    const char *id, size_t idlen, int64_t seconds);
@@ -210,20 +210,20 @@ void			 store_hit(struct store *, enum hit_kind,
 /*
  * After STORE_OK the cursors are moved past the appended rows. After any other
  * result nothing was written (STORE_LOST: the result is unknown), and the cache
- * must drop the touched ids. *later, in: whether the store may commit without
- * waiting for the disk, so that others see the rows but a loss of power can
- * undo them until store_flush; out: whether it did.
+ * must drop the touched ids. With *later set the store may commit without
+ * waiting for the disk: others see the rows, but a loss of power can undo them
+ * until store_flush. On return *later says whether it did.
  */
 enum store_result	 store_commit(struct store *, bool *later);
 void			 store_rollback(struct store *);
 
 /*
- * Commits that are not durable yet: at most one at a time, while the next batch
- * begins, where the backend can do that (store_overlaps). The function given to
- * store_on_flushed is called once the commit is durable, after store_commit has
- * returned, also from within other calls; it may send answers, but must not
- * call the store. store_flush checks whether the commit is durable, or waits
- * until it is: STORE_OK or STORE_LOST.
+ * If store_overlaps, one commit may not be durable yet while the next batch
+ * begins. The function given to store_on_flushed is called as soon as the
+ * commit is durable: never inside store_commit, perhaps inside another call of
+ * the store. It may send answers, but must not call the store. store_flush
+ * checks whether the commit is durable, or waits until it is: STORE_OK or
+ * STORE_LOST.
  */
 bool			 store_overlaps(const struct store *);
 enum store_result	 store_flush(struct store *, bool wait);
@@ -271,8 +271,8 @@ struct store_kept {
 /*
  * Deletes the next rows and values with a date outside of `kept`, in one short
  * transaction that looks at about `max` rows. *position is 0 at first, then the
- * value that the last call left; -1: all is done. `kept` may grow between
- * calls, when the clock is set.
+ * value that the last call left; -1: all is done. If the clock is set,
+ * `kept` may be wider in the next call.
  */
 enum store_result	 store_clean(struct store *, const struct store_kept *,
 			    size_t max, int64_t *position, int64_t *deleted);
@@ -307,8 +307,8 @@ enum store_result	 store_overrides(struct store *, int64_t now,
 
 /*
  * Writes overrides, all or none: each replaces the one of its kind and id, and
- * those that end at or before `now` are deleted. One whose `until` has passed
- * is only deleted. Ids are in their stored form; `who` and `reason` are UTF-8
+ * those that end at or before `now` are deleted. One that has ended already is
+ * not written. Ids are in their stored form; `who` and `reason` are UTF-8
  * without NUL.
  */
 enum store_result	 store_set_overrides(struct store *,

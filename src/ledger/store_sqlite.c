@@ -172,8 +172,9 @@ store_note(struct store *s)
 }
 
 /*
- * Closes the file: what is in memory may not be in the next file. The keeper
- * closes it too, so that the next process to open it reads what is on the disk.
+ * Closes the file and drops what memory holds of it: the next file may be
+ * another one. The keeper closes it too, so that the next opening reads the
+ * disk and not the shared memory.
  */
 static void
 store_away(struct store *s)
@@ -266,7 +267,7 @@ store_connect(struct store *s)
 	if (store_prepare(s) == 0 && (!s->damaged ||
 	    store_forget_runs(s) == 0)) {
 		s->damaged = false;
-		/* The log may have been created only now. */
+		/* The log may not have existed at sqlite_open. */
 		(void)sqlite_look(s->db);
 		return STORE_OK;
 	}
@@ -280,7 +281,7 @@ store_connect(struct store *s)
 
 /*
  * Whether the names still lead to the open files. If not, our log is copied
- * into our file before that is closed, wherever it is now.
+ * into the file that we have open, renamed or not, and then that is closed.
  */
 static bool
 store_same_files(struct store *s)
@@ -442,7 +443,7 @@ store_read_value(struct store *s, struct store_value *v)
 	if ((more = sqlite_step(s->db, VALUE)) == 1) {
 		v->date = sqlite_column(s->db, VALUE, 0);
 		sqlite_reset(s->db, VALUE);
-		/* Its count is invalid before the value is deleted. */
+		/* No count includes this date any more. */
 		if (v->date < s->oldest || v->date > s->newest)
 			v->date = -1;
 	}
@@ -478,8 +479,8 @@ store_read_batch(struct store *s, struct store_batch *batch,
 }
 
 /*
- * A file that cannot be written can still be read for refusals: the batch goes
- * on, and fails at its end.
+ * Refusals only read, so a batch goes on with a file that cannot be written.
+ * Its commit then fails.
  */
 static int
 store_begin_any(struct store *s)

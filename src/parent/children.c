@@ -16,10 +16,10 @@
 
 #define READY_MS	(120 * 1000)	/* time to convert old tables */
 #define LEAVE_MS	(5 * 1000)
-#define CALM_MS		(60 * 1000)	/* longer: no quick succession */
+#define CALM_MS		(60 * 1000)	/* a longer life ends the back-off */
 #define ALIVE_MS	5000		/* between questions to the engine */
 #define ALIVE_MOST	3		/* questions without an answer */
-#define AWAY_MS		500		/* least between looks for one */
+#define AWAY_MS		500		/* least between looks for a database */
 #define DATABASE_MODE	0750
 
 /* Milliseconds before the n-th start in quick succession. */
@@ -251,7 +251,7 @@ schedule(struct parent *p, enum slot slot, struct mono since, bool away)
 	wait = backoff[restart->quick < NBACKOFF ?
 	    restart->quick : NBACKOFF - 1];
 	restart->at = clock_after(now, wait);
-	/* Logs while the pauses grow, and not for ever. */
+	/* Warns until the longest pause is reached. */
 	if (wait > 0 && restart->quick < NBACKOFF)
 		log_warning("%s keeps ending; starting it again in %d.%d s",
 		    children_name(p, slot), wait / 1000, wait % 1000 / 100);
@@ -259,8 +259,9 @@ schedule(struct parent *p, enum slot slot, struct mono since, bool away)
 }
 
 /*
- * Whether a child's end ends the start of the daemon: if the child has sent a
- * fault, if the engine was not ready yet, or if it ends again and again.
+ * Whether the daemon's start fails because this child ended: if the child has
+ * sent a fault, if the engine was not ready yet, or if it ends again and
+ * again.
  */
 static bool
 start_failed(const struct parent *p, enum slot slot, const struct child *child)
@@ -375,7 +376,7 @@ on_late(struct parent *p, enum slot slot)
 
 	if (child->killed)
 		return;
-	/* It may have ended, and its signal may be lost. */
+	/* It may have ended without a SIGCHLD that was seen. */
 	children_reap(p);
 	if (child->state != CHILD_STARTING && child->state != CHILD_LEAVING)
 		return;
