@@ -197,8 +197,11 @@ sub mysql_tls {
 	ok_refused($db, 'an issuer that is not in it', qr/certificate|SSL|TLS/i,
 	    ssl => { capath => directory_of($c->{stranger}) });
 	present($db, $c->{other});
+	# Connector/C 3.4 does not check the name of a server on a loopback address.
+	my ($major, $minor) = qx(pkg-config --modversion libmariadb 2>/dev/null) =~
+	    /\A(\d+)\.(\d+)/;
 	ok_refused($db, 'a wrong name', qr/certificate|SSL|TLS/i, ssl => { ca => $c->{ca} },
-	    ssl_mode => 'VERIFY_IDENTITY');
+	    ssl_mode => 'VERIFY_IDENTITY') if !$major || $major == 3 && $minor < 4;
 	ok_connects($db, 'not verified', ssl_mode => 'REQUIRED');
 	present($db, $c->{good});
 	$db->sql("ALTER USER 'daemon'\@'$_' REQUIRE NONE") for qw(127.0.0.1 localhost);
