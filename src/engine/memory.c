@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "decision/per_mail.h"
 #include "decision/retry.h"
 #include "engine/memory.h"
 #include "engine/memory_state.h"
@@ -372,24 +373,12 @@ mail_fits(struct memory *m, const struct msg_charge *charge, size_t n,
 	const struct msg_charge_key	*key = &charge->keys[n];
 	int64_t				 charged;
 
+	if (key->max_per_mail == 0 || v->charged[n] == 0)
+		return true;
 	charged = key_charged(m, charge, key, hash);
-	if (key->max_per_mail == 0 || v->charged[n] == 0 ||
-	    num_add_clamp(charged, v->charged[n]) <= key->max_per_mail)
+	if (!per_mail_exceeded(key, charged, v->charged[n]) ||
+	    per_mail_goes_on(v, key, n, charged))
 		return true;
-	if (key->shadow) {
-		v->shadowed |= UINT32_C(1) << n;
-		v->full[n].limit = (struct limit){
-			.mails = key->max_per_mail
-		};
-		v->full[n].used = charged;
-		return true;
-	}
-	v->verdict = VERDICT_REFUSED;
-	v->over = 0;
-	v->never = v->per_mail = true;
-	v->key = (uint16_t)n;
-	v->limit = (struct limit){ .mails = key->max_per_mail };
-	v->used = charged;
 	v->retry_after = 0;
 	return false;
 }

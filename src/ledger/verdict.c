@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "decision/per_mail.h"
 #include "decision/retry.h"
 #include "ledger/verdict.h"
 #include "ledger/verdict_hits.h"
@@ -235,37 +236,22 @@ verdict_full(const struct verdict_context *ctx, struct verdict_charge *c,
 
 /*
  * Whether the mail stays within max_per_mail, counting what its instance was
- * already charged. A soft action is for limits only, so beyond max_per_mail the
- * mail is refused.
+ * already charged, or the rule is in shadow; else the verdict is a refusal.
  */
 static bool
 verdict_mail_fits(struct verdict_context *ctx, struct verdict_charge *c,
     size_t n)
 {
 	const struct verdict_key	*k = &c->keys[n];
-	struct msg_verdict		*v = &c->verdict;
 	int64_t				 charged;
 
+	if (k->charge.max_per_mail == 0)
+		return true;
 	charged = verdict_charged(ctx, c, k);
-	if (k->charge.max_per_mail == 0 ||
-	    num_add_clamp(charged, k->amount) <= k->charge.max_per_mail)
+	if (!per_mail_exceeded(&k->charge, charged, k->amount))
 		return true;
 	verdict_hits_mail(ctx, k);
-	if (k->charge.shadow) {
-		v->shadowed |= UINT32_C(1) << n;
-		v->full[n].limit = (struct limit){
-			.mails = k->charge.max_per_mail
-		};
-		v->full[n].used = charged;
-		return true;
-	}
-	v->verdict = VERDICT_REFUSED;
-	v->over = 0;
-	v->never = v->per_mail = true;
-	v->key = (uint16_t)n;
-	v->limit = (struct limit){ .mails = k->charge.max_per_mail };
-	v->used = charged;
-	return false;
+	return per_mail_goes_on(&c->verdict, &k->charge, n, charged);
 }
 
 /*
