@@ -37,7 +37,7 @@ COMPAT_SRCS =	${COMPAT_SRCS_${OS}}
 
 ROLE_SRCS =	src/role/role.c
 # Pure: used by the ledger and by the memory of the engine.
-DECISION_SRCS =	src/decision/override.c src/decision/per_mail.c \
+DECISION_SRCS =	src/decision/habit.c src/decision/override.c src/decision/per_mail.c \
 		src/decision/retry.c
 COMMON_SRCS =	${LIB_SRCS} ${DECISION_SRCS} ${IPC_SRCS} ${CONF_SRCS} ${SANDBOX_SRCS} ${COMPAT_SRCS}
 

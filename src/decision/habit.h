@@ -1,0 +1,80 @@
+#ifndef HABIT_H
+#define HABIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * What a rule that counts "new_recipients" knows of a key: from which networks
+ * it sends, and to whom (policyd-rate-limit.conf(5), count). Pure. Times are
+ * seconds since 1970.
+ */
+
+/* How many pairs of a key are kept. */
+#define HABIT_RECIPIENTS	4096
+#define HABIT_NETWORKS		256
+
+/* A rule only learns for so many seconds after its name was first seen. */
+#define HABIT_LEARNING		(INT64_C(14) * 86400)
+
+/*
+ * A key and a network, or a key and a recipient. `last` is exact to the day: a
+ * pair is written at most once a day.
+ */
+struct habit_pair {
+	int64_t	first;		/* first accepted mail, or for a network the
+				   end of the day of the last refusal, if that
+				   was later; -1: not known */
+	int64_t	last;		/* last accepted mail */
+};
+
+/* The fields of a rule. */
+struct habit_terms {
+	int64_t	unfamiliar;	/* 0: every network is unfamiliar */
+	int64_t	learn;
+};
+
+/* Whether it is known: accepted within `learn`. */
+bool	habit_known(const struct habit_pair *, const struct habit_terms *,
+	    int64_t now);
+
+/* Whether the network is familiar to the key. NULL: its address is unknown. */
+bool	habit_familiar(const struct habit_pair *network,
+	    const struct habit_terms *, int64_t now);
+
+/*
+ * What a request counts that has `n` recipients. `recipient` is NULL where the
+ * request names none.
+ */
+int64_t	habit_amount(const struct habit_pair *network,
+	    const struct habit_pair *recipient, int64_t n,
+	    const struct habit_terms *, int64_t now);
+
+/*
+ * A mail was accepted: learns the pair. A refusal of the rule's own: the time
+ * of the network starts again. True: the pair has changed and is to be written.
+ */
+bool	habit_learn(struct habit_pair *, const struct habit_terms *,
+	    int64_t now);
+bool	habit_refuse(struct habit_pair *network, const struct habit_terms *,
+	    int64_t now);
+
+/* Whether the rule whose name was first seen at `first` only learns. */
+bool	habit_learning(int64_t first, int64_t now);
+
+struct habit_entry {
+	uint64_t		hash;
+	struct habit_pair	pair;
+};
+
+/*
+ * Chooses which pairs of a key to delete, so that at most `max` are left: the
+ * least recently used, and unfamiliar networks before familiar ones. Returns
+ * their number and moves them to the front of the list. It is a few more than
+ * needed, so that not every further pair asks for it.
+ */
+size_t	habit_evict(struct habit_entry *, size_t n, size_t max, bool networks,
+	    const struct habit_terms *, int64_t now);
+
+#endif
