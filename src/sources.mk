@@ -78,7 +78,7 @@ LEDGER_MYSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/mysqldb.c \
 REPORT_SRCS =	src/report/connect.c src/report/main.c src/report/session.c \
 		src/report/tls.c ${REPORT_PURE_SRCS}
 CTL_SRCS =	src/ctl/main.c ${CTL_ROOM_SRCS}
-CTL_ROOM_SRCS =	src/ctl/answer.c src/ctl/duration.c src/ctl/health.c src/ctl/json.c \
+CTL_ROOM_SRCS =	src/ctl/answer.c src/ctl/ask.c src/ctl/duration.c src/ctl/health.c src/ctl/json.c \
 		src/ctl/openmetrics.c \
 		src/ctl/show.c src/ctl/terminal.c
 
@@ -102,6 +102,7 @@ RIG_PGSQL_SRCS = regress/ledger/outsider_pgsql.c \
 RIG_MYSQL_SRCS = regress/ledger/outsider_mysql.c \
 		regress/ledger/outsider_server.c ${LEDGER_MYSQL_SRCS}
 ENGINE_ROOM_SRCS = src/engine/action.c src/engine/blocks.c src/engine/budget.c \
+		src/engine/audit.c \
 		src/engine/change.c src/engine/client.c \
 		src/engine/command.c \
 		src/engine/control.c src/engine/decide.c src/engine/explain.c \

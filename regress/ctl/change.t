@@ -41,9 +41,9 @@ subtest 'reset' => sub {
 	is($one->ask(sasl_username => 'bob'), 'reject 3 3',
 	    'it counts from zero after the reset');
 	is(ctl_json($one, 'reset', 'nobody')->{resets}[0]{n}, 0, 'an unknown id');
-	ok($one->wait_log(qr/policyctl: uid=$> asks for: reset Bob$/m),
+	ok($one->wait_log(qr/policyctl: uid=$> gid=\d+ asks for: reset Bob$/m),
 	    'the log names the user who reset');
-	ok($one->wait_log(qr/policyctl: uid=$>: reset Bob: done$/m), 'and that it was done');
+	ok($one->wait_log(qr/policyctl: uid=$> gid=\d+: reset Bob: done$/m), 'and that it was done');
 	$one->restart;
 	is($one->ask(sasl_username => 'bob'), 'reject 3 3', 'the same after a restart');
 	is((ctl($one, 'reset', 'bob'))[1], "bob: 3 taken back\n", 'for people');
@@ -70,7 +70,7 @@ subtest 'grant' => sub {
 	is($one->ask(sasl_username => 'bob'), 'reject 5 5', 'the same after a restart');
 	for my $bad ('x', 0, -1) {
 		is((ctl($one, 'grant', 'bob', $bad, 1))[0], 3, "grant bob $bad");
-		ok($one->wait_log(qr/uid=$>: grant bob $bad \@\d+: failed: ./), 'the log says so');
+		ok($one->wait_log(qr/uid=$> gid=\d+: grant bob $bad \@\d+: failed: ./), 'the log says so');
 	}
 	is((ctl($one, 'grant', 'bob', 1, $_))[0], 1, "grant for $_: no duration")
 	    for 0, 'x', '9' x 30, 'until 25:00', 'until 2026-02-30', 'until';
@@ -463,12 +463,12 @@ subtest 'the database is full or away' => sub {
 	kill 'STOP', $d->child('ledger-sqlite');
 	is((ctl($d, 'block', 'bob', 60))[0], 3, 'no answer is no success');
 	is((ctl($d, 'reset', 'bob'))[0], 3, 'nor for reset');
-	ok($d->wait_log(qr/uid=$>: block bob \@\d+: not answered in time$/m), 'the log says so');
-	unlike($d->log, qr/uid=$>: \S.*: (?:done|failed)/, 'and no more than that');
+	ok($d->wait_log(qr/uid=$> gid=\d+: block bob \@\d+: not answered in time$/m), 'the log says so');
+	unlike($d->log, qr/uid=$> gid=\d+: \S.*: (?:done|failed)/, 'and no more than that');
 	kill 'CONT', $d->child('ledger-sqlite');
-	ok($d->wait_log(qr/uid=$>: block bob \@\d+: done$/m), 'and, in the end, that it was done');
+	ok($d->wait_log(qr/uid=$> gid=\d+: block bob \@\d+: done$/m), 'and, in the end, that it was done');
 	is($d->ask(sasl_username => 'bob'), $blocked, 'as it was');
-	ok($d->wait_log(qr/uid=$>: reset bob: failed: ./), 'or was not');
+	ok($d->wait_log(qr/uid=$> gid=\d+: reset bob: failed: ./), 'or was not');
 
 	# Nobody is left who could tell.
 	my $ledger = $d->child('ledger-sqlite');
@@ -478,10 +478,10 @@ subtest 'the database is full or away' => sub {
 	ok(wait_until { (ctl($d, 'show', 'bob'))[0] == 0 }, 'the next ledger serves');
 	my $lock = Fault::lock_database($d);
 	is((ctl($d, 'block', 'eve', 60))[0], 3, 'a locked database');
-	ok($d->wait_log(qr/uid=$>: block eve \@\d+: failed: ./), 'is in the log');
+	ok($d->wait_log(qr/uid=$> gid=\d+: block eve \@\d+: failed: ./), 'is in the log');
 	$lock->();
 	$d->ends_well;
-	ok($d->wait_log(qr/uid=$>: unblock bob: nobody knows how it ended$/m),
+	ok($d->wait_log(qr/uid=$> gid=\d+: unblock bob: nobody knows how it ended$/m),
 	    'the log says that the result is unknown');
 };
 

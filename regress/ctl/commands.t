@@ -275,9 +275,9 @@ subtest 'reload' => sub {
 	like($err, qr/:1:\d+: .*limits/, 'with the place');
 	is($d->ask(sasl_username => 'bob'), 'reject full',
 	    'the running configuration stays in use');
-	ok($d->wait_log(qr/engine: policyctl: uid=$>: reload: done$/m),
+	ok($d->wait_log(qr/engine: policyctl: uid=$> gid=\d+: reload: done$/m),
 	    'the log names the user who reloaded');
-	ok($d->wait_log(qr/engine: policyctl: uid=$>: reload: failed: the new configuration /),
+	ok($d->wait_log(qr/engine: policyctl: uid=$> gid=\d+: reload: failed: the new configuration /),
 	    'and how it went');
 	$d->ends_well;
 };
@@ -333,8 +333,8 @@ subtest 'permissions' => sub {
 		like($err, qr/permission denied/, 'the reason is printed');
 	}
 	my $uid = getpwnam 'daemon';
-	ok($d->wait_log(qr/policyctl: uid=$uid may not reload/), 'and that is logged');
-	my @lines = $d->log =~ /uid=$uid may not/g;
+	ok($d->wait_log(qr/policyctl: uid=$uid gid=\d+ may not reload/), 'and that is logged');
+	my @lines = $d->log =~ /uid=$uid gid=\d+ may not/g;
 	cmp_ok(scalar @lines, '<', 10, 'a few times only, however often it is tried');
 	unlike($d->log, qr/parent: policyctl asks/, 'the parent hears nothing of it');
 	$d->ends_well;

@@ -83,6 +83,8 @@ my @examples = (
 	'report = True; report_to = "a@b.example"; limits = [[1, 60]]',
 	'report = True; report_to = "a@b.example"; smtp_tls_cafile = "/x"',
 	'report = True; report_to = "a@b.example"; smtp_tls = "none"; smtp_starttls = True',
+	# The last one, since no policyctl can reload after it.
+	'control_socket = None; control_group = "root"',
 );
 # As YAML has it, and what needs another socket.
 my $yaml = "delay_to_close: 1200\ndelay_to_close: 1201\n5: 1\n";

@@ -438,7 +438,8 @@ sub spawn {
 		open STDIN, '<', '/dev/null';
 		open STDOUT, '>>', $stdout or POSIX::_exit(126);
 		open STDERR, '>>', $stderr or POSIX::_exit(126);
-		my $environment = { NOTIFY_SOCKET => undef, %{$self->{environment} // {}} };
+		my $environment = { NOTIFY_SOCKET => undef, SUDO_UID => undef,
+		    %{$self->{environment} // {}} };
 		for (keys %$environment) {
 			if (defined $environment->{$_}) {
 				$ENV{$_} = $environment->{$_};

@@ -101,7 +101,8 @@ names(void **state)
 		"smtp_credentials", "delay_to_close", "count_mode",
 		"config_file", "fold_case", "recipient_delimiter",
 		"ipv4_prefix", "ipv6_prefix", "socket_user", "socket_group",
-		"allowed_clients", "control_socket", "db_timeout",
+		"allowed_clients", "control_socket", "control_group",
+		"operator_group", "db_timeout",
 		"db_insecure_auth", "never_action", "block_action",
 		"default_domain", "exempt", "smtp_tls", "smtp_tls_verify",
 		"sandbox_required",
@@ -122,7 +123,8 @@ roles(void **state)
 {
 	static const char *const	mine[] = {
 		"user", "group", "log", "pidfile", "config_file",
-		"socket_permission", "control_socket", NULL
+		"socket_permission", "control_socket", "control_group",
+		NULL
 	};
 	size_t				 i;
 

@@ -284,6 +284,31 @@ check_absolute(const struct settings *s, struct faults *faults,
 }
 
 static void
+check_control(const struct settings *s, struct faults *faults)
+{
+	static const char *const	groups[] = {
+		"control_group", "operator_group"
+	};
+	const struct sockaddr_un	sun = { .sun_family = AF_UNIX };
+	const struct value		*v;
+	size_t				i, longest = sizeof(sun.sun_path) - 1;
+
+	check_absolute(s, faults, "control_socket", s->control_socket);
+	for (i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
+		if (s->control_socket == NULL && check_is_given(s, groups[i]) &&
+		    settings_lookup(s, groups[i])->type != VALUE_NONE)
+			check_advise(s, faults, groups[i], "%s has no effect: "
+			    "control_socket is None", groups[i]);
+	if (s->control_socket == NULL || s->operator_group == NULL ||
+	    strlen(s->control_socket) + strlen(SETTINGS_OPERATOR) <= longest)
+		return;
+	v = settings_lookup(s, "operator_group");
+	fault_error(faults, v->line, v->column, "operator_group: the path "
+	    "\"%s%s\" is longer than the %zu bytes that a socket may have",
+	    s->control_socket, SETTINGS_OPERATOR, longest);
+}
+
+static void
 check_sockets(const struct settings *s, struct faults *faults)
 {
 	const struct value		*v;
@@ -309,7 +334,7 @@ check_sockets(const struct settings *s, struct faults *faults)
 		if (socket->path != NULL)
 			check_absolute(s, faults, "SOCKET", socket->path);
 	}
-	check_absolute(s, faults, "control_socket", s->control_socket);
+	check_control(s, faults);
 	check_absolute(s, faults, "pidfile", s->pidfile);
 	v = value_get(s->sqlite_config, "database");
 	if (s->backend == BACKEND_SQLITE && v != NULL && v->type == VALUE_STR)

@@ -131,6 +131,8 @@ settings_free(struct settings *s)
 	free(s->socket_group);
 	free(s->allowed_clients.list);
 	free(s->control_socket);
+	free(s->control_group);
+	free(s->operator_group);
 	free(s);
 }
 

@@ -179,6 +179,8 @@ struct settings {
 	char			*socket_group;
 	struct settings_networks allowed_clients;
 	char			*control_socket;	/* NULL: none */
+	char			*control_group;		/* NULL: as it is */
+	char			*operator_group;	/* NULL: no socket */
 	bool			 db_insecure_auth;
 	bool			 sandbox_required;
 	int64_t			 db_timeout;		/* milliseconds */
@@ -195,6 +197,9 @@ struct settings {
 	struct value		*values[SETTINGS_MAX];
 	uint64_t		 given;			/* a bit for each row */
 };
+
+/* Behind control_socket: the path of the socket of operator_group. */
+#define SETTINGS_OPERATOR	".operator"
 
 struct settings	*settings_new(void);		/* all defaults */
 void		 settings_free(struct settings *);	/* wipes secrets */

@@ -1,7 +1,4 @@
 #include <sys/types.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
 
 #include <errno.h>
 #include <inttypes.h>
@@ -14,6 +11,7 @@
 
 #include "conf/paths.h"
 #include "ctl/answer.h"
+#include "ctl/ask.h"
 #include "ctl/duration.h"
 #include "ctl/health.h"
 #include "ctl/json.h"
@@ -36,7 +34,6 @@ enum {
 };
 /* Only `status` exits with the statuses of enum health. */
 
-#define ANSWER_MAX	(64 * 1024 * 1024)
 #define REQUEST_MAX	65536
 #define WATCH_MS	2000
 #define PATIENCE_MAX	86400
@@ -135,60 +132,6 @@ usage(FILE *f)
 
 /* --- the daemon --- */
 
-static int
-ask_connect(void)
-{
-	struct sockaddr_un	sun;
-	struct timeval		patience = { 0, 0 };
-	int			fd;
-
-	memset(&sun, 0, sizeof(sun));
-	sun.sun_family = AF_UNIX;
-	if (strlcpy(sun.sun_path, option.socket, sizeof(sun.sun_path)) >=
-	    sizeof(sun.sun_path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) == -1)
-		return -1;
-	patience.tv_sec = (time_t)option.patience;
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
-	    sizeof(patience)) == 0 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO,
-	    &patience, sizeof(patience)) == 0 &&
-	    connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
-		return fd;
-	close(fd);
-	return -1;
-}
-
-/* Writes the request and reads the whole answer. 0, or -1 with errno. */
-static int
-ask_talk(int fd, const struct str *question, struct str *answer)
-{
-	char	bytes[16384];
-	size_t	at = 0;
-	ssize_t	n;
-
-	while (at < question->len) {
-		n = write(fd, question->data + at, question->len - at);
-		if (n == -1 && errno != EINTR)
-			break;
-		if (n > 0)
-			at += (size_t)n;
-	}
-	while ((n = read(fd, bytes, sizeof(bytes))) != 0) {
-		if (n == -1 && errno != EINTR)
-			return -1;
-		if (n > 0)
-			str_add(answer, bytes, (size_t)n);
-		if (answer->len > ANSWER_MAX) {
-			errno = EMSGSIZE;
-			return -1;
-		}
-	}
-	return 0;
-}
-
 /* Appends a failure to `fault`; *health is the health that follows from it. */
 static int
 ask(const struct str *question, struct answer *a, struct str *fault,
@@ -199,8 +142,9 @@ ask(const struct str *question, struct answer *a, struct str *fault,
 
 	memset(a, 0, sizeof(*a));
 	str_init(&bytes);
-	if ((fd = ask_connect()) == -1 ||
-	    ask_talk(fd, question, &bytes) == -1) {
+	if ((fd = ask_connect(option.socket, option.patience, fault)) == -1)
+		*health = health_of_errno(errno);
+	else if (ask_talk(fd, question, &bytes) == -1) {
 		error = errno;
 		*health = health_of_errno(error);
 		str_addf(fault, "%s: %s", option.socket, error == EAGAIN ?
@@ -472,6 +416,7 @@ run(int argc, char **argv)
 	status = command->show == show_status ? (int)HEALTH_UNKNOWN :
 	    STATUS_USAGE;
 	str_init(&question);
+	ask_begin(&question);
 	add_word(&question, command->name);
 	for (i = 1; i < argc; i++) {
 		if (set_flag(command, argv[i]))

@@ -164,19 +164,47 @@ add_window(struct str *out, const struct answer_record *r, size_t width)
 
 /* --- blocks and grants --- */
 
-/* Adds "uid=0" as "root", if this host knows the name. */
+/* The number behind `name`, which ends at a space or the end; -1: no such. */
+static int64_t
+who_number(const char *who, const char *name)
+{
+	const char	*at = strstr(who, name);
+	int64_t		 n;
+
+	if (at == NULL)
+		return -1;
+	at += strlen(name);
+	return num_parse(at, strcspn(at, " "), 0, UINT32_MAX, &n) == 0 ? n : -1;
+}
+
+static void
+add_user(struct str *out, int64_t uid)
+{
+	struct passwd	*pw;
+
+	if ((pw = getpwuid((uid_t)uid)) != NULL)
+		str_adds(out, pw->pw_name);
+	else
+		str_addf(out, "uid=%" PRId64, uid);
+}
+
+/* Adds "uid=0 claimed_sudo_uid=7" with the names that this host has for it. */
 static void
 add_who(struct str *out, const char *who)
 {
-	struct passwd	*pw;
-	int64_t		 uid;
+	int64_t	uid, sudo;
 
-	if (strncmp(who, "uid=", 4) == 0 &&
-	    num_parse(who + 4, strlen(who + 4), 0, UINT32_MAX, &uid) == 0 &&
-	    (pw = getpwuid((uid_t)uid)) != NULL)
-		str_adds(out, pw->pw_name);
-	else
+	uid = strncmp(who, "uid=", 4) == 0 ? who_number(who, "uid=") : -1;
+	if (uid == -1) {
 		str_adds(out, who);
+		return;
+	}
+	add_user(out, uid);
+	if ((sudo = who_number(who, " claimed_sudo_uid=")) == -1)
+		return;
+	str_adds(out, " (SUDO_UID: ");
+	add_user(out, sudo);
+	str_addc(out, ')');
 }
 
 /* Adds a time_t as local time. */

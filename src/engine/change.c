@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/audit.h"
 #include "engine/blocks.h"
 #include "engine/change.h"
 #include "engine/explain.h"
@@ -136,10 +137,9 @@ change_ask(struct control *c, enum override_kind kind, int64_t until,
 {
 	struct msg_override	*m = &change.override;
 	struct str		 payload;
-	char			 who[OVERRIDE_WHO_MAX];
+	char			 who[AUDIT_PEER_MAX];
 
-	(void)snprintf(who, sizeof(who), "uid=%lu",
-	    (unsigned long)control_uid(c));
+	(void)audit_who(control_audit(c), who);
 	m->kind = (uint8_t)kind;
 	m->since = 0;
 	m->until = until;

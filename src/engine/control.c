@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/audit.h"
 #include "engine/control.h"
 #include "engine/link.h"
 #include "engine/reply.h"
@@ -21,10 +22,9 @@
 #define GONE_MOST	64		/* closed ones, kept for the log */
 #define TALK_MS		10000		/* to send, and to read */
 #define WISH_MS		120000		/* for a wish */
-#define DENIED_SECONDS	10		/* between two such lines in the log */
+#define UNKNOWN_SECONDS	10		/* between two such lines in the log */
 #define LEDGER_MS	1000		/* in addition to db_timeout */
 #define LATE_MS		(60 * 60 * 1000)	/* to log how a change ended */
-#define SAID_MAX	200		/* bytes of a change, in the log */
 #define NO_WISH		WISH__MAX
 
 enum control_state {
@@ -38,11 +38,11 @@ struct control {
 	TAILQ_ENTRY(control)		 entry;
 	uint64_t			 number;
 	int				 fd;
-	uid_t				 uid;
+	enum control_access		 access;
+	struct audit			 audit;
 	enum control_state		 state;
 	const struct control_command	*command;
 	enum wish			 wish;	/* NO_WISH: none */
-	char				*said;	/* a change under way */
 	bool				 late;	/* the answer was sent */
 	struct control_question		 question;
 	struct str			 in;
@@ -66,54 +66,6 @@ static struct {
 	const struct control_command *(*find)(const struct control_word *);
 } controls;
 
-/* --- the log: every change, who asked for it and how it ended --- */
-
-static void
-control_said(struct control *c, const struct control_word *word, size_t n)
-{
-	struct str	line;
-	char		text[SAID_MAX];
-	size_t		i;
-
-	str_init(&line);
-	for (i = 0; i < n; i++)
-		str_addf(&line, "%s%s", i > 0 ? " " : "", str_printable(text,
-		    sizeof(text), word[i].bytes, word[i].len));
-	log_notice("policyctl: uid=%lu asks for: %s", (unsigned long)c->uid,
-	    line.data);
-	c->said = alloc_string(line.data);
-	str_clear(&line);
-}
-
-static void
-control_log(const struct control *c, const char *how, const char *why)
-{
-	if (c->said != NULL)
-		log_notice("policyctl: uid=%lu: %s: %s%s",
-		    (unsigned long)c->uid, c->said, how, why);
-}
-
-/* A local user must not be able to fill the log. */
-static void
-control_log_denied(const struct control *c)
-{
-	static struct log_limit	limit;
-	unsigned int		held;
-
-	if (log_allowed(&limit, DENIED_SECONDS, &held))
-		log_warning("policyctl: uid=%lu may not %s (%u more refused "
-		    "and not shown)", (unsigned long)c->uid, c->command->name,
-		    held);
-}
-
-static void
-control_ended(struct control *c, const char *how, const char *why)
-{
-	control_log(c, how, why);
-	free(c->said);
-	c->said = NULL;
-}
-
 /* --- connections --- */
 
 static void
@@ -132,7 +84,7 @@ control_leave(struct control *c)
 static void
 control_free(struct control *c)
 {
-	control_ended(c, "nobody knows how it ended", "");
+	audit_ended(&c->audit, "nobody knows how it ended", "");
 	control_leave(c);
 	controls.gone--;
 	event_del(&c->timer);
@@ -161,7 +113,7 @@ control_time(struct control *c, int64_t ms)
 static void
 control_close(struct control *c)
 {
-	if (c->said == NULL || controls.gone == GONE_MOST) {
+	if (c->audit.said == NULL || controls.gone == GONE_MOST) {
 		control_free(c);
 		return;
 	}
@@ -211,10 +163,10 @@ control_answer(struct control *c)
 	return &c->answer;
 }
 
-uid_t
-control_uid(const struct control *c)
+const struct audit *
+control_audit(const struct control *c)
 {
-	return c->uid;
+	return &c->audit;
 }
 
 struct control_question *
@@ -252,7 +204,7 @@ control_was_late(struct control *c)
 void
 control_end(struct control *c)
 {
-	control_ended(c, "done", "");
+	audit_ended(&c->audit, "done", "");
 	if (control_was_late(c))
 		return;
 	str_adds(&c->out, "ok\n");
@@ -276,8 +228,8 @@ control_fail(struct control *c, const char *format, ...)
 	/* A reload's faults are in the log already; the last line sums up. */
 	last = strrchr(raw, '\n');
 	last = last != NULL ? last + 1 : raw;
-	control_ended(c, "failed: ", str_printable(text, sizeof(text), last,
-	    strlen(last)));
+	audit_ended(&c->audit, "failed: ", str_printable(text, sizeof(text),
+	    last, strlen(last)));
 	if (control_was_late(c))
 		return;
 	(void)str_printable(text, sizeof(text), raw, strlen(raw));
@@ -289,8 +241,8 @@ control_fail(struct control *c, const char *format, ...)
 static void
 control_fail_late(struct control *c, const char *text)
 {
-	control_log(c, "not answered in time", "");
-	c->late = c->said != NULL;
+	audit_log(&c->audit, "not answered in time", "");
+	c->late = c->audit.said != NULL;
 	str_addf(&c->out, "error %s\nend\n", text);
 	control_write(c);
 }
@@ -349,7 +301,8 @@ control_on_timer(int fd, short what, void *arg)
 static bool
 control_waits(const struct control *c)
 {
-	return c->state == CONTROL_WAITING || (c->late && c->said != NULL);
+	return c->state == CONTROL_WAITING ||
+	    (c->late && c->audit.said != NULL);
 }
 
 int
@@ -438,17 +391,46 @@ control_words(struct control_word *word, size_t max, size_t *n,
 }
 
 static void
+control_deny(struct control *c)
+{
+	const char	*name = c->command->name;
+	const char	*group = controls.held->settings->operator_group;
+
+	audit_denied(&c->audit, name);
+	if (c->command->access == CONTROL_OWN)
+		control_fail(c, "permission denied: %s is for root and the "
+		    "owner of the socket", name);
+	else if (group == NULL)
+		control_fail(c, "permission denied: %s is for root and the "
+		    "owner of the socket, since operator_group is not set",
+		    name);
+	else
+		control_fail(c, "permission denied: %s is for root, the owner "
+		    "of the socket and the group %s", name, group);
+}
+
+static void
 control_run(struct control *c, size_t len)
 {
-	struct control_word	word[CONTROL_WORDS_MAX];
+	struct control_word	words[CONTROL_WORDS_MAX + 1], *word = words;
 	size_t			n;
 
 	event_del(&c->readable);
-	if (control_words(word, CONTROL_WORDS_MAX, &n, c->in.data, len) == -1) {
+	if (control_words(words, CONTROL_WORDS_MAX + 1, &n, c->in.data,
+	    len) == -1) {
 		control_fail(c, "that is no question");
 		return;
 	}
-	if ((c->command = controls.find(&word[0])) == NULL) {
+	if (n > 1 && strncmp(word->bytes, CONTROL_SUDO,
+	    strlen(CONTROL_SUDO)) == 0) {
+		if (audit_claim(&c->audit, word) == -1) {
+			control_fail(c, "that is no question");
+			return;
+		}
+		word++;
+		n--;
+	}
+	if ((c->command = controls.find(word)) == NULL) {
 		control_fail(c, "unknown command");
 		return;
 	}
@@ -458,14 +440,12 @@ control_run(struct control *c, size_t len)
 		    c->command->name);
 		return;
 	}
-	if (c->command->changes && c->uid != 0 && c->uid != controls.owner) {
-		control_log_denied(c);
-		control_fail(c, "permission denied: %s is for root and the "
-		    "owner of the socket", c->command->name);
+	if (c->access > c->command->access) {
+		control_deny(c);
 		return;
 	}
 	if (c->command->changes)
-		control_said(c, word, n + 1);
+		audit_said(&c->audit, word, n + 1);
 	c->command->run(c, word + 1, n);
 }
 
@@ -498,49 +478,68 @@ control_on_readable(int fd, short what, void *arg)
 
 /* --- all of them --- */
 
-/* The oldest that is connected. */
+/* The oldest that is connected and has no more rights than `access`. */
 static struct control *
-control_oldest(void)
+control_oldest(enum control_access access)
 {
 	struct control	*c;
 
 	TAILQ_FOREACH(c, &controls.list, entry)
-		if (c->state != CONTROL_GONE)
+		if (c->state != CONTROL_GONE && c->access >= access)
 			break;
 	return c;
 }
 
+/*
+ * Whoever may do more must be able to connect, however many connections those
+ * who may do less hold; and root also where other administrators hold all.
+ */
+static bool
+control_room(enum control_access access)
+{
+	struct control	*oldest;
+
+	if (controls.count < MOST)
+		return true;
+	if (access == CONTROL_LOOK || (oldest = control_oldest(access ==
+	    CONTROL_OWN ? CONTROL_OWN : CONTROL_LOOK)) == NULL)
+		return false;
+	control_close(oldest);
+	return true;
+}
+
 void
-control_new(int fd)
+control_new(int fd, bool operator)
 {
 	static struct log_limit	 limit;
 	struct control		*c;
+	enum control_access	 access;
 	unsigned int		 held;
 	uid_t			 uid;
 	gid_t			 gid;
 
 	/* The BSDs cannot tell once the peer has closed its end. */
 	if (getpeereid(fd, &uid, &gid) == -1) {
-		if (log_allowed(&limit, DENIED_SECONDS, &held))
+		if (log_allowed(&limit, UNKNOWN_SECONDS, &held))
 			log_warning("policyctl: the peer's user is unknown: "
 			    "%s (%u more not shown)", strerror(errno), held);
 		close(fd);
 		return;
 	}
-	/*
-	 * Root must be able to connect, however many connections others hold.
-	 */
-	if (controls.count >= MOST) {
-		if (uid != 0 && uid != controls.owner) {
-			close(fd);
-			return;
-		}
-		control_close(control_oldest());
+	if (uid == 0 || uid == controls.owner)
+		access = CONTROL_OWN;
+	else
+		access = operator ? CONTROL_OPERATE : CONTROL_LOOK;
+	if (!control_room(access)) {
+		close(fd);
+		return;
 	}
 	c = alloc_zero(1, sizeof(*c));
 	c->number = ++controls.number;
 	c->fd = fd;
-	c->uid = uid;
+	c->access = access;
+	c->audit.uid = uid;
+	c->audit.gid = gid;
 	c->wish = NO_WISH;
 	str_init(&c->question.charge);
 	str_init(&c->question.word);

@@ -18,13 +18,17 @@
  * The socket of policyctl. A connection carries one command: words, each ended
  * by a NUL byte, and an empty word at the end. The answer is a line with "ok"
  * or with "error" and a text, then records (reply.h), then the line "end"; then
- * the connection is closed. The mode and owner of the socket say who may
- * connect; only root and the owner may change something. Connections, bytes and
- * time are bounded.
+ * the connection is closed. A word CONTROL_SUDO with a number may come first:
+ * the user who has called sudo, as policyctl claims. The mode and owner of each
+ * socket say who may connect; the socket says what such a user may do.
+ * Connections, bytes and time are bounded.
  */
+#define CONTROL_SUDO		"sudo_uid="
+
 #define CONTROL_REQUEST_MAX	(128 * 1024)
 #define CONTROL_WORDS_MAX	256
 
+struct audit;
 struct control;
 
 struct control_word {
@@ -32,12 +36,20 @@ struct control_word {
 	size_t		 len;
 };
 
+/* Who may use a command; whoever may do more comes first. */
+enum control_access {
+	CONTROL_OWN,		/* root and the owner of the socket */
+	CONTROL_OPERATE,	/* and whoever connects to the operators' */
+	CONTROL_LOOK		/* and whoever connects */
+};
+
 /* A command of command.c's table. */
 struct control_command {
 	const char	*name;
 	size_t		 min;		/* words after the name */
 	size_t		 max;
-	bool		 changes;
+	enum control_access access;
+	bool		 changes;	/* it is logged */
 	/*
 	 * Ends the command, or makes it wait for the answer that `told` takes.
 	 */
@@ -73,8 +85,11 @@ void	control_init(uid_t owner, struct channel *parent,
 /* Sets the settings, and the memory or NULL. They stay the caller's. */
 void	control_use(struct held *, struct memory *);
 
-/* Takes over a connected, non-blocking socket. */
-void	control_new(int fd);
+/*
+ * Takes over a connected, non-blocking socket; `operator`: it came by the
+ * socket of operator_group.
+ */
+void	control_new(int fd, bool operator);
 
 /* Closes all connections without an answer. */
 void	control_stop(void);
@@ -89,8 +104,8 @@ struct control_question	*control_question(struct control *);
 struct held		*control_held(void);
 struct memory		*control_memory(void);
 
-/* The user id of the caller. */
-uid_t		 control_uid(const struct control *);
+/* Who the caller is. */
+const struct audit	*control_audit(const struct control *);
 
 /* The str to append records to. */
 struct str	*control_answer(struct control *);

@@ -144,14 +144,21 @@ listen_allowed(const struct client_peer *peer)
 	return false;
 }
 
+static bool
+listen_is_control(const struct listener *l)
+{
+	return l->about.kind == LISTENER_CONTROL ||
+	    l->about.kind == LISTENER_OPERATOR;
+}
+
 static void
 listen_welcome(const struct listener *l, int fd,
     const struct sockaddr_storage *ss)
 {
 	struct client_peer	peer;
 
-	if (l->about.kind == LISTENER_CONTROL) {
-		control_new(fd);
+	if (listen_is_control(l)) {
+		control_new(fd, l->about.kind == LISTENER_OPERATOR);
 		return;
 	}
 	listen_peer(&peer, ss);
@@ -195,7 +202,7 @@ listen_on_readable(int lfd, short what, void *arg)
 
 	(void)what;
 	for (n = 0; n < ACCEPT_MOST; n++) {
-		if (l->about.kind != LISTENER_CONTROL && client_full() &&
+		if (!listen_is_control(l) && client_full() &&
 		    (!waits ||
 		    !listen_room("as many clients as there may be")))
 			return;

@@ -127,7 +127,8 @@ int	msg_identity_get(struct msg_identity *, const void *, size_t);
 enum listener_kind {
 	LISTENER_UNIX,
 	LISTENER_TCP,
-	LISTENER_CONTROL,
+	LISTENER_CONTROL,	/* of policyctl */
+	LISTENER_OPERATOR,	/* the same, for operator_group */
 	LISTENER__MAX
 };
 struct msg_listener {

@@ -65,8 +65,7 @@ read_configuration(struct parent *p)
 	int		status = STATUS_OK;
 
 	fault_init(&faults, NULL);
-	p->settings = load_settings(p->file, &faults);
-	fault_sort(&faults);
+	p->settings = reload_read(p, &faults);
 	if (p->settings == NULL)
 		status = options_fault_status(&faults);
 	else

@@ -15,6 +15,7 @@
 #include "parent/options.h"
 #include "parent/parent.h"
 #include "parent/readable.h"
+#include "parent/run_as.h"
 
 /* Values of long options without a letter. */
 enum {
@@ -229,6 +230,7 @@ options_configtest(const struct options *o)
 	s = load_settings(o->file, &faults);
 	if (s != NULL) {
 		options_check_names(s, &faults);
+		run_as_check_groups(s, false, &faults);
 		readable_check(s, &faults);
 		check_addresses(s, &faults);
 		check_rules_notes(s, &faults);

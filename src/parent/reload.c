@@ -27,6 +27,22 @@ reload_log_faults(const struct faults *faults)
 	}
 }
 
+struct settings *
+reload_read(const struct parent *p, struct faults *faults)
+{
+	struct settings	*settings;
+
+	settings = load_settings(p->file, faults);
+	/* Cleaning opens no socket. */
+	if (settings != NULL && !p->cleaning)
+		run_as_check_groups(settings, true, faults);
+	fault_sort(faults);
+	if (faults->errors == 0)
+		return settings;
+	settings_free(settings);
+	return NULL;
+}
+
 void
 reload_want(struct parent *p)
 {
@@ -233,8 +249,7 @@ begin(struct parent *p)
 	notify_reloading();
 	log_notice("reading the configuration again");
 	fault_init(&faults, NULL);
-	reload->settings = load_settings(p->file, &faults);
-	fault_sort(&faults);
+	reload->settings = reload_read(p, &faults);
 	reload_log_faults(&faults);
 	keep_faults(&reload->faults, &faults);
 	fault_clear(&faults);

@@ -12,6 +12,12 @@
  */
 void	reload_want(struct parent *);
 
+/*
+ * Reads the configuration and checks the groups of policyctl's sockets; NULL:
+ * the faults have an error.
+ */
+struct settings	*reload_read(const struct parent *, struct faults *);
+
 /* Begins a wanted reload when it is due. */
 void	reload_timers(struct parent *, struct mono now);
 int	reload_left(const struct parent *, struct mono now);

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -77,6 +78,54 @@ run_as_group(const char *name, gid_t *gid, char *why)
 		return nobody("group", name, errno, why);
 	*gid = gr->gr_gid;
 	return 0;
+}
+
+/* Whether this process may give a file of its own to the group. */
+static bool
+may_give(gid_t gid)
+{
+	gid_t	list[NGROUPS_MAX + 1];
+	int	i, n;
+
+	if (geteuid() == 0 || gid == getegid())
+		return true;
+	n = getgroups(NGROUPS_MAX + 1, list);
+	for (i = 0; i < n; i++)
+		if (list[i] == gid)
+			return true;
+	return false;
+}
+
+void
+run_as_check_groups(const struct settings *settings, bool member,
+    struct faults *faults)
+{
+	const struct {
+		const char	*setting;
+		const char	*group;
+	}			 groups[] = {
+		{ "control_group", settings->control_group },
+		{ "operator_group", settings->operator_group }
+	};
+	const struct value	*v;
+	char			 why[WHY_MAX];
+	gid_t			 gid = 0;
+	size_t			 i;
+
+	for (i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+		if (groups[i].group == NULL || settings->control_socket == NULL)
+			continue;
+		v = settings_lookup(settings, groups[i].setting);
+		if (run_as_group(groups[i].group, &gid, why) == -1)
+			fault_error(faults, v->line, v->column, "%s: %s",
+			    groups[i].setting, why);
+		else if (member && !may_give(gid))
+			fault_error(faults, v->line, v->column, "%s: the "
+			    "daemon was not started as root and is no member "
+			    "of the group %s; a unit of systemd needs "
+			    "SupplementaryGroups=%s", groups[i].setting,
+			    groups[i].group, groups[i].group);
+	}
 }
 
 int

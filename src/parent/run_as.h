@@ -38,4 +38,11 @@ struct directory_new	run_as_directory(const struct msg_identity *, mode_t);
 int	run_as_user(const char *name, uid_t *, char *why);
 int	run_as_group(const char *name, gid_t *, char *why);
 
+/*
+ * Adds an error for each of control_group and operator_group that does not
+ * exist, or, with `member`, that this process may not give a socket to.
+ */
+void	run_as_check_groups(const struct settings *, bool member,
+	    struct faults *);
+
 #endif

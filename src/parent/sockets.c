@@ -258,17 +258,20 @@ open_socket(struct listeners *fresh, const struct listeners *running,
 	    open_tcp(l, s, end, why);
 }
 
-/* The daemon can run without policyctl's socket, so a failure only warns. */
+/*
+ * Takes over `path`. The daemon can run without policyctl's sockets, so a
+ * failure only warns.
+ */
 static void
 open_control(struct listeners *fresh, const struct listeners *running,
-    const char *path, const struct msg_identity *identity)
+    enum listener_kind kind, char *path, const char *group,
+    const struct msg_identity *identity)
 {
 	const struct listener	*old;
 	struct listener		*l;
 	char			 why[WHY_MAX];
 
-	if (path == NULL || (l = add(fresh, LISTENER_CONTROL,
-	    alloc_string(path))) == NULL)
+	if ((l = add(fresh, kind, path)) == NULL)
 		return;
 	l->mode = CONTROL_MODE;
 	if (identity->drop) {
@@ -276,15 +279,31 @@ open_control(struct listeners *fresh, const struct listeners *running,
 		l->gid = identity->gid;
 	}
 	old = find(running, path);
-	if (old != NULL && (l->kind == old->kind || old->given)) {
-		share(l, old);
+	if (run_as_group(group, &l->gid, why) == 0) {
+		if (old != NULL && (l->kind == old->kind || old->given)) {
+			share(l, old);
+			return;
+		}
+		if (open_unix(l, old, identity, clock_mono(), why) == 0)
+			return;
+	}
+	log_warning("no control socket for policyctl: %s", why);
+	listener_clear(l);
+	fresh->count--;
+}
+
+static void
+open_controls(struct listeners *fresh, const struct listeners *running,
+    const struct settings *s, const struct msg_identity *identity)
+{
+	if (s->control_socket == NULL)
 		return;
-	}
-	if (open_unix(l, old, identity, clock_mono(), why) == -1) {
-		log_warning("no control socket for policyctl: %s", why);
-		listener_clear(l);
-		fresh->count--;
-	}
+	open_control(fresh, running, LISTENER_CONTROL,
+	    alloc_string(s->control_socket), s->control_group, identity);
+	if (s->operator_group != NULL)
+		open_control(fresh, running, LISTENER_OPERATOR,
+		    alloc_printf("%s%s", s->control_socket, SETTINGS_OPERATOR),
+		    s->operator_group, identity);
 }
 
 int
@@ -302,7 +321,7 @@ sockets_open(struct listeners *fresh, const struct listeners *running,
 			return -1;
 		}
 	}
-	open_control(fresh, running, settings->control_socket, identity);
+	open_controls(fresh, running, settings, identity);
 	for (i = 0; i < fresh->count; i++) {
 		if (!fresh->list[i].shared)
 			fresh->list[i].number = ++last_number;

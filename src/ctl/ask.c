@@ -1,0 +1,154 @@
+#include <sys/types.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+
+#include <errno.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/settings.h"
+#include "ctl/ask.h"
+#include "lib/alloc.h"
+#include "lib/num.h"
+
+#define ANSWER_MAX	(64 * 1024 * 1024)
+
+static int
+open_socket(const char *path, int64_t patience)
+{
+	struct sockaddr_un	sun;
+	struct timeval		tv = { 0, 0 };
+	int			fd, saved;
+
+	memset(&sun, 0, sizeof(sun));
+	sun.sun_family = AF_UNIX;
+	if (strlcpy(sun.sun_path, path, sizeof(sun.sun_path)) >=
+	    sizeof(sun.sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) == -1)
+		return -1;
+	tv.tv_sec = (time_t)patience;
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) == 0 &&
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) == 0 &&
+	    connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
+		return fd;
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+/* Adds the group that may open the socket; false if there is none. */
+static bool
+add_group(struct str *out, const char *path)
+{
+	const struct group	*group;
+	struct stat		 sb;
+
+	if (stat(path, &sb) == -1 || !S_ISSOCK(sb.st_mode) ||
+	    (sb.st_mode & S_IWGRP) == 0)
+		return false;
+	if ((group = getgrgid(sb.st_gid)) != NULL)
+		str_addf(out, "the group %s", group->gr_name);
+	else
+		str_addf(out, "the group %lu", (unsigned long)sb.st_gid);
+	return true;
+}
+
+/* Says who may open the sockets. */
+static void
+add_needs(struct str *fault, const char *path, const char *operators)
+{
+	struct str	look, operate;
+	bool		may_look, may_operate;
+
+	str_init(&look);
+	str_init(&operate);
+	may_look = add_group(&look, path);
+	may_operate = add_group(&operate, operators);
+	if (may_look && may_operate)
+		str_addf(fault, "; %s may look, %s may make changes too",
+		    look.data, operate.data);
+	else if (may_look || may_operate)
+		str_addf(fault, "; root and %s may open it",
+		    may_look ? look.data : operate.data);
+	str_clear(&look);
+	str_clear(&operate);
+}
+
+int
+ask_connect(const char *path, int64_t patience, struct str *fault)
+{
+	const char	*used;
+	char		*operators;
+	int		 fd, error;
+
+	used = operators = alloc_printf("%s%s", path, SETTINGS_OPERATOR);
+	fd = open_socket(operators, patience);
+	error = errno;
+	/* A hanging daemon accepts no connection. */
+	if (fd == -1 && error != EAGAIN) {
+		fd = open_socket(path, patience);
+		/* Whoever may open only the other one is told of that. */
+		if (errno != EACCES || error == EACCES || error == ENOENT) {
+			used = path;
+			error = errno;
+		}
+	}
+	if (fd == -1) {
+		str_addf(fault, "%s: %s", used, error == EAGAIN ?
+		    "no answer in time" : strerror(error));
+		if (error == EACCES)
+			add_needs(fault, path, operators);
+	}
+	free(operators);
+	errno = error;
+	return fd;
+}
+
+void
+ask_begin(struct str *question)
+{
+	const char	*uid = getenv("SUDO_UID");
+	int64_t		 n;
+
+	if (uid == NULL || num_parse(uid, strlen(uid), 0, UINT32_MAX, &n) == -1)
+		return;
+	str_addf(question, "sudo_uid=%" PRId64, n);
+	str_addc(question, '\0');
+}
+
+int
+ask_talk(int fd, const struct str *question, struct str *answer)
+{
+	char	bytes[16384];
+	size_t	at = 0;
+	ssize_t	n;
+
+	while (at < question->len) {
+		n = write(fd, question->data + at, question->len - at);
+		if (n == -1 && errno != EINTR)
+			break;
+		if (n > 0)
+			at += (size_t)n;
+	}
+	while ((n = read(fd, bytes, sizeof(bytes))) != 0) {
+		if (n == -1 && errno != EINTR)
+			return -1;
+		if (n > 0)
+			str_add(answer, bytes, (size_t)n);
+		if (answer->len > ANSWER_MAX) {
+			errno = EMSGSIZE;
+			return -1;
+		}
+	}
+	return 0;
+}

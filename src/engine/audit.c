@@ -1,0 +1,104 @@
+#include <sys/types.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/audit.h"
+#include "lib/alloc.h"
+#include "lib/log.h"
+#include "lib/num.h"
+#include "lib/str.h"
+
+#define DENIED_SECONDS	10		/* between two such lines in the log */
+#define SAID_MAX	200		/* bytes of a change, in the log */
+
+static char *
+audit_describe(const struct audit *a, bool group, char text[AUDIT_PEER_MAX])
+{
+	char	gid[24] = "", claim[40] = "";
+
+	if (group)
+		(void)snprintf(gid, sizeof(gid), " gid=%lu",
+		    (unsigned long)a->gid);
+	if (a->claims)
+		(void)snprintf(claim, sizeof(claim), " claimed_sudo_uid=%lu",
+		    (unsigned long)a->sudo_uid);
+	(void)snprintf(text, AUDIT_PEER_MAX, "uid=%lu%s%s",
+	    (unsigned long)a->uid, gid, claim);
+	return text;
+}
+
+char *
+audit_peer(const struct audit *a, char text[AUDIT_PEER_MAX])
+{
+	return audit_describe(a, true, text);
+}
+
+char *
+audit_who(const struct audit *a, char text[AUDIT_PEER_MAX])
+{
+	return audit_describe(a, false, text);
+}
+
+int
+audit_claim(struct audit *a, const struct control_word *word)
+{
+	size_t	len = strlen(CONTROL_SUDO);
+	int64_t	uid;
+
+	if (a->claims || num_parse(word->bytes + len, word->len - len, 0,
+	    UINT32_MAX, &uid) == -1)
+		return -1;
+	a->claims = true;
+	a->sudo_uid = (uid_t)uid;
+	return 0;
+}
+
+void
+audit_said(struct audit *a, const struct control_word *word, size_t n)
+{
+	struct str	line;
+	char		peer[AUDIT_PEER_MAX], text[SAID_MAX];
+	size_t		i;
+
+	str_init(&line);
+	for (i = 0; i < n; i++)
+		str_addf(&line, "%s%s", i > 0 ? " " : "", str_printable(text,
+		    sizeof(text), word[i].bytes, word[i].len));
+	log_notice("policyctl: %s asks for: %s", audit_peer(a, peer),
+	    line.data);
+	a->said = alloc_string(line.data);
+	str_clear(&line);
+}
+
+/* A local user must not be able to fill the log. */
+void
+audit_denied(const struct audit *a, const char *command)
+{
+	static struct log_limit	limit;
+	char			peer[AUDIT_PEER_MAX];
+	unsigned int		held;
+
+	if (log_allowed(&limit, DENIED_SECONDS, &held))
+		log_warning("policyctl: %s may not %s (%u more refused and not "
+		    "shown)", audit_peer(a, peer), command, held);
+}
+
+void
+audit_log(const struct audit *a, const char *how, const char *why)
+{
+	char	peer[AUDIT_PEER_MAX];
+
+	if (a->said != NULL)
+		log_notice("policyctl: %s: %s: %s%s", audit_peer(a, peer),
+		    a->said, how, why);
+}
+
+void
+audit_ended(struct audit *a, const char *how, const char *why)
+{
+	audit_log(a, how, why);
+	free(a->said);
+	a->said = NULL;
+}

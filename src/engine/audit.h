@@ -1,0 +1,48 @@
+#ifndef AUDIT_H
+#define AUDIT_H
+
+#include <sys/types.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/control.h"
+
+/*
+ * Who uses a connection of policyctl, and the lines of the log that say what
+ * was asked for and how it ended. The ids of the peer come from the kernel;
+ * sudo_uid is what policyctl found in its environment, which the user decides.
+ */
+struct audit {
+	uid_t	 uid;
+	gid_t	 gid;
+	bool	 claims;	/* sudo_uid is set */
+	uid_t	 sudo_uid;
+	char	*said;		/* a change under way, or NULL */
+};
+
+#define AUDIT_PEER_MAX	64
+
+/*
+ * Describes the peer, and returns `text`: "uid=0 gid=0 claimed_sudo_uid=1000",
+ * and without the group, to be kept with a block or grant.
+ */
+char	*audit_peer(const struct audit *, char text[AUDIT_PEER_MAX]);
+char	*audit_who(const struct audit *, char text[AUDIT_PEER_MAX]);
+
+/* Takes the claim in a word of policyctl; -1: it is malformed. */
+int	 audit_claim(struct audit *, const struct control_word *);
+
+/* Logs a change that begins, and one that was not permitted. */
+void	 audit_said(struct audit *, const struct control_word *, size_t n);
+void	 audit_denied(const struct audit *, const char *command);
+
+/*
+ * Logs news of the change under way, if there is one: `how` and `why` are put
+ * one after the other. audit_ended: it is over.
+ */
+void	 audit_log(const struct audit *, const char *how, const char *why);
+void	 audit_ended(struct audit *, const char *how, const char *why);
+
+#endif
