@@ -37,7 +37,8 @@ COMPAT_SRCS =	${COMPAT_SRCS_${OS}}
 
 ROLE_SRCS =	src/role/role.c
 # Pure: used by the ledger and by the memory of the engine.
-DECISION_SRCS =	src/decision/habit.c src/decision/override.c src/decision/per_mail.c \
+DECISION_SRCS =	src/decision/decision.c src/decision/habit.c \
+		src/decision/override.c \
 		src/decision/retry.c
 COMMON_SRCS =	${LIB_SRCS} ${DECISION_SRCS} ${IPC_SRCS} ${CONF_SRCS} ${SANDBOX_SRCS} ${COMPAT_SRCS}
 
@@ -108,8 +109,7 @@ ENGINE_ROOM_SRCS = src/engine/action.c src/engine/blocks.c src/engine/budget.c \
 		src/engine/control.c src/engine/decide.c src/engine/explain.c \
 		src/engine/held.c src/engine/identity.c src/engine/late.c \
 		src/engine/link.c \
-		src/engine/listen.c src/engine/memory.c \
-		src/engine/memory_weigh.c src/engine/metrics.c \
+		src/engine/listen.c src/engine/memory.c src/engine/metrics.c \
 		src/engine/pending.c src/engine/replay.c src/engine/reply.c \
 		src/engine/request.c src/engine/seen.c src/engine/stats.c \
 		src/engine/tell.c src/engine/turn.c
@@ -118,7 +118,7 @@ LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c \
 		src/ledger/hits.c src/ledger/id.c src/ledger/instance.c \
 		src/ledger/lookup.c src/ledger/override_table.c \
 		src/ledger/schema.c src/ledger/top.c \
-		src/ledger/verdict.c src/ledger/verdict_hits.c \
+		src/ledger/verdict.c \
 		src/ledger/whose.c
 REPORT_PURE_SRCS = src/report/base64.c src/report/hitlist.c src/report/mail.c \
 		src/report/mail_text.c src/report/smtp.c src/report/smtp_auth.c \

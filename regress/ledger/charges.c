@@ -137,7 +137,7 @@ retry_after_looks_at_all_keys(void **state)
 	assert_int_equal(rig_answer(r, n)->key, 0);
 	assert_int_equal(rig_answer(r, n)->limit.seconds, 5);
 	assert_int_equal(rig_answer(r, n)->retry_after, 3601);
-	assert_int_equal(rig_answer(r, n)->key_retry_after, 6);
+	assert_int_equal(rig_answer(r, n)->full[0].retry_after, 6);
 	r->now += 3600;
 	assert_int_equal(rig_ask(r, &c), VERDICT_REFUSED);
 	r->now++;

@@ -217,8 +217,9 @@ different_values(void **state)
 		key->valuelen = strlen(value);
 		if (i < 10) {
 			accepted(m, NOW, 1);
+			/* Again: it moves, and no second one is counted. */
 			charge.tag += 1000;
-			accepted(m, NOW, 0);
+			accepted(m, NOW, 1);
 		} else
 			refused(m, NOW, 10, 61);
 	}
@@ -283,7 +284,7 @@ what_the_database_refused(void **state)
 		.limit = { 1, 600 },
 		.used = 1,
 		.retry_after = 3600,
-		.key_retry_after = 100
+		.full = { { { 1, 600 }, 1, 100 } }
 	};
 
 	(void)state;
@@ -302,6 +303,7 @@ what_the_database_refused(void **state)
 	memory_learn(m, &charge, &v, NOW + 200);
 	charge_of("bob", 2, "", 4);
 	learnt(m, NOW + 201, 2);
+	charge_of("bob", 2, "", 5);
 	accepted(m, NOW + 202, 2);
 	/* Never fits: the window says so by itself. */
 	v.never = true;
@@ -323,7 +325,7 @@ learns_the_wait_of_the_key_alone(void **state)
 		.limit = { 1, 5 },
 		.used = 1,
 		.retry_after = 3601,
-		.key_retry_after = 6
+		.full = { { { 1, 5 }, 1, 6 } }
 	};
 
 	(void)state;
@@ -354,8 +356,9 @@ soft_action_of_values(void **state)
 		key->valuelen = strlen(value);
 		accepted(m, NOW, 1);
 		assert_int_equal(verdict.over, i >= 10);
-		accepted(m, NOW, 0);
+		accepted(m, NOW, 1);
 		assert_int_equal(verdict.over, i >= 10);
+		assert_int_equal(weighed.keys[0].windows[0].used, i + 1);
 	}
 	accepted(m, NOW + 62, 1);
 	assert_int_equal(verdict.over, 0);
@@ -500,7 +503,7 @@ weighing_leaves_no_trace(void **state)
 		.limit = { 5, 600 },
 		.used = 5,
 		.retry_after = 3600,
-		.key_retry_after = 100
+		.full = { { { 5, 600 }, 5, 100 } }
 	};
 	size_t			 before;
 
@@ -523,7 +526,7 @@ weighing_leaves_no_trace(void **state)
 	assert_int_equal(weighed.keys[0].nwindows, 3);
 	window_is(2, v.limit, 9, 100);
 	/* By one of these, it is that one. */
-	v.limit = two_windows[1];
+	v.limit = v.full[0].limit = two_windows[1];
 	memory_learn(m, &charge, &v, NOW);
 	refused(m, NOW, 9, 100);
 	assert_int_equal(weighed.keys[0].nwindows, 2);
@@ -680,7 +683,8 @@ soft_answer_of_the_database(void **state)
 	struct memory		*m = memory_new(PLENTY);
 	struct msg_verdict	 v = {
 		.verdict = VERDICT_ACCEPTED, .limit = { 1, 600 }, .used = 1,
-		.retry_after = 300, .key_retry_after = 100, .over = 1,
+		.retry_after = 300, .full = { { { 1, 600 }, 1, 100 } },
+		.over = 1,
 		.ncharged = 1, .charged = { 1 }
 	};
 
@@ -699,6 +703,39 @@ soft_answer_of_the_database(void **state)
 	assert_int_equal(verdict.retry_after, 1);
 	charge_of("bob", 1, "d", 0)->soft = true;
 	accepted(m, NOW + 100, 1);
+	assert_int_equal(verdict.over, 0);
+	memory_free(m);
+}
+
+/* Each soft key has a wait of its own, though only the first one answers. */
+static void
+waits_of_all_soft_keys(void **state)
+{
+	struct memory		*m = memory_new(PLENTY);
+	struct msg_verdict	 v = {
+		.verdict = VERDICT_ACCEPTED, .limit = { 1, 600 }, .used = 1,
+		.retry_after = 100,
+		.full = { { { 1, 600 }, 1, 100 }, { { 1, 900 }, 1, 200 } },
+		.over = 3, .ncharged = 2, .charged = { 1, 1 }
+	};
+	char			 instance[16];
+	int			 i;
+
+	(void)state;
+	for (i = 0; i < 4; i++) {
+		(void)snprintf(instance, sizeof(instance), "i%d", i);
+		charge_of("bob", 1, instance, 0)->soft = true;
+		key_of("bob2", 1)->soft = true;
+		if (i == 0)
+			memory_learn(m, &charge, &v, NOW);
+		else {
+			accepted(m, NOW + 50 * i + 1, 1);
+			assert_int_equal(verdict.over, i == 1 ? 3 : 2);
+			assert_int_equal(verdict.full[1].limit.seconds, 900);
+		}
+	}
+	charge_of("bob2", 1, "j", 0)->soft = true;
+	accepted(m, NOW + 200, 1);
 	assert_int_equal(verdict.over, 0);
 	memory_free(m);
 }
@@ -752,6 +789,7 @@ main(void)
 		TEST(owed_counts),
 		TEST(owed_to_soft_keys),
 		TEST(soft_answer_of_the_database),
+		TEST(waits_of_all_soft_keys),
 		TEST(owed_in_another_window)
 	};
 

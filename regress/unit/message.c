@@ -319,14 +319,15 @@ verdicts(void **state)
 	m.limit.seconds = 60;
 	m.used = -3;
 	m.retry_after = 3600;
-	m.key_retry_after = 60;
 	m.never = m.per_mail = true;
 	m.over = 5;
 	m.shadowed = 0x80000001;
 	m.warned = 0x40000002;
 	m.ncharged = CHARGE_KEYS_MAX;
-	for (i = 0; i < CHARGE_KEYS_MAX; i++)
+	for (i = 0; i < CHARGE_KEYS_MAX; i++) {
 		m.charged[i] = INT64_MIN + (int64_t)i;
+		m.full[i].retry_after = i;
+	}
 	str_init(&s);
 	msg_verdict_put(&s, &m);
 	payload_check(message_verdict, &s);
@@ -337,10 +338,13 @@ verdicts(void **state)
 	assert_int_equal(out.limit.seconds, 60);
 	assert_int_equal(out.used, -3);
 	assert_int_equal(out.retry_after, 3600);
-	assert_int_equal(out.key_retry_after, 60);
 	assert_true(out.never && out.per_mail);
 	assert_int_equal(out.over, 5);
 	assert_true(out.shadowed == m.shadowed && out.warned == m.warned);
+	/* Of what is over, in shadow or warned of, and of what refused. */
+	for (i = 0; i < CHARGE_KEYS_MAX; i++)
+		if (i < 3 || i >= 30)
+			assert_int_equal(out.full[i].retry_after, i);
 	assert_int_equal(out.ncharged, CHARGE_KEYS_MAX);
 	assert_memory_equal(out.charged, m.charged, sizeof(m.charged));
 	str_clear(&s);

@@ -1,17 +1,41 @@
+#include <sys/types.h>
+#include <sys/queue.h>
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "decision/per_mail.h"
-#include "decision/retry.h"
+#include "decision/decision.h"
 #include "engine/memory.h"
-#include "engine/memory_state.h"
+#include "engine/seen.h"
 #include "lib/alloc.h"
+#include "lib/map.h"
 #include "lib/num.h"
 #include "lib/window.h"
 
 #define SEEN_SECONDS	3600	/* as long as the ledger remembers */
 #define DAY		86400	/* seconds */
 #define SEEN_SHARE	4	/* at most a quarter of the memory */
+
+struct memory_id {
+	struct map_node		 node;
+	TAILQ_ENTRY(memory_id)	 entry;
+	struct window		 window;
+	struct window		 owed;
+	size_t			 bytes;		/* its share of memory.bytes */
+	struct decision_wait	 wait;		/* told by the ledger */
+	size_t			 len;
+	char			 id[];
+};
+
+struct memory {
+	struct map			*ids;
+	TAILQ_HEAD(, memory_id)		 recent;	/* the newest last */
+	struct seen_table		 seen;
+	size_t				 bytes;		/* of all ids */
+	size_t				 max;
+	struct decision			 decision;	/* on one charge */
+	uint64_t			 hash[CHARGE_KEYS_MAX];	/* of its ids */
+};
 
 static int
 same_id(const struct map_node *node, const void *key, size_t len)
@@ -57,9 +81,9 @@ id_free(struct memory *m, struct memory_id *id)
 	free(id);
 }
 
-struct memory_id *
-memory_id_find(struct memory *m, const struct msg_charge_key *key,
-    uint64_t hash)
+/* NULL: unknown. An id that is found becomes the most recently used. */
+static struct memory_id *
+id_find(struct memory *m, const struct msg_charge_key *key, uint64_t hash)
 {
 	struct memory_id	*id;
 
@@ -76,7 +100,7 @@ id_get(struct memory *m, const struct msg_charge_key *key, uint64_t hash)
 {
 	struct memory_id	*id;
 
-	if ((id = memory_id_find(m, key, hash)) != NULL)
+	if ((id = id_find(m, key, hash)) != NULL)
 		return id;
 	id = alloc_zero(1, sizeof(*id) + key->idlen);
 	id->node.hash = hash;
@@ -134,112 +158,142 @@ key_tag(const struct msg_charge *charge, const struct msg_charge_key *key)
 	return key->kind == CHARGE_TOTAL ? 0 : charge->tag;
 }
 
-/* The part of the key's amount that is new. */
-static int64_t
-key_new(struct memory *m, const struct msg_charge *charge,
-    const struct msg_charge_key *key, uint64_t id, int64_t now)
+/* Fills in what is known of a charge, and how much of it is new. */
+static struct decision *
+memory_know(struct memory *m, const struct msg_charge *charge, int64_t now)
 {
-	const struct seen	*seen;
-	int64_t			 tag = key_tag(charge, key), rest;
+	static const struct window	 empty;
+	struct decision			*d = &m->decision;
+	struct decision_key		*k;
+	const struct memory_id		*id;
+	const struct seen		*seen;
+	size_t				 i;
 
-	seen = seen_find(&m->seen, key_hash(charge, key, id));
-	if (seen == NULL)
-		return key->amount;
-	if (key->kind == CHARGE_DISTINCT)
-		return seen->date < oldest(&key->limits, now) ? key->amount : 0;
-	if (tag != 0)
-		return seen_has_tag(seen, tag) ? 0 : key->amount;
-	rest = key->amount - seen->amount;
-	return rest > 0 ? rest : 0;
+	d->mode = charge->mode;
+	d->date = charge->date;
+	d->tag = charge->tag;
+	d->now = now;
+	d->nkeys = charge->nkeys;
+	for (i = 0; i < charge->nkeys; i++) {
+		k = &d->key[i];
+		memset(k, 0, sizeof(*k));
+		k->charge = &charge->keys[i];
+		k->limits = &k->charge->limits;
+		m->hash[i] = map_hash(k->charge->id, k->charge->idlen);
+		id = id_find(m, k->charge, m->hash[i]);
+		k->window = id != NULL ? &id->window : &empty;
+		if (id != NULL)
+			k->wait = id->wait;
+		seen = seen_find(&m->seen, key_hash(charge, k->charge,
+		    m->hash[i]));
+		k->seen = id != NULL && seen != NULL ? seen->date : -1;
+		if (seen == NULL)
+			continue;
+		k->charged = charge->instancelen > 0 ? seen->amount : 0;
+		k->repeated = charge->tag != 0 &&
+		    seen_has_tag(seen, charge->tag);
+	}
+	decision_amounts(d);
+	return d;
 }
 
 static void
-key_record(struct memory *m, const struct msg_charge *charge,
-    const struct msg_charge_key *key, uint64_t hash, int64_t amount,
-    bool over, int64_t now)
+memory_put(struct memory *m, const struct msg_charge *charge,
+    const struct decision_record *r)
 {
-	struct memory_id	*id = id_get(m, key, hash);
+	const struct msg_charge_key	*key = &charge->keys[r->key];
+	uint64_t			 hash = m->hash[r->key];
+	struct memory_id		*id = id_get(m, key, hash);
 
-	/* Without an instance no charge can be recognised as repeated. */
-	if (key->kind == CHARGE_DISTINCT || charge->instancelen > 0)
+	window_add(&id->window, r->date, r->amount);
+	if (key->kind != CHARGE_DISTINCT || r->amount > 0)
 		seen_add(&m->seen, key_hash(charge, key, hash),
-		    key_tag(charge, key), amount, now);
-	if (amount > 0)
-		window_add(&id->window, now, amount);
-	/* An id may get limits later, so without limits a day is kept. */
-	window_forget(&id->window, key->limits.count > 0 ?
-	    oldest(&key->limits, now) : num_sub_clamp(now, DAY));
-	/* Accepted after a refusal: a limit or a count was changed. */
-	if (!over && key->amount >= id->amount)
-		id->until = 0;
-	id_weigh(m, id);
+		    key_tag(charge, key), r->amount, r->date);
+}
+
+/* Records the amounts of the decision. */
+static void
+memory_record(struct memory *m, const struct msg_charge *charge,
+    const struct msg_verdict *v)
+{
+	struct decision_record		 list[DECISION_RECORDS_MAX];
+	const struct decision		*d = &m->decision;
+	const struct msg_charge_key	*key;
+	struct memory_id		*id;
+	size_t				 n, i;
+
+	n = decision_records(d, list);
+	for (i = 0; i < n; i++)
+		memory_put(m, charge, &list[i]);
+	for (i = 0; i < charge->nkeys; i++) {
+		key = &charge->keys[i];
+		id = id_get(m, key, m->hash[i]);
+		/* An id may get limits later: without, a day is kept. */
+		window_forget(&id->window, key->limits.count > 0 ?
+		    oldest(&key->limits, d->now) :
+		    num_sub_clamp(d->now, DAY));
+		/* Accepted after a refusal: a limit or a count was changed. */
+		if ((v->over >> i & 1) == 0 && key->amount >= id->wait.amount)
+			id->wait.until = 0;
+		id_weigh(m, id);
+	}
 }
 
 /* CHARGE_EACH: a refusal takes back what the instance was charged. */
 static void
-key_take_back(struct memory *m, const struct msg_charge *charge,
-    const struct msg_charge_key *key, uint64_t hash)
-{
-	struct memory_id	*id = memory_id_find(m, key, hash);
-	struct seen		*seen;
-
-	seen = seen_find(&m->seen, key_hash(charge, key, hash));
-	if (id == NULL || seen == NULL || key->kind == CHARGE_DISTINCT)
-		return;
-	window_add(&id->window, seen->date, -seen->amount);
-	seen->amount = 0;
-	id_weigh(m, id);
-}
-
-static void
 memory_take_back(struct memory *m, const struct msg_charge *charge)
-{
-	size_t	i;
-
-	if (charge->mode != CHARGE_EACH || charge->instancelen == 0)
-		return;
-	for (i = 0; i < charge->nkeys; i++)
-		key_take_back(m, charge, &charge->keys[i],
-		    map_hash(charge->keys[i].id, charge->keys[i].idlen));
-}
-
-/* --- verdicts --- */
-
-static bool
-is_over(const struct msg_verdict *v, size_t key)
-{
-	return (v->over & UINT32_C(1) << key) != 0;
-}
-
-/* Remembers that v->key had no room, whether it refused or is soft. */
-static void
-learn_full(struct memory *m, const struct msg_charge *charge,
-    const struct msg_verdict *v, int64_t now)
 {
 	const struct msg_charge_key	*key;
 	struct memory_id		*id;
+	struct seen			*seen;
+	size_t				 i;
 
-	if (v->key >= charge->nkeys)
-		return;
-	key = &charge->keys[v->key];
-	id = id_get(m, key, map_hash(key->id, key->idlen));
-	id->until = v->never ? now : num_add_clamp(now, v->key_retry_after);
-	id->amount = key->amount;
-	id->limit = v->limit;
+	for (i = 0; i < charge->nkeys; i++) {
+		key = &charge->keys[i];
+		id = id_find(m, key, m->hash[i]);
+		seen = seen_find(&m->seen, key_hash(charge, key, m->hash[i]));
+		if (id == NULL || seen == NULL || charge->instancelen == 0 ||
+		    key->kind == CHARGE_DISTINCT)
+			continue;
+		window_add(&id->window, seen->date, -seen->amount);
+		seen->amount = 0;
+		id_weigh(m, id);
+	}
 }
+
+/* --- verdicts --- */
 
 void
 memory_again(struct memory *m, const struct msg_charge *charge,
     struct msg_verdict *v, int64_t now)
 {
+	const struct decision	*d = memory_know(m, charge, now);
+	size_t			 i;
+
+	for (i = 0; i < charge->nkeys && i < v->ncharged; i++)
+		if (v->charged[i] == 0)
+			v->charged[i] = d->key[i].amount;
+}
+
+/* Remembers which keys had no room, whether they refused or are soft. */
+static void
+memory_learn_full(struct memory *m, const struct msg_charge *charge,
+    const struct msg_verdict *v, int64_t now)
+{
 	const struct msg_charge_key	*key;
+	struct decision_wait		*wait;
 	size_t				 i;
 
-	for (i = 0; i < charge->nkeys && i < v->ncharged; i++) {
+	for (i = 0; i < charge->nkeys; i++) {
+		if ((v->over >> i & 1) == 0 &&
+		    (v->verdict != VERDICT_REFUSED || v->key != i))
+			continue;
 		key = &charge->keys[i];
-		if (v->charged[i] == 0)
-			v->charged[i] = key_new(m, charge, key,
-			    map_hash(key->id, key->idlen), now);
+		wait = &id_get(m, key, m->hash[i])->wait;
+		wait->until = v->never ? now :
+		    num_add_clamp(now, v->full[i].retry_after);
+		wait->amount = key->amount;
+		wait->limit = v->full[i].limit;
 	}
 }
 
@@ -247,212 +301,44 @@ void
 memory_learn(struct memory *m, const struct msg_charge *charge,
     const struct msg_verdict *v, int64_t now)
 {
-	const struct msg_charge_key	*key;
-	size_t				 i;
+	struct decision	*d = memory_know(m, charge, now);
+	size_t		 i;
 
 	if (v->verdict == VERDICT_ACCEPTED) {
-		for (i = 0; i < charge->nkeys && i < v->ncharged; i++) {
-			key = &charge->keys[i];
-			key_record(m, charge, key,
-			    map_hash(key->id, key->idlen), v->charged[i],
-			    is_over(v, i), now);
-		}
-		if (v->over != 0)
-			learn_full(m, charge, v, now);
+		for (i = 0; i < charge->nkeys; i++)
+			d->key[i].amount = i < v->ncharged ? v->charged[i] : 0;
+		memory_record(m, charge, v);
+		memory_learn_full(m, charge, v, now);
 	}
-	if (v->verdict == VERDICT_REFUSED && !v->per_mail) {
-		learn_full(m, charge, v, now);
+	if (v->verdict == VERDICT_REFUSED && !v->per_mail)
+		memory_learn_full(m, charge, v, now);
+	if (decision_takes_back(d, v))
 		memory_take_back(m, charge);
-	}
 	memory_trim(m, now);
-}
-
-bool
-memory_id_waits(const struct memory_id *id, const struct msg_charge_key *key,
-    int64_t amount, int64_t now)
-{
-	if (id == NULL || now >= id->until)
-		return false;
-	return amount > 0 ? amount >= id->amount : key->soft;
-}
-
-/*
- * Whether a window of the key has no room for `amount`; which one, and its sum.
- * An amount of 0 always fits.
- */
-static bool
-key_full(struct memory *m, const struct msg_charge_key *key, uint64_t hash,
-    int64_t amount, int64_t now, struct limit *limit, int64_t *used)
-{
-	struct memory_id	*id = memory_id_find(m, key, hash);
-	struct window		 empty, *window = &empty;
-	int			 full;
-
-	if (memory_id_waits(id, key, amount, now)) {
-		*limit = id->limit;
-		*used = window_used(&id->window, id->limit.seconds, now);
-		return true;
-	}
-	window_init(&empty);
-	if (id != NULL)
-		window = &id->window;
-	if ((full = window_full(window, &key->limits, amount, now, used)) == -1)
-		return false;
-	*limit = key->limits.list[full];
-	return true;
-}
-
-/* As in struct msg_verdict. */
-static int64_t
-memory_retry(struct memory *m, const struct msg_charge *charge, int64_t now,
-    const uint64_t *hash, const int64_t *amounts, const struct limit *limit,
-    bool soft)
-{
-	static struct window		 empty;
-	struct retry_key		 keys[CHARGE_KEYS_MAX], *r;
-	const struct msg_charge_key	*key;
-	struct memory_id		*id;
-	size_t				 n = 0, i;
-	int64_t				 after;
-
-	for (i = 0; i < charge->nkeys; i++) {
-		key = &charge->keys[i];
-		if (key->shadow || (key->soft ? !soft : amounts[i] == 0))
-			continue;
-		id = memory_id_find(m, key, hash[i]);
-		r = &keys[n++];
-		memset(r, 0, sizeof(*r));
-		r->window = id != NULL ? &id->window : &empty;
-		r->amount = amounts[i];
-		if (memory_id_waits(id, key, amounts[i], now))
-			r->not_before = id->until;
-		r->nlimits = key->limits.count;
-		memcpy(r->limits, key->limits.list,
-		    key->limits.count * sizeof(r->limits[0]));
-	}
-	after = retry_after(keys, n, now);
-	return after == -1 ? limit->seconds : after;
-}
-
-/* What the mail was charged before under this key. */
-static int64_t
-key_charged(struct memory *m, const struct msg_charge *charge,
-    const struct msg_charge_key *key, uint64_t hash)
-{
-	const struct seen	*seen;
-
-	if (key->kind == CHARGE_DISTINCT || charge->instancelen == 0)
-		return 0;
-	seen = seen_find(&m->seen, key_hash(charge, key, hash));
-	return seen != NULL ? seen->amount : 0;
-}
-
-/*
- * Whether the mail, with what its instance was charged before, alone exceeds
- * the limit. If the ledger refused it, the ledger has said so.
- */
-static bool
-key_never(struct memory *m, const struct msg_charge *charge,
-    const struct msg_charge_key *key, uint64_t hash, int64_t amount,
-    const struct limit *limit, int64_t now)
-{
-	if (memory_id_waits(memory_id_find(m, key, hash), key, amount, now))
-		return false;
-	return num_add_clamp(amount, key_charged(m, charge, key, hash)) >
-	    limit->mails;
-}
-
-/*
- * Whether the mail is within max_per_mail of key `n`, or the rule is in shadow;
- * else the verdict becomes a refusal.
- */
-static bool
-mail_fits(struct memory *m, const struct msg_charge *charge, size_t n,
-    uint64_t hash, struct msg_verdict *v)
-{
-	const struct msg_charge_key	*key = &charge->keys[n];
-	int64_t				 charged;
-
-	if (key->max_per_mail == 0 || v->charged[n] == 0)
-		return true;
-	charged = key_charged(m, charge, key, hash);
-	if (!per_mail_exceeded(key, charged, v->charged[n]) ||
-	    per_mail_goes_on(v, key, n, charged))
-		return true;
-	v->retry_after = 0;
-	return false;
-}
-
-void
-memory_judge(struct memory *m, const struct msg_charge *charge, int64_t now,
-    uint64_t *hash, struct msg_verdict *v)
-{
-	const struct msg_charge_key	*key;
-	struct limit			 limit;
-	int64_t				 used;
-	size_t				 i;
-
-	memset(v, 0, sizeof(*v));
-	for (i = 0; i < charge->nkeys; i++) {
-		key = &charge->keys[i];
-		hash[i] = map_hash(key->id, key->idlen);
-		v->charged[i] = key_new(m, charge, key, hash[i], now);
-	}
-	for (i = 0; i < charge->nkeys; i++) {
-		key = &charge->keys[i];
-		/* For a repeated charge only soft keys are checked again. */
-		if (v->charged[i] == 0 && !key->soft)
-			continue;
-		if (!mail_fits(m, charge, i, hash[i], v))
-			return;
-		if (!key_full(m, key, hash[i], v->charged[i], now, &limit,
-		    &used))
-			continue;
-		if (key->shadow) {
-			v->shadowed |= UINT32_C(1) << i;
-			v->full[i].limit = limit;
-			v->full[i].used = used;
-			continue;
-		}
-		if (!key->soft)
-			v->never = key_never(m, charge, key, hash[i],
-			    v->charged[i], &limit, now);
-		if (!key->soft || v->over == 0) {
-			v->key = (uint16_t)i;
-			v->limit = limit;
-			v->used = used;
-			v->retry_after = v->never ? limit.seconds :
-			    memory_retry(m, charge, now, hash, v->charged,
-			    &limit, key->soft);
-		}
-		if (!key->soft) {
-			v->verdict = VERDICT_REFUSED;
-			v->over = 0;
-			return;
-		}
-		v->over |= UINT32_C(1) << i;
-	}
-	v->verdict = VERDICT_ACCEPTED;
-	v->ncharged = (uint32_t)charge->nkeys;
 }
 
 void
 memory_decide(struct memory *m, const struct msg_charge *charge, int64_t now,
     struct msg_verdict *v)
 {
-	uint64_t	hash[CHARGE_KEYS_MAX];
-	size_t		i;
+	struct decision	*d = memory_know(m, charge, now);
 
-	memory_judge(m, charge, now, hash, v);
-	if (v->verdict == VERDICT_REFUSED) {
-		if (!v->per_mail)
-			memory_take_back(m, charge);
-		return;
-	}
-	for (i = 0; i < charge->nkeys; i++)
-		key_record(m, charge, &charge->keys[i], hash[i], v->charged[i],
-		    is_over(v, i), now);
+	decision_make(d, v);
+	if (v->verdict == VERDICT_ACCEPTED)
+		memory_record(m, charge, v);
+	else if (decision_takes_back(d, v))
+		memory_take_back(m, charge);
 	memory_trim(m, now);
+}
+
+void
+memory_weigh(struct memory *m, const struct msg_charge *charge, int64_t now,
+    struct msg_weighed *told)
+{
+	struct decision	*d = memory_know(m, charge, now);
+
+	decision_make(d, &told->verdict);
+	decision_weigh(d, told);
 }
 
 /* --- what the ledger did not know of --- */
@@ -471,7 +357,7 @@ memory_owe(struct memory *m, const struct msg_charge *charge,
 		hash = map_hash(key->id, key->idlen);
 		/* An id that was dropped is not created again to be reduced. */
 		id = sign > 0 ? id_get(m, key, hash) :
-		    memory_id_find(m, key, hash);
+		    id_find(m, key, hash);
 		if (id == NULL || charged[i] == 0)
 			continue;
 		window_add(&id->owed, date, sign * charged[i]);
@@ -521,10 +407,10 @@ has_values(const struct msg_charge *charge)
 /* For a soft key also if the charge is repeated. */
 static const struct limit *
 owed_over(struct memory *m, const struct msg_charge *charge,
-    const struct msg_verdict *v, size_t n, uint64_t hash, int64_t now)
+    const struct msg_verdict *v, size_t n, int64_t now)
 {
 	const struct msg_charge_key	*key = &charge->keys[n];
-	const struct memory_id		*id = memory_id_find(m, key, hash);
+	const struct memory_id		*id = id_find(m, key, m->hash[n]);
 
 	if (id == NULL || window_newest(&id->owed) == INT64_MIN ||
 	    key->shadow || (v->charged[n] == 0 && !key->soft))
@@ -554,48 +440,30 @@ bool
 memory_over(struct memory *m, const struct msg_charge *charge,
     const struct msg_verdict *v, int64_t now, struct msg_verdict *right)
 {
-	const struct msg_charge_key	*key;
-	const struct memory_id		*id;
-	const struct limit		*limit;
-	uint64_t			 hash[CHARGE_KEYS_MAX];
-	size_t				 i;
+	struct decision		*d;
+	const struct limit	*limit;
+	bool			 holds = true;
+	size_t			 i;
 
 	if (has_values(charge))
 		return false;
-	for (i = 0; i < charge->nkeys; i++)
-		hash[i] = map_hash(charge->keys[i].id, charge->keys[i].idlen);
+	d = memory_know(m, charge, now);
 	*right = *v;
-	for (i = 0; i < charge->nkeys && i < v->ncharged; i++) {
-		key = &charge->keys[i];
-		if (key_new(m, charge, key, hash[i], now) > 0 &&
-		    !mail_fits(m, charge, i, hash[i], right)) {
-			right->ncharged = right->warned = 0;
-			return true;
-		}
-		limit = owed_over(m, charge, v, i, hash[i], now);
-		if (limit == NULL)
+	for (i = 0; i < charge->nkeys && i < v->ncharged && holds; i++) {
+		holds = decision_mail_fits(d, right, i);
+		d->key[i].amount = v->charged[i];
+		if (!holds ||
+		    (limit = owed_over(m, charge, v, i, now)) == NULL)
 			continue;
-		if (!key->soft)
-			memset(right, 0, sizeof(*right));
-		if (right->over == 0 || i < right->key) {
-			right->key = (uint16_t)i;
-			right->limit = *limit;
-			id = memory_id_find(m, key, hash[i]);
-			right->used = window_used(&id->window, limit->seconds,
-			    now);
-			right->retry_after = memory_retry(m, charge, now,
-			    hash, v->charged, limit, key->soft);
-			if (right->retry_after == 0)
-				right->retry_after = owed_retry(id, limit, v,
-				    now);
-		}
-		if (!key->soft) {
-			right->verdict = VERDICT_REFUSED;
-			return true;
-		}
-		right->over |= UINT32_C(1) << i;
+		holds = decision_full(d, right, i, limit,
+		    window_used(d->key[i].window, limit->seconds, now));
+		if (right->key == i && right->retry_after == 0)
+			right->retry_after = owed_retry(id_find(m,
+			    &charge->keys[i], m->hash[i]), limit, v, now);
 	}
-	return right->over != v->over;
+	if (!holds)
+		right->ncharged = right->warned = 0;
+	return !holds || right->over != v->over;
 }
 
 /* --- */

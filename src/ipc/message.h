@@ -250,7 +250,6 @@ struct msg_verdict {
 	int64_t		used;
 	int64_t		retry_after;	/* seconds until it is accepted; where
 					   it never is, the window's length */
-	int64_t		key_retry_after;	/* the same for `key` alone */
 	bool		never;		/* the mail alone exceeds the limit */
 	bool		per_mail;	/* that is max_per_mail: no window */
 	uint32_t	over;		/* bit per soft key that is over */
@@ -259,7 +258,10 @@ struct msg_verdict {
 	struct {
 		struct limit	limit;	/* no seconds: max_per_mail */
 		int64_t		used;	/* with this mail, if warned */
-	} full[CHARGE_KEYS_MAX];	/* per key with a bit in the last two */
+		int64_t		retry_after;	/* the same for this key alone;
+					   0 if shadowed or warned */
+	} full[CHARGE_KEYS_MAX];	/* per key with a bit in the last three,
+					   and of the key that refused */
 	uint32_t	ncharged;	/* accepted: recorded, for each key */
 	int64_t		charged[CHARGE_KEYS_MAX];
 };

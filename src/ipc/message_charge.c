@@ -135,6 +135,14 @@ msg_charge_get(struct msg_charge *m, const void *src, size_t len)
 	return wire_done(&w);
 }
 
+/* Whether `full` is sent for this key. */
+static bool
+verdict_is_full(const struct msg_verdict *m, uint32_t key)
+{
+	return ((m->over | m->shadowed | m->warned) >> key & 1) != 0 ||
+	    (m->verdict == VERDICT_REFUSED && m->key == key);
+}
+
 void
 msg_verdict_put(struct str *s, const struct msg_verdict *m)
 {
@@ -148,17 +156,17 @@ msg_verdict_put(struct str *s, const struct msg_verdict *m)
 	wire_put_i64(s, m->limit.seconds);
 	wire_put_i64(s, m->used);
 	wire_put_i64(s, m->retry_after);
-	wire_put_i64(s, m->key_retry_after);
 	wire_put_u8(s, m->never);
 	wire_put_u8(s, m->per_mail);
 	wire_put_u32(s, m->over);
 	wire_put_u32(s, m->shadowed);
 	wire_put_u32(s, m->warned);
 	for (i = 0; i < CHARGE_KEYS_MAX; i++)
-		if (((m->shadowed | m->warned) >> i & 1) != 0) {
+		if (verdict_is_full(m, i)) {
 			wire_put_i64(s, m->full[i].limit.mails);
 			wire_put_i64(s, m->full[i].limit.seconds);
 			wire_put_i64(s, m->full[i].used);
+			wire_put_i64(s, m->full[i].retry_after);
 		}
 	wire_put_u8(s, (uint8_t)m->ncharged);
 	for (i = 0; i < m->ncharged; i++)
@@ -180,19 +188,20 @@ msg_verdict_get(struct msg_verdict *m, const void *src, size_t len)
 	m->limit.seconds = wire_get_range(&w, 0, INT64_MAX);
 	m->used = wire_get_i64(&w);
 	m->retry_after = wire_get_range(&w, 0, INT64_MAX);
-	m->key_retry_after = wire_get_range(&w, 0, INT64_MAX);
 	m->never = wire_get_bool(&w);
 	m->per_mail = wire_get_bool(&w);
 	m->over = wire_get_u32(&w);
 	m->shadowed = wire_get_u32(&w);
 	m->warned = wire_get_u32(&w);
 	for (i = 0; i < CHARGE_KEYS_MAX; i++)
-		if (((m->shadowed | m->warned) >> i & 1) != 0) {
+		if (verdict_is_full(m, i)) {
 			m->full[i].limit.mails = wire_get_range(&w, 0,
 			    INT64_MAX);
 			m->full[i].limit.seconds = wire_get_range(&w, 0,
 			    INT64_MAX);
 			m->full[i].used = wire_get_i64(&w);
+			m->full[i].retry_after = wire_get_range(&w, 0,
+			    INT64_MAX);
 		}
 	m->ncharged = wire_get_u8(&w);
 	if (m->ncharged > CHARGE_KEYS_MAX) {

@@ -3,6 +3,7 @@
 
 #include <sys/queue.h>
 
+#include "decision/decision.h"
 #include "ipc/message.h"
 #include "ledger/cache.h"
 #include "ledger/lookup.h"
@@ -10,10 +11,9 @@
 #include "ledger/store.h"
 
 /*
- * Decides one charge as policyd-rate-limit(8), "The decision", describes: looks
- * at all its windows, and if all hold, records everything. All it needs is in
- * the cache; what it records goes to the cache and, for the commit, to the
- * store.
+ * One charge of a batch: collects what the cache knows of its keys, lets
+ * decision/decision.h decide, and records what comes out, in the cache and, for
+ * the commit, in the store.
  */
 struct verdict_key {
 	struct msg_charge_key	 charge;	/* its strings as stored */
@@ -22,9 +22,6 @@ struct verdict_key {
 	struct cache_seen	 seen;
 	struct lookup_entry	*sql;		/* NULL: those in `charge` */
 	struct store_value	*value;		/* CHARGE_DISTINCT */
-	int64_t			 amount;	/* the part to charge */
-	int64_t			 granted;	/* in each window's limit, */
-	int64_t			 granted_until;	/* before this time_t */
 };
 
 /* A hit of a window, for the report and for immediate mails. */
@@ -62,11 +59,10 @@ struct verdict_context {
 	struct store_value	*value;		/* of the batch */
 	size_t			 nvalue;
 	enum store_result	 result;	/* of calls of the store */
-	/* Hits of this charge: a window and max_per_mail of each key. */
+	struct decision		 decision;	/* on this charge */
+	/* Those of its hits that go into the report. */
 	struct verdict_hit	 hits[2 * CHARGE_KEYS_MAX];
 	size_t			 nhits;
-	struct verdict_hit	 near[CHARGE_KEYS_MAX * LIMITS_MAX];
-	size_t			 nnear;		/* warnings of this charge */
 };
 
 /* The limits that apply to this key now. */

@@ -1,0 +1,109 @@
+#ifndef DECISION_H
+#define DECISION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ipc/message.h"
+#include "lib/window.h"
+
+/*
+ * The decision on one charge, as policyd-rate-limit(8), "The decision",
+ * describes: the one piece of code that knows the rules. The ledger and the
+ * engine's memory fill in what they know of each key, and record what comes
+ * out. Pure: no clock, no I/O, no cache.
+ */
+
+/* The ledger had no room for this amount until that time. */
+struct decision_wait {
+	int64_t		until;		/* seconds since 1970; 0: none */
+	int64_t		amount;		/* for at least this */
+	struct limit	limit;		/* the window that was full */
+};
+
+struct decision_key {
+	/* In: the rule's fields; of its limits only `limits` are used. */
+	const struct msg_charge_key	*charge;
+	const struct limits		*limits;	/* in force now */
+	const struct window		*window;	/* counts of the id */
+	int64_t		 granted;	/* added to each limit, */
+	int64_t		 granted_until;	/* before this time_t */
+	int64_t		 charged;	/* to the instance; 0 without one */
+	bool		 repeated;	/* its tag was charged before */
+	int64_t		 seen;		/* CHARGE_DISTINCT: when the value was
+					   last seen, a time_t; -1: never */
+	struct decision_wait	 wait;
+	/* Out. */
+	int64_t		 amount;	/* the part that is new */
+};
+
+/* A window that was hit; DECISION_MAIL: it was max_per_mail. */
+#define DECISION_MAIL	LIMITS_MAX
+
+struct decision_hit {
+	size_t	key;
+	size_t	window;			/* index in the key's limits */
+};
+
+struct decision {
+	/* In: see struct msg_charge. */
+	uint8_t			 mode;
+	int64_t			 date;
+	int64_t			 tag;
+	int64_t			 now;	/* seconds since 1970 */
+	size_t			 nkeys;
+	struct decision_key	 key[CHARGE_KEYS_MAX];
+	/* Out, by decision_make: hits for the report. */
+	size_t			 nhits;
+	struct decision_hit	 hits[2 * CHARGE_KEYS_MAX];
+	size_t			 nnear;	/* warn_at was reached */
+	struct decision_hit	 near[CHARGE_KEYS_MAX * LIMITS_MAX];
+};
+
+/*
+ * Decides: fills in the verdict, each key's amount, and the hits. Of a
+ * CHARGE_REPLAY or CHARGE_BACK nothing is refused.
+ */
+void	decision_make(struct decision *, struct msg_verdict *);
+
+/* Its first step: sets each key's amount, and no hits. */
+void	decision_amounts(struct decision *);
+
+/* After decision_make: all windows of all keys, but not the verdict. */
+void	decision_weigh(const struct decision *, struct msg_weighed *);
+
+/* An amount to record for a key at a second; it may be negative. */
+struct decision_record {
+	size_t	key;
+	int64_t	date;
+	int64_t	amount;
+	int64_t	tag;
+};
+
+#define DECISION_RECORDS_MAX	(2 * CHARGE_KEYS_MAX)
+
+/*
+ * What an accepted charge records: the amounts of its keys. A value is moved
+ * to the second at which it was seen last. Returns the number of records.
+ */
+size_t	decision_records(const struct decision *, struct decision_record *);
+
+/*
+ * Whether this refusal takes back all that the instance was charged before
+ * under the keys that do not count values.
+ */
+bool	decision_takes_back(const struct decision *,
+	    const struct msg_verdict *);
+
+/*
+ * Two steps of decision_make, for a verdict that is corrected later. The first:
+ * whether the mail is within key `n`'s max_per_mail, or the rule is in shadow;
+ * else the verdict becomes a refusal. The second: this window of key `n` has no
+ * room for its amount; false: the verdict became a refusal.
+ */
+bool	decision_mail_fits(struct decision *, struct msg_verdict *, size_t n);
+bool	decision_full(const struct decision *, struct msg_verdict *, size_t n,
+	    const struct limit *, int64_t used);
+
+#endif
