@@ -469,6 +469,7 @@ install-texts:
 
 UNITS =		policyd-rate-limit.service policyd-rate-limit.socket \
 		policyd-rate-limit-clean.service policyd-rate-limit-clean.timer \
+		policyd-rate-limit-events.service \
 		policyd-rate-limit-metrics.service policyd-rate-limit-metrics.timer
 install-init-systemd:
 	umask 022 && mkdir -p build/install "${DESTDIR}${UNITDIR}" \

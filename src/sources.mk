@@ -79,7 +79,8 @@ LEDGER_MYSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/mysqldb.c \
 REPORT_SRCS =	src/report/connect.c src/report/main.c src/report/session.c \
 		src/report/tls.c ${REPORT_PURE_SRCS}
 CTL_SRCS =	src/ctl/main.c ${CTL_ROOM_SRCS}
-CTL_ROOM_SRCS =	src/ctl/answer.c src/ctl/ask.c src/ctl/duration.c src/ctl/health.c src/ctl/json.c \
+CTL_ROOM_SRCS =	src/ctl/answer.c src/ctl/ask.c src/ctl/duration.c src/ctl/follow.c \
+		src/ctl/health.c src/ctl/json.c \
 		src/ctl/openmetrics.c \
 		src/ctl/show.c src/ctl/terminal.c
 
@@ -106,13 +107,14 @@ ENGINE_ROOM_SRCS = src/engine/action.c src/engine/blocks.c src/engine/budget.c \
 		src/engine/audit.c \
 		src/engine/change.c src/engine/client.c \
 		src/engine/command.c \
-		src/engine/control.c src/engine/decide.c src/engine/explain.c \
+		src/engine/control.c src/engine/decide.c src/engine/events.c \
+		src/engine/explain.c \
 		src/engine/held.c src/engine/identity.c src/engine/late.c \
 		src/engine/link.c \
 		src/engine/listen.c src/engine/memory.c src/engine/metrics.c \
 		src/engine/pending.c src/engine/replay.c src/engine/reply.c \
 		src/engine/request.c src/engine/seen.c src/engine/stats.c \
-		src/engine/tell.c src/engine/turn.c
+		src/engine/tell.c src/engine/tell_event.c src/engine/turn.c
 LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c \
 		src/ledger/charge_gather.c src/ledger/clean.c \
 		src/ledger/hits.c src/ledger/id.c src/ledger/instance.c \

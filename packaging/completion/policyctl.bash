@@ -21,7 +21,7 @@ _policyctl()
 	fi
 	case $command in
 	'')	word='status show top list explain reset grant ungrant
-		    block unblock reload report clean log metrics
+		    block unblock reload report clean log metrics events
 		    -h -j -s -t -V' ;;
 	status)	word=-q ;;
 	metrics) word=-p ;;

@@ -26,6 +26,7 @@ chmod 0755, $dir;
 
 my @units = map { s{.*/}{}r =~ s/\.in\z//r } glob "$root/systemd/policyd-rate-limit*.in";
 is("@units", 'policyd-rate-limit-clean.service policyd-rate-limit-clean.timer ' .
+    'policyd-rate-limit-events.service ' .
     'policyd-rate-limit-metrics.service policyd-rate-limit-metrics.timer ' .
     'policyd-rate-limit.service policyd-rate-limit.socket', 'the units');
 

@@ -126,10 +126,9 @@ ask_begin(struct str *question)
 	str_addc(question, '\0');
 }
 
-int
-ask_talk(int fd, const struct str *question, struct str *answer)
+void
+ask_write(int fd, const struct str *question)
 {
-	char	bytes[16384];
 	size_t	at = 0;
 	ssize_t	n;
 
@@ -140,6 +139,15 @@ ask_talk(int fd, const struct str *question, struct str *answer)
 		if (n > 0)
 			at += (size_t)n;
 	}
+}
+
+int
+ask_talk(int fd, const struct str *question, struct str *answer)
+{
+	char	bytes[16384];
+	ssize_t	n;
+
+	ask_write(fd, question);
 	while ((n = read(fd, bytes, sizeof(bytes))) != 0) {
 		if (n == -1 && errno != EINTR)
 			return -1;

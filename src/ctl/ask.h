@@ -21,6 +21,11 @@ int	ask_connect(const char *path, int64_t patience, struct str *fault);
 /* Begins a question: who has called sudo, if the environment says so. */
 void	ask_begin(struct str *question);
 
+/*
+ * Writes the question. Whether the daemon has read all of it, its answer tells.
+ */
+void	ask_write(int fd, const struct str *question);
+
 /* Writes the question and reads the whole answer. 0, or -1 with errno. */
 int	ask_talk(int fd, const struct str *question, struct str *answer);
 

@@ -90,6 +90,13 @@ add_list(struct str *out, const struct answer *a, const char *kind, bool *first)
 }
 
 void
+json_add_record(struct str *out, const struct answer_record *r)
+{
+	add_record(out, r);
+	str_addc(out, '\n');
+}
+
+void
 json_add_error(struct str *out, const char *printable, int status)
 {
 	str_adds(out, "{\"error\": ");

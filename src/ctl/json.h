@@ -11,6 +11,9 @@
  */
 void	json_add(struct str *, const struct answer *, const char *const *lists);
 
+/* Appends one record as a JSON object and a newline. */
+void	json_add_record(struct str *, const struct answer_record *);
+
 /* Appends the JSON object of a command that failed, with its exit status. */
 void	json_add_error(struct str *, const char *printable, int status);
 

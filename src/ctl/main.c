@@ -13,6 +13,7 @@
 #include "ctl/answer.h"
 #include "ctl/ask.h"
 #include "ctl/duration.h"
+#include "ctl/follow.h"
 #include "ctl/health.h"
 #include "ctl/json.h"
 #include "ctl/openmetrics.h"
@@ -81,6 +82,7 @@ static const struct command {
 	{ "clean", 0, 0, "", no_lists, show_text },
 	{ "log", 1, 1, "debug | brief", no_lists, show_text },
 	{ "metrics", 0, 0, "[-p]", metrics_lists, show_metrics },
+	{ "events", 0, 0, "", no_lists, NULL },
 };
 
 #define NCOMMANDS	(sizeof(commands) / sizeof(commands[0]))
@@ -248,6 +250,44 @@ once(const struct command *command, const struct str *question)
 	str_clear(&text);
 	str_clear(&out);
 	answer_clear(&a);
+	return status;
+}
+
+/* Prints events until the daemon ends. */
+static int
+follow_events(const struct str *question)
+{
+	struct str	fault, out;
+	enum follow_end	end = FOLLOW_LOST;
+	int		fd, status;
+
+	str_init(&fault);
+	str_init(&out);
+	fd = ask_connect(option.socket, option.patience, &fault);
+	if (fd != -1) {
+		ask_write(fd, question);
+		end = follow(fd, option.json, &out);
+		close(fd);
+		if (end == FOLLOW_LOST)
+			str_addf(&fault, "%s: ", option.socket);
+		str_adds(&fault, out.len > 0 ? out.data : "");
+		str_clear(&out);
+	}
+	status = end == FOLLOW_LOST ? STATUS_NOBODY :
+	    end == FOLLOW_FAILED ? STATUS_FAILED : STATUS_OK;
+	if (status != STATUS_OK) {
+		show_lines(&out, fault.data);
+		fprintf(stderr, "policyctl: %s", out.data);
+		str_clear(&out);
+		if (option.json)
+			json_add_error(&out, fault.data, status);
+	}
+	if (out.len > 0)
+		(void)fwrite(out.data, out.len, 1, stdout);
+	if (printed() != STATUS_OK)
+		status = STATUS_FAILED;
+	str_clear(&out);
+	str_clear(&fault);
 	return status;
 }
 
@@ -452,7 +492,8 @@ run(int argc, char **argv)
 		status = watch(command, &question);
 	else {
 		str_addc(&question, '\0');
-		status = once(command, &question);
+		status = command->show == NULL ? follow_events(&question) :
+		    once(command, &question);
 	}
  done:
 	str_clear(&question);

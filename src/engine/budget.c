@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "engine/budget.h"
+#include "engine/events.h"
+#include "engine/reply.h"
 #include "lib/alloc.h"
 #include "lib/log.h"
 #include "lib/map.h"
@@ -52,6 +54,23 @@ budget_second(struct mono now)
 	budget.first = budget.more = budget.sums = 0;
 }
 
+/* The followers of events.h are sent what the log shows. */
+static void
+budget_event(const struct subject *s, size_t kind)
+{
+	struct str	fields;
+
+	if (!events_wanted())
+		return;
+	str_init(&fields);
+	reply_text(&fields, "kind", s->key);
+	reply_bytes(&fields, "id", s->key + kind + 1, s->len - kind - 1);
+	reply_number(&fields, "events", s->held);
+	reply_number(&fields, "period", BUDGET_SECONDS);
+	events_add("omitted", &fields);
+	str_clear(&fields);
+}
+
 static void
 budget_sum(struct subject *s)
 {
@@ -62,6 +81,7 @@ budget_sum(struct subject *s)
 		return;
 	if (budget.sums < BUDGET_MORE) {
 		budget.sums++;
+		budget_event(s, kind);
 		log_notice("not shown: kind=\"%s\" id=<%s> lines=%u seconds=%d",
 		    s->key, str_printable(id, sizeof(id), s->key + kind + 1,
 		    s->len - kind - 1), s->held, BUDGET_SECONDS);

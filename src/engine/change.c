@@ -6,6 +6,7 @@
 #include "engine/audit.h"
 #include "engine/blocks.h"
 #include "engine/change.h"
+#include "engine/events.h"
 #include "engine/explain.h"
 #include "engine/reply.h"
 #include "engine/turn.h"
@@ -72,6 +73,26 @@ change_id_fits(struct control *c, const struct control_word *word)
 	return false;
 }
 
+/* --- events --- */
+
+/* Begins the event of this command, which is sent when it is done. */
+static void
+change_event_begin(struct control *c, const char *id, size_t idlen)
+{
+	struct str	*fields = &control_question(c)->event;
+	char		 who[AUDIT_PEER_MAX];
+
+	fields->len = 0;
+	reply_bytes(fields, "id", id, idlen);
+	reply_text(fields, "who", audit_who(control_audit(c), who));
+}
+
+static void
+change_event_done(struct control *c)
+{
+	events_add(control_name(c), &control_question(c)->event);
+}
+
 /* --- reset --- */
 
 void
@@ -85,6 +106,7 @@ change_reset(struct control *c, const struct control_word *word, size_t n)
 		return;
 	str_init(&ids);
 	q->held = held_take(control_held());
+	change_event_begin(c, word[0].bytes, word[0].len);
 	(void)explain_id(&change.charge, q->held->settings, &word[0], &ids,
 	    true);
 	change.charge.deadline = clock_after(turn_now(),
@@ -124,6 +146,7 @@ change_reset_told(struct control *c, const struct message *m)
 		reply_number(out, "n", told->keys[i].amount);
 		reply_end(out);
 	}
+	change_event_done(c);
 	control_end(c);
 	return 0;
 }
@@ -147,6 +170,11 @@ change_ask(struct control *c, enum override_kind kind, int64_t until,
 	m->wholen = strlen(who);
 	m->reason = reason;
 	m->reasonlen = reasonlen;
+	if (until > 0)
+		reply_until(&control_question(c)->event, until);
+	if (reasonlen > 0)
+		reply_bytes(&control_question(c)->event, "reason", reason,
+		    reasonlen);
 	control_question(c)->word.len = 0;
 	str_add(&control_question(c)->word, done->data, done->len);
 	str_init(&payload);
@@ -189,6 +217,9 @@ change_grant_until(struct control *c, const struct control_word *word,
 	(void)explain_id(&change.charge, s, word, &ids, true);
 	m->amount = amount;
 	m->nids = change.charge.nkeys;
+	change_event_begin(c, word->bytes, word->len);
+	if (until > 0)
+		reply_number(&control_question(c)->event, "n", amount);
 	str_adds(&done, until > 0 ? "granted to" : "no longer granted to");
 	for (i = 0; i < m->nids; i++) {
 		m->id[i] = change.charge.keys[i].id;
@@ -246,6 +277,7 @@ change_block_until(struct control *c, const struct control_word *word,
 		m->nids = 1;
 		m->id[0] = id.data;
 		m->idlen[0] = id.len;
+		change_event_begin(c, id.data, id.len);
 		str_add(&done, id.data, id.len);
 		str_adds(&done, until > 0 ? " is blocked" :
 		    " is no longer blocked");
@@ -318,6 +350,7 @@ change_told(struct control *c, const struct message *m)
 	reply_begin(out, "");
 	reply_bytes(out, "text", done->data, done->len);
 	reply_end(out);
+	change_event_done(c);
 	control_end(c);
 	return 0;
 }

@@ -5,6 +5,7 @@
 #include "engine/change.h"
 #include "engine/client.h"
 #include "engine/command.h"
+#include "engine/events.h"
 #include "engine/explain.h"
 #include "engine/metrics.h"
 #include "engine/pending.h"
@@ -303,6 +304,20 @@ log_run(struct control *c, const struct control_word *word, size_t n)
 		control_fail(c, "log: debug or brief is expected");
 }
 
+/* --- events --- */
+
+static void
+events_run(struct control *c, const struct control_word *word, size_t n)
+{
+	(void)word;
+	(void)n;
+	if (events_full())
+		control_fail(c, "events: too many followers: the daemon serves "
+		    "at most %d", EVENTS_FOLLOWERS);
+	else
+		events_follow(control_detach(c));
+}
+
 /* --- the table --- */
 
 static const struct control_command	commands[] = {
@@ -339,6 +354,7 @@ static const struct control_command	commands[] = {
 	{ .name = "report", .changes = true, .run = report_run },
 	{ .name = "clean", .changes = true, .run = clean_run },
 	{ .name = "log", .min = 1, .max = 1, .changes = true, .run = log_run },
+	{ .name = "events", .access = CONTROL_LOOK, .run = events_run },
 	{ .name = "metrics", .access = CONTROL_LOOK,
 	    .run = metrics_run, .state = metrics_state,
 	    .told = metrics_told, .late = metrics_late },

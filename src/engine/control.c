@@ -78,7 +78,8 @@ control_leave(struct control *c)
 	controls.gone++;
 	event_del(&c->readable);
 	event_del(&c->writable);
-	close(c->fd);
+	if (c->fd != -1)
+		close(c->fd);
 }
 
 static void
@@ -94,10 +95,23 @@ control_free(struct control *c)
 	str_clear(&c->question.charge);
 	str_clear(&c->question.word);
 	str_clear(&c->question.what);
+	str_clear(&c->question.event);
 	str_clear(&c->in);
 	str_clear(&c->answer);
 	str_clear(&c->out);
 	free(c);
+}
+
+int
+control_detach(struct control *c)
+{
+	int	fd = c->fd;
+
+	event_del(&c->readable);
+	event_del(&c->writable);
+	c->fd = -1;
+	control_free(c);
+	return fd;
 }
 
 static void
@@ -167,6 +181,12 @@ const struct audit *
 control_audit(const struct control *c)
 {
 	return &c->audit;
+}
+
+const char *
+control_name(const struct control *c)
+{
+	return c->command->name;
 }
 
 struct control_question *
@@ -544,6 +564,7 @@ control_new(int fd, bool operator)
 	str_init(&c->question.charge);
 	str_init(&c->question.word);
 	str_init(&c->question.what);
+	str_init(&c->question.event);
 	str_init(&c->in);
 	str_init(&c->answer);
 	str_init(&c->out);

@@ -70,6 +70,8 @@ struct control_question {
 	struct str		 word;		/* what it is about, or what is
 						   said when it is done */
 	struct str		 what;		/* no longer blocked */
+	struct str		 event;		/* fields of the event that says
+						   that it is done */
 	enum rule_attribute	 identity;
 	bool			 exempt;
 };
@@ -104,14 +106,21 @@ struct control_question	*control_question(struct control *);
 struct held		*control_held(void);
 struct memory		*control_memory(void);
 
-/* Who the caller is. */
+/* Who the caller is, and the name of the command. */
 const struct audit	*control_audit(const struct control *);
+const char		*control_name(const struct control *);
 
 /* The str to append records to. */
 struct str	*control_answer(struct control *);
 void		 control_end(struct control *);
 void		 control_fail(struct control *, const char *, ...)
 		    __attribute__((__format__(printf, 2, 3)));
+
+/*
+ * Ends the command, and hands over its socket: the caller answers. The control
+ * is gone.
+ */
+int		 control_detach(struct control *);
 
 /*
  * Sends a message to the ledger, and lets the command wait. False, and the

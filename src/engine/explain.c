@@ -99,8 +99,7 @@ explain_override(struct str *out, const struct override *o)
 	if (o->kind == OVERRIDE_GRANT)
 		reply_number(out, "mails", o->amount);
 	reply_number(out, "since", o->since);
-	reply_number(out, "until", o->until);
-	reply_bool(out, "forever", o->until == OVERRIDE_FOREVER);
+	reply_until(out, o->until);
 	reply_number(out, "left", o->until - clock_wall());
 	reply_bytes(out, "who", o->who, o->wholen);
 	reply_bytes(out, "reason", o->reason, o->reasonlen);

@@ -15,6 +15,7 @@
 #include "engine/command.h"
 #include "engine/control.h"
 #include "engine/decide.h"
+#include "engine/events.h"
 #include "engine/held.h"
 #include "engine/late.h"
 #include "engine/link.h"
@@ -22,6 +23,7 @@
 #include "engine/memory.h"
 #include "engine/pending.h"
 #include "engine/replay.h"
+#include "engine/reply.h"
 #include "engine/stats.h"
 #include "engine/tell.h"
 #include "engine/turn.h"
@@ -425,6 +427,25 @@ engine_listener(const struct message *m)
 		listen_add(m->fd, &about);
 }
 
+/* The end of a reload, whoever asked for it. Its last line sums it up. */
+static void
+engine_on_wished(const struct message *m)
+{
+	static struct msg_wished	 wished;
+	struct str			 fields;
+	const char			*last;
+
+	if (msg_wished_get(&wished, m->payload, m->len) == -1 ||
+	    wished.wish != WISH_RELOAD)
+		return;
+	last = strrchr(wished.text, '\n');
+	str_init(&fields);
+	reply_bool(&fields, "done", wished.good);
+	reply_text(&fields, "text", last != NULL ? last + 1 : wished.text);
+	events_add("reload", &fields);
+	str_clear(&fields);
+}
+
 static void
 engine_on_message(const struct message *m)
 {
@@ -451,6 +472,8 @@ engine_on_message(const struct message *m)
 		channel_signal(engine.start.parent, MSG_ALIVE, 0);
 		return;
 	case MSG_WISHED:
+		engine_on_wished(m);
+		/* FALLTHROUGH */
 	case MSG_STATE:
 		if (control_on_parent(m) == -1)
 			log_fatal("what became of a wish cannot be read");
@@ -601,6 +624,7 @@ main(void)
 			log_fatal("event_loop: %s", strerror(errno));
 		engine_turn_end();
 	}
+	events_stop();
 	if (replay_count() > 0)
 		log_warning("accepted without the database and not recorded: "
 		    "%zu request%s", replay_count(), replay_count() == 1 ?

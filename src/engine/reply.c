@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "engine/reply.h"
+#include "ipc/message.h"
 
 #define TIMES	4		/* most bytes for one, by str_printable */
 #define ROOM	8
@@ -55,4 +56,11 @@ reply_retry_after(struct str *out, int64_t retry_after,
 	reply_number(out, "retry_after", retry_after == -1 ? limit->seconds :
 	    retry_after);
 	reply_bool(out, "never", retry_after == -1);
+}
+
+void
+reply_until(struct str *out, int64_t until)
+{
+	reply_number(out, "until", until);
+	reply_bool(out, "forever", until == OVERRIDE_FOREVER);
 }

@@ -29,4 +29,7 @@ void	reply_bool(struct str *, const char *name, bool);
 void	reply_retry_after(struct str *, int64_t retry_after,
 	    const struct limit *);
 
+/* The fields until (seconds since 1970) and forever, of a block or grant. */
+void	reply_until(struct str *, int64_t until);
+
 #endif

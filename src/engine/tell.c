@@ -9,6 +9,7 @@
 #include "engine/decide.h"
 #include "engine/stats.h"
 #include "engine/tell.h"
+#include "engine/tell_event.h"
 #include "engine/turn.h"
 #include "lib/log.h"
 #include "lib/str.h"
@@ -193,10 +194,15 @@ tell_limit(const char *word, const struct settings *s,
     const struct msg_verdict *v, const char *how)
 {
 	const struct msg_charge_key	*key = &charge->keys[v->key];
+	struct tell_event		 event = { .event = "hit",
+	    .limit = v->limit, .used = v->used,
+	    .accepted = v->verdict == VERDICT_ACCEPTED };
 	struct str			 line;
 
 	if (v->key >= charge->nkeys || !tell_may(word, key->id, key->idlen))
 		return;
+	event.key = key;
+	tell_event_key(&event, s, charge, about);
 	str_init(&line);
 	tell_whose(&line, s, key, about);
 	str_addf(&line, " n=%" PRId64, key->amount);
@@ -212,13 +218,21 @@ tell_limit(const char *word, const struct settings *s,
 	str_clear(&line);
 }
 
-/* Logs a line for each key whose bit is set. */
+/*
+ * Logs a line for each key whose bit is set: those of a rule in shadow, or
+ * those that reached warn_at.
+ */
 static void
 tell_keys(const struct settings *s, const struct msg_charge *charge,
     const struct tell_about *about, const struct msg_verdict *v, uint32_t bits,
-    const char *word)
+    bool shadow)
 {
+	const char			*word = shadow ? "would refuse" :
+					    "near its limit";
 	const struct msg_charge_key	*key;
+	struct tell_event		 event = {
+	    .event = shadow ? "hit" : "warning", .shadow = shadow,
+	    .accepted = v->verdict == VERDICT_ACCEPTED };
 	struct str			 line;
 	size_t				 i;
 
@@ -227,6 +241,10 @@ tell_keys(const struct settings *s, const struct msg_charge *charge,
 		if ((bits & UINT32_C(1) << i) == 0 ||
 		    !tell_may(word, key->id, key->idlen))
 			continue;
+		event.key = key;
+		event.limit = v->full[i].limit;
+		event.used = v->full[i].used;
+		tell_event_key(&event, s, charge, about);
 		str_init(&line);
 		tell_whose(&line, s, key, about);
 		str_addf(&line, " n=%" PRId64, key->amount);
@@ -276,11 +294,11 @@ tell_verdict(const struct settings *s, const struct msg_charge *charge,
 	if (v->over != 0)
 		tell_limit("accepted over its limit", s, charge, about, v, how);
 	if (v->shadowed != 0)
-		tell_keys(s, charge, about, v, v->shadowed, "would refuse");
+		tell_keys(s, charge, about, v, v->shadowed, true);
 	/* The key's fullest window is logged. */
 	if ((v->warned & ~v->shadowed) != 0)
 		tell_keys(s, charge, about, v, v->warned & ~v->shadowed,
-		    "near its limit");
+		    false);
 }
 
 static void
@@ -292,6 +310,7 @@ tell_block(const struct override *block, const struct tell_about *about)
 	if (block != NULL ? !tell_may("blocked", block->id, block->idlen) :
 	    !tell_may("blocked", about->login.bytes, about->login.len))
 		return;
+	tell_event_block(block, about);
 	str_init(&line);
 	if (block != NULL) {
 		str_adds(&line, " by=<");

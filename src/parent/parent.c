@@ -20,7 +20,9 @@ parent_wished(struct parent *p, enum wish wish, bool good, const char *text)
 	struct msg_wished	m;
 	struct str		payload;
 
-	if (!p->wishes.waited[wish])
+	/* The engine tells the followers of `events` of each reload. */
+	if (!p->wishes.waited[wish] && (wish != WISH_RELOAD ||
+	    p->child[SLOT_ENGINE].state != CHILD_SERVING))
 		return;
 	p->wishes.waited[wish] = false;
 	m.wish = (uint8_t)wish;

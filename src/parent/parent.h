@@ -164,7 +164,10 @@ int	serve(struct parent *);
  */
 void	parent_stop(struct parent *, int status);
 
-/* Tells policyctl how its wish went, if somebody waits for it. */
+/*
+ * Tells policyctl how its wish went, if somebody waits for it; the engine is
+ * told of every reload.
+ */
 void	parent_wished(struct parent *, enum wish, bool good, const char *text);
 
 /*

@@ -1,0 +1,37 @@
+#ifndef EVENTS_H
+#define EVENTS_H
+
+#include <stdbool.h>
+
+#include "lib/str.h"
+
+/*
+ * The followers of `policyctl events`. Each has a bounded queue. An event that
+ * does not fit is counted, and the follower is sent the count as the event
+ * "lost" as soon as there is room again. Nobody waits for a follower.
+ */
+#define EVENTS_FOLLOWERS	8
+#define EVENTS_QUEUE		(128 * 1024)	/* bytes, for each */
+
+/* Whether there is a follower. Without one an event need not be composed. */
+bool	events_wanted(void);
+
+/* Whether there are EVENTS_FOLLOWERS. */
+bool	events_full(void);
+
+/*
+ * Takes over a connected, non-blocking socket, unless events_full(), and begins
+ * an answer on it that ends with the daemon.
+ */
+void	events_follow(int fd);
+
+/*
+ * Queues an event for every follower, with the fields that reply.h wrote; NULL:
+ * none.
+ */
+void	events_add(const char *event, const struct str *fields);
+
+/* Tells all followers that the daemon ends, and closes their connections. */
+void	events_stop(void);
+
+#endif
