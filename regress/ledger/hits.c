@@ -65,7 +65,7 @@ soft_hit_is_dropped_with_a_refusal(void **state)
 	rig_run(r);
 	assert_int_equal(rig_sql(r, "SELECT hit FROM limit_report WHERE"
 	    " id = 'soft:bob'"), 1);
-	assert_int_equal(rig_sql(r, "SELECT hit FROM limit_report WHERE"
+	assert_int_equal(rig_sql(r, "SELECT hit FROM limit_shadow WHERE"
 	    " id = 'shadow:bob'"), 4);
 	assert_int_equal(rig_sql(r, "SELECT hit FROM limit_report WHERE"
 	    " id = 'hard:bob'"), 3);

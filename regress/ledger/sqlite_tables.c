@@ -206,12 +206,12 @@ database_of_an_earlier_one_of_ours(void **state)
 	rig_open(r);
 	assert_int_equal(rig_one(r, "bob", 1, 10, 60), VERDICT_ACCEPTED);
 	rig_close(r);
-	(void)rig_sql(r, "DROP TABLE limit_warning; UPDATE mail_state"
+	(void)rig_sql(r, "DROP TABLE limit_lock; UPDATE mail_state"
 	    " SET value = (SELECT schema_version FROM pragma_schema_version)"
 	    " WHERE name = 'schema'");
 	rig_open(r);
 	assert_int_equal(rig_room(r, "bob", 10, 60), 9);
-	assert_int_equal(rig_sql(r, "SELECT count(*) FROM limit_warning"), 0);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM limit_lock"), 0);
 }
 
 static void

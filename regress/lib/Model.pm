@@ -379,7 +379,8 @@ sub count_hit {
 
 	return if !$over->{new} || !$self->{s}{report} || !$k->{report} ||
 	    !any { $_ == $over->{seconds} } 0, @{$self->{s}{report_limits}};
-	$self->{hit}{"$k->{id} $over->{seconds}"}++;
+	my $table = $k->{shadow} ? 'limit_shadow' : 'limit_report';
+	$self->{hit}{"$table $k->{id} $over->{seconds}"}++;
 }
 
 sub record {

@@ -81,7 +81,7 @@ subtest 'reports-deleted-before-sent' => sub {
 	like($text, qr/: 15 hits on 2 limits so far\.$/m, 'the summary');
 	like($text, qr/^zoe\@example\.org +10 per minute +12\nbob +150 per day +3$/m,
 	    'the table, most hits first');
-	like($text, qr/^"","bob",150,86400,3,0$/m, 'and for programs');
+	like($text, qr/^"","bob",150,86400,3,0,0,0$/m, 'and for programs');
 	is_deeply($r->left, [], 'the hits are gone');
 
 	# report-rows-repeat
@@ -109,7 +109,7 @@ subtest 'more than one mail may have' => sub {
 	my ($mail) = $s->mails;
 	my $text = decode_qp($mail->{data});
 	like($text, qr/bob +50 per mail +3$/m, 'the table');
-	like($text, qr/^"big","bob",50,0,3,0$/m, 'and for programs');
+	like($text, qr/^"big","bob",50,0,3,0,0,0$/m, 'and for programs');
 	is_deeply($r->left, [], 'the hits are gone');
 };
 
@@ -276,7 +276,7 @@ subtest 'header injection' => sub {
 	my $text = decode_qp($mail->{data});
 	like($text, qr/^a\\x0aBcc: x\@y\\x0a/m, 'control characters are shown');
 	unlike($text, qr/\e|\xff/, 'and never sent');
-	like($text, qr/^"","'=cmd\|'x'",10,60,1,0$/m, 'no formula for a spreadsheet');
+	like($text, qr/^"","'=cmd\|'x'",10,60,1,0,0,0$/m, 'no formula for a spreadsheet');
 	unlike($s->transcript, qr/^C: MAIL FROM:<evil/m, 'and no command');
 	is(scalar(my @m = $s->mails), 1, 'one mail');
 };
@@ -292,7 +292,7 @@ subtest 'a large report' => sub {
 	my ($status, undef, $err) = $r->clean;
 	is($status, 0, 'status 0') or diag($err);
 	my ($mail) = $s->mails;
-	my $n = () = $mail->{data} =~ /^"","user\d+",10,60,\d+,0$/mg;
+	my $n = () = $mail->{data} =~ /^"","user\d+",10,60,\d+,0,0,0$/mg;
 	is($n, 20000, 'every id is in the mail');
 	like($mail->{data}, qr/^19000 more are in the attached table\.$/m,
 	    'not all in the text');

@@ -31,9 +31,9 @@ user:eve  10 per hour         1
 END
 
 my $for_programs = <<'END';
-rule,id,mails,seconds,hits,warnings
-"user","eve",10,3600,1,1
-"user","bob",10,3600,0,1
+rule,id,mails,seconds,hits,warnings,shadow,locks
+"user","eve",10,3600,1,1,0,0
+"user","bob",10,3600,0,1,0,0
 END
 
 # Warned of at the eighth mail in an hour and at the sixteenth in a day.
@@ -131,6 +131,29 @@ sub alone {
 	$d->ends_well;
 }
 
+# What a rule in shadow would have refused is no hit, and has a part of its own.
+sub shadow {
+	my ($db) = @_;
+	my $s = Smtpd->start;
+	my $d = start($s, $db, rules => [{ name => 'trial', key => 'sasl_username',
+	    limits => [[6, 3600]], max_per_mail => 10, shadow => True }]);
+
+	send_mails($d, 'kim', 7) for 1, 2;
+	send_mails($d, 'lea', 11);
+	is(rows($d, $db, 'limit_report'), '', 'no hit');
+	is(rows($d, $db, 'limit_shadow'), 'trial:kim 3600 2, trial:lea 0 1, trial:lea 3600 1',
+	    'what would be one');
+	is(($d->run('--clean'))[0], 0, '--clean');
+	my ($mail) = $s->mails;
+	my $text = text($mail);
+	like($text, qr/: no limit was hit .*\n\nRules in shadow would have refused: 4 refusals/,
+	    'reports it');
+	like($text, qr/^trial:kim +6 per hour +2$/m, 'with how often');
+	like($text, qr/^"trial","lea",10,0,0,0,1,0$/m, 'and a column');
+	is(rows($d, $db, 'limit_shadow'), '', 'and takes it off');
+	$d->ends_well;
+}
+
 # Between the server's 250 and the end of the rows: reported again, never lost.
 sub killed_between {
 	my ($db) = @_;
@@ -170,6 +193,8 @@ for my $kind (@ARGV ? @ARGV : qw(sqlite pgsql mysql)) {
 		$db->sql('DELETE FROM limit_warning') if $db;
 		subtest 'alone' => sub { alone($db) };
 		subtest 'killed between' => sub { killed_between($db) };
+		$db->sql('DELETE FROM limit_warning') if $db;
+		subtest 'shadow' => sub { shadow($db) };
 		$db->stop if $db;
 	};
 }

@@ -608,8 +608,9 @@ sub check {
 
 sub check_hits {
 	return if $w->{hits_differ};
-	my %got = map { ("$_->[0] $_->[1]" => $_->[2]) }
-	    sql('SELECT id, delta, SUM(hit) FROM limit_report GROUP BY id, delta');
+	my %got = map { my $table = $_; map { ("$table $_->[0] $_->[1]" => $_->[2]) }
+	    sql("SELECT id, delta, SUM(hit) FROM $table GROUP BY id, delta") }
+	    qw(limit_report limit_shadow);
 	my $wanted = $w->{model}{hit};
 	my %all = (%got, %$wanted);
 	my @bad = grep { ($got{$_} // 0) != ($wanted->{$_} // 0) } sort keys %all;

@@ -101,7 +101,8 @@ sub dropped {
 	my ($db) = @_;
 	my $d = daemon($db, db_timeout => 20)->start;
 
-	for my $table (qw(mail_count limit_report limit_warning mail_distinct)) {
+	for my $table (qw(mail_count limit_report limit_warning limit_shadow limit_lock
+	    mail_distinct)) {
 		$db->sql("DROP TABLE $table");
 		ok_back($d, "$table dropped");
 	}

@@ -152,8 +152,8 @@ golden(void **state)
 	    " filename=\"policyd-rate-limit.csv\"\r\n"
 	    "Content-Transfer-Encoding: quoted-printable\r\n"
 	    "\r\n"
-	    "rule,id,mails,seconds,hits,warnings\r\n"
-	    "\"\",\"bob\",150,86400,7,0\r\n"
+	    "rule,id,mails,seconds,hits,warnings,shadow,locks\r\n"
+	    "\"\",\"bob\",150,86400,7,0,0,0\r\n"
 	    "\r\n"
 	    "--=_report-123456789abcdef0--\r\n";
 	struct mail_row		rows[1];
@@ -243,11 +243,12 @@ near_limits(void **state)
 	/* In one line what is about one id and window. */
 	str_init(&s);
 	mail_text_add_csv(&s, &m);
-	assert_string_equal(s.data, "rule,id,mails,seconds,hits,warnings\n"
-	    "\"host\",\"192.0.2.7\",60,60,9,0\n"
-	    "\"user\",\"bob\",500,86400,2,7\n"
-	    "\"user\",\"\346\227\245\346\234\254\",20,60,0,12345678901\n"
-	    "\"user\",\"eve\",500,86400,0,1\n");
+	assert_string_equal(s.data,
+	    "rule,id,mails,seconds,hits,warnings,shadow,locks\n"
+	    "\"host\",\"192.0.2.7\",60,60,9,0,0,0\n"
+	    "\"user\",\"bob\",500,86400,2,7,0,0\n"
+	    "\"user\",\"\346\227\245\346\234\254\",20,60,0,12345678901,0,0\n"
+	    "\"user\",\"eve\",500,86400,0,1,0,0\n");
 	str_clear(&s);
 	free_rows(&m);
 }
@@ -268,6 +269,47 @@ only_near_limits(void **state)
 	    "id   limit        warnings\n"
 	    "---  -----------  --------\n"
 	    "bob  150 per day         1\n");
+	free_rows(&m);
+}
+
+/* Locks before warnings, and what was only in shadow at the end. */
+static void
+parts(void **state)
+{
+	struct mail_row	rows[3];
+	struct mail	m = new_mail(rows, 3);
+	struct str	s;
+
+	(void)state;
+	rows[0] = row("trap", "bob", 5, 3600, 0);
+	rows[0].hits[HIT_LOCK] = 1;
+	rows[1] = row("user", "eve", 500, 86400, 0);
+	rows[1].hits[HIT_SHADOW] = 20;
+	rows[2] = row("user", "joe", 500, 86400, 0);
+	rows[2].hits[HIT_SHADOW] = 30;
+	ok_text(&m,
+	    "mx.example.org: no limit was hit so far.\n"
+	    "\n"
+	    "Locked: 1 lock on 1 limit.\n"
+	    "\n"
+	    "id        limit       locks\n"
+	    "--------  ----------  -----\n"
+	    "trap:bob  5 per hour      1\n"
+	    "\n"
+	    "Rules in shadow would have refused: 50 refusals on 2 limits.\n"
+	    "\n"
+	    "id        limit        refusals\n"
+	    "--------  -----------  --------\n"
+	    "user:joe  500 per day        30\n"
+	    "user:eve  500 per day        20\n");
+	str_init(&s);
+	mail_text_add_csv(&s, &m);
+	assert_string_equal(s.data,
+	    "rule,id,mails,seconds,hits,warnings,shadow,locks\n"
+	    "\"user\",\"joe\",500,86400,0,0,30,0\n"
+	    "\"user\",\"eve\",500,86400,0,0,20,0\n"
+	    "\"trap\",\"bob\",5,3600,0,0,0,1\n");
+	str_clear(&s);
 	free_rows(&m);
 }
 
@@ -415,11 +457,12 @@ csv(void **state)
 	str_init(&s);
 	mail_text_sort(&m);
 	mail_text_add_csv(&s, &m);
-	assert_string_equal(s.data, "rule,id,mails,seconds,hits,warnings\n"
-	    "\"r\"\"\",\"a\"\"b,c\",1,60,4,0\n"
-	    "\"\",\"'=1+2\",,60,3,0\n"
-	    "\"\",\"x\\x0a\"\"y\",3,3600,2,0\n"
-	    "\"\",\"\",3,3600,1,0\n");
+	assert_string_equal(s.data,
+	    "rule,id,mails,seconds,hits,warnings,shadow,locks\n"
+	    "\"r\"\"\",\"a\"\"b,c\",1,60,4,0,0,0\n"
+	    "\"\",\"'=1+2\",,60,3,0,0,0\n"
+	    "\"\",\"x\\x0a\"\"y\",3,3600,2,0,0,0\n"
+	    "\"\",\"\",3,3600,1,0,0,0\n");
 	str_clear(&s);
 	free_rows(&m);
 }
@@ -518,6 +561,7 @@ main(void)
 		cmocka_unit_test(table),
 		cmocka_unit_test(near_limits),
 		cmocka_unit_test(only_near_limits),
+		cmocka_unit_test(parts),
 		cmocka_unit_test(empty),
 		cmocka_unit_test(many),
 		cmocka_unit_test(headers),

@@ -282,6 +282,8 @@ int	msg_cleaned_get(struct msg_cleaned *, const void *, size_t);
 enum hit_kind {
 	HIT_FULL,		/* the limit was hit */
 	HIT_NEAR,		/* warn_at of the rule was reached */
+	HIT_SHADOW,		/* a rule in shadow would have refused */
+	HIT_LOCK,		/* the rule locked a login or an address */
 	HIT_KIND__MAX
 };
 struct msg_hit {

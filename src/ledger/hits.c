@@ -242,7 +242,7 @@ hits_send(struct hits *h, struct store *store, struct channel *channel,
 	h->limits = limits;
 	if ((result = store_number(store, LAST_REPORT, &last)) != STORE_OK)
 		return result;
-	/* Hits go before warnings, in case the mail has no room for all. */
+	/* The weightiest kind first: the mail may not have room for all. */
 	for (h->kind = 0; h->kind < HIT_KIND__MAX; h->kind++)
 		if ((result = store_hits(store, h->kind, hits_on_row, h)) !=
 		    STORE_OK)

@@ -12,7 +12,7 @@
 #include "lib/clock.h"
 
 /*
- * The hits in limit_report and limit_warning, for the report. Hits that were
+ * The hits of every kind (schema_hit_table), for the report. Hits that were
  * sent are subtracted only after the SMTP server has taken the mail, and only
  * as many as were sent.
  */

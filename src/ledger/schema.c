@@ -18,6 +18,17 @@
  */
 #define ENGINE		" ENGINE=InnoDB ROW_FORMAT=DYNAMIC"
 
+#define HIT_TABLE(name) {						\
+	"CREATE TABLE " name " (id text NOT NULL,"			\
+	" delta bigint NOT NULL, hit bigint NOT NULL,"			\
+	" PRIMARY KEY (id, delta)) WITHOUT ROWID",			\
+	"CREATE TABLE " name " (id " ID_TYPE " NOT NULL,"		\
+	" delta bigint NOT NULL, hit bigint NOT NULL,"			\
+	" PRIMARY KEY (id, delta))",					\
+	"CREATE TABLE " name " (id " ID_TYPE BINARY " NOT NULL,"	\
+	" delta bigint NOT NULL, hit bigint NOT NULL,"			\
+	" PRIMARY KEY (id, delta))" ENGINE }
+
 /*
  * A step runs when `column` of `table` (NULL: the table) is missing, or when
  * the column holds fewer than `width` characters or bytes. An empty statement
@@ -143,19 +154,13 @@ static const struct step	steps[] = {
 	    ENGINE } },
 
 	/*
-	 * The same for warn_at. Older programs, and the first version of ours,
-	 * lack it: store_sqlite_open.c checks for it.
+	 * The same for warn_at, for rules in shadow and for locks. Older
+	 * programs, and earlier versions of ours, lack them:
+	 * store_sqlite_open.c checks for the last one.
 	 */
-	{ "limit_warning", NULL, 0, {
-	    "CREATE TABLE limit_warning (id text NOT NULL,"
-	    " delta bigint NOT NULL, hit bigint NOT NULL,"
-	    " PRIMARY KEY (id, delta)) WITHOUT ROWID",
-	    "CREATE TABLE limit_warning (id " ID_TYPE " NOT NULL,"
-	    " delta bigint NOT NULL, hit bigint NOT NULL,"
-	    " PRIMARY KEY (id, delta))",
-	    "CREATE TABLE limit_warning (id " ID_TYPE BINARY " NOT NULL,"
-	    " delta bigint NOT NULL, hit bigint NOT NULL,"
-	    " PRIMARY KEY (id, delta))" ENGINE } },
+	{ "limit_warning", NULL, 0, HIT_TABLE("limit_warning") },
+	{ "limit_shadow", NULL, 0, HIT_TABLE("limit_shadow") },
+	{ "limit_lock", NULL, 0, HIT_TABLE("limit_lock") },
 
 	/* For sql_limits_by_id; the administrator may use another table. */
 	{ "rate_limits", NULL, 0, {
@@ -268,7 +273,12 @@ static const char *const	fold[SCHEMA__MAX] = {
 const char *
 schema_hit_table(enum hit_kind kind)
 {
-	return kind == HIT_NEAR ? "limit_warning" : "limit_report";
+	static const char *const	tables[HIT_KIND__MAX] = {
+		[HIT_FULL] = "limit_report", [HIT_NEAR] = "limit_warning",
+		[HIT_SHADOW] = "limit_shadow", [HIT_LOCK] = "limit_lock"
+	};
+
+	return tables[kind];
 }
 
 /* A table without a column that only ours has is an older program's. */

@@ -201,8 +201,7 @@ void			 store_append(struct store *, size_t touch,
 void			 store_see(struct store *, const struct store_value *);
 
 /*
- * Adds one hit of (id, seconds): of kind HIT_NEAR to limit_warning, any other
- * to limit_report.
+ * Adds one hit of (id, seconds), to the table of its kind (schema_hit_table).
  */
 void			 store_hit(struct store *, enum hit_kind,
 			    const char *id, size_t idlen, int64_t seconds);

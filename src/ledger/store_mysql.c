@@ -417,6 +417,18 @@ store_bind_warning(struct store *s, size_t i)
 	return store_bind_kind(s, i, HIT_NEAR);
 }
 
+static size_t
+store_bind_shadow(struct store *s, size_t i)
+{
+	return store_bind_kind(s, i, HIT_SHADOW);
+}
+
+static size_t
+store_bind_lock(struct store *s, size_t i)
+{
+	return store_bind_kind(s, i, HIT_LOCK);
+}
+
 /*
  * Under the lock no other daemon added rows: the cache is complete up to our
  * last row.
@@ -441,7 +453,8 @@ store_write_hits(struct store *s, enum hit_kind kind)
 {
 	static struct log_limit	told[HIT_KIND__MAX];
 	static store_binder *const	bind[HIT_KIND__MAX] = {
-		[HIT_FULL] = store_bind_hit, [HIT_NEAR] = store_bind_warning
+		[HIT_FULL] = store_bind_hit, [HIT_NEAR] = store_bind_warning,
+		[HIT_SHADOW] = store_bind_shadow, [HIT_LOCK] = store_bind_lock
 	};
 	unsigned int		held;
 
@@ -466,6 +479,7 @@ enum store_result
 store_commit(struct store *s, bool *later)
 {
 	enum store_result	result;
+	enum hit_kind		kind;
 	int64_t			seq = 0;
 	size_t			last;
 	bool			good;
@@ -483,8 +497,9 @@ store_commit(struct store *s, bool *later)
 	good = good && ((s->nsee == 0 && s->nhit == 0) ||
 	    store_lock_ranges(s) == 0) &&
 	    store_each(s, SEE, s->nsee, store_bind_nothing, store_bind_see,
-	    NULL, NULL) == 0 && store_write_hits(s, HIT_FULL) == 0 &&
-	    store_write_hits(s, HIT_NEAR) == 0;
+	    NULL, NULL) == 0;
+	for (kind = 0; kind < HIT_KIND__MAX && good; kind++)
+		good = store_write_hits(s, kind) == 0;
 	if ((result = store_end(s, good)) == STORE_OK) {
 		if (s->nrow > 0)
 			others_own(&s->others, seq,

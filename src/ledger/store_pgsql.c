@@ -186,7 +186,7 @@ store_begin(struct store *s, struct store_batch *batch,
 	}
 	s->told = false;
 	s->alone = others_silent(&s->others);
-	store_empty(s, ROW_ID, WARNING_DELTA);
+	store_empty(s, ROW_ID, LOCK_DELTA);
 	pgsql_begin(s->db);
 	pgsql_put(s->db, DO_BEGIN, NULL);
 	store_put_locks(s);
@@ -244,10 +244,12 @@ store_see(struct store *s, const struct store_value *v)
 }
 
 static const enum column	hit_id[HIT_KIND__MAX] = {
-	[HIT_FULL] = HIT_ID, [HIT_NEAR] = WARNING_ID
+	[HIT_FULL] = HIT_ID, [HIT_NEAR] = WARNING_ID,
+	[HIT_SHADOW] = SHADOW_ID, [HIT_LOCK] = LOCK_ID
 };
 static const enum column	hit_delta[HIT_KIND__MAX] = {
-	[HIT_FULL] = HIT_DELTA, [HIT_NEAR] = WARNING_DELTA
+	[HIT_FULL] = HIT_DELTA, [HIT_NEAR] = WARNING_DELTA,
+	[HIT_SHADOW] = SHADOW_DELTA, [HIT_LOCK] = LOCK_DELTA
 };
 
 void
@@ -298,6 +300,7 @@ enum store_result
 store_commit(struct store *s, bool *later)
 {
 	enum store_result	result;
+	enum hit_kind		kind;
 	int64_t			seq = 0;
 	bool			good;
 
@@ -332,8 +335,8 @@ store_commit(struct store *s, bool *later)
 		store_move_cursors(s, seq);
 		if (s->column[SUMS_ID].count > 0)
 			s->touch[s->sums].cursor->rows = 0;
-		store_write_hits(s, HIT_FULL);
-		store_write_hits(s, HIT_NEAR);
+		for (kind = 0; kind < HIT_KIND__MAX; kind++)
+			store_write_hits(s, kind);
 		/* Does not wait from here on: nothing is answered yet. */
 		if (*later)
 			return store_flush_begin(s);

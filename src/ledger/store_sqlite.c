@@ -96,6 +96,8 @@ static const char *const	statements[STATEMENT__MAX] = {
 	    " ON CONFLICT (id, value) DO UPDATE SET date = excluded.date",
 	[HIT] = HIT_NEW("limit_report"),
 	[WARNING] = HIT_NEW("limit_warning"),
+	[SHADOWED] = HIT_NEW("limit_shadow"),
+	[LOCKED] = HIT_NEW("limit_lock"),
 
 	[RUN_NUMBER] = "SELECT 1 + max("
 	    "(SELECT ifnull(max(run), 0) FROM mail_run),"
@@ -143,10 +145,16 @@ static const char *const	statements[STATEMENT__MAX] = {
 
 	[HITS] = HIT_ALL("limit_report"),
 	[WARNINGS] = HIT_ALL("limit_warning"),
+	[SHADOWS] = HIT_ALL("limit_shadow"),
+	[LOCKS_SET] = HIT_ALL("limit_lock"),
 	[HITS_LESS] = HIT_LESS("limit_report"),
 	[WARNINGS_LESS] = HIT_LESS("limit_warning"),
+	[SHADOWS_LESS] = HIT_LESS("limit_shadow"),
+	[LOCKS_SET_LESS] = HIT_LESS("limit_lock"),
 	[HITS_GONE] = HIT_GONE("limit_report"),
 	[WARNINGS_GONE] = HIT_GONE("limit_warning"),
+	[SHADOWS_GONE] = HIT_GONE("limit_shadow"),
+	[LOCKS_SET_GONE] = HIT_GONE("limit_lock"),
 
 	[OVERRIDES] = "SELECT id, kind, amount, expires, since, who, reason"
 	    " FROM mail_override WHERE expires > ?1",

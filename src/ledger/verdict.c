@@ -177,7 +177,10 @@ verdict_hit_wanted(const struct verdict_context *ctx,
 	return false;
 }
 
-/* Records those for the report; keeps them in `list`, unless it is NULL. */
+/*
+ * Records those for the report; keeps what is a hit in `list`, unless it is
+ * NULL.
+ */
 static size_t
 verdict_hits(const struct verdict_context *ctx, const struct verdict_charge *c,
     enum hit_kind kind, const struct decision_hit *hits, size_t nhits,
@@ -193,9 +196,9 @@ verdict_hits(const struct verdict_context *ctx, const struct verdict_charge *c,
 			continue;
 		seconds = hits[i].window == DECISION_MAIL ? 0 :
 		    verdict_limits(k)->list[hits[i].window].seconds;
-		store_hit(ctx->store, kind, k->charge.id, k->charge.idlen,
-		    seconds);
-		if (list != NULL) {
+		store_hit(ctx->store, kind == HIT_FULL && k->charge.shadow ?
+		    HIT_SHADOW : kind, k->charge.id, k->charge.idlen, seconds);
+		if (list != NULL && !k->charge.shadow) {
 			list[n].key = k;
 			list[n++].seconds = seconds;
 		}

@@ -47,15 +47,20 @@ by_hits(const void *a, const void *b)
 	return compare_name(x, y);
 }
 
-/* Orders by hits, most first; for one table. */
+/* the kind that by_kind sorts by: qsort(3) has no argument for it */
+static enum hit_kind	sorted_kind;
+
+/* Orders by hits of one kind, most first; for one table. */
 static int
-by_warnings(const void *a, const void *b)
+by_kind(const void *a, const void *b)
 {
 	const struct mail_row	*x = *(const struct mail_row *const *)a;
 	const struct mail_row	*y = *(const struct mail_row *const *)b;
+	int64_t			 m = x->hits[sorted_kind];
+	int64_t			 n = y->hits[sorted_kind];
 
-	if (x->hits[HIT_NEAR] != y->hits[HIT_NEAR])
-		return x->hits[HIT_NEAR] > y->hits[HIT_NEAR] ? -1 : 1;
+	if (m != n)
+		return m > n ? -1 : 1;
 	return compare_name(x, y);
 }
 
@@ -218,7 +223,8 @@ struct table {
 
 /* What a hit is called; the plural is the head of the column. */
 static const char *const	words[HIT_KIND__MAX] = {
-	[HIT_FULL] = "hit", [HIT_NEAR] = "warning"
+	[HIT_FULL] = "hit", [HIT_NEAR] = "warning",
+	[HIT_SHADOW] = "refusal", [HIT_LOCK] = "lock"
 };
 
 static void
@@ -266,8 +272,8 @@ pick(struct table *t, const struct mail *mail, enum hit_kind kind)
 		t->rows[t->nrows++] = &mail->rows[i];
 		t->sum = num_add_clamp(t->sum, mail->rows[i].hits[kind]);
 	}
-	if (kind == HIT_NEAR)
-		qsort(t->rows, t->nrows, sizeof(*t->rows), by_warnings);
+	sorted_kind = kind;
+	qsort(t->rows, t->nrows, sizeof(*t->rows), by_kind);
 	t->nshown = t->nrows < MAIL_TABLE_MAX ? t->nrows : MAIL_TABLE_MAX;
 	measure(t);
 }
@@ -339,13 +345,29 @@ add_sum(struct str *s, const struct table *t)
 	    t->sum == 1 ? "" : "s", t->nrows, t->nrows == 1 ? "" : "s");
 }
 
+/* A part of its own, if there are hits of this kind. */
+static void
+add_part(struct str *s, const struct mail *mail, enum hit_kind kind,
+    const char *heading)
+{
+	struct table	t;
+
+	pick(&t, mail, kind);
+	if (t.nrows > 0) {
+		str_addf(s, "\n%s: ", heading);
+		add_sum(s, &t);
+		str_adds(s, ".\n");
+		add_table(s, &t);
+	}
+	free(t.rows);
+}
+
 void
 mail_text_add(struct str *s, const struct mail *mail)
 {
-	struct table	full, near;
+	struct table	full;
 
 	pick(&full, mail, HIT_FULL);
-	pick(&near, mail, HIT_NEAR);
 	str_addf(s, "%s: ", mail->host);
 	if (full.nrows == 0)
 		str_adds(s, "no limit was hit");
@@ -356,17 +378,13 @@ mail_text_add(struct str *s, const struct mail *mail)
 	str_adds(s, ".\n");
 	if (full.nrows > 0)
 		add_table(s, &full);
-	if (near.nrows > 0) {
-		str_adds(s, "\nCame near a limit: ");
-		add_sum(s, &near);
-		str_adds(s, ".\n");
-		add_table(s, &near);
-	}
+	add_part(s, mail, HIT_LOCK, "Locked");
+	add_part(s, mail, HIT_NEAR, "Came near a limit");
+	add_part(s, mail, HIT_SHADOW, "Rules in shadow would have refused");
 	if (mail->later > 0)
 		str_addf(s, "\n%zu more %s left for the next report.\n",
 		    mail->later, mail->later == 1 ? "is" : "are");
 	free(full.rows);
-	free(near.rows);
 }
 
 /* --- for programs --- */
@@ -396,9 +414,10 @@ void
 mail_text_add_csv(struct str *s, const struct mail *mail)
 {
 	const struct mail_row	*row;
+	enum hit_kind		 kind;
 	size_t			 i;
 
-	str_adds(s, "rule,id,mails,seconds,hits,warnings\n");
+	str_adds(s, "rule,id,mails,seconds,hits,warnings,shadow,locks\n");
 	for (i = 0; i < mail->nrows; i++) {
 		row = &mail->rows[i];
 		add_csv_text(s, row->rule, strlen(row->rule));
@@ -408,7 +427,9 @@ mail_text_add_csv(struct str *s, const struct mail *mail)
 			str_addf(s, ",%" PRId64, row->mails);
 		else
 			str_addc(s, ',');
-		str_addf(s, ",%" PRId64 ",%" PRId64 ",%" PRId64 "\n",
-		    row->seconds, row->hits[HIT_FULL], row->hits[HIT_NEAR]);
+		str_addf(s, ",%" PRId64, row->seconds);
+		for (kind = 0; kind < HIT_KIND__MAX; kind++)
+			str_addf(s, ",%" PRId64, row->hits[kind]);
+		str_addc(s, '\n');
 	}
 }
