@@ -47,20 +47,21 @@ database_on_verdict(void *arg, uint64_t request, const struct msg_verdict *v)
 }
 
 static void
-database_on_hit(void *arg, const char *id, size_t idlen, int64_t seconds)
+database_on_hit(void *arg, const struct charge_hit *hit)
 {
 	(void)arg;
-	(void)id;
-	(void)idlen;
-	(void)seconds;
+	(void)hit;
 }
 
 static void
 database_on_reported(void *arg, const char *id, size_t idlen, int64_t seconds,
     int64_t hits)
 {
+	(void)arg;
+	(void)id;
+	(void)idlen;
+	(void)seconds;
 	(void)hits;
-	database_on_hit(arg, id, idlen, seconds);
 }
 
 /* Charges some ids, as often as it takes for each table to be written. */

@@ -63,12 +63,10 @@ ledger_on_weighed(void *arg, uint64_t request, const struct msg_weighed *w)
 }
 
 static void
-ledger_on_hit(void *arg, const char *id, size_t idlen, int64_t seconds)
+ledger_on_hit(void *arg, const struct charge_hit *hit)
 {
 	(void)arg;
-	(void)id;
-	(void)idlen;
-	fuzz_require(seconds >= 0);
+	fuzz_require(hit->seconds >= 0 && hit->kind < HIT_KIND__MAX);
 }
 
 static void

@@ -332,15 +332,17 @@ first_hits_are_told_once(void **state)
 	struct hits	*h = hits_new();
 
 	(void)rig_sql(r, "INSERT INTO limit_report VALUES ('bob', 60, 5)");
-	/* A warning is none. */
 	(void)rig_sql(r, "INSERT INTO limit_warning VALUES ('bo', 60, 5)");
 	hits_load(h, r->store);
-	assert_false(hits_first(h, "bob", 3, 60));
-	assert_true(hits_first(h, "bob", 3, 61));
-	assert_true(hits_first(h, "bo", 2, 60));
-	assert_false(hits_first(h, "bo", 2, 60));
+	assert_false(hits_first(h, HIT_FULL, "bob", 3, 60));
+	assert_true(hits_first(h, HIT_FULL, "bob", 3, 61));
+	/* A warning is no hit, and the other way round. */
+	assert_false(hits_first(h, HIT_NEAR, "bo", 2, 60));
+	assert_true(hits_first(h, HIT_NEAR, "bob", 3, 60));
+	assert_true(hits_first(h, HIT_FULL, "bo", 2, 60));
+	assert_false(hits_first(h, HIT_FULL, "bo", 2, 60));
 	assert_int_equal(hits_forget(h, r->store, r->now), STORE_OK);
-	assert_true(hits_first(h, "bob", 3, 60));
+	assert_true(hits_first(h, HIT_FULL, "bob", 3, 60));
 	hits_free(h);
 }
 

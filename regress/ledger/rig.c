@@ -249,14 +249,12 @@ rig_on_verdict(void *arg, uint64_t request, const struct msg_verdict *v)
 }
 
 static void
-rig_on_hit(void *arg, const char *id, size_t idlen, int64_t seconds)
+rig_on_hit(void *arg, const struct charge_hit *hit)
 {
 	struct rig	*r = arg;
 
-	(void)id;
-	(void)idlen;
-	(void)seconds;
-	r->hits++;
+	if (hit->kind == HIT_FULL)
+		r->hits++;
 }
 
 enum store_result

@@ -70,7 +70,7 @@ subtest 'a first hit while a mail is on its way' => sub {
 	ok(wait_until { hits($d) == 2 }, 'is known');
 	my $out = "$d->{dir}/wishes";
 	my @wishes = map { $d->spawn($out, $out, ctl_command($d, 'report')) } 1 .. 2;
-	ok(wait_until { (() = $d->log =~ /uid=\d+ asks for: report$/mg) == 2 },
+	ok(wait_until { (() = $d->log =~ /uid=\d+ gid=\d+ asks for: report$/mg) == 2 },
 	    'two commands wait for the report');
 	$s->release;
 	is(Policyd::reap($_), 0,

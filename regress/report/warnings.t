@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # What a rule's warn_at tells the report, with each database: as lasting as a hit, beside
-# it, and no reason for a mail at once.
+# it, and, with report_immediately, a reason for a mail at once.
 
 use strict;
 use warnings;
@@ -199,23 +199,29 @@ for my $kind (@ARGV ? @ARGV : qw(sqlite pgsql mysql)) {
 	};
 }
 
-subtest 'not at once' => sub {
+subtest 'at once' => sub {
 	Report->needed;
 	my $s = Smtpd->start;
-	my $d = start($s, undef, report_immediately => True);
+	my $d = start($s, undef, report_immediately => True, rules => [
+	    { name => 'user', key => 'sasl_username', limits => [[10, 3600]], warn_at => 80 },
+	    { name => 'quiet', key => 'sender', limits => [[16, 3600]], report => False,
+	    warn_at => 50 },
+	    { name => 'shadow', key => 'sasl_username', limits => [[3, 3600]], warn_at => 50,
+	    shadow => True }]);
 
-	send_mails($d, 'bob', 9);
-	ok($d->wait_log(qr/near its limit/), 'bob comes near');
+	$d->ask(sasl_username => 'bob', sender => "s$_\@example.org", recipient_count => 2)
+	    for 1 .. 3;
+	ok($d->wait_log(qr/would refuse/), 'a rule in shadow refuses');
 	is((ctl($d, 'clean'))[0], 0, 'clean, so that a due mail would be sent');
-	is(scalar(my @none = $s->mails), 0,
-	    'a warning alone sends no mail at once');
-	send_mails($d, 'bob', 1);
-	is($d->ask(sasl_username => 'bob'), 'reject full', 'a hit');
-	ok(wait_until { () = $s->mails }, 'is one');
+	is(scalar(my @none = $s->mails), 0, 'which is no reason for a mail');
+	send_mails($d, 'bob', 2);
+	ok(wait_until { () = $s->mails }, 'a warning is');
 	my ($mail) = $s->mails;
-	like(text($mail), qr/^user:bob +10 per hour +1\n\nCame near a limit: 1 warning on/m,
-	    'and the mail has the warning too');
-	ok(wait_until { rows($d, undef, 'limit_warning') eq '' }, 'which goes with it');
+	like(text($mail), qr/^user:bob +10 per hour +1$/m, 'and in it');
+	ok(wait_until { rows($d, undef, 'limit_warning') !~ /user:bob/ }, 'it goes with it');
+	send_mails($d, 'eve', 9);
+	is((ctl($d, 'clean'))[0], 0, 'clean, so that a due mail would be sent');
+	is(scalar(my @mails = $s->mails), 1, 'the next warning waits for five minutes');
 	$d->ends_well;
 };
 

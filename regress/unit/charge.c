@@ -303,13 +303,12 @@ on_verdict(void *arg, uint64_t request, const struct msg_verdict *v)
 }
 
 static void
-on_hit(void *arg, const char *id, size_t idlen, int64_t seconds)
+on_hit(void *arg, const struct charge_hit *hit)
 {
 	struct rig	*r = arg;
 
-	(void)id;
-	(void)idlen;
-	assert_int_equal(seconds, 60);
+	assert_int_equal(hit->kind, HIT_FULL);
+	assert_int_equal(hit->seconds, 60);
 	r->hits++;
 }
 

@@ -4,6 +4,7 @@
 #include "ledger/id.h"
 #include "ledger/ledger.h"
 #include "ledger/top.h"
+#include "ledger/verdict.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 
@@ -38,15 +39,17 @@ asked_on_weighed(void *arg, uint64_t request,
 }
 
 static void
-asked_on_hit(void *arg, const char *id, size_t idlen, int64_t seconds)
+asked_on_hit(void *arg, const struct charge_hit *hit)
 {
-	struct ledger	*l = arg;
+	const struct msg_charge_key	*k = &hit->key->charge;
+	struct ledger			*l = arg;
 
-	l->figure[FIGURE_HITS]++;
+	if (hit->kind == HIT_FULL)
+		l->figure[FIGURE_HITS]++;
 	if (!l->settings->report_immediately)
 		return;
 	hits_refresh(l->hits, l->store, clock_mono());
-	if (hits_first(l->hits, id, idlen, seconds))
+	if (hits_first(l->hits, hit->kind, k->id, k->idlen, hit->seconds))
 		channel_signal(l->parent, MSG_HIT_NEW, 0);
 }
 

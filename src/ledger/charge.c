@@ -339,18 +339,18 @@ charge_ready(const struct verdict_charge *c)
 }
 
 static void
-charge_keep_hits(struct charge_batch *b)
+charge_keep_hits(struct charge_batch *b, const struct verdict_charge *c,
+    const struct verdict_hit *hits, size_t n)
 {
-	size_t	n = b->context.nhits;
+	size_t	i;
 
-	if (n == 0)
-		return;
 	if (b->nhit + n > b->hits) {
 		b->hits = (b->nhit + n) * 2;
 		b->hit = alloc_resize(b->hit, b->hits, sizeof(b->hit[0]));
 	}
-	memcpy(b->hit + b->nhit, b->context.hits, n * sizeof(b->hit[0]));
-	b->nhit += n;
+	for (i = 0; i < n; i++)
+		b->hit[b->nhit++] = (struct charge_hit){ hits[i].kind, c,
+		    hits[i].key, hits[i].seconds };
 }
 
 /* Moves the charge from the waiting to the decided ones. */
@@ -373,7 +373,8 @@ charge_decide(struct charge_batch *b)
 			continue;
 		verdict_decide(&b->context, c);
 		if (c->weighed == NULL)
-			charge_keep_hits(b);
+			charge_keep_hits(b, c, b->context.hits,
+			    b->context.nhits);
 		charge_settle(b, c);
 	}
 }
@@ -438,13 +439,10 @@ charge_on_flushed(void *arg)
 static void
 charge_tell_hits(struct charge_batch *b, const struct charge_answers *answers)
 {
-	const struct msg_charge_key	*k;
-	size_t				 i;
+	size_t	i;
 
-	for (i = 0; i < b->nhit; i++) {
-		k = &b->hit[i].key->charge;
-		answers->hit(answers->arg, k->id, k->idlen, b->hit[i].seconds);
-	}
+	for (i = 0; i < b->nhit; i++)
+		answers->hit(answers->arg, &b->hit[i]);
 }
 
 /* Expires charges past their deadline; with `all`, every waiting charge. */

@@ -14,6 +14,8 @@
  * channel.
  */
 struct charge_batch;
+struct verdict_charge;
+struct verdict_key;
 
 struct charge_batch	*charge_batch_new(struct cache *, struct store *,
 			    struct lookup *, const struct settings *);
@@ -53,11 +55,19 @@ void			 charge_batch_clear(struct charge_batch *);
  */
 enum store_result	 charge_batch_start(struct charge_batch *, int64_t now);
 
+/* A hit that was committed. */
+struct charge_hit {
+	enum hit_kind			 kind;
+	const struct verdict_charge	*charge;
+	const struct verdict_key	*key;
+	int64_t				 seconds;	/* 0: max_per_mail */
+};
+
 struct charge_answers {
 	void	(*verdict)(void *, uint64_t request,
 		    const struct msg_verdict *);
-	/* A hit was committed to limit_report. */
-	void	(*hit)(void *, const char *id, size_t idlen, int64_t seconds);
+	/* For each hit; not those of shadow. */
+	void	(*hit)(void *, const struct charge_hit *);
 	void	 *arg;
 	/* The answer to a weighed charge or a reset. */
 	void	(*weighed)(void *, uint64_t request,

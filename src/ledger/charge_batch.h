@@ -28,7 +28,7 @@ struct charge_batch {
 	struct store_value	*value;
 	size_t			 nvalue;
 	size_t			 values;	/* room */
-	struct verdict_hit	*hit;		/* hits of the whole batch */
+	struct charge_hit	*hit;		/* hits of the whole batch */
 	size_t			 nhit;
 	size_t			 hits;		/* room */
 	struct verdict_context	 context;

@@ -13,6 +13,7 @@
 
 struct known {
 	struct map_node	 node;		/* first */
+	enum hit_kind	 kind;
 	int64_t		 seconds;
 	size_t		 idlen;
 	char		 id[];
@@ -27,13 +28,13 @@ struct sent {
 };
 
 struct hits {
-	struct map	*known;		/* (id, seconds) with hits */
+	struct map	*known;		/* (kind, id, seconds) with hits */
 	int64_t		 last;		/* time of the report before them */
 	struct mono	 refresh;	/* not before */
 	struct sent	*sent;
 	size_t		 nsent;
 	size_t		 size;
-	/* while sending */
+	/* while loading and sending */
 	enum hit_kind	 kind;
 	struct msg_hits_room	 room;		/* in the mail */
 	struct channel		*channel;
@@ -42,6 +43,7 @@ struct hits {
 };
 
 struct known_key {
+	enum hit_kind	 kind;
 	const char	*id;
 	size_t		 idlen;
 	int64_t		 seconds;
@@ -54,7 +56,8 @@ hits_same(const struct map_node *node, const void *key, size_t len)
 	const struct known_key	*k = key;
 
 	(void)len;
-	return e->seconds == k->seconds && e->idlen == k->idlen &&
+	return e->kind == k->kind && e->seconds == k->seconds &&
+	    e->idlen == k->idlen &&
 	    memcmp(e->id, k->id, k->idlen) == 0;
 }
 
@@ -102,18 +105,20 @@ hits_free(struct hits *h)
 /* --- which ones are new --- */
 
 bool
-hits_first(struct hits *h, const char *id, size_t idlen, int64_t seconds)
+hits_first(struct hits *h, enum hit_kind kind, const char *id, size_t idlen,
+    int64_t seconds)
 {
-	struct known_key	 key = { id, idlen, seconds };
+	struct known_key	 key = { kind, id, idlen, seconds };
 	struct known		*e;
 	uint64_t		 hash;
 
-	hash = map_hash(id, idlen) + (uint64_t)seconds;
+	hash = map_hash(id, idlen) + (uint64_t)seconds + (uint64_t)kind;
 	if (map_find(h->known, hash, &key, sizeof(key)) != NULL ||
 	    map_count(h->known) >= KNOWN_MAX)
 		return false;
 	e = alloc_zero(1, sizeof(*e) + idlen);
 	e->node.hash = hash;
+	e->kind = kind;
 	e->seconds = seconds;
 	e->idlen = idlen;
 	memcpy(e->id, id, idlen);
@@ -125,15 +130,18 @@ static void
 hits_on_known(void *arg, const char *id, size_t idlen, int64_t seconds,
     int64_t hits)
 {
+	struct hits	*h = arg;
+
 	(void)hits;
-	(void)hits_first(arg, id, idlen, seconds);
+	(void)hits_first(h, h->kind, id, idlen, seconds);
 }
 
 void
 hits_load(struct hits *h, struct store *store)
 {
 	(void)store_number(store, LAST_REPORT, &h->last);
-	(void)store_hits(store, HIT_FULL, hits_on_known, h);
+	for (h->kind = 0; h->kind < HIT_KIND__MAX; h->kind++)
+		(void)store_hits(store, h->kind, hits_on_known, h);
 }
 
 void

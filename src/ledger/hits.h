@@ -21,10 +21,7 @@ struct hits;
 struct hits	*hits_new(void);
 void		 hits_free(struct hits *);
 
-/*
- * Reads which (id, seconds) have hits already, for hits_first. Only hits of
- * HIT_FULL: warnings are not mailed immediately.
- */
+/* Reads which (kind, id, seconds) have hits already, for hits_first. */
 void		 hits_load(struct hits *, struct store *);
 
 /*
@@ -33,9 +30,9 @@ void		 hits_load(struct hits *, struct store *);
  */
 void		 hits_refresh(struct hits *, struct store *, struct mono now);
 
-/* Whether this is the first hit of (id, seconds) since the last report. */
-bool		 hits_first(struct hits *, const char *id, size_t idlen,
-		    int64_t seconds);
+/* Whether it is the first one of (kind, id, seconds) since the last report. */
+bool		 hits_first(struct hits *, enum hit_kind, const char *id,
+		    size_t idlen, int64_t seconds);
 
 /*
  * Sends the hits of all kinds to the report's channel, then the time of the

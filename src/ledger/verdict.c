@@ -177,18 +177,14 @@ verdict_hit_wanted(const struct verdict_context *ctx,
 	return false;
 }
 
-/*
- * Records those for the report; keeps what is a hit in `list`, unless it is
- * NULL.
- */
-static size_t
-verdict_hits(const struct verdict_context *ctx, const struct verdict_charge *c,
-    enum hit_kind kind, const struct decision_hit *hits, size_t nhits,
-    struct verdict_hit *list)
+/* Records those for the report, and keeps those that are not of shadow. */
+static void
+verdict_hits(struct verdict_context *ctx, const struct verdict_charge *c,
+    enum hit_kind kind, const struct decision_hit *hits, size_t nhits)
 {
 	const struct verdict_key	*k;
 	int64_t				 seconds;
-	size_t				 n = 0, i;
+	size_t				 i;
 
 	for (i = 0; i < nhits; i++) {
 		k = &c->keys[hits[i].key];
@@ -198,12 +194,10 @@ verdict_hits(const struct verdict_context *ctx, const struct verdict_charge *c,
 		    verdict_limits(k)->list[hits[i].window].seconds;
 		store_hit(ctx->store, kind == HIT_FULL && k->charge.shadow ?
 		    HIT_SHADOW : kind, k->charge.id, k->charge.idlen, seconds);
-		if (list != NULL && !k->charge.shadow) {
-			list[n].key = k;
-			list[n++].seconds = seconds;
-		}
+		if (!k->charge.shadow)
+			ctx->hits[ctx->nhits++] = (struct verdict_hit){ kind,
+			    k, seconds };
 	}
-	return n;
 }
 
 /* --- */
@@ -261,7 +255,6 @@ verdict_decide(struct verdict_context *ctx, struct verdict_charge *c)
 		verdict_record(ctx, c);
 	else if (decision_takes_back(d, &c->verdict))
 		verdict_take_back(ctx, c);
-	ctx->nhits = verdict_hits(ctx, c, HIT_FULL, d->hits, d->nhits,
-	    ctx->hits);
-	(void)verdict_hits(ctx, c, HIT_NEAR, d->near, d->nnear, NULL);
+	verdict_hits(ctx, c, HIT_FULL, d->hits, d->nhits);
+	verdict_hits(ctx, c, HIT_NEAR, d->near, d->nnear);
 }

@@ -26,6 +26,7 @@ struct verdict_key {
 
 /* A hit of a window, for the report and for immediate mails. */
 struct verdict_hit {
+	enum hit_kind			 kind;
 	const struct verdict_key	*key;
 	int64_t				 seconds;	/* 0: max_per_mail */
 };
@@ -60,8 +61,8 @@ struct verdict_context {
 	size_t			 nvalue;
 	enum store_result	 result;	/* of calls of the store */
 	struct decision		 decision;	/* on this charge */
-	/* Those of its hits that go into the report. */
-	struct verdict_hit	 hits[2 * CHARGE_KEYS_MAX];
+	/* Those of its hits and warnings that go into the report. */
+	struct verdict_hit	 hits[(2 + LIMITS_MAX) * CHARGE_KEYS_MAX];
 	size_t			 nhits;
 };
 
