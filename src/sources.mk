@@ -38,7 +38,7 @@ COMPAT_SRCS =	${COMPAT_SRCS_${OS}}
 ROLE_SRCS =	src/role/role.c
 # Pure: used by the ledger and by the memory of the engine.
 DECISION_SRCS =	src/decision/decision.c src/decision/habit.c \
-		src/decision/override.c \
+		src/decision/instance.c src/decision/override.c \
 		src/decision/retry.c
 COMMON_SRCS =	${LIB_SRCS} ${DECISION_SRCS} ${IPC_SRCS} ${CONF_SRCS} ${SANDBOX_SRCS} ${COMPAT_SRCS}
 
@@ -113,11 +113,11 @@ ENGINE_ROOM_SRCS = src/engine/action.c src/engine/blocks.c src/engine/budget.c \
 		src/engine/link.c \
 		src/engine/listen.c src/engine/memory.c src/engine/metrics.c \
 		src/engine/pending.c src/engine/replay.c src/engine/reply.c \
-		src/engine/request.c src/engine/seen.c src/engine/stats.c \
+		src/engine/request.c src/engine/stats.c \
 		src/engine/tell.c src/engine/tell_event.c src/engine/turn.c
 LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c \
 		src/ledger/charge_gather.c src/ledger/clean.c \
-		src/ledger/hits.c src/ledger/id.c src/ledger/instance.c \
+		src/ledger/hits.c src/ledger/id.c \
 		src/ledger/lookup.c src/ledger/override_table.c \
 		src/ledger/schema.c src/ledger/top.c \
 		src/ledger/verdict.c \

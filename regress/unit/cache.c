@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "ledger/cache.h"
-#include "ledger/instance.h"
+#include "decision/instance.h"
 #include "random.h"
 
 #define NOW	INT64_C(1700000000)
@@ -42,13 +42,13 @@ touch(struct cache *c, const char *id)
 	    &first);
 }
 
-static const struct cache_seen *
+static const struct instance_seen *
 seen(const char *id, const char *instance, int64_t tag)
 {
-	static struct cache_seen	of;
+	static struct instance_seen	of;
 
-	cache_see(&of, cache_hash(id, strlen(id)), instance, strlen(instance),
-	    tag);
+	instance_see(&of, cache_hash(id, strlen(id)), instance,
+	    strlen(instance), tag);
 	return &of;
 }
 
@@ -268,7 +268,7 @@ instances(void **state)
 	}
 	assert_int_equal(cache_charged(c, seen("bob", "i", 0)), 0);
 	/* Too old to be asked for again. */
-	r = row("bob", NOW - CACHE_INSTANCE_SECONDS - 1, 4, "k", 0);
+	r = row("bob", NOW - INSTANCE_SECONDS - 1, 4, "k", 0);
 	cache_news(c, &r, NOW);
 	assert_int_equal(cache_charged(c, seen("bob", "k", 0)), 0);
 	cache_free(c);

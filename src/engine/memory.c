@@ -5,16 +5,16 @@
 #include <string.h>
 
 #include "decision/decision.h"
+#include "decision/instance.h"
 #include "engine/memory.h"
-#include "engine/seen.h"
 #include "lib/alloc.h"
 #include "lib/map.h"
 #include "lib/num.h"
 #include "lib/window.h"
 
-#define SEEN_SECONDS	3600	/* as long as the ledger remembers */
 #define DAY		86400	/* seconds */
-#define SEEN_SHARE	4	/* at most a quarter of the memory */
+/* An eighth of the memory is for instances, another one for values. */
+#define SEEN_SHARE	(8 * INSTANCE_COST)
 
 struct memory_id {
 	struct map_node		 node;
@@ -30,11 +30,16 @@ struct memory_id {
 struct memory {
 	struct map			*ids;
 	TAILQ_HEAD(, memory_id)		 recent;	/* the newest last */
-	struct seen_table		 seen;
+	struct instances		*instances;
+	/* Of each value: an amount of 1 at the second it was seen last. */
+	struct instances		*values;
+	int64_t				 longest;	/* window of values */
 	size_t				 bytes;		/* of all ids */
 	size_t				 max;
-	struct decision			 decision;	/* on one charge */
-	uint64_t			 hash[CHARGE_KEYS_MAX];	/* of its ids */
+	/* One charge: the hashes of its ids, and of its instances or values. */
+	struct decision			 decision;
+	uint64_t			 hash[CHARGE_KEYS_MAX];
+	struct instance_seen		 seen[CHARGE_KEYS_MAX];
 };
 
 static int
@@ -53,7 +58,9 @@ memory_new(size_t max_bytes)
 	m = alloc_zero(1, sizeof(*m));
 	m->ids = map_new(same_id);
 	TAILQ_INIT(&m->recent);
-	seen_init(&m->seen);
+	m->instances = instance_new(max_bytes / SEEN_SHARE);
+	m->values = instance_new(max_bytes / SEEN_SHARE);
+	m->longest = INSTANCE_SECONDS;
 	m->max = max_bytes;
 	return m;
 }
@@ -114,48 +121,52 @@ id_get(struct memory *m, const struct msg_charge_key *key, uint64_t hash)
 	return id;
 }
 
-/* --- instances, tags and values --- */
-
-/* Of the instance; for rules that count values, of the value. */
-static uint64_t
-key_hash(const struct msg_charge *charge, const struct msg_charge_key *key,
-    uint64_t id)
-{
-	if (key->kind == CHARGE_DISTINCT)
-		return seen_hash(~id, key->value, key->valuelen);
-	return seen_hash(id, charge->instance, charge->instancelen);
-}
-
 /* --- the bound --- */
 
 static void
-memory_trim(struct memory *m, int64_t now)
+memory_trim(struct memory *m)
 {
-	seen_trim(&m->seen, now - SEEN_SECONDS, m->max / SEEN_SHARE);
-	while (m->bytes + m->seen.bytes > m->max && !TAILQ_EMPTY(&m->recent))
+	while (memory_bytes(m) > m->max && !TAILQ_EMPTY(&m->recent))
 		id_free(m, TAILQ_FIRST(&m->recent));
 }
 
 /* --- charges --- */
 
-/* The first second inside any of these windows. */
+/* The longest of these windows, but at least `seconds`. */
 static int64_t
-oldest(const struct limits *limits, int64_t now)
+longest(const struct limits *limits, int64_t seconds)
 {
-	int64_t	seconds = 0;
 	size_t	i;
 
 	for (i = 0; i < limits->count; i++)
 		if (limits->list[i].seconds > seconds)
 			seconds = limits->list[i].seconds;
-	return num_add_clamp(now, -seconds);
+	return seconds;
 }
 
-/* The tag of this key: for CHARGE_TOTAL the instance alone. */
-static int64_t
-key_tag(const struct msg_charge *charge, const struct msg_charge_key *key)
+/* Finds what the instance was charged, or when the value was last seen. */
+static void
+memory_know_seen(struct memory *m, const struct msg_charge *charge, size_t i)
 {
-	return key->kind == CHARGE_TOTAL ? 0 : charge->tag;
+	const struct msg_charge_key	*key = &charge->keys[i];
+	struct decision_key		*k = &m->decision.key[i];
+	struct instance_seen		*seen = &m->seen[i];
+	int64_t				 one;
+
+	if (key->kind == CHARGE_DISTINCT) {
+		/* Any tag: then an empty value has a hash too. */
+		instance_see(seen, m->hash[i], key->value, key->valuelen, 1);
+		if (!instance_any(m->values, seen->instance, INT64_MIN,
+		    &k->seen, &one))
+			k->seen = -1;
+		return;
+	}
+	instance_see(seen, m->hash[i], charge->instance, charge->instancelen,
+	    charge->tag);
+	if (seen->has_instance)
+		k->charged = instance_total(m->instances, seen->instance);
+	if (seen->has_tag)
+		k->repeated = instance_total(m->instances, seen->tag) != 0;
 }
 
 /* Fills in what is known of a charge, and how much of it is new. */
@@ -166,7 +177,6 @@ memory_know(struct memory *m, const struct msg_charge *charge, int64_t now)
 	struct decision			*d = &m->decision;
 	struct decision_key		*k;
 	const struct memory_id		*id;
-	const struct seen		*seen;
 	size_t				 i;
 
 	d->mode = charge->mode;
@@ -184,14 +194,7 @@ memory_know(struct memory *m, const struct msg_charge *charge, int64_t now)
 		k->window = id != NULL ? &id->window : &empty;
 		if (id != NULL)
 			k->wait = id->wait;
-		seen = seen_find(&m->seen, key_hash(charge, k->charge,
-		    m->hash[i]));
-		k->seen = id != NULL && seen != NULL ? seen->date : -1;
-		if (seen == NULL)
-			continue;
-		k->charged = charge->instancelen > 0 ? seen->amount : 0;
-		k->repeated = charge->tag != 0 &&
-		    seen_has_tag(seen, charge->tag);
+		memory_know_seen(m, charge, i);
 	}
 	decision_amounts(d);
 	return d;
@@ -202,13 +205,24 @@ memory_put(struct memory *m, const struct msg_charge *charge,
     const struct decision_record *r)
 {
 	const struct msg_charge_key	*key = &charge->keys[r->key];
-	uint64_t			 hash = m->hash[r->key];
-	struct memory_id		*id = id_get(m, key, hash);
+	const struct instance_seen	*seen = &m->seen[r->key];
+	int64_t				 before;
 
-	window_add(&id->window, r->date, r->amount);
-	if (key->kind != CHARGE_DISTINCT || r->amount > 0)
-		seen_add(&m->seen, key_hash(charge, key, hash),
-		    key_tag(charge, key), r->amount, r->date);
+	window_add(&id_get(m, key, m->hash[r->key])->window, r->date,
+	    r->amount);
+	if (key->kind == CHARGE_DISTINCT) {
+		m->longest = longest(&key->limits, m->longest);
+		before = num_sub_clamp(m->decision.now, m->longest);
+		instance_read(m->values, seen->instance, r->date, r->amount,
+		    before, 0);
+		return;
+	}
+	before = num_sub_clamp(m->decision.now, INSTANCE_SECONDS);
+	if (seen->has_instance)
+		instance_read(m->instances, seen->instance, r->date, r->amount,
+		    before, 0);
+	if (r->tag != 0)
+		instance_read(m->instances, seen->tag, r->date, 1, before, 0);
 }
 
 /* Records the amounts of the decision. */
@@ -229,9 +243,8 @@ memory_record(struct memory *m, const struct msg_charge *charge,
 		key = &charge->keys[i];
 		id = id_get(m, key, m->hash[i]);
 		/* An id may get limits later: without, a day is kept. */
-		window_forget(&id->window, key->limits.count > 0 ?
-		    oldest(&key->limits, d->now) :
-		    num_sub_clamp(d->now, DAY));
+		window_forget(&id->window, num_sub_clamp(d->now,
+		    key->limits.count > 0 ? longest(&key->limits, 0) : DAY));
 		/* Accepted after a refusal: a limit or a count was changed. */
 		if ((v->over >> i & 1) == 0 && key->amount >= id->wait.amount)
 			id->wait.until = 0;
@@ -243,22 +256,18 @@ memory_record(struct memory *m, const struct msg_charge *charge,
 static void
 memory_take_back(struct memory *m, const struct msg_charge *charge)
 {
-	const struct msg_charge_key	*key;
-	struct memory_id		*id;
-	struct seen			*seen;
-	size_t				 i;
+	struct decision_record	r = { 0 };
+	int64_t			before, amount;
 
-	for (i = 0; i < charge->nkeys; i++) {
-		key = &charge->keys[i];
-		id = id_find(m, key, m->hash[i]);
-		seen = seen_find(&m->seen, key_hash(charge, key, m->hash[i]));
-		if (id == NULL || seen == NULL || charge->instancelen == 0 ||
-		    key->kind == CHARGE_DISTINCT)
-			continue;
-		window_add(&id->window, seen->date, -seen->amount);
-		seen->amount = 0;
-		id_weigh(m, id);
-	}
+	before = num_sub_clamp(m->decision.now, INSTANCE_SECONDS);
+	for (r.key = 0; r.key < charge->nkeys; r.key++)
+		while (m->seen[r.key].has_instance &&
+		    charge->keys[r.key].kind != CHARGE_DISTINCT &&
+		    instance_any(m->instances, m->seen[r.key].instance, before,
+		    &r.date, &amount)) {
+			r.amount = -amount;
+			memory_put(m, charge, &r);
+		}
 }
 
 /* --- verdicts --- */
@@ -314,7 +323,7 @@ memory_learn(struct memory *m, const struct msg_charge *charge,
 		memory_learn_full(m, charge, v, now);
 	if (decision_takes_back(d, v))
 		memory_take_back(m, charge);
-	memory_trim(m, now);
+	memory_trim(m);
 }
 
 void
@@ -328,7 +337,7 @@ memory_decide(struct memory *m, const struct msg_charge *charge, int64_t now,
 		memory_record(m, charge, v);
 	else if (decision_takes_back(d, v))
 		memory_take_back(m, charge);
-	memory_trim(m, now);
+	memory_trim(m);
 }
 
 void
@@ -479,7 +488,8 @@ memory_free(struct memory *m)
 {
 	if (m == NULL)
 		return;
-	seen_clear(&m->seen);
+	instance_free(m->instances);
+	instance_free(m->values);
 	map_each(m->ids, free_id, m);
 	map_free(m->ids);
 	free(m);
@@ -489,10 +499,13 @@ void
 memory_resize(struct memory *m, size_t max_bytes)
 {
 	m->max = max_bytes;
+	m->instances = instance_resize(m->instances, max_bytes / SEEN_SHARE);
+	m->values = instance_resize(m->values, max_bytes / SEEN_SHARE);
 }
 
 size_t
 memory_bytes(const struct memory *m)
 {
-	return m->bytes + m->seen.bytes;
+	return m->bytes + instance_bytes(m->instances) +
+	    instance_bytes(m->values);
 }

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "ledger/cache.h"
-#include "ledger/instance.h"
 #include "lib/alloc.h"
 #include "lib/map.h"
 #include "lib/num.h"
@@ -145,7 +144,7 @@ cache_oldest(struct cache *c, int64_t now)
 {
 	if (now > c->latest)
 		c->latest = now;
-	return num_add_clamp(now, -CACHE_INSTANCE_SECONDS);
+	return num_add_clamp(now, -INSTANCE_SECONDS);
 }
 
 /* --- ids --- */
@@ -292,33 +291,8 @@ cache_add(struct cache *c, struct cache_id *e, const struct store_row *row)
 
 /* --- instances --- */
 
-/*
- * The id's hash is the key of the instance's hash, so the second is as
- * unpredictable as the first.
- */
 void
-cache_see(struct cache_seen *seen, uint64_t id_hash, const char *instance,
-    size_t len, int64_t tag)
-{
-	uint64_t	key[2], tagged[2];
-
-	memset(seen, 0, sizeof(*seen));
-	seen->has_instance = len > 0;
-	seen->has_tag = tag != 0;
-	if (!seen->has_instance && !seen->has_tag)
-		return;
-	key[0] = id_hash;
-	key[1] = ~id_hash;
-	seen->instance = map_siphash(key, instance, len);
-	if (!seen->has_tag)
-		return;
-	tagged[0] = seen->instance;
-	tagged[1] = (uint64_t)tag;
-	seen->tag = map_hash(tagged, sizeof(tagged));
-}
-
-void
-cache_seen_ahead(const struct cache *c, const struct cache_seen *seen)
+cache_seen_ahead(const struct cache *c, const struct instance_seen *seen)
 {
 	if (seen->has_instance)
 		instance_ahead(c->instances, seen->instance);
@@ -327,31 +301,31 @@ cache_seen_ahead(const struct cache *c, const struct cache_seen *seen)
 }
 
 int64_t
-cache_charged(struct cache *c, const struct cache_seen *seen)
+cache_charged(struct cache *c, const struct instance_seen *seen)
 {
 	return seen->has_instance ?
 	    instance_total(c->instances, seen->instance) : 0;
 }
 
 bool
-cache_tag_seen(struct cache *c, const struct cache_seen *seen)
+cache_tag_seen(struct cache *c, const struct instance_seen *seen)
 {
 	return seen->has_tag && instance_total(c->instances, seen->tag) != 0;
 }
 
 bool
-cache_charged_at(struct cache *c, const struct cache_seen *seen, int64_t now,
+cache_charged_at(struct cache *c, const struct instance_seen *seen, int64_t now,
     int64_t *date, int64_t *amount)
 {
 	return seen->has_instance && instance_any(c->instances, seen->instance,
-	    num_add_clamp(now, -CACHE_INSTANCE_SECONDS), date, amount);
+	    num_add_clamp(now, -INSTANCE_SECONDS), date, amount);
 }
 
 /* --- rows --- */
 
 void
-cache_record(struct cache *c, struct cache_id *e, const struct cache_seen *seen,
-    const struct store_row *row, int64_t now)
+cache_record(struct cache *c, struct cache_id *e,
+    const struct instance_seen *seen, const struct store_row *row, int64_t now)
 {
 	int64_t	oldest = cache_oldest(c, now);
 
@@ -370,11 +344,11 @@ cache_remember(struct cache *c, uint64_t id, const struct store_row *row,
     int64_t now, uint32_t reading)
 {
 	int64_t			oldest = cache_oldest(c, now);
-	struct cache_seen	seen;
+	struct instance_seen	seen;
 
 	if (row->date < oldest)
 		return;
-	cache_see(&seen, id, row->instance, row->instancelen, row->tag);
+	instance_see(&seen, id, row->instance, row->instancelen, row->tag);
 	if (seen.has_instance)
 		instance_read(c->instances, seen.instance, row->date,
 		    row->amount, oldest, reading);

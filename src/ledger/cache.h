@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "decision/instance.h"
 #include "ledger/store.h"
 #include "lib/window.h"
 
@@ -16,11 +17,6 @@
  */
 struct cache;
 struct cache_id;
-
-/*
- * Seconds for which an instance is remembered (and read back after a restart).
- */
-#define CACHE_INSTANCE_SECONDS	3600
 
 struct cache	*cache_new(size_t max_bytes);
 void		 cache_free(struct cache *);
@@ -84,39 +80,26 @@ void		 cache_each(struct cache *, size_t most, void (*each)(void *,
 void		 cache_set_index(struct cache_id *, size_t);
 size_t		 cache_index(const struct cache_id *);
 
-/*
- * The hashes by which the charges of (id, instance) and of (id, instance, tag)
- * are found. An empty instance and a tag of 0 are not remembered.
- */
-struct cache_seen {
-	bool		has_instance;
-	bool		has_tag;
-	uint64_t	instance;
-	uint64_t	tag;
-};
-
-void		 cache_see(struct cache_seen *, uint64_t id_hash,
-		    const char *instance, size_t len, int64_t tag);
 void		 cache_seen_ahead(const struct cache *,
-		    const struct cache_seen *);
+		    const struct instance_seen *);
 
 /*
  * The amount charged to (id, instance), and whether (id, instance, tag) was
  * charged; 0 and false for an unknown one.
  */
-int64_t		 cache_charged(struct cache *, const struct cache_seen *);
-bool		 cache_tag_seen(struct cache *, const struct cache_seen *);
+int64_t		 cache_charged(struct cache *, const struct instance_seen *);
+bool		 cache_tag_seen(struct cache *, const struct instance_seen *);
 
 /*
  * Finds one second at which the amount charged to (id, instance) is above 0:
  * true, *date and *amount are set.
  */
-bool		 cache_charged_at(struct cache *, const struct cache_seen *,
+bool		 cache_charged_at(struct cache *, const struct instance_seen *,
 		    int64_t now, int64_t *date, int64_t *amount);
 
 /* Counts a row that this batch records, before its commit. */
 void		 cache_record(struct cache *, struct cache_id *,
-		    const struct cache_seen *, const struct store_row *,
+		    const struct instance_seen *, const struct store_row *,
 		    int64_t now);
 
 /*

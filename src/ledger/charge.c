@@ -474,7 +474,7 @@ charge_begin(struct charge_batch *b)
 	batch.value = b->value;
 	batch.nvalue = b->nvalue;
 	batch.budget = READ_BUDGET;
-	batch.recent = num_add_clamp(b->context.now, -CACHE_INSTANCE_SECONDS);
+	batch.recent = num_add_clamp(b->context.now, -INSTANCE_SECONDS);
 	batch.forgotten = cache_forgot(b->cache, b->context.now);
 	return store_begin(b->store, &batch, &reader);
 }

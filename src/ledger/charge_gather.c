@@ -42,8 +42,8 @@ charge_since(struct charge_batch *b, const struct verdict_key *k, int64_t now)
 	int64_t			 longest, since;
 
 	longest = verdict_longest(k, settings_longest_window(b->settings));
-	if (longest < CACHE_INSTANCE_SECONDS)
-		longest = CACHE_INSTANCE_SECONDS;
+	if (longest < INSTANCE_SECONDS)
+		longest = INSTANCE_SECONDS;
 	since = num_add_clamp(now, -longest);
 	if (since < touch->since)
 		touch->since = since;
@@ -125,7 +125,7 @@ charge_ahead(struct charge_batch *b)
 		for (i = 0; i < c->nkeys; i++) {
 			k = &c->keys[i];
 			k->hash = cache_hash(k->charge.id, k->charge.idlen);
-			cache_see(&k->seen, k->hash, c->instance,
+			instance_see(&k->seen, k->hash, c->instance,
 			    c->instancelen, c->tag);
 		}
 	TAILQ_FOREACH(c, &b->waiting, entry)

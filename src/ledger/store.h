@@ -123,7 +123,7 @@ struct store_reader {
 	 * A row that is new to this daemon. The batch need not touch its id.
 	 * If the first reading of the id is not complete, the callee zeroes
 	 * the cursor, so that this reading begins again. The first batch after
-	 * a start also reports the rows of the last CACHE_INSTANCE_SECONDS, as
+	 * a start also reports the rows of the last INSTANCE_SECONDS, as
 	 * many as can be read quickly.
 	 */
 	void	(*news)(void *, const struct store_row *);

@@ -19,7 +19,7 @@ struct verdict_key {
 	struct msg_charge_key	 charge;	/* its strings as stored */
 	uint64_t		 hash;		/* of the id */
 	struct cache_id		*id;
-	struct cache_seen	 seen;
+	struct instance_seen	 seen;
 	struct lookup_entry	*sql;		/* NULL: those in `charge` */
 	struct store_value	*value;		/* CHARGE_DISTINCT */
 };

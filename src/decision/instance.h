@@ -12,19 +12,45 @@
  */
 struct instances;
 
+/*
+ * Seconds for which an instance is remembered (and read back after a restart).
+ */
+#define INSTANCE_SECONDS	3600
+
+/*
+ * The keys of (id, instance) and of (id, instance, tag). An empty instance and
+ * a tag of 0 are not remembered.
+ */
+struct instance_seen {
+	bool		has_instance;
+	bool		has_tag;
+	uint64_t	instance;
+	uint64_t	tag;
+};
+
+void			 instance_see(struct instance_seen *, uint64_t id_hash,
+			    const char *instance, size_t len, int64_t tag);
+
 struct instances	*instance_new(size_t entries);
 void			 instance_free(struct instances *);
 void			 instance_clear(struct instances *);
 
-/* Bytes in use. */
+/*
+ * Returns a table of another size with the newest entries of this one, which it
+ * frees. Call it when everything is settled.
+ */
+struct instances	*instance_resize(struct instances *, size_t entries);
+
+/* Bytes in use; INSTANCE_COST: about so many for each entry. */
+#define INSTANCE_COST	48
 size_t			 instance_bytes(const struct instances *);
 
 /*
- * Adds an amount read from the database; entries before second `oldest` may be
- * evicted for it. `reading` is 0 for a row that was not read before. When rows
- * are read again, all rows of that reading have the same number: the first
- * amount of a reading replaces the known amount of its second, so that no row
- * counts twice.
+ * Adds an amount that cannot be undone; entries before second `oldest` may be
+ * evicted for it. `reading` is 0 unless it is a row that may have been read
+ * before. When rows are read again, all rows of that reading have the same
+ * number: the first amount of a reading replaces the known amount of its
+ * second, so that no row counts twice.
  */
 void			 instance_read(struct instances *, uint64_t key,
 			    int64_t date, int64_t amount, int64_t oldest,

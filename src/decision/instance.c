@@ -1,8 +1,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ledger/instance.h"
+#include "decision/instance.h"
 #include "lib/alloc.h"
+#include "lib/map.h"
 #include "lib/num.h"
 
 /*
@@ -38,16 +39,46 @@ struct instances {
 	size_t		 changes;	/* room */
 };
 
+/*
+ * The id's hash is the key of the instance's hash, so the second is as
+ * unpredictable as the first.
+ */
+void
+instance_see(struct instance_seen *seen, uint64_t id_hash,
+    const char *instance, size_t len, int64_t tag)
+{
+	uint64_t	key[2], tagged[2];
+
+	memset(seen, 0, sizeof(*seen));
+	seen->has_instance = len > 0;
+	seen->has_tag = tag != 0;
+	if (!seen->has_instance && !seen->has_tag)
+		return;
+	key[0] = id_hash;
+	key[1] = ~id_hash;
+	seen->instance = map_siphash(key, instance, len);
+	if (!seen->has_tag)
+		return;
+	tagged[0] = seen->instance;
+	tagged[1] = (uint64_t)tag;
+	seen->tag = map_hash(tagged, sizeof(tagged));
+}
+
+static size_t
+instance_room(size_t entries)
+{
+	if (entries < 16)
+		return 16;
+	return entries > UINT32_MAX / 2 ? UINT32_MAX / 2 : entries;
+}
+
 struct instances *
 instance_new(size_t entries)
 {
 	struct instances	*t;
 	uint32_t		 buckets = 16;
 
-	if (entries < 16)
-		entries = 16;
-	if (entries > UINT32_MAX / 2)
-		entries = UINT32_MAX / 2;
+	entries = instance_room(entries);
 	while (buckets < entries)
 		buckets *= 2;
 	t = alloc_zero(1, sizeof(*t));
@@ -148,6 +179,25 @@ instance_make(struct instances *t, uint64_t key, int64_t date, int64_t oldest)
 	e->next = t->bucket[key & t->mask];
 	t->bucket[key & t->mask] = at + 1;
 	return e;
+}
+
+struct instances *
+instance_resize(struct instances *t, size_t entries)
+{
+	struct instances	*new;
+	const struct entry	*e;
+	uint32_t		 i;
+
+	if (instance_room(entries) == t->size)
+		return t;
+	new = instance_new(entries);
+	for (i = 0; i < t->count; i++) {
+		e = &t->ring[((uint64_t)t->first + i) % t->size];
+		instance_make(new, e->key, e->date, INT64_MIN)->amount =
+		    e->amount;
+	}
+	instance_free(t);
+	return new;
 }
 
 void
