@@ -74,8 +74,9 @@ LEDGER_MYSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/mysqldb.c \
 		src/ledger/store_flushed.c \
 		src/ledger/mysqldb_connect.c src/ledger/store_mysql.c \
 		src/ledger/store_mysql_clean.c src/ledger/store_mysql_foreign.c \
-		src/ledger/store_mysql_open.c \
-		src/ledger/store_mysql_override.c src/ledger/store_mysql_read.c
+		src/ledger/store_mysql_lock.c src/ledger/store_mysql_open.c \
+		src/ledger/store_mysql_override.c src/ledger/store_mysql_read.c \
+		src/ledger/store_mysql_tables.c
 REPORT_SRCS =	src/report/connect.c src/report/main.c src/report/session.c \
 		src/report/tls.c ${REPORT_PURE_SRCS}
 CTL_SRCS =	src/ctl/main.c ${CTL_ROOM_SRCS}

@@ -510,6 +510,19 @@ charge_commit(struct charge_batch *b, bool *later)
 	return STORE_FAILED;
 }
 
+/* Another daemon committed first: nothing of the batch was written. */
+static void
+charge_decide_again(struct charge_batch *b)
+{
+	struct verdict_charge	*c;
+
+	while ((c = TAILQ_LAST(&b->decided, charges)) != NULL) {
+		TAILQ_REMOVE(&b->decided, c, entry);
+		TAILQ_INSERT_HEAD(&b->waiting, c, entry);
+		b->count++;
+	}
+}
+
 static enum store_result
 charge_try(struct charge_batch *b, int64_t now, struct mono mono,
     const struct charge_answers *answers)
@@ -539,7 +552,9 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono,
 		charge_tell_hits(b, answers);
 	} else
 		cache_undo(b->cache);
-	if (result == STORE_OK && later) {
+	if (result == STORE_BUSY)
+		charge_decide_again(b);
+	else if (result == STORE_OK && later) {
 		TAILQ_CONCAT(&b->unflushed, &b->decided, entry);
 		b->answers = *answers;
 	} else

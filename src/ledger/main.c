@@ -8,7 +8,8 @@
 #include "lib/log.h"
 
 #define READS		64		/* messages of a channel, then decide */
-#define BUSY_MS		5		/* between tries at a locked file */
+#define BUSY_MS		5		/* mean time between tries, at first */
+#define BUSY_MOST_MS	40		/* and at most */
 #define FLUSH_MS	100		/* between looks at its deadline */
 #define BUSY_LOG_NS	INT64_C(1000000000)
 #define REMEMBER_NS	INT64_C(60000000000)
@@ -60,12 +61,31 @@ ledger_ended(struct ledger *l)
 	ledger_leave(l, ROLE_IDLE);
 }
 
+/*
+ * Daemons that compete for one id would meet again and again after equal
+ * pauses.
+ */
+static void
+ledger_pause(struct ledger *l)
+{
+	if (!l->busy) {
+		l->pause = 0;
+		return;
+	}
+	l->pause = l->pause == 0 ? BUSY_MS : l->pause * 2;
+	if (l->pause > BUSY_MOST_MS)
+		l->pause = BUSY_MOST_MS;
+	l->retry = clock_after(clock_mono(),
+	    1 + (int64_t)arc4random_uniform(2 * l->pause));
+}
+
 void
 ledger_note(struct ledger *l, enum store_result result)
 {
 	int64_t	now;
 
 	l->busy = result == STORE_BUSY;
+	ledger_pause(l);
 	l->figure[FIGURE_BUSY] += l->busy;
 	l->figure[FIGURE_ERRORS] += result == STORE_FAILED;
 	if (result == STORE_LOST)
@@ -251,7 +271,7 @@ ledger_timeout(struct ledger *l, int idle)
 	int	clean;
 
 	if (charge_batch_count(l->batch) > 0)
-		return l->busy ? BUSY_MS : 0;
+		return l->busy ? clock_left(l->retry, clock_mono()) : 0;
 	if (store_flush_fd(l->store) != -1)
 		return FLUSH_MS;
 	clean = clean_wait(&l->clean);
@@ -316,7 +336,8 @@ ledger_serve(struct ledger *l)
 
 	while (!l->stopping) {
 		ledger_wait(l, idle);
-		asked_decide(l);
+		if (!l->busy || clock_passed(l->retry, clock_mono()))
+			asked_decide(l);
 		upkeep_send_hits(l);
 		ledger_flush(l);
 		upkeep_clean(l);
@@ -339,7 +360,7 @@ ledger_stop(struct ledger *l)
 	    !clock_passed(deadline, clock_mono())) {
 		asked_decide(l);
 		if (l->busy)
-			(void)poll(NULL, 0, BUSY_MS);
+			(void)poll(NULL, 0, clock_left(l->retry, clock_mono()));
 	}
 	(void)charge_batch_flush(l->batch, true);
 	if (l->engine != NULL)

@@ -46,6 +46,12 @@ mysqldb_judge(unsigned int number)
 		{ 1317, MYSQLDB_FAULT_BUSY },	/* query interrupted */
 		{ 1969, MYSQLDB_FAULT_BUSY },	/* max_statement_time */
 		{ 3024, MYSQLDB_FAULT_BUSY },	/* max_execution_time */
+		{ 1050, MYSQLDB_FAULT_EXISTS },	/* table */
+		{ 1060, MYSQLDB_FAULT_EXISTS },	/* column */
+		{ 1061, MYSQLDB_FAULT_EXISTS },	/* index */
+		{ 1062, MYSQLDB_FAULT_EXISTS },	/* row */
+		{ 1091, MYSQLDB_FAULT_EXISTS },	/* or dropped already */
+		{ 1359, MYSQLDB_FAULT_EXISTS },	/* trigger */
 		{ 1044, MYSQLDB_FAULT_RIGHTS },	/* no access to the database */
 		{ 1142, MYSQLDB_FAULT_RIGHTS },	/* command denied */
 		{ 1143, MYSQLDB_FAULT_RIGHTS },
@@ -54,9 +60,11 @@ mysqldb_judge(unsigned int number)
 		{ 1419, MYSQLDB_FAULT_RIGHTS },	/* triggers and binary logs */
 		{ 1347, MYSQLDB_FAULT_TABLE },	/* a view */
 		{ 1503, MYSQLDB_FAULT_TABLE },	/* partitions without seq */
+		{ 1047, MYSQLDB_FAULT_LOST },	/* node without its cluster */
 		{ 1053, MYSQLDB_FAULT_LOST },	/* shutdown */
 		{ 1054, MYSQLDB_FAULT_LOST },	/* unknown column */
 		{ 1146, MYSQLDB_FAULT_LOST },	/* no such table */
+		{ 1180, MYSQLDB_FAULT_LOST },	/* COMMIT: result unknown */
 		{ 1243, MYSQLDB_FAULT_LOST },	/* unknown statement */
 		{ 1290, MYSQLDB_FAULT_LOST },	/* read only */
 		{ 1615, MYSQLDB_FAULT_LOST },	/* must be prepared again */

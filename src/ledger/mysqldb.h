@@ -22,6 +22,7 @@ enum mysqldb_fault {
 	MYSQLDB_NO_FAULT,
 	MYSQLDB_FAULT_BUSY,	/* lock wait or deadlock; retry */
 	MYSQLDB_FAULT_STATEMENT, /* the statement failed; others may work */
+	MYSQLDB_FAULT_EXISTS,	/* another daemon made or dropped it */
 	MYSQLDB_FAULT_TABLE,	/* the table cannot be altered as needed */
 	MYSQLDB_FAULT_RIGHTS,	/* a privilege is missing */
 	MYSQLDB_FAULT_LOST	/* the connection is unusable */

@@ -266,6 +266,10 @@ mysqldb_session(struct mysqldb *db, int64_t timeout)
 	    seconds * 4 + 1);
 	(void)mysqldb_exec(db, sql);
 	free(sql);
+	if (db->fault == MYSQLDB_FAULT_LOST)
+		return -1;
+	/* A transaction sees what other nodes of a cluster committed before. */
+	(void)mysqldb_exec(db, "SET SESSION wsrep_sync_wait = 1");
 	return db->fault == MYSQLDB_FAULT_LOST ? -1 : 0;
 }
 

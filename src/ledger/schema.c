@@ -65,7 +65,8 @@ static const struct step	steps[] = {
 	    " protocol_state " STATE_TYPE " NOT NULL DEFAULT '',"
 	    " tag bigint NOT NULL DEFAULT 0" SCHEMA_HIDDEN ","
 	    " seq bigint NOT NULL" SCHEMA_HIDDEN " AUTO_INCREMENT PRIMARY KEY,"
-	    " own tinyint NOT NULL DEFAULT 0" SCHEMA_HIDDEN ")" ENGINE } },
+	    " own tinyint NOT NULL DEFAULT 0" SCHEMA_HIDDEN ","
+	    " batch bigint NOT NULL DEFAULT 1" SCHEMA_HIDDEN ")" ENGINE } },
 
 	/* 0.5.1 lacks these. */
 	{ "mail_count", "recipient_count", 0, {
@@ -110,6 +111,12 @@ static const struct step	steps[] = {
 	    "",
 	    "",
 	    "ALTER TABLE mail_count ADD COLUMN own tinyint NOT NULL"
+	    " DEFAULT 1" SCHEMA_HIDDEN } },
+	/* Existing rows count as one batch, before the first. */
+	{ "mail_count", "batch", 0, {
+	    "",
+	    "",
+	    "ALTER TABLE mail_count ADD COLUMN batch bigint NOT NULL"
 	    " DEFAULT 1" SCHEMA_HIDDEN } },
 
 	/*
@@ -195,7 +202,13 @@ static const struct step	steps[] = {
 	    "CREATE TABLE mail_sums (id " ID_TYPE BINARY " NOT NULL,"
 	    " part bigint NOT NULL, seq bigint NOT NULL,"
 	    " since bigint NOT NULL, changes bigint NOT NULL,"
-	    " counts mediumblob NOT NULL, PRIMARY KEY (id, part))" ENGINE } },
+	    " counts mediumblob NOT NULL, batch bigint NOT NULL DEFAULT 0,"
+	    " PRIMARY KEY (id, part))" ENGINE } },
+	{ "mail_sums", "batch", 0, {
+	    "",
+	    "",
+	    "ALTER TABLE mail_sums ADD COLUMN batch bigint NOT NULL"
+	    " DEFAULT 0" } },
 
 	/*
 	 * Changes by others to rows of mail_count that mail_state does not

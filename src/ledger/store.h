@@ -58,13 +58,16 @@ struct store_row {
  *			PostgreSQL, MySQL	SQLite
  *
  *  first reading (not loaded)
- *	seen		seq of the id's newest	date of the last row read
- *			row in the cache
+ *	seen		number of the id's	date of the last row read
+ *			newest row (MySQL:
+ *			batch) in the cache
  *	position	date at which the next	rowid of the last row read
  *			piece begins, or a
  *			value of ledger/sums.h
  *	base		`seen` after the last	rowid of the horizon when
- *			piece			the reading began
+ *			piece; MySQL, from	the reading began
+ *			sums: seq of its
+ *			last row
  *  loaded
  *	seen		as above		generation of the tail that
  *						`base` is about, or 0
@@ -209,7 +212,8 @@ void			 store_hit(struct store *, enum hit_kind,
 /*
  * After STORE_OK the cursors are moved past the appended rows. After any other
  * result nothing was written (STORE_LOST: the result is unknown), and the cache
- * must drop the touched ids. With *later set the store may commit without
+ * must drop the touched ids; after STORE_BUSY, another daemon committed first,
+ * the batch can be decided again. With *later set the store may commit without
  * waiting for the disk: others see the rows, but a loss of power can undo them
  * until store_flush. On return *later says whether it did.
  */

@@ -5,7 +5,6 @@
 #include "ledger/store_mysql.h"
 #include "lib/alloc.h"
 #include "lib/log.h"
-#include "lib/map.h"
 #include "lib/str.h"
 
 /*
@@ -24,21 +23,20 @@
  * batch in share mode; a daemon that seems to be alone locks that row
  * exclusively, and no row of an id.
  *
- * seq is taken from AUTO_INCREMENT under the lock of the id. So for one id, and
- * rows of daemons, the order of seq is the order of commits: a newer row has a
- * larger seq, and reading on from the largest known seq neither misses a row
- * nor reads one twice. Rows of other programs (`own` is 0) are read separately,
- * until a daemon gives them a seq under the lock of all ids (ledger/foreign.h).
- * A first reading goes by date, in pieces; rows that were added meanwhile
- * before the date of a piece are read with that piece. Or it begins with sums
- * (ledger/sums.h), which were written under the lock together with the seq that
- * they include. It may take several statements: under the lock all of them see
- * the same rows. New rows of an id are read only if others may have written
- * rows since (ledger/others.h), which the largest seq, and a gap before our own
- * numbers, tell under the lock.
+ * A locked row also counts the batches that wrote rows (store_mysql_lock.c):
+ * each row gets the number of its batch, and for one id the order of numbers is
+ * the order of commits. Reading on from the largest known number neither misses
+ * a row nor reads one twice, and an id whose number has not changed has no new
+ * rows. On a Galera cluster the count makes two nodes' batches with the same id
+ * conflict: the loser is rolled back, at its COMMIT too, and decides again.
  *
- * Locks and numbers are those of one server: daemons that write to different
- * nodes of a cluster are not exact together.
+ * Rows of other programs (`own` is 0) are read separately, until a daemon gives
+ * them a number under the locks of their ids (ledger/foreign.h). A first
+ * reading goes by date, in pieces; rows that were added meanwhile before the
+ * date of a piece are read with that piece. Or it begins with sums
+ * (ledger/sums.h), which were written under the lock together with the number
+ * that they include. It may take several statements: under the lock all of them
+ * see the same rows.
  *
  * A program that deletes or changes rows by hand takes no lock. Triggers count
  * its changes in the same transaction, in one row of mail_change for each
@@ -59,6 +57,8 @@
 enum store_result
 store_result(struct store *s)
 {
+	if (s->unlocked)
+		return STORE_LOST;
 	(void)strlcpy(s->error, mysqldb_error(s->db), sizeof(s->error));
 	switch (mysqldb_fault(s->db)) {
 	case MYSQLDB_FAULT_BUSY:
@@ -68,6 +68,16 @@ store_result(struct store *s)
 	default:
 		return STORE_FAILED;
 	}
+}
+
+/* The next process writes the rows again. */
+int
+store_no_lock(struct store *s)
+{
+	(void)strlcpy(s->error, "rows of mail_lock are missing",
+	    sizeof(s->error));
+	s->unlocked = true;
+	return -1;
 }
 
 enum store_result
@@ -116,14 +126,6 @@ store_order(const void *a, const void *b)
 	return store_compare(x->id, x->idlen, y->id, y->idlen);
 }
 
-static int
-store_slot_order(const void *a, const void *b)
-{
-	const uint32_t	*x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
 static void
 store_take_batch(struct store *s, const struct store_batch *batch)
 {
@@ -136,7 +138,8 @@ store_take_batch(struct store *s, const struct store_batch *batch)
 	if (s->ntouch > s->room) {
 		s->room = s->ntouch * 2;
 		s->order = alloc_resize(s->order, s->room, sizeof(s->order[0]));
-		s->slot = alloc_resize(s->slot, s->room, sizeof(s->slot[0]));
+		s->place = alloc_resize(s->place, s->room,
+		    sizeof(s->place[0]));
 		s->end = alloc_resize(s->end, s->room, sizeof(s->end[0]));
 	}
 	for (i = 0; i < s->ntouch; i++)
@@ -210,23 +213,6 @@ store_each(struct store *s, enum statement n, size_t count,
 	return 0;
 }
 
-static int
-store_take_none(struct store *s, const struct store_reader *reader)
-{
-	(void)s;
-	(void)reader;
-	return 0;
-}
-
-static size_t
-store_bind_slot(struct store *s, size_t i)
-{
-	if (i > 0 && s->slot[i] == s->slot[i - 1])
-		return 0;
-	mysqldb_bind(s->db, s->slot[i]);
-	return 1;
-}
-
 int
 store_run(struct store *s, size_t items)
 {
@@ -237,55 +223,6 @@ store_run(struct store *s, size_t items)
 	while ((more = mysqldb_next(s->db)) == 1)
 		;
 	return more;
-}
-
-static int
-store_lock_one(struct store *s, enum statement n, int64_t slot)
-{
-	mysqldb_begin(s->db, n);
-	mysqldb_bind(s->db, slot);
-	return store_run(s, 1);
-}
-
-int
-store_lock_ranges(struct store *s)
-{
-	return store_lock_one(s, LOCK, STORE_HITS_SLOT);
-}
-
-int
-store_lock_all(struct store *s)
-{
-	return store_lock_one(s, LOCK, STORE_ALL_SLOT);
-}
-
-/*
- * Every daemon must compute the same row, so the key of the hash is no secret.
- */
-static int
-store_lock_ids(struct store *s, const struct store_reader *reader)
-{
-	static const uint64_t	key[2] = { 0, 0 };
-	size_t			i;
-
-	for (i = 0; i < s->ntouch; i++)
-		s->slot[i] = (uint32_t)(map_siphash(key, s->touch[i].id,
-		    s->touch[i].idlen) % STORE_SLOTS);
-	qsort(s->slot, s->ntouch, sizeof(s->slot[0]), store_slot_order);
-	return store_each(s, LOCK, s->ntouch, store_bind_nothing,
-	    store_bind_slot, store_take_none, reader);
-}
-
-static int
-store_lock(struct store *s, const struct store_reader *reader)
-{
-	if (s->ntouch == 0)
-		return 0;
-	if (others_silent(&s->others))
-		return store_lock_all(s);
-	if (store_lock_one(s, LOCK_SHARED, STORE_ALL_SLOT) == -1)
-		return -1;
-	return store_lock_ids(s, reader);
 }
 
 /* --- a transaction --- */
@@ -305,7 +242,7 @@ store_begin(struct store *s, struct store_batch *batch,
 		reader->changed(reader->arg);
 	s->batch = batch;
 	store_take_batch(s, batch);
-	if (store_lock(s, reader) == 0 && store_read_changes(s, reader) == 0 &&
+	if (store_lock(s) == 0 && store_read_changes(s, reader) == 0 &&
 	    store_read_news(s, reader) == 0 &&
 	    store_read_kept(s, reader) == 0 &&
 	    store_read_first(s, reader) == 0 &&
@@ -330,14 +267,18 @@ store_append(struct store *s, size_t touch, const struct store_row *row)
 	int64_t	left = row->amount;
 
 	s->touch[touch].cursor->rows++;
+	store_raise(s, touch);
 	do {
 		if (s->nrow == s->rows) {
 			s->rows = s->rows == 0 ? 64 : s->rows * 2;
 			s->row = alloc_resize(s->row, s->rows,
 			    sizeof(s->row[0]));
+			s->batch_of = alloc_resize(s->batch_of, s->rows,
+			    sizeof(s->batch_of[0]));
 		}
 		s->row[s->nrow] = *row;
 		s->row[s->nrow].amount = sums_part(left, s->narrow);
+		s->batch_of[s->nrow] = store_batch_of(s, touch) + 1;
 		left -= s->row[s->nrow++].amount;
 	} while (left != 0);
 }
@@ -381,6 +322,7 @@ store_bind_row(struct store *s, size_t i)
 	mysqldb_bind(s->db, row->tag);
 	mysqldb_bind_text(s->db, row->state,
 	    str_utf8_cut(row->state, row->statelen, STATE_MAX));
+	mysqldb_bind(s->db, s->batch_of[i]);
 	return 1;
 }
 
@@ -430,18 +372,18 @@ store_bind_lock(struct store *s, size_t i)
 }
 
 /*
- * Under the lock no other daemon added rows: the cache is complete up to our
- * last row.
+ * Under the lock no other daemon added rows: the cache is complete up to this
+ * batch.
  */
 static void
-store_move_cursors(struct store *s, int64_t seq)
+store_move_cursors(struct store *s)
 {
 	size_t	i;
 
 	for (i = 0; i < s->ntouch; i++)
-		if (s->touch[i].cursor->loaded &&
-		    s->touch[i].cursor->seen < seq)
-			s->touch[i].cursor->seen = seq;
+		if (s->touch[i].cursor->loaded)
+			s->touch[i].cursor->seen = store_batch_of(s, i) +
+			    (s->alone || s->slot[s->place[i]].raised);
 }
 
 /*
@@ -486,11 +428,11 @@ store_commit(struct store *s, bool *later)
 
 	foreign_give_back(&s->foreign);
 	*later = false;
-	good = store_each(s, APPEND, s->nrow, store_bind_nothing,
-	    store_bind_row,
+	good = (s->nrow == 0 || store_write_raised(s) == 0) &&
+	    store_each(s, APPEND, s->nrow, store_bind_nothing, store_bind_row,
 	    NULL, NULL) == 0;
 	if (good && s->nrow > 0) {
-		/* The last run's numbers are consecutive. */
+		/* Right while nobody changes the step; see others.h. */
 		last = (s->nrow - 1) % mysqldb_most(s->db, APPEND);
 		seq = mysqldb_inserted(s->db) + (int64_t)last * s->step;
 	}
@@ -501,10 +443,11 @@ store_commit(struct store *s, bool *later)
 	for (kind = 0; kind < HIT_KIND__MAX && good; kind++)
 		good = store_write_hits(s, kind) == 0;
 	if ((result = store_end(s, good)) == STORE_OK) {
-		if (s->nrow > 0)
+		if (s->nrow > 0) {
 			others_own(&s->others, seq,
 			    (int64_t)s->nrow * s->step);
-		store_move_cursors(s, seq);
+			store_move_cursors(s);
+		}
 	}
-	return result == STORE_BUSY ? STORE_FAILED : result;
+	return result;
 }

@@ -15,6 +15,8 @@
 enum statement {
 	LOCK,
 	LOCK_SHARED,
+	SLOTS,
+	RAISE,
 	CHANGES,
 	NEWS,
 	ENDS,
@@ -67,12 +69,19 @@ enum statement {
 	STATEMENT__MAX
 };
 
+/* A row of mail_lock that the batch uses. */
+struct store_slot {
+	uint32_t	slot;
+	bool		raised;		/* rows of its ids are written */
+	int64_t		batch;		/* its count before */
+};
+
 /* An id whose first reading goes on in this batch. */
 struct store_end {
 	size_t	touch;
 	int64_t	from;		/* first date of this piece */
 	int64_t	upto;
-	int64_t	seq;		/* seq of the newest row */
+	int64_t	batch;		/* number of the id's newest batch */
 };
 
 struct store_count {		/* a hit */
@@ -104,6 +113,8 @@ struct store {
 	bool			 skips;		/* it knows SKIP LOCKED */
 	bool			 narrow;	/* amounts have 32 bits */
 	int64_t			 step;		/* auto_increment_increment */
+	bool			 cluster;	/* Galera */
+	bool			 unlocked;	/* mail_lock lacks rows */
 	bool			 told;		/* this batch read rows */
 	bool			 spoilt;	/* the connection must end */
 	char			 error[256];
@@ -112,19 +123,26 @@ struct store {
 	struct store_touch	*touch;
 	size_t			 ntouch;
 	size_t			*order;		/* touches, sorted by id */
-	uint32_t		*slot;
+	uint32_t		*place;		/* of a touch, in slot */
 	struct store_end	*end;
 	size_t			 nend;		/* also counts rows of news */
 	size_t			 room;		/* of these three */
+	struct store_slot	*slot;		/* sorted, each once */
+	size_t			 nslot;
+	size_t			 slots;		/* room */
+	int64_t			 base;		/* STORE_ALL_SLOT's count */
+	bool			 alone;		/* it is locked exclusively */
 	struct store_batch	*batch;
 	int64_t			 piece;		/* rows to read for an id */
 	struct store_row	*row;
 	size_t			 nrow;
-	size_t			 rows;		/* room */
+	int64_t			*batch_of;	/* number of each row's batch */
+	size_t			 rows;		/* room, of both */
 	struct store_value	*see;
 	size_t			 nsee;
 	size_t			 sees;		/* room */
 	int64_t			*seq;		/* foreign rows to take in */
+	uint32_t		*slot_of;	/* of the id of each of them */
 	size_t			 nseq;
 	struct store_name	*name;
 	size_t			 nname;
@@ -139,6 +157,9 @@ struct store {
 
 /* The result for mysqldb_fault(); copies its text for store_error(). */
 enum store_result	store_result(struct store *);
+
+/* Rows of mail_lock are missing: the connection must end. Returns -1. */
+int	store_no_lock(struct store *);
 
 /* Rolls back after a fault. */
 enum store_result	store_failed(struct store *);
@@ -166,14 +187,45 @@ void	store_bind_nothing(struct store *);
 /* Runs the bound statement and ignores its rows. */
 int	store_run(struct store *, size_t items);
 
+/* --- store_mysql_tables.c --- */
+
+/*
+ * Makes or upgrades the tables, and finds out what the server can do. 0, or -1:
+ * s->error, s->db or s->builder says why.
+ */
+int	store_upgrade(struct store *);
+
+/* --- store_mysql_lock.c --- */
+
+/* Locks the touched ids, and reads their numbers. 0 or -1. */
+int	store_lock(struct store *);
+
 /*
  * Locks the row of mail_lock that is for statements which lock ranges of an
  * index: two of them at a time could deadlock, whatever their ids.
  */
 int	store_lock_ranges(struct store *);
 
-/* Locks all ids, so that no other daemon has a batch. */
+/* Locks all ids: no other daemon of this server has a batch. Sets s->base. */
 int	store_lock_all(struct store *);
+
+/* The number of the newest batch that wrote rows of touch[i]. */
+int64_t	store_batch_of(const struct store *, size_t touch);
+
+/*
+ * Says that this batch writes rows of touch[i], with the next number;
+ * store_write_raised writes the counts of all such ids.
+ */
+void	store_raise(struct store *, size_t touch);
+int	store_write_raised(struct store *);
+
+/* The row of mail_lock for an id. */
+uint32_t store_slot_of(const char *id, size_t idlen);
+
+/* Collects slots, in place of a batch's, and raises the counts of all. */
+void	store_slots_clear(struct store *);
+void	store_slots_add(struct store *, uint32_t slot);
+int	store_raise_slots(struct store *);
 
 /* --- store_mysql_read.c: in the transaction, under the locks --- */
 

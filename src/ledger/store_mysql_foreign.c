@@ -196,19 +196,31 @@ store_read_foreign(struct store *s, const struct store_reader *reader)
 static int
 store_pick(struct store *s)
 {
-	int	more;
+	const char	*id;
+	size_t		 idlen;
+	int		 more;
 
-	if (s->seq == NULL)
+	if (s->seq == NULL) {
 		s->seq = alloc_resize(NULL, (size_t)sums_sizes.step,
 		    sizeof(s->seq[0]));
+		s->slot_of = alloc_resize(NULL, (size_t)sums_sizes.step,
+		    sizeof(s->slot_of[0]));
+	}
 	s->nseq = 0;
+	store_slots_clear(s);
 	mysqldb_begin(s->db, s->skips ? TAKE_PICK_FREE : TAKE_PICK);
+	mysqldb_bind(s->db, s->fold);
 	mysqldb_bind(s->db, sums_sizes.step);
 	if (mysqldb_run(s->db, 0) == -1)
 		return -1;
-	while ((more = mysqldb_next(s->db)) == 1)
-		if (s->nseq < (size_t)sums_sizes.step)
-			s->seq[s->nseq++] = mysqldb_column(s->db, 0);
+	while ((more = mysqldb_next(s->db)) == 1) {
+		id = mysqldb_column_text(s->db, 1, &idlen);
+		if (id == NULL || s->nseq == (size_t)sums_sizes.step)
+			continue;
+		s->slot_of[s->nseq] = store_slot_of(id, idlen);
+		store_slots_add(s, s->slot_of[s->nseq]);
+		s->seq[s->nseq++] = mysqldb_column(s->db, 0);
+	}
 	return more;
 }
 
@@ -216,6 +228,15 @@ static void
 store_bind_fold(struct store *s)
 {
 	mysqldb_bind(s->db, s->fold);
+	mysqldb_bind(s->db, s->base);
+}
+
+static size_t
+store_bind_copy(struct store *s, size_t i)
+{
+	mysqldb_bind(s->db, s->seq[i]);
+	mysqldb_bind(s->db, s->slot_of[i]);
+	return 1;
 }
 
 static size_t
@@ -245,14 +266,15 @@ store_step_failed(struct store *s)
 	return result;
 }
 
-/* A row gets its seq by being copied. */
+/* A row gets its number by being copied. */
 enum store_result
 store_take_in(struct store *s)
 {
 	if (!foreign_due(&s->foreign))
 		return STORE_OK;
 	if (store_lock_all(s) == -1 || store_pick(s) == -1 ||
-	    store_each(s, TAKE_COPY, s->nseq, store_bind_fold, store_bind_seq,
+	    store_raise_slots(s) == -1 ||
+	    store_each(s, TAKE_COPY, s->nseq, store_bind_fold, store_bind_copy,
 	    NULL, NULL) == -1 ||
 	    store_each(s, TAKE_DROP, s->nseq, store_bind_nothing,
 	    store_bind_seq, NULL, NULL) == -1 || mysqldb_commit(s->db) == -1)

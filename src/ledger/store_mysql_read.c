@@ -48,24 +48,29 @@ store_row(struct store *s, struct store_row *row, size_t *index)
 	    store_find(s, row->id, row->idlen, index);
 }
 
-/* Binds an id and the seq of its newest row in the cache. */
-static size_t
-store_bind_after(struct store *s, size_t i, enum sums_reading r)
+/*
+ * Binds an id and the place of its newest row in the cache: rows of batch
+ * `seen` have been read up to number `seq`.
+ */
+static void
+store_bind_after(struct store *s, size_t i, int64_t seq)
 {
 	const struct store_touch	*t = &s->touch[i];
 
-	if (!store_want(s, i, r))
-		return 0;
 	mysqldb_bind_text(s->db, t->id, t->idlen);
 	mysqldb_bind(s->db, t->cursor->seen);
-	return 1;
+	mysqldb_bind(s->db, t->cursor->seen);
+	mysqldb_bind(s->db, seq);
 }
 
 static size_t
 store_bind_news(struct store *s, size_t i)
 {
-	return others_after(&s->others, s->touch[i].cursor->seen) ?
-	    store_bind_after(s, i, SUMS_READ_NEWS) : 0;
+	if (!store_want(s, i, SUMS_READ_NEWS) ||
+	    store_batch_of(s, i) <= s->touch[i].cursor->seen)
+		return 0;
+	store_bind_after(s, i, INT64_MAX);
+	return 1;
 }
 
 static int
@@ -79,7 +84,6 @@ store_take_news(struct store *s, const struct store_reader *reader)
 		return 0;
 	store_told(s, index);
 	reader->news(reader->arg, &row);
-	s->touch[index].cursor->seen = mysqldb_column(s->db, 5);
 	return 0;
 }
 
@@ -87,15 +91,20 @@ store_take_news(struct store *s, const struct store_reader *reader)
 int
 store_read_news(struct store *s, const struct store_reader *reader)
 {
-	size_t	i;
+	struct store_cursor	*c;
+	size_t			 i;
 
 	s->nend = 0;
 	if (store_each(s, NEWS, s->ntouch, store_bind_nothing, store_bind_news,
 	    store_take_news, reader) == -1)
 		return -1;
-	for (i = 0; s->nend >= NEWS_MAX && i < s->ntouch; i++)
-		if (s->touch[i].cursor->loaded)
+	for (i = 0; i < s->ntouch; i++) {
+		c = s->touch[i].cursor;
+		if (c->loaded && s->nend >= NEWS_MAX)
 			reader->again(reader->arg, i);
+		else if (c->loaded)
+			c->seen = store_batch_of(s, i);
+	}
 	return 0;
 }
 
@@ -111,13 +120,11 @@ static size_t
 store_bind_end(struct store *s, size_t i)
 {
 	const struct store_touch	*t = &s->touch[i];
-	size_t				 j;
 
 	if (!store_want(s, i, SUMS_READ_FIRST))
 		return 0;
 	mysqldb_bind(s->db, (int64_t)i);
-	for (j = 0; j < 2; j++)
-		mysqldb_bind_text(s->db, t->id, t->idlen);
+	mysqldb_bind_text(s->db, t->id, t->idlen);
 	mysqldb_bind(s->db, store_position(t));
 	mysqldb_bind(s->db, s->piece);
 	return 1;
@@ -136,9 +143,9 @@ store_take_end(struct store *s, const struct store_reader *reader)
 		return 0;
 	end = &s->end[s->nend++];
 	end->touch = (size_t)i;
-	end->seq = mysqldb_column(s->db, 1);
+	end->batch = store_batch_of(s, end->touch);
 	end->from = store_position(&s->touch[i]);
-	end->upto = mysqldb_column(s->db, 2);
+	end->upto = mysqldb_column(s->db, 1);
 	return 0;
 }
 
@@ -216,8 +223,8 @@ store_end_piece(struct store_cursor *c, const struct store_end *end)
 	c->loaded = end->upto == INT64_MAX;
 	c->rows = c->loaded && c->position != 0 ? sums_sizes.rows : 0;
 	c->position = c->loaded ? 0 : end->upto + 1;
-	c->seen = end->seq;
-	c->base = c->loaded ? clock_mono().ns : end->seq;
+	c->seen = end->batch;
+	c->base = c->loaded ? clock_mono().ns : end->batch;
 }
 
 int
@@ -298,8 +305,12 @@ store_take_kept(struct store *s, const struct store_reader *reader)
 static size_t
 store_bind_instances(struct store *s, size_t i)
 {
-	if (store_bind_after(s, i, SUMS_READ_RECENT) == 0)
+	const struct store_touch	*t = &s->touch[i];
+
+	if (!store_want(s, i, SUMS_READ_RECENT))
 		return 0;
+	mysqldb_bind_text(s->db, t->id, t->idlen);
+	mysqldb_bind(s->db, t->cursor->seen);
 	mysqldb_bind(s->db, sums_sizes.recent);
 	return 1;
 }
@@ -321,7 +332,10 @@ store_take_instance(struct store *s, const struct store_reader *reader)
 static size_t
 store_bind_newer(struct store *s, size_t i)
 {
-	return store_bind_after(s, i, SUMS_READ_NEWER);
+	if (!store_want(s, i, SUMS_READ_NEWER))
+		return 0;
+	store_bind_after(s, i, s->touch[i].cursor->base);
+	return 1;
 }
 
 static int
@@ -337,6 +351,7 @@ store_take_newer(struct store *s, const struct store_reader *reader)
 	if (row.date >= s->touch[index].since)
 		reader->first(reader->arg, index, &row);
 	s->touch[index].cursor->seen = mysqldb_column(s->db, 5);
+	s->touch[index].cursor->base = mysqldb_column(s->db, 6);
 	return 0;
 }
 
@@ -357,6 +372,7 @@ store_read_newer(struct store *s, const struct store_reader *reader)
 		c = s->touch[i].cursor;
 		c->loaded = true;
 		c->position = 0;
+		c->seen = store_batch_of(s, i);
 		c->base = clock_mono().ns;
 	}
 	return 0;
@@ -377,8 +393,10 @@ store_read_kept(struct store *s, const struct store_reader *reader)
 	    store_bind_instances, store_take_instance, reader) == -1)
 		return -1;
 	for (i = 0; i < s->ntouch; i++)
-		if (store_want(s, i, SUMS_READ_RECENT))
+		if (store_want(s, i, SUMS_READ_RECENT)) {
 			s->touch[i].cursor->position = SUMS_NEWER;
+			s->touch[i].cursor->base = INT64_MAX;
+		}
 	if (!s->blind && store_each(s, KEPT, s->ntouch, store_bind_newest,
 	    store_bind_kept, store_take_kept, reader) == -1)
 		return -1;
@@ -409,6 +427,7 @@ store_write_sums(struct store *s, const struct store_touch *t,
 		mysqldb_begin(s->db, SUMS_NEW);
 		mysqldb_bind_text(s->db, t->id, t->idlen);
 		mysqldb_bind(s->db, part++);
+		mysqldb_bind(s->db, s->others.last);
 		mysqldb_bind(s->db, t->cursor->seen);
 		mysqldb_bind(s->db, t->since);
 		mysqldb_bind(s->db, s->changes);

@@ -1,0 +1,106 @@
+#!/usr/bin/perl
+# A Galera cluster of three nodes: with room for N exactly N are accepted, wherever each daemon
+# is connected, while nodes join and leave, and after one is killed.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use Galera;
+use Policyd qw(request wait_until False);
+
+use constant LIMIT => 100;
+use constant ASKED => 160;
+
+my $rounds = ($ENV{FLEET} // '') eq 'full' ? 50 : 3;
+my $id = 0;
+
+sub daemon {
+	my ($node) = @_;
+
+	return Policyd->new(config => { $node->config, db_timeout => 20, debug => False,
+	    limits => [[LIMIT, 3600]], fail_action => 'reject full',
+	    db_error_action => 'defer database' });
+}
+
+# Begins to ask for one id, each time on a connection of its own, over all daemons.
+sub ask {
+	my ($daemons) = @_;
+	my $asked = { id => 'user' . $id++,
+	    clients => [map { $daemons->[$_ % @$daemons]->connect } 1 .. ASKED] };
+
+	$_->send(request(sasl_username => $asked->{id})) for @{$asked->{clients}};
+	return $asked;
+}
+
+sub exact {
+	my ($node, $asked, $name) = @_;
+	my %answers;
+
+	$answers{$_->answer // 'none'}++ for @{$asked->{clients}};
+	is_deeply(\%answers, { dunno => LIMIT, 'reject full' => ASKED - LIMIT }, $name);
+	is($node->recorded($asked->{id}), LIMIT, "$name: as many are in the table");
+}
+
+sub rounds {
+	my ($cluster, $daemons, $name) = @_;
+
+	exact($cluster->node(0), ask($daemons), "$name, check $_") for 1 .. $rounds;
+}
+
+# Requests go on while the cluster changes.
+sub meanwhile {
+	my ($cluster, $daemons, $name, $change) = @_;
+	my @asked = map { ask($daemons) } 1 .. 3;
+
+	$change->();
+	push @asked, ask($daemons);
+	exact($cluster->node(0), $_, $name) for @asked;
+}
+
+sub ends_well {
+	my @daemons = @_;
+
+	unlike($_->log, qr/deadlock|already exists|Duplicate/i,
+	    'what daemons do to each other is not logged') for @daemons;
+	$_->ends_well for @daemons;
+}
+
+sub changes {
+	my ($cluster, $daemons, $name) = @_;
+
+	rounds($cluster, $daemons, $name);
+	meanwhile($cluster, $daemons, "$name: a node leaves", sub { $cluster->leave(2) });
+	rounds($cluster, $daemons, "$name: two nodes");
+	meanwhile($cluster, $daemons, "$name: it joins", sub { $cluster->join(2) });
+	rounds($cluster, $daemons, "$name: three again");
+}
+
+my $cluster = Galera->start(3);
+
+subtest 'the tables are made from every node at once' => sub {
+	my @daemons = map { daemon($_) } $cluster->nodes;
+
+	$_->launch for @daemons;
+	for my $d (@daemons) {
+		wait_until { $d->told(qr/^READY=1$/m) && $d->ready || !$d->running };
+	}
+	rounds($cluster, \@daemons, 'a daemon on each node');
+	ends_well(@daemons);
+};
+subtest 'all on one node' => sub {
+	my @daemons = map { daemon($cluster->node(0))->start } 1 .. 3;
+
+	changes($cluster, \@daemons, 'three daemons');
+	ends_well(@daemons);
+};
+subtest 'each on its own' => sub {
+	my @daemons = map { daemon($cluster->node($_ % 2))->start } 1 .. 4;
+
+	changes($cluster, \@daemons, 'four daemons');
+	ends_well(@daemons);
+};
+$_->stop for reverse $cluster->nodes;
+
+done_testing();
