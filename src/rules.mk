@@ -204,7 +204,7 @@ PROGRAMS =	build/policyd-rate-limit ${CHILDREN} ${CTL_PROGRAM}
 
 .SUFFIXES:
 .SUFFIXES: .c .o .test .pgsql .mysql
-.PHONY: all objects run tests check check-built check-fast bench lint compile_commands install clean dist deb debcheck debcheck-built fuzz mysqlclient portable portability \
+.PHONY: all objects run tests check check-built check-fast bench bench-compare instructions lint compile_commands install clean dist deb debcheck debcheck-built fuzz mysqlclient portable portability \
 	install-programs install-texts install-init- install-init-none \
 	tests-sqlite tests-pgsql tests-mysql \
 	install-init-systemd install-init-openbsd install-init-freebsd install-init-netbsd \
@@ -233,7 +233,7 @@ src/ledger/sqlite.o: build/found/sqlite3
 src/ledger/pgsql.o src/ledger/pgsql_connect.o: build/found/libpq
 src/ledger/mysqldb.o src/ledger/mysqldb_connect.o: build/found/mysql
 src/report/tls.o: build/found/openssl
-${UNIT_SRCS:.c=.o} ${LEDGER_TEST_SRCS:.c=.o}: build/found/cmocka
+${UNIT_SRCS:.c=.o} ${LEDGER_TEST_SRCS:.c=.o} ${SCENARIO_SRCS:.c=.o}: build/found/cmocka
 
 .c.o:
 	@echo "  CC  $@"
@@ -330,6 +330,11 @@ build/bench/load: ${LOAD_OBJS}
 	@mkdir -p build/bench
 	@echo "  LD  $@"
 	${Q}${LINK} -o $@ ${LOAD_OBJS} ${OS_LIBS_${OS}}
+build/bench/scenario: ${SCENARIO_SRCS:.c=.o} regress/bench/traffic.o build/units.a
+	@mkdir -p build/bench
+	@echo "  LD  $@"
+	${Q}${LINK} -o $@ ${SCENARIO_SRCS:.c=.o} regress/bench/traffic.o \
+	    build/units.a ${UNIT_LIBS}
 build/regress/attack: ${ATTACK_OBJS}
 	@mkdir -p build/regress
 	@echo "  LD  $@"
@@ -431,6 +436,13 @@ fuzz:
 
 bench: all ${TEST_PROGRAMS}
 	@${PERL} -I regress/lib regress/bench/bench.pl ${BENCHFLAGS}
+# UPDATE=1 writes the figures down, otherwise they are compared; needs valgrind.
+instructions: build/bench/scenario
+	@UPDATE="${UPDATE}" ${PERL} -I regress/lib regress/bench/instructions.pl \
+	    "`${CC} -dumpfullversion` ${CFLAGS}"
+# REV: the revision to compare this tree with.
+bench-compare: all ${TEST_PROGRAMS}
+	@REV="${REV}" MAKE="${MAKE}" ${PERL} -I regress/lib regress/bench/compare.pl
 
 # Into DESTDIR, as whoever calls it; never over a configuration that is in use, and
 # nothing below RUNDIR or STATEDIR, which the daemon makes itself.

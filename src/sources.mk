@@ -135,7 +135,9 @@ FLOOR_SRCS =	regress/bench/floor.c
 LOAD_SRCS =	regress/bench/histogram.c regress/bench/link.c \
 		regress/bench/load.c regress/bench/result.c \
 		regress/bench/traffic.c
-BENCH_SRCS =	${BENCH_COMMON_SRCS} ${FLOOR_SRCS} ${LOAD_SRCS}
+# A fixed amount of work, in which instructions are counted.
+SCENARIO_SRCS =	regress/bench/scenario.c
+BENCH_SRCS =	${BENCH_COMMON_SRCS} ${FLOOR_SRCS} ${LOAD_SRCS} ${SCENARIO_SRCS}
 # Plays a role that was taken over, regress/sandbox; Linux with its sandbox only.
 ATTACK_SRCS =	regress/sandbox/attack.c regress/sandbox/files.c \
 		regress/sandbox/kernel.c regress/sandbox/network.c \

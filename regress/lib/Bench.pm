@@ -86,7 +86,9 @@ my %floor;
 
 # The empty policy server: its endpoint and pid.
 sub floor_start {
-	my $path = "$dir/floor";
+	my ($path) = @_;
+
+	$path //= "$dir/floor";
 
 	defined(my $pid = fork) or croak "fork: $!";
 	if ($pid == 0) {
@@ -134,6 +136,7 @@ sub daemon {
 	mkdir $where, 0755 or croak "$where: $!" if !-d $where;
 	my $config = { debug => \'False', limits => [[1_000_000_000, 60],
 	    [2_000_000_000, 86400]], %{delete $option{config} // {}} };
+	delete $config->{limits} if $config->{rules};
 	return Policyd->new(dir => $where, name => $name, config => $config,
 	    server => $server, server_database => $database, %option);
 }
@@ -222,19 +225,24 @@ sub descriptors {
 }
 
 # A run, with the microseconds of processor time that each request cost all processes
-# of the server (the warm-up is counted on both sides).
+# of the daemon and, with `server`, of the database server (the warm-up is counted on both
+# sides), and with the part of the time in which the processors had nothing to do.
 sub measure {
 	my ($endpoint, $pid, %option) = @_;
-	my $before = cpu($pid);
+	my $server = delete $option{server};
+	my @before = (cpu($pid), $server ? cpu($server->{pid}) : {}, [processor_times()]);
 	my $result = load($endpoint, %option);
+	my @after = (cpu($pid), $server ? cpu($server->{pid}) : {}, [processor_times()]);
+	my $sent = $result->{sent} || 1;
 
-	my $after = cpu($pid);
-
-	for (keys %$after) {
-		$result->{cpu}{$_} = ($after->{$_} - ($before->{$_} // 0)) * 1e6 /
-		    ($result->{sent} || 1);
+	for (keys %{$after[0]}) {
+		$result->{cpu}{$_} = ($after[0]{$_} - ($before[0]{$_} // 0)) * 1e6 / $sent;
 		$result->{cpu_us} += $result->{cpu}{$_};
 	}
+	$result->{server_cpu_us} += ($after[1]{$_} - ($before[1]{$_} // 0)) * 1e6 / $sent
+	    for keys %{$after[1]};
+	my ($idle, $all) = map { $after[2][$_] - $before[2][$_] } 0, 1;
+	$result->{idle} = $idle / ($all || 1);
 	return $result;
 }
 
@@ -280,6 +288,17 @@ sub machine {
 	    'load before the start %s%s', $system, $release, $architecture, $cpu,
 	    $cores, $disk || 'disk', sync_time(), $busy // 'unknown',
 	    ($busy // 0) > 0.3 ? ': this machine is busy with something else' : '';
+}
+
+# How much of the processors' time was idle, and how much there was, in ticks; (0, 0) where
+# the system does not tell.
+sub processor_times {
+	open my $fh, '<', '/proc/stat' or return (0, 0);
+	my (undef, @ticks) = split ' ', <$fh>;
+	my $all = 0;
+
+	$all += $_ for @ticks[0 .. 7];
+	return ($ticks[3] + $ticks[4], $all);
 }
 
 # What part of the processors' time their host gave to others since the last call, where a

@@ -225,6 +225,37 @@ sub sql_in {
 	return $self->sql($query);
 }
 
+# Statements from a file, each committed by itself.
+sub sql_file {
+	my ($self, $database, $file) = @_;
+
+	local $self->{database} = $database;
+	defined(my $pid = fork) or croak "fork: $!";
+	if ($pid == 0) {
+		open STDIN, '<', $file;
+		open STDOUT, '>', '/dev/null';
+		open STDERR, '>>', "$self->{dir}/log";
+		$ENV{PGPASSWORD} = $ENV{MYSQL_PWD} = $password;
+		# Without the query as an argument it is read from standard input.
+		my @command = $self->{client}->($self, '');
+		splice @command, -2;
+		{ no warnings 'exec'; exec @command; }
+		POSIX::_exit(127);
+	}
+	waitpid $pid, 0;
+	croak "$self->{name}: $file: status $?" if $? != 0;
+}
+
+# Transactions that the server has committed in a database, or in all of them where it
+# does not tell databases apart.
+sub commits {
+	my ($self, $database) = @_;
+
+	return ($self->sql("SELECT xact_commit FROM pg_stat_database WHERE datname = " .
+	    "'$database'"))[0][0] if $self->{kind} eq 'pgsql';
+	return ($self->sql("SHOW GLOBAL STATUS LIKE 'Com_commit'"))[0][1];
+}
+
 sub recorded {
 	my ($self, $id) = @_;
 
