@@ -96,7 +96,7 @@ LEDGER_RIG_SRCS = regress/ledger/outsider.c regress/ledger/outsider_sqlite.c \
 		regress/ledger/rig.c
 # What has to hold with each of the databases, and what is about SQLite alone.
 LEDGER_SUITE_SRCS = regress/ledger/charges.c regress/ledger/hits.c \
-		regress/ledger/limits.c regress/ledger/model.c
+		regress/ledger/ids.c regress/ledger/limits.c regress/ledger/model.c
 LEDGER_TEST_SRCS = ${LEDGER_SUITE_SRCS} regress/ledger/sqlite_faults.c \
 		regress/ledger/sqlite_tables.c
 # The same rig with a server: regress/servers/ledger.t starts one.
@@ -112,12 +112,14 @@ ENGINE_ROOM_SRCS = src/engine/action.c src/engine/blocks.c src/engine/budget.c \
 		src/engine/explain.c \
 		src/engine/held.c src/engine/identity.c src/engine/late.c \
 		src/engine/link.c \
-		src/engine/listen.c src/engine/memory.c src/engine/metrics.c \
+		src/engine/listen.c src/engine/mapping.c src/engine/memory.c \
+		src/engine/metrics.c \
 		src/engine/pending.c src/engine/replay.c src/engine/reply.c \
 		src/engine/request.c src/engine/stats.c \
 		src/engine/tell.c src/engine/tell_event.c src/engine/turn.c
 LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c \
-		src/ledger/charge_gather.c src/ledger/clean.c \
+		src/ledger/charge_gather.c src/ledger/charge_map.c \
+		src/ledger/charge_settle.c src/ledger/clean.c \
 		src/ledger/hits.c src/ledger/id.c \
 		src/ledger/lookup.c src/ledger/override_table.c \
 		src/ledger/schema.c src/ledger/top.c \

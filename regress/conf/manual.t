@@ -157,7 +157,7 @@ for my $page (sort keys %page) {
 my $n = 0;
 for my $text (map { /^\.Bd [^\n]*\n(.*?)^\.Ed$/msg } section($five, 'EXAMPLES'),
     section($five, 'COOKBOOK')) {
-	next if $text =~ /^smtpd_/;
+	next if $text =~ /^(?:smtpd_|CREATE )/;
 	$text = "# yaml\n$text" if $text !~ / = /;
 	my $r = run_config($text, '-n');
 	is($r->{status}, 0, 'example ' . ++$n . ' is good') or diag $r->{err};

@@ -131,6 +131,13 @@ message_check_override(const struct msg_override *m)
 }
 
 static void
+message_check_overridden(const struct msg_overridden *m)
+{
+	fuzz_require(m->result < OVERRIDE_RESULT__MAX &&
+	    m->nids <= CHARGE_KEYS_MAX);
+}
+
+static void
 message_check_topped(const struct msg_topped *m)
 {
 	fuzz_require(m->count <= TOP_MAX);
@@ -155,6 +162,7 @@ MESSAGE(wished)
 MESSAGE(state)
 MESSAGE(weighed)
 MESSAGE(override)
+MESSAGE(overridden)
 MESSAGE(topped)
 MESSAGE(figures)
 
@@ -190,7 +198,7 @@ static int	(*const messages[])(struct str *, const void *, size_t) = {
 	message_charge, message_verdict, message_cleaned, message_hit,
 	message_reported, message_wished, message_state, message_weighed,
 	message_override, message_topped, message_figures, message_number,
-	message_text
+	message_text, message_overridden
 };
 
 #define MESSAGES	(sizeof(messages) / sizeof(messages[0]))

@@ -38,6 +38,7 @@ struct fuzz_store {
 	struct store		*store;
 	struct cache		*cache;
 	struct lookup		*lookup;
+	struct lookup		*ids;
 	struct charge_batch	*batch;
 };
 
@@ -102,8 +103,10 @@ fuzz_store_open(struct fuzz_store *s)
 		return false;
 	}
 	s->cache = cache_new(16 * 1024 * 1024);
-	s->lookup = lookup_new(s->settings);
-	s->batch = charge_batch_new(s->cache, s->store, s->lookup, s->settings);
+	s->lookup = lookup_new(LOOKUP_LIMITS, s->settings);
+	s->ids = lookup_new(LOOKUP_IDS, s->settings);
+	s->batch = charge_batch_new(s->cache, s->store, s->lookup, s->ids,
+	    s->settings);
 	(void)charge_batch_start(s->batch, STORE_NOW);
 	return true;
 }
@@ -113,6 +116,7 @@ fuzz_store_close(struct fuzz_store *s)
 {
 	charge_batch_free(s->batch);
 	lookup_free(s->lookup);
+	lookup_free(s->ids);
 	cache_free(s->cache);
 	store_close(s->store);
 	settings_free(s->settings);

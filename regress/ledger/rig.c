@@ -120,8 +120,10 @@ rig_open(struct rig *r)
 	if (r->store == NULL)
 		fail_msg("%s", reason);
 	r->cache = cache_new(MEMORY);
-	r->lookup = lookup_new(r->settings);
-	r->batch = charge_batch_new(r->cache, r->store, r->lookup, r->settings);
+	r->lookup = lookup_new(LOOKUP_LIMITS, r->settings);
+	r->ids = lookup_new(LOOKUP_IDS, r->settings);
+	r->batch = charge_batch_new(r->cache, r->store, r->lookup, r->ids,
+	    r->settings);
 	(void)charge_batch_start(r->batch, r->now);
 }
 
@@ -149,6 +151,7 @@ rig_close(struct rig *r)
 		return;
 	charge_batch_free(r->batch);
 	lookup_free(r->lookup);
+	lookup_free(r->ids);
 	cache_free(r->cache);
 	store_close(r->store);
 	r->store = NULL;
@@ -246,6 +249,9 @@ rig_on_verdict(void *arg, uint64_t request, const struct msg_verdict *v)
 	assert_false(r->answered[request]);
 	r->answered[request] = true;
 	r->answer[request] = *v;
+	if ((v->mapped & 1) != 0)
+		(void)snprintf(r->mapped, sizeof(r->mapped), "%.*s",
+		    (int)v->map[0].idlen, v->map[0].id);
 }
 
 static void

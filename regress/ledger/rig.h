@@ -26,6 +26,7 @@ struct rig {
 	struct store		*store;
 	struct cache		*cache;
 	struct lookup		*lookup;
+	struct lookup		*ids;		/* id_sql */
 	struct charge_batch	*batch;
 	struct outsider		*outsider;
 	int64_t			 now;
@@ -35,6 +36,7 @@ struct rig {
 	struct msg_verdict	*answer;	/* by request number */
 	bool			*answered;
 	size_t			 hits;		/* told */
+	char			 mapped[256];	/* the last id of a verdict */
 };
 
 /* A charge that has what most tests need; keys may be added. */

@@ -29,7 +29,7 @@ my %defaults = (limits => [[10, 60], [150, 86400]], limits_by_id => {}, limit_by
 sub new {
 	my ($class, $settings) = @_;
 	my $self = bless { rows => {}, seen => {}, block => {}, grant => {}, hit => {},
-	    since => {}, gone => 0 }, $class;
+	    since => {}, gone => 0, ids => {} }, $class;
 
 	$self->reload($settings);
 	return $self;
@@ -243,6 +243,14 @@ sub limits {
 	return $limits;
 }
 
+# What is counted for a value of a rule: {ids} is what its id_sql finds.
+sub mapped {
+	my ($self, $rule, $value) = @_;
+	my $id = $rule->{id_sql} ? $self->fold($self->{ids}{$value} // '') : '';
+
+	return $id ne '' ? $id : $value;
+}
+
 # [{ id, limits, n, ... }] of all that a request is charged under.
 sub charges {
 	my ($self, $r) = @_;
@@ -274,7 +282,8 @@ sub charges {
 		my $distinct = { addresses => 'client_address', senders => 'sender',
 		    distinct_recipients => 'recipient' }->{$count};
 		my $seen = $distinct ? $self->identity($distinct, $r) // next : undef;
-		my $value = join ',', map { @key > 1 ? s/([,\\])/\\$1/gr : $_ } @values;
+		my $value = $self->mapped($rule,
+		    join ',', map { @key > 1 ? s/([,\\])/\\$1/gr : $_ } @values);
 		push @keys, { id => "$rule->{name}:$value", value => $value, rule => $rule->{name},
 		    n => $n, limits => $self->limits($rule, $value, @key), count => $count,
 		    seen => $seen, shadow => $rule->{shadow}, most => $rule->{max_per_mail}, report => $rule->{report} // 1,

@@ -13,7 +13,8 @@ use Postfix;
 Postfix::needed();
 
 my ($book) = slurp("$root/man/policyd-rate-limit.conf.5") =~ /^\.Sh COOKBOOK\n(.*?)^\.Sh /ms;
-my %recipe = $book =~ /^\.Ss ([^\n]+)\n.*?^\.Bd [^\n]*\n(.*?)^\.Ed$/msg;
+# The last literal text of each.
+my %recipe = $book =~ /^\.Ss ([^\n]+)\n(?:(?!^\.Ss ).)*^\.Bd [^\n]*\n(.*?)^\.Ed$/msg;
 
 my $service = 'check_policy_service { unix:ratelimit/policy, default_action=DUNNO }';
 my $p = Postfix->start;
@@ -25,7 +26,8 @@ sub cook {
 	my (undef, %setting) = split /^(\w+) = /m, $recipe{$name};
 
 	my $mark = $d->log_mark;
-	$d->write_config({ exempt => [], map { $_ => \$setting{$_} } keys %setting });
+	$d->write_config({ exempt => [], default_domain => '',
+	    map { $_ => \$setting{$_} } keys %setting });
 	$d->signal('HUP');
 	return ok($d->wait_log(qr/new configuration is in force/, $mark), 'it is in force');
 }
@@ -76,6 +78,25 @@ my %test = (
 		like($s->mail(from => 'd@example.org'), qr/^450/, 'as d');
 		like($s->mail(from => $_), qr/^250/, "as <$_>") for 'b@example.org', '';
 	},
+	'One mailbox, one customer' => sub {
+		my ($tables) = $book =~ /^((?:CREATE TABLE|INSERT INTO).*?)^\.Ed$/ms;
+		$store->sql($_) for split /;\n/, $tables;
+		my $s = $p->session(login => 'bob');
+		like($s->mail, qr/^250/, 'bob');
+		$s = $p->session(login => 'bob@example.net');
+		like($s->mail, qr/^250/, 'in the alias domain');
+		$s = $p->session(login => 'Bob@example.org');
+		like($s->mail, qr/^250/, 'with his domain');
+		like($s->mail, qr/^450/, 'that were three');
+		is($store->recorded('mailbox:bob@example.org'), 3, 'one count');
+		$s = $p->session(login => 'eve@example.net');
+		like($s->mail, qr/^250/, "eve, of the same customer, $_") for 1, 2;
+		like($s->mail, qr/^450/, 'these were five');
+		is($store->recorded('customer:c7'), 5, 'one count for all its domains');
+		$s = $p->session(login => 'zoe@example.com');
+		like($s->mail, qr/^250/, 'nobody else is concerned');
+		is($store->recorded('customer:example.com'), 1, 'a domain without a row');
+	},
 	'One daemon for two services' => sub {
 		at_data(smtpd_policy_service_policy_context => '');
 		my $s = $p->session(login => 'frank', address => '192.0.2.9');
@@ -98,7 +119,8 @@ my %test = (
 	},
 );
 my @order = ('A monitoring host and a newsletter', 'Not too many recipients in one mail',
-    'Two tiers', 'A slow transport', 'Few sender addresses for each login',
+    'One mailbox, one customer', 'Two tiers', 'A slow transport',
+    'Few sender addresses for each login',
     'One daemon for two services', 'External recipients only');
 
 is_deeply([sort keys %recipe], [sort keys %test], 'each recipe has its test');

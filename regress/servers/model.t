@@ -37,6 +37,10 @@ my @clients = ('192.0.2.1', '192.0.2.9', '198.51.100.7', '2001:db8:1::5', '2001:
     '2001:db8:2::1', '::ffff:192.0.2.9', 'unknown');
 my @recipients = ('r1@e.example', 'R1@e.example', 'r1+t@e.example', 'r2@e.example',
     'r3@f.example', 'r4@f.example');
+# What id_sql finds: several to one, one that is another's, and one that is folded.
+my %ids = ('vip' => 'c1', 'ann@d1.example' => 'C1', 'eve@d2.example' => 'bob@d1.example',
+    's1@d1.example' => 's2@d2.example', 'd2.example' => 'd1.example', '192.0.2.1' => 'c1',
+    '2001:db8:2::/64' => '192.0.2.9', 'server' => '', 'r1@e.example' => 'r2@e.example');
 my @windows = (10, 60, 60, 600, 3600, 7200, 86400);
 
 my $w;		# the world
@@ -90,7 +94,9 @@ sub rules {
 		my %rule = (name => "r$n", key => $key, limits => some_limits());
 		$rule{count} = $count if $count ne 'recipients' || draw(2);
 		$_->[0] *= 1000 for $count eq 'bytes' ? @{$rule{limits}} : ();
-		$rule{limits_by_id} = by_id('vip', 'bob@d1.example', '@d1.example', 'd1.example',
+		$rule{id_sql} = 'SELECT m FROM ids WHERE ' . ($w->{db} &&
+		    $w->{db}{kind} eq 'mysql' ? 'BINARY v' : 'v') . ' = %s' if chance() < 0.25;
+		$rule{limits_by_id} = by_id('vip', 'c1', 'bob@d1.example', '@d1.example', 'd1.example',
 		    's1@d1.example', '192.0.2.0/24', '2001:db8::/32') if chance() < 0.4;
 		$rule{max_per_mail} = $count eq 'bytes' ? 1500 : 2 + draw(10)
 		    if $count =~ /bytes|recipients\z/ && $count ne 'distinct_recipients' &&
@@ -469,7 +475,8 @@ sub counted {
 	my ($name, $value) = $word =~ /\A([^:]+):(.*)/s;
 	my $rule = first { $_->{name} eq $name } @{$s->{rules}};
 	my $of = $rule->{key} =~ /sasl/ ? 'sasl_username' : 'sender';
-	return "$name:" . $model->identity($rule->{key}, { $of => $value });
+	return "$name:" . $model->mapped($rule, $model->identity($rule->{key},
+	    { $of => $value }));
 }
 
 sub granted_word {
@@ -646,6 +653,9 @@ sub world {
 	$d->{shim}{policyctl} = Fault::Shim->new("$d->{dir}/policyctl.fault");
 	set_clock(START);
 	$d->start;
+	sql('CREATE TABLE ids (v varchar(60), m varchar(60))');
+	sql("INSERT INTO ids VALUES ('$_', '$ids{$_}')") for sort keys %ids;
+	$w->{model}{ids} = \%ids;
 	while ($w->{step}++ < $steps && !defined $w->{differs}) {
 		my $ok = eval { step(); 1 };
 		differs("died: $@") if !$ok;

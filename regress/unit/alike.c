@@ -131,10 +131,11 @@ store_flush(struct store *s, bool wait)
 }
 
 enum store_result
-store_limits(struct store *s, const char *query, struct store_limits *list,
-    size_t n)
+store_look_up(struct store *s, const char *query, int64_t timeout,
+    struct store_found *list, size_t n)
 {
 	(void)s;
+	(void)timeout;
 	(void)query;
 	(void)list;
 	(void)n;
@@ -369,7 +370,9 @@ ledger_and_memory_decide_alike(void **state)
 {
 	struct settings		*settings = settings_new();
 	struct cache		*cache = cache_new((size_t)1 << 26);
-	struct lookup		*lookup = lookup_new(settings);
+	struct lookup		*lookup = lookup_new(LOOKUP_LIMITS,
+				    settings);
+	struct lookup		*ids = lookup_new(LOOKUP_IDS, settings);
 	struct charge_batch	*batch;
 	struct memory		*memory = memory_new((size_t)1 << 26);
 	int64_t			 now = START;
@@ -379,7 +382,7 @@ ledger_and_memory_decide_alike(void **state)
 
 	(void)state;
 	r.state = 17;
-	batch = charge_batch_new(cache, NULL, lookup, settings);
+	batch = charge_batch_new(cache, NULL, lookup, ids, settings);
 	for (n = 0; n < CHARGES; n++) {
 		make_charge();
 		decide_both(n, batch, memory, now);
@@ -401,6 +404,7 @@ ledger_and_memory_decide_alike(void **state)
 	assert_true(mails > CHARGES / 100);
 	charge_batch_free(batch);
 	lookup_free(lookup);
+	lookup_free(ids);
 	cache_free(cache);
 	settings_free(settings);
 	memory_free(memory);

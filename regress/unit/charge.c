@@ -150,10 +150,11 @@ store_flush(struct store *s, bool wait)
 }
 
 enum store_result
-store_limits(struct store *s, const char *query, struct store_limits *list,
-    size_t n)
+store_look_up(struct store *s, const char *query, int64_t timeout,
+    struct store_found *list, size_t n)
 {
 	(void)s;
+	(void)timeout;
 	(void)query;
 	(void)list;
 	(void)n;
@@ -221,6 +222,7 @@ struct rig {
 	struct settings		*settings;
 	struct cache		*cache;
 	struct lookup		*lookup;
+	struct lookup		*ids;
 	struct charge_batch	*batch;
 	int64_t			 deadline;
 	struct msg_verdict	 answer[100];
@@ -236,8 +238,10 @@ setup(void **state)
 	memset(&store, 0, sizeof(store));
 	r->settings = settings_new();
 	r->cache = cache_new((size_t)1 << 26);
-	r->lookup = lookup_new(r->settings);
-	r->batch = charge_batch_new(r->cache, NULL, r->lookup, r->settings);
+	r->lookup = lookup_new(LOOKUP_LIMITS, r->settings);
+	r->ids = lookup_new(LOOKUP_IDS, r->settings);
+	r->batch = charge_batch_new(r->cache, NULL, r->lookup, r->ids,
+	    r->settings);
 	r->deadline = INT64_MAX;
 	*state = r;
 	return 0;
@@ -250,6 +254,7 @@ teardown(void **state)
 
 	charge_batch_free(r->batch);
 	lookup_free(r->lookup);
+	lookup_free(r->ids);
 	cache_free(r->cache);
 	settings_free(r->settings);
 	free(r);

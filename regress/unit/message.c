@@ -148,6 +148,7 @@ random_charge(struct random *r, struct msg_charge *m, size_t nkeys)
 		k->kind = (uint8_t)random_below(r, CHARGE_KIND__MAX);
 		k->shadow = random_below(r, 2) == 0;
 		k->sql = random_below(r, 2) == 0;
+		k->map = random_below(r, 2) == 0;
 		k->max_per_mail = (int64_t)(random_next(r) >> 1);
 		k->rule = (uint16_t)random_next(r);
 		k->warn_at = (uint8_t)random_below(r, 101);
@@ -196,6 +197,7 @@ assert_same_charge(const struct msg_charge *a, const struct msg_charge *b)
 		assert_int_equal(k->kind, l->kind);
 		assert_int_equal(k->shadow, l->shadow);
 		assert_int_equal(k->sql, l->sql);
+		assert_int_equal(k->map, l->map);
 		assert_true(k->max_per_mail == l->max_per_mail);
 		assert_int_equal(k->rule, l->rule);
 		assert_int_equal(k->warn_at, l->warn_at);
@@ -302,6 +304,27 @@ charge_bounds(void **state)
 	REFUSED(in.keys[1].warn_at = 101);
 	REFUSED(in.keys[0].limits.list[0].mails = -1);
 	REFUSED(in.keys[0].limits.list[0].seconds = 0);
+}
+
+static void
+verdict_with_ids(void **state)
+{
+	static struct msg_verdict	m, out;
+	struct str			s;
+
+	(void)state;
+	m.mapped = 0x80000002;
+	m.map[1].id = "rule:id";
+	m.map[1].idlen = strlen(m.map[1].id);
+	m.map[31].id = "";
+	str_init(&s);
+	msg_verdict_put(&s, &m);
+	payload_check(message_verdict, &s);
+	assert_int_equal(msg_verdict_get(&out, s.data, s.len), 0);
+	assert_true(out.mapped == m.mapped);
+	assert_same_bytes(out.map[1].id, out.map[1].idlen, "rule:id", 7);
+	assert_int_equal(out.map[31].idlen, 0);
+	str_clear(&s);
 }
 
 static void
@@ -472,6 +495,7 @@ main(void)
 		cmocka_unit_test(charges),
 		cmocka_unit_test(charge_bounds),
 		cmocka_unit_test(verdicts),
+		cmocka_unit_test(verdict_with_ids),
 		cmocka_unit_test(cleaning_and_reporting),
 		cmocka_unit_test(every_type_has_a_rule),
 		cmocka_unit_test(roles_have_names)

@@ -113,6 +113,32 @@ override(void **state_of_test)
 }
 
 static void
+overridden(void **state_of_test)
+{
+	struct msg_overridden	m = { .result = OVERRIDE_DONE, .nids = 2 }, out;
+	struct str		s;
+
+	(void)state_of_test;
+	m.id[0] = "user:c7";
+	m.idlen[0] = 7;
+	m.id[1] = "";
+	m.idlen[1] = 0;
+	str_init(&s);
+	msg_overridden_put(&s, &m);
+	payload_check(message_overridden, &s);
+	assert_int_equal(msg_overridden_get(&out, s.data, s.len), 0);
+	assert_int_equal(out.result, OVERRIDE_DONE);
+	assert_int_equal(out.nids, 2);
+	assert_memory_equal(out.id[0], "user:c7", 7);
+	s.data[0] = OVERRIDE_RESULT__MAX;
+	assert_int_equal(msg_overridden_get(&out, s.data, s.len), -1);
+	s.data[0] = OVERRIDE_DONE;
+	s.data[1] = CHARGE_KEYS_MAX + 1;
+	assert_int_equal(msg_overridden_get(&out, s.data, s.len), -1);
+	str_clear(&s);
+}
+
+static void
 figures(void **state_of_test)
 {
 	struct msg_figures	m = { .database = "sqlite x", .fault = "full" };
@@ -147,6 +173,7 @@ main(void)
 		cmocka_unit_test(weighed),
 		cmocka_unit_test(topped),
 		cmocka_unit_test(override),
+		cmocka_unit_test(overridden),
 		cmocka_unit_test(figures),
 		cmocka_unit_test(mutated),
 	};

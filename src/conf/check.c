@@ -213,6 +213,8 @@ check_queries(const struct settings *s, struct faults *faults)
 		snprintf(name, sizeof(name), "rules[%zu].sql_limits_by_id", i);
 		check_query(name,
 		    value_get(rules->items[i], "sql_limits_by_id"), faults);
+		snprintf(name, sizeof(name), "rules[%zu].id_sql", i);
+		check_query(name, value_get(rules->items[i], "id_sql"), faults);
 	}
 }
 

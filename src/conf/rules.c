@@ -44,6 +44,8 @@ static const struct rules_field	rules_fields[] = {
 	{ .name = "name", .type = "str", .read = rules_name, .at = AT(name) },
 	{ .name = "key", .type = "str or list of str", .read = rules_key,
 	    .words = match_attributes },
+	{ .name = "id_sql", .type = "str", .read = reader_query,
+	    .at = AT(id_sql) },
 	{ .name = "limits", .type = "list of [mails, seconds]",
 	    .read = limits_read, .at = AT(limits) },
 	{ .name = "limits_by_id", .type = "dict", .read = limits_read_by_id,
@@ -181,6 +183,7 @@ static void
 rules_clear_one(struct settings_rule *rule)
 {
 	free(rule->name);
+	free(rule->id_sql);
 	window_limits_clear(&rule->limits);
 	ids_free(rule->limits_by_id);
 	free(rule->sql_limits_by_id);
@@ -287,6 +290,16 @@ rules_check(const struct reading *r, const struct settings_rule *rule,
 		}
 }
 
+/* "" switches a query off; the member is NULL then. */
+static void
+rules_no_query(char **query)
+{
+	if (*query != NULL && **query == '\0') {
+		free(*query);
+		*query = NULL;
+	}
+}
+
 static void
 rules_read_one(const struct reading *r, struct settings_rule *rule,
     const struct value *v)
@@ -311,11 +324,8 @@ rules_read_one(const struct reading *r, struct settings_rule *rule,
 	for (i = 0; i + 1 < v->count; i += 2)
 		if (v->items[i + 1] == by_id)
 			rules_read_field(r, rule, v->items[i], by_id);
-	/* "" switches a query off; the member is NULL then. */
-	if (rule->sql_limits_by_id != NULL && *rule->sql_limits_by_id == '\0') {
-		free(rule->sql_limits_by_id);
-		rule->sql_limits_by_id = NULL;
-	}
+	rules_no_query(&rule->sql_limits_by_id);
+	rules_no_query(&rule->id_sql);
 	rule->at_rcpt = rule->count == RULE_DISTINCT_RECIPIENTS ||
 	    match_needs_rcpt(rule);
 	rules_check(r, rule, v);

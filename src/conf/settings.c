@@ -351,6 +351,31 @@ settings_id_limits(const struct ids *t, const char *id,
 	return e == NULL ? NULL : &e->limits;
 }
 
+const struct limits *
+settings_rule_limits(const struct settings *s, size_t rule, const char *id,
+    size_t idlen)
+{
+	const struct limits	*limits = NULL;
+
+	if (s->rules[rule].limits_by_id != NULL)
+		limits = settings_id_limits(s->rules[rule].limits_by_id, id,
+		    idlen);
+	return limits != NULL ? limits : &s->rules[rule].limits;
+}
+
+uint32_t
+settings_reported(const struct settings *s, const struct limits *limits)
+{
+	uint32_t	bits = 0;
+	size_t		i, j;
+
+	for (i = 0; i < limits->count; i++)
+		for (j = 0; j < s->nreport_limits; j++)
+			if (s->report_limits[j] == limits->list[i].seconds)
+				bits |= UINT32_C(1) << i;
+	return bits;
+}
+
 int64_t
 settings_longest_window(const struct settings *s)
 {

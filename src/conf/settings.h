@@ -106,6 +106,7 @@ struct settings_rule {
 	char			*name;
 	enum rule_attribute	 key[RULE_KEY_MAX];
 	size_t			 nkey;
+	char			*id_sql;	/* NULL: none */
 	struct limits		 limits;
 	struct ids *limits_by_id;
 	char			*sql_limits_by_id;	/* NULL: none */
@@ -242,6 +243,17 @@ const struct value	*settings_lookup(const struct settings *,
  */
 const struct limits	*settings_id_limits(const struct ids *,
 			    const char *id, size_t idlen);
+
+/*
+ * The same under a rule by its index, or what holds for all others: the rule's
+ * `limits`. The id is without the rule's name.
+ */
+const struct limits	*settings_rule_limits(const struct settings *,
+			    size_t rule, const char *id, size_t idlen);
+
+/* Bit i is set if hits of window i are reported (report_limits). */
+uint32_t		 settings_reported(const struct settings *,
+			    const struct limits *);
 
 /*
  * The longest window of any setting, in seconds. Cleaning must keep rows for

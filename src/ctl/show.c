@@ -443,6 +443,9 @@ show_explain(struct str *out, const struct answer *a, size_t width)
 		    answer_get(r, "id"));
 		if (answer_get(r, "rule")[0] != '\0')
 			str_addf(out, " by rule %s", answer_get(r, "rule"));
+		if (answer_get(r, "id_of")[0] != '\0')
+			str_addf(out, ", which is what id_sql gives for <%s>",
+			    answer_get(r, "id_of"));
 		if (answer_number(r, "max_per_mail") > 0)
 			str_addf(out, ", at most %" PRId64 " a mail",
 			    answer_number(r, "max_per_mail"));

@@ -8,6 +8,7 @@
 #include "engine/change.h"
 #include "engine/events.h"
 #include "engine/explain.h"
+#include "engine/mapping.h"
 #include "engine/reply.h"
 #include "engine/turn.h"
 #include "lib/alloc.h"
@@ -139,6 +140,8 @@ change_reset_told(struct control *c, const struct message *m)
 		    "do it");
 		return 0;
 	}
+	mapping_take(control_question(c)->held->settings, &change.charge,
+	    &told->verdict);
 	for (i = 0; i < told->nkeys; i++) {
 		reply_begin(out, "resets");
 		reply_bytes(out, "id", change.charge.keys[i].id,
@@ -329,21 +332,25 @@ change_told(struct control *c, const struct message *m)
 		[OVERRIDE_WAS_NONE] = "nothing of that kind holds for it",
 		[OVERRIDE_FULL] = "100000 of that kind are there already",
 	};
-	struct str	*out = control_answer(c);
-	struct str	*done = &control_question(c)->word;
-	uint64_t	 result;
+	struct str		*out = control_answer(c);
+	struct str		*done = &control_question(c)->word;
+	struct msg_overridden	 told;
+	size_t			 i;
 
 	if (m->type != MSG_OVERRIDDEN ||
-	    msg_number_get(&result, m->payload, m->len) == -1 ||
-	    result >= OVERRIDE_RESULT__MAX)
+	    msg_overridden_get(&told, m->payload, m->len) == -1)
 		return -1;
-	if (result != OVERRIDE_DONE) {
+	if (told.result != OVERRIDE_DONE) {
 		done->len = 0;
-		str_adds(done, faults[result]);
+		str_adds(done, faults[told.result]);
 	}
-	if (result == OVERRIDE_DONE || result == OVERRIDE_WAS_NONE)
+	for (i = 0; i < told.nids; i++) {
+		str_adds(done, i == 0 ? "; counted as " : ", ");
+		str_add(done, told.id[i], told.idlen[i]);
+	}
+	if (told.result == OVERRIDE_DONE || told.result == OVERRIDE_WAS_NONE)
 		change_blocked_yet(done, &control_question(c)->what);
-	if (result != OVERRIDE_DONE) {
+	if (told.result != OVERRIDE_DONE) {
 		control_fail(c, "%s", done->data);
 		return 0;
 	}

@@ -342,20 +342,6 @@ decide_mode(struct task *t, int64_t random)
 
 /* --- step 3: the limits; 4 and 5, check and record, are the ledger's --- */
 
-/* Bit i: hits of window i are reported. */
-static uint32_t
-decide_reported(const struct settings *s, const struct limits *limits)
-{
-	uint32_t	bits = 0;
-	size_t		i, j;
-
-	for (i = 0; i < limits->count; i++)
-		for (j = 0; j < s->nreport_limits; j++)
-			if (s->report_limits[j] == limits->list[i].seconds)
-				bits |= UINT32_C(1) << i;
-	return bits;
-}
-
 /* The limits that hold for an id. An id without limits is counted too. */
 static void
 decide_limits(const struct settings *s, const struct ids *by_id,
@@ -370,7 +356,7 @@ decide_limits(const struct settings *s, const struct ids *by_id,
 	key->limits = *limits;
 	key->soft = access_takes(access_of(s, key->rule));
 	if (key->report)
-		key->reported = decide_reported(s, limits);
+		key->reported = settings_reported(s, limits);
 }
 
 /* --- all steps --- */
@@ -411,9 +397,12 @@ decide_rule(struct task *t, const struct settings_rule *rule)
 	if ((reason = decide_count(t, rule, key)) != REASON_CHARGED)
 		return reason;
 	key->rule = (uint16_t)(rule - t->s->rules);
+	/* An id that SQL gives may be the id of others too. */
 	if (t->exempt != 0)
-		return decide_is_own(t, rule, rule->key, rule->nkey) ?
+		return rule->id_sql == NULL &&
+		    decide_is_own(t, rule, rule->key, rule->nkey) ?
 		    REASON_CHARGED : REASON_EXEMPT;
+	key->map = rule->id_sql != NULL;
 	key->sql = rule->sql_limits_by_id != NULL &&
 	    rule->sql_limits_by_id[0] != '\0';
 	key->max_per_mail = rule->max_per_mail;

@@ -9,6 +9,7 @@
 #include "engine/decide.h"
 #include "engine/explain.h"
 #include "engine/identity.h"
+#include "engine/mapping.h"
 #include "engine/memory.h"
 #include "engine/reply.h"
 #include "engine/request.h"
@@ -21,6 +22,7 @@
 static struct {
 	struct msg_charge	charge;
 	struct msg_weighed	weighed;
+	struct msg_charge	own;	/* with its ids before id_sql */
 } explain;
 
 static struct msg_charge *
@@ -57,6 +59,18 @@ explain_weighed(const struct msg_charge *charge, const struct message *m)
 	    explain.weighed.nkeys > charge->nkeys)
 		return -1;
 	return 0;
+}
+
+/* Gives the keys the ids that are counted; `v` is NULL without a verdict. */
+static void
+explain_map(const struct settings *s, struct msg_charge *charge,
+    const struct msg_verdict *v)
+{
+	explain.own = *charge;
+	if (v != NULL)
+		mapping_take(s, charge, v);
+	else
+		mapping_recall(s, charge);
 }
 
 static const char *
@@ -201,6 +215,9 @@ explain_keys(struct str *out, const struct settings *s,
 		reply_bytes(out, "key", name.data, name.len);
 		reply_bytes(out, "id", charge->keys[i].id,
 		    charge->keys[i].idlen);
+		if (charge->keys[i].id != explain.own.keys[i].id)
+			reply_bytes(out, "id_of", explain.own.keys[i].id,
+			    explain.own.keys[i].idlen);
 		reply_number(out, "n", w->keys[i].amount);
 		if (charge->keys[i].max_per_mail > 0)
 			reply_number(out, "max_per_mail",
@@ -244,13 +261,14 @@ explain_answer(struct control *c, const struct msg_charge *charge,
 
 /* Answers as for a request to which the ledger gives no verdict. */
 static void
-explain_without(struct control *c, const struct msg_charge *charge)
+explain_without(struct control *c, struct msg_charge *charge)
 {
 	const struct held	*held = control_question(c)->held;
 	struct memory		*memory = control_memory();
 	const char		*action;
 
 	if (held->memory && memory != NULL) {
+		explain_map(held->settings, charge, NULL);
 		memory_weigh(memory, charge, clock_wall(), &explain.weighed);
 		explain_answer(c, charge, "the database gives no verdict; in "
 		    "memory all windows hold",
@@ -283,12 +301,15 @@ explain_told(struct control *c, const struct message *m)
 		return -1;
 	if (explain.weighed.verdict.verdict == VERDICT_UNAVAILABLE)
 		explain_without(c, charge);
-	else
+	else {
+		explain_map(control_question(c)->held->settings, charge,
+		    &explain.weighed.verdict);
 		explain_answer(c, charge, explain.weighed.verdict.over != 0 ?
 		    "a window is full, and Postfix takes the mail" :
 		    "all windows hold",
 		    explain.weighed.verdict.per_mail ?
 		    "the mail exceeds max_per_mail" : "a window is full");
+	}
 	return 0;
 }
 
@@ -392,7 +413,7 @@ show_exempt(struct msg_charge *charge, const struct settings *s,
 	    attr != KEY_CLIENT_ADDRESS || ids_find(s->exempt, id, len) == NULL)
 		return false;
 	key->limits.count = 0;
-	key->sql = false;
+	key->sql = key->map = false;
 	key->max_per_mail = 0;
 	return true;
 }
@@ -484,6 +505,7 @@ show_rules(struct msg_charge *charge, const struct settings *s, const char *id,
 		    &r->limits, ids->data + name, ids->len - name),
 		    r->sql_limits_by_id != NULL, NULL,
 		    ids->len - at[charge->nkeys]);
+		charge->keys[charge->nkeys - 1].map = r->id_sql != NULL;
 		if (mails)
 			continue;
 		charge->keys[charge->nkeys - 1].max_per_mail = r->max_per_mail;
@@ -606,6 +628,7 @@ explain_show_told(struct control *c, const struct message *m)
 		control_fail(c, "the database gives no verdict");
 		return 0;
 	}
+	explain_map(s, charge, &w->verdict);
 	if (q->exempt) {
 		reply_begin(control_answer(c), "");
 		reply_bool(control_answer(c), "exempt", true);

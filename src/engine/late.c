@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "engine/late.h"
+#include "engine/mapping.h"
 #include "engine/replay.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -31,6 +32,8 @@ late_back(const struct late *l, const struct msg_verdict *v)
 
 	if (msg_charge_get(&charge, l->charge.data, l->charge.len) == -1)
 		log_fatal("a charge of our own is broken");
+	/* The ids that the ledger counted are those to take back. */
+	mapping_take(NULL, &charge, v);
 	/* Above 0: struct msg_charge. */
 	arc4random_buf(&tag, sizeof(tag));
 	replay_soon();

@@ -12,6 +12,7 @@
  */
 #define LATE_MAX	1024
 
+/* The charge is as the ledger got it. */
 void	late_keep(uint64_t request, const struct msg_charge *);
 
 /* Takes a verdict that came after the answer. */

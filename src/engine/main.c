@@ -20,6 +20,7 @@
 #include "engine/late.h"
 #include "engine/link.h"
 #include "engine/listen.h"
+#include "engine/mapping.h"
 #include "engine/memory.h"
 #include "engine/pending.h"
 #include "engine/replay.h"
@@ -40,6 +41,7 @@
 #define REQUEST_MS		(60 * 1000)	/* since its first byte */
 #define ANSWER_MS		(60 * 1000)	/* for a client to read it */
 #define STOP_SECONDS		5	/* for requests in flight */
+#define MAPPING_SHARE		8	/* of memory_limit, besides it */
 #define CALM_MS			1000	/* verdicts again for this long */
 
 static struct {
@@ -227,7 +229,8 @@ engine_remember(const struct pending *p, struct msg_charge *charge,
 	memory_decide(engine.memory, charge, now, &verdict);
 	*v = &verdict;
 	if (verdict.verdict == VERDICT_REFUSED) {
-		late_keep(pending_number(p), charge);
+		late_keep(pending_number(p), pending_charge(p));
+		mapping_recall(p->held->settings, charge);
 		stats_add(STATS_MEMORY_REFUSED, 1);
 	} else
 		(void)replay_add(charge, verdict.charged, now);
@@ -338,6 +341,10 @@ engine_on_verdict(struct pending *p, const struct msg_verdict *v)
 	engine_count(v);
 	if (!engine_is_plain(p, v)) {
 		charge = pending_charge(p);
+		if (none)
+			mapping_recall(held->settings, charge);
+		else
+			mapping_take(held->settings, charge, v);
 		if (engine_remembers(p))
 			engine_remember(p, charge, &v);
 		engine_count_rules(held->settings, charge, v);
@@ -375,6 +382,8 @@ engine_use(struct settings *fresh)
 	tell_stages_afresh();
 	listen_allow(&fresh->allowed_clients);
 	client_set_idle(idle_ms(fresh));
+	mapping_resize(engine.held->memory ?
+	    (size_t)fresh->memory_limit / MAPPING_SHARE : 0);
 	if (!engine.held->memory) {
 		memory_free(engine.memory);
 		engine.memory = NULL;

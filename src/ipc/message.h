@@ -71,7 +71,7 @@ enum message_type {
 	MSG_FIGURES,		/* struct msg_figures */
 	MSG_RESET,		/* struct msg_charge; answer MSG_WEIGHED */
 	MSG_OVERRIDE,		/* struct msg_override */
-	MSG_OVERRIDDEN,		/* number: enum override_result */
+	MSG_OVERRIDDEN,		/* struct msg_overridden */
 	/* the blocks and grants, for the engine's list */
 	MSG_OVERRIDES_WANTED,	/* engine, ledger */
 	MSG_OVERRIDES_BEGIN,	/* ledger, engine: forget the list */
@@ -187,6 +187,7 @@ struct msg_charge_key {
 	bool		 shadow;	/* recorded and logged, never refuses */
 	bool		 soft;		/* over a limit the mail is accepted */
 	bool		 sql;		/* SQL may replace limits */
+	bool		 map;		/* SQL may replace the id: id_sql */
 	int64_t		 max_per_mail;	/* amount of one instance; 0: any */
 	uint16_t	 rule;		/* its index; has its SQL query */
 	uint8_t		 warn_at;	/* percent; 0: never */
@@ -264,6 +265,11 @@ struct msg_verdict {
 					   and of the key that refused */
 	uint32_t	ncharged;	/* accepted: recorded, for each key */
 	int64_t		charged[CHARGE_KEYS_MAX];
+	uint32_t	mapped;		/* bit per key: SQL replaced its id */
+	struct {
+		const char	*id;	/* that is counted instead */
+		size_t		 idlen;
+	} map[CHARGE_KEYS_MAX];		/* per key with a bit in `mapped` */
 };
 void	msg_verdict_put(struct str *, const struct msg_verdict *);
 int	msg_verdict_get(struct msg_verdict *, const void *, size_t);
@@ -439,6 +445,14 @@ enum override_result {
 	OVERRIDE_FULL,			/* there are OVERRIDE_MOST already */
 	OVERRIDE_RESULT__MAX
 };
+struct msg_overridden {
+	uint8_t		 result;	/* enum override_result */
+	size_t		 nids;		/* ids that id_sql gave */
+	const char	*id[CHARGE_KEYS_MAX];
+	size_t		 idlen[CHARGE_KEYS_MAX];
+};
+void	msg_overridden_put(struct str *, const struct msg_overridden *);
+int	msg_overridden_get(struct msg_overridden *, const void *, size_t);
 
 /* The ids nearest to their limits, the nearest first. */
 #define TOP_MAX		1000

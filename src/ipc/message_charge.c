@@ -24,6 +24,7 @@ key_put(struct str *s, const struct msg_charge_key *k)
 	wire_put_u8(s, k->shadow);
 	wire_put_u8(s, k->soft);
 	wire_put_u8(s, k->sql);
+	wire_put_u8(s, k->map);
 	wire_put_i64(s, k->max_per_mail);
 	wire_put_u16(s, k->rule);
 	wire_put_u8(s, k->warn_at);
@@ -75,6 +76,7 @@ key_get(struct wire *w, struct msg_charge_key *k, struct limit *store)
 	k->shadow = wire_get_bool(w);
 	k->soft = wire_get_bool(w);
 	k->sql = wire_get_bool(w);
+	k->map = wire_get_bool(w);
 	k->max_per_mail = wire_get_range(w, 0, INT64_MAX);
 	k->rule = wire_get_u16(w);
 	if ((k->warn_at = wire_get_u8(w)) > 100)
@@ -171,6 +173,10 @@ msg_verdict_put(struct str *s, const struct msg_verdict *m)
 	wire_put_u8(s, (uint8_t)m->ncharged);
 	for (i = 0; i < m->ncharged; i++)
 		wire_put_i64(s, m->charged[i]);
+	wire_put_u32(s, m->mapped);
+	for (i = 0; i < CHARGE_KEYS_MAX; i++)
+		if ((m->mapped >> i & 1) != 0)
+			wire_put_bytes(s, m->map[i].id, m->map[i].idlen);
 }
 
 int
@@ -210,5 +216,10 @@ msg_verdict_get(struct msg_verdict *m, const void *src, size_t len)
 	}
 	for (i = 0; i < m->ncharged; i++)
 		m->charged[i] = wire_get_i64(&w);
+	m->mapped = wire_get_u32(&w);
+	for (i = 0; i < CHARGE_KEYS_MAX; i++)
+		if ((m->mapped >> i & 1) != 0)
+			m->map[i].id = wire_get_bytes(&w, CHARGE_ID_MAX,
+			    &m->map[i].idlen);
 	return wire_done(&w);
 }

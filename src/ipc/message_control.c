@@ -243,6 +243,36 @@ msg_override_get(struct msg_override *m, const void *src, size_t len)
 }
 
 void
+msg_overridden_put(struct str *s, const struct msg_overridden *m)
+{
+	size_t	i;
+
+	wire_put_u8(s, m->result);
+	wire_put_u8(s, (uint8_t)m->nids);
+	for (i = 0; i < m->nids; i++)
+		wire_put_bytes(s, m->id[i], m->idlen[i]);
+}
+
+int
+msg_overridden_get(struct msg_overridden *m, const void *src, size_t len)
+{
+	struct wire	w;
+	size_t		i;
+
+	wire_init(&w, src, len);
+	if ((m->result = wire_get_u8(&w)) >= OVERRIDE_RESULT__MAX)
+		wire_fail(&w);
+	m->nids = wire_get_u8(&w);
+	if (m->nids > CHARGE_KEYS_MAX) {
+		wire_fail(&w);
+		m->nids = 0;
+	}
+	for (i = 0; i < m->nids; i++)
+		m->id[i] = wire_get_bytes(&w, CHARGE_ID_MAX, &m->idlen[i]);
+	return wire_done(&w);
+}
+
+void
 msg_top_put(struct str *s, const struct msg_top *m)
 {
 	wire_put_u32(s, m->n);

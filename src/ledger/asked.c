@@ -5,6 +5,7 @@
 #include "ledger/ledger.h"
 #include "ledger/top.h"
 #include "ledger/verdict.h"
+#include "ledger/whose.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 
@@ -192,8 +193,31 @@ asked_until(int64_t until, int64_t now)
 	return now + OVERRIDE_SECONDS_MAX;
 }
 
+/*
+ * Puts the id that id_sql gives into `room` and into what the engine is told;
+ * false: the query fails.
+ */
+static bool
+asked_map(struct ledger *l, struct override *o, char room[ID_STORED_MAX + 1],
+    struct msg_overridden *told)
+{
+	const char	*id = o->id;
+	bool		 unknown;
+
+	if (charge_batch_map(l->batch, clock_mono(), whose_rule(l->settings,
+	    id, o->idlen), &id, &o->idlen, &unknown) == STORE_LOST)
+		ledger_lost(l);
+	if (id != o->id) {
+		o->id = memcpy(room, id, o->idlen);
+		told->id[told->nids] = o->id;
+		told->idlen[told->nids++] = o->idlen;
+	}
+	return !unknown;
+}
+
 static enum override_result
-asked_override(struct ledger *l, const struct msg_override *m, int64_t now)
+asked_override(struct ledger *l, const struct msg_override *m, int64_t now,
+    struct msg_overridden *told)
 {
 	static char		hashed[CHARGE_KEYS_MAX][ID_STORED_MAX + 1];
 	struct override		list[CHARGE_KEYS_MAX], *o;
@@ -201,6 +225,7 @@ asked_override(struct ledger *l, const struct msg_override *m, int64_t now)
 	size_t			i;
 	bool			lost;
 
+	told->nids = 0;
 	for (i = 0; i < m->nids; i++) {
 		o = &list[i];
 		o->kind = m->kind;
@@ -209,6 +234,9 @@ asked_override(struct ledger *l, const struct msg_override *m, int64_t now)
 		o->until = asked_until(m->until, now);
 		o->idlen = m->idlen[i];
 		o->id = id_stored(m->id[i], &o->idlen, hashed[i]);
+		if (o->kind == OVERRIDE_GRANT &&
+		    !asked_map(l, o, hashed[i], told))
+			return OVERRIDE_FAILED;
 		o->who = m->who;
 		o->wholen = m->wholen;
 		o->reason = m->reason;
@@ -231,7 +259,7 @@ static int
 asked_on_override(struct ledger *l, const struct message *m)
 {
 	static struct msg_override	override;
-	enum override_result		result;
+	struct msg_overridden		told;
 
 	if (msg_override_get(&override, m->payload, m->len) == -1 ||
 	    override.kind == OVERRIDE_KEY_BLOCK || override.nids == 0 ||
@@ -240,9 +268,9 @@ asked_on_override(struct ledger *l, const struct message *m)
 	    memchr(override.who, '\0', override.wholen) != NULL ||
 	    memchr(override.reason, '\0', override.reasonlen) != NULL)
 		return -1;
-	result = asked_override(l, &override, clock_wall());
+	told.result = asked_override(l, &override, clock_wall(), &told);
 	l->payload.len = 0;
-	msg_number_put(&l->payload, result);
+	msg_overridden_put(&l->payload, &told);
 	channel_send(l->engine, MSG_OVERRIDDEN, m->request, &l->payload, -1);
 	return 0;
 }

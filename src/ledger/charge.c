@@ -15,7 +15,7 @@
 
 struct charge_batch *
 charge_batch_new(struct cache *cache, struct store *store,
-    struct lookup *limits, const struct settings *settings)
+    struct lookup *limits, struct lookup *ids, const struct settings *settings)
 {
 	struct charge_batch	*b;
 
@@ -23,6 +23,7 @@ charge_batch_new(struct cache *cache, struct store *store,
 	b->cache = cache;
 	b->store = store;
 	b->limits = limits;
+	b->ids = ids;
 	b->overrides = override_table_new();
 	b->settings = settings;
 	TAILQ_INIT(&b->waiting);
@@ -126,7 +127,8 @@ charge_bytes(const struct msg_charge *m)
 	    m->senderlen;
 	for (i = 0; i < m->nkeys; i++)
 		n += id_stored_room(m->keys[i].idlen) +
-		    id_stored_room(m->keys[i].valuelen);
+		    id_stored_room(m->keys[i].valuelen) +
+		    (m->keys[i].map ? ID_STORED_MAX : 0);
 	return n;
 }
 
@@ -166,6 +168,14 @@ charge_key(struct verdict_key *k, const struct msg_charge_key *m,
 	k->charge.limits.list = *limit;
 	memcpy(*limit, m->limits.list, m->limits.count * sizeof(**limit));
 	*limit += m->limits.count;
+	if (!m->map)
+		return;
+	k->own.id = k->charge.id;
+	k->own.idlen = k->charge.idlen;
+	k->own.limits = k->charge.limits;
+	k->own.reported = m->reported;
+	k->own.room = *at;
+	*at += ID_STORED_MAX;
 }
 
 /*
@@ -353,15 +363,6 @@ charge_keep_hits(struct charge_batch *b, const struct verdict_charge *c,
 		    hits[i].key, hits[i].seconds };
 }
 
-/* Moves the charge from the waiting to the decided ones. */
-static void
-charge_settle(struct charge_batch *b, struct verdict_charge *c)
-{
-	TAILQ_REMOVE(&b->waiting, c, entry);
-	TAILQ_INSERT_TAIL(&b->decided, c, entry);
-	b->count--;
-}
-
 static void
 charge_decide(struct charge_batch *b)
 {
@@ -372,6 +373,7 @@ charge_decide(struct charge_batch *b)
 		if (!charge_ready(c))
 			continue;
 		verdict_decide(&b->context, c);
+		charge_map_tell(c);
 		if (c->weighed == NULL)
 			charge_keep_hits(b, c, b->context.hits,
 			    b->context.nhits);
@@ -380,13 +382,6 @@ charge_decide(struct charge_batch *b)
 }
 
 /* --- answering --- */
-
-static void
-charge_unavailable(struct msg_verdict *v)
-{
-	memset(v, 0, sizeof(*v));
-	v->verdict = VERDICT_UNAVAILABLE;
-}
 
 static void
 charge_tell(const struct verdict_charge *c,
@@ -455,8 +450,7 @@ charge_expire(struct charge_batch *b, struct mono mono, bool all)
 		next = TAILQ_NEXT(c, entry);
 		if (!all && c->deadline > mono.ns)
 			continue;
-		charge_unavailable(&c->verdict);
-		charge_settle(b, c);
+		charge_give_up(b, c);
 	}
 }
 

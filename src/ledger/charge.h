@@ -18,7 +18,8 @@ struct verdict_charge;
 struct verdict_key;
 
 struct charge_batch	*charge_batch_new(struct cache *, struct store *,
-			    struct lookup *, const struct settings *);
+			    struct lookup *limits, struct lookup *ids,
+			    const struct settings *);
 void			 charge_batch_free(struct charge_batch *);
 
 /* Replaces the settings; the batch no longer refers to the old ones. */
@@ -41,6 +42,15 @@ int			 charge_batch_weigh(struct charge_batch *,
 /* The same for a reset of its ids, answered by `weighed`. */
 int			 charge_batch_reset(struct charge_batch *,
 			    uint64_t request, const void *payload, size_t);
+
+/*
+ * Replaces an id under a rule by the one that id_sql gives for it, if it does.
+ * The new one is valid until the next call. *unknown: the query fails, and has
+ * never given an answer.
+ */
+enum store_result	 charge_batch_map(struct charge_batch *, struct mono,
+			    const struct settings_rule *, const char **id,
+			    size_t *len, bool *unknown);
 
 /* The grants and blocks. */
 struct override_table	*charge_batch_overrides(struct charge_batch *);

@@ -11,6 +11,7 @@ struct charge_batch {
 	struct cache		*cache;
 	struct store		*store;
 	struct lookup		*limits;
+	struct lookup		*ids;		/* id_sql */
 	struct override_table	*overrides;
 	const struct settings	*settings;
 	struct charges		 waiting;
@@ -36,6 +37,30 @@ struct charge_batch {
 	int64_t			 longest;	/* saved by clean_remember */
 	enum store_result	 last;		/* charge_batch_run's result */
 };
+
+/* --- charge_settle.c --- */
+
+/* Moves the charge from the waiting to the decided ones. */
+void			 charge_settle(struct charge_batch *,
+			    struct verdict_charge *);
+
+/* The verdict that there is none. */
+void			 charge_unavailable(struct msg_verdict *);
+
+/* Both. */
+void			 charge_give_up(struct charge_batch *,
+			    struct verdict_charge *);
+
+/* --- charge_map.c --- */
+
+/*
+ * id_sql: gives the keys of the waiting charges the ids that are counted.
+ * Charges for which none is known are given up.
+ */
+enum store_result	 charge_map(struct charge_batch *, struct mono);
+
+/* Puts those ids into the verdict of a charge. */
+void			 charge_map_tell(struct verdict_charge *);
 
 /* --- charge_gather.c --- */
 

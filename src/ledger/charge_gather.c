@@ -158,6 +158,8 @@ charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
 
 	b->ntouch = b->nvalue = b->nhit = 0;
 	cache_batch(b->cache);
+	if ((result = charge_map(b, mono)) != STORE_OK)
+		return result;
 	charge_ahead(b);
 	lookup_batch(b->limits, mono);
 	TAILQ_FOREACH(c, &b->waiting, entry)

@@ -23,6 +23,7 @@ struct ledger {
 	struct store		*store;
 	struct cache		*cache;
 	struct lookup		*limits;
+	struct lookup		*ids;		/* id_sql */
 	struct charge_batch	*batch;
 	struct hits		*hits;
 	struct clean		 clean;

@@ -5,24 +5,36 @@
 
 #include "conf/fault.h"
 #include "conf/literal.h"
+#include "conf/normal.h"
 #include "ledger/id.h"
 #include "ledger/lookup.h"
 #include "lib/alloc.h"
 #include "lib/log.h"
 #include "lib/map.h"
 
-#define FRESH_NS	INT64_C(1000000000)
-#define KEPT_NS		(120 * FRESH_NS)
+#define SECOND_NS	INT64_C(1000000000)
+#define RETRY_NS	SECOND_NS	/* after a query that failed */
 #define ENTRIES_MAX	200000
 #define LOG_SECONDS	60
 #define ASKED		256		/* ids in one query */
+#define TIME_SHARE	4		/* of db_timeout, for id_sql */
+
+static const struct {
+	int64_t	fresh;		/* ns until an answer is asked again */
+	int64_t	kept;		/* ns since the last use */
+} lookup_times[] = {
+	[LOOKUP_LIMITS]	= { SECOND_NS, 120 * SECOND_NS },
+	[LOOKUP_IDS]	= { 60 * SECOND_NS, 86400 * SECOND_NS }
+};
 
 struct lookup_entry {
 	struct map_node			 node;		/* first */
 	TAILQ_ENTRY(lookup_entry)	 use;
 	TAILQ_ENTRY(lookup_entry)	 ask;
 	struct limits			 limits;
+	char				*counted;	/* or NULL */
 	bool				 known;		/* there was a row */
+	bool				 unknown;	/* lookup_is_unknown */
 	bool				 waiting;	/* wanted, not fresh */
 	int64_t				 when;		/* last query, ns */
 	int64_t				 used;		/* last wanted, ns */
@@ -34,6 +46,8 @@ TAILQ_HEAD(lookup_uses, lookup_entry);
 TAILQ_HEAD(lookup_asks, lookup_entry);
 
 struct lookup {
+	enum lookup_kind	 kind;
+	const struct settings	*settings;
 	struct map		*map;
 	struct lookup_uses	 uses;		/* most recently used first */
 	struct lookup_asks	 asks;
@@ -129,7 +143,8 @@ lookup_prepare(struct lookup *l, size_t rule, const char *query)
 		return;
 	str_init(&text);
 	if (lookup_query(&text, query, store_placeholder()) == -1)
-		log_error("sql_limits_by_id has no placeholder for the id");
+		log_error("a query of the configuration has no placeholder for "
+		    "the id");
 	else
 		l->query[rule] = alloc_string(text.data);
 	str_clear(&text);
@@ -151,6 +166,7 @@ lookup_remove(struct lookup *l, struct lookup_entry *e)
 	map_remove(l->map, &e->node);
 	TAILQ_REMOVE(&l->uses, e, use);
 	window_limits_clear(&e->limits);
+	free(e->counted);
 	free(e);
 }
 
@@ -171,11 +187,12 @@ lookup_clear(struct lookup *l)
 }
 
 struct lookup *
-lookup_new(const struct settings *settings)
+lookup_new(enum lookup_kind kind, const struct settings *settings)
 {
 	struct lookup	*l;
 
 	l = alloc_zero(1, sizeof(*l));
+	l->kind = kind;
 	l->map = map_new(lookup_same);
 	TAILQ_INIT(&l->uses);
 	TAILQ_INIT(&l->asks);
@@ -196,15 +213,32 @@ lookup_free(struct lookup *l)
 void
 lookup_settings(struct lookup *l, const struct settings *settings)
 {
-	size_t	i;
+	const struct settings_rule	*rule;
+	size_t				 i;
+	bool				 ids;
 
+	ids = l->kind == LOOKUP_IDS;
 	lookup_clear(l);
-	if (settings->nrules == 0)
+	l->settings = settings;
+	if (settings->nrules == 0 && !ids)
 		lookup_prepare(l, 0, settings->sql_limits_by_id);
 	for (i = 0; i < settings->nrules && i < RULES_MAX; i++) {
-		lookup_prepare(l, i, settings->rules[i].sql_limits_by_id);
-		l->skip[i] = strlen(settings->rules[i].name) + 1;
+		rule = &settings->rules[i];
+		lookup_prepare(l, i, ids ? rule->id_sql :
+		    rule->sql_limits_by_id);
+		l->skip[i] = strlen(rule->name) + 1;
 	}
+}
+
+bool
+lookup_used(const struct lookup *l)
+{
+	size_t	i;
+
+	for (i = 0; i < RULES_MAX; i++)
+		if (l->query[i] != NULL)
+			return true;
+	return false;
 }
 
 void
@@ -214,7 +248,8 @@ lookup_batch(struct lookup *l, struct mono now)
 
 	l->now = now.ns;
 	while ((e = TAILQ_LAST(&l->uses, lookup_uses)) != NULL &&
-	    (l->now - e->used > KEPT_NS || map_count(l->map) > ENTRIES_MAX))
+	    (l->now - e->used > lookup_times[l->kind].kept ||
+	    map_count(l->map) > ENTRIES_MAX))
 		lookup_remove(l, e);
 }
 
@@ -243,19 +278,36 @@ lookup_key(const struct lookup *l, struct lookup_key *key, uint16_t rule,
 	key->hash = map_hash(key->bytes, key->len);
 }
 
+/* After a reload a charge may come from older rules. */
+static bool
+lookup_has(const struct lookup *l, uint16_t rule, const char *id, size_t idlen)
+{
+	size_t	n;
+
+	if (rule >= RULES_MAX || l->query[rule] == NULL)
+		return false;
+	n = l->skip[rule] - 1;
+	return idlen > n && id[n] == ':' &&
+	    memcmp(id, l->settings->rules[rule].name, n) == 0;
+}
+
 struct lookup_entry *
 lookup_want(struct lookup *l, uint16_t rule, const char *id, size_t idlen)
 {
 	struct lookup_key	 key;
 	struct lookup_entry	*e;
 
+	if (l->kind == LOOKUP_IDS &&
+	    !lookup_has(l, rule, id, idlen))
+		return NULL;
 	lookup_key(l, &key, rule, id, idlen);
 	e = (struct lookup_entry *)map_find(l->map, key.hash, key.bytes,
 	    key.len);
 	if (e == NULL) {
 		e = alloc_zero(1, sizeof(*e) + key.len);
 		e->node.hash = key.hash;
-		e->when = l->now - FRESH_NS;
+		e->when = l->now - lookup_times[l->kind].fresh;
+		e->unknown = true;
 		e->idlen = key.len;
 		memcpy(e->id, key.bytes, key.len);
 		map_insert(l->map, &e->node);
@@ -263,7 +315,7 @@ lookup_want(struct lookup *l, uint16_t rule, const char *id, size_t idlen)
 		TAILQ_REMOVE(&l->uses, e, use);
 	TAILQ_INSERT_HEAD(&l->uses, e, use);
 	e->used = l->now;
-	if (!e->waiting && l->now - e->when >= FRESH_NS) {
+	if (!e->waiting && l->now - e->when >= lookup_times[l->kind].fresh) {
 		e->waiting = true;
 		TAILQ_INSERT_TAIL(&l->asks, e, ask);
 	}
@@ -284,6 +336,19 @@ const struct limits *
 lookup_of(const struct lookup_entry *e)
 {
 	return e->known ? &e->limits : NULL;
+}
+
+const char *
+lookup_id(const struct lookup_entry *e, size_t *len)
+{
+	*len = e->counted != NULL ? strlen(e->counted) : 0;
+	return e->counted;
+}
+
+bool
+lookup_is_unknown(const struct lookup_entry *e)
+{
+	return e->unknown;
 }
 
 int64_t
@@ -308,8 +373,12 @@ lookup_complain(struct lookup *l, const struct lookup_entry *e, const char *why)
 
 	if (!log_allowed(&l->bad_row, LOG_SECONDS, &held))
 		return;
-	log_warning("sql_limits_by_id: the limits of %s are ignored: %s",
-	    str_printable(id, sizeof(id), e->id + 2, e->idlen - 2), why);
+	(void)str_printable(id, sizeof(id), e->id + 2, e->idlen - 2);
+	if (l->kind == LOOKUP_IDS)
+		log_warning("id_sql: the id of %s is ignored: %s", id, why);
+	else
+		log_warning("sql_limits_by_id: the limits of %s are ignored: "
+		    "%s", id, why);
 }
 
 static void
@@ -339,20 +408,58 @@ lookup_parse(struct lookup *l, struct lookup_entry *e, const char *text)
 	fault_clear(&faults);
 }
 
+/*
+ * Sets the id that is counted: the rule's name and the text, without the blanks
+ * that PostgreSQL's and MySQL's char(n) has at its end. Ids that would be
+ * stored as a hash are ignored.
+ */
+static void
+lookup_count(struct lookup *l, struct lookup_entry *e, const char *text)
+{
+	const struct settings_rule	*rule;
+	struct str			 id;
+	char				 hashed[ID_STORED_MAX + 1];
+	size_t				 n = normal_length(text, strlen(text));
+	size_t				 len;
+
+	rule = &l->settings->rules[lookup_rule(e)];
+	str_init(&id);
+	str_addf(&id, "%s:", rule->name);
+	len = id.len;
+	str_add(&id, text, n);
+	if (l->settings->fold_case)
+		str_fold(id.data + len, n);
+	len = id.len;
+	e->known = n > 0 && id_stored(id.data, &len, hashed) == id.data;
+	if (n > 0 && !e->known)
+		lookup_complain(l, e, "it is too long, or not UTF-8");
+	free(e->counted);
+	e->counted = e->known ? alloc_string(id.data) : NULL;
+	str_clear(&id);
+}
+
 static void
 lookup_take(struct lookup *l, struct store *store, struct lookup_entry *e,
-    const struct store_limits *answer)
+    const struct store_found *answer)
 {
 	unsigned int	held;
 
 	e->when = l->now;
 	if (answer->failed) {
-		/* The cached limits stay in force, if there are any. */
-		if (log_allowed(&l->bad_query, LOG_SECONDS, &held))
+		/* The last answer stays in force, if there is one. */
+		e->when = l->now - lookup_times[l->kind].fresh + RETRY_NS;
+		if (!log_allowed(&l->bad_query, LOG_SECONDS, &held))
+			return;
+		if (l->kind == LOOKUP_IDS)
+			log_error("the query id_sql: %s", store_error(store));
+		else
 			log_error("sql_limits_by_id: %s", store_error(store));
 		return;
 	}
-	if (answer->text == NULL)
+	e->unknown = false;
+	if (l->kind == LOOKUP_IDS)
+		lookup_count(l, e, answer->text != NULL ? answer->text : "");
+	else if (answer->text == NULL)
 		e->known = false;
 	else
 		lookup_parse(l, e, answer->text);
@@ -362,11 +469,14 @@ lookup_take(struct lookup *l, struct store *store, struct lookup_entry *e,
 static enum store_result
 lookup_ask_rule(struct lookup *l, struct store *store, int rule)
 {
-	struct store_limits	 list[ASKED];
+	struct store_found	 list[ASKED];
 	struct lookup_entry	*entry[ASKED], *e, *next;
 	enum store_result	 result;
+	int64_t			 timeout = 0;
 	size_t			 n = 0, i;
 
+	if (l->kind == LOOKUP_IDS)
+		timeout = l->settings->db_timeout / TIME_SHARE;
 	for (e = TAILQ_FIRST(&l->asks); e != NULL && n < ASKED; e = next) {
 		next = TAILQ_NEXT(e, ask);
 		if (lookup_rule(e) != rule)
@@ -380,7 +490,7 @@ lookup_ask_rule(struct lookup *l, struct store *store, int rule)
 	}
 	if (rule >= RULES_MAX || l->query[rule] == NULL)
 		return STORE_OK;
-	result = store_limits(store, l->query[rule], list, n);
+	result = store_look_up(store, l->query[rule], timeout, list, n);
 	for (i = 0; i < n; i++) {
 		if (result != STORE_OK)
 			list[i].failed = true;

@@ -11,28 +11,42 @@
 #include "lib/window.h"
 
 /*
- * sql_limits_by_id: the limits that a query returns for an id. They are cached
- * for a second and read again only when the id is used; all queries of a batch
- * take one round trip for each rule. An id without a row, or whose row does not
- * parse, has no limits of its own; when the query fails, the cached limits stay
- * in force.
+ * What an administrator's queries return for the ids of charges: the limits
+ * that replace those of the configuration (sql_limits_by_id), or the id that is
+ * counted instead (id_sql). Limits are cached for a second, ids for a minute,
+ * and are read again only when the id is used; all queries of a batch take one
+ * round trip for each rule. An id without a row, or whose row does not parse,
+ * has no limits of its own, or is itself what is counted. When the query fails,
+ * the last answer stays in force, and the query is tried again after a second.
  */
 struct lookup;
 struct lookup_entry;
 
-struct lookup	*lookup_new(const struct settings *);
+enum lookup_kind {
+	LOOKUP_LIMITS,
+	LOOKUP_IDS
+};
+
+/* The settings must stay valid until they are replaced. */
+struct lookup	*lookup_new(enum lookup_kind, const struct settings *);
 void			 lookup_free(struct lookup *);
 
 /* Replaces the settings, and so the queries. Drops all entries. */
 void			 lookup_settings(struct lookup *,
 			    const struct settings *);
 
+/* Whether there is a query at all. */
+bool			 lookup_used(const struct lookup *);
+
 /*
  * Begins a batch. An entry that is wanted is not evicted until the next batch.
  */
 void			 lookup_batch(struct lookup *, struct mono);
 
-/* The entry of an id, as it was charged, under a rule; created when missing. */
+/*
+ * The entry of an id, as it was charged, under a rule; created when missing.
+ * NULL for LOOKUP_IDS: the rule has no such query, or another name.
+ */
 struct lookup_entry	*lookup_want(struct lookup *, uint16_t rule,
 			    const char *id, size_t idlen);
 
@@ -48,6 +62,16 @@ const struct lookup_entry	*lookup_find(struct lookup *, uint16_t rule,
 
 /* The limits that SQL returned; NULL: the limits in the charge apply. */
 const struct limits	*lookup_of(const struct lookup_entry *);
+
+/*
+ * LOOKUP_IDS: the id that is counted in place of the entry's, with the rule's
+ * name, in a form that is stored unchanged; NULL: none, it counts itself. Valid
+ * until the next batch.
+ */
+const char		*lookup_id(const struct lookup_entry *, size_t *len);
+
+/* Whether no query for it has succeeded so far. */
+bool			 lookup_is_unknown(const struct lookup_entry *);
 
 /*
  * The longest window, in seconds, that any query returned since the start.

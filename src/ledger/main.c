@@ -213,6 +213,7 @@ ledger_reload(struct ledger *l, struct settings *fresh)
 {
 	charge_batch_settings(l->batch, fresh);
 	lookup_settings(l->limits, fresh);
+	lookup_settings(l->ids, fresh);
 	cache_set_max(l->cache, (size_t)fresh->memory_limit);
 	settings_free(l->settings);
 	l->settings = fresh;
@@ -413,8 +414,10 @@ main(void)
 	ledger_open(l);
 	settings_forget_connections(l->settings);
 	l->cache = cache_new((size_t)l->settings->memory_limit);
-	l->limits = lookup_new(l->settings);
-	l->batch = charge_batch_new(l->cache, l->store, l->limits, l->settings);
+	l->limits = lookup_new(LOOKUP_LIMITS, l->settings);
+	l->ids = lookup_new(LOOKUP_IDS, l->settings);
+	l->batch = charge_batch_new(l->cache, l->store, l->limits, l->ids,
+	    l->settings);
 	override_table_on_read(charge_batch_overrides(l->batch),
 	    asked_on_overrides, l);
 	l->hits = hits_new();

@@ -394,6 +394,29 @@ mysqldb_query(struct mysqldb *db, const struct mysqldb_statement *s,
 	return mysqldb_execute(db, db->once, s->columns);
 }
 
+/* MariaDB has a number of seconds, MySQL one of milliseconds. */
+int
+mysqldb_query_bound(struct mysqldb *db, int64_t ms)
+{
+	char	*sql;
+	int	 i, ret = -1;
+
+	for (i = 0; i < 2 && ret == -1; i++) {
+		sql = db->milliseconds ? alloc_printf("SET SESSION"
+		    " max_execution_time = %lld", (long long)ms) :
+		    alloc_printf("SET SESSION max_statement_time ="
+		    " %lld.%03lld", (long long)ms / 1000,
+		    (long long)ms % 1000);
+		ret = mysqldb_exec(db, sql);
+		free(sql);
+		if (db->fault == MYSQLDB_FAULT_LOST)
+			break;
+		if (ret == -1)
+			db->milliseconds = !db->milliseconds;
+	}
+	return ret;
+}
+
 int
 mysqldb_query_prepare(struct mysqldb *db, const char *sql, size_t len)
 {

@@ -116,6 +116,12 @@ int	mysqldb_query(struct mysqldb *, const struct mysqldb_statement *,
 	    const struct mysqldb_text *, size_t items);
 
 /*
+ * Ends each administrator's query after so many milliseconds, with
+ * MYSQLDB_FAULT_BUSY; 0: no longer. 0 or -1.
+ */
+int	mysqldb_query_bound(struct mysqldb *, int64_t ms);
+
+/*
  * Prepares an administrator's query, word for word, and runs it for one text at
  * a time. The one column of a row is a text.
  */

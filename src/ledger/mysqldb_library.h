@@ -55,6 +55,7 @@ struct mysqldb {
 	FLAG				 null[COLUMNS_MAX];
 	/* the running statement is an administrator's query */
 	bool				 foreign;
+	bool				 milliseconds;	/* MySQL's bound */
 	enum mysqldb_fault		 fault;
 	char				 error[256];
 	char				 place[160];

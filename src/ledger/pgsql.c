@@ -174,6 +174,13 @@ pgsql_statement(char name[NAME_SIZE], size_t n)
 	(void)snprintf(name, NAME_SIZE, "s%zu", n);
 }
 
+/* After the start no statement may take longer than a request waits. */
+static long long
+pgsql_usual(const struct pgsql *db)
+{
+	return (long long)(db->timeout * 3 / 4 + 1);
+}
+
 int
 pgsql_prepare(struct pgsql *db, const char *const *statements, size_t n)
 {
@@ -187,9 +194,7 @@ pgsql_prepare(struct pgsql *db, const char *const *statements, size_t n)
 		if (pgsql_check(db, db->result) == -1)
 			return -1;
 	}
-	/* After the start no statement may take longer than a request waits. */
-	sql = alloc_printf("SET statement_timeout = %lld",
-	    (long long)(db->timeout * 3 / 4 + 1));
+	sql = alloc_printf("SET statement_timeout = %lld", pgsql_usual(db));
 	i = pgsql_exec(db, sql) == 0 && PQsetnonblocking(db->conn, 1) == 0;
 	free(sql);
 	return i == 1 ? 0 : -1;
@@ -235,6 +240,48 @@ pgsql_put_query(struct pgsql *db, const char *sql, const struct pgsql_params *p)
 	    p->format, 0) == 0 || PQpipelineSync(db->conn) == 0)
 		(void)pgsql_lost(db, PQerrorMessage(db->conn));
 	db->put++;
+}
+
+/* In ms since 1970: the time by the server's clock. */
+#define PGSQL_CLOCK	"(extract(epoch FROM clock_timestamp()) * 1000)::float8"
+
+static void
+pgsql_put_plain(struct pgsql *db, const char *sql)
+{
+	struct pgsql_params	none;
+
+	memset(&none, 0, sizeof(none));
+	pgsql_put_query(db, sql, &none);
+}
+
+/* The server keeps the time at which they end in a parameter of ours. */
+void
+pgsql_put_bound(struct pgsql *db, int64_t ms)
+{
+	char	*sql;
+
+	sql = alloc_printf("SELECT set_config('policyd.until',"
+	    " (" PGSQL_CLOCK " + %lld)::text, false)", (long long)ms);
+	pgsql_put_plain(db, sql);
+	free(sql);
+}
+
+void
+pgsql_put_left(struct pgsql *db)
+{
+	pgsql_put_plain(db, "SELECT set_config('statement_timeout',"
+	    " greatest(1, current_setting('policyd.until')::float8 - "
+	    PGSQL_CLOCK ")::int8::text, false)");
+}
+
+void
+pgsql_put_unbound(struct pgsql *db)
+{
+	char	*sql;
+
+	sql = alloc_printf("SET statement_timeout = %lld", pgsql_usual(db));
+	pgsql_put_plain(db, sql);
+	free(sql);
 }
 
 /*

@@ -107,6 +107,16 @@ void	pgsql_put(struct pgsql *, size_t statement,
 void	pgsql_put_query(struct pgsql *, const char *sql,
     const struct pgsql_params *);
 
+/*
+ * Bounds queries of pgsql_put_query. All of them together may take the server
+ * `ms` from pgsql_put_bound on, if pgsql_put_left is before each and
+ * pgsql_put_unbound after the last. Each of the three is a statement of the
+ * pipeline, whose result is taken.
+ */
+void	pgsql_put_bound(struct pgsql *, int64_t ms);
+void	pgsql_put_left(struct pgsql *);
+void	pgsql_put_unbound(struct pgsql *);
+
 /* The result of the next statement: its number of rows, or -1. */
 int	pgsql_take(struct pgsql *);
 

@@ -18,6 +18,7 @@
 #include "lib/str.h"
 
 #define SHORT_WAITS	100
+#define PROGRESS_STEPS	1000	/* between looks at the clock */
 #define UNLOCK_TRIES	3
 
 /* The database, its write-ahead log and the log's index. */
@@ -46,6 +47,7 @@ struct sqlite {
 	uint64_t		  steps;
 	int			  busy_ms;
 	int64_t			  busy_since;	/* ns */
+	int64_t			  query_until;	/* ns */
 	enum sqlite_fault	  fault;
 	char			  error[256];
 };
@@ -591,9 +593,16 @@ query_prepare(struct sqlite *s, const char *sql)
 	return code == SQLITE_OK ? 0 : failed(s, code);
 }
 
+/* The library calls it while a query runs; not 0 ends the query. */
+static int
+on_progress(void *arg)
+{
+	return clock_mono().ns >= ((const struct sqlite *)arg)->query_until;
+}
+
 int
-sqlite_query(struct sqlite *s, const char *sql, const char *text, size_t len,
-    char **result)
+sqlite_query(struct sqlite *s, const char *sql, int64_t until,
+    const char *text, size_t len, char **result)
 {
 	int	code, i, n;
 
@@ -604,7 +613,10 @@ sqlite_query(struct sqlite *s, const char *sql, const char *text, size_t len,
 	for (i = 1; i <= n; i++)
 		(void)sqlite3_bind_text64(s->query, i, text, len, SQLITE_STATIC,
 		    SQLITE_UTF8);
+	s->query_until = until;
+	sqlite3_progress_handler(s->db, PROGRESS_STEPS, on_progress, s);
 	code = sqlite3_step(s->query);
+	sqlite3_progress_handler(s->db, 0, NULL, NULL);
 	if (code == SQLITE_ROW && sqlite3_column_text(s->query, 0) != NULL)
 		*result = alloc_copy(sqlite3_column_text(s->query, 0),
 		    (size_t)sqlite3_column_bytes(s->query, 0));

@@ -112,9 +112,10 @@ int64_t		 sqlite_changes(struct sqlite *);
 /*
  * Runs an administrator's query with `text` for all its parameters. 1: *result
  * is the first column of the first row as text, owned by the caller (NULL for
- * NULL); 0: no row; -1: a fault.
+ * NULL); 0: no row; -1: a fault, also if it is not done at `until`
+ * (clock_mono, ns; INT64_MAX: no such time).
  */
-int		 sqlite_query(struct sqlite *, const char *sql,
+int		 sqlite_query(struct sqlite *, const char *sql, int64_t until,
 		    const char *text, size_t, char **result);
 
 /*

@@ -237,18 +237,20 @@ void			 store_on_flushed(struct store *, void (*)(void *),
 int			 store_flush_fd(const struct store *);
 
 /*
- * Runs sql_limits_by_id for each id in `list`, outside a transaction, in one
- * round trip where the query permits it; `text` is NULL where there was no row.
- * `query` has this backend's placeholders already (lookup_query).
+ * Runs an administrator's query for each id in `list`, outside a transaction,
+ * in one round trip where the query permits it; `text` is the first column of
+ * the first row, NULL without a row. `query` has this backend's placeholders
+ * already (lookup_query). After `timeout` milliseconds, 0: db_timeout, the
+ * queries that are not done fail. STORE_OK or STORE_LOST.
  */
-struct store_limits {
+struct store_found {
 	const char	*id;
 	size_t		 idlen;
 	char		*text;		/* out: owned by the caller */
 	bool		 failed;	/* out: the query failed */
 };
-enum store_result	 store_limits(struct store *, const char *query,
-			    struct store_limits *list, size_t);
+enum store_result	 store_look_up(struct store *, const char *query,
+			    int64_t timeout, struct store_found *list, size_t);
 
 /* How this backend writes parameter 1: "?1", "$1" or "?". */
 const char		*store_placeholder(void);

@@ -3,6 +3,7 @@
 
 #include "ledger/store_mysql.h"
 #include "lib/alloc.h"
+#include "lib/clock.h"
 #include "lib/num.h"
 #include "lib/str.h"
 #include "lib/window.h"
@@ -31,7 +32,7 @@ store_wrap(struct str *item, const char *query)
 }
 
 static int
-store_take_limits(struct store *s, struct store_limits *list, size_t n)
+store_take_found(struct store *s, struct store_found *list, size_t n)
 {
 	const char	*text;
 	size_t		 len;
@@ -51,7 +52,7 @@ store_take_limits(struct store *s, struct store_limits *list, size_t n)
 
 /* Runs the query for all ids at once. */
 static int
-store_ask_all(struct store *s, const char *query, struct store_limits *list,
+store_ask_all(struct store *s, const char *query, struct store_found *list,
     const struct mysqldb_text *id, size_t n)
 {
 	struct mysqldb_statement	 statement = {
@@ -65,18 +66,34 @@ store_ask_all(struct store *s, const char *query, struct store_limits *list,
 	statement.item = item.data;
 	ret = mysqldb_query(s->db, &statement, id, n);
 	if (ret == 0)
-		ret = store_take_limits(s, list, n);
+		ret = store_take_found(s, list, n);
 	str_clear(&item);
 	return ret;
 }
 
+/* Bounds the next query by what is left of the time. -1: nothing is. */
+static int
+store_bound(struct store *s, const struct mono *until)
+{
+	int	left;
+
+	if (until == NULL)
+		return 0;
+	if ((left = clock_left(*until, clock_mono())) > 0 &&
+	    mysqldb_query_bound(s->db, left) == 0)
+		return 0;
+	(void)strlcpy(s->error, "the query takes too long", sizeof(s->error));
+	return -1;
+}
+
 /*
  * Runs the query for one id at a time: a query that returns two columns of the
- * same name, for example, cannot be a derived table.
+ * same name, for example, cannot be a derived table, and one that fails for
+ * some ids must not fail for the others.
  */
 static int
-store_ask_each(struct store *s, const char *query, struct store_limits *list,
-    const struct mysqldb_text *id, size_t n)
+store_ask_each(struct store *s, const char *query, const struct mono *until,
+    struct store_found *list, const struct mysqldb_text *id, size_t n)
 {
 	const char	*text;
 	size_t		 i, len;
@@ -85,8 +102,15 @@ store_ask_each(struct store *s, const char *query, struct store_limits *list,
 	    store_query_length(query)) == -1)
 		return -1;
 	for (i = 0; i < n; i++) {
-		if (mysqldb_query_run(s->db, &id[i]) == -1)
-			return -1;
+		list[i].failed = store_bound(s, until) == -1;
+		if (list[i].failed)
+			continue;
+		if (mysqldb_query_run(s->db, &id[i]) == -1) {
+			list[i].failed = true;
+			if (store_result(s) != STORE_FAILED)
+				return -1;
+			continue;
+		}
 		if (mysqldb_next(s->db) == 1 &&
 		    (text = mysqldb_column_text(s->db, 0, &len)) != NULL)
 			list[i].text = alloc_copy(text, len);
@@ -97,7 +121,7 @@ store_ask_each(struct store *s, const char *query, struct store_limits *list,
 }
 
 static void
-store_forget_limits(struct store_limits *list, size_t n, bool failed)
+store_forget_found(struct store_found *list, size_t n, bool failed)
 {
 	size_t	i;
 
@@ -110,19 +134,21 @@ store_forget_limits(struct store_limits *list, size_t n, bool failed)
 
 /* Finds out once for each query which of the two ways works. */
 static int
-store_ask(struct store *s, const char *query, struct store_limits *list,
-    const struct mysqldb_text *id, size_t n)
+store_ask(struct store *s, const char *query, const struct mono *until,
+    struct store_found *list, const struct mysqldb_text *id, size_t n)
 {
 	bool	each = s->each != NULL && strcmp(s->each, query) == 0;
 
 	if (!each) {
+		if (store_bound(s, until) == -1)
+			return -1;
 		if (store_ask_all(s, query, list, id, n) == 0)
 			return 0;
 		if (store_failed(s) != STORE_FAILED)
 			return -1;
-		store_forget_limits(list, n, false);
+		store_forget_found(list, n, false);
 	}
-	if (store_ask_each(s, query, list, id, n) == -1)
+	if (store_ask_each(s, query, until, list, id, n) == -1)
 		return -1;
 	if (!each) {
 		free(s->each);
@@ -132,9 +158,10 @@ store_ask(struct store *s, const char *query, struct store_limits *list,
 }
 
 enum store_result
-store_limits(struct store *s, const char *query, struct store_limits *list,
-    size_t n)
+store_look_up(struct store *s, const char *query, int64_t timeout,
+    struct store_found *list, size_t n)
 {
+	const struct mono	 until = clock_after(clock_mono(), timeout);
 	struct mysqldb_text	*id;
 	size_t			 i;
 	bool			 good;
@@ -145,13 +172,17 @@ store_limits(struct store *s, const char *query, struct store_limits *list,
 		id[i].len = list[i].idlen;
 		list[i].text = NULL;
 	}
-	good = store_ask(s, query, list, id, n) == 0;
+	good = store_ask(s, query, timeout > 0 ? &until : NULL, list, id,
+	    n) == 0;
 	free(id);
-	if (store_end(s, good) == STORE_OK)
+	if (store_end(s, good) != STORE_OK)
+		store_forget_found(list, n, true);
+	if (mysqldb_fault(s->db) != MYSQLDB_FAULT_LOST && timeout > 0)
+		(void)mysqldb_query_bound(s->db, 0);
+	if (mysqldb_fault(s->db) != MYSQLDB_FAULT_LOST)
 		return STORE_OK;
-	store_forget_limits(list, n, true);
-	return mysqldb_fault(s->db) == MYSQLDB_FAULT_LOST ? STORE_LOST :
-	    STORE_OK;
+	store_forget_found(list, n, true);
+	return STORE_LOST;
 }
 
 /* --- cleaning --- */

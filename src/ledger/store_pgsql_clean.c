@@ -15,8 +15,8 @@ store_over(struct store *s)
 }
 
 enum store_result
-store_limits(struct store *s, const char *query, struct store_limits *list,
-    size_t n)
+store_look_up(struct store *s, const char *query, int64_t timeout,
+    struct store_found *list, size_t n)
 {
 	struct pgsql_params	 p;
 	const char		*text;
@@ -25,14 +25,24 @@ store_limits(struct store *s, const char *query, struct store_limits *list,
 	int			 rows;
 
 	pgsql_begin(s->db);
+	if (timeout > 0)
+		pgsql_put_bound(s->db, timeout);
 	for (i = 0; i < n; i++) {
+		if (timeout > 0)
+			pgsql_put_left(s->db);
 		memset(&p, 0, sizeof(p));
 		id = alloc_copy(list[i].id, list[i].idlen);
 		pgsql_add_text(&p, id);
 		pgsql_put_query(s->db, query, &p);
 		free(id);
 	}
+	if (timeout > 0) {
+		pgsql_put_unbound(s->db);
+		(void)pgsql_take(s->db);
+	}
 	for (i = 0; i < n; i++) {
+		if (timeout > 0)
+			(void)pgsql_take(s->db);
 		list[i].text = NULL;
 		rows = pgsql_take(s->db);
 		list[i].failed = rows == -1;

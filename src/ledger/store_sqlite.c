@@ -585,17 +585,20 @@ store_rollback(struct store *s)
 }
 
 enum store_result
-store_limits(struct store *s, const char *query, struct store_limits *list,
-    size_t n)
+store_look_up(struct store *s, const char *query, int64_t timeout,
+    struct store_found *list, size_t n)
 {
 	enum store_result	result;
+	int64_t			until = INT64_MAX;
 	size_t			i;
 
+	if (timeout > 0)
+		until = clock_after(clock_mono(), timeout).ns;
 	if ((result = store_ready(s)) != STORE_OK)
 		return result;
 	for (i = 0; i < n; i++) {
-		if (sqlite_query(s->db, query, list[i].id, list[i].idlen,
-		    &list[i].text) != -1)
+		if (sqlite_query(s->db, query, until, list[i].id,
+		    list[i].idlen, &list[i].text) != -1)
 			continue;
 		list[i].failed = true;
 		store_note(s);

@@ -17,6 +17,14 @@
  */
 struct verdict_key {
 	struct msg_charge_key	 charge;	/* its strings as stored */
+	/* As it was charged, if id_sql may have replaced its id. */
+	struct {
+		const char	*id;
+		size_t		 idlen;
+		struct limits	 limits;
+		uint32_t	 reported;
+		char		*room;		/* for the id in place of it */
+	} own;
 	uint64_t		 hash;		/* of the id */
 	struct cache_id		*id;
 	struct instance_seen	 seen;

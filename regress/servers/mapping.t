@@ -1,0 +1,196 @@
+#!/usr/bin/perl
+# id_sql: several values have one count, on each database, in the answer, the log,
+# policyctl, the report, without the database, and after a restart and a reload.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use Ctl qw(ctl ctl_json);
+use Database;
+use Fault qw(lock_database);
+use Policyd qw(wait_until need have_command True);
+
+need(have_command('sqlite3'), 'no sqlite3 to look into the database with');
+
+my ($db, $d);
+
+sub sql { return defined $db ? $db->sql($_[0]) : $d->sql($_[0]) }
+sub recorded { return ($db // $d)->recorded($_[0]) }
+
+sub box {
+	my (%more) = @_;
+
+	return { name => 'box', key => 'sasl_username', limits => [[3, 3600]],
+	    id_sql => 'SELECT mailbox FROM box WHERE login = %s', %more };
+}
+
+sub start {
+	my (%more) = @_;
+	my $plain = { name => 'plain', key => 'sasl_username', limits => [[100, 3600]] };
+
+	$d = Policyd->start(config => { $db ? $db->config : (), debug => True, report => True,
+	    report_limits => [3600],
+	    fail_action => '450 4.7.1 {rule} {id} {used}', rules => [box(), $plain], %more });
+	sql('DROP TABLE IF EXISTS box');
+	sql('CREATE TABLE box (login varchar(60), mailbox varchar(60))');
+	sql(q{INSERT INTO box VALUES ('bob', 'c7'), ('bob@alias.example', 'C7')});
+}
+
+sub ends {
+	$d->ends_well;
+	sql("DELETE FROM $_") for $db ? qw(mail_count limit_report mail_override) : ();
+}
+
+sub mail { my ($login, %more) = @_; return $d->ask(sasl_username => $login, %more) }
+
+sub told_everywhere {
+	start();
+	is(mail($_), 'dunno', $_) for qw(bob bob@alias.example c7);
+	is(mail($_), '450 4.7.1 box c7 3', "$_ is refused") for qw(bob bob@alias.example c7);
+	is(mail('eve'), 'dunno', 'eve, who has no row');
+	is(recorded('box:c7'), 3, 'one count');
+	is(recorded('plain:bob'), 1, 'a rule without id_sql has its own');
+	ok($d->wait_log(qr/refused: id=<box:c7> key=sasl_username rule=box .*sasl_username=bob /),
+	    'the log names both');
+	ok($d->wait_log(qr/accepted: id=<box:c7> .*sasl_username=bob\@alias/), 'always');
+	is_deeply([map { $_->[0] } sql('SELECT DISTINCT id FROM limit_report')], ['box:c7'],
+	    'a hit is that of the id');
+
+	my @words = qw(protocol_state=DATA recipient_count=1 sasl_username=bob);
+	my ($status, $out) = ctl($d, 'explain', @words);
+	like($out, qr/<box:c7> by rule box, which is what id_sql gives for <box:bob>, which refuses/,
+	    'explain says it');
+	my ($key) = grep { $_->{rule} eq 'box' } @{ctl_json($d, 'explain', @words)->{keys}};
+	is_deeply([@$key{qw(id id_of)}], ['box:c7', 'box:bob'], 'in JSON too');
+	(undef, $out) = ctl($d, 'show', 'bob');
+	like($out, qr/^box:c7\n +3 of +3 .*\nplain:bob\n/, 'show');
+	like((ctl($d, 'show', 'box:c7'))[1], qr/\Abox:c7\n +3 of +3 /,
+	    'show of the id itself');
+	like((ctl($d, 'top'))[1], qr/^.*box:c7/m, 'top');
+
+	($status, $out) = ctl($d, 'grant', 'box:bob', 2, '1h');
+	is($status, 0, 'grant');
+	like($out, qr/granted to box:bob; other rules hold on: plain; counted as box:c7/,
+	    'grant says for whom');
+	like((ctl($d, 'list'))[1], qr/^box:c7 2 mails more/m, 'list');
+	is(mail('bob@alias.example'), 'dunno', 'the alias may send more');
+	($status, $out) = ctl($d, 'ungrant', 'box:bob@alias.example');
+	is($status, 0, 'ungrant');
+	is(mail('bob'), '450 4.7.1 box c7 4', 'no more');
+	($status, $out) = ctl($d, 'reset', 'box:bob');
+	is("$status $out", "0 box:c7: 4 taken back\n", 'reset');
+	is(mail('bob@alias.example'), 'dunno', 'there is room again');
+
+	is((ctl($d, 'block', 'bob', '1h'))[0], 0, 'block');
+	like(mail('bob'), qr/^reject/i, 'the login is blocked');
+	is(mail('bob@alias.example'), 'dunno', 'and not what has the same id');
+	ends();
+}
+
+# While the query fails, the last id; without one, as if the database were away.
+sub query_fails {
+	start(db_error_action => 'defer away');
+	is(mail('bob'), 'dunno', 'bob');
+	sql('ALTER TABLE box RENAME TO elsewhere');
+	is(mail('bob'), 'dunno', 'bob is known');
+	is(mail('eve'), 'defer away', 'eve is not');
+	ok($d->wait_log(qr/the query id_sql: /), 'which is logged');
+	is(recorded('box:c7'), 2, 'what is recorded');
+	is(recorded('plain:eve'), 0, 'all or nothing');
+	my ($status, $out) = ctl($d, qw(grant box:zoe 1 1h));
+	is($status, 3, 'no grant to an unknown id');
+	like((ctl($d, 'explain', qw(protocol_state=DATA sasl_username=zoe)))[1],
+	    qr/^unavailable: .*\naction=defer away/, 'explain');
+	$d->restart;
+	is(mail('bob'), 'defer away', 'after a restart nobody is known');
+	sql('ALTER TABLE elsewhere RENAME TO box');
+	wait_until { mail('bob') eq 'dunno' };
+	is(mail('bob'), '450 4.7.1 box c7 3', 'and then he is');
+	ends();
+}
+
+sub query_is_slow {
+	my %slow = (sqlite => 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n' .
+	    ' WHERE i < 1000000000) SELECT max(i) FROM n WHERE %s <> \'\'',
+	    pgsql => 'SELECT %s::text FROM pg_sleep(60)', mysql => 'SELECT concat(%s, sleep(60))');
+	my $kind = $db ? $db->{kind} : 'sqlite';
+
+	start(db_error_action => 'defer away', rules => [box(id_sql => $slow{$kind},
+	    only => { sasl_username => ['bob'] }),
+	    { name => 'plain', key => 'sasl_username', limits => [[100, 3600]] }]);
+	my $client = $d->connect;
+	$client->send(Policyd::request(sasl_username => 'bob'));
+	is(mail('eve'), 'dunno', 'another is not held up for long') for 1 .. 3;
+	is($client->answer, 'defer away', 'the slow one');
+	is(mail('eve'), 'dunno', 'the database is as before');
+	ends();
+}
+
+sub reload_follows {
+	start();
+	is(mail('bob'), 'dunno', 'bob');
+	sql(q{UPDATE box SET mailbox = 'new' WHERE login = 'bob'});
+	is((ctl($d, 'reload'))[0], 0, 'reload');
+	is(mail('bob'), 'dunno', 'bob again');
+	is(recorded('box:new'), 1, 'a reload asks at once');
+	$d->write_config({ %{$d->{config}}, rules => [box(id_sql => '')] });
+	is((ctl($d, 'reload'))[0], 0, 'without the query');
+	is(mail('bob'), 'dunno', 'bob as he is');
+	is(recorded('box:bob'), 1, 'has his own count');
+	ends();
+}
+
+# Limits by the id, and an exempt login uses up nothing of others.
+sub limits_and_exempt {
+	start(exempt => ['vip'], rules => [box(limits_by_id => { c7 => [[1, 3600]] })]);
+	sql(q{INSERT INTO box VALUES ('vip', 'c7')});
+	is(mail('vip'), 'dunno', 'exempt') for 1, 2;
+	is(mail('bob'), 'dunno', 'bob has one');
+	is(mail('bob@alias.example'), '450 4.7.1 box c7 1', 'limits_by_id has the id');
+	is(recorded('box:c7'), 1, 'and the exempt login left nothing there');
+	is(recorded('box:vip'), 0, 'nor under its own name');
+	like((ctl($d, 'show', 'vip'))[1], qr/^exempt: /m, 'show of it');
+	ends();
+}
+
+# Without the database the same ids are counted, and recorded afterwards.
+sub memory {
+	start(db_error_action => 'memory', db_timeout => 0.3);
+	is(mail($_), 'dunno', $_) for qw(bob bob@alias.example);
+	my $back;
+	if ($db) {
+		$db->stop('KILL');
+		$back = sub { $db->launch };
+	} else {
+		$back = lock_database($d);
+	}
+	is(mail('bob'), 'dunno', 'bob without the database');
+	like(mail($_), qr/^450 4\.7\.1 box c7 3$/, "$_ is refused by memory")
+	    for qw(bob bob@alias.example);
+	is(mail('eve'), 'dunno', 'eve, whom nobody knows yet');
+	like((ctl($d, 'explain', qw(protocol_state=DATA sasl_username=bob)))[1],
+	    qr/<box:c7> by rule box, which is what id_sql gives for <box:bob>/, 'explain');
+	$back->();
+	wait_until { eval { recorded('box:c7') == 3 && recorded('box:eve') == 1 } };
+	is(recorded('box:c7'), 3, 'it is recorded under the id');
+	is(recorded('box:bob'), 0, 'and under no other');
+	wait_until { mail('bob') eq '450 4.7.1 box c7 3' };
+	is(mail('bob@alias.example'), '450 4.7.1 box c7 3', 'the limit holds');
+	ends();
+}
+
+my @tests = ([told_everywhere => \&told_everywhere], [query_fails => \&query_fails],
+    [query_is_slow => \&query_is_slow], [reload_follows => \&reload_follows],
+    [limits_and_exempt => \&limits_and_exempt], [memory => \&memory]);
+
+for my $kind (@ARGV ? @ARGV : qw(sqlite pgsql mysql)) {
+	subtest $kind => sub {
+		$db = $kind eq 'sqlite' ? undef : Database->start($kind);
+		subtest($_->[0] => $_->[1]) for @tests;
+		$db->stop if $db;
+	};
+}
+
+done_testing;

@@ -1,0 +1,34 @@
+#ifndef MAPPING_H
+#define MAPPING_H
+
+#include <stddef.h>
+
+#include "conf/settings.h"
+#include "ipc/message.h"
+
+/*
+ * id_sql: the ids that the ledger counts in place of those in the charges. For
+ * db_error_action "memory" they are remembered, so that without the database
+ * the same ids are counted. Pure; the least recently used ids are dropped.
+ */
+
+/* 0: nothing is remembered. */
+void	mapping_resize(size_t max_bytes);
+
+/*
+ * Gives each key of a charge the id that was counted according to the ledger's
+ * verdict, and that id's limits, and remembers it. The id points into the
+ * verdict. The settings are those that the charge was made by; NULL: the limits
+ * stay as they are.
+ */
+void	mapping_take(const struct settings *, struct msg_charge *,
+	    const struct msg_verdict *);
+
+/*
+ * The same without a verdict, from what is remembered. A key without a
+ * remembered id stays as it is, and the ledger maps it later. Valid until the
+ * next mapping_take or mapping_resize.
+ */
+void	mapping_recall(const struct settings *, struct msg_charge *);
+
+#endif
