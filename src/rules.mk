@@ -204,7 +204,7 @@ PROGRAMS =	build/policyd-rate-limit ${CHILDREN} ${CTL_PROGRAM}
 
 .SUFFIXES:
 .SUFFIXES: .c .o .test .pgsql .mysql
-.PHONY: all objects run tests check check-built check-fast bench bench-compare instructions lint compile_commands install clean dist deb debcheck debcheck-built fuzz mysqlclient portable portability \
+.PHONY: all objects run tests check check-built check-fast bench bench-compare instructions walk lint compile_commands install clean dist deb debcheck debcheck-built fuzz mysqlclient portable portability \
 	install-programs install-texts install-init- install-init-none \
 	tests-sqlite tests-pgsql tests-mysql \
 	install-init-systemd install-init-openbsd install-init-freebsd install-init-netbsd \
@@ -436,6 +436,9 @@ fuzz:
 
 bench: all ${TEST_PROGRAMS}
 	@${PERL} -I regress/lib regress/bench/bench.pl ${BENCHFLAGS}
+# The functions on a request's way; GNU's compiler and Linux. WALK=long names them.
+walk: all
+	@MAKE="${MAKE}" CC="${CC}" ${PERL} -I regress/lib regress/bench/walk.pl
 # UPDATE=1 writes the figures down, otherwise they are compared; needs valgrind.
 instructions: build/bench/scenario
 	@UPDATE="${UPDATE}" ${PERL} -I regress/lib regress/bench/instructions.pl \
