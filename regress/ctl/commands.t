@@ -205,6 +205,20 @@ subtest 'the order of top' => sub {
 	$d->ends_well;
 };
 
+subtest 'top after a move to rules' => sub {
+	my $d = start();
+
+	$d->ask(sasl_username => 'bob') for 1 .. 3;
+	is(ctl_json($d, 'top')->{ids}[0]{id}, 'bob', 'an id of plain settings');
+	$d->write_config({ limits => \'DEFAULT',
+	    rules => [{ name => 'user', key => 'sasl_username', limits => [[9, 60]] }] });
+	is((ctl($d, 'reload'))[0], 0, 'the reload');
+	$d->ask(sasl_username => 'ann');
+	is_deeply([map { $_->{id} } @{ctl_json($d, 'top')->{ids}}], ['user:ann'],
+	    'is under no limit, and not in the list');
+	$d->ends_well;
+};
+
 subtest 'top -w on a terminal' => sub {
 	plan skip_all => 'no script(1) to give it a terminal'
 	    if $^O ne 'linux' || grep { !have_command($_) } 'script', 'timeout';

@@ -78,7 +78,9 @@ top_on_id(void *arg, const char *id, size_t idlen, const struct window *window)
 	int64_t			 granted;
 	size_t			 i;
 
-	if (!top_is_wanted(t, rule))
+	/* With rules, an id of none was counted by earlier settings. */
+	if ((rule == NULL && t->settings->nrules > 0) ||
+	    !top_is_wanted(t, rule))
 		return;
 	grant = override_find(t->overrides, OVERRIDE_GRANT, id, idlen, t->now);
 	granted = grant != NULL ? grant->amount : 0;
