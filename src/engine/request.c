@@ -81,7 +81,7 @@ request_take(struct request *req, const char *name, size_t namelen,
 		if (names[attr][0] == *name &&
 		    memcmp(names[attr], name, namelen) == 0) {
 			req->attr[attr].bytes = value;
-			req->attr[attr].len = len;
+			req->attr[attr].len = normal_length(value, len);
 			return;
 		}
 	}
@@ -118,7 +118,7 @@ request_lines(struct request *req, const char *buf, size_t len,
 			return 0;
 		}
 		request_take(req, line, (size_t)(at - line), at + 1,
-		    normal_length(at + 1, (size_t)(lf - at) - 1));
+		    (size_t)(lf - at) - 1);
 	}
 	return len;
 }

@@ -137,18 +137,21 @@ msg_charge_get(struct msg_charge *m, const void *src, size_t len)
 	return wire_done(&w);
 }
 
-/* Whether `full` is sent for this key. */
-static bool
-verdict_is_full(const struct msg_verdict *m, uint32_t key)
+/* Bit i: `full` is sent for key i. */
+static uint32_t
+verdict_full(const struct msg_verdict *m)
 {
-	return ((m->over | m->shadowed | m->warned) >> key & 1) != 0 ||
-	    (m->verdict == VERDICT_REFUSED && m->key == key);
+	uint32_t	keys = m->over | m->shadowed | m->warned;
+
+	if (m->verdict == VERDICT_REFUSED && m->key < CHARGE_KEYS_MAX)
+		keys |= UINT32_C(1) << m->key;
+	return keys;
 }
 
 void
 msg_verdict_put(struct str *s, const struct msg_verdict *m)
 {
-	uint32_t	i;
+	uint32_t	i, full;
 
 	if (m->ncharged > CHARGE_KEYS_MAX)
 		log_fatal("a verdict over %u keys", m->ncharged);
@@ -163,8 +166,9 @@ msg_verdict_put(struct str *s, const struct msg_verdict *m)
 	wire_put_u32(s, m->over);
 	wire_put_u32(s, m->shadowed);
 	wire_put_u32(s, m->warned);
-	for (i = 0; i < CHARGE_KEYS_MAX; i++)
-		if (verdict_is_full(m, i)) {
+	full = verdict_full(m);
+	for (i = 0; full != 0; i++, full >>= 1)
+		if ((full & 1) != 0) {
 			wire_put_i64(s, m->full[i].limit.mails);
 			wire_put_i64(s, m->full[i].limit.seconds);
 			wire_put_i64(s, m->full[i].used);
@@ -183,7 +187,7 @@ int
 msg_verdict_get(struct msg_verdict *m, const void *src, size_t len)
 {
 	struct wire	w;
-	uint32_t	i;
+	uint32_t	i, full;
 
 	wire_init(&w, src, len);
 	if ((m->verdict = wire_get_u8(&w)) >= VERDICT__MAX)
@@ -199,8 +203,9 @@ msg_verdict_get(struct msg_verdict *m, const void *src, size_t len)
 	m->over = wire_get_u32(&w);
 	m->shadowed = wire_get_u32(&w);
 	m->warned = wire_get_u32(&w);
-	for (i = 0; i < CHARGE_KEYS_MAX; i++)
-		if (verdict_is_full(m, i)) {
+	full = verdict_full(m);
+	for (i = 0; full != 0; i++, full >>= 1)
+		if ((full & 1) != 0) {
 			m->full[i].limit.mails = wire_get_range(&w, 0,
 			    INT64_MAX);
 			m->full[i].limit.seconds = wire_get_range(&w, 0,
