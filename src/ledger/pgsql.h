@@ -25,8 +25,9 @@ enum pgsql_fault {
 };
 
 /*
- * Connects to the first host that takes writes, and sets up the session. NULL
- * with a printable reason; *away: a later attempt may succeed. `timeout` is in
+ * Connects to the first host that takes writes, and sets up the session. A
+ * pooler in transaction mode is refused. NULL with a printable reason;
+ * *away: a later attempt may succeed. `timeout` is in
  * milliseconds, for each host here and for each pipeline later. Unless
  * `insecure`, the password is not shown to a server that is neither verified
  * nor reached by a UNIX socket.

@@ -1,9 +1,11 @@
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ledger/pgsql_library.h"
 #include "lib/alloc.h"
+#include "lib/clock.h"
 #include "lib/scrub.h"
 
 #define KEYWORDS_MAX	64
@@ -321,6 +323,117 @@ pgsql_reasons(char *dst, size_t size, const char *text)
 	}
 }
 
+/* --- poolers --- */
+
+#define POOL_TRIES	8
+#define PROTOCOL_VIOLATION	"08P01"	/* a pooler: not in this mode */
+
+/*
+ * Two connections through a pooler. `shared`: it does not keep each connection
+ * at a server process of its own.
+ */
+struct pgsql_pool {
+	PGconn		*mine;
+	PGconn		*other;
+	struct mono	 deadline;
+	bool		 shared;
+};
+
+/*
+ * Runs a query until the deadline: a pooler may let it wait for a free process.
+ * The last result, or NULL.
+ */
+static PGresult *
+pgsql_query(struct pgsql_pool *p, PGconn *conn, const char *sql)
+{
+	PGresult	*result = NULL, *next;
+	struct pollfd	 fd = { PQsocket(conn), POLLIN, 0 };
+	const char	*state;
+
+	if (PQsendQuery(conn, sql) == 0)
+		return NULL;
+	for (;;) {
+		while (PQisBusy(conn))
+			if (poll(&fd, 1, clock_left(p->deadline,
+			    clock_mono())) != 1 || PQconsumeInput(conn) == 0)
+				goto fail;
+		if ((next = PQgetResult(conn)) == NULL)
+			break;
+		PQclear(result);
+		result = next;
+		state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+		if (state != NULL && strcmp(state, PROTOCOL_VIOLATION) == 0)
+			p->shared = true;
+	}
+	if (PQresultStatus(result) == PGRES_COMMAND_OK ||
+	    PQresultStatus(result) == PGRES_TUPLES_OK)
+		return result;
+ fail:
+	PQclear(result);
+	return NULL;
+}
+
+/* The server process that runs the next statement, as text; "": unknown. */
+static void
+pgsql_process(struct pgsql_pool *p, PGconn *conn, char *dst, size_t size)
+{
+	PGresult	*result;
+
+	dst[0] = '\0';
+	result = pgsql_query(p, conn, "SELECT pg_backend_pid() || ' of ' ||"
+	    " pg_postmaster_start_time()");
+	if (result != NULL && PQntuples(result) == 1)
+		(void)strlcpy(dst, PQgetvalue(result, 0, 0), size);
+	PQclear(result);
+}
+
+/*
+ * Whether the process that ran our last statement runs another connection's
+ * transaction, or another process runs our next one.
+ */
+static void
+pgsql_try_pool(struct pgsql_pool *p)
+{
+	char	before[64], beside[64], after[64];
+
+	pgsql_process(p, p->mine, before, sizeof(before));
+	PQclear(pgsql_query(p, p->other, "BEGIN"));
+	pgsql_process(p, p->other, beside, sizeof(beside));
+	p->shared |= before[0] != '\0' && strcmp(before, beside) == 0;
+	if (!p->shared && beside[0] != '\0') {
+		pgsql_process(p, p->mine, after, sizeof(after));
+		p->shared |= after[0] != '\0' && strcmp(before, after) != 0;
+	}
+	PQclear(pgsql_query(p, p->other, "ROLLBACK"));
+}
+
+/*
+ * A pooler in transaction mode would mix up the sessions of daemons and of
+ * others: prepared statements, locks and settings. Poolers tell their clients a
+ * number of their own in place of the server process's.
+ */
+static bool
+pgsql_pooled(struct pgsql *db, const struct pgsql_keywords *k)
+{
+	struct pgsql_pool	p = { .mine = db->conn };
+	char			process[64], pid[24];
+	int			i;
+
+	p.deadline = clock_after(clock_mono(), db->timeout);
+	(void)snprintf(pid, sizeof(pid), "%d of", PQbackendPID(db->conn));
+	pgsql_process(&p, db->conn, process, sizeof(process));
+	if (process[0] == '\0' || strncmp(process, pid, strlen(pid)) == 0)
+		return p.shared;
+	p.other = PQconnectdbParams(k->name, k->value, 1);
+	for (i = 0; i < POOL_TRIES && !p.shared &&
+	    PQstatus(p.other) == CONNECTION_OK; i++)
+		pgsql_try_pool(&p);
+	PQfinish(p.other);
+	return p.shared;
+}
+
+/* --- opening --- */
+
 struct pgsql *
 pgsql_open(const struct value *config, int64_t timeout, bool insecure,
     bool *away, char *reason, size_t size)
@@ -329,6 +442,7 @@ pgsql_open(const struct value *config, int64_t timeout, bool insecure,
 	struct pgsql		*db;
 	size_t			 i;
 	int			 exposed;
+	bool			 pooled;
 
 	*away = false;
 	if (pgsql_keywords(&k, config, reason, size) == -1)
@@ -341,11 +455,19 @@ pgsql_open(const struct value *config, int64_t timeout, bool insecure,
 	db->beside = -1;
 	db->exposed = exposed == 1;
 	db->conn = PQconnectdbParams(k.name, k.value, 1);
+	pooled = PQstatus(db->conn) == CONNECTION_OK && pgsql_pooled(db, &k);
 	for (i = 0; i < k.count; i++)
 		str_wipe(&k.text[i]);
 	if (db->conn == NULL || PQstatus(db->conn) != CONNECTION_OK) {
 		pgsql_reasons(reason, size, db->conn == NULL ? "libpq has no"
 		    " memory" : PQerrorMessage(db->conn));
+		pgsql_close(db);
+		return NULL;
+	}
+	if (pooled) {
+		*away = false;
+		(void)strlcpy(reason, "a pooler in transaction or statement"
+		    " mode is between: it must be in session mode", size);
 		pgsql_close(db);
 		return NULL;
 	}

@@ -398,7 +398,6 @@ store_open(const struct settings *settings, int directory, bool replaces,
 	size_t		 i;
 
 	(void)directory;
-	(void)replaces;
 	s = alloc_zero(1, sizeof(*s));
 	s->changes = -1;
 	s->young = clock_after(clock_mono(), 4 * settings->db_timeout + 1000);
@@ -414,7 +413,7 @@ store_open(const struct settings *settings, int directory, bool replaces,
 		return NULL;
 	}
 	s->description = alloc_printf("pgsql %s", pgsql_place(s->db));
-	if (pgsql_exposed(s->db))
+	if (pgsql_exposed(s->db) && !replaces)
 		log_warning("%s: this libpq (before 16) shows the password to "
 		    "any server that listens there and asks for it: use a UNIX "
 		    "socket or sslmode=verify-full", s->description);
