@@ -10,9 +10,7 @@
 
 #include "engine/memory.h"
 #include "ledger/charge.h"
-#include "ledger/clean.h"
-#include "lib/alloc.h"
-#include "random.h"
+#include "memstore.h"
 
 /*
  * The ledger, with an empty database, and the engine's memory decide the same
@@ -22,180 +20,6 @@
 #define CHARGES		100000
 #define IDS		6
 #define RECENT		8	/* instances in use at one time */
-#define VALUES		512
-
-/* --- a database that keeps values only: everything else is in the cache --- */
-
-static struct {
-	char	name[32];
-	int64_t	date;
-} values[VALUES];
-
-static size_t	nvalues;
-
-static size_t
-value_at(const struct store_value *v)
-{
-	char	name[sizeof(values[0].name)];
-	size_t	i;
-
-	assert_true(v->idlen + v->valuelen + 2 <= sizeof(name));
-	(void)snprintf(name, sizeof(name), "%.*s=%.*s", (int)v->idlen, v->id,
-	    (int)v->valuelen, v->value);
-	for (i = 0; i < nvalues; i++)
-		if (strcmp(values[i].name, name) == 0)
-			return i;
-	assert_true(nvalues < VALUES);
-	memcpy(values[nvalues].name, name, sizeof(name));
-	values[nvalues].date = -1;
-	return nvalues++;
-}
-
-enum store_result
-store_begin(struct store *s, struct store_batch *b,
-    const struct store_reader *r)
-{
-	size_t	i;
-
-	(void)s;
-	(void)r;
-	for (i = 0; i < b->ntouch; i++)
-		b->touch[i].cursor->loaded = true;
-	for (i = 0; i < b->nvalue; i++)
-		b->value[i].date = values[value_at(&b->value[i])].date;
-	return STORE_OK;
-}
-
-void
-store_append(struct store *s, size_t touch, const struct store_row *row)
-{
-	(void)s;
-	(void)touch;
-	(void)row;
-}
-
-void
-store_hit(struct store *s, enum hit_kind kind, const char *id, size_t idlen,
-    int64_t seconds)
-{
-	(void)s;
-	(void)kind;
-	(void)id;
-	(void)idlen;
-	(void)seconds;
-}
-
-void
-store_see(struct store *s, const struct store_value *v)
-{
-	(void)s;
-	values[value_at(v)].date = v->date;
-}
-
-enum store_result
-store_commit(struct store *s, bool *later)
-{
-	(void)s;
-	*later = false;
-	return STORE_OK;
-}
-
-void
-store_rollback(struct store *s)
-{
-	(void)s;
-	fail();
-}
-
-bool
-store_overlaps(const struct store *s)
-{
-	(void)s;
-	return false;
-}
-
-void
-store_on_flushed(struct store *s, void (*flushed)(void *), void *arg)
-{
-	(void)s;
-	(void)flushed;
-	(void)arg;
-}
-
-enum store_result
-store_flush(struct store *s, bool wait)
-{
-	(void)s;
-	(void)wait;
-	return STORE_OK;
-}
-
-enum store_result
-store_look_up(struct store *s, const char *query, int64_t timeout,
-    struct store_found *list, size_t n)
-{
-	(void)s;
-	(void)timeout;
-	(void)query;
-	(void)list;
-	(void)n;
-	fail();
-	return STORE_FAILED;
-}
-
-enum store_result
-store_overrides(struct store *s, int64_t now,
-    void (*each)(void *, const struct override *), void *arg)
-{
-	(void)s;
-	(void)now;
-	(void)each;
-	(void)arg;
-	return STORE_OK;
-}
-
-enum store_result
-store_set_overrides(struct store *s, const struct override *list, size_t n,
-    int64_t now)
-{
-	(void)s;
-	(void)list;
-	(void)n;
-	(void)now;
-	return STORE_OK;
-}
-
-enum store_result
-store_forget_values(struct store *s, const char *id, size_t idlen)
-{
-	(void)s;
-	(void)id;
-	(void)idlen;
-	fail();
-	return STORE_FAILED;
-}
-
-bool
-clean_remember(struct store *s, const struct lookup *limits, int64_t now)
-{
-	(void)s;
-	(void)limits;
-	(void)now;
-	return true;
-}
-
-const char *
-store_placeholder(void)
-{
-	return "?";
-}
-
-const char *
-store_error(const struct store *s)
-{
-	(void)s;
-	return "";
-}
 
 /* --- charges --- */
 
@@ -370,9 +194,10 @@ ledger_and_memory_decide_alike(void **state)
 {
 	struct settings		*settings = settings_new();
 	struct cache		*cache = cache_new((size_t)1 << 26);
-	struct lookup		*lookup = lookup_new(LOOKUP_LIMITS,
-				    settings);
+	struct lookup		*limits = lookup_new(LOOKUP_LIMITS, settings);
 	struct lookup		*ids = lookup_new(LOOKUP_IDS, settings);
+	struct memstore		 db = { .nrow = 0 };
+	struct store		 store = { .db = &db };
 	struct charge_batch	*batch;
 	struct memory		*memory = memory_new((size_t)1 << 26);
 	int64_t			 now = START;
@@ -382,7 +207,7 @@ ledger_and_memory_decide_alike(void **state)
 
 	(void)state;
 	r.state = 17;
-	batch = charge_batch_new(cache, NULL, lookup, ids, settings);
+	batch = charge_batch_new(cache, &store, limits, ids, settings);
 	for (n = 0; n < CHARGES; n++) {
 		make_charge();
 		decide_both(n, batch, memory, now);
@@ -403,11 +228,13 @@ ledger_and_memory_decide_alike(void **state)
 	assert_true(warned > CHARGES / 100);
 	assert_true(mails > CHARGES / 100);
 	charge_batch_free(batch);
-	lookup_free(lookup);
+	lookup_free(limits);
 	lookup_free(ids);
 	cache_free(cache);
 	settings_free(settings);
 	memory_free(memory);
+	memstore_clear(&db);
+	memstore_clear(&store.queued);
 }
 
 int

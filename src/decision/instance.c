@@ -20,11 +20,11 @@ struct entry {
 	uint32_t	reading;	/* last reading that set it */
 };
 
-/* The value of an entry before this batch. */
+/* What this batch added to an entry. */
 struct change {
 	uint32_t	at;
 	uint64_t	key;
-	int64_t		before;
+	int64_t		amount;
 };
 
 struct instances {
@@ -133,7 +133,7 @@ instance_drop_first(struct instances *t)
 }
 
 static void
-instance_note(struct instances *t, uint32_t at, int64_t before)
+instance_note(struct instances *t, uint32_t at, int64_t amount)
 {
 	if (t->nchange == t->changes) {
 		t->changes = t->changes == 0 ? 64 : t->changes * 2;
@@ -142,7 +142,7 @@ instance_note(struct instances *t, uint32_t at, int64_t before)
 	}
 	t->change[t->nchange].at = at;
 	t->change[t->nchange].key = t->ring[at].key;
-	t->change[t->nchange++].before = before;
+	t->change[t->nchange++].amount = amount;
 }
 
 /* The entry of this key and second, or NULL. */
@@ -223,7 +223,7 @@ instance_add(struct instances *t, uint64_t key, int64_t date, int64_t amount,
 
 	if ((e = instance_find(t, key, date)) == NULL)
 		e = instance_make(t, key, date, oldest);
-	instance_note(t, (uint32_t)(e - t->ring), e->amount);
+	instance_note(t, (uint32_t)(e - t->ring), amount);
 	e->amount = num_add_clamp(e->amount, amount);
 }
 
@@ -286,6 +286,7 @@ instance_undo(struct instances *t)
 		 * An entry that was evicted in the same batch is not restored.
 		 */
 		if (t->ring[c->at].key == c->key)
-			t->ring[c->at].amount = c->before;
+			t->ring[c->at].amount = num_sub_clamp(
+			    t->ring[c->at].amount, c->amount);
 	}
 }

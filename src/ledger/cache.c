@@ -32,6 +32,13 @@ struct cache_id {
 
 TAILQ_HEAD(cache_uses, cache_id);
 
+/* A row that the running batch records. */
+struct cache_row {
+	struct cache_id	*id;
+	int64_t		 date;
+	int64_t		 amount;
+};
+
 struct cache {
 	struct map		*map;
 	struct cache_uses	 uses;		/* the last used one first */
@@ -42,6 +49,9 @@ struct cache {
 	uint32_t		 batch;
 	uint32_t		 readings;
 	uint32_t		 last_void;	/* reading, by cache_drop_all */
+	struct cache_row	*recorded;	/* and not committed yet */
+	size_t			 nrecorded;
+	size_t			 records;	/* room */
 	struct pack_count	*counted;	/* by cache_counts */
 	size_t			 ncounted;
 	size_t			 counts;	/* room */
@@ -106,6 +116,7 @@ cache_free(struct cache *c)
 	map_free(c->map);
 	instance_free(c->instances);
 	free(c->counted);
+	free(c->recorded);
 	free(c);
 }
 
@@ -282,11 +293,24 @@ cache_want(struct cache *c, struct cache_id *e, int64_t since)
 }
 
 static void
-cache_add(struct cache *c, struct cache_id *e, const struct store_row *row)
+cache_add(struct cache *c, struct cache_id *e, int64_t date, int64_t amount)
 {
 	c->bytes -= cache_id_bytes(e);
-	window_add(&e->window, row->date, row->amount);
+	window_add(&e->window, date, amount);
 	c->bytes += cache_id_bytes(e);
+}
+
+static void
+cache_note(struct cache *c, struct cache_id *e, const struct store_row *row)
+{
+	if (c->nrecorded == c->records) {
+		c->records = c->records == 0 ? 64 : c->records * 2;
+		c->recorded = alloc_resize(c->recorded, c->records,
+		    sizeof(c->recorded[0]));
+	}
+	c->recorded[c->nrecorded].id = e;
+	c->recorded[c->nrecorded].date = row->date;
+	c->recorded[c->nrecorded++].amount = row->amount;
 }
 
 /* --- instances --- */
@@ -329,7 +353,8 @@ cache_record(struct cache *c, struct cache_id *e,
 {
 	int64_t	oldest = cache_oldest(c, now);
 
-	cache_add(c, e, row);
+	cache_add(c, e, row->date, row->amount);
+	cache_note(c, e, row);
 	if (row->date < oldest)
 		return;
 	if (seen->has_instance)
@@ -361,7 +386,7 @@ void
 cache_first(struct cache *c, struct cache_id *e, const struct store_row *row,
     int64_t now)
 {
-	cache_add(c, e, row);
+	cache_add(c, e, row->date, row->amount);
 	cache_remember(c, e->node.hash, row, now, e->reading);
 }
 
@@ -376,7 +401,7 @@ cache_news(struct cache *c, const struct store_row *row, int64_t now)
 	if (e != NULL) {
 		cache_refresh(c, e);
 		if (e->cursor.loaded)
-			cache_add(c, e, row);
+			cache_add(c, e, row->date, row->amount);
 		else
 			cache_drop(c, e);
 	}
@@ -387,6 +412,19 @@ void
 cache_settle(struct cache *c)
 {
 	instance_settle(c->instances);
+	c->nrecorded = 0;
+}
+
+void
+cache_rewind(struct cache *c)
+{
+	const struct cache_row	*r;
+
+	instance_undo(c->instances);
+	while (c->nrecorded > 0) {
+		r = &c->recorded[--c->nrecorded];
+		cache_add(c, r->id, r->date, num_sub_clamp(0, r->amount));
+	}
 }
 
 void
@@ -395,6 +433,7 @@ cache_undo(struct cache *c)
 	struct cache_id	*e;
 
 	instance_undo(c->instances);
+	c->nrecorded = 0;
 	TAILQ_FOREACH(e, &c->uses, use) {
 		if (e->batch != c->batch)
 			break;

@@ -103,10 +103,12 @@ void		 cache_record(struct cache *, struct cache_id *,
 		    int64_t now);
 
 /*
- * The batch was committed, or it was rolled back: cache_undo drops every id
- * that it touched, which is then read again.
+ * The batch was committed; or it was rolled back. cache_rewind takes back the
+ * rows that it recorded. cache_undo drops every id that it touched, which is
+ * then read again: call it where the cursors may have moved.
  */
 void		 cache_settle(struct cache *);
+void		 cache_rewind(struct cache *);
 void		 cache_undo(struct cache *);
 
 /* --- what the store reads: struct store_reader --- */

@@ -498,10 +498,9 @@ charge_commit(struct charge_batch *b, bool *later)
 	if (b->context.result == STORE_OK)
 		return store_commit(b->store, later);
 	*later = false;
-	if (b->context.result == STORE_LOST)
-		return STORE_LOST;
-	store_rollback(b->store);
-	return STORE_FAILED;
+	if (b->context.result != STORE_LOST)
+		store_rollback(b->store);
+	return b->context.result;
 }
 
 /* Another daemon committed first: nothing of the batch was written. */
@@ -541,14 +540,19 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono,
 	charge_decide(b);
 	later = !TAILQ_EMPTY(&b->next) ||
 	    (answers->more != NULL && answers->more(answers->arg));
-	if ((result = charge_commit(b, &later)) == STORE_OK) {
+	switch (result = charge_commit(b, &later)) {
+	case STORE_OK:
 		cache_settle(b->cache);
 		charge_tell_hits(b, answers);
-	} else
-		cache_undo(b->cache);
-	if (result == STORE_BUSY)
+		break;
+	case STORE_BUSY:
+		cache_rewind(b->cache);
 		charge_decide_again(b);
-	else if (result == STORE_OK && later) {
+		break;
+	default:
+		cache_undo(b->cache);
+	}
+	if (result == STORE_OK && later) {
 		TAILQ_CONCAT(&b->unflushed, &b->decided, entry);
 		b->answers = *answers;
 	} else

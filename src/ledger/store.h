@@ -27,7 +27,8 @@ struct store;
 
 enum store_result {
 	STORE_OK,
-	STORE_BUSY,		/* locked; nothing was done, try again */
+	STORE_BUSY,		/* locked, or a conflict with another daemon:
+				   nothing was written, try again */
 	STORE_FAILED,		/* rolled back; the next batch may work */
 	STORE_LOST		/* the connection is gone: the process ends */
 };
@@ -211,11 +212,12 @@ void			 store_hit(struct store *, enum hit_kind,
 
 /*
  * After STORE_OK the cursors are moved past the appended rows. After any other
- * result nothing was written (STORE_LOST: the result is unknown), and the cache
- * must drop the touched ids; after STORE_BUSY, another daemon committed first,
- * the batch can be decided again. With *later set the store may commit without
- * waiting for the disk: others see the rows, but a loss of power can undo them
- * until store_flush. On return *later says whether it did.
+ * result nothing was written (STORE_LOST: the result is unknown). After
+ * STORE_BUSY, another daemon committed first, the cursors are still where
+ * store_begin left them: the caller may begin the same batch again. After
+ * STORE_FAILED the cache must drop the touched ids. With *later set the store
+ * may commit without waiting for the disk: others see the rows, but a loss of
+ * power can undo them until store_flush. On return *later says whether it did.
  */
 enum store_result	 store_commit(struct store *, bool *later);
 void			 store_rollback(struct store *);

@@ -299,7 +299,6 @@ store_write_hits(struct store *s, enum hit_kind kind)
 enum store_result
 store_commit(struct store *s, bool *later)
 {
-	enum store_result	result;
 	enum hit_kind		kind;
 	int64_t			seq = 0;
 	bool			good;
@@ -345,6 +344,5 @@ store_commit(struct store *s, bool *later)
 	}
 	/* If the sums are what failed, go on without them. */
 	s->sumless = s->column[SUMS_ID].count > 0;
-	result = store_failed(s);
-	return result == STORE_BUSY ? STORE_FAILED : result;
+	return store_failed(s);
 }

@@ -557,8 +557,6 @@ store_hit(struct store *s, enum hit_kind kind, const char *id, size_t idlen,
 enum store_result
 store_commit(struct store *s, bool *later)
 {
-	enum store_result	result;
-
 	*later = false;
 	store_write_rows(s);
 	store_work(s);
@@ -570,8 +568,7 @@ store_commit(struct store *s, bool *later)
 	}
 	store_job_over(s, false);
 	s->last = s->before;
-	result = store_failed(s);
-	return result == STORE_BUSY ? STORE_FAILED : result;
+	return store_failed(s);
 }
 
 void

@@ -141,6 +141,7 @@ verdict_reset(struct verdict_context *ctx, struct verdict_charge *c)
 	c->weighed->nkeys = c->nkeys;
 	for (i = 0; i < c->nkeys && ctx->result == STORE_OK; i++) {
 		k = &c->keys[i];
+		c->weighed->keys[i].amount = 0;
 		verdict_forget(ctx, k);
 		memset(&s, 0, sizeof(s));
 		window_each(cache_window(k->id), verdict_on_second, &s);

@@ -1,0 +1,304 @@
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "ledger/charge.h"
+#include "memstore.h"
+
+/*
+ * Several ledgers on one database that conflicts, fails and loses connections
+ * at random: no limit is exceeded, nothing is refused without reason, and what
+ * is answered is recorded exactly once.
+ */
+#define START	INT64_C(1700000000)
+#define LEDGERS	3
+#define IDS	4
+#define CHARGES	10000
+#define LIMIT	36
+#define WINDOW	40
+#define CHANCE	INT64_C(400000)	/* ns until an early deadline */
+
+enum fate {
+	WAITING,
+	UNANSWERED,		/* its ledger was lost */
+	ACCEPTED,
+	REFUSED,
+	UNAVAILABLE
+};
+
+static struct asked {
+	enum fate	fate;
+	bool		unclear;	/* a lost ledger may have recorded it */
+	int64_t		amount;
+	char		id[2];
+	char		instance[16];
+} asked[CHARGES];
+
+static struct daemon {
+	struct store		 store;
+	struct cache		*cache;
+	struct lookup		*limits;
+	struct lookup		*ids;
+	struct charge_batch	*batch;
+	size_t			 waiting[64];
+	size_t			 nwaiting;
+} daemons[LEDGERS];
+
+static struct memstore	db;
+static struct settings	*settings;
+static int64_t		now;
+static size_t		refused[64];	/* by this run */
+static size_t		nrefused;
+static size_t		others;
+
+static void
+start(struct daemon *d)
+{
+	memset(d, 0, sizeof(*d));
+	d->store.db = &db;
+	d->cache = cache_new((size_t)1 << 20);
+	d->limits = lookup_new(LOOKUP_LIMITS, settings);
+	d->ids = lookup_new(LOOKUP_IDS, settings);
+	d->batch = charge_batch_new(d->cache, &d->store, d->limits, d->ids,
+	    settings);
+}
+
+static void
+stop(struct daemon *d)
+{
+	charge_batch_free(d->batch);
+	lookup_free(d->limits);
+	lookup_free(d->ids);
+	cache_free(d->cache);
+	memstore_clear(&d->store.queued);
+}
+
+/* Another daemon commits first, if there is room. */
+static void
+other_commits(const struct store_batch *b)
+{
+	struct memstore_row	row = { .instance = "other", .amount = 1 };
+	const struct store_touch *t;
+
+	if (b->ntouch == 0)
+		return;
+	t = &b->touch[random_below(&db.random, b->ntouch)];
+	memstore_text(row.id, t->id, t->idlen);
+	row.date = now;
+	if (memstore_sum(&db, row.id, NULL, now - WINDOW) == LIMIT)
+		return;
+	memstore_add(&db, &row);
+	others++;
+}
+
+static void
+send_charge(struct daemon *d, size_t n, int64_t deadline)
+{
+	static struct msg_charge	m;
+	struct asked			*a = &asked[n];
+	struct str			 s;
+
+	memset(&m, 0, offsetof(struct msg_charge, keys));
+	memset(&m.keys[0], 0, sizeof(m.keys[0]));
+	m.deadline = deadline;
+	m.instance = a->instance;
+	m.instancelen = strlen(a->instance);
+	m.state = m.login = m.sender = m.client = "";
+	m.nkeys = 1;
+	m.keys[0].id = a->id;
+	m.keys[0].idlen = 1;
+	m.keys[0].amount = a->amount;
+	m.keys[0].value = "";
+	m.keys[0].limits.count = 1;
+	m.keys[0].limits.list = m.store;
+	m.store[0].mails = LIMIT;
+	m.store[0].seconds = WINDOW;
+	str_init(&s);
+	msg_charge_put(&s, &m);
+	assert_int_equal(charge_batch_add(d->batch, n, s.data, s.len), 0);
+	str_clear(&s);
+	a->fate = WAITING;
+	d->waiting[d->nwaiting++] = n;
+}
+
+static void
+on_verdict(void *arg, uint64_t request, const struct msg_verdict *v)
+{
+	struct daemon	*d = arg;
+	struct asked	*a = &asked[request];
+	size_t		 i;
+
+	assert_int_equal(a->fate, WAITING);
+	for (i = 0; d->waiting[i] != request; i++)
+		assert_true(i + 1 < d->nwaiting);
+	d->waiting[i] = d->waiting[--d->nwaiting];
+	switch (v->verdict) {
+	case VERDICT_ACCEPTED:
+		a->fate = ACCEPTED;
+		break;
+	case VERDICT_REFUSED:
+		a->fate = REFUSED;
+		refused[nrefused++] = request;
+		break;
+	default:
+		assert_int_equal(v->verdict, VERDICT_UNAVAILABLE);
+		a->fate = UNAVAILABLE;
+	}
+}
+
+static void
+on_hit(void *arg, const struct charge_hit *hit)
+{
+	(void)arg;
+	(void)hit;
+}
+
+static void
+limits_hold(void)
+{
+	static const char	*const ids[IDS] = { "a", "b", "c", "d" };
+	size_t			 i;
+
+	for (i = 0; i < IDS; i++)
+		assert_true(memstore_sum(&db, ids[i], NULL, now - WINDOW) <=
+		    LIMIT);
+}
+
+/* The next ledger is asked what the lost one did not answer. */
+static void
+replace(struct daemon *d)
+{
+	size_t	again[64], n = d->nwaiting, i;
+
+	memcpy(again, d->waiting, n * sizeof(again[0]));
+	stop(d);
+	start(d);
+	for (i = 0; i < n; i++) {
+		asked[again[i]].unclear = true;
+		send_charge(d, again[i], INT64_MAX);
+	}
+}
+
+static enum store_result
+run(struct daemon *d)
+{
+	const struct charge_answers	answers = {
+		.verdict = on_verdict, .hit = on_hit, .arg = d
+	};
+	enum store_result		result;
+	const struct asked		*a;
+	size_t				i;
+
+	nrefused = 0;
+	result = charge_batch_run(d->batch, now, clock_mono(), &answers);
+	/* In a batch that failed others were accepted, and not recorded. */
+	for (i = 0; i < nrefused && result == STORE_OK; i++) {
+		a = &asked[refused[i]];
+		assert_true(memstore_sum(&db, a->id, NULL, now - WINDOW) +
+		    a->amount > LIMIT);
+	}
+	if (result == STORE_BUSY)
+		assert_int_equal(charge_batch_count(d->batch), d->nwaiting);
+	limits_hold();
+	if (result == STORE_LOST)
+		replace(d);
+	return result;
+}
+
+static void
+exact(void)
+{
+	const struct asked	*a;
+	int64_t			 sum, answered = 0;
+	size_t			 i;
+
+	for (i = 0; i < CHARGES; i++) {
+		a = &asked[i];
+		sum = memstore_sum(&db, a->id, a->instance, 0);
+		if (a->fate == ACCEPTED)
+			assert_int_equal(sum, a->amount);
+		else if (a->fate == UNAVAILABLE && a->unclear)
+			assert_true(sum == 0 || sum == a->amount);
+		else
+			assert_int_equal(sum, 0);
+		answered += sum;
+	}
+	for (i = 0, sum = 0; i < db.nrow; i++)
+		sum += db.row[i].amount;
+	assert_int_equal(sum, answered + (int64_t)others);
+}
+
+static void
+exact_whatever_happens(void **state)
+{
+	struct daemon	*d;
+	struct asked	*a;
+	size_t		 n = 0, fates[UNAVAILABLE + 1] = { 0 }, retried = 0, i;
+	bool		 busy = false;
+
+	(void)state;
+	now = START;
+	settings = settings_new();
+	db.random.state = 3;
+	db.busy = 50;
+	db.conflict = 300;
+	db.failure = 20;
+	db.loss = 20;
+	db.late = 30;
+	db.piece = 300;
+	db.spin = CHANCE * 2;
+	db.other = other_commits;
+	for (i = 0; i < LEDGERS; i++)
+		start(&daemons[i]);
+	while (n < CHARGES) {
+		d = &daemons[random_below(&db.random, LEDGERS)];
+		for (i = random_below(&db.random, 8); i > 0 && n < CHARGES &&
+		    d->nwaiting < 40; i--, n++) {
+			a = &asked[n];
+			a->amount = random_from(&db.random, 1, 3);
+			a->id[0] = (char)('a' + random_below(&db.random, IDS));
+			(void)snprintf(a->instance, sizeof(a->instance),
+			    "i%zu", n);
+			send_charge(d, n, random_below(&db.random, 20) == 0 ?
+			    clock_mono().ns + CHANCE : INT64_MAX);
+		}
+		retried += busy && d->nwaiting > 0;
+		busy = run(d) == STORE_BUSY;
+		now += random_from(&db.random, 0, 2);
+	}
+	db.busy = db.conflict = db.failure = db.loss = db.piece = 0;
+	for (i = 0; i < LEDGERS; i++)
+		while (daemons[i].nwaiting > 0)
+			assert_int_not_equal(run(&daemons[i]), STORE_BUSY);
+	exact();
+	for (i = 0; i < CHARGES; i++)
+		fates[asked[i].fate]++;
+	/* Everything did happen. A conflict is no failure. */
+	assert_int_equal(fates[WAITING] + fates[UNANSWERED], 0);
+	assert_true(fates[ACCEPTED] > CHARGES / 4);
+	assert_true(fates[REFUSED] > CHARGES / 10);
+	assert_true(fates[UNAVAILABLE] > 50);
+	assert_true(fates[UNAVAILABLE] < CHARGES / 10);
+	assert_true(db.conflicts > 500 && db.losses > 20 && others > 50);
+	assert_true(retried > 100);
+	for (i = 0; i < LEDGERS; i++)
+		stop(&daemons[i]);
+	memstore_clear(&db);
+	settings_free(settings);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest	tests[] = {
+		cmocka_unit_test(exact_whatever_happens)
+	};
+
+	return cmocka_run_group_tests_name("conflicts", tests, NULL, NULL);
+}
