@@ -6,7 +6,7 @@ LIB_SRCS =	src/lib/addr.c src/lib/alloc.c src/lib/clock.c src/lib/log.c \
 IPC_SRCS =	src/ipc/buffer.c src/ipc/channel.c src/ipc/message.c \
 		src/ipc/message_charge.c src/ipc/message_control.c src/ipc/wire.c
 # What every role needs to receive its settings; the parsers are the parent's alone.
-CONF_SRCS =	src/conf/access.c src/conf/connection.c src/conf/convey.c src/conf/fault.c \
+CONF_SRCS =	src/conf/access.c src/conf/addressee.c src/conf/connection.c src/conf/convey.c src/conf/fault.c \
 		src/conf/ids.c src/conf/limits.c \
 		src/conf/mailbox.c src/conf/match.c src/conf/member.c \
 		src/conf/normal.c src/conf/reader.c src/conf/repr.c src/conf/rules.c \
@@ -58,6 +58,7 @@ LEDGER_SQLITE_SRCS = src/ledger/filter.c src/ledger/keeper.c src/ledger/pack.c \
 		src/ledger/sqlite.c src/ledger/store_flushed.c \
 		src/ledger/store_sqlite.c \
 		src/ledger/store_sqlite_append.c src/ledger/store_sqlite_clean.c src/ledger/store_sqlite_log.c \
+		src/ledger/store_sqlite_notice.c \
 		src/ledger/store_sqlite_open.c \
 		src/ledger/store_sqlite_override.c src/ledger/store_sqlite_read.c \
 		src/ledger/store_sqlite_runs.c src/ledger/store_sqlite_work.c \
@@ -68,13 +69,15 @@ LEDGER_PGSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/pgsql.c \
 		src/ledger/pgsql_connect.c src/ledger/pgsql_params.c \
 		src/ledger/store_pgsql.c src/ledger/store_pgsql_clean.c \
 		src/ledger/store_pgsql_flush.c src/ledger/store_pgsql_foreign.c \
+		src/ledger/store_pgsql_notice.c \
 		src/ledger/store_pgsql_open.c src/ledger/store_pgsql_override.c \
 		src/ledger/store_pgsql_read.c
 LEDGER_MYSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/mysqldb.c \
 		src/ledger/store_flushed.c \
 		src/ledger/mysqldb_connect.c src/ledger/store_mysql.c \
 		src/ledger/store_mysql_clean.c src/ledger/store_mysql_foreign.c \
-		src/ledger/store_mysql_lock.c src/ledger/store_mysql_open.c \
+		src/ledger/store_mysql_lock.c src/ledger/store_mysql_notice.c \
+		src/ledger/store_mysql_open.c \
 		src/ledger/store_mysql_override.c src/ledger/store_mysql_read.c \
 		src/ledger/store_mysql_tables.c
 REPORT_SRCS =	src/report/connect.c src/report/main.c src/report/session.c \
@@ -121,12 +124,13 @@ LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c \
 		src/ledger/charge_gather.c src/ledger/charge_map.c \
 		src/ledger/charge_settle.c src/ledger/clean.c \
 		src/ledger/hits.c src/ledger/id.c \
-		src/ledger/lookup.c src/ledger/override_table.c \
+		src/ledger/lookup.c src/ledger/notices.c \
+		src/ledger/override_table.c \
 		src/ledger/schema.c src/ledger/top.c \
 		src/ledger/verdict.c \
 		src/ledger/whose.c
 REPORT_PURE_SRCS = src/report/base64.c src/report/hitlist.c src/report/mail.c \
-		src/report/mail_text.c src/report/smtp.c src/report/smtp_auth.c \
+		src/report/mail_text.c src/report/notice.c src/report/smtp.c src/report/smtp_auth.c \
 		src/report/smtp_machine.c src/report/smtp_mail.c
 POLLER_SRCS_Linux =	regress/bench/poller_epoll.c
 POLLER_SRCS_FreeBSD =	regress/bench/poller_kqueue.c

@@ -10,7 +10,7 @@ _policyd_rate_limit()
 	    ipv6_prefix limit_by_ip limit_by_sasl limit_by_sender limited_netword
 	    limited_networks limits limits_by_id log memory_limit mysql_config never_action operator_group
 	    pgsql_config pidfile recipient_delimiter report report_from report_immediately
-	    report_limits report_only_if_needed report_subject report_to rules sandbox_required
+	    report_limits report_only_if_needed report_subject report_to report_user report_user_domains rules sandbox_required
 	    smtp_credentials smtp_server smtp_starttls smtp_tls smtp_tls_cafile smtp_tls_verify
 	    socket_group socket_permission socket_user sql_limits_by_id sqlite_config
 	    success_action user'

@@ -83,6 +83,10 @@ my @examples = (
 	'report = True; report_to = "a@b.example"; limits = [[1, 60]]',
 	'report = True; report_to = "a@b.example"; smtp_tls_cafile = "/x"',
 	'report = True; report_to = "a@b.example"; smtp_tls = "none"; smtp_starttls = True',
+	'report_user_domains = ["example.org"]',
+	'report_user = "{id}"; report_user_domains = ["example.org"]',
+	'report_user = "{id}"; report = True',
+	'report_user = "{id}"; report = True; limit_by_sasl = False; limit_by_sender = True',
 	# The last one, since no policyctl can reload after it.
 	'control_socket = None; control_group = "root"',
 );

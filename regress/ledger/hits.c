@@ -241,7 +241,7 @@ static void
 sending_all(struct sending *s, struct rig *r)
 {
 	assert_int_equal(hits_send(s->hits, r->store, s->ledger, r->settings,
-	    r->lookup), STORE_OK);
+	    r->lookup, r->now), STORE_OK);
 	assert_int_equal(channel_flush(s->ledger), 1);
 }
 

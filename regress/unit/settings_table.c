@@ -106,7 +106,8 @@ names(void **state)
 		"db_insecure_auth", "never_action", "block_action",
 		"default_domain", "exempt", "smtp_tls", "smtp_tls_verify",
 		"sandbox_required",
-		"smtp_tls_cafile", "report_immediately",
+		"smtp_tls_cafile", "report_immediately", "report_user",
+		"report_user_domains",
 		"clean_interval", "rules", "memory_limit"
 	};
 	size_t				 i;

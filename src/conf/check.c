@@ -433,8 +433,30 @@ check_report_limits(const struct settings *s, struct faults *faults)
 }
 
 static void
+check_report_user(const struct settings *s, struct faults *faults)
+{
+	if (s->report_user == NULL) {
+		if (s->report_user_domains.count > 0)
+			check_advise(s, faults, "report_user_domains",
+			    "report_user_domains has no effect: report_user is "
+			    "not set");
+		return;
+	}
+	if (!s->report)
+		check_advise(s, faults, "report_user",
+		    "report_user has no effect: report is off");
+	if (s->report_user_domains.count == 0)
+		check_advise(s, faults, "report_user", "report_user has no "
+		    "effect: report_user_domains names no domain");
+	if (s->nrules == 0 && !s->limit_by_sasl)
+		check_advise(s, faults, "report_user",
+		    "report_user has no effect: no login is limited");
+}
+
+static void
 check_reports(const struct settings *s, struct faults *faults)
 {
+	check_report_user(s, faults);
 	if (!s->report) {
 		if (s->report_immediately)
 			check_advise(s, faults, "report_immediately",

@@ -117,6 +117,10 @@ settings_free(struct settings *s)
 	for (i = 0; i < s->report_to.count; i++)
 		free(s->report_to.list[i]);
 	free(s->report_to.list);
+	free(s->report_user);
+	for (i = 0; i < s->report_user_domains.count; i++)
+		free(s->report_user_domains.list[i]);
+	free(s->report_user_domains.list);
 	free(s->report_subject);
 	free(s->report_limits);
 	free(s->smtp_host);

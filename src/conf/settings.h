@@ -186,6 +186,8 @@ struct settings {
 	bool			 sandbox_required;
 	int64_t			 db_timeout;		/* milliseconds */
 	bool			 report_immediately;
+	char			*report_user;		/* NULL: nobody */
+	struct settings_strings	 report_user_domains;
 	int64_t			 clean_interval;	/* seconds, 0: none */
 	struct settings_rule	*rules;
 	size_t			 nrules;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/addressee.h"
 #include "conf/connection.h"
 #include "conf/limits.h"
 #include "conf/mailbox.h"
@@ -314,6 +315,12 @@ static const struct table_row	table_rows[] = {
 	{ .name = "report_immediately", .type = "bool", .preset = BOOL(false),
 	    .read = reader_bool, .at = AT(report_immediately),
 	    .roles = LEDGER },
+	{ .name = "report_user", .type = "str or None", .preset = NONE,
+	    .read = addressee_read, .at = AT(report_user),
+	    .roles = ENGINE | LEDGER | REPORT },
+	{ .name = "report_user_domains", .type = "list of str",
+	    .preset = LIST, .read = addressee_read_domains,
+	    .at = AT(report_user_domains), .roles = LEDGER | REPORT },
 	{ .name = "smtp_server", .type = "[host, port], [host] or str",
 	    .preset = MADE(table_smtp_server), .read = member_smtp_server,
 	    .roles = REPORT },

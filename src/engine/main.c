@@ -146,7 +146,8 @@ engine_on_request(struct client *client, const struct request *req)
 		stats_rule(held->settings, d->charge.keys[i].rule,
 		    STATS_RULE_CHARGED);
 	d->charge.subject = false;
-	if (!fresh)
+	/* The ledger has to know the login for report_user. */
+	if (!fresh || held->settings->report_user != NULL)
 		blocks_subject(&d->charge, held->settings, req);
 	pending_add(client, held, req, d);
 	link_feed();

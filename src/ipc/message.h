@@ -56,6 +56,12 @@ enum message_type {
 	MSG_HITS_SENT,		/* parent, ledger: mailed, delete them */
 	MSG_HITS_FORGOTTEN,	/* ledger, parent: number: 1 if it could */
 	MSG_HIT_NEW,		/* ledger, parent: report_immediately */
+	MSG_NOTICE_NEW,		/* ledger, parent: report_user, one waits */
+	MSG_NOTICE_WANTED,	/* parent, ledger: send it to the report */
+	MSG_NOTICE,		/* ledger, report: struct msg_hit of a login:
+				   one to tell, or one for the report */
+	MSG_NOTICE_END,		/* ledger, report: there is no more to tell */
+	MSG_NOTICE_SENT,	/* parent, ledger: number: 1 if it was mailed */
 	MSG_REPORTED,		/* report, parent: struct msg_reported */
 	MSG_TRIED,		/* parent, report: text, struct report_tried */
 	/* wishes of policyctl, engine to parent, and their results */

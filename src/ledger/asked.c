@@ -39,12 +39,55 @@ asked_on_weighed(void *arg, uint64_t request,
 	channel_send(l->engine, MSG_WEIGHED, request, &l->payload, -1);
 }
 
+/* Whether the key is one of the login itself. */
+static bool
+asked_is_login(const struct settings *s, const struct msg_charge_key *k)
+{
+	const struct settings_rule	*rule;
+	size_t				 i;
+
+	if (s->nrules == 0)
+		return s->limit_by_sasl;
+	if (k->rule >= s->nrules)
+		return false;
+	rule = &s->rules[k->rule];
+	for (i = 0; i < rule->nkey; i++)
+		if (rule->key[i] == KEY_SASL_USERNAME)
+			return true;
+	return false;
+}
+
+static void
+asked_tell_user(struct ledger *l, const struct charge_hit *hit)
+{
+	const struct verdict_charge	*c = hit->charge;
+	const struct settings		*s = l->settings;
+	const struct limits		*limits = verdict_limits(hit->key);
+	struct msg_hit			 m;
+	size_t				 i;
+
+	if (s->report_user == NULL || c->subject.loginlen == 0 ||
+	    !asked_is_login(s, &hit->key->charge))
+		return;
+	memset(&m, 0, sizeof(m));
+	m.kind = (uint8_t)hit->kind;
+	m.rule = "";
+	m.seconds = hit->seconds;
+	m.mails = hit->key->charge.max_per_mail;
+	for (i = 0; hit->seconds > 0 && i < limits->count; i++)
+		if (limits->list[i].seconds == hit->seconds)
+			m.mails = limits->list[i].mails;
+	notices_add(l->notices, s, c->subject.login, c->subject.loginlen, &m,
+	    clock_mono());
+}
+
 static void
 asked_on_hit(void *arg, const struct charge_hit *hit)
 {
 	const struct msg_charge_key	*k = &hit->key->charge;
 	struct ledger			*l = arg;
 
+	asked_tell_user(l, hit);
 	if (hit->kind == HIT_FULL)
 		l->figure[FIGURE_HITS]++;
 	if (!l->settings->report_immediately)

@@ -10,6 +10,7 @@
 #define KNOWN_MAX	100000
 #define LAST_REPORT	"last_report"
 #define REFRESH_MS	1000
+#define LEFT_MAX	1000	/* logins in a report that were not told */
 
 struct known {
 	struct map_node	 node;		/* first */
@@ -37,6 +38,8 @@ struct hits {
 	/* while loading and sending */
 	enum hit_kind	 kind;
 	struct msg_hits_room	 room;		/* in the mail */
+	size_t			 left;	/* notices that were left, */
+	int64_t			 until;	/* up to this time_t */
 	struct channel		*channel;
 	const struct settings	*settings;
 	struct lookup	*limits;
@@ -235,9 +238,29 @@ hits_on_row(void *arg, const char *id, size_t idlen, int64_t seconds,
 		hits_keep(h, id, idlen, seconds, count);
 }
 
+/* A login that report_user would have told of. */
+static void
+hits_on_left(void *arg, const char *login, size_t len)
+{
+	struct hits	*h = arg;
+	struct msg_hit	 m;
+	struct str	 payload;
+
+	if (h->left++ >= LEFT_MAX)
+		return;
+	memset(&m, 0, sizeof(m));
+	m.id = login;
+	m.idlen = len;
+	m.rule = "";
+	str_init(&payload);
+	msg_hit_put(&payload, &m);
+	channel_send(h->channel, MSG_NOTICE, 0, &payload, -1);
+	str_clear(&payload);
+}
+
 enum store_result
 hits_send(struct hits *h, struct store *store, struct channel *channel,
-    const struct settings *settings, struct lookup *limits)
+    const struct settings *settings, struct lookup *limits, int64_t now)
 {
 	enum store_result	result;
 	struct str		payload;
@@ -255,6 +278,11 @@ hits_send(struct hits *h, struct store *store, struct channel *channel,
 		if ((result = store_hits(store, h->kind, hits_on_row, h)) !=
 		    STORE_OK)
 			return result;
+	h->left = 0;
+	h->until = now;
+	if ((result = store_left_notices(store, now, hits_on_left, h)) !=
+	    STORE_OK)
+		return result;
 	str_init(&payload);
 	msg_number_put(&payload, (uint64_t)last);
 	channel_send(channel, MSG_HITS_END, 0, &payload, -1);
@@ -279,6 +307,10 @@ hits_forget(struct hits *h, struct store *store, int64_t now)
 		h->nsent--;
 	}
 	map_each(h->known, hits_drop_known, h);
+	if (h->left > 0 &&
+	    (result = store_forget_left(store, h->until)) != STORE_OK)
+		return result;
+	h->left = 0;
 	h->last = now;
 	return store_set_number(store, LAST_REPORT, now);
 }

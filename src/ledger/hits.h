@@ -35,12 +35,13 @@ bool		 hits_first(struct hits *, enum hit_kind, const char *id,
 		    size_t idlen, int64_t seconds);
 
 /*
- * Sends the hits of all kinds to the report's channel, then the time of the
- * last report, and remembers the hits it sent for hits_forget.
+ * Sends the hits of all kinds to the report's channel, the logins that
+ * report_user was not told of, then the time of the last report, and remembers
+ * what it sent for hits_forget.
  */
 enum store_result	 hits_send(struct hits *, struct store *,
 			    struct channel *, const struct settings *,
-			    struct lookup *);
+			    struct lookup *, int64_t now);
 
 /*
  * Subtracts the hits that hits_send sent last, and stores `now` as the time of

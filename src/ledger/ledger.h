@@ -10,6 +10,7 @@
 #include "ledger/clean.h"
 #include "ledger/hits.h"
 #include "ledger/lookup.h"
+#include "ledger/notices.h"
 #include "ledger/store.h"
 #include "role/role.h"
 
@@ -29,6 +30,8 @@ struct ledger {
 	struct clean		 clean;
 	unsigned int		 questions;	/* since the last decision */
 	bool			 hits_wanted;	/* by the report */
+	struct notices		*notices;
+	bool			 notice_wanted;	/* by the report */
 	bool			 overrides_told;	/* to this engine */
 	bool			 stopping;
 	bool			 busy;		/* the database is locked */
@@ -77,13 +80,18 @@ void	asked_decide(struct ledger *);
 int	upkeep_on_clean(struct ledger *, const struct message *);
 int	upkeep_on_hits_wanted(struct ledger *, const struct message *);
 int	upkeep_on_hits_sent(struct ledger *, const struct message *);
+int	upkeep_on_notice_wanted(struct ledger *, const struct message *);
+int	upkeep_on_notice_sent(struct ledger *, const struct message *);
+
+/* Claims notices of report_user, if it is time to. */
+void	upkeep_notices(struct ledger *);
 
 /* Takes a step of cleaning, if one is due. */
 void	upkeep_clean(struct ledger *);
 
 /*
- * Sends the hits, once the parent has asked for them and the report is
- * connected.
+ * Sends the hits, or a notice, once the parent has asked for them and the
+ * report is connected.
  */
 void	upkeep_send_hits(struct ledger *);
 

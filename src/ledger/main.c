@@ -205,7 +205,9 @@ static const struct {
 	[MSG_STOP]		= { ledger_on_stop },
 	[MSG_CLEAN]		= { upkeep_on_clean },
 	[MSG_HITS_WANTED]	= { upkeep_on_hits_wanted },
-	[MSG_HITS_SENT]		= { upkeep_on_hits_sent }
+	[MSG_HITS_SENT]		= { upkeep_on_hits_sent },
+	[MSG_NOTICE_WANTED]	= { upkeep_on_notice_wanted },
+	[MSG_NOTICE_SENT]	= { upkeep_on_notice_sent }
 };
 
 static void
@@ -275,7 +277,8 @@ ledger_timeout(struct ledger *l, int idle)
 		return l->busy ? clock_left(l->retry, clock_mono()) : 0;
 	if (store_flush_fd(l->store) != -1)
 		return FLUSH_MS;
-	clean = clean_wait(&l->clean);
+	clean = clock_sooner(clean_wait(&l->clean),
+	    notices_wait(l->notices, clock_mono()));
 	if (clean == -1 || idle == -1)
 		return clean == -1 ? idle : clean;
 	return clean < idle ? clean : idle;
@@ -342,6 +345,7 @@ ledger_serve(struct ledger *l)
 		upkeep_send_hits(l);
 		ledger_flush(l);
 		upkeep_clean(l);
+		upkeep_notices(l);
 		idle = -1;
 		if (charge_batch_count(l->batch) == 0 &&
 		    store_flush_fd(l->store) == -1)
@@ -421,6 +425,7 @@ main(void)
 	override_table_on_read(charge_batch_overrides(l->batch),
 	    asked_on_overrides, l);
 	l->hits = hits_new();
+	l->notices = notices_new();
 	if (l->settings->report_immediately)
 		hits_load(l->hits, l->store);
 

@@ -169,6 +169,22 @@ static const struct step	steps[] = {
 	{ "limit_shadow", NULL, 0, HIT_TABLE("limit_shadow") },
 	{ "limit_lock", NULL, 0, HIT_TABLE("limit_lock") },
 
+	/*
+	 * The logins that report_user was told of: told is 1 if a mail was
+	 * claimed, 0 if the login was left for the report, and 2 once that was
+	 * sent.
+	 */
+	{ "mail_notice", NULL, 0, {
+	    "CREATE TABLE mail_notice (login text NOT NULL PRIMARY KEY,"
+	    " date bigint NOT NULL, told bigint NOT NULL,"
+	    " claim bigint NOT NULL) WITHOUT ROWID",
+	    "CREATE TABLE mail_notice (login " ID_TYPE " NOT NULL PRIMARY KEY,"
+	    " date bigint NOT NULL, told bigint NOT NULL,"
+	    " claim bigint NOT NULL)",
+	    "CREATE TABLE mail_notice (login " ID_TYPE BINARY " NOT NULL"
+	    " PRIMARY KEY, date bigint NOT NULL, told bigint NOT NULL,"
+	    " claim bigint NOT NULL)" ENGINE } },
+
 	/* For sql_limits_by_id; the administrator may use another table. */
 	{ "rate_limits", NULL, 0, {
 	    "CREATE TABLE rate_limits (id " ID_TYPE " NOT NULL PRIMARY KEY,"

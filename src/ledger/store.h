@@ -305,6 +305,36 @@ enum store_result	 store_hits_forget(struct store *, enum hit_kind,
 			    const char *id, size_t idlen, int64_t seconds,
 			    int64_t hits);
 
+/* --- report_user: table mail_notice --- */
+
+#define STORE_NOTICES_MAX	100	/* an hour, of all daemons */
+
+enum store_claim {
+	STORE_NOTICE_NOT,	/* told less than a day ago, or claimed by
+				   another daemon */
+	STORE_NOTICE_LEFT,	/* too many in an hour: for the report */
+	STORE_NOTICE_OURS
+};
+
+struct store_notice {
+	const char		*login;	/* printable ASCII, of addressee.h */
+	size_t			 len;
+	enum store_claim	 claim;		/* out */
+};
+
+/* Claims the logins, in a transaction of its own. `now` is a time_t. */
+enum store_result	 store_claim_notices(struct store *,
+			    struct store_notice *, size_t, int64_t now);
+
+/*
+ * Calls `each` for the logins that were left until `now`. store_forget_left:
+ * they were reported.
+ */
+enum store_result	 store_left_notices(struct store *, int64_t now,
+			    void (*each)(void *, const char *login, size_t len),
+			    void *);
+enum store_result	 store_forget_left(struct store *, int64_t now);
+
 /* --- what an administrator changes --- */
 
 /* Calls `each` for every override in force at `now`. */

@@ -40,6 +40,9 @@
 	" ELSE concat(left(id, locate(':', id)), "			\
 	LOWER("substr(id, locate(':', id) + 1)") ") END"
 
+#define OLD_NOTICE	"mail_notice.date <= ? OR mail_notice.date > ?"
+#define NEW_NOTICE(c)							\
+	" " c " = IF(" OLD_NOTICE ", values(" c "), mail_notice." c ")"
 #define HIT_NEW(table) {						\
 	"INSERT INTO " table " (id, delta, hit) VALUES ", "(?, ?, 1)",	\
 	",", " ON DUPLICATE KEY UPDATE hit = hit + 1", NULL, true }
@@ -165,6 +168,20 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	    " (id, kind, amount, expires, since, who, reason)"
 	    " VALUES (?, ?, ?, ?, ?, ?, ?)",
 	    NULL, NULL, NULL, NULL, false },
+	[NOTICE_CLEAN] = { "DELETE FROM mail_notice WHERE told <> 0 AND ("
+	    OLD_NOTICE ")", NULL, NULL, NULL, NULL, false },
+	[NOTICE_CLAIM] = { "INSERT INTO mail_notice (login, date, told, claim)"
+	    " SELECT ?, ?, (SELECT CASE WHEN count(*) < ? THEN 1 ELSE 0"
+	    " END FROM mail_notice n WHERE n.told = 1 AND n.date > ?), ?"
+	    " FROM DUAL ON DUPLICATE KEY UPDATE" NEW_NOTICE("told") ","
+	    NEW_NOTICE("claim") "," NEW_NOTICE("date"),
+	    NULL, NULL, NULL, NULL, false },
+	[NOTICE_OF] = { "SELECT told FROM mail_notice WHERE login = ? AND"
+	    " claim = ?", NULL, NULL, NULL, "n", false },
+	[NOTICES_LEFT] = { "SELECT login FROM mail_notice WHERE told = 0 AND"
+	    " date <= ? ORDER BY date, login", NULL, NULL, NULL, "t", false },
+	[NOTICES_DONE] = { "UPDATE mail_notice SET told = 2 WHERE told = 0"
+	    " AND date <= ?", NULL, NULL, NULL, NULL, false },
 	[VALUES_GONE] = { "DELETE FROM mail_distinct WHERE id = ?",
 	    NULL, NULL, NULL, NULL, false },
 	[TAKE_PICK] = { "SELECT seq, " FOLDED " " BY_OTHERS

@@ -210,6 +210,20 @@ static const char *const	statements[STATEMENT__MAX] = {
 	    " SET amount = excluded.amount, expires = excluded.expires,"
 	    " since = excluded.since, who = excluded.who,"
 	    " reason = excluded.reason",
+	[NOTICE_CLEAN] = "DELETE FROM mail_notice WHERE told <> 0"
+	    " AND (date <= $1::bigint OR date > $2::bigint)",
+	[NOTICE_CLAIM] = "INSERT INTO mail_notice (login, date, told, claim)"
+	    " SELECT $1::text, $2::bigint, (SELECT CASE WHEN count(*) <"
+	    " $7::bigint THEN 1 ELSE 0 END FROM mail_notice"
+	    " WHERE told = 1 AND date > $3::bigint), $4::bigint"
+	    " ON CONFLICT (login) DO UPDATE SET date = excluded.date,"
+	    " told = excluded.told, claim = excluded.claim"
+	    " WHERE mail_notice.date <= $5::bigint"
+	    " OR mail_notice.date > $6::bigint RETURNING told",
+	[NOTICES_LEFT] = "SELECT login FROM mail_notice WHERE told = 0"
+	    " AND date <= $1::bigint ORDER BY date, login",
+	[NOTICES_DONE] = "UPDATE mail_notice SET told = 2 WHERE told = 0"
+	    " AND date <= $1::bigint",
 	[VALUES_GONE] = "DELETE FROM mail_distinct WHERE id = $1::text",
 	[TAKE_LIGHTLY] = "SELECT"
 	    " set_config('synchronous_commit', 'off', true)",

@@ -162,7 +162,22 @@ static const char *const	statements[STATEMENT__MAX] = {
 	    " WHERE (id = ?1 AND kind = ?2) OR expires <= ?3",
 	[OVERRIDE_NEW] = "INSERT INTO mail_override (id, kind, amount, expires,"
 	    " since, who, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-	[VALUES_GONE] = "DELETE FROM mail_distinct WHERE id = ?1"
+	[VALUES_GONE] = "DELETE FROM mail_distinct WHERE id = ?1",
+
+	[NOTICE_CLEAN] = "DELETE FROM mail_notice WHERE told <> 0"
+	    " AND (date <= ?1 OR date > ?2)",
+	[NOTICE_CLAIM] = "INSERT INTO mail_notice (login, date, told, claim)"
+	    " SELECT ?1, ?2, (SELECT count(*) < ?7 FROM mail_notice"
+	    " WHERE told = 1 AND date > ?3), ?4 WHERE true"
+	    " ON CONFLICT (login) DO UPDATE SET date = excluded.date,"
+	    " told = excluded.told, claim = excluded.claim"
+	    " WHERE mail_notice.date <= ?5 OR mail_notice.date > ?6",
+	[NOTICE_OF] = "SELECT told FROM mail_notice WHERE login = ?1"
+	    " AND claim = ?2",
+	[NOTICES_LEFT] = "SELECT login FROM mail_notice WHERE told = 0"
+	    " AND date <= ?1 ORDER BY date, login",
+	[NOTICES_DONE] = "UPDATE mail_notice SET told = 2 WHERE told = 0"
+	    " AND date <= ?1"
 };
 
 /* --- faults --- */

@@ -63,11 +63,17 @@ upkeep_clean(struct ledger *l)
 void
 upkeep_send_hits(struct ledger *l)
 {
-	if (!l->hits_wanted || l->report == NULL)
+	if (l->report == NULL)
+		return;
+	if (l->notice_wanted) {
+		l->notice_wanted = false;
+		notices_send(l->notices, l->report);
+	}
+	if (!l->hits_wanted)
 		return;
 	l->hits_wanted = false;
-	if (hits_send(l->hits, l->store, l->report, l->settings, l->limits) ==
-	    STORE_OK)
+	if (hits_send(l->hits, l->store, l->report, l->settings, l->limits,
+	    clock_wall()) == STORE_OK)
 		return;
 	log_error("the hits for the report: %s", store_error(l->store));
 	ledger_drop_report(l);
@@ -94,5 +100,47 @@ upkeep_on_hits_sent(struct ledger *l, const struct message *m)
 	l->payload.len = 0;
 	msg_number_put(&l->payload, good);
 	channel_send(l->parent, MSG_HITS_FORGOTTEN, 0, &l->payload, -1);
+	return 0;
+}
+
+/* --- report_user --- */
+
+void
+upkeep_notices(struct ledger *l)
+{
+	enum store_result	result;
+	bool			new;
+
+	if (charge_batch_count(l->batch) > 0 || store_flush_fd(l->store) != -1)
+		return;
+	result = notices_claim(l->notices, l->store, clock_wall(), clock_mono(),
+	    &new);
+	if (result == STORE_LOST)
+		ledger_lost(l);
+	if (result == STORE_FAILED)
+		log_warning("users are not told yet: %s",
+		    store_error(l->store));
+	if (new)
+		channel_signal(l->parent, MSG_NOTICE_NEW, 0);
+}
+
+int
+upkeep_on_notice_wanted(struct ledger *l, const struct message *m)
+{
+	(void)m;
+	l->notice_wanted = true;
+	return 0;
+}
+
+int
+upkeep_on_notice_sent(struct ledger *l, const struct message *m)
+{
+	uint64_t	good;
+
+	if (msg_number_get(&good, m->payload, m->len) == -1 || good > 1)
+		return -1;
+	notices_sent(l->notices, good == 1);
+	if (notices_any(l->notices))
+		channel_signal(l->parent, MSG_NOTICE_NEW, 0);
 	return 0;
 }

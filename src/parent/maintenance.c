@@ -103,7 +103,9 @@ open_report(struct parent *p)
 	size_t	i;
 
 	if (p->child[source(p)].state != CHILD_SERVING) {
-		fail(p, "no report: the database is away");
+		fail(p, p->job.notice ?
+		    "a user is not told by mail: the database is away" :
+		    "no report: the database is away");
 		return;
 	}
 	enter(&p->job, JOB_CONNECTING);
@@ -119,12 +121,14 @@ open_report(struct parent *p)
 	children_begin(p, SLOT_REPORT);
 }
 
+/* With neither of them: a user is told. */
 static void
 open_job(struct parent *p, bool clean, bool report)
 {
 	p->job.clean = clean;
 	p->job.report = report;
 	p->job.failed = p->job.again = false;
+	p->job.notice = !clean && !report;
 	p->job.tried.count = 0;
 	p->job.outcome[0] = '\0';
 	if (clean)
@@ -143,7 +147,8 @@ maintenance_on_ready(struct parent *p, enum slot slot)
 		child_signal(&p->child[SLOT_CLEANER], MSG_CLEAN);
 	} else if (slot == SLOT_REPORT && job->step == JOB_CONNECTING) {
 		enter(job, JOB_SENDING);
-		child_signal(&p->child[source(p)], MSG_HITS_WANTED);
+		child_signal(&p->child[source(p)], job->notice ?
+		    MSG_NOTICE_WANTED : MSG_HITS_WANTED);
 	}
 }
 
@@ -200,6 +205,13 @@ maintenance_on_cleaned(struct parent *p, const struct msg_cleaned *cleaned)
 	open_report(p);
 }
 
+static const char *
+not_sent(const struct job *job)
+{
+	return job->notice ? "a user was not told by mail" :
+	    "the report was not sent";
+}
+
 /* Another address of the mail server is tried, after the process has ended. */
 static void
 try_next(struct parent *p, const char *address, const char *reason)
@@ -234,6 +246,12 @@ maintenance_on_reported(struct parent *p, const struct msg_reported *reported)
 	    strlen(reported->reason));
 	switch ((enum report_outcome)reported->outcome) {
 	case REPORT_SENT:
+		if (job->notice) {
+			child_number(&p->child[source(p)], MSG_NOTICE_SENT, 1,
+			    -1);
+			close_job(p);
+			break;
+		}
 		log_notice("the report was sent");
 		say(job, "the report was sent");
 		job->reporting.done = true;
@@ -257,8 +275,10 @@ maintenance_on_reported(struct parent *p, const struct msg_reported *reported)
 		try_next(p, reported->address, reason);
 		break;
 	default:
-		snprintf(what, sizeof(what), "the report was not sent: %s",
-		    reason);
+		snprintf(what, sizeof(what), "%s: %s", not_sent(job), reason);
+		if (job->notice)
+			child_number(&p->child[source(p)], MSG_NOTICE_SENT, 0,
+			    -1);
 		fail(p, what);
 		break;
 	}
@@ -294,7 +314,7 @@ maintenance_on_gone(struct parent *p, enum slot slot)
 			p->job.again = false;
 			open_report(p);
 		} else if (slot == SLOT_REPORT || slot == source(p))
-			fail(p, "the report was not sent");
+			fail(p, not_sent(&p->job));
 		break;
 	case JOB_FORGETTING:
 		if (slot == source(p))
@@ -338,6 +358,10 @@ maintenance_schedule(struct parent *p, struct mono now)
 	if (job->failures > 0) {
 		job->failures = 0;
 		job->reporting.at = now;
+	}
+	if (job->mute > 0) {
+		job->mute = 0;
+		job->telling.at = now;
 	}
 }
 
@@ -390,20 +414,44 @@ maintenance_on_hit(struct parent *p, struct mono now)
 		want(&p->job.reporting, MAIL_EVERY_MS, now);
 }
 
-static void
-retry_report(struct job *job, struct mono now)
+void
+maintenance_on_notice(struct parent *p, struct mono now)
+{
+	if (!p->job.telling.wanted)
+		want(&p->job.telling, 0, now);
+}
+
+/* Plans the next attempt after so many failures; the milliseconds until it. */
+static int64_t
+retry(struct timetable *t, unsigned int *failures, struct mono now)
 {
 	int64_t		ms = RETRY_MS;
 	unsigned int	i;
 
-	for (i = 0; i < job->failures && ms < RETRY_MAX_MS; i++)
+	for (i = 0; i < *failures && ms < RETRY_MAX_MS; i++)
 		ms *= 2;
 	if (ms > RETRY_MAX_MS)
 		ms = RETRY_MAX_MS;
-	job->failures++;
-	job->reporting.wanted = true;
-	job->reporting.at = clock_after(now, ms);
-	log_notice("the report is tried again in %" PRId64 " s", ms / 1000);
+	(*failures)++;
+	t->wanted = true;
+	t->at = clock_after(now, ms);
+	return ms;
+}
+
+static void
+retry_report(struct job *job, struct mono now)
+{
+	log_notice("the report is tried again in %" PRId64 " s",
+	    retry(&job->reporting, &job->failures, now) / 1000);
+}
+
+static void
+finish_notice(struct job *job)
+{
+	if (!job->failed)
+		job->mute = 0;
+	else
+		(void)retry(&job->telling, &job->mute, clock_mono());
 }
 
 static void
@@ -414,6 +462,10 @@ finish(struct parent *p)
 	job->step = JOB_IDLE;
 	if (p->cleaning) {
 		parent_stop(p, job->failed ? STATUS_CLEAN : STATUS_OK);
+		return;
+	}
+	if (job->notice) {
+		finish_notice(job);
 		return;
 	}
 	if (job->clean)
@@ -464,7 +516,9 @@ maintenance_timers(struct parent *p, struct mono now)
 	/* The report may have been disabled while it waited. */
 	report = due(&job->reporting, interval, now) &&
 	    report_is_on(p->settings);
-	if (clean || report)
+	/* The last one opens a job too: that of telling a user. */
+	if (clean || report || (due(&job->telling, 0, now) &&
+	    p->settings->report_user != NULL))
 		open_job(p, clean, report);
 }
 
@@ -487,7 +541,8 @@ maintenance_left(const struct parent *p, struct mono now)
 	if (!p->started)
 		return -1;
 	return clock_sooner(timetable_left(&job->cleaning, now),
-	    timetable_left(&job->reporting, now));
+	    clock_sooner(timetable_left(&job->reporting, now),
+	    timetable_left(&job->telling, now)));
 }
 
 void

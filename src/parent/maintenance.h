@@ -23,6 +23,9 @@ void	maintenance_want_report(struct parent *, struct mono now);
 /* report_immediately: the ledger has hits that were not reported. */
 void	maintenance_on_hit(struct parent *, struct mono now);
 
+/* report_user: the ledger has users to tell, each by a mail of its own. */
+void	maintenance_on_notice(struct parent *, struct mono now);
+
 /* Messages and ends of the two processes. */
 void	maintenance_on_ready(struct parent *, enum slot);
 void	maintenance_on_cleaned(struct parent *, const struct msg_cleaned *);

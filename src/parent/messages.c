@@ -127,6 +127,16 @@ on_hit(struct parent *p, enum slot slot, const struct message *m)
 }
 
 static int
+on_notice(struct parent *p, enum slot slot, const struct message *m)
+{
+	if (m->len != 0)
+		return -1;
+	if (slot == SLOT_LEDGER)
+		maintenance_on_notice(p, clock_mono());
+	return 0;
+}
+
+static int
 on_reported(struct parent *p, enum slot slot, const struct message *m)
 {
 	struct msg_reported	reported;
@@ -157,6 +167,7 @@ static handler *const	handlers[MSG__MAX] = {
 	[MSG_CLEANED]		= on_cleaned,
 	[MSG_HITS_FORGOTTEN]	= on_forgotten,
 	[MSG_HIT_NEW]		= on_hit,
+	[MSG_NOTICE_NEW]	= on_notice,
 	[MSG_REPORTED]		= on_reported,
 	[MSG_WISH]		= on_wish
 };

@@ -75,6 +75,9 @@ struct job {
 	struct timetable cleaning;
 	struct timetable reporting;
 	unsigned int	failures;	/* failed reports in succession */
+	struct timetable telling;	/* of report_user */
+	unsigned int	mute;		/* failed notices in succession */
+	bool		notice;		/* the job under way is one */
 	/* The job under way. */
 	bool		clean;
 	bool		again;		/* report to another address */

@@ -32,6 +32,28 @@ add_hit(struct hitlist *l, const struct message *m)
 	return 0;
 }
 
+static int
+add_notice(struct hitlist *l, const struct message *m)
+{
+	struct mail_row	*row;
+	struct msg_hit	 hit;
+
+	if (msg_hit_get(&hit, m->payload, m->len) == -1)
+		return -1;
+	if (l->ntold == HITLIST_TOLD_MAX)
+		return 0;
+	l->told = alloc_resize(l->told, l->ntold + 1, sizeof(*l->told));
+	row = &l->told[l->ntold++];
+	memset(row, 0, sizeof(*row));
+	row->id = alloc_copy(hit.id, hit.idlen);
+	row->idlen = hit.idlen;
+	row->rule = alloc_copy(hit.rule, hit.rulelen);
+	row->mails = hit.mails;
+	row->seconds = hit.seconds;
+	l->kind = hit.kind;
+	return 0;
+}
+
 int
 hitlist_add(struct hitlist *l, const struct message *m)
 {
@@ -39,6 +61,12 @@ hitlist_add(struct hitlist *l, const struct message *m)
 
 	if (m->type == MSG_HIT && !l->whole)
 		return add_hit(l, m);
+	if (m->type == MSG_NOTICE && !l->whole)
+		return add_notice(l, m);
+	if (m->type == MSG_NOTICE_END && !l->whole && m->len == 0) {
+		l->notice = l->whole = true;
+		return 0;
+	}
 	if (m->type != MSG_HITS_END || l->whole ||
 	    msg_number_get(&last, m->payload, m->len) == -1) {
 		errno = EBADMSG;
@@ -59,5 +87,10 @@ hitlist_clear(struct hitlist *l)
 		free(l->rows[i].rule);
 	}
 	free(l->rows);
+	for (i = 0; i < l->ntold; i++) {
+		free(l->told[i].id);
+		free(l->told[i].rule);
+	}
+	free(l->told);
 	memset(l, 0, sizeof(*l));
 }

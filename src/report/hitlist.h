@@ -9,6 +9,8 @@
 #include "ipc/message.h"
 #include "report/mail.h"
 
+#define HITLIST_TOLD_MAX	1000
+
 /* The hits that the ledger sends, bounded in number and size. */
 struct hitlist {
 	struct mail_row		*rows;
@@ -16,6 +18,10 @@ struct hitlist {
 	size_t			 size;	/* allocated rows */
 	struct msg_hits_room	 room;
 	size_t			 later;	/* rows beyond the bound */
+	struct mail_row		*told;	/* logins of report_user */
+	size_t			 ntold;
+	enum hit_kind		 kind;	/* of the last one */
+	bool			 notice;	/* one of them is to be told */
 	int64_t			 last;	/* time of the last report; 0: none */
 	bool			 whole;	/* the end was received */
 };

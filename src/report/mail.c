@@ -266,3 +266,13 @@ mail_compose(struct str *s, struct mail *mail)
 	str_addf(s, "--%s--\r\n", boundary);
 	str_clear(&text);
 }
+
+void
+mail_compose_text(struct str *s, const struct mail *mail,
+    const struct str *text)
+{
+	add_headers(s, mail);
+	str_adds(s, "Content-Type: text/plain; charset=utf-8\r\n"
+	    "Content-Transfer-Encoding: quoted-printable\r\n\r\n");
+	add_quoted(s, text);
+}

@@ -32,6 +32,8 @@ struct mail {
 	struct mail_row		*rows;
 	size_t			 nrows;
 	size_t			 later;		/* left for the next report */
+	const struct mail_row	*untold;	/* logins of report_user */
+	size_t			 nuntold;
 };
 
 #define MAIL_TABLE_MAX	1000	/* rows of a table; the CSV has all rows */
@@ -43,6 +45,10 @@ struct mail {
  */
 void	mail_compose(struct str *, struct mail *);
 
+/* Appends a mail with this text, in the same way; there are no rows. */
+void	mail_compose_text(struct str *, const struct mail *,
+	    const struct str *text);
+
 /* --- its parts, of mail_text.c --- */
 
 /*
@@ -50,6 +56,9 @@ void	mail_compose(struct str *, struct mail *);
  * window).
  */
 void	mail_text_sort(struct mail *);
+
+/* Appends "150 per day". */
+void	mail_text_add_limit(struct str *, const struct mail_row *);
 
 /* Appends the text: lines end in LF, UTF-8. */
 void	mail_text_add(struct str *, const struct mail *);

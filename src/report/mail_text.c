@@ -125,9 +125,8 @@ add_period(struct str *s, int64_t seconds)
 		    units[i].name);
 }
 
-/* "150 per day" */
-static void
-add_limit(struct str *s, const struct mail_row *row)
+void
+mail_text_add_limit(struct str *s, const struct mail_row *row)
 {
 	if (row->mails > 0)
 		str_addf(s, "%" PRId64 " per ", row->mails);
@@ -249,7 +248,7 @@ measure(struct table *t)
 		name_row(t->rows[i], id, sizeof(id));
 		widen(&t->id, width_of(id), ID_COLUMNS);
 		limit.len = 0;
-		add_limit(&limit, t->rows[i]);
+		mail_text_add_limit(&limit, t->rows[i]);
 		widen(&t->limit, limit.len, SIZE_MAX);
 		snprintf(hits, sizeof(hits), "%" PRId64,
 		    t->rows[i]->hits[t->kind]);
@@ -325,7 +324,7 @@ add_table(struct str *s, const struct table *t)
 	for (i = 0; i < t->nshown; i++) {
 		name_row(t->rows[i], id, sizeof(id));
 		limit.len = 0;
-		add_limit(&limit, t->rows[i]);
+		mail_text_add_limit(&limit, t->rows[i]);
 		snprintf(hits, sizeof(hits), "%" PRId64,
 		    t->rows[i]->hits[t->kind]);
 		add_cells(s, t, id, limit.data, hits);
@@ -362,6 +361,22 @@ add_part(struct str *s, const struct mail *mail, enum hit_kind kind,
 	free(t.rows);
 }
 
+/* The logins that report_user was not told of, since there were too many. */
+static void
+add_untold(struct str *s, const struct mail *mail)
+{
+	char	login[ID_TEXT_MAX];
+	size_t	i;
+
+	if (mail->nuntold == 0)
+		return;
+	str_adds(s, "\nNot told by mail, since many others were at the same "
+	    "time:\n\n");
+	for (i = 0; i < mail->nuntold; i++)
+		str_addf(s, "%s\n", str_printable(login, sizeof(login),
+		    mail->untold[i].id, mail->untold[i].idlen));
+}
+
 void
 mail_text_add(struct str *s, const struct mail *mail)
 {
@@ -381,6 +396,7 @@ mail_text_add(struct str *s, const struct mail *mail)
 	add_part(s, mail, HIT_LOCK, "Locked");
 	add_part(s, mail, HIT_NEAR, "Came near a limit");
 	add_part(s, mail, HIT_SHADOW, "Rules in shadow would have refused");
+	add_untold(s, mail);
 	if (mail->later > 0)
 		str_addf(s, "\n%zu more %s left for the next report.\n",
 		    mail->later, mail->later == 1 ? "is" : "are");

@@ -11,12 +11,14 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "conf/addressee.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "report/connect.h"
 #include "report/hitlist.h"
 #include "report/mail.h"
+#include "report/notice.h"
 #include "report/session.h"
 #include "report/smtp.h"
 #include "report/tls.h"
@@ -281,37 +283,78 @@ speak(const struct smtp_mail *mail)
 	report.smtp = NULL;
 }
 
+/* What all mails have. */
 static void
-send_mail(void)
+begin_mail(struct mail *mail, const char *const *to, size_t nto)
 {
+	static char		 from[HOST_MAX + 32];
 	const struct settings	*s = report.start.settings;
-	const char *const	*to = (const char *const *)s->report_to.list;
-	char			 from[HOST_MAX + 32];
-	struct smtp_mail	 envelope;
-	struct mail		 mail;
 
 	snprintf(from, sizeof(from), "policyd-rate-limit@%s", report.host);
-	memset(&mail, 0, sizeof(mail));
-	mail.from = s->report_from != NULL ? s->report_from : from;
-	mail.to = to;
-	mail.nto = s->report_to.count;
-	mail.subject = s->report_subject;
-	mail.host = report.host;
-	mail.now = clock_wall();
-	mail.last = report.hits.last;
-	arc4random_buf(&mail.token, sizeof(mail.token));
-	mail.rows = report.hits.rows;
-	mail.nrows = report.hits.nrows;
-	mail.later = report.hits.later;
-	mail_compose(&report.text, &mail);
-	report.hits.nrows = mail.nrows;
+	memset(mail, 0, sizeof(*mail));
+	mail->from = s->report_from != NULL ? s->report_from : from;
+	mail->to = to;
+	mail->nto = nto;
+	mail->host = report.host;
+	mail->now = clock_wall();
+	arc4random_buf(&mail->token, sizeof(mail->token));
+}
 
-	envelope.from = mail.from;
-	envelope.to = to;
-	envelope.nto = mail.nto;
+static void
+send_mail(const char *sender, const struct mail *mail)
+{
+	struct smtp_mail	envelope;
+
+	envelope.from = sender;
+	envelope.to = mail->to;
+	envelope.nto = mail->nto;
 	envelope.data = report.text.data;
 	envelope.len = report.text.len;
 	speak(&envelope);
+}
+
+static void
+send_report(void)
+{
+	const struct settings	*s = report.start.settings;
+	struct mail		 mail;
+
+	begin_mail(&mail, (const char *const *)s->report_to.list,
+	    s->report_to.count);
+	mail.subject = s->report_subject;
+	mail.last = report.hits.last;
+	mail.rows = report.hits.rows;
+	mail.nrows = report.hits.nrows;
+	mail.later = report.hits.later;
+	mail.untold = report.hits.told;
+	mail.nuntold = report.hits.ntold;
+	mail_compose(&report.text, &mail);
+	report.hits.nrows = mail.nrows;
+	send_mail(mail.from, &mail);
+}
+
+/* The ledger has checked the address; this process does not rely on that. */
+static void
+send_notice(void)
+{
+	const struct mail_row	*row = report.hits.told;
+	char			 address[ADDRESSEE_MAX];
+	const char		*to = address;
+	struct mail		 mail;
+	struct str		 text;
+
+	if (addressee_of(report.start.settings, row->id, row->idlen,
+	    address) == -1) {
+		tell(REPORT_FAILED, "this login has no address to write to");
+		return;
+	}
+	begin_mail(&mail, &to, 1);
+	mail.subject = notice_subject(report.hits.kind);
+	str_init(&text);
+	notice_text(&text, report.host, report.hits.kind, row);
+	mail_compose_text(&report.text, &mail, &text);
+	str_clear(&text);
+	send_mail("", &mail);
 }
 
 static void
@@ -319,15 +362,18 @@ serve(void)
 {
 	if (receive_hits() == -1)
 		tell(REPORT_FAILED, "the ledger did not tell the hits");
-	else if (report.hits.nrows == 0 &&
+	else if (report.hits.notice ? report.hits.ntold == 0 :
+	    report.hits.nrows == 0 && report.hits.ntold == 0 &&
 	    report.start.settings->report_only_if_needed) {
 		if (report.fd != -1)
 			speak(NULL);
 		tell(REPORT_EMPTY, "");
 	} else if (report.fd == -1)
 		tell(REPORT_FAILED, report.reason);
+	else if (report.hits.notice)
+		send_notice();
 	else
-		send_mail();
+		send_report();
 }
 
 int

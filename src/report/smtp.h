@@ -32,7 +32,7 @@ struct smtp_config {
 };
 
 struct smtp_mail {
-	const char		*from;
+	const char		*from;	/* "": the null sender */
 	const char *const	*to;
 	size_t			 nto;
 	const char		*data;	/* lines end in CRLF, dots bare */

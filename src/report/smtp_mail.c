@@ -41,7 +41,8 @@ smtp_mail_begin(struct smtp *s)
 	bool			 utf8 = needs_utf8(mail->from);
 	size_t			 i;
 
-	if (!can_name(s, mail->from)) {
+	/* "": the null sender. */
+	if (*mail->from != '\0' && !can_name(s, mail->from)) {
 		smtp_fail(s, "this sender cannot be used here", mail->from);
 		return;
 	}
