@@ -4,7 +4,8 @@ LIB_SRCS =	src/lib/addr.c src/lib/alloc.c src/lib/clock.c src/lib/log.c \
 		src/lib/map.c src/lib/num.c src/lib/scrub.c src/lib/str.c \
 		src/lib/str_text.c src/lib/width.c src/lib/window.c
 IPC_SRCS =	src/ipc/buffer.c src/ipc/channel.c src/ipc/message.c \
-		src/ipc/message_charge.c src/ipc/message_control.c src/ipc/wire.c
+		src/ipc/message_charge.c src/ipc/message_control.c \
+		src/ipc/message_refusal.c src/ipc/wire.c
 # What every role needs to receive its settings; the parsers are the parent's alone.
 CONF_SRCS =	src/conf/access.c src/conf/addressee.c src/conf/connection.c src/conf/convey.c src/conf/fault.c \
 		src/conf/ids.c src/conf/limits.c \
@@ -57,7 +58,8 @@ LEDGER_SRCS =	src/ledger/main.c src/ledger/asked.c src/ledger/upkeep.c \
 LEDGER_SQLITE_SRCS = src/ledger/filter.c src/ledger/keeper.c src/ledger/pack.c \
 		src/ledger/sqlite.c src/ledger/store_flushed.c \
 		src/ledger/store_sqlite.c \
-		src/ledger/store_sqlite_append.c src/ledger/store_sqlite_clean.c src/ledger/store_sqlite_log.c \
+		src/ledger/store_sqlite_append.c src/ledger/store_sqlite_clean.c \
+		src/ledger/store_sqlite_history.c src/ledger/store_sqlite_log.c \
 		src/ledger/store_sqlite_notice.c \
 		src/ledger/store_sqlite_open.c \
 		src/ledger/store_sqlite_override.c src/ledger/store_sqlite_read.c \
@@ -70,6 +72,7 @@ LEDGER_PGSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/pgsql.c \
 		src/ledger/store_pgsql.c src/ledger/store_pgsql_clean.c \
 		src/ledger/store_pgsql_flush.c src/ledger/store_pgsql_foreign.c \
 		src/ledger/store_pgsql_notice.c \
+		src/ledger/store_pgsql_history.c \
 		src/ledger/store_pgsql_open.c src/ledger/store_pgsql_override.c \
 		src/ledger/store_pgsql_read.c
 LEDGER_MYSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/mysqldb.c \
@@ -78,6 +81,7 @@ LEDGER_MYSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/mysqldb.c \
 		src/ledger/store_mysql_clean.c src/ledger/store_mysql_foreign.c \
 		src/ledger/store_mysql_lock.c src/ledger/store_mysql_notice.c \
 		src/ledger/store_mysql_open.c \
+		src/ledger/store_mysql_history.c \
 		src/ledger/store_mysql_override.c src/ledger/store_mysql_read.c \
 		src/ledger/store_mysql_tables.c
 REPORT_SRCS =	src/report/connect.c src/report/main.c src/report/session.c \
@@ -117,13 +121,14 @@ ENGINE_ROOM_SRCS = src/engine/action.c src/engine/blocks.c src/engine/budget.c \
 		src/engine/link.c \
 		src/engine/listen.c src/engine/mapping.c src/engine/memory.c \
 		src/engine/metrics.c \
-		src/engine/pending.c src/engine/replay.c src/engine/reply.c \
+		src/engine/pending.c src/engine/refusal.c src/engine/replay.c \
+		src/engine/reply.c \
 		src/engine/request.c src/engine/stats.c \
 		src/engine/tell.c src/engine/tell_event.c src/engine/turn.c
 LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c \
 		src/ledger/charge_gather.c src/ledger/charge_map.c \
 		src/ledger/charge_settle.c src/ledger/clean.c \
-		src/ledger/hits.c src/ledger/id.c \
+		src/ledger/history.c src/ledger/hits.c src/ledger/id.c \
 		src/ledger/lookup.c src/ledger/notices.c \
 		src/ledger/override_table.c \
 		src/ledger/schema.c src/ledger/top.c \

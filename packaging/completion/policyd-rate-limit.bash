@@ -6,7 +6,7 @@ _policyd_rate_limit()
 
 	settings='SOCKET allowed_clients backend block_action clean_interval config_file
 	    control_group control_socket count_mode db_error_action db_insecure_auth db_timeout debug
-	    default_domain delay_to_close exempt fail_action fold_case group ipv4_prefix
+	    default_domain delay_to_close exempt fail_action fold_case group history ipv4_prefix
 	    ipv6_prefix limit_by_ip limit_by_sasl limit_by_sender limited_netword
 	    limited_networks limits limits_by_id log memory_limit mysql_config never_action operator_group
 	    pgsql_config pidfile recipient_delimiter report report_from report_immediately

@@ -149,6 +149,35 @@ message_check_figures(const struct msg_figures *m)
 	fuzz_require(memchr(m->fault, '\0', sizeof(m->fault)) != NULL);
 }
 
+static void
+message_check_refusal(const struct msg_refusal *m)
+{
+	size_t	i;
+
+	fuzz_require(m->kind < REFUSAL_KIND__MAX && m->date >= 0 &&
+	    m->nwindows <= LIMITS_MAX && m->idlen <= CHARGE_ID_MAX &&
+	    (m->full == 0 || m->full < m->nwindows) && m->times > 0);
+	for (i = 0; i < REFUSAL_TEXT__MAX; i++)
+		fuzz_require(m->textlen[i] <= REFUSAL_TEXT_MAX);
+}
+
+static void
+message_check_search(const struct msg_search *m)
+{
+	size_t	i;
+
+	fuzz_require(m->nids <= CHARGE_KEYS_MAX && m->since >= 0);
+	for (i = 0; i < REFUSAL_TEXT__MAX; i++)
+		fuzz_require(m->textlen[i] <= REFUSAL_TEXT_MAX);
+}
+
+static void
+message_check_searched(const struct msg_searched *m)
+{
+	fuzz_require(m->refused >= 0 && m->shadow >= 0 &&
+	    memchr(m->reason, '\0', sizeof(m->reason)) != NULL);
+}
+
 MESSAGE(log)
 MESSAGE(identity)
 MESSAGE(listener)
@@ -165,6 +194,9 @@ MESSAGE(override)
 MESSAGE(overridden)
 MESSAGE(topped)
 MESSAGE(figures)
+MESSAGE(refusal)
+MESSAGE(search)
+MESSAGE(searched)
 
 static int
 message_number(struct str *out, const void *src, size_t len)
@@ -198,7 +230,8 @@ static int	(*const messages[])(struct str *, const void *, size_t) = {
 	message_charge, message_verdict, message_cleaned, message_hit,
 	message_reported, message_wished, message_state, message_weighed,
 	message_override, message_topped, message_figures, message_number,
-	message_text, message_overridden
+	message_text, message_overridden, message_refusal, message_search,
+	message_searched
 };
 
 #define MESSAGES	(sizeof(messages) / sizeof(messages[0]))

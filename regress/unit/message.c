@@ -448,6 +448,69 @@ cleaning_and_reporting(void **state)
 /* --- the table --- */
 
 static void
+refusals(void **state)
+{
+	static struct msg_refusal	r, r2;
+	static struct msg_search	w, w2;
+	struct msg_searched		end = { true, 7, 3, "why" }, end2;
+	struct str			s;
+	size_t				i;
+
+	(void)state;
+	str_init(&s);
+	r.number = 77;
+	r.date = 1700000000;
+	r.first = true;
+	r.kind = REFUSAL_OVER;
+	r.id = "user:bob";
+	r.idlen = 8;
+	r.rule = "user";
+	r.rulelen = 4;
+	r.full = 1;
+	r.nwindows = 2;
+	r.window[1].limit.mails = 5;
+	r.window[1].limit.seconds = 60;
+	r.window[1].used = -3;
+	r.times = 1;
+	for (i = 0; i < REFUSAL_TEXT__MAX; i++) {
+		r.text[i] = w.text[i] = "text";
+		r.textlen[i] = w.textlen[i] = i % 4;
+	}
+	msg_refusal_put(&s, &r);
+	payload_check(message_refusal, &s);
+	msg_refusal_times(&s, 12);
+	assert_int_equal(msg_refusal_get(&r2, s.data, s.len), 0);
+	assert_int_equal(r2.times, 12);
+	assert_int_equal(r2.kind, REFUSAL_OVER);
+	assert_int_equal(r2.window[1].used, -3);
+	assert_int_equal(r2.full, 1);
+	assert_memory_equal(r2.id, "user:bob", 8);
+	assert_int_equal(r2.textlen[REFUSAL_CLIENT], REFUSAL_CLIENT % 4);
+	msg_refusal_times(&s, 0);
+	assert_int_equal(msg_refusal_get(&r2, s.data, s.len), -1);
+	str_clear(&s);
+
+	w.any = "bob";
+	w.anylen = 3;
+	w.nids = 1;
+	w.id[0] = "user:bob";
+	w.idlen[0] = 8;
+	w.only_ids = true;
+	msg_search_put(&s, &w);
+	payload_check(message_search, &s);
+	assert_int_equal(msg_search_get(&w2, s.data, s.len), 0);
+	assert_true(w2.only_ids && w2.nids == 1 && w2.anylen == 3);
+	str_clear(&s);
+
+	msg_searched_put(&s, &end);
+	payload_check(message_searched, &s);
+	assert_int_equal(msg_searched_get(&end2, s.data, s.len), 0);
+	assert_true(end2.failed && end2.refused == 7 && end2.shadow == 3);
+	assert_string_equal(end2.reason, "why");
+	str_clear(&s);
+}
+
+static void
 every_type_has_a_rule(void **state)
 {
 	const struct message_rule	*rule;
@@ -497,6 +560,7 @@ main(void)
 		cmocka_unit_test(verdicts),
 		cmocka_unit_test(verdict_with_ids),
 		cmocka_unit_test(cleaning_and_reporting),
+		cmocka_unit_test(refusals),
 		cmocka_unit_test(every_type_has_a_rule),
 		cmocka_unit_test(roles_have_names)
 	};

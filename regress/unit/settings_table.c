@@ -108,7 +108,7 @@ names(void **state)
 		"sandbox_required",
 		"smtp_tls_cafile", "report_immediately", "report_user",
 		"report_user_domains",
-		"clean_interval", "rules", "memory_limit"
+		"clean_interval", "history", "rules", "memory_limit"
 	};
 	size_t				 i;
 

@@ -189,6 +189,7 @@ struct settings {
 	char			*report_user;		/* NULL: nobody */
 	struct settings_strings	 report_user_domains;
 	int64_t			 clean_interval;	/* seconds, 0: none */
+	int64_t			 history;		/* days, 0: none */
 	struct settings_rule	*rules;
 	size_t			 nrules;
 	int64_t			 memory_limit;		/* bytes */

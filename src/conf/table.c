@@ -16,6 +16,7 @@
 #include "ipc/message.h"
 #include "lib/alloc.h"
 
+#define TABLE_HISTORY	3660	/* days */
 #define TABLE_YEAR	31536000
 
 /* --- defaults --- */
@@ -235,6 +236,9 @@ static const struct table_row	table_rows[] = {
 	    .max = 65536, .roles = ENGINE | LEDGER },
 	{ .name = "clean_interval", .type = "int", .preset = INT(0),
 	    .read = reader_int64, .at = AT(clean_interval), .max = TABLE_YEAR },
+	{ .name = "history", .type = "int", .preset = INT(7),
+	    .read = reader_int64, .at = AT(history), .max = TABLE_HISTORY,
+	    .roles = ENGINE | LEDGER },
 
 	{ .name = "limits", .type = "list of [mails, seconds]",
 	    .preset = MADE(table_limits), .read = limits_read,

@@ -10,6 +10,7 @@
 #include "engine/late.h"
 #include "engine/link.h"
 #include "engine/pending.h"
+#include "engine/refusal.h"
 #include "engine/replay.h"
 #include "engine/stats.h"
 #include "engine/turn.h"
@@ -38,15 +39,23 @@ link_lost(void)
 	blocks_missed();
 	pending_channel(NULL);
 	replay_channel(NULL);
+	refusal_channel(NULL);
 }
 
 static int
 link_message(const struct message *m)
 {
 	static struct msg_verdict	verdict;
+	uint64_t			number;
 
 	if (m->type == MSG_SERVING) {
 		pending_serving();
+		return 0;
+	}
+	if (m->type == MSG_REFUSALS_KEPT) {
+		if (msg_number_get(&number, m->payload, m->len) == -1)
+			return -1;
+		refusal_kept((int64_t)(number & INT64_MAX));
 		return 0;
 	}
 	/* With a number it ends the answer to a question. */
@@ -116,6 +125,8 @@ link_write(void)
 	replay_send();
 	if (!replay_behind())
 		pending_send();
+	if (pending_is_serving())
+		refusal_send();
 	if (channel_queued(ledger.channel) == 0)
 		return 0;
 	switch (channel_flush(ledger.channel)) {
@@ -174,6 +185,7 @@ link_set(struct channel *channel)
 		log_fatal("channel to the ledger: %s", strerror(errno));
 	pending_channel(channel);
 	replay_channel(channel);
+	refusal_channel(channel);
 }
 
 bool
@@ -188,6 +200,11 @@ link_send(enum message_type type, uint64_t request, const struct str *payload)
 	/* One that still looks for its database would not answer. */
 	if (ledger.channel == NULL || !pending_is_serving())
 		return false;
+	/* A search must find what was refused before it. */
+	if (type == MSG_SEARCH || type == MSG_TOP) {
+		refusal_settle();
+		refusal_send();
+	}
 	channel_send(ledger.channel, type, request, payload, -1);
 	return true;
 }

@@ -23,6 +23,7 @@
 #include "engine/mapping.h"
 #include "engine/memory.h"
 #include "engine/pending.h"
+#include "engine/refusal.h"
 #include "engine/replay.h"
 #include "engine/reply.h"
 #include "engine/stats.h"
@@ -94,11 +95,14 @@ engine_is_blocked(struct client *client, const struct request *req)
 {
 	const struct settings	*s = engine.held->settings;
 	const struct override	*block;
+	struct tell_about	 about;
 
 	if ((block = blocks_check(s, req, clock_wall())) == NULL)
 		return false;
 	stats_answered(0);
-	tell_blocked(req, block);
+	tell_about(&about, req, KEY_SASL_USERNAME);
+	tell_blocked(&about, block);
+	refusal_blocked(&about, block);
 	engine_answer_blocked(client, s, block);
 	return true;
 }
@@ -238,46 +242,6 @@ engine_remember(const struct pending *p, struct msg_charge *charge,
 }
 
 /* Counts for the rules of the keys whose bit is set. */
-static void
-engine_count_keys(const struct settings *s, const struct msg_charge *charge,
-    uint32_t bits, enum stats_rule_counter counter)
-{
-	size_t	i;
-
-	for (i = 0; i < charge->nkeys; i++)
-		if ((bits & UINT32_C(1) << i) != 0)
-			stats_rule(s, charge->keys[i].rule, counter);
-}
-
-static void
-engine_count_rules(const struct settings *s, const struct msg_charge *charge,
-    const struct msg_verdict *v)
-{
-	if (v->verdict == VERDICT_REFUSED && v->key < charge->nkeys)
-		stats_rule(s, charge->keys[v->key].rule, STATS_RULE_REFUSED);
-	engine_count_keys(s, charge, v->over, STATS_RULE_OVER);
-	engine_count_keys(s, charge, v->shadowed, STATS_RULE_SHADOWED);
-	engine_count_keys(s, charge, v->warned, STATS_RULE_WARNED);
-}
-
-static void
-engine_count(const struct msg_verdict *v)
-{
-	static const enum stats_counter	counters[VERDICT__MAX] = {
-		[VERDICT_ACCEPTED] = STATS_ACCEPTED,
-		[VERDICT_REFUSED] = STATS_REFUSED,
-		[VERDICT_UNAVAILABLE] = STATS_UNAVAILABLE,
-	};
-
-	stats_add(counters[v->verdict], 1);
-	if (v->over != 0)
-		stats_add(STATS_OVER, 1);
-	if (v->shadowed != 0)
-		stats_add(STATS_SHADOWED, 1);
-	if (v->warned != 0)
-		stats_add(STATS_WARNED, 1);
-}
-
 /* A reload may have changed db_error_action since the request came. */
 static bool
 engine_remembers(const struct pending *p)
@@ -314,7 +278,8 @@ engine_looked(struct pending *p, const struct msg_verdict *v)
 	charge = pending_charge(p);
 	block = blocks_check_charge(charge, clock_wall());
 	if (v->verdict == VERDICT_BLOCKED || block != NULL) {
-		tell_blocked_charge(&p->about, block);
+		tell_blocked(&p->about, block);
+		refusal_blocked(&p->about, block);
 		engine_answer_blocked(p->client, p->held->settings, block);
 		return true;
 	}
@@ -339,7 +304,7 @@ engine_on_verdict(struct pending *p, const struct msg_verdict *v)
 		replay_soon();
 	if (engine_looked(p, v))
 		return;
-	engine_count(v);
+	stats_verdict(v);
 	if (!engine_is_plain(p, v)) {
 		charge = pending_charge(p);
 		if (none)
@@ -348,10 +313,12 @@ engine_on_verdict(struct pending *p, const struct msg_verdict *v)
 			mapping_take(held->settings, charge, v);
 		if (engine_remembers(p))
 			engine_remember(p, charge, &v);
-		engine_count_rules(held->settings, charge, v);
+		stats_verdict_rules(held->settings, charge, v);
 		tell_verdict(held->settings, charge, &p->about, v,
 		    !none ? NULL : engine_remembers(p) ? "from memory" :
 		    "no verdict in time");
+		refusal_verdict(held->settings, charge, &p->about, v,
+		    none && engine_remembers(p) ? engine.memory : NULL);
 		if (v->verdict == VERDICT_UNAVAILABLE)
 			answer = &held->error;
 		else if (v->verdict == VERDICT_REFUSED || v->over != 0) {
@@ -381,6 +348,7 @@ engine_use(struct settings *fresh)
 	engine.held = held_new(fresh);
 	stats_rules(fresh);
 	tell_stages_afresh();
+	refusal_use(fresh);
 	listen_allow(&fresh->allowed_clients);
 	client_set_idle(idle_ms(fresh));
 	mapping_resize(engine.held->memory ?
@@ -419,6 +387,7 @@ engine_stop(void)
 	listen_stop();
 	control_stop();
 	client_stop();
+	refusal_settle();
 	/* Tries once more, whatever the database did before. */
 	replay_soon();
 	evtimer_add(&engine.stop, &most);
@@ -579,6 +548,7 @@ engine_set_up(void)
 	decide_init(&engine.decision);
 	str_init(&engine.answer);
 	tell_init();
+	refusal_init();
 	client_init(engine_on_request, &bounds);
 	listen_init();
 	blocks_init();

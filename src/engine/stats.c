@@ -103,3 +103,43 @@ stats_name(enum stats_counter counter)
 
 	return counter < STATS__MAX ? names[counter] : NULL;
 }
+
+static void
+stats_keys(const struct settings *s, const struct msg_charge *charge,
+    uint32_t bits, enum stats_rule_counter counter)
+{
+	size_t	i;
+
+	for (i = 0; i < charge->nkeys; i++)
+		if ((bits & UINT32_C(1) << i) != 0)
+			stats_rule(s, charge->keys[i].rule, counter);
+}
+
+void
+stats_verdict_rules(const struct settings *s, const struct msg_charge *charge,
+    const struct msg_verdict *v)
+{
+	if (v->verdict == VERDICT_REFUSED && v->key < charge->nkeys)
+		stats_rule(s, charge->keys[v->key].rule, STATS_RULE_REFUSED);
+	stats_keys(s, charge, v->over, STATS_RULE_OVER);
+	stats_keys(s, charge, v->shadowed, STATS_RULE_SHADOWED);
+	stats_keys(s, charge, v->warned, STATS_RULE_WARNED);
+}
+
+void
+stats_verdict(const struct msg_verdict *v)
+{
+	static const enum stats_counter	counters[VERDICT__MAX] = {
+		[VERDICT_ACCEPTED] = STATS_ACCEPTED,
+		[VERDICT_REFUSED] = STATS_REFUSED,
+		[VERDICT_UNAVAILABLE] = STATS_UNAVAILABLE,
+	};
+
+	stats_add(counters[v->verdict], 1);
+	if (v->over != 0)
+		stats_add(STATS_OVER, 1);
+	if (v->shadowed != 0)
+		stats_add(STATS_SHADOWED, 1);
+	if (v->warned != 0)
+		stats_add(STATS_WARNED, 1);
+}

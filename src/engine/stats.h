@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "conf/settings.h"
+#include "ipc/message.h"
 
 /* Counters since the start of the engine, for policyctl and its metrics. */
 enum stats_counter {
@@ -70,6 +71,12 @@ void			 stats_rules(const struct settings *);
 /* `rule` is the charge's index into the rules of these settings. */
 void			 stats_rule(const struct settings *, unsigned int rule,
 			    enum stats_rule_counter);
+
+/* Counts a verdict, and what it means for the rules of its charge. */
+void			 stats_verdict(const struct msg_verdict *);
+void			 stats_verdict_rules(const struct settings *,
+			    const struct msg_charge *,
+			    const struct msg_verdict *);
 
 /* An array of STATS_RULES_MAX. */
 const struct stats_rule	*stats_get_rules(void);

@@ -99,7 +99,10 @@ tell_about(struct tell_about *about, const struct request *req,
 	tell_keep(&about->recipient, &req->attr[ATTR_RECIPIENT]);
 	tell_keep(&about->nrecipients, &req->attr[ATTR_RECIPIENT_COUNT]);
 	tell_keep(&about->client, &req->attr[ATTR_CLIENT_ADDRESS]);
+	tell_keep(&about->client_name, &req->attr[ATTR_CLIENT_NAME]);
+	tell_keep(&about->state, &req->attr[ATTR_PROTOCOL_STATE]);
 	tell_keep(&about->queue_id, &req->attr[ATTR_QUEUE_ID]);
+	tell_keep(&about->instance, &req->attr[ATTR_INSTANCE]);
 }
 
 /* Appends a value: printable, and unable to imitate the field after it. */
@@ -301,8 +304,8 @@ tell_verdict(const struct settings *s, const struct msg_charge *charge,
 		    false);
 }
 
-static void
-tell_block(const struct override *block, const struct tell_about *about)
+void
+tell_blocked(const struct tell_about *about, const struct override *block)
 {
 	struct str	line;
 
@@ -326,21 +329,6 @@ tell_block(const struct override *block, const struct tell_about *about)
 	str_clear(&line);
 }
 
-void
-tell_blocked(const struct request *req, const struct override *block)
-{
-	struct tell_about	about;
-
-	tell_about(&about, req, KEY_SASL_USERNAME);
-	tell_block(block, &about);
-}
-
-void
-tell_blocked_charge(const struct tell_about *about,
-    const struct override *block)
-{
-	tell_block(block, about);
-}
 
 void
 tell_passed(const struct request *req, const char *why)

@@ -30,7 +30,10 @@ struct tell_about {
 	struct tell_value	nrecipients;
 	bool			exempt;		/* struct decision; set it */
 	struct tell_value	client;
+	struct tell_value	client_name;
+	struct tell_value	state;
 	struct tell_value	queue_id;
+	struct tell_value	instance;
 };
 void	tell_about(struct tell_about *, const struct request *,
 	    enum rule_attribute identity);
@@ -44,13 +47,8 @@ void	tell_verdict(const struct settings *, const struct msg_charge *,
 	    const struct tell_about *, const struct msg_verdict *,
 	    const char *how);
 
-/*
- * Logs a request that a block matched, at once or after the ledger found it.
- * NULL: the block has ended meanwhile.
- */
-void	tell_blocked(const struct request *, const struct override *);
-void	tell_blocked_charge(const struct tell_about *,
-	    const struct override *);
+/* Logs a request that a block matched; NULL: the block has ended meanwhile. */
+void	tell_blocked(const struct tell_about *, const struct override *);
 
 /* In debug mode: logs a request that was answered without a charge. */
 void	tell_passed(const struct request *, const char *why);

@@ -160,6 +160,21 @@ asked_on_reset(struct ledger *l, const struct message *m)
 	return charge_batch_reset(l->batch, m->request, m->payload, m->len);
 }
 
+static int
+asked_on_refusal(struct ledger *l, const struct message *m)
+{
+	static struct msg_refusal	refusal;
+
+	if (msg_refusal_get(&refusal, m->payload, m->len) == -1)
+		return -1;
+	if (l->settings->history == 0)
+		return 0;
+	history_complete(&refusal, l->cache, l->limits,
+	    override_table_list(charge_batch_overrides(l->batch)), l->settings,
+	    clock_wall());
+	return history_add(l->history, &refusal, clock_mono());
+}
+
 /* --- what is granted and blocked --- */
 
 static void
@@ -357,6 +372,7 @@ static const struct {
 	bool	 question;		/* asked by policyctl */
 } from_engine[MSG__MAX] = {
 	[MSG_CHARGE]		= { asked_on_charge, false },
+	[MSG_REFUSAL]		= { asked_on_refusal, false },
 	[MSG_WEIGH]		= { asked_on_weigh, true },
 	[MSG_RESET]		= { asked_on_reset, true },
 	[MSG_OVERRIDE]		= { asked_on_override, true },

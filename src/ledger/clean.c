@@ -98,8 +98,25 @@ clean_delete(struct clean *c, struct store *store, int64_t now)
 		return result;
 	c->records += deleted;
 	if (c->position == -1)
-		c->reclaiming = true;
+		c->stage = CLEAN_REFUSALS;
 	return STORE_OK;
+}
+
+static enum store_result
+clean_refusals(struct clean *c, struct store *store,
+    const struct settings *settings, int64_t now)
+{
+	struct store_kept	kept;
+	enum store_result	result;
+	int64_t			deleted;
+
+	kept.last = num_add_clamp(now, WINDOW_AHEAD);
+	kept.first = settings->history == 0 ? INT64_MAX :
+	    num_sub_clamp(now, settings->history * DAY);
+	result = store_clean_refusals(store, &kept, c->rows, &deleted);
+	if (result == STORE_OK && deleted == 0)
+		c->stage = CLEAN_SPACE;
+	return result;
 }
 
 static enum store_result
@@ -123,8 +140,9 @@ clean_step(struct clean *c, struct store *store,
 	mono = clock_mono().ns;
 	if (c->state != CLEAN_RUNNING || mono < c->next)
 		return STORE_OK;
-	result = c->reclaiming ? clean_reclaim(c, store) :
-	    clean_delete(c, store, now);
+	result = c->stage == CLEAN_ROWS ? clean_delete(c, store, now) :
+	    c->stage == CLEAN_REFUSALS ?
+	    clean_refusals(c, store, settings, now) : clean_reclaim(c, store);
 	if (result == STORE_OK) {
 		took = clock_mono().ns - mono;
 		c->began = 0;

@@ -9,15 +9,21 @@
 #include "ledger/store.h"
 
 /*
- * Deletes the rows that no window needs, in steps of about a millisecond, then
- * returns free space to the file system. Knows no channel: the caller polls
- * `state`.
+ * Deletes the rows that no window needs, in steps of about a millisecond, and
+ * refusals older than `history`, then returns free space to the file system.
+ * Knows no channel: the caller polls `state`.
  */
 enum clean_state {
 	CLEAN_NONE,		/* not started */
 	CLEAN_RUNNING,
 	CLEAN_DONE,
 	CLEAN_FAILED
+};
+
+enum clean_stage {
+	CLEAN_ROWS,
+	CLEAN_REFUSALS,
+	CLEAN_SPACE
 };
 
 struct clean {
@@ -27,7 +33,7 @@ struct clean {
 	int64_t			 position;
 	size_t			 rows;		/* rows in one step */
 	int64_t			 records;	/* deleted so far */
-	bool			 reclaiming;
+	enum clean_stage	 stage;
 	int64_t			 began;		/* steps fail since, ns */
 	int64_t			 next;		/* not before this, ns */
 };

@@ -8,6 +8,7 @@
 #include "ledger/cache.h"
 #include "ledger/charge.h"
 #include "ledger/clean.h"
+#include "ledger/history.h"
 #include "ledger/hits.h"
 #include "ledger/lookup.h"
 #include "ledger/notices.h"
@@ -27,6 +28,7 @@ struct ledger {
 	struct lookup		*ids;		/* id_sql */
 	struct charge_batch	*batch;
 	struct hits		*hits;
+	struct history		*history;
 	struct clean		 clean;
 	unsigned int		 questions;	/* since the last decision */
 	bool			 hits_wanted;	/* by the report */
@@ -85,6 +87,12 @@ int	upkeep_on_notice_sent(struct ledger *, const struct message *);
 
 /* Claims notices of report_user, if it is time to. */
 void	upkeep_notices(struct ledger *);
+
+/* Writes some refusals, if they are due. */
+void	upkeep_history(struct ledger *);
+
+/* The same, due or not. False: none were written. */
+bool	upkeep_keep(struct ledger *);
 
 /* Takes a step of cleaning, if one is due. */
 void	upkeep_clean(struct ledger *);

@@ -271,17 +271,16 @@ ledger_poll_add(struct pollfd *p, const struct channel *c)
 static int
 ledger_timeout(struct ledger *l, int idle)
 {
-	int	clean;
+	int	due;
 
 	if (charge_batch_count(l->batch) > 0)
 		return l->busy ? clock_left(l->retry, clock_mono()) : 0;
 	if (store_flush_fd(l->store) != -1)
 		return FLUSH_MS;
-	clean = clock_sooner(clean_wait(&l->clean),
+	due = clock_sooner(clean_wait(&l->clean),
 	    notices_wait(l->notices, clock_mono()));
-	if (clean == -1 || idle == -1)
-		return clean == -1 ? idle : clean;
-	return clean < idle ? clean : idle;
+	due = clock_sooner(due, history_wait(l->history, clock_mono()));
+	return clock_sooner(due, idle);
 }
 
 /* Waits for input and reads it. */
@@ -344,6 +343,7 @@ ledger_serve(struct ledger *l)
 			asked_decide(l);
 		upkeep_send_hits(l);
 		ledger_flush(l);
+		upkeep_history(l);
 		upkeep_clean(l);
 		upkeep_notices(l);
 		idle = -1;
@@ -368,6 +368,8 @@ ledger_stop(struct ledger *l)
 			(void)poll(NULL, 0, clock_left(l->retry, clock_mono()));
 	}
 	(void)charge_batch_flush(l->batch, true);
+	while (!clock_passed(deadline, clock_mono()) && upkeep_keep(l))
+		;
 	if (l->engine != NULL)
 		(void)channel_drain(l->engine, deadline);
 	(void)channel_drain(l->parent, deadline);
@@ -426,6 +428,7 @@ main(void)
 	    asked_on_overrides, l);
 	l->hits = hits_new();
 	l->notices = notices_new();
+	l->history = history_new();
 	if (l->settings->report_immediately)
 		hits_load(l->hits, l->store);
 

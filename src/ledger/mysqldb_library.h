@@ -25,7 +25,7 @@
 #define SOCKET_OF(conn)	((conn)->net.fd)
 #endif
 
-#define COLUMNS_MAX	8
+#define COLUMNS_MAX	20
 #define TEXT_MAX	4096
 #define EXACT_MAX	64	/* prepared for each number of items */
 

@@ -29,6 +29,23 @@
 	" delta bigint NOT NULL, hit bigint NOT NULL,"			\
 	" PRIMARY KEY (id, delta))" ENGINE }
 
+/* Numbers, texts of at most 255 bytes, and a longer one. */
+#define REFUSAL(number, text, longer)					\
+	"date " number " NOT NULL, number " number " NOT NULL,"		\
+	" is_first " number " NOT NULL, times " number " NOT NULL,"	\
+	" shadow " number " NOT NULL, n " number " NOT NULL,"		\
+	" recipients " number " NOT NULL, id " text " NOT NULL,"	\
+	" rule " text " NOT NULL, kind " text " NOT NULL,"		\
+	" windows " longer " NOT NULL, login " text " NOT NULL,"	\
+	" sender " text " NOT NULL, recipient " text " NOT NULL,"	\
+	" client " text " NOT NULL, client_name " text " NOT NULL,"	\
+	" state " text " NOT NULL, queue_id " text " NOT NULL,"		\
+	" instance " text " NOT NULL, PRIMARY KEY (date, number)"
+#define REFUSAL_INDEXES							\
+	"CREATE INDEX mail_refusal_id ON mail_refusal (id, date, number);" \
+	"CREATE INDEX mail_refusal_first ON mail_refusal (is_first, date," \
+	" number)"
+
 /*
  * A step runs when `column` of `table` (NULL: the table) is missing, or when
  * the column holds fewer than `width` characters or bytes. An empty statement
@@ -273,6 +290,17 @@ static const struct step	steps[] = {
 	    " NOT NULL DEFAULT ''",
 	    "ALTER TABLE mail_override ADD COLUMN reason varchar(255)" BINARY
 	    " NOT NULL DEFAULT ''" } },
+
+	/* What policyctl says of refusals. */
+	{ "mail_refusal", NULL, 0, {
+	    "CREATE TABLE mail_refusal (" REFUSAL("bigint", "text", "text")
+	    ") WITHOUT ROWID;" REFUSAL_INDEXES,
+	    "CREATE TABLE mail_refusal (" REFUSAL("bigint", "varchar(255)",
+	    "text") ");" REFUSAL_INDEXES,
+	    "CREATE TABLE mail_refusal (" REFUSAL("bigint",
+	    "varchar(255)" BINARY, "varchar(1024)" BINARY) ","
+	    " KEY mail_refusal_id (id, date, number),"
+	    " KEY mail_refusal_first (is_first, date, number))" ENGINE } },
 
 	/* Named numbers. */
 	{ "mail_state", NULL, 0, {

@@ -335,6 +335,74 @@ enum store_result	 store_left_notices(struct store *, int64_t now,
 			    void *);
 enum store_result	 store_forget_left(struct store *, int64_t now);
 
+/* --- the refusals of policyctl: table mail_refusal --- */
+
+/* A row: numbers and texts, in the order of the columns below. */
+#define STORE_REFUSAL_COLUMNS						\
+	"date, number, is_first, times, shadow, n, recipients, id,"	\
+	" rule, kind, windows, login, sender, recipient, client,"	\
+	" client_name, state, queue_id, instance"
+
+enum store_refusal_number {
+	STORE_REFUSAL_DATE,
+	STORE_REFUSAL_NUMBER,
+	STORE_REFUSAL_FIRST,
+	STORE_REFUSAL_TIMES,
+	STORE_REFUSAL_SHADOW,
+	STORE_REFUSAL_N,
+	STORE_REFUSAL_RECIPIENTS,
+	STORE_REFUSAL_NUMBERS
+};
+
+enum store_refusal_text {
+	STORE_REFUSAL_ID,
+	STORE_REFUSAL_RULE,
+	STORE_REFUSAL_KIND,
+	STORE_REFUSAL_WINDOWS,
+	STORE_REFUSAL_TEXT,	/* the first of enum refusal_text */
+	STORE_REFUSAL_TEXTS = STORE_REFUSAL_TEXT + REFUSAL_TEXT__MAX
+};
+
+struct store_refusal {
+	int64_t		 number[STORE_REFUSAL_NUMBERS];
+	const char	*text[STORE_REFUSAL_TEXTS];	/* UTF-8 without NUL */
+	size_t		 len[STORE_REFUSAL_TEXTS];
+};
+
+/*
+ * Writes rows in a transaction of their own; one whose date and number are
+ * there already is not written again. *added: how many were written.
+ */
+enum store_result	 store_add_refusals(struct store *,
+			    const struct store_refusal *, size_t,
+			    int64_t *added);
+
+/* A piece of the rows, the newest first. */
+struct store_page {
+	const char	*id;		/* only of this id; NULL: of all */
+	size_t		 idlen;
+	int64_t		 since;		/* the oldest date */
+	int64_t		 date;		/* rows before (date, number) */
+	int64_t		 number;
+	size_t		 max;		/* rows */
+};
+
+/* Calls `each` for at most `max` rows. Fewer: there are no more. */
+enum store_result	 store_refusals(struct store *,
+			    const struct store_page *,
+			    void (*each)(void *, const struct store_refusal *),
+			    void *);
+
+/*
+ * Deletes at most `max` rows: with a date outside of `kept`, or, with NULL,
+ * those that are not the first of their id and minute, the oldest first, and if
+ * there are none of these, the oldest.
+ */
+enum store_result	 store_clean_refusals(struct store *,
+			    const struct store_kept *, size_t max,
+			    int64_t *deleted);
+enum store_result	 store_count_refusals(struct store *, int64_t *);
+
 /* --- what an administrator changes --- */
 
 /* Calls `each` for every override in force at `now`. */

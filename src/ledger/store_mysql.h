@@ -67,6 +67,14 @@ enum statement {
 	NOTICE_OF,
 	NOTICES_LEFT,
 	NOTICES_DONE,
+	REFUSAL_NEW,
+	REFUSALS,
+	REFUSALS_OF,
+	REFUSALS_COUNT,
+	REFUSALS_OLD,
+	REFUSALS_AHEAD,
+	TRIM_REFUSALS,
+	TRIM_OLDEST,
 	TAKE_PICK,
 	TAKE_PICK_FREE,
 	TAKE_COPY,
@@ -231,6 +239,37 @@ uint32_t store_slot_of(const char *id, size_t idlen);
 void	store_slots_clear(struct store *);
 void	store_slots_add(struct store *, uint32_t slot);
 int	store_raise_slots(struct store *);
+
+/* --- store_mysql_history.c --- */
+
+/* MySQL uses no index for a comparison of pairs. */
+#define STORE_HISTORY_BEFORE						\
+	"date <= ? AND (date < ? OR number < ?) AND date >= ?"		\
+	" ORDER BY date DESC, number DESC LIMIT ?"
+#define STORE_HISTORY_TYPES	"nnnnnnntttttttttttt"
+
+#define STORE_HISTORY_STATEMENTS					\
+	[REFUSAL_NEW] = { "INSERT IGNORE INTO mail_refusal ("		\
+	    STORE_REFUSAL_COLUMNS ") VALUES ",				\
+	    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", ",", \
+	    NULL, NULL, true },						\
+	[REFUSALS] = { "SELECT " STORE_REFUSAL_COLUMNS " FROM mail_refusal" \
+	    " FORCE INDEX (PRIMARY) WHERE " STORE_HISTORY_BEFORE,	\
+	    NULL, NULL, NULL, STORE_HISTORY_TYPES, false },		\
+	[REFUSALS_OF] = { "SELECT " STORE_REFUSAL_COLUMNS " FROM mail_refusal" \
+	    " FORCE INDEX (mail_refusal_id) WHERE id = ? AND "		\
+	    STORE_HISTORY_BEFORE,					\
+	    NULL, NULL, NULL, STORE_HISTORY_TYPES, false },		\
+	[REFUSALS_COUNT] = { "SELECT count(*) FROM mail_refusal",	\
+	    NULL, NULL, NULL, "n", false },				\
+	[REFUSALS_OLD] = { "DELETE FROM mail_refusal WHERE date < ?"	\
+	    " ORDER BY date, number LIMIT ?", NULL, NULL, NULL, NULL, false }, \
+	[REFUSALS_AHEAD] = { "DELETE FROM mail_refusal WHERE date > ?"	\
+	    " ORDER BY date, number LIMIT ?", NULL, NULL, NULL, NULL, false }, \
+	[TRIM_REFUSALS] = { "DELETE FROM mail_refusal WHERE is_first = 0" \
+	    " ORDER BY date, number LIMIT ?", NULL, NULL, NULL, NULL, false }, \
+	[TRIM_OLDEST] = { "DELETE FROM mail_refusal"			\
+	    " ORDER BY date, number LIMIT ?", NULL, NULL, NULL, NULL, false }
 
 /* --- store_mysql_read.c: in the transaction, under the locks --- */
 

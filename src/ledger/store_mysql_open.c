@@ -184,6 +184,7 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	    " AND date <= ?", NULL, NULL, NULL, NULL, false },
 	[VALUES_GONE] = { "DELETE FROM mail_distinct WHERE id = ?",
 	    NULL, NULL, NULL, NULL, false },
+	STORE_HISTORY_STATEMENTS,
 	[TAKE_PICK] = { "SELECT seq, " FOLDED " " BY_OTHERS
 	    " ORDER BY id LIMIT ? FOR UPDATE", NULL, NULL, NULL, "nt", false },
 	[TAKE_PICK_FREE] = { "SELECT seq, " FOLDED " " BY_OTHERS

@@ -78,6 +78,14 @@
 	"DELETE FROM " table " WHERE id = $1::text"			\
 	" AND delta = $2::bigint AND hit <= 0"
 
+#define REFUSAL_BEFORE							\
+	" (date, number) < ($1::bigint, $2::bigint) AND date >= $3::bigint" \
+	" ORDER BY date DESC, number DESC LIMIT $4::bigint"
+#define REFUSALS_GONE(which)						\
+	"DELETE FROM mail_refusal WHERE (date, number) IN"		\
+	" (SELECT date, number FROM mail_refusal WHERE " which		\
+	" ORDER BY date, number LIMIT $1::bigint FOR UPDATE SKIP LOCKED)"
+
 #define FOREIGN_ID_LOWER(id)	"lower(" id " COLLATE \"C\")"
 
 /* Folds an id; the parameter is an enum foreign_fold. */
@@ -225,6 +233,20 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[NOTICES_DONE] = "UPDATE mail_notice SET told = 2 WHERE told = 0"
 	    " AND date <= $1::bigint",
 	[VALUES_GONE] = "DELETE FROM mail_distinct WHERE id = $1::text",
+	[REFUSAL_NEW] = "INSERT INTO mail_refusal (" STORE_REFUSAL_COLUMNS ")"
+	    " SELECT n[1], n[2], n[3], n[4], n[5], n[6], n[7], t[1], t[2],"
+	    " t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11], t[12]"
+	    " FROM (SELECT $1::bigint[] AS n, $2::text[] AS t) r"
+	    " ON CONFLICT DO NOTHING",
+	[REFUSALS] = "SELECT " STORE_REFUSAL_COLUMNS " FROM mail_refusal WHERE"
+	    REFUSAL_BEFORE,
+	[REFUSALS_OF] = "SELECT " STORE_REFUSAL_COLUMNS " FROM mail_refusal"
+	    " WHERE id = $5::text AND" REFUSAL_BEFORE,
+	[REFUSALS_COUNT] = "SELECT count(*) FROM mail_refusal",
+	[REFUSALS_OLD] = REFUSALS_GONE("date < $2::bigint"
+	    " OR date > $3::bigint"),
+	[TRIM_REFUSALS] = REFUSALS_GONE("is_first = 0"),
+	[TRIM_OLDEST] = REFUSALS_GONE("true"),
 	[TAKE_LIGHTLY] = "SELECT"
 	    " set_config('synchronous_commit', 'off', true)",
 	[TAKE_IN] = "WITH taken AS (UPDATE mail_count"

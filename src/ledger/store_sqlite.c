@@ -49,6 +49,12 @@ struct store_sizes	store_sizes = {
 #define HIT_GONE(table)	"DELETE FROM " table \
 			" WHERE id = ?1 AND delta = ?2 AND hit <= 0"
 
+#define REFUSAL_ORDER	" ORDER BY date DESC, number DESC LIMIT ?4"
+#define REFUSALS_GONE(which) "DELETE FROM mail_refusal" \
+			" WHERE (date, number) IN (SELECT date, number" \
+			" FROM mail_refusal WHERE " which \
+			" ORDER BY date, number LIMIT ?1)"
+
 static const char *const	statements[STATEMENT__MAX] = {
 	[DO_BEGIN] = "BEGIN IMMEDIATE",
 	[DO_READ] = "BEGIN",
@@ -177,7 +183,19 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[NOTICES_LEFT] = "SELECT login FROM mail_notice WHERE told = 0"
 	    " AND date <= ?1 ORDER BY date, login",
 	[NOTICES_DONE] = "UPDATE mail_notice SET told = 2 WHERE told = 0"
-	    " AND date <= ?1"
+	    " AND date <= ?1",
+	[REFUSAL_NEW] = "INSERT OR IGNORE INTO mail_refusal ("
+	    STORE_REFUSAL_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
+	    " ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+	[REFUSALS] = "SELECT " STORE_REFUSAL_COLUMNS " FROM mail_refusal"
+	    " WHERE (date, number) < (?1, ?2) AND date >= ?3" REFUSAL_ORDER,
+	[REFUSALS_OF] = "SELECT " STORE_REFUSAL_COLUMNS " FROM mail_refusal"
+	    " WHERE id = ?5 AND (date, number) < (?1, ?2) AND date >= ?3"
+	    REFUSAL_ORDER,
+	[REFUSALS_COUNT] = "SELECT count(*) FROM mail_refusal",
+	[REFUSALS_OLD] = REFUSALS_GONE("date < ?2 OR date > ?3"),
+	[TRIM_REFUSALS] = REFUSALS_GONE("is_first = 0"),
+	[TRIM_OLDEST] = REFUSALS_GONE("1")
 };
 
 /* --- faults --- */

@@ -1,3 +1,4 @@
+#include <poll.h>
 #include <string.h>
 
 #include "ledger/ledger.h"
@@ -5,6 +6,47 @@
 #include "lib/log.h"
 
 #define PROGRESS_NS	INT64_C(1000000000)
+
+/* --- refusals --- */
+
+/* Not while a charge waits, or while more are on their way. */
+static bool
+upkeep_is_quiet(const struct ledger *l)
+{
+	struct pollfd	p = { -1, POLLIN, 0 };
+
+	if (charge_batch_count(l->batch) > 0 || store_flush_fd(l->store) != -1)
+		return false;
+	if (l->engine != NULL)
+		p.fd = channel_fd(l->engine);
+	return poll(&p, 1, 0) == 0;
+}
+
+bool
+upkeep_keep(struct ledger *l)
+{
+	int64_t	number;
+
+	if (history_write(l->history, l->store, clock_mono(), &number) ==
+	    STORE_LOST)
+		ledger_lost(l);
+	if (number == 0)
+		return false;
+	if (l->engine != NULL) {
+		l->payload.len = 0;
+		msg_number_put(&l->payload, (uint64_t)number);
+		channel_send(l->engine, MSG_REFUSALS_KEPT, 0, &l->payload, -1);
+	}
+	return true;
+}
+
+void
+upkeep_history(struct ledger *l)
+{
+	if (history_count(l->history) > 0 && history_due(l->history,
+	    upkeep_is_quiet(l), clock_mono()))
+		(void)upkeep_keep(l);
+}
 
 /* --- cleaning --- */
 

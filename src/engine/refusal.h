@@ -1,0 +1,54 @@
+#ifndef REFUSAL_H
+#define REFUSAL_H
+
+#include <stdint.h>
+
+#include "conf/settings.h"
+#include "decision/override.h"
+#include "engine/memory.h"
+#include "engine/tell.h"
+#include "ipc/channel.h"
+#include "ipc/message.h"
+
+/*
+ * The refusals on their way to the ledger, which keeps them for policyctl. The
+ * first one of each id and minute is kept, others up to REFUSAL_MORE a second;
+ * what is beyond them is summed for each id in one more refusal. Those that the
+ * ledger has not written yet wait here, also while the database is away:
+ * bounded, those that are not the first go first, then the oldest.
+ */
+#define REFUSAL_MORE		10
+#define REFUSAL_IDS		50000	/* in a minute; others are not first */
+#define REFUSAL_WAITING		20000
+#define REFUSAL_BYTES		(16 * 1024 * 1024)
+
+/* Call it before all others. */
+void	refusal_init(void);
+
+/* Takes the settings; with history 0 nothing is kept. */
+void	refusal_use(const struct settings *);
+
+/*
+ * Keeps a refusal, and each shadow rule that would have refused. With a memory,
+ * the verdict is the memory's, as are the windows.
+ */
+void	refusal_verdict(const struct settings *, const struct msg_charge *,
+	    const struct tell_about *, const struct msg_verdict *,
+	    struct memory *);
+
+/* Keeps what a block refused; NULL: the block has ended meanwhile. */
+void	refusal_blocked(const struct tell_about *, const struct override *);
+
+/* Sets the channel to the ledger; NULL: it is lost. */
+void	refusal_channel(struct channel *);
+
+/* Sends what waits, as far as the channel accepts it. */
+void	refusal_send(void);
+
+/* Makes what was summed so far a refusal of its own, before a search. */
+void	refusal_settle(void);
+
+/* The ledger has written all up to this number. */
+void	refusal_kept(int64_t number);
+
+#endif

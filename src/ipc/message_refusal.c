@@ -1,0 +1,161 @@
+#include <string.h>
+
+#include "ipc/message.h"
+#include "ipc/wire.h"
+#include "lib/log.h"
+
+#define TIMES_LEN	8	/* bytes of `times`, at the end */
+
+static void
+texts_put(struct str *s, const char *const *text, const size_t *len)
+{
+	size_t	i;
+
+	for (i = 0; i < REFUSAL_TEXT__MAX; i++)
+		wire_put_bytes(s, text[i], len[i]);
+}
+
+static void
+texts_get(struct wire *w, const char **text, size_t *len)
+{
+	size_t	i;
+
+	for (i = 0; i < REFUSAL_TEXT__MAX; i++)
+		text[i] = wire_get_bytes(w, REFUSAL_TEXT_MAX, &len[i]);
+}
+
+void
+msg_refusal_put(struct str *s, const struct msg_refusal *m)
+{
+	size_t	i;
+
+	if (m->nwindows > LIMITS_MAX)
+		log_fatal("a refusal with %zu windows", m->nwindows);
+	wire_put_i64(s, m->number);
+	wire_put_i64(s, m->date);
+	wire_put_u8(s, m->first);
+	wire_put_u8(s, m->kind);
+	wire_put_u8(s, m->shadow);
+	wire_put_bytes(s, m->id, m->idlen);
+	wire_put_bytes(s, m->rule, m->rulelen);
+	wire_put_i64(s, m->n);
+	wire_put_i64(s, m->recipients);
+	wire_put_u8(s, (uint8_t)m->full);
+	wire_put_u8(s, (uint8_t)m->nwindows);
+	for (i = 0; i < m->nwindows; i++) {
+		wire_put_i64(s, m->window[i].limit.mails);
+		wire_put_i64(s, m->window[i].limit.seconds);
+		wire_put_i64(s, m->window[i].used);
+	}
+	texts_put(s, m->text, m->textlen);
+	wire_put_i64(s, m->times);
+}
+
+int
+msg_refusal_get(struct msg_refusal *m, const void *src, size_t len)
+{
+	struct wire	w;
+	size_t		i;
+
+	wire_init(&w, src, len);
+	m->number = wire_get_i64(&w);
+	m->date = wire_get_range(&w, 0, INT64_MAX);
+	m->first = wire_get_bool(&w);
+	if ((m->kind = wire_get_u8(&w)) >= REFUSAL_KIND__MAX)
+		wire_fail(&w);
+	m->shadow = wire_get_bool(&w);
+	m->id = wire_get_bytes(&w, CHARGE_ID_MAX, &m->idlen);
+	m->rule = wire_get_bytes(&w, REFUSAL_TEXT_MAX, &m->rulelen);
+	m->n = wire_get_range(&w, 0, INT64_MAX);
+	m->recipients = wire_get_range(&w, 0, INT64_MAX);
+	m->full = wire_get_u8(&w);
+	m->nwindows = wire_get_u8(&w);
+	if (m->nwindows > LIMITS_MAX ||
+	    (m->full >= m->nwindows && m->full > 0)) {
+		wire_fail(&w);
+		m->full = m->nwindows = 0;
+	}
+	for (i = 0; i < m->nwindows; i++) {
+		m->window[i].limit.mails = wire_get_range(&w, 0, INT64_MAX);
+		m->window[i].limit.seconds = wire_get_range(&w, 0, INT64_MAX);
+		m->window[i].used = wire_get_i64(&w);
+	}
+	texts_get(&w, m->text, m->textlen);
+	m->times = wire_get_range(&w, 1, INT64_MAX);
+	return wire_done(&w);
+}
+
+void
+msg_refusal_times(struct str *s, int64_t times)
+{
+	s->len -= TIMES_LEN;
+	wire_put_i64(s, times);
+}
+
+void
+msg_search_put(struct str *s, const struct msg_search *m)
+{
+	size_t	i;
+
+	if (m->nids > CHARGE_KEYS_MAX)
+		log_fatal("a search for %zu ids", m->nids);
+	wire_put_u32(s, m->n);
+	wire_put_i64(s, m->since);
+	wire_put_u8(s, m->only_ids);
+	wire_put_bytes(s, m->any, m->anylen);
+	texts_put(s, m->text, m->textlen);
+	wire_put_u8(s, (uint8_t)m->nids);
+	for (i = 0; i < m->nids; i++)
+		wire_put_bytes(s, m->id[i], m->idlen[i]);
+}
+
+int
+msg_search_get(struct msg_search *m, const void *src, size_t len)
+{
+	struct wire	w;
+	size_t		i;
+
+	wire_init(&w, src, len);
+	m->n = wire_get_u32(&w);
+	m->since = wire_get_range(&w, 0, INT64_MAX);
+	m->only_ids = wire_get_bool(&w);
+	m->any = wire_get_bytes(&w, CHARGE_ID_MAX, &m->anylen);
+	texts_get(&w, m->text, m->textlen);
+	m->nids = wire_get_u8(&w);
+	if (m->nids > CHARGE_KEYS_MAX) {
+		wire_fail(&w);
+		m->nids = 0;
+	}
+	for (i = 0; i < m->nids; i++)
+		m->id[i] = wire_get_bytes(&w, CHARGE_ID_MAX, &m->idlen[i]);
+	return wire_done(&w);
+}
+
+void
+msg_searched_put(struct str *s, const struct msg_searched *m)
+{
+	wire_put_u8(s, m->failed);
+	wire_put_i64(s, m->refused);
+	wire_put_i64(s, m->shadow);
+	wire_put_bytes(s, m->reason, strlen(m->reason));
+}
+
+int
+msg_searched_get(struct msg_searched *m, const void *src, size_t len)
+{
+	struct wire	 w;
+	const void	*reason;
+	size_t		 n;
+
+	wire_init(&w, src, len);
+	m->failed = wire_get_bool(&w);
+	m->refused = wire_get_range(&w, 0, INT64_MAX);
+	m->shadow = wire_get_range(&w, 0, INT64_MAX);
+	reason = wire_get_bytes(&w, sizeof(m->reason) - 1, &n);
+	if (n > 0 && memchr(reason, '\0', n) != NULL)
+		wire_fail(&w);
+	if (n > 0)
+		memcpy(m->reason, reason, n);
+	m->reason[n] = '\0';
+	return wire_done(&w);
+}
