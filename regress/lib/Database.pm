@@ -168,10 +168,11 @@ sub sql {
 	return @rows;
 }
 
-# A transaction of somebody else: the query was run in it, and it goes on until the
-# sub that is returned is called, which rolls it back or does what it is told.
-sub holding {
-	my ($self, $query) = @_;
+# A transaction of somebody else: the query was run in it by the client, a command that
+# reads statements, and it goes on until the sub that is returned is called, which rolls it
+# back or does what it is told.
+sub hold {
+	my ($begin, $query, $log, @client) = @_;
 
 	pipe(my $from, my $to) or croak "pipe: $!";
 	pipe(my $said, my $say) or croak "pipe: $!";
@@ -179,28 +180,34 @@ sub holding {
 	if ($pid == 0) {
 		open STDIN, '<&', $from;
 		open STDOUT, '>&', $say;
-		open STDERR, '>>', "$self->{dir}/log";
+		open STDERR, '>>', $log;
 		close $_ for $to, $said;
 		$ENV{PGPASSWORD} = $ENV{MYSQL_PWD} = $password;
-		# Without the query as an argument it is read from standard input.
-		my @command = $self->{client}->($self, '');
-		splice @command, -2;
-		push @command, '--unbuffered' if $self->{kind} eq 'mysql';
-		{ no warnings 'exec'; exec @command; }
+		{ no warnings 'exec'; exec @client; }
 		POSIX::_exit(127);
 	}
 	close $_ for $from, $say;
 	$to->autoflush(1);
-	print $to "BEGIN;\n$query;\nSELECT 'held';\n";
+	print $to "$begin;\n$query;\nSELECT 'held';\n";
 	my $line = '';
-	$line = <$said> // croak "$self->{name}: $query: nothing is held"
-	    until $line eq "held\n";
+	$line = <$said> // croak "$query: nothing is held" until $line eq "held\n";
 	return sub {
 		my ($end) = @_;
 		print $to $end // 'ROLLBACK', ";\n";
 		close $to;
 		waitpid $pid, 0;
 	};
+}
+
+# The same in this server.
+sub holding {
+	my ($self, $query) = @_;
+
+	# Without the query as an argument it is read from standard input.
+	my @client = $self->{client}->($self, '');
+	splice @client, -2;
+	push @client, '--unbuffered' if $self->{kind} eq 'mysql';
+	return hold('BEGIN', $query, "$self->{dir}/log", @client);
 }
 
 # Ends the connections of the daemons that come as this user.
