@@ -161,8 +161,7 @@ memstore_row_of(const struct memstore_row *r, struct store_row *row)
 }
 
 /*
- * Reads the rows after the cursor's `seen`. A first reading may stop half-way:
- * `position` is not 0 then.
+ * Reads the rows after the cursor's `seen`. A first reading may stop half-way.
  */
 static inline void
 memstore_read(struct store *s, struct store_batch *b, size_t n,
@@ -186,7 +185,6 @@ memstore_read(struct store *s, struct store_batch *b, size_t n,
 	}
 	c->seen = (int64_t)end;
 	c->loaded = c->loaded || end == s->db->nrow;
-	c->position = c->loaded ? 0 : 1;
 }
 
 enum store_result

@@ -23,6 +23,7 @@ struct cache_id {
 	struct window		 window;
 	struct store_cursor	 cursor;
 	int64_t			 since;		/* of its counts */
+	bool			 begun;		/* its first reading */
 	uint32_t		 batch;		/* last touched in */
 	uint32_t		 reading;	/* first reading */
 	uint32_t		 index;
@@ -166,6 +167,7 @@ cache_empty(struct cache *c, struct cache_id *e)
 	c->bytes -= cache_id_bytes(e);
 	window_clear(&e->window);
 	memset(&e->cursor, 0, sizeof(e->cursor));
+	e->begun = false;
 	c->bytes += cache_id_bytes(e);
 }
 
@@ -285,16 +287,12 @@ cache_index(const struct cache_id *e)
 int64_t
 cache_want(struct cache *c, struct cache_id *e, int64_t since)
 {
-	bool	begun;
-
-	begun = e->cursor.loaded || e->cursor.position != 0;
-	if (begun && since < e->since) {
+	if (e->begun && since < e->since)
 		cache_drop(c, e);
-		begun = false;
-	}
-	if (!begun)
+	if (!e->begun) {
+		e->begun = true;
 		e->since = since;
-	else if (e->cursor.loaded && since > e->since) {
+	} else if (e->cursor.loaded && since > e->since) {
 		c->bytes -= cache_id_bytes(e);
 		window_forget(&e->window, since);
 		c->bytes += cache_id_bytes(e);

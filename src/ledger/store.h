@@ -13,12 +13,21 @@
 
 /*
  * One database behind one interface; each ledger links exactly one of
- * store_sqlite.c, store_pgsql.c, store_mysql.c. A batch is one transaction:
+ * store_sqlite.c, store_pgsql.c, store_mysql.c. doc/hacking.md, "A database",
+ * says how to write another one. A batch is one transaction:
  *
  *	store_begin	locks the ids, and reads the rows that the cache lacks
  *	store_append	queues rows, store_see values, store_hit hits
  *	store_commit	writes all of them; answers may be sent only after it
  *			or, if it set *later, after store_flush
+ *
+ * What store_begin reports is committed, and complete for the touched ids: no
+ * other daemon commits rows of these ids before this batch has ended. Where a
+ * database cannot prevent that, it finds the conflict, at the commit at the
+ * latest, and the result is STORE_BUSY. After STORE_BUSY of any call the same
+ * batch may be begun again at once: what was reported stays true, and the
+ * cursors say how far. The ledger does so until the deadlines of the charges,
+ * with pauses at random.
  *
  * Ids are in their stored form (ledger/id.h). A call blocks for at most about
  * settings->db_timeout; only store_open may take longer, to upgrade tables.
@@ -52,9 +61,9 @@ struct store_row {
 
 /*
  * How much of one id the cache has. The cache stores the cursor with the id and
- * zeroes the cursor when it drops the id's counts. It reads only `loaded`, and
- * whether `position` is 0 (no first reading has begun). The store sets all
- * members. What `seen`, `position` and `base` mean depends on the store:
+ * zeroes the cursor when it drops the id's counts: then nothing is known, and
+ * the next store_begin begins a first reading. The cache reads only `loaded`.
+ * All other members are the store's own, and mean what it likes:
  *
  *			PostgreSQL, MySQL	SQLite
  *
