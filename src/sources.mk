@@ -127,9 +127,10 @@ ENGINE_ROOM_SRCS = src/engine/action.c src/engine/blocks.c src/engine/budget.c \
 		src/engine/tell.c src/engine/tell_event.c src/engine/turn.c
 LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c \
 		src/ledger/charge_gather.c src/ledger/charge_map.c \
-		src/ledger/charge_settle.c src/ledger/clean.c \
+		src/ledger/charge_settle.c src/ledger/charge_was.c \
+		src/ledger/clean.c \
 		src/ledger/history.c src/ledger/hits.c src/ledger/id.c \
-		src/ledger/lookup.c src/ledger/notices.c \
+		src/ledger/lookup.c src/ledger/notices.c src/ledger/orphans.c \
 		src/ledger/override_table.c \
 		src/ledger/schema.c src/ledger/top.c \
 		src/ledger/verdict.c \

@@ -284,7 +284,8 @@ sub charges {
 		my $seen = $distinct ? $self->identity($distinct, $r) // next : undef;
 		my $value = $self->mapped($rule,
 		    join ',', map { @key > 1 ? s/([,\\])/\\$1/gr : $_ } @values);
-		push @keys, { id => "$rule->{name}:$value", value => $value, rule => $rule->{name},
+		push @keys, { id => "$rule->{name}:$value",
+		    was => [map { "$_:$value" } @{$rule->{was} // []}], value => $value, rule => $rule->{name},
 		    n => $n, limits => $self->limits($rule, $value, @key), count => $count,
 		    seen => $seen, shadow => $rule->{shadow}, most => $rule->{max_per_mail}, report => $rule->{report} // 1,
 		    action => $rule->{action} // $s->{fail_action} };
@@ -298,30 +299,34 @@ sub charged {
 
 	return 0 if ($r->{instance} // '') eq '';
 	return sum0(map { $_->{n} } grep { $_->{instance} eq $r->{instance} &&
-	    (!defined $tag || $_->{tag} eq $tag) } @{$self->{rows}{$k->{id}} // []});
+	    (!defined $tag || $_->{tag} eq $tag) } map { @{$self->{rows}{$_} // []} }
+	    ids($k));
 }
 
 # --- windows ---
 
+# The id, and those under earlier names of the rule.
+sub ids { return ($_[0]{id}, @{$_[0]{was} // []}) }
+
 sub counts { return $_[0] >= $_[1] - $_[2] && $_[0] <= $_[1] + DAY }
 
-# What a window of so many seconds holds of an id.
+# What a window of so many seconds holds.
 sub used {
-	my ($self, $id, $now, $seconds) = @_;
+	my ($self, $k, $now, $seconds) = @_;
 
 	return sum0(map { $_->{n} } grep { counts($_->{date}, $now, $seconds) }
-	    @{$self->{rows}{$id} // []}) +
-	    grep { counts($_, $now, $seconds) } values %{$self->{seen}{$id} // {}};
+	    map { @{$self->{rows}{$_} // []} } ids($k)) +
+	    grep { counts($_, $now, $seconds) } values %{$self->{seen}{$k->{id}} // {}};
 }
 
 # The first window without room: { mails, seconds, used, new }.
 sub over {
 	my ($self, $k, $now) = @_;
-	my $granted = $self->granted($k->{id}, $now);
+	my $granted = first { $_ > 0 } map { $self->granted($_, $now) } ids($k);
 
 	for my $limit (@{$k->{limits}}) {
-		my ($mails, $seconds) = ($limit->[0] + $granted, $limit->[1]);
-		my $used = $self->used($k->{id}, $now, $seconds);
+		my ($mails, $seconds) = ($limit->[0] + ($granted // 0), $limit->[1]);
+		my $used = $self->used($k, $now, $seconds);
 		my $date = defined $k->{seen} ? $self->{seen}{$k->{id}}{$k->{seen}} : undef;
 		my $new = defined $date && counts($date, $now, $seconds) ? 0 : $k->{new};
 		next if $used + $new <= $mails || !($new || $k->{soft} && !$k->{shadow});
@@ -345,7 +350,7 @@ sub retry_after {
 	my %moment = ($now => 1);
 
 	for my $k (@keys) {
-		my @dates = (map({ $_->{date} } @{$self->{rows}{$k->{id}} // []}),
+		my @dates = (map({ $_->{date} } map { @{$self->{rows}{$_} // []} } ids($k)),
 		    values %{$self->{seen}{$k->{id}} // {}});
 		for my $limit (@{$k->{limits}}) {
 			$moment{$_ + $limit->[1] + 1} = 1 for @dates;
@@ -459,11 +464,11 @@ sub take_back {
 # from before that are is left open: they never count, as long as no clock comes back from
 # before {gone} and no window gets longer, and are not among the sums.
 sub reset {
-	my ($self, $now, $id) = @_;
+	my ($self, $now, $id, @was) = @_;
 	my $first = $now - $self->longest;
 
 	push @{$self->{rows}{$id}}, map { +{ %$_, n => -$_->{n}, instance => 'reset' } }
-	    grep { $_->{date} >= $first } @{$self->{rows}{$id} // []};
+	    grep { $_->{date} >= $first } map { @{$self->{rows}{$_} // []} } $id, @was;
 	delete $self->{seen}{$id};
 	$self->{since}{$id} = max $first, $self->{since}{$id} // $first;
 	$self->{gone} = max $self->{gone}, $now;

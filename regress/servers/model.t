@@ -292,7 +292,7 @@ sub wrong_clock {
 # Whatever case other programs wrote it in.
 sub folded {
 	my ($id) = @_;
-	my ($rule, $value) = $id =~ /\A(r\d:)?(.*)/s;
+	my ($rule, $value) = $id =~ /\A(r\d\w*:)?(.*)/s;
 	my %cases = map { $_ => 1 } $value, $w->{fold} ? (ucfirst $value, uc $value) : ();
 
 	return 'id IN (' . join(', ', map { "'" . ($rule // '') . "$_'" } sort keys %cases) . ')';
@@ -320,7 +320,7 @@ sub insertion {
 	my $columns = one_of('', '', ' (id, date, recipient_count, instance, protocol_state)');
 
 	# The case of a rule's name matters.
-	$id =~ s/\A(r\d:)?(.*)/($1 \/\/ '') . ucfirst $2/e if $w->{fold} && chance() < 0.2;
+	$id =~ s/\A(r\d\w*:)?(.*)/($1 \/\/ '') . ucfirst $2/e if $w->{fold} && chance() < 0.2;
 	return ("INSERT INTO mail_count$columns VALUES " . join(', ', map {
 	    "('$id', $_->{date}, $_->{n}, '" . ($_->{instance} || 'empty') . "', 'RCPT')" } @rows),
 	    sub { $w->{model}->insert($id, @rows) });
@@ -467,6 +467,15 @@ sub counted {
 	    { $of => $value }));
 }
 
+# The same under earlier names of the rule.
+sub earlier_ids {
+	my ($word) = @_;
+	my ($name, $value) = counted($word) =~ /\A(r\d\w*):(.*)/s or return;
+	my $rule = first { $_->{name} eq $name } @{$w->{model}{s}{rules} // []};
+
+	return map { "$_:$value" } @{$rule->{was} // []};
+}
+
 sub granted_word {
 	my $s = $w->{model}{s};
 	my $rules = $s->{rules} or return $s->{limit_by_sasl} || $s->{limit_by_sender} ?
@@ -489,9 +498,10 @@ sub grant {
 sub ungrant {
 	my $word = granted_word() // return;
 	my $model = $w->{model};
-	my $holds = $model->granted(counted($word), $w->{now}) > 0;
+	my @ids = (counted($word), earlier_ids($word));
+	my $holds = grep { $model->granted($_, $w->{now}) > 0 } @ids;
 
-	$model->override('grant', counted($word), $w->{now}, 0);
+	$model->override('grant', $_, $w->{now}, 0) for @ids;
 	policyctl($holds ? 0 : 3, 'ungrant', $word);
 }
 
@@ -500,7 +510,7 @@ sub take_back {
 
 	policyctl(0, 'reset', $word);
 	$w->{longest} = min $w->{longest}, $w->{model}->longest;
-	$w->{model}->reset($w->{now}, counted($word));
+	$w->{model}->reset($w->{now}, counted($word), earlier_ids($word));
 }
 
 sub reload {
@@ -509,6 +519,12 @@ sub reload {
 
 	$settings->{rules} = \@of if $settings->{rules};
 	my $of = one_of(@of);
+	# Another name; what counts different values has a test of its own.
+	if ($settings->{rules} && chance() < 0.3 && @{$of->{was} // []} < 4 &&
+	    ($of->{count} // '') !~ /addresses|distinct|senders/) {
+		$of->{was} = [$of->{name}, @{$of->{was} // []}];
+		$of->{name} .= 'n';
+	}
 	if ($of->{limits_by_id} && chance() < 0.5) {
 		$of->{limits_by_id} = by_id(keys %{$of->{limits_by_id}}, 'vip');
 	} else {

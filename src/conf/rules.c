@@ -15,7 +15,7 @@
 #define RULES_NAME_CHARS	"abcdefghijklmnopqrstuvwxyz" \
 				"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
-static reader	rules_key, rules_unless, rules_name;
+static reader	rules_key, rules_unless, rules_name, rules_was;
 
 static const struct reader_word	rules_counts[] = {
 	{ "recipients",		RULE_RECIPIENTS },
@@ -39,9 +39,10 @@ struct rules_field {
 
 #define AT(member)	offsetof(struct settings_rule, member)
 
-/* The member of `key` is the whole rule, since it fills two members. */
+/* The member of `key` and `was` is the whole rule: they fill two members. */
 static const struct rules_field	rules_fields[] = {
 	{ .name = "name", .type = "str", .read = rules_name, .at = AT(name) },
+	{ .name = "was", .type = "str or list of str", .read = rules_was },
 	{ .name = "key", .type = "str or list of str", .read = rules_key,
 	    .words = match_attributes },
 	{ .name = "id_sql", .type = "str", .read = reader_query,
@@ -110,6 +111,38 @@ rules_name(const struct reading *r, const struct value *v)
 		return -1;
 	}
 	return reader_string(r, v);
+}
+
+static void
+rules_clear_was(struct settings_rule *rule)
+{
+	while (rule->nwas > 0)
+		free(rule->was[--rule->nwas]);
+}
+
+static int
+rules_was(const struct reading *r, const struct value *v)
+{
+	struct settings_rule	*rule = r->out;
+	struct reading		 one = *r;
+	char			*name;
+	size_t			 n, i;
+
+	n = READER_IS_LIST(v) ? v->count : v->type == VALUE_NONE ? 0 : 1;
+	if (n > RULE_WAS_MAX) {
+		reader_fault(r, v, "names more than %d earlier names",
+		    RULE_WAS_MAX);
+		return -1;
+	}
+	rules_clear_was(rule);
+	for (i = 0; i < n; i++) {
+		name = NULL;
+		one.out = &name;
+		if (rules_name(&one, READER_IS_LIST(v) ? v->items[i] : v) == -1)
+			return -1;
+		rule->was[rule->nwas++] = name;
+	}
+	return 0;
 }
 
 static int
@@ -183,6 +216,7 @@ static void
 rules_clear_one(struct settings_rule *rule)
 {
 	free(rule->name);
+	rules_clear_was(rule);
 	free(rule->id_sql);
 	window_limits_clear(&rule->limits);
 	ids_free(rule->limits_by_id);
@@ -331,6 +365,45 @@ rules_read_one(const struct reading *r, struct settings_rule *rule,
 	rules_check(r, rule, v);
 }
 
+/* Whether this is a rule's name, or one of the first `nwas` earlier ones. */
+static bool
+rules_named(const struct settings_rule *rule, size_t nwas, const char *name)
+{
+	size_t	i;
+
+	if (rule->name != NULL && strcmp(rule->name, name) == 0)
+		return true;
+	for (i = 0; i < nwas; i++)
+		if (strcmp(rule->was[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* Two rules with one name would count each other's mail. */
+static void
+rules_check_was(const struct reading *r, const struct value *v)
+{
+	const struct settings_rule	*rules = r->settings->rules;
+	struct reading			 one = *r;
+	char				 name[32];
+	size_t				 i, j, k, nwas;
+
+	one.name = name;
+	for (i = 0; i < r->settings->nrules; i++)
+		for (j = 0; j < rules[i].nwas; j++)
+			for (k = 0; k < r->settings->nrules; k++) {
+				nwas = k < i ? rules[k].nwas : k == i ? j : 0;
+				if (!rules_named(&rules[k], nwas,
+				    rules[i].was[j]))
+					continue;
+				(void)snprintf(name, sizeof(name),
+				    "rules[%zu].was", i);
+				reader_fault(&one, value_get(v->items[i],
+				    "was"), "has a name of rules[%zu], \"%s\"",
+				    k, rules[i].was[j]);
+			}
+}
+
 int
 rules_read(const struct reading *r, const struct value *v)
 {
@@ -360,5 +433,7 @@ rules_read(const struct reading *r, const struct value *v)
 		s->nrules = i + 1;
 		rules_read_one(&one, &s->rules[i], v->items[i]);
 	}
+	if (r->faults->errors == errors)
+		rules_check_was(r, v);
 	return r->faults->errors == errors ? 0 : -1;
 }

@@ -90,6 +90,7 @@ enum rule_count {
 
 #define RULE_KEY_MAX	4		/* most attributes in one key */
 #define RULES_MAX	32
+#define RULE_WAS_MAX	4		/* most earlier names of a rule */
 
 #define SETTINGS_MAX	64	/* rows that the table may have */
 
@@ -104,6 +105,8 @@ struct settings_match {
 
 struct settings_rule {
 	char			*name;
+	char			*was[RULE_WAS_MAX];	/* earlier names */
+	size_t			 nwas;
 	enum rule_attribute	 key[RULE_KEY_MAX];
 	size_t			 nkey;
 	char			*id_sql;	/* NULL: none */

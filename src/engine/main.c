@@ -341,6 +341,17 @@ idle_ms(const struct settings *s)
 }
 
 static void
+engine_rename(const struct settings *s)
+{
+	size_t	i, j;
+
+	for (i = 0; i < s->nrules && engine.memory != NULL; i++)
+		for (j = 0; j < s->rules[i].nwas; j++)
+			memory_rename(engine.memory, s->rules[i].was[j],
+			    s->rules[i].name);
+}
+
+static void
 engine_use(struct settings *fresh)
 {
 	struct held	*old = engine.held;
@@ -360,6 +371,7 @@ engine_use(struct settings *fresh)
 		engine.memory = memory_new((size_t)fresh->memory_limit);
 	else
 		memory_resize(engine.memory, (size_t)fresh->memory_limit);
+	engine_rename(fresh);
 	control_use(engine.held, engine.memory);
 	held_drop(old);
 }

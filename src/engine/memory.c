@@ -10,6 +10,7 @@
 #include "lib/alloc.h"
 #include "lib/map.h"
 #include "lib/num.h"
+#include "lib/str.h"
 #include "lib/window.h"
 
 #define DAY		86400	/* seconds */
@@ -128,6 +129,64 @@ memory_trim(struct memory *m)
 {
 	while (memory_bytes(m) > m->max && !TAILQ_EMPTY(&m->recent))
 		id_free(m, TAILQ_FIRST(&m->recent));
+}
+
+/* --- a rule's other name --- */
+
+struct memory_renaming {
+	struct memory	*memory;
+	const char	*was;
+	const char	*name;
+};
+
+static void
+id_add_second(void *arg, int64_t when, int64_t amount)
+{
+	window_add(arg, when, amount);
+}
+
+/* What is owed to the tables is owed under the earlier name: that stays. */
+static void
+id_rename(struct memory_renaming *r, struct memory_id *id)
+{
+	struct msg_charge_key	 key = { 0 };
+	struct memory_id	*other;
+	struct str		 name;
+	size_t			 n = strlen(r->was);
+
+	str_init(&name);
+	str_addf(&name, "%s:", r->name);
+	str_add(&name, id->id + n + 1, id->len - n - 1);
+	key.id = name.data;
+	key.idlen = name.len;
+	other = id_get(r->memory, &key, map_hash(name.data, name.len));
+	window_each(&id->window, id_add_second, &other->window);
+	if (id->wait.until > other->wait.until)
+		other->wait = id->wait;
+	id_weigh(r->memory, other);
+	str_clear(&name);
+	window_clear(&id->window);
+	window_init(&id->window);
+	id->wait.until = 0;
+	id_weigh(r->memory, id);
+}
+
+void
+memory_rename(struct memory *m, const char *was, const char *name)
+{
+	struct memory_renaming	  r = { m, was, name };
+	struct memory_id	 *id, **list;
+	size_t			  n = 0, len = strlen(was), i;
+
+	list = alloc_zero(map_count(m->ids) + 1, sizeof(list[0]));
+	TAILQ_FOREACH(id, &m->recent, entry)
+		if (id->len > len && id->id[len] == ':' &&
+		    memcmp(id->id, was, len) == 0)
+			list[n++] = id;
+	for (i = 0; i < n; i++)
+		id_rename(&r, list[i]);
+	free(list);
+	memory_trim(m);
 }
 
 /* --- charges --- */

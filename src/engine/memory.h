@@ -26,6 +26,13 @@ size_t		 memory_bytes(const struct memory *);
 void		 memory_again(struct memory *, const struct msg_charge *,
 		    struct msg_verdict *, int64_t now);
 
+/*
+ * After a reload: counts that are known under an earlier name of a rule, such
+ * as "old", go on under its name.
+ */
+void		 memory_rename(struct memory *, const char *was,
+		    const char *name);
+
 /* Learns the ledger's verdict on a charge at `now` (seconds since 1970). */
 void		 memory_learn(struct memory *, const struct msg_charge *,
 		    const struct msg_verdict *, int64_t now);

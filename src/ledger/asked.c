@@ -1,4 +1,5 @@
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "ledger/id.h"
@@ -9,6 +10,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
+#define OVERRIDES_MAX	(CHARGE_KEYS_MAX * (1 + RULE_WAS_MAX))
 #define QUESTIONS_MOST	256		/* in the batch, of policyctl */
 
 /* --- charges --- */
@@ -273,14 +275,43 @@ asked_map(struct ledger *l, struct override *o, char room[ID_STORED_MAX + 1],
 	return !unknown;
 }
 
+/*
+ * Adds the same for the ids under earlier names of their rules, so that a grant
+ * that was made under one of those ends too. Returns how many there are now.
+ */
+static size_t
+asked_earlier(struct ledger *l, struct override *list, size_t n)
+{
+	static char			 id[OVERRIDES_MAX][ID_STORED_MAX + 1];
+	const struct settings_rule	*rule;
+	size_t				 had = n, bare, i, j;
+	int				 len;
+
+	for (i = 0; i < had; i++) {
+		rule = whose_rule(l->settings, list[i].id, list[i].idlen);
+		bare = whose_bare(list[i].id, list[i].idlen);
+		for (j = 0; rule != NULL && j < rule->nwas; j++) {
+			len = snprintf(id[n], sizeof(id[n]), "%s:%.*s",
+			    rule->was[j], (int)(list[i].idlen - bare),
+			    list[i].id + bare);
+			if (len > ID_STORED_MAX)
+				continue;
+			list[n] = list[i];
+			list[n].id = id[n];
+			list[n++].idlen = (size_t)len;
+		}
+	}
+	return n;
+}
+
 static enum override_result
 asked_override(struct ledger *l, const struct msg_override *m, int64_t now,
     struct msg_overridden *told)
 {
 	static char		hashed[CHARGE_KEYS_MAX][ID_STORED_MAX + 1];
-	struct override		list[CHARGE_KEYS_MAX], *o;
+	struct override		list[OVERRIDES_MAX], *o;
 	enum override_result	result;
-	size_t			i;
+	size_t			n, i;
 	bool			lost;
 
 	told->nids = 0;
@@ -300,15 +331,17 @@ asked_override(struct ledger *l, const struct msg_override *m, int64_t now,
 		o->reason = m->reason;
 		o->reasonlen = m->reasonlen;
 	}
+	n = m->nids;
+	if (m->kind == OVERRIDE_GRANT && m->until == 0)
+		n = asked_earlier(l, list, n);
 	result = override_table_set(charge_batch_overrides(l->batch), l->store,
-	    list, m->nids, now, &lost);
+	    list, n, now, &lost);
 	if (lost)
 		ledger_lost(l);
 	if (result == OVERRIDE_FAILED)
 		log_warning("%s: %s", store_description(l->store),
 		    store_error(l->store));
-	for (i = 0; i < m->nids && result == OVERRIDE_DONE &&
-	    l->engine != NULL; i++)
+	for (i = 0; i < n && result == OVERRIDE_DONE && l->engine != NULL; i++)
 		asked_override_put(l, &list[i]);
 	return result;
 }

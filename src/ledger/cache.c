@@ -495,6 +495,17 @@ cache_each(struct cache *c, size_t most,
 	}
 }
 
+const struct window *
+cache_peek(const struct cache *c, const char *id, size_t idlen)
+{
+	const struct cache_id	*e;
+
+	e = (const struct cache_id *)map_find(c->map, cache_hash(id, idlen), id,
+	    idlen);
+	return e != NULL && e->reading > c->last_void && e->cursor.loaded ?
+	    &e->window : NULL;
+}
+
 static void
 cache_count(void *arg, int64_t when, int64_t amount)
 {

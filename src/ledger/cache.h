@@ -79,6 +79,10 @@ void		 cache_each(struct cache *, size_t most, void (*each)(void *,
 		    const char *id, size_t idlen, const struct window *),
 		    void *);
 
+/* The counts of an id, if they are loaded; NULL: they are not. */
+const struct window	*cache_peek(const struct cache *, const char *id,
+			    size_t idlen);
+
 /* The index that the caller gave the id in the running batch. */
 void		 cache_set_index(struct cache_id *, size_t);
 size_t		 cache_index(const struct cache_id *);

@@ -68,6 +68,7 @@ static void
 charge_free(struct charge_batch *b, struct verdict_charge *c)
 {
 	free(c->weighed);
+	free(c->was);
 	if (c->size > USUAL || b->spares == SPARES) {
 		free(c);
 		return;
@@ -238,6 +239,7 @@ charge_take(struct charge_batch *b, uint64_t request, const void *payload,
 	c->statelen = 0;
 	for (i = 0; i < m->nkeys; i++)
 		charge_key(&c->keys[i], &m->keys[i], &limit, &at);
+	charge_was(c, b->settings, m->keys);
 	c->instancelen = m->instancelen;
 	c->instance = charge_store_id(&at, m->instance, &c->instancelen);
 	charge_subject(c, m, &at);
@@ -344,6 +346,9 @@ charge_ready(const struct verdict_charge *c)
 
 	for (i = 0; i < c->nkeys; i++)
 		if (!cache_cursor(c->keys[i].id)->loaded)
+			return false;
+	for (i = 0; i < c->nwas; i++)
+		if (!cache_cursor(c->was[i].cached)->loaded)
 			return false;
 	return true;
 }

@@ -51,6 +51,18 @@ void			 charge_unavailable(struct msg_verdict *);
 void			 charge_give_up(struct charge_batch *,
 			    struct verdict_charge *);
 
+/* --- charge_was.c --- */
+
+/*
+ * Sets the ids of the keys under earlier names of their rules; the second, once
+ * id_sql has replaced ids.
+ */
+void			 charge_was(struct verdict_charge *,
+			    const struct settings *,
+			    const struct msg_charge_key *);
+void			 charge_was_again(struct verdict_charge *,
+			    const struct settings *);
+
 /* --- charge_map.c --- */
 
 /*

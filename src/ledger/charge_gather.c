@@ -6,39 +6,42 @@
 #include "lib/alloc.h"
 #include "lib/num.h"
 
-static void
-charge_touch(struct charge_batch *b, struct verdict_key *k)
+static struct cache_id *
+charge_touch(struct charge_batch *b, uint64_t hash, const char *id,
+    size_t idlen)
 {
 	struct store_touch	*touch;
+	struct cache_id		*cached;
 	bool			 first;
 
-	k->id = cache_touch(b->cache, k->hash, k->charge.id, k->charge.idlen,
-	    &first);
+	cached = cache_touch(b->cache, hash, id, idlen, &first);
 	if (!first)
-		return;
+		return cached;
 	if (b->ntouch == b->touches) {
 		b->touches = b->touches == 0 ? 64 : b->touches * 2;
 		b->touch = alloc_resize(b->touch, b->touches,
 		    sizeof(b->touch[0]));
 		b->id = alloc_resize(b->id, b->touches, sizeof(b->id[0]));
 	}
-	cache_set_index(k->id, b->ntouch);
-	b->id[b->ntouch] = k->id;
+	cache_set_index(cached, b->ntouch);
+	b->id[b->ntouch] = cached;
 	touch = &b->touch[b->ntouch++];
-	touch->id = cache_name(k->id, &touch->idlen);
+	touch->id = cache_name(cached, &touch->idlen);
 	touch->since = INT64_MAX;
-	touch->cursor = cache_cursor(k->id);
+	touch->cursor = cache_cursor(cached);
+	return cached;
 }
 
 /*
- * The oldest second that this key needs, so that one first reading serves all
- * charges of the id. An instance may be older than every window: its charges
- * are read as far back as instances are remembered.
+ * The oldest second that this key needs of an id, so that one first reading
+ * serves all charges of the id. An instance may be older than every window: its
+ * charges are read as far back as instances are remembered.
  */
 static void
-charge_since(struct charge_batch *b, const struct verdict_key *k, int64_t now)
+charge_since(struct charge_batch *b, const struct verdict_key *k,
+    const struct cache_id *id, int64_t now)
 {
-	struct store_touch	*touch = &b->touch[cache_index(k->id)];
+	struct store_touch	*touch = &b->touch[cache_index(id)];
 	int64_t			 longest, since;
 
 	longest = verdict_longest(k, settings_longest_window(b->settings));
@@ -65,7 +68,8 @@ charge_value_order(const void *a, const void *b)
 }
 
 static void
-charge_add_value(struct charge_batch *b, const struct msg_charge_key *k)
+charge_add_value(struct charge_batch *b, const struct msg_charge_key *k,
+    const char *id, size_t idlen)
 {
 	struct store_value	*value;
 
@@ -77,11 +81,27 @@ charge_add_value(struct charge_batch *b, const struct msg_charge_key *k)
 		    sizeof(b->value[0]));
 	}
 	value = &b->value[b->nvalue++];
-	value->id = k->id;
-	value->idlen = k->idlen;
+	value->id = id;
+	value->idlen = idlen;
 	value->value = k->value;
 	value->valuelen = k->valuelen;
 	value->date = -1;
+}
+
+static struct store_value *
+charge_value(struct charge_batch *b, const struct msg_charge_key *k,
+    const char *id, size_t idlen)
+{
+	struct store_value	 wanted;
+
+	if (k->kind != CHARGE_DISTINCT)
+		return NULL;
+	wanted.id = id;
+	wanted.idlen = idlen;
+	wanted.value = k->value;
+	wanted.valuelen = k->valuelen;
+	return bsearch(&wanted, b->value, b->nvalue, sizeof(wanted),
+	    charge_value_order);
 }
 
 /* Sorts the values, each once, and points every key to its value. */
@@ -89,7 +109,8 @@ static void
 charge_values(struct charge_batch *b)
 {
 	struct verdict_charge	*c;
-	struct store_value	 wanted;
+	struct verdict_key	*k;
+	struct verdict_was	*w;
 	size_t			 i, n = 0;
 
 	if (b->nvalue == 0)
@@ -100,17 +121,18 @@ charge_values(struct charge_batch *b)
 		    charge_value_order(&b->value[n - 1], &b->value[i]) != 0)
 			b->value[n++] = b->value[i];
 	b->nvalue = n;
-	TAILQ_FOREACH(c, &b->waiting, entry)
+	TAILQ_FOREACH(c, &b->waiting, entry) {
 		for (i = 0; i < c->nkeys; i++) {
-			if (c->keys[i].charge.kind != CHARGE_DISTINCT)
-				continue;
-			wanted.id = c->keys[i].charge.id;
-			wanted.idlen = c->keys[i].charge.idlen;
-			wanted.value = c->keys[i].charge.value;
-			wanted.valuelen = c->keys[i].charge.valuelen;
-			c->keys[i].value = bsearch(&wanted, b->value, b->nvalue,
-			    sizeof(wanted), charge_value_order);
+			k = &c->keys[i];
+			k->value = charge_value(b, &k->charge, k->charge.id,
+			    k->charge.idlen);
 		}
+		for (i = 0; i < c->nwas; i++) {
+			w = &c->was[i];
+			w->value = charge_value(b, &c->keys[w->key].charge,
+			    w->id, w->idlen);
+		}
+	}
 }
 
 /* Prefetches everything that the batch will look up in the cache. */
@@ -119,15 +141,23 @@ charge_ahead(struct charge_batch *b)
 {
 	struct verdict_charge	*c;
 	struct verdict_key	*k;
+	struct verdict_was	*w;
 	size_t			 i;
 
-	TAILQ_FOREACH(c, &b->waiting, entry)
+	TAILQ_FOREACH(c, &b->waiting, entry) {
 		for (i = 0; i < c->nkeys; i++) {
 			k = &c->keys[i];
 			k->hash = cache_hash(k->charge.id, k->charge.idlen);
 			instance_see(&k->seen, k->hash, c->instance,
 			    c->instancelen, c->tag);
 		}
+		for (i = 0; i < c->nwas; i++) {
+			w = &c->was[i];
+			w->hash = cache_hash(w->id, w->idlen);
+			instance_see(&w->seen, w->hash, c->instance,
+			    c->instancelen, c->tag);
+		}
+	}
 	TAILQ_FOREACH(c, &b->waiting, entry)
 		for (i = 0; i < c->nkeys; i++) {
 			cache_ahead(b->cache, c->keys[i].hash);
@@ -148,6 +178,23 @@ charge_remember(struct charge_batch *b, int64_t now)
 		b->longest = longest;
 }
 
+/* The ids under earlier names of the rules are read, and never written to. */
+static void
+charge_touch_was(struct charge_batch *b)
+{
+	struct verdict_charge	*c;
+	struct verdict_was	*w;
+	size_t			 i;
+
+	TAILQ_FOREACH(c, &b->waiting, entry)
+		for (i = 0; i < c->nwas; i++) {
+			w = &c->was[i];
+			w->cached = charge_touch(b, w->hash, w->id, w->idlen);
+			charge_add_value(b, &c->keys[w->key].charge, w->id,
+			    w->idlen);
+		}
+}
+
 enum store_result
 charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
 {
@@ -165,13 +212,16 @@ charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
 	TAILQ_FOREACH(c, &b->waiting, entry)
 		for (i = 0; i < c->nkeys; i++) {
 			k = &c->keys[i];
-			charge_touch(b, k);
-			charge_add_value(b, &k->charge);
+			k->id = charge_touch(b, k->hash, k->charge.id,
+			    k->charge.idlen);
+			charge_add_value(b, &k->charge, k->charge.id,
+			    k->charge.idlen);
 			k->sql = k->charge.sql ?
 			    lookup_want(b->limits, k->charge.rule, k->charge.id,
 				k->charge.idlen) :
 			    NULL;
 		}
+	charge_touch_was(b);
 	charge_values(b);
 	if ((result = lookup_ask(b->limits, b->store)) != STORE_OK ||
 	    (result = override_table_refresh(b->overrides, b->store, now,
@@ -181,8 +231,12 @@ charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
 	TAILQ_FOREACH(c, &b->waiting, entry)
 		for (i = 0; i < c->nkeys; i++) {
 			window_ahead(cache_window(c->keys[i].id));
-			charge_since(b, &c->keys[i], now);
+			charge_since(b, &c->keys[i], c->keys[i].id, now);
 		}
+	TAILQ_FOREACH(c, &b->waiting, entry)
+		for (i = 0; i < c->nwas; i++)
+			charge_since(b, &c->keys[c->was[i].key],
+			    c->was[i].cached, now);
 	for (i = 0; i < b->ntouch; i++)
 		b->touch[i].since = cache_want(b->cache, b->id[i],
 		    b->touch[i].since);

@@ -56,6 +56,7 @@ charge_map_one(struct charge_batch *b, struct verdict_charge *c)
 			return false;
 		charge_map_key(b, k, e);
 	}
+	charge_was_again(c, b->settings);
 	return true;
 }
 

@@ -224,8 +224,8 @@ hits_on_row(void *arg, const char *id, size_t idlen, int64_t seconds,
 	if ((rule = whose_rule(h->settings, id, idlen)) != NULL) {
 		m.rule = rule->name;
 		m.rulelen = strlen(rule->name);
-		m.id += m.rulelen + 1;
-		m.idlen -= m.rulelen + 1;
+		m.id += whose_bare(id, idlen);
+		m.idlen -= whose_bare(id, idlen);
 	}
 	m.mails = hits_limit(h, rule, id, idlen, seconds);
 	m.seconds = seconds;

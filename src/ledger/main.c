@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ledger/ledger.h"
+#include "ledger/orphans.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 
@@ -213,6 +214,9 @@ static const struct {
 static void
 ledger_reload(struct ledger *l, struct settings *fresh)
 {
+	if (l->engine != NULL)
+		orphans_tell(l->settings, fresh, l->cache, override_table_list(
+		    charge_batch_overrides(l->batch)), clock_wall());
 	charge_batch_settings(l->batch, fresh);
 	lookup_settings(l->limits, fresh);
 	lookup_settings(l->ids, fresh);

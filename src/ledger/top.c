@@ -1,5 +1,7 @@
+#include <stdio.h>
 #include <string.h>
 
+#include "ledger/id.h"
 #include "ledger/top.h"
 #include "ledger/whose.h"
 #include "lib/num.h"
@@ -10,6 +12,7 @@ struct top {
 	struct msg_topped	*told;
 	const struct msg_top	*wanted;
 	size_t			 most;
+	const struct cache	*cache;
 	struct lookup		*lookup;
 	const struct override_list *overrides;
 	const struct settings	*settings;
@@ -67,11 +70,10 @@ top_is_wanted(const struct top *t, const struct settings_rule *rule)
 }
 
 static void
-top_on_id(void *arg, const char *id, size_t idlen, const struct window *window)
+top_look(struct top *t, const struct settings_rule *rule, const char *id,
+    size_t idlen, const struct window *window)
 {
-	struct top		*t = arg;
 	struct msg_top_id	 best, this;
-	const struct settings_rule *rule = whose_rule(t->settings, id, idlen);
 	const struct limits	*limits;
 	struct limits		 one = { 1, NULL };
 	const struct override	*grant;
@@ -109,6 +111,55 @@ top_on_id(void *arg, const char *id, size_t idlen, const struct window *window)
 	top_keep(t, &best);
 }
 
+/* The counts of an id under another name of its rule. */
+static const struct window *
+top_named(const struct top *t, const char *name, const char *id, size_t idlen)
+{
+	char	other[2 * ID_STORED_MAX];
+	size_t	bare = whose_bare(id, idlen);
+	int	n;
+
+	n = snprintf(other, sizeof(other), "%s:%.*s", name,
+	    (int)(idlen - bare), id + bare);
+	return n > ID_STORED_MAX ? NULL :
+	    cache_peek(t->cache, other, (size_t)n);
+}
+
+static void
+top_add_second(void *arg, int64_t when, int64_t amount)
+{
+	window_add(arg, when, amount);
+}
+
+/*
+ * An id is listed with its counts under earlier names of its rule (`was`), and
+ * not for itself under one of those.
+ */
+static void
+top_on_id(void *arg, const char *id, size_t idlen, const struct window *window)
+{
+	struct top		*t = arg;
+	const struct settings_rule *rule = whose_rule(t->settings, id, idlen);
+	const struct window	*other;
+	struct window		 sum;
+	size_t			 i;
+
+	if (rule == NULL || rule->nwas == 0) {
+		top_look(t, rule, id, idlen, window);
+		return;
+	}
+	if (whose_was(rule, id, idlen) &&
+	    top_named(t, rule->name, id, idlen) != NULL)
+		return;
+	window_init(&sum);
+	window_each(window, top_add_second, &sum);
+	for (i = 0; i < rule->nwas && !whose_was(rule, id, idlen); i++)
+		if ((other = top_named(t, rule->was[i], id, idlen)) != NULL)
+			window_each(other, top_add_second, &sum);
+	top_look(t, rule, id, idlen, &sum);
+	window_clear(&sum);
+}
+
 void
 top_find(struct msg_topped *told, const struct msg_top *wanted,
     struct cache *cache, struct lookup *lookup,
@@ -120,6 +171,7 @@ top_find(struct msg_topped *told, const struct msg_top *wanted,
 	t.told = told;
 	t.wanted = wanted;
 	t.most = wanted->n < TOP_MAX ? wanted->n : TOP_MAX;
+	t.cache = cache;
 	t.lookup = lookup;
 	t.overrides = overrides;
 	t.settings = settings;

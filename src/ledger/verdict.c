@@ -108,24 +108,25 @@ verdict_on_second(void *arg, int64_t when, int64_t amount)
 
 /* Forgets all values of this id. */
 static void
-verdict_forget(struct verdict_context *ctx, const struct verdict_key *k)
+verdict_forget(struct verdict_context *ctx, const char *id, size_t idlen)
 {
 	struct store_value	*v;
 	size_t			 i;
 
-	ctx->result = store_forget_values(ctx->store, k->charge.id,
-	    k->charge.idlen);
+	if (ctx->result != STORE_OK)
+		return;
+	ctx->result = store_forget_values(ctx->store, id, idlen);
 	for (i = 0; i < ctx->nvalue; i++) {
 		v = &ctx->value[i];
-		if (v->idlen == k->charge.idlen &&
-		    memcmp(v->id, k->charge.id, v->idlen) == 0)
+		if (v->idlen == idlen && memcmp(v->id, id, idlen) == 0)
 			v->date = -1;
 	}
 }
 
 /*
  * Takes back each second's amount at that second, so that the sum is 0 in a
- * window of any length, now and later.
+ * window of any length, now and later. What counts under earlier names of the
+ * rule is taken back under the present one.
  */
 static void
 verdict_reset(struct verdict_context *ctx, struct verdict_charge *c)
@@ -142,9 +143,16 @@ verdict_reset(struct verdict_context *ctx, struct verdict_charge *c)
 	for (i = 0; i < c->nkeys && ctx->result == STORE_OK; i++) {
 		k = &c->keys[i];
 		c->weighed->keys[i].amount = 0;
-		verdict_forget(ctx, k);
+		verdict_forget(ctx, k->charge.id, k->charge.idlen);
 		memset(&s, 0, sizeof(s));
 		window_each(cache_window(k->id), verdict_on_second, &s);
+		for (j = 0; j < c->nwas; j++) {
+			if (c->was[j].key != i)
+				continue;
+			verdict_forget(ctx, c->was[j].id, c->was[j].idlen);
+			window_each(cache_window(c->was[j].cached),
+			    verdict_on_second, &s);
+		}
 		for (j = 0; j < s.count; j++) {
 			c->weighed->keys[i].amount =
 			    num_add_clamp(c->weighed->keys[i].amount,
@@ -223,11 +231,79 @@ verdict_know(const struct verdict_context *ctx, const struct verdict_charge *c,
 	d->wait.until = 0;
 }
 
+static void
+verdict_merge_second(void *arg, int64_t when, int64_t amount)
+{
+	window_add(arg, when, amount);
+}
+
+/*
+ * Adds what is known of a key under an earlier name of its rule. Until that has
+ * left the key's windows, the cost of a decision grows with their seconds.
+ */
+static void
+verdict_know_was(struct verdict_context *ctx, const struct verdict_charge *c,
+    const struct verdict_was *w, struct decision_key *d)
+{
+	const struct window	*window = cache_window(w->cached);
+	struct window		*merged = &ctx->merged[w->key];
+	const struct override	*grant;
+
+	grant = override_find(ctx->overrides, OVERRIDE_GRANT, w->id, w->idlen,
+	    ctx->now);
+	if (grant != NULL && d->granted == 0) {
+		d->granted = grant->amount;
+		d->granted_until = grant->until;
+	}
+	if (c->instancelen > 0)
+		d->charged = num_add_clamp(d->charged,
+		    cache_charged(ctx->cache, &w->seen));
+	if (cache_tag_seen(ctx->cache, &w->seen))
+		d->repeated = true;
+	if (w->value != NULL && w->value->date > d->seen)
+		d->seen = w->value->date;
+	if (window_newest(window) == INT64_MIN)
+		return;
+	if (d->window != merged) {
+		window_init(merged);
+		window_each(d->window, verdict_merge_second, merged);
+		d->window = merged;
+	}
+	window_each(window, verdict_merge_second, merged);
+}
+
+static void
+verdict_know_all(struct verdict_context *ctx, const struct verdict_charge *c)
+{
+	struct decision	*d = &ctx->decision;
+	size_t		 i;
+
+	for (i = 0; i < c->nkeys; i++)
+		verdict_know(ctx, c, &c->keys[i], &d->key[i]);
+	for (i = 0; i < c->nwas; i++)
+		verdict_know_was(ctx, c, &c->was[i], &d->key[c->was[i].key]);
+}
+
+/* Frees what verdict_know_was merged. */
+static void
+verdict_forget_merged(struct verdict_context *ctx,
+    const struct verdict_charge *c)
+{
+	struct decision_key	*d;
+	size_t			 i;
+
+	for (i = 0; i < c->nwas; i++) {
+		d = &ctx->decision.key[c->was[i].key];
+		if (d->window == &ctx->merged[c->was[i].key])
+			window_clear(&ctx->merged[c->was[i].key]);
+		d->window = NULL;
+	}
+}
+
 void
 verdict_decide(struct verdict_context *ctx, struct verdict_charge *c)
 {
 	struct decision	*d = &ctx->decision;
-	size_t		 i;
 
 	ctx->nhits = 0;
 	if (c->reset) {
@@ -245,13 +321,13 @@ verdict_decide(struct verdict_context *ctx, struct verdict_charge *c)
 	d->tag = c->tag;
 	d->now = ctx->now;
 	d->nkeys = c->nkeys;
-	for (i = 0; i < c->nkeys; i++)
-		verdict_know(ctx, c, &c->keys[i], &d->key[i]);
+	verdict_know_all(ctx, c);
 	decision_make(d, &c->verdict);
-	if (c->weighed != NULL) {
+	if (c->weighed != NULL)
 		decision_weigh(d, c->weighed);
+	verdict_forget_merged(ctx, c);
+	if (c->weighed != NULL)
 		return;
-	}
 	if (c->verdict.verdict == VERDICT_ACCEPTED)
 		verdict_record(ctx, c);
 	else if (decision_takes_back(d, &c->verdict))

@@ -6,6 +6,7 @@
 #include "decision/decision.h"
 #include "ipc/message.h"
 #include "ledger/cache.h"
+#include "ledger/id.h"
 #include "ledger/lookup.h"
 #include "ledger/override_table.h"
 #include "ledger/store.h"
@@ -32,6 +33,17 @@ struct verdict_key {
 	struct store_value	*value;		/* CHARGE_DISTINCT */
 };
 
+/* The id of a key under an earlier name of its rule: its counts count too. */
+struct verdict_was {
+	size_t			 key;
+	size_t			 idlen;
+	char			 id[ID_STORED_MAX];
+	uint64_t		 hash;
+	struct cache_id		*cached;
+	struct instance_seen	 seen;
+	struct store_value	*value;		/* CHARGE_DISTINCT */
+};
+
 /* A hit of a window, for the report and for immediate mails. */
 struct verdict_hit {
 	enum hit_kind			 kind;
@@ -55,6 +67,8 @@ struct verdict_charge {
 	struct msg_verdict		 verdict;
 	struct msg_weighed		*weighed;	/* NULL: not weighed */
 	bool				 reset;
+	size_t				 nwas;
+	struct verdict_was		*was;		/* in the keys' order */
 	size_t				 nkeys;
 	struct verdict_key		 keys[];
 };
@@ -69,6 +83,8 @@ struct verdict_context {
 	size_t			 nvalue;
 	enum store_result	 result;	/* of calls of the store */
 	struct decision		 decision;	/* on this charge */
+	/* For each key with counts under earlier names: all its counts. */
+	struct window		 merged[CHARGE_KEYS_MAX];
 	/* Those of its hits and warnings that go into the report. */
 	struct verdict_hit	 hits[(2 + LIMITS_MAX) * CHARGE_KEYS_MAX];
 	size_t			 nhits;

@@ -2,21 +2,44 @@
 
 #include "ledger/whose.h"
 
+static bool
+whose_begins(const char *id, size_t idlen, const char *name)
+{
+	size_t	len = strlen(name);
+
+	return len < idlen && id[len] == ':' && memcmp(id, name, len) == 0;
+}
+
+/* Names have no colons, so an id begins with one at the most. */
 const struct settings_rule *
 whose_rule(const struct settings *s, const char *id, size_t idlen)
 {
-	const struct settings_rule	*best = NULL;
-	size_t				 i, len, longest = 0;
+	const struct settings_rule	*rule;
+	size_t				 i, j;
 
 	for (i = 0; i < s->nrules; i++) {
-		len = strlen(s->rules[i].name);
-		if (len < idlen && id[len] == ':' &&
-		    memcmp(id, s->rules[i].name, len) == 0 && len >= longest) {
-			best = &s->rules[i];
-			longest = len;
-		}
+		rule = &s->rules[i];
+		if (whose_begins(id, idlen, rule->name))
+			return rule;
+		for (j = 0; j < rule->nwas; j++)
+			if (whose_begins(id, idlen, rule->was[j]))
+				return rule;
 	}
-	return best;
+	return NULL;
+}
+
+bool
+whose_was(const struct settings_rule *rule, const char *id, size_t idlen)
+{
+	return !whose_begins(id, idlen, rule->name);
+}
+
+size_t
+whose_bare(const char *id, size_t idlen)
+{
+	const char	*colon = memchr(id, ':', idlen);
+
+	return colon != NULL ? (size_t)(colon - id) + 1 : 0;
 }
 
 const struct limits *
@@ -28,13 +51,14 @@ whose_limits(const struct settings *s, struct lookup *lookup,
 	const struct limits		*limits = NULL, *otherwise = &s->limits;
 	size_t				 bare = 0;
 
-	sql = lookup_find(lookup, rule == NULL ? 0 :
+	sql = rule != NULL && whose_was(rule, id, idlen) ? NULL :
+	    lookup_find(lookup, rule == NULL ? 0 :
 	    (uint16_t)(rule - s->rules), id, idlen);
 	if (sql != NULL)
 		limits = lookup_of(sql);
 	if (rule != NULL) {
 		/* The entries of limits_by_id are without the rule's name. */
-		bare = strlen(rule->name) + 1;
+		bare = whose_bare(id, idlen);
 		by_id = rule->limits_by_id;
 		otherwise = &rule->limits;
 	}

@@ -1,6 +1,7 @@
 #ifndef WHOSE_H
 #define WHOSE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "conf/settings.h"
@@ -8,9 +9,17 @@
 
 /* What a stored id means by the current settings. Pure. */
 
-/* The rule whose name the id begins with; the longest name, if several fit. */
+/* The rule whose name, or an earlier one of it (`was`), the id begins with. */
 const struct settings_rule	*whose_rule(const struct settings *,
 				    const char *id, size_t idlen);
+
+/*
+ * Of an id with a rule: whether it begins with an earlier name; where its value
+ * begins.
+ */
+bool				 whose_was(const struct settings_rule *,
+				    const char *id, size_t idlen);
+size_t				 whose_bare(const char *id, size_t idlen);
 
 /*
  * The limits that apply to the id; `rule` is whose_rule's. Limits from SQL only

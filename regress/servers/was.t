@@ -1,0 +1,167 @@
+#!/usr/bin/perl
+# A rule that gets another name, and says so by `was`, goes on with its counts, values and
+# grants, on each database and in the memory. One that does not says what it leaves.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use Ctl qw(ctl);
+use Database;
+use Fault qw(lock_database);
+use Policyd qw(wait_until need have_command True);
+
+need(have_command('sqlite3'), 'no sqlite3 to look into the database with');
+
+my ($db, $d);
+
+sub sql { return defined $db ? $db->sql($_[0]) : $d->sql($_[0]) }
+sub recorded { return ($db // $d)->recorded($_[0]) }
+sub mail { my ($login, %more) = @_; return $d->ask(sasl_username => $login, %more) }
+
+sub rule {
+	my ($name, %more) = @_;
+
+	return { name => $name, key => 'sasl_username', limits => [[3, 3600]], %more };
+}
+
+sub start {
+	my (%more) = @_;
+
+	$d = Policyd->start(config => { $db ? $db->config : (), debug => True,
+	    fail_action => '450 4.7.1 {rule} {id} {used}', rules => [rule('old')], %more });
+}
+
+sub rules {
+	$d->write_config({ %{$d->{config}}, rules => [@_] });
+	is((ctl($d, 'reload'))[0], 0, 'reload');
+}
+
+sub ends {
+	$d->ends_well;
+	sql("DELETE FROM $_") for $db ? qw(mail_count limit_report mail_override
+	    mail_distinct) : ();
+}
+
+sub counts_go_on {
+	start();
+	is(mail('bob', instance => 'i1', recipient_count => 2), 'dunno', 'two under the old name');
+	rules(rule('new', was => ['old']));
+	is(mail('bob', instance => 'i1', recipient_count => 2), 'dunno', 'the same mail again');
+	is(mail('bob', instance => 'i2'), 'dunno', 'one more under the new name');
+	is(mail('bob', instance => 'i3'), '450 4.7.1 new bob 3', 'and no more');
+	is(recorded('old:bob'), 2, 'what was recorded stays');
+	is(recorded('new:bob'), 1, 'and the new is under the new name');
+	like((ctl($d, 'show', 'bob'))[1], qr/\Anew:bob\n +3 of +3 /, 'show');
+	like((ctl($d, 'top'))[1], qr/  1 of 1 id\n.*\n +3 +3  1 h .*  new:bob\n\z/, 'top');
+	$d->restart;
+	is(mail('bob', instance => 'i4'), '450 4.7.1 new bob 3', 'after a restart too');
+	is(mail('bob', instance => 'i1', recipient_count => 2), 'dunno',
+	    'and the first mail is known');
+	is(mail('eve'), 'dunno', 'another') for 1 .. 3;
+	is(mail('eve'), '450 4.7.1 new eve 3', 'has limits of his own');
+	rules(rule('newer', was => ['new', 'old']));
+	is(mail('bob', instance => 'i5'), '450 4.7.1 newer bob 3', 'after a second one');
+	is((ctl($d, 'reset', 'bob'))[1], "newer:bob: 3 taken back\n", 'reset');
+	is(mail('bob', instance => 'i6'), 'dunno', 'there is room') for 1;
+	is(recorded('old:bob') + recorded('new:bob'), 3, 'nothing was rewritten');
+	is(recorded('newer:bob'), -2, 'what was taken back is under the new name');
+	ends();
+}
+
+# In a second daemon with the old name, on the same database.
+sub others_count {
+	return plan(skip_all => 'one daemon for each file') if !$db;
+	start();
+	my $other = $d;
+	start(rules => [rule('new', was => ['old'])]);
+	is(mail('bob'), 'dunno', 'here');
+	is($other->ask(sasl_username => 'bob'), 'dunno', 'there');
+	is(mail('bob'), 'dunno', 'here again');
+	is(mail('bob'), '450 4.7.1 new bob 3', 'these were three');
+	$other->ends_well;
+	ends();
+}
+
+sub values_and_grants {
+	my %count = (count => 'addresses', limits => [[2, 3600]]);
+
+	start(rules => [rule('old', %count), rule('mails', limits => [[1, 3600]])]);
+	is(mail('bob', client_address => "192.0.2.1"), 'dunno', 'an address');
+	is((ctl($d, 'grant', 'mails:bob', 5, '1h'))[0], 0, 'grant');
+	is(mail('bob', client_address => "192.0.2.2"), 'dunno', 'a second');
+	rules(rule('new', %count, was => 'old'),
+	    rule('sent', limits => [[1, 3600]], was => 'mails'));
+	is(mail('bob', client_address => "192.0.2.1"), 'dunno', 'the first is known');
+	is(mail('bob', client_address => "192.0.2.3"), '450 4.7.1 new bob 2', 'a third is not');
+	is(mail('bob', client_address => "192.0.2.2"), 'dunno', 'the grant holds');
+	is((ctl($d, 'ungrant', 'sent:bob'))[0], 0, 'ungrant');
+	is(mail('bob', client_address => "192.0.2.1"), '450 4.7.1 sent bob 4', 'it is over');
+	is((ctl($d, 'ungrant', 'sent:bob'))[0], 3, 'there is none any more');
+	is((ctl($d, 'reset', "$_:bob"))[0], 0, "reset of $_") for qw(new sent);
+	is(mail('bob', client_address => "192.0.2.3"), 'dunno', 'a third is the first now');
+	ends();
+}
+
+sub reload_says_what_is_left {
+	start();
+	is(mail($_), 'dunno', $_) for qw(bob eve);
+	is((ctl($d, 'grant', 'old:bob', 5, '1h'))[0], 0, 'grant');
+	my $mark = $d->log_mark;
+	rules(rule('new'));
+	ok($d->wait_log(qr/rule old is gone, and no rule has its counts: ids=2 grants=1/, $mark),
+	    'the log says what is left');
+	$mark = $d->log_mark;
+	rules(rule('new', warn_at => 80));
+	unlike($d->log_since($mark), qr/is gone/, 'once');
+	rules(rule('newer', was => 'new'));
+	unlike($d->log_since($mark), qr/is gone/, 'nothing of a rule that goes on');
+	ends();
+
+	# With SQLite that needs another ledger, which does not know the old settings.
+	return if !$db;
+	start(rules => \'None', limits => [[3, 3600]]);
+	is(mail('bob'), 'dunno', 'without rules');
+	$mark = $d->log_mark;
+	delete $d->{config}{limits};
+	rules(rule('new'));
+	ok($d->wait_log(qr/limits are rules now, .*: ids=1 grants=0/, $mark),
+	    'and then with');
+	ends();
+}
+
+sub memory {
+	start(db_error_action => 'memory', db_timeout => 0.3);
+	is(mail('bob'), 'dunno', 'bob') for 1, 2;
+	rules(rule('new', was => 'old'));
+	my $back;
+	if ($db) {
+		$db->stop('KILL');
+		$back = sub { $db->launch };
+	} else {
+		$back = lock_database($d);
+	}
+	is(mail('bob'), 'dunno', 'bob without the database');
+	is(mail('bob'), '450 4.7.1 new bob 3', 'that were three');
+	$back->();
+	wait_until { eval { recorded('new:bob') == 1 } };
+	is(recorded('old:bob'), 2, 'what was recorded stays');
+	wait_until { mail('bob') eq '450 4.7.1 new bob 3' };
+	is(mail('bob'), '450 4.7.1 new bob 3', 'the database says the same');
+	ends();
+}
+
+my @tests = ([counts_go_on => \&counts_go_on], [others_count => \&others_count],
+    [values_and_grants => \&values_and_grants],
+    [reload_says_what_is_left => \&reload_says_what_is_left], [memory => \&memory]);
+
+for my $kind (@ARGV ? @ARGV : qw(sqlite pgsql mysql)) {
+	subtest $kind => sub {
+		$db = $kind eq 'sqlite' ? undef : Database->start($kind);
+		subtest($_->[0] => $_->[1]) for @tests;
+		$db->stop if $db;
+	};
+}
+
+done_testing;

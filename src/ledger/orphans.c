@@ -1,0 +1,96 @@
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ledger/orphans.h"
+#include "ledger/whose.h"
+#include "lib/log.h"
+
+struct orphans {
+	const struct settings	*old;
+	const struct settings	*fresh;
+	int64_t			 now;
+	/* Of each old rule; without rules, at 0. */
+	bool			 gone[RULES_MAX];
+	size_t			 ids[RULES_MAX];
+	size_t			 grants[RULES_MAX];
+};
+
+/* The index of the old rule of an id that no rule has any more; -1: none. */
+static int
+orphans_rule(const struct orphans *o, const char *id, size_t idlen)
+{
+	const struct settings_rule	*rule;
+
+	if (o->old->nrules == 0)
+		return whose_rule(o->fresh, id, idlen) == NULL ? 0 : -1;
+	rule = whose_rule(o->old, id, idlen);
+	if (rule == NULL || !o->gone[rule - o->old->rules] ||
+	    whose_rule(o->fresh, id, idlen) != NULL)
+		return -1;
+	return (int)(rule - o->old->rules);
+}
+
+static void
+orphans_on_id(void *arg, const char *id, size_t idlen,
+    const struct window *window)
+{
+	struct orphans	*o = arg;
+	int		 rule;
+
+	if (window_newest(window) != INT64_MIN &&
+	    (rule = orphans_rule(o, id, idlen)) != -1)
+		o->ids[rule]++;
+}
+
+static void
+orphans_on_override(void *arg, const struct override *override)
+{
+	struct orphans	*o = arg;
+	int		 rule;
+
+	if (override->kind == OVERRIDE_GRANT && override->until > o->now &&
+	    (rule = orphans_rule(o, override->id, override->idlen)) != -1)
+		o->grants[rule]++;
+}
+
+/* Whether the name of an old rule begins no id of the fresh rules. */
+static bool
+orphans_gone(const struct settings *fresh, const char *name)
+{
+	char	id[256];
+	int	n = snprintf(id, sizeof(id), "%s:x", name);
+
+	return whose_rule(fresh, id, (size_t)n) == NULL;
+}
+
+void
+orphans_tell(const struct settings *old, const struct settings *fresh,
+    struct cache *cache, const struct override_list *overrides, int64_t now)
+{
+	struct orphans	o = { .old = old, .fresh = fresh, .now = now };
+	size_t		i;
+	bool		any;
+
+	any = old->nrules == 0 && fresh->nrules > 0;
+	for (i = 0; i < old->nrules; i++) {
+		o.gone[i] = orphans_gone(fresh, old->rules[i].name);
+		any = any || o.gone[i];
+	}
+	if (!any)
+		return;
+	cache_each(cache, SIZE_MAX, orphans_on_id, &o);
+	override_list_each(overrides, orphans_on_override, &o);
+	for (i = 0; i < RULES_MAX; i++) {
+		if (o.ids[i] + o.grants[i] == 0)
+			continue;
+		if (old->nrules == 0)
+			log_warning("limits are rules now, which do not have "
+			    "the counts of limits: ids=%zu grants=%zu",
+			    o.ids[i], o.grants[i]);
+		else
+			log_warning("rule %s is gone, and no rule has its "
+			    "counts: ids=%zu grants=%zu", old->rules[i].name,
+			    o.ids[i], o.grants[i]);
+	}
+}

@@ -1,0 +1,18 @@
+#ifndef ORPHANS_H
+#define ORPHANS_H
+
+#include <stdint.h>
+
+#include "conf/settings.h"
+#include "decision/override.h"
+#include "ledger/cache.h"
+
+/*
+ * After a reload: logs of each rule that is gone, and that no rule has in
+ * `was`, how many ids in memory have counts, and how many grants there are. The
+ * counts stay in the tables.
+ */
+void	orphans_tell(const struct settings *old, const struct settings *fresh,
+	    struct cache *, const struct override_list *, int64_t now);
+
+#endif
