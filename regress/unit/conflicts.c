@@ -18,9 +18,11 @@
  */
 #define START	INT64_C(1700000000)
 #define LEDGERS	3
-#define IDS	4
+#define IDS	4		/* "d" counts different values */
+#define VALUES	50
 #define CHARGES	10000
 #define LIMIT	36
+#define VALUE_LIMIT	12
 #define WINDOW	40
 #define CHANCE	INT64_C(400000)	/* ns until an early deadline */
 
@@ -38,6 +40,7 @@ static struct asked {
 	int64_t		amount;
 	char		id[2];
 	char		instance[16];
+	char		value[8];
 } asked[CHARGES];
 
 static struct daemon {
@@ -55,7 +58,10 @@ static struct settings	*settings;
 static int64_t		now;
 static size_t		refused[64];	/* by this run */
 static size_t		nrefused;
+static int64_t		accepted;	/* of "c", by this run */
 static size_t		others;
+static size_t		resets;
+static int64_t		reset_sum;	/* of "c" after a reset; -1: none */
 
 static void
 start(struct daemon *d)
@@ -67,6 +73,8 @@ start(struct daemon *d)
 	d->ids = lookup_new(LOOKUP_IDS, settings);
 	d->batch = charge_batch_new(d->cache, &d->store, d->limits, d->ids,
 	    settings);
+	while (charge_batch_start(d->batch, now) != STORE_OK)
+		d->store.lost = false;
 }
 
 static void
@@ -77,6 +85,12 @@ stop(struct daemon *d)
 	lookup_free(d->ids);
 	cache_free(d->cache);
 	memstore_clear(&d->store.queued);
+}
+
+static int64_t
+limit_of(const char *id)
+{
+	return id[0] == 'd' ? VALUE_LIMIT : LIMIT;
 }
 
 /* Another daemon commits first, if there is room. */
@@ -91,18 +105,17 @@ other_commits(const struct store_batch *b)
 	t = &b->touch[random_below(&db.random, b->ntouch)];
 	memstore_text(row.id, t->id, t->idlen);
 	row.date = now;
-	if (memstore_sum(&db, row.id, NULL, now - WINDOW) == LIMIT)
+	if (row.id[0] == 'd' ||
+	    memstore_sum(&db, row.id, NULL, now - WINDOW) == LIMIT)
 		return;
 	memstore_add(&db, &row);
 	others++;
 }
 
 static void
-send_charge(struct daemon *d, size_t n, int64_t deadline)
+put_charge(struct str *s, const struct asked *a, int64_t deadline)
 {
 	static struct msg_charge	m;
-	struct asked			*a = &asked[n];
-	struct str			 s;
 
 	memset(&m, 0, offsetof(struct msg_charge, keys));
 	memset(&m.keys[0], 0, sizeof(m.keys[0]));
@@ -114,17 +127,53 @@ send_charge(struct daemon *d, size_t n, int64_t deadline)
 	m.keys[0].id = a->id;
 	m.keys[0].idlen = 1;
 	m.keys[0].amount = a->amount;
-	m.keys[0].value = "";
+	m.keys[0].value = a->value;
+	if (a->value[0] != '\0') {
+		m.keys[0].kind = CHARGE_DISTINCT;
+		m.keys[0].valuelen = strlen(a->value);
+	}
 	m.keys[0].limits.count = 1;
 	m.keys[0].limits.list = m.store;
-	m.store[0].mails = LIMIT;
+	m.store[0].mails = limit_of(a->id);
 	m.store[0].seconds = WINDOW;
-	str_init(&s);
-	msg_charge_put(&s, &m);
+	str_init(s);
+	msg_charge_put(s, &m);
+}
+
+static void
+send_charge(struct daemon *d, size_t n, int64_t deadline)
+{
+	struct asked	*a = &asked[n];
+	struct str	 s;
+
+	put_charge(&s, a, deadline);
 	assert_int_equal(charge_batch_add(d->batch, n, s.data, s.len), 0);
 	str_clear(&s);
 	a->fate = WAITING;
 	d->waiting[d->nwaiting++] = n;
+}
+
+static void
+send_reset(struct daemon *d)
+{
+	const struct asked	c = { .id = "c" };
+	struct str		s;
+
+	put_charge(&s, &c, INT64_MAX);
+	assert_int_equal(charge_batch_reset(d->batch, CHARGES, s.data, s.len),
+	    0);
+	str_clear(&s);
+}
+
+/* What follows it in its batch may have been accepted. */
+static void
+on_weighed(void *arg, uint64_t request, const struct msg_weighed *w)
+{
+	(void)arg;
+	assert_int_equal(request, CHARGES);
+	if (w->verdict.verdict == VERDICT_ACCEPTED)
+		reset_sum = memstore_sum(&db, "c", NULL, now - WINDOW);
+	resets += w->verdict.verdict == VERDICT_ACCEPTED;
 }
 
 static void
@@ -141,6 +190,7 @@ on_verdict(void *arg, uint64_t request, const struct msg_verdict *v)
 	switch (v->verdict) {
 	case VERDICT_ACCEPTED:
 		a->fate = ACCEPTED;
+		accepted += a->id[0] == 'c' ? a->amount : 0;
 		break;
 	case VERDICT_REFUSED:
 		a->fate = REFUSED;
@@ -159,15 +209,27 @@ on_hit(void *arg, const struct charge_hit *hit)
 	(void)hit;
 }
 
+static bool
+on_more(void *arg)
+{
+	(void)arg;
+	return random_below(&db.random, 2) == 0;
+}
+
 static void
 limits_hold(void)
 {
 	static const char	*const ids[IDS] = { "a", "b", "c", "d" };
+	int64_t			 values = 0;
 	size_t			 i;
 
 	for (i = 0; i < IDS; i++)
 		assert_true(memstore_sum(&db, ids[i], NULL, now - WINDOW) <=
-		    LIMIT);
+		    limit_of(ids[i]));
+	/* A value counts where it was seen last. */
+	for (i = 0; i < db.nvalue; i++)
+		values += db.value[i].date >= now - WINDOW;
+	assert_int_equal(memstore_sum(&db, "d", NULL, now - WINDOW), values);
 }
 
 /* The next ledger is asked what the lost one did not answer. */
@@ -185,26 +247,51 @@ replace(struct daemon *d)
 	}
 }
 
+/* Of "c": what is recorded and not answered yet. */
+static int64_t
+unanswered(const struct daemon *d)
+{
+	const struct asked	*a;
+	int64_t			 sum = 0;
+	size_t			 i;
+
+	for (i = 0; i < d->nwaiting; i++) {
+		a = &asked[d->waiting[i]];
+		if (a->id[0] == 'c')
+			sum += memstore_sum(&db, "c", a->instance, 0);
+	}
+	return sum;
+}
+
 static enum store_result
 run(struct daemon *d)
 {
 	const struct charge_answers	answers = {
-		.verdict = on_verdict, .hit = on_hit, .arg = d
+		.verdict = on_verdict, .hit = on_hit, .arg = d,
+		.weighed = on_weighed, .more = on_more
 	};
 	enum store_result		result;
 	const struct asked		*a;
+	/* Then some of the answers were decided in an earlier run. */
+	bool				earlier = d->store.unflushed;
 	size_t				i;
 
 	nrefused = 0;
+	accepted = 0;
+	reset_sum = -1;
 	result = charge_batch_run(d->batch, now, clock_mono(), &answers);
 	/* In a batch that failed others were accepted, and not recorded. */
-	for (i = 0; i < nrefused && result == STORE_OK; i++) {
+	for (i = 0; i < nrefused && result == STORE_OK && !earlier; i++) {
 		a = &asked[refused[i]];
 		assert_true(memstore_sum(&db, a->id, NULL, now - WINDOW) +
-		    a->amount > LIMIT);
+		    a->amount > limit_of(a->id));
 	}
-	if (result == STORE_BUSY)
-		assert_int_equal(charge_batch_count(d->batch), d->nwaiting);
+	if (reset_sum != -1 && !earlier)
+		assert_true(reset_sum <= accepted + unanswered(d));
+	if (result != STORE_LOST &&
+	    charge_batch_flush(d->batch, random_below(&db.random, 2) == 0) ==
+	    STORE_LOST)
+		result = STORE_LOST;
 	limits_hold();
 	if (result == STORE_LOST)
 		replace(d);
@@ -221,16 +308,19 @@ exact(void)
 	for (i = 0; i < CHARGES; i++) {
 		a = &asked[i];
 		sum = memstore_sum(&db, a->id, a->instance, 0);
+		answered += sum;
+		if (a->id[0] == 'd')
+			continue;
 		if (a->fate == ACCEPTED)
 			assert_int_equal(sum, a->amount);
 		else if (a->fate == UNAVAILABLE && a->unclear)
 			assert_true(sum == 0 || sum == a->amount);
 		else
 			assert_int_equal(sum, 0);
-		answered += sum;
 	}
 	for (i = 0, sum = 0; i < db.nrow; i++)
-		sum += db.row[i].amount;
+		if (strcmp(db.row[i].instance, "reset") != 0)
+			sum += db.row[i].amount;
 	assert_int_equal(sum, answered + (int64_t)others);
 }
 
@@ -252,6 +342,7 @@ exact_whatever_happens(void **state)
 	db.loss = 20;
 	db.late = 30;
 	db.piece = 300;
+	db.slow = 500;
 	db.spin = CHANCE * 2;
 	db.other = other_commits;
 	for (i = 0; i < LEDGERS; i++)
@@ -263,16 +354,24 @@ exact_whatever_happens(void **state)
 			a = &asked[n];
 			a->amount = random_from(&db.random, 1, 3);
 			a->id[0] = (char)('a' + random_below(&db.random, IDS));
+			if (a->id[0] == 'd') {
+				a->amount = 1;
+				(void)snprintf(a->value, sizeof(a->value),
+				    "v%u", (unsigned int)random_below(
+				    &db.random, VALUES));
+			}
 			(void)snprintf(a->instance, sizeof(a->instance),
 			    "i%zu", n);
 			send_charge(d, n, random_below(&db.random, 20) == 0 ?
 			    clock_mono().ns + CHANCE : INT64_MAX);
 		}
+		if (random_below(&db.random, 50) == 0)
+			send_reset(d);
 		retried += busy && d->nwaiting > 0;
 		busy = run(d) == STORE_BUSY;
 		now += random_from(&db.random, 0, 2);
 	}
-	db.busy = db.conflict = db.failure = db.loss = db.piece = 0;
+	db.busy = db.conflict = db.failure = db.loss = db.piece = db.slow = 0;
 	for (i = 0; i < LEDGERS; i++)
 		while (daemons[i].nwaiting > 0)
 			assert_int_not_equal(run(&daemons[i]), STORE_BUSY);
@@ -286,7 +385,7 @@ exact_whatever_happens(void **state)
 	assert_true(fates[UNAVAILABLE] > 50);
 	assert_true(fates[UNAVAILABLE] < CHARGES / 10);
 	assert_true(db.conflicts > 500 && db.losses > 20 && others > 50);
-	assert_true(retried > 100);
+	assert_true(retried > 100 && resets > 20);
 	for (i = 0; i < LEDGERS; i++)
 		stop(&daemons[i]);
 	memstore_clear(&db);

@@ -16,8 +16,9 @@
 /*
  * A database in memory that several ledgers of one test share, with the faults
  * of a real one: it conflicts at random, at the commit too, fails, loses its
- * connection before or after a commit, answers late, and reads a history in
- * pieces. Include it in one file of a test: it defines the store.
+ * connection before or after a commit, answers late, reads a history in pieces,
+ * and commits before the commit is durable. Include it in one file of a test:
+ * it defines the store.
  */
 #define MEMSTORE_TEXT	32
 
@@ -44,6 +45,7 @@ struct memstore {
 	unsigned int		 loss;
 	unsigned int		 late;		/* by `spin` ns */
 	unsigned int		 piece;		/* of a history */
+	unsigned int		 slow;		/* durable after store_flush */
 	int64_t			 spin;
 	/* Called at a conflict: another daemon commits first. */
 	void			(*other)(const struct store_batch *);
@@ -63,6 +65,9 @@ struct store {
 	bool			 begun;
 	struct store_batch	 batch;
 	bool			 lost;
+	bool			 unflushed;
+	void			(*flushed)(void *);
+	void			*arg;
 	struct memstore		 queued;	/* rows and values */
 	size_t			 nforget;
 	char			 forget[64][MEMSTORE_TEXT];
@@ -291,12 +296,26 @@ memstore_write(struct store *s)
 }
 
 enum store_result
+store_flush(struct store *s, bool wait)
+{
+	if (!s->unflushed || s->lost)
+		return s->lost ? STORE_LOST : STORE_OK;
+	if (!wait && memstore_chance(s->db, s->db->slow))
+		return STORE_OK;
+	s->unflushed = false;
+	if ((s->lost = memstore_chance(s->db, s->db->loss)))
+		return STORE_LOST;
+	s->flushed(s->arg);
+	return STORE_OK;
+}
+
+enum store_result
 store_commit(struct store *s, bool *later)
 {
 	struct memstore	*m = s->db;
 	size_t		 i;
 
-	*later = false;
+	*later = *later && memstore_chance(m, m->slow);
 	if (memstore_chance(m, m->conflict)) {
 		m->conflicts++;
 		if (m->other != NULL)
@@ -316,7 +335,11 @@ store_commit(struct store *s, bool *later)
 		if (s->batch.touch[i].cursor->loaded)
 			s->batch.touch[i].cursor->seen = (int64_t)m->nrow;
 	memstore_empty(s);
-	return s->lost ? STORE_LOST : STORE_OK;
+	/* The last batch is durable before this one. */
+	if (s->lost || store_flush(s, true) == STORE_LOST)
+		return STORE_LOST;
+	s->unflushed = *later;
+	return STORE_OK;
 }
 
 void
@@ -328,23 +351,14 @@ store_rollback(struct store *s)
 bool
 store_overlaps(const struct store *s)
 {
-	(void)s;
-	return false;
-}
-
-enum store_result
-store_flush(struct store *s, bool wait)
-{
-	(void)wait;
-	return s->lost ? STORE_LOST : STORE_OK;
+	return s->db->slow > 0;
 }
 
 void
 store_on_flushed(struct store *s, void (*flushed)(void *), void *arg)
 {
-	(void)s;
-	(void)flushed;
-	(void)arg;
+	s->flushed = flushed;
+	s->arg = arg;
 }
 
 enum store_result
