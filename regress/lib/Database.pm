@@ -43,6 +43,9 @@ sub program {
 	return have_command($name) // $newest;
 }
 
+# Of the user that the tests have.
+sub password { return $password }
+
 # What a test with this database begins with.
 sub needed {
 	my ($class, $kind) = @_;

@@ -101,7 +101,7 @@ subtest 'ledger-sqlite' => sub {
 	unlink glob $d->database . '*';
 	$d->sql("CREATE VIEW mail_state AS WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL" .
 	    " SELECT x + 1 FROM c) SELECT 'schema' || x AS name, x AS value FROM c;" .
-	    ' CREATE TABLE limit_lock (id)');
+	    ' CREATE TABLE limit_lock (id); CREATE TABLE mail_notice (id)');
 	chown $uid, $gid, $d->database;
 	$d->launch;
 	my $pid = $d->child($name);

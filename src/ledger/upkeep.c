@@ -6,6 +6,7 @@
 #include "lib/log.h"
 
 #define PROGRESS_NS	INT64_C(1000000000)
+#define TROUBLE_SECONDS	60	/* between two such lines in the log */
 
 /* --- refusals --- */
 
@@ -150,7 +151,9 @@ upkeep_on_hits_sent(struct ledger *l, const struct message *m)
 void
 upkeep_notices(struct ledger *l)
 {
+	static struct log_limit	limit;
 	enum store_result	result;
+	unsigned int		held;
 	bool			new;
 
 	if (charge_batch_count(l->batch) > 0 || store_flush_fd(l->store) != -1)
@@ -159,7 +162,8 @@ upkeep_notices(struct ledger *l)
 	    &new);
 	if (result == STORE_LOST)
 		ledger_lost(l);
-	if (result == STORE_FAILED)
+	if (result == STORE_FAILED && log_allowed(&limit, TROUBLE_SECONDS,
+	    &held))
 		log_warning("users are not told yet: %s",
 		    store_error(l->store));
 	if (new)
