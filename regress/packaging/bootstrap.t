@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 
 # What bootstrap installs on FreeBSD, whose pkg(8) is played: PostgreSQL's client of the
-# version that is there, or else of the one that FreeBSD builds its packages with.
+# version that is there, or else of the one that FreeBSD builds its packages with. By whom it
+# becomes root.
 
 use strict;
 use warnings;
@@ -54,5 +55,34 @@ is(installs(installed => "postgresql15-client\n", default => "postgresql16-clien
 is(installs(all => "postgresql15-client\npostgresql17-client\npostgresql16-client\n"),
     "$first postgresql17-client\n", 'the newest');
 is(installs(), "$first postgresql17-client\n", 'once the catalogue is there');
+
+# An ordinary user's commands are those of this machine, but for doas and sudo.
+mkdir "$dir/user";
+for my $command (glob '/bin/* /usr/bin/* /sbin/* /usr/sbin/*') {
+	my ($name) = $command =~ m!([^/]+)\z!;
+	symlink $command, "$dir/user/$name" if $name !~ /\A(?:doas|sudo|id|uname|pkg)\z/;
+}
+spew("$dir/user/id", "#!/bin/sh\necho 1000\n", 0755);
+spew("$dir/user/$_", "#!/bin/sh\n$tool{$_}\n", 0755) for qw(uname pkg);
+
+sub becomes_root {
+	my (@commands) = @_;
+
+	unlink map { "$dir/user/$_" } qw(doas sudo);
+	spew("$dir/$_", '') for qw(installed default all done asked);
+	spew("$dir/user/$_", "#!/bin/sh\necho $_ >>\"\$PLAY/asked\"\nexec \"\$\@\"\n", 0755)
+	    for @commands;
+	local $ENV{PATH} = "$dir/user";
+	local $ENV{PLAY} = $dir;
+	my $out = output("'$root/bootstrap' packages run 2>&1");
+	return (slurp("$dir/asked"), $out);
+}
+
+like((becomes_root('sudo'))[0], qr/\A(?:sudo\n)+\z/, 'sudo installs');
+like((becomes_root('doas'))[0], qr/\A(?:doas\n)+\z/, 'doas installs, whoever may read its file');
+my ($asked, $out) = becomes_root();
+is($asked, '', 'with neither of them nothing is installed');
+like($out, qr/root is needed .*neither doas nor sudo.*bootstrap packages run/s,
+    'the command for root is printed');
 
 done_testing();
