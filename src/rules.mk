@@ -171,6 +171,8 @@ PGSQL_TESTS =	${LEDGER_SUITE_SRCS:.c=.pgsql}
 MYSQL_TESTS =	${LEDGER_SUITE_SRCS:.c=.mysql}
 BENCH_OBJS =	${BENCH_SRCS:.c=.o}
 FLOOR_OBJS =	${FLOOR_SRCS:.c=.o} ${BENCH_COMMON_SRCS:.c=.o}
+SIMULATION_OBJS = ${SIMULATION_SRCS:.c=.o} ${DECISION_SRCS:.c=.o} \
+		${LIB_SRCS:.c=.o} ${COMPAT_SRCS:.c=.o}
 LOAD_OBJS =	${LOAD_SRCS:.c=.o} ${BENCH_COMMON_SRCS:.c=.o}
 ATTACK_OBJS =	${ATTACK_SRCS:.c=.o} ${SANDBOX_SRCS:.c=.o} ${LIB_SRCS:.c=.o} ${COMPAT_SRCS:.c=.o}
 ATTACK_Linux_native = build/regress/attack
@@ -179,7 +181,7 @@ LIAR =		build/regress/liar
 LIAR_PROGRAMS =	${LIAR}/policyd-rate-limit ${LIAR}/engine ${LIAR}/ledger-sqlite
 FAULT =		build/regress/fault
 FAULT_Linux =	${FAULT}/policyd-rate-limit ${FAULT}/shim.so
-TEST_PROGRAMS =	build/bench/floor build/bench/load ${LIAR_PROGRAMS} \
+TEST_PROGRAMS =	build/bench/floor build/bench/load build/bench/simulation ${LIAR_PROGRAMS} \
 		${FAULT_${OS}} ${ATTACK_${OS}_${SANDBOX}}
 # Those that no unit test has a part of: compiled with the tests, run by make fuzz.
 FUZZ_OBJS =	regress/fuzz/database.o regress/fuzz/ledger.o regress/fuzz/rows.o
@@ -204,7 +206,7 @@ PROGRAMS =	build/policyd-rate-limit ${CHILDREN} ${CTL_PROGRAM}
 
 .SUFFIXES:
 .SUFFIXES: .c .o .test .pgsql .mysql
-.PHONY: all objects run tests check check-built check-fast bench bench-compare instructions walk lint compile_commands install clean dist deb debcheck debcheck-built fuzz mysqlclient portable portability \
+.PHONY: all objects run tests check check-built check-fast bench bench-compare habit-simulation instructions walk lint compile_commands install clean dist deb debcheck debcheck-built fuzz mysqlclient portable portability \
 	install-programs install-texts install-init- install-init-none \
 	tests-sqlite tests-pgsql tests-mysql \
 	install-init-systemd install-init-openbsd install-init-freebsd install-init-netbsd \
@@ -335,6 +337,10 @@ build/bench/scenario: ${SCENARIO_SRCS:.c=.o} regress/bench/traffic.o build/units
 	@echo "  LD  $@"
 	${Q}${LINK} -o $@ ${SCENARIO_SRCS:.c=.o} regress/bench/traffic.o \
 	    build/units.a ${UNIT_LIBS}
+build/bench/simulation: ${SIMULATION_OBJS}
+	@mkdir -p build/bench
+	@echo "  LD  $@"
+	${Q}${LINK} -o $@ ${SIMULATION_OBJS} -lm ${OS_LIBS_${OS}}
 build/regress/attack: ${ATTACK_OBJS}
 	@mkdir -p build/regress
 	@echo "  LD  $@"
@@ -446,6 +452,11 @@ instructions: build/bench/scenario
 # REV: the revision to compare this tree with.
 bench-compare: all ${TEST_PROGRAMS}
 	@REV="${REV}" MAKE="${MAKE}" ${PERL} -I regress/lib regress/bench/compare.pl
+
+# make habit-simulation SEED=n: how much of a thief's mail each set of rules stops.
+SEED ?=		1
+habit-simulation: build/bench/simulation
+	@build/bench/simulation ${SEED}
 
 # Into DESTDIR, as whoever calls it; never over a configuration that is in use, and
 # nothing below RUNDIR or STATEDIR, which the daemon makes itself.

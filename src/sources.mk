@@ -59,7 +59,8 @@ LEDGER_SQLITE_SRCS = src/ledger/filter.c src/ledger/keeper.c src/ledger/pack.c \
 		src/ledger/sqlite.c src/ledger/store_flushed.c \
 		src/ledger/store_sqlite.c \
 		src/ledger/store_sqlite_append.c src/ledger/store_sqlite_clean.c \
-		src/ledger/store_sqlite_history.c src/ledger/store_sqlite_log.c \
+		src/ledger/store_sqlite_habit.c src/ledger/store_sqlite_history.c \
+		src/ledger/store_sqlite_log.c \
 		src/ledger/store_sqlite_notice.c \
 		src/ledger/store_sqlite_open.c \
 		src/ledger/store_sqlite_override.c src/ledger/store_sqlite_read.c \
@@ -71,7 +72,7 @@ LEDGER_PGSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/pgsql.c \
 		src/ledger/pgsql_connect.c src/ledger/pgsql_params.c \
 		src/ledger/store_pgsql.c src/ledger/store_pgsql_clean.c \
 		src/ledger/store_pgsql_flush.c src/ledger/store_pgsql_foreign.c \
-		src/ledger/store_pgsql_notice.c \
+		src/ledger/store_pgsql_habit.c src/ledger/store_pgsql_notice.c \
 		src/ledger/store_pgsql_history.c \
 		src/ledger/store_pgsql_open.c src/ledger/store_pgsql_override.c \
 		src/ledger/store_pgsql_read.c
@@ -79,7 +80,7 @@ LEDGER_MYSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/mysqldb.c \
 		src/ledger/store_flushed.c \
 		src/ledger/mysqldb_connect.c src/ledger/store_mysql.c \
 		src/ledger/store_mysql_clean.c src/ledger/store_mysql_foreign.c \
-		src/ledger/store_mysql_lock.c src/ledger/store_mysql_notice.c \
+		src/ledger/store_mysql_habit.c src/ledger/store_mysql_lock.c src/ledger/store_mysql_notice.c \
 		src/ledger/store_mysql_open.c \
 		src/ledger/store_mysql_history.c \
 		src/ledger/store_mysql_override.c src/ledger/store_mysql_read.c \
@@ -102,8 +103,8 @@ UNIT_ROOM_SRCS = ${COMMON_SRCS} ${ROLE_SRCS} ${CONF_READ_SRCS} src/conf/paths.c 
 LEDGER_RIG_SRCS = regress/ledger/outsider.c regress/ledger/outsider_sqlite.c \
 		regress/ledger/rig.c
 # What has to hold with each of the databases, and what is about SQLite alone.
-LEDGER_SUITE_SRCS = regress/ledger/charges.c regress/ledger/hits.c \
-		regress/ledger/ids.c regress/ledger/limits.c regress/ledger/model.c
+LEDGER_SUITE_SRCS = regress/ledger/charges.c regress/ledger/habits.c \
+		regress/ledger/hits.c regress/ledger/ids.c regress/ledger/limits.c regress/ledger/model.c
 LEDGER_TEST_SRCS = ${LEDGER_SUITE_SRCS} regress/ledger/sqlite_faults.c \
 		regress/ledger/sqlite_tables.c
 # The same rig with a server: regress/servers/ledger.t starts one.
@@ -127,13 +128,14 @@ ENGINE_ROOM_SRCS = src/engine/action.c src/engine/blocks.c src/engine/budget.c \
 		src/engine/tell.c src/engine/tell_event.c src/engine/turn.c
 LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c \
 		src/ledger/charge_gather.c src/ledger/charge_map.c \
-		src/ledger/charge_settle.c src/ledger/charge_was.c \
+		src/ledger/charge_pairs.c src/ledger/charge_settle.c \
+		src/ledger/charge_was.c \
 		src/ledger/clean.c \
-		src/ledger/history.c src/ledger/hits.c src/ledger/id.c \
+		src/ledger/habits.c src/ledger/history.c src/ledger/hits.c src/ledger/id.c \
 		src/ledger/lookup.c src/ledger/notices.c src/ledger/orphans.c \
 		src/ledger/override_table.c \
 		src/ledger/schema.c src/ledger/top.c \
-		src/ledger/verdict.c \
+		src/ledger/verdict.c src/ledger/verdict_habit.c \
 		src/ledger/whose.c
 REPORT_PURE_SRCS = src/report/base64.c src/report/hitlist.c src/report/mail.c \
 		src/report/mail_text.c src/report/notice.c src/report/smtp.c src/report/smtp_auth.c \
@@ -150,6 +152,10 @@ LOAD_SRCS =	regress/bench/histogram.c regress/bench/link.c \
 # A fixed amount of work, in which instructions are counted.
 SCENARIO_SRCS =	regress/bench/scenario.c
 BENCH_SRCS =	${BENCH_COMMON_SRCS} ${FLOOR_SRCS} ${LOAD_SRCS} ${SCENARIO_SRCS}
+# Drives the decision engine alone, with a clock of its own.
+SIMULATION_SRCS = regress/bench/simulated.c regress/bench/simulation.c
+BENCH_SRCS =	${BENCH_COMMON_SRCS} ${FLOOR_SRCS} ${LOAD_SRCS} \
+		${SIMULATION_SRCS}
 # Plays a role that was taken over, regress/sandbox; Linux with its sandbox only.
 ATTACK_SRCS =	regress/sandbox/attack.c regress/sandbox/files.c \
 		regress/sandbox/kernel.c regress/sandbox/network.c \

@@ -10,7 +10,7 @@ use Test::More;
 use Database;
 use Policyd qw($root need);
 
-my @suite = qw(charges hits ids limits model);
+my @suite = qw(charges habits hits ids limits model);
 
 sub run_suite {
 	my ($db, $name) = @_;

@@ -194,6 +194,44 @@ store_forget_values(struct store *s, const char *id, size_t idlen)
 	return STORE_OK;
 }
 
+void
+store_learn(struct store *s, const struct store_pair *p)
+{
+	(void)s;
+	(void)p;
+	called("p");
+}
+
+enum store_result
+store_first_number(struct store *s, const char *name, int64_t *value)
+{
+	(void)s;
+	(void)name;
+	(void)value;
+	return STORE_OK;
+}
+
+enum store_result
+store_pairs(struct store *s, int64_t who, enum store_pair_kind kind,
+    void (*each)(void *, const struct habit_entry *), void *arg)
+{
+	(void)s;
+	(void)who;
+	(void)kind;
+	(void)each;
+	(void)arg;
+	return STORE_OK;
+}
+
+enum store_result
+store_drop_pairs(struct store *s, const struct store_pair *list, size_t n)
+{
+	(void)s;
+	(void)list;
+	(void)n;
+	return STORE_OK;
+}
+
 bool
 clean_remember(struct store *s, const struct lookup *limits, int64_t now)
 {

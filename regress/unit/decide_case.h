@@ -24,8 +24,8 @@
  *	mode/tag id n=amount windows flags | the next key
  *
  * The tag is 0, random, or a hash. Windows are mails/seconds, with ! where a
- * hit is reported; flags are sql, mail, shadow, warn, total and
- * different:value.
+ * hit is reported; flags are sql, mail, shadow, warn, total, different:value,
+ * and to:recipient from:network unfamiliar/learn.
  */
 struct decide_case {
 	const char	*settings;
@@ -72,6 +72,14 @@ describe_key(struct str *out, const struct msg_charge_key *key)
 		str_addf(out, " warn:%u", (unsigned int)key->warn_at);
 	if (key->kind == CHARGE_TOTAL)
 		str_adds(out, " total");
+	if (key->kind == CHARGE_HABIT) {
+		str_adds(out, " to:");
+		str_add(out, key->value, key->valuelen);
+		str_adds(out, " from:");
+		str_add(out, key->network, key->networklen);
+		str_addf(out, " %" PRId64 "/%" PRId64, key->unfamiliar,
+		    key->learn);
+	}
 	if (key->kind == CHARGE_DISTINCT) {
 		str_adds(out, " different:");
 		str_add(out, key->value, key->valuelen);

@@ -330,6 +330,44 @@ exempt(void **state)
 }
 
 static void
+rules_habit(void **state)
+{
+	static const struct decide_case	cases[] = {
+		{ COUNT("sasl_username", "new_recipients"), ALICE RCPT,
+		    "once/hash x:alice n=1 5/60 to:carol@example.com"
+		    " from:192.0.2.0/24 0/7776000" },
+		{ COUNT("sasl_username", "new_recipients") PLUS "fold_case ="
+		    " False\nipv4_prefix = 8", "sasl_username=alice\n"
+		    "client_address=unknown\nprotocol_state=RCPT\n"
+		    "recipient=Carol+x@Example.com\n",
+		    "once/random x:alice n=1 5/60 to:Carol@Example.com"
+		    " from: 0/7776000" },
+		{ RULES("{" NAMED("x", "sasl_username") ",'unfamiliar': 60,"
+		    "'learn': 86400,'count': 'new_recipients',"
+		    "'ipv6_prefix': 32}"), "sasl_username=alice\n"
+		    "client_address=2001:db8:1::2\n" RCPT,
+		    "once/hash x:alice n=1 5/60 to:carol@example.com"
+		    " from:2001:db8::/32 60/86400" },
+		/* Postfix names the recipient at DATA if there is just one. */
+		{ COUNT("sasl_username", "new_recipients"), ALICE DATA,
+		    "once/0 x:alice n=3 5/60 to: from:192.0.2.0/24 0/7776000" },
+		{ COUNT("sasl_username", "new_recipients") MODE(2), ALICE DATA,
+		    "once/0 x:alice n=3 5/60 to: from:192.0.2.0/24 0/7776000" },
+		{ COUNT("sasl_username", "new_recipients"),
+		    ALICE "recipient=Carol@example.com\n" DATA,
+		    "once/0 x:alice n=1 5/60 to:carol@example.com"
+		    " from:192.0.2.0/24 0/7776000" },
+		/* Nothing is learned of what is exempt. */
+		{ COUNT("sasl_username", "new_recipients")
+		    "exempt = ['alice']\n", ALICE RCPT,
+		    "pass: exempt: no limit applies" },
+	};
+
+	(void)state;
+	CHECK(cases);
+}
+
+static void
 rules_count(void **state)
 {
 	static const struct decide_case	cases[] = {
@@ -408,6 +446,7 @@ main(void)
 		TEST(rules_for_whom),
 		TEST(rules_for_attributes),
 		TEST(exempt),
+		TEST(rules_habit),
 		TEST(rules_count)
 	};
 

@@ -133,7 +133,7 @@ habit_evicts(void **state)
 	}
 	assert_int_equal(habit_evict(list, 256, 256, false, &terms, NOON), 0);
 	n = habit_evict(list, 300, 256, false, &terms, NOON);
-	assert_int_equal(n, 300 - 256 + 4);
+	assert_int_equal(n, 300 - 256 + 16);
 	for (i = 0; i < n; i++)
 		assert_int_equal(list[i].pair.last,
 		    NOON - (int64_t)(299 - i) * 100);

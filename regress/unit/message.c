@@ -155,9 +155,16 @@ random_charge(struct random *r, struct msg_charge *m, size_t nkeys)
 		k->reported = (uint32_t)random_next(r);
 		k->report = random_below(r, 2) == 0;
 		k->value = "";
-		if (k->kind == CHARGE_DISTINCT) {
+		if (k->kind == CHARGE_DISTINCT || k->kind == CHARGE_HABIT) {
 			k->value = bytes + 3;
 			k->valuelen = random_below(r, 30);
+		}
+		k->network = "";
+		if (k->kind == CHARGE_HABIT) {
+			k->network = bytes + 5;
+			k->networklen = random_below(r, 40);
+			k->unfamiliar = (int64_t)(random_next(r) >> 1);
+			k->learn = (int64_t)(random_next(r) >> 1) | 1;
 		}
 		k->limits.list = store;
 		k->limits.count = random_below(r, LIMITS_MAX + 1);
@@ -193,6 +200,10 @@ assert_same_charge(const struct msg_charge *a, const struct msg_charge *b)
 		l = &b->keys[i];
 		assert_same_bytes(k->id, k->idlen, l->id, l->idlen);
 		assert_same_bytes(k->value, k->valuelen, l->value, l->valuelen);
+		assert_same_bytes(k->network, k->networklen, l->network,
+		    l->networklen);
+		assert_true(k->unfamiliar == l->unfamiliar &&
+		    k->learn == l->learn);
 		assert_true(k->amount == l->amount);
 		assert_int_equal(k->kind, l->kind);
 		assert_int_equal(k->shadow, l->shadow);
@@ -263,6 +274,9 @@ charge_bounds(void **state)
 		in.keys[i].idlen = CHARGE_ID_MAX;
 		in.keys[i].value = bytes;
 		in.keys[i].valuelen = CHARGE_ID_MAX;
+		in.keys[i].network = "";
+		in.keys[i].networklen = 0;
+		in.keys[i].unfamiliar = in.keys[i].learn = 0;
 		in.keys[i].limits.count = LIMITS_MAX;
 		in.keys[i].limits.list = in.store + i * LIMITS_MAX;
 		for (j = 0; j < LIMITS_MAX; j++) {
@@ -302,6 +316,8 @@ charge_bounds(void **state)
 	REFUSED(in.keys[1].amount = CHARGE_AMOUNT_MAX + 1);
 	REFUSED(in.keys[1].kind = CHARGE_KIND__MAX);
 	REFUSED(in.keys[1].warn_at = 101);
+	REFUSED(in.keys[1].kind = CHARGE_HABIT; in.keys[1].unfamiliar = -1);
+	REFUSED(in.keys[1].kind = CHARGE_HABIT; in.keys[1].learn = 0);
 	REFUSED(in.keys[0].limits.list[0].mails = -1);
 	REFUSED(in.keys[0].limits.list[0].seconds = 0);
 }

@@ -135,7 +135,8 @@ check_stage(const struct settings *s, size_t i, struct faults *faults)
 	const struct value		*v;
 
 	v = check_field(s, i, rule->count == RULE_DISTINCT_RECIPIENTS ||
-	    rule->count == RULE_BYTES ? "count" : "key");
+	    rule->count == RULE_NEW_RECIPIENTS || rule->count == RULE_BYTES ?
+	    "count" : "key");
 	if (rule->at_rcpt)
 		fault_warning(faults, v->line, v->column,
 		    "rule %s counts at RCPT only: Postfix has to ask in "
@@ -146,6 +147,12 @@ check_stage(const struct settings *s, size_t i, struct faults *faults)
 		    "rule %s counts at DATA and END-OF-MESSAGE only: Postfix "
 		    "has to ask in smtpd_data_restrictions or "
 		    "smtpd_end_of_data_restrictions", rule->name);
+	else if (rule->count == RULE_NEW_RECIPIENTS)
+		fault_warning(faults, v->line, v->column,
+		    "rule %s knows each recipient where Postfix asks in "
+		    "smtpd_recipient_restrictions; of a mail to several that "
+		    "it asks about later, all count from an unfamiliar "
+		    "network, and nothing is learned", rule->name);
 }
 
 static void

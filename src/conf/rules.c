@@ -15,6 +15,13 @@
 #define RULES_NAME_CHARS	"abcdefghijklmnopqrstuvwxyz" \
 				"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
+#define RULES_LEARN		(INT64_C(90) * 86400)
+#define RULES_LEARN_MAX		(INT64_C(3660) * 86400)
+
+/* The networks of a rule that counts new recipients, unless it says more. */
+#define RULES_HABIT_IPV4	24
+#define RULES_HABIT_IPV6	48
+
 static reader	rules_key, rules_unless, rules_name, rules_was;
 
 static const struct reader_word	rules_counts[] = {
@@ -24,6 +31,7 @@ static const struct reader_word	rules_counts[] = {
 	{ "addresses",		RULE_ADDRESSES },
 	{ "distinct_recipients", RULE_DISTINCT_RECIPIENTS },
 	{ "senders",		RULE_SENDERS },
+	{ "new_recipients",	RULE_NEW_RECIPIENTS },
 	{ NULL,			0 }
 };
 
@@ -69,6 +77,10 @@ static const struct rules_field	rules_fields[] = {
 	    .at = AT(ipv6_prefix), .min = 1, .max = 128 },
 	{ .name = "max_per_mail", .type = "int", .read = reader_int64,
 	    .at = AT(max_per_mail), .min = 1, .max = LIMITS_MAILS_MAX },
+	{ .name = "unfamiliar", .type = "int", .read = reader_int64,
+	    .at = AT(unfamiliar), .min = 1, .max = RULES_LEARNING - 1 },
+	{ .name = "learn", .type = "int", .read = reader_int64,
+	    .at = AT(learn), .min = 86400, .max = RULES_LEARN_MAX },
 	{ .name = "action", .type = "str", .read = reader_string_or_none,
 	    .at = AT(action) },
 	{ .name = "warn_at", .type = "int", .read = reader_unsigned,
@@ -289,6 +301,27 @@ rules_read_field(const struct reading *r, struct settings_rule *rule,
 	f->read(&field, v);
 }
 
+/* What only a rule that counts new recipients has. */
+static void
+rules_check_habit(const struct reading *r, const struct settings_rule *rule,
+    const struct value *v)
+{
+	static const char	*const fields[] = { "unfamiliar", "learn" };
+	size_t			 i;
+
+	for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		if (rule->count != RULE_NEW_RECIPIENTS &&
+		    value_get(v, fields[i]) != NULL)
+			reader_fault(r, value_get(v, fields[i]), "has %s, "
+			    "which is for rules that count new_recipients",
+			    fields[i]);
+	if (rule->count == RULE_NEW_RECIPIENTS &&
+	    rule->learn < rule->unfamiliar)
+		reader_fault(r, value_get(v, "learn"), "has a learn that is "
+		    "shorter than its unfamiliar: no network would ever be "
+		    "familiar");
+}
+
 /* Checks for required fields; a wrong field is not reported a second time. */
 static void
 rules_check(const struct reading *r, const struct settings_rule *rule,
@@ -311,6 +344,7 @@ rules_check(const struct reading *r, const struct settings_rule *rule,
 		reader_fault(r, value_get(v, "max_per_mail"), "has "
 		    "max_per_mail, which is for rules that count recipients or "
 		    "bytes");
+	rules_check_habit(r, rule, v);
 	if (rule->at_rcpt && rule->count == RULE_BYTES)
 		reader_fault(r, v, "looks at the recipient, which is known at "
 		    "RCPT, and counts bytes, which are known later: it would "
@@ -347,6 +381,7 @@ rules_read_one(const struct reading *r, struct settings_rule *rule,
 	}
 	by_id = value_get(v, "limits_by_id");
 	rule->unless = -1;
+	rule->learn = RULES_LEARN;
 	rule->ipv4_prefix = r->settings->ipv4_prefix;
 	rule->ipv6_prefix = r->settings->ipv6_prefix;
 	/* By default a rule is reported if `report` is on. */
@@ -360,6 +395,12 @@ rules_read_one(const struct reading *r, struct settings_rule *rule,
 			rules_read_field(r, rule, v->items[i], by_id);
 	rules_no_query(&rule->sql_limits_by_id);
 	rules_no_query(&rule->id_sql);
+	if (rule->count == RULE_NEW_RECIPIENTS) {
+		if (value_get(v, "ipv4_prefix") == NULL)
+			rule->ipv4_prefix = RULES_HABIT_IPV4;
+		if (value_get(v, "ipv6_prefix") == NULL)
+			rule->ipv6_prefix = RULES_HABIT_IPV6;
+	}
 	rule->at_rcpt = rule->count == RULE_DISTINCT_RECIPIENTS ||
 	    match_needs_rcpt(rule);
 	rules_check(r, rule, v);

@@ -85,12 +85,19 @@ enum rule_count {
 	RULE_ADDRESSES,
 	RULE_DISTINCT_RECIPIENTS,
 	RULE_SENDERS,
+	RULE_NEW_RECIPIENTS,
 	RULE_COUNT__MAX
 };
 
 #define RULE_KEY_MAX	4		/* most attributes in one key */
 #define RULES_MAX	32
 #define RULE_WAS_MAX	4		/* most earlier names of a rule */
+
+/*
+ * Seconds for which a rule that counts new recipients only learns after its
+ * name was first seen; `unfamiliar` is shorter.
+ */
+#define RULES_LEARNING	(INT64_C(14) * 86400)
 
 #define SETTINGS_MAX	64	/* rows that the table may have */
 
@@ -122,6 +129,9 @@ struct settings_rule {
 	struct settings_networks networks;
 	int			 unless;	/* enum rule_attribute, or -1 */
 	int64_t			 max_per_mail;	/* 0: any number */
+	/* RULE_NEW_RECIPIENTS, in seconds. */
+	int64_t			 unfamiliar;	/* 0: every network is */
+	int64_t			 learn;
 	char			*action;	/* NULL: fail_action */
 	unsigned int		 warn_at;	/* per cent, 0: never */
 	bool			 shadow;

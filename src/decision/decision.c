@@ -9,6 +9,28 @@
 /* --- how much is new --- */
 
 /*
+ * New recipients from an unfamiliar network. What was asked about at RCPT does
+ * not count again at DATA.
+ */
+static int64_t
+decision_habit(const struct decision *d, const struct decision_key *k)
+{
+	const struct msg_charge_key	*c = k->charge;
+	const struct habit_terms	 terms = { c->unfamiliar, c->learn };
+	int64_t				 n = c->amount;
+
+	if (d->mode == CHARGE_BACK)
+		return k->repeated ? 0 : n;
+	if (d->mode == CHARGE_REPLAY || k->network == NULL || k->repeated)
+		return 0;
+	if (d->tag == 0)
+		n = num_sub_clamp(n, k->charged > k->asked ? k->charged :
+		    k->asked);
+	return n <= 0 ? 0 : habit_amount(k->network,
+	    c->valuelen > 0 ? k->recipient : NULL, n, &terms, d->now);
+}
+
+/*
  * An instance is charged once. Where tags tell the charges of one instance
  * apart, each tag is charged once, and all add to the instance's total.
  */
@@ -20,6 +42,8 @@ decision_new(const struct decision *d, const struct decision_key *k)
 	/* A value that was seen is not unseen again. */
 	if (c->kind == CHARGE_DISTINCT)
 		return d->mode != CHARGE_BACK;
+	if (c->kind == CHARGE_HABIT)
+		return decision_habit(d, k);
 	if (d->mode == CHARGE_BACK || (d->tag != 0 && c->kind != CHARGE_TOTAL))
 		return k->repeated ? 0 : c->amount;
 	if (d->mode == CHARGE_EACH && c->kind != CHARGE_TOTAL)
@@ -63,6 +87,13 @@ static int64_t
 decision_charged(const struct decision_key *k)
 {
 	return k->charge->kind == CHARGE_DISTINCT ? 0 : k->charged;
+}
+
+/* It refuses nothing: its rule is in shadow, or only learns. */
+static bool
+decision_shadow(const struct decision_key *k)
+{
+	return k->charge->shadow || k->learning;
 }
 
 /* The limit plus what was granted. */
@@ -135,7 +166,7 @@ decision_retry(const struct decision *d, bool soft)
 
 	for (i = 0; i < d->nkeys; i++) {
 		k = &d->key[i];
-		if (!k->charge->shadow &&
+		if (!decision_shadow(k) &&
 		    (k->charge->soft ? soft : k->amount > 0))
 			decision_retry_key(d, k, &keys[n++]);
 	}
@@ -175,7 +206,7 @@ decision_full(const struct decision *d, struct msg_verdict *v, size_t n,
 	struct retry_key		 own;
 
 	decision_tell(v, n, limit, used);
-	if (k->charge->shadow) {
+	if (decision_shadow(k)) {
 		v->shadowed |= UINT32_C(1) << n;
 		return true;
 	}
@@ -200,6 +231,9 @@ decision_full(const struct decision *d, struct msg_verdict *v, size_t n,
 static void
 decision_hit(struct decision *d, size_t n, size_t window)
 {
+	/* What only learns is logged and not reported. */
+	if (d->key[n].learning)
+		return;
 	d->hits[d->nhits].key = n;
 	d->hits[d->nhits++].window = window;
 }
@@ -236,7 +270,7 @@ decision_mail_fits(struct decision *d, struct msg_verdict *v, size_t n)
 		return true;
 	decision_hit(d, n, DECISION_MAIL);
 	decision_tell(v, n, &limit, charged);
-	if (k->charge->shadow) {
+	if (decision_shadow(k)) {
 		v->shadowed |= UINT32_C(1) << n;
 		return true;
 	}
@@ -302,7 +336,9 @@ decision_still_over(const struct decision *d, struct msg_verdict *v, size_t n)
 	int64_t				 used;
 	size_t				 i;
 
-	if (!k->charge->soft || k->charge->shadow)
+	/* A habit refuses no mail that is not counted. */
+	if (!k->charge->soft || decision_shadow(k) ||
+	    (k->charge->kind == CHARGE_HABIT && k->charged <= 0))
 		return;
 	if (decision_waits(d, k)) {
 		(void)decision_still_full(d, v, n);
@@ -352,7 +388,7 @@ decision_key_holds(struct decision *d, struct msg_verdict *v, size_t n,
 		amount = decision_new_in(d, k, limit.seconds);
 		sum = num_add_clamp(used, amount);
 		if (amount == 0 && sum > limit.mails && k->charge->soft &&
-		    !k->charge->shadow)
+		    !decision_shadow(k))
 			return decision_full(d, v, n, &limit, used);
 		if (amount > 0 && sum > limit.mails) {
 			decision_hit(d, n, i);

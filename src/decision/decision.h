@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "decision/habit.h"
 #include "ipc/message.h"
 #include "lib/window.h"
 
@@ -33,6 +34,14 @@ struct decision_key {
 	bool		 repeated;	/* its tag was charged before */
 	int64_t		 seen;		/* CHARGE_DISTINCT: when the value was
 					   last seen, a time_t; -1: never */
+	/*
+	 * CHARGE_HABIT. `network` is NULL where nothing is known of any: the
+	 * rule is not applied then.
+	 */
+	const struct habit_pair	*network;
+	const struct habit_pair	*recipient;
+	bool		 learning;	/* the rule only learns so far */
+	int64_t		 asked;		/* the instance's recipients at RCPT */
 	struct decision_wait	 wait;
 	/* Out. */
 	int64_t		 amount;	/* the part that is new */

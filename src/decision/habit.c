@@ -5,7 +5,7 @@
 #include "lib/window.h"
 
 #define DAY		INT64_C(86400)
-#define EVICT_SHARE	64	/* of `max`: evicted beyond what is needed */
+#define EVICT_SHARE	16	/* of `max`: evicted beyond what is needed */
 
 static int64_t
 habit_day_end(int64_t when)

@@ -260,6 +260,32 @@ decide_distinct(struct task *t, const struct settings_rule *rule,
 	return true;
 }
 
+/*
+ * The recipient and the network of the client; the ledger knows whether they
+ * are new to the key. A request about several recipients names none.
+ */
+static void
+decide_habit(struct task *t, const struct settings_rule *rule,
+    struct msg_charge_key *key)
+{
+	struct str	*ids = &t->d->ids;
+	size_t		 n = t->d->charge.nkeys;
+
+	key->kind = CHARGE_HABIT;
+	key->unfamiliar = rule->unfamiliar;
+	key->learn = rule->learn;
+	t->d->network_at[n] = ids->len;
+	if (identity_add(ids, t->s, rule, t->req, KEY_CLIENT_ADDRESS))
+		key->networklen = ids->len - t->d->network_at[n];
+	t->d->value_at[n] = ids->len;
+	key->amount = 1;
+	if (identity_add(ids, t->s, rule, t->req, KEY_RECIPIENT)) {
+		identity_bound(ids, t->d->value_at[n], CHARGE_ID_MAX);
+		key->valuelen = ids->len - t->d->value_at[n];
+	} else if (t->stage != STAGE_RCPT)
+		key->amount = decide_recipients(t);
+}
+
 /* The amount, by count_mode and the field `count` of a rule. */
 static enum decide_reason
 decide_count(struct task *t, const struct settings_rule *rule,
@@ -285,6 +311,9 @@ decide_count(struct task *t, const struct settings_rule *rule,
 	case RULE_DISTINCT_RECIPIENTS:
 		if (!decide_distinct(t, rule, KEY_RECIPIENT, key))
 			return REASON_NO_IDENTITY;
+		break;
+	case RULE_NEW_RECIPIENTS:
+		decide_habit(t, rule, key);
 		break;
 	case RULE_MESSAGES:
 		/*
@@ -397,9 +426,13 @@ decide_rule(struct task *t, const struct settings_rule *rule)
 	if ((reason = decide_count(t, rule, key)) != REASON_CHARGED)
 		return reason;
 	key->rule = (uint16_t)(rule - t->s->rules);
-	/* An id that SQL gives may be the id of others too. */
+	/*
+	 * An id that SQL gives may be the id of others too. Nothing is learned
+	 * of an exempt mail.
+	 */
 	if (t->exempt != 0)
 		return rule->id_sql == NULL &&
+		    rule->count != RULE_NEW_RECIPIENTS &&
 		    decide_is_own(t, rule, rule->key, rule->nkey) ?
 		    REASON_CHARGED : REASON_EXEMPT;
 	key->map = rule->id_sql != NULL;
@@ -426,8 +459,11 @@ decide_point(struct decision *d)
 	for (i = 0; i < d->charge.nkeys; i++) {
 		key = &d->charge.keys[i];
 		key->id = d->ids.data + d->id_at[i];
-		key->value = key->kind == CHARGE_DISTINCT ?
-		    d->ids.data + d->value_at[i] : "";
+		key->value = key->kind == CHARGE_DISTINCT ||
+		    key->kind == CHARGE_HABIT ? d->ids.data + d->value_at[i] :
+		    "";
+		key->network = key->kind == CHARGE_HABIT ?
+		    d->ids.data + d->network_at[i] : "";
 	}
 }
 

@@ -48,6 +48,7 @@ struct decision {
 	struct str		 ids;
 	size_t			 id_at[CHARGE_KEYS_MAX];
 	size_t			 value_at[CHARGE_KEYS_MAX];
+	size_t			 network_at[CHARGE_KEYS_MAX];
 };
 
 void	decide_init(struct decision *);

@@ -159,6 +159,19 @@ engine_on_request(struct client *client, const struct request *req)
 
 /* --- verdicts --- */
 
+/* The memory does not know who is new to whom. */
+static void
+engine_note_rules(const struct settings *s)
+{
+	size_t	i;
+
+	for (i = 0; i < s->nrules; i++)
+		if (s->rules[i].count == RULE_NEW_RECIPIENTS)
+			log_warning("rule %s is not applied until the database "
+			    "gives verdicts again: it counts new recipients",
+			    s->rules[i].name);
+}
+
 /* Logs once that there are no verdicts, and once that there are again. */
 static void
 engine_note_trouble(bool trouble, const struct held *held)
@@ -170,6 +183,8 @@ engine_note_trouble(bool trouble, const struct held *held)
 			log_warning("the database gives no verdict: requests "
 			    "are answered %s%s", held->memory ? "from " : "by ",
 			    held->settings->db_error_action);
+		if (!engine.trouble && held->memory)
+			engine_note_rules(held->settings);
 		engine.trouble = true;
 		return;
 	}

@@ -187,6 +187,9 @@ enum charge_kind {
 	CHARGE_SUM,
 	CHARGE_DISTINCT,	/* 1 when `value` was not seen in the window */
 	CHARGE_TOTAL,		/* the instance's total, as if tag were 0 */
+	CHARGE_HABIT,		/* 1 when `value` is new and `network` not
+				   familiar; without a value the instance's
+				   total */
 	CHARGE_KIND__MAX
 };
 
@@ -205,8 +208,13 @@ struct msg_charge_key {
 	uint8_t		 warn_at;	/* percent; 0: never */
 	uint32_t	 reported;	/* bit i: limits.list[i]'s hits count */
 	bool		 report;	/* hits of report_limits do too */
-	const char	*value;		/* CHARGE_DISTINCT only */
+	const char	*value;		/* CHARGE_DISTINCT, CHARGE_HABIT */
 	size_t		 valuelen;
+	/* CHARGE_HABIT only. */
+	const char	*network;	/* empty: the address is unknown */
+	size_t		 networklen;
+	int64_t		 unfamiliar;	/* seconds; 0: every network is */
+	int64_t		 learn;		/* seconds */
 	struct limits	 limits;	/* get: in the msg_charge's store */
 };
 
@@ -490,6 +498,12 @@ struct msg_weighed_key {
 	bool			 sql;		/* limits from the database */
 	int64_t			 granted;	/* in each window's limit */
 	int64_t			 granted_for;	/* seconds from now */
+	/* CHARGE_HABIT; what is known, see decision/habit.h: first and last. */
+	bool			 habit;
+	int64_t			 network[2];
+	int64_t			 recipient[2];
+	int64_t			 learning;	/* the rule only does, until
+						   then; a time_t, or 0 */
 	size_t			 nwindows;
 	struct msg_window	*windows;	/* get: in the store */
 };

@@ -30,8 +30,13 @@ key_put(struct str *s, const struct msg_charge_key *k)
 	wire_put_u8(s, k->warn_at);
 	wire_put_u32(s, k->reported);
 	wire_put_u8(s, k->report);
-	if (k->kind == CHARGE_DISTINCT)
+	if (k->kind == CHARGE_DISTINCT || k->kind == CHARGE_HABIT)
 		wire_put_bytes(s, k->value, k->valuelen);
+	if (k->kind == CHARGE_HABIT) {
+		wire_put_bytes(s, k->network, k->networklen);
+		wire_put_i64(s, k->unfamiliar);
+		wire_put_i64(s, k->learn);
+	}
 	wire_put_u8(s, (uint8_t)k->limits.count);
 	for (i = 0; i < k->limits.count; i++) {
 		wire_put_i64(s, k->limits.list[i].mails);
@@ -83,10 +88,17 @@ key_get(struct wire *w, struct msg_charge_key *k, struct limit *store)
 		wire_fail(w);
 	k->reported = wire_get_u32(w);
 	k->report = wire_get_bool(w);
-	k->value = "";
-	k->valuelen = 0;
-	if (k->kind == CHARGE_DISTINCT)
+	k->value = k->network = "";
+	k->valuelen = k->networklen = 0;
+	k->unfamiliar = k->learn = 0;
+	if (k->kind == CHARGE_DISTINCT || k->kind == CHARGE_HABIT)
 		k->value = wire_get_bytes(w, CHARGE_ID_MAX, &k->valuelen);
+	if (k->kind == CHARGE_HABIT) {
+		k->network = wire_get_bytes(w, ADDR_TEXT_MAX,
+		    &k->networklen);
+		k->unfamiliar = wire_get_range(w, 0, INT64_MAX);
+		k->learn = wire_get_range(w, 1, INT64_MAX);
+	}
 	k->limits.list = store;
 	k->limits.count = wire_get_u8(w);
 	if (k->limits.count > LIMITS_MAX) {

@@ -120,6 +120,26 @@ limit_get(struct wire *w, struct limit *limit)
 	limit->seconds = wire_get_range(w, 1, INT64_MAX);
 }
 
+static void
+weighed_habit_put(struct str *s, const struct msg_weighed_key *k)
+{
+	wire_put_i64(s, k->network[0]);
+	wire_put_i64(s, k->network[1]);
+	wire_put_i64(s, k->recipient[0]);
+	wire_put_i64(s, k->recipient[1]);
+	wire_put_i64(s, k->learning);
+}
+
+static void
+weighed_habit_get(struct wire *w, struct msg_weighed_key *k)
+{
+	k->network[0] = wire_get_i64(w);
+	k->network[1] = wire_get_i64(w);
+	k->recipient[0] = wire_get_i64(w);
+	k->recipient[1] = wire_get_i64(w);
+	k->learning = wire_get_range(w, 0, INT64_MAX);
+}
+
 void
 msg_weighed_put(struct str *s, const struct msg_weighed *m)
 {
@@ -142,6 +162,9 @@ msg_weighed_put(struct str *s, const struct msg_weighed *m)
 		wire_put_u8(s, k->sql);
 		wire_put_i64(s, k->granted);
 		wire_put_i64(s, k->granted_for);
+		wire_put_u8(s, k->habit);
+		if (k->habit)
+			weighed_habit_put(s, k);
 		wire_put_u8(s, (uint8_t)k->nwindows);
 		for (j = 0; j < k->nwindows; j++) {
 			limit_put(s, &k->windows[j].limit);
@@ -162,6 +185,8 @@ weighed_key_get(struct wire *w, struct msg_weighed_key *k,
 	k->sql = wire_get_bool(w);
 	k->granted = wire_get_i64(w);
 	k->granted_for = wire_get_i64(w);
+	if ((k->habit = wire_get_bool(w)))
+		weighed_habit_get(w, k);
 	k->windows = store;
 	k->nwindows = wire_get_u8(w);
 	if (k->nwindows > LIMITS_MAX) {

@@ -354,6 +354,34 @@ cache_charged_at(struct cache *c, const struct instance_seen *seen, int64_t now,
 	    num_add_clamp(now, -INSTANCE_SECONDS), date, amount);
 }
 
+static uint64_t
+cache_mark_key(const struct instance_seen *seen, enum cache_mark mark)
+{
+	static const uint64_t	mask[CACHE_MARK__MAX] = {
+		[CACHE_ASKED] = UINT64_C(0x9e3779b97f4a7c15),
+		[CACHE_HIT] = UINT64_C(0xc2b2ae3d27d4eb4f)
+	};
+
+	return seen->instance ^ mask[mark];
+}
+
+void
+cache_mark(struct cache *c, const struct instance_seen *seen,
+    enum cache_mark mark, int64_t now)
+{
+	if (seen->has_instance)
+		instance_add(c->instances, cache_mark_key(seen, mark), now, 1,
+		    cache_oldest(c, now));
+}
+
+int64_t
+cache_marked(struct cache *c, const struct instance_seen *seen,
+    enum cache_mark mark)
+{
+	return seen->has_instance ? instance_total(c->instances,
+	    cache_mark_key(seen, mark)) : 0;
+}
+
 /* --- rows --- */
 
 void

@@ -104,6 +104,20 @@ bool		 cache_tag_seen(struct cache *, const struct instance_seen *);
 bool		 cache_charged_at(struct cache *, const struct instance_seen *,
 		    int64_t now, int64_t *date, int64_t *amount);
 
+/*
+ * Of (id, instance), in memory only: how many recipients it was asked about at
+ * RCPT, and whether it has had a hit. cache_mark adds 1.
+ */
+enum cache_mark {
+	CACHE_ASKED,
+	CACHE_HIT,
+	CACHE_MARK__MAX
+};
+void		 cache_mark(struct cache *, const struct instance_seen *,
+		    enum cache_mark, int64_t now);
+int64_t		 cache_marked(struct cache *, const struct instance_seen *,
+		    enum cache_mark);
+
 /* Counts a row that this batch records, before its commit. */
 void		 cache_record(struct cache *, struct cache_id *,
 		    const struct instance_seen *, const struct store_row *,

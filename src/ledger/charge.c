@@ -25,6 +25,7 @@ charge_batch_new(struct cache *cache, struct store *store,
 	b->limits = limits;
 	b->ids = ids;
 	b->overrides = override_table_new();
+	b->habits = habits_new();
 	b->settings = settings;
 	TAILQ_INIT(&b->waiting);
 	TAILQ_INIT(&b->next);
@@ -109,6 +110,8 @@ charge_batch_free(struct charge_batch *b)
 		free(c);
 	}
 	override_table_free(b->overrides);
+	habits_free(b->habits);
+	free(b->pair);
 	free(b->touch);
 	free(b->id);
 	free(b->value);
@@ -129,6 +132,7 @@ charge_bytes(const struct msg_charge *m)
 	for (i = 0; i < m->nkeys; i++)
 		n += id_stored_room(m->keys[i].idlen) +
 		    id_stored_room(m->keys[i].valuelen) +
+		    m->keys[i].networklen +
 		    (m->keys[i].map ? ID_STORED_MAX : 0);
 	return n;
 }
@@ -166,6 +170,8 @@ charge_key(struct verdict_key *k, const struct msg_charge_key *m,
 	if (m->kind == CHARGE_DISTINCT)
 		k->charge.value = charge_store_id(at, m->value,
 		    &k->charge.valuelen);
+	if (m->kind == CHARGE_HABIT)
+		charge_pairs_take(k, m, at);
 	k->charge.limits.list = *limit;
 	memcpy(*limit, m->limits.list, m->limits.count * sizeof(**limit));
 	*limit += m->limits.count;
@@ -472,6 +478,8 @@ charge_begin(struct charge_batch *b)
 	batch.ntouch = b->ntouch;
 	batch.value = b->value;
 	batch.nvalue = b->nvalue;
+	batch.pair = b->pair;
+	batch.npair = b->npair;
 	batch.budget = READ_BUDGET;
 	batch.recent = num_add_clamp(b->context.now, -INSTANCE_SECONDS);
 	batch.forgotten = cache_forgot(b->cache, b->context.now);
@@ -485,7 +493,7 @@ charge_batch_start(struct charge_batch *b, int64_t now)
 	bool			later = false;
 
 	b->context.now = now;
-	b->ntouch = b->nvalue = 0;
+	b->ntouch = b->nvalue = b->npair = 0;
 	cache_batch(b->cache);
 	store_on_flushed(b->store, charge_on_flushed, b);
 	if ((result = charge_begin(b)) != STORE_OK)
@@ -500,8 +508,10 @@ charge_batch_start(struct charge_batch *b, int64_t now)
 static enum store_result
 charge_commit(struct charge_batch *b, bool *later)
 {
-	if (b->context.result == STORE_OK)
+	if (b->context.result == STORE_OK) {
+		charge_pairs_learn(b);
 		return store_commit(b->store, later);
+	}
 	*later = false;
 	if (b->context.result != STORE_LOST)
 		store_rollback(b->store);
@@ -530,6 +540,7 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono,
 
 	b->context.cache = b->cache;
 	b->context.store = b->store;
+	b->context.habits = b->habits;
 	b->context.settings = b->settings;
 	b->context.now = now;
 	b->context.result = STORE_OK;
@@ -623,6 +634,9 @@ charge_batch_run(struct charge_batch *b, int64_t now, struct mono mono,
 		return b->last;
 	charge_part(b);
 	b->last = charge_lost(b, charge_try(b, now, mono, answers));
+	if (b->last == STORE_OK &&
+	    habits_trim(b->habits, b->store, now) == STORE_LOST)
+		b->last = charge_lost(b, STORE_LOST);
 	charge_whole(b);
 	if (b->last == STORE_LOST) {
 		charge_expire(b, mono, true);

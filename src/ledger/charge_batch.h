@@ -29,6 +29,10 @@ struct charge_batch {
 	struct store_value	*value;
 	size_t			 nvalue;
 	size_t			 values;	/* room */
+	struct habits		*habits;
+	struct store_pair	*pair;
+	size_t			 npair;
+	size_t			 pairs;		/* room */
 	struct charge_hit	*hit;		/* hits of the whole batch */
 	size_t			 nhit;
 	size_t			 hits;		/* room */
@@ -73,6 +77,21 @@ enum store_result	 charge_map(struct charge_batch *, struct mono);
 
 /* Puts those ids into the verdict of a charge. */
 void			 charge_map_tell(struct verdict_charge *);
+
+/* --- charge_pairs.c: what rules that count new recipients know --- */
+
+/*
+ * Copies the network and the recipient of a key to *at and advances *at past
+ * them. Only hashes of them are stored.
+ */
+void	charge_pairs_take(struct verdict_key *, const struct msg_charge_key *,
+	    char **at);
+
+/* Collects the pairs of the waiting charges, each once. */
+enum store_result	 charge_pairs_gather(struct charge_batch *);
+
+/* Before the commit: writes what the batch has changed. */
+void	charge_pairs_learn(struct charge_batch *);
 
 /* --- charge_gather.c --- */
 

@@ -223,7 +223,8 @@ charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
 		}
 	charge_touch_was(b);
 	charge_values(b);
-	if ((result = lookup_ask(b->limits, b->store)) != STORE_OK ||
+	if ((result = charge_pairs_gather(b)) != STORE_OK ||
+	    (result = lookup_ask(b->limits, b->store)) != STORE_OK ||
 	    (result = override_table_refresh(b->overrides, b->store, now,
 	    mono)) != STORE_OK)
 		return result;

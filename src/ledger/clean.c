@@ -9,6 +9,7 @@
 #define REST_NS		INT64_C(20000000)	/* after a failure */
 #define MS_NS		INT64_C(1000000)
 #define DAY		86400	/* seconds */
+#define LEARN_LEAST	(INT64_C(90) * DAY)
 
 /* Numbers in mail_state: the longest window that SQL returned, and when. */
 #define LONGEST		"sql_longest"
@@ -67,6 +68,44 @@ clean_kept(const struct clean *c, int64_t now)
 	return kept;
 }
 
+/*
+ * The longest that a rule remembers networks and recipients. They are kept for
+ * a while also if there is no such rule, which may only be switched off.
+ */
+static int64_t
+clean_learn(const struct settings *settings)
+{
+	int64_t	learn = LEARN_LEAST;
+	size_t	i;
+
+	for (i = 0; i < settings->nrules; i++)
+		if (settings->rules[i].count == RULE_NEW_RECIPIENTS &&
+		    settings->rules[i].learn > learn)
+			learn = settings->rules[i].learn;
+	return learn;
+}
+
+/* Dates of pairs are exact to the day. */
+static struct store_kept
+clean_kept_pairs(const struct clean *c, int64_t now)
+{
+	struct store_kept	kept;
+
+	kept.first = num_sub_clamp(now, num_add_clamp(c->learn, DAY));
+	kept.last = num_add_clamp(now, WINDOW_AHEAD);
+	return kept;
+}
+
+/* Keeps what is needed by the clock as it is now and as it was. */
+static void
+clean_widen(struct store_kept *kept, const struct store_kept *also)
+{
+	if (also->first < kept->first)
+		kept->first = also->first;
+	if (also->last > kept->last)
+		kept->last = also->last;
+}
+
 void
 clean_begin(struct clean *c, struct store *store,
     const struct settings *settings, const struct lookup *limits, int64_t now)
@@ -76,6 +115,9 @@ clean_begin(struct clean *c, struct store *store,
 	c->state = CLEAN_RUNNING;
 	c->rows = ROWS_FIRST;
 	c->kept = clean_kept(c, now);
+	c->learn = clean_learn(settings);
+	c->pairs = clean_kept_pairs(c, now);
+	c->who = INT64_MIN;
 }
 
 static enum store_result
@@ -85,21 +127,29 @@ clean_delete(struct clean *c, struct store *store, int64_t now)
 	enum store_result	result;
 	int64_t			deleted;
 
-	/*
-	 * If the clock was set meanwhile, keep also the rows that are needed by
-	 * it.
-	 */
-	if (kept.first < c->kept.first)
-		c->kept.first = kept.first;
-	if (kept.last > c->kept.last)
-		c->kept.last = kept.last;
+	clean_widen(&c->kept, &kept);
 	result = store_clean(store, &c->kept, c->rows, &c->position, &deleted);
 	if (result != STORE_OK)
 		return result;
 	c->records += deleted;
 	if (c->position == -1)
-		c->stage = CLEAN_REFUSALS;
+		c->stage = CLEAN_HABITS;
 	return STORE_OK;
+}
+
+static enum store_result
+clean_habits(struct clean *c, struct store *store, int64_t now)
+{
+	const struct store_kept	kept = clean_kept_pairs(c, now);
+	enum store_result	result;
+	int64_t			deleted;
+
+	clean_widen(&c->pairs, &kept);
+	result = store_clean_pairs(store, &c->pairs, c->rows, &c->who,
+	    &deleted);
+	if (result == STORE_OK && c->who == INT64_MAX)
+		c->stage = CLEAN_REFUSALS;
+	return result;
 }
 
 static enum store_result
@@ -141,6 +191,7 @@ clean_step(struct clean *c, struct store *store,
 	if (c->state != CLEAN_RUNNING || mono < c->next)
 		return STORE_OK;
 	result = c->stage == CLEAN_ROWS ? clean_delete(c, store, now) :
+	    c->stage == CLEAN_HABITS ? clean_habits(c, store, now) :
 	    c->stage == CLEAN_REFUSALS ?
 	    clean_refusals(c, store, settings, now) : clean_reclaim(c, store);
 	if (result == STORE_OK) {

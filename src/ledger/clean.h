@@ -22,6 +22,7 @@ enum clean_state {
 
 enum clean_stage {
 	CLEAN_ROWS,
+	CLEAN_HABITS,
 	CLEAN_REFUSALS,
 	CLEAN_SPACE
 };
@@ -34,6 +35,9 @@ struct clean {
 	size_t			 rows;		/* rows in one step */
 	int64_t			 records;	/* deleted so far */
 	enum clean_stage	 stage;
+	int64_t			 learn;		/* longest, in seconds */
+	struct store_kept	 pairs;		/* the same for mail_habit */
+	int64_t			 who;		/* the position there */
 	int64_t			 began;		/* steps fail since, ns */
 	int64_t			 next;		/* not before this, ns */
 };
@@ -42,7 +46,7 @@ struct clean {
  * Starts cleaning. The steps delete rows older than twice the longest window of
  * any limit (in the settings, or returned by sql_limits_by_id as long as rows
  * can lie in twice that window), and rows dated more than WINDOW_AHEAD in the
- * future.
+ * future; then what no rule that counts new recipients remembers any longer.
  */
 void	clean_begin(struct clean *, struct store *, const struct settings *,
 	    const struct lookup *, int64_t now);

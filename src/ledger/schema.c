@@ -225,6 +225,22 @@ static const struct step	steps[] = {
 	    " value " ID_TYPE BINARY " NOT NULL, date bigint NOT NULL,"
 	    " PRIMARY KEY (id, value))" ENGINE } },
 
+	/*
+	 * What the keys of rules that count new recipients know; hashes and
+	 * dates (ledger/habits.h).
+	 */
+	{ "mail_habit", NULL, 0, {
+	    "CREATE TABLE mail_habit (who bigint NOT NULL,"
+	    " kind int NOT NULL, what bigint NOT NULL, since bigint NOT NULL,"
+	    " seen bigint NOT NULL, PRIMARY KEY (who, kind, what))"
+	    " WITHOUT ROWID",
+	    "CREATE TABLE mail_habit (who bigint NOT NULL,"
+	    " kind int NOT NULL, what bigint NOT NULL, since bigint NOT NULL,"
+	    " seen bigint NOT NULL, PRIMARY KEY (who, kind, what))",
+	    "CREATE TABLE mail_habit (who bigint NOT NULL,"
+	    " kind int NOT NULL, what bigint NOT NULL, since bigint NOT NULL,"
+	    " seen bigint NOT NULL, PRIMARY KEY (who, kind, what))" ENGINE } },
+
 	/* Sums of ids with many rows; SQLite has runs instead. */
 	{ "mail_sums", NULL, 0, {
 	    "",

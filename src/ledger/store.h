@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "conf/settings.h"
+#include "decision/habit.h"
 #include "decision/override.h"
 #include "ipc/message.h"
 #include "ledger/pack.h"
@@ -113,11 +114,32 @@ struct store_value {
 	int64_t		 date;		/* set: when last seen; -1: never */
 };
 
+/*
+ * A pair of a key of a rule that counts new recipients; `who` and `what` are
+ * keyed hashes (ledger/habits.h).
+ */
+enum store_pair_kind {
+	PAIR_NETWORK,
+	PAIR_RECIPIENT,
+	PAIR_RULE,		/* `who` is the rule's name: when first seen */
+	PAIR_KIND__MAX
+};
+
+struct store_pair {
+	int64_t			who;
+	int64_t			what;
+	uint8_t			kind;	/* enum store_pair_kind */
+	struct habit_pair	known;
+	bool			changed;	/* the caller's */
+};
+
 struct store_batch {
 	struct store_touch	*touch;		/* in no order, no id twice */
 	size_t			 ntouch;
 	struct store_value	*value;		/* no (id, value) twice */
 	size_t			 nvalue;
+	struct store_pair	*pair;		/* `known` is set; none twice */
+	size_t			 npair;
 	/* Most rows to read for all ids that are not loaded. */
 	size_t			 budget;
 	int64_t			 recent;	/* none older is needed */
@@ -212,6 +234,9 @@ enum store_result	 store_begin(struct store *, struct store_batch *,
 void			 store_append(struct store *, size_t touch,
 			    const struct store_row *);
 void			 store_see(struct store *, const struct store_value *);
+
+/* In the order of who, kind, what, each once. */
+void			 store_learn(struct store *, const struct store_pair *);
 
 /*
  * Adds one hit of (id, seconds), to the table of its kind (schema_hit_table).
@@ -436,6 +461,32 @@ enum store_result	 store_set_overrides(struct store *,
 enum store_result	 store_forget_values(struct store *, const char *id,
 			    size_t idlen);
 
+/* --- pairs, each call a transaction of its own --- */
+
+/* The pairs of a key and kind. `each` is called with `what` as the hash. */
+enum store_result	 store_pairs(struct store *, int64_t who,
+			    enum store_pair_kind, void (*each)(void *,
+			    const struct habit_entry *), void *);
+
+/* Writes or deletes pairs, all or none. */
+enum store_result	 store_set_pairs(struct store *,
+			    const struct store_pair *, size_t);
+enum store_result	 store_drop_pairs(struct store *,
+			    const struct store_pair *, size_t);
+
+/* Deletes what a key learned from second `since` on; *n: how many pairs. */
+enum store_result	 store_forget_pairs(struct store *, int64_t who,
+			    int64_t since, int64_t *n);
+
+/*
+ * A step of cleaning: deletes those of the next keys, about `max` pairs, that
+ * were last used before kept->first or first seen after kept->last. *who is
+ * INT64_MIN at first, then what the last call left; INT64_MAX: all is done.
+ */
+enum store_result	 store_clean_pairs(struct store *,
+			    const struct store_kept *, size_t max,
+			    int64_t *who, int64_t *deleted);
+
 /*
  * Numbers in mail_state, such as "report", the time of the last report. A
  * missing one reads as 0.
@@ -444,6 +495,10 @@ enum store_result	 store_number(struct store *, const char *name,
 			    int64_t *);
 enum store_result	 store_set_number(struct store *, const char *name,
 			    int64_t);
+
+/* Writes it unless there is one, and reads it. */
+enum store_result	 store_first_number(struct store *, const char *name,
+			    int64_t *);
 
 /*
  * Does about a millisecond of background work; called when no charge waits. It

@@ -133,7 +133,7 @@ store_take_batch(struct store *s, const struct store_batch *batch)
 
 	s->touch = batch->touch;
 	s->ntouch = batch->ntouch;
-	s->nrow = s->nsee = s->nhit = 0;
+	s->nrow = s->nsee = s->npair = s->nhit = 0;
 	s->told = false;
 	if (s->ntouch > s->room) {
 		s->room = s->ntouch * 2;
@@ -247,6 +247,7 @@ store_begin(struct store *s, struct store_batch *batch,
 	    store_read_kept(s, reader) == 0 &&
 	    store_read_first(s, reader) == 0 &&
 	    store_read_values(s, reader) == 0 &&
+	    store_read_pairs(s, reader) == 0 &&
 	    store_keep_sums(s, reader) == 0 &&
 	    store_read_foreign(s, reader) == 0) {
 		foreign_tell(&s->foreign, reader);
@@ -436,10 +437,10 @@ store_commit(struct store *s, bool *later)
 		last = (s->nrow - 1) % mysqldb_most(s->db, APPEND);
 		seq = mysqldb_inserted(s->db) + (int64_t)last * s->step;
 	}
-	good = good && ((s->nsee == 0 && s->nhit == 0) ||
+	good = good && ((s->nsee == 0 && s->npair == 0 && s->nhit == 0) ||
 	    store_lock_ranges(s) == 0) &&
 	    store_each(s, SEE, s->nsee, store_bind_nothing, store_bind_see,
-	    NULL, NULL) == 0;
+	    NULL, NULL) == 0 && store_write_pairs(s) == 0;
 	for (kind = 0; kind < HIT_KIND__MAX && good; kind++)
 		good = store_write_hits(s, kind) == 0;
 	if ((result = store_end(s, good)) == STORE_OK) {

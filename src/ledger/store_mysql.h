@@ -75,6 +75,14 @@ enum statement {
 	REFUSALS_AHEAD,
 	TRIM_REFUSALS,
 	TRIM_OLDEST,
+	PAIR,
+	PAIRS,
+	LEARN,
+	PAIR_GONE,
+	PAIRS_FORGOTTEN,
+	CLEAN_PAIRS_END,
+	CLEAN_PAIRS,
+	FIRST_NUMBER,
 	TAKE_PICK,
 	TAKE_PICK_FREE,
 	TAKE_COPY,
@@ -154,6 +162,9 @@ struct store {
 	struct store_value	*see;
 	size_t			 nsee;
 	size_t			 sees;		/* room */
+	struct store_pair	*pair;		/* to write or delete */
+	size_t			 npair;
+	size_t			 pairs;		/* room */
 	int64_t			*seq;		/* foreign rows to take in */
 	uint32_t		*slot_of;	/* of the id of each of them */
 	size_t			 nseq;
@@ -284,6 +295,12 @@ int	store_read_values(struct store *, const struct store_reader *);
 
 /* Fills in a row from the current result, whose first column is the id. */
 void	store_columns(struct store *, struct store_row *);
+
+/* --- store_mysql_habit.c --- */
+
+/* Reads the batch's pairs; writes those that it learned. 0 or -1. */
+int	store_read_pairs(struct store *, const struct store_reader *);
+int	store_write_pairs(struct store *);
 
 /* --- store_mysql_foreign.c --- */
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ledger/store_mysql.h"
+#include "ledger/store_mysql_habit.h"
 #include "lib/alloc.h"
 
 #define ROW	"id, date, recipient_count, instance, tag"
@@ -185,6 +186,7 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	[VALUES_GONE] = { "DELETE FROM mail_distinct WHERE id = ?",
 	    NULL, NULL, NULL, NULL, false },
 	STORE_HISTORY_STATEMENTS,
+	HABIT_STATEMENTS,
 	[TAKE_PICK] = { "SELECT seq, " FOLDED " " BY_OTHERS
 	    " ORDER BY id LIMIT ? FOR UPDATE", NULL, NULL, NULL, "nt", false },
 	[TAKE_PICK_FREE] = { "SELECT seq, " FOLDED " " BY_OTHERS
@@ -282,6 +284,7 @@ store_close(struct store *s)
 	free(s->row);
 	free(s->batch_of);
 	free(s->see);
+	free(s->pair);
 	free(s->hit);
 	free(s);
 }

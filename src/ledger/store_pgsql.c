@@ -312,6 +312,8 @@ store_commit(struct store *s, bool *later)
 	}
 	if (s->column[SEE_ID].count > 0)
 		store_put(s, SEE, SEE_ID, SEE_DATE);
+	if (s->column[LEARN_WHO].count > 0)
+		store_put(s, LEARN, LEARN_WHO, LEARN_SEEN);
 	if (s->column[SUMS_ID].count > 0) {
 		store_put(s, SUMS_GONE, SUMS_ID, SUMS_ID);
 		store_put(s, SUMS_NEW, SUMS_ID, SUMS_COUNTS);

@@ -67,6 +67,13 @@ enum statement {
 	REFUSALS_OLD,
 	TRIM_REFUSALS,
 	TRIM_OLDEST,
+	PAIR,
+	PAIRS,
+	LEARN,
+	PAIRS_GONE,
+	PAIRS_FORGOTTEN,
+	CLEAN_PAIRS,
+	FIRST_NUMBER,
 	TAKE_LIGHTLY,
 	TAKE_IN,
 	TAKE_NOTES,
@@ -83,9 +90,11 @@ enum column {
 	RECENT_ID, RECENT_SEEN,
 	NEWER_ID, NEWER_SEEN,
 	VALUE_ID, VALUE_VALUE,
+	PAIR_WHO, PAIR_KIND, PAIR_WHAT,
 	FOREIGN_ID,
 	ROW_ID, ROW_DATE, ROW_AMOUNT, ROW_INSTANCE, ROW_STATE, ROW_TAG,
 	SEE_ID, SEE_VALUE, SEE_DATE,
+	LEARN_WHO, LEARN_KIND, LEARN_WHAT, LEARN_SINCE, LEARN_SEEN,
 	HIT_ID, HIT_DELTA,
 	WARNING_ID, WARNING_DELTA,
 	SHADOW_ID, SHADOW_DELTA,
@@ -167,6 +176,12 @@ int	store_alike(const struct store *, int row, int rows);
 
 /* Queues the sums of an id that has many rows, for store_commit. */
 void	store_keep_sums(struct store *, const struct store_reader *);
+
+/* --- store_pgsql_habit.c --- */
+
+/* Reads the batch's pairs, like store_put_reads and store_take_reads. */
+void	store_put_pairs(struct store *, const struct store_batch *);
+int	store_take_pairs(struct store *, struct store_batch *);
 
 /* --- store_pgsql_foreign.c --- */
 

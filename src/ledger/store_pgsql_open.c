@@ -247,6 +247,34 @@ static const char *const	statements[STATEMENT__MAX] = {
 	    " OR date > $3::bigint"),
 	[TRIM_REFUSALS] = REFUSALS_GONE("is_first = 0"),
 	[TRIM_OLDEST] = REFUSALS_GONE("true"),
+	[PAIR] = "SELECT t.n, h.since, h.seen FROM unnest($1::bigint[],"
+	    " $2::bigint[], $3::bigint[]) WITH ORDINALITY"
+	    " t(who, kind, what, n), LATERAL (SELECT since, seen"
+	    " FROM mail_habit WHERE who = t.who AND kind = t.kind"
+	    " AND what = t.what LIMIT 1) h",
+	[PAIRS] = "SELECT what, since, seen FROM mail_habit"
+	    " WHERE who = $1::bigint AND kind = $2::bigint",
+	[LEARN] = "INSERT INTO mail_habit (who, kind, what, since, seen)"
+	    " SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[],"
+	    " $4::bigint[], $5::bigint[]) ON CONFLICT (who, kind, what)"
+	    " DO UPDATE SET since = excluded.since, seen = excluded.seen",
+	[PAIRS_GONE] = "DELETE FROM mail_habit h USING unnest($1::bigint[],"
+	    " $2::bigint[], $3::bigint[]) t(who, kind, what)"
+	    " WHERE h.who = t.who AND h.kind = t.kind AND h.what = t.what",
+	[PAIRS_FORGOTTEN] = "WITH gone AS (DELETE FROM mail_habit"
+	    " WHERE who = $1::bigint AND since >= $2::bigint RETURNING 1)"
+	    " SELECT count(*) FROM gone",
+	/* Skips rows that a batch has locked, until the next cleaning. */
+	[CLEAN_PAIRS] = "WITH e AS (SELECT coalesce((SELECT who FROM mail_habit"
+	    " WHERE who > $1::bigint ORDER BY who OFFSET $2::bigint LIMIT 1),"
+	    " 9223372036854775807) AS who), gone AS (DELETE FROM mail_habit"
+	    " WHERE ctid = ANY(ARRAY(SELECT h.ctid FROM mail_habit h, e"
+	    " WHERE h.who > $1::bigint AND h.who <= e.who"
+	    " AND (h.seen < $3::bigint OR h.since > $4::bigint)"
+	    " FOR UPDATE OF h SKIP LOCKED)) RETURNING 1)"
+	    " SELECT (SELECT count(*) FROM gone), who FROM e",
+	[FIRST_NUMBER] = "INSERT INTO mail_state (name, value)"
+	    " VALUES ($1::text, $2::bigint) ON CONFLICT (name) DO NOTHING",
 	[TAKE_LIGHTLY] = "SELECT"
 	    " set_config('synchronous_commit', 'off', true)",
 	[TAKE_IN] = "WITH taken AS (UPDATE mail_count"

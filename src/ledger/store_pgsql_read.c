@@ -162,6 +162,7 @@ store_put_reads(struct store *s, const struct store_batch *batch)
 	store_put_limited(s, NEWS, NEWER_ID, NEWER_SEEN, sums_sizes.news,
 	    0);
 	store_put_values(s, batch);
+	store_put_pairs(s, batch);
 }
 
 /* --- rows --- */
@@ -483,7 +484,8 @@ store_take_reads(struct store *s, struct store_batch *batch,
 	    store_take_kept(s, reader) == -1 ||
 	    store_take_recent(s, reader) == -1 ||
 	    store_take_newer(s, reader) == -1 ||
-	    store_take_values(s, batch) == -1)
+	    store_take_values(s, batch) == -1 ||
+	    store_take_pairs(s, batch) == -1)
 		return -1;
 	return store_read_foreign(s, batch, reader);
 }

@@ -4,6 +4,7 @@
 
 #include "ledger/schema.h"
 #include "ledger/store_sqlite.h"
+#include "ledger/store_sqlite_habit.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -195,7 +196,9 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[REFUSALS_COUNT] = "SELECT count(*) FROM mail_refusal",
 	[REFUSALS_OLD] = REFUSALS_GONE("date < ?2 OR date > ?3"),
 	[TRIM_REFUSALS] = REFUSALS_GONE("is_first = 0"),
-	[TRIM_OLDEST] = REFUSALS_GONE("1")
+	[TRIM_OLDEST] = REFUSALS_GONE("1"),
+
+	HABIT_STATEMENTS
 };
 
 /* --- faults --- */
@@ -516,7 +519,7 @@ store_read_batch(struct store *s, struct store_batch *batch,
 	for (i = 0; i < batch->nvalue; i++)
 		if (store_read_value(s, &batch->value[i]) == -1)
 			return -1;
-	return 0;
+	return store_read_pairs(s, batch);
 }
 
 /*

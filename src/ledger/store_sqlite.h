@@ -137,6 +137,13 @@ enum statement {
 	REFUSALS_OLD,
 	TRIM_REFUSALS,
 	TRIM_OLDEST,
+	PAIR,
+	PAIRS,
+	LEARN,
+	PAIR_GONE,
+	PAIRS_FORGOTTEN,
+	CLEAN_PAIRS_END,
+	CLEAN_PAIRS,
 	STATEMENT__MAX
 };
 
@@ -311,6 +318,14 @@ int			 store_find_number(struct store *, const char *,
  */
 void			 store_write_rows(struct store *);
 void			 store_rows_committed(struct store *);
+
+/* Runs a statement that writes; a fault is the batch's. */
+void			 store_write(struct store *, enum statement);
+
+/* --- store_sqlite_habit.c --- */
+
+/* Reads the batch's pairs. 0 or -1. */
+int			 store_read_pairs(struct store *, struct store_batch *);
 
 /* --- store_sqlite_work.c --- */
 

@@ -11,8 +11,8 @@
 #define COLUMNS		5		/* after the rowid */
 #define NO_INSTANCE	"empty"		/* the older program's word */
 
-static void
-write_statement(struct store *s, enum statement n)
+void
+store_write(struct store *s, enum statement n)
 {
 	if (!s->failed && sqlite_step(s->db, n) == -1)
 		s->failed = true;
@@ -61,7 +61,7 @@ write_rows(struct store *s, enum statement n, size_t first, size_t count)
 	for (i = 0; i < count; i++)
 		bind_row(s, n, (int)i * COLUMNS + 2, &s->append[first + i].row);
 	s->last += (int64_t)count;
-	write_statement(s, n);
+	store_write(s, n);
 }
 
 /* Writes the tags of the next `count` rows that have one, from *next on. */
@@ -79,7 +79,7 @@ write_tags(struct store *s, enum statement n, size_t *next, size_t count)
 		    s->append[*next].row.tag);
 		i++;
 	}
-	write_statement(s, n);
+	store_write(s, n);
 }
 
 void
@@ -116,7 +116,7 @@ store_see(struct store *s, const struct store_value *v)
 	sqlite_bind_text(s->db, SEE, 1, v->id, v->idlen);
 	sqlite_bind_text(s->db, SEE, 2, v->value, v->valuelen);
 	sqlite_bind(s->db, SEE, 3, v->date);
-	write_statement(s, SEE);
+	store_write(s, SEE);
 }
 
 /* --- after the commit --- */

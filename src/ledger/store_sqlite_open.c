@@ -420,9 +420,9 @@ store_is_ours(struct store *s)
 {
 	int64_t	known, fold;
 
-	return store_is(s, "SELECT count(*) = 3 FROM sqlite_master"
-	    " WHERE name IN ('mail_state', 'limit_lock',"
-	    " 'mail_notice')") == 1 &&
+	return store_is(s, "SELECT count(*) = 5 FROM sqlite_master"
+	    " WHERE name IN ('mail_state', 'limit_lock', 'mail_notice',"
+	    " 'mail_refusal', 'mail_habit')") == 1 &&
 	    store_is_format(s) == 1 &&
 	    sqlite_number(s->db, "SELECT ifnull(" NUMBER("fold") ", -1)",
 	    &fold) == 0 && fold == (int64_t)s->fold &&

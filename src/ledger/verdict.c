@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "ledger/verdict.h"
+#include "ledger/verdict_habit.h"
 #include "lib/alloc.h"
 #include "lib/num.h"
 
@@ -77,6 +78,7 @@ verdict_take_back(struct verdict_context *ctx, const struct verdict_charge *c)
 	for (i = 0; i < c->nkeys; i++) {
 		k = &c->keys[i];
 		while (k->charge.kind != CHARGE_DISTINCT &&
+		    k->charge.kind != CHARGE_HABIT &&
 		    cache_charged_at(ctx->cache, &k->seen, ctx->now, &date,
 		    &amount))
 			verdict_row(ctx, c, k, date, num_sub_clamp(0, amount),
@@ -197,7 +199,8 @@ verdict_hits(struct verdict_context *ctx, const struct verdict_charge *c,
 
 	for (i = 0; i < nhits; i++) {
 		k = &c->keys[hits[i].key];
-		if (!verdict_hit_wanted(ctx, k, &hits[i]))
+		if (!verdict_hit_wanted(ctx, k, &hits[i]) ||
+		    (kind == HIT_FULL && !verdict_habit_hit(ctx, k)))
 			continue;
 		seconds = hits[i].window == DECISION_MAIL ? 0 :
 		    verdict_limits(k)->list[hits[i].window].seconds;
@@ -229,6 +232,7 @@ verdict_know(const struct verdict_context *ctx, const struct verdict_charge *c,
 	d->repeated = cache_tag_seen(ctx->cache, &k->seen);
 	d->seen = k->value != NULL ? k->value->date : -1;
 	d->wait.until = 0;
+	verdict_habit_know(ctx, c, k, d);
 }
 
 static void
@@ -323,8 +327,10 @@ verdict_decide(struct verdict_context *ctx, struct verdict_charge *c)
 	d->nkeys = c->nkeys;
 	verdict_know_all(ctx, c);
 	decision_make(d, &c->verdict);
-	if (c->weighed != NULL)
+	if (c->weighed != NULL) {
 		decision_weigh(d, c->weighed);
+		verdict_habit_weigh(ctx, c);
+	}
 	verdict_forget_merged(ctx, c);
 	if (c->weighed != NULL)
 		return;
@@ -332,6 +338,7 @@ verdict_decide(struct verdict_context *ctx, struct verdict_charge *c)
 		verdict_record(ctx, c);
 	else if (decision_takes_back(d, &c->verdict))
 		verdict_take_back(ctx, c);
+	verdict_habit_learn(ctx, c);
 	verdict_hits(ctx, c, HIT_FULL, d->hits, d->nhits);
 	verdict_hits(ctx, c, HIT_NEAR, d->near, d->nnear);
 }

@@ -6,6 +6,7 @@
 #include "decision/decision.h"
 #include "ipc/message.h"
 #include "ledger/cache.h"
+#include "ledger/habits.h"
 #include "ledger/id.h"
 #include "ledger/lookup.h"
 #include "ledger/override_table.h"
@@ -31,6 +32,11 @@ struct verdict_key {
 	struct instance_seen	 seen;
 	struct lookup_entry	*sql;		/* NULL: those in `charge` */
 	struct store_value	*value;		/* CHARGE_DISTINCT */
+	/* CHARGE_HABIT; those that the request does not name are NULL. */
+	struct store_pair	*network;
+	struct store_pair	*recipient;
+	struct store_pair	*rule;
+	uint64_t		 rule_name;	/* habits_rule */
 };
 
 /* The id of a key under an earlier name of its rule: its counts count too. */
@@ -76,6 +82,7 @@ struct verdict_charge {
 struct verdict_context {
 	struct cache		*cache;
 	struct store		*store;
+	struct habits		*habits;
 	const struct override_list *overrides;
 	const struct settings	*settings;
 	int64_t			 now;

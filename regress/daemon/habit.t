@@ -1,0 +1,134 @@
+#!/usr/bin/perl
+# Rules that count new recipients, through the whole daemon: restart, reload, two
+# daemons, and no database.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use Policyd qw(wait_until need have_command True);
+
+need(have_command('sqlite3'), 'no sqlite3 to look into the database with');
+
+my $day = 86400;
+my $next = 0;
+
+sub rules {
+	my (%more) = @_;
+
+	return rules => [{ name => 'habit', key => 'sasl_username', count => 'new_recipients',
+	    unfamiliar => 7 * $day, limits => [[3, $day]], action => 'reject strangers', %more }];
+}
+
+sub rcpt {
+	my ($d, $client, $to, %more) = @_;
+
+	return $d->ask(protocol_state => 'RCPT', sasl_username => 'bob', client_address => $client,
+	    recipient => $to, recipient_count => 0, %more);
+}
+
+# The answers for so many new recipients, one after the other.
+sub strangers {
+	my ($d, $client, $n) = @_;
+
+	return join ' ', map { rcpt($d, $client, 's' . $next++ . '@example.com') } 1 .. $n;
+}
+
+# All that is known becomes so much older.
+sub age {
+	my ($d, $days, $of) = @_;
+
+	$d->sql("UPDATE mail_habit SET since = since - $days * $day, seen = seen - $days * $day",
+	    $of // $d->database);
+	$d->sql("UPDATE mail_count SET date = date - $days * $day", $of // $d->database);
+}
+
+subtest 'owner-and-thief' => sub {
+	my $d = Policyd->start(config => { rules() });
+
+	is(strangers($d, '192.0.2.1', 4), 'dunno dunno dunno dunno', 'a new rule learns');
+	$d->wait_log(qr/would refuse: .*rule="?habit/);
+	rcpt($d, '192.0.2.1', 'carol@example.com');
+	age($d, 15);
+	is(strangers($d, '192.0.2.200', 5), 'dunno dunno dunno dunno dunno',
+	    'strangers from the own network');
+	is(strangers($d, '198.51.100.1', 5), 'dunno dunno dunno reject strangers reject strangers',
+	    'a few from another one');
+	is(strangers($d, '2001:db8::1', 1), 'reject strangers', 'or from a third');
+	is(rcpt($d, '198.51.100.1', 'Carol@Example.com'), 'dunno', 'but all those who are known');
+	is(rcpt($d, 'unknown', 'carol@example.com'), 'dunno', 'from anywhere');
+	is(strangers($d, '192.0.2.3', 1), 'dunno', 'and the owner goes on');
+
+	ok($d->restart, 'a restart');
+	is(strangers($d, '198.51.100.1', 1), 'reject strangers', 'changes nothing for the thief');
+	is(strangers($d, '192.0.2.3', 1), 'dunno', 'nor for the owner');
+	$d->write_config({ rules(limits => [[4, $day]]) });
+	my $mark = $d->log_mark;
+	$d->signal('HUP');
+	wait_until { $d->log_since($mark) =~ /configuration is in force/ };
+	is(strangers($d, '198.51.100.1', 2), 'dunno reject strangers', 'a reload changes the limit');
+	$d->ends_well;
+};
+
+subtest 'two-daemons' => sub {
+	my $first = Policyd->start(config => { rules() });
+	my $second = Policyd->start(name => 'second', config => { rules(),
+	    sqlite_config => { database => $first->database } });
+
+	rcpt($first, '192.0.2.1', 'carol@example.com');
+	age($first, 15);
+	is(strangers($second, '192.0.2.1', 4), 'dunno dunno dunno dunno',
+	    'what one has learned the other knows');
+	is(strangers($first, '198.51.100.1', 2), 'dunno dunno', 'they count together');
+	is(strangers($second, '198.51.100.1', 2), 'dunno reject strangers', 'exactly');
+	is(rcpt($second, '198.51.100.1', "s@{[$next - 4]}\@example.com"), 'dunno',
+	    'a recipient that the other one has seen');
+	$second->ends_well;
+	$first->ends_well;
+};
+
+# At DATA and END-OF-MESSAGE.
+subtest 'later-stages' => sub {
+	my $d = Policyd->start(config => { rules() });
+	my @mail = (protocol_state => 'DATA', sasl_username => 'bob',
+	    client_address => '198.51.100.1', recipient => '');
+
+	rcpt($d, '192.0.2.1', 'carol@example.com');
+	age($d, 15);
+	is($d->ask(@mail, recipient_count => 3, instance => 'a.1'), 'dunno', 'three at once');
+	is($d->ask(@mail, recipient_count => 3, instance => 'a.1',
+	    protocol_state => 'END-OF-MESSAGE'), 'dunno', 'count once');
+	is($d->ask(@mail, recipient_count => 2, instance => 'a.2'), 'reject strangers',
+	    'two more do not fit');
+	is($d->ask(@mail, recipient_count => 1, recipient => 'carol@example.com',
+	    instance => 'a.3'), 'dunno', 'one who is known does');
+	age($d, 2);
+	is(rcpt($d, '198.51.100.1', $_, instance => 'a.4'), 'dunno', "$_ at RCPT")
+	    for qw(x@example.com y@example.com z@example.com);
+	is($d->ask(@mail, recipient_count => 3, instance => 'a.4'), 'dunno',
+	    'is not charged again at DATA');
+	$d->ends_well;
+};
+
+# The rule is not applied, which is said once.
+subtest 'no-database' => sub {
+	my $d = Policyd->start(config => { rules(), db_error_action => 'memory',
+	    db_timeout => 0.5 });
+
+	rcpt($d, '192.0.2.1', 'carol@example.com');
+	age($d, 15);
+	is(strangers($d, '198.51.100.1', 4), 'dunno dunno dunno reject strangers', 'with it');
+	my $file = $d->database;
+	my $mark = $d->log_mark;
+	kill STOP => $d->child("ledger-sqlite");
+	is(strangers($d, '198.51.100.1', 3), 'dunno dunno dunno', 'without it');
+	my $said = () = $d->log_since($mark) =~ /rule habit is not applied/g;
+	is($said, 1, 'which is said once');
+	kill CONT => $d->child("ledger-sqlite");
+	wait_until { strangers($d, '198.51.100.1', 1) eq 'reject strangers' };
+	pass('with it again');
+	$d->ends_well;
+};
+
+done_testing;

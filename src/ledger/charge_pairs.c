@@ -1,0 +1,130 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger/charge_batch.h"
+#include "lib/alloc.h"
+
+void
+charge_pairs_take(struct verdict_key *k, const struct msg_charge_key *m,
+    char **at)
+{
+	const char	*colon = memchr(m->id, ':', m->idlen);
+
+	/* An id begins with the rule's name. */
+	k->rule_name = habits_rule(m->id, colon == NULL ? m->idlen :
+	    (size_t)(colon - m->id));
+	k->charge.value = memcpy(*at, m->value, m->valuelen);
+	*at += m->valuelen;
+	k->charge.network = memcpy(*at, m->network, m->networklen);
+	*at += m->networklen;
+}
+
+static struct store_pair *
+pair_new(struct charge_batch *b)
+{
+	if (b->npair == b->pairs) {
+		b->pairs = b->pairs == 0 ? 32 : b->pairs * 2;
+		b->pair = alloc_resize(b->pair, b->pairs, sizeof(b->pair[0]));
+	}
+	return &b->pair[b->npair++];
+}
+
+/* What the request names: its network, its recipient, its rule. */
+static size_t
+pairs_name(const struct charge_batch *b, const struct verdict_key *k,
+    struct store_pair name[3])
+{
+	const struct msg_charge_key	*c = &k->charge;
+	size_t				 n = 0;
+
+	habits_name_rule(b->habits, &name[n++], k->rule_name);
+	if (c->networklen > 0 && c->unfamiliar > 0)
+		habits_name(b->habits, &name[n++], PAIR_NETWORK, c->id,
+		    c->idlen, c->network, c->networklen);
+	if (c->valuelen > 0)
+		habits_name(b->habits, &name[n++], PAIR_RECIPIENT, c->id,
+		    c->idlen, c->value, c->valuelen);
+	return n;
+}
+
+static void
+pairs_add(struct charge_batch *b, const struct verdict_key *k)
+{
+	struct store_pair	name[3];
+	size_t			n, i;
+
+	n = pairs_name(b, k, name);
+	for (i = 0; i < n; i++)
+		*pair_new(b) = name[i];
+}
+
+/* Points the key to its pairs. */
+static void
+pairs_point(struct charge_batch *b, struct verdict_key *k)
+{
+	struct store_pair	name[3], *p;
+	size_t			n, i;
+
+	n = pairs_name(b, k, name);
+	for (i = 0; i < n; i++) {
+		p = bsearch(&name[i], b->pair, b->npair, sizeof(name[0]),
+		    habits_order);
+		if (name[i].kind == PAIR_NETWORK)
+			k->network = p;
+		else if (name[i].kind == PAIR_RECIPIENT)
+			k->recipient = p;
+		else
+			k->rule = p;
+	}
+}
+
+static bool
+pairs_wanted(const struct charge_batch *b)
+{
+	const struct verdict_charge	*c;
+	size_t				 i;
+
+	TAILQ_FOREACH(c, &b->waiting, entry)
+		for (i = 0; i < c->nkeys; i++)
+			if (c->keys[i].charge.kind == CHARGE_HABIT)
+				return true;
+	return false;
+}
+
+enum store_result
+charge_pairs_gather(struct charge_batch *b)
+{
+	struct verdict_charge	*c;
+	enum store_result	 result;
+	size_t			 i, n = 0;
+
+	b->npair = 0;
+	if (!pairs_wanted(b))
+		return STORE_OK;
+	if ((result = habits_ready(b->habits, b->store)) != STORE_OK)
+		return result;
+	TAILQ_FOREACH(c, &b->waiting, entry)
+		for (i = 0; i < c->nkeys; i++)
+			if (c->keys[i].charge.kind == CHARGE_HABIT)
+				pairs_add(b, &c->keys[i]);
+	qsort(b->pair, b->npair, sizeof(b->pair[0]), habits_order);
+	for (i = 0; i < b->npair; i++)
+		if (n == 0 || habits_order(&b->pair[n - 1], &b->pair[i]) != 0)
+			b->pair[n++] = b->pair[i];
+	b->npair = n;
+	TAILQ_FOREACH(c, &b->waiting, entry)
+		for (i = 0; i < c->nkeys; i++)
+			if (c->keys[i].charge.kind == CHARGE_HABIT)
+				pairs_point(b, &c->keys[i]);
+	return STORE_OK;
+}
+
+void
+charge_pairs_learn(struct charge_batch *b)
+{
+	size_t	i;
+
+	for (i = 0; i < b->npair; i++)
+		if (b->pair[i].changed)
+			store_learn(b->store, &b->pair[i]);
+}

@@ -1,0 +1,132 @@
+#include "ledger/verdict_habit.h"
+#include "lib/num.h"
+
+static const struct habit_pair	unknown = { -1, 0 };
+
+/* When the rule was first seen; a date of a wrong clock does not count. */
+static int64_t
+rule_since(const struct verdict_context *ctx, const struct store_pair *rule)
+{
+	if (rule == NULL || rule->known.first == -1 ||
+	    rule->known.first > num_add_clamp(ctx->now, WINDOW_AHEAD))
+		return ctx->now;
+	return rule->known.first;
+}
+
+void
+verdict_habit_know(const struct verdict_context *ctx,
+    const struct verdict_charge *c, const struct verdict_key *k,
+    struct decision_key *d)
+{
+	d->network = d->recipient = NULL;
+	d->learning = false;
+	d->asked = 0;
+	if (k->charge.kind != CHARGE_HABIT)
+		return;
+	d->network = k->network != NULL ? &k->network->known : &unknown;
+	d->recipient = k->recipient != NULL ? &k->recipient->known : &unknown;
+	d->learning = habit_learning(rule_since(ctx, k->rule), ctx->now);
+	if (c->instancelen > 0)
+		d->asked = cache_marked(ctx->cache, &k->seen, CACHE_ASKED);
+}
+
+static void
+pair_learn(struct verdict_context *ctx, struct store_pair *p,
+    const struct habit_terms *terms)
+{
+	bool	known;
+
+	if (p == NULL)
+		return;
+	known = habit_known(&p->known, terms, ctx->now);
+	if (!habit_learn(&p->known, terms, ctx->now))
+		return;
+	p->changed = true;
+	if (!known)
+		habits_learned(ctx->habits, p, terms);
+}
+
+/* That the rule is still in use, once a day. */
+static void
+rule_learn(struct verdict_context *ctx, struct store_pair *rule)
+{
+	static const struct habit_terms	ever = { 0, INT64_MAX };
+
+	if (habit_learn(&rule->known, &ever, ctx->now))
+		rule->changed = true;
+}
+
+static void
+key_learn(struct verdict_context *ctx, const struct verdict_charge *c,
+    const struct verdict_key *k, bool accepted, bool refused)
+{
+	const struct habit_terms	terms = { k->charge.unfamiliar,
+					    k->charge.learn };
+
+	rule_learn(ctx, k->rule);
+	if (accepted && k->charge.valuelen > 0) {
+		pair_learn(ctx, k->network, &terms);
+		pair_learn(ctx, k->recipient, &terms);
+	}
+	if (accepted && c->tag != 0)
+		cache_mark(ctx->cache, &k->seen, CACHE_ASKED, ctx->now);
+	if (refused && k->network != NULL &&
+	    habit_refuse(&k->network->known, &terms, ctx->now))
+		k->network->changed = true;
+}
+
+void
+verdict_habit_learn(struct verdict_context *ctx,
+    const struct verdict_charge *c)
+{
+	const struct msg_verdict	*v = &c->verdict;
+	bool				 accepted, refused;
+	size_t				 i;
+
+	if (c->mode >= CHARGE_REPLAY)
+		return;
+	accepted = v->verdict == VERDICT_ACCEPTED && v->over == 0;
+	for (i = 0; i < c->nkeys; i++) {
+		if (c->keys[i].charge.kind != CHARGE_HABIT)
+			continue;
+		refused = (v->verdict == VERDICT_REFUSED && v->key == i) ||
+		    ((v->over | v->shadowed) >> i & 1) != 0;
+		key_learn(ctx, c, &c->keys[i], accepted, refused &&
+		    !ctx->decision.key[i].learning);
+	}
+}
+
+void
+verdict_habit_weigh(const struct verdict_context *ctx,
+    const struct verdict_charge *c)
+{
+	const struct decision_key	*d;
+	struct msg_weighed_key		*told;
+	size_t				 i;
+
+	for (i = 0; i < c->nkeys; i++) {
+		told = &c->weighed->keys[i];
+		told->habit = c->keys[i].charge.kind == CHARGE_HABIT;
+		if (!told->habit)
+			continue;
+		d = &ctx->decision.key[i];
+		told->network[0] = d->network->first;
+		told->network[1] = d->network->last;
+		told->recipient[0] = d->recipient->first;
+		told->recipient[1] = d->recipient->last;
+		told->learning = d->learning ? num_add_clamp(rule_since(ctx,
+		    c->keys[i].rule), HABIT_LEARNING) : 0;
+	}
+}
+
+bool
+verdict_habit_hit(const struct verdict_context *ctx,
+    const struct verdict_key *k)
+{
+	if (k->charge.kind != CHARGE_HABIT)
+		return true;
+	if (cache_marked(ctx->cache, &k->seen, CACHE_HIT) > 0)
+		return false;
+	cache_mark(ctx->cache, &k->seen, CACHE_HIT, ctx->now);
+	return true;
+}

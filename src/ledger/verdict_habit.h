@@ -1,0 +1,25 @@
+#ifndef VERDICT_HABIT_H
+#define VERDICT_HABIT_H
+
+#include "ledger/verdict.h"
+
+/* What rules that count new recipients know, before and after a decision. */
+
+/* Fills in what is known of the key. */
+void	verdict_habit_know(const struct verdict_context *,
+	    const struct verdict_charge *, const struct verdict_key *,
+	    struct decision_key *);
+
+/* The charge is decided: learns from it, and marks the pairs to write. */
+void	verdict_habit_learn(struct verdict_context *,
+	    const struct verdict_charge *);
+
+/* Fills in what was weighed. */
+void	verdict_habit_weigh(const struct verdict_context *,
+	    const struct verdict_charge *);
+
+/* Whether a hit of this key is the first one of the instance; notes it. */
+bool	verdict_habit_hit(const struct verdict_context *,
+	    const struct verdict_key *);
+
+#endif
