@@ -54,7 +54,7 @@ static void
 ledger_ended(struct ledger *l)
 {
 	if (l->engine == NULL || charge_batch_count(l->batch) > 0 ||
-	    store_flush_fd(l->store) != -1 ||
+	    store_unflushed(l->store) ||
 	    clock_mono().ns - l->used < IDLE_NS)
 		ledger_lost(l);
 	log_debug("%s: the idle connection is closed: %s",
@@ -279,7 +279,7 @@ ledger_timeout(struct ledger *l, int idle)
 
 	if (charge_batch_count(l->batch) > 0)
 		return l->busy ? clock_left(l->retry, clock_mono()) : 0;
-	if (store_flush_fd(l->store) != -1)
+	if (store_unflushed(l->store))
 		return FLUSH_MS;
 	due = clock_sooner(clean_wait(&l->clean),
 	    notices_wait(l->notices, clock_mono()));
@@ -292,6 +292,7 @@ static void
 ledger_wait(struct ledger *l, int idle)
 {
 	struct pollfd	p[5];
+	bool		unflushed;
 	int		n;
 
 	ledger_poll_add(&p[0], l->parent);
@@ -306,9 +307,13 @@ ledger_wait(struct ledger *l, int idle)
 	}
 	if (p[3].revents != 0 && store_ended(l->store))
 		ledger_ended(l);
+	unflushed = store_unflushed(l->store);
 	if ((n == 0 || p[4].revents != 0) &&
-	    charge_batch_flush(l->batch, false) == STORE_LOST)
-		ledger_lost(l);
+	    charge_batch_flush(l->batch, false) == STORE_LOST) {
+		if (unflushed)
+			ledger_lost(l);
+		ledger_ended(l);
+	}
 	if ((p[1].revents & ~POLLOUT) != 0) {
 		l->used = clock_mono().ns;
 		ledger_read_engine(l);
@@ -352,7 +357,7 @@ ledger_serve(struct ledger *l)
 		upkeep_notices(l);
 		idle = -1;
 		if (charge_batch_count(l->batch) == 0 &&
-		    store_flush_fd(l->store) == -1)
+		    !store_unflushed(l->store))
 			idle = ledger_idle(l);
 		ledger_flush(l);
 	}

@@ -11,6 +11,8 @@
 
 #define NAME_SIZE	24	/* of a prepared statement's name */
 
+#define END_WAIT_MS	500
+
 static const char	late[] = "the server does not answer in time";
 
 /* --- faults --- */
@@ -31,6 +33,12 @@ bool
 pgsql_exposed(const struct pgsql *db)
 {
 	return db->exposed;
+}
+
+bool
+pgsql_late(const struct pgsql *db)
+{
+	return db->late;
 }
 
 const char *
@@ -100,6 +108,7 @@ static int
 pgsql_fail(struct pgsql *db, enum pgsql_fault fault, const char *text)
 {
 	db->failed = true;
+	db->late |= text == late;
 	if (fault > db->fault) {
 		db->fault = fault;
 		pgsql_words(db->error, sizeof(db->error), text);
@@ -463,6 +472,25 @@ pgsql_asked(struct pgsql *db, bool wait)
 			return db->failed ? -1 : 1;
 		(void)pgsql_check(db, db->result);
 	}
+}
+
+int
+pgsql_end_wait(struct pgsql *db, const struct pgsql *other)
+{
+	struct pgsql_params	p = { .count = 0 };
+	int			n;
+
+	if (PQpipelineStatus(db->conn) != PQ_PIPELINE_OFF ||
+	    db->fault == PGSQL_FAULT_LOST)
+		return -1;
+	pgsql_begin(db);
+	db->deadline = clock_after(clock_mono(), END_WAIT_MS);
+	pgsql_add_number(&p, other->process);
+	pgsql_put_query(db, "SELECT pg_cancel_backend(pid)"
+	    " FROM pg_stat_activity WHERE pid = $1::bigint"
+	    " AND wait_event = 'SyncRep'", &p);
+	n = pgsql_take(db);
+	return pgsql_end(db) == 0 ? n > 0 : -1;
 }
 
 void

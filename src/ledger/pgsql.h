@@ -38,6 +38,9 @@ void		 pgsql_close(struct pgsql *);
 enum pgsql_fault pgsql_fault(const struct pgsql *);
 const char	*pgsql_error(const struct pgsql *);
 
+/* Whether the last fault was that the server did not answer in time. */
+bool		 pgsql_late(const struct pgsql *);
+
 /* What it is connected to, "database on host", printable. */
 const char	*pgsql_place(const struct pgsql *);
 
@@ -147,6 +150,13 @@ int	pgsql_ask(struct pgsql *, size_t statement);
  * 1: it is done; 0: not yet; -1: a fault. With `wait`, waits until it is done.
  */
 int	pgsql_asked(struct pgsql *, bool wait);
+
+/*
+ * If the other connection waits for a synchronous standby, ends that wait,
+ * which otherwise outlives the connection. 1: it did; 0: it does not wait for
+ * one; -1: unknown.
+ */
+int	pgsql_end_wait(struct pgsql *, const struct pgsql *other);
 
 /*
  * Calls `input` when there is input at `fd` while this connection waits for an

@@ -6,6 +6,7 @@
 #include "ledger/pgsql_library.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
+#include "lib/num.h"
 #include "lib/scrub.h"
 
 #define KEYWORDS_MAX	64
@@ -422,6 +423,8 @@ pgsql_pooled(struct pgsql *db, const struct pgsql_keywords *k)
 	p.deadline = clock_after(clock_mono(), db->timeout);
 	(void)snprintf(pid, sizeof(pid), "%d of", PQbackendPID(db->conn));
 	pgsql_process(&p, db->conn, process, sizeof(process));
+	(void)num_parse(process, strcspn(process, " "), 0, INT32_MAX,
+	    &db->process);
 	if (process[0] == '\0' || strncmp(process, pid, strlen(pid)) == 0)
 		return p.shared;
 	p.other = PQconnectdbParams(k->name, k->value, 1);

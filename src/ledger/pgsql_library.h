@@ -20,6 +20,8 @@ struct pgsql {
 	bool			 each;		/* sync after every one */
 	bool			 failed;	/* a statement of it failed */
 	bool			 exposed;	/* pgsql_exposed */
+	bool			 late;		/* pgsql_late */
+	int64_t			 process;	/* of the server */
 	int			 beside;	/* pgsql_watch's fd, or -1 */
 	void			(*input)(void *);
 	void			*arg;

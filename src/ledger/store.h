@@ -269,7 +269,12 @@ enum store_result	 store_flush(struct store *, bool wait);
 void			 store_on_flushed(struct store *, void (*)(void *),
 			    void *);
 
-/* A descriptor for poll(2) while a commit is not durable; -1: none. */
+bool			 store_unflushed(const struct store *);
+
+/*
+ * A descriptor for poll(2), or -1. Input there: call store_flush; a commit is
+ * durable, or the connection that makes it so was closed.
+ */
 int			 store_flush_fd(const struct store *);
 
 /*

@@ -25,6 +25,13 @@ store_on_flushed(struct store *s, void (*flushed)(void *), void *arg)
 	(void)arg;
 }
 
+bool
+store_unflushed(const struct store *s)
+{
+	(void)s;
+	return false;
+}
+
 int
 store_flush_fd(const struct store *s)
 {

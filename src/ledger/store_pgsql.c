@@ -59,6 +59,7 @@ store_result(struct store *s)
 	case PGSQL_FAULT_BUSY:
 		return STORE_BUSY;
 	case PGSQL_FAULT_LOST:
+		store_end_wait(s, s->db, s->unflushed ? NULL : s->flusher);
 		return STORE_LOST;
 	default:
 		return STORE_FAILED;

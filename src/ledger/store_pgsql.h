@@ -107,6 +107,7 @@ struct store {
 	struct pgsql		*db;
 	struct pgsql		*flusher;	/* NULL: none */
 	bool			 unflushed;
+	bool			 standby;	/* it does not answer */
 	struct mono		 young;		/* see store_commit */
 	void			(*flushed)(void *);
 	void			*arg;
@@ -157,6 +158,19 @@ void	store_empty(struct store *, enum column first, enum column last);
  * Opens a second connection to the same server; without one, flusher is NULL.
  */
 void	store_flusher_open(struct store *, const struct settings *);
+
+/*
+ * A connection was lost: if it waits for a synchronous standby, the other one
+ * ends that, and the error says so.
+ */
+void	store_end_wait(struct store *, struct pgsql *lost,
+	    struct pgsql *other);
+
+/*
+ * Whether a commit gets through to the synchronous standbys, if there are to be
+ * any. 0, or -1: s->error says why not.
+ */
+int	store_check_standby(struct store *);
 
 /* Starts to make durable what was committed without waiting. */
 enum store_result	store_flush_begin(struct store *);

@@ -62,8 +62,11 @@ store_flusher_open(struct store *s, const struct settings *settings)
 	s->flusher = pgsql_open(settings->pgsql_config, settings->db_timeout,
 	    settings->db_insecure_auth, &away, reason, sizeof(reason));
 	if (s->flusher != NULL) {
-		if (store_same_server(s) &&
+		/* Whether it is permitted; store_check_standby waits. */
+		if (store_same_server(s) && pgsql_exec(s->flusher,
+		    "SET synchronous_commit = local") == 0 &&
 		    pgsql_exec(s->flusher, flush[0]) == 0 &&
+		    pgsql_exec(s->flusher, "RESET synchronous_commit") == 0 &&
 		    pgsql_prepare(s->flusher, flush, 1) == 0)
 			return;
 		if (pgsql_fault(s->flusher) != PGSQL_NO_FAULT)
@@ -76,11 +79,23 @@ store_flusher_open(struct store *s, const struct settings *settings)
 	s->flusher = NULL;
 }
 
+void
+store_end_wait(struct store *s, struct pgsql *lost, struct pgsql *other)
+{
+	if (!s->standby && other != NULL && pgsql_late(lost))
+		s->standby = pgsql_end_wait(other, lost) == 1;
+	if (s->standby)
+		(void)strlcpy(s->error, "a synchronous standby is missing"
+		    " (SyncRep): see synchronous_standby_names",
+		    sizeof(s->error));
+}
+
 /* Whether the commit is durable is unknown: the next ledger starts again. */
 static enum store_result
 store_flusher_lost(struct store *s)
 {
 	(void)strlcpy(s->error, pgsql_error(s->flusher), sizeof(s->error));
+	store_end_wait(s, s->flusher, s->db);
 	s->spoilt = true;
 	return STORE_LOST;
 }
@@ -89,6 +104,22 @@ static void
 store_on_input(void *arg)
 {
 	(void)store_flush(arg, false);
+}
+
+int
+store_check_standby(struct store *s)
+{
+	int64_t	wanted_by;
+
+	if (s->flusher == NULL || (pgsql_number(s->flusher, "SELECT 1 WHERE"
+	    " current_setting('synchronous_standby_names') <> ''",
+	    &wanted_by) == 0 && wanted_by == 0))
+		return 0;
+	if (pgsql_ask(s->flusher, 0) == 0 &&
+	    pgsql_asked(s->flusher, true) == 1)
+		return 0;
+	(void)store_flusher_lost(s);
+	return -1;
 }
 
 enum store_result
@@ -108,8 +139,11 @@ store_flush(struct store *s, bool wait)
 {
 	int	done;
 
-	if (!s->unflushed)
+	if (!s->unflushed) {
+		if (!wait && s->flusher != NULL && pgsql_ended(s->flusher))
+			return store_flusher_lost(s);
 		return s->spoilt ? STORE_LOST : STORE_OK;
+	}
 	if ((done = pgsql_asked(s->flusher, wait)) == 0)
 		return STORE_OK;
 	s->unflushed = false;
@@ -129,7 +163,13 @@ store_overlaps(const struct store *s)
 int
 store_flush_fd(const struct store *s)
 {
-	return s->unflushed ? pgsql_fd(s->flusher) : -1;
+	return s->flusher != NULL ? pgsql_fd(s->flusher) : -1;
+}
+
+bool
+store_unflushed(const struct store *s)
+{
+	return s->unflushed;
 }
 
 void

@@ -436,6 +436,31 @@ store_upgrade(struct store *s, bool fold)
 	return pgsql_exec(s->db, NUMBERS "COMMIT");
 }
 
+/*
+ * Waits for a synchronous standby that other ledgers left behind: such a wait
+ * outlives its client, and would use up the server's connections.
+ */
+#define LEFT_MS		60000
+
+static int
+store_end_waits(struct store *s, int64_t timeout)
+{
+	char	*sql;
+	int64_t	 ended;
+	int	 ret;
+
+	sql = alloc_printf("SELECT count(pg_cancel_backend(pid)) FROM"
+	    " pg_stat_activity WHERE pid <> pg_backend_pid() AND datname ="
+	    " current_database() AND usename = current_user AND"
+	    " application_name = current_setting('application_name') AND"
+	    " wait_event = 'SyncRep' AND state_change < clock_timestamp() -"
+	    " interval '%lld ms'", (long long)(2 * timeout +
+	    LEFT_MS));
+	ret = pgsql_number(s->db, sql, &ended);
+	free(sql);
+	return ret;
+}
+
 static int
 store_prepare(struct store *s)
 {
@@ -491,13 +516,19 @@ store_open(const struct settings *settings, int directory, bool replaces,
 		store_close(s);
 		return NULL;
 	}
-	if (store_upgrade(s, settings->fold_case) == 0 &&
+	/* A standby that is missing must not hold up the start. */
+	if (pgsql_exec(s->db, "SET synchronous_commit = local") == 0 &&
+	    store_end_waits(s, settings->db_timeout) == 0 &&
+	    store_upgrade(s, settings->fold_case) == 0 &&
+	    pgsql_exec(s->db, "RESET synchronous_commit") == 0 &&
 	    store_prepare(s) == 0) {
 		store_flusher_open(s, settings);
-		return s;
+		if (store_check_standby(s) == 0)
+			return s;
 	}
 	*away = true;
-	(void)strlcpy(reason, pgsql_error(s->db), size);
+	(void)strlcpy(reason, s->error[0] != '\0' ? s->error :
+	    pgsql_error(s->db), size);
 	store_close(s);
 	return NULL;
 }
