@@ -8,6 +8,7 @@ use warnings;
 use Test::More;
 
 use Galera;
+use Mails;
 use Policyd qw(request wait_until False);
 
 use constant LIMIT => 100;
@@ -15,6 +16,7 @@ use constant ASKED => 160;
 
 my $rounds = ($ENV{FLEET} // '') eq 'full' ? 50 : 3;
 my $id = 0;
+my $cluster;
 
 sub daemon {
 	my ($node) = @_;
@@ -22,6 +24,16 @@ sub daemon {
 	return Policyd->new(config => { $node->config, db_timeout => 20, debug => False,
 	    limits => [[LIMIT, 3600]], fail_action => 'reject full',
 	    db_error_action => 'defer database' });
+}
+
+# With a list of hosts, which is used in its order.
+sub listed {
+	my ($ports) = @_;
+	my %config = $cluster->node(0)->config(host => join ', ', map { "127.0.0.1:$_" } @$ports);
+
+	delete $config{mysql_config}{port};
+	return Policyd->start(config => { %config, db_timeout => 20, debug => False,
+	    limits => [[LIMIT, 3600]], db_error_action => 'defer database' });
 }
 
 # Begins to ask for one id, each time on a connection of its own, over all daemons.
@@ -77,7 +89,7 @@ sub changes {
 	rounds($cluster, $daemons, "$name: three again");
 }
 
-my $cluster = Galera->start(3);
+$cluster = Galera->start(3);
 
 subtest 'the tables are made from every node at once' => sub {
 	my @daemons = map { daemon($_) } $cluster->nodes;
@@ -100,6 +112,31 @@ subtest 'each on its own' => sub {
 
 	changes($cluster, \@daemons, 'four daemons');
 	ends_well(@daemons);
+};
+subtest 'a node is killed, and one is cut off' => sub {
+	my @ports = map { $_->{port} } $cluster->nodes;
+	my @daemons = map { listed($_) } [@ports], [@ports[1, 2, 0]], [@ports[2, 0, 1]];
+	my $mails = Mails->new(\@daemons, 'killed');
+
+	$mails->ask(30);
+	$mails->while_running(sub { kill 'KILL', $cluster->node(2)->{pid} });
+	$cluster->leave(2);
+	$mails->ok_recorded($cluster->node(0), 'a node is killed');
+	$cluster->join(2);
+
+	my $option = sub { $cluster->node(1)->sql(
+	    "SET GLOBAL wsrep_provider_options = 'gmcast.isolate=$_[0]'") };
+	$mails = Mails->new(\@daemons, 'cut');
+	$mails->ask(30);
+	$mails->while_running(sub {
+		$option->(1);
+		wait_until { Galera::status($cluster->node(1), 'wsrep_ready') eq 'OFF' };
+	});
+	is_deeply($mails->others, {}, 'a node is cut off: the next host is used');
+	$option->(0);
+	$cluster->whole(3);
+	$mails->ok_recorded($cluster->node(0), 'a node is cut off');
+	$_->ends_well for @daemons;
 };
 $_->stop for reverse $cluster->nodes;
 

@@ -1,6 +1,8 @@
 #!/usr/bin/perl
 # PostgreSQL with standbys. A synchronous standby that is missing: requests are answered in time,
-# log and status name the cause, and no process of the server is left behind.
+# log and status name the cause, and no process of the server is left behind. After a failover
+# every mail that was answered is in the tables once, but for what an asynchronous standby did
+# not get.
 
 use strict;
 use warnings;
@@ -8,6 +10,7 @@ use warnings;
 use Test::More;
 
 use Database;
+use Mails;
 use Policyd qw(wait_until request False);
 
 sub daemon {
@@ -84,10 +87,67 @@ sub second {
 	$d->ends_well;
 }
 
+# A standby of the database, which streams from it.
+sub standby {
+	my ($db) = @_;
+	my %config = $db->config;
+	my ($port, $user, $password) = @{$config{pgsql_config}}{qw(port user password)};
+
+	s/([\\'])/\\$1/g for $user, $password;
+	return Database->start('pgsql', small => 1, init => sub {
+		my ($self) = @_;
+		$self->run(Database::program('pg_basebackup'), '-D', "$self->{dir}/data",
+		    '-R', '-c', 'fast', '-d', "host=127.0.0.1 port=$port user='$user'" .
+		    " password='$password' application_name=standby");
+	});
+}
+
+# Both servers in one setting: the one that takes writes is found.
+sub failover {
+	my ($sync) = @_;
+	my $primary = Database->start('pgsql', small => 1);
+	my $standby = standby($primary);
+	my $name = $sync ? 'synchronous' : 'asynchronous';
+
+	ok(wait_until { ($primary->sql("SELECT state FROM pg_stat_replication"))[0][0] eq
+	    'streaming' }, 'the standby streams');
+	names($primary, 'standby') if $sync;
+	my @daemons = map { daemon($primary, host => '127.0.0.1,127.0.0.1',
+	    port => "$primary->{port},$standby->{port}")->start } 1 .. 3;
+	my $mails = Mails->new(\@daemons, $name);
+	$mails->ask(60);
+	is_deeply($mails->others, {}, 'all is well');
+	# What is recorded from here on does not reach the standby.
+	$standby->sql('SELECT pg_wal_replay_pause()'), $standby->signal('STOP') if !$sync;
+	$mails->ask(3) if !$sync;
+	$mails->while_running(sub {
+		kill 'KILL', $primary->{pid};
+		# Each of the server's processes ends by itself.
+		wait_until { !kill 0, $primary->{pid} } 1;
+		$standby->signal('CONT'), $standby->sql('SELECT pg_wal_replay_resume()')
+		    if !$sync;
+		$standby->sql('SELECT pg_promote()');
+	});
+	wait_until { $mails->ask(1); $mails->{answered}{"$name." . ($mails->{asked} - 1)} eq
+	    'dunno' };
+	if ($sync) {
+		$mails->ok_recorded($standby, 'failover to a synchronous standby');
+	} else {
+		my @lost = $mails->lost($standby);
+		cmp_ok(scalar(@lost), '<=', 3, 'lost, of what the asynchronous standby did not' .
+		    " get: @lost");
+		$mails->note('failover to an asynchronous standby');
+	}
+	$_->ends_well for @daemons;
+	$_->stop for $standby, $primary;
+}
+
 my $db = Database->start('pgsql', small => 1);
 
 subtest 'a synchronous standby is missing' => sub { missing($db) };
 subtest 'the second connection ends' => sub { second($db) };
 $db->stop;
+subtest 'failover to a synchronous standby' => sub { failover(1) };
+subtest 'failover to an asynchronous standby' => sub { failover(0) };
 
 done_testing();
