@@ -454,7 +454,7 @@ store_end_waits(struct store *s, int64_t timeout)
 	    " current_database() AND usename = current_user AND"
 	    " application_name = current_setting('application_name') AND"
 	    " wait_event = 'SyncRep' AND state_change < clock_timestamp() -"
-	    " interval '%lld ms'", (long long)(2 * timeout +
+	    " make_interval(secs => %lld / 1000.0)", (long long)(2 * timeout +
 	    LEFT_MS));
 	ret = pgsql_number(s->db, sql, &ended);
 	free(sql);
