@@ -207,6 +207,34 @@ sub engines {
 	$db->sql('SET GLOBAL innodb_force_primary_key = OFF');
 }
 
+# The tables of our first versions did not count batches.
+sub without_batch {
+	my ($db) = @_;
+
+	empty_database($db);
+	my $d = daemon($db);
+	is(room($d, 'full'), 10, 'at first');
+	is($d->ask(sasl_username => 'bob', recipient_count => 4), 'dunno', 'and somebody else');
+	$d->ends_well;
+	$db->sql('ALTER TABLE mail_count DROP INDEX mail_count_news, DROP COLUMN batch,' .
+	    ' ADD INDEX mail_count_news (own, id, seq)');
+	$db->sql("ALTER TABLE $_ DROP COLUMN batch") for qw(mail_lock mail_sums);
+	$db->sql('INSERT INTO mail_count (id, date, recipient_count) VALUES ' .
+	    "('Bob', @{[time]}, 3)");
+	my @daemons = map { daemon($db) } 1, 2;
+	is(room($_, 'full'), 0, 'after the upgrade: what was counted counts') for @daemons;
+	my $n = 0;
+	$n++ while $n < 50 && $daemons[$n % 2]->ask(sasl_username => 'bob') eq 'dunno';
+	is($n, 3, 'with what others inserted and what each daemon records');
+	$_->ends_well for @daemons;
+
+	$db->sql('DELETE FROM mail_lock WHERE slot % 2 = 1');
+	$d = daemon($db);
+	is(room($d, 'full'), 0, 'locks that were deleted are made again');
+	is(room($d, 'new'), 10, 'and hold');
+	$d->ends_well;
+}
+
 for my $kind (@ARGV ? @ARGV : qw(pgsql mysql)) {
 	subtest $kind => sub {
 		my $db = Database->start($kind);
@@ -220,6 +248,7 @@ for my $kind (@ARGV ? @ARGV : qw(pgsql mysql)) {
 		}
 		subtest 'id-longer-than-40' => sub { odd_ids($db) };
 		if ($kind eq 'mysql') {
+			subtest 'no batches' => sub { without_batch($db) };
 			$db->sql("SET GLOBAL sql_mode = ''");
 			subtest 'not strict' => sub {
 				odd_ids($db);
