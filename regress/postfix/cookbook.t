@@ -78,6 +78,25 @@ my %test = (
 		like($s->mail(from => 'd@example.org'), qr/^450/, 'as d');
 		like($s->mail(from => $_), qr/^250/, "as <$_>") for 'b@example.org', '';
 	},
+	'Stolen logins' => sub {
+		at_rcpt();
+		my $home = $p->session(login => 'grace', address => '192.0.2.9');
+		like($home->mail(to => ['friend@example.net']), qr/^250/, 'to a friend');
+		# It has learned for two weeks.
+		$store->sql("UPDATE mail_habit SET since = since - $_, seen = seen - $_")
+		    for 15 * 86400;
+		like($home->mail(to => ["a$_\@example.net"]), qr/^250/, "stranger $_, from home")
+		    for 1 .. 4;
+		my $thief = $p->session(login => 'grace', address => '198.51.100.7');
+		like($thief->mail(to => ["b$_\@example.net"]), qr/^250/, "from elsewhere $_")
+		    for 1, 2;
+		like($thief->mail(to => ["b$_\@example.net"]), qr/^450/, "and no more $_")
+		    for 3, 4;
+		like($thief->mail(to => ['friend@example.net']), qr/^250/, 'but the friend');
+		like($home->mail(to => ['c@example.net']), qr/^250/, 'and grace goes on');
+		my $shop = $p->session(login => 'shop', address => '198.51.100.8');
+		like($shop->mail(to => ["d$_\@example.net"]), qr/^250/, "the shop $_") for 1 .. 4;
+	},
 	'One mailbox, one customer' => sub {
 		my ($tables) = $book =~ /^((?:CREATE TABLE|INSERT INTO).*?)^\.Ed$/ms;
 		$store->sql($_) for split /;\n/, $tables;
@@ -121,7 +140,7 @@ my %test = (
 my @order = ('A monitoring host and a newsletter', 'Not too many recipients in one mail',
     'One mailbox, one customer', 'Two tiers', 'A slow transport',
     'Few sender addresses for each login',
-    'One daemon for two services', 'External recipients only');
+    'One daemon for two services', 'External recipients only', 'Stolen logins');
 
 is_deeply([sort keys %recipe], [sort keys %test], 'each recipe has its test');
 for my $kind (@ARGV ? @ARGV : qw(sqlite pgsql)) {
