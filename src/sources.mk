@@ -117,7 +117,7 @@ ENGINE_ROOM_SRCS = src/engine/action.c src/engine/blocks.c src/engine/budget.c \
 		src/engine/change.c src/engine/client.c \
 		src/engine/command.c \
 		src/engine/control.c src/engine/decide.c src/engine/events.c \
-		src/engine/explain.c \
+		src/engine/explain.c src/engine/explain_habit.c \
 		src/engine/held.c src/engine/identity.c src/engine/late.c \
 		src/engine/link.c \
 		src/engine/listen.c src/engine/mapping.c src/engine/memory.c \

@@ -7,6 +7,7 @@ use warnings;
 
 use Test::More;
 
+use Ctl qw(ctl);
 use Policyd qw(wait_until need have_command True);
 
 need(have_command('sqlite3'), 'no sqlite3 to look into the database with');
@@ -59,6 +60,16 @@ subtest 'owner-and-thief' => sub {
 	is(rcpt($d, '198.51.100.1', 'Carol@Example.com'), 'dunno', 'but all those who are known');
 	is(rcpt($d, 'unknown', 'carol@example.com'), 'dunno', 'from anywhere');
 	is(strangers($d, '192.0.2.3', 1), 'dunno', 'and the owner goes on');
+
+	my (undef, $explain) = ctl($d, qw(explain sasl_username=bob protocol_state=RCPT),
+	    'client_address=198.51.100.1', 'recipient=new@example.com');
+	like($explain, qr/network <198\.51\.100\.0\/24> is unfamiliar: .* too recent; familiar in 7 d/,
+	    'explain says why');
+	like($explain, qr/recipient is new\n/, 'and that the recipient is new');
+	(undef, $explain) = ctl($d, qw(explain sasl_username=bob protocol_state=RCPT),
+	    'client_address=192.0.2.77', 'recipient=carol@example.com');
+	like($explain, qr/network <192\.0\.2\.0\/24> is familiar: .*\n *recipient is known\n/,
+	    'and why not');
 
 	ok($d->restart, 'a restart');
 	is(strangers($d, '198.51.100.1', 1), 'reject strangers', 'changes nothing for the thief');

@@ -425,6 +425,27 @@ show_top(struct str *out, const struct answer *a, size_t width)
 
 /* --- explain --- */
 
+/* What a rule that counts new recipients knows. */
+static void
+add_habit(struct str *out, const struct answer_record *r)
+{
+	char	text[64];
+
+	if (answer_get(r, "recipient")[0] == '\0')
+		return;
+	str_addf(out, "  network <%s> is %s: %s", answer_get(r, "network"),
+	    strcmp(answer_get(r, "familiar"), "1") == 0 ? "familiar" :
+	    "unfamiliar", answer_get(r, "network_why"));
+	if (answer_number(r, "familiar_in") > 0)
+		str_addf(out, "; familiar in %s",
+		    left(answer_number(r, "familiar_in"), text, sizeof(text)));
+	str_addf(out, "\n  recipient is %s\n", answer_get(r, "recipient"));
+	if (answer_number(r, "learning_for") > 0)
+		str_addf(out, "  the rule only learns, for another %s\n",
+		    left(answer_number(r, "learning_for"), text,
+		    sizeof(text)));
+}
+
 void
 show_explain(struct str *out, const struct answer *a, size_t width)
 {
@@ -458,6 +479,7 @@ show_explain(struct str *out, const struct answer *a, size_t width)
 		    ", which would refuse but is in shadow" : "",
 		    strcmp(answer_get(r, "warns"), "1") == 0 ?
 		    ", which is near its limit" : "");
+		add_habit(out, r);
 	}
 	(void)add_windows(out, a, width);
 }

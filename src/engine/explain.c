@@ -8,6 +8,7 @@
 #include "engine/blocks.h"
 #include "engine/decide.h"
 #include "engine/explain.h"
+#include "engine/explain_habit.h"
 #include "engine/identity.h"
 #include "engine/mapping.h"
 #include "engine/memory.h"
@@ -204,30 +205,31 @@ explain_keys(struct str *out, const struct settings *s,
     const struct msg_charge *charge, enum rule_attribute identity)
 {
 	const struct msg_weighed	*w = &explain.weighed;
+	const struct msg_charge_key	*key;
 	struct str			 name;
 	size_t				 i;
 
 	for (i = 0; i < w->nkeys; i++) {
+		key = &charge->keys[i];
 		str_init(&name);
-		decide_key_name(&name, s, &charge->keys[i], identity);
+		decide_key_name(&name, s, key, identity);
 		reply_begin(out, "keys");
-		reply_text(out, "rule", explain_rule(s, &charge->keys[i]));
+		reply_text(out, "rule", explain_rule(s, key));
 		reply_bytes(out, "key", name.data, name.len);
-		reply_bytes(out, "id", charge->keys[i].id,
-		    charge->keys[i].idlen);
-		if (charge->keys[i].id != explain.own.keys[i].id)
+		reply_bytes(out, "id", key->id, key->idlen);
+		if (key->id != explain.own.keys[i].id)
 			reply_bytes(out, "id_of", explain.own.keys[i].id,
 			    explain.own.keys[i].idlen);
 		reply_number(out, "n", w->keys[i].amount);
-		if (charge->keys[i].max_per_mail > 0)
-			reply_number(out, "max_per_mail",
-			    charge->keys[i].max_per_mail);
+		if (key->max_per_mail > 0)
+			reply_number(out, "max_per_mail", key->max_per_mail);
 		reply_bool(out, "refuses", w->verdict.verdict ==
 		    VERDICT_REFUSED && w->verdict.key == i);
 		reply_bool(out, "over", (w->verdict.over >> i & 1) != 0);
 		reply_bool(out, "would_refuse",
 		    (w->verdict.shadowed >> i & 1) != 0);
 		reply_bool(out, "warns", (w->verdict.warned >> i & 1) != 0);
+		explain_habit(out, key, &w->keys[i]);
 		reply_end(out);
 		str_clear(&name);
 	}
@@ -636,10 +638,7 @@ explain_show_told(struct control *c, const struct message *m)
 	}
 	if (block != NULL)
 		explain_override(control_answer(c), block);
-	/*
-	 * With several rules, prints those with a count for the id, or if there
-	 * are none, all.
-	 */
+	/* Prints the rules with a count for the id; without any, all. */
 	for (i = 0; i < w->nkeys; i++)
 		for (j = 0; j < w->keys[i].nwindows; j++)
 			any = any || show_has(&w->keys[i], j);
