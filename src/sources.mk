@@ -90,8 +90,8 @@ REPORT_SRCS =	src/report/connect.c src/report/main.c src/report/session.c \
 CTL_SRCS =	src/ctl/main.c ${CTL_ROOM_SRCS}
 CTL_ROOM_SRCS =	src/ctl/answer.c src/ctl/ask.c src/ctl/duration.c src/ctl/follow.c \
 		src/ctl/health.c src/ctl/json.c \
-		src/ctl/openmetrics.c \
-		src/ctl/show.c src/ctl/terminal.c
+		src/ctl/openmetrics.c src/ctl/rejected.c \
+		src/ctl/show.c src/ctl/show_why.c src/ctl/terminal.c
 
 # Everything that a unit test may link: all but the mains, one database at the most.
 UNIT_ROOM_SRCS = ${COMMON_SRCS} ${ROLE_SRCS} ${CONF_READ_SRCS} src/conf/paths.c \
@@ -125,7 +125,8 @@ ENGINE_ROOM_SRCS = src/engine/action.c src/engine/blocks.c src/engine/budget.c \
 		src/engine/pending.c src/engine/refusal.c src/engine/replay.c \
 		src/engine/reply.c \
 		src/engine/request.c src/engine/stats.c \
-		src/engine/tell.c src/engine/tell_event.c src/engine/turn.c
+		src/engine/tell.c src/engine/tell_event.c src/engine/turn.c \
+		src/engine/why.c
 LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c \
 		src/ledger/charge_gather.c src/ledger/charge_map.c \
 		src/ledger/charge_pairs.c src/ledger/charge_settle.c \
@@ -134,7 +135,7 @@ LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c \
 		src/ledger/habits.c src/ledger/history.c src/ledger/hits.c src/ledger/id.c \
 		src/ledger/lookup.c src/ledger/notices.c src/ledger/orphans.c \
 		src/ledger/override_table.c \
-		src/ledger/schema.c src/ledger/top.c \
+		src/ledger/schema.c src/ledger/seek.c src/ledger/top.c \
 		src/ledger/verdict.c src/ledger/verdict_habit.c \
 		src/ledger/whose.c
 REPORT_PURE_SRCS = src/report/base64.c src/report/hitlist.c src/report/mail.c \

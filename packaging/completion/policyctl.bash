@@ -20,11 +20,12 @@ _policyctl()
 		return
 	fi
 	case $command in
-	'')	word='status show top list explain reset grant ungrant
+	'')	word='status show why top list explain reset grant ungrant
 		    block unblock reload report clean log metrics events
 		    -h -j -s -t -V' ;;
 	status)	word=-q ;;
 	metrics) word=-p ;;
+	why)	word=-n ;;
 	top)	word='-w -n --by --window --rule'
 		[[ ${COMP_WORDS[COMP_CWORD - 1]} != --by ]] || word='fill used' ;;
 	log)	word='debug brief' ;;

@@ -108,7 +108,7 @@ subtest 'block and unblock' => sub {
 subtest 'their time is over' => sub {
 	my $d = Fault::fault_daemon(shim => ['engine', 'ledger-sqlite'],
 	    config => \%config)->start;
-	my $limit = sub { ctl_json($d, 'show', 'eve')->{windows}[0]{limit} };
+	my $limit = sub { decode_json((ctl($d, '-j', 'show', 'eve'))[1])->{windows}[0]{limit} };
 
 	is((ctl($d, 'grant', 'eve', 5, '10m'))[0], 0, 'grant for ten minutes');
 	is((ctl($d, 'block', 'bob', '10m'))[0], 0, 'and block');

@@ -107,6 +107,7 @@ subtest 'an answer that nobody gets' => sub {
 	plan(skip_all => 'no /dev/full') if !-c '/dev/full';
 	my $d = start();
 
+	$d->ask(sasl_username => 'bob');
 	for my $words (['status'], ['show', 'bob'], ['-j', 'top'], ['metrics'], ['-V'], ['-h']) {
 		my $command = join ' ', map { "'$_'" } ctl_command($d, @$words);
 		my ($status, undef, $err) = $d->run_command('/bin/sh', '-c',
@@ -138,7 +139,9 @@ subtest 'show and top' => sub {
 	    'a limit that one mail alone exceeds');
 	($status, $out) = ctl($d, 'show', 'none');
 	like($out, qr/ mail exceeds limit$/m, 'in words');
-	is(ctl_json($d, 'show', 'nobody')->{windows}[0]{used}, 0, 'an unknown id');
+	($status, $out) = ctl($d, '-j', 'show', 'nobody');
+	is($status, 3, 'an unknown id');
+	is(decode_json($out)->{windows}[0]{used}, 0, 'has its limits all the same');
 	is($d->recorded('bob'), 2, 'nothing is recorded');
 	$j = ctl_json($d, 'top');
 	is_deeply([map { [@$_{qw(id used limit)}] } @{$j->{ids}}[0, 1]],
@@ -333,6 +336,7 @@ subtest 'permissions' => sub {
 	plan skip_all => 'only root can be somebody else' if !as_root();
 	my $d = start();
 
+	$d->ask(sasl_username => 'bob');
 	# Whoever can open the socket may look; here everybody can.
 	chmod 0755, "$d->{dir}", "$d->{dir}/ctl";
 	chmod 0666, $d->control;
@@ -350,6 +354,7 @@ subtest 'permissions' => sub {
 	ok($d->wait_log(qr/policyctl: uid=$uid gid=\d+ may not reload/), 'and that is logged');
 	my @lines = $d->log =~ /uid=$uid gid=\d+ may not/g;
 	cmp_ok(scalar @lines, '<', 10, 'a few times only, however often it is tried');
+	like((ctl($d, 'why', 'bob'))[2], qr/permission denied/, 'why names senders: it is denied');
 	unlike($d->log, qr/parent: policyctl asks/, 'the parent hears nothing of it');
 	$d->ends_well;
 };

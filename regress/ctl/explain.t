@@ -152,10 +152,12 @@ subtest 'max_per_mail and exempt' => sub {
 	is((ctl($d, 'show', $_))[1], "exempt: no limit applies to its mail\n", "show $_")
 	    for 'Boss', 'user:boss', 'login:boss';
 	is_deeply(ctl_json($d, 'show', 'boss'), { exempt => JSON::PP::true, blocks => [],
-	    keys => [], windows => [] }, 'in JSON');
+	    keys => [], windows => [], known => JSON::PP::true, refused => 0,
+	    would_refuse => 0 }, 'in JSON');
 	like((ctl($d, 'show', 'bob'))[1], qr/\Auser:bob: at most 2 a mail\nuser:bob\n +0 of /,
 	    'bob is not');
-	is(ctl_json($d, 'show', 'bob')->{keys}[0]{max_per_mail}, 2, 'in JSON');
+	is(JSON::PP::decode_json((ctl($d, '-j', 'show', 'bob'))[1])->{keys}[0]{max_per_mail}, 2,
+	    'in JSON');
 	$d->ends_well;
 
 	# Mail of the others in its network, and with its address as the sender, is limited.

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,10 +142,38 @@ ask_write(int fd, const struct str *question)
 	}
 }
 
+/*
+ * Takes the lines off the beginning that say how far the daemon is, and shows
+ * them on a terminal.
+ */
+static void
+take_progress(struct str *answer, bool *shown)
+{
+	static const char	word[] = "progress ";
+	char			*end;
+	size_t			 len;
+
+	while (answer->len >= sizeof(word) - 1 && memcmp(answer->data, word,
+	    sizeof(word) - 1) == 0 &&
+	    (end = memchr(answer->data, '\n', answer->len)) != NULL) {
+		len = (size_t)(end - answer->data);
+		if (isatty(STDERR_FILENO) && strspn(answer->data +
+		    sizeof(word) - 1, "0123456789") == len + 1 - sizeof(word)) {
+			fprintf(stderr, "\r%.*s rows are searched ",
+			    (int)(len + 1 - sizeof(word)),
+			    answer->data + sizeof(word) - 1);
+			*shown = true;
+		}
+		answer->len -= len + 1;
+		memmove(answer->data, end + 1, answer->len);
+	}
+}
+
 int
 ask_talk(int fd, const struct str *question, struct str *answer)
 {
 	char	bytes[16384];
+	bool	shown = false;
 	ssize_t	n;
 
 	ask_write(fd, question);
@@ -153,10 +182,13 @@ ask_talk(int fd, const struct str *question, struct str *answer)
 			return -1;
 		if (n > 0)
 			str_add(answer, bytes, (size_t)n);
+		take_progress(answer, &shown);
 		if (answer->len > ANSWER_MAX) {
 			errno = EMSGSIZE;
 			return -1;
 		}
 	}
+	if (shown)
+		fputs("\r\033[K", stderr);
 	return 0;
 }

@@ -17,6 +17,7 @@
 #include "ctl/health.h"
 #include "ctl/json.h"
 #include "ctl/openmetrics.h"
+#include "ctl/rejected.h"
 #include "ctl/show.h"
 #include "ctl/terminal.h"
 #include "lib/alloc.h"
@@ -51,6 +52,9 @@ static const char *const	top_lists[] = { "ids", NULL };
 static const char *const	explain_lists[] = {
 	"blocks", "keys", "windows", NULL
 };
+static const char *const	why_lists[] = {
+	"refusals", "windows", "shared", "help", NULL
+};
 static const char *const	metrics_lists[] = {
 	"metrics", "samples", NULL
 };
@@ -68,6 +72,8 @@ static const struct command {
 	{ "show", 1, 1, "id", explain_lists, show_id },
 	{ "top", 0, 1, "[-w] [--by fill | used] [--window time] [--rule name] "
 	    "[n]", top_lists, show_top },
+	{ "why", 1, EXPLAIN_MAX, "[-n number] queueid | login | address | line",
+	    why_lists, show_why },
 	{ "explain", 0, EXPLAIN_MAX, "[name=value ...]", explain_lists,
 	    show_explain },
 	{ "reset", 1, 1, "id", reset_lists, show_reset },
@@ -236,6 +242,12 @@ once(const struct command *command, const struct str *question)
 	if (!option.quiet && status == STATUS_OK)
 		answer_show(&out, command, &a);
 	answered = status;
+	if (status == STATUS_OK &&
+	    strcmp(answer_whole(&a, "known"), "0") == 0) {
+		fprintf(stderr, "policyctl: never seen: no count, no refusal, "
+		    "no block and no grant\n");
+		status = STATUS_FAILED;
+	}
 	if (command->show == show_status)
 		status = status_end(&out, &a, status != STATUS_NOBODY, health,
 		    &fault);
@@ -363,6 +375,31 @@ add_duration(struct str *question, char **words, int n)
 	return used > 0;
 }
 
+/* Adds what `why` is about: an id, or a line of Postfix's log in some words. */
+static bool
+add_subject(struct str *question, char **words, int n)
+{
+	struct str	line;
+	int		i;
+
+	if (n > 1 && strcmp(words[0], "-n") == 0) {
+		str_adds(question, "n=");
+		add_word(question, words[1]);
+		words += 2;
+		n -= 2;
+	}
+	str_init(&line);
+	for (i = 0; i < n; i++)
+		str_addf(&line, "%s%s", i > 0 ? " " : "", words[i]);
+	if (line.len > 0 && !rejected_parse(question, line.data)) {
+		str_adds(question, "any=");
+		add_word(question, line.data);
+	}
+	i = line.len > 0;
+	str_clear(&line);
+	return i;
+}
+
 /* The position of the duration in a command's words; 0: it has none. */
 static int
 duration_at(const struct command *command)
@@ -458,6 +495,14 @@ run(int argc, char **argv)
 	str_init(&question);
 	ask_begin(&question);
 	add_word(&question, command->name);
+	if (command->show == show_why) {
+		if (!add_subject(&question, argv + 1, argc - 1)) {
+			usage(stderr);
+			goto done;
+		}
+		words = argc - 1;
+		argc = 1;
+	}
 	for (i = 1; i < argc; i++) {
 		if (set_flag(command, argv[i]))
 			continue;

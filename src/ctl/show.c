@@ -21,8 +21,8 @@
  * Formats a window: "10 s", "5 min", "24 h", "7 d"; in seconds if it is not a
  * whole number of a larger unit.
  */
-static const char *
-period(int64_t seconds, char *dst, size_t size)
+const char *
+show_period(int64_t seconds, char *dst, size_t size)
 {
 	static const struct {
 		int64_t		 seconds;
@@ -150,7 +150,7 @@ add_window(struct str *out, const struct answer_record *r, size_t width)
 	size_t	bar;
 
 	snprintf(line, sizeof(line), "  %8" PRId64 " of %8" PRId64 " in %-8s ",
-	    used, limit, period(answer_number(r, "seconds"), text,
+	    used, limit, show_period(answer_number(r, "seconds"), text,
 	    sizeof(text)));
 	str_adds(out, line);
 	/* After the bar: brackets, per cent, "room in 23 h 35 min". */
@@ -208,8 +208,8 @@ add_who(struct str *out, const char *who)
 }
 
 /* Adds a time_t as local time. */
-static void
-add_time(struct str *out, int64_t when)
+void
+show_time(struct str *out, int64_t when)
 {
 	time_t		 t = (time_t)when;
 	struct tm	 tm;
@@ -235,13 +235,13 @@ add_one_override(struct str *out, const struct answer_record *r)
 		str_adds(out, " forever");
 	else {
 		str_adds(out, " until ");
-		add_time(out, answer_number(r, "until"));
+		show_time(out, answer_number(r, "until"));
 		str_addf(out, " (%s)", left(answer_number(r, "left"), text,
 		    sizeof(text)));
 	}
 	if (answer_number(r, "since") > 0) {
 		str_adds(out, ", since ");
-		add_time(out, answer_number(r, "since"));
+		show_time(out, answer_number(r, "since"));
 	}
 	if (answer_get(r, "who")[0] != '\0') {
 		str_adds(out, ", by ");
@@ -311,6 +311,30 @@ add_windows(struct str *out, const struct answer *a, size_t width)
 	return id != NULL;
 }
 
+/* What is kept of its refusals. */
+static void
+add_refused(struct str *out, const struct answer *a)
+{
+	const char	*refused = answer_whole(a, "refused");
+	const char	*shadow = answer_whole(a, "would_refuse");
+	const char	*last = answer_whole(a, "last_refused");
+	int64_t		 when;
+
+	if (*last == '\0' ||
+	    num_parse(last, strlen(last), 0, INT64_MAX, &when) == -1)
+		return;
+	if (strcmp(refused, "0") != 0 || strcmp(shadow, "0") == 0)
+		str_addf(out, "refused %s time%s", refused,
+		    strcmp(refused, "1") == 0 ? "" : "s");
+	if (strcmp(shadow, "0") != 0)
+		str_addf(out, "%s%s would have been, in shadow",
+		    strcmp(refused, "0") == 0 ? "" : ", ", shadow);
+	str_adds(out, ", the last time ");
+	show_time(out, when);
+	str_addf(out, "\n  client %s, sender <%s>\n", answer_whole(a,
+	    "last_client"), answer_whole(a, "last_sender"));
+}
+
 void
 show_id(struct str *out, const struct answer *a, size_t width)
 {
@@ -332,6 +356,7 @@ show_id(struct str *out, const struct answer *a, size_t width)
 	}
 	if (!add_windows(out, a, width) && n == 0)
 		str_adds(out, "no limits for this id\n");
+	add_refused(out, a);
 }
 
 void
@@ -410,7 +435,7 @@ show_top(struct str *out, const struct answer *a, size_t width)
 		if (!narrow)
 			str_addf(out, " %10" PRId64 "  %-8s",
 			    answer_number(r, "limit"),
-			    period(answer_number(r, "seconds"), text,
+			    show_period(answer_number(r, "seconds"), text,
 			    sizeof(text)));
 		str_adds(out, "  ");
 		add_bar(out, answer_number(r, "used"),

@@ -14,6 +14,13 @@ void	show_explain(struct str *, const struct answer *, size_t width);
 void	show_text(struct str *, const struct answer *, size_t width);
 void	show_metrics(struct str *, const struct answer *, size_t width);
 
+/* Refusals; show_why.c. */
+void	show_why(struct str *, const struct answer *, size_t width);
+
+/* Formats the length of a window, "24 h"; appends a time_t as local time. */
+const char	*show_period(int64_t seconds, char *, size_t);
+void	show_time(struct str *, int64_t);
+
 /*
  * Prints a text of one or more lines; other bytes that a terminal would
  * interpret are made visible.

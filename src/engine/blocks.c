@@ -4,6 +4,7 @@
 
 #include "conf/normal.h"
 #include "engine/blocks.h"
+#include "engine/reply.h"
 #include "engine/identity.h"
 #include "lib/log.h"
 #include "lib/str.h"
@@ -389,4 +390,19 @@ blocks_of_id(const struct settings *s, const char *bytes, size_t len,
 		    id.len, now);
 	str_clear(&id);
 	return block;
+}
+
+void
+blocks_reply(struct str *out, const struct override *o)
+{
+	reply_begin(out, o->kind == OVERRIDE_GRANT ? "grants" : "blocks");
+	reply_bytes(out, "what", o->id, o->idlen);
+	if (o->kind == OVERRIDE_GRANT)
+		reply_number(out, "mails", o->amount);
+	reply_number(out, "since", o->since);
+	reply_until(out, o->until);
+	reply_number(out, "left", o->until - clock_wall());
+	reply_bytes(out, "who", o->who, o->wholen);
+	reply_bytes(out, "reason", o->reason, o->reasonlen);
+	reply_end(out);
 }

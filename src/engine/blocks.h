@@ -77,4 +77,7 @@ enum rule_attribute	blocks_kind(const char **, size_t *);
 const struct override	*blocks_of_id(const struct settings *, const char *,
 			    size_t, int64_t now);
 
+/* Appends a record of a block or a grant. */
+void	blocks_reply(struct str *, const struct override *);
+
 #endif

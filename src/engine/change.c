@@ -420,7 +420,7 @@ change_list_late(struct control *c)
 	override_list_each(blocks_list(), change_on_override, &sorted);
 	qsort(sorted.list, sorted.n, sizeof(sorted.list[0]), change_order);
 	for (i = 0; i < sorted.n; i++)
-		explain_override(control_answer(c), sorted.list[i]);
+		blocks_reply(control_answer(c), sorted.list[i]);
 	free(sorted.list);
 	control_end(c);
 }

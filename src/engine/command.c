@@ -13,6 +13,7 @@
 #include "engine/reply.h"
 #include "engine/stats.h"
 #include "engine/turn.h"
+#include "engine/why.h"
 #include "lib/addr.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -120,6 +121,49 @@ static void
 status_late(struct control *c)
 {
 	status_end(c, "no answer", "", "");
+}
+
+/* --- show --- */
+
+static void
+show_end(struct control *c)
+{
+	reply_begin(control_answer(c), "");
+	reply_bool(control_answer(c), "known", control_question(c)->known);
+	reply_end(control_answer(c));
+	control_end(c);
+}
+
+/* First the windows, then the refusals. */
+static int
+show_told(struct control *c, const struct message *m)
+{
+	const struct msg_charge	*shown;
+	int			 ret;
+
+	if (m->type != MSG_FOUND && m->type != MSG_SEARCHED &&
+	    m->type != MSG_PROGRESS) {
+		if ((ret = explain_show_told(c, m, &shown)) != 1)
+			return ret;
+		if (control_held()->settings->history > 0 &&
+		    why_show(c, shown))
+			return 0;
+		show_end(c);
+		return 0;
+	}
+	if ((ret = why_show_told(c, m)) == 1)
+		show_end(c);
+	return ret == -1 ? -1 : 0;
+}
+
+/* The windows may be there already. */
+static void
+show_late(struct control *c)
+{
+	if (control_answer(c)->len > 0)
+		show_end(c);
+	else
+		control_fail(c, "the database did not answer in time");
 }
 
 /* --- top --- */
@@ -326,9 +370,12 @@ static const struct control_command	commands[] = {
 	    .told = status_told, .late = status_late },
 	{ .name = "show", .access = CONTROL_LOOK,
 	    .min = 1, .max = 1, .run = explain_show,
-	    .told = explain_show_told },
+	    .told = show_told, .late = show_late },
 	{ .name = "top", .access = CONTROL_LOOK,
 	    .max = 4, .run = top_run, .told = top_told },
+	{ .name = "why", .access = CONTROL_OPERATE,
+	    .min = 1, .max = REFUSAL_TEXT__MAX, .run = why_run,
+	    .told = why_told },
 	{ .name = "explain", .access = CONTROL_LOOK,
 	    .min = 1, .max = CONTROL_WORDS_MAX,
 	    .run = explain_run, .told = explain_told, .late = explain_late },

@@ -93,6 +93,7 @@ control_free(struct control *c)
 	if (c->question.held != NULL)
 		held_drop(c->question.held);
 	str_clear(&c->question.charge);
+	free(c->question.why);
 	str_clear(&c->question.word);
 	str_clear(&c->question.what);
 	str_clear(&c->question.event);
@@ -284,6 +285,20 @@ control_ask(struct control *c, enum message_type type,
 		return false;
 	control_wait(c, controls.held->settings->db_timeout + LEDGER_MS);
 	return true;
+}
+
+/* A line that cannot be written at once is left out. */
+void
+control_progress(struct control *c, int64_t rows)
+{
+	char	line[48];
+	int	len;
+
+	control_wait(c, controls.held->settings->db_timeout + LEDGER_MS);
+	len = snprintf(line, sizeof(line), "progress %lld\n", (long long)rows);
+	if (c->state == CONTROL_WAITING && !c->late &&
+	    write(c->fd, line, (size_t)len) == -1 && errno != EAGAIN)
+		control_close(c);
 }
 
 void

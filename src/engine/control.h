@@ -29,6 +29,7 @@
 #define CONTROL_WORDS_MAX	256
 
 struct audit;
+struct why;
 struct control;
 
 struct control_word {
@@ -74,6 +75,8 @@ struct control_question {
 						   that it is done */
 	enum rule_attribute	 identity;
 	bool			 exempt;
+	bool			 known;		/* there is something to say */
+	struct why		*why;		/* why.c's; freed with free() */
 };
 
 /*
@@ -128,6 +131,12 @@ int		 control_detach(struct control *);
  */
 bool		 control_ask(struct control *, enum message_type,
 		    const struct str *payload);
+
+/*
+ * The ledger is still looking, and has seen so many rows: tells policyctl, and
+ * waits longer.
+ */
+void		 control_progress(struct control *, int64_t rows);
 
 /* Sends a wish to the parent. MSG_WISHED ends the command. */
 void		 control_wish(struct control *, enum wish);

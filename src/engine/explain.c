@@ -104,23 +104,6 @@ explain_windows(struct str *out, const struct settings *s,
 	}
 }
 
-/* --- blocks and grants --- */
-
-void
-explain_override(struct str *out, const struct override *o)
-{
-	reply_begin(out, o->kind == OVERRIDE_GRANT ? "grants" : "blocks");
-	reply_bytes(out, "what", o->id, o->idlen);
-	if (o->kind == OVERRIDE_GRANT)
-		reply_number(out, "mails", o->amount);
-	reply_number(out, "since", o->since);
-	reply_until(out, o->until);
-	reply_number(out, "left", o->until - clock_wall());
-	reply_bytes(out, "who", o->who, o->wholen);
-	reply_bytes(out, "reason", o->reason, o->reasonlen);
-	reply_end(out);
-}
-
 /* --- explain --- */
 
 static void
@@ -179,7 +162,7 @@ explain_run(struct control *c, const struct control_word *word, size_t n)
 		    "a block holds, before everything else", action.data,
 		    action.len);
 		str_clear(&action);
-		explain_override(control_answer(c), block);
+		blocks_reply(control_answer(c), block);
 		control_end(c);
 		goto done;
 	}
@@ -583,7 +566,7 @@ show_block(struct control *c, const struct override *block)
 		control_fail(c, "no rule counts such an id");
 		return;
 	}
-	explain_override(control_answer(c), block);
+	blocks_reply(control_answer(c), block);
 	control_end(c);
 }
 
@@ -608,7 +591,8 @@ show_has(const struct msg_weighed_key *k, size_t window)
 }
 
 int
-explain_show_told(struct control *c, const struct message *m)
+explain_show_told(struct control *c, const struct message *m,
+    const struct msg_charge **shown)
 {
 	struct control_question	*q = control_question(c);
 	const struct settings	*s = q->held->settings;
@@ -637,7 +621,8 @@ explain_show_told(struct control *c, const struct message *m)
 		reply_end(control_answer(c));
 	}
 	if (block != NULL)
-		explain_override(control_answer(c), block);
+		blocks_reply(control_answer(c), block);
+	q->known = q->exempt || block != NULL;
 	/* Prints the rules with a count for the id; without any, all. */
 	for (i = 0; i < w->nkeys; i++)
 		for (j = 0; j < w->keys[i].nwindows; j++)
@@ -653,6 +638,7 @@ explain_show_told(struct control *c, const struct message *m)
 			explain_windows(control_answer(c), s, &charge->keys[i],
 			    &w->keys[i]);
 	}
-	control_end(c);
-	return 0;
+	q->known = q->known || any;
+	*shown = charge;
+	return 1;
 }

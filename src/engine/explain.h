@@ -15,7 +15,13 @@ int	explain_told(struct control *, const struct message *);
 void	explain_late(struct control *);
 
 void	explain_show(struct control *, const struct control_word *, size_t);
-int	explain_show_told(struct control *, const struct message *);
+
+/*
+ * 1: the windows are appended, and *shown is the charge with their ids, until
+ * the next call; 0: the command has ended; -1: malformed.
+ */
+int	explain_show_told(struct control *, const struct message *,
+	    const struct msg_charge **shown);
 
 /*
  * Makes the keys of a charge for an id that an administrator wrote: under each
@@ -27,8 +33,5 @@ int	explain_show_told(struct control *, const struct message *);
  */
 bool	explain_id(struct msg_charge *, const struct settings *,
 	    const struct control_word *, struct str *ids, bool mails);
-
-/* Appends a record of a block or a grant. */
-void	explain_override(struct str *, const struct override *);
 
 #endif

@@ -406,6 +406,7 @@ static const struct {
 } from_engine[MSG__MAX] = {
 	[MSG_CHARGE]		= { asked_on_charge, false },
 	[MSG_REFUSAL]		= { asked_on_refusal, false },
+	[MSG_SEARCH]		= { upkeep_on_search, true },
 	[MSG_WEIGH]		= { asked_on_weigh, true },
 	[MSG_RESET]		= { asked_on_reset, true },
 	[MSG_OVERRIDE]		= { asked_on_override, true },

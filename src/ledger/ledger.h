@@ -12,6 +12,7 @@
 #include "ledger/hits.h"
 #include "ledger/lookup.h"
 #include "ledger/notices.h"
+#include "ledger/seek.h"
 #include "ledger/store.h"
 #include "role/role.h"
 
@@ -29,6 +30,7 @@ struct ledger {
 	struct charge_batch	*batch;
 	struct hits		*hits;
 	struct history		*history;
+	struct seek		*seek;
 	struct clean		 clean;
 	unsigned int		 questions;	/* since the last decision */
 	bool			 hits_wanted;	/* by the report */
@@ -87,6 +89,11 @@ int	upkeep_on_notice_sent(struct ledger *, const struct message *);
 
 /* Claims notices of report_user, if it is time to. */
 void	upkeep_notices(struct ledger *);
+
+int	upkeep_on_search(struct ledger *, const struct message *);
+
+/* Takes a step of the search whose turn it is. False: there is none. */
+bool	upkeep_look(struct ledger *);
 
 /* Writes some refusals, if they are due. */
 void	upkeep_history(struct ledger *);

@@ -11,6 +11,7 @@
 #define READS		64		/* messages of a channel, then decide */
 #define BUSY_MS		5		/* mean time between tries, at first */
 #define BUSY_MOST_MS	40		/* and at most */
+#define LOOK_MS		1		/* between pieces of a search */
 #define FLUSH_MS	100		/* between looks at its deadline */
 #define BUSY_LOG_NS	INT64_C(1000000000)
 #define REMEMBER_NS	INT64_C(60000000000)
@@ -119,6 +120,7 @@ ledger_drop_engine(struct ledger *l)
 	channel_free(l->engine);
 	l->engine = NULL;
 	charge_batch_clear(l->batch);
+	seek_clear(l->seek);
 }
 
 void
@@ -357,8 +359,11 @@ ledger_serve(struct ledger *l)
 		upkeep_notices(l);
 		idle = -1;
 		if (charge_batch_count(l->batch) == 0 &&
-		    !store_unflushed(l->store))
+		    !store_unflushed(l->store)) {
 			idle = ledger_idle(l);
+			if (upkeep_look(l))
+				idle = clock_sooner(idle, LOOK_MS);
+		}
 		ledger_flush(l);
 	}
 }
@@ -438,6 +443,7 @@ main(void)
 	l->hits = hits_new();
 	l->notices = notices_new();
 	l->history = history_new();
+	l->seek = seek_new();
 	if (l->settings->report_immediately)
 		hits_load(l->hits, l->store);
 

@@ -4,7 +4,9 @@
 #include "ledger/ledger.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/num.h"
 
+#define HISTORY_DAY	86400
 #define PROGRESS_NS	INT64_C(1000000000)
 #define TROUBLE_SECONDS	60	/* between two such lines in the log */
 
@@ -16,7 +18,7 @@ upkeep_is_quiet(const struct ledger *l)
 {
 	struct pollfd	p = { -1, POLLIN, 0 };
 
-	if (charge_batch_count(l->batch) > 0 || store_flush_fd(l->store) != -1)
+	if (charge_batch_count(l->batch) > 0 || store_unflushed(l->store))
 		return false;
 	if (l->engine != NULL)
 		p.fd = channel_fd(l->engine);
@@ -47,6 +49,69 @@ upkeep_history(struct ledger *l)
 	if (history_count(l->history) > 0 && history_due(l->history,
 	    upkeep_is_quiet(l), clock_mono()))
 		(void)upkeep_keep(l);
+}
+
+/* --- searches of them --- */
+
+static void
+upkeep_on_found(void *arg, uint64_t request, const struct msg_refusal *m)
+{
+	struct ledger	*l = arg;
+
+	if (l->engine == NULL)
+		return;
+	l->payload.len = 0;
+	msg_refusal_put(&l->payload, m);
+	channel_send(l->engine, MSG_FOUND, request, &l->payload, -1);
+}
+
+static void
+upkeep_on_searched(void *arg, uint64_t request, const struct msg_searched *m)
+{
+	struct ledger	*l = arg;
+
+	if (l->engine == NULL)
+		return;
+	l->payload.len = 0;
+	msg_searched_put(&l->payload, m);
+	channel_send(l->engine, MSG_SEARCHED, request, &l->payload, -1);
+}
+
+static void
+upkeep_on_progress(void *arg, uint64_t request, int64_t rows)
+{
+	struct ledger	*l = arg;
+
+	if (l->engine == NULL)
+		return;
+	l->payload.len = 0;
+	msg_number_put(&l->payload, (uint64_t)rows);
+	channel_send(l->engine, MSG_PROGRESS, request, &l->payload, -1);
+}
+
+int
+upkeep_on_search(struct ledger *l, const struct message *m)
+{
+	return seek_add(l->seek, m->request, m->payload, m->len);
+}
+
+bool
+upkeep_look(struct ledger *l)
+{
+	const struct seek_answers	answers = {
+		upkeep_on_found, upkeep_on_searched, upkeep_on_progress, l
+	};
+
+	if (!seek_waits(l->seek))
+		return false;
+	/* What was refused before the question is found. */
+	if (history_count(l->history) > 0 && upkeep_keep(l))
+		return true;
+	if (seek_step(l->seek, l->store, num_sub_clamp(clock_wall(),
+	    l->settings->history * HISTORY_DAY), clock_mono(), &answers) ==
+	    STORE_LOST)
+		ledger_lost(l);
+	return true;
 }
 
 /* --- cleaning --- */
@@ -156,7 +221,7 @@ upkeep_notices(struct ledger *l)
 	unsigned int		held;
 	bool			new;
 
-	if (charge_batch_count(l->batch) > 0 || store_flush_fd(l->store) != -1)
+	if (charge_batch_count(l->batch) > 0 || store_unflushed(l->store))
 		return;
 	result = notices_claim(l->notices, l->store, clock_wall(), clock_mono(),
 	    &new);

@@ -1,0 +1,156 @@
+#include <inttypes.h>
+#include <string.h>
+
+#include "ctl/show.h"
+
+static bool
+is_set(const struct answer_record *r, const char *name)
+{
+	return strcmp(answer_get(r, name), "1") == 0;
+}
+
+/* Adds " name VALUE" unless the value is empty. */
+static void
+add_field(struct str *out, const struct answer_record *r, const char *name,
+    const char *before, const char *after)
+{
+	const char	*value = answer_get(r, name);
+
+	if (*value != '\0')
+		str_addf(out, "%s%s%s", before, value, after);
+}
+
+static void
+add_heading(struct str *out, const struct answer_record *r)
+{
+	const char	*kind = answer_get(r, "kind");
+	int64_t		 times = answer_number(r, "times");
+
+	show_time(out, answer_number(r, "date"));
+	if (strcmp(kind, "block") == 0)
+		str_adds(out, "  blocked by ");
+	else if (is_set(r, "shadow"))
+		str_adds(out, "  would be refused: ");
+	else if (strcmp(kind, "over") == 0)
+		str_adds(out, "  over its limit, and taken: ");
+	else if (strcmp(kind, "max_per_mail") == 0)
+		str_adds(out, "  too much in one mail: ");
+	else if (strcmp(kind, "lock") == 0)
+		str_adds(out, "  locked: ");
+	else
+		str_adds(out, "  refused: ");
+	str_adds(out, answer_get(r, "id"));
+	add_field(out, r, "rule", " (rule ", ")");
+	if (times > 1)
+		str_addf(out, ", and %" PRId64 " more", times - 1);
+	str_addc(out, '\n');
+}
+
+static void
+add_mail(struct str *out, const struct answer_record *r)
+{
+	int64_t	recipients = answer_number(r, "recipients");
+
+	str_addf(out, "  from <%s>", answer_get(r, "sender"));
+	add_field(out, r, "recipient", " to <", ">");
+	if (recipients > 1)
+		str_addf(out, " (recipients: %" PRId64 ")", recipients);
+	add_field(out, r, "login", ", login ", "");
+	str_addf(out, "\n  client %s", answer_get(r, "client"));
+	add_field(out, r, "client_name", " (", ")");
+	add_field(out, r, "state", ", ", "");
+	add_field(out, r, "queue_id", ", queue id ", "");
+	str_addc(out, '\n');
+}
+
+static void
+add_windows(struct str *out, const struct answer *a,
+    const struct answer_record *refusal)
+{
+	const struct answer_record	*r;
+	int64_t				 number, seconds;
+	char				 text[32];
+	size_t				 i;
+
+	number = answer_number(refusal, "number");
+	for (i = 0; i < a->nrecord; i++) {
+		r = &a->record[i];
+		if (strcmp(r->kind, "windows") != 0 ||
+		    answer_number(r, "refusal") != number)
+			continue;
+		seconds = answer_number(r, "seconds");
+		if (seconds == 0) {
+			str_addf(out, "  %" PRId64 " in it, at most %" PRId64
+			    " a mail\n", answer_number(refusal, "n"),
+			    answer_number(r, "limit"));
+			continue;
+		}
+		str_addf(out, "  %8" PRId64 " of %8" PRId64 " in %s",
+		    answer_number(r, "used"), answer_number(r, "limit"),
+		    show_period(seconds, text, sizeof(text)));
+		if (is_set(r, "full"))
+			str_addf(out, ": no room for %" PRId64,
+			    answer_number(refusal, "n"));
+		str_addc(out, '\n');
+	}
+}
+
+static void
+add_shared(struct str *out, const struct answer *a)
+{
+	const struct answer_record	*r;
+	size_t				 i, n = 0;
+
+	for (i = 0; i < a->nrecord; i++) {
+		r = &a->record[i];
+		if (strcmp(r->kind, "shared") != 0)
+			continue;
+		if (n++ == 0)
+			str_addf(out, "\nwho was refused under %s:\n",
+			    answer_get(r, "id"));
+		str_addf(out, "  %8" PRId64 "  %s\n",
+		    answer_number(r, "refused"), answer_get(r, "who"));
+	}
+}
+
+static void
+add_help(struct str *out, const struct answer *a)
+{
+	const struct answer_record	*r;
+	size_t				 i, n = 0;
+
+	for (i = 0; i < a->nrecord; i++) {
+		r = &a->record[i];
+		if (strcmp(r->kind, "help") != 0)
+			continue;
+		if (n++ == 0)
+			str_adds(out, "\nwhat helps:\n");
+		str_addf(out, "  %s  # %s\n", answer_get(r, "command"),
+		    answer_get(r, "does"));
+	}
+}
+
+void
+show_why(struct str *out, const struct answer *a, size_t width)
+{
+	const struct answer_record	*r;
+	size_t				 i;
+
+	(void)width;
+	for (i = 0; i < a->nrecord; i++) {
+		r = &a->record[i];
+		if (strcmp(r->kind, "refusals") != 0)
+			continue;
+		add_heading(out, r);
+		add_mail(out, r);
+		add_windows(out, a, r);
+	}
+	str_addf(out, "\n%s refused, %s would have been, in %s day%s; the "
+	    "last %s %s shown\n", answer_whole(a, "refused"),
+	    answer_whole(a, "would_refuse"), answer_whole(a, "history"),
+	    strcmp(answer_whole(a, "history"), "1") == 0 ? "" : "s",
+	    answer_whole(a, "shown"),
+	    strcmp(answer_whole(a, "shown"), "1") == 0 ? "is" : "are");
+	add_shared(out, a);
+	add_help(out, a);
+}

@@ -1,0 +1,536 @@
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/explain.h"
+#include "engine/reply.h"
+#include "engine/why.h"
+#include "lib/alloc.h"
+#include "lib/clock.h"
+#include "lib/num.h"
+
+#define AWAY		"the database is away"
+#define USUAL		10	/* refusals that are told */
+#define MOST		1000
+#define SHARED_USUAL	10	/* of those who share a count */
+#define SHARED_LOOK	5000	/* refusals to look at for them */
+#define SHARED_MOST	256	/* different ones */
+
+static const char *const	texts[REFUSAL_TEXT__MAX] = {
+	[REFUSAL_LOGIN] = "login",
+	[REFUSAL_SENDER] = "sender",
+	[REFUSAL_RECIPIENT] = "recipient",
+	[REFUSAL_CLIENT] = "client",
+	[REFUSAL_CLIENT_NAME] = "client_name",
+	[REFUSAL_STATE] = "state",
+	[REFUSAL_QUEUE_ID] = "queue_id",
+	[REFUSAL_INSTANCE] = "instance"
+};
+
+static const char *const	kinds[REFUSAL_KIND__MAX] = {
+	[REFUSAL_LIMIT] = "limit",
+	[REFUSAL_MAX_PER_MAIL] = "max_per_mail",
+	[REFUSAL_BLOCK] = "block",
+	[REFUSAL_LOCK] = "lock",
+	[REFUSAL_OVER] = "over"
+};
+
+struct sharer {
+	uint64_t	times;
+	char		name[REFUSAL_TEXT_MAX + 1];
+};
+
+/* The state of one question. */
+struct why {
+	bool			 sharing;	/* the second search */
+	bool			 seen;		/* a refusal was found */
+	int64_t			 found;
+	struct msg_searched	 total;
+	/* The newest refusal of a count that others may share. */
+	char			 id[256];
+	size_t			 idlen;		/* 0: none */
+	size_t			 nsharer;
+	struct sharer		 sharer[SHARED_MOST];
+};
+
+static struct {
+	struct msg_charge	charge;
+	struct msg_refusal	refusal;
+	struct msg_search	search;
+	struct msg_searched	searched;
+} why;
+
+static void
+why_search_init(struct msg_search *m)
+{
+	size_t	i;
+
+	memset(m, 0, sizeof(*m));
+	m->any = "";
+	for (i = 0; i < REFUSAL_TEXT__MAX; i++)
+		m->text[i] = "";
+}
+
+static bool
+why_ask(struct control *c, const struct msg_search *m)
+{
+	struct str	payload;
+	bool		good;
+
+	str_init(&payload);
+	msg_search_put(&payload, m);
+	good = control_ask(c, MSG_SEARCH, &payload);
+	str_clear(&payload);
+	return good;
+}
+
+/* A record's printable text: the ledger's database may hold anything. */
+static void
+why_text(struct str *out, const char *name, const char *text, size_t len)
+{
+	char	clean[4 * REFUSAL_TEXT_MAX + 8];
+
+	str_addf(out, "\t%s=%s", name, str_printable_again(clean,
+	    sizeof(clean), text, len));
+}
+
+/* --- the question --- */
+
+/* "login=bob": the text of a refusal; REFUSAL_TEXT__MAX: no such name. */
+static size_t
+why_field(const char *word)
+{
+	size_t	i, len;
+
+	for (i = 0; i < REFUSAL_TEXT__MAX; i++) {
+		len = strlen(texts[i]);
+		if (strncmp(word, texts[i], len) == 0 && word[len] == '=')
+			break;
+	}
+	return i;
+}
+
+/* False: the question has failed. */
+static bool
+why_word(struct control *c, struct msg_search *m,
+    const struct control_word *word, struct str *any)
+{
+	char	clean[4 * REFUSAL_TEXT_MAX + 8];
+	size_t	field = why_field(word->bytes), skip;
+	int64_t	n;
+
+	if (strncmp(word->bytes, "n=", 2) == 0) {
+		if (num_parse(word->bytes + 2, word->len - 2, 1, MOST, &n) ==
+		    0) {
+			m->n = (uint32_t)n;
+			return true;
+		}
+		control_fail(c, "why: a number from 1 to %d is expected", MOST);
+		return false;
+	}
+	if (strncmp(word->bytes, "any=", 4) == 0) {
+		str_add(any, word->bytes + 4, word->len - 4);
+		return true;
+	}
+	if (field == REFUSAL_TEXT__MAX) {
+		control_fail(c, "why: a queue id, a login, an address or a "
+		    "line of the log is expected");
+		return false;
+	}
+	skip = strlen(texts[field]) + 1;
+	(void)str_printable(clean, sizeof(clean), word->bytes + skip,
+	    word->len - skip);
+	/* The same length as a text that is kept. */
+	m->textlen[field] = strlen(clean) > REFUSAL_TEXT_MAX ?
+	    REFUSAL_TEXT_MAX : strlen(clean);
+	m->text[field] = alloc_copy(clean, m->textlen[field]);
+	return true;
+}
+
+static void
+why_free_texts(struct msg_search *m)
+{
+	size_t	i;
+
+	for (i = 0; i < REFUSAL_TEXT__MAX; i++)
+		if (m->textlen[i] > 0) {
+			free((void *)(uintptr_t)m->text[i]);
+			m->textlen[i] = 0;
+			m->text[i] = "";
+		}
+}
+
+void
+why_run(struct control *c, const struct control_word *word, size_t n)
+{
+	struct control_question	*q = control_question(c);
+	struct msg_search	*m = &why.search;
+	struct control_word	 id;
+	struct str		 any, ids;
+	char			 clean[4 * EXPLAIN_ID_MAX + 8];
+	bool			 good = true;
+	size_t			 i;
+
+	why_search_init(m);
+	m->n = USUAL;
+	str_init(&any);
+	str_init(&ids);
+	for (i = 0; i < n && good; i++)
+		good = why_word(c, m, &word[i], &any);
+	if (!good)
+		goto done;
+	if (control_held()->settings->history == 0) {
+		control_fail(c, "no refusals are kept: history is 0");
+		goto done;
+	}
+	if (any.len > EXPLAIN_ID_MAX) {
+		control_fail(c, "the id is too long");
+		goto done;
+	}
+	if (any.len > 0) {
+		id.bytes = any.data;
+		id.len = any.len;
+		(void)explain_id(&why.charge, control_held()->settings, &id,
+		    &ids, false);
+		m->nids = why.charge.nkeys;
+		for (i = 0; i < m->nids; i++) {
+			m->id[i] = why.charge.keys[i].id;
+			m->idlen[i] = why.charge.keys[i].idlen;
+		}
+		m->any = str_printable(clean, sizeof(clean), any.data, any.len);
+		m->anylen = strlen(m->any);
+	}
+	q->why = alloc_zero(1, sizeof(*q->why));
+	if (!why_ask(c, m))
+		control_fail(c, AWAY);
+ done:
+	why_free_texts(m);
+	str_clear(&ids);
+	str_clear(&any);
+}
+
+/* --- the answer --- */
+
+static void
+why_refusal(struct str *out, const struct msg_refusal *m, int64_t number)
+{
+	size_t	i;
+
+	reply_begin(out, "refusals");
+	reply_number(out, "number", number);
+	reply_number(out, "date", m->date);
+	reply_text(out, "kind", kinds[m->kind]);
+	reply_bool(out, "shadow", m->shadow);
+	why_text(out, "rule", m->rule, m->rulelen);
+	reply_bytes(out, "id", m->id, m->idlen);
+	reply_number(out, "n", m->n);
+	reply_number(out, "times", m->times);
+	for (i = 0; i < REFUSAL_TEXT__MAX; i++)
+		why_text(out, texts[i], m->text[i], m->textlen[i]);
+	reply_number(out, "recipients", m->recipients);
+	reply_end(out);
+	for (i = 0; i < m->nwindows; i++) {
+		reply_begin(out, "windows");
+		reply_number(out, "refusal", number);
+		reply_number(out, "used", m->window[i].used);
+		reply_number(out, "limit", m->window[i].limit.mails);
+		reply_number(out, "seconds", m->window[i].limit.seconds);
+		reply_bool(out, "full", i == m->full);
+		reply_end(out);
+	}
+}
+
+/* Whether a shell takes the word as it is. */
+static bool
+why_is_plain(const char *id, size_t len)
+{
+	static const char	safe[] = "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%_+=:,./-";
+	size_t			i;
+
+	for (i = 0; i < len; i++)
+		if (strchr(safe, id[i]) == NULL || id[i] == '\0')
+			return false;
+	return len > 0 && id[0] != '-';
+}
+
+/* Quotes it for a shell; false: it holds what cannot be pasted. */
+static bool
+why_quote(struct str *out, const char *id, size_t len)
+{
+	size_t	i;
+
+	if (why_is_plain(id, len)) {
+		str_add(out, id, len);
+		return true;
+	}
+	str_addc(out, '\'');
+	for (i = 0; i < len; i++) {
+		if (id[i] < ' ' || id[i] > '~' || id[i] == '\\')
+			return false;
+		if (id[i] == '\'')
+			str_adds(out, "'\\''");
+		else
+			str_addc(out, id[i]);
+	}
+	str_addc(out, '\'');
+	return len > 0 && id[0] != '-';
+}
+
+static void
+why_help(struct str *out, const char *command, const struct msg_refusal *m,
+    const char *rest, const char *does)
+{
+	struct str	line;
+
+	str_init(&line);
+	str_addf(&line, "policyctl %s ", command);
+	if (why_quote(&line, m->id, m->idlen)) {
+		str_adds(&line, rest);
+		reply_begin(out, "help");
+		reply_bytes(out, "command", line.data, line.len);
+		reply_text(out, "does", does);
+		reply_end(out);
+	}
+	str_clear(&line);
+}
+
+/* So many more that this mail, or a tenth of the limit, fits. */
+static int64_t
+why_amount(const struct msg_refusal *m)
+{
+	const struct refusal_window	*w = &m->window[m->full];
+	int64_t				 more, tenth = w->limit.mails / 10;
+
+	more = num_sub_clamp(num_add_clamp(w->used, m->n), w->limit.mails);
+	if (more < tenth)
+		more = tenth;
+	return more > 0 ? more : 1;
+}
+
+/* The commands that help against the newest refusal. */
+static void
+why_helps(struct str *out, const struct msg_refusal *m)
+{
+	char	rest[48];
+
+	switch (m->kind) {
+	case REFUSAL_BLOCK:
+		why_help(out, "unblock", m, "", "ends the block");
+		break;
+	case REFUSAL_LIMIT:
+	case REFUSAL_OVER:
+		if (m->nwindows == 0 || m->shadow)
+			break;
+		(void)snprintf(rest, sizeof(rest), " %" PRId64 " 1h",
+		    why_amount(m));
+		why_help(out, "grant", m, rest, "lets more pass for an hour");
+		why_help(out, "reset", m, "", "takes back all that is counted");
+		why_help(out, "show", m, "", "shows the windows of now");
+		break;
+	case REFUSAL_LOCK:
+		why_help(out, "unblock", m, "", "ends the lock");
+		break;
+	default:
+		break;
+	}
+}
+
+/* A count under a key that is neither the login nor the address itself. */
+static void
+why_note_shared(struct why *w, const struct msg_refusal *m)
+{
+	const char	*value = m->idlen > 0 ? memchr(m->id, ':', m->idlen) :
+			    NULL;
+	size_t		 len;
+
+	if (w->idlen > 0 || m->kind == REFUSAL_BLOCK ||
+	    m->kind == REFUSAL_MAX_PER_MAIL || m->idlen >= sizeof(w->id))
+		return;
+	value = value != NULL && m->rulelen > 0 ? value + 1 : m->id;
+	len = m->idlen - (size_t)(value - m->id);
+	if (len == m->textlen[REFUSAL_LOGIN] && strncasecmp(value,
+	    m->text[REFUSAL_LOGIN], len) == 0)
+		return;
+	memcpy(w->id, m->id, m->idlen);
+	w->idlen = m->idlen;
+}
+
+static void
+why_share(struct why *w, const struct msg_refusal *m)
+{
+	enum refusal_text	 who = m->textlen[REFUSAL_LOGIN] > 0 ?
+				    REFUSAL_LOGIN : REFUSAL_SENDER;
+	size_t			 i;
+
+	for (i = 0; i < w->nsharer; i++)
+		if (strlen(w->sharer[i].name) == m->textlen[who] &&
+		    strncasecmp(w->sharer[i].name, m->text[who],
+		    m->textlen[who]) == 0)
+			break;
+	if (i == SHARED_MOST)
+		return;
+	if (i == w->nsharer) {
+		w->nsharer++;
+		(void)str_printable_again(w->sharer[i].name,
+		    sizeof(w->sharer[i].name), m->text[who], m->textlen[who]);
+	}
+	w->sharer[i].times += (uint64_t)m->times;
+}
+
+static int
+why_order(const void *a, const void *b)
+{
+	const struct sharer	*x = a, *y = b;
+
+	if (x->times != y->times)
+		return x->times < y->times ? 1 : -1;
+	return strcmp(x->name, y->name);
+}
+
+static void
+why_end(struct control *c, struct why *w)
+{
+	struct str	*out = control_answer(c);
+	size_t		 i;
+
+	qsort(w->sharer, w->nsharer, sizeof(w->sharer[0]), why_order);
+	for (i = 0; i < w->nsharer && i < SHARED_USUAL; i++) {
+		reply_begin(out, "shared");
+		reply_bytes(out, "id", w->id, w->idlen);
+		str_addf(out, "\twho=%s", w->sharer[i].name);
+		reply_number(out, "refused", (int64_t)w->sharer[i].times);
+		reply_end(out);
+	}
+	reply_begin(out, "");
+	reply_number(out, "refused", w->total.refused);
+	reply_number(out, "would_refuse", w->total.shadow);
+	reply_number(out, "shown", w->found);
+	reply_number(out, "history", control_held()->settings->history);
+	reply_end(out);
+	control_end(c);
+}
+
+/* The first search is over; looks for those who share the count. */
+static void
+why_found_all(struct control *c, struct why *w, const struct msg_searched *m)
+{
+	struct msg_search	*next = &why.search;
+
+	if (m->failed) {
+		control_fail(c, "the refusals cannot be read: %s", m->reason);
+		return;
+	}
+	if (w->sharing) {
+		why_end(c, w);
+		return;
+	}
+	w->total = *m;
+	if (w->found == 0) {
+		control_fail(c, "no refusal of it is kept (of the last "
+		    "%" PRId64 " day%s)", control_held()->settings->history,
+		    control_held()->settings->history == 1 ? "" : "s");
+		return;
+	}
+	w->sharing = true;
+	why_search_init(next);
+	next->n = SHARED_LOOK;
+	next->only_ids = true;
+	next->nids = 1;
+	next->id[0] = w->id;
+	next->idlen[0] = w->idlen;
+	if (w->idlen == 0 || !why_ask(c, next))
+		why_end(c, w);
+}
+
+static int
+why_progress(struct control *c, const struct message *m)
+{
+	uint64_t	rows;
+
+	if (msg_number_get(&rows, m->payload, m->len) == -1)
+		return -1;
+	control_progress(c, (int64_t)(rows & INT64_MAX));
+	return 0;
+}
+
+int
+why_told(struct control *c, const struct message *m)
+{
+	struct why	*w = control_question(c)->why;
+
+	if (m->type == MSG_PROGRESS)
+		return why_progress(c, m);
+	if (m->type == MSG_SEARCHED) {
+		if (msg_searched_get(&why.searched, m->payload, m->len) == -1)
+			return -1;
+		why_found_all(c, w, &why.searched);
+		return 0;
+	}
+	if (m->type != MSG_FOUND ||
+	    msg_refusal_get(&why.refusal, m->payload, m->len) == -1)
+		return -1;
+	if (w->sharing) {
+		why_share(w, &why.refusal);
+		return 0;
+	}
+	why_refusal(control_answer(c), &why.refusal, ++w->found);
+	if (!w->seen && !why.refusal.shadow) {
+		w->seen = true;
+		why_helps(control_answer(c), &why.refusal);
+	}
+	why_note_shared(w, &why.refusal);
+	return 0;
+}
+
+/* --- show --- */
+
+bool
+why_show(struct control *c, const struct msg_charge *charge)
+{
+	struct msg_search	*m = &why.search;
+	size_t			 i;
+
+	why_search_init(m);
+	m->n = 1;
+	m->only_ids = true;
+	m->nids = charge->nkeys;
+	for (i = 0; i < m->nids; i++) {
+		m->id[i] = charge->keys[i].id;
+		m->idlen[i] = charge->keys[i].idlen;
+	}
+	return why_ask(c, m);
+}
+
+int
+why_show_told(struct control *c, const struct message *m)
+{
+	struct control_question	*q = control_question(c);
+	struct str		*out = control_answer(c);
+	struct msg_refusal	*r = &why.refusal;
+	struct msg_searched	*s = &why.searched;
+
+	if (m->type == MSG_PROGRESS)
+		return why_progress(c, m);
+	if (m->type == MSG_FOUND) {
+		if (msg_refusal_get(r, m->payload, m->len) == -1)
+			return -1;
+		q->known = true;
+		reply_begin(out, "");
+		reply_number(out, "last_refused", r->date);
+		why_text(out, "last_client", r->text[REFUSAL_CLIENT],
+		    r->textlen[REFUSAL_CLIENT]);
+		why_text(out, "last_sender", r->text[REFUSAL_SENDER],
+		    r->textlen[REFUSAL_SENDER]);
+		reply_end(out);
+		return 0;
+	}
+	if (m->type != MSG_SEARCHED ||
+	    msg_searched_get(s, m->payload, m->len) == -1)
+		return -1;
+	reply_begin(out, "");
+	reply_number(out, "refused", s->refused);
+	reply_number(out, "would_refuse", s->shadow);
+	reply_end(out);
+	return 1;
+}

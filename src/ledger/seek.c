@@ -1,0 +1,261 @@
+#include <sys/types.h>
+#include <sys/queue.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "ledger/history.h"
+#include "ledger/id.h"
+#include "ledger/seek.h"
+#include "lib/alloc.h"
+#include "lib/num.h"
+
+#define PAGE		500		/* rows */
+#define PROGRESS_MS	500
+
+struct question {
+	TAILQ_ENTRY(question)	 entry;
+	uint64_t		 request;
+	struct msg_search	 wanted;	/* points to `bytes` */
+	char			 stored[CHARGE_KEYS_MAX][ID_STORED_MAX + 1];
+	size_t			 id;		/* the one that is looked for */
+	int64_t			 date;		/* before this row */
+	int64_t			 number;
+	int64_t			 rows;
+	uint32_t		 found;
+	struct mono		 progress;
+	struct msg_searched	 told;
+	char			 bytes[];
+};
+
+struct seek {
+	TAILQ_HEAD(, question)	 list;
+	size_t			 count;
+	/* during a step */
+	const struct seek_answers *answers;
+	size_t			 rows;		/* of the page */
+};
+
+struct seek *
+seek_new(void)
+{
+	struct seek	*s;
+
+	s = alloc_zero(1, sizeof(*s));
+	TAILQ_INIT(&s->list);
+	return s;
+}
+
+static void
+seek_drop(struct seek *s, struct question *q)
+{
+	TAILQ_REMOVE(&s->list, q, entry);
+	s->count--;
+	free(q);
+}
+
+void
+seek_clear(struct seek *s)
+{
+	while (!TAILQ_EMPTY(&s->list))
+		seek_drop(s, TAILQ_FIRST(&s->list));
+}
+
+void
+seek_free(struct seek *s)
+{
+	if (s == NULL)
+		return;
+	seek_clear(s);
+	free(s);
+}
+
+bool
+seek_waits(const struct seek *s)
+{
+	return !TAILQ_EMPTY(&s->list);
+}
+
+static void
+seek_from_the_newest(struct question *q)
+{
+	q->date = q->number = INT64_MAX;
+}
+
+int
+seek_add(struct seek *s, uint64_t request, const void *payload, size_t len)
+{
+	struct question	*q = alloc_zero(1, sizeof(*q) + len);
+	struct msg_search *w = &q->wanted;
+	size_t		 i;
+
+	if (len > 0)
+		memcpy(q->bytes, payload, len);
+	if (s->count == SEEK_MOST || msg_search_get(w, q->bytes, len) == -1) {
+		free(q);
+		return -1;
+	}
+	for (i = 0; i < w->nids; i++)
+		w->id[i] = id_stored(w->id[i], &w->idlen[i], q->stored[i]);
+	q->request = request;
+	seek_from_the_newest(q);
+	TAILQ_INSERT_TAIL(&s->list, q, entry);
+	s->count++;
+	return 0;
+}
+
+/* --- which rows match --- */
+
+static bool
+seek_same(const char *a, size_t alen, const char *b, size_t blen)
+{
+	return alen == blen && (alen == 0 || strncasecmp(a, b, alen) == 0);
+}
+
+/* "@domain" is every address there. */
+static bool
+seek_text(const char *text, size_t len, const char *any, size_t anylen)
+{
+	if (anylen > 1 && any[0] == '@' && len > anylen)
+		return seek_same(text + len - anylen, anylen, any, anylen);
+	return seek_same(text, len, any, anylen);
+}
+
+static bool
+seek_id(const struct question *q, const struct msg_refusal *m)
+{
+	const struct msg_search	*w = &q->wanted;
+	size_t			 i;
+
+	for (i = 0; i < w->nids; i++)
+		if (w->idlen[i] == m->idlen &&
+		    memcmp(w->id[i], m->id, m->idlen) == 0)
+			return true;
+	return false;
+}
+
+static bool
+seek_any(const struct msg_search *w, const struct msg_refusal *m)
+{
+	const char	*value;
+	size_t		 i;
+
+	if (w->anylen == 0)
+		return false;
+	if (m->textlen[REFUSAL_QUEUE_ID] == w->anylen &&
+	    memcmp(m->text[REFUSAL_QUEUE_ID], w->any, w->anylen) == 0)
+		return true;
+	for (i = REFUSAL_LOGIN; i <= REFUSAL_CLIENT; i++)
+		if (seek_text(m->text[i], m->textlen[i], w->any, w->anylen))
+			return true;
+	if (seek_same(m->id, m->idlen, w->any, w->anylen))
+		return true;
+	value = m->idlen > 0 ? memchr(m->id, ':', m->idlen) : NULL;
+	return value != NULL && seek_text(value + 1,
+	    m->idlen - (size_t)(value + 1 - m->id), w->any, w->anylen);
+}
+
+static bool
+seek_all(const struct msg_search *w, const struct msg_refusal *m)
+{
+	size_t	i, n = 0;
+
+	for (i = 0; i < REFUSAL_TEXT__MAX; i++) {
+		if (w->textlen[i] == 0)
+			continue;
+		/* At DATA the recipient of several is not known. */
+		if (i == REFUSAL_RECIPIENT && m->textlen[i] == 0)
+			continue;
+		if (!seek_same(m->text[i], m->textlen[i], w->text[i],
+		    w->textlen[i]))
+			return false;
+		n++;
+	}
+	return n > 0;
+}
+
+static void
+seek_on_row(void *arg, const struct store_refusal *row)
+{
+	static struct history_texts	 texts;
+	struct seek			*s = arg;
+	struct question			*q = TAILQ_FIRST(&s->list);
+	struct msg_refusal		 m;
+
+	s->rows++;
+	q->rows++;
+	q->date = row->number[STORE_REFUSAL_DATE];
+	q->number = row->number[STORE_REFUSAL_NUMBER];
+	if (!history_read(&m, row, &texts) || !(seek_id(q, &m) ||
+	    (!q->wanted.only_ids && (seek_any(&q->wanted, &m) ||
+	    seek_all(&q->wanted, &m)))))
+		return;
+	if (m.shadow)
+		q->told.shadow = num_add_clamp(q->told.shadow, m.times);
+	else if (m.kind != REFUSAL_OVER)
+		q->told.refused = num_add_clamp(q->told.refused, m.times);
+	if (q->found < q->wanted.n) {
+		q->found++;
+		s->answers->found(s->answers->arg, q->request, &m);
+	}
+}
+
+/* --- a piece --- */
+
+static void
+seek_end(struct seek *s, struct question *q)
+{
+	s->answers->searched(s->answers->arg, q->request, &q->told);
+	seek_drop(s, q);
+}
+
+enum store_result
+seek_step(struct seek *s, struct store *store, int64_t oldest,
+    struct mono now, const struct seek_answers *answers)
+{
+	struct question		*q = TAILQ_FIRST(&s->list);
+	struct msg_search	*w;
+	struct store_page	 page = { .max = PAGE };
+	enum store_result	 result;
+
+	if (q == NULL)
+		return STORE_OK;
+	w = &q->wanted;
+	s->answers = answers;
+	s->rows = 0;
+	if (q->progress.ns == 0)
+		q->progress = clock_after(now, PROGRESS_MS);
+	if (w->only_ids && q->id < w->nids) {
+		page.id = w->id[q->id];
+		page.idlen = w->idlen[q->id];
+	}
+	page.since = oldest > w->since ? oldest : w->since;
+	page.date = q->date;
+	page.number = q->number;
+	result = w->only_ids && w->nids == 0 ? STORE_OK :
+	    store_refusals(store, &page, seek_on_row, s);
+	if (result == STORE_LOST)
+		return STORE_LOST;
+	if (result == STORE_BUSY)
+		return STORE_OK;
+	if (result != STORE_OK) {
+		q->told.failed = true;
+		(void)strlcpy(q->told.reason, store_error(store),
+		    sizeof(q->told.reason));
+		seek_end(s, q);
+		return STORE_OK;
+	}
+	if (s->rows < PAGE) {
+		seek_from_the_newest(q);
+		if (!w->only_ids || ++q->id >= w->nids) {
+			seek_end(s, q);
+			return STORE_OK;
+		}
+	}
+	if (clock_passed(q->progress, now)) {
+		q->progress = clock_after(now, PROGRESS_MS);
+		answers->progress(answers->arg, q->request, q->rows);
+	}
+	return STORE_OK;
+}

@@ -1,0 +1,47 @@
+#ifndef SEEK_H
+#define SEEK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ipc/message.h"
+#include "ledger/store.h"
+#include "lib/clock.h"
+
+/*
+ * Searches of the refusals, one after the other, each in pieces of about a
+ * millisecond, so that decisions need not wait. Knows no channel.
+ */
+struct seek;
+
+#define SEEK_MOST	16		/* that wait */
+
+struct seek_answers {
+	void	(*found)(void *, uint64_t request, const struct msg_refusal *);
+	void	(*searched)(void *, uint64_t request,
+		    const struct msg_searched *);
+	void	(*progress)(void *, uint64_t request, int64_t rows);
+	void	*arg;
+};
+
+struct seek	*seek_new(void);
+void		 seek_free(struct seek *);
+
+/* Queues the question in a payload; -1: it is malformed. */
+int		 seek_add(struct seek *, uint64_t request, const void *,
+		    size_t);
+
+/* The engine is gone: drops all questions. */
+void		 seek_clear(struct seek *);
+bool		 seek_waits(const struct seek *);
+
+/*
+ * Looks at the next piece. Refusals older than `oldest` are not found.
+ * STORE_LOST, or STORE_OK, also when the question failed, which is answered.
+ */
+enum store_result	 seek_step(struct seek *, struct store *,
+			    int64_t oldest, struct mono,
+			    const struct seek_answers *);
+
+#endif
