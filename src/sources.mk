@@ -56,7 +56,7 @@ ENGINE_SRCS =	src/engine/main.c ${ENGINE_ROOM_SRCS}
 LEDGER_SRCS =	src/ledger/main.c src/ledger/asked.c src/ledger/upkeep.c \
 		${LEDGER_PURE_SRCS} ${LITERAL_SRCS}
 LEDGER_SQLITE_SRCS = src/ledger/filter.c src/ledger/keeper.c src/ledger/pack.c \
-		src/ledger/sqlite.c src/ledger/store_flushed.c \
+		src/ledger/sqlite.c \
 		src/ledger/store_sqlite.c \
 		src/ledger/store_sqlite_append.c src/ledger/store_sqlite_clean.c \
 		src/ledger/store_sqlite_habit.c src/ledger/store_sqlite_history.c \
@@ -77,7 +77,6 @@ LEDGER_PGSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/pgsql.c \
 		src/ledger/store_pgsql_open.c src/ledger/store_pgsql_override.c \
 		src/ledger/store_pgsql_read.c
 LEDGER_MYSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/mysqldb.c \
-		src/ledger/store_flushed.c \
 		src/ledger/mysqldb_connect.c src/ledger/store_mysql.c \
 		src/ledger/store_mysql_clean.c src/ledger/store_mysql_foreign.c \
 		src/ledger/store_mysql_habit.c src/ledger/store_mysql_lock.c src/ledger/store_mysql_notice.c \

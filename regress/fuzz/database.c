@@ -136,7 +136,7 @@ database_use(struct fuzz_store *s)
 		if (store_clean(s->store, &kept, 50, &position,
 		    &deleted) != STORE_OK)
 			break;
-	(void)store_reclaim(s->store, &done);
+	(void)store_optional.reclaim(s->store, &done);
 	for (i = 0; i < 8 && store_idle(s->store) == 0; i++)
 		;
 }

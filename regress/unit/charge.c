@@ -123,14 +123,14 @@ store_rollback(struct store *s)
 	called("R");
 }
 
-bool
+static bool
 store_overlaps(const struct store *s)
 {
 	(void)s;
 	return store.slow;
 }
 
-void
+static void
 store_on_flushed(struct store *s, void (*flushed)(void *), void *arg)
 {
 	(void)s;
@@ -138,7 +138,7 @@ store_on_flushed(struct store *s, void (*flushed)(void *), void *arg)
 	store.arg = arg;
 }
 
-enum store_result
+static enum store_result
 store_flush(struct store *s, bool wait)
 {
 	(void)s;
@@ -148,6 +148,30 @@ store_flush(struct store *s, bool wait)
 		store.flushed(store.arg);
 	return store.commit;
 }
+
+static bool
+store_unflushed(const struct store *s)
+{
+	(void)s;
+	return store.unflushed;
+}
+
+static int
+store_flush_fd(const struct store *s)
+{
+	(void)s;
+	return -1;
+}
+
+const struct store_optional	store_optional = {
+	.overlap = {
+		.able = store_overlaps,
+		.on_flushed = store_on_flushed,
+		.unflushed = store_unflushed,
+		.flush = store_flush,
+		.fd = store_flush_fd
+	}
+};
 
 enum store_result
 store_look_up(struct store *s, const char *query, int64_t timeout,

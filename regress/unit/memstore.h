@@ -45,7 +45,7 @@ struct memstore {
 	unsigned int		 loss;
 	unsigned int		 late;		/* by `spin` ns */
 	unsigned int		 piece;		/* of a history */
-	unsigned int		 slow;		/* durable after store_flush */
+	unsigned int		 slow;		/* durable after a flush */
 	int64_t			 spin;
 	/* Called at a conflict: another daemon commits first. */
 	void			(*other)(const struct store_batch *);
@@ -295,8 +295,8 @@ memstore_write(struct store *s)
 	m->commits++;
 }
 
-enum store_result
-store_flush(struct store *s, bool wait)
+static inline enum store_result
+memstore_flush(struct store *s, bool wait)
 {
 	if (!s->unflushed || s->lost)
 		return s->lost ? STORE_LOST : STORE_OK;
@@ -336,7 +336,7 @@ store_commit(struct store *s, bool *later)
 			s->batch.touch[i].cursor->seen = (int64_t)m->nrow;
 	memstore_empty(s);
 	/* The last batch is durable before this one. */
-	if (s->lost || store_flush(s, true) == STORE_LOST)
+	if (s->lost || memstore_flush(s, true) == STORE_LOST)
 		return STORE_LOST;
 	s->unflushed = *later;
 	return STORE_OK;
@@ -348,18 +348,41 @@ store_rollback(struct store *s)
 	memstore_empty(s);
 }
 
-bool
-store_overlaps(const struct store *s)
+static inline bool
+memstore_overlaps(const struct store *s)
 {
 	return s->db->slow > 0;
 }
 
-void
-store_on_flushed(struct store *s, void (*flushed)(void *), void *arg)
+static inline void
+memstore_on_flushed(struct store *s, void (*flushed)(void *), void *arg)
 {
 	s->flushed = flushed;
 	s->arg = arg;
 }
+
+static inline bool
+memstore_unflushed(const struct store *s)
+{
+	return s->unflushed;
+}
+
+static inline int
+memstore_fd(const struct store *s)
+{
+	(void)s;
+	return -1;
+}
+
+const struct store_optional	store_optional = {
+	.overlap = {
+		.able = memstore_overlaps,
+		.on_flushed = memstore_on_flushed,
+		.unflushed = memstore_unflushed,
+		.flush = memstore_flush,
+		.fd = memstore_fd
+	}
+};
 
 enum store_result
 store_look_up(struct store *s, const char *query, int64_t timeout,

@@ -13,6 +13,9 @@
 #define SPARES		4096
 #define PART_LEAST	16	/* fewest charges that half a batch has */
 
+static const struct store_overlap	*const overlap =
+					    &store_optional.overlap;
+
 struct charge_batch *
 charge_batch_new(struct cache *cache, struct store *store,
     struct lookup *limits, struct lookup *ids, const struct settings *settings)
@@ -451,20 +454,6 @@ charge_tell_hits(struct charge_batch *b, const struct charge_answers *answers)
 		answers->hit(answers->arg, &b->hit[i]);
 }
 
-/* Expires charges past their deadline; with `all`, every waiting charge. */
-static void
-charge_expire(struct charge_batch *b, struct mono mono, bool all)
-{
-	struct verdict_charge	*c, *next;
-
-	for (c = TAILQ_FIRST(&b->waiting); c != NULL; c = next) {
-		next = TAILQ_NEXT(c, entry);
-		if (!all && c->deadline > mono.ns)
-			continue;
-		charge_give_up(b, c);
-	}
-}
-
 static enum store_result
 charge_begin(struct charge_batch *b)
 {
@@ -495,7 +484,8 @@ charge_batch_start(struct charge_batch *b, int64_t now)
 	b->context.now = now;
 	b->ntouch = b->nvalue = b->npair = 0;
 	cache_batch(b->cache);
-	store_on_flushed(b->store, charge_on_flushed, b);
+	if (overlap->able != NULL)
+		overlap->on_flushed(b->store, charge_on_flushed, b);
 	if ((result = charge_begin(b)) != STORE_OK)
 		return result;
 	return store_commit(b->store, &later);
@@ -516,19 +506,6 @@ charge_commit(struct charge_batch *b, bool *later)
 	if (b->context.result != STORE_LOST)
 		store_rollback(b->store);
 	return b->context.result;
-}
-
-/* Another daemon committed first: nothing of the batch was written. */
-static void
-charge_decide_again(struct charge_batch *b)
-{
-	struct verdict_charge	*c;
-
-	while ((c = TAILQ_LAST(&b->decided, charges)) != NULL) {
-		TAILQ_REMOVE(&b->decided, c, entry);
-		TAILQ_INSERT_HEAD(&b->waiting, c, entry);
-		b->count++;
-	}
 }
 
 static enum store_result
@@ -606,7 +583,8 @@ charge_part(struct charge_batch *b)
 	struct verdict_charge	*c;
 	size_t			 n;
 
-	if (b->count < 2 * PART_LEAST || !store_overlaps(b->store))
+	if (b->count < 2 * PART_LEAST || overlap->able == NULL ||
+	    !overlap->able(b->store))
 		return;
 	for (n = b->count / 2; n > 0; n--) {
 		c = TAILQ_LAST(&b->waiting, charges);
@@ -648,5 +626,19 @@ charge_batch_run(struct charge_batch *b, int64_t now, struct mono mono,
 enum store_result
 charge_batch_flush(struct charge_batch *b, bool wait)
 {
-	return charge_lost(b, store_flush(b->store, wait));
+	if (overlap->able == NULL)
+		return STORE_OK;
+	return charge_lost(b, overlap->flush(b->store, wait));
+}
+
+bool
+charge_batch_unflushed(const struct charge_batch *b)
+{
+	return overlap->able != NULL && overlap->unflushed(b->store);
+}
+
+int
+charge_batch_flush_fd(const struct charge_batch *b)
+{
+	return overlap->able != NULL ? overlap->fd(b->store) : -1;
 }

@@ -114,4 +114,8 @@ enum store_result	 charge_batch_run(struct charge_batch *, int64_t now,
  */
 enum store_result	 charge_batch_flush(struct charge_batch *, bool wait);
 
+/* Whether there are any, and the descriptor for poll(2), or -1. */
+bool			 charge_batch_unflushed(const struct charge_batch *);
+int			 charge_batch_flush_fd(const struct charge_batch *);
+
 #endif

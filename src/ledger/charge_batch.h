@@ -55,6 +55,16 @@ void			 charge_unavailable(struct msg_verdict *);
 void			 charge_give_up(struct charge_batch *,
 			    struct verdict_charge *);
 
+/* Gives up charges past their deadline; with `all`, every waiting charge. */
+void			 charge_expire(struct charge_batch *, struct mono,
+			    bool all);
+
+/*
+ * Another daemon committed first: nothing of the batch was written, and the
+ * decided charges wait again, in their old order.
+ */
+void			 charge_decide_again(struct charge_batch *);
+
 /* --- charge_was.c --- */
 
 /*

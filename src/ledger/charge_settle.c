@@ -23,3 +23,28 @@ charge_give_up(struct charge_batch *b, struct verdict_charge *c)
 	charge_unavailable(&c->verdict);
 	charge_settle(b, c);
 }
+
+void
+charge_expire(struct charge_batch *b, struct mono mono, bool all)
+{
+	struct verdict_charge	*c, *next;
+
+	for (c = TAILQ_FIRST(&b->waiting); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, entry);
+		if (!all && c->deadline > mono.ns)
+			continue;
+		charge_give_up(b, c);
+	}
+}
+
+void
+charge_decide_again(struct charge_batch *b)
+{
+	struct verdict_charge	*c;
+
+	while ((c = TAILQ_LAST(&b->decided, charges)) != NULL) {
+		TAILQ_REMOVE(&b->decided, c, entry);
+		TAILQ_INSERT_HEAD(&b->waiting, c, entry);
+		b->count++;
+	}
+}

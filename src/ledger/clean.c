@@ -172,10 +172,12 @@ clean_refusals(struct clean *c, struct store *store,
 static enum store_result
 clean_reclaim(struct clean *c, struct store *store)
 {
-	enum store_result	result;
-	bool			done;
+	enum store_result	result = STORE_OK;
+	bool			done = true;
 
-	if ((result = store_reclaim(store, &done)) == STORE_OK && done)
+	if (store_optional.reclaim != NULL)
+		result = store_optional.reclaim(store, &done);
+	if (result == STORE_OK && done)
 		c->state = CLEAN_DONE;
 	return result;
 }

@@ -55,7 +55,7 @@ static void
 ledger_ended(struct ledger *l)
 {
 	if (l->engine == NULL || charge_batch_count(l->batch) > 0 ||
-	    store_unflushed(l->store) ||
+	    charge_batch_unflushed(l->batch) ||
 	    clock_mono().ns - l->used < IDLE_NS)
 		ledger_lost(l);
 	log_debug("%s: the idle connection is closed: %s",
@@ -281,7 +281,7 @@ ledger_timeout(struct ledger *l, int idle)
 
 	if (charge_batch_count(l->batch) > 0)
 		return l->busy ? clock_left(l->retry, clock_mono()) : 0;
-	if (store_unflushed(l->store))
+	if (charge_batch_unflushed(l->batch))
 		return FLUSH_MS;
 	due = clock_sooner(clean_wait(&l->clean),
 	    notices_wait(l->notices, clock_mono()));
@@ -301,7 +301,7 @@ ledger_wait(struct ledger *l, int idle)
 	ledger_poll_add(&p[1], l->engine);
 	ledger_poll_add(&p[2], l->report);
 	p[3] = (struct pollfd){ store_fd(l->store), POLLIN, 0 };
-	p[4] = (struct pollfd){ store_flush_fd(l->store), POLLIN, 0 };
+	p[4] = (struct pollfd){ charge_batch_flush_fd(l->batch), POLLIN, 0 };
 	if ((n = poll(p, 5, ledger_timeout(l, idle))) == -1) {
 		if (errno != EINTR)
 			log_fatal("poll: %s", strerror(errno));
@@ -309,7 +309,7 @@ ledger_wait(struct ledger *l, int idle)
 	}
 	if (p[3].revents != 0 && store_ended(l->store))
 		ledger_ended(l);
-	unflushed = store_unflushed(l->store);
+	unflushed = charge_batch_unflushed(l->batch);
 	if ((n == 0 || p[4].revents != 0) &&
 	    charge_batch_flush(l->batch, false) == STORE_LOST) {
 		if (unflushed)
@@ -359,7 +359,7 @@ ledger_serve(struct ledger *l)
 		upkeep_notices(l);
 		idle = -1;
 		if (charge_batch_count(l->batch) == 0 &&
-		    !store_unflushed(l->store)) {
+		    !charge_batch_unflushed(l->batch)) {
 			idle = ledger_idle(l);
 			if (upkeep_look(l))
 				idle = clock_sooner(idle, LOOK_MS);
@@ -424,8 +424,8 @@ main(void)
 	memset(&needs, 0, sizeof(needs));
 	needs.role = store_sandbox();
 	connects = needs.role == SANDBOX_LEDGER_SERVER;
-	if (l->engine != NULL)
-		store_start_helper(&l->start, l->settings);
+	if (l->engine != NULL && store_optional.start_helper != NULL)
+		store_optional.start_helper(&l->start, l->settings);
 	/* From here on the process reads data of others, be it in a file. */
 	if (connects)
 		role_connect(&l->start, &needs);

@@ -20,7 +20,7 @@
  *	store_begin	locks the ids, and reads the rows that the cache lacks
  *	store_append	queues rows, store_see values, store_hit hits
  *	store_commit	writes all of them; answers may be sent only after it
- *			or, if it set *later, after store_flush
+ *			or, if it set *later, once that is durable
  *
  * What store_begin reports is committed, and complete for the touched ids: no
  * other daemon commits rows of these ids before this batch has ended. Where a
@@ -180,13 +180,59 @@ struct store_reader {
 	void	 *arg;
 };
 
+/* --- what not every backend has --- */
+
 /*
- * Call before store_open: starts the helper of the backend (SQLite: the keeper
- * of its log; PostgreSQL: notes that a second connection is wanted). Without
- * the helper the ledger does the work itself.
+ * Commits that overlap: one may not be durable yet while the next batch begins.
  */
-void			 store_start_helper(struct role_start *,
-			    const struct settings *);
+struct store_overlap {
+	/* Whether this connection can do it. */
+	bool	(*able)(const struct store *);
+
+	/*
+	 * Sets the function that is called as soon as the commit is durable:
+	 * never inside store_commit, perhaps inside another call of the store.
+	 * It may send answers, but must not call the store.
+	 */
+	void	(*on_flushed)(struct store *, void (*)(void *), void *);
+
+	/* Whether a commit is not durable yet. */
+	bool	(*unflushed)(const struct store *);
+
+	/*
+	 * Checks whether the commit is durable, or waits until it is: STORE_OK
+	 * or STORE_LOST.
+	 */
+	enum store_result	(*flush)(struct store *, bool wait);
+
+	/*
+	 * A descriptor for poll(2), or -1. Input there: call `flush`; a commit
+	 * is durable, or the connection that makes it so was closed.
+	 */
+	int	(*fd)(const struct store *);
+};
+
+/* One of each backend. NULL: the backend does not need it. */
+struct store_optional {
+	/*
+	 * Call before store_open: starts the helper of the backend (SQLite: the
+	 * keeper of its log; PostgreSQL: notes that a second connection is
+	 * wanted). Without the helper the ledger does the work itself.
+	 */
+	void	(*start_helper)(struct role_start *, const struct settings *);
+
+	/* All members, or none. */
+	struct store_overlap	overlap;
+
+	/*
+	 * Returns a little free space to the file system with each call, where
+	 * that needs no long lock. *done: there is no more.
+	 */
+	enum store_result	(*reclaim)(struct store *, bool *done);
+};
+extern const struct store_optional	store_optional;
+
+/* --- the connection --- */
 
 /*
  * Connects or opens, upgrades the tables of an older program
@@ -251,31 +297,11 @@ void			 store_hit(struct store *, enum hit_kind,
  * store_begin left them: the caller may begin the same batch again. After
  * STORE_FAILED the cache must drop the touched ids. With *later set the store
  * may commit without waiting for the disk: others see the rows, but a loss of
- * power can undo them until store_flush. On return *later says whether it did.
+ * power can undo them until the commit is durable. On return *later says
+ * whether it did.
  */
 enum store_result	 store_commit(struct store *, bool *later);
 void			 store_rollback(struct store *);
-
-/*
- * If store_overlaps, one commit may not be durable yet while the next batch
- * begins. The function given to store_on_flushed is called as soon as the
- * commit is durable: never inside store_commit, perhaps inside another call of
- * the store. It may send answers, but must not call the store. store_flush
- * checks whether the commit is durable, or waits until it is: STORE_OK or
- * STORE_LOST.
- */
-bool			 store_overlaps(const struct store *);
-enum store_result	 store_flush(struct store *, bool wait);
-void			 store_on_flushed(struct store *, void (*)(void *),
-			    void *);
-
-bool			 store_unflushed(const struct store *);
-
-/*
- * A descriptor for poll(2), or -1. Input there: call store_flush; a commit is
- * durable, or the connection that makes it so was closed.
- */
-int			 store_flush_fd(const struct store *);
 
 /*
  * Runs an administrator's query for each id in `list`, outside a transaction,
@@ -322,12 +348,6 @@ struct store_kept {
  */
 enum store_result	 store_clean(struct store *, const struct store_kept *,
 			    size_t max, int64_t *position, int64_t *deleted);
-
-/*
- * Returns a little free space to the file system with each call, where that
- * needs no long lock. *done: there is no more.
- */
-enum store_result	 store_reclaim(struct store *, bool *done);
 
 /*
  * Calls `each` for every row of one kind, most hits first, each (id, seconds)

@@ -287,13 +287,6 @@ store_clean(struct store *s, const struct store_kept *kept, size_t max,
 }
 
 /* InnoDB reuses the free space; returning it would take a long lock. */
-enum store_result
-store_reclaim(struct store *s, bool *done)
-{
-	(void)s;
-	*done = true;
-	return STORE_OK;
-}
 
 /* --- reporting --- */
 

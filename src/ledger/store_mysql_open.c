@@ -208,12 +208,7 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 /* --- opening --- */
 
 /* A server needs no helper. */
-void
-store_start_helper(struct role_start *start, const struct settings *settings)
-{
-	(void)start;
-	(void)settings;
-}
+const struct store_optional	store_optional = { .start_helper = NULL };
 
 /* Whether only the administrator can mend the fault. */
 static bool

@@ -174,6 +174,7 @@ int	store_check_standby(struct store *);
 
 /* Starts to make durable what was committed without waiting. */
 enum store_result	store_flush_begin(struct store *);
+enum store_result	store_flush(struct store *, bool wait);
 
 /* --- store_pgsql_read.c: in the transaction, under the locks --- */
 

@@ -143,13 +143,6 @@ store_clean(struct store *s, const struct store_kept *kept, size_t max,
 }
 
 /* The server's autovacuum does that. */
-enum store_result
-store_reclaim(struct store *s, bool *done)
-{
-	(void)s;
-	*done = true;
-	return STORE_OK;
-}
 
 /* --- reporting --- */
 

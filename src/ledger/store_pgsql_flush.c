@@ -21,7 +21,7 @@ static const char *const	flush[] = { STORE_FLUSH };
 static bool	wanted;
 
 /* A process that only cleans and reports needs no second connection. */
-void
+static void
 store_start_helper(struct role_start *start, const struct settings *settings)
 {
 	(void)start;
@@ -154,27 +154,38 @@ store_flush(struct store *s, bool wait)
 	return STORE_OK;
 }
 
-bool
+static bool
 store_overlaps(const struct store *s)
 {
 	return s->flusher != NULL;
 }
 
-int
+static int
 store_flush_fd(const struct store *s)
 {
 	return s->flusher != NULL ? pgsql_fd(s->flusher) : -1;
 }
 
-bool
+static bool
 store_unflushed(const struct store *s)
 {
 	return s->unflushed;
 }
 
-void
+static void
 store_on_flushed(struct store *s, void (*flushed)(void *), void *arg)
 {
 	s->flushed = flushed;
 	s->arg = arg;
 }
+
+const struct store_optional	store_optional = {
+	.start_helper = store_start_helper,
+	.overlap = {
+		.able = store_overlaps,
+		.on_flushed = store_on_flushed,
+		.unflushed = store_unflushed,
+		.flush = store_flush,
+		.fd = store_flush_fd
+	}
+};

@@ -340,7 +340,7 @@ void			 store_work(struct store *);
 
 /* --- store_sqlite_log.c --- */
 
-/* The keeper that store_start_helper started; the caller owns it. */
+/* The keeper that the ledger started; the caller owns it. */
 struct keeper		*store_take_helper(void);
 
 /*
@@ -421,5 +421,8 @@ void	store_job_choose(struct store *, bool quiet);
 int	store_job_step(struct store *, size_t steps);
 void	store_job_over(struct store *, bool committed);
 void	store_job_drop(struct store *);
+
+/* struct store_optional */
+enum store_result	 store_reclaim(struct store *, bool *done);
 
 #endif

@@ -22,7 +22,7 @@
 
 static struct keeper	*started;
 
-void
+static void
 store_start_helper(struct role_start *start, const struct settings *settings)
 {
 	struct sandbox_needs	 needs;
@@ -152,3 +152,8 @@ store_copy_log(struct store *s, bool quiet)
 	s->copy = now;
 	return (int)(COPY_NS / MS_NS);
 }
+
+const struct store_optional	store_optional = {
+	.start_helper = store_start_helper,
+	.reclaim = store_reclaim
+};

@@ -18,7 +18,8 @@ upkeep_is_quiet(const struct ledger *l)
 {
 	struct pollfd	p = { -1, POLLIN, 0 };
 
-	if (charge_batch_count(l->batch) > 0 || store_unflushed(l->store))
+	if (charge_batch_count(l->batch) > 0 ||
+	    charge_batch_unflushed(l->batch))
 		return false;
 	if (l->engine != NULL)
 		p.fd = channel_fd(l->engine);
@@ -221,7 +222,8 @@ upkeep_notices(struct ledger *l)
 	unsigned int		held;
 	bool			new;
 
-	if (charge_batch_count(l->batch) > 0 || store_unflushed(l->store))
+	if (charge_batch_count(l->batch) > 0 ||
+	    charge_batch_unflushed(l->batch))
 		return;
 	result = notices_claim(l->notices, l->store, clock_wall(), clock_mono(),
 	    &new);
