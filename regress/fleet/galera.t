@@ -5,6 +5,8 @@
 use strict;
 use warnings;
 
+use List::Util qw(sum);
+use POSIX ();
 use Test::More;
 
 use Galera;
@@ -19,11 +21,11 @@ my $id = 0;
 my $cluster;
 
 sub daemon {
-	my ($node) = @_;
+	my ($node, %more) = @_;
 
 	return Policyd->new(config => { $node->config, db_timeout => 20, debug => False,
 	    limits => [[LIMIT, 3600]], fail_action => 'reject full',
-	    db_error_action => 'defer database' });
+	    db_error_action => 'defer database', %more });
 }
 
 # With a list of hosts, which is used in its order.
@@ -112,6 +114,43 @@ subtest 'each on its own' => sub {
 
 	changes($cluster, \@daemons, 'four daemons');
 	ends_well(@daemons);
+};
+# The answers that a daemon gives to clients who all ask for one id, again and again.
+sub busy {
+	my ($d, $clients, $seconds) = @_;
+
+	pipe(my $from, my $to) or die "pipe: $!";
+	my $pid = fork // die "fork: $!";
+	return [$pid, $from] if $pid != 0;
+	my @clients = map { $d->connect } 1 .. $clients;
+	my $end = time + $seconds;
+	my %answers;
+	while (time < $end) {
+		$_->send(request(sasl_username => 'busy')) for @clients;
+		$answers{$_->answer // 'none'}++ for @clients;
+	}
+	print $to join("\n", %answers), "\n";
+	close $to;
+	POSIX::_exit(0);
+}
+
+subtest 'a busy user on all nodes' => sub {
+	my @daemons = map { daemon($_, limits => [[1000000, 3600]])->start } $cluster->nodes;
+	my @busy = map { busy($_, 30, 5) } @daemons;
+	my @answers;
+
+	for (@busy) {
+		my ($pid, $from) = @$_;
+		chomp(my @said = <$from>);
+		waitpid $pid, 0;
+		push @answers, { @said };
+	}
+	is_deeply([map { sort keys %$_ } @answers], [('dunno') x @daemons],
+	    'no request ends in db_error_action');
+	my @accepted = sort { $a <=> $b } map { $_->{dunno} } @answers;
+	is($cluster->node(0)->recorded('busy'), sum(@accepted), 'each is recorded once');
+	cmp_ok($accepted[0] * 10, '>', $accepted[-1], "no daemon has it all: @accepted");
+	$_->ends_well for @daemons;
 };
 subtest 'a node is killed, and one is cut off' => sub {
 	my @ports = map { $_->{port} } $cluster->nodes;

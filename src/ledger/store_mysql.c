@@ -62,6 +62,7 @@ store_result(struct store *s)
 	(void)strlcpy(s->error, mysqldb_error(s->db), sizeof(s->error));
 	switch (mysqldb_fault(s->db)) {
 	case MYSQLDB_FAULT_BUSY:
+		store_rival(s);
 		return STORE_BUSY;
 	case MYSQLDB_FAULT_LOST:
 		return STORE_LOST;
@@ -240,6 +241,7 @@ store_begin(struct store *s, struct store_batch *batch,
 		return STORE_LOST;
 	if (batch->forgotten)
 		reader->changed(reader->arg);
+	store_yield(s);
 	s->batch = batch;
 	store_take_batch(s, batch);
 	if (store_lock(s) == 0 && store_read_changes(s, reader) == 0 &&
@@ -448,6 +450,7 @@ store_commit(struct store *s, bool *later)
 			others_own(&s->others, seq,
 			    (int64_t)s->nrow * s->step);
 			store_move_cursors(s);
+			store_won(s);
 		}
 	}
 	return result;

@@ -135,6 +135,9 @@ struct store {
 	bool			 narrow;	/* amounts have 32 bits */
 	int64_t			 step;		/* auto_increment_increment */
 	bool			 cluster;	/* Galera */
+	struct mono		 rivals;	/* until then: see store_yield */
+	struct mono		 begun;		/* the batch */
+	int64_t			 took;		/* ms, the last that won; 0 */
 	bool			 unlocked;	/* mail_lock lacks rows */
 	bool			 told;		/* this batch read rows */
 	bool			 spoilt;	/* the connection must end */
@@ -220,6 +223,14 @@ int	store_run(struct store *, size_t items);
 int	store_upgrade(struct store *);
 
 /* --- store_mysql_lock.c --- */
+
+/*
+ * On a cluster: a batch begins; store_rival says that another node's daemon
+ * uses the same ids, or won; store_won, that the batch is committed.
+ */
+void	store_yield(struct store *);
+void	store_rival(struct store *);
+void	store_won(struct store *);
 
 /* Locks the touched ids, and reads their numbers. 0 or -1. */
 int	store_lock(struct store *);

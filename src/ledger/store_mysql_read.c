@@ -69,6 +69,7 @@ store_bind_news(struct store *s, size_t i)
 	if (!store_want(s, i, SUMS_READ_NEWS) ||
 	    store_batch_of(s, i) <= s->touch[i].cursor->seen)
 		return 0;
+	store_rival(s);
 	store_bind_after(s, i, INT64_MAX);
 	return 1;
 }
