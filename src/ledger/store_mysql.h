@@ -135,7 +135,7 @@ struct store {
 	bool			 narrow;	/* amounts have 32 bits */
 	int64_t			 step;		/* auto_increment_increment */
 	bool			 cluster;	/* Galera */
-	struct mono		 rivals;	/* until then: see store_yield */
+	struct mono		 rivals;	/* until then; store_yield */
 	struct mono		 begun;		/* the batch */
 	int64_t			 took;		/* ms, the last that won; 0 */
 	bool			 unlocked;	/* mail_lock lacks rows */
