@@ -212,7 +212,7 @@ subtest 'what cannot be blocked, or granted' => sub {
 	is((ctl($d, 'block', 'bob', 'soon'))[0], 1, 'no duration');
 	my ($status, $out) = ctl($d, 'grant', 'news@d', 500, '1d');
 	is($status, 0, 'grant');
-	is($out, "granted to user:news\@d; other rules hold on: spread, dom, helo\n",
+	is($out, "granted to user:news\@d; not for: spread, dom, helo\n",
 	    'the answer names the rules it touched');
 	is($d->ask(sasl_username => 'news@d', client_address => "192.0.2.$_"),
 	    $_ == 1 ? 'dunno' : 'defer_if_permit Rate limit reach, retry later',
@@ -321,7 +321,7 @@ subtest 'blocks that overlap, and what is not counted' => sub {
 	is($d->ask(%client), $blocked, 'it does');
 	my ($status, undef, $err) = ctl($d, 'unblock', 'bob@x.example');
 	is($status, 3, 'unblock of what is not blocked by itself');
-	is($err, "policyctl: nothing of that kind holds for it; it is blocked by " .
+	is($err, "policyctl: there is none to end; it is blocked by " .
 	    "domain:x.example\n", 'says by what it is');
 	is((ctl($d, 'unblock', '203.0.113.0/24'))[1],
 	    "network:203.0.113.0/24 is no longer blocked\n", 'unblock the network');
@@ -362,7 +362,7 @@ subtest 'grants, resets and show of what can be counted' => sub {
 
 subtest 'there may be 100000 blocks' => sub {
 	my $d = Policyd->start(config => { debug => False });
-	my $full = qr/^policyctl: 100000 of that kind are there already/;
+	my $full = qr/^policyctl: 100000 are in force already/;
 
 	$d->sql('WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)' .
 	    ' INSERT INTO mail_override (id, kind, amount, expires, since, who, reason)' .

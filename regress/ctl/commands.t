@@ -9,7 +9,7 @@ use Socket qw(AF_INET);
 use Test::More;
 
 use Ctl qw(ctl ctl_command ctl_json);
-use Policyd qw(wait_until have_command as_root process_alive spew slurp True $root);
+use Policyd qw(wait_until have_command as_root process_alive spew slurp True False $root);
 
 sub start {
 	my (%config) = @_;
@@ -330,6 +330,37 @@ subtest 'exit status' => sub {
 	}
 	$d->ends_well;
 	is((ctl($d, 'status'))[0], 2, 'no daemon');
+};
+
+# Without a daemon too: what was wrong, and the usage of that command alone.
+subtest 'usage' => sub {
+	my $d = Policyd->new;
+
+	for my $case ([['block', 'x'], 'block what duration [reason]'], [['show'], 'show id'],
+	    [['show', 'a', 'b'], 'show id'], [['list', 'x'], 'list'], [['log'], 'log debug | brief'],
+	    [['grant', 'a', 1], 'grant id n duration']) {
+		my ($words, $usage) = @$case;
+		my ($status, $out, $err) = ctl($d, @$words);
+		is($status, 1, "@$words: status");
+		is("$out$err", "usage: policyctl $usage\n", 'and its usage');
+	}
+	my ($status, undef, $err) = ctl($d, 'foo');
+	is($status, 1, 'an unknown command');
+	like($err, qr/\Apolicyctl: unknown command: foo\nusage: .*\n(?:       policyctl \w+.*\n){10,}\z/,
+	    'shows all of them');
+};
+
+subtest 'report' => sub {
+	for my $case ([{ report => False }, 'the setting report is off'],
+	    [{ report => True }, 'report_to names nobody']) {
+		my ($config, $why) = @$case;
+		my $d = start(%$config);
+		my ($status, undef, $err) = ctl($d, 'report');
+		is($status, 3, "$why: no report");
+		is($err, "policyctl: no report: $why\n", 'with the reason');
+		ok($d->wait_log(qr/no report: $why$/m), 'in the log too');
+		$d->ends_well;
+	}
 };
 
 subtest 'permissions' => sub {

@@ -72,7 +72,7 @@ sub told_everywhere {
 
 	($status, $out) = ctl($d, 'grant', 'box:bob', 2, '1h');
 	is($status, 0, 'grant');
-	like($out, qr/granted to box:bob; other rules hold on: plain; counted as box:c7/,
+	like($out, qr/granted to box:bob; not for: plain; counted as box:c7/,
 	    'grant says for whom');
 	like((ctl($d, 'list'))[1], qr/^box:c7 2 mails more/m, 'list');
 	is(mail('bob@alias.example'), 'dunno', 'the alias may send more');

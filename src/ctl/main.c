@@ -126,6 +126,13 @@ static const struct {
 };
 
 static void
+usage_of(FILE *f, const char *head, const struct command *command)
+{
+	fprintf(f, "%s policyctl %s%s%s\n", head, command->name,
+	    *command->arguments != '\0' ? " " : "", command->arguments);
+}
+
+static void
 usage(FILE *f)
 {
 	size_t	i;
@@ -133,9 +140,7 @@ usage(FILE *f)
 	fprintf(f, "usage: policyctl [-jhV] [-s socket] [-t seconds] "
 	    "command\n");
 	for (i = 0; i < NCOMMANDS; i++)
-		fprintf(f, "       policyctl %s%s%s\n", commands[i].name,
-		    *commands[i].arguments != '\0' ? " " : "",
-		    commands[i].arguments);
+		usage_of(f, "      ", &commands[i]);
 }
 
 /* --- the daemon --- */
@@ -520,13 +525,13 @@ run(int argc, char **argv)
 		}
 		/* An empty word would end the request. */
 		if (*argv[i] == '\0' || ++words > command->max) {
-			usage(stderr);
+			usage_of(stderr, "usage:", command);
 			goto done;
 		}
 		add_word(&question, argv[i]);
 	}
 	if (words < command->min) {
-		usage(stderr);
+		usage_of(stderr, "usage:", command);
 		goto done;
 	}
 	option.counted = option.counted || words > 0;

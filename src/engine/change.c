@@ -199,7 +199,7 @@ change_others(struct str *out, const struct settings *s)
 				break;
 		if (j < change.charge.nkeys)
 			continue;
-		str_addf(out, "%s%s", n++ == 0 ? "; other rules hold on: " :
+		str_addf(out, "%s%s", n++ == 0 ? "; not for: " :
 		    ", ", s->rules[i].name);
 	}
 }
@@ -329,8 +329,9 @@ change_told(struct control *c, const struct message *m)
 	static const char	*const faults[OVERRIDE_RESULT__MAX] = {
 		[OVERRIDE_FAILED] = "the database could not do it; the log "
 		    "has the reason",
-		[OVERRIDE_WAS_NONE] = "nothing of that kind holds for it",
-		[OVERRIDE_FULL] = "100000 of that kind are there already",
+		[OVERRIDE_WAS_NONE] = "there is none to end",
+		[OVERRIDE_FULL] = "100000 are in force already, and no more "
+		    "may be",
 	};
 	struct str		*out = control_answer(c);
 	struct str		*done = &control_question(c)->word;

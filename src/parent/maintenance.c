@@ -394,10 +394,16 @@ maintenance_want(struct parent *p, struct mono now)
 void
 maintenance_want_report(struct parent *p, struct mono now)
 {
-	if (!report_is_on(p->settings)) {
-		log_notice("no report: it is off or goes to nobody");
+	if (!p->settings->report) {
+		log_notice("no report: the setting report is off");
 		parent_wished(p, WISH_REPORT, false,
-		    "no report: it is off or goes to nobody");
+		    "no report: the setting report is off");
+		return;
+	}
+	if (!report_is_on(p->settings)) {
+		log_notice("no report: report_to names nobody");
+		parent_wished(p, WISH_REPORT, false,
+		    "no report: report_to names nobody");
 		return;
 	}
 	/* The report under way fulfils the wish. */
