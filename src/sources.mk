@@ -134,6 +134,7 @@ LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c \
 		src/ledger/habits.c src/ledger/history.c src/ledger/hits.c src/ledger/id.c \
 		src/ledger/lookup.c src/ledger/notices.c src/ledger/orphans.c \
 		src/ledger/override_table.c \
+		src/ledger/evidence.c \
 		src/ledger/schema.c src/ledger/seek.c src/ledger/top.c \
 		src/ledger/verdict.c src/ledger/verdict_habit.c \
 		src/ledger/whose.c

@@ -178,6 +178,13 @@ message_check_searched(const struct msg_searched *m)
 	    memchr(m->reason, '\0', sizeof(m->reason)) != NULL);
 }
 
+static void
+message_check_evidence(const struct msg_evidence *m)
+{
+	fuzz_require(m->kind < EVIDENCE__MAX && m->idlen <= CHARGE_ID_MAX &&
+	    m->valuelen <= CHARGE_ID_MAX && m->times >= 0);
+}
+
 MESSAGE(log)
 MESSAGE(identity)
 MESSAGE(listener)
@@ -186,6 +193,7 @@ MESSAGE(charge)
 MESSAGE(verdict)
 MESSAGE(cleaned)
 MESSAGE(hit)
+MESSAGE(evidence)
 MESSAGE(reported)
 MESSAGE(wished)
 MESSAGE(state)
@@ -231,7 +239,7 @@ static int	(*const messages[])(struct str *, const void *, size_t) = {
 	message_reported, message_wished, message_state, message_weighed,
 	message_override, message_topped, message_figures, message_number,
 	message_text, message_overridden, message_refusal, message_search,
-	message_searched
+	message_searched, message_evidence
 };
 
 #define MESSAGES	(sizeof(messages) / sizeof(messages[0]))

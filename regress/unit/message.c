@@ -409,6 +409,33 @@ verdicts(void **state)
 }
 
 static void
+evidence_of_a_report(void **state)
+{
+	struct msg_evidence	evidence, evidence2;
+	struct str		s;
+
+	(void)state;
+	str_init(&s);
+	evidence.kind = EVIDENCE_SENDER;
+	evidence.id = evidence.value = "bob";
+	evidence.idlen = evidence.valuelen = 3;
+	evidence.rule = "user";
+	evidence.rulelen = 4;
+	evidence.times = 7;
+	msg_evidence_put(&s, &evidence);
+	payload_check(message_evidence, &s);
+	assert_int_equal(msg_evidence_get(&evidence2, s.data, s.len), 0);
+	assert_int_equal(evidence2.kind, EVIDENCE_SENDER);
+	assert_same_bytes("bob", 3, evidence2.id, evidence2.idlen);
+	assert_same_bytes("user", 4, evidence2.rule, evidence2.rulelen);
+	assert_same_bytes("bob", 3, evidence2.value, evidence2.valuelen);
+	assert_int_equal(evidence2.times, 7);
+	s.data[0] = EVIDENCE__MAX;
+	assert_int_equal(msg_evidence_get(&evidence2, s.data, s.len), -1);
+	str_clear(&s);
+}
+
+static void
 cleaning_and_reporting(void **state)
 {
 	struct msg_cleaned	cleaned = { true, false, 123456789012 };
@@ -575,6 +602,7 @@ main(void)
 		cmocka_unit_test(charge_bounds),
 		cmocka_unit_test(verdicts),
 		cmocka_unit_test(verdict_with_ids),
+		cmocka_unit_test(evidence_of_a_report),
 		cmocka_unit_test(cleaning_and_reporting),
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(every_type_has_a_rule),

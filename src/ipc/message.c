@@ -37,6 +37,7 @@ static const struct message_rule	rules[MSG__MAX] = {
 	[MSG_CLEANED] =		{ "cleaned", LEDGER, PARENT, false },
 	[MSG_HITS_WANTED] =	{ "hits wanted", PARENT, LEDGER, false },
 	[MSG_HIT] =		{ "hit", LEDGER, REPORT, false },
+	[MSG_EVIDENCE] =	{ "evidence", LEDGER, REPORT, false },
 	[MSG_HITS_END] =	{ "hits end", LEDGER, REPORT, false },
 	[MSG_HITS_SENT] =	{ "hits sent", PARENT, LEDGER, false },
 	[MSG_HITS_FORGOTTEN] =	{ "hits forgotten", LEDGER, PARENT, false },
@@ -314,6 +315,30 @@ msg_hits_fit(struct msg_hits_room *room, const struct msg_hit *m)
 	room->hits++;
 	room->bytes += bytes;
 	return true;
+}
+
+void
+msg_evidence_put(struct str *s, const struct msg_evidence *m)
+{
+	wire_put_u8(s, m->kind);
+	wire_put_bytes(s, m->id, m->idlen);
+	wire_put_bytes(s, m->rule, m->rulelen);
+	wire_put_bytes(s, m->value, m->valuelen);
+	wire_put_i64(s, m->times);
+}
+
+int
+msg_evidence_get(struct msg_evidence *m, const void *src, size_t len)
+{
+	struct wire	w;
+
+	wire_init(&w, src, len);
+	m->kind = get_enum(&w, EVIDENCE__MAX);
+	m->id = wire_get_bytes(&w, CHARGE_ID_MAX, &m->idlen);
+	m->rule = wire_get_bytes(&w, CHARGE_ID_MAX, &m->rulelen);
+	m->value = wire_get_bytes(&w, CHARGE_ID_MAX, &m->valuelen);
+	m->times = wire_get_range(&w, 0, INT64_MAX);
+	return wire_done(&w);
 }
 
 void

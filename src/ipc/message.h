@@ -54,6 +54,7 @@ enum message_type {
 	MSG_CLEANED,		/* ledger, parent: struct msg_cleaned */
 	MSG_HITS_WANTED,	/* parent, ledger: send them to the report */
 	MSG_HIT,		/* ledger, report: struct msg_hit */
+	MSG_EVIDENCE,		/* ledger, report: struct msg_evidence */
 	MSG_HITS_END,		/* ledger, report: number: time of the last */
 	MSG_HITS_SENT,		/* parent, ledger: mailed, delete them */
 	MSG_HITS_FORGOTTEN,	/* ledger, parent: number: 1 if it could */
@@ -426,6 +427,25 @@ struct msg_hits_room {
 	bool	full;
 };
 bool	msg_hits_fit(struct msg_hits_room *, const struct msg_hit *);
+
+/* Where refused mail of an id came from. */
+enum evidence_kind {
+	EVIDENCE_CLIENT,	/* a client address */
+	EVIDENCE_SENDER,
+	EVIDENCE__MAX
+};
+struct msg_evidence {
+	uint8_t		 kind;		/* enum evidence_kind */
+	const char	*id;		/* as in the msg_hit of the id */
+	size_t		 idlen;
+	const char	*rule;
+	size_t		 rulelen;
+	const char	*value;
+	size_t		 valuelen;
+	int64_t		 times;
+};
+void	msg_evidence_put(struct str *, const struct msg_evidence *);
+int	msg_evidence_get(struct msg_evidence *, const void *, size_t);
 
 enum report_outcome {
 	REPORT_SENT,

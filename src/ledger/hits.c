@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "ipc/message.h"
+#include "ledger/evidence.h"
 #include "ledger/hits.h"
 #include "ledger/whose.h"
 #include "lib/alloc.h"
@@ -258,6 +259,53 @@ hits_on_left(void *arg, const char *login, size_t len)
 	str_clear(&payload);
 }
 
+/* Whether an earlier hit is of the same id, or it is only a warning. */
+static bool
+hits_needs_none(const struct hits *h, size_t i)
+{
+	const struct sent	*e = &h->sent[i];
+	size_t			 j;
+
+	if (e->kind == HIT_NEAR)
+		return true;
+	for (j = 0; j < i; j++)
+		if (h->sent[j].kind != HIT_NEAR &&
+		    h->sent[j].idlen == e->idlen &&
+		    memcmp(h->sent[j].id, e->id, e->idlen) == 0)
+			return true;
+	return false;
+}
+
+/* Sends where the refused mail of the first ids came from. */
+static enum store_result
+hits_evidence(struct hits *h, struct store *store, int64_t since)
+{
+	const struct settings_rule	*rule;
+	struct evidence_of		 of;
+	enum store_result		 result = STORE_OK;
+	size_t				 n = 0, i;
+
+	for (i = 0; i < h->nsent && n < EVIDENCE_IDS && result == STORE_OK;
+	    i++) {
+		if (hits_needs_none(h, i))
+			continue;
+		n++;
+		of.id = of.name = h->sent[i].id;
+		of.idlen = of.namelen = h->sent[i].idlen;
+		of.rule = "";
+		of.rulelen = 0;
+		if ((rule = whose_rule(h->settings, of.id, of.idlen)) != NULL) {
+			of.rule = rule->name;
+			of.rulelen = strlen(rule->name);
+			of.name += of.rulelen + 1;
+			of.namelen -= of.rulelen + 1;
+		}
+		of.since = since;
+		result = evidence_send(store, h->channel, &of);
+	}
+	return result;
+}
+
 enum store_result
 hits_send(struct hits *h, struct store *store, struct channel *channel,
     const struct settings *settings, struct lookup *limits, int64_t now)
@@ -278,6 +326,8 @@ hits_send(struct hits *h, struct store *store, struct channel *channel,
 		if ((result = store_hits(store, h->kind, hits_on_row, h)) !=
 		    STORE_OK)
 			return result;
+	if ((result = hits_evidence(h, store, last)) != STORE_OK)
+		return result;
 	h->left = 0;
 	h->until = now;
 	if ((result = store_left_notices(store, now, hits_on_left, h)) !=

@@ -54,6 +54,30 @@ add_notice(struct hitlist *l, const struct message *m)
 	return 0;
 }
 
+static int
+add_evidence(struct hitlist *l, const struct message *m)
+{
+	struct mail_evidence	*e;
+	struct msg_evidence	 from;
+
+	if (msg_evidence_get(&from, m->payload, m->len) == -1)
+		return -1;
+	if (l->nevidence == HITLIST_EVIDENCE_MAX)
+		return 0;
+	l->evidence = alloc_resize(l->evidence, l->nevidence + 1,
+	    sizeof(*l->evidence));
+	e = &l->evidence[l->nevidence++];
+	memset(e, 0, sizeof(*e));
+	e->kind = from.kind;
+	e->of.id = alloc_copy(from.id, from.idlen);
+	e->of.idlen = from.idlen;
+	e->of.rule = alloc_copy(from.rule, from.rulelen);
+	e->value = alloc_copy(from.value, from.valuelen);
+	e->len = from.valuelen;
+	e->times = from.times;
+	return 0;
+}
+
 int
 hitlist_add(struct hitlist *l, const struct message *m)
 {
@@ -61,6 +85,8 @@ hitlist_add(struct hitlist *l, const struct message *m)
 
 	if (m->type == MSG_HIT && !l->whole)
 		return add_hit(l, m);
+	if (m->type == MSG_EVIDENCE && !l->whole)
+		return add_evidence(l, m);
 	if (m->type == MSG_NOTICE && !l->whole)
 		return add_notice(l, m);
 	if (m->type == MSG_NOTICE_END && !l->whole && m->len == 0) {
@@ -92,5 +118,11 @@ hitlist_clear(struct hitlist *l)
 		free(l->told[i].rule);
 	}
 	free(l->told);
+	for (i = 0; i < l->nevidence; i++) {
+		free(l->evidence[i].of.id);
+		free(l->evidence[i].of.rule);
+		free(l->evidence[i].value);
+	}
+	free(l->evidence);
 	memset(l, 0, sizeof(*l));
 }

@@ -10,6 +10,7 @@
 #include "report/mail.h"
 
 #define HITLIST_TOLD_MAX	1000
+#define HITLIST_EVIDENCE_MAX	1000
 
 /* The hits that the ledger sends, bounded in number and size. */
 struct hitlist {
@@ -21,6 +22,8 @@ struct hitlist {
 	struct mail_row		*told;	/* logins of report_user */
 	size_t			 ntold;
 	enum hit_kind		 kind;	/* of the last one */
+	struct mail_evidence	*evidence;
+	size_t			 nevidence;
 	bool			 notice;	/* one of them is to be told */
 	int64_t			 last;	/* time of the last report; 0: none */
 	bool			 whole;	/* the end was received */

@@ -20,6 +20,15 @@ struct mail_row {
 	int64_t	 hits[HIT_KIND__MAX];
 };
 
+/* Where refused mail of an id came from. */
+struct mail_evidence {
+	enum evidence_kind	 kind;
+	struct mail_row		 of;	/* rule and id */
+	char			*value;
+	size_t			 len;
+	int64_t			 times;
+};
+
 struct mail {
 	const char		*from;
 	const char *const	*to;
@@ -34,6 +43,8 @@ struct mail {
 	size_t			 later;		/* left for the next report */
 	const struct mail_row	*untold;	/* logins of report_user */
 	size_t			 nuntold;
+	const struct mail_evidence *evidence;	/* those of an id together */
+	size_t			 nevidence;
 };
 
 #define MAIL_TABLE_MAX	1000	/* rows of a table; the CSV has all rows */

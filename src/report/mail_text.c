@@ -361,6 +361,46 @@ add_part(struct str *s, const struct mail *mail, enum hit_kind kind,
 	free(t.rows);
 }
 
+static bool
+is_same(const struct mail_evidence *a, const struct mail_evidence *b)
+{
+	return strcmp(a->of.rule, b->of.rule) == 0 &&
+	    a->of.idlen == b->of.idlen &&
+	    memcmp(a->of.id, b->of.id, a->of.idlen) == 0;
+}
+
+/* Client addresses and senders with most refusals, for each id. */
+static void
+add_evidence(struct str *s, const struct mail *mail)
+{
+	static const char *const	 heads[EVIDENCE__MAX] = {
+		[EVIDENCE_CLIENT] = "clients", [EVIDENCE_SENDER] = "senders"
+	};
+	const struct mail_evidence	*e, *last = NULL;
+	char				 text[ID_TEXT_MAX];
+	size_t				 i;
+
+	if (mail->nevidence == 0)
+		return;
+	str_adds(s, "\nWhere the refused mail came from:\n");
+	for (i = 0; i < mail->nevidence; i++, last = e) {
+		e = &mail->evidence[i];
+		if (last == NULL || !is_same(e, last)) {
+			name_row(&e->of, text, sizeof(text));
+			str_addf(s, "%s\n%s", i > 0 ? "\n" : "", text);
+			last = NULL;
+		}
+		/* It was made printable when it was kept. */
+		str_printable_again(text, sizeof(text), e->value, e->len);
+		if (last == NULL || last->kind != e->kind)
+			str_addf(s, "\n  %s  ", heads[e->kind]);
+		else
+			str_adds(s, ", ");
+		str_addf(s, "%s (%" PRId64 ")", text, e->times);
+	}
+	str_addc(s, '\n');
+}
+
 /* The logins that report_user was not told of, since there were too many. */
 static void
 add_untold(struct str *s, const struct mail *mail)
@@ -396,6 +436,7 @@ mail_text_add(struct str *s, const struct mail *mail)
 	add_part(s, mail, HIT_LOCK, "Locked");
 	add_part(s, mail, HIT_NEAR, "Came near a limit");
 	add_part(s, mail, HIT_SHADOW, "Rules in shadow would have refused");
+	add_evidence(s, mail);
 	add_untold(s, mail);
 	if (mail->later > 0)
 		str_addf(s, "\n%zu more %s left for the next report.\n",

@@ -328,6 +328,8 @@ send_report(void)
 	mail.later = report.hits.later;
 	mail.untold = report.hits.told;
 	mail.nuntold = report.hits.ntold;
+	mail.evidence = report.hits.evidence;
+	mail.nevidence = report.hits.nevidence;
 	mail_compose(&report.text, &mail);
 	report.hits.nrows = mail.nrows;
 	send_mail(mail.from, &mail);
