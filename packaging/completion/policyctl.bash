@@ -1,23 +1,42 @@
 # Completion of policyctl for bash.
 
+# Names of one kind that the daemon knows. Only plain ones: bash expands the words that it
+# compares, and an id is chosen by whoever sends mail.
+_policyctl_names()
+{
+	"${COMP_WORDS[0]}" "${socket[@]}" -t 2 "${@:2}" 2>/dev/null |
+	    LC_ALL=C grep -Eo "(\"$1\": *|$1=)\"[A-Za-z0-9@._+:/-]+\"" |
+	    LC_ALL=C sed 's/"$//; s/.*"//' | sort -u
+}
+
 _policyctl()
 {
-	local attributes cur=${COMP_WORDS[COMP_CWORD]} word command='' i
+	local attributes states cur=${COMP_WORDS[COMP_CWORD]} word command='' i before prefix=''
+	local -a socket=()
 
 	attributes='protocol_state= client_address= helo_name= sender= recipient=
 	    recipient_count= queue_id= instance= size= sasl_username='
+	states='CONNECT EHLO HELO MAIL RCPT DATA END-OF-MESSAGE VRFY ETRN'
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		word=${COMP_WORDS[i]}
 		case $word in
-		-[st])	((i++)) ;;
+		-s)	socket=(-s "${COMP_WORDS[++i]}") ;;
+		-t)	((i++)) ;;
 		-*)	;;
 		*)	command=$word; break ;;
 		esac
 	done
 	COMPREPLY=()
-	if [[ -z $command && ${COMP_WORDS[COMP_CWORD - 1]} = -s ]]; then
+	before=${COMP_WORDS[COMP_CWORD - 1]}
+	if [[ -z $command && $before = -s ]]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
+	fi
+	# What is typed in one word, bash has in three where there is a "=" or a ":".
+	if [[ $cur = [=:] ]]; then
+		prefix=$before$cur cur=
+	elif [[ $before = [=:] ]]; then
+		prefix=${COMP_WORDS[COMP_CWORD - 2]}$before
 	fi
 	case $command in
 	'')	word='status show why top list explain reset grant ungrant
@@ -27,13 +46,30 @@ _policyctl()
 	metrics) word=-p ;;
 	why)	word=-n ;;
 	top)	word='-w -n --by --window --rule'
-		[[ ${COMP_WORDS[COMP_CWORD - 1]} != --by ]] || word='fill used' ;;
+		case $before in
+		--by)	word='fill used' ;;
+		--rule)	word=$(_policyctl_names rule metrics) ;;
+		esac ;;
 	log)	word='debug brief' ;;
+	show|reset|grant)
+		((COMP_CWORD - i == 1)) || [[ $prefix = *: ]] || return
+		word=$(_policyctl_names id -j top -n 1000) ;;
+	ungrant|unblock)
+		word=$(_policyctl_names what -j list) ;;
 	explain)
-		compopt -o nospace
-		word=$attributes ;;
+		if [[ $prefix = protocol_state= ]]; then
+			word=$states prefix=
+		elif [[ $cur = protocol_state=* ]]; then
+			mapfile -t COMPREPLY < <(compgen -P protocol_state= -W "$states" \
+			    -- "${cur#*=}")
+			return
+		else
+			compopt -o nospace
+			word=$attributes
+		fi ;;
 	*)	return ;;
 	esac
-	mapfile -t COMPREPLY < <(compgen -W "$word" -- "$cur")
+	mapfile -t COMPREPLY < <(compgen -W "$word" -- "$prefix$cur")
+	[[ -z $prefix ]] || COMPREPLY=("${COMPREPLY[@]#"$prefix"}")
 }
 complete -F _policyctl policyctl

@@ -7,6 +7,7 @@ use warnings;
 use Test::More;
 
 use Conf;
+use Ctl qw(ctl);
 use Policyd qw(slurp have_command $root);
 
 my $usage = `'$root/build/policyctl' -h`;
@@ -42,6 +43,7 @@ my @typed = (
 	["explain sasl\tbob", 'explain sasl_username=bob'],
 	["explain protocol_state=DATA recipient_c\t1",
 	    'explain protocol_state=DATA recipient_count=1'],
+	["explain protocol_state=RC\t", 'explain protocol_state=RCPT'],
 	["-s $root/LIC\tshow bob", "-s $root/LICENSE show bob"],
 );
 my %shell = (
@@ -101,6 +103,41 @@ SKIP: {
 	    \@settings, 'and settings');
 	is_deeply($complete->('policyd-rate-limit', '-f', "$root/LIC"), ["$root/LICENSE"],
 	    'and files');
+}
+
+# What a running daemon knows; a hostile id is no word of it.
+SKIP: {
+	my $shell = have_command('bash');
+	skip 'no bash', 8 if !$shell;
+	my $d = Policyd->start(config => { rules => [
+	    { name => 'user', key => 'sasl_username', limits => [[9, 3600]] },
+	    { name => 'host', key => 'client_address', limits => [[9, 3600]] }] });
+	$d->ask(sasl_username => $_, client_address => '192.0.2.7')
+	    for 'bob', 'bea@example.org', '$(touch pwned)', '`touch pwned`', "b'; touch pwned;", 'b e';
+	is((ctl($d, 'block', 'eve@example.org', '1h'))[0], 0, 'a block');
+	is((ctl($d, 'grant', 'bob', 5, '1h'))[0], 0, 'a grant');
+	my $complete = sub {
+		my (@words) = @_;
+		my ($status, $out, $err) = $d->run_command($shell, '--norc', '-c',
+		    'cd "$0"; . "$1"; shift; compopt() { :; }; COMP_CWORD=$(($# - 1)); COMP_WORDS=("$@");' .
+		    ' _policyctl; printf "%s\n" "${COMPREPLY[@]}"', $d->{dir}, $bash,
+		    "$root/build/policyctl", '-s', $d->control, @words);
+		is($err, '', "@words: nothing is said");
+		return join ' ', split /\n/, $out;
+	};
+	is($complete->('show', 'user:be'), 'user:bea@example.org', 'an id');
+	is($complete->('show', 'user', ':', 'b'), 'bea@example.org bob', 'as a shell has it');
+	is($complete->('reset', 'user', ':'), 'bea@example.org bob', 'and before a name');
+	is($complete->('grant', 'host'), 'host:192.0.2.7', 'an address');
+	is($complete->('grant', 'bob', ''), '', 'a number is not an id');
+	is($complete->('top', '--rule', 'u'), 'user', 'a rule');
+	is($complete->('unblock', 'l'), 'login:eve@example.org', 'what is blocked');
+	is($complete->('ungrant', 'u'), 'user:bob', 'what is granted');
+	is($complete->('explain', 'protocol_state', '=', 'E'), 'EHLO END-OF-MESSAGE ETRN', 'states');
+	is($complete->('explain', 'protocol_state=D'), 'protocol_state=DATA', 'in one word');
+	ok(!-e "$d->{dir}/pwned", 'an id runs no command');
+	$d->ends_well;
+	is($complete->('show', 'b'), '', 'without a daemon there is nothing to know');
 }
 
 done_testing;
