@@ -68,6 +68,9 @@ subtest 'who may do what' => sub {
 		    "socket and the group $operator\n", 'and is told who may');
 		is((as($d, $operator, @$words))[0], 0, "@$words: $operator");
 	}
+	like((as($d, $looker, 'why', 'bob'))[2], qr/permission denied: why is for root/,
+	    "$looker does not learn who writes to whom");
+	unlike((as($d, $operator, 'why', 'bob'))[2], qr/permission/, "$operator does");
 	for my $words (@own) {
 		for my $user ($looker, $operator) {
 			my ($status, undef, $err) = as($d, $user, @$words);
