@@ -90,7 +90,8 @@ CTL_SRCS =	src/ctl/main.c ${CTL_ROOM_SRCS}
 CTL_ROOM_SRCS =	src/ctl/answer.c src/ctl/ask.c src/ctl/duration.c src/ctl/follow.c \
 		src/ctl/health.c src/ctl/json.c \
 		src/ctl/openmetrics.c src/ctl/rejected.c \
-		src/ctl/show.c src/ctl/show_why.c src/ctl/terminal.c
+		src/ctl/show.c src/ctl/show_top.c src/ctl/show_why.c \
+		src/ctl/terminal.c
 
 # Everything that a unit test may link: all but the mains, one database at the most.
 UNIT_ROOM_SRCS = ${COMMON_SRCS} ${ROLE_SRCS} ${CONF_READ_SRCS} src/conf/paths.c \
@@ -135,7 +136,8 @@ LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c \
 		src/ledger/lookup.c src/ledger/notices.c src/ledger/orphans.c \
 		src/ledger/override_table.c \
 		src/ledger/evidence.c \
-		src/ledger/schema.c src/ledger/seek.c src/ledger/top.c \
+		src/ledger/schema.c src/ledger/seek.c src/ledger/tally.c \
+		src/ledger/top.c \
 		src/ledger/verdict.c src/ledger/verdict_habit.c \
 		src/ledger/whose.c
 REPORT_PURE_SRCS = src/report/base64.c src/report/hitlist.c src/report/mail.c \

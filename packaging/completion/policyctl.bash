@@ -45,9 +45,10 @@ _policyctl()
 	status)	word=-q ;;
 	metrics) word=-p ;;
 	why)	word=-n ;;
-	top)	word='-w -n --by --window --rule'
+	top)	word='-w -n --by --group --window --rule'
 		case $before in
-		--by)	word='fill used' ;;
+		--by)	word='fill used refused' ;;
+		--group) word=domain ;;
 		--rule)	word=$(_policyctl_names rule metrics) ;;
 		esac ;;
 	log)	word='debug brief' ;;

@@ -126,6 +126,33 @@ sub blocked {
 	is((ctl($d, 'unblock', 'login:eve@z.example'))[0], 0, 'which works');
 }
 
+# Who sent most today, by domain; and who was refused most.
+sub top {
+	my ($d) = @_;
+	my $top = sub {
+		my ($field, @words) = @_;
+		return join ' ', map { "$_->{id}=$_->{$field}" }
+		    @{ctl_json($d, 'top', @words)->{ids}};
+	};
+
+	$d->ask(sasl_username => "$_\@y.example") for 'carl', 'dora', 'dora';
+	is($top->('used', '--group', 'domain', '--rule', 'user'),
+	    'user:y.example=3 user:x.example=2', 'who sent most, by domain');
+	my ($status, $out) = ctl($d, 'top', '--group', 'domain', '--window', '1d');
+	like($out, qr/\A\d{4}-.* of \d+ ids\n +USED  PERIOD    ID\n +\d+  1 d +\w+:\w\.example/,
+	    'for people, of a day');
+	is($top->('refused', '--by', 'refused', '-n', 1), 'dom:x.example=3', 'who was refused most');
+	is($top->('refused', '--by', 'refused', '--rule', 'dom', '--group', 'domain'),
+	    'dom:x.example=3', 'by domain');
+	my ($shadow) = grep { $_->{id} eq 'new:ann@x.example' }
+	    @{ctl_json($d, 'top', '--by', 'refused')->{ids}};
+	is_deeply([@$shadow{qw(refused shadow)}], [1, JSON::PP::true], 'shadow is marked');
+	($status, $out) = ctl($d, 'top', '--by', 'refused');
+	like($out, qr/^ +3  1 d +dom:x\.example$/m, 'for people');
+	like($out, qr/^ +1  1 d +new:ann\@x\.example \(shadow\)$/m, 'the mark');
+	is((ctl($d, 'top', @$_))[0], 3, "top @$_") for ['--group', 'name'], ['--by', 'id'];
+}
+
 for my $kind (@ARGV ? @ARGV : qw(sqlite pgsql mysql)) {
 	subtest $kind => sub {
 		my $db = $kind eq 'sqlite' ? undef : Database->start($kind);
@@ -136,9 +163,11 @@ for my $kind (@ARGV ? @ARGV : qw(sqlite pgsql mysql)) {
 		subtest 'of what one may ask' => sub { subjects($d) };
 		subtest 'show' => sub { shown($d) };
 		subtest 'a block' => sub { blocked($d) };
+		subtest 'top' => sub { top($d) };
 		$d->stop;
 		$d->start;
 		is(ctl_json($d, 'why', '203.0.113.9')->{refused}, 1, 'right after a restart too');
+		is(ctl_json($d, 'top', '--by', 'refused')->{ids}[0]{refused}, 3, 'as does top');
 		$d->ends_well;
 		$d = daemon($db, history => 0, @rules);
 		like((ctl($d, 'why', 'bob'))[2], qr/history is 0/, 'without history, it is said');

@@ -70,8 +70,8 @@ static const struct command {
 } commands[] = {
 	{ "status", 0, 0, "[-q]", status_lists, show_status },
 	{ "show", 1, 1, "id", explain_lists, show_id },
-	{ "top", 0, 1, "[-w] [--by fill | used] [--window time] [--rule name] "
-	    "[n]", top_lists, show_top },
+	{ "top", 0, 1, "[-w] [--by fill | used | refused] [--group domain] "
+	    "[--window time] [--rule name] [n]", top_lists, show_top },
 	{ "why", 1, EXPLAIN_MAX, "[-n number] queueid | login | address | line",
 	    why_lists, show_why },
 	{ "explain", 0, EXPLAIN_MAX, "[name=value ...]", explain_lists,
@@ -121,6 +121,7 @@ static const struct {
 } values[] = {
 	{ "-n", "" },
 	{ "--by", "by=" },
+	{ "--group", "group=" },
 	{ "--rule", "rule=" },
 	{ "--window", "window=" },
 };

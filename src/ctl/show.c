@@ -10,9 +10,7 @@
 #include "ctl/show.h"
 #include "ctl/terminal.h"
 #include "lib/num.h"
-#include "lib/width.h"
 
-#define BAR_MOST	40
 #define NEAR_PERCENT	80
 
 /* --- parts of lines --- */
@@ -87,8 +85,8 @@ percent(int64_t used, int64_t limit)
 	return (int)((double)used / (double)limit * 100);
 }
 
-static void
-add_bar(struct str *out, int64_t used, int64_t limit, size_t width)
+void
+show_bar(struct str *out, int64_t used, int64_t limit, size_t width)
 {
 	int	full = percent(used, limit);
 	size_t	n, i;
@@ -122,24 +120,6 @@ add_room(struct str *out, const struct answer_record *r)
 		    sizeof(text)));
 }
 
-/* Adds as many whole characters of the text as fit into the columns. */
-static void
-add_cut(struct str *out, const char *text, size_t width)
-{
-	char	piece[8];
-	size_t	n, columns;
-
-	for (; *text != '\0'; text += n) {
-		n = width_bytes(text);
-		memcpy(piece, text, n);
-		piece[n] = '\0';
-		if ((columns = width_of(piece)) > width)
-			return;
-		width -= columns;
-		str_add(out, piece, n);
-	}
-}
-
 /* Adds used, limit and window, and a bar as long as there is room for. */
 static void
 add_window(struct str *out, const struct answer_record *r, size_t width)
@@ -156,7 +136,7 @@ add_window(struct str *out, const struct answer_record *r, size_t width)
 	/* After the bar: brackets, per cent, "room in 23 h 35 min". */
 	bar = strlen(line) + 30;
 	bar = width > bar + 5 ? width - bar : 0;
-	add_bar(out, used, limit, bar < BAR_MOST ? bar : BAR_MOST);
+	show_bar(out, used, limit, bar < SHOW_BAR_MOST ? bar : SHOW_BAR_MOST);
 	str_adds(out, "  ");
 	add_room(out, r);
 	str_addc(out, '\n');
@@ -370,82 +350,6 @@ show_reset(struct str *out, const struct answer *a, size_t width)
 			str_addf(out, "%s: %" PRId64 " taken back\n",
 			    answer_get(&a->record[i], "id"),
 			    answer_number(&a->record[i], "n"));
-}
-
-/* --- top --- */
-
-/* The remark after an id. */
-static const char *
-top_mark(const struct answer_record *r)
-{
-	bool	blocked = strcmp(answer_get(r, "blocked"), "1") == 0;
-	bool	shadow = strcmp(answer_get(r, "shadow"), "1") == 0;
-
-	return blocked && shadow ? " (blocked, shadow)" :
-	    blocked ? " (blocked)" : shadow ? " (shadow)" : "";
-}
-
-static void
-add_top_heading(struct str *out, const struct answer *a)
-{
-	const char	*word = answer_whole(a, "time");
-	int64_t		 when = 0;
-	time_t		 t;
-	struct tm	 tm;
-	char		 text[40];
-	size_t		 i, n = 0;
-
-	for (i = 0; i < a->nrecord; i++)
-		n += strcmp(a->record[i].kind, "ids") == 0;
-	(void)num_parse(word, strlen(word), 0, INT64_MAX, &when);
-	t = (time_t)when;
-	if (localtime_r(&t, &tm) != NULL && strftime(text, sizeof(text),
-	    "%Y-%m-%d %H:%M:%S", &tm) > 0)
-		str_adds(out, text);
-	str_addf(out, "  %zu of %s id%s\n", n, answer_whole(a, "total"),
-	    strcmp(answer_whole(a, "total"), "1") == 0 ? "" : "s");
-}
-
-void
-show_top(struct str *out, const struct answer *a, size_t width)
-{
-	const struct answer_record	*r;
-	const char			*mark;
-	char				 text[32];
-	size_t				 i, bar, fill, room;
-	bool				 narrow = width < 60;
-
-	/* The numbers take 39 columns; the bar gets a third of the rest. */
-	bar = width > 69 ? (width - 39) / 3 : 0;
-	if (bar > BAR_MOST)
-		bar = BAR_MOST;
-	fill = bar > 0 ? bar + 8 : 5;
-	room = narrow ? width - fill - 12 : width - fill - 35;
-	add_top_heading(out, a);
-	str_addf(out, "%*s", narrow ? 8 : 10, "USED");
-	if (!narrow)
-		str_addf(out, " %10s  %-8s", "LIMIT", "PERIOD");
-	str_addf(out, "  %-*s  ID\n", (int)fill, "FILL");
-	for (i = 0; i < a->nrecord; i++) {
-		r = &a->record[i];
-		if (strcmp(r->kind, "ids") != 0)
-			continue;
-		str_addf(out, "%*" PRId64, narrow ? 8 : 10,
-		    answer_number(r, "used"));
-		if (!narrow)
-			str_addf(out, " %10" PRId64 "  %-8s",
-			    answer_number(r, "limit"),
-			    show_period(answer_number(r, "seconds"), text,
-			    sizeof(text)));
-		str_adds(out, "  ");
-		add_bar(out, answer_number(r, "used"),
-		    answer_number(r, "limit"), bar);
-		str_adds(out, "  ");
-		mark = top_mark(r);
-		add_cut(out, answer_get(r, "id"), room > strlen(mark) ?
-		    room - strlen(mark) : 1);
-		str_addf(out, "%s\n", mark);
-	}
 }
 
 /* --- explain --- */

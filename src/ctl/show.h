@@ -17,6 +17,10 @@ void	show_metrics(struct str *, const struct answer *, size_t width);
 /* Refusals; show_why.c. */
 void	show_why(struct str *, const struct answer *, size_t width);
 
+/* Adds a bar, and what per cent of the limit is used. */
+#define SHOW_BAR_MOST	40
+void	show_bar(struct str *, int64_t used, int64_t limit, size_t width);
+
 /* Formats the length of a window, "24 h"; appends a time_t as local time. */
 const char	*show_period(int64_t seconds, char *, size_t);
 void	show_time(struct str *, int64_t);

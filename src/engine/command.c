@@ -190,6 +190,24 @@ top_has_rule(const char *name)
 	return false;
 }
 
+static bool
+top_order(const char *value, uint8_t *by)
+{
+	static const char *const	orders[TOP_ORDER__MAX] = {
+		[TOP_BY_FILL] = "fill",
+		[TOP_BY_USED] = "used",
+		[TOP_BY_REFUSED] = "refused"
+	};
+	uint8_t				i;
+
+	for (i = 0; i < TOP_ORDER__MAX; i++)
+		if (strcmp(orders[i], value) == 0) {
+			*by = i;
+			return true;
+		}
+	return false;
+}
+
 /* False: the question has failed. */
 static bool
 top_word(struct control *c, struct msg_top *top,
@@ -199,10 +217,16 @@ top_word(struct control *c, struct msg_top *top,
 	int64_t		 n;
 
 	if ((value = top_value(word, "by")) != NULL &&
-	    (strcmp(value, "fill") == 0 || strcmp(value, "used") == 0)) {
-		top->by = *value == 'f' ? TOP_BY_FILL : TOP_BY_USED;
+	    top_order(value, &top->by)) {
+		return true;
 	} else if (value != NULL) {
-		control_fail(c, "top: --by is fill or used");
+		control_fail(c, "top: --by is fill, used or refused");
+		return false;
+	} else if ((value = top_value(word, "group")) != NULL &&
+	    strcmp(value, "domain") == 0) {
+		top->domain = true;
+	} else if (value != NULL) {
+		control_fail(c, "top: --group is domain");
 		return false;
 	} else if ((value = top_value(word, "rule")) != NULL &&
 	    top_has_rule(value)) {
@@ -235,6 +259,11 @@ top_run(struct control *c, const struct control_word *word, size_t n)
 	for (i = 0; i < n; i++)
 		if (!top_word(c, &top, &word[i]))
 			return;
+	if (top.by == TOP_BY_REFUSED && control_held()->settings->history ==
+	    0) {
+		control_fail(c, "no refusals are kept: history is 0");
+		return;
+	}
 	str_init(&payload);
 	msg_top_put(&payload, &top);
 	if (!control_ask(c, MSG_TOP, &payload))
@@ -286,6 +315,13 @@ top_told(struct control *c, const struct message *m)
 	int64_t				 now = clock_wall();
 	size_t				 i;
 
+	if (m->type == MSG_PROGRESS)
+		return why_progress(c, m);
+	if (m->type == MSG_SEARCHED) {
+		control_fail(c, "top: the refusals cannot be read; the log has "
+		    "the reason");
+		return 0;
+	}
 	if (m->type != MSG_TOPPED ||
 	    msg_topped_get(&topped, m->payload, m->len) == -1)
 		return -1;
@@ -297,10 +333,13 @@ top_told(struct control *c, const struct message *m)
 		id = &topped.ids[i];
 		reply_begin(out, "ids");
 		reply_bytes(out, "id", id->id, id->idlen);
-		reply_number(out, "used", id->used);
-		reply_number(out, "limit", id->limit.mails);
+		reply_number(out, topped.by == TOP_BY_REFUSED ? "refused" :
+		    "used", id->used);
 		reply_number(out, "seconds", id->limit.seconds);
-		reply_retry_after(out, id->retry_after, &id->limit);
+		if (topped.by != TOP_BY_REFUSED && !topped.domain) {
+			reply_number(out, "limit", id->limit.mails);
+			reply_retry_after(out, id->retry_after, &id->limit);
+		}
 		reply_bool(out, "shadow", id->shadow);
 		reply_bool(out, "blocked", top_is_blocked(
 		    control_held()->settings, id, now));
@@ -372,7 +411,7 @@ static const struct control_command	commands[] = {
 	    .min = 1, .max = 1, .run = explain_show,
 	    .told = show_told, .late = show_late },
 	{ .name = "top", .access = CONTROL_LOOK,
-	    .max = 4, .run = top_run, .told = top_told },
+	    .max = 5, .run = top_run, .told = top_told },
 	{ .name = "why", .access = CONTROL_OPERATE,
 	    .min = 1, .max = REFUSAL_TEXT__MAX, .run = why_run,
 	    .told = why_told },

@@ -443,7 +443,7 @@ why_found_all(struct control *c, struct why *w, const struct msg_searched *m)
 		why_end(c, w);
 }
 
-static int
+int
 why_progress(struct control *c, const struct message *m)
 {
 	uint64_t	rows;

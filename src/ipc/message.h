@@ -592,11 +592,13 @@ int	msg_overridden_get(struct msg_overridden *, const void *, size_t);
 enum top_order {
 	TOP_BY_FILL,		/* nearest to a limit first */
 	TOP_BY_USED,
+	TOP_BY_REFUSED,		/* of the refusals that are kept */
 	TOP_ORDER__MAX
 };
 struct msg_top {
 	uint32_t	 n;
 	uint8_t		 by;		/* enum top_order */
+	bool		 domain;	/* sums of the domains in the ids */
 	int64_t		 seconds;	/* windows of this length; 0: all */
 	const char	*rule;		/* of this rule; empty: all */
 	size_t		 rulelen;
@@ -612,7 +614,10 @@ struct msg_top_id {
 	int64_t		 used;
 	int64_t		 retry_after;
 };
+/* By refusals, `used` is their number. Sums have no limit, only its seconds. */
 struct msg_topped {
+	uint8_t		 by;	/* as in msg_top */
+	bool		 domain;
 	uint32_t		 total;	/* ids that could be listed */
 	size_t			 count;
 	struct msg_top_id	 ids[TOP_MAX];

@@ -302,6 +302,7 @@ msg_top_put(struct str *s, const struct msg_top *m)
 {
 	wire_put_u32(s, m->n);
 	wire_put_u8(s, m->by);
+	wire_put_u8(s, m->domain);
 	wire_put_i64(s, m->seconds);
 	wire_put_bytes(s, m->rule, m->rulelen);
 }
@@ -315,6 +316,7 @@ msg_top_get(struct msg_top *m, const void *src, size_t len)
 	m->n = wire_get_u32(&w);
 	if ((m->by = wire_get_u8(&w)) >= TOP_ORDER__MAX)
 		wire_fail(&w);
+	m->domain = wire_get_bool(&w);
 	m->seconds = wire_get_range(&w, 0, INT64_MAX);
 	m->rule = wire_get_bytes(&w, CHARGE_ID_MAX, &m->rulelen);
 	return wire_done(&w);
@@ -327,6 +329,8 @@ msg_topped_put(struct str *s, const struct msg_topped *m)
 
 	if (m->count > TOP_MAX)
 		log_fatal("a list of %zu ids", m->count);
+	wire_put_u8(s, m->by);
+	wire_put_u8(s, m->domain);
 	wire_put_u32(s, m->total);
 	wire_put_u32(s, (uint32_t)m->count);
 	for (i = 0; i < m->count; i++) {
@@ -345,6 +349,9 @@ msg_topped_get(struct msg_topped *m, const void *src, size_t len)
 	size_t		i;
 
 	wire_init(&w, src, len);
+	if ((m->by = wire_get_u8(&w)) >= TOP_ORDER__MAX)
+		wire_fail(&w);
+	m->domain = wire_get_bool(&w);
 	m->total = wire_get_u32(&w);
 	m->count = wire_get_u32(&w);
 	if (m->count > TOP_MAX) {

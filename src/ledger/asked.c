@@ -371,15 +371,20 @@ asked_on_top(struct ledger *l, const struct message *m)
 {
 	static struct msg_topped	told;
 	struct msg_top			wanted;
+	struct tally			*tally;
 
 	if (msg_top_get(&wanted, m->payload, m->len) == -1)
 		return -1;
-	top_find(&told, &wanted, l->cache, l->limits,
+	if (wanted.by == TOP_BY_REFUSED)
+		return seek_top(l->seek, m->request, m->payload, m->len,
+		    clock_wall());
+	tally = top_find(&told, &wanted, l->cache, l->limits,
 	    override_table_list(charge_batch_overrides(l->batch)), l->settings,
 	    clock_wall());
 	l->payload.len = 0;
 	msg_topped_put(&l->payload, &told);
 	channel_send(l->engine, MSG_TOPPED, m->request, &l->payload, -1);
+	tally_free(tally);
 	return 0;
 }
 

@@ -217,17 +217,6 @@ cache_ahead(const struct cache *c, uint64_t hash)
 }
 
 struct cache_id *
-cache_find(struct cache *c, const char *id, size_t idlen)
-{
-	struct cache_id	*e;
-
-	e = (struct cache_id *)map_find(c->map, cache_hash(id, idlen), id,
-	    idlen);
-	return e != NULL && e->reading > c->last_void && e->cursor.loaded ? e :
-	    NULL;
-}
-
-struct cache_id *
 cache_touch(struct cache *c, uint64_t hash, const char *id, size_t idlen,
     bool *first)
 {

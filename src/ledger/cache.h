@@ -43,9 +43,6 @@ bool		 cache_forgot(const struct cache *, int64_t now);
 uint64_t	 cache_hash(const char *id, size_t idlen);
 void		 cache_ahead(const struct cache *, uint64_t hash);
 
-/* The entry of an id that is loaded, or NULL; its use is not noted. */
-struct cache_id	*cache_find(struct cache *, const char *id, size_t idlen);
-
 /*
  * Returns the id's entry, created when it is missing, and makes it the most
  * recently used. *first: this is its first touch in the batch.

@@ -102,7 +102,7 @@ history_complete(struct msg_refusal *m, struct cache *cache,
 	const struct limits		*limits;
 	const struct limit		*l;
 	const struct refusal_window	 known = m->window[0];
-	struct cache_id			*entry;
+	const struct window		*window;
 	char				 stored[ID_STORED_MAX + 1];
 	const char			*id;
 	size_t				 len = m->idlen, i;
@@ -112,7 +112,7 @@ history_complete(struct msg_refusal *m, struct cache *cache,
 	    now - m->date > FRESH_SECONDS || m->date > now)
 		return;
 	id = id_stored(m->id, &len, stored);
-	if ((entry = cache_find(cache, id, len)) == NULL)
+	if ((window = cache_peek(cache, id, len)) == NULL)
 		return;
 	rule = whose_rule(settings, id, len);
 	limits = whose_limits(settings, lookup, rule, id, len);
@@ -132,8 +132,7 @@ history_complete(struct msg_refusal *m, struct cache *cache,
 		m->window[i].limit.seconds = l->seconds;
 		m->window[i].limit.mails = num_add_clamp(l->mails,
 		    grant != NULL ? grant->amount : 0);
-		m->window[i].used = window_used(cache_window(entry),
-		    l->seconds, now);
+		m->window[i].used = window_used(window, l->seconds, now);
 	}
 	m->nwindows = limits->count;
 }

@@ -8,11 +8,13 @@
 #include "ledger/history.h"
 #include "ledger/id.h"
 #include "ledger/seek.h"
+#include "ledger/tally.h"
 #include "lib/alloc.h"
 #include "lib/num.h"
 
 #define PAGE		500		/* rows */
 #define PROGRESS_MS	500
+#define DAY		86400	/* of top, usually */
 
 struct question {
 	TAILQ_ENTRY(question)	 entry;
@@ -26,6 +28,8 @@ struct question {
 	uint32_t		 found;
 	struct mono		 progress;
 	struct msg_searched	 told;
+	struct tally		*tally;		/* of MSG_TOP, with `top` */
+	struct msg_top		 top;
 	char			 bytes[];
 };
 
@@ -52,6 +56,7 @@ seek_drop(struct seek *s, struct question *q)
 {
 	TAILQ_REMOVE(&s->list, q, entry);
 	s->count--;
+	tally_free(q->tally);
 	free(q);
 }
 
@@ -105,7 +110,55 @@ seek_add(struct seek *s, uint64_t request, const void *payload, size_t len)
 	return 0;
 }
 
+int
+seek_top(struct seek *s, uint64_t request, const void *payload, size_t len,
+    int64_t now)
+{
+	struct question	*q = alloc_zero(1, sizeof(*q) + len);
+	struct msg_top	*top = &q->top;
+
+	if (len > 0)
+		memcpy(q->bytes, payload, len);
+	if (s->count == SEEK_MOST || msg_top_get(top, q->bytes, len) == -1) {
+		free(q);
+		return -1;
+	}
+	if (top->seconds == 0)
+		top->seconds = DAY;
+	q->tally = tally_new();
+	q->request = request;
+	q->wanted.since = num_sub_clamp(now, top->seconds);
+	seek_from_the_newest(q);
+	TAILQ_INSERT_TAIL(&s->list, q, entry);
+	s->count++;
+	return 0;
+}
+
 /* --- which rows match --- */
+
+/* The bytes before the value of an id: the rule's name, or a block's kind. */
+static size_t
+seek_bare(const struct msg_refusal *m)
+{
+	const char	*colon = m->idlen > 0 ? memchr(m->id, ':', m->idlen) :
+			    NULL;
+
+	if (m->kind == REFUSAL_BLOCK && colon != NULL)
+		return (size_t)(colon + 1 - m->id);
+	return m->rulelen > 0 && m->idlen > m->rulelen &&
+	    m->id[m->rulelen] == ':' ? m->rulelen + 1 : 0;
+}
+
+static void
+seek_sum(struct question *q, const struct msg_refusal *m)
+{
+	if (m->kind == REFUSAL_OVER || (q->top.rulelen > 0 &&
+	    (q->top.rulelen != m->rulelen ||
+	    memcmp(q->top.rule, m->rule, m->rulelen) != 0)))
+		return;
+	tally_add(q->tally, m->id, m->idlen, seek_bare(m), q->top.domain,
+	    m->times, m->shadow);
+}
 
 static bool
 seek_same(const char *a, size_t alen, const char *b, size_t blen)
@@ -187,9 +240,14 @@ seek_on_row(void *arg, const struct store_refusal *row)
 	q->rows++;
 	q->date = row->number[STORE_REFUSAL_DATE];
 	q->number = row->number[STORE_REFUSAL_NUMBER];
-	if (!history_read(&m, row, &texts) || !(seek_id(q, &m) ||
-	    (!q->wanted.only_ids && (seek_any(&q->wanted, &m) ||
-	    seek_all(&q->wanted, &m)))))
+	if (!history_read(&m, row, &texts))
+		return;
+	if (q->tally != NULL) {
+		seek_sum(q, &m);
+		return;
+	}
+	if (!(seek_id(q, &m) || (!q->wanted.only_ids &&
+	    (seek_any(&q->wanted, &m) || seek_all(&q->wanted, &m)))))
 		return;
 	if (m.shadow)
 		q->told.shadow = num_add_clamp(q->told.shadow, m.times);
@@ -206,7 +264,16 @@ seek_on_row(void *arg, const struct store_refusal *row)
 static void
 seek_end(struct seek *s, struct question *q)
 {
-	s->answers->searched(s->answers->arg, q->request, &q->told);
+	static struct msg_topped	topped;
+
+	if (q->tally == NULL || q->told.failed)
+		s->answers->searched(s->answers->arg, q->request, &q->told);
+	else {
+		topped.by = TOP_BY_REFUSED;
+		topped.domain = q->top.domain;
+		tally_top(q->tally, &topped, q->top.n, q->top.seconds);
+		s->answers->topped(s->answers->arg, q->request, &topped);
+	}
 	seek_drop(s, q);
 }
 

@@ -21,6 +21,7 @@ struct seek_answers {
 	void	(*found)(void *, uint64_t request, const struct msg_refusal *);
 	void	(*searched)(void *, uint64_t request,
 		    const struct msg_searched *);
+	void	(*topped)(void *, uint64_t request, const struct msg_topped *);
 	void	(*progress)(void *, uint64_t request, int64_t rows);
 	void	*arg;
 };
@@ -31,6 +32,10 @@ void		 seek_free(struct seek *);
 /* Queues the question in a payload; -1: it is malformed. */
 int		 seek_add(struct seek *, uint64_t request, const void *,
 		    size_t);
+
+/* The same for a payload of MSG_TOP: ids, or domains, with most refusals. */
+int		 seek_top(struct seek *, uint64_t request, const void *,
+		    size_t, int64_t now);
 
 /* The engine is gone: drops all questions. */
 void		 seek_clear(struct seek *);

@@ -17,6 +17,8 @@ struct top {
 	const struct override_list *overrides;
 	const struct settings	*settings;
 	int64_t			 now;
+	struct tally		*tally;		/* with `domain` */
+	int64_t			 longest;	/* of what was summed */
 };
 
 /*
@@ -69,6 +71,26 @@ top_is_wanted(const struct top *t, const struct settings_rule *rule)
 	    memcmp(rule->name, t->wanted->rule, t->wanted->rulelen) == 0);
 }
 
+/* Sums one window: the one that is wanted, or the longest. */
+static void
+top_sum(struct top *t, const struct settings_rule *rule,
+    const struct limits *limits, const char *id, size_t idlen,
+    const struct window *window)
+{
+	int64_t	seconds = t->wanted->seconds, used;
+	size_t	i;
+
+	for (i = 0; i < limits->count && t->wanted->seconds == 0; i++)
+		if (limits->list[i].seconds > seconds)
+			seconds = limits->list[i].seconds;
+	if (seconds == 0 || (used = window_used(window, seconds, t->now)) <= 0)
+		return;
+	if (seconds > t->longest)
+		t->longest = seconds;
+	tally_add(t->tally, id, idlen, rule != NULL ? whose_bare(id, idlen) : 0,
+	    true, used, rule != NULL && rule->shadow);
+}
+
 static void
 top_look(struct top *t, const struct settings_rule *rule, const char *id,
     size_t idlen, const struct window *window)
@@ -87,6 +109,10 @@ top_look(struct top *t, const struct settings_rule *rule, const char *id,
 	grant = override_find(t->overrides, OVERRIDE_GRANT, id, idlen, t->now);
 	granted = grant != NULL ? grant->amount : 0;
 	limits = whose_limits(t->settings, t->lookup, rule, id, idlen);
+	if (t->tally != NULL) {
+		top_sum(t, rule, limits, id, idlen, window);
+		return;
+	}
 	memset(&best, 0, sizeof(best));
 	this.id = id;
 	this.idlen = idlen;
@@ -160,7 +186,7 @@ top_on_id(void *arg, const char *id, size_t idlen, const struct window *window)
 	window_clear(&sum);
 }
 
-void
+struct tally *
 top_find(struct msg_topped *told, const struct msg_top *wanted,
     struct cache *cache, struct lookup *lookup,
     const struct override_list *overrides,
@@ -176,8 +202,15 @@ top_find(struct msg_topped *told, const struct msg_top *wanted,
 	t.overrides = overrides;
 	t.settings = settings;
 	t.now = now;
+	t.tally = wanted->domain ? tally_new() : NULL;
+	t.longest = 1;
+	told->by = wanted->by;
+	told->domain = wanted->domain;
 	told->count = 0;
 	told->total = 0;
 	if (t.most > 0)
 		cache_each(cache, LOOK_MAX, top_on_id, &t);
+	if (t.tally != NULL)
+		tally_top(t.tally, told, t.most, t.longest);
+	return t.tally;
 }

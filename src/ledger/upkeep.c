@@ -79,6 +79,18 @@ upkeep_on_searched(void *arg, uint64_t request, const struct msg_searched *m)
 }
 
 static void
+upkeep_on_topped(void *arg, uint64_t request, const struct msg_topped *m)
+{
+	struct ledger	*l = arg;
+
+	if (l->engine == NULL)
+		return;
+	l->payload.len = 0;
+	msg_topped_put(&l->payload, m);
+	channel_send(l->engine, MSG_TOPPED, request, &l->payload, -1);
+}
+
+static void
 upkeep_on_progress(void *arg, uint64_t request, int64_t rows)
 {
 	struct ledger	*l = arg;
@@ -100,7 +112,8 @@ bool
 upkeep_look(struct ledger *l)
 {
 	const struct seek_answers	answers = {
-		upkeep_on_found, upkeep_on_searched, upkeep_on_progress, l
+		upkeep_on_found, upkeep_on_searched, upkeep_on_topped,
+		upkeep_on_progress, l
 	};
 
 	if (!seek_waits(l->seek))

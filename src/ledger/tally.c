@@ -1,0 +1,134 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger/tally.h"
+#include "lib/alloc.h"
+#include "lib/map.h"
+#include "lib/num.h"
+
+struct name {
+	struct map_node	 node;		/* first */
+	int64_t		 sum;
+	bool		 shadow;
+	size_t		 len;
+	char		 id[];
+};
+
+struct tally {
+	struct map	*map;
+	/* while the largest are sought */
+	struct msg_topped *told;
+	size_t		 most;
+	int64_t		 seconds;
+};
+
+static int
+tally_same(const struct map_node *node, const void *key, size_t len)
+{
+	const struct name	*n = (const struct name *)node;
+
+	return n->len == len && memcmp(n->id, key, len) == 0;
+}
+
+struct tally *
+tally_new(void)
+{
+	struct tally	*t;
+
+	t = alloc_zero(1, sizeof(*t));
+	t->map = map_new(tally_same);
+	return t;
+}
+
+static void
+tally_drop(struct map_node *node, void *arg)
+{
+	struct tally	*t = arg;
+
+	map_remove(t->map, node);
+	free(node);
+}
+
+void
+tally_free(struct tally *t)
+{
+	if (t == NULL)
+		return;
+	map_each(t->map, tally_drop, t);
+	map_free(t->map);
+	free(t);
+}
+
+static size_t
+tally_domain(const char *value, size_t len)
+{
+	size_t	i;
+
+	for (i = len; i > 0; i--)
+		if (value[i - 1] == '@')
+			break;
+	return i;
+}
+
+void
+tally_add(struct tally *t, const char *id, size_t idlen, size_t bare,
+    bool domain, int64_t amount, bool shadow)
+{
+	struct name	*n, *known;
+	size_t		 skip;
+
+	skip = bare + (domain ? tally_domain(id + bare, idlen - bare) : 0);
+	n = alloc_zero(1, sizeof(*n) + idlen);
+	memcpy(n->id, id, bare);
+	if (idlen > skip)
+		memcpy(n->id + bare, id + skip, idlen - skip);
+	n->len = bare + idlen - skip;
+	n->sum = amount;
+	n->shadow = shadow;
+	n->node.hash = map_hash(n->id, n->len);
+	known = (struct name *)map_find(t->map, n->node.hash, n->id, n->len);
+	if (known != NULL) {
+		known->sum = num_add_clamp(known->sum, amount);
+		known->shadow = known->shadow && shadow;
+	} else if (map_count(t->map) < TALLY_MOST) {
+		map_insert(t->map, &n->node);
+		return;
+	}
+	free(n);
+}
+
+/* The list is sorted and short: inserts by moving the entries behind. */
+static void
+tally_on_name(struct map_node *node, void *arg)
+{
+	const struct name	*n = (const struct name *)node;
+	struct tally		*t = arg;
+	struct msg_top_id	*ids = t->told->ids;
+	size_t			 at = t->told->count;
+
+	if (at == t->most && (at == 0 || n->sum <= ids[at - 1].used))
+		return;
+	if (at < t->most)
+		t->told->count++;
+	else
+		at--;
+	for (; at > 0 && ids[at - 1].used < n->sum; at--)
+		ids[at] = ids[at - 1];
+	memset(&ids[at], 0, sizeof(ids[at]));
+	ids[at].id = n->id;
+	ids[at].idlen = n->len;
+	ids[at].used = n->sum;
+	ids[at].shadow = n->shadow;
+	ids[at].limit.seconds = t->seconds;
+}
+
+void
+tally_top(struct tally *t, struct msg_topped *told, size_t n, int64_t seconds)
+{
+	t->told = told;
+	t->most = n < TOP_MAX ? n : TOP_MAX;
+	t->seconds = seconds;
+	told->count = 0;
+	told->total = (uint32_t)map_count(t->map);
+	map_each(t->map, tally_on_name, t);
+}
