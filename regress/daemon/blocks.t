@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# Blocks while the database gives no verdict, and before it told which there are.
+# Blocks while the database does not answer, and before the engine has read the block list.
 
 use strict;
 use warnings;
@@ -15,12 +15,12 @@ need(have_command('sqlite3'), 'no sqlite3 to lock the database with');
 my $blocked = 'reject 5.7.1 Sending is blocked';
 my %config = (limits => [[100, 3600]], db_timeout => 1, db_error_action => 'defer database');
 
-# Answers without a verdict, until the engine's list is older than it keeps it for fresh.
+# Sends requests that get no verdict until the engine's block list has expired.
 sub pass_time {
 	my ($d) = @_;
 	my $away = qr/^(?:defer database|dunno)$/;
 
-	like($d->ask(sasl_username => 'eve'), $away, 'others are answered without a verdict')
+	like($d->ask(sasl_username => 'eve'), $away, 'other logins get no verdict')
 	    for 1 .. 2;
 }
 
@@ -33,48 +33,54 @@ for my $mode ('defer database', 'memory') {
 		is((ctl($d, 'block', 'bob', '1h'))[0], 0, 'block');
 		my $unlock = Fault::lock_database($d);
 		pass_time($d);
-		is($d->ask(%bob), $blocked, 'a request that would be charged');
-		is($d->ask(%bob, protocol_state => 'VRFY'), $blocked, 'and one that is not');
-		like((ctl($d, 'list'))[1], qr/^login:bob blocked until /m, 'list tells what is known');
+		is($d->ask(%bob), $blocked,
+		    'a blocked login is refused at a stage that is charged');
+		is($d->ask(%bob, protocol_state => 'VRFY'), $blocked,
+		    'and at a stage that is not charged');
+		like((ctl($d, 'list'))[1], qr/^login:bob blocked until /m,
+		    "policyctl list shows the engine's last block list");
 		$unlock->();
 		ok(wait_until { $d->ask(sasl_username => 'zoe') eq 'dunno' && $d->recorded('zoe') },
-		    'the database is back');
-		is($d->ask(%bob), $blocked, 'it holds on');
+		    'the database works again');
+		is($d->ask(%bob), $blocked, 'the block still applies');
 		is($d->recorded('bob'), 1, 'no blocked request was recorded');
 		$d->ends_well;
 	};
 }
 
-subtest 'a start whose database does not tell has no list, and says so' => sub {
+subtest 'a daemon that starts with a locked database logs that it has no block list' => sub {
 	my $d = Policyd->start(config => { %config });
 	my $says = qr/the database has not told what is blocked/;
 
 	is((ctl($d, 'block', 'bob', 'forever'))[0], 0, 'block');
-	unlike($d->log, $says, 'all is well');
+	unlike($d->log, $says, 'no such log line while the database works');
 	$d->stop;
 	my $unlock = Fault::lock_database($d);
 	my $mark = $d->log_mark;
 	$d->launch;
-	ok(wait_until { $d->told(qr/^READY=1$/m) }, 'a start with a locked database');
-	is($d->ask(sasl_username => 'bob'), 'defer database', 'no verdict, no list');
+	ok(wait_until { $d->told(qr/^READY=1$/m) },
+	    'the daemon starts with a locked database');
+	is($d->ask(sasl_username => 'bob'), 'defer database',
+	    'a charged request gets db_error_action');
 	is($d->ask(sasl_username => 'bob', protocol_state => 'VRFY'), 'dunno',
-	    'what is not charged passes');
-	ok($d->wait_log($says, $mark), 'the log says so');
+	    'an uncharged request passes');
+	ok($d->wait_log($says, $mark), 'the missing block list is logged');
 	my ($status, $out) = ctl($d, 'list');
-	is($status, 3, 'list does not say that there is none');
-	is($out, '', 'nor anything else');
+	is($status, 3, 'policyctl list fails instead of printing an empty list');
+	is($out, '', 'and prints nothing to stdout');
 	is($d->ask(sasl_username => 'bob', protocol_state => 'VRFY'), 'dunno',
 	    'an uncharged request is still not blocked');
 	is(() = $d->log_since($mark) =~ /$says/g, 1, 'once');
 	$unlock->();
-	ok(wait_until { $d->ask(sasl_username => 'bob') eq $blocked }, 'the list arrives');
+	ok(wait_until { $d->ask(sasl_username => 'bob') eq $blocked },
+	    'the block applies once the list has been read');
 	ok($d->wait_log(qr/the database has told what is blocked: 1 block, 0 grants/, $mark),
-	    'the log says that the list was read');
+	    'the log says that the block list was read');
 	is(() = $d->log_since($mark) =~ /has told/g, 1, 'once');
 	$d->ends_well;
 };
 
-subtest 'what is asked before the first list waits for it' => sub {
+subtest 'requests wait until the first block list has been read' => sub {
 	my $d = Policyd->start(config => { %config, db_timeout => 20 });
 
 	is((ctl($d, 'block', 'bob', 'forever'))[0], 0, 'block');
@@ -82,15 +88,16 @@ subtest 'what is asked before the first list waits for it' => sub {
 		$d->stop;
 		$d->launch;
 		my $early;
-		ok(wait_until { $early = $d->connect_quietly }, 'a client, as soon as it can');
+		ok(wait_until { $early = $d->connect_quietly },
+		    'a client connects before the daemon is ready');
 		is($early->ask(sasl_username => 'bob', protocol_state => $state), $blocked,
 		    "$state of a blocked login");
-		ok(wait_until { $d->told(qr/^READY=1$/m) }, 'it is ready');
+		ok(wait_until { $d->told(qr/^READY=1$/m) }, 'the daemon is ready');
 	}
 	$d->ends_well;
 };
 
-# Each step of the decision, by the engine alone.
+# The engine decides alone; every step of a decision is tested.
 subtest 'memory: blocks, soft actions and never_action while the database is away' => sub {
 	my $d = Policyd->start(config => { db_timeout => 1, db_error_action => 'memory',
 	    fail_action => 'defer {rule} {retry_after}', never_action => 'reject never {rule}',
@@ -100,22 +107,28 @@ subtest 'memory: blocks, soft actions and never_action while the database is awa
 	    { name => 'hard', key => 'sasl_username', limits => [[4, 3600]] }] });
 	my %bob = (sasl_username => 'bob');
 
-	is($d->ask(%bob), 'dunno', 'a mail with the database');
+	is($d->ask(%bob), 'dunno', 'a mail is accepted while the database works');
 	is((ctl($d, 'block', 'mallory', '1h'))[0], 0, 'block');
 	kill 'STOP', my $ledger = $d->child('ledger-sqlite');
-	is($d->ask(sasl_username => 'mallory'), $blocked, 'a block');
-	is($d->ask(%bob), 'dunno', 'the second mail');
-	is($d->ask(%bob, instance => 'third'), 'HOLD over 2', 'the third is over the soft limit');
-	is($d->ask(%bob, instance => 'third'), 'HOLD over 2', 'sent again it is told the same');
-	is($d->ask(%bob), 'HOLD over 2', 'the fourth');
-	like($d->ask(%bob), qr/^defer hard (?:3[56]\d\d)$/, 'the hard limit holds');
-	is($d->ask(%bob, recipient_count => 5), 'reject never hard', 'one that never fits');
-	is($d->ask(sasl_username => 'mallory'), $blocked, 'the block still');
+	is($d->ask(sasl_username => 'mallory'), $blocked, 'a blocked login is refused');
+	is($d->ask(%bob), 'dunno', 'the second mail is accepted');
+	is($d->ask(%bob, instance => 'third'), 'HOLD over 2',
+	    'the third mail exceeds the soft limit');
+	is($d->ask(%bob, instance => 'third'), 'HOLD over 2',
+	    'a repeated request gets the same answer');
+	is($d->ask(%bob), 'HOLD over 2', 'the fourth mail exceeds the soft limit');
+	like($d->ask(%bob), qr/^defer hard (?:3[56]\d\d)$/,
+	    'the fifth mail exceeds the hard limit');
+	is($d->ask(%bob, recipient_count => 5), 'reject never hard',
+	    'a mail that can never fit gets never_action');
+	is($d->ask(sasl_username => 'mallory'), $blocked,
+	    'the blocked login is still refused');
 	kill 'CONT', $ledger;
-	ok(wait_until { $d->recorded('hard:bob') == 4 }, 'all of it is recorded');
-	is($d->recorded('soft:bob'), 4, 'under both rules');
-	like($d->ask(%bob), qr/^defer hard \d+$/, 'and counts');
-	is($d->recorded('soft:mallory'), 0, 'nothing of what was blocked');
+	ok(wait_until { $d->recorded('hard:bob') == 4 },
+	    'every accepted mail is recorded under the hard rule');
+	is($d->recorded('soft:bob'), 4, 'and under the soft rule');
+	like($d->ask(%bob), qr/^defer hard \d+$/, 'the recorded mails count');
+	is($d->recorded('soft:mallory'), 0, 'no mail of the blocked login is recorded');
 	$d->ends_well;
 };
 

@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# Cleaning beside decisions: --clean and clean_interval.
+# Cleaning while the daemon decides: --clean and clean_interval.
 
 use strict;
 use warnings;
@@ -11,7 +11,7 @@ use Policyd qw(request wait_until need have_command slurp True);
 
 need(have_command('sqlite3'), 'no sqlite3 to look into the database with');
 
-# Mails of long ago, as an older daemon left them.
+# Inserts rows that are $age seconds old, as an older daemon wrote them.
 sub old_mails {
 	my ($d, $id, $age, $count) = @_;
 	my $date = int(time) - $age;
@@ -25,25 +25,26 @@ subtest 'clean-beside-a-daemon' => sub {
 	my $d = Policyd->start(config => { limits => [[3, 60]],
 	    limits_by_id => { long => [[100, 5000]] }, fail_action => 'reject full' });
 
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'a mail of today') for 1 .. 2;
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'a new mail is accepted') for 1 .. 2;
 	old_mails($d, 'bob', 20_000, 500);
 	old_mails($d, 'long', 4000, 7);
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'what is old does not count');
-	is($d->ask(sasl_username => 'bob'), 'reject full', 'what is new does');
+	is($d->ask(sasl_username => 'bob'), 'dunno',
+	    'mails older than the window do not count');
+	is($d->ask(sasl_username => 'bob'), 'reject full', 'new mails count');
 	my $inode = (stat $d->endpoint)[1];
 	my ($status, $out, $err) = $d->run('--clean');
 	is($status, 0, '--clean') or diag($err);
-	is($out, "500 records deleted\n", 'deletes what no window needs');
-	is($d->recorded('bob'), 3, 'all newer rows are kept');
-	is($d->recorded('long'), 7, 'the longest window of anybody holds');
-	is($d->ask(sasl_username => 'bob'), 'reject full', 'the count is as it was');
-	is((stat $d->endpoint)[1], $inode, 'the socket too');
+	is($out, "500 records deleted\n", '--clean deletes the rows that no window needs');
+	is($d->recorded('bob'), 3, 'all newer rows remain');
+	is($d->recorded('long'), 7, 'rows within the longest window of limits_by_id remain');
+	is($d->ask(sasl_username => 'bob'), 'reject full', 'the count is unchanged');
+	is((stat $d->endpoint)[1], $inode, 'the socket is unchanged');
 	($status, $out) = $d->run('--clean');
-	is($out, "0 records deleted\n", 'there is no more of it');
+	is($out, "0 records deleted\n", 'a second --clean deletes nothing');
 	$d->ends_well;
 };
 
-# Limits may be set later, or come from SQL first.
+# Rows are kept for two days without limits: limits may be added later or come from SQL.
 subtest 'clean-without-windows' => sub {
 	my $d = Policyd->start(config => { limits => [] });
 
@@ -51,12 +52,12 @@ subtest 'clean-without-windows' => sub {
 	old_mails($d, 'bob', 80_000, 5);
 	old_mails($d, 'bob', 200_000, 7);
 	my ($status, $out) = $d->run('--clean');
-	is($out, "7 records deleted\n", 'what is older than two days is deleted');
-	is($d->recorded('bob'), 8, 'all newer rows are kept');
+	is($out, "7 records deleted\n", 'rows older than two days are deleted');
+	is($d->recorded('bob'), 8, 'all newer rows remain');
 	$d->ends_well;
 };
 
-# Cron mails what it says: its work is done, but nobody was told.
+# Cron mails the output: a failed write is reported by the exit status.
 subtest 'clean-told-to-nobody' => sub {
 	plan(skip_all => 'no /dev/full') if !-c '/dev/full';
 	my $d = Policyd->start(config => { limits => [[10, 60]] });
@@ -65,9 +66,9 @@ subtest 'clean-told-to-nobody' => sub {
 	$d->sql('UPDATE mail_count SET date = date - 1000000');
 	my $command = join ' ', map { "'$_'" } $d->command('--clean');
 	my ($status, undef, $err) = $d->run_command('/bin/sh', '-c', "$command >/dev/full");
-	is($status, 8, 'is a failure');
-	like($err, qr/standard output: ./, 'that says what failed');
-	is($d->recorded('bob'), 0, 'after all was deleted');
+	is($status, 8, '--clean exits with status 8 when stdout cannot be written');
+	like($err, qr/standard output: ./, 'the message names standard output');
+	is($d->recorded('bob'), 0, 'the rows were deleted all the same');
 	$d->ends_well;
 };
 
@@ -76,9 +77,9 @@ subtest 'clean-shows-progress' => sub {
 	    if $^O ne 'linux' || !have_command('script');
 	my $d = Policyd->new(config => { db_timeout => 60 });
 	my ($status, $out) = $d->run('--clean');
-	is($out, "0 records deleted\n", 'a quick one says how many');
+	is($out, "0 records deleted\n", 'a short run prints only the number of deleted rows');
 
-	# Cleaning goes on until somebody else has finished.
+	# Cleaning waits until another process releases its lock.
 	open my $lock, '|-', 'sqlite3', '-batch', $d->database or die "sqlite3: $!";
 	$lock->autoflush(1);
 	print $lock "BEGIN IMMEDIATE;\n.system touch $d->{dir}/locked\n";
@@ -91,7 +92,8 @@ subtest 'clean-shows-progress' => sub {
 	print $lock "ROLLBACK;\n";
 	close $lock;
 	is(Policyd::reap($pid), 0, '--clean ends once the lock is released');
-	like(slurp("$d->{dir}/tty"), qr/\r0 records deleted +\r?\n/, 'which covers the line');
+	like(slurp("$d->{dir}/tty"), qr/\r0 records deleted +\r?\n/,
+	    'the result overwrites the progress line');
 };
 
 subtest 'clean-interval' => sub {
@@ -110,9 +112,9 @@ subtest 'clean-interval' => sub {
 		my $took = time - $begin;
 		$slowest = $took if $took > $slowest;
 		return $d->recorded('old') == 0;
-	}, 'the daemon cleans by itself');
+	}, 'the daemon cleans after clean_interval');
 	ok($d->wait_log(qr/records deleted/), 'the number of deleted rows is logged');
-	cmp_ok($slowest, '<', 10, "nobody waits for it ($slowest s of $asked mails)");
+	cmp_ok($slowest, '<', 10, "no request waits for cleaning ($slowest s, $asked mails)");
 	is($d->recorded('bob'), $asked, 'every mail is counted');
 	is($d->children->{'ledger-sqlite'} ? 1 : 0, 1, 'the serving ledger is running');
 	ok(Policyd::process_alive($ledger), 'the serving ledger was not restarted');

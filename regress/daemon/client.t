@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# What clients send and how: any split of bytes, any value, any way to go away.
+# Input from clients: requests split at any byte, any value, and any way to disconnect.
 
 use strict;
 use warnings;
@@ -24,7 +24,7 @@ subtest 'utf8-split-across-reads' => sub {
 	my $d = Policyd->start(config => $limit_one);
 	my $n = 0;
 
-	# Cut inside every character in turn, the two halves in two packets.
+	# Split the request inside each character and send the halves in two packets.
 	for my $name ("j\xc3\xbcrgen", "\xe2\x82\xac\xe2\x82\xac", "\xf0\x9f\x93\xac",
 	    "\xff\xfe\x80", "caf\xc3") {
 		my $bytes = request(sasl_username => $name, sender => $name);
@@ -40,17 +40,17 @@ subtest 'utf8-split-across-reads' => sub {
 			    'no answer before the request is complete')
 			    if $n == 1;
 			is($client->ask_bytes(substr $whole, $cut), 'dunno',
-			    "cut at byte $cut");
+			    "a request split at byte $cut is answered");
 			is($client->ask(sasl_username => $id), 'reject full',
-			    'and it counted for the whole name');
+			    'the mail was counted for the complete login');
 		}
 	}
-	# Every byte alone.
+	# Each byte in a packet of its own.
 	my $client = $d->connect;
 	$client->send($_) for split //, request(sasl_username => 'byte by byte');
-	is($client->answer, 'dunno', 'every byte in a packet of its own');
-	is($d->recorded('byte by byte'), 1, 'recorded under its name');
-	is($d->recorded("j\xc3\xbcrgen0"), 1, 'bytes are bytes');
+	is($client->answer, 'dunno', 'a request sent byte by byte is answered');
+	is($d->recorded('byte by byte'), 1, 'it is recorded under the complete login');
+	is($d->recorded("j\xc3\xbcrgen0"), 1, 'UTF-8 is stored byte for byte');
 	$d->ends_well;
 };
 
@@ -59,11 +59,11 @@ subtest 'long-helo-hides-sasl' => sub {
 	my %long = (helo_name => 'h' x 2040, sender => 's' x 2000 . '@example.org',
 	    recipient => 'r' x 2000 . '@example.net', ccert_subject => 'c' x 1500);
 
-	is($d->ask(%long, sasl_username => 'mallory'), 'dunno', 'the first mail');
+	is($d->ask(%long, sasl_username => 'mallory'), 'dunno', 'the first mail is accepted');
 	is($d->ask(%long, sasl_username => 'mallory'), 'reject full',
-	    'the name is found behind 8 kB of what the client chose');
+	    'the login is found behind 8 kB of other attributes');
 	is($d->ask(%long, helo_name => 'h' x 50_000, sasl_username => 'mallory'),
-	    'reject full', 'and behind 50 kB');
+	    'reject full', 'the login is found behind 50 kB of other attributes');
 	$d->ends_well;
 };
 
@@ -71,11 +71,12 @@ subtest 'value-with-equals' => sub {
 	my $d = Policyd->start(config => $limit_one);
 
 	is($d->ask(sasl_username => 'a=b'), 'dunno', 'a=b');
-	is($d->ask(sasl_username => 'a=c'), 'dunno', 'a=c is another id');
-	is($d->ask(sasl_username => 'a=b'), 'reject full', 'a=b again');
-	is($d->ask(sasl_username => '='), 'dunno', 'the sign alone');
-	is($d->ask(sasl_username => '='), 'reject full', 'the sign alone again');
-	is($d->recorded('a=b'), 1, 'recorded whole');
+	is($d->ask(sasl_username => 'a=c'), 'dunno', 'a=c and a=b are different ids');
+	is($d->ask(sasl_username => 'a=b'), 'reject full', 'a second mail of a=b is refused');
+	is($d->ask(sasl_username => '='), 'dunno', 'the login = is accepted');
+	is($d->ask(sasl_username => '='), 'reject full',
+	    'a second mail of the login = is refused');
+	is($d->recorded('a=b'), 1, 'the complete value is recorded');
 	$d->ends_well;
 };
 
@@ -91,18 +92,19 @@ subtest 'two-requests-in-one-write-merged' => sub {
 	    'four answers in the order of four requests');
 	$client->send(request(sasl_username => 'a') . substr request(
 	    sasl_username => 'b', instance => 'half'), 0, 100);
-	is($client->answer, 'dunno', 'one and a half: the one is answered');
-	is($client->answer(0.05), undef, 'and the half waits');
+	is($client->answer, 'dunno',
+	    'of one and a half requests the complete one is answered');
+	is($client->answer(0.05), undef, 'the incomplete one is not answered');
 	$client->send(substr request(sasl_username => 'b', instance => 'half'), 100);
-	is($client->answer, 'dunno', 'until it is whole');
-	is($client->unread, '', 'and no byte more');
+	is($client->answer, 'dunno', 'it is answered once it is complete');
+	is($client->unread, '', 'nothing follows the answer');
 
-	# The same name twice: of a repeated one the last counts.
+	# Of a repeated attribute the last value counts.
 	is($client->ask_bytes("request=smtpd_access_policy\nprotocol_state=DATA\n" .
 	    "sasl_username=first\nsasl_username=last\nrecipient_count=1\n\n"), 'dunno',
-	    'a repeated name');
-	is($d->recorded('last'), 1, 'the last counts');
-	is($d->recorded('first'), 0, 'not the first');
+	    'a request with a repeated attribute is answered');
+	is($d->recorded('last'), 1, 'the last value is used');
+	is($d->recorded('first'), 0, 'the first value is not used');
 	$d->ends_well;
 };
 
@@ -111,7 +113,7 @@ subtest 'answer-is-one-write' => sub {
 	my $client = $d->connect;
 
 	$client->send(request(sasl_username => 'bob'));
-	is($client->answer_bytes, "action=dunno\n\n", 'the answer');
+	is($client->answer_bytes, "action=dunno\n\n", 'the answer is complete');
 	is($client->unread(0.1), '', 'nothing follows it');
 	$d->ends_well;
 };
@@ -121,7 +123,7 @@ subtest 'unbounded-buffer' => sub {
 	my $before = engine_rss($d);
 	my @clients = map { $d->connect } 1 .. 40;
 
-	# Each would send 4 MB without an end; none may.
+	# Each client tries to send 4 MB without the end of a request.
 	my $line = 'attribute=' . 'x' x 16_000 . "\n";
 	my $sent = 0;
 	for my $client (@clients) {
@@ -132,16 +134,16 @@ subtest 'unbounded-buffer' => sub {
 	}
 	cmp_ok($sent, '>', 40 * 65_536, 'more was sent than a request may be long');
 	is(scalar(grep { $_->wait_closed } @clients), 40,
-	    'each is closed once its request is over 64 KiB');
-	is(join('', map { $_->{buffer} } @clients), '', 'without an answer');
+	    'a connection is closed once its request exceeds 64 KiB');
+	is(join('', map { $_->{buffer} } @clients), '', 'no client gets an answer');
 	SKIP: {
 		skip 'no /proc to read sizes in', 1 if !$before;
 		cmp_ok(engine_rss($d) - $before, '<', 40 * 1024, 'memory stays bounded');
 	}
-	ok($d->wait_log(qr/65536|too long|64 KiB/i), 'said in the log');
+	ok($d->wait_log(qr/65536|too long|64 KiB/i), 'the long request is logged');
 	is($d->sql('SELECT * FROM mail_count'), 0, 'nothing is recorded');
 
-	# One that floods and never reads is not buffered for without end either.
+	# Answers to a client that sends and never reads are not buffered without limit.
 	my $flood = $d->connect;
 	my $request = request(sasl_username => 'flood');
 	my $n = 0;
@@ -149,9 +151,9 @@ subtest 'unbounded-buffer' => sub {
 	SKIP: {
 		skip 'no /proc to read sizes in', 1 if !$before;
 		cmp_ok(engine_rss($d) - $before, '<', 40 * 1024,
-		    "nor with $n requests of a client that never reads");
+		    "memory stays bounded with $n requests of a client that never reads");
 	}
-	is($d->ask(sasl_username => 'somebody else'), 'dunno', 'others are served');
+	is($d->ask(sasl_username => 'somebody else'), 'dunno', 'other clients are served');
 	$flood->close;
 	$d->ends_well;
 };
@@ -175,8 +177,8 @@ subtest 'malformed-requests' => sub {
 	is($d->ask(protocol_state => undef, sasl_username => 'bob'), 'dunno',
 	    'no protocol_state: success_action');
 	is($d->ask(protocol_state => 'DATA', sasl_username => ''), 'dunno',
-	    'nobody to count for: success_action');
-	is($d->sql('SELECT * FROM mail_count'), 0, 'no row was recorded so far');
+	    'an empty login: success_action');
+	is($d->sql('SELECT * FROM mail_count'), 0, 'no row has been recorded');
 	$d->ends_well;
 };
 
@@ -187,22 +189,22 @@ subtest 'missing-recipient_count-drops-connection' => sub {
 
 	is($client->ask(sasl_username => 'bob', recipient_count => undef), 'dunno',
 	    'no recipient_count');
-	is($d->recorded('bob'), 1, 'counts one');
+	is($d->recorded('bob'), 1, 'the mail counts as one recipient');
 	my $n = 1;
 	for my $count ('', 'many', '-3', '1e3', '0x10', '99999999999999999999') {
 		my $name = 'user' . $n++;
 		is($client->ask(sasl_username => $name, recipient_count => $count), 'dunno',
 		    "recipient_count '$count'");
-		is($d->recorded($name), 1, 'counts one');
+		is($d->recorded($name), 1, 'the mail counts as one recipient');
 	}
 	is($client->ask(sasl_username => 'zero', recipient_count => 0), 'dunno',
-	    'no recipient at all');
-	is($d->recorded('zero'), 1, 'counts one');
+	    'recipient_count 0 is accepted');
+	is($d->recorded('zero'), 1, 'the mail counts as one recipient');
 	ok($d->wait_log(qr/recipient_count/), 'the bad recipient_count is logged');
 	is($client->ask(sasl_username => 'bob', recipient_count => 4), 'dunno',
-	    'the same connection is served on');
+	    'the same connection is still served');
 	is($client->ask(sasl_username => 'bob', recipient_count => 1), 'reject full',
-	    'and counts right');
+	    'recipients are counted correctly');
 	$d->ends_well;
 };
 
@@ -216,14 +218,17 @@ subtest 'unknown-client_address-drops-connection' => sub {
 		is($client->ask(client_address => $address), 'dunno',
 		    defined $address ? "client_address '$address'" : 'no client_address');
 	}
-	is($d->sql('SELECT * FROM mail_count'), 0, 'is not limited');
-	is($client->ask(client_address => '192.0.2.7'), 'dunno', 'an address is');
-	is($client->ask(client_address => '192.0.2.7'), 'reject full', 'limited');
-	is($client->ask(client_address => '2001:db8::7'), 'dunno', 'IPv6');
+	is($d->sql('SELECT * FROM mail_count'), 0, 'an invalid address is not limited');
+	is($client->ask(client_address => '192.0.2.7'), 'dunno',
+	    'the first mail of an IPv4 address is accepted');
+	is($client->ask(client_address => '192.0.2.7'), 'reject full',
+	    'its second mail is refused');
+	is($client->ask(client_address => '2001:db8::7'), 'dunno',
+	    'the first mail of an IPv6 address is accepted');
 	is($client->ask(client_address => '2001:DB8:0:0::7'), 'reject full',
-	    'in any spelling');
+	    'another spelling of that IPv6 address is the same client');
 	is($client->ask(client_address => '::ffff:192.0.2.7'), 'reject full',
-	    'a mapped address is the IPv4 address');
+	    'an IPv4-mapped address counts as the IPv4 address');
 	$d->ends_well;
 };
 
@@ -259,15 +264,15 @@ subtest 'client-closes-early-kills-daemon' => sub {
 		}
 	}
 	is(scalar(grep { !$_->{socket}->opened || $_->wait_closed } @clients),
-	    scalar @clients, 'half requests: closed');
+	    scalar @clients, 'connections with half a request are closed');
 	is($d->recorded('bob'), 0, 'nothing is recorded');
 
 	my $client = $d->connect;
 	$client->send($bytes);
 	$client->finish;
 	is($client->answer, 'dunno', 'a half-closed client gets its answer');
-	ok($client->wait_closed, 'and is closed then');
-	is($d->recorded('bob'), 1, 'recorded');
+	ok($client->wait_closed, 'and its connection is closed');
+	is($d->recorded('bob'), 1, 'its mail is recorded');
 
 	$client = $d->connect;
 	$client->send(request(sasl_username => 'gone'));
@@ -287,23 +292,24 @@ subtest 'log-injection' => sub {
 	like($client->ask(sasl_username => $evil, helo_name => $evil, sender => $evil,
 	    queue_id => $evil, instance => $evil, client_name => $evil),
 	    qr/^reject [\x20-\x7e]* is full$/, 'the answer is one printable line');
-	ok($d->wait_log(qr/id=.*bob/), 'the log has it');
+	ok($d->wait_log(qr/id=.*bob/), 'the refusal is logged');
 	$client->send("nonsense\x1b]0;title\x07\r\n\n");
-	ok($client->wait_closed, 'garbage is closed');
+	ok($client->wait_closed, 'a connection that sends garbage is closed');
 	$client = $d->connect;
-	# Who bans addresses by these lines must not be told of others.
+	# Tools that ban addresses by these lines must not see a forged address.
 	my $other = 'key=sasl_username client=198.51.100.1 instance=1';
 	$client->ask(sasl_username => "eve> $other", queue_id => "1 $other",
 	    instance => "2 $other");
 	$client->ask(sasl_username => 'mark the end');
-	ok($d->wait_log(qr/mark the end/), 'the log goes on');
+	ok($d->wait_log(qr/mark the end/), 'later requests are logged');
 	unlike($d->log, qr/[\x00-\x09\x0b-\x1f\x7f]/, 'no control character in the log');
 	unlike($d->log, qr/\xc2\x9b|\xe2\x80\xae/, 'nor one of Unicode');
-	unlike($d->log, qr/^2026-01-01/m, 'no line that we did not write');
-	ok($d->wait_log(qr/refused: id=<eve\\x3e key=/), 'the end of an id is where it ends');
-	is(scalar(() = $d->log =~ /^\S+ engine: refused: id=<eve[^>]*> (.*)/mg), 1, 'one refusal');
+	unlike($d->log, qr/^2026-01-01/m, 'a client cannot start a log line');
+	ok($d->wait_log(qr/refused: id=<eve\\x3e key=/), 'an id cannot end its own quoting');
+	is(scalar(() = $d->log =~ /^\S+ engine: refused: id=<eve[^>]*> (.*)/mg), 1,
+	    'one refusal is logged');
 	unlike($d->log =~ /^(\S+ engine: refused: id=<eve.*)/m ? $1 =~ s/<[^>]*>//r : 'none',
-	    qr/[ ]client=198|\Anone/, 'and no value that we did not write');
+	    qr/[ ]client=198|\Anone/, 'a client cannot add a field to the line');
 	$d->ends_well;
 };
 

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# Processes that are killed in the middle of work: no answered mail is lost, none is
-# counted twice, every client gets an answer in the end.
+# Processes are killed under load: no answered mail is lost, no mail is counted twice,
+# and every client finally gets an answer.
 
 use strict;
 use warnings;
@@ -12,9 +12,9 @@ use Policyd qw(request wait_until True need have_command);
 
 need(have_command('sqlite3'), 'no sqlite3 to look into the database with');
 
-# Clients that never give up, as Postfix does not: no answer, or one that says the
-# database gave none, and the same request is sent again. Returns pipes that tell how
-# many different mails each had accepted.
+# Clients that retry like Postfix: without an answer, or with db_error_action, they send
+# the same request again. Returns pipes from which the number of mails that each client
+# had accepted can be read.
 sub workers {
 	my ($d, $count) = @_;
 	my @workers;
@@ -59,7 +59,7 @@ sub finish {
 		my $worker = $workers[$n - 1];
 		sysread $worker->{from}, my $accepted, 32;
 		waitpid $worker->{pid}, 0;
-		is($?, 0, "client $n had an answer to everything");
+		is($?, 0, "client $n got an answer to every request");
 		is($d->recorded("user$n"), 2 * ($accepted || 0),
 		    "each of its $accepted mails is counted once");
 		$total += $accepted || 0;
@@ -77,14 +77,14 @@ for my $name ('engine', 'ledger-sqlite') {
 
 		for my $round (1 .. 5) {
 			$pid = $d->child($name, $pid) or last;
-			# In the middle of work, after some mails more than before.
+			# Kill it under load, after some more mails have been recorded.
 			my $rows = sub { ($d->sql('SELECT COUNT(*) FROM mail_count'))[0][0] };
 			my $before = $rows->();
 			ok(wait_until { return $rows->() > $before + 20 },
 			    "round $round: mails are counted");
 			kill 'KILL', $pid;
 		}
-		isnt($d->child($name, $pid), undef, 'another one was started');
+		isnt($d->child($name, $pid), undef, 'a new process was started');
 		my $total = finish($d, @workers);
 		cmp_ok($total, '>', 100, "$total mails");
 		is($d->ask(sasl_username => 'last'), 'dunno',
@@ -105,7 +105,7 @@ subtest 'kill-9-parent' => sub {
 		$d->signal('KILL');
 		is($d->wait_end, 'signal 9', 'the parent is killed');
 		ok(wait_until { !grep { Policyd::process_alive($_) } @below },
-		    'its children go too');
+		    'its children exit too');
 		$d->start;
 	}
 	finish($d, @workers);
@@ -118,15 +118,17 @@ subtest 'deaths-in-quick-succession' => sub {
 
 	for my $round (1 .. 4) {
 		$pid = $d->child('engine', $pid);
-		ok($pid, "engine $round");
+		ok($pid, "an engine runs in round $round");
 		kill 'KILL', $pid;
 	}
-	ok($d->wait_log(qr/engine .*died of signal 9/), 'the log names who died and how');
+	ok($d->wait_log(qr/engine .*died of signal 9/),
+	    'the log names the process that died and its signal');
 	ok($d->wait_log(qr/engine keeps ending; starting it again in/),
-	    'and that it is slowed down');
-	# Nobody is turned away meanwhile.
+	    'the log says that the restart is delayed');
+	# A client that connects meanwhile is not refused.
 	my $client = $d->connect;
-	is($client->ask(sasl_username => 'bob'), 'dunno', 'a client waits for the next');
+	is($client->ask(sasl_username => 'bob'), 'dunno',
+	    'a client waits for the next engine');
 
 	my $engine = $d->child('engine');
 	kill 'SEGV', $engine;

@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# A database that does not answer, in the daemon's way of life.
+# A daemon whose database does not answer, cannot be written, or is full.
 
 use strict;
 use warnings;
@@ -35,27 +35,29 @@ subtest 'database-hangs-kills-daemon' => sub {
 	$_->send(request(sasl_username => 'bob')) for @clients;
 	my @answers = map { $_->answer // 'none' } @clients;
 	my $took = time - $begin;
-	is_deeply(\@answers, [('defer database') x 5], 'everybody gets db_error_action');
+	is_deeply(\@answers, [('defer database') x 5], 'every client gets db_error_action');
 	cmp_ok($took, '>=', 1.5, "not before db_timeout ($took s)");
-	cmp_ok($took, '<', 10, 'and in time');
-	ok($d->wait_log(qr/database/), 'the log tells why');
+	cmp_ok($took, '<', 10, 'the answers come in time');
+	ok($d->wait_log(qr/database/), 'the log names the database');
 	$lock->();
 	ok(wait_until { ($clients[0]->ask(sasl_username => 'eve') // '') eq 'dunno' },
-	    'it recovers by itself');
-	is($d->recorded('bob'), 1, 'what got no verdict was not recorded');
-	is($clients[1]->ask(sasl_username => 'bob'), 'dunno', "bob's second");
-	is($clients[1]->ask(sasl_username => 'bob'), 'dunno', "bob's third");
-	is($clients[1]->ask(sasl_username => 'bob'), 'reject full', "bob's fourth");
+	    'the daemon recovers without a restart');
+	is($d->recorded('bob'), 1, 'requests without a verdict are not recorded');
+	is($clients[1]->ask(sasl_username => 'bob'), 'dunno', "bob's second mail is accepted");
+	is($clients[1]->ask(sasl_username => 'bob'), 'dunno', "bob's third mail is accepted");
+	is($clients[1]->ask(sasl_username => 'bob'), 'reject full',
+	    "bob's fourth mail is refused");
 
-	# The ledger frozen altogether.
+	# The ledger is stopped with SIGSTOP.
 	kill 'STOP', $ledger;
 	$begin = time;
-	is($clients[2]->ask(sasl_username => 'bob'), 'defer database', 'a frozen ledger');
-	cmp_ok(time - $begin, '<', 10, 'holds nobody up');
+	is($clients[2]->ask(sasl_username => 'bob'), 'defer database',
+	    'a stopped ledger: db_error_action');
+	cmp_ok(time - $begin, '<', 10, 'a stopped ledger does not delay the answer');
 	kill 'CONT', $ledger;
 	ok(wait_until { ($clients[3]->ask(sasl_username => 'zoe') // '') eq 'dunno' },
 	    'requests are counted once the ledger continues');
-	is($clients[2]->ask(sasl_username => 'bob'), 'reject full', 'with its counts');
+	is($clients[2]->ask(sasl_username => 'bob'), 'reject full', 'its counts are kept');
 	$d->ends_well;
 };
 
@@ -67,8 +69,8 @@ subtest 'stop-while-database-hangs' => sub {
 	kill 'STOP', $d->child('ledger-sqlite');
 	$client->send(request(sasl_username => 'bob'));
 	my $begin = time;
-	is($d->stop, 0, 'a frozen ledger does not keep it from stopping');
-	cmp_ok(time - $begin, '<', 20, 'for long');
+	is($d->stop, 0, 'the daemon stops although its ledger is stopped');
+	cmp_ok(time - $begin, '<', 20, 'the stop takes less than 20 seconds');
 	ok(!-e $d->endpoint && !-e $d->pidfile, 'no file is left');
 };
 
@@ -81,16 +83,17 @@ subtest 'database-that-cannot-be-used' => sub {
 	chmod 0777, "$d->{dir}/db";
 	Policyd::spew($d->database, $garbage, 0666);
 	$d->start;
-	is($d->ask(sasl_username => 'bob'), 'defer database', 'every request is answered');
+	is($d->ask(sasl_username => 'bob'), 'defer database',
+	    'a request gets db_error_action');
 	ok($d->wait_log(qr/ledger.*: .*not a database/), 'the log names the reason');
-	is(Policyd::slurp($d->database), $garbage, 'the file is as it was');
+	is(Policyd::slurp($d->database), $garbage, 'the file is unchanged');
 	unlink $d->database;
 	ok(wait_until { ($d->ask(sasl_username => 'eve') // '') eq 'dunno' },
-	    'without it a new one is made');
-	is($d->ask(sasl_username => 'eve'), 'reject full', 'and counts');
+	    'a new database is created once the file is removed');
+	is($d->ask(sasl_username => 'eve'), 'reject full', 'the new database counts');
 	$d->ends_well;
 
-	# What the user of the service may not write to never gets well by itself.
+	# A path that the service's user may not write to is a permanent error.
 	SKIP: {
 		skip 'only as root', 8 if !as_root();
 		$d = Policyd->new;
@@ -104,23 +107,23 @@ subtest 'database-that-cannot-be-used' => sub {
 			my ($status, undef, $err) = $d->run;
 			is($status, 6, "a $what that can never be written: status 6");
 			like($err, qr{\Q$d->{dir}/db/$which\E can never be written: Permission},
-			    'which, and why');
+			    'the message names the path and the reason');
 			is(() = $err =~ /can never be written/g, 1, 'once');
 			ok(!-e $d->endpoint && !-e $d->pidfile, 'no file is left');
 		}
 	}
 
-	# Below what is no directory there can be none.
+	# The database cannot be created below a plain file.
 	$d = Policyd->new;
 	$d->write_config({ sqlite_config => { database => "$d->{file}/db.sqlite3" } });
 	my ($status, undef, $err) = $d->run;
-	is($status, 6, 'no directory for it: status 6');
-	like($err, qr/\Q$d->{file}\E/, 'and which');
+	is($status, 6, 'no directory for the database: status 6');
+	like($err, qr/\Q$d->{file}\E/, 'the message names the file');
 	ok(!-e $d->endpoint && !-e $d->pidfile, 'no file is left');
 };
 
-# Rights that were there at the start; a process that has the files open goes on.
-subtest 'database that can be written no more' => sub {
+# Write permission is removed after the start; a process with open files still works.
+subtest 'database that becomes read-only' => sub {
 	plan skip_all => 'root may write to anything' if !as_root();
 	my $d = Policyd->start(config => { db_timeout => 2, db_error_action => 'defer database' });
 	my $away = sub { ($d->ask(sasl_username => 'bob') // '') eq 'defer database' };
@@ -134,7 +137,7 @@ subtest 'database that can be written no more' => sub {
 	chmod 0555, "$d->{dir}/db";
 	my $ledger = $d->child('ledger-sqlite');
 	kill 'KILL', $ledger;
-	ok($d->child('ledger-sqlite', $ledger), 'the next ledger');
+	ok($d->child('ledger-sqlite', $ledger), 'a new ledger is started');
 	my ($status, $out);
 	ok(wait_until { ($status, $out) = ctl($d, 'status', '-q'); $out =~ /readonly/ },
 	    'may not write, which status knows before a request does') or diag($out);
@@ -142,23 +145,24 @@ subtest 'database that can be written no more' => sub {
 	($status, $out) = ctl($d, 'status', '-q');
 	is($status, 1, 'status 1');
 	like($out, qr/\Adegraded: the database: in trouble \(.*readonly.*\)\n\z/, 'and why');
-	like($d->ask(sasl_username => 'mallory'), qr/ blocked\z/, 'the block holds');
+	like($d->ask(sasl_username => 'mallory'), qr/ blocked\z/, 'the block applies');
 	my $engine = $d->child('engine');
 	kill 'KILL', $engine;
-	ok($d->child('engine', $engine), 'the next engine');
+	ok($d->child('engine', $engine), 'a new engine is started');
 	ok(wait_until { ($d->ask(sasl_username => 'mallory', protocol_state => 'VRFY') // '') =~
-	    / blocked\z/ }, 'knows it too');
-	is(() = $d->log_since($mark) =~ /ledger: .*readonly/g, 1, 'one line in the log');
+	    / blocked\z/ }, 'the new engine applies the block');
+	is(() = $d->log_since($mark) =~ /ledger: .*readonly/g, 1, 'the error is logged once');
 	ok($d->running, 'the daemon is still running');
 	chmod 0755, "$d->{dir}/db";
 	chmod 0644, @files;
-	ok(wait_until { $d->ask(sasl_username => 'bob') eq 'dunno' }, 'with rights it is well again');
+	ok(wait_until { $d->ask(sasl_username => 'bob') eq 'dunno' },
+	    'requests are accepted once the database is writable');
 	is((ctl($d, 'status', '-q'))[1], "well\n", 'status says that all is well');
-	ok($d->wait_log(qr/ledger: .*works again/, $mark), 'and the log');
+	ok($d->wait_log(qr/ledger: .*works again/, $mark), 'the recovery is logged');
 	$d->ends_well;
 };
 
-subtest 'database on a disk that is full' => sub {
+subtest 'database on a full disk' => sub {
 	my $disk = tempdir('disk-XXXXXXXX', TMPDIR => 1, CLEANUP => 1);
 	plan skip_all => 'a file system in memory may not be mounted' if !as_root() ||
 	    system("mount -t tmpfs -o size=1m,mode=0777 none $disk 2>/dev/null") != 0;
@@ -174,14 +178,16 @@ subtest 'database on a disk that is full' => sub {
 	my $mark = $d->log_mark;
 	$n++ while $n < 20000 && $d->ask(sasl_username => "user$n") eq 'dunno';
 	is($d->ask(sasl_username => 'bob'), 'defer database', "full after $n: db_error_action");
-	is($d->ask(sasl_username => 'mallory'), 'reject 5.7.1 Sending is blocked', 'a block holds');
+	is($d->ask(sasl_username => 'mallory'), 'reject 5.7.1 Sending is blocked',
+	    'the block applies');
 	my ($status, $out) = ctl($d, 'status', '-q');
 	is($status, 1, 'status 1');
 	like($out, qr/\Adegraded: the database: in trouble \(.*full\)\n\z/, 'and why');
 	is((ctl($d, 'block', 'eve', '1h'))[0], 3, 'no further block can be written');
-	like($d->log_since($mark), qr/ledger: .*is full$/m, 'the log tells');
+	like($d->log_since($mark), qr/ledger: .*is full$/m, 'the full disk is logged');
 	unlink "$disk/ballast";
-	ok(wait_until { $d->ask(sasl_username => 'bob') eq 'dunno' }, 'well again with room');
+	ok(wait_until { $d->ask(sasl_username => 'bob') eq 'dunno' },
+	    'requests are accepted once there is space');
 	is((ctl($d, 'status', '-q'))[1], "well\n", 'status says that all is well');
 	$d->ends_well;
 };

@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# Decisions as a client sees them, where the older program went wrong.
+# Decisions in the cases that the older program got wrong, as a client sees them.
 
 use strict;
 use warnings;
@@ -15,17 +15,19 @@ subtest 'case-variant-login' => sub {
 	    fail_action => 'reject full', limits_by_id => { 'Alice@Example.org' => [[1, 60]] } });
 
 	is($d->ask(sasl_username => $_), 'dunno', $_) for 'bob', 'Bob', 'BOB';
-	is($d->ask(sasl_username => 'boB'), 'reject full', 'one count for all of them');
-	is($d->recorded('bob'), 3, 'recorded in lower case');
-	is($d->ask(sasl_username => 'ALICE@example.ORG'), 'dunno', 'limits_by_id');
+	is($d->ask(sasl_username => 'boB'), 'reject full',
+	    'all spellings of a login share one count');
+	is($d->recorded('bob'), 3, 'the login is recorded in lower case');
+	is($d->ask(sasl_username => 'ALICE@example.ORG'), 'dunno',
+	    "the login's own limit in limits_by_id applies");
 	is($d->ask(sasl_username => 'alice@example.org'), 'reject full',
-	    'finds the name in any case too');
+	    'limits_by_id matches in any case');
 	$d->ends_well;
 
 	$d = Policyd->start(config => { limits => [[1, 3600]], fold_case => False,
 	    fail_action => 'reject full' });
 	is($d->ask(sasl_username => $_), 'dunno', "fold_case off: $_") for 'bob', 'Bob';
-	is($d->ask(sasl_username => 'Bob'), 'reject full', 'each has a count of its own');
+	is($d->ask(sasl_username => 'Bob'), 'reject full', 'each spelling has its own count');
 	$d->ends_well;
 };
 
@@ -44,7 +46,7 @@ subtest 'wrong-stage-silent' => sub {
 		ok($d->wait_log(qr/$hint/), "the log names $hint");
 		my $socket = $d->endpoint;
 		ok($d->wait_log(qr/$hint = check_policy_service \{ unix:\Q$socket\E, default_action=DUNNO \}/),
-		    'with the socket and a default_action');
+		    'the log suggests the socket and a default_action');
 		my @hints = $d->log =~ /$hint/g;
 		is(scalar @hints, 1, 'once');
 		$d->ends_well;
@@ -58,8 +60,9 @@ subtest 'wrong-stage-silent' => sub {
 	$client->ask(sasl_username => 'bob', protocol_state => 'RCPT', instance => "i$_")
 	    for 1 .. 100;
 	ok($d->wait_log(qr/rule size limits nothing: .* needs: smtpd_data_restrictions = /),
-	    'a rule whose stage never comes is named');
-	unlike($d->log, qr/rule all limits nothing|: nothing is limited/, 'the other one is not');
+	    'a rule that never sees its stage is logged');
+	unlike($d->log, qr/rule all limits nothing|: nothing is limited/,
+	    'the other rule is not logged');
 	$d->ends_well;
 };
 
@@ -71,27 +74,30 @@ subtest 'retransmit-counts-twice' => sub {
 		    instance => '1a2b.5c.1', recipient_count => $stage eq 'RCPT' ? 0 : 2);
 		my $one = $stage eq 'RCPT' ? 1 : 2;
 
-		is($d->ask(%mail), 'dunno', "$stage: asked");
-		is($d->ask(%mail), 'dunno', 'asked again');
-		is($d->connect->ask(%mail), 'dunno', 'and on another connection');
-		is($d->recorded('bob'), $one, 'counted once');
+		is($d->ask(%mail), 'dunno', "$stage: a request is accepted");
+		is($d->ask(%mail), 'dunno', 'the repeated request is accepted');
+		is($d->connect->ask(%mail), 'dunno',
+		    'the request repeated on another connection is accepted');
+		is($d->recorded('bob'), $one, 'the mail is counted once');
 		$d->restart;
-		is($d->ask(%mail), 'dunno', 'and of another daemon later');
-		is($d->recorded('bob'), $one, 'still once');
+		is($d->ask(%mail), 'dunno',
+		    'the request repeated after a restart is accepted');
+		is($d->recorded('bob'), $one, 'the mail is still counted once');
 		SKIP: {
-			skip 'a count of recipients', 5 if $stage eq 'RCPT';
+			skip 'RCPT has no recipient count', 5 if $stage eq 'RCPT';
 			is($d->ask(%mail, recipient_count => 3), 'dunno',
-			    'the same mail with one recipient more');
-			is($d->recorded('bob'), 3, 'costs the difference');
+			    'the same mail with one more recipient is accepted');
+			is($d->recorded('bob'), 3, 'only the additional recipient is charged');
 			is($d->ask(%mail, recipient_count => 5), 'reject full',
-			    'with two more than there is room for');
+			    'the same mail beyond the limit is refused');
 			is($d->ask(%mail, recipient_count => 5), 'reject full',
-			    'asked again');
+			    'the repeated request is refused');
 			is($d->recorded('bob'), 3, 'a refusal records nothing');
 		}
 		is($d->ask(%mail, instance => '1a2b.5c.2', recipient_count => 1), 'dunno',
-		    'another mail');
-		is($d->recorded('bob'), $stage eq 'RCPT' ? 2 : 4, 'counts by itself');
+		    'another mail is accepted');
+		is($d->recorded('bob'), $stage eq 'RCPT' ? 2 : 4,
+		    'the other mail is counted separately');
 		$d->ends_well;
 	}
 };
@@ -104,10 +110,12 @@ subtest 'recipients-at-rcpt-count-each' => sub {
 
 	is($d->ask(%mail, recipient => "r$_\@example.net"), 'dunno', "recipient $_")
 	    for 1 .. 3;
-	is($d->ask(%mail, recipient => 'r2@example.net'), 'dunno', 'the second once more');
-	is($d->ask(%mail, recipient => 'r4@example.net'), 'reject full', 'the fourth');
+	is($d->ask(%mail, recipient => 'r2@example.net'), 'dunno',
+	    'the second recipient, repeated, is accepted');
+	is($d->ask(%mail, recipient => 'r4@example.net'), 'reject full',
+	    'the fourth recipient is refused');
 	is($d->ask(%mail, protocol_state => 'DATA', recipient_count => 3), 'dunno',
-	    'DATA of the same mail costs nothing more');
+	    'DATA of the same mail is not charged again');
 	is($d->recorded('bob'), 3, 'three');
 	$d->ends_well;
 };

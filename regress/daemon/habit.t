@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# Rules that count new recipients, through the whole daemon: restart, reload, two
-# daemons, and no database.
+# Rules with count = new_recipients in a running daemon: restart, reload, two daemons,
+# and no database.
 
 use strict;
 use warnings;
@@ -29,14 +29,14 @@ sub rcpt {
 	    recipient => $to, recipient_count => 0, %more);
 }
 
-# The answers for so many new recipients, one after the other.
+# Returns the answers to $n requests, each for another new recipient.
 sub strangers {
 	my ($d, $client, $n) = @_;
 
 	return join ' ', map { rcpt($d, $client, 's' . $next++ . '@example.com') } 1 .. $n;
 }
 
-# All that is known becomes so much older.
+# Makes everything that the rule has learned older.
 sub age {
 	my ($d, $days, $of) = @_;
 
@@ -48,32 +48,38 @@ sub age {
 subtest 'owner-and-thief' => sub {
 	my $d = Policyd->start(config => { rules() });
 
-	is(strangers($d, '192.0.2.1', 4), 'dunno dunno dunno dunno', 'a new rule learns');
+	is(strangers($d, '192.0.2.1', 4), 'dunno dunno dunno dunno',
+	    'a new rule accepts every recipient');
 	$d->wait_log(qr/would refuse: .*rule="?habit/);
 	rcpt($d, '192.0.2.1', 'carol@example.com');
 	age($d, 15);
 	is(strangers($d, '192.0.2.200', 5), 'dunno dunno dunno dunno dunno',
-	    'strangers from the own network');
+	    'new recipients from a familiar network are accepted');
 	is(strangers($d, '198.51.100.1', 5), 'dunno dunno dunno reject strangers reject strangers',
-	    'a few from another one');
-	is(strangers($d, '2001:db8::1', 1), 'reject strangers', 'or from a third');
-	is(rcpt($d, '198.51.100.1', 'Carol@Example.com'), 'dunno', 'but all those who are known');
-	is(rcpt($d, 'unknown', 'carol@example.com'), 'dunno', 'from anywhere');
-	is(strangers($d, '192.0.2.3', 1), 'dunno', 'and the owner goes on');
+	    'from an unfamiliar network the limit applies');
+	is(strangers($d, '2001:db8::1', 1), 'reject strangers',
+	    'and from a second unfamiliar network');
+	is(rcpt($d, '198.51.100.1', 'Carol@Example.com'), 'dunno',
+	    'a known recipient is accepted from an unfamiliar network');
+	is(rcpt($d, 'unknown', 'carol@example.com'), 'dunno',
+	    'a known recipient is accepted without a client address');
+	is(strangers($d, '192.0.2.3', 1), 'dunno',
+	    'the familiar network is still not limited');
 
 	my (undef, $explain) = ctl($d, qw(explain sasl_username=bob protocol_state=RCPT),
 	    'client_address=198.51.100.1', 'recipient=new@example.com');
 	like($explain, qr/network <198\.51\.100\.0\/24> is unfamiliar: .* too recent; familiar in 7 d/,
-	    'explain says why');
-	like($explain, qr/recipient is new\n/, 'and that the recipient is new');
+	    'explain says why the request is refused');
+	like($explain, qr/recipient is new\n/, 'explain says that the recipient is new');
 	(undef, $explain) = ctl($d, qw(explain sasl_username=bob protocol_state=RCPT),
 	    'client_address=192.0.2.77', 'recipient=carol@example.com');
 	like($explain, qr/network <192\.0\.2\.0\/24> is familiar: .*\n *recipient is known\n/,
-	    'and why not');
+	    'explain says why the request is accepted');
 
-	ok($d->restart, 'a restart');
-	is(strangers($d, '198.51.100.1', 1), 'reject strangers', 'changes nothing for the thief');
-	is(strangers($d, '192.0.2.3', 1), 'dunno', 'nor for the owner');
+	ok($d->restart, 'the daemon restarts');
+	is(strangers($d, '198.51.100.1', 1), 'reject strangers',
+	    'the unfamiliar network is still refused');
+	is(strangers($d, '192.0.2.3', 1), 'dunno', 'the familiar network is still accepted');
 	$d->write_config({ rules(limits => [[4, $day]]) });
 	my $mark = $d->log_mark;
 	$d->signal('HUP');
@@ -90,11 +96,13 @@ subtest 'two-daemons' => sub {
 	rcpt($first, '192.0.2.1', 'carol@example.com');
 	age($first, 15);
 	is(strangers($second, '192.0.2.1', 4), 'dunno dunno dunno dunno',
-	    'what one has learned the other knows');
-	is(strangers($first, '198.51.100.1', 2), 'dunno dunno', 'they count together');
-	is(strangers($second, '198.51.100.1', 2), 'dunno reject strangers', 'exactly');
+	    'both daemons share what the rule has learned');
+	is(strangers($first, '198.51.100.1', 2), 'dunno dunno',
+	    'the first daemon accepts two new recipients');
+	is(strangers($second, '198.51.100.1', 2), 'dunno reject strangers',
+	    'the second daemon accepts one more, the limit is 3');
 	is(rcpt($second, '198.51.100.1', "s@{[$next - 4]}\@example.com"), 'dunno',
-	    'a recipient that the other one has seen');
+	    'a recipient charged by the other daemon is accepted');
 	$second->ends_well;
 	$first->ends_well;
 };
@@ -107,38 +115,42 @@ subtest 'later-stages' => sub {
 
 	rcpt($d, '192.0.2.1', 'carol@example.com');
 	age($d, 15);
-	is($d->ask(@mail, recipient_count => 3, instance => 'a.1'), 'dunno', 'three at once');
+	is($d->ask(@mail, recipient_count => 3, instance => 'a.1'), 'dunno',
+	    'three new recipients at DATA are accepted');
 	is($d->ask(@mail, recipient_count => 3, instance => 'a.1',
-	    protocol_state => 'END-OF-MESSAGE'), 'dunno', 'count once');
+	    protocol_state => 'END-OF-MESSAGE'), 'dunno',
+	    'at END-OF-MESSAGE the same mail is not charged again');
 	is($d->ask(@mail, recipient_count => 2, instance => 'a.2'), 'reject strangers',
-	    'two more do not fit');
+	    'a mail with two more new recipients is refused');
 	is($d->ask(@mail, recipient_count => 1, recipient => 'carol@example.com',
-	    instance => 'a.3'), 'dunno', 'one who is known does');
+	    instance => 'a.3'), 'dunno', 'a mail with a known recipient is accepted');
 	age($d, 2);
 	is(rcpt($d, '198.51.100.1', $_, instance => 'a.4'), 'dunno', "$_ at RCPT")
 	    for qw(x@example.com y@example.com z@example.com);
 	is($d->ask(@mail, recipient_count => 3, instance => 'a.4'), 'dunno',
-	    'is not charged again at DATA');
+	    'recipients charged at RCPT are not charged again at DATA');
 	$d->ends_well;
 };
 
-# The rule is not applied, which is said once.
+# Without a database the rule is not applied; the log says so once.
 subtest 'no-database' => sub {
 	my $d = Policyd->start(config => { rules(), db_error_action => 'memory',
 	    db_timeout => 0.5 });
 
 	rcpt($d, '192.0.2.1', 'carol@example.com');
 	age($d, 15);
-	is(strangers($d, '198.51.100.1', 4), 'dunno dunno dunno reject strangers', 'with it');
+	is(strangers($d, '198.51.100.1', 4), 'dunno dunno dunno reject strangers',
+	    'with a database the limit applies');
 	my $file = $d->database;
 	my $mark = $d->log_mark;
 	kill STOP => $d->child("ledger-sqlite");
-	is(strangers($d, '198.51.100.1', 3), 'dunno dunno dunno', 'without it');
+	is(strangers($d, '198.51.100.1', 3), 'dunno dunno dunno',
+	    'without a database the rule is not applied');
 	my $said = () = $d->log_since($mark) =~ /rule habit is not applied/g;
-	is($said, 1, 'which is said once');
+	is($said, 1, 'the log says so once');
 	kill CONT => $d->child("ledger-sqlite");
 	wait_until { strangers($d, '198.51.100.1', 1) eq 'reject strangers' };
-	pass('with it again');
+	pass('the limit applies again once the database answers');
 	$d->ends_well;
 };
 

@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# Many clients at once, and many one after the other.
+# Many simultaneous clients, and many clients in succession.
 
 use strict;
 use warnings;
@@ -21,7 +21,7 @@ sub descriptors {
 	return scalar grep { /^\d/ } readdir $dir;
 }
 
-# Processor time that it had, in seconds; what else the machine does is not in it.
+# CPU time of a process in seconds; the load of the machine does not change it.
 sub worked {
 	my ($pid) = @_;
 	my @fields = split ' ', Policyd::slurp("/proc/$pid/stat") =~ s/\A.*\)//sr;
@@ -35,7 +35,7 @@ subtest 'fd-exhaustion-kills-daemon' => sub {
 	    limits => { n => 80 });
 	my @clients;
 
-	# Far more than it has descriptors; whoever asks last is served.
+	# Many more clients than descriptors: the newest client is served.
 	for my $n (1 .. 300) {
 		my $client = $d->connect;
 		my $answer = $client->ask(sasl_username => 'bob');
@@ -47,11 +47,11 @@ subtest 'fd-exhaustion-kills-daemon' => sub {
 	}
 	is(scalar @clients, 300, 'each new client is served');
 	my $closed = grep { $_->wait_closed(0) } @clients;
-	cmp_ok($closed, '>', 200, 'the longest idle had to go');
-	ok(!$clients[-1]->wait_closed(0), 'and not the last one');
-	is($d->recorded('bob'), 300, 'each was counted once');
+	cmp_ok($closed, '>', 200, 'the clients that were idle longest are disconnected');
+	ok(!$clients[-1]->wait_closed(0), 'the newest client stays connected');
+	is($d->recorded('bob'), 300, 'each mail is counted once');
 
-	# Many that ask nothing at the same moment.
+	# Many clients connect at the same moment and send nothing.
 	my @silent = map { $d->connect } 1 .. 300;
 	is($d->connect->ask(sasl_username => 'eve'), 'dunno',
 	    'a client is served beside 300 silent ones');
@@ -68,7 +68,7 @@ subtest 'listen-backlog-EAGAIN' => sub {
 	my $engine = $d->child('engine');
 	my @clients;
 
-	# Nobody accepts for a while, Postfix goes on to connect.
+	# The engine is stopped, so no connection is accepted while clients connect.
 	kill 'STOP', $engine;
 	for my $n (1 .. $most - 10) {
 		socket(my $socket, AF_UNIX, SOCK_STREAM, 0) or die "socket: $!";
@@ -79,7 +79,7 @@ subtest 'listen-backlog-EAGAIN' => sub {
 		}
 		push @clients, $socket;
 	}
-	is(scalar @clients, $most - 10, 'all find a place in the queue');
+	is(scalar @clients, $most - 10, 'every client gets a place in the listen queue');
 	kill 'CONT', $engine;
 	my $bytes = request(sasl_username => 'bob');
 	syswrite $_, $bytes for @clients;
@@ -93,7 +93,7 @@ subtest 'listen-backlog-EAGAIN' => sub {
 		$answered++ if $answer eq "action=dunno\n\n";
 	}
 	alarm 0;
-	is($answered, scalar @clients, 'and all are answered');
+	is($answered, scalar @clients, 'every queued client is answered');
 	$d->ends_well;
 };
 
@@ -105,7 +105,7 @@ subtest 'closed-connections-slow-the-loop' => sub {
 	my $bytes = request(sasl_username => 'bob', protocol_state => 'DATA');
 	my @took;
 
-	# One request on each connection, again and again.
+	# One request on each of many connections in succession.
 	for my $round (1 .. 8) {
 		my $begin = worked($engine);
 		for (1 .. 400) {
@@ -120,7 +120,7 @@ subtest 'closed-connections-slow-the-loop' => sub {
 	SKIP: {
 		skip 'descriptors of the engine cannot be seen', 1 if !defined $before;
 		ok(wait_until { return descriptors($engine) <= $before },
-		    'no descriptor is left behind');
+		    'no descriptor is leaked');
 	}
 	$d->ends_well;
 };
@@ -130,10 +130,11 @@ subtest 'idle-clients-are-closed' => sub {
 	my $d = Policyd->start(config => { delay_to_close => $delay,
 	    limits => [[1_000_000, 3600]] });
 
-	# Who stood still for so long was idle: once more.
+	# If this test itself was delayed, the active client was idle too: try again.
 	for my $try (1 .. 10) {
 		my ($idle, $busy) = map { $d->connect } 1 .. 2;
-		is($idle->ask(sasl_username => 'bob'), 'dunno', 'answered once');
+		is($idle->ask(sasl_username => 'bob'), 'dunno',
+		    'the client that will be idle is answered once');
 		my ($last, $longest) = (time, 0);
 		my $asked = sub {
 			my $answer = $busy->ask(sasl_username => 'eve');

@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# Who the processes are and what they hold, seen from outside.
+# User, groups, capabilities and descriptors of each process, seen from outside.
 
 use strict;
 use warnings;
@@ -10,11 +10,11 @@ use Policyd qw(request wait_until as_root status_of slurp need True);
 
 need(-d '/proc/self', 'no /proc here');
 
-# What a child may find in its environment.
+# The variables that a child's environment may have.
 my $environment = 'PATH|TZ|HOME|SSL_CERT_FILE|SSL_CERT_DIR|' .
     '(?:A|L|UB)SAN_OPTIONS';
 
-# What a process holds open, by descriptor.
+# The open files of a process, by descriptor.
 sub open_files {
 	my ($pid) = @_;
 
@@ -27,11 +27,11 @@ sub confined {
 
 	is($status->{Name}, $name, "ps shows $name by its name");
 	(my $arguments = slurp("/proc/$pid/cmdline")) =~ s/\0$//;
-	is($arguments, $name, "$name: nothing else in its arguments");
+	is($arguments, $name, "$name: its argument vector has only its name");
 	is($status->{NoNewPrivs}, 1, "$name: no new privileges");
-	is($status->{Seccomp}, 2, "$name: a filter of system calls");
-	is($status->{CapEff}, '0' x 16, "$name: no capability is in effect");
-	is($status->{CapPrm}, '0' x 16, "$name: nor can one be had");
+	is($status->{Seccomp}, 2, "$name: a system call filter is in force");
+	is($status->{CapEff}, '0' x 16, "$name: the effective capability set is empty");
+	is($status->{CapPrm}, '0' x 16, "$name: the permitted capability set is empty");
 	is($status->{Threads}, 1, "$name: one thread");
 	return $status;
 }
@@ -49,7 +49,7 @@ subtest 'root' => sub {
 	my ($uid, $gid) = Policyd::nobody();
 	my $d = Policyd->start(listen => ['unix', 'tcp']);
 
-	# Supplementary groups as the system's files have them.
+	# The supplementary groups of the service's user.
 	my ($user) = Policyd::user_names();
 	my %groups = ($gid => 1);
 	while (my @group = getgrent) {
@@ -58,25 +58,27 @@ subtest 'root' => sub {
 	for my $name ('engine', 'ledger-sqlite') {
 		my $pid = $d->child($name);
 		my $status = confined($name, $pid);
-		is($status->{Uid}, join("\t", ($uid) x 4), "$name: every user id");
-		is($status->{Gid}, join("\t", ($gid) x 4), "$name: every group id");
+		is($status->{Uid}, join("\t", ($uid) x 4),
+		    "$name: all user ids are the service's");
+		is($status->{Gid}, join("\t", ($gid) x 4),
+		    "$name: all group ids are the service's");
 		is_deeply([sort split ' ', $status->{Groups}], [sort keys %groups],
-		    "$name: every group");
-		isnt(readlink "/proc/$pid/root", '/', "$name: shut into a directory");
+		    "$name: the supplementary groups are the service's");
+		isnt(readlink "/proc/$pid/root", '/', "$name: chroot is in force");
 		my @environment = split /\0/, slurp("/proc/$pid/environ");
 		is(scalar(grep { !/^(?:$environment)=/ } @environment), 0,
-		    "$name: next to nothing in its environment");
+		    "$name: the environment has only the allowed variables");
 		my $open = open_files($pid);
-		is($open->{0}, '/dev/null', "$name: stdin");
-		is($open->{1}, '/dev/null', "$name: stdout");
-		like($open->{2}, qr/^pipe:/, "$name: its log goes by the parent");
+		is($open->{0}, '/dev/null', "$name: stdin is /dev/null");
+		is($open->{1}, '/dev/null', "$name: stdout is /dev/null");
+		like($open->{2}, qr/^pipe:/, "$name: stderr is a pipe to the parent");
 		like(slurp("/proc/$pid/fdinfo/2"), qr/^flags:\s+\d*1$/m,
-		    "$name: and can only be written to");
-		like($open->{3}, qr/^socket:/, "$name: its channel");
+		    "$name: the pipe is write-only");
+		like($open->{3}, qr/^socket:/, "$name: descriptor 3 is the channel");
 	}
 	my $engine = open_files($d->child('engine'));
 	is(scalar(grep { m{^/} && !m{^/dev/null$} } values %$engine),
-	    0, 'the engine holds no file') or diag(explain($engine));
+	    0, 'the engine has no open file') or diag(explain($engine));
 	my $ledger = open_files($d->child('ledger-sqlite'));
 	my $db = "$d->{dir}/db";
 	is(scalar(grep { m{^/} && !m{^/dev/null$|^\Q$db\E(?:/|$)} }
@@ -85,17 +87,17 @@ subtest 'root' => sub {
 	my $parent = status_of($d->pid);
 	is($parent->{NoNewPrivs}, 1, 'parent: no new privileges');
 	isnt($parent->{CapBnd}, sprintf('%016x', (1 << 41) - 1), 'parent: fewer capabilities');
-	is(hex($parent->{CapEff}) & 1 << 21, 0, 'parent: not the one for everything');
+	is(hex($parent->{CapEff}) & 1 << 21, 0, 'parent: CAP_SYS_ADMIN is not in effect');
 
 	is($d->ask(sasl_username => 'bob'), 'dunno', 'and they work');
-	# The next ones are no different.
+	# A restarted child has the same privileges.
 	my $engine_pid = $d->child('engine');
 	kill 'KILL', $engine_pid;
 	my $next = $d->child('engine', $engine_pid);
 	ok(wait_until { return (status_of($next)->{Seccomp} // 0) == 2 },
-	    'an engine that was started again');
+	    'a new engine is started');
 	is(confined('engine', $next)->{Uid}, join("\t", ($uid) x 4),
-	    'runs with the same user id');
+	    'the new engine runs with the same user id');
 	$d->ends_well;
 };
 
@@ -132,23 +134,23 @@ subtest 'no-terminal-in-a-child' => sub {
 
 	$d->launch;
 	ok(wait_until { $hear->(); $said =~ /parent: policyd-rate-limit .* listening on/ },
-	    'it starts on the terminal') or diag($said);
-	is(open_files($d->pid)->{2}, $terminal, 'which the parent has');
+	    'the daemon starts on the terminal') or diag($said);
+	is(open_files($d->pid)->{2}, $terminal, 'the parent has the terminal open');
 	for my $name ('engine', 'ledger-sqlite') {
 		my $open = open_files($d->child($name));
 		is(scalar(grep { m{^/dev/(?:pts/|tty)} } values %$open), 0, "$name has not")
 		    or diag(explain($open));
 	}
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'it serves');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'a request is answered');
 	ok(wait_until { $hear->(); $said =~ /^\S+ engine: .*bob/m },
 	    "a child's lines come there with its name") or diag($said);
-	unlike($d->log, qr/./, 'and nowhere else');
-	is($d->stop, 0, 'it ends well');
+	unlike($d->log, qr/./, 'nothing is written to the log file');
+	is($d->stop, 0, 'the daemon stops with status 0');
 };
 
 subtest 'descriptors-inherited' => sub {
 	my $d = Policyd->new(prepare => sub {
-		# Descriptors that nobody closed, the way of careless scripts.
+		# The daemon inherits open descriptors, as from a careless script.
 		open my $passwd, '<', '/etc/passwd';
 		POSIX::dup2(fileno $passwd, $_) for 3 .. 12, 40;
 		POSIX::close(0);
@@ -163,7 +165,7 @@ subtest 'descriptors-inherited' => sub {
 			    slurp("/proc/$pid/comm") =~ s/\n//r . ' holds none of them');
 		}
 	}
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'it works');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'a request is answered');
 	$d->ends_well;
 };
 
@@ -174,18 +176,19 @@ subtest 'umask-and-modes' => sub {
 		$d->start;
 		my $mode = sub { (stat $_[0])[2] & 07777 };
 		is($mode->($d->endpoint), 0660, sprintf 'umask %04o: the socket', $umask);
-		is($mode->($d->control), 0660, 'the control socket');
-		is($mode->($d->pidfile), 0644, 'the pid file');
-		is($mode->("$d->{dir}/sock"), 0755, 'its directory');
-		is($mode->("$d->{dir}/db"), 0750, 'the directory of the database');
-		ok(!($mode->($d->database) & 022), 'nobody else writes to the database');
+		is($mode->($d->control), 0660, 'the mode of the control socket');
+		is($mode->($d->pidfile), 0644, 'the mode of the pid file');
+		is($mode->("$d->{dir}/sock"), 0755, "the mode of the socket's directory");
+		is($mode->("$d->{dir}/db"), 0750, "the mode of the database's directory");
+		ok(!($mode->($d->database) & 022), 'only the owner may write to the database');
 		if (as_root()) {
 			my ($uid, $gid) = Policyd::nobody();
 			is((stat "$d->{dir}/$_")[4], $uid, "$_ is the user's")
 			    for 'sock', 'db', 'pid', 'ctl';
 			is((stat $d->endpoint)[4], $uid, 'the socket is the user\'s');
 			is((stat $d->control)[4], 0, 'the control socket is root\'s');
-			is((stat $d->control)[5], $gid, 'and its group\'s');
+			is((stat $d->control)[5], $gid,
+			    "the control socket has the service\'s group");
 			is((stat $d->pidfile)[4], 0, 'the pid file is root\'s');
 		}
 		$d->ends_well;
@@ -194,8 +197,10 @@ subtest 'umask-and-modes' => sub {
 		skip 'only root gives sockets away', 2 if !as_root();
 		my $d = Policyd->start(config => { socket_user => 'daemon',
 		    socket_group => 'mail', socket_permission => \'0o640' });
-		is((stat $d->endpoint)[4], scalar getpwnam('daemon'), 'socket_user');
-		is((stat $d->endpoint)[5], scalar getgrnam('mail'), 'socket_group');
+		is((stat $d->endpoint)[4], scalar getpwnam('daemon'),
+		    "the socket's owner is socket_user");
+		is((stat $d->endpoint)[5], scalar getgrnam('mail'),
+		    "the socket's group is socket_group");
 		$d->ends_well;
 	}
 };

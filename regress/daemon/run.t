@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# make run, of whoever calls it: the daemon runs with files below ./run alone, and answers
-# what the text that it prints says; root's children are somebody else.
+# make run, by root and by a user: the daemon writes below ./run only and answers the
+# request that its banner suggests; children of root run as another user.
 
 use strict;
 use warnings;
@@ -13,7 +13,7 @@ use Test::More;
 
 use Policyd qw(wait_until as_root slurp $root);
 
-# A tree in which only its owner may search; root's other children must not mind.
+# A tree that only its owner may search; children of root must work there all the same.
 sub made {
 	my ($as) = @_;
 	my $top = abs_path(tempdir('policyd-XXXXXXXX', TMPDIR => 1, CLEANUP => 1));
@@ -39,27 +39,28 @@ for my $as (@who) {
 	my $top = made($as);
 	my $d = bless { as => $as, name => 'run', logfile => "$top/log" }, 'Policyd';
 
-	# Twice: what the first run made is taken by the second.
+	# Twice: the second run uses the files that the first run created.
 	for my $time ('first', 'second') {
 		delete $d->{status};
 		$d->{pid} = $d->spawn("$top/said", $d->{logfile}, '/bin/sh',
 		    "$top/regress/run.sh");
 		wait_until { !$d->running || ask($top) =~ /^action=/ };
-		if (!ok($d->running, "$name, $time: it comes up")) {
+		if (!ok($d->running, "$name, $time run: the daemon starts")) {
 			$d->explain;
 			last;
 		}
 		like(slurp("$top/said"), qr{^    perl regress/ask\.pl run/policy }m,
-		    'and says how to ask');
+		    'the banner says how to send a request');
 		if ($time eq 'first') {
 			ask($top) for 1 .. 2;
-			like(ask($top), qr/^action=defer_if_permit/, 'the fourth is refused');
+			like(ask($top), qr/^action=defer_if_permit/,
+			    'the fourth request is refused');
 		}
-		is($d->stop('INT'), 0, 'stopped');
-		ok(!-e "$top/run/policy", 'its socket is gone');
+		is($d->stop('INT'), 0, 'the daemon stops with status 0');
+		ok(!-e "$top/run/policy", 'the socket is removed');
 	}
 	like(slurp("$top/run/policyd-rate-limit.conf"), qr/^SOCKET = "\Q$top\E\/run/m,
-	    'the configuration is kept');
+	    'the configuration of the first run is kept');
 }
 
 done_testing();

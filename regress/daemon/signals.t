@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# What signals do: stop cleanly, reload, and nothing else.
+# Signals: stop, reload, and no other effect.
 
 use strict;
 use warnings;
@@ -18,15 +18,16 @@ subtest 'sigterm-leaves-files' => sub {
 
 		ok(-S $_, "$_ is there") for $d->endpoint(0), $d->endpoint(2), $d->control;
 		ok(-f $d->pidfile, 'the pid file is there');
-		is($d->ask(sasl_username => 'bob'), 'dunno', 'it answers');
-		is(scalar @below, 2, 'engine and ledger run');
+		is($d->ask(sasl_username => 'bob'), 'dunno', 'a request is answered');
+		is(scalar @below, 2, 'an engine and a ledger run');
 		is($d->stop($signal), 0, "SIG$signal: status 0");
 		ok(!-e $_, "$_ is gone") for $d->endpoint(0), $d->endpoint(2), $d->control;
 		ok(!-e $d->pidfile, 'the pid file is gone');
-		is(scalar(grep { Policyd::process_alive($_) } @below), 0, 'no process stays');
+		is(scalar(grep { Policyd::process_alive($_) } @below), 0,
+		    'every child has exited');
 		ok($d->told(qr/STOPPING=1/),
 		    'the service manager was notified of the stop');
-		is($d->recorded('bob'), 1, 'what was answered is in the database');
+		is($d->recorded('bob'), 1, 'the answered mail is recorded');
 	}
 };
 
@@ -36,9 +37,9 @@ subtest 'sigterm-in-flight' => sub {
 	my $half = $d->connect;
 	my ($asked, $answered) = (0, 0);
 
-	# Accepted, each of them, not only in the queue.
+	# Every connection must be accepted, not only be in the listen queue.
 	is(scalar(grep { $_->ask(sasl_username => 'warm') eq 'dunno' } @clients), 50,
-	    'it runs');
+	    'every connection is accepted');
 	$half->send("request=smtpd_access_policy\nsasl_username=half\n");
 	for my $client (@clients) {
 		$asked++ if $client->send(request(sasl_username => 'bob'));
@@ -50,21 +51,21 @@ subtest 'sigterm-in-flight' => sub {
 		$answered++ if ($answer // '') eq "action=dunno\n\n";
 		$torn++ if !defined $answer && $client->{buffer} ne '';
 	}
-	is($d->wait_end, 0, 'stopped while it was asked: status 0');
-	is($torn, 0, 'no half answer');
+	is($d->wait_end, 0, 'stopped with requests in flight: status 0');
+	is($torn, 0, 'no client gets half an answer');
 	cmp_ok($answered, '<=', $asked, "$answered of $asked were answered");
 	my $recorded = $d->recorded('bob');
 	cmp_ok($recorded, '>=', $answered, 'every answered mail is in the database');
 	cmp_ok($recorded, '<=', $asked, 'no mail is counted twice');
 	is($answered, $asked, 'every request sent before the signal is answered');
-	ok($half->wait_closed, 'half a request is closed');
+	ok($half->wait_closed, 'a connection with half a request is closed');
 	ok(!-e $d->endpoint && !-e $d->pidfile, 'no file is left');
 };
 
 subtest 'sigterm-at-start' => sub {
 	my $d = Policyd->new;
 
-	# At every moment of the start it stops, and leaves nothing behind.
+	# SIGTERM at any moment of the start stops the daemon, which leaves no file.
 	for my $round (0 .. 14) {
 		my $mark = $d->log_mark;
 		$d->launch;
@@ -73,7 +74,7 @@ subtest 'sigterm-at-start' => sub {
 		} elsif ($round % 3 == 2) {
 			wait_until { -e $d->endpoint || !$d->running };
 		} else {
-			# Once it has its handlers; before that the signal is the system's.
+			# Wait for the signal handlers: before them the default action applies.
 			$d->wait_log(qr/started as process/, $mark);
 		}
 		$d->signal('TERM');
@@ -82,7 +83,7 @@ subtest 'sigterm-at-start' => sub {
 		    'no file is left');
 	}
 	$d->start;
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'and it starts again');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'the next start serves');
 	$d->ends_well;
 };
 
@@ -94,16 +95,16 @@ subtest 'sighup-kills' => sub {
 	my $ledger = $d->child('ledger-sqlite');
 	my $mark = $d->log_mark;
 
-	is($client->ask(sasl_username => 'bob'), 'dunno', 'asked');
+	is($client->ask(sasl_username => 'bob'), 'dunno', 'the first mail is accepted');
 	$d->signal('HUP');
-	ok($d->wait_log(qr/new configuration is in force/, $mark), 'reloaded');
+	ok($d->wait_log(qr/new configuration is in force/, $mark), 'the reload is logged');
 	is($client->ask(sasl_username => 'bob'), 'dunno',
 	    'the connection survives the reload');
-	is($client->ask(sasl_username => 'bob'), 'reject full', 'the counts stay');
-	is($d->child('engine'), $engine, 'the same engine');
-	is($d->child('ledger-sqlite'), $ledger, 'the same ledger');
+	is($client->ask(sasl_username => 'bob'), 'reject full', 'the counts are kept');
+	is($d->child('engine'), $engine, 'the engine is not restarted');
+	is($d->child('ledger-sqlite'), $ledger, 'the ledger is not restarted');
 
-	# A storm of them, while it is asked.
+	# Many SIGHUPs while requests are sent.
 	my $open = sub { map { scalar(() = glob "/proc/$_/fd/*") } $d->pid, $engine, $ledger };
 	my @before = $open->();
 	my $end = time + 1.5;
@@ -115,7 +116,7 @@ subtest 'sighup-kills' => sub {
 		sleep 0.002;
 	}
 	cmp_ok(time, '>=', $end, "$n requests answered in a storm of SIGHUP");
-	is($d->child('engine'), $engine, 'still the same engine');
+	is($d->child('engine'), $engine, 'the engine is still not restarted');
 	ok(wait_until { my @after = $open->();
 	    return !grep { $after[$_] > $before[$_] } 0 .. 2 }, 'no descriptor is left open');
 	$d->ends_well;
@@ -136,34 +137,38 @@ subtest 'reload-settings' => sub {
 		return $d->log_since($mark);
 	};
 
-	is($client->ask(sasl_username => 'bob'), 'dunno', 'one');
-	is($client->ask(sasl_username => 'bob'), 'reject full', 'is the limit');
+	is($client->ask(sasl_username => 'bob'), 'dunno', 'the first mail is accepted');
+	is($client->ask(sasl_username => 'bob'), 'reject full',
+	    'the second mail is over the old limit');
 	$reload->({ limits => [[3, 3600]], fail_action => 'reject more' });
 	wait_until { $client->ask(sasl_username => 'probe') ne 'nothing' };
-	is($client->ask(sasl_username => 'bob'), 'dunno', 'two more');
-	is($client->ask(sasl_username => 'bob'), 'dunno', 'with the new limits');
-	is($client->ask(sasl_username => 'bob'), 'reject more', 'and the new action');
+	is($client->ask(sasl_username => 'bob'), 'dunno', 'the new limit accepts a mail');
+	is($client->ask(sasl_username => 'bob'), 'dunno',
+	    'the new limit accepts another mail');
+	is($client->ask(sasl_username => 'bob'), 'reject more',
+	    'the next mail gets the new fail_action');
 
 	my $log = $reload->({ limits => 'nonsense', report_limits => ['x'] },
 	    qr/the running one stays/);
 	my $file = quotemeta $d->{file};
-	like($log, qr/$file:\d+:\d+: .*limits/, 'a wrong file is told with its place');
-	like($log, qr/report_limits/, 'every fault of it');
+	like($log, qr/$file:\d+:\d+: .*limits/,
+	    'an error in the file is logged with line and column');
+	like($log, qr/report_limits/, 'every error in the file is logged');
 	is($client->ask(sasl_username => 'bob'), 'reject more',
 	    'the running configuration stays in use');
 
 	$reload->({ limits => [[3, 3600]], report_limits => [86400],
 	    success_action => 'permit' });
-	is($client->ask(sasl_username => 'new'), 'permit', 'the next right one is taken');
+	is($client->ask(sasl_username => 'new'), 'permit', 'the next correct file is used');
 
 	unlink $d->{file};
 	my $mark = $d->log_mark;
 	$d->signal('HUP');
-	ok($d->wait_log(qr/the running one stays/, $mark), 'no file at all');
+	ok($d->wait_log(qr/the running one stays/, $mark), 'a missing file is logged');
 	is($client->ask(sasl_username => 'other'), 'permit',
 	    'without a file the running configuration stays in use');
 	ok(wait_until { $d->told(qr/RELOADING=1\nMONOTONIC_USEC=\d+\n.*READY=1/s) },
-	    'the service manager was told of it');
+	    'the service manager is notified of the failed reload');
 	$d->write_config;
 	$d->ends_well;
 };
@@ -175,17 +180,19 @@ subtest 'reload-sockets' => sub {
 	my $port = Policyd::free_port();
 	my $mark = $d->log_mark;
 
-	is($stays->ask(sasl_username => 'bob'), 'dunno', 'a client of the old socket');
+	is($stays->ask(sasl_username => 'bob'), 'dunno',
+	    'a client of the old socket is answered');
 	$d->{endpoints} = ["$d->{dir}/other/policy", ['127.0.0.1', $port]];
 	$d->write_config({ socket_permission => \'0o600' });
 	$d->signal('HUP');
-	ok($d->wait_log(qr/new configuration is in force/, $mark), 'reloaded');
-	is($d->connect->ask(sasl_username => 'bob'), 'dunno', 'the new UNIX socket');
+	ok($d->wait_log(qr/new configuration is in force/, $mark), 'the reload is logged');
+	is($d->connect->ask(sasl_username => 'bob'), 'dunno', 'the new UNIX socket works');
 	is($d->connect($d->endpoint(1))->ask(sasl_username => 'bob'), 'dunno',
-	    'the new TCP socket');
-	ok(!-e $old, 'the old one is gone');
-	is((stat $d->endpoint)[2] & 07777, 0600, 'with the new mode');
-	is($stays->ask(sasl_username => 'bob'), 'dunno', 'the old client is served on');
+	    'the new TCP socket works');
+	ok(!-e $old, 'the old socket is removed');
+	is((stat $d->endpoint)[2] & 07777, 0600, 'the new socket has the new mode');
+	is($stays->ask(sasl_username => 'bob'), 'dunno',
+	    'the client of the old socket is still served');
 
 	# The same path with another mode is another socket, at no moment absent.
 	$mark = $d->log_mark;
@@ -193,10 +200,12 @@ subtest 'reload-sockets' => sub {
 	$d->signal('HUP');
 	my $missing = 0;
 	ok(wait_until { $missing++ if !-S $d->endpoint;
-	    return $d->log_since($mark) =~ /new configuration is in force/ }, 'reloaded');
-	is($missing, 0, 'the socket was there all the time');
-	ok(wait_until { return ((stat $d->endpoint)[2] & 07777) == 0666 }, 'the new mode');
-	is($d->connect->ask(sasl_username => 'bob'), 'dunno', 'it answers');
+	    return $d->log_since($mark) =~ /new configuration is in force/ },
+	    'the reload is logged');
+	is($missing, 0, 'the socket never disappeared');
+	ok(wait_until { return ((stat $d->endpoint)[2] & 07777) == 0666 },
+	    'the socket has the new mode');
+	is($d->connect->ask(sasl_username => 'bob'), 'dunno', 'a request is answered');
 
 	# One that cannot be bound: nothing changes.
 	my $taken = Policyd->start(listen => 'tcp');
@@ -204,12 +213,14 @@ subtest 'reload-sockets' => sub {
 	$d->{endpoints} = ["$d->{dir}/third/policy", $taken->endpoint];
 	$d->write_config;
 	$d->signal('HUP');
-	ok($d->wait_log(qr/the running one stays/, $mark), 'an address that is taken');
-	ok(!-e "$d->{dir}/third/policy", 'the new socket is gone again');
+	ok($d->wait_log(qr/the running one stays/, $mark),
+	    'an address in use makes the reload fail');
+	ok(!-e "$d->{dir}/third/policy", 'the new socket is removed again');
 	$d->{endpoints} = ["$d->{dir}/other/policy", ['127.0.0.1', $port]];
-	is($d->connect->ask(sasl_username => 'bob'), 'dunno', 'the running ones answer');
+	is($d->connect->ask(sasl_username => 'bob'), 'dunno',
+	    'the current sockets still work');
 	is($d->stop, 0, 'status 0');
-	ok(!-e "$d->{dir}/other/policy", 'and no file is left');
+	ok(!-e "$d->{dir}/other/policy", 'no socket is left');
 	$taken->ends_well;
 };
 
@@ -221,29 +232,34 @@ subtest 'reload-database' => sub {
 	my $ledger = $d->child('ledger-sqlite');
 	my $mark = $d->log_mark;
 
-	is($client->ask(sasl_username => 'bob'), 'dunno', 'the old database');
-	is($client->ask(sasl_username => 'bob'), 'reject full', 'counts');
+	is($client->ask(sasl_username => 'bob'), 'dunno',
+	    'the first mail is counted in the old database');
+	is($client->ask(sasl_username => 'bob'), 'reject full',
+	    'the second mail is refused by the old database');
 	$d->write_config({ sqlite_config => { database => "$d->{dir}/db2/new.sqlite3" } });
 	$d->signal('HUP');
-	ok($d->wait_log(qr/new configuration is in force/, $mark), 'reloaded');
+	ok($d->wait_log(qr/new configuration is in force/, $mark), 'the reload is logged');
 	ok(wait_until { my $now = $d->children; return $now->{'ledger-sqlite'} &&
 	    $now->{'ledger-sqlite'} != $ledger && !Policyd::process_alive($ledger) },
-	    'another ledger serves');
-	is($client->ask(sasl_username => 'bob'), 'dunno', 'the new database knows nothing');
-	is($client->ask(sasl_username => 'bob'), 'reject full', 'and counts');
-	is($d->child('engine'), $engine, 'the same engine');
+	    'a new ledger replaces the old one');
+	is($client->ask(sasl_username => 'bob'), 'dunno',
+	    'the new database starts without counts');
+	is($client->ask(sasl_username => 'bob'), 'reject full', 'the new database counts');
+	is($d->child('engine'), $engine, 'the engine is not restarted');
 	my ($row) = $d->sql('SELECT SUM(recipient_count) FROM mail_count',
 	    "$d->{dir}/db2/new.sqlite3");
-	is($row->[0], 1, 'recorded there');
+	is($row->[0], 1, 'the mail is recorded in the new database');
 
-	# A database that cannot be there: everything stays.
+	# A database path that cannot exist: the old configuration stays in force.
 	$mark = $d->log_mark;
 	$ledger = $d->child('ledger-sqlite');
 	$d->write_config({ sqlite_config => { database => "$d->{file}/db.sqlite3" } });
 	$d->signal('HUP');
-	ok($d->wait_log(qr/the running one stays/, $mark), 'below what is no directory');
-	is($client->ask(sasl_username => 'bob'), 'reject full', 'the running one serves');
-	is($d->child('ledger-sqlite'), $ledger, 'the same ledger');
+	ok($d->wait_log(qr/the running one stays/, $mark),
+	    'a database below a plain file makes the reload fail');
+	is($client->ask(sasl_username => 'bob'), 'reject full',
+	    'the old database is still used');
+	is($d->child('ledger-sqlite'), $ledger, 'the ledger is not restarted');
 	$d->ends_well;
 };
 

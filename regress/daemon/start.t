@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# Starting where others may have been: links, stale files, a service manager.
+# Starting with links, stale files and locks of other users, and under a service manager.
 
 use strict;
 use warnings;
@@ -15,11 +15,11 @@ use Policyd qw(have_command request wait_until as_root slurp spew True);
 my ($uid, $gid) = Policyd::nobody();
 
 subtest 'links-of-others' => sub {
-	plan skip_all => 'only root can be led astray so' if !as_root();
+	plan skip_all => "only root follows other users' links" if !as_root();
 	my $d = Policyd->new;
 	my $dir = $d->dir;
 
-	# A directory that anybody may write to, with a link that leads elsewhere.
+	# A world-writable directory with a symbolic link to another directory.
 	mkdir "$dir/open" or die;
 	chmod 01777, "$dir/open";
 	mkdir "$dir/elsewhere" or die;
@@ -28,25 +28,25 @@ subtest 'links-of-others' => sub {
 	for my $setting ('SOCKET', 'pidfile') {
 		$d->write_config({ $setting => "$dir/open/link/file" });
 		my ($status, undef, $err) = $d->run;
-		is($status, 6, "$setting behind a link of somebody: status 6");
+		is($status, 6, "$setting behind another user's link: status 6");
 		like($err, qr/symbolic link/, 'the message names the symbolic link');
 		delete $d->{config}{$setting};
 	}
 	$d->write_config({ sqlite_config => { database => "$dir/open/link/new/db" } });
 	my ($status) = $d->run;
-	is($status, 6, 'the database behind it: status 6');
-	is_deeply([glob "$dir/elsewhere/*"], [], 'nothing was made elsewhere');
+	is($status, 6, "the database behind another user's link: status 6");
+	is_deeply([glob "$dir/elsewhere/*"], [], 'no file is created behind the link');
 
-	# Where only root may write, a link is root's will.
+	# A link in a directory that only root may write to is followed.
 	symlink "$dir/elsewhere", "$dir/rootlink" or die;
 	$d->write_config({ sqlite_config => { database => "$dir/rootlink/new/db.sqlite3" },
 	    SOCKET => "$dir/rootlink/sock/policy", pidfile => "$dir/rootlink/pid" });
 	$d->{endpoints} = ["$dir/rootlink/sock/policy"];
 	$d->start;
 	is($d->ask(sasl_username => 'bob'), 'dunno', 'a link of root\'s is followed');
-	ok(-e "$dir/elsewhere/new/db.sqlite3", 'to where it leads');
+	ok(-e "$dir/elsewhere/new/db.sqlite3", "the database is created behind root's link");
 	is((stat "$dir/elsewhere/sock")[4], $uid, 'what was made there is the user\'s');
-	is((stat "$dir/elsewhere")[4], 0, 'and what was there is not');
+	is((stat "$dir/elsewhere")[4], 0, 'the owner of the existing directory is unchanged');
 	$d->ends_well;
 };
 
@@ -54,7 +54,7 @@ subtest 'files-of-others' => sub {
 	my $d = Policyd->new;
 	my $dir = $d->dir;
 
-	# The directory is the user's, who may have put anything into it.
+	# The directory belongs to the service's user, who may have put any file into it.
 	mkdir "$dir/$_" for 'pid', 'sock';
 	chmod 0777, "$dir/pid", "$dir/sock";
 	chown $uid, $gid, "$dir/pid", "$dir/sock" if as_root();
@@ -69,8 +69,8 @@ subtest 'files-of-others' => sub {
 	link "$dir/precious", $d->pidfile or die;
 	$d->start;
 	is(slurp("$dir/precious"), "precious\n",
-	    'a hard link: the file it shares is not written to');
-	is(slurp($d->pidfile), $d->pid . "\n", 'but replaced');
+	    "the pid file is a hard link: the other name's content is unchanged");
+	is(slurp($d->pidfile), $d->pid . "\n", 'the hard link is replaced');
 	is($d->stop, 0, 'status 0');
 
 	mkdir $d->pidfile or die;
@@ -81,7 +81,8 @@ subtest 'files-of-others' => sub {
 	mkdir $d->pidfile or die;
 	spew($d->pidfile . '/file', '', 0600);
 	$d->start;
-	is(slurp($d->pidfile), $d->pid . "\n", 'one with files in it: it gets another name');
+	is(slurp($d->pidfile), $d->pid . "\n",
+	    'the pid file is a directory with files: the directory is renamed');
 	ok($d->wait_log(qr/\.pid was in the way and is called \.policyd-\w+ now/),
 	    'the new name is logged');
 	is($d->stop, 0, 'status 0');
@@ -91,28 +92,29 @@ subtest 'files-of-others' => sub {
 	$d->start;
 	is(slurp($d->pidfile), $d->pid . "\n", 'the pid file is a pipe: it is replaced');
 	is($d->stop, 0, 'status 0');
-	is_deeply([glob "$dir/pid/{*,.policyd*}"], [], 'nothing is left');
+	is_deeply([glob "$dir/pid/{*,.policyd*}"], [], 'no temporary file is left');
 
 	symlink "$dir/precious", $d->endpoint or die;
 	my ($status) = $d->run;
 	is($status, 6, 'SOCKET is a symbolic link: status 6');
 	is(slurp("$dir/precious"), "precious\n", 'and what it leads to is as it was');
-	is((stat "$dir/precious")[2] & 07777, 0600, 'its mode too');
+	is((stat "$dir/precious")[2] & 07777, 0600,
+	    "the mode of the link's target is unchanged");
 	unlink $d->endpoint;
 
-	# A stale socket of somebody else's making.
+	# A stale socket of another user.
 	socket(my $stale, AF_UNIX, SOCK_STREAM, 0) or die;
 	bind($stale, pack_sockaddr_un($d->endpoint)) or die;
 	close $stale;
 	$d->start;
 	is($d->ask(sasl_username => 'bob'), 'dunno', 'a stale socket is replaced');
 	is_deeply([grep { !m{/(?:policy)$} } glob "$dir/sock/{*,.policyd*}"], [],
-	    'nothing else is left beside it');
+	    'no temporary file is left beside the socket');
 	$d->ends_well;
 };
 
-# A process of another user, who is neither root nor the daemon's: does its work, says so,
-# and holds what it has until it is ended.
+# A process of a third user, neither root nor the service's: does its work, reports, and
+# keeps its files and locks until it is ended.
 sub stranger {
 	my ($work) = @_;
 	my $other = getpwnam 'daemon';
@@ -132,7 +134,7 @@ sub stranger {
 	}
 	close $to;
 	sysread $from, my $said, 16;
-	is($said, 'done', 'another user is there');
+	is($said, 'done', 'the process of the other user is ready');
 	return sub { kill 'KILL', $pid; waitpid $pid, 0 };
 }
 
@@ -166,7 +168,7 @@ subtest 'locks-of-others' => sub {
 			open my $fh, '<', $d->pidfile or die;
 			my @dirs = map { opendir my $h, $_ or die "$_: $!"; $h }
 			    map { "$d->{dir}/$_" } '', 'pid', 'sock';
-			# Locks that one who may read can have.
+			# Locks that need read permission only.
 			flock $fh, LOCK_EX or die "flock: $!\n";
 			return ($fh, @dirs);
 		}),
@@ -176,20 +178,21 @@ subtest 'locks-of-others' => sub {
 			    'pid', 'sock', 'ctl', '.';
 		}));
 	my ($status) = $d->run;
-	is($status, 3, 'it runs');
+	is($status, 3, 'a second start finds the daemon running');
 	kill 'KILL', $pid;
 	wait_until { !$d->running };
 	push @ends, stranger(sub { return lock_file(O_RDONLY, F_RDLCK, $d->pidfile) });
 	my $begin = time;
 	$d->start;
-	cmp_ok(time - $begin, '<', 10, 'killed, it starts again at once, whoever holds a lock');
-	is(slurp($d->pidfile), $d->pid . "\n", 'the pid file is its own');
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'and it serves');
-	# Where the first process of all waits for no child they stay as zombies, without a program.
+	cmp_ok(time - $begin, '<', 10,
+	    "a killed daemon starts at once despite other users' locks");
+	is(slurp($d->pidfile), $d->pid . "\n", 'the pid file has the new pid');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'a request is answered');
+	# Where init does not reap orphans they stay as zombies, whose /proc/PID/exe is empty.
 	ok(wait_until { !grep { defined readlink "/proc/$_/exe" } values %$children },
-	    'the children before have ended');
+	    "the killed daemon's children have exited");
 	($status) = $d->run;
-	is($status, 3, 'it runs again');
+	is($status, 3, 'a second start finds the new daemon running');
 	$_->() for @ends;
 	$d->ends_well;
 };
@@ -229,18 +232,19 @@ subtest 'directories-of-others' => sub {
 		my $end = stranger($work);
 		my $begin = time;
 		$d->start;
-		cmp_ok(time - $begin, '<', 10, "$set: it starts");
-		is(slurp($d->pidfile), $d->pid . "\n", "$set: with its pid file");
-		is($d->ask(sasl_username => 'bob'), 'dunno', "$set: and serves");
-		is(($d->run)[0], 3, "$set: once");
-		is($d->stop, 0, "$set: and ends well");
+		cmp_ok(time - $begin, '<', 10, "$set: the daemon starts");
+		is(slurp($d->pidfile), $d->pid . "\n",
+		    "$set: the pid file has the daemon's pid");
+		is($d->ask(sasl_username => 'bob'), 'dunno', "$set: a request is answered");
+		is(($d->run)[0], 3, "$set: a second start is refused");
+		is($d->stop, 0, "$set: the daemon stops with status 0");
 		$end->();
 		unlink glob "$dir/*";
 	}
-	like(slurp('/etc/passwd'), qr/^root:/, 'what a link leads to is as it was');
+	like(slurp('/etc/passwd'), qr/^root:/, 'the target of a link is unchanged');
 };
 
-# A container's root without capabilities: which call on what failed, and what to do.
+# Root without capabilities, as in a container: the message names call, path and capability.
 subtest 'not-permitted' => sub {
 	my $setpriv = have_command('setpriv');
 	plan skip_all => 'only root has capabilities' if !as_root() || !$setpriv;
@@ -250,7 +254,7 @@ subtest 'not-permitted' => sub {
 	my ($status, undef, $err) = $d->run_command(@without, '-chown', $d->command);
 	is($status, 6, 'without CAP_CHOWN: status 6');
 	like($err, qr{/pid/policyd\.pid|/pid.*: chown: Operation not permitted; .* grant CAP_CHOWN,},
-	    'the path, the call and the capability');
+	    'the message names the path, the call and the capability');
 	mkdir "$d->{dir}/closed";
 	chmod 0, "$d->{dir}/closed";
 	chown $uid, $gid, "$d->{dir}/closed";
@@ -259,11 +263,12 @@ subtest 'not-permitted' => sub {
 	    $d->command);
 	is($status, 6, 'without CAP_DAC_OVERRIDE: status 6');
 	like($err, qr{/closed/?\S*: open: Permission denied; .* grant CAP_DAC_OVERRIDE,},
-	    'the path, the call and the capability');
+	    'the message names the path, the call and the capability');
 	$d->write_config({ pidfile => \'None' });
 	($status, undef, $err) = $d->run_command(@without, '-setuid', $d->command);
 	is($status, 6, 'without CAP_SETUID: status 6');
-	like($err, qr{for uid $uid, gid $gid: .*not permitted.* CAP_SETUID}, 'a child says it too');
+	like($err, qr{for uid $uid, gid $gid: .*not permitted.* CAP_SETUID},
+	    "a child's message names the ids and the capability");
 };
 
 subtest 'where-the-log-goes' => sub {
@@ -275,23 +280,23 @@ subtest 'where-the-log-goes' => sub {
 		    log => $where eq 'None' ? \'None' : $where });
 		my $said = $d->log =~ /parent: policyd-rate-limit .* listening on/ ? 1 : 0;
 		is($said, $on_stderr{$where} ? 1 : 0, "log = $where: on stderr or not");
-		is($d->stop, 0, "log = $where: ends well");
+		is($d->stop, 0, "log = $where: the daemon stops with status 0");
 	}
 	my $d = Policyd->start(args => ['-d'], config => { debug => \'False', log => 'syslog' });
-	ok($d->wait_log(qr/listening on/), 'with -d on stderr, whatever log says');
+	ok($d->wait_log(qr/listening on/), '-d logs to stderr, whatever the setting log is');
 	$d->ends_well;
 };
 
 subtest 'no-pid-file' => sub {
 	my $d = Policyd->start(config => { pidfile => \'None' });
 
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'it serves');
-	ok(!-e $d->pidfile, 'and has no pid file');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'a request is answered');
+	ok(!-e $d->pidfile, 'there is no pid file');
 	my ($status, undef, $err) = $d->run;
-	is($status, 6, 'a second one cannot have its socket: status 6');
+	is($status, 6, 'a second start with the same socket: status 6');
 	like($err, qr/another process listens there/,
 	    'the message says that another process listens');
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'the first one goes on');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'the first daemon still answers');
 	$d->ends_well;
 };
 
@@ -303,11 +308,11 @@ subtest 'long-paths' => sub {
 	$d->write_config;
 	$d->launch;
 	ok(wait_until { $d->told(qr/READY=1/) || !$d->running },
-	    'a path longer than the address of a socket');
+	    'a daemon starts with a path longer than a socket address');
 	ok(-S $path, 'the socket is there');
 	chdir((my $above = $path) =~ s{/policy$}{}r) or die;
 	is($d->connect('policy')->ask(sasl_username => 'bob'), 'dunno',
-	    'it answers by a relative path');
+	    'a client with a relative path is answered');
 	chdir '/';
 	is($d->stop, 0, 'status 0');
 	ok(!-e $path, 'no file is left');
@@ -317,7 +322,7 @@ subtest 'socket-activation' => sub {
 	my $d = Policyd->new(listen => ['unix', 'tcp', 'unix']);
 	my ($path, $tcp) = ($d->endpoint(0), $d->endpoint(1));
 
-	# What the service manager made before: one UNIX socket, one TCP, one too many.
+	# The service manager's sockets: one UNIX, one TCP, and one that is not configured.
 	mkdir $d->dir . '/sock';
 	local $^F = 100;
 	socket(my $unix, AF_UNIX, SOCK_STREAM, 0) or die;
@@ -331,7 +336,7 @@ subtest 'socket-activation' => sub {
 	bind($extra, pack_sockaddr_in(0, INADDR_LOOPBACK)) or die;
 	listen($extra, 10);
 	my $inode = (stat $path)[1];
-	# A client that comes before the daemon.
+	# A client that connects before the daemon starts.
 	my $early = $d->connect_quietly;
 	$early->send(request(sasl_username => 'early'));
 
@@ -347,36 +352,39 @@ subtest 'socket-activation' => sub {
 	is($early->answer, 'dunno',
 	    'a client that connected before the start is answered');
 	is((stat $path)[1], $inode, 'the socket is the one handed over');
-	is((stat $path)[2] & 07777, 0606, 'with its mode');
-	is($d->connect($tcp)->ask(sasl_username => 'bob'), 'dunno', 'TCP');
+	is((stat $path)[2] & 07777, 0606, "the socket's mode is unchanged");
+	is($d->connect($tcp)->ask(sasl_username => 'bob'), 'dunno',
+	    'the TCP socket that was handed over works');
 	is($d->connect($d->endpoint(2))->ask(sasl_username => 'bob'), 'dunno',
-	    'one of its own making besides');
+	    'a configured socket that was not handed over is created');
 	ok($d->wait_log(qr/matches no address of SOCKET/),
 	    'the surplus socket is logged');
 
 	my $mark = $d->log_mark;
 	$d->signal('HUP');
-	ok($d->wait_log(qr/new configuration is in force/, $mark), 'a reload');
-	is($d->connect->ask(sasl_username => 'bob'), 'dunno', 'changes nothing');
+	ok($d->wait_log(qr/new configuration is in force/, $mark), 'the reload is logged');
+	is($d->connect->ask(sasl_username => 'bob'), 'dunno',
+	    'the socket still works after the reload');
 
 	is($d->stop, 0, 'status 0');
-	is((stat $path)[1], $inode, 'the socket is not ours to remove');
-	ok(!-e $d->endpoint(2), 'our own is gone');
+	is((stat $path)[1], $inode, 'the socket that was handed over is not removed');
+	ok(!-e $d->endpoint(2), "the daemon's own socket is removed");
 
-	# A restart refuses nobody: the queue is the service manager's.
+	# During a restart clients wait in the service manager's listen queue.
 	my $between = $d->connect_quietly;
-	ok($between, 'a client between two daemons');
+	ok($between, 'a client connects while no daemon runs');
 	$between->send(request(sasl_username => 'between'));
 	$d->start;
-	is($between->answer, 'dunno', 'is answered by the next');
+	is($between->answer, 'dunno', 'the next daemon answers it');
 	is($d->stop, 0, 'status 0');
 
-	# Meant for another process: not ours.
+	# LISTEN_PID of another process: the variables are ignored.
 	$d->{prepare} = sub { $ENV{LISTEN_PID} = 1; $ENV{LISTEN_FDS} = 3 };
 	close $unix;
 	close $inet;
 	$d->start;
-	isnt((stat $path)[1], $inode, 'LISTEN_PID of another: a socket of its own');
+	isnt((stat $path)[1], $inode,
+	    'LISTEN_PID of another process: the daemon creates its own socket');
 	$d->ends_well;
 };
 
@@ -384,24 +392,26 @@ subtest 'service-manager' => sub {
 	my $d = Policyd->new(environment => { WATCHDOG_USEC => 200_000 });
 
 	$d->start;
-	ok($d->told(qr/^READY=1$/m), 'READY=1 when it serves');
-	ok($d->told(qr/^STATUS=./m), 'with a status');
+	ok($d->told(qr/^READY=1$/m), 'READY=1 is sent');
+	ok($d->told(qr/^STATUS=./m), 'STATUS is sent');
 	ok(wait_until { $d->told(qr/(?:^WATCHDOG=1\n(?:.*\n)*?){3}/m) },
-	    'the watchdog hears of it again and again');
+	    'WATCHDOG=1 is sent repeatedly');
 	$d->signal('HUP');
 	ok(wait_until { $d->told(qr/^RELOADING=1\nMONOTONIC_USEC=\d+\n(?:.*\n)*?READY=1$/m) },
-	    'a reload begins and ends');
+	    'a reload sends RELOADING=1 and READY=1');
 	$d->write_config({ limits => 'nonsense' });
 	my $count = () = $d->{told} =~ /^READY=1$/mg;
 	$d->signal('HUP');
 	ok(wait_until { $d->told(qr/./);
-	    return (() = $d->{told} =~ /^READY=1$/mg) > $count }, 'one that fails too');
+	    return (() = $d->{told} =~ /^READY=1$/mg) > $count },
+	    'a failed reload sends READY=1 too');
 	for my $name ('engine', 'ledger-sqlite') {
 		unlike(slurp('/proc/' . $d->child($name) . '/environ'),
-		    qr/NOTIFY_SOCKET|WATCHDOG/, "$name is not told of it");
+		    qr/NOTIFY_SOCKET|WATCHDOG/,
+		    "$name has no such variable in its environment");
 	}
 	is($d->stop, 0, 'status 0');
-	ok($d->told(qr/^STOPPING=1$/m), 'STOPPING=1');
+	ok($d->told(qr/^STOPPING=1$/m), 'STOPPING=1 is sent');
 };
 
 subtest 'several-sockets' => sub {
@@ -413,7 +423,7 @@ subtest 'several-sockets' => sub {
 		    "round $round, endpoint $_") for 0 .. 3;
 	}
 	is($d->connect($d->endpoint(3))->ask(sasl_username => 'bob'), 'reject full',
-	    'one count for all of them');
+	    'all sockets share one count');
 	my ($log) = $d->log =~ /(policyd-rate-limit \d.*)/;
 	like($log, qr/\Q$_\E/, "the log names $_") for $d->endpoint(0), $d->endpoint(1),
 	    '[127.0.0.1]:' . $d->endpoint(2)->[1], '[::1]:' . $d->endpoint(3)->[1],

@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# Every exit status of the program, and what it says then.
+# Every exit status of the program and its message.
 
 use strict;
 use warnings;
@@ -18,10 +18,10 @@ sub fails {
 	my ($status, $out, $err) = $d->run(@args);
 
 	is($status, $want, "$name: status $want") or diag($out, $err);
-	like($err, $pattern, "$name: says why");
-	is($out, '', "$name: on stderr");
+	like($err, $pattern, "$name: the message gives the reason");
+	is($out, '', "$name: stdout is empty");
 	ok(!-e $d->pidfile, "$name: leaves no pid file");
-	ok(ref $d->endpoint || !-S $d->endpoint, "$name: nor a socket");
+	ok(ref $d->endpoint || !-S $d->endpoint, "$name: leaves no socket");
 	return $d;
 }
 
@@ -31,20 +31,21 @@ subtest 'status-0' => sub {
 	for my $option ('-h', '--help') {
 		my ($status, $out, $err) = $d->run_command(Policyd::program(), $option);
 		is($status, 0, $option);
-		like($out, qr/^usage: policyd-rate-limit /, 'tells its usage');
+		like($out, qr/^usage: policyd-rate-limit /, 'the usage is printed to stdout');
 		is($err, '', 'no message on stderr');
 	}
 	for my $option ('-V', '--version') {
 		my ($status, $out) = $d->run_command(Policyd::program(), $option);
 		is($status, 0, $option);
-		like($out, qr/\Apolicyd-rate-limit \d+\.\d+\.\d+\n\z/, 'its version');
+		like($out, qr/\Apolicyd-rate-limit \d+\.\d+\.\d+\n\z/,
+		    'the version is printed to stdout');
 	}
 	my ($status, $out, $err) = $d->run('-n');
 	is($status, 0, '-n');
 	is($out, "configuration OK\n", '-n prints that the configuration is good');
 	($status, $out) = $d->run('--get-config', 'sqlite_config.database');
 	is($status, 0, '--get-config');
-	is($out, $d->database, 'prints the value, no newline');
+	is($out, $d->database, '--get-config prints the value without a newline');
 	($status, $out) = $d->run('--clean');
 	is($status, 0, '--clean');
 	is($out, "0 records deleted\n", '--clean prints the number of deleted rows');
@@ -78,7 +79,7 @@ subtest 'status-2' => sub {
 
 	my $d = Policyd->start(as => 'nobody', config => { user => 'no-such-user',
 	    group => 'no-such-group' });
-	pass('not root: user and group are not looked at');
+	pass('without root user and group are not checked');
 	$d->ends_well;
 };
 
@@ -87,9 +88,10 @@ subtest 'status-3' => sub {
 	my ($status, $out, $err) = $d->run;
 
 	is($status, 3, 'already running: status 3');
-	like($err, qr/already running: \Q@{[$d->pidfile]}\E/, 'names the pid file');
+	like($err, qr/already running: \Q@{[$d->pidfile]}\E/,
+	    'the message names the pid file');
 	($status) = $d->run('-b');
-	is($status, 3, 'with -b too');
+	is($status, 3, 'already running with -b: status 3');
 	$d->ends_well;
 };
 
@@ -107,14 +109,14 @@ subtest 'status-5' => sub {
 	    "$d->{dir}/missing.conf");
 
 	is($status, 5, 'the file named by -f is missing');
-	like($err, qr/\Q$d->{dir}\E\/missing\.conf/, 'and is named');
+	like($err, qr/\Q$d->{dir}\E\/missing\.conf/, 'the message names the missing file');
 	fails('a wrong value', 5, qr/\.conf:\d+:\d+: .*limits/,
 	    config => { limits => 'nonsense' });
 	fails('what is no literal', 5, qr/\.conf:2:\d+: /,
 	    config => "debug = True\nlimits = open('/etc/passwd')\n");
 	$d = fails('every fault', 5, qr/limits.*\n.*debug|debug.*\n.*limits/s,
 	    config => { limits => 'nonsense', debug => 'maybe' });
-	fails('with -b too', 5, qr/limits/, config => { limits => 'nonsense' },
+	fails('a wrong value with -b', 5, qr/limits/, config => { limits => 'nonsense' },
 	    run => ['-b']);
 	fails('--clean too', 5, qr/limits/, config => { limits => 'nonsense' },
 	    run => ['--clean']);
@@ -122,14 +124,14 @@ subtest 'status-5' => sub {
 		$d = Policyd->new;
 		chmod 0666, $d->{file};
 		($status, undef, $err) = $d->run;
-		is($status, 5, 'a file that others may write to');
-		like($err, qr/\Q$d->{file}\E/, 'is named');
+		is($status, 5, 'a configuration that others may write to: status 5');
+		like($err, qr/\Q$d->{file}\E/, 'the message names the file');
 	}
 	$d = Policyd->new(as => $unprivileged);
 	chmod 0000, $d->{file};
 	($status, undef, $err) = $d->run;
-	is($status, 5, 'a file that cannot be read');
-	like($err, qr/\Q$d->{file}\E/, 'is named');
+	is($status, 5, 'an unreadable configuration: status 5');
+	like($err, qr/\Q$d->{file}\E/, 'the message names the file');
 };
 
 subtest 'status-6' => sub {
@@ -144,9 +146,9 @@ subtest 'status-6' => sub {
 		$d->write_config({ $setting => '/proc/nowhere/file' });
 		my ($status, undef, $err) = $d->run;
 		is($status, 6, "no directory for $setting: status 6");
-		like($err, qr{/proc/nowhere}, 'and which');
+		like($err, qr{/proc/nowhere}, 'the message names the path');
 		ok(!-e $d->pidfile, 'no pid file is left');
-		ok(!-e $d->endpoint, 'nor a socket');
+		ok(!-e $d->endpoint, 'no socket is left');
 	}
 	my $d = Policyd->new(as => $unprivileged);
 	spew("$d->{dir}/plain", "precious\n");
@@ -155,9 +157,9 @@ subtest 'status-6' => sub {
 	is($status, 6, 'SOCKET is a plain file: status 6');
 	like($err, qr/is there and is no socket/,
 	    'the message says that it is no socket');
-	is(slurp("$d->{dir}/plain"), "precious\n", 'the file is as it was');
+	is(slurp("$d->{dir}/plain"), "precious\n", 'the file is unchanged');
 
-	# The control socket is worth a warning only.
+	# A control socket that cannot be created causes only a warning.
 	$d = Policyd->start(as => $unprivileged,
 	    config => { control_socket => '/proc/nowhere/control' });
 	like($d->log, qr{control socket.*/proc/nowhere}, 'no control socket: a warning');
@@ -171,7 +173,7 @@ subtest 'status-8' => sub {
 	my ($status, $out, $err) = $d->run('--clean');
 
 	is($status, 8, 'a report that cannot be sent: status 8');
-	is($out, "0 records deleted\n", 'cleaned it has');
+	is($out, "0 records deleted\n", 'the rows were cleaned all the same');
 	like($err, qr/report/, 'the message names the report');
 
 	$d = Policyd->new(config => { sqlite_config => { database => '/proc/x/db' } });
@@ -180,7 +182,7 @@ subtest 'status-8' => sub {
 	is($out, '', 'nothing was deleted');
 	like($err, qr{/proc/x}, 'the message names the file');
 
-	# Nobody to report to: the hits are kept, and that is no failure.
+	# Without a recipient the hits are kept, which is not an error.
 	$d = Policyd->new(config => { report => True });
 	($status, $out) = $d->run('--clean');
 	is($status, 0, 'report_to None: status 0');
@@ -195,15 +197,16 @@ subtest 'background' => sub {
 	is($out, '', 'nothing on stdout');
 	my ($pid) = slurp($d->pidfile) =~ /\A(\d+)\n/;
 	ok($pid && Policyd::process_alive($pid), 'the daemon runs');
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'and answers at once');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'a request is answered at once');
 	kill 'TERM', $pid;
-	ok(wait_until { !Policyd::process_alive($pid) }, 'it stops by its pid');
+	ok(wait_until { !Policyd::process_alive($pid) },
+	    'the daemon stops when its pid is signalled');
 	ok(!-e $d->endpoint && !-e $d->pidfile, 'no file is left');
 
 	$d = Policyd->new(config => { SOCKET => ['192.0.2.1', 1] });
 	($status, undef, $err) = $d->run('-b');
-	is($status, 6, 'a start that fails tells whoever started it');
-	like($err, qr/192\.0\.2\.1/, 'and why');
+	is($status, 6, '-b: a failed start has status 6');
+	like($err, qr/192\.0\.2\.1/, 'the message names the address');
 };
 
 done_testing();

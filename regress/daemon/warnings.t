@@ -1,7 +1,7 @@
 #!/usr/bin/perl
-# A configuration that the parent accepts with a warning is accepted by every child: each
-# warning that the sources have is provoked at a start and at a reload, with requests under
-# way. A warning without an example here fails.
+# Every child accepts a configuration that the parent accepts with a warning: each warning
+# in the sources is provoked at a start and at a reload, with requests in flight. A warning
+# without an example here fails.
 
 use strict;
 use warnings;
@@ -34,7 +34,7 @@ sub warnings_of {
 	return @found;
 }
 
-# %s and its kin stand for anything.
+# A conversion such as %s matches any text.
 sub pattern_of {
 	my ($text) = @_;
 	my @parts = split /%(?:%|[.*]*\w+|[lz]+[ud])/, $text, -1;
@@ -46,12 +46,12 @@ my %warnings = map { my $file = $_; map { ($_ => $file) } warnings_of($file) }
     glob "$root/src/conf/*.c";
 cmp_ok(scalar keys %warnings, '>', 30, 'the sources have warnings');
 
-# Said of a file that is refused for its errors, or only without root, or only by -n.
+# Warnings that come only with an error, only without root, or only with -n.
 my $elsewhere = join '|', 'looks like', 'everybody may write to this file',
     'counts at (?:RCPT|DATA)', 'counts no login without', 'knows each recipient where';
 delete $warnings{$_} for grep { /$elsewhere/ } keys %warnings;
 
-# Lines of a configuration that is accepted, with what it is warned about.
+# Lines of a configuration that is accepted with a warning.
 my @examples = (
 	'colour = 1', 'socket_permision = 0o660', 'sql_report = 1', 'config_file = "x"',
 	'limits = [[9, 60]]; limits = [[8, 60]]', 'limits_by_id = {"a": [], "a": []}',
@@ -90,7 +90,7 @@ my @examples = (
 	# The last one, since no policyctl can reload after it.
 	'control_socket = None; control_group = "root"',
 );
-# As YAML has it, and what needs another socket.
+# Examples in YAML.
 my $yaml = "delay_to_close: 1200\ndelay_to_close: 1201\n5: 1\n";
 
 sub text_of {
@@ -103,7 +103,7 @@ sub text_of {
 	    sort keys %$all;
 }
 
-# The words of Python are those of YAML, quoted strings too.
+# Python's literals here are valid YAML, quoted strings too.
 sub yaml_of {
 	my ($d) = @_;
 	my $all = $d->settings;
@@ -128,7 +128,7 @@ sub address_of {
 	return $example =~ s/(?<=", )0(?=\])/Policyd::free_port(Socket::AF_INET)/er;
 }
 
-# A start that serves, with each.
+# The daemon starts and serves with each example.
 sub started {
 	my ($example, %option) = @_;
 	my $d = Policyd->new(%option);
@@ -144,11 +144,12 @@ sub started {
 	note_warnings(start => $d->log);
 	if ($example eq $yaml) {
 		my ($status, $said) = ctl($d, 'reload');
-		is($status, 0, 'and a reload');
+		is($status, 0, 'policyctl reload succeeds');
 		note_warnings(reload => $said);
 	}
-	is($d->stop, 0, 'it ends well');
-	unlike($d->log, qr/settings of the parent|died of|ended with status/, 'no child minds');
+	is($d->stop, 0, 'the daemon stops with status 0');
+	unlike($d->log, qr/settings of the parent|died of|ended with status/,
+	    'no child refuses the configuration or dies');
 }
 
 my @all = map { address_of($_) } @examples;
@@ -172,7 +173,7 @@ subtest 'at-a-reload' => sub {
 		my ($status, $said) = ctl($d, 'reload');
 		is($status, 0, "a reload with $example") or diag($said);
 		note_warnings(reload => $said);
-		like($d->log_since($mark), qr/warning: /, 'it is warned about');
+		like($d->log_since($mark), qr/warning: /, 'the warning is logged');
 		if ($example !~ /SOCKET/) {
 			ok(defined $d->ask(sasl_username => 'bob', sender => 'a@b.example'),
 			    'a request is answered');
@@ -181,7 +182,7 @@ subtest 'at-a-reload' => sub {
 		}
 	}
 	is_deeply($d->children, { %children, 'ledger-sqlite' => $d->children->{'ledger-sqlite'} },
-	    'no child was lost');
+	    'no child has died');
 	$d->write_config({});
 	$d->stop;
 };
