@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "ipc/channel.h"
+#include "ledger/history.h"
 #include "ledger/hits.h"
 #include "rig.h"
 
@@ -389,6 +390,59 @@ warning_failure_turns_nothing(void **state)
 	assert_int_equal(rig_sql(r, "SELECT hit FROM limit_report"), 1);
 }
 
+/* Queues a refusal with this number, and writes it. */
+static void
+keep_refusal(struct rig *r, struct history *h, int64_t number, bool first)
+{
+	struct msg_refusal	m;
+	int64_t			written;
+	size_t			i;
+
+	memset(&m, 0, sizeof(m));
+	m.number = number;
+	m.date = RIG_NOW + number;
+	m.first = first;
+	m.id = "bob";
+	m.idlen = 3;
+	m.rule = "";
+	m.times = 1;
+	for (i = 0; i < REFUSAL_TEXT__MAX; i++)
+		m.text[i] = "";
+	assert_int_equal(history_add(h, &m, clock_mono()), 0);
+	assert_int_equal(history_write(h, r->store, clock_mono(), &written),
+	    STORE_OK);
+	assert_int_equal(written, number);
+}
+
+/* Those that are not the first of their id and minute go before the oldest. */
+static void
+refusals_are_bounded(void **state)
+{
+	struct rig	*r = *state;
+	struct history	*h = history_new();
+	int64_t		 most = history_most, i;
+
+	history_most = 4;
+	for (i = 1; i <= 6; i++)
+		keep_refusal(r, h, i, i % 2 == 1);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM mail_refusal"), 4);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM mail_refusal"
+	    " WHERE is_first = 1"), 3);
+	assert_int_equal(rig_sql(r, "SELECT number FROM mail_refusal"
+	    " WHERE is_first = 0"), 6);
+	for (i = 7; i <= 9; i++)
+		keep_refusal(r, h, i, true);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM mail_refusal"), 4);
+	assert_int_equal(rig_sql(r, "SELECT min(number) FROM mail_refusal"),
+	    5);
+	/* One that was written before its ledger ended is not written again. */
+	keep_refusal(r, h, 9, true);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM mail_refusal"
+	    " WHERE number = 9"), 1);
+	history_most = most;
+	history_free(h);
+}
+
 #define TEST(name)							\
 	cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 
@@ -406,7 +460,8 @@ main(void)
 		TEST(warnings_deleted_before_sent),
 		TEST(first_hits_are_told_once),
 		TEST(report_failure_turns_deny_into_accept),
-		TEST(warning_failure_turns_nothing)
+		TEST(warning_failure_turns_nothing),
+		TEST(refusals_are_bounded)
 	};
 	int	failed;
 
