@@ -139,7 +139,7 @@ sub top {
 	is($top->('used', '--group', 'domain', '--rule', 'user'),
 	    'user:y.example=3 user:x.example=2', 'who sent most, by domain');
 	my ($status, $out) = ctl($d, 'top', '--group', 'domain', '--window', '1d');
-	like($out, qr/\A\d{4}-.* of \d+ ids\n +USED  PERIOD    ID\n +\d+  1 d +\w+:\w\.example/,
+	like($out, qr/\A\d{4}-.* of \d+ ids\n +USED  PERIOD    ID\n +3  1 d +dom:y\.example\n/,
 	    'for people, of a day');
 	is($top->('refused', '--by', 'refused', '-n', 1), 'dom:x.example=3', 'who was refused most');
 	is($top->('refused', '--by', 'refused', '--rule', 'dom', '--group', 'domain'),

@@ -97,6 +97,20 @@ tally_add(struct tally *t, const char *id, size_t idlen, size_t bare,
 	free(n);
 }
 
+/* The larger sum comes first, and of equal ones the lesser name. */
+static bool
+tally_before(const struct name *n, const struct msg_top_id *id)
+{
+	size_t	len = n->len < id->idlen ? n->len : id->idlen;
+	int	order;
+
+	if (n->sum != id->used)
+		return n->sum > id->used;
+	if ((order = memcmp(n->id, id->id, len)) != 0)
+		return order < 0;
+	return n->len < id->idlen;
+}
+
 /* The list is sorted and short: inserts by moving the entries behind. */
 static void
 tally_on_name(struct map_node *node, void *arg)
@@ -106,13 +120,13 @@ tally_on_name(struct map_node *node, void *arg)
 	struct msg_top_id	*ids = t->told->ids;
 	size_t			 at = t->told->count;
 
-	if (at == t->most && (at == 0 || n->sum <= ids[at - 1].used))
+	if (at == t->most && (at == 0 || !tally_before(n, &ids[at - 1])))
 		return;
 	if (at < t->most)
 		t->told->count++;
 	else
 		at--;
-	for (; at > 0 && ids[at - 1].used < n->sum; at--)
+	for (; at > 0 && tally_before(n, &ids[at - 1]); at--)
 		ids[at] = ids[at - 1];
 	memset(&ids[at], 0, sizeof(ids[at]));
 	ids[at].id = n->id;
