@@ -1,6 +1,8 @@
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "engine/explain.h"
 #include "engine/reply.h"
