@@ -13,6 +13,9 @@ use IO::Socket::INET;
 use Database;
 use Policyd qw(wait_until need free_port have_command slurp);
 
+my @started;
+my $owner = $$;
+
 sub needed {
 	Database->needed('pgsql');
 	need(have_command('pgbouncer'), 'pgbouncer is not installed');
@@ -42,6 +45,7 @@ pool_mode = $mode
 END
 	    join('', map { "$_ = $more{$_}\n" } sort keys %more));
 	$self->{pid} = $db->spawn(have_command('pgbouncer'), $self->{ini});
+	push @started, $self;
 	wait_until { !$self->running || $self->listens } or $db->failed('pgbouncer');
 	$db->failed('pgbouncer') if !$self->running;
 	return $self;
@@ -69,6 +73,14 @@ sub stop {
 	return if !$self->running;
 	kill 'TERM', $self->{pid};
 	wait_until { !$self->running };
+}
+
+END {
+	my $status = $?;
+	if ($$ == $owner) {
+		$_->stop for @started;
+	}
+	$? = $status;
 }
 
 1;
