@@ -85,6 +85,14 @@ subtest 'owner-and-thief' => sub {
 	$d->signal('HUP');
 	wait_until { $d->log_since($mark) =~ /configuration is in force/ };
 	is(strangers($d, '198.51.100.1', 2), 'dunno reject strangers', 'a reload changes the limit');
+	# The same rule under another name.
+	$d->write_config({ rules(limits => [[4, $day]], name => 'strangers', was => ['habit']) });
+	$mark = $d->log_mark;
+	$d->signal('HUP');
+	wait_until { $d->log_since($mark) =~ /configuration is in force/ };
+	is(strangers($d, '198.51.100.1', 1), 'reject strangers', 'another name changes nothing');
+	is(strangers($d, '192.0.2.3', 2), 'dunno dunno', 'the network is familiar');
+	is(rcpt($d, '198.51.100.1', 'carol@example.com'), 'dunno', 'and a recipient known');
 	$d->ends_well;
 };
 

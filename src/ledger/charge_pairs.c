@@ -29,52 +29,85 @@ pair_new(struct charge_batch *b)
 	return &b->pair[b->npair++];
 }
 
-/* What the request names: its network, its recipient, its rule. */
+/*
+ * What a request names: its network, its recipient, its rule; under the id and
+ * the rule's name as they are, or as they were.
+ */
 static size_t
-pairs_name(const struct charge_batch *b, const struct verdict_key *k,
-    struct store_pair name[3])
+pairs_name(const struct charge_batch *b, const struct msg_charge_key *c,
+    const char *id, size_t idlen, uint64_t rule, struct store_pair name[3])
 {
-	const struct msg_charge_key	*c = &k->charge;
-	size_t				 n = 0;
+	size_t	n = 0;
 
-	habits_name_rule(b->habits, &name[n++], k->rule_name);
+	habits_name_rule(b->habits, &name[n++], rule);
 	if (c->networklen > 0 && c->unfamiliar > 0)
-		habits_name(b->habits, &name[n++], PAIR_NETWORK, c->id,
-		    c->idlen, c->network, c->networklen);
+		habits_name(b->habits, &name[n++], PAIR_NETWORK, id, idlen,
+		    c->network, c->networklen);
 	if (c->valuelen > 0)
-		habits_name(b->habits, &name[n++], PAIR_RECIPIENT, c->id,
-		    c->idlen, c->value, c->valuelen);
+		habits_name(b->habits, &name[n++], PAIR_RECIPIENT, id, idlen,
+		    c->value, c->valuelen);
 	return n;
 }
 
 static void
-pairs_add(struct charge_batch *b, const struct verdict_key *k)
+pairs_add(struct charge_batch *b, const struct store_pair *name, size_t n)
 {
-	struct store_pair	name[3];
-	size_t			n, i;
+	size_t	i;
 
-	n = pairs_name(b, k, name);
 	for (i = 0; i < n; i++)
 		*pair_new(b) = name[i];
 }
 
-/* Points the key to its pairs. */
-static void
-pairs_point(struct charge_batch *b, struct verdict_key *k)
+static struct store_pair *
+pairs_find(const struct charge_batch *b, const struct store_pair *name,
+    size_t n, enum store_pair_kind kind)
 {
-	struct store_pair	name[3], *p;
-	size_t			n, i;
+	size_t	i;
 
-	n = pairs_name(b, k, name);
-	for (i = 0; i < n; i++) {
-		p = bsearch(&name[i], b->pair, b->npair, sizeof(name[0]),
-		    habits_order);
-		if (name[i].kind == PAIR_NETWORK)
-			k->network = p;
-		else if (name[i].kind == PAIR_RECIPIENT)
-			k->recipient = p;
-		else
-			k->rule = p;
+	for (i = 0; i < n; i++)
+		if (name[i].kind == kind)
+			return bsearch(&name[i], b->pair, b->npair,
+			    sizeof(name[0]), habits_order);
+	return NULL;
+}
+
+/* Adds the pairs of a charge, or once they are sorted points to them. */
+static void
+pairs_of(struct charge_batch *b, struct verdict_charge *c, bool point)
+{
+	struct store_pair	 name[3];
+	struct verdict_key	*k;
+	struct verdict_was	*w;
+	size_t			 n, i;
+
+	for (i = 0; i < c->nkeys; i++) {
+		k = &c->keys[i];
+		if (k->charge.kind != CHARGE_HABIT)
+			continue;
+		n = pairs_name(b, &k->charge, k->charge.id, k->charge.idlen,
+		    k->rule_name, name);
+		if (!point) {
+			pairs_add(b, name, n);
+			continue;
+		}
+		k->network = pairs_find(b, name, n, PAIR_NETWORK);
+		k->recipient = pairs_find(b, name, n, PAIR_RECIPIENT);
+		k->rule = pairs_find(b, name, n, PAIR_RULE);
+	}
+	for (i = 0; i < c->nwas; i++) {
+		w = &c->was[i];
+		k = &c->keys[w->key];
+		if (k->charge.kind != CHARGE_HABIT)
+			continue;
+		n = pairs_name(b, &k->charge, w->id, w->idlen, w->rule_name,
+		    name);
+		if (!point) {
+			pairs_add(b, name, n);
+			continue;
+		}
+		w->network = pairs_find(b, name, n, PAIR_NETWORK);
+		w->recipient = pairs_find(b, name, n, PAIR_RECIPIENT);
+		w->rule = pairs_find(b, name, n, PAIR_RULE);
 	}
 }
 
@@ -104,18 +137,14 @@ charge_pairs_gather(struct charge_batch *b)
 	if ((result = habits_ready(b->habits, b->store)) != STORE_OK)
 		return result;
 	TAILQ_FOREACH(c, &b->waiting, entry)
-		for (i = 0; i < c->nkeys; i++)
-			if (c->keys[i].charge.kind == CHARGE_HABIT)
-				pairs_add(b, &c->keys[i]);
+		pairs_of(b, c, false);
 	qsort(b->pair, b->npair, sizeof(b->pair[0]), habits_order);
 	for (i = 0; i < b->npair; i++)
 		if (n == 0 || habits_order(&b->pair[n - 1], &b->pair[i]) != 0)
 			b->pair[n++] = b->pair[i];
 	b->npair = n;
 	TAILQ_FOREACH(c, &b->waiting, entry)
-		for (i = 0; i < c->nkeys; i++)
-			if (c->keys[i].charge.kind == CHARGE_HABIT)
-				pairs_point(b, &c->keys[i]);
+		pairs_of(b, c, true);
 	return STORE_OK;
 }
 

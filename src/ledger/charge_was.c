@@ -44,6 +44,7 @@ charge_was_set(struct verdict_was *w, const struct msg_charge_key *key,
 	str_addf(&id, "%s:", name);
 	str_add(&id, key->id + bare, key->idlen - bare);
 	w->idlen = id.len;
+	w->rule_name = habits_rule(name, strlen(name));
 	stored = id_stored(id.data, &w->idlen, hashed);
 	memcpy(w->id, stored, w->idlen);
 	str_clear(&id);

@@ -282,6 +282,7 @@ verdict_know_all(struct verdict_context *ctx, const struct verdict_charge *c)
 	struct decision	*d = &ctx->decision;
 	size_t		 i;
 
+	verdict_habit_inherit(ctx, c);
 	for (i = 0; i < c->nkeys; i++)
 		verdict_know(ctx, c, &c->keys[i], &d->key[i]);
 	for (i = 0; i < c->nwas; i++)

@@ -48,6 +48,10 @@ struct verdict_was {
 	struct cache_id		*cached;
 	struct instance_seen	 seen;
 	struct store_value	*value;		/* CHARGE_DISTINCT */
+	struct store_pair	*network;	/* CHARGE_HABIT, as above */
+	struct store_pair	*recipient;
+	struct store_pair	*rule;
+	uint64_t		 rule_name;
 };
 
 /* A hit of a window, for the report and for immediate mails. */

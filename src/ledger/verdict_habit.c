@@ -13,6 +13,43 @@ rule_since(const struct verdict_context *ctx, const struct store_pair *rule)
 	return rule->known.first;
 }
 
+static void
+pair_inherit(struct store_pair *p, const struct store_pair *was,
+    const struct habit_terms *terms, int64_t now)
+{
+	if (p != NULL && was != NULL && !habit_known(&p->known, terms, now) &&
+	    habit_known(&was->known, terms, now))
+		p->known = was->known;
+}
+
+void
+verdict_habit_inherit(const struct verdict_context *ctx,
+    const struct verdict_charge *c)
+{
+	const struct verdict_was	*w;
+	const struct verdict_key	*k;
+	struct habit_terms		 terms;
+	size_t				 i;
+
+	for (i = 0; i < c->nwas; i++) {
+		w = &c->was[i];
+		k = &c->keys[w->key];
+		if (k->charge.kind != CHARGE_HABIT)
+			continue;
+		terms.unfamiliar = k->charge.unfamiliar;
+		terms.learn = k->charge.learn;
+		pair_inherit(k->network, w->network, &terms, ctx->now);
+		pair_inherit(k->recipient, w->recipient, &terms, ctx->now);
+		/* The rule is as old as its oldest name. */
+		if (w->rule->known.first != -1 && (k->rule->known.first == -1 ||
+		    w->rule->known.first < k->rule->known.first)) {
+			k->rule->known.first = w->rule->known.first;
+			k->rule->known.last = ctx->now;
+			k->rule->changed = c->weighed == NULL;
+		}
+	}
+}
+
 void
 verdict_habit_know(const struct verdict_context *ctx,
     const struct verdict_charge *c, const struct verdict_key *k,

@@ -5,6 +5,10 @@
 
 /* What rules that count new recipients know, before and after a decision. */
 
+/* Takes over what was learned under earlier names of the rules. */
+void	verdict_habit_inherit(const struct verdict_context *,
+	    const struct verdict_charge *);
+
 /* Fills in what is known of the key. */
 void	verdict_habit_know(const struct verdict_context *,
 	    const struct verdict_charge *, const struct verdict_key *,
