@@ -53,7 +53,7 @@ PARENT_SRCS =	src/parent/activation.c src/parent/background.c \
 		src/parent/signals.c src/parent/sockets.c \
 		src/parent/unixsocket.c src/parent/wishes.c
 ENGINE_SRCS =	src/engine/main.c ${ENGINE_ROOM_SRCS}
-LEDGER_SRCS =	src/ledger/main.c src/ledger/asked.c src/ledger/upkeep.c \
+LEDGER_SRCS =	src/ledger/main.c src/ledger/asked.c src/ledger/asked_habit.c src/ledger/upkeep.c \
 		${LEDGER_PURE_SRCS} ${LITERAL_SRCS}
 LEDGER_SQLITE_SRCS = src/ledger/filter.c src/ledger/keeper.c src/ledger/pack.c \
 		src/ledger/sqlite.c \
@@ -114,7 +114,7 @@ RIG_MYSQL_SRCS = regress/ledger/outsider_mysql.c \
 		regress/ledger/outsider_server.c ${LEDGER_MYSQL_SRCS}
 ENGINE_ROOM_SRCS = src/engine/action.c src/engine/blocks.c src/engine/budget.c \
 		src/engine/audit.c \
-		src/engine/change.c src/engine/client.c \
+		src/engine/change.c src/engine/change_habit.c src/engine/client.c \
 		src/engine/command.c \
 		src/engine/control.c src/engine/decide.c src/engine/events.c \
 		src/engine/explain.c src/engine/explain_habit.c \

@@ -40,7 +40,7 @@ _policyctl()
 	fi
 	case $command in
 	'')	word='status show why top list explain reset grant ungrant
-		    block unblock reload report clean log metrics events
+		    trust forget block unblock reload report clean log metrics events
 		    -h -j -s -t -V' ;;
 	status)	word=-q ;;
 	metrics) word=-p ;;
@@ -52,7 +52,7 @@ _policyctl()
 		--rule)	word=$(_policyctl_names rule metrics) ;;
 		esac ;;
 	log)	word='debug brief' ;;
-	show|reset|grant)
+	show|reset|grant|trust|forget)
 		((COMP_CWORD - i == 1)) || [[ $prefix = *: ]] || return
 		word=$(_policyctl_names id -j top -n 1000) ;;
 	ungrant|unblock)

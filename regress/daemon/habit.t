@@ -76,6 +76,19 @@ subtest 'owner-and-thief' => sub {
 	like($explain, qr/network <192\.0\.2\.0\/24> is familiar: .*\n *recipient is known\n/,
 	    'explain says why the request is accepted');
 
+	my ($status, $out, $err) = ctl($d, qw(trust bob 203.0.113.9));
+	is("$status $out$err", "0 familiar to habit:bob from 203.0.113.0/24\n", 'trust');
+	is(strangers($d, '203.0.113.200', 2), 'dunno dunno', 'that network is familiar');
+	($status, $out, $err) = ctl($d, qw(forget bob 1h));
+	is("$status $out$err", "0 forgotten of habit:bob\n", 'forget');
+	is(rcpt($d, '198.51.100.1', "s@{[$next - 1]}\@example.com"), 'reject strangers',
+	    'who was learned since is new');
+	is(rcpt($d, '198.51.100.1', 'carol@example.com'), 'dunno', 'who was learned before is not');
+	is((ctl($d, @$_))[0], 3, "@$_") for [qw(trust bob 10.0.0.0/8)], [qw(trust bob bogus)],
+	    [qw(trust 192.0.2.1 192.0.2.1)], [qw(forget 192.0.2.1 1h)];
+	is((ctl($d, @$_))[0], 1, "@$_") for [qw(forget bob yesterday)], [qw(forget bob 2099-01-01)],
+	    [qw(trust bob)];
+
 	ok($d->restart, 'the daemon restarts');
 	is(strangers($d, '198.51.100.1', 1), 'reject strangers',
 	    'the unfamiliar network is still refused');

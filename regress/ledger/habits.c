@@ -480,6 +480,32 @@ habits_replay(void **state)
 	assert_int_equal(counted(r), 0);
 }
 
+/* What policyctl trust and forget write. */
+static void
+habits_forget(void **state)
+{
+	struct rig		*r = *state;
+	struct store_pair	 pair = { .kind = PAIR_NETWORK, .what = 7 };
+	int64_t			 n;
+
+	learn(r);
+	r->now += 60;
+	assert_int_equal(send(r, AWAY, "dave"), VERDICT_ACCEPTED);
+	pair.who = rig_sql(r, "SELECT max(who) FROM mail_habit WHERE kind = 0");
+	assert_int_equal(store_forget_pairs(r->store, pair.who, r->now - 1,
+	    &n), STORE_OK);
+	assert_int_equal(n, 2);
+	assert_int_equal(send(r, "", "dave"), VERDICT_ACCEPTED);
+	assert_int_equal(counted(r), 2);
+	assert_int_equal(send(r, "", "carol"), VERDICT_ACCEPTED);
+	assert_int_equal(counted(r), 2);
+	pair.known.last = r->now;
+	assert_int_equal(store_set_pairs(r->store, &pair, 1), STORE_OK);
+	assert_int_equal(store_set_pairs(r->store, &pair, 1), STORE_OK);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM mail_habit"
+	    " WHERE what = 7 AND since = 0"), 1);
+}
+
 /* No name and no address is stored. */
 static void
 habits_hashed(void **state)
@@ -515,6 +541,7 @@ main(void)
 		TEST(habits_clean),
 		TEST(habits_clock),
 		TEST(habits_replay),
+		TEST(habits_forget),
 		TEST(habits_hashed),
 	};
 	int			failed;

@@ -207,10 +207,54 @@ local_clock(void **state)
 	zone("UTC0");
 }
 
+/* A time in the past, for policyctl forget. */
+static void
+since(void **state)
+{
+	static const struct {
+		const char	*words[2];
+		int		 used;
+		int64_t		 at;
+	} cases[] = {
+		{ { "3600" }, 1, NOW - HOUR },
+		{ { "2d" }, 1, NOW - 2 * DAY },
+		{ { "2026-11-28" }, 1, MIDNIGHT },
+		{ { "2026-11-28", "06:00" }, 2, MIDNIGHT + 6 * HOUR },
+		{ { "2026-11-28", "bob" }, 1, MIDNIGHT },
+		{ { "2026-11-28", "18:00" }, 0, 0 },
+		{ { "2026-11-29" }, 0, 0 },
+		{ { "2026-02-30" }, 0, 0 },
+		{ { "yesterday" }, 0, 0 },
+		{ { "0" }, 0, 0 },
+		{ { "-1d" }, 0, 0 },
+	};
+	char		*words[2], want[32];
+	struct str	 out;
+	size_t		 i, j;
+	int		 n;
+
+	(void)state;
+	zone("UTC0");
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		for (n = 0; n < 2 && cases[i].words[n] != NULL; n++)
+			assert_non_null(words[n] = strdup(cases[i].words[n]));
+		str_init(&out);
+		assert_int_equal(duration_since(&out, words, n, NOW),
+		    cases[i].used);
+		snprintf(want, sizeof(want), "@%" PRId64, cases[i].at);
+		if (cases[i].used > 0)
+			assert_string_equal(out.data, want);
+		str_clear(&out);
+		for (j = 0; j < (size_t)n; j++)
+			free(words[j]);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
+		cmocka_unit_test(since),
 		cmocka_unit_test(lengths),
 		cmocka_unit_test(times),
 		cmocka_unit_test(no_durations),

@@ -211,3 +211,30 @@ duration_parse(struct str *out, char *const *words, int n, time_t now)
 	 */
 	return used > 0 && used < n && like_clock(words[used]) ? 0 : used;
 }
+
+int
+duration_since(struct str *out, char *const *words, int n, time_t now)
+{
+	struct tm	tm;
+	int64_t		ago;
+	time_t		at;
+	int		day, used;
+
+	if (n == 0)
+		return 0;
+	if ((ago = duration_length(words[0])) != -1 && ago < (int64_t)now) {
+		str_addf(out, "@%" PRId64, (int64_t)now - ago);
+		return 1;
+	}
+	memset(&tm, 0, sizeof(tm));
+	tm.tm_isdst = -1;
+	if (!parse_date(words[0], &tm))
+		return 0;
+	used = n > 1 && parse_clock(words[1], &tm) ? 2 : 1;
+	day = tm.tm_mday;
+	at = mktime(&tm);
+	if (tm.tm_mday != day || at <= 0 || at > now)
+		return 0;
+	str_addf(out, "@%" PRId64, (int64_t)at);
+	return used;
+}

@@ -20,4 +20,11 @@ int64_t	duration_length(const char *);
  */
 int	duration_parse(struct str *, char *const *words, int n, time_t now);
 
+/*
+ * A time in the past: a length, so long ago, or a local day such as
+ * "2026-12-24" or "2026-12-24 06:00". Appends "@" and a time_t; returns the
+ * number of words used, 0: they are not a time in the past.
+ */
+int	duration_since(struct str *, char *const *words, int n, time_t now);
+
 #endif

@@ -80,6 +80,8 @@ static const struct command {
 	{ "list", 0, 0, "", override_lists, show_overrides },
 	{ "grant", 3, 5, "id n duration", no_lists, show_text },
 	{ "ungrant", 1, 1, "id", no_lists, show_text },
+	{ "trust", 2, 2, "id network", no_lists, show_text },
+	{ "forget", 2, 3, "id since", no_lists, show_text },
 	{ "block", 2, EXPLAIN_MAX, "what duration [reason]", no_lists,
 	    show_text },
 	{ "unblock", 1, 1, "what", no_lists, show_text },
@@ -354,6 +356,24 @@ add_request(struct str *question)
 	return -1;
 }
 
+/* Makes a time in the past one word; false: it is none. */
+static bool
+add_since(struct str *question, char **words, int n)
+{
+	struct str	since;
+	int		used;
+
+	str_init(&since);
+	if ((used = duration_since(&since, words, n, time(NULL))) == n)
+		add_word(question, since.data);
+	else
+		fprintf(stderr, "policyctl: %s: no time in the past; write 2h, "
+		    "3d (so long ago), 2026-12-24 or 2026-12-24 06:00\n",
+		    words[0]);
+	str_clear(&since);
+	return used == n;
+}
+
 /*
  * Makes a duration in a command one word, and the words after it another.
  * False: it is not a duration.
@@ -406,11 +426,12 @@ add_subject(struct str *question, char **words, int n)
 	return i;
 }
 
-/* The position of the duration in a command's words; 0: it has none. */
+/* The position of a duration or time in a command's words; 0: it has none. */
 static int
 duration_at(const struct command *command)
 {
-	if (strcmp(command->name, "block") == 0)
+	if (strcmp(command->name, "block") == 0 ||
+	    strcmp(command->name, "forget") == 0)
 		return 1;
 	return strcmp(command->name, "grant") == 0 ? 2 : 0;
 }
@@ -484,6 +505,14 @@ watch(const struct command *command, struct str *question)
 	return status;
 }
 
+static bool
+add_time(const struct command *command, struct str *question, char **words,
+    int n)
+{
+	return strcmp(command->name, "forget") == 0 ?
+	    add_since(question, words, n) : add_duration(question, words, n);
+}
+
 static int
 run(int argc, char **argv)
 {
@@ -520,7 +549,7 @@ run(int argc, char **argv)
 		}
 		if (words > 0 && words == duration_at(command)) {
 			words += argc - i;
-			if (!add_duration(&question, argv + i, argc - i))
+			if (!add_time(command, &question, argv + i, argc - i))
 				goto done;
 			break;
 		}

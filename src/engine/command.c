@@ -3,6 +3,7 @@
 
 #include "engine/blocks.h"
 #include "engine/change.h"
+#include "engine/change_habit.h"
 #include "engine/client.h"
 #include "engine/command.h"
 #include "engine/events.h"
@@ -427,6 +428,12 @@ static const struct control_command	commands[] = {
 	{ .name = "ungrant", .access = CONTROL_OPERATE,
 	    .min = 1, .max = 1, .changes = true,
 	    .run = change_ungrant, .told = change_told },
+	{ .name = "trust", .access = CONTROL_OPERATE,
+	    .min = 2, .max = 2, .changes = true,
+	    .run = change_habit_trust, .told = change_told },
+	{ .name = "forget", .access = CONTROL_OPERATE,
+	    .min = 2, .max = 2, .changes = true,
+	    .run = change_habit_forget, .told = change_told },
 	{ .name = "list", .access = CONTROL_LOOK,
 	    .run = change_list, .told = change_list_told,
 	    .late = change_list_late },

@@ -84,7 +84,9 @@ enum message_type {
 	MSG_PROGRESS,		/* number: rows that were looked at so far */
 	MSG_RESET,		/* struct msg_charge; answer MSG_WEIGHED */
 	MSG_OVERRIDE,		/* struct msg_override */
-	MSG_OVERRIDDEN,		/* struct msg_overridden */
+	MSG_TRUST,		/* struct msg_charge: of CHARGE_HABIT keys */
+	MSG_FORGET,		/* the same, learned since its date */
+	MSG_OVERRIDDEN,		/* struct msg_overridden; of these too */
 	/* the blocks and grants, for the engine's list */
 	MSG_OVERRIDES_WANTED,	/* engine, ledger */
 	MSG_OVERRIDES_BEGIN,	/* ledger, engine: forget the list */

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ledger/asked_habit.h"
 #include "ledger/id.h"
 #include "ledger/ledger.h"
 #include "ledger/top.h"
@@ -367,6 +368,30 @@ asked_on_override(struct ledger *l, const struct message *m)
 }
 
 static int
+asked_on_habit(struct ledger *l, const struct message *m)
+{
+	struct msg_overridden	told = { .result = OVERRIDE_DONE };
+	struct habits		*habits = charge_batch_habits(l->batch);
+	enum store_result	 result;
+
+	if ((m->type == MSG_TRUST ?
+	    asked_habit_trust(habits, l->store, m, &result) :
+	    asked_habit_forget(habits, l->store, m, &result)) == -1)
+		return -1;
+	if (result == STORE_LOST)
+		ledger_lost(l);
+	if (result != STORE_OK) {
+		told.result = OVERRIDE_FAILED;
+		log_warning("%s: %s", store_description(l->store),
+		    store_error(l->store));
+	}
+	l->payload.len = 0;
+	msg_overridden_put(&l->payload, &told);
+	channel_send(l->engine, MSG_OVERRIDDEN, m->request, &l->payload, -1);
+	return 0;
+}
+
+static int
 asked_on_top(struct ledger *l, const struct message *m)
 {
 	static struct msg_topped	told;
@@ -415,6 +440,8 @@ static const struct {
 	[MSG_WEIGH]		= { asked_on_weigh, true },
 	[MSG_RESET]		= { asked_on_reset, true },
 	[MSG_OVERRIDE]		= { asked_on_override, true },
+	[MSG_TRUST]		= { asked_on_habit, true },
+	[MSG_FORGET]		= { asked_on_habit, true },
 	[MSG_OVERRIDES_WANTED]	= { asked_on_overrides_wanted, true },
 	[MSG_TOP]		= { asked_on_top, true },
 	[MSG_FIGURES_WANTED]	= { asked_on_figures, true }

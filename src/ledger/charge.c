@@ -298,6 +298,12 @@ charge_batch_reset(struct charge_batch *b, uint64_t request,
 	return 0;
 }
 
+struct habits *
+charge_batch_habits(struct charge_batch *b)
+{
+	return b->habits;
+}
+
 struct override_table *
 charge_batch_overrides(struct charge_batch *b)
 {

@@ -3,6 +3,7 @@
 
 #include "ipc/message.h"
 #include "ledger/cache.h"
+#include "ledger/habits.h"
 #include "ledger/lookup.h"
 #include "ledger/override_table.h"
 #include "ledger/store.h"
@@ -51,6 +52,9 @@ int			 charge_batch_reset(struct charge_batch *,
 enum store_result	 charge_batch_map(struct charge_batch *, struct mono,
 			    const struct settings_rule *, const char **id,
 			    size_t *len, bool *unknown);
+
+/* The hashes of mail_habit. */
+struct habits		*charge_batch_habits(struct charge_batch *);
 
 /* The grants and blocks. */
 struct override_table	*charge_batch_overrides(struct charge_batch *);
