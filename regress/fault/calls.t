@@ -1,7 +1,8 @@
 #!/usr/bin/perl
-# Calls that fail once, in the engine and in the ledgers, wherever they come: memory,
-# sockets, files (the other programs: once.t). What must hold: whoever asked has a verdict in the end, each accepted
-# mail is counted once, and the daemon serves on. Linux with glibc only (shim.c).
+# Every C library call of the engine and the ledgers fails once, for memory, sockets and
+# files (the other programs: once.t). What must hold: each request finally gets a verdict,
+# each accepted mail is counted once, and the daemon continues to serve. Linux with glibc
+# only (shim.c).
 
 use strict;
 use warnings;
@@ -15,7 +16,7 @@ use Policyd qw(wait_until $root);
 use Database;
 use Fault qw(fault_daemon full);
 
-# Role, call, what it fails with.
+# Role, call, errno.
 my @faults = (
 	['engine', 'malloc', ENOMEM],
 	['engine', 'recvmsg', ENOMEM],
@@ -72,12 +73,12 @@ my @faults = (
 	} 'ledger-pgsql', 'ledger-mysql'
 );
 
-# As there is a server for a role, with that.
+# If the role needs a database server, start the daemon with it.
 sub start {
 	my ($role) = @_;
 	my ($backend) = $role =~ /\Aledger-(pgsql|mysql)\z/;
 	my $server = $backend && Database->start($backend);
-	# Who finds no room looks for the server again, ever more slowly.
+	# A ledger that cannot connect retries with increasing delay.
 	my $d = fault_daemon(shim => [$role], config => {
 	    $server ? $server->config : () });
 
@@ -97,7 +98,7 @@ for my $role ('engine', 'ledger-sqlite', 'ledger-pgsql', 'ledger-mysql') {
 			my $name = do { local $! = $error; "$call: $!" };
 
 			if (!$d || $n++ % 3 == 0) {
-				# A death is followed ever more slowly: begin anew.
+				# Each restart is delayed longer: start another daemon.
 				if ($d) {
 					$work->check;
 					$d->ends_well;
@@ -111,12 +112,13 @@ for my $role ('engine', 'ledger-sqlite', 'ledger-pgsql', 'ledger-mysql') {
 			    1 .. 20 : ()) {
 				$work->wait_more(3);
 				$shim->fail($call, errno => $error, after => $after);
-				# Connections come only when the test makes them.
+				# accept(2) is called only when the test connects.
 				my @clients = map { $d->connect_quietly } 1 .. 3;
 				wait_until { $shim->failed } 0.15;
 				$failed += $shim->failed;
 				$shim->calm;
-				ok($work->wait_more(3), "$name at call $after") or last;
+				ok($work->wait_more(3),
+				    "mails are decided: $name fails at call $after") or last;
 			}
 		}
 		$work->check;

@@ -25,7 +25,7 @@ END {
 
 my $late = 10;		# seconds; db_timeout and a busy machine
 
-# Somebody asks and has db_error_action, and not late.
+# Requests get db_error_action, within the time allowed.
 sub without_verdict {
 	my ($d, $name) = @_;
 	my $end = time + $Policyd::patience;
@@ -37,8 +37,8 @@ sub without_verdict {
 		$took = time - $begin;
 		$longest = $took if $took > $longest;
 	}
-	is($answer, 'defer database', "$name: db_error_action answers");
-	cmp_ok($longest, '<', $late, 'in time');
+	is($answer, 'defer database', "$name: a request gets db_error_action");
+	cmp_ok($longest, '<', $late, '$name: the answer comes in time');
 }
 
 sub recovered {
@@ -50,7 +50,7 @@ sub recovered {
 	    'the log says that there are verdicts again');
 }
 
-# The ledger's two lines of its trouble since then.
+# The log has two lines about the fault since $mark: its begin and its end.
 sub told_once {
 	my ($d, $mark, $why) = @_;
 
@@ -73,9 +73,9 @@ subtest 'locked-by-another' => sub {
 		my $unlock = lock_database($d);
 		ok($unlock, 'another process locks the database');
 		without_verdict($d, 'locked');
-		ok($d->wait_log(qr/ledger.*locked/, $mark), 'the log tells why');
+		ok($d->wait_log(qr/ledger.*locked/, $mark), 'the log has the cause');
 		is(scalar(() = $d->log_since($mark) =~ /gives no verdict/g), 1,
-		    'that there are no verdicts is logged once');
+		    'the missing verdicts are logged once');
 		$unlock->();
 		recovered($d, $work, $mark);
 		told_once($d, $mark, 'locked');
@@ -84,21 +84,21 @@ subtest 'locked-by-another' => sub {
 	$d->ends_well;
 };
 
-# One at a time, so that between two of them nobody waits for the database at all.
-subtest 'locked-and-hardly-asked' => sub {
+# One request at a time: between two requests the database has no pending work.
+subtest 'locked-with-few-requests' => sub {
 	my $d = fault_daemon(config => { debug => True })->start;
 	my $ask = sub { $d->ask(sasl_username => 'bob') // 'none' };
 
-	ok(wait_until { $ask->() eq 'dunno' }, 'it serves');
+	ok(wait_until { $ask->() eq 'dunno' }, 'a request is answered');
 	my $mark = $d->log_mark;
 	my $unlock = lock_database($d);
 	ok($unlock, 'another process locks the database');
 	ok(wait_until {
 		$ask->() eq 'defer database' && $d->log_since($mark) =~ /ledger: .*locked/
-	}, 'the log tells why nobody has a verdict');
+	}, 'the log has the cause of the missing verdicts');
 	$unlock->();
 	ok(wait_until { $ask->() eq 'dunno' && $d->log_since($mark) =~ /verdicts again/ },
-	    'it is over');
+	    'requests get verdicts again');
 	told_once($d, $mark, 'locked');
 	$d->ends_well;
 };
@@ -108,20 +108,20 @@ subtest 'read-only' => sub {
 	my $d = fault_daemon(config => { debug => True, db_timeout => 0.3 })->start;
 	my $work = Fault::Work->start($d);
 
-	# The children are nobody, whose files become root's.
+	# The children run as nobody; their files are given to root.
 	ok($work->wait_more(20), 'mails are counted');
 	my @files = glob $d->database . '*';
 	my ($uid, $gid) = (stat $d->database)[4, 5];
 	chown 0, 0, @files, "$d->{dir}/db";
 	chmod 0444, @files;
 	chmod 0555, "$d->{dir}/db";
-	# What is open stays so; a new process is told.
+	# Open files remain writable; a new process gets EACCES.
 	my $mark = $d->log_mark;
 	kill 'KILL', $d->child('ledger-sqlite');
 	without_verdict($d, 'read-only');
 	ok($d->wait_log(qr/ledger.*(?:read-?only|denied|unable to open)/i),
-	    'the log tells why');
-	# At once for who looks: behind a door that nobody passes.
+	    'the log has the cause');
+	# Make the change atomic: no process can enter the directory meanwhile.
 	chmod 0000, "$d->{dir}/db";
 	chown $uid, $gid, @files, "$d->{dir}/db";
 	chmod 0600, @files;
@@ -150,15 +150,15 @@ subtest 'full-file-system' => sub {
 			open my $fh, '>', "$db/ballast" or die "ballast: $!";
 			1 while syswrite $fh, 'x' x 4096;
 			close $fh;
-			# What was free in the files themselves is used up in time.
+			# Wait until the free pages in the files are used up.
 			without_verdict($d, 'full');
 			ok($d->wait_log(qr/ledger.*(?:full|no space)/i, $mark),
-			    'the log tells why');
+			    'the log has the cause');
 			unlink "$db/ballast";
 			recovered($d, $work, $mark);
 		}
 		my $log = $d->database . '-wal';
-		# In a load without a pause it is not begun anew for long.
+		# Under constant load the log is not restarted for a long time.
 		wait_until { -s $log > 8_000_000 } 10;
 		$work->check;
 		ok(wait_until { -s $log <= 4_200_000 },
@@ -178,19 +178,19 @@ subtest 'deleted-underneath' => sub {
 
 	ok($work->wait_more(50), 'mails are counted');
 	unlink map { $d->database . $_ } '-wal', '-shm', '';
-	# It must not go on for ever in a file that nobody can see.
+	# The ledger must not keep writing to the deleted file.
 	my $n = 0;
 	ok(wait_until {
 		$d->ask(sasl_username => 'seen' . ++$n) eq 'dunno' &&
 		    -s $d->database && eval { $d->recorded("seen$n") }
-	}, 'a new one is made, and counts go there');
+	}, 'a new database is created and counts are written to it');
 	ok($work->wait_more(50), 'requests are decided');
 	$work->finish;
-	ok(!$work->{faults}, 'every mail had its verdict');
+	ok(!$work->{faults}, 'every mail got a verdict');
 	$d->ends_well;
 };
 
-# The database stays, and what only its log had must not be lost with that.
+# Only the write-ahead log is removed: its counts must not be lost.
 for my $way (['removed', sub { unlink $_[0] }],
     ['replaced', sub { spew("$_[0].new", 'no log at all ' x 5000, 0666);
 	rename "$_[0].new", $_[0] }],
@@ -204,17 +204,17 @@ for my $way (['removed', sub { unlink $_[0] }],
 			my $mark = $d->log_mark;
 			$way->[1]->($d->database . '-wal') or die "wal: $!";
 			ok($d->wait_log(qr/log is missing or another/, $mark),
-			    'that is seen');
+			    'the ledger notices');
 			ok($work->wait_more(50), 'requests are decided');
 			my ($check) = $d->sql('PRAGMA integrity_check');
-			is($check->[0], 'ok', 'and the database is whole');
+			is($check->[0], 'ok', 'the database passes integrity_check');
 		}
 		$work->check;
 		$d->ends_well;
 	};
 }
 
-# As somebody does who restores it without stopping the daemon.
+# As an administrator does who restores a backup while the daemon runs.
 subtest 'replaced-by-a-backup' => sub {
 	my $d = fault_daemon(config => { debug => True, db_timeout => 10 })->start;
 	my $backup = $d->database . '.backup';
@@ -230,12 +230,12 @@ subtest 'replaced-by-a-backup' => sub {
 		$n++;
 		$d->ask(sasl_username => 'before');
 		$d->log_since($mark) =~ /database is another file/
-	}, 'that is seen');
+	}, 'the ledger notices');
 	is($d->ask(sasl_username => 'before'), 'dunno', 'requests are decided');
 	my ($check) = $d->sql('PRAGMA integrity_check');
-	is($check->[0], 'ok', 'the database is whole');
-	is($d->recorded('after'), 0, 'it is the backup');
-	cmp_ok($d->recorded('before'), '>=', 4, 'and counts are in it');
+	is($check->[0], 'ok', 'the database passes integrity_check');
+	is($d->recorded('after'), 0, 'the database is the backup');
+	cmp_ok($d->recorded('before'), '>=', 4, 'new counts are recorded in it');
 	$d->ends_well;
 };
 
@@ -250,16 +250,16 @@ subtest 'replaced-by-garbage' => sub {
 	spew($d->database . '.new', $garbage, 0666);
 	rename $d->database . '.new', $d->database or die "rename: $!";
 	without_verdict($d, 'garbage');
-	ok($d->wait_log(qr/ledger.*not a database/, $mark), 'the log tells why');
+	ok($d->wait_log(qr/ledger.*not a database/, $mark), 'the log has the cause');
 	is(slurp($d->database), $garbage, 'a file of another kind is not overwritten');
 	unlink $d->database;
 	recovered($d, $work, $mark);
 	$work->finish;
-	ok(!$work->{faults}, 'every mail had its verdict');
+	ok(!$work->{faults}, 'every mail got a verdict');
 	$d->ends_well;
 };
 
-# What is in its pages is not what SQLite wrote there.
+# The pages of the database are overwritten.
 subtest 'damaged' => sub {
 	my $d = fault_daemon(config => { debug => True, db_timeout => 0.5 })->start;
 	my $work = Fault::Work->start($d, user => sub { "user$_[0]-" . int($_[1] / 100) });
@@ -267,7 +267,7 @@ subtest 'damaged' => sub {
 	ok($work->wait_more(200), 'mails are counted');
 	my $mark = $d->log_mark;
 	my @open = ($d->child('ledger-sqlite'), wait_until { keeper($d) });
-	# Nobody may have it open, lest its pages are in the log too, or in memory.
+	# No process may have it open: its pages would be in the log or in memory too.
 	$d->signal('STOP');
 	wait_until { (status_of($d->pid)->{State} // 'T') =~ /\AT/ };
 	kill 'KILL', @open;
@@ -280,12 +280,12 @@ subtest 'damaged' => sub {
 	close $fh;
 	$d->signal('CONT');
 	without_verdict($d, 'damaged');
-	ok($d->wait_log(qr/ledger.*malformed/, $mark), 'the log tells why');
+	ok($d->wait_log(qr/ledger.*malformed/, $mark), 'the log has the cause');
 	$d->ok_alive;
 	unlink map { $d->database . $_ } '-wal', '-shm', '';
 	recovered($d, $work, $mark);
 	$work->finish;
-	ok(!$work->{faults}, 'every mail had its verdict');
+	ok(!$work->{faults}, 'every mail got a verdict');
 	$d->ends_well;
 };
 
@@ -299,7 +299,7 @@ subtest 'slow-disk' => sub {
 
 	ok($work->wait_more(20), 'mails are counted');
 	$d->{shim}{'ledger-sqlite'}->set(pause => 20_000);
-	ok($work->wait_more(20), 'a sync of 20 ms is borne');
+	ok($work->wait_more(20), 'mails are counted with a sync of 20 ms');
 	my $mark = $d->log_mark;
 	$d->{shim}{'ledger-sqlite'}->set(pause => 800_000);
 	without_verdict($d, 'a sync of 0.8 s');

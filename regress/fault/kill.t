@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # kill -9 of each process at random moments under load. What must hold: every client
-# has an answer in the end, each mail that was accepted is counted, none is counted
-# twice, and for a limit of N exactly N are accepted.
+# finally gets an answer, each accepted mail is counted exactly once, and of a limit of N
+# exactly N mails are accepted.
 
 use strict;
 use warnings;
@@ -14,7 +14,7 @@ use Fault qw(fault_daemon full pause keeper);
 
 my $lives = full ? 30 : 4;	# eight kills in each
 
-# Whoever is to die may still be on its way up; the next of its name is another one.
+# The process to kill may still be starting; its successor has another pid.
 sub kill_child {
 	my ($d, $name, $killed) = @_;
 	my $pid = $d->child($name, $killed->{$name});
@@ -24,11 +24,11 @@ sub kill_child {
 	return kill 'KILL', $pid;
 }
 
-# The ledger does its work until the next ledger brings another one.
+# A ledger's helper belongs to that ledger; the next ledger has another one.
 sub kill_keeper {
 	my ($d) = @_;
 
-	# That of the ledger before may be on its way out.
+	# The previous ledger's helper may still be exiting.
 	return wait_until { my $pid = keeper($d); $pid && kill 'KILL', $pid } || 0;
 }
 
@@ -38,7 +38,7 @@ sub kill_parent {
 
 	$d->signal('KILL');
 	is($d->wait_end, 'signal 9', 'the parent was killed');
-	ok(wait_until { !grep { process_alive($_) } @below }, 'its children went too');
+	ok(wait_until { !grep { process_alive($_) } @below }, 'its children exit too');
 	$d->start;
 }
 
@@ -62,12 +62,13 @@ subtest 'kill-9-under-load' => sub {
 	my $work = Fault::Work->start($d, user => sub { 'user' . $_[1] % 7 });
 
 	for my $life (1 .. $lives) {
-		is(one_life($d, $work), 7, "life $life: seven were killed and followed");
+		is(one_life($d, $work), 7,
+		    "life $life: seven processes were killed and replaced");
 		kill_parent($d);
 	}
-	ok($work->wait_more(50), 'it serves');
+	ok($work->wait_more(50), 'mails are decided');
 	$work->check;
-	cmp_ok($work->total('dunno'), '>', 50 * $lives, 'there was load');
+	cmp_ok($work->total('dunno'), '>', 50 * $lives, 'mails were decided under load');
 	$d->ends_well;
 };
 
@@ -81,9 +82,9 @@ subtest 'kill-9-at-the-limit' => sub {
 		last if !$work->wait_more($limit / 8);
 		kill_child($d, one_of('engine', 'ledger-sqlite'), $killed);
 	}
-	ok($work->wait_done, 'it is full');
+	ok($work->wait_done, 'the clients reach the limit');
 	$work->finish;
-	ok(!$work->{faults}, 'every mail had its verdict');
+	ok(!$work->{faults}, 'every mail got a verdict');
 	is($work->total('dunno'), $limit, "for a limit of $limit exactly $limit are accepted");
 	is($work->total('reject'), 4, 'all requests beyond the limit are refused');
 	$work->check_sums;

@@ -1,8 +1,8 @@
 #!/usr/bin/perl
-# A ledger that goes away under load, by itself because its connection was cut, or
-# killed: what it was asked and did not answer, the next one is asked. What must hold
-# in every count mode: every request has a verdict, none is answered by
-# db_error_action while there is time, and what was accepted is counted once.
+# A ledger exits under load because its connection was cut, or is killed: the engine sends
+# the unanswered charges to the next ledger. What must hold in every count mode: every
+# request gets a verdict, none gets db_error_action before db_timeout, and each accepted
+# mail is counted once.
 # FAULT_BACKENDS: those to test, sqlite pgsql mysql by default, if they are built.
 
 use strict;
@@ -16,7 +16,7 @@ use Fault qw(fault_daemon full pause sums);
 
 my $times = full ? 20 : 4;	# that each thing happens to a daemon
 
-# How requests look, and what each of them counts.
+# The requests of each count mode, and what each of them counts.
 my %looks = (
 	data => { of => 2 },
 	none => { of => 2, instance => undef },
@@ -24,7 +24,7 @@ my %looks = (
 	message => { of => 1 },
 );
 
-# Recipients in a row are of one transaction.
+# Consecutive recipients belong to one SMTP transaction.
 sub attributes {
 	my ($worker, $mail) = @_;
 	my $look = $looks{look($worker, $mail)};
@@ -52,7 +52,7 @@ sub cut {
 	$d->{server}->end_sessions('policyd');
 }
 
-# The next ledger is there.
+# Waits for the next ledger.
 sub goes_away {
 	my ($d, $how, $ledger) = @_;
 	my $pid = $d->child($ledger) or return 0;
@@ -78,17 +78,17 @@ sub lose {
 	@looks = @{$modes{$mode}{looks}};
 	my $work = Fault::Work->start($d, attributes => \&attributes,
 	    user => sub { 'user' . look(@_) });
-	# A death is followed ever more slowly.
+	# Each restart of a dead child is delayed longer.
 	my @ways = (('killed') x ($times / 2), $server ? ('cut') x $times : ());
 	for my $how (@ways) {
 		last if !$work->wait_more(20);
 		$n++ if goes_away($d, $how, "ledger-$backend");
 	}
-	is($n, @ways, "count_mode $mode: $n ledgers went away, and the next one came");
-	ok($work->wait_more(20), 'and serves');
+	is($n, @ways, "count_mode $mode: $n ledgers exited and were replaced");
+	ok($work->wait_more(20), 'mails are decided');
 	$work->finish;
-	ok(!$work->{faults}, 'every mail had its verdict');
-	is($work->total($_), 0, "none was answered otherwise ($_)") for qw(again reject);
+	ok(!$work->{faults}, 'every mail got a verdict');
+	is($work->total($_), 0, "no mail got another answer ($_)") for qw(again reject);
 	my $held = sums($d);
 	for my $look (@looks) {
 		my $mails = $work->{did}{dunno}{"user$look"};
@@ -108,7 +108,7 @@ for my $backend (split ' ', $ENV{FAULT_BACKENDS} // 'sqlite pgsql mysql') {
 	};
 }
 
-# No other ledger comes then: who waits is answered all the same.
+# No new ledger is started then: a waiting client is answered all the same.
 subtest 'lost while the daemon stops' => sub {
 	plan(skip_all => 'ledger-sqlite is not built')
 	    if !-x "$root/build/libexec/ledger-sqlite";
@@ -118,13 +118,13 @@ subtest 'lost while the daemon stops' => sub {
 
 	kill 'STOP', $ledger;
 	$client->send(request(sasl_username => 'bob'));
-	# What came before one that needs no ledger was read before it.
-	is($d->ask(protocol_state => 'VRFY'), 'dunno', 'the engine has it');
+	# Requests are read in order: an answer to this one shows that the first was read.
+	is($d->ask(protocol_state => 'VRFY'), 'dunno', 'the engine has read the request');
 	$d->signal('TERM');
 	ok($d->wait_log(qr/: stopping$/m), 'the daemon stops');
 	kill 'KILL', $ledger;
-	is($client->answer, 'defer database', 'the answer');
-	is($d->wait_end, 0, 'and it has stopped');
+	is($client->answer, 'defer database', 'the waiting client gets db_error_action');
+	is($d->wait_end, 0, 'the daemon stops with status 0');
 };
 
 done_testing();

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
-# db_error_action "memory" while the database is away. What must hold: everybody has a
-# verdict in time, limits go on as far as this daemon knows, and what was accepted
-# meanwhile is in the tables afterwards, exactly once, whatever becomes of the ledger.
+# db_error_action "memory" while the database is away. What must hold: every request
+# gets a verdict in time, limits apply to the counts that this daemon knows, and each mail
+# accepted meanwhile is recorded afterwards exactly once, even if the ledger is killed.
 # FAULT_BACKENDS: those to test, sqlite pgsql mysql by default, if they are built.
 
 use strict;
@@ -16,7 +16,7 @@ use Fault qw(fault_daemon full pause lock_database);
 
 my $limit = 20;
 
-# How the database goes away: a sub that ends it again.
+# Takes the database away; each sub returns a sub that brings it back.
 sub lock_it {
 	my ($d) = @_;
 
@@ -60,7 +60,7 @@ sub start {
 	return $d->start;
 }
 
-# Each id with what its accepted mails come to, once it is all there.
+# Compares each id's recorded sum with its accepted mails, once all are recorded.
 sub check_recorded {
 	my ($d, $work, $before) = @_;
 	my %expected = %$before;
@@ -85,36 +85,37 @@ sub one {
 	my $known = "user-known$round";
 
 	is($d->ask(sasl_username => $known, recipient_count => 2 * $limit - 2), 'dunno',
-	    "$name: $known has room for one mail");
+	    "$name: $known may send one more mail");
 	my $back = $leave->($d) or return fail("$name: away");
 	my $mark = $d->log_mark;
 	my $work = Fault::Work->start($d, once => 1, workers => 12,
 	    user => sub { "user$_[0]-$round-" . $_[1] % 40 });
-	# Each takes db_timeout.
+	# Each of these requests takes db_timeout.
 	my $many = $work->wait_more((full) ? 400 : 60);
-	ok($many, 'mails are accepted meanwhile');
+	ok($many, 'mails are accepted without the database');
 	my @said = map { $d->ask(sasl_username => $known, recipient_count => 2) } 1 .. 3;
 	is_deeply(\@said, ['dunno', ('reject full') x 2],
-	    'an id with room for one mail by this daemon gets one');
+	    'an id that may send one more mail gets one accepted');
 	$back->();
-	# In the middle of catching up.
+	# Kill the ledger while it records the mails of the outage.
 	if ($round % 2) {
 		pause(0.05);
 		my $pid = $d->child($ledger);
 		kill 'KILL', $pid;
 		$d->child($ledger, $pid);
 	}
-	ok($d->wait_log(qr/verdicts again/, $mark), 'it is back');
+	ok($d->wait_log(qr/verdicts again/, $mark), 'the database is back');
 	$work->finish;
 	is($work->total('unknown') + $work->total('other'), 0,
-	    'everybody had a verdict all the time');
+	    'every request got a verdict');
 	my @more = grep { $_ > $limit } values %{$work->{did}{dunno}};
-	is("@more", '', 'nobody had more than the limit');
+	is("@more", '', 'no id exceeds the limit');
 	check_recorded($d, $work, { $known => 2 * $limit });
 }
 
-# Everybody asks for the same ids, each of which has room for one mail: some ask the
-# memory and some the database, which does not know yet what the memory accepted.
+# All clients use the same ids, each of which may send one mail: some requests are decided
+# from memory and some by the database, which does not yet have the mails accepted from
+# memory.
 sub one_each {
 	my ($d, $round, $leave, $name) = @_;
 	my $work = Fault::Work->start($d, once => 1, workers => 12,
@@ -124,17 +125,17 @@ sub one_each {
 		ok($work->wait_more(20), "$name: mails are accepted");
 		my $mark = $d->log_mark;
 		my $back = $leave->($d) or return fail("$name: away");
-		# The workers lose step with each other.
-		ok($work->wait_more(3), 'mails are answered meanwhile');
+		# Let the workers get out of step.
+		ok($work->wait_more(3), 'mails are decided without the database');
 		pause(0.3);
 		$back->();
-		ok($d->wait_log(qr/verdicts again/, $mark), 'it is back');
+		ok($d->wait_log(qr/verdicts again/, $mark), 'the database is back');
 	}
 	$work->finish;
 	is($work->total('unknown') + $work->total('other'), 0,
-	    'everybody had a verdict all the time');
+	    'every request got a verdict');
 	my @more = grep { $_ > 1 } values %{$work->{did}{dunno}};
-	is("@more", '', 'each had one mail');
+	is("@more", '', 'no id had more than one mail accepted');
 	check_recorded($d, $work, {});
 }
 
@@ -152,7 +153,8 @@ for my $backend (split ' ', $ENV{FAULT_BACKENDS} // 'sqlite pgsql mysql') {
 		$d->write_config({ limits => [[2, 3600]] });
 		$d->signal('HUP');
 		ok(wait_until { ($d->ask(sasl_username => 'reload' . $round++,
-		    recipient_count => 3) // '') eq 'reject full' }, 'a smaller limit');
+		    recipient_count => 3) // '') eq 'reject full' },
+		    'the reloaded, smaller limit is in force');
 		one_each($d, ++$round, $_->[1], $_->[0]) for @{$ways{$backend}};
 		$d->ends_well;
 	};

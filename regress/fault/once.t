@@ -1,9 +1,8 @@
 #!/usr/bin/perl
-# The programs that calls.t leaves out, the parent, the report and policyctl: any call
-# of the C library that can fail fails once, wherever it comes, or memory does. What
-# must hold: the program does its work all the same, or ends and says why, and leaves
-# nothing behind that the next start would stumble over; no hit is lost that was not
-# mailed. Linux with glibc only (shim.c).
+# The programs that calls.t leaves out, the parent, the report and policyctl: each
+# C library call that can fail fails once, or memory runs out once. What must hold: the
+# program does its work all the same, or exits with a message and leaves nothing that
+# prevents the next start; no unmailed hit is lost. Linux with glibc only (shim.c).
 
 use strict;
 use warnings;
@@ -18,7 +17,7 @@ use Smtpd;
 
 my @errors = (EIO, EMFILE, ENOMEM, EAGAIN, EINTR);
 
-# Numbers of calls, from 1 up to about `last`: some, or with FAULT=full all.
+# Call numbers from 1 to about `last`: some of them, or with FAULT=full all.
 sub numbers {
 	my ($last, $some) = @_;
 
@@ -39,15 +38,14 @@ sub name_of {
 	return "$call (call $n) fails: $!";
 }
 
-# Whoever is left of a daemon that ended.
+# True if no process of a daemon that ended is left.
 sub nobody_left {
 	my ($d, @pids) = @_;
 
 	return wait_until { !grep { process_alive($_) } @pids };
 }
 
-# glibc looks up names without a look at its memory, or finds none and says that this
-# cannot be.
+# glibc itself fails when a name lookup runs out of memory.
 sub glibcs_fault {
 	my ($d, $mark) = @_;
 
@@ -72,8 +70,8 @@ subtest 'the parent starts' => sub {
 			$shim->calm;
 			if ($d->running) {
 				is(eval { $d->ask(sasl_username => 'bob') }, 'dunno',
-				    "$name: it starts") or $d->explain;
-				is($d->stop, 0, 'and stops');
+				    "$name: the daemon starts") or $d->explain;
+				is($d->stop, 0, 'the daemon stops with status 0');
 				next;
 			}
 			if ($what eq 'malloc' && glibcs_fault($d, $mark)) {
@@ -87,13 +85,13 @@ subtest 'the parent starts' => sub {
 		}
 		$d->start;
 		is($d->ask(sasl_username => 'bob'), 'dunno', 'the next start succeeds');
-		is($d->stop, 0, 'which stops');
+		is($d->stop, 0, 'the daemon stops with status 0');
 	}
 	note(join ', ', map { "status $_: $ended{$_}" } sort keys %ended);
-	cmp_ok($ended{glibc} // 0, '<=', 2, 'of no fault of ours');
+	cmp_ok($ended{glibc} // 0, '<=', 2, "at most two failures are glibc's");
 };
 
-subtest 'a directory half made' => sub {
+subtest 'an incomplete directory' => sub {
 	plan skip_all => 'only root has privileges to drop' if $> != 0;
 	for my $call (qw(fchown fchmod)) {
 		for my $n (1, 2) {
@@ -101,15 +99,17 @@ subtest 'a directory half made' => sub {
 			my $shim = $d->{shim}{parent};
 			$shim->fail($call, errno => EIO, after => $n);
 			$d->launch;
-			is($d->wait_end, 6, "$call (call $n) fails: it does not start");
-			is($shim->failed, 1, 'because of that');
+			is($d->wait_end, 6,
+			    "$call (call $n) fails: the daemon does not start");
+			is($shim->failed, 1, 'the failed call is the reason');
 			$shim->calm;
 			$d->start;
-			is($d->ask(sasl_username => 'bob'), 'dunno', 'the next one does');
-			is($d->stop, 0, 'and stops');
+			is($d->ask(sasl_username => 'bob'), 'dunno',
+			    'the next start succeeds');
+			is($d->stop, 0, 'the daemon stops with status 0');
 		}
 	}
-	# Killed before it could give it away, and between that and its mode.
+	# Killed before chown(2) of the directory, and between chown(2) and chmod(2).
 	for my $uid (0, (Policyd::nobody())[0]) {
 		my $d = fault_daemon(config => { db_timeout => 10 });
 		my $db = "$d->{dir}/db";
@@ -117,12 +117,13 @@ subtest 'a directory half made' => sub {
 		chown $uid, -1, $db;
 		chmod 0400, $db;
 		$d->start;
-		is($d->ask(sasl_username => 'bob'), 'dunno', 'killed meanwhile: the next one starts');
-		is($d->stop, 0, 'and stops');
+		is($d->ask(sasl_username => 'bob'), 'dunno',
+		    'the daemon starts after the other was killed');
+		is($d->stop, 0, 'the daemon stops with status 0');
 	}
 };
 
-# Who makes a directory is slow, and another start finishes it meanwhile.
+# One start is stopped while it creates a directory; another completes it meanwhile.
 subtest 'two starts at once' => sub {
 	my $d = fault_daemon(shim => ['parent']);
 	my $other = Policyd->new(name => 'other', dir => $d->dir,
@@ -135,14 +136,14 @@ subtest 'two starts at once' => sub {
 	$other->launch;
 	ok(wait_until { grep({ $_->running } $d, $other) == 1 &&
 	    grep { $_->running && $_->told(qr/READY=1/) } $d, $other },
-	    'one of the two serves') or $other->explain;
+	    'one of the two daemons serves') or $other->explain;
 	my ($first, $second) = $d->running ? ($d, $other) : ($other, $d);
 	is($second->{status}, 3,
 	    'the other one ends with status 3') or $second->explain;
 	$first->ends_well;
 };
 
-# What keeps the parent busy.
+# Work for the parent.
 sub stir {
 	my ($d, $n) = @_;
 
@@ -157,7 +158,7 @@ subtest 'the parent serves' => sub {
 
 	for my $after (numbers(60, 12)) {
 		if (!$d || $n++ % 4 == 0) {
-			# A death is followed ever more slowly: begin anew.
+			# Each restart of a dead child is delayed longer: start another daemon.
 			if ($d) {
 				$work->check;
 				$d->ends_well;
@@ -167,14 +168,14 @@ subtest 'the parent serves' => sub {
 		}
 		my $shim = $d->{shim}{parent};
 		my $error = error_of('*');
-		ok($work->wait_more(3), 'it serves');
+		ok($work->wait_more(3), 'mails are decided');
 		$shim->fail('*', errno => $error, after => $after);
 		stir($d, $n);
 		wait_until { $shim->failed } 0.5;
 		my $name = name_of($shim, $after, $error);
 		$shim->calm;
-		ok($d->running, "$name: the parent lives") or last;
-		ok($work->wait_more(10), 'and serves') or $d->explain;
+		ok($d->running, "$name: the parent is running") or last;
+		ok($work->wait_more(10), 'mails are decided') or $d->explain;
 	}
 	$work->check;
 	$d->ends_well;
@@ -198,18 +199,18 @@ subtest 'the parent without memory' => sub {
 		push @below, values %{$d->children} if $d->running;
 		if ($d->running) {
 			ok(wait_until { ($d->ask(sasl_username => 'bob') // '') eq 'dunno' },
-			    "call $after: it serves");
-			is($d->stop, 0, 'and stops');
+			    "call $after: the daemon serves");
+			is($d->stop, 0, 'the daemon stops with status 0');
 		} else {
-			is($d->{status}, 6, "call $after: it ends");
+			is($d->{status}, 6, "call $after: the daemon exits with status 6");
 			ok($d->wait_log(qr/out of memory|parent: /),
 			    'the reason is logged');
 		}
-		ok(nobody_left($d, @below), 'with all its children');
+		ok(nobody_left($d, @below), 'all its children have exited');
 		$d->start;
 		ok(wait_until { ($d->ask(sasl_username => 'bob') // '') eq 'dunno' },
-		    'the next one serves');
-		is($d->stop, 0, 'and stops');
+		    'the next daemon serves');
+		is($d->stop, 0, 'the daemon stops with status 0');
 	}
 };
 
@@ -237,12 +238,12 @@ subtest 'the report' => sub {
 			my @mails = $s->mails;
 			if (($status // '') eq '0') {
 				is(scalar @mails, $mails + 1, "$name: the report is sent");
-				is($hits->(), 0, 'and its hits are gone');
+				is($hits->(), 0, 'its hits are deleted');
 				$sent++;
 			} else {
-				is($status, 8, "$name: no report");
-				isnt($err, '', "$name: says --clean");
-				is($hits->(), $n, 'and its hits stay');
+				is($status, 8, "$name: --clean exits with status 8");
+				isnt($err, '', "$name: --clean prints an error");
+				is($hits->(), $n, 'its hits remain');
 				$not++;
 			}
 		}

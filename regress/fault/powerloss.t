@@ -1,8 +1,8 @@
 #!/usr/bin/perl
-# The power fails: of what was written only what was synced is sure to be there, of the
-# rest some sectors are and some are not, in any order. What must hold at any moment:
-# with `synchronous` "full" no answered count is lost, with "normal" (and "full") the
-# database is whole, and nothing is there that nobody asked for.
+# A power failure: synced writes are kept; of the other writes any subset of sectors is
+# kept. What must hold at any moment: with `synchronous` "full" no answered count is lost;
+# with "normal" and "full" the database passes integrity_check and has no count that was
+# not requested.
 
 use strict;
 use warnings;
@@ -16,7 +16,7 @@ use Fault qw(fault_daemon full);
 my $sector = 512;
 my %suffix = (m => '', w => '-wal', j => '-journal');
 
-# Answers with the place in the journal at which each was there.
+# Returns each answer with the length of the journal at that time.
 sub ask_some {
 	my ($d, $mails) = @_;
 	my $shim = $d->{shim}{'ledger-sqlite'};
@@ -33,7 +33,7 @@ sub ask_some {
 	return \@answered;
 }
 
-# Does to a file's bytes what a record says, to all sectors or to some.
+# Applies a journal record to a file's content, to all sectors or to some.
 sub apply {
 	my ($bytes, $record, $torn) = @_;
 	my ($what, undef, $offset, $data) = @$record;
@@ -52,7 +52,7 @@ sub apply {
 	}
 }
 
-# The files as they are after a crash when the journal had come so far.
+# Builds the files as a crash at this position of the journal leaves them.
 sub crash {
 	my ($journal, $until) = @_;
 	my (%sure, %open);
@@ -128,7 +128,7 @@ for my $how ('full', 'normal') {
 		push @bad, $bad if $bad;
 		is_deeply(\@bad, [], sprintf '%d records, %d answers: nothing is lost',
 		    scalar @$journal, scalar @$answered);
-		is($d->stop, 0, 'it stops');
+		is($d->stop, 0, 'the daemon stops with status 0');
 	};
 }
 
