@@ -45,19 +45,20 @@ sub check_child {
 
 	is($status->{Uid}, join("\t", ($uid) x 4), "$name: every user id is the user's");
 	is($status->{Gid}, join("\t", ($gid) x 4), "$name: every group id is the group's");
-	is($status->{Groups}, $expected{groups}, "$name: no other group");
+	is($status->{Groups}, $expected{groups},
+	    "$name: no supplementary group but the expected ones");
 	is($status->{"Cap$_"}, $nothing, "$name: no capability is $_")
 	    for qw(Inh Prm Eff Amb);
 	is($status->{NoNewPrivs}, 1, "$name: no new privileges");
-	is($status->{Seccomp}, 2, "$name: a filter for system calls");
+	is($status->{Seccomp}, 2, "$name: a system call filter is in force");
 	is($status->{Threads}, 1, "$name: one thread");
 
 	my $limits = limits_of($pid);
 	is("@{$limits->{'Max core file size'}}", '0 0', "$name: no core file");
-	is("@{$limits->{'Max processes'}}", '0 0', "$name: no further process");
+	is("@{$limits->{'Max processes'}}", '0 0', "$name: no process can be created");
 	is((stat "/proc/$pid/environ")[4], 0, "$name: not dumpable, its /proc is root's");
 	is(slurp("/proc/$pid/environ") =~ /(?:^|\0)(?!PATH=|TZ=|SSL_CERT)
-	    (\w+)=/x ? $1 : '', '', "$name: nothing in its environment");
+	    (\w+)=/x ? $1 : '', '', "$name: the environment has only the allowed variables");
 	return if !as_root();
 
 	is(readlink("/proc/$pid/root"), $expected{root}, "$name: its root")
@@ -66,7 +67,7 @@ sub check_child {
 	delete $fds->{$_} for '/dev/null', 'socket:', 'anon_inode:', 'pipe:',
 	    $d->{logfile}, 'anon_inode:[eventpoll]';
 	my @files = sort grep { $_ !~ $expected{files} } keys %$fds;
-	is("@files", '', "$name: no file is open that it has no business with");
+	is("@files", '', "$name: no unexpected file is open");
 }
 
 sub check_parent {
@@ -104,7 +105,7 @@ sub start_or_skip {
 	plan(skip_all => 'built without the whole sandbox')
 	    if $d->log =~ /EASED|SANDBOX=none/;
 	ok($d->wait_log(qr/engine: .*$seccomp.*; ledger: .*$seccomp/),
-	    "$name: the log says what was entered");
+	    "$name: the log names the sandbox layers");
 	return $d;
 }
 
@@ -113,12 +114,12 @@ subtest 'started as root' => sub {
 	my $d = start_or_skip('root');
 	my ($uid, $gid) = Policyd::nobody();
 
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'it serves');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'a request is answered');
 	check_all($d, uid => $uid, gid => $gid, groups => $gid, db => "$d->{dir}/db");
 	unlike(readlink('/proc/' . $d->child('engine') . '/root'), qr{\A/\z},
-	    'the engine is in a jail');
+	    'the engine is in a chroot directory');
 	my $jail = '/proc/' . $d->child('engine') . '/root';
-	is_deeply([glob "$jail/*"], [], 'and the jail is empty');
+	is_deeply([glob "$jail/*"], [], 'the chroot directory is empty');
 	$d->ends_well;
 };
 
@@ -127,13 +128,13 @@ subtest 'started by a user' => sub {
 	my $groups = as_root() ? $gid : status_of($$)->{Groups};
 	my $d = start_or_skip('user', as_root() ? (as => scalar getpwuid $uid) : ());
 
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'it serves');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'a request is answered');
 	check_all($d, uid => $uid, gid => $gid, groups => $groups);
 	$d->ends_well;
 };
 
-# strace puts another number in place of one that the process asks for, as if the process
-# had been talked into it; not in place of those that say so to the log.
+# strace replaces the number of a system call, as if the process had been made to call
+# it; the calls that write to the log are not replaced.
 subtest 'a forbidden call of a real process' => sub {
 	plan(skip_all => 'only root may trace it') if !as_root();
 	my $strace = have_command('strace');
@@ -148,23 +149,23 @@ subtest 'a forbidden call of a real process' => sub {
 		my $tracer = $d->spawn('/dev/null', $said, $strace, '-qq', '-o',
 		    '/dev/null', '-e',
 		    'inject=!write,sendto:error=EPERM:syscall=getppid', '-p', $pid);
-		# What it does next, whatever it is, is another call.
+		# The next system call, whichever it is, is replaced.
 		wait_until {
 			my $client = $d->connect_quietly;
 			$client->ask_bytes(Policyd::request(sasl_username => 'eve'), 1)
 			    if $client;
 			!process_alive($pid) || slurp($said) ne '';
 		};
-		ok(!process_alive($pid), "$name died of it") or diag(slurp($said));
+		ok(!process_alive($pid), "$name is killed") or diag(slurp($said));
 		kill 'TERM', $tracer;
 		Policyd::reap($tracer);
 		my ($role) = split /-/, $name;
 		my $line = qr/^\S+ $role: sandbox: forbidden system call: getppid \(\d+\)$/m;
 		ok($d->wait_log($line, $mark), "the log names $name and the call");
 		ok($d->wait_log(qr/\Q$name\E \(process $pid\) died of signal 31/, $mark),
-		    'and the parent says who died');
-		ok($d->child($name, $pid), 'it is started again');
-		is($d->ask(sasl_username => "after-$name"), 'dunno', 'and serves');
+		    'the parent logs which process died');
+		ok($d->child($name, $pid), 'a new process is started');
+		is($d->ask(sasl_username => "after-$name"), 'dunno', 'the new process serves');
 	}
 	$d->ends_well;
 };

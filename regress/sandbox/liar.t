@@ -1,8 +1,9 @@
 #!/usr/bin/perl
 
-# The channels under attack: an engine that was taken over lies to the parent and to the
-# ledger (liar.c). Whatever it says, both go on, neither grows, who broke the rules is
-# ended where it can be told, and the next engine's honest question is answered.
+# Attacks over the channels: a compromised engine sends malicious messages to the parent
+# and the ledger (liar.c). For every message both keep running and do not grow, a protocol
+# violation that can be recognised ends the engine, and the next engine's request is
+# answered.
 
 use strict;
 use warnings;
@@ -20,8 +21,8 @@ my $told = qr/liar: \S+ (?:was told|came to an end)/;
 
 my $noticed = qr/engine (?:broke the rules|\(process \d+\) sent a .* not right)/;
 
-# What comes of a lie: "parent" or "ledger" notices that the rules were broken, "borne":
-# it was no breach, or none that can be seen.
+# The outcome of each attack: "parent" or "ledger" detects a protocol violation; "borne":
+# it is not a violation, or cannot be recognised as one.
 my @lies = (
 	['parent-type', 'parent'],
 	['parent-length', 'parent'],
@@ -68,7 +69,7 @@ my @lies = (
 	['ledger-noise 1', 'ledger'],
 );
 
-# Those alone that are named, as in `prove liar.t :: ledger-noise`.
+# Runs only the attacks named as arguments, as in `prove liar.t :: ledger-noise`.
 @lies = grep { my $lie = $_->[0]; grep { $lie =~ /\A\Q$_/ } @ARGV } @lies if @ARGV;
 
 sub descriptors { return scalar(my @fds = glob "/proc/$_[0]/fd/*") }
@@ -83,23 +84,23 @@ sub memory {
 sub check_calm {
 	my ($d, $ledger) = @_;
 
-	is($d->child('ledger-sqlite'), $ledger, 'the ledger is the same');
-	ok($d->running, 'the parent is there');
+	is($d->child('ledger-sqlite'), $ledger, 'the ledger was not restarted');
+	ok($d->running, 'the parent is running');
 	SKIP: {
 		skip 'no /proc', 4 if !-d '/proc/self';
-		cmp_ok(memory($d->pid), '<', 64 * 1024, 'the parent never was large');
-		cmp_ok(memory($ledger), '<', 128 * 1024, 'the ledger never was large');
+		cmp_ok(memory($d->pid), '<', 64 * 1024, "the parent's memory stays bounded");
+		cmp_ok(memory($ledger), '<', 128 * 1024, "the ledger's memory stays bounded");
 		cmp_ok(descriptors($d->pid), '<', 64, 'the parent holds few descriptors');
-		cmp_ok(descriptors($ledger), '<', 64, 'the ledger too');
+		cmp_ok(descriptors($ledger), '<', 64, 'the ledger holds few descriptors');
 	}
-	unlike($d->log, qr/^2026-01-01T00:00:00/m, 'no line of the log is forged');
+	unlike($d->log, qr/^2026-01-01T00:00:00/m, 'no log line is forged');
 	unlike($d->log, qr/^(?!\d{4}-\d\d-\d\dT[\d:]{8} (?:parent|engine|ledger): )/m,
-	    'each bears the name of a process');
+	    'each log line begins with a process name');
 	unlike($d->log, qr/has no answer|forbidden system call|died of signal (?!9:)/,
-	    'nothing else went wrong');
+	    'the log has no other error');
 }
 
-# What a lie brings beside, by its name.
+# Additional checks for some attacks, by name.
 my %also = (
 	'parent-line-forged' => sub {
 		my ($d) = @_;
@@ -108,17 +109,20 @@ my %also = (
 		ok($d->wait_log(qr/^\S+ engine: 2026-01-01T00:00:00 parent: forged$/m),
 		    "the engine's line bears its name");
 		ok($d->wait_log(qr/^\S+ engine: 2026.* parent: urgent\\x0d\\x1b\[2J\\xff$/m),
-		    'and is made printable');
-		ok($d->wait_log(qr/^\S+ engine: <9>level$/m), 'a level that is none');
+		    'control characters are escaped');
+		ok($d->wait_log(qr/^\S+ engine: <9>level$/m),
+		    'an invalid log level is logged as text');
 	},
 	'parent-line-long' => sub {
 		my ($d) = @_;
 
-		ok($d->wait_log(qr/^\S+ engine: in two halves$/m), 'two halves are a line');
+		ok($d->wait_log(qr/^\S+ engine: in two halves$/m),
+		    'two halves of a line are logged as one');
 		my @lines = $d->log =~ /^(.*y{50}.*)$/mg;
 		is(scalar @lines, 1, 'a long line is one line');
-		like($lines[0], qr/^\S+ engine: y{100}\\x1by+$/, 'printable');
-		cmp_ok(length $lines[0], '<', 4200, 'and cut');
+		like($lines[0], qr/^\S+ engine: y{100}\\x1by+$/,
+		    'its control characters are escaped');
+		cmp_ok(length $lines[0], '<', 4200, 'it is truncated');
 	},
 	'parent-line-flood' => sub {
 		my ($d) = @_;
@@ -137,29 +141,30 @@ for (@lies) {
 		$d->launch;
 		if (!$d->wait_log(qr/$answered.*listening on|listening on.*$answered/s)) {
 			$d->explain;
-			fail('the impostor serves at first');
+			fail('the compromised engine serves at first');
 			return;
 		}
 		my $ledger = $d->child('ledger-sqlite');
 		$d->signal('HUP');
 		if ($outcome eq 'borne') {
-			ok($d->wait_log($told), 'the lie was told');
+			ok($d->wait_log($told), 'the attack was sent');
 		} elsif ($outcome eq 'refused') {
 			ok($d->wait_log(qr/the\ engine\ did\ not\ take\ the\ new\ configuration.*
 			    the\ new\ configuration\ is\ not\ used;\ the\ running\ one\ stays.*
 			    $answered/sx), 'the running configuration stays, and the next serves');
 		} else {
 			ok($d->wait_log(qr/ $outcome(?:-sqlite)?: .*$noticed/),
-			    "the $outcome notices");
-			# The next one starts with an honest question.
+			    "the $outcome detects the violation");
+			# The next engine begins with a valid request.
 			ok($d->wait_log(qr/$answered.*$answered/s),
-			    'and serves the next engine');
+			    'a request to the next engine is answered');
 		}
 		my ($kind) = split / /, $lie;
 		check_calm($d, $ledger);
 		$also{$kind}->($d) if $also{$kind};
-		is($d->stop, 0, 'it stops when it is told to');
-		unlike($d->log, qr/ended by force|had to be killed/, 'nothing hung');
+		is($d->stop, 0, 'the daemon stops with status 0');
+		unlike($d->log, qr/ended by force|had to be killed/,
+		    'no process had to be killed');
 	};
 }
 

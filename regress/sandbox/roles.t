@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 
-# What a role can still do once it was taken over: each thing that attack.c knows is tried
-# in each role, after the lock, and must fail or end the process; one that ended it by a
-# forbidden call must have been named in the log. The same things are tried without the
-# lock first, where they work: a test that cannot fail is none.
+# What a compromised role can still do: each attack of attack.c is tried in each role,
+# inside the sandbox, and must fail or end the process; a forbidden call that ended it
+# must be named in the log. The same attacks are tried first without the sandbox, where
+# they must work.
 
 use strict;
 use warnings;
@@ -29,7 +29,7 @@ chmod 0755, $attack;
 my ($uid, $gid) = as_root() ? Policyd::nobody() : ($>, $) + 0);
 my @roles = qw(engine ledger-sqlite ledger-server report);
 
-# --- what there is to attack ---
+# --- targets of the attacks ---
 
 my $outside = "$dir/outside";
 my $ledger = "$dir/ledger";
@@ -62,7 +62,7 @@ sub as_user {
 	exec @command or POSIX::_exit(126);
 }
 
-# The victim is of the same user: no id keeps the attacker away from it.
+# The victim runs as the same user: user ids do not protect it.
 pipe(my $victim_in, my $victim_hold) or die "pipe: $!";
 my $victim = open(my $victim_out, '-|') // die "fork: $!";
 if ($victim == 0) {
@@ -84,7 +84,7 @@ sub prepare {
 	1 while $datagram->recv(my $bytes, 10) // undef;
 }
 
-# What was reached or changed, in words.
+# Describes what an attack reached or changed.
 sub damage {
 	my @found;
 
@@ -100,9 +100,9 @@ sub damage {
 	return join ', ', @found;
 }
 
-# --- running it ---
+# --- running an attack ---
 
-# What is in the pipe, whoever still has its other end.
+# Reads what is in the pipe without waiting for its end.
 sub rest_of {
 	my ($fh) = @_;
 	my $bytes = '';
@@ -156,7 +156,7 @@ sub in_words {
 }
 
 my @attempts = map { chomp; [split /\t/] } `$attack list`;
-cmp_ok(scalar @attempts, '>', 70, 'attempts are known');
+cmp_ok(scalar @attempts, '>', 70, 'attack.c has attacks');
 
 {
 	my $end = run('work', lock => 'all', role => 'engine');
@@ -164,7 +164,7 @@ cmp_ok(scalar @attempts, '>', 70, 'attempts are known');
 	    if ($end->{locked} // '') =~ /EASED/;
 }
 
-# --- without a lock they work ---
+# --- without the sandbox attacks work ---
 
 subtest 'without the sandbox' => sub {
 	for (@attempts) {
@@ -181,14 +181,14 @@ subtest 'without the sandbox' => sub {
 	}
 };
 
-# --- with it they do not ---
+# --- inside the sandbox they fail ---
 
-# Most things more than one layer stops, and a hole in the list of calls must show all the
-# same. Only these may be called, by SQLite's ledger alone: the place is what stops it.
+# More than one layer stops most attacks, and a hole in the system call filter must show
+# all the same. Only SQLite's ledger may make these calls: chroot or Landlock stops them.
 my %placed = map { $_ => 1 } qw(open-file open-directory open-for-writing open-proc-maps
     open-proc-mem unlink);
 
-# Its one socket is its own: MariaDB's library turns O_NONBLOCK off and on.
+# MariaDB's library changes O_NONBLOCK of its only socket.
 my %own = ('ledger-server' => qr/\Alistener-(?:flags|shutdown)\z/);
 
 sub check_locked {
@@ -224,20 +224,21 @@ for my $role (@roles) {
 			    for grep { $_->[0] !~ ($own{$role} // qr/(*FAIL)/) } @attempts;
 
 			my $end = run('work', %how);
-			ok($end->{worked}, 'what it needs works') or diag(in_words($end));
+			ok($end->{worked},
+			    'the calls that the role needs work') or diag(in_words($end));
 			like($end->{locked}, qr/\bno_new_privs\b.*\bseccomp\b/,
-			    'it says what was entered');
+			    'the log names the sandbox layers');
 			like($end->{err}, qr/^\S+ \Q$role\E: a line from inside/m,
-			    'it can log');
+			    'the role can log');
 			$end = run('abort', %how);
-			is($end->{signal}, 6, 'abort(3) is an abort');
+			is($end->{signal}, 6, 'abort(3) ends the process with SIGABRT');
 		};
 	}
 }
 
 # --- while a role resolves and connects ---
 
-# What name services and the libraries need; roles are the user's already.
+# Calls that name services and libraries need; the role has dropped its privileges.
 my $connecting = qr/\A(?:open-(?:file|directory|proc-maps)|socket-(?!pair)|connect-|sendto-|
     sendmsg-|sendmmsg-|fastopen-|send-descriptor|setsockopt-|listener-(?:flags|blocks|timeout|
     filter|shutdown)|bind-udp|(?:mmap|mprotect)-exec|chroot|chdir|capset|
@@ -259,9 +260,9 @@ for my $drop (as_root() ? (0, 1) : (0)) {
 	};
 }
 
-# --- with a layer off ---
+# --- with one layer disabled ---
 
-# Without Landlock the place must hold all the same; without the list of calls Landlock.
+# Without Landlock, chroot must still protect; without the system call filter, Landlock.
 my @off = (
 	[['landlock'], qr/no Landlock \(.*\); chroot\(2\)/],
 	[['unshare', 'landlock'], qr/no Landlock \(.*\); the ledger can open/],
@@ -275,7 +276,8 @@ sub check_without {
 
 	like($end->{err}, $says, "$what: the warning says what is left")
 	    if $how{role} eq 'ledger-sqlite' && !($how{drop} && @$without > 1);
-	like($end->{err}, qr/sandbox: no (?:Landlock|seccomp) \(/, "$what: a warning");
+	like($end->{err}, qr/sandbox: no (?:Landlock|seccomp) \(/,
+	    "$what: a warning is logged");
 	my $open = $how{role} eq 'ledger-sqlite' && !$how{drop} && @$without > 1;
 	for my $attempt (sort keys %placed) {
 		last if $open;
@@ -285,10 +287,11 @@ sub check_without {
 		    "$what: $attempt") or diag("$damage ", in_words($end));
 	}
 	$end = run('work', %how, without => $without);
-	ok($end->{worked}, "$what: what it needs works") or diag(in_words($end));
+	ok($end->{worked},
+	    "$what: the calls that the role needs work") or diag(in_words($end));
 	$end = run('work', %how, without => $without, required => 1);
 	ok(!defined $end->{locked} && $end->{err} =~ /sandbox_required is set/,
-	    "$what: refused where it is required") or diag(in_words($end));
+	    "$what: the start fails if the layer is required") or diag(in_words($end));
 }
 
 my $namespaces = system('unshare -U true 2>/dev/null') == 0;
@@ -304,7 +307,7 @@ for my $role (@roles) {
 	}
 }
 
-# --- Landlock by itself ---
+# --- Landlock alone ---
 
 subtest 'Landlock alone' => sub {
 	my $end = run('open-file', lock => 'landlock', role => 'engine');
@@ -324,11 +327,11 @@ subtest 'Landlock alone' => sub {
 		$end = run($attempt, lock => 'landlock', role => 'engine');
 		like($end->{failed} // 'it worked', qr/not permitted|denied/,
 		    "$attempt is refused");
-		is(damage(), '', "$attempt did nothing");
+		is(damage(), '', "$attempt changed nothing");
 	}
 };
 
-ok(Policyd::process_alive($victim), 'the victim lives');
+ok(Policyd::process_alive($victim), 'the victim is still running');
 close $victim_hold;
 waitpid $victim, 0;
 

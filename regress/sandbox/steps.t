@@ -1,9 +1,9 @@
 #!/usr/bin/perl
 
-# What a child is at each step of its life, as the kernel says it. The child is held where
-# it reads the first bytes that others wrote: a database server that accepts a connection
-# and says nothing, a resolver that never answers, a database file whose first query has
-# no end. The table in SECURITY.md is what was seen here; -w writes it.
+# The privileges of a child at each step, as the kernel shows them. The child is held where
+# it reads its first untrusted bytes: a database server that accepts and sends nothing, a
+# resolver that never answers, a database file whose first query never ends. The table in
+# SECURITY.md is the result; -w writes it.
 #
 #	prove -Iregress/lib regress/sandbox/steps.t
 #	perl -Iregress/lib regress/sandbox/steps.t -w
@@ -33,24 +33,25 @@ my $dir = tempdir(TMPDIR => 1, CLEANUP => 1);
 my $chroot_only = sprintf '%016x', 1 << 18;
 my @rows;
 
-# Nothing of root is left, at whatever step.
+# No privilege of root is left at any step.
 sub check {
 	my ($what, $step, $pid, %expected) = @_;
 	my $status = status_of($pid);
 	my $jail = readlink "/proc/$pid/root";
 
 	is($status->{Uid}, join("\t", ($uid) x 4), "$what, $step: no id is root's");
-	is($status->{Gid}, join("\t", ($gid) x 4), "$what, $step: no group id either");
-	is($status->{Groups}, $gid, "$what, $step: no other group");
+	is($status->{Gid}, join("\t", ($gid) x 4),
+	    "$what, $step: all group ids are the service's");
+	is($status->{Groups}, $gid, "$what, $step: no other supplementary group");
 	is($status->{"Cap$_"}, $expected{caps} // '0' x 16, "$what, $step: Cap$_")
 	    for qw(Prm Eff);
 	is($status->{"Cap$_"}, '0' x 16, "$what, $step: Cap$_") for qw(Inh Amb);
 	is($status->{NoNewPrivs}, 1, "$what, $step: no new privileges");
-	is($status->{Seccomp}, 2, "$what, $step: a filter for system calls");
+	is($status->{Seccomp}, 2, "$what, $step: a system call filter is in force");
 	is($status->{Seccomp_filters} // $expected{filters}, $expected{filters},
-	    "$what, $step: filters");
+	    "$what, $step: the number of filters");
 	like(slurp("/proc/$pid/limits"), qr/^Max processes\s+0\s+0\s/m,
-	    "$what, $step: no process can be made");
+	    "$what, $step: no process can be created");
 	my $caps = hex $status->{CapPrm};
 	push @rows, [$what, $step, 'the user\'s, all of them',
 	    $caps == 0 ? 'none' : $caps == 1 << 18 ? '`CAP_SYS_CHROOT`' : 'other',
@@ -66,7 +67,7 @@ sub daemon {
 	return $d;
 }
 
-# A server that accepts and says nothing.
+# A server that accepts a connection and sends nothing.
 sub hang_at_server {
 	my ($name, %config) = @_;
 	my $server = IO::Socket::INET->new(Listen => 5, LocalAddr => '127.0.0.1')
@@ -93,7 +94,7 @@ subtest 'ledger-sqlite' => sub {
 	my $d = Policyd->new(config => { limits => [[1, 3600]] });
 	my $name = 'ledger-sqlite';
 
-	# The file is made by a daemon and then replaced.
+	# A daemon creates the file, which is then replaced.
 	$d->launch;
 	wait_until { $d->ready };
 	check($name, 'serving', $d->child($name), filters => 1);
@@ -105,18 +106,18 @@ subtest 'ledger-sqlite' => sub {
 	chown $uid, $gid, $d->database;
 	$d->launch;
 	my $pid = $d->child($name);
-	# It computes: nothing else of it takes so much time.
+	# CPU time shows that the query runs: nothing else takes so much.
 	wait_until { (split ' ', slurp("/proc/$pid/stat"))[13] > 20 };
 	check($name, 'in the first query of a hostile file', $pid, filters => 1);
 	my @helpers = map { @$_ } values %{Policyd::children_of($pid)};
-	is(scalar @helpers, 1, 'there is a helper process');
+	is(scalar @helpers, 1, 'the ledger has a helper process');
 	check('helper of ledger-sqlite', 'during that query', $_, filters => 1) for @helpers;
 	kill 'KILL', $pid;
 	$d->stop;
 };
 
 subtest 'report' => sub {
-	# The resolver takes questions and gives no answer.
+	# The resolver reads queries and never answers.
 	my $resolver = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => 53,
 	    Proto => 'udp') or plan(skip_all => "port 53 of this namespace: $!");
 	spew("$dir/resolv.conf", "nameserver 127.0.0.1\noptions timeout:30\n", 0644);
@@ -129,7 +130,7 @@ subtest 'report' => sub {
 	    smtp_server => ['mail.elsewhere.example.', 25] });
 	$d->ask(sasl_username => 'bob') for 1 .. 2;
 	my $question;
-	ok(defined $resolver->recv($question, 512), 'the report asks for a name');
+	ok(defined $resolver->recv($question, 512), 'the report sends a DNS query');
 	check('report', 'while the resolver is silent', $d->child('report'),
 	    caps => $chroot_only, filters => 1);
 	check('engine', 'serving', $d->child('engine'), filters => 1);
@@ -151,7 +152,7 @@ if (@ARGV && $ARGV[0] eq '-w') {
 	print $fh $page;
 	close $fh or die "SECURITY.md: $!";
 } else {
-	is($written, $table, 'SECURITY.md says what was seen');
+	is($written, $table, 'the table in SECURITY.md matches');
 }
 
 done_testing();

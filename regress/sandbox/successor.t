@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
-# A process is taken over, does to its descriptors what stays with them, and dies; the
-# honest program that follows must serve as before. The descriptors are taken out of the
-# process and changed from outside, since its filter would not let it do that itself.
+# A compromised process changes the state of its shared descriptors and dies; its successor
+# must serve as before. The descriptors are copied out of the process and changed from
+# outside, since its filter forbids the calls.
 
 use strict;
 use warnings;
@@ -23,7 +23,7 @@ use constant { PIDFD_OPEN => 434, PIDFD_GETFD => 438, SO_ACCEPTCONN => 30 };
 
 need($^O eq 'linux' && as_root(), 'root takes descriptors out of a process');
 
-# A copy of the descriptor, of the same open file description.
+# A copy of the descriptor that shares the open file description.
 sub taken {
 	my ($pid, $number) = @_;
 	my $pidfd = syscall(PIDFD_OPEN, $pid + 0, 0);
@@ -56,14 +56,14 @@ sub spoil {
 	return fcntl($fh, F_SETFL, O_RDWR | O_ASYNC) // fcntl($fh, F_SETFL, O_RDWR);
 }
 
-# Its descriptors, spoiled; it is dead then.
+# Spoils the state of a process's descriptors and kills the process.
 sub take_over {
 	my ($d, $name) = @_;
 	my $pid = $d->child($name);
 	my @all = descriptors($pid);
 
-	cmp_ok(scalar @all, '>', 1, "$name: its descriptors are taken");
-	# It can't mend anything meanwhile, and the next one is not there yet.
+	cmp_ok(scalar @all, '>', 1, "$name: its descriptors are copied");
+	# It is stopped and cannot repair anything, and its successor does not run yet.
 	kill 'STOP', $pid;
 	spoil($_) for @all;
 	kill 'KILL', $pid;
@@ -75,13 +75,13 @@ sub check {
 	my $pid = $d->child($name);
 	my @all = take_over($d, $name);
 
-	ok($d->child($name, $pid), "$name: it is started again");
+	ok($d->child($name, $pid), "$name: a successor is started");
 	is(scalar(grep { /^dunno/ } map { $d->ask(sasl_username => "$name$_") // '' }
 	    1 .. 10), 10, "$name: ten requests of ten are answered");
 	for (grep { listens($_) } @all) {
 		my $flags = fcntl($_, F_GETFL, 0);
 		ok($flags & O_NONBLOCK && !($flags & O_ASYNC),
-		    "$name: the next one set the flags of a listening socket");
+		    "$name: the successor set the flags of a listening socket");
 	}
 }
 
@@ -113,21 +113,21 @@ subtest 'report' => sub {
 	my @others = map { $d->child($_) } qw(engine ledger-sqlite);
 
 	$d->ask(sasl_username => 'bob') for 1 .. 3;
-	ok($s->holds, 'a report is on its way');
+	ok($s->holds, 'a report is being sent');
 	take_over($d, 'report');
 	ok($d->wait_log(qr/tried again in \d+ s/), 'the parent will try again');
 	$s->release;
 	is((ctl($d, 'report'))[0], 0, 'the next report is sent');
 	my ($mail) = $s->mails;
-	like($mail->{data}, qr/^bob +1 per hour +2$/m, 'with all that was to be reported');
-	is($d->ask(sasl_username => 'bob'), 'reject full', 'the limit holds');
+	like($mail->{data}, qr/^bob +1 per hour +2$/m, 'the report has all hits');
+	is($d->ask(sasl_username => 'bob'), 'reject full', 'the limit applies');
 	is_deeply([map { $d->child($_) } qw(engine ledger-sqlite)], \@others,
-	    'by the same processes');
+	    'the engine and the ledger were not restarted');
 	$d->ends_well;
 };
 
-# Who was taken over does not end because it is told to, or because somebody else did.
-subtest 'a process that stays' => sub {
+# A compromised process exits neither when it is asked to nor when its channel is closed.
+subtest 'a process that does not exit' => sub {
 	my $d = Policyd->start(config => { limits => [[20, 3600]] }, listen => ['unix', 'tcp']);
 	my $ledger = $d->child('ledger-sqlite');
 	my ($helper) = map { @$_ } values %{Policyd::children_of($ledger)};
@@ -135,15 +135,16 @@ subtest 'a process that stays' => sub {
 	ok($helper, 'the ledger has a helper process');
 	kill 'STOP', $helper;
 	kill 'KILL', $ledger;
-	ok($d->child('ledger-sqlite', $ledger), 'the next ledger is there');
-	ok(wait_until { !process_alive($helper) }, 'the helper of the former one is not');
+	ok($d->child('ledger-sqlite', $ledger), 'the next ledger is started');
+	ok(wait_until { !process_alive($helper) },
+	    'the helper of the killed ledger has exited');
 	is($d->ask(sasl_username => 'bob'), 'dunno', 'a request is answered');
 
 	my @left = map { @$_ } values %{Policyd::children_of($d->pid)};
 	kill 'STOP', @left;
 	kill 'KILL', $d->pid;
 	$d->wait_end;
-	ok(wait_until { !grep { process_alive($_) } @left }, 'none outlives the parent');
+	ok(wait_until { !grep { process_alive($_) } @left }, 'no child outlives the parent');
 	$d->start;
 	is($d->ask(sasl_username => 'bob'), 'dunno', 'a new start serves');
 	$d->ends_well;

@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
-# The systemd unit: as tight as systemd-analyze can measure, and nothing that the daemon
-# does needs a system call that the unit forbids. The daemon is run as the unit runs it,
-# by a user, and traced from its start to its stop.
+# The systemd unit: its exposure as systemd-analyze measures it, and its system call filter
+# allows every call that the daemon makes. The daemon runs as under the unit, by a user,
+# and is traced from start to stop.
 
 use strict;
 use warnings;
@@ -18,7 +18,7 @@ need($^O eq 'linux' && $analyze, 'systemd-analyze');
 my $dir = tempdir('policyd-XXXXXXXX', TMPDIR => 1, CLEANUP => 1);
 chmod 0777, $dir;
 
-# As make install writes it.
+# The unit as make install writes it.
 my $unit = "$dir/policyd-rate-limit.service";
 my %place = (SBINDIR => '/usr/sbin', SYSCONFDIR => '/etc',
     RUNDIR => '/run/policyd-rate-limit', STATEDIR => '/var/lib/policyd-rate-limit');
@@ -41,7 +41,7 @@ my ($exposure) = $report =~ /Overall exposure level .*: ([\d.]+)/;
 ok(defined $exposure && $exposure <= 1.5, 'exposure is 1.5 or better')
     or diag($report);
 
-# --- what the filter lets through ---
+# --- the calls that the filter allows ---
 
 my %group;
 my $current;
@@ -72,7 +72,7 @@ for (slurp($unit) =~ /^SystemCallFilter=(.*)$/mg) {
 ok($allowed{read} && $allowed{landlock_restrict_self} && !$allowed{mount} &&
     !$allowed{setuid}, 'the filter of the unit can be read');
 
-# --- what the daemon does ---
+# --- the calls that the daemon makes ---
 
 SKIP: {
 	my $strace = have_command('strace');
@@ -81,30 +81,30 @@ SKIP: {
 	my $d = Policyd->new(config => { limits => [[3, 60]] },
 	    as_root() ? (as => scalar getpwuid $uid) : (), listen => ['unix', 'tcp']);
 	my $program = $d->{program} // Policyd::program();
-	# -D: the daemon keeps the pid, the tracer is the one that moves away.
+	# -D: the tracer runs as another process, the daemon keeps the pid.
 	spew("$dir/traced", "#!/bin/sh\nexec '$strace' -D -f -q -o '$dir/trace' " .
 	    "'$program' \"\$\@\"\n", 0755);
 	$d->{program} = "$dir/traced";
 	$d->start;
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'it serves') for 1 .. 3;
-	like($d->ask(sasl_username => 'bob'), qr/^defer/, 'and refuses');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'a request is accepted') for 1 .. 3;
+	like($d->ask(sasl_username => 'bob'), qr/^defer/, 'a request is refused');
 	my $mark = $d->log_mark;
 	$d->signal('HUP');
-	ok($d->wait_log(qr/configuration is in force/, $mark), 'it reloads');
+	ok($d->wait_log(qr/configuration is in force/, $mark), 'the daemon reloads');
 	my $ledger = $d->child('ledger-sqlite');
 	kill 'KILL', $ledger;
-	ok($d->child('ledger-sqlite', $ledger), 'it starts a child again');
-	is($d->ask(sasl_username => 'eve'), 'dunno', 'and serves again');
+	ok($d->child('ledger-sqlite', $ledger), 'the daemon restarts a child');
+	is($d->ask(sasl_username => 'eve'), 'dunno', 'a request is answered by the new child');
 	$d->ends_well;
-	# The tracer writes the end when the last process is gone.
+	# The tracer finishes its file when the last process has exited.
 	my $pid = $d->pid;
 	wait_until { slurp("$dir/trace") =~ /^$pid\s+\+\+\+ exited/m };
 
 	my %used = map { /^\d+\s+(\w+)\(/ ? ($1 => 1) : () }
 	    split /\n/, slurp("$dir/trace");
-	cmp_ok(scalar keys %used, '>', 40, 'the trace has something in it');
+	cmp_ok(scalar keys %used, '>', 40, 'the trace has system calls');
 	my @denied = grep { !$allowed{$_} } sort keys %used;
-	is("@denied", '', 'nothing that the daemon does is forbidden by the unit');
+	is("@denied", '', 'the unit forbids no system call of the daemon');
 }
 
 done_testing();
