@@ -10,7 +10,7 @@ IPC_SRCS =	src/ipc/buffer.c src/ipc/channel.c src/ipc/message.c \
 CONF_SRCS =	src/conf/access.c src/conf/addressee.c src/conf/connection.c src/conf/convey.c src/conf/fault.c \
 		src/conf/ids.c src/conf/limits.c \
 		src/conf/mailbox.c src/conf/match.c src/conf/member.c \
-		src/conf/normal.c src/conf/reader.c src/conf/repr.c src/conf/rules.c \
+		src/conf/normal.c src/conf/reader.c src/conf/repr.c src/conf/rule_lock.c src/conf/rules.c \
 		src/conf/settings.c src/conf/table.c src/conf/utf8.c \
 		src/conf/value.c
 # Reads one literal, as the ledgers do with a row of limits.
@@ -39,7 +39,8 @@ COMPAT_SRCS =	${COMPAT_SRCS_${OS}}
 ROLE_SRCS =	src/role/role.c
 # Pure: used by the ledger and by the memory of the engine.
 DECISION_SRCS =	src/decision/decision.c src/decision/habit.c \
-		src/decision/instance.c src/decision/override.c \
+		src/decision/instance.c src/decision/lock.c \
+		src/decision/lock_hits.c src/decision/override.c \
 		src/decision/retry.c
 COMMON_SRCS =	${LIB_SRCS} ${DECISION_SRCS} ${IPC_SRCS} ${CONF_SRCS} ${SANDBOX_SRCS} ${COMPAT_SRCS}
 
@@ -116,19 +117,22 @@ ENGINE_ROOM_SRCS = src/engine/action.c src/engine/blocks.c src/engine/budget.c \
 		src/engine/audit.c \
 		src/engine/change.c src/engine/change_habit.c src/engine/client.c \
 		src/engine/command.c \
-		src/engine/control.c src/engine/decide.c src/engine/events.c \
+		src/engine/control.c src/engine/decide.c \
+		src/engine/decide_lock.c src/engine/events.c \
 		src/engine/explain.c src/engine/explain_habit.c \
+		src/engine/explain_id.c \
 		src/engine/held.c src/engine/identity.c src/engine/late.c \
 		src/engine/link.c \
-		src/engine/listen.c src/engine/mapping.c src/engine/memory.c \
+		src/engine/listen.c src/engine/locks.c src/engine/mapping.c src/engine/memory.c \
 		src/engine/metrics.c \
 		src/engine/pending.c src/engine/refusal.c src/engine/replay.c \
 		src/engine/reply.c \
 		src/engine/request.c src/engine/stats.c \
-		src/engine/tell.c src/engine/tell_event.c src/engine/turn.c \
+		src/engine/tell.c src/engine/tell_event.c src/engine/trouble.c \
+		src/engine/turn.c \
 		src/engine/why.c
 LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c \
-		src/ledger/charge_gather.c src/ledger/charge_map.c \
+		src/ledger/charge_copy.c src/ledger/charge_gather.c src/ledger/charge_map.c \
 		src/ledger/charge_pairs.c src/ledger/charge_settle.c \
 		src/ledger/charge_was.c \
 		src/ledger/clean.c \

@@ -117,7 +117,8 @@ subtest 'their time is over' => sub {
 	$d->{shim}{$_}->set(clock => 3600) for 'engine', 'ledger-sqlite';
 	is($d->ask(sasl_username => 'bob'), 'dunno', 'an hour later there is no block');
 	is($limit->(), 3, 'and no grant');
-	is((ctl($d, 'list'))[1], "nothing is blocked, nothing is granted\n", 'nor in the list');
+	is((ctl($d, 'list'))[1], "nothing is blocked or locked, nothing is granted\n",
+	    'nor in the list');
 	$d->ends_well;
 };
 

@@ -152,6 +152,7 @@ subtest 'max_per_mail and exempt' => sub {
 	is((ctl($d, 'show', $_))[1], "exempt: no limit applies to its mail\n", "show $_")
 	    for 'Boss', 'user:boss', 'login:boss';
 	is_deeply(ctl_json($d, 'show', 'boss'), { exempt => JSON::PP::true, blocks => [],
+	    locks => [],
 	    keys => [], windows => [], known => JSON::PP::true, refused => 0,
 	    would_refuse => 0 }, 'in JSON');
 	like((ctl($d, 'show', 'bob'))[1], qr/\Auser:bob: at most 2 a mail\nuser:bob\n +0 of /,

@@ -6,6 +6,7 @@ use warnings;
 
 use Test::More;
 
+use Ctl qw(ctl);
 use Database;
 use Policyd qw(slurp $root);
 use Postfix;
@@ -97,6 +98,21 @@ my %test = (
 		my $shop = $p->session(login => 'shop', address => '198.51.100.8');
 		like($shop->mail(to => ["d$_\@example.net"]), qr/^250/, "the shop $_") for 1 .. 4;
 	},
+	'A stolen login that closes itself' => sub {
+		my $from = sub { $p->session(login => 'mallory', address => "192.0.2.$_[0]") };
+		my @postmaster = (to => ['postmaster@example.test']);
+		like($from->($_)->mail, qr/^250/, "address $_") for 1 .. 3;
+		like($from->(4)->mail, qr/^554 .*too many addresses/, 'one more');
+		like($from->(1)->mail, qr/^554 5\.7\.1 .*mallory is closed/, 'closes the login');
+		like($from->(1)->mail(@postmaster), qr/^250/, 'but for the postmaster');
+		like($from->(1)->mail(to => ['postmaster@example.test', 'x@example.net']),
+		    qr/^554 5\.7\.1/, 'and him alone');
+		like($p->session(login => 'alice')->mail, qr/^250/, 'nobody else is concerned');
+		is((ctl($d, 'unblock', 'mallory'))[0], 0, 'policyctl unblock');
+		like($from->(1)->mail, qr/^250/, 'opens it');
+		like($from->(4)->mail, qr/^554 .*too many addresses/, 'the window is full');
+		like($from->(1)->mail, qr/^250/, 'and does not close it again');
+	},
 	'One mailbox, one customer' => sub {
 		my ($tables) = $book =~ /^((?:CREATE TABLE|INSERT INTO).*?)^\.Ed$/ms;
 		$store->sql($_) for split /;\n/, $tables;
@@ -137,7 +153,8 @@ my %test = (
 		is($store->recorded('external:grace'), 3, 'the external ones are counted');
 	},
 );
-my @order = ('A monitoring host and a newsletter', 'Not too many recipients in one mail',
+my @order = ('A stolen login that closes itself',
+    'A monitoring host and a newsletter', 'Not too many recipients in one mail',
     'One mailbox, one customer', 'Two tiers', 'A slow transport',
     'Few sender addresses for each login',
     'One daemon for two services', 'External recipients only', 'Stolen logins');

@@ -209,6 +209,20 @@ store_set_overrides(struct store *s, const struct override *list, size_t n,
 }
 
 enum store_result
+store_batch_overrides(struct store *s, int64_t now,
+    void (*each)(void *, const struct override *), void *arg)
+{
+	return store_overrides(s, now, each, arg);
+}
+
+enum store_result
+store_batch_set_overrides(struct store *s, const struct override *list,
+    size_t n)
+{
+	return store_set_overrides(s, list, n, 0);
+}
+
+enum store_result
 store_forget_values(struct store *s, const char *id, size_t idlen)
 {
 	(void)s;

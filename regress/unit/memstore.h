@@ -270,6 +270,20 @@ store_hit(struct store *s, enum hit_kind kind, const char *id, size_t idlen,
 }
 
 enum store_result
+store_batch_overrides(struct store *s, int64_t now,
+    void (*each)(void *, const struct override *), void *arg)
+{
+	return store_overrides(s, now, each, arg);
+}
+
+enum store_result
+store_batch_set_overrides(struct store *s, const struct override *list,
+    size_t n)
+{
+	return store_set_overrides(s, list, n, 0);
+}
+
+enum store_result
 store_forget_values(struct store *s, const char *id, size_t idlen)
 {
 	if (s->nforget == sizeof(s->forget) / sizeof(s->forget[0]))

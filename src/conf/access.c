@@ -77,6 +77,12 @@ access_holds(const char *action)
 	return begins_with(action, "HOLD");
 }
 
+bool
+access_closes(const char *action)
+{
+	return !access_takes(action) || access_holds(action);
+}
+
 const char *
 access_of(const struct settings *s, unsigned int rule)
 {

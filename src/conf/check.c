@@ -98,6 +98,29 @@ check_all_prepends(const struct settings *s, struct faults *faults)
 		    faults);
 }
 
+/* `lock` is the field of rule `i`, or NULL. */
+static void
+check_lock_action(const struct settings *s, size_t i, const struct value *lock,
+    struct faults *faults)
+{
+	const struct value	*action;
+	char			 name[48];
+
+	/* A charge has keys for the mail that passes: decide_lock.h. */
+	if (s->rules[i].lock.except != NULL && s->nrules > RULES_MAX - 2)
+		fault_error(faults, lock->line, lock->column,
+		    "rules[%zu].lock has except_recipients, and there are "
+		    "more than %d rules", i, RULES_MAX - 2);
+	if (s->rules[i].lock.action == NULL)
+		return;
+	action = value_get(lock, "action");
+	(void)snprintf(name, sizeof(name), "rules[%zu].lock.action", i);
+	check_action(name, action, FILLED_LOCK, faults);
+	if (!access_closes(s->rules[i].lock.action))
+		fault_error(faults, action->line, action->column,
+		    "%s must refuse, HOLD or DISCARD", name);
+}
+
 static void
 check_actions(const struct settings *s, struct faults *faults)
 {
@@ -117,8 +140,7 @@ check_actions(const struct settings *s, struct faults *faults)
 		    "4NN or 5NN");
 	action = settings_lookup(s, "block_action");
 	check_action("block_action", action, FILLED_BLOCK, faults);
-	if (access_permits(s->block_action) ||
-	    (access_takes(s->block_action) && !access_holds(s->block_action)))
+	if (!access_closes(s->block_action))
 		fault_error(faults, action->line, action->column,
 		    "block_action must refuse, HOLD or DISCARD");
 	if (strcmp(s->db_error_action, "memory") != 0)
@@ -128,6 +150,8 @@ check_actions(const struct settings *s, struct faults *faults)
 	check_all_prepends(s, faults);
 	rules = settings_lookup(s, "rules");
 	for (i = 0; i < s->nrules; i++) {
+		check_lock_action(s, i, value_get(rules->items[i], "lock"),
+		    faults);
 		action = value_get(rules->items[i], "action");
 		if (action == NULL)
 			continue;

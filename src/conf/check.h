@@ -31,7 +31,8 @@ void	check_addresses(const struct settings *, struct faults *);
 enum check_filled {
 	FILLED_NOT,
 	FILLED_LIMIT,
-	FILLED_BLOCK	/* {id} and {retry_after}; others are empty */
+	FILLED_BLOCK,	/* {id} and {retry_after}; others are empty */
+	FILLED_LOCK	/* these and {rule} */
 };
 
 void	check_action(const char *name, const struct value *, enum check_filled,

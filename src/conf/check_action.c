@@ -208,12 +208,16 @@ check_placeholder(const char *name, const struct value *v, const char *word,
 				    "%s: {%s} is filled in answers to a limit "
 				    "only, and stays as it is here",
 				    name, word);
-			else if (filled == FILLED_BLOCK &&
+			else if (filled != FILLED_LIMIT &&
 			    strcmp(word, "id") != 0 &&
-			    strcmp(word, "retry_after") != 0)
+			    strcmp(word, "retry_after") != 0 &&
+			    (filled == FILLED_BLOCK ||
+			    strcmp(word, "rule") != 0))
 				fault_warning(faults, v->line, v->column,
-				    "%s: {%s} is empty here, since a block has "
-				    "neither a limit nor a rule", name, word);
+				    "%s: {%s} is empty here, since a %s", name,
+				    word, filled == FILLED_BLOCK ? "block has "
+				    "neither a limit nor a rule" :
+				    "lock has no limit");
 			return;
 		}
 		reader_nearest(&nearest, check_placeholders[i]);

@@ -209,6 +209,22 @@ match_value(const struct reading *r, struct ids *ids, enum rule_attribute attr,
 	return match_text(r, ids, attr, v);
 }
 
+struct ids *
+match_recipients(const struct reading *r, const struct value *v)
+{
+	struct ids	*ids = ids_new(r->settings);
+	bool		 good = true;
+	size_t		 i;
+
+	for (i = 0; i < v->count; i++)
+		if (match_text(r, ids, KEY_RECIPIENT, v->items[i]) == -1)
+			good = false;
+	if (good)
+		return ids;
+	ids_free(ids);
+	return NULL;
+}
+
 /* --- only and except --- */
 
 static int

@@ -6,6 +6,11 @@
 /* Readers of lists of ids: `exempt`, and `only` and `except` of a rule. */
 reader		 match_read;		/* struct settings_match */
 reader		 match_read_exempt;	/* struct ids *; None is empty */
+
+/* A list of recipients and "@domain"s; NULL: it has a fault. */
+struct ids	*match_recipients(const struct reading *,
+		    const struct value *);
+
 void		 match_clear(struct settings_match *);
 
 /* Whether the rule uses the recipient, which only RCPT always has. */

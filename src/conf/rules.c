@@ -8,6 +8,7 @@
 #include "conf/ids.h"
 #include "conf/limits.h"
 #include "conf/match.h"
+#include "conf/rule_lock.h"
 #include "conf/rules.h"
 #include "lib/alloc.h"
 
@@ -83,6 +84,8 @@ static const struct rules_field	rules_fields[] = {
 	    .at = AT(learn), .min = 86400, .max = RULES_LEARN_MAX },
 	{ .name = "action", .type = "str", .read = reader_string_or_none,
 	    .at = AT(action) },
+	{ .name = "lock", .type = "dict", .read = rule_lock_read,
+	    .at = AT(lock) },
 	{ .name = "warn_at", .type = "int", .read = reader_unsigned,
 	    .at = AT(warn_at), .max = 100 },
 	{ .name = "shadow", .type = "bool", .read = reader_bool,
@@ -237,6 +240,7 @@ rules_clear_one(struct settings_rule *rule)
 	match_clear(&rule->except);
 	free(rule->networks.list);
 	free(rule->action);
+	rule_lock_clear(&rule->lock);
 }
 
 void
@@ -345,6 +349,7 @@ rules_check(const struct reading *r, const struct settings_rule *rule,
 		    "max_per_mail, which is for rules that count recipients or "
 		    "bytes");
 	rules_check_habit(r, rule, v);
+	rule_lock_check(r, rule, v);
 	if (rule->at_rcpt && rule->count == RULE_BYTES)
 		reader_fault(r, v, "looks at the recipient, which is known at "
 		    "RCPT, and counts bytes, which are known later: it would "

@@ -398,6 +398,9 @@ settings_longest_window(const struct settings *s)
 		if ((n = limits_by_id_longest(s->rules[i].limits_by_id)) >
 		    longest)
 			longest = n;
+		/* Mails to them are counted for so long. */
+		if (s->rules[i].lock.except != NULL && longest < 3600)
+			longest = 3600;
 	}
 	return longest;
 }

@@ -110,6 +110,14 @@ struct settings_match {
 	}	list[KEY__MAX];
 };
 
+/* The field `lock` of a rule. */
+struct settings_lock {
+	int64_t		 seconds;	/* `for`; 0: no lock */
+	int64_t		 again;		/* if it was locked before */
+	char		*action;	/* NULL: block_action */
+	struct ids	*except;	/* recipients; NULL: none */
+};
+
 struct settings_rule {
 	char			*name;
 	char			*was[RULE_WAS_MAX];	/* earlier names */
@@ -133,6 +141,7 @@ struct settings_rule {
 	int64_t			 unfamiliar;	/* 0: every network is */
 	int64_t			 learn;
 	char			*action;	/* NULL: fail_action */
+	struct settings_lock	 lock;
 	unsigned int		 warn_at;	/* per cent, 0: never */
 	bool			 shadow;
 	bool			 report;

@@ -46,11 +46,13 @@ static const char *const	no_lists[] = { NULL };
 static const char *const	status_lists[] = {
 	"processes", "counters", NULL
 };
-static const char *const	override_lists[] = { "blocks", "grants", NULL };
+static const char *const	override_lists[] = {
+	"locks", "blocks", "grants", NULL
+};
 static const char *const	reset_lists[] = { "resets", NULL };
 static const char *const	top_lists[] = { "ids", NULL };
 static const char *const	explain_lists[] = {
-	"blocks", "keys", "windows", NULL
+	"locks", "blocks", "keys", "windows", NULL
 };
 static const char *const	why_lists[] = {
 	"refusals", "windows", "shared", "help", NULL

@@ -208,6 +208,8 @@ add_one_override(struct str *out, const struct answer_record *r)
 	str_adds(out, answer_get(r, "what"));
 	if (strcmp(r->kind, "blocks") == 0)
 		str_adds(out, " blocked");
+	else if (strcmp(r->kind, "locks") == 0)
+		str_adds(out, " locked");
 	else
 		str_addf(out, " %s mail%s more", answer_get(r, "mails"),
 		    answer_number(r, "mails") == 1 ? "" : "s");
@@ -224,7 +226,8 @@ add_one_override(struct str *out, const struct answer_record *r)
 		show_time(out, answer_number(r, "since"));
 	}
 	if (answer_get(r, "who")[0] != '\0') {
-		str_adds(out, ", by ");
+		str_adds(out, strcmp(r->kind, "locks") == 0 ? ", by rule " :
+		    ", by ");
 		add_who(out, answer_get(r, "who"));
 	}
 	if (answer_get(r, "reason")[0] != '\0')
@@ -240,6 +243,7 @@ add_overrides(struct str *out, const struct answer *a)
 
 	for (i = 0; i < a->nrecord; i++)
 		if (strcmp(a->record[i].kind, "blocks") == 0 ||
+		    strcmp(a->record[i].kind, "locks") == 0 ||
 		    strcmp(a->record[i].kind, "grants") == 0) {
 			add_one_override(out, &a->record[i]);
 			n++;
@@ -252,7 +256,8 @@ show_overrides(struct str *out, const struct answer *a, size_t width)
 {
 	(void)width;
 	if (add_overrides(out, a) == 0)
-		str_adds(out, "nothing is blocked, nothing is granted\n");
+		str_adds(out, "nothing is blocked or locked, nothing is "
+		    "granted\n");
 }
 
 /* --- windows --- */

@@ -29,11 +29,16 @@ add_cut(struct str *out, const char *text, size_t width)
 static const char *
 top_mark(const struct answer_record *r)
 {
+	static const char	*const marks[] = {
+		"", " (shadow)", " (locked)", " (locked, shadow)",
+		" (blocked)", " (blocked, shadow)", " (blocked, locked)",
+		" (blocked, locked, shadow)"
+	};
 	bool	blocked = strcmp(answer_get(r, "blocked"), "1") == 0;
+	bool	locked = strcmp(answer_get(r, "locked"), "1") == 0;
 	bool	shadow = strcmp(answer_get(r, "shadow"), "1") == 0;
 
-	return blocked && shadow ? " (blocked, shadow)" :
-	    blocked ? " (blocked)" : shadow ? " (shadow)" : "";
+	return marks[4 * blocked + 2 * locked + shadow];
 }
 
 static void

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "decision/decision.h"
+#include "decision/lock.h"
 #include "decision/retry.h"
 #include "lib/num.h"
 
@@ -39,6 +40,8 @@ decision_new(const struct decision *d, const struct decision_key *k)
 {
 	const struct msg_charge_key	*c = k->charge;
 
+	if (d->mode < CHARGE_REPLAY && !lock_charges(c, d->pass))
+		return 0;
 	/* A value that was seen is not unseen again. */
 	if (c->kind == CHARGE_DISTINCT)
 		return d->mode != CHARGE_BACK;
@@ -167,6 +170,7 @@ decision_retry(const struct decision *d, bool soft)
 	for (i = 0; i < d->nkeys; i++) {
 		k = &d->key[i];
 		if (!decision_shadow(k) &&
+		    lock_charges(k->charge, d->pass) &&
 		    (k->charge->soft ? soft : k->amount > 0))
 			decision_retry_key(d, k, &keys[n++]);
 	}
@@ -410,7 +414,10 @@ decision_make(struct decision *d, struct msg_verdict *v)
 	memset(v, 0, sizeof(*v));
 	decision_amounts(d);
 	v->verdict = VERDICT_ACCEPTED;
+	v->passed = d->pass;
 	for (i = 0; i < d->nkeys && d->mode < CHARGE_REPLAY; i++) {
+		if (!lock_charges(d->key[i].charge, d->pass))
+			continue;
 		if (d->key[i].amount == 0)
 			decision_still_over(d, v, i);
 		else if (!decision_key_holds(d, v, i, &nearest)) {
@@ -556,7 +563,8 @@ decision_weigh(const struct decision *d, struct msg_weighed *weighed)
 		    k->granted_until - d->now : 0;
 		told->nwindows = 0;
 		told->windows = room;
-		for (j = 0; j < k->limits->count && j < LIMITS_MAX; j++)
+		for (j = 0; j < k->limits->count && j < LIMITS_MAX &&
+		    lock_charges(k->charge, d->pass); j++)
 			decision_weigh_window(d, k, &k->limits->list[j], told);
 		if (decision_waits(d, k))
 			decision_weigh_wait(d, k, told);

@@ -31,6 +31,7 @@ struct decision_key {
 	int64_t		 granted;	/* added to each limit, */
 	int64_t		 granted_until;	/* before this time_t */
 	int64_t		 charged;	/* to the instance; 0 without one */
+	int64_t		 charged_at;	/* when last, a time_t */
 	bool		 repeated;	/* its tag was charged before */
 	int64_t		 seen;		/* CHARGE_DISTINCT: when the value was
 					   last seen, a time_t; -1: never */
@@ -61,6 +62,8 @@ struct decision {
 	int64_t			 date;
 	int64_t			 tag;
 	int64_t			 now;	/* seconds since 1970 */
+	uint8_t			 pass;	/* the keys that are charged, as
+					   lock_closed says */
 	size_t			 nkeys;
 	struct decision_key	 key[CHARGE_KEYS_MAX];
 	/* Out, by decision_make: hits for the report. */

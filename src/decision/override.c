@@ -21,9 +21,11 @@ struct override_list {
 	struct map	*map;
 	size_t		 count[OVERRIDE__MAX];
 	uint64_t	 sum;
-	/* The number of blocked networks of each length, for IPv4 and IPv6. */
-	uint32_t	 v4[PREFIXES];
-	uint32_t	 v6[PREFIXES];
+	/* How many networks of each length are blocked, or locked. */
+	struct override_prefixes {
+		uint32_t	v4[PREFIXES];
+		uint32_t	v6[PREFIXES];
+	}		 blocked, locked;
 };
 
 /* The key of map_find. */
@@ -81,21 +83,25 @@ override_list_free(struct override_list *l)
 	free(l);
 }
 
-/* The counter of blocked networks of this length, or NULL. */
+/* The counter of such networks of this length, or NULL. */
 static uint32_t *
 override_prefix(struct override_list *l, const struct override *o)
 {
 	static const char	word[] = "network:";
 	const size_t		len = sizeof(word) - 1;
+	struct override_prefixes *of = o->kind == OVERRIDE_BLOCK ?
+				    &l->blocked : &l->locked;
 	struct network		net;
 	char			text[ADDR_TEXT_MAX];
 
-	if (o->kind != OVERRIDE_BLOCK || o->idlen <= len ||
+	if ((o->kind != OVERRIDE_BLOCK && o->kind != OVERRIDE_LOCK) ||
+	    o->idlen <= len ||
 	    o->idlen - len >= sizeof(text) || memcmp(o->id, word, len) != 0)
 		return NULL;
 	if (addr_network_parse(&net, o->id + len, o->idlen - len) == -1)
 		return NULL;
-	return net.addr.bits == 32 ? &l->v4[net.prefix] : &l->v6[net.prefix];
+	return net.addr.bits == 32 ? &of->v4[net.prefix] :
+	    &of->v6[net.prefix];
 }
 
 static uint64_t
@@ -112,7 +118,7 @@ override_sum(const struct override *o)
 }
 
 static void
-override_remove(struct override_list *l, struct override_entry *e)
+override_unlink(struct override_list *l, struct override_entry *e)
 {
 	uint32_t	*prefix = override_prefix(l, &e->override);
 
@@ -121,7 +127,6 @@ override_remove(struct override_list *l, struct override_entry *e)
 	l->count[e->override.kind]--;
 	l->sum -= e->sum;
 	map_remove(l->map, &e->node);
-	free(e);
 }
 
 static void
@@ -156,11 +161,12 @@ override_list_set(struct override_list *l, const struct override *o)
 
 	if (o->kind >= OVERRIDE__MAX)
 		return false;
-	e = override_entry(l, o->kind, o->id, o->idlen);
-	if (e != NULL)
-		override_remove(l, e);
+	if ((e = override_entry(l, o->kind, o->id, o->idlen)) != NULL)
+		override_unlink(l, e);
 	if (o->until > 0 && l->count[o->kind] < OVERRIDE_MOST)
 		override_insert(l, o);
+	/* It may be what `o` was made of. */
+	free(e);
 	return e != NULL;
 }
 
@@ -234,15 +240,15 @@ override_id(char *id, const char *word, const char *value, size_t len)
 }
 
 static const struct override *
-override_blocked(const struct override_list *l, const char *word,
-    const char *bytes, size_t len, int64_t now)
+override_matching(const struct override_list *l, enum override_kind kind,
+    const char *word, const char *bytes, size_t len, int64_t now)
 {
 	char	id[OVERRIDE_ID_MAX];
 
 	if (len == 0)
 		return NULL;
-	return override_find(l, OVERRIDE_BLOCK, id,
-	    override_id(id, word, bytes, len), now);
+	return override_find(l, kind, id, override_id(id, word, bytes, len),
+	    now);
 }
 
 static const struct override *
@@ -253,17 +259,19 @@ override_domain(const struct override_list *l, const char *login, size_t len,
 
 	for (i = len; i > 0; i--)
 		if (login[i - 1] == '@')
-			return override_blocked(l, "domain:", login + i,
-			    len - i, now);
+			return override_matching(l, OVERRIDE_BLOCK, "domain:",
+			    login + i, len - i, now);
 	return NULL;
 }
 
 /* The longest network first, since its reason is the most specific. */
 static const struct override *
-override_network(const struct override_list *l, const struct addr *client,
-    int64_t now)
+override_network(const struct override_list *l, enum override_kind kind,
+    const struct addr *client, int64_t now)
 {
-	const uint32_t		*of = client->bits == 32 ? l->v4 : l->v6;
+	const struct override_prefixes	*all = kind == OVERRIDE_BLOCK ?
+				    &l->blocked : &l->locked;
+	const uint32_t		*of = client->bits == 32 ? all->v4 : all->v6;
 	const struct override	*o;
 	struct network		 net;
 	char			 text[ADDR_TEXT_MAX];
@@ -276,7 +284,8 @@ override_network(const struct override_list *l, const struct addr *client,
 		net.prefix = prefix;
 		addr_mask(&net.addr, prefix);
 		(void)addr_network_format(&net, text, sizeof(text));
-		o = override_blocked(l, "network:", text, strlen(text), now);
+		o = override_matching(l, kind, "network:", text, strlen(text),
+		    now);
 		if (o != NULL)
 			return o;
 	}
@@ -291,16 +300,34 @@ override_block(const struct override_list *l,
 
 	if (l->count[OVERRIDE_BLOCK] == 0)
 		return NULL;
-	if (s->loginlen > 0 && (o = override_blocked(l, "login:", s->login,
-	    s->loginlen, now)) == NULL)
+	if (s->loginlen > 0 && (o = override_matching(l, OVERRIDE_BLOCK,
+	    "login:", s->login, s->loginlen, now)) == NULL)
 		o = override_domain(l, s->login, s->loginlen, now);
 	if (o == NULL && s->senderlen > 0)
-		o = override_blocked(l, "sender:", s->sender, s->senderlen,
-		    now);
+		o = override_matching(l, OVERRIDE_BLOCK, "sender:", s->sender,
+		    s->senderlen, now);
 	if (o == NULL && s->senderlen > 0 && s->senders)
-		o = override_blocked(l, "login:", s->sender, s->senderlen,
-		    now);
+		o = override_matching(l, OVERRIDE_BLOCK, "login:", s->sender,
+		    s->senderlen, now);
 	if (o == NULL && s->client.bits > 0)
-		o = override_network(l, &s->client, now);
+		o = override_network(l, OVERRIDE_BLOCK, &s->client, now);
 	return o;
+}
+
+size_t
+override_locks(const struct override_list *l,
+    const struct override_subject *s, int64_t now,
+    const struct override *out[OVERRIDE_LOCKS])
+{
+	size_t	n = 0;
+
+	if (l->count[OVERRIDE_LOCK] == 0)
+		return 0;
+	if ((out[n] = override_matching(l, OVERRIDE_LOCK, "login:", s->login,
+	    s->loginlen, now)) != NULL)
+		n++;
+	if (s->client.bits > 0 && (out[n] = override_network(l, OVERRIDE_LOCK,
+	    &s->client, now)) != NULL)
+		n++;
+	return n;
 }

@@ -9,17 +9,21 @@
 #include "lib/addr.h"
 
 /*
- * Blocks and grants in memory, in a hash table. Pure.
+ * Blocks, locks and grants in memory, in a hash table. Pure.
  *
  * A grant is for an id as it is counted. The id of a block says what it
  * matches: "login:bob@example.org", "domain:example.org" (of logins),
  * "network:192.0.2.0/24" (an address has its full length) or
  * "sender:bob@example.org". Its values are normalised like those of requests.
+ * A lock has such an id too, and its rule as `who`: see decision/lock.h.
  */
 struct override {
 	uint8_t		 kind;		/* enum override_kind */
-	int64_t		 amount;	/* OVERRIDE_GRANT: mails */
-	int64_t		 since;		/* seconds since 1970 */
+	int64_t		 amount;	/* OVERRIDE_GRANT: mails; _LOCK: for
+					   how many seconds; _LOCKED: when the
+					   last lock began, a time_t */
+	int64_t		 since;		/* seconds since 1970; _LOCKED: the end
+					   of the last lock */
 	int64_t		 until;		/* the same; 0: end it */
 	const char	*id;
 	size_t		 idlen;
@@ -74,5 +78,15 @@ struct override_subject {
 /* The block that matches this subject at `now`, or NULL. */
 const struct override	*override_block(const struct override_list *,
 			    const struct override_subject *, int64_t now);
+
+/*
+ * The locks that hold for this subject at `now`: at most one of the login and
+ * one of the client, the longest network. Returns their number.
+ */
+#define OVERRIDE_LOCKS	2
+
+size_t	override_locks(const struct override_list *,
+	    const struct override_subject *, int64_t now,
+	    const struct override *[OVERRIDE_LOCKS]);
 
 #endif

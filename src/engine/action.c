@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "conf/access.h"
+#include "conf/rule_lock.h"
 #include "engine/action.h"
 
 #define VALUE_MAX	512		/* bytes of an id in an answer */
@@ -54,7 +55,7 @@ add_value(struct str *out, const struct settings *s,
 			    s->rules[key->rule].name : NULL;
 	size_t		 skip = rule != NULL ? strlen(rule) + 1 : 0;
 
-	if (skip > key->idlen)
+	if (skip > key->idlen || v->verdict == VERDICT_BLOCKED)
 		skip = 0;
 	if (strcmp(name, "{id}") == 0)
 		add(out, key->id + skip, key->idlen - skip);
@@ -120,16 +121,25 @@ action_add_blocked(struct str *out, const struct settings *s,
 {
 	struct msg_charge_key	 key = { .id = "", .rule = UINT16_MAX };
 	struct msg_verdict	 v = { .verdict = VERDICT_BLOCKED };
-	const char		*colon;
-	size_t			 at = out->len;
+	const char		*colon, *action = s->block_action;
+	size_t			 at = out->len, i;
 
+	for (i = 0; i < s->nrules && block != NULL &&
+	    block->kind == OVERRIDE_LOCK; i++) {
+		if (!rule_lock_is_named(&s->rules[i], block->who,
+		    block->wholen))
+			continue;
+		key.rule = (uint16_t)i;
+		if (s->rules[i].lock.action != NULL)
+			action = s->rules[i].lock.action;
+	}
 	if (block != NULL) {
 		colon = memchr(block->id, ':', block->idlen);
 		key.id = colon != NULL ? colon + 1 : block->id;
 		key.idlen = block->idlen - (size_t)(key.id - block->id);
 		v.retry_after = block->until - now;
 	}
-	add_filled(out, s, s->block_action, &key, &v);
+	add_filled(out, s, action, &key, &v);
 	cut(out, at);
 }
 

@@ -19,9 +19,9 @@ void	action_add(struct str *, const struct settings *,
 	    const struct msg_charge *, const struct msg_verdict *);
 
 /*
- * Appends block_action for a block; NULL: the block has just ended. {id} is
- * what the block matches, {retry_after} the seconds until its end; the other
- * placeholders are empty.
+ * Appends block_action for a block, or the action of a lock; NULL: the block
+ * has just ended. {id} is what it matches, {retry_after} the seconds until its
+ * end, {rule} the rule of a lock; the other placeholders are empty.
  */
 void	action_add_blocked(struct str *, const struct settings *,
 	    const struct override *, int64_t now);

@@ -3,6 +3,7 @@
 #include <strings.h>
 
 #include "conf/normal.h"
+#include "decision/lock.h"
 #include "engine/blocks.h"
 #include "engine/reply.h"
 #include "engine/identity.h"
@@ -166,19 +167,87 @@ blocks_check(const struct settings *s, const struct request *req, int64_t now)
 	return override_block(blocks.list, &subject, now);
 }
 
+static void
+blocks_of_charge(struct override_subject *subject,
+    const struct msg_charge *charge)
+{
+	memset(subject, 0, sizeof(*subject));
+	subject->login = charge->login;
+	subject->loginlen = charge->loginlen;
+	subject->sender = charge->sender;
+	subject->senderlen = charge->senderlen;
+	subject->senders = charge->senders;
+	(void)addr_parse(&subject->client, charge->client, charge->clientlen);
+}
+
 const struct override *
 blocks_check_charge(const struct msg_charge *charge, int64_t now)
 {
 	struct override_subject	subject;
 
-	memset(&subject, 0, sizeof(subject));
-	subject.login = charge->login;
-	subject.loginlen = charge->loginlen;
-	subject.sender = charge->sender;
-	subject.senderlen = charge->senderlen;
-	subject.senders = charge->senders;
-	(void)addr_parse(&subject.client, charge->client, charge->clientlen);
+	blocks_of_charge(&subject, charge);
 	return override_block(blocks.list, &subject, now);
+}
+
+const struct override *
+blocks_lock(const struct msg_charge *charge, int64_t now, uint8_t *pass)
+{
+	struct lock_request	r;
+	size_t			i;
+
+	memset(&r, 0, sizeof(r));
+	blocks_of_charge(&r.subject, charge);
+	r.exempt = charge->exempt;
+	r.passes = charge->passes;
+	r.passeslen = charge->passeslen;
+	for (i = 0; i < charge->nkeys; i++)
+		r.pass |= charge->keys[i].pass;
+	return lock_closed(blocks.list, &r, now, pass);
+}
+
+const struct override *
+blocks_lock_any(const struct msg_charge *charge, int64_t now)
+{
+	const struct override	*locks[OVERRIDE_LOCKS];
+	struct override_subject	 subject;
+
+	blocks_of_charge(&subject, charge);
+	return override_locks(blocks.list, &subject, now, locks) > 0 ?
+	    locks[0] : NULL;
+}
+
+struct blocks_count {
+	int64_t	now;
+	size_t	n;
+};
+
+static void
+blocks_on_override(void *arg, const struct override *o)
+{
+	struct blocks_count	*c = arg;
+
+	c->n += o->kind == OVERRIDE_LOCK && o->until > c->now;
+}
+
+size_t
+blocks_locked(int64_t now)
+{
+	struct blocks_count	c = { now, 0 };
+
+	override_list_each(blocks.list, blocks_on_override, &c);
+	return c.n;
+}
+
+bool
+blocks_locks(void)
+{
+	return override_list_count(blocks.list, OVERRIDE_LOCK) > 0;
+}
+
+void
+blocks_set(const struct override *o)
+{
+	(void)override_list_set(blocks.list, o);
 }
 
 void
@@ -364,38 +433,69 @@ blocks_what(struct str *id, const struct settings *s, const char *bytes,
 	return NULL;
 }
 
+/* The login or the address that an administrator wrote. */
+static void
+blocks_subject_of_id(struct override_subject *subject,
+    const struct settings *s, const char *bytes, size_t len)
+{
+	memset(subject, 0, sizeof(*subject));
+	blocks.login.len = 0;
+	len = normal_length(bytes, len);
+	if (addr_parse(&subject->client, bytes, len) == -1) {
+		subject->client.bits = 0;
+		(void)identity_value(&blocks.login, s, KEY_SASL_USERNAME,
+		    bytes, len);
+	}
+	subject->login = subject->sender = blocks.login.data;
+	subject->loginlen = subject->senderlen = blocks.login.len;
+}
+
+/* The override whose own id an administrator wrote, such as a network. */
+static const struct override *
+blocks_named(const struct settings *s, enum override_kind kind,
+    const char *bytes, size_t len, int64_t now)
+{
+	const struct override	*found = NULL;
+	struct str		 id;
+
+	str_init(&id);
+	if (blocks_what(&id, s, bytes, len) == NULL)
+		found = override_find(blocks.list, kind, id.data, id.len, now);
+	str_clear(&id);
+	return found;
+}
+
 const struct override *
 blocks_of_id(const struct settings *s, const char *bytes, size_t len,
     int64_t now)
 {
 	const struct override	*block;
 	struct override_subject	 subject;
-	struct str		 id;
 
-	memset(&subject, 0, sizeof(subject));
-	blocks.login.len = 0;
-	len = normal_length(bytes, len);
-	if (addr_parse(&subject.client, bytes, len) == -1) {
-		subject.client.bits = 0;
-		(void)identity_value(&blocks.login, s, KEY_SASL_USERNAME,
-		    bytes, len);
-	}
-	subject.login = subject.sender = blocks.login.data;
-	subject.loginlen = subject.senderlen = blocks.login.len;
+	blocks_subject_of_id(&subject, s, bytes, len);
 	block = override_block(blocks.list, &subject, now);
-	/* It may be the id of a block, such as a network. */
-	str_init(&id);
-	if (block == NULL && blocks_what(&id, s, bytes, len) == NULL)
-		block = override_find(blocks.list, OVERRIDE_BLOCK, id.data,
-		    id.len, now);
-	str_clear(&id);
-	return block;
+	return block != NULL ? block : blocks_named(s, OVERRIDE_BLOCK, bytes,
+	    len, now);
+}
+
+const struct override *
+blocks_lock_of_id(const struct settings *s, const char *bytes, size_t len,
+    int64_t now)
+{
+	const struct override	*locks[OVERRIDE_LOCKS];
+	struct override_subject	 subject;
+
+	blocks_subject_of_id(&subject, s, bytes, len);
+	if (override_locks(blocks.list, &subject, now, locks) > 0)
+		return locks[0];
+	return blocks_named(s, OVERRIDE_LOCK, bytes, len, now);
 }
 
 void
 blocks_reply(struct str *out, const struct override *o)
 {
-	reply_begin(out, o->kind == OVERRIDE_GRANT ? "grants" : "blocks");
+	reply_begin(out, o->kind == OVERRIDE_GRANT ? "grants" :
+	    o->kind == OVERRIDE_LOCK ? "locks" : "blocks");
 	reply_bytes(out, "what", o->id, o->idlen);
 	if (o->kind == OVERRIDE_GRANT)
 		reply_number(out, "mails", o->amount);

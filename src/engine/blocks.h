@@ -13,8 +13,8 @@
 #include "lib/str.h"
 
 /*
- * The engine's list of blocks and grants, as the ledger sent it last. It is
- * kept while the database is away. If its list is older than a second, the
+ * The engine's list of blocks, locks and grants, as the ledger sent it last. It
+ * is kept while the database is away. If its list is older than a second, the
  * ledger reads it from the database before it decides, and sends it before the
  * verdicts.
  */
@@ -47,6 +47,26 @@ const struct override	*blocks_check_charge(const struct msg_charge *,
 			    int64_t now);
 
 /*
+ * The lock that answers a charge, or NULL; *pass as lock_closed sets it. The
+ * charge has its subject.
+ */
+const struct override	*blocks_lock(const struct msg_charge *, int64_t now,
+			    uint8_t *pass);
+
+/* A lock that holds for the charge, though it might pass; or NULL. */
+const struct override	*blocks_lock_any(const struct msg_charge *,
+			    int64_t now);
+
+/* How many locks hold. */
+size_t	blocks_locked(int64_t now);
+
+/* Whether any lock is known. */
+bool	blocks_locks(void);
+
+/* Puts one override into the list. */
+void	blocks_set(const struct override *);
+
+/*
  * Writes the request's subject into the charge, for the ledger to check. The
  * charge points to memory that is valid until the next call of this or
  * blocks_check.
@@ -77,7 +97,11 @@ enum rule_attribute	blocks_kind(const char **, size_t *);
 const struct override	*blocks_of_id(const struct settings *, const char *,
 			    size_t, int64_t now);
 
-/* Appends a record of a block or a grant. */
+/* The same for a lock. */
+const struct override	*blocks_lock_of_id(const struct settings *,
+			    const char *, size_t, int64_t now);
+
+/* Appends a record of a block, a lock or a grant. */
 void	blocks_reply(struct str *, const struct override *);
 
 #endif

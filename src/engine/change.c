@@ -8,6 +8,7 @@
 #include "engine/change.h"
 #include "engine/events.h"
 #include "engine/explain.h"
+#include "engine/explain_id.h"
 #include "engine/mapping.h"
 #include "engine/reply.h"
 #include "engine/turn.h"
@@ -314,12 +315,18 @@ change_unblock(struct control *c, const struct control_word *word, size_t n)
 static void
 change_blocked_yet(struct str *out, const struct str *what)
 {
+	const struct settings	*s = control_held()->settings;
 	const struct override	*block;
+	int64_t			 now = clock_wall();
 
-	if (what->len == 0 || (block = blocks_of_id(control_held()->settings,
-	    what->data, what->len, clock_wall())) == NULL)
+	if (what->len == 0)
 		return;
-	str_adds(out, "; it is blocked by ");
+	if ((block = blocks_of_id(s, what->data, what->len, now)) == NULL)
+		block = blocks_lock_of_id(s, what->data, what->len, now);
+	if (block == NULL)
+		return;
+	str_adds(out, block->kind == OVERRIDE_LOCK ? "; it is locked by " :
+	    "; it is blocked by ");
 	str_add(out, block->id, block->idlen);
 }
 
@@ -376,7 +383,7 @@ change_on_override(void *arg, const struct override *o)
 {
 	struct change_sorted	*sorted = arg;
 
-	if (o->until > sorted->now)
+	if (o->until > sorted->now && o->kind != OVERRIDE_LOCKED)
 		sorted->list[sorted->n++] = o;
 }
 
@@ -417,6 +424,7 @@ change_list_late(struct control *c)
 	}
 	sorted.list = alloc_zero(override_list_count(blocks_list(),
 	    OVERRIDE_BLOCK) + override_list_count(blocks_list(),
+	    OVERRIDE_LOCK) + override_list_count(blocks_list(),
 	    OVERRIDE_GRANT) + 1, sizeof(sorted.list[0]));
 	override_list_each(blocks_list(), change_on_override, &sorted);
 	qsort(sorted.list, sorted.n, sizeof(sorted.list[0]), change_order);

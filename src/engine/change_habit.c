@@ -5,7 +5,7 @@
 #include "engine/change.h"
 #include "engine/change_habit.h"
 #include "engine/events.h"
-#include "engine/explain.h"
+#include "engine/explain_id.h"
 #include "engine/identity.h"
 #include "engine/mapping.h"
 #include "engine/reply.h"

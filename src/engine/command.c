@@ -272,11 +272,14 @@ top_run(struct control *c, const struct control_word *word, size_t n)
 	str_clear(&payload);
 }
 
-/* Whether a block holds for the login or address that the id stands for. */
-static bool
-top_is_blocked(const struct settings *s, const struct msg_top_id *id,
-    int64_t now)
+/*
+ * Which blocks and locks hold for the login or address that the id stands for.
+ */
+static void
+top_add_blocked(struct str *out, const struct settings *s,
+    const struct msg_top_id *id, int64_t now)
 {
+	const struct override		*locks[OVERRIDE_LOCKS];
 	const struct settings_rule	*rule = NULL;
 	struct override_subject		 subject;
 	size_t				 i, bare = 0;
@@ -289,7 +292,7 @@ top_is_blocked(const struct settings *s, const struct msg_top_id *id,
 			rule = &s->rules[i];
 	}
 	if (s->nrules > 0 && (rule == NULL || rule->nkey != 1))
-		return false;
+		return;
 	bare = rule != NULL ? bare : 0;
 	memset(&subject, 0, sizeof(subject));
 	subject.login = subject.sender = "";
@@ -304,7 +307,10 @@ top_is_blocked(const struct settings *s, const struct msg_top_id *id,
 		text[id->idlen - bare] = '\0';
 		(void)addr_parse(&subject.client, text, strlen(text));
 	}
-	return override_block(blocks_list(), &subject, now) != NULL;
+	reply_bool(out, "blocked", override_block(blocks_list(), &subject,
+	    now) != NULL);
+	reply_bool(out, "locked", override_locks(blocks_list(), &subject, now,
+	    locks) > 0);
 }
 
 static int
@@ -342,8 +348,7 @@ top_told(struct control *c, const struct message *m)
 			reply_retry_after(out, id->retry_after, &id->limit);
 		}
 		reply_bool(out, "shadow", id->shadow);
-		reply_bool(out, "blocked", top_is_blocked(
-		    control_held()->settings, id, now));
+		top_add_blocked(out, control_held()->settings, id, now);
 		reply_end(out);
 	}
 	control_end(c);

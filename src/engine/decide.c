@@ -3,6 +3,7 @@
 
 #include "conf/access.h"
 #include "engine/decide.h"
+#include "engine/decide_lock.h"
 #include "engine/identity.h"
 #include "lib/num.h"
 
@@ -442,6 +443,8 @@ decide_rule(struct task *t, const struct settings_rule *rule)
 	key->shadow = rule->shadow;
 	key->warn_at = (uint8_t)rule->warn_at;
 	key->report = t->s->report && rule->report;
+	d->lock_at[d->charge.nkeys] = d->ids.len;
+	decide_lock_of(&d->ids, t->s, rule, t->req, &key->lock);
 	/* limits_by_id has values without the rule's name. */
 	decide_limits(t->s, rule->limits_by_id, &rule->limits,
 	    d->ids.data + d->id_at[d->charge.nkeys] + name, key->idlen - name,
@@ -464,7 +467,11 @@ decide_point(struct decision *d)
 		    "";
 		key->network = key->kind == CHARGE_HABIT ?
 		    d->ids.data + d->network_at[i] : "";
+		if (key->lock.seconds > 0)
+			key->lock.id = d->ids.data + d->lock_at[i];
 	}
+	if (d->charge.passeslen > 0)
+		d->charge.passes = d->ids.data + d->passes_at;
 }
 
 /* Sets instance and state, which the ledger stores. */
@@ -516,13 +523,16 @@ decide_request(struct decision *d, const struct settings *s,
 		if (reason > d->reason)
 			d->reason = reason;
 	}
-	if (d->reason != REASON_CHARGED)
+	d->charge.exempt = d->exempt;
+	decide_lock_passes(d, s, req, t.stage == STAGE_RCPT ||
+	    t.stage == STAGE_DATA || t.stage == STAGE_END);
+	if (d->charge.nkeys == 0)
 		return DECIDE_PASS;
 	decide_mode(&t, random);
 	decide_point(d);
 	if (d->charge.instancelen != req->attr[ATTR_INSTANCE].len)
 		d->charge.instance = d->ids.data;
-	return DECIDE_CHARGE;
+	return d->reason == REASON_CHARGED ? DECIDE_CHARGE : DECIDE_PASS;
 }
 
 /* --- in words --- */

@@ -34,6 +34,7 @@ struct decision {
 	enum decide_reason	 reason;
 	bool			 bad_count;	/* no number; counted as 1 */
 	bool			 exempt;	/* no limit applies */
+	bool			 locks;		/* a rule may lock */
 	enum rule_attribute	 identity;	/* without rules: of keys[0] */
 	/*
 	 * Ids and values point into `ids`, instance and state into `ids` or the
@@ -49,6 +50,8 @@ struct decision {
 	size_t			 id_at[CHARGE_KEYS_MAX];
 	size_t			 value_at[CHARGE_KEYS_MAX];
 	size_t			 network_at[CHARGE_KEYS_MAX];
+	size_t			 lock_at[CHARGE_KEYS_MAX];
+	size_t			 passes_at;
 };
 
 void	decide_init(struct decision *);

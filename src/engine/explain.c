@@ -4,11 +4,13 @@
 
 #include "conf/ids.h"
 #include "conf/normal.h"
+#include "decision/lock.h"
 #include "engine/action.h"
 #include "engine/blocks.h"
 #include "engine/decide.h"
 #include "engine/explain.h"
 #include "engine/explain_habit.h"
+#include "engine/explain_id.h"
 #include "engine/identity.h"
 #include "engine/mapping.h"
 #include "engine/memory.h"
@@ -142,32 +144,51 @@ explain_read(struct control *c, struct request *req, struct str *lines,
 	return -1;
 }
 
+/* The answer to what a block or a lock matches. */
+static void
+explain_blocked(struct control *c, const struct settings *s,
+    const struct override *block)
+{
+	struct str	action;
+
+	str_init(&action);
+	action_add_blocked(&action, s, block, clock_wall());
+	explain_verdict(control_answer(c), "blocked", block == NULL ?
+	    "a block has just ended" : block->kind == OVERRIDE_LOCK ?
+	    "a lock holds, under all rules" :
+	    "a block holds, before everything else", action.data, action.len);
+	str_clear(&action);
+	if (block != NULL)
+		blocks_reply(control_answer(c), block);
+	control_end(c);
+}
+
 void
 explain_run(struct control *c, const struct control_word *word, size_t n)
 {
 	const struct settings	*s = control_held()->settings;
 	const struct override	*block;
+	enum decide_outcome	 outcome;
 	struct decision		 d;
 	struct request		 req;
-	struct str		 lines, action;
+	struct str		 lines;
 
 	str_init(&lines);
 	decide_init(&d);
 	if (explain_read(c, &req, &lines, word, n) == -1)
 		goto done;
 	if ((block = blocks_check(s, &req, clock_wall())) != NULL) {
-		str_init(&action);
-		action_add_blocked(&action, s, block, clock_wall());
-		explain_verdict(control_answer(c), "blocked",
-		    "a block holds, before everything else", action.data,
-		    action.len);
-		str_clear(&action);
-		blocks_reply(control_answer(c), block);
-		control_end(c);
+		explain_blocked(c, s, block);
 		goto done;
 	}
-	if (decide_request(&d, s, &req, (int64_t)arc4random() + 1) ==
-	    DECIDE_PASS) {
+	outcome = decide_request(&d, s, &req, (int64_t)arc4random() + 1);
+	blocks_subject(&d.charge, s, &req);
+	block = blocks_lock(&d.charge, clock_wall(), &d.charge.pass);
+	if (block != NULL) {
+		explain_blocked(c, s, block);
+		goto done;
+	}
+	if (outcome == DECIDE_PASS && d.charge.pass == 0) {
 		explain_verdict(control_answer(c), "passed",
 		    decide_reason_text(d.reason), s->success_action,
 		    strlen(s->success_action));
@@ -194,6 +215,8 @@ explain_keys(struct str *out, const struct settings *s,
 
 	for (i = 0; i < w->nkeys; i++) {
 		key = &charge->keys[i];
+		if (!lock_charges(key, w->verdict.passed))
+			continue;
 		str_init(&name);
 		decide_key_name(&name, s, key, identity);
 		reply_begin(out, "keys");
@@ -228,12 +251,21 @@ explain_answer(struct control *c, const struct msg_charge *charge,
 	struct control_question		*q = control_question(c);
 	const struct settings		*s = q->held->settings;
 	const struct msg_verdict	*v = &explain.weighed.verdict;
+	const struct override		*block;
 	struct str			 action;
 
+	if (v->verdict == VERDICT_BLOCKED) {
+		block = blocks_check_charge(charge, clock_wall());
+		explain_blocked(c, s, block != NULL ? block :
+		    blocks_lock_any(charge, clock_wall()));
+		return;
+	}
 	str_init(&action);
 	action_add(&action, s, charge, v);
 	if (v->verdict == VERDICT_ACCEPTED)
-		explain_verdict(control_answer(c), "accepted", q->exempt ?
+		explain_verdict(control_answer(c), "accepted", v->passed != 0 ?
+		    "a lock holds, and mail to this recipient passes it" :
+		    q->exempt ?
 		    "exempt: it is recorded, and no limit applies" : accepted,
 		    action.data, action.len);
 	else
@@ -274,7 +306,10 @@ explain_without(struct control *c, struct msg_charge *charge)
 void
 explain_late(struct control *c)
 {
-	explain_without(c, explain_charge(c));
+	struct msg_charge	*charge = explain_charge(c);
+
+	(void)blocks_lock(charge, clock_wall(), &charge->pass);
+	explain_without(c, charge);
 }
 
 int
@@ -285,7 +320,7 @@ explain_told(struct control *c, const struct message *m)
 	if (explain_weighed(charge, m) == -1)
 		return -1;
 	if (explain.weighed.verdict.verdict == VERDICT_UNAVAILABLE)
-		explain_without(c, charge);
+		explain_late(c);
 	else {
 		explain_map(control_question(c)->held->settings, charge,
 		    &explain.weighed.verdict);
@@ -299,240 +334,6 @@ explain_told(struct control *c, const struct message *m)
 }
 
 /* --- show --- */
-
-static void
-show_key(struct msg_charge *charge, unsigned int rule,
-    const struct limits *limits, bool sql, const char *id, size_t idlen)
-{
-	struct msg_charge_key	*key = &charge->keys[charge->nkeys++];
-
-	memset(key, 0, sizeof(*key));
-	key->id = id;
-	key->idlen = idlen;
-	key->amount = 1;
-	key->rule = (uint16_t)rule;
-	key->limits = *limits;
-	key->sql = sql;
-	/* A full rule must not hide the others. */
-	key->shadow = true;
-}
-
-static const struct limits *
-show_limits(const struct ids *by_id,
-    const struct limits *otherwise, const char *id, size_t idlen)
-{
-	const struct limits	*limits = NULL;
-
-	if (by_id != NULL)
-		limits = settings_id_limits(by_id, id, idlen);
-	return limits != NULL ? limits : otherwise;
-}
-
-/*
- * Appends the id by which a rule counts what an administrator wrote; false: it
- * does not count that.
- */
-static bool
-id_under(struct str *out, const struct settings *s,
-    const struct settings_rule *rule, enum rule_attribute attr,
-    const char *bytes, size_t len)
-{
-	struct network	net;
-	char		text[ADDR_TEXT_MAX];
-	unsigned int	counted;
-	bool		address;
-	size_t		at = out->len;
-
-	len = normal_length(bytes, len);
-	address = addr_network_parse(&net, bytes, len) == 0;
-	if (!address && errno == EDOM)
-		return false;
-	switch (attr) {
-	case KEY_CLIENT_ADDRESS:
-		if (!address)
-			break;
-		counted = settings_prefix(s, rule, net.addr.bits);
-		if (net.prefix == net.addr.bits)
-			identity_address(out, s, rule, &net.addr);
-		else if (net.prefix == counted)
-			str_adds(out, addr_network_format(&net, text,
-			    sizeof(text)));
-		break;
-	case KEY_SASL_DOMAIN:
-	case KEY_SENDER_DOMAIN:
-	case KEY_RECIPIENT_DOMAIN:
-		if (len > 0 && bytes[0] == '@') {
-			bytes++;
-			len--;
-		}
-		if (address || memchr(bytes, '@', len) != NULL)
-			break;
-		str_add(out, bytes, len);
-		if (s->fold_case)
-			str_fold(out->data + at, out->len - at);
-		break;
-	case KEY_SERVER:
-		if (len == strlen("server") && memcmp(bytes, "server",
-		    len) == 0)
-			str_add(out, bytes, len);
-		break;
-	default:
-		if (!address && len > 0 && bytes[0] != '@')
-			(void)identity_value(out, s, attr, bytes, len);
-	}
-	return out->len > at;
-}
-
-/*
- * Takes the limits off the last key, if `exempt` names its id. Returns whether
- * it does.
- */
-static bool
-show_exempt(struct msg_charge *charge, const struct settings *s,
-    enum rule_attribute attr, const char *id, size_t len)
-{
-	struct msg_charge_key	*key = &charge->keys[charge->nkeys - 1];
-
-	if (attr == KEY_SASL_USERNAME ?
-	    ids_find_name(s->exempt, id, len) == NULL :
-	    attr != KEY_CLIENT_ADDRESS || ids_find(s->exempt, id, len) == NULL)
-		return false;
-	key->limits.count = 0;
-	key->sql = key->map = false;
-	key->max_per_mail = 0;
-	return true;
-}
-
-/* Whether it is an address, or a network, which is never counted. */
-static bool
-id_outside(const struct settings_networks *networks, const char *bytes,
-    size_t len)
-{
-	struct network	net;
-
-	return addr_network_parse(&net, bytes, normal_length(bytes,
-	    len)) == 0 && net.prefix == net.addr.bits &&
-	    !identity_within(networks, &net.addr);
-}
-
-/* Whether a change without a rule's name applies to this rule. */
-static bool
-rule_counts_mails(const struct settings_rule *r)
-{
-	static const bool	others[KEY__MAX] = {
-		[KEY_RECIPIENT] = true, [KEY_HELO_NAME] = true,
-		[KEY_CLIENT_NAME] = true, [KEY_POLICY_CONTEXT] = true,
-		[KEY_SERVER_PORT] = true, [KEY_CCERT_FINGERPRINT] = true
-	};
-
-	return (r->count == RULE_RECIPIENTS || r->count == RULE_MESSAGES) &&
-	    !others[r->key[0]];
-}
-
-/* The rule of "RULE:ID", or NULL. */
-static const struct settings_rule *
-rule_named(const struct settings *s, const char *id, size_t idlen)
-{
-	size_t	i, len;
-
-	for (i = 0; i < s->nrules; i++) {
-		len = strlen(s->rules[i].name);
-		if (idlen > len + 1 && id[len] == ':' &&
-		    memcmp(id, s->rules[i].name, len) == 0)
-			return &s->rules[i];
-	}
-	return NULL;
-}
-
-/*
- * Makes the id for each rule; `ids` holds them one after the other. Returns
- * whether one of them is exempt.
- */
-static bool
-show_rules(struct msg_charge *charge, const struct settings *s, const char *id,
-    size_t idlen, struct str *ids, bool mails)
-{
-	const struct settings_rule	*r, *named = rule_named(s, id, idlen);
-	enum rule_attribute		 kind = KEY__MAX;
-	struct network			 net;
-	size_t				 i, name, at[RULES_MAX];
-	bool				 exempt = false;
-
-	if (named != NULL) {
-		name = strlen(named->name) + 1;
-		id += name;
-		idlen -= name;
-	} else if (addr_network_parse(&net, id, idlen) == -1 &&
-	    (kind = blocks_kind(&id, &idlen)) == KEY__MAX &&
-	    memchr(id, ':', idlen) != NULL)
-		/* The name of no rule, as for a block. */
-		return false;
-	for (i = 0; i < s->nrules; i++) {
-		r = &s->rules[i];
-		if (named != NULL ? r != named : mails && !rule_counts_mails(r))
-			continue;
-		if (kind != KEY__MAX && (r->nkey > 1 || r->key[0] != kind))
-			continue;
-		at[charge->nkeys] = ids->len;
-		str_addf(ids, "%s:", r->name);
-		name = ids->len;
-		/* A combination must be written as it is counted. */
-		if (r->nkey > 1 ? named == NULL :
-		    !id_under(ids, s, r, r->key[0], id, idlen) ||
-		    (r->key[0] == KEY_CLIENT_ADDRESS && r->networks.count > 0 &&
-		    id_outside(&r->networks, id, idlen))) {
-			ids->len = at[charge->nkeys];
-			continue;
-		}
-		if (r->nkey > 1)
-			str_add(ids, id, idlen);
-		show_key(charge, (unsigned int)i, show_limits(r->limits_by_id,
-		    &r->limits, ids->data + name, ids->len - name),
-		    r->sql_limits_by_id != NULL, NULL,
-		    ids->len - at[charge->nkeys]);
-		charge->keys[charge->nkeys - 1].map = r->id_sql != NULL;
-		if (mails)
-			continue;
-		charge->keys[charge->nkeys - 1].max_per_mail = r->max_per_mail;
-		if (r->nkey == 1 && show_exempt(charge, s, r->key[0],
-		    ids->data + name, ids->len - name))
-			exempt = true;
-	}
-	/* `ids` does not grow any more: sets the pointers into it. */
-	for (i = 0; i < charge->nkeys; i++)
-		charge->keys[i].id = ids->data + at[i];
-	return exempt;
-}
-
-bool
-explain_id(struct msg_charge *charge, const struct settings *s,
-    const struct control_word *word, struct str *ids, bool mails)
-{
-	const char		*id = word->bytes;
-	size_t			 len = normal_length(id, word->len);
-	enum rule_attribute	 kind;
-	struct network		 net;
-	bool			 counts;
-
-	memset(charge, 0, offsetof(struct msg_charge, keys));
-	charge->mode = CHARGE_EACH;
-	charge->instance = charge->state = "";
-	if (s->nrules > 0)
-		return show_rules(charge, s, id, len, ids, mails);
-	if ((kind = blocks_kind(&id, &len)) == KEY__MAX)
-		kind = addr_network_parse(&net, id, len) == 0 ?
-		    KEY_CLIENT_ADDRESS : s->limit_by_sasl ?
-		    KEY_SASL_USERNAME : KEY_SENDER;
-	counts = kind == KEY_SASL_USERNAME ? s->limit_by_sasl :
-	    kind == KEY_SENDER ? s->limit_by_sender :
-	    kind == KEY_CLIENT_ADDRESS && s->limit_by_ip &&
-	    !id_outside(&s->limited_networks, id, len);
-	if (!counts || !id_under(ids, s, NULL, kind, id, len))
-		return false;
-	show_key(charge, 0, show_limits(s->limits_by_id, &s->limits, ids->data,
-	    ids->len), s->sql_limits_by_id[0] != '\0', ids->data, ids->len);
-	return !mails && show_exempt(charge, s, kind, ids->data, ids->len);
-}
 
 void
 explain_show(struct control *c, const struct control_word *word, size_t n)
@@ -558,15 +359,19 @@ explain_show(struct control *c, const struct control_word *word, size_t n)
 	str_clear(&ids);
 }
 
-/* An id that is not counted may still be blocked. */
+/* An id that is not counted may still be blocked or locked. */
 static void
-show_block(struct control *c, const struct override *block)
+show_block(struct control *c, const struct override *block,
+    const struct override *lock)
 {
-	if (block == NULL) {
+	if (block == NULL && lock == NULL) {
 		control_fail(c, "no rule counts such an id");
 		return;
 	}
-	blocks_reply(control_answer(c), block);
+	if (block != NULL)
+		blocks_reply(control_answer(c), block);
+	if (lock != NULL)
+		blocks_reply(control_answer(c), lock);
 	control_end(c);
 }
 
@@ -598,13 +403,14 @@ explain_show_told(struct control *c, const struct message *m,
 	const struct settings	*s = q->held->settings;
 	struct msg_charge	*charge;
 	const struct msg_weighed *w = &explain.weighed;
-	const struct override	*block;
+	const struct override	*block, *lock;
 	bool			 any = false;
 	size_t			 i, j;
 
 	block = blocks_of_id(s, q->word.data, q->word.len, clock_wall());
+	lock = blocks_lock_of_id(s, q->word.data, q->word.len, clock_wall());
 	if (m->type == MSG_OVERRIDES_END) {
-		show_block(c, block);
+		show_block(c, block, lock);
 		return 0;
 	}
 	charge = explain_charge(c);
@@ -622,7 +428,9 @@ explain_show_told(struct control *c, const struct message *m,
 	}
 	if (block != NULL)
 		blocks_reply(control_answer(c), block);
-	q->known = q->exempt || block != NULL;
+	if (lock != NULL)
+		blocks_reply(control_answer(c), lock);
+	q->known = q->exempt || block != NULL || lock != NULL;
 	/* Prints the rules with a count for the id; without any, all. */
 	for (i = 0; i < w->nkeys; i++)
 		for (j = 0; j < w->keys[i].nwindows; j++)

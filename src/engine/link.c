@@ -9,6 +9,7 @@
 #include "engine/client.h"
 #include "engine/late.h"
 #include "engine/link.h"
+#include "engine/locks.h"
 #include "engine/pending.h"
 #include "engine/refusal.h"
 #include "engine/replay.h"
@@ -40,6 +41,17 @@ link_lost(void)
 	pending_channel(NULL);
 	replay_channel(NULL);
 	refusal_channel(NULL);
+	locks_channel(NULL);
+}
+
+static int
+link_override(const struct message *m)
+{
+	if (blocks_message(m, turn_now()) == -1)
+		return -1;
+	if (m->type == MSG_OVERRIDES_END)
+		locks_again();
+	return 0;
 }
 
 static int
@@ -50,6 +62,7 @@ link_message(const struct message *m)
 
 	if (m->type == MSG_SERVING) {
 		pending_serving();
+		locks_send();
 		return 0;
 	}
 	if (m->type == MSG_REFUSALS_KEPT) {
@@ -61,7 +74,9 @@ link_message(const struct message *m)
 	/* With a number it ends the answer to a question. */
 	if (m->type == MSG_OVERRIDES_BEGIN || m->type == MSG_OVERRIDES_PART ||
 	    (m->type == MSG_OVERRIDES_END && m->request == 0))
-		return blocks_message(m, turn_now());
+		return link_override(m);
+	if (m->type == MSG_OVERRIDDEN && locks_told(m))
+		return 0;
 	if (m->type != MSG_VERDICT)
 		return ledger.answer(m);
 	if (msg_verdict_get(&verdict, m->payload, m->len) == -1)
@@ -186,6 +201,7 @@ link_set(struct channel *channel)
 	pending_channel(channel);
 	replay_channel(channel);
 	refusal_channel(channel);
+	locks_channel(channel);
 }
 
 bool

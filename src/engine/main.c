@@ -20,6 +20,7 @@
 #include "engine/late.h"
 #include "engine/link.h"
 #include "engine/listen.h"
+#include "engine/locks.h"
 #include "engine/mapping.h"
 #include "engine/memory.h"
 #include "engine/pending.h"
@@ -28,6 +29,7 @@
 #include "engine/reply.h"
 #include "engine/stats.h"
 #include "engine/tell.h"
+#include "engine/trouble.h"
 #include "engine/turn.h"
 #include "lib/log.h"
 #include "role/role.h"
@@ -43,7 +45,6 @@
 #define ANSWER_MS		(60 * 1000)	/* for a client to read it */
 #define STOP_SECONDS		5	/* for requests in flight */
 #define MAPPING_SHARE		8	/* of memory_limit, besides it */
-#define CALM_MS			1000	/* verdicts again for this long */
 
 static struct {
 	struct role_start	 start;
@@ -52,13 +53,6 @@ static struct {
 	struct str		 answer;
 	struct memory		*memory;
 	uint64_t		 tag;		/* the last one given */
-	/*
-	 * Whether there are no verdicts, since when, and how many answers went
-	 * without one.
-	 */
-	bool			 trouble;
-	struct mono		 troubled;
-	uint64_t		 without;
 	bool			 stopping;
 	bool			 done;
 	struct event		 parent;
@@ -76,11 +70,13 @@ engine_tag(void)
 	return (int64_t)engine.tag;
 }
 
-/* NULL: the block has just ended. */
+/* NULL: the block or lock has just ended. */
 static void
 engine_answer_blocked(struct client *client, const struct settings *s,
-    const struct override *block)
+    const struct tell_about *about, const struct override *block)
 {
+	tell_blocked(about, block);
+	refusal_blocked(about, block);
 	stats_add(STATS_BLOCKED, 1);
 	engine.answer.len = 0;
 	str_adds(&engine.answer, "action=");
@@ -89,22 +85,42 @@ engine_answer_blocked(struct client *client, const struct settings *s,
 	client_answer(client, engine.answer.data, engine.answer.len);
 }
 
+/* Answers what a block or a lock of the engine's own list matches. */
+static void
+engine_answer_own(struct client *client, const struct request *req,
+    const struct override *block)
+{
+	struct tell_about	about;
+
+	stats_answered(0);
+	tell_about(&about, req, KEY_SASL_USERNAME);
+	engine_answer_blocked(client, engine.held->settings, &about, block);
+}
+
 /* Blocks come before everything else. */
 static bool
 engine_is_blocked(struct client *client, const struct request *req)
 {
-	const struct settings	*s = engine.held->settings;
 	const struct override	*block;
-	struct tell_about	 about;
 
-	if ((block = blocks_check(s, req, clock_wall())) == NULL)
-		return false;
-	stats_answered(0);
-	tell_about(&about, req, KEY_SASL_USERNAME);
-	tell_blocked(&about, block);
-	refusal_blocked(&about, block);
-	engine_answer_blocked(client, s, block);
-	return true;
+	block = blocks_check(engine.held->settings, req, clock_wall());
+	if (block != NULL)
+		engine_answer_own(client, req, block);
+	return block != NULL;
+}
+
+/* Locks hold for all rules. Otherwise `pass` of the charge is set. */
+static bool
+engine_is_locked(struct client *client, const struct request *req,
+    struct msg_charge *charge)
+{
+	const struct override	*lock = NULL;
+
+	if (charge->subject)
+		lock = blocks_lock(charge, clock_wall(), &charge->pass);
+	if (lock != NULL)
+		engine_answer_own(client, req, lock);
+	return lock != NULL;
 }
 
 static void
@@ -140,64 +156,28 @@ engine_on_request(struct client *client, const struct request *req)
 		tell_bad_count(req);
 	if (d->exempt)
 		stats_add(STATS_EXEMPT, 1);
-	if (d->reason != REASON_CHARGED && own) {
+	d->charge.subject = false;
+	/* The ledger has to know the login for report_user. */
+	if (!fresh || d->locks || blocks_locks() ||
+	    held->settings->report_user != NULL)
+		blocks_subject(&d->charge, held->settings, req);
+	if (own && engine_is_locked(client, req, &d->charge))
+		return;
+	if (d->reason != REASON_CHARGED && own && d->charge.pass == 0) {
 		stats_answered(0);
 		tell_passed(req, decide_reason_text(d->reason));
 		engine_pass(client, held);
 		return;
 	}
 	for (i = 0; i < d->charge.nkeys; i++)
-		stats_rule(held->settings, d->charge.keys[i].rule,
-		    STATS_RULE_CHARGED);
-	d->charge.subject = false;
-	/* The ledger has to know the login for report_user. */
-	if (!fresh || held->settings->report_user != NULL)
-		blocks_subject(&d->charge, held->settings, req);
+		if (d->charge.keys[i].pass == 0)
+			stats_rule(held->settings, d->charge.keys[i].rule,
+			    STATS_RULE_CHARGED);
 	pending_add(client, held, req, d);
 	link_feed();
 }
 
 /* --- verdicts --- */
-
-/* The memory does not know who is new to whom. */
-static void
-engine_note_rules(const struct settings *s)
-{
-	size_t	i;
-
-	for (i = 0; i < s->nrules; i++)
-		if (s->rules[i].count == RULE_NEW_RECIPIENTS)
-			log_warning("rule %s is not applied until the database "
-			    "gives verdicts again: it counts new recipients",
-			    s->rules[i].name);
-}
-
-/* Logs once that there are no verdicts, and once that there are again. */
-static void
-engine_note_trouble(bool trouble, const struct held *held)
-{
-	if (trouble) {
-		engine.troubled = turn_now();
-		engine.without++;
-		if (!engine.trouble)
-			log_warning("the database gives no verdict: requests "
-			    "are answered %s%s", held->memory ? "from " : "by ",
-			    held->settings->db_error_action);
-		if (!engine.trouble && held->memory)
-			engine_note_rules(held->settings);
-		engine.trouble = true;
-		return;
-	}
-	/* A single verdict in time does not mean that the database is well. */
-	if (!engine.trouble || !clock_passed(clock_after(engine.troubled,
-	    CALM_MS), turn_now()))
-		return;
-	log_notice("the database gives verdicts again; %" PRIu64
-	    " %s answered without", engine.without, engine.without == 1 ?
-	    "request was" : "requests were");
-	engine.trouble = false;
-	engine.without = 0;
-}
 
 static void
 engine_on_owed(const struct msg_charge *charge, const int64_t *charged,
@@ -246,8 +226,10 @@ engine_remember(const struct pending *p, struct msg_charge *charge,
 		memory_learn(engine.memory, charge, *v, now);
 		return;
 	}
-	memory_decide(engine.memory, charge, now, &verdict);
+	locks_decide(engine.memory, charge, now, &verdict);
 	*v = &verdict;
+	if (verdict.verdict == VERDICT_BLOCKED)
+		return;
 	if (verdict.verdict == VERDICT_REFUSED) {
 		late_keep(pending_number(p), pending_charge(p));
 		mapping_recall(p->held->settings, charge);
@@ -272,8 +254,14 @@ static bool
 engine_is_plain(const struct pending *p, const struct msg_verdict *v)
 {
 	return v->verdict == VERDICT_ACCEPTED && v->over == 0 &&
-	    v->shadowed == 0 &&
+	    v->shadowed == 0 && v->locked == 0 &&
 	    v->warned == 0 && !engine_remembers(p) && !log_debugging();
+}
+
+static void
+engine_blocked(struct pending *p, const struct override *block)
+{
+	engine_answer_blocked(p->client, p->held->settings, &p->about, block);
 }
 
 /*
@@ -285,6 +273,7 @@ engine_looked(struct pending *p, const struct msg_verdict *v)
 {
 	const struct override	*block;
 	struct msg_charge	*charge;
+	uint8_t			 pass;
 
 	if (v->verdict == VERDICT_UNAVAILABLE)
 		blocks_missed();
@@ -292,10 +281,13 @@ engine_looked(struct pending *p, const struct msg_verdict *v)
 		return false;
 	charge = pending_charge(p);
 	block = blocks_check_charge(charge, clock_wall());
+	if (block == NULL)
+		block = blocks_lock(charge, clock_wall(), &pass);
+	/* No more mails pass the lock. */
+	if (block == NULL && v->verdict == VERDICT_BLOCKED)
+		block = blocks_lock_any(charge, clock_wall());
 	if (v->verdict == VERDICT_BLOCKED || block != NULL) {
-		tell_blocked(&p->about, block);
-		refusal_blocked(&p->about, block);
-		engine_answer_blocked(p->client, p->held->settings, block);
+		engine_blocked(p, block);
 		return true;
 	}
 	if (!p->bare)
@@ -314,9 +306,11 @@ engine_on_verdict(struct pending *p, const struct msg_verdict *v)
 	bool			 none = v->verdict == VERDICT_UNAVAILABLE;
 
 	stats_answered(clock_between(p->began, turn_now()));
-	engine_note_trouble(none, held);
-	if (!none)
+	trouble_note(none, held);
+	if (!none) {
 		replay_soon();
+		locks_send();
+	}
 	if (engine_looked(p, v))
 		return;
 	stats_verdict(v);
@@ -328,6 +322,11 @@ engine_on_verdict(struct pending *p, const struct msg_verdict *v)
 			mapping_take(held->settings, charge, v);
 		if (engine_remembers(p))
 			engine_remember(p, charge, &v);
+		if (v->verdict == VERDICT_BLOCKED) {
+			engine_blocked(p, blocks_lock_any(charge,
+			    clock_wall()));
+			return;
+		}
 		stats_verdict_rules(held->settings, charge, v);
 		tell_verdict(held->settings, charge, &p->about, v,
 		    !none ? NULL : engine_remembers(p) ? "from memory" :

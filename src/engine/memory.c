@@ -6,6 +6,7 @@
 
 #include "decision/decision.h"
 #include "decision/instance.h"
+#include "decision/lock_hits.h"
 #include "engine/memory.h"
 #include "lib/alloc.h"
 #include "lib/map.h"
@@ -224,6 +225,9 @@ memory_know_seen(struct memory *m, const struct msg_charge *charge, size_t i)
 	    charge->tag);
 	if (seen->has_instance)
 		k->charged = instance_total(m->instances, seen->instance);
+	if (k->charged > 0 && !instance_any(m->instances, seen->instance,
+	    INT64_MIN, &k->charged_at, &one))
+		k->charged_at = 0;
 	if (seen->has_tag)
 		k->repeated = instance_total(m->instances, seen->tag) != 0;
 }
@@ -242,6 +246,7 @@ memory_know(struct memory *m, const struct msg_charge *charge, int64_t now)
 	d->date = charge->date;
 	d->tag = charge->tag;
 	d->now = now;
+	d->pass = charge->pass;
 	d->nkeys = charge->nkeys;
 	for (i = 0; i < charge->nkeys; i++) {
 		k = &d->key[i];
@@ -300,6 +305,8 @@ memory_record(struct memory *m, const struct msg_charge *charge,
 		memory_put(m, charge, &list[i]);
 	for (i = 0; i < charge->nkeys; i++) {
 		key = &charge->keys[i];
+		if (!lock_charges(key, v->passed))
+			continue;
 		id = id_get(m, key, m->hash[i]);
 		/* An id may get limits later: without, a day is kept. */
 		window_forget(&id->window, num_sub_clamp(d->now,
@@ -397,6 +404,13 @@ memory_decide(struct memory *m, const struct msg_charge *charge, int64_t now,
 	else if (decision_takes_back(d, v))
 		memory_take_back(m, charge);
 	memory_trim(m);
+}
+
+size_t
+memory_locks(const struct memory *m, const struct override_list *l,
+    struct msg_verdict *v, struct lock_hit *list, size_t max)
+{
+	return lock_hits(&m->decision, l, v, list, max);
 }
 
 void

@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "decision/lock.h"
+#include "decision/override.h"
 #include "ipc/message.h"
 
 /*
@@ -63,6 +65,14 @@ bool		 memory_over(struct memory *, const struct msg_charge *,
  */
 void		 memory_decide(struct memory *, const struct msg_charge *,
 		    int64_t now, struct msg_verdict *);
+
+/*
+ * After memory_decide: what the hits lock, as lock_hits() does, by this list of
+ * locks.
+ */
+size_t		 memory_locks(const struct memory *,
+		    const struct override_list *, struct msg_verdict *,
+		    struct lock_hit *, size_t max);
 
 /*
  * The verdict of memory_decide with its known windows; nothing is remembered.

@@ -2,12 +2,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/blocks.h"
 #include "engine/client.h"
 #include "engine/metrics.h"
 #include "engine/pending.h"
 #include "engine/replay.h"
 #include "engine/reply.h"
 #include "engine/stats.h"
+#include "lib/clock.h"
 
 #define PREFIX	"policyd_rate_limit_"
 
@@ -80,6 +82,10 @@ static const struct {
 	    "Requests that a rule in shadow would have refused." },
 	{ STATS_WARNED, "warnings", NULL, NULL,
 	    "Requests that passed warn_at of a rule." },
+	{ STATS_LOCKS, "locks", NULL, NULL,
+	    "Locks that rules set." },
+	{ STATS_LOCK_PASSED, "lock_passes", NULL, NULL,
+	    "Requests that passed a lock, by except_recipients." },
 	{ STATS_LATE, "late_verdicts", NULL, NULL,
 	    "Verdicts that came after the answer." },
 	{ STATS_REPLAYED, "replayed", NULL, NULL,
@@ -128,6 +134,8 @@ metrics_rules(struct str *out)
 		    "Requests that a rule in shadow would have refused." },
 		[STATS_RULE_WARNED] = { "rule_warnings",
 		    "Requests that passed warn_at of a rule." },
+		[STATS_RULE_LOCKED] = { "rule_locks",
+		    "Locks that a rule set." },
 	};
 	const struct stats_rule	*rules = stats_get_rules();
 	size_t			 i, j;
@@ -199,6 +207,8 @@ metrics_engine(struct str *out)
 	metrics_seconds(out, (uint64_t)pending_oldest());
 	metrics_gauge(out, "to_record", replay_count(), "",
 	    "Accepted without the database and not recorded yet.");
+	metrics_gauge(out, "locks_in_force", blocks_locked(clock_wall()), "",
+	    "Logins and addresses that rules have locked.");
 	metrics_counters(out);
 	metrics_rules(out);
 	metrics_latencies(out);

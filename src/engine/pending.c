@@ -237,7 +237,7 @@ pending_add(struct client *client, struct held *held, const struct request *req,
 	p->held = held_take(held);
 	p->began = now;
 	p->again = false;
-	p->bare = d->charge.nkeys == 0;
+	p->bare = d->reason != REASON_CHARGED;
 	p->reason = d->reason;
 	tell_about(&p->about, req, d->identity);
 	p->about.exempt = d->exempt;

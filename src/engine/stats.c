@@ -90,6 +90,8 @@ stats_name(enum stats_counter counter)
 		[STATS_OVER] = "over",
 		[STATS_SHADOWED] = "shadowed",
 		[STATS_WARNED] = "warned",
+		[STATS_LOCKS] = "locks",
+		[STATS_LOCK_PASSED] = "lock_passed",
 		[STATS_UNAVAILABLE] = "unavailable",
 		[STATS_MEMORY_REFUSED] = "memory_refused",
 		[STATS_LATE] = "late",
@@ -119,11 +121,16 @@ void
 stats_verdict_rules(const struct settings *s, const struct msg_charge *charge,
     const struct msg_verdict *v)
 {
+	uint32_t	locked;
+
 	if (v->verdict == VERDICT_REFUSED && v->key < charge->nkeys)
 		stats_rule(s, charge->keys[v->key].rule, STATS_RULE_REFUSED);
 	stats_keys(s, charge, v->over, STATS_RULE_OVER);
 	stats_keys(s, charge, v->shadowed, STATS_RULE_SHADOWED);
 	stats_keys(s, charge, v->warned, STATS_RULE_WARNED);
+	stats_keys(s, charge, v->locked, STATS_RULE_LOCKED);
+	for (locked = v->locked; locked != 0; locked &= locked - 1)
+		stats_add(STATS_LOCKS, 1);
 }
 
 void
@@ -142,4 +149,6 @@ stats_verdict(const struct msg_verdict *v)
 		stats_add(STATS_SHADOWED, 1);
 	if (v->warned != 0)
 		stats_add(STATS_WARNED, 1);
+	if (v->passed != 0)
+		stats_add(STATS_LOCK_PASSED, 1);
 }

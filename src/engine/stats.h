@@ -14,10 +14,12 @@ enum stats_counter {
 	STATS_EXEMPT,		/* of all requests */
 	STATS_ACCEPTED,
 	STATS_REFUSED,
-	STATS_BLOCKED,		/* by policyctl block */
+	STATS_BLOCKED,		/* by policyctl block, or a lock */
 	STATS_OVER,		/* accepted over a limit: a soft action */
 	STATS_SHADOWED,		/* a shadow rule would have refused */
 	STATS_WARNED,
+	STATS_LOCKS,		/* set by rules */
+	STATS_LOCK_PASSED,	/* accepted although a lock held */
 	STATS_UNAVAILABLE,	/* no verdict in time: db_error_action */
 	STATS_MEMORY_REFUSED,	/* of these, refused from memory */
 	STATS_LATE,		/* verdicts that came after the answer */
@@ -56,6 +58,7 @@ enum stats_rule_counter {
 	STATS_RULE_OVER,
 	STATS_RULE_SHADOWED,
 	STATS_RULE_WARNED,
+	STATS_RULE_LOCKED,
 	STATS_RULE__MAX
 };
 #define STATS_RULES_MAX	64

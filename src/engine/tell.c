@@ -259,6 +259,38 @@ tell_keys(const struct settings *s, const struct msg_charge *charge,
 	}
 }
 
+/* Logs a line for each key whose bit is set: what its hit locks, or would. */
+static void
+tell_locks(const struct settings *s, const struct msg_charge *charge,
+    const struct tell_about *about, const struct msg_verdict *v, uint32_t bits,
+    const char *word)
+{
+	const struct msg_charge_key	*key;
+	struct str			 line;
+	size_t				 i;
+
+	for (i = 0; i < charge->nkeys; i++) {
+		key = &charge->keys[i];
+		if ((bits & UINT32_C(1) << i) == 0 ||
+		    !tell_may(word, key->lock.id, key->lock.idlen))
+			continue;
+		str_init(&line);
+		str_adds(&line, " what=<");
+		tell_value(&line, key->lock.id, key->lock.idlen, ID_SHOWN,
+		    '>');
+		str_addc(&line, '>');
+		if (bits == v->locked) {
+			str_addf(&line, " until=%" PRId64, v->locked_until[i]);
+			tell_event_lock(key, v->locked_until[i], about);
+		}
+		tell_whose(&line, s, key, about);
+		tell_mail(&line, about);
+		tell_which(&line, charge, about);
+		log_notice("%s:%s", word, line.data);
+		str_clear(&line);
+	}
+}
+
 static void
 tell_debug(const struct settings *s, const struct msg_charge *charge,
     const struct tell_about *about, const struct msg_verdict *v,
@@ -298,6 +330,13 @@ tell_verdict(const struct settings *s, const struct msg_charge *charge,
 		tell_limit("accepted over its limit", s, charge, about, v, how);
 	if (v->shadowed != 0)
 		tell_keys(s, charge, about, v, v->shadowed, true);
+	if (v->locked != 0)
+		tell_locks(s, charge, about, v, v->locked, "locked");
+	if (v->would_lock != 0)
+		tell_locks(s, charge, about, v, v->would_lock, "would lock");
+	if (v->unlocked != 0)
+		tell_locks(s, charge, about, v, v->unlocked,
+		    "not locked, the rule has set 100 locks in ten minutes");
 	/* The key's fullest window is logged. */
 	if ((v->warned & ~v->shadowed) != 0)
 		tell_keys(s, charge, about, v, v->warned & ~v->shadowed,
@@ -322,6 +361,11 @@ tell_blocked(const struct tell_about *about, const struct override *block)
 			str_adds(&line, "> until=forever");
 		else
 			str_addf(&line, "> until=%" PRId64, block->until);
+		if (block->kind == OVERRIDE_LOCK) {
+			str_adds(&line, " rule=");
+			tell_value(&line, block->who, block->wholen, ID_SHOWN,
+			    ' ');
+		}
 	}
 	tell_mail(&line, about);
 	tell_add(&line, "queue_id", &about->queue_id);

@@ -50,6 +50,23 @@ tell_event_key(const struct tell_event *e, const struct settings *s,
 }
 
 void
+tell_event_lock(const struct msg_charge_key *key, int64_t until,
+    const struct tell_about *about)
+{
+	struct str	fields;
+
+	if (!events_wanted())
+		return;
+	str_init(&fields);
+	reply_bytes(&fields, "id", key->lock.id, key->lock.idlen);
+	reply_bytes(&fields, "rule", key->lock.rule, key->lock.rulelen);
+	reply_until(&fields, until);
+	add_about(&fields, about);
+	events_add("locked", &fields);
+	str_clear(&fields);
+}
+
+void
 tell_event_block(const struct override *block, const struct tell_about *about)
 {
 	struct str	fields;

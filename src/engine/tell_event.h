@@ -24,7 +24,11 @@ struct tell_event {
 void	tell_event_key(const struct tell_event *, const struct settings *,
 	    const struct msg_charge *, const struct tell_about *);
 
-/* A request that a block matched. NULL: the block has ended meanwhile. */
+/* A hit of this key has locked what key->lock says. */
+void	tell_event_lock(const struct msg_charge_key *, int64_t until,
+	    const struct tell_about *);
+
+/* A request that a block or lock matched. NULL: that has ended meanwhile. */
 void	tell_event_block(const struct override *, const struct tell_about *);
 
 #endif

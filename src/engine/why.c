@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "engine/explain.h"
+#include "engine/explain_id.h"
 #include "engine/reply.h"
 #include "engine/why.h"
 #include "lib/alloc.h"

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ipc/override_kind.h"
 #include "lib/str.h"
 #include "lib/window.h"
 
@@ -174,6 +175,8 @@ int	msg_text_get(char *, size_t size, const void *, size_t);
 #define CHARGE_ID_MAX		16384	/* longest id in bytes */
 #define CHARGE_INSTANCE_MAX	1024
 #define CHARGE_STATE_MAX	64
+#define CHARGE_PASSES_MAX	(CHARGE_KEYS_MAX * 65)	/* names of rules */
+#define CHARGE_PASS_MAX		3	/* all of LOCK_PASS_* */
 #define CHARGE_AMOUNT_MAX	(INT64_C(1) << 50)
 
 enum charge_mode {
@@ -211,6 +214,8 @@ struct msg_charge_key {
 	uint8_t		 warn_at;	/* percent; 0: never */
 	uint32_t	 reported;	/* bit i: limits.list[i]'s hits count */
 	bool		 report;	/* hits of report_limits do too */
+	uint8_t		 pass;		/* LOCK_PASS_*: see lock_charges */
+	struct msg_charge_lock	 lock;
 	const char	*value;		/* CHARGE_DISTINCT, CHARGE_HABIT */
 	size_t		 valuelen;
 	/* CHARGE_HABIT only. */
@@ -250,6 +255,10 @@ struct msg_charge {
 	size_t		 senderlen;
 	const char	*client;
 	size_t		 clientlen;
+	bool		 exempt;	/* no lock holds for it */
+	const char	*passes;	/* rules whose locks it may pass */
+	size_t		 passeslen;
+	uint8_t		 pass;		/* by lock_closed; not conveyed */
 	size_t		 nkeys;		/* 0: only blocks are checked */
 	struct msg_charge_key	 keys[CHARGE_KEYS_MAX];
 	struct limit	 store[CHARGE_KEYS_MAX * LIMITS_MAX];	/* get's own */
@@ -279,6 +288,11 @@ struct msg_verdict {
 	uint32_t	over;		/* bit per soft key that is over */
 	uint32_t	shadowed;	/* bit per key: would be refused */
 	uint32_t	warned;		/* bit per key: warn_at was reached */
+	uint32_t	locked;		/* bit per key: its rule locked */
+	uint32_t	would_lock;	/* bit per key: it is in shadow */
+	uint32_t	unlocked;	/* bit per key: LOCK_MOST reached */
+	uint8_t		passed;		/* LOCK_PASS_*: only these keys count */
+	int64_t		locked_until[CHARGE_KEYS_MAX];	/* per bit in locked */
 	struct {
 		struct limit	limit;	/* no seconds: max_per_mail */
 		int64_t		used;	/* with this mail, if warned */
@@ -539,21 +553,6 @@ struct msg_weighed {
 };
 void	msg_weighed_put(struct str *, const struct msg_weighed *);
 int	msg_weighed_get(struct msg_weighed *, const void *, size_t);
-
-/* What an administrator sets for ids until a time. */
-enum override_kind {
-	OVERRIDE_GRANT,			/* more mails in each window */
-	OVERRIDE_KEY_BLOCK,		/* of one key; by an older version */
-	OVERRIDE_BLOCK,			/* of what the id matches */
-	OVERRIDE__MAX
-};
-
-#define OVERRIDE_ID_MAX		255	/* bytes of the id of a block */
-#define OVERRIDE_WHO_MAX	64
-#define OVERRIDE_REASON_MAX	255
-#define OVERRIDE_MOST		100000	/* of each kind */
-#define OVERRIDE_SECONDS_MAX	(10 * INT64_C(366) * 86400)
-#define OVERRIDE_FOREVER	INT64_C(253402300799)	/* in the year 9999 */
 
 struct msg_override {
 	uint8_t		 kind;		/* enum override_kind */

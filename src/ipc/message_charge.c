@@ -30,6 +30,13 @@ key_put(struct str *s, const struct msg_charge_key *k)
 	wire_put_u8(s, k->warn_at);
 	wire_put_u32(s, k->reported);
 	wire_put_u8(s, k->report);
+	wire_put_u8(s, k->pass);
+	wire_put_i64(s, k->lock.seconds);
+	if (k->lock.seconds > 0) {
+		wire_put_i64(s, k->lock.again);
+		wire_put_bytes(s, k->lock.id, k->lock.idlen);
+		wire_put_bytes(s, k->lock.rule, k->lock.rulelen);
+	}
 	if (k->kind == CHARGE_DISTINCT || k->kind == CHARGE_HABIT)
 		wire_put_bytes(s, k->value, k->valuelen);
 	if (k->kind == CHARGE_HABIT) {
@@ -63,10 +70,26 @@ msg_charge_put(struct str *s, const struct msg_charge *m)
 		wire_put_bytes(s, m->login, m->loginlen);
 		wire_put_bytes(s, m->sender, m->senderlen);
 		wire_put_bytes(s, m->client, m->clientlen);
+		wire_put_u8(s, m->exempt);
+		wire_put_bytes(s, m->passes, m->passeslen);
 	}
 	wire_put_u8(s, (uint8_t)m->nkeys);
 	for (i = 0; i < m->nkeys; i++)
 		key_put(s, &m->keys[i]);
+}
+
+static void
+lock_get(struct wire *w, struct msg_charge_lock *lock)
+{
+	lock->seconds = wire_get_range(w, 0, OVERRIDE_SECONDS_MAX);
+	lock->again = 0;
+	lock->id = lock->rule = "";
+	lock->idlen = lock->rulelen = 0;
+	if (lock->seconds == 0)
+		return;
+	lock->again = wire_get_range(w, 1, OVERRIDE_SECONDS_MAX);
+	lock->id = wire_get_bytes(w, OVERRIDE_ID_MAX, &lock->idlen);
+	lock->rule = wire_get_bytes(w, OVERRIDE_WHO_MAX, &lock->rulelen);
 }
 
 static void
@@ -88,6 +111,9 @@ key_get(struct wire *w, struct msg_charge_key *k, struct limit *store)
 		wire_fail(w);
 	k->reported = wire_get_u32(w);
 	k->report = wire_get_bool(w);
+	if ((k->pass = wire_get_u8(w)) > CHARGE_PASS_MAX)
+		wire_fail(w);
+	lock_get(w, &k->lock);
 	k->value = k->network = "";
 	k->valuelen = k->networklen = 0;
 	k->unfamiliar = k->learn = 0;
@@ -131,11 +157,18 @@ msg_charge_get(struct msg_charge *m, const void *src, size_t len)
 	m->senders = false;
 	m->login = m->sender = m->client = "";
 	m->loginlen = m->senderlen = m->clientlen = 0;
+	m->exempt = false;
+	m->passes = "";
+	m->passeslen = 0;
+	m->pass = 0;
 	if ((m->subject = wire_get_bool(&w))) {
 		m->senders = wire_get_bool(&w);
 		m->login = wire_get_bytes(&w, CHARGE_ID_MAX, &m->loginlen);
 		m->sender = wire_get_bytes(&w, CHARGE_ID_MAX, &m->senderlen);
 		m->client = wire_get_bytes(&w, ADDR_TEXT_MAX, &m->clientlen);
+		m->exempt = wire_get_bool(&w);
+		m->passes = wire_get_bytes(&w, CHARGE_PASSES_MAX,
+		    &m->passeslen);
 	}
 	m->nkeys = wire_get_u8(&w);
 	if ((m->nkeys == 0 && !m->subject) || m->nkeys > CHARGE_KEYS_MAX)
@@ -178,6 +211,13 @@ msg_verdict_put(struct str *s, const struct msg_verdict *m)
 	wire_put_u32(s, m->over);
 	wire_put_u32(s, m->shadowed);
 	wire_put_u32(s, m->warned);
+	wire_put_u32(s, m->locked);
+	wire_put_u32(s, m->would_lock);
+	wire_put_u32(s, m->unlocked);
+	wire_put_u8(s, m->passed);
+	for (i = 0; i < CHARGE_KEYS_MAX; i++)
+		if ((m->locked >> i & 1) != 0)
+			wire_put_i64(s, m->locked_until[i]);
 	full = verdict_full(m);
 	for (i = 0; full != 0; i++, full >>= 1)
 		if ((full & 1) != 0) {
@@ -215,6 +255,15 @@ msg_verdict_get(struct msg_verdict *m, const void *src, size_t len)
 	m->over = wire_get_u32(&w);
 	m->shadowed = wire_get_u32(&w);
 	m->warned = wire_get_u32(&w);
+	m->locked = wire_get_u32(&w);
+	m->would_lock = wire_get_u32(&w);
+	m->unlocked = wire_get_u32(&w);
+	if ((m->passed = wire_get_u8(&w)) > CHARGE_PASS_MAX)
+		wire_fail(&w);
+	for (i = 0; i < CHARGE_KEYS_MAX; i++)
+		if ((m->locked >> i & 1) != 0)
+			m->locked_until[i] = wire_get_range(&w, 0,
+			    OVERRIDE_FOREVER);
 	full = verdict_full(m);
 	for (i = 0; full != 0; i++, full >>= 1)
 		if ((full & 1) != 0) {

@@ -69,7 +69,7 @@ asked_tell_user(struct ledger *l, const struct charge_hit *hit)
 	struct msg_hit			 m;
 	size_t				 i;
 
-	if (s->report_user == NULL || c->subject.loginlen == 0 ||
+	if (s->report_user == NULL || c->from.subject.loginlen == 0 ||
 	    !asked_is_login(s, &hit->key->charge))
 		return;
 	memset(&m, 0, sizeof(m));
@@ -80,8 +80,8 @@ asked_tell_user(struct ledger *l, const struct charge_hit *hit)
 	for (i = 0; hit->seconds > 0 && i < limits->count; i++)
 		if (limits->list[i].seconds == hit->seconds)
 			m.mails = limits->list[i].mails;
-	notices_add(l->notices, s, c->subject.login, c->subject.loginlen, &m,
-	    clock_mono());
+	notices_add(l->notices, s, c->from.subject.login,
+	    c->from.subject.loginlen, &m, clock_mono());
 }
 
 static void
@@ -195,6 +195,15 @@ asked_override_put(void *arg, const struct override *o)
 	l->payload.len = 0;
 	msg_override_put(&l->payload, &m);
 	channel_send(l->engine, MSG_OVERRIDES_PART, 0, &l->payload, -1);
+}
+
+void
+asked_on_override_set(void *arg, const struct override *o)
+{
+	struct ledger	*l = arg;
+
+	if (l->engine != NULL)
+		asked_override_put(l, o);
 }
 
 /* The engine gets the list before any verdict that depends on it. */
@@ -335,15 +344,19 @@ asked_override(struct ledger *l, const struct msg_override *m, int64_t now,
 	n = m->nids;
 	if (m->kind == OVERRIDE_GRANT && m->until == 0)
 		n = asked_earlier(l, list, n);
-	result = override_table_set(charge_batch_overrides(l->batch), l->store,
-	    list, n, now, &lost);
+	/* A lock that the engine set while the database was away. */
+	if (m->kind == OVERRIDE_LOCK) {
+		list[0].since = m->since < now ? m->since : now;
+		result = override_table_late(charge_batch_overrides(l->batch),
+		    l->store, &list[0], now, &lost);
+	} else
+		result = override_table_set(charge_batch_overrides(l->batch),
+		    l->store, list, n, now, &lost);
 	if (lost)
 		ledger_lost(l);
 	if (result == OVERRIDE_FAILED)
 		log_warning("%s: %s", store_description(l->store),
 		    store_error(l->store));
-	for (i = 0; i < n && result == OVERRIDE_DONE && l->engine != NULL; i++)
-		asked_override_put(l, &list[i]);
 	return result;
 }
 
@@ -354,7 +367,8 @@ asked_on_override(struct ledger *l, const struct message *m)
 	struct msg_overridden		told;
 
 	if (msg_override_get(&override, m->payload, m->len) == -1 ||
-	    override.kind == OVERRIDE_KEY_BLOCK || override.nids == 0 ||
+	    override.kind == OVERRIDE_KEY_BLOCK ||
+	    override.kind == OVERRIDE_LOCKED || override.nids == 0 ||
 	    !str_utf8_valid(override.who, override.wholen) ||
 	    !str_utf8_valid(override.reason, override.reasonlen) ||
 	    memchr(override.who, '\0', override.wholen) != NULL ||

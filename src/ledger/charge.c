@@ -30,6 +30,7 @@ charge_batch_new(struct cache *cache, struct store *store,
 	b->overrides = override_table_new();
 	b->habits = habits_new();
 	b->settings = settings;
+	override_table_settings(b->overrides, settings);
 	TAILQ_INIT(&b->waiting);
 	TAILQ_INIT(&b->next);
 	TAILQ_INIT(&b->decided);
@@ -42,6 +43,7 @@ void
 charge_batch_settings(struct charge_batch *b, const struct settings *settings)
 {
 	b->settings = settings;
+	override_table_settings(b->overrides, settings);
 }
 
 size_t
@@ -124,135 +126,22 @@ charge_batch_free(struct charge_batch *b)
 
 /* --- taking charges in --- */
 
-/* The most bytes that the strings of one charge need in their stored form. */
-static size_t
-charge_bytes(const struct msg_charge *m)
-{
-	size_t	n, i;
-
-	n = id_stored_room(m->instancelen) + m->statelen + m->loginlen +
-	    m->senderlen;
-	for (i = 0; i < m->nkeys; i++)
-		n += id_stored_room(m->keys[i].idlen) +
-		    id_stored_room(m->keys[i].valuelen) +
-		    m->keys[i].networklen +
-		    (m->keys[i].map ? ID_STORED_MAX : 0);
-	return n;
-}
-
-static size_t
-charge_limits(const struct msg_charge *m)
-{
-	size_t	n = 0, i;
-
-	for (i = 0; i < m->nkeys; i++)
-		n += m->keys[i].limits.count;
-	return n;
-}
-
-/* Copies the stored form to *at and advances *at past it. */
-static const char *
-charge_store_id(char **at, const char *id, size_t *len)
-{
-	char		 hashed[ID_STORED_MAX + 1], *copy = *at;
-	const char	*stored;
-
-	stored = id_stored(id, len, hashed);
-	memcpy(copy, stored, *len);
-	*at += *len;
-	return copy;
-}
-
-static void
-charge_key(struct verdict_key *k, const struct msg_charge_key *m,
-    struct limit **limit, char **at)
-{
-	memset(k, 0, sizeof(*k));
-	k->charge = *m;
-	k->charge.id = charge_store_id(at, m->id, &k->charge.idlen);
-	if (m->kind == CHARGE_DISTINCT)
-		k->charge.value = charge_store_id(at, m->value,
-		    &k->charge.valuelen);
-	if (m->kind == CHARGE_HABIT)
-		charge_pairs_take(k, m, at);
-	k->charge.limits.list = *limit;
-	memcpy(*limit, m->limits.list, m->limits.count * sizeof(**limit));
-	*limit += m->limits.count;
-	if (!m->map)
-		return;
-	k->own.id = k->charge.id;
-	k->own.idlen = k->charge.idlen;
-	k->own.limits = k->charge.limits;
-	k->own.reported = m->reported;
-	k->own.room = *at;
-	*at += ID_STORED_MAX;
-}
-
-/*
- * Leaves out a state that no database would take as text; it is only for people
- * to read.
- */
-static void
-charge_state(struct verdict_charge *c, const struct msg_charge *m, char *at)
-{
-	if (memchr(m->state, '\0', m->statelen) != NULL ||
-	    !str_utf8_valid(m->state, m->statelen))
-		return;
-	memcpy(at, m->state, m->statelen);
-	c->state = at;
-	c->statelen = m->statelen;
-}
-
-static void
-charge_subject(struct verdict_charge *c, const struct msg_charge *m, char **at)
-{
-	memset(&c->subject, 0, sizeof(c->subject));
-	if (!m->subject)
-		return;
-	c->subject.senders = m->senders;
-	c->subject.login = memcpy(*at, m->login, m->loginlen);
-	c->subject.loginlen = m->loginlen;
-	*at += m->loginlen;
-	c->subject.sender = memcpy(*at, m->sender, m->senderlen);
-	c->subject.senderlen = m->senderlen;
-	*at += m->senderlen;
-	(void)addr_parse(&c->subject.client, m->client, m->clientlen);
-}
-
 static struct verdict_charge *
 charge_take(struct charge_batch *b, uint64_t request, const void *payload,
     size_t len)
 {
 	struct msg_charge	*m = &b->message;
 	struct verdict_charge	*c;
-	struct limit		*limit;
-	char			*at;
-	size_t			 keys, size, i;
+	size_t			 size;
 
 	if (msg_charge_get(m, payload, len) == -1)
 		return NULL;
-	/* One allocation: the charge, its keys, their limits, the strings. */
-	keys = sizeof(*c) + m->nkeys * sizeof(c->keys[0]);
-	size = keys + charge_limits(m) * sizeof(*limit) + charge_bytes(m);
+	size = charge_copy_size(m);
 	c = charge_new(b, size);
 	c->size = size;
-	limit = (struct limit *)(void *)((char *)c + keys);
-	at = (char *)(limit + charge_limits(m));
 	c->request = request;
-	c->mode = m->mode;
-	c->deadline = m->deadline;
-	c->date = m->date;
-	c->tag = m->tag;
-	c->nkeys = m->nkeys;
-	c->state = "";
-	c->statelen = 0;
-	for (i = 0; i < m->nkeys; i++)
-		charge_key(&c->keys[i], &m->keys[i], &limit, &at);
+	charge_copy(c, m);
 	charge_was(c, b->settings, m->keys);
-	c->instancelen = m->instancelen;
-	c->instance = charge_store_id(&at, m->instance, &c->instancelen);
-	charge_subject(c, m, &at);
-	charge_state(c, m, at);
 	c->weighed = NULL;
 	c->reset = false;
 	TAILQ_INSERT_TAIL(&b->waiting, c, entry);
@@ -416,10 +305,10 @@ charge_tell(const struct verdict_charge *c,
 }
 
 /*
- * If the batch was not committed, its charges are not recorded, but a full
- * window is still full, so refusals stand. If the connection was lost, the
- * result of the commit is unknown: charges are left unanswered, and the engine
- * asks the next ledger.
+ * If the batch was not committed, its charges are not recorded and its locks
+ * not set, but a full window is still full, so refusals stand. If the
+ * connection was lost, the result of the commit is unknown: charges are left
+ * unanswered, and the engine asks the next ledger.
  */
 static void
 charge_answer(struct charge_batch *b, struct charges *list,
@@ -433,6 +322,8 @@ charge_answer(struct charge_batch *b, struct charges *list,
 		    c->verdict.verdict != VERDICT_BLOCKED;
 		if (result != STORE_OK && recorded)
 			charge_unavailable(&c->verdict);
+		if (result != STORE_OK)
+			c->verdict.locked = c->verdict.unlocked = 0;
 		if (result != STORE_LOST || c->weighed != NULL || !recorded)
 			charge_tell(c, answers);
 		TAILQ_REMOVE(list, c, entry);
@@ -530,8 +421,7 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono,
 	if ((result = charge_gather(b, now, mono)) != STORE_OK ||
 	    (result = charge_begin(b)) != STORE_OK)
 		goto fail;
-	/* charge_gather may have refreshed the list. */
-	b->context.overrides = override_table_list(b->overrides);
+	b->context.overrides = b->overrides;
 	/* Waiting for a lock may have taken longer than some deadlines. */
 	charge_expire(b, clock_mono(), false);
 	b->context.value = b->value;
@@ -539,7 +429,9 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono,
 	charge_decide(b);
 	later = !TAILQ_EMPTY(&b->next) ||
 	    (answers->more != NULL && answers->more(answers->arg));
-	switch (result = charge_commit(b, &later)) {
+	result = charge_commit(b, &later);
+	override_table_settle(b->overrides, result == STORE_OK);
+	switch (result) {
 	case STORE_OK:
 		cache_settle(b->cache);
 		charge_tell_hits(b, answers);

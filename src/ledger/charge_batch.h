@@ -112,4 +112,13 @@ void	charge_pairs_learn(struct charge_batch *);
 enum store_result	 charge_gather(struct charge_batch *, int64_t now,
 			    struct mono);
 
+/* --- charge_copy.c --- */
+
+/*
+ * The bytes that a copy of the charge takes, with its keys and strings in their
+ * stored form; and the copying.
+ */
+size_t	charge_copy_size(const struct msg_charge *);
+void	charge_copy(struct verdict_charge *, const struct msg_charge *);
+
 #endif

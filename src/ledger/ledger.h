@@ -73,6 +73,9 @@ int	asked_message(struct ledger *, const struct message *);
 /* For override_table_on_read: sends the list to the engine. */
 void	asked_on_overrides(void *, bool changed);
 
+/* For override_table_on_set: sends it to the engine. */
+void	asked_on_override_set(void *, const struct override *);
+
 /* A new engine is connected: sends it the grants and blocks. */
 void	asked_engine(struct ledger *);
 

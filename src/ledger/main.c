@@ -440,6 +440,8 @@ main(void)
 	    l->settings);
 	override_table_on_read(charge_batch_overrides(l->batch),
 	    asked_on_overrides, l);
+	override_table_on_set(charge_batch_overrides(l->batch),
+	    asked_on_override_set, l);
 	l->hits = hits_new();
 	l->notices = notices_new();
 	l->history = history_new();

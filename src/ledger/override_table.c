@@ -1,6 +1,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/rule_lock.h"
+#include "decision/lock.h"
 #include "ledger/id.h"
 #include "ledger/override_table.h"
 #include "lib/alloc.h"
@@ -16,6 +18,13 @@ struct override_table {
 	int64_t			 read_at;	/* by the wall clock */
 	void			(*on_read)(void *, bool);
 	void			*arg;
+	void			(*on_set)(void *, const struct override *);
+	void			*set_arg;
+	const struct settings	*settings;
+	/* Locks of this batch and their records, copies of them. */
+	struct override		*fresh;
+	size_t			 nfresh;
+	size_t			 room;
 };
 
 struct override_table *
@@ -32,7 +41,9 @@ override_table_free(struct override_table *t)
 {
 	if (t == NULL)
 		return;
+	override_table_settle(t, false);
 	override_list_free(t->list);
+	free(t->fresh);
 	free(t);
 }
 
@@ -42,6 +53,29 @@ override_table_on_read(struct override_table *t, void (*on_read)(void *, bool),
 {
 	t->on_read = on_read;
 	t->arg = arg;
+}
+
+void
+override_table_on_set(struct override_table *t,
+    void (*on_set)(void *, const struct override *), void *arg)
+{
+	t->on_set = on_set;
+	t->set_arg = arg;
+}
+
+void
+override_table_settings(struct override_table *t, const struct settings *s)
+{
+	t->settings = s;
+}
+
+/* Tells of it and puts it into the list, which may own its strings. */
+static void
+override_table_put(struct override_table *t, const struct override *o)
+{
+	if (t->on_set != NULL)
+		t->on_set(t->set_arg, o);
+	(void)override_list_set(t->list, o);
 }
 
 const struct override_list *
@@ -123,19 +157,94 @@ override_table_convert(void *arg, const struct override *old)
 	free(id);
 }
 
+/* Locks that end too late for their rule, because a clock was wrong. */
+struct trimming {
+	const struct settings	*settings;
+	int64_t			 now;
+	struct override		*late;
+	size_t			 n;
+	size_t			 room;
+};
+
+static int64_t
+override_table_longest(const struct settings *s, const struct override *lock)
+{
+	const struct settings_lock	*of;
+	size_t				 i;
+
+	for (i = 0; s != NULL && i < s->nrules; i++) {
+		of = &s->rules[i].lock;
+		if (of->seconds > 0 && rule_lock_is_named(&s->rules[i],
+		    lock->who, lock->wholen))
+			return of->again > of->seconds ? of->again :
+			    of->seconds;
+	}
+	return 0;
+}
+
+static void
+override_table_on_lock(void *arg, const struct override *o)
+{
+	struct trimming	*t = arg;
+	struct override	 lock = *o;
+
+	if (o->kind != OVERRIDE_LOCK || !lock_outlasts(&lock,
+	    override_table_longest(t->settings, o), t->now))
+		return;
+	if (t->n == t->room) {
+		t->room = t->room == 0 ? 16 : t->room * 2;
+		t->late = alloc_resize(t->late, t->room, sizeof(t->late[0]));
+	}
+	t->late[t->n++] = lock;
+}
+
+/* A lock that cannot be written now is corrected with the next reading. */
+static bool
+override_table_trim(const struct override_table *t, struct store *store,
+    struct override_list *list, int64_t now)
+{
+	struct trimming	trimming = { .settings = t->settings, .now = now };
+	bool		lost;
+	size_t		i;
+
+	override_list_each(list, override_table_on_lock, &trimming);
+	lost = trimming.n > 0 && store_set_overrides(store, trimming.late,
+	    trimming.n, now) == STORE_LOST;
+	for (i = 0; i < trimming.n; i++)
+		(void)override_list_set(list, &trimming.late[i]);
+	free(trimming.late);
+	return lost;
+}
+
 /* NULL: the reading failed; *lost: the connection is lost. */
 static struct override_list *
-override_table_read(struct store *store, int64_t now, bool *lost)
+override_table_read(const struct override_table *t, struct store *store,
+    int64_t now, bool *lost)
 {
 	struct override_list	*list = override_list_new();
 	enum store_result	 result;
 
 	result = store_overrides(store, now, override_table_on_row, list);
 	*lost = result == STORE_LOST;
-	if (result == STORE_OK)
+	if (result == STORE_OK) {
+		*lost = override_table_trim(t, store, list, now);
 		return list;
+	}
 	override_list_free(list);
 	return NULL;
+}
+
+static void
+override_table_take(struct override_table *t, struct override_list *fresh)
+{
+	bool	changed;
+
+	changed = override_list_sum(fresh) != override_list_sum(t->list);
+	override_list_free(t->list);
+	t->list = fresh;
+	t->known = t->ever = true;
+	if (t->on_read != NULL)
+		t->on_read(t->arg, changed);
 }
 
 enum store_result
@@ -146,7 +255,7 @@ override_table_refresh(struct override_table *t, struct store *store,
 	struct override_list	*fresh;
 	struct mono		 began = clock_mono();
 	int64_t			 took;
-	bool			 changed, lost;
+	bool			 lost;
 
 	/*
 	 * Overrides that had ended are in force again when the clock is set
@@ -156,12 +265,12 @@ override_table_refresh(struct override_table *t, struct store *store,
 		return STORE_OK;
 	t->read_at = now;
 	t->again = clock_after(mono, FRESH_MS);
-	fresh = override_table_read(store, now, &lost);
+	fresh = override_table_read(t, store, now, &lost);
 	if (fresh != NULL && override_list_count(fresh,
 	    OVERRIDE_KEY_BLOCK) > 0) {
 		override_list_each(fresh, override_table_convert, &conversion);
 		override_list_free(fresh);
-		fresh = override_table_read(store, now, &lost);
+		fresh = override_table_read(t, store, now, &lost);
 		lost = lost || conversion.lost;
 	}
 	if (fresh == NULL)
@@ -169,13 +278,121 @@ override_table_refresh(struct override_table *t, struct store *store,
 	took = clock_between(began, clock_mono()) / 1000000 * SHARE;
 	if (took > FRESH_MS)
 		t->again = clock_after(mono, took);
-	changed = override_list_sum(fresh) != override_list_sum(t->list);
-	override_list_free(t->list);
-	t->list = fresh;
-	t->known = t->ever = true;
-	if (t->on_read != NULL)
-		t->on_read(t->arg, changed);
+	override_table_take(t, fresh);
 	return STORE_OK;
+}
+
+/* --- locks --- */
+
+enum store_result
+override_table_batch(struct override_table *t, struct store *store,
+    int64_t now)
+{
+	struct override_list	*list = override_list_new();
+	enum store_result	 result;
+	size_t			 i;
+
+	result = store_batch_overrides(store, now, override_table_on_row, list);
+	if (result != STORE_OK) {
+		override_list_free(list);
+		return result;
+	}
+	/* What this batch wrote is among them, for no other daemon yet. */
+	for (i = 0; i < t->nfresh; i++)
+		(void)override_list_set(list, &t->fresh[i]);
+	override_table_take(t, list);
+	return STORE_OK;
+}
+
+static void
+override_table_keep(struct override_table *t, const struct override *o)
+{
+	struct override	*copy;
+
+	if (t->nfresh == t->room) {
+		t->room = t->room == 0 ? 16 : t->room * 2;
+		t->fresh = alloc_resize(t->fresh, t->room,
+		    sizeof(t->fresh[0]));
+	}
+	copy = &t->fresh[t->nfresh++];
+	*copy = *o;
+	copy->id = alloc_copy(o->id, o->idlen);
+	copy->who = alloc_copy(o->who, o->wholen);
+	copy->reason = "";
+	copy->reasonlen = 0;
+	(void)override_list_set(t->list, copy);
+}
+
+enum store_result
+override_table_lock(struct override_table *t, struct store *store,
+    const struct override *lock, const struct override *record)
+{
+	const struct override	both[2] = { *lock, *record };
+
+	override_table_keep(t, lock);
+	override_table_keep(t, record);
+	return store_batch_set_overrides(store, both, 2);
+}
+
+void
+override_table_settle(struct override_table *t, bool committed)
+{
+	struct override	*o;
+
+	while (t->nfresh > 0) {
+		o = &t->fresh[--t->nfresh];
+		if (!committed) {
+			/* What was there before is read again. */
+			o->until = 0;
+			t->known = false;
+		}
+		override_table_put(t, o);
+		free((void *)(uintptr_t)o->id);
+		free((void *)(uintptr_t)o->who);
+	}
+}
+
+enum override_result
+override_table_late(struct override_table *t, struct store *store,
+    const struct override *lock, int64_t now, bool *lost)
+{
+	struct override		both[2] = { *lock, *lock };
+	const struct override	*there;
+	enum store_result	result;
+
+	override_table_stale(t);
+	*lost = override_table_refresh(t, store, now, clock_mono()) ==
+	    STORE_LOST;
+	if (*lost || !t->known)
+		return OVERRIDE_FAILED;
+	there = override_find(t->list, OVERRIDE_LOCKED, lock->id, lock->idlen,
+	    now);
+	both[1].kind = OVERRIDE_LOCKED;
+	both[1].amount = lock->since;
+	both[1].since = lock->until;
+	both[1].until = lock->until + LOCK_AGAIN;
+	if (lock->until <= now || (there != NULL && there->since > lock->since))
+		return OVERRIDE_DONE;
+	result = store_set_overrides(store, both, 2, now);
+	*lost = result == STORE_LOST;
+	if (result != STORE_OK)
+		return OVERRIDE_FAILED;
+	override_table_put(t, &both[0]);
+	override_table_put(t, &both[1]);
+	return OVERRIDE_DONE;
+}
+
+/* --- what policyctl sets --- */
+
+/* The lock of the same id, which the end of a block ends too; or NULL. */
+static const struct override *
+override_table_lock_of(const struct override_table *t,
+    const struct override *block, int64_t now)
+{
+	if (block->kind != OVERRIDE_BLOCK || block->until > now)
+		return NULL;
+	return override_find(t->list, OVERRIDE_LOCK, block->id, block->idlen,
+	    now);
 }
 
 /* How many of these are in force, by a list that is refreshed if it is old. */
@@ -189,8 +406,44 @@ override_table_there(struct override_table *t, struct store *store,
 	    STORE_LOST;
 	for (i = 0; i < n; i++)
 		there += override_find(t->list, (enum override_kind)list->kind,
-		    list[i].id, list[i].idlen, now) != NULL;
+		    list[i].id, list[i].idlen, now) != NULL ||
+		    override_table_lock_of(t, &list[i], now) != NULL;
 	return there;
+}
+
+/*
+ * Writes them with the ends of the locks of the same ids, and puts all of that
+ * into the list.
+ */
+static enum store_result
+override_table_write(struct override_table *t, struct store *store,
+    const struct override *list, size_t n, int64_t now)
+{
+	struct override		*all;
+	const struct override	*lock, *record;
+	enum store_result	 result;
+	size_t			 count = 0, i;
+
+	all = alloc_resize(NULL, 3 * n, sizeof(*all));
+	for (i = 0; i < n; i++) {
+		all[count++] = list[i];
+		if ((lock = override_table_lock_of(t, &list[i], now)) == NULL)
+			continue;
+		all[count] = list[i];
+		all[count++].kind = OVERRIDE_LOCK;
+		record = override_find(t->list, OVERRIDE_LOCKED, lock->id,
+		    lock->idlen, now);
+		if (record == NULL)
+			continue;
+		all[count] = *record;
+		lock_end(&all[count++], now);
+	}
+	result = store_set_overrides(store, all, count, now);
+	/* The record's strings are the list's own. */
+	for (i = count; i-- > 0 && result == STORE_OK;)
+		override_table_put(t, &all[i]);
+	free(all);
+	return result;
 }
 
 enum override_result
@@ -198,7 +451,7 @@ override_table_set(struct override_table *t, struct store *store,
     const struct override *list, size_t n, int64_t now, bool *lost)
 {
 	enum store_result	result;
-	size_t			there, i;
+	size_t			there;
 
 	there = override_table_there(t, store, list, n, now, lost);
 	if (list->until > now && override_list_count(t->list,
@@ -213,11 +466,7 @@ override_table_set(struct override_table *t, struct store *store,
 	}
 	if (*lost)
 		return OVERRIDE_FAILED;
-	result = store_set_overrides(store, list, n, now);
+	result = override_table_write(t, store, list, n, now);
 	*lost = result == STORE_LOST;
-	if (result != STORE_OK)
-		return OVERRIDE_FAILED;
-	for (i = 0; i < n; i++)
-		(void)override_list_set(t->list, &list[i]);
-	return OVERRIDE_DONE;
+	return result == STORE_OK ? OVERRIDE_DONE : OVERRIDE_FAILED;
 }

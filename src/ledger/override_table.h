@@ -10,9 +10,9 @@
 #include "lib/clock.h"
 
 /*
- * The grants and blocks, as read from the database. The whole list is read
- * again before a decision when it is older than a second, or when the clock was
- * set back since it was read.
+ * The grants, blocks and locks, as read from the database. The whole list is
+ * read again before a decision when it is older than a second, or when the
+ * clock was set back since it was read.
  */
 struct override_table;
 
@@ -33,13 +33,49 @@ void			 override_table_on_read(struct override_table *,
 enum store_result	 override_table_refresh(struct override_table *,
 			    struct store *, int64_t now, struct mono);
 
+/*
+ * The rules whose locks are bounded (decision/lock.h). The settings must stay
+ * valid until the next call.
+ */
+void			 override_table_settings(struct override_table *,
+			    const struct settings *);
+
+/*
+ * Sets the function that is called for each override that is put into the list
+ * other than by a reading; with an `until` of 0 it was ended.
+ */
+void			 override_table_on_set(struct override_table *,
+			    void (*)(void *, const struct override *), void *);
+
+/*
+ * Within a batch. The first reads the list again. The second writes a lock and
+ * its record, and applies them to the list. Unless STORE_OK, the caller must
+ * roll the batch back. The third: the batch is over, and was committed or not.
+ */
+enum store_result	 override_table_batch(struct override_table *,
+			    struct store *, int64_t now);
+enum store_result	 override_table_lock(struct override_table *,
+			    struct store *, const struct override *lock,
+			    const struct override *record);
+void			 override_table_settle(struct override_table *,
+			    bool committed);
+
+/*
+ * Records a lock that was set while the database was away. One that holds
+ * already, or that was ended since, stays as it is.
+ */
+enum override_result	 override_table_late(struct override_table *,
+			    struct store *, const struct override *lock,
+			    int64_t now, bool *lost);
+
 /* Marks the list as old. */
 void			 override_table_stale(struct override_table *);
 
 /*
  * Writes overrides, all of one kind and `until`, all or none, and applies them
- * to the list. OVERRIDE_FAILED with *lost: the connection is lost; without: the
- * reason is store_error's.
+ * to the list. The end of a block is the end of a lock of the same id too.
+ * OVERRIDE_FAILED with *lost: the connection is lost; without: the reason is
+ * store_error's.
  */
 enum override_result	 override_table_set(struct override_table *,
 			    struct store *, const struct override *, size_t,

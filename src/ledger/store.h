@@ -479,6 +479,17 @@ enum store_result	 store_set_overrides(struct store *,
 			    const struct override *, size_t, int64_t now);
 
 /*
+ * The same two within a batch, between store_begin and store_commit: under the
+ * locks of its ids. Nothing that has ended is deleted. Unless STORE_OK, the
+ * caller must roll the batch back.
+ */
+enum store_result	 store_batch_overrides(struct store *, int64_t now,
+			    void (*each)(void *, const struct override *),
+			    void *);
+enum store_result	 store_batch_set_overrides(struct store *,
+			    const struct override *, size_t);
+
+/*
  * Forgets every value of an id that counts distinct values. Call it between
  * store_begin and store_commit, before the batch records a value of the id.
  * Unless STORE_OK, the caller must roll the batch back.

@@ -1,7 +1,7 @@
 #include "ledger/store_mysql.h"
 
-enum store_result
-store_overrides(struct store *s, int64_t now,
+static int
+store_read_overrides(struct store *s, int64_t now,
     void (*each)(void *, const struct override *), void *arg)
 {
 	struct override		o;
@@ -11,7 +11,7 @@ store_overrides(struct store *s, int64_t now,
 	mysqldb_begin(s->db, OVERRIDES);
 	mysqldb_bind(s->db, now);
 	if (mysqldb_run(s->db, 0) == -1)
-		return store_failed(s);
+		return -1;
 	while ((more = mysqldb_next(s->db)) == 1) {
 		o.id = mysqldb_column_text(s->db, 0, &o.idlen);
 		kind = mysqldb_column(s->db, 1);
@@ -25,7 +25,48 @@ store_overrides(struct store *s, int64_t now,
 		if (o.id != NULL && o.who != NULL && o.reason != NULL)
 			each(arg, &o);
 	}
-	return store_end(s, more == 0);
+	return more;
+}
+
+enum store_result
+store_overrides(struct store *s, int64_t now,
+    void (*each)(void *, const struct override *), void *arg)
+{
+	return store_end(s, store_read_overrides(s, now, each, arg) == 0);
+}
+
+enum store_result
+store_batch_overrides(struct store *s, int64_t now,
+    void (*each)(void *, const struct override *), void *arg)
+{
+	return store_read_overrides(s, now, each, arg) == 0 ? STORE_OK :
+	    store_result(s);
+}
+
+static bool
+store_new_override(struct store *s, const struct override *o)
+{
+	mysqldb_begin(s->db, OVERRIDE_NEW);
+	mysqldb_bind_text(s->db, o->id, o->idlen);
+	mysqldb_bind(s->db, o->kind);
+	mysqldb_bind(s->db, o->amount);
+	mysqldb_bind(s->db, o->until);
+	mysqldb_bind(s->db, o->since);
+	mysqldb_bind_text(s->db, o->who, o->wholen);
+	mysqldb_bind_text(s->db, o->reason, o->reasonlen);
+	return mysqldb_run(s->db, 0) == 0;
+}
+
+enum store_result
+store_batch_set_overrides(struct store *s, const struct override *list,
+    size_t n)
+{
+	size_t	i;
+
+	for (i = 0; i < n; i++)
+		if (!store_new_override(s, &list[i]))
+			return store_result(s);
+	return STORE_OK;
 }
 
 static bool
@@ -37,17 +78,7 @@ store_set_override(struct store *s, const struct override *o, int64_t now)
 	mysqldb_bind(s->db, now);
 	if (mysqldb_run(s->db, 0) == -1)
 		return false;
-	if (o->until <= now)
-		return true;
-	mysqldb_begin(s->db, OVERRIDE_NEW);
-	mysqldb_bind_text(s->db, o->id, o->idlen);
-	mysqldb_bind(s->db, o->kind);
-	mysqldb_bind(s->db, o->amount);
-	mysqldb_bind(s->db, o->until);
-	mysqldb_bind(s->db, o->since);
-	mysqldb_bind_text(s->db, o->who, o->wholen);
-	mysqldb_bind_text(s->db, o->reason, o->reasonlen);
-	return mysqldb_run(s->db, 0) == 0;
+	return o->until <= now || store_new_override(s, o);
 }
 
 enum store_result

@@ -10,6 +10,7 @@ store_over(struct store *s)
 	return pgsql_end(s->db) == 0 ? STORE_OK : store_result(s);
 }
 
+/* Every call is a pipeline of its own, in a batch or not. */
 enum store_result
 store_overrides(struct store *s, int64_t now,
     void (*each)(void *, const struct override *), void *arg)
@@ -39,31 +40,59 @@ store_overrides(struct store *s, int64_t now,
 	return store_over(s);
 }
 
-static void
-store_set_override(struct store *s, const struct override *o, int64_t now)
+enum store_result
+store_batch_overrides(struct store *s, int64_t now,
+    void (*each)(void *, const struct override *), void *arg)
 {
-	struct pgsql_params	 gone = { .count = 0 }, new = { .count = 0 };
+	return store_overrides(s, now, each, arg);
+}
+
+static void
+store_new_override(struct store *s, const struct override *o)
+{
+	struct pgsql_params	 p = { .count = 0 };
 	char			*id = alloc_copy(o->id, o->idlen);
 	char			*who = alloc_copy(o->who, o->wholen);
 	char			*reason = alloc_copy(o->reason, o->reasonlen);
 
-	pgsql_add_text(&gone, id);
-	pgsql_add_number(&gone, o->kind);
-	pgsql_add_number(&gone, now);
-	pgsql_put(s->db, OVERRIDE_GONE, &gone);
-	if (o->until > now) {
-		pgsql_add_text(&new, id);
-		pgsql_add_number(&new, o->kind);
-		pgsql_add_number(&new, o->amount);
-		pgsql_add_number(&new, o->until);
-		pgsql_add_number(&new, o->since);
-		pgsql_add_text(&new, who);
-		pgsql_add_text(&new, reason);
-		pgsql_put(s->db, OVERRIDE_NEW, &new);
-	}
+	pgsql_add_text(&p, id);
+	pgsql_add_number(&p, o->kind);
+	pgsql_add_number(&p, o->amount);
+	pgsql_add_number(&p, o->until);
+	pgsql_add_number(&p, o->since);
+	pgsql_add_text(&p, who);
+	pgsql_add_text(&p, reason);
+	pgsql_put(s->db, OVERRIDE_NEW, &p);
 	free(id);
 	free(who);
 	free(reason);
+}
+
+enum store_result
+store_batch_set_overrides(struct store *s, const struct override *list,
+    size_t n)
+{
+	size_t	i;
+
+	pgsql_begin(s->db);
+	for (i = 0; i < n; i++)
+		store_new_override(s, &list[i]);
+	return store_over(s);
+}
+
+static void
+store_set_override(struct store *s, const struct override *o, int64_t now)
+{
+	struct pgsql_params	 p = { .count = 0 };
+	char			*id = alloc_copy(o->id, o->idlen);
+
+	pgsql_add_text(&p, id);
+	pgsql_add_number(&p, o->kind);
+	pgsql_add_number(&p, now);
+	pgsql_put(s->db, OVERRIDE_GONE, &p);
+	if (o->until > now)
+		store_new_override(s, o);
+	free(id);
 }
 
 enum store_result

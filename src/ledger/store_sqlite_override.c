@@ -1,16 +1,13 @@
 #include "ledger/store_sqlite.h"
 
 enum store_result
-store_overrides(struct store *s, int64_t now,
+store_batch_overrides(struct store *s, int64_t now,
     void (*each)(void *, const struct override *), void *arg)
 {
 	struct override		o;
 	int64_t			kind;
-	enum store_result	result;
 	int			more;
 
-	if ((result = store_ready(s)) != STORE_OK)
-		return result;
 	sqlite_bind(s->db, OVERRIDES, 1, now);
 	while ((more = sqlite_step(s->db, OVERRIDES)) == 1) {
 		o.id = sqlite_column_text(s->db, OVERRIDES, 0, &o.idlen);
@@ -29,16 +26,20 @@ store_overrides(struct store *s, int64_t now,
 	return more == 0 ? STORE_OK : store_failed(s);
 }
 
-static bool
-store_set_override(struct store *s, const struct override *o, int64_t now)
+enum store_result
+store_overrides(struct store *s, int64_t now,
+    void (*each)(void *, const struct override *), void *arg)
 {
-	sqlite_bind_text(s->db, OVERRIDE_GONE, 1, o->id, o->idlen);
-	sqlite_bind(s->db, OVERRIDE_GONE, 2, o->kind);
-	sqlite_bind(s->db, OVERRIDE_GONE, 3, now);
-	if (sqlite_step(s->db, OVERRIDE_GONE) != 0)
-		return false;
-	if (o->until <= now)
-		return true;
+	enum store_result	result;
+
+	if ((result = store_ready(s)) != STORE_OK)
+		return result;
+	return store_batch_overrides(s, now, each, arg);
+}
+
+static bool
+store_new_override(struct store *s, const struct override *o)
+{
 	sqlite_bind_text(s->db, OVERRIDE_NEW, 1, o->id, o->idlen);
 	sqlite_bind(s->db, OVERRIDE_NEW, 2, o->kind);
 	sqlite_bind(s->db, OVERRIDE_NEW, 3, o->amount);
@@ -47,6 +48,30 @@ store_set_override(struct store *s, const struct override *o, int64_t now)
 	sqlite_bind_text(s->db, OVERRIDE_NEW, 6, o->who, o->wholen);
 	sqlite_bind_text(s->db, OVERRIDE_NEW, 7, o->reason, o->reasonlen);
 	return sqlite_step(s->db, OVERRIDE_NEW) == 0;
+}
+
+/* A batch that cannot be written (store_begin) locks nothing. */
+enum store_result
+store_batch_set_overrides(struct store *s, const struct override *list,
+    size_t n)
+{
+	size_t	i;
+
+	for (i = 0; i < n; i++)
+		if (s->failed || !store_new_override(s, &list[i]))
+			return s->failed ? STORE_FAILED : store_failed(s);
+	return STORE_OK;
+}
+
+static bool
+store_set_override(struct store *s, const struct override *o, int64_t now)
+{
+	sqlite_bind_text(s->db, OVERRIDE_GONE, 1, o->id, o->idlen);
+	sqlite_bind(s->db, OVERRIDE_GONE, 2, o->kind);
+	sqlite_bind(s->db, OVERRIDE_GONE, 3, now);
+	if (sqlite_step(s->db, OVERRIDE_GONE) != 0)
+		return false;
+	return o->until <= now || store_new_override(s, o);
 }
 
 enum store_result

@@ -102,7 +102,10 @@ top_look(struct top *t, const struct settings_rule *rule, const char *id,
 	int64_t			 granted;
 	size_t			 i;
 
-	/* With rules, an id of none was counted by earlier settings. */
+	/*
+	 * With rules, an id of none was counted by earlier settings, or counts
+	 * mails that passed a lock.
+	 */
 	if ((rule == NULL && t->settings->nrules > 0) ||
 	    !top_is_wanted(t, rule))
 		return;

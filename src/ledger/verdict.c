@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "decision/lock_hits.h"
 #include "ledger/verdict.h"
 #include "ledger/verdict_habit.h"
 #include "lib/alloc.h"
@@ -212,6 +213,115 @@ verdict_hits(struct verdict_context *ctx, const struct verdict_charge *c,
 	}
 }
 
+/* --- locks --- */
+
+/*
+ * Whether a block or a lock answers the charge. Otherwise *pass is set as
+ * lock_closed does.
+ */
+static bool
+verdict_is_closed(const struct verdict_context *ctx,
+    const struct verdict_charge *c, uint8_t *pass)
+{
+	const struct override_list	*l =
+					    override_table_list(ctx->overrides);
+
+	*pass = 0;
+	return c->mode < CHARGE_REPLAY &&
+	    (override_block(l, &c->from.subject, ctx->now) != NULL ||
+	    lock_closed(l, &c->from, ctx->now, pass) != NULL);
+}
+
+static void
+verdict_blocked(struct verdict_charge *c)
+{
+	memset(&c->verdict, 0, sizeof(c->verdict));
+	c->verdict.verdict = VERDICT_BLOCKED;
+}
+
+/* The seconds of the window that was hit; 0: max_per_mail. */
+static int64_t
+verdict_lock_window(const struct decision *d, const struct lock_hit *lock)
+{
+	size_t	i;
+
+	for (i = 0; i + 1 < d->nhits; i++)
+		if (d->hits[i].key == lock->key)
+			break;
+	return d->hits[i].window == DECISION_MAIL ? 0 :
+	    d->key[lock->key].limits->list[d->hits[i].window].seconds;
+}
+
+/* Forgets what lock_hits found. */
+static void
+verdict_no_locks(struct msg_verdict *v)
+{
+	v->locked = v->would_lock = v->unlocked = 0;
+}
+
+/*
+ * Sets the locks of this charge's hits. Another daemon may have locked the same
+ * since the list was read, or somebody may have ended a lock: the list is read
+ * again, under the locks of the ids.
+ */
+static void
+verdict_lock(struct verdict_context *ctx, struct verdict_charge *c)
+{
+	struct decision		*d = &ctx->decision;
+	struct msg_verdict	*v = &c->verdict;
+	struct lock_hit		 list[CHARGE_KEYS_MAX];
+	const struct verdict_key *k;
+	int64_t			 seconds;
+	size_t			 n, i;
+
+	n = lock_hits(d, override_table_list(ctx->overrides), v, list,
+	    CHARGE_KEYS_MAX);
+	if (n == 0)
+		return;
+	verdict_no_locks(v);
+	ctx->result = override_table_batch(ctx->overrides, ctx->store,
+	    ctx->now);
+	if (ctx->result != STORE_OK)
+		return;
+	n = lock_hits(d, override_table_list(ctx->overrides), v, list,
+	    CHARGE_KEYS_MAX);
+	for (i = 0; i < n && ctx->result == STORE_OK; i++) {
+		ctx->result = override_table_lock(ctx->overrides, ctx->store,
+		    &list[i].lock, &list[i].record);
+		k = &c->keys[list[i].key];
+		if (!k->charge.report)
+			continue;
+		seconds = verdict_lock_window(d, &list[i]);
+		store_hit(ctx->store, HIT_LOCK, k->charge.id, k->charge.idlen,
+		    seconds);
+		ctx->hits[ctx->nhits++] = (struct verdict_hit){ HIT_LOCK, k,
+		    seconds };
+	}
+}
+
+/*
+ * The mail whose hit has set a lock may be one that passes it, under whatever
+ * rule it was refused.
+ */
+static void
+verdict_pass(struct verdict_context *ctx, struct verdict_charge *c)
+{
+	struct decision		*d = &ctx->decision;
+	struct msg_verdict	 v;
+
+	if (c->verdict.verdict != VERDICT_REFUSED ||
+	    verdict_is_closed(ctx, c, &d->pass) || d->pass == 0)
+		return;
+	decision_make(d, &v);
+	if (v.verdict != VERDICT_ACCEPTED)
+		return;
+	v.locked = c->verdict.locked;
+	memcpy(v.locked_until, c->verdict.locked_until,
+	    sizeof(v.locked_until));
+	c->verdict = v;
+	verdict_record(ctx, c);
+}
+
 /* --- */
 
 static void
@@ -219,9 +329,10 @@ verdict_know(const struct verdict_context *ctx, const struct verdict_charge *c,
     const struct verdict_key *k, struct decision_key *d)
 {
 	const struct override	*grant;
+	int64_t			 amount;
 
-	grant = override_find(ctx->overrides, OVERRIDE_GRANT, k->charge.id,
-	    k->charge.idlen, ctx->now);
+	grant = override_find(override_table_list(ctx->overrides),
+	    OVERRIDE_GRANT, k->charge.id, k->charge.idlen, ctx->now);
 	d->charge = &k->charge;
 	d->limits = verdict_limits(k);
 	d->window = cache_window(k->id);
@@ -229,6 +340,10 @@ verdict_know(const struct verdict_context *ctx, const struct verdict_charge *c,
 	d->granted_until = grant != NULL ? grant->until : 0;
 	d->charged = c->instancelen > 0 ? cache_charged(ctx->cache, &k->seen) :
 	    0;
+	if (k->charge.lock.seconds == 0 || d->charged == 0 ||
+	    !cache_charged_at(ctx->cache, &k->seen, ctx->now, &d->charged_at,
+	    &amount))
+		d->charged_at = 0;
 	d->repeated = cache_tag_seen(ctx->cache, &k->seen);
 	d->seen = k->value != NULL ? k->value->date : -1;
 	d->wait.until = 0;
@@ -253,8 +368,8 @@ verdict_know_was(struct verdict_context *ctx, const struct verdict_charge *c,
 	struct window		*merged = &ctx->merged[w->key];
 	const struct override	*grant;
 
-	grant = override_find(ctx->overrides, OVERRIDE_GRANT, w->id, w->idlen,
-	    ctx->now);
+	grant = override_find(override_table_list(ctx->overrides),
+	    OVERRIDE_GRANT, w->id, w->idlen, ctx->now);
 	if (grant != NULL && d->granted == 0) {
 		d->granted = grant->amount;
 		d->granted_until = grant->until;
@@ -305,6 +420,25 @@ verdict_forget_merged(struct verdict_context *ctx,
 	}
 }
 
+/* Records what was decided. */
+static void
+verdict_settle(struct verdict_context *ctx, struct verdict_charge *c)
+{
+	const struct decision	*d = &ctx->decision;
+
+	if (c->verdict.verdict == VERDICT_ACCEPTED)
+		verdict_record(ctx, c);
+	else if (decision_takes_back(d, &c->verdict))
+		verdict_take_back(ctx, c);
+	verdict_habit_learn(ctx, c);
+	/* A lock is what its owner is to be told of first. */
+	verdict_lock(ctx, c);
+	verdict_hits(ctx, c, HIT_FULL, d->hits, d->nhits);
+	verdict_hits(ctx, c, HIT_NEAR, d->near, d->nnear);
+	if (c->verdict.locked != 0)
+		verdict_pass(ctx, c);
+}
+
 void
 verdict_decide(struct verdict_context *ctx, struct verdict_charge *c)
 {
@@ -315,10 +449,8 @@ verdict_decide(struct verdict_context *ctx, struct verdict_charge *c)
 		verdict_reset(ctx, c);
 		return;
 	}
-	if (c->mode < CHARGE_REPLAY && override_block(ctx->overrides,
-	    &c->subject, ctx->now) != NULL) {
-		memset(&c->verdict, 0, sizeof(c->verdict));
-		c->verdict.verdict = VERDICT_BLOCKED;
+	if (verdict_is_closed(ctx, c, &d->pass)) {
+		verdict_blocked(c);
 		return;
 	}
 	d->mode = c->mode;
@@ -328,18 +460,13 @@ verdict_decide(struct verdict_context *ctx, struct verdict_charge *c)
 	d->nkeys = c->nkeys;
 	verdict_know_all(ctx, c);
 	decision_make(d, &c->verdict);
+	/* No more mails pass the lock now. */
+	if (d->pass != 0 && c->verdict.verdict == VERDICT_REFUSED)
+		verdict_blocked(c);
 	if (c->weighed != NULL) {
 		decision_weigh(d, c->weighed);
 		verdict_habit_weigh(ctx, c);
-	}
+	} else
+		verdict_settle(ctx, c);
 	verdict_forget_merged(ctx, c);
-	if (c->weighed != NULL)
-		return;
-	if (c->verdict.verdict == VERDICT_ACCEPTED)
-		verdict_record(ctx, c);
-	else if (decision_takes_back(d, &c->verdict))
-		verdict_take_back(ctx, c);
-	verdict_habit_learn(ctx, c);
-	verdict_hits(ctx, c, HIT_FULL, d->hits, d->nhits);
-	verdict_hits(ctx, c, HIT_NEAR, d->near, d->nnear);
 }

@@ -4,6 +4,7 @@
 #include <sys/queue.h>
 
 #include "decision/decision.h"
+#include "decision/lock.h"
 #include "ipc/message.h"
 #include "ledger/cache.h"
 #include "ledger/habits.h"
@@ -73,7 +74,7 @@ struct verdict_charge {
 	size_t				 instancelen;
 	const char			*state;
 	size_t				 statelen;
-	struct override_subject		 subject;	/* may be empty */
+	struct lock_request		 from;		/* may be empty */
 	struct msg_verdict		 verdict;
 	struct msg_weighed		*weighed;	/* NULL: not weighed */
 	bool				 reset;
@@ -87,7 +88,7 @@ struct verdict_context {
 	struct cache		*cache;
 	struct store		*store;
 	struct habits		*habits;
-	const struct override_list *overrides;
+	struct override_table	*overrides;
 	const struct settings	*settings;
 	int64_t			 now;
 	struct store_value	*value;		/* of the batch */
@@ -97,7 +98,7 @@ struct verdict_context {
 	/* For each key with counts under earlier names: all its counts. */
 	struct window		 merged[CHARGE_KEYS_MAX];
 	/* Those of its hits and warnings that go into the report. */
-	struct verdict_hit	 hits[(2 + LIMITS_MAX) * CHARGE_KEYS_MAX];
+	struct verdict_hit	 hits[(3 + LIMITS_MAX) * CHARGE_KEYS_MAX];
 	size_t			 nhits;
 };
 

@@ -122,7 +122,8 @@ verdict_habit_learn(struct verdict_context *ctx,
 
 	if (c->mode >= CHARGE_REPLAY)
 		return;
-	accepted = v->verdict == VERDICT_ACCEPTED && v->over == 0;
+	accepted = v->verdict == VERDICT_ACCEPTED && v->over == 0 &&
+	    v->passed == 0;
 	for (i = 0; i < c->nkeys; i++) {
 		if (c->keys[i].charge.kind != CHARGE_HABIT)
 			continue;

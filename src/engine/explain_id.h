@@ -1,0 +1,24 @@
+#ifndef EXPLAIN_ID_H
+#define EXPLAIN_ID_H
+
+#include <stdbool.h>
+
+#include "conf/settings.h"
+#include "engine/control.h"
+#include "ipc/message.h"
+#include "lib/str.h"
+
+#define EXPLAIN_ID_MAX	(CHARGE_ID_MAX / 2)
+
+/*
+ * Makes the keys of a charge for an id that an administrator wrote: under each
+ * rule that counts by such an id, or under the rule of "RULE:ID". With `mails`,
+ * and without a rule's name, only under rules that count recipients or
+ * messages. There may be none. The keys point into `ids`, which the caller
+ * owns. Without `mails` returns whether one of the ids is exempt; that key has
+ * no limits.
+ */
+bool	explain_id(struct msg_charge *, const struct settings *,
+	    const struct control_word *, struct str *ids, bool mails);
+
+#endif

@@ -1,0 +1,204 @@
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "decision/lock.h"
+#include "engine/blocks.h"
+#include "engine/locks.h"
+#include "engine/pending.h"
+#include "lib/alloc.h"
+#include "lib/log.h"
+#include "lib/str.h"
+
+struct late_lock {
+	uint64_t	number;		/* of its request; 0: not sent */
+	struct override	lock;
+	struct override	record;
+};
+
+static struct {
+	struct late_lock	*list;
+	size_t			 n;
+	uint64_t		 number;	/* last one given */
+	uint64_t		 recorded;	/* since last logged */
+	struct channel		*ledger;
+} locks;
+
+static void
+locks_copy(struct override *to, const struct override *o)
+{
+	*to = *o;
+	to->id = alloc_copy(o->id, o->idlen);
+	to->who = alloc_copy(o->who, o->wholen);
+	to->reason = "";
+	to->reasonlen = 0;
+}
+
+static void
+locks_clear(struct override *o)
+{
+	free((void *)(uintptr_t)o->id);
+	free((void *)(uintptr_t)o->who);
+}
+
+/* Puts them into the list of blocks.h, and keeps the locks to be recorded. */
+static void
+locks_add(const struct lock_hit *hits, size_t n)
+{
+	struct late_lock	*l;
+	size_t			 i;
+
+	if (locks.list == NULL)
+		locks.list = alloc_zero(LOCKS_LATE, sizeof(locks.list[0]));
+	for (i = 0; i < n; i++) {
+		blocks_set(&hits[i].lock);
+		blocks_set(&hits[i].record);
+		if (locks.n == LOCKS_LATE)
+			continue;
+		l = &locks.list[locks.n++];
+		l->number = 0;
+		locks_copy(&l->lock, &hits[i].lock);
+		locks_copy(&l->record, &hits[i].record);
+	}
+}
+
+void
+locks_again(void)
+{
+	size_t	i;
+
+	for (i = 0; i < locks.n; i++) {
+		blocks_set(&locks.list[i].lock);
+		blocks_set(&locks.list[i].record);
+	}
+}
+
+void
+locks_channel(struct channel *ledger)
+{
+	size_t	i;
+
+	for (i = 0; i < locks.n; i++)
+		locks.list[i].number = 0;
+	locks.ledger = ledger;
+}
+
+void
+locks_send(void)
+{
+	struct msg_override	 m;
+	struct late_lock	*l;
+	struct str		 payload;
+	size_t			 i;
+
+	for (i = 0; i < locks.n && locks.ledger != NULL; i++) {
+		l = &locks.list[i];
+		if (l->number != 0 ||
+		    channel_queued(locks.ledger) >= CHANNEL_HIGH)
+			continue;
+		memset(&m, 0, sizeof(m));
+		m.kind = OVERRIDE_LOCK;
+		m.amount = l->lock.amount;
+		m.since = l->lock.since;
+		m.until = l->lock.until;
+		m.who = l->lock.who;
+		m.wholen = l->lock.wholen;
+		m.reason = "";
+		m.nids = 1;
+		m.id[0] = l->lock.id;
+		m.idlen[0] = l->lock.idlen;
+		l->number = ++locks.number | PENDING_NOT;
+		str_init(&payload);
+		msg_override_put(&payload, &m);
+		channel_send(locks.ledger, MSG_OVERRIDE, l->number, &payload,
+		    -1);
+		str_clear(&payload);
+	}
+}
+
+bool
+locks_told(const struct message *m)
+{
+	static struct msg_overridden	 told;
+	struct late_lock		*l;
+	size_t				 i;
+
+	for (i = 0; i < locks.n; i++)
+		if (locks.list[i].number != 0 &&
+		    locks.list[i].number == m->request)
+			break;
+	if (i == locks.n)
+		return (m->request & PENDING_NOT) != 0;
+	l = &locks.list[i];
+	l->number = 0;
+	if (msg_overridden_get(&told, m->payload, m->len) == -1 ||
+	    told.result != OVERRIDE_DONE)
+		return true;
+	locks_clear(&l->lock);
+	locks_clear(&l->record);
+	*l = locks.list[--locks.n];
+	locks.recorded++;
+	if (locks.n == 0) {
+		log_notice("what was locked without the database is recorded: "
+		    "%" PRIu64 " lock%s", locks.recorded,
+		    locks.recorded == 1 ? "" : "s");
+		locks.recorded = 0;
+	}
+	return true;
+}
+
+/* --- deciding from memory --- */
+
+static uint32_t
+locks_bit(uint32_t bits, size_t from, size_t to)
+{
+	return (bits >> from & 1) << to;
+}
+
+/*
+ * Removes from a charge the keys that the verdict did not charge, because a
+ * lock holds or because none does, and from the verdict what it says of them.
+ */
+static void
+locks_strip(struct msg_charge *charge, struct msg_verdict *v)
+{
+	struct msg_verdict	old = *v;
+	size_t			i, n = 0;
+
+	v->over = v->shadowed = v->warned = 0;
+	v->locked = v->would_lock = v->unlocked = 0;
+	for (i = 0; i < charge->nkeys; i++) {
+		if (!lock_charges(&charge->keys[i], v->passed))
+			continue;
+		v->over |= locks_bit(old.over, i, n);
+		v->shadowed |= locks_bit(old.shadowed, i, n);
+		v->warned |= locks_bit(old.warned, i, n);
+		v->locked |= locks_bit(old.locked, i, n);
+		v->would_lock |= locks_bit(old.would_lock, i, n);
+		v->unlocked |= locks_bit(old.unlocked, i, n);
+		v->locked_until[n] = old.locked_until[i];
+		v->full[n] = old.full[i];
+		v->charged[n] = old.charged[i];
+		if (v->key == i)
+			v->key = (uint16_t)n;
+		charge->keys[n++] = charge->keys[i];
+	}
+	charge->nkeys = n;
+	v->ncharged = v->ncharged > 0 ? (uint32_t)n : 0;
+}
+
+void
+locks_decide(struct memory *memory, struct msg_charge *charge, int64_t now,
+    struct msg_verdict *v)
+{
+	static struct lock_hit	hits[CHARGE_KEYS_MAX];
+
+	(void)blocks_lock(charge, now, &charge->pass);
+	memory_decide(memory, charge, now, v);
+	locks_add(hits, memory_locks(memory, blocks_list(), v, hits,
+	    CHARGE_KEYS_MAX));
+	if (charge->pass != 0 && v->verdict == VERDICT_REFUSED)
+		v->verdict = VERDICT_BLOCKED;
+	else if (v->verdict == VERDICT_ACCEPTED)
+		locks_strip(charge, v);
+}

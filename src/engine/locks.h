@@ -1,0 +1,39 @@
+#ifndef LOCKS_H
+#define LOCKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/memory.h"
+#include "ipc/channel.h"
+#include "ipc/message.h"
+
+/*
+ * db_error_action "memory": locks that were set without the database. They hold
+ * in this daemon at once, and are recorded when the database is back. At most
+ * LOCKS_LATE are kept.
+ */
+#define LOCKS_LATE	1024
+
+/*
+ * Lets the memory decide, as memory_decide does, also on mail that passes a
+ * lock, and sets the locks of its hits. The charge is left with the keys that
+ * are charged. VERDICT_BLOCKED: a lock holds that no more mails pass now.
+ */
+void	locks_decide(struct memory *, struct msg_charge *, int64_t now,
+	    struct msg_verdict *);
+
+/* The list was received again: puts the locks that are kept into it. */
+void	locks_again(void);
+
+/* Sets the channel to the ledger; NULL: it is lost. */
+void	locks_channel(struct channel *);
+
+/* The database gives verdicts: sends what is not recorded yet. */
+void	locks_send(void);
+
+/* Takes MSG_OVERRIDDEN. False: it answers nothing of this file. */
+bool	locks_told(const struct message *);
+
+#endif
