@@ -162,7 +162,8 @@ SQLITE_OBJS =	${LEDGER_SQLITE_SRCS:.c=.o} ${LEDGER_OBJS}
 PGSQL_OBJS =	${LEDGER_PGSQL_SRCS:.c=.o} ${LEDGER_OBJS}
 MYSQL_OBJS =	${LEDGER_MYSQL_SRCS:.c=.o} ${LEDGER_OBJS}
 REPORT_OBJS =	${REPORT_SRCS:.c=.o} ${CHILD_OBJS}
-CTL_OBJS =	${CTL_SRCS:.c=.o} ${LIB_SRCS:.c=.o} ${COMPAT_SRCS:.c=.o}
+CTL_OBJS =	${CTL_SRCS:.c=.o} ${CONF_READ_SRCS:.c=.o} ${CONF_SRCS:.c=.o} \
+		${IPC_SRCS:.c=.o} ${LIB_SRCS:.c=.o} ${COMPAT_SRCS:.c=.o}
 UNIT_OBJS =	${UNIT_ROOM_SRCS:.c=.o}
 UNIT_TESTS =	${UNIT_SRCS:.c=.test} ${LEDGER_TEST_SRCS:.c=.test}
 RIG_PGSQL_OBJS = ${RIG_PGSQL_SRCS:.c=.o}
@@ -322,7 +323,8 @@ build/libexec/report: ${REPORT_OBJS}
 build/policyctl: ${CTL_OBJS} src/conf/paths.o
 	@mkdir -p build
 	@echo "  LD  $@"
-	${Q}${LINK} -o $@ ${CTL_OBJS} src/conf/paths.o ${OS_LIBS_${OS}}
+	${Q}${LINK} -o $@ ${CTL_OBJS} src/conf/paths.o ${YAML_LIBS_${OS}} \
+	    ${OS_LIBS_${OS}}
 
 build/bench/floor: ${FLOOR_OBJS}
 	@mkdir -p build/bench

@@ -5,7 +5,8 @@ LIB_SRCS =	src/lib/addr.c src/lib/alloc.c src/lib/clock.c src/lib/log.c \
 		src/lib/str_text.c src/lib/width.c src/lib/window.c
 IPC_SRCS =	src/ipc/buffer.c src/ipc/channel.c src/ipc/message.c \
 		src/ipc/message_charge.c src/ipc/message_control.c \
-		src/ipc/message_refusal.c src/ipc/wire.c
+		src/ipc/message_refusal.c src/ipc/message_simulate.c \
+		src/ipc/wire.c
 # What every role needs to receive its settings; the parsers are the parent's alone.
 CONF_SRCS =	src/conf/access.c src/conf/addressee.c src/conf/connection.c src/conf/convey.c src/conf/fault.c \
 		src/conf/ids.c src/conf/limits.c \
@@ -41,7 +42,7 @@ ROLE_SRCS =	src/role/role.c
 DECISION_SRCS =	src/decision/decision.c src/decision/habit.c \
 		src/decision/instance.c src/decision/lock.c \
 		src/decision/lock_hits.c src/decision/override.c \
-		src/decision/retry.c
+		src/decision/retry.c src/decision/simulate.c
 COMMON_SRCS =	${LIB_SRCS} ${DECISION_SRCS} ${IPC_SRCS} ${CONF_SRCS} ${SANDBOX_SRCS} ${COMPAT_SRCS}
 
 PARENT_SRCS =	src/parent/activation.c src/parent/background.c \
@@ -51,10 +52,12 @@ PARENT_SRCS =	src/parent/activation.c src/parent/background.c \
 		src/parent/notify.c src/parent/options.c src/parent/parent.c \
 		src/parent/pidlock.c src/parent/readable.c src/parent/relay.c \
 		src/parent/reload.c src/parent/run_as.c src/parent/serve.c \
-		src/parent/signals.c src/parent/sockets.c \
+		src/parent/signals.c src/parent/simulator.c src/parent/sockets.c \
 		src/parent/unixsocket.c src/parent/wishes.c
 ENGINE_SRCS =	src/engine/main.c ${ENGINE_ROOM_SRCS}
-LEDGER_SRCS =	src/ledger/main.c src/ledger/asked.c src/ledger/asked_habit.c src/ledger/upkeep.c \
+LEDGER_SRCS =	src/ledger/main.c src/ledger/asked.c src/ledger/asked_habit.c \
+		src/ledger/simulation.c src/ledger/simulation_match.c \
+		src/ledger/upkeep.c \
 		${LEDGER_PURE_SRCS} ${LITERAL_SRCS}
 LEDGER_SQLITE_SRCS = src/ledger/filter.c src/ledger/keeper.c src/ledger/pack.c \
 		src/ledger/sqlite.c \
@@ -88,11 +91,12 @@ LEDGER_MYSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/mysqldb.c \
 REPORT_SRCS =	src/report/connect.c src/report/main.c src/report/session.c \
 		src/report/tls.c ${REPORT_PURE_SRCS}
 CTL_SRCS =	src/ctl/main.c ${CTL_ROOM_SRCS}
-CTL_ROOM_SRCS =	src/ctl/answer.c src/ctl/ask.c src/ctl/duration.c src/ctl/follow.c \
+CTL_ROOM_SRCS =	src/ctl/answer.c src/ctl/ask.c src/ctl/candidate.c \
+		src/ctl/duration.c src/ctl/follow.c \
 		src/ctl/health.c src/ctl/json.c \
 		src/ctl/openmetrics.c src/ctl/rejected.c \
-		src/ctl/show.c src/ctl/show_top.c src/ctl/show_why.c \
-		src/ctl/terminal.c
+		src/ctl/show.c src/ctl/show_top.c src/ctl/show_try.c \
+		src/ctl/show_why.c src/ctl/terminal.c
 
 # Everything that a unit test may link: all but the mains, one database at the most.
 UNIT_ROOM_SRCS = ${COMMON_SRCS} ${ROLE_SRCS} ${CONF_READ_SRCS} src/conf/paths.c \
@@ -129,7 +133,7 @@ ENGINE_ROOM_SRCS = src/engine/action.c src/engine/blocks.c src/engine/budget.c \
 		src/engine/reply.c \
 		src/engine/request.c src/engine/stats.c \
 		src/engine/tell.c src/engine/tell_event.c src/engine/trouble.c \
-		src/engine/turn.c \
+		src/engine/try.c src/engine/turn.c \
 		src/engine/why.c
 LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c \
 		src/ledger/charge_copy.c src/ledger/charge_gather.c src/ledger/charge_map.c \

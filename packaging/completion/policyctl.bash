@@ -40,7 +40,7 @@ _policyctl()
 	fi
 	case $command in
 	'')	word='status show why top list explain reset grant ungrant
-		    trust forget block unblock reload report clean log metrics events
+		    trust forget block unblock reload report clean log metrics events try
 		    -h -j -s -t -V' ;;
 	status)	word=-q ;;
 	metrics) word=-p ;;
@@ -51,6 +51,8 @@ _policyctl()
 		--group) word=domain ;;
 		--rule)	word=$(_policyctl_names rule metrics) ;;
 		esac ;;
+	try)	mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return ;;
 	log)	word='debug brief' ;;
 	show|reset|grant|trust|forget)
 		((COMP_CWORD - i == 1)) || [[ $prefix = *: ]] || return

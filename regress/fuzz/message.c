@@ -3,6 +3,7 @@
 
 #include "fuzz.h"
 #include "ipc/message.h"
+#include "ipc/message_simulate.h"
 #include "lib/str.h"
 
 /*
@@ -144,6 +145,20 @@ message_check_topped(const struct msg_topped *m)
 }
 
 static void
+message_check_simulate(const struct msg_simulate *m)
+{
+	fuzz_require(m->textlen <= SIMULATE_TEXT_MAX);
+}
+
+static void
+message_check_simulated(const struct msg_simulated *m)
+{
+	fuzz_require(m->kind < SIMULATED__MAX);
+	fuzz_require(m->rulelen <= CHARGE_ID_MAX);
+	fuzz_require(m->textlen <= CHARGE_ID_MAX);
+}
+
+static void
 message_check_figures(const struct msg_figures *m)
 {
 	fuzz_require(memchr(m->fault, '\0', sizeof(m->fault)) != NULL);
@@ -205,6 +220,8 @@ MESSAGE(figures)
 MESSAGE(refusal)
 MESSAGE(search)
 MESSAGE(searched)
+MESSAGE(simulate)
+MESSAGE(simulated)
 
 static int
 message_number(struct str *out, const void *src, size_t len)
@@ -238,6 +255,7 @@ static int	(*const messages[])(struct str *, const void *, size_t) = {
 	message_charge, message_verdict, message_cleaned, message_hit,
 	message_reported, message_wished, message_state, message_weighed,
 	message_override, message_topped, message_figures, message_number,
+	message_simulate, message_simulated,
 	message_text, message_overridden, message_refusal, message_search,
 	message_searched, message_evidence
 };

@@ -29,7 +29,7 @@ my %program = (
 	    $seccomp], has => [qr/libmariadb|libmysqlclient/] },
 	'libexec/report' => { may => [qr/libssl\./, qr/libcrypto\./, $seccomp],
 	    has => [qr/libssl\./] },
-	'policyctl' => { may => [], has => [] },
+	'policyctl' => { may => [qr/libyaml/], has => [qr/libyaml/] },
 );
 
 # No child starts a program, and who reads what strangers wrote asks no resolver: not

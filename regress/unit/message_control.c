@@ -152,6 +152,26 @@ figures(void **state_of_test)
 	str_clear(&s);
 }
 
+static void
+simulation(void **state_of_test)
+{
+	struct msg_simulate	m = { .k = 7, .text = "limits = []\n",
+				    .textlen = 12 };
+	struct msg_simulated	told = { .kind = SIMULATED_ID, .rule = "mails",
+				    .rulelen = 5, .text = "bob", .textlen = 3,
+				    .number = { 1, -2, INT64_MAX } };
+	struct str		s;
+
+	(void)state_of_test;
+	str_init(&s);
+	msg_simulate_put(&s, &m);
+	payload_check(message_simulate, &s);
+	str_clear(&s);
+	msg_simulated_put(&s, &told);
+	payload_check(message_simulated, &s);
+	str_clear(&s);
+}
+
 /* Every kind, those of message.c's test too. */
 static void
 mutated(void **state_of_test)
@@ -175,6 +195,7 @@ main(void)
 		cmocka_unit_test(override),
 		cmocka_unit_test(overridden),
 		cmocka_unit_test(figures),
+		cmocka_unit_test(simulation),
 		cmocka_unit_test(mutated),
 	};
 

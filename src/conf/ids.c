@@ -146,6 +146,35 @@ ids_first(const struct ids *t)
 	return t == NULL ? NULL : t->entries;
 }
 
+/* Whether every entry of `a` is in `b`; *n counts them. */
+static bool
+ids_within(const struct ids *a, const struct ids *b, size_t *n)
+{
+	const struct ids_entry	*e;
+	bool			 id, network;
+
+	*n = 0;
+	for (e = ids_first(a); e != NULL; e = e->next, (*n)++) {
+		if (b == NULL)
+			return false;
+		/* The key of a network is no id that a file can hold. */
+		id = map_find(b->ids, e->node.hash, e->key, e->len) != NULL;
+		network = map_find(b->networks, e->node.hash, e->key,
+		    e->len) != NULL;
+		if (!id && !network)
+			return false;
+	}
+	return true;
+}
+
+bool
+ids_equal(const struct ids *a, const struct ids *b)
+{
+	size_t	n, m;
+
+	return ids_within(a, b, &n) && ids_within(b, a, &m) && n == m;
+}
+
 /* --- finding --- */
 
 static const struct ids_entry *

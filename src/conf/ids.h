@@ -34,6 +34,9 @@ struct ids_entry	*ids_add(struct ids *, const char *, size_t,
 struct ids_entry	*ids_add_network(struct ids *, const struct network *,
 			    bool *fresh);
 
+/* Whether both have the same entries. Limits do not matter; NULL is empty. */
+bool		 ids_equal(const struct ids *, const struct ids *);
+
 /* The first of all entries, linked by `next`; NULL: there are none. */
 const struct ids_entry	*ids_first(const struct ids *);
 

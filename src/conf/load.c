@@ -165,7 +165,7 @@ load_judge_writers(const struct stat *st, struct faults *faults)
 }
 
 static int
-load_judge(int fd, struct stat *st, struct faults *faults)
+load_judge(int fd, struct stat *st, bool limits, struct faults *faults)
 {
 	if (fstat(fd, st) == -1) {
 		load_fault_open(faults, strerror(errno));
@@ -181,7 +181,7 @@ load_judge(int fd, struct stat *st, struct faults *faults)
 		    LITERAL_FILE_MAX);
 		return -1;
 	}
-	return load_judge_writers(st, faults);
+	return limits ? 0 : load_judge_writers(st, faults);
 }
 
 /*
@@ -336,7 +336,7 @@ load_parse(const char *bytes, size_t len, struct faults *faults)
 }
 
 static struct settings *
-load_file(int fd, struct faults *faults)
+load_file(int fd, bool limits, struct faults *faults)
 {
 	struct settings	*s;
 	struct value	*dict;
@@ -344,39 +344,61 @@ load_file(int fd, struct faults *faults)
 	char		*bytes;
 	size_t		 len;
 
-	if (load_judge(fd, &st, faults) == -1 || (bytes = load_bytes(fd,
+	if (load_judge(fd, &st, limits, faults) == -1 || (bytes = load_bytes(fd,
 	    (size_t)st.st_size, &len, faults)) == NULL)
 		return NULL;
 	dict = load_parse(bytes, len, faults);
 	freezero(bytes, (size_t)st.st_size + 1);
 	s = settings_adopt(dict, faults);
 	check_settings(s, faults);
-	load_judge_readers(&st, s, faults);
+	if (!limits)
+		load_judge_readers(&st, s, faults);
 	return s;
 }
 
-struct settings *
-load_settings(const char *file, struct faults *faults)
+static struct settings *
+load_found(int fd, bool limits, struct faults *faults)
 {
 	struct settings	*s;
-	int		 fd;
 
-	fd = -1;
-	if (file != NULL) {
-		load_name_file(faults, file);
-		if ((fd = load_open(file)) == -1)
-			load_fault_open(faults, strerror(errno));
-	} else if (!load_search(faults, &fd)) {
-		free(faults->file);
-		faults->file = NULL;
-		return settings_new();
-	}
 	if (fd == -1)
 		return NULL;
-	s = load_file(fd, faults);
+	s = load_file(fd, limits, faults);
 	close(fd);
 	if (faults->errors == 0)
 		return s;
 	settings_free(s);
 	return NULL;
+}
+
+static int
+load_open_named(const char *file, struct faults *faults)
+{
+	int	fd;
+
+	load_name_file(faults, file);
+	if ((fd = load_open(file)) == -1)
+		load_fault_open(faults, strerror(errno));
+	return fd;
+}
+
+struct settings *
+load_settings(const char *file, struct faults *faults)
+{
+	int	fd = -1;
+
+	if (file != NULL)
+		fd = load_open_named(file, faults);
+	else if (!load_search(faults, &fd)) {
+		free(faults->file);
+		faults->file = NULL;
+		return settings_new();
+	}
+	return load_found(fd, false, faults);
+}
+
+struct settings *
+load_limits(const char *file, struct faults *faults)
+{
+	return load_found(load_open_named(file, faults), true, faults);
 }

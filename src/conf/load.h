@@ -16,4 +16,10 @@
  */
 struct settings	*load_settings(const char *file, struct faults *);
 
+/*
+ * The same for a named file of which only limits are used: whoever may write to
+ * it, and nothing is said of passwords in it.
+ */
+struct settings	*load_limits(const char *file, struct faults *);
+
 #endif

@@ -23,7 +23,7 @@ is_number(const char *s)
 static bool
 is_name(const char *s)
 {
-	return s[strspn(s, "abcdefghijklmnopqrstuvwxyz_")] == '\0';
+	return s[strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_")] == '\0';
 }
 
 /*

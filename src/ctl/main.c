@@ -12,6 +12,7 @@
 #include "conf/paths.h"
 #include "ctl/answer.h"
 #include "ctl/ask.h"
+#include "ctl/candidate.h"
 #include "ctl/duration.h"
 #include "ctl/follow.h"
 #include "ctl/health.h"
@@ -57,6 +58,9 @@ static const char *const	explain_lists[] = {
 static const char *const	why_lists[] = {
 	"refusals", "windows", "shared", "help", NULL
 };
+static const char *const	try_lists[] = {
+	"rules", "refused", "windows", "skipped", NULL
+};
 static const char *const	metrics_lists[] = {
 	"metrics", "samples", NULL
 };
@@ -87,6 +91,7 @@ static const struct command {
 	{ "block", 2, EXPLAIN_MAX, "what duration [reason]", no_lists,
 	    show_text },
 	{ "unblock", 1, 1, "what", no_lists, show_text },
+	{ "try", 0, 1, "[-n k] [file]", try_lists, show_try },
 	{ "reload", 0, 0, "", no_lists, show_text },
 	{ "report", 0, 0, "", no_lists, show_text },
 	{ "clean", 0, 0, "", no_lists, show_text },
@@ -118,16 +123,18 @@ static const struct {
 	{ "metrics", "-p", &option.prometheus },
 };
 
-/* Options of `top` with a value, and their form for the daemon. */
+/* Options of a command with a value, and their form for the daemon. */
 static const struct {
+	const char	*command;
 	const char	*name;
 	const char	*prefix;
 } values[] = {
-	{ "-n", "" },
-	{ "--by", "by=" },
-	{ "--group", "group=" },
-	{ "--rule", "rule=" },
-	{ "--window", "window=" },
+	{ "top", "-n", "" },
+	{ "top", "--by", "by=" },
+	{ "top", "--group", "group=" },
+	{ "top", "--rule", "rule=" },
+	{ "top", "--window", "window=" },
+	{ "try", "-n", "k=" },
 };
 
 static void
@@ -465,13 +472,15 @@ set_flag(const struct command *command, const char *word)
 
 /* True: `word` is an option, and its value was added to the request. */
 static bool
-set_value(struct str *question, const char *word, const char *value)
+set_value(struct str *question, const struct command *command,
+    const char *word, const char *value)
 {
 	size_t	i;
 	char	text[32];
 
 	for (i = 0; i < sizeof(values) / sizeof(values[0]); i++)
-		if (strcmp(values[i].name, word) == 0)
+		if (strcmp(values[i].command, command->name) == 0 &&
+		    strcmp(values[i].name, word) == 0)
 			break;
 	if (i == sizeof(values) / sizeof(values[0]))
 		return false;
@@ -543,9 +552,8 @@ run(int argc, char **argv)
 	for (i = 1; i < argc; i++) {
 		if (set_flag(command, argv[i]))
 			continue;
-		if (strcmp(command->name, "top") == 0 && i + 1 < argc &&
-		    *argv[i + 1] != '\0' &&
-		    set_value(&question, argv[i], argv[i + 1])) {
+		if (i + 1 < argc && *argv[i + 1] != '\0' &&
+		    set_value(&question, command, argv[i], argv[i + 1])) {
 			i++;
 			continue;
 		}
@@ -560,7 +568,12 @@ run(int argc, char **argv)
 			usage_of(stderr, "usage:", command);
 			goto done;
 		}
-		add_word(&question, argv[i]);
+		if (strcmp(command->name, "try") != 0)
+			add_word(&question, argv[i]);
+		else if (!candidate_add(&question, argv[i])) {
+			status = STATUS_FAILED;
+			goto done;
+		}
 	}
 	if (words < command->min) {
 		usage_of(stderr, "usage:", command);

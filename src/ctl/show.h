@@ -11,6 +11,7 @@ void	show_overrides(struct str *, const struct answer *, size_t width);
 void	show_reset(struct str *, const struct answer *, size_t width);
 void	show_top(struct str *, const struct answer *, size_t width);
 void	show_explain(struct str *, const struct answer *, size_t width);
+void	show_try(struct str *, const struct answer *, size_t width);
 void	show_text(struct str *, const struct answer *, size_t width);
 void	show_metrics(struct str *, const struct answer *, size_t width);
 

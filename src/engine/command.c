@@ -13,6 +13,7 @@
 #include "engine/replay.h"
 #include "engine/reply.h"
 #include "engine/stats.h"
+#include "engine/try.h"
 #include "engine/turn.h"
 #include "engine/why.h"
 #include "lib/addr.h"
@@ -452,6 +453,8 @@ static const struct control_command	commands[] = {
 	{ .name = "report", .changes = true, .run = report_run },
 	{ .name = "clean", .changes = true, .run = clean_run },
 	{ .name = "log", .min = 1, .max = 1, .changes = true, .run = log_run },
+	{ .name = "try", .access = CONTROL_OPERATE,
+	    .max = 2, .run = try_run },
 	{ .name = "events", .access = CONTROL_LOOK, .run = events_run },
 	{ .name = "metrics", .access = CONTROL_LOOK,
 	    .run = metrics_run, .state = metrics_state,

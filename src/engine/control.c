@@ -25,6 +25,7 @@
 #define UNKNOWN_SECONDS	10		/* between two such lines in the log */
 #define LEDGER_MS	1000		/* in addition to db_timeout */
 #define LATE_MS		(60 * 60 * 1000)	/* to log how a change ended */
+#define HOLD_MS		120000		/* for news of a process */
 #define NO_WISH		WISH__MAX
 
 enum control_state {
@@ -314,6 +315,13 @@ control_wish(struct control *c, enum wish wish)
 	control_wait(c, wish == WISH_STATE ? TALK_MS : WISH_MS);
 }
 
+void
+control_hold(struct control *c)
+{
+	c->wish = NO_WISH;
+	control_wait(c, HOLD_MS);
+}
+
 static void
 control_on_timer(int fd, short what, void *arg)
 {
@@ -338,6 +346,23 @@ control_waits(const struct control *c)
 {
 	return c->state == CONTROL_WAITING ||
 	    (c->late && c->audit.said != NULL);
+}
+
+uint64_t
+control_number(const struct control *c)
+{
+	return c->number;
+}
+
+struct control *
+control_numbered(uint64_t number)
+{
+	struct control	*c;
+
+	TAILQ_FOREACH(c, &controls.list, entry)
+		if (c->number == number && c->state == CONTROL_WAITING)
+			return c;
+	return NULL;
 }
 
 int

@@ -12,6 +12,7 @@
 #include "engine/memory.h"
 #include "ipc/channel.h"
 #include "ipc/message.h"
+#include "ipc/message_simulate.h"
 #include "lib/str.h"
 
 /*
@@ -25,7 +26,8 @@
  */
 #define CONTROL_SUDO		"sudo_uid="
 
-#define CONTROL_REQUEST_MAX	(128 * 1024)
+/* `try` brings the limits of a whole configuration. */
+#define CONTROL_REQUEST_MAX	(SIMULATE_TEXT_MAX + 4096)
 #define CONTROL_WORDS_MAX	256
 
 struct audit;
@@ -112,6 +114,16 @@ struct memory		*control_memory(void);
 /* Who the caller is, and the name of the command. */
 const struct audit	*control_audit(const struct control *);
 const char		*control_name(const struct control *);
+
+/*
+ * The number of a command, and the waiting command of that number; NULL: the
+ * caller is gone, or was answered.
+ */
+uint64_t	 control_number(const struct control *);
+struct control	*control_numbered(uint64_t);
+
+/* A waiting command waits two minutes more, for no wish and no ledger. */
+void		 control_hold(struct control *);
 
 /* The str to append records to. */
 struct str	*control_answer(struct control *);

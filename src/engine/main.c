@@ -30,6 +30,7 @@
 #include "engine/stats.h"
 #include "engine/tell.h"
 #include "engine/trouble.h"
+#include "engine/try.h"
 #include "engine/turn.h"
 #include "lib/log.h"
 #include "role/role.h"
@@ -463,6 +464,9 @@ engine_on_message(const struct message *m)
 			log_fatal("a peer without its channel");
 		link_set(channel_new(m->fd, ROLE_ENGINE, ROLE_LEDGER));
 		return;
+	case MSG_SIMULATION:
+		try_channel(m->fd);
+		return;
 	case MSG_LISTENER:
 		engine_listener(m);
 		return;
@@ -578,6 +582,7 @@ engine_set_up(void)
 	client_init(engine_on_request, &bounds);
 	listen_init();
 	blocks_init();
+	try_init();
 	pending_init(engine_on_verdict);
 	replay_init(engine_on_owed);
 	/* If the parent is root, the socket belongs to root. */

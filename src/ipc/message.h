@@ -88,6 +88,11 @@ enum message_type {
 	MSG_TRUST,		/* struct msg_charge: of CHARGE_HABIT keys */
 	MSG_FORGET,		/* the same, learned since its date */
 	MSG_OVERRIDDEN,		/* struct msg_overridden; of these too */
+	/* policyctl try, by a ledger of its own */
+	MSG_SIMULATION,		/* parent to engine and ledger: number: role of
+				   the peer, with our end of a channel */
+	MSG_SIMULATE,		/* engine, ledger: message_simulate.h */
+	MSG_SIMULATED,		/* ledger, engine: the same */
 	/* the blocks and grants, for the engine's list */
 	MSG_OVERRIDES_WANTED,	/* engine, ledger */
 	MSG_OVERRIDES_BEGIN,	/* ledger, engine: forget the list */
@@ -103,6 +108,7 @@ enum wish {
 	WISH_LOG_DEBUG,
 	WISH_LOG_BRIEF,
 	WISH_STATE,
+	WISH_SIMULATION,
 	WISH__MAX
 };
 

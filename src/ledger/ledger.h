@@ -16,6 +16,8 @@
 #include "ledger/store.h"
 #include "role/role.h"
 
+struct simulation;
+
 /* Shared by the files of the ledger's program. */
 struct ledger {
 	struct role_start	 start;
@@ -32,6 +34,7 @@ struct ledger {
 	struct history		*history;
 	struct seek		*seek;
 	struct clean		 clean;
+	struct simulation	*simulation;	/* NULL: it serves or cleans */
 	unsigned int		 questions;	/* since the last decision */
 	bool			 hits_wanted;	/* by the report */
 	struct notices		*notices;

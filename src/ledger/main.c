@@ -5,6 +5,7 @@
 
 #include "ledger/ledger.h"
 #include "ledger/orphans.h"
+#include "ledger/simulation.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 
@@ -210,7 +211,8 @@ static const struct {
 	[MSG_HITS_WANTED]	= { upkeep_on_hits_wanted },
 	[MSG_HITS_SENT]		= { upkeep_on_hits_sent },
 	[MSG_NOTICE_WANTED]	= { upkeep_on_notice_wanted },
-	[MSG_NOTICE_SENT]	= { upkeep_on_notice_sent }
+	[MSG_NOTICE_SENT]	= { upkeep_on_notice_sent },
+	[MSG_SIMULATION]	= { simulation_begin }
 };
 
 static void
@@ -256,6 +258,9 @@ ledger_flush(struct ledger *l)
 		ledger_drop_engine(l);
 	if (l->report != NULL && channel_flush(l->report) == -1)
 		ledger_drop_report(l);
+	if (l->simulation != NULL &&
+	    channel_flush(simulation_channel(l->simulation)) == -1)
+		l->stopping = true;
 }
 
 static void
@@ -286,6 +291,7 @@ ledger_timeout(struct ledger *l, int idle)
 	due = clock_sooner(clean_wait(&l->clean),
 	    notices_wait(l->notices, clock_mono()));
 	due = clock_sooner(due, history_wait(l->history, clock_mono()));
+	due = clock_sooner(due, simulation_wait(l->simulation));
 	return clock_sooner(due, idle);
 }
 
@@ -293,7 +299,8 @@ ledger_timeout(struct ledger *l, int idle)
 static void
 ledger_wait(struct ledger *l, int idle)
 {
-	struct pollfd	p[5];
+	struct channel	*simulation = simulation_channel(l->simulation);
+	struct pollfd	p[6];
 	bool		unflushed;
 	int		n;
 
@@ -302,7 +309,8 @@ ledger_wait(struct ledger *l, int idle)
 	ledger_poll_add(&p[2], l->report);
 	p[3] = (struct pollfd){ store_fd(l->store), POLLIN, 0 };
 	p[4] = (struct pollfd){ charge_batch_flush_fd(l->batch), POLLIN, 0 };
-	if ((n = poll(p, 5, ledger_timeout(l, idle))) == -1) {
+	ledger_poll_add(&p[5], simulation);
+	if ((n = poll(p, 6, ledger_timeout(l, idle))) == -1) {
 		if (errno != EINTR)
 			log_fatal("poll: %s", strerror(errno));
 		return;
@@ -323,6 +331,10 @@ ledger_wait(struct ledger *l, int idle)
 	if ((p[2].revents & ~POLLOUT) != 0 && l->report != NULL &&
 	    ledger_read(l, l->report, ledger_on_report) == -1)
 		ledger_drop_report(l);
+	/* Without the engine there is nothing to simulate for. */
+	if ((p[5].revents & ~POLLOUT) != 0 &&
+	    ledger_read(l, simulation, simulation_on_engine) == -1)
+		l->stopping = true;
 	if ((p[0].revents & ~POLLOUT) != 0 &&
 	    ledger_read(l, l->parent, ledger_on_parent) == -1)
 		exit(errno == EBADMSG ? EXIT_FAILURE : 0);
@@ -357,6 +369,7 @@ ledger_serve(struct ledger *l)
 		upkeep_history(l);
 		upkeep_clean(l);
 		upkeep_notices(l);
+		simulation_step(l);
 		idle = -1;
 		if (charge_batch_count(l->batch) == 0 &&
 		    !charge_batch_unflushed(l->batch)) {

@@ -350,6 +350,17 @@ enum store_result	 store_clean(struct store *, const struct store_kept *,
 			    size_t max, int64_t *position, int64_t *deleted);
 
 /*
+ * Calls `each` for the next rows of mail_count, about `max` of them, in the
+ * order in which they were recorded or nearly so. *position is 0 at first, then
+ * the value that the last call left; -1: there are no more. Rows that come
+ * meanwhile may be missed. The ledger that calls this decides nothing.
+ */
+enum store_result	 store_rows(struct store *, size_t max,
+			    int64_t *position, void (*each)(void *,
+			    const char *id, size_t idlen, int64_t date,
+			    int64_t amount), void *);
+
+/*
  * Calls `each` for every row of one kind, most hits first, each (id, seconds)
  * once.
  */

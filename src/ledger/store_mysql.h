@@ -41,6 +41,7 @@ enum statement {
 	CHANGED,
 	NUMBER,
 	SET_NUMBER,
+	ROWS,
 	CLEAN_END,
 	CLEAN,
 	CLEAN_NOTE,

@@ -288,6 +288,32 @@ store_clean(struct store *s, const struct store_kept *kept, size_t max,
 
 /* InnoDB reuses the free space; returning it would take a long lock. */
 
+/* --- simulating --- */
+
+enum store_result
+store_rows(struct store *s, size_t max, int64_t *position, void (*each)(void *,
+    const char *, size_t, int64_t, int64_t), void *arg)
+{
+	const char	*id;
+	size_t		 idlen, n;
+	int		 more;
+
+	mysqldb_begin(s->db, ROWS);
+	mysqldb_bind(s->db, *position);
+	mysqldb_bind(s->db, (int64_t)max);
+	more = mysqldb_run(s->db, 1) == -1 ? -1 : 1;
+	for (n = 0; more == 1 && (more = mysqldb_next(s->db)) == 1; n++) {
+		*position = mysqldb_column(s->db, 0);
+		id = mysqldb_column_text(s->db, 1, &idlen);
+		if (id != NULL)
+			each(arg, id, idlen, mysqldb_column(s->db, 2),
+			    mysqldb_column(s->db, 3));
+	}
+	if (more != -1 && n < max)
+		*position = -1;
+	return store_end(s, more != -1);
+}
+
 /* --- reporting --- */
 
 enum store_result

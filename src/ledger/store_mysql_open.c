@@ -134,6 +134,9 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	[SET_NUMBER] = { "INSERT INTO mail_state (name, value) VALUES (?, ?)"
 	    " ON DUPLICATE KEY UPDATE value = values(value)",
 	    NULL, NULL, NULL, NULL, false },
+	[ROWS] = { "SELECT seq, id, date, recipient_count FROM mail_count"
+	    " WHERE seq > ? ORDER BY seq LIMIT ?",
+	    NULL, NULL, NULL, "ntnn", false },
 	[CLEAN_END] = { "SELECT max(seq) FROM (SELECT seq FROM mail_count"
 	    " WHERE seq > ? ORDER BY seq LIMIT ?) t",
 	    NULL, NULL, NULL, "n", false },

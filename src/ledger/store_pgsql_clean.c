@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,6 +144,51 @@ store_clean(struct store *s, const struct store_kept *kept, size_t max,
 }
 
 /* The server's autovacuum does that. */
+
+/* --- simulating --- */
+
+/*
+ * A cursor reads the table once, whatever its indexes are, and keeps its
+ * transaction open meanwhile.
+ */
+enum store_result
+store_rows(struct store *s, size_t max, int64_t *position, void (*each)(void *,
+    const char *, size_t, int64_t, int64_t), void *arg)
+{
+	static const struct pgsql_params	 none;
+	char					 fetch[64];
+	const char				*id;
+	size_t					 idlen;
+	int					 rows, i;
+	bool					 good = true;
+
+	(void)snprintf(fetch, sizeof(fetch), "FETCH %zu FROM mail_rows", max);
+	pgsql_begin(s->db);
+	if (*position == 0) {
+		pgsql_put_query(s->db, "BEGIN", &none);
+		pgsql_put_query(s->db, "DECLARE mail_rows NO SCROLL CURSOR FOR"
+		    " SELECT id, date, recipient_count FROM mail_count", &none);
+	}
+	pgsql_put_query(s->db, fetch, &none);
+	if (*position == 0)
+		good = pgsql_take(s->db) != -1 && pgsql_take(s->db) != -1;
+	rows = good ? pgsql_take(s->db) : -1;
+	for (i = 0; i < rows; i++) {
+		id = pgsql_column_text(s->db, i, 0, &idlen);
+		if (id != NULL)
+			each(arg, id, idlen, pgsql_column(s->db, i, 1),
+			    pgsql_column(s->db, i, 2));
+	}
+	if (pgsql_end(s->db) == -1 || rows == -1)
+		return store_failed(s);
+	(*position)++;
+	if ((size_t)rows == max)
+		return STORE_OK;
+	*position = -1;
+	pgsql_begin(s->db);
+	pgsql_put(s->db, DO_COMMIT, NULL);
+	return store_over(s);
+}
 
 /* --- reporting --- */
 

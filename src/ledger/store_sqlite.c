@@ -125,6 +125,8 @@ static const char *const	statements[STATEMENT__MAX] = {
 	    " WHERE name = 'runs'",
 	[ROWS_CHANGED] = "UPDATE mail_state SET value = value + 1"
 	    " WHERE name = 'changes'",
+	[ROWS] = "SELECT rowid, id, date, recipient_count FROM mail_count"
+	    " WHERE rowid > ?1 ORDER BY rowid LIMIT ?2",
 	[CLEAN_VOID] = "UPDATE mail_run SET since = max(since, ?1),"
 	    " until = min(until, ?2)",
 	[CLEAN_AHEAD] = "SELECT EXISTS (SELECT 1 FROM mail_run"

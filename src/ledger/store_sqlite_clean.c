@@ -288,6 +288,35 @@ store_reclaim(struct store *s, bool *done)
 	return STORE_OK;
 }
 
+/* --- simulating --- */
+
+enum store_result
+store_rows(struct store *s, size_t max, int64_t *position, void (*each)(void *,
+    const char *, size_t, int64_t, int64_t), void *arg)
+{
+	enum store_result	 result;
+	const char		*id;
+	size_t			 idlen, n;
+	int			 more;
+
+	if ((result = store_ready(s)) != STORE_OK)
+		return result;
+	sqlite_bind(s->db, ROWS, 1, *position == 0 ? INT64_MIN : *position);
+	sqlite_bind(s->db, ROWS, 2, (int64_t)max);
+	for (n = 0; (more = sqlite_step(s->db, ROWS)) == 1; n++) {
+		*position = sqlite_column(s->db, ROWS, 0);
+		id = sqlite_column_text(s->db, ROWS, 1, &idlen);
+		if (id != NULL)
+			each(arg, id, idlen, sqlite_column(s->db, ROWS, 2),
+			    sqlite_column(s->db, ROWS, 3));
+	}
+	if (more == -1)
+		return store_failed(s);
+	if (n < max)
+		*position = -1;
+	return STORE_OK;
+}
+
 /* --- reporting --- */
 
 enum store_result

@@ -43,7 +43,8 @@ static const struct {
 	[SLOT_NEXT_LEDGER]	= { ROLE_LEDGER, NULL, "next ledger" },
 	[SLOT_OLD_LEDGER]	= { ROLE_LEDGER, NULL, "old ledger" },
 	[SLOT_CLEANER]		= { ROLE_LEDGER, NULL, "cleaning ledger" },
-	[SLOT_REPORT]		= { ROLE_REPORT, "report", NULL }
+	[SLOT_REPORT]		= { ROLE_REPORT, "report", NULL },
+	[SLOT_SIMULATOR]	= { ROLE_LEDGER, NULL, "simulating ledger" }
 };
 
 const char *

@@ -9,6 +9,7 @@
 #include "parent/maintenance.h"
 #include "parent/messages.h"
 #include "parent/reload.h"
+#include "parent/simulator.h"
 #include "parent/wishes.h"
 
 #define GONE_MS		2000	/* from the end of its channel */
@@ -44,6 +45,9 @@ on_ready(struct parent *p, enum slot slot, const struct message *m)
 	case SLOT_CLEANER:
 	case SLOT_REPORT:
 		maintenance_on_ready(p, slot);
+		break;
+	case SLOT_SIMULATOR:
+		simulator_on_ready(p);
 		break;
 	default:
 		break;

@@ -6,6 +6,7 @@
 #include "parent/children.h"
 #include "parent/maintenance.h"
 #include "parent/reload.h"
+#include "parent/simulator.h"
 #include "parent/wishes.h"
 #include "sandbox/sandbox.h"
 
@@ -28,6 +29,12 @@ static void
 wish_report(struct parent *p)
 {
 	maintenance_want_report(p, clock_mono());
+}
+
+static void
+wish_simulation(struct parent *p)
+{
+	simulator_want(p);
 }
 
 /* Valid until the next reload or wish. */
@@ -119,6 +126,7 @@ static const struct {
 	[WISH_LOG_DEBUG]	= { wish_debug, "a detailed log", true },
 	[WISH_LOG_BRIEF]	= { wish_brief, "a brief log", true },
 	[WISH_STATE]		= { wish_state, NULL, true },
+	[WISH_SIMULATION]	= { wish_simulation, "a simulation", false },
 };
 
 /* Whether the engine asks on without reading what it is answered. */

@@ -1,0 +1,165 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "conf/load.h"
+#include "conf/settings.h"
+#include "ctl/candidate.h"
+#include "ctl/show.h"
+#include "ipc/message_simulate.h"
+
+/* Without them every id has the limits of the file. */
+static const char	sql[] = "sql_limits_by_id";
+
+/* In place of id_sql: it is never asked. */
+static const char	mapped[] = "SELECT ?";
+
+static void
+add_note(struct str *notes, const char *file, const char *what)
+{
+	char	text[512];
+
+	str_addf(notes, "%s: %s\n", str_printable(text, sizeof(text), file,
+	    strlen(file)), what);
+}
+
+/* A rule without its queries; that it maps ids is still said. */
+static struct value *
+without_queries(const struct value *rule)
+{
+	struct value	*copy = value_new(VALUE_DICT);
+	const char	*name;
+	size_t		 i;
+
+	for (i = 0; i + 1 < rule->count; i += 2) {
+		name = rule->items[i]->bytes;
+		if (strcmp(name, sql) == 0)
+			continue;
+		value_set(copy, value_copy(rule->items[i]),
+		    strcmp(name, "id_sql") == 0 ?
+		    value_str(mapped, sizeof(mapped) - 1) :
+		    value_copy(rule->items[i + 1]));
+	}
+	return copy;
+}
+
+static struct value *
+rules_without_queries(const struct value *rules)
+{
+	struct value	*copy;
+	size_t		 i;
+
+	if (rules->type != VALUE_LIST && rules->type != VALUE_TUPLE)
+		return value_copy(rules);
+	copy = value_new(VALUE_LIST);
+	for (i = 0; i < rules->count; i++)
+		value_append(copy, without_queries(rules->items[i]));
+	return copy;
+}
+
+static bool
+is_wanted(const char *name)
+{
+	static const char	*const names[] = {
+		"limits", "limits_by_id", "limit_by_sasl", "limit_by_sender",
+		"limit_by_ip", "limited_networks", "count_mode", "fold_case",
+		"recipient_delimiter", "default_domain", "ipv4_prefix",
+		"ipv6_prefix", "exempt", "rules"
+	};
+	size_t	i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
+static bool
+has_queries(const struct settings *s)
+{
+	size_t	i;
+
+	for (i = 0; i < s->nrules; i++)
+		if (s->rules[i].sql_limits_by_id != NULL &&
+		    s->rules[i].sql_limits_by_id[0] != '\0')
+			return true;
+	return s->nrules == 0 && s->sql_limits_by_id[0] != '\0';
+}
+
+static void
+add_settings(struct str *text, const struct settings *s)
+{
+	const struct value	*v;
+	struct value		*rules;
+	const char		*name;
+	size_t			 i;
+
+	for (i = 0; i < settings_count(); i++) {
+		name = settings_info(i)->name;
+		if (!is_wanted(name) || (v = settings_conveyed(s, i)) == NULL)
+			continue;
+		str_addf(text, "%s = ", name);
+		if (strcmp(name, "rules") == 0) {
+			rules = rules_without_queries(v);
+			value_repr(text, rules);
+			value_free(rules);
+		} else
+			value_repr(text, v);
+		str_addc(text, '\n');
+	}
+	/* A configuration of nothing but defaults is one to try too. */
+	if (text->len == 0)
+		str_adds(text, "count_mode = 'auto'\n");
+}
+
+static int
+candidate_read(struct str *text, const char *file, struct str *notes)
+{
+	struct settings	*s;
+	struct faults	 faults;
+	char		 line[1024];
+	size_t		 i, before = text->len;
+	int		 ret = -1;
+
+	fault_init(&faults, NULL);
+	s = load_limits(file, &faults);
+	fault_sort(&faults);
+	for (i = 0; i < faults.count; i++) {
+		fault_print(&faults, i, line, sizeof(line));
+		str_addf(notes, "%s\n", line);
+	}
+	if (s != NULL) {
+		add_settings(text, s);
+		ret = text->len - before <= SIMULATE_TEXT_MAX ? 0 : -1;
+		if (ret == -1)
+			add_note(notes, file, "its limits are longer than a "
+			    "MiB, which cannot be tried");
+		if (has_queries(s))
+			add_note(notes, file, "sql_limits_by_id is not asked: "
+			    "every id has the other limits of the file");
+	}
+	settings_free(s);
+	fault_clear(&faults);
+	return ret;
+}
+
+bool
+candidate_add(struct str *question, const char *file)
+{
+	struct str	text, notes, lines;
+	bool		good;
+
+	str_init(&text);
+	str_init(&notes);
+	str_init(&lines);
+	good = candidate_read(&text, file, &notes) == 0;
+	if (notes.len > 0) {
+		show_lines(&lines, notes.data);
+		fputs(lines.data, stderr);
+	}
+	if (good)
+		str_add(question, text.data, text.len + 1);
+	str_clear(&lines);
+	str_clear(&notes);
+	str_clear(&text);
+	return good;
+}

@@ -1,0 +1,18 @@
+#ifndef SIMULATOR_H
+#define SIMULATOR_H
+
+#include "parent/parent.h"
+
+/*
+ * The ledger for `policyctl try`: one at a time, connected to the engine. It
+ * ends when the engine closes the channel.
+ */
+
+/* Starts it, or says why not. */
+void	simulator_want(struct parent *);
+
+/* It has sent READY, or has ended. */
+void	simulator_on_ready(struct parent *);
+void	simulator_on_gone(struct parent *);
+
+#endif
