@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# The answers at a limit, the same on each database: words with which Postfix takes the
-# mail, mails that alone exceed a limit, and ids without limits.
+# The answers at a limit, on each database: actions with which Postfix accepts the mail,
+# mails that alone exceed a limit, and ids without limits.
 
 use strict;
 use warnings;
@@ -31,14 +31,16 @@ sub two_tiers {
 	is($d->ask(%{$mail[$_]}), 'dunno', "mail $_") for 1 .. 3;
 	is($d->ask(%{$mail[$_]}), "HOLD soft bob @{[$_ - 1]}", "mail $_ is held") for 4 .. 6;
 	is($d->ask(%{$mail[7]}), 'REJECT hard bob 6 of 6', 'the seventh is refused');
-	is($d->ask(%{$mail[6]}), 'HOLD soft bob 6', 'one that is sent again is held again');
-	is(sum_of($db, $d, 'soft:bob'), 6, 'what is held is charged');
-	is(sum_of($db, $d, 'hard:bob'), 6, 'to both rules');
+	is($d->ask(%{$mail[6]}), 'HOLD soft bob 6', 'a repeated request gets the same answer');
+	is(sum_of($db, $d, 'soft:bob'), 6, 'held mails are charged');
+	is(sum_of($db, $d, 'hard:bob'), 6, 'held mails are charged to both rules');
 	$d->restart;
-	is($d->ask(%{$mail[6]}), 'HOLD soft bob 6', 'so it is after a restart');
-	is($d->ask(%{$mail[8]}), 'REJECT hard bob 6 of 6', 'and so is the refusal');
+	is($d->ask(%{$mail[6]}), 'HOLD soft bob 6',
+	    'after a restart a repeated request gets the same answer');
+	is($d->ask(%{$mail[8]}), 'REJECT hard bob 6 of 6',
+	    'after a restart the refusal is the same');
 	ok($d->wait_log(qr/^.*accepted over its limit: id=<soft:bob>.* limit=3\/3600 /m),
-	    'the log says so');
+	    'the answer is logged');
 	$d->ends_well;
 }
 
@@ -47,9 +49,11 @@ sub filter_is_a_limit {
 	my $d = Policyd->start(config => { %config, limits => [[2, 3600]],
 	    fail_action => 'FILTER slow:' });
 
-	is($d->ask(sasl_username => 'eve'), 'dunno', 'below the limit') for 1 .. 2;
-	is($d->ask(sasl_username => 'eve'), 'FILTER slow:', 'slowly from then on') for 1 .. 3;
-	is(sum_of($db, $d, 'eve'), 5, 'all is charged');
+	is($d->ask(sasl_username => 'eve'), 'dunno',
+	    'a mail below the limit is accepted') for 1 .. 2;
+	is($d->ask(sasl_username => 'eve'), 'FILTER slow:',
+	    'mails over the limit get the FILTER action') for 1 .. 3;
+	is(sum_of($db, $d, 'eve'), 5, 'every mail is charged');
 	$d->ends_well;
 }
 
@@ -60,13 +64,15 @@ sub never {
 	    never_action => '550 5.7.1 {id}: at most {limit}, {retry_after}' });
 
 	is($d->ask(sasl_username => 'carol', recipient_count => 150),
-	    '550 5.7.1 carol: at most 100, 3600', 'a mail of 150 where 100 is the limit');
+	    '550 5.7.1 carol: at most 100, 3600',
+	    'a mail to 150 recipients can never fit into a limit of 100');
 	is($d->ask(sasl_username => 'carol', recipient_count => 60, instance => 'a'), 'dunno',
-	    'a mail of 60');
+	    'a mail to 60 recipients is accepted');
 	is($d->ask(sasl_username => 'carol', recipient_count => 120, instance => 'a'),
-	    '550 5.7.1 carol: at most 100, 3600', 'which grows to 120');
+	    '550 5.7.1 carol: at most 100, 3600',
+	    'the same mail with 120 recipients can never fit');
 	like($d->ask(sasl_username => 'carol', recipient_count => 60, instance => 'b'),
-	    qr/\A450 4\.7\.1 again in 36\d\d s\z/, 'another one fits later');
+	    qr/\A450 4\.7\.1 again in 36\d\d s\z/, 'another mail can be sent later');
 	is(sum_of($db, $d, 'carol'), 60, 'refused mails are not charged');
 	$d->ends_well;
 }
@@ -77,9 +83,9 @@ sub retry_after {
 	    rules => [{ name => 'short', key => 'sasl_username', limits => [[1, 5]] },
 	    { name => 'long', key => 'sasl_username', limits => [[1, 3600]] }] });
 
-	is($d->ask(sasl_username => 'dave'), 'dunno', 'the first');
+	is($d->ask(sasl_username => 'dave'), 'dunno', 'the first mail is accepted');
 	like($d->ask(sasl_username => 'dave'), qr/\ADEFER (?:3601|3600|359\d)\z/,
-	    'the wait is the longer one');
+	    'retry_after is the longer of both waits');
 	$d->ends_well;
 }
 
@@ -101,12 +107,12 @@ sub values {
 	};
 
 	is($ask->($_), 'dunno', "address $_") for 1 .. 2;
-	is($ask->(3), 'HOLD places 2', 'a third address');
-	is($ask->(3), 'HOLD places 3', 'sent again');
-	is($hits->(), 1, 'is one hit');
-	is($ask->(4), 'HOLD places 3', 'a fourth address');
+	is($ask->(3), 'HOLD places 2', 'a third address exceeds the soft limit');
+	is($ask->(3), 'HOLD places 3', 'the repeated request exceeds it too');
+	is($hits->(), 1, 'both requests are one hit');
+	is($ask->(4), 'HOLD places 3', 'a fourth address exceeds the soft limit');
 	is($ask->(5), 'REJECT hard', 'a fifth one is refused');
-	is($hits->(), 2, 'and no hit of the rule before');
+	is($hits->(), 2, 'the refusal is no hit of the soft rule');
 	$d->ends_well;
 }
 
@@ -130,22 +136,25 @@ sub max_per_mail {
 
 	is($rcpt->(1, $_), 'dunno', "recipient $_") for 1, 2;
 	is($rcpt->(1, $_), 'reject 5.5.3 Too many recipients', "recipient $_") for 3, 4;
-	is($rcpt->(1, 2), 'dunno', 'the second one again');
+	is($rcpt->(1, 2), 'dunno', 'the second recipient, repeated, is accepted');
 	$d->restart;
-	is($rcpt->(1, 5), 'reject 5.5.3 Too many recipients', 'also after a restart');
-	is($data->(1, 2), 'dunno', 'DATA for the accepted ones');
+	is($rcpt->(1, 5), 'reject 5.5.3 Too many recipients',
+	    'the answer is the same after a restart');
+	is($data->(1, 2), 'dunno', 'DATA with the accepted recipients is accepted');
 	ok($d->wait_log(qr/^.*refused: id=<mail:bob>.* max_per_mail=2 used=2 .*never=1\b/m),
-	    'the log says why');
-	is($data->(2, 3), 'reject 5.5.3 Too many recipients', 'a mail to three');
-	is($data->(3, 2, 1001), 'reject 5.3.4 Message too big', 'a mail that is too big');
-	is($data->(4, 2, 1000), 'dunno', 'the largest one');
-	is(sum_of($db, $d, 'mail:bob'), 4, 'what is refused is not charged');
+	    'the log has the reason');
+	is($data->(2, 3), 'reject 5.5.3 Too many recipients',
+	    'a mail to three recipients is refused');
+	is($data->(3, 2, 1001), 'reject 5.3.4 Message too big',
+	    'a mail over the size limit is refused');
+	is($data->(4, 2, 1000), 'dunno', 'a mail of exactly the size limit is accepted');
+	is(sum_of($db, $d, 'mail:bob'), 4, 'refused mails are not charged');
 	my $mark = $d->log_mark;
 	$d->write_config({ %config, never_action => '552 5.5.3 at most {limit}',
 	    rules => $rules });
 	$d->signal('HUP');
 	ok($d->wait_log(qr/new configuration is in force/, $mark), 'never_action');
-	is($rcpt->(1, 6), '552 5.5.3 at most 2', 'is the answer');
+	is($rcpt->(1, 6), '552 5.5.3 at most 2', 'never_action is the answer');
 	$d->ends_well;
 }
 
@@ -156,16 +165,18 @@ sub senders {
 	    limits => [[2, 3600]] }] });
 	my $ask = sub { $d->ask(sasl_username => 'bob', sender => $_[0]) };
 
-	is($ask->('a@example.org'), 'dunno', 'a sender');
-	is($ask->('B@example.org'), 'dunno', 'another one');
-	is($ask->('c@example.org'), 'REJECT names 2', 'a third one');
-	is($ask->($_), 'dunno', "$_ is known") for qw(A@example.org b@example.org);
-	is($ask->(''), 'dunno', 'a bounce');
+	is($ask->('a@example.org'), 'dunno', 'the first sender is accepted');
+	is($ask->('B@example.org'), 'dunno', 'the second sender is accepted');
+	is($ask->('c@example.org'), 'REJECT names 2', 'the third sender is refused');
+	is($ask->($_), 'dunno',
+	    "the known sender $_ is accepted") for qw(A@example.org b@example.org);
+	is($ask->(''), 'dunno', 'a null sender is accepted');
 	is($d->ask(sasl_username => 'eve', sender => 'c@example.org'), 'dunno',
-	    'of another login');
+	    'another login has its own senders');
 	$d->restart;
-	is($ask->('d@example.org'), 'REJECT names 2', 'also after a restart');
-	is(sum_of($db, $d, 'names:bob'), 2, 'two are recorded');
+	is($ask->('d@example.org'), 'REJECT names 2',
+	    'the answer is the same after a restart');
+	is(sum_of($db, $d, 'names:bob'), 2, 'two senders are recorded');
 	$d->ends_well;
 }
 
@@ -178,16 +189,23 @@ sub exempt {
 	    { name => 'all', key => 'server', limits => [[2, 3600]] }] });
 	my $ask = sub { $d->ask(sasl_username => $_[0], @_[1 .. $#_]) };
 
-	is($ask->('a@lists.example.org'), 'dunno', 'an exempt login') for 1 .. 4;
-	is($ask->('bob', client_address => '192.0.2.25'), 'dunno', 'an exempt client') for 1 .. 4;
-	is(sum_of($db, $d, 'user:a@lists.example.org'), 4, 'recorded as its own');
-	is(sum_of($db, $d, $_), 0, "and nothing under $_") for qw(user:bob all:server);
-	is($ask->('bob'), 'dunno', 'bob has all that he may send');
-	is($ask->('bob', sender => 'x@lists.example.org'), 'REJECT user', 'and no more');
-	is($ask->('bob', policy_context => 'mx'), 'dunno', 'in the excepted context he has');
-	is($ask->('eve', policy_context => 'mx'), 'REJECT all', 'until the other rule is full');
+	is($ask->('a@lists.example.org'), 'dunno',
+	    'a mail of an exempt login is accepted') for 1 .. 4;
+	is($ask->('bob', client_address => '192.0.2.25'), 'dunno',
+	    'a mail of an exempt client is accepted') for 1 .. 4;
+	is(sum_of($db, $d, 'user:a@lists.example.org'), 4,
+	    "the exempt login's mails are recorded under its own id");
+	is(sum_of($db, $d, $_), 0, "nothing is recorded under $_") for qw(user:bob all:server);
+	is($ask->('bob'), 'dunno', "bob's mail within the limit is accepted");
+	is($ask->('bob', sender => 'x@lists.example.org'), 'REJECT user',
+	    "bob's mail over the limit is refused");
+	is($ask->('bob', policy_context => 'mx'), 'dunno',
+	    'the rule does not apply in the excepted policy_context');
+	is($ask->('eve', policy_context => 'mx'), 'REJECT all',
+	    'the other rule applies in that context');
 	$d->restart;
-	is($ask->('a@lists.example.org'), 'dunno', 'exempt after a restart');
+	is($ask->('a@lists.example.org'), 'dunno',
+	    'the login is still exempt after a restart');
 	$d->ends_well;
 }
 
@@ -198,14 +216,15 @@ sub without_limits {
 
 	is($d->ask(sasl_username => 'vip', recipient_count => 2), 'dunno', 'accepted')
 	    for 1 .. 4;
-	is(sum_of($db, $d, 'vip'), 8, 'and recorded');
+	is(sum_of($db, $d, 'vip'), 8, 'the mails without a limit are recorded');
 	my $mark = $d->log_mark;
 	$d->write_config({ limits => [[5, 3600]], limits_by_id => { vip => [[9, 3600]] },
 	    fail_action => 'REJECT full' });
 	$d->signal('HUP');
-	ok($d->wait_log(qr/new configuration is in force/, $mark), 'limits are set');
-	is($d->ask(sasl_username => 'vip'), 'dunno', 'the ninth');
-	is($d->ask(sasl_username => 'vip'), 'REJECT full', 'and then it binds');
+	ok($d->wait_log(qr/new configuration is in force/, $mark),
+	    'the new limits are in force');
+	is($d->ask(sasl_username => 'vip'), 'dunno', 'the ninth mail is accepted');
+	is($d->ask(sasl_username => 'vip'), 'REJECT full', 'the tenth mail is refused');
 	$d->ends_well;
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# Back to the Python program and forth again, on every database: 1.2 goes on with the tables
-# as they are, 1.0 after the lines of SQL in the manual; what each counted binds the other.
+# Downgrade to the Python program and upgrade again, on each database: 1.2 uses the tables
+# unchanged, 1.0 after the manual's SQL; each program counts what the other recorded.
 
 use strict;
 use warnings;
@@ -10,7 +10,7 @@ use Test::More;
 use Database;
 use Policyd qw(slurp spew $root);
 
-# What the manual has to be typed in, and the package says and its NEWS tell.
+# The SQL in the manual; the package and its NEWS have the same.
 sub manual {
 	my ($text) = slurp("$root/man/policyd-rate-limit.conf.5") =~
 	    /^\.Bd -literal -offset indent\n(CREATE TABLE mail_count_1_0 .*?)^\.Ed$/ms;
@@ -25,7 +25,7 @@ for my $file ('policyd-rate-limit.NEWS', 'policyd-rate-limit.prerm') {
 	    "$file has the same SQL");
 }
 
-# One SQLite file for both programs, or a server of its own.
+# One SQLite file for both programs, or a separate server.
 sub storage {
 	my ($kind) = @_;
 
@@ -60,33 +60,35 @@ for my $kind (@ARGV ? @ARGV : qw(sqlite pgsql mysql)) {
 		my $d = begin($storage);
 		my $since = time - 3600;
 
-		is($d->ask(sasl_username => 'bob', recipient_count => 4), 'dunno', 'four');
-		is(accepted($d, 'bob', 1), 1, 'and one');
-		is(accepted($d, 'eve', 1), 1, 'and one of another');
-		is($d->stop, 0, 'stopped');
+		is($d->ask(sasl_username => 'bob', recipient_count => 4), 'dunno',
+		    'a mail to four recipients is accepted');
+		is(accepted($d, 'bob', 1), 1, 'one more mail is accepted');
+		is(accepted($d, 'eve', 1), 1, 'a mail of another login is accepted');
+		is($d->stop, 0, 'the daemon stops with status 0');
 
-		# 1.2, with the statements that it makes.
+		# 1.2, with the statements that it uses.
 		is(one($storage, 'SELECT SUM(recipient_count) FROM mail_count ' .
-		    "WHERE id = 'bob' AND date >= $since"), 5, '1.2 finds what was counted');
+		    "WHERE id = 'bob' AND date >= $since"), 5, '1.2 finds the counts');
 		$storage->sql("INSERT INTO mail_count VALUES ('bob', " . time .
 		    ", 2, 'empty', 'RCPT')");
 		$d = begin($storage);
-		is(accepted($d, 'bob', 2), 2, 'what it counted binds');
-		is($d->stop, 0, 'stopped');
+		is(accepted($d, 'bob', 2), 2, 'the daemon counts the mails of 1.2');
+		is($d->stop, 0, 'the daemon stops with status 0');
 
-		# 1.0: rows of two columns, each a mail.
+		# 1.0: rows of two columns, one row for each mail.
 		$storage->sql($_) for grep { /\S/ } split /;/, manual();
 		is(one($storage, 'SELECT COUNT(*) FROM mail_count ' .
-		    "WHERE id = 'bob' AND date >= $since"), 9, '1.0 finds what was counted');
+		    "WHERE id = 'bob' AND date >= $since"), 9, '1.0 finds the counts');
 		$storage->sql("INSERT INTO mail_count VALUES ('eve', " . time . ')') for 1 .. 4;
 		is(one($storage, "SELECT COUNT(*) FROM mail_count WHERE id = 'eve'"), 5,
-		    'and counts on');
+		    '1.0 records mails');
 		$d = begin($storage);
-		is(accepted($d, 'bob', 5), 1, 'forth again: what was counted before binds');
-		is(accepted($d, 'eve', 9), 5, 'and what 1.0 counted');
+		is(accepted($d, 'bob', 5), 1, 'the upgraded daemon counts its earlier mails');
+		is(accepted($d, 'eve', 9), 5, 'the upgraded daemon counts the mails of 1.0');
 		$d->ends_well;
 		$d = begin($storage);
-		is(accepted($d, 'eve', 1), 0, 'still full after another start');
+		is(accepted($d, 'eve', 1), 0,
+		    'the limit is still reached after another start');
 		$d->ends_well;
 	};
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# Blocks and grants, the same on each database: what they match, that another daemon
-# follows them, and what they outlive.
+# Blocks and grants on each database: what they match, that another daemon applies them,
+# and that they survive restarts, reloads and crashes.
 
 use strict;
 use warnings;
@@ -17,7 +17,7 @@ need(have_command('sqlite3'), 'no sqlite3 to look into the database with');
 
 my $blocked = 'reject 5.7.1 Sending is blocked';
 
-# Both on the same database.
+# Two daemons on the same database.
 sub two_daemons {
 	my ($db, %config) = @_;
 	my $one = Policyd->start(config => { limits => [[1000, 3600]], db_timeout => 2,
@@ -34,7 +34,7 @@ sub sql {
 	return ($db // $d)->sql($query);
 }
 
-# What is blocked, whose requests are refused, and whose are not.
+# Name, subject of the block, a request that it refuses, a request that it does not.
 my @kinds = (
     ['an address', '2001:db8:1::5', { client_address => '2001:db8:1::5' },
 	{ client_address => '2001:db8:1::6' }],
@@ -64,20 +64,24 @@ sub followed {
 	for (@kinds) {
 		my ($name, $what, $request, $other) = @$_;
 
-		is($_->ask(%$request), 'dunno', "$name: not yet") for $one, $two;
+		is($_->ask(%$request), 'dunno',
+		    "$name: accepted before the block") for $one, $two;
 		is((ctl($one, 'block', $what, '1h', 'because'))[0], 0, "$name: block");
 		my $begin = time;
 		is($one->ask(%$request), $blocked, "$name: refused at once");
-		ok(wait_until { $two->ask(%$request) eq $blocked }, "$name: by the other daemon");
-		cmp_ok(time - $begin, '<', 10, "$name: soon");
-		is($_->ask(%$other), 'dunno', "$name: others are not") for $one, $two;
+		ok(wait_until { $two->ask(%$request) eq $blocked },
+		    "$name: the other daemon refuses too");
+		cmp_ok(time - $begin, '<', 10, "$name: the other daemon refuses within 10 s");
+		is($_->ask(%$other), 'dunno',
+		    "$name: other requests are accepted") for $one, $two;
 		my ($listed) = @{ctl_json($two, 'list')->{blocks}};
 		is("$listed->{who} $listed->{reason}", "uid=$> because",
 		    "$name: the other daemon lists it");
-		is((ctl($two, 'unblock', $what))[0], 0, "$name: it can end it");
-		is($two->ask(%$request), 'dunno', "$name: at once");
-		ok(wait_until { $one->ask(%$request) eq 'dunno' }, "$name: and for both");
-		is((ctl($one, 'unblock', $what))[0], 3, "$name: which can be done once");
+		is((ctl($two, 'unblock', $what))[0], 0, "$name: the other daemon can unblock");
+		is($two->ask(%$request), 'dunno', "$name: the other daemon accepts at once");
+		ok(wait_until { $one->ask(%$request) eq 'dunno' },
+		    "$name: the first daemon accepts too");
+		is((ctl($one, 'unblock', $what))[0], 3, "$name: a second unblock fails");
 	}
 	$_->ends_well for $one, $two;
 }
@@ -89,7 +93,8 @@ sub away {
 
 	is((ctl($one, 'block', $_->[1], '1h'))[0], 0, "block $_->[0]") for @kinds;
 	for my $d ($one, $two) {
-		ok(wait_until { $d->ask(%{$kinds[0][2]}) eq $blocked }, 'it is known');
+		ok(wait_until { $d->ask(%{$kinds[0][2]}) eq $blocked },
+		    'both daemons apply the block');
 	}
 	if (defined $db) {
 		$db->stop('KILL');
@@ -99,22 +104,26 @@ sub away {
 	}
 	for my $d ($one, $two) {
 		ok(wait_until { $d->ask(sasl_username => 'zoe') eq 'defer database' },
-		    'the database is away');
-		is($d->ask(%{$_->[2]}), $blocked, "$_->[0]: holds") for @kinds;
+		    'requests get db_error_action');
+		is($d->ask(%{$_->[2]}), $blocked,
+		    "$_->[0]: the block applies without the database") for @kinds;
 		is($d->ask(%{$_->[2]}, protocol_state => 'VRFY'), $blocked,
-		    "$_->[0]: also where nothing is counted") for @kinds;
+		    "$_->[0]: the block applies at an uncharged stage") for @kinds;
 	}
-	is(scalar @{ctl_json($two, 'list')->{blocks}}, @kinds, 'list tells them');
+	is(scalar @{ctl_json($two, 'list')->{blocks}}, @kinds,
+	    'list shows the blocks without the database');
 	for my $words (['block', 'zoe', '1h'], ['unblock', 'carol'], ['reset', 'zoe'],
 	    ['grant', 'zoe', 5, '1h'], ['show', 'zoe']) {
 		my ($status, undef, $err) = ctl($one, @$words);
-		is($status, 3, "@$words: cannot be done");
+		is($status, 3, "@$words: fails without the database");
 		is($err, "policyctl: the database is away\n", 'at once') if defined $db;
 	}
 	$back->();
 	for my $d ($one, $two) {
-		ok(wait_until { $d->ask(sasl_username => 'zoe') eq 'dunno' }, 'it is back');
-		is($d->ask(%{$_->[2]}), $blocked, "$_->[0]: holds on") for @kinds;
+		ok(wait_until { $d->ask(sasl_username => 'zoe') eq 'dunno' },
+		    'the database is back');
+		is($d->ask(%{$_->[2]}), $blocked,
+		    "$_->[0]: the block still applies") for @kinds;
 	}
 	$_->ends_well for $one, $two;
 }
@@ -133,7 +142,8 @@ sub outlives {
 		my ($name) = @_;
 
 		is($d->ask(%{$_->[2]}), $blocked, "$name: $_->[0]") for @kinds;
-		is($d->ask(sasl_username => 'zoe'), 'dunno', "$name: others are not");
+		is($d->ask(sasl_username => 'zoe'), 'dunno',
+		    "$name: other requests are accepted");
 	};
 
 	is((ctl($d, 'block', $_->[1], 'forever'))[0], 0, "block $_->[0]") for @kinds;
@@ -149,12 +159,13 @@ sub outlives {
 	$reload->('from limits to rules',
 	    rules => [{ name => 'r', key => 'sasl_username', limits => [[1000, 3600]] }]);
 	$holds->('rules');
-	is((ctl($d, 'block', 'r:frank', 'forever'))[0], 0, 'block by the id of a rule');
-	is($d->ask(sasl_username => 'frank'), $blocked, 'which is of the login');
+	is((ctl($d, 'block', 'r:frank', 'forever'))[0], 0, 'a block by an id of a rule');
+	is($d->ask(sasl_username => 'frank'), $blocked, 'the block applies to the login');
 	$reload->('a renamed rule',
 	    rules => [{ name => 'q', key => 'sasl_username', limits => [[1000, 3600]] }]);
 	$holds->('under another name');
-	is($d->ask(sasl_username => 'frank'), $blocked, 'also that by the id of a rule');
+	is($d->ask(sasl_username => 'frank'), $blocked,
+	    'the block by an id of a rule still applies');
 	$reload->('other keys',
 	    rules => [{ name => 'h', key => 'helo_name', limits => [[1000, 3600]] }]);
 	$holds->('another key');
@@ -171,40 +182,41 @@ sub grants {
 	my $rows = sub { join ' ', map { $_->[0] } sql($db, $one,
 	    'SELECT id FROM mail_override WHERE kind = 0 ORDER BY id') };
 
-	is($one->ask(sasl_username => 'bob'), 'dunno', 'one mail');
+	is($one->ask(sasl_username => 'bob'), 'dunno', 'a mail is accepted');
 	is($_->ask(sasl_username => 'bob'), 'reject first', 'and no more') for $one, $two;
 	if (defined $db) {
 		$db->sql('ALTER TABLE mail_override ADD CONSTRAINT forbids ' .
 		    "CHECK (id NOT LIKE 'second:%')");
 	} else {
-		# The third rule's and the second's cannot be there at once.
+		# The rows of the second and third rule cannot both exist.
 		$one->sql('CREATE UNIQUE INDEX forbids ON mail_override (kind) ' .
 		    "WHERE id > 'second'");
 	}
 	my ($status, undef, $err) = ctl($one, 'grant', 'bob', 1, '1h');
 	is($status, 3, 'a grant that the database refuses for one rule');
-	like($err, qr/could not do it/, 'fails');
+	like($err, qr/could not do it/, 'the command fails');
 	is($rows->(), '', 'no rule gets the grant');
-	is($_->ask(sasl_username => 'bob'), 'reject first', 'and does not hold') for $one, $two;
+	is($_->ask(sasl_username => 'bob'), 'reject first',
+	    'the grant does not apply') for $one, $two;
 	sql($db, $one, defined $db ? 'ALTER TABLE mail_override DROP CONSTRAINT forbids' :
 	    'DROP INDEX forbids');
 	($status, my $out) = ctl($one, 'grant', 'Bob', 1, '1h');
 	is($status, 0, 'a grant that the database accepts');
-	is($out, "granted to first:bob second:bob third:bob\n", 'names the rules');
-	is($rows->(), 'first:bob second:bob third:bob', 'is written for all');
-	is($one->ask(sasl_username => 'bob'), 'dunno', 'one mail more');
+	is($out, "granted to first:bob second:bob third:bob\n", 'grant names the rules');
+	is($rows->(), 'first:bob second:bob third:bob', 'grant writes a row for each rule');
+	is($one->ask(sasl_username => 'bob'), 'dunno', 'the grant allows one more mail');
 	ok(wait_until { ctl_json($two, 'show', 'bob')->{windows}[2]{limit} == 2 },
-	    'the other daemon knows of it');
+	    'the other daemon counts that mail');
 	is($_->ask(sasl_username => 'bob'), 'reject first', 'and no more') for $one, $two;
 	is((ctl($two, 'ungrant', 'second:bob'))[0], 0, 'ungrant of one rule, by the other daemon');
-	is($rows->(), 'first:bob third:bob', 'ends that');
-	is((ctl($one, 'ungrant', 'bob'))[0], 0, 'and of all that are left');
-	is($rows->(), '', 'ends them');
-	is((ctl($one, 'ungrant', 'bob'))[0], 3, 'which can be done once');
+	is($rows->(), 'first:bob third:bob', 'ungrant deletes the row of that rule');
+	is((ctl($one, 'ungrant', 'bob'))[0], 0, 'ungrant of the remaining rules');
+	is($rows->(), '', 'ungrant deletes the remaining rows');
+	is((ctl($one, 'ungrant', 'bob'))[0], 3, 'a second ungrant fails');
 	$_->ends_well for $one, $two;
 }
 
-# Rows that somebody else wrote into the table.
+# Rows that another program wrote into the table.
 sub foreign {
 	my ($db) = @_;
 	my ($d) = two_daemons($db);
@@ -237,10 +249,12 @@ sub foreign {
 	$row->('x' x 20000) if !defined $db;
 	$row->('login:ann');
 	$refused->('one after those that are none', sasl_username => 'ann');
-	is($d->ask(sasl_username => 'dan'), 'dunno', 'others send on');
+	is($d->ask(sasl_username => 'dan'), 'dunno', 'other logins are accepted');
 	my @listed = map { $_->{what} } @{ctl_json($d, 'list')->{blocks}};
-	is("@listed", 'login:ann login:bob login:eve login:zoe', 'list shows those that hold');
-	is($d->child('ledger-' . ($db ? $db->{kind} : 'sqlite')), $ledger, 'no process ended');
+	is("@listed", 'login:ann login:bob login:eve login:zoe',
+	    'list shows the valid blocks');
+	is($d->child('ledger-' . ($db ? $db->{kind} : 'sqlite')), $ledger,
+	    'the ledger was not restarted');
 	is((ctl($d, 'unblock', $_))[0], 0, "unblock $_") for qw(bob eve zoe ann);
 	is($d->ask(sasl_username => $_), 'dunno', "$_ sends") for qw(bob eve zoe ann);
 	$d->ends_well;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
-# clean-shortens-custom-window and what goes with it, on a server: what is old is what no
-# window needs, also none that came from SQL; many rows go in small steps, beside a daemon
-# that goes on deciding; and the daemon cleans by itself.
+# clean-shortens-custom-window and other cleaning tests, on a server: a row is old if no
+# window needs it, including windows from SQL; many rows are deleted in small steps while
+# a daemon decides; and the daemon cleans by itself.
 
 use strict;
 use warnings;
@@ -33,7 +33,7 @@ sub count {
 	    (defined $where ? " WHERE $where" : '')))[0][0];
 }
 
-# So many rows, the youngest so many seconds old.
+# Inserts $n rows, the newest $age seconds old.
 sub fill {
 	my ($db, $id, $rows, $age) = @_;
 	my $from = int(time) - $age - $rows;
@@ -46,15 +46,15 @@ sub fill {
 
 sub clean {
 	my ($d) = @_;
-	# Many small steps, each of which gives way to who asks.
+	# Many small steps; requests are decided between them.
 	local $Policyd::patience = 120;
 	my ($status, $out, $err) = $d->run('--clean');
 
-	is($status, 0, 'cleaned') or diag($err);
+	is($status, 0, '--clean exits with status 0') or diag($err);
 	return $out;
 }
 
-# Asks until told to stop: the answers, and the longest that one took.
+# Sends requests until told to stop; returns the answers and the longest wait.
 sub asking {
 	my ($d) = @_;
 
@@ -90,40 +90,41 @@ sub windows {
 	my ($db) = @_;
 	my $d = daemon($db)->start;
 
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'bob is known');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'a mail of bob is accepted');
 	fill($db, 'bob', 10, 14_000);		# within twice of 7200
 	fill($db, 'bob', 20, 15_000);
-	like(clean($d), qr/^20 records deleted$/m, 'what no window needs is gone');
+	like(clean($d), qr/^20 records deleted$/m, 'rows that no window needs are deleted');
 	is(count($db, "instance <> 'empty' AND id = 'bob' AND recipient_count = 1 AND " .
-	    'date < ' . (int(time) - 10_000)), 10, 'what limits_by_id needs is there');
+	    'date < ' . (int(time) - 10_000)), 10, 'rows that limits_by_id needs remain');
 
 	$db->sql("INSERT INTO rate_limits VALUES ('eve', '[[1000, 100000]]')");
-	is($d->ask(sasl_username => 'eve'), 'dunno', 'a window comes from SQL');
+	is($d->ask(sasl_username => 'eve'), 'dunno', 'the daemon reads a window from SQL');
 	$d->stop;
 	fill($db, 'eve', 15, 190_000);		# within twice of 100000
 	fill($db, 'eve', 25, 210_000);
-	like(clean($d), qr/^25 records deleted$/m, 'it counts also when its daemon is gone');
+	like(clean($d), qr/^25 records deleted$/m,
+	    'windows from SQL are respected when their daemon has stopped');
 	is(count($db, "id = 'eve' AND date < " . (int(time) - 150_000)), 15,
-	    'what sql_limits_by_id needs is there');
+	    'rows that sql_limits_by_id needs remain');
 }
 
 sub beside {
 	my ($db) = @_;
 	my $d = daemon($db)->start;
 
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'it decides');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'a request is answered');
 	fill($db, "old$_", ROWS / 4, OLD) for 1 .. 4;
 	my $stop = asking($d);
-	like(clean($d), qr/^@{[ROWS]} records deleted$/m, 'all old rows are gone');
+	like(clean($d), qr/^@{[ROWS]} records deleted$/m, 'all old rows are deleted');
 	my ($longest, @answers) = $stop->();
 	is(@answers, 1, 'only one kind of answer during cleaning');
-	like($answers[0], qr/^dunno=[1-9]/, 'was accepted');
-	cmp_ok($longest, '<', 9, "nobody waited long ($longest s)");
+	like($answers[0], qr/^dunno=[1-9]/, 'every request was accepted');
+	cmp_ok($longest, '<', 9, "no request waited long ($longest s)");
 	is(count($db, 'date < ' . (int(time) - OLD)), 0, 'no old row is left');
 	$d->ends_well;
 }
 
-# An administrator's own transaction holds rows: they wait for the next time.
+# Rows locked by another transaction are left for the next cleaning.
 sub locked {
 	my ($db) = @_;
 	my $d = daemon($db)->start;
@@ -132,13 +133,14 @@ sub locked {
 	fill($db, 'held', 10, OLD);
 	fill($db, 'free', 500, OLD);
 	my $release = $db->holding("SELECT 1 FROM mail_count WHERE id = 'held' FOR UPDATE");
-	like(clean($d), qr/^500 records deleted$/m, 'all but rows that somebody holds');
+	like(clean($d), qr/^500 records deleted$/m,
+	    'all old rows but the locked ones are deleted');
 	$release->();
-	like(clean($d), qr/^10 records deleted$/m, 'and these later');
+	like(clean($d), qr/^10 records deleted$/m, 'the formerly locked rows are deleted');
 }
 
-# Servers before PostgreSQL 14 find a range of blocks only by reading the whole table, and
-# are asked another way. This one says that it is one of these.
+# Servers before PostgreSQL 14 read the whole table for a range of blocks, so the daemon
+# uses another statement. This server claims to be that old.
 sub older {
 	my ($db) = @_;
 	my $d = daemon($db)->start;
@@ -147,17 +149,18 @@ sub older {
 	$d->stop;
 	$db->sql("ALTER ROLE CURRENT_USER SET log_statement = 'all'");
 	fill($db, 'newer', 2500, OLD);
-	like(clean($d), qr/^2500 records deleted$/m, 'all old rows are gone');
+	like(clean($d), qr/^2500 records deleted$/m, 'all old rows are deleted');
 	my $asked = $ranges->();
-	cmp_ok($asked, '>', 0, 'by ranges');
+	cmp_ok($asked, '>', 0, 'rows are found by ranges of blocks');
 	$db->sql('CREATE SCHEMA older');
 	$db->sql('CREATE FUNCTION older.current_setting(text) RETURNS text LANGUAGE sql AS ' .
 	    "\$\$ SELECT CASE \$1 WHEN 'server_version_num' THEN '130000' " .
 	    "ELSE pg_catalog.current_setting(\$1) END \$\$");
 	$db->sql("ALTER ROLE CURRENT_USER SET search_path = older, pg_catalog, public");
 	fill($db, 'older', 2500, OLD);
-	like(clean($d), qr/^2500 records deleted$/m, 'and those of an older server');
-	is($ranges->(), $asked, 'without them');
+	like(clean($d), qr/^2500 records deleted$/m,
+	    'all old rows are deleted on an older server');
+	is($ranges->(), $asked, 'without ranges of blocks');
 	$db->sql("ALTER ROLE CURRENT_USER RESET ALL");
 }
 

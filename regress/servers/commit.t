@@ -1,8 +1,8 @@
 #!/usr/bin/perl
-# retransmit-counts-twice, where it is hardest: the connection is cut when COMMIT is on
-# its way, so that nobody knows whether it was done. The engine asks the next ledger,
-# which finds it in the table or counts it. A small proxy stands between the daemon and
-# its server, sees COMMIT pass, and cuts behind it or before it.
+# retransmit-counts-twice, the hardest case: the connection is cut while COMMIT is in
+# flight, so the result is unknown. The engine sends the charge to the next ledger, which
+# finds it in the table or records it. A proxy between the daemon and the server cuts the
+# connection before or after it forwards COMMIT.
 
 use strict;
 use warnings;
@@ -17,10 +17,10 @@ use Policyd qw(free_port spew);
 my $owner = $$;
 my @proxies;
 
-# Also when the test dies: who waits for its output waits for theirs.
+# Also if the test dies: the proxies hold its output open.
 END { kill 'TERM', @proxies if $$ == $owner }
 
-# Forwards until a file tells it to cut; its pid.
+# Starts a proxy that forwards until a file orders the cut; returns its pid.
 sub proxy {
 	my ($port, $to, $order) = @_;
 
@@ -64,14 +64,14 @@ sub proxy {
 				next;
 			}
 			my $what = -e $order && $client{$s} ? Policyd::slurp($order) : '';
-			# The statement's name is s1 in one, the words are there in the other.
+			# A server prepares COMMIT by name (s1), the other gets its text.
 			if ($what && $bytes =~ /\0s1\0|COMMIT/i) {
 				unlink $order;
 				if ($what eq 'behind') {
 					my $server = $peer{$s};
 					my $answer;
 					syswrite $server, $bytes;
-					# Its answer tells that it was done, and goes no further.
+					# The reply proves the COMMIT; do not forward it.
 					sysread $server, $answer, 65536;
 				}
 				$end->($s);
@@ -102,25 +102,32 @@ for my $kind (qw(pgsql mysql)) {
 
 			$n++;
 			spew($order, $where);
-			is($d->ask(%mail), 'dunno', "cut $where COMMIT: the next ledger is asked");
-			ok(!-e $order, 'it was COMMIT');
+			is($d->ask(%mail), 'dunno',
+			    "cut $where COMMIT: the request is accepted by the next ledger");
+			ok(!-e $order, 'the proxy saw COMMIT');
 			is($db->recorded('bob'), $before + 2, 'the mail is counted once');
-			is($d->ask(%mail), 'dunno', 'Postfix asks again');
-			is($db->recorded('bob'), $before + 2, 'and it is counted once even so');
+			is($d->ask(%mail), 'dunno', 'the repeated request is accepted');
+			is($db->recorded('bob'), $before + 2,
+			    'the mail is still counted once');
 		}
-		is($d->ask(sasl_username => 'bob', recipient_count => 3), 'dunno', 'room for 3');
-		is($d->ask(sasl_username => 'bob'), 'reject full', 'and for no more');
+		is($d->ask(sasl_username => 'bob', recipient_count => 3), 'dunno',
+		    'a mail to the last 3 recipients is accepted');
+		is($d->ask(sasl_username => 'bob'), 'reject full',
+		    'a mail over the limit is refused');
 		$d->ends_well;
 
-		# What the next ledger found in the table, the engine's memory learns.
+		# The engine's memory learns the counts that the next ledger found in the table.
 		$d->write_config({ db_error_action => 'memory', db_timeout => 5 });
 		$d->start;
 		spew($order, 'behind');
-		is($d->ask(sasl_username => 'eve', recipient_count => 9), 'dunno', 'cut once more');
-		is($db->recorded('eve'), 9, 'and counted once');
+		is($d->ask(sasl_username => 'eve', recipient_count => 9), 'dunno',
+		    'cut after COMMIT: the mail is accepted');
+		is($db->recorded('eve'), 9, 'the mail is counted once');
 		$db->stop;
-		is($d->ask(sasl_username => 'eve'), 'dunno', 'room for 1 without the server');
-		is($d->ask(sasl_username => 'eve'), 'reject full', 'and for no more');
+		is($d->ask(sasl_username => 'eve'), 'dunno',
+		    'without the server one more mail is accepted');
+		is($d->ask(sasl_username => 'eve'), 'reject full',
+		    'a mail over the limit is refused');
 		$d->ends_well;
 		kill 'TERM', $pid;
 		waitpid $pid, 0;

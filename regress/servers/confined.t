@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# The ledgers of the servers, and a report that is on its way, as the kernel sees them:
-# nobody's ids, no capability, an empty directory, and but the sockets that they need.
+# The server ledgers and a running report as the kernel sees them: an unprivileged user,
+# no capability, an empty root directory, and only the sockets that they need.
 
 use strict;
 use warnings;
@@ -14,7 +14,7 @@ use Smtpd;
 need($^O eq 'linux' && as_root(), 'root reads /proc of Linux');
 Smtpd->needed;
 
-# name, and how many sockets it may have
+# name and number of sockets
 sub check {
 	my ($d, $name, $sockets) = @_;
 	my $pid = $d->child($name);
@@ -23,13 +23,13 @@ sub check {
 
 	is($status->{Uid}, join("\t", ($uid) x 4), "$name: every user id is the user's");
 	is($status->{Gid}, join("\t", ($gid) x 4), "$name: every group id is the group's");
-	is($status->{Groups}, $gid, "$name: no other group");
+	is($status->{Groups}, $gid, "$name: no supplementary group but the user's");
 	is($status->{"Cap$_"}, '0' x 16, "$name: no capability is $_") for qw(Inh Prm Eff Amb);
 	is($status->{NoNewPrivs}, 1, "$name: no new privileges");
-	is($status->{Seccomp}, 2, "$name: a filter for system calls");
+	is($status->{Seccomp}, 2, "$name: a system call filter is in force");
 	is($status->{Threads}, 1, "$name: one thread");
 	is((stat "/proc/$pid/environ")[4], 0, "$name: not dumpable");
-	is_deeply([glob "/proc/$pid/root/*"], [], "$name: an empty directory");
+	is_deeply([glob "/proc/$pid/root/*"], [], "$name: the root directory is empty");
 	my $limits = slurp("/proc/$pid/limits");
 	like($limits, qr/^Max $_\s+0\s+0\s/m, "$name: limit of $_")
 	    for 'processes', 'core file size', 'locked memory', 'file size';
@@ -38,9 +38,9 @@ sub check {
 	my @leads = map { readlink // () } glob "/proc/$pid/fd/*";
 	my @sockets = grep { /\Asocket:/ } @leads;
 	my @else = grep { $_ ne '/dev/null' && !/\A(?:socket|pipe):/ } @leads;
-	cmp_ok(scalar @sockets, '<=', $sockets, "$name: the sockets that it needs");
-	is("@else", '', "$name: and nothing else");
-	is(scalar(grep { /\Apipe:/ } @leads), 1, "$name: but the pipe of its log lines");
+	cmp_ok(scalar @sockets, '<=', $sockets, "$name: no more than $sockets sockets");
+	is("@else", '', "$name: no other descriptor");
+	is(scalar(grep { /\Apipe:/ } @leads), 1, "$name: one pipe, for its log lines");
 }
 
 for my $kind (@ARGV ? @ARGV : qw(pgsql mysql)) {
@@ -58,7 +58,7 @@ for my $kind (@ARGV ? @ARGV : qw(pgsql mysql)) {
 			plan(skip_all => 'built without the whole sandbox');
 		}
 		$d->ask(sasl_username => 'bob') for 1 .. 2;
-		ok($s->holds, 'a report is on its way');
+		ok($s->holds, 'a report is being sent');
 		# parent, engine, report, database; PostgreSQL's flusher
 		check($d, "ledger-$kind", $kind eq 'pgsql' ? 5 : 4);
 		# parent, ledger, mail server
@@ -69,7 +69,7 @@ for my $kind (@ARGV ? @ARGV : qw(pgsql mysql)) {
 	};
 }
 
-# Without root the same two steps are taken, one filter upon the other.
+# Without root the same two steps are taken; each adds a filter.
 for my $kind (@ARGV ? @ARGV : qw(pgsql mysql)) {
 	Database->needed($kind);
 	subtest "$kind, started by a user" => sub {
@@ -78,12 +78,13 @@ for my $kind (@ARGV ? @ARGV : qw(pgsql mysql)) {
 		    limits => [[1, 3600]] });
 		my $status = status_of($d->child("ledger-$kind"));
 
-		is($d->ask(sasl_username => 'bob'), 'dunno', 'it serves');
+		is($d->ask(sasl_username => 'bob'), 'dunno', 'a request is answered');
 		SKIP: {
 			skip 'built without the whole sandbox', 3
 			    if $d->log =~ /EASED|SANDBOX=none/;
 			is($status->{Seccomp}, 2, 'a filter for system calls');
-			cmp_ok($status->{Seccomp_filters} // 2, '>=', 2, 'that of each step');
+			cmp_ok($status->{Seccomp_filters} // 2, '>=', 2,
+			    'there is a filter of each step');
 			is($status->{CapPrm}, '0' x 16, 'no capability');
 		}
 		$d->ends_well;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
-# The ways to a server: by a UNIX socket, with TLS and a certificate that is checked, to
-# the one of several hosts that takes writes, with what library files say. The sandbox is
-# entered behind all of them.
+# Connections to a server: by UNIX socket, with TLS and a verified certificate, to the
+# writable one of several hosts, and with option files of the client library. The sandbox
+# is entered after each of them.
 
 use strict;
 use warnings;
@@ -19,7 +19,7 @@ sub ok_connects {
 	my $d = daemon($db, config_of($db, %config))->start;
 
 	ok_back($d, $name);
-	unlike($d->log, qr/forbidden|killed/, "$name: no call that is forbidden");
+	unlike($d->log, qr/forbidden|killed/, "$name: no forbidden system call");
 	$d->ends_well;
 }
 
@@ -33,7 +33,7 @@ sub ok_refused {
 	$d->ends_well;
 }
 
-# Beside what the daemon's account needs; with undef a setting is left out.
+# Settings in addition to the account's; undef omits a setting.
 sub config_of {
 	my ($db, %config) = @_;
 	my $pg = $db->{kind} eq 'pgsql';
@@ -63,7 +63,7 @@ sub certificates {
 	};
 }
 
-# One that holds it, named as OpenSSL looks for it.
+# A directory with the certificate, named as OpenSSL expects.
 sub directory_of {
 	my ($file) = @_;
 	my ($hash) = `openssl x509 -noout -hash -in $file` =~ /^(\w+)$/m;
@@ -73,7 +73,7 @@ sub directory_of {
 	return "$dir/of-$hash";
 }
 
-# The server's from now on.
+# Installs the certificate in the server.
 sub present {
 	my ($db, $certificate) = @_;
 
@@ -113,11 +113,11 @@ sub pgsql_tls {
 	    sslrootcert => $c->{stranger});
 	present($db, $c->{other});
 	ok_refused($db, 'a wrong name', qr/certificate|localhost/i, %tls);
-	ok_connects($db, 'the chain alone', %tls, sslmode => 'verify-ca');
+	ok_connects($db, 'the certificate chain only', %tls, sslmode => 'verify-ca');
 	present($db, $c->{good});
 }
 
-# A standby comes first, and becomes the one that takes writes.
+# The first host is a standby, which is promoted later.
 sub pgsql_hosts {
 	my ($db) = @_;
 	my $standby = bless { %$db, port => Policyd::free_port() }, 'Database';
@@ -142,17 +142,18 @@ sub pgsql_hosts {
 	my $d = daemon($db, config_of($db, host => '127.0.0.1,127.0.0.1',
 	    port => "$standby->{port},$db->{port}"))->start;
 	ok_back($d, 'a standby comes first');
-	is($d->ask(sasl_username => 'moved', recipient_count => 600), 'dunno', 'it counts');
+	is($d->ask(sasl_username => 'moved', recipient_count => 600), 'dunno',
+	    'a mail is counted');
 	my $end = ($db->sql('SELECT pg_current_wal_lsn()'))[0][0];
 	ok(wait_until { ($standby->sql("SELECT pg_last_wal_replay_lsn() >= '$end'"))[0][0]
-	    eq 't' }, 'the standby has it too');
+	    eq 't' }, 'the standby has the count');
 	$db->stop;
 	is($d->ask(sasl_username => 'moved'), 'defer database',
-	    'no host of the list takes writes');
+	    'no host of the list is writable');
 	$standby->sql('SELECT pg_promote()');
 	ok_back($d, 'the standby is promoted');
 	is($d->ask(sasl_username => 'moved', recipient_count => 401), 'reject full',
-	    'and has the counts');
+	    'the promoted standby has the counts');
 	$d->ends_well;
 	$standby->stop;
 	$db->launch;
@@ -167,10 +168,10 @@ sub pgsql {
 	for my $dsn ('host=h password=my secret-word', 'postgresql://u:%zsecret-word@h/x') {
 		my $d = daemon($db, config_of($db, dsn => $dsn));
 		my ($status, undef, $log) = $d->run;
-		is($status, 6, 'a dsn that is none is fatal');
+		is($status, 6, 'a malformed dsn is fatal');
 		like($log, qr/pgsql_config: .*connection string/,
 		    'the log names the connection string');
-		unlike($log, qr/secret-word/, 'without the password in it');
+		unlike($log, qr/secret-word/, 'the log does not have the password');
 	}
 	my $file = "$db->{dir}/daemon.pgpass";
 	spew($file, "127.0.0.1:$db->{port}:policyd:daemon:$secret\n", 0600);
@@ -202,7 +203,7 @@ sub mysql_tls {
 	    /\A(\d+)\.(\d+)/;
 	ok_refused($db, 'a wrong name', qr/certificate|SSL|TLS/i, ssl => { ca => $c->{ca} },
 	    ssl_mode => 'VERIFY_IDENTITY') if !$major || $major == 3 && $minor < 4;
-	ok_connects($db, 'not verified', ssl_mode => 'REQUIRED');
+	ok_connects($db, 'TLS without verification', ssl_mode => 'REQUIRED');
 	present($db, $c->{good});
 	$db->sql("ALTER USER 'daemon'\@'$_' REQUIRE NONE") for qw(127.0.0.1 localhost);
 }
@@ -222,8 +223,10 @@ sub mysql {
 	ok_connects($db, 'with an option file', map({ $_ => undef } qw(host port user passwd)),
 	    read_default_file => $file, read_default_group => 'mail');
 	my $d = daemon($db, config_of($db, read_default_file => "$file.missing"))->start;
-	isnt($d->ask(sasl_username => 'bob'), 'dunno', 'an option file that is missing');
-	ok($d->wait_log(qr/read_default_file: \Q$file\E\.missing: No such file/), 'is named');
+	isnt($d->ask(sasl_username => 'bob'), 'dunno',
+	    'with a missing option file a request is not accepted');
+	ok($d->wait_log(qr/read_default_file: \Q$file\E\.missing: No such file/),
+	    'the missing file is named in the log');
 	$d->stop;
 	subtest 'TLS' => sub { mysql_tls($db, $c) };
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# two-daemons-both-pass, with eight of them: as many daemons as there are mail servers
-# keep their counts in one database, and with room for N exactly N are accepted.
+# two-daemons-both-pass with eight daemons: many daemons share one database, and of a
+# limit of N exactly N mails are accepted.
 
 use strict;
 use warnings;
@@ -22,7 +22,7 @@ sub daemons {
 	    db_error_action => 'defer database', %$config }) } 1 .. DAEMONS;
 }
 
-# All requests at once, each on a connection of its own, over all daemons.
+# All requests at once, each on its own connection, spread over the daemons.
 sub ask_all {
 	my ($daemons, @requests) = @_;
 	my @clients = map { $daemons->[$_ % @$daemons]->connect } 0 .. $#requests;
@@ -39,10 +39,10 @@ sub stop_all {
 	my @daemons = @_;
 	my @bad = grep { !$_->alive } @daemons;
 
-	is(@bad, 0, 'all daemons still live');
+	is(@bad, 0, 'every daemon is still running');
 	$_->signal('TERM') for @daemons;
 	my @status = map { $_->wait_end // 'none' } @daemons;
-	is_deeply(\@status, [(0) x @daemons], 'and stop as they should');
+	is_deeply(\@status, [(0) x @daemons], 'every daemon stops with status 0');
 	my @deadlocks = grep { $_->log =~ /deadlock|could not serialize/i } @daemons;
 	is(@deadlocks, 0, 'no daemon logs a deadlock');
 }
@@ -54,13 +54,13 @@ sub one_window {
 	for my $round (1 .. 3) {
 		my $got = ask_all(\@daemons, map { { sasl_username => "one$round" } } 1 .. 160);
 		is_deeply($got, { "one$round" => { dunno => 100, 'reject full' => 60 } },
-		    "round $round: 100 of 160");
-		is($db->recorded("one$round"), 100, 'and 100 in the table');
+		    "round $round: 100 of 160 mails are accepted");
+		is($db->recorded("one$round"), 100, '100 mails are recorded');
 	}
 	stop_all(@daemons);
 }
 
-# Several windows, some of which are full already, and recipients in bulk.
+# Several windows, some already full, and mails to many recipients.
 sub several_windows {
 	my ($db) = @_;
 	my $now = time;
@@ -72,16 +72,16 @@ sub several_windows {
 	my $got = ask_all(\@daemons, map { { sasl_username => 'three',
 	    recipient_count => 3 } } 1 .. 48);
 	is_deeply($got, { three => { dunno => 20, 'reject full' => 28 } },
-	    'the window that is full refuses');
-	is($db->recorded('three'), 100, 'and what was there counts');
+	    'the full window refuses mails');
+	is($db->recorded('three'), 100, 'the accepted mails are recorded');
 	$got = ask_all(\@daemons, map { { sasl_username => 'three' } } 1 .. 16);
-	is_deeply($got, { three => { 'reject full' => 16 } }, 'nothing fits any more');
+	is_deeply($got, { three => { 'reject full' => 16 } }, 'further mails are refused');
 	my @hits = $db->sql("SELECT delta, hit FROM limit_report WHERE id = 'three'");
 	is_deeply(\@hits, [[600, 44]], 'each refusal is one hit');
 	stop_all(@daemons);
 }
 
-# Ids in any order, several in one request, so that locks come in any order too.
+# Several ids in each request, in any order, so that locks are taken in any order.
 sub mixed_ids {
 	my ($db) = @_;
 	my @daemons = daemons($db, { report => True,
@@ -97,21 +97,22 @@ sub mixed_ids {
 	my $accepted = sum0(map { $got->{$_}{dunno} // 0 } keys %$got);
 	my $refused = sum0(map { $got->{$_}{'reject full'} // 0 } keys %$got);
 
-	is($accepted + $refused, @requests, 'everybody gets a verdict');
-	is($accepted, 105, 'three senders with 35 each');
+	is($accepted + $refused, @requests, 'every request gets a verdict');
+	is($accepted, 105, 'three senders have 35 mails accepted each');
 	my @over = grep { ($got->{$_}{dunno} // 0) > 20 } keys %$got;
-	is_deeply(\@over, [], 'no user has more than 20');
+	is_deeply(\@over, [], 'no user exceeds the limit of 20');
 	for (0 .. 2) {
-		is($db->recorded("from:from$_\@example.org"), 35, "sender $_ has 35");
+		is($db->recorded("from:from$_\@example.org"), 35,
+		    "sender $_ has 35 recorded mails");
 	}
 	for (0 .. 5) {
 		is($db->recorded("user:user$_"), $got->{"user$_"}{dunno} // 0,
-		    "user $_ has what was accepted");
+		    "the recorded mails of user $_ are those accepted");
 	}
 	stop_all(@daemons);
 }
 
-# What one daemon was told, another one knows.
+# A mail recorded by one daemon counts on the next request to another.
 sub one_after_the_other {
 	my ($db) = @_;
 	my @daemons = daemons($db, { limits => [[30, 3600]] });
@@ -119,23 +120,25 @@ sub one_after_the_other {
 
 	push @answers, $daemons[$_ % @daemons]->ask(sasl_username => 'turns') for 1 .. 40;
 	is_deeply(\@answers, [('dunno') x 30, ('reject full') x 10],
-	    'in turns, each sees the others');
+	    "daemons used in turn count each other's mails");
 	$daemons[0]->ask(sasl_username => 'again', instance => 'i1', recipient_count => 5);
 	is($daemons[1]->ask(sasl_username => 'again', instance => 'i1',
-	    recipient_count => 5), 'dunno', 'an instance that comes to another daemon');
-	is($db->recorded('again'), 5, 'is charged once');
+	    recipient_count => 5), 'dunno',
+	    'a request repeated at another daemon is accepted');
+	is($db->recorded('again'), 5, 'the mail is charged once');
 	$db->sql("DELETE FROM mail_count WHERE id = 'turns'");
 	@answers = map { $daemons[$_ % @daemons]->ask(sasl_username => 'turns') } 1 .. 31;
 	is_deeply(\@answers, [('dunno') x 30, 'reject full'],
-	    'rows deleted by hand open the limit, for all');
+	    'after a DELETE in the table all daemons accept mails');
 	$db->sql("UPDATE mail_count SET recipient_count = 2 WHERE id = 'again'");
 	is($daemons[2]->ask(sasl_username => 'again', recipient_count => 28), 'dunno',
-	    'rows changed by hand count');
-	is($daemons[3]->ask(sasl_username => 'again'), 'reject full', 'as they are');
+	    'an UPDATE in the table counts');
+	is($daemons[3]->ask(sasl_username => 'again'), 'reject full',
+	    'the changed counts reach the limit');
 	$db->sql('TRUNCATE mail_count');
 	@answers = map { $daemons[$_ % @daemons]->ask(sasl_username => 'turns') } 1 .. 31;
 	is_deeply(\@answers, [('dunno') x 30, 'reject full'],
-	    'and so does TRUNCATE');
+	    'after TRUNCATE all daemons accept mails');
 	stop_all(@daemons);
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
-# cost-grows-with-window: an id with very many rows in its window. Its first reading goes
-# in pieces and holds nobody up; then its sums are kept, and the next daemon begins with
-# these. The count is exact all along, whoever writes and deletes beside it.
+# cost-grows-with-window: an id with very many rows in its window. The rows are first read
+# in pieces without delaying other requests; then sums are kept, which the next daemon
+# uses. The count stays exact while other programs insert and delete rows.
 
 use strict;
 use warnings;
@@ -23,8 +23,8 @@ sub daemon {
 	    fail_action => 'reject full', db_error_action => 'defer database' });
 }
 
-# In the order in which they would have come, one second apart from the other by thirds.
-# Every fifth has the id in another letter case.
+# Rows in order of time, three in each second. Every fifth row has the id in another
+# letter case.
 sub fill {
 	my ($db) = @_;
 	my $rows = ROWS;
@@ -44,8 +44,8 @@ sub sums {
 	return ($db->sql("SELECT count(*) FROM mail_sums WHERE id = 'big'"))[0][0];
 }
 
-# The first answer for the id, the longest that others waited meanwhile, and how many of
-# them had theirs.
+# Returns the first answer for the id, the longest wait of other requests meanwhile, and
+# their number.
 sub first {
 	my ($d) = @_;
 	my $other = $d->connect;
@@ -67,8 +67,8 @@ sub first {
 	return ($big->answer, $longest, $n);
 }
 
-# Who is held up waits as long as the reading takes, and only one does. A disk that stands
-# still holds everybody up, but one after the other.
+# A request delayed by the reading waits until its end, so there is at most one. A slow
+# disk delays each request, one after the other.
 sub ok_go_on {
 	my ($longest, $n, $name) = @_;
 
@@ -81,34 +81,37 @@ for my $kind (@ARGV ? @ARGV : qw(pgsql mysql)) {
 		my $d = daemon($db, ROWS + 4);
 		my ($answer, $longest, $n);
 
-		is($d->ask(sasl_username => 'eve'), 'dunno', 'the tables are made');
+		is($d->ask(sasl_username => 'eve'), 'dunno',
+		    'a request is answered, which creates the tables');
 		fill($db);
-		is(sums($db), 0, 'there are no sums');
+		is(sums($db), 0, 'no sums are kept');
 		($answer, $longest, $n) = first($d);
 		is($answer, 'dunno', 'the first mail after ' . ROWS . ' is accepted');
-		ok_go_on($longest, $n, 'others go on');
+		ok_go_on($longest, $n, 'other requests are answered meanwhile');
 		is($d->ask(sasl_username => 'big', recipient_count => 4), 'reject full',
-		    'all of them count at once');
-		ok(wait_until(sub { $db->foreign == 0 }, 120), 'they are taken in');
+		    'all rows count at once');
+		ok(wait_until(sub { $db->foreign == 0 }, 120),
+		    'the rows of other programs are attributed');
 		is($d->ask(sasl_username => 'big', recipient_count => 4), 'reject full',
-		    'and count as before');
+		    'the rows still count');
 		cmp_ok(sums($db), '>', 0, 'sums are kept');
 		$d->restart;
 		($answer, $longest, $n) = first($d);
-		is($answer, 'dunno', 'so is one after a restart');
-		ok_go_on($longest, $n, 'and others go on');
+		is($answer, 'dunno', 'a mail after a restart is accepted');
+		ok_go_on($longest, $n, 'other requests are answered after a restart');
 		is($d->ask(sasl_username => 'big', instance => 'x' . (ROWS - 4)), 'dunno',
-		    'an instance that was counted before is known');
-		is($db->recorded('big'), ROWS + 2, 'and not counted again');
+		    'a repeated request is recognised');
+		is($db->recorded('big'), ROWS + 2,
+		    'the repeated request is not counted again');
 
 		my $second = daemon($db, ROWS + 4);
 		my @answers = map { ($d, $second)[$_ % 2]->ask(sasl_username => 'big') } 1 .. 5;
 		is_deeply(\@answers, [('dunno') x 2, ('reject full') x 3],
-		    'with another daemon there is room for two more');
+		    'another daemon accepts two more mails');
 		$db->sql("DELETE FROM mail_count WHERE id = 'big' AND instance = 'x77'");
 		@answers = map { ($d, $second)[$_ % 2]->ask(sasl_username => 'big') } 1 .. 3;
 		is_deeply(\@answers, ['dunno', ('reject full') x 2],
-		    'a row deleted by hand makes room for one');
+		    'after a row is deleted one more mail is accepted');
 		$_->ends_well for $d, $second;
 
 		$d = daemon($db, ROWS + 5);

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # PostgreSQL's batches overlap: the next one is written while the last one waits for the
-# disk on a second connection. Here the wait is for a standby that never comes, so that it
-# can be seen that nobody is answered before it is over, whatever happens meanwhile.
+# disk on a second connection. Here the wait is for a standby that never
+# connects: no request may be answered before the wait is over, whatever happens meanwhile.
 
 use strict;
 use warnings;
@@ -28,8 +28,8 @@ sub daemon {
 	    db_error_action => 'defer database' });
 }
 
-# As many requests as there are clients, all decided in one go: the ledger sleeps until
-# they are on their way.
+# One request from each client, all decided in one batch: the ledger is stopped until they
+# are sent.
 sub at_once {
 	my ($d, $id, $instances, @clients) = @_;
 	my $ledger = $d->child('ledger-pgsql');
@@ -38,14 +38,14 @@ sub at_once {
 	kill 'STOP', $ledger;
 	$_->send(request(sasl_username => $id, instance => "$id." . $n++ % $instances))
 	    for @clients;
-	# The engine reads them in the order in which they came, this one last.
+	# The engine reads requests in order of arrival, this one last.
 	my $last = $d->connect;
 	$last->send("not a request\n\n");
 	$last->wait_closed;
 	kill 'CONT', $ledger;
 }
 
-# The server's processes that this daemon has.
+# The server processes that serve this daemon.
 sub sessions {
 	my ($query) = @_;
 
@@ -54,7 +54,7 @@ sub sessions {
 	    " AND query LIKE '%$query%'");
 }
 
-subtest 'nobody is answered before it is safe' => sub {
+subtest 'no request is answered before it is durable' => sub {
 	my $d = daemon();
 	my @clients = map { $d->connect } 1 .. $requests;
 
@@ -62,15 +62,15 @@ subtest 'nobody is answered before it is safe' => sub {
 	is(scalar(sessions('')), 2, 'there are two connections');
 	wait_for_standby('nobody');
 	at_once($d, 'bob', $requests, @clients);
-	ok(wait_until { $db->recorded('bob') > 0 }, 'others see what was committed');
+	ok(wait_until { $db->recorded('bob') > 0 }, 'the first batch is committed');
 	my $seen = $db->recorded('bob');
-	cmp_ok($seen, '<', $requests, "$seen, not all of them");
+	cmp_ok($seen, '<', $requests, "$seen mails are committed, not all");
 	is(scalar(grep { $_->unread ne '' } @clients), 0,
 	    'no request is answered before it is durable');
 	wait_for_standby('');
 	is(scalar(grep { ($_->answer // '') eq 'dunno' } @clients), $requests,
-	    'when it is safe all are');
-	is($db->recorded('bob'), $requests, 'each is counted once');
+	    'all requests are answered once they are durable');
+	is($db->recorded('bob'), $requests, 'each mail is counted once');
 	$d->ends_well;
 };
 
@@ -81,7 +81,7 @@ subtest 'the second connection is lost' => sub {
 	is($_->ask(sasl_username => 'before'), 'dunno', 'all is well') for $clients[0];
 	wait_for_standby('nobody');
 	at_once($d, 'eve', $requests, @clients);
-	ok(wait_until { $db->recorded('eve') > 0 }, 'the first part is committed');
+	ok(wait_until { $db->recorded('eve') > 0 }, 'the first batch is committed');
 	my ($flusher) = sessions('pg_logical_emit_message');
 	$db->sql("SELECT pg_terminate_backend($flusher)");
 	wait_for_standby('');
@@ -94,26 +94,27 @@ subtest 'the second connection is lost' => sub {
 	cmp_ok($recorded, '>=', $accepted, "no answered count is lost ($accepted)");
 	cmp_ok($recorded, '<=', $requests, 'no request is recorded twice');
 	ok(wait_until { ($d->ask(sasl_username => 'bob') // '') eq 'dunno' },
-	    'it is well again');
-	ok(wait_until { sessions('') == 2 }, 'with two connections');
+	    'requests are accepted again');
+	ok(wait_until { sessions('') == 2 }, 'there are two connections again');
 	$d->ends_well;
 };
 
-subtest 'the same once more' => sub {
+subtest 'a batch of repeated requests' => sub {
 	my $d = daemon();
 	my @clients = map { $d->connect } 1 .. 40;
 
 	is($_->ask(sasl_username => 'before'), 'dunno', 'all is well') for $clients[0];
 	wait_for_standby('nobody');
-	# The second half finds what the first one has recorded, and writes nothing.
+	# The second half finds the first half's rows and writes nothing.
 	at_once($d, 'ann', 20, @clients);
-	ok(wait_until { $db->recorded('ann') == 20 }, 'others see what was committed');
+	ok(wait_until { $db->recorded('ann') == 20 }, 'the first batch is committed');
 	ok(wait_until { sessions('pg_logical_emit_message') == 1 &&
-	    sessions('COMMIT') == 1 }, 'the second half is decided too');
+	    sessions('COMMIT') == 1 }, 'the second batch is decided');
 	is(scalar(grep { $_->unread(0.2) ne '' } $clients[0], $clients[39]), 0,
 	    'no client is answered yet');
 	wait_for_standby('');
-	is(scalar(grep { ($_->answer // '') eq 'dunno' } @clients), 40, 'all are accepted');
+	is(scalar(grep { ($_->answer // '') eq 'dunno' } @clients), 40,
+	    'all requests are accepted');
 	is($db->recorded('ann'), 20, 'no mail is counted twice');
 	$d->ends_well;
 };
@@ -127,11 +128,12 @@ subtest 'no second connection' => sub {
 	my @clients = map { $d->connect } 1 .. $requests;
 	my %answers;
 
-	ok($d->wait_log(qr/no second connection.*too many connections/), 'the log tells of it');
+	ok($d->wait_log(qr/no second connection.*too many connections/),
+	    'the log names the missing second connection');
 	at_once($d, 'bob', $requests, @clients);
 	$answers{$_->answer // 'none'}++ for @clients;
 	is_deeply(\%answers, { dunno => 40, 'reject full' => $requests - 40 },
-	    'exactly as many as there may be');
+	    'exactly as many mails as the limit allows are accepted');
 	$d->ends_well;
 };
 

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# The server's disk is full: db_error_action in time, and all is well again by itself when
-# there is room. The disk is a small file system in memory.
+# The server's disk is full: requests get db_error_action in time, and verdicts again
+# once there is space. The disk is a small file system in memory.
 
 use strict;
 use warnings;
@@ -35,7 +35,7 @@ sub full {
 	open my $fh, '>', "$disk/ballast" or die "ballast: $!";
 	1 while syswrite $fh, 'x' x 4096;
 	close $fh;
-	# Until what was free in its files is used up too.
+	# Until the free pages in the files are used up too.
 	my $accepted = 0;
 	for (1 .. 20000) {
 		last if ($d->ask(sasl_username => 'load') // '') ne 'dunno';
@@ -50,8 +50,8 @@ sub full {
 	ok_back($d, 'room again');
 	ok_log($d, $mark, 'full', 12);
 	cmp_ok($db->recorded('load'), '>=', $accepted, "no answered count is lost ($accepted)");
-	cmp_ok($db->recorded('load'), '<=', $accepted + 1, 'and none is counted twice');
-	is($db->recorded('away'), 0, 'what got no verdict is not recorded');
+	cmp_ok($db->recorded('load'), '<=', $accepted + 1, 'no mail is counted twice');
+	is($db->recorded('away'), 0, 'requests without a verdict are not recorded');
 	$d->ends_well;
 }
 
@@ -73,7 +73,7 @@ done_testing();
 END {
 	my $status = $?;
 
-	# Servers that are still running would hold it.
+	# Running servers would keep the file system busy.
 	$_->stop for Database->all;
 	system('umount', $_) for @mounted;
 	$? = $status;

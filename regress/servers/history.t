@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# Refusals are kept in each database: which fields, for how long, and through what.
+# The history of refusals in each database: its fields, retention, and outages.
 
 use strict;
 use warnings;
@@ -13,7 +13,7 @@ use Policyd qw(wait_until need have_command True);
 
 need(have_command('sqlite3'), 'no sqlite3 to look into the database with');
 
-# A daemon on the database; without one, on a file of its own.
+# A daemon on the server's database, or on a SQLite file.
 sub daemon {
 	my ($db, %config) = @_;
 
@@ -51,11 +51,13 @@ sub fields {
 	$row{sender} =~ s/\\\\/\\/g;	# by the client of MySQL
 	is_deeply([@row{qw(login sender recipient client client_name state queue_id instance)}],
 	    ['Bob', "b\xc3\xa4h\\x01\@example.org", '', '192.0.2.1', 'mail.example', 'DATA',
-	    '568BAA82041', 'one.2'], 'the request');
+	    '568BAA82041', 'one.2'], "the request's fields");
 	is((ctl($d, 'block', 'bob', 60))[0], 0, 'a block');
 	$d->ask(sasl_username => 'bob');
-	ok(wait_until { @rows = rows($db, $d, "kind = 'block'") }, 'what it refuses is kept too');
-	is_deeply([@{$rows[0]}{qw(id windows login)}], ['login:bob', '', 'bob'], 'with the block');
+	ok(wait_until { @rows = rows($db, $d, "kind = 'block'") },
+	    'a mail refused by a block is recorded');
+	is_deeply([@{$rows[0]}{qw(id windows login)}], ['login:bob', '', 'bob'],
+	    'the row names the block');
 	$d->ends_well;
 	($db // $d)->sql('DELETE FROM mail_refusal');
 }
@@ -89,13 +91,14 @@ sub flood {
 
 	$d->ask(sasl_username => 'bot') for 1 .. 102;
 	$d->ask(sasl_username => 'ann') for 1 .. 3;
-	ok(wait_until { @rows = rows($db, $d, "id = 'ann'") }, 'a flood hides no other id');
+	ok(wait_until { @rows = rows($db, $d, "id = 'ann'") },
+	    'many refusals of one id hide no other id');
 	$d->ends_well;
 	@bob = rows($db, $d, "id = 'bot'");
 	my $sum = 0;
 	$sum += $_->{times} for @bob;
-	is($sum, 100, 'none is missing from the sum');
-	cmp_ok(scalar @bob, '<', 100, 'and not all are kept');
+	is($sum, 100, 'the sum counts every refusal');
+	cmp_ok(scalar @bob, '<', 100, 'not every refusal has a row');
 	is((grep { $_->{is_first} } @bob), 1 + (grep { $_->{is_first} &&
 	    int($_->{date} / 60) != int($bob[0]{date} / 60) } @bob),
 	    'one of them is the first of its minute');
@@ -108,7 +111,7 @@ sub off {
 
 	$d->ask(sasl_username => 'bob') for 1 .. 3;
 	$d->ends_well;
-	is(scalar(rows($db, $d)), 0, 'with history 0 none is kept');
+	is(scalar(rows($db, $d)), 0, 'with history 0 no refusal is recorded');
 }
 
 sub cleaned {
@@ -123,20 +126,20 @@ sub cleaned {
 		    @columns[1 .. $#columns]) . " FROM mail_refusal WHERE date > @{[time - 600]}" .
 		    " AND date < @{[time + 600]}");
 	}
-	is(scalar(rows($db, $d)), 4, 'others, of other days');
+	is(scalar(rows($db, $d)), 4, 'older refusals are inserted');
 	is(($d->run('--clean'))[0], 0, 'cleaning');
 	my @rows = rows($db, $d);
 	is_deeply([map { int((time + 600 - $_->{date}) / 86400) } @rows], [1, 0],
-	    'keeps what is within history');
+	    'rows within history remain');
 	$d->stop;
 	$d->write_config({ history => 0 });
 	is(($d->run('--clean'))[0], 0, 'cleaning without history');
-	is(scalar(rows($db, $d)), 0, 'deletes all');
+	is(scalar(rows($db, $d)), 0, 'cleaning without history deletes all rows');
 	$d->start;
 	$d->ends_well;
 }
 
-# What is refused while the database is away is written when it is back.
+# A refusal during an outage of the database is written when it is back.
 sub away {
 	my ($db) = @_;
 	my $d = daemon($db, db_error_action => 'memory', db_timeout => 0.5);
@@ -150,12 +153,13 @@ sub away {
 		$back = Fault::lock_database($d);
 	}
 	is($d->ask(sasl_username => 'zoe', sender => 'away@example.org'), 'reject full',
-	    'refused from memory');
+	    'the mail is refused from memory');
 	$back->();
 	ok(wait_until { @rows = rows($db, $d, "sender = 'away\@example.org'") },
-	    'written when the database is back');
-	is(scalar @rows, 1, 'once');
-	like($rows[0]{windows}, qr{\A2/60/2! 5/3600/2\z}, 'with the windows that memory knew');
+	    'the refusal is written when the database is back');
+	is(scalar @rows, 1, 'the refusal is written once');
+	like($rows[0]{windows}, qr{\A2/60/2! 5/3600/2\z},
+	    'the row has the windows that memory knew');
 	$d->ends_well;
 	($db // $d)->sql('DELETE FROM mail_refusal');
 }

@@ -46,29 +46,32 @@ sub switch {
 	delete $config{mysql_config}{port};
 	my $d = daemon($db[0], %config)->start;
 	is($d->ask(sasl_username => 'bob'), 'dunno', 'the first host is used');
-	is($db[0]->recorded('bob'), 1, 'and counts');
+	is($db[0]->recorded('bob'), 1, 'the first host counts');
 
 	$set->($db[0], 1);
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'switched: the request is not lost');
+	is($d->ask(sasl_username => 'bob'), 'dunno',
+	    'the request during the switch is accepted');
 	is($db[0]->recorded('bob'), 1, 'the old primary does not count it');
-	is($db[1]->recorded('bob'), 1, 'the new one does');
+	is($db[1]->recorded('bob'), 1, 'the new primary counts it');
 	like($d->log, qr/mysql policyd on 127\.0\.0\.1:$db[0]{port}: .*read.only/,
 	    'the log has the cause');
 	$d->restart;
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'read-only at the start');
+	is($d->ask(sasl_username => 'bob'), 'dunno',
+	    'with a read-only first host at the start a request is accepted');
 	is($db[1]->recorded('bob'), 2, 'the next host is used');
 
 	my $client = $d->connect;
 	$client->send(request(sasl_username => 'eve'));
-	is($client->answer, 'dunno', 'before the next switch');
+	is($client->answer, 'dunno', 'a request is accepted before the next switch');
 	$set->($db[1], 1);
 	my $mark = $d->log_mark;
 	$client->send(request(sasl_username => 'eve'));
 	ok($d->wait_log(qr/$db[0]{port}: [^;]*read-only; .*$db[1]{port}: .*read-only/, $mark),
-	    'both are read-only, and the log says so');
+	    'the log says that both hosts are read-only');
 	$set->($db[0], 0);
-	is($client->answer, 'dunno', 'the first one takes writes: the request waited for it');
-	is($db[0]->recorded('eve'), 1, 'and is counted there');
+	is($client->answer, 'dunno',
+	    'the waiting request is accepted once the first host is writable');
+	is($db[0]->recorded('eve'), 1, 'the first host counts it');
 	$d->ends_well;
 	$_->stop for @db;
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# A proxy or a firewall closes connections that are idle. The daemon connects again, and the
-# log is silent unless that fails.
+# A proxy or firewall closes idle connections. The daemon reconnects, and logs only a
+# failed reconnection.
 
 use strict;
 use warnings;
@@ -34,28 +34,30 @@ for my $kind (@ARGV ? @ARGV : qw(pgsql mysql)) {
 		my $db = Database->start($kind);
 
 		make_user($db);
-		# An old libpq warns at each connection of what it cannot refuse.
+		# An old libpq causes a warning at each connection.
 		my $d = daemon($db, db_timeout => 20, db_insecure_auth => Policyd::True)->start;
 		my $name = "ledger-$kind";
-		is($d->ask(sasl_username => 'bob'), 'dunno', 'at first');
+		is($d->ask(sasl_username => 'bob'), 'dunno', 'the first request is accepted');
 
-		ok(wait_idle($db), 'idle');
+		ok(wait_idle($db), 'the connection is idle');
 		my $ledger = $d->child($name);
 		my $mark = $d->log_mark;
 		hang_up($db);
-		ok($d->child($name, $ledger), 'closed: another ledger connects');
-		is($d->ask(sasl_username => 'bob'), 'dunno', 'and counts');
-		is_deeply([lines($d, $mark)], [], 'the log is silent');
+		ok($d->child($name, $ledger),
+		    'after the connection is closed a new ledger connects');
+		is($d->ask(sasl_username => 'bob'), 'dunno', 'the new ledger counts');
+		is_deeply([lines($d, $mark)], [], 'nothing is logged');
 
-		ok(wait_idle($db), 'idle again');
+		ok(wait_idle($db), 'the connection is idle again');
 		$mark = $d->log_mark;
 		$db->stop;
 		ok($d->wait_log(qr/ parent: $name: .*the database is away/s, $mark),
 		    'no server: the log has the reason') or diag($d->log_since($mark));
 		$db->launch;
-		ok($d->wait_log(qr/the database is back/, $mark), 'and the end of it');
-		is($d->ask(sasl_username => 'bob'), 'dunno', 'it counts again');
-		is($db->recorded('bob'), 3, 'each request once');
+		ok($d->wait_log(qr/the database is back/, $mark),
+		    'the log says that the database is back');
+		is($d->ask(sasl_username => 'bob'), 'dunno', 'requests are accepted again');
+		is($db->recorded('bob'), 3, 'each request is counted once');
 		$d->ends_well;
 		$db->stop;
 	};

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# id_sql: several values have one count, on each database, in the answer, the log,
-# policyctl, the report, without the database, and after a restart and a reload.
+# id_sql: several values share one count, on each database, in the answer, the log,
+# policyctl and the report, without the database, and after a restart and a reload.
 
 use strict;
 use warnings;
@@ -49,19 +49,20 @@ sub told_everywhere {
 	start();
 	is(mail($_), 'dunno', $_) for qw(bob bob@alias.example c7);
 	is(mail($_), '450 4.7.1 box c7 3', "$_ is refused") for qw(bob bob@alias.example c7);
-	is(mail('eve'), 'dunno', 'eve, who has no row');
-	is(recorded('box:c7'), 3, 'one count');
+	is(mail('eve'), 'dunno', 'a login without a row is accepted');
+	is(recorded('box:c7'), 3, 'the logins share one count');
 	is(recorded('plain:bob'), 1, 'a rule without id_sql has its own');
 	ok($d->wait_log(qr/refused: id=<box:c7> key=sasl_username rule=box .*sasl_username=bob /),
-	    'the log names both');
-	ok($d->wait_log(qr/accepted: id=<box:c7> .*sasl_username=bob\@alias/), 'always');
+	    'the log names the value and the id');
+	ok($d->wait_log(qr/accepted: id=<box:c7> .*sasl_username=bob\@alias/),
+	    'accepted mails are logged with the id');
 	is_deeply([map { $_->[0] } sql('SELECT DISTINCT id FROM limit_report')], ['box:c7'],
-	    'a hit is that of the id');
+	    'the hit is recorded for the id');
 
 	my @words = qw(protocol_state=DATA recipient_count=1 sasl_username=bob);
 	my ($status, $out) = ctl($d, 'explain', @words);
 	like($out, qr/<box:c7> by rule box, which is what id_sql gives for <box:bob>, which refuses/,
-	    'explain says it');
+	    'explain names the value and the id');
 	my ($key) = grep { $_->{rule} eq 'box' } @{ctl_json($d, 'explain', @words)->{keys}};
 	is_deeply([@$key{qw(id id_of)}], ['box:c7', 'box:bob'], 'in JSON too');
 	(undef, $out) = ctl($d, 'show', 'bob');
@@ -78,36 +79,38 @@ sub told_everywhere {
 	is(mail('bob@alias.example'), 'dunno', 'the alias may send more');
 	($status, $out) = ctl($d, 'ungrant', 'box:bob@alias.example');
 	is($status, 0, 'ungrant');
-	is(mail('bob'), '450 4.7.1 box c7 4', 'no more');
+	is(mail('bob'), '450 4.7.1 box c7 4', 'a mail is refused after ungrant');
 	($status, $out) = ctl($d, 'reset', 'box:bob');
 	is("$status $out", "0 box:c7: 4 taken back\n", 'reset');
 	is(mail('bob@alias.example'), 'dunno', 'there is room again');
 
 	is((ctl($d, 'block', 'bob', '1h'))[0], 0, 'block');
 	like(mail('bob'), qr/^reject/i, 'the login is blocked');
-	is(mail('bob@alias.example'), 'dunno', 'and not what has the same id');
+	is(mail('bob@alias.example'), 'dunno',
+	    'another login with the same id is not blocked');
 	ends();
 }
 
-# While the query fails, the last id; without one, as if the database were away.
+# While the query fails, the cached id is used; without one the request gets
+# db_error_action.
 sub query_fails {
 	start(db_error_action => 'defer away');
 	is(mail('bob'), 'dunno', 'bob');
 	sql('ALTER TABLE box RENAME TO elsewhere');
-	is(mail('bob'), 'dunno', 'bob is known');
-	is(mail('eve'), 'defer away', 'eve is not');
-	ok($d->wait_log(qr/the query id_sql: /), 'which is logged');
-	is(recorded('box:c7'), 2, 'what is recorded');
-	is(recorded('plain:eve'), 0, 'all or nothing');
+	is(mail('bob'), 'dunno', 'bob has a cached id');
+	is(mail('eve'), 'defer away', 'eve has no cached id');
+	ok($d->wait_log(qr/the query id_sql: /), 'the failed query is logged');
+	is(recorded('box:c7'), 2, "bob's mail is recorded under the cached id");
+	is(recorded('plain:eve'), 0, "eve's mail is recorded under no rule");
 	my ($status, $out) = ctl($d, qw(grant box:zoe 1 1h));
 	is($status, 3, 'no grant to an unknown id');
 	like((ctl($d, 'explain', qw(protocol_state=DATA sasl_username=zoe)))[1],
 	    qr/^unavailable: .*\naction=defer away/, 'explain');
 	$d->restart;
-	is(mail('bob'), 'defer away', 'after a restart nobody is known');
+	is(mail('bob'), 'defer away', 'after a restart no id is cached');
 	sql('ALTER TABLE elsewhere RENAME TO box');
 	wait_until { mail('bob') eq 'dunno' };
-	is(mail('bob'), '450 4.7.1 box c7 3', 'and then he is');
+	is(mail('bob'), '450 4.7.1 box c7 3', "bob's mail is refused once the query works");
 	ends();
 }
 
@@ -122,9 +125,11 @@ sub query_is_slow {
 	    { name => 'plain', key => 'sasl_username', limits => [[100, 3600]] }]);
 	my $client = $d->connect;
 	$client->send(Policyd::request(sasl_username => 'bob'));
-	is(mail('eve'), 'dunno', 'another is not held up for long') for 1 .. 3;
-	is($client->answer, 'defer away', 'the slow one');
-	is(mail('eve'), 'dunno', 'the database is as before');
+	is(mail('eve'), 'dunno',
+	    'another login is answered while the query is slow') for 1 .. 3;
+	is($client->answer, 'defer away',
+	    'the request with the slow query gets db_error_action');
+	is(mail('eve'), 'dunno', 'requests are accepted after the slow query');
 	ends();
 }
 
@@ -133,12 +138,12 @@ sub reload_follows {
 	is(mail('bob'), 'dunno', 'bob');
 	sql(q{UPDATE box SET mailbox = 'new' WHERE login = 'bob'});
 	is((ctl($d, 'reload'))[0], 0, 'reload');
-	is(mail('bob'), 'dunno', 'bob again');
-	is(recorded('box:new'), 1, 'a reload asks at once');
+	is(mail('bob'), 'dunno', 'a mail of bob is accepted');
+	is(recorded('box:new'), 1, 'after a reload the query runs at once');
 	$d->write_config({ %{$d->{config}}, rules => [box(id_sql => '')] });
-	is((ctl($d, 'reload'))[0], 0, 'without the query');
-	is(mail('bob'), 'dunno', 'bob as he is');
-	is(recorded('box:bob'), 1, 'has his own count');
+	is((ctl($d, 'reload'))[0], 0, 'a reload without id_sql');
+	is(mail('bob'), 'dunno', 'a mail of bob is accepted without id_sql');
+	is(recorded('box:bob'), 1, 'the login has its own count');
 	ends();
 }
 

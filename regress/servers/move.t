@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# packaging/move-counts takes counts, hits, grants, blocks and limits from each database to
-# each other one: afterwards a daemon decides as the old one would have.
+# packaging/move-counts copies counts, hits, grants, blocks and limits between any two
+# databases: the new daemon decides as the old one would have.
 
 use strict;
 use warnings;
@@ -60,12 +60,12 @@ sub move {
 	my ($status, $out, $err) = $source->run_command('sh', "$root/packaging/move-counts", $to,
 	    $from, @arguments);
 	is($status, 0, 'move-counts') or diag($err);
-	is($err, '', 'without a word');
+	is($err, '', 'move-counts prints nothing to stderr');
 	spew($sql, $out, 0644);
 	my @into = client($to, $target);
 	($status, undef, $err) = $target->run_command('sh', '-c', 'exec <"$1"; shift; exec "$@"',
 	    'sh', $sql, @into);
-	is($status, 0, "$to reads it") or diag($err);
+	is($status, 0, "$to imports the output") or diag($err);
 }
 
 my %queries = (
@@ -98,7 +98,7 @@ for my $pair (['sqlite', 'pgsql'], ['pgsql', 'mysql'], ['mysql', 'sqlite'],
 		# Makes the tables.
 		is(($target->run_command(Policyd::program(), '-f', $target->{file}, '--clean'))[0], 0,
 		    'the new database has tables');
-		# What an earlier pair brought here.
+		# Delete rows from an earlier pair.
 		if ($to ne 'sqlite') {
 			$db{$to}->sql("DELETE FROM $_") for qw(mail_count limit_report rate_limits
 			    mail_override);
@@ -108,21 +108,24 @@ for my $pair (['sqlite', 'pgsql'], ['pgsql', 'mysql'], ['mysql', 'sqlite'],
 		for my $what (sort keys %queries) {
 			my $new = rows($to, $target, $queries{$what});
 			is_deeply($new, $before{$what}, $what);
-			cmp_ok(scalar @$new, '>', 0, 'there are some');
+			cmp_ok(scalar @$new, '>', 0, 'the table has rows');
 		}
 		$target->start;
 		for my $id (@ids) {
 			is(ctl_json($target, 'show', $id)->{windows}[0]{used}, 3, "$id has its count");
 		}
-		is($target->ask(sasl_username => 'full'), 'reject full', 'who was over is over');
+		is($target->ask(sasl_username => 'full'), 'reject full',
+		    'a login over its limit is still refused');
 		is($target->ask(sasl_username => 'zoe', recipient_count => 9), 'dunno', 'the grant');
 		like($target->ask(sasl_username => 'eve'), qr/^reject 5\.7\.1/, 'the block holds');
 		is($target->ask(sasl_username => 'vip', recipient_count => 9), 'dunno', 'limits in SQL');
-		is($target->ask(sasl_username => $ids[0], recipient_count => 2), 'dunno', 'it goes on');
-		is($target->ask(sasl_username => $ids[0]), 'reject full', 'from there');
+		is($target->ask(sasl_username => $ids[0], recipient_count => 2), 'dunno',
+		    'a mail within the limit is accepted');
+		is($target->ask(sasl_username => $ids[0]), 'reject full',
+		    'the next mail is over the limit');
 		$target->ends_well;
 		if ($to ne 'sqlite') {
-			# As it was, for the next pair.
+			# Restore the source for the next pair.
 			$db{$to}->sql("DELETE FROM mail_count WHERE id IN ('zoe', 'vip') OR (id = '$ids[0]' " .
 			    'AND recipient_count = 2)');
 		}
@@ -138,8 +141,8 @@ subtest 'faults' => sub {
 	spew("$d->{dir}/empty", '');
 	my ($status, $out, $err) = $run->('pgsql', 'sqlite', "$d->{dir}/empty");
 	is($status, 1, 'a database without our tables');
-	is($out, '', 'nothing that would be taken for all');
-	like($err, qr/no table mail_count/, 'said');
+	is($out, '', 'nothing is written to stdout');
+	like($err, qr/no table mail_count/, 'the error names the missing table');
 };
 
 $_->stop for values %db;

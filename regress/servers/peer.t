@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # A server that knows its client by the user on this host sees the daemon's user, however
-# the daemon was started, and never root. What only root may read, the configuration, is
-# read before root is given up; a file that is named for the library is not.
+# the daemon was started, and never root. The configuration is read before root's
+# privileges are dropped; a file of the client library is read afterwards.
 
 use strict;
 use warnings;
@@ -73,11 +73,11 @@ sub check_user {
 
 	$d = daemon($db, 'root', $s->{config}->($db));
 	$d->launch;
-	ok($d->wait_log($s->{denied}), 'root is not let in');
+	ok($d->wait_log($s->{denied}), 'the server refuses root');
 	is_deeply([$db->sql($s->{users})], [], 'by no process');
 	$d->stop;
 	unlike(slurp("$db->{dir}/log"), qr/identity="root"|user=root database/,
-	    'and never was');
+	    'root never connected');
 }
 
 sub check_files {
@@ -91,7 +91,7 @@ sub check_files {
 	chmod 0600, $d->{file} or die "$d->{file}: $!";
 	$d->start;
 	is((stat $d->{file})[2] & 0777, 0600, 'the configuration is root\'s alone');
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'and read');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'the daemon has read its configuration');
 	$d->ends_well;
 
 	spew($file, "$text\n", 0600);

@@ -35,9 +35,11 @@ sub plans {
 	my $next = $hour + 2;
 	$sql->("INSERT INTO plans VALUES ('now', $hour, $next, '[[4, 3600]]'), " .
 	    "('now', 0, $hour, '[[2, 3600]]'), ('ever', 25, 26, '[[9, 3600]]')");
-	is($d->ask(sasl_username => 's', recipient_count => 20), 'dunno', 'a plan of all hours');
+	is($d->ask(sasl_username => 's', recipient_count => 20), 'dunno',
+	    'a mail within the all-day plan is accepted');
 	is($d->ask(sasl_username => 's'), 'reject 20', 'has its limit');
-	is($d->ask(sasl_username => 'n', recipient_count => 4), 'dunno', 'a plan of this hour');
+	is($d->ask(sasl_username => 'n', recipient_count => 4), 'dunno',
+	    "a mail within this hour's plan is accepted");
 	is($d->ask(sasl_username => 'n'), 'reject 4', 'has its limit');
 	is($d->ask(sasl_username => 'e', recipient_count => 2), 'reject 1',
 	    'a plan of another hour has the limit of the configuration');

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# What a user who may not do everything can do, and what an upgrade does to tables that
-# other programs use: it is told, and everything else works.
+# A database user with few rights, and upgrades of tables that other programs use: missing
+# rights are logged, and everything else works.
 
 use strict;
 use warnings;
@@ -47,26 +47,30 @@ sub no_create {
 	my @user = user($db, 'poor', $pgsql ? () : 'SELECT, INSERT, UPDATE, DELETE ON policyd.*');
 	my $d = daemon($db, @user);
 
-	is($d->ask(sasl_username => 'bob'), 'defer database', 'without tables nothing can count');
+	is($d->ask(sasl_username => 'bob'), 'defer database',
+	    'without tables requests get db_error_action');
 	ok($d->wait_log($pgsql ? qr/permission denied for schema/ :
 	    qr/CREATE command denied/), 'the log says what is denied');
 	my $owner = daemon($db);
-	is($owner->ask(sasl_username => 'bob'), 'dunno', 'somebody else makes them');
+	is($owner->ask(sasl_username => 'bob'), 'dunno',
+	    'a user with more rights creates the tables');
 	$owner->stop;
 	$db->sql("GRANT ALL ON ALL $_ IN SCHEMA public TO poor") for $pgsql ? qw(TABLES SEQUENCES) : ();
 	ok(wait_until(sub { ($d->ask(sasl_username => 'bob') // '') eq 'dunno' }),
-	    'then it goes on by itself');
+	    'then requests are accepted without a restart');
 	$d->stop;
 	$d = daemon($db, @user);
-	is($d->ask(sasl_username => 'bob', recipient_count => 8), 'dunno', 'a start needs no more');
-	is($d->ask(sasl_username => 'bob'), 'reject full', 'what was recorded before counts');
+	is($d->ask(sasl_username => 'bob', recipient_count => 8), 'dunno',
+	    'a start needs no further right');
+	is($d->ask(sasl_username => 'bob'), 'reject full', 'earlier mails count');
 	$db->sql("DELETE FROM mail_count WHERE id = 'bob'");
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'what others delete counts at once');
+	is($d->ask(sasl_username => 'bob'), 'dunno',
+	    'rows deleted by other programs no longer count');
 	unlike($d->log, qr/denied/, 'the log has no denied statement');
 	$d->ends_well;
 }
 
-# Only MySQL has a right for it: the owner of a table has it elsewhere.
+# Only MySQL has a separate right for triggers: elsewhere the table's owner has it.
 sub no_trigger {
 	my ($db) = @_;
 	my @user = user($db, 'blind', 'SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP ' .
@@ -76,17 +80,17 @@ sub no_trigger {
 	my $d = daemon($db, @user);
 	is($d->ask(sasl_username => 'bob'), 'dunno', 'mail is counted');
 	ok($d->wait_log(qr/no triggers can be created, what others delete or change counts ten/),
-	    'the log tells of it');
+	    'the missing right is logged');
 	$db->sql(rows('bob', 9));
 	is($d->ask(sasl_username => 'bob'), 'reject full', 'rows of others count at once');
 	$db->sql("DELETE FROM mail_count WHERE instance = 'x'");
 	ok(wait_until(sub { $d->ask(sasl_username => 'bob') eq 'dunno' }),
-	    'what others delete, soon');
-	is($db->recorded('bob'), 2, 'and exactly');
+	    'rows deleted by other programs stop counting soon');
+	is($db->recorded('bob'), 2, 'the recorded mails are exact');
 	$d->ends_well;
 }
 
-# One rewriting of a large table, not one for each column.
+# One rewrite of a large table, not one for each column.
 sub one_step {
 	my ($db) = @_;
 
@@ -94,18 +98,19 @@ sub one_step {
 	$db->sql($five);
 	$db->sql(rows('bob', 9));
 	my $d = daemon($db);
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'tables of 1.2 are taken over');
-	is($d->ask(sasl_username => 'bob'), 'reject full', 'with their counts');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'a daemon starts with the tables of 1.2');
+	is($d->ask(sasl_username => 'bob'), 'reject full', 'the counts of 1.2 count');
 	my @alter = $d->log =~ /: (ALTER TABLE mail_count .*)/g;
 	is(scalar(@alter), 2, 'the columns come in one step, then the default of one');
-	like($alter[1], qr/ALTER COLUMN own SET DEFAULT 0$/, 'which rewrites nothing');
-	unlike($d->log, qr/cannot hide/, 'they are hidden');
+	like($alter[1], qr/ALTER COLUMN own SET DEFAULT 0$/,
+	    'the second step does not rewrite the table');
+	unlike($d->log, qr/cannot hide/, 'the new columns are hidden');
 	$db->sql(rows('eve', 10));
 	is($d->ask(sasl_username => 'eve'), 'reject full', 'five values go in by position');
 	$d->ends_well;
 }
 
-# What is no table, or one that cannot get our columns, is the administrator's to mend.
+# A view, or a table that cannot get our columns, is a fatal error.
 sub unusable {
 	my ($db) = @_;
 	my $pgsql = $db->{kind} eq 'pgsql';
@@ -128,7 +133,7 @@ sub unusable {
 	}
 }
 
-# A server that takes itself for an older one.
+# A server that reports an older version.
 sub visible {
 	my ($version) = @_;
 	my $db = Database->start('mysql', args => ["--version=$version"]);
@@ -136,8 +141,8 @@ sub visible {
 	$db->sql($five);
 	$db->sql(rows('bob', 9));
 	my $d = daemon($db);
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'tables of 1.2 are taken over');
-	is($d->ask(sasl_username => 'bob'), 'reject full', 'with their counts');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'a daemon starts with the tables of 1.2');
+	is($d->ask(sasl_username => 'bob'), 'reject full', 'the counts of 1.2 count');
 	ok($d->wait_log(qr/cannot hide columns .*versions 1\.1 and 1\.2 cannot write/),
 	    'the log warns of programs of 1.1 and 1.2');
 	ok(!eval { $db->sql(rows('eve', 1)); 1 }, 'which are refused');
