@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# reset, grant, block and unblock: durable, and known to every daemon on the same
+# reset, grant, block and unblock are durable and apply to every daemon on the same
 # database.
 
 use strict;
@@ -32,9 +32,9 @@ subtest 'reset' => sub {
 	is($two->ask(sasl_username => 'bob'), 'reject 3 3', 'full');
 	is_deeply(ctl_json($one, 'reset', 'Bob')->{resets}, [{ id => 'bob', n => 3 }],
 	    'reset');
-	is($one->recorded('bob'), 0, 'the sum of the table is the truth');
+	is($one->recorded('bob'), 0, 'the recorded sum is 0 after the reset');
 	is(($one->sql("SELECT count(*) FROM mail_count WHERE instance = 'reset'"))[0][0] > 0,
-	    1, 'a correction is a row');
+	    1, 'the reset adds a correction row');
 	is($two->ask(sasl_username => 'bob'), 'dunno',
 	    'the other daemon sees the reset at once')
 	    for 1 .. 3;
@@ -43,10 +43,12 @@ subtest 'reset' => sub {
 	is(ctl_json($one, 'reset', 'nobody')->{resets}[0]{n}, 0, 'an unknown id');
 	ok($one->wait_log(qr/policyctl: uid=$> gid=\d+ asks for: reset Bob$/m),
 	    'the log names the user who reset');
-	ok($one->wait_log(qr/policyctl: uid=$> gid=\d+: reset Bob: done$/m), 'and that it was done');
+	ok($one->wait_log(qr/policyctl: uid=$> gid=\d+: reset Bob: done$/m),
+	    'the log says that the reset was done');
 	$one->restart;
 	is($one->ask(sasl_username => 'bob'), 'reject 3 3', 'the same after a restart');
-	is((ctl($one, 'reset', 'bob'))[1], "bob: 3 taken back\n", 'for people');
+	is((ctl($one, 'reset', 'bob'))[1], "bob: 3 taken back\n",
+	    'reset prints its result as text');
 	$_->ends_well for $one, $two;
 };
 
@@ -56,16 +58,18 @@ subtest 'grant' => sub {
 	$one->ask(sasl_username => 'bob') for 1 .. 3;
 	is($two->ask(sasl_username => 'bob'), 'reject 3 3', 'full');
 	is((ctl($one, 'grant', 'bob', 2, 600))[0], 0, 'grant');
-	is($one->ask(sasl_username => 'bob'), 'dunno', 'one more at once');
+	is($one->ask(sasl_username => 'bob'), 'dunno', 'the grant applies at once');
 	ok(wait_until { $two->ask(sasl_username => 'bob') eq 'dunno' },
-	    'and one at the other daemon');
-	is($one->ask(sasl_username => 'bob'), 'reject 5 5', 'no more than that');
+	    'the other daemon applies the grant');
+	is($one->ask(sasl_username => 'bob'), 'reject 5 5',
+	    'mails over the granted limit are refused');
 	my $w = ctl_json($one, 'show', 'bob')->{windows};
 	is_deeply([map { "$_->{used}/$_->{limit} $_->{granted}" } @$w],
-	    ['5/5 2', '5/12 2'], 'show tells');
-	like((ctl($one, 'show', 'bob'))[1], qr/^bob, 2 more granted for \d+ /, 'in words');
-	like((ctl($one, 'list'))[1], qr/^bob 2 mails more until /, 'so does list');
-	is(ctl_json($one, 'top')->{ids}[0]{limit}, 5, 'top too');
+	    ['5/5 2', '5/12 2'], 'show -j has the granted limits');
+	like((ctl($one, 'show', 'bob'))[1], qr/^bob, 2 more granted for \d+ /,
+	    'show prints the grant');
+	like((ctl($one, 'list'))[1], qr/^bob 2 mails more until /, 'list prints the grant');
+	is(ctl_json($one, 'top')->{ids}[0]{limit}, 5, 'top uses the granted limit');
 	$one->restart;
 	is($one->ask(sasl_username => 'bob'), 'reject 5 5', 'the same after a restart');
 	for my $bad ('x', 0, -1) {
@@ -86,44 +90,45 @@ subtest 'block and unblock' => sub {
 	is((ctl($one, 'block', 'bob', '10m', 'stolen', 'password'))[0], 0, 'block');
 	is($one->ask(sasl_username => 'bob'), $blocked, 'refused at once');
 	ok(wait_until { $two->ask(sasl_username => 'bob') eq $blocked },
-	    'by the other daemon too');
-	is($one->ask(sasl_username => 'eve'), 'dunno', 'nobody else is');
+	    'the other daemon refuses too');
+	is($one->ask(sasl_username => 'eve'), 'dunno', 'other logins are accepted');
 	my $j = ctl_json($one, 'explain', 'sasl_username=bob', 'protocol_state=DATA');
-	is($j->{verdict}, 'blocked', 'explain knows');
-	cmp_ok($j->{blocks}[0]{left}, '>', 500, 'for how long');
-	is($j->{action}, $blocked, 'and the answer');
+	is($j->{verdict}, 'blocked', 'explain reports the block');
+	cmp_ok($j->{blocks}[0]{left}, '>', 500, 'explain has the remaining time');
+	is($j->{action}, $blocked, 'explain has the answer');
 	like((ctl($one, 'show', 'bob'))[1],
-	    qr/^login:bob blocked until .* by \w+: stolen password$/m, 'so does show');
+	    qr/^login:bob blocked until .* by \w+: stolen password$/m,
+	    'show prints the block');
 	$j = ctl_json($one, 'list');
 	is($j->{blocks}[0]{$_->[0]}, $_->[1], "list: $_->[0]") for ['what', 'login:bob'],
 	    ['who', "uid=$>"], ['reason', 'stolen password'];
 	$one->restart;
-	is($one->ask(sasl_username => 'bob'), $blocked, 'after a restart');
+	is($one->ask(sasl_username => 'bob'), $blocked, 'the block applies after a restart');
 	is((ctl($one, 'unblock', 'bob'))[0], 0, 'unblock');
-	is((ctl($one, 'unblock', 'bob'))[0], 3, 'which can be done once');
-	is($one->ask(sasl_username => 'bob'), 'dunno', 'again');
+	is((ctl($one, 'unblock', 'bob'))[0], 3, 'a second unblock or ungrant fails');
+	is($one->ask(sasl_username => 'bob'), 'dunno', 'mails are accepted after unblock');
 	$_->ends_well for $one, $two;
 };
 
-subtest 'their time is over' => sub {
+subtest 'grants and blocks expire' => sub {
 	my $d = Fault::fault_daemon(shim => ['engine', 'ledger-sqlite'],
 	    config => \%config)->start;
 	my $limit = sub { decode_json((ctl($d, '-j', 'show', 'eve'))[1])->{windows}[0]{limit} };
 
 	is((ctl($d, 'grant', 'eve', 5, '10m'))[0], 0, 'grant for ten minutes');
-	is((ctl($d, 'block', 'bob', '10m'))[0], 0, 'and block');
-	is($limit->(), 8, 'the grant holds');
-	is($d->ask(sasl_username => 'bob'), $blocked, 'and the block');
+	is((ctl($d, 'block', 'bob', '10m'))[0], 0, 'block for ten minutes');
+	is($limit->(), 8, 'the grant applies');
+	is($d->ask(sasl_username => 'bob'), $blocked, 'the block applies');
 	$d->{shim}{$_}->set(clock => 3600) for 'engine', 'ledger-sqlite';
 	is($d->ask(sasl_username => 'bob'), 'dunno', 'an hour later there is no block');
-	is($limit->(), 3, 'and no grant');
+	is($limit->(), 3, 'an hour later there is no grant');
 	is((ctl($d, 'list'))[1], "nothing is blocked or locked, nothing is granted\n",
-	    'nor in the list');
+	    'list has neither');
 	$d->ends_well;
 };
 
-# Each set-up, what is blocked, and a request that the block must answer.
-subtest 'a block blocks' => sub {
+# Name, configuration, subject of the block, and a request that it must refuse.
+subtest 'a block refuses requests' => sub {
 	my @rule = (key => 'sasl_username', limits => [[100, 60]]);
 	my %login = (sasl_username => 'bob@x.example');
 
@@ -177,12 +182,12 @@ subtest 'DATA after RCPT was accepted' => sub {
 	my %mail = (sasl_username => 'bob', instance => 'i', recipient => 'a@b');
 
 	is($d->ask(%mail, protocol_state => 'RCPT'), 'dunno', 'RCPT is accepted');
-	is((ctl($d, 'block', 'bob', 60))[0], 0, 'then comes the block');
+	is((ctl($d, 'block', 'bob', 60))[0], 0, 'the login is blocked after RCPT');
 	is($d->ask(%mail, protocol_state => 'DATA', recipient_count => 1), $blocked,
-	    'DATA with nothing new is refused');
+	    'DATA without new recipients is refused');
 	ok($d->wait_log(qr/blocked: by=<login:bob> until=\d+ sasl_username=bob /),
-	    'the log says it');
-	unlike($d->log, qr/refused: /, 'as a block and not as a limit');
+	    'the block is logged');
+	unlike($d->log, qr/refused: /, 'the refusal is not logged as a limit');
 	$d->ends_well;
 };
 
@@ -190,13 +195,13 @@ subtest 'a block of another daemon is known at the first request after a pause' 
 	my ($one, $two) = two_daemons();
 
 	is($one->ask(sasl_username => 'bob', protocol_state => 'VRFY'), 'dunno', 'no block');
-	is((ctl($two, 'block', 'bob', 60))[0], 0, 'by the other one');
+	is((ctl($two, 'block', 'bob', 60))[0], 0, 'the other daemon blocks the login');
 	ok(wait_until { $one->ask(sasl_username => 'bob', protocol_state => 'VRFY') eq $blocked },
 	    'refused within a second');
 	$_->ends_well for $one, $two;
 };
 
-subtest 'what cannot be blocked, or granted' => sub {
+subtest 'subjects that cannot be blocked or granted' => sub {
 	my $d = Policyd->start(config => { rules => [
 	    { name => 'user', key => 'sasl_username', limits => [[3, 60]] },
 	    { name => 'spread', key => 'sasl_username', limits => [[1, 60]],
@@ -208,7 +213,7 @@ subtest 'what cannot be blocked, or granted' => sub {
 	    ['block', '203.0.113.7/24', 60], ['block', '@', 60], ['grant', '192.0.2.1', 5, 60]) {
 		my ($status, undef, $err) = ctl($d, @$words);
 		is($status, 3, "@$words: status 3");
-		like($err, qr/^policyctl: ./, 'with the reason');
+		like($err, qr/^policyctl: ./, 'the reason is printed');
 	}
 	is((ctl($d, 'block', 'bob', 'soon'))[0], 1, 'no duration');
 	my ($status, $out) = ctl($d, 'grant', 'news@d', 500, '1d');
@@ -223,12 +228,12 @@ subtest 'what cannot be blocked, or granted' => sub {
 	isnt($d->ask(sasl_username => 'news@d', client_address => '192.0.2.1'), 'dunno',
 	    'the domain has a limit of its own');
 	is((ctl($d, 'ungrant', 'news@d'))[0], 0, 'ungrant');
-	is((ctl($d, 'ungrant', 'news@d'))[0], 3, 'which can be done once');
+	is((ctl($d, 'ungrant', 'news@d'))[0], 3, 'a second unblock or ungrant fails');
 	$d->ends_well;
 };
 
-# What WHAT may be: written in other ways, or what no request can match.
-subtest 'what a block is of' => sub {
+# Forms of the operand WHAT: other spellings, and operands that no request can match.
+subtest 'the subjects of a block' => sub {
 	my @rules = (rules => [{ name => 'user', key => 'sasl_username', limits => [[3, 60]] },
 	    { name => 'ip', key => 'client_address', limits => [[3, 60]] },
 	    { name => 'helo', key => 'helo_name', limits => [[3, 60]] }]);
@@ -239,7 +244,7 @@ subtest 'what a block is of' => sub {
 			my ($what, $want) = @$_;
 			my ($status, $out, $err) = ctl($d, 'block', $what, 60);
 			is($err =~ s/^policyctl: //r || $out, $want, "block '$what'");
-			is($status, $want =~ /is blocked$/ ? 0 : 3, 'and its status');
+			is($status, $want =~ /is blocked$/ ? 0 : 3, 'the exit status matches');
 		}
 	};
 	my $d = Policyd->start(config => { recipient_delimiter => '+',
@@ -305,7 +310,7 @@ subtest 'what a block is of' => sub {
 	$d->ends_well;
 };
 
-subtest 'blocks that overlap, and what is not counted' => sub {
+subtest 'overlapping blocks, and uncounted addresses' => sub {
 	my $d = Policyd->start(config => { %config });
 	my %client = (sasl_username => 'bob@x.example', client_address => '203.0.113.9');
 
@@ -318,28 +323,29 @@ subtest 'blocks that overlap, and what is not counted' => sub {
 	    ['bob@x.example', 'domain:x.example'], ['@x.example', 'domain:x.example'];
 	is((ctl($d, 'show', '203.0.114.1'))[0], 3, 'an address that is not counted');
 	is((ctl($d, 'unblock', '203.0.113.9'))[1], "network:203.0.113.9 is no longer blocked; " .
-	    "it is blocked by network:203.0.113.0/24\n", 'unblock says what holds on');
-	is($d->ask(%client), $blocked, 'it does');
+	    "it is blocked by network:203.0.113.0/24\n",
+	    'unblock names the block that still applies');
+	is($d->ask(%client), $blocked, 'the client is still blocked');
 	my ($status, undef, $err) = ctl($d, 'unblock', 'bob@x.example');
-	is($status, 3, 'unblock of what is not blocked by itself');
+	is($status, 3, 'unblock of an address within a blocked network fails');
 	is($err, "policyctl: there is none to end; it is blocked by " .
-	    "domain:x.example\n", 'says by what it is');
+	    "domain:x.example\n", 'the error names the block');
 	is((ctl($d, 'unblock', '203.0.113.0/24'))[1],
 	    "network:203.0.113.0/24 is no longer blocked\n", 'unblock the network');
-	is($d->ask(%client), $blocked, 'the domain is blocked yet');
+	is($d->ask(%client), $blocked, 'the block of the domain still applies');
 	is((ctl($d, 'unblock', '@x.example'))[0], 0, 'unblock that');
-	is($d->ask(%client), 'dunno', 'nothing is');
+	is($d->ask(%client), 'dunno', 'nothing is blocked');
 	$d->ends_well;
 };
 
-subtest 'grants, resets and show of what can be counted' => sub {
+subtest 'grant, reset and show of ids that a rule counts' => sub {
 	my $d = Policyd->start(config => { limit_by_sasl => False, limit_by_ip => True,
 	    limited_networks => ['192.0.2.0/24', '2001:db8::/32'], ipv4_prefix => 28,
 	    ipv6_prefix => 64, limits => [[1, 3600]], fail_action => 'reject {id}' });
 	my %from = (client_address => '192.0.2.17');
 
 	is($d->ask(%from), 'dunno', 'one mail');
-	is($d->ask(%from), 'reject 192.0.2.16/28', 'and no more');
+	is($d->ask(%from), 'reject 192.0.2.16/28', 'a mail over the limit is refused');
 	for my $id ('192.0.2.17', '192.0.2.16/28', '::ffff:192.0.2.31', '192.0.2.31 ') {
 		is((ctl($d, 'grant', $id, 1, '1h'))[1], "granted to 192.0.2.16/28\n",
 		    "grant $id");
@@ -348,14 +354,15 @@ subtest 'grants, resets and show of what can be counted' => sub {
 		like((ctl($d, 'show', $id))[1], qr{^192\.0\.2\.16/28}, "show $id");
 	}
 	like((ctl($d, 'reset', '192.0.2.30'))[1], qr{^192\.0\.2\.16/28: 1 taken back$}, 'reset');
-	is($d->ask(%from), 'dunno', 'it begins anew');
+	is($d->ask(%from), 'dunno', 'the count begins at zero');
 	is((ctl($d, 'grant', 'Network:192.0.2.17', 1, '1h'))[0], 0, 'as list has it');
 	for my $id ('login:192.0.2.17', '192.0.2.17/28', '192.0.2.0/24', '192.0.2.16/29', '198.51.100.1', 'bob',
 	    '2001:db8::/48', '@x.example') {
 		for (['grant', $id, 1, '1h'], ['reset', $id], ['show', $id]) {
 			my ($status, undef, $err) = ctl($d, @$_);
 			is($status, 3, "@$_");
-			like($err, qr/^policyctl: no rule .*counts such an id/, 'nothing can match');
+			like($err, qr/^policyctl: no rule .*counts such an id/,
+			    'the error says that no rule counts such an id');
 		}
 	}
 	$d->ends_well;
@@ -368,16 +375,17 @@ subtest 'there may be 100000 blocks' => sub {
 	$d->sql('WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)' .
 	    ' INSERT INTO mail_override (id, kind, amount, expires, since, who, reason)' .
 	    " SELECT 'login:u' || i, 2, 0, 253402300799, 0, 'x', '' FROM n");
-	ok(wait_until { $d->ask(sasl_username => 'u100000') eq $blocked }, 'the last of them holds');
+	ok(wait_until { $d->ask(sasl_username => 'u100000') eq $blocked },
+	    'the last block applies');
 	my ($status, undef, $err) = ctl($d, 'block', 'bob', 60);
-	is($status, 3, 'one more cannot be');
-	like($err, $full, 'and why');
-	is((ctl($d, 'block', 'u5', 60))[0], 0, 'one that is there can be changed');
-	is((ctl($d, 'grant', 'bob', 1, 60))[0], 0, 'grants are counted for themselves');
-	is((ctl($d, 'unblock', 'u6'))[0], 0, 'where one ends');
-	is((ctl($d, 'block', 'bob', 60))[0], 0, 'there is room');
-	is($d->ask(sasl_username => 'bob'), $blocked, 'and it holds');
-	like((ctl($d, 'block', 'eve', 60))[2], $full, 'for no more than that');
+	is($status, 3, 'one more block fails');
+	like($err, $full, 'the error names the limit');
+	is((ctl($d, 'block', 'u5', 60))[0], 0, 'an existing block can be changed');
+	is((ctl($d, 'grant', 'bob', 1, 60))[0], 0, 'grants have their own maximum');
+	is((ctl($d, 'unblock', 'u6'))[0], 0, 'a block is removed');
+	is((ctl($d, 'block', 'bob', 60))[0], 0, 'another block can be added');
+	is($d->ask(sasl_username => 'bob'), $blocked, 'the added block applies');
+	like((ctl($d, 'block', 'eve', 60))[2], $full, 'the next block fails');
 	$d->restart;
 	is($d->ask(sasl_username => $_), $blocked, "$_ is blocked after a restart")
 	    for qw(bob u1 u100000);
@@ -394,19 +402,24 @@ subtest 'rules' => sub {
 	my %to = (sasl_username => 'bob', protocol_state => 'RCPT');
 
 	is($d->ask(%to, recipient => 'a@x'), 'dunno', 'one recipient');
-	is($d->ask(%to, recipient => 'b@x'), 'reject spread:bob', 'another is too many');
+	is($d->ask(%to, recipient => 'b@x'), 'reject spread:bob',
+	    'a second recipient is refused');
 	is((ctl($d, 'reset', 'spread:bob'))[0], 0, 'reset of one rule');
-	is($d->ask(%to, recipient => 'b@x'), 'dunno', 'the other');
-	is($d->ask(%to, recipient => 'a@x'), 'reject spread:bob', 'is the one now');
-	is($d->ask(%to, recipient => 'b@x'), 'dunno', 'again, which is the third mail');
-	is($d->ask(%to, recipient => 'b@x'), 'reject user:bob', 'the other rule holds on');
+	is($d->ask(%to, recipient => 'b@x'), 'dunno',
+	    'another recipient is accepted after the reset');
+	is($d->ask(%to, recipient => 'a@x'), 'reject spread:bob',
+	    'the first recipient is refused now');
+	is($d->ask(%to, recipient => 'b@x'), 'dunno',
+	    'the accepted recipient is accepted again, the third mail');
+	is($d->ask(%to, recipient => 'b@x'), 'reject user:bob',
+	    'the other rule still applies');
 	is((ctl($d, 'reset', 'bob'))[0], 0, 'reset under the rules that count mails');
-	is((ctl($d, 'reset', 'spread:bob'))[0], 0, 'and under the other one');
-	is($d->ask(%to, recipient => 'a@x'), 'dunno', 'all is free');
+	is((ctl($d, 'reset', 'spread:bob'))[0], 0, 'reset under the other rule');
+	is($d->ask(%to, recipient => 'a@x'), 'dunno', 'a mail is accepted after both resets');
 	$d->ends_well;
 };
 
-# The counts and the values of an id that counts different ones are taken back together.
+# A reset of a rule that counts distinct values removes counts and values together.
 subtest 'a reset is all or nothing, and waits for a lock until its deadline' => sub {
 	my $d = Policyd->start(config => { db_timeout => 3, fail_action => 'reject {rule}:{id}',
 	    rules => [{ name => 'spread', key => 'sasl_username', limits => [[3, 60]],
@@ -421,9 +434,9 @@ subtest 'a reset is all or nothing, and waits for a lock until its deadline' => 
 	is($status, 3, 'while another process holds the lock: failed');
 	like($err, qr/./, 'the failure is reported');
 	$unlock->();
-	is($d->recorded('spread:bob'), 3, 'no count was taken back');
-	is($values->(), 3, 'and no value');
-	is($d->ask(%to, recipient => '4@x'), 'reject spread:bob', 'the limit holds');
+	is($d->recorded('spread:bob'), 3, 'no count was reset');
+	is($values->(), 3, 'no value was removed');
+	is($d->ask(%to, recipient => '4@x'), 'reject spread:bob', 'the limit applies');
 
 	$unlock = Fault::lock_database($d);
 	my $before = () = $d->log =~ /$asks/g;
@@ -433,11 +446,12 @@ subtest 'a reset is all or nothing, and waits for a lock until its deadline' => 
 	    'another reset waits');
 	$unlock->();
 	waitpid $pid, 0;
-	is($? >> 8, 0, 'it is done when the lock is gone');
-	is($d->recorded('spread:bob'), 0, 'all counts are taken back');
-	is($values->(), 0, 'and all values');
+	is($? >> 8, 0, 'the reset is done when the lock is released');
+	is($d->recorded('spread:bob'), 0, 'all counts are reset');
+	is($values->(), 0, 'all values are removed');
 	is($d->ask(%to, recipient => "$_\@x"), 'dunno', "recipient $_ again") for 1 .. 3;
-	is($d->ask(%to, recipient => '4@x'), 'reject spread:bob', 'and no more than that');
+	is($d->ask(%to, recipient => '4@x'), 'reject spread:bob',
+	    'a fourth recipient is refused');
 	$d->ends_well;
 };
 
@@ -451,10 +465,10 @@ subtest 'permissions' => sub {
 	for my $words (['reset', 'bob'], ['grant', 'bob', 1, 1], ['block', 'bob', 60],
 	    ['unblock', 'bob']) {
 		my ($status, $out, $err) = ctl($d, @$words);
-		is($status, 3, "@$words: may not be done");
+		is($status, 3, "@$words: is denied");
 		like($err, qr/permission denied/, 'the reason is printed');
 	}
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'and was not');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'the denied command had no effect');
 	$d->ends_well;
 };
 
@@ -462,24 +476,28 @@ subtest 'the database is full or away' => sub {
 	my $d = Policyd->start(config => { %config, db_timeout => 1 });
 
 	kill 'STOP', $d->child('ledger-sqlite');
-	is((ctl($d, 'block', 'bob', 60))[0], 3, 'no answer is no success');
-	is((ctl($d, 'reset', 'bob'))[0], 3, 'nor for reset');
+	is((ctl($d, 'block', 'bob', 60))[0], 3, 'block fails without an answer');
+	is((ctl($d, 'reset', 'bob'))[0], 3, 'reset fails without an answer');
 	ok($d->wait_log(qr/uid=$> gid=\d+: block bob \@\d+: not answered in time$/m), 'the log says so');
-	unlike($d->log, qr/uid=$> gid=\d+: \S.*: (?:done|failed)/, 'and no more than that');
+	unlike($d->log, qr/uid=$> gid=\d+: \S.*: (?:done|failed)/,
+	    'a fourth recipient is refused');
 	kill 'CONT', $d->child('ledger-sqlite');
-	ok($d->wait_log(qr/uid=$> gid=\d+: block bob \@\d+: done$/m), 'and, in the end, that it was done');
-	is($d->ask(sasl_username => 'bob'), $blocked, 'as it was');
-	ok($d->wait_log(qr/uid=$> gid=\d+: reset bob: failed: ./), 'or was not');
+	ok($d->wait_log(qr/uid=$> gid=\d+: block bob \@\d+: done$/m),
+	    'the log says later that the block was done');
+	is($d->ask(sasl_username => 'bob'), $blocked, 'the block applies');
+	ok($d->wait_log(qr/uid=$> gid=\d+: reset bob: failed: ./),
+	    'the log says later that the reset failed');
 
-	# Nobody is left who could tell.
+	# The ledger that knows the result is killed.
 	my $ledger = $d->child('ledger-sqlite');
 	kill 'STOP', $ledger;
-	is((ctl($d, 'unblock', 'bob'))[0], 3, 'no answer once more');
+	is((ctl($d, 'unblock', 'bob'))[0], 3, 'unblock fails without an answer');
 	kill 'KILL', $ledger;
 	ok(wait_until { (ctl($d, 'show', 'bob'))[0] == 0 }, 'the next ledger serves');
 	my $lock = Fault::lock_database($d);
 	is((ctl($d, 'block', 'eve', 60))[0], 3, 'a locked database');
-	ok($d->wait_log(qr/uid=$> gid=\d+: block eve \@\d+: failed: ./), 'is in the log');
+	ok($d->wait_log(qr/uid=$> gid=\d+: block eve \@\d+: failed: ./),
+	    'the failure is logged');
 	$lock->();
 	$d->ends_well;
 	ok($d->wait_log(qr/uid=$> gid=\d+: unblock bob: nobody knows how it ended$/m),

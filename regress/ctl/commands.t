@@ -27,20 +27,21 @@ subtest 'status' => sub {
 	is($j->{version}, (split / /, `$root/build/policyctl -V`)[1] =~ s/\n//r,
 	    'the version');
 	is($j->{database}, 'well', 'the database is well');
-	like($j->{backend}, qr/\Asqlite \Q@{[$d->database]}\E\z/, 'and which it is');
-	is($j->{configuration}, $d->{file}, 'the file');
+	like($j->{backend}, qr/\Asqlite \Q@{[$d->database]}\E\z/, 'status names the database');
+	is($j->{configuration}, $d->{file}, 'status names the configuration file');
 	my %pid = map { $_->{name} => $_->{pid} } @{$j->{processes}};
-	is($pid{parent}, $d->pid, 'the parent');
+	is($pid{parent}, $d->pid, "status has the parent's pid");
 	my $children = $d->children;
-	is($pid{$_}, $children->{$_}, "the $_") for 'engine', 'ledger-sqlite';
+	is($pid{$_}, $children->{$_},
+	    "status has the pid of the $_") for 'engine', 'ledger-sqlite';
 	my %count = map { $_->{name} => $_->{value} } @{$j->{counters}};
-	is($count{accepted}, 3, 'accepted');
-	is($count{refused}, 2, 'refused');
+	is($count{accepted}, 3, 'status counts accepted requests');
+	is($count{refused}, 2, 'status counts refused requests');
 	my ($status, $out) = ctl($d, 'status');
-	is($status, 0, 'for people too');
-	like($out, qr/^policyd-rate-limit \d/, 'begins with the name');
-	like($out, qr/^  refused +2$/m, 'has the counters');
-	unlike($out, qr/[^\n\x20-\x7e]/, 'no sequence of a terminal in a pipe');
+	is($status, 0, 'the text form works');
+	like($out, qr/^policyd-rate-limit \d/, 'the text begins with the name and version');
+	like($out, qr/^  refused +2$/m, 'the text has the counters');
+	unlike($out, qr/[^\n\x20-\x7e]/, 'no terminal escape is written to a pipe');
 	$d->ends_well;
 };
 
@@ -48,18 +49,19 @@ subtest 'the exit status of status' => sub {
 	my $d = start(db_timeout => 1);
 	my ($status, $out, $err) = ctl($d, 'status', '-q');
 
-	is_deeply([$status, $out, $err], [0, "well\n", ''], 'well');
+	is_deeply([$status, $out, $err], [0, "well\n", ''], 'status -q: well');
 	($status, $out) = ctl($d, 'status', 'more');
 	is($status, 3, 'wrong usage is unknown');
 	my $ledger = $d->children->{'ledger-sqlite'};
 	kill 'STOP', $ledger;
 	($status, $out, $err) = ctl($d, 'status', '-q');
 	is($status, 1, 'the database gives no answer: degraded');
-	like($out, qr/\Adegraded: the database: \S[^\n]*\n\z/, 'with the reason in one line');
+	like($out, qr/\Adegraded: the database: \S[^\n]*\n\z/,
+	    'the reason is printed in one line');
 	($status, $out, $err) = ctl($d, 'status');
-	is($status, 1, 'without -q too');
-	like($out, qr/^policyd-rate-limit \d/, 'which prints everything');
-	like($err, qr/^policyctl: degraded: the database/, 'and the reason');
+	is($status, 1, 'without -q the exit status is the same');
+	like($out, qr/^policyd-rate-limit \d/, 'status prints everything');
+	like($err, qr/^policyctl: degraded: the database/, 'the reason is printed to stderr');
 	kill 'CONT', $ledger;
 	my $socket = $d->control;
 	$d->ends_well;
@@ -67,7 +69,7 @@ subtest 'the exit status of status' => sub {
 	is_deeply([$status, $err], [2, ''], 'no daemon: not serving');
 	like($out, qr/\Anot serving: \Q$socket\E: [^\n]+\n\z/, 'in one line');
 	($status, $out, $err) = ctl($d, 'status');
-	is_deeply([$status, $out], [2, ''], 'without -q too');
+	is_deeply([$status, $out], [2, ''], 'without -q the exit status is the same');
 	for my $command ('status', 'top') {
 		($status, $out) = ctl($d, '-j', $command);
 		is($status, 2, "-j $command");
@@ -76,10 +78,10 @@ subtest 'the exit status of status' => sub {
 	}
 	spew($socket, 'no answer');
 	($status) = ctl($d, 'status', '-q');
-	is($status, 2, 'nor is a file a daemon');
+	is($status, 2, 'a plain file as control socket: not serving');
 };
 
-subtest 'a server that nobody can reach' => sub {
+subtest 'a database server that cannot be reached' => sub {
 	for (['pgsql', 'database', 'password'], ['mysql', 'db', 'passwd']) {
 		my ($kind, $database, $password) = @$_;
 		my $port = Policyd::free_port(AF_INET);
@@ -92,7 +94,7 @@ subtest 'a server that nobody can reach' => sub {
 		    $out =~ /\Adegraded: the database: away \([^\n]*127\.0\.0\.1[^\n]*\)\n\z/ },
 		    "$kind: status names the reason") or diag($out);
 		is($status, 1, "$kind: degraded");
-		# Between two ledgers there is no reason.
+		# Between two ledgers the reason is not known.
 		for (['status', qr/^database +away: .*127\.0\.0\.1/m], ['metrics',
 		    qr/^\w+database_fault\{reason="[^\n]*127\.0\.0\.1[^\n]*"\} 1$/m]) {
 			my ($word, $reason) = @$_;
@@ -103,7 +105,7 @@ subtest 'a server that nobody can reach' => sub {
 	}
 };
 
-subtest 'an answer that nobody gets' => sub {
+subtest 'output that cannot be written' => sub {
 	plan(skip_all => 'no /dev/full') if !-c '/dev/full';
 	my $d = start();
 
@@ -113,8 +115,9 @@ subtest 'an answer that nobody gets' => sub {
 		my ($status, undef, $err) = $d->run_command('/bin/sh', '-c',
 		    "$command >/dev/full");
 
-		is($status, 3, "@$words: is a failure");
-		like($err, qr/^policyctl: standard output: ./, 'that says what failed');
+		is($status, 3, "@$words: fails");
+		like($err, qr/^policyctl: standard output: ./,
+		    'the message names standard output');
 	}
 	$d->ends_well;
 };
@@ -129,44 +132,47 @@ subtest 'show and top' => sub {
 	$d->ask(sasl_username => "ann\xc3\xa4\xff");
 	$j = ctl_json($d, 'show', 'BOB');
 	is_deeply([map { [@$_{qw(id used limit seconds retry_after)}] } @{$j->{windows}}],
-	    [['bob', 2, 3, 60, 0], ['bob', 2, 10, 3600, 0]], 'both windows');
+	    [['bob', 2, 3, 60, 0], ['bob', 2, 10, 3600, 0]], 'show has both windows');
 	$j = ctl_json($d, 'show', 'eve');
-	is($j->{windows}[0]{used}, 3, 'a full one');
-	cmp_ok($j->{windows}[0]{retry_after}, '>', 0, 'tells when there is room');
+	is($j->{windows}[0]{used}, 3, 'show has the use of a full window');
+	cmp_ok($j->{windows}[0]{retry_after}, '>', 0, 'show has the time until a mail fits');
 	$d->ask(sasl_username => 'none');
 	$j = ctl_json($d, 'show', 'none');
 	is_deeply([@{$j->{windows}[0]}{qw(limit retry_after never)}], [0, 60, JSON::PP::true],
 	    'a limit that one mail alone exceeds');
 	($status, $out) = ctl($d, 'show', 'none');
-	like($out, qr/ mail exceeds limit$/m, 'in words');
+	like($out, qr/ mail exceeds limit$/m, 'the text says so');
 	($status, $out) = ctl($d, '-j', 'show', 'nobody');
-	is($status, 3, 'an unknown id');
-	is(decode_json($out)->{windows}[0]{used}, 0, 'has its limits all the same');
-	is($d->recorded('bob'), 2, 'nothing is recorded');
+	is($status, 3, 'show of an unknown id has status 3');
+	is(decode_json($out)->{windows}[0]{used}, 0, 'an unknown id has limits');
+	is($d->recorded('bob'), 2, 'show records nothing');
 	$j = ctl_json($d, 'top');
 	is_deeply([map { [@$_{qw(id used limit)}] } @{$j->{ids}}[0, 1]],
-	    [['eve', 3, 3], ['bob', 2, 3]], 'top: the nearest first');
-	is(scalar @{$j->{ids}}, 3, 'all of them');
-	is(scalar @{ctl_json($d, 'top', 1)->{ids}}, 1, 'or as many as one wants');
+	    [['eve', 3, 3], ['bob', 2, 3]], 'top lists the fullest first');
+	is(scalar @{$j->{ids}}, 3, 'top lists all ids');
+	is(scalar @{ctl_json($d, 'top', 1)->{ids}}, 1, 'top N lists N ids');
 	($status, $out) = ctl($d, 'top');
-	like($out, qr/^ +3 +3  1 min .*100 %  eve$/m, 'for people too');
-	like($out, qr/\A\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  3 of 3 ids\n/, 'with the time, and of how many');
-	like((ctl($d, 'top', 1))[1], qr/\A.*  1 of 3 ids\n/, 'which may be more');
+	like($out, qr/^ +3 +3  1 min .*100 %  eve$/m, 'the text form works');
+	like($out, qr/\A\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  3 of 3 ids\n/,
+	    'the first line has the time and the number of ids');
+	like((ctl($d, 'top', 1))[1], qr/\A.*  1 of 3 ids\n/,
+	    'top 1 has the total number of ids');
 	local $d->{environment} = { COLUMNS => 40 };
 	($status, $out) = ctl($d, 'top');
-	is((grep { length > 40 } split /\n/, $out), 0, 'in narrow columns');
+	is((grep { length > 40 } split /\n/, $out), 0, 'no line is wider than 40 columns');
 	$d->ask(sasl_username => "\xe6\x97\xa5" x 40) for 1 .. 3;
 	($status, $out) = ctl($d, 'top');
 	is((sort { $b <=> $a } map { length } $out =~ /((?:\xe6\x97\xa5)+)$/mg)[0], 11 * 3,
-	    'wide characters are two of them');
+	    'wide characters count as two columns');
 	local $d->{environment} = {};
 	($status, $out) = ctl($d, 'top');
 	is((sort { $b <=> $a } map { length } $out =~ /((?:\xe6\x97\xa5)+)$/mg)[0], 40 * 3,
-	    'nothing is cut in a pipe');
+	    'nothing is truncated in a pipe');
 	local $d->{environment} = { COLUMNS => 64 };
 	($status, $out) = ctl($d, 'show', 'eve');
-	is((grep { length > 64 } split /\n/, $out), 0, 'the windows fit into few, too');
-	like($out, qr/ in 1 min +100 %  room in (?:\d+ s|1 min(?: \d s)?)$/m, 'with a time');
+	is((grep { length > 64 } split /\n/, $out), 0, 'windows fit into 64 columns');
+	like($out, qr/ in 1 min +100 %  room in (?:\d+ s|1 min(?: \d s)?)$/m,
+	    'the line has the time until a mail fits');
 	for my $n ('0', '1001', 'x', '-1') {
 		($status) = ctl($d, 'top', $n);
 		is($status, 3, "top $n");
@@ -189,17 +195,19 @@ subtest 'the order of top' => sub {
 	is($top->(), 'bulk:ann=2/1 user:bob=3/4 user:ann=2/4 bulk:bob=3/1000', 'by fill');
 	is($top->('--by', 'fill', '-n', 2), 'bulk:ann=2/1 user:bob=3/4', 'the first two');
 	is($top->('--by', 'used', '--rule', 'user', '--window', '1d'),
-	    'user:bob=3/100 user:ann=2/100', 'by use, of one rule in one window');
-	is($top->('--window', 60), 'user:bob=3/4 user:ann=2/4', 'a window that one rule has');
-	is($top->('--window', '1h'), '', 'a window that none has');
+	    'user:bob=3/100 user:ann=2/100', 'by use, one rule and one window');
+	is($top->('--window', 60), 'user:bob=3/4 user:ann=2/4',
+	    'only the rule with that window is listed');
+	is($top->('--window', '1h'), '', 'with an unknown window nothing is listed');
 	is(ctl_json($d, 'top', '-n', 1)->{total}, 4,
 	    'top gives the total number of ids');
 	is((ctl($d, 'block', 'bob', 60))[0], 0, 'a login is blocked');
 	my ($status, $out) = ctl($d, 'top');
-	like($out, qr/ user:bob \(blocked\)$/m, 'which is shown');
-	like($out, qr/ bulk:bob \(blocked, shadow\)$/m, 'as is shadow');
-	like($out, qr/ bulk:ann \(shadow\)$/m, 'alone');
-	like($out, qr/ user:ann$/m, 'or neither');
+	like($out, qr/ user:bob \(blocked\)$/m, 'top marks the blocked id');
+	like($out, qr/ bulk:bob \(blocked, shadow\)$/m,
+	    'top marks a blocked id of a shadow rule');
+	like($out, qr/ bulk:ann \(shadow\)$/m, 'top marks an id of a shadow rule');
+	like($out, qr/ user:ann$/m, 'other ids are not marked');
 	for (['--by', 'name'], ['--rule', 'none'], ['--window', 'x'], ['-n', 0]) {
 		($status, undef, my $err) = ctl($d, 'top', @$_);
 		is($status, 3, "@$_");
@@ -212,13 +220,13 @@ subtest 'top after a move to rules' => sub {
 	my $d = start();
 
 	$d->ask(sasl_username => 'bob') for 1 .. 3;
-	is(ctl_json($d, 'top')->{ids}[0]{id}, 'bob', 'an id of plain settings');
+	is(ctl_json($d, 'top')->{ids}[0]{id}, 'bob', 'top lists an id of the plain settings');
 	$d->write_config({ limits => \'DEFAULT',
 	    rules => [{ name => 'user', key => 'sasl_username', limits => [[9, 60]] }] });
 	is((ctl($d, 'reload'))[0], 0, 'the reload');
 	$d->ask(sasl_username => 'ann');
 	is_deeply([map { $_->{id} } @{ctl_json($d, 'top')->{ids}}], ['user:ann'],
-	    'is under no limit, and not in the list');
+	    'an id without a limit is not listed');
 	$d->ends_well;
 };
 
@@ -241,11 +249,12 @@ subtest 'top -w on a terminal' => sub {
 	}
 	close $from;
 	$to->autoflush(1);
-	ok(wait_until { (() = slurp($seen) =~ /of 1 id\r?\n/g) >= 2 }, 'again and again');
+	ok(wait_until { (() = slurp($seen) =~ /of 1 id\r?\n/g) >= 2 },
+	    'the list is printed repeatedly');
 	print $to 'q';
 	waitpid $pid, 0;
-	like(slurp($seen), qr/status=0\r?\n/, 'until q');
-	like(slurp($seen), qr/ echo\b/, 'and the terminal is as it was');
+	like(slurp($seen), qr/status=0\r?\n/, 'q ends top with status 0');
+	like(slurp($seen), qr/ echo\b/, "the terminal's settings are restored");
 	$d->ends_well;
 };
 
@@ -263,7 +272,7 @@ subtest 'rules' => sub {
 	    ['user 2', 'watch 2'], 'the rules that the id has a count under');
 	$j = ctl_json($d, 'show', 'net:192.0.2.9');
 	is_deeply([map { "$_->{id} $_->{used}" } @{$j->{windows}}],
-	    ['net:192.0.2.9 2'], 'or one rule by its name');
+	    ['net:192.0.2.9 2'], 'show of an id of one rule');
 	$j = ctl_json($d, 'explain', 'sasl_username=bob', 'protocol_state=DATA',
 	    'client_address=192.0.2.9');
 	is($j->{verdict}, 'accepted', 'explain');
@@ -273,7 +282,7 @@ subtest 'rules' => sub {
 	my %rule = map { $_->{label_value} => $_->{value} }
 	    grep { $_->{name} =~ /rule_requests_total/ }
 	    @{ctl_json($d, 'metrics')->{samples}};
-	is_deeply(\%rule, { user => 2, net => 2, watch => 2 }, 'counted by rule');
+	is_deeply(\%rule, { user => 2, net => 2, watch => 2 }, 'status counts by rule');
 	$d->ends_well;
 };
 
@@ -281,21 +290,22 @@ subtest 'reload' => sub {
 	my $d = start();
 
 	is(ctl_json($d, 'reload')->{text}, 'the new configuration is in force',
-	    'is waited for');
+	    'reload waits until it is done');
 	$d->write_config({ limits => [[1, 60]] });
 	is((ctl($d, 'reload'))[0], 0, 'another configuration');
 	is($d->ask(sasl_username => 'bob'), 'dunno', 'is');
-	is($d->ask(sasl_username => 'bob'), 'reject full', 'in force');
+	is($d->ask(sasl_username => 'bob'), 'reject full',
+	    'the new configuration is in force');
 	spew($d->{file}, "limits = 5\nnonsense = 7\n", 0644);
 	my ($status, $out, $err) = ctl($d, 'reload');
 	is($status, 3, 'reload of a wrong configuration fails');
-	like($err, qr/:1:\d+: .*limits/, 'with the place');
+	like($err, qr/:1:\d+: .*limits/, 'the error has line and column');
 	is($d->ask(sasl_username => 'bob'), 'reject full',
 	    'the running configuration stays in use');
 	ok($d->wait_log(qr/engine: policyctl: uid=$> gid=\d+: reload: done$/m),
 	    'the log names the user who reloaded');
 	ok($d->wait_log(qr/engine: policyctl: uid=$> gid=\d+: reload: failed: the new configuration /),
-	    'and how it went');
+	    'the log has the result of the reload');
 	$d->ends_well;
 };
 
@@ -313,7 +323,8 @@ subtest 'clean, report, log' => sub {
 	ok(wait_until { (ctl($d, 'log', 'debug'))[0] == 0 }, 'log debug');
 	$d->ask(sasl_username => 'eve');
 	ok($d->wait_log(qr/accepted: id=<eve>/, $mark), 'each decision is logged');
-	unlike($d->log_since($mark), qr/accepted: id=<bob>/, 'not before');
+	unlike($d->log_since($mark), qr/accepted: id=<bob>/,
+	    'decisions before log debug are not logged');
 	is((ctl($d, 'log', 'loud'))[0], 3, 'log loud');
 	$d->ends_well;
 };
@@ -332,7 +343,7 @@ subtest 'exit status' => sub {
 	is((ctl($d, 'status'))[0], 2, 'no daemon');
 };
 
-# Without a daemon too: what was wrong, and the usage of that command alone.
+# Without a daemon too: wrong usage prints the usage of that command only.
 subtest 'usage' => sub {
 	my $d = Policyd->new;
 
@@ -342,12 +353,12 @@ subtest 'usage' => sub {
 		my ($words, $usage) = @$case;
 		my ($status, $out, $err) = ctl($d, @$words);
 		is($status, 1, "@$words: status");
-		is("$out$err", "usage: policyctl $usage\n", 'and its usage');
+		is("$out$err", "usage: policyctl $usage\n", '@$words: its usage');
 	}
 	my ($status, undef, $err) = ctl($d, 'foo');
 	is($status, 1, 'an unknown command');
 	like($err, qr/\Apolicyctl: unknown command: foo\nusage: .*\n(?:       policyctl \w+.*\n){10,}\z/,
-	    'shows all of them');
+	    'the usage lists all commands');
 };
 
 subtest 'report' => sub {
@@ -357,8 +368,8 @@ subtest 'report' => sub {
 		my $d = start(%$config);
 		my ($status, undef, $err) = ctl($d, 'report');
 		is($status, 3, "$why: no report");
-		is($err, "policyctl: no report: $why\n", 'with the reason');
-		ok($d->wait_log(qr/no report: $why$/m), 'in the log too');
+		is($err, "policyctl: no report: $why\n", 'the reason is printed');
+		ok($d->wait_log(qr/no report: $why$/m), 'the reason is logged');
 		$d->ends_well;
 	}
 };
@@ -368,25 +379,27 @@ subtest 'permissions' => sub {
 	my $d = start();
 
 	$d->ask(sasl_username => 'bob');
-	# Whoever can open the socket may look; here everybody can.
+	# Every user who can open the socket may use read-only commands; here all users can.
 	chmod 0755, "$d->{dir}", "$d->{dir}/ctl";
 	chmod 0666, $d->control;
 	local $d->{as} = 'daemon';
 	for my $words (['status'], ['show', 'bob'], ['top'], ['metrics'],
 	    ['explain', 'sasl_username=bob', 'protocol_state=DATA']) {
-		is((ctl($d, @$words))[0], 0, "@$words: may be seen");
+		is((ctl($d, @$words))[0], 0, "@$words: is allowed");
 	}
 	for my $words (['reload'], ['report'], ['clean'], (['log', 'debug']) x 30) {
 		my ($status, $out, $err) = ctl($d, @$words);
-		is($status, 3, "@$words: may not be done");
+		is($status, 3, "@$words: is denied");
 		like($err, qr/permission denied/, 'the reason is printed');
 	}
 	my $uid = getpwnam 'daemon';
-	ok($d->wait_log(qr/policyctl: uid=$uid gid=\d+ may not reload/), 'and that is logged');
+	ok($d->wait_log(qr/policyctl: uid=$uid gid=\d+ may not reload/),
+	    'the denied command is logged');
 	my @lines = $d->log =~ /uid=$uid gid=\d+ may not/g;
-	cmp_ok(scalar @lines, '<', 10, 'a few times only, however often it is tried');
-	like((ctl($d, 'why', 'bob'))[2], qr/permission denied/, 'why names senders: it is denied');
-	unlike($d->log, qr/parent: policyctl asks/, 'the parent hears nothing of it');
+	cmp_ok(scalar @lines, '<', 10, 'repeated denied commands are logged a few times only');
+	like((ctl($d, 'why', 'bob'))[2], qr/permission denied/,
+	    'why is denied, since it names senders');
+	unlike($d->log, qr/parent: policyctl asks/, 'the parent gets no denied command');
 	$d->ends_well;
 };
 
@@ -394,14 +407,15 @@ subtest 'the ledger is away' => sub {
 	my $d = start(db_timeout => 1);
 
 	kill 'STOP', $d->child('ledger-sqlite');
-	is(ctl_json($d, 'status')->{database}, 'no answer', 'status says so');
+	is(ctl_json($d, 'status')->{database}, 'no answer',
+	    'status reports that the database does not answer');
 	my ($status, $out, $err) = ctl($d, 'show', 'bob');
 	is($status, 3, 'show fails');
 	like($err, qr/did not answer in time/, 'the reason is printed');
 	is(ctl_json($d, 'explain', 'sasl_username=bob', 'protocol_state=DATA')->{verdict},
-	    'unavailable', 'explain tells what would be answered');
+	    'unavailable', 'explain reports db_error_action');
 	like((ctl($d, 'metrics'))[1], qr/^policyd_rate_limit_ledger_up 0$/m,
-	    'metrics have it');
+	    'metrics report the outage');
 	kill 'CONT', $d->child('ledger-sqlite');
 	$d->ends_well;
 };
@@ -410,14 +424,14 @@ subtest 'the engine hangs' => sub {
 	my $d = start();
 	my $engine = $d->child('engine');
 
-	is((ctl($d, '-t', 60, 'status'))[0], 0, 'in time');
-	is((ctl($d, '-t', $_, 'status'))[0], 1, "$_ is no time") for 0, 'x', '';
+	is((ctl($d, '-t', 60, 'status'))[0], 0, 'status waits with -t 60');
+	is((ctl($d, '-t', $_, 'status'))[0], 1, "-t $_ is a usage error") for 0, 'x', '';
 	kill 'STOP', $engine;
 	my ($status, $out, $err) = ctl($d, '-t', 1, 'status');
 	is($status, 2, 'status 2 when no daemon answers');
 	like($err, qr/no answer in time/, 'the timeout is reported');
 	kill 'CONT', $engine;
-	is((ctl($d, 'status'))[0], 0, 'and now somebody does');
+	is((ctl($d, 'status'))[0], 0, 'status works when the engine continues');
 	$d->ends_well;
 };
 
