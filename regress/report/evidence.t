@@ -53,16 +53,17 @@ sub evidence {
 	    \ \ clients\ \ 192\.0\.2\.1\ \(3\),\ 192\.0\.2\.2\ \(1\),\ 192\.0\.2\.3\ \(1\)\n
 	    \ \ senders\ \ a\@example\.org\ \(3\),\ s2\@example\.org\ \(1\),\ s3\@example\.org\ \(1\)\n
 	    \nuser:eve\n\ \ clients\ \ 2001:db8::1\ \(2\)\n\ \ senders\ \ \\x1b\[31m\\xff"x"\@example\.org\ \(2\)\n/mx,
-	    'it has clients and senders, most first, three of each');
-	unlike($text, qr/[\e\xff]/, 'and nothing that a terminal acts on');
-	unlike($text, qr/192\.0\.2\.9|first\@/, 'nor what was accepted');
+	    'the report lists three clients and three senders, most frequent first');
+	unlike($text, qr/[\e\xff]/, 'the report has no terminal escapes');
+	unlike($text, qr/192\.0\.2\.9|first\@/, 'the report names no accepted mail');
 
 	$mail->('kim', 2, '198.51.100.7', 'k@example.org');
 	ok(wait_until { $kept->() > 9 }, 'more refusals');
-	is(($d->run('--clean'))[0], 0, 'the next report, of another process');
+	is(($d->run('--clean'))[0], 0, '--clean sends the next report');
 	$text = text($s);
-	like($text, qr/trial:kim\n  clients  198\.51\.100\.7 \(1\)\n/, 'that of shadow too');
-	unlike($text, qr/user:bob/, 'and only what is new');
+	like($text, qr/trial:kim\n  clients  198\.51\.100\.7 \(1\)\n/,
+	    'the report lists refusals of shadow rules');
+	unlike($text, qr/user:bob/, 'the report lists only new refusals');
 	$d->ends_well;
 }
 
@@ -85,7 +86,7 @@ subtest 'without a history' => sub {
 	$d->ask(sasl_username => 'bob') for 1 .. 2;
 	is((ctl($d, 'report'))[0], 0, 'a report');
 	like(text($s), qr/^bob +1 per day +1$/m, 'has the hit');
-	unlike(text($s), qr/came from/, 'and nothing else');
+	unlike(text($s), qr/came from/, 'the report has no other lines');
 	$d->ends_well;
 };
 

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# RFC 5321 5.1: where one address of the server greets with a refusal or hangs up, the
-# next one is tried.
+# RFC 5321 5.1: if one address of the server refuses in its greeting or disconnects, the
+# next address is tried.
 
 use strict;
 use warnings;
@@ -29,8 +29,8 @@ my %tls = (tls => 'tls', cert => Smtpd::certificate("$keys", 'good', issuer => $
 my %bad = (tls => 'tls', cert => Smtpd::certificate("$keys", 'bad', issuer => $ca,
     san => [[DNS => 'other.example.test']]));
 
-# One server at each of the addresses that has one: their options. In which order they
-# are tried the resolver knows.
+# Starts a server at each address with options. The resolver determines the order in which
+# the addresses are tried.
 sub report_to {
 	my ($settings, @options) = @_;
 	my (@servers, $port);
@@ -66,25 +66,25 @@ for my $what (sort keys %faults) {
 	for my $order ([$bad, $good], [$good, $bad], [$bad, $bad, $good]) {
 		my ($r, $status, $err, @servers) = report_to($settings, @$order);
 		is($status, 0, "$what: the report is sent") or diag($err);
-		is_deeply($r->left, [], 'and its hits are gone');
+		is_deeply($r->left, [], 'the hits are deleted');
 		is(scalar(map { $_->mails } @servers), 1, 'one mail');
 		$met += met(@servers);
 		$_->stop for @servers;
 	}
-	cmp_ok($met, '>=', 4, 'others were tried');
+	cmp_ok($met, '>=', 4, 'other addresses were tried');
 }
 
-subtest 'none is any better' => sub {
+subtest 'every address fails' => sub {
 	my ($r, $status, $err, @servers) = report_to({},
 	    map { { reply => { greeting => "554 no $_" } } } 1 .. 3);
 
-	is($status, 8, 'no report');
-	is(met(@servers), 3, 'all were tried');
+	is($status, 8, '--clean exits with status 8');
+	is(met(@servers), 3, 'all addresses were tried');
 	for (1 .. 3) {
 		my $n = () = $err =~ /554 no $_/g;
-		is($n, 1, 'and said why, once');
+		is($n, 1, 'each failure is reported once');
 	}
-	is_deeply($r->left, ['bob 86400 3'], 'the hits stay');
+	is_deeply($r->left, ['bob 86400 3'], 'the hits remain');
 };
 
 subtest 'by the daemon' => sub {
@@ -97,22 +97,22 @@ subtest 'by the daemon' => sub {
 
 	$d->ask(sasl_username => 'bob') for 1 .. 2;
 	ok(wait_until { $good->mails }, 'the report is sent') or $d->explain;
-	ok(wait_until { !$d->sql('SELECT id FROM limit_report') }, 'and its hits are gone');
+	ok(wait_until { !$d->sql('SELECT id FROM limit_report') }, 'the hits are deleted');
 	$d->ends_well;
 };
 
-# What is no fault of the address is the same at the next one.
+# An error that does not depend on the address ends the attempt.
 subtest 'no other address' => sub {
 	my ($r, $status, $err, @servers) = report_to({},
 	    map { { reply => { MAIL => '550 no' } } } 1 .. 3);
 	is($status, 8, 'a refused mail');
-	is(met(@servers), 1, 'only one was asked');
+	is(met(@servers), 1, 'only one address was tried');
 	$_->stop for @servers;
 	($r, $status, $err, @servers) = report_to({ smtp_tls => 'tls',
 	    smtp_tls_cafile => $ca->{file} }, map { { %bad } } 1 .. 3);
 	is($status, 8, 'a bad certificate');
-	unlike($err, qr/another address/, 'only one was asked');
-	is_deeply($r->left, ['bob 86400 3'], 'the hits stay');
+	unlike($err, qr/another address/, 'only one address was tried');
+	is_deeply($r->left, ['bob 86400 3'], 'the hits remain');
 };
 
 done_testing();

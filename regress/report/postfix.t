@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# The report through a real Postfix as an administrator has it for submission: TLS with a
-# certificate that is verified, log-in with SASL, delivery to a mailbox.
+# The report through a real Postfix submission service: TLS with a verified certificate,
+# SASL authentication, delivery to a mailbox.
 
 use strict;
 use warnings;
@@ -110,13 +110,13 @@ sub ok_delivered {
 		$r->hits(['bob', 86400, 3], ["\xe6\x97\xa5\xe6\x9c\xac", 60, 20]);
 		my ($status, undef, $err) = $r->clean;
 		is($status, 0, 'status 0') or do { diag($err); $p->explain; };
-		is_deeply($r->left, [], 'the hits are gone');
+		is_deeply($r->left, [], 'the hits are deleted');
 		ok(wait_until { mails() > $before }, 'the mail is in the mailbox')
 		    or $p->explain;
 		my @mails = mails();
-		is(scalar @mails, $before + 1, 'once');
+		is(scalar @mails, $before + 1, 'the mail is delivered once');
 		ok($p->wait_log(qr/sasl_method=$mechanism, sasl_username=policyd\@example\.test/),
-		    "by $mechanism");
+		    "the client authenticated with $mechanism");
 	};
 }
 
@@ -140,12 +140,12 @@ subtest 'a wrong password' => sub {
 	is($status, 8, 'status 8');
 	like($err, qr/does not accept user and password: 535/,
 	    'the failure of AUTH is reported');
-	is_deeply($r->left, ['bob 86400 3'], 'the hits stay');
+	is_deeply($r->left, ['bob 86400 3'], 'the hits remain');
 };
 
-# --- read by somebody else's parser ---
+# --- read by Python's MIME parser ---
 
-subtest 'what a MIME parser reads' => sub {
+subtest 'the mail in a MIME parser' => sub {
 	my $python = have_command('python3');
 
 	if (!$python) {
@@ -173,8 +173,8 @@ for row in csv.reader(io.StringIO(table.get_content())):
 END
 	my (undef, $out, $err) = Policyd->new->run_command($python, "$dir/read.py",
 	    "$dir/mail");
-	is($err, '', 'reads it');
-	like($out, qr/^defects 0$/m, 'finds no fault');
+	is($err, '', 'the parser reads the mail');
+	like($out, qr/^defects 0$/m, 'the parser finds no defect');
 	like($out, qr/^From policyd\@example\.org$/m, 'From');
 	like($out, qr/^To admin\@example\.test$/m, 'To');
 	like($out, qr/^Subject policyd-rate-limit report$/m, 'Subject');

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# The report on its way to a server that behaves, and to servers that do not: the hits
-# leave the table only when the mail was taken.
+# The report to correct and to faulty servers: the hits are deleted only when the server
+# has accepted the mail.
 
 use strict;
 use warnings;
@@ -18,7 +18,7 @@ Report->needed;
 my @hits = (['bob', 86400, 3], ['zoe@example.org', 60, 12]);
 my @rows = ('bob 86400 3', 'zoe@example.org 60 12');
 
-# One report with hits to one server: (Report, Smtpd, exit status, stderr).
+# Sends one report with hits to one server: (Report, Smtpd, exit status, stderr).
 sub report_to {
 	my ($server, %settings) = @_;
 	my $s = Smtpd->start(%$server);
@@ -37,9 +37,9 @@ sub ok_sent {
 		my ($r, $s, $status, $err) = report_to($server, %settings);
 		is($status, 0, 'status 0') or diag($err, $s->transcript);
 		is(scalar(my @m = $s->mails), 1, 'one mail');
-		is_deeply($r->left, [], 'the hits are gone');
+		is_deeply($r->left, [], 'the hits are deleted');
 		ok(wait_until { $s->transcript =~ /^C: QUIT$/m },
-		    'the server is told good-bye') or diag($s->transcript);
+		    'the client sends QUIT') or diag($s->transcript);
 		unlike($err, qr/secret/, 'no password in the log');
 	};
 }
@@ -51,7 +51,7 @@ sub ok_failed {
 		my ($r, $s, $status, $err) = report_to($server, %settings);
 		is($status, 8, 'status 8') or diag($err, $s->transcript);
 		is(scalar(my @m = $s->mails), 0, 'no mail');
-		is_deeply($r->left, \@rows, 'the hits stay');
+		is_deeply($r->left, \@rows, 'the hits remain');
 		like($err, qr/the report was not sent: .*$pattern/, 'the log says why')
 		    or diag($s->transcript);
 		unlike($err, qr/secret/, 'no password in the log');
@@ -69,7 +69,7 @@ subtest 'reports-deleted-before-sent' => sub {
 	is($status, 0, 'status 0') or diag($err);
 	is($mail->{from}, 'policyd@example.org', 'the sender');
 	like($s->transcript, qr/^C: EHLO (?:\[127\.0\.0\.1\]|[a-z][\w-]*\.[\w.-]+)$/mi,
-	    'the client says a whole name or its address');
+	    'EHLO has a full host name or an address literal');
 	is_deeply($mail->{to}, ['postmaster@example.org'], 'the recipient');
 	my $text = decode_qp($mail->{data});
 	like($text, qr/^Date: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d \+0000$/m, 'Date');
@@ -81,20 +81,20 @@ subtest 'reports-deleted-before-sent' => sub {
 	like($text, qr/: 15 hits on 2 limits so far\.$/m, 'the summary');
 	like($text, qr/^zoe\@example\.org +10 per minute +12\nbob +150 per day +3$/m,
 	    'the table, most hits first');
-	like($text, qr/^"","bob",150,86400,3,0,0,0$/m, 'and for programs');
-	is_deeply($r->left, [], 'the hits are gone');
+	like($text, qr/^"","bob",150,86400,3,0,0,0$/m, 'the table as CSV');
+	is_deeply($r->left, [], 'the hits are deleted');
 
 	# report-rows-repeat
 	($status) = $r->clean;
-	is($status, 0, 'once more');
-	is(scalar(my @m = $s->mails), 1, 'what was reported is not reported again');
+	is($status, 0, 'a second report: status 0');
+	is(scalar(my @m = $s->mails), 1, 'reported hits are not reported again');
 	$r->hits(['bob', 86400, 1]);
 	($status) = $r->clean;
 	my @mails = $s->mails;
-	is(scalar @mails, 2, 'a new hit is');
+	is(scalar @mails, 2, 'a new hit is reported');
 	like($mails[1]{data}, qr/1 hit on 1 limit since \d{4}-\d\d-\d\d \d\d:\d\d UTC \(/,
-	    'with the time since the last report');
-	unlike($mails[1]{data}, qr/zoe/, 'alone');
+	    'the report has the time since the last one');
+	unlike($mails[1]{data}, qr/zoe/, 'only the new hit is reported');
 };
 
 # A hit of max_per_mail has no window.
@@ -109,8 +109,8 @@ subtest 'more than one mail may have' => sub {
 	my ($mail) = $s->mails;
 	my $text = decode_qp($mail->{data});
 	like($text, qr/bob +50 per mail +3$/m, 'the table');
-	like($text, qr/^"big","bob",50,0,3,0,0,0$/m, 'and for programs');
-	is_deeply($r->left, [], 'the hits are gone');
+	like($text, qr/^"big","bob",50,0,3,0,0,0$/m, 'the table as CSV');
+	is_deeply($r->left, [], 'the hits are deleted');
 };
 
 subtest 'no hits, no mail' => sub {
@@ -120,27 +120,28 @@ subtest 'no hits, no mail' => sub {
 
 	is($status, 0, 'status 0') or diag($err);
 	is(scalar(my @m = $s->mails), 0, 'no mail');
-	unlike($s->transcript, qr/^C: (?!QUIT)/m, 'nothing but good-bye was said');
+	unlike($s->transcript, qr/^C: (?!QUIT)/m, 'the client sends only QUIT');
 	$r->settings(report_only_if_needed => False);
 	($status, undef, $err) = $r->clean;
-	is($status, 0, 'if asked for') or diag($err);
+	is($status, 0, 'with reports without hits: status 0') or diag($err);
 	my ($mail) = $s->mails;
-	like($mail->{data} // '', qr/: no limit was hit so far\.$/m, 'there is a mail');
+	like($mail->{data} // '', qr/: no limit was hit so far\.$/m,
+	    'a mail without hits is sent');
 	$s->stop;
 	$r->settings(report_only_if_needed => True);
-	is(($r->clean)[0], 0, 'nothing to report: the server may be away');
+	is(($r->clean)[0], 0, 'without hits the server may be down');
 	$r->hits(@hits);
 	($status, undef, $err) = $r->clean;
-	is($status, 8, 'with hits it may not');
+	is($status, 8, 'with hits a server that is down is an error');
 	like($err, qr/the report was not sent: no connection: .*refused/,
 	    'the refused connection is reported');
-	is_deeply($r->left, \@rows, 'the hits stay');
+	is_deeply($r->left, \@rows, 'the hits remain');
 	$r->settings(report_to => None);
 	is(($r->clean)[0], 0, 'report_to None');
-	is_deeply($r->left, \@rows, 'keeps them too');
+	is_deeply($r->left, \@rows, 'report_to None keeps the hits');
 };
 
-# --- servers of all kinds ---
+# --- correct servers ---
 
 my @credentials = (smtp_credentials => ['alice', 'secret']);
 
@@ -168,7 +169,7 @@ ok_sent('no answer to QUIT', { silent => 'QUIT' });
 ok_sent('long lines', { reply => { $_ => ($_ eq 'greeting' ? '220 ' : '250 ') . 'x' x 8192 } })
     for qw(greeting BODY);
 
-# --- the wrong way ---
+# --- faulty servers ---
 
 my @steps = qw(greeting EHLO STARTTLS handshake AUTH AUTH2 MAIL RCPT DATA BODY);
 my %when = (greeting => 'before the greeting', handshake => 'in the TLS handshake',
@@ -212,7 +213,7 @@ subtest 'starttls-stripped' => sub {
 	like($err, qr/STARTTLS is asked for but not offered/,
 	    'the missing STARTTLS is reported');
 	unlike($s->transcript, qr/^C: (?:AUTH|MAIL)/m, 'no password and no mail in clear');
-	is_deeply($r->left, \@rows, 'the hits stay');
+	is_deeply($r->left, \@rows, 'the hits remain');
 };
 
 subtest 'injection after STARTTLS' => sub {
@@ -223,7 +224,7 @@ subtest 'injection after STARTTLS' => sub {
 	like($err, qr/speaks on after STARTTLS/, 'the data after STARTTLS is reported');
 	unlike($s->transcript, qr/^(?:T:|C: (?:AUTH|MAIL))/m,
 	    'neither AUTH nor MAIL was sent');
-	is_deeply($r->left, \@rows, 'the hits stay');
+	is_deeply($r->left, \@rows, 'the hits remain');
 };
 
 subtest 'some recipients' => sub {
@@ -235,10 +236,11 @@ subtest 'some recipients' => sub {
 		is($status, 0, "status 0 (@$offer)");
 		is_deeply($mail->{to}, [qw(r2@example.org r4@example.org)],
 		    'the accepted recipients get the mail');
-		is_deeply($r->left, [], 'the hits are gone');
+		is_deeply($r->left, [], 'the hits are deleted');
 		like($err, qr/not go to everybody: r1\@example\.org was refused: 550 nobody/,
 		    'the refused recipient is reported');
-		like($err, qr/r3\@example\.org was refused: 452 later/, 'all of them');
+		like($err, qr/r3\@example\.org was refused: 452 later/,
+		    'each refused recipient is reported');
 	}
 };
 
@@ -249,15 +251,16 @@ subtest 'SMTPUTF8' => sub {
 	my ($mail) = $s->mails;
 
 	is($status, 0, 'status 0') or diag($err);
-	is_deeply($mail->{to}, [$utf8, 'b@example.org'], 'to both');
-	like($s->transcript, qr/^C: MAIL .* SMTPUTF8$/m, 'asked for');
-	unlike($mail->{data}, qr/[^\x00-\x7f]/, 'the mail is nevertheless ASCII');
+	is_deeply($mail->{to}, [$utf8, 'b@example.org'], 'both recipients get the mail');
+	like($s->transcript, qr/^C: MAIL .* SMTPUTF8$/m, 'SMTPUTF8 is requested');
+	unlike($mail->{data}, qr/[^\x00-\x7f]/, 'the mail is ASCII all the same');
 	(undef, $s) = report_to({ offer => ['SMTPUTF8'] });
-	unlike($s->transcript, qr/^C: MAIL .*SMTPUTF8/m, 'not where it is not needed');
+	unlike($s->transcript, qr/^C: MAIL .*SMTPUTF8/m,
+	    'SMTPUTF8 is not requested without need');
 	($r, $s, $status, $err) = report_to({}, report_to => [$utf8, 'b@example.org']);
 	($mail) = $s->mails;
-	is($status, 0, 'a server without it');
-	is_deeply($mail->{to}, ['b@example.org'], 'gets what it can name');
+	is($status, 0, 'a server without SMTPUTF8: status 0');
+	is_deeply($mail->{to}, ['b@example.org'], 'the ASCII recipient gets the mail');
 	like($err, qr/cannot be written to here/, 'the other recipients are reported');
 };
 
@@ -274,10 +277,12 @@ subtest 'header injection' => sub {
 	unlike($head, qr/evil|Bcc/, 'ids stay out of the headers');
 	like($head, qr/^Subject: =\?utf-8\?q\?=E2=82=AC_r=C3=A9port\?=$/m, 'RFC 2047');
 	my $text = decode_qp($mail->{data});
-	like($text, qr/^a\\x0aBcc: x\@y\\x0a/m, 'control characters are shown');
-	unlike($text, qr/\e|\xff/, 'and never sent');
-	like($text, qr/^"","'=cmd\|'x'",10,60,1,0,0,0$/m, 'no formula for a spreadsheet');
-	unlike($s->transcript, qr/^C: MAIL FROM:<evil/m, 'and no command');
+	like($text, qr/^a\\x0aBcc: x\@y\\x0a/m, 'control characters are escaped');
+	unlike($text, qr/\e|\xff/, 'no control character is sent');
+	like($text, qr/^"","'=cmd\|'x'",10,60,1,0,0,0$/m,
+	    'a CSV field cannot be a spreadsheet formula');
+	unlike($s->transcript, qr/^C: MAIL FROM:<evil/m,
+	    'an id cannot inject an SMTP command');
 	is(scalar(my @m = $s->mails), 1, 'one mail');
 };
 
@@ -295,11 +300,11 @@ subtest 'a large report' => sub {
 	my $n = () = $mail->{data} =~ /^"","user\d+",10,60,\d+,0,0,0$/mg;
 	is($n, 20000, 'every id is in the mail');
 	like($mail->{data}, qr/^19000 more are in the attached table\.$/m,
-	    'not all in the text');
-	is_deeply($r->left, [], 'the hits are gone');
+	    'the text has only some ids');
+	is_deeply($r->left, [], 'the hits are deleted');
 };
 
-subtest 'more than a mail has room for' => sub {
+subtest 'more hits than fit in one mail' => sub {
 	local $Policyd::patience = 300;
 	my $s = Smtpd->start(@starttls);
 	my $r = Report->new(port => $s->port, settings => { smtp_tls => 'starttls' });
@@ -315,15 +320,16 @@ subtest 'more than a mail has room for' => sub {
 	cmp_ok(length $mail->{data}, '<', 10_240_000,
 	    'the mail is below 10 MB, which servers accept');
 	my ($left) = $r->{d}->sql('SELECT count(*), max(hit) FROM limit_report');
-	cmp_ok($left->[0], '>', 0, 'not all of them are in it');
-	like($mail->{data}, qr/^$left->[0] more are left for the next report\.$/m, 'which is said');
+	cmp_ok($left->[0], '>', 0, 'some hits are left for the next report');
+	like($mail->{data}, qr/^$left->[0] more are left for the next report\.$/m,
+	    'the mail says how many are left');
 	my @in = $mail->{data} =~ /^"","(\d{4})=F0/mg;
-	is(scalar @in + $left->[0], 7000, 'what is not in it stays');
-	is($left->[1] + 1, $in[-1], 'those with the fewest hits');
+	is(scalar @in + $left->[0], 7000, 'the hits left out remain');
+	is($left->[1] + 1, $in[-1], 'the ids with the fewest hits are left');
 	($status, undef, $err) = $r->clean;
-	is($status, 0, 'once more') or diag($err);
-	is_deeply($r->left, [], 'the rest is reported');
-	is(scalar(my @m = $s->mails), 2, 'in a second mail');
+	is($status, 0, 'a second report: status 0') or diag($err);
+	is_deeply($r->left, [], 'the remaining hits are reported');
+	is(scalar(my @m = $s->mails), 2, 'a second mail is sent');
 };
 
 subtest 'the next address' => sub {

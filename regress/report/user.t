@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# report_user: a user is told by mail that his login was limited, once a day, by one of
-# several daemons, with each database; and nobody can make it write to strangers.
+# report_user: a user gets a mail when his login is limited, once a day, from one of
+# several daemons, with each database; no client can make it send to other addresses.
 
 use strict;
 use warnings;
@@ -41,7 +41,7 @@ sub recipients {
 	return map { join ',', @{$_->{to}} } $s->mails;
 }
 
-# Everybody who was limited before this has been looked at, as claims are in their order.
+# Notices are claimed in order: when this login's mail arrives, earlier ones are decided.
 sub told_last {
 	my ($d, $s, $name) = @_;
 
@@ -57,30 +57,34 @@ sub told_once {
 
 	limited($d, "Bob\@$domain", sender => 'secret@sender.example',
 	    recipient => 'to@victim.example', client_address => '192.0.2.77', queue_id => 'Q7');
-	ok(wait_until { () = $s->mails }, 'a user is told');
+	ok(wait_until { () = $s->mails }, 'the user gets a mail');
 	my ($mail) = $s->mails;
-	is($mail->{from}, '', 'by the null sender');
-	is_deeply($mail->{to}, ["bob\@$domain"], 'at his address');
-	like($mail->{data}, qr/^Auto-Submitted: auto-generated$/m, 'by a program, as it says');
-	like($mail->{data}, qr/^To: bob\@\Q$domain\E$/m, 'with his address in the header');
+	is($mail->{from}, '', 'the sender is null');
+	is_deeply($mail->{to}, ["bob\@$domain"], "the recipient is the user's address");
+	like($mail->{data}, qr/^Auto-Submitted: auto-generated$/m,
+	    'the mail has Auto-Submitted');
+	like($mail->{data}, qr/^To: bob\@\Q$domain\E$/m, "To has the user's address");
 	my $text = decode_qp($mail->{data});
 	like($text, qr/The account bob\@\Q$domain\E of .* its limit on outgoing mail: 1 per day\./,
-	    'what happened');
-	unlike($text, qr/secret|victim|192\.0\.2|Q7/, 'and nothing of the mail');
+	    'the text says what happened');
+	unlike($text, qr/secret|victim|192\.0\.2|Q7/,
+	    'the text has no data of the refused mail');
 
 	$_->ask(sasl_username => "bob\@$domain") for ($d, $other) x 3;
 	told_last($other, $s, 'ann');
 	told_last($d, $s, 'amy');
-	is(scalar(grep { /^bob/ } recipients($s)), 1, 'there is one mail, with two daemons');
+	is(scalar(grep { /^bob/ } recipients($s)), 1, 'two daemons send one mail');
 	$_->restart for $d, $other;
 	$_->ask(sasl_username => "bob\@$domain") for $d, $other;
 	told_last($_->[0], $s, $_->[1]) for [$other, 'zoe'], [$d, 'zac'];
-	is(scalar(grep { /^bob/ } recipients($s)), 1, 'and after a restart');
+	is(scalar(grep { /^bob/ } recipients($s)), 1,
+	    'no second mail is sent after a restart');
 
 	($db // $d)->sql('UPDATE mail_notice SET date = date - 86401');
 	$d->restart;
 	$d->ask(sasl_username => "bob\@$domain");
-	ok(wait_until { (grep { /^bob/ } recipients($s)) == 2 }, 'the next one comes a day later');
+	ok(wait_until { (grep { /^bob/ } recipients($s)) == 2 },
+	    'the next mail is sent a day later');
 	$_->ends_well for $d, $other;
 }
 
@@ -95,11 +99,11 @@ sub at_once {
 		limited($_, $login) for @d;
 	}
 	ok(wait_until { my %seen = map { $_ => 1 } recipients($s); keys %seen == @logins },
-	    'all are told');
+	    'every user gets a mail');
 	told_last($d[0], $s, 'v1');
 	told_last($d[1], $s, 'v2');
 	is_deeply([sort(recipients($s))], [sort @logins, "v1\@$domain", "v2\@$domain"],
-	    'each by one mail, whichever daemon was first');
+	    'each user gets one mail from one of the daemons');
 	$_->ends_well for @d;
 }
 
@@ -117,14 +121,14 @@ sub too_many {
 	my $left = sub { join ' ', map { $_->[0] } ($db // $d)->sql(
 	    'SELECT login FROM mail_notice WHERE told = 0 ORDER BY login') };
 	my $want = join ' ', map { "left$_\@$domain" } 1 .. 3;
-	ok(wait_until { $left->() eq $want }, 'the next ones are left for the report');
-	is(join(' ', recipients($s)), "hundredth\@$domain", 'and are not told');
+	ok(wait_until { $left->() eq $want }, 'further users are left for the report');
+	is(join(' ', recipients($s)), "hundredth\@$domain", 'further users get no mail');
 	is((ctl($d, 'report'))[0], 0, 'a report');
 	my ($report) = grep { $_->{to}[0] =~ /^postmaster/ } $s->mails;
 	my $lines = $want =~ s{ }{\n}gr;
 	like(decode_qp($report->{data}), qr/^Not told by mail, .*:\n\n$lines\n/m,
-	    'names them');
-	ok(wait_until { $left->() eq '' }, 'once');
+	    'the report names them');
+	ok(wait_until { $left->() eq '' }, 'the report names them once');
 	($db // $d)->sql('UPDATE mail_notice SET date = date - 3601 WHERE told = 1');
 	told_last($d, $s, 'later');
 	$d->ends_well;
@@ -135,14 +139,14 @@ for my $kind (@ARGV ? @ARGV : qw(sqlite pgsql mysql)) {
 		Report->needed if $kind eq 'sqlite';
 		my $db = $kind eq 'sqlite' ? undef : Database->start($kind);
 
-		subtest 'told once' => sub { told_once($db) };
+		subtest 'one mail a day' => sub { told_once($db) };
 		subtest 'two daemons at once' => sub { at_once($db) };
 		subtest 'at most 100 in an hour' => sub { too_many($db) };
 		$db->stop if $db;
 	};
 }
 
-# Everything that a login could smuggle into an envelope, a header or a path.
+# Logins that try to inject into an envelope, a header or a path.
 my $long = 'x' x 65;
 my @hostile = (
 	"eve\@stranger.example", "eve\@sub.$domain", "eve\@$domain.stranger.example", "eve\@x$domain",
@@ -168,21 +172,25 @@ subtest 'hostile logins' => sub {
 		my $d = start($s, undef, report_user => $template);
 
 		for my $login (@hostile) {
-			# An LF ends the attribute, and what follows is none.
+			# An LF ends the attribute; the rest is not an attribute.
 			limited($d, $login);
 		}
 		ok($d->alive, "$template: the daemon lives");
 		my $last = $template eq '{id}@' . $domain ? 'last' : "last\@$domain";
 		limited($d, $last);
 		my $to = $template =~ /^postmaster/ ? "postmaster\@$domain" : "last\@$domain";
-		ok(wait_until { grep { $_ eq $to } recipients($s) }, 'a good one is told');
+		ok(wait_until { grep { $_ eq $to } recipients($s) },
+		    'a valid login gets a mail');
 		is((ctl($d, 'clean'))[0], 0, 'clean, which waits for the job under way');
 		my %allowed = map { ($_ => 1) } $to,
 		    $template eq '{id}@' . $domain ? ("eve\@$domain") : ();
-		is_deeply([grep { !$allowed{$_} } recipients($s)], [], 'nobody else is written to');
+		is_deeply([grep { !$allowed{$_} } recipients($s)], [],
+		    'no other address gets a mail');
 		my $said = $s->transcript;
-		unlike($said, qr/^C: RCPT TO:<(?![\w.-]+\@\Q$domain\E>$)/m, 'nor tried');
-		is(scalar(grep { $_->{from} ne '' } $s->mails), 0, 'all by the null sender');
+		unlike($said, qr/^C: RCPT TO:<(?![\w.-]+\@\Q$domain\E>$)/m,
+		    'no other address appears in RCPT TO');
+		is(scalar(grep { $_->{from} ne '' } $s->mails), 0,
+		    'every mail has the null sender');
 		$d->ends_well;
 	}
 };
@@ -194,7 +202,8 @@ subtest 'logins only' => sub {
 
 	$d->ask(sender => "forged\@$domain") for 1 .. 3;
 	told_last($d, $s, 'one');
-	is(join(' ', recipients($s)), "one\@$domain", 'nobody is told of a sender');
+	is(join(' ', recipients($s)), "one\@$domain",
+	    'a rule that counts senders sends no mail');
 	$d->stop;
 	$s = Smtpd->start;
 	my $rules = Policyd->start(config => { report => True, report_user => '{id}',
@@ -211,10 +220,10 @@ subtest 'logins only' => sub {
 	$rules->ask(sasl_username => "two\@$domain", sender => "forged\@$domain") for 1 .. 2;
 	$rules->ask(sasl_username => "two\@$domain", sender => "x\@$domain", recipient_count => 49);
 	$rules->ask(sasl_username => "three\@$domain", sender => "s$_\@$domain") for 1 .. 2;
-	ok(wait_until { () = $s->mails }, 'a warning is told');
+	ok(wait_until { () = $s->mails }, 'a warning is sent to the user');
 	$rules->ask(sasl_username => "four\@$domain", sender => "t$_\@$domain",
 	    client_address => '192.0.2.9') for 1 .. 2;
-	ok(wait_until { (() = $s->mails) == 2 }, 'and a pair of a login and an address');
+	ok(wait_until { (() = $s->mails) == 2 }, 'a rule with login and address sends a mail');
 	is(join(' ', recipients($s)), "three\@$domain four\@$domain",
 	    'but no rule of another key, in shadow or without a report');
 	my ($near) = $s->mails;
@@ -229,13 +238,14 @@ subtest 'the mail server refuses' => sub {
 	my $d = start($busy, undef);
 
 	limited($d, "bob\@$domain");
-	ok($d->wait_log(qr/a user was not told by mail: .*450 4\.2\.1 later/), 'the log says so');
+	ok($d->wait_log(qr/a user was not told by mail: .*450 4\.2\.1 later/),
+	    'the failure is logged');
 	is($d->ask(sasl_username => 'eve'), 'dunno', 'the daemon decides');
 	$d->write_config({ smtp_server => ['127.0.0.1', $s->port] });
 	is((ctl($d, 'reload'))[0], 0, 'a reload, after which it is tried again');
-	ok(wait_until { () = $s->mails }, 'the user is told');
+	ok(wait_until { () = $s->mails }, 'the user gets a mail after the reload');
 	ok($d->wait_log(qr/the user was told by mail: sasl_username=bob\@\Q$domain\E$/m),
-	    'as the log says');
+	    'the sent mail is logged');
 	$d->ends_well;
 };
 
@@ -252,12 +262,12 @@ subtest 'configuration' => sub {
 	    'report_user_domains = ["x@example.org"]', 'report_user_domains = [1]') {
 		my ($status, undef, $err) = $check->("$bad\n");
 		is($status, 5, "$bad: refused");
-		like($err, qr/:1:\d+: error: report_user/, 'with the place');
+		like($err, qr/:1:\d+: error: report_user/, 'the error has line and column');
 	}
 	my ($status, undef, $err) = $check->("report = True\nreport_user = \"{id}\"\n" .
 	    "report_user_domains = [\"example.org\"]\n");
-	is($status, 0, 'a good one');
-	unlike($err, qr/report_user/, 'without a warning');
+	is($status, 0, 'a valid report_user is accepted');
+	unlike($err, qr/report_user/, 'a valid report_user causes no warning');
 };
 
 done_testing();

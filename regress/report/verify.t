@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# starttls-unverified: certificates of servers that are not this machine. Whoever cannot
-# show the right one gets neither mail nor password.
+# starttls-unverified: certificates of remote servers. A server without the right
+# certificate gets neither mail nor password.
 
 use strict;
 use warnings;
@@ -37,7 +37,7 @@ my $otherca = certificate('otherca', name => 'Other CA', ca => 1);
 my $name = [[DNS => 'mail.example.test']];
 my $good = certificate('good', san => $name, issuer => $ca);
 
-# The certificate, the settings over these, how it ends (undef: good).
+# Certificate, additional settings, expected error (undef: none).
 sub ok_verified {
 	my ($what, $cert, $why, %settings) = @_;
 
@@ -58,15 +58,16 @@ sub ok_verified {
 			my ($status, undef, $err) = $r->clean;
 			if (!defined $why) {
 				is($status, 0, 'status 0') or diag($err, $s->transcript);
-				is(scalar(my @m = $s->mails), 1, 'the mail is there');
-				is_deeply($r->left, [], 'the hits are gone');
+				is(scalar(my @m = $s->mails), 1, 'the mail is delivered');
+				is_deeply($r->left, [], 'the hits are deleted');
 				return;
 			}
 			is($status, 8, 'status 8');
-			like($err, qr/the report was not sent: .*$why/, 'the log says which');
+			like($err, qr/the report was not sent: .*$why/,
+			    'the log has the reason');
 			unlike($s->transcript, qr/^C: (?:AUTH|MAIL|RCPT|DATA)/m,
-			    'no password, no mail');
-			is_deeply($r->left, \@row, 'the hits stay');
+			    'neither a password nor a mail is sent');
+			is_deeply($r->left, \@row, 'the hits remain');
 		};
 	}
 }
@@ -126,7 +127,7 @@ ok_verified('not of the system\'s', $good,
     'unable to get local issuer|unable to verify|no certificates of authorities',
     smtp_tls_cafile => \'None');
 
-subtest 'a file of authorities that is not there, or none' => sub {
+subtest 'a CA file that is missing or invalid' => sub {
 	my $s = Smtpd->start(host => '192.0.2.25', tls => 'tls', cert => $good);
 	spew("$dir/empty.pem", "nothing\n", 0644);
 
@@ -139,7 +140,7 @@ subtest 'a file of authorities that is not there, or none' => sub {
 		is($status, 8, 'status 8');
 		like($err, qr/smtp_tls_cafile \Q$file\E: .*$why/,
 		    'the reason is reported');
-		is_deeply($r->left, \@row, 'the hits stay');
+		is_deeply($r->left, \@row, 'the hits remain');
 	}
 	unlike($s->transcript, qr/^C:/m, 'nothing was sent');
 };
@@ -159,8 +160,9 @@ for (['another host', 'mail.example.test', '192.0.2.25'],
 		is($status, 8, 'status 8');
 		like($err, qr/no password is sent without TLS/,
 		    'the missing TLS is reported');
-		unlike($s->transcript, qr/^C: (?:AUTH|MAIL)/m, 'nor the mail');
-		is_deeply($r->left, \@row, 'the hits stay');
+		unlike($s->transcript, qr/^C: (?:AUTH|MAIL)/m,
+		    'neither a password nor a mail is sent');
+		is_deeply($r->left, \@row, 'the hits remain');
 	};
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# What a rule's warn_at tells the report, with each database: as lasting as a hit, beside
-# it, and, with report_immediately, a reason for a mail at once.
+# warn_at in the report, with each database: warnings are stored like hits, listed beside
+# them, and with report_immediately sent at once.
 
 use strict;
 use warnings;
@@ -36,7 +36,7 @@ rule,id,mails,seconds,hits,warnings,shadow,locks
 "user","bob",10,3600,0,1,0,0
 END
 
-# Warned of at the eighth mail in an hour and at the sixteenth in a day.
+# Warns at the eighth mail in an hour and at the sixteenth in a day.
 sub start {
 	my ($s, $db, %settings) = @_;
 
@@ -62,7 +62,7 @@ sub rows {
 	    'ORDER BY id, delta');
 }
 
-# So many mails at once, which all are accepted.
+# Sends a mail to $n recipients, which is accepted.
 sub send_mails {
 	my ($d, $id, $n) = @_;
 
@@ -82,56 +82,58 @@ sub reported {
 	my $d = start($s, $db);
 
 	send_mails($d, 'bob', 7);
-	is(rows($d, $db, 'limit_warning'), '', 'nothing yet');
+	is(rows($d, $db, 'limit_warning'), '', 'no warning yet');
 	send_mails($d, 'bob', 1);
-	is(rows($d, $db, 'limit_warning'), 'user:bob 3600 1', 'bob came near');
+	is(rows($d, $db, 'limit_warning'), 'user:bob 3600 1', "bob's warning is recorded");
 	ok($d->wait_log(qr/near\ its\ limit:\ id=<user:bob>\ key=sasl_username\ rule=user\ n=1
-	    \ limit=10\/3600\ used=8\ /x), 'the log says so');
+	    \ limit=10\/3600\ used=8\ /x), 'the warning is logged');
 	ok($d->wait_log(qr/would\ refuse:\ id=<shadow:bob>\ key=sasl_username\ rule=shadow\ n=1
 	    \ limit=6\/3600\ used=7\ .*sasl_username=bob/x), 'and what a rule in shadow would do');
 	send_mails($d, 'eve', 10);
-	is($d->ask(sasl_username => 'eve'), 'reject full', 'eve is over');
-	is(rows($d, $db, 'limit_report'), 'user:eve 3600 1', 'which is a hit');
+	is($d->ask(sasl_username => 'eve'), 'reject full', "eve's mail is refused");
+	is(rows($d, $db, 'limit_report'), 'user:eve 3600 1', 'the refusal is a hit');
 	is(rows($d, $db, 'limit_warning'), 'user:bob 3600 1, user:eve 3600 1',
-	    'and no second warning');
+	    'there is no second warning');
 	my $out = "$d->{dir}/wish";
 	my $wish = $d->spawn($out, $out, ctl_command($d, 'report'));
-	ok($s->holds, 'the mail is on its way');
+	ok($s->holds, 'the mail is being sent');
 	send_mails($d, 'zoe', 8);
 	is(rows($d, $db, 'limit_warning'), 'user:bob 3600 1, user:eve 3600 1, ' .
-	    'user:zoe 3600 1', 'nothing is taken off before it is taken');
+	    'user:zoe 3600 1', 'no warning is deleted before the server accepts the mail');
 	$s->release;
-	is(Policyd::reap($wish), 0, 'it is taken');
-	is(rows($d, $db, 'limit_warning'), 'user:zoe 3600 1', 'what is in it goes');
-	is(rows($d, $db, 'limit_report'), '', 'and so does the hit');
+	is(Policyd::reap($wish), 0, 'the server accepts the mail');
+	is(rows($d, $db, 'limit_warning'), 'user:zoe 3600 1',
+	    'the reported warnings are deleted');
+	is(rows($d, $db, 'limit_report'), '', 'the reported hit is deleted');
 	my ($mail) = $s->mails;
 	my $text = text($mail);
 	like($text, qr/^[^\n]+: 1 hit on 1 limit so far\.\n\Q$tables\E/m,
-	    'warnings have a part of their own');
-	like($text, qr/^\Q$for_programs\E/m, 'and a column');
+	    'warnings have their own section');
+	like($text, qr/^\Q$for_programs\E/m, 'the CSV has a column for them');
 	$d->ends_well;
 }
 
-# A warning alone is a reason for a report.
+# A warning without a hit causes a report.
 sub alone {
 	my ($db) = @_;
 	my $s = Smtpd->start;
 	my $d = start($s, $db);
 
 	is((ctl($d, 'explain', 'protocol_state=DATA', 'sasl_username=ann',
-	    'recipient_count=9'))[0], 0, 'what is only asked for');
-	is(rows($d, $db, 'limit_warning'), '', 'warns nobody');
+	    'recipient_count=9'))[0], 0, 'explain of a request near the limit');
+	is(rows($d, $db, 'limit_warning'), '', 'explain records no warning');
 	send_mails($d, 'ann', 9);
 	is(($d->run('--clean'))[0], 0, '--clean');
 	my ($mail) = $s->mails;
-	like(text($mail), qr/: no limit was hit .*\n\nCame near a limit: /, 'reports it');
-	is(rows($d, $db, 'limit_warning'), '', 'and takes it off');
-	is(($d->run('--clean'))[0], 0, 'once more');
-	is(scalar(my @mails = $s->mails), 1, 'nothing is left to report');
+	like(text($mail), qr/: no limit was hit .*\n\nCame near a limit: /,
+	    'the report has it');
+	is(rows($d, $db, 'limit_warning'), '', 'the reported row is deleted');
+	is(($d->run('--clean'))[0], 0, 'a second --clean');
+	is(scalar(my @mails = $s->mails), 1, 'no second mail is sent');
 	$d->ends_well;
 }
 
-# What a rule in shadow would have refused is no hit, and has a part of its own.
+# A refusal of a shadow rule is not a hit and has its own section.
 sub shadow {
 	my ($db) = @_;
 	my $s = Smtpd->start;
@@ -140,21 +142,21 @@ sub shadow {
 
 	send_mails($d, 'kim', 7) for 1, 2;
 	send_mails($d, 'lea', 11);
-	is(rows($d, $db, 'limit_report'), '', 'no hit');
+	is(rows($d, $db, 'limit_report'), '', 'no hit is recorded');
 	is(rows($d, $db, 'limit_shadow'), 'trial:kim 3600 2, trial:lea 0 1, trial:lea 3600 1',
-	    'what would be one');
+	    'the shadow refusal is recorded');
 	is(($d->run('--clean'))[0], 0, '--clean');
 	my ($mail) = $s->mails;
 	my $text = text($mail);
 	like($text, qr/: no limit was hit .*\n\nRules in shadow would have refused: 4 refusals/,
-	    'reports it');
-	like($text, qr/^trial:kim +6 per hour +2$/m, 'with how often');
-	like($text, qr/^"trial","lea",10,0,0,0,1,0$/m, 'and a column');
-	is(rows($d, $db, 'limit_shadow'), '', 'and takes it off');
+	    'the report has it');
+	like($text, qr/^trial:kim +6 per hour +2$/m, 'the report has the number');
+	like($text, qr/^"trial","lea",10,0,0,0,1,0$/m, 'the CSV has a column for them');
+	is(rows($d, $db, 'limit_shadow'), '', 'the reported row is deleted');
 	$d->ends_well;
 }
 
-# Between the server's 250 and the end of the rows: reported again, never lost.
+# A crash between the server's 250 and the DELETE: reported twice, never lost.
 sub killed_between {
 	my ($db) = @_;
 	my $s = Smtpd->start(hold => 'BODY');
@@ -165,21 +167,22 @@ sub killed_between {
 	my $before = rows($d, $db, 'limit_warning');
 	my $out = "$d->{dir}/wish";
 	my $wish = $d->spawn($out, $out, ctl_command($d, 'report'));
-	ok($s->holds, 'the mail is on its way');
+	ok($s->holds, 'the mail is being sent');
 	my $ledger = $d->child($name);
 	kill 'STOP', $ledger;
 	$s->release;
-	ok($d->wait_log(qr/the report was sent$/m), 'and is taken');
+	ok($d->wait_log(qr/the report was sent$/m), 'the server accepts the mail');
 	kill 'KILL', $ledger;
-	ok($d->wait_log(qr/they will be reported again/), 'what was reported stays');
+	ok($d->wait_log(qr/they will be reported again/), 'the reported rows remain');
 	isnt(Policyd::reap($wish), 0, 'policyctl report fails');
-	ok($d->child($name, $ledger), 'the next ledger');
-	is(rows($d, $db, 'limit_warning'), $before, 'has it');
+	ok($d->child($name, $ledger), 'a new ledger is started');
+	is(rows($d, $db, 'limit_warning'), $before, 'the new ledger has the warnings');
 	is(($d->run('--clean'))[0], 0, 'the next report');
 	my @mails = $s->mails;
-	is(scalar @mails, 2, 'is a second mail');
-	like(text($_), qr/^user:joe +10 per hour +1$/m, 'with the same') for @mails;
-	is(rows($d, $db, 'limit_warning'), '', 'and takes it off');
+	is(scalar @mails, 2, 'the next report is a second mail');
+	like(text($_), qr/^user:joe +10 per hour +1$/m,
+	    'both mails have the same warning') for @mails;
+	is(rows($d, $db, 'limit_warning'), '', 'the reported row is deleted');
 	$d->ends_well;
 }
 
@@ -188,7 +191,7 @@ for my $kind (@ARGV ? @ARGV : qw(sqlite pgsql mysql)) {
 		Report->needed if $kind eq 'sqlite';
 		my $db = $kind eq 'sqlite' ? undef : Database->start($kind);
 
-		# One after the other, on one database.
+		# In this order, on one database.
 		subtest 'reported' => sub { reported($db) };
 		$db->sql('DELETE FROM limit_warning') if $db;
 		subtest 'alone' => sub { alone($db) };
@@ -213,12 +216,13 @@ subtest 'at once' => sub {
 	    for 1 .. 3;
 	ok($d->wait_log(qr/would refuse/), 'a rule in shadow refuses');
 	is((ctl($d, 'clean'))[0], 0, 'clean, so that a due mail would be sent');
-	is(scalar(my @none = $s->mails), 0, 'which is no reason for a mail');
+	is(scalar(my @none = $s->mails), 0, 'a shadow refusal causes no mail');
 	send_mails($d, 'bob', 2);
-	ok(wait_until { () = $s->mails }, 'a warning is');
+	ok(wait_until { () = $s->mails }, 'a warning causes a mail');
 	my ($mail) = $s->mails;
-	like(text($mail), qr/^user:bob +10 per hour +1$/m, 'and in it');
-	ok(wait_until { rows($d, undef, 'limit_warning') !~ /user:bob/ }, 'it goes with it');
+	like(text($mail), qr/^user:bob +10 per hour +1$/m, 'the mail has the warning');
+	ok(wait_until { rows($d, undef, 'limit_warning') !~ /user:bob/ },
+	    'the reported warning is deleted');
 	send_mails($d, 'eve', 9);
 	is((ctl($d, 'clean'))[0], 0, 'clean, so that a due mail would be sent');
 	is(scalar(my @mails = $s->mails), 1, 'the next warning waits for five minutes');
