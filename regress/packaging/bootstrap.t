@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
-# What bootstrap installs on FreeBSD, whose pkg(8) is played: PostgreSQL's client of the
-# version that is there, or else of the one that FreeBSD builds its packages with. By whom it
-# becomes root.
+# The packages that bootstrap installs on FreeBSD, with a fake pkg(8): the installed
+# PostgreSQL client, or else FreeBSD's default version. The command that it uses to become
+# root.
 
 use strict;
 use warnings;
@@ -49,14 +49,14 @@ my $first = 'install -y libevent libyaml mariadb-connector-c';
 
 is(installs(default => "pcre2\npostgresql16-client\n",
     all => "postgresql15-client\npostgresql17-client\n"),
-    "$first postgresql16-client\n", 'the default');
+    "$first postgresql16-client\n", 'without a client the default version is installed');
 is(installs(installed => "postgresql15-client\n", default => "postgresql16-client\n"),
-    "$first\n", 'the one that is installed is enough');
+    "$first\n", 'an installed client is not installed again');
 is(installs(all => "postgresql15-client\npostgresql17-client\npostgresql16-client\n"),
     "$first postgresql17-client\n", 'the newest');
 is(installs(), "$first postgresql17-client\n", 'once the catalogue is there');
 
-# An ordinary user's commands are those of this machine, but for doas and sudo.
+# A user's PATH has this machine's commands, without doas and sudo.
 mkdir "$dir/user";
 for my $command (glob '/bin/* /usr/bin/* /sbin/* /usr/sbin/*') {
 	my ($name) = $command =~ m!([^/]+)\z!;
@@ -79,9 +79,10 @@ sub becomes_root {
 }
 
 like((becomes_root('sudo'))[0], qr/\A(?:sudo\n)+\z/, 'sudo installs');
-like((becomes_root('doas'))[0], qr/\A(?:doas\n)+\z/, 'doas installs, whoever may read its file');
+like((becomes_root('doas'))[0], qr/\A(?:doas\n)+\z/,
+    'doas installs even if its configuration is unreadable');
 my ($asked, $out) = becomes_root();
-is($asked, '', 'with neither of them nothing is installed');
+is($asked, '', 'without doas and sudo nothing is installed');
 like($out, qr/root is needed .*neither doas nor sudo.*bootstrap packages run/s,
     'the command for root is printed');
 

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# The container file: two stages, without root, its paths are those of the build, and its
-# configuration is good. Its steps are run by who has an engine for containers.
+# The container file: two stages, no root, paths that exist, and a valid configuration.
+# Its steps are not run here.
 
 use strict;
 use warnings;
@@ -19,20 +19,20 @@ my @steps = map { [split ' ', $_, 2] } grep { /\S/ } split /\n/, $text;
 
 my %known = map { $_ => 1 } qw(FROM RUN COPY WORKDIR USER VOLUME EXPOSE STOPSIGNAL
     HEALTHCHECK ENTRYPOINT);
-is(join(' ', grep { !$known{$_} } map { $_->[0] } @steps), '', 'every instruction is one');
+is(join(' ', grep { !$known{$_} } map { $_->[0] } @steps), '', 'every instruction is known');
 is((grep { $_->[0] eq 'FROM' } @steps), 2, 'two stages');
 for (grep { $_->[0] eq 'RUN' } @steps) {
 	is(system('sh', '-n', '-c', $_->[1]), 0, 'a command that sh(1) can read');
 }
 my %last = map { @$_ } @steps;
-like($last{USER}, qr/^[1-9]\d*:[1-9]\d*$/, 'without root');
+like($last{USER}, qr/^[1-9]\d*:[1-9]\d*$/, 'the last stage does not run as root');
 like($last{HEALTHCHECK}, qr/CMD policyctl .*status -q \|\| \[ \$\? -eq 1 \]$/,
-    'healthy with 0 and 1');
+    'the health check accepts the statuses 0 and 1');
 for (map { split ' ', $_->[1] } grep { $_->[0] eq 'COPY' && $_->[1] !~ /^--from/ } @steps) {
 	next if m{\A/};
 	ok(-e "$root/$_", "$_ is there");
 }
 is(output("'$root/build/policyd-rate-limit' -n -f '$place/policyd-rate-limit.conf' 2>&1"),
-    "configuration OK\n", 'the configuration is good');
+    "configuration OK\n", 'the configuration is valid');
 
 done_testing();

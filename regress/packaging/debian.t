@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
-# The maintainer scripts of the Debian package, with ucf(1) and its kin in a small play of
-# their own: which configuration is there after an installation, an upgrade and a purge.
-# The real thing is make debcheck.
+# The maintainer scripts of the Debian package, with fakes of ucf(1) and similar tools: the
+# configuration after an installation, an upgrade and a purge. make debcheck tests a real
+# package.
 
 use strict;
 use warnings;
@@ -17,7 +17,7 @@ need(defined have_command('dpkg'), 'dpkg');
 my $dir = tempdir('policyd-XXXXXXXX', TMPDIR => 1, CLEANUP => 1);
 my $sample = slurp("$root/etc/policyd-rate-limit.conf");
 
-# As the manual page of ucf(1) says, as far as the scripts use it.
+# The options of ucf(1) that the scripts use, as its manual page describes them.
 my %tool = (
 	ucf => <<'END',
 case $1 in
@@ -52,7 +52,7 @@ done
 END
 spew("$dir/bin/$_", "#!/bin/sh\n$tool{$_}", 0755) for keys %tool;
 
-# One life of /etc, beginning with these files.
+# Starts a test with these files in /etc.
 sub life {
 	my (%files) = @_;
 
@@ -87,41 +87,46 @@ sub files { return join ' ', map { s{.*/}{}r } sort glob "$dir/etc/*" }
 
 life();
 ok(script('postinst', args => ['configure', '']), 'a fresh installation');
-is(slurp("$dir/etc/policyd-rate-limit.conf"), $sample, 'has the sample');
-like(slurp("$dir/done"), qr/^chmod 0640 /m, 'which not everybody may read');
+is(slurp("$dir/etc/policyd-rate-limit.conf"), $sample,
+    'a fresh installation has the sample configuration');
+like(slurp("$dir/done"), qr/^chmod 0640 /m, 'the sample is not world-readable');
 spew("$dir/done", '');
 spew("$dir/share/policyd-rate-limit.conf", "newer\n");
-ok(script('postinst', args => ['configure', '2.0.0-1']), 'the next version');
-is(slurp("$dir/etc/policyd-rate-limit.conf"), "newer\n", 'offers its own');
-is(slurp("$dir/done"), '', 'and changes no mode');
-ok(script('postrm', args => ['remove']), 'removed');
-is(files(), 'policyd-rate-limit.conf', 'the configuration stays');
+ok(script('postinst', args => ['configure', '2.0.0-1']), 'an upgrade');
+is(slurp("$dir/etc/policyd-rate-limit.conf"), "newer\n", 'an upgrade installs the new sample');
+is(slurp("$dir/done"), '', 'an upgrade changes no mode');
+ok(script('postrm', args => ['remove']), 'the package is removed');
+is(files(), 'policyd-rate-limit.conf', 'a removal keeps the configuration');
 ok(script('postrm', args => ['purge']), 'purged');
-is(files(), '', 'it goes');
+is(files(), '', 'a purge deletes the configuration');
 
 my %old = (yaml => "debug: no\n", conf => "debug = False\n");
 for my $kind ('yaml', 'conf') {
 	life("policyd-rate-limit.$kind" => $old{$kind});
 	ok(script('postinst', args => ['configure', '1.0.1.1-2'], mode => 600),
 	    "over the Python program with a .$kind");
-	is(files(), "policyd-rate-limit.$kind", 'no other configuration comes before it');
-	is(slurp("$dir/etc/policyd-rate-limit.$kind"), $old{$kind}, 'and it is what it was');
+	is(files(), "policyd-rate-limit.$kind", 'no other configuration is installed');
+	is(slurp("$dir/etc/policyd-rate-limit.$kind"), $old{$kind},
+	    'the configuration is unchanged');
 	is(slurp("$dir/done"), "chgrp policyd-rate-limit $dir/etc/policyd-rate-limit.$kind\n" .
 	    "chmod g+r $dir/etc/policyd-rate-limit.$kind\n", 'the daemon may read it');
 	spew("$dir/done", '');
-	ok(script('postinst', args => ['configure', '2.0.0-1'], mode => 600), 'and later');
-	is(files(), "policyd-rate-limit.$kind", 'neither');
+	ok(script('postinst', args => ['configure', '2.0.0-1'], mode => 600),
+	    'a later upgrade');
+	is(files(), "policyd-rate-limit.$kind",
+	    'a later upgrade installs no other configuration');
 	is(slurp("$dir/done"), '', 'its mode is the administrator\'s');
 	ok(script('postrm', args => ['purge']), 'purged');
-	is(files(), "policyd-rate-limit.$kind", 'what is not ours stays');
+	is(files(), "policyd-rate-limit.$kind",
+	    "a purge keeps the old program's configuration");
 }
 
 life('policyd-rate-limit.yaml' => $old{yaml});
 ok(script('postinst', args => ['configure', '1.0.1.1-2'], mode => 644),
-    'a configuration that all may read');
-is(slurp("$dir/done"), '', 'stays as it is');
+    'a world-readable configuration');
+is(slurp("$dir/done"), '', 'its mode is unchanged');
 
-# --- what the service of the Python program had, ours has in a drop-in ---
+# --- settings of the Python program's service are kept in a drop-in ---
 
 sub drop_ins {
 	return { map { (split m{/}, $_)[-2] =~ s/\.d\z//r => slurp($_) =~ s/\A#.*\n//r }
@@ -136,7 +141,7 @@ sub taken_over {
 	return $well ? drop_ins() : slurp("$dir/said");
 }
 
-is_deeply(taken_over("debug: no\n"), {}, 'the usual places need no drop-in');
+is_deeply(taken_over("debug: no\n"), {}, 'the default paths need no drop-in');
 like(slurp("$dir/services"), qr/^stop policyd|--stop/, 'the old service is stopped');
 my %write = (
 	'sqlite_config: {database: /srv/policyd/db.sqlite3}' =>
@@ -167,9 +172,9 @@ for my $socket (sort keys %socket) {
 	    $want, "SOCKET $socket");
 }
 ok(script('postrm', args => ['upgrade', '1.2.0-1.1']), 'back to the Python program');
-is_deeply(drop_ins(), {}, 'the drop-ins go');
+is_deeply(drop_ins(), {}, 'the drop-ins are removed');
 
-# --- the upgrade stops with a sentence, and the Python program runs on ---
+# --- the upgrade stops with a message, and the Python program keeps running ---
 
 for my $case (["backend: 1\n", qr/apt install policyd-rate-limit-mysql; then run/],
     ["backend: 2\n", qr/apt install policyd-rate-limit-pgsql; then run/],
@@ -188,11 +193,11 @@ my $left = "$dir/etc/systemd/system/policyd-rate-limit.service";
 spew($left, "[Service]\nExecStart=/usr/local/bin/policyd-rate-limit\n");
 for my $version ('', '1.2.0-1.1') {
 	ok(!script('postinst', args => ['configure', "'$version'"]),
-	    'a unit that would be taken in place of ours stops it');
+	    'a unit that overrides ours stops the upgrade');
 	like(slurp("$dir/said"), qr/\(rm \Q$left\E; systemctl daemon-reload\); then run/,
-	    'with the command');
+	    'the message has the command to run');
 	is(slurp("$dir/services"), '', 'nothing is stopped');
-	is_deeply(drop_ins(), {}, 'and nothing written for it');
+	is_deeply(drop_ins(), {}, 'no drop-in is written');
 }
 unlink $left;
 symlink '/dev/null', $left;

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# make dist is the same bytes for the same commit, wherever, whenever and by whomever it
-# is made, and has what is needed to build.
+# make dist is reproducible: the same commit gives the same bytes in any directory, at any
+# time and for any user. The archive has all files that the build needs.
 
 use strict;
 use warnings;
@@ -19,7 +19,7 @@ my $dir = tempdir('policyd-XXXXXXXX', TMPDIR => 1, CLEANUP => 1);
 my ($version) = slurp("$root/src/rules.mk") =~ /^VERSION =\t(\S+)$/m;
 my @made;
 
-# Another place, umask, zone, language, time of its files, and git's own configuration.
+# Another directory, umask, time zone, locale, file times and git configuration.
 for my $way ([one => 022, 'TZ=UTC LC_ALL=C', 'true'],
     ['another place' => 077, 'TZ=Asia/Tokyo LC_ALL=C.UTF-8 GZIP=-1',
 	"find . -path ./.git -prune -o -type f -exec touch -t 200101010000 {} +; " .
@@ -39,7 +39,7 @@ is(Digest::SHA->new(256)->addfile($made[1], 'b')->hexdigest,
     Digest::SHA->new(256)->addfile($made[0], 'b')->hexdigest, 'the same bytes');
 
 my @list = split /\n/, output("tar -tvzf '$made[0]' --numeric-owner");
-is((grep { !m{ 0/0 } } @list), 0, 'which belong to nobody in particular');
+is((grep { !m{ 0/0 } } @list), 0, 'every file has owner and group 0');
 is((grep { m{ \Qpolicyd-rate-limit-$version\E/} } @list), @list, 'in one directory');
 my %there = map { m{\Qpolicyd-rate-limit-$version\E/(\S+)} ? ($1 => 1) : () } @list;
 ok($there{$_}, "with $_")
