@@ -31,17 +31,17 @@ subtest 'a blocked login' => sub {
 
 	like($_->mail, qr/^250/, 'mail passes') for $bob, $eve;
 	set('block', 'bob@X.example', '1h', 'stolen password');
-	like($bob->mail, $refused, 'is refused, in the session that he has');
-	like($p->session(login => 'bob@x.example')->mail, $refused, 'and in any other');
+	like($bob->mail, $refused, 'the blocked login is refused in its open session');
+	like($p->session(login => 'bob@x.example')->mail, $refused, 'and in a new session');
 	like($eve->mail, qr/^250/, 'another login passes');
 	ok($d->wait_log(qr/blocked: by=<login:bob\@x\.example> .*sasl_username=Bob\@x\.example/),
-	    'the log says by which block');
+	    'the log names the block');
 	$d->restart;
 	like($p->session(login => 'bob@x.example')->mail, $refused, 'after a restart');
 	set('unblock', 'bob@x.example');
-	like($bob->mail, qr/^250/, 'until the block is ended');
+	like($bob->mail, qr/^250/, 'mail passes after unblock');
 	set('block', '@x.example', '1h');
-	like($bob->mail, $refused, 'a domain of logins');
+	like($bob->mail, $refused, 'a login of a blocked domain is refused');
 	set('unblock', '@x.example');
 };
 
@@ -68,13 +68,14 @@ subtest 'a block between RCPT and DATA' => sub {
 	    'three recipients are taken');
 	set('block', 'mallory', 'forever');
 	like($s->command('DATA'), $refused, 'DATA is refused');
-	like($s->rcpt('r4@example.net'), $refused, 'and so is another recipient');
+	like($s->rcpt('r4@example.net'), $refused, 'another recipient is refused');
 	like($s->command('DATA'), $refused, 'and DATA again');
 	$s->reset;
 	like($p->session(login => 'zoe')->mail(to => ['last@example.net']), qr/^250/,
-	    'somebody else passes');
+	    "another login's mail passes");
 	ok($p->wait_log(qr/to=<last\@example\.net>, .* status=sent/), 'and is delivered');
-	unlike($p->log, qr/to=<r\d\@example\.net>, .* status=/, 'none of the three is');
+	unlike($p->log, qr/to=<r\d\@example\.net>, .* status=/,
+	    'no blocked mail is delivered');
 };
 
 subtest 'block_action HOLD' => sub {

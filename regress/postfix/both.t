@@ -34,12 +34,12 @@ $s = $p->session(login => 'carol');
 like($s->command('MAIL FROM:<>'), qr/^250/, 'a null sender');
 $s->rcpt("r$_\@example.net") for 1 .. 15;
 like($s->command('DATA'), qr/^354/, 'DATA after three refused recipients');
-like($s->message, qr/^250/, 'goes to the twelve that were taken');
+like($s->message, qr/^250/, 'the mail to the twelve accepted recipients passes');
 is($d->recorded('carol'), 12, 'twelve recipients were charged');
-is($p->wait_delivered(36), 36, 'all of it is delivered');
+is($p->wait_delivered(36), 36, 'all accepted mail is delivered');
 $p->stop;
 
-# Another service refuses after ours let pass: the client adds a recipient and sends
+# Another service refuses after ours has accepted: the client adds a recipient and sends
 # DATA again in the same transaction.
 my $first = Postfix::Policy->start(endpoint => $p->queue . '/ratelimit/other',
     answer => sub { $_[1] == 1 ? 'defer_if_permit not yet' : 'dunno' });
@@ -50,16 +50,17 @@ $p->reconfigure({
 });
 $s = $p->session(login => 'dave');
 $s->envelope(to => to(2));
-like($s->command('DATA'), qr/^450 .*not yet/, 'refused by another service');
-is($d->recorded('dave'), 2, 'ours had charged two');
-like($s->rcpt('more@example.net'), qr/^250/, 'a recipient more');
+like($s->command('DATA'), qr/^450 .*not yet/, 'another service refuses DATA');
+is($d->recorded('dave'), 2, 'two recipients were charged');
+like($s->rcpt('more@example.net'), qr/^250/, 'another recipient is accepted');
 like($s->command('DATA'), qr/^354/, 'and DATA again');
-is($d->recorded('dave'), 3, 'is charged for the difference');
+is($d->recorded('dave'), 3, 'only the additional recipient is charged');
 like($s->message, qr/^250/, 'the mail passes');
 my @asked = $first->requests;
-is($asked[0]{instance}, $asked[1]{instance}, 'it was one transaction');
-is(join(' ', map { $_->{recipient_count} } @asked), '2 3', 'that had grown');
-is($p->wait_delivered(39), 39, 'and went to three');
+is($asked[0]{instance}, $asked[1]{instance}, 'both requests have the same instance');
+is(join(' ', map { $_->{recipient_count} } @asked), '2 3',
+    'the second request has one more recipient');
+is($p->wait_delivered(39), 39, 'the mail is delivered to three recipients');
 $d->ok_alive;
 
 done_testing;

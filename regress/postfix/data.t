@@ -22,14 +22,14 @@ sub limits_mail {
 
 	like($s->mail, qr/^250/, "mail $_ of 5 passes") for 1 .. 5;
 	my $reply = $s->mail;
-	like($reply, qr/^450 /, 'the sixth does not');
+	like($reply, qr/^450 /, 'the sixth mail is refused');
 	like($reply, qr/\Q$text\E/, 'the refusal gives the reason');
 	is($p->session(login => 'bob')->mail =~ /^(\d+)/ && $1, 250,
 	    'another user still passes');
 	like($p->session(login => 'Alice')->mail, qr/^450/,
 	    'alice is refused in any session and spelling');
-	like($p->session->mail, qr/^250/, 'who has no login is not limited');
-	is($d->recorded('alice'), 5, 'what was refused is not counted');
+	like($p->session->mail, qr/^250/, 'a client without a login is not limited');
+	is($d->recorded('alice'), 5, 'refused mails are not counted');
 }
 
 sub counts_recipients {
@@ -37,13 +37,13 @@ sub counts_recipients {
 	my $s = $p->session(login => 'twelve');
 
 	like($s->mail(to => to(12)), qr/^250/, 'a mail with twelve recipients passes');
-	is($d->recorded('twelve'), 12, 'and counts twelve');
-	like($s->mail, qr/^450/, 'the thirteenth is too many');
+	is($d->recorded('twelve'), 12, 'twelve recipients are counted');
+	like($s->mail, qr/^450/, 'the thirteenth recipient is refused');
 	like($p->session(login => 'thirteen')->mail(to => to(13)), qr/^450/,
-	    'thirteen in one mail are too');
-	is($d->recorded('thirteen'), 0, 'and count nothing');
+	    'a mail to thirteen recipients is refused');
+	is($d->recorded('thirteen'), 0, 'the refused mail is not counted');
 	like($p->session(login => 'thirteen')->mail(to => to(12)), qr/^250/,
-	    'so that twelve still fit');
+	    'a mail to twelve recipients still passes');
 }
 
 sub repeats_data {
@@ -54,11 +54,11 @@ sub repeats_data {
 	like($s->command('DATA'), qr/^450/, 'DATA is refused');
 	like($s->command('DATA'), qr/^450/, 'and again');
 	like($s->rcpt('more@example.net'), qr/^250/, 'a recipient more');
-	like($s->command('DATA'), qr/^450/, 'does not help');
+	like($s->command('DATA'), qr/^450/, 'DATA is refused with the additional recipient');
 	is($d->recorded('repeats'), 0, 'nothing was counted');
 	$s->reset;
-	like($s->mail(to => to(5)), qr/^250/, 'five fit');
-	is($d->recorded('repeats'), 5, 'and are counted once');
+	like($s->mail(to => to(5)), qr/^250/, 'a mail to five recipients passes');
+	is($d->recorded('repeats'), 5, 'the five recipients are counted once');
 }
 
 sub takes_chunks {
@@ -76,7 +76,7 @@ sub takes_chunks {
 	like($s->bdat("Subject: test\r\n\r\nOnly a test.\r\n", 1),
 	    qr/^450 .*\Q$text\E/, 'BDAT over the limit is refused');
 	$s->reset;
-	like($s->mail, qr/^250/, 'what fits passes in the same session');
+	like($s->mail, qr/^250/, 'a mail within the limit passes in the same session');
 }
 
 sub check {
@@ -100,7 +100,7 @@ sub check {
 	subtest 'DATA again with more recipients' => sub { repeats_data($p, $d) };
 	subtest 'BDAT' => sub { takes_chunks($p, $d) };
 	is($p->wait_delivered(5 + 1 + 1 + 12 + 12 + 5 + 4 + 1), 41,
-	    'what passed was delivered, and nothing else');
+	    'only accepted mails are delivered');
 	$d->ok_alive;
 	is($d->stop, 0, 'the daemon stops');
 	$p->stop;

@@ -13,7 +13,7 @@ Postfix::needed();
 my $source = have_command('smtp-source');
 need($source, 'smtp-source (postfix)');
 
-# Who gets no verdict defers, so that nothing passes uncounted.
+# Without a verdict mail is deferred, so that no mail passes uncounted.
 my $p = Postfix->new(main => { smtpd_data_restrictions =>
     'check_policy_service unix:ratelimit/policy' });
 my $d = $p->daemon(config => { debug => \'False', limit_by_sender => \'True',
@@ -33,13 +33,13 @@ for my $name (qw(engine ledger-sqlite engine ledger-sqlite)) {
 	ok($d->child($name, $pid), 'the killed process is restarted');
 }
 ok(defined Policyd::reap($load, 300), 'all mail was tried');
-ok((wait_until { !$p->waiting } 120), 'and what was taken is delivered');
+ok((wait_until { !$p->waiting } 120), 'accepted mail is delivered');
 
 my $recorded = $d->recorded('busy@example.org');
 my @delivered = $p->delivered;
-cmp_ok(scalar @delivered, '>=', $goal, 'mail went on');
+cmp_ok(scalar @delivered, '>=', $goal, 'mail was accepted all the time');
 cmp_ok($recorded, '<=', 400, 'no more than the limit were counted');
-cmp_ok(scalar @delivered, '<=', $recorded, 'none was delivered uncounted');
+cmp_ok(scalar @delivered, '<=', $recorded, 'every delivered mail was counted');
 # A mail is lost to the count only when the session gave up on it meanwhile: two tries
 # of Postfix, a second apart.
 cmp_ok($recorded - @delivered, '<=', 8 * 4, 'and none was counted for nothing, but ' .

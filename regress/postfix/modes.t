@@ -37,12 +37,12 @@ with(0, 'smtpd_recipient_restrictions', sub {
 	like($s->rcpt("r$_\@example.net"), qr/^250/, "recipient $_") for 1 .. 3;
 	is($d->recorded('alice'), 3, 'three are counted');
 	like($s->rcpt('r4@example.net'), qr/^450/, 'the fourth is refused');
-	is($d->recorded('alice'), 0, 'and takes back those of its mail');
-	like($s->rcpt('r5@example.net'), qr/^250/, 'so there is room again');
-	like($s->command('DATA'), qr/^354/, 'and Postfix delivers');
-	like($s->message, qr/^250/, 'to all that were taken');
-	is($p->wait_delivered(4), 4, 'which are four');
-	ok($d->wait_log(qr/count_mode/), 'that this can be abused was said');
+	is($d->recorded('alice'), 0, 'the refusal takes back the charges of its mail');
+	like($s->rcpt('r5@example.net'), qr/^250/, 'another recipient is accepted');
+	like($s->command('DATA'), qr/^354/, 'DATA is accepted');
+	like($s->message, qr/^250/, 'the mail passes');
+	is($p->wait_delivered(4), 4, 'the mail is delivered to the four accepted recipients');
+	ok($d->wait_log(qr/count_mode/), 'the log warns that this mode can be abused');
 });
 
 with(1, 'smtpd_data_restrictions', sub {
@@ -50,8 +50,8 @@ with(1, 'smtpd_data_restrictions', sub {
 
 	like($s->mail(to => to(2)), qr/^250/, 'two recipients');
 	is($d->recorded('alice'), 2, 'count two');
-	like($s->mail(to => to(2)), qr/^450/, 'two more are too many');
-	like($s->mail, qr/^250/, 'one is not');
+	like($s->mail(to => to(2)), qr/^450/, 'a mail to two more recipients is refused');
+	like($s->mail, qr/^250/, 'a mail to one recipient passes');
 	is($p->wait_delivered(3), 3, 'three are delivered');
 });
 
@@ -59,7 +59,7 @@ with(2, 'smtpd_data_restrictions', sub {
 	my ($p, $d, $s) = @_;
 
 	like($s->mail(to => to(12)), qr/^250/, 'a mail to twelve') for 1 .. 3;
-	is($d->recorded('alice'), 3, 'counts one');
+	is($d->recorded('alice'), 3, 'each mail counts one');
 	like($s->mail(to => to(12)), qr/^450/, 'the fourth is refused');
 	is($p->wait_delivered(36), 36, 'three are delivered');
 });
@@ -79,7 +79,7 @@ with(1, 'smtpd_recipient_restrictions', sub {
 	like($s->mail, qr/^250/, 'all mails are accepted') for 1 .. 5;
 	is($d->recorded('alice'), 0, 'no mail is counted');
 	ok($d->wait_log(qr/smtpd_data_restrictions/),
-	    'and the log tells which line of main.cf is missing');
+	    'the log names the missing line of main.cf');
 	my @said = $d->log =~ /smtpd_data_restrictions/g;
 	is(scalar @said, 1, 'once');
 });

@@ -21,15 +21,15 @@ like($s->command('MAIL FROM:<alice@example.org>'), qr/^250/, 'MAIL');
 like($s->rcpt("r$_\@example.net"), qr/^250/, "recipient $_ is taken") for 1 .. 5;
 like($s->rcpt("r$_\@example.net"), qr/^450 .*Rate limit reach/,
     "recipient $_ is not") for 6 .. 7;
-like($s->command('DATA'), qr/^354/, 'those that were taken get the mail');
-like($s->message, qr/^250/, 'which passes');
-is($p->wait_delivered(5), 5, 'to five recipients');
+like($s->command('DATA'), qr/^354/, 'DATA is accepted for the accepted recipients');
+like($s->message, qr/^250/, 'the mail passes');
+is($p->wait_delivered(5), 5, 'the mail is delivered to five recipients');
 is($d->recorded('alice'), 5, 'five are counted');
 like($s->mail, qr/^450/, 'the next mail is refused');
 
 my $other = $p->session(login => 'bob');
 like($other->command('VRFY r1@example.net'), qr/^252/, 'VRFY asks the service too');
-is($d->recorded('bob'), 0, 'and counts nothing');
+is($d->recorded('bob'), 0, 'VRFY is not counted');
 like($other->mail(to => [map { "r$_\@example.net" } 1 .. 3]), qr/^250/,
     'another user still passes');
 is($d->recorded('bob'), 3, 'each recipient counts one');

@@ -35,7 +35,7 @@ $p->start;
 
 my @stat = stat $p->policy_path;
 is(sprintf('%o', $stat[2] & 0777), '660', 'the socket is for its group');
-is(scalar getgrgid $stat[5], 'postfix', 'which is that of Postfix');
+is(scalar getgrgid $stat[5], 'postfix', "the socket's group is postfix");
 my $s = $p->session(login => 'alice');
 like($s->mail, qr/^250/, "mail $_ of ten in a minute") for 1 .. 10;
 like($s->mail, qr/^450 .*Rate limit reach, retry later/, 'the next is deferred');
@@ -44,6 +44,6 @@ is(($d->sql("SELECT SUM(recipient_count) FROM mail_count WHERE id = 'alice'",
     $d->dir . '/lib/db.sqlite3'))[0][0], 10, 'ten are in the table');
 is($p->wait_delivered(11), 11, 'eleven were delivered');
 $d->ok_alive;
-is($d->stop, 0, 'it stops');
+is($d->stop, 0, 'the daemon stops with status 0');
 
 done_testing;

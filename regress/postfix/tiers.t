@@ -25,11 +25,11 @@ my $s = $p->session(login => 'alice');
 like($s->mail, qr/^250/, "mail $_ passes") for 1 .. 3;
 is($p->wait_delivered(3), 3, 'and is delivered');
 like($s->mail, qr/^250/, "mail $_ is taken") for 4 .. 6;
-ok($p->wait_log(qr/hold: DATA from .*more than 3 mails/), 'and held');
+ok($p->wait_log(qr/hold: DATA from .*more than 3 mails/), 'the mail is held');
 like($s->mail, qr/^554 .*more than 6 mails/, 'the seventh is refused');
 like($p->session(login => 'bob')->mail, qr/^250/, 'another login passes');
-is($p->wait_delivered(4), 4, 'and is delivered; what is held is not');
-is($d->recorded('soft:alice'), 6, 'what is held was charged');
+is($p->wait_delivered(4), 4, "the other login's mail is delivered, held mails are not");
+is($d->recorded('soft:alice'), 6, 'held mails are charged');
 
 # A slower transport beyond the limit, with one rule.
 $d->write_config({ fail_action => 'FILTER slow:', rules => [
@@ -39,8 +39,8 @@ $d->signal('HUP');
 ok($d->wait_log(qr/new configuration is in force/, $mark), 'FILTER by fail_action');
 $s = $p->session(login => 'carol');
 like($s->mail, qr/^250/, "mail $_ is taken") for 1 .. 4;
-ok($p->wait_log(qr/filter: DATA from .*slow:/), 'and goes to the slow transport');
-is($d->recorded('slow:carol'), 4, 'and is charged');
+ok($p->wait_log(qr/filter: DATA from .*slow:/), 'the mail goes to the slow transport');
+is($d->recorded('slow:carol'), 4, 'every mail is charged');
 $d->ok_alive;
 
 done_testing;
