@@ -20,7 +20,7 @@ my $secret = 'Zk31-shown-to-nobody';
 my $dir = tempdir(TMPDIR => 1, CLEANUP => 1);
 chmod 0755, $dir;
 
-# --- a server that is none ---
+# --- an impostor of a server ---
 
 # One packet of MySQL's protocol, undef at the end of the connection.
 sub mysql_read {
@@ -135,7 +135,7 @@ sub start_impostor {
 	return $self;
 }
 
-# What the impostor has learned once it was connected to, until `wanted` is there.
+# Waits until the impostor's notes have `wanted`; returns the notes.
 sub learned {
 	my ($kind, $method, $wanted, %option) = @_;
 	my $impostor = start_impostor($kind, $method, %option);
@@ -167,10 +167,10 @@ sub mysql {
 	for my $method ($clear, qw(dialog caching_sha2_password sha256_password
 	    mysql_old_password)) {
 		my $notes = learned('mysql', $method, qr/asked .*\nno answer/);
-		unlike($notes, qr/answer [0-9a-f]/, "$method: nothing is answered");
+		unlike($notes, qr/answer [0-9a-f]/, "$method: the password is not sent");
 	}
 	like(learned('mysql', 'mysql_native_password', qr/answer [0-9a-f]{40}\n/),
-	    qr/./, 'a method that does not show it is answered');
+	    qr/./, 'a method that does not reveal the password is answered');
 	learned('mysql', $clear, shown(), settings => { db_insecure_auth => True });
 	learned('mysql', $clear, shown(), path => "$dir/mysql.sock",
 	    config => { host => 'localhost', unix_socket => "$dir/mysql.sock" });
@@ -204,7 +204,7 @@ sub pgsql {
 
 	if ($version >= 16) {
 		unlike(learned('pgsql', 'password', qr/asked .*\nno answer/),
-		    qr/answer [0-9a-f]/, 'nothing is answered');
+		    qr/answer [0-9a-f]/, 'the password is not sent');
 		learned('pgsql', 'password', shown(), config => { require_auth => 'password' });
 		learned('pgsql', 'password', shown(), settings => { db_insecure_auth => True });
 	}
@@ -224,7 +224,7 @@ sub pgsql {
 	    [db_insecure_auth => True]) {
 		$d = daemon($db, @$trusted)->start;
 		ok_back($d, "$trusted->[0]");
-		unlike($d->log, $words, 'no warning');
+		unlike($d->log, $words, 'no warning is logged');
 		$d->ends_well;
 	}
 	$db->stop;

@@ -17,7 +17,7 @@ need(-r '/proc/self/mem' && as_root(), 'the memory of others is read by root, in
 
 my $secret = 'v8tQ-secret-in-a-ledger-Zk31';
 
-# How often the text is in what the process may write to.
+# The number of copies of a text in a process's writable memory.
 sub found {
 	my ($pid, $text) = @_;
 	my $n = 0;
@@ -72,7 +72,7 @@ for my $kind (@ARGV ? @ARGV : qw(pgsql mysql)) {
 		my $d = Policyd->start(config => { $db->config(user => 'daemon',
 		    $password => $secret), db_error_action => 'defer database' });
 		check('from the configuration', $d, $kind, $secret);
-		cmp_ok(found($d->pid, $secret), '>', 0, 'the parent has it still');
+		cmp_ok(found($d->pid, $secret), '>', 0, 'the parent has the password');
 		my $mark = $d->log_mark;
 		$d->write_config({ limits => [[77, 60]] });
 		$d->signal('HUP');
@@ -89,7 +89,7 @@ for my $kind (@ARGV ? @ARGV : qw(pgsql mysql)) {
 		chown((Policyd::nobody())[0], -1, $file);
 		$d->start;
 		check('from a file', $d, $kind, $secret);
-		is(found($d->pid, $secret), 0, 'which the parent never read');
+		is(found($d->pid, $secret), 0, "the parent never has the file's password");
 		$d->ends_well;
 		if ($pg) {
 			$db->sql("SET password_encryption = 'scram-sha-256'; " .

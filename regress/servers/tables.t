@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# The tables on a server: those of older programs are taken over in place, ids are bytes,
-# limits come from an administrator's own tables, cleaning and reporting.
+# The tables on a server: upgrades of older programs' tables in place, ids as bytes,
+# limits from an administrator's own tables, cleaning and reporting.
 
 use strict;
 use warnings;
@@ -81,12 +81,12 @@ sub take_over {
 	$db->sql($_) for @{$more{$version}};
 	$db->sql(old_rows($version, 'bob', 'Eve'));
 	my $d = daemon($db);
-	is(room($d, 'bob'), 5, 'what was counted counts');
-	is($db->recorded('bob'), 10, 'and stays in its rows');
-	is(room($d, 'eve'), 5, 'what was counted in upper case counts');
+	is(room($d, 'bob'), 5, 'mails recorded by the older program count');
+	is($db->recorded('bob'), 10, 'their rows are unchanged');
+	is(room($d, 'eve'), 5, 'mails recorded in upper case count');
 	is(room($d, $long), 10, 'a long id has a count of its own');
-	is($db->recorded($long), 10, 'under its name');
-	is(room($d, "y$long"), 10, 'and so has another one');
+	is($db->recorded($long), 10, 'the long id is recorded completely');
+	is(room($d, "y$long"), 10, 'another long id has its own count');
 	if ($version ne '0.5.1') {
 		my @hits = $db->sql("SELECT sum(hit) FROM limit_report WHERE id = 'bob'" .
 		    ' AND delta = 60');
@@ -96,13 +96,13 @@ sub take_over {
 	    'no older program has warnings');
 	$d->ends_well;
 	my $log = $d->log;
-	unlike($log, qr/forbidden/, 'no call that is forbidden');
+	unlike($log, qr/forbidden/, 'no forbidden system call');
 	$d = daemon($db);
 	is(room($d, 'bob'), 0, 'a second start changes nothing');
 	$d->ends_well;
 }
 
-# Cut to SQL: bytes of an id as the table has them.
+# SQL for the bytes of an id as the table stores them.
 sub stored {
 	my ($db) = @_;
 
@@ -124,11 +124,11 @@ sub odd_ids {
 	}
 	is(room($d, 'BLANK'), 0, 'case is folded');
 	$d->restart;
-	is(room($d, $_), 0, 'after a restart it is known') for @ids;
+	is(room($d, $_), 0, 'after a restart the counts are kept') for @ids;
 	$d->stop;
 	$d = daemon($db, limits => [[2, 3600]], fold_case => Policyd::False);
-	is(room($d, 'cafe'), 0, 'what is in lower case is the same without fold_case');
-	is(room($d, 'Cafe'), 2, 'and case is not, where it counts');
+	is(room($d, 'cafe'), 0, 'without fold_case a lower-case id keeps its count');
+	is(room($d, 'Cafe'), 2, 'without fold_case another case is another id');
 	$d->ends_well;
 }
 
@@ -153,13 +153,13 @@ sub limits_by_sql {
 		$db->sql("INSERT INTO rate_limits VALUES ('gold', '[[4, 3600]]')");
 		is(room($d, 'bob'), 4, $query);
 		is(room($d, 'joe'), 1, 'no row: limits');
-		is(room($d, 'eve'), 1, 'rubbish, or no row: limits');
+		is(room($d, 'eve'), 1, 'an invalid value, or no row: limits');
 		my ($table, $name, $id) = $query =~ /rate_limits/ ?
 		    qw(rate_limits id gold) : qw(virtual_users email bob);
 		$db->sql("UPDATE $table SET limits = '[[6, 3600]]' WHERE $name = '$id'");
 		my $more = 0;
 		ok(wait_until { $more += room($d, 'bob'); $more == 2 },
-		    'what changes there holds soon');
+		    'changed limits apply soon');
 		$db->sql("UPDATE $table SET limits = '[[4, 3600]]' WHERE $name = '$id'");
 		is(room($d, 'ann'), 50, 'an empty list is no limit') if $query =~ /%s/;
 		$d->ends_well;
@@ -190,7 +190,7 @@ sub clean {
 	is($out, "6000 records deleted\n", 'deletes what no window needs');
 	is(($db->sql('SELECT count(*) FROM mail_count'))[0][0], 6009,
 	    'all newer rows are kept');
-	is(room($d, 'u7'), 0, 'counts are as they were');
+	is(room($d, 'u7'), 0, 'counts are unchanged');
 	$d->ends_well;
 }
 
@@ -201,7 +201,7 @@ sub engines {
 	take_over($db, $_, 'CHARACTER SET utf8mb4') for '0.5.1', '1.2';
 	my @other = $db->sql("SELECT table_name FROM information_schema.tables WHERE " .
 	    "table_schema = 'policyd' AND engine <> 'InnoDB' AND table_name <> 'rate_limits'");
-	is(join(' ', map { $_->[0] } @other), '', 'all of ours are in InnoDB');
+	is(join(' ', map { $_->[0] } @other), '', 'all our tables use InnoDB');
 	$db->sql('SET GLOBAL innodb_force_primary_key = ON');
 	odd_ids($db);
 	$db->sql('SET GLOBAL innodb_force_primary_key = OFF');
@@ -214,7 +214,8 @@ sub without_batch {
 	empty_database($db);
 	my $d = daemon($db);
 	is(room($d, 'full'), 10, 'at first');
-	is($d->ask(sasl_username => 'bob', recipient_count => 4), 'dunno', 'and somebody else');
+	is($d->ask(sasl_username => 'bob', recipient_count => 4), 'dunno',
+	    'another login is accepted');
 	$d->ends_well;
 	$db->sql('ALTER TABLE mail_count DROP INDEX mail_count_news, DROP COLUMN batch,' .
 	    ' ADD INDEX mail_count_news (own, id, seq)');
@@ -230,7 +231,7 @@ sub without_batch {
 
 	$db->sql('DELETE FROM mail_lock WHERE slot % 2 = 1');
 	$d = daemon($db);
-	is(room($d, 'full'), 0, 'locks that were deleted are made again');
+	is(room($d, 'full'), 0, 'deleted lock rows are created again');
 	is(room($d, 'new'), 10, 'and hold');
 	$d->ends_well;
 }

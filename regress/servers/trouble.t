@@ -1,7 +1,7 @@
 #!/usr/bin/perl
-# A server in trouble: every request is answered in time by db_error_action, the daemon
-# is well again by itself and at once, the log tells of it when it begins and when it
-# ends, and nothing is counted twice.
+# Server failures: every request gets db_error_action in time, the daemon recovers at once
+# and without a restart, the log has the begin and the end of the outage, and no mail is
+# counted twice.
 
 use strict;
 use warnings;
@@ -21,7 +21,7 @@ sub down_at_start {
 	$d->start;
 	my $mark = $d->log_mark;
 	ok_away($d, 'down at start');
-	ok(wait_until { $d->log =~ /database is away/ }, 'the log tells of it');
+	ok(wait_until { $d->log =~ /database is away/ }, 'the outage is logged');
 	$db->launch;
 	ok_back($d, 'started later');
 	ok_log($d, $mark, 'down at start', 6);
@@ -57,7 +57,7 @@ sub killed {
 	cmp_ok($recorded, '>=', $accepted, "no answered count is lost ($accepted)");
 	cmp_ok($recorded, '<=', $accepted + @clients, "$recorded are recorded");
 
-	# A stop in good order, and at once again.
+	# A clean stop and an immediate start.
 	$db->stop;
 	$db->launch;
 	ok_back($d, 'stopped and started');
@@ -92,7 +92,7 @@ sub locked {
 	ok_away($d, 'locked');
 	close_session($t);
 	ok_back($d, 'unlocked');
-	is($db->recorded('away'), $before, 'what got no verdict is not recorded');
+	is($db->recorded('away'), $before, 'requests without a verdict are not recorded');
 	ok_log($d, $mark, 'locked', 8);
 	$d->ends_well;
 }
@@ -106,8 +106,9 @@ sub dropped {
 		$db->sql("DROP TABLE $table");
 		ok_back($d, "$table dropped");
 	}
-	is($d->ask(sasl_username => 'full', recipient_count => 1000), 'dunno', 'it counts');
-	is($d->ask(sasl_username => 'full'), 'reject full', 'as ever');
+	is($d->ask(sasl_username => 'full', recipient_count => 1000), 'dunno',
+	    'a mail is accepted');
+	is($d->ask(sasl_username => 'full'), 'reject full', 'the limit applies');
 	$d->ends_well;
 }
 
@@ -144,7 +145,7 @@ sub cut {
 	$d->ends_well;
 }
 
-# An idle timeout, a firewall: the ledger looks, and is back before somebody asks.
+# An idle timeout or a firewall: the ledger notices and reconnects before the next request.
 sub idle {
 	my ($db) = @_;
 	my $d = daemon($db, db_timeout => 20)->start;
@@ -157,14 +158,15 @@ sub idle {
 		$mark = $d->log_mark;
 		hang_up($db);
 		ok($d->child("ledger-$db->{kind}", $ledger), 'the ledger notices');
-		ok($d->wait_log(qr/serves again|works again|is back/, $mark), 'and is back');
-		is($d->ask(sasl_username => 'idle'), 'dunno', 'before the next request');
+		ok($d->wait_log(qr/serves again|works again|is back/, $mark),
+		    'the ledger has reconnected');
+		is($d->ask(sasl_username => 'idle'), 'dunno', 'the next request is accepted');
 	}
 	ok_log($d, $mark, 'idle', 5);
 	$d->ends_well;
 }
 
-# The account may have no connection more.
+# The account has reached its maximum of connections.
 sub full_house {
 	my ($db) = @_;
 	my $d = daemon($db)->start;
@@ -173,7 +175,7 @@ sub full_house {
 
 	ok_back($d, 'at first');
 	$db->sql("ALTER USER $account 1");
-	# Lest the daemon is faster.
+	# The daemon must not reconnect first.
 	$d->signal('STOP');
 	hang_up($db);
 	my $session;

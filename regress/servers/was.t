@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# A rule that gets another name, and says so by `was`, goes on with its counts, values and
-# grants, on each database and in the memory. One that does not says what it leaves.
+# A rule that is renamed with `was` keeps its counts, values and grants, on each database
+# and in memory. Without `was` the log names what is abandoned.
 
 use strict;
 use warnings;
@@ -46,13 +46,15 @@ sub ends {
 
 sub counts_go_on {
 	start();
-	is(mail('bob', instance => 'i1', recipient_count => 2), 'dunno', 'two under the old name');
+	is(mail('bob', instance => 'i1', recipient_count => 2), 'dunno',
+	    'a mail to two recipients is accepted under the old name');
 	rules(rule('new', was => ['old']));
 	is(mail('bob', instance => 'i1', recipient_count => 2), 'dunno', 'the same mail again');
-	is(mail('bob', instance => 'i2'), 'dunno', 'one more under the new name');
+	is(mail('bob', instance => 'i2'), 'dunno',
+	    'one more mail is accepted under the new name');
 	is(mail('bob', instance => 'i3'), '450 4.7.1 new bob 3', 'and no more');
-	is(recorded('old:bob'), 2, 'what was recorded stays');
-	is(recorded('new:bob'), 1, 'and the new is under the new name');
+	is(recorded('old:bob'), 2, 'the recorded rows are unchanged');
+	is(recorded('new:bob'), 1, 'new mails are recorded under the new name');
 	like((ctl($d, 'show', 'bob'))[1], qr/\Anew:bob\n +3 of +3 /, 'show');
 	like((ctl($d, 'top'))[1], qr/  1 of 1 id\n.*\n +3 +3  1 h .*  new:bob\n\z/, 'top');
 	$d->restart;
@@ -60,13 +62,14 @@ sub counts_go_on {
 	is(mail('bob', instance => 'i1', recipient_count => 2), 'dunno',
 	    'and the first mail is known');
 	is(mail('eve'), 'dunno', 'another') for 1 .. 3;
-	is(mail('eve'), '450 4.7.1 new eve 3', 'has limits of his own');
+	is(mail('eve'), '450 4.7.1 new eve 3', 'another login has its own count');
 	rules(rule('newer', was => ['new', 'old']));
-	is(mail('bob', instance => 'i5'), '450 4.7.1 newer bob 3', 'after a second one');
+	is(mail('bob', instance => 'i5'), '450 4.7.1 newer bob 3',
+	    'after a second rename the limit still applies');
 	is((ctl($d, 'reset', 'bob'))[1], "newer:bob: 3 taken back\n", 'reset');
 	is(mail('bob', instance => 'i6'), 'dunno', 'there is room') for 1;
-	is(recorded('old:bob') + recorded('new:bob'), 3, 'nothing was rewritten');
-	is(recorded('newer:bob'), -2, 'what was taken back is under the new name');
+	is(recorded('old:bob') + recorded('new:bob'), 3, 'no row was rewritten');
+	is(recorded('newer:bob'), -2, 'the reset is recorded under the newest name');
 	ends();
 }
 
@@ -76,10 +79,11 @@ sub others_count {
 	start();
 	my $other = $d;
 	start(rules => [rule('new', was => ['old'])]);
-	is(mail('bob'), 'dunno', 'here');
-	is($other->ask(sasl_username => 'bob'), 'dunno', 'there');
-	is(mail('bob'), 'dunno', 'here again');
-	is(mail('bob'), '450 4.7.1 new bob 3', 'these were three');
+	is(mail('bob'), 'dunno', 'a mail is accepted by the daemon with the new name');
+	is($other->ask(sasl_username => 'bob'), 'dunno',
+	    'a mail is accepted by the daemon with the old name');
+	is(mail('bob'), 'dunno', 'a second mail is accepted by the daemon with the new name');
+	is(mail('bob'), '450 4.7.1 new bob 3', 'the fourth mail is refused');
 	$other->ends_well;
 	ends();
 }
@@ -93,12 +97,14 @@ sub values_and_grants {
 	is(mail('bob', client_address => "192.0.2.2"), 'dunno', 'a second');
 	rules(rule('new', %count, was => 'old'),
 	    rule('sent', limits => [[1, 3600]], was => 'mails'));
-	is(mail('bob', client_address => "192.0.2.1"), 'dunno', 'the first is known');
-	is(mail('bob', client_address => "192.0.2.3"), '450 4.7.1 new bob 2', 'a third is not');
-	is(mail('bob', client_address => "192.0.2.2"), 'dunno', 'the grant holds');
+	is(mail('bob', client_address => "192.0.2.1"), 'dunno', 'the first address is known');
+	is(mail('bob', client_address => "192.0.2.3"), '450 4.7.1 new bob 2',
+	    'a third address is refused');
+	is(mail('bob', client_address => "192.0.2.2"), 'dunno', 'the grant applies');
 	is((ctl($d, 'ungrant', 'sent:bob'))[0], 0, 'ungrant');
-	is(mail('bob', client_address => "192.0.2.1"), '450 4.7.1 sent bob 4', 'it is over');
-	is((ctl($d, 'ungrant', 'sent:bob'))[0], 3, 'there is none any more');
+	is(mail('bob', client_address => "192.0.2.1"), '450 4.7.1 sent bob 4',
+	    'the grant has ended');
+	is((ctl($d, 'ungrant', 'sent:bob'))[0], 3, 'a second ungrant fails');
 	is((ctl($d, 'reset', "$_:bob"))[0], 0, "reset of $_") for qw(new sent);
 	is(mail('bob', client_address => "192.0.2.3"), 'dunno', 'a third is the first now');
 	ends();
@@ -111,7 +117,7 @@ sub reload_says_what_is_left {
 	my $mark = $d->log_mark;
 	rules(rule('new'));
 	ok($d->wait_log(qr/rule old is gone, and no rule has its counts: ids=2 grants=1/, $mark),
-	    'the log says what is left');
+	    'the log names what is abandoned');
 	$mark = $d->log_mark;
 	rules(rule('new', warn_at => 80));
 	unlike($d->log_since($mark), qr/is gone/, 'once');
@@ -143,12 +149,12 @@ sub memory {
 		$back = lock_database($d);
 	}
 	is(mail('bob'), 'dunno', 'bob without the database');
-	is(mail('bob'), '450 4.7.1 new bob 3', 'that were three');
+	is(mail('bob'), '450 4.7.1 new bob 3', 'the fourth mail is refused');
 	$back->();
 	wait_until { eval { recorded('new:bob') == 1 } };
-	is(recorded('old:bob'), 2, 'what was recorded stays');
+	is(recorded('old:bob'), 2, 'the recorded rows are unchanged');
 	wait_until { mail('bob') eq '450 4.7.1 new bob 3' };
-	is(mail('bob'), '450 4.7.1 new bob 3', 'the database says the same');
+	is(mail('bob'), '450 4.7.1 new bob 3', 'with the database the mail is refused too');
 	ends();
 }
 
