@@ -1,5 +1,5 @@
-# The bench itself: that the load generator counts what happened, that its open loop
-# leaves no waiting out, that the floor answers each request once.
+# The bench itself: the load generator counts correctly, its open loop includes all
+# waiting times, and the floor answers each request once.
 
 use strict;
 use warnings;
