@@ -39,7 +39,7 @@ _policyctl()
 		prefix=${COMP_WORDS[COMP_CWORD - 2]}$before
 	fi
 	case $command in
-	'')	word='status show why top list explain reset grant ungrant
+	'')	word='status show why top list explain reset charge grant ungrant
 		    trust forget block unblock reload report clean log metrics events try
 		    -h -j -s -t -V' ;;
 	status)	word=-q ;;

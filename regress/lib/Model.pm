@@ -29,7 +29,8 @@ my %defaults = (limits => [[10, 60], [150, 86400]], limits_by_id => {}, limit_by
 sub new {
 	my ($class, $settings) = @_;
 	my $self = bless { rows => {}, seen => {}, block => {}, grant => {}, hit => {},
-	    since => {}, gone => 0, ids => {} }, $class;
+	    since => {}, gone => 0, ids => {},
+	    outside => {} }, $class;
 
 	$self->reload($settings);
 	return $self;
@@ -391,7 +392,7 @@ sub answer {
 sub count_hit {
 	my ($self, $k, $over) = @_;
 
-	return if !$over->{new} || !$self->{s}{report} || !$k->{report} ||
+	return if !$over->{new} || $k->{outside} || !$self->{s}{report} || !$k->{report} ||
 	    !any { $_ == $over->{seconds} } 0, @{$self->{s}{report_limits}};
 	my $table = $k->{shadow} ? 'limit_shadow' : 'limit_report';
 	$self->{hit}{"$table $k->{id} $over->{seconds}"}++;
@@ -403,7 +404,7 @@ sub record {
 	if (defined $k->{seen}) {
 		my $date = \$self->{seen}{$k->{id}}{$k->{seen}};
 		$$date = $now if !defined $$date || $$date < $now || $$date > $now + DAY;
-	} elsif ($k->{new}) {
+	} elsif ($k->{new} && !$k->{outside}) {
 		push @{$self->{rows}{$k->{id}}}, { date => $now, n => $k->{new}, tag => $tag,
 		    instance => $r->{instance} // '' };
 	}
@@ -422,7 +423,9 @@ sub ask {
 	for my $k (@keys) {
 		$k->{soft} = soft($k->{action});
 		my $one = $k->{count} ne 'messages';
-		$k->{new} = defined $k->{seen} || $each && $one ? $k->{n} : $tag ne '' && $one ?
+		# Of what others count a mail needs room for one more.
+		$k->{outside} = $k->{count} eq 'external';
+		$k->{new} = $k->{outside} ? 1 : defined $k->{seen} || $each && $one ? $k->{n} : $tag ne '' && $one ?
 		    ($self->charged($k, $r, $tag) > 0 ? 0 : $k->{n}) :
 		    max(0, $k->{n} - $self->charged($k, $r));
 	}
@@ -445,6 +448,26 @@ sub ask {
 	$self->count_hit(@$_) for @hits;
 	$self->record($now, $_, $r, $tag) for @keys;
 	return $answer // $s->{success_action};
+}
+
+# policyctl charge: an instance counts once for an id; what reaches a limit is a hit.
+sub charge {
+	my ($self, $now, $rule, $value, $n, $instance) = @_;
+	my $id = "$rule->{name}:$value";
+	my $k = { id => $id, was => [map { "$_:$value" } @{$rule->{was} // []}],
+	    report => $rule->{report} // 1 };
+
+	return 0 if $instance ne '' && grep { exists $self->{outside}{$_}{$instance} } ids($k);
+	$self->{outside}{$id}{$instance} = $now if $instance ne '';
+	my $granted = first { $_ > 0 } map { $self->granted($_, $now) } ids($k);
+	for my $limit (@{$self->limits($rule, $value, $rule->{key})}) {
+		my $used = $self->used($k, $now, $limit->[1]);
+		my $mails = $limit->[0] + ($granted // 0);
+		$self->count_hit($k, { new => 1, seconds => $limit->[1] })
+		    if $used < $mails && $used + $n >= $mails;
+	}
+	push @{$self->{rows}{$id}}, { date => $now, n => $n, tag => '', instance => '' };
+	return $n;
 }
 
 # count_mode 0: a refusal takes back what the mail was charged.
@@ -490,7 +513,7 @@ sub clean {
 	for my $rows (values %{$self->{rows}}) {
 		@$rows = grep { $_->{date} >= $first && $_->{date} <= $now + DAY } @$rows;
 	}
-	for my $seen (values %{$self->{seen}}) {
+	for my $seen (map { values %{$self->{$_}} } 'seen', 'outside') {
 		delete $seen->{$_} for grep { $seen->{$_} < $first || $seen->{$_} > $now + DAY }
 		    keys %$seen;
 	}

@@ -62,6 +62,19 @@ my %test = (
 		like($s->mail(to => \@to), qr/^250/, "50, $_") for 1, 2;
 		is($store->recorded('user:bob'), 100, 'what was refused is not charged');
 	},
+	'Ten bounces within an hour' => sub {
+		my ($command) = $book =~ /^\.Dl policyctl (charge .*)$/m;
+		my (undef, $id, $n, $instance) = split / /, $command;
+		my $bounce = sub { ctl($d, 'charge', $id, $n, "$instance.$_[0]") };
+		is(($bounce->($_))[0], 0, "bounce $_") for 1 .. 9, 9;
+		my $s = $p->session(login => 'bob@example.org');
+		like($s->mail, qr/^250/, 'nine of them, one twice');
+		is(($bounce->(10))[0], 0, 'the tenth');
+		like($s->mail, qr/^554 5\.7\.1 .*Too many bounces/, 'the login is refused');
+		$s = $p->session(login => 'eve@example.org');
+		like($s->mail, qr/^250/, 'nobody else is');
+		is($store->recorded('bounces:bob@example.org'), 10, 'ten are counted');
+	},
 	'Two tiers' => sub {
 		my $s = $p->session(login => 'alice');
 		like($s->mail, qr/^250/, "mail $_ is taken") for 1 .. 6;
@@ -155,7 +168,8 @@ my %test = (
 );
 my @order = ('A stolen login that closes itself',
     'A monitoring host and a newsletter', 'Not too many recipients in one mail',
-    'One mailbox, one customer', 'Two tiers', 'A slow transport',
+    'One mailbox, one customer', 'Ten bounces within an hour', 'Two tiers',
+    'A slow transport',
     'Few sender addresses for each login',
     'One daemon for two services', 'External recipients only', 'Stolen logins');
 

@@ -90,7 +90,7 @@ sub rules {
 		    'sender_domain', 'client_address', 'server', 'recipient', 'recipient_domain',
 		    ['sasl_username', 'client_address'], ['sender', 'recipient_domain']);
 		my $count = one_of('recipients', 'recipients', 'messages', 'bytes', 'addresses',
-		    'distinct_recipients', 'senders');
+		    'distinct_recipients', 'senders', 'external');
 		# A size is known when no recipient is.
 		$count = 'recipients' if $count eq 'bytes' && grep { /recipient/ }
 		    ref $key ? @$key : $key;
@@ -513,6 +513,19 @@ sub take_back {
 	$w->{model}->reset($w->{now}, counted($word), earlier_ids($word));
 }
 
+sub charge {
+	my @rules = grep { !ref $_->{key} && $_->{key} eq 'sasl_username' &&
+	    ($_->{count} // '') eq 'external' } @{$w->{model}{s}{rules} // []} or return;
+	my $rule = one_of(@rules);
+	my $word = "$rule->{name}:" . one_of('bob@d1.example', 'Bob', 'vip', 'ann@d1.example');
+	my ($n, $instance) = (one_of(1, 1, 2, 5), one_of('', map { "c$_" } 1 .. 20));
+
+	my $out = policyctl(0, 'charge', $word, $n, $instance ne '' ? $instance : ());
+	my ($value) = counted($word) =~ /:(.*)/s;
+	my $wanted = $w->{model}->charge($w->{now}, $rule, $value, $n, $instance);
+	differs("charge $word $n $instance: $out, not $wanted") if $out !~ /: $wanted charged/;
+}
+
 sub reload {
 	my $settings = { %{$w->{settings}} };
 	my @of = $settings->{rules} ? map { +{ %$_ } } @{$settings->{rules}} : $settings;
@@ -632,7 +645,7 @@ sub check_hits {
 my @kinds = ([60, \&ask], [6, \&burst], [14, \&later], [2, \&much_later], [2, \&earlier],
     [1, \&wrong_clock], [4, \&insert], [3, \&alter], [0.3, \&delete_all], [3, \&late],
     [3, \&commit], [2, \&block], [1, \&unblock], [2, \&grant], [1, \&ungrant],
-    [1, \&take_back], [2, \&reload], [0.5, \&restart], [0.3, \&kill_all], [1, \&kill_ledger],
+    [1, \&take_back], [4, \&charge], [2, \&reload], [0.5, \&restart], [0.3, \&kill_all], [1, \&kill_ledger],
     [1, \&kill_engine], [0.7, \&clean], [0.3, \&vacuum], [1, \&check]);
 
 sub step {

@@ -170,6 +170,11 @@ rule_lock_check(const struct reading *r, const struct settings_rule *rule,
 	if (rule->lock.seconds > 0 && rule->count == RULE_NEW_RECIPIENTS)
 		reader_fault(r, value_get(v, "lock"), "has a lock, which is "
 		    "not for rules that count new_recipients");
+	if (rule->lock.seconds > 0 && rule->count == RULE_EXTERNAL &&
+	    rule->nkey > 1)
+		reader_fault(r, value_get(v, "lock"), "has a lock, and counts "
+		    "external: its key must be sasl_username or client_address "
+		    "alone");
 	if (rule->lock.seconds > 0 && rule->nkey > 0 &&
 	    rule_lock_attribute(rule) == KEY__MAX)
 		reader_fault(r, value_get(v, "lock"), "has a lock, but its key "

@@ -33,6 +33,7 @@ static const struct reader_word	rules_counts[] = {
 	{ "distinct_recipients", RULE_DISTINCT_RECIPIENTS },
 	{ "senders",		RULE_SENDERS },
 	{ "new_recipients",	RULE_NEW_RECIPIENTS },
+	{ "external",		RULE_EXTERNAL },
 	{ NULL,			0 }
 };
 

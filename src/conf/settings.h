@@ -86,6 +86,7 @@ enum rule_count {
 	RULE_DISTINCT_RECIPIENTS,
 	RULE_SENDERS,
 	RULE_NEW_RECIPIENTS,
+	RULE_EXTERNAL,		/* policyctl charge alone adds */
 	RULE_COUNT__MAX
 };
 

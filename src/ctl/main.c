@@ -51,6 +51,7 @@ static const char *const	override_lists[] = {
 	"locks", "blocks", "grants", NULL
 };
 static const char *const	reset_lists[] = { "resets", NULL };
+static const char *const	charge_lists[] = { "charges", "windows", NULL };
 static const char *const	top_lists[] = { "ids", NULL };
 static const char *const	explain_lists[] = {
 	"locks", "blocks", "keys", "windows", NULL
@@ -83,6 +84,7 @@ static const struct command {
 	{ "explain", 0, EXPLAIN_MAX, "[name=value ...]", explain_lists,
 	    show_explain },
 	{ "reset", 1, 1, "id", reset_lists, show_reset },
+	{ "charge", 2, 3, "rule:id n [instance]", charge_lists, show_charge },
 	{ "list", 0, 0, "", override_lists, show_overrides },
 	{ "grant", 3, 5, "id n duration", no_lists, show_text },
 	{ "ungrant", 1, 1, "id", no_lists, show_text },

@@ -345,6 +345,34 @@ show_id(struct str *out, const struct answer *a, size_t width)
 }
 
 void
+show_charge(struct str *out, const struct answer *a, size_t width)
+{
+	const struct answer_record	*r;
+	char				 text[32];
+	size_t				 i;
+
+	(void)width;
+	for (i = 0; i < a->nrecord; i++) {
+		r = &a->record[i];
+		if (strcmp(r->kind, "charges") == 0)
+			str_addf(out, "%s: %s charged%s\n",
+			    answer_get(r, "id"), answer_get(r, "n"),
+			    answer_number(r, "n") == 0 ?
+			    ": the instance was charged before" :
+			    strcmp(answer_get(r, "locked"), "1") == 0 ?
+			    ", which reaches the limit and locks" :
+			    strcmp(answer_get(r, "reached"), "1") == 0 ?
+			    ", which reaches the limit" : "");
+		else if (strcmp(r->kind, "windows") == 0)
+			str_addf(out, "  %8" PRId64 " of %8" PRId64 " in %s\n",
+			    answer_number(r, "used"),
+			    answer_number(r, "limit"),
+			    show_period(answer_number(r, "seconds"),
+			    text, sizeof(text)));
+	}
+}
+
+void
 show_reset(struct str *out, const struct answer *a, size_t width)
 {
 	size_t	i;

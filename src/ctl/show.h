@@ -8,6 +8,7 @@ void	show_status(struct str *, const struct answer *, size_t width);
 void	show_id(struct str *, const struct answer *, size_t width);
 /* The blocks and grants. */
 void	show_overrides(struct str *, const struct answer *, size_t width);
+void	show_charge(struct str *, const struct answer *, size_t width);
 void	show_reset(struct str *, const struct answer *, size_t width);
 void	show_top(struct str *, const struct answer *, size_t width);
 void	show_explain(struct str *, const struct answer *, size_t width);

@@ -42,6 +42,11 @@ decision_new(const struct decision *d, const struct decision_key *k)
 
 	if (d->mode < CHARGE_REPLAY && !lock_charges(c, d->pass))
 		return 0;
+	/* Of what others count, a mail only needs room for one more. */
+	if (c->kind == CHARGE_EXTERNAL && d->mode != CHARGE_ADD)
+		return d->mode < CHARGE_REPLAY;
+	if (c->kind == CHARGE_EXTERNAL)
+		return k->seen == -1 ? c->amount : 0;
 	/* A value that was seen is not unseen again. */
 	if (c->kind == CHARGE_DISTINCT)
 		return d->mode != CHARGE_BACK;
@@ -89,7 +94,7 @@ decision_new_in(const struct decision *d, const struct decision_key *k,
 static int64_t
 decision_charged(const struct decision_key *k)
 {
-	return k->charge->kind == CHARGE_DISTINCT ? 0 : k->charged;
+	return CHARGE_HAS_VALUE(k->charge->kind) ? 0 : k->charged;
 }
 
 /* It refuses nothing: its rule is in shadow, or only learns. */
@@ -395,14 +400,46 @@ decision_key_holds(struct decision *d, struct msg_verdict *v, size_t n,
 		    !decision_shadow(k))
 			return decision_full(d, v, n, &limit, used);
 		if (amount > 0 && sum > limit.mails) {
-			decision_hit(d, n, i);
+			if (k->charge->kind != CHARGE_EXTERNAL)
+				decision_hit(d, n, i);
 			return decision_full(d, v, n, &limit, used);
 		}
+		if (k->charge->kind == CHARGE_EXTERNAL)
+			continue;
 		decision_nearest(v, nearest, n, &limit, sum);
 		if (decision_warns(k, &limit, used, amount))
 			decision_warn(d, v, n, i, &limit, sum);
 	}
 	return true;
+}
+
+/*
+ * CHARGE_ADD: what reaches a limit is a hit of it, once, and the mails after it
+ * are refused.
+ */
+static void
+decision_reach(struct decision *d, struct msg_verdict *v, size_t n)
+{
+	const struct decision_key	*k = &d->key[n];
+	struct limit			 limit;
+	int64_t				 used, sum;
+	size_t				 i;
+
+	for (i = 0; i < k->limits->count; i++) {
+		limit = decision_limit(k, &k->limits->list[i]);
+		used = window_used(k->window, limit.seconds, d->now);
+		sum = num_add_clamp(used, k->amount);
+		if (decision_warns(k, &limit, used, k->amount))
+			decision_warn(d, v, n, i, &limit, sum);
+		if (used >= limit.mails || sum < limit.mails)
+			continue;
+		decision_hit(d, n, i);
+		decision_tell(v, n, &limit, sum);
+		if (k->charge->shadow)
+			v->shadowed |= UINT32_C(1) << n;
+		else
+			v->over |= UINT32_C(1) << n;
+	}
 }
 
 void
@@ -428,8 +465,13 @@ decision_make(struct decision *d, struct msg_verdict *v)
 		}
 	}
 	v->ncharged = (uint32_t)d->nkeys;
-	for (i = 0; i < d->nkeys; i++)
-		v->charged[i] = d->key[i].amount;
+	for (i = 0; i < d->nkeys; i++) {
+		if (d->mode == CHARGE_ADD)
+			decision_reach(d, v, i);
+		v->charged[i] = d->mode != CHARGE_ADD &&
+		    d->key[i].charge->kind == CHARGE_EXTERNAL ? 0 :
+		    d->key[i].amount;
+	}
 }
 
 /* --- what is recorded --- */
@@ -479,7 +521,8 @@ decision_records(const struct decision *d, struct decision_record *list)
 
 	for (i = 0; i < d->nkeys; i++) {
 		k = &d->key[i];
-		if (k->amount == 0)
+		if (k->amount == 0 || (d->mode != CHARGE_ADD &&
+		    k->charge->kind == CHARGE_EXTERNAL))
 			continue;
 		if (k->charge->kind != CHARGE_DISTINCT) {
 			r = decision_put(r, i, date, d->mode == CHARGE_BACK ?

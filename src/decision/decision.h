@@ -33,7 +33,7 @@ struct decision_key {
 	int64_t		 charged;	/* to the instance; 0 without one */
 	int64_t		 charged_at;	/* when last, a time_t */
 	bool		 repeated;	/* its tag was charged before */
-	int64_t		 seen;		/* CHARGE_DISTINCT: when the value was
+	int64_t		 seen;		/* CHARGE_HAS_VALUE: when the value was
 					   last seen, a time_t; -1: never */
 	/*
 	 * CHARGE_HABIT. `network` is NULL where nothing is known of any: the

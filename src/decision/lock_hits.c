@@ -56,6 +56,9 @@ lock_counts(const struct decision *d, const struct decision_hit *hit,
 		seconds = d->now - since;
 	used = seconds < 0 ? 0 : window_used(k->window, seconds, d->now);
 	amount = k->charge->kind == CHARGE_DISTINCT ? 1 : k->amount;
+	/* What is external is a hit when it reaches the limit. */
+	if (k->charge->kind == CHARGE_EXTERNAL)
+		amount = num_add_clamp(amount, 1);
 	return num_add_clamp(used, amount) >
 	    num_add_clamp(limit->mails, k->granted);
 }

@@ -11,6 +11,7 @@
 #include "engine/explain_id.h"
 #include "engine/mapping.h"
 #include "engine/reply.h"
+#include "engine/tell.h"
 #include "engine/turn.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
@@ -18,6 +19,7 @@
 #include "lib/num.h"
 
 #define AMOUNT_MAX	INT64_C(1000000000000)
+#define EXTERNAL_MAX	INT64_C(1000000)	/* in one charge */
 #define AWAY		"the database is away"
 #define NO_RULE		"no rule counts such an id"
 
@@ -151,6 +153,198 @@ change_reset_told(struct control *c, const struct message *m)
 		reply_end(out);
 	}
 	change_event_done(c);
+	control_end(c);
+	return 0;
+}
+
+/* --- charge --- */
+
+/* Takes the rule's fields, which a charge of a mail has too. */
+static void
+change_external(const struct settings *s, struct msg_charge_key *key)
+{
+	const struct settings_rule	*rule = &s->rules[key->rule];
+
+	key->kind = CHARGE_EXTERNAL;
+	key->shadow = rule->shadow;
+	key->warn_at = (uint8_t)rule->warn_at;
+	key->report = s->report && rule->report;
+	key->reported = key->report ?
+	    settings_reported(s, &key->limits) : 0;
+}
+
+/* Whether the charge is of one rule that counts external, named in the word. */
+static bool
+change_is_external(const struct settings *s, const struct control_word *word)
+{
+	const struct msg_charge_key	*key = &change.charge.keys[0];
+	const char			*name;
+
+	if (s->nrules == 0 || change.charge.nkeys != 1)
+		return false;
+	name = s->rules[key->rule].name;
+	return s->rules[key->rule].count == RULE_EXTERNAL &&
+	    strncmp(word->bytes, name, strlen(name)) == 0 &&
+	    word->bytes[strlen(name)] == ':';
+}
+
+/* What a hit of the charge locks; `id` has room for OVERRIDE_ID_MAX bytes. */
+static void
+change_lock(const struct settings_rule *rule, struct msg_charge_key *key,
+    char *id)
+{
+	const char	*value = key->id + strlen(rule->name) + 1;
+	size_t		 len = key->idlen - strlen(rule->name) - 1;
+	struct network	 net;
+	char		 text[ADDR_TEXT_MAX];
+
+	memset(&key->lock, 0, sizeof(key->lock));
+	if (rule->lock.seconds == 0)
+		return;
+	if (rule->key[0] == KEY_SASL_USERNAME)
+		key->lock.idlen = override_id(id, "login:", value, len);
+	else if (addr_network_parse(&net, value, len) == 0) {
+		(void)addr_network_format(&net, text, sizeof(text));
+		key->lock.idlen = override_id(id, "network:", text,
+		    strlen(text));
+	} else
+		return;
+	key->lock.id = id;
+	key->lock.seconds = rule->lock.seconds;
+	key->lock.again = rule->lock.again;
+	key->lock.rule = rule->name;
+	key->lock.rulelen = strlen(rule->name);
+}
+
+/* Sends the charge to the ledger, which records it in any case. */
+static void
+change_charge_ask(struct control *c, int64_t amount, const char *instance,
+    size_t len)
+{
+	char			 lock[OVERRIDE_ID_MAX];
+	struct control_question	*q = control_question(c);
+	const struct settings	*s = q->held->settings;
+	struct msg_charge	*m = &change.charge;
+
+	change_external(s, &m->keys[0]);
+	change_lock(&s->rules[m->keys[0].rule], &m->keys[0], lock);
+	m->keys[0].amount = amount;
+	m->keys[0].value = instance;
+	m->keys[0].valuelen = len;
+	m->mode = CHARGE_ADD;
+	m->state = "external";
+	m->statelen = strlen(m->state);
+	m->deadline = clock_after(turn_now(), s->db_timeout).ns;
+	q->charge.len = 0;
+	msg_charge_put(&q->charge, m);
+	if (!control_ask(c, MSG_EXTERNAL, &q->charge))
+		control_fail(c, AWAY);
+}
+
+void
+change_charge(struct control *c, const struct control_word *word, size_t n)
+{
+	struct control_question	*q = control_question(c);
+	struct str		 ids;
+	int64_t			 amount;
+
+	if (!change_id_fits(c, &word[0]) ||
+	    !change_number(c, &word[1], EXTERNAL_MAX, &amount))
+		return;
+	if (n > 2 && (word[2].len == 0 || word[2].len > CHARGE_INSTANCE_MAX)) {
+		control_fail(c, "an instance has 1 to %d bytes",
+		    CHARGE_INSTANCE_MAX);
+		return;
+	}
+	str_init(&ids);
+	q->held = held_take(control_held());
+	(void)explain_id(&change.charge, q->held->settings, &word[0], &ids,
+	    false);
+	if (!change_is_external(q->held->settings, &word[0]))
+		control_fail(c, "%.255s: RULE:ID is expected, of a rule that "
+		    "counts \"external\"", word[0].bytes);
+	else
+		change_charge_ask(c, amount, n > 2 ? word[2].bytes : "",
+		    n > 2 ? word[2].len : 0);
+	str_clear(&ids);
+}
+
+static void
+change_say_reached(const struct msg_charge_key *key,
+    const struct msg_verdict *v)
+{
+	char	id[256];
+
+	(void)str_printable(id, sizeof(id), key->id, key->idlen);
+	log_notice("charged up to its limit: id=<%s> limit=%" PRId64 "/%"
+	    PRId64 " used=%" PRId64 "%s", id, v->full[0].limit.mails,
+	    v->full[0].limit.seconds, v->full[0].used,
+	    v->shadowed != 0 ? " (shadow)" : "");
+}
+
+/* Logs the locks and warnings that came of a charge. */
+static void
+change_say_more(const struct settings *s, const struct msg_charge *charge,
+    const struct msg_verdict *v)
+{
+	struct tell_about	about;
+	struct msg_verdict	rest = *v;
+
+	memset(&about, 0, sizeof(about));
+	rest.over = rest.shadowed = 0;
+	tell_verdict(s, charge, &about, &rest, NULL);
+}
+
+static void
+change_say_charged(struct str *out, const struct msg_charge_key *key,
+    const struct msg_weighed *told)
+{
+	const struct msg_weighed_key	*k = &told->keys[0];
+	size_t				 i;
+
+	reply_begin(out, "charges");
+	reply_bytes(out, "id", key->id, key->idlen);
+	reply_number(out, "n", k->amount);
+	reply_bool(out, "reached", told->verdict.over != 0);
+	reply_bool(out, "locked", told->verdict.locked != 0);
+	reply_end(out);
+	/* The windows were weighed before the charge. */
+	for (i = 0; i < k->nwindows; i++) {
+		reply_begin(out, "windows");
+		reply_bytes(out, "id", key->id, key->idlen);
+		reply_number(out, "used", num_add_clamp(k->windows[i].used,
+		    k->amount));
+		reply_number(out, "limit", k->windows[i].limit.mails);
+		reply_number(out, "seconds", k->windows[i].limit.seconds);
+		reply_end(out);
+	}
+}
+
+int
+change_charge_told(struct control *c, const struct message *m)
+{
+	const struct control_question	*q = control_question(c);
+	const struct msg_charge_key	*key = &change.charge.keys[0];
+	struct msg_weighed		*told = &change.weighed;
+
+	if (msg_charge_get(&change.charge, q->charge.data, q->charge.len) == -1)
+		log_fatal("a charge of our own is broken");
+	if (m->type != MSG_WEIGHED ||
+	    msg_weighed_get(told, m->payload, m->len) == -1)
+		return -1;
+	if (told->verdict.verdict != VERDICT_ACCEPTED || told->nkeys != 1) {
+		control_fail(c, "nothing was charged: the database could not "
+		    "do it");
+		return 0;
+	}
+	mapping_take(q->held->settings, &change.charge, &told->verdict);
+	if (told->verdict.over != 0 || told->verdict.shadowed != 0)
+		change_say_reached(key, &told->verdict);
+	change_say_more(q->held->settings, &change.charge, &told->verdict);
+	if (control_memory() != NULL)
+		memory_learn(control_memory(), &change.charge, &told->verdict,
+		    clock_wall());
+	change_say_charged(control_answer(c), key, told);
 	control_end(c);
 	return 0;
 }

@@ -8,6 +8,7 @@
  * before the answer is sent, and every daemon on it knows it a second later.
  */
 void	change_reset(struct control *, const struct control_word *, size_t);
+void	change_charge(struct control *, const struct control_word *, size_t);
 void	change_grant(struct control *, const struct control_word *, size_t);
 void	change_block(struct control *, const struct control_word *, size_t);
 void	change_unblock(struct control *, const struct control_word *, size_t);
@@ -17,6 +18,7 @@ void	change_list_late(struct control *);
 int	change_list_told(struct control *, const struct message *);
 
 int	change_reset_told(struct control *, const struct message *);
+int	change_charge_told(struct control *, const struct message *);
 int	change_told(struct control *, const struct message *);
 
 #endif

@@ -316,6 +316,10 @@ decide_count(struct task *t, const struct settings_rule *rule,
 	case RULE_NEW_RECIPIENTS:
 		decide_habit(t, rule, key);
 		break;
+	case RULE_EXTERNAL:
+		key->kind = CHARGE_EXTERNAL;
+		key->amount = 1;
+		break;
 	case RULE_MESSAGES:
 		/*
 		 * Each recipient has its own tag, but the message counts once.

@@ -17,6 +17,7 @@ show_key(struct msg_charge *charge, unsigned int rule,
 	key->id = id;
 	key->idlen = idlen;
 	key->amount = 1;
+	key->value = "";
 	key->rule = (uint16_t)rule;
 	key->limits = *limits;
 	key->sql = sql;
@@ -198,6 +199,8 @@ show_rules(struct msg_charge *charge, const struct settings *s, const char *id,
 		    r->sql_limits_by_id != NULL, NULL,
 		    ids->len - at[charge->nkeys]);
 		charge->keys[charge->nkeys - 1].map = r->id_sql != NULL;
+		if (r->count == RULE_EXTERNAL)
+			charge->keys[charge->nkeys - 1].kind = CHARGE_EXTERNAL;
 		if (mails)
 			continue;
 		charge->keys[charge->nkeys - 1].max_per_mail = r->max_per_mail;

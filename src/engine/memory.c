@@ -213,6 +213,10 @@ memory_know_seen(struct memory *m, const struct msg_charge *charge, size_t i)
 	struct instance_seen		*seen = &m->seen[i];
 	int64_t				 one;
 
+	instance_see(seen, m->hash[i], "", 0, 0);
+	k->seen = -1;
+	if (key->kind == CHARGE_EXTERNAL)
+		return;
 	if (key->kind == CHARGE_DISTINCT) {
 		/* Any tag: then an empty value has a hash too. */
 		instance_see(seen, m->hash[i], key->value, key->valuelen, 1);

@@ -63,6 +63,7 @@ static const struct message_rule	rules[MSG__MAX] = {
 	[MSG_SEARCHED] =	{ "searched", LEDGER, ENGINE, false },
 	[MSG_PROGRESS] =	{ "progress", LEDGER, ENGINE, false },
 	[MSG_RESET] =		{ "reset", ENGINE, LEDGER, false },
+	[MSG_EXTERNAL] =	{ "external", ENGINE, LEDGER, false },
 	[MSG_OVERRIDE] =	{ "override", ENGINE, LEDGER, false },
 	[MSG_TRUST] =		{ "trust", ENGINE, LEDGER, false },
 	[MSG_FORGET] =		{ "forget", ENGINE, LEDGER, false },

@@ -84,6 +84,7 @@ enum message_type {
 	MSG_SEARCHED,		/* struct msg_searched: that is all */
 	MSG_PROGRESS,		/* number: rows that were looked at so far */
 	MSG_RESET,		/* struct msg_charge; answer MSG_WEIGHED */
+	MSG_EXTERNAL,		/* the same, of CHARGE_ADD */
 	MSG_OVERRIDE,		/* struct msg_override */
 	MSG_TRUST,		/* struct msg_charge: of CHARGE_HABIT keys */
 	MSG_FORGET,		/* the same, learned since its date */
@@ -189,15 +190,21 @@ enum charge_mode {
 	CHARGE_ONCE,	/* an instance's total: only what is new is charged */
 	CHARGE_EACH,	/* as it is; a refusal takes back the instance's rows */
 	CHARGE_REPLAY,	/* was answered: record what is new, never refuse */
+	CHARGE_ADD,	/* of policyctl: record CHARGE_EXTERNAL, never refuse */
 	CHARGE_BACK,	/* accepted and not told: its amounts are taken back,
 			   once for the tag */
 	CHARGE__MAX
 };
 
 /* How the amount of a key adds up. */
+#define CHARGE_HAS_VALUE(kind)						\
+	((kind) == CHARGE_DISTINCT || (kind) == CHARGE_EXTERNAL)
+
 enum charge_kind {
 	CHARGE_SUM,
 	CHARGE_DISTINCT,	/* 1 when `value` was not seen in the window */
+	CHARGE_EXTERNAL,	/* a mail needs room and records nothing;
+				   CHARGE_ADD records, once for a `value` */
 	CHARGE_TOTAL,		/* the instance's total, as if tag were 0 */
 	CHARGE_HABIT,		/* 1 when `value` is new and `network` not
 				   familiar; without a value the instance's
@@ -222,7 +229,7 @@ struct msg_charge_key {
 	bool		 report;	/* hits of report_limits do too */
 	uint8_t		 pass;		/* LOCK_PASS_*: see lock_charges */
 	struct msg_charge_lock	 lock;
-	const char	*value;		/* CHARGE_DISTINCT, CHARGE_HABIT */
+	const char	*value;		/* if CHARGE_HAS_VALUE, CHARGE_HABIT */
 	size_t		 valuelen;
 	/* CHARGE_HABIT only. */
 	const char	*network;	/* empty: the address is unknown */

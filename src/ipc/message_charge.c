@@ -37,7 +37,7 @@ key_put(struct str *s, const struct msg_charge_key *k)
 		wire_put_bytes(s, k->lock.id, k->lock.idlen);
 		wire_put_bytes(s, k->lock.rule, k->lock.rulelen);
 	}
-	if (k->kind == CHARGE_DISTINCT || k->kind == CHARGE_HABIT)
+	if (CHARGE_HAS_VALUE(k->kind) || k->kind == CHARGE_HABIT)
 		wire_put_bytes(s, k->value, k->valuelen);
 	if (k->kind == CHARGE_HABIT) {
 		wire_put_bytes(s, k->network, k->networklen);
@@ -117,7 +117,7 @@ key_get(struct wire *w, struct msg_charge_key *k, struct limit *store)
 	k->value = k->network = "";
 	k->valuelen = k->networklen = 0;
 	k->unfamiliar = k->learn = 0;
-	if (k->kind == CHARGE_DISTINCT || k->kind == CHARGE_HABIT)
+	if (CHARGE_HAS_VALUE(k->kind) || k->kind == CHARGE_HABIT)
 		k->value = wire_get_bytes(w, CHARGE_ID_MAX, &k->valuelen);
 	if (k->kind == CHARGE_HABIT) {
 		k->network = wire_get_bytes(w, ADDR_TEXT_MAX,

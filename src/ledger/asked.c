@@ -158,6 +158,12 @@ asked_on_weigh(struct ledger *l, const struct message *m)
 }
 
 static int
+asked_on_external(struct ledger *l, const struct message *m)
+{
+	return charge_batch_weigh(l->batch, m->request, m->payload, m->len);
+}
+
+static int
 asked_on_reset(struct ledger *l, const struct message *m)
 {
 	return charge_batch_reset(l->batch, m->request, m->payload, m->len);
@@ -453,6 +459,7 @@ static const struct {
 	[MSG_SEARCH]		= { upkeep_on_search, true },
 	[MSG_WEIGH]		= { asked_on_weigh, true },
 	[MSG_RESET]		= { asked_on_reset, true },
+	[MSG_EXTERNAL]		= { asked_on_external, true },
 	[MSG_OVERRIDE]		= { asked_on_override, true },
 	[MSG_TRUST]		= { asked_on_habit, true },
 	[MSG_FORGET]		= { asked_on_habit, true },

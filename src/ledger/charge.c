@@ -283,7 +283,7 @@ charge_decide(struct charge_batch *b)
 			continue;
 		verdict_decide(&b->context, c);
 		charge_map_tell(c);
-		if (c->weighed == NULL)
+		if (c->weighed == NULL || c->mode == CHARGE_ADD)
 			charge_keep_hits(b, c, b->context.hits,
 			    b->context.nhits);
 		charge_settle(b, c);

@@ -35,7 +35,8 @@ int			 charge_batch_add(struct charge_batch *,
 			    uint64_t request, const void *payload, size_t);
 
 /*
- * The same for a charge that is only weighed: it is decided and not recorded.
+ * The same for a charge that is only weighed: it is decided and not recorded,
+ * unless it is a CHARGE_ADD.
  */
 int			 charge_batch_weigh(struct charge_batch *,
 			    uint64_t request, const void *payload, size_t);

@@ -66,7 +66,7 @@ charge_key(struct verdict_key *k, const struct msg_charge_key *m,
 	memset(k, 0, sizeof(*k));
 	k->charge = *m;
 	k->charge.id = charge_store_id(at, m->id, &k->charge.idlen);
-	if (m->kind == CHARGE_DISTINCT)
+	if (CHARGE_HAS_VALUE(m->kind))
 		k->charge.value = charge_store_id(at, m->value,
 		    &k->charge.valuelen);
 	if (m->kind == CHARGE_HABIT)

@@ -67,13 +67,21 @@ charge_value_order(const void *a, const void *b)
 	return memcmp(x->value, y->value, x->valuelen);
 }
 
+/* A value that counts once; that of CHARGE_EXTERNAL may be missing. */
+static bool
+charge_has_value(const struct msg_charge_key *k)
+{
+	return k->kind == CHARGE_DISTINCT ||
+	    (k->kind == CHARGE_EXTERNAL && k->valuelen > 0);
+}
+
 static void
 charge_add_value(struct charge_batch *b, const struct msg_charge_key *k,
     const char *id, size_t idlen)
 {
 	struct store_value	*value;
 
-	if (k->kind != CHARGE_DISTINCT)
+	if (!charge_has_value(k))
 		return;
 	if (b->nvalue == b->values) {
 		b->values = b->values == 0 ? 16 : b->values * 2;
@@ -94,7 +102,7 @@ charge_value(struct charge_batch *b, const struct msg_charge_key *k,
 {
 	struct store_value	 wanted;
 
-	if (k->kind != CHARGE_DISTINCT)
+	if (!charge_has_value(k))
 		return NULL;
 	wanted.id = id;
 	wanted.idlen = idlen;

@@ -61,7 +61,7 @@ verdict_record(struct verdict_context *ctx, const struct verdict_charge *c)
 		r = &list[i];
 		k = &c->keys[r->key];
 		verdict_row(ctx, c, k, r->date, r->amount, r->tag);
-		if (k->charge.kind == CHARGE_DISTINCT && r->amount > 0) {
+		if (k->value != NULL && r->amount > 0) {
 			k->value->date = r->date;
 			store_see(ctx->store, k->value);
 		}
@@ -78,7 +78,7 @@ verdict_take_back(struct verdict_context *ctx, const struct verdict_charge *c)
 
 	for (i = 0; i < c->nkeys; i++) {
 		k = &c->keys[i];
-		while (k->charge.kind != CHARGE_DISTINCT &&
+		while (!CHARGE_HAS_VALUE(k->charge.kind) &&
 		    k->charge.kind != CHARGE_HABIT &&
 		    cache_charged_at(ctx->cache, &k->seen, ctx->now, &date,
 		    &amount))
@@ -146,13 +146,17 @@ verdict_reset(struct verdict_context *ctx, struct verdict_charge *c)
 	for (i = 0; i < c->nkeys && ctx->result == STORE_OK; i++) {
 		k = &c->keys[i];
 		c->weighed->keys[i].amount = 0;
-		verdict_forget(ctx, k->charge.id, k->charge.idlen);
+		/* What was charged once with an instance stays known. */
+		if (k->charge.kind != CHARGE_EXTERNAL)
+			verdict_forget(ctx, k->charge.id, k->charge.idlen);
 		memset(&s, 0, sizeof(s));
 		window_each(cache_window(k->id), verdict_on_second, &s);
 		for (j = 0; j < c->nwas; j++) {
 			if (c->was[j].key != i)
 				continue;
-			verdict_forget(ctx, c->was[j].id, c->was[j].idlen);
+			if (k->charge.kind != CHARGE_EXTERNAL)
+				verdict_forget(ctx, c->was[j].id,
+				    c->was[j].idlen);
 			window_each(cache_window(c->was[j].cached),
 			    verdict_on_second, &s);
 		}
@@ -466,7 +470,8 @@ verdict_decide(struct verdict_context *ctx, struct verdict_charge *c)
 	if (c->weighed != NULL) {
 		decision_weigh(d, c->weighed);
 		verdict_habit_weigh(ctx, c);
-	} else
+	}
+	if (c->weighed == NULL || c->mode == CHARGE_ADD)
 		verdict_settle(ctx, c);
 	verdict_forget_merged(ctx, c);
 }

@@ -32,7 +32,7 @@ struct verdict_key {
 	struct cache_id		*id;
 	struct instance_seen	 seen;
 	struct lookup_entry	*sql;		/* NULL: those in `charge` */
-	struct store_value	*value;		/* CHARGE_DISTINCT */
+	struct store_value	*value;		/* or NULL */
 	/* CHARGE_HABIT; those that the request does not name are NULL. */
 	struct store_pair	*network;
 	struct store_pair	*recipient;
@@ -48,7 +48,7 @@ struct verdict_was {
 	uint64_t		 hash;
 	struct cache_id		*cached;
 	struct instance_seen	 seen;
-	struct store_value	*value;		/* CHARGE_DISTINCT */
+	struct store_value	*value;		/* or NULL */
 	struct store_pair	*network;	/* CHARGE_HABIT, as above */
 	struct store_pair	*recipient;
 	struct store_pair	*rule;
