@@ -3,6 +3,7 @@
 
 #include "fuzz.h"
 #include "ipc/message.h"
+#include "ipc/message_refusal.h"
 #include "ipc/message_simulate.h"
 #include "lib/str.h"
 

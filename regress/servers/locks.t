@@ -94,6 +94,12 @@ sub all_rules {
 	    'the log says so');
 	ok($d->wait_log(qr/^.* blocked: by=<login:\Q$bob\E> until=\d+ rule=trap /m),
 	    'and whom a lock refuses');
+	my $why;
+	wait_until { ($why = ctl_json($d, 'why', $bob)) &&
+	    grep { $_->{kind} eq 'lock' } @{$why->{refusals}} };
+	is_deeply([map { [$_->{kind}, $_->{rule}] } grep { $_->{kind} eq 'lock' }
+	    @{$why->{refusals}}]->[0], ['lock', 'trap'], 'policyctl why names the lock') or
+	    diag explain $why;
 	$d->ends_well;
 }
 

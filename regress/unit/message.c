@@ -10,6 +10,7 @@
 
 #include "../fuzz/message.c"
 #include "ipc/message.h"
+#include "ipc/message_refusal.h"
 #include "ipc/wire.h"
 #include "payload.h"
 #include "random.h"

@@ -61,10 +61,11 @@ add_refused(struct str *out, const struct answer_record *r)
 {
 	char	text[32];
 
-	str_addf(out, "%10" PRId64 " of %8" PRId64 "  by %8" PRId64
-	    " in %-8s  first ", answer_number(r, "refused"),
-	    answer_number(r, "total"), answer_number(r, "limit"),
+	str_addf(out, "%10" PRId64 " of %8" PRId64,
+	    answer_number(r, "refused"), answer_number(r, "total"));
+	str_addf(out, "  by %8" PRId64 " in %-8s", answer_number(r, "limit"),
 	    show_period(answer_number(r, "seconds"), text, sizeof(text)));
+	str_addf(out, "  %s ", "first");
 	add_when(out, answer_number(r, "first"));
 	str_addf(out, "  %s\n", answer_get(r, "id"));
 }

@@ -16,6 +16,7 @@
 #include "engine/try.h"
 #include "engine/turn.h"
 #include "engine/why.h"
+#include "ipc/message_refusal.h"
 #include "lib/addr.h"
 #include "lib/clock.h"
 #include "lib/log.h"

@@ -410,6 +410,11 @@ refusal_blocked(const struct tell_about *about, const struct override *block)
 		m.id = block->id;
 		m.idlen = block->idlen;
 	}
+	if (block != NULL && block->kind == OVERRIDE_LOCK) {
+		m.kind = REFUSAL_LOCK;
+		m.rule = block->who;
+		m.rulelen = block->wholen;
+	}
 	refusal_keep(&m, about);
 }
 

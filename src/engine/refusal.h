@@ -9,6 +9,7 @@
 #include "engine/tell.h"
 #include "ipc/channel.h"
 #include "ipc/message.h"
+#include "ipc/message_refusal.h"
 
 /*
  * The refusals on their way to the ledger, which keeps them for policyctl. The

@@ -8,6 +8,7 @@
 #include "engine/explain_id.h"
 #include "engine/reply.h"
 #include "engine/why.h"
+#include "ipc/message_refusal.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/num.h"

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "ipc/message.h"
+#include "ipc/message_refusal.h"
 #include "ipc/wire.h"
 #include "lib/log.h"
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "ipc/message.h"
+#include "ipc/message_refusal.h"
 #include "ledger/store.h"
 #include "lib/clock.h"
 

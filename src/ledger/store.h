@@ -9,6 +9,7 @@
 #include "decision/habit.h"
 #include "decision/override.h"
 #include "ipc/message.h"
+#include "ipc/message_refusal.h"
 #include "ledger/pack.h"
 #include "role/role.h"
 
