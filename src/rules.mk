@@ -422,8 +422,8 @@ compile_commands:
 	    -DLIBEXECDIR='"${LIBEXECDIR}"' >compile_commands.json.new
 	@mv compile_commands.json.new compile_commands.json
 
-# What needs nothing but the C library, all that every role is made of among it.
-portable: build/policyctl build/bench/floor build/bench/load ${LIAR}/engine
+# What links with nothing but the C library, all that every role is made of among it.
+portable: build/bench/floor build/bench/load ${LIAR}/engine
 
 # BSDCC: a directory with openbsd-cc, freebsd-cc and netbsd-cc.
 portability:
