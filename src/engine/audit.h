@@ -22,7 +22,7 @@ struct audit {
 	char	*said;		/* a change under way, or NULL */
 };
 
-#define AUDIT_PEER_MAX	64
+#define AUDIT_PEER_MAX	96
 
 /*
  * Describes the peer, and returns `text`: "uid=0 gid=0 claimed_sudo_uid=1000",
