@@ -37,7 +37,7 @@ my %init = (
 	systemd => ['/opt/sysusers/policyd-rate-limit.conf',
 	    '/opt/tmpfiles/policyd-rate-limit.conf',
 	    map { "/opt/units/policyd-rate-limit$_" } '-clean.service', '-clean.timer',
-	    '-metrics.service', '-metrics.timer', '.service', '.socket'],
+	    '-events.service', '-metrics.service', '-metrics.timer', '.service', '.socket'],
 	openbsd => ['/opt/rc.d/policyd_rate_limit'],
 	freebsd => ['/opt/rc.d/policyd_rate_limit'],
 	netbsd => ['/opt/rc.d/policyd_rate_limit'],

@@ -185,7 +185,8 @@ END
 	    "part text/csv utf-8 attachment policyd-rate-limit.csv\n", 'the parts'],
 	    ["\n$wide  10 per minute    20\nbob   150 per day       3\n",
 	    'the table, aligned'],
-	    ["\nrule|id|mails|seconds|hits|warnings\n|$wide|10|60|20|0\n|bob|150|86400|3|0\n",
+	    ["\nrule|id|mails|seconds|hits|warnings|shadow|locks\n" .
+	    "|$wide|10|60|20|0|0|0\n|bob|150|86400|3|0|0|0\n",
 	    'the CSV']) {
 		like($out, qr/\Q$_->[0]\E/, $_->[1]);
 	}

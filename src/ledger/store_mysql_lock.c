@@ -94,6 +94,8 @@ store_sort_slots(struct store *s)
 {
 	size_t	i, n = 0;
 
+	if (s->nslot == 0)
+		return;
 	qsort(s->slot, s->nslot, sizeof(s->slot[0]), store_slot_order);
 	for (i = 0; i < s->nslot; i++)
 		if (n == 0 || s->slot[n - 1].slot != s->slot[i].slot)

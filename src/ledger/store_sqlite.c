@@ -169,9 +169,11 @@ static const char *const	statements[STATEMENT__MAX] = {
 	    " FROM mail_override WHERE expires > ?1",
 	[OVERRIDE_GONE] = "DELETE FROM mail_override"
 	    " WHERE (id = ?1 AND kind = ?2) OR expires <= ?3",
-	[OVERRIDE_NEW] = "INSERT OR REPLACE INTO mail_override (id, kind,"
-	    " amount, expires, since, who, reason)"
-	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	[OVERRIDE_NEW] = "INSERT INTO mail_override (id, kind, amount, expires,"
+	    " since, who, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+	    " ON CONFLICT (id, kind) DO UPDATE SET amount = excluded.amount,"
+	    " expires = excluded.expires, since = excluded.since,"
+	    " who = excluded.who, reason = excluded.reason",
 	[VALUES_GONE] = "DELETE FROM mail_distinct WHERE id = ?1",
 
 	[NOTICE_CLEAN] = "DELETE FROM mail_notice WHERE told <> 0"
