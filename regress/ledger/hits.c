@@ -409,7 +409,8 @@ keep_refusal(struct rig *r, struct history *h, int64_t number, bool first)
 	for (i = 0; i < REFUSAL_TEXT__MAX; i++)
 		m.text[i] = "";
 	assert_int_equal(history_add(h, &m, clock_mono()), 0);
-	assert_int_equal(history_write(h, r->store, clock_mono(), &written),
+	assert_int_equal(history_write(h, r->store, clock_mono(),
+	    false, &written),
 	    STORE_OK);
 	assert_int_equal(written, number);
 }

@@ -286,7 +286,7 @@ history_put_off(struct history *h)
 
 static enum store_result
 history_failed(struct history *h, struct store *store,
-    enum store_result result, struct mono now)
+    enum store_result result, struct mono now, bool known)
 {
 	static struct log_limit	limit;
 	unsigned int		held;
@@ -295,7 +295,8 @@ history_failed(struct history *h, struct store *store,
 	h->rows = -1;
 	if (result == STORE_LOST)
 		return STORE_LOST;
-	if (result == STORE_FAILED && log_allowed(&limit, LOG_SECONDS, &held))
+	if (result == STORE_FAILED && !known &&
+	    log_allowed(&limit, LOG_SECONDS, &held))
 		log_warning("%s: refusals cannot be kept for policyctl: %s",
 		    store_description(store), store_error(store));
 	return STORE_OK;
@@ -303,7 +304,7 @@ history_failed(struct history *h, struct store *store,
 
 enum store_result
 history_write(struct history *h, struct store *store, struct mono now,
-    int64_t *number)
+    bool known, int64_t *number)
 {
 	struct store_refusal	 row[ROWS];
 	const struct waiting	*w;
@@ -323,7 +324,7 @@ history_write(struct history *h, struct store *store, struct mono now,
 	if ((result = store_add_refusals(store, row, n, &added)) != STORE_OK) {
 		if (result == STORE_FAILED)
 			history_put_off(h);
-		return history_failed(h, store, result, now);
+		return history_failed(h, store, result, now, known);
 	}
 	*number = last;
 	h->succeeded = ++h->tries;
@@ -335,7 +336,7 @@ history_write(struct history *h, struct store *store, struct mono now,
 	if (h->rows != -1)
 		h->rows += added;
 	if ((result = history_trim(h, store)) != STORE_OK)
-		return history_failed(h, store, result, now);
+		return history_failed(h, store, result, now, known);
 	return STORE_OK;
 }
 

@@ -49,11 +49,12 @@ int		 history_wait(const struct history *, struct mono);
 
 /*
  * Writes some of them, and deletes rows beyond history_most. STORE_LOST, or
- * STORE_OK, also when that failed, which is logged. *number: that of the last
- * one written, or 0.
+ * STORE_OK, also when that failed, which is logged unless `known`: the fault of
+ * the database is in the log already. *number: that of the last one written, or
+ * 0.
  */
 enum store_result	 history_write(struct history *, struct store *,
-			    struct mono, int64_t *number);
+			    struct mono, bool known, int64_t *number);
 
 /*
  * Reads a row of the table; the texts are made printable again. False: another

@@ -31,8 +31,8 @@ upkeep_keep(struct ledger *l)
 {
 	int64_t	number;
 
-	if (history_write(l->history, l->store, clock_mono(), &number) ==
-	    STORE_LOST)
+	if (history_write(l->history, l->store, clock_mono(),
+	    l->trouble[0] != '\0', &number) == STORE_LOST)
 		ledger_lost(l);
 	if (number == 0)
 		return false;
@@ -242,8 +242,8 @@ upkeep_notices(struct ledger *l)
 	    &new);
 	if (result == STORE_LOST)
 		ledger_lost(l);
-	if (result == STORE_FAILED && log_allowed(&limit, TROUBLE_SECONDS,
-	    &held))
+	if (result == STORE_FAILED && l->trouble[0] == '\0' &&
+	    log_allowed(&limit, TROUBLE_SECONDS, &held))
 		log_warning("users are not told yet: %s",
 		    store_error(l->store));
 	if (new)
