@@ -156,7 +156,7 @@ random_charge(struct random *r, struct msg_charge *m, size_t nkeys)
 		k->reported = (uint32_t)random_next(r);
 		k->report = random_below(r, 2) == 0;
 		k->value = "";
-		if (k->kind == CHARGE_DISTINCT || k->kind == CHARGE_HABIT) {
+		if (CHARGE_HAS_VALUE(k->kind) || k->kind == CHARGE_HABIT) {
 			k->value = bytes + 3;
 			k->valuelen = random_below(r, 30);
 		}
@@ -166,6 +166,18 @@ random_charge(struct random *r, struct msg_charge *m, size_t nkeys)
 			k->networklen = random_below(r, 40);
 			k->unfamiliar = (int64_t)(random_next(r) >> 1);
 			k->learn = (int64_t)(random_next(r) >> 1) | 1;
+		}
+		k->pass = (uint8_t)random_below(r, 3);
+		k->lock.id = k->lock.rule = "";
+		if (random_below(r, 2) == 0) {
+			k->lock.seconds = random_from(r, 1,
+			    OVERRIDE_SECONDS_MAX);
+			k->lock.again = random_from(r, 1,
+			    OVERRIDE_SECONDS_MAX);
+			k->lock.id = bytes + 7;
+			k->lock.idlen = 1 + random_below(r, 40);
+			k->lock.rule = bytes + 2;
+			k->lock.rulelen = 1 + random_below(r, 20);
 		}
 		k->limits.list = store;
 		k->limits.count = random_below(r, LIMITS_MAX + 1);
@@ -205,6 +217,13 @@ assert_same_charge(const struct msg_charge *a, const struct msg_charge *b)
 		    l->networklen);
 		assert_true(k->unfamiliar == l->unfamiliar &&
 		    k->learn == l->learn);
+		assert_int_equal(k->pass, l->pass);
+		assert_true(k->lock.seconds == l->lock.seconds &&
+		    k->lock.again == l->lock.again);
+		assert_same_bytes(k->lock.id, k->lock.idlen, l->lock.id,
+		    l->lock.idlen);
+		assert_same_bytes(k->lock.rule, k->lock.rulelen, l->lock.rule,
+		    l->lock.rulelen);
 		assert_true(k->amount == l->amount);
 		assert_int_equal(k->kind, l->kind);
 		assert_int_equal(k->shadow, l->shadow);
@@ -319,6 +338,12 @@ charge_bounds(void **state)
 	REFUSED(in.keys[1].warn_at = 101);
 	REFUSED(in.keys[1].kind = CHARGE_HABIT; in.keys[1].unfamiliar = -1);
 	REFUSED(in.keys[1].kind = CHARGE_HABIT; in.keys[1].learn = 0);
+	REFUSED(in.keys[1].pass = CHARGE_PASS_MAX + 1);
+	REFUSED(in.keys[1].lock.seconds = OVERRIDE_SECONDS_MAX + 1);
+	REFUSED(in.keys[1].lock.seconds = 1; in.keys[1].lock.again = 0);
+	REFUSED(in.keys[1].lock.seconds = in.keys[1].lock.again = 1;
+	    in.keys[1].lock.id = bytes;
+	    in.keys[1].lock.idlen = OVERRIDE_ID_MAX + 1);
 	REFUSED(in.keys[0].limits.list[0].mails = -1);
 	REFUSED(in.keys[0].limits.list[0].seconds = 0);
 }
