@@ -162,11 +162,10 @@ LOAD_SRCS =	regress/bench/histogram.c regress/bench/link.c \
 		regress/bench/traffic.c
 # A fixed amount of work, in which instructions are counted.
 SCENARIO_SRCS =	regress/bench/scenario.c
-BENCH_SRCS =	${BENCH_COMMON_SRCS} ${FLOOR_SRCS} ${LOAD_SRCS} ${SCENARIO_SRCS}
 # Drives the decision engine alone, with a clock of its own.
 SIMULATION_SRCS = regress/bench/simulated.c regress/bench/simulation.c
 BENCH_SRCS =	${BENCH_COMMON_SRCS} ${FLOOR_SRCS} ${LOAD_SRCS} \
-		${SIMULATION_SRCS}
+		${SCENARIO_SRCS} ${SIMULATION_SRCS}
 # Plays a role that was taken over, regress/sandbox; Linux with its sandbox only.
 ATTACK_SRCS =	regress/sandbox/attack.c regress/sandbox/files.c \
 		regress/sandbox/kernel.c regress/sandbox/network.c \

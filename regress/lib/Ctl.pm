@@ -6,6 +6,8 @@ use strict;
 use warnings;
 
 use Exporter qw(import);
+use File::Copy qw(copy);
+use File::Temp qw(tempdir);
 use JSON::PP;
 use Test::More;
 
@@ -14,12 +16,28 @@ use Policyd qw(slurp need $root);
 our @EXPORT_OK = qw(ctl ctl_command ctl_json);
 
 my $program = "$root/build/policyctl";
+my $copied;
+
+# A copy for a user who does not reach the build.
+sub open_program {
+	my ($d) = @_;
+
+	return $program if !defined $d->{as} || Policyd::build_is_open();
+	if (!defined $copied) {
+		my $dir = tempdir('policyctl-XXXXXXXX', TMPDIR => 1, CLEANUP => 1);
+		chmod 0755, $dir;
+		copy($program, "$dir/policyctl") or die "$dir: $!";
+		chmod 0755, "$dir/policyctl";
+		$copied = "$dir/policyctl";
+	}
+	return $copied;
+}
 
 sub ctl_command {
 	my ($d, @words) = @_;
 
 	need(-x $program, 'policyctl is not built');
-	return ($program, '-s', $d->control, @words);
+	return (open_program($d), '-s', $d->control, @words);
 }
 
 # (status, stdout, stderr)
