@@ -20,6 +20,7 @@ use Cwd qw(abs_path);
 use File::Find qw(find);
 use File::Path qw(remove_tree);
 use File::Temp qw(tempdir);
+use IO::Socket::INET;
 use POSIX qw(:sys_wait_h);
 use Test::More ();
 
@@ -196,9 +197,13 @@ sub stop {
 
 	return if !$self->running;
 	kill 'TERM', $pid;
-	return if wait_until { !$self->running };
-	kill 'KILL', -$pid;
-	wait_until { !$self->running };
+	if (!wait_until { !$self->running }) {
+		kill 'KILL', -$pid;
+		wait_until { !$self->running };
+	}
+	# An smtpd that ends after its master holds the port until then.
+	wait_until { !IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+	    PeerPort => $self->{port}) };
 }
 
 # New settings take effect with the next smtpd process, so all are replaced.
