@@ -92,6 +92,8 @@ sub spawn {
 	}
 	$ENV{HOME} = $self->{dir};
 	$ENV{LC_ALL} = 'C';
+	# Debian's pg_basebackup is in Perl, and that user may not read our libraries.
+	delete $ENV{PERL5LIB};
 	{ no warnings 'exec'; exec { $command[0] } @command; }
 	POSIX::_exit(127);
 }

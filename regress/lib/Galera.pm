@@ -43,7 +43,9 @@ sub options {
 	my ($self, $i) = @_;
 	my ($base, $ist, $sst) = @{$self->{ports}[$i]};
 
-	return (qw(--binlog-format=ROW --innodb-autoinc-lock-mode=2 --wsrep-on=ON
+	# With its plugin MariaDB 11.8 would not let the options be changed.
+	return (qw(--loose-plugin-wsrep-provider=OFF
+	    --binlog-format=ROW --innodb-autoinc-lock-mode=2 --wsrep-on=ON
 	    --wsrep-sst-method=rsync --wsrep-slave-threads=2 --innodb-buffer-pool-size=32M),
 	    "--wsrep-provider=$provider", '--wsrep-cluster-name=policyd',
 	    "--wsrep-node-name=n$i", '--wsrep-cluster-address=gcomm://' .
