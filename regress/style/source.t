@@ -155,7 +155,7 @@ places_ok('nothing unfinished', find_lines(sub {
 my @machine = ("$root/");
 (my $above = $root) =~ s{/[^/]+\z}{};
 push @machine, "$above/" if $above =~ m{\A/[^/]+\z|/.+/} &&
-    $above !~ m{\A/(?:home|usr|tmp|var|opt|srv|mnt)?\z};
+    $above !~ m{\A/(?:home|root|usr|tmp|var|opt|srv|mnt)?\z};
 my $machine = join '|', map { quotemeta } @machine;
 places_ok('no path of this machine', find_lines(sub {
 	$_[0] =~ /(?<![\w.\/])(?:$machine)/ || $_[0] =~ m{/home/\w+/}
