@@ -232,9 +232,9 @@ ${CONF_READ_SRCS:.c=.o}: build/found/yaml-0.1
 ${ENGINE_OBJS}: build/found/libevent
 ${LEDGER_OBJS}: build/found/libmd
 src/sandbox/seccomp.o: build/found/libseccomp
-src/ledger/sqlite.o: build/found/sqlite3
-src/ledger/pgsql.o src/ledger/pgsql_connect.o: build/found/libpq
-src/ledger/mysqldb.o src/ledger/mysqldb_connect.o: build/found/mysql
+src/ledger/sqlite/sqlite.o: build/found/sqlite3
+src/ledger/pgsql/pgsql.o src/ledger/pgsql/pgsql_connect.o: build/found/libpq
+src/ledger/mysql/mysqldb.o src/ledger/mysql/mysqldb_connect.o: build/found/mysql
 src/report/tls.o: build/found/openssl
 ${UNIT_SRCS:.c=.o} ${LEDGER_TEST_SRCS:.c=.o} ${SCENARIO_SRCS:.c=.o}: build/found/cmocka
 
@@ -253,18 +253,18 @@ ${UNIT_SRCS:.c=.o} ${LEDGER_TEST_SRCS:.c=.o} ${SCENARIO_SRCS:.c=.o}: build/found
 	${Q}${LINK} -o $@ $< ${RIG_MYSQL_OBJS} build/units.a ${MYSQL_LIBS} \
 	    ${UNIT_LIBS}
 
-src/ledger/pgsql.o: src/ledger/pgsql.c
+src/ledger/pgsql/pgsql.o: src/ledger/pgsql/pgsql.c
 	@echo "  CC  $@"
-	${Q}${COMPILE} ${PGSQL_CPPFLAGS} -c -o $@ src/ledger/pgsql.c
-src/ledger/pgsql_connect.o: src/ledger/pgsql_connect.c
+	${Q}${COMPILE} ${PGSQL_CPPFLAGS} -c -o $@ src/ledger/pgsql/pgsql.c
+src/ledger/pgsql/pgsql_connect.o: src/ledger/pgsql/pgsql_connect.c
 	@echo "  CC  $@"
-	${Q}${COMPILE} ${PGSQL_CPPFLAGS} -c -o $@ src/ledger/pgsql_connect.c
-src/ledger/mysqldb.o: src/ledger/mysqldb.c
+	${Q}${COMPILE} ${PGSQL_CPPFLAGS} -c -o $@ src/ledger/pgsql/pgsql_connect.c
+src/ledger/mysql/mysqldb.o: src/ledger/mysql/mysqldb.c
 	@echo "  CC  $@"
-	${Q}${COMPILE} ${MYSQL_CPPFLAGS} -c -o $@ src/ledger/mysqldb.c
-src/ledger/mysqldb_connect.o: src/ledger/mysqldb_connect.c
+	${Q}${COMPILE} ${MYSQL_CPPFLAGS} -c -o $@ src/ledger/mysql/mysqldb.c
+src/ledger/mysql/mysqldb_connect.o: src/ledger/mysql/mysqldb_connect.c
 	@echo "  CC  $@"
-	${Q}${COMPILE} ${MYSQL_CPPFLAGS} -c -o $@ src/ledger/mysqldb_connect.c
+	${Q}${COMPILE} ${MYSQL_CPPFLAGS} -c -o $@ src/ledger/mysql/mysqldb_connect.c
 regress/ledger/outsider_pgsql.o: regress/ledger/outsider_pgsql.c
 	@echo "  CC  $@"
 	${Q}${COMPILE} ${PGSQL_CPPFLAGS} -c -o $@ regress/ledger/outsider_pgsql.c

@@ -59,35 +59,35 @@ LEDGER_SRCS =	src/ledger/main.c src/ledger/asked.c src/ledger/asked_habit.c \
 		src/ledger/simulation.c src/ledger/simulation_match.c \
 		src/ledger/upkeep.c \
 		${LEDGER_PURE_SRCS} ${LITERAL_SRCS}
-LEDGER_SQLITE_SRCS = src/ledger/filter.c src/ledger/keeper.c src/ledger/pack.c \
-		src/ledger/sqlite.c \
-		src/ledger/store_sqlite.c \
-		src/ledger/store_sqlite_append.c src/ledger/store_sqlite_clean.c \
-		src/ledger/store_sqlite_habit.c src/ledger/store_sqlite_history.c \
-		src/ledger/store_sqlite_log.c \
-		src/ledger/store_sqlite_notice.c \
-		src/ledger/store_sqlite_open.c \
-		src/ledger/store_sqlite_override.c src/ledger/store_sqlite_read.c \
-		src/ledger/store_sqlite_runs.c src/ledger/store_sqlite_work.c \
-		src/ledger/tail.c
+LEDGER_SQLITE_SRCS = src/ledger/sqlite/filter.c src/ledger/sqlite/keeper.c src/ledger/pack.c \
+		src/ledger/sqlite/sqlite.c \
+		src/ledger/sqlite/store_sqlite.c \
+		src/ledger/sqlite/store_sqlite_append.c src/ledger/sqlite/store_sqlite_clean.c \
+		src/ledger/sqlite/store_sqlite_habit.c src/ledger/sqlite/store_sqlite_history.c \
+		src/ledger/sqlite/store_sqlite_log.c \
+		src/ledger/sqlite/store_sqlite_notice.c \
+		src/ledger/sqlite/store_sqlite_open.c \
+		src/ledger/sqlite/store_sqlite_override.c src/ledger/sqlite/store_sqlite_read.c \
+		src/ledger/sqlite/store_sqlite_runs.c src/ledger/sqlite/store_sqlite_work.c \
+		src/ledger/sqlite/tail.c
 # What those of servers share.
-LEDGER_SERVER_SRCS = src/ledger/foreign.c src/ledger/others.c src/ledger/pack.c src/ledger/sums.c
-LEDGER_PGSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/pgsql.c \
-		src/ledger/pgsql_connect.c src/ledger/pgsql_params.c \
-		src/ledger/store_pgsql.c src/ledger/store_pgsql_clean.c \
-		src/ledger/store_pgsql_flush.c src/ledger/store_pgsql_foreign.c \
-		src/ledger/store_pgsql_habit.c src/ledger/store_pgsql_notice.c \
-		src/ledger/store_pgsql_history.c \
-		src/ledger/store_pgsql_open.c src/ledger/store_pgsql_override.c \
-		src/ledger/store_pgsql_read.c
-LEDGER_MYSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/mysqldb.c \
-		src/ledger/mysqldb_connect.c src/ledger/store_mysql.c \
-		src/ledger/store_mysql_clean.c src/ledger/store_mysql_foreign.c \
-		src/ledger/store_mysql_habit.c src/ledger/store_mysql_lock.c src/ledger/store_mysql_notice.c \
-		src/ledger/store_mysql_open.c \
-		src/ledger/store_mysql_history.c \
-		src/ledger/store_mysql_override.c src/ledger/store_mysql_read.c \
-		src/ledger/store_mysql_tables.c
+LEDGER_SERVER_SRCS = src/ledger/server/foreign.c src/ledger/server/others.c src/ledger/pack.c src/ledger/server/sums.c
+LEDGER_PGSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/pgsql/pgsql.c \
+		src/ledger/pgsql/pgsql_connect.c src/ledger/pgsql/pgsql_params.c \
+		src/ledger/pgsql/store_pgsql.c src/ledger/pgsql/store_pgsql_clean.c \
+		src/ledger/pgsql/store_pgsql_flush.c src/ledger/pgsql/store_pgsql_foreign.c \
+		src/ledger/pgsql/store_pgsql_habit.c src/ledger/pgsql/store_pgsql_notice.c \
+		src/ledger/pgsql/store_pgsql_history.c \
+		src/ledger/pgsql/store_pgsql_open.c src/ledger/pgsql/store_pgsql_override.c \
+		src/ledger/pgsql/store_pgsql_read.c
+LEDGER_MYSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/mysql/mysqldb.c \
+		src/ledger/mysql/mysqldb_connect.c src/ledger/mysql/store_mysql.c \
+		src/ledger/mysql/store_mysql_clean.c src/ledger/mysql/store_mysql_foreign.c \
+		src/ledger/mysql/store_mysql_habit.c src/ledger/mysql/store_mysql_lock.c src/ledger/mysql/store_mysql_notice.c \
+		src/ledger/mysql/store_mysql_open.c \
+		src/ledger/mysql/store_mysql_history.c \
+		src/ledger/mysql/store_mysql_override.c src/ledger/mysql/store_mysql_read.c \
+		src/ledger/mysql/store_mysql_tables.c
 REPORT_SRCS =	src/report/connect.c src/report/main.c src/report/session.c \
 		src/report/tls.c ${REPORT_PURE_SRCS}
 CTL_SRCS =	src/ctl/main.c ${CTL_ROOM_SRCS}
@@ -101,8 +101,8 @@ CTL_ROOM_SRCS =	src/ctl/answer.c src/ctl/ask.c src/ctl/candidate.c \
 # Everything that a unit test may link: all but the mains, one database at the most.
 UNIT_ROOM_SRCS = ${COMMON_SRCS} ${ROLE_SRCS} ${CONF_READ_SRCS} src/conf/paths.c \
 		src/parent/options.c ${ENGINE_ROOM_SRCS} ${LEDGER_PURE_SRCS} \
-		${LEDGER_SQLITE_SRCS} src/ledger/foreign.c \
-		src/ledger/others.c ${REPORT_PURE_SRCS} \
+		${LEDGER_SQLITE_SRCS} src/ledger/server/foreign.c \
+		src/ledger/server/others.c ${REPORT_PURE_SRCS} \
 		${CTL_ROOM_SRCS} ${LEDGER_RIG_SRCS}
 # A ledger without its channels, for the tests of it with its database.
 LEDGER_RIG_SRCS = regress/ledger/outsider.c regress/ledger/outsider_sqlite.c \

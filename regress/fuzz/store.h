@@ -12,7 +12,7 @@
 
 #include "fuzz.h"
 #include "ledger/charge.h"
-#include "ledger/store_sqlite.h"
+#include "ledger/sqlite/store_sqlite.h"
 #include "lib/log.h"
 
 /* An SQLite store in a directory of the process's own, removed at its end. */

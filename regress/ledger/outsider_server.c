@@ -7,7 +7,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "ledger/sums.h"
+#include "ledger/server/sums.h"
 #include "lib/alloc.h"
 #include "outsider_server.h"
 

@@ -16,7 +16,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "ledger/store_sqlite.h"
+#include "ledger/sqlite/store_sqlite.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/log.h"

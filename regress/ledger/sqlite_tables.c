@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "ledger/clean.h"
-#include "ledger/store_sqlite.h"
+#include "ledger/sqlite/store_sqlite.h"
 #include "lib/alloc.h"
 #include "rig.h"
 

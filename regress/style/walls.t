@@ -56,12 +56,25 @@ places_ok('rooms include downward only, roles never each other', @upward);
 places_ok('what the system has comes before what is ours', @order);
 places_ok('ours are named from src, or stand in compat', @foreign);
 
+# --- the folders of the databases ---
+
+my @other;
+for my $file (grep { m{\Asrc/ledger/} } @c) {
+	my ($folder) = $file =~ m{\Asrc/ledger/(\w+)/};
+	# What every ledger has includes nothing of a database.
+	my $may = !defined $folder ? qr{\A\z} : $folder eq 'sqlite' ||
+	    $folder eq 'server' ? qr{\A$folder\z} : qr{\A(?:$folder|server)\z};
+	push @other, map { $_ !~ $may ? "$file: ledger/$_/" : () }
+	    text($file) =~ m{^#include "ledger/(\w+)/}mg;
+}
+places_ok('a database of the ledger includes none of another', @other);
+
 # --- one file each ---
 
 my %home = (
-	'sqlite3.h' => qr{\Asrc/ledger/},
-	'libpq-fe.h' => qr{\Asrc/ledger/},
-	'mysql.h' => qr{\Asrc/ledger/},
+	'sqlite3.h' => qr{\Asrc/ledger/sqlite/},
+	'libpq-fe.h' => qr{\Asrc/ledger/pgsql/},
+	'mysql.h' => qr{\Asrc/ledger/mysql/},
 	'yaml.h' => qr{\Asrc/conf/yaml\.c\z},
 	'openssl/' => qr{\Asrc/report/tls\.c\z},
 	'seccomp.h' => qr{\Asrc/sandbox/},
@@ -96,7 +109,7 @@ places_ok('descriptors are passed by channel.c alone',
 places_ok('programs are started by the parent alone',
     only_in(qr/\b(?:exec[lv]p?e?|fexecve|posix_spawnp?|fork)\s*\(/,
     # The keeper is a copy of the ledger and no program: it is locked in like it.
-    qr{\Asrc/(?:parent/|ledger/keeper\.c\z)}, @c));
+    qr{\Asrc/(?:parent/|ledger/sqlite/keeper\.c\z)}, @c));
 places_ok('who connects is named',
     only_in(qr/(?<!->)\bconnect\s*\(/, qr{\Asrc/(?:lib/log\.c|parent/notify\.c
     |report/\w+\.c|ctl/\w+\.c)\z}x, @c));
@@ -138,7 +151,8 @@ my %prefix = (
 
 sub prefixes {
 	my ($file) = @_;
-	my ($path, $room, $name) = $file =~ m{\A((?:src/)?(\w+)/(\w+))\.\w\z} or return;
+	my ($path, $room, $name) =
+	    $file =~ m{\A((?:src/)?(\w+)/(?:\w+/)*(\w+))\.\w\z} or return;
 
 	return $name if $room eq 'compat';
 	return @{$prefix{$path}} if $prefix{$path};
@@ -194,9 +208,9 @@ is_deeply([circles({ a => { b => 1 }, b => { c => 1, d => 1 }, c => { a => 1 },
     d => { e => 1 }, e => {} })], [[qw(a b c)]], 'a circle is found');
 
 # Circles that are known, by the files in them. This list may only shrink.
-my @known = (qr{\Asrc/ledger/store_sqlite(?:_\w+)?\.c\z},
-    qr{\Asrc/ledger/store_pgsql(?:_\w+)?\.c\z},
-    qr{\Asrc/ledger/store_mysql(?:_\w+)?\.c\z},
+my @known = (qr{\Asrc/ledger/sqlite/store_sqlite(?:_\w+)?\.c\z},
+    qr{\Asrc/ledger/pgsql/store_pgsql(?:_\w+)?\.c\z},
+    qr{\Asrc/ledger/mysql/store_mysql(?:_\w+)?\.c\z},
     qr{\Asrc/ledger/(?:main|asked|upkeep)\.c\z});
 
 SKIP: {
@@ -225,7 +239,7 @@ SKIP: {
 
 	my @twice;
 	for my $name (sort keys %defined) {
-		my @in = grep { !m{\Asrc/ledger/store_|/main\.c\z} }
+		my @in = grep { !m{\Asrc/ledger/(?:\w+/)?store_|/main\.c\z} }
 		    sort keys %{$defined{$name}};
 		# Roles never meet in one program, but each meets the rooms below.
 		my %room = map { m{\Asrc/(\w+)/} ? ($1 => 1) : () } @in;

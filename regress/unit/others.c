@@ -5,7 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "ledger/others.h"
+#include "ledger/server/others.h"
 #include "random.h"
 
 #define IDS		5

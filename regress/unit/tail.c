@@ -8,9 +8,9 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "ledger/filter.h"
+#include "ledger/sqlite/filter.h"
 #include "ledger/pack.h"
-#include "ledger/tail.h"
+#include "ledger/sqlite/tail.h"
 #include "random.h"
 
 /* What SQLite's counts are made of: packed, filtered, gathered in memory. */

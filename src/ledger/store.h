@@ -75,7 +75,7 @@ struct store_row {
  *			batch) in the cache
  *	position	date at which the next	rowid of the last row read
  *			piece begins, or a
- *			value of ledger/sums.h
+ *			value of ledger/server/sums.h
  *	base		`seen` after the last	rowid of the horizon when
  *			piece; MySQL, from	the reading began
  *			sums: seq of its

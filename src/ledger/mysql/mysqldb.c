@@ -1,0 +1,514 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger/mysql/mysqldb_library.h"
+#include "lib/alloc.h"
+#include "lib/num.h"
+
+#define CLASSES		13	/* statements for 1, 2, 4, …, 4096 items */
+#define ITEMS_MAX	(1U << (CLASSES - 1))
+
+/* --- faults --- */
+
+enum mysqldb_fault
+mysqldb_fault(const struct mysqldb *db)
+{
+	return db->fault;
+}
+
+const char *
+mysqldb_error(const struct mysqldb *db)
+{
+	return db->error;
+}
+
+const char *
+mysqldb_place(const struct mysqldb *db)
+{
+	return db->place;
+}
+
+/*
+ * Error numbers of the servers and the libraries. LOST includes faults that
+ * only another connection can mend: the server takes no writes, or our tables
+ * are gone.
+ */
+static enum mysqldb_fault
+mysqldb_judge(unsigned int number)
+{
+	static const struct {
+		unsigned int		number;
+		enum mysqldb_fault	fault;
+	} known[] = {
+		{ 1205, MYSQLDB_FAULT_BUSY },	/* lock wait timeout */
+		{ 1213, MYSQLDB_FAULT_BUSY },	/* deadlock */
+		{ 1317, MYSQLDB_FAULT_BUSY },	/* query interrupted */
+		{ 1969, MYSQLDB_FAULT_BUSY },	/* max_statement_time */
+		{ 3024, MYSQLDB_FAULT_BUSY },	/* max_execution_time */
+		{ 1050, MYSQLDB_FAULT_EXISTS },	/* table */
+		{ 1060, MYSQLDB_FAULT_EXISTS },	/* column */
+		{ 1061, MYSQLDB_FAULT_EXISTS },	/* index */
+		{ 1062, MYSQLDB_FAULT_EXISTS },	/* row */
+		{ 1091, MYSQLDB_FAULT_EXISTS },	/* or dropped already */
+		{ 1359, MYSQLDB_FAULT_EXISTS },	/* trigger */
+		{ 1044, MYSQLDB_FAULT_RIGHTS },	/* no access to the database */
+		{ 1142, MYSQLDB_FAULT_RIGHTS },	/* command denied */
+		{ 1143, MYSQLDB_FAULT_RIGHTS },
+		{ 1227, MYSQLDB_FAULT_RIGHTS },
+		{ 1370, MYSQLDB_FAULT_RIGHTS },
+		{ 1419, MYSQLDB_FAULT_RIGHTS },	/* triggers and binary logs */
+		{ 1347, MYSQLDB_FAULT_TABLE },	/* a view */
+		{ 1503, MYSQLDB_FAULT_TABLE },	/* partitions without seq */
+		{ 1047, MYSQLDB_FAULT_LOST },	/* node without its cluster */
+		{ 1053, MYSQLDB_FAULT_LOST },	/* shutdown */
+		{ 1054, MYSQLDB_FAULT_LOST },	/* unknown column */
+		{ 1146, MYSQLDB_FAULT_LOST },	/* no such table */
+		{ 1180, MYSQLDB_FAULT_LOST },	/* COMMIT: result unknown */
+		{ 1243, MYSQLDB_FAULT_LOST },	/* unknown statement */
+		{ 1290, MYSQLDB_FAULT_LOST },	/* read only */
+		{ 1615, MYSQLDB_FAULT_LOST },	/* must be prepared again */
+		{ 1792, MYSQLDB_FAULT_LOST },	/* read-only transaction */
+		{ 1836, MYSQLDB_FAULT_LOST },	/* read only */
+		{ 1927, MYSQLDB_FAULT_LOST }	/* connection killed */
+	};
+	size_t	i;
+
+	/* The libraries' own error numbers: here always a lost connection. */
+	if ((number >= 2000 && number < 3000) || number >= 5000)
+		return MYSQLDB_FAULT_LOST;
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (known[i].number == number)
+			return known[i].fault;
+	return MYSQLDB_FAULT_STATEMENT;
+}
+
+/* A new connection would not mend an administrator's query either. */
+static int
+mysqldb_fail(struct mysqldb *db, unsigned int number, const char *text)
+{
+	db->fault = mysqldb_judge(number);
+	if (db->foreign && number > 1053 && number < 1900)
+		db->fault = MYSQLDB_FAULT_STATEMENT;
+	str_printable(db->error, sizeof(db->error), text, strlen(text));
+	return -1;
+}
+
+int
+mysqldb_failed(struct mysqldb *db)
+{
+	return mysqldb_fail(db, mysql_errno(db->conn), mysql_error(db->conn));
+}
+
+static int
+mysqldb_failed_statement(struct mysqldb *db, MYSQL_STMT *stmt)
+{
+	return mysqldb_fail(db, mysql_stmt_errno(stmt), mysql_stmt_error(stmt));
+}
+
+int
+mysqldb_fd(const struct mysqldb *db)
+{
+	return (int)SOCKET_OF(db->conn);
+}
+
+/* The input may be a TLS record without data for us. */
+bool
+mysqldb_ended(struct mysqldb *db)
+{
+	db->foreign = false;
+	return mysql_ping(db->conn) != 0 && mysqldb_failed(db) == -1;
+}
+
+/* --- plain SQL --- */
+
+int
+mysqldb_exec(struct mysqldb *db, const char *sql)
+{
+	MYSQL_RES	*result;
+
+	db->fault = MYSQLDB_NO_FAULT;
+	if (mysql_query(db->conn, sql) != 0)
+		return mysqldb_failed(db);
+	if ((result = mysql_store_result(db->conn)) != NULL)
+		mysql_free_result(result);
+	return mysql_errno(db->conn) == 0 ? 0 : mysqldb_failed(db);
+}
+
+int
+mysqldb_number(struct mysqldb *db, const char *sql, int64_t *out)
+{
+	MYSQL_RES	*result;
+	MYSQL_ROW	 row;
+
+	*out = 0;
+	db->fault = MYSQLDB_NO_FAULT;
+	if (mysql_query(db->conn, sql) != 0 ||
+	    (result = mysql_store_result(db->conn)) == NULL)
+		return mysqldb_failed(db);
+	if ((row = mysql_fetch_row(result)) != NULL && row[0] != NULL)
+		(void)num_parse(row[0], strlen(row[0]), INT64_MIN, INT64_MAX,
+		    out);
+	mysql_free_result(result);
+	return 0;
+}
+
+int
+mysqldb_commit(struct mysqldb *db)
+{
+	db->fault = MYSQLDB_NO_FAULT;
+	db->foreign = false;
+	return mysql_commit(db->conn) == 0 ? 0 : mysqldb_failed(db);
+}
+
+int
+mysqldb_rollback(struct mysqldb *db)
+{
+	db->foreign = false;
+	return mysql_rollback(db->conn) == 0 ? 0 : mysqldb_failed(db);
+}
+
+/* --- statements --- */
+
+void
+mysqldb_begin(struct mysqldb *db, size_t statement)
+{
+	db->current = statement;
+	db->nparam = 0;
+	db->fault = MYSQLDB_NO_FAULT;
+}
+
+static struct mysqldb_param *
+mysqldb_param(struct mysqldb *db)
+{
+	if (db->nparam == db->params) {
+		db->params = db->params == 0 ? 64 : db->params * 2;
+		db->param = alloc_resize(db->param, db->params,
+		    sizeof(db->param[0]));
+		db->bind = alloc_resize(db->bind, db->params,
+		    sizeof(db->bind[0]));
+	}
+	return &db->param[db->nparam++];
+}
+
+void
+mysqldb_bind(struct mysqldb *db, int64_t n)
+{
+	struct mysqldb_param	*p = mysqldb_param(db);
+
+	p->text = NULL;
+	p->number = n;
+}
+
+void
+mysqldb_bind_text(struct mysqldb *db, const char *text, size_t len)
+{
+	struct mysqldb_param	*p = mysqldb_param(db);
+
+	p->text = text;
+	p->len = (unsigned long)len;
+	p->binary = false;
+}
+
+void
+mysqldb_bind_bytes(struct mysqldb *db, const void *bytes, size_t len)
+{
+	mysqldb_bind_text(db, bytes, len);
+	db->param[db->nparam - 1].binary = true;
+}
+
+static MYSQL_STMT *
+mysqldb_prepare(struct mysqldb *db, const struct mysqldb_statement *s,
+    size_t items)
+{
+	MYSQL_STMT	*stmt;
+	struct str	 sql;
+	size_t		 i;
+	int		 ret;
+
+	str_init(&sql);
+	str_adds(&sql, s->first);
+	for (i = 0; i < items && s->item != NULL; i++) {
+		str_adds(&sql, i > 0 ? s->between : "");
+		str_adds(&sql, s->item);
+	}
+	str_adds(&sql, s->last != NULL ? s->last : "");
+	if ((stmt = mysql_stmt_init(db->conn)) == NULL)
+		(void)mysqldb_failed(db);
+	else if ((ret = mysql_stmt_prepare(stmt, sql.data,
+	    (unsigned long)sql.len)) != 0) {
+		(void)mysqldb_failed_statement(db, stmt);
+		(void)mysql_stmt_close(stmt);
+		stmt = NULL;
+	}
+	str_clear(&sql);
+	return stmt;
+}
+
+/*
+ * The prepared statement for at least *items items; *items becomes its number.
+ */
+static MYSQL_STMT *
+mysqldb_find(struct mysqldb *db, const struct mysqldb_statement *s,
+    size_t *items)
+{
+	MYSQL_STMT	**place;
+	size_t		  class = 0, n = 1;
+
+	if (db->once != NULL)
+		(void)mysql_stmt_close(db->once);
+	db->once = NULL;
+	if (s->item == NULL)
+		*items = 0;
+	else if (s->exact)
+		class = *items - 1;
+	else {
+		for (; n < *items && class + 1 < CLASSES; n *= 2)
+			class++;
+		*items = n;
+	}
+	place = &db->prepared[db->current * EXACT_MAX + class];
+	if (*place == NULL)
+		*place = mysqldb_prepare(db, s, *items);
+	return *place;
+}
+
+static void
+mysqldb_bind_params(struct mysqldb *db)
+{
+	struct mysqldb_param	*p;
+	MYSQL_BIND		*b;
+	size_t			 i;
+
+	for (i = 0; i < db->nparam; i++) {
+		p = &db->param[i];
+		b = &db->bind[i];
+		memset(b, 0, sizeof(*b));
+		if (p->text != NULL) {
+			/* The library only reads a parameter's buffer. */
+			memcpy(&b->buffer, &p->text, sizeof(b->buffer));
+			b->buffer_type = p->binary ? MYSQL_TYPE_BLOB :
+			    MYSQL_TYPE_STRING;
+			b->buffer_length = p->len;
+			b->length = &p->len;
+		} else {
+			b->buffer = &p->number;
+			b->buffer_type = MYSQL_TYPE_LONGLONG;
+		}
+	}
+}
+
+/* An administrator's query may have more columns than we read. */
+static void
+mysqldb_bind_columns(struct mysqldb *db, const char *columns, size_t n)
+{
+	MYSQL_BIND	*b;
+	size_t		 i, named = strlen(columns);
+
+	memset(db->result, 0, sizeof(db->result));
+	for (i = 0; i < n; i++) {
+		b = &db->result[i];
+		b->length = &db->len[i];
+		b->is_null = &db->null[i];
+		if (i < named && columns[i] == 'n') {
+			b->buffer_type = MYSQL_TYPE_LONGLONG;
+			b->buffer = &db->number[i];
+		} else {
+			b->buffer_type = MYSQL_TYPE_STRING;
+			b->buffer = db->text[i];
+			b->buffer_length = TEXT_MAX;
+		}
+	}
+}
+
+static int
+mysqldb_execute(struct mysqldb *db, MYSQL_STMT *stmt, const char *columns)
+{
+	db->running = stmt;
+	mysqldb_bind_params(db);
+	if (mysql_stmt_param_count(stmt) != db->nparam ||
+	    mysql_stmt_field_count(stmt) > COLUMNS_MAX)
+		return mysqldb_fail(db, 0, "too many parameters or columns");
+	if ((db->nparam > 0 && mysql_stmt_bind_param(stmt, db->bind) != 0) ||
+	    mysql_stmt_execute(stmt) != 0)
+		return mysqldb_failed_statement(db, stmt);
+	if (columns == NULL)
+		return 0;
+	mysqldb_bind_columns(db, columns, mysql_stmt_field_count(stmt));
+	if (mysql_stmt_bind_result(stmt, db->result) != 0 ||
+	    mysql_stmt_store_result(stmt) != 0)
+		return mysqldb_failed_statement(db, stmt);
+	return 0;
+}
+
+size_t
+mysqldb_most(const struct mysqldb *db, size_t statement)
+{
+	return db->statement[statement].exact ? EXACT_MAX : ITEMS_MAX;
+}
+
+int
+mysqldb_run(struct mysqldb *db, size_t items)
+{
+	const struct mysqldb_statement	*s = &db->statement[db->current];
+	MYSQL_STMT			*stmt;
+	struct mysqldb_param		 copy;
+	size_t				 wanted = items, i, each;
+
+	if ((stmt = mysqldb_find(db, s, &wanted)) == NULL)
+		return -1;
+	/*
+	 * Where the statement has room for more items, the last item is
+	 * repeated.
+	 */
+	each = items > 0 ? (mysql_stmt_param_count(stmt) - db->nparam) : 0;
+	if (wanted > items && items > 0) {
+		each /= wanted - items;
+		for (i = 0; i < each * (wanted - items); i++) {
+			copy = db->param[db->nparam - each];
+			*mysqldb_param(db) = copy;
+		}
+	}
+	return mysqldb_execute(db, stmt, s->columns);
+}
+
+int
+mysqldb_query(struct mysqldb *db, const struct mysqldb_statement *s,
+    const struct mysqldb_text *text, size_t items)
+{
+	size_t	i, j, each;
+
+	db->fault = MYSQLDB_NO_FAULT;
+	db->foreign = true;
+	db->nparam = 0;
+	if (db->once != NULL)
+		(void)mysql_stmt_close(db->once);
+	if ((db->once = mysqldb_prepare(db, s, items)) == NULL)
+		return -1;
+	each = mysql_stmt_param_count(db->once) / items;
+	for (i = 0; i < items; i++) {
+		mysqldb_bind(db, (int64_t)i);
+		for (j = 1; j < each; j++)
+			mysqldb_bind_text(db, text[i].bytes, text[i].len);
+	}
+	return mysqldb_execute(db, db->once, s->columns);
+}
+
+/* MariaDB has a number of seconds, MySQL one of milliseconds. */
+int
+mysqldb_query_bound(struct mysqldb *db, int64_t ms)
+{
+	char	*sql;
+	int	 i, ret = -1;
+
+	for (i = 0; i < 2 && ret == -1; i++) {
+		sql = db->milliseconds ? alloc_printf("SET SESSION"
+		    " max_execution_time = %lld", (long long)ms) :
+		    alloc_printf("SET SESSION max_statement_time ="
+		    " %lld.%03lld", (long long)ms / 1000,
+		    (long long)ms % 1000);
+		ret = mysqldb_exec(db, sql);
+		free(sql);
+		if (db->fault == MYSQLDB_FAULT_LOST)
+			break;
+		if (ret == -1)
+			db->milliseconds = !db->milliseconds;
+	}
+	return ret;
+}
+
+int
+mysqldb_query_prepare(struct mysqldb *db, const char *sql, size_t len)
+{
+	db->fault = MYSQLDB_NO_FAULT;
+	db->foreign = true;
+	if (db->once != NULL)
+		(void)mysql_stmt_close(db->once);
+	if ((db->once = mysql_stmt_init(db->conn)) == NULL)
+		return mysqldb_failed(db);
+	if (mysql_stmt_prepare(db->once, sql, (unsigned long)len) != 0)
+		return mysqldb_failed_statement(db, db->once);
+	return 0;
+}
+
+int
+mysqldb_query_run(struct mysqldb *db, const struct mysqldb_text *text)
+{
+	size_t	i;
+
+	db->fault = MYSQLDB_NO_FAULT;
+	db->nparam = 0;
+	for (i = mysql_stmt_param_count(db->once); i > 0; i--)
+		mysqldb_bind_text(db, text->bytes, text->len);
+	return mysqldb_execute(db, db->once, "t");
+}
+
+int
+mysqldb_query_over(struct mysqldb *db)
+{
+	int	more;
+
+	do {
+		(void)mysql_stmt_free_result(db->once);
+	} while ((more = mysql_stmt_next_result(db->once)) == 0);
+	return more == -1 ? 0 : mysqldb_failed_statement(db, db->once);
+}
+
+int
+mysqldb_next(struct mysqldb *db)
+{
+	switch (mysql_stmt_fetch(db->running)) {
+	case 0:
+	case MYSQL_DATA_TRUNCATED:
+		return 1;
+	case MYSQL_NO_DATA:
+		(void)mysql_stmt_free_result(db->running);
+		return 0;
+	default:
+		return mysqldb_failed_statement(db, db->running);
+	}
+}
+
+int64_t
+mysqldb_column(const struct mysqldb *db, size_t i)
+{
+	return db->null[i] ? 0 : (int64_t)db->number[i];
+}
+
+const char *
+mysqldb_column_text(const struct mysqldb *db, size_t i, size_t *len)
+{
+	*len = db->len[i] > TEXT_MAX ? TEXT_MAX : (size_t)db->len[i];
+	return db->null[i] ? NULL : db->text[i];
+}
+
+int
+mysqldb_column_bytes(struct mysqldb *db, size_t i, struct str *out)
+{
+	unsigned long	len = 0;
+	MYSQL_BIND	b;
+
+	out->len = 0;
+	if (db->null[i] || db->len[i] == 0)
+		return 0;
+	memset(&b, 0, sizeof(b));
+	b.buffer_type = MYSQL_TYPE_BLOB;
+	b.buffer = str_extend(out, (size_t)db->len[i]);
+	b.buffer_length = db->len[i];
+	b.length = &len;
+	if (mysql_stmt_fetch_column(db->running, &b, (unsigned int)i, 0) != 0)
+		return mysqldb_failed_statement(db, db->running);
+	return 0;
+}
+
+int64_t
+mysqldb_changes(const struct mysqldb *db)
+{
+	return (int64_t)mysql_stmt_affected_rows(db->running);
+}
+
+int64_t
+mysqldb_inserted(const struct mysqldb *db)
+{
+	return (int64_t)mysql_stmt_insert_id(db->running);
+}

@@ -1,0 +1,495 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ledger/mysql/mysqldb_library.h"
+#include "lib/alloc.h"
+#include "lib/num.h"
+#include "lib/scrub.h"
+
+static const char *
+mysqldb_text(const struct value *config, const char *name, const char *other)
+{
+	const struct value	*v = value_get(config, name);
+
+	if ((v == NULL || v->type != VALUE_STR) && other != NULL)
+		v = value_get(config, other);
+	return v != NULL && v->type == VALUE_STR ? v->bytes : NULL;
+}
+
+static unsigned int
+mysqldb_number_of(const struct value *config, const char *name,
+    unsigned int other)
+{
+	const struct value	*v = value_get(config, name);
+	int64_t			 n = 0;
+
+	if (v == NULL)
+		return other;
+	if (v->type == VALUE_INT)
+		n = v->integer;
+	else if (v->type == VALUE_STR)
+		(void)num_parse(v->bytes, v->len, 0, INT32_MAX, &n);
+	return n > 0 && n <= INT32_MAX ? (unsigned int)n : other;
+}
+
+static void
+mysqldb_set_texts(MYSQL *conn, const struct value *config)
+{
+	static const struct {
+		const char		*name;
+		enum mysql_option	 option;
+	} top[] = {
+		{ "read_default_file", MYSQL_READ_DEFAULT_FILE },
+		{ "read_default_group", MYSQL_READ_DEFAULT_GROUP },
+		{ "init_command", MYSQL_INIT_COMMAND },
+		{ "auth_plugin", MYSQL_DEFAULT_AUTH },
+		{ "server_public_key_path", MYSQL_SERVER_PUBLIC_KEY }
+	}, tls[] = {
+		{ "ca", MYSQL_OPT_SSL_CA },
+		{ "capath", MYSQL_OPT_SSL_CAPATH },
+		{ "cert", MYSQL_OPT_SSL_CERT },
+		{ "key", MYSQL_OPT_SSL_KEY },
+		{ "cipher", MYSQL_OPT_SSL_CIPHER }
+	};
+	const struct value	*ssl = value_get(config, "ssl");
+	const char		*text;
+	size_t			 i;
+
+	for (i = 0; i < sizeof(top) / sizeof(top[0]); i++)
+		if ((text = mysqldb_text(config, top[i].name, NULL)) != NULL)
+			(void)mysql_options(conn, top[i].option, text);
+	for (i = 0; ssl != NULL && i < sizeof(tls) / sizeof(tls[0]); i++)
+		if ((text = mysqldb_text(ssl, tls[i].name, NULL)) != NULL)
+			(void)mysql_options(conn, tls[i].option, text);
+}
+
+/*
+ * TLS is never skipped when it is configured, and the certificate is checked
+ * when "ssl" gives the means.
+ */
+struct mysqldb_tls {
+	const char	*mode;		/* ssl_mode; NULL: not given */
+	bool		 asked;		/* never without TLS */
+	bool		 verified;	/* never without a valid certificate */
+};
+
+static struct mysqldb_tls
+mysqldb_tls_of(const struct value *config)
+{
+	const struct value	*ssl = value_get(config, "ssl");
+	struct mysqldb_tls	 tls;
+
+	tls.mode = mysqldb_text(config, "ssl_mode", NULL);
+	if (tls.mode != NULL) {
+		tls.asked = strcmp(tls.mode, "DISABLED") != 0 &&
+		    strcmp(tls.mode, "PREFERRED") != 0;
+		tls.verified = strncmp(tls.mode, "VERIFY_", 7) == 0;
+	} else {
+		tls.asked = ssl != NULL && ssl->count > 0;
+		tls.verified = tls.asked &&
+		    mysqldb_text(ssl, "ca", "capath") != NULL;
+	}
+	return tls;
+}
+
+static void
+mysqldb_set_tls(MYSQL *conn, const struct mysqldb_tls *tls)
+{
+#if HAS_SSL_MODE
+	static const struct {
+		const char	*name;
+		unsigned int	 mode;
+	} modes[] = {
+		{ "DISABLED", SSL_MODE_DISABLED },
+		{ "PREFERRED", SSL_MODE_PREFERRED },
+		{ "REQUIRED", SSL_MODE_REQUIRED },
+		{ "VERIFY_CA", SSL_MODE_VERIFY_CA },
+		{ "VERIFY_IDENTITY", SSL_MODE_VERIFY_IDENTITY }
+	};
+	const char	*mode = tls->mode;
+	size_t		 i;
+
+	if (mode == NULL && !tls->asked)
+		return;
+	if (mode == NULL)
+		mode = tls->verified ? "VERIFY_CA" : "REQUIRED";
+	for (i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
+		if (strcmp(modes[i].name, mode) == 0)
+			(void)mysql_options(conn, MYSQL_OPT_SSL_MODE,
+			    &modes[i].mode);
+#else
+	FLAG	enforce = tls->asked, verify = tls->verified;
+
+	if (enforce)
+		(void)mysql_options(conn, MYSQL_OPT_SSL_ENFORCE, &enforce);
+	(void)mysql_options(conn, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
+#endif
+}
+
+/*
+ * Whether the connection leads to a server on this host or to one whose
+ * certificate is checked. An option file may override the host; its content is
+ * not known here.
+ */
+static bool
+mysqldb_trusts(const struct value *config, const struct mysqldb_tls *tls)
+{
+	const char	*host = mysqldb_text(config, "host", NULL);
+
+	if (tls->verified)
+		return true;
+	return (host == NULL || strcmp(host, "localhost") == 0) &&
+	    mysqldb_text(config, "read_default_file", NULL) == NULL &&
+	    mysqldb_text(config, "read_default_group", NULL) == NULL;
+}
+
+/*
+ * A server chooses the authentication method, and most methods show it the
+ * password. For an untrusted server only methods that do not are allowed.
+ */
+static int
+mysqldb_restrict(MYSQL *conn, const struct mysqldb_tls *tls, char *reason,
+    size_t size)
+{
+#if HAS_RESTRICTED_AUTH
+	(void)tls;
+	if (mysql_options(conn, MARIADB_OPT_RESTRICTED_AUTH,
+	    "mysql_native_password,client_ed25519,auth_gssapi_client") == 0)
+		return 0;
+	(void)strlcpy(reason, "the database's library cannot keep the password "
+	    "from a server that is not verified: see db_insecure_auth", size);
+	return -1;
+#else
+	unsigned int	disabled = SSL_MODE_DISABLED;
+	bool		no = false;
+
+	/* Over TLS this library shows the password to any server. */
+	if (tls->asked) {
+		(void)strlcpy(reason, "mysql_config: the password would be "
+		    "shown to a server whose certificate is not checked: set "
+		    "\"ca\" in \"ssl\", or see db_insecure_auth", size);
+		return -1;
+	}
+	(void)mysql_options(conn, MYSQL_OPT_SSL_MODE, &disabled);
+	(void)mysql_options(conn, MYSQL_ENABLE_CLEARTEXT_PLUGIN, &no);
+	(void)mysql_options(conn, MYSQL_OPT_GET_SERVER_PUBLIC_KEY, &no);
+	return 0;
+#endif
+}
+
+/*
+ * A server that asks for a file of this machine does not get it, and the
+ * connection is lost. The option alone is not enough: an option file overrides
+ * it.
+ */
+#define NO_FILES	2000		/* the libraries' unknown error */
+
+static int
+mysqldb_file_init(void **file, const char *name, void *arg)
+{
+	(void)name;
+	(void)arg;
+	*file = NULL;
+	return 1;
+}
+
+static int
+mysqldb_file_read(void *file, char *bytes, unsigned int size)
+{
+	(void)file;
+	(void)bytes;
+	(void)size;
+	return -1;
+}
+
+static void
+mysqldb_file_end(void *file)
+{
+	(void)file;
+}
+
+static int
+mysqldb_file_error(void *file, char *text, unsigned int size)
+{
+	(void)file;
+	(void)strlcpy(text, "the server asks for a file of this machine", size);
+	return NO_FILES;
+}
+
+static void
+mysqldb_set(MYSQL *conn, const struct value *config, int64_t timeout)
+{
+	const struct value	*compress = value_get(config, "compress");
+	unsigned int		 seconds = (unsigned int)((timeout +
+	    999) / 1000);
+	unsigned int		 connect, local = 0;
+
+	connect = mysqldb_number_of(config, "connect_timeout", seconds);
+	(void)mysql_options(conn, MYSQL_OPT_CONNECT_TIMEOUT, &connect);
+	(void)mysql_options(conn, MYSQL_OPT_READ_TIMEOUT, &seconds);
+	(void)mysql_options(conn, MYSQL_OPT_WRITE_TIMEOUT, &seconds);
+	(void)mysql_options(conn, MYSQL_OPT_LOCAL_INFILE, &local);
+	mysql_set_local_infile_handler(conn, mysqldb_file_init,
+	    mysqldb_file_read, mysqldb_file_end, mysqldb_file_error, NULL);
+	(void)mysql_options(conn, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+	if (compress != NULL && (compress->boolean || compress->integer != 0))
+		(void)mysql_options(conn, MYSQL_OPT_COMPRESS, NULL);
+	mysqldb_set_texts(conn, config);
+}
+
+/*
+ * Each statement sees what was committed when it began, and waits for a lock
+ * only briefly. A server without idle_transaction_timeout works without it.
+ */
+static int
+mysqldb_session(struct mysqldb *db, int64_t timeout)
+{
+	long long	 seconds = timeout / 2000 < 1 ? 1 :
+	    (long long)timeout / 2000;
+	char		*sql;
+	int		 ret;
+
+	sql = alloc_printf("SET SESSION innodb_lock_wait_timeout = %lld,"
+	    " lock_wait_timeout = %lld, wait_timeout = 2147483, autocommit = 0",
+	    seconds, seconds);
+	ret = mysqldb_exec(db, sql);
+	free(sql);
+	if (ret == -1 || mysqldb_exec(db, "SET SESSION TRANSACTION ISOLATION"
+	    " LEVEL"
+	    " READ COMMITTED") == -1 || mysqldb_exec(db, "SET NAMES"
+	    " utf8mb4") == -1)
+		return -1;
+	sql = alloc_printf("SET SESSION idle_transaction_timeout = %lld",
+	    seconds * 4 + 1);
+	(void)mysqldb_exec(db, sql);
+	free(sql);
+	if (db->fault == MYSQLDB_FAULT_LOST)
+		return -1;
+	/* A transaction sees what other nodes of a cluster committed before. */
+	(void)mysqldb_exec(db, "SET SESSION wsrep_sync_wait = 1");
+	return db->fault == MYSQLDB_FAULT_LOST ? -1 : 0;
+}
+
+/*
+ * The library keeps the password, also that of an option file, for
+ * reconnecting, which this process never does.
+ */
+static void
+mysqldb_forget_password(struct mysqldb *db)
+{
+	char	*const	kept[] = {
+		db->conn->passwd, db->conn->options.password
+	};
+	size_t	i;
+
+	for (i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		if (kept[i] != NULL)
+			explicit_bzero(kept[i], strlen(kept[i]));
+	scrub_memory();
+}
+
+/* The library silently ignores an option file that it cannot read. */
+static int
+mysqldb_option_file(const struct value *config, char *reason, size_t size)
+{
+	const char	*file = mysqldb_text(config, "read_default_file", NULL);
+
+	if (file == NULL || access(file, R_OK) == 0)
+		return 0;
+	(void)snprintf(reason, size, "mysql_config: read_default_file: %s: %s",
+	    file, strerror(errno));
+	return -1;
+}
+
+/* --- hosts --- */
+
+/* One of mysql_config's hosts. */
+struct mysqldb_host {
+	const char	*name;		/* NULL: none is set */
+	unsigned int	 port;
+	bool		 listed;	/* with others */
+	char		 label[80];	/* for people, printable */
+	char		 text[256];
+};
+
+/* An entry of a list: "host", "host:port" or "[address]:port". */
+static void
+mysqldb_set_listed(struct mysqldb_host *host, const char *entry, size_t len)
+{
+	char	*name = host->text, *colon;
+	int64_t	 port;
+
+	while (len > 0 && *entry == ' ') {
+		entry++;
+		len--;
+	}
+	while (len > 0 && entry[len - 1] == ' ')
+		len--;
+	str_printable(host->label, sizeof(host->label), entry, len);
+	(void)snprintf(name, sizeof(host->text), "%.*s", (int)len, entry);
+	colon = strrchr(name, ':');
+	/* Two colons and no bracket are an IPv6 address alone. */
+	if (colon != NULL && (strchr(name, ':') == colon || colon[-1] == ']') &&
+	    num_parse(colon + 1, strlen(colon + 1), 1, UINT16_MAX,
+	    &port) == 0) {
+		host->port = (unsigned int)port;
+		*colon = '\0';
+	}
+	if (*name == '[' && name[strlen(name) - 1] == ']') {
+		name[strlen(name) - 1] = '\0';
+		name++;
+	}
+	host->name = name;
+	host->listed = true;
+}
+
+/*
+ * After a planned switch the old primary still accepts connections, and writes
+ * of an account with the right to write to a read-only server.
+ */
+static int
+mysqldb_check_writable(struct mysqldb *db)
+{
+	int64_t	read_only;
+
+	if (mysqldb_number(db, "SELECT concat(@@read_only) NOT IN ('0', 'OFF')"
+	    " OR @@innodb_read_only", &read_only) == -1)
+		return -1;
+	if (read_only == 0)
+		return 0;
+	(void)strlcpy(db->error, "the server is read-only", sizeof(db->error));
+	return -1;
+}
+
+/* On failure db->error says why; without *away no other host is better. */
+static int
+mysqldb_connect(struct mysqldb *db, const struct value *config,
+    const struct mysqldb_host *host, int64_t timeout, bool insecure, bool *away)
+{
+	const char		*name = mysqldb_text(config, "db", "database");
+	struct mysqldb_tls	 tls = mysqldb_tls_of(config);
+	char			 place[160];
+
+	if ((db->conn = mysql_init(NULL)) == NULL) {
+		(void)strlcpy(db->error, "the database's library has no memory",
+		    sizeof(db->error));
+		return -1;
+	}
+	mysqldb_set(db->conn, config, timeout);
+	mysqldb_set_tls(db->conn, &tls);
+	if (!insecure && !mysqldb_trusts(config, &tls) &&
+	    mysqldb_restrict(db->conn, &tls, db->error,
+	    sizeof(db->error)) == -1) {
+		*away = false;
+		goto fail;
+	}
+	if (mysql_real_connect(db->conn, host->name, mysqldb_text(config,
+	    "user", NULL), mysqldb_text(config, "passwd", "password"), name,
+	    host->port, mysqldb_text(config, "unix_socket", NULL),
+	    CLIENT_FOUND_ROWS) == NULL) {
+		(void)mysqldb_failed(db);
+		goto fail;
+	}
+	(void)snprintf(place, sizeof(place), "%.64s on %.80s",
+	    name != NULL ? name : "?", host->listed ? host->label :
+	    host->name != NULL ? host->name : "this host");
+	str_printable(db->place, sizeof(db->place), place, strlen(place));
+	mysqldb_forget_password(db);
+	if (mysqldb_session(db, timeout) == 0 &&
+	    (!host->listed || mysqldb_check_writable(db) == 0))
+		return 0;
+ fail:
+	mysql_close(db->conn);
+	db->conn = NULL;
+	return -1;
+}
+
+/* Adds a host's reason to those before it, in its share of the room. */
+static void
+mysqldb_add_reason(char *reason, size_t size, size_t hosts,
+    const struct mysqldb_host *host, const char *error)
+{
+	size_t	used = strlen(reason);
+
+	(void)snprintf(reason + used, (size - used) / hosts, "%s%s%s%s",
+	    used > 0 ? "; " : "", host->label, host->listed ? ": " : "", error);
+}
+
+/*
+ * Tries the hosts of the list in turn. The libraries do not do it alike, and
+ * none looks for the server that takes writes.
+ */
+static int
+mysqldb_connect_any(struct mysqldb *db, const struct value *config,
+    int64_t timeout, bool insecure, bool *away, char *reason, size_t size)
+{
+	const char		*entry = mysqldb_text(config, "host", NULL);
+	struct mysqldb_host	 host;
+	size_t			 hosts = 1, len, i;
+	bool			 list;
+
+	for (i = 0; entry != NULL && entry[i] != '\0'; i++)
+		hosts += entry[i] == ',';
+	list = hosts > 1;
+	for (reason[0] = '\0'; hosts > 0; hosts--) {
+		host = (struct mysqldb_host){ .name = entry,
+		    .port = mysqldb_number_of(config, "port", 0) };
+		if (list) {
+			len = strcspn(entry, ",");
+			mysqldb_set_listed(&host, entry, len);
+			entry += len + 1;
+		}
+		if (mysqldb_connect(db, config, &host, timeout, insecure,
+		    away) == 0)
+			return 0;
+		mysqldb_add_reason(reason, size, hosts, &host, db->error);
+		if (!*away)
+			return -1;
+	}
+	return -1;
+}
+
+struct mysqldb *
+mysqldb_open(const struct value *config, int64_t timeout, bool insecure,
+    const struct mysqldb_statement *statement, size_t nstatement, bool *away,
+    char *reason, size_t size)
+{
+	struct mysqldb	*db;
+
+	*away = true;
+	if (mysqldb_option_file(config, reason, size) == -1)
+		return NULL;
+	db = alloc_zero(1, sizeof(*db));
+	db->statement = statement;
+	db->nstatement = nstatement;
+	db->prepared = alloc_zero(nstatement * EXACT_MAX,
+	    sizeof(db->prepared[0]));
+	if (mysqldb_connect_any(db, config, timeout, insecure, away, reason,
+	    size) == 0)
+		return db;
+	mysqldb_close(db);
+	return NULL;
+}
+
+void
+mysqldb_close(struct mysqldb *db)
+{
+	size_t	i;
+
+	if (db == NULL)
+		return;
+	for (i = 0; i < db->nstatement * EXACT_MAX; i++)
+		if (db->prepared[i] != NULL)
+			(void)mysql_stmt_close(db->prepared[i]);
+	if (db->once != NULL)
+		(void)mysql_stmt_close(db->once);
+	if (db->conn != NULL)
+		mysql_close(db->conn);
+	free(db->prepared);
+	free(db->param);
+	free(db->bind);
+	free(db);
+}

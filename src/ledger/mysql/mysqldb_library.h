@@ -1,0 +1,69 @@
+#ifndef MYSQLDB_LIBRARY_H
+#define MYSQLDB_LIBRARY_H
+
+#include <mysql.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ledger/mysql/mysqldb.h"
+
+/*
+ * The differences of the two libraries. MariaDB's has two switches for TLS in
+ * place of a mode, and always checks the host's name together with the
+ * certificate.
+ */
+#ifdef LIBMARIADB
+#define FLAG	my_bool
+#define HAS_SSL_MODE	0
+#define HAS_RESTRICTED_AUTH	1
+#define SOCKET_OF(conn)	mysql_get_socket(conn)
+#else
+#define FLAG	bool
+#define HAS_SSL_MODE	1
+#define HAS_RESTRICTED_AUTH	0
+#define SOCKET_OF(conn)	((conn)->net.fd)
+#endif
+
+#define COLUMNS_MAX	20
+#define TEXT_MAX	4096
+#define EXACT_MAX	64	/* prepared for each number of items */
+
+struct mysqldb_param {
+	const char	*text;		/* NULL: */
+	int64_t		 number;
+	unsigned long	 len;
+	bool		 binary;
+};
+
+struct mysqldb {
+	MYSQL				*conn;
+	const struct mysqldb_statement	*statement;
+	size_t				 nstatement;
+	MYSQL_STMT			**prepared;	/* EXACT_MAX for each */
+	MYSQL_STMT			*once;		/* for one use */
+	MYSQL_STMT			*running;
+	size_t				 current;
+	struct mysqldb_param		*param;
+	size_t				 nparam;
+	size_t				 params;	/* room */
+	MYSQL_BIND			*bind;		/* room as `param` */
+	MYSQL_BIND			 result[COLUMNS_MAX];
+	long long			 number[COLUMNS_MAX];
+	char				 text[COLUMNS_MAX][TEXT_MAX];
+	unsigned long			 len[COLUMNS_MAX];
+	FLAG				 null[COLUMNS_MAX];
+	/* the running statement is an administrator's query */
+	bool				 foreign;
+	bool				 milliseconds;	/* MySQL's bound */
+	enum mysqldb_fault		 fault;
+	char				 error[256];
+	char				 place[160];
+};
+
+/* --- mysqldb.c --- */
+
+/* Records the library's error of the connection. Always -1. */
+int	mysqldb_failed(struct mysqldb *);
+
+#endif

@@ -1,0 +1,457 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger/schema.h"
+#include "ledger/mysql/store_mysql.h"
+#include "lib/alloc.h"
+#include "lib/log.h"
+#include "lib/str.h"
+
+/*
+ * Why limits are exact with any number of daemons on one database.
+ *
+ * A batch is one transaction. Its first statement locks one of 65536 rows of
+ * mail_lock for each id, found by a hash, until the end of the transaction.
+ * Every later statement sees what was committed when it began (READ COMMITTED),
+ * which is after the locks were taken. InnoDB releases locks only once the
+ * commit is visible to others. So the daemon that holds the lock of an id sees
+ * all rows recorded for it, and no other daemon adds one before it commits:
+ * batches with the same id run one after the other. All daemons lock the rows
+ * in primary key order, so they cannot deadlock; ids that share a row only wait
+ * longer. One more row is locked before statements that lock ranges of an
+ * index: hits, and values seen. One row is locked before all others, by every
+ * batch in share mode; a daemon that seems to be alone locks that row
+ * exclusively, and no row of an id.
+ *
+ * A locked row also counts the batches that wrote rows (store_mysql_lock.c):
+ * each row gets the number of its batch, and for one id the order of numbers is
+ * the order of commits. Reading on from the largest known number neither misses
+ * a row nor reads one twice, and an id whose number has not changed has no new
+ * rows. On a Galera cluster the count makes two nodes' batches with the same id
+ * conflict: the loser is rolled back, at its COMMIT too, and decides again.
+ *
+ * Rows of other programs (`own` is 0) are read separately, until a daemon gives
+ * them a number under the locks of their ids (server/foreign.h). A first
+ * reading goes by date, in pieces; rows that were added meanwhile before the
+ * date of a piece are read with that piece. Or it begins with sums
+ * (server/sums.h), which were written under the lock together with the number
+ * that they include. It may take several statements: under the lock all of them
+ * see the same rows.
+ *
+ * A program that deletes or changes rows by hand takes no lock. Triggers count
+ * its changes in the same transaction, in one row of mail_change for each
+ * session, so that such transactions do not wait for each other. The cache is
+ * dropped when the count has changed, or when the newest row is older than one
+ * that was seen (TRUNCATE). Where the server does not permit triggers, an id is
+ * read again after ten seconds.
+ *
+ * An answer is sent after COMMIT is confirmed. If the connection is lost before
+ * that, the result is unknown: no answer is sent, and when the same instance
+ * comes again, its charges are read from the table.
+ */
+#define STATE_MAX	64		/* schema.c */
+#define LOG_SECONDS	60
+
+/* --- faults --- */
+
+enum store_result
+store_result(struct store *s)
+{
+	if (s->unlocked)
+		return STORE_LOST;
+	(void)strlcpy(s->error, mysqldb_error(s->db), sizeof(s->error));
+	switch (mysqldb_fault(s->db)) {
+	case MYSQLDB_FAULT_BUSY:
+		store_rival(s);
+		return STORE_BUSY;
+	case MYSQLDB_FAULT_LOST:
+		return STORE_LOST;
+	default:
+		return STORE_FAILED;
+	}
+}
+
+/* The next process writes the rows again. */
+int
+store_no_lock(struct store *s)
+{
+	(void)strlcpy(s->error, "rows of mail_lock are missing",
+	    sizeof(s->error));
+	s->unlocked = true;
+	return -1;
+}
+
+enum store_result
+store_failed(struct store *s)
+{
+	enum store_result	result = store_result(s);
+
+	if (result != STORE_LOST && mysqldb_rollback(s->db) == -1)
+		return STORE_LOST;
+	return result;
+}
+
+enum store_result
+store_end(struct store *s, bool good)
+{
+	return good && mysqldb_commit(s->db) == 0 ? STORE_OK : store_failed(s);
+}
+
+void
+store_rollback(struct store *s)
+{
+	foreign_give_back(&s->foreign);
+	if (mysqldb_fault(s->db) != MYSQLDB_FAULT_LOST)
+		(void)mysqldb_rollback(s->db);
+}
+
+/* --- the ids of a batch --- */
+
+/* the array that qsort(3) sorts */
+static struct store_touch	*sorted;
+
+static int
+store_compare(const char *a, size_t alen, const char *b, size_t blen)
+{
+	if (alen != blen)
+		return alen < blen ? -1 : 1;
+	return memcmp(a, b, alen);
+}
+
+static int
+store_order(const void *a, const void *b)
+{
+	const struct store_touch	*x = &sorted[*(const size_t *)a];
+	const struct store_touch	*y = &sorted[*(const size_t *)b];
+
+	return store_compare(x->id, x->idlen, y->id, y->idlen);
+}
+
+static void
+store_take_batch(struct store *s, const struct store_batch *batch)
+{
+	size_t	i;
+
+	s->touch = batch->touch;
+	s->ntouch = batch->ntouch;
+	s->nrow = s->nsee = s->npair = s->nhit = 0;
+	s->told = false;
+	if (s->ntouch > s->room) {
+		s->room = s->ntouch * 2;
+		s->order = alloc_resize(s->order, s->room, sizeof(s->order[0]));
+		s->place = alloc_resize(s->place, s->room,
+		    sizeof(s->place[0]));
+		s->end = alloc_resize(s->end, s->room, sizeof(s->end[0]));
+	}
+	for (i = 0; i < s->ntouch; i++)
+		s->order[i] = i;
+	sorted = s->touch;
+	if (s->ntouch == 0)
+		return;			/* the array may not exist yet */
+	qsort(s->order, s->ntouch, sizeof(s->order[0]), store_order);
+}
+
+/* 0, or -1: the batch does not touch this id. */
+int
+store_find(const struct store *s, const char *id, size_t idlen, size_t *index)
+{
+	const struct store_touch	*t;
+	size_t				 low = 0, high = s->ntouch, middle;
+	int				 order;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		t = &s->touch[s->order[middle]];
+		order = store_compare(id, idlen, t->id, t->idlen);
+		if (order == 0) {
+			*index = s->order[middle];
+			return 0;
+		}
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return -1;
+}
+
+/* --- statements about many things --- */
+
+void
+store_bind_nothing(struct store *s)
+{
+	(void)s;
+}
+
+/*
+ * Only the last run has fewer items than the most, so its size follows from the
+ * count.
+ */
+int
+store_each(struct store *s, enum statement n, size_t count,
+    void (*before)(struct store *), store_binder *binder,
+    int (*take)(struct store *, const struct store_reader *),
+    const struct store_reader *reader)
+{
+	size_t	most = mysqldb_most(s->db, n), i = 0, items;
+	int	more = 0;
+
+	while (i < count) {
+		mysqldb_begin(s->db, n);
+		before(s);
+		for (items = 0; i < count && items < most; i++)
+			items += binder(s, i);
+		if (items == 0)
+			break;
+		if (mysqldb_run(s->db, items) == -1)
+			return -1;
+		while (take != NULL && (more = mysqldb_next(s->db)) == 1)
+			if (take(s, reader) == -1)
+				return -1;
+		if (more == -1)
+			return -1;
+	}
+	return 0;
+}
+
+int
+store_run(struct store *s, size_t items)
+{
+	int	more;
+
+	if (mysqldb_run(s->db, items) == -1)
+		return -1;
+	while ((more = mysqldb_next(s->db)) == 1)
+		;
+	return more;
+}
+
+/* --- a transaction --- */
+
+enum store_result
+store_begin(struct store *s, struct store_batch *batch,
+    const struct store_reader *reader)
+{
+	enum store_result	result;
+	size_t			i;
+
+	if (s->spoilt)
+		return STORE_LOST;
+	if (store_take_in(s) == STORE_LOST)
+		return STORE_LOST;
+	if (batch->forgotten)
+		reader->changed(reader->arg);
+	store_yield(s);
+	s->batch = batch;
+	store_take_batch(s, batch);
+	if (store_lock(s) == 0 && store_read_changes(s, reader) == 0 &&
+	    store_read_news(s, reader) == 0 &&
+	    store_read_kept(s, reader) == 0 &&
+	    store_read_first(s, reader) == 0 &&
+	    store_read_values(s, reader) == 0 &&
+	    store_read_pairs(s, reader) == 0 &&
+	    store_keep_sums(s, reader) == 0 &&
+	    store_read_foreign(s, reader) == 0) {
+		foreign_tell(&s->foreign, reader);
+		return STORE_OK;
+	}
+	result = store_failed(s);
+	/* Drop first readings that did not complete. */
+	for (i = 0; s->told && i < s->ntouch; i++)
+		reader->again(reader->arg, i);
+	return result;
+}
+
+/* --- writing --- */
+
+void
+store_append(struct store *s, size_t touch, const struct store_row *row)
+{
+	int64_t	left = row->amount;
+
+	s->touch[touch].cursor->rows++;
+	store_raise(s, touch);
+	do {
+		if (s->nrow == s->rows) {
+			s->rows = s->rows == 0 ? 64 : s->rows * 2;
+			s->row = alloc_resize(s->row, s->rows,
+			    sizeof(s->row[0]));
+			s->batch_of = alloc_resize(s->batch_of, s->rows,
+			    sizeof(s->batch_of[0]));
+		}
+		s->row[s->nrow] = *row;
+		s->row[s->nrow].amount = sums_part(left, s->narrow);
+		s->batch_of[s->nrow] = store_batch_of(s, touch) + 1;
+		left -= s->row[s->nrow++].amount;
+	} while (left != 0);
+}
+
+void
+store_see(struct store *s, const struct store_value *v)
+{
+	if (s->nsee == s->sees) {
+		s->sees = s->sees == 0 ? 16 : s->sees * 2;
+		s->see = alloc_resize(s->see, s->sees, sizeof(s->see[0]));
+	}
+	s->see[s->nsee++] = *v;
+}
+
+void
+store_hit(struct store *s, enum hit_kind kind, const char *id, size_t idlen,
+    int64_t seconds)
+{
+	if (s->nhit == s->hits) {
+		s->hits = s->hits == 0 ? 16 : s->hits * 2;
+		s->hit = alloc_resize(s->hit, s->hits, sizeof(s->hit[0]));
+	}
+	s->hit[s->nhit].kind = kind;
+	s->hit[s->nhit].id = id;
+	s->hit[s->nhit].idlen = idlen;
+	s->hit[s->nhit++].seconds = seconds;
+}
+
+static size_t
+store_bind_row(struct store *s, size_t i)
+{
+	const struct store_row	*row = &s->row[i];
+
+	mysqldb_bind_text(s->db, row->id, row->idlen);
+	mysqldb_bind(s->db, row->date);
+	mysqldb_bind(s->db, row->amount);
+	if (row->instancelen > 0)
+		mysqldb_bind_text(s->db, row->instance, row->instancelen);
+	else
+		mysqldb_bind_text(s->db, "empty", 5);
+	mysqldb_bind(s->db, row->tag);
+	mysqldb_bind_text(s->db, row->state,
+	    str_utf8_cut(row->state, row->statelen, STATE_MAX));
+	mysqldb_bind(s->db, s->batch_of[i]);
+	return 1;
+}
+
+static size_t
+store_bind_see(struct store *s, size_t i)
+{
+	const struct store_value	*v = &s->see[i];
+
+	mysqldb_bind_text(s->db, v->id, v->idlen);
+	mysqldb_bind_text(s->db, v->value, v->valuelen);
+	mysqldb_bind(s->db, v->date);
+	return 1;
+}
+
+static size_t
+store_bind_kind(struct store *s, size_t i, enum hit_kind kind)
+{
+	if (s->hit[i].kind != kind)
+		return 0;
+	mysqldb_bind_text(s->db, s->hit[i].id, s->hit[i].idlen);
+	mysqldb_bind(s->db, s->hit[i].seconds);
+	return 1;
+}
+
+static size_t
+store_bind_hit(struct store *s, size_t i)
+{
+	return store_bind_kind(s, i, HIT_FULL);
+}
+
+static size_t
+store_bind_warning(struct store *s, size_t i)
+{
+	return store_bind_kind(s, i, HIT_NEAR);
+}
+
+static size_t
+store_bind_shadow(struct store *s, size_t i)
+{
+	return store_bind_kind(s, i, HIT_SHADOW);
+}
+
+static size_t
+store_bind_lock(struct store *s, size_t i)
+{
+	return store_bind_kind(s, i, HIT_LOCK);
+}
+
+/*
+ * Under the lock no other daemon added rows: the cache is complete up to this
+ * batch.
+ */
+static void
+store_move_cursors(struct store *s)
+{
+	size_t	i;
+
+	for (i = 0; i < s->ntouch; i++)
+		if (s->touch[i].cursor->loaded)
+			s->touch[i].cursor->seen = store_batch_of(s, i) +
+			    (s->alone || s->slot[s->place[i]].raised);
+}
+
+/*
+ * A fault of that table undoes no verdict: a statement that fails leaves the
+ * transaction as it was, unless a deadlock has ended it.
+ */
+static int
+store_write_hits(struct store *s, enum hit_kind kind)
+{
+	static struct log_limit	told[HIT_KIND__MAX];
+	static store_binder *const	bind[HIT_KIND__MAX] = {
+		[HIT_FULL] = store_bind_hit, [HIT_NEAR] = store_bind_warning,
+		[HIT_SHADOW] = store_bind_shadow, [HIT_LOCK] = store_bind_lock
+	};
+	unsigned int		held;
+
+	if (s->spoilt || store_each(s, HIT + (int)kind, s->nhit,
+	    store_bind_nothing, bind[kind], NULL, NULL) == 0)
+		return 0;
+	switch (store_result(s)) {
+	case STORE_BUSY:
+		return -1;
+	case STORE_LOST:
+		s->spoilt = true;
+		return 0;
+	default:
+		if (log_allowed(&told[kind], LOG_SECONDS, &held))
+			log_warning("%s: %s", schema_hit_table(kind),
+			    s->error);
+		return 0;
+	}
+}
+
+enum store_result
+store_commit(struct store *s, bool *later)
+{
+	enum store_result	result;
+	enum hit_kind		kind;
+	int64_t			seq = 0;
+	size_t			last;
+	bool			good;
+
+	foreign_give_back(&s->foreign);
+	*later = false;
+	good = (s->nrow == 0 || store_write_raised(s) == 0) &&
+	    store_each(s, APPEND, s->nrow, store_bind_nothing, store_bind_row,
+	    NULL, NULL) == 0;
+	if (good && s->nrow > 0) {
+		/* Right while nobody changes the step; see others.h. */
+		last = (s->nrow - 1) % mysqldb_most(s->db, APPEND);
+		seq = mysqldb_inserted(s->db) + (int64_t)last * s->step;
+	}
+	good = good && ((s->nsee == 0 && s->npair == 0 && s->nhit == 0) ||
+	    store_lock_ranges(s) == 0) &&
+	    store_each(s, SEE, s->nsee, store_bind_nothing, store_bind_see,
+	    NULL, NULL) == 0 && store_write_pairs(s) == 0;
+	for (kind = 0; kind < HIT_KIND__MAX && good; kind++)
+		good = store_write_hits(s, kind) == 0;
+	if ((result = store_end(s, good)) == STORE_OK) {
+		if (s->nrow > 0) {
+			others_own(&s->others, seq,
+			    (int64_t)s->nrow * s->step);
+			store_move_cursors(s);
+			store_won(s);
+		}
+	}
+	return result;
+}

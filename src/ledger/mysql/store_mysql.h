@@ -1,0 +1,325 @@
+#ifndef STORE_MYSQL_H
+#define STORE_MYSQL_H
+
+#include "ledger/server/foreign.h"
+#include "ledger/mysql/mysqldb.h"
+#include "ledger/server/others.h"
+#include "ledger/store.h"
+#include "ledger/server/sums.h"
+
+/* Shared by the files of the MySQL store. */
+#define STORE_SLOTS	65536		/* rows of mail_lock for ids */
+#define STORE_HITS_SLOT	STORE_SLOTS	/* for locks on ranges */
+#define STORE_ALL_SLOT	(STORE_SLOTS + 1)
+
+enum statement {
+	LOCK,
+	LOCK_SHARED,
+	SLOTS,
+	RAISE,
+	CHANGES,
+	NEWS,
+	ENDS,
+	FIRST,
+	SINGLE,
+	LATE,
+	KEPT,
+	RECENT,
+	VALUE,
+	FOREIGN,
+	FOREIGN_IDS,
+	FOREIGN_ANY,
+	FOREIGN_OF,
+	APPEND,
+	SEE,
+	HIT,
+	WARNING,		/* HIT + HIT_NEAR, as also below */
+	SHADOWED,
+	LOCKED,
+	SUMS_GONE,
+	SUMS_NEW,
+	CHANGED,
+	NUMBER,
+	SET_NUMBER,
+	ROWS,
+	CLEAN_END,
+	CLEAN,
+	CLEAN_NOTE,
+	CLEAN_VALUES,
+	CLEAN_SUMS,
+	HITS,
+	WARNINGS,
+	SHADOWS,
+	LOCKS_SET,
+	HITS_LESS,
+	WARNINGS_LESS,
+	SHADOWS_LESS,
+	LOCKS_SET_LESS,
+	HITS_GONE,
+	WARNINGS_GONE,
+	SHADOWS_GONE,
+	LOCKS_SET_GONE,
+	OVERRIDES,
+	OVERRIDE_GONE,
+	OVERRIDE_NEW,
+	VALUES_GONE,
+	NOTICE_CLEAN,
+	NOTICE_CLAIM,
+	NOTICE_OF,
+	NOTICES_LEFT,
+	NOTICES_DONE,
+	REFUSAL_NEW,
+	REFUSALS,
+	REFUSALS_OF,
+	REFUSALS_COUNT,
+	REFUSALS_OLD,
+	REFUSALS_AHEAD,
+	TRIM_REFUSALS,
+	TRIM_OLDEST,
+	PAIR,
+	PAIRS,
+	LEARN,
+	PAIR_GONE,
+	PAIRS_FORGOTTEN,
+	CLEAN_PAIRS_END,
+	CLEAN_PAIRS,
+	FIRST_NUMBER,
+	TAKE_PICK,
+	TAKE_PICK_FREE,
+	TAKE_COPY,
+	TAKE_DROP,
+	STATEMENT__MAX
+};
+
+/* A row of mail_lock that the batch uses. */
+struct store_slot {
+	uint32_t	slot;
+	bool		raised;		/* rows of its ids are written */
+	int64_t		batch;		/* its count before */
+};
+
+/* An id whose first reading goes on in this batch. */
+struct store_end {
+	size_t	touch;
+	int64_t	from;		/* first date of this piece */
+	int64_t	upto;
+	int64_t	batch;		/* number of the id's newest batch */
+};
+
+struct store_count {		/* a hit */
+	enum hit_kind	 kind;
+	const char	*id;
+	size_t		 idlen;
+	int64_t		 seconds;
+};
+
+struct store_name {		/* the id of foreign rows, as inserted */
+	size_t	touch;		/* the touch that they count for */
+	size_t	at;		/* offset in names_text */
+	size_t	len;
+};
+
+struct store {
+	struct mysqldb		*db;
+	struct mysqldb		*builder;	/* for slow statements */
+	const struct settings	*settings;	/* at the start */
+	char			*description;
+	char			*each;		/* query to run per id */
+	/* there are no triggers that count changes */
+	bool			 blind;
+	int64_t			 changes;	/* triggers' count, or -1 */
+	struct others		 others;
+	struct foreign		 foreign;
+	enum foreign_fold	 fold;
+	bool			 hides;		/* the server knows INVISIBLE */
+	bool			 skips;		/* it knows SKIP LOCKED */
+	bool			 narrow;	/* amounts have 32 bits */
+	int64_t			 step;		/* auto_increment_increment */
+	bool			 cluster;	/* Galera */
+	struct mono		 rivals;	/* until then; store_yield */
+	struct mono		 begun;		/* the batch */
+	int64_t			 took;		/* ms, the last that won; 0 */
+	bool			 unlocked;	/* mail_lock lacks rows */
+	bool			 told;		/* this batch read rows */
+	bool			 spoilt;	/* the connection must end */
+	char			 error[256];
+
+	/* --- the running batch --- */
+	struct store_touch	*touch;
+	size_t			 ntouch;
+	size_t			*order;		/* touches, sorted by id */
+	uint32_t		*place;		/* of a touch, in slot */
+	struct store_end	*end;
+	size_t			 nend;		/* also counts rows of news */
+	size_t			 room;		/* of these three */
+	struct store_slot	*slot;		/* sorted, each once */
+	size_t			 nslot;
+	size_t			 slots;		/* room */
+	int64_t			 base;		/* STORE_ALL_SLOT's count */
+	bool			 alone;		/* it is locked exclusively */
+	struct store_batch	*batch;
+	int64_t			 piece;		/* rows to read for an id */
+	struct store_row	*row;
+	size_t			 nrow;
+	int64_t			*batch_of;	/* number of each row's batch */
+	size_t			 rows;		/* room, of both */
+	struct store_value	*see;
+	size_t			 nsee;
+	size_t			 sees;		/* room */
+	struct store_pair	*pair;		/* to write or delete */
+	size_t			 npair;
+	size_t			 pairs;		/* room */
+	int64_t			*seq;		/* foreign rows to take in */
+	uint32_t		*slot_of;	/* of the id of each of them */
+	size_t			 nseq;
+	struct store_name	*name;
+	size_t			 nname;
+	size_t			 names;		/* room */
+	struct str		 names_text;
+	struct store_count	*hit;
+	size_t			 nhit;
+	size_t			 hits;		/* room */
+};
+
+/* --- store_mysql.c --- */
+
+/* The result for mysqldb_fault(); copies its text for store_error(). */
+enum store_result	store_result(struct store *);
+
+/* Rows of mail_lock are missing: the connection must end. Returns -1. */
+int	store_no_lock(struct store *);
+
+/* Rolls back after a fault. */
+enum store_result	store_failed(struct store *);
+
+/* Commits if `good`, else as store_failed. */
+enum store_result	store_end(struct store *, bool good);
+
+/* Finds the touch of an id. 0, or -1: the batch does not touch it. */
+int	store_find(const struct store *, const char *id, size_t idlen,
+	    size_t *index);
+
+/* Binds item number `i`; returns how many items that made, 0 or 1. */
+typedef size_t	store_binder(struct store *, size_t);
+
+/*
+ * Runs the statement for all `count` items that the binder binds, with as many
+ * items in one run as it has room for; calls `take` for each row of the result.
+ */
+int	store_each(struct store *, enum statement, size_t count,
+	    void (*before)(struct store *), store_binder *binder,
+	    int (*take)(struct store *, const struct store_reader *),
+	    const struct store_reader *);
+void	store_bind_nothing(struct store *);
+
+/* Runs the bound statement and ignores its rows. */
+int	store_run(struct store *, size_t items);
+
+/* --- store_mysql_tables.c --- */
+
+/*
+ * Makes or upgrades the tables, and finds out what the server can do. 0, or -1:
+ * s->error, s->db or s->builder says why.
+ */
+int	store_upgrade(struct store *);
+
+/* --- store_mysql_lock.c --- */
+
+/*
+ * On a cluster: a batch begins; store_rival says that another node's daemon
+ * uses the same ids, or won; store_won, that the batch is committed.
+ */
+void	store_yield(struct store *);
+void	store_rival(struct store *);
+void	store_won(struct store *);
+
+/* Locks the touched ids, and reads their numbers. 0 or -1. */
+int	store_lock(struct store *);
+
+/*
+ * Locks the row of mail_lock that is for statements which lock ranges of an
+ * index: two of them at a time could deadlock, whatever their ids.
+ */
+int	store_lock_ranges(struct store *);
+
+/* Locks all ids: no other daemon of this server has a batch. Sets s->base. */
+int	store_lock_all(struct store *);
+
+/* The number of the newest batch that wrote rows of touch[i]. */
+int64_t	store_batch_of(const struct store *, size_t touch);
+
+/*
+ * Says that this batch writes rows of touch[i], with the next number;
+ * store_write_raised writes the counts of all such ids.
+ */
+void	store_raise(struct store *, size_t touch);
+int	store_write_raised(struct store *);
+
+/* The row of mail_lock for an id. */
+uint32_t store_slot_of(const char *id, size_t idlen);
+
+/* Collects slots, in place of a batch's, and raises the counts of all. */
+void	store_slots_clear(struct store *);
+void	store_slots_add(struct store *, uint32_t slot);
+int	store_raise_slots(struct store *);
+
+/* --- store_mysql_history.c --- */
+
+/* MySQL uses no index for a comparison of pairs. */
+#define STORE_HISTORY_BEFORE						\
+	"date <= ? AND (date < ? OR number < ?) AND date >= ?"		\
+	" ORDER BY date DESC, number DESC LIMIT ?"
+#define STORE_HISTORY_TYPES	"nnnnnnntttttttttttt"
+
+#define STORE_HISTORY_STATEMENTS					\
+	[REFUSAL_NEW] = { "INSERT IGNORE INTO mail_refusal ("		\
+	    STORE_REFUSAL_COLUMNS ") VALUES ",				\
+	    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", ",", \
+	    NULL, NULL, true },						\
+	[REFUSALS] = { "SELECT " STORE_REFUSAL_COLUMNS " FROM mail_refusal" \
+	    " FORCE INDEX (PRIMARY) WHERE " STORE_HISTORY_BEFORE,	\
+	    NULL, NULL, NULL, STORE_HISTORY_TYPES, false },		\
+	[REFUSALS_OF] = { "SELECT " STORE_REFUSAL_COLUMNS " FROM mail_refusal" \
+	    " FORCE INDEX (mail_refusal_id) WHERE id = ? AND "		\
+	    STORE_HISTORY_BEFORE,					\
+	    NULL, NULL, NULL, STORE_HISTORY_TYPES, false },		\
+	[REFUSALS_COUNT] = { "SELECT count(*) FROM mail_refusal",	\
+	    NULL, NULL, NULL, "n", false },				\
+	[REFUSALS_OLD] = { "DELETE FROM mail_refusal WHERE date < ?"	\
+	    " ORDER BY date, number LIMIT ?", NULL, NULL, NULL, NULL, false }, \
+	[REFUSALS_AHEAD] = { "DELETE FROM mail_refusal WHERE date > ?"	\
+	    " ORDER BY date, number LIMIT ?", NULL, NULL, NULL, NULL, false }, \
+	[TRIM_REFUSALS] = { "DELETE FROM mail_refusal WHERE is_first = 0" \
+	    " ORDER BY date, number LIMIT ?", NULL, NULL, NULL, NULL, false }, \
+	[TRIM_OLDEST] = { "DELETE FROM mail_refusal"			\
+	    " ORDER BY date, number LIMIT ?", NULL, NULL, NULL, NULL, false }
+
+/* --- store_mysql_read.c: in the transaction, under the locks --- */
+
+int	store_read_changes(struct store *, const struct store_reader *);
+int	store_read_news(struct store *, const struct store_reader *);
+int	store_read_kept(struct store *, const struct store_reader *);
+int	store_read_first(struct store *, const struct store_reader *);
+
+/* Writes the sums of an id that has many rows. */
+int	store_keep_sums(struct store *, const struct store_reader *);
+int	store_read_values(struct store *, const struct store_reader *);
+
+/* Fills in a row from the current result, whose first column is the id. */
+void	store_columns(struct store *, struct store_row *);
+
+/* --- store_mysql_habit.c --- */
+
+/* Reads the batch's pairs; writes those that it learned. 0 or -1. */
+int	store_read_pairs(struct store *, const struct store_reader *);
+int	store_write_pairs(struct store *);
+
+/* --- store_mysql_foreign.c --- */
+
+/* Borrows the foreign rows of this batch's ids: s->foreign. */
+int	store_read_foreign(struct store *, const struct store_reader *);
+
+/* Takes some foreign rows in, if a step is due. */
+enum store_result	store_take_in(struct store *);
+
+#endif

@@ -1,0 +1,376 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger/mysql/store_mysql.h"
+#include "lib/alloc.h"
+#include "lib/clock.h"
+#include "lib/num.h"
+#include "lib/str.h"
+#include "lib/window.h"
+
+/* Without a semicolon at its end. */
+static size_t
+store_query_length(const char *query)
+{
+	size_t	len = strlen(query);
+
+	while (len > 0 && strchr("; \t\r\n", query[len - 1]) != NULL)
+		len--;
+	return len;
+}
+
+/*
+ * Puts the administrator's query into a UNION, once for each id. A newline
+ * keeps a comment at its end from hiding what follows.
+ */
+static void
+store_wrap(struct str *item, const char *query)
+{
+	str_adds(item, "(SELECT cast(? AS signed) AS n, q.* FROM (");
+	str_add(item, query, store_query_length(query));
+	str_adds(item, "\n) AS q LIMIT 1)");
+}
+
+static int
+store_take_found(struct store *s, struct store_found *list, size_t n)
+{
+	const char	*text;
+	size_t		 len;
+	int64_t		 i;
+	int		 more;
+
+	while ((more = mysqldb_next(s->db)) == 1) {
+		i = mysqldb_column(s->db, 0);
+		text = mysqldb_column_text(s->db, 1, &len);
+		if (i < 0 || (uint64_t)i >= n || text == NULL ||
+		    list[i].text != NULL)
+			continue;
+		list[i].text = alloc_copy(text, len);
+	}
+	return more;
+}
+
+/* Runs the query for all ids at once. */
+static int
+store_ask_all(struct store *s, const char *query, struct store_found *list,
+    const struct mysqldb_text *id, size_t n)
+{
+	struct mysqldb_statement	 statement = {
+		"", NULL, " UNION ALL ", NULL, "nt", true
+	};
+	struct str			 item;
+	int				 ret;
+
+	str_init(&item);
+	store_wrap(&item, query);
+	statement.item = item.data;
+	ret = mysqldb_query(s->db, &statement, id, n);
+	if (ret == 0)
+		ret = store_take_found(s, list, n);
+	str_clear(&item);
+	return ret;
+}
+
+/* Bounds the next query by what is left of the time. -1: nothing is. */
+static int
+store_bound(struct store *s, const struct mono *until)
+{
+	int	left;
+
+	if (until == NULL)
+		return 0;
+	if ((left = clock_left(*until, clock_mono())) > 0 &&
+	    mysqldb_query_bound(s->db, left) == 0)
+		return 0;
+	(void)strlcpy(s->error, "the query takes too long", sizeof(s->error));
+	return -1;
+}
+
+/*
+ * Runs the query for one id at a time: a query that returns two columns of the
+ * same name, for example, cannot be a derived table, and one that fails for
+ * some ids must not fail for the others.
+ */
+static int
+store_ask_each(struct store *s, const char *query, const struct mono *until,
+    struct store_found *list, const struct mysqldb_text *id, size_t n)
+{
+	const char	*text;
+	size_t		 i, len;
+
+	if (mysqldb_query_prepare(s->db, query,
+	    store_query_length(query)) == -1)
+		return -1;
+	for (i = 0; i < n; i++) {
+		list[i].failed = store_bound(s, until) == -1;
+		if (list[i].failed)
+			continue;
+		if (mysqldb_query_run(s->db, &id[i]) == -1) {
+			list[i].failed = true;
+			if (store_result(s) != STORE_FAILED)
+				return -1;
+			continue;
+		}
+		if (mysqldb_next(s->db) == 1 &&
+		    (text = mysqldb_column_text(s->db, 0, &len)) != NULL)
+			list[i].text = alloc_copy(text, len);
+		if (mysqldb_query_over(s->db) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static void
+store_forget_found(struct store_found *list, size_t n, bool failed)
+{
+	size_t	i;
+
+	for (i = 0; i < n; i++) {
+		free(list[i].text);
+		list[i].text = NULL;
+		list[i].failed = failed;
+	}
+}
+
+/* Finds out once for each query which of the two ways works. */
+static int
+store_ask(struct store *s, const char *query, const struct mono *until,
+    struct store_found *list, const struct mysqldb_text *id, size_t n)
+{
+	bool	each = s->each != NULL && strcmp(s->each, query) == 0;
+
+	if (!each) {
+		if (store_bound(s, until) == -1)
+			return -1;
+		if (store_ask_all(s, query, list, id, n) == 0)
+			return 0;
+		if (store_failed(s) != STORE_FAILED)
+			return -1;
+		store_forget_found(list, n, false);
+	}
+	if (store_ask_each(s, query, until, list, id, n) == -1)
+		return -1;
+	if (!each) {
+		free(s->each);
+		s->each = alloc_string(query);
+	}
+	return 0;
+}
+
+enum store_result
+store_look_up(struct store *s, const char *query, int64_t timeout,
+    struct store_found *list, size_t n)
+{
+	const struct mono	 until = clock_after(clock_mono(), timeout);
+	struct mysqldb_text	*id;
+	size_t			 i;
+	bool			 good;
+
+	id = alloc_zero(n, sizeof(id[0]));
+	for (i = 0; i < n; i++) {
+		id[i].bytes = list[i].id;
+		id[i].len = list[i].idlen;
+		list[i].text = NULL;
+	}
+	good = store_ask(s, query, timeout > 0 ? &until : NULL, list, id,
+	    n) == 0;
+	free(id);
+	if (store_end(s, good) != STORE_OK)
+		store_forget_found(list, n, true);
+	if (mysqldb_fault(s->db) != MYSQLDB_FAULT_LOST && timeout > 0)
+		(void)mysqldb_query_bound(s->db, 0);
+	if (mysqldb_fault(s->db) != MYSQLDB_FAULT_LOST)
+		return STORE_OK;
+	store_forget_found(list, n, true);
+	return STORE_LOST;
+}
+
+/* --- cleaning --- */
+
+/* Most of a step waits for the disk, which others would use meanwhile. */
+const struct store_pace	store_pace = { INT64_C(500000), 4 };
+
+/* Every step waits for the disk once, so a step has at least so many rows. */
+#define ROWS_LEAST	500
+
+/*
+ * Runs the bound statement; the first column of the only row goes to *out,
+ * unless NULL.
+ */
+static int
+store_one(struct store *s, int64_t *out)
+{
+	int	more;
+
+	if (mysqldb_run(s->db, 0) == -1)
+		return -1;
+	if (out == NULL)
+		return 0;
+	*out = 0;
+	if ((more = mysqldb_next(s->db)) == 1) {
+		*out = mysqldb_column(s->db, 0);
+		more = mysqldb_next(s->db);
+	}
+	return more;
+}
+
+/*
+ * Rows that are old by our clock may be in the caches of daemons with another
+ * clock: if our clock is not the server's, count the deletion as a change.
+ */
+static int
+store_clean_rows(struct store *s, const struct store_kept *kept, int64_t from,
+    int64_t end, int64_t *deleted)
+{
+	mysqldb_begin(s->db, CLEAN);
+	mysqldb_bind(s->db, from);
+	mysqldb_bind(s->db, end);
+	mysqldb_bind(s->db, kept->first);
+	mysqldb_bind(s->db, kept->last);
+	if (store_one(s, NULL) == -1)
+		return -1;
+	if ((*deleted = mysqldb_changes(s->db)) == 0)
+		return 0;
+	mysqldb_begin(s->db, CLEAN_NOTE);
+	mysqldb_bind(s->db, num_sub_clamp(kept->last, WINDOW_AHEAD));
+	return store_one(s, NULL);
+}
+
+/* Values come last; *position stays the same until there are none. */
+static int
+store_clean_values(struct store *s, const struct store_kept *kept, size_t max,
+    int64_t *end)
+{
+	if (store_lock_ranges(s) == -1)
+		return -1;
+	mysqldb_begin(s->db, CLEAN_VALUES);
+	mysqldb_bind(s->db, kept->first);
+	mysqldb_bind(s->db, kept->last);
+	mysqldb_bind(s->db, (int64_t)max);
+	if (store_one(s, NULL) == -1)
+		return -1;
+	if (mysqldb_changes(s->db) >= (int64_t)max)
+		return 0;
+	*end = -1;
+	/* Sums that were not renewed for so long. */
+	mysqldb_begin(s->db, CLEAN_SUMS);
+	mysqldb_bind(s->db, kept->first);
+	return store_one(s, NULL);
+}
+
+enum store_result
+store_clean(struct store *s, const struct store_kept *kept, size_t max,
+    int64_t *position, int64_t *deleted)
+{
+	enum store_result	result;
+	int64_t			end = 0, gone = 0;
+	bool			good;
+
+	*deleted = 0;
+	if (max < ROWS_LEAST)
+		max = ROWS_LEAST;
+	mysqldb_begin(s->db, CLEAN_END);
+	mysqldb_bind(s->db, *position);
+	mysqldb_bind(s->db, (int64_t)max);
+	good = store_one(s, &end) == 0;
+	if (good && end > 0)
+		good = store_clean_rows(s, kept, *position, end, &gone) == 0;
+	else if (good) {
+		end = *position;
+		good = store_clean_values(s, kept, max, &end) == 0;
+	}
+	if ((result = store_end(s, good)) != STORE_OK)
+		return result;
+	*deleted = gone;
+	*position = end;
+	return STORE_OK;
+}
+
+/* InnoDB reuses the free space; returning it would take a long lock. */
+
+/* --- simulating --- */
+
+enum store_result
+store_rows(struct store *s, size_t max, int64_t *position, void (*each)(void *,
+    const char *, size_t, int64_t, int64_t), void *arg)
+{
+	const char	*id;
+	size_t		 idlen, n;
+	int		 more;
+
+	mysqldb_begin(s->db, ROWS);
+	mysqldb_bind(s->db, *position);
+	mysqldb_bind(s->db, (int64_t)max);
+	more = mysqldb_run(s->db, 1) == -1 ? -1 : 1;
+	for (n = 0; more == 1 && (more = mysqldb_next(s->db)) == 1; n++) {
+		*position = mysqldb_column(s->db, 0);
+		id = mysqldb_column_text(s->db, 1, &idlen);
+		if (id != NULL)
+			each(arg, id, idlen, mysqldb_column(s->db, 2),
+			    mysqldb_column(s->db, 3));
+	}
+	if (more != -1 && n < max)
+		*position = -1;
+	return store_end(s, more != -1);
+}
+
+/* --- reporting --- */
+
+enum store_result
+store_hits(struct store *s, enum hit_kind kind, void (*each)(void *,
+    const char *, size_t, int64_t, int64_t), void *arg)
+{
+	const char	*id;
+	size_t		 idlen;
+	int		 more;
+
+	mysqldb_begin(s->db, HITS + (int)kind);
+	if (mysqldb_run(s->db, 0) == -1)
+		return store_failed(s);
+	while ((more = mysqldb_next(s->db)) == 1) {
+		id = mysqldb_column_text(s->db, 0, &idlen);
+		if (id != NULL)
+			each(arg, id, idlen, mysqldb_column(s->db, 1),
+			    mysqldb_column(s->db, 2));
+	}
+	return store_end(s, more == 0);
+}
+
+enum store_result
+store_hits_forget(struct store *s, enum hit_kind kind, const char *id,
+    size_t idlen, int64_t seconds, int64_t hits)
+{
+	bool	good;
+
+	mysqldb_begin(s->db, HITS_LESS + (int)kind);
+	mysqldb_bind(s->db, hits);
+	mysqldb_bind_text(s->db, id, idlen);
+	mysqldb_bind(s->db, seconds);
+	good = store_one(s, NULL) == 0;
+	if (good) {
+		mysqldb_begin(s->db, HITS_GONE + (int)kind);
+		mysqldb_bind_text(s->db, id, idlen);
+		mysqldb_bind(s->db, seconds);
+		good = store_one(s, NULL) == 0;
+	}
+	return store_end(s, good);
+}
+
+/* --- numbers --- */
+
+enum store_result
+store_number(struct store *s, const char *name, int64_t *out)
+{
+	mysqldb_begin(s->db, NUMBER);
+	mysqldb_bind_text(s->db, name, strlen(name));
+	return store_end(s, store_one(s, out) == 0);
+}
+
+enum store_result
+store_set_number(struct store *s, const char *name, int64_t value)
+{
+	mysqldb_begin(s->db, SET_NUMBER);
+	mysqldb_bind_text(s->db, name, strlen(name));
+	mysqldb_bind(s->db, value);
+	return store_end(s, store_one(s, NULL) == 0);
+}

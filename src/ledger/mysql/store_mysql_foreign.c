@@ -1,0 +1,293 @@
+#include <string.h>
+
+#include "ledger/mysql/store_mysql.h"
+#include "lib/alloc.h"
+#include "lib/log.h"
+#include "lib/str.h"
+
+#define LOG_SECONDS	600
+
+/* --- in a batch --- */
+
+/* The touch that a foreign row counts for. */
+static int
+store_find_folded(const struct store *s, const char *id, size_t idlen,
+    size_t *index)
+{
+	char		 folded[1024];
+	const char	*colon;
+	size_t		 from = 0;
+
+	if (s->fold == FOREIGN_AS_IS || idlen > sizeof(folded))
+		return store_find(s, id, idlen, index);
+	memcpy(folded, id, idlen);
+	if (s->fold == FOREIGN_FOLD_REST &&
+	    (colon = memchr(id, ':', idlen)) != NULL)
+		from = (size_t)(colon - id);
+	str_fold(folded + from, idlen - from);
+	return store_find(s, folded, idlen, index);
+}
+
+/* An id that is not loaded borrows no rows: it is not decided in this batch. */
+static void
+store_borrow(struct store *s, size_t index)
+{
+	const struct store_touch	*t = &s->touch[index];
+	struct store_row		 row;
+
+	store_columns(s, &row);
+	row.id = t->id;
+	row.idlen = t->idlen;
+	if (t->cursor->loaded && row.date >= t->since)
+		foreign_borrow(&s->foreign, &row);
+}
+
+/* Borrows from the foreign rows of all ids. 1: there are too many; 0; or -1. */
+static int
+store_read_few(struct store *s)
+{
+	const char	*id;
+	size_t		 idlen, index;
+	int64_t		 n = 0;
+	int		 more;
+
+	mysqldb_begin(s->db, FOREIGN);
+	mysqldb_bind(s->db, sums_sizes.few + 1);
+	if (mysqldb_run(s->db, 0) == -1)
+		return -1;
+	for (; (more = mysqldb_next(s->db)) == 1; n++) {
+		id = mysqldb_column_text(s->db, 0, &idlen);
+		if (id != NULL && store_find_folded(s, id, idlen, &index) == 0)
+			store_borrow(s, index);
+	}
+	return more == -1 ? -1 : n > sums_sizes.few;
+}
+
+/* --- the same where there are many --- */
+
+static void
+store_add_name(struct store *s, size_t touch, const char *id, size_t idlen)
+{
+	struct store_name	*name;
+
+	if (s->nname == s->names) {
+		s->names = s->names == 0 ? 16 : s->names * 2;
+		s->name = alloc_resize(s->name, s->names, sizeof(s->name[0]));
+	}
+	name = &s->name[s->nname++];
+	name->touch = touch;
+	name->at = s->names_text.len;
+	name->len = idlen;
+	str_add(&s->names_text, id, idlen);
+}
+
+static bool
+store_last_name(const struct store *s, const char *id, size_t idlen)
+{
+	const struct store_name	*name;
+
+	if (s->nname == 0)
+		return false;
+	name = &s->name[s->nname - 1];
+	return name->len == idlen &&
+	    memcmp(s->names_text.data + name->at, id, idlen) == 0;
+}
+
+/*
+ * Collects the ids of foreign rows that count for a touch. 1: there are too
+ * many; 0; or -1.
+ */
+static int
+store_name_all(struct store *s, int64_t most)
+{
+	const char	*id;
+	size_t		 idlen, index;
+	int64_t		 n = 0;
+	int		 more;
+
+	mysqldb_begin(s->db, FOREIGN_IDS);
+	mysqldb_bind(s->db, most);
+	if (mysqldb_run(s->db, 0) == -1)
+		return -1;
+	for (; (more = mysqldb_next(s->db)) == 1; n++) {
+		id = mysqldb_column_text(s->db, 0, &idlen);
+		if (id != NULL && !store_last_name(s, id, idlen) &&
+		    store_find_folded(s, id, idlen, &index) == 0 &&
+		    s->touch[index].cursor->loaded)
+			store_add_name(s, index, id, idlen);
+	}
+	return more == -1 ? -1 : n == most;
+}
+
+static size_t
+store_bind_any(struct store *s, size_t i)
+{
+	if (!s->touch[i].cursor->loaded)
+		return 0;
+	mysqldb_bind(s->db, (int64_t)i);
+	mysqldb_bind_text(s->db, s->touch[i].id, s->touch[i].idlen);
+	return 1;
+}
+
+static int
+store_take_any(struct store *s, const struct store_reader *reader)
+{
+	int64_t	i = mysqldb_column(s->db, 0);
+
+	(void)reader;
+	if (i >= 0 && (uint64_t)i < s->ntouch)
+		store_add_name(s, (size_t)i, s->touch[i].id,
+		    s->touch[i].idlen);
+	return 0;
+}
+
+static int
+store_read_of(struct store *s, const struct store_name *name,
+    const struct store_reader *reader)
+{
+	size_t	before = s->foreign.count;
+	int64_t	n = 0;
+	int	more;
+
+	mysqldb_begin(s->db, FOREIGN_OF);
+	mysqldb_bind(s->db, s->batch->recent);
+	mysqldb_bind_text(s->db, s->names_text.data + name->at, name->len);
+	mysqldb_bind(s->db, s->foreign.most + 1);
+	if (mysqldb_run(s->db, 0) == -1)
+		return -1;
+	for (; (more = mysqldb_next(s->db)) == 1; n++)
+		store_borrow(s, name->touch);
+	if (n > s->foreign.most) {
+		foreign_cut(&s->foreign, before);
+		reader->again(reader->arg, name->touch);
+	}
+	return more;
+}
+
+/*
+ * With too many foreign ids to look through, only rows with exactly a touched
+ * id are borrowed; rows with other letter case count once they are taken in.
+ */
+int
+store_read_foreign(struct store *s, const struct store_reader *reader)
+{
+	size_t	i;
+	int	n;
+
+	if (!s->foreign.there || s->ntouch == 0)
+		return 0;
+	n = store_read_few(s);
+	if (n != 1)
+		return n;
+	foreign_cut(&s->foreign, 0);
+	s->nname = s->names_text.len = 0;
+	if ((n = store_name_all(s, s->foreign.most)) == 1) {
+		s->nname = s->names_text.len = 0;
+		n = store_each(s, FOREIGN_ANY, s->ntouch, store_bind_nothing,
+		    store_bind_any, store_take_any, NULL);
+	}
+	for (i = 0; n == 0 && i < s->nname; i++)
+		n = store_read_of(s, &s->name[i], reader);
+	return n;
+}
+
+/* --- between batches --- */
+
+static int
+store_pick(struct store *s)
+{
+	const char	*id;
+	size_t		 idlen;
+	int		 more;
+
+	if (s->seq == NULL) {
+		s->seq = alloc_resize(NULL, (size_t)sums_sizes.step,
+		    sizeof(s->seq[0]));
+		s->slot_of = alloc_resize(NULL, (size_t)sums_sizes.step,
+		    sizeof(s->slot_of[0]));
+	}
+	s->nseq = 0;
+	store_slots_clear(s);
+	mysqldb_begin(s->db, s->skips ? TAKE_PICK_FREE : TAKE_PICK);
+	mysqldb_bind(s->db, s->fold);
+	mysqldb_bind(s->db, sums_sizes.step);
+	if (mysqldb_run(s->db, 0) == -1)
+		return -1;
+	while ((more = mysqldb_next(s->db)) == 1) {
+		id = mysqldb_column_text(s->db, 1, &idlen);
+		if (id == NULL || s->nseq == (size_t)sums_sizes.step)
+			continue;
+		s->slot_of[s->nseq] = store_slot_of(id, idlen);
+		store_slots_add(s, s->slot_of[s->nseq]);
+		s->seq[s->nseq++] = mysqldb_column(s->db, 0);
+	}
+	return more;
+}
+
+static void
+store_bind_fold(struct store *s)
+{
+	mysqldb_bind(s->db, s->fold);
+	mysqldb_bind(s->db, s->base);
+}
+
+static size_t
+store_bind_copy(struct store *s, size_t i)
+{
+	mysqldb_bind(s->db, s->seq[i]);
+	mysqldb_bind(s->db, s->slot_of[i]);
+	return 1;
+}
+
+static size_t
+store_bind_seq(struct store *s, size_t i)
+{
+	mysqldb_bind(s->db, s->seq[i]);
+	return 1;
+}
+
+/*
+ * A step fails when another session has locked a row, or when daemons are busy:
+ * its rows are borrowed until the next step.
+ */
+static enum store_result
+store_step_failed(struct store *s)
+{
+	static struct log_limit	told;
+	unsigned int		held;
+	enum store_result	result = store_failed(s);
+
+	foreign_taken(&s->foreign, false);
+	if (result == STORE_FAILED && log_allowed(&told, LOG_SECONDS, &held))
+		log_warning("%s: rows of other programs cannot be given"
+		    " numbers, they are read with every request: %s",
+		    s->description, s->error);
+	s->spoilt |= result == STORE_LOST;
+	return result;
+}
+
+/* A row gets its number by being copied. */
+enum store_result
+store_take_in(struct store *s)
+{
+	if (!foreign_due(&s->foreign))
+		return STORE_OK;
+	if (store_lock_all(s) == -1 || store_pick(s) == -1 ||
+	    store_raise_slots(s) == -1 ||
+	    store_each(s, TAKE_COPY, s->nseq, store_bind_fold, store_bind_copy,
+	    NULL, NULL) == -1 ||
+	    store_each(s, TAKE_DROP, s->nseq, store_bind_nothing,
+	    store_bind_seq, NULL, NULL) == -1 || mysqldb_commit(s->db) == -1)
+		return store_step_failed(s);
+	s->foreign.there = s->nseq == (size_t)sums_sizes.step;
+	foreign_taken(&s->foreign, s->nseq > 0);
+	return STORE_OK;
+}
+
+int
+store_idle(struct store *s)
+{
+	if (store_take_in(s) == STORE_LOST)
+		return 0;
+	return foreign_wait(&s->foreign);
+}

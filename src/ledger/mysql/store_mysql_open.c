@@ -1,0 +1,324 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger/mysql/store_mysql.h"
+#include "ledger/mysql/store_mysql_habit.h"
+#include "lib/alloc.h"
+
+#define ROW	"id, date, recipient_count, instance, tag"
+#define INDEX_NEWS	"FROM mail_count FORCE INDEX (mail_count_news) WHERE "
+#define INDEX_DATE	"FROM mail_count FORCE INDEX (mail_count_index) WHERE "
+#define BY_BATCH	INDEX_NEWS "own = 1 AND "
+#define BY_DATE		INDEX_DATE "own = 1 AND "
+#define BY_OTHERS	INDEX_NEWS "own = 0"
+#define SLOTS_OF	"SELECT slot, batch FROM mail_lock FORCE INDEX"	\
+	" (PRIMARY) WHERE slot IN ("
+
+/* The number of changes by others, which the triggers count. */
+#define NOTED	"(SELECT cast(coalesce(sum(n), 0) AS signed) FROM mail_change)"
+
+/* Lower case for ASCII letters only, whatever the column's collation. */
+#define LOWER2(id, a, A, b, B)						\
+	"replace(replace(" id ", '" A "', '" a "'), '" B "', '" b "')"
+#define LOWER4(id, a, A, b, B, c, C, d, D)				\
+	LOWER2(LOWER2(id, a, A, b, B), c, C, d, D)
+#define LOWER8(id, a, A, b, B, c, C, d, D, e, E, f, F, g, G, h, H)	\
+	LOWER4(LOWER4(id, a, A, b, B, c, C, d, D), e, E, f, F, g, G, h, H)
+#define LOWER(id)							\
+	LOWER2(LOWER8(LOWER8(LOWER8(id,					\
+	"a", "A", "b", "B", "c", "C", "d", "D",				\
+	"e", "E", "f", "F", "g", "G", "h", "H"),			\
+	"i", "I", "j", "J", "k", "K", "l", "L",				\
+	"m", "M", "n", "N", "o", "O", "p", "P"),			\
+	"q", "Q", "r", "R", "s", "S", "t", "T",				\
+	"u", "U", "v", "V", "w", "W", "x", "X"),			\
+	"y", "Y", "z", "Z")
+
+/* Folds an id; the parameter is an enum foreign_fold. */
+#define FOLDED								\
+	"CASE ? WHEN 0 THEN id WHEN 1 THEN " LOWER("id")		\
+	" ELSE concat(left(id, locate(':', id)), "			\
+	LOWER("substr(id, locate(':', id) + 1)") ") END"
+
+#define OLD_NOTICE	"mail_notice.date <= ? OR mail_notice.date > ?"
+#define NEW_NOTICE(c)							\
+	" " c " = IF(" OLD_NOTICE ", values(" c "), mail_notice." c ")"
+#define HIT_NEW(table) {						\
+	"INSERT INTO " table " (id, delta, hit) VALUES ", "(?, ?, 1)",	\
+	",", " ON DUPLICATE KEY UPDATE hit = hit + 1", NULL, true }
+#define HIT_ALL(table) {						\
+	"SELECT id, delta, cast(sum(hit) AS signed) FROM " table	\
+	" GROUP BY id, delta HAVING sum(hit) > 0"			\
+	" ORDER BY sum(hit) DESC, id, delta",				\
+	NULL, NULL, NULL, "tnn", false }
+#define HIT_LESS(table) {						\
+	"UPDATE " table " SET hit = hit - ? WHERE id = ? AND delta = ?", \
+	NULL, NULL, NULL, NULL, false }
+#define HIT_GONE(table) {						\
+	"DELETE FROM " table						\
+	" WHERE id = ? AND delta = ? AND hit <= 0",			\
+	NULL, NULL, NULL, NULL, false }
+
+static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
+	[LOCK] = { SLOTS_OF, "?", ",", ") ORDER BY slot FOR UPDATE", "nn",
+	    false },
+	[LOCK_SHARED] = { SLOTS_OF, "?", ",", ") LOCK IN SHARE MODE", "nn",
+	    false },
+	[SLOTS] = { SLOTS_OF, "?", ",", ")", "nn", false },
+	[RAISE] = { "UPDATE mail_lock FORCE INDEX (PRIMARY) SET batch = batch"
+	    " + 1 WHERE slot IN (", "?", ",", ")", NULL, false },
+	[CHANGES] = { "SELECT value + " NOTED
+	    ", (SELECT coalesce(max(seq), 0) FROM mail_count),"
+	    " EXISTS (SELECT 1 " BY_OTHERS ")"
+	    " FROM mail_state WHERE name = 'changes'",
+	    NULL, NULL, NULL, "nnn", false },
+	[NEWS] = { "SELECT " ROW ", batch, seq " BY_BATCH "(",
+	    "(id = ? AND batch >= ? AND (batch > ? OR seq > ?))", " OR ",
+	    ") ORDER BY id, batch, seq LIMIT 20000", "tnntnnn", false },
+	[ENDS] = { "",
+	    "SELECT cast(? AS signed), coalesce((SELECT date " INDEX_DATE
+	    "id = ? AND date >= ?"
+	    " ORDER BY date LIMIT ?, 1), 9223372036854775807)",
+	    " UNION ALL ", NULL, "nn", false },
+	[FIRST] = { "SELECT id, date, cast(sum(recipient_count) AS signed) "
+	    BY_DATE "date < ? AND (", "(id = ? AND date >= ? AND date <= ?)",
+	    " OR ", ") GROUP BY id, date", "tnn", false },
+	[SINGLE] = { "SELECT " ROW " " BY_DATE "date >= ? AND (",
+	    "(id = ? AND date >= ? AND date <= ?)", " OR ", ")", "tnntn",
+	    false },
+	[LATE] = { "SELECT " ROW " " BY_BATCH "(",
+	    "(id = ? AND batch > ? AND date < ? AND date >= ?)", " OR ", ")",
+	    "tnntn", false },
+	[KEPT] = { "SELECT s.id, s.batch, s.counts FROM mail_sums s,"
+	    " mail_state c WHERE c.name = 'changes' AND s.changes = c.value"
+	    " + " NOTED
+	    " AND s.seq <= ?"
+	    " AND (", "(s.id = ? AND s.since <= ?)", " OR ",
+	    ") ORDER BY s.id, s.part", "tnt", false },
+	[RECENT] = { "", "(SELECT " ROW " " BY_BATCH "id = ? AND batch <= ?"
+	    " ORDER BY batch DESC, seq DESC LIMIT ?)", " UNION ALL ", NULL,
+	    "tnntn", true },
+	[VALUE] = { "", "SELECT cast(? AS signed), date FROM mail_distinct"
+	    " WHERE id = ? AND value = ?", " UNION ALL ", NULL, "nn", false },
+	[FOREIGN] = { "SELECT " ROW " " BY_OTHERS " ORDER BY id LIMIT ?",
+	    NULL, NULL, NULL, "tnntn", false },
+	[FOREIGN_IDS] = { "SELECT id " BY_OTHERS " ORDER BY id LIMIT ?",
+	    NULL, NULL, NULL, "t", false },
+	[FOREIGN_ANY] = { "", "SELECT cast(? AS signed)"
+	    " FROM DUAL WHERE EXISTS (SELECT 1 " BY_OTHERS " AND id = ?)",
+	    " UNION ALL ",
+	    NULL, "n", true },
+	[FOREIGN_OF] = { "SELECT '', date, recipient_count,"
+	    " if(date >= ?, instance, ''), 0 " BY_OTHERS " AND id = ? LIMIT ?",
+	    NULL, NULL, NULL, "tnntn", false },
+	[APPEND] = { "INSERT INTO mail_count (" ROW ", protocol_state, batch,"
+	    " own) VALUES ", "(?, ?, ?, ?, ?, ?, ?, 1)", ",", NULL, NULL,
+	    true },
+	[SEE] = { "INSERT INTO mail_distinct (id, value, date) VALUES ",
+	    "(?, ?, ?)", ",", " ON DUPLICATE KEY UPDATE date = values(date)",
+	    NULL, true },
+	[HIT] = HIT_NEW("limit_report"),
+	[WARNING] = HIT_NEW("limit_warning"),
+	[SHADOWED] = HIT_NEW("limit_shadow"),
+	[LOCKED] = HIT_NEW("limit_lock"),
+	[SUMS_GONE] = { "DELETE FROM mail_sums WHERE id = ?",
+	    NULL, NULL, NULL, NULL, false },
+	[SUMS_NEW] = { "INSERT INTO mail_sums (id, part, seq, batch, since,"
+	    " changes, counts) VALUES (?, ?, ?, ?, ?, ?, ?)",
+	    NULL, NULL, NULL, NULL, false },
+	[CHANGED] = { "UPDATE mail_state SET value = value + 1"
+	    " WHERE name = 'changes'", NULL, NULL, NULL, NULL, false },
+	[NUMBER] = { "SELECT value FROM mail_state WHERE name = ?",
+	    NULL, NULL, NULL, "n", false },
+	[SET_NUMBER] = { "INSERT INTO mail_state (name, value) VALUES (?, ?)"
+	    " ON DUPLICATE KEY UPDATE value = values(value)",
+	    NULL, NULL, NULL, NULL, false },
+	[ROWS] = { "SELECT seq, id, date, recipient_count FROM mail_count"
+	    " WHERE seq > ? ORDER BY seq LIMIT ?",
+	    NULL, NULL, NULL, "ntnn", false },
+	[CLEAN_END] = { "SELECT max(seq) FROM (SELECT seq FROM mail_count"
+	    " WHERE seq > ? ORDER BY seq LIMIT ?) t",
+	    NULL, NULL, NULL, "n", false },
+	[CLEAN] = { "DELETE FROM mail_count WHERE seq > ? AND seq <= ?"
+	    " AND (date < ? OR date > ?)", NULL, NULL, NULL, NULL, false },
+	[CLEAN_NOTE] = { "UPDATE mail_state SET value = value + 1"
+	    " WHERE name = 'changes' AND abs(unix_timestamp() - ?) > 60",
+	    NULL, NULL, NULL, NULL, false },
+	[CLEAN_VALUES] = { "DELETE FROM mail_distinct"
+	    " WHERE date < ? OR date > ?"
+	    " ORDER BY date LIMIT ?", NULL, NULL, NULL, NULL, false },
+	[CLEAN_SUMS] = { "DELETE FROM mail_sums WHERE since < ?",
+	    NULL, NULL, NULL, NULL, false },
+	[HITS] = HIT_ALL("limit_report"),
+	[WARNINGS] = HIT_ALL("limit_warning"),
+	[SHADOWS] = HIT_ALL("limit_shadow"),
+	[LOCKS_SET] = HIT_ALL("limit_lock"),
+	[HITS_LESS] = HIT_LESS("limit_report"),
+	[WARNINGS_LESS] = HIT_LESS("limit_warning"),
+	[SHADOWS_LESS] = HIT_LESS("limit_shadow"),
+	[LOCKS_SET_LESS] = HIT_LESS("limit_lock"),
+	[HITS_GONE] = HIT_GONE("limit_report"),
+	[WARNINGS_GONE] = HIT_GONE("limit_warning"),
+	[SHADOWS_GONE] = HIT_GONE("limit_shadow"),
+	[LOCKS_SET_GONE] = HIT_GONE("limit_lock"),
+	[OVERRIDES] = { "SELECT id, kind, amount, expires, since, who, reason"
+	    " FROM mail_override WHERE expires > ?",
+	    NULL, NULL, NULL, "tnnnntt", false },
+	[OVERRIDE_GONE] = { "DELETE FROM mail_override"
+	    " WHERE (id = ? AND kind = ?) OR expires <= ?",
+	    NULL, NULL, NULL, NULL, false },
+	[OVERRIDE_NEW] = { "REPLACE INTO mail_override"
+	    " (id, kind, amount, expires, since, who, reason)"
+	    " VALUES (?, ?, ?, ?, ?, ?, ?)",
+	    NULL, NULL, NULL, NULL, false },
+	[NOTICE_CLEAN] = { "DELETE FROM mail_notice WHERE told <> 0 AND ("
+	    OLD_NOTICE ")", NULL, NULL, NULL, NULL, false },
+	[NOTICE_CLAIM] = { "INSERT INTO mail_notice (login, date, told, claim)"
+	    " SELECT ?, ?, (SELECT CASE WHEN count(*) < ? THEN 1 ELSE 0"
+	    " END FROM mail_notice n WHERE n.told = 1 AND n.date > ?), ?"
+	    " FROM DUAL ON DUPLICATE KEY UPDATE" NEW_NOTICE("told") ","
+	    NEW_NOTICE("claim") "," NEW_NOTICE("date"),
+	    NULL, NULL, NULL, NULL, false },
+	[NOTICE_OF] = { "SELECT told FROM mail_notice WHERE login = ? AND"
+	    " claim = ?", NULL, NULL, NULL, "n", false },
+	[NOTICES_LEFT] = { "SELECT login FROM mail_notice WHERE told = 0 AND"
+	    " date <= ? ORDER BY date, login", NULL, NULL, NULL, "t", false },
+	[NOTICES_DONE] = { "UPDATE mail_notice SET told = 2 WHERE told = 0"
+	    " AND date <= ?", NULL, NULL, NULL, NULL, false },
+	[VALUES_GONE] = { "DELETE FROM mail_distinct WHERE id = ?",
+	    NULL, NULL, NULL, NULL, false },
+	STORE_HISTORY_STATEMENTS,
+	HABIT_STATEMENTS,
+	[TAKE_PICK] = { "SELECT seq, " FOLDED " " BY_OTHERS
+	    " ORDER BY id LIMIT ? FOR UPDATE", NULL, NULL, NULL, "nt", false },
+	[TAKE_PICK_FREE] = { "SELECT seq, " FOLDED " " BY_OTHERS
+	    " ORDER BY id LIMIT ? FOR UPDATE SKIP LOCKED", NULL, NULL, NULL,
+	    "nt", false },
+	/* UNION leaves out an item that is repeated. */
+	[TAKE_COPY] = { "INSERT INTO mail_count (" ROW ", protocol_state, own,"
+	    " batch) SELECT " FOLDED ", date, recipient_count, instance, tag,"
+	    " protocol_state, 1, ? + l.batch FROM (",
+	    "SELECT cast(? AS signed) AS n, cast(? AS signed) AS slot",
+	    " UNION ", ") p STRAIGHT_JOIN mail_count m ON m.seq = p.n"
+	    " STRAIGHT_JOIN mail_lock l ON l.slot = p.slot", NULL, false },
+	/* By primary key: a scan would wait for rows that are not committed. */
+	[TAKE_DROP] = { "DELETE m FROM (",
+	    "SELECT cast(? AS signed) AS n", " UNION ALL ",
+	    ") p STRAIGHT_JOIN mail_count m ON m.seq = p.n", NULL, false }
+};
+
+/* --- opening --- */
+
+/* A server needs no helper. */
+const struct store_optional	store_optional = { .start_helper = NULL };
+
+/* Whether only the administrator can mend the fault. */
+static bool
+store_unusable(const struct store *s)
+{
+	return s->builder != NULL &&
+	    mysqldb_fault(s->builder) == MYSQLDB_FAULT_TABLE;
+}
+
+struct store *
+store_open(const struct settings *settings, int directory, bool replaces,
+    bool *away, char *reason, size_t size)
+{
+	struct store	*s;
+	bool		 good;
+
+	(void)directory;
+	(void)replaces;
+	s = alloc_zero(1, sizeof(*s));
+	s->changes = -1;
+	others_init(&s->others);
+	foreign_init(&s->foreign, settings);
+	str_init(&s->names_text);
+	s->fold = foreign_fold(settings);
+	s->settings = settings;
+	s->db = mysqldb_open(settings->mysql_config, settings->db_timeout,
+	    settings->db_insecure_auth, statements, STATEMENT__MAX, away,
+	    reason, size);
+	if (s->db == NULL) {
+		store_close(s);
+		return NULL;
+	}
+	s->description = alloc_printf("mysql %s", mysqldb_place(s->db));
+	good = store_upgrade(s) == 0;
+	s->settings = NULL;
+	if (good) {
+		mysqldb_close(s->builder);
+		s->builder = NULL;
+		s->error[0] = '\0';
+		return s;
+	}
+	*away = !store_unusable(s);
+	(void)snprintf(reason, size, "%s%s", *away ? "" :
+	    "mail_count cannot be used as it is: ",
+	    s->error[0] != '\0' ? s->error : mysqldb_error(s->db));
+	store_close(s);
+	return NULL;
+}
+
+void
+store_close(struct store *s)
+{
+	if (s == NULL)
+		return;
+	mysqldb_close(s->builder);
+	mysqldb_close(s->db);
+	free(s->description);
+	foreign_clear(&s->foreign);
+	str_clear(&s->names_text);
+	free(s->name);
+	free(s->seq);
+	free(s->each);
+	free(s->order);
+	free(s->place);
+	free(s->slot);
+	free(s->slot_of);
+	free(s->end);
+	free(s->row);
+	free(s->batch_of);
+	free(s->see);
+	free(s->pair);
+	free(s->hit);
+	free(s);
+}
+
+enum sandbox_role
+store_sandbox(void)
+{
+	return SANDBOX_LEDGER_SERVER;
+}
+
+int
+store_fd(const struct store *s)
+{
+	return mysqldb_fd(s->db);
+}
+
+bool
+store_ended(struct store *s)
+{
+	return mysqldb_ended(s->db) && store_result(s) == STORE_LOST;
+}
+
+const char *
+store_description(const struct store *s)
+{
+	return s->description;
+}
+
+const char *
+store_error(const struct store *s)
+{
+	return s->error;
+}
+
+const char *
+store_placeholder(void)
+{
+	return "?";
+}

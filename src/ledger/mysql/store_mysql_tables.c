@@ -1,0 +1,411 @@
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger/schema.h"
+#include "ledger/mysql/store_mysql.h"
+#include "lib/alloc.h"
+#include "lib/log.h"
+
+#define STEPS		4
+#define BUILD_MS	3600000		/* for one step of an upgrade */
+#define UPGRADE_TRIES	30
+#define UPGRADE_MS	300		/* longest pause between them */
+
+/* --- schema.h's database --- */
+
+static int
+store_has(void *arg, const char *table, const char *column, int *width)
+{
+	struct store	*s = arg;
+	char		*sql;
+	int64_t		 n;
+	int		 ret;
+
+	if (column == NULL)
+		sql = alloc_printf("SELECT count(*) FROM"
+		    " information_schema.tables"
+		    " WHERE table_schema = database() AND table_name = '%s'",
+		    table);
+	else
+		/* A column that does not compare by bytes counts as missing. */
+		sql = alloc_printf("SELECT if(column_name IN ('id',"
+		    " 'instance') AND"
+		    " coalesce(collation_name, 'utf8mb4_bin') <>"
+		    " 'utf8mb4_bin', 1,"
+		    " CASE data_type WHEN 'int' THEN 4 WHEN 'mediumint' THEN 3"
+		    " WHEN 'smallint' THEN 2 ELSE"
+		    " coalesce(character_maximum_length, 0) END) + 1"
+		    " FROM information_schema.columns"
+		    " WHERE table_schema = database() AND table_name = '%s'"
+		    " AND column_name = '%s'", table, column);
+	ret = mysqldb_number(s->db, sql, &n);
+	free(sql);
+	if (ret == -1)
+		return -1;
+	if (column != NULL && n > 0)
+		*width = n > INT32_MAX ? INT32_MAX : (int)n - 1;
+	return n > 0;
+}
+
+/* The statement without the keywords that the server does not know. */
+static char *
+store_server_sql(const struct store *s, const char *sql)
+{
+	const size_t	 len = strlen(SCHEMA_HIDDEN);
+	char		*copy = alloc_string(sql), *at;
+
+	while (!s->hides && (at = strstr(copy, SCHEMA_HIDDEN)) != NULL)
+		memmove(at, at + len, strlen(at + len) + 1);
+	return copy;
+}
+
+/* Runs a slow statement on a connection of its own. */
+static int
+store_build_sql(void *arg, const char *sql)
+{
+	struct store	*s = arg;
+	char		*known;
+	bool		 away;
+	int		 ret;
+
+	if (s->builder == NULL)
+		s->builder = mysqldb_open(s->settings->mysql_config, BUILD_MS,
+		    s->settings->db_insecure_auth, NULL, 0, &away,
+		    s->error, sizeof(s->error));
+	if (s->builder == NULL)
+		return -1;
+	known = store_server_sql(s, sql);
+	if (strncmp(known, "ALTER", 5) == 0 || strncmp(known, "UPDATE", 6) == 0)
+		log_notice("%s: preparing the tables: %s", s->description,
+		    known);
+	ret = mysqldb_exec(s->builder, known);
+	free(known);
+	if (ret == 0)
+		return 0;
+	(void)strlcpy(s->error, mysqldb_error(s->builder), sizeof(s->error));
+	return -1;
+}
+
+static int
+store_widen(void *arg, const char *sql)
+{
+	struct store	*s = arg;
+
+	if (store_build_sql(s, sql) == 0)
+		return 0;
+	if (s->builder == NULL ||
+	    mysqldb_fault(s->builder) != MYSQLDB_FAULT_RIGHTS)
+		return -1;
+	s->narrow = true;
+	log_warning(STORE_NARROW, s->description, s->error);
+	s->error[0] = '\0';
+	return 0;
+}
+
+/* --- what is missing besides --- */
+
+#define INDEX(table, name, column, at)					\
+	"SELECT count(*) FROM information_schema.statistics WHERE"	\
+	" table_schema = database() AND table_name = '" table "'"	\
+	" AND index_name = '" name "' AND column_name = '" column "'"	\
+	" AND seq_in_index = " #at
+
+#define TRIGGER(event)							\
+	"SELECT count(*) FROM information_schema.triggers WHERE"	\
+	" trigger_schema = database() AND trigger_name ="		\
+	" 'mail_count_" event "' AND action_statement LIKE"		\
+	" '%mail_change %'"
+#define CHANGED								\
+	" ON mail_count FOR EACH ROW"					\
+	" IF @policyd_rate_limit_own IS NULL THEN"			\
+	" INSERT INTO mail_change VALUES (connection_id() % 256, 1)"	\
+	" ON DUPLICATE KEY UPDATE n = n + 1; END IF"
+
+#define DIGIT								\
+	"(SELECT 0 AS n UNION SELECT 1 UNION SELECT 2 UNION SELECT 3"	\
+	" UNION SELECT 4 UNION SELECT 5 UNION SELECT 6 UNION SELECT 7"
+
+/* Runs the statements if the number that `check` returns is below `least`. */
+static const struct {
+	const char	*check;
+	int64_t		 least;
+	const char	*sql[STEPS];
+	bool		 optional;
+} preparation[] = {
+	{ "SELECT count(*) FROM mail_state WHERE name = 'changes'", 1,
+	    { "INSERT INTO mail_state VALUES ('changes', 0)", "COMMIT" },
+	    false },
+	{ INDEX("mail_count", "mail_count_index", "date", 2), 1,
+	    { "CREATE INDEX mail_count_index ON mail_count (id, date)" },
+	    false },
+	/*
+	 * Existing rows count as ours; rows inserted from now on are foreign.
+	 */
+	{ "SELECT count(*) FROM information_schema.columns WHERE"
+	    " table_schema = database() AND table_name = 'mail_count'"
+	    " AND column_name = 'own' AND column_default = '0'", 1,
+	    { "ALTER TABLE mail_count ALTER COLUMN own SET DEFAULT 0" },
+	    false },
+	/* The first version of these tables had this index without `own`. */
+	{ "SELECT count(*) = 0 FROM information_schema.statistics WHERE"
+	    " table_schema = database() AND table_name = 'mail_count'"
+	    " AND index_name = 'mail_count_news' AND column_name = 'id'"
+	    " AND seq_in_index = 1", 1,
+	    { "DROP INDEX mail_count_news ON mail_count" }, false },
+	/* Later, it had `seq` in place of `batch`. */
+	{ "SELECT count(*) = 0 FROM information_schema.statistics WHERE"
+	    " table_schema = database() AND table_name = 'mail_count'"
+	    " AND index_name = 'mail_count_news' AND column_name = 'seq'", 1,
+	    { "DELETE FROM mail_sums", "COMMIT", "DROP INDEX mail_count_news ON"
+	    " mail_count" }, false },
+	{ INDEX("mail_count", "mail_count_news", "batch", 3), 1,
+	    { "CREATE INDEX mail_count_news ON mail_count (own, id, batch)" },
+	    false },
+	{ INDEX("mail_distinct", "mail_distinct_date", "date", 1), 1,
+	    { "CREATE INDEX mail_distinct_date ON mail_distinct (date)" },
+	    false },
+	{ "SELECT count(*) FROM information_schema.statistics WHERE"
+	    " table_schema = database() AND table_name = 'limit_report'"
+	    " AND non_unique = 0 AND column_name = 'delta' AND seq_in_index ="
+	    " 2", 1,
+	    { "CREATE TEMPORARY TABLE hits AS SELECT id, delta, sum(hit) AS hit"
+	    " FROM limit_report GROUP BY id, delta", "DELETE FROM limit_report",
+	    "INSERT INTO limit_report (id, delta, hit) SELECT * FROM hits",
+	    "CREATE UNIQUE INDEX limit_report_index ON limit_report (id, delta)"
+	    },
+	    false },
+	{ "SELECT count(*) FROM information_schema.tables WHERE"
+	    " table_schema = database() AND table_name = 'mail_lock'", 1,
+	    { "CREATE TABLE mail_lock (slot int NOT NULL PRIMARY KEY,"
+	    " batch bigint NOT NULL DEFAULT 1) ENGINE=InnoDB" }, false },
+	{ "SELECT count(*) FROM information_schema.columns WHERE"
+	    " table_schema = database() AND table_name = 'mail_lock'"
+	    " AND column_name = 'batch'", 1,
+	    { "ALTER TABLE mail_lock ADD COLUMN batch bigint NOT NULL"
+	    " DEFAULT 1" }, false },
+	{ "SELECT count(*) FROM mail_lock", STORE_SLOTS + 2,
+	    { "SET @newest = (SELECT coalesce(max(batch), 0) + 1"
+	    " FROM mail_count)",
+	    "INSERT IGNORE INTO mail_lock (slot, batch) SELECT a.n + 8 * b.n"
+	    " + 64 * c.n + 512 * d.n + 4096 * e.n + 32768 * f.n, @newest"
+	    " FROM " DIGIT ") a, "
+	    DIGIT ") b, " DIGIT ") c, " DIGIT ") d, " DIGIT ") e,"
+	    " (SELECT 0 AS n UNION SELECT 1) f",
+	    "INSERT IGNORE INTO mail_lock VALUES (65536, 1),"
+	    " (65537, @newest)", "COMMIT" }, false },
+	{ TRIGGER("deleted"), 1,
+	    { "DROP TRIGGER IF EXISTS mail_count_deleted",
+	    "CREATE TRIGGER mail_count_deleted AFTER DELETE" CHANGED },
+	    true },
+	{ TRIGGER("updated"), 1,
+	    { "DROP TRIGGER IF EXISTS mail_count_updated",
+	    "CREATE TRIGGER mail_count_updated AFTER UPDATE" CHANGED }, true }
+};
+
+static int
+store_build(struct store *s, size_t i)
+{
+	size_t	j;
+
+	for (j = 0; j < STEPS && preparation[i].sql[j] != NULL; j++)
+		if (store_build_sql(s, preparation[i].sql[j]) == -1)
+			return -1;
+	return 0;
+}
+
+/* Triggers that we have no privilege to see work all the same. */
+static bool
+store_noticed(struct store *s)
+{
+	static const char *const	sql[] = {
+		"INSERT INTO mail_count (id, date, own) VALUES ('', 0, 1)",
+		"UPDATE mail_count SET date = 1 WHERE seq = last_insert_id()",
+		"DELETE FROM mail_count WHERE seq = last_insert_id()"
+	};
+	static const char		notes[] = "SELECT n FROM mail_change"
+	    " WHERE session = connection_id() % 256";
+	int64_t				before, after;
+	size_t				i;
+	bool				good;
+
+	good = mysqldb_number(s->db, notes, &before) == 0;
+	for (i = 0; i < sizeof(sql) / sizeof(sql[0]) && good; i++)
+		good = mysqldb_exec(s->db, sql[i]) == 0;
+	good = good && mysqldb_number(s->db, notes, &after) == 0 &&
+	    after >= before + 2;
+	return mysqldb_rollback(s->db) == 0 && good;
+}
+
+static int
+store_prepare(struct store *s)
+{
+	int64_t	n;
+	size_t	i;
+
+	for (i = 0; i < sizeof(preparation) / sizeof(preparation[0]); i++) {
+		if (mysqldb_number(s->db, preparation[i].check, &n) == -1)
+			return -1;
+		if (n >= preparation[i].least || store_build(s, i) == 0)
+			continue;
+		/*
+		 * With binary logging, only privileged users may create
+		 * triggers.
+		 */
+		if (!preparation[i].optional || s->builder == NULL ||
+		    mysqldb_fault(s->builder) == MYSQLDB_FAULT_LOST)
+			return -1;
+		if (s->blind || store_noticed(s))
+			continue;
+		log_warning("%s: no triggers can be created, what others"
+		    " delete or change counts ten seconds later"
+		    " (log_bin_trust_function_creators): %s", s->description,
+		    s->error);
+		s->blind = true;
+	}
+	return 0;
+}
+
+/*
+ * In SQL: whether the server is MariaDB or MySQL of these versions, or later.
+ */
+#define VERSION_PART(n)							\
+	"substring_index(substring_index(version(), '.', " #n "), '.', -1)"
+#define SINCE(mariadb, mysql)						\
+	"SELECT " VERSION_PART(1) " * 1000000 + " VERSION_PART(2)	\
+	" * 1000 + " VERSION_PART(3) " >= if(version() LIKE '%MariaDB%', " \
+	#mariadb ", " #mysql ")"
+
+/* Finds out which features the server has. */
+static int
+store_features(struct store *s)
+{
+	int64_t	hides, skips, cluster;
+
+	/* Not every server knows this variable. */
+	if (mysqldb_number(s->db, "SELECT @@wsrep_on", &cluster) == -1 &&
+	    mysqldb_fault(s->db) == MYSQLDB_FAULT_LOST)
+		return -1;
+	if (mysqldb_number(s->db, SINCE(10003000, 8000023), &hides) == -1 ||
+	    mysqldb_number(s->db, SINCE(10006000, 8000001), &skips) == -1)
+		return -1;
+	s->hides = hides != 0;
+	s->skips = skips != 0;
+	s->cluster = cluster != 0;
+	return 0;
+}
+
+/*
+ * Warns about visible columns, which a program of 1.1 or 1.2 on these tables
+ * cannot use.
+ */
+static int
+store_warn_visible(struct store *s)
+{
+	int	width, five, ours;
+
+	if (s->hides)
+		return 0;
+	five = store_has(s, "mail_count", "protocol_state", &width);
+	ours = store_has(s, "mail_count", "tag", &width);
+	if (five == -1 || ours == -1)
+		return -1;
+	if (five == 1 && ours == 0)
+		log_warning("%s: this server cannot hide columns (MariaDB 10.3"
+		    " and MySQL 8.0.23 can): from now on versions 1.1 and 1.2"
+		    " cannot write to mail_count any more, upgrade all of them",
+		    s->description);
+	return 0;
+}
+
+/* Hides our columns that an earlier start has not hidden. */
+static int
+store_hide(struct store *s)
+{
+	int64_t	hidden;
+
+	if (!s->hides)
+		return 0;
+	if (mysqldb_number(s->db, "SELECT count(*) FROM"
+	    " information_schema.columns WHERE table_schema = database()"
+	    " AND table_name = 'mail_count' AND extra LIKE '%INVISIBLE%'",
+	    &hidden) == -1)
+		return -1;
+	return hidden >= 4 ? 0 : store_build_sql(s, "ALTER TABLE mail_count"
+	    " MODIFY tag bigint NOT NULL DEFAULT 0" SCHEMA_HIDDEN ","
+	    " MODIFY seq bigint NOT NULL" SCHEMA_HIDDEN " AUTO_INCREMENT,"
+	    " MODIFY own tinyint NOT NULL DEFAULT 0" SCHEMA_HIDDEN ","
+	    " MODIFY batch bigint NOT NULL DEFAULT 1" SCHEMA_HIDDEN);
+}
+
+static bool
+store_overtaken(struct mysqldb *db)
+{
+	enum mysqldb_fault	fault;
+
+	if (db == NULL)
+		return false;
+	fault = mysqldb_fault(db);
+	return fault == MYSQLDB_FAULT_BUSY || fault == MYSQLDB_FAULT_EXISTS;
+}
+
+/*
+ * Daemons on other nodes of a cluster may prepare the tables at the same time:
+ * what is still missing is looked for again.
+ */
+static int
+store_upgrade_tables(struct store *s)
+{
+	const struct schema_database	database = { store_has,
+	    store_build_sql, store_widen, s, s->settings->fold_case };
+	bool				changed;
+	int				tries;
+
+	for (tries = 0; ; tries++) {
+		if (schema_upgrade(SCHEMA_MYSQL, &database, &changed) == 0 &&
+		    store_prepare(s) == 0 && store_hide(s) == 0)
+			return 0;
+		if (tries == UPGRADE_TRIES || (!store_overtaken(s->builder) &&
+		    !store_overtaken(s->db)))
+			return -1;
+		if (mysqldb_rollback(s->db) == -1 || (s->builder != NULL &&
+		    mysqldb_rollback(s->builder) == -1))
+			return -1;
+		(void)poll(NULL, 0, (int)arc4random_uniform(UPGRADE_MS));
+	}
+}
+
+/* One daemon at a time; the lock is also released with the connection. */
+int
+store_upgrade(struct store *s)
+{
+	const char	*name = "concat('policyd.', md5(database()))";
+	char		*sql;
+	int64_t		 n = 0;
+	int		 ret;
+
+	sql = alloc_printf("SELECT get_lock(%s, 1)", name);
+	ret = mysqldb_number(s->db, sql, &n);
+	free(sql);
+	if (ret == -1)
+		return -1;
+	if (n != 1) {
+		(void)strlcpy(s->error, "another process prepares the tables",
+		    sizeof(s->error));
+		return -1;
+	}
+	if (store_features(s) == -1 || store_warn_visible(s) == -1 ||
+	    store_upgrade_tables(s) == -1 ||
+	    mysqldb_number(s->db, "SELECT @@auto_increment_increment",
+	    &s->step) == -1)
+		return -1;
+	sql = alloc_printf("SELECT release_lock(%s)", name);
+	ret = mysqldb_number(s->db, sql, &n);
+	free(sql);
+	/* A read-only server must fail here, not in the first batch. */
+	if (ret == -1 || mysqldb_exec(s->db,
+	    "SET @policyd_rate_limit_own = 1") == -1 ||
+	    mysqldb_exec(s->db, "DELETE FROM mail_state WHERE name = ''") == -1)
+		return -1;
+	return mysqldb_commit(s->db);
+}

@@ -1,0 +1,502 @@
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger/pgsql/pgsql_library.h"
+#include "lib/alloc.h"
+#include "lib/clock.h"
+#include "lib/num.h"
+
+#define NAME_SIZE	24	/* of a prepared statement's name */
+
+#define END_WAIT_MS	500
+
+static const char	late[] = "the server does not answer in time";
+
+/* --- faults --- */
+
+enum pgsql_fault
+pgsql_fault(const struct pgsql *db)
+{
+	return db->fault;
+}
+
+const char *
+pgsql_error(const struct pgsql *db)
+{
+	return db->error;
+}
+
+bool
+pgsql_exposed(const struct pgsql *db)
+{
+	return db->exposed;
+}
+
+bool
+pgsql_late(const struct pgsql *db)
+{
+	return db->late;
+}
+
+const char *
+pgsql_place(const struct pgsql *db)
+{
+	return db->place;
+}
+
+int
+pgsql_fd(const struct pgsql *db)
+{
+	return PQsocket(db->conn);
+}
+
+void
+pgsql_words(char *dst, size_t size, const char *text)
+{
+	static const char *const	prefix[] = { "ERROR:  ", "FATAL:  " };
+	size_t				i;
+
+	for (i = 0; i < sizeof(prefix) / sizeof(prefix[0]); i++)
+		if (strncmp(text, prefix[i], strlen(prefix[i])) == 0)
+			text += strlen(prefix[i]);
+	str_printable(dst, size, text, strcspn(text, "\n"));
+}
+
+/*
+ * SQLSTATEs after which a retry may succeed; SQLSTATEs after which only a new
+ * connection helps, because this server takes no writes or lacks our tables;
+ * and all others.
+ */
+static enum pgsql_fault
+pgsql_judge(const struct pgsql *db, const char *state)
+{
+	static const struct {
+		const char		*state;
+		enum pgsql_fault	 fault;
+	} known[] = {
+		{ "40001", PGSQL_FAULT_BUSY },	/* serialization_failure */
+		{ "40P01", PGSQL_FAULT_BUSY },	/* deadlock_detected */
+		{ "55P03", PGSQL_FAULT_BUSY },	/* lock_not_available */
+		{ "57014", PGSQL_FAULT_BUSY },	/* query_canceled: too slow */
+		{ "25006", PGSQL_FAULT_LOST },	/* read_only_sql_transaction */
+		{ "26000", PGSQL_FAULT_LOST },	/* invalid_sql_statement_name */
+		{ "0A000", PGSQL_FAULT_LOST },	/* cached plan, changed table */
+		{ "42P01", PGSQL_FAULT_LOST },	/* undefined_table */
+		{ "42703", PGSQL_FAULT_LOST },	/* undefined_column */
+		{ "42P10", PGSQL_FAULT_LOST }	/* no index for ON CONFLICT */
+	};
+	size_t	i;
+
+	if (PQstatus(db->conn) == CONNECTION_BAD)
+		return PGSQL_FAULT_LOST;
+	/* The administrator's query: a new connection would not mend it. */
+	if (db->each)
+		return PGSQL_FAULT_STATEMENT;
+	for (i = 0; state != NULL && i < sizeof(known) / sizeof(known[0]); i++)
+		if (strcmp(known[i].state, state) == 0)
+			return known[i].fault;
+	/* Class 42: syntax error or access rule violation. */
+	return state != NULL && strncmp(state, "42", 2) == 0 ?
+	    PGSQL_FAULT_RIGHTS : PGSQL_FAULT_STATEMENT;
+}
+
+/* Keeps the worst fault of a pipeline, and the first message of that kind. */
+static int
+pgsql_fail(struct pgsql *db, enum pgsql_fault fault, const char *text)
+{
+	db->failed = true;
+	db->late |= text == late;
+	if (fault > db->fault) {
+		db->fault = fault;
+		pgsql_words(db->error, sizeof(db->error), text);
+	}
+	return -1;
+}
+
+static int
+pgsql_lost(struct pgsql *db, const char *text)
+{
+	return pgsql_fail(db, PGSQL_FAULT_LOST, text);
+}
+
+static int
+pgsql_check(struct pgsql *db, const PGresult *result)
+{
+	ExecStatusType	status = PQresultStatus(result);
+
+	if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
+		return 0;
+	/* The statement that failed before it was reported. */
+	if (status == PGRES_PIPELINE_ABORTED) {
+		db->failed = true;
+		return -1;
+	}
+	return pgsql_fail(db,
+	    pgsql_judge(db, PQresultErrorField(result, PG_DIAG_SQLSTATE)),
+	    PQresultErrorMessage(result));
+}
+
+/* --- at the start --- */
+
+bool
+pgsql_ended(struct pgsql *db)
+{
+	if (PQconsumeInput(db->conn) == 1 &&
+	    PQstatus(db->conn) == CONNECTION_OK)
+		return false;
+	(void)pgsql_lost(db, PQerrorMessage(db->conn));
+	return true;
+}
+
+static void
+pgsql_forget(struct pgsql *db)
+{
+	PQclear(db->result);
+	db->result = NULL;
+	db->failed = false;
+	db->fault = PGSQL_NO_FAULT;
+}
+
+int
+pgsql_exec(struct pgsql *db, const char *sql)
+{
+	pgsql_forget(db);
+	db->result = PQexec(db->conn, sql);
+	return pgsql_check(db, db->result);
+}
+
+int
+pgsql_number(struct pgsql *db, const char *sql, int64_t *out)
+{
+	if (pgsql_exec(db, sql) == -1)
+		return -1;
+	*out = PQntuples(db->result) > 0 ? pgsql_column(db, 0, 0) : 0;
+	return 0;
+}
+
+static void
+pgsql_statement(char name[NAME_SIZE], size_t n)
+{
+	(void)snprintf(name, NAME_SIZE, "s%zu", n);
+}
+
+/* After the start no statement may take longer than a request waits. */
+static long long
+pgsql_usual(const struct pgsql *db)
+{
+	return (long long)(db->timeout * 3 / 4 + 1);
+}
+
+int
+pgsql_prepare(struct pgsql *db, const char *const *statements, size_t n)
+{
+	char	*sql, name[NAME_SIZE];
+	size_t	 i;
+
+	for (i = 0; i < n; i++) {
+		pgsql_forget(db);
+		pgsql_statement(name, i);
+		db->result = PQprepare(db->conn, name, statements[i], 0, NULL);
+		if (pgsql_check(db, db->result) == -1)
+			return -1;
+	}
+	sql = alloc_printf("SET statement_timeout = %lld", pgsql_usual(db));
+	i = pgsql_exec(db, sql) == 0 && PQsetnonblocking(db->conn, 1) == 0;
+	free(sql);
+	return i == 1 ? 0 : -1;
+}
+
+/* --- pipelines --- */
+
+void
+pgsql_begin(struct pgsql *db)
+{
+	pgsql_forget(db);
+	db->put = db->taken = 0;
+	db->synced = false;
+	db->each = false;
+	db->deadline = clock_after(clock_mono(), db->timeout);
+	if (PQenterPipelineMode(db->conn) == 0)
+		(void)pgsql_lost(db, PQerrorMessage(db->conn));
+}
+
+void
+pgsql_put(struct pgsql *db, size_t statement, const struct pgsql_params *p)
+{
+	char	name[NAME_SIZE];
+
+	pgsql_statement(name, statement);
+	if (db->fault == PGSQL_FAULT_LOST)
+		return;
+	if (PQsendQueryPrepared(db->conn, name, p == NULL ? 0 : p->count,
+	    p == NULL ? NULL : p->value, p == NULL ? NULL : p->length,
+	    p == NULL ? NULL : p->format, 0) == 0)
+		(void)pgsql_lost(db, PQerrorMessage(db->conn));
+	db->put++;
+}
+
+void
+pgsql_put_query(struct pgsql *db, const char *sql, const struct pgsql_params *p)
+{
+	if (db->fault == PGSQL_FAULT_LOST)
+		return;
+	db->each = true;
+	if (PQsendQueryParams(db->conn, sql, p->count, NULL, p->value,
+	    p->length,
+	    p->format, 0) == 0 || PQpipelineSync(db->conn) == 0)
+		(void)pgsql_lost(db, PQerrorMessage(db->conn));
+	db->put++;
+}
+
+/* In ms since 1970: the time by the server's clock. */
+#define PGSQL_CLOCK	"(extract(epoch FROM clock_timestamp()) * 1000)::float8"
+
+static void
+pgsql_put_plain(struct pgsql *db, const char *sql)
+{
+	struct pgsql_params	none;
+
+	memset(&none, 0, sizeof(none));
+	pgsql_put_query(db, sql, &none);
+}
+
+/* The server keeps the time at which they end in a parameter of ours. */
+void
+pgsql_put_bound(struct pgsql *db, int64_t ms)
+{
+	char	*sql;
+
+	sql = alloc_printf("SELECT set_config('policyd.until',"
+	    " (" PGSQL_CLOCK " + %lld)::text, false)", (long long)ms);
+	pgsql_put_plain(db, sql);
+	free(sql);
+}
+
+void
+pgsql_put_left(struct pgsql *db)
+{
+	pgsql_put_plain(db, "SELECT set_config('statement_timeout',"
+	    " greatest(1, current_setting('policyd.until')::float8 - "
+	    PGSQL_CLOCK ")::int8::text, false)");
+}
+
+void
+pgsql_put_unbound(struct pgsql *db)
+{
+	char	*sql;
+
+	sql = alloc_printf("SET statement_timeout = %lld", pgsql_usual(db));
+	pgsql_put_plain(db, sql);
+	free(sql);
+}
+
+/*
+ * Waits for a result, and sends and reads meanwhile: either side may wait for
+ * the other.
+ */
+static int
+pgsql_wait(struct pgsql *db)
+{
+	struct pollfd	p[2];
+	int		flushed, n;
+
+	for (;;) {
+		if ((flushed = PQflush(db->conn)) == -1)
+			return pgsql_lost(db, PQerrorMessage(db->conn));
+		if (!PQisBusy(db->conn))
+			return 0;
+		p[0].fd = PQsocket(db->conn);
+		p[0].events = flushed == 0 ? POLLIN : POLLIN | POLLOUT;
+		p[1] = (struct pollfd){ db->beside, POLLIN, 0 };
+		n = poll(p, 2, clock_left(db->deadline, clock_mono()));
+		if (n == 0)
+			return pgsql_lost(db, late);
+		if (n == -1 && errno != EINTR)
+			return pgsql_lost(db, strerror(errno));
+		if (n < 1)
+			continue;
+		if (p[0].revents != 0 && PQconsumeInput(db->conn) == 0)
+			return pgsql_lost(db, PQerrorMessage(db->conn));
+		if (p[1].revents != 0)
+			db->input(db->arg);
+	}
+}
+
+/* The next result of the connection; libpq ends each statement's with NULL. */
+static int
+pgsql_next(struct pgsql *db)
+{
+	PQclear(db->result);
+	db->result = NULL;
+	if (db->fault == PGSQL_FAULT_LOST || pgsql_wait(db) == -1)
+		return -1;
+	db->result = PQgetResult(db->conn);
+	return 0;
+}
+
+static int
+pgsql_skip(struct pgsql *db, ExecStatusType status)
+{
+	if (pgsql_next(db) == -1)
+		return -1;
+	if (db->result == NULL ? status == PGRES_EMPTY_QUERY :
+	    PQresultStatus(db->result) == status)
+		return 0;
+	return pgsql_lost(db, "the server's answers are out of order");
+}
+
+int
+pgsql_take(struct pgsql *db)
+{
+	PGresult	*result;
+	int		 ret;
+
+	if (!db->synced && !db->each && db->fault != PGSQL_FAULT_LOST &&
+	    PQpipelineSync(db->conn) == 0)
+		(void)pgsql_lost(db, PQerrorMessage(db->conn));
+	db->synced = true;
+	if (db->taken == db->put || pgsql_next(db) == -1)
+		return -1;
+	db->taken++;
+	if (db->result == NULL)
+		return pgsql_lost(db, PQerrorMessage(db->conn));
+	ret = pgsql_check(db, db->result);
+	/* The result stays valid until the next one is taken. */
+	result = db->result;
+	db->result = NULL;
+	if (pgsql_skip(db, PGRES_EMPTY_QUERY) == -1 ||
+	    (db->each && pgsql_skip(db, PGRES_PIPELINE_SYNC) == -1))
+		ret = -1;
+	PQclear(db->result);
+	db->result = result;
+	return ret == -1 ? -1 : PQntuples(result);
+}
+
+int64_t
+pgsql_column(const struct pgsql *db, int row, int column)
+{
+	const char	*text;
+	int64_t		 n = 0;
+
+	text = PQgetvalue(db->result, row, column);
+	(void)num_parse(text, (size_t)PQgetlength(db->result, row, column),
+	    INT64_MIN, INT64_MAX, &n);
+	return n;
+}
+
+const char *
+pgsql_column_text(const struct pgsql *db, int row, int column, size_t *len)
+{
+	*len = (size_t)PQgetlength(db->result, row, column);
+	return PQgetisnull(db->result, row, column) ? NULL :
+	    PQgetvalue(db->result, row, column);
+}
+
+void
+pgsql_column_bytes(const struct pgsql *db, int row, int column,
+    struct str *out)
+{
+	unsigned char	*bytes;
+	size_t		 len;
+
+	out->len = 0;
+	bytes = PQunescapeBytea((const unsigned char *)
+	    PQgetvalue(db->result, row, column), &len);
+	if (bytes != NULL)
+		str_add(out, bytes, len);
+	PQfreemem(bytes);
+}
+
+int64_t
+pgsql_changes(const struct pgsql *db)
+{
+	const char	*text = PQcmdTuples(db->result);
+	int64_t		 n = 0;
+
+	(void)num_parse(text, strlen(text), 0, INT64_MAX, &n);
+	return n;
+}
+
+int
+pgsql_end(struct pgsql *db)
+{
+	while (db->taken < db->put && db->fault != PGSQL_FAULT_LOST)
+		(void)pgsql_take(db);
+	if (!db->each && db->put > 0 && db->fault != PGSQL_FAULT_LOST)
+		(void)pgsql_skip(db, PGRES_PIPELINE_SYNC);
+	PQclear(db->result);
+	db->result = NULL;
+	if (db->fault == PGSQL_FAULT_LOST)
+		return -1;
+	if (PQexitPipelineMode(db->conn) == 0)
+		(void)pgsql_lost(db, PQerrorMessage(db->conn));
+	return db->failed ? -1 : 0;
+}
+
+/* --- one statement that nobody waits for --- */
+
+int
+pgsql_ask(struct pgsql *db, size_t statement)
+{
+	char	name[NAME_SIZE];
+
+	pgsql_forget(db);
+	pgsql_statement(name, statement);
+	db->deadline = clock_after(clock_mono(), db->timeout);
+	if (PQsendQueryPrepared(db->conn, name, 0, NULL, NULL, NULL, 0) == 0 ||
+	    PQflush(db->conn) == -1)
+		return pgsql_lost(db, PQerrorMessage(db->conn));
+	return 0;
+}
+
+/* libpq ends the transaction's results with NULL. */
+int
+pgsql_asked(struct pgsql *db, bool wait)
+{
+	if (PQflush(db->conn) == -1 || PQconsumeInput(db->conn) == 0)
+		return pgsql_lost(db, PQerrorMessage(db->conn));
+	for (;;) {
+		if (PQisBusy(db->conn)) {
+			if (clock_passed(db->deadline, clock_mono()))
+				return pgsql_lost(db, late);
+			if (!wait)
+				return 0;
+			if (pgsql_wait(db) == -1)
+				return -1;
+		}
+		PQclear(db->result);
+		if ((db->result = PQgetResult(db->conn)) == NULL)
+			return db->failed ? -1 : 1;
+		(void)pgsql_check(db, db->result);
+	}
+}
+
+int
+pgsql_end_wait(struct pgsql *db, const struct pgsql *other)
+{
+	struct pgsql_params	p = { .count = 0 };
+	int			n;
+
+	if (PQpipelineStatus(db->conn) != PQ_PIPELINE_OFF ||
+	    db->fault == PGSQL_FAULT_LOST)
+		return -1;
+	pgsql_begin(db);
+	db->deadline = clock_after(clock_mono(), END_WAIT_MS);
+	pgsql_add_number(&p, other->process);
+	pgsql_put_query(db, "SELECT pg_cancel_backend(pid)"
+	    " FROM pg_stat_activity WHERE pid = $1::bigint"
+	    " AND wait_event = 'SyncRep'", &p);
+	n = pgsql_take(db);
+	return pgsql_end(db) == 0 ? n > 0 : -1;
+}
+
+void
+pgsql_watch(struct pgsql *db, int fd, void (*input)(void *), void *arg)
+{
+	db->beside = fd;
+	db->input = input;
+	db->arg = arg;
+}

@@ -1,0 +1,496 @@
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger/pgsql/pgsql_library.h"
+#include "lib/alloc.h"
+#include "lib/clock.h"
+#include "lib/num.h"
+#include "lib/scrub.h"
+
+#define KEYWORDS_MAX	64
+#define REASON_MIN	16	/* bytes of a host's, or it is left out */
+#define REQUIRE_AUTH_VERSION 160000	/* first libpq with require_auth */
+
+struct pgsql_keywords {
+	const char	*name[KEYWORDS_MAX + 1];
+	const char	*value[KEYWORDS_MAX + 1];
+	size_t		 count;
+	struct str	 text[KEYWORDS_MAX];
+};
+
+static bool
+pgsql_has(const struct pgsql_keywords *k, const char *name)
+{
+	size_t	i;
+
+	for (i = 0; i < k->count; i++)
+		if (strcmp(k->name[i], name) == 0)
+			return true;
+	return false;
+}
+
+static void
+pgsql_keyword(struct pgsql_keywords *k, const char *name, const struct value *v)
+{
+	struct str	*text;
+
+	if (k->count == KEYWORDS_MAX)
+		return;
+	text = &k->text[k->count];
+	str_init(text);
+	if (v->type == VALUE_BOOL)
+		str_addc(text, v->boolean ? '1' : '0');
+	else
+		value_print(text, v);
+	k->name[k->count] = name;
+	k->value[k->count++] = text->len > 0 ? text->data : "";
+}
+
+static void
+pgsql_default(struct pgsql_keywords *k, const char *name, const char *text)
+{
+	struct value	*v;
+
+	if (pgsql_has(k, name))
+		return;
+	v = value_str(text, strlen(text));
+	pgsql_keyword(k, name, v);
+	value_free(v);
+}
+
+static bool
+pgsql_knows(const PQconninfoOption *known, const char *name)
+{
+	for (; known->keyword != NULL; known++)
+		if (strcmp(known->keyword, name) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Checks a dsn, or a dbname that is one, with libpq's parser. Its error message
+ * is not logged, since it may hold a part of the password.
+ */
+static int
+pgsql_check_dsn(const struct value *v, char *reason, size_t size)
+{
+	PQconninfoOption	*options;
+	char			*error = NULL;
+
+	if (v->type != VALUE_STR || (strchr(v->bytes, '=') == NULL &&
+	    strncmp(v->bytes, "postgres://", 11) != 0 &&
+	    strncmp(v->bytes, "postgresql://", 13) != 0))
+		return 0;
+	options = PQconninfoParse(v->bytes, &error);
+	PQfreemem(error);
+	if (options == NULL) {
+		(void)strlcpy(reason, "pgsql_config: libpq cannot read the "
+		    "connection string (why is not told: it may hold the "
+		    "password)", size);
+		return -1;
+	}
+	PQconninfoFree(options);
+	return 0;
+}
+
+/*
+ * psycopg2's keywords as libpq's. A dsn comes first, as a dbname that libpq
+ * expands, so that separate keywords override it.
+ */
+static int
+pgsql_keywords(struct pgsql_keywords *k, const struct value *config,
+    char *reason,
+    size_t size)
+{
+	static const char *const	python[] = {
+		"connection_factory", "cursor_factory", "async", "async_"
+	};
+	PQconninfoOption		*known;
+	const struct value		*v;
+	const char			*name;
+	size_t				 i, j;
+
+	if ((known = PQconndefaults()) == NULL) {
+		(void)strlcpy(reason, "libpq has no memory", size);
+		return -1;
+	}
+	if ((v = value_get(config, "dsn")) != NULL && v->type == VALUE_STR) {
+		if (pgsql_check_dsn(v, reason, size) == -1)
+			goto fail;
+		pgsql_keyword(k, "dbname", v);
+	}
+	for (i = 0; i + 1 < config->count; i += 2) {
+		name = config->items[i]->bytes;
+		v = config->items[i + 1];
+		for (j = 0; j < sizeof(python) / sizeof(python[0]); j++)
+			if (strcmp(name, python[j]) == 0)
+				break;
+		if (j < sizeof(python) / sizeof(python[0]) ||
+		    v->type == VALUE_NONE || strcmp(name, "dsn") == 0)
+			continue;
+		if (strcmp(name, "database") == 0)
+			name = "dbname";
+		if (!pgsql_knows(known, name)) {
+			(void)snprintf(reason, size, "pgsql_config: this libpq "
+			    "does not know \"%.64s\"", name);
+			goto fail;
+		}
+		if (strcmp(name, "dbname") == 0 &&
+		    pgsql_check_dsn(v, reason, size) == -1)
+			goto fail;
+		pgsql_keyword(k, name, v);
+	}
+	PQconninfoFree(known);
+	return 0;
+ fail:
+	PQconninfoFree(known);
+	return -1;
+}
+
+/* The value that libpq will use, also from a connection string; NULL: none. */
+static const char *
+pgsql_value(const struct pgsql_keywords *k, const PQconninfoOption *dsn,
+    const char *name)
+{
+	size_t	i;
+
+	for (i = 0; i < k->count; i++)
+		if (strcmp(k->name[i], name) == 0)
+			return k->value[i];
+	for (; dsn != NULL && dsn->keyword != NULL; dsn++)
+		if (strcmp(dsn->keyword, name) == 0)
+			return dsn->val;
+	return NULL;
+}
+
+/* Whether every host of a list is a directory of UNIX sockets. */
+static bool
+pgsql_is_local(const char *host)
+{
+	if (host == NULL || host[0] == '\0')
+		return true;
+	for (; host != NULL; host = strchr(host, ',')) {
+		host += strspn(host, ",");
+		if (host[0] != '/' && host[0] != '@')
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Whether the connection leads to a server on this host or to one whose
+ * certificate is checked. A service file may name any host, so a service is not
+ * trusted.
+ */
+static bool
+pgsql_trusts(const struct pgsql_keywords *k)
+{
+	PQconninfoOption	*dsn = NULL;
+	const char		*mode, *dbname = pgsql_value(k, NULL, "dbname");
+	bool			 trusts;
+
+	if (dbname != NULL && (strchr(dbname, '=') != NULL ||
+	    strstr(dbname, "://") != NULL))
+		dsn = PQconninfoParse(dbname, NULL);
+	mode = pgsql_value(k, dsn, "sslmode");
+	trusts = (mode != NULL && strncmp(mode, "verify-", 7) == 0) ||
+	    (pgsql_is_local(pgsql_value(k, dsn, "host")) &&
+	    pgsql_value(k, dsn, "hostaddr") == NULL &&
+	    pgsql_value(k, dsn, "service") == NULL);
+	PQconninfoFree(dsn);
+	return trusts;
+}
+
+/*
+ * Forbids methods that show the password to an untrusted server. libpq before
+ * 16 cannot forbid them: 1, so that the caller can warn.
+ */
+static int
+pgsql_restrict(struct pgsql_keywords *k)
+{
+	if (pgsql_has(k, "require_auth") || pgsql_trusts(k))
+		return 0;
+	if (PQlibVersion() < REQUIRE_AUTH_VERSION)
+		return 1;
+	pgsql_default(k, "require_auth", "!password");
+	return 0;
+}
+
+static void
+pgsql_defaults(struct pgsql_keywords *k, int64_t timeout)
+{
+	char	seconds[24];
+
+	/* libpq treats less than 2 as 2. */
+	(void)snprintf(seconds, sizeof(seconds), "%lld",
+	    timeout <= 2000 ? 2LL : (long long)(timeout + 999) / 1000);
+	pgsql_default(k, "connect_timeout", seconds);
+	pgsql_default(k, "target_session_attrs", "read-write");
+	pgsql_default(k, "fallback_application_name", "policyd-rate-limit");
+}
+
+static void
+pgsql_notice(void *arg, const PGresult *result)
+{
+	(void)arg;
+	(void)result;
+}
+
+/*
+ * The session treats ids as bytes, since ledger/id.h has checked them. Plans
+ * always use the indexes, whatever the statistics say about a table that was
+ * empty a minute ago. A daemon that is stopped inside a transaction must not
+ * block the others.
+ */
+static int
+pgsql_session(struct pgsql *db)
+{
+	char	*sql;
+	int	 ret;
+
+	sql = alloc_printf("SET client_encoding = 'SQL_ASCII';"
+	    "SET standard_conforming_strings = on;"
+	    "SET jit = off; SET enable_seqscan = off;"
+	    "SET enable_hashjoin = off; SET enable_mergejoin = off;"
+	    "SET enable_bitmapscan = off; SET enable_sort = off;"
+	    "SET lock_timeout = %lld;"
+	    "SET idle_in_transaction_session_timeout = %lld;"
+	    "SELECT set_config('idle_session_timeout', '0', false) WHERE "
+	    PGSQL_SINCE(140000),
+	    (long long)(db->timeout / 2 + 1), (long long)(db->timeout * 2 +
+	    1000));
+	ret = pgsql_exec(db, sql);
+	free(sql);
+	return ret;
+}
+
+static void
+pgsql_set_place(struct pgsql *db)
+{
+	const char	*host = PQhost(db->conn), *name = PQdb(db->conn);
+	char		 text[160];
+
+	(void)snprintf(text, sizeof(text), "%.64s on %.80s",
+	    name != NULL ? name : "?", host != NULL && host[0] != '\0' ? host :
+	    "this host");
+	str_printable(db->place, sizeof(db->place), text, strlen(text));
+}
+
+/* libpq keeps the password for reconnecting, which this process never does. */
+static void
+pgsql_forget_password(struct pgsql *db)
+{
+	char	*password = PQpass(db->conn);
+
+	/* Without a password it is a constant string. */
+	if (password != NULL && password[0] != '\0')
+		explicit_bzero(password, strlen(password));
+	else
+		db->exposed = false;
+	scrub_memory();
+}
+
+static const char *
+pgsql_line_after(const char *line)
+{
+	line += strcspn(line, "\n");
+	return *line == '\n' ? line + 1 : line;
+}
+
+/*
+ * libpq's message has a line for each host that was tried, hints in lines that
+ * begin with a tab. Every host gets a share of the room.
+ */
+static void
+pgsql_reasons(char *dst, size_t size, const char *text)
+{
+	const char	*line;
+	size_t		 hosts = 0, used = 0, room;
+
+	for (line = text; *line != '\0'; line = pgsql_line_after(line))
+		hosts += *line != '\t';
+	dst[0] = '\0';
+	for (line = text; *line != '\0'; line = pgsql_line_after(line)) {
+		if (*line == '\t')
+			continue;
+		if ((room = (size - used) / hosts--) < REASON_MIN)
+			return;
+		if (used > 0)
+			used += strlcpy(dst + used, "; ", room);
+		pgsql_words(dst + used, room - 2, line);
+		used += strlen(dst + used);
+	}
+}
+
+/* --- poolers --- */
+
+#define POOL_TRIES	8
+#define PROTOCOL_VIOLATION	"08P01"	/* a pooler: not in this mode */
+
+/*
+ * Two connections through a pooler. `shared`: it does not keep each connection
+ * at a server process of its own.
+ */
+struct pgsql_pool {
+	PGconn		*mine;
+	PGconn		*other;
+	struct mono	 deadline;
+	bool		 shared;
+};
+
+/*
+ * Runs a query until the deadline: a pooler may let it wait for a free process.
+ * The last result, or NULL.
+ */
+static PGresult *
+pgsql_query(struct pgsql_pool *p, PGconn *conn, const char *sql)
+{
+	PGresult	*result = NULL, *next;
+	struct pollfd	 fd = { PQsocket(conn), POLLIN, 0 };
+	const char	*state;
+
+	if (PQsendQuery(conn, sql) == 0)
+		return NULL;
+	for (;;) {
+		while (PQisBusy(conn))
+			if (poll(&fd, 1, clock_left(p->deadline,
+			    clock_mono())) != 1 || PQconsumeInput(conn) == 0)
+				goto fail;
+		if ((next = PQgetResult(conn)) == NULL)
+			break;
+		PQclear(result);
+		result = next;
+		state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+		if (state != NULL && strcmp(state, PROTOCOL_VIOLATION) == 0)
+			p->shared = true;
+	}
+	if (PQresultStatus(result) == PGRES_COMMAND_OK ||
+	    PQresultStatus(result) == PGRES_TUPLES_OK)
+		return result;
+ fail:
+	PQclear(result);
+	return NULL;
+}
+
+/* The server process that runs the next statement, as text; "": unknown. */
+static void
+pgsql_process(struct pgsql_pool *p, PGconn *conn, char *dst, size_t size)
+{
+	PGresult	*result;
+
+	dst[0] = '\0';
+	result = pgsql_query(p, conn, "SELECT pg_backend_pid() || ' of ' ||"
+	    " pg_postmaster_start_time()");
+	if (result != NULL && PQntuples(result) == 1)
+		(void)strlcpy(dst, PQgetvalue(result, 0, 0), size);
+	PQclear(result);
+}
+
+/*
+ * Whether the process that ran our last statement runs another connection's
+ * transaction, or another process runs our next one.
+ */
+static void
+pgsql_try_pool(struct pgsql_pool *p)
+{
+	char	before[64], beside[64], after[64];
+
+	pgsql_process(p, p->mine, before, sizeof(before));
+	PQclear(pgsql_query(p, p->other, "BEGIN"));
+	pgsql_process(p, p->other, beside, sizeof(beside));
+	p->shared |= before[0] != '\0' && strcmp(before, beside) == 0;
+	if (!p->shared && beside[0] != '\0') {
+		pgsql_process(p, p->mine, after, sizeof(after));
+		p->shared |= after[0] != '\0' && strcmp(before, after) != 0;
+	}
+	PQclear(pgsql_query(p, p->other, "ROLLBACK"));
+}
+
+/*
+ * A pooler in transaction mode would mix up the sessions of daemons and of
+ * others: prepared statements, locks and settings. Poolers tell their clients a
+ * number of their own in place of the server process's.
+ */
+static bool
+pgsql_pooled(struct pgsql *db, const struct pgsql_keywords *k)
+{
+	struct pgsql_pool	p = { .mine = db->conn };
+	char			process[64], pid[24];
+	int			i;
+
+	p.deadline = clock_after(clock_mono(), db->timeout);
+	(void)snprintf(pid, sizeof(pid), "%d of", PQbackendPID(db->conn));
+	pgsql_process(&p, db->conn, process, sizeof(process));
+	(void)num_parse(process, strcspn(process, " "), 0, INT32_MAX,
+	    &db->process);
+	if (process[0] == '\0' || strncmp(process, pid, strlen(pid)) == 0)
+		return p.shared;
+	p.other = PQconnectdbParams(k->name, k->value, 1);
+	for (i = 0; i < POOL_TRIES && !p.shared &&
+	    PQstatus(p.other) == CONNECTION_OK; i++)
+		pgsql_try_pool(&p);
+	PQfinish(p.other);
+	return p.shared;
+}
+
+/* --- opening --- */
+
+struct pgsql *
+pgsql_open(const struct value *config, int64_t timeout, bool insecure,
+    bool *away, char *reason, size_t size)
+{
+	struct pgsql_keywords	 k = { .count = 0 };
+	struct pgsql		*db;
+	size_t			 i;
+	int			 exposed;
+	bool			 pooled;
+
+	*away = false;
+	if (pgsql_keywords(&k, config, reason, size) == -1)
+		return NULL;
+	pgsql_defaults(&k, timeout);
+	exposed = insecure ? 0 : pgsql_restrict(&k);
+	*away = true;
+	db = alloc_zero(1, sizeof(*db));
+	db->timeout = timeout;
+	db->beside = -1;
+	db->exposed = exposed == 1;
+	db->conn = PQconnectdbParams(k.name, k.value, 1);
+	pooled = PQstatus(db->conn) == CONNECTION_OK && pgsql_pooled(db, &k);
+	for (i = 0; i < k.count; i++)
+		str_wipe(&k.text[i]);
+	if (db->conn == NULL || PQstatus(db->conn) != CONNECTION_OK) {
+		pgsql_reasons(reason, size, db->conn == NULL ? "libpq has no"
+		    " memory" : PQerrorMessage(db->conn));
+		pgsql_close(db);
+		return NULL;
+	}
+	if (pooled) {
+		*away = false;
+		(void)strlcpy(reason, "a pooler in transaction or statement"
+		    " mode is between: it must be in session mode", size);
+		pgsql_close(db);
+		return NULL;
+	}
+	pgsql_forget_password(db);
+	(void)PQsetNoticeReceiver(db->conn, pgsql_notice, NULL);
+	pgsql_set_place(db);
+	if (pgsql_session(db) == -1) {
+		(void)strlcpy(reason, db->error, size);
+		pgsql_close(db);
+		return NULL;
+	}
+	return db;
+}
+
+void
+pgsql_close(struct pgsql *db)
+{
+	if (db == NULL)
+		return;
+	PQclear(db->result);
+	PQfinish(db->conn);
+	free(db);
+}

@@ -1,0 +1,351 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger/pgsql/pgsql.h"
+#include "ledger/schema.h"
+#include "ledger/pgsql/store_pgsql.h"
+#include "lib/alloc.h"
+#include "lib/log.h"
+#include "lib/map.h"
+#include "lib/str.h"
+
+/*
+ * Why limits are exact with any number of daemons on one database.
+ *
+ * A batch is one transaction. Its first statement takes an advisory lock for
+ * each id, held until the end of the transaction. Every later statement has its
+ * own snapshot (READ COMMITTED), taken after the locks. PostgreSQL releases
+ * locks only once the commit is visible to others. So the daemon that holds the
+ * lock of an id sees all rows recorded for it, and no other daemon adds one
+ * before it commits: batches with the same id run one after the other. All
+ * daemons take the locks in the order of their numbers, so they cannot
+ * deadlock; ids that share a number only wait longer. One lock is taken before
+ * all others, in share mode; a daemon that seems to be alone, or whose batch
+ * has very many ids, takes that lock exclusively, and no lock of an id.
+ *
+ * Daemons take seq from a sequence under the lock of the id. So for one id the
+ * order of seq is the order of commits: a newer row has a larger seq, and
+ * reading on from the largest known seq neither misses a row nor reads one
+ * twice. Rows of other programs have no seq until a daemon gives them one under
+ * the lock of all ids (server/foreign.h). A first reading goes by date, in
+ * pieces, each in one snapshot: the rows from the date where the last piece
+ * stopped, and the rows before that date that were added meanwhile. Or it
+ * begins with sums (server/sums.h), which were written under the lock together
+ * with the seq that they include.
+ *
+ * New rows of an id are read only if others were given numbers since
+ * (server/others.h), which the sequence tells under the locks.
+ *
+ * A program that deletes or changes rows by hand takes no lock. A trigger adds
+ * a row to mail_change in the same transaction, so that such transactions do
+ * not wait for each other; the cache is dropped when the count has changed.
+ *
+ * An answer is sent after COMMIT is confirmed, and after the log is durable up
+ * to there: see store_pgsql_flush.c. If the connection is lost before that, the
+ * result is unknown: no answer is sent, and when the same instance comes again,
+ * its charges are read from the table.
+ */
+#define LOCKS_MAX	256	/* a server has room for a few thousand */
+#define STATE_MAX	64		/* schema.c */
+#define LOG_SECONDS	60
+
+/* --- faults --- */
+
+enum store_result
+store_result(struct store *s)
+{
+	(void)strlcpy(s->error, pgsql_error(s->db), sizeof(s->error));
+	switch (pgsql_fault(s->db)) {
+	case PGSQL_FAULT_BUSY:
+		return STORE_BUSY;
+	case PGSQL_FAULT_LOST:
+		store_end_wait(s, s->db, s->unflushed ? NULL : s->flusher);
+		return STORE_LOST;
+	default:
+		return STORE_FAILED;
+	}
+}
+
+void
+store_put(struct store *s, enum statement n, enum column first,
+    enum column last)
+{
+	struct pgsql_params	p = { .count = 0 };
+	enum column		c;
+
+	for (c = first; c <= last; c++)
+		pgsql_add_array(&p, &s->column[c]);
+	pgsql_put(s->db, n, &p);
+}
+
+void
+store_empty(struct store *s, enum column first, enum column last)
+{
+	enum column	c;
+
+	for (c = first; c <= last; c++)
+		pgsql_array_empty(&s->column[c]);
+}
+
+void
+store_rollback(struct store *s)
+{
+	foreign_give_back(&s->foreign);
+	if (pgsql_fault(s->db) == PGSQL_FAULT_LOST)
+		return;
+	pgsql_begin(s->db);
+	pgsql_put(s->db, DO_ROLLBACK, NULL);
+	(void)pgsql_end(s->db);
+}
+
+enum store_result
+store_failed(struct store *s)
+{
+	enum store_result	result;
+
+	(void)pgsql_end(s->db);
+	result = store_result(s);
+	store_rollback(s);
+	return pgsql_fault(s->db) == PGSQL_FAULT_LOST ? STORE_LOST : result;
+}
+
+/* --- locking --- */
+
+static int
+store_lock_order(const void *a, const void *b)
+{
+	uint64_t	x, y;
+
+	memcpy(&x, a, sizeof(x));
+	memcpy(&y, b, sizeof(y));
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * Every daemon must compute the same number, so the key of the hash is no
+ * secret.
+ */
+static void
+store_put_locks(struct store *s)
+{
+	static const uint64_t	key[2] = { 0, 0 };
+	size_t			i;
+
+	if (s->alone || s->ntouch > LOCKS_MAX) {
+		pgsql_put(s->db, LOCK_ALL, NULL);
+		return;
+	}
+	for (i = 0; i < s->ntouch; i++)
+		s->lock[i] = map_siphash(key, s->touch[i].id,
+		    s->touch[i].idlen);
+	/* At the start there is no array yet. */
+	if (s->ntouch > 0)
+		qsort(s->lock, s->ntouch, sizeof(s->lock[0]),
+		    store_lock_order);
+	store_empty(s, LOCKS, LOCKS);
+	/* Number 0 stands for the lock that all batches share. */
+	pgsql_array_number(&s->column[LOCKS], 0);
+	for (i = 0; i < s->ntouch; i++)
+		if (i == 0 || s->lock[i] != s->lock[i - 1])
+			pgsql_array_number(&s->column[LOCKS],
+			    (int64_t)s->lock[i]);
+	store_put(s, LOCK, LOCKS, LOCKS);
+}
+
+/* --- a transaction --- */
+
+static int
+store_read(struct store *s, struct store_batch *batch,
+    const struct store_reader *reader)
+{
+	/* The results of BEGIN and of the locks. */
+	if (pgsql_take(s->db) == -1 || pgsql_take(s->db) == -1 ||
+	    store_take_reads(s, batch, reader) == -1)
+		return -1;
+	return pgsql_end(s->db);
+}
+
+enum store_result
+store_begin(struct store *s, struct store_batch *batch,
+    const struct store_reader *reader)
+{
+	enum store_result	result;
+	size_t			i;
+
+	if (s->spoilt)
+		return STORE_LOST;
+	if (store_take_in(s) == STORE_LOST)
+		return STORE_LOST;
+	if (batch->forgotten)
+		reader->changed(reader->arg);
+	s->touch = batch->touch;
+	s->ntouch = batch->ntouch;
+	if (s->ntouch > s->room) {
+		s->room = s->ntouch * 2;
+		s->index = alloc_resize(s->index, s->room, sizeof(s->index[0]));
+		s->lock = alloc_resize(s->lock, s->room, sizeof(s->lock[0]));
+	}
+	s->told = false;
+	s->alone = others_silent(&s->others);
+	store_empty(s, ROW_ID, LOCK_DELTA);
+	pgsql_begin(s->db);
+	pgsql_put(s->db, DO_BEGIN, NULL);
+	store_put_locks(s);
+	pgsql_put(s->db, CHANGES, NULL);
+	store_put_reads(s, batch);
+	if (store_read(s, batch, reader) == 0) {
+		store_keep_sums(s, reader);
+		foreign_tell(&s->foreign, reader);
+		return STORE_OK;
+	}
+	result = store_failed(s);
+	/* Drop first readings that did not complete. */
+	for (i = 0; s->told && i < s->ntouch; i++)
+		reader->again(reader->arg, i);
+	return result;
+}
+
+/* --- writing --- */
+
+static void
+store_append_part(struct store *s, const struct store_row *row, int64_t amount)
+{
+	pgsql_array_text(&s->column[ROW_ID], row->id, row->idlen);
+	pgsql_array_number(&s->column[ROW_DATE], row->date);
+	pgsql_array_number(&s->column[ROW_AMOUNT], amount);
+	if (row->instancelen > 0)
+		pgsql_array_text(&s->column[ROW_INSTANCE], row->instance,
+		    row->instancelen);
+	else
+		pgsql_array_text(&s->column[ROW_INSTANCE], "empty", 5);
+	pgsql_array_text(&s->column[ROW_STATE], row->state,
+	    str_utf8_cut(row->state, row->statelen, STATE_MAX));
+	pgsql_array_number(&s->column[ROW_TAG], row->tag);
+}
+
+void
+store_append(struct store *s, size_t touch, const struct store_row *row)
+{
+	int64_t	left = row->amount, part;
+
+	s->touch[touch].cursor->rows++;
+	do {
+		part = sums_part(left, s->narrow);
+		store_append_part(s, row, part);
+		left -= part;
+	} while (left != 0);
+}
+
+void
+store_see(struct store *s, const struct store_value *v)
+{
+	pgsql_array_text(&s->column[SEE_ID], v->id, v->idlen);
+	pgsql_array_text(&s->column[SEE_VALUE], v->value, v->valuelen);
+	pgsql_array_number(&s->column[SEE_DATE], v->date);
+}
+
+static const enum column	hit_id[HIT_KIND__MAX] = {
+	[HIT_FULL] = HIT_ID, [HIT_NEAR] = WARNING_ID,
+	[HIT_SHADOW] = SHADOW_ID, [HIT_LOCK] = LOCK_ID
+};
+static const enum column	hit_delta[HIT_KIND__MAX] = {
+	[HIT_FULL] = HIT_DELTA, [HIT_NEAR] = WARNING_DELTA,
+	[HIT_SHADOW] = SHADOW_DELTA, [HIT_LOCK] = LOCK_DELTA
+};
+
+void
+store_hit(struct store *s, enum hit_kind kind, const char *id, size_t idlen,
+    int64_t seconds)
+{
+	pgsql_array_text(&s->column[hit_id[kind]], id, idlen);
+	pgsql_array_number(&s->column[hit_delta[kind]], seconds);
+}
+
+/*
+ * Under the lock no other daemon added rows: the cache is complete up to our
+ * last row.
+ */
+static void
+store_move_cursors(struct store *s, int64_t seq)
+{
+	size_t	i;
+
+	for (i = 0; i < s->ntouch; i++)
+		if (s->touch[i].cursor->loaded &&
+		    s->touch[i].cursor->seen < seq)
+			s->touch[i].cursor->seen = seq;
+}
+
+/*
+ * Hits are written after the counts are committed, by themselves: a fault of
+ * that table undoes no verdict.
+ */
+static void
+store_write_hits(struct store *s, enum hit_kind kind)
+{
+	static struct log_limit	told[HIT_KIND__MAX];
+	unsigned int		held;
+
+	if (s->spoilt || s->column[hit_id[kind]].count == 0)
+		return;
+	pgsql_begin(s->db);
+	store_put(s, HIT + (int)kind, hit_id[kind], hit_delta[kind]);
+	if (pgsql_end(s->db) == 0)
+		return;
+	s->spoilt = store_result(s) == STORE_LOST;
+	if (!s->spoilt && log_allowed(&told[kind], LOG_SECONDS, &held))
+		log_warning("%s: %s", schema_hit_table(kind), s->error);
+}
+
+enum store_result
+store_commit(struct store *s, bool *later)
+{
+	enum hit_kind		kind;
+	int64_t			seq = 0;
+	bool			good;
+
+	foreign_give_back(&s->foreign);
+	*later = *later && s->flusher != NULL && s->column[ROW_ID].count > 0;
+	pgsql_begin(s->db);
+	if (s->column[ROW_ID].count > 0) {
+		store_put(s, APPEND, ROW_ID, ROW_TAG);
+		pgsql_put(s->db, *later ? AHEAD : APPENDED, NULL);
+	}
+	if (s->column[SEE_ID].count > 0)
+		store_put(s, SEE, SEE_ID, SEE_DATE);
+	if (s->column[LEARN_WHO].count > 0)
+		store_put(s, LEARN, LEARN_WHO, LEARN_SEEN);
+	if (s->column[SUMS_ID].count > 0) {
+		store_put(s, SUMS_GONE, SUMS_ID, SUMS_ID);
+		store_put(s, SUMS_NEW, SUMS_ID, SUMS_COUNTS);
+	}
+	/*
+	 * The previous ledger's last commits may not be durable yet, and are
+	 * answered by this one.
+	 */
+	if (!*later && s->flusher != NULL &&
+	    !clock_passed(s->young, clock_mono()))
+		pgsql_put(s->db, FLUSH, NULL);
+	pgsql_put(s->db, DO_COMMIT, NULL);
+	good = s->column[ROW_ID].count == 0 || (pgsql_take(s->db) == 0 &&
+	    pgsql_take(s->db) == 1);
+	if (good && s->column[ROW_ID].count > 0)
+		seq = pgsql_column(s->db, 0, 0);
+	if (good && pgsql_end(s->db) == 0) {
+		if (s->column[ROW_ID].count > 0)
+			others_own(&s->others, seq, s->column[ROW_ID].count);
+		store_move_cursors(s, seq);
+		if (s->column[SUMS_ID].count > 0)
+			s->touch[s->sums].cursor->rows = 0;
+		for (kind = 0; kind < HIT_KIND__MAX; kind++)
+			store_write_hits(s, kind);
+		/* Does not wait from here on: nothing is answered yet. */
+		if (*later)
+			return store_flush_begin(s);
+		/* An answer may depend on what the last batch recorded. */
+		return s->unflushed ? store_flush(s, true) : STORE_OK;
+	}
+	/* If the sums are what failed, go on without them. */
+	s->sumless = s->column[SUMS_ID].count > 0;
+	return store_failed(s);
+}

@@ -1,0 +1,210 @@
+#ifndef STORE_PGSQL_H
+#define STORE_PGSQL_H
+
+#include "ledger/server/foreign.h"
+#include "ledger/server/others.h"
+#include "ledger/pgsql/pgsql.h"
+#include "ledger/store.h"
+#include "ledger/server/sums.h"
+#include "lib/clock.h"
+
+/* Shared by the files of the PostgreSQL store. */
+enum statement {
+	DO_BEGIN,
+	DO_COMMIT,
+	DO_ROLLBACK,
+	LOCK_ALL,
+	LOCK,
+	CHANGES,
+	NEWS,
+	FIRST,
+	KEPT,
+	RECENT,
+	VALUE,
+	FOREIGN,
+	APPEND,
+	APPENDED,
+	AHEAD,
+	FLUSH,
+	SEE,
+	HIT,
+	WARNING,		/* HIT + HIT_NEAR, as also below */
+	SHADOWED,
+	LOCKED,
+	SUMS_GONE,
+	SUMS_NEW,
+	NUMBER,
+	SET_NUMBER,
+	CLEAN_LIGHTLY,
+	CLEAN,
+	CLEAN_LOCKED,
+	CLEAN_VALUES,
+	CLEAN_SUMS,
+	HITS,
+	WARNINGS,
+	SHADOWS,
+	LOCKS_SET,
+	HITS_LESS,
+	WARNINGS_LESS,
+	SHADOWS_LESS,
+	LOCKS_SET_LESS,
+	HITS_GONE,
+	WARNINGS_GONE,
+	SHADOWS_GONE,
+	LOCKS_SET_GONE,
+	OVERRIDES,
+	OVERRIDE_GONE,
+	OVERRIDE_NEW,
+	VALUES_GONE,
+	NOTICE_CLEAN,
+	NOTICE_CLAIM,
+	NOTICES_LEFT,
+	NOTICES_DONE,
+	REFUSAL_NEW,
+	REFUSALS,
+	REFUSALS_OF,
+	REFUSALS_COUNT,
+	REFUSALS_OLD,
+	TRIM_REFUSALS,
+	TRIM_OLDEST,
+	PAIR,
+	PAIRS,
+	LEARN,
+	PAIRS_GONE,
+	PAIRS_FORGOTTEN,
+	CLEAN_PAIRS,
+	FIRST_NUMBER,
+	TAKE_LIGHTLY,
+	TAKE_IN,
+	TAKE_NOTES,
+	RENUMBER,
+	STATEMENT__MAX
+};
+
+/* The parameters queued for a round trip, by column. */
+enum column {
+	LOCKS,
+	NEWS_ID, NEWS_SEEN,
+	FIRST_ID, FIRST_SINCE, FIRST_POSITION, FIRST_BASE,
+	KEPT_ID, KEPT_SINCE,
+	RECENT_ID, RECENT_SEEN,
+	NEWER_ID, NEWER_SEEN,
+	VALUE_ID, VALUE_VALUE,
+	PAIR_WHO, PAIR_KIND, PAIR_WHAT,
+	FOREIGN_ID,
+	ROW_ID, ROW_DATE, ROW_AMOUNT, ROW_INSTANCE, ROW_STATE, ROW_TAG,
+	SEE_ID, SEE_VALUE, SEE_DATE,
+	LEARN_WHO, LEARN_KIND, LEARN_WHAT, LEARN_SINCE, LEARN_SEEN,
+	HIT_ID, HIT_DELTA,
+	WARNING_ID, WARNING_DELTA,
+	SHADOW_ID, SHADOW_DELTA,
+	LOCK_ID, LOCK_DELTA,
+	SUMS_ID, SUMS_PART, SUMS_SEQ, SUMS_SINCE, SUMS_CHANGES, SUMS_COUNTS,
+	COLUMN__MAX
+};
+
+struct store {
+	struct pgsql		*db;
+	struct pgsql		*flusher;	/* NULL: none */
+	bool			 unflushed;
+	bool			 standby;	/* it does not answer */
+	struct mono		 young;		/* see store_commit */
+	void			(*flushed)(void *);
+	void			*arg;
+	char			*description;
+	int64_t			 changes;	/* trigger's count, or -1 */
+	int64_t			 notes;		/* rows in mail_change */
+	struct others		 others;
+	struct foreign		 foreign;
+	enum foreign_fold	 fold;
+	bool			 narrow;	/* amounts have 32 bits */
+	bool			 alone;		/* no other daemon, probably */
+	struct pgsql_array	 column[COLUMN__MAX];
+	struct store_touch	*touch;		/* of the running batch */
+	size_t			 ntouch;
+	size_t			*index;		/* touches, sorted by reading */
+	size_t			 end[SUMS_READ__MAX];	/* ends in `index` */
+	uint64_t		*lock;
+	size_t			 room;		/* of index and lock */
+	size_t			 sums;		/* touch whose are written */
+	bool			 sumless;	/* writing sums failed */
+	bool			 told;		/* this batch read rows */
+	bool			 spoilt;	/* the connection must end */
+	char			 error[256];
+};
+
+/* --- store_pgsql.c --- */
+
+/* The result for pgsql_fault(); copies its text for store_error(). */
+enum store_result	store_result(struct store *);
+
+/*
+ * Rolls back after a fault; a lost connection has ended the transaction
+ * already.
+ */
+enum store_result	store_failed(struct store *);
+
+void	store_put(struct store *, enum statement, enum column first,
+	    enum column last);
+void	store_empty(struct store *, enum column first, enum column last);
+
+/* --- store_pgsql_flush.c --- */
+
+/* Writes to the log, and so waits until everything before it is durable. */
+#define STORE_FLUSH							\
+	"SELECT pg_logical_emit_message(true, 'policyd-rate-limit', '')"
+
+/*
+ * Opens a second connection to the same server; without one, flusher is NULL.
+ */
+void	store_flusher_open(struct store *, const struct settings *);
+
+/*
+ * A connection was lost: if it waits for a synchronous standby, the other one
+ * ends that, and the error says so.
+ */
+void	store_end_wait(struct store *, struct pgsql *lost,
+	    struct pgsql *other);
+
+/*
+ * Whether a commit gets through to the synchronous standbys, if there are to be
+ * any. 0, or -1: s->error says why not.
+ */
+int	store_check_standby(struct store *);
+
+/* Starts to make durable what was committed without waiting. */
+enum store_result	store_flush_begin(struct store *);
+enum store_result	store_flush(struct store *, bool wait);
+
+/* --- store_pgsql_read.c: in the transaction, under the locks --- */
+
+void	store_put_reads(struct store *, const struct store_batch *);
+int	store_take_reads(struct store *, struct store_batch *,
+	    const struct store_reader *);
+
+/* Fills in a row of touch `t` from the columns that begin with its date. */
+void	store_row(const struct store *, const struct store_touch *t, int row,
+	    int column, struct store_row *);
+
+/* The number of consecutive rows from `row` on that have the same id. */
+int	store_alike(const struct store *, int row, int rows);
+
+/* Queues the sums of an id that has many rows, for store_commit. */
+void	store_keep_sums(struct store *, const struct store_reader *);
+
+/* --- store_pgsql_habit.c --- */
+
+/* Reads the batch's pairs, like store_put_reads and store_take_reads. */
+void	store_put_pairs(struct store *, const struct store_batch *);
+int	store_take_pairs(struct store *, struct store_batch *);
+
+/* --- store_pgsql_foreign.c --- */
+
+/* Borrows the foreign rows of this batch's ids: s->foreign. */
+int	store_read_foreign(struct store *, const struct store_batch *,
+	    const struct store_reader *);
+
+/* Takes some foreign rows in, if a step is due. */
+enum store_result	store_take_in(struct store *);
+
+#endif

@@ -1,0 +1,588 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger/pgsql/pgsql.h"
+#include "ledger/schema.h"
+#include "ledger/pgsql/store_pgsql.h"
+#include "lib/alloc.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+/* LOCK_ALL is taken in share mode by all but large batches. */
+#define LOCK_ALL_KEY	"5791025316413866753"
+#define LOCK_SCHEMA_KEY	"5791025316413866754"
+
+/* More numbers than are given out between two starts. */
+#define NUMBERS_STEP	"4294967296"
+
+/*
+ * Deletes old rows in the blocks $1 to $2 of a table. Rows that are old by our
+ * clock may be in the caches of daemons with another clock: if our clock is not
+ * the server's, this counts as a change. $4 is a day (WINDOW_AHEAD) later.
+ */
+#define CLEAN_BLOCKS(table, where)					\
+	"WITH gone AS (DELETE FROM " table " WHERE " where		\
+	" RETURNING 1), noted AS (UPDATE mail_state SET value = value + 1" \
+	" WHERE name = 'changes' AND EXISTS (SELECT 1 FROM gone)"	\
+	" AND abs(extract(epoch FROM now()) - ($4::bigint - 86400)) > 60)" \
+	" SELECT count(*), pg_relation_size('" table "')"		\
+	" / current_setting('block_size')::bigint FROM gone"
+
+/*
+ * Skips rows that another session has locked, until the next cleaning. Locking
+ * the others first costs as much as deleting them.
+ */
+#define CLEAN_UNLOCKED(table, where)					\
+	CLEAN_BLOCKS(table, "ctid = ANY(ARRAY(SELECT ctid FROM " table	\
+	" WHERE " where " FOR UPDATE SKIP LOCKED))")
+
+#define CLEAN_STATEMENTS(blocks)					\
+	[CLEAN] = CLEAN_BLOCKS("mail_count", blocks CLEAN_OLD),		\
+	[CLEAN_LOCKED] = CLEAN_UNLOCKED("mail_count", blocks CLEAN_OLD), \
+	[CLEAN_VALUES] = CLEAN_UNLOCKED("mail_distinct", blocks CLEAN_OLD)
+#define CLEAN_OLD	" AND (date < $3::bigint OR date > $4::bigint)"
+#define CLEAN_TID(n)	"('(' || " n "::bigint || ',0)')::tid"
+#define CLEAN_RANGE							\
+	"ctid >= " CLEAN_TID("$1") " AND ctid < " CLEAN_TID("$2")
+
+/*
+ * Servers before 14 would read the whole table for a range of ctid. So this
+ * lists every ctid that a block can have, which makes a deletion three times as
+ * slow, and ten times where nothing is old.
+ */
+#define CLEAN_PLACES							\
+	"ctid = ANY(ARRAY(SELECT ('(' || b || ',' || o || ')')::tid"	\
+	" FROM generate_series($1::bigint, $2::bigint - 1) b,"		\
+	" generate_series(1, 291) o))"
+#define KNOWS_RANGES	"SELECT (" PGSQL_SINCE(140000) ")::int"
+
+/* Foreign rows may have any amount. */
+#define SUM_CLAMPED							\
+	"greatest(least(sum(c.recipient_count), 9223372036854775807),"	\
+	" -9223372036854775807)::bigint"
+
+#define HIT_NEW(table)							\
+	"INSERT INTO " table " (id, delta, hit)"			\
+	" SELECT id, delta, count(*) FROM unnest($1::text[], $2::bigint[])" \
+	" t(id, delta) GROUP BY id, delta ORDER BY id, delta"		\
+	" ON CONFLICT (id, delta)"					\
+	" DO UPDATE SET hit = " table ".hit + excluded.hit"
+#define HIT_ALL(table)							\
+	"SELECT id, delta, sum(hit)::bigint FROM " table		\
+	" GROUP BY id, delta HAVING sum(hit) > 0"			\
+	" ORDER BY sum(hit) DESC, id, delta"
+#define HIT_LESS(table)							\
+	"UPDATE " table " SET hit = hit - $3::bigint"			\
+	" WHERE id = $1::text AND delta = $2::bigint"
+#define HIT_GONE(table)							\
+	"DELETE FROM " table " WHERE id = $1::text"			\
+	" AND delta = $2::bigint AND hit <= 0"
+
+#define REFUSAL_BEFORE							\
+	" (date, number) < ($1::bigint, $2::bigint) AND date >= $3::bigint" \
+	" ORDER BY date DESC, number DESC LIMIT $4::bigint"
+#define REFUSALS_GONE(which)						\
+	"DELETE FROM mail_refusal WHERE (date, number) IN"		\
+	" (SELECT date, number FROM mail_refusal WHERE " which		\
+	" ORDER BY date, number LIMIT $1::bigint FOR UPDATE SKIP LOCKED)"
+
+#define FOREIGN_ID_LOWER(id)	"lower(" id " COLLATE \"C\")"
+
+/* Folds an id; the parameter is an enum foreign_fold. */
+#define FOREIGN_ID_FOLDED(id, how)					\
+	"CASE " how "::bigint WHEN 0 THEN " id " WHEN 1 THEN "		\
+	FOREIGN_ID_LOWER(id) " ELSE left(" id ", strpos(" id ", ':'))"	\
+	" || " FOREIGN_ID_LOWER("substr(" id ", strpos(" id ", ':') + 1)") \
+	" END"
+
+static const char *const	statements[STATEMENT__MAX] = {
+	[DO_BEGIN] = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+	[DO_COMMIT] = "COMMIT",
+	[DO_ROLLBACK] = "ROLLBACK",
+	[LOCK_ALL] = "SELECT pg_advisory_xact_lock(" LOCK_ALL_KEY ")",
+	[LOCK] = "SELECT count(CASE n WHEN 1 THEN"
+	    " pg_advisory_xact_lock_shared(" LOCK_ALL_KEY ")"
+	    " ELSE pg_advisory_xact_lock(k) END)"
+	    " FROM unnest($1::bigint[]) WITH ORDINALITY u(k, n)",
+	/* ORDER BY makes every server use the index, which is mostly empty. */
+	[CHANGES] = "SELECT value + c.n, last_value, (SELECT 1 FROM mail_count"
+	    " WHERE seq IS NULL ORDER BY " FOREIGN_ID_LOWER("id") " LIMIT 1),"
+	    " c.n FROM mail_state, mail_count_seq_seq,"
+	    " (SELECT count(*) AS n FROM mail_change) c"
+	    " WHERE name = 'changes'",
+	[NEWS] = "SELECT t.n, m.date, m.recipient_count, m.instance, m.tag,"
+	    " m.seq"
+	    " FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY t(id,"
+	    " seen, n),"
+	    " LATERAL (SELECT * FROM mail_count c WHERE c.id = t.id"
+	    " AND c.seq > t.seen ORDER BY c.seq LIMIT $3::bigint) m",
+	[FIRST] = "SELECT t.n, r.control, r.date, r.amount, r.instance, r.tag"
+	    " FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])"
+	    " WITH ORDINALITY t(id, since, position, base, n),"
+	    " LATERAL (SELECT coalesce((SELECT date FROM mail_count"
+	    " WHERE id = t.id AND date >= t.position ORDER BY date"
+	    " OFFSET $5::bigint LIMIT 1), 9223372036854775807) AS upto"
+	    " OFFSET 0) e,"
+	    " LATERAL (SELECT true AS control, e.upto AS date,"
+	    " coalesce((SELECT seq"
+	    " FROM mail_count WHERE id = t.id AND seq IS NOT NULL"
+	    " ORDER BY seq DESC LIMIT 1), 0) AS amount,"
+	    " NULL AS instance, 0 AS tag"
+	    " UNION ALL SELECT false, c.date, " SUM_CLAMPED ","
+	    " CASE WHEN c.date >= $6::bigint THEN c.instance END AS i,"
+	    " CASE WHEN c.date >= $6::bigint THEN c.tag ELSE 0 END AS g"
+	    " FROM (SELECT * FROM mail_count WHERE id = t.id"
+	    " AND date >= t.position AND date <= e.upto AND seq IS NOT NULL"
+	    " ORDER BY date LIMIT 1000000000) c GROUP BY c.date, i, g"
+	    " UNION ALL SELECT false, c.date, c.recipient_count, c.instance,"
+	    " c.tag"
+	    " FROM (SELECT * FROM mail_count WHERE id = t.id AND seq > t.base"
+	    " ORDER BY seq LIMIT 1000000000) c"
+	    " WHERE c.date < t.position AND c.date >= t.since) r",
+	[KEPT] = "SELECT t.n, s.seq, s.counts"
+	    " FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY t(id,"
+	    " since, n) JOIN mail_sums s ON s.id = t.id WHERE s.since <="
+	    " t.since AND s.changes = (SELECT value FROM mail_state"
+	    " WHERE name = 'changes') + (SELECT count(*) FROM mail_change)"
+	    " ORDER BY t.n, s.part",
+	[RECENT] = "SELECT t.n, m.date, m.recipient_count, m.instance, m.tag"
+	    " FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY t(id,"
+	    " seen, n), LATERAL (SELECT * FROM mail_count c"
+	    " WHERE c.id = t.id AND c.seq <= t.seen ORDER BY c.seq DESC"
+	    " LIMIT $3::bigint) m WHERE m.date >= $4::bigint",
+	[VALUE] = "SELECT t.n, d.date FROM unnest($1::text[], $2::text[])"
+	    " WITH ORDINALITY t(id, value, n), LATERAL (SELECT date"
+	    " FROM mail_distinct WHERE id = t.id AND value = t.value LIMIT 1)"
+	    " d",
+	[FOREIGN] = "SELECT t.n, m.date, m.recipient_count,"
+	    " CASE WHEN m.date >= $4::bigint THEN m.instance END, 0"
+	    " FROM unnest($1::text[]) WITH ORDINALITY t(id, n),"
+	    " LATERAL (SELECT * FROM mail_count c WHERE c.seq IS NULL"
+	    " AND " FOREIGN_ID_LOWER("c.id") " = " FOREIGN_ID_LOWER("t.id")
+	    " AND " FOREIGN_ID_FOLDED("c.id", "$2") " = t.id"
+	    " ORDER BY " FOREIGN_ID_LOWER("c.id") " LIMIT $3::bigint) m"
+	    " ORDER BY t.n",
+	[APPEND] = "INSERT INTO mail_count (id, date,"
+	    " recipient_count, instance, protocol_state, tag, seq)"
+	    " SELECT *, nextval('mail_count_seq_seq')"
+	    " FROM unnest($1::text[], $2::bigint[], $3::bigint[],"
+	    " $4::text[], $5::text[], $6::bigint[])",
+	[APPENDED] = "SELECT currval('mail_count_seq_seq')",
+	[AHEAD] = "SELECT currval('mail_count_seq_seq'),"
+	    " set_config('synchronous_commit', 'off', true)",
+	[FLUSH] = STORE_FLUSH,
+	[SEE] = "INSERT INTO mail_distinct (id, value, date)"
+	    " SELECT id, value, max(date) FROM unnest($1::text[], $2::text[],"
+	    " $3::bigint[]) t(id, value, date) GROUP BY id, value"
+	    " ON CONFLICT (id, value) DO UPDATE SET date = excluded.date",
+	[HIT] = HIT_NEW("limit_report"),
+	[WARNING] = HIT_NEW("limit_warning"),
+	[SHADOWED] = HIT_NEW("limit_shadow"),
+	[LOCKED] = HIT_NEW("limit_lock"),
+	[SUMS_GONE] = "DELETE FROM mail_sums WHERE id = ANY($1::text[])",
+	[SUMS_NEW] = "INSERT INTO mail_sums (id, part, seq, since, changes,"
+	    " counts) SELECT * FROM unnest($1::text[], $2::bigint[],"
+	    " $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[])",
+	[NUMBER] = "SELECT value FROM mail_state WHERE name = $1::text",
+	[SET_NUMBER] = "INSERT INTO mail_state (name, value)"
+	    " VALUES ($1::text, $2::bigint)"
+	    " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+	[CLEAN_LIGHTLY] = "SELECT"
+	    " set_config('synchronous_commit', 'off', true),"
+	    " set_config('lock_timeout', '20', true)",
+	CLEAN_STATEMENTS(CLEAN_RANGE),
+	[CLEAN_SUMS] = "DELETE FROM mail_sums WHERE (id, part) IN"
+	    " (SELECT id, part FROM mail_sums WHERE since < $1::bigint"
+	    " FOR UPDATE SKIP LOCKED)",
+	[HITS] = HIT_ALL("limit_report"),
+	[WARNINGS] = HIT_ALL("limit_warning"),
+	[SHADOWS] = HIT_ALL("limit_shadow"),
+	[LOCKS_SET] = HIT_ALL("limit_lock"),
+	[HITS_LESS] = HIT_LESS("limit_report"),
+	[WARNINGS_LESS] = HIT_LESS("limit_warning"),
+	[SHADOWS_LESS] = HIT_LESS("limit_shadow"),
+	[LOCKS_SET_LESS] = HIT_LESS("limit_lock"),
+	[HITS_GONE] = HIT_GONE("limit_report"),
+	[WARNINGS_GONE] = HIT_GONE("limit_warning"),
+	[SHADOWS_GONE] = HIT_GONE("limit_shadow"),
+	[LOCKS_SET_GONE] = HIT_GONE("limit_lock"),
+	[OVERRIDES] = "SELECT id, kind::bigint, amount, expires, since, who,"
+	    " reason FROM mail_override WHERE expires > $1::bigint",
+	[OVERRIDE_GONE] = "DELETE FROM mail_override"
+	    " WHERE (id = $1::text AND kind = $2::bigint)"
+	    " OR expires <= $3::bigint",
+	[OVERRIDE_NEW] = "INSERT INTO mail_override (id, kind, amount, expires,"
+	    " since, who, reason) VALUES ($1::text, $2::bigint, $3::bigint,"
+	    " $4::bigint, $5::bigint, $6::text, $7::text)"
+	    " ON CONFLICT (id, kind) DO UPDATE"
+	    " SET amount = excluded.amount, expires = excluded.expires,"
+	    " since = excluded.since, who = excluded.who,"
+	    " reason = excluded.reason",
+	[NOTICE_CLEAN] = "DELETE FROM mail_notice WHERE told <> 0"
+	    " AND (date <= $1::bigint OR date > $2::bigint)",
+	[NOTICE_CLAIM] = "INSERT INTO mail_notice (login, date, told, claim)"
+	    " SELECT $1::text, $2::bigint, (SELECT CASE WHEN count(*) <"
+	    " $7::bigint THEN 1 ELSE 0 END FROM mail_notice"
+	    " WHERE told = 1 AND date > $3::bigint), $4::bigint"
+	    " ON CONFLICT (login) DO UPDATE SET date = excluded.date,"
+	    " told = excluded.told, claim = excluded.claim"
+	    " WHERE mail_notice.date <= $5::bigint"
+	    " OR mail_notice.date > $6::bigint RETURNING told",
+	[NOTICES_LEFT] = "SELECT login FROM mail_notice WHERE told = 0"
+	    " AND date <= $1::bigint ORDER BY date, login",
+	[NOTICES_DONE] = "UPDATE mail_notice SET told = 2 WHERE told = 0"
+	    " AND date <= $1::bigint",
+	[VALUES_GONE] = "DELETE FROM mail_distinct WHERE id = $1::text",
+	[REFUSAL_NEW] = "INSERT INTO mail_refusal (" STORE_REFUSAL_COLUMNS ")"
+	    " SELECT n[1], n[2], n[3], n[4], n[5], n[6], n[7], t[1], t[2],"
+	    " t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11], t[12]"
+	    " FROM (SELECT $1::bigint[] AS n, $2::text[] AS t) r"
+	    " ON CONFLICT DO NOTHING",
+	[REFUSALS] = "SELECT " STORE_REFUSAL_COLUMNS " FROM mail_refusal WHERE"
+	    REFUSAL_BEFORE,
+	[REFUSALS_OF] = "SELECT " STORE_REFUSAL_COLUMNS " FROM mail_refusal"
+	    " WHERE id = $5::text AND" REFUSAL_BEFORE,
+	[REFUSALS_COUNT] = "SELECT count(*) FROM mail_refusal",
+	[REFUSALS_OLD] = REFUSALS_GONE("date < $2::bigint"
+	    " OR date > $3::bigint"),
+	[TRIM_REFUSALS] = REFUSALS_GONE("is_first = 0"),
+	[TRIM_OLDEST] = REFUSALS_GONE("true"),
+	[PAIR] = "SELECT t.n, h.since, h.seen FROM unnest($1::bigint[],"
+	    " $2::bigint[], $3::bigint[]) WITH ORDINALITY"
+	    " t(who, kind, what, n), LATERAL (SELECT since, seen"
+	    " FROM mail_habit WHERE who = t.who AND kind = t.kind"
+	    " AND what = t.what LIMIT 1) h",
+	[PAIRS] = "SELECT what, since, seen FROM mail_habit"
+	    " WHERE who = $1::bigint AND kind = $2::bigint",
+	[LEARN] = "INSERT INTO mail_habit (who, kind, what, since, seen)"
+	    " SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[],"
+	    " $4::bigint[], $5::bigint[]) ON CONFLICT (who, kind, what)"
+	    " DO UPDATE SET since = excluded.since, seen = excluded.seen",
+	[PAIRS_GONE] = "DELETE FROM mail_habit h USING unnest($1::bigint[],"
+	    " $2::bigint[], $3::bigint[]) t(who, kind, what)"
+	    " WHERE h.who = t.who AND h.kind = t.kind AND h.what = t.what",
+	[PAIRS_FORGOTTEN] = "WITH gone AS (DELETE FROM mail_habit"
+	    " WHERE who = $1::bigint AND since >= $2::bigint RETURNING 1)"
+	    " SELECT count(*) FROM gone",
+	/* Skips rows that a batch has locked, until the next cleaning. */
+	[CLEAN_PAIRS] = "WITH e AS (SELECT coalesce((SELECT who FROM mail_habit"
+	    " WHERE who > $1::bigint ORDER BY who OFFSET $2::bigint LIMIT 1),"
+	    " 9223372036854775807) AS who), gone AS (DELETE FROM mail_habit"
+	    " WHERE ctid = ANY(ARRAY(SELECT h.ctid FROM mail_habit h, e"
+	    " WHERE h.who > $1::bigint AND h.who <= e.who"
+	    " AND (h.seen < $3::bigint OR h.since > $4::bigint)"
+	    " FOR UPDATE OF h SKIP LOCKED)) RETURNING 1)"
+	    " SELECT (SELECT count(*) FROM gone), who FROM e",
+	[FIRST_NUMBER] = "INSERT INTO mail_state (name, value)"
+	    " VALUES ($1::text, $2::bigint) ON CONFLICT (name) DO NOTHING",
+	[TAKE_LIGHTLY] = "SELECT"
+	    " set_config('synchronous_commit', 'off', true)",
+	[TAKE_IN] = "WITH taken AS (UPDATE mail_count"
+	    " SET seq = nextval('mail_count_seq_seq'),"
+	    " id = " FOREIGN_ID_FOLDED("id", "$1")
+	    " WHERE ctid = ANY(ARRAY(SELECT ctid FROM mail_count"
+	    " WHERE seq IS NULL ORDER BY " FOREIGN_ID_LOWER("id")
+	    " LIMIT $2::bigint FOR UPDATE SKIP LOCKED)) RETURNING 1)"
+	    " SELECT count(*) FROM taken",
+	[TAKE_NOTES] = "WITH gone AS (DELETE FROM mail_change RETURNING 1)"
+	    " UPDATE mail_state SET value = value"
+	    " + (SELECT count(*) FROM gone) WHERE name = 'changes'",
+	[RENUMBER] = "SELECT setval('mail_count_seq_seq', $1::bigint + "
+	    NUMBERS_STEP ")"
+};
+
+/* Replacements for servers that do not know ranges of ctid. */
+static const char *const	rangeless[STATEMENT__MAX] = {
+	CLEAN_STATEMENTS(CLEAN_PLACES)
+};
+
+/*
+ * The trigger ignores this program, which identifies itself by a setting of its
+ * session.
+ */
+static const char *const	preparation[][2] = {
+	/* The first version of these tables gave a seq to foreign rows. */
+	{ "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM pg_attrdef d"
+	    " JOIN pg_attribute a ON a.attrelid = d.adrelid"
+	    " AND a.attnum = d.adnum"
+	    " WHERE d.adrelid = to_regclass('mail_count')"
+	    " AND a.attname = 'seq')",
+	    "UPDATE mail_count SET seq = 0 WHERE seq IS NULL;"
+	    "ALTER TABLE mail_count ALTER COLUMN seq DROP DEFAULT" },
+	{ "SELECT 1 FROM mail_state WHERE name = 'changes'",
+	    "INSERT INTO mail_state VALUES ('changes', 0)" },
+	{ "SELECT 1 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
+	    " WHERE i.indrelid = to_regclass('mail_count')"
+	    " AND pg_get_indexdef(c.oid) LIKE '%(id, date)'",
+	    "CREATE INDEX ON mail_count (id, date)" },
+	{ "SELECT 1 FROM pg_class WHERE oid = to_regclass('mail_count_news')",
+	    "CREATE INDEX mail_count_news ON mail_count (id, seq)"
+	    " WHERE seq IS NOT NULL" },
+	{ "SELECT 1 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
+	    " WHERE i.indrelid = to_regclass('limit_report') AND i.indisunique"
+	    " AND pg_get_indexdef(c.oid) LIKE '%(id, delta)'",
+	    "CREATE TEMPORARY TABLE hits ON COMMIT DROP AS SELECT id, delta,"
+	    " sum(hit) AS hit FROM limit_report GROUP BY id, delta;"
+	    "DELETE FROM limit_report;"
+	    "INSERT INTO limit_report (id, delta, hit) SELECT * FROM hits;"
+	    "CREATE UNIQUE INDEX ON limit_report (id, delta)" },
+	{ "SELECT 1 FROM pg_class"
+	    " WHERE oid = to_regclass('mail_count_foreign')",
+	    "CREATE INDEX mail_count_foreign ON mail_count"
+	    " ((" FOREIGN_ID_LOWER("id") ")) WHERE seq IS NULL" },
+	{ "SELECT 1 FROM pg_proc WHERE proname = 'mail_count_changed'"
+	    " AND prosrc LIKE '%mail_change %'"
+	    " AND pg_function_is_visible(oid)",
+	    "CREATE OR REPLACE FUNCTION mail_count_changed() RETURNS trigger"
+	    " LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS"
+	    " $$ BEGIN IF current_setting('policyd_rate_limit.own', true)"
+	    " IS DISTINCT FROM 'on' THEN INSERT INTO mail_change"
+	    " DEFAULT VALUES; END IF; RETURN NULL; END $$" },
+	{ "SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass('mail_count')"
+	    " AND tgname = 'mail_count_changed'",
+	    "CREATE TRIGGER mail_count_changed AFTER DELETE OR UPDATE OR"
+	    " TRUNCATE"
+	    " ON mail_count FOR EACH STATEMENT"
+	    " EXECUTE FUNCTION mail_count_changed()" }
+};
+
+/*
+ * Every start continues after all numbers ever given out, also if the sequence
+ * was set back while no daemon ran.
+ */
+#define NUMBERS								\
+	"INSERT INTO mail_state SELECT 'numbers', last_value + "	\
+	NUMBERS_STEP " FROM mail_count_seq_seq"				\
+	" ON CONFLICT (name) DO UPDATE SET value ="			\
+	" greatest(mail_state.value + " NUMBERS_STEP ", excluded.value);" \
+	"SELECT setval('mail_count_seq_seq', value) FROM mail_state"	\
+	" WHERE name = 'numbers';"
+
+/* --- opening --- */
+
+static int
+store_has(void *arg, const char *table, const char *column, int *width)
+{
+	struct store	*s = arg;
+	char		*sql;
+	int64_t		 n = 0;
+	int		 ret;
+
+	if (column == NULL)
+		sql = alloc_printf("SELECT count(*) FROM pg_class"
+		    " WHERE oid = to_regclass('%s')", table);
+	else
+		sql = alloc_printf("SELECT CASE WHEN atttypmod > 4 THEN"
+		    " atttypmod - 4 WHEN atttypid IN ('int2'::regtype,"
+		    " 'int4'::regtype) THEN attlen ELSE 0 END + 1"
+		    " FROM pg_attribute WHERE"
+		    " attrelid = to_regclass('%s') AND attname = '%s'"
+		    " AND NOT attisdropped", table, column);
+	ret = pgsql_number(s->db, sql, &n);
+	free(sql);
+	if (ret == -1)
+		return -1;
+	if (column != NULL && n > 0)
+		*width = (int)n - 1;
+	return n > 0;
+}
+
+static int
+store_run(void *arg, const char *sql)
+{
+	struct store	*s = arg;
+
+	if (strncmp(sql, "ALTER", 5) == 0)
+		log_notice("%s: preparing the tables: %s", s->description, sql);
+	return pgsql_exec(s->db, sql);
+}
+
+static int
+store_widen(void *arg, const char *sql)
+{
+	struct store	*s = arg;
+
+	if (pgsql_exec(s->db, "SAVEPOINT widen") == -1)
+		return -1;
+	if (store_run(s, sql) == 0)
+		return 0;
+	if (pgsql_fault(s->db) != PGSQL_FAULT_RIGHTS)
+		return -1;
+	s->narrow = true;
+	log_warning(STORE_NARROW, s->description, pgsql_error(s->db));
+	return pgsql_exec(s->db, "ROLLBACK TO SAVEPOINT widen");
+}
+
+static int
+store_upgrade(struct store *s, bool fold)
+{
+	const struct schema_database	database = { store_has, store_run,
+	    store_widen, s, fold };
+	int64_t				there;
+	bool				changed;
+	size_t				i;
+
+	if (pgsql_exec(s->db, "SET policyd_rate_limit.own = 'on';"
+	    "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
+	    "SELECT pg_advisory_xact_lock(" LOCK_SCHEMA_KEY ")") == -1 ||
+	    schema_upgrade(SCHEMA_PGSQL, &database, &changed) == -1)
+		return -1;
+	for (i = 0; i < sizeof(preparation) / sizeof(preparation[0]); i++) {
+		if (pgsql_number(s->db, preparation[i][0], &there) == -1)
+			return -1;
+		if (there == 0 && pgsql_exec(s->db, preparation[i][1]) == -1)
+			return -1;
+	}
+	return pgsql_exec(s->db, NUMBERS "COMMIT");
+}
+
+/*
+ * Waits for a synchronous standby that other ledgers left behind: such a wait
+ * outlives its client, and would use up the server's connections.
+ */
+#define LEFT_MS		60000
+
+static int
+store_end_waits(struct store *s, int64_t timeout)
+{
+	char	*sql;
+	int64_t	 ended;
+	int	 ret;
+
+	sql = alloc_printf("SELECT count(pg_cancel_backend(pid)) FROM"
+	    " pg_stat_activity WHERE pid <> pg_backend_pid() AND datname ="
+	    " current_database() AND usename = current_user AND"
+	    " application_name = current_setting('application_name') AND"
+	    " wait_event = 'SyncRep' AND state_change < clock_timestamp() -"
+	    " make_interval(secs => %lld / 1000.0)", (long long)(2 * timeout +
+	    LEFT_MS));
+	ret = pgsql_number(s->db, sql, &ended);
+	free(sql);
+	return ret;
+}
+
+static int
+store_prepare(struct store *s)
+{
+	const char	*sql[STATEMENT__MAX];
+	int64_t		 ranges;
+	size_t		 i;
+
+	if (pgsql_number(s->db, KNOWS_RANGES, &ranges) == -1)
+		return -1;
+	for (i = 0; i < STATEMENT__MAX; i++) {
+		sql[i] = statements[i];
+		if (ranges == 0 && rangeless[i] != NULL)
+			sql[i] = rangeless[i];
+	}
+	return pgsql_prepare(s->db, sql, STATEMENT__MAX);
+}
+
+struct store *
+store_open(const struct settings *settings, int directory, bool replaces,
+    bool *away, char *reason, size_t size)
+{
+	struct store	*s;
+	int64_t		 other;
+	size_t		 i;
+
+	(void)directory;
+	s = alloc_zero(1, sizeof(*s));
+	s->changes = -1;
+	s->young = clock_after(clock_mono(), 4 * settings->db_timeout + 1000);
+	others_init(&s->others);
+	foreign_init(&s->foreign, settings);
+	s->fold = foreign_fold(settings);
+	for (i = 0; i < COLUMN__MAX; i++)
+		pgsql_array_init(&s->column[i]);
+	s->db = pgsql_open(settings->pgsql_config, settings->db_timeout,
+	    settings->db_insecure_auth, away, reason, size);
+	if (s->db == NULL) {
+		store_close(s);
+		return NULL;
+	}
+	s->description = alloc_printf("pgsql %s", pgsql_place(s->db));
+	if (pgsql_exposed(s->db) && !replaces)
+		log_warning("%s: this libpq (before 16) shows the password to "
+		    "any server that listens there and asks for it: use a UNIX "
+		    "socket or sslmode=verify-full", s->description);
+	/* A ctid identifies a row in one table only. */
+	if (pgsql_number(s->db, "SELECT count(*) FROM pg_class"
+	    " WHERE oid = to_regclass('mail_count') AND relkind <> 'r'",
+	    &other) == 0 && other > 0) {
+		*away = false;
+		(void)strlcpy(reason, "mail_count cannot be used as it is: it"
+		    " is a view, or a table with partitions", size);
+		store_close(s);
+		return NULL;
+	}
+	/* A standby that is missing must not hold up the start. */
+	if (pgsql_exec(s->db, "SET synchronous_commit = local") == 0 &&
+	    store_end_waits(s, settings->db_timeout) == 0 &&
+	    store_upgrade(s, settings->fold_case) == 0 &&
+	    pgsql_exec(s->db, "RESET synchronous_commit") == 0 &&
+	    store_prepare(s) == 0) {
+		store_flusher_open(s, settings);
+		if (store_check_standby(s) == 0)
+			return s;
+	}
+	*away = true;
+	(void)strlcpy(reason, s->error[0] != '\0' ? s->error :
+	    pgsql_error(s->db), size);
+	store_close(s);
+	return NULL;
+}
+
+void
+store_close(struct store *s)
+{
+	size_t	i;
+
+	if (s == NULL)
+		return;
+	pgsql_close(s->flusher);
+	pgsql_close(s->db);
+	for (i = 0; i < COLUMN__MAX; i++)
+		pgsql_array_clear(&s->column[i]);
+	foreign_clear(&s->foreign);
+	free(s->index);
+	free(s->lock);
+	free(s->description);
+	free(s);
+}
+
+enum sandbox_role
+store_sandbox(void)
+{
+	return SANDBOX_LEDGER_SERVER;
+}
+
+int
+store_fd(const struct store *s)
+{
+	return pgsql_fd(s->db);
+}
+
+bool
+store_ended(struct store *s)
+{
+	return pgsql_ended(s->db) && store_result(s) == STORE_LOST;
+}
+
+const char *
+store_description(const struct store *s)
+{
+	return s->description;
+}
+
+const char *
+store_error(const struct store *s)
+{
+	return s->error;
+}
+
+const char *
+store_placeholder(void)
+{
+	return "$1";
+}

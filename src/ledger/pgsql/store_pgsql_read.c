@@ -1,0 +1,522 @@
+#include <string.h>
+
+#include "ledger/pgsql/store_pgsql.h"
+#include "lib/str.h"
+
+/* The touches that need reading `r`, in s->index. */
+static size_t
+store_group(const struct store *s, enum sums_reading r, size_t *from)
+{
+	*from = r == 0 ? 0 : s->end[r - 1];
+	return s->end[r] - *from;
+}
+
+/* --- asking --- */
+
+/* No other daemon wrote rows since this id's rows were read. */
+static bool
+store_known(const struct store *s, const struct store_cursor *c)
+{
+	return c->loaded && s->alone && !others_after(&s->others, c->seen);
+}
+
+/* Sorts the touches by the reading that they need. */
+static void
+store_sort(struct store *s)
+{
+	const struct store_cursor	*c;
+	enum sums_reading		 r;
+	size_t				 i, n = 0;
+
+	for (r = 0; r < SUMS_READ__MAX; r++) {
+		for (i = 0; i < s->ntouch; i++) {
+			c = s->touch[i].cursor;
+			if (sums_reading(c) == r && !store_known(s, c))
+				s->index[n++] = i;
+		}
+		s->end[r] = n;
+	}
+}
+
+static void
+store_column_ids(struct store *s, enum sums_reading r, enum column column)
+{
+	const struct store_touch	*t;
+	size_t				 from, i, n = store_group(s, r, &from);
+
+	pgsql_array_empty(&s->column[column]);
+	for (i = from; i < from + n; i++) {
+		t = &s->touch[s->index[i]];
+		pgsql_array_text(&s->column[column], t->id, t->idlen);
+	}
+}
+
+static int64_t
+store_seen(const struct store_touch *t)
+{
+	return t->cursor->seen;
+}
+
+static int64_t
+store_since(const struct store_touch *t)
+{
+	return t->since;
+}
+
+static int64_t
+store_position(const struct store_touch *t)
+{
+	return t->cursor->position != 0 ? t->cursor->position : t->since;
+}
+
+/* A later piece also reads the rows that were added since the last one. */
+static int64_t
+store_base(const struct store_touch *t)
+{
+	return t->cursor->position != 0 ? t->cursor->base : INT64_MAX;
+}
+
+static void
+store_column(struct store *s, enum sums_reading r, enum column column,
+    int64_t (*number)(const struct store_touch *))
+{
+	size_t	from, i, n = store_group(s, r, &from);
+
+	pgsql_array_empty(&s->column[column]);
+	for (i = from; i < from + n; i++)
+		pgsql_array_number(&s->column[column],
+		    number(&s->touch[s->index[i]]));
+}
+
+/* Puts a statement with these columns and up to two numbers; 0: left out. */
+static void
+store_put_limited(struct store *s, enum statement n, enum column first,
+    enum column last, int64_t limit, int64_t recent)
+{
+	struct pgsql_params	p = { .count = 0 };
+	enum column		c;
+
+	if (s->column[first].count == 0)
+		return;
+	for (c = first; c <= last; c++)
+		pgsql_add_array(&p, &s->column[c]);
+	if (limit != 0)
+		pgsql_add_number(&p, limit);
+	if (recent != 0)
+		pgsql_add_number(&p, recent);
+	pgsql_put(s->db, n, &p);
+}
+
+static void
+store_put_first(struct store *s, const struct store_batch *batch)
+{
+	size_t	from, n = store_group(s, SUMS_READ_FIRST, &from);
+
+	if (n == 0)
+		return;
+	store_column_ids(s, SUMS_READ_FIRST, FIRST_ID);
+	store_column(s, SUMS_READ_FIRST, FIRST_SINCE, store_since);
+	store_column(s, SUMS_READ_FIRST, FIRST_POSITION, store_position);
+	store_column(s, SUMS_READ_FIRST, FIRST_BASE, store_base);
+	store_put_limited(s, FIRST, FIRST_ID, FIRST_BASE,
+	    (int64_t)sums_piece(n, batch->budget), batch->recent);
+}
+
+static void
+store_put_values(struct store *s, const struct store_batch *batch)
+{
+	const struct store_value	*v;
+	size_t				 i;
+
+	if (batch->nvalue == 0)
+		return;
+	store_empty(s, VALUE_ID, VALUE_VALUE);
+	for (i = 0; i < batch->nvalue; i++) {
+		v = &batch->value[i];
+		pgsql_array_text(&s->column[VALUE_ID], v->id, v->idlen);
+		pgsql_array_text(&s->column[VALUE_VALUE], v->value,
+		    v->valuelen);
+	}
+	store_put(s, VALUE, VALUE_ID, VALUE_VALUE);
+}
+
+void
+store_put_reads(struct store *s, const struct store_batch *batch)
+{
+	store_sort(s);
+	store_empty(s, NEWS_ID, NEWER_SEEN);
+	store_column_ids(s, SUMS_READ_NEWS, NEWS_ID);
+	store_column(s, SUMS_READ_NEWS, NEWS_SEEN, store_seen);
+	store_put_limited(s, NEWS, NEWS_ID, NEWS_SEEN, sums_sizes.news,
+	    0);
+	store_put_first(s, batch);
+	store_column_ids(s, SUMS_READ_KEPT, KEPT_ID);
+	store_column(s, SUMS_READ_KEPT, KEPT_SINCE, store_since);
+	store_put_limited(s, KEPT, KEPT_ID, KEPT_SINCE, 0, 0);
+	store_column_ids(s, SUMS_READ_RECENT, RECENT_ID);
+	store_column(s, SUMS_READ_RECENT, RECENT_SEEN, store_seen);
+	store_put_limited(s, RECENT, RECENT_ID, RECENT_SEEN, sums_sizes.recent,
+	    batch->recent);
+	store_column_ids(s, SUMS_READ_NEWER, NEWER_ID);
+	store_column(s, SUMS_READ_NEWER, NEWER_SEEN, store_seen);
+	store_put_limited(s, NEWS, NEWER_ID, NEWER_SEEN, sums_sizes.news,
+	    0);
+	store_put_values(s, batch);
+	store_put_pairs(s, batch);
+}
+
+/* --- rows --- */
+
+void
+store_row(const struct store *s, const struct store_touch *t, int row,
+    int column, struct store_row *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->id = t->id;
+	out->idlen = t->idlen;
+	out->date = pgsql_column(s->db, row, column);
+	out->amount = pgsql_column(s->db, row, column + 1);
+	out->instance = pgsql_column_text(s->db, row, column + 2,
+	    &out->instancelen);
+	if (out->instance == NULL || (out->instancelen == 5 &&
+	    memcmp(out->instance, "empty", 5) == 0)) {
+		out->instance = "";
+		out->instancelen = 0;
+	}
+	out->tag = pgsql_column(s->db, row, column + 3);
+	out->state = "";
+}
+
+/* The touch that a row of this reading belongs to; -1: none. */
+static int
+store_row_of(const struct store *s, enum sums_reading r, int row,
+    size_t *index)
+{
+	size_t	from, n = store_group(s, r, &from);
+	int64_t	number = pgsql_column(s->db, row, 0);
+
+	if (number < 1 || (uint64_t)number > n)
+		return -1;
+	*index = s->index[from + (size_t)number - 1];
+	return 0;
+}
+
+/* Takes the rows of a reading; 0 if no touch needs it. */
+static int
+store_take(struct store *s, enum sums_reading r)
+{
+	size_t	from;
+
+	return store_group(s, r, &from) == 0 ? 0 : pgsql_take(s->db);
+}
+
+int
+store_alike(const struct store *s, int row, int rows)
+{
+	int	n;
+
+	for (n = 1; row + n < rows && pgsql_column(s->db, row + n, 0) ==
+	    pgsql_column(s->db, row, 0); n++)
+		;
+	return n;
+}
+
+static void
+store_told(struct store_cursor *c, int rows)
+{
+	if (c->rows < sums_sizes.rows)
+		c->rows += (uint32_t)rows;
+}
+
+/* --- taking --- */
+
+/* An id with too many new rows is read again, which is cheaper. */
+static int
+store_take_news(struct store *s, const struct store_reader *reader)
+{
+	struct store_row	 row;
+	struct store_touch	*t;
+	size_t			 index;
+	int			 rows, i, j, n;
+
+	if ((rows = store_take(s, SUMS_READ_NEWS)) == -1)
+		return -1;
+	for (i = 0; i < rows; i += n) {
+		if (store_row_of(s, SUMS_READ_NEWS, i, &index) == -1)
+			return -1;
+		t = &s->touch[index];
+		if ((n = store_alike(s, i, rows)) >= sums_sizes.news) {
+			reader->again(reader->arg, index);
+			continue;
+		}
+		s->told = true;
+		for (j = i; j < i + n; j++) {
+			store_row(s, t, j, 1, &row);
+			reader->news(reader->arg, &row);
+		}
+		t->cursor->seen = pgsql_column(s->db, i + n - 1, 5);
+		store_told(t->cursor, n);
+	}
+	return 0;
+}
+
+/*
+ * The row that ends a piece. An id with several pieces has enough rows for its
+ * sums to be worth writing.
+ */
+static void
+store_end_piece(struct store_cursor *c, const struct store_row *row)
+{
+	c->loaded = row->date == INT64_MAX;
+	c->rows = c->loaded && c->position != 0 ? sums_sizes.rows : 0;
+	c->position = c->loaded ? 0 : row->date + 1;
+	c->seen = c->base = row->amount;
+}
+
+static int
+store_take_first(struct store *s, const struct store_reader *reader)
+{
+	struct store_row	 row;
+	const char		*control;
+	size_t			 index, len;
+	int			 rows, i;
+
+	if ((rows = store_take(s, SUMS_READ_FIRST)) == -1)
+		return -1;
+	for (i = 0; i < rows; i++) {
+		s->told = true;
+		if (store_row_of(s, SUMS_READ_FIRST, i, &index) == -1)
+			return -1;
+		store_row(s, &s->touch[index], i, 2, &row);
+		control = pgsql_column_text(s->db, i, 1, &len);
+		if (control != NULL && control[0] == 't')
+			store_end_piece(s->touch[index].cursor, &row);
+		else
+			reader->first(reader->arg, index, &row);
+	}
+	return 0;
+}
+
+/*
+ * The sums replace the pieces that were read so far. Without any, reading goes
+ * on in pieces.
+ */
+static int
+store_take_kept(struct store *s, const struct store_reader *reader)
+{
+	struct store_touch	*t;
+	struct str		 bytes;
+	size_t			 from, i, n, index;
+	int			 rows, row, ret = 0;
+
+	if ((rows = store_take(s, SUMS_READ_KEPT)) == -1)
+		return -1;
+	n = store_group(s, SUMS_READ_KEPT, &from);
+	for (i = from; i < from + n; i++)
+		s->touch[s->index[i]].cursor->asked = true;
+	str_init(&bytes);
+	for (row = 0; row < rows && ret == 0; row++) {
+		if (store_row_of(s, SUMS_READ_KEPT, row, &index) == -1)
+			ret = -1;
+		else {
+			s->told = true;
+			t = &s->touch[index];
+			if (t->cursor->position != SUMS_RECENT)
+				reader->again(reader->arg, index);
+			t->cursor->position = SUMS_RECENT;
+			t->cursor->seen = pgsql_column(s->db, row, 1);
+			pgsql_column_bytes(s->db, row, 2, &bytes);
+			if (sums_tell(bytes.data, bytes.len, t, index,
+			    reader) == -1) {
+				reader->again(reader->arg, index);
+				t->cursor->asked = true;
+			}
+		}
+	}
+	str_clear(&bytes);
+	return ret;
+}
+
+static int
+store_take_recent(struct store *s, const struct store_reader *reader)
+{
+	struct store_row	row;
+	size_t			from, i, n, index;
+	int			rows, j;
+
+	if ((rows = store_take(s, SUMS_READ_RECENT)) == -1)
+		return -1;
+	n = store_group(s, SUMS_READ_RECENT, &from);
+	for (i = from; i < from + n; i++)
+		s->touch[s->index[i]].cursor->position = SUMS_NEWER;
+	for (j = 0; j < rows; j++) {
+		s->told = true;
+		if (store_row_of(s, SUMS_READ_RECENT, j, &index) == -1)
+			return -1;
+		store_row(s, &s->touch[index], j, 1, &row);
+		sums_tell_instance(&row, &s->touch[index], index, reader);
+	}
+	return 0;
+}
+
+/* The id is loaded if there were fewer rows than one batch may read. */
+static int
+store_take_newer(struct store *s, const struct store_reader *reader)
+{
+	struct store_row	 row;
+	struct store_touch	*t;
+	size_t			 from, k, count, index;
+	int			 rows, i, j, n;
+
+	if ((rows = store_take(s, SUMS_READ_NEWER)) == -1)
+		return -1;
+	count = store_group(s, SUMS_READ_NEWER, &from);
+	for (k = from; k < from + count; k++) {
+		s->told = true;
+		s->touch[s->index[k]].cursor->loaded = true;
+		s->touch[s->index[k]].cursor->position = 0;
+	}
+	for (i = 0; i < rows; i += n) {
+		if (store_row_of(s, SUMS_READ_NEWER, i, &index) == -1)
+			return -1;
+		t = &s->touch[index];
+		n = store_alike(s, i, rows);
+		for (j = i; j < i + n; j++) {
+			store_row(s, t, j, 1, &row);
+			if (row.date >= t->since)
+				reader->first(reader->arg, index, &row);
+		}
+		t->cursor->seen = pgsql_column(s->db, i + n - 1, 5);
+		store_told(t->cursor, n);
+		if (n >= sums_sizes.news) {
+			t->cursor->loaded = false;
+			t->cursor->position = SUMS_NEWER;
+		}
+	}
+	return 0;
+}
+
+static int
+store_take_values(struct store *s, struct store_batch *batch)
+{
+	int64_t	n;
+	size_t	j;
+	int	rows, i;
+
+	for (j = 0; j < batch->nvalue; j++)
+		batch->value[j].date = -1;
+	if (batch->nvalue == 0)
+		return 0;
+	if ((rows = pgsql_take(s->db)) == -1)
+		return -1;
+	for (i = 0; i < rows; i++) {
+		n = pgsql_column(s->db, i, 0);
+		if (n >= 1 && (uint64_t)n <= batch->nvalue)
+			batch->value[n - 1].date = pgsql_column(s->db, i, 1);
+	}
+	return 0;
+}
+
+/*
+ * Moves the sequence past all numbers that any daemon can have seen since this
+ * one looked.
+ */
+static void
+store_put_renumber(struct store *s, int64_t last)
+{
+	struct pgsql_params	p = { .count = 0 };
+
+	pgsql_add_number(&p, last);
+	pgsql_put(s->db, RENUMBER, &p);
+}
+
+/*
+ * Handles three cases, each with a round trip of its own. Another program
+ * changed rows: the cache is dropped, and all ids of the batch are read from
+ * the beginning. Another daemon wrote rows after long silence: all ids are read
+ * for new rows. Or there are foreign rows.
+ */
+static int
+store_take_changes(struct store *s, struct store_batch *batch,
+    const struct store_reader *reader)
+{
+	int64_t	changes = 0, newest = 0, last = s->others.last;
+	bool	changed, heard, back;
+
+	switch (pgsql_take(s->db)) {
+	case -1:
+		return -1;
+	case 0:
+		break;
+	default:
+		changes = pgsql_column(s->db, 0, 0);
+		newest = pgsql_column(s->db, 0, 1);
+		s->foreign.there = pgsql_column(s->db, 0, 2) != 0;
+		s->notes = pgsql_column(s->db, 0, 3);
+		break;
+	}
+	/* The sequence was set back, so numbers are given out again. */
+	back = newest < s->others.last;
+	changed = s->changes != -1 && (changes != s->changes || back);
+	s->changes = changes;
+	heard = others_look(&s->others, newest) && s->alone;
+	if (!changed && !heard && !s->foreign.there)
+		return 0;
+	s->alone = s->alone && !changed && !heard;
+	if (pgsql_end(s->db) == -1)
+		return -1;
+	if (changed)
+		reader->changed(reader->arg);
+	pgsql_begin(s->db);
+	if (back)
+		store_put_renumber(s, last);
+	store_put_reads(s, batch);
+	return back && pgsql_take(s->db) == -1 ? -1 : 0;
+}
+
+int
+store_take_reads(struct store *s, struct store_batch *batch,
+    const struct store_reader *reader)
+{
+	if (store_take_changes(s, batch, reader) == -1 ||
+	    store_take_news(s, reader) == -1 ||
+	    store_take_first(s, reader) == -1 ||
+	    store_take_kept(s, reader) == -1 ||
+	    store_take_recent(s, reader) == -1 ||
+	    store_take_newer(s, reader) == -1 ||
+	    store_take_values(s, batch) == -1 ||
+	    store_take_pairs(s, batch) == -1)
+		return -1;
+	return store_read_foreign(s, batch, reader);
+}
+
+/* --- sums --- */
+
+void
+store_keep_sums(struct store *s, const struct store_reader *reader)
+{
+	const struct pack_count		*counts;
+	const struct store_touch	*t;
+	struct str			 bytes;
+	size_t				 n, at = 0;
+	int64_t				 part = 0;
+
+	store_empty(s, SUMS_ID, SUMS_COUNTS);
+	if (s->sumless || sums_choose(s->touch, s->ntouch, &s->sums) == -1)
+		return;
+	t = &s->touch[s->sums];
+	n = reader->counts(reader->arg, s->sums, &counts);
+	str_init(&bytes);
+	do {
+		bytes.len = 0;
+		at += sums_pack(&bytes, counts + at, n - at);
+		pgsql_array_text(&s->column[SUMS_ID], t->id, t->idlen);
+		pgsql_array_number(&s->column[SUMS_PART], part++);
+		pgsql_array_number(&s->column[SUMS_SEQ], t->cursor->seen);
+		pgsql_array_number(&s->column[SUMS_SINCE], t->since);
+		pgsql_array_number(&s->column[SUMS_CHANGES], s->changes);
+		pgsql_array_bytes(&s->column[SUMS_COUNTS], bytes.data,
+		    bytes.len);
+	} while (at < n);
+	str_clear(&bytes);
+}

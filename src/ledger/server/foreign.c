@@ -1,0 +1,132 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger/server/foreign.h"
+#include "ledger/server/sums.h"
+#include "lib/alloc.h"
+#include "lib/num.h"
+
+#define LATE_MS		1000
+
+/* Rows that a busy server reads in half a millisecond. */
+#define ROWS_PER_MS	25
+
+enum foreign_fold
+foreign_fold(const struct settings *s)
+{
+	if (!s->fold_case)
+		return FOREIGN_AS_IS;
+	return s->nrules == 0 ? FOREIGN_FOLD : FOREIGN_FOLD_REST;
+}
+
+void
+foreign_init(struct foreign *f, const struct settings *settings)
+{
+	memset(f, 0, sizeof(*f));
+	str_init(&f->text);
+	f->there = true;
+	f->most = settings->db_timeout < sums_sizes.foreign / ROWS_PER_MS ?
+	    settings->db_timeout * ROWS_PER_MS : sums_sizes.foreign;
+}
+
+void
+foreign_clear(struct foreign *f)
+{
+	free(f->row);
+	free(f->instance);
+	str_clear(&f->text);
+}
+
+/*
+ * Merge them: there may be thousands of rows without an instance in one second.
+ */
+static bool
+foreign_merge(struct foreign *f, const struct store_row *row)
+{
+	struct store_row	*last;
+
+	if (f->count == 0 || row->instancelen > 0)
+		return false;
+	last = &f->row[f->count - 1];
+	if (last->id != row->id || last->date != row->date ||
+	    last->instancelen > 0)
+		return false;
+	last->amount = num_add_clamp(last->amount, row->amount);
+	return true;
+}
+
+void
+foreign_borrow(struct foreign *f, const struct store_row *row)
+{
+	if (foreign_merge(f, row))
+		return;
+	if (f->count == f->room) {
+		f->room = f->room == 0 ? 64 : f->room * 2;
+		f->row = alloc_resize(f->row, f->room, sizeof(f->row[0]));
+		f->instance = alloc_resize(f->instance, f->room,
+		    sizeof(f->instance[0]));
+	}
+	f->row[f->count] = *row;
+	/* Giving a row back would add its tag a second time, not remove it. */
+	f->row[f->count].tag = 0;
+	f->instance[f->count++] = f->text.len;
+	str_add(&f->text, row->instance, row->instancelen);
+}
+
+void
+foreign_cut(struct foreign *f, size_t count)
+{
+	if (count < f->count) {
+		f->text.len = f->instance[count];
+		f->count = count;
+	}
+}
+
+void
+foreign_tell(struct foreign *f, const struct store_reader *reader)
+{
+	size_t	i;
+
+	f->reader = *reader;
+	f->told = true;
+	for (i = 0; i < f->count; i++) {
+		f->row[i].instance = f->row[i].instancelen == 0 ? "" :
+		    f->text.data + f->instance[i];
+		reader->news(reader->arg, &f->row[i]);
+	}
+}
+
+void
+foreign_give_back(struct foreign *f)
+{
+	size_t	i;
+
+	for (i = 0; f->told && i < f->count; i++) {
+		f->row[i].amount = num_sub_clamp(0, f->row[i].amount);
+		f->reader.news(f->reader.arg, &f->row[i]);
+	}
+	f->told = false;
+	f->count = 0;
+	f->text.len = 0;
+}
+
+bool
+foreign_due(const struct foreign *f)
+{
+	return f->there && (!f->late || clock_passed(f->next, clock_mono()));
+}
+
+void
+foreign_taken(struct foreign *f, bool some)
+{
+	f->late = !some;
+	f->next = clock_after(clock_mono(), LATE_MS);
+}
+
+int
+foreign_wait(const struct foreign *f)
+{
+	if (!f->there)
+		return -1;
+	return f->late ? clock_left(f->next, clock_mono()) : 0;
+}

@@ -1,0 +1,660 @@
+#include <sys/types.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ledger/sqlite/sqlite.h"
+#include "lib/alloc.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/str.h"
+
+#define SHORT_WAITS	100
+#define PROGRESS_STEPS	1000	/* between looks at the clock */
+#define UNLOCK_TRIES	3
+
+/* The database, its write-ahead log and the log's index. */
+#define FILES		3
+#define LOG_AT		1
+
+static const char *const	suffix[FILES] = { "", "-wal", "-shm" };
+
+struct place {
+	dev_t	dev;
+	ino_t	ino;
+	bool	known;		/* the last two are created later */
+};
+
+struct sqlite {
+	sqlite3			 *db;
+	char			 *name[FILES];
+	int			  directory;
+	struct place		  place[FILES];
+	const char *const	 *list;
+	size_t			  count;
+	sqlite3_stmt		**statement;
+	sqlite3_stmt		 *query;	/* of sqlite_query */
+	char			 *query_text;
+	int			  log_pages;
+	uint64_t		  steps;
+	int			  busy_ms;
+	int64_t			  busy_since;	/* ns */
+	int64_t			  query_until;	/* ns */
+	enum sqlite_fault	  fault;
+	char			  error[256];
+};
+
+/* --- the library's system calls, by the descriptor of the directory --- */
+
+static int	base = -1;
+
+/* SQLite calls these functions with its own types; its off_t has 64 bits. */
+_Static_assert(sizeof(off_t) == 8, "off_t must have 64 bits, as in SQLite");
+
+/* SQLite gets absolute names without a directory: "/db.sqlite3". */
+static const char *
+inside(const char *path)
+{
+	while (*path == '/')
+		path++;
+	return *path == '\0' ? "." : path;
+}
+
+static int
+inside_open(const char *path, int flags, int mode)
+{
+	return openat(base, inside(path), flags | O_NOFOLLOW, mode);
+}
+
+static int
+inside_access(const char *path, int mode)
+{
+	return faccessat(base, inside(path), mode, 0);
+}
+
+static int
+inside_stat(const char *path, struct stat *sb)
+{
+	return fstatat(base, inside(path), sb, 0);
+}
+
+static int
+inside_lstat(const char *path, struct stat *sb)
+{
+	return fstatat(base, inside(path), sb, AT_SYMLINK_NOFOLLOW);
+}
+
+static int
+inside_unlink(const char *path)
+{
+	return unlinkat(base, inside(path), 0);
+}
+
+static ssize_t
+inside_readlink(const char *path, char *buf, size_t size)
+{
+	return readlinkat(base, inside(path), buf, size);
+}
+
+/*
+ * After a complete checkpoint SQLite truncates the file to the size it has
+ * already. That has no effect but to make the following sync slow, and charges
+ * wait for it.
+ */
+static int
+inside_truncate(int fd, off_t size)
+{
+	struct stat	sb;
+
+	if (fstat(fd, &sb) == 0 && sb.st_size == size)
+		return 0;
+	return ftruncate(fd, size);
+}
+
+/*
+ * SQLite ignores a failure to release a lock of the write-ahead log. This
+ * process then holds the lock, and SQLite takes it for another's: try again.
+ */
+static int
+inside_fcntl(int fd, int command, ...)
+{
+	struct flock	*lock;
+	va_list		 ap;
+	int		 tries, number, result;
+
+	va_start(ap, command);
+	if (command != F_SETLK && command != F_SETLKW &&
+	    command != F_GETLK) {
+		number = va_arg(ap, int);
+		va_end(ap);
+		return fcntl(fd, command, number);
+	}
+	lock = va_arg(ap, struct flock *);
+	va_end(ap);
+	result = fcntl(fd, command, lock);
+	for (tries = 0; result == -1 && command == F_SETLK &&
+	    lock->l_type == F_UNLCK && tries < UNLOCK_TRIES; tries++)
+		result = fcntl(fd, command, lock);
+	return result;
+}
+
+static int
+use_directory(int directory)
+{
+	const struct {
+		const char		*name;
+		sqlite3_syscall_ptr	 call;
+	} calls[] = {
+		{ "open",	(sqlite3_syscall_ptr)inside_open },
+		{ "access",	(sqlite3_syscall_ptr)inside_access },
+		{ "stat",	(sqlite3_syscall_ptr)inside_stat },
+		{ "fcntl",	(sqlite3_syscall_ptr)inside_fcntl },
+		{ "lstat",	(sqlite3_syscall_ptr)inside_lstat },
+		{ "unlink",	(sqlite3_syscall_ptr)inside_unlink },
+		{ "readlink",	(sqlite3_syscall_ptr)inside_readlink },
+		{ "ftruncate",	(sqlite3_syscall_ptr)inside_truncate }
+	};
+	sqlite3_vfs	*vfs;
+	size_t		 i;
+
+	base = directory;
+	/* One thread: no mutexes and no memory statistics. */
+	(void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	if ((vfs = sqlite3_vfs_find("unix")) == NULL || vfs->iVersion < 3)
+		return -1;
+	for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		if (vfs->xSetSystemCall(vfs, calls[i].name, calls[i].call) !=
+		    SQLITE_OK)
+			return -1;
+	return 0;
+}
+
+/* --- faults --- */
+
+static enum sqlite_fault
+fault_kind(int code)
+{
+	switch (code & 0xff) {
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return SQLITE_FAULT_BUSY;
+	case SQLITE_READONLY:
+		/* The file was moved or replaced: reading it is useless too. */
+		return code == SQLITE_READONLY_DBMOVED ? SQLITE_FAULT_FILE :
+		    SQLITE_FAULT_READONLY;
+	case SQLITE_FULL:
+		return SQLITE_FAULT_FULL;
+	case SQLITE_ERROR:
+	case SQLITE_SCHEMA:
+	case SQLITE_MISMATCH:
+	case SQLITE_CONSTRAINT:
+		return SQLITE_FAULT_SCHEMA;
+	default:
+		/*
+		 * SQLITE_PROTOCOL too: a lock that stays held after many tries
+		 * may be our own, which is released with the descriptor.
+		 */
+		return SQLITE_FAULT_FILE;
+	}
+}
+
+static int
+failed(struct sqlite *s, int code)
+{
+	const char	*text;
+
+	if (code == SQLITE_NOMEM)
+		log_fatal("out of memory");
+	s->fault = fault_kind(code);
+	text = s->db != NULL && sqlite3_errcode(s->db) != SQLITE_OK ?
+	    sqlite3_errmsg(s->db) : sqlite3_errstr(code);
+	str_printable(s->error, sizeof(s->error), text, strlen(text));
+	return -1;
+}
+
+enum sqlite_fault
+sqlite_fault(const struct sqlite *s)
+{
+	return s->fault;
+}
+
+const char *
+sqlite_error(const struct sqlite *s)
+{
+	return s->error;
+}
+
+/* --- the connection --- */
+
+static int
+on_commit(void *arg, sqlite3 *db, const char *name, int pages)
+{
+	struct sqlite	*s = arg;
+
+	(void)db;
+	(void)name;
+	s->log_pages = pages;
+	return SQLITE_OK;
+}
+
+/*
+ * The library's own handler sleeps for milliseconds; another daemon's commit or
+ * cleaning step holds the lock for less.
+ */
+static int
+on_busy(void *arg, int count)
+{
+	struct sqlite	*s = arg;
+	struct timespec	 pause = { 0, count < SHORT_WAITS ? 100000 : 1000000 };
+	int64_t		 now = clock_mono().ns;
+
+	if (count == 0)
+		s->busy_since = now;
+	if ((now - s->busy_since) / 1000000 >= s->busy_ms)
+		return 0;
+	(void)nanosleep(&pause, NULL);
+	return 1;
+}
+
+struct sqlite *
+sqlite_open(int directory, const char *name, int busy_ms,
+    const char *const *list, size_t count, enum sqlite_fault *fault,
+    char *reason, size_t size)
+{
+	struct sqlite			*s;
+	char				*path;
+	size_t				 i;
+	int				 code;
+
+	s = alloc_zero(1, sizeof(*s));
+	for (i = 0; i < FILES; i++)
+		s->name[i] = alloc_printf("%s%s", name, suffix[i]);
+	s->directory = directory;
+	s->list = list;
+	s->count = count;
+	s->statement = alloc_zero(count, sizeof(s->statement[0]));
+	if (use_directory(directory) == -1) {
+		s->fault = SQLITE_FAULT_FILE;
+		(void)strlcpy(reason, "this SQLite has no unix VFS", size);
+		goto fail;
+	}
+	path = alloc_printf("/%s", name);
+	code = sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE |
+	    SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE,
+	    "unix");
+	free(path);
+	if (code == SQLITE_OK) {
+		sqlite3_extended_result_codes(s->db, 1);
+		s->busy_ms = busy_ms;
+		(void)sqlite3_busy_handler(s->db, on_busy, s);
+		/*
+		 * The triggers are for writes of other programs, so they are
+		 * off for ours.
+		 */
+		(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_TRIGGER,
+		    0, NULL);
+		(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1,
+		    NULL);
+		sqlite3_wal_hook(s->db, on_commit, s);
+		/* This is the first read of the file. */
+		code = sqlite3_exec(s->db, "SELECT count(*) FROM sqlite_master",
+		    NULL, NULL, NULL);
+	}
+	if (code != SQLITE_OK || sqlite_look(s) != SQLITE_FILES_OURS ||
+	    !s->place[0].known) {
+		if (code == SQLITE_OK)
+			code = SQLITE_CANTOPEN;
+		(void)failed(s, code);
+		(void)strlcpy(reason, s->error, size);
+		goto fail;
+	}
+	return s;
+ fail:
+	*fault = s->fault;
+	sqlite_close(s);
+	return NULL;
+}
+
+void
+sqlite_close(struct sqlite *s)
+{
+	size_t	i;
+
+	if (s == NULL)
+		return;
+	for (i = 0; i < s->count; i++)
+		(void)sqlite3_finalize(s->statement[i]);
+	(void)sqlite3_finalize(s->query);
+	(void)sqlite3_close(s->db);
+	for (i = 0; i < FILES; i++)
+		free(s->name[i]);
+	free(s->statement);
+	free(s->query_text);
+	free(s);
+}
+
+/* --- the files --- */
+
+static bool
+is_ours(const struct sqlite *s, size_t i)
+{
+	struct stat	sb;
+
+	return fstatat(s->directory, s->name[i], &sb, 0) == 0 &&
+	    sb.st_dev == s->place[i].dev && sb.st_ino == s->place[i].ino;
+}
+
+enum sqlite_files
+sqlite_look(struct sqlite *s)
+{
+	struct stat	sb;
+	size_t		i;
+
+	for (i = 0; i < FILES; i++) {
+		if (s->place[i].known && !is_ours(s, i))
+			return i < LOG_AT ? SQLITE_FILES_OTHER :
+			    SQLITE_FILES_OTHER_LOG;
+		if (s->place[i].known ||
+		    fstatat(s->directory, s->name[i], &sb, 0) == -1)
+			continue;
+		s->place[i].dev = sb.st_dev;
+		s->place[i].ino = sb.st_ino;
+		s->place[i].known = true;
+	}
+	return SQLITE_FILES_OURS;
+}
+
+void
+sqlite_unlink_log(struct sqlite *s)
+{
+	size_t	i;
+
+	for (i = LOG_AT; i < FILES; i++)
+		if (s->place[i].known && is_ours(s, i))
+			(void)unlinkat(s->directory, s->name[i], 0);
+}
+
+void
+sqlite_distrust(struct sqlite *s)
+{
+	(void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
+	    NULL);
+}
+
+/* A missing file can be created. */
+static int
+denied_file(int directory, const char *name)
+{
+	if (faccessat(directory, name, R_OK | W_OK, AT_EACCESS) == 0 ||
+	    (errno != EACCES && errno != EROFS && errno != EPERM))
+		return 0;
+	return errno;
+}
+
+int
+sqlite_denied(int directory, const char *name, char **which)
+{
+	size_t	i;
+	int	error;
+
+	for (i = 0; i < FILES; i++) {
+		*which = alloc_printf("%s%s", name, suffix[i]);
+		if ((error = denied_file(directory, *which)) != 0)
+			return error;
+		free(*which);
+	}
+	*which = alloc_string(".");
+	if ((error = denied_file(directory, ".")) != 0)
+		return error;
+	free(*which);
+	return 0;
+}
+
+bool
+sqlite_writable(const struct sqlite *s)
+{
+	size_t	i;
+
+	for (i = 0; i < FILES; i++)
+		if (faccessat(s->directory, s->name[i], W_OK, 0) == -1 &&
+		    errno != ENOENT)
+			return false;
+	return faccessat(s->directory, ".", W_OK, 0) == 0;
+}
+
+bool
+sqlite_is_readonly(struct sqlite *s)
+{
+	if (sqlite3_db_readonly(s->db, "main") != 1)
+		return false;
+	(void)failed(s, SQLITE_READONLY);
+	return true;
+}
+
+/* --- statements --- */
+
+int
+sqlite_exec(struct sqlite *s, const char *sql)
+{
+	int	code;
+
+	code = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
+	return code == SQLITE_OK ? 0 : failed(s, code);
+}
+
+int
+sqlite_number(struct sqlite *s, const char *sql, int64_t *out)
+{
+	sqlite3_stmt	*stmt;
+	int		 code;
+
+	if ((code = sqlite3_prepare_v2(s->db, sql, -1, &stmt, NULL)) !=
+	    SQLITE_OK)
+		return failed(s, code);
+	code = sqlite3_step(stmt);
+	if (code == SQLITE_ROW)
+		*out = sqlite3_column_int64(stmt, 0);
+	else
+		(void)failed(s, code == SQLITE_DONE ? SQLITE_ERROR : code);
+	(void)sqlite3_finalize(stmt);
+	return code == SQLITE_ROW ? 0 : -1;
+}
+
+/* --- prepared statements --- */
+
+static sqlite3_stmt *
+prepared(struct sqlite *s, size_t n)
+{
+	int	code;
+
+	if (s->statement[n] != NULL)
+		return s->statement[n];
+	code = sqlite3_prepare_v3(s->db, s->list[n], -1,
+	    SQLITE_PREPARE_PERSISTENT, &s->statement[n], NULL);
+	if (code != SQLITE_OK)
+		(void)failed(s, code);
+	return s->statement[n];
+}
+
+/* If the statement cannot be prepared, sqlite_step reports it. */
+void
+sqlite_bind(struct sqlite *s, size_t n, int at, int64_t value)
+{
+	(void)sqlite3_bind_int64(prepared(s, n), at, value);
+}
+
+void
+sqlite_bind_text(struct sqlite *s, size_t n, int at, const char *text,
+    size_t len)
+{
+	(void)sqlite3_bind_text64(prepared(s, n), at, text, len, SQLITE_STATIC,
+	    SQLITE_UTF8);
+}
+
+void
+sqlite_bind_blob(struct sqlite *s, size_t n, int at, const void *bytes,
+    size_t len)
+{
+	(void)sqlite3_bind_blob64(prepared(s, n), at, bytes, len,
+	    SQLITE_STATIC);
+}
+
+int
+sqlite_step(struct sqlite *s, size_t n)
+{
+	sqlite3_stmt	*stmt;
+	int		 code;
+
+	if ((stmt = prepared(s, n)) == NULL)
+		return -1;
+	s->steps++;
+	code = sqlite3_step(stmt);
+	if (code == SQLITE_ROW)
+		return 1;
+	if (code != SQLITE_DONE)
+		(void)failed(s, code);
+	(void)sqlite3_reset(stmt);
+	return code == SQLITE_DONE ? 0 : -1;
+}
+
+void
+sqlite_reset(struct sqlite *s, size_t n)
+{
+	(void)sqlite3_reset(s->statement[n]);
+}
+
+int64_t
+sqlite_column(struct sqlite *s, size_t n, int at)
+{
+	return sqlite3_column_int64(s->statement[n], at);
+}
+
+const char *
+sqlite_column_text(struct sqlite *s, size_t n, int at, size_t *len)
+{
+	const unsigned char	*text;
+
+	text = sqlite3_column_text(s->statement[n], at);
+	*len = (size_t)sqlite3_column_bytes(s->statement[n], at);
+	return text == NULL ? "" : (const char *)text;
+}
+
+const void *
+sqlite_column_blob(struct sqlite *s, size_t n, int at, size_t *len)
+{
+	const void	*bytes;
+
+	bytes = sqlite3_column_blob(s->statement[n], at);
+	*len = (size_t)sqlite3_column_bytes(s->statement[n], at);
+	return bytes == NULL ? "" : bytes;
+}
+
+bool
+sqlite_in_transaction(struct sqlite *s)
+{
+	return sqlite3_get_autocommit(s->db) == 0;
+}
+
+int64_t
+sqlite_changes(struct sqlite *s)
+{
+	return sqlite3_changes(s->db);
+}
+
+uint64_t
+sqlite_steps(const struct sqlite *s)
+{
+	return s->steps;
+}
+
+static int
+query_prepare(struct sqlite *s, const char *sql)
+{
+	int	code;
+
+	if (s->query != NULL && strcmp(s->query_text, sql) == 0)
+		return 0;
+	(void)sqlite3_finalize(s->query);
+	s->query = NULL;
+	free(s->query_text);
+	s->query_text = alloc_string(sql);
+	code = sqlite3_prepare_v2(s->db, sql, -1, &s->query, NULL);
+	if (code == SQLITE_OK && s->query == NULL)
+		code = SQLITE_ERROR;
+	return code == SQLITE_OK ? 0 : failed(s, code);
+}
+
+/* The library calls it while a query runs; not 0 ends the query. */
+static int
+on_progress(void *arg)
+{
+	return clock_mono().ns >= ((const struct sqlite *)arg)->query_until;
+}
+
+int
+sqlite_query(struct sqlite *s, const char *sql, int64_t until,
+    const char *text, size_t len, char **result)
+{
+	int	code, i, n;
+
+	*result = NULL;
+	if (query_prepare(s, sql) == -1)
+		return -1;
+	n = sqlite3_bind_parameter_count(s->query);
+	for (i = 1; i <= n; i++)
+		(void)sqlite3_bind_text64(s->query, i, text, len, SQLITE_STATIC,
+		    SQLITE_UTF8);
+	s->query_until = until;
+	sqlite3_progress_handler(s->db, PROGRESS_STEPS, on_progress, s);
+	code = sqlite3_step(s->query);
+	sqlite3_progress_handler(s->db, 0, NULL, NULL);
+	if (code == SQLITE_ROW && sqlite3_column_text(s->query, 0) != NULL)
+		*result = alloc_copy(sqlite3_column_text(s->query, 0),
+		    (size_t)sqlite3_column_bytes(s->query, 0));
+	else if (code != SQLITE_ROW && code != SQLITE_DONE)
+		(void)failed(s, code);
+	(void)sqlite3_reset(s->query);
+	return code == SQLITE_ROW ? 1 : code == SQLITE_DONE ? 0 : -1;
+}
+
+/* --- the write-ahead log --- */
+
+int
+sqlite_checkpoint(struct sqlite *s, int *frames, int *left)
+{
+	int	code, log = -1, done = -1;
+
+	code = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE,
+	    &log, &done);
+	*frames = log > 0 ? log : 0;
+	*left = log > done && done >= 0 ? log - done : 0;
+	return code == SQLITE_OK ? 0 : failed(s, code);
+}
+
+int
+sqlite_shrink_log(struct sqlite *s)
+{
+	int	code;
+
+	code = sqlite3_wal_checkpoint_v2(s->db, NULL,
+	    SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	if (code != SQLITE_OK)
+		return failed(s, code);
+	s->log_pages = 0;
+	return 0;
+}
+
+int
+sqlite_log_pages(const struct sqlite *s)
+{
+	return s->log_pages;
+}

@@ -1,0 +1,645 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger/schema.h"
+#include "ledger/sqlite/store_sqlite.h"
+#include "ledger/sqlite/store_sqlite_habit.h"
+#include "lib/alloc.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+#define WAIT_MS		100		/* for a lock, in one call */
+#define LOOK_NS		INT64_C(1000000000)
+#define LOG_SECONDS	60
+
+struct store_sizes	store_sizes = {
+	.tail = 50000, .chunk = 200000, .load = 100000, .recent = 20000,
+	.copy = 100000
+};
+
+#define ROW	"c.rowid, id, date, recipient_count, instance," \
+		" ifnull(tag, 0), protocol_state"
+#define RUN	"run, state, began, level, bits, ids, rows, oldest, newest," \
+		" since, until, filter"
+
+#define INSERT	"INSERT INTO mail_count (rowid, id, date, recipient_count," \
+		" instance, protocol_state) VALUES "
+#define ROW_1	"(?,?,?,?,?,?)"
+/*
+ * Further rows: SQLite is already at the end of the table, and need not seek.
+ */
+#define NEXT_1	",(NULL,?,?,?,?,?)"
+#define NEXT_3	NEXT_1 NEXT_1 NEXT_1
+#define ROW_4	ROW_1 NEXT_3
+#define ROW_16	ROW_4 NEXT_3 NEXT_3 NEXT_3 NEXT_3
+
+#define TAG	"INSERT OR REPLACE INTO mail_tag (row, tag) VALUES "
+#define TAG_1	"(?,?)"
+#define TAG_4	TAG_1 "," TAG_1 "," TAG_1 "," TAG_1
+#define TAG_16	TAG_4 "," TAG_4 "," TAG_4 "," TAG_4
+
+#define HIT_NEW(table)	"INSERT INTO " table " (id, delta, hit)" \
+			" VALUES (?1, ?2, 1)" \
+			" ON CONFLICT (id, delta) DO UPDATE SET hit = hit + 1"
+#define HIT_ALL(table)	"SELECT id, delta, sum(hit) FROM " table \
+			" GROUP BY id, delta HAVING sum(hit) > 0" \
+			" ORDER BY sum(hit) DESC, id, delta"
+#define HIT_LESS(table)	"UPDATE " table " SET hit = hit - ?3" \
+			" WHERE id = ?1 AND delta = ?2"
+#define HIT_GONE(table)	"DELETE FROM " table \
+			" WHERE id = ?1 AND delta = ?2 AND hit <= 0"
+
+#define REFUSAL_ORDER	" ORDER BY date DESC, number DESC LIMIT ?4"
+#define REFUSALS_GONE(which) "DELETE FROM mail_refusal" \
+			" WHERE (date, number) IN (SELECT date, number" \
+			" FROM mail_refusal WHERE " which \
+			" ORDER BY date, number LIMIT ?1)"
+
+static const char *const	statements[STATEMENT__MAX] = {
+	[DO_BEGIN] = "BEGIN IMMEDIATE",
+	[DO_READ] = "BEGIN",
+	[DO_COMMIT] = "COMMIT",
+	[DO_ROLLBACK] = "ROLLBACK",
+
+	[DATA_VERSION] = "PRAGMA data_version",
+	[SCHEMA_VERSION] = "PRAGMA schema_version",
+	[NUMBERS] = "SELECT name, value FROM mail_state",
+	[NUMBER] = "SELECT value FROM mail_state WHERE name = ?1",
+	[SET_NUMBER] = "INSERT INTO mail_state (name, value) VALUES (?1, ?2)"
+	    " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+	[KEY_NEW] = "INSERT OR IGNORE INTO mail_state (name, value)"
+	    " VALUES (?1, ?2)",
+	[LAST] = "SELECT ifnull(max(rowid), 0) FROM mail_count",
+	[HORIZON] = "SELECT value FROM mail_state WHERE name = 'horizon'",
+	[CORRECTED] = "SELECT EXISTS (SELECT 1 FROM mail_correction)",
+
+	[NEWS] = "SELECT " ROW " FROM mail_count AS c LEFT JOIN mail_tag AS t"
+	    " ON t.row = c.rowid WHERE c.rowid > ?1 ORDER BY c.rowid",
+	[CHUNK] = "SELECT rowid, id, date, recipient_count FROM mail_count"
+	    " WHERE rowid > ?1 ORDER BY rowid LIMIT ?2",
+	[OLD_ROWS] = "SELECT rowid, date, recipient_count FROM mail_count"
+	    " WHERE id = ?1 AND (date, rowid) > (?2, ?3) AND rowid > ?4"
+	    " ORDER BY date, rowid LIMIT ?5",
+	[CORRECTIONS] = "SELECT date, amount, id FROM mail_correction"
+	    " WHERE id = ?1 COLLATE NOCASE AND date >= ?2",
+	[UPPER] = "WITH RECURSIVE ids (id) AS"
+	    " (SELECT min(id) FROM mail_count UNION ALL"
+	    " SELECT (SELECT min(id) FROM mail_count WHERE id > ids.id)"
+	    " FROM ids WHERE ids.id IS NOT NULL)"
+	    " SELECT EXISTS (SELECT 1 FROM ids WHERE id <> lower(id))",
+	[RUNS] = "SELECT " RUN " FROM mail_run ORDER BY run",
+	[PART] = "SELECT counts FROM mail_part WHERE part = ?1",
+
+	[APPEND] = INSERT ROW_1,
+	[APPEND_4] = INSERT ROW_4,
+	[APPEND_16] = INSERT ROW_16,
+	[TAGS] = TAG TAG_1,
+	[TAGS_4] = TAG TAG_4,
+	[TAGS_16] = TAG TAG_16,
+	[VALUE] = "SELECT date FROM mail_distinct WHERE id = ?1 AND value = ?2",
+	[SEE] = "INSERT INTO mail_distinct (id, value, date)"
+	    " VALUES (?1, ?2, ?3)"
+	    " ON CONFLICT (id, value) DO UPDATE SET date = excluded.date",
+	[HIT] = HIT_NEW("limit_report"),
+	[WARNING] = HIT_NEW("limit_warning"),
+	[SHADOWED] = HIT_NEW("limit_shadow"),
+	[LOCKED] = HIT_NEW("limit_lock"),
+
+	[RUN_NUMBER] = "SELECT 1 + max("
+	    "(SELECT ifnull(max(run), 0) FROM mail_run),"
+	    " (SELECT ifnull(max(part), 0) FROM mail_part) / 1048576)",
+	[RUN_NEW] = "INSERT INTO mail_run (run, state, began, level, bits)"
+	    " VALUES (?1, 0, ?2, ?3, ?4)",
+	[RUN_DONE] = "UPDATE mail_run SET state = 1, ids = ?2, rows = ?3,"
+	    " oldest = ?4, newest = ?5, filter = ?6"
+	    " WHERE run = ?1 AND state = 0",
+	[RUN_STATE] = "UPDATE mail_run SET state = ?2, filter = NULL"
+	    " WHERE run = ?1",
+	[RUN_GONE] = "DELETE FROM mail_run WHERE run = ?1",
+	[PART_NEW] = "INSERT OR REPLACE INTO mail_part (part, counts)"
+	    " VALUES (?1, ?2)",
+	[PARTS_GONE] = "DELETE FROM mail_part WHERE part >= ?1 AND part < ?2",
+
+	[RUNS_CHANGED] = "UPDATE mail_state SET value = value + 1"
+	    " WHERE name = 'runs'",
+	[ROWS_CHANGED] = "UPDATE mail_state SET value = value + 1"
+	    " WHERE name = 'changes'",
+	[ROWS] = "SELECT rowid, id, date, recipient_count FROM mail_count"
+	    " WHERE rowid > ?1 ORDER BY rowid LIMIT ?2",
+	[CLEAN_VOID] = "UPDATE mail_run SET since = max(since, ?1),"
+	    " until = min(until, ?2)",
+	[CLEAN_AHEAD] = "SELECT EXISTS (SELECT 1 FROM mail_run"
+	    " WHERE state = 1 AND newest > ?1)",
+	[CLEAN_END] = "SELECT rowid FROM mail_count WHERE rowid > ?1"
+	    " ORDER BY rowid LIMIT 1 OFFSET ?2",
+	[CLEAN] = "DELETE FROM mail_count WHERE rowid > ?1 AND rowid <= ?2"
+	    " AND (date < ?3 OR date > ?4)",
+	[CLEAN_TAGS] = "DELETE FROM mail_tag WHERE row > ?1 AND row <= ?2"
+	    " AND ifnull((SELECT date FROM mail_count WHERE rowid = row), ?3)"
+	    " <= ?3",
+	[CLEAN_VALUES_END] = "SELECT id, value FROM mail_distinct"
+	    " WHERE (id, value) > (?1, ?2) ORDER BY id, value"
+	    " LIMIT 1 OFFSET ?3",
+	[CLEAN_VALUES] = "DELETE FROM mail_distinct"
+	    " WHERE (id, value) > (?1, ?2)"
+	    " AND (id, value) <= (?4, ?5) AND (date < ?3 OR date > ?6)",
+	[CLEAN_VALUES_REST] = "DELETE FROM mail_distinct"
+	    " WHERE (id, value) > (?1, ?2)"
+	    " AND (date < ?3 OR date > ?6)",
+	[CLEAN_CORRECTIONS] = "DELETE FROM mail_correction"
+	    " WHERE date < ?1 OR date > ?2",
+	[CLEAN_RUNS] = "UPDATE mail_run SET state = 2, filter = NULL"
+	    " WHERE state = 1 AND (newest < since OR oldest > until)",
+
+	[HITS] = HIT_ALL("limit_report"),
+	[WARNINGS] = HIT_ALL("limit_warning"),
+	[SHADOWS] = HIT_ALL("limit_shadow"),
+	[LOCKS_SET] = HIT_ALL("limit_lock"),
+	[HITS_LESS] = HIT_LESS("limit_report"),
+	[WARNINGS_LESS] = HIT_LESS("limit_warning"),
+	[SHADOWS_LESS] = HIT_LESS("limit_shadow"),
+	[LOCKS_SET_LESS] = HIT_LESS("limit_lock"),
+	[HITS_GONE] = HIT_GONE("limit_report"),
+	[WARNINGS_GONE] = HIT_GONE("limit_warning"),
+	[SHADOWS_GONE] = HIT_GONE("limit_shadow"),
+	[LOCKS_SET_GONE] = HIT_GONE("limit_lock"),
+
+	[OVERRIDES] = "SELECT id, kind, amount, expires, since, who, reason"
+	    " FROM mail_override WHERE expires > ?1",
+	[OVERRIDE_GONE] = "DELETE FROM mail_override"
+	    " WHERE (id = ?1 AND kind = ?2) OR expires <= ?3",
+	[OVERRIDE_NEW] = "INSERT INTO mail_override (id, kind, amount, expires,"
+	    " since, who, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+	    " ON CONFLICT (id, kind) DO UPDATE SET amount = excluded.amount,"
+	    " expires = excluded.expires, since = excluded.since,"
+	    " who = excluded.who, reason = excluded.reason",
+	[VALUES_GONE] = "DELETE FROM mail_distinct WHERE id = ?1",
+
+	[NOTICE_CLEAN] = "DELETE FROM mail_notice WHERE told <> 0"
+	    " AND (date <= ?1 OR date > ?2)",
+	[NOTICE_CLAIM] = "INSERT INTO mail_notice (login, date, told, claim)"
+	    " SELECT ?1, ?2, (SELECT count(*) < ?7 FROM mail_notice"
+	    " WHERE told = 1 AND date > ?3), ?4 WHERE true"
+	    " ON CONFLICT (login) DO UPDATE SET date = excluded.date,"
+	    " told = excluded.told, claim = excluded.claim"
+	    " WHERE mail_notice.date <= ?5 OR mail_notice.date > ?6",
+	[NOTICE_OF] = "SELECT told FROM mail_notice WHERE login = ?1"
+	    " AND claim = ?2",
+	[NOTICES_LEFT] = "SELECT login FROM mail_notice WHERE told = 0"
+	    " AND date <= ?1 ORDER BY date, login",
+	[NOTICES_DONE] = "UPDATE mail_notice SET told = 2 WHERE told = 0"
+	    " AND date <= ?1",
+	[REFUSAL_NEW] = "INSERT OR IGNORE INTO mail_refusal ("
+	    STORE_REFUSAL_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
+	    " ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+	[REFUSALS] = "SELECT " STORE_REFUSAL_COLUMNS " FROM mail_refusal"
+	    " WHERE (date, number) < (?1, ?2) AND date >= ?3" REFUSAL_ORDER,
+	[REFUSALS_OF] = "SELECT " STORE_REFUSAL_COLUMNS " FROM mail_refusal"
+	    " WHERE id = ?5 AND (date, number) < (?1, ?2) AND date >= ?3"
+	    REFUSAL_ORDER,
+	[REFUSALS_COUNT] = "SELECT count(*) FROM mail_refusal",
+	[REFUSALS_OLD] = REFUSALS_GONE("date < ?2 OR date > ?3"),
+	[TRIM_REFUSALS] = REFUSALS_GONE("is_first = 0"),
+	[TRIM_OLDEST] = REFUSALS_GONE("1"),
+
+	HABIT_STATEMENTS
+};
+
+/* --- faults --- */
+
+static void
+store_note(struct store *s)
+{
+	if (s->damaged)
+		(void)strlcpy(s->error,
+		    "a part of mail_part is damaged: the counts"
+		    " are made anew from the rows",
+		    sizeof(s->error));
+	else
+		(void)strlcpy(s->error, sqlite_error(s->db), sizeof(s->error));
+}
+
+/*
+ * Closes the file and drops what memory holds of it: the next file may be
+ * another one. The keeper closes it too, so that the next opening reads the
+ * disk and not the shared memory.
+ */
+static void
+store_away(struct store *s)
+{
+	store_unload(s);
+	store_free_runs(s);
+	store_release_log(s);
+	sqlite_close(s->db);
+	s->db = NULL;
+}
+
+enum store_result
+store_failed(struct store *s)
+{
+	enum sqlite_fault	fault = sqlite_fault(s->db);
+	bool			damaged = s->damaged;
+
+	store_note(s);
+	if (sqlite_in_transaction(s->db))
+		(void)sqlite_step(s->db, DO_ROLLBACK);
+	if (fault == SQLITE_FAULT_BUSY && !damaged)
+		return STORE_BUSY;
+	s->readonly = fault == SQLITE_FAULT_READONLY;
+	if (fault == SQLITE_FAULT_FULL)
+		store_empty_log(s);
+	if (fault == SQLITE_FAULT_FILE)
+		sqlite_distrust(s->db);
+	if (fault == SQLITE_FAULT_FILE || fault == SQLITE_FAULT_SCHEMA ||
+	    damaged || sqlite_in_transaction(s->db))
+		store_away(s);
+	return STORE_FAILED;
+}
+
+enum store_result
+store_end(struct store *s, bool good)
+{
+	if (good && sqlite_step(s->db, DO_COMMIT) == 0)
+		return STORE_OK;
+	return store_failed(s);
+}
+
+int
+store_one(struct store *s, enum statement n, int64_t *out)
+{
+	if (sqlite_step(s->db, n) != 1)
+		return -1;
+	*out = sqlite_column(s->db, n, 0);
+	sqlite_reset(s->db, n);
+	return 0;
+}
+
+int
+store_put_number(struct store *s, const char *name, int64_t value)
+{
+	sqlite_bind_text(s->db, SET_NUMBER, 1, name, strlen(name));
+	sqlite_bind(s->db, SET_NUMBER, 2, value);
+	return sqlite_step(s->db, SET_NUMBER);
+}
+
+int
+store_find_number(struct store *s, const char *name, int64_t *value)
+{
+	int	more;
+
+	*value = 0;
+	sqlite_bind_text(s->db, NUMBER, 1, name, strlen(name));
+	if ((more = sqlite_step(s->db, NUMBER)) == 1) {
+		*value = sqlite_column(s->db, NUMBER, 0);
+		sqlite_reset(s->db, NUMBER);
+	}
+	return more == -1 ? -1 : 0;
+}
+
+/* --- opening --- */
+
+static enum store_result
+store_connect(struct store *s)
+{
+	enum sqlite_fault	fault;
+
+	s->db = sqlite_open(s->directory, s->name, s->wait, statements,
+	    STATEMENT__MAX, &fault, s->error, sizeof(s->error));
+	if (s->db == NULL)
+		return fault == SQLITE_FAULT_BUSY ? STORE_BUSY : STORE_FAILED;
+	s->version = s->changes = s->runs_version = -1;
+	s->reached = STORE_OLDEST;
+	s->copied = s->largest = 0;
+	s->moved = s->readonly = false;
+	s->looked = clock_mono().ns;
+	if (store_prepare(s) == 0 && (!s->damaged ||
+	    store_forget_runs(s) == 0)) {
+		s->damaged = false;
+		/* The log may not have existed at sqlite_open. */
+		(void)sqlite_look(s->db);
+		return STORE_OK;
+	}
+	store_note(s);
+	fault = sqlite_fault(s->db);
+	if (fault == SQLITE_FAULT_FILE)
+		sqlite_distrust(s->db);
+	store_away(s);
+	return fault == SQLITE_FAULT_BUSY ? STORE_BUSY : STORE_FAILED;
+}
+
+/*
+ * Whether the names still lead to the open files. If not, our log is copied
+ * into the file that we have open, renamed or not, and then that is closed.
+ */
+static bool
+store_same_files(struct store *s)
+{
+	enum sqlite_files	files = sqlite_look(s->db);
+	int			frames, left;
+
+	if (files == SQLITE_FILES_OURS)
+		return true;
+	log_warning("%s: the %s another file now", s->description,
+	    files == SQLITE_FILES_OTHER ? "database is" :
+	    "database's log is missing or");
+	(void)sqlite_checkpoint(s->db, &frames, &left);
+	if (files == SQLITE_FILES_OTHER)
+		sqlite_unlink_log(s->db);
+	return false;
+}
+
+enum store_result
+store_ready(struct store *s)
+{
+	int64_t	now = clock_mono().ns;
+	bool	look;
+
+	if (s->db != NULL) {
+		look = now - s->looked >= LOOK_NS;
+		if (look)
+			s->looked = now;
+		if (s->moved || (s->readonly && (look ||
+		    sqlite_writable(s->db))) ||
+		    (look && !store_same_files(s)))
+			store_away(s);
+	}
+	return s->db != NULL ? STORE_OK : store_connect(s);
+}
+
+/* `path` is the setting; its last component is `name`. */
+static bool
+store_denied(int directory, const char *path, const char *name, char *reason,
+    size_t size)
+{
+	char	*which;
+	int	 error;
+
+	if ((error = sqlite_denied(directory, name, &which)) == 0)
+		return false;
+	(void)snprintf(reason, size,
+	    "sqlite %.*s%s can never be written: %s", (int)(name - path), path,
+	    which, strerror(error));
+	free(which);
+	return true;
+}
+
+static enum fold
+store_fold_of(const struct settings *settings)
+{
+	if (!settings->fold_case)
+		return FOLD_NONE;
+	return settings->nrules == 0 ? FOLD_ALL : FOLD_VALUE;
+}
+
+struct store *
+store_open(const struct settings *settings, int directory, bool replaces,
+    bool *away, char *reason, size_t size)
+{
+	const struct value	*database, *sync;
+	struct store		*s;
+	const char		*name;
+
+	*away = false;
+	database = value_get(settings->sqlite_config, "database");
+	if (database == NULL || database->type != VALUE_STR ||
+	    strlen(database->bytes) != database->len) {
+		(void)strlcpy(reason, "sqlite_config names no database", size);
+		return NULL;
+	}
+	name = strrchr(database->bytes, '/');
+	name = name != NULL ? name + 1 : database->bytes;
+	if (*name == '\0') {
+		(void)strlcpy(reason, "sqlite_config names no file", size);
+		return NULL;
+	}
+	if (!replaces && store_denied(directory, database->bytes, name,
+	    reason, size))
+		return NULL;
+	s = alloc_zero(1, sizeof(*s));
+	s->name = alloc_string(name);
+	s->description = alloc_printf("sqlite %s", database->bytes);
+	s->directory = directory;
+	sync = value_get(settings->sqlite_config, "synchronous");
+	s->full = sync != NULL && sync->type == VALUE_STR &&
+	    strcasecmp(sync->bytes, "full") == 0;
+	s->fold = store_fold_of(settings);
+	s->wait = settings->db_timeout / 4 < WAIT_MS ?
+	    (int)(settings->db_timeout / 4) : WAIT_MS;
+	str_init(&s->buffer);
+	str_init(&s->folded);
+	s->keeper = store_take_helper();
+	(void)store_connect(s);
+	return s;
+}
+
+void
+store_close(struct store *s)
+{
+	if (s == NULL)
+		return;
+	/*
+	 * The last process to close the file copies the whole log and removes
+	 * it.
+	 */
+	keeper_stop(s->keeper);
+	s->keeper = NULL;
+	store_away(s);
+	str_clear(&s->buffer);
+	str_clear(&s->folded);
+	free(s->append);
+	free(s->clean_id);
+	free(s->clean_value);
+	free(s->name);
+	free(s->description);
+	free(s);
+}
+
+enum sandbox_role
+store_sandbox(void)
+{
+	return SANDBOX_LEDGER_SQLITE;
+}
+
+const char *
+store_description(const struct store *s)
+{
+	return s->description;
+}
+
+const char *
+store_error(const struct store *s)
+{
+	return s->error;
+}
+
+const char *
+store_placeholder(void)
+{
+	return "?1";
+}
+
+/* --- a batch --- */
+
+static int
+store_read_value(struct store *s, struct store_value *v)
+{
+	int	more;
+
+	v->date = -1;
+	sqlite_bind_text(s->db, VALUE, 1, v->id, v->idlen);
+	sqlite_bind_text(s->db, VALUE, 2, v->value, v->valuelen);
+	if ((more = sqlite_step(s->db, VALUE)) == 1) {
+		v->date = sqlite_column(s->db, VALUE, 0);
+		sqlite_reset(s->db, VALUE);
+		/* No count includes this date any more. */
+		if (v->date < s->oldest || v->date > s->newest)
+			v->date = -1;
+	}
+	return more == -1 ? -1 : 0;
+}
+
+static int
+store_read_batch(struct store *s, struct store_batch *batch,
+    const struct store_reader *reader)
+{
+	size_t	i, share, left = batch->budget, unread = 0;
+
+	for (i = 0; i < batch->ntouch; i++)
+		unread += !batch->touch[i].cursor->loaded;
+	/*
+	 * Every id gets a share, so that charges do not wait for one id with
+	 * many rows.
+	 */
+	for (i = 0; i < batch->ntouch; i++) {
+		if (batch->touch[i].cursor->loaded)
+			continue;
+		share = left / unread-- + 1;
+		left -= left < share ? left : share;
+		if (store_read_first(s, &batch->touch[i], i, &share,
+		    reader) == -1)
+			return -1;
+		left += share;
+	}
+	for (i = 0; i < batch->nvalue; i++)
+		if (store_read_value(s, &batch->value[i]) == -1)
+			return -1;
+	return store_read_pairs(s, batch);
+}
+
+/*
+ * Refusals only read, so a batch goes on with a file that cannot be written.
+ * Its commit then fails.
+ */
+static int
+store_begin_any(struct store *s)
+{
+	if (sqlite_step(s->db, DO_BEGIN) != -1) {
+		s->failed = sqlite_is_readonly(s->db);
+		return 0;
+	}
+	if (sqlite_fault(s->db) != SQLITE_FAULT_READONLY)
+		return -1;
+	s->failed = true;
+	return sqlite_step(s->db, DO_READ);
+}
+
+enum store_result
+store_begin(struct store *s, struct store_batch *batch,
+    const struct store_reader *reader)
+{
+	enum store_result	result;
+	int			known;
+
+	s->reader = *reader;
+	s->batched = clock_mono().ns;
+	s->failed = false;
+	s->nappend = 0;
+	s->touch = batch->touch;
+	/* Read everything again, as after a change by another program. */
+	if (batch->forgotten)
+		s->changes = s->version = -1;
+	if ((result = store_ready(s)) != STORE_OK)
+		return result;
+	if (store_begin_any(s) == -1 ||
+	    (known = store_sync(s, reader)) == -1)
+		return store_failed(s);
+	if (known == 1 && (known = store_reach(s, batch, reader)) == -1)
+		return store_failed(s);
+	if (known == 0)
+		return store_hurry(s);
+	if (store_read_batch(s, batch, reader) == -1)
+		return store_failed(s);
+	s->before = s->last;
+	return STORE_OK;
+}
+
+/* A hit that cannot be written does not make the batch fail. */
+void
+store_hit(struct store *s, enum hit_kind kind, const char *id, size_t idlen,
+    int64_t seconds)
+{
+	static struct log_limit	limit[HIT_KIND__MAX];
+	const enum statement	hit = HIT + (int)kind;
+	unsigned int		held;
+
+	if (s->failed)
+		return;
+	sqlite_bind_text(s->db, hit, 1, id, idlen);
+	sqlite_bind(s->db, hit, 2, seconds);
+	if (sqlite_step(s->db, hit) != -1)
+		return;
+	s->failed = !sqlite_in_transaction(s->db);
+	if (!s->failed && log_allowed(&limit[kind], LOG_SECONDS, &held))
+		log_warning("%s: %s", schema_hit_table(kind),
+		    sqlite_error(s->db));
+}
+
+enum store_result
+store_commit(struct store *s, bool *later)
+{
+	*later = false;
+	store_write_rows(s);
+	store_work(s);
+	if (!s->failed && sqlite_step(s->db, DO_COMMIT) == 0) {
+		store_rows_committed(s);
+		store_job_over(s, true);
+		(void)store_copy_log(s, false);
+		return STORE_OK;
+	}
+	store_job_over(s, false);
+	s->last = s->before;
+	return store_failed(s);
+}
+
+void
+store_rollback(struct store *s)
+{
+	if (s->db == NULL)
+		return;
+	s->last = s->before;
+	store_job_over(s, false);
+	(void)sqlite_step(s->db, DO_ROLLBACK);
+}
+
+enum store_result
+store_look_up(struct store *s, const char *query, int64_t timeout,
+    struct store_found *list, size_t n)
+{
+	enum store_result	result;
+	int64_t			until = INT64_MAX;
+	size_t			i;
+
+	if (timeout > 0)
+		until = clock_after(clock_mono(), timeout).ns;
+	if ((result = store_ready(s)) != STORE_OK)
+		return result;
+	for (i = 0; i < n; i++) {
+		if (sqlite_query(s->db, query, until, list[i].id,
+		    list[i].idlen, &list[i].text) != -1)
+			continue;
+		list[i].failed = true;
+		store_note(s);
+	}
+	return STORE_OK;
+}

@@ -1,0 +1,429 @@
+#ifndef STORE_SQLITE_H
+#define STORE_SQLITE_H
+
+#include "ledger/sqlite/filter.h"
+#include "ledger/sqlite/keeper.h"
+#include "ledger/sqlite/sqlite.h"
+#include "ledger/store.h"
+#include "ledger/sqlite/tail.h"
+#include "lib/str.h"
+
+/*
+ * How counts are stored in SQLite, so that a mail costs one row at the end of a
+ * table and nothing else.
+ *
+ * mail_count has the five columns of the older program, which inserts them by
+ * position. A row's tag, if it has one, is in mail_tag, by the row's rowid. Ids
+ * that other programs insert are folded when they are read.
+ *
+ * mail_count has no index but one without entries (VACUUM renumbers the rows of
+ * a table without any index). Rows are only appended, so the rowids give their
+ * order. The counts of rows up to the horizon (a rowid in mail_state) are also
+ * in runs. A run (mail_run) holds the counts of all ids over a range of rowids,
+ * divided by a hash of the id into parts (mail_part) of a few hundred packed
+ * bytes each. Rows after the horizon, the tail, are also in memory; a start
+ * reads them again. When the tail is long enough it is written as the next run,
+ * a few parts with each batch; the last part moves the horizon. Runs of similar
+ * size are merged into larger ones when no charge waits. So
+ *
+ *	sum of an id = its counts in runs + corrections + rows in the tail
+ *
+ * and a first reading reads one part of each run that may contain the id.
+ *
+ * Cleaning deletes rows and leaves the parts alone: a run has the range of
+ * dates whose counts are valid, from `since` to `until`. That range is narrowed
+ * before the first row is deleted. For rows, mail_state's oldest and newest are
+ * that range while rows are being deleted. A run that is written later includes
+ * rows that are recorded later, whatever their date.
+ *
+ * Corrections (mail_correction) are the changes that other programs made to
+ * rows before the horizon. Triggers record and count them; a change of the
+ * count makes each ledger drop its cache. The triggers are off for this
+ * program's own connections.
+ *
+ * A database of an older program has its horizon at 0 and a long tail. Until
+ * that is written as runs, ids are read by the older program's index; where it
+ * is missing, charges wait until the tail is short.
+ */
+struct store_sizes {
+	size_t	tail;		/* rows that become a run */
+	size_t	chunk;		/* the same while catching up */
+	int64_t	load;		/* most rows of a tail that a start reads */
+	int64_t	recent;		/* rows read at a start, for instances */
+	int64_t	copy;		/* rows of an old format copied at once */
+};
+extern struct store_sizes	store_sizes;	/* tests make them small */
+
+#define STORE_MERGE		8	/* runs of one level that become one */
+#define STORE_PART_BITS		20	/* of a part, below the run's */
+
+enum statement {
+	DO_BEGIN,
+	DO_READ,
+	DO_COMMIT,
+	DO_ROLLBACK,
+	DATA_VERSION,
+	SCHEMA_VERSION,
+	NUMBERS,
+	NUMBER,
+	SET_NUMBER,
+	KEY_NEW,
+	LAST,
+	HORIZON,
+	CORRECTED,
+	NEWS,
+	CHUNK,
+	OLD_ROWS,
+	CORRECTIONS,
+	RUNS,
+	PART,
+	UPPER,
+	APPEND,
+	APPEND_4,
+	APPEND_16,
+	TAGS,
+	TAGS_4,
+	TAGS_16,
+	VALUE,
+	SEE,
+	HIT,
+	WARNING,		/* HIT + HIT_NEAR, as also below */
+	SHADOWED,
+	LOCKED,
+	RUN_NUMBER,
+	RUN_NEW,
+	RUN_DONE,
+	RUN_STATE,
+	RUN_GONE,
+	PART_NEW,
+	PARTS_GONE,
+	RUNS_CHANGED,
+	ROWS_CHANGED,
+	ROWS,
+	CLEAN_VOID,
+	CLEAN_AHEAD,
+	CLEAN_END,
+	CLEAN,
+	CLEAN_TAGS,
+	CLEAN_VALUES_END,
+	CLEAN_VALUES,
+	CLEAN_VALUES_REST,
+	CLEAN_CORRECTIONS,
+	CLEAN_RUNS,
+	HITS,
+	WARNINGS,
+	SHADOWS,
+	LOCKS_SET,
+	HITS_LESS,
+	WARNINGS_LESS,
+	SHADOWS_LESS,
+	LOCKS_SET_LESS,
+	HITS_GONE,
+	WARNINGS_GONE,
+	SHADOWS_GONE,
+	LOCKS_SET_GONE,
+	OVERRIDES,
+	OVERRIDE_GONE,
+	OVERRIDE_NEW,
+	VALUES_GONE,
+	NOTICE_CLEAN,
+	NOTICE_CLAIM,
+	NOTICE_OF,
+	NOTICES_LEFT,
+	NOTICES_DONE,
+	REFUSAL_NEW,
+	REFUSALS,
+	REFUSALS_OF,
+	REFUSALS_COUNT,
+	REFUSALS_OLD,
+	TRIM_REFUSALS,
+	TRIM_OLDEST,
+	PAIR,
+	PAIRS,
+	LEARN,
+	PAIR_GONE,
+	PAIRS_FORGOTTEN,
+	CLEAN_PAIRS_END,
+	CLEAN_PAIRS,
+	STATEMENT__MAX
+};
+
+enum run_state {
+	RUN_WRITING,
+	RUN_WHOLE,
+	RUN_OBSOLETE
+};
+
+struct run {
+	int64_t		number;
+	enum run_state	state;
+	unsigned int	level;
+	unsigned int	bits;		/* 2^bits parts */
+	int64_t		ids;
+	int64_t		rows;
+	int64_t		oldest;		/* dates */
+	int64_t		newest;
+	int64_t		since;		/* counts outside are deleted */
+	int64_t		until;
+	struct filter	filter;
+};
+
+/* mail_state's oldest and newest while no cleaning is under way. */
+#define STORE_OLDEST	(-INT64_MAX)
+#define STORE_NEWEST	INT64_MAX
+
+enum job_kind {
+	JOB_NONE,
+	JOB_FLUSH,		/* write the frozen tail as a run */
+	JOB_MERGE,		/* merge several runs into one */
+	JOB_DROP		/* delete an obsolete run */
+};
+
+enum job_stage {
+	STAGE_BEGIN,
+	STAGE_PARTS,
+	STAGE_END,
+	STAGE_DONE
+};
+
+/*
+ * The progress of a job. It advances in transactions, and counts only once they
+ * are committed.
+ */
+struct job_progress {
+	enum job_stage	stage;
+	size_t		part;
+};
+
+struct job {
+	enum job_kind		 kind;
+	struct job_progress	 now;		/* in the running transaction */
+	struct job_progress	 kept;		/* committed */
+	struct run		 run;		/* the run to write or delete */
+	int64_t			 upto;		/* the new horizon */
+	size_t			 parts;		/* steps of JOB_MERGE */
+	int64_t			 source[STORE_MERGE];
+	size_t			 nsource;
+	int64_t			 most;		/* most ids in one source */
+	unsigned int		 bits;		/* fewest of a source */
+};
+
+/*
+ * How ids of foreign rows are folded (fold_case): as the engine folds those of
+ * requests, where the id of a rule begins with the rule's name and a colon.
+ */
+enum fold {
+	FOLD_NONE,
+	FOLD_ALL,
+	FOLD_VALUE		/* after the first colon, if any */
+};
+
+/* A row that the running batch appends, to the table and to the tail. */
+struct appended {
+	struct store_cursor	*cursor;
+	struct store_row	 row;
+};
+
+struct store {
+	struct sqlite		*db;		/* NULL: away */
+	int			 directory;
+	char			*name;
+	char			*description;
+	bool			 full;		/* synchronous */
+	enum fold		 fold;
+	int			 wait;		/* for a lock, at most, ms */
+	int64_t			 looked;	/* last sqlite_look, ns */
+	bool			 readonly;	/* and a write failed */
+	struct keeper		*keeper;	/* NULL: none */
+	int			 copied;	/* pages of the log copied */
+	int64_t			 copy;		/* when that was, ns */
+	int64_t			 finished;	/* own last copy, ns */
+	int			 largest;	/* size of the log, in pages */
+	int64_t			 shrink;	/* next truncation, ns */
+	char			 error[256];
+
+	/* --- the file as it was last seen --- */
+	int64_t			 version;	/* data_version; -1: not seen */
+	int64_t			 schema;
+	int64_t			 changes;	/* the triggers' count; -1 */
+	int64_t			 oldest;	/* other dates are being */
+	int64_t			 newest;	/* deleted */
+	int64_t			 cleaned;	/* last cleaning's `oldest` */
+	int64_t			 reached;	/* that, once a batch asked
+						   for earlier dates */
+	int64_t			 horizon;
+	int64_t			 runs_version;
+	uint64_t		 key[2];	/* of the hash */
+	bool			 indexed;	/* 1.x's index is there */
+	bool			 searched;	/* and used while behind */
+	bool			 corrected;	/* there are corrections */
+	bool			 damaged;	/* the runs are damaged */
+	bool			 moved;		/* tables changed: reopen */
+	int64_t			 last;		/* the newest row */
+	int64_t			 told;		/* newest in the cache */
+
+	/* --- counts --- */
+	struct run		*run;		/* whole and obsolete ones */
+	size_t			 nrun;
+	bool			 behind;	/* tail too long to read */
+	struct tail		*tail;		/* NULL: not read yet */
+	int64_t			 tails;		/* generation of the tail */
+	int64_t			 read;		/* newest row in the tail */
+	struct tail		*frozen;	/* being written as a run */
+	struct job		 job;
+	int64_t			 left;		/* number of an abandoned run */
+	struct str		 buffer;
+	struct str		 folded;	/* an id */
+
+	/* --- the running batch --- */
+	struct store_touch	*touch;
+	struct appended		*append;
+	size_t			 nappend;
+	size_t			 appends;	/* room */
+	int64_t			 before;	/* `last` when it began */
+	bool			 failed;
+	struct store_reader	 reader;	/* the last batch's */
+	int64_t			 batched;	/* when that was, ns */
+	int64_t			 rest;		/* no jobs until then, ns */
+
+	/* --- cleaning: where it goes on --- */
+	char			*clean_id;
+	char			*clean_value;
+};
+
+/* --- store_sqlite.c --- */
+
+/* Opens the file if it is closed, or if it was replaced. */
+enum store_result	 store_ready(struct store *);
+
+/* Rolls back an open transaction and keeps the reason of its fault. */
+enum store_result	 store_failed(struct store *);
+
+/* Commits if `good`, else as store_failed. */
+enum store_result	 store_end(struct store *, bool good);
+
+/* The first column of the statement's only row. 0 or -1. */
+int			 store_one(struct store *, enum statement, int64_t *);
+int			 store_put_number(struct store *, const char *,
+			    int64_t);
+
+/* A number of mail_state; 0 if missing. 0 or -1. */
+int			 store_find_number(struct store *, const char *,
+			    int64_t *);
+
+/* --- store_sqlite_append.c --- */
+
+/*
+ * store_write_rows writes the batch's rows to the table, before its commit;
+ * store_rows_committed adds them to the tail, after it.
+ */
+void			 store_write_rows(struct store *);
+void			 store_rows_committed(struct store *);
+
+/* Runs a statement that writes; a fault is the batch's. */
+void			 store_write(struct store *, enum statement);
+
+/* --- store_sqlite_habit.c --- */
+
+/* Reads the batch's pairs. 0 or -1. */
+int			 store_read_pairs(struct store *, struct store_batch *);
+
+/* --- store_sqlite_work.c --- */
+
+/*
+ * Called when charges must wait until an older program's rows are read: reads
+ * more of them, in the open transaction, which it ends.
+ */
+enum store_result	 store_hurry(struct store *);
+
+/* Does a part of the current job, before the commit of a batch. */
+void			 store_work(struct store *);
+
+/* --- store_sqlite_log.c --- */
+
+/* The keeper that the ledger started; the caller owns it. */
+struct keeper		*store_take_helper(void);
+
+/*
+ * Checkpoints when the disk is full: makes room in the log for the next writes.
+ */
+void			 store_empty_log(struct store *);
+
+/* Makes the keeper close the file; call it before the ledger does. */
+void			 store_release_log(struct store *);
+
+/*
+ * Starts a checkpoint when the log has grown enough or a second has passed.
+ * Returns the milliseconds until it should be called again, -1: no need.
+ */
+int			 store_copy_log(struct store *, bool quiet);
+
+/* --- store_sqlite_open.c --- */
+
+/*
+ * Creates what is missing, and reads what stays the same while the file is
+ * open.
+ */
+int	store_prepare(struct store *);
+
+/*
+ * Discards the runs and corrections, so that all rows are the tail again. A
+ * cleaning that is under way starts again.
+ */
+int	store_forget_runs(struct store *);
+
+/* Drops the older program's index, once it is not needed. */
+int	store_drop_index(struct store *);
+
+/* --- store_sqlite_read.c --- */
+
+/*
+ * Under the lock: reads what others did since the last time. 1: all is known;
+ * 0: decisions must wait, for the file to be reopened (moved) or for an older
+ * program's rows to be read (behind, and no index); -1: a fault.
+ */
+int	store_sync(struct store *, const struct store_reader *);
+
+/*
+ * Whether others did nothing since, for work that tells the cache nothing. 1,
+ * 0, or -1: a fault.
+ */
+int	store_same(struct store *);
+
+/*
+ * Whether the batch needs dates that the last cleaning deleted, because a clock
+ * was wrong or a window is longer now: then the cache is dropped. Returns as
+ * store_sync does.
+ */
+int	store_reach(struct store *, const struct store_batch *,
+	    const struct store_reader *);
+int	store_read_first(struct store *, struct store_touch *, size_t,
+	    size_t *budget, const struct store_reader *);
+uint64_t	store_hash(const struct store *, const char *id, size_t idlen);
+
+/* While behind: reads more rows into the tail, about `max` at most. */
+int	store_catch_up(struct store *, size_t max);
+
+/* Drops the tail, and the job that writes it. */
+void	store_unload(struct store *);
+
+/* --- store_sqlite_runs.c --- */
+
+int	store_read_runs(struct store *);
+void	store_free_runs(struct store *);
+
+/* Chooses the next job, if one is due; `quiet`: also one that can wait. */
+void	store_job_choose(struct store *, bool quiet);
+
+/*
+ * store_job_step does some steps of the job, in a transaction: 0 or -1.
+ * store_job_over then says whether that was committed.
+ */
+int	store_job_step(struct store *, size_t steps);
+void	store_job_over(struct store *, bool committed);
+void	store_job_drop(struct store *);
+
+/* struct store_optional */
+enum store_result	 store_reclaim(struct store *, bool *done);
+
+#endif

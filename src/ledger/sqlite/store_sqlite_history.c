@@ -1,0 +1,107 @@
+#include "ledger/sqlite/store_sqlite.h"
+
+static bool
+history_add(struct store *s, const struct store_refusal *r, int64_t *added)
+{
+	size_t	i;
+
+	for (i = 0; i < STORE_REFUSAL_NUMBERS; i++)
+		sqlite_bind(s->db, REFUSAL_NEW, (int)i + 1, r->number[i]);
+	for (i = 0; i < STORE_REFUSAL_TEXTS; i++)
+		sqlite_bind_text(s->db, REFUSAL_NEW,
+		    STORE_REFUSAL_NUMBERS + (int)i + 1, r->text[i], r->len[i]);
+	if (sqlite_step(s->db, REFUSAL_NEW) != 0)
+		return false;
+	*added += sqlite_changes(s->db);
+	return true;
+}
+
+enum store_result
+store_add_refusals(struct store *s, const struct store_refusal *list, size_t n,
+    int64_t *added)
+{
+	enum store_result	result;
+	bool			good = true;
+	size_t			i;
+
+	*added = 0;
+	if ((result = store_ready(s)) != STORE_OK)
+		return result;
+	if (sqlite_step(s->db, DO_BEGIN) == -1)
+		return store_failed(s);
+	for (i = 0; i < n && good; i++)
+		good = history_add(s, &list[i], added);
+	return store_end(s, good);
+}
+
+enum store_result
+store_refusals(struct store *s, const struct store_page *page,
+    void (*each)(void *, const struct store_refusal *), void *arg)
+{
+	const enum statement	statement = page->id != NULL ? REFUSALS_OF :
+				    REFUSALS;
+	struct store_refusal	r;
+	enum store_result	result;
+	size_t			i;
+	int			more;
+
+	if ((result = store_ready(s)) != STORE_OK)
+		return result;
+	sqlite_bind(s->db, statement, 1, page->date);
+	sqlite_bind(s->db, statement, 2, page->number);
+	sqlite_bind(s->db, statement, 3, page->since);
+	sqlite_bind(s->db, statement, 4, (int64_t)page->max);
+	if (page->id != NULL)
+		sqlite_bind_text(s->db, statement, 5, page->id, page->idlen);
+	while ((more = sqlite_step(s->db, statement)) == 1) {
+		for (i = 0; i < STORE_REFUSAL_NUMBERS; i++)
+			r.number[i] = sqlite_column(s->db, statement, (int)i);
+		for (i = 0; i < STORE_REFUSAL_TEXTS; i++) {
+			r.text[i] = sqlite_column_text(s->db, statement,
+			    STORE_REFUSAL_NUMBERS + (int)i, &r.len[i]);
+			if (r.text[i] == NULL)
+				r.text[i] = "";
+		}
+		each(arg, &r);
+	}
+	return more == 0 ? STORE_OK : store_failed(s);
+}
+
+enum store_result
+store_clean_refusals(struct store *s, const struct store_kept *kept,
+    size_t max, int64_t *deleted)
+{
+	enum statement		n = kept != NULL ? REFUSALS_OLD :
+				    TRIM_REFUSALS;
+	enum store_result	result;
+
+	*deleted = 0;
+	if ((result = store_ready(s)) != STORE_OK)
+		return result;
+	if (sqlite_step(s->db, DO_BEGIN) == -1)
+		return store_failed(s);
+	for (;; n = TRIM_OLDEST) {
+		sqlite_bind(s->db, n, 1, (int64_t)max);
+		if (kept != NULL) {
+			sqlite_bind(s->db, n, 2, kept->first);
+			sqlite_bind(s->db, n, 3, kept->last);
+		}
+		if (sqlite_step(s->db, n) == -1)
+			return store_failed(s);
+		*deleted = sqlite_changes(s->db);
+		if (n != TRIM_REFUSALS || *deleted > 0)
+			return store_end(s, true);
+	}
+}
+
+enum store_result
+store_count_refusals(struct store *s, int64_t *count)
+{
+	enum store_result	result;
+
+	*count = 0;
+	if ((result = store_ready(s)) != STORE_OK)
+		return result;
+	return store_one(s, REFUSALS_COUNT, count) == 0 ? STORE_OK :
+	    store_failed(s);
+}

@@ -1,0 +1,145 @@
+#include <string.h>
+
+#include "ledger/sqlite/store_sqlite.h"
+#include "lib/clock.h"
+
+/*
+ * Schedules the jobs of store_sqlite_runs.c: a little with each batch, more
+ * while no charge waits, and as much as possible while no charge can be
+ * decided.
+ */
+#define SLICE_NS	INT64_C(1000000)	/* of idle work */
+#define CATCH_UP_NS	INT64_C(20000000)	/* while charges wait */
+#define SLICE_ROWS	500
+#define SLICE_STEPS	4
+#define REST_NS		INT64_C(10000000000)	/* after a job that failed */
+#define INDEX_SMALL	2000000		/* rows */
+#define INDEX_QUIET_NS	INT64_C(10000000000)
+
+enum store_result
+store_hurry(struct store *s)
+{
+	int64_t	until = clock_mono().ns + CATCH_UP_NS;
+	bool	good = true;
+
+	if (s->moved) {
+		(void)strlcpy(s->error, "the tables were changed",
+		    sizeof(s->error));
+		(void)store_end(s, true);
+		return STORE_BUSY;
+	}
+	while (good && s->behind && clock_mono().ns < until) {
+		store_job_choose(s, false);
+		good = s->job.kind != JOB_NONE &&
+		    s->job.now.stage != STAGE_DONE ?
+		    store_job_step(s, SLICE_STEPS) == 0 :
+		    store_catch_up(s, SLICE_ROWS) == 0;
+		if (s->job.now.stage == STAGE_DONE)
+			break;
+	}
+	good = store_end(s, good) == STORE_OK;
+	store_job_over(s, good);
+	if (!good)
+		return STORE_FAILED;
+	(void)strlcpy(s->error, "rows of an older program are being taken over",
+	    sizeof(s->error));
+	return STORE_BUSY;
+}
+
+/*
+ * Does a part of the current job, in proportion to the rows of the batch, so
+ * that the job is done long before the next one is due.
+ */
+void
+store_work(struct store *s)
+{
+	size_t	steps;
+
+	if (s->failed || s->nappend == 0 || clock_mono().ns < s->rest)
+		return;
+	store_job_choose(s, false);
+	steps = s->job.parts * s->nappend * 2 / store_sizes.tail + 1;
+	if ((s->job.kind != JOB_NONE && store_job_step(s, steps) == -1) ||
+	    (s->behind && s->job.kind == JOB_NONE &&
+	    store_catch_up(s, SLICE_ROWS) == -1)) {
+		s->failed = true;
+		s->rest = clock_mono().ns + REST_NS;
+	}
+}
+
+/* --- quiet work --- */
+
+/* One slice of the job, or of the rows to read. 0 or -1. */
+static int
+store_idle_slice(struct store *s)
+{
+	int64_t	until = clock_mono().ns + SLICE_NS;
+	int	ret = 0;
+
+	while (ret == 0 && clock_mono().ns < until) {
+		store_job_choose(s, true);
+		if (s->job.kind != JOB_NONE)
+			ret = store_job_step(s, SLICE_STEPS);
+		else if (s->behind)
+			ret = store_catch_up(s, SLICE_ROWS);
+		else
+			break;
+		if (s->job.now.stage == STAGE_DONE)
+			break;
+	}
+	return ret;
+}
+
+/*
+ * Runs `work` in a transaction of its own. First reports what others did
+ * meanwhile to the cache, as a batch would.
+ */
+static bool
+store_idle_work(struct store *s, int (*work)(struct store *))
+{
+	int	same;
+	bool	good;
+
+	if (sqlite_step(s->db, DO_BEGIN) == -1 ||
+	    (same = store_same(s)) == -1 ||
+	    (same == 0 && store_sync(s, &s->reader) == -1)) {
+		(void)store_failed(s);
+		return false;
+	}
+	good = s->moved || work(s) == 0;
+	good = store_end(s, good) == STORE_OK;
+	store_job_over(s, good);
+	if (!good)
+		s->rest = clock_mono().ns + REST_NS;
+	return good && !s->moved;
+}
+
+/*
+ * Dropping the older program's index takes a second for some millions of rows:
+ * a large one is dropped when no charge waits, or by the next cleaning.
+ */
+static bool
+store_index_due(const struct store *s)
+{
+	return s->indexed && !s->behind && s->job.kind == JOB_NONE &&
+	    (s->last < INDEX_SMALL ||
+	    clock_mono().ns - s->batched > INDEX_QUIET_NS);
+}
+
+int
+store_idle(struct store *s)
+{
+	if (s->db == NULL)
+		return -1;
+	/* Before the first batch the state that a job needs is not known. */
+	if (s->version != -1 && clock_mono().ns >= s->rest) {
+		store_job_choose(s, true);
+		if ((s->job.kind != JOB_NONE || s->behind) &&
+		    store_idle_work(s, store_idle_slice))
+			return 0;
+		if (s->db != NULL && store_index_due(s) &&
+		    store_idle_work(s, store_drop_index))
+			s->indexed = false;
+	}
+	return store_copy_log(s, true);
+}
