@@ -8,7 +8,7 @@ IPC_SRCS =	src/ipc/buffer.c src/ipc/channel.c src/ipc/message.c \
 		src/ipc/message_refusal.c src/ipc/message_simulate.c \
 		src/ipc/wire.c
 # What every role needs to receive its settings; the parsers are the parent's alone.
-CONF_SRCS =	src/conf/access.c src/conf/addressee.c src/conf/connection.c src/conf/convey.c src/conf/fault.c \
+CONF_SRCS =	src/conf/access.c src/conf/addressee.c src/conf/connection.c src/conf/settings_message.c src/conf/fault.c \
 		src/conf/ids.c src/conf/limits.c \
 		src/conf/mailbox.c src/conf/match.c src/conf/member.c \
 		src/conf/normal.c src/conf/reader.c src/conf/repr.c src/conf/rule_lock.c src/conf/rules.c \
@@ -53,25 +53,25 @@ PARENT_SRCS =	src/parent/activation.c src/parent/background.c \
 		src/parent/pidlock.c src/parent/readable.c src/parent/relay.c \
 		src/parent/reload.c src/parent/run_as.c src/parent/serve.c \
 		src/parent/signals.c src/parent/simulator.c src/parent/sockets.c \
-		src/parent/unixsocket.c src/parent/wishes.c
+		src/parent/unixsocket.c src/parent/operator.c
 ENGINE_SRCS =	src/engine/main.c ${ENGINE_ROOM_SRCS}
-LEDGER_SRCS =	src/ledger/main.c src/ledger/asked.c src/ledger/asked_habit.c \
+LEDGER_SRCS =	src/ledger/main.c src/ledger/dispatch.c src/ledger/dispatch_habit.c \
 		src/ledger/simulation.c src/ledger/simulation_match.c \
 		src/ledger/upkeep.c \
 		${LEDGER_PURE_SRCS} ${LITERAL_SRCS}
-LEDGER_SQLITE_SRCS = src/ledger/sqlite/filter.c src/ledger/sqlite/keeper.c src/ledger/pack.c \
+LEDGER_SQLITE_SRCS = src/ledger/sqlite/bloom.c src/ledger/sqlite/checkpointer.c src/ledger/pack.c \
 		src/ledger/sqlite/sqlite.c \
 		src/ledger/sqlite/store_sqlite.c \
 		src/ledger/sqlite/store_sqlite_append.c src/ledger/sqlite/store_sqlite_clean.c \
 		src/ledger/sqlite/store_sqlite_habit.c src/ledger/sqlite/store_sqlite_history.c \
-		src/ledger/sqlite/store_sqlite_log.c \
+		src/ledger/sqlite/store_sqlite_wal.c \
 		src/ledger/sqlite/store_sqlite_notice.c \
 		src/ledger/sqlite/store_sqlite_open.c \
 		src/ledger/sqlite/store_sqlite_override.c src/ledger/sqlite/store_sqlite_read.c \
 		src/ledger/sqlite/store_sqlite_runs.c src/ledger/sqlite/store_sqlite_work.c \
-		src/ledger/sqlite/tail.c
+		src/ledger/sqlite/memtable.c
 # What those of servers share.
-LEDGER_SERVER_SRCS = src/ledger/server/foreign.c src/ledger/server/others.c src/ledger/pack.c src/ledger/server/sums.c
+LEDGER_SERVER_SRCS = src/ledger/server/foreign.c src/ledger/server/writers.c src/ledger/pack.c src/ledger/server/sums.c
 LEDGER_PGSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/pgsql/pgsql.c \
 		src/ledger/pgsql/pgsql_connect.c src/ledger/pgsql/pgsql_params.c \
 		src/ledger/pgsql/store_pgsql.c src/ledger/pgsql/store_pgsql_clean.c \
@@ -102,7 +102,7 @@ CTL_ROOM_SRCS =	src/ctl/answer.c src/ctl/ask.c src/ctl/candidate.c \
 UNIT_ROOM_SRCS = ${COMMON_SRCS} ${ROLE_SRCS} ${CONF_READ_SRCS} src/conf/paths.c \
 		src/parent/options.c ${ENGINE_ROOM_SRCS} ${LEDGER_PURE_SRCS} \
 		${LEDGER_SQLITE_SRCS} src/ledger/server/foreign.c \
-		src/ledger/server/others.c ${REPORT_PURE_SRCS} \
+		src/ledger/server/writers.c ${REPORT_PURE_SRCS} \
 		${CTL_ROOM_SRCS} ${LEDGER_RIG_SRCS}
 # A ledger without its channels, for the tests of it with its database.
 LEDGER_RIG_SRCS = regress/ledger/outsider.c regress/ledger/outsider_sqlite.c \
@@ -125,15 +125,15 @@ ENGINE_ROOM_SRCS = src/engine/action.c src/engine/blocks.c src/engine/budget.c \
 		src/engine/decide_lock.c src/engine/events.c \
 		src/engine/explain.c src/engine/explain_habit.c \
 		src/engine/explain_id.c \
-		src/engine/held.c src/engine/identity.c src/engine/late.c \
-		src/engine/link.c \
+		src/engine/policy.c src/engine/identity.c src/engine/memory_refused.c \
+		src/engine/ledger_link.c \
 		src/engine/listen.c src/engine/locks.c src/engine/mapping.c src/engine/memory.c \
 		src/engine/metrics.c \
 		src/engine/pending.c src/engine/refusal.c src/engine/replay.c \
 		src/engine/reply.c \
 		src/engine/request.c src/engine/stats.c \
-		src/engine/tell.c src/engine/tell_event.c src/engine/trouble.c \
-		src/engine/try.c src/engine/turn.c \
+		src/engine/maillog.c src/engine/maillog_event.c src/engine/trouble.c \
+		src/engine/try.c src/engine/loop_clock.c \
 		src/engine/why.c
 LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c \
 		src/ledger/charge_copy.c src/ledger/charge_gather.c src/ledger/charge_map.c \
@@ -147,7 +147,7 @@ LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c \
 		src/ledger/schema.c src/ledger/seek.c src/ledger/tally.c \
 		src/ledger/top.c \
 		src/ledger/verdict.c src/ledger/verdict_habit.c \
-		src/ledger/whose.c
+		src/ledger/stored_id.c
 REPORT_PURE_SRCS = src/report/base64.c src/report/hitlist.c src/report/mail.c \
 		src/report/mail_text.c src/report/notice.c src/report/smtp.c src/report/smtp_auth.c \
 		src/report/smtp_machine.c src/report/smtp_mail.c

@@ -1,5 +1,5 @@
-#ifndef LINK_H
-#define LINK_H
+#ifndef LEDGER_LINK_H
+#define LEDGER_LINK_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -11,7 +11,7 @@ use Time::HiRes qw(time sleep);
 
 use Ctl qw(ctl);
 use Policyd qw(wait_until have_command process_alive status_of True);
-use Fault qw(fault_daemon full keeper);
+use Fault qw(fault_daemon full checkpointer);
 use Smtpd;
 
 subtest 'log-not-read' => sub {
@@ -138,7 +138,7 @@ subtest 'frozen' => sub {
 		});
 		ok($d->wait_log(qr/verdicts again/, $mark),
 		    'the log says that verdicts are given again');
-		$freeze->(wait_until { keeper($d) }, sub {
+		$freeze->(wait_until { checkpointer($d) }, sub {
 			ok($work->wait_more(500),
 			    "the ledger's helper is stopped: mails are decided");
 		});

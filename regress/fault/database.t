@@ -12,7 +12,7 @@ use Time::HiRes qw(time);
 
 use Chance qw(draw);
 use Policyd qw(wait_until as_root process_alive slurp spew status_of True);
-use Fault qw(fault_daemon full keeper lock_database);
+use Fault qw(fault_daemon full checkpointer lock_database);
 
 my $mounted;		# a directory, while it is
 my $owner = $$;
@@ -266,7 +266,7 @@ subtest 'damaged' => sub {
 
 	ok($work->wait_more(200), 'mails are counted');
 	my $mark = $d->log_mark;
-	my @open = ($d->child('ledger-sqlite'), wait_until { keeper($d) });
+	my @open = ($d->child('ledger-sqlite'), wait_until { checkpointer($d) });
 	# No process may have it open: its pages would be in the log or in memory too.
 	$d->signal('STOP');
 	wait_until { (status_of($d->pid)->{State} // 'T') =~ /\AT/ };

@@ -10,7 +10,7 @@ use Test::More;
 
 use Chance qw(draw mixed one_of);
 use Policyd qw(wait_until process_alive);
-use Fault qw(fault_daemon full pause keeper);
+use Fault qw(fault_daemon full pause checkpointer);
 
 my $lives = full ? 30 : 4;	# eight kills in each
 
@@ -25,11 +25,11 @@ sub kill_child {
 }
 
 # A ledger's helper belongs to that ledger; the next ledger has another one.
-sub kill_keeper {
+sub kill_checkpointer {
 	my ($d) = @_;
 
 	# The previous ledger's helper may still be exiting.
-	return wait_until { my $pid = keeper($d); $pid && kill 'KILL', $pid } || 0;
+	return wait_until { my $pid = checkpointer($d); $pid && kill 'KILL', $pid } || 0;
 }
 
 sub kill_parent {
@@ -44,13 +44,13 @@ sub kill_parent {
 
 sub one_life {
 	my ($d, $work) = @_;
-	my @names = mixed(('engine') x 3, ('ledger-sqlite') x 3, 'keeper');
+	my @names = mixed(('engine') x 3, ('ledger-sqlite') x 3, 'checkpointer');
 	my ($killed, $n) = ({}, 0);
 
 	for my $name (@names) {
 		$work->wait_more(1 + draw(30)) or return 0;
 		pause(0.02);
-		$n += $name eq 'keeper' ? kill_keeper($d) : kill_child($d, $name, $killed);
+		$n += $name eq 'checkpointer' ? kill_checkpointer($d) : kill_child($d, $name, $killed);
 	}
 	$work->wait_more(1 + draw(30)) or return 0;
 	pause(0.02);

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "conf/convey.h"
+#include "conf/settings_message.h"
 #include "fuzz.h"
 #include "ipc/channel.h"
 #include "lib/log.h"
@@ -34,7 +34,8 @@ static const struct {
 
 /* -1: the one who takes settings would give the channel up. */
 static int
-channel_take(struct convey *convey, const struct message *m, size_t way)
+channel_take(struct settings_message *convey, const struct message *m,
+    size_t way)
 {
 	const struct message_rule	*rule = message_rule(m->type);
 	struct settings			*s = NULL;
@@ -45,7 +46,7 @@ channel_take(struct convey *convey, const struct message *m, size_t way)
 	    (rule->to & 1U << channel_ways[way].to) != 0);
 	fuzz_require(m->fd == -1);
 	fuzz_require(m->len == 0 || m->payload != NULL);
-	r = convey_receive(convey, m, &s);
+	r = settings_message_receive(convey, m, &s);
 	fuzz_require((r == 1) == (s != NULL));
 	settings_free(s);
 	return r == -1 ? -1 : 0;
@@ -55,7 +56,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct channel	*channel;
-	struct convey	*convey;
+	struct settings_message	*convey;
 	struct message	 m;
 	size_t		 way, piece, n;
 	int		 fd[2], r = 0;
@@ -69,7 +70,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_require(channel_pair(fd) == 0);
 	channel = channel_new(fd[0], channel_ways[way].to,
 	    channel_ways[way].from);
-	convey = convey_new();
+	convey = settings_message_new();
 	for (data += 2, size -= 2; size > 0 && r != -1; data += n, size -= n) {
 		n = size < piece ? size : piece;
 		fuzz_require(write(fd[1], data, n) == (ssize_t)n);
@@ -81,7 +82,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				break;
 			}
 	}
-	convey_free(convey);
+	settings_message_free(convey);
 	channel_free(channel);
 	close(fd[1]);
 	return 0;

@@ -19,7 +19,7 @@ use Time::HiRes qw(time sleep);
 use Policyd qw(wait_until need have_command slurp spew $root);
 use Fault::Shim;
 
-our @EXPORT_OK = qw(fault_daemon full pause sums lock_database keeper);
+our @EXPORT_OK = qw(fault_daemon full pause sums lock_database checkpointer);
 
 # FAULT=full: more rounds than make check has time for.
 sub full () { ($ENV{FAULT} // '') eq 'full' }
@@ -56,7 +56,7 @@ sub sums {
 }
 
 # The process beside SQLite's ledger; undef when there is none at the moment.
-sub keeper {
+sub checkpointer {
 	my ($d) = @_;
 	my $ledger = $d->children->{'ledger-sqlite'} or return undef;
 	my ($pid) = map { @$_ } values %{Policyd::children_of($ledger)};

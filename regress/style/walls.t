@@ -108,8 +108,8 @@ places_ok('descriptors are passed by channel.c alone',
     only_in(qr/\b(?:SCM_RIGHTS|CMSG_\w+)\b/, qr{\Asrc/ipc/channel\.c\z}, @c));
 places_ok('programs are started by the parent alone',
     only_in(qr/\b(?:exec[lv]p?e?|fexecve|posix_spawnp?|fork)\s*\(/,
-    # The keeper is a copy of the ledger and no program: it is locked in like it.
-    qr{\Asrc/(?:parent/|ledger/sqlite/keeper\.c\z)}, @c));
+    # The checkpointer is a copy of the ledger and no program: it is locked in like it.
+    qr{\Asrc/(?:parent/|ledger/sqlite/checkpointer\.c\z)}, @c));
 places_ok('who connects is named',
     only_in(qr/(?<!->)\bconnect\s*\(/, qr{\Asrc/(?:lib/log\.c|parent/notify\.c
     |report/\w+\.c|ctl/\w+\.c)\z}x, @c));
@@ -211,7 +211,7 @@ is_deeply([circles({ a => { b => 1 }, b => { c => 1, d => 1 }, c => { a => 1 },
 my @known = (qr{\Asrc/ledger/sqlite/store_sqlite(?:_\w+)?\.c\z},
     qr{\Asrc/ledger/pgsql/store_pgsql(?:_\w+)?\.c\z},
     qr{\Asrc/ledger/mysql/store_mysql(?:_\w+)?\.c\z},
-    qr{\Asrc/ledger/(?:main|asked|upkeep)\.c\z});
+    qr{\Asrc/ledger/(?:main|dispatch|upkeep)\.c\z});
 
 SKIP: {
 	my @objects = grep { -f "$root/$_" } map { s/\.c\z/.o/r } grep { /\.c\z/ }

@@ -19,8 +19,8 @@
 
 #include "engine/client.h"
 #include "engine/stats.h"
-#include "engine/tell.h"
-#include "engine/turn.h"
+#include "engine/maillog.h"
+#include "engine/loop_clock.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "loop.h"
@@ -81,7 +81,7 @@ answer_next(void)
 	memmove(waiting, waiting + 1, nwaiting * sizeof(waiting[0]));
 	memmove(waiting_for, waiting_for + 1,
 	    nwaiting * sizeof(waiting_for[0]));
-	turn_end();
+	loop_turn_end();
 	answer(c, text);
 }
 
@@ -101,7 +101,7 @@ set_up(void **state)
 	log_open("test", LOG_TO_SYSLOG, -1, false);
 	if (event_init() == NULL)
 		return -1;
-	tell_init();
+	maillog_init();
 	client_init(on_request, &bounds);
 	return 0;
 }
@@ -110,7 +110,7 @@ static int
 begin(void **state)
 {
 	(void)state;
-	turn_end();
+	loop_turn_end();
 	/* Whatever became of the last test. */
 	client_hold(false);
 	client_set_idle(PATIENCE_S * 2000);
@@ -631,7 +631,7 @@ fd_exhaustion_kills_daemon(void **state)
 }
 
 static void
-held_back(void **state)
+policy_back(void **state)
 {
 	int	fd = connection(), begun = connection(), new;
 
@@ -658,7 +658,7 @@ held_back(void **state)
 
 /* What nobody would read is not waited for either. */
 static void
-held_back_for_long(void **state)
+policy_back_for_long(void **state)
 {
 	int		fd = connection(), slow = connection(), new;
 	struct mono	held;
@@ -668,7 +668,7 @@ held_back_for_long(void **state)
 	say(fd, "sen");
 	say(slow, "sen");
 	turn();
-	turn_end();
+	loop_turn_end();
 	client_hold(true);
 	held = clock_mono();
 	new = connection();
@@ -677,7 +677,7 @@ held_back_for_long(void **state)
 	while (clock_between(held, clock_mono()) / 1000000 < 2 * REQUEST_MS)
 		turn();
 	assert_int_equal(client_count(), 3);
-	turn_end();
+	loop_turn_end();
 	client_hold(false);
 	hear(fd, "action=a\n\n");
 	hear(new, "action=b\n\n");
@@ -775,8 +775,8 @@ main(void)
 		TEST(reads_late),
 		TEST(floods),
 		TEST(fd_exhaustion_kills_daemon),
-		TEST(held_back),
-		TEST(held_back_for_long),
+		TEST(policy_back),
+		TEST(policy_back_for_long),
 		TEST(names),
 		TEST(stop)
 	};

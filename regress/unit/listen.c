@@ -25,8 +25,8 @@
 #include "engine/client.h"
 #include "engine/listen.h"
 #include "engine/stats.h"
-#include "engine/tell.h"
-#include "engine/turn.h"
+#include "engine/maillog.h"
+#include "engine/loop_clock.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "loop.h"
@@ -77,7 +77,7 @@ set_up(void **state)
 	log_open("test", LOG_TO_SYSLOG, -1, false);
 	if (event_init() == NULL || mkdtemp(directory) == NULL)
 		return -1;
-	tell_init();
+	maillog_init();
 	client_init(on_request, &bounds);
 	listen_init();
 	unix_address.sun_family = AF_UNIX;

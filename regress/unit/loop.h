@@ -6,7 +6,7 @@
 #include <event.h>
 
 #include "engine/client.h"
-#include "engine/turn.h"
+#include "engine/loop_clock.h"
 #include "lib/clock.h"
 
 /* What the tests of clients share; to be included after cmocka.h. */
@@ -29,9 +29,9 @@ turn(void)
 
 	evtimer_set(&tick, loop_nothing, NULL);
 	evtimer_add(&tick, &tv);
-	turn_end();
+	loop_turn_end();
 	assert_int_equal(event_loop(EVLOOP_ONCE), 0);
-	turn_end();
+	loop_turn_end();
 	evtimer_del(&tick);
 }
 

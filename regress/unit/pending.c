@@ -14,9 +14,9 @@
 #include <cmocka.h>
 
 #include "engine/pending.h"
-#include "engine/late.h"
+#include "engine/memory_refused.h"
 #include "engine/replay.h"
-#include "engine/turn.h"
+#include "engine/loop_clock.h"
 #include "lib/log.h"
 
 #define TIMEOUT_MS	200
@@ -32,7 +32,7 @@ static struct answer {
 } answers[MANY];
 static size_t		nanswers;
 
-static struct held	*held;
+static struct policy	*policy;
 static struct channel	*engine;	/* our end */
 static struct channel	*ledger;	/* the other one */
 static struct msg_charge	asked[MANY];	/* what the ledger got */
@@ -97,7 +97,7 @@ set_up(void **state)
 	if (event_init() == NULL)
 		return -1;
 	s->db_timeout = TIMEOUT_MS;
-	held = held_new(s);
+	policy = policy_new(s);
 	pending_init(on_answer);
 	replay_init(on_owed);
 	connect_ledger();
@@ -111,8 +111,8 @@ tear_down(void **state)
 
 	(void)state;
 	lose_ledger();
-	assert_int_equal(held->users, 1);
-	held_drop(held);
+	assert_int_equal(policy->users, 1);
+	policy_drop(policy);
 	for (i = 0; i < MANY; i++)
 		str_clear(&asked_bytes[i]);
 	return 0;
@@ -122,7 +122,7 @@ static int
 begin(void **state)
 {
 	(void)state;
-	turn_end();
+	loop_turn_end();
 	nanswers = 0;
 	nasked = 0;
 	return 0;
@@ -150,7 +150,7 @@ ask(uintptr_t client, const char *id)
 	d.charge.keys[0].amount = 1;
 	d.charge.keys[0].limits.list = &ten;
 	d.charge.keys[0].limits.count = 1;
-	pending_add((struct client *)client, held, &req, &d);
+	pending_add((struct client *)client, policy, &req, &d);
 	pending_send();
 }
 
@@ -205,11 +205,11 @@ run_until(size_t n)
 	evtimer_set(&patience, on_patience, NULL);
 	evtimer_add(&patience, &tv);
 	while (nanswers < n) {
-		turn_end();
+		loop_turn_end();
 		assert_int_equal(event_loop(EVLOOP_ONCE), 0);
 	}
 	evtimer_del(&patience);
-	turn_end();
+	loop_turn_end();
 }
 
 static void
@@ -365,14 +365,14 @@ no_ledger_for_long(void **state)
 static void
 settings_stay_with_their_request(void **state)
 {
-	struct held	*old = held;
+	struct policy	*old = policy;
 
 	(void)state;
 	ask(1, "a");
 	assert_int_equal(old->users, 2);
-	held = held_new(settings_new());
-	held->settings->db_timeout = TIMEOUT_MS / 2;
-	held_drop(old);
+	policy = policy_new(settings_new());
+	policy->settings->db_timeout = TIMEOUT_MS / 2;
+	policy_drop(old);
 	assert_int_equal(old->users, 1);
 	/* A shorter time does not overtake a longer one. */
 	ask(2, "b");
@@ -381,8 +381,8 @@ settings_stay_with_their_request(void **state)
 	run_until(2);
 	is_answer(0, 1, VERDICT_UNAVAILABLE);
 	is_answer(1, 2, VERDICT_UNAVAILABLE);
-	assert_int_equal(held->users, 1);
-	held->settings->db_timeout = TIMEOUT_MS;
+	assert_int_equal(policy->users, 1);
+	policy->settings->db_timeout = TIMEOUT_MS;
 }
 
 /* A channel that is full is not filled further; what waits goes out later. */
@@ -563,17 +563,17 @@ accepted_too_late(void **state)
 	charge.keys[0].id = "a";
 	charge.keys[0].idlen = 1;
 	charge.keys[0].amount = 5;
-	late_keep(41, &charge);
-	late_keep(42, &charge);
+	memory_refused_keep(41, &charge);
+	memory_refused_keep(42, &charge);
 	/* Nobody's, or refused by both. */
-	late_verdict(43, &v);
+	memory_refused_verdict(43, &v);
 	v.verdict = VERDICT_REFUSED;
-	late_verdict(41, &v);
+	memory_refused_verdict(41, &v);
 	assert_int_equal(replay_count(), 0);
 	v.verdict = VERDICT_ACCEPTED;
-	late_verdict(41, &v);
-	late_verdict(42, &v);
-	late_verdict(42, &v);
+	memory_refused_verdict(41, &v);
+	memory_refused_verdict(42, &v);
+	memory_refused_verdict(42, &v);
 	assert_int_equal(replay_count(), 1);
 	replay_send();
 	hear();
@@ -615,7 +615,7 @@ it_is_tried_again(void **state)
 	evtimer_set(&patience, on_patience, NULL);
 	evtimer_add(&patience, &tv);
 	while (nasked < 2) {
-		turn_end();
+		loop_turn_end();
 		assert_int_equal(event_loop(EVLOOP_ONCE), 0);
 		hear();
 	}

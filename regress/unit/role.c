@@ -17,7 +17,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "conf/convey.h"
+#include "conf/settings_message.h"
 #include "role/role.h"
 
 #define WAIT_MS		20000
@@ -108,7 +108,7 @@ send_settings(enum role to, uint64_t generation)
 {
 	struct settings	*settings = settings_new();
 
-	convey_send(parent, settings, to, generation);
+	settings_message_send(parent, settings, to, generation);
 	settings_free(settings);
 }
 

@@ -299,8 +299,8 @@ int		 settings_limits(struct limits *, const struct value *,
 		    char *reason, size_t);
 
 /*
- * --- the table, for convey.c, -n, the manual page's and the sample's tests
- * ---
+ * --- the table, for settings_message.c, -n, the manual page's and the sample's
+ * tests ---
  */
 
 struct settings_info {
@@ -315,8 +315,8 @@ size_t				 settings_count(void);
 const struct settings_info	*settings_info(size_t);
 
 /*
- * For convey.c. settings_conveyed: the row's value if a child must be sent it
- * (given, or a default that depends on the installation), else NULL.
+ * For settings_message.c. settings_conveyed: the row's value if a child must be
+ * sent it (given, or a default that depends on the installation), else NULL.
  * settings_forget: in the child, frees all values but the dicts of the
  * connections.
  */

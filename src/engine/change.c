@@ -11,8 +11,8 @@
 #include "engine/explain_id.h"
 #include "engine/mapping.h"
 #include "engine/reply.h"
-#include "engine/tell.h"
-#include "engine/turn.h"
+#include "engine/maillog.h"
+#include "engine/loop_clock.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -109,12 +109,12 @@ change_reset(struct control *c, const struct control_word *word, size_t n)
 	if (!change_id_fits(c, &word[0]))
 		return;
 	str_init(&ids);
-	q->held = held_take(control_held());
+	q->policy = policy_take(control_policy());
 	change_event_begin(c, word[0].bytes, word[0].len);
-	(void)explain_id(&change.charge, q->held->settings, &word[0], &ids,
+	(void)explain_id(&change.charge, q->policy->settings, &word[0], &ids,
 	    true);
-	change.charge.deadline = clock_after(turn_now(),
-	    q->held->settings->db_timeout).ns;
+	change.charge.deadline = clock_after(loop_now(),
+	    q->policy->settings->db_timeout).ns;
 	q->charge.len = 0;
 	msg_charge_put(&q->charge, &change.charge);
 	if (change.charge.nkeys == 0)
@@ -143,7 +143,7 @@ change_reset_told(struct control *c, const struct message *m)
 		    "do it");
 		return 0;
 	}
-	mapping_take(control_question(c)->held->settings, &change.charge,
+	mapping_take(control_question(c)->policy->settings, &change.charge,
 	    &told->verdict);
 	for (i = 0; i < told->nkeys; i++) {
 		reply_begin(out, "resets");
@@ -223,7 +223,7 @@ change_charge_ask(struct control *c, int64_t amount, const char *instance,
 {
 	char			 lock[OVERRIDE_ID_MAX];
 	struct control_question	*q = control_question(c);
-	const struct settings	*s = q->held->settings;
+	const struct settings	*s = q->policy->settings;
 	struct msg_charge	*m = &change.charge;
 
 	change_external(s, &m->keys[0]);
@@ -234,7 +234,7 @@ change_charge_ask(struct control *c, int64_t amount, const char *instance,
 	m->mode = CHARGE_ADD;
 	m->state = "external";
 	m->statelen = strlen(m->state);
-	m->deadline = clock_after(turn_now(), s->db_timeout).ns;
+	m->deadline = clock_after(loop_now(), s->db_timeout).ns;
 	q->charge.len = 0;
 	msg_charge_put(&q->charge, m);
 	if (!control_ask(c, MSG_EXTERNAL, &q->charge))
@@ -257,10 +257,10 @@ change_charge(struct control *c, const struct control_word *word, size_t n)
 		return;
 	}
 	str_init(&ids);
-	q->held = held_take(control_held());
-	(void)explain_id(&change.charge, q->held->settings, &word[0], &ids,
+	q->policy = policy_take(control_policy());
+	(void)explain_id(&change.charge, q->policy->settings, &word[0], &ids,
 	    false);
-	if (!change_is_external(q->held->settings, &word[0]))
+	if (!change_is_external(q->policy->settings, &word[0]))
 		control_fail(c, "%.255s: RULE:ID is expected, of a rule that "
 		    "counts \"external\"", word[0].bytes);
 	else
@@ -287,12 +287,12 @@ static void
 change_say_more(const struct settings *s, const struct msg_charge *charge,
     const struct msg_verdict *v)
 {
-	struct tell_about	about;
+	struct maillog_about	about;
 	struct msg_verdict	rest = *v;
 
 	memset(&about, 0, sizeof(about));
 	rest.over = rest.shadowed = 0;
-	tell_verdict(s, charge, &about, &rest, NULL);
+	maillog_verdict(s, charge, &about, &rest, NULL);
 }
 
 static void
@@ -337,10 +337,10 @@ change_charge_told(struct control *c, const struct message *m)
 		    "do it");
 		return 0;
 	}
-	mapping_take(q->held->settings, &change.charge, &told->verdict);
+	mapping_take(q->policy->settings, &change.charge, &told->verdict);
 	if (told->verdict.over != 0 || told->verdict.shadowed != 0)
 		change_say_reached(key, &told->verdict);
-	change_say_more(q->held->settings, &change.charge, &told->verdict);
+	change_say_more(q->policy->settings, &change.charge, &told->verdict);
 	if (control_memory() != NULL)
 		memory_learn(control_memory(), &change.charge, &told->verdict,
 		    clock_wall());
@@ -403,7 +403,7 @@ static void
 change_grant_until(struct control *c, const struct control_word *word,
     int64_t amount, int64_t until)
 {
-	const struct settings	*s = control_held()->settings;
+	const struct settings	*s = control_policy()->settings;
 	struct msg_override	*m = &change.override;
 	struct str		 ids, done;
 	size_t			 i;
@@ -463,7 +463,7 @@ change_block_until(struct control *c, const struct control_word *word,
 
 	str_init(&id);
 	str_init(&done);
-	why = blocks_what(&id, control_held()->settings, word->bytes,
+	why = blocks_what(&id, control_policy()->settings, word->bytes,
 	    word->len);
 	if (why == NULL && (reasonlen > OVERRIDE_REASON_MAX ||
 	    !str_utf8_valid(reason, reasonlen)))
@@ -509,7 +509,7 @@ change_unblock(struct control *c, const struct control_word *word, size_t n)
 static void
 change_blocked_yet(struct str *out, const struct str *what)
 {
-	const struct settings	*s = control_held()->settings;
+	const struct settings	*s = control_policy()->settings;
 	const struct override	*block;
 	int64_t			 now = clock_wall();
 

@@ -9,7 +9,7 @@
 #include "engine/identity.h"
 #include "engine/mapping.h"
 #include "engine/reply.h"
-#include "engine/turn.h"
+#include "engine/loop_clock.h"
 #include "lib/addr.h"
 #include "lib/clock.h"
 #include "lib/num.h"
@@ -72,8 +72,8 @@ habit_ask(struct control *c, const struct control_word *word,
 		str_add(&q->word, charge.keys[i].network,
 		    charge.keys[i].networklen);
 	}
-	charge.deadline = clock_after(turn_now(),
-	    control_held()->settings->db_timeout).ns;
+	charge.deadline = clock_after(loop_now(),
+	    control_policy()->settings->db_timeout).ns;
 	str_init(&payload);
 	msg_charge_put(&payload, &charge);
 	if (!control_ask(c, type, &payload))
@@ -86,7 +86,7 @@ static bool
 habit_id(struct control *c, const struct control_word *word, struct str *ids,
     bool familiar)
 {
-	const struct settings	*s = control_held()->settings;
+	const struct settings	*s = control_policy()->settings;
 
 	if (word->len > EXPLAIN_ID_MAX) {
 		control_fail(c, "the id is too long");
@@ -105,7 +105,7 @@ habit_id(struct control *c, const struct control_word *word, struct str *ids,
 static bool
 habit_networks(struct control *c, const struct control_word *word)
 {
-	const struct settings		*s = control_held()->settings;
+	const struct settings		*s = control_policy()->settings;
 	const struct settings_rule	*rule;
 	struct network			 net, own;
 	size_t				 i;

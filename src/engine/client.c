@@ -11,8 +11,8 @@
 
 #include "engine/client.h"
 #include "engine/stats.h"
-#include "engine/tell.h"
-#include "engine/turn.h"
+#include "engine/maillog.h"
+#include "engine/loop_clock.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/str.h"
@@ -104,7 +104,7 @@ client_time(struct mono deadline)
 	 * libevent's clock is coarse: firing slightly late is better than
 	 * twice.
 	 */
-	ms = clock_left(deadline, turn_now());
+	ms = clock_left(deadline, loop_now());
 	tv.tv_sec = ms / 1000;
 	tv.tv_usec = (suseconds_t)(ms % 1000) * 1000;
 	if (ms % 1000 < 990)
@@ -134,7 +134,7 @@ client_list(struct client *c, enum client_where where, bool anew)
 	c->where = where;
 	if (where == LIST_NONE)
 		return;
-	c->since = turn_now();
+	c->since = loop_now();
 	TAILQ_INSERT_TAIL(&clients.list[where], c, entry);
 	if (where < LIST_TIMED)
 		client_time(client_deadline(c));
@@ -202,7 +202,8 @@ client_malformed(struct client *c, const char *reason, const char *bytes,
 	char	name[CLIENT_NAME_MAX];
 
 	stats_add(STATS_MALFORMED, 1);
-	tell_malformed(client_name(c, name, sizeof(name)), reason, bytes, len);
+	maillog_malformed(client_name(c, name, sizeof(name)), reason, bytes,
+	    len);
 	c->state = CLIENT_ENDED;
 }
 
@@ -470,7 +471,7 @@ client_on_timer(int fd, short what, void *arg)
 	clients.timing = false;
 	for (i = clients.holding ? LIST_WRITING : 0; i < LIST_TIMED; i++) {
 		while ((c = TAILQ_FIRST(&clients.list[i])) != NULL &&
-		    clock_passed(client_deadline(c), turn_now())) {
+		    clock_passed(client_deadline(c), loop_now())) {
 			stats_add(i == LIST_IDLE ? STATS_CLOSED_IDLE :
 			    STATS_CLOSED_SLOW, 1);
 			client_close(c);
@@ -607,7 +608,7 @@ static void
 client_release(enum client_where where)
 {
 	struct client	*c;
-	struct mono	 now = turn_now();
+	struct mono	 now = loop_now();
 	int64_t		 from;
 
 	TAILQ_FOREACH(c, &clients.list[where], entry) {
@@ -627,7 +628,7 @@ client_hold(bool hold)
 		return;
 	clients.holding = hold;
 	if (hold) {
-		clients.since = turn_now();
+		clients.since = loop_now();
 		return;
 	}
 	client_release(LIST_IDLE);

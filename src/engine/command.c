@@ -14,7 +14,7 @@
 #include "engine/reply.h"
 #include "engine/stats.h"
 #include "engine/try.h"
-#include "engine/turn.h"
+#include "engine/loop_clock.h"
 #include "engine/why.h"
 #include "ipc/message_refusal.h"
 #include "lib/addr.h"
@@ -30,7 +30,7 @@ seconds_since(int64_t ns)
 {
 	struct mono	then = { ns };
 
-	return clock_between(then, turn_now()) / 1000000000;
+	return clock_between(then, loop_now()) / 1000000000;
 }
 
 /* --- status --- */
@@ -148,7 +148,7 @@ show_told(struct control *c, const struct message *m)
 	    m->type != MSG_PROGRESS) {
 		if ((ret = explain_show_told(c, m, &shown)) != 1)
 			return ret;
-		if (control_held()->settings->history > 0 &&
+		if (control_policy()->settings->history > 0 &&
 		    why_show(c, shown))
 			return 0;
 		show_end(c);
@@ -184,7 +184,7 @@ top_value(const struct control_word *word, const char *name)
 static bool
 top_has_rule(const char *name)
 {
-	const struct settings	*s = control_held()->settings;
+	const struct settings	*s = control_policy()->settings;
 	size_t			 i;
 
 	for (i = 0; i < s->nrules; i++)
@@ -262,7 +262,7 @@ top_run(struct control *c, const struct control_word *word, size_t n)
 	for (i = 0; i < n; i++)
 		if (!top_word(c, &top, &word[i]))
 			return;
-	if (top.by == TOP_BY_REFUSED && control_held()->settings->history ==
+	if (top.by == TOP_BY_REFUSED && control_policy()->settings->history ==
 	    0) {
 		control_fail(c, "no refusals are kept: history is 0");
 		return;
@@ -350,14 +350,14 @@ top_told(struct control *c, const struct message *m)
 			reply_retry_after(out, id->retry_after, &id->limit);
 		}
 		reply_bool(out, "shadow", id->shadow);
-		top_add_blocked(out, control_held()->settings, id, now);
+		top_add_blocked(out, control_policy()->settings, id, now);
 		reply_end(out);
 	}
 	control_end(c);
 	return 0;
 }
 
-/* --- wishes --- */
+/* --- requests --- */
 
 static void
 reload_run(struct control *c, const struct control_word *word, size_t n)

@@ -12,9 +12,9 @@
 
 #include "engine/audit.h"
 #include "engine/control.h"
-#include "engine/link.h"
+#include "engine/ledger_link.h"
 #include "engine/reply.h"
-#include "engine/turn.h"
+#include "engine/loop_clock.h"
 #include "lib/alloc.h"
 #include "lib/log.h"
 
@@ -62,7 +62,7 @@ static struct {
 	uint64_t		 number;
 	uid_t			 owner;
 	struct channel		*parent;
-	struct held		*held;
+	struct policy		*policy;
 	struct memory		*memory;
 	const struct control_command *(*find)(const struct control_word *);
 } controls;
@@ -91,8 +91,8 @@ control_free(struct control *c)
 	controls.gone--;
 	event_del(&c->timer);
 	TAILQ_REMOVE(&controls.list, c, entry);
-	if (c->question.held != NULL)
-		held_drop(c->question.held);
+	if (c->question.policy != NULL)
+		policy_drop(c->question.policy);
 	str_clear(&c->question.charge);
 	free(c->question.why);
 	str_clear(&c->question.word);
@@ -197,10 +197,10 @@ control_question(struct control *c)
 	return &c->question;
 }
 
-struct held *
-control_held(void)
+struct policy *
+control_policy(void)
 {
-	return controls.held;
+	return controls.policy;
 }
 
 struct memory *
@@ -282,9 +282,9 @@ bool
 control_ask(struct control *c, enum message_type type,
     const struct str *payload)
 {
-	if (!link_send(type, c->number, payload))
+	if (!ledger_send(type, c->number, payload))
 		return false;
-	control_wait(c, controls.held->settings->db_timeout + LEDGER_MS);
+	control_wait(c, controls.policy->settings->db_timeout + LEDGER_MS);
 	return true;
 }
 
@@ -295,7 +295,7 @@ control_progress(struct control *c, int64_t rows)
 	char	line[48];
 	int	len;
 
-	control_wait(c, controls.held->settings->db_timeout + LEDGER_MS);
+	control_wait(c, controls.policy->settings->db_timeout + LEDGER_MS);
 	len = snprintf(line, sizeof(line), "progress %lld\n", (long long)rows);
 	if (c->state == CONTROL_WAITING && !c->late &&
 	    write(c->fd, line, (size_t)len) == -1 && errno != EAGAIN)
@@ -454,7 +454,7 @@ static void
 control_deny(struct control *c)
 {
 	const char	*name = c->command->name;
-	const char	*group = controls.held->settings->operator_group;
+	const char	*group = controls.policy->settings->operator_group;
 
 	audit_denied(&c->audit, name);
 	if (c->command->access == CONTROL_OWN)
@@ -636,14 +636,14 @@ control_stop(void)
 }
 
 void
-control_use(struct held *held, struct memory *memory)
+control_use(struct policy *policy, struct memory *memory)
 {
-	struct held	*old = controls.held;
+	struct policy	*old = controls.policy;
 
-	controls.held = held_take(held);
+	controls.policy = policy_take(policy);
 	controls.memory = memory;
 	if (old != NULL)
-		held_drop(old);
+		policy_drop(old);
 }
 
 void

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "engine/decide.h"
-#include "engine/held.h"
+#include "engine/policy.h"
 #include "engine/memory.h"
 #include "ipc/channel.h"
 #include "ipc/message.h"
@@ -68,7 +68,7 @@ struct control_command {
 
 /* The state of a waiting command. */
 struct control_question {
-	struct held		*held;
+	struct policy		*policy;
 	struct str		 charge;	/* as it was sent */
 	struct str		 word;		/* what it is about, or what is
 						   said when it is done */
@@ -90,7 +90,7 @@ void	control_init(uid_t owner, struct channel *parent,
 	    const struct control_command *(*find)(const struct control_word *));
 
 /* Sets the settings, and the memory or NULL. They stay the caller's. */
-void	control_use(struct held *, struct memory *);
+void	control_use(struct policy *, struct memory *);
 
 /*
  * Takes over a connected, non-blocking socket; `operator`: it came by the
@@ -108,7 +108,7 @@ int	control_on_parent(const struct message *);
 /* --- for commands --- */
 
 struct control_question	*control_question(struct control *);
-struct held		*control_held(void);
+struct policy		*control_policy(void);
 struct memory		*control_memory(void);
 
 /* Who the caller is, and the name of the command. */

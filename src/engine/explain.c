@@ -16,7 +16,7 @@
 #include "engine/memory.h"
 #include "engine/reply.h"
 #include "engine/request.h"
-#include "engine/turn.h"
+#include "engine/loop_clock.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 
@@ -44,10 +44,10 @@ explain_ask(struct control *c, struct msg_charge *charge)
 {
 	struct control_question	*q = control_question(c);
 
-	if (q->held == NULL)
-		q->held = held_take(control_held());
-	charge->deadline = clock_after(turn_now(),
-	    q->held->settings->db_timeout).ns;
+	if (q->policy == NULL)
+		q->policy = policy_take(control_policy());
+	charge->deadline = clock_after(loop_now(),
+	    q->policy->settings->db_timeout).ns;
 	charge->date = 0;
 	q->charge.len = 0;
 	msg_charge_put(&q->charge, charge);
@@ -166,7 +166,7 @@ explain_blocked(struct control *c, const struct settings *s,
 void
 explain_run(struct control *c, const struct control_word *word, size_t n)
 {
-	const struct settings	*s = control_held()->settings;
+	const struct settings	*s = control_policy()->settings;
 	const struct override	*block;
 	enum decide_outcome	 outcome;
 	struct decision		 d;
@@ -249,7 +249,7 @@ explain_answer(struct control *c, const struct msg_charge *charge,
     const char *accepted, const char *refused)
 {
 	struct control_question		*q = control_question(c);
-	const struct settings		*s = q->held->settings;
+	const struct settings		*s = q->policy->settings;
 	const struct msg_verdict	*v = &explain.weighed.verdict;
 	const struct override		*block;
 	struct str			 action;
@@ -280,12 +280,12 @@ explain_answer(struct control *c, const struct msg_charge *charge,
 static void
 explain_without(struct control *c, struct msg_charge *charge)
 {
-	const struct held	*held = control_question(c)->held;
+	const struct policy	*policy = control_question(c)->policy;
 	struct memory		*memory = control_memory();
 	const char		*action;
 
-	if (held->memory && memory != NULL) {
-		explain_map(held->settings, charge, NULL);
+	if (policy->memory && memory != NULL) {
+		explain_map(policy->settings, charge, NULL);
 		memory_weigh(memory, charge, clock_wall(), &explain.weighed);
 		explain_answer(c, charge, "the database gives no verdict; in "
 		    "memory all windows hold",
@@ -295,8 +295,8 @@ explain_without(struct control *c, struct msg_charge *charge)
 		    "full");
 		return;
 	}
-	action = held->memory ? held->settings->success_action :
-	    held->settings->db_error_action;
+	action = policy->memory ? policy->settings->success_action :
+	    policy->settings->db_error_action;
 	explain_verdict(control_answer(c), "unavailable",
 	    "the database gives no verdict: db_error_action", action,
 	    strlen(action));
@@ -322,7 +322,7 @@ explain_told(struct control *c, const struct message *m)
 	if (explain.weighed.verdict.verdict == VERDICT_UNAVAILABLE)
 		explain_late(c);
 	else {
-		explain_map(control_question(c)->held->settings, charge,
+		explain_map(control_question(c)->policy->settings, charge,
 		    &explain.weighed.verdict);
 		explain_answer(c, charge, explain.weighed.verdict.over != 0 ?
 		    "a window is full, and Postfix takes the mail" :
@@ -348,10 +348,10 @@ explain_show(struct control *c, const struct control_word *word, size_t n)
 		return;
 	}
 	str_init(&ids);
-	q->held = held_take(control_held());
+	q->policy = policy_take(control_policy());
 	str_add(&q->word, word[0].bytes, word[0].len);
-	q->exempt = explain_id(charge, q->held->settings, &word[0], &ids,
-	    false) || identity_is_exempt(q->held->settings, q->word.data,
+	q->exempt = explain_id(charge, q->policy->settings, &word[0], &ids,
+	    false) || identity_is_exempt(q->policy->settings, q->word.data,
 	    q->word.len);
 	if (charge->nkeys == 0 ? !control_ask(c, MSG_OVERRIDES_WANTED, NULL) :
 	    !explain_ask(c, charge))
@@ -400,7 +400,7 @@ explain_show_told(struct control *c, const struct message *m,
     const struct msg_charge **shown)
 {
 	struct control_question	*q = control_question(c);
-	const struct settings	*s = q->held->settings;
+	const struct settings	*s = q->policy->settings;
 	struct msg_charge	*charge;
 	const struct msg_weighed *w = &explain.weighed;
 	const struct override	*block, *lock;

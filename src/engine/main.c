@@ -16,9 +16,9 @@
 #include "engine/control.h"
 #include "engine/decide.h"
 #include "engine/events.h"
-#include "engine/held.h"
-#include "engine/late.h"
-#include "engine/link.h"
+#include "engine/policy.h"
+#include "engine/memory_refused.h"
+#include "engine/ledger_link.h"
 #include "engine/listen.h"
 #include "engine/locks.h"
 #include "engine/mapping.h"
@@ -28,10 +28,10 @@
 #include "engine/replay.h"
 #include "engine/reply.h"
 #include "engine/stats.h"
-#include "engine/tell.h"
+#include "engine/maillog.h"
 #include "engine/trouble.h"
 #include "engine/try.h"
-#include "engine/turn.h"
+#include "engine/loop_clock.h"
 #include "lib/log.h"
 #include "role/role.h"
 
@@ -49,7 +49,7 @@
 
 static struct {
 	struct role_start	 start;
-	struct held		*held;
+	struct policy		*policy;
 	struct decision		 decision;
 	struct str		 answer;
 	struct memory		*memory;
@@ -74,9 +74,9 @@ engine_tag(void)
 /* NULL: the block or lock has just ended. */
 static void
 engine_answer_blocked(struct client *client, const struct settings *s,
-    const struct tell_about *about, const struct override *block)
+    const struct maillog_about *about, const struct override *block)
 {
-	tell_blocked(about, block);
+	maillog_blocked(about, block);
 	refusal_blocked(about, block);
 	stats_add(STATS_BLOCKED, 1);
 	engine.answer.len = 0;
@@ -91,11 +91,11 @@ static void
 engine_answer_own(struct client *client, const struct request *req,
     const struct override *block)
 {
-	struct tell_about	about;
+	struct maillog_about	about;
 
 	stats_answered(0);
-	tell_about(&about, req, KEY_SASL_USERNAME);
-	engine_answer_blocked(client, engine.held->settings, &about, block);
+	maillog_about(&about, req, KEY_SASL_USERNAME);
+	engine_answer_blocked(client, engine.policy->settings, &about, block);
 }
 
 /* Blocks come before everything else. */
@@ -104,7 +104,7 @@ engine_is_blocked(struct client *client, const struct request *req)
 {
 	const struct override	*block;
 
-	block = blocks_check(engine.held->settings, req, clock_wall());
+	block = blocks_check(engine.policy->settings, req, clock_wall());
 	if (block != NULL)
 		engine_answer_own(client, req, block);
 	return block != NULL;
@@ -125,21 +125,21 @@ engine_is_locked(struct client *client, const struct request *req,
 }
 
 static void
-engine_pass(struct client *client, const struct held *held)
+engine_pass(struct client *client, const struct policy *policy)
 {
 	stats_add(STATS_PASSED, 1);
-	client_answer(client, held->success.data, held->success.len);
+	client_answer(client, policy->success.data, policy->success.len);
 }
 
 static void
 engine_on_request(struct client *client, const struct request *req)
 {
 	struct decision	*d = &engine.decision;
-	struct held	*held = engine.held;
+	struct policy	*policy = engine.policy;
 	bool		 fresh, own;
 	size_t		 i;
 
-	fresh = blocks_fresh(turn_now(), clock_wall());
+	fresh = blocks_fresh(loop_now(), clock_wall());
 	stats_add(STATS_REQUESTS, 1);
 	/*
 	 * The ledger checks if the engine's list is not fresh, or if there is
@@ -149,33 +149,33 @@ engine_on_request(struct client *client, const struct request *req)
 	own = fresh || (blocks_known() && !pending_is_serving());
 	if (own && engine_is_blocked(client, req))
 		return;
-	(void)decide_request(d, held->settings, req, engine_tag());
+	(void)decide_request(d, policy->settings, req, engine_tag());
 	if (req->attr[ATTR_PROTOCOL_STATE].len > 0)
-		tell_stage(held->settings,
-		    decide_stage_rules(held->settings, req));
+		maillog_stage(policy->settings,
+		    decide_stage_rules(policy->settings, req));
 	if (d->bad_count)
-		tell_bad_count(req);
+		maillog_bad_count(req);
 	if (d->exempt)
 		stats_add(STATS_EXEMPT, 1);
 	d->charge.subject = false;
 	/* The ledger has to know the login for report_user. */
 	if (!fresh || d->locks || blocks_locks() ||
-	    held->settings->report_user != NULL)
-		blocks_subject(&d->charge, held->settings, req);
+	    policy->settings->report_user != NULL)
+		blocks_subject(&d->charge, policy->settings, req);
 	if (own && engine_is_locked(client, req, &d->charge))
 		return;
 	if (d->reason != REASON_CHARGED && own && d->charge.pass == 0) {
 		stats_answered(0);
-		tell_passed(req, decide_reason_text(d->reason));
-		engine_pass(client, held);
+		maillog_passed(req, decide_reason_text(d->reason));
+		engine_pass(client, policy);
 		return;
 	}
 	for (i = 0; i < d->charge.nkeys; i++)
 		if (d->charge.keys[i].pass == 0)
-			stats_rule(held->settings, d->charge.keys[i].rule,
+			stats_rule(policy->settings, d->charge.keys[i].rule,
 			    STATS_RULE_CHARGED);
-	pending_add(client, held, req, d);
-	link_feed();
+	pending_add(client, policy, req, d);
+	ledger_feed();
 }
 
 /* --- verdicts --- */
@@ -232,8 +232,8 @@ engine_remember(const struct pending *p, struct msg_charge *charge,
 	if (verdict.verdict == VERDICT_BLOCKED)
 		return;
 	if (verdict.verdict == VERDICT_REFUSED) {
-		late_keep(pending_number(p), pending_charge(p));
-		mapping_recall(p->held->settings, charge);
+		memory_refused_keep(pending_number(p), pending_charge(p));
+		mapping_recall(p->policy->settings, charge);
 		stats_add(STATS_MEMORY_REFUSED, 1);
 	} else
 		(void)replay_add(charge, verdict.charged, now);
@@ -244,7 +244,7 @@ engine_remember(const struct pending *p, struct msg_charge *charge,
 static bool
 engine_remembers(const struct pending *p)
 {
-	return p->held->memory && engine.memory != NULL;
+	return p->policy->memory && engine.memory != NULL;
 }
 
 /*
@@ -262,7 +262,7 @@ engine_is_plain(const struct pending *p, const struct msg_verdict *v)
 static void
 engine_blocked(struct pending *p, const struct override *block)
 {
-	engine_answer_blocked(p->client, p->held->settings, &p->about, block);
+	engine_answer_blocked(p->client, p->policy->settings, &p->about, block);
 }
 
 /*
@@ -293,21 +293,21 @@ engine_looked(struct pending *p, const struct msg_verdict *v)
 	}
 	if (!p->bare)
 		return false;
-	tell_passed_charge(charge, &p->about, decide_reason_text(p->reason));
-	engine_pass(p->client, p->held);
+	maillog_passed_charge(charge, &p->about, decide_reason_text(p->reason));
+	engine_pass(p->client, p->policy);
 	return true;
 }
 
 static void
 engine_on_verdict(struct pending *p, const struct msg_verdict *v)
 {
-	struct held		*held = p->held;
-	const struct str	*answer = &held->success;
+	struct policy		*policy = p->policy;
+	const struct str	*answer = &policy->success;
 	struct msg_charge	*charge;
 	bool			 none = v->verdict == VERDICT_UNAVAILABLE;
 
-	stats_answered(clock_between(p->began, turn_now()));
-	trouble_note(none, held);
+	stats_answered(clock_between(p->began, loop_now()));
+	trouble_note(none, policy);
 	if (!none) {
 		replay_soon();
 		locks_send();
@@ -318,9 +318,9 @@ engine_on_verdict(struct pending *p, const struct msg_verdict *v)
 	if (!engine_is_plain(p, v)) {
 		charge = pending_charge(p);
 		if (none)
-			mapping_recall(held->settings, charge);
+			mapping_recall(policy->settings, charge);
 		else
-			mapping_take(held->settings, charge, v);
+			mapping_take(policy->settings, charge, v);
 		if (engine_remembers(p))
 			engine_remember(p, charge, &v);
 		if (v->verdict == VERDICT_BLOCKED) {
@@ -328,18 +328,18 @@ engine_on_verdict(struct pending *p, const struct msg_verdict *v)
 			    clock_wall()));
 			return;
 		}
-		stats_verdict_rules(held->settings, charge, v);
-		tell_verdict(held->settings, charge, &p->about, v,
+		stats_verdict_rules(policy->settings, charge, v);
+		maillog_verdict(policy->settings, charge, &p->about, v,
 		    !none ? NULL : engine_remembers(p) ? "from memory" :
 		    "no verdict in time");
-		refusal_verdict(held->settings, charge, &p->about, v,
+		refusal_verdict(policy->settings, charge, &p->about, v,
 		    none && engine_remembers(p) ? engine.memory : NULL);
 		if (v->verdict == VERDICT_UNAVAILABLE)
-			answer = &held->error;
+			answer = &policy->error;
 		else if (v->verdict == VERDICT_REFUSED || v->over != 0) {
 			engine.answer.len = 0;
 			str_adds(&engine.answer, "action=");
-			action_add(&engine.answer, held->settings, charge, v);
+			action_add(&engine.answer, policy->settings, charge, v);
 			str_adds(&engine.answer, "\n\n");
 			answer = &engine.answer;
 		}
@@ -369,17 +369,17 @@ engine_rename(const struct settings *s)
 static void
 engine_use(struct settings *fresh)
 {
-	struct held	*old = engine.held;
+	struct policy	*old = engine.policy;
 
-	engine.held = held_new(fresh);
+	engine.policy = policy_new(fresh);
 	stats_rules(fresh);
-	tell_stages_afresh();
+	maillog_stages_afresh();
 	refusal_use(fresh);
 	listen_allow(&fresh->allowed_clients);
 	client_set_idle(idle_ms(fresh));
-	mapping_resize(engine.held->memory ?
+	mapping_resize(engine.policy->memory ?
 	    (size_t)fresh->memory_limit / MAPPING_SHARE : 0);
-	if (!engine.held->memory) {
+	if (!engine.policy->memory) {
 		memory_free(engine.memory);
 		engine.memory = NULL;
 	} else if (engine.memory == NULL)
@@ -387,8 +387,8 @@ engine_use(struct settings *fresh)
 	else
 		memory_resize(engine.memory, (size_t)fresh->memory_limit);
 	engine_rename(fresh);
-	control_use(engine.held, engine.memory);
-	held_drop(old);
+	control_use(engine.policy, engine.memory);
+	policy_drop(old);
 }
 
 /* --- the parent --- */
@@ -462,7 +462,7 @@ engine_on_message(const struct message *m)
 	case MSG_PEER:
 		if (m->fd == -1)
 			log_fatal("a peer without its channel");
-		link_set(channel_new(m->fd, ROLE_ENGINE, ROLE_LEDGER));
+		ledger_set(channel_new(m->fd, ROLE_ENGINE, ROLE_LEDGER));
 		return;
 	case MSG_SIMULATION:
 		try_channel(m->fd);
@@ -546,7 +546,7 @@ engine_on_silence(int fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	if (stats_get()->count[STATS_REQUESTS] == 0)
-		tell_silence(engine.held->settings);
+		maillog_silence(engine.policy->settings);
 }
 
 static void
@@ -577,7 +577,7 @@ engine_set_up(void)
 	engine.tag &= INT64_MAX;
 	decide_init(&engine.decision);
 	str_init(&engine.answer);
-	tell_init();
+	maillog_init();
 	refusal_init();
 	client_init(engine_on_request, &bounds);
 	listen_init();
@@ -588,7 +588,7 @@ engine_set_up(void)
 	/* If the parent is root, the socket belongs to root. */
 	control_init(start->identity.drop ? 0 : geteuid(), start->parent,
 	    command_find);
-	link_init(control_on_ledger);
+	ledger_init(control_on_ledger);
 	engine_use(start->settings);
 	start->settings = NULL;
 	evtimer_set(&engine.stop, engine_on_stop_timer, NULL);
@@ -597,7 +597,7 @@ engine_set_up(void)
 	    EV_READ | EV_PERSIST, engine_on_parent, NULL);
 	event_add(&engine.parent, NULL);
 	if (start->peer != NULL)
-		link_set(start->peer);
+		ledger_set(start->peer);
 	for (i = 0; i < start->nlisteners; i++)
 		listen_add(start->listeners[i].fd,
 		    &start->listeners[i].about);
@@ -607,15 +607,15 @@ engine_set_up(void)
 static void
 engine_turn_end(void)
 {
-	link_flush();
+	ledger_flush();
 	/* The parent starts no other ledger. */
-	if (engine.stopping && !link_there())
+	if (engine.stopping && !ledger_there())
 		pending_give_up();
 	if (channel_queued(engine.start.parent) > 0)
 		(void)channel_flush(engine.start.parent);
 	if (engine.stopping && client_count() == 0 && !replay_busy())
 		engine.done = true;
-	turn_end();
+	loop_turn_end();
 }
 
 int

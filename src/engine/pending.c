@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "engine/pending.h"
-#include "engine/turn.h"
+#include "engine/loop_clock.h"
 #include "lib/alloc.h"
 #include "lib/log.h"
 
@@ -60,7 +60,7 @@ pending_time(struct mono deadline)
 
 	if (pending.timing && pending.timed.ns <= deadline.ns)
 		return;
-	ms = clock_left(deadline, turn_now());
+	ms = clock_left(deadline, loop_now());
 	tv.tv_sec = ms / 1000;
 	tv.tv_usec = (suseconds_t)(ms % 1000) * 1000;
 	evtimer_add(&pending.timer, &tv);
@@ -116,7 +116,7 @@ slot_find(uint64_t number)
 static void
 slot_settle(struct slot *slot, const struct msg_verdict *verdict)
 {
-	struct held	*held = slot->pending.held;
+	struct policy	*policy = slot->pending.policy;
 
 	if (pending.unsent == slot)
 		pending.unsent = TAILQ_NEXT(slot, entry);
@@ -128,7 +128,7 @@ slot_settle(struct slot *slot, const struct msg_verdict *verdict)
 	if (slot->charge.size > KEEP)
 		str_clear(&slot->charge);
 	TAILQ_INSERT_HEAD(&pending.unused, slot, entry);
-	held_drop(held);
+	policy_drop(policy);
 }
 
 /* --- deadlines --- */
@@ -141,7 +141,7 @@ slot_settle(struct slot *slot, const struct msg_verdict *verdict)
 static struct mono
 pending_deadline(int64_t timeout)
 {
-	struct mono	now = turn_now(), deadline;
+	struct mono	now = loop_now(), deadline;
 
 	deadline = clock_after(pending.serving ? now : pending.lost,
 	    timeout);
@@ -165,7 +165,7 @@ pending_on_timer(int fd, short what, void *arg)
 	(void)arg;
 	pending.timing = false;
 	while ((slot = TAILQ_FIRST(&pending.waiting)) != NULL &&
-	    clock_passed(slot->deadline, turn_now()))
+	    clock_passed(slot->deadline, loop_now()))
 		slot_settle(slot, &none);
 	if (slot != NULL)
 		pending_time(slot->deadline);
@@ -203,7 +203,7 @@ pending_channel(struct channel *ledger)
 	struct slot	*slot;
 
 	if (pending.serving)
-		pending.lost = turn_now();
+		pending.lost = loop_now();
 	pending.serving = false;
 	for (slot = TAILQ_FIRST(&pending.waiting); slot != pending.unsent;
 	    slot = TAILQ_NEXT(slot, entry))
@@ -225,21 +225,21 @@ pending_is_serving(void)
 }
 
 void
-pending_add(struct client *client, struct held *held, const struct request *req,
-    struct decision *d)
+pending_add(struct client *client, struct policy *policy,
+    const struct request *req, struct decision *d)
 {
 	struct slot	*slot = slot_take();
 	struct pending	*p = &slot->pending;
-	struct mono	 now = turn_now();
-	int64_t		 timeout = held->settings->db_timeout;
+	struct mono	 now = loop_now();
+	int64_t		 timeout = policy->settings->db_timeout;
 
 	p->client = client;
-	p->held = held_take(held);
+	p->policy = policy_take(policy);
 	p->began = now;
 	p->again = false;
 	p->bare = d->reason != REASON_CHARGED;
 	p->reason = d->reason;
-	tell_about(&p->about, req, d->identity);
+	maillog_about(&p->about, req, d->identity);
 	p->about.exempt = d->exempt;
 	slot->deadline = pending_deadline(timeout);
 	/*
@@ -300,7 +300,7 @@ pending_oldest(void)
 
 	if (slot == NULL)
 		return 0;
-	ns = clock_between(slot->pending.began, turn_now());
+	ns = clock_between(slot->pending.began, loop_now());
 	return ns > 0 ? ns : 0;
 }
 
@@ -316,6 +316,6 @@ pending_init(void (*answer)(struct pending *, const struct msg_verdict *))
 	TAILQ_INIT(&pending.waiting);
 	TAILQ_INIT(&pending.unused);
 	pending.answer = answer;
-	pending.lost = turn_now();
+	pending.lost = loop_now();
 	evtimer_set(&pending.timer, pending_on_timer, NULL);
 }

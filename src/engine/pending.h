@@ -7,8 +7,8 @@
 
 #include "engine/client.h"
 #include "engine/decide.h"
-#include "engine/held.h"
-#include "engine/tell.h"
+#include "engine/policy.h"
+#include "engine/maillog.h"
 #include "ipc/channel.h"
 #include "lib/clock.h"
 
@@ -20,8 +20,8 @@
  */
 struct pending {
 	struct client		*client;
-	struct held		*held;
-	struct tell_about	 about;
+	struct policy		*policy;
+	struct maillog_about	 about;
 	struct mono		 began;
 	bool			 again;		/* a ledger was lost with it */
 	bool			 bare;		/* only blocks are checked */
@@ -37,7 +37,7 @@ void	pending_init(void (*answer)(struct pending *,
 	    const struct msg_verdict *));
 
 /* Queues a charge and sets its deadline. */
-void	pending_add(struct client *, struct held *, const struct request *,
+void	pending_add(struct client *, struct policy *, const struct request *,
 	    struct decision *);
 
 /* The charge that was sent. Valid until the next call. */

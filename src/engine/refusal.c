@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "engine/refusal.h"
-#include "engine/turn.h"
+#include "engine/loop_clock.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/map.h"
@@ -227,8 +227,8 @@ refusal_on_timer(int fd, short what, void *arg)
 static bool
 refusal_may(void)
 {
-	if (clock_passed(refusal.second, turn_now())) {
-		refusal.second = clock_after(turn_now(), 1000);
+	if (clock_passed(refusal.second, loop_now())) {
+		refusal.second = clock_after(loop_now(), 1000);
 		refusal.extra = 0;
 	}
 	return refusal.extra < REFUSAL_MORE && ++refusal.extra > 0;
@@ -265,9 +265,9 @@ refusal_subject(const struct msg_refusal *m, bool *first)
 /* --- what is kept of one --- */
 
 static void
-refusal_texts(struct msg_refusal *m, const struct tell_about *about)
+refusal_texts(struct msg_refusal *m, const struct maillog_about *about)
 {
-	const struct tell_value	*const value[REFUSAL_TEXT__MAX] = {
+	const struct maillog_value	*const value[REFUSAL_TEXT__MAX] = {
 		[REFUSAL_LOGIN] = &about->login,
 		[REFUSAL_SENDER] = &about->sender,
 		[REFUSAL_RECIPIENT] = &about->recipient,
@@ -300,7 +300,7 @@ refusal_start(struct msg_refusal *m, enum refusal_kind kind)
 }
 
 static void
-refusal_keep(struct msg_refusal *m, const struct tell_about *about)
+refusal_keep(struct msg_refusal *m, const struct maillog_about *about)
 {
 	struct subject	*s;
 	struct str	 payload;
@@ -332,7 +332,7 @@ static void
 refusal_key(struct msg_refusal *m, const struct settings *s,
     const struct msg_charge *charge, size_t key, const struct limit *limit,
     int64_t used, const struct msg_weighed *weighed,
-    const struct tell_about *about)
+    const struct maillog_about *about)
 {
 	const struct msg_charge_key	*k = &charge->keys[key];
 	const struct msg_weighed_key	*w;
@@ -366,7 +366,7 @@ refusal_key(struct msg_refusal *m, const struct settings *s,
 
 void
 refusal_verdict(const struct settings *s, const struct msg_charge *charge,
-    const struct tell_about *about, const struct msg_verdict *v,
+    const struct maillog_about *about, const struct msg_verdict *v,
     struct memory *memory)
 {
 	static struct msg_weighed	weighed;
@@ -399,7 +399,7 @@ refusal_verdict(const struct settings *s, const struct msg_charge *charge,
 }
 
 void
-refusal_blocked(const struct tell_about *about, const struct override *block)
+refusal_blocked(const struct maillog_about *about, const struct override *block)
 {
 	struct msg_refusal	m;
 

@@ -6,7 +6,7 @@
 #include "conf/settings.h"
 #include "decision/override.h"
 #include "engine/memory.h"
-#include "engine/tell.h"
+#include "engine/maillog.h"
 #include "ipc/channel.h"
 #include "ipc/message.h"
 #include "ipc/message_refusal.h"
@@ -34,11 +34,11 @@ void	refusal_use(const struct settings *);
  * the verdict is the memory's, as are the windows.
  */
 void	refusal_verdict(const struct settings *, const struct msg_charge *,
-	    const struct tell_about *, const struct msg_verdict *,
+	    const struct maillog_about *, const struct msg_verdict *,
 	    struct memory *);
 
 /* Keeps what a block refused; NULL: the block has ended meanwhile. */
-void	refusal_blocked(const struct tell_about *, const struct override *);
+void	refusal_blocked(const struct maillog_about *, const struct override *);
 
 /* Sets the channel to the ledger; NULL: it is lost. */
 void	refusal_channel(struct channel *);

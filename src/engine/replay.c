@@ -9,7 +9,7 @@
 #include "engine/pending.h"
 #include "engine/replay.h"
 #include "engine/stats.h"
-#include "engine/turn.h"
+#include "engine/loop_clock.h"
 #include "lib/alloc.h"
 #include "lib/log.h"
 #include "lib/str.h"

@@ -1,8 +1,8 @@
 #include <inttypes.h>
 
-#include "engine/held.h"
+#include "engine/policy.h"
 #include "engine/trouble.h"
-#include "engine/turn.h"
+#include "engine/loop_clock.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 
@@ -29,23 +29,23 @@ trouble_note_rules(const struct settings *s)
 }
 
 void
-trouble_note(bool none, const struct held *held)
+trouble_note(bool none, const struct policy *policy)
 {
 	if (none) {
-		trouble.troubled = turn_now();
+		trouble.troubled = loop_now();
 		trouble.without++;
 		if (!trouble.on)
 			log_warning("the database gives no verdict: requests "
-			    "are answered %s%s", held->memory ? "from " : "by ",
-			    held->settings->db_error_action);
-		if (!trouble.on && held->memory)
-			trouble_note_rules(held->settings);
+			    "are answered %s%s", policy->memory ? "from " :
+			    "by ", policy->settings->db_error_action);
+		if (!trouble.on && policy->memory)
+			trouble_note_rules(policy->settings);
 		trouble.on = true;
 		return;
 	}
 	/* A single verdict in time does not mean that the database is well. */
 	if (!trouble.on || !clock_passed(clock_after(trouble.troubled,
-	    CALM_MS), turn_now()))
+	    CALM_MS), loop_now()))
 		return;
 	log_notice("the database gives verdicts again; %" PRIu64
 	    " %s answered without", trouble.without, trouble.without == 1 ?

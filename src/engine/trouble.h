@@ -3,9 +3,9 @@
 
 #include <stdbool.h>
 
-#include "engine/held.h"
+#include "engine/policy.h"
 
 /* Logs once that there are no verdicts, and once that there are again. */
-void	trouble_note(bool none, const struct held *);
+void	trouble_note(bool none, const struct policy *);
 
 #endif

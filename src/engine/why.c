@@ -183,7 +183,7 @@ why_run(struct control *c, const struct control_word *word, size_t n)
 		good = why_word(c, m, &word[i], &any);
 	if (!good)
 		goto done;
-	if (control_held()->settings->history == 0) {
+	if (control_policy()->settings->history == 0) {
 		control_fail(c, "no refusals are kept: history is 0");
 		goto done;
 	}
@@ -194,7 +194,7 @@ why_run(struct control *c, const struct control_word *word, size_t n)
 	if (any.len > 0) {
 		id.bytes = any.data;
 		id.len = any.len;
-		(void)explain_id(&why.charge, control_held()->settings, &id,
+		(void)explain_id(&why.charge, control_policy()->settings, &id,
 		    &ids, false);
 		m->nids = why.charge.nkeys;
 		for (i = 0; i < m->nids; i++) {
@@ -410,7 +410,7 @@ why_end(struct control *c, struct why *w)
 	reply_number(out, "refused", w->total.refused);
 	reply_number(out, "would_refuse", w->total.shadow);
 	reply_number(out, "shown", w->found);
-	reply_number(out, "history", control_held()->settings->history);
+	reply_number(out, "history", control_policy()->settings->history);
 	reply_end(out);
 	control_end(c);
 }
@@ -432,8 +432,8 @@ why_found_all(struct control *c, struct why *w, const struct msg_searched *m)
 	w->total = *m;
 	if (w->found == 0) {
 		control_fail(c, "no refusal of it is kept (of the last "
-		    "%" PRId64 " day%s)", control_held()->settings->history,
-		    control_held()->settings->history == 1 ? "" : "s");
+		    "%" PRId64 " day%s)", control_policy()->settings->history,
+		    control_policy()->settings->history == 1 ? "" : "s");
 		return;
 	}
 	w->sharing = true;

@@ -30,7 +30,7 @@ enum message_type {
 	/* parent to every child, at start and on reload */
 	MSG_LOG,		/* struct msg_log */
 	MSG_IDENTITY,		/* struct msg_identity */
-	MSG_SETTING,		/* one setting: conf/convey.h */
+	MSG_SETTING,		/* one setting: conf/settings_message.h */
 	MSG_SETTINGS_END,	/* number: generation, now complete */
 	MSG_LISTENER,		/* struct msg_listener, with the socket */
 	MSG_LISTENER_END,	/* number of a listener to close */
@@ -68,7 +68,7 @@ enum message_type {
 	MSG_NOTICE_SENT,	/* parent, ledger: number: 1 if it was mailed */
 	MSG_REPORTED,		/* report, parent: struct msg_reported */
 	MSG_TRIED,		/* parent, report: text, struct report_tried */
-	/* wishes of policyctl, engine to parent, and their results */
+	/* requests of policyctl, engine to parent, and their results */
 	MSG_WISH,		/* number: enum wish */
 	MSG_WISHED,		/* struct msg_wished */
 	MSG_STATE,		/* struct msg_state: of WISH_STATE */

@@ -8,7 +8,7 @@
 
 #include "ledger/history.h"
 #include "ledger/id.h"
-#include "ledger/whose.h"
+#include "ledger/stored_id.h"
 #include "lib/alloc.h"
 #include "lib/log.h"
 #include "lib/num.h"
@@ -114,8 +114,8 @@ history_complete(struct msg_refusal *m, struct cache *cache,
 	id = id_stored(m->id, &len, stored);
 	if ((window = cache_peek(cache, id, len)) == NULL)
 		return;
-	rule = whose_rule(settings, id, len);
-	limits = whose_limits(settings, lookup, rule, id, len);
+	rule = stored_id_rule(settings, id, len);
+	limits = stored_id_limits(settings, lookup, rule, id, len);
 	for (i = 0; i < limits->count; i++)
 		found = found ||
 		    limits->list[i].seconds == known.limit.seconds;

@@ -4,7 +4,7 @@
 #include "ipc/message.h"
 #include "ledger/evidence.h"
 #include "ledger/hits.h"
-#include "ledger/whose.h"
+#include "ledger/stored_id.h"
 #include "lib/alloc.h"
 #include "lib/map.h"
 
@@ -186,8 +186,8 @@ hits_limit(struct hits *h, const struct settings_rule *rule, const char *id,
 {
 	if (seconds == 0)
 		return rule != NULL ? rule->max_per_mail : 0;
-	return hits_mails(whose_limits(h->settings, h->limits, rule, id, idlen),
-	    seconds);
+	return hits_mails(stored_id_limits(h->settings, h->limits, rule, id,
+	    idlen), seconds);
 }
 
 static void
@@ -222,11 +222,11 @@ hits_on_row(void *arg, const char *id, size_t idlen, int64_t seconds,
 	m.id = id;
 	m.idlen = idlen;
 	m.rule = "";
-	if ((rule = whose_rule(h->settings, id, idlen)) != NULL) {
+	if ((rule = stored_id_rule(h->settings, id, idlen)) != NULL) {
 		m.rule = rule->name;
 		m.rulelen = strlen(rule->name);
-		m.id += whose_bare(id, idlen);
-		m.idlen -= whose_bare(id, idlen);
+		m.id += stored_id_bare(id, idlen);
+		m.idlen -= stored_id_bare(id, idlen);
 	}
 	m.mails = hits_limit(h, rule, id, idlen, seconds);
 	m.seconds = seconds;
@@ -294,7 +294,8 @@ hits_evidence(struct hits *h, struct store *store, int64_t since)
 		of.idlen = of.namelen = h->sent[i].idlen;
 		of.rule = "";
 		of.rulelen = 0;
-		if ((rule = whose_rule(h->settings, of.id, of.idlen)) != NULL) {
+		if ((rule = stored_id_rule(h->settings, of.id,
+		    of.idlen)) != NULL) {
 			of.rule = rule->name;
 			of.rulelen = strlen(rule->name);
 			of.name += of.rulelen + 1;

@@ -65,25 +65,25 @@ void	ledger_note(struct ledger *, enum store_result);
 /* Closes the report's channel; the parent sends the next one. */
 void	ledger_drop_report(struct ledger *);
 
-/* --- asked.c: what the engine asks --- */
+/* --- dispatch.c: what the engine asks --- */
 
 /*
  * Handles one message of the engine. -1: it is malformed, and the engine is to
  * be dropped.
  */
-int	asked_message(struct ledger *, const struct message *);
+int	dispatch_message(struct ledger *, const struct message *);
 
 /* For override_table_on_read: sends the list to the engine. */
-void	asked_on_overrides(void *, bool changed);
+void	dispatch_on_overrides(void *, bool changed);
 
 /* For override_table_on_set: sends it to the engine. */
-void	asked_on_override_set(void *, const struct override *);
+void	dispatch_on_override_set(void *, const struct override *);
 
 /* A new engine is connected: sends it the grants and blocks. */
-void	asked_engine(struct ledger *);
+void	dispatch_engine(struct ledger *);
 
 /* Decides all waiting charges in one transaction. */
-void	asked_decide(struct ledger *);
+void	dispatch_decide(struct ledger *);
 
 /* --- upkeep.c: cleaning and reporting, as the parent asks for it --- */
 

@@ -156,7 +156,7 @@ ledger_read_engine(struct ledger *l)
 {
 	l->questions = 0;
 	if (l->engine != NULL &&
-	    ledger_read(l, l->engine, asked_message) == -1)
+	    ledger_read(l, l->engine, dispatch_message) == -1)
 		ledger_drop_engine(l);
 }
 
@@ -184,7 +184,7 @@ ledger_on_peer(struct ledger *l, const struct message *m)
 		ledger_drop_engine(l);
 		l->engine = channel_new(m->fd, ROLE_LEDGER, ROLE_ENGINE);
 		channel_signal(l->engine, MSG_SERVING, 0);
-		asked_engine(l);
+		dispatch_engine(l);
 		return 0;
 	}
 	if (role != ROLE_REPORT)
@@ -363,7 +363,7 @@ ledger_serve(struct ledger *l)
 	while (!l->stopping) {
 		ledger_wait(l, idle);
 		if (!l->busy || clock_passed(l->retry, clock_mono()))
-			asked_decide(l);
+			dispatch_decide(l);
 		upkeep_send_hits(l);
 		ledger_flush(l);
 		upkeep_history(l);
@@ -390,7 +390,7 @@ ledger_stop(struct ledger *l)
 	ledger_read_engine(l);
 	while (charge_batch_count(l->batch) > 0 &&
 	    !clock_passed(deadline, clock_mono())) {
-		asked_decide(l);
+		dispatch_decide(l);
 		if (l->busy)
 			(void)poll(NULL, 0, clock_left(l->retry, clock_mono()));
 	}
@@ -452,9 +452,9 @@ main(void)
 	l->batch = charge_batch_new(l->cache, l->store, l->limits, l->ids,
 	    l->settings);
 	override_table_on_read(charge_batch_overrides(l->batch),
-	    asked_on_overrides, l);
+	    dispatch_on_overrides, l);
 	override_table_on_set(charge_batch_overrides(l->batch),
-	    asked_on_override_set, l);
+	    dispatch_on_override_set, l);
 	l->hits = hits_new();
 	l->notices = notices_new();
 	l->history = history_new();

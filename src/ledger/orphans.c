@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "ledger/orphans.h"
-#include "ledger/whose.h"
+#include "ledger/stored_id.h"
 #include "lib/log.h"
 
 struct orphans {
@@ -23,10 +23,10 @@ orphans_rule(const struct orphans *o, const char *id, size_t idlen)
 	const struct settings_rule	*rule;
 
 	if (o->old->nrules == 0)
-		return whose_rule(o->fresh, id, idlen) == NULL ? 0 : -1;
-	rule = whose_rule(o->old, id, idlen);
+		return stored_id_rule(o->fresh, id, idlen) == NULL ? 0 : -1;
+	rule = stored_id_rule(o->old, id, idlen);
 	if (rule == NULL || !o->gone[rule - o->old->rules] ||
-	    whose_rule(o->fresh, id, idlen) != NULL)
+	    stored_id_rule(o->fresh, id, idlen) != NULL)
 		return -1;
 	return (int)(rule - o->old->rules);
 }
@@ -61,7 +61,7 @@ orphans_gone(const struct settings *fresh, const char *name)
 	char	id[256];
 	int	n = snprintf(id, sizeof(id), "%s:x", name);
 
-	return whose_rule(fresh, id, (size_t)n) == NULL;
+	return stored_id_rule(fresh, id, (size_t)n) == NULL;
 }
 
 void

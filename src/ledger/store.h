@@ -87,14 +87,14 @@ struct store_row {
  *	base		MySQL: end of the	place of the id in the tail
  *			reading (monotonic, ns)
  *
- * `rows` and `asked` are for servers only.
+ * `rows` and `no_sums` are for servers only.
  */
 struct store_cursor {
 	int64_t		seen;
 	int64_t		position;	/* 0: no first reading has begun */
 	int64_t		base;
 	uint32_t	rows;	/* read or added since its sums were written */
-	bool		asked;	/* mail_sums has no usable sums of it */
+	bool		no_sums;	/* mail_sums has no usable sums of it */
 	bool		loaded;	/* the first reading is complete */
 };
 
@@ -217,8 +217,8 @@ struct store_overlap {
 struct store_optional {
 	/*
 	 * Call before store_open: starts the helper of the backend (SQLite: the
-	 * keeper of its log; PostgreSQL: notes that a second connection is
-	 * wanted). Without the helper the ledger does the work itself.
+	 * checkpointer of its log; PostgreSQL: notes that a second connection
+	 * is wanted). Without the helper the ledger does the work itself.
 	 */
 	void	(*start_helper)(struct role_start *, const struct settings *);
 

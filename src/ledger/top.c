@@ -3,7 +3,7 @@
 
 #include "ledger/id.h"
 #include "ledger/top.h"
-#include "ledger/whose.h"
+#include "ledger/stored_id.h"
 #include "lib/num.h"
 
 #define LOOK_MAX	50000	/* ids: a few milliseconds */
@@ -87,8 +87,8 @@ top_sum(struct top *t, const struct settings_rule *rule,
 		return;
 	if (seconds > t->longest)
 		t->longest = seconds;
-	tally_add(t->tally, id, idlen, rule != NULL ? whose_bare(id, idlen) : 0,
-	    true, used, rule != NULL && rule->shadow);
+	tally_add(t->tally, id, idlen, rule != NULL ? stored_id_bare(id,
+	    idlen) : 0, true, used, rule != NULL && rule->shadow);
 }
 
 static void
@@ -111,7 +111,7 @@ top_look(struct top *t, const struct settings_rule *rule, const char *id,
 		return;
 	grant = override_find(t->overrides, OVERRIDE_GRANT, id, idlen, t->now);
 	granted = grant != NULL ? grant->amount : 0;
-	limits = whose_limits(t->settings, t->lookup, rule, id, idlen);
+	limits = stored_id_limits(t->settings, t->lookup, rule, id, idlen);
 	if (t->tally != NULL) {
 		top_sum(t, rule, limits, id, idlen, window);
 		return;
@@ -145,7 +145,7 @@ static const struct window *
 top_named(const struct top *t, const char *name, const char *id, size_t idlen)
 {
 	char	other[2 * ID_STORED_MAX];
-	size_t	bare = whose_bare(id, idlen);
+	size_t	bare = stored_id_bare(id, idlen);
 	int	n;
 
 	n = snprintf(other, sizeof(other), "%s:%.*s", name,
@@ -168,7 +168,8 @@ static void
 top_on_id(void *arg, const char *id, size_t idlen, const struct window *window)
 {
 	struct top		*t = arg;
-	const struct settings_rule *rule = whose_rule(t->settings, id, idlen);
+	const struct settings_rule *rule = stored_id_rule(t->settings, id,
+	    idlen);
 	const struct window	*other;
 	struct window		 sum;
 	size_t			 i;
@@ -177,12 +178,12 @@ top_on_id(void *arg, const char *id, size_t idlen, const struct window *window)
 		top_look(t, rule, id, idlen, window);
 		return;
 	}
-	if (whose_was(rule, id, idlen) &&
+	if (stored_id_was(rule, id, idlen) &&
 	    top_named(t, rule->name, id, idlen) != NULL)
 		return;
 	window_init(&sum);
 	window_each(window, top_add_second, &sum);
-	for (i = 0; i < rule->nwas && !whose_was(rule, id, idlen); i++)
+	for (i = 0; i < rule->nwas && !stored_id_was(rule, id, idlen); i++)
 		if ((other = top_named(t, rule->was[i], id, idlen)) != NULL)
 			window_each(other, top_add_second, &sum);
 	top_look(t, rule, id, idlen, &sum);

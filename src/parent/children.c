@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "conf/convey.h"
+#include "conf/settings_message.h"
 #include "lib/log.h"
 #include "parent/children.h"
 #include "parent/run_as.h"
@@ -109,7 +109,8 @@ children_settings(struct parent *p, enum slot slot,
 	if (child->channel == NULL || child->told)
 		return;
 	child->offered = generation;
-	convey_send(child->channel, settings, child->role, generation);
+	settings_message_send(child->channel, settings, child->role,
+	    generation);
 }
 
 int

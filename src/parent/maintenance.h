@@ -7,7 +7,7 @@
  * Cleaning and reporting. A second ledger cleans, so that decisions do not
  * wait. A report process, which sends one mail, gets the hits from the serving
  * ledger, or with --clean from the one that cleaned. The steps are the same for
- * --clean, clean_interval, report_immediately and policyctl's wishes.
+ * --clean, clean_interval, report_immediately and policyctl's requests.
  */
 
 /* Reads the intervals of the settings; at the start and after a reload. */

@@ -10,7 +10,7 @@
 #include "parent/messages.h"
 #include "parent/reload.h"
 #include "parent/simulator.h"
-#include "parent/wishes.h"
+#include "parent/operator.h"
 
 #define GONE_MS		2000	/* from the end of its channel */
 #define READS_MAX	64
@@ -160,7 +160,7 @@ on_wish(struct parent *p, enum slot slot, const struct message *m)
 	(void)slot;
 	if (msg_number_get(&wish, m->payload, m->len) == -1)
 		return -1;
-	return wishes_take(p, wish);
+	return operator_take(p, wish);
 }
 
 static handler *const	handlers[MSG__MAX] = {

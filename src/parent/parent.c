@@ -21,10 +21,10 @@ parent_wished(struct parent *p, enum wish wish, bool good, const char *text)
 	struct str		payload;
 
 	/* The engine tells the followers of `events` of each reload. */
-	if (!p->wishes.waited[wish] && (wish != WISH_RELOAD ||
+	if (!p->requests.waited[wish] && (wish != WISH_RELOAD ||
 	    p->child[SLOT_ENGINE].state != CHILD_SERVING))
 		return;
-	p->wishes.waited[wish] = false;
+	p->requests.waited[wish] = false;
 	m.wish = (uint8_t)wish;
 	m.good = good;
 	(void)strlcpy(m.text, text, sizeof(m.text));
@@ -68,8 +68,8 @@ parent_in_syslog(const struct parent *p)
 static bool
 in_detail(const struct parent *p)
 {
-	if (p->wishes.log)
-		return p->wishes.debug;
+	if (p->requests.log)
+		return p->requests.debug;
 	return p->debug || p->settings->debug;
 }
 

@@ -103,8 +103,8 @@ struct reload {
 	struct str		 faults;	/* as they were logged */
 };
 
-/* Wishes of policyctl, which come through the engine: wishes.c. */
-struct wishes {
+/* Wishes of policyctl, which come through the engine: requests.c. */
+struct requests {
 	bool		waited[WISH__MAX];	/* somebody wants to know */
 	bool		log;		/* use `debug`, not the settings */
 	bool		debug;
@@ -142,7 +142,7 @@ struct parent {
 	struct restart		 restart[SLOT__MAX];
 	struct job		 job;
 	struct reload		 reload;
-	struct wishes		 wishes;
+	struct requests		 requests;
 	struct mono		 since;		/* start of the daemon */
 	bool			 simulate_next;	/* once the last one is gone */
 	bool			 no_syslog;	/* no syslogd is reachable */

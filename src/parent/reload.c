@@ -212,7 +212,7 @@ commit(struct parent *p)
 	reload->settings = NULL;
 	p->identity = reload->identity;
 	p->generation++;
-	p->wishes.log = false;
+	p->requests.log = false;
 	parent_log_again(p);
 	sockets_adopt(&p->listeners, &reload->listeners,
 	    &p->child[SLOT_ENGINE]);

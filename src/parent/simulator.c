@@ -36,7 +36,7 @@ simulator_on_ready(struct parent *p)
 		return;
 	}
 	/* From here on the engine tells how it goes. */
-	p->wishes.waited[WISH_SIMULATION] = false;
+	p->requests.waited[WISH_SIMULATION] = false;
 	child_number(engine, MSG_SIMULATION, ROLE_LEDGER, fd[0]);
 	child_number(child, MSG_SIMULATION, ROLE_ENGINE, fd[1]);
 	close(fd[0]);

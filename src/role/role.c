@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "conf/convey.h"
+#include "conf/settings_message.h"
 #include "lib/alloc.h"
 #include "lib/log.h"
 #include "role/role.h"
@@ -27,7 +27,7 @@ extern char	**environ;
 static struct {
 	enum role	 self;
 	const char	*name;
-	struct convey	*settings;	/* a generation being received */
+	struct settings_message	*settings;	/* being received */
 	uint64_t	 generation;	/* the last complete one */
 	bool		 inherited;	/* a directory at ROLE_DIRECTORY_FD */
 	bool		 required;	/* sandbox_required */
@@ -152,12 +152,12 @@ on_setting(const struct message *m, struct settings **fresh)
 	struct settings	*settings;
 
 	if (role.settings == NULL)
-		role.settings = convey_new();
-	switch (convey_receive(role.settings, m, &settings)) {
+		role.settings = settings_message_new();
+	switch (settings_message_receive(role.settings, m, &settings)) {
 	case 0:
 		return 0;
 	case 1:
-		convey_free(role.settings);
+		settings_message_free(role.settings);
 		role.settings = NULL;
 		*fresh = settings;
 		return msg_number_get(&role.generation, m->payload, m->len);

@@ -435,7 +435,7 @@ store_commit(struct store *s, bool *later)
 	    store_each(s, APPEND, s->nrow, store_bind_nothing, store_bind_row,
 	    NULL, NULL) == 0;
 	if (good && s->nrow > 0) {
-		/* Right while nobody changes the step; see others.h. */
+		/* Right while nobody changes the step; see writers.h. */
 		last = (s->nrow - 1) % mysqldb_most(s->db, APPEND);
 		seq = mysqldb_inserted(s->db) + (int64_t)last * s->step;
 	}
@@ -447,7 +447,7 @@ store_commit(struct store *s, bool *later)
 		good = store_write_hits(s, kind) == 0;
 	if ((result = store_end(s, good)) == STORE_OK) {
 		if (s->nrow > 0) {
-			others_own(&s->others, seq,
+			writers_own(&s->others, seq,
 			    (int64_t)s->nrow * s->step);
 			store_move_cursors(s);
 			store_won(s);

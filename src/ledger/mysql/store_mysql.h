@@ -3,7 +3,7 @@
 
 #include "ledger/server/foreign.h"
 #include "ledger/mysql/mysqldb.h"
-#include "ledger/server/others.h"
+#include "ledger/server/writers.h"
 #include "ledger/store.h"
 #include "ledger/server/sums.h"
 
@@ -128,7 +128,7 @@ struct store {
 	/* there are no triggers that count changes */
 	bool			 blind;
 	int64_t			 changes;	/* triggers' count, or -1 */
-	struct others		 others;
+	struct writers		 others;
 	struct foreign		 foreign;
 	enum foreign_fold	 fold;
 	bool			 hides;		/* the server knows INVISIBLE */

@@ -202,7 +202,7 @@ store_lock(struct store *s)
 		store_slots_add(s, s->place[i]);
 	}
 	store_sort_slots(s);
-	s->alone = !s->cluster && others_silent(&s->others);
+	s->alone = !s->cluster && writers_silent(&s->others);
 	if (s->alone) {
 		if (store_lock_all(s) == -1 || store_read_slots(s, SLOTS) == -1)
 			return -1;

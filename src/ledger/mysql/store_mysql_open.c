@@ -232,7 +232,7 @@ store_open(const struct settings *settings, int directory, bool replaces,
 	(void)replaces;
 	s = alloc_zero(1, sizeof(*s));
 	s->changes = -1;
-	others_init(&s->others);
+	writers_init(&s->others);
 	foreign_init(&s->foreign, settings);
 	str_init(&s->names_text);
 	s->fold = foreign_fold(settings);

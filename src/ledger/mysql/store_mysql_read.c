@@ -297,7 +297,7 @@ store_take_kept(struct store *s, const struct store_reader *reader)
 	    sums_tell(bytes.data, bytes.len, &s->touch[index], index,
 	    reader) == -1) {
 		reader->again(reader->arg, index);
-		c->asked = true;
+		c->no_sums = true;
 	}
 	str_clear(&bytes);
 	return ret;
@@ -403,7 +403,7 @@ store_read_kept(struct store *s, const struct store_reader *reader)
 		return -1;
 	for (i = 0; i < s->ntouch; i++)
 		if (store_want(s, i, SUMS_READ_KEPT))
-			s->touch[i].cursor->asked = true;
+			s->touch[i].cursor->no_sums = true;
 	return 0;
 }
 
@@ -519,7 +519,7 @@ store_read_changes(struct store *s, const struct store_reader *reader)
 		changes++;
 	}
 	s->changes = changes;
-	(void)others_look(&s->others, newest);
+	(void)writers_look(&s->others, newest);
 	now = clock_mono().ns;
 	for (i = 0; s->blind && i < s->ntouch; i++)
 		if (s->touch[i].cursor->loaded &&

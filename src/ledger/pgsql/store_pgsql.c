@@ -34,7 +34,7 @@
  * with the seq that they include.
  *
  * New rows of an id are read only if others were given numbers since
- * (server/others.h), which the sequence tells under the locks.
+ * (server/writers.h), which the sequence tells under the locks.
  *
  * A program that deletes or changes rows by hand takes no lock. A trigger adds
  * a row to mail_change in the same transaction, so that such transactions do
@@ -186,7 +186,7 @@ store_begin(struct store *s, struct store_batch *batch,
 		s->lock = alloc_resize(s->lock, s->room, sizeof(s->lock[0]));
 	}
 	s->told = false;
-	s->alone = others_silent(&s->others);
+	s->alone = writers_silent(&s->others);
 	store_empty(s, ROW_ID, LOCK_DELTA);
 	pgsql_begin(s->db);
 	pgsql_put(s->db, DO_BEGIN, NULL);
@@ -333,7 +333,7 @@ store_commit(struct store *s, bool *later)
 		seq = pgsql_column(s->db, 0, 0);
 	if (good && pgsql_end(s->db) == 0) {
 		if (s->column[ROW_ID].count > 0)
-			others_own(&s->others, seq, s->column[ROW_ID].count);
+			writers_own(&s->others, seq, s->column[ROW_ID].count);
 		store_move_cursors(s, seq);
 		if (s->column[SUMS_ID].count > 0)
 			s->touch[s->sums].cursor->rows = 0;

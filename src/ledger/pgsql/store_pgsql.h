@@ -2,7 +2,7 @@
 #define STORE_PGSQL_H
 
 #include "ledger/server/foreign.h"
-#include "ledger/server/others.h"
+#include "ledger/server/writers.h"
 #include "ledger/pgsql/pgsql.h"
 #include "ledger/store.h"
 #include "ledger/server/sums.h"
@@ -114,7 +114,7 @@ struct store {
 	char			*description;
 	int64_t			 changes;	/* trigger's count, or -1 */
 	int64_t			 notes;		/* rows in mail_change */
-	struct others		 others;
+	struct writers		 others;
 	struct foreign		 foreign;
 	enum foreign_fold	 fold;
 	bool			 narrow;	/* amounts have 32 bits */

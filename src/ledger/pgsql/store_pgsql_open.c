@@ -490,7 +490,7 @@ store_open(const struct settings *settings, int directory, bool replaces,
 	s = alloc_zero(1, sizeof(*s));
 	s->changes = -1;
 	s->young = clock_after(clock_mono(), 4 * settings->db_timeout + 1000);
-	others_init(&s->others);
+	writers_init(&s->others);
 	foreign_init(&s->foreign, settings);
 	s->fold = foreign_fold(settings);
 	for (i = 0; i < COLUMN__MAX; i++)

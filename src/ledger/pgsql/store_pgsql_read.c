@@ -17,7 +17,7 @@ store_group(const struct store *s, enum sums_reading r, size_t *from)
 static bool
 store_known(const struct store *s, const struct store_cursor *c)
 {
-	return c->loaded && s->alone && !others_after(&s->others, c->seen);
+	return c->loaded && s->alone && !writers_after(&s->others, c->seen);
 }
 
 /* Sorts the touches by the reading that they need. */
@@ -313,7 +313,7 @@ store_take_kept(struct store *s, const struct store_reader *reader)
 		return -1;
 	n = store_group(s, SUMS_READ_KEPT, &from);
 	for (i = from; i < from + n; i++)
-		s->touch[s->index[i]].cursor->asked = true;
+		s->touch[s->index[i]].cursor->no_sums = true;
 	str_init(&bytes);
 	for (row = 0; row < rows && ret == 0; row++) {
 		if (store_row_of(s, SUMS_READ_KEPT, row, &index) == -1)
@@ -329,7 +329,7 @@ store_take_kept(struct store *s, const struct store_reader *reader)
 			if (sums_tell(bytes.data, bytes.len, t, index,
 			    reader) == -1) {
 				reader->again(reader->arg, index);
-				t->cursor->asked = true;
+				t->cursor->no_sums = true;
 			}
 		}
 	}
@@ -459,7 +459,7 @@ store_take_changes(struct store *s, struct store_batch *batch,
 	back = newest < s->others.last;
 	changed = s->changes != -1 && (changes != s->changes || back);
 	s->changes = changes;
-	heard = others_look(&s->others, newest) && s->alone;
+	heard = writers_look(&s->others, newest) && s->alone;
 	if (!changed && !heard && !s->foreign.there)
 		return 0;
 	s->alone = s->alone && !changed && !heard;

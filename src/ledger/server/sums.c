@@ -27,7 +27,7 @@ sums_reading(const struct store_cursor *c)
 	case SUMS_NEWER:
 		return SUMS_READ_NEWER;
 	default:
-		return c->asked ? SUMS_READ_FIRST : SUMS_READ_KEPT;
+		return c->no_sums ? SUMS_READ_FIRST : SUMS_READ_KEPT;
 	}
 }
 

@@ -222,8 +222,8 @@ store_note(struct store *s)
 
 /*
  * Closes the file and drops what memory holds of it: the next file may be
- * another one. The keeper closes it too, so that the next opening reads the
- * disk and not the shared memory.
+ * another one. The checkpointer closes it too, so that the next opening reads
+ * the disk and not the shared memory.
  */
 static void
 store_away(struct store *s)
@@ -428,7 +428,7 @@ store_open(const struct settings *settings, int directory, bool replaces,
 	    (int)(settings->db_timeout / 4) : WAIT_MS;
 	str_init(&s->buffer);
 	str_init(&s->folded);
-	s->keeper = store_take_helper();
+	s->checkpointer = store_take_helper();
 	(void)store_connect(s);
 	return s;
 }
@@ -442,8 +442,8 @@ store_close(struct store *s)
 	 * The last process to close the file copies the whole log and removes
 	 * it.
 	 */
-	keeper_stop(s->keeper);
-	s->keeper = NULL;
+	checkpointer_stop(s->checkpointer);
+	s->checkpointer = NULL;
 	store_away(s);
 	str_clear(&s->buffer);
 	str_clear(&s->folded);

@@ -1,11 +1,11 @@
 #ifndef STORE_SQLITE_H
 #define STORE_SQLITE_H
 
-#include "ledger/sqlite/filter.h"
-#include "ledger/sqlite/keeper.h"
+#include "ledger/sqlite/bloom.h"
+#include "ledger/sqlite/checkpointer.h"
 #include "ledger/sqlite/sqlite.h"
 #include "ledger/store.h"
-#include "ledger/sqlite/tail.h"
+#include "ledger/sqlite/memtable.h"
 #include "lib/str.h"
 
 /*
@@ -165,7 +165,7 @@ struct run {
 	int64_t		newest;
 	int64_t		since;		/* counts outside are deleted */
 	int64_t		until;
-	struct filter	filter;
+	struct bloom	filter;
 };
 
 /* mail_state's oldest and newest while no cleaning is under way. */
@@ -234,7 +234,7 @@ struct store {
 	int			 wait;		/* for a lock, at most, ms */
 	int64_t			 looked;	/* last sqlite_look, ns */
 	bool			 readonly;	/* and a write failed */
-	struct keeper		*keeper;	/* NULL: none */
+	struct checkpointer		*checkpointer;	/* NULL: none */
 	int			 copied;	/* pages of the log copied */
 	int64_t			 copy;		/* when that was, ns */
 	int64_t			 finished;	/* own last copy, ns */
@@ -266,10 +266,10 @@ struct store {
 	struct run		*run;		/* whole and obsolete ones */
 	size_t			 nrun;
 	bool			 behind;	/* tail too long to read */
-	struct tail		*tail;		/* NULL: not read yet */
+	struct memtable		*tail;		/* NULL: not read yet */
 	int64_t			 tails;		/* generation of the tail */
 	int64_t			 read;		/* newest row in the tail */
-	struct tail		*frozen;	/* being written as a run */
+	struct memtable		*frozen;	/* being written as a run */
 	struct job		 job;
 	int64_t			 left;		/* number of an abandoned run */
 	struct str		 buffer;
@@ -339,17 +339,17 @@ enum store_result	 store_hurry(struct store *);
 /* Does a part of the current job, before the commit of a batch. */
 void			 store_work(struct store *);
 
-/* --- store_sqlite_log.c --- */
+/* --- store_sqlite_wal.c --- */
 
-/* The keeper that the ledger started; the caller owns it. */
-struct keeper		*store_take_helper(void);
+/* The checkpointer that the ledger started; the caller owns it. */
+struct checkpointer		*store_take_helper(void);
 
 /*
  * Checkpoints when the disk is full: makes room in the log for the next writes.
  */
 void			 store_empty_log(struct store *);
 
-/* Makes the keeper close the file; call it before the ledger does. */
+/* Makes the checkpointer close the file; call it before the ledger does. */
 void			 store_release_log(struct store *);
 
 /*

@@ -123,16 +123,16 @@ store_see(struct store *s, const struct store_value *v)
 
 /* Of a loaded id, the cursor only stores its place in the tail. */
 static void
-tail_row(struct store *s, const struct appended *a)
+memtable_row(struct store *s, const struct appended *a)
 {
 	struct store_cursor	*cursor = a->cursor;
 
 	if (cursor->seen == s->tails) {
-		tail_add_at(s->tail, (size_t)cursor->base, a->row.date,
+		memtable_add_at(s->tail, (size_t)cursor->base, a->row.date,
 		    a->row.amount);
 		return;
 	}
-	cursor->base = (int64_t)tail_add(s->tail,
+	cursor->base = (int64_t)memtable_add(s->tail,
 	    store_hash(s, a->row.id, a->row.idlen), a->row.id, a->row.idlen,
 	    a->row.date, a->row.amount);
 	cursor->seen = s->tails;
@@ -147,10 +147,10 @@ store_rows_committed(struct store *s)
 	for (i = 0; i < s->nappend && !s->behind; i++) {
 		cursor = s->append[i].cursor;
 		if (cursor->seen == s->tails)
-			tail_ahead(s->tail, (size_t)cursor->base);
+			memtable_ahead(s->tail, (size_t)cursor->base);
 	}
 	for (i = 0; i < s->nappend && !s->behind; i++)
-		tail_row(s, &s->append[i]);
+		memtable_row(s, &s->append[i]);
 	if (!s->behind)
 		s->read = s->last;
 	s->told = s->last;

@@ -93,8 +93,8 @@ void
 store_unload(struct store *s)
 {
 	store_job_drop(s);
-	tail_free(s->tail);
-	tail_free(s->frozen);
+	memtable_free(s->tail);
+	memtable_free(s->frozen);
 	s->tail = s->frozen = NULL;
 }
 
@@ -125,7 +125,7 @@ store_read_row(struct store *s, enum statement n, struct store_row *row)
 static void
 store_tail_add(struct store *s, const struct store_row *row, int64_t rowid)
 {
-	tail_add(s->tail, store_hash(s, row->id, row->idlen), row->id,
+	memtable_add(s->tail, store_hash(s, row->id, row->idlen), row->id,
 	    row->idlen, row->date, row->amount);
 	s->read = rowid;
 }
@@ -206,7 +206,7 @@ store_take_numbers(struct store *s, const struct numbers *n,
 		return -1;
 	s->runs_version = n->runs;
 	if (s->tail == NULL) {
-		s->tail = tail_new();
+		s->tail = memtable_new();
 		s->tails++;
 		s->read = s->horizon;
 		s->behind = last - s->horizon > store_sizes.load;
@@ -283,7 +283,7 @@ store_catch_up(struct store *s, size_t max)
 	while ((more = sqlite_step(s->db, CHUNK)) == 1) {
 		id = sqlite_column_text(s->db, CHUNK, 1, &idlen);
 		id = store_folded(s, id, idlen);
-		tail_add(s->tail, store_hash(s, id, idlen), id, idlen,
+		memtable_add(s->tail, store_hash(s, id, idlen), id, idlen,
 		    sqlite_column(s->db, CHUNK, 2),
 		    sqlite_column(s->db, CHUNK, 3));
 		s->read = sqlite_column(s->db, CHUNK, 0);
@@ -295,7 +295,7 @@ store_catch_up(struct store *s, size_t max)
 		return -1;
 	}
 	/* There were fewer rows than the maximum: those were the last. */
-	if (max > 0 && (int64_t)tail_rows(s->tail) <= store_sizes.load)
+	if (max > 0 && (int64_t)memtable_rows(s->tail) <= store_sizes.load)
 		s->behind = false;
 	return 0;
 }
@@ -365,7 +365,7 @@ reading_run(const struct reading *all, const struct run *run)
 		r->since = run->since;
 	r->until = run->until;
 	if (run->state != RUN_WHOLE || run->newest < r->since ||
-	    !filter_has(&run->filter, r->hash))
+	    !bloom_has(&run->filter, r->hash))
 		return 0;
 	sqlite_bind(db, PART, 1, (run->number << STORE_PART_BITS) +
 	    (int64_t)(run->bits == 0 ? 0 : r->hash >> (64 - run->bits)));
@@ -401,14 +401,14 @@ reading_corrections(struct reading *r)
 }
 
 static void
-reading_tail(struct reading *r, struct tail *tail)
+reading_tail(struct reading *r, struct memtable *tail)
 {
 	const struct pack_count	*c;
 	size_t			 n, i;
 
 	if (tail == NULL)
 		return;
-	n = tail_find(tail, r->hash, r->touch->id, r->touch->idlen, &c);
+	n = memtable_find(tail, r->hash, r->touch->id, r->touch->idlen, &c);
 	for (i = 0; i < n; i++)
 		reading_add(r, c[i].date, c[i].amount);
 }

@@ -21,7 +21,7 @@ store_free_runs(struct store *s)
 	size_t	i;
 
 	for (i = 0; i < s->nrun; i++)
-		filter_clear(&s->run[i].filter);
+		bloom_clear(&s->run[i].filter);
 	free(s->run);
 	s->run = NULL;
 	s->nrun = 0;
@@ -79,7 +79,7 @@ store_read_runs(struct store *s)
 			continue;
 		if (run.state == RUN_WHOLE) {
 			bytes = sqlite_column_blob(s->db, RUNS, 11, &len);
-			filter_load(&run.filter, bytes, len);
+			bloom_load(&run.filter, bytes, len);
 		}
 		runs_add(s, &run);
 	}
@@ -130,7 +130,7 @@ store_job_drop(struct store *s)
 {
 	if (s->job.kept.stage != STAGE_BEGIN && s->job.kind != JOB_DROP)
 		s->left = s->job.run.number;
-	filter_clear(&s->job.run.filter);
+	bloom_clear(&s->job.run.filter);
 	job_begin(s, JOB_NONE);
 }
 
@@ -142,18 +142,18 @@ job_flush(struct store *s)
 
 	job_begin(s, JOB_FLUSH);
 	s->frozen = s->tail;
-	s->tail = tail_new();
+	s->tail = memtable_new();
 	s->tails++;
 	s->job.upto = s->read;
-	run->rows = (int64_t)tail_rows(s->frozen);
-	run->ids = (int64_t)tail_ids(s->frozen);
+	run->rows = (int64_t)memtable_rows(s->frozen);
+	run->ids = (int64_t)memtable_ids(s->frozen);
 	run->level = runs_level(run->rows);
 	run->bits = runs_bits(run->ids);
-	run->oldest = tail_oldest(s->frozen);
-	run->newest = tail_newest(s->frozen);
+	run->oldest = memtable_oldest(s->frozen);
+	run->newest = memtable_newest(s->frozen);
 	s->job.parts = (size_t)1 << run->bits;
-	filter_init(&run->filter, tail_ids(s->frozen));
-	tail_divide(s->frozen, run->bits);
+	bloom_init(&run->filter, memtable_ids(s->frozen));
+	memtable_divide(s->frozen, run->bits);
 }
 
 static bool
@@ -162,9 +162,9 @@ job_flush_due(const struct store *s)
 	if (s->frozen != NULL || s->tail == NULL)
 		return false;
 	if (!s->behind)
-		return tail_rows(s->tail) >= store_sizes.tail;
-	return tail_rows(s->tail) >= store_sizes.chunk ||
-	    (s->read >= s->last && tail_rows(s->tail) > 0);
+		return memtable_rows(s->tail) >= store_sizes.tail;
+	return memtable_rows(s->tail) >= store_sizes.chunk ||
+	    (s->read >= s->last && memtable_rows(s->tail) > 0);
 }
 
 static const struct run *
@@ -222,7 +222,7 @@ job_merge(struct store *s)
 		run->level = level + 1;
 		run->bits = runs_bits(2 * s->job.most);
 		s->job.parts = (size_t)1 << s->job.bits;
-		filter_init(&run->filter, (size_t)run->ids);
+		bloom_init(&run->filter, (size_t)run->ids);
 		run->ids = 0;
 		return true;
 	}
@@ -306,7 +306,7 @@ static int
 job_flush_part(struct store *s, size_t part)
 {
 	s->buffer.len = 0;
-	tail_part(s->frozen, part, &s->buffer, &s->job.run.filter);
+	memtable_part(s->frozen, part, &s->buffer, &s->job.run.filter);
 	return job_write_part(s, part);
 }
 
@@ -326,7 +326,7 @@ job_drop_parts(struct store *s, size_t step)
  * Adds the ids of a source in this range to a tail, which adds up their counts.
  */
 static int
-merge_take(struct store *s, struct tail *all, const struct run *run,
+merge_take(struct store *s, struct memtable *all, const struct run *run,
     const void *bytes, size_t len)
 {
 	struct pack		 pack;
@@ -341,7 +341,7 @@ merge_take(struct store *s, struct tail *all, const struct run *run,
 		hash = store_hash(s, id, idlen);
 		while ((more = pack_count(&pack, &c)) == 1)
 			if (c.date >= run->since && c.date <= run->until)
-				tail_add(all, hash, id, idlen, c.date,
+				memtable_add(all, hash, id, idlen, c.date,
 				    c.amount);
 		if (more == -1)
 			break;
@@ -352,7 +352,7 @@ merge_take(struct store *s, struct tail *all, const struct run *run,
 }
 
 static int
-merge_read(struct store *s, struct tail *all, const struct run *run,
+merge_read(struct store *s, struct memtable *all, const struct run *run,
     size_t step)
 {
 	const void	*bytes;
@@ -377,23 +377,23 @@ job_merge_step(struct store *s, size_t step)
 {
 	struct run	*run = &s->job.run;
 	const struct run *source;
-	struct tail	*all;
+	struct memtable	*all;
 	size_t		 i, part, per;
 	int		 ret = 0;
 
-	all = tail_new();
+	all = memtable_new();
 	for (i = 0; i < s->job.nsource && ret == 0; i++)
 		if ((source = runs_find(s, s->job.source[i])) != NULL)
 			ret = merge_read(s, all, source, step);
-	run->ids += (int64_t)tail_ids(all);
-	tail_divide(all, run->bits);
+	run->ids += (int64_t)memtable_ids(all);
+	memtable_divide(all, run->bits);
 	per = ((size_t)1 << run->bits) / s->job.parts;
 	for (part = step * per; part < (step + 1) * per && ret == 0; part++) {
 		s->buffer.len = 0;
-		tail_part(all, part, &s->buffer, &run->filter);
+		memtable_part(all, part, &s->buffer, &run->filter);
 		ret = job_write_part(s, part);
 	}
-	tail_free(all);
+	memtable_free(all);
 	return ret;
 }
 
@@ -411,8 +411,8 @@ job_finish_run(struct store *s)
 	size_t		 len, i;
 	int		 ret;
 
-	filter_fold(&run->filter, (size_t)run->ids);
-	bytes = filter_bytes(&run->filter, &len);
+	bloom_fold(&run->filter, (size_t)run->ids);
+	bytes = bloom_bytes(&run->filter, &len);
 	sqlite_bind(s->db, RUN_DONE, 1, run->number);
 	sqlite_bind(s->db, RUN_DONE, 2, run->ids);
 	sqlite_bind(s->db, RUN_DONE, 3, run->rows);
@@ -498,7 +498,7 @@ runs_remove(struct store *s, int64_t number)
 		;
 	if (i == s->nrun)
 		return;
-	filter_clear(&s->run[i].filter);
+	bloom_clear(&s->run[i].filter);
 	memmove(&s->run[i], &s->run[i + 1],
 	    (s->nrun - i - 1) * sizeof(s->run[0]));
 	s->nrun--;
@@ -519,7 +519,7 @@ job_done(struct store *s)
 		runs_set_state(s, s->job.source[i], RUN_OBSOLETE);
 	if (s->job.kind == JOB_FLUSH) {
 		s->horizon = s->job.upto;
-		tail_free(s->frozen);
+		memtable_free(s->frozen);
 		s->frozen = NULL;
 	}
 	s->job.run.state = RUN_WHOLE;

@@ -1,0 +1,211 @@
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/settings_message.h"
+#include "conf/fault.h"
+#include "conf/table.h"
+#include "conf/value.h"
+#include "ipc/wire.h"
+#include "lib/alloc.h"
+#include "lib/log.h"
+#include "lib/str.h"
+
+/*
+ * A MSG_SETTING has the setting's name, whether more of its value follows, and
+ * bytes of the value's tree: a limits_by_id of a hundred thousand ids is larger
+ * than a message may be.
+ */
+#define CONVEY_CHUNK	((size_t)128 * 1024)
+#define CONVEY_MAX	((size_t)512 * 1024 * 1024)	/* one value */
+#define CONVEY_NAME_MAX	64
+
+struct settings_message {
+	struct value	*dict;		/* whole values, by name */
+	char		*name;		/* of the value being received */
+	struct str	 bytes;		/* its bytes so far */
+};
+
+/* --- the parent's side --- */
+
+/*
+ * Gives the buffer the size that all but the largest values need: growing it
+ * would leave copies of a password in freed memory.
+ */
+static void
+settings_message_roomy(struct str *s)
+{
+	static const char	zeros[4096];
+
+	str_init(s);
+	str_add(s, zeros, sizeof(zeros));
+	s->len = 0;
+}
+
+static void
+settings_message_send_row(struct channel *ch, const char *name,
+    const struct value *v)
+{
+	struct str	bytes, payload;
+	size_t		len, sent;
+
+	settings_message_roomy(&bytes);
+	value_put(&bytes, v);
+	for (sent = 0; sent < bytes.len; sent += len) {
+		len = bytes.len - sent;
+		if (len > CONVEY_CHUNK)
+			len = CONVEY_CHUNK;
+		settings_message_roomy(&payload);
+		wire_put_text(&payload, name);
+		wire_put_u8(&payload, sent + len < bytes.len);
+		wire_put_bytes(&payload, bytes.data + sent, len);
+		channel_send(ch, MSG_SETTING, 0, &payload, -1);
+		str_wipe(&payload);
+	}
+	str_wipe(&bytes);
+}
+
+void
+settings_message_send(struct channel *ch, const struct settings *s,
+    enum role to, uint64_t generation)
+{
+	const struct settings_info	*info;
+	const struct value		*v;
+	struct str			 payload;
+	size_t				 i;
+
+	for (i = 0; i < settings_count(); i++) {
+		info = settings_info(i);
+		if ((info->roles & 1U << to) == 0)
+			continue;
+		if ((v = settings_conveyed(s, i)) != NULL)
+			settings_message_send_row(ch, info->name, v);
+	}
+	str_init(&payload);
+	msg_number_put(&payload, generation);
+	channel_send(ch, MSG_SETTINGS_END, 0, &payload, -1);
+	str_clear(&payload);
+}
+
+/* --- the child's side --- */
+
+struct settings_message *
+settings_message_new(void)
+{
+	struct settings_message	*c;
+
+	c = alloc_zero(1, sizeof(*c));
+	c->dict = value_new(VALUE_DICT);
+	str_init(&c->bytes);
+	return c;
+}
+
+void
+settings_message_free(struct settings_message *c)
+{
+	if (c == NULL)
+		return;
+	value_free(c->dict);
+	free(c->name);
+	str_wipe(&c->bytes);
+	free(c);
+}
+
+/* The last piece of a value has arrived. */
+static int
+settings_message_finish_row(struct settings_message *c)
+{
+	struct value	*v;
+
+	v = value_take(c->bytes.data, c->bytes.len);
+	str_wipe(&c->bytes);
+	if (v != NULL)
+		value_set(c->dict, value_str(c->name, strlen(c->name)), v);
+	free(c->name);
+	c->name = NULL;
+	return v == NULL ? -1 : 0;
+}
+
+static int
+settings_message_setting(struct settings_message *c, const struct message *m)
+{
+	struct wire	 w;
+	const void	*bytes;
+	char		*name;
+	size_t		 len;
+	bool		 fresh, more;
+
+	wire_init(&w, m->payload, m->len);
+	name = wire_get_text(&w, CONVEY_NAME_MAX);
+	more = wire_get_bool(&w);
+	bytes = wire_get_bytes(&w, CONVEY_CHUNK, &len);
+	if (wire_done(&w) == -1 || name == NULL || len == 0)
+		goto bad;
+
+	fresh = c->name == NULL;
+	if (fresh) {
+		/* Reject an unknown name, and one that was sent already. */
+		if (table_find(name) == SIZE_MAX ||
+		    value_get(c->dict, name) != NULL)
+			goto bad;
+		c->name = name;
+		settings_message_roomy(&c->bytes);
+	} else if (strcmp(c->name, name) != 0 ||
+	    c->bytes.len + len > CONVEY_MAX)
+		goto bad;
+	str_add(&c->bytes, bytes, len);
+	if (!fresh)
+		free(name);
+	return more ? 0 : settings_message_finish_row(c);
+ bad:
+	free(name);
+	return -1;
+}
+
+/*
+ * The parent checked this with the same readers and logged every warning. An
+ * error here means that parent and child are not from one build, or worse.
+ */
+static struct settings *
+settings_message_settings(struct value *dict)
+{
+	struct settings	*s;
+	struct faults	 faults;
+	char		 text[512];
+	size_t		 i;
+
+	fault_init(&faults, NULL);
+	s = settings_adopt(dict, &faults);
+	if (faults.errors > 0) {
+		for (i = 0; i < faults.count; i++) {
+			fault_print(&faults, i, text, sizeof(text));
+			log_error("settings of the parent: %s", text);
+		}
+		settings_free(s);
+		s = NULL;
+	}
+	fault_clear(&faults);
+	if (s != NULL)
+		settings_forget(s);
+	return s;
+}
+
+int
+settings_message_receive(struct settings_message *c, const struct message *m,
+    struct settings **out)
+{
+	uint64_t	generation;
+
+	if (m->type == MSG_SETTING)
+		return settings_message_setting(c, m);
+	if (m->type != MSG_SETTINGS_END)
+		return 0;
+	if (msg_number_get(&generation, m->payload, m->len) == -1 ||
+	    c->name != NULL)
+		return -1;
+	*out = settings_message_settings(c->dict);
+	c->dict = value_new(VALUE_DICT);
+	return *out == NULL ? -1 : 1;
+}

@@ -1,0 +1,35 @@
+#ifndef LEDGER_LINK_H
+#define LEDGER_LINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ipc/channel.h"
+
+/*
+ * The channel to the ledger. Charges are sent together at the end of each turn
+ * of the event loop.
+ */
+
+/*
+ * Call it before all others. `answer` takes the ledger's answers to what
+ * ledger_send has sent; it returns -1 if the message is malformed.
+ */
+void	ledger_init(int (*answer)(const struct message *));
+
+/* Takes over the channel, and sends unanswered charges again. */
+void	ledger_set(struct channel *);
+
+/* Whether there is a channel to a ledger. */
+bool	ledger_there(void);
+
+/* Call it at the end of each turn: writes all charges of the turn together. */
+void	ledger_flush(void);
+
+/* Call it for each charge: in a long turn it writes some of them earlier. */
+void	ledger_feed(void);
+
+/* Sends a message of policyctl. False: no ledger has the database. */
+bool	ledger_send(enum message_type, uint64_t request, const struct str *);
+
+#endif

@@ -1,0 +1,79 @@
+#ifndef MAILLOG_H
+#define MAILLOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf/settings.h"
+#include "decision/override.h"
+#include "engine/request.h"
+#include "ipc/message.h"
+
+/*
+ * The engine's log lines, in the name=value form of Postfix's. Text from
+ * outside is made printable, and lines that clients can cause are limited in
+ * their rate.
+ */
+void	maillog_init(void);
+
+/* Attributes of a request besides its charge, unchanged but cut. */
+struct maillog_value {
+	size_t	len;
+	char	bytes[120];
+};
+struct maillog_about {
+	enum rule_attribute	identity;	/* struct decision */
+	struct maillog_value	login;
+	struct maillog_value	sender;
+	struct maillog_value	recipient;	/* empty at DATA with several */
+	struct maillog_value	nrecipients;
+	bool			exempt;		/* struct decision; set it */
+	struct maillog_value	client;
+	struct maillog_value	client_name;
+	struct maillog_value	state;
+	struct maillog_value	queue_id;
+	struct maillog_value	instance;
+};
+void	maillog_about(struct maillog_about *, const struct request *,
+	    enum rule_attribute identity);
+
+/*
+ * Logs a refusal, each shadow rule that would have refused, and each warn_at
+ * that was reached; in debug mode anything else too. `how` says why there is no
+ * verdict of the ledger; NULL: there is one.
+ */
+void	maillog_verdict(const struct settings *, const struct msg_charge *,
+	    const struct maillog_about *, const struct msg_verdict *,
+	    const char *how);
+
+/* Logs a request that a block matched; NULL: the block has ended meanwhile. */
+void	maillog_blocked(const struct maillog_about *, const struct override *);
+
+/* In debug mode: logs a request that was answered without a charge. */
+void	maillog_passed(const struct request *, const char *why);
+
+/* Likewise, after the ledger looked for blocks. */
+void	maillog_passed_charge(const struct msg_charge *,
+	    const struct maillog_about *, const char *why);
+
+void	maillog_malformed(const char *client, const char *reason, const char *,
+	    size_t);
+void	maillog_bad_count(const struct request *);
+
+/*
+ * Call it for every request with a protocol_state, with the result of
+ * decide_stage_rules(). If no rule counts at these stages, or one rule never
+ * does, logs the line that main.cf needs, once an hour.
+ */
+void	maillog_stage(const struct settings *, uint32_t rules);
+
+/* The rules have changed. */
+void	maillog_stages_afresh(void);
+
+/*
+ * Logs that no request came since the start, and the line that main.cf needs.
+ */
+void	maillog_silence(const struct settings *);
+
+#endif

@@ -1,0 +1,57 @@
+#include <stdlib.h>
+
+#include "engine/memory_refused.h"
+#include "engine/mapping.h"
+#include "engine/replay.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/str.h"
+
+static struct late {
+	uint64_t	request;
+	struct str	charge;		/* len 0: unused */
+} late[LATE_MAX];
+
+static size_t	next;
+
+void
+memory_refused_keep(uint64_t request, const struct msg_charge *charge)
+{
+	struct late	*l = &late[next++ % LATE_MAX];
+
+	l->request = request;
+	str_clear(&l->charge);
+	msg_charge_put(&l->charge, charge);
+}
+
+static void
+memory_refused_back(const struct late *l, const struct msg_verdict *v)
+{
+	static struct msg_charge	charge;
+	int64_t				tag;
+
+	if (msg_charge_get(&charge, l->charge.data, l->charge.len) == -1)
+		log_fatal("a charge of our own is broken");
+	/* The ids that the ledger counted are those to take back. */
+	mapping_take(NULL, &charge, v);
+	/* Above 0: struct msg_charge. */
+	arc4random_buf(&tag, sizeof(tag));
+	replay_soon();
+	(void)replay_back(&charge, v->charged, clock_wall(),
+	    (tag & INT64_MAX) | 1);
+}
+
+void
+memory_refused_verdict(uint64_t request, const struct msg_verdict *v)
+{
+	size_t	i;
+
+	for (i = 0; i < LATE_MAX; i++)
+		if (late[i].charge.len > 0 && late[i].request == request)
+			break;
+	if (i == LATE_MAX)
+		return;
+	if (v->verdict == VERDICT_ACCEPTED)
+		memory_refused_back(&late[i], v);
+	str_clear(&late[i].charge);
+}

@@ -1,0 +1,21 @@
+#ifndef MEMORY_REFUSED_H
+#define MEMORY_REFUSED_H
+
+#include <stdint.h>
+
+#include "ipc/message.h"
+
+/*
+ * db_error_action "memory": charges that the memory refused while the ledger
+ * had them. If the ledger accepts such a charge later, it is taken back. The
+ * last LATE_MAX are kept.
+ */
+#define LATE_MAX	1024
+
+/* The charge is as the ledger got it. */
+void	memory_refused_keep(uint64_t request, const struct msg_charge *);
+
+/* Takes a verdict that came after the answer. */
+void	memory_refused_verdict(uint64_t request, const struct msg_verdict *);
+
+#endif

@@ -1,0 +1,492 @@
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ledger/dispatch_habit.h"
+#include "ledger/id.h"
+#include "ledger/ledger.h"
+#include "ledger/top.h"
+#include "ledger/verdict.h"
+#include "ledger/stored_id.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+#define OVERRIDES_MAX	(CHARGE_KEYS_MAX * (1 + RULE_WAS_MAX))
+#define QUESTIONS_MOST	256		/* in the batch, of policyctl */
+
+/* --- charges --- */
+
+static void
+dispatch_on_verdict(void *arg, uint64_t request, const struct msg_verdict *v)
+{
+	struct ledger	*l = arg;
+
+	l->figure[FIGURE_CHARGES]++;
+	if (l->engine == NULL)
+		return;
+	l->payload.len = 0;
+	msg_verdict_put(&l->payload, v);
+	channel_send(l->engine, MSG_VERDICT, request, &l->payload, -1);
+}
+
+static void
+dispatch_on_weighed(void *arg, uint64_t request,
+    const struct msg_weighed *weighed)
+{
+	struct ledger	*l = arg;
+
+	if (l->engine == NULL)
+		return;
+	l->payload.len = 0;
+	msg_weighed_put(&l->payload, weighed);
+	channel_send(l->engine, MSG_WEIGHED, request, &l->payload, -1);
+}
+
+/* Whether the key is one of the login itself. */
+static bool
+dispatch_is_login(const struct settings *s, const struct msg_charge_key *k)
+{
+	const struct settings_rule	*rule;
+	size_t				 i;
+
+	if (s->nrules == 0)
+		return s->limit_by_sasl;
+	if (k->rule >= s->nrules)
+		return false;
+	rule = &s->rules[k->rule];
+	for (i = 0; i < rule->nkey; i++)
+		if (rule->key[i] == KEY_SASL_USERNAME)
+			return true;
+	return false;
+}
+
+static void
+dispatch_tell_user(struct ledger *l, const struct charge_hit *hit)
+{
+	const struct verdict_charge	*c = hit->charge;
+	const struct settings		*s = l->settings;
+	const struct limits		*limits = verdict_limits(hit->key);
+	struct msg_hit			 m;
+	size_t				 i;
+
+	if (s->report_user == NULL || c->from.subject.loginlen == 0 ||
+	    !dispatch_is_login(s, &hit->key->charge))
+		return;
+	memset(&m, 0, sizeof(m));
+	m.kind = (uint8_t)hit->kind;
+	m.rule = "";
+	m.seconds = hit->seconds;
+	m.mails = hit->key->charge.max_per_mail;
+	for (i = 0; hit->seconds > 0 && i < limits->count; i++)
+		if (limits->list[i].seconds == hit->seconds)
+			m.mails = limits->list[i].mails;
+	notices_add(l->notices, s, c->from.subject.login,
+	    c->from.subject.loginlen, &m, clock_mono());
+}
+
+static void
+dispatch_on_hit(void *arg, const struct charge_hit *hit)
+{
+	const struct msg_charge_key	*k = &hit->key->charge;
+	struct ledger			*l = arg;
+
+	dispatch_tell_user(l, hit);
+	if (hit->kind == HIT_FULL)
+		l->figure[FIGURE_HITS]++;
+	if (!l->settings->report_immediately)
+		return;
+	hits_refresh(l->hits, l->store, clock_mono());
+	if (hits_first(l->hits, hit->kind, k->id, k->idlen, hit->seconds))
+		channel_signal(l->parent, MSG_HIT_NEW, 0);
+}
+
+/*
+ * Whether the engine has sent more charges: then batches overlap, if the store
+ * can do that.
+ */
+static bool
+dispatch_more(void *arg)
+{
+	struct ledger	*l = arg;
+	struct pollfd	 p = { -1, POLLIN, 0 };
+
+	if (l->engine != NULL)
+		p.fd = channel_fd(l->engine);
+	return poll(&p, 1, 0) == 1;
+}
+
+/* A failure to send is noticed by the next write to the channel. */
+static void
+dispatch_on_answered(void *arg)
+{
+	struct ledger	*l = arg;
+
+	if (l->engine != NULL)
+		(void)channel_flush(l->engine);
+}
+
+void
+dispatch_decide(struct ledger *l)
+{
+	const struct charge_answers	answers = {
+		dispatch_on_verdict, dispatch_on_hit, l, dispatch_on_weighed,
+		dispatch_more, dispatch_on_answered
+	};
+	size_t				count = charge_batch_count(l->batch);
+
+	if (count == 0)
+		return;
+	l->figure[FIGURE_BATCHES]++;
+	if (count > l->figure[FIGURE_LARGEST_BATCH])
+		l->figure[FIGURE_LARGEST_BATCH] = count;
+	ledger_note(l, charge_batch_run(l->batch, clock_wall(), clock_mono(),
+	    &answers));
+}
+
+/* --- questions --- */
+
+static int
+dispatch_on_charge(struct ledger *l, const struct message *m)
+{
+	return charge_batch_add(l->batch, m->request, m->payload, m->len);
+}
+
+static int
+dispatch_on_weigh(struct ledger *l, const struct message *m)
+{
+	return charge_batch_weigh(l->batch, m->request, m->payload, m->len);
+}
+
+static int
+dispatch_on_external(struct ledger *l, const struct message *m)
+{
+	return charge_batch_weigh(l->batch, m->request, m->payload, m->len);
+}
+
+static int
+dispatch_on_reset(struct ledger *l, const struct message *m)
+{
+	return charge_batch_reset(l->batch, m->request, m->payload, m->len);
+}
+
+static int
+dispatch_on_refusal(struct ledger *l, const struct message *m)
+{
+	static struct msg_refusal	refusal;
+
+	if (msg_refusal_get(&refusal, m->payload, m->len) == -1)
+		return -1;
+	if (l->settings->history == 0)
+		return 0;
+	history_complete(&refusal, l->cache, l->limits,
+	    override_table_list(charge_batch_overrides(l->batch)), l->settings,
+	    clock_wall());
+	return history_add(l->history, &refusal, clock_mono());
+}
+
+/* --- what is granted and blocked --- */
+
+static void
+dispatch_override_put(void *arg, const struct override *o)
+{
+	struct ledger		*l = arg;
+	struct msg_override	 m = { .kind = o->kind, .amount = o->amount,
+				    .since = o->since, .until = o->until,
+				    .who = o->who, .wholen = o->wholen,
+				    .reason = o->reason,
+				    .reasonlen = o->reasonlen, .nids = 1 };
+
+	m.id[0] = o->id;
+	m.idlen[0] = o->idlen;
+	l->payload.len = 0;
+	msg_override_put(&l->payload, &m);
+	channel_send(l->engine, MSG_OVERRIDES_PART, 0, &l->payload, -1);
+}
+
+void
+dispatch_on_override_set(void *arg, const struct override *o)
+{
+	struct ledger	*l = arg;
+
+	if (l->engine != NULL)
+		dispatch_override_put(l, o);
+}
+
+/* The engine gets the list before any verdict that depends on it. */
+void
+dispatch_on_overrides(void *arg, bool changed)
+{
+	struct ledger	*l = arg;
+
+	if (l->engine == NULL)
+		return;
+	if (changed || !l->overrides_told) {
+		channel_signal(l->engine, MSG_OVERRIDES_BEGIN, 0);
+		override_list_each(override_table_list(
+		    charge_batch_overrides(l->batch)), dispatch_override_put,
+		    l);
+	}
+	l->overrides_told = true;
+	channel_signal(l->engine, MSG_OVERRIDES_END, 0);
+}
+
+static bool
+dispatch_refresh(struct ledger *l)
+{
+	if (override_table_refresh(charge_batch_overrides(l->batch), l->store,
+	    clock_wall(), clock_mono()) != STORE_LOST)
+		return true;
+	ledger_lost(l);
+	return false;
+}
+
+void
+dispatch_engine(struct ledger *l)
+{
+	l->overrides_told = false;
+	override_table_stale(charge_batch_overrides(l->batch));
+	if (!dispatch_refresh(l) || l->overrides_told)
+		return;
+	/* The database cannot be read now: the last list stays in force. */
+	if (override_table_known(charge_batch_overrides(l->batch)))
+		dispatch_on_overrides(l, true);
+}
+
+static int
+dispatch_on_overrides_wanted(struct ledger *l, const struct message *m)
+{
+	override_table_stale(charge_batch_overrides(l->batch));
+	if (dispatch_refresh(l) && l->engine != NULL)
+		channel_signal(l->engine, MSG_OVERRIDES_END, m->request);
+	return 0;
+}
+
+/* At most ten years, or for ever. */
+static int64_t
+dispatch_until(int64_t until, int64_t now)
+{
+	if (until == OVERRIDE_FOREVER || until <= now + OVERRIDE_SECONDS_MAX)
+		return until;
+	return now + OVERRIDE_SECONDS_MAX;
+}
+
+/*
+ * Puts the id that id_sql gives into `room` and into what the engine is told;
+ * false: the query fails.
+ */
+static bool
+dispatch_map(struct ledger *l, struct override *o, char room[ID_STORED_MAX + 1],
+    struct msg_overridden *told)
+{
+	const char	*id = o->id;
+	bool		 unknown;
+
+	if (charge_batch_map(l->batch, clock_mono(), stored_id_rule(l->settings,
+	    id, o->idlen), &id, &o->idlen, &unknown) == STORE_LOST)
+		ledger_lost(l);
+	if (id != o->id) {
+		o->id = memcpy(room, id, o->idlen);
+		told->id[told->nids] = o->id;
+		told->idlen[told->nids++] = o->idlen;
+	}
+	return !unknown;
+}
+
+/*
+ * Adds the same for the ids under earlier names of their rules, so that a grant
+ * that was made under one of those ends too. Returns how many there are now.
+ */
+static size_t
+dispatch_earlier(struct ledger *l, struct override *list, size_t n)
+{
+	static char			 id[OVERRIDES_MAX][ID_STORED_MAX + 1];
+	const struct settings_rule	*rule;
+	size_t				 had = n, bare, i, j;
+	int				 len;
+
+	for (i = 0; i < had; i++) {
+		rule = stored_id_rule(l->settings, list[i].id, list[i].idlen);
+		bare = stored_id_bare(list[i].id, list[i].idlen);
+		for (j = 0; rule != NULL && j < rule->nwas; j++) {
+			len = snprintf(id[n], sizeof(id[n]), "%s:%.*s",
+			    rule->was[j], (int)(list[i].idlen - bare),
+			    list[i].id + bare);
+			if (len > ID_STORED_MAX)
+				continue;
+			list[n] = list[i];
+			list[n].id = id[n];
+			list[n++].idlen = (size_t)len;
+		}
+	}
+	return n;
+}
+
+static enum override_result
+dispatch_override(struct ledger *l, const struct msg_override *m, int64_t now,
+    struct msg_overridden *told)
+{
+	static char		hashed[CHARGE_KEYS_MAX][ID_STORED_MAX + 1];
+	struct override		list[OVERRIDES_MAX], *o;
+	enum override_result	result;
+	size_t			n, i;
+	bool			lost;
+
+	told->nids = 0;
+	for (i = 0; i < m->nids; i++) {
+		o = &list[i];
+		o->kind = m->kind;
+		o->amount = m->amount;
+		o->since = now;
+		o->until = dispatch_until(m->until, now);
+		o->idlen = m->idlen[i];
+		o->id = id_stored(m->id[i], &o->idlen, hashed[i]);
+		if (o->kind == OVERRIDE_GRANT &&
+		    !dispatch_map(l, o, hashed[i], told))
+			return OVERRIDE_FAILED;
+		o->who = m->who;
+		o->wholen = m->wholen;
+		o->reason = m->reason;
+		o->reasonlen = m->reasonlen;
+	}
+	n = m->nids;
+	if (m->kind == OVERRIDE_GRANT && m->until == 0)
+		n = dispatch_earlier(l, list, n);
+	/* A lock that the engine set while the database was away. */
+	if (m->kind == OVERRIDE_LOCK) {
+		list[0].since = m->since < now ? m->since : now;
+		result = override_table_late(charge_batch_overrides(l->batch),
+		    l->store, &list[0], now, &lost);
+	} else
+		result = override_table_set(charge_batch_overrides(l->batch),
+		    l->store, list, n, now, &lost);
+	if (lost)
+		ledger_lost(l);
+	if (result == OVERRIDE_FAILED)
+		log_warning("%s: %s", store_description(l->store),
+		    store_error(l->store));
+	return result;
+}
+
+static int
+dispatch_on_override(struct ledger *l, const struct message *m)
+{
+	static struct msg_override	override;
+	struct msg_overridden		told;
+
+	if (msg_override_get(&override, m->payload, m->len) == -1 ||
+	    override.kind == OVERRIDE_KEY_BLOCK ||
+	    override.kind == OVERRIDE_LOCKED || override.nids == 0 ||
+	    !str_utf8_valid(override.who, override.wholen) ||
+	    !str_utf8_valid(override.reason, override.reasonlen) ||
+	    memchr(override.who, '\0', override.wholen) != NULL ||
+	    memchr(override.reason, '\0', override.reasonlen) != NULL)
+		return -1;
+	told.result = dispatch_override(l, &override, clock_wall(), &told);
+	l->payload.len = 0;
+	msg_overridden_put(&l->payload, &told);
+	channel_send(l->engine, MSG_OVERRIDDEN, m->request, &l->payload, -1);
+	return 0;
+}
+
+static int
+dispatch_on_habit(struct ledger *l, const struct message *m)
+{
+	struct msg_overridden	told = { .result = OVERRIDE_DONE };
+	struct habits		*habits = charge_batch_habits(l->batch);
+	enum store_result	 result;
+
+	if ((m->type == MSG_TRUST ?
+	    dispatch_habit_trust(habits, l->store, m, &result) :
+	    dispatch_habit_forget(habits, l->store, m, &result)) == -1)
+		return -1;
+	if (result == STORE_LOST)
+		ledger_lost(l);
+	if (result != STORE_OK) {
+		told.result = OVERRIDE_FAILED;
+		log_warning("%s: %s", store_description(l->store),
+		    store_error(l->store));
+	}
+	l->payload.len = 0;
+	msg_overridden_put(&l->payload, &told);
+	channel_send(l->engine, MSG_OVERRIDDEN, m->request, &l->payload, -1);
+	return 0;
+}
+
+static int
+dispatch_on_top(struct ledger *l, const struct message *m)
+{
+	static struct msg_topped	told;
+	struct msg_top			wanted;
+	struct tally			*tally;
+
+	if (msg_top_get(&wanted, m->payload, m->len) == -1)
+		return -1;
+	if (wanted.by == TOP_BY_REFUSED)
+		return seek_top(l->seek, m->request, m->payload, m->len,
+		    clock_wall());
+	tally = top_find(&told, &wanted, l->cache, l->limits,
+	    override_table_list(charge_batch_overrides(l->batch)), l->settings,
+	    clock_wall());
+	l->payload.len = 0;
+	msg_topped_put(&l->payload, &told);
+	channel_send(l->engine, MSG_TOPPED, m->request, &l->payload, -1);
+	tally_free(tally);
+	return 0;
+}
+
+static int
+dispatch_on_figures(struct ledger *l, const struct message *m)
+{
+	struct msg_figures	told;
+
+	memcpy(told.figure, l->figure, sizeof(told.figure));
+	told.figure[FIGURE_CACHE_IDS] = cache_ids(l->cache);
+	told.figure[FIGURE_CACHE_BYTES] = cache_bytes(l->cache);
+	(void)strlcpy(told.database, store_description(l->store),
+	    sizeof(told.database));
+	(void)strlcpy(told.fault, l->trouble, sizeof(told.fault));
+	l->payload.len = 0;
+	msg_figures_put(&l->payload, &told);
+	channel_send(l->engine, MSG_FIGURES, m->request, &l->payload, -1);
+	return 0;
+}
+
+static const struct {
+	int	(*handle)(struct ledger *, const struct message *);
+	bool	 question;		/* asked by policyctl */
+} from_engine[MSG__MAX] = {
+	[MSG_CHARGE]		= { dispatch_on_charge, false },
+	[MSG_REFUSAL]		= { dispatch_on_refusal, false },
+	[MSG_SEARCH]		= { upkeep_on_search, true },
+	[MSG_WEIGH]		= { dispatch_on_weigh, true },
+	[MSG_RESET]		= { dispatch_on_reset, true },
+	[MSG_EXTERNAL]		= { dispatch_on_external, true },
+	[MSG_OVERRIDE]		= { dispatch_on_override, true },
+	[MSG_TRUST]		= { dispatch_on_habit, true },
+	[MSG_FORGET]		= { dispatch_on_habit, true },
+	[MSG_OVERRIDES_WANTED]	= { dispatch_on_overrides_wanted, true },
+	[MSG_TOP]		= { dispatch_on_top, true },
+	[MSG_FIGURES_WANTED]	= { dispatch_on_figures, true }
+};
+
+/*
+ * Limits policyctl's questions: answers can be long, and weighed charges take
+ * memory.
+ */
+static bool
+dispatch_may_ask(struct ledger *l)
+{
+	return ++l->questions <= QUESTIONS_MOST &&
+	    channel_queued(l->engine) <= 16 * CHANNEL_HIGH;
+}
+
+int
+dispatch_message(struct ledger *l, const struct message *m)
+{
+	if (from_engine[m->type].handle != NULL &&
+	    (!from_engine[m->type].question || dispatch_may_ask(l)) &&
+	    from_engine[m->type].handle(l, m) == 0)
+		return 0;
+	log_error("engine broke the rules of its channel: no charge");
+	return -1;
+}

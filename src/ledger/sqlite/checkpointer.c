@@ -1,0 +1,225 @@
+#include <sys/types.h>
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ipc/channel.h"
+#include "ledger/sqlite/checkpointer.h"
+#include "ledger/sqlite/sqlite.h"
+#include "lib/alloc.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+#define NICE		10
+#define FIRST_FD	10		/* the checkpointer's own are above */
+#define WAIT_MS		1000
+#define GOODBYE_MS	2000
+#define RELEASE_MS	500
+
+#define ASK_COPY	'c'
+#define ASK_CLOSE	'd'
+#define ASK_END		'e'
+
+struct checkpointer {
+	int	fd;
+	int	asked;		/* outstanding answers */
+};
+
+/* --- the process --- */
+
+/*
+ * One checkpoint: the number of pages that are not copied, or -1. When the
+ * names lead to other files than the open ones, the ledger must close its files
+ * before the checkpointer opens new ones.
+ */
+static int32_t
+checkpointer_copy(struct sqlite **db, int directory, const char *name,
+    bool *stale)
+{
+	enum sqlite_fault	fault;
+	char			reason[256];
+	int			frames, left;
+
+	if (*db != NULL && sqlite_look(*db) != SQLITE_FILES_OURS) {
+		sqlite_close(*db);
+		*db = NULL;
+		*stale = true;
+	}
+	if (*stale)
+		return -1;
+	if (*db == NULL)
+		*db = sqlite_open(directory, name, WAIT_MS, NULL, 0, &fault,
+		    reason, sizeof(reason));
+	if (*db == NULL || sqlite_checkpoint(*db, &frames, &left) == -1)
+		return -1;
+	return left;
+}
+
+static void
+checkpointer_serve(int fd, int directory, const char *name)
+{
+	struct sqlite	*db = NULL;
+	int32_t		 left;
+	bool		 stale = false;
+	char		 what;
+
+	while (read(fd, &what, 1) == 1 && what != ASK_END) {
+		if (what == ASK_COPY)
+			left = checkpointer_copy(&db, directory, name, &stale);
+		else {
+			sqlite_close(db);
+			db = NULL;
+			stale = false;
+			left = 0;
+		}
+		if (write(fd, &left, sizeof(left)) != (ssize_t)sizeof(left))
+			break;
+	}
+	sqlite_close(db);
+	_exit(0);
+}
+
+/*
+ * Closes every descriptor of the ledger but the one that reports a failure to
+ * lock.
+ */
+static void
+checkpointer_run(struct role_start *start, struct sandbox_needs *needs,
+    const char *name, int fd)
+{
+	int	i;
+
+	log_open("ledger", LOG_TO_PARENT, -1, false);
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FD);
+	start->directory = fcntl(start->directory, F_DUPFD_CLOEXEC, FIRST_FD);
+	if (fd == -1 || start->directory == -1)
+		_exit(1);
+	for (i = ROLE_CHANNEL_FD + 1; i < FIRST_FD; i++)
+		(void)close(i);
+	closefrom((fd > start->directory ? fd : start->directory) + 1);
+	/* No request waits for the checkpointer,
+	    so it runs at a lower priority. */
+	errno = 0;
+	if (nice(NICE) == -1 && errno != 0)
+		log_debug("nice: %s", strerror(errno));
+	role_lock(start, needs);
+	(void)close(ROLE_CHANNEL_FD);
+	checkpointer_serve(fd, start->directory, name);
+}
+
+/* --- the ledger's side --- */
+
+struct checkpointer *
+checkpointer_start(struct role_start *start, struct sandbox_needs *needs,
+    const char *name)
+{
+	struct checkpointer	*k;
+	pid_t		 pid;
+	int		 fd[2];
+
+	/* No wait(2): its socket tells when it has ended. */
+	(void)signal(SIGCHLD, SIG_IGN);
+	if (channel_pair(fd) == -1)
+		return NULL;
+	if ((pid = fork()) == -1) {
+		close(fd[0]);
+		close(fd[1]);
+		return NULL;
+	}
+	if (pid == 0)
+		checkpointer_run(start, needs, name, fd[1]);
+	close(fd[1]);
+	k = alloc_zero(1, sizeof(*k));
+	k->fd = fd[0];
+	return k;
+}
+
+static void
+checkpointer_say(struct checkpointer *k, char what)
+{
+	k->asked++;
+	/* A checkpointer that is gone is noticed when the answer is read. */
+	if (write(k->fd, &what, 1) != 1)
+		return;
+}
+
+void
+checkpointer_ask(struct checkpointer *k)
+{
+	if (k->asked == 0)
+		checkpointer_say(k, ASK_COPY);
+}
+
+static int
+checkpointer_wait(struct checkpointer *k, int ms)
+{
+	struct pollfd	p = { k->fd, POLLIN, 0 };
+
+	return poll(&p, 1, ms);
+}
+
+int
+checkpointer_answer(struct checkpointer *k, int *left)
+{
+	int32_t	n;
+
+	/*
+	 * The checkpointer writes only answers, so its end is noticed only
+	 * after a request.
+	 */
+	if (k->asked == 0 || checkpointer_wait(k, 0) != 1)
+		return 0;
+	if (read(k->fd, &n, sizeof(n)) != (ssize_t)sizeof(n))
+		return -1;
+	k->asked--;
+	*left = n;
+	return 1;
+}
+
+bool
+checkpointer_busy(const struct checkpointer *k)
+{
+	return k->asked > 0;
+}
+
+int
+checkpointer_release(struct checkpointer *k)
+{
+	struct mono	deadline = clock_after(clock_mono(), RELEASE_MS);
+	int		left;
+
+	checkpointer_say(k, ASK_CLOSE);
+	while (k->asked > 0)
+		if (checkpointer_wait(k, clock_left(deadline,
+		    clock_mono())) != 1 || checkpointer_answer(k, &left) == -1)
+			return -1;
+	return 0;
+}
+
+void
+checkpointer_stop(struct checkpointer *k)
+{
+	int32_t	n;
+
+	if (k == NULL)
+		return;
+	checkpointer_say(k, ASK_END);
+	while (checkpointer_wait(k, GOODBYE_MS) == 1 &&
+	    read(k->fd, &n, sizeof(n)) > 0)
+		;
+	checkpointer_leave(k);
+}
+
+void
+checkpointer_leave(struct checkpointer *k)
+{
+	close(k->fd);
+	free(k);
+}

@@ -1,0 +1,284 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger/sqlite/memtable.h"
+#include "lib/alloc.h"
+#include "lib/map.h"
+#include "lib/num.h"
+
+#define CHUNK		(64 * 1024)
+#define NONE		UINT32_MAX
+
+/* The counts of an id are a list from the newest to the oldest. */
+struct count {
+	struct pack_count	count;
+	uint32_t		before;
+};
+
+struct memtable_id {
+	struct map_node	 node;		/* first; its hash is the caller's */
+	uint32_t	 last;
+	uint32_t	 counts;
+	uint32_t	 place;
+	uint32_t	 idlen;
+	char		 id[];
+};
+
+/* Ids are allocated in chunks, since they are never freed one by one. */
+struct chunk {
+	struct chunk	*next;
+	size_t		 used;
+	size_t		 size;
+	char		 bytes[];
+};
+
+/* Every id with its hash, so that dividing them touches nothing else. */
+struct place {
+	uint64_t	 hash;
+	struct memtable_id	*id;
+};
+
+struct memtable {
+	struct map		*map;
+	struct place		*place;
+	size_t			 places;	/* room */
+	struct chunk		*chunks;
+	struct count		*count;
+	size_t			 ncount;
+	size_t			 size;
+	size_t			 rows;
+	int64_t			 oldest;
+	int64_t			 newest;
+	struct memtable_id		**divided;
+	size_t			*start;		/* of each part in `divided` */
+	unsigned int		 bits;
+	struct pack_count	*found;
+	size_t			 finds;		/* room */
+};
+
+static int
+memtable_same(const struct map_node *node, const void *key, size_t len)
+{
+	const struct memtable_id	*e = (const struct memtable_id *)node;
+
+	return e->idlen == len && memcmp(e->id, key, len) == 0;
+}
+
+struct memtable *
+memtable_new(void)
+{
+	struct memtable	*t;
+
+	t = alloc_zero(1, sizeof(*t));
+	t->map = map_new(memtable_same);
+	t->oldest = INT64_MAX;
+	t->newest = INT64_MIN;
+	return t;
+}
+
+void
+memtable_free(struct memtable *t)
+{
+	struct chunk	*c, *next;
+
+	if (t == NULL)
+		return;
+	for (c = t->chunks; c != NULL; c = next) {
+		next = c->next;
+		free(c);
+	}
+	map_free(t->map);
+	free(t->place);
+	free(t->count);
+	free(t->divided);
+	free(t->start);
+	free(t->found);
+	free(t);
+}
+
+size_t
+memtable_rows(const struct memtable *t)
+{
+	return t->rows;
+}
+
+size_t
+memtable_ids(const struct memtable *t)
+{
+	return map_count(t->map);
+}
+
+int64_t
+memtable_oldest(const struct memtable *t)
+{
+	return t->oldest;
+}
+
+int64_t
+memtable_newest(const struct memtable *t)
+{
+	return t->newest;
+}
+
+/* --- growing --- */
+
+static struct memtable_id *
+memtable_id_new(struct memtable *t, uint64_t hash, const char *id, size_t idlen)
+{
+	struct memtable_id	*e;
+	struct chunk	*c = t->chunks;
+	size_t		 need;
+
+	need = (sizeof(*e) + idlen + 7) / 8 * 8;
+	if (c == NULL || c->size - c->used < need) {
+		c = alloc_resize(NULL, 1, sizeof(*c) + CHUNK + need);
+		c->used = 0;
+		c->size = CHUNK + need;
+		c->next = t->chunks;
+		t->chunks = c;
+	}
+	e = (struct memtable_id *)(void *)(c->bytes + c->used);
+	c->used += need;
+	e->node.hash = hash;
+	e->last = NONE;
+	e->counts = 0;
+	e->idlen = (uint32_t)idlen;
+	memcpy(e->id, id, idlen);
+	map_insert(t->map, &e->node);
+	if (memtable_ids(t) > t->places) {
+		t->places = t->places == 0 ? 256 : t->places * 2;
+		t->place = alloc_resize(t->place, t->places,
+		    sizeof(t->place[0]));
+	}
+	e->place = (uint32_t)memtable_ids(t) - 1;
+	t->place[e->place].hash = hash;
+	t->place[e->place].id = e;
+	return e;
+}
+
+void
+memtable_add_at(struct memtable *t, size_t place, int64_t date, int64_t amount)
+{
+	struct memtable_id	*e = t->place[place].id;
+	struct count	*c;
+
+	t->rows++;
+	if (date < t->oldest)
+		t->oldest = date;
+	if (date > t->newest)
+		t->newest = date;
+	if (e->last != NONE && t->count[e->last].count.date == date &&
+	    num_add(t->count[e->last].count.amount, amount,
+	    &t->count[e->last].count.amount) == 0)
+		return;
+	if (t->ncount == t->size) {
+		t->size = t->size == 0 ? 1024 : t->size * 2;
+		t->count = alloc_resize(t->count, t->size, sizeof(t->count[0]));
+	}
+	c = &t->count[t->ncount];
+	c->count.date = date;
+	c->count.amount = amount;
+	c->before = e->last;
+	e->last = (uint32_t)t->ncount++;
+	e->counts++;
+}
+
+void
+memtable_ahead(const struct memtable *t, size_t place)
+{
+	__builtin_prefetch(t->place[place].id);
+}
+
+size_t
+memtable_add(struct memtable *t, uint64_t hash, const char *id, size_t idlen,
+    int64_t date, int64_t amount)
+{
+	struct memtable_id	*e;
+
+	e = (struct memtable_id *)map_find(t->map, hash, id, idlen);
+	if (e == NULL)
+		e = memtable_id_new(t, hash, id, idlen);
+	memtable_add_at(t, e->place, date, amount);
+	return e->place;
+}
+
+/* --- reading --- */
+
+static size_t
+memtable_counts(struct memtable *t, const struct memtable_id *e)
+{
+	uint32_t	at;
+	size_t		i;
+
+	if (e->counts > t->finds) {
+		t->finds = e->counts * 2;
+		t->found = alloc_resize(t->found, t->finds,
+		    sizeof(t->found[0]));
+	}
+	i = e->counts;
+	for (at = e->last; at != NONE; at = t->count[at].before)
+		t->found[--i] = t->count[at].count;
+	return pack_sort(t->found, e->counts);
+}
+
+size_t
+memtable_find(struct memtable *t, uint64_t hash, const char *id, size_t idlen,
+    const struct pack_count **counts)
+{
+	struct memtable_id	*e;
+	size_t		 n;
+
+	e = (struct memtable_id *)map_find(t->map, hash, id, idlen);
+	if (e == NULL)
+		return 0;
+	n = memtable_counts(t, e);
+	*counts = t->found;
+	return n;
+}
+
+/* --- writing out --- */
+
+static size_t
+memtable_part_of(const struct memtable *t, uint64_t hash)
+{
+	return t->bits == 0 ? 0 : (size_t)(hash >> (64 - t->bits));
+}
+
+void
+memtable_divide(struct memtable *t, unsigned int bits)
+{
+	size_t	parts = (size_t)1 << bits, ids = memtable_ids(t), i;
+
+	free(t->divided);
+	free(t->start);
+	t->bits = bits;
+	t->divided = alloc_zero(ids + 1, sizeof(t->divided[0]));
+	t->start = alloc_zero(parts + 1, sizeof(t->start[0]));
+	for (i = 0; i < ids; i++)
+		t->start[memtable_part_of(t, t->place[i].hash) + 1]++;
+	for (i = 1; i <= parts; i++)
+		t->start[i] += t->start[i - 1];
+	for (i = 0; i < ids; i++)
+		t->divided[t->start[memtable_part_of(t, t->place[i].hash)]++] =
+		    t->place[i].id;
+	/*
+	 * Placing advanced each start to that of the next part: move them back.
+	 */
+	memmove(t->start + 1, t->start, parts * sizeof(t->start[0]));
+	t->start[0] = 0;
+}
+
+void
+memtable_part(struct memtable *t, size_t part, struct str *out,
+    struct bloom *filter)
+{
+	const struct memtable_id	*e;
+	size_t			 i, n;
+
+	for (i = t->start[part]; i < t->start[part + 1]; i++) {
+		e = t->divided[i];
+		n = memtable_counts(t, e);
+		pack_id(out, e->id, e->idlen, t->found, n);
+		bloom_add(filter, e->node.hash);
+	}
+}

@@ -1,0 +1,58 @@
+#ifndef MEMTABLE_H
+#define MEMTABLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ledger/sqlite/bloom.h"
+#include "ledger/pack.h"
+#include "lib/str.h"
+
+/*
+ * A memtable: the counts of the newest rows of the database, by id, in memory:
+ * those that no run includes yet (store_sqlite_runs.c). It only grows, until it
+ * is written as a run and freed as a whole. Ids are found by a hash of the
+ * caller that is the same in every process.
+ */
+struct memtable;
+
+struct memtable	*memtable_new(void);
+void		 memtable_free(struct memtable *);
+
+/*
+ * Adds a count. memtable_add returns the place of the id in this tail, with
+ * which memtable_add_at adds further counts of the same id.
+ */
+size_t		 memtable_add(struct memtable *, uint64_t hash, const char *id,
+		    size_t idlen, int64_t date, int64_t amount);
+void		 memtable_add_at(struct memtable *, size_t place, int64_t date,
+		    int64_t amount);
+
+/* Prefetches a place to which counts will be added soon, as map_ahead does. */
+void		 memtable_ahead(const struct memtable *, size_t place);
+
+size_t		 memtable_rows(const struct memtable *);
+size_t		 memtable_ids(const struct memtable *);
+
+/* The oldest and the newest date; the tail must not be empty. */
+int64_t		 memtable_oldest(const struct memtable *);
+int64_t		 memtable_newest(const struct memtable *);
+
+/*
+ * The counts of one id, oldest first, each date once; returns their number, 0
+ * for an unknown id. Valid until the next call.
+ */
+size_t		 memtable_find(struct memtable *, uint64_t hash, const char *id,
+		    size_t idlen, const struct pack_count **);
+
+/*
+ * Divides the ids into 2^bits parts by the first bits of their hashes; nothing
+ * may be added after that.
+ */
+void		 memtable_divide(struct memtable *, unsigned int bits);
+
+/* Appends all ids of one part, packed, and adds them to the filter. */
+void		 memtable_part(struct memtable *, size_t part, struct str *,
+			    struct bloom *);
+
+#endif

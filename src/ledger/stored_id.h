@@ -1,0 +1,33 @@
+#ifndef STORED_ID_H
+#define STORED_ID_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "conf/settings.h"
+#include "ledger/lookup.h"
+
+/* What a stored id means by the current settings. Pure. */
+
+/* The rule whose name, or an earlier one of it (`was`), the id begins with. */
+const struct settings_rule	*stored_id_rule(const struct settings *,
+				    const char *id, size_t idlen);
+
+/*
+ * Of an id with a rule: whether it begins with an earlier name; where its value
+ * begins.
+ */
+bool				 stored_id_was(const struct settings_rule *,
+				    const char *id, size_t idlen);
+size_t				 stored_id_bare(const char *id, size_t idlen);
+
+/*
+ * The limits that apply to the id; `rule` is stored_id_rule's. Limits from SQL
+ * only if they are cached.
+ */
+const struct limits		*stored_id_limits(const struct settings *,
+				    struct lookup *,
+				    const struct settings_rule *,
+				    const char *id, size_t idlen);
+
+#endif
