@@ -36,7 +36,10 @@ sub prepare {
 # --- the generator ---
 
 # Options as those of the program: (c => 100, t => 2, o => 1). What it found, as a hash.
-sub load {
+sub load { return load_end(load_begin(@_)) }
+
+# The same in two steps, so that several can run at the same time.
+sub load_begin {
 	my ($endpoint, %option) = @_;
 	my @flags = map { $_ eq 'o' || $_ eq 's' ? $option{$_} ? "-$_" : () :
 	    ("-$_", $option{$_}) } sort keys %option;
@@ -45,9 +48,15 @@ sub load {
 
 	open my $fh, '-|', "$Policyd::root/build/bench/load", @flags, $address
 	    or croak "load: $!";
+	return { fh => $fh, what => "load @flags $address" };
+}
+
+sub load_end {
+	my ($load) = @_;
+
 	local $/;
-	my $json = <$fh>;
-	close $fh or croak "load @flags $address: status $?";
+	my $json = readline $load->{fh};
+	close $load->{fh} or croak "$load->{what}: status $?";
 	my $result = decode_json($json);
 	$result->{faults} = $result->{lost} + $result->{unanswered} +
 	    $result->{malformed} + $result->{refused} + $result->{closed_idle};
@@ -119,17 +128,20 @@ sub server {
 }
 
 # A daemon that records every request: limits that nobody reaches, in two windows as
-# the default has them. With a server it has a database of its own there.
+# the default has them. With a server it has a database of its own there, unless `server`
+# and `database` say which one it shares with others.
 sub daemon {
 	my ($name, %option) = @_;
 	my $where = "$dir/$name";
 	my $backend = delete $option{backend} // 'sqlite';
-	my $database;
+	my ($on, $database) = delete @option{qw(server database)};
 
 	if ($backend ne 'sqlite') {
-		$database = "bench_$name";
-		server($backend)->sql("CREATE DATABASE $database");
-		$option{config} = { %{$option{config} // {}}, $server->config(
+		if (!$on) {
+			($on, $database) = (server($backend), "bench_$name");
+			$on->sql("CREATE DATABASE $database");
+		}
+		$option{config} = { %{$option{config} // {}}, $on->config(
 		    ($backend eq 'pgsql' ? 'database' : 'db') => $database) };
 	}
 
@@ -138,7 +150,7 @@ sub daemon {
 	    [2_000_000_000, 86400]], %{delete $option{config} // {}} };
 	delete $config->{limits} if $config->{rules};
 	return Policyd->new(dir => $where, name => $name, config => $config,
-	    server => $server, server_database => $database, %option);
+	    server => $on, server_database => $database, %option);
 }
 
 # Those of the table of speed, by backend: `label` is what the table calls them, `sum`
@@ -199,6 +211,27 @@ sub cpu {
 		}
 	}
 	return \%used;
+}
+
+# Seconds of processor time of a process and all below it, to the nanosecond where the
+# system tells it.
+sub worked {
+	my ($pid) = @_;
+	my $sum = 0;
+
+	for (map { $_->[0] } processes($pid)) {
+		return sum_of(cpu($pid)) if slurp("/proc/$_/schedstat") !~ /\A(\d+) /;
+		$sum += $1 / 1e9;
+	}
+	return $sum;
+}
+
+sub sum_of {
+	my ($used) = @_;
+	my $sum = 0;
+
+	$sum += $_ for values %$used;
+	return $sum;
 }
 
 # Bytes in memory of a process and all below it; shared pages are counted by share
