@@ -11,7 +11,7 @@ use Test::More;
 
 use Ctl qw(ctl ctl_json);
 use Fault;
-use Policyd qw(wait_until True False);
+use Policyd qw(freeze wait_until True False);
 
 my %config = (limits => [[3, 60], [10, 3600]], fail_action => 'reject {used} {limit}');
 
@@ -475,7 +475,7 @@ subtest 'permissions' => sub {
 subtest 'the database is full or away' => sub {
 	my $d = Policyd->start(config => { %config, db_timeout => 1 });
 
-	kill 'STOP', $d->child('ledger-sqlite');
+	freeze($d->child('ledger-sqlite'));
 	is((ctl($d, 'block', 'bob', 60))[0], 3, 'block fails without an answer');
 	is((ctl($d, 'reset', 'bob'))[0], 3, 'reset fails without an answer');
 	ok($d->wait_log(qr/uid=$> gid=\d+: block bob \@\d+: not answered in time$/m), 'the log says so');
@@ -490,7 +490,7 @@ subtest 'the database is full or away' => sub {
 
 	# The ledger that knows the result is killed.
 	my $ledger = $d->child('ledger-sqlite');
-	kill 'STOP', $ledger;
+	freeze($ledger);
 	is((ctl($d, 'unblock', 'bob'))[0], 3, 'unblock fails without an answer');
 	kill 'KILL', $ledger;
 	ok(wait_until { (ctl($d, 'show', 'bob'))[0] == 0 }, 'the next ledger serves');

@@ -9,7 +9,7 @@ use Socket qw(AF_INET);
 use Test::More;
 
 use Ctl qw(ctl ctl_command ctl_json);
-use Policyd qw(wait_until have_command as_root process_alive spew slurp True False $root);
+use Policyd qw(freeze wait_until have_command as_root process_alive spew slurp True False $root);
 
 sub start {
 	my (%config) = @_;
@@ -53,7 +53,7 @@ subtest 'the exit status of status' => sub {
 	($status, $out) = ctl($d, 'status', 'more');
 	is($status, 3, 'wrong usage is unknown');
 	my $ledger = $d->children->{'ledger-sqlite'};
-	kill 'STOP', $ledger;
+	freeze($ledger);
 	($status, $out, $err) = ctl($d, 'status', '-q');
 	is($status, 1, 'the database gives no answer: degraded');
 	like($out, qr/\Adegraded: the database: \S[^\n]*\n\z/,
@@ -406,7 +406,7 @@ subtest 'permissions' => sub {
 subtest 'the ledger is away' => sub {
 	my $d = start(db_timeout => 1);
 
-	kill 'STOP', $d->child('ledger-sqlite');
+	freeze($d->child('ledger-sqlite'));
 	is(ctl_json($d, 'status')->{database}, 'no answer',
 	    'status reports that the database does not answer');
 	my ($status, $out, $err) = ctl($d, 'show', 'bob');
@@ -426,7 +426,7 @@ subtest 'the engine hangs' => sub {
 
 	is((ctl($d, '-t', 60, 'status'))[0], 0, 'status waits with -t 60');
 	is((ctl($d, '-t', $_, 'status'))[0], 1, "-t $_ is a usage error") for 0, 'x', '';
-	kill 'STOP', $engine;
+	freeze($engine);
 	my ($status, $out, $err) = ctl($d, '-t', 1, 'status');
 	is($status, 2, 'status 2 when no daemon answers');
 	like($err, qr/no answer in time/, 'the timeout is reported');

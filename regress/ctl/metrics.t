@@ -8,7 +8,7 @@ use JSON::PP;
 use Test::More;
 
 use Ctl qw(ctl ctl_json);
-use Policyd qw(slurp spew wait_until $root);
+use Policyd qw(freeze slurp spew wait_until $root);
 
 my $name = qr/[a-zA-Z_:][a-zA-Z0-9_:]*/;
 my $label = qr/[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"/;
@@ -140,7 +140,7 @@ is(value('reload_successful', 'reload_successful'), 1,
 cmp_ok(value('generation', 'generation'), '>', $generation, 'and counted');
 is((ctl($d, 'status', '-q'))[0], 0, 'status is well again');
 
-kill 'STOP', $d->child('ledger-sqlite');
+freeze($d->child('ledger-sqlite'));
 my $client = $d->connect;
 $client->send(Policyd::request(sasl_username => 'eve'));
 ok(wait_until { $all = parse((ctl($d, 'metrics'))[1]);

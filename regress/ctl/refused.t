@@ -9,7 +9,7 @@ use warnings;
 use Test::More;
 
 use Ctl qw(ctl ctl_command ctl_json);
-use Policyd qw(slurp wait_until as_root);
+use Policyd qw(freeze slurp wait_until as_root);
 
 # policyctl in the background: a function that waits for (status, output).
 sub ctl_later {
@@ -29,7 +29,7 @@ subtest 'refused-generation-is-taken-back' => sub {
 	is($d->ask(sasl_username => 'bob'), 'reject old', 'and no more');
 	my $ledger = $d->child('ledger-sqlite');
 	my $mark = $d->log_mark;
-	kill 'STOP', $ledger;
+	freeze($ledger);
 	$d->write_config({ fail_action => 'reject new', limits => [[9, 3600]] });
 	my $end = ctl_later($d, 'reload');
 	ok($d->wait_log(qr/reading the configuration again/, $mark), 'a reload begins');
@@ -79,7 +79,7 @@ subtest 'a-slow-ledger-refuses-nothing' => sub {
 	my $d = Policyd->start(config => { limits => [[1, 3600]] });
 	my $ledger = $d->child('ledger-sqlite');
 
-	kill 'STOP', $ledger;
+	freeze($ledger);
 	$d->write_config({ limits => [[9, 3600]] });
 	is((ctl($d, 'reload'))[0], 0, 'a reload while the ledger stands still');
 	kill 'CONT', $ledger;

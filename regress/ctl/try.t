@@ -11,7 +11,7 @@ use Test::More;
 
 use Ctl qw(ctl ctl_command ctl_json);
 use Database;
-use Policyd qw(wait_until need have_command as_root slurp spew True False None $root);
+use Policyd qw(freeze wait_until need have_command as_root slurp spew True False None $root);
 
 need(have_command('sqlite3'), 'no sqlite3 to write rows with');
 
@@ -275,7 +275,7 @@ subtest 'one at a time, and what ends it' => sub {
 		# While it starts it may hold a lock.
 		wait_until { ($simulator->() // {})->{serving} };
 		$pid = $simulator->()->{pid};
-		kill 'STOP', $pid;
+		freeze($pid);
 		return $s;
 	};
 	$first = $begin->();

@@ -8,7 +8,7 @@ use Test::More;
 
 use Ctl qw(ctl ctl_json);
 use Fault;
-use Policyd qw(request wait_until need have_command);
+use Policyd qw(freeze request wait_until need have_command);
 
 need(have_command('sqlite3'), 'no sqlite3 to lock the database with');
 
@@ -109,7 +109,7 @@ subtest 'memory: blocks, soft actions and never_action while the database is awa
 
 	is($d->ask(%bob), 'dunno', 'a mail is accepted while the database works');
 	is((ctl($d, 'block', 'mallory', '1h'))[0], 0, 'block');
-	kill 'STOP', my $ledger = $d->child('ledger-sqlite');
+	freeze(my $ledger = $d->child('ledger-sqlite'));
 	is($d->ask(sasl_username => 'mallory'), $blocked, 'a blocked login is refused');
 	is($d->ask(%bob), 'dunno', 'the second mail is accepted');
 	is($d->ask(%bob, instance => 'third'), 'HOLD over 2',

@@ -10,7 +10,7 @@ use Time::HiRes qw(time sleep);
 
 use Fault qw(lock_database);
 use Ctl qw(ctl);
-use Policyd qw(request wait_until need have_command as_root);
+use Policyd qw(freeze request wait_until need have_command as_root);
 
 need(have_command('sqlite3'), 'no sqlite3 to look into the database with');
 
@@ -49,7 +49,7 @@ subtest 'database-hangs-kills-daemon' => sub {
 	    "bob's fourth mail is refused");
 
 	# The ledger is stopped with SIGSTOP.
-	kill 'STOP', $ledger;
+	freeze($ledger);
 	$begin = time;
 	is($clients[2]->ask(sasl_username => 'bob'), 'defer database',
 	    'a stopped ledger: db_error_action');
@@ -66,7 +66,7 @@ subtest 'stop-while-database-hangs' => sub {
 	my $client = $d->connect;
 
 	is($client->ask(sasl_username => 'bob'), 'dunno', 'all is well');
-	kill 'STOP', $d->child('ledger-sqlite');
+	freeze($d->child('ledger-sqlite'));
 	$client->send(request(sasl_username => 'bob'));
 	my $begin = time;
 	is($d->stop, 0, 'the daemon stops although its ledger is stopped');

@@ -6,13 +6,13 @@ use warnings;
 
 use Test::More;
 
-use Policyd qw(wait_until);
+use Policyd qw(freeze wait_until);
 
 my $d = Policyd->new->start;
 my $engine = $d->child('engine');
 
 is($d->ask(sasl_username => 'before'), 'dunno', 'a request is answered');
-kill 'STOP', $engine;
+freeze($engine);
 local $Policyd::patience = 60;
 ok($d->wait_log(qr/engine \(process $engine\) hangs and is killed/),
     'a hanging engine is noticed and logged');

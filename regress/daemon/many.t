@@ -12,7 +12,7 @@ use Socket;
 use Test::More;
 use Time::HiRes qw(time sleep);
 
-use Policyd qw(request wait_until need True);
+use Policyd qw(freeze request wait_until need True);
 
 sub descriptors {
 	my ($pid) = @_;
@@ -69,7 +69,7 @@ subtest 'listen-backlog-EAGAIN' => sub {
 	my @clients;
 
 	# The engine is stopped, so no connection is accepted while clients connect.
-	kill 'STOP', $engine;
+	freeze($engine);
 	for my $n (1 .. $most - 10) {
 		socket(my $socket, AF_UNIX, SOCK_STREAM, 0) or die "socket: $!";
 		$socket->blocking(0);

@@ -10,7 +10,7 @@ use Test::More;
 use Time::HiRes qw(time sleep);
 
 use Ctl qw(ctl);
-use Policyd qw(wait_until have_command process_alive status_of True);
+use Policyd qw(freeze wait_until have_command process_alive status_of True);
 use Fault qw(fault_daemon full checkpointer);
 use Smtpd;
 
@@ -124,7 +124,7 @@ subtest 'frozen' => sub {
 		my ($pid, $meanwhile) = @_;
 		ok($work->wait_more(20), 'mails are decided');
 		my $mark = $d->log_mark;
-		kill 'STOP', $pid;
+		freeze($pid);
 		$meanwhile->();
 		kill 'CONT', $pid;
 		ok($work->wait_more(20), 'requests are decided again');

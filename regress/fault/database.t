@@ -11,7 +11,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 use Chance qw(draw);
-use Policyd qw(wait_until as_root process_alive slurp spew status_of True);
+use Policyd qw(freeze wait_until as_root process_alive slurp spew status_of True);
 use Fault qw(fault_daemon full checkpointer lock_database);
 
 my $mounted;		# a directory, while it is
@@ -268,7 +268,7 @@ subtest 'damaged' => sub {
 	my $mark = $d->log_mark;
 	my @open = ($d->child('ledger-sqlite'), wait_until { checkpointer($d) });
 	# No process may have it open: its pages would be in the log or in memory too.
-	$d->signal('STOP');
+	freeze($d->{pid});
 	wait_until { (status_of($d->pid)->{State} // 'T') =~ /\AT/ };
 	kill 'KILL', @open;
 	wait_until { !grep { process_alive($_) } @open };

@@ -10,7 +10,7 @@ use warnings;
 
 use Test::More;
 
-use Policyd qw(True request $root);
+use Policyd qw(freeze True request $root);
 use Database;
 use Fault qw(fault_daemon full pause sums);
 
@@ -116,7 +116,7 @@ subtest 'lost while the daemon stops' => sub {
 	my $client = $d->connect;
 	my $ledger = $d->child('ledger-sqlite');
 
-	kill 'STOP', $ledger;
+	freeze($ledger);
 	$client->send(request(sasl_username => 'bob'));
 	# Requests are read in order: an answer to this one shows that the first was read.
 	is($d->ask(protocol_state => 'VRFY'), 'dunno', 'the engine has read the request');

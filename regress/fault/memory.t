@@ -10,7 +10,7 @@ use warnings;
 use Test::More;
 use Time::HiRes qw(time sleep);
 
-use Policyd qw(wait_until True $root);
+use Policyd qw(freeze wait_until True $root);
 use Database;
 use Fault qw(fault_daemon full pause lock_database);
 
@@ -27,7 +27,7 @@ sub freeze_ledger {
 	my ($d) = @_;
 	my $pid = $d->child("ledger-$d->{backend}");
 
-	kill 'STOP', $pid;
+	freeze($pid);
 	return sub { kill 'CONT', $pid };
 }
 

@@ -11,7 +11,7 @@ use Test::More;
 
 use Database;
 use Mails;
-use Policyd qw(wait_until request False);
+use Policyd qw(freeze wait_until request False);
 
 sub daemon {
 	my ($db, %more) = @_;
@@ -118,7 +118,7 @@ sub failover {
 	$mails->ask(60);
 	is_deeply($mails->others, {}, 'all is well');
 	# What is recorded from here on does not reach the standby.
-	$standby->sql('SELECT pg_wal_replay_pause()'), $standby->signal('STOP') if !$sync;
+	$standby->sql('SELECT pg_wal_replay_pause()'), freeze($standby->{pid}) if !$sync;
 	$mails->ask(3) if !$sync;
 	$mails->while_running(sub {
 		kill 'KILL', $primary->{pid};

@@ -33,7 +33,8 @@ use Time::HiRes qw(time sleep);
 use Policyd::Client;
 
 our @EXPORT_OK = qw(wait_until need request free_port literal have_command
-    True False None slurp spew children_of process_alive status_of as_root $root);
+    True False None freeze slurp spew children_of process_alive status_of as_root
+    $root);
 
 our $root = abs_path(dirname(__FILE__) . '/../..');
 
@@ -225,6 +226,21 @@ sub process_alive {
 		return 0 if defined $state && ($state eq 'Z' || $state eq 'X');
 	}
 	return 1;
+}
+
+# Stops processes; returns when none of their threads runs any more.
+sub freeze {
+	my (@pids) = @_;
+
+	kill 'STOP', @pids;
+	return if !-d '/proc/self/task';
+	wait_until {
+		for my $file (map { glob "/proc/$_/task/*/stat" } @pids) {
+			open my $fh, '<', $file or next;
+			return 0 if (<$fh> // ') Z ') !~ /\) [TtZX] /;
+		}
+		return 1;
+	} or croak('still running after SIGSTOP');
 }
 
 # name => [pids] of the children of a process.

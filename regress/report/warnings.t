@@ -10,7 +10,7 @@ use Test::More;
 
 use Ctl qw(ctl ctl_command);
 use Database;
-use Policyd qw(True False wait_until);
+use Policyd qw(freeze True False wait_until);
 use Report;
 use Smtpd;
 
@@ -169,7 +169,7 @@ sub killed_between {
 	my $wish = $d->spawn($out, $out, ctl_command($d, 'report'));
 	ok($s->holds, 'the mail is being sent');
 	my $ledger = $d->child($name);
-	kill 'STOP', $ledger;
+	freeze($ledger);
 	$s->release;
 	ok($d->wait_log(qr/the report was sent$/m), 'the server accepts the mail');
 	kill 'KILL', $ledger;

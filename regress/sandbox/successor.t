@@ -14,7 +14,7 @@ use Test::More;
 
 use Ctl qw(ctl);
 use Database;
-use Policyd qw(need wait_until process_alive as_root True);
+use Policyd qw(freeze need wait_until process_alive as_root True);
 use Smtpd;
 
 local $SIG{IO} = 'IGNORE';
@@ -64,7 +64,7 @@ sub take_over {
 
 	cmp_ok(scalar @all, '>', 1, "$name: its descriptors are copied");
 	# It is stopped and cannot repair anything, and its successor does not run yet.
-	kill 'STOP', $pid;
+	freeze($pid);
 	spoil($_) for @all;
 	kill 'KILL', $pid;
 	return @all;
@@ -133,7 +133,7 @@ subtest 'a process that does not exit' => sub {
 	my ($helper) = map { @$_ } values %{Policyd::children_of($ledger)};
 
 	ok($helper, 'the ledger has a helper process');
-	kill 'STOP', $helper;
+	freeze($helper);
 	kill 'KILL', $ledger;
 	ok($d->child('ledger-sqlite', $ledger), 'the next ledger is started');
 	ok(wait_until { !process_alive($helper) },
@@ -141,7 +141,7 @@ subtest 'a process that does not exit' => sub {
 	is($d->ask(sasl_username => 'bob'), 'dunno', 'a request is answered');
 
 	my @left = map { @$_ } values %{Policyd::children_of($d->pid)};
-	kill 'STOP', @left;
+	freeze(@left);
 	kill 'KILL', $d->pid;
 	$d->wait_end;
 	ok(wait_until { !grep { process_alive($_) } @left }, 'no child outlives the parent');

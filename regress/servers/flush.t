@@ -9,7 +9,7 @@ use warnings;
 use Test::More;
 
 use Database;
-use Policyd qw(wait_until request);
+use Policyd qw(freeze wait_until request);
 
 my $db = Database->start('pgsql');
 my $requests = 64;
@@ -35,7 +35,7 @@ sub at_once {
 	my $ledger = $d->child('ledger-pgsql');
 	my $n = 0;
 
-	kill 'STOP', $ledger;
+	freeze($ledger);
 	$_->send(request(sasl_username => $id, instance => "$id." . $n++ % $instances))
 	    for @clients;
 	# The engine reads requests in order of arrival, this one last.

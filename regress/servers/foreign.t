@@ -8,7 +8,7 @@ use warnings;
 use Test::More;
 
 use Database;
-use Policyd qw(wait_until True False spew);
+use Policyd qw(freeze wait_until True False spew);
 
 sub daemon {
 	my ($db, %config) = @_;
@@ -165,7 +165,7 @@ sub locked {
 	my $end;
 
 	is($d->ask(sasl_username => 'lock'), 'dunno', 'a mail is accepted');
-	$d->signal('STOP'); $other->signal('STOP');
+	freeze($d->{pid}); freeze($other->{pid});
 	$db->sql(rows('lock', 9));
 	$end = $db->holding("SELECT 1 FROM mail_count WHERE id = 'lock' FOR UPDATE");
 	$d->signal('CONT'); $other->signal('CONT');

@@ -9,7 +9,7 @@ use Test::More;
 use Ctl qw(ctl ctl_json);
 use Database;
 use Fault;
-use Policyd qw(wait_until need have_command True);
+use Policyd qw(freeze wait_until need have_command True);
 
 need(have_command('sqlite3'), 'no sqlite3 to look into the database with');
 
@@ -147,7 +147,7 @@ sub away {
 
 	is($d->ask(sasl_username => 'zoe'), 'dunno', 'zoe sends') for 1 .. 2;
 	if (defined $db) {
-		$db->signal('STOP');
+		freeze($db->{pid});
 		$back = sub { $db->signal('CONT') };
 	} else {
 		$back = Fault::lock_database($d);

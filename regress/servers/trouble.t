@@ -9,7 +9,7 @@ use warnings;
 use Test::More;
 
 use Database;
-use Policyd qw(wait_until request);
+use Policyd qw(freeze wait_until request);
 use Trouble qw(make_user daemon ok_away ok_not_waited_for ok_back ok_log session
     close_session hang_up $secret);
 
@@ -71,7 +71,7 @@ sub frozen {
 	ok_back($d, 'at first');
 	my $mark = $d->log_mark;
 	my @all = ($db->{pid}, map { @$_ } values %{Policyd::children_of($db->{pid})});
-	kill 'STOP', @all;
+	freeze(@all);
 	ok_away($d, 'frozen');
 	kill 'CONT', reverse @all;
 	ok_back($d, 'thawed');
@@ -176,7 +176,7 @@ sub full_house {
 	ok_back($d, 'at first');
 	$db->sql("ALTER USER $account 1");
 	# The daemon must not reconnect first.
-	$d->signal('STOP');
+	freeze($d->{pid});
 	hang_up($db);
 	my $session;
 	ok(wait_until { $session = eval { session($db, 'SELECT 1') } },

@@ -86,7 +86,7 @@ static const struct {
 	    "Locks that rules set." },
 	{ STATS_LOCK_PASSED, "lock_passes", NULL, NULL,
 	    "Requests that passed a lock, by except_recipients." },
-	{ STATS_LATE, "memory_refused_verdicts", NULL, NULL,
+	{ STATS_LATE, "late_verdicts", NULL, NULL,
 	    "Verdicts that came after the answer." },
 	{ STATS_REPLAYED, "replayed", NULL, NULL,
 	    "Accepted without the database and recorded later." },
