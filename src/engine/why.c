@@ -20,25 +20,6 @@
 #define SHARED_LOOK	5000	/* refusals to look at for them */
 #define SHARED_MOST	256	/* different ones */
 
-static const char *const	texts[REFUSAL_TEXT__MAX] = {
-	[REFUSAL_LOGIN] = "login",
-	[REFUSAL_SENDER] = "sender",
-	[REFUSAL_RECIPIENT] = "recipient",
-	[REFUSAL_CLIENT] = "client",
-	[REFUSAL_CLIENT_NAME] = "client_name",
-	[REFUSAL_STATE] = "state",
-	[REFUSAL_QUEUE_ID] = "queue_id",
-	[REFUSAL_INSTANCE] = "instance"
-};
-
-static const char *const	kinds[REFUSAL_KIND__MAX] = {
-	[REFUSAL_LIMIT] = "limit",
-	[REFUSAL_MAX_PER_MAIL] = "max_per_mail",
-	[REFUSAL_BLOCK] = "block",
-	[REFUSAL_LOCK] = "lock",
-	[REFUSAL_OVER] = "over"
-};
-
 struct sharer {
 	uint64_t	times;
 	char		name[REFUSAL_TEXT_MAX + 1];
@@ -107,8 +88,9 @@ why_field(const char *word)
 	size_t	i, len;
 
 	for (i = 0; i < REFUSAL_TEXT__MAX; i++) {
-		len = strlen(texts[i]);
-		if (strncmp(word, texts[i], len) == 0 && word[len] == '=')
+		len = strlen(msg_refusal_texts[i]);
+		if (strncmp(word, msg_refusal_texts[i], len) == 0 &&
+		    word[len] == '=')
 			break;
 	}
 	return i;
@@ -141,7 +123,7 @@ why_word(struct control *c, struct msg_search *m,
 		    "line of the log is expected");
 		return false;
 	}
-	skip = strlen(texts[field]) + 1;
+	skip = strlen(msg_refusal_texts[field]) + 1;
 	(void)str_printable(clean, sizeof(clean), word->bytes + skip,
 	    word->len - skip);
 	/* The same length as a text that is kept. */
@@ -223,14 +205,14 @@ why_refusal(struct str *out, const struct msg_refusal *m, int64_t number)
 	reply_begin(out, "refusals");
 	reply_number(out, "number", number);
 	reply_number(out, "date", m->date);
-	reply_text(out, "kind", kinds[m->kind]);
+	reply_text(out, "kind", msg_refusal_kinds[m->kind]);
 	reply_bool(out, "shadow", m->shadow);
 	why_text(out, "rule", m->rule, m->rulelen);
 	reply_bytes(out, "id", m->id, m->idlen);
 	reply_number(out, "n", m->n);
 	reply_number(out, "times", m->times);
 	for (i = 0; i < REFUSAL_TEXT__MAX; i++)
-		why_text(out, texts[i], m->text[i], m->textlen[i]);
+		why_text(out, msg_refusal_texts[i], m->text[i], m->textlen[i]);
 	reply_number(out, "recipients", m->recipients);
 	reply_end(out);
 	for (i = 0; i < m->nwindows; i++) {

@@ -98,35 +98,6 @@ message_rule(unsigned int type)
 	return &rules[type];
 }
 
-/*
- * A text into an array of `size` bytes: too long, or a NUL inside, is a fault.
- */
-static void
-get_array(struct wire *w, char *dst, size_t size)
-{
-	const void	*p;
-	size_t		 len;
-
-	p = wire_get_bytes(w, size - 1, &len);
-	if (memchr(p, '\0', len) != NULL)
-		wire_fail(w);
-	memcpy(dst, p, len);
-	dst[len] = '\0';
-}
-
-static uint8_t
-get_enum(struct wire *w, unsigned int max)
-{
-	uint8_t	value;
-
-	value = wire_get_u8(w);
-	if (value >= max) {
-		wire_fail(w);
-		return 0;
-	}
-	return value;
-}
-
 /* --- start --- */
 
 void
@@ -176,12 +147,12 @@ msg_identity_get(struct msg_identity *m, const void *src, size_t len)
 	m->replaces = wire_get_bool(&w);
 	m->uid = wire_get_u32(&w);
 	m->gid = wire_get_u32(&w);
-	m->ngroups = get_enum(&w, IDENTITY_GROUPS_MAX + 1);
+	m->ngroups = wire_get_below(&w, IDENTITY_GROUPS_MAX + 1);
 	for (i = 0; i < m->ngroups; i++)
 		m->groups[i] = wire_get_u32(&w);
-	get_array(&w, m->jail, sizeof(m->jail));
-	get_array(&w, m->user, sizeof(m->user));
-	get_array(&w, m->home, sizeof(m->home));
+	wire_get_array(&w, m->jail, sizeof(m->jail));
+	wire_get_array(&w, m->user, sizeof(m->user));
+	wire_get_array(&w, m->home, sizeof(m->home));
 	return wire_done(&w);
 }
 
@@ -200,8 +171,8 @@ msg_listener_get(struct msg_listener *m, const void *src, size_t len)
 
 	wire_init(&w, src, len);
 	m->number = wire_get_u32(&w);
-	m->kind = get_enum(&w, LISTENER__MAX);
-	get_array(&w, m->name, sizeof(m->name));
+	m->kind = wire_get_below(&w, LISTENER__MAX);
+	wire_get_array(&w, m->name, sizeof(m->name));
 	return wire_done(&w);
 }
 
@@ -217,7 +188,7 @@ msg_ready_get(struct msg_ready *m, const void *src, size_t len)
 	struct wire	w;
 
 	wire_init(&w, src, len);
-	get_array(&w, m->sandbox, sizeof(m->sandbox));
+	wire_get_array(&w, m->sandbox, sizeof(m->sandbox));
 	return wire_done(&w);
 }
 
@@ -261,6 +232,45 @@ msg_text_get(char *dst, size_t size, const void *src, size_t len)
 	return wire_done(&w);
 }
 
+/* --- parts of several messages --- */
+
+void
+msg_ids_put(struct str *s, const char *const *id, const size_t *idlen,
+    size_t n)
+{
+	size_t	i;
+
+	if (n > CHARGE_KEYS_MAX)
+		log_fatal("a message about %zu ids", n);
+	wire_put_u8(s, (uint8_t)n);
+	for (i = 0; i < n; i++)
+		wire_put_bytes(s, id[i], idlen[i]);
+}
+
+size_t
+msg_ids_get(struct wire *w, const char **id, size_t *idlen)
+{
+	size_t	n = wire_get_below(w, CHARGE_KEYS_MAX + 1), i;
+
+	for (i = 0; i < n; i++)
+		id[i] = wire_get_bytes(w, CHARGE_ID_MAX, &idlen[i]);
+	return n;
+}
+
+void
+msg_limit_put(struct str *s, const struct limit *limit)
+{
+	wire_put_i64(s, limit->mails);
+	wire_put_i64(s, limit->seconds);
+}
+
+void
+msg_limit_get(struct wire *w, struct limit *limit, int64_t min_seconds)
+{
+	limit->mails = wire_get_range(w, 0, INT64_MAX);
+	limit->seconds = wire_get_range(w, min_seconds, INT64_MAX);
+}
+
 /* --- cleaning and reporting --- */
 
 void
@@ -300,7 +310,7 @@ msg_hit_get(struct msg_hit *m, const void *src, size_t len)
 	struct wire	w;
 
 	wire_init(&w, src, len);
-	m->kind = get_enum(&w, HIT_KIND__MAX);
+	m->kind = wire_get_below(&w, HIT_KIND__MAX);
 	m->id = wire_get_bytes(&w, CHARGE_ID_MAX, &m->idlen);
 	m->rule = wire_get_bytes(&w, CHARGE_ID_MAX, &m->rulelen);
 	m->mails = wire_get_range(&w, 0, INT64_MAX);
@@ -339,7 +349,7 @@ msg_evidence_get(struct msg_evidence *m, const void *src, size_t len)
 	struct wire	w;
 
 	wire_init(&w, src, len);
-	m->kind = get_enum(&w, EVIDENCE__MAX);
+	m->kind = wire_get_below(&w, EVIDENCE__MAX);
 	m->id = wire_get_bytes(&w, CHARGE_ID_MAX, &m->idlen);
 	m->rule = wire_get_bytes(&w, CHARGE_ID_MAX, &m->rulelen);
 	m->value = wire_get_bytes(&w, CHARGE_ID_MAX, &m->valuelen);
@@ -361,8 +371,8 @@ msg_reported_get(struct msg_reported *m, const void *src, size_t len)
 	struct wire	w;
 
 	wire_init(&w, src, len);
-	m->outcome = get_enum(&w, REPORT__MAX);
-	get_array(&w, m->reason, sizeof(m->reason));
-	get_array(&w, m->address, sizeof(m->address));
+	m->outcome = wire_get_below(&w, REPORT__MAX);
+	wire_get_array(&w, m->reason, sizeof(m->reason));
+	wire_get_array(&w, m->address, sizeof(m->address));
 	return wire_done(&w);
 }

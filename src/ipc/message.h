@@ -186,6 +186,15 @@ int	msg_text_get(char *, size_t size, const void *, size_t);
 #define CHARGE_PASS_MAX		3	/* all of LOCK_PASS_* */
 #define CHARGE_AMOUNT_MAX	(INT64_C(1) << 50)
 
+struct wire;
+
+/* Parts of several messages: ids of at most CHARGE_KEYS_MAX rules; a limit. */
+void	msg_ids_put(struct str *, const char *const *id, const size_t *idlen,
+	    size_t n);
+size_t	msg_ids_get(struct wire *, const char **id, size_t *idlen);
+void	msg_limit_put(struct str *, const struct limit *);
+void	msg_limit_get(struct wire *, struct limit *, int64_t min_seconds);
+
 enum charge_mode {
 	CHARGE_ONCE,	/* an instance's total: only what is new is charged */
 	CHARGE_EACH,	/* as it is; a refusal takes back the instance's rows */

@@ -99,20 +99,17 @@ key_get(struct wire *w, struct msg_charge_key *k, struct limit *store)
 
 	k->id = wire_get_bytes(w, CHARGE_ID_MAX, &k->idlen);
 	k->amount = wire_get_range(w, 0, CHARGE_AMOUNT_MAX);
-	if ((k->kind = wire_get_u8(w)) >= CHARGE_KIND__MAX)
-		wire_fail(w);
+	k->kind = wire_get_below(w, CHARGE_KIND__MAX);
 	k->shadow = wire_get_bool(w);
 	k->soft = wire_get_bool(w);
 	k->sql = wire_get_bool(w);
 	k->map = wire_get_bool(w);
 	k->max_per_mail = wire_get_range(w, 0, INT64_MAX);
 	k->rule = wire_get_u16(w);
-	if ((k->warn_at = wire_get_u8(w)) > 100)
-		wire_fail(w);
+	k->warn_at = wire_get_below(w, 100 + 1);
 	k->reported = wire_get_u32(w);
 	k->report = wire_get_bool(w);
-	if ((k->pass = wire_get_u8(w)) > CHARGE_PASS_MAX)
-		wire_fail(w);
+	k->pass = wire_get_below(w, CHARGE_PASS_MAX + 1);
 	lock_get(w, &k->lock);
 	k->value = k->network = "";
 	k->valuelen = k->networklen = 0;
@@ -126,11 +123,7 @@ key_get(struct wire *w, struct msg_charge_key *k, struct limit *store)
 		k->learn = wire_get_range(w, 1, INT64_MAX);
 	}
 	k->limits.list = store;
-	k->limits.count = wire_get_u8(w);
-	if (k->limits.count > LIMITS_MAX) {
-		wire_fail(w);
-		k->limits.count = 0;
-	}
+	k->limits.count = wire_get_below(w, LIMITS_MAX + 1);
 	for (i = 0; i < k->limits.count; i++) {
 		store[i].mails = wire_get_range(w, 0, INT64_MAX);
 		store[i].seconds = wire_get_range(w, 1, INT64_MAX);
@@ -145,8 +138,7 @@ msg_charge_get(struct msg_charge *m, const void *src, size_t len)
 	size_t		 i;
 
 	wire_init(&w, src, len);
-	if ((m->mode = wire_get_u8(&w)) >= CHARGE__MAX)
-		wire_fail(&w);
+	m->mode = wire_get_below(&w, CHARGE__MAX);
 	m->deadline = wire_get_i64(&w);
 	m->date = wire_get_range(&w, 0, INT64_MAX);
 	if (m->mode < CHARGE_REPLAY && m->date != 0)
@@ -202,8 +194,7 @@ msg_verdict_put(struct str *s, const struct msg_verdict *m)
 		log_fatal("a verdict over %u keys", m->ncharged);
 	wire_put_u8(s, m->verdict);
 	wire_put_u16(s, m->key);
-	wire_put_i64(s, m->limit.mails);
-	wire_put_i64(s, m->limit.seconds);
+	msg_limit_put(s, &m->limit);
 	wire_put_i64(s, m->used);
 	wire_put_i64(s, m->retry_after);
 	wire_put_u8(s, m->never);
@@ -221,8 +212,7 @@ msg_verdict_put(struct str *s, const struct msg_verdict *m)
 	full = verdict_full(m);
 	for (i = 0; full != 0; i++, full >>= 1)
 		if ((full & 1) != 0) {
-			wire_put_i64(s, m->full[i].limit.mails);
-			wire_put_i64(s, m->full[i].limit.seconds);
+			msg_limit_put(s, &m->full[i].limit);
 			wire_put_i64(s, m->full[i].used);
 			wire_put_i64(s, m->full[i].retry_after);
 		}
@@ -242,12 +232,10 @@ msg_verdict_get(struct msg_verdict *m, const void *src, size_t len)
 	uint32_t	i, full;
 
 	wire_init(&w, src, len);
-	if ((m->verdict = wire_get_u8(&w)) >= VERDICT__MAX)
-		wire_fail(&w);
+	m->verdict = wire_get_below(&w, VERDICT__MAX);
 	if ((m->key = wire_get_u16(&w)) >= CHARGE_KEYS_MAX)
 		wire_fail(&w);
-	m->limit.mails = wire_get_range(&w, 0, INT64_MAX);
-	m->limit.seconds = wire_get_range(&w, 0, INT64_MAX);
+	msg_limit_get(&w, &m->limit, 0);
 	m->used = wire_get_i64(&w);
 	m->retry_after = wire_get_range(&w, 0, INT64_MAX);
 	m->never = wire_get_bool(&w);
@@ -258,8 +246,7 @@ msg_verdict_get(struct msg_verdict *m, const void *src, size_t len)
 	m->locked = wire_get_u32(&w);
 	m->would_lock = wire_get_u32(&w);
 	m->unlocked = wire_get_u32(&w);
-	if ((m->passed = wire_get_u8(&w)) > CHARGE_PASS_MAX)
-		wire_fail(&w);
+	m->passed = wire_get_below(&w, CHARGE_PASS_MAX + 1);
 	for (i = 0; i < CHARGE_KEYS_MAX; i++)
 		if ((m->locked >> i & 1) != 0)
 			m->locked_until[i] = wire_get_range(&w, 0,
@@ -267,19 +254,12 @@ msg_verdict_get(struct msg_verdict *m, const void *src, size_t len)
 	full = verdict_full(m);
 	for (i = 0; full != 0; i++, full >>= 1)
 		if ((full & 1) != 0) {
-			m->full[i].limit.mails = wire_get_range(&w, 0,
-			    INT64_MAX);
-			m->full[i].limit.seconds = wire_get_range(&w, 0,
-			    INT64_MAX);
+			msg_limit_get(&w, &m->full[i].limit, 0);
 			m->full[i].used = wire_get_i64(&w);
 			m->full[i].retry_after = wire_get_range(&w, 0,
 			    INT64_MAX);
 		}
-	m->ncharged = wire_get_u8(&w);
-	if (m->ncharged > CHARGE_KEYS_MAX) {
-		wire_fail(&w);
-		m->ncharged = 0;
-	}
+	m->ncharged = wire_get_below(&w, CHARGE_KEYS_MAX + 1);
 	for (i = 0; i < m->ncharged; i++)
 		m->charged[i] = wire_get_i64(&w);
 	m->mapped = wire_get_u32(&w);

@@ -6,26 +6,6 @@
 
 /* What is said for policyctl's sake. */
 
-static void
-text_get(struct wire *w, char *dst, size_t size)
-{
-	const void	*p;
-	size_t		 len;
-
-	p = wire_get_bytes(w, size - 1, &len);
-	if (len > 0 && memchr(p, '\0', len) != NULL)
-		wire_fail(w);
-	if (len > 0)
-		memcpy(dst, p, len);
-	dst[len] = '\0';
-}
-
-static void
-text_put(struct str *s, const char *text)
-{
-	wire_put_bytes(s, text, strlen(text));
-}
-
 /* --- the parent --- */
 
 void
@@ -33,7 +13,7 @@ msg_wished_put(struct str *s, const struct msg_wished *m)
 {
 	wire_put_u8(s, m->wish);
 	wire_put_u8(s, m->good);
-	text_put(s, m->text);
+	wire_put_text(s, m->text);
 }
 
 int
@@ -42,10 +22,9 @@ msg_wished_get(struct msg_wished *m, const void *src, size_t len)
 	struct wire	w;
 
 	wire_init(&w, src, len);
-	if ((m->wish = wire_get_u8(&w)) >= WISH__MAX)
-		wire_fail(&w);
+	m->wish = wire_get_below(&w, WISH__MAX);
 	m->good = wire_get_bool(&w);
-	text_get(&w, m->text, sizeof(m->text));
+	wire_get_array(&w, m->text, sizeof(m->text));
 	return wire_done(&w);
 }
 
@@ -61,16 +40,16 @@ msg_state_put(struct str *s, const struct msg_state *m)
 	wire_put_u64(s, m->generation);
 	wire_put_i64(s, m->read);
 	wire_put_u8(s, m->reload_failed);
-	text_put(s, m->fault);
-	text_put(s, m->file);
+	wire_put_text(s, m->fault);
+	wire_put_text(s, m->file);
 	wire_put_u8(s, (uint8_t)m->nprocesses);
 	for (i = 0; i < m->nprocesses; i++) {
 		p = &m->process[i];
-		text_put(s, p->name);
+		wire_put_text(s, p->name);
 		wire_put_u32(s, p->pid);
 		wire_put_i64(s, p->since);
 		wire_put_u8(s, p->serving);
-		text_put(s, p->sandbox);
+		wire_put_text(s, p->sandbox);
 	}
 }
 
@@ -86,39 +65,21 @@ msg_state_get(struct msg_state *m, const void *src, size_t len)
 	m->generation = wire_get_u64(&w);
 	m->read = wire_get_i64(&w);
 	m->reload_failed = wire_get_bool(&w);
-	text_get(&w, m->fault, sizeof(m->fault));
-	text_get(&w, m->file, sizeof(m->file));
-	m->nprocesses = wire_get_u8(&w);
-	if (m->nprocesses > STATE_PROCESSES_MAX) {
-		wire_fail(&w);
-		m->nprocesses = 0;
-	}
+	wire_get_array(&w, m->fault, sizeof(m->fault));
+	wire_get_array(&w, m->file, sizeof(m->file));
+	m->nprocesses = wire_get_below(&w, STATE_PROCESSES_MAX + 1);
 	for (i = 0; i < m->nprocesses; i++) {
 		p = &m->process[i];
-		text_get(&w, p->name, sizeof(p->name));
+		wire_get_array(&w, p->name, sizeof(p->name));
 		p->pid = wire_get_u32(&w);
 		p->since = wire_get_i64(&w);
 		p->serving = wire_get_bool(&w);
-		text_get(&w, p->sandbox, sizeof(p->sandbox));
+		wire_get_array(&w, p->sandbox, sizeof(p->sandbox));
 	}
 	return wire_done(&w);
 }
 
 /* --- the ledger --- */
-
-static void
-limit_put(struct str *s, const struct limit *limit)
-{
-	wire_put_i64(s, limit->mails);
-	wire_put_i64(s, limit->seconds);
-}
-
-static void
-limit_get(struct wire *w, struct limit *limit)
-{
-	limit->mails = wire_get_range(w, 0, INT64_MAX);
-	limit->seconds = wire_get_range(w, 1, INT64_MAX);
-}
 
 static void
 weighed_habit_put(struct str *s, const struct msg_weighed_key *k)
@@ -167,7 +128,7 @@ msg_weighed_put(struct str *s, const struct msg_weighed *m)
 			weighed_habit_put(s, k);
 		wire_put_u8(s, (uint8_t)k->nwindows);
 		for (j = 0; j < k->nwindows; j++) {
-			limit_put(s, &k->windows[j].limit);
+			msg_limit_put(s, &k->windows[j].limit);
 			wire_put_i64(s, k->windows[j].used);
 			wire_put_i64(s, k->windows[j].amount);
 			wire_put_i64(s, k->windows[j].retry_after);
@@ -188,13 +149,9 @@ weighed_key_get(struct wire *w, struct msg_weighed_key *k,
 	if ((k->habit = wire_get_bool(w)))
 		weighed_habit_get(w, k);
 	k->windows = store;
-	k->nwindows = wire_get_u8(w);
-	if (k->nwindows > LIMITS_MAX) {
-		wire_fail(w);
-		k->nwindows = 0;
-	}
+	k->nwindows = wire_get_below(w, LIMITS_MAX + 1);
 	for (i = 0; i < k->nwindows; i++) {
-		limit_get(w, &store[i].limit);
+		msg_limit_get(w, &store[i].limit, 1);
 		store[i].used = wire_get_i64(w);
 		store[i].amount = wire_get_i64(w);
 		store[i].retry_after = wire_get_range(w, -1, INT64_MAX);
@@ -213,11 +170,7 @@ msg_weighed_get(struct msg_weighed *m, const void *src, size_t len)
 	verdict = wire_get_bytes(&w, len, &n);
 	if (msg_verdict_get(&m->verdict, verdict, n) == -1)
 		wire_fail(&w);
-	m->nkeys = wire_get_u8(&w);
-	if (m->nkeys > CHARGE_KEYS_MAX) {
-		wire_fail(&w);
-		m->nkeys = 0;
-	}
+	m->nkeys = wire_get_below(&w, CHARGE_KEYS_MAX + 1);
 	for (i = 0; i < m->nkeys; i++) {
 		weighed_key_get(&w, &m->keys[i], store);
 		store += m->keys[i].nwindows;
@@ -228,72 +181,46 @@ msg_weighed_get(struct msg_weighed *m, const void *src, size_t len)
 void
 msg_override_put(struct str *s, const struct msg_override *m)
 {
-	size_t	i;
-
-	if (m->nids > CHARGE_KEYS_MAX)
-		log_fatal("an override of %zu ids", m->nids);
 	wire_put_u8(s, m->kind);
 	wire_put_i64(s, m->amount);
 	wire_put_i64(s, m->since);
 	wire_put_i64(s, m->until);
 	wire_put_bytes(s, m->who, m->wholen);
 	wire_put_bytes(s, m->reason, m->reasonlen);
-	wire_put_u8(s, (uint8_t)m->nids);
-	for (i = 0; i < m->nids; i++)
-		wire_put_bytes(s, m->id[i], m->idlen[i]);
+	msg_ids_put(s, m->id, m->idlen, m->nids);
 }
 
 int
 msg_override_get(struct msg_override *m, const void *src, size_t len)
 {
 	struct wire	w;
-	size_t		i;
 
 	wire_init(&w, src, len);
-	if ((m->kind = wire_get_u8(&w)) >= OVERRIDE__MAX)
-		wire_fail(&w);
+	m->kind = wire_get_below(&w, OVERRIDE__MAX);
 	m->amount = wire_get_range(&w, 0, CHARGE_AMOUNT_MAX);
 	m->since = wire_get_range(&w, 0, OVERRIDE_FOREVER);
 	m->until = wire_get_range(&w, 0, OVERRIDE_FOREVER);
 	m->who = wire_get_bytes(&w, OVERRIDE_WHO_MAX, &m->wholen);
 	m->reason = wire_get_bytes(&w, OVERRIDE_REASON_MAX, &m->reasonlen);
-	m->nids = wire_get_u8(&w);
-	if (m->nids > CHARGE_KEYS_MAX) {
-		wire_fail(&w);
-		m->nids = 0;
-	}
-	for (i = 0; i < m->nids; i++)
-		m->id[i] = wire_get_bytes(&w, CHARGE_ID_MAX, &m->idlen[i]);
+	m->nids = msg_ids_get(&w, m->id, m->idlen);
 	return wire_done(&w);
 }
 
 void
 msg_overridden_put(struct str *s, const struct msg_overridden *m)
 {
-	size_t	i;
-
 	wire_put_u8(s, m->result);
-	wire_put_u8(s, (uint8_t)m->nids);
-	for (i = 0; i < m->nids; i++)
-		wire_put_bytes(s, m->id[i], m->idlen[i]);
+	msg_ids_put(s, m->id, m->idlen, m->nids);
 }
 
 int
 msg_overridden_get(struct msg_overridden *m, const void *src, size_t len)
 {
 	struct wire	w;
-	size_t		i;
 
 	wire_init(&w, src, len);
-	if ((m->result = wire_get_u8(&w)) >= OVERRIDE_RESULT__MAX)
-		wire_fail(&w);
-	m->nids = wire_get_u8(&w);
-	if (m->nids > CHARGE_KEYS_MAX) {
-		wire_fail(&w);
-		m->nids = 0;
-	}
-	for (i = 0; i < m->nids; i++)
-		m->id[i] = wire_get_bytes(&w, CHARGE_ID_MAX, &m->idlen[i]);
+	m->result = wire_get_below(&w, OVERRIDE_RESULT__MAX);
+	m->nids = msg_ids_get(&w, m->id, m->idlen);
 	return wire_done(&w);
 }
 
@@ -314,8 +241,7 @@ msg_top_get(struct msg_top *m, const void *src, size_t len)
 
 	wire_init(&w, src, len);
 	m->n = wire_get_u32(&w);
-	if ((m->by = wire_get_u8(&w)) >= TOP_ORDER__MAX)
-		wire_fail(&w);
+	m->by = wire_get_below(&w, TOP_ORDER__MAX);
 	m->domain = wire_get_bool(&w);
 	m->seconds = wire_get_range(&w, 0, INT64_MAX);
 	m->rule = wire_get_bytes(&w, CHARGE_ID_MAX, &m->rulelen);
@@ -336,7 +262,7 @@ msg_topped_put(struct str *s, const struct msg_topped *m)
 	for (i = 0; i < m->count; i++) {
 		wire_put_bytes(s, m->ids[i].id, m->ids[i].idlen);
 		wire_put_u8(s, m->ids[i].shadow);
-		limit_put(s, &m->ids[i].limit);
+		msg_limit_put(s, &m->ids[i].limit);
 		wire_put_i64(s, m->ids[i].used);
 		wire_put_i64(s, m->ids[i].retry_after);
 	}
@@ -349,8 +275,7 @@ msg_topped_get(struct msg_topped *m, const void *src, size_t len)
 	size_t		i;
 
 	wire_init(&w, src, len);
-	if ((m->by = wire_get_u8(&w)) >= TOP_ORDER__MAX)
-		wire_fail(&w);
+	m->by = wire_get_below(&w, TOP_ORDER__MAX);
 	m->domain = wire_get_bool(&w);
 	m->total = wire_get_u32(&w);
 	m->count = wire_get_u32(&w);
@@ -362,7 +287,7 @@ msg_topped_get(struct msg_topped *m, const void *src, size_t len)
 		m->ids[i].id = wire_get_bytes(&w, CHARGE_ID_MAX,
 		    &m->ids[i].idlen);
 		m->ids[i].shadow = wire_get_bool(&w);
-		limit_get(&w, &m->ids[i].limit);
+		msg_limit_get(&w, &m->ids[i].limit, 1);
 		m->ids[i].used = wire_get_i64(&w);
 		m->ids[i].retry_after = wire_get_range(&w, -1, INT64_MAX);
 	}
@@ -374,8 +299,8 @@ msg_figures_put(struct str *s, const struct msg_figures *m)
 {
 	size_t	i;
 
-	text_put(s, m->database);
-	text_put(s, m->fault);
+	wire_put_text(s, m->database);
+	wire_put_text(s, m->fault);
 	for (i = 0; i < FIGURE__MAX; i++)
 		wire_put_u64(s, m->figure[i]);
 }
@@ -387,8 +312,8 @@ msg_figures_get(struct msg_figures *m, const void *src, size_t len)
 	size_t		i;
 
 	wire_init(&w, src, len);
-	text_get(&w, m->database, sizeof(m->database));
-	text_get(&w, m->fault, sizeof(m->fault));
+	wire_get_array(&w, m->database, sizeof(m->database));
+	wire_get_array(&w, m->fault, sizeof(m->fault));
 	for (i = 0; i < FIGURE__MAX; i++)
 		m->figure[i] = wire_get_u64(&w);
 	return wire_done(&w);

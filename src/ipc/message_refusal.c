@@ -7,6 +7,25 @@
 
 #define TIMES_LEN	8	/* bytes of `times`, at the end */
 
+const char	*const msg_refusal_kinds[REFUSAL_KIND__MAX] = {
+	[REFUSAL_LIMIT] = "limit",
+	[REFUSAL_MAX_PER_MAIL] = "max_per_mail",
+	[REFUSAL_BLOCK] = "block",
+	[REFUSAL_LOCK] = "lock",
+	[REFUSAL_OVER] = "over"
+};
+
+const char	*const msg_refusal_texts[REFUSAL_TEXT__MAX] = {
+	[REFUSAL_LOGIN] = "login",
+	[REFUSAL_SENDER] = "sender",
+	[REFUSAL_RECIPIENT] = "recipient",
+	[REFUSAL_CLIENT] = "client",
+	[REFUSAL_CLIENT_NAME] = "client_name",
+	[REFUSAL_STATE] = "state",
+	[REFUSAL_QUEUE_ID] = "queue_id",
+	[REFUSAL_INSTANCE] = "instance"
+};
+
 static void
 texts_put(struct str *s, const char *const *text, const size_t *len)
 {
@@ -44,8 +63,7 @@ msg_refusal_put(struct str *s, const struct msg_refusal *m)
 	wire_put_u8(s, (uint8_t)m->full);
 	wire_put_u8(s, (uint8_t)m->nwindows);
 	for (i = 0; i < m->nwindows; i++) {
-		wire_put_i64(s, m->window[i].limit.mails);
-		wire_put_i64(s, m->window[i].limit.seconds);
+		msg_limit_put(s, &m->window[i].limit);
 		wire_put_i64(s, m->window[i].used);
 	}
 	texts_put(s, m->text, m->textlen);
@@ -62,8 +80,7 @@ msg_refusal_get(struct msg_refusal *m, const void *src, size_t len)
 	m->number = wire_get_i64(&w);
 	m->date = wire_get_range(&w, 0, INT64_MAX);
 	m->first = wire_get_bool(&w);
-	if ((m->kind = wire_get_u8(&w)) >= REFUSAL_KIND__MAX)
-		wire_fail(&w);
+	m->kind = wire_get_below(&w, REFUSAL_KIND__MAX);
 	m->shadow = wire_get_bool(&w);
 	m->id = wire_get_bytes(&w, CHARGE_ID_MAX, &m->idlen);
 	m->rule = wire_get_bytes(&w, REFUSAL_TEXT_MAX, &m->rulelen);
@@ -77,8 +94,7 @@ msg_refusal_get(struct msg_refusal *m, const void *src, size_t len)
 		m->full = m->nwindows = 0;
 	}
 	for (i = 0; i < m->nwindows; i++) {
-		m->window[i].limit.mails = wire_get_range(&w, 0, INT64_MAX);
-		m->window[i].limit.seconds = wire_get_range(&w, 0, INT64_MAX);
+		msg_limit_get(&w, &m->window[i].limit, 0);
 		m->window[i].used = wire_get_i64(&w);
 	}
 	texts_get(&w, m->text, m->textlen);
@@ -96,25 +112,18 @@ msg_refusal_times(struct str *s, int64_t times)
 void
 msg_search_put(struct str *s, const struct msg_search *m)
 {
-	size_t	i;
-
-	if (m->nids > CHARGE_KEYS_MAX)
-		log_fatal("a search for %zu ids", m->nids);
 	wire_put_u32(s, m->n);
 	wire_put_i64(s, m->since);
 	wire_put_u8(s, m->only_ids);
 	wire_put_bytes(s, m->any, m->anylen);
 	texts_put(s, m->text, m->textlen);
-	wire_put_u8(s, (uint8_t)m->nids);
-	for (i = 0; i < m->nids; i++)
-		wire_put_bytes(s, m->id[i], m->idlen[i]);
+	msg_ids_put(s, m->id, m->idlen, m->nids);
 }
 
 int
 msg_search_get(struct msg_search *m, const void *src, size_t len)
 {
 	struct wire	w;
-	size_t		i;
 
 	wire_init(&w, src, len);
 	m->n = wire_get_u32(&w);
@@ -122,13 +131,7 @@ msg_search_get(struct msg_search *m, const void *src, size_t len)
 	m->only_ids = wire_get_bool(&w);
 	m->any = wire_get_bytes(&w, CHARGE_ID_MAX, &m->anylen);
 	texts_get(&w, m->text, m->textlen);
-	m->nids = wire_get_u8(&w);
-	if (m->nids > CHARGE_KEYS_MAX) {
-		wire_fail(&w);
-		m->nids = 0;
-	}
-	for (i = 0; i < m->nids; i++)
-		m->id[i] = wire_get_bytes(&w, CHARGE_ID_MAX, &m->idlen[i]);
+	m->nids = msg_ids_get(&w, m->id, m->idlen);
 	return wire_done(&w);
 }
 

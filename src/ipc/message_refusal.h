@@ -30,6 +30,10 @@ enum refusal_text {
 	REFUSAL_INSTANCE,
 	REFUSAL_TEXT__MAX
 };
+/* Their names, in the database and for policyctl. */
+extern const char	*const msg_refusal_kinds[REFUSAL_KIND__MAX];
+extern const char	*const msg_refusal_texts[REFUSAL_TEXT__MAX];
+
 #define REFUSAL_TEXT_MAX	255	/* bytes of one */
 
 /* `seconds` is 0 for max_per_mail. */

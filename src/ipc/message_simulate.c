@@ -41,8 +41,7 @@ msg_simulated_get(struct msg_simulated *m, const void *src, size_t len)
 	size_t		i;
 
 	wire_init(&w, src, len);
-	if ((m->kind = wire_get_u8(&w)) >= SIMULATED__MAX)
-		wire_fail(&w);
+	m->kind = wire_get_below(&w, SIMULATED__MAX);
 	m->rule = wire_get_bytes(&w, CHARGE_ID_MAX, &m->rulelen);
 	m->text = wire_get_bytes(&w, CHARGE_ID_MAX, &m->textlen);
 	for (i = 0; i < SIMULATED_NUMBERS; i++)

@@ -93,6 +93,19 @@ wire_get_text(struct wire *w, size_t max)
 	return alloc_copy(p, len);
 }
 
+void
+wire_get_array(struct wire *w, char *dst, size_t size)
+{
+	const void	*p;
+	size_t		 len;
+
+	p = wire_get_bytes(w, size - 1, &len);
+	if (memchr(p, '\0', len) != NULL)
+		wire_fail(w);
+	memcpy(dst, p, len);
+	dst[len] = '\0';
+}
+
 int
 wire_done(const struct wire *w)
 {

@@ -40,6 +40,9 @@ static inline int64_t	wire_get_i64(struct wire *);
 /* Like wire_get_i64; a value outside [min, max] is a fault. */
 static inline int64_t	wire_get_range(struct wire *, int64_t min, int64_t max);
 
+/* A byte less than `end`; any other is a fault. For enums and counts. */
+static inline uint8_t	wire_get_below(struct wire *, unsigned int end);
+
 /* A byte that must be 0 or 1. */
 bool		 wire_get_bool(struct wire *);
 
@@ -51,6 +54,12 @@ const void	*wire_get_bytes(struct wire *, size_t max, size_t *len);
  * fault.
  */
 char		*wire_get_text(struct wire *, size_t max);
+
+/*
+ * Copies a text into an array. A text that does not fit, or that has a NUL
+ * inside, is a fault.
+ */
+void		 wire_get_array(struct wire *, char *dst, size_t size);
 
 /* Reports a fault that the caller found, such as an unknown enum value. */
 void		 wire_fail(struct wire *);
@@ -130,6 +139,17 @@ wire_get_u8(struct wire *w)
 	const uint8_t	*p = wire_take(w, 1);
 
 	return p == NULL ? 0 : *p;
+}
+
+static inline uint8_t
+wire_get_below(struct wire *w, unsigned int end)
+{
+	uint8_t	value = wire_get_u8(w);
+
+	if (value < end)
+		return value;
+	wire_fail(w);
+	return 0;
 }
 
 static inline uint16_t

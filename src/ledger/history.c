@@ -26,14 +26,6 @@
 
 int64_t	history_most = HISTORY_MOST;
 
-static const char *const	kinds[REFUSAL_KIND__MAX] = {
-	[REFUSAL_LIMIT] = "limit",
-	[REFUSAL_MAX_PER_MAIL] = "max_per_mail",
-	[REFUSAL_BLOCK] = "block",
-	[REFUSAL_LOCK] = "lock",
-	[REFUSAL_OVER] = "over"
-};
-
 struct waiting {
 	TAILQ_ENTRY(waiting)	 entry;
 	uint64_t		 failed;	/* the try, 0: none */
@@ -52,6 +44,7 @@ struct history {
 	struct mono		 rest;		/* not before */
 	int64_t			 rows;		/* in the table, -1: unknown */
 	int64_t			 added;		/* since all were counted */
+	struct log_limit	 failed;	/* in the log */
 };
 
 struct history *
@@ -194,8 +187,8 @@ history_add(struct history *h, const struct msg_refusal *m, struct mono now)
 	    stored);
 	r.text[STORE_REFUSAL_RULE] = m->rule;
 	r.len[STORE_REFUSAL_RULE] = m->rulelen;
-	r.text[STORE_REFUSAL_KIND] = kinds[m->kind];
-	r.len[STORE_REFUSAL_KIND] = strlen(kinds[m->kind]);
+	r.text[STORE_REFUSAL_KIND] = msg_refusal_kinds[m->kind];
+	r.len[STORE_REFUSAL_KIND] = strlen(msg_refusal_kinds[m->kind]);
 	r.text[STORE_REFUSAL_WINDOWS] = windows;
 	r.len[STORE_REFUSAL_WINDOWS] = history_windows(windows, m);
 	for (i = 0; i < REFUSAL_TEXT__MAX; i++) {
@@ -288,7 +281,6 @@ static enum store_result
 history_failed(struct history *h, struct store *store,
     enum store_result result, struct mono now, bool known)
 {
-	static struct log_limit	limit;
 	unsigned int		held;
 
 	h->rest = clock_after(now, REST_MS);
@@ -296,7 +288,7 @@ history_failed(struct history *h, struct store *store,
 	if (result == STORE_LOST)
 		return STORE_LOST;
 	if (result == STORE_FAILED && !known &&
-	    log_allowed(&limit, LOG_SECONDS, &held))
+	    log_allowed(&h->failed, LOG_SECONDS, &held))
 		log_warning("%s: refusals cannot be kept for policyctl: %s",
 		    store_description(store), store_error(store));
 	return STORE_OK;
@@ -390,7 +382,7 @@ history_kind(struct msg_refusal *m, const char *kind)
 	size_t	i;
 
 	for (i = 0; i < REFUSAL_KIND__MAX; i++)
-		if (strcmp(kinds[i], kind) == 0) {
+		if (strcmp(msg_refusal_kinds[i], kind) == 0) {
 			m->kind = (uint8_t)i;
 			return true;
 		}
