@@ -157,18 +157,6 @@ addressee_read(const struct reading *r, const struct value *v)
 	return 0;
 }
 
-static void
-addressee_clear(struct settings_strings *s)
-{
-	size_t	i;
-
-	for (i = 0; i < s->count; i++)
-		free(s->list[i]);
-	free(s->list);
-	s->list = NULL;
-	s->count = 0;
-}
-
 int
 addressee_read_domains(const struct reading *r, const struct value *v)
 {
@@ -192,15 +180,13 @@ addressee_read_domains(const struct reading *r, const struct value *v)
 		    item->len - skip)) {
 			reader_fault(r, item, "must be a list of domains, such "
 			    "as [\"example.org\"]");
-			addressee_clear(&found);
+			reader_strings_clear(&found);
 			return -1;
 		}
-		found.list = alloc_resize(found.list, found.count + 1,
-		    sizeof(*found.list));
-		found.list[found.count++] = alloc_copy(item->bytes + skip,
-		    item->len - skip);
+		reader_strings_add(&found, alloc_copy(item->bytes + skip,
+		    item->len - skip));
 	}
-	addressee_clear(out);
+	reader_strings_clear(out);
 	*out = found;
 	return 0;
 }

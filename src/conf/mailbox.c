@@ -59,18 +59,6 @@ mailbox_read(const struct reading *r, const struct value *v)
 	return 0;
 }
 
-static void
-mailbox_clear(struct settings_strings *s)
-{
-	size_t	i;
-
-	for (i = 0; i < s->count; i++)
-		free(s->list[i]);
-	free(s->list);
-	s->list = NULL;
-	s->count = 0;
-}
-
 /* Length up to a comma or the end; "Doe, John" <john@host> is one address. */
 static size_t
 mailbox_length(const char *s)
@@ -107,9 +95,7 @@ mailbox_add(struct settings_strings *found, const struct reading *r,
 			result = -1;
 			continue;
 		}
-		found->list = alloc_resize(found->list, found->count + 1,
-		    sizeof(*found->list));
-		found->list[found->count++] = address;
+		reader_strings_add(found, address);
 	}
 	return result;
 }
@@ -135,10 +121,10 @@ mailbox_read_list(const struct reading *r, const struct value *v)
 	    !(v->type == VALUE_STR && v->len == 0))
 		result = mailbox_add(&found, r, v);
 	if (result == -1) {
-		mailbox_clear(&found);
+		reader_strings_clear(&found);
 		return -1;
 	}
-	mailbox_clear(out);
+	reader_strings_clear(out);
 	*out = found;
 	return 0;
 }

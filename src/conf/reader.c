@@ -358,6 +358,22 @@ reader_replace(const struct reading *r, char *text)
 	*out = text;
 }
 
+void
+reader_strings_add(struct settings_strings *s, char *text)
+{
+	s->list = alloc_resize(s->list, s->count + 1, sizeof(*s->list));
+	s->list[s->count++] = text;
+}
+
+void
+reader_strings_clear(struct settings_strings *s)
+{
+	while (s->count > 0)
+		free(s->list[--s->count]);
+	free(s->list);
+	s->list = NULL;
+}
+
 int
 reader_string(const struct reading *r, const struct value *v)
 {

@@ -82,6 +82,10 @@ int	reader_line(const struct reading *, const struct value *);
 /* Replaces the string in a member that is a char *. */
 void	reader_replace(const struct reading *, char *);
 
+/* A list owns its strings: adds one; frees all. */
+void	reader_strings_add(struct settings_strings *, char *);
+void	reader_strings_clear(struct settings_strings *);
+
 /* Finds the name most similar to `written`; NULL: no name is similar enough. */
 struct reader_nearest {
 	const char	*written;

@@ -85,6 +85,23 @@ settings_new(void)
 	return s;
 }
 
+bool
+settings_is_tried(const char *name)
+{
+	static const char	*const names[] = {
+		"limits", "limits_by_id", "limit_by_sasl", "limit_by_sender",
+		"limit_by_ip", "limited_networks", "count_mode", "fold_case",
+		"recipient_delimiter", "default_domain", "ipv4_prefix",
+		"ipv6_prefix", "exempt", "rules"
+	};
+	size_t	i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
 void
 settings_free(struct settings *s)
 {
@@ -114,13 +131,9 @@ settings_free(struct settings *s)
 	free(s->default_domain);
 	free(s->db_error_action);
 	free(s->report_from);
-	for (i = 0; i < s->report_to.count; i++)
-		free(s->report_to.list[i]);
-	free(s->report_to.list);
+	reader_strings_clear(&s->report_to);
 	free(s->report_user);
-	for (i = 0; i < s->report_user_domains.count; i++)
-		free(s->report_user_domains.list[i]);
-	free(s->report_user_domains.list);
+	reader_strings_clear(&s->report_user_domains);
 	free(s->report_subject);
 	free(s->report_limits);
 	free(s->smtp_host);

@@ -232,6 +232,12 @@ struct settings	*settings_new(void);		/* all defaults */
 void		 settings_free(struct settings *);	/* wipes secrets */
 
 /*
+ * Whether `policyctl try` takes the setting: it says what counts or what is
+ * limited.
+ */
+bool		 settings_is_tried(const char *name);
+
+/*
  * Frees the dicts for connecting, with their passwords; call it once connected.
  */
 void		 settings_forget_connections(struct settings *);

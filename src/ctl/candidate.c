@@ -57,23 +57,6 @@ rules_without_queries(const struct value *rules)
 }
 
 static bool
-is_wanted(const char *name)
-{
-	static const char	*const names[] = {
-		"limits", "limits_by_id", "limit_by_sasl", "limit_by_sender",
-		"limit_by_ip", "limited_networks", "count_mode", "fold_case",
-		"recipient_delimiter", "default_domain", "ipv4_prefix",
-		"ipv6_prefix", "exempt", "rules"
-	};
-	size_t	i;
-
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strcmp(names[i], name) == 0)
-			return true;
-	return false;
-}
-
-static bool
 has_queries(const struct settings *s)
 {
 	size_t	i;
@@ -95,7 +78,8 @@ add_settings(struct str *text, const struct settings *s)
 
 	for (i = 0; i < settings_count(); i++) {
 		name = settings_info(i)->name;
-		if (!is_wanted(name) || (v = settings_conveyed(s, i)) == NULL)
+		if (!settings_is_tried(name) ||
+		    (v = settings_conveyed(s, i)) == NULL)
 			continue;
 		str_addf(text, "%s = ", name);
 		if (strcmp(name, "rules") == 0) {

@@ -100,24 +100,6 @@ simulation_match(const struct settings *now, size_t is,
 
 /* --- what to try --- */
 
-/* The settings that say what counts and what is limited. */
-static bool
-is_tried(const char *name)
-{
-	static const char	*const names[] = {
-		"limits", "limits_by_id", "limit_by_sasl", "limit_by_sender",
-		"limit_by_ip", "limited_networks", "count_mode", "fold_case",
-		"recipient_delimiter", "default_domain", "ipv4_prefix",
-		"ipv6_prefix", "exempt", "rules"
-	};
-	size_t	i;
-
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strcmp(names[i], name) == 0)
-			return true;
-	return false;
-}
-
 struct settings *
 simulation_settings(const char *text, size_t len, char *why, size_t size)
 {
@@ -130,7 +112,7 @@ simulation_settings(const char *text, size_t len, char *why, size_t size)
 	dict = literal_file(text, len, &faults);
 	for (i = 0; i < dict->count; i += 2)
 		if (dict->items[i]->type != VALUE_STR ||
-		    !is_tried(dict->items[i]->bytes))
+		    !settings_is_tried(dict->items[i]->bytes))
 			fault_error(&faults, 0, 0, "a setting is not tried");
 	if (faults.errors == 0)
 		s = settings_adopt(dict, &faults);

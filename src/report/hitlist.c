@@ -5,6 +5,29 @@
 #include "lib/alloc.h"
 #include "report/hitlist.h"
 
+static void
+fill_row(struct mail_row *row, const struct msg_hit *hit)
+{
+	memset(row, 0, sizeof(*row));
+	row->id = alloc_copy(hit->id, hit->idlen);
+	row->idlen = hit->idlen;
+	row->rule = alloc_copy(hit->rule, hit->rulelen);
+	row->mails = hit->mails;
+	row->seconds = hit->seconds;
+}
+
+static void
+free_rows(struct mail_row *rows, size_t n)
+{
+	size_t	i;
+
+	for (i = 0; i < n; i++) {
+		free(rows[i].id);
+		free(rows[i].rule);
+	}
+	free(rows);
+}
+
 static int
 add_hit(struct hitlist *l, const struct message *m)
 {
@@ -22,12 +45,7 @@ add_hit(struct hitlist *l, const struct message *m)
 		l->rows = alloc_resize(l->rows, l->size, sizeof(*l->rows));
 	}
 	row = &l->rows[l->nrows++];
-	memset(row, 0, sizeof(*row));
-	row->id = alloc_copy(hit.id, hit.idlen);
-	row->idlen = hit.idlen;
-	row->rule = alloc_copy(hit.rule, hit.rulelen);
-	row->mails = hit.mails;
-	row->seconds = hit.seconds;
+	fill_row(row, &hit);
 	row->hits[hit.kind] = hit.hits;
 	return 0;
 }
@@ -35,21 +53,14 @@ add_hit(struct hitlist *l, const struct message *m)
 static int
 add_notice(struct hitlist *l, const struct message *m)
 {
-	struct mail_row	*row;
-	struct msg_hit	 hit;
+	struct msg_hit	hit;
 
 	if (msg_hit_get(&hit, m->payload, m->len) == -1)
 		return -1;
 	if (l->ntold == HITLIST_TOLD_MAX)
 		return 0;
 	l->told = alloc_resize(l->told, l->ntold + 1, sizeof(*l->told));
-	row = &l->told[l->ntold++];
-	memset(row, 0, sizeof(*row));
-	row->id = alloc_copy(hit.id, hit.idlen);
-	row->idlen = hit.idlen;
-	row->rule = alloc_copy(hit.rule, hit.rulelen);
-	row->mails = hit.mails;
-	row->seconds = hit.seconds;
+	fill_row(&l->told[l->ntold++], &hit);
 	l->kind = hit.kind;
 	return 0;
 }
@@ -108,16 +119,8 @@ hitlist_clear(struct hitlist *l)
 {
 	size_t	i;
 
-	for (i = 0; i < l->nrows; i++) {
-		free(l->rows[i].id);
-		free(l->rows[i].rule);
-	}
-	free(l->rows);
-	for (i = 0; i < l->ntold; i++) {
-		free(l->told[i].id);
-		free(l->told[i].rule);
-	}
-	free(l->told);
+	free_rows(l->rows, l->nrows);
+	free_rows(l->told, l->ntold);
 	for (i = 0; i < l->nevidence; i++) {
 		free(l->evidence[i].of.id);
 		free(l->evidence[i].of.rule);
