@@ -55,7 +55,7 @@ PARENT_SRCS =	src/parent/activation.c src/parent/background.c \
 		src/parent/signals.c src/parent/simulator.c src/parent/sockets.c \
 		src/parent/unixsocket.c src/parent/operator.c
 ENGINE_SRCS =	src/engine/main.c ${ENGINE_ROOM_SRCS}
-LEDGER_SRCS =	src/ledger/main.c src/ledger/dispatch.c src/ledger/dispatch_habit.c \
+LEDGER_SRCS =	src/ledger/main.c src/ledger/ledger.c src/ledger/dispatch.c src/ledger/dispatch_habit.c \
 		src/ledger/simulation.c src/ledger/simulation_match.c \
 		src/ledger/upkeep.c \
 		${LEDGER_PURE_SRCS} ${LITERAL_SRCS}

@@ -11,7 +11,6 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
-#define OVERRIDES_MAX	(CHARGE_KEYS_MAX * (1 + RULE_WAS_MAX))
 #define QUESTIONS_MOST	256		/* in the batch, of policyctl */
 
 /* --- charges --- */
@@ -22,11 +21,8 @@ dispatch_on_verdict(void *arg, uint64_t request, const struct msg_verdict *v)
 	struct ledger	*l = arg;
 
 	l->figure[FIGURE_CHARGES]++;
-	if (l->engine == NULL)
-		return;
-	l->payload.len = 0;
-	msg_verdict_put(&l->payload, v);
-	channel_send(l->engine, MSG_VERDICT, request, &l->payload, -1);
+	msg_verdict_put(ledger_payload(l), v);
+	ledger_answer(l, MSG_VERDICT, request);
 }
 
 static void
@@ -35,11 +31,8 @@ dispatch_on_weighed(void *arg, uint64_t request,
 {
 	struct ledger	*l = arg;
 
-	if (l->engine == NULL)
-		return;
-	l->payload.len = 0;
-	msg_weighed_put(&l->payload, weighed);
-	channel_send(l->engine, MSG_WEIGHED, request, &l->payload, -1);
+	msg_weighed_put(ledger_payload(l), weighed);
+	ledger_answer(l, MSG_WEIGHED, request);
 }
 
 /* Whether the key is one of the login itself. */
@@ -172,16 +165,16 @@ dispatch_on_reset(struct ledger *l, const struct message *m)
 static int
 dispatch_on_refusal(struct ledger *l, const struct message *m)
 {
-	static struct msg_refusal	refusal;
+	struct msg_refusal	*refusal = &l->message.refusal;
 
-	if (msg_refusal_get(&refusal, m->payload, m->len) == -1)
+	if (msg_refusal_get(refusal, m->payload, m->len) == -1)
 		return -1;
 	if (l->settings->history == 0)
 		return 0;
-	history_complete(&refusal, l->cache, l->limits,
+	history_complete(refusal, l->cache, l->limits,
 	    override_table_list(charge_batch_overrides(l->batch)), l->settings,
 	    clock_wall());
-	return history_add(l->history, &refusal, clock_mono());
+	return history_add(l->history, refusal, clock_mono());
 }
 
 /* --- what is granted and blocked --- */
@@ -198,9 +191,8 @@ dispatch_override_put(void *arg, const struct override *o)
 
 	m.id[0] = o->id;
 	m.idlen[0] = o->idlen;
-	l->payload.len = 0;
-	msg_override_put(&l->payload, &m);
-	channel_send(l->engine, MSG_OVERRIDES_PART, 0, &l->payload, -1);
+	msg_override_put(ledger_payload(l), &m);
+	ledger_answer(l, MSG_OVERRIDES_PART, 0);
 }
 
 void
@@ -299,7 +291,6 @@ dispatch_map(struct ledger *l, struct override *o, char room[ID_STORED_MAX + 1],
 static size_t
 dispatch_earlier(struct ledger *l, struct override *list, size_t n)
 {
-	static char			 id[OVERRIDES_MAX][ID_STORED_MAX + 1];
 	const struct settings_rule	*rule;
 	size_t				 had = n, bare, i, j;
 	int				 len;
@@ -308,13 +299,14 @@ dispatch_earlier(struct ledger *l, struct override *list, size_t n)
 		rule = stored_id_rule(l->settings, list[i].id, list[i].idlen);
 		bare = stored_id_bare(list[i].id, list[i].idlen);
 		for (j = 0; rule != NULL && j < rule->nwas; j++) {
-			len = snprintf(id[n], sizeof(id[n]), "%s:%.*s",
+			len = snprintf(l->stored[n], sizeof(l->stored[n]),
+			    "%s:%.*s",
 			    rule->was[j], (int)(list[i].idlen - bare),
 			    list[i].id + bare);
 			if (len > ID_STORED_MAX)
 				continue;
 			list[n] = list[i];
-			list[n].id = id[n];
+			list[n].id = l->stored[n];
 			list[n++].idlen = (size_t)len;
 		}
 	}
@@ -325,8 +317,7 @@ static enum override_result
 dispatch_override(struct ledger *l, const struct msg_override *m, int64_t now,
     struct msg_overridden *told)
 {
-	static char		hashed[CHARGE_KEYS_MAX][ID_STORED_MAX + 1];
-	struct override		list[OVERRIDES_MAX], *o;
+	struct override		list[LEDGER_OVERRIDES_MAX], *o;
 	enum override_result	result;
 	size_t			n, i;
 	bool			lost;
@@ -339,9 +330,9 @@ dispatch_override(struct ledger *l, const struct msg_override *m, int64_t now,
 		o->since = now;
 		o->until = dispatch_until(m->until, now);
 		o->idlen = m->idlen[i];
-		o->id = id_stored(m->id[i], &o->idlen, hashed[i]);
+		o->id = id_stored(m->id[i], &o->idlen, l->stored[i]);
 		if (o->kind == OVERRIDE_GRANT &&
-		    !dispatch_map(l, o, hashed[i], told))
+		    !dispatch_map(l, o, l->stored[i], told))
 			return OVERRIDE_FAILED;
 		o->who = m->who;
 		o->wholen = m->wholen;
@@ -370,21 +361,20 @@ dispatch_override(struct ledger *l, const struct msg_override *m, int64_t now,
 static int
 dispatch_on_override(struct ledger *l, const struct message *m)
 {
-	static struct msg_override	override;
-	struct msg_overridden		told;
+	struct msg_override	*override = &l->message.override;
+	struct msg_overridden	 told;
 
-	if (msg_override_get(&override, m->payload, m->len) == -1 ||
-	    override.kind == OVERRIDE_KEY_BLOCK ||
-	    override.kind == OVERRIDE_LOCKED || override.nids == 0 ||
-	    !str_utf8_valid(override.who, override.wholen) ||
-	    !str_utf8_valid(override.reason, override.reasonlen) ||
-	    memchr(override.who, '\0', override.wholen) != NULL ||
-	    memchr(override.reason, '\0', override.reasonlen) != NULL)
+	if (msg_override_get(override, m->payload, m->len) == -1 ||
+	    override->kind == OVERRIDE_KEY_BLOCK ||
+	    override->kind == OVERRIDE_LOCKED || override->nids == 0 ||
+	    !str_utf8_valid(override->who, override->wholen) ||
+	    !str_utf8_valid(override->reason, override->reasonlen) ||
+	    memchr(override->who, '\0', override->wholen) != NULL ||
+	    memchr(override->reason, '\0', override->reasonlen) != NULL)
 		return -1;
-	told.result = dispatch_override(l, &override, clock_wall(), &told);
-	l->payload.len = 0;
-	msg_overridden_put(&l->payload, &told);
-	channel_send(l->engine, MSG_OVERRIDDEN, m->request, &l->payload, -1);
+	told.result = dispatch_override(l, override, clock_wall(), &told);
+	msg_overridden_put(ledger_payload(l), &told);
+	ledger_answer(l, MSG_OVERRIDDEN, m->request);
 	return 0;
 }
 
@@ -396,8 +386,10 @@ dispatch_on_habit(struct ledger *l, const struct message *m)
 	enum store_result	 result;
 
 	if ((m->type == MSG_TRUST ?
-	    dispatch_habit_trust(habits, l->store, m, &result) :
-	    dispatch_habit_forget(habits, l->store, m, &result)) == -1)
+	    dispatch_habit_trust(habits, l->store, &l->message.charge, m,
+	    &result) :
+	    dispatch_habit_forget(habits, l->store, &l->message.charge, m,
+	    &result)) == -1)
 		return -1;
 	if (result == STORE_LOST)
 		ledger_lost(l);
@@ -406,30 +398,28 @@ dispatch_on_habit(struct ledger *l, const struct message *m)
 		log_warning("%s: %s", store_description(l->store),
 		    store_error(l->store));
 	}
-	l->payload.len = 0;
-	msg_overridden_put(&l->payload, &told);
-	channel_send(l->engine, MSG_OVERRIDDEN, m->request, &l->payload, -1);
+	msg_overridden_put(ledger_payload(l), &told);
+	ledger_answer(l, MSG_OVERRIDDEN, m->request);
 	return 0;
 }
 
 static int
 dispatch_on_top(struct ledger *l, const struct message *m)
 {
-	static struct msg_topped	told;
-	struct msg_top			wanted;
-	struct tally			*tally;
+	struct msg_topped	*told = &l->message.topped;
+	struct msg_top		 wanted;
+	struct tally		*tally;
 
 	if (msg_top_get(&wanted, m->payload, m->len) == -1)
 		return -1;
 	if (wanted.by == TOP_BY_REFUSED)
 		return seek_top(l->seek, m->request, m->payload, m->len,
 		    clock_wall());
-	tally = top_find(&told, &wanted, l->cache, l->limits,
+	tally = top_find(told, &wanted, l->cache, l->limits,
 	    override_table_list(charge_batch_overrides(l->batch)), l->settings,
 	    clock_wall());
-	l->payload.len = 0;
-	msg_topped_put(&l->payload, &told);
-	channel_send(l->engine, MSG_TOPPED, m->request, &l->payload, -1);
+	msg_topped_put(ledger_payload(l), told);
+	ledger_answer(l, MSG_TOPPED, m->request);
 	tally_free(tally);
 	return 0;
 }
@@ -445,9 +435,8 @@ dispatch_on_figures(struct ledger *l, const struct message *m)
 	(void)strlcpy(told.database, store_description(l->store),
 	    sizeof(told.database));
 	(void)strlcpy(told.fault, l->trouble, sizeof(told.fault));
-	l->payload.len = 0;
-	msg_figures_put(&l->payload, &told);
-	channel_send(l->engine, MSG_FIGURES, m->request, &l->payload, -1);
+	msg_figures_put(ledger_payload(l), &told);
+	ledger_answer(l, MSG_FIGURES, m->request);
 	return 0;
 }
 

@@ -32,41 +32,41 @@ habit_name(const struct habits *h, struct store_pair *p,
 
 int
 dispatch_habit_trust(struct habits *h, struct store *store,
-    const struct message *m, enum store_result *result)
+    struct msg_charge *charge, const struct message *m,
+    enum store_result *result)
 {
-	static struct msg_charge	charge;
-	struct store_pair		list[CHARGE_KEYS_MAX];
-	size_t				i;
+	struct store_pair	list[CHARGE_KEYS_MAX];
+	size_t			i;
 
-	if (habit_charge(&charge, m) == -1)
+	if (habit_charge(charge, m) == -1)
 		return -1;
 	*result = habits_ready(h, store);
-	for (i = 0; i < charge.nkeys && *result == STORE_OK; i++) {
-		habit_name(h, &list[i], &charge.keys[i]);
-		/* As if it had been used for ever. */
+	for (i = 0; i < charge->nkeys && *result == STORE_OK; i++) {
+		habit_name(h, &list[i], &charge->keys[i]);
+		/* No waiting time, as for a network used long ago. */
 		list[i].known.first = 0;
 		list[i].known.last = clock_wall();
 	}
 	if (*result == STORE_OK)
-		*result = store_set_pairs(store, list, charge.nkeys);
+		*result = store_set_pairs(store, list, charge->nkeys);
 	return 0;
 }
 
 int
 dispatch_habit_forget(struct habits *h, struct store *store,
-    const struct message *m, enum store_result *result)
+    struct msg_charge *charge, const struct message *m,
+    enum store_result *result)
 {
-	static struct msg_charge	charge;
-	struct store_pair		pair;
-	int64_t				n;
-	size_t				i;
+	struct store_pair	pair;
+	int64_t			n;
+	size_t			i;
 
-	if (habit_charge(&charge, m) == -1)
+	if (habit_charge(charge, m) == -1)
 		return -1;
 	*result = habits_ready(h, store);
-	for (i = 0; i < charge.nkeys && *result == STORE_OK; i++) {
-		habit_name(h, &pair, &charge.keys[i]);
-		*result = store_forget_pairs(store, pair.who, charge.date,
+	for (i = 0; i < charge->nkeys && *result == STORE_OK; i++) {
+		habit_name(h, &pair, &charge->keys[i]);
+		*result = store_forget_pairs(store, pair.who, charge->date,
 		    &n);
 	}
 	return 0;

@@ -10,11 +10,16 @@
 #include "ledger/clean.h"
 #include "ledger/history.h"
 #include "ledger/hits.h"
+#include "ledger/id.h"
 #include "ledger/lookup.h"
 #include "ledger/notices.h"
 #include "ledger/seek.h"
 #include "ledger/store.h"
+#include "lib/log.h"
 #include "role/role.h"
+
+/* Most overrides that one message makes: each under all names of its rule. */
+#define LEDGER_OVERRIDES_MAX	(CHARGE_KEYS_MAX * (1 + RULE_WAS_MAX))
 
 struct simulation;
 
@@ -51,16 +56,44 @@ struct ledger {
 	int64_t			 remembered;	/* last clean_remember, ns */
 	int64_t			 used;		/* engine was read last, ns */
 	uint64_t		 figure[FIGURE__MAX];
-	struct str		 payload;
+	struct log_limit	 notices_failed;	/* in the log */
+	struct str		 payload;	/* ledger_payload */
+
+	/* --- the message that is being handled: too large for the stack --- */
+	union {
+		struct msg_refusal	 refusal;
+		struct msg_override	 override;
+		struct msg_charge	 charge;
+		struct msg_topped	 topped;
+	}			 message;
+	char			 stored[LEDGER_OVERRIDES_MAX]
+				    [ID_STORED_MAX + 1];
 };
 
-/* --- main.c --- */
+/* --- ledger.c: the state of the database; messages --- */
 
 /* Logs that the connection is lost and ends the process. Does not return. */
 void	ledger_lost(struct ledger *);
 
+/*
+ * Ends the process when the connection was closed between two batches. A proxy
+ * closes connections that are idle: that is not logged, unless the next ledger
+ * fails to connect. If the connection was used a moment ago, it is
+ * ledger_lost.
+ */
+void	ledger_ended(struct ledger *);
+
 /* Logs the state of the database when it has changed. */
 void	ledger_note(struct ledger *, enum store_result);
+
+/*
+ * A message for the engine: put its payload into what ledger_payload returns,
+ * which is empty, then send it with ledger_answer. Without an engine it is
+ * dropped.
+ */
+struct str	*ledger_payload(struct ledger *);
+void		 ledger_answer(struct ledger *, enum message_type,
+		    uint64_t request);
 
 /* Closes the report's channel; the parent sends the next one. */
 void	ledger_drop_report(struct ledger *);

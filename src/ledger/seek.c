@@ -39,6 +39,8 @@ struct seek {
 	/* during a step */
 	const struct seek_answers *answers;
 	size_t			 rows;		/* of the page */
+	struct history_texts	 texts;		/* of the row */
+	struct msg_topped	 topped;
 };
 
 struct seek *
@@ -65,15 +67,6 @@ seek_clear(struct seek *s)
 {
 	while (!TAILQ_EMPTY(&s->list))
 		seek_drop(s, TAILQ_FIRST(&s->list));
-}
-
-void
-seek_free(struct seek *s)
-{
-	if (s == NULL)
-		return;
-	seek_clear(s);
-	free(s);
 }
 
 bool
@@ -231,16 +224,15 @@ seek_all(const struct msg_search *w, const struct msg_refusal *m)
 static void
 seek_on_row(void *arg, const struct store_refusal *row)
 {
-	static struct history_texts	 texts;
-	struct seek			*s = arg;
-	struct question			*q = TAILQ_FIRST(&s->list);
-	struct msg_refusal		 m;
+	struct seek		*s = arg;
+	struct question		*q = TAILQ_FIRST(&s->list);
+	struct msg_refusal	 m;
 
 	s->rows++;
 	q->rows++;
 	q->date = row->number[STORE_REFUSAL_DATE];
 	q->number = row->number[STORE_REFUSAL_NUMBER];
-	if (!history_read(&m, row, &texts))
+	if (!history_read(&m, row, &s->texts))
 		return;
 	if (q->tally != NULL) {
 		seek_sum(q, &m);
@@ -264,15 +256,13 @@ seek_on_row(void *arg, const struct store_refusal *row)
 static void
 seek_end(struct seek *s, struct question *q)
 {
-	static struct msg_topped	topped;
-
 	if (q->tally == NULL || q->told.failed)
 		s->answers->searched(s->answers->arg, q->request, &q->told);
 	else {
-		topped.by = TOP_BY_REFUSED;
-		topped.domain = q->top.domain;
-		tally_top(q->tally, &topped, q->top.n, q->top.seconds);
-		s->answers->topped(s->answers->arg, q->request, &topped);
+		s->topped.by = TOP_BY_REFUSED;
+		s->topped.domain = q->top.domain;
+		tally_top(q->tally, &s->topped, q->top.n, q->top.seconds);
+		s->answers->topped(s->answers->arg, q->request, &s->topped);
 	}
 	seek_drop(s, q);
 }

@@ -36,11 +36,8 @@ upkeep_keep(struct ledger *l)
 		ledger_lost(l);
 	if (number == 0)
 		return false;
-	if (l->engine != NULL) {
-		l->payload.len = 0;
-		msg_number_put(&l->payload, (uint64_t)number);
-		channel_send(l->engine, MSG_REFUSALS_KEPT, 0, &l->payload, -1);
-	}
+	msg_number_put(ledger_payload(l), (uint64_t)number);
+	ledger_answer(l, MSG_REFUSALS_KEPT, 0);
 	return true;
 }
 
@@ -59,11 +56,8 @@ upkeep_on_found(void *arg, uint64_t request, const struct msg_refusal *m)
 {
 	struct ledger	*l = arg;
 
-	if (l->engine == NULL)
-		return;
-	l->payload.len = 0;
-	msg_refusal_put(&l->payload, m);
-	channel_send(l->engine, MSG_FOUND, request, &l->payload, -1);
+	msg_refusal_put(ledger_payload(l), m);
+	ledger_answer(l, MSG_FOUND, request);
 }
 
 static void
@@ -71,11 +65,8 @@ upkeep_on_searched(void *arg, uint64_t request, const struct msg_searched *m)
 {
 	struct ledger	*l = arg;
 
-	if (l->engine == NULL)
-		return;
-	l->payload.len = 0;
-	msg_searched_put(&l->payload, m);
-	channel_send(l->engine, MSG_SEARCHED, request, &l->payload, -1);
+	msg_searched_put(ledger_payload(l), m);
+	ledger_answer(l, MSG_SEARCHED, request);
 }
 
 static void
@@ -83,11 +74,8 @@ upkeep_on_topped(void *arg, uint64_t request, const struct msg_topped *m)
 {
 	struct ledger	*l = arg;
 
-	if (l->engine == NULL)
-		return;
-	l->payload.len = 0;
-	msg_topped_put(&l->payload, m);
-	channel_send(l->engine, MSG_TOPPED, request, &l->payload, -1);
+	msg_topped_put(ledger_payload(l), m);
+	ledger_answer(l, MSG_TOPPED, request);
 }
 
 static void
@@ -95,11 +83,8 @@ upkeep_on_progress(void *arg, uint64_t request, int64_t rows)
 {
 	struct ledger	*l = arg;
 
-	if (l->engine == NULL)
-		return;
-	l->payload.len = 0;
-	msg_number_put(&l->payload, (uint64_t)rows);
-	channel_send(l->engine, MSG_PROGRESS, request, &l->payload, -1);
+	msg_number_put(ledger_payload(l), (uint64_t)rows);
+	ledger_answer(l, MSG_PROGRESS, request);
 }
 
 int
@@ -139,8 +124,7 @@ upkeep_tell_cleaned(struct ledger *l)
 	m.done = l->clean.state != CLEAN_RUNNING;
 	m.failed = l->clean.state == CLEAN_FAILED;
 	m.records = l->clean.records;
-	l->payload.len = 0;
-	msg_cleaned_put(&l->payload, &m);
+	msg_cleaned_put(ledger_payload(l), &m);
 	channel_send(l->parent, MSG_CLEANED, 0, &l->payload, -1);
 }
 
@@ -219,8 +203,7 @@ upkeep_on_hits_sent(struct ledger *l, const struct message *m)
 	if (!good)
 		log_error("the hits that were reported stay: %s",
 		    store_error(l->store));
-	l->payload.len = 0;
-	msg_number_put(&l->payload, good);
+	msg_number_put(ledger_payload(l), good);
 	channel_send(l->parent, MSG_HITS_FORGOTTEN, 0, &l->payload, -1);
 	return 0;
 }
@@ -230,7 +213,6 @@ upkeep_on_hits_sent(struct ledger *l, const struct message *m)
 void
 upkeep_notices(struct ledger *l)
 {
-	static struct log_limit	limit;
 	enum store_result	result;
 	unsigned int		held;
 	bool			new;
@@ -243,7 +225,7 @@ upkeep_notices(struct ledger *l)
 	if (result == STORE_LOST)
 		ledger_lost(l);
 	if (result == STORE_FAILED && l->trouble[0] == '\0' &&
-	    log_allowed(&limit, TROUBLE_SECONDS, &held))
+	    log_allowed(&l->notices_failed, TROUBLE_SECONDS, &held))
 		log_warning("users are not told yet: %s",
 		    store_error(l->store));
 	if (new)

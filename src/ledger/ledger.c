@@ -1,0 +1,120 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger/ledger.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+#define BUSY_MS		5		/* mean time between tries, at first */
+#define BUSY_MOST_MS	40		/* and at most */
+#define BUSY_LOG_NS	INT64_C(1000000000)
+#define IDLE_NS		INT64_C(5000000000)	/* see ledger_ended */
+#define FAREWELL_MS	100	/* for verdicts, when the database is lost */
+
+/* --- the state of the database --- */
+
+static void	leave(struct ledger *, int) __attribute__((__noreturn__));
+
+static void
+leave(struct ledger *l, int status)
+{
+	/*
+	 * Refusals are still sent; the engine asks the next ledger about all
+	 * others.
+	 */
+	if (l->engine != NULL)
+		(void)channel_drain(l->engine, clock_after(clock_mono(),
+		    FAREWELL_MS));
+	exit(status);
+}
+
+void
+ledger_lost(struct ledger *l)
+{
+	log_error("%s: %s", store_description(l->store), store_error(l->store));
+	leave(l, ROLE_AWAY);
+}
+
+void
+ledger_ended(struct ledger *l)
+{
+	if (l->engine == NULL || charge_batch_count(l->batch) > 0 ||
+	    charge_batch_unflushed(l->batch) ||
+	    clock_mono().ns - l->used < IDLE_NS)
+		ledger_lost(l);
+	log_debug("%s: the idle connection is closed: %s",
+	    store_description(l->store), store_error(l->store));
+	leave(l, ROLE_IDLE);
+}
+
+/*
+ * Daemons that compete for one id would meet again and again after equal
+ * pauses.
+ */
+static void
+pause_after_conflict(struct ledger *l)
+{
+	if (!l->busy) {
+		l->pause = 0;
+		return;
+	}
+	l->pause = l->pause == 0 ? BUSY_MS : l->pause * 2;
+	if (l->pause > BUSY_MOST_MS)
+		l->pause = BUSY_MOST_MS;
+	l->retry = clock_after(clock_mono(),
+	    1 + (int64_t)arc4random_uniform(2 * l->pause));
+}
+
+void
+ledger_note(struct ledger *l, enum store_result result)
+{
+	int64_t	now;
+
+	l->busy = result == STORE_BUSY;
+	pause_after_conflict(l);
+	l->figure[FIGURE_BUSY] += l->busy;
+	l->figure[FIGURE_ERRORS] += result == STORE_FAILED;
+	if (result == STORE_LOST)
+		ledger_lost(l);
+	if (result == STORE_OK) {
+		l->busy_since = 0;
+		if (l->trouble[0] != '\0')
+			log_notice("%s works again",
+			    store_description(l->store));
+		l->trouble[0] = '\0';
+		return;
+	}
+	/* A lock that another process holds for a moment is not logged. */
+	now = clock_mono().ns;
+	if (l->busy_since == 0)
+		l->busy_since = now;
+	if (l->trouble[0] != '\0' ||
+	    (l->busy && now - l->busy_since < BUSY_LOG_NS))
+		return;
+	(void)strlcpy(l->trouble, store_error(l->store)[0] != '\0' ?
+	    store_error(l->store) : "no reason is known", sizeof(l->trouble));
+	log_error("%s: %s", store_description(l->store), l->trouble);
+}
+
+/* --- messages --- */
+
+struct str *
+ledger_payload(struct ledger *l)
+{
+	l->payload.len = 0;
+	return &l->payload;
+}
+
+void
+ledger_answer(struct ledger *l, enum message_type type, uint64_t request)
+{
+	if (l->engine != NULL)
+		channel_send(l->engine, type, request, &l->payload, -1);
+}
+
+void
+ledger_drop_report(struct ledger *l)
+{
+	channel_free(l->report);
+	l->report = NULL;
+}
