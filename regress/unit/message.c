@@ -234,7 +234,9 @@ assert_same_charge(const struct msg_charge *a, const struct msg_charge *b)
 		assert_int_equal(k->warn_at, l->warn_at);
 		assert_int_equal(k->reported, l->reported);
 		assert_int_equal(k->report, l->report);
-		assert_true(window_limits_equal(&k->limits, &l->limits));
+		assert_int_equal(k->limits.count, l->limits.count);
+		assert_memory_equal(k->limits.list, l->limits.list,
+		    k->limits.count * sizeof(*k->limits.list));
 	}
 }
 

@@ -71,7 +71,8 @@ access_permits(const char *action)
 	    begins_with(action, "PERMIT");
 }
 
-bool
+/* Whether the mail is held in the queue until somebody releases it: HOLD. */
+static bool
 access_holds(const char *action)
 {
 	return begins_with(action, "HOLD");

@@ -31,9 +31,6 @@ bool		 access_defers(const char *action);
  */
 bool		 access_permits(const char *action);
 
-/* Whether the mail is held in the queue until somebody releases it: HOLD. */
-bool		 access_holds(const char *action);
-
 /*
  * Whether the action is an all-numerical result of access(5), which means OK. A
  * reply code alone is not one.

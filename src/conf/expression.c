@@ -126,7 +126,8 @@ expression_quote(const struct token *tok, char *dst, size_t size)
 	fault_error((e)->faults, (e)->t.token.line, (e)->t.token.column, \
 	    __VA_ARGS__)
 
-bool
+/* Whether the current token is wrong in itself; adds its fault. */
+static bool
 expression_bad_token(struct expression *e)
 {
 	const struct token	*tok = &e->t.token;

@@ -33,9 +33,6 @@ struct value	*expression_read(struct expression *);
 void		 expression_unexpected(struct expression *,
 		    const char *expected);
 
-/* Whether the current token is wrong in itself; adds its fault. */
-bool		 expression_bad_token(struct expression *);
-
 /*
  * Shortens a token for a message; never shows the content of a string. Returns
  * dst.

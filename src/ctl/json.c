@@ -2,7 +2,11 @@
 
 #include "ctl/json.h"
 
-void
+/*
+ * Appends one JSON string of well-formed UTF-8; characters that a terminal
+ * interprets or does not show become \uNNNN.
+ */
+static void
 json_add_string(struct str *out, const char *bytes, size_t len)
 {
 	uint32_t	code;

@@ -17,10 +17,4 @@ void	json_add_record(struct str *, const struct answer_record *);
 /* Appends the JSON object of a command that failed, with its exit status. */
 void	json_add_error(struct str *, const char *printable, int status);
 
-/*
- * Appends one JSON string of well-formed UTF-8; characters that a terminal
- * interprets or does not show become \uNNNN.
- */
-void	json_add_string(struct str *, const char *, size_t);
-
 #endif

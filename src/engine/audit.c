@@ -29,7 +29,8 @@ audit_describe(const struct audit *a, bool group, char text[AUDIT_PEER_MAX])
 	return text;
 }
 
-char *
+/* "uid=0 gid=0 claimed_sudo_uid=1000" */
+static char *
 audit_peer(const struct audit *a, char text[AUDIT_PEER_MAX])
 {
 	return audit_describe(a, true, text);

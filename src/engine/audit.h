@@ -24,11 +24,7 @@ struct audit {
 
 #define AUDIT_PEER_MAX	96
 
-/*
- * Describes the peer, and returns `text`: "uid=0 gid=0 claimed_sudo_uid=1000",
- * and without the group, to be kept with a block or grant.
- */
-char	*audit_peer(const struct audit *, char text[AUDIT_PEER_MAX]);
+/* Fills `text` with the peer, to be kept with a block or grant; returns it. */
 char	*audit_who(const struct audit *, char text[AUDIT_PEER_MAX]);
 
 /* Takes the claim in a word of policyctl; -1: it is malformed. */

@@ -88,20 +88,6 @@ notices_drop(struct notice_list *list, struct notice *notice)
 	free(notice);
 }
 
-void
-notices_free(struct notices *n)
-{
-	if (n == NULL)
-		return;
-	map_each(n->known, notices_drop_known, n);
-	map_free(n->known);
-	while (!TAILQ_EMPTY(&n->added))
-		notices_drop(&n->added, TAILQ_FIRST(&n->added));
-	while (!TAILQ_EMPTY(&n->claimed))
-		notices_drop(&n->claimed, TAILQ_FIRST(&n->claimed));
-	free(n);
-}
-
 /* Whether this login was not added within a day. */
 static bool
 notices_first(struct notices *n, const char *login, size_t len,

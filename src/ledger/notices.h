@@ -21,7 +21,6 @@
 struct notices;
 
 struct notices	*notices_new(void);
-void		 notices_free(struct notices *);
 
 /*
  * A hit of a login. Only the first one in a day is looked at, and only if

@@ -28,7 +28,6 @@ struct seek_answers {
 };
 
 struct seek	*seek_new(void);
-void		 seek_free(struct seek *);
 
 /* Queues the question in a payload; -1: it is malformed. */
 int		 seek_add(struct seek *, uint64_t request, const void *,

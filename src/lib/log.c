@@ -82,15 +82,6 @@ log_open(const char *role, enum log_target target, int fd, bool debug)
 		state.socket = S_ISSOCK(sb.st_mode);
 		state.journal = is_journal(&sb);
 	}
-	log_change(target, fd, debug);
-	errno = saved;
-}
-
-void
-log_change(enum log_target target, int fd, bool debug)
-{
-	int	saved = errno;
-
 	if (state.fd != -1 && state.fd != fd)
 		close(state.fd);
 	state.target = target;

@@ -33,9 +33,6 @@ enum log_target {
  */
 void	log_open(const char *role, enum log_target, int fd, bool debug);
 
-/* Changes the target, and keeps the role of log_open. Works in any sandbox. */
-void	log_change(enum log_target, int fd, bool debug);
-
 /*
  * Logs a line of another process, without its newline. The line gets this role
  * and process number, whatever it says, and is made printable.

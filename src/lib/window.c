@@ -22,36 +22,11 @@
 #define BASE_BACK	(INT64_C(1) << 31)
 
 void
-window_limits_copy(struct limits *dst, const struct limits *src)
-{
-	dst->count = src->count;
-	dst->list = NULL;
-	if (src->count == 0)
-		return;
-	dst->list = alloc_resize(NULL, src->count, sizeof(dst->list[0]));
-	memcpy(dst->list, src->list, src->count * sizeof(dst->list[0]));
-}
-
-void
 window_limits_clear(struct limits *limits)
 {
 	free(limits->list);
 	limits->list = NULL;
 	limits->count = 0;
-}
-
-int
-window_limits_equal(const struct limits *a, const struct limits *b)
-{
-	size_t	i;
-
-	if (a->count != b->count)
-		return 0;
-	for (i = 0; i < a->count; i++)
-		if (a->list[i].mails != b->list[i].mails ||
-		    a->list[i].seconds != b->list[i].seconds)
-			return 0;
-	return 1;
 }
 
 /* --- the list; entries are numbered from the oldest --- */
@@ -426,24 +401,6 @@ window_used(const struct window *w, int64_t seconds, int64_t now)
 	size_t	start = window_start(w, seconds, now), end = window_end(w, now);
 
 	return start >= end ? 0 : sum_between(w, start, end);
-}
-
-int
-window_full(const struct window *w, const struct limits *limits, int64_t amount,
-    int64_t now, int64_t *used)
-{
-	int64_t	sum;
-	size_t	i;
-
-	for (i = 0; i < limits->count; i++) {
-		sum = window_used(w, limits->list[i].seconds, now);
-		if (num_add_clamp(sum, amount) > limits->list[i].mails) {
-			if (used != NULL)
-				*used = sum;
-			return (int)i;
-		}
-	}
-	return -1;
 }
 
 /*

@@ -33,9 +33,7 @@ struct limits {
  */
 #define WINDOW_AHEAD	INT64_C(86400)
 
-void	 window_limits_copy(struct limits *, const struct limits *);
 void	 window_limits_clear(struct limits *);
-int	 window_limits_equal(const struct limits *, const struct limits *);
 
 /*
  * Declared here so that other structs can contain it; only window.c uses its
@@ -99,14 +97,6 @@ void		 window_ahead(const struct window *);
  */
 int64_t		 window_used(const struct window *, int64_t seconds,
 		    int64_t now);
-
-/*
- * The first limit, in the order written, for which used + amount > mails; -1
- * when `amount` fits everywhere. *used (may be NULL) is the sum for the limit
- * returned.
- */
-int		 window_full(const struct window *, const struct limits *,
-		    int64_t amount, int64_t now, int64_t *used);
 
 /*
  * Seconds until `amount` more would fit into every limit, seen at `now`; 0 if

@@ -126,7 +126,11 @@ options_parse(int argc, char **argv, struct options *o)
 	return OPTIONS_GO_ON;
 }
 
-void
+/*
+ * Prints the faults on stderr in the order of the file; without `warnings`,
+ * only errors.
+ */
+static void
 options_print_faults(struct faults *faults, bool warnings)
 {
 	char	text[2048];

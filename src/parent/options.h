@@ -31,12 +31,6 @@ int	options_get_config(const struct options *);
 int	options_configtest(const struct options *);
 
 /*
- * Prints the faults on stderr in the order of the file; without `warnings`,
- * only errors.
- */
-void	options_print_faults(struct faults *, bool warnings);
-
-/*
  * The exit status for a configuration with errors: 4 if only SOCKET is wrong,
  * else 5.
  */
