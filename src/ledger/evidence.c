@@ -113,7 +113,7 @@ evidence_send(struct store *store, struct channel *channel,
 		.id = of->id, .idlen = of->idlen, .since = of->since,
 		.date = INT64_MAX, .number = INT64_MAX, .max = ROWS_MAX
 	};
-	static struct tally	tallies[EVIDENCE__MAX];
+	struct tally		tallies[EVIDENCE__MAX] = { 0 };
 	enum store_result	result;
 	enum evidence_kind	kind;
 

@@ -68,10 +68,9 @@ static void
 send_identity(struct child *child, const struct msg_identity *identity,
     bool replaces)
 {
-	static struct msg_identity	told;
-	struct str			payload;
+	struct msg_identity	told = *identity;
+	struct str		payload;
 
-	told = *identity;
 	told.replaces = replaces;
 	str_init(&payload);
 	msg_identity_put(&payload, &told);

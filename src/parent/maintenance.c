@@ -159,13 +159,11 @@ maintenance_on_ready(struct parent *p, enum slot slot)
 static void
 print_records(struct job *job, const char *what, bool done)
 {
-	static bool	shown;
-
 	if (done)
-		printf("%s%s\n", what, shown ? "    " : "");
+		printf("%s%s\n", what, job->shown ? "    " : "");
 	else if (isatty(STDOUT_FILENO)) {
 		printf("%s ...\r", what);
-		shown = true;
+		job->shown = true;
 	}
 	if ((fflush(stdout) == 0 && ferror(stdout) == 0) || !done)
 		return;

@@ -41,10 +41,9 @@ wish_simulation(struct parent *p)
 static void
 wish_log(struct parent *p, enum wish wish, bool debug, const char *said)
 {
-	static struct log_limit	limit[2];	/* one for each level */
-	unsigned int		held;
+	unsigned int	held;
 
-	if (!log_allowed(&limit[debug], LOG_EVERY_S, &held)) {
+	if (!log_allowed(&p->requests.level_set[debug], LOG_EVERY_S, &held)) {
 		parent_wished(p, wish, false,
 		    "that was asked for a moment ago");
 		return;
@@ -143,13 +142,12 @@ is_deaf(struct parent *p)
 int
 operator_take(struct parent *p, uint64_t wish)
 {
-	static struct log_limit	limit;
-	unsigned int		held;
+	unsigned int	held;
 
 	if (wish >= WISH__MAX || (requests[wish].answered && is_deaf(p)))
 		return -1;
 	if (requests[wish].name != NULL &&
-	    log_allowed(&limit, LOG_EVERY_S, &held))
+	    log_allowed(&p->requests.logged, LOG_EVERY_S, &held))
 		log_notice("policyctl asks for %s", requests[wish].name);
 	p->requests.waited[wish] = true;
 	requests[wish].fulfil(p);

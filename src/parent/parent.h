@@ -7,6 +7,7 @@
 #include "conf/settings.h"
 #include "ipc/message.h"
 #include "lib/clock.h"
+#include "lib/log.h"
 #include "lib/str.h"
 #include "parent/child.h"
 #include "parent/pidlock.h"
@@ -84,6 +85,7 @@ struct job {
 	bool		again;		/* report to another address */
 	struct report_tried tried;
 	char		outcome[1024];	/* text for policyctl */
+	bool		shown;		/* its progress, on a terminal */
 };
 
 /* A reload: reload.c. */
@@ -109,6 +111,8 @@ struct requests {
 	bool		log;		/* use `debug`, not the settings */
 	bool		debug;
 	unsigned int	unread;		/* answers since all were read */
+	struct log_limit level_set[2];	/* WISH_LOG_BRIEF, WISH_LOG_DEBUG */
+	struct log_limit logged;	/* requests, in the log */
 };
 
 struct parent;

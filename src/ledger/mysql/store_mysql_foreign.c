@@ -2,10 +2,7 @@
 
 #include "ledger/mysql/store_mysql.h"
 #include "lib/alloc.h"
-#include "lib/log.h"
 #include "lib/str.h"
-
-#define LOG_SECONDS	600
 
 /* --- in a batch --- */
 
@@ -246,22 +243,12 @@ store_bind_seq(struct store *s, size_t i)
 	return 1;
 }
 
-/*
- * A step fails when another session has locked a row, or when daemons are busy:
- * its rows are borrowed until the next step.
- */
 static enum store_result
 store_step_failed(struct store *s)
 {
-	static struct log_limit	told;
-	unsigned int		held;
 	enum store_result	result = store_failed(s);
 
-	foreign_taken(&s->foreign, false);
-	if (result == STORE_FAILED && log_allowed(&told, LOG_SECONDS, &held))
-		log_warning("%s: rows of other programs cannot be given"
-		    " numbers, they are read with every request: %s",
-		    s->description, s->error);
+	foreign_failed(&s->foreign, result, s->description, s->error);
 	s->spoilt |= result == STORE_LOST;
 	return result;
 }

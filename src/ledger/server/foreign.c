@@ -7,6 +7,7 @@
 #include "lib/num.h"
 
 #define LATE_MS		1000
+#define LOG_SECONDS	600
 
 /* Rows that a busy server reads in half a millisecond. */
 #define ROWS_PER_MS	25
@@ -121,6 +122,24 @@ foreign_taken(struct foreign *f, bool some)
 {
 	f->late = !some;
 	f->next = clock_after(clock_mono(), LATE_MS);
+}
+
+/*
+ * A step fails when another session has locked a row, or when daemons are busy:
+ * its rows are borrowed until the next step.
+ */
+void
+foreign_failed(struct foreign *f, enum store_result result,
+    const char *description, const char *error)
+{
+	unsigned int	held;
+
+	foreign_taken(f, false);
+	if (result == STORE_FAILED &&
+	    log_allowed(&f->failed, LOG_SECONDS, &held))
+		log_warning("%s: rows of other programs cannot be given"
+		    " numbers, they are read with every request: %s",
+		    description, error);
 }
 
 int

@@ -8,6 +8,7 @@
 #include "conf/settings.h"
 #include "ledger/store.h"
 #include "lib/clock.h"
+#include "lib/log.h"
 
 /*
  * Foreign rows: rows that other programs insert into mail_count of a PostgreSQL
@@ -37,6 +38,7 @@ struct foreign {
 	bool			 there;		/* there are rows to take in */
 	bool			 late;		/* the last step took in none */
 	struct mono		 next;		/* next step, when late */
+	struct log_limit	 failed;	/* a step, in the log */
 };
 
 /*
@@ -65,11 +67,14 @@ void	foreign_tell(struct foreign *, const struct store_reader *);
 void	foreign_give_back(struct foreign *);
 
 /*
- * foreign_due: whether to take rows in now. foreign_taken: call after each
- * step; `some`: it took rows in.
+ * foreign_due: whether to take rows in now. Call foreign_taken after each step
+ * that was committed; `some`: it took rows in. Call foreign_failed after any
+ * other step: it logs STORE_FAILED.
  */
 bool	foreign_due(const struct foreign *);
 void	foreign_taken(struct foreign *, bool some);
+void	foreign_failed(struct foreign *, enum store_result,
+	    const char *description, const char *error);
 
 /* Milliseconds until the next step is due, or -1: store_idle's result. */
 int	foreign_wait(const struct foreign *);
