@@ -61,7 +61,8 @@ LEDGER_SRCS =	src/ledger/main.c src/ledger/ledger.c src/ledger/dispatch.c src/le
 		${LEDGER_PURE_SRCS} ${LITERAL_SRCS}
 LEDGER_SQLITE_SRCS = src/ledger/sqlite/bloom.c src/ledger/sqlite/checkpointer.c src/ledger/pack.c \
 		src/ledger/sqlite/sqlite.c \
-		src/ledger/sqlite/store_sqlite.c \
+		src/ledger/sqlite/store_sqlite.c src/ledger/sqlite/store_sqlite_base.c \
+		src/ledger/sqlite/store_sqlite_batch.c \
 		src/ledger/sqlite/store_sqlite_append.c src/ledger/sqlite/store_sqlite_clean.c \
 		src/ledger/sqlite/store_sqlite_habit.c src/ledger/sqlite/store_sqlite_history.c \
 		src/ledger/sqlite/store_sqlite_wal.c \
@@ -74,7 +75,8 @@ LEDGER_SQLITE_SRCS = src/ledger/sqlite/bloom.c src/ledger/sqlite/checkpointer.c 
 LEDGER_SERVER_SRCS = src/ledger/server/foreign.c src/ledger/server/writers.c src/ledger/pack.c src/ledger/server/sums.c
 LEDGER_PGSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/pgsql/pgsql.c \
 		src/ledger/pgsql/pgsql_connect.c src/ledger/pgsql/pgsql_params.c \
-		src/ledger/pgsql/store_pgsql.c src/ledger/pgsql/store_pgsql_clean.c \
+		src/ledger/pgsql/store_pgsql.c src/ledger/pgsql/store_pgsql_base.c \
+		src/ledger/pgsql/store_pgsql_clean.c \
 		src/ledger/pgsql/store_pgsql_flush.c src/ledger/pgsql/store_pgsql_foreign.c \
 		src/ledger/pgsql/store_pgsql_habit.c src/ledger/pgsql/store_pgsql_notice.c \
 		src/ledger/pgsql/store_pgsql_history.c \
@@ -82,6 +84,7 @@ LEDGER_PGSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/pgsql/pgsql.c \
 		src/ledger/pgsql/store_pgsql_read.c
 LEDGER_MYSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/mysql/mysqldb.c \
 		src/ledger/mysql/mysqldb_connect.c src/ledger/mysql/store_mysql.c \
+		src/ledger/mysql/store_mysql_base.c src/ledger/mysql/store_mysql_rival.c \
 		src/ledger/mysql/store_mysql_clean.c src/ledger/mysql/store_mysql_foreign.c \
 		src/ledger/mysql/store_mysql_habit.c src/ledger/mysql/store_mysql_lock.c src/ledger/mysql/store_mysql_notice.c \
 		src/ledger/mysql/store_mysql_open.c \

@@ -54,49 +54,6 @@
 
 /* --- faults --- */
 
-enum store_result
-store_result(struct store *s)
-{
-	if (s->unlocked)
-		return STORE_LOST;
-	(void)strlcpy(s->error, mysqldb_error(s->db), sizeof(s->error));
-	switch (mysqldb_fault(s->db)) {
-	case MYSQLDB_FAULT_BUSY:
-		store_rival(s);
-		return STORE_BUSY;
-	case MYSQLDB_FAULT_LOST:
-		return STORE_LOST;
-	default:
-		return STORE_FAILED;
-	}
-}
-
-/* The next process writes the rows again. */
-int
-store_no_lock(struct store *s)
-{
-	(void)strlcpy(s->error, "rows of mail_lock are missing",
-	    sizeof(s->error));
-	s->unlocked = true;
-	return -1;
-}
-
-enum store_result
-store_failed(struct store *s)
-{
-	enum store_result	result = store_result(s);
-
-	if (result != STORE_LOST && mysqldb_rollback(s->db) == -1)
-		return STORE_LOST;
-	return result;
-}
-
-enum store_result
-store_end(struct store *s, bool good)
-{
-	return good && mysqldb_commit(s->db) == 0 ? STORE_OK : store_failed(s);
-}
-
 void
 store_rollback(struct store *s)
 {
@@ -109,14 +66,6 @@ store_rollback(struct store *s)
 
 /* the array that qsort(3) sorts */
 static struct store_touch	*sorted;
-
-static int
-store_compare(const char *a, size_t alen, const char *b, size_t blen)
-{
-	if (alen != blen)
-		return alen < blen ? -1 : 1;
-	return memcmp(a, b, alen);
-}
 
 static int
 store_order(const void *a, const void *b)
@@ -149,81 +98,6 @@ store_take_batch(struct store *s, const struct store_batch *batch)
 	if (s->ntouch == 0)
 		return;			/* the array may not exist yet */
 	qsort(s->order, s->ntouch, sizeof(s->order[0]), store_order);
-}
-
-/* 0, or -1: the batch does not touch this id. */
-int
-store_find(const struct store *s, const char *id, size_t idlen, size_t *index)
-{
-	const struct store_touch	*t;
-	size_t				 low = 0, high = s->ntouch, middle;
-	int				 order;
-
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		t = &s->touch[s->order[middle]];
-		order = store_compare(id, idlen, t->id, t->idlen);
-		if (order == 0) {
-			*index = s->order[middle];
-			return 0;
-		}
-		if (order < 0)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return -1;
-}
-
-/* --- statements about many things --- */
-
-void
-store_bind_nothing(struct store *s)
-{
-	(void)s;
-}
-
-/*
- * Only the last run has fewer items than the most, so its size follows from the
- * count.
- */
-int
-store_each(struct store *s, enum statement n, size_t count,
-    void (*before)(struct store *), store_binder *binder,
-    int (*take)(struct store *, const struct store_reader *),
-    const struct store_reader *reader)
-{
-	size_t	most = mysqldb_most(s->db, n), i = 0, items;
-	int	more = 0;
-
-	while (i < count) {
-		mysqldb_begin(s->db, n);
-		before(s);
-		for (items = 0; i < count && items < most; i++)
-			items += binder(s, i);
-		if (items == 0)
-			break;
-		if (mysqldb_run(s->db, items) == -1)
-			return -1;
-		while (take != NULL && (more = mysqldb_next(s->db)) == 1)
-			if (take(s, reader) == -1)
-				return -1;
-		if (more == -1)
-			return -1;
-	}
-	return 0;
-}
-
-int
-store_run(struct store *s, size_t items)
-{
-	int	more;
-
-	if (mysqldb_run(s->db, items) == -1)
-		return -1;
-	while ((more = mysqldb_next(s->db)) == 1)
-		;
-	return more;
 }
 
 /* --- a transaction --- */

@@ -181,7 +181,7 @@ struct store {
 	size_t			 hits;		/* room */
 };
 
-/* --- store_mysql.c --- */
+/* --- store_mysql_base.c --- */
 
 /* The result for mysqldb_fault(); copies its text for store_error(). */
 enum store_result	store_result(struct store *);
@@ -194,6 +194,9 @@ enum store_result	store_failed(struct store *);
 
 /* Commits if `good`, else as store_failed. */
 enum store_result	store_end(struct store *, bool good);
+
+/* The order of ids in s->order: less than 0, 0 or greater than 0. */
+int	store_compare(const char *a, size_t alen, const char *b, size_t blen);
 
 /* Finds the touch of an id. 0, or -1: the batch does not touch it. */
 int	store_find(const struct store *, const char *id, size_t idlen,
@@ -215,6 +218,9 @@ void	store_bind_nothing(struct store *);
 /* Runs the bound statement and ignores its rows. */
 int	store_run(struct store *, size_t items);
 
+/* Fills in a row from the current result, whose first column is the id. */
+void	store_columns(struct store *, struct store_row *);
+
 /* --- store_mysql_tables.c --- */
 
 /*
@@ -223,15 +229,17 @@ int	store_run(struct store *, size_t items);
  */
 int	store_upgrade(struct store *);
 
-/* --- store_mysql_lock.c --- */
+/* --- store_mysql_rival.c --- */
 
 /*
- * On a cluster: a batch begins; store_rival says that another node's daemon
- * uses the same ids, or won; store_won, that the batch is committed.
+ * For a cluster: a batch begins; another node's daemon uses the same ids, or
+ * won; the batch is committed.
  */
 void	store_yield(struct store *);
 void	store_rival(struct store *);
 void	store_won(struct store *);
+
+/* --- store_mysql_lock.c --- */
 
 /* Locks the touched ids, and reads their numbers. 0 or -1. */
 int	store_lock(struct store *);
@@ -304,9 +312,6 @@ int	store_read_first(struct store *, const struct store_reader *);
 /* Writes the sums of an id that has many rows. */
 int	store_keep_sums(struct store *, const struct store_reader *);
 int	store_read_values(struct store *, const struct store_reader *);
-
-/* Fills in a row from the current result, whose first column is the id. */
-void	store_columns(struct store *, struct store_row *);
 
 /* --- store_mysql_habit.c --- */
 

@@ -1,4 +1,3 @@
-#include <poll.h>
 #include <stdlib.h>
 
 #include "ledger/mysql/store_mysql.h"
@@ -23,41 +22,6 @@
  * count of the id's own row. A daemon that seems to be alone raises only the
  * count of STORE_ALL_SLOT, and must not do so there.
  */
-
-/*
- * Of the daemons that compete for an id from different nodes the quickest would
- * win each time, and the others' requests would not be decided in time. So
- * whoever won gives way for about as long as its batch took: others begin and
- * end theirs meanwhile.
- */
-#define RIVALS_MS	10000
-#define YIELD_MS	100		/* at most */
-
-void
-store_yield(struct store *s)
-{
-	int64_t	most = s->took * 3 < YIELD_MS ? s->took * 3 : YIELD_MS;
-
-	if (s->took > 0 && !clock_passed(s->rivals, clock_mono()))
-		(void)poll(NULL, 0, (int)arc4random_uniform((uint32_t)most +
-		    1));
-	s->took = 0;
-	s->begun = clock_mono();
-}
-
-void
-store_rival(struct store *s)
-{
-	if (s->cluster)
-		s->rivals = clock_after(clock_mono(), RIVALS_MS);
-}
-
-void
-store_won(struct store *s)
-{
-	if (s->cluster)
-		s->took = (clock_mono().ns - s->begun.ns) / 1000000 + 1;
-}
 
 static int
 store_slot_order(const void *a, const void *b)

@@ -22,23 +22,6 @@ store_told(struct store *s, size_t index)
 
 /* --- what is new --- */
 
-void
-store_columns(struct store *s, struct store_row *row)
-{
-	memset(row, 0, sizeof(*row));
-	row->id = mysqldb_column_text(s->db, 0, &row->idlen);
-	row->date = mysqldb_column(s->db, 1);
-	row->amount = mysqldb_column(s->db, 2);
-	row->instance = mysqldb_column_text(s->db, 3, &row->instancelen);
-	if (row->instance == NULL || (row->instancelen == 5 &&
-	    memcmp(row->instance, "empty", 5) == 0)) {
-		row->instance = "";
-		row->instancelen = 0;
-	}
-	row->tag = mysqldb_column(s->db, 4);
-	row->state = "";
-}
-
 /* -1: the batch does not touch its id. */
 static int
 store_row(struct store *s, struct store_row *row, size_t *index)

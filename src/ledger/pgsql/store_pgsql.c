@@ -49,66 +49,6 @@
 #define STATE_MAX	64		/* schema.c */
 #define LOG_SECONDS	60
 
-/* --- faults --- */
-
-enum store_result
-store_result(struct store *s)
-{
-	(void)strlcpy(s->error, pgsql_error(s->db), sizeof(s->error));
-	switch (pgsql_fault(s->db)) {
-	case PGSQL_FAULT_BUSY:
-		return STORE_BUSY;
-	case PGSQL_FAULT_LOST:
-		store_end_wait(s, s->db, s->unflushed ? NULL : s->flusher);
-		return STORE_LOST;
-	default:
-		return STORE_FAILED;
-	}
-}
-
-void
-store_put(struct store *s, enum statement n, enum column first,
-    enum column last)
-{
-	struct pgsql_params	p = { .count = 0 };
-	enum column		c;
-
-	for (c = first; c <= last; c++)
-		pgsql_add_array(&p, &s->column[c]);
-	pgsql_put(s->db, n, &p);
-}
-
-void
-store_empty(struct store *s, enum column first, enum column last)
-{
-	enum column	c;
-
-	for (c = first; c <= last; c++)
-		pgsql_array_empty(&s->column[c]);
-}
-
-void
-store_rollback(struct store *s)
-{
-	foreign_give_back(&s->foreign);
-	if (pgsql_fault(s->db) == PGSQL_FAULT_LOST)
-		return;
-	pgsql_begin(s->db);
-	pgsql_put(s->db, DO_ROLLBACK, NULL);
-	(void)pgsql_end(s->db);
-}
-
-enum store_result
-store_failed(struct store *s)
-{
-	enum store_result	result;
-
-	(void)pgsql_end(s->db);
-	result = store_result(s);
-	store_rollback(s);
-	return pgsql_fault(s->db) == PGSQL_FAULT_LOST ? STORE_LOST : result;
-}
-
 /* --- locking --- */
 
 static int

@@ -133,7 +133,7 @@ struct store {
 	char			 error[256];
 };
 
-/* --- store_pgsql.c --- */
+/* --- store_pgsql_base.c --- */
 
 /* The result for pgsql_fault(); copies its text for store_error(). */
 enum store_result	store_result(struct store *);
@@ -147,6 +147,13 @@ enum store_result	store_failed(struct store *);
 void	store_put(struct store *, enum statement, enum column first,
 	    enum column last);
 void	store_empty(struct store *, enum column first, enum column last);
+
+/* Fills in a row of touch `t` from the columns that begin with its date. */
+void	store_row(const struct store *, const struct store_touch *t, int row,
+	    int column, struct store_row *);
+
+/* The number of consecutive rows from `row` on that have the same id. */
+int	store_alike(const struct store *, int row, int rows);
 
 /* --- store_pgsql_flush.c --- */
 
@@ -181,13 +188,6 @@ enum store_result	store_flush(struct store *, bool wait);
 void	store_put_reads(struct store *, const struct store_batch *);
 int	store_take_reads(struct store *, struct store_batch *,
 	    const struct store_reader *);
-
-/* Fills in a row of touch `t` from the columns that begin with its date. */
-void	store_row(const struct store *, const struct store_touch *t, int row,
-	    int column, struct store_row *);
-
-/* The number of consecutive rows from `row` on that have the same id. */
-int	store_alike(const struct store *, int row, int rows);
 
 /* Queues the sums of an id that has many rows, for store_commit. */
 void	store_keep_sums(struct store *, const struct store_reader *);

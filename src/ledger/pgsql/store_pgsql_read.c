@@ -167,26 +167,6 @@ store_put_reads(struct store *s, const struct store_batch *batch)
 
 /* --- rows --- */
 
-void
-store_row(const struct store *s, const struct store_touch *t, int row,
-    int column, struct store_row *out)
-{
-	memset(out, 0, sizeof(*out));
-	out->id = t->id;
-	out->idlen = t->idlen;
-	out->date = pgsql_column(s->db, row, column);
-	out->amount = pgsql_column(s->db, row, column + 1);
-	out->instance = pgsql_column_text(s->db, row, column + 2,
-	    &out->instancelen);
-	if (out->instance == NULL || (out->instancelen == 5 &&
-	    memcmp(out->instance, "empty", 5) == 0)) {
-		out->instance = "";
-		out->instancelen = 0;
-	}
-	out->tag = pgsql_column(s->db, row, column + 3);
-	out->state = "";
-}
-
 /* The touch that a row of this reading belongs to; -1: none. */
 static int
 store_row_of(const struct store *s, enum sums_reading r, int row,
@@ -208,17 +188,6 @@ store_take(struct store *s, enum sums_reading r)
 	size_t	from;
 
 	return store_group(s, r, &from) == 0 ? 0 : pgsql_take(s->db);
-}
-
-int
-store_alike(const struct store *s, int row, int rows)
-{
-	int	n;
-
-	for (n = 1; row + n < rows && pgsql_column(s->db, row + n, 0) ==
-	    pgsql_column(s->db, row, 0); n++)
-		;
-	return n;
 }
 
 static void

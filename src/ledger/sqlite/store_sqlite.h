@@ -291,6 +291,24 @@ struct store {
 	char			*clean_value;
 };
 
+/* --- store_sqlite_base.c --- */
+
+/* Copies the reason of the last fault for store_error(). */
+void			 store_note(struct store *);
+
+/* The first column of the statement's only row. 0 or -1. */
+int			 store_one(struct store *, enum statement, int64_t *);
+int			 store_put_number(struct store *, const char *,
+			    int64_t);
+
+/* A number of mail_state; 0 if missing. 0 or -1. */
+int			 store_find_number(struct store *, const char *,
+			    int64_t *);
+
+/* The hash of an id, by which runs and the tail find it. */
+uint64_t		 store_hash(const struct store *, const char *id,
+			    size_t idlen);
+
 /* --- store_sqlite.c --- */
 
 /* Opens the file if it is closed, or if it was replaced. */
@@ -301,15 +319,6 @@ enum store_result	 store_failed(struct store *);
 
 /* Commits if `good`, else as store_failed. */
 enum store_result	 store_end(struct store *, bool good);
-
-/* The first column of the statement's only row. 0 or -1. */
-int			 store_one(struct store *, enum statement, int64_t *);
-int			 store_put_number(struct store *, const char *,
-			    int64_t);
-
-/* A number of mail_state; 0 if missing. 0 or -1. */
-int			 store_find_number(struct store *, const char *,
-			    int64_t *);
 
 /* --- store_sqlite_append.c --- */
 
@@ -340,6 +349,10 @@ enum store_result	 store_hurry(struct store *);
 void			 store_work(struct store *);
 
 /* --- store_sqlite_wal.c --- */
+
+/* Starts the checkpointer: struct store_optional. */
+void			 store_start_helper(struct role_start *,
+			    const struct settings *);
 
 /* The checkpointer that the ledger started; the caller owns it. */
 struct checkpointer		*store_take_helper(void);
@@ -399,7 +412,6 @@ int	store_reach(struct store *, const struct store_batch *,
 	    const struct store_reader *);
 int	store_read_first(struct store *, struct store_touch *, size_t,
 	    size_t *budget, const struct store_reader *);
-uint64_t	store_hash(const struct store *, const char *id, size_t idlen);
 
 /* While behind: reads more rows into the tail, about `max` at most. */
 int	store_catch_up(struct store *, size_t max);
@@ -422,8 +434,5 @@ void	store_job_choose(struct store *, bool quiet);
 int	store_job_step(struct store *, size_t steps);
 void	store_job_over(struct store *, bool committed);
 void	store_job_drop(struct store *);
-
-/* struct store_optional */
-enum store_result	 store_reclaim(struct store *, bool *done);
 
 #endif

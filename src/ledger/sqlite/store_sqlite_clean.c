@@ -266,7 +266,7 @@ store_clean(struct store *s, const struct store_kept *kept, size_t max,
  * Only if the file was created with incremental vacuum, and if much of it is
  * free: new rows fill the rest.
  */
-enum store_result
+static enum store_result
 store_reclaim(struct store *s, bool *done)
 {
 	enum store_result	result;
@@ -399,3 +399,8 @@ store_ended(struct store *s)
 	(void)s;
 	return false;
 }
+
+const struct store_optional	store_optional = {
+	.start_helper = store_start_helper,
+	.reclaim = store_reclaim
+};

@@ -1,13 +1,6 @@
 #include <string.h>
 
 #include "ledger/sqlite/store_sqlite.h"
-#include "lib/map.h"
-
-uint64_t
-store_hash(const struct store *s, const char *id, size_t idlen)
-{
-	return map_siphash(s->key, id, idlen);
-}
 
 /*
  * The folded id of a row; valid until the next call. Our own ids are folded

@@ -23,7 +23,7 @@
 
 static struct checkpointer	*started;
 
-static void
+void
 store_start_helper(struct role_start *start, const struct settings *settings)
 {
 	struct sandbox_needs	 needs;
@@ -36,7 +36,7 @@ store_start_helper(struct role_start *start, const struct settings *settings)
 		return;
 	name = strrchr(database->bytes, '/');
 	memset(&needs, 0, sizeof(needs));
-	needs.role = store_sandbox();
+	needs.role = SANDBOX_LEDGER_SQLITE;
 	started = checkpointer_start(start, &needs, name != NULL ? name + 1 :
 	    database->bytes);
 	if (started == NULL)
@@ -154,8 +154,3 @@ store_copy_log(struct store *s, bool quiet)
 	s->copy = now;
 	return (int)(COPY_NS / MS_NS);
 }
-
-const struct store_optional	store_optional = {
-	.start_helper = store_start_helper,
-	.reclaim = store_reclaim
-};

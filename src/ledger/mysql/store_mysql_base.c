@@ -1,0 +1,152 @@
+#include <string.h>
+
+#include "ledger/mysql/store_mysql.h"
+
+/* What the other files of this store call. */
+
+/* --- faults --- */
+
+enum store_result
+store_result(struct store *s)
+{
+	if (s->unlocked)
+		return STORE_LOST;
+	(void)strlcpy(s->error, mysqldb_error(s->db), sizeof(s->error));
+	switch (mysqldb_fault(s->db)) {
+	case MYSQLDB_FAULT_BUSY:
+		store_rival(s);
+		return STORE_BUSY;
+	case MYSQLDB_FAULT_LOST:
+		return STORE_LOST;
+	default:
+		return STORE_FAILED;
+	}
+}
+
+/* The next process writes the rows again. */
+int
+store_no_lock(struct store *s)
+{
+	(void)strlcpy(s->error, "rows of mail_lock are missing",
+	    sizeof(s->error));
+	s->unlocked = true;
+	return -1;
+}
+
+enum store_result
+store_failed(struct store *s)
+{
+	enum store_result	result = store_result(s);
+
+	if (result != STORE_LOST && mysqldb_rollback(s->db) == -1)
+		return STORE_LOST;
+	return result;
+}
+
+enum store_result
+store_end(struct store *s, bool good)
+{
+	return good && mysqldb_commit(s->db) == 0 ? STORE_OK : store_failed(s);
+}
+
+/* --- the ids of a batch --- */
+
+int
+store_compare(const char *a, size_t alen, const char *b, size_t blen)
+{
+	if (alen != blen)
+		return alen < blen ? -1 : 1;
+	return memcmp(a, b, alen);
+}
+
+/* 0, or -1: the batch does not touch this id. */
+int
+store_find(const struct store *s, const char *id, size_t idlen, size_t *index)
+{
+	const struct store_touch	*t;
+	size_t				 low = 0, high = s->ntouch, middle;
+	int				 order;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		t = &s->touch[s->order[middle]];
+		order = store_compare(id, idlen, t->id, t->idlen);
+		if (order == 0) {
+			*index = s->order[middle];
+			return 0;
+		}
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return -1;
+}
+
+/* --- statements about many things --- */
+
+void
+store_bind_nothing(struct store *s)
+{
+	(void)s;
+}
+
+/*
+ * Only the last run has fewer items than the most, so its size follows from the
+ * count.
+ */
+int
+store_each(struct store *s, enum statement n, size_t count,
+    void (*before)(struct store *), store_binder *binder,
+    int (*take)(struct store *, const struct store_reader *),
+    const struct store_reader *reader)
+{
+	size_t	most = mysqldb_most(s->db, n), i = 0, items;
+	int	more = 0;
+
+	while (i < count) {
+		mysqldb_begin(s->db, n);
+		before(s);
+		for (items = 0; i < count && items < most; i++)
+			items += binder(s, i);
+		if (items == 0)
+			break;
+		if (mysqldb_run(s->db, items) == -1)
+			return -1;
+		while (take != NULL && (more = mysqldb_next(s->db)) == 1)
+			if (take(s, reader) == -1)
+				return -1;
+		if (more == -1)
+			return -1;
+	}
+	return 0;
+}
+
+int
+store_run(struct store *s, size_t items)
+{
+	int	more;
+
+	if (mysqldb_run(s->db, items) == -1)
+		return -1;
+	while ((more = mysqldb_next(s->db)) == 1)
+		;
+	return more;
+}
+
+void
+store_columns(struct store *s, struct store_row *row)
+{
+	memset(row, 0, sizeof(*row));
+	row->id = mysqldb_column_text(s->db, 0, &row->idlen);
+	row->date = mysqldb_column(s->db, 1);
+	row->amount = mysqldb_column(s->db, 2);
+	row->instance = mysqldb_column_text(s->db, 3, &row->instancelen);
+	if (row->instance == NULL || (row->instancelen == 5 &&
+	    memcmp(row->instance, "empty", 5) == 0)) {
+		row->instance = "";
+		row->instancelen = 0;
+	}
+	row->tag = mysqldb_column(s->db, 4);
+	row->state = "";
+}

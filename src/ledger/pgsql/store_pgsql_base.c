@@ -1,0 +1,98 @@
+#include <string.h>
+
+#include "ledger/pgsql/store_pgsql.h"
+
+/* What the other files of this store call. */
+
+/* --- faults --- */
+
+enum store_result
+store_result(struct store *s)
+{
+	(void)strlcpy(s->error, pgsql_error(s->db), sizeof(s->error));
+	switch (pgsql_fault(s->db)) {
+	case PGSQL_FAULT_BUSY:
+		return STORE_BUSY;
+	case PGSQL_FAULT_LOST:
+		store_end_wait(s, s->db, s->unflushed ? NULL : s->flusher);
+		return STORE_LOST;
+	default:
+		return STORE_FAILED;
+	}
+}
+
+void
+store_rollback(struct store *s)
+{
+	foreign_give_back(&s->foreign);
+	if (pgsql_fault(s->db) == PGSQL_FAULT_LOST)
+		return;
+	pgsql_begin(s->db);
+	pgsql_put(s->db, DO_ROLLBACK, NULL);
+	(void)pgsql_end(s->db);
+}
+
+enum store_result
+store_failed(struct store *s)
+{
+	enum store_result	result;
+
+	(void)pgsql_end(s->db);
+	result = store_result(s);
+	store_rollback(s);
+	return pgsql_fault(s->db) == PGSQL_FAULT_LOST ? STORE_LOST : result;
+}
+
+/* --- parameters and rows --- */
+
+void
+store_put(struct store *s, enum statement n, enum column first,
+    enum column last)
+{
+	struct pgsql_params	p = { .count = 0 };
+	enum column		c;
+
+	for (c = first; c <= last; c++)
+		pgsql_add_array(&p, &s->column[c]);
+	pgsql_put(s->db, n, &p);
+}
+
+void
+store_empty(struct store *s, enum column first, enum column last)
+{
+	enum column	c;
+
+	for (c = first; c <= last; c++)
+		pgsql_array_empty(&s->column[c]);
+}
+
+void
+store_row(const struct store *s, const struct store_touch *t, int row,
+    int column, struct store_row *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->id = t->id;
+	out->idlen = t->idlen;
+	out->date = pgsql_column(s->db, row, column);
+	out->amount = pgsql_column(s->db, row, column + 1);
+	out->instance = pgsql_column_text(s->db, row, column + 2,
+	    &out->instancelen);
+	if (out->instance == NULL || (out->instancelen == 5 &&
+	    memcmp(out->instance, "empty", 5) == 0)) {
+		out->instance = "";
+		out->instancelen = 0;
+	}
+	out->tag = pgsql_column(s->db, row, column + 3);
+	out->state = "";
+}
+
+int
+store_alike(const struct store *s, int row, int rows)
+{
+	int	n;
+
+	for (n = 1; row + n < rows && pgsql_column(s->db, row + n, 0) ==
+	    pgsql_column(s->db, row, 0); n++)
+		;
+	return n;
+}
