@@ -183,7 +183,7 @@ handle(struct parent *p, enum slot slot, const struct message *m)
 	if (m->fd != -1)
 		close(m->fd);
 	if (handlers[m->type] == NULL || handlers[m->type](p, slot, m) == -1) {
-		log_error("%s (process %ld) sent a %s that is not right",
+		log_error("%s (process %ld) sent a malformed %s message",
 		    children_name(p, slot), (long)p->child[slot].pid,
 		    message_rule(m->type)->name);
 		child_kill(&p->child[slot]);
