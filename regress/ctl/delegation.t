@@ -49,8 +49,10 @@ subtest 'who may do what' => sub {
 
 	# The helpdesk need not read the password of a database.
 	chmod 0600, $d->{file};
-	is(mode_of($d->control), "660 uid=0 gid=$gid{$looker}", 'control_socket');
-	is(mode_of(operators($d)), "660 uid=0 gid=$gid{$operator}", "the operators' socket");
+	is(mode_of($d->control), "660 uid=0 gid=$gid{$looker}",
+	    'control_group owns control_socket');
+	is(mode_of(operators($d)), "660 uid=0 gid=$gid{$operator}",
+	    "operator_group owns the operators' socket");
 	$d->ask(sasl_username => 'bob') for 1 .. 3;
 
 	my @look = (['status'], ['show', 'bob'], ['top'], ['list'], ['metrics'],
@@ -63,35 +65,38 @@ subtest 'who may do what' => sub {
 	}
 	for my $words (@operate) {
 		my ($status, undef, $err) = as($d, $looker, @$words);
-		is($status, 3, "@$words: $looker may not");
+		is($status, 3, "@$words: $looker is denied");
 		is($err, "policyctl: permission denied: $words->[0] is for root, the owner of the " .
-		    "socket and the group $operator\n", 'and is told who may');
-		is((as($d, $operator, @$words))[0], 0, "@$words: $operator");
+		    "socket and the group $operator\n", 'the error names who may use it');
+		is((as($d, $operator, @$words))[0], 0, "@$words: $operator is allowed");
 	}
 	like((as($d, $looker, 'why', 'bob'))[2], qr/permission denied: why is for root/,
 	    "$looker does not learn who writes to whom");
-	unlike((as($d, $operator, 'why', 'bob'))[2], qr/permission/, "$operator does");
+	unlike((as($d, $operator, 'why', 'bob'))[2], qr/permission/, "$operator may use why");
 	for my $words (@own) {
 		for my $user ($looker, $operator) {
 			my ($status, undef, $err) = as($d, $user, @$words);
-			is($status, 3, "@$words: $user may not");
+			is($status, 3, "@$words: $user is denied");
 			is($err, "policyctl: permission denied: $words->[0] is for root and the " .
-			    "owner of the socket\n", 'and is told so');
+			    "owner of the socket\n", 'the error names root and the owner');
 		}
-		unlike((ctl($d, @$words))[2], qr/permission/i, "@$words: root");
+		unlike((ctl($d, @$words))[2], qr/permission/i, "@$words: root is allowed");
 	}
 	for my $words (@look, @operate, @own) {
 		my ($status, undef, $err) = as($d, $stranger, @$words);
-		is($status, $words->[0] eq 'status' ? 3 : 2, "@$words: $stranger may not");
+		is($status, $words->[0] eq 'status' ? 3 : 2, "@$words: $stranger cannot connect");
 		is($err, 'policyctl: ' . $d->control . ": Permission denied; the group $looker " .
-		    "may look, the group $operator may make changes too\n", 'and is told who may');
+		    "may look, the group $operator may make changes too\n",
+		    'the error names both groups');
 	}
 	my $ids = 'uid=' . getpwnam($operator) . " gid=$gid{$operator}";
 	ok($d->wait_log(qr/policyctl: \Q$ids\E asks for: block bob \S+ why not$/m),
 	    'the log has the ids of the peer');
-	ok($d->wait_log(qr/policyctl: \Q$ids\E: unblock bob: done$/m), 'at the end too');
+	ok($d->wait_log(qr/policyctl: \Q$ids\E: unblock bob: done$/m),
+	    'the log has them at the end of the command too');
 	$ids = 'uid=' . getpwnam($looker) . " gid=$gid{$looker}";
-	ok($d->wait_log(qr/policyctl: \Q$ids\E may not reset \(/), 'and of who may not');
+	ok($d->wait_log(qr/policyctl: \Q$ids\E may not reset \(/),
+	    'the log has the ids of a denied peer');
 	$d->ends_well;
 };
 
@@ -99,7 +104,7 @@ subtest 'without operator_group' => sub {
 	plan skip_all => 'only root can be somebody else' if !as_root();
 	my $d = start(operator_group => None, control_group => None);
 
-	is(mode_of(operators($d)), 'none', 'there is one socket');
+	is(mode_of(operators($d)), 'none', 'without operator_group there is one socket');
 	my $group = (split ' ', $))[0];
 	my (undef, undef, $err) = as($d, $stranger, 'top');
 	my $name = getgrgid((stat $d->control)[5]);
@@ -107,9 +112,9 @@ subtest 'without operator_group' => sub {
 	    'who may open it');
 	chmod 0666, $d->control;
 	(my $status, undef, $err) = as($d, $operator, 'block', 'bob', '1h');
-	is($status, 3, 'whoever opens it may only look');
+	is($status, 3, 'its group may not block');
 	like($err, qr/for root and the owner of the socket, since operator_group is not set$/,
-	    'and is told why');
+	    'the error says why');
 	$d->ends_well;
 };
 
@@ -117,19 +122,20 @@ subtest 'a claim of sudo' => sub {
 	my $d = start(control_group => None, operator_group => None);
 
 	$d->{environment}{SUDO_UID} = 1234;
-	is((ctl($d, 'block', 'bob', '1h'))[0], 0, 'a block by sudo');
+	is((ctl($d, 'block', 'bob', '1h'))[0], 0, 'a block by sudo succeeds');
 	ok($d->wait_log(qr/uid=$> gid=\d+ claimed_sudo_uid=1234 asks for: block bob \S+$/m),
 	    'the log has who called sudo, as a claim');
 	like(ctl_json($d, 'list')->{blocks}[0]{who}, qr/\Auid=$> claimed_sudo_uid=1234\z/,
-	    'and so has the block');
+	    'the block has the same claim');
 	my $user = getpwuid $>;
-	like((ctl($d, 'list'))[1], qr/by $user \(SUDO_UID: uid=1234\)/, 'for people too');
+	like((ctl($d, 'list'))[1], qr/by $user \(SUDO_UID: uid=1234\)/,
+	    'list prints the claim as text');
 	for my $claim ('', '-1', '1 2', '4294967296', "1\n", 'root', '9' x 300) {
 		$d->{environment}{SUDO_UID} = $claim;
 		my $mark = $d->log_mark;
-		is((ctl($d, 'unblock', 'nobody'))[0], 3, "'$claim': the command goes on");
+		is((ctl($d, 'unblock', 'nobody'))[0], 3, "'$claim': the command is not denied");
 		ok($d->wait_log(qr/policyctl: uid=$> gid=\d+ asks for: unblock nobody$/m, $mark),
-		    'and it is no claim');
+		    'a malformed claim is not logged');
 	}
 	for my $question ("sudo_uid=x\0reset\0bob\0\0", "sudo_uid=1\0sudo_uid=2\0list\0\0",
 	    "sudo_uid=1\0\0", "sudo_uid=\0list\0\0") {
@@ -149,40 +155,43 @@ subtest 'reload, crash and restart' => sub {
 	my $inodes = sub { join ' ', map { (stat)[1] // 'none' } $d->control, operators($d) };
 	my $was = $inodes->();
 
-	is((ctl($d, 'reload'))[0], 0, 'a reload');
-	is($inodes->(), $was, 'the sockets are the same');
+	is((ctl($d, 'reload'))[0], 0, 'a reload succeeds');
+	is($inodes->(), $was, 'a reload keeps both sockets');
 	$d->write_config({ control_group => $operator, operator_group => $looker });
-	is((ctl($d, 'reload'))[0], 0, 'a reload with the groups exchanged');
-	is($inodes->(), $was, 'the sockets are the same');
-	is(mode_of($d->control), "660 uid=0 gid=$gid{$operator}", 'with another group');
-	is((as($d, $looker, 'block', 'x', '1h'))[0], 0, "$looker operates now");
-	is((as($d, $operator, 'block', 'x', '1h'))[0], 3, "and $operator looks");
+	is((ctl($d, 'reload'))[0], 0, 'a reload with the groups exchanged succeeds');
+	is($inodes->(), $was, 'that reload keeps both sockets');
+	is(mode_of($d->control), "660 uid=0 gid=$gid{$operator}",
+	    'control_socket has its new group');
+	is((as($d, $looker, 'block', 'x', '1h'))[0], 0, "$looker may block now");
+	is((as($d, $operator, 'block', 'x', '1h'))[0], 3, "$operator may not block now");
 
 	$d->write_config({ operator_group => None });
-	is((ctl($d, 'reload'))[0], 0, 'a reload without operator_group');
-	ok(!-e operators($d), 'its socket is gone');
-	is((as($d, $operator, 'status'))[0], 0, 'the other one is there');
-	is((as($d, $operator, 'block', 'x', '1h'))[0], 3, 'and is for looking');
+	is((ctl($d, 'reload'))[0], 0, 'a reload without operator_group succeeds');
+	ok(!-e operators($d), 'the socket of operator_group is removed');
+	is((as($d, $operator, 'status'))[0], 0, 'control_socket is still served');
+	is((as($d, $operator, 'block', 'x', '1h'))[0], 3, 'control_socket allows no block');
 	$d->write_config({ control_group => $looker, operator_group => $operator });
-	is((ctl($d, 'reload'))[0], 0, 'a reload with both');
-	is((as($d, $operator, 'block', 'x', '1h'))[0], 0, "$operator operates again");
+	is((ctl($d, 'reload'))[0], 0, 'a reload with both groups succeeds');
+	is((as($d, $operator, 'block', 'x', '1h'))[0], 0, "$operator may block again");
 
 	my $engine = $d->child('engine');
 	kill 'KILL', $engine;
 	$d->child('engine', $engine);
 	ok(wait_until { (as($d, $operator, 'unblock', 'x'))[0] == 0 },
 	    'the next engine has both sockets');
-	is((as($d, $looker, 'block', 'x', '1h'))[0], 3, 'and knows them apart');
+	is((as($d, $looker, 'block', 'x', '1h'))[0], 3,
+	    'the next engine still denies $looker a block');
 
 	my @children = values %{$d->children};
 	kill 'KILL', $d->pid;
 	$d->wait_end;
-	ok(wait_until { !grep { Policyd::process_alive($_) } @children }, 'the daemon is killed');
-	ok(-S operators($d), 'its socket is left');
-	is((as($d, $operator, 'status'))[0], 2, 'nobody answers there');
+	ok(wait_until { !grep { Policyd::process_alive($_) } @children },
+	    'the killed daemon has ended');
+	ok(-S operators($d), 'the socket of operator_group is left');
+	is((as($d, $operator, 'status'))[0], 2, 'no daemon answers on it');
 	$d->start;
-	is((as($d, $operator, 'block', 'x', '1h'))[0], 0, 'the next start replaces it');
-	is($d->stop, 0, 'it ends');
+	is((as($d, $operator, 'block', 'x', '1h'))[0], 0, 'the next start replaces that socket');
+	is($d->stop, 0, 'the daemon ends with status 0');
 	ok(!-e $d->control && !-e operators($d), 'both sockets are removed');
 };
 
@@ -209,9 +218,9 @@ subtest 'many who look keep out nobody who operates' => sub {
 		POSIX::_exit(0);
 	}
 	sysread $held, my $byte, 1;
-	isnt((as($d, $looker, 'status'))[0], 0, 'a ninth who looks is turned away');
-	is((as($d, $operator, 'status'))[0], 0, 'who operates is not');
-	is((ctl($d, 'status'))[0], 0, 'nor is root');
+	isnt((as($d, $looker, 'status'))[0], 0, 'a ninth connection to control_socket is refused');
+	is((as($d, $operator, 'status'))[0], 0, 'the socket of operator_group still has room');
+	is((ctl($d, 'status'))[0], 0, 'root is still served');
 	close $end;
 	waitpid $pid, 0;
 	$d->ends_well;
@@ -229,15 +238,15 @@ subtest 'wrong groups' => sub {
 		my $want = qr/\Q@{[$place->()]}\E: error: $setting: group no-such-group does not exist/;
 		my ($status, undef, $err) = ctl($d, 'reload');
 		is($status, 3, "$setting: a reload fails");
-		like($err, $want, 'with the place');
-		is((ctl($d, 'status'))[0], 1, 'the daemon goes on');
+		like($err, $want, 'the error has the place');
+		is((ctl($d, 'status'))[0], 1, 'the running daemon still serves');
 		$d->stop;
 		($status, my $out, $err) = $d->run_command($d->command('-n'));
-		is($status, 5, '-n');
-		like($err, $want, 'with the place');
+		is($status, 5, '-n exits with status 5');
+		like($err, $want, '-n prints the place');
 		($status, $out, $err) = $d->run_command($d->command);
-		is($status, 5, 'a start');
-		like($err, $want, 'with the place');
+		is($status, 5, 'a start exits with status 5');
+		like($err, $want, 'the start logs the place');
 		is(($d->run_command($d->command('--clean')))[0], 0, '--clean opens no socket');
 	}
 	my $long = Policyd->new;
@@ -245,8 +254,9 @@ subtest 'wrong groups' => sub {
 	$path .= 'x' x (100 - length $path);
 	$long->write_config({ control_socket => $path, operator_group => $looker });
 	my ($status, undef, $err) = $long->run_command($long->command('-n'));
-	is($status, 5, 'a path that is too long with its ending');
-	like($err, qr/error: operator_group: the path "\Q$path\E\.operator" is longer than/, 'said');
+	is($status, 5, 'a path that is too long with .operator is an error');
+	like($err, qr/error: operator_group: the path "\Q$path\E\.operator" is longer than/,
+	    'the error names the length');
 };
 
 subtest 'not root' => sub {
@@ -257,10 +267,11 @@ subtest 'not root' => sub {
 	    'a daemon that is not root gives the socket to a group of its own');
 	$d->write_config({ control_group => $looker });
 	my ($status, undef, $err) = ctl($d, 'reload');
-	is($status, 3, 'and to no other');
+	is($status, 3, 'it cannot give the socket to another group');
 	like($err, qr/error: control_group: the daemon was not started as root .* the group $looker; /,
 	    'the fault names the group');
-	like($err, qr/; a unit of systemd needs SupplementaryGroups=$looker$/m, 'and what helps');
+	like($err, qr/; a unit of systemd needs SupplementaryGroups=$looker$/m,
+	    'the error says what a unit needs');
 	$d->ends_well;
 };
 

@@ -30,10 +30,10 @@ sub follows {
 	my $d = $followers[0]{d};
 
 	ok(wait_until { ctl($d, 'block', 'begin.example', 60);
-	    !grep { $_->text !~ /begin\.example/ } @followers }, 'followed');
+	    !grep { $_->text !~ /begin\.example/ } @followers }, 'every follower is served');
 	ctl($d, 'unblock', 'begin.example');
 	ok(wait_until { !grep { $_->text !~ /unblock.*begin\.example/ } @followers },
-	    'without delay');
+	    'an event is printed without delay');
 	$_->{seen} = length $_->text for @followers;
 }
 
@@ -75,62 +75,64 @@ subtest 'as it happens' => sub {
 	    for 1 .. 4;
 	$e = event($json, 'warning');
 	is_deeply([@$e{qw(id rule used limit seconds n)}], ["mails:$bad", 'mails', 2, 3, 3600, 1],
-	    'with the rule and the window');
+	    'a warning has the rule and the window');
 	$e = event($json, 'hit', sub { $_[0]{rule} eq 'mails' });
 	is_deeply([@$e{qw(id key used limit shadow accepted sasl_username client queue_id state)}],
 	    ["mails:$bad", 'sasl_username', 3, 3, JSON::PP::false, JSON::PP::false, $bad,
-	    '192.0.2.1', '4Z1', 'DATA'], 'a refusal');
-	cmp_ok(abs($e->{time} - time), '<', 120, 'with the time');
+	    '192.0.2.1', '4Z1', 'DATA'], 'a hit has the fields of the request');
+	cmp_ok(abs($e->{time} - time), '<', 120, 'a hit has the time');
 	$e = event($json, 'hit', sub { $_[0]{rule} eq 'watch' });
 	is_deeply([@$e{qw(used limit shadow)}], [1, 1, JSON::PP::true],
 	    'what a rule in shadow would refuse is marked');
 	$e = event($json, 'hit', sub { $_[0]{rule} eq 'soft' });
 	is_deeply([@$e{qw(shadow accepted)}], [JSON::PP::false, JSON::PP::true],
-	    'and what is accepted over a limit');
-	unlike($json->text, qr/secret/, 'no recipient: the group of the socket may follow');
+	    'a mail that is accepted over a limit is marked');
+	unlike($json->text, qr/secret/, 'no event names a recipient');
 	like($text->text, qr/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d hit id=mails:b"o\\x20<b>\S* key=/m,
-	    'a line that a person reads, whose values have no blanks');
+	    'blanks in the values of a text line are escaped');
 
 	ctl($d, 'block', 'eve', 'until 2030-01-01', 'sto len');
 	$e = event($json, 'block');
 	is_deeply([@$e{qw(id who reason forever)}], ['login:eve', "uid=$>", 'sto len', JSON::PP::false],
-	    'a block');
-	cmp_ok($e->{until}, '>', time, 'until when');
+	    'a block has its fields');
+	cmp_ok($e->{until}, '>', time, 'a block has its end');
 	$d->ask(sasl_username => 'eve');
-	is(event($json, 'blocked')->{id}, 'login:eve', 'whom it hits');
+	is(event($json, 'blocked')->{id}, 'login:eve', 'a blocked request is an event');
 	ctl($d, 'unblock', 'eve');
-	is(event($json, 'unblock')->{id}, 'login:eve', 'its end');
+	is(event($json, 'unblock')->{id}, 'login:eve', 'unblock is an event');
 	ctl($d, 'grant', 'mails:bob', 5, '1h');
-	is_deeply([@{event($json, 'grant')}{qw(id n)}], ['mails:bob', 5], 'a grant');
+	is_deeply([@{event($json, 'grant')}{qw(id n)}], ['mails:bob', 5], 'a grant is an event');
 	ctl($d, 'ungrant', 'mails:bob');
-	is(event($json, 'ungrant')->{id}, 'mails:bob', 'its end');
+	is(event($json, 'ungrant')->{id}, 'mails:bob', 'ungrant is an event');
 	$d->ask(sasl_username => 'bob');
 	ctl($d, 'reset', 'mails:bob');
-	is(event($json, 'reset')->{id}, 'mails:bob', 'a reset');
+	is(event($json, 'reset')->{id}, 'mails:bob', 'a reset is an event');
 	my ($status) = ctl($d, 'unblock', 'eve');
-	isnt($status, 0, 'what fails');
+	isnt($status, 0, 'a second unblock fails');
 	my $unblocks = () = $json->since =~ /"event": "unblock"/g;
-	is($unblocks, 1, 'is no event');
+	is($unblocks, 1, 'a failed command is no event');
 
 	$d->signal('HUP');
-	is(event($json, 'reload')->{done}, JSON::PP::true, 'a reload, whoever wants it');
+	is(event($json, 'reload')->{done}, JSON::PP::true, 'a reload by SIGHUP is an event');
 	my $good = slurp($d->{file});
 	spew($d->{file}, "limits = 7\n");
 	$json->{seen} = length $json->text;
 	$d->signal('HUP');
 	is_deeply([@{event($json, 'reload')}{qw(done text)}], [JSON::PP::false,
-	    'the new configuration is not used; the running one stays'], 'one that fails');
+	    'the new configuration is not used; the running one stays'],
+	    'a failed reload has the reason');
 	spew($d->{file}, $good);
 
 	# A flood of one id hides no other's event.
 	$d->ask(sasl_username => 'bob') for 1 .. 40;
 	$d->ask(sasl_username => 'ann') for 1 .. 4;
-	is(event($json, 'hit', sub { $_[0]{id} eq 'mails:ann' })->{id}, 'mails:ann', 'each id');
+	is(event($json, 'hit', sub { $_[0]{id} eq 'mails:ann' })->{id}, 'mails:ann',
+	    'a flood of one id does not hide another id');
 	my $flood = () = $json->since =~ /"event": "hit", "id": "mails:bob"/g;
-	cmp_ok($flood, '<=', 20, 'has events of its own');
+	cmp_ok($flood, '<=', 20, 'at most 20 events of one id are printed');
 	$e = event($json, 'omitted', sub { $_[0]{kind} eq 'refused' });
-	is($e->{id}, 'mails:bob', 'and what is left out is summed');
-	cmp_ok($e->{events}, '>', 10, 'with the number');
+	is($e->{id}, 'mails:bob', 'an event sums up what was left out');
+	cmp_ok($e->{events}, '>', 10, 'it has the number of events left out');
 
 	$d->stop;
 	is($_->status, 0, 'ends with the daemon, well') for $json, $text;
@@ -144,18 +146,19 @@ subtest 'a daemon that does not say that it ends' => sub {
 
 	follows($f);
 	kill 'KILL', $d->children->{engine};
-	is($f->status, 2, 'status 2');
-	is($f->errors, "policyctl: $control: the connection was closed\n", 'and why');
+	is($f->status, 2, 'when the engine dies the follower ends with status 2');
+	is($f->errors, "policyctl: $control: the connection was closed\n", 'the reason is printed');
 	my ($last) = map { decode_json($_) } (split /^/, $f->text)[-1];
-	is($last->{exit_status}, 2, 'in JSON too');
+	is($last->{exit_status}, 2, 'JSON has the exit status');
 	ok(wait_until { defined $d->ask(sasl_username => 'bob') }, 'the next engine serves');
 	$f = follow($d);
 	follows($f);
 	$d->stop;
-	is($f->status, 0, 'and is followed');
+	is($f->status, 0, 'a new follower ends with status 0 at the stop');
 	$f = follow($d);
-	is($f->status, 2, 'no daemon');
-	like($f->errors, qr/\Apolicyctl: \Q$control\E: No such file/, 'and why');
+	is($f->status, 2, 'without a daemon the status is 2');
+	like($f->errors, qr/\Apolicyctl: \Q$control\E: No such file/,
+	    'the error says that there is no socket');
 };
 
 subtest 'followers that never read, and too many' => sub {
@@ -172,9 +175,9 @@ subtest 'followers that never read, and too many' => sub {
 	my $reader = follow($d, '-j');
 	follows($reader);
 	my ($status, $out, $err) = ctl($d, 'events');
-	is($status, 3, 'one more is refused');
+	is($status, 3, 'a ninth follower is refused');
 	like($err, qr/\Apolicyctl: events: too many followers: the daemon serves at most 8\n\z/,
-	    'in clear words');
+	    'the error names the maximum');
 	is((ctl($d, 'status', '-q'))[0], 0, 'other commands are served');
 
 	# Each of these ids has a line of its own; the queue and the socket hold less.
@@ -187,8 +190,8 @@ subtest 'followers that never read, and too many' => sub {
 		wait_until { $reader->since =~ /"id$now\.x/ } if $now % 10 == 0;
 	}
 	my $told = () = $reader->since =~ /"event": "hit"/g;
-	is($told, $n, 'who reads is told each one');
-	ok($reader->text !~ /"lost"/, 'and loses nothing');
+	is($told, $n, 'a follower that reads gets each event');
+	ok($reader->text !~ /"lost"/, 'a follower that reads loses no event');
 	is($d->ask(sasl_username => 'bob'), 'reject full', 'requests are answered meanwhile');
 
 	# One that begins to read is told how many it lost.
@@ -196,21 +199,22 @@ subtest 'followers that never read, and too many' => sub {
 	my $got = '';
 	$slow->blocking(0);
 	ok(wait_until { 1 while sysread $slow, $got, 65536, length $got;
-	    $got =~ /\tevent=lost\tevents#\d+\n/ }, 'who reads late is told what is lost');
+	    $got =~ /\tevent=lost\tevents#\d+\n/ },
+	    'a follower that reads late gets the number of lost events');
 	my ($lost) = $got =~ /event=lost\tevents#(\d+)/;
 	my $hits = () = $got =~ /\tevent=hit\t/g;
-	is($hits + $lost, $n + 1, 'which makes all of them');
+	is($hits + $lost, $n + 1, 'printed and lost events add up to all');
 	$d->ask(sasl_username => 'eve');
 	ok(wait_until { 1 while sysread $slow, $got, 65536, length $got;
-	    $got =~ /\tid=eve\t/ }, 'and follows on');
+	    $got =~ /\tid=eve\t/ }, 'after a loss it gets new events');
 
 	close $deaf[1];
 	my $next;
 	ok(wait_until { $next = follow($d); wait_until { $next->errors ne '' ||
 	    !process_alive($next->{pid}) } 1; process_alive($next->{pid}) },
-	    'one that goes makes room');
+	    'a follower that ends makes room for another');
 	follows($next);
-	is($d->stop, 0, 'the daemon ends in time');
+	is($d->stop, 0, 'the daemon ends although a follower does not read');
 	is($_->status, 0, 'and who reads is told so') for $reader, $next;
 };
 
@@ -228,27 +232,28 @@ subtest 'the example unit' => sub {
 	    "! grep -q '\"id\": \"ann\"' '$got'\n", 0755);
 	my ($script) = substituted($unit, SBINDIR => $sbin, SYSCONFDIR => $sbin) =~
 	    m{^ExecStart=/bin/sh -c '([^']*)'$}m;
-	ok($script, 'has a command');
+	ok($script, 'the unit has a command');
 	# As systemd reads it.
 	$script =~ s/%%/%/g;
 	$script =~ s/\\\\/\\/g;
 	my $log = "$d->{dir}/unit.log";
 	my $pid = $d->spawn($log, $log, '/bin/sh', '-c', $script);
-	ok(wait_until { ctl($d, 'block', 'begin', 60); -s $got }, 'follows');
+	ok(wait_until { ctl($d, 'block', 'begin', 60); -s $got },
+	    'the command of the unit follows the events');
 	my $bad = qq{\$(touch '$d->{dir}/hurt')"; touch '$d->{dir}/hurt' \\n`id`};
 	$d->ask(sasl_username => $_) for $bad, 'ann', 'zoe';
 	ok(wait_until { slurp($got) =~ /"id": "zoe"/ }, 'each event') or diag(slurp($log));
 	my @lines = split /\n/, slurp($got);
 	is(scalar(grep { $_ eq 'arguments=0' } @lines) * 2, scalar @lines,
-	    'one run for each line, without an argument');
+	    'the script runs once for each event, without an argument');
 	my ($told) = grep { ($_->{id} // '') eq lc $bad } map { decode_json($_) } grep { /^\{/ } @lines;
-	is($told->{event}, 'hit', 'what is evil is data');
-	ok(!-e "$d->{dir}/hurt", 'and is not run');
+	is($told->{event}, 'hit', 'hostile text reaches the script as data');
+	ok(!-e "$d->{dir}/hurt", 'hostile text is not executed');
 	like(slurp($log), qr/^policyd-rate-limit-event: exit status 1$/m,
-	    'a script that fails is named');
+	    'the log names a script that fails');
 	$d->stop;
-	is(Policyd::exit_status(Policyd::reap($pid) // -1), 0, 'ends with the daemon');
-	like(slurp($unit), qr/^Restart=always$/m, 'and is started again');
+	is(Policyd::exit_status(Policyd::reap($pid) // -1), 0, 'the command ends with the daemon');
+	like(slurp($unit), qr/^Restart=always$/m, 'the unit restarts its command');
 };
 
 done_testing;

@@ -120,12 +120,14 @@ subtest 'from memory' => sub {
 		$verdicts{$verdict}++;
 	}
 	is(scalar @wrong, 0, 'each is answered as it was explained') or diag($wrong[0]);
-	is_deeply(\%verdicts, { accepted => 5, refused => 7 }, 'by what is known');
+	is_deeply(\%verdicts, { accepted => 5, refused => 7 },
+	    'without the database requests are decided from memory');
 	my $j = ctl_json($d, 'explain', 'protocol_state=RCPT', 'sasl_username=eve');
-	like($j->{reason}, qr/^the database gives no verdict; in memory/, 'says so');
+	like($j->{reason}, qr/^the database gives no verdict; in memory/,
+	    'explain says that it uses the memory');
 	is_deeply([map { [@$_{qw(id used limit seconds)}] } @{$j->{windows}}],
-	    [['eve', 1, 1, 600], ['eve', 1, 5, 3600]], 'the windows as far as known');
-	is($j->{keys}[0]{refuses}, JSON::PP::true, 'and which key refuses');
+	    [['eve', 1, 1, 600], ['eve', 1, 5, 3600]], 'explain has the windows of the memory');
+	is($j->{keys}[0]{refuses}, JSON::PP::true, 'explain marks the key that refuses');
 	$unlock->();
 	$d->ends_well;
 };
@@ -138,27 +140,29 @@ subtest 'max_per_mail and exempt' => sub {
 
 	my $j = ctl_json($d, 'explain', @data, 'sasl_username=bob');
 	is_deeply([@$j{qw(verdict reason action)}, $j->{keys}[0]{max_per_mail}], ['refused',
-	    'the mail exceeds max_per_mail', 'reject 5.5.3 Too many recipients', 2], 'bob');
+	    'the mail exceeds max_per_mail', 'reject 5.5.3 Too many recipients', 2],
+	    'a mail over max_per_mail is refused');
 	my (undef, $out) = ctl($d, 'explain', @data, 'sasl_username=bob');
 	like($out, qr/^counts 3 for .* by rule user, at most 2 a mail, which refuses$/m,
-	    'in words');
+	    'the text form names max_per_mail');
 	$j = ctl_json($d, 'explain', @data, 'sasl_username=boss');
 	is_deeply([@$j{qw(verdict reason)}, $j->{windows}], ['accepted',
-	    'exempt: it is recorded, and no limit applies', []], 'an exempt login');
+	    'exempt: it is recorded, and no limit applies', []],
+	    'explain: an exempt login has no limit');
 	$j = ctl_json($d, 'explain', @data, 'sasl_username=bob', 'client_address=192.0.2.25');
 	is_deeply([@$j{qw(verdict reason action)}], ['passed', 'exempt: no limit applies',
-	    'dunno'], 'an exempt client');
+	    'dunno'], 'explain: an exempt client has no limit');
 	$d->ask(sasl_username => 'boss') for 1 .. 2;
 	is((ctl($d, 'show', $_))[1], "exempt: no limit applies to its mail\n", "show $_")
 	    for 'Boss', 'user:boss', 'login:boss';
 	is_deeply(ctl_json($d, 'show', 'boss'), { exempt => JSON::PP::true, blocks => [],
 	    locks => [],
 	    keys => [], windows => [], known => JSON::PP::true, refused => 0,
-	    would_refuse => 0 }, 'in JSON');
+	    would_refuse => 0 }, 'show of an exempt id, in JSON');
 	like((ctl($d, 'show', 'bob'))[1], qr/\Auser:bob: at most 2 a mail\nuser:bob\n +0 of /,
-	    'bob is not');
+	    'show of another id has max_per_mail and windows');
 	is(JSON::PP::decode_json((ctl($d, '-j', 'show', 'bob'))[1])->{keys}[0]{max_per_mail}, 2,
-	    'in JSON');
+	    'max_per_mail in JSON');
 	$d->ends_well;
 
 	# Mail of the others in its network, and with its address as the sender, is limited.
@@ -168,7 +172,7 @@ subtest 'max_per_mail and exempt' => sub {
 	    { name => 'user', key => 'sasl_username', limits => [[2, 600]] },
 	    { name => 'from', key => 'sender', max_per_mail => 7, limits => [] }] });
 	(undef, $out) = ctl($d, 'show', '192.0.2.25');
-	like($out, qr{\Aexempt: .*\nnet:192\.0\.2\.0/24\n.*\n\z}, 'an exempt address');
+	like($out, qr{\Aexempt: .*\nnet:192\.0\.2\.0/24\n.*\n\z}, 'show of an exempt address');
 	is((ctl($d, 'show', 'boss@x.example'))[1], "exempt: no limit applies to its mail\n" .
 	    "from:boss\@x.example: at most 7 a mail\n", 'an exempt login');
 	$d->ends_well;
@@ -180,10 +184,11 @@ subtest 'a rule with a prefix of its own' => sub {
 	    { name => 'host', key => 'client_address', limits => [[5, 600]] }] });
 
 	is($d->ask(client_address => "192.0.2.$_"), 'dunno', "192.0.2.$_") for 1, 2;
-	is($d->ask(client_address => '192.0.2.3'), 'reject 192.0.2.0/24 2/600 2', 'one too many');
+	is($d->ask(client_address => '192.0.2.3'), 'reject 192.0.2.0/24 2/600 2',
+	    'the third mail of the network is refused');
 	my $j = ctl_json($d, 'show', '192.0.2.1');
 	is_deeply([map { [@$_{qw(id used)}] } @{$j->{windows}}], [['net:192.0.2.0/24', 2],
-	    ['host:192.0.2.1', 1]], 'show knows both');
+	    ['host:192.0.2.1', 1]], 'show prints the windows of both rules');
 	$d->ends_well;
 };
 
@@ -199,11 +204,11 @@ subtest 'standard input' => sub {
 	my ($status, $out) = $d->run_command('/bin/sh', '-c',
 	    'exec "$0" -s "$1" explain <"$2"', "$Policyd::root/build/policyctl",
 	    $d->control, $file);
-	is($status, 0, 'a captured request');
+	is($status, 0, 'explain reads a request from the standard input');
 	like($out, qr/^refused: .*\naction=reject full\ncounts 1 for sasl_username=<bob>/,
-	    'is explained');
-	is((ctl($d, 'explain', 'nonsense'))[0], 3, 'what is no request is not');
-	is((ctl($d, 'explain'))[0], 1, 'nor is nothing');
+	    'that request is explained');
+	is((ctl($d, 'explain', 'nonsense'))[0], 3, 'input that is no request fails');
+	is((ctl($d, 'explain'))[0], 1, 'empty input is a usage error');
 	$d->ends_well;
 };
 

@@ -51,8 +51,8 @@ for my $case (["\0", 'no question'], ["\0\0", 'no question'],
 	like(say_bytes($bytes) // 'nothing', qr/\Aerror [^\n]*\Q$want\E[^\n]*\nend\n\z/,
 	    "$shown: $want");
 }
-is(say_bytes('status', 1), '', 'half a question and its end: closed');
-like(say_bytes("status\0\0status\0\0"), qr/\Aok\n.*^end\n\z/ms, 'one question only');
+is(say_bytes('status', 1), '', 'half a command followed by the end is closed without an answer');
+like(say_bytes("status\0\0status\0\0"), qr/\Aok\n.*^end\n\z/ms, 'one connection gets one answer');
 
 my @words = qw(status show top explain metrics reload log bob sasl_username=bob
     protocol_state=DATA 7 -1);
@@ -62,7 +62,7 @@ for (1 .. 400) {
 	substr($bytes, draw(length $bytes), 1) = chr draw(256) if chance() < 0.3;
 	say_bytes("$bytes\0", 1);
 }
-ok(1, 'random questions');
+ok(1, 'random bytes do not hang the connection');
 
 # Gone while the answer is on its way.
 for (1 .. 50) {
@@ -73,12 +73,13 @@ for (1 .. 50) {
 
 # As many connections as there may be do not shut root out.
 my @held = grep { defined } map { open_control() } 1 .. 50;
-is(ctl_json($d, 'status')->{database}, 'well', 'held connections are in nobody\'s way');
-is($d->ask(sasl_username => 'bob'), 'dunno', 'nor is a client kept waiting');
+is(ctl_json($d, 'status')->{database}, 'well',
+    'connections that send nothing do not stop policyctl');
+is($d->ask(sasl_username => 'bob'), 'dunno', 'connections that send nothing do not stop Postfix');
 @held = ();
 
-is($d->child('engine'), $engine, 'it is the same engine');
-is(ctl_json($d, 'status')->{clients}, 1, 'which counts one client');
+is($d->child('engine'), $engine, 'the engine was not restarted');
+is(ctl_json($d, 'status')->{clients}, 1, 'the engine counts one client');
 $d->ends_well;
 
 done_testing;

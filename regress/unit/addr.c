@@ -30,7 +30,7 @@ network(const char *s)
 }
 
 static void
-addresses(void **state)
+addresses_are_parsed(void **state)
 {
 	static const struct {
 		const char	*in, *out;
@@ -65,7 +65,7 @@ addresses(void **state)
 }
 
 static void
-no_addresses(void **state)
+other_texts_are_no_addresses(void **state)
 {
 	static const char *const	bad[] = {
 		"", "unknown", "localhost", "192.0.2", "192.0.2.1.1",
@@ -91,7 +91,7 @@ no_addresses(void **state)
 }
 
 static void
-masks(void **state)
+masks_clear_the_host_bits(void **state)
 {
 	struct addr	a;
 	char		text[ADDR_TEXT_MAX];
@@ -118,7 +118,7 @@ masks(void **state)
 }
 
 static void
-loopback(void **state)
+loopback_addresses_are_known(void **state)
 {
 	static const char *const	yes[] = {
 		"127.0.0.1", "127.255.255.255", "::1", "::ffff:127.0.0.1"
@@ -141,7 +141,7 @@ loopback(void **state)
 }
 
 static void
-networks(void **state)
+networks_are_parsed(void **state)
 {
 	static const struct {
 		const char	*in, *out;
@@ -173,7 +173,7 @@ networks(void **state)
 }
 
 static void
-no_networks(void **state)
+other_texts_are_no_networks(void **state)
 {
 	static const struct {
 		const char	*in;
@@ -214,7 +214,7 @@ no_networks(void **state)
 }
 
 static void
-contains(void **state)
+a_network_contains_its_addresses(void **state)
 {
 	static const struct {
 		const char	*net, *addr;
@@ -255,7 +255,7 @@ contains(void **state)
  * In the network exactly if masking to its length gives the network's address.
  */
 static void
-contains_as_masked(void **state)
+contains_agrees_with_masking(void **state)
 {
 	struct random	r = { 7 };
 	struct network	n;
@@ -285,7 +285,7 @@ contains_as_masked(void **state)
 
 /* Printed and read again it is the same. */
 static void
-there_and_back(void **state)
+printed_addresses_parse_to_the_same(void **state)
 {
 	struct random	r = { 8 };
 	struct network	n, m;
@@ -311,7 +311,7 @@ there_and_back(void **state)
 }
 
 static void
-names_loopback(void **state)
+names_of_loopback_are_known(void **state)
 {
 	static const char *const	yes[] = {
 		"localhost", "LocalHost", "127.0.0.1", "127.9.9.9", "::1",
@@ -333,16 +333,16 @@ int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
-		cmocka_unit_test(addresses),
-		cmocka_unit_test(no_addresses),
-		cmocka_unit_test(masks),
-		cmocka_unit_test(loopback),
-		cmocka_unit_test(names_loopback),
-		cmocka_unit_test(networks),
-		cmocka_unit_test(no_networks),
-		cmocka_unit_test(contains),
-		cmocka_unit_test(contains_as_masked),
-		cmocka_unit_test(there_and_back)
+		cmocka_unit_test(addresses_are_parsed),
+		cmocka_unit_test(other_texts_are_no_addresses),
+		cmocka_unit_test(masks_clear_the_host_bits),
+		cmocka_unit_test(loopback_addresses_are_known),
+		cmocka_unit_test(names_of_loopback_are_known),
+		cmocka_unit_test(networks_are_parsed),
+		cmocka_unit_test(other_texts_are_no_networks),
+		cmocka_unit_test(a_network_contains_its_addresses),
+		cmocka_unit_test(contains_agrees_with_masking),
+		cmocka_unit_test(printed_addresses_parse_to_the_same)
 	};
 
 	return cmocka_run_group_tests_name("addr", tests, NULL, NULL);

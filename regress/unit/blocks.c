@@ -104,7 +104,7 @@ set_up(void **state)
 
 /* First of all tests: nothing was told yet. */
 static void
-no_list(void **state)
+nothing_is_blocked_without_a_list(void **state)
 {
 	struct settings	*s = settings_of("");
 
@@ -126,7 +126,7 @@ no_list(void **state)
 }
 
 static void
-lists_and_changes(void **state)
+a_new_list_replaces_the_old_one(void **state)
 {
 	static const char	*const two[] = { "bob", "eve" };
 	struct settings		*s = settings_of("");
@@ -163,7 +163,7 @@ lists_and_changes(void **state)
 }
 
 static void
-broken_messages(void **state)
+malformed_lists_are_refused(void **state)
 {
 	static struct msg_override	o;
 	struct str			payload;
@@ -182,7 +182,7 @@ broken_messages(void **state)
 
 /* A request, by what it is blocked; also as the ledger checks it. */
 static void
-requests(void **state)
+blocks_match_login_domain_and_address(void **state)
 {
 	static const char	*const what[] = {
 		"bob+q", "@X.example", "sender:S@z.example", "192.0.2.0/24",
@@ -233,7 +233,7 @@ requests(void **state)
 
 /* Where senders are counted a login's block is one of the sender. */
 static void
-senders(void **state)
+a_block_of_a_login_matches_its_sender(void **state)
 {
 	static const char	*const what[] = { "bob@x.example" };
 	static const char	*const texts[] = {
@@ -258,7 +258,7 @@ senders(void **state)
 }
 
 static void
-cases_of_letters(void **state)
+letter_case_does_not_matter(void **state)
 {
 	static const char	*const what[] = { "Bob", "@X.example" };
 	struct settings		*s = settings_of("fold_case = False\n");
@@ -277,7 +277,7 @@ cases_of_letters(void **state)
 
 /* Logins of any length are told apart, by the ledger too. */
 static void
-long_logins(void **state)
+long_logins_match_by_their_hash(void **state)
 {
 	struct settings	*s = settings_of("");
 	struct str	 id, request;
@@ -320,7 +320,7 @@ of_id(const struct settings *s, const char *what)
 }
 
 static void
-of_ids(void **state)
+blocks_of_ids_match(void **state)
 {
 	static const char	*const what[] = {
 		"bob", "@x.example", "192.0.2.0/24", "sender:s@z.example"
@@ -346,14 +346,14 @@ int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
-		cmocka_unit_test(no_list),
-		cmocka_unit_test(lists_and_changes),
-		cmocka_unit_test(broken_messages),
-		cmocka_unit_test(requests),
-		cmocka_unit_test(senders),
-		cmocka_unit_test(cases_of_letters),
-		cmocka_unit_test(long_logins),
-		cmocka_unit_test(of_ids)
+		cmocka_unit_test(nothing_is_blocked_without_a_list),
+		cmocka_unit_test(a_new_list_replaces_the_old_one),
+		cmocka_unit_test(malformed_lists_are_refused),
+		cmocka_unit_test(blocks_match_login_domain_and_address),
+		cmocka_unit_test(a_block_of_a_login_matches_its_sender),
+		cmocka_unit_test(letter_case_does_not_matter),
+		cmocka_unit_test(long_logins_match_by_their_hash),
+		cmocka_unit_test(blocks_of_ids_match)
 	};
 
 	return cmocka_run_group_tests_name("blocks", tests, set_up, NULL);

@@ -74,7 +74,7 @@ used(struct cache *c, const char *id)
 }
 
 static void
-rows_of_ids_in_memory(void **state)
+rows_are_counted_by_id(void **state)
 {
 	struct cache		*c = cache_new(LARGE);
 	struct store_row	 r;
@@ -96,7 +96,7 @@ rows_of_ids_in_memory(void **state)
 
 /* While an id is being read, a new row makes it begin anew. */
 static void
-news_of_half_read_ids(void **state)
+news_restart_an_unfinished_reading(void **state)
 {
 	struct cache		*c = cache_new(LARGE);
 	struct cache_id		*e = touch(c, "bob");
@@ -113,7 +113,7 @@ news_of_half_read_ids(void **state)
 }
 
 static void
-wanted_further_back(void **state)
+an_earlier_date_restarts_the_reading(void **state)
 {
 	struct cache		*c = cache_new(LARGE);
 	struct cache_id		*e = touch(c, "bob");
@@ -140,7 +140,7 @@ wanted_further_back(void **state)
 }
 
 static void
-first_touch_in_a_batch(void **state)
+an_id_is_found_once_in_a_batch(void **state)
 {
 	struct cache	*c = cache_new(LARGE);
 	bool		 first;
@@ -220,7 +220,7 @@ failed_batch_is_undone(void **state)
 }
 
 static void
-all_is_void(void **state)
+a_change_by_others_drops_all(void **state)
 {
 	struct cache		*c = cache_new(LARGE);
 	struct store_row	 r = row("bob", NOW, 3, "i", 7);
@@ -240,7 +240,7 @@ all_is_void(void **state)
 }
 
 static void
-instances(void **state)
+instances_are_remembered(void **state)
 {
 	struct cache		*c = cache_new(LARGE);
 	struct store_row	 r;
@@ -276,7 +276,7 @@ instances(void **state)
 
 /* An id that was dropped and is read again counts its instances once. */
 static void
-instances_read_again(void **state)
+instances_are_read_back(void **state)
 {
 	struct cache		*c = cache_new(LARGE);
 	struct cache_id		*e = touch(c, "bob");
@@ -358,15 +358,15 @@ int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
-		cmocka_unit_test(rows_of_ids_in_memory),
-		cmocka_unit_test(news_of_half_read_ids),
-		cmocka_unit_test(wanted_further_back),
-		cmocka_unit_test(first_touch_in_a_batch),
+		cmocka_unit_test(rows_are_counted_by_id),
+		cmocka_unit_test(news_restart_an_unfinished_reading),
+		cmocka_unit_test(an_earlier_date_restarts_the_reading),
+		cmocka_unit_test(an_id_is_found_once_in_a_batch),
 		cmocka_unit_test(least_recently_used_goes_first),
 		cmocka_unit_test(failed_batch_is_undone),
-		cmocka_unit_test(all_is_void),
-		cmocka_unit_test(instances),
-		cmocka_unit_test(instances_read_again),
+		cmocka_unit_test(a_change_by_others_drops_all),
+		cmocka_unit_test(instances_are_remembered),
+		cmocka_unit_test(instances_are_read_back),
 		cmocka_unit_test(instances_are_bounded),
 		cmocka_unit_test(instances_as_the_model)
 	};

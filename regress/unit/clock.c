@@ -11,7 +11,7 @@
 #include "lib/clock.h"
 
 static void
-deadlines(void **state)
+deadlines_pass(void **state)
 {
 	struct mono	t = { 5000000000 }, d;
 
@@ -43,7 +43,7 @@ left_is_rounded_up(void **state)
 }
 
 static void
-for_ever(void **state)
+for_ever_never_passes(void **state)
 {
 	struct mono	t = { 5 }, d;
 
@@ -60,7 +60,7 @@ for_ever(void **state)
 }
 
 static void
-clocks_run(void **state)
+both_clocks_run(void **state)
 {
 	struct mono	a, b;
 	int64_t		before, wall;
@@ -77,7 +77,7 @@ clocks_run(void **state)
 }
 
 static void
-sooner_of_two(void **state)
+the_sooner_of_two_waits_is_chosen(void **state)
 {
 	(void)state;
 	assert_int_equal(clock_sooner(-1, -1), -1);
@@ -91,11 +91,11 @@ int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
-		cmocka_unit_test(sooner_of_two),
-		cmocka_unit_test(deadlines),
+		cmocka_unit_test(the_sooner_of_two_waits_is_chosen),
+		cmocka_unit_test(deadlines_pass),
 		cmocka_unit_test(left_is_rounded_up),
-		cmocka_unit_test(for_ever),
-		cmocka_unit_test(clocks_run)
+		cmocka_unit_test(for_ever_never_passes),
+		cmocka_unit_test(both_clocks_run)
 	};
 
 	return cmocka_run_group_tests_name("clock", tests, NULL, NULL);

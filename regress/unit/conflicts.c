@@ -325,7 +325,7 @@ exact(void)
 }
 
 static void
-exact_whatever_happens(void **state)
+limits_are_exact_despite_conflicts(void **state)
 {
 	struct daemon	*d;
 	struct asked	*a;
@@ -396,7 +396,7 @@ int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
-		cmocka_unit_test(exact_whatever_happens)
+		cmocka_unit_test(limits_are_exact_despite_conflicts)
 	};
 
 	return cmocka_run_group_tests_name("conflicts", tests, NULL, NULL);

@@ -24,7 +24,7 @@ split(const char *bytes, size_t len)
 }
 
 static void
-words_of_a_question(void **state)
+words_of_a_command_are_parsed(void **state)
 {
 	static const char	two[] = "show\0bob\0";
 
@@ -40,7 +40,7 @@ words_of_a_question(void **state)
 }
 
 static void
-end_of_a_question(void **state)
+the_end_of_a_command_is_found(void **state)
 {
 	static const char	two[] = "show\0bob\0\0more";
 	size_t			i;
@@ -54,7 +54,7 @@ end_of_a_question(void **state)
 
 /* What the engine writes, policyctl reads. */
 static void
-there_and_back(void **state)
+an_answer_is_read_as_it_was_written(void **state)
 {
 	static const char	odd[] = "tab\there\\ \x1b[2J \xff=#?\n\xc3\xa4";
 	struct answer		a;
@@ -91,7 +91,7 @@ there_and_back(void **state)
 }
 
 static void
-bad_answers(void **state)
+malformed_answers_are_refused(void **state)
 {
 	static const char *const	bad[] = {
 		"", "end\n", "ok\n", "ok\nend", "no\nend\n", "ok\nids\nend\n",
@@ -147,7 +147,7 @@ json_of_error(const char *printable, const char *want)
 }
 
 static void
-json(void **state)
+answers_become_json(void **state)
 {
 	(void)state;
 	json_of("ok\nend\n", "{\"ids\": []}\n");
@@ -164,7 +164,7 @@ json(void **state)
 }
 
 static void
-mutated(void **state)
+damaged_answers_do_no_harm(void **state)
 {
 	struct mutate	m = { .random = { 0x636f6e74726f6c } };
 
@@ -178,12 +178,12 @@ int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
-		cmocka_unit_test(words_of_a_question),
-		cmocka_unit_test(end_of_a_question),
-		cmocka_unit_test(there_and_back),
-		cmocka_unit_test(bad_answers),
-		cmocka_unit_test(json),
-		cmocka_unit_test(mutated),
+		cmocka_unit_test(words_of_a_command_are_parsed),
+		cmocka_unit_test(the_end_of_a_command_is_found),
+		cmocka_unit_test(an_answer_is_read_as_it_was_written),
+		cmocka_unit_test(malformed_answers_are_refused),
+		cmocka_unit_test(answers_become_json),
+		cmocka_unit_test(damaged_answers_do_no_harm),
 	};
 
 	return cmocka_run_group_tests_name("control", tests, NULL, NULL);

@@ -68,7 +68,7 @@ check_all(const struct duration_case *cases, size_t n)
 #define ALL(cases)	check_all(cases, sizeof(cases) / sizeof(cases[0]))
 
 static void
-lengths(void **state)
+lengths_are_parsed(void **state)
 {
 	static const struct duration_case	cases[] = {
 		{ { "1" }, 1, NOW + 1 },
@@ -90,7 +90,7 @@ lengths(void **state)
 }
 
 static void
-times(void **state)
+clock_times_are_parsed(void **state)
 {
 	static const struct duration_case	cases[] = {
 		{ { "until", "12:01" }, 2, NOW + 60 },
@@ -127,7 +127,7 @@ times(void **state)
 }
 
 static void
-no_durations(void **state)
+other_texts_are_no_durations(void **state)
 {
 	static const struct duration_case	cases[] = {
 		{ { NULL }, 0, 0 },
@@ -185,7 +185,7 @@ no_durations(void **state)
 
 /* The local clock: central Europe, where the summer ends and begins. */
 static void
-local_clock(void **state)
+times_are_local(void **state)
 {
 	static const struct duration_case	cases[] = {
 		{ { "until", "13:30" }, 2, NOW + 1800 },
@@ -209,7 +209,7 @@ local_clock(void **state)
 
 /* A time in the past, for policyctl forget. */
 static void
-since(void **state)
+times_in_the_past_are_parsed(void **state)
 {
 	static const struct {
 		const char	*words[2];
@@ -254,11 +254,11 @@ int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
-		cmocka_unit_test(since),
-		cmocka_unit_test(lengths),
-		cmocka_unit_test(times),
-		cmocka_unit_test(no_durations),
-		cmocka_unit_test(local_clock)
+		cmocka_unit_test(times_in_the_past_are_parsed),
+		cmocka_unit_test(lengths_are_parsed),
+		cmocka_unit_test(clock_times_are_parsed),
+		cmocka_unit_test(other_texts_are_no_durations),
+		cmocka_unit_test(times_are_local)
 	};
 
 	return cmocka_run_group_tests_name("duration", tests, NULL, NULL);

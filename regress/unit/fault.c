@@ -20,7 +20,7 @@ printed_as(const struct faults *f, size_t i, const char *expected)
 }
 
 static void
-printing(void **state)
+faults_print_file_and_place(void **state)
 {
 	struct faults	f;
 	char		text[16];
@@ -49,7 +49,7 @@ printing(void **state)
 
 /* Texts quote what strangers wrote, and end up on terminals and in logs. */
 static void
-unprintable(void **state)
+unprintable_bytes_are_escaped(void **state)
 {
 	struct faults	f;
 
@@ -62,7 +62,7 @@ unprintable(void **state)
 }
 
 static void
-sorting(void **state)
+faults_are_sorted_by_place(void **state)
 {
 	static const unsigned int	places[][2] = {
 		{ 9, 1 }, { 2, 5 }, { 2, 3 }, { 10, 1 }, { 2, 5 }, { 0, 0 },
@@ -89,7 +89,7 @@ sorting(void **state)
 
 /* A file of another kind has a fault on each line: counted all, kept some. */
 static void
-very_many(void **state)
+at_most_200_faults_are_kept(void **state)
 {
 	struct faults	f;
 	char		text[1024], word[5000];
@@ -117,10 +117,10 @@ int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
-		cmocka_unit_test(printing),
-		cmocka_unit_test(unprintable),
-		cmocka_unit_test(sorting),
-		cmocka_unit_test(very_many)
+		cmocka_unit_test(faults_print_file_and_place),
+		cmocka_unit_test(unprintable_bytes_are_escaped),
+		cmocka_unit_test(faults_are_sorted_by_place),
+		cmocka_unit_test(at_most_200_faults_are_kept)
 	};
 
 	return cmocka_run_group_tests_name("fault", tests, NULL, NULL);

@@ -16,7 +16,7 @@ static const struct habit_terms	backstop = { 0, 90 * DAY };
 static const struct habit_pair	never = { -1, 0 };
 
 static void
-habit_networks(void **state)
+a_network_becomes_familiar(void **state)
 {
 	struct habit_pair	p = never;
 
@@ -38,7 +38,7 @@ habit_networks(void **state)
 }
 
 static void
-habit_restart(void **state)
+a_refusal_restarts_the_wait(void **state)
 {
 	struct habit_pair	p = never;
 
@@ -57,7 +57,7 @@ habit_restart(void **state)
 }
 
 static void
-habit_once_a_day(void **state)
+a_date_is_written_once_a_day(void **state)
 {
 	struct habit_pair	p = never;
 
@@ -71,7 +71,7 @@ habit_once_a_day(void **state)
 }
 
 static void
-habit_amounts(void **state)
+new_recipients_count_from_unfamiliar_networks(void **state)
 {
 	const struct habit_pair	old = { NOON - 30 * DAY, NOON - DAY };
 	const struct habit_pair	young = { NOON - DAY, NOON - DAY };
@@ -91,7 +91,7 @@ habit_amounts(void **state)
 
 /* What was recorded while the clock was wrong. */
 static void
-habit_clock(void **state)
+a_clock_that_steps_back_is_harmless(void **state)
 {
 	struct habit_pair	ahead = { NOON - 30 * DAY, NOON + 900 * DAY };
 	struct habit_pair	born = { NOON + 900 * DAY, NOON + 900 * DAY };
@@ -120,7 +120,7 @@ habit_clock(void **state)
 }
 
 static void
-habit_evicts(void **state)
+the_oldest_are_evicted(void **state)
 {
 	struct habit_entry	list[300];
 	size_t			i, n;
@@ -154,12 +154,12 @@ int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
-		cmocka_unit_test(habit_networks),
-		cmocka_unit_test(habit_restart),
-		cmocka_unit_test(habit_once_a_day),
-		cmocka_unit_test(habit_amounts),
-		cmocka_unit_test(habit_clock),
-		cmocka_unit_test(habit_evicts),
+		cmocka_unit_test(a_network_becomes_familiar),
+		cmocka_unit_test(a_refusal_restarts_the_wait),
+		cmocka_unit_test(a_date_is_written_once_a_day),
+		cmocka_unit_test(new_recipients_count_from_unfamiliar_networks),
+		cmocka_unit_test(a_clock_that_steps_back_is_harmless),
+		cmocka_unit_test(the_oldest_are_evicted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,7 +16,7 @@
 #include "lib/alloc.h"
 
 static void
-files(void **state)
+files_are_read(void **state)
 {
 	size_t	count;
 
@@ -57,7 +57,7 @@ value_is(const char *text, size_t len, const char *expected)
 #define FAULT(place, text)	"built-in defaults:" place ": error: " text
 
 static void
-values(void **state)
+values_are_read(void **state)
 {
 	(void)state;
 	VALUE_IS("[[10, 60]]", "[[10, 60]]");
@@ -88,7 +88,7 @@ values(void **state)
 
 /* What only its size makes wrong. */
 static void
-too_much(void **state)
+sizes_and_depths_are_bounded(void **state)
 {
 	struct faults	 faults;
 	struct value	*v;
@@ -130,7 +130,7 @@ too_much(void **state)
 
 /* Brackets, signs and strings without end cost neither stack nor patience. */
 static void
-endless(void **state)
+unterminated_text_is_a_fault(void **state)
 {
 	static const char *const	 pieces[] = {
 		"[", "(", "{", "{1:", "-", "+", "1+", "1*", "'a'", "\\\n",
@@ -178,7 +178,7 @@ place_of(const struct value *v, const char *name, unsigned int line,
 
 /* Everything knows where it stands, in characters. */
 static void
-places(void **state)
+faults_have_line_and_column(void **state)
 {
 	static const char	 text[] =
 		"a = 1\n"
@@ -218,7 +218,7 @@ places(void **state)
 }
 
 static void
-mutations(void **state)
+damaged_files_do_no_harm(void **state)
 {
 	struct mutate	m = { .random = { 20240229 } };
 
@@ -233,12 +233,12 @@ int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
-		cmocka_unit_test(files),
-		cmocka_unit_test(values),
-		cmocka_unit_test(too_much),
-		cmocka_unit_test(endless),
-		cmocka_unit_test(places),
-		cmocka_unit_test(mutations)
+		cmocka_unit_test(files_are_read),
+		cmocka_unit_test(values_are_read),
+		cmocka_unit_test(sizes_and_depths_are_bounded),
+		cmocka_unit_test(unterminated_text_is_a_fault),
+		cmocka_unit_test(faults_have_line_and_column),
+		cmocka_unit_test(damaged_files_do_no_harm)
 	};
 
 	return cmocka_run_group_tests_name("literal", tests, NULL, NULL);

@@ -121,7 +121,7 @@ ok_mail(const struct str *s)
 }
 
 static void
-golden(void **state)
+mails_are_as_the_golden_files(void **state)
 {
 	static const char	expected[] =
 	    "Date: Wed, 01 May 2024 10:00:00 +0000\r\n"
@@ -173,7 +173,7 @@ golden(void **state)
 
 /* Most hits first, each (id, window) once, columns under each other. */
 static void
-table(void **state)
+hits_stand_in_a_table(void **state)
 {
 	struct mail_row	rows[8];
 	struct mail	m = new_mail(rows, 8);
@@ -207,7 +207,7 @@ table(void **state)
 
 /* Who came near a limit stands behind those who hit one, and by themselves. */
 static void
-near_limits(void **state)
+warnings_have_a_part_of_their_own(void **state)
 {
 	struct mail_row	rows[6];
 	struct mail	m = new_mail(rows, 6);
@@ -254,7 +254,7 @@ near_limits(void **state)
 }
 
 static void
-only_near_limits(void **state)
+a_mail_may_have_warnings_alone(void **state)
 {
 	struct mail_row	rows[1];
 	struct mail	m = new_mail(rows, 1);
@@ -274,7 +274,7 @@ only_near_limits(void **state)
 
 /* Locks before warnings, and what was only in shadow at the end. */
 static void
-parts(void **state)
+a_mail_has_its_mime_parts(void **state)
 {
 	struct mail_row	rows[3];
 	struct mail	m = new_mail(rows, 3);
@@ -314,7 +314,7 @@ parts(void **state)
 }
 
 static void
-empty(void **state)
+a_mail_without_hits_says_so(void **state)
 {
 	static const struct {
 		int64_t		 last;
@@ -344,7 +344,7 @@ empty(void **state)
 }
 
 static void
-many(void **state)
+many_rows_are_listed(void **state)
 {
 	struct mail_row	*rows = alloc_zero(1500, sizeof(*rows));
 	struct mail	 m = new_mail(rows, 1500);
@@ -390,7 +390,7 @@ many(void **state)
 }
 
 static void
-headers(void **state)
+headers_are_well_formed(void **state)
 {
 	static const char *const	odd[] = {
 		"a@b", "j\303\274rgen@example.org",
@@ -443,7 +443,7 @@ headers(void **state)
 }
 
 static void
-csv(void **state)
+the_csv_has_every_row(void **state)
 {
 	struct mail_row	rows[4];
 	struct mail	m = new_mail(rows, 4);
@@ -469,7 +469,7 @@ csv(void **state)
 
 /* Ids of any bytes: the mail stays a mail, and says the same when decoded. */
 static void
-any_ids(void **state)
+any_bytes_of_an_id_are_safe(void **state)
 {
 	struct random	 r = { 0x6d61696c };
 	struct mail_row	*rows = alloc_zero(50, sizeof(*rows));
@@ -508,7 +508,7 @@ any_ids(void **state)
 }
 
 static void
-quoted(void **state)
+quoted_printable_is_correct(void **state)
 {
 	struct mail_row	rows[3];
 	struct mail	m = new_mail(rows, 3);
@@ -531,7 +531,7 @@ quoted(void **state)
 }
 
 static void
-widths(void **state)
+widths_of_characters_are_known(void **state)
 {
 	static const struct {
 		const char	*text;
@@ -557,18 +557,18 @@ int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
-		cmocka_unit_test(golden),
-		cmocka_unit_test(table),
-		cmocka_unit_test(near_limits),
-		cmocka_unit_test(only_near_limits),
-		cmocka_unit_test(parts),
-		cmocka_unit_test(empty),
-		cmocka_unit_test(many),
-		cmocka_unit_test(headers),
-		cmocka_unit_test(csv),
-		cmocka_unit_test(any_ids),
-		cmocka_unit_test(quoted),
-		cmocka_unit_test(widths)
+		cmocka_unit_test(mails_are_as_the_golden_files),
+		cmocka_unit_test(hits_stand_in_a_table),
+		cmocka_unit_test(warnings_have_a_part_of_their_own),
+		cmocka_unit_test(a_mail_may_have_warnings_alone),
+		cmocka_unit_test(a_mail_has_its_mime_parts),
+		cmocka_unit_test(a_mail_without_hits_says_so),
+		cmocka_unit_test(many_rows_are_listed),
+		cmocka_unit_test(headers_are_well_formed),
+		cmocka_unit_test(the_csv_has_every_row),
+		cmocka_unit_test(any_bytes_of_an_id_are_safe),
+		cmocka_unit_test(quoted_printable_is_correct),
+		cmocka_unit_test(widths_of_characters_are_known)
 	};
 
 	return cmocka_run_group_tests_name("mail", tests, NULL, NULL);

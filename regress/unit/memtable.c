@@ -18,7 +18,7 @@
 /* --- pack --- */
 
 static void
-packed_and_back(void **state)
+packed_counts_unpack_to_the_same(void **state)
 {
 	static const struct pack_count	in[] = {
 		{ INT64_MIN, 1 }, { -1, INT64_MIN }, { 0, INT64_MAX },
@@ -89,7 +89,7 @@ broken_bytes_are_refused(void **state)
 }
 
 static void
-sorted_and_added_up(void **state)
+counts_are_sorted_and_summed(void **state)
 {
 	struct pack_count	c[] = {
 		{ 5, 1 }, { 3, 2 }, { 5, 4 }, { 9, 7 }, { 9, -7 }, { 3, 1 },
@@ -198,7 +198,7 @@ memtable_holds_all_rows(void **state)
 }
 
 static void
-parts_hold_all_ids(void **state)
+the_parts_of_a_run_hold_all_ids(void **state)
 {
 	struct bloom	f;
 	struct memtable	*t;
@@ -242,12 +242,12 @@ int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
-		cmocka_unit_test(packed_and_back),
+		cmocka_unit_test(packed_counts_unpack_to_the_same),
 		cmocka_unit_test(broken_bytes_are_refused),
-		cmocka_unit_test(sorted_and_added_up),
+		cmocka_unit_test(counts_are_sorted_and_summed),
 		cmocka_unit_test(a_filter_knows_what_is_in_it),
 		cmocka_unit_test(memtable_holds_all_rows),
-		cmocka_unit_test(parts_hold_all_ids)
+		cmocka_unit_test(the_parts_of_a_run_hold_all_ids)
 	};
 
 	return cmocka_run_group_tests_name("memtable", tests, NULL, NULL);

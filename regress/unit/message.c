@@ -16,7 +16,7 @@
 #include "random.h"
 
 static void
-start(void **state)
+messages_of_the_start(void **state)
 {
 	static struct msg_identity	identity, identity2;
 	struct msg_log			log = { true }, log2;
@@ -70,7 +70,7 @@ start(void **state)
 
 /* A text as long as its array can hold, and one byte more. */
 static void
-texts_that_do_not_fit(void **state)
+texts_that_do_not_fit_are_refused(void **state)
 {
 	struct msg_ready	ready;
 	char			text[256];
@@ -92,7 +92,7 @@ texts_that_do_not_fit(void **state)
 }
 
 static void
-numbers_and_texts(void **state)
+numbers_and_texts_arrive_unchanged(void **state)
 {
 	struct str	s;
 	uint64_t	value;
@@ -241,7 +241,7 @@ assert_same_charge(const struct msg_charge *a, const struct msg_charge *b)
 }
 
 static void
-charges(void **state)
+charges_arrive_unchanged(void **state)
 {
 	static struct msg_charge	in, out;
 	struct random			r = { 41 };
@@ -279,7 +279,7 @@ charges(void **state)
  * The largest of all fits into a message; one key or one byte more is refused.
  */
 static void
-charge_bounds(void **state)
+charges_out_of_bounds_are_refused(void **state)
 {
 	static struct msg_charge	in, out;
 	struct random			r = { 42 };
@@ -351,7 +351,7 @@ charge_bounds(void **state)
 }
 
 static void
-verdict_with_ids(void **state)
+verdicts_with_mapped_ids_arrive_unchanged(void **state)
 {
 	static struct msg_verdict	m, out;
 	struct str			s;
@@ -372,7 +372,7 @@ verdict_with_ids(void **state)
 }
 
 static void
-verdicts(void **state)
+verdicts_arrive_unchanged(void **state)
 {
 	struct msg_verdict	m, out;
 	struct str		s;
@@ -437,7 +437,7 @@ verdicts(void **state)
 }
 
 static void
-evidence_of_a_report(void **state)
+evidence_arrives_unchanged(void **state)
 {
 	struct msg_evidence	evidence, evidence2;
 	struct str		s;
@@ -464,7 +464,7 @@ evidence_of_a_report(void **state)
 }
 
 static void
-cleaning_and_reporting(void **state)
+cleaning_and_reports_arrive_unchanged(void **state)
 {
 	struct msg_cleaned	cleaned = { true, false, 123456789012 };
 	struct msg_cleaned	cleaned2;
@@ -519,7 +519,7 @@ cleaning_and_reporting(void **state)
 /* --- the table --- */
 
 static void
-refusals(void **state)
+refusals_arrive_unchanged(void **state)
 {
 	static struct msg_refusal	r, r2;
 	static struct msg_search	w, w2;
@@ -623,16 +623,16 @@ int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
-		cmocka_unit_test(start),
-		cmocka_unit_test(texts_that_do_not_fit),
-		cmocka_unit_test(numbers_and_texts),
-		cmocka_unit_test(charges),
-		cmocka_unit_test(charge_bounds),
-		cmocka_unit_test(verdicts),
-		cmocka_unit_test(verdict_with_ids),
-		cmocka_unit_test(evidence_of_a_report),
-		cmocka_unit_test(cleaning_and_reporting),
-		cmocka_unit_test(refusals),
+		cmocka_unit_test(messages_of_the_start),
+		cmocka_unit_test(texts_that_do_not_fit_are_refused),
+		cmocka_unit_test(numbers_and_texts_arrive_unchanged),
+		cmocka_unit_test(charges_arrive_unchanged),
+		cmocka_unit_test(charges_out_of_bounds_are_refused),
+		cmocka_unit_test(verdicts_arrive_unchanged),
+		cmocka_unit_test(verdicts_with_mapped_ids_arrive_unchanged),
+		cmocka_unit_test(evidence_arrives_unchanged),
+		cmocka_unit_test(cleaning_and_reports_arrive_unchanged),
+		cmocka_unit_test(refusals_arrive_unchanged),
 		cmocka_unit_test(every_type_has_a_rule),
 		cmocka_unit_test(roles_have_names)
 	};

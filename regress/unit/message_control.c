@@ -13,7 +13,7 @@
 #include "payload.h"
 
 static void
-wished(void **state)
+answers_of_the_parent_arrive_unchanged(void **state)
 {
 	struct msg_wished	m = { .wish = WISH_CLEAN, .good = true,
 				    .text = "7 records deleted" };
@@ -27,7 +27,7 @@ wished(void **state)
 }
 
 static void
-state(void **state_of_test)
+the_state_arrives_unchanged(void **state_of_test)
 {
 	struct msg_state	m = { .since = 5, .generation = 3, .read = 7,
 				    .reload_failed = true, .fault = "away",
@@ -45,7 +45,7 @@ state(void **state_of_test)
 }
 
 static void
-weighed(void **state_of_test)
+weighed_charges_arrive_unchanged(void **state_of_test)
 {
 	static struct msg_weighed	m;
 	struct str			s;
@@ -69,7 +69,7 @@ weighed(void **state_of_test)
 }
 
 static void
-topped(void **state_of_test)
+lists_of_ids_arrive_unchanged(void **state_of_test)
 {
 	static struct msg_topped	m;
 	struct str			s;
@@ -89,7 +89,7 @@ topped(void **state_of_test)
 }
 
 static void
-override(void **state_of_test)
+overrides_arrive_unchanged(void **state_of_test)
 {
 	static struct msg_override	m;
 	struct str			s;
@@ -113,7 +113,7 @@ override(void **state_of_test)
 }
 
 static void
-overridden(void **state_of_test)
+results_of_overrides_arrive_unchanged(void **state_of_test)
 {
 	struct msg_overridden	m = { .result = OVERRIDE_DONE, .nids = 2 }, out;
 	struct str		s;
@@ -139,7 +139,7 @@ overridden(void **state_of_test)
 }
 
 static void
-figures(void **state_of_test)
+figures_arrive_unchanged(void **state_of_test)
 {
 	struct msg_figures	m = { .database = "sqlite x", .fault = "full" };
 	struct str		s;
@@ -153,7 +153,7 @@ figures(void **state_of_test)
 }
 
 static void
-simulation(void **state_of_test)
+simulations_arrive_unchanged(void **state_of_test)
 {
 	struct msg_simulate	m = { .k = 7, .text = "limits = []\n",
 				    .textlen = 12 };
@@ -174,7 +174,7 @@ simulation(void **state_of_test)
 
 /* Every kind, those of message.c's test too. */
 static void
-mutated(void **state_of_test)
+damaged_messages_do_no_harm(void **state_of_test)
 {
 	struct mutate	m = { .random = { 0x6d657373616765 } };
 
@@ -188,15 +188,15 @@ int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
-		cmocka_unit_test(wished),
-		cmocka_unit_test(state),
-		cmocka_unit_test(weighed),
-		cmocka_unit_test(topped),
-		cmocka_unit_test(override),
-		cmocka_unit_test(overridden),
-		cmocka_unit_test(figures),
-		cmocka_unit_test(simulation),
-		cmocka_unit_test(mutated),
+		cmocka_unit_test(answers_of_the_parent_arrive_unchanged),
+		cmocka_unit_test(the_state_arrives_unchanged),
+		cmocka_unit_test(weighed_charges_arrive_unchanged),
+		cmocka_unit_test(lists_of_ids_arrive_unchanged),
+		cmocka_unit_test(overrides_arrive_unchanged),
+		cmocka_unit_test(results_of_overrides_arrive_unchanged),
+		cmocka_unit_test(figures_arrive_unchanged),
+		cmocka_unit_test(simulations_arrive_unchanged),
+		cmocka_unit_test(damaged_messages_do_no_harm),
 	};
 
 	return cmocka_run_group_tests_name("message_control", tests, NULL,

@@ -35,7 +35,7 @@ refused(const char *s, size_t len, int64_t min, int64_t max, int why)
 }
 
 static void
-numbers(void **state)
+numbers_are_parsed(void **state)
 {
 	int64_t	value;
 
@@ -54,7 +54,7 @@ numbers(void **state)
 }
 
 static void
-no_numbers(void **state)
+other_texts_are_no_numbers(void **state)
 {
 	static const char *const	bad[] = {
 		"", "-", "+1", " 1", "1 ", "1x", "x", "0x10", "1.0", "--1",
@@ -69,7 +69,7 @@ no_numbers(void **state)
 }
 
 static void
-out_of_range(void **state)
+numbers_out_of_range_are_refused(void **state)
 {
 	static const char *const	far[] = {
 		"9223372036854775808", "-9223372036854775809",
@@ -105,7 +105,7 @@ static const int64_t	edges[] = {
 #define EDGES	(sizeof(edges) / sizeof(edges[0]))
 
 static void
-sums(void **state)
+sums_that_overflow_are_refused(void **state)
 {
 	size_t	i, j;
 	int64_t	a, b, out;
@@ -138,7 +138,7 @@ sums(void **state)
 }
 
 static void
-differences(void **state)
+differences_that_overflow_are_refused(void **state)
 {
 	int64_t	out;
 
@@ -158,7 +158,7 @@ differences(void **state)
 }
 
 static void
-products(void **state)
+products_that_overflow_are_refused(void **state)
 {
 	size_t	i, j;
 	int64_t	a, b, out;
@@ -200,12 +200,12 @@ int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
-		cmocka_unit_test(numbers),
-		cmocka_unit_test(no_numbers),
-		cmocka_unit_test(out_of_range),
-		cmocka_unit_test(sums),
-		cmocka_unit_test(differences),
-		cmocka_unit_test(products)
+		cmocka_unit_test(numbers_are_parsed),
+		cmocka_unit_test(other_texts_are_no_numbers),
+		cmocka_unit_test(numbers_out_of_range_are_refused),
+		cmocka_unit_test(sums_that_overflow_are_refused),
+		cmocka_unit_test(differences_that_overflow_are_refused),
+		cmocka_unit_test(products_that_overflow_are_refused)
 	};
 
 	return cmocka_run_group_tests_name("num", tests, NULL, NULL);

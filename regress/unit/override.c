@@ -80,7 +80,7 @@ blocked(const struct override_list *l, const char *login, const char *sender,
 }
 
 static void
-sets_and_takes_away(void **state)
+overrides_are_set_and_removed(void **state)
 {
 	struct override_list	*l = override_list_new();
 	const struct override	*o;
@@ -122,7 +122,7 @@ sets_and_takes_away(void **state)
 
 /* A kind that is none is not taken: it may come from a row of others. */
 static void
-foreign_kinds(void **state)
+unknown_kinds_are_ignored(void **state)
 {
 	struct override_list	*l = override_list_new();
 
@@ -155,7 +155,7 @@ sums_know_no_order(void **state)
 }
 
 static void
-matches(void **state)
+blocks_match_their_subjects(void **state)
 {
 	struct override_list	*l = override_list_new();
 
@@ -188,7 +188,7 @@ matches(void **state)
 }
 
 static void
-networks(void **state)
+networks_match_their_addresses(void **state)
 {
 	struct override_list	*l = override_list_new();
 
@@ -233,7 +233,7 @@ networks(void **state)
 
 /* Against a look at each of them: the longest that holds. */
 static void
-networks_against_a_model(void **state)
+networks_match_as_a_model_does(void **state)
 {
 	struct override_list	*l = override_list_new();
 	struct random		 r = { RANDOM };
@@ -286,7 +286,7 @@ networks_against_a_model(void **state)
 
 /* What no database takes as it is has a hash in its place. */
 static void
-ids(void **state)
+ids_are_found(void **state)
 {
 	char	a[OVERRIDE_ID_MAX], b[OVERRIDE_ID_MAX], big[2000];
 	size_t	alen, blen;
@@ -349,13 +349,13 @@ main(void)
 {
 	const struct CMUnitTest	tests[] = {
 		cmocka_unit_test(keeps_no_more_than_most),
-		cmocka_unit_test(sets_and_takes_away),
-		cmocka_unit_test(foreign_kinds),
+		cmocka_unit_test(overrides_are_set_and_removed),
+		cmocka_unit_test(unknown_kinds_are_ignored),
 		cmocka_unit_test(sums_know_no_order),
-		cmocka_unit_test(matches),
-		cmocka_unit_test(networks),
-		cmocka_unit_test(networks_against_a_model),
-		cmocka_unit_test(ids)
+		cmocka_unit_test(blocks_match_their_subjects),
+		cmocka_unit_test(networks_match_their_addresses),
+		cmocka_unit_test(networks_match_as_a_model_does),
+		cmocka_unit_test(ids_are_found)
 	};
 
 	return cmocka_run_group_tests_name("override", tests, NULL, NULL);

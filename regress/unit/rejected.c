@@ -36,7 +36,7 @@ static const struct rejected_case {
 };
 
 static void
-lines(void **state)
+log_lines_of_postfix_are_parsed(void **state)
 {
 	struct str	words;
 	size_t		i, j;
@@ -62,7 +62,7 @@ int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
-		cmocka_unit_test(lines)
+		cmocka_unit_test(log_lines_of_postfix_are_parsed)
 	};
 
 	return cmocka_run_group_tests_name("rejected", tests, NULL, NULL);

@@ -258,7 +258,7 @@ reload(void)
 /* --- tests --- */
 
 static void
-not_by_hand(void **state)
+a_child_refuses_a_start_by_hand(void **state)
 {
 	(void)state;
 	begin(ROLE_ENGINE, nothing_at_3);
@@ -268,7 +268,7 @@ not_by_hand(void **state)
 }
 
 static void
-everything_arrives(void **state)
+the_start_delivers_everything(void **state)
 {
 	struct msg_ready	ready;
 	struct message		m;
@@ -293,7 +293,7 @@ everything_arrives(void **state)
 }
 
 static void
-fault_is_told(void **state)
+the_parent_is_told_of_a_fault(void **state)
 {
 	struct message	m;
 	char		text[64];
@@ -310,7 +310,7 @@ fault_is_told(void **state)
 }
 
 static void
-parent_ends(void **state)
+a_child_ends_with_its_parent(void **state)
 {
 	int	st;
 
@@ -327,7 +327,7 @@ parent_ends(void **state)
 }
 
 static void
-start_is_checked(void **state)
+a_malformed_start_is_refused(void **state)
 {
 	(void)state;
 	/* No settings. */
@@ -385,7 +385,7 @@ directory_is_inherited(void **state)
 }
 
 static void
-settings_come_again(void **state)
+a_reload_brings_new_settings(void **state)
 {
 	(void)state;
 	begin(ROLE_ENGINE, reload);
@@ -401,13 +401,13 @@ int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
-		cmocka_unit_test(not_by_hand),
-		cmocka_unit_test(everything_arrives),
-		cmocka_unit_test(fault_is_told),
-		cmocka_unit_test(parent_ends),
-		cmocka_unit_test(start_is_checked),
+		cmocka_unit_test(a_child_refuses_a_start_by_hand),
+		cmocka_unit_test(the_start_delivers_everything),
+		cmocka_unit_test(the_parent_is_told_of_a_fault),
+		cmocka_unit_test(a_child_ends_with_its_parent),
+		cmocka_unit_test(a_malformed_start_is_refused),
 		cmocka_unit_test(directory_is_inherited),
-		cmocka_unit_test(settings_come_again)
+		cmocka_unit_test(a_reload_brings_new_settings)
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

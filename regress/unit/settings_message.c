@@ -101,7 +101,7 @@ has(const struct str *s, const char *what)
 /* --- tests --- */
 
 static void
-defaults(void **state)
+the_engine_has_the_same_defaults(void **state)
 {
 	struct settings	*s, *got;
 
@@ -116,7 +116,7 @@ defaults(void **state)
 }
 
 static void
-engine(void **state)
+the_engine_gets_its_settings(void **state)
 {
 	struct settings	*s, *got;
 
@@ -143,7 +143,7 @@ engine(void **state)
 }
 
 static void
-ledger(void **state)
+the_ledger_gets_its_settings(void **state)
 {
 	struct settings		*s, *got;
 	const struct value	*v;
@@ -164,7 +164,7 @@ ledger(void **state)
 }
 
 static void
-report(void **state)
+the_report_gets_its_settings(void **state)
 {
 	struct settings	*s, *got;
 
@@ -184,7 +184,7 @@ report(void **state)
 
 /* Each password goes to the one process that uses it. */
 static void
-secrets(void **state)
+secrets_go_only_where_they_are_used(void **state)
 {
 	struct settings	*s, *got;
 	struct str	 seen;
@@ -208,7 +208,7 @@ secrets(void **state)
 
 /* The parent's own places win over those that the child was built with. */
 static void
-directories(void **state)
+the_directories_of_the_parent_arrive(void **state)
 {
 	struct settings		*s, *got;
 	const struct value	*v;
@@ -226,7 +226,7 @@ directories(void **state)
 }
 
 static void
-rules(void **state)
+rules_arrive_unchanged(void **state)
 {
 	struct settings	*s, *got;
 
@@ -243,7 +243,7 @@ rules(void **state)
 
 /* Larger than a message may be: sent in pieces. */
 static void
-large(void **state)
+large_settings_arrive_unchanged(void **state)
 {
 	struct settings	*s, *got;
 	struct str	 text;
@@ -330,7 +330,7 @@ give_end(struct settings_message *c)
 }
 
 static void
-broken(void **state)
+malformed_settings_are_refused(void **state)
 {
 	struct settings_message	*c;
 	struct value	*yes, *word;
@@ -413,7 +413,7 @@ others(void **state)
 
 /* Settings and all else, as bytes on a channel. */
 static void
-mutated(void **state)
+damaged_settings_do_no_harm(void **state)
 {
 	struct mutate	m = { .random = { 0x6368616e6e656c } };
 
@@ -427,17 +427,17 @@ int
 main(void)
 {
 	static const struct CMUnitTest	tests[] = {
-		cmocka_unit_test(defaults),
-		cmocka_unit_test(engine),
-		cmocka_unit_test(ledger),
-		cmocka_unit_test(report),
-		cmocka_unit_test(secrets),
-		cmocka_unit_test(directories),
-		cmocka_unit_test(rules),
-		cmocka_unit_test(large),
-		cmocka_unit_test(broken),
+		cmocka_unit_test(the_engine_has_the_same_defaults),
+		cmocka_unit_test(the_engine_gets_its_settings),
+		cmocka_unit_test(the_ledger_gets_its_settings),
+		cmocka_unit_test(the_report_gets_its_settings),
+		cmocka_unit_test(secrets_go_only_where_they_are_used),
+		cmocka_unit_test(the_directories_of_the_parent_arrive),
+		cmocka_unit_test(rules_arrive_unchanged),
+		cmocka_unit_test(large_settings_arrive_unchanged),
+		cmocka_unit_test(malformed_settings_are_refused),
 		cmocka_unit_test(others),
-		cmocka_unit_test(mutated)
+		cmocka_unit_test(damaged_settings_do_no_harm)
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

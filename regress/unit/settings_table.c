@@ -87,7 +87,7 @@ roles_of(const char *name)
 
 /* Every setting, by hand: nothing is forgotten. */
 static void
-names(void **state)
+every_setting_has_a_row(void **state)
 {
 	static const char *const	all[] = {
 		"debug", "user", "group", "log", "pidfile", "backend",
@@ -120,7 +120,7 @@ names(void **state)
 
 /* Whoever has no use for a secret does not get it. */
 static void
-roles(void **state)
+each_setting_names_its_processes(void **state)
 {
 	static const char *const	mine[] = {
 		"user", "group", "log", "pidfile", "config_file",
@@ -142,7 +142,7 @@ roles(void **state)
 }
 
 static void
-keywords(void **state)
+keywords_of_connections_are_known(void **state)
 {
 	bool	used;
 
@@ -161,9 +161,9 @@ int
 main(int argc, char **argv)
 {
 	static const struct CMUnitTest	tests[] = {
-		cmocka_unit_test(names),
-		cmocka_unit_test(roles),
-		cmocka_unit_test(keywords)
+		cmocka_unit_test(every_setting_has_a_row),
+		cmocka_unit_test(each_setting_names_its_processes),
+		cmocka_unit_test(keywords_of_connections_are_known)
 	};
 
 	if (argc == 1)

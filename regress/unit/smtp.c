@@ -137,7 +137,7 @@ ok_play(const struct smtp_config *c, const struct smtp_mail *m,
 		{ "221 bye\r\n", NULL }, { NULL, NULL }
 
 static void
-simple(void **state)
+a_mail_is_sent(void **state)
 {
 	static const struct turn	turns[] = {
 		{ "220-x\r\n220 y\r\n", "EHLO host\r\n" },
@@ -162,7 +162,7 @@ simple(void **state)
 }
 
 static void
-without_a_mail(void **state)
+a_session_without_a_mail_ends(void **state)
 {
 	static const struct turn	turns[] = {
 		{ "220 x\r\n", "QUIT\r\n" }, { "221 y\r\n", NULL },
@@ -175,7 +175,7 @@ without_a_mail(void **state)
 }
 
 static void
-pipelining(void **state)
+commands_are_pipelined(void **state)
 {
 	static const struct turn	turns[] = {
 		GREETED,
@@ -208,7 +208,7 @@ pipelining(void **state)
 
 /* Recipients that are never sent have no reply. */
 static void
-unsent_recipients(void **state)
+refused_recipients_are_reported(void **state)
 {
 	static const char *const	to[] = {
 		"no blanks@example.net", "\303\274@example.net",
@@ -250,7 +250,7 @@ unsent_recipients(void **state)
 }
 
 static void
-starttls(void **state)
+nothing_is_sent_in_clear_where_tls_is_set(void **state)
 {
 	static const struct turn	turns[] = {
 		GREETED,
@@ -287,7 +287,7 @@ starttls(void **state)
 }
 
 static void
-auth(void **state)
+each_method_of_authentication_is_tried(void **state)
 {
 	static const struct turn	turns[] = {
 		GREETED,
@@ -329,7 +329,7 @@ auth(void **state)
 
 /* Each reply at each step that no server should give. */
 static void
-refusals(void **state)
+refusals_are_reported(void **state)
 {
 	static const struct turn	good[] = {
 		GREETED,
@@ -378,7 +378,7 @@ refusals(void **state)
 }
 
 static void
-nonsense(void **state)
+nonsense_ends_the_session(void **state)
 {
 	static const char *const	lines[] = {
 		"\r\n", "\n", "22\r\n", "hello\r\n", "2200 x\r\n", "22a x\r\n",
@@ -417,7 +417,7 @@ nonsense(void **state)
 
 /* A server that says too much has taken the mail all the same. */
 static void
-long_lines(void **state)
+long_lines_are_cut(void **state)
 {
 	struct smtp_config	 c = config(false, "bob");
 	struct smtp_mail	 m = mail(one, 1);
@@ -441,7 +441,7 @@ long_lines(void **state)
 
 /* Replies to what was not said yet are nobody's. */
 static void
-out_of_turn(void **state)
+replies_out_of_turn_end_the_session(void **state)
 {
 	static const struct turn	upto[] = {
 		GREETED, { "250 x\r\n", "MAIL FROM:<a@example.org>\r\n" },
@@ -478,7 +478,7 @@ out_of_turn(void **state)
 }
 
 static void
-lost_connections(void **state)
+lost_connections_are_reported(void **state)
 {
 	struct smtp_config	 c = config(false, NULL);
 	struct smtp_mail	 m = mail(one, 1);
@@ -520,7 +520,7 @@ lost_connections(void **state)
 
 /* Reasons are bounded and whole. */
 static void
-reasons(void **state)
+reasons_are_printable(void **state)
 {
 	static const char	*to[200];
 	struct smtp_config	 c = config(false, NULL);
@@ -548,7 +548,7 @@ reasons(void **state)
 }
 
 static void
-addresses(void **state)
+addresses_are_checked(void **state)
 {
 	char	large[SMTP_ADDRESS_MAX + 2];
 
@@ -570,7 +570,7 @@ addresses(void **state)
 }
 
 static void
-encoding(void **state)
+base64_is_correct(void **state)
 {
 	static const char	*const pairs[][2] = {
 		{ "", "" }, { "f", "Zg==" }, { "fo", "Zm8=" },
@@ -604,7 +604,7 @@ encoding(void **state)
 }
 
 static void
-mutated(void **state)
+damaged_replies_do_no_harm(void **state)
 {
 	struct mutate	m = { .random = { 0x736d7470 } };
 
@@ -618,21 +618,21 @@ int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
-		cmocka_unit_test(simple),
-		cmocka_unit_test(without_a_mail),
-		cmocka_unit_test(pipelining),
-		cmocka_unit_test(unsent_recipients),
-		cmocka_unit_test(starttls),
-		cmocka_unit_test(auth),
-		cmocka_unit_test(refusals),
-		cmocka_unit_test(nonsense),
-		cmocka_unit_test(long_lines),
-		cmocka_unit_test(out_of_turn),
-		cmocka_unit_test(lost_connections),
-		cmocka_unit_test(reasons),
-		cmocka_unit_test(addresses),
-		cmocka_unit_test(encoding),
-		cmocka_unit_test(mutated)
+		cmocka_unit_test(a_mail_is_sent),
+		cmocka_unit_test(a_session_without_a_mail_ends),
+		cmocka_unit_test(commands_are_pipelined),
+		cmocka_unit_test(refused_recipients_are_reported),
+		cmocka_unit_test(nothing_is_sent_in_clear_where_tls_is_set),
+		cmocka_unit_test(each_method_of_authentication_is_tried),
+		cmocka_unit_test(refusals_are_reported),
+		cmocka_unit_test(nonsense_ends_the_session),
+		cmocka_unit_test(long_lines_are_cut),
+		cmocka_unit_test(replies_out_of_turn_end_the_session),
+		cmocka_unit_test(lost_connections_are_reported),
+		cmocka_unit_test(reasons_are_printable),
+		cmocka_unit_test(addresses_are_checked),
+		cmocka_unit_test(base64_is_correct),
+		cmocka_unit_test(damaged_replies_do_no_harm)
 	};
 
 	return cmocka_run_group_tests_name("smtp", tests, NULL, NULL);

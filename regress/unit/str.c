@@ -12,7 +12,7 @@
 #include "random.h"
 
 static void
-growing(void **state)
+a_string_grows(void **state)
 {
 	struct str	s;
 	size_t		i;
@@ -48,7 +48,7 @@ growing(void **state)
 }
 
 static void
-copies(void **state)
+copies_end_with_a_nul(void **state)
 {
 	char	*p;
 
@@ -80,7 +80,7 @@ printable_as(const char *src, size_t len, const char *expected)
 	printable_as(src, sizeof(src) - 1, expected)
 
 static void
-printable(void **state)
+unprintable_bytes_are_escaped(void **state)
 {
 	(void)state;
 	PRINTABLE("", "");
@@ -186,7 +186,7 @@ printable_at_random(void **state)
 }
 
 static void
-fold(void **state)
+ascii_letters_are_folded(void **state)
 {
 	char	s[] = "BoB@EXAMPLE.org [`{@Z\xc3\x84\xc4";
 
@@ -197,7 +197,7 @@ fold(void **state)
 }
 
 static void
-distance(void **state)
+edit_distances_are_right(void **state)
 {
 	static const struct {
 		const char	*a, *b;
@@ -234,7 +234,7 @@ distance(void **state)
 }
 
 static void
-utf8_cut(void **state)
+text_is_cut_at_a_character(void **state)
 {
 	(void)state;
 	assert_int_equal(str_utf8_cut("DATA", 4, 4), 4);
@@ -245,7 +245,7 @@ utf8_cut(void **state)
 }
 
 static void
-utf8(void **state)
+utf8_is_checked(void **state)
 {
 	(void)state;
 	assert_true(str_utf8_valid("", 0));
@@ -268,17 +268,17 @@ int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
-		cmocka_unit_test(growing),
-		cmocka_unit_test(copies),
-		cmocka_unit_test(printable),
+		cmocka_unit_test(a_string_grows),
+		cmocka_unit_test(copies_end_with_a_nul),
+		cmocka_unit_test(unprintable_bytes_are_escaped),
 		cmocka_unit_test(printable_broken_utf8),
 		cmocka_unit_test(printable_hidden),
 		cmocka_unit_test(printable_cut),
 		cmocka_unit_test(printable_at_random),
-		cmocka_unit_test(fold),
-		cmocka_unit_test(distance),
-		cmocka_unit_test(utf8_cut),
-		cmocka_unit_test(utf8)
+		cmocka_unit_test(ascii_letters_are_folded),
+		cmocka_unit_test(edit_distances_are_right),
+		cmocka_unit_test(text_is_cut_at_a_character),
+		cmocka_unit_test(utf8_is_checked)
 	};
 
 	return cmocka_run_group_tests_name("str", tests, NULL, NULL);

@@ -53,7 +53,7 @@ float_is(double d, const char *expected)
 
 /* As CPython 3 prints them. */
 static void
-floats(void **state)
+floats_print_as_in_python(void **state)
 {
 	(void)state;
 	float_is(0, "0.0");
@@ -117,7 +117,7 @@ string_is(const char *bytes, size_t len, const char *expected)
 	string_is(bytes, sizeof(bytes) - 1, expected)
 
 static void
-strings(void **state)
+strings_print_as_in_python(void **state)
 {
 	(void)state;
 	STRING_IS("", "''");
@@ -157,7 +157,7 @@ prints_as(const char *literal, const char *expected)
 }
 
 static void
-printing(void **state)
+values_print_as_in_python(void **state)
 {
 	(void)state;
 	prints_as("None", "None");
@@ -181,7 +181,7 @@ printing(void **state)
 /* --- dictionaries --- */
 
 static void
-dictionaries(void **state)
+a_key_is_set_once(void **state)
 {
 	struct value	*dict, *one;
 
@@ -221,7 +221,7 @@ dictionaries(void **state)
 
 /* With the index and without, keys set and keys appended. */
 static void
-large_dictionaries(void **state)
+large_dictionaries_are_found(void **state)
 {
 	struct value	*dict, *copy;
 	char		 key[32];
@@ -268,7 +268,7 @@ keys_are(const char *literal, bool hashable)
 }
 
 static void
-keys(void **state)
+keys_compare_as_in_python(void **state)
 {
 	(void)state;
 	keys_are("1", true);
@@ -293,7 +293,7 @@ compares(const char *a, const char *b, bool equal)
 }
 
 static void
-comparing(void **state)
+values_compare(void **state)
 {
 	(void)state;
 	compares("1", "1", true);
@@ -324,7 +324,7 @@ static const char *const conveyed[] = {
 #define CONVEYED	(sizeof(conveyed) / sizeof(conveyed[0]))
 
 static void
-wire(void **state)
+values_arrive_unchanged(void **state)
 {
 	struct value	*v, *taken;
 	struct str	 s;
@@ -370,7 +370,7 @@ refused(struct str *s)
 
 /* What value_put never writes. */
 static void
-wire_faults(void **state)
+malformed_values_are_refused(void **state)
 {
 	struct value	*v;
 	struct str	 s;
@@ -436,7 +436,7 @@ wire_faults(void **state)
 }
 
 static void
-mutations(void **state)
+damaged_values_do_no_harm(void **state)
 {
 	struct mutate	 m = { .random = { 5321 } };
 	struct value	*v;
@@ -490,7 +490,7 @@ characters(void **state)
 
 /* Strings are gone, in lists and dicts too; keys and all else stay. */
 static void
-blank(void **state)
+secrets_are_wiped(void **state)
 {
 	struct value		*dict = value_new(VALUE_DICT);
 	struct value		*list = value_new(VALUE_LIST);
@@ -515,17 +515,17 @@ int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
-		cmocka_unit_test(floats),
-		cmocka_unit_test(strings),
-		cmocka_unit_test(printing),
-		cmocka_unit_test(dictionaries),
-		cmocka_unit_test(large_dictionaries),
-		cmocka_unit_test(keys),
-		cmocka_unit_test(comparing),
-		cmocka_unit_test(wire),
-		cmocka_unit_test(wire_faults),
-		cmocka_unit_test(blank),
-		cmocka_unit_test(mutations),
+		cmocka_unit_test(floats_print_as_in_python),
+		cmocka_unit_test(strings_print_as_in_python),
+		cmocka_unit_test(values_print_as_in_python),
+		cmocka_unit_test(a_key_is_set_once),
+		cmocka_unit_test(large_dictionaries_are_found),
+		cmocka_unit_test(keys_compare_as_in_python),
+		cmocka_unit_test(values_compare),
+		cmocka_unit_test(values_arrive_unchanged),
+		cmocka_unit_test(malformed_values_are_refused),
+		cmocka_unit_test(secrets_are_wiped),
+		cmocka_unit_test(damaged_values_do_no_harm),
 		cmocka_unit_test(characters)
 	};
 

@@ -255,7 +255,7 @@ as_the_model_with_corrections(void **state)
 }
 
 static void
-clock_steps_back(void **state)
+a_clock_that_steps_back_is_harmless(void **state)
 {
 	static const struct walk	walk = {
 		.seed = 4, .steps = 8000, .spread = 200, .most = 4,
@@ -294,7 +294,7 @@ as_the_model_huge(void **state)
 /* --- by hand --- */
 
 static void
-empty(void **state)
+an_empty_window_has_room(void **state)
 {
 	struct limit	list[] = { { 0, 60 }, { 1, 60 } };
 	struct limits	none = { 0, NULL }, zero = { 1, list };
@@ -323,7 +323,7 @@ empty(void **state)
 
 /* date >= floor(now) - seconds: a record counts for `seconds` and one more. */
 static void
-edges_of_the_window(void **state)
+a_mail_counts_up_to_the_edge(void **state)
 {
 	struct limit	 list[] = { { 3, 60 }, { 10, 100 } };
 	struct limits	 limits = { 2, list };
@@ -346,7 +346,7 @@ edges_of_the_window(void **state)
  * What frees one window fills no other, but a correction that leaves one does.
  */
 static void
-retry_waits_for_all_windows(void **state)
+retry_after_is_that_of_all_windows(void **state)
 {
 	struct limit	 list[] = { { 5, 10 }, { 5, 100 } };
 	struct limits	 limits = { 2, list };
@@ -367,7 +367,7 @@ retry_waits_for_all_windows(void **state)
 }
 
 static void
-second_that_sums_to_zero(void **state)
+a_second_of_sum_zero_is_dropped(void **state)
 {
 	struct window	 w[1];
 
@@ -387,7 +387,7 @@ second_that_sums_to_zero(void **state)
 
 /* The day's window over a day full of mails, against one added up by hand. */
 static void
-long_window(void **state)
+a_window_of_a_day_is_exact(void **state)
 {
 	struct window	 w[1];
 	int64_t		 t, sum = 0;
@@ -411,7 +411,7 @@ long_window(void **state)
 }
 
 static void
-small_is_small(void **state)
+a_small_window_takes_little_memory(void **state)
 {
 	struct window	 w[1];
 	int		 i;
@@ -438,7 +438,7 @@ small_is_small(void **state)
  * narrow.
  */
 static void
-forgotten_is_gone(void **state)
+a_forgotten_second_does_not_count(void **state)
 {
 	struct window	 w[1];
 	size_t		 small;
@@ -459,7 +459,7 @@ forgotten_is_gone(void **state)
 
 /* Descending and shuffled insertion end in the same sums. */
 static void
-any_order(void **state)
+the_order_of_adding_does_not_matter(void **state)
 {
 	struct window	 up[1], down[1], mixed[1];
 	int64_t		 i;
@@ -541,7 +541,7 @@ more_than_a_day_ahead_never_counts(void **state)
 }
 
 static void
-sums_at_the_ends(void **state)
+sums_are_right_at_both_ends(void **state)
 {
 	struct limit	 list[] = { { INT64_MAX, 60 } };
 	struct limits	 limits = { 1, list };
@@ -565,7 +565,7 @@ sums_at_the_ends(void **state)
 
 /* Wide for one large amount, narrow again once it was empty. */
 static void
-narrow_again(void **state)
+a_wide_window_becomes_narrow_again(void **state)
 {
 	struct window	 w[1];
 	size_t		 small;
@@ -591,22 +591,22 @@ int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
-		cmocka_unit_test(empty),
-		cmocka_unit_test(edges_of_the_window),
-		cmocka_unit_test(retry_waits_for_all_windows),
-		cmocka_unit_test(second_that_sums_to_zero),
-		cmocka_unit_test(long_window),
-		cmocka_unit_test(small_is_small),
-		cmocka_unit_test(forgotten_is_gone),
-		cmocka_unit_test(any_order),
+		cmocka_unit_test(an_empty_window_has_room),
+		cmocka_unit_test(a_mail_counts_up_to_the_edge),
+		cmocka_unit_test(retry_after_is_that_of_all_windows),
+		cmocka_unit_test(a_second_of_sum_zero_is_dropped),
+		cmocka_unit_test(a_window_of_a_day_is_exact),
+		cmocka_unit_test(a_small_window_takes_little_memory),
+		cmocka_unit_test(a_forgotten_second_does_not_count),
+		cmocka_unit_test(the_order_of_adding_does_not_matter),
 		cmocka_unit_test(times_far_apart),
 		cmocka_unit_test(more_than_a_day_ahead_never_counts),
-		cmocka_unit_test(sums_at_the_ends),
-		cmocka_unit_test(narrow_again),
+		cmocka_unit_test(sums_are_right_at_both_ends),
+		cmocka_unit_test(a_wide_window_becomes_narrow_again),
 		cmocka_unit_test(as_the_model_in_order),
 		cmocka_unit_test(as_the_model_out_of_order),
 		cmocka_unit_test(as_the_model_with_corrections),
-		cmocka_unit_test(clock_steps_back),
+		cmocka_unit_test(a_clock_that_steps_back_is_harmless),
 		cmocka_unit_test(as_the_model_large),
 		cmocka_unit_test(as_the_model_huge)
 	};

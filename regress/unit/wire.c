@@ -12,7 +12,7 @@
 #include "random.h"
 
 static void
-bytes_on_the_wire(void **state)
+numbers_are_big_endian(void **state)
 {
 	static const unsigned char	expected[] = {
 		0xfe,
@@ -44,7 +44,7 @@ bytes_on_the_wire(void **state)
 }
 
 static void
-there_and_back(void **state)
+values_are_read_as_they_were_written(void **state)
 {
 	struct wire	 w;
 	struct str	 s;
@@ -117,7 +117,7 @@ broken_for_good(struct wire *w)
 
 /* Each get on one byte less than it needs, and on nothing. */
 static void
-too_short(void **state)
+short_messages_are_refused(void **state)
 {
 	static const unsigned char	zeros[8];
 	struct wire			w;
@@ -149,7 +149,7 @@ too_short(void **state)
 }
 
 static void
-out_of_range(void **state)
+values_out_of_range_are_refused(void **state)
 {
 	struct wire	w;
 	struct str	s;
@@ -190,7 +190,7 @@ out_of_range(void **state)
  * Bytes at random, read at random: never past the end, and a fault stays one.
  */
 static void
-at_random(void **state)
+random_bytes_do_no_harm(void **state)
 {
 	struct random	 r = { 21 };
 	struct wire	 w;
@@ -256,11 +256,11 @@ int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
-		cmocka_unit_test(bytes_on_the_wire),
-		cmocka_unit_test(there_and_back),
-		cmocka_unit_test(too_short),
-		cmocka_unit_test(out_of_range),
-		cmocka_unit_test(at_random)
+		cmocka_unit_test(numbers_are_big_endian),
+		cmocka_unit_test(values_are_read_as_they_were_written),
+		cmocka_unit_test(short_messages_are_refused),
+		cmocka_unit_test(values_out_of_range_are_refused),
+		cmocka_unit_test(random_bytes_do_no_harm)
 	};
 
 	return cmocka_run_group_tests_name("wire", tests, NULL, NULL);

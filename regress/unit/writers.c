@@ -13,7 +13,7 @@
 #define TURNS		200000
 
 static void
-alone(void **state)
+a_lone_writer_has_no_gaps(void **state)
 {
 	struct writers	o;
 	int		i;
@@ -35,7 +35,7 @@ alone(void **state)
 }
 
 static void
-beside_others(void **state)
+gaps_show_other_writers(void **state)
 {
 	struct writers	o;
 
@@ -54,7 +54,7 @@ beside_others(void **state)
 
 /* Numbers begin anew: whatever is read counts as somebody else's. */
 static void
-from_the_beginning(void **state)
+numbers_that_begin_again_are_seen(void **state)
 {
 	struct writers	o;
 
@@ -191,9 +191,9 @@ int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
-		cmocka_unit_test(alone),
-		cmocka_unit_test(beside_others),
-		cmocka_unit_test(from_the_beginning),
+		cmocka_unit_test(a_lone_writer_has_no_gaps),
+		cmocka_unit_test(gaps_show_other_writers),
+		cmocka_unit_test(numbers_that_begin_again_are_seen),
 		cmocka_unit_test(nothing_is_missed),
 	};
 

@@ -18,7 +18,7 @@
 
 /* Where the wanted values are not faults, PyYAML 6 found the same. */
 static void
-files(void **state)
+files_are_read(void **state)
 {
 	size_t	count;
 
@@ -48,7 +48,7 @@ plain_is(const char *text, const char *expected)
 
 /* Where one regular expression of the resolver ends and the next begins. */
 static void
-scalars(void **state)
+scalars_are_read_as_pyyaml_does(void **state)
 {
 	(void)state;
 	plain_is("", "None");
@@ -110,7 +110,7 @@ scalars(void **state)
 
 /* Brackets, indents, aliases without end. */
 static void
-endless(void **state)
+unterminated_text_is_a_fault(void **state)
 {
 	static const char *const	 pieces[] = {
 		"[", "{", "{a: ", "? ", "- ", "-\n", "&a ", "*a ", "!a ", "'",
@@ -142,7 +142,7 @@ endless(void **state)
 }
 
 static void
-too_much(void **state)
+sizes_and_depths_are_bounded(void **state)
 {
 	struct faults	 faults;
 	struct value	*v;
@@ -166,7 +166,7 @@ too_much(void **state)
 
 /* Few bytes that stand for very many values, or for very long ones. */
 static void
-bombs(void **state)
+alias_bombs_are_refused(void **state)
 {
 	struct faults	 faults;
 	struct value	*v;
@@ -206,7 +206,7 @@ bombs(void **state)
 
 /* Many anchors, many keys: the time must not grow with their square. */
 static void
-many(void **state)
+many_entries_are_read(void **state)
 {
 	struct faults		 faults;
 	struct value		*v;
@@ -238,7 +238,7 @@ many(void **state)
 }
 
 static void
-mutations(void **state)
+damaged_files_do_no_harm(void **state)
 {
 	struct mutate	m = { .random = { 19700101 } };
 
@@ -253,13 +253,13 @@ int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
-		cmocka_unit_test(files),
-		cmocka_unit_test(scalars),
-		cmocka_unit_test(endless),
-		cmocka_unit_test(too_much),
-		cmocka_unit_test(bombs),
-		cmocka_unit_test(many),
-		cmocka_unit_test(mutations)
+		cmocka_unit_test(files_are_read),
+		cmocka_unit_test(scalars_are_read_as_pyyaml_does),
+		cmocka_unit_test(unterminated_text_is_a_fault),
+		cmocka_unit_test(sizes_and_depths_are_bounded),
+		cmocka_unit_test(alias_bombs_are_refused),
+		cmocka_unit_test(many_entries_are_read),
+		cmocka_unit_test(damaged_files_do_no_harm)
 	};
 
 	return cmocka_run_group_tests_name("yaml", tests, NULL, NULL);
