@@ -98,7 +98,10 @@ ask_connect(const char *path, int64_t patience, struct str *fault)
 	/* A hanging daemon accepts no connection. */
 	if (fd == -1 && error != EAGAIN) {
 		fd = open_socket(path, patience);
-		/* Whoever may open only the other one is told of that. */
+		/*
+		 * A user who may open only the other socket gets an error about
+		 * that one.
+		 */
 		if (errno != EACCES || error == EACCES || error == ENOENT) {
 			used = path;
 			error = errno;

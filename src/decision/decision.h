@@ -19,7 +19,7 @@
 /* The ledger had no room for this amount until that time. */
 struct decision_wait {
 	int64_t		until;		/* seconds since 1970; 0: none */
-	int64_t		amount;		/* for at least this */
+	int64_t		amount;		/* at least this did not fit */
 	struct limit	limit;		/* the window that was full */
 };
 
@@ -36,8 +36,8 @@ struct decision_key {
 	int64_t		 seen;		/* CHARGE_HAS_VALUE: when the value was
 					   last seen, a time_t; -1: never */
 	/*
-	 * CHARGE_HABIT. `network` is NULL where nothing is known of any: the
-	 * rule is not applied then.
+	 * For CHARGE_HABIT. NULL in `network`: the caller knows no networks,
+	 * and the rule is not applied.
 	 */
 	const struct habit_pair	*network;
 	const struct habit_pair	*recipient;
@@ -74,12 +74,12 @@ struct decision {
 };
 
 /*
- * Decides: fills in the verdict, each key's amount, and the hits. Of a
- * CHARGE_REPLAY or CHARGE_BACK nothing is refused.
+ * Decides: fills in the verdict, each key's amount, and the hits. A
+ * CHARGE_REPLAY or CHARGE_BACK is never refused.
  */
 void	decision_make(struct decision *, struct msg_verdict *);
 
-/* Its first step: sets each key's amount, and no hits. */
+/* The first step of decision_make: sets each key's amount, and no hits. */
 void	decision_amounts(struct decision *);
 
 /* After decision_make: all windows of all keys, but not the verdict. */

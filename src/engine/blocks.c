@@ -17,7 +17,7 @@ static struct {
 	struct override_list	*list;
 	struct override_list	*coming;	/* NULL: changes, no new list */
 	bool			 known;
-	bool			 missed;	/* and that was logged */
+	bool			 missed;	/* lack of a list is logged */
 	struct mono		 fresh;		/* fresh until then */
 	int64_t			 told_at;	/* by the wall clock */
 	struct str		 login;
@@ -258,7 +258,7 @@ blocks_subject(struct msg_charge *charge, const struct settings *s,
 	char		text[ADDR_TEXT_MAX];
 
 	blocks_names(s, req);
-	/* A block has no longer id. */
+	/* Longer ids cannot be blocked. */
 	if (blocks.login.len > CHARGE_ID_MAX)
 		blocks.login.len = 0;
 	if (blocks.sender.len > CHARGE_ID_MAX)
@@ -338,7 +338,10 @@ static const struct {
 
 #define BLOCKS_WORDS	(sizeof(blocks_words) / sizeof(blocks_words[0]))
 
-/* Which of the words is in front: moves on behind it. BLOCKS_WORDS: none. */
+/*
+ * Skips one of the words at the start, and returns its index; BLOCKS_WORDS:
+ * there is none.
+ */
 static size_t
 blocks_word(const char **bytes, size_t *len)
 {
@@ -450,7 +453,10 @@ blocks_subject_of_id(struct override_subject *subject,
 	subject->loginlen = subject->senderlen = blocks.login.len;
 }
 
-/* The override whose own id an administrator wrote, such as a network. */
+/*
+ * The override that has exactly the id that an administrator wrote, such as a
+ * network.
+ */
 static const struct override *
 blocks_named(const struct settings *s, enum override_kind kind,
     const char *bytes, size_t len, int64_t now)

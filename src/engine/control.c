@@ -551,8 +551,9 @@ control_oldest(enum control_access access)
 }
 
 /*
- * Whoever may do more must be able to connect, however many connections those
- * who may do less hold; and root also where other administrators hold all.
+ * Users with more rights must be able to connect, however many connections
+ * those who may do less hold; and root also where other administrators hold
+ * all.
  */
 static bool
 control_room(enum control_access access)

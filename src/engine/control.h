@@ -39,11 +39,11 @@ struct control_word {
 	size_t		 len;
 };
 
-/* Who may use a command; whoever may do more comes first. */
+/* Who may use a command, in the order of privileges, the highest first. */
 enum control_access {
 	CONTROL_OWN,		/* root and the owner of the socket */
-	CONTROL_OPERATE,	/* and whoever connects to the operators' */
-	CONTROL_LOOK		/* and whoever connects */
+	CONTROL_OPERATE,	/* and users of the operators' socket */
+	CONTROL_LOOK		/* and every other connection */
 };
 
 /* A command of command.c's table. */
@@ -77,7 +77,7 @@ struct control_question {
 						   that it is done */
 	enum rule_attribute	 identity;
 	bool			 exempt;
-	bool			 known;		/* there is something to say */
+	bool			 known;		/* the id has a history */
 	struct why		*why;		/* why.c's; freed with free() */
 };
 

@@ -53,7 +53,7 @@ void	maillog_blocked(const struct maillog_about *, const struct override *);
 /* In debug mode: logs a request that was answered without a charge. */
 void	maillog_passed(const struct request *, const char *why);
 
-/* Likewise, after the ledger looked for blocks. */
+/* The same for a request whose blocks the ledger checked. */
 void	maillog_passed_charge(const struct msg_charge *,
 	    const struct maillog_about *, const char *why);
 

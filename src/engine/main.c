@@ -415,7 +415,7 @@ engine_stop(void)
 	control_stop();
 	client_stop();
 	refusal_settle();
-	/* Tries once more, whatever the database did before. */
+	/* Tries once more, even if the database failed before. */
 	replay_soon();
 	evtimer_add(&engine.stop, &most);
 }
@@ -433,7 +433,7 @@ engine_listener(const struct message *m)
 		listen_add(m->fd, &about);
 }
 
-/* The end of a reload, whoever asked for it. Its last line sums it up. */
+/* The end of a reload, by policyctl or by SIGHUP. Its last line sums it up. */
 static void
 engine_on_wished(const struct message *m)
 {

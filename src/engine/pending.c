@@ -49,8 +49,8 @@ static struct {
 } pending;
 
 /*
- * Sets the timer for the earliest deadline. It is not put off when that request
- * is answered.
+ * Sets the timer for the earliest deadline. When that request is answered, the
+ * timer stays as it is.
  */
 static void
 pending_time(struct mono deadline)
@@ -134,9 +134,10 @@ slot_settle(struct slot *slot, const struct msg_verdict *verdict)
 /* --- deadlines --- */
 
 /*
- * db_timeout from now on. If no ledger has served for longer than that, now:
- * while a server is away, ledgers come and go. Never before the deadline of an
- * older request, so that the list stays in order.
+ * The deadline is db_timeout from now. If no ledger has served for longer than
+ * db_timeout, it is now: while a server is away, ledgers come and go. It is
+ * never before the deadline of an older request, so that the list stays in
+ * order.
  */
 static struct mono
 pending_deadline(int64_t timeout)

@@ -64,7 +64,7 @@ bool	pending_is_serving(void);
 /* Sends what is queued, as far as the channel accepts it. */
 void	pending_send(void);
 
-/* No ledger will come: answers all. */
+/* No ledger will come: answers every waiting request without a verdict. */
 void	pending_give_up(void);
 
 size_t	pending_count(void);

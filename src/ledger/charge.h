@@ -11,8 +11,8 @@
 
 /*
  * The batch of waiting charges: decided in one transaction and answered after
- * its commit (group commit). Knows the database only through the store, and no
- * channel.
+ * its commit (group commit). These files know the database only through the
+ * store, and they know no channel.
  */
 struct charge_batch;
 struct verdict_charge;
@@ -119,7 +119,10 @@ enum store_result	 charge_batch_run(struct charge_batch *, int64_t now,
  */
 enum store_result	 charge_batch_flush(struct charge_batch *, bool wait);
 
-/* Whether there are any, and the descriptor for poll(2), or -1. */
+/*
+ * Whether there are committed charges that are not durable yet, and the store's
+ * descriptor for poll(2), or -1.
+ */
 bool			 charge_batch_unflushed(const struct charge_batch *);
 int			 charge_batch_flush_fd(const struct charge_batch *);
 

@@ -47,8 +47,8 @@ struct ledger {
 	bool			 overrides_told;	/* to this engine */
 	bool			 stopping;
 	bool			 busy;		/* the database is locked */
-	uint32_t		 pause;		/* ms, mean, after that */
-	struct mono		 retry;		/* its end */
+	uint32_t		 pause;		/* after a conflict, mean, ms */
+	struct mono		 retry;		/* end of that pause */
 	char			 trouble[512];	/* "", or the fault as it was
 						   logged */
 	int64_t			 busy_since;	/* ns; 0: it is not */

@@ -271,7 +271,7 @@ start_failed(const struct parent *p, enum slot slot, const struct child *child)
 	    p->restart[slot].quick >= NBACKOFF;
 }
 
-/* An engine or ledger has ended unasked. */
+/* An engine or ledger has ended without being told to. */
 static void
 on_lost(struct parent *p, enum slot slot, const struct child *child, int status)
 {
@@ -377,7 +377,7 @@ on_late(struct parent *p, enum slot slot)
 
 	if (child->killed)
 		return;
-	/* It may have ended without a SIGCHLD that was seen. */
+	/* Its SIGCHLD may have been lost. */
 	children_reap(p);
 	if (child->state != CHILD_STARTING && child->state != CHILD_LEAVING)
 		return;

@@ -16,7 +16,7 @@ void	maintenance_schedule(struct parent *, struct mono now);
 /* --clean: begins now. */
 void	maintenance_begin(struct parent *);
 
-/* Wishes of policyctl. They are fulfilled one after the other. */
+/* Requests of policyctl. They are handled one after the other. */
 void	maintenance_want(struct parent *, struct mono now);
 void	maintenance_want_report(struct parent *, struct mono now);
 

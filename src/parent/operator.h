@@ -4,11 +4,11 @@
 #include "parent/parent.h"
 
 /*
- * Wishes of policyctl. They come through the engine, which may be taken over:
- * no wish can do more than a little harm, and each is limited in its rate.
+ * Requests of policyctl to the parent. They come through the engine, which may
+ * be taken over. So each can do little harm, and is limited in its rate.
  */
 
-/* 0, or -1 for an unknown wish. */
+/* 0, or -1 for an unknown request. */
 int	operator_take(struct parent *, uint64_t wish);
 
 #endif

@@ -62,7 +62,7 @@ enum job_step {
 struct timetable {
 	bool		regular;	/* by clean_interval, at `next` */
 	struct mono	next;
-	bool		wanted;		/* besides, at `at` */
+	bool		wanted;		/* also once, at `at` */
 	struct mono	at;
 	bool		done;		/* since the start, at `last` */
 	struct mono	last;
@@ -105,9 +105,9 @@ struct reload {
 	struct str		 faults;	/* as they were logged */
 };
 
-/* Wishes of policyctl, which come through the engine: requests.c. */
+/* Requests of policyctl, which come through the engine: operator.c. */
 struct requests {
-	bool		waited[WISH__MAX];	/* somebody wants to know */
+	bool		waited[WISH__MAX];	/* for the result */
 	bool		log;		/* use `debug`, not the settings */
 	bool		debug;
 	unsigned int	unread;		/* answers since all were read */
@@ -117,13 +117,16 @@ struct requests {
 
 struct parent;
 
-/* Who is told what becomes of a child; children.c knows no file above it. */
+/*
+ * What to call when the state of a child changes; children.c knows no file
+ * above it.
+ */
 struct child_events {
 	/* The process has ended: handles the messages that it left. */
 	void	(*last_words)(struct parent *, enum slot);
 	/*
-	 * An engine or ledger ended unasked. `was`: its state before; `away`:
-	 * its database cannot be reached.
+	 * An engine or ledger ended without being told to. `was`: its state
+	 * before; `away`: its database cannot be reached.
 	 */
 	void	(*lost)(struct parent *, enum slot, const struct child *was,
 		    bool away);
@@ -167,15 +170,12 @@ int	serve(struct parent *);
 
 /* --- parent.c --- */
 
-/*
- * Asks for the end, with this exit status; serve() brings it about. The first
- * call counts.
- */
+/* Makes serve() end with this exit status. Further calls have no effect. */
 void	parent_stop(struct parent *, int status);
 
 /*
- * Tells policyctl how its wish went, if somebody waits for it; the engine is
- * told of every reload.
+ * Sends policyctl the result of its request, if a caller waits for it. The
+ * engine gets the result of every reload.
  */
 void	parent_wished(struct parent *, enum wish, bool good, const char *text);
 

@@ -302,7 +302,7 @@ reload_on_gone(struct parent *p)
 		refuse(p, "the ledger of the new configuration did not start");
 }
 
-/* Not while a ledger of the last reload still exists. */
+/* Waits until the ledgers of the last reload are gone. */
 static bool
 may_begin(const struct parent *p)
 {

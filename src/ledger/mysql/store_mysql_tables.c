@@ -103,7 +103,7 @@ store_widen(void *arg, const char *sql)
 	return 0;
 }
 
-/* --- what is missing besides --- */
+/* --- other missing parts --- */
 
 #define INDEX(table, name, column, at)					\
 	"SELECT count(*) FROM information_schema.statistics WHERE"	\
