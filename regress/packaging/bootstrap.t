@@ -53,8 +53,9 @@ is(installs(default => "pcre2\npostgresql16-client\n",
 is(installs(installed => "postgresql15-client\n", default => "postgresql16-client\n"),
     "$first\n", 'an installed client is not installed again');
 is(installs(all => "postgresql15-client\npostgresql17-client\npostgresql16-client\n"),
-    "$first postgresql17-client\n", 'the newest');
-is(installs(), "$first postgresql17-client\n", 'once the catalogue is there');
+    "$first postgresql17-client\n", 'the newest client is installed');
+is(installs(), "$first postgresql17-client\n",
+    'a package is installed after the catalogue is read');
 
 # A user's PATH has this machine's commands, without doas and sudo.
 mkdir "$dir/user";

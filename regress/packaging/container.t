@@ -20,9 +20,9 @@ my @steps = map { [split ' ', $_, 2] } grep { /\S/ } split /\n/, $text;
 my %known = map { $_ => 1 } qw(FROM RUN COPY WORKDIR USER VOLUME EXPOSE STOPSIGNAL
     HEALTHCHECK ENTRYPOINT);
 is(join(' ', grep { !$known{$_} } map { $_->[0] } @steps), '', 'every instruction is known');
-is((grep { $_->[0] eq 'FROM' } @steps), 2, 'two stages');
+is((grep { $_->[0] eq 'FROM' } @steps), 2, 'the image is built in two stages');
 for (grep { $_->[0] eq 'RUN' } @steps) {
-	is(system('sh', '-n', '-c', $_->[1]), 0, 'a command that sh(1) can read');
+	is(system('sh', '-n', '-c', $_->[1]), 0, 'each RUN is valid for sh(1)');
 }
 my %last = map { @$_ } @steps;
 like($last{USER}, qr/^[1-9]\d*:[1-9]\d*$/, 'the last stage does not run as root');

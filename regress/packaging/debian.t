@@ -86,18 +86,18 @@ sub script {
 sub files { return join ' ', map { s{.*/}{}r } sort glob "$dir/etc/*" }
 
 life();
-ok(script('postinst', args => ['configure', '']), 'a fresh installation');
+ok(script('postinst', args => ['configure', '']), 'postinst succeeds at a fresh installation');
 is(slurp("$dir/etc/policyd-rate-limit.conf"), $sample,
     'a fresh installation has the sample configuration');
 like(slurp("$dir/done"), qr/^chmod 0640 /m, 'the sample is not world-readable');
 spew("$dir/done", '');
 spew("$dir/share/policyd-rate-limit.conf", "newer\n");
-ok(script('postinst', args => ['configure', '2.0.0-1']), 'an upgrade');
+ok(script('postinst', args => ['configure', '2.0.0-1']), 'postinst succeeds at an upgrade');
 is(slurp("$dir/etc/policyd-rate-limit.conf"), "newer\n", 'an upgrade installs the new sample');
 is(slurp("$dir/done"), '', 'an upgrade changes no mode');
-ok(script('postrm', args => ['remove']), 'the package is removed');
+ok(script('postrm', args => ['remove']), 'postrm succeeds at a removal');
 is(files(), 'policyd-rate-limit.conf', 'a removal keeps the configuration');
-ok(script('postrm', args => ['purge']), 'purged');
+ok(script('postrm', args => ['purge']), 'postrm succeeds at a purge');
 is(files(), '', 'a purge deletes the configuration');
 
 my %old = (yaml => "debug: no\n", conf => "debug = False\n");
@@ -112,18 +112,19 @@ for my $kind ('yaml', 'conf') {
 	    "chmod g+r $dir/etc/policyd-rate-limit.$kind\n", 'the daemon may read it');
 	spew("$dir/done", '');
 	ok(script('postinst', args => ['configure', '2.0.0-1'], mode => 600),
-	    'a later upgrade');
+	    'postinst succeeds at a later upgrade');
 	is(files(), "policyd-rate-limit.$kind",
 	    'a later upgrade installs no other configuration');
 	is(slurp("$dir/done"), '', 'its mode is the administrator\'s');
-	ok(script('postrm', args => ['purge']), 'purged');
+	ok(script('postrm', args => ['purge']),
+	    'postrm succeeds at a purge of an older configuration');
 	is(files(), "policyd-rate-limit.$kind",
 	    "a purge keeps the old program's configuration");
 }
 
 life('policyd-rate-limit.yaml' => $old{yaml});
 ok(script('postinst', args => ['configure', '1.0.1.1-2'], mode => 644),
-    'a world-readable configuration');
+    'postinst succeeds with a world-readable configuration');
 is(slurp("$dir/done"), '', 'its mode is unchanged');
 
 # --- settings of the Python program's service are kept in a drop-in ---
@@ -158,7 +159,7 @@ is_deeply(taken_over("user: daemon\ngroup: daemon\npidfile: /run/limits/pid\n"),
 	'policyd-rate-limit.service' => "[Service]\nGroup=daemon\n" .
 	    "ReadWritePaths=\"-/run/limits\"\nRuntimeDirectory=limits\nUser=daemon\n",
 	'policyd-rate-limit-clean.service' => "[Service]\nGroup=daemon\nUser=daemon\n",
-}, 'user, group and pidfile');
+}, 'drop-ins have user, group and pidfile');
 my %socket = ('/run/x/policy' => ['/run/x/policy'],
 	'["127.0.0.1", 10031]' => ['127.0.0.1:10031'],
 	'["::1", 10031]' => ['[::1]:10031'],
@@ -169,10 +170,10 @@ for my $socket (sort keys %socket) {
 	    'SocketUser=policyd-rate-limit', 'SocketGroup=policyd-rate-limit',
 	    "SocketMode=0660\n";
 	is(taken_over("SOCKET: $socket\nsocket_permission: 0660\n")->{'policyd-rate-limit.socket'},
-	    $want, "SOCKET $socket");
+	    $want, "drop-in for SOCKET $socket");
 }
-ok(script('postrm', args => ['upgrade', '1.2.0-1.1']), 'back to the Python program');
-is_deeply(drop_ins(), {}, 'the drop-ins are removed');
+ok(script('postrm', args => ['upgrade', '1.2.0-1.1']), 'postrm succeeds at a downgrade to 1.x');
+is_deeply(drop_ins(), {}, 'a downgrade removes the drop-ins');
 
 # --- the upgrade stops with a message, and the Python program keeps running ---
 
@@ -184,7 +185,7 @@ for my $case (["backend: 1\n", qr/apt install policyd-rate-limit-mysql; then run
 	my ($yaml, $want, %option) = @$case;
 
 	like(taken_over($yaml, %option), $want, $yaml =~ s/\n//r);
-	is(slurp("$dir/services"), '', 'nothing is stopped');
+	is(slurp("$dir/services"), '', 'the old daemon is not stopped');
 }
 
 life('policyd-rate-limit.yaml' => "debug: no\n");
@@ -196,7 +197,7 @@ for my $version ('', '1.2.0-1.1') {
 	    'a unit that overrides ours stops the upgrade');
 	like(slurp("$dir/said"), qr/\(rm \Q$left\E; systemctl daemon-reload\); then run/,
 	    'the message has the command to run');
-	is(slurp("$dir/services"), '', 'nothing is stopped');
+	is(slurp("$dir/services"), '', 'the old daemon goes on running');
 	is_deeply(drop_ins(), {}, 'no drop-in is written');
 }
 unlink $left;

@@ -36,11 +36,11 @@ for my $way ([one => 022, 'TZ=UTC LC_ALL=C', 'true'],
 }
 umask 022;
 is(Digest::SHA->new(256)->addfile($made[1], 'b')->hexdigest,
-    Digest::SHA->new(256)->addfile($made[0], 'b')->hexdigest, 'the same bytes');
+    Digest::SHA->new(256)->addfile($made[0], 'b')->hexdigest, 'two runs make the same bytes');
 
 my @list = split /\n/, output("tar -tvzf '$made[0]' --numeric-owner");
 is((grep { !m{ 0/0 } } @list), 0, 'every file has owner and group 0');
-is((grep { m{ \Qpolicyd-rate-limit-$version\E/} } @list), @list, 'in one directory');
+is((grep { m{ \Qpolicyd-rate-limit-$version\E/} } @list), @list, 'all files are in one directory');
 my %there = map { m{\Qpolicyd-rate-limit-$version\E/(\S+)} ? ($1 => 1) : () } @list;
 ok($there{$_}, "with $_")
     for 'GNUmakefile', 'BSDmakefile', 'LICENSE', 'packaging/debian/control', 'src/rules.mk';
@@ -48,10 +48,13 @@ ok($there{$_}, "with $_")
 # Where the tarball was unpacked there is no repository, or another one above it.
 my $unpacked = "$dir/one/policyd-rate-limit-$version";
 output("cd '$dir/one' && tar -xzf '$made[0]'");
-isnt(system("cd '$unpacked' && make -s dist >'$dir/said' 2>&1"), 0, 'not made without git');
-like(slurp("$dir/said"), qr/put policyd-rate-limit-\Q$version\E\.tar\.gz here/, 'says what to do');
+isnt(system("cd '$unpacked' && make -s dist >'$dir/said' 2>&1"), 0,
+    'make dist fails in an unpacked tree');
+like(slurp("$dir/said"), qr/put policyd-rate-limit-\Q$version\E\.tar\.gz here/,
+    'the error says what to do');
 output("cp '$made[0]' '$unpacked'");
-is(system("cd '$unpacked' && make -s dist >'$dir/said' 2>&1"), 0, 'what it came in is there');
-ok(-s "$unpacked/policyd-rate-limit-$version.tar.gz" == -s $made[0], 'and stays');
+is(system("cd '$unpacked' && make -s dist >'$dir/said' 2>&1"), 0,
+    'make dist succeeds where the archive is there');
+ok(-s "$unpacked/policyd-rate-limit-$version.tar.gz" == -s $made[0], 'the archive is unchanged');
 
 done_testing();

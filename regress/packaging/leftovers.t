@@ -22,13 +22,13 @@ make_path(map { "$dir$_" } $units, '/usr/local/bin', '/etc/cron.d', '/etc/cron.d
 
 sub said { return output("ROOT='$dir' sh '$root/packaging/leftovers' 2>&1") }
 
-is(said(), '', 'nothing is there, nothing is said');
+is(said(), '', 'nothing is printed where nothing is left');
 
 # What is the administrator's, or ours.
 symlink '/dev/null', "$dir$units/policyd-rate-limit.service";
 spew("$dir$old", "#!/bin/sh\n");
 spew("$dir/etc/crontab", "# $old --clean\n17 3 * * * root /usr/sbin/policyd-rate-limit --clean\n");
-is(said(), '', 'a mask, a program that is not in Python, a comment');
+is(said(), '', 'a mask, a program not in Python and a comment are ignored');
 unlink "$dir$units/policyd-rate-limit.service";
 
 my %left = (
@@ -44,7 +44,7 @@ my %left = (
 spew("$dir$_", $left{$_}) for keys %left;
 my $text = said();
 like($text, qr/^  \Q$_\E: .*\n {6}\S/m, "$_ is named, with a command") for sort keys %left;
-is(scalar(() = $text =~ /^  \S/mg), scalar keys %left, 'each once');
+is(scalar(() = $text =~ /^  \S/mg), scalar keys %left, 'each leftover is printed once');
 
 # The commands remove it, in a system whose other programs do nothing.
 mkdir "$dir/bin";
@@ -56,7 +56,7 @@ for my $command ($text =~ /^ {6}(.*)$/mg) {
 	local $ENV{PATH} = "$dir/bin:$ENV{PATH}";
 	is(system('/bin/sh', '-c', $command), 0, $command =~ s/\Q$dir//gr);
 }
-is(said(), '', 'all is gone');
+is(said(), '', 'the printed commands remove every leftover');
 like(output("cat '$dir/etc/crontab'"), qr/root true/, 'other lines of a crontab stay');
 
 done_testing();

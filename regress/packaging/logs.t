@@ -33,18 +33,19 @@ my %mail = (sasl_username => 'bob', client_address => '198.51.100.7', sender => 
     recipient => "e$lie\@x", helo_name => "h$lie", recipient_count => 1);
 $d->ask(%mail) for 1, 2;
 $d->ask(%mail, sasl_username => "eve$lie", client_address => '2001:db8::7') for 1, 2;
-ok($d->wait_log(qr/^.*refused: id=<eve/m), 'the daemon has refused');
+ok($d->wait_log(qr/^.*refused: id=<eve/m), 'a refusal is logged');
 my @refused = map { "Nov 29 09:00:00 mx1 policyd-rate-limit/engine[17]: $_" }
     $d->log =~ /^\S+ engine: (refused: .*)$/mg;
-is(scalar @refused, 2, 'two lines');
-is(found('policyd-rate-limit', @refused), '198.51.100.7 2001:db8::7', 'and their clients');
+is(scalar @refused, 2, 'both refusals are logged');
+is(found('policyd-rate-limit', @refused), '198.51.100.7 2001:db8::7',
+    'the filter finds their clients');
 my ($prefix) = $refused[0] =~ /^(.*?: )refused/;
 is(found('policyd-rate-limit', map { my $word = $_; map { s/: refused: /: $word: /r } @refused }
     'near its limit', 'would refuse', 'accepted over its limit', 'accepted'), '',
-    'what was accepted bans nobody');
+    'the filter ignores accepted mail');
 is(found('policyd-rate-limit', "${prefix}blocked: by=<login:bob> until=forever " .
     'sasl_username=bob from=<x client=203.0.113.9 > client=198.51.100.8 queue_id='),
-    '198.51.100.8', 'a block does');
+    '198.51.100.8', 'the filter finds the client of a block');
 
 # --- Debian's filter for Postfix ---
 
@@ -61,9 +62,10 @@ my @attacks = map { "$smtpd$_" }
     'RCPT from x[203.0.113.8]: 554 5.7.1 <a@b>: Relay access denied; from=<b@c> proto=ESMTP ' .
     'helo=<DATA from x: 450 4.7.1 <DATA>: Data command rejected: Rate limit reach, retry later>';
 is(found('postfix[mode=more]', @limited, @attacks), '203.0.113.7 203.0.113.8',
-    'postfix.local keeps our refusals out, and nothing else');
+    'postfix.local ignores our refusals, and nothing else');
 unlink "$conf/filter.d/postfix.local" or die "postfix.local: $!";
-is(found('postfix[mode=more]', $limited[0]), '198.51.100.7', 'without it they are attacks');
+is(found('postfix[mode=more]', $limited[0]), '198.51.100.7',
+    'without postfix.local its filter takes our refusals for attacks');
 
 # --- logcheck ---
 
@@ -77,13 +79,13 @@ sub mailed {
 	return output("grep -E -v -f '$rules' '$d->{dir}/log'");
 }
 
-is(mailed(@refused), '', 'refusals are routine');
+is(mailed(@refused), '', 'logcheck mails no refusal');
 is(mailed(map { s/^Nov 29 09:00:00/2026-11-29T09:00:00.123456+00:00/r } @refused), '',
-    'with the other date too');
+    'logcheck mails no refusal with the other date format');
 my @faults = map { "Nov 29 09:00:00 mx1 policyd-rate-limit/$_" }
     'ledger[17]: sqlite /var/lib/x: disk full', 'parent[17]: the database is away; looking for it',
     'engine[17]: the database gives no verdict: requests are answered dunno: refused: id=<x> key=y ';
-is(mailed(@faults), join('', map { "$_\n" } @faults), 'faults are not');
+is(mailed(@faults), join('', map { "$_\n" } @faults), 'logcheck mails every fault');
 $d->ends_well;
 
 done_testing;

@@ -31,7 +31,7 @@ for (split /^ +- (?=alertname:)/m, slurp($cases)) {
 my @alerts = slurp($rules) =~ /^ +- alert: (\w+)$/mg;
 cmp_ok(scalar @alerts, '>', 5, 'there are alerts');
 is(join(' ', grep { !$tried{$_}{raised} || !$tried{$_}{quiet} } @alerts), '',
-    'each has a case that raises it and one that does not');
+    'each alert has a case that raises it and one that does not');
 
 my $d = Policyd->start(config => { limits => [[2, 60]], fail_action => 'reject full' });
 
@@ -40,7 +40,7 @@ my $worse = slurp($rules) =~ s/sum by \(instance, job\) (\(increase\(\w+_request
 spew("$d->{dir}/alerts.yml", $worse);
 spew("$d->{dir}/cases.yml", slurp($cases) =~ s{^ +- \S+/alerts\.yml$}{  - alerts.yml}mr);
 like(output("$promtool test rules '$d->{dir}/cases.yml' 2>&1; echo status=\$?"),
-    qr/PolicydRateLimitNobodyAsks.*^status=1$/ms, 'and would tell of a label mismatch');
+    qr/PolicydRateLimitNobodyAsks.*^status=1$/ms, 'promtool notices a label that does not match');
 
 # --- what the unit writes ---
 
@@ -53,7 +53,7 @@ my ($script) = $unit =~ m{^ExecStart=/bin/sh -c '([^']*)'$}m;
 ok($script, 'the unit has a command');
 $script =~ s/\$\$/\$/g;
 my $named = () = $unit =~ m{^\w+=(?:DIRECTORY=|-)?/var/lib/prometheus/node-exporter$}mg;
-is($named, 3, 'and names its directory in three lines');
+is($named, 3, 'the unit names its directory in three lines');
 
 sub collect {
 	local $ENV{DIRECTORY} = $to;
@@ -77,12 +77,14 @@ $d->ask(sasl_username => 'bob') for 1 .. 3;
 is_deeply([collect()], [0, 'policyd.prom'], 'the command writes the file');
 ok_text('all is well');
 my $text = slurp("$to/policyd.prom");
-like($text, qr/^# TYPE policyd_rate_limit_answers_total counter$/m, 'a counter is typed');
-like($text, qr/^policyd_rate_limit_answers_total\{verdict="refused"\} 1$/m, 'and counted');
-unlike($text, qr/^# (?:UNIT|EOF)/m, 'nothing of the other format');
+like($text, qr/^# TYPE policyd_rate_limit_answers_total counter$/m,
+    'the file has the type of a counter');
+like($text, qr/^policyd_rate_limit_answers_total\{verdict="refused"\} 1$/m,
+    'the file has the value of the counter');
+unlike($text, qr/^# (?:UNIT|EOF)/m, 'the file has nothing of the OpenMetrics format');
 $d->stop;
 my ($status, $files) = collect();
 isnt($status, 0, 'without a daemon the command fails');
-is(slurp("$to/policyd.prom"), $text, 'and the last figures stay');
+is(slurp("$to/policyd.prom"), $text, 'without a daemon the last file stays');
 
 done_testing;

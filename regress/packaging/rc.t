@@ -62,21 +62,22 @@ for my $name (sort keys %system) { subtest $name => sub {
 	if ($s->{enable}) {
 		spew("$dir/rc.conf", slurp("$dir/rc.conf") =~ s/YES/NO/r);
 		$ok->('start', 0);
-		ok(!-e $d->pidfile, 'nothing is started unless it is enabled');
+		ok(!-e $d->pidfile, 'the script starts nothing unless it is enabled');
 		spew("$dir/rc.conf", slurp("$dir/rc.conf") =~ s/=NO/=YES/r);
 	}
 	$ok->($s->{check}, 0);
 	$ok->('configtest', 1);
 	$ok->('start', 1);
 	my $first = $pid->();
-	ok($first && process_alive($first), 'a daemon runs');
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'and serves when start is back');
+	ok($first && process_alive($first), 'start starts a daemon');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'the daemon serves when start returns');
 	$ok->($s->{check}, 1);
 
 	$d->write_config({ limits => [[1, 60]] });
 	$ok->('reload', 1);
-	ok(wait_until { $d->ask(sasl_username => 'bob') =~ /^defer/ }, 'reload reloads');
-	is($pid->(), $first, 'in the same process');
+	ok(wait_until { $d->ask(sasl_username => 'bob') =~ /^defer/ },
+	    'reload puts the new configuration in force');
+	is($pid->(), $first, 'reload keeps the process');
 
 	# What is wrong is found before anything is stopped.
 	my $good = slurp($d->{file});
@@ -84,23 +85,23 @@ for my $name (sort keys %system) { subtest $name => sub {
 	$ok->('configtest', 0);
 	$ok->('restart', 0);
 	$ok->('reload', 0);
-	is($pid->(), $first, 'a wrong configuration changes nothing');
-	ok(process_alive($first), 'and stops nothing');
+	is($pid->(), $first, 'restart or reload with a wrong configuration keeps the process');
+	ok(process_alive($first), 'restart or reload with a wrong configuration stops nothing');
 	spew($d->{file}, $good);
 
 	$ok->('restart', 1);
 	my $second = $pid->();
-	ok($second && $second != $first, 'restart makes another daemon');
+	ok($second && $second != $first, 'restart starts another process');
 	delete $d->{client};
-	like($d->ask(sasl_username => 'bob'), qr/^defer/, 'that serves');
+	like($d->ask(sasl_username => 'bob'), qr/^defer/, 'the new process serves');
 	$ok->('stop', 1);
-	ok(!process_alive($second), 'stop stops it');
-	ok(!-e $d->pidfile, 'and its pid file is gone');
+	ok(!process_alive($second), 'stop ends the process');
+	ok(!-e $d->pidfile, 'stop removes the pid file');
 	$ok->($s->{check}, 0);
 
 	spew($d->{file}, "$good\nlimits = [[\n");
 	$ok->('start', 0);
-	ok(!-e $d->pidfile, 'nothing starts with a wrong configuration');
+	ok(!-e $d->pidfile, 'start with a wrong configuration starts nothing');
 	my $left = $pid->();
 	kill 'TERM', $left if $left && process_alive($left);
 } }
