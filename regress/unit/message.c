@@ -549,7 +549,9 @@ refusals_arrive_unchanged(void **state)
 	}
 	msg_refusal_put(&s, &r);
 	payload_check(message_refusal, &s);
-	msg_refusal_times(&s, 12);
+	r.times = 12;
+	s.len = 0;
+	msg_refusal_put(&s, &r);
 	assert_int_equal(msg_refusal_get(&r2, s.data, s.len), 0);
 	assert_int_equal(r2.times, 12);
 	assert_int_equal(r2.kind, REFUSAL_OVER);
@@ -557,7 +559,9 @@ refusals_arrive_unchanged(void **state)
 	assert_int_equal(r2.full, 1);
 	assert_memory_equal(r2.id, "user:bob", 8);
 	assert_int_equal(r2.textlen[REFUSAL_CLIENT], REFUSAL_CLIENT % 4);
-	msg_refusal_times(&s, 0);
+	r.times = 0;
+	s.len = 0;
+	msg_refusal_put(&s, &r);
 	assert_int_equal(msg_refusal_get(&r2, s.data, s.len), -1);
 	str_clear(&s);
 

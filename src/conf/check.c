@@ -13,14 +13,10 @@
 
 #include "conf/access.h"
 #include "conf/check.h"
-#include "conf/member.h"
 #include "conf/value.h"
 #include "lib/addr.h"
 
 #define CHECK_TEXT_MAX	512
-
-/* policyd-rate-limit(8), EXIT STATUS. */
-#define CHECK_STATUS_SOCKET	4
 
 /*
  * Postfix keeps an idle connection up to this long
@@ -243,16 +239,6 @@ check_queries(const struct settings *s, struct faults *faults)
 }
 
 /* --- sockets --- */
-
-int
-check_socket(const struct value *v)
-{
-	char	reason[MEMBER_REASON_MAX];
-
-	if (member_socket_fault(v, reason) != NULL)
-		return CHECK_STATUS_SOCKET;
-	return 0;
-}
 
 static bool
 check_is_address(const char *host)

@@ -13,12 +13,6 @@
 void	check_settings(const struct settings *, struct faults *);
 
 /*
- * Whether SOCKET is well formed: 0, or exit status 4 (neither a path nor a pair
- * whose address holds a `.` or a `:`).
- */
-int	check_socket(const struct value *);
-
-/*
  * For -n: adds errors for sockets that cannot be bound. A start finds these
  * when it binds, and exits with another status.
  */

@@ -10,6 +10,7 @@
 #include "lib/alloc.h"
 #include "lib/num.h"
 
+#define MEMBER_REASON_MAX		512
 #define MEMBER_SOCKETS_MAX		64
 #define MEMBER_REPORT_LIMITS_MAX	64
 #define MEMBER_SECONDS_MAX		INT64_C(3153600000)
@@ -112,7 +113,11 @@ member_one_socket_fault(const struct value *v, char *reason)
 	return NULL;
 }
 
-const struct value *
+/*
+ * Finds the part of SOCKET that is neither a path nor a pair whose address holds
+ * a `.` or a `:`, and writes the reason. NULL: all are well formed.
+ */
+static const struct value *
 member_socket_fault(const struct value *v, char *reason)
 {
 	const struct value	*culprit;

@@ -21,13 +21,4 @@ reader	member_report_limits;	/* report_limits, nreport_limits */
 
 void	member_sockets_clear(struct settings *);
 
-/*
- * Finds the part of SOCKET that is neither a path nor a pair whose address
- * holds a `.` or a `:`, and writes the reason (MEMBER_REASON_MAX bytes); NULL:
- * all are well formed.
- */
-#define MEMBER_REASON_MAX	512
-const struct value	*member_socket_fault(const struct value *,
-			    char *reason);
-
 #endif

@@ -5,8 +5,6 @@
 #include "ipc/wire.h"
 #include "lib/log.h"
 
-#define TIMES_LEN	8	/* bytes of `times`, at the end */
-
 const char	*const msg_refusal_kinds[REFUSAL_KIND__MAX] = {
 	[REFUSAL_LIMIT] = "limit",
 	[REFUSAL_MAX_PER_MAIL] = "max_per_mail",
@@ -100,13 +98,6 @@ msg_refusal_get(struct msg_refusal *m, const void *src, size_t len)
 	texts_get(&w, m->text, m->textlen);
 	m->times = wire_get_range(&w, 1, INT64_MAX);
 	return wire_done(&w);
-}
-
-void
-msg_refusal_times(struct str *s, int64_t times)
-{
-	s->len -= TIMES_LEN;
-	wire_put_i64(s, times);
 }
 
 void

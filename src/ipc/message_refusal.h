@@ -64,9 +64,6 @@ struct msg_refusal {
 void	msg_refusal_put(struct str *, const struct msg_refusal *);
 int	msg_refusal_get(struct msg_refusal *, const void *, size_t);
 
-/* Sets `times` in a payload that msg_refusal_put wrote. */
-void	msg_refusal_times(struct str *, int64_t);
-
 /*
  * Which refusals to find, the newest first: those of an id; those with `any` as
  * their login, sender, recipient, client, queue id or id without its rule; or
