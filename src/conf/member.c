@@ -114,8 +114,8 @@ member_one_socket_fault(const struct value *v, char *reason)
 }
 
 /*
- * Finds the part of SOCKET that is neither a path nor a pair whose address holds
- * a `.` or a `:`, and writes the reason. NULL: all are well formed.
+ * Finds the part of SOCKET that is neither a path nor a pair whose address
+ * holds a `.` or a `:`, and writes the reason. NULL: all are well formed.
  */
 static const struct value *
 member_socket_fault(const struct value *v, char *reason)
