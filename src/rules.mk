@@ -207,7 +207,7 @@ PROGRAMS =	build/policyd-rate-limit ${CHILDREN} ${CTL_PROGRAM}
 
 .SUFFIXES:
 .SUFFIXES: .c .o .test .pgsql .mysql
-.PHONY: all objects run tests check check-built check-fast bench bench-compare habit-simulation instructions walk lint compile_commands install clean dist deb debcheck debcheck-built fuzz mysqlclient portable portability \
+.PHONY: all objects run tests check check-built check-fast bench bench-compare bench-scale habit-simulation instructions walk lint compile_commands install clean dist deb debcheck debcheck-built fuzz mysqlclient portable portability \
 	install-programs install-texts install-init- install-init-none \
 	tests-sqlite tests-pgsql tests-mysql \
 	install-init-systemd install-init-openbsd install-init-freebsd install-init-netbsd \
@@ -451,6 +451,9 @@ walk: all
 instructions: build/bench/scenario
 	@UPDATE="${UPDATE}" ${PERL} -I regress/lib regress/bench/instructions.pl \
 	    "`${CC} -dumpfullversion` ${CFLAGS}"
+# ROWS: how many, ten million by default; ACTIVE: how many of their ids are asked about.
+bench-scale: all ${TEST_PROGRAMS}
+	@${PERL} -I regress/lib regress/bench/scale.pl ${ROWS} ${ACTIVE}
 # REV: the revision to compare this tree with.
 bench-compare: all ${TEST_PROGRAMS}
 	@REV="${REV}" MAKE="${MAKE}" ${PERL} -I regress/lib regress/bench/compare.pl
