@@ -43,7 +43,8 @@ DECISION_SRCS =	src/decision/decision.c src/decision/habit.c \
 		src/decision/instance.c src/decision/lock.c \
 		src/decision/lock_hits.c src/decision/override.c \
 		src/decision/retry.c src/decision/simulate.c
-COMMON_SRCS =	${LIB_SRCS} ${DECISION_SRCS} ${IPC_SRCS} ${CONF_SRCS} ${SANDBOX_SRCS} ${COMPAT_SRCS}
+TOP_SRCS =	src/conf/stored_id.c src/role/tally.c src/role/top.c
+COMMON_SRCS =	${LIB_SRCS} ${DECISION_SRCS} ${TOP_SRCS} ${IPC_SRCS} ${CONF_SRCS} ${SANDBOX_SRCS} ${COMPAT_SRCS}
 
 PARENT_SRCS =	src/parent/activation.c src/parent/background.c \
 		src/parent/child.c src/parent/children.c \
@@ -57,7 +58,7 @@ PARENT_SRCS =	src/parent/activation.c src/parent/background.c \
 ENGINE_SRCS =	src/engine/main.c ${ENGINE_ROOM_SRCS}
 LEDGER_SRCS =	src/ledger/main.c src/ledger/ledger.c src/ledger/dispatch.c src/ledger/dispatch_habit.c \
 		src/ledger/simulation.c src/ledger/simulation_match.c \
-		src/ledger/upkeep.c \
+		src/ledger/top_rows.c src/ledger/upkeep.c \
 		${LEDGER_PURE_SRCS} ${LITERAL_SRCS}
 LEDGER_SQLITE_SRCS = src/ledger/sqlite/bloom.c src/ledger/sqlite/checkpointer.c src/ledger/pack.c \
 		src/ledger/sqlite/sqlite.c \
@@ -97,7 +98,7 @@ CTL_SRCS =	src/ctl/main.c ${CTL_ROOM_SRCS}
 CTL_ROOM_SRCS =	src/ctl/answer.c src/ctl/ask.c src/ctl/candidate.c \
 		src/ctl/duration.c src/ctl/follow.c \
 		src/ctl/health.c src/ctl/json.c \
-		src/ctl/openmetrics.c src/ctl/rejected.c \
+		src/ctl/openmetrics.c src/ctl/question.c src/ctl/rejected.c \
 		src/ctl/show.c src/ctl/show_top.c src/ctl/show_try.c \
 		src/ctl/show_why.c src/ctl/terminal.c
 
@@ -123,7 +124,7 @@ RIG_MYSQL_SRCS = regress/ledger/outsider_mysql.c \
 ENGINE_ROOM_SRCS = src/engine/action.c src/engine/blocks.c src/engine/budget.c \
 		src/engine/audit.c \
 		src/engine/change.c src/engine/change_habit.c src/engine/client.c \
-		src/engine/command.c \
+		src/engine/command.c src/engine/command_top.c \
 		src/engine/control.c src/engine/decide.c \
 		src/engine/decide_lock.c src/engine/events.c \
 		src/engine/explain.c src/engine/explain_habit.c \
@@ -132,7 +133,7 @@ ENGINE_ROOM_SRCS = src/engine/action.c src/engine/blocks.c src/engine/budget.c \
 		src/engine/ledger_link.c \
 		src/engine/listen.c src/engine/locks.c src/engine/mapping.c src/engine/memory.c \
 		src/engine/metrics.c \
-		src/engine/pending.c src/engine/refusal.c src/engine/replay.c \
+		src/engine/pending.c src/engine/row_reader.c src/engine/refusal.c src/engine/replay.c \
 		src/engine/reply.c \
 		src/engine/request.c src/engine/stats.c \
 		src/engine/maillog.c src/engine/maillog_event.c src/engine/trouble.c \
@@ -147,10 +148,8 @@ LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c \
 		src/ledger/lookup.c src/ledger/notices.c src/ledger/orphans.c \
 		src/ledger/override_table.c \
 		src/ledger/evidence.c \
-		src/ledger/schema.c src/ledger/seek.c src/ledger/tally.c \
-		src/ledger/top.c \
-		src/ledger/verdict.c src/ledger/verdict_habit.c \
-		src/ledger/stored_id.c
+		src/ledger/schema.c src/ledger/seek.c \
+		src/ledger/verdict.c src/ledger/verdict_habit.c
 REPORT_PURE_SRCS = src/report/base64.c src/report/hitlist.c src/report/mail.c \
 		src/report/mail_text.c src/report/notice.c src/report/smtp.c src/report/smtp_auth.c \
 		src/report/smtp_machine.c src/report/smtp_mail.c

@@ -229,4 +229,28 @@ subtest 'at once' => sub {
 	$d->ends_well;
 };
 
+# Hits in windows that are not in report_limits are not reported, but locks are.
+subtest 'a lock, at once' => sub {
+	Report->needed;
+	my $s = Smtpd->start;
+	my $d = start($s, undef, report_immediately => True, report_limits => [86400], rules => [
+	    { name => 'user', key => 'sasl_username', limits => [[3, 3600]], lock => { for => 600 } },
+	    { name => 'quiet', key => 'client_address', limits => [[5, 3600]], report => False,
+	    lock => { for => 600 } }]);
+
+	is($d->ask(sasl_username => '', client_address => '198.51.100.7', recipient_count => 6),
+	    'reject full', 'a rule without report locks');
+	ok($d->wait_log(qr/locked: .*198\.51\.100\.7/), 'which is logged');
+	send_mails($d, 'bob', 3);
+	is((ctl($d, 'clean'))[0], 0, 'clean, so that a due mail would be sent');
+	is(scalar(my @none = $s->mails), 0, 'and causes no mail');
+	is($d->ask(sasl_username => 'bob'), 'reject full', 'a hit');
+	ok(wait_until { () = $s->mails }, 'its lock causes a mail');
+	my ($mail) = $s->mails;
+	like(text($mail), qr/^Locked: 1 .*^user:bob +3 per hour +1$/ms, 'the mail has the lock');
+	like(text($mail), qr/: no limit was hit/, 'and no hit');
+	ok(wait_until { rows($d, undef, 'limit_lock') eq '' }, 'the reported lock is deleted');
+	$d->ends_well;
+};
+
 done_testing();

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #include "lib/alloc.h"
 #include "lib/num.h"
 
+#define SECOND_MS	1000
 #define ANSWER_MAX	(64 * 1024 * 1024)
 
 static int
@@ -145,12 +147,20 @@ ask_write(int fd, const struct str *question)
 	}
 }
 
+/* --- how far it is, on a terminal --- */
+
+struct ask_progress {
+	bool	terminal;
+	bool	counted;	/* the daemon tells how many rows */
+	bool	shown;		/* a line that is to vanish */
+};
+
 /*
  * Takes the lines off the beginning that say how far the daemon is, and shows
- * them on a terminal.
+ * them.
  */
 static void
-take_progress(struct str *answer, bool *shown)
+take_progress(struct str *answer, struct ask_progress *p)
 {
 	static const char	word[] = "progress ";
 	char			*end;
@@ -160,38 +170,72 @@ take_progress(struct str *answer, bool *shown)
 	    sizeof(word) - 1) == 0 &&
 	    (end = memchr(answer->data, '\n', answer->len)) != NULL) {
 		len = (size_t)(end - answer->data);
-		if (isatty(STDERR_FILENO) && strspn(answer->data +
-		    sizeof(word) - 1, "0123456789") == len + 1 - sizeof(word)) {
-			fprintf(stderr, "\r%.*s rows are searched ",
+		if (p->terminal && strspn(answer->data + sizeof(word) - 1,
+		    "0123456789") == len + 1 - sizeof(word)) {
+			fprintf(stderr, "\r%.*s rows are read ",
 			    (int)(len + 1 - sizeof(word)),
 			    answer->data + sizeof(word) - 1);
-			*shown = true;
+			p->counted = p->shown = true;
 		}
 		answer->len -= len + 1;
 		memmove(answer->data, end + 1, answer->len);
 	}
 }
 
+/*
+ * Waits for input, and shows the seconds. -1: none came for the time that
+ * ask_connect has set.
+ */
+static int
+wait_shown(int fd, struct ask_progress *p)
+{
+	struct pollfd	pfd = { .fd = fd, .events = POLLIN };
+	struct timeval	tv = { 0, 0 };
+	socklen_t	len = sizeof(tv);
+	int64_t		seconds = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, &len) == -1)
+		return -1;
+	while (poll(&pfd, 1, SECOND_MS) == 0) {
+		if (++seconds >= tv.tv_sec) {
+			errno = EAGAIN;
+			return -1;
+		}
+		if (p->counted)
+			continue;
+		fprintf(stderr, "\rthe daemon works on it, %" PRId64 " s ",
+		    seconds);
+		p->shown = true;
+	}
+	return 0;
+}
+
 int
 ask_talk(int fd, const struct str *question, struct str *answer)
 {
-	char	bytes[16384];
-	bool	shown = false;
-	ssize_t	n;
+	struct ask_progress	 p = { .terminal = isatty(STDERR_FILENO) };
+	char			 bytes[16384];
+	ssize_t			 n;
+	int			 error;
 
 	ask_write(fd, question);
-	while ((n = read(fd, bytes, sizeof(bytes))) != 0) {
-		if (n == -1 && errno != EINTR)
-			return -1;
+	do {
+		n = -1;
+		if (!p.terminal || wait_shown(fd, &p) == 0)
+			do
+				n = read(fd, bytes, sizeof(bytes));
+			while (n == -1 && errno == EINTR);
 		if (n > 0)
 			str_add(answer, bytes, (size_t)n);
-		take_progress(answer, &shown);
-		if (answer->len > ANSWER_MAX) {
+		take_progress(answer, &p);
+		if (n > 0 && answer->len > ANSWER_MAX) {
 			errno = EMSGSIZE;
-			return -1;
+			n = -1;
 		}
-	}
-	if (shown)
+	} while (n > 0);
+	error = errno;
+	if (p.shown)
 		fputs("\r\033[K", stderr);
-	return 0;
+	errno = error;
+	return (int)n;
 }

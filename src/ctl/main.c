@@ -18,10 +18,11 @@
 #include "ctl/health.h"
 #include "ctl/json.h"
 #include "ctl/openmetrics.h"
-#include "ctl/rejected.h"
+#include "ctl/question.h"
 #include "ctl/show.h"
 #include "ctl/terminal.h"
 #include "lib/alloc.h"
+#include "lib/clock.h"
 #include "lib/num.h"
 #include "lib/str.h"
 
@@ -37,8 +38,9 @@ enum {
 };
 /* Only `status` exits with the statuses of enum health. */
 
-#define REQUEST_MAX	65536
 #define WATCH_MS	2000
+#define WATCH_REST	4	/* times what an answer took */
+#define WATCH_MOST_MS	60000
 #define PATIENCE_MAX	86400
 #define PATIENCE_S	150	/* longer than any command takes */
 #define EXPLAIN_MAX	255		/* most words, by the daemon */
@@ -110,6 +112,7 @@ static struct {
 	bool		 json;
 	bool		 watch;
 	bool		 quiet;
+	bool		 asked;		/* or the usage was wrong */
 	bool		 prometheus;
 	bool		 counted;	/* -n was given */
 } option;
@@ -251,6 +254,9 @@ once(const struct command *command, const struct str *question)
 	str_init(&out);
 	str_init(&text);
 	str_init(&fault);
+	option.asked = true;
+	/* An object says all, and the exit status the rest. */
+	option.quiet = option.quiet && !option.json;
 	status = ask(question, &a, &fault, &health);
 	if (!option.quiet && status == STATUS_NOBODY)
 		fprintf(stderr, "policyctl: %s\n", fault.data);
@@ -292,6 +298,7 @@ follow_events(const struct str *question)
 	enum follow_end	end = FOLLOW_LOST;
 	int		fd, status;
 
+	option.asked = true;
 	str_init(&fault);
 	str_init(&out);
 	fd = ask_connect(option.socket, option.patience, &fault);
@@ -323,119 +330,6 @@ follow_events(const struct str *question)
 }
 
 /* --- the question --- */
-
-static void
-add_word(struct str *question, const char *word)
-{
-	str_add(question, word, strlen(word) + 1);
-}
-
-/* Adds the number of ids that the terminal has lines for. */
-static void
-add_number(struct str *question, size_t n)
-{
-	char	word[32];
-
-	snprintf(word, sizeof(word), "%zu", n);
-	add_word(question, word);
-}
-
-/* Adds a captured request: lines of name=value up to an empty one. */
-static int
-add_request(struct str *question)
-{
-	char	*line = NULL;
-	size_t	 size = 0, before = question->len;
-	ssize_t	 n;
-
-	while ((n = getline(&line, &size, stdin)) > 0) {
-		while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
-			line[--n] = '\0';
-		if (n == 0 || question->len - before > REQUEST_MAX)
-			break;
-		if (strlen(line) != (size_t)n) {
-			fprintf(stderr, "policyctl: a NUL byte in a request\n");
-			free(line);
-			return -1;
-		}
-		add_word(question, line);
-	}
-	free(line);
-	if (question->len > before)
-		return 0;
-	fprintf(stderr, "policyctl: no request on standard input\n");
-	return -1;
-}
-
-/* Makes a time in the past one word; false: it is none. */
-static bool
-add_since(struct str *question, char **words, int n)
-{
-	struct str	since;
-	int		used;
-
-	str_init(&since);
-	if ((used = duration_since(&since, words, n, time(NULL))) == n)
-		add_word(question, since.data);
-	else
-		fprintf(stderr, "policyctl: %s: no time in the past; write 2h, "
-		    "3d (so long ago), 2026-12-24 or 2026-12-24 06:00\n",
-		    words[0]);
-	str_clear(&since);
-	return used == n;
-}
-
-/*
- * Makes a duration in a command one word, and the words after it another.
- * False: it is not a duration.
- */
-static bool
-add_duration(struct str *question, char **words, int n)
-{
-	struct str	until, reason;
-	int		used, i;
-
-	str_init(&until);
-	str_init(&reason);
-	if ((used = duration_parse(&until, words, n, time(NULL))) > 0)
-		add_word(question, until.data);
-	for (i = used; i < n; i++)
-		str_addf(&reason, "%s%s", i > used ? " " : "", words[i]);
-	if (used > 0 && reason.len > 0)
-		add_word(question, reason.data);
-	str_clear(&until);
-	str_clear(&reason);
-	if (used == 0)
-		fprintf(stderr, "policyctl: %s: no duration; write seconds, "
-		    "15m, 2h, 3d, until 06:00, until Mon 06:00, until "
-		    "2026-12-24, or forever\n", n > 0 ? words[0] : "");
-	return used > 0;
-}
-
-/* Adds what `why` is about: an id, or a line of Postfix's log in some words. */
-static bool
-add_subject(struct str *question, char **words, int n)
-{
-	struct str	line;
-	int		i;
-
-	if (n > 1 && strcmp(words[0], "-n") == 0) {
-		str_adds(question, "n=");
-		add_word(question, words[1]);
-		words += 2;
-		n -= 2;
-	}
-	str_init(&line);
-	for (i = 0; i < n; i++)
-		str_addf(&line, "%s%s", i > 0 ? " " : "", words[i]);
-	if (line.len > 0 && !rejected_parse(question, line.data)) {
-		str_adds(question, "any=");
-		add_word(question, line.data);
-	}
-	i = line.len > 0;
-	str_clear(&line);
-	return i;
-}
 
 /* The position of a duration or time in a command's words; 0: it has none. */
 static int
@@ -492,7 +386,7 @@ set_value(struct str *question, const struct command *command,
 		value = text;
 	}
 	str_adds(question, values[i].prefix);
-	add_word(question, value);
+	question_word(question, value);
 	option.counted = option.counted || strcmp(word, "-n") == 0;
 	return true;
 }
@@ -503,17 +397,25 @@ set_value(struct str *question, const struct command *command,
 static int
 watch(const struct command *command, struct str *question)
 {
-	size_t	len = question->len;
-	int	status;
+	struct mono	began;
+	int64_t		took;
+	size_t		len = question->len;
+	int		status;
 
 	terminal_keys();
 	do {
+		began = clock_mono();
 		question->len = len;
 		if (!option.counted && terminal_is())
-			add_number(question, terminal_height() - 3);
+			question_number(question, terminal_height() - 3);
 		str_addc(question, '\0');
 		status = once(command, question);
-	} while (status == STATUS_OK && terminal_wait(WATCH_MS));
+		/* Rows by the million are not read all the time. */
+		took = clock_between(began, clock_mono()) / 1000000;
+		took = took * WATCH_REST > WATCH_MOST_MS ? WATCH_MOST_MS :
+		    took * WATCH_REST;
+	} while (status == STATUS_OK &&
+	    terminal_wait(took > WATCH_MS ? (int)took : WATCH_MS));
 	terminal_restore();
 	return status;
 }
@@ -523,7 +425,8 @@ add_time(const struct command *command, struct str *question, char **words,
     int n)
 {
 	return strcmp(command->name, "forget") == 0 ?
-	    add_since(question, words, n) : add_duration(question, words, n);
+	    question_since(question, words, n) :
+	    question_duration(question, words, n);
 }
 
 static int
@@ -542,9 +445,9 @@ run(int argc, char **argv)
 	    STATUS_USAGE;
 	str_init(&question);
 	ask_begin(&question);
-	add_word(&question, command->name);
+	question_word(&question, command->name);
 	if (command->show == show_why) {
-		if (!add_subject(&question, argv + 1, argc - 1)) {
+		if (!question_subject(&question, argv + 1, argc - 1)) {
 			usage(stderr);
 			goto done;
 		}
@@ -571,7 +474,7 @@ run(int argc, char **argv)
 			goto done;
 		}
 		if (strcmp(command->name, "try") != 0)
-			add_word(&question, argv[i]);
+			question_word(&question, argv[i]);
 		else if (!candidate_add(&question, argv[i])) {
 			status = STATUS_FAILED;
 			goto done;
@@ -583,7 +486,7 @@ run(int argc, char **argv)
 	}
 	option.counted = option.counted || words > 0;
 	if (strcmp(command->name, "explain") == 0 && argc == 1 &&
-	    add_request(&question) == -1)
+	    question_request(&question) == -1)
 		goto done;
 	if (option.watch)
 		status = watch(command, &question);
@@ -595,6 +498,19 @@ run(int argc, char **argv)
  done:
 	str_clear(&question);
 	return status;
+}
+
+/* The object of a command that could not be sent. */
+static void
+not_asked(int status)
+{
+	struct str	out;
+
+	str_init(&out);
+	json_add_error(&out, "not sent; standard error has the reason", status);
+	(void)fwrite(out.data, out.len, 1, stdout);
+	(void)printed();
+	str_clear(&out);
 }
 
 int
@@ -640,6 +556,8 @@ main(int argc, char **argv)
 		return STATUS_USAGE;
 	}
 	status = run(argc - optind, argv + optind);
+	if (option.json && !option.asked)
+		not_asked(status);
 	free(option.socket);
 	return status;
 }

@@ -7,6 +7,8 @@
 #include "lib/num.h"
 #include "lib/width.h"
 
+#define NARROW	60	/* columns */
+
 /* Adds as many whole characters of the text as fit into the columns. */
 static void
 add_cut(struct str *out, const char *text, size_t width)
@@ -25,20 +27,22 @@ add_cut(struct str *out, const char *text, size_t width)
 	}
 }
 
-/* The remark after an id. */
+/* The remark after an id; in a narrow window the id needs the room. */
 static const char *
-top_mark(const struct answer_record *r)
+top_mark(const struct answer_record *r, size_t width)
 {
-	static const char	*const marks[] = {
-		"", " (shadow)", " (locked)", " (locked, shadow)",
+	static const char	*const marks[][8] = {
+		{ "", " (shadow)", " (locked)", " (locked, shadow)",
 		" (blocked)", " (blocked, shadow)", " (blocked, locked)",
-		" (blocked, locked, shadow)"
+		" (blocked, locked, shadow)" },
+		{ "", " (S)", " (L)", " (LS)", " (B)", " (BS)", " (BL)",
+		" (BLS)" }
 	};
 	bool	blocked = strcmp(answer_get(r, "blocked"), "1") == 0;
 	bool	locked = strcmp(answer_get(r, "locked"), "1") == 0;
 	bool	shadow = strcmp(answer_get(r, "shadow"), "1") == 0;
 
-	return marks[4 * blocked + 2 * locked + shadow];
+	return marks[width < NARROW][4 * blocked + 2 * locked + shadow];
 }
 
 static void
@@ -60,6 +64,10 @@ add_top_heading(struct str *out, const struct answer *a)
 		str_adds(out, text);
 	str_addf(out, "  %zu of %s id%s\n", n, answer_whole(a, "total"),
 	    strcmp(answer_whole(a, "total"), "1") == 0 ? "" : "s");
+	if (strcmp(answer_whole(a, "source"), "memory") == 0) {
+		str_adds(out, "only what this daemon has in memory: ");
+		str_addf(out, "%s\n", answer_whole(a, "reason"));
+	}
 }
 
 /* Sums without a limit: of domains, or of refusals. */
@@ -80,7 +88,7 @@ add_sums(struct str *out, const struct answer *a, const char *name,
 		str_addf(out, "%10" PRId64 "  %-8s  ", answer_number(r, name),
 		    show_period(answer_number(r, "seconds"), text,
 		    sizeof(text)));
-		mark = top_mark(r);
+		mark = top_mark(r, width);
 		add_cut(out, answer_get(r, "id"), room > strlen(mark) ?
 		    room - strlen(mark) : 1);
 		str_addf(out, "%s\n", mark);
@@ -106,7 +114,7 @@ show_top(struct str *out, const struct answer *a, size_t width)
 	const char			*mark;
 	char				 text[32];
 	size_t				 i, bar, fill, room;
-	bool				 narrow = width < 60;
+	bool				 narrow = width < NARROW;
 
 	/* The numbers take 39 columns; the bar gets a third of the rest. */
 	bar = width > 69 ? (width - 39) / 3 : 0;
@@ -142,7 +150,7 @@ show_top(struct str *out, const struct answer *a, size_t width)
 		show_bar(out, answer_number(r, "used"),
 		    answer_number(r, "limit"), bar);
 		str_adds(out, "  ");
-		mark = top_mark(r);
+		mark = top_mark(r, width);
 		add_cut(out, answer_get(r, "id"), room > strlen(mark) ?
 		    room - strlen(mark) : 1);
 		str_addf(out, "%s\n", mark);

@@ -83,6 +83,11 @@ add_window(struct str *out, const struct answer_record *r)
 	    text, sizeof(text)), answer_number(r, "ids"),
 	    answer_number(r, "ids") == 1 ? "" : "s", answer_number(r, "p50"),
 	    answer_number(r, "p99"), answer_number(r, "max"));
+	if (answer_number(r, "suggested") == 0) {
+		str_addf(out, "    no limit would meet more than %" PRId64
+		    " id%s\n", over, over == 1 ? "" : "s");
+		return;
+	}
 	str_addf(out, "    a limit of %" PRId64 " would meet %" PRId64
 	    " id%s\n", answer_number(r, "suggested"), over,
 	    over == 1 ? "" : "s");

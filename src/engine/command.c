@@ -1,11 +1,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/blocks.h"
 #include "engine/change.h"
 #include "engine/change_habit.h"
 #include "engine/client.h"
 #include "engine/command.h"
+#include "engine/command_top.h"
 #include "engine/events.h"
 #include "engine/explain.h"
 #include "engine/metrics.h"
@@ -17,13 +17,9 @@
 #include "engine/loop_clock.h"
 #include "engine/why.h"
 #include "ipc/message_refusal.h"
-#include "lib/addr.h"
 #include "lib/clock.h"
 #include "lib/log.h"
-#include "lib/num.h"
 
-#define TOP_USUAL	10
-#define AWAY		"the database is away"
 
 static int64_t
 seconds_since(int64_t ns)
@@ -169,194 +165,6 @@ show_late(struct control *c)
 		control_fail(c, "the database did not answer in time");
 }
 
-/* --- top --- */
-
-/* The value behind `name` and "=", or NULL. */
-static const char *
-top_value(const struct control_word *word, const char *name)
-{
-	size_t	len = strlen(name);
-
-	return strncmp(word->bytes, name, len) == 0 && word->bytes[len] == '=' ?
-	    word->bytes + len + 1 : NULL;
-}
-
-static bool
-top_has_rule(const char *name)
-{
-	const struct settings	*s = control_policy()->settings;
-	size_t			 i;
-
-	for (i = 0; i < s->nrules; i++)
-		if (strcmp(s->rules[i].name, name) == 0)
-			return true;
-	return false;
-}
-
-static bool
-top_order(const char *value, uint8_t *by)
-{
-	static const char *const	orders[TOP_ORDER__MAX] = {
-		[TOP_BY_FILL] = "fill",
-		[TOP_BY_USED] = "used",
-		[TOP_BY_REFUSED] = "refused"
-	};
-	uint8_t				i;
-
-	for (i = 0; i < TOP_ORDER__MAX; i++)
-		if (strcmp(orders[i], value) == 0) {
-			*by = i;
-			return true;
-		}
-	return false;
-}
-
-/* False: the question has failed. */
-static bool
-top_word(struct control *c, struct msg_top *top,
-    const struct control_word *word)
-{
-	const char	*value;
-	int64_t		 n;
-
-	if ((value = top_value(word, "by")) != NULL &&
-	    top_order(value, &top->by)) {
-		return true;
-	} else if (value != NULL) {
-		control_fail(c, "top: --by is fill, used or refused");
-		return false;
-	} else if ((value = top_value(word, "group")) != NULL &&
-	    strcmp(value, "domain") == 0) {
-		top->domain = true;
-	} else if (value != NULL) {
-		control_fail(c, "top: --group is domain");
-		return false;
-	} else if ((value = top_value(word, "rule")) != NULL &&
-	    top_has_rule(value)) {
-		top->rule = value;
-		top->rulelen = strlen(value);
-	} else if (value != NULL) {
-		control_fail(c, "top: there is no rule %s", value);
-		return false;
-	} else if ((value = top_value(word, "window")) != NULL &&
-	    num_parse(value, strlen(value), 1, INT64_MAX, &n) == 0) {
-		top->seconds = n;
-	} else if (value == NULL && num_parse(word->bytes, word->len, 1,
-	    TOP_MAX, &n) == 0) {
-		top->n = (uint32_t)n;
-	} else {
-		control_fail(c, "top: a number from 1 to %d is expected",
-		    TOP_MAX);
-		return false;
-	}
-	return true;
-}
-
-static void
-top_run(struct control *c, const struct control_word *word, size_t n)
-{
-	struct msg_top	top = { .n = TOP_USUAL, .rule = "" };
-	struct str	payload;
-	size_t		i;
-
-	for (i = 0; i < n; i++)
-		if (!top_word(c, &top, &word[i]))
-			return;
-	if (top.by == TOP_BY_REFUSED && control_policy()->settings->history ==
-	    0) {
-		control_fail(c, "no refusals are kept: history is 0");
-		return;
-	}
-	str_init(&payload);
-	msg_top_put(&payload, &top);
-	if (!control_ask(c, MSG_TOP, &payload))
-		control_fail(c, AWAY);
-	str_clear(&payload);
-}
-
-/*
- * Which blocks and locks hold for the login or address that the id stands for.
- */
-static void
-top_add_blocked(struct str *out, const struct settings *s,
-    const struct msg_top_id *id, int64_t now)
-{
-	const struct override		*locks[OVERRIDE_LOCKS];
-	const struct settings_rule	*rule = NULL;
-	struct override_subject		 subject;
-	size_t				 i, bare = 0;
-	char				 text[64];
-
-	for (i = 0; i < s->nrules && rule == NULL; i++) {
-		bare = strlen(s->rules[i].name) + 1;
-		if (id->idlen > bare && id->id[bare - 1] == ':' &&
-		    memcmp(id->id, s->rules[i].name, bare - 1) == 0)
-			rule = &s->rules[i];
-	}
-	if (s->nrules > 0 && (rule == NULL || rule->nkey != 1))
-		return;
-	bare = rule != NULL ? bare : 0;
-	memset(&subject, 0, sizeof(subject));
-	subject.login = subject.sender = "";
-	if (rule != NULL ? rule->key[0] == KEY_SASL_USERNAME :
-	    s->limit_by_sasl) {
-		subject.login = id->id + bare;
-		subject.loginlen = id->idlen - bare;
-	}
-	if ((rule != NULL ? rule->key[0] == KEY_CLIENT_ADDRESS :
-	    s->limit_by_ip) && id->idlen - bare < sizeof(text)) {
-		memcpy(text, id->id + bare, id->idlen - bare);
-		text[id->idlen - bare] = '\0';
-		(void)addr_parse(&subject.client, text, strlen(text));
-	}
-	reply_bool(out, "blocked", override_block(blocks_list(), &subject,
-	    now) != NULL);
-	reply_bool(out, "locked", override_locks(blocks_list(), &subject, now,
-	    locks) > 0);
-}
-
-static int
-top_told(struct control *c, const struct message *m)
-{
-	static struct msg_topped	 topped;
-	const struct msg_top_id		*id;
-	struct str			*out = control_answer(c);
-	int64_t				 now = clock_wall();
-	size_t				 i;
-
-	if (m->type == MSG_PROGRESS)
-		return why_progress(c, m);
-	if (m->type == MSG_SEARCHED) {
-		control_fail(c, "top: the refusals cannot be read; the log has "
-		    "the reason");
-		return 0;
-	}
-	if (m->type != MSG_TOPPED ||
-	    msg_topped_get(&topped, m->payload, m->len) == -1)
-		return -1;
-	reply_begin(out, "");
-	reply_number(out, "time", now);
-	reply_number(out, "total", topped.total);
-	reply_end(out);
-	for (i = 0; i < topped.count; i++) {
-		id = &topped.ids[i];
-		reply_begin(out, "ids");
-		reply_bytes(out, "id", id->id, id->idlen);
-		reply_number(out, topped.by == TOP_BY_REFUSED ? "refused" :
-		    "used", id->used);
-		reply_number(out, "seconds", id->limit.seconds);
-		if (topped.by != TOP_BY_REFUSED && !topped.domain) {
-			reply_number(out, "limit", id->limit.mails);
-			reply_retry_after(out, id->retry_after, &id->limit);
-		}
-		reply_bool(out, "shadow", id->shadow);
-		top_add_blocked(out, control_policy()->settings, id, now);
-		reply_end(out);
-	}
-	control_end(c);
-	return 0;
-}
-
 /* --- requests --- */
 
 static void
@@ -419,7 +227,8 @@ static const struct control_command	commands[] = {
 	    .min = 1, .max = 1, .run = explain_show,
 	    .told = show_told, .late = show_late },
 	{ .name = "top", .access = CONTROL_LOOK,
-	    .max = 5, .run = top_run, .told = top_told },
+	    .max = 5, .run = command_top_run, .told = command_top_told,
+	    .late = command_top_late },
 	{ .name = "why", .access = CONTROL_OPERATE,
 	    .min = 1, .max = REFUSAL_TEXT__MAX, .run = why_run,
 	    .told = why_told },
@@ -458,7 +267,7 @@ static const struct control_command	commands[] = {
 	{ .name = "clean", .changes = true, .run = clean_run },
 	{ .name = "log", .min = 1, .max = 1, .changes = true, .run = log_run },
 	{ .name = "try", .access = CONTROL_OPERATE,
-	    .max = 2, .run = try_run },
+	    .max = 2, .run = try_run, .late = try_late },
 	{ .name = "events", .access = CONTROL_LOOK, .run = events_run },
 	{ .name = "metrics", .access = CONTROL_LOOK,
 	    .run = metrics_run, .state = metrics_state,

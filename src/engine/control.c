@@ -25,7 +25,6 @@
 #define UNKNOWN_SECONDS	10		/* between two such lines in the log */
 #define LEDGER_MS	1000		/* in addition to db_timeout */
 #define LATE_MS		(60 * 60 * 1000)	/* to log how a change ended */
-#define HOLD_MS		120000		/* for news of a process */
 #define NO_WISH		WISH__MAX
 
 enum control_state {
@@ -316,10 +315,10 @@ control_wish(struct control *c, enum wish wish)
 }
 
 void
-control_hold(struct control *c)
+control_hold(struct control *c, int64_t ms)
 {
 	c->wish = NO_WISH;
-	control_wait(c, HOLD_MS);
+	control_wait(c, ms);
 }
 
 static void

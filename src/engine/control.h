@@ -122,8 +122,8 @@ const char		*control_name(const struct control *);
 uint64_t	 control_number(const struct control *);
 struct control	*control_numbered(uint64_t);
 
-/* A waiting command waits two minutes more, for no wish and no ledger. */
-void		 control_hold(struct control *);
+/* The command waits so many milliseconds from now, for no wish. */
+void		 control_hold(struct control *, int64_t ms);
 
 /* The str to append records to. */
 struct str	*control_answer(struct control *);

@@ -24,13 +24,13 @@
 #include "engine/mapping.h"
 #include "engine/memory.h"
 #include "engine/pending.h"
+#include "engine/row_reader.h"
 #include "engine/refusal.h"
 #include "engine/replay.h"
 #include "engine/reply.h"
 #include "engine/stats.h"
 #include "engine/maillog.h"
 #include "engine/trouble.h"
-#include "engine/try.h"
 #include "engine/loop_clock.h"
 #include "lib/log.h"
 #include "role/role.h"
@@ -441,8 +441,11 @@ engine_on_wished(const struct message *m)
 	struct str			 fields;
 	const char			*last;
 
-	if (msg_wished_get(&wished, m->payload, m->len) == -1 ||
-	    wished.wish != WISH_RELOAD)
+	if (msg_wished_get(&wished, m->payload, m->len) == -1)
+		return;
+	if (wished.wish == WISH_SIMULATION)
+		row_reader_missing(wished.text);
+	if (wished.wish != WISH_RELOAD)
 		return;
 	last = strrchr(wished.text, '\n');
 	str_init(&fields);
@@ -465,7 +468,7 @@ engine_on_message(const struct message *m)
 		ledger_set(channel_new(m->fd, ROLE_ENGINE, ROLE_LEDGER));
 		return;
 	case MSG_SIMULATION:
-		try_channel(m->fd);
+		row_reader_channel(m->fd);
 		return;
 	case MSG_LISTENER:
 		engine_listener(m);
@@ -582,7 +585,7 @@ engine_set_up(void)
 	client_init(engine_on_request, &bounds);
 	listen_init();
 	blocks_init();
-	try_init();
+	row_reader_init();
 	pending_init(engine_on_verdict);
 	replay_init(engine_on_owed);
 	/* If the parent is root, the socket belongs to root. */

@@ -552,7 +552,27 @@ memory_over(struct memory *m, const struct msg_charge *charge,
 	return !holds || right->over != v->over;
 }
 
-/* --- */
+/* --- all of them --- */
+
+const struct window *
+memory_counts(const struct memory *m, const char *id, size_t idlen)
+{
+	const struct memory_id	*known;
+
+	known = (const struct memory_id *)map_find(m->ids, map_hash(id, idlen),
+	    id, idlen);
+	return known != NULL ? &known->window : NULL;
+}
+
+void
+memory_each(struct memory *m, void (*each)(void *, const char *, size_t,
+    const struct window *), void *arg)
+{
+	struct memory_id	*id;
+
+	TAILQ_FOREACH(id, &m->recent, entry)
+		each(arg, id->id, id->len, &id->window);
+}
 
 static void
 free_id(struct map_node *node, void *arg)

@@ -7,6 +7,7 @@
 #include "decision/lock.h"
 #include "decision/override.h"
 #include "ipc/message.h"
+#include "lib/window.h"
 
 /*
  * db_error_action "memory": what this engine saw accepted and refused, so that
@@ -80,5 +81,14 @@ size_t		 memory_locks(const struct memory *,
  */
 void		 memory_weigh(struct memory *, const struct msg_charge *,
 		    int64_t now, struct msg_weighed *);
+
+/* The counts of an id, with what is owed; NULL: unknown. */
+const struct window	*memory_counts(const struct memory *, const char *id,
+			    size_t idlen);
+
+/* Calls `each` for all ids. */
+void		 memory_each(struct memory *, void (*each)(void *,
+		    const char *id, size_t idlen, const struct window *),
+		    void *);
 
 #endif

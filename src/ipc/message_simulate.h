@@ -22,7 +22,6 @@ void	msg_simulate_put(struct str *, const struct msg_simulate *);
 int	msg_simulate_get(struct msg_simulate *, const void *, size_t);
 
 enum simulated_kind {
-	SIMULATED_PROGRESS,	/* not the end of it: number 0 is the rows */
 	SIMULATED_SPAN,		/* what was read */
 	SIMULATED_RULE,		/* what a rule would have refused */
 	SIMULATED_ID,		/* an id that it would have refused */

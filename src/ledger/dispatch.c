@@ -2,15 +2,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "conf/stored_id.h"
 #include "ledger/dispatch_habit.h"
 #include "ledger/id.h"
 #include "ledger/ledger.h"
-#include "ledger/top.h"
+#include "ledger/top_rows.h"
 #include "ledger/verdict.h"
-#include "ledger/stored_id.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 
+#define TOP_LOOK_MAX	50000	/* ids: a few milliseconds */
 #define QUESTIONS_MOST	256		/* in the batch, of policyctl */
 
 /* --- charges --- */
@@ -403,24 +404,30 @@ dispatch_on_habit(struct ledger *l, const struct message *m)
 	return 0;
 }
 
+/*
+ * By fill and by used: what this ledger has in its cache, for when all rows
+ * cannot be read (top_rows.h).
+ */
 static int
 dispatch_on_top(struct ledger *l, const struct message *m)
 {
 	struct msg_topped	*told = &l->message.topped;
 	struct msg_top		 wanted;
-	struct tally		*tally;
+	struct top_source	 source;
+	struct top		*top;
 
 	if (msg_top_get(&wanted, m->payload, m->len) == -1)
 		return -1;
 	if (wanted.by == TOP_BY_REFUSED)
 		return seek_top(l->seek, m->request, m->payload, m->len,
 		    clock_wall());
-	tally = top_find(told, &wanted, l->cache, l->limits,
-	    override_table_list(charge_batch_overrides(l->batch)), l->settings,
-	    clock_wall());
+	source = top_rows_source(l);
+	top = top_new(told, &wanted, &source, l->settings, clock_wall());
+	cache_each(l->cache, TOP_LOOK_MAX, top_on_id, top);
+	top_end(top);
 	msg_topped_put(ledger_payload(l), told);
 	ledger_answer(l, MSG_TOPPED, m->request);
-	tally_free(tally);
+	top_free(top);
 	return 0;
 }
 

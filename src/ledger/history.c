@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/stored_id.h"
 #include "ledger/history.h"
 #include "ledger/id.h"
-#include "ledger/stored_id.h"
 #include "lib/alloc.h"
 #include "lib/log.h"
 #include "lib/num.h"
@@ -108,7 +108,8 @@ history_complete(struct msg_refusal *m, struct cache *cache,
 	if ((window = cache_peek(cache, id, len)) == NULL)
 		return;
 	rule = stored_id_rule(settings, id, len);
-	limits = stored_id_limits(settings, lookup, rule, id, len);
+	limits = stored_id_limits(settings, lookup_limits(lookup, rule, id,
+	    len), rule, id, len);
 	for (i = 0; i < limits->count; i++)
 		found = found ||
 		    limits->list[i].seconds == known.limit.seconds;

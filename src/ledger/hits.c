@@ -1,10 +1,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/stored_id.h"
 #include "ipc/message.h"
 #include "ledger/evidence.h"
 #include "ledger/hits.h"
-#include "ledger/stored_id.h"
 #include "lib/alloc.h"
 #include "lib/map.h"
 
@@ -186,8 +186,8 @@ hits_limit(struct hits *h, const struct settings_rule *rule, const char *id,
 {
 	if (seconds == 0)
 		return rule != NULL ? rule->max_per_mail : 0;
-	return hits_mails(stored_id_limits(h->settings, h->limits, rule, id,
-	    idlen), seconds);
+	return hits_mails(stored_id_limits(h->settings, lookup_limits(
+	    h->limits, rule, id, idlen), rule, id, idlen), seconds);
 }
 
 static void

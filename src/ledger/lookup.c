@@ -6,6 +6,7 @@
 #include "conf/fault.h"
 #include "conf/literal.h"
 #include "conf/normal.h"
+#include "conf/stored_id.h"
 #include "ledger/id.h"
 #include "ledger/lookup.h"
 #include "lib/alloc.h"
@@ -336,6 +337,19 @@ const struct limits *
 lookup_of(const struct lookup_entry *e)
 {
 	return e->known ? &e->limits : NULL;
+}
+
+const struct limits *
+lookup_limits(struct lookup *l, const struct settings_rule *rule,
+    const char *id, size_t idlen)
+{
+	const struct lookup_entry	*e;
+
+	if (rule != NULL && stored_id_was(rule, id, idlen))
+		return NULL;
+	e = lookup_find(l, rule == NULL ? 0 :
+	    (uint16_t)(rule - l->settings->rules), id, idlen);
+	return e != NULL ? lookup_of(e) : NULL;
 }
 
 const char *

@@ -60,6 +60,14 @@ enum store_result	 lookup_ask(struct lookup *, struct store *);
 const struct lookup_entry	*lookup_find(struct lookup *, uint16_t rule,
 			    const char *id, size_t idlen);
 
+/*
+ * The cached limits of a stored id, whose rule is stored_id_rule's; NULL: there
+ * are none. Runs no query.
+ */
+const struct limits		*lookup_limits(struct lookup *,
+				    const struct settings_rule *,
+				    const char *id, size_t idlen);
+
 /* The limits that SQL returned; NULL: the limits in the charge apply. */
 const struct limits	*lookup_of(const struct lookup_entry *);
 

@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "conf/stored_id.h"
 #include "ledger/orphans.h"
-#include "ledger/stored_id.h"
 #include "lib/log.h"
 
 struct orphans {

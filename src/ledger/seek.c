@@ -5,10 +5,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "role/tally.h"
 #include "ledger/history.h"
 #include "ledger/id.h"
 #include "ledger/seek.h"
-#include "ledger/tally.h"
 #include "lib/alloc.h"
 #include "lib/num.h"
 

@@ -8,6 +8,7 @@
 #include "ipc/message_simulate.h"
 #include "ledger/simulation.h"
 #include "ledger/simulation_match.h"
+#include "ledger/top_rows.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/map.h"
@@ -22,7 +23,8 @@
 enum simulation_state {
 	SIMULATION_IDLE,
 	SIMULATION_READING,
-	SIMULATION_DECIDING
+	SIMULATION_DECIDING,
+	SIMULATION_LISTING		/* for `policyctl top` */
 };
 
 /* An id and its rows. */
@@ -49,6 +51,7 @@ struct simulation_rule {
 struct simulation {
 	struct channel		*engine;
 	enum simulation_state	 state;
+	struct top_rows		*top;		/* NULL: `policyctl try` */
 	uint32_t		 k;
 	struct settings		*tried;		/* NULL: the running ones */
 	struct simulation_rule	 rule[RULES_MAX];
@@ -96,8 +99,17 @@ tell_text(struct ledger *l, enum simulated_kind kind, const char *rule,
 static void
 fail(struct ledger *l, const char *why)
 {
-	tell_text(l, SIMULATED_FAILED, "", why);
+	struct msg_searched	m = { .failed = true };
+
 	l->simulation->state = SIMULATION_IDLE;
+	if (l->simulation->top == NULL) {
+		tell_text(l, SIMULATED_FAILED, "", why);
+		return;
+	}
+	(void)strlcpy(m.reason, why, sizeof(m.reason));
+	l->payload.len = 0;
+	msg_searched_put(&l->payload, &m);
+	channel_send(l->simulation->engine, MSG_SEARCHED, 0, &l->payload, -1);
 }
 
 static const char *
@@ -254,20 +266,30 @@ on_row(void *arg, const char *id, size_t len, int64_t date, int64_t amount)
 }
 
 static void
+on_top_row(void *arg, const char *id, size_t len, int64_t date, int64_t amount)
+{
+	struct ledger		*l = arg;
+	struct simulation	*sim = l->simulation;
+
+	sim->rows++;
+	if (sim->state == SIMULATION_READING &&
+	    !top_rows_add(sim->top, id, len, date, amount))
+		fail(l, "the counts of all ids take more memory than "
+		    "memory_limit");
+}
+
+static void
 progress(struct ledger *l)
 {
 	struct simulation	*sim = l->simulation;
-	struct msg_simulated	 m;
 	int64_t			 now = clock_mono().ns;
 
-	if (now - sim->told < PROGRESS_NS)
+	if (sim->state == SIMULATION_IDLE || now - sim->told < PROGRESS_NS)
 		return;
 	sim->told = now;
-	memset(&m, 0, sizeof(m));
-	m.kind = SIMULATED_PROGRESS;
-	m.rule = m.text = "";
-	m.number[0] = sim->rows;
-	tell(l, &m);
+	l->payload.len = 0;
+	msg_number_put(&l->payload, (uint64_t)sim->rows);
+	channel_send(sim->engine, MSG_PROGRESS, 0, &l->payload, -1);
 }
 
 static void	begin_deciding(struct ledger *);
@@ -279,10 +301,16 @@ read_rows(struct ledger *l)
 	enum store_result	 result;
 	int64_t			 now = clock_mono().ns;
 
-	result = store_rows(l->store, ROWS_STEP, &sim->position, on_row, l);
+	result = store_rows(l->store, ROWS_STEP, &sim->position,
+	    sim->top != NULL ? on_top_row : on_row, l);
+	if (sim->state != SIMULATION_READING)
+		return;
 	if (result == STORE_OK) {
 		sim->failing = 0;
-		if (sim->rows > SIMULATION_ROWS_MAX)
+		if (sim->top != NULL) {
+			if (sim->position == -1)
+				sim->state = SIMULATION_LISTING;
+		} else if (sim->rows > SIMULATION_ROWS_MAX)
 			fail(l, "more than 20000000 rows are kept, which are "
 			    "too many to try");
 		else if (sim->position == -1)
@@ -523,6 +551,24 @@ decide_some(struct ledger *l)
 		tell_results(l);
 }
 
+/* Lists some ids. */
+static void
+list_some(struct ledger *l)
+{
+	const struct msg_topped	*told;
+
+	if (top_rows_list(l->simulation->top, &told) == STORE_LOST) {
+		fail(l, store_error(l->store));
+		return;
+	}
+	if (told == NULL)
+		return;
+	l->payload.len = 0;
+	msg_topped_put(&l->payload, told);
+	channel_send(l->simulation->engine, MSG_TOPPED, 0, &l->payload, -1);
+	l->simulation->state = SIMULATION_IDLE;
+}
+
 /* --- the loop --- */
 
 struct channel *
@@ -541,14 +587,13 @@ simulation_begin(struct ledger *l, const struct message *m)
 	return 0;
 }
 
-int
-simulation_on_engine(struct ledger *l, const struct message *m)
+static int
+begin_try(struct ledger *l, const struct message *m)
 {
 	struct simulation	*sim = l->simulation;
 	struct msg_simulate	 wanted;
 
-	if (m->type != MSG_SIMULATE || sim->map != NULL ||
-	    msg_simulate_get(&wanted, m->payload, m->len) == -1)
+	if (msg_simulate_get(&wanted, m->payload, m->len) == -1)
 		return -1;
 	sim->map = map_new(same_id);
 	sim->k = wanted.k;
@@ -557,8 +602,30 @@ simulation_on_engine(struct ledger *l, const struct message *m)
 		return 0;
 	match_rules(l);
 	sim->state = SIMULATION_READING;
-	sim->told = clock_mono().ns;
 	return 0;
+}
+
+static int
+begin_top(struct ledger *l, const struct message *m)
+{
+	l->simulation->top = top_rows_new(l, m->payload, m->len);
+	if (l->simulation->top == NULL)
+		return -1;
+	l->simulation->state = SIMULATION_READING;
+	return 0;
+}
+
+int
+simulation_on_engine(struct ledger *l, const struct message *m)
+{
+	struct simulation	*sim = l->simulation;
+
+	if (sim->map != NULL || sim->top != NULL)
+		return -1;
+	sim->told = clock_mono().ns;
+	if (m->type == MSG_SIMULATE)
+		return begin_try(l, m);
+	return m->type == MSG_TOP ? begin_top(l, m) : -1;
 }
 
 void
@@ -571,6 +638,8 @@ simulation_step(struct ledger *l)
 		return;
 	if (sim->state == SIMULATION_READING)
 		read_rows(l);
+	else if (sim->state == SIMULATION_LISTING)
+		list_some(l);
 	else
 		decide_some(l);
 	progress(l);

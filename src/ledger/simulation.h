@@ -5,9 +5,10 @@
 #include "ledger/ledger.h"
 
 /*
- * The work of a ledger that was started for `policyctl try`: it reads the rows
- * that are kept, and tells the engine what limits would have done to them. It
- * serves nobody else, and rests as long as it works.
+ * The work of a ledger that was started for one question of policyctl: it reads
+ * the rows that are kept, and tells the engine what limits would have done to
+ * them (`try`), or which ids are first (`top`). It serves nobody else, and
+ * rests as long as it works.
  */
 #define SIMULATION_ROWS_MAX	20000000
 

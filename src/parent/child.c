@@ -19,6 +19,7 @@
 #define CHANNEL_FD	3	/* ROLE_CHANNEL_FD */
 #define DIRECTORY_FD	4	/* ROLE_DIRECTORY_FD, or closed */
 #define EXEC_FD		5	/* tells the parent that exec failed */
+#define NICE		10	/* a child that must not slow down others */
 #define ABOVE		16	/* descriptors are moved above it */
 
 /*
@@ -73,6 +74,7 @@ struct start {
 	int		 channel;
 	int		 directory;	/* -1: none */
 	int		 log;
+	bool		 lowly;
 };
 
 /* Moves a descriptor out of the way. -1 stays -1. */
@@ -111,6 +113,8 @@ become(const struct start *s, char **env, int report)
 		goto fail;
 	closefrom(EXEC_FD + 1);
 	umask(077);
+	if (s->lowly && nice(NICE) == -1)
+		errno = 0;	/* it is only slower for others */
 	execve(s->path, argv, env);
  fail:
 	error = errno;
@@ -168,9 +172,9 @@ close_log(struct child *child, int fd)
 
 int
 child_spawn(struct child *child, enum role role, const char *program,
-    int directory, char *why)
+    int directory, bool lowly, char *why)
 {
-	struct start	 s = { .directory = directory };
+	struct start	 s = { .directory = directory, .lowly = lowly };
 	char		*path;
 	int		 fd[2];
 

@@ -44,10 +44,10 @@ void	child_init(struct child *);
 /*
  * Starts the executable of this name in LIBEXECDIR with its channel as
  * descriptor 3, `directory` (-1: none) as 4, an almost empty environment, and a
- * pipe to `relay` as stderr. 0, or -1 with *why.
+ * pipe to `relay` as stderr; `lowly`: with low priority. 0, or -1 with *why.
  */
 int	child_spawn(struct child *, enum role, const char *program,
-	    int directory, char *why);
+	    int directory, bool lowly, char *why);
 
 /* Logs what it wrote to stderr: a part, as relay_take does, or all of it. */
 void	child_relay(struct child *, struct mono now);

@@ -129,7 +129,7 @@ children_start(struct parent *p, enum slot slot,
 	    open_directory(&place, settings, identity, why) == -1)
 		return -1;
 	result = child_spawn(child, slots[slot].role, program, place.dir,
-	    why);
+	    slot == SLOT_SIMULATOR, why);
 	if (result == 0 && place.dir != -1)
 		child_signal(child, MSG_DIRECTORY);
 	directories_leave(&place);

@@ -125,7 +125,7 @@ static const struct {
 	[WISH_LOG_DEBUG]	= { wish_debug, "a detailed log", true },
 	[WISH_LOG_BRIEF]	= { wish_brief, "a brief log", true },
 	[WISH_STATE]		= { wish_state, NULL, true },
-	[WISH_SIMULATION]	= { wish_simulation, "a simulation", false },
+	[WISH_SIMULATION]	= { wish_simulation, NULL, false },
 };
 
 /* Whether the engine asks on without reading what it is answered. */

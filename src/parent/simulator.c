@@ -14,7 +14,6 @@ simulator_want(struct parent *p)
 		children_stop(p, SLOT_SIMULATOR);
 		return;
 	}
-	children_keep(p, SLOT_SIMULATOR, false);
 	if (children_start(p, SLOT_SIMULATOR, p->settings, &p->identity,
 	    why) == -1)
 		parent_wished(p, WISH_SIMULATION, false, why);
@@ -31,10 +30,12 @@ simulator_on_ready(struct parent *p)
 
 	if (engine->state != CHILD_SERVING || channel_pair(fd) == -1) {
 		parent_wished(p, WISH_SIMULATION, false,
-		    "try: no channel for it could be made");
+		    "no channel for it could be made");
 		children_stop(p, SLOT_SIMULATOR);
 		return;
 	}
+	/* A fault is logged once, until there was none. */
+	p->restart[SLOT_SIMULATOR].fault[0] = '\0';
 	/* From here on the engine tells how it goes. */
 	p->requests.waited[WISH_SIMULATION] = false;
 	child_number(engine, MSG_SIMULATION, ROLE_LEDGER, fd[0]);
@@ -53,5 +54,5 @@ simulator_on_gone(struct parent *p)
 		return;
 	}
 	parent_wished(p, WISH_SIMULATION, false, fault[0] != '\0' ? fault :
-	    "try: the process that reads the rows did not start");
+	    "the process that reads the rows did not start");
 }

@@ -5,7 +5,6 @@
 #include <stddef.h>
 
 #include "conf/settings.h"
-#include "ledger/lookup.h"
 
 /* What a stored id means by the current settings. Pure. */
 
@@ -22,11 +21,11 @@ bool				 stored_id_was(const struct settings_rule *,
 size_t				 stored_id_bare(const char *id, size_t idlen);
 
 /*
- * The limits that apply to the id; `rule` is stored_id_rule's. Limits from SQL
- * only if they are cached.
+ * The limits that apply to the id; `rule` is stored_id_rule's, `sql` what a
+ * query returned for it, or NULL.
  */
 const struct limits		*stored_id_limits(const struct settings *,
-				    struct lookup *,
+				    const struct limits *sql,
 				    const struct settings_rule *,
 				    const char *id, size_t idlen);
 

@@ -1,20 +1,18 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "ledger/id.h"
-#include "ledger/top.h"
-#include "ledger/stored_id.h"
+#include "conf/stored_id.h"
+#include "lib/alloc.h"
 #include "lib/num.h"
-
-#define LOOK_MAX	50000	/* ids: a few milliseconds */
+#include "role/tally.h"
+#include "role/top.h"
 
 struct top {
 	struct msg_topped	*told;
 	const struct msg_top	*wanted;
 	size_t			 most;
-	const struct cache	*cache;
-	struct lookup		*lookup;
-	const struct override_list *overrides;
+	const struct top_source	*source;
 	const struct settings	*settings;
 	int64_t			 now;
 	struct tally		*tally;		/* with `domain` */
@@ -47,7 +45,7 @@ top_keep(struct top *t, const struct msg_top_id *id)
 	size_t			 low = 0, high = told->count, middle;
 
 	if (told->count == t->most &&
-	    rank <= top_rank(t, &told->ids[told->count - 1]))
+	    (t->most == 0 || rank <= top_rank(t, &told->ids[told->count - 1])))
 		return;
 	while (low < high) {
 		middle = low + (high - low) / 2;
@@ -98,7 +96,6 @@ top_look(struct top *t, const struct settings_rule *rule, const char *id,
 	struct msg_top_id	 best, this;
 	const struct limits	*limits;
 	struct limits		 one = { 1, NULL };
-	const struct override	*grant;
 	int64_t			 granted;
 	size_t			 i;
 
@@ -109,9 +106,9 @@ top_look(struct top *t, const struct settings_rule *rule, const char *id,
 	if ((rule == NULL && t->settings->nrules > 0) ||
 	    !top_is_wanted(t, rule))
 		return;
-	grant = override_find(t->overrides, OVERRIDE_GRANT, id, idlen, t->now);
-	granted = grant != NULL ? grant->amount : 0;
-	limits = stored_id_limits(t->settings, t->lookup, rule, id, idlen);
+	granted = t->source->granted(t->source->arg, id, idlen);
+	limits = stored_id_limits(t->settings, t->source->sql(t->source->arg,
+	    rule, id, idlen), rule, id, idlen);
 	if (t->tally != NULL) {
 		top_sum(t, rule, limits, id, idlen, window);
 		return;
@@ -144,14 +141,14 @@ top_look(struct top *t, const struct settings_rule *rule, const char *id,
 static const struct window *
 top_named(const struct top *t, const char *name, const char *id, size_t idlen)
 {
-	char	other[2 * ID_STORED_MAX];
+	char	other[2 * CHARGE_ID_MAX];
 	size_t	bare = stored_id_bare(id, idlen);
 	int	n;
 
 	n = snprintf(other, sizeof(other), "%s:%.*s", name,
 	    (int)(idlen - bare), id + bare);
-	return n > ID_STORED_MAX ? NULL :
-	    cache_peek(t->cache, other, (size_t)n);
+	return (size_t)n >= sizeof(other) ? NULL :
+	    t->source->counts(t->source->arg, other, (size_t)n);
 }
 
 static void
@@ -160,11 +157,7 @@ top_add_second(void *arg, int64_t when, int64_t amount)
 	window_add(arg, when, amount);
 }
 
-/*
- * An id is listed with its counts under earlier names of its rule (`was`), and
- * not for itself under one of those.
- */
-static void
+void
 top_on_id(void *arg, const char *id, size_t idlen, const struct window *window)
 {
 	struct top		*t = arg;
@@ -190,31 +183,40 @@ top_on_id(void *arg, const char *id, size_t idlen, const struct window *window)
 	window_clear(&sum);
 }
 
-struct tally *
-top_find(struct msg_topped *told, const struct msg_top *wanted,
-    struct cache *cache, struct lookup *lookup,
-    const struct override_list *overrides,
-    const struct settings *settings, int64_t now)
+struct top *
+top_new(struct msg_topped *told, const struct msg_top *wanted,
+    const struct top_source *source, const struct settings *settings,
+    int64_t now)
 {
-	struct top	t;
+	struct top	*t = alloc_zero(1, sizeof(*t));
 
-	t.told = told;
-	t.wanted = wanted;
-	t.most = wanted->n < TOP_MAX ? wanted->n : TOP_MAX;
-	t.cache = cache;
-	t.lookup = lookup;
-	t.overrides = overrides;
-	t.settings = settings;
-	t.now = now;
-	t.tally = wanted->domain ? tally_new() : NULL;
-	t.longest = 1;
+	t->told = told;
+	t->wanted = wanted;
+	t->most = wanted->n < TOP_MAX ? wanted->n : TOP_MAX;
+	t->source = source;
+	t->settings = settings;
+	t->now = now;
+	t->tally = wanted->domain ? tally_new() : NULL;
+	t->longest = 1;
 	told->by = wanted->by;
 	told->domain = wanted->domain;
 	told->count = 0;
 	told->total = 0;
-	if (t.most > 0)
-		cache_each(cache, LOOK_MAX, top_on_id, &t);
-	if (t.tally != NULL)
-		tally_top(t.tally, told, t.most, t.longest);
-	return t.tally;
+	return t;
+}
+
+void
+top_end(struct top *t)
+{
+	if (t->tally != NULL)
+		tally_top(t->tally, t->told, t->most, t->longest);
+}
+
+void
+top_free(struct top *t)
+{
+	if (t == NULL)
+		return;
+	tally_free(t->tally);
+	free(t);
 }

@@ -1,10 +1,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ledger/tally.h"
 #include "lib/alloc.h"
 #include "lib/map.h"
 #include "lib/num.h"
+#include "role/tally.h"
 
 struct name {
 	struct map_node	 node;		/* first */

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "ledger/stored_id.h"
+#include "conf/stored_id.h"
 
 static bool
 stored_id_begins(const char *id, size_t idlen, const char *name)
@@ -43,19 +43,13 @@ stored_id_bare(const char *id, size_t idlen)
 }
 
 const struct limits *
-stored_id_limits(const struct settings *s, struct lookup *lookup,
+stored_id_limits(const struct settings *s, const struct limits *sql,
     const struct settings_rule *rule, const char *id, size_t idlen)
 {
 	const struct ids	*by_id = s->limits_by_id;
-	const struct lookup_entry	*sql;
-	const struct limits		*limits = NULL, *otherwise = &s->limits;
-	size_t				 bare = 0;
+	const struct limits	*limits = sql, *otherwise = &s->limits;
+	size_t			 bare = 0;
 
-	sql = rule != NULL && stored_id_was(rule, id, idlen) ? NULL :
-	    lookup_find(lookup, rule == NULL ? 0 :
-	    (uint16_t)(rule - s->rules), id, idlen);
-	if (sql != NULL)
-		limits = lookup_of(sql);
 	if (rule != NULL) {
 		/* The entries of limits_by_id are without the rule's name. */
 		bare = stored_id_bare(id, idlen);

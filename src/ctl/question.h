@@ -1,0 +1,35 @@
+#ifndef QUESTION_H
+#define QUESTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/str.h"
+
+/* The words of a question to the daemon. What is wrong is printed. */
+
+void	question_word(struct str *question, const char *word);
+void	question_number(struct str *question, size_t n);
+
+/*
+ * Adds a captured request from standard input: lines of name=value up to an
+ * empty one. -1: there is none.
+ */
+int	question_request(struct str *question);
+
+/* Makes a time in the past one word; false: it is none. */
+bool	question_since(struct str *question, char **words, int n);
+
+/*
+ * Makes a duration in a command one word, and the words after it another.
+ * False: it is not a duration.
+ */
+bool	question_duration(struct str *question, char **words, int n);
+
+/*
+ * Adds what `why` is about: an id, or a line of Postfix's log in some words.
+ * False: nothing.
+ */
+bool	question_subject(struct str *question, char **words, int n);
+
+#endif

@@ -1,0 +1,331 @@
+#include <string.h>
+
+#include "role/top.h"
+#include "engine/blocks.h"
+#include "engine/command_top.h"
+#include "engine/row_reader.h"
+#include "engine/reply.h"
+#include "engine/why.h"
+#include "ipc/message_refusal.h"
+#include "lib/addr.h"
+#include "lib/clock.h"
+#include "lib/num.h"
+
+#define TOP_USUAL	10
+#define PATIENCE_MS	10000	/* without news, then: from memory */
+#define AWAY		"the database is away"
+#define LATE		"the database did not answer in time"
+
+/* --- the question --- */
+
+/* The value behind `name` and "=", or NULL. */
+static const char *
+top_value(const struct control_word *word, const char *name)
+{
+	size_t	len = strlen(name);
+
+	return strncmp(word->bytes, name, len) == 0 && word->bytes[len] == '=' ?
+	    word->bytes + len + 1 : NULL;
+}
+
+static bool
+top_has_rule(const char *name)
+{
+	const struct settings	*s = control_policy()->settings;
+	size_t			 i;
+
+	for (i = 0; i < s->nrules; i++)
+		if (strcmp(s->rules[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static bool
+top_order(const char *value, uint8_t *by)
+{
+	static const char *const	orders[TOP_ORDER__MAX] = {
+		[TOP_BY_FILL] = "fill",
+		[TOP_BY_USED] = "used",
+		[TOP_BY_REFUSED] = "refused"
+	};
+	uint8_t				i;
+
+	for (i = 0; i < TOP_ORDER__MAX; i++)
+		if (strcmp(orders[i], value) == 0) {
+			*by = i;
+			return true;
+		}
+	return false;
+}
+
+/* False: the question has failed. */
+static bool
+top_word(struct control *c, struct msg_top *top,
+    const struct control_word *word)
+{
+	const char	*value;
+	int64_t		 n;
+
+	if ((value = top_value(word, "by")) != NULL &&
+	    top_order(value, &top->by)) {
+		return true;
+	} else if (value != NULL) {
+		control_fail(c, "top: --by is fill, used or refused");
+		return false;
+	} else if ((value = top_value(word, "group")) != NULL &&
+	    strcmp(value, "domain") == 0) {
+		top->domain = true;
+	} else if (value != NULL) {
+		control_fail(c, "top: --group is domain");
+		return false;
+	} else if ((value = top_value(word, "rule")) != NULL &&
+	    top_has_rule(value)) {
+		top->rule = value;
+		top->rulelen = strlen(value);
+	} else if (value != NULL) {
+		control_fail(c, "top: there is no rule %s", value);
+		return false;
+	} else if ((value = top_value(word, "window")) != NULL &&
+	    num_parse(value, strlen(value), 1, INT64_MAX, &n) == 0) {
+		top->seconds = n;
+	} else if (value == NULL && num_parse(word->bytes, word->len, 1,
+	    TOP_MAX, &n) == 0) {
+		top->n = (uint32_t)n;
+	} else {
+		control_fail(c, "top: a number from 1 to %d is expected",
+		    TOP_MAX);
+		return false;
+	}
+	return true;
+}
+
+/* --- the answer --- */
+
+/*
+ * Which blocks and locks hold for the login or address that the id stands for.
+ */
+static void
+top_add_blocked(struct str *out, const struct settings *s,
+    const struct msg_top_id *id, int64_t now)
+{
+	const struct override		*locks[OVERRIDE_LOCKS];
+	const struct settings_rule	*rule = NULL;
+	struct override_subject		 subject;
+	size_t				 i, bare = 0;
+	char				 text[64];
+
+	for (i = 0; i < s->nrules && rule == NULL; i++) {
+		bare = strlen(s->rules[i].name) + 1;
+		if (id->idlen > bare && id->id[bare - 1] == ':' &&
+		    memcmp(id->id, s->rules[i].name, bare - 1) == 0)
+			rule = &s->rules[i];
+	}
+	if (s->nrules > 0 && (rule == NULL || rule->nkey != 1))
+		return;
+	bare = rule != NULL ? bare : 0;
+	memset(&subject, 0, sizeof(subject));
+	subject.login = subject.sender = "";
+	if (rule != NULL ? rule->key[0] == KEY_SASL_USERNAME :
+	    s->limit_by_sasl) {
+		subject.login = id->id + bare;
+		subject.loginlen = id->idlen - bare;
+	}
+	if ((rule != NULL ? rule->key[0] == KEY_CLIENT_ADDRESS :
+	    s->limit_by_ip) && id->idlen - bare < sizeof(text)) {
+		memcpy(text, id->id + bare, id->idlen - bare);
+		text[id->idlen - bare] = '\0';
+		(void)addr_parse(&subject.client, text, strlen(text));
+	}
+	reply_bool(out, "blocked", override_block(blocks_list(), &subject,
+	    now) != NULL);
+	reply_bool(out, "locked", override_locks(blocks_list(), &subject, now,
+	    locks) > 0);
+}
+
+static void
+top_tell(struct control *c, const struct msg_topped *m)
+{
+	struct str		*out = control_answer(c);
+	const struct str	*why = &control_question(c)->word;
+	const struct msg_top_id	*id;
+	int64_t			 now = clock_wall();
+	size_t			 i;
+
+	reply_begin(out, "");
+	reply_number(out, "time", now);
+	reply_number(out, "total", m->total);
+	reply_text(out, "source", why->len > 0 ? "memory" : "database");
+	if (why->len > 0)
+		reply_bytes(out, "reason", why->data, why->len);
+	reply_end(out);
+	for (i = 0; i < m->count; i++) {
+		id = &m->ids[i];
+		reply_begin(out, "ids");
+		reply_bytes(out, "id", id->id, id->idlen);
+		reply_number(out, m->by == TOP_BY_REFUSED ? "refused" :
+		    "used", id->used);
+		reply_number(out, "seconds", id->limit.seconds);
+		if (m->by != TOP_BY_REFUSED && !m->domain) {
+			reply_number(out, "limit", id->limit.mails);
+			reply_retry_after(out, id->retry_after, &id->limit);
+		}
+		reply_bool(out, "shadow", id->shadow);
+		top_add_blocked(out, control_policy()->settings, id, now);
+		reply_end(out);
+	}
+	control_end(c);
+}
+
+/* --- without the database --- */
+
+static const struct window *
+top_counts(void *arg, const char *id, size_t idlen)
+{
+	return memory_counts(arg, id, idlen);
+}
+
+static const struct limits *
+top_sql(void *arg, const struct settings_rule *rule, const char *id,
+    size_t idlen)
+{
+	(void)arg;
+	(void)rule;
+	(void)id;
+	(void)idlen;
+	return NULL;
+}
+
+static int64_t
+top_granted(void *arg, const char *id, size_t idlen)
+{
+	const struct override	*grant;
+
+	(void)arg;
+	grant = override_find(blocks_list(), OVERRIDE_GRANT, id, idlen,
+	    clock_wall());
+	return grant != NULL ? grant->amount : 0;
+}
+
+/* What this process has counted for db_error_action "memory". */
+static void
+top_remembered(struct control *c, const struct msg_top *wanted)
+{
+	static struct msg_topped	 told;
+	const struct top_source		 source = { top_counts, top_sql,
+					    top_granted, control_memory() };
+	struct top			*top;
+
+	top = top_new(&told, wanted, &source, control_policy()->settings,
+	    clock_wall());
+	memory_each(control_memory(), top_on_id, top);
+	top_end(top);
+	top_tell(c, &told);
+	top_free(top);
+}
+
+/* No ledger answers. The question is in `charge`, and the reason in `word`. */
+static void
+top_alone(struct control *c)
+{
+	const struct control_question	*q = control_question(c);
+	struct msg_top			 wanted;
+
+	if (control_policy()->memory && control_memory() != NULL &&
+	    msg_top_get(&wanted, q->charge.data, q->charge.len) == 0)
+		top_remembered(c, &wanted);
+	else
+		control_fail(c, "top: %s", q->word.data);
+}
+
+/* The rows cannot be read: what is known without them. */
+static void
+top_failed(struct control *c, const char *why)
+{
+	struct control_question	*q = control_question(c);
+
+	str_adds(&q->word, why[0] != '\0' ? why : AWAY);
+	if (!control_ask(c, MSG_TOP, &q->charge))
+		top_alone(c);
+}
+
+/* --- the answers --- */
+
+/*
+ * By refusals, and from memory, the ledger that decides is asked; else the one
+ * that reads all rows.
+ */
+int
+command_top_told(struct control *c, const struct message *m)
+{
+	static struct msg_topped	topped;
+
+	if (m->type == MSG_PROGRESS)
+		return why_progress(c, m);
+	if (m->type == MSG_SEARCHED) {
+		control_fail(c, "top: the refusals cannot be read; the log has "
+		    "the reason");
+		return 0;
+	}
+	if (m->type != MSG_TOPPED ||
+	    msg_topped_get(&topped, m->payload, m->len) == -1)
+		return -1;
+	top_tell(c, &topped);
+	return 0;
+}
+
+/* The answers of the ledger that reads all rows. */
+static int
+top_read(struct control *c, const struct message *m)
+{
+	static struct msg_searched	searched;
+
+	if (m->type != MSG_SEARCHED)
+		return command_top_told(c, m);
+	if (msg_searched_get(&searched, m->payload, m->len) == -1)
+		return -1;
+	top_failed(c, searched.reason);
+	return 1;
+}
+
+void
+command_top_late(struct control *c)
+{
+	row_reader_leave(c);
+	if (control_question(c)->word.len > 0)
+		top_alone(c);
+	else if (control_question(c)->charge.len > 0)
+		top_failed(c, LATE);
+	else
+		control_fail(c, LATE);
+}
+
+/* --- the command --- */
+
+void
+command_top_run(struct control *c, const struct control_word *word, size_t n)
+{
+	static const struct row_reader_task	task = {
+		MSG_TOP, top_read, top_failed, PATIENCE_MS
+	};
+	struct msg_top	top = { .n = TOP_USUAL, .rule = "" };
+	struct str	payload;
+	size_t		i;
+
+	for (i = 0; i < n; i++)
+		if (!top_word(c, &top, &word[i]))
+			return;
+	if (top.by == TOP_BY_REFUSED && control_policy()->settings->history ==
+	    0) {
+		control_fail(c, "no refusals are kept: history is 0");
+		return;
+	}
+	str_init(&payload);
+	msg_top_put(&payload, &top);
+	if (top.by != TOP_BY_REFUSED) {
+		str_add(&control_question(c)->charge, payload.data,
+		    payload.len);
+		row_reader_want(c, &task, &payload);
+	} else if (!control_ask(c, MSG_TOP, &payload))
+		control_fail(c, AWAY);
+	str_clear(&payload);
+}

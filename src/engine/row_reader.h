@@ -1,0 +1,39 @@
+#ifndef ROW_READER_H
+#define ROW_READER_H
+
+#include "engine/control.h"
+
+/*
+ * A command that needs all rows of the database: the parent starts a ledger of
+ * its own for it, so that decisions are not held up. One command has such a
+ * ledger at a time; the others wait for theirs.
+ */
+struct row_reader_task {
+	enum message_type	  ask;
+	/*
+	 * Takes an answer of that ledger, which is read until the command has
+	 * ended or this is 1. -1: the answer is malformed.
+	 */
+	int			(*told)(struct control *,
+				    const struct message *);
+	/* There is no such ledger, or it has ended too early. */
+	void			(*failed)(struct control *, const char *why);
+	int64_t			  patience;	/* ms without any news */
+};
+
+void	row_reader_init(void);
+
+/* Queues the command; the payload of the question is copied. */
+void	row_reader_want(struct control *, const struct row_reader_task *,
+	    const struct str *payload);
+
+/* The command does not wait for its ledger any longer. */
+void	row_reader_leave(const struct control *);
+
+/* Takes over the channel to the ledger. */
+void	row_reader_channel(int fd);
+
+/* The parent could not start it. */
+void	row_reader_missing(const char *why);
+
+#endif

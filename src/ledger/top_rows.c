@@ -1,0 +1,192 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/stored_id.h"
+#include "ledger/id.h"
+#include "ledger/top_rows.h"
+#include "lib/alloc.h"
+#include "lib/clock.h"
+#include "lib/num.h"
+
+#define IDS_STEP	500	/* ids, and so queries of limits, in a step */
+
+struct top_rows {
+	struct ledger		 *ledger;
+	struct msg_top		  wanted;	/* points to `bytes` */
+	int64_t			  since;	/* older rows count nowhere */
+	int64_t			  now;
+	struct cache_id		**list;		/* none is evicted */
+	size_t			  count;
+	size_t			  size;
+	size_t			  at;		/* listed so far */
+	struct top_source	  source;
+	struct top		 *top;		/* NULL: not begun */
+	char			  bytes[];
+};
+
+static const struct window *
+top_rows_counts(void *arg, const char *id, size_t idlen)
+{
+	const struct ledger	*l = arg;
+
+	return cache_peek(l->cache, id, idlen);
+}
+
+static const struct limits *
+top_rows_sql(void *arg, const struct settings_rule *rule, const char *id,
+    size_t idlen)
+{
+	const struct ledger	*l = arg;
+
+	return lookup_limits(l->limits, rule, id, idlen);
+}
+
+static int64_t
+top_rows_granted(void *arg, const char *id, size_t idlen)
+{
+	const struct ledger	*l = arg;
+	const struct override	*grant;
+
+	grant = override_find(override_table_list(charge_batch_overrides(
+	    l->batch)), OVERRIDE_GRANT, id, idlen, clock_wall());
+	return grant != NULL ? grant->amount : 0;
+}
+
+struct top_source
+top_rows_source(struct ledger *l)
+{
+	const struct top_source	source = { top_rows_counts, top_rows_sql,
+				    top_rows_granted, l };
+
+	return source;
+}
+
+/* Which windows SQL returns is not known before it is asked. */
+static int64_t
+top_rows_since(const struct top_rows *t)
+{
+	int64_t	longest = settings_longest_window(t->ledger->settings);
+
+	if (lookup_used(t->ledger->limits))
+		return 0;
+	return num_sub_clamp(t->now, t->wanted.seconds > longest ?
+	    t->wanted.seconds : longest);
+}
+
+struct top_rows *
+top_rows_new(struct ledger *l, const void *payload, size_t len)
+{
+	struct top_rows	*t = alloc_zero(1, sizeof(*t) + len);
+
+	if (len > 0)
+		memcpy(t->bytes, payload, len);
+	if (msg_top_get(&t->wanted, t->bytes, len) == -1 ||
+	    t->wanted.by == TOP_BY_REFUSED) {
+		free(t);
+		return NULL;
+	}
+	t->ledger = l;
+	t->now = clock_wall();
+	t->since = top_rows_since(t);
+	return t;
+}
+
+static void
+top_rows_keep(struct top_rows *t, struct cache_id *id)
+{
+	if (t->count == t->size) {
+		t->size = t->size > 0 ? 2 * t->size : 1024;
+		t->list = alloc_resize(t->list, t->size, sizeof(t->list[0]));
+	}
+	t->list[t->count++] = id;
+	/* cache_want is never called: what is here is all there is. */
+	cache_cursor(id)->loaded = true;
+}
+
+bool
+top_rows_add(struct top_rows *t, const char *id, size_t idlen, int64_t date,
+    int64_t amount)
+{
+	struct ledger			*l = t->ledger;
+	const struct settings_rule	*rule;
+	struct store_row		 row = { .date = date,
+					    .amount = amount, .instance = "",
+					    .state = "" };
+	struct cache_id			*known;
+	char				 folded[ID_STORED_MAX];
+	size_t				 bare = 0;
+	bool				 first;
+
+	if (date < t->since || date > num_add_clamp(t->now, WINDOW_AHEAD) ||
+	    idlen > sizeof(folded))
+		return true;
+	rule = stored_id_rule(l->settings, id, idlen);
+	/* Earlier settings counted it, or it passed a lock. */
+	if (rule == NULL && l->settings->nrules > 0)
+		return true;
+	if (rule != NULL)
+		bare = stored_id_bare(id, idlen);
+	memcpy(folded, id, idlen);
+	/* Other programs insert ids as they are. */
+	if (l->settings->fold_case)
+		str_fold(folded + bare, idlen - bare);
+	known = cache_touch(l->cache, cache_hash(folded, idlen), folded, idlen,
+	    &first);
+	if (!cache_cursor(known)->loaded)
+		top_rows_keep(t, known);
+	cache_first(l->cache, known, &row, t->now);
+	return cache_bytes(l->cache) <= (size_t)l->settings->memory_limit;
+}
+
+static enum store_result
+top_rows_look_up(struct top_rows *t, size_t end)
+{
+	const struct settings		*s = t->ledger->settings;
+	const struct settings_rule	*rule;
+	const char			*id;
+	size_t				 idlen, i;
+
+	if (!lookup_used(t->ledger->limits))
+		return STORE_OK;
+	lookup_batch(t->ledger->limits, clock_mono());
+	for (i = t->at; i < end; i++) {
+		id = cache_name(t->list[i], &idlen);
+		rule = stored_id_rule(s, id, idlen);
+		if (rule == NULL || !stored_id_was(rule, id, idlen))
+			(void)lookup_want(t->ledger->limits, rule == NULL ? 0 :
+			    (uint16_t)(rule - s->rules), id, idlen);
+	}
+	return lookup_ask(t->ledger->limits, t->ledger->store);
+}
+
+enum store_result
+top_rows_list(struct top_rows *t, const struct msg_topped **told)
+{
+	static struct msg_topped	 topped;
+	struct ledger			*l = t->ledger;
+	const char			*id;
+	size_t				 idlen, end;
+
+	if (t->top == NULL) {
+		/* Grants belong to the limits. */
+		if (override_table_refresh(charge_batch_overrides(l->batch),
+		    l->store, clock_wall(), clock_mono()) == STORE_LOST)
+			return STORE_LOST;
+		t->source = top_rows_source(l);
+		t->top = top_new(&topped, &t->wanted, &t->source, l->settings,
+		    clock_wall());
+	}
+	end = t->count - t->at > IDS_STEP ? t->at + IDS_STEP : t->count;
+	if (top_rows_look_up(t, end) == STORE_LOST)
+		return STORE_LOST;
+	for (; t->at < end; t->at++) {
+		id = cache_name(t->list[t->at], &idlen);
+		top_on_id(t->top, id, idlen, cache_window(t->list[t->at]));
+	}
+	*told = NULL;
+	if (t->at < t->count)
+		return STORE_OK;
+	top_end(t->top);
+	*told = &topped;
+	return STORE_OK;
+}

@@ -1,0 +1,48 @@
+#ifndef TOP_H
+#define TOP_H
+
+#include "conf/settings.h"
+#include "ipc/message.h"
+#include "lib/window.h"
+
+/*
+ * Finds the first ids in the requested order, at most TOP_MAX, among those that
+ * it is given. Only windows with counts are considered. With `domain`, finds
+ * the domains whose ids have used most of the wanted or the longest window.
+ */
+struct top;
+
+/* What the caller knows. */
+struct top_source {
+	/* The counts of an id; NULL: unknown. */
+	const struct window	*(*counts)(void *, const char *id,
+				    size_t idlen);
+	/* What SQL returned for an id; NULL: nothing is known. */
+	const struct limits	*(*sql)(void *, const struct settings_rule *,
+				    const char *id, size_t idlen);
+	/* What is granted to an id. */
+	int64_t			(*granted)(void *, const char *id,
+				    size_t idlen);
+	void			*arg;
+};
+
+/* `told` is filled in. All that is passed must stay valid until top_free. */
+struct top	*top_new(struct msg_topped *told, const struct msg_top *,
+		    const struct top_source *, const struct settings *,
+		    int64_t now);
+
+/*
+ * Considers an id; `top` is a struct top. An id is listed with its counts under
+ * earlier names of its rule (`was`), and not for itself under one of those.
+ */
+void		 top_on_id(void *top, const char *id, size_t idlen,
+		    const struct window *);
+
+/*
+ * Completes `told`. Its ids point to where they were given, or into what
+ * top_free frees.
+ */
+void		 top_end(struct top *);
+void		 top_free(struct top *);
+
+#endif
