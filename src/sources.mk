@@ -139,7 +139,8 @@ ENGINE_ROOM_SRCS = src/engine/action.c src/engine/blocks.c src/engine/budget.c \
 		src/engine/maillog.c src/engine/maillog_event.c src/engine/trouble.c \
 		src/engine/try.c src/engine/loop_clock.c \
 		src/engine/why.c
-LEDGER_PURE_SRCS = src/ledger/cache.c src/ledger/charge.c \
+LEDGER_PURE_SRCS = src/ledger/batch_delay.c src/ledger/cache.c \
+		src/ledger/charge.c \
 		src/ledger/charge_copy.c src/ledger/charge_gather.c src/ledger/charge_map.c \
 		src/ledger/charge_pairs.c src/ledger/charge_settle.c \
 		src/ledger/charge_was.c \

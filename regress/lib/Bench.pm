@@ -213,8 +213,8 @@ sub cpu {
 	return \%used;
 }
 
-# Seconds of processor time of a process and all below it, to the nanosecond where the
-# system tells it.
+# Seconds of processor time of a process and all below it, none of which has threads, to the
+# nanosecond where the system tells it.
 sub worked {
 	my ($pid) = @_;
 	my $sum = 0;

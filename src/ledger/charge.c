@@ -31,6 +31,7 @@ charge_batch_new(struct cache *cache, struct store *store,
 	b->habits = habits_new();
 	b->settings = settings;
 	override_table_settings(b->overrides, settings);
+	batch_delay_init(&b->delay, clock_mono());
 	TAILQ_INIT(&b->waiting);
 	TAILQ_INIT(&b->next);
 	TAILQ_INIT(&b->decided);
@@ -50,6 +51,14 @@ size_t
 charge_batch_count(const struct charge_batch *b)
 {
 	return b->count;
+}
+
+int
+charge_batch_delay(const struct charge_batch *b)
+{
+	if (store_optional.shared == NULL || !store_optional.shared(b->store))
+		return 0;
+	return batch_delay(&b->delay, b->count);
 }
 
 /*
@@ -359,6 +368,8 @@ charge_begin(struct charge_batch *b)
 		charge_on_changed, charge_on_counts, b
 	};
 	struct store_batch		batch;
+	struct mono			before;
+	enum store_result		result;
 
 	batch.touch = b->touch;
 	batch.ntouch = b->ntouch;
@@ -369,7 +380,13 @@ charge_begin(struct charge_batch *b)
 	batch.budget = READ_BUDGET;
 	batch.recent = num_add_clamp(b->context.now, -INSTANCE_SECONDS);
 	batch.forgotten = cache_forgot(b->cache, b->context.now);
-	return store_begin(b->store, &batch, &reader);
+	if (store_optional.shared == NULL)
+		return store_begin(b->store, &batch, &reader);
+	before = clock_mono();
+	result = store_begin(b->store, &batch, &reader);
+	batch_delay_note(&b->delay, before, b->count,
+	    clock_between(before, clock_mono()));
+	return result;
 }
 
 enum store_result

@@ -61,6 +61,12 @@ struct habits		*charge_batch_habits(struct charge_batch *);
 struct override_table	*charge_batch_overrides(struct charge_batch *);
 size_t			 charge_batch_count(const struct charge_batch *);
 
+/*
+ * Milliseconds that the batch may wait for further charges, to spare a loaded
+ * server; 0 while no other daemon uses it.
+ */
+int			 charge_batch_delay(const struct charge_batch *);
+
 /* The engine is gone: drops all charges without an answer. */
 void			 charge_batch_clear(struct charge_batch *);
 

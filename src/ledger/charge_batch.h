@@ -1,6 +1,7 @@
 #ifndef CHARGE_BATCH_H
 #define CHARGE_BATCH_H
 
+#include "ledger/batch_delay.h"
 #include "ledger/charge.h"
 #include "ledger/verdict.h"
 
@@ -39,6 +40,7 @@ struct charge_batch {
 	struct verdict_context	 context;
 	struct msg_charge	 message;
 	int64_t			 longest;	/* saved by clean_remember */
+	struct batch_delay	 delay;
 	enum store_result	 last;		/* charge_batch_run's result */
 };
 

@@ -49,6 +49,8 @@ struct ledger {
 	bool			 busy;		/* the database is locked */
 	uint32_t		 pause;		/* after a conflict, mean, ms */
 	struct mono		 retry;		/* end of that pause */
+	bool			 gathering;	/* the batch waits for more */
+	struct mono		 gathered;	/* until then; 0: it is due */
 	char			 trouble[512];	/* "", or the fault as it was
 						   logged */
 	int64_t			 busy_since;	/* ns; 0: it is not */

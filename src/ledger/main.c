@@ -181,8 +181,12 @@ ledger_timeout(struct ledger *l, int idle)
 {
 	int	due;
 
-	if (charge_batch_count(l->batch) > 0)
-		return l->busy ? clock_left(l->retry, clock_mono()) : 0;
+	if (charge_batch_count(l->batch) > 0) {
+		if (l->busy)
+			return clock_left(l->retry, clock_mono());
+		return l->gathered.ns == 0 ? 0 :
+		    clock_left(l->gathered, clock_mono());
+	}
 	if (charge_batch_unflushed(l->batch))
 		return FLUSH_MS;
 	due = clock_sooner(clean_wait(&l->clean),
@@ -252,6 +256,33 @@ ledger_idle(struct ledger *l)
 	return store_idle(l->store);
 }
 
+/* Charges that the last batch left over have waited long enough. */
+static bool
+ledger_due(struct ledger *l)
+{
+	int	delay;
+
+	if (l->busy)
+		return clock_passed(l->retry, clock_mono());
+	if (charge_batch_count(l->batch) == 0 ||
+	    (l->gathering && l->gathered.ns == 0) ||
+	    (delay = charge_batch_delay(l->batch)) == 0)
+		return true;
+	if (!l->gathering) {
+		l->gathering = true;
+		l->gathered = clock_after(clock_mono(), delay);
+	}
+	return clock_passed(l->gathered, clock_mono());
+}
+
+static void
+ledger_decide(struct ledger *l)
+{
+	dispatch_decide(l);
+	l->gathering = charge_batch_count(l->batch) > 0;
+	l->gathered.ns = 0;
+}
+
 static void
 ledger_serve(struct ledger *l)
 {
@@ -259,8 +290,8 @@ ledger_serve(struct ledger *l)
 
 	while (!l->stopping) {
 		ledger_wait(l, idle);
-		if (!l->busy || clock_passed(l->retry, clock_mono()))
-			dispatch_decide(l);
+		if (ledger_due(l))
+			ledger_decide(l);
 		upkeep_send_hits(l);
 		ledger_flush(l);
 		upkeep_history(l);

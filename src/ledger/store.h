@@ -226,6 +226,12 @@ struct store_optional {
 	struct store_overlap	overlap;
 
 	/*
+	 * Whether other daemons have written into this database lately. NULL:
+	 * there is no server that daemons share.
+	 */
+	bool	(*shared)(const struct store *);
+
+	/*
 	 * Returns a little free space to the file system with each call, where
 	 * that needs no long lock. *done: there is no more.
 	 */

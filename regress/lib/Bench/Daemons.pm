@@ -62,7 +62,7 @@ sub state_of {
 	my $ours = 0;
 
 	$ours += Bench::worked($_->pid) for @daemons;
-	return ($self->counters, $ours, Bench::worked($self->{server}{pid}));
+	return ($self->counters, $ours, Bench::sum_of(Bench::cpu($self->{server}{pid})));
 }
 
 # Loads the first `n` daemons at the same time. `domain`: a sub that is given the number of

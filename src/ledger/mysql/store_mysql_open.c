@@ -210,8 +210,14 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 
 /* --- opening --- */
 
+static bool
+store_shared(const struct store *s)
+{
+	return !writers_silent(&s->others);
+}
+
 /* A server needs no helper. */
-const struct store_optional	store_optional = { .start_helper = NULL };
+const struct store_optional	store_optional = { .shared = store_shared };
 
 /* Whether only the administrator can mend the fault. */
 static bool

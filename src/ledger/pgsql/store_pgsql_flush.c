@@ -179,6 +179,12 @@ store_on_flushed(struct store *s, void (*flushed)(void *), void *arg)
 	s->arg = arg;
 }
 
+static bool
+store_shared(const struct store *s)
+{
+	return !writers_silent(&s->others);
+}
+
 const struct store_optional	store_optional = {
 	.start_helper = store_start_helper,
 	.overlap = {
@@ -187,5 +193,6 @@ const struct store_optional	store_optional = {
 		.unflushed = store_unflushed,
 		.flush = store_flush,
 		.fd = store_flush_fd
-	}
+	},
+	.shared = store_shared
 };
