@@ -152,12 +152,6 @@ dispatch_on_weigh(struct ledger *l, const struct message *m)
 }
 
 static int
-dispatch_on_external(struct ledger *l, const struct message *m)
-{
-	return charge_batch_weigh(l->batch, m->request, m->payload, m->len);
-}
-
-static int
 dispatch_on_reset(struct ledger *l, const struct message *m)
 {
 	return charge_batch_reset(l->batch, m->request, m->payload, m->len);
@@ -456,7 +450,7 @@ static const struct {
 	[MSG_SEARCH]		= { upkeep_on_search, true },
 	[MSG_WEIGH]		= { dispatch_on_weigh, true },
 	[MSG_RESET]		= { dispatch_on_reset, true },
-	[MSG_EXTERNAL]		= { dispatch_on_external, true },
+	[MSG_EXTERNAL]		= { dispatch_on_weigh, true },
 	[MSG_OVERRIDE]		= { dispatch_on_override, true },
 	[MSG_TRUST]		= { dispatch_on_habit, true },
 	[MSG_FORGET]		= { dispatch_on_habit, true },

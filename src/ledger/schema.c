@@ -4,6 +4,8 @@
 #include "ledger/schema.h"
 #include "lib/str.h"
 
+#define LOG_SECONDS	60
+
 /*
  * Ids may have this length (ledger/id.h); instances and states are cut to it.
  */
@@ -352,6 +354,16 @@ schema_hit_table(enum hit_kind kind)
 	};
 
 	return tables[kind];
+}
+
+void
+schema_hit_failed(struct log_limit limit[HIT_KIND__MAX], enum hit_kind kind,
+    const char *error)
+{
+	unsigned int	held;
+
+	if (log_allowed(&limit[kind], LOG_SECONDS, &held))
+		log_warning("%s: %s", schema_hit_table(kind), error);
 }
 
 /* A table without a column that only ours has is an older program's. */

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 #include "ipc/message.h"
+#include "lib/log.h"
 
 /*
  * The tables (policyd-rate-limit(8), Tables), and the upgrade of an older
@@ -49,6 +50,10 @@ struct schema_database {
 
 /* The table of this kind of hit. */
 const char	*schema_hit_table(enum hit_kind);
+
+/* Logs that the database refused a hit, for each kind once in a while. */
+void		 schema_hit_failed(struct log_limit limit[HIT_KIND__MAX],
+		    enum hit_kind, const char *error);
 
 /* 0, or -1 when a call of `database` failed. *changed: a step was run. */
 int	schema_upgrade(enum schema_dialect, const struct schema_database *,

@@ -4,7 +4,6 @@
 #include "ledger/schema.h"
 #include "ledger/mysql/store_mysql.h"
 #include "lib/alloc.h"
-#include "lib/log.h"
 #include "lib/str.h"
 
 /*
@@ -50,7 +49,6 @@
  * comes again, its charges are read from the table.
  */
 #define STATE_MAX	64		/* schema.c */
-#define LOG_SECONDS	60
 
 /* --- faults --- */
 
@@ -270,12 +268,10 @@ store_move_cursors(struct store *s)
 static int
 store_write_hits(struct store *s, enum hit_kind kind)
 {
-	static struct log_limit	told[HIT_KIND__MAX];
 	static store_binder *const	bind[HIT_KIND__MAX] = {
 		[HIT_FULL] = store_bind_hit, [HIT_NEAR] = store_bind_warning,
 		[HIT_SHADOW] = store_bind_shadow, [HIT_LOCK] = store_bind_lock
 	};
-	unsigned int		held;
 
 	if (s->spoilt || store_each(s, HIT + (int)kind, s->nhit,
 	    store_bind_nothing, bind[kind], NULL, NULL) == 0)
@@ -287,9 +283,7 @@ store_write_hits(struct store *s, enum hit_kind kind)
 		s->spoilt = true;
 		return 0;
 	default:
-		if (log_allowed(&told[kind], LOG_SECONDS, &held))
-			log_warning("%s: %s", schema_hit_table(kind),
-			    s->error);
+		schema_hit_failed(s->hit_failed, kind, s->error);
 		return 0;
 	}
 }

@@ -143,6 +143,7 @@ struct store {
 	bool			 told;		/* this batch read rows */
 	bool			 spoilt;	/* the connection must end */
 	char			 error[256];
+	struct log_limit	 hit_failed[HIT_KIND__MAX];
 
 	/* --- the running batch --- */
 	struct store_touch	*touch;

@@ -5,7 +5,6 @@
 #include "ledger/schema.h"
 #include "ledger/pgsql/store_pgsql.h"
 #include "lib/alloc.h"
-#include "lib/log.h"
 #include "lib/map.h"
 #include "lib/str.h"
 
@@ -47,7 +46,6 @@
  */
 #define LOCKS_MAX	256	/* a server has room for a few thousand */
 #define STATE_MAX	64		/* schema.c */
-#define LOG_SECONDS	60
 
 /* --- locking --- */
 
@@ -223,9 +221,6 @@ store_move_cursors(struct store *s, int64_t seq)
 static void
 store_write_hits(struct store *s, enum hit_kind kind)
 {
-	static struct log_limit	told[HIT_KIND__MAX];
-	unsigned int		held;
-
 	if (s->spoilt || s->column[hit_id[kind]].count == 0)
 		return;
 	pgsql_begin(s->db);
@@ -233,8 +228,8 @@ store_write_hits(struct store *s, enum hit_kind kind)
 	if (pgsql_end(s->db) == 0)
 		return;
 	s->spoilt = store_result(s) == STORE_LOST;
-	if (!s->spoilt && log_allowed(&told[kind], LOG_SECONDS, &held))
-		log_warning("%s: %s", schema_hit_table(kind), s->error);
+	if (!s->spoilt)
+		schema_hit_failed(s->hit_failed, kind, s->error);
 }
 
 enum store_result

@@ -131,6 +131,7 @@ struct store {
 	bool			 told;		/* this batch read rows */
 	bool			 spoilt;	/* the connection must end */
 	char			 error[256];
+	struct log_limit	 hit_failed[HIT_KIND__MAX];
 };
 
 /* --- store_pgsql_base.c --- */

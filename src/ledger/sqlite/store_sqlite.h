@@ -5,6 +5,7 @@
 #include "ledger/sqlite/checkpointer.h"
 #include "ledger/sqlite/sqlite.h"
 #include "ledger/store.h"
+#include "lib/log.h"
 #include "ledger/sqlite/memtable.h"
 #include "lib/str.h"
 
@@ -241,6 +242,7 @@ struct store {
 	int			 largest;	/* size of the log, in pages */
 	int64_t			 shrink;	/* next truncation, ns */
 	char			 error[256];
+	struct log_limit	 hit_failed[HIT_KIND__MAX];
 
 	/* --- the file as it was last seen --- */
 	int64_t			 version;	/* data_version; -1: not seen */

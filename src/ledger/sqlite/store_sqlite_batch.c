@@ -1,9 +1,6 @@
 #include "ledger/schema.h"
 #include "ledger/sqlite/store_sqlite.h"
 #include "lib/clock.h"
-#include "lib/log.h"
-
-#define LOG_SECONDS	60
 
 static int
 store_read_value(struct store *s, struct store_value *v)
@@ -103,9 +100,7 @@ void
 store_hit(struct store *s, enum hit_kind kind, const char *id, size_t idlen,
     int64_t seconds)
 {
-	static struct log_limit	limit[HIT_KIND__MAX];
 	const enum statement	hit = HIT + (int)kind;
-	unsigned int		held;
 
 	if (s->failed)
 		return;
@@ -114,9 +109,8 @@ store_hit(struct store *s, enum hit_kind kind, const char *id, size_t idlen,
 	if (sqlite_step(s->db, hit) != -1)
 		return;
 	s->failed = !sqlite_in_transaction(s->db);
-	if (!s->failed && log_allowed(&limit[kind], LOG_SECONDS, &held))
-		log_warning("%s: %s", schema_hit_table(kind),
-		    sqlite_error(s->db));
+	if (!s->failed)
+		schema_hit_failed(s->hit_failed, kind, sqlite_error(s->db));
 }
 
 enum store_result
