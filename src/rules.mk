@@ -433,7 +433,7 @@ portability:
 mysqlclient:
 	@for file in mysqldb mysqldb_connect; do \
 	    ${COMPILE} -Werror -I "${MYSQL_HEADERS}" -fsyntax-only -MF /dev/null \
-	        src/ledger/$$file.c || exit 1; done
+	        src/ledger/mysql/$$file.c || exit 1; done
 
 # make fuzz SECONDS=n: so long for each target.
 SECONDS ?=	10

@@ -369,7 +369,8 @@ sub mysql_command {
 sub mysql_client {
 	my ($self, $query) = @_;
 
-	return (program('mariadb'), '--no-defaults', '-S', "$self->{dir}/socket",
+	return (program('mariadb'), '--no-defaults', '--default-character-set=utf8mb4',
+	    '-S', "$self->{dir}/socket",
 	    '-u', $user, '-N', '-B', '-D', $self->{database} // 'policyd', '-e', $query);
 }
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <stdarg.h>
@@ -399,9 +400,11 @@ wait_for_a_message(void **state)
 	struct channel	*a, *b;
 	struct message	 m;
 	struct mono	 deadline;
+	struct pollfd	 p = { .events = POLLIN };
 
 	(void)state;
 	ends(&a, ROLE_PARENT, &b, ROLE_ENGINE);
+	p.fd = channel_fd(b);
 	errno = 0;
 	assert_int_equal(channel_wait(b, &m, clock_mono()), -1);
 	assert_int_equal(errno, ETIMEDOUT);
@@ -416,6 +419,8 @@ wait_for_a_message(void **state)
 	channel_signal(b, MSG_READY, 3);
 	assert_int_equal(channel_wait(b, &m, soon()), 0);
 	assert_int_equal(m.type, MSG_START);
+	/* Who takes over from here waits with poll(2). */
+	assert_int_equal(poll(&p, 1, 0), 1);
 	assert_int_equal(channel_wait(b, &m, soon()), 0);
 	assert_int_equal(m.type, MSG_STOP);
 	assert_int_equal(channel_wait(b, &m, clock_after(clock_mono(), 1)), -1);

@@ -259,8 +259,9 @@ forget_secret(struct channel *c)
 	c->used_secret = 0;
 }
 
-int
-channel_read(struct channel *c)
+/* Reads at most `most` bytes, which are not 0. As channel_read(). */
+static int
+read_some(struct channel *c, size_t most)
 {
 	union {
 		struct cmsghdr	align;
@@ -284,6 +285,8 @@ channel_read(struct channel *c)
 	buffer_room(&c->in, wanted < READ_MIN ? READ_MIN : wanted);
 	iov.iov_base = c->in.data + c->in.end;
 	iov.iov_len = c->in.size - c->in.end;
+	if (iov.iov_len > most)
+		iov.iov_len = most;
 	memset(&mh, 0, sizeof(mh));
 	mh.msg_iov = &iov;
 	mh.msg_iovlen = 1;
@@ -308,6 +311,12 @@ channel_read(struct channel *c)
 	}
 	c->in.end += (size_t)n;
 	return 1;
+}
+
+int
+channel_read(struct channel *c)
+{
+	return read_some(c, SIZE_MAX);
 }
 
 /*
@@ -562,7 +571,7 @@ channel_wait(struct channel *c, struct message *m, struct mono deadline)
 		events = channel_flush(c) == 0 ? POLLIN | POLLOUT : POLLIN;
 		if (wait_ready(c, events, deadline) == -1)
 			return -1;
-		if (channel_read(c) == -1)
+		if (read_some(c, in_wanted(c)) == -1)
 			return -1;
 	}
 }

@@ -83,6 +83,7 @@ size_t	channel_queued(const struct channel *);
 /*
  * For start-up: waits for the next message, or returns -1 with errno
  * (ETIMEDOUT, 0 at end of file, EBADMSG). Flushes queued messages meanwhile.
+ * What follows the message stays in the socket, so that poll(2) tells of it.
  */
 int	channel_wait(struct channel *, struct message *, struct mono deadline);
 

@@ -112,8 +112,10 @@ check_dead(const struct unixsocket *u, const struct stat *sb, char *why)
 }
 
 /*
- * Frees the name, unless a daemon answers there, or the file belongs to root or
- * the daemon and is no socket.
+ * Frees the name, unless a daemon answers there, or the file is no socket and
+ * may be an administrator's: root's, or without root anybody's. A child that
+ * has been taken over can make files of the daemon's user, so root replaces
+ * those.
  */
 static int
 make_free(const struct unixsocket *u, char *why)
@@ -126,7 +128,7 @@ make_free(const struct unixsocket *u, char *why)
 	if (S_ISSOCK(sb.st_mode)) {
 		if (check_dead(u, &sb, why) == -1)
 			return -1;
-	} else if (is_daemon(u, sb.st_uid) && sb.st_uid != u->daemon)
+	} else if (geteuid() != 0 || sb.st_uid == 0)
 		return fail(u, why, "is there and is no socket");
 	if (directories_remove(&u->place, &sb) == 0)
 		return 0;
