@@ -5,8 +5,8 @@
 #include "ledger/sqlite/checkpointer.h"
 #include "ledger/sqlite/sqlite.h"
 #include "ledger/store.h"
-#include "lib/log.h"
 #include "ledger/sqlite/memtable.h"
+#include "lib/log.h"
 #include "lib/str.h"
 
 /*
