@@ -50,33 +50,35 @@ sub hits { return (sql(q{SELECT coalesce(sum(hit), 0) FROM limit_report}))[0][0]
 
 sub charge_adds {
 	start();
-	is(mail('bob', recipient_count => 50), 'dunno', 'mail does not count');
-	is(recorded('bounces:bob'), 0, 'at all');
+	is(mail('bob', recipient_count => 50), 'dunno', 'a mail is accepted');
+	is(recorded('bounces:bob'), 0, 'a mail adds nothing to the count');
 	is(charge(0, 'bounces:Bob', 2), "bounces:bob: 2 charged\n" .
 	    "         2 of        3 in 1 h\n", 'two');
-	is(mail('bob'), 'dunno', 'there is room');
-	is(hits(), 0, 'no hit');
+	is(mail('bob'), 'dunno', 'mail is accepted below the limit');
+	is(hits(), 0, 'a charge below the limit is no hit');
 	my $mark = $d->log_mark;
 	like(charge(0, 'bounces:bob', 1), qr/\Abounces:bob: 1 charged, which reaches the limit\n/,
-	    'the third');
-	is(hits(), 1, 'is a hit');
+	    'charge says that the limit is reached');
+	is(hits(), 1, 'the charge that reaches the limit is a hit');
 	ok($d->wait_log(qr/charged up to its limit: id=<bounces:bob> limit=3\/3600 used=3$/m,
-	    $mark), 'which the log has');
+	    $mark), 'the log has that hit');
 	is(mail('bob'), '450 4.7.1 bounces bob 3', 'mail is refused') for 1, 2;
-	is(recorded('user:bob'), 51, 'and not recorded by other rules');
-	is(mail('eve'), 'dunno', 'that of others is not');
+	is(recorded('user:bob'), 51, 'a refused mail is not recorded by other rules');
+	is(mail('eve'), 'dunno', 'mail of other logins is accepted');
 	like(charge(0, 'bounces:bob', 5), qr/\Abounces:bob: 5 charged\n +8 of +3 /,
-	    'it is recorded above the limit too');
-	is(hits(), 1, 'which is no further hit');
-	is(mail('bob'), '450 4.7.1 bounces bob 8', 'refused');
+	    'a charge above the limit is recorded');
+	is(hits(), 1, 'a charge above the limit is no further hit');
+	is(mail('bob'), '450 4.7.1 bounces bob 8', 'mail is refused above the limit');
 	$d->restart;
-	is(mail('bob'), '450 4.7.1 bounces bob 8', 'after a restart too');
-	like((ctl($d, 'show', 'bounces:bob'))[1], qr/\Abounces:bob\n +8 of +3 /, 'show');
-	is((ctl($d, 'grant', 'bounces:bob', 10, '1h'))[0], 0, 'grant');
-	is(mail('bob'), 'dunno', 'more is allowed');
-	is((ctl($d, 'ungrant', 'bounces:bob'))[0], 0, 'ungrant');
-	is((ctl($d, 'reset', 'bounces:bob'))[1], "bounces:bob: 8 taken back\n", 'reset');
-	is(mail('bob'), 'dunno', 'there is room again');
+	is(mail('bob'), '450 4.7.1 bounces bob 8', 'mail is refused after a restart too');
+	like((ctl($d, 'show', 'bounces:bob'))[1], qr/\Abounces:bob\n +8 of +3 /,
+	    'show prints the count');
+	is((ctl($d, 'grant', 'bounces:bob', 10, '1h'))[0], 0, 'grant succeeds');
+	is(mail('bob'), 'dunno', 'the grant makes room for mail');
+	is((ctl($d, 'ungrant', 'bounces:bob'))[0], 0, 'ungrant succeeds');
+	is((ctl($d, 'reset', 'bounces:bob'))[1], "bounces:bob: 8 taken back\n",
+	    'reset takes the count back');
+	is(mail('bob'), 'dunno', 'mail is accepted after the reset');
 	ends();
 }
 
@@ -84,29 +86,30 @@ sub an_instance_counts_once {
 	start();
 	charge(0, 'bounces:bob', 2, '4ZLq1');
 	is(charge(0, 'bounces:bob', 2, '4ZLq1'), "bounces:bob: 0 charged: the instance was " .
-	    "charged before\n         2 of        3 in 1 h\n", 'once');
-	is(recorded('bounces:bob'), 2, 'only');
+	    "charged before\n         2 of        3 in 1 h\n",
+	    'charge says that the instance was charged before');
+	is(recorded('bounces:bob'), 2, 'a repeated instance counts once');
 	charge(0, 'bounces:eve', 1, '4ZLq1');
-	is(recorded('bounces:eve'), 1, 'for each id');
+	is(recorded('bounces:eve'), 1, 'an instance counts for each id');
 	charge(0, 'bounces:bob', 1) for 1, 2;
-	is(recorded('bounces:bob'), 4, 'without one it counts each time');
+	is(recorded('bounces:bob'), 4, 'charges without an instance count each time');
 	$d->restart;
 	charge(0, 'bounces:bob', 2, '4ZLq1');
-	is(recorded('bounces:bob'), 4, 'it is known after a restart');
+	is(recorded('bounces:bob'), 4, 'the instance is known after a restart');
 	my $first = $d;
 	if ($db) {
 		start();
 		charge(0, 'bounces:bob', 2, '4ZLq1');
 		charge(0, 'bounces:bob', 2, 'other');
-		is(recorded('bounces:bob'), 6, 'and to another daemon');
+		is(recorded('bounces:bob'), 6, 'another daemon knows the instance');
 		$d->ends_well;
 		$d = $first;
 		charge(0, 'bounces:bob', 2, 'other');
-		is(recorded('bounces:bob'), 6, 'and back');
+		is(recorded('bounces:bob'), 6, 'the first daemon knows the instance of the other');
 	}
-	is((ctl($d, 'reset', 'bounces:bob'))[0], 0, 'reset');
+	is((ctl($d, 'reset', 'bounces:bob'))[0], 0, 'reset succeeds');
 	charge(0, 'bounces:bob', 2, '4ZLq1');
-	is(recorded('bounces:bob'), 0, 'and after a reset');
+	is(recorded('bounces:bob'), 0, 'a reset does not forget the instance');
 	ends();
 }
 
@@ -130,28 +133,33 @@ sub many_at_once {
 sub what_it_refuses {
 	start();
 	my ($status, $out, $err) = ctl($d, 'charge', 'nothing:bob', 1);
-	is($status, 3, 'a rule that does not exist');
-	like($err, qr/nothing:bob: RULE:ID is expected, of a rule that counts "external"/, 'says so');
+	is($status, 3, 'a charge of an unknown rule fails');
+	like($err, qr/nothing:bob: RULE:ID is expected, of a rule that counts "external"/,
+	    'the error says which id is expected');
 	is((ctl($d, 'charge', @$_))[0], 3, "@$_") for ['user:bob', 1], ['bob', 1],
 	    ['bounces:', 1], ['bounces:bob', 0], ['bounces:bob', -1], ['bounces:bob', 'x'],
 	    ['bounces:bob', 1, 'x' x 2000];
-	is((ctl($d, 'charge', @$_))[0], 1, 'usage') for ['bounces:bob'], [], [1 .. 4];
-	is((sql('SELECT count(*) FROM mail_count'))[0][0], 0, 'nothing was recorded');
+	is((ctl($d, 'charge', @$_))[0], 1,
+	    'a wrong number of words is a usage error') for ['bounces:bob'], [], [1 .. 4];
+	is((sql('SELECT count(*) FROM mail_count'))[0][0], 0, 'failed charges record nothing');
 	ends();
 }
 
 sub other_actions {
 	start(rule => { action => 'HOLD {rule}' });
 	charge(0, 'bounces:bob', 3);
-	is(mail('bob', instance => 'a'), 'HOLD bounces', 'a soft action');
-	is(recorded('user:bob'), 1, 'the mail is taken');
+	is(mail('bob', instance => 'a'), 'HOLD bounces',
+	    'a mail over the limit gets the soft action');
+	is(recorded('user:bob'), 1, 'that mail is recorded by the other rule');
 	ends();
 	start(rule => { shadow => True });
 	my $mark = $d->log_mark;
 	charge(0, 'bounces:bob', 3);
-	ok($d->wait_log(qr/charged up to its limit: .* \(shadow\)$/m, $mark), 'shadow logs');
-	is(mail('bob'), 'dunno', 'and refuses nothing');
-	ok($d->wait_log(qr/would refuse: id=<bounces:bob> /, $mark), 'but says so');
+	ok($d->wait_log(qr/charged up to its limit: .* \(shadow\)$/m, $mark),
+	    'a hit in shadow is logged');
+	is(mail('bob'), 'dunno', 'a rule in shadow refuses nothing');
+	ok($d->wait_log(qr/would refuse: id=<bounces:bob> /, $mark),
+	    'the log says that shadow would refuse');
 	ends();
 }
 
@@ -169,15 +177,15 @@ sub memory {
 		$back = lock_database($d);
 	}
 	is(mail('bob'), '450 4.7.1 bounces bob 3', 'bob is refused without the database');
-	is(mail('eve'), 'dunno', 'eve is not');
-	is((ctl($d, 'charge', 'bounces:eve', 1, 'i'))[0], 3, 'nothing is charged meanwhile');
+	is(mail('eve'), 'dunno', 'eve is accepted without the database');
+	is((ctl($d, 'charge', 'bounces:eve', 1, 'i'))[0], 3, 'charge fails without the database');
 	$back->();
 	wait_until { eval { recorded('user:eve') == 2 } };
-	is(recorded('bounces:eve'), 2, 'nothing was');
+	is(recorded('bounces:eve'), 2, 'the failed charge was not recorded');
 	wait_until { (ctl($d, 'charge', 'bounces:eve', 1, 'i'))[0] == 0 };
-	is(recorded('bounces:eve'), 3, 'tried again it is, once');
+	is(recorded('bounces:eve'), 3, 'the repeated charge is recorded once');
 	wait_until { mail('eve') eq '450 4.7.1 bounces eve 3' };
-	is(mail('eve'), '450 4.7.1 bounces eve 3', 'eve is refused');
+	is(mail('eve'), '450 4.7.1 bounces eve 3', 'eve is refused at the limit');
 	ends();
 }
 
@@ -196,8 +204,8 @@ sub the_charge_locks {
 	is(mail('bob'), $answer, 'the lock survives a restart');
 	like(charge(0, 'bounces:bob', 1), qr/\Abounces:bob: 1 charged\n/,
 	    'a charge of a locked login is recorded');
-	is(recorded('bounces:bob'), 4, 'all of them');
-	is((ctl($d, 'unblock', 'bob'))[0], 0, 'unblock');
+	is(recorded('bounces:bob'), 4, 'the count has all charges');
+	is((ctl($d, 'unblock', 'bob'))[0], 0, 'unblock ends the lock');
 	is(mail('bob'), '450 4.7.1 bounces bob 4', 'the rule itself still refuses');
 	charge(0, 'bounces:bob', 1);
 	is(mail('bob'), '450 4.7.1 bounces bob 5', 'the same full window does not lock again');
