@@ -213,37 +213,13 @@ store_bind_see(struct store *s, size_t i)
 }
 
 static size_t
-store_bind_kind(struct store *s, size_t i, enum hit_kind kind)
+store_bind_hit(struct store *s, size_t i)
 {
-	if (s->hit[i].kind != kind)
+	if (s->hit[i].kind != s->writing)
 		return 0;
 	mysqldb_bind_text(s->db, s->hit[i].id, s->hit[i].idlen);
 	mysqldb_bind(s->db, s->hit[i].seconds);
 	return 1;
-}
-
-static size_t
-store_bind_hit(struct store *s, size_t i)
-{
-	return store_bind_kind(s, i, HIT_FULL);
-}
-
-static size_t
-store_bind_warning(struct store *s, size_t i)
-{
-	return store_bind_kind(s, i, HIT_NEAR);
-}
-
-static size_t
-store_bind_shadow(struct store *s, size_t i)
-{
-	return store_bind_kind(s, i, HIT_SHADOW);
-}
-
-static size_t
-store_bind_lock(struct store *s, size_t i)
-{
-	return store_bind_kind(s, i, HIT_LOCK);
 }
 
 /*
@@ -268,13 +244,9 @@ store_move_cursors(struct store *s)
 static int
 store_write_hits(struct store *s, enum hit_kind kind)
 {
-	static store_binder *const	bind[HIT_KIND__MAX] = {
-		[HIT_FULL] = store_bind_hit, [HIT_NEAR] = store_bind_warning,
-		[HIT_SHADOW] = store_bind_shadow, [HIT_LOCK] = store_bind_lock
-	};
-
+	s->writing = kind;
 	if (s->spoilt || store_each(s, HIT + (int)kind, s->nhit,
-	    store_bind_nothing, bind[kind], NULL, NULL) == 0)
+	    store_bind_nothing, store_bind_hit, NULL, NULL) == 0)
 		return 0;
 	switch (store_result(s)) {
 	case STORE_BUSY:

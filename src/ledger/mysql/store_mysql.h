@@ -180,6 +180,7 @@ struct store {
 	struct store_count	*hit;
 	size_t			 nhit;
 	size_t			 hits;		/* room */
+	enum hit_kind		 writing;	/* hits that are being written */
 };
 
 /* --- store_mysql_base.c --- */
