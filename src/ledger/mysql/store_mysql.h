@@ -180,7 +180,7 @@ struct store {
 	struct store_count	*hit;
 	size_t			 nhit;
 	size_t			 hits;		/* room */
-	enum hit_kind		 writing;	/* hits that are being written */
+	enum hit_kind		 writing;	/* hits to write now */
 };
 
 /* --- store_mysql_base.c --- */
