@@ -127,6 +127,21 @@ seek_top(struct seek *s, uint64_t request, const void *payload, size_t len,
 	return 0;
 }
 
+/* --- answers --- */
+
+static struct str *
+seek_payload(struct seek *s)
+{
+	s->answers->payload->len = 0;
+	return s->answers->payload;
+}
+
+static void
+seek_send(struct seek *s, const struct question *q, enum message_type type)
+{
+	s->answers->send(s->answers->arg, type, q->request);
+}
+
 /* --- which rows match --- */
 
 /* The bytes before the value of an id: the rule's name, or a block's kind. */
@@ -247,7 +262,8 @@ seek_on_row(void *arg, const struct store_refusal *row)
 		q->told.refused = num_add_clamp(q->told.refused, m.times);
 	if (q->found < q->wanted.n) {
 		q->found++;
-		s->answers->found(s->answers->arg, q->request, &m);
+		msg_refusal_put(seek_payload(s), &m);
+		seek_send(s, q, MSG_FOUND);
 	}
 }
 
@@ -256,13 +272,15 @@ seek_on_row(void *arg, const struct store_refusal *row)
 static void
 seek_end(struct seek *s, struct question *q)
 {
-	if (q->tally == NULL || q->told.failed)
-		s->answers->searched(s->answers->arg, q->request, &q->told);
-	else {
+	if (q->tally == NULL || q->told.failed) {
+		msg_searched_put(seek_payload(s), &q->told);
+		seek_send(s, q, MSG_SEARCHED);
+	} else {
 		s->topped.by = TOP_BY_REFUSED;
 		s->topped.domain = q->top.domain;
 		tally_top(q->tally, &s->topped, q->top.n, q->top.seconds);
-		s->answers->topped(s->answers->arg, q->request, &s->topped);
+		msg_topped_put(seek_payload(s), &s->topped);
+		seek_send(s, q, MSG_TOPPED);
 	}
 	seek_drop(s, q);
 }
@@ -312,7 +330,8 @@ seek_step(struct seek *s, struct store *store, int64_t oldest,
 	}
 	if (clock_passed(q->progress, now)) {
 		q->progress = clock_after(now, PROGRESS_MS);
-		answers->progress(answers->arg, q->request, q->rows);
+		msg_number_put(seek_payload(s), (uint64_t)q->rows);
+		seek_send(s, q, MSG_PROGRESS);
 	}
 	return STORE_OK;
 }

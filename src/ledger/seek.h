@@ -18,13 +18,11 @@ struct seek;
 
 #define SEEK_MOST	16		/* that wait */
 
+/* An answer is put into `payload`, then `send` sends it. */
 struct seek_answers {
-	void	(*found)(void *, uint64_t request, const struct msg_refusal *);
-	void	(*searched)(void *, uint64_t request,
-		    const struct msg_searched *);
-	void	(*topped)(void *, uint64_t request, const struct msg_topped *);
-	void	(*progress)(void *, uint64_t request, int64_t rows);
-	void	*arg;
+	struct str	*payload;
+	void		(*send)(void *, enum message_type, uint64_t request);
+	void		*arg;
 };
 
 struct seek	*seek_new(void);

@@ -52,39 +52,9 @@ upkeep_history(struct ledger *l)
 /* --- searches of them --- */
 
 static void
-upkeep_on_found(void *arg, uint64_t request, const struct msg_refusal *m)
+upkeep_answer(void *arg, enum message_type type, uint64_t request)
 {
-	struct ledger	*l = arg;
-
-	msg_refusal_put(ledger_payload(l), m);
-	ledger_answer(l, MSG_FOUND, request);
-}
-
-static void
-upkeep_on_searched(void *arg, uint64_t request, const struct msg_searched *m)
-{
-	struct ledger	*l = arg;
-
-	msg_searched_put(ledger_payload(l), m);
-	ledger_answer(l, MSG_SEARCHED, request);
-}
-
-static void
-upkeep_on_topped(void *arg, uint64_t request, const struct msg_topped *m)
-{
-	struct ledger	*l = arg;
-
-	msg_topped_put(ledger_payload(l), m);
-	ledger_answer(l, MSG_TOPPED, request);
-}
-
-static void
-upkeep_on_progress(void *arg, uint64_t request, int64_t rows)
-{
-	struct ledger	*l = arg;
-
-	msg_number_put(ledger_payload(l), (uint64_t)rows);
-	ledger_answer(l, MSG_PROGRESS, request);
+	ledger_answer(arg, type, request);
 }
 
 int
@@ -97,8 +67,7 @@ bool
 upkeep_look(struct ledger *l)
 {
 	const struct seek_answers	answers = {
-		upkeep_on_found, upkeep_on_searched, upkeep_on_topped,
-		upkeep_on_progress, l
+		&l->payload, upkeep_answer, l
 	};
 
 	if (!seek_waits(l->seek))
