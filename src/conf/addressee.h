@@ -4,10 +4,9 @@
 #include "conf/reader.h"
 
 /*
- * Whom report_user tells that a login was limited. A login is chosen by
- * whoever has it or guesses, so that an address is made only where nobody can
- * take it for another one: plain characters, and a domain of
- * report_user_domains.
+ * The address to which report_user writes that a login was limited. A client
+ * can send any text as a login, so an address is made only of plain characters,
+ * and only in a domain of report_user_domains.
  */
 #define ADDRESSEE_MAX	255	/* bytes, with a NUL */
 

@@ -5,7 +5,7 @@
 
 #include "lib/str.h"
 
-/* How an answer ended that goes on until the daemon ends. */
+/* How the answer of `events` ended, which goes on until the daemon ends. */
 enum follow_end {
 	FOLLOW_ENDED,		/* the daemon said that it ends */
 	FOLLOW_FAILED,		/* the daemon refused; the text says why */

@@ -71,8 +71,8 @@ struct habit_entry {
 /*
  * Chooses which pairs of a key to delete, so that at most `max` are left: the
  * least recently used, and unfamiliar networks before familiar ones. Returns
- * their number and moves them to the front of the list. It is a few more than
- * needed, so that not every further pair asks for it.
+ * their number and moves them to the front of the list. A few more than needed
+ * are chosen, so that the next new pairs fit without another call.
  */
 size_t	habit_evict(struct habit_entry *, size_t n, size_t max, bool networks,
 	    const struct habit_terms *, int64_t now);

@@ -8,7 +8,8 @@
 /*
  * The followers of `policyctl events`. Each has a bounded queue. An event that
  * does not fit is counted, and the follower is sent the count as the event
- * "lost" as soon as there is room again. Nobody waits for a follower.
+ * "lost" as soon as there is room again. The daemon does not wait for a
+ * follower.
  */
 #define EVENTS_FOLLOWERS	8
 #define EVENTS_QUEUE		(128 * 1024)	/* bytes, for each */

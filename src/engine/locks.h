@@ -19,7 +19,8 @@
 /*
  * Lets the memory decide, as memory_decide does, also on mail that passes a
  * lock, and sets the locks of its hits. The charge is left with the keys that
- * are charged. VERDICT_BLOCKED: a lock holds that no more mails pass now.
+ * are charged. VERDICT_BLOCKED: a lock holds, and no more mails may pass it
+ * now.
  */
 void	locks_decide(struct memory *, struct msg_charge *, int64_t now,
 	    struct msg_verdict *);

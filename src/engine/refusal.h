@@ -14,9 +14,10 @@
 /*
  * The refusals on their way to the ledger, which keeps them for policyctl. The
  * first one of each id and minute is kept, others up to REFUSAL_MORE a second;
- * what is beyond them is summed for each id in one more refusal. Those that the
- * ledger has not written yet wait here, also while the database is away:
- * bounded, those that are not the first go first, then the oldest.
+ * further ones are summed up, in one more refusal for each id. Those that the
+ * ledger has not written yet wait here, also while the database is away. Their
+ * number is bounded: those that are not the first of their id and minute are
+ * dropped first, then the oldest.
  */
 #define REFUSAL_MORE		10
 #define REFUSAL_IDS		50000	/* in a minute; others are not first */

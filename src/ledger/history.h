@@ -25,8 +25,8 @@ struct history	*history_new(void);
 void		 history_free(struct history *);
 
 /*
- * Adds to the windows of a refusal that was decided just now those that the
- * cache knows. The result points into `m` and to what that points to.
+ * Adds the windows that the cache knows to a refusal that was decided just now.
+ * The result points into `m` and to what that points to.
  */
 void		 history_complete(struct msg_refusal *, struct cache *,
 		    struct lookup *, const struct override_list *,
