@@ -35,7 +35,7 @@ sub start {
 
 sub rules {
 	$d->write_config({ %{$d->{config}}, rules => [@_] });
-	is((ctl($d, 'reload'))[0], 0, 'reload');
+	is((ctl($d, 'reload'))[0], 0, 'the reload succeeds');
 }
 
 sub ends {
@@ -49,25 +49,30 @@ sub counts_go_on {
 	is(mail('bob', instance => 'i1', recipient_count => 2), 'dunno',
 	    'a mail to two recipients is accepted under the old name');
 	rules(rule('new', was => ['old']));
-	is(mail('bob', instance => 'i1', recipient_count => 2), 'dunno', 'the same mail again');
+	is(mail('bob', instance => 'i1', recipient_count => 2), 'dunno',
+	    'the repeated mail is accepted under the new name');
 	is(mail('bob', instance => 'i2'), 'dunno',
 	    'one more mail is accepted under the new name');
-	is(mail('bob', instance => 'i3'), '450 4.7.1 new bob 3', 'and no more');
+	is(mail('bob', instance => 'i3'), '450 4.7.1 new bob 3', 'the fourth mail is refused');
 	is(recorded('old:bob'), 2, 'the recorded rows are unchanged');
 	is(recorded('new:bob'), 1, 'new mails are recorded under the new name');
-	like((ctl($d, 'show', 'bob'))[1], qr/\Anew:bob\n +3 of +3 /, 'show');
-	like((ctl($d, 'top'))[1], qr/  1 of 1 id\n.*\n +3 +3  1 h .*  new:bob\n\z/, 'top');
+	like((ctl($d, 'show', 'bob'))[1], qr/\Anew:bob\n +3 of +3 /,
+	    'show has the sum of both names');
+	like((ctl($d, 'top'))[1], qr/  1 of 1 id\n.*\n +3 +3  1 h .*  new:bob\n\z/,
+	    'top has one id with the sum of both names');
 	$d->restart;
-	is(mail('bob', instance => 'i4'), '450 4.7.1 new bob 3', 'after a restart too');
+	is(mail('bob', instance => 'i4'), '450 4.7.1 new bob 3',
+	    'after a restart the limit still applies');
 	is(mail('bob', instance => 'i1', recipient_count => 2), 'dunno',
-	    'and the first mail is known');
-	is(mail('eve'), 'dunno', 'another') for 1 .. 3;
+	    'after a restart the first mail is recognised');
+	is(mail('eve'), 'dunno', 'three mails of another login are accepted') for 1 .. 3;
 	is(mail('eve'), '450 4.7.1 new eve 3', 'another login has its own count');
 	rules(rule('newer', was => ['new', 'old']));
 	is(mail('bob', instance => 'i5'), '450 4.7.1 newer bob 3',
 	    'after a second rename the limit still applies');
-	is((ctl($d, 'reset', 'bob'))[1], "newer:bob: 3 taken back\n", 'reset');
-	is(mail('bob', instance => 'i6'), 'dunno', 'there is room') for 1;
+	is((ctl($d, 'reset', 'bob'))[1], "newer:bob: 3 taken back\n",
+	    'reset takes back the sum of all names');
+	is(mail('bob', instance => 'i6'), 'dunno', 'a mail is accepted after the reset') for 1;
 	is(recorded('old:bob') + recorded('new:bob'), 3, 'no row was rewritten');
 	is(recorded('newer:bob'), -2, 'the reset is recorded under the newest name');
 	ends();
@@ -92,54 +97,55 @@ sub values_and_grants {
 	my %count = (count => 'addresses', limits => [[2, 3600]]);
 
 	start(rules => [rule('old', %count), rule('mails', limits => [[1, 3600]])]);
-	is(mail('bob', client_address => "192.0.2.1"), 'dunno', 'an address');
-	is((ctl($d, 'grant', 'mails:bob', 5, '1h'))[0], 0, 'grant');
-	is(mail('bob', client_address => "192.0.2.2"), 'dunno', 'a second');
+	is(mail('bob', client_address => "192.0.2.1"), 'dunno', 'the first address is accepted');
+	is((ctl($d, 'grant', 'mails:bob', 5, '1h'))[0], 0, 'grant succeeds');
+	is(mail('bob', client_address => "192.0.2.2"), 'dunno', 'the second address is accepted');
 	rules(rule('new', %count, was => 'old'),
 	    rule('sent', limits => [[1, 3600]], was => 'mails'));
 	is(mail('bob', client_address => "192.0.2.1"), 'dunno', 'the first address is known');
 	is(mail('bob', client_address => "192.0.2.3"), '450 4.7.1 new bob 2',
 	    'a third address is refused');
 	is(mail('bob', client_address => "192.0.2.2"), 'dunno', 'the grant applies');
-	is((ctl($d, 'ungrant', 'sent:bob'))[0], 0, 'ungrant');
+	is((ctl($d, 'ungrant', 'sent:bob'))[0], 0, 'ungrant succeeds');
 	is(mail('bob', client_address => "192.0.2.1"), '450 4.7.1 sent bob 4',
 	    'the grant has ended');
 	is((ctl($d, 'ungrant', 'sent:bob'))[0], 3, 'a second ungrant fails');
 	is((ctl($d, 'reset', "$_:bob"))[0], 0, "reset of $_") for qw(new sent);
-	is(mail('bob', client_address => "192.0.2.3"), 'dunno', 'a third is the first now');
+	is(mail('bob', client_address => "192.0.2.3"), 'dunno',
+	    'after the reset a third address is accepted');
 	ends();
 }
 
 sub reload_says_what_is_left {
 	start();
 	is(mail($_), 'dunno', $_) for qw(bob eve);
-	is((ctl($d, 'grant', 'old:bob', 5, '1h'))[0], 0, 'grant');
+	is((ctl($d, 'grant', 'old:bob', 5, '1h'))[0], 0, 'grant succeeds');
 	my $mark = $d->log_mark;
 	rules(rule('new'));
 	ok($d->wait_log(qr/rule old is gone, and no rule has its counts: ids=2 grants=1/, $mark),
 	    'the log names what is abandoned');
 	$mark = $d->log_mark;
 	rules(rule('new', warn_at => 80));
-	unlike($d->log_since($mark), qr/is gone/, 'once');
+	unlike($d->log_since($mark), qr/is gone/, 'the log names it once');
 	rules(rule('newer', was => 'new'));
-	unlike($d->log_since($mark), qr/is gone/, 'nothing of a rule that goes on');
+	unlike($d->log_since($mark), qr/is gone/, 'the log names no rule that has a new name');
 	ends();
 
 	# With SQLite that needs another ledger, which does not know the old settings.
 	return if !$db;
 	start(rules => \'None', limits => [[3, 3600]]);
-	is(mail('bob'), 'dunno', 'without rules');
+	is(mail('bob'), 'dunno', 'a mail without rules is accepted');
 	$mark = $d->log_mark;
 	delete $d->{config}{limits};
 	rules(rule('new'));
 	ok($d->wait_log(qr/limits are rules now, .*: ids=1 grants=0/, $mark),
-	    'and then with');
+	    'the log names the counts without rules');
 	ends();
 }
 
 sub memory {
 	start(db_error_action => 'memory', db_timeout => 0.3);
-	is(mail('bob'), 'dunno', 'bob') for 1, 2;
+	is(mail('bob'), 'dunno', 'two mails of bob are accepted') for 1, 2;
 	rules(rule('new', was => 'old'));
 	my $back;
 	if ($db) {
@@ -148,7 +154,7 @@ sub memory {
 	} else {
 		$back = lock_database($d);
 	}
-	is(mail('bob'), 'dunno', 'bob without the database');
+	is(mail('bob'), 'dunno', 'a third mail is accepted without the database');
 	is(mail('bob'), '450 4.7.1 new bob 3', 'the fourth mail is refused');
 	$back->();
 	wait_until { eval { recorded('new:bob') == 1 } };
