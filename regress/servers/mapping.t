@@ -64,27 +64,28 @@ sub told_everywhere {
 	like($out, qr/<box:c7> by rule box, which is what id_sql gives for <box:bob>, which refuses/,
 	    'explain names the value and the id');
 	my ($key) = grep { $_->{rule} eq 'box' } @{ctl_json($d, 'explain', @words)->{keys}};
-	is_deeply([@$key{qw(id id_of)}], ['box:c7', 'box:bob'], 'in JSON too');
+	is_deeply([@$key{qw(id id_of)}], ['box:c7', 'box:bob'], 'explain has the id in JSON too');
 	(undef, $out) = ctl($d, 'show', 'bob');
-	like($out, qr/^box:c7\n +3 of +3 .*\nplain:bob\n/, 'show');
+	like($out, qr/^box:c7\n +3 of +3 .*\nplain:bob\n/,
+	    'show prints the id in place of the login');
 	like((ctl($d, 'show', 'box:c7'))[1], qr/\Abox:c7\n +3 of +3 /,
-	    'show of the id itself');
-	like((ctl($d, 'top'))[1], qr/^.*box:c7/m, 'top');
+	    'show takes the id itself');
+	like((ctl($d, 'top'))[1], qr/^.*box:c7/m, 'top lists the id');
 
 	($status, $out) = ctl($d, 'grant', 'box:bob', 2, '1h');
-	is($status, 0, 'grant');
+	is($status, 0, 'grant succeeds');
 	like($out, qr/granted to box:bob; not for: plain; counted as box:c7/,
 	    'grant says for whom');
-	like((ctl($d, 'list'))[1], qr/^box:c7 2 mails more/m, 'list');
+	like((ctl($d, 'list'))[1], qr/^box:c7 2 mails more/m, 'list prints the grant of the id');
 	is(mail('bob@alias.example'), 'dunno', 'the alias may send more');
 	($status, $out) = ctl($d, 'ungrant', 'box:bob@alias.example');
-	is($status, 0, 'ungrant');
+	is($status, 0, 'ungrant succeeds');
 	is(mail('bob'), '450 4.7.1 box c7 4', 'a mail is refused after ungrant');
 	($status, $out) = ctl($d, 'reset', 'box:bob');
-	is("$status $out", "0 box:c7: 4 taken back\n", 'reset');
-	is(mail('bob@alias.example'), 'dunno', 'there is room again');
+	is("$status $out", "0 box:c7: 4 taken back\n", 'reset takes the count of the id back');
+	is(mail('bob@alias.example'), 'dunno', 'a mail is accepted after the reset');
 
-	is((ctl($d, 'block', 'bob', '1h'))[0], 0, 'block');
+	is((ctl($d, 'block', 'bob', '1h'))[0], 0, 'block succeeds');
 	like(mail('bob'), qr/^reject/i, 'the login is blocked');
 	is(mail('bob@alias.example'), 'dunno',
 	    'another login with the same id is not blocked');
@@ -95,17 +96,17 @@ sub told_everywhere {
 # db_error_action.
 sub query_fails {
 	start(db_error_action => 'defer away');
-	is(mail('bob'), 'dunno', 'bob');
+	is(mail('bob'), 'dunno', 'the first mail of bob is accepted');
 	sql('ALTER TABLE box RENAME TO elsewhere');
-	is(mail('bob'), 'dunno', 'bob has a cached id');
-	is(mail('eve'), 'defer away', 'eve has no cached id');
+	is(mail('bob'), 'dunno', 'bob is decided by his cached id');
+	is(mail('eve'), 'defer away', 'eve, without a cached id, gets db_error_action');
 	ok($d->wait_log(qr/the query id_sql: /), 'the failed query is logged');
 	is(recorded('box:c7'), 2, "bob's mail is recorded under the cached id");
 	is(recorded('plain:eve'), 0, "eve's mail is recorded under no rule");
 	my ($status, $out) = ctl($d, qw(grant box:zoe 1 1h));
-	is($status, 3, 'no grant to an unknown id');
+	is($status, 3, 'a grant to an unknown id fails');
 	like((ctl($d, 'explain', qw(protocol_state=DATA sasl_username=zoe)))[1],
-	    qr/^unavailable: .*\naction=defer away/, 'explain');
+	    qr/^unavailable: .*\naction=defer away/, 'explain says that no verdict is possible');
 	$d->restart;
 	is(mail('bob'), 'defer away', 'after a restart no id is cached');
 	sql('ALTER TABLE elsewhere RENAME TO box');
@@ -135,13 +136,13 @@ sub query_is_slow {
 
 sub reload_follows {
 	start();
-	is(mail('bob'), 'dunno', 'bob');
+	is(mail('bob'), 'dunno', 'the first mail of bob is accepted');
 	sql(q{UPDATE box SET mailbox = 'new' WHERE login = 'bob'});
-	is((ctl($d, 'reload'))[0], 0, 'reload');
+	is((ctl($d, 'reload'))[0], 0, 'the reload succeeds');
 	is(mail('bob'), 'dunno', 'a mail of bob is accepted');
 	is(recorded('box:new'), 1, 'after a reload the query runs at once');
 	$d->write_config({ %{$d->{config}}, rules => [box(id_sql => '')] });
-	is((ctl($d, 'reload'))[0], 0, 'a reload without id_sql');
+	is((ctl($d, 'reload'))[0], 0, 'a reload without id_sql succeeds');
 	is(mail('bob'), 'dunno', 'a mail of bob is accepted without id_sql');
 	is(recorded('box:bob'), 1, 'the login has its own count');
 	ends();
@@ -151,12 +152,12 @@ sub reload_follows {
 sub limits_and_exempt {
 	start(exempt => ['vip'], rules => [box(limits_by_id => { c7 => [[1, 3600]] })]);
 	sql(q{INSERT INTO box VALUES ('vip', 'c7')});
-	is(mail('vip'), 'dunno', 'exempt') for 1, 2;
-	is(mail('bob'), 'dunno', 'bob has one');
+	is(mail('vip'), 'dunno', 'a mail of an exempt login is accepted') for 1, 2;
+	is(mail('bob'), 'dunno', 'one mail of bob is accepted');
 	is(mail('bob@alias.example'), '450 4.7.1 box c7 1', 'limits_by_id has the id');
-	is(recorded('box:c7'), 1, 'and the exempt login left nothing there');
-	is(recorded('box:vip'), 0, 'nor under its own name');
-	like((ctl($d, 'show', 'vip'))[1], qr/^exempt: /m, 'show of it');
+	is(recorded('box:c7'), 1, 'the exempt login is not counted under the id');
+	is(recorded('box:vip'), 0, 'the exempt login is not counted under its own name');
+	like((ctl($d, 'show', 'vip'))[1], qr/^exempt: /m, 'show says that the login is exempt');
 	ends();
 }
 
@@ -171,18 +172,19 @@ sub memory {
 	} else {
 		$back = lock_database($d);
 	}
-	is(mail('bob'), 'dunno', 'bob without the database');
+	is(mail('bob'), 'dunno', 'a third mail is accepted without the database');
 	like(mail($_), qr/^450 4\.7\.1 box c7 3$/, "$_ is refused by memory")
 	    for qw(bob bob@alias.example);
-	is(mail('eve'), 'dunno', 'eve, whom nobody knows yet');
+	is(mail('eve'), 'dunno', 'an unknown login is accepted without the database');
 	like((ctl($d, 'explain', qw(protocol_state=DATA sasl_username=bob)))[1],
-	    qr/<box:c7> by rule box, which is what id_sql gives for <box:bob>/, 'explain');
+	    qr/<box:c7> by rule box, which is what id_sql gives for <box:bob>/,
+	    'explain names the remembered id');
 	$back->();
 	wait_until { eval { recorded('box:c7') == 3 && recorded('box:eve') == 1 } };
-	is(recorded('box:c7'), 3, 'it is recorded under the id');
-	is(recorded('box:bob'), 0, 'and under no other');
+	is(recorded('box:c7'), 3, 'afterwards the mails are recorded under the id');
+	is(recorded('box:bob'), 0, 'no mail is recorded under the login');
 	wait_until { mail('bob') eq '450 4.7.1 box c7 3' };
-	is(mail('bob@alias.example'), '450 4.7.1 box c7 3', 'the limit holds');
+	is(mail('bob@alias.example'), '450 4.7.1 box c7 3', 'the limit applies after that');
 	ends();
 }
 
