@@ -501,7 +501,8 @@ install-texts:
 UNITS =		policyd-rate-limit.service policyd-rate-limit.socket \
 		policyd-rate-limit-clean.service policyd-rate-limit-clean.timer \
 		policyd-rate-limit-events.service \
-		policyd-rate-limit-metrics.service policyd-rate-limit-metrics.timer
+		policyd-rate-limit-metrics.service policyd-rate-limit-metrics.timer \
+		policyd-rate-limit-page.service policyd-rate-limit-page.timer
 install-init-systemd:
 	umask 022 && mkdir -p build/install "${DESTDIR}${UNITDIR}" \
 	    "${DESTDIR}${SYSUSERSDIR}" "${DESTDIR}${TMPFILESDIR}"

@@ -98,7 +98,8 @@ CTL_SRCS =	src/ctl/main.c ${CTL_ROOM_SRCS}
 CTL_ROOM_SRCS =	src/ctl/answer.c src/ctl/ask.c src/ctl/candidate.c \
 		src/ctl/duration.c src/ctl/follow.c \
 		src/ctl/health.c src/ctl/json.c \
-		src/ctl/openmetrics.c src/ctl/question.c src/ctl/rejected.c \
+		src/ctl/openmetrics.c src/ctl/page.c src/ctl/page_html.c \
+		src/ctl/page_style.c src/ctl/question.c src/ctl/rejected.c \
 		src/ctl/show.c src/ctl/show_top.c src/ctl/show_try.c \
 		src/ctl/show_why.c src/ctl/terminal.c
 
@@ -123,7 +124,8 @@ RIG_MYSQL_SRCS = regress/ledger/outsider_mysql.c \
 		regress/ledger/outsider_server.c ${LEDGER_MYSQL_SRCS}
 ENGINE_ROOM_SRCS = src/engine/action.c src/engine/blocks.c src/engine/budget.c \
 		src/engine/audit.c \
-		src/engine/change.c src/engine/change_habit.c src/engine/client.c \
+		src/engine/change.c src/engine/change_habit.c \
+		src/engine/change_list.c src/engine/client.c \
 		src/engine/command.c src/engine/command_top.c \
 		src/engine/control.c src/engine/decide.c \
 		src/engine/decide_lock.c src/engine/events.c \

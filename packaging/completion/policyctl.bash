@@ -40,18 +40,18 @@ _policyctl()
 	fi
 	case $command in
 	'')	word='status show why top list explain reset charge grant ungrant
-		    trust forget block unblock reload report clean log metrics events try
+		    trust forget block unblock reload report clean log metrics events try page
 		    -h -j -s -t -V' ;;
 	status)	word=-q ;;
 	metrics) word=-p ;;
-	why)	word=-n ;;
+	why|list) word=-n ;;
 	top)	word='-w -n --by --group --window --rule'
 		case $before in
 		--by)	word='fill used refused' ;;
 		--group) word=domain ;;
 		--rule)	word=$(_policyctl_names rule metrics) ;;
 		esac ;;
-	try)	mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+	try|page) mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return ;;
 	log)	word='debug brief' ;;
 	show|reset|grant|trust|forget)

@@ -348,7 +348,7 @@ subtest 'usage' => sub {
 	my $d = Policyd->new;
 
 	for my $case ([['block', 'x'], 'block what duration [reason]'], [['show'], 'show id'],
-	    [['show', 'a', 'b'], 'show id'], [['list', 'x'], 'list'], [['log'], 'log debug | brief'],
+	    [['show', 'a', 'b'], 'show id'], [['list', 'x'], 'list [-n number]'], [['log'], 'log debug | brief'],
 	    [['grant', 'a', 1], 'grant id n duration']) {
 		my ($words, $usage) = @$case;
 		my ($status, $out, $err) = ctl($d, @$words);

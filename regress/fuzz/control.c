@@ -4,6 +4,7 @@
 #include "ctl/answer.h"
 #include "ctl/json.h"
 #include "ctl/openmetrics.h"
+#include "ctl/page_html.h"
 #include "ctl/show.h"
 #include "engine/control.h"
 #include "fuzz.h"
@@ -72,10 +73,35 @@ control_answer_of(const char *bytes, size_t size)
 	answer_clear(&a);
 }
 
+/* The same answer in each part of the page. */
+static void
+control_page_of(const char *bytes, size_t size)
+{
+	struct page	page = { .made = 1, .host = "<host>" };
+	struct str	out;
+	size_t		i;
+	bool		good = true;
+
+	for (i = 0; i < PAGE_PART__MAX; i++)
+		good = answer_parse(&page.part[i].answer, bytes, size) == 0 &&
+		    good;
+	if (good) {
+		str_init(&out);
+		page_html(&out, &page);
+		control_require_shown(&out);
+		fuzz_require(strstr(out.data, "<script") == NULL);
+		fuzz_require(strstr(out.data, "<host>") == NULL);
+		str_clear(&out);
+	}
+	for (i = 0; i < PAGE_PART__MAX; i++)
+		answer_clear(&page.part[i].answer);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	control_question_of((const char *)data, size);
 	control_answer_of((const char *)data, size);
+	control_page_of((const char *)data, size);
 	return 0;
 }

@@ -28,6 +28,7 @@ my @units = map { s{.*/}{}r =~ s/\.in\z//r } glob "$root/systemd/policyd-rate-li
 is("@units", 'policyd-rate-limit-clean.service policyd-rate-limit-clean.timer ' .
     'policyd-rate-limit-events.service ' .
     'policyd-rate-limit-metrics.service policyd-rate-limit-metrics.timer ' .
+    'policyd-rate-limit-page.service policyd-rate-limit-page.timer ' .
     'policyd-rate-limit.service policyd-rate-limit.socket', 'the units');
 
 # systemd looks whether the program is there, and finds units beside each other.

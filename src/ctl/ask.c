@@ -239,3 +239,31 @@ ask_talk(int fd, const struct str *question, struct str *answer)
 	errno = error;
 	return (int)n;
 }
+
+enum health
+ask_whole(const char *path, int64_t patience, const struct str *question,
+    struct answer *a, struct str *fault)
+{
+	struct str	bytes;
+	enum health	health = HEALTH_WELL;
+	int		fd, error;
+
+	memset(a, 0, sizeof(*a));
+	str_init(&bytes);
+	if ((fd = ask_connect(path, patience, fault)) == -1)
+		health = health_of_errno(errno);
+	else if (ask_talk(fd, question, &bytes) == -1) {
+		error = errno;
+		health = health_of_errno(error);
+		str_addf(fault, "%s: %s", path, error == EAGAIN ?
+		    "no answer in time" : strerror(error));
+	} else if (answer_parse(a, bytes.len > 0 ? bytes.data : "",
+	    bytes.len) == -1) {
+		health = HEALTH_UNKNOWN;
+		str_addf(fault, "%s: no whole answer came", path);
+	}
+	if (fd != -1)
+		close(fd);
+	str_clear(&bytes);
+	return health;
+}

@@ -3,6 +3,8 @@
 
 #include <stdint.h>
 
+#include "ctl/answer.h"
+#include "ctl/health.h"
 #include "lib/str.h"
 
 /*
@@ -28,5 +30,14 @@ void	ask_write(int fd, const struct str *question);
 
 /* Writes the question and reads the whole answer. 0, or -1 with errno. */
 int	ask_talk(int fd, const struct str *question, struct str *answer);
+
+/*
+ * Connects, asks and parses. HEALTH_WELL: there is an answer, which may say
+ * that the command failed. Otherwise the health that follows, and the fault.
+ * Call answer_clear after either.
+ */
+enum health	 ask_whole(const char *path, int64_t patience,
+		    const struct str *question, struct answer *,
+		    struct str *fault);
 
 #endif

@@ -56,8 +56,8 @@ health_of_errno(int error)
 	}
 }
 
-void
-health_line(struct str *out, enum health health, const char *reason)
+const char *
+health_word(enum health health)
 {
 	static const char	*const words[] = {
 		[HEALTH_WELL] = "well",
@@ -66,6 +66,12 @@ health_line(struct str *out, enum health health, const char *reason)
 		[HEALTH_UNKNOWN] = "unknown",
 	};
 
-	str_addf(out, "%s%s%s\n", words[health], *reason != '\0' ? ": " : "",
-	    reason);
+	return words[health];
+}
+
+void
+health_line(struct str *out, enum health health, const char *reason)
+{
+	str_addf(out, "%s%s%s\n", health_word(health),
+	    *reason != '\0' ? ": " : "", reason);
 }

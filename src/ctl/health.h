@@ -4,7 +4,7 @@
 #include "ctl/answer.h"
 #include "lib/str.h"
 
-/* Exit statuses of `policyctl status`. */
+/* Exit statuses of `policyctl status` and `page`. */
 enum health {
 	HEALTH_WELL = 0,
 	HEALTH_DEGRADED = 1,	/* it answers, with a problem */
@@ -20,6 +20,9 @@ enum health	health_of(const struct answer *, struct str *reason);
 
 /* The health of a daemon that could not be asked, by errno. */
 enum health	health_of_errno(int);
+
+/* "well", "degraded", "not serving" or "unknown". */
+const char	*health_word(enum health);
 
 /* Appends the one line of `policyctl status -q`, with its newline. */
 void	health_line(struct str *, enum health, const char *reason);

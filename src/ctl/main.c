@@ -18,6 +18,7 @@
 #include "ctl/health.h"
 #include "ctl/json.h"
 #include "ctl/openmetrics.h"
+#include "ctl/page.h"
 #include "ctl/question.h"
 #include "ctl/show.h"
 #include "ctl/terminal.h"
@@ -36,7 +37,7 @@ enum {
 	STATUS_NOBODY = 2,	/* no daemon answers */
 	STATUS_FAILED = 3	/* refused, failed, or output lost */
 };
-/* Only `status` exits with the statuses of enum health. */
+/* Only `status` and `page` exit with the statuses of enum health. */
 
 #define WATCH_MS	2000
 #define WATCH_REST	4	/* times what an answer took */
@@ -81,13 +82,13 @@ static const struct command {
 	{ "show", 1, 1, "id", explain_lists, show_id },
 	{ "top", 0, 1, "[-w] [--by fill | used | refused] [--group domain] "
 	    "[--window time] [--rule name] [n]", top_lists, show_top },
-	{ "why", 1, EXPLAIN_MAX, "[-n number] queueid | login | address | line",
-	    why_lists, show_why },
+	{ "why", 0, EXPLAIN_MAX, "[-n number] [queueid | login | address | "
+	    "line]", why_lists, show_why },
 	{ "explain", 0, EXPLAIN_MAX, "[name=value ...]", explain_lists,
 	    show_explain },
 	{ "reset", 1, 1, "id", reset_lists, show_reset },
 	{ "charge", 2, 3, "rule:id n [instance]", charge_lists, show_charge },
-	{ "list", 0, 0, "", override_lists, show_overrides },
+	{ "list", 0, 0, "[-n number]", override_lists, show_overrides },
 	{ "grant", 3, 5, "id n duration", no_lists, show_text },
 	{ "ungrant", 1, 1, "id", no_lists, show_text },
 	{ "trust", 2, 2, "id network", no_lists, show_text },
@@ -102,6 +103,7 @@ static const struct command {
 	{ "log", 1, 1, "debug | brief", no_lists, show_text },
 	{ "metrics", 0, 0, "[-p]", metrics_lists, show_metrics },
 	{ "events", 0, 0, "", no_lists, NULL },
+	{ "page", 0, 1, "[file]", no_lists, NULL },
 };
 
 #define NCOMMANDS	(sizeof(commands) / sizeof(commands[0]))
@@ -134,6 +136,7 @@ static const struct {
 	const char	*name;
 	const char	*prefix;
 } values[] = {
+	{ "list", "-n", "" },
 	{ "top", "-n", "" },
 	{ "top", "--by", "by=" },
 	{ "top", "--group", "group=" },
@@ -158,37 +161,6 @@ usage(FILE *f)
 	    "command\n");
 	for (i = 0; i < NCOMMANDS; i++)
 		usage_of(f, "      ", &commands[i]);
-}
-
-/* --- the daemon --- */
-
-/* Appends a failure to `fault`; *health is the health that follows from it. */
-static int
-ask(const struct str *question, struct answer *a, struct str *fault,
-    enum health *health)
-{
-	struct str	bytes;
-	int		fd, error, status = STATUS_NOBODY;
-
-	memset(a, 0, sizeof(*a));
-	str_init(&bytes);
-	if ((fd = ask_connect(option.socket, option.patience, fault)) == -1)
-		*health = health_of_errno(errno);
-	else if (ask_talk(fd, question, &bytes) == -1) {
-		error = errno;
-		*health = health_of_errno(error);
-		str_addf(fault, "%s: %s", option.socket, error == EAGAIN ?
-		    "no answer in time" : strerror(error));
-	} else if (answer_parse(a, bytes.len > 0 ? bytes.data : "",
-	    bytes.len) == -1) {
-		*health = HEALTH_UNKNOWN;
-		str_addf(fault, "%s: no whole answer came", option.socket);
-	} else
-		status = a->failed ? STATUS_FAILED : STATUS_OK;
-	if (fd != -1)
-		close(fd);
-	str_clear(&bytes);
-	return status;
 }
 
 /* --- the answer --- */
@@ -248,7 +220,7 @@ once(const struct command *command, const struct str *question)
 {
 	struct answer	a;
 	struct str	out, text, fault;
-	enum health	health = HEALTH_UNKNOWN;
+	enum health	health;
 	int		status, answered;
 
 	str_init(&out);
@@ -257,7 +229,10 @@ once(const struct command *command, const struct str *question)
 	option.asked = true;
 	/* An object says all, and the exit status the rest. */
 	option.quiet = option.quiet && !option.json;
-	status = ask(question, &a, &fault, &health);
+	health = ask_whole(option.socket, option.patience, question, &a,
+	    &fault);
+	status = health != HEALTH_WELL ? STATUS_NOBODY :
+	    a.failed ? STATUS_FAILED : STATUS_OK;
 	if (!option.quiet && status == STATUS_NOBODY)
 		fprintf(stderr, "policyctl: %s\n", fault.data);
 	else if (!option.quiet && status == STATUS_FAILED) {
@@ -430,6 +405,16 @@ add_time(const struct command *command, struct str *question, char **words,
 }
 
 static int
+run_page(int argc, char **argv)
+{
+	if (argc <= 2 && !option.json)
+		return (int)page_make(option.socket, option.patience, argv[1]);
+	fprintf(stderr, "usage: policyctl [-s socket] [-t seconds] page "
+	    "[file]\n");
+	return (int)HEALTH_UNKNOWN;
+}
+
+static int
 run(int argc, char **argv)
 {
 	const struct command	*command;
@@ -555,7 +540,9 @@ main(int argc, char **argv)
 		usage(stderr);
 		return STATUS_USAGE;
 	}
-	status = run(argc - optind, argv + optind);
+	status = strcmp(argv[optind], "page") == 0 ?
+	    run_page(argc - optind, argv + optind) :
+	    run(argc - optind, argv + optind);
 	if (option.json && !option.asked)
 		not_asked(status);
 	free(option.socket);

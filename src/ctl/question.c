@@ -111,7 +111,7 @@ question_subject(struct str *question, char **words, int n)
 		str_adds(question, "any=");
 		question_word(question, line.data);
 	}
-	i = line.len > 0;
+	i = line.len > 0 || n <= 0;
 	str_clear(&line);
 	return i;
 }

@@ -27,7 +27,8 @@ bool	question_since(struct str *question, char **words, int n);
 bool	question_duration(struct str *question, char **words, int n);
 
 /*
- * Adds what `why` is about: an id, or a line of Postfix's log in some words.
+ * Adds what `why` is about: an id, or a line of Postfix's log in some words;
+ * without words it is about everybody.
  * False: nothing.
  */
 bool	question_subject(struct str *question, char **words, int n);

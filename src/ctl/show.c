@@ -11,8 +11,6 @@
 #include "ctl/terminal.h"
 #include "lib/num.h"
 
-#define NEAR_PERCENT	80
-
 /* --- parts of lines --- */
 
 /*
@@ -40,8 +38,8 @@ show_period(int64_t seconds, char *dst, size_t size)
 }
 
 /* Formats a remaining time in at most two units: "59 s", "23 h 35 min". */
-static const char *
-left(int64_t seconds, char *dst, size_t size)
+const char *
+show_left(int64_t seconds, char *dst, size_t size)
 {
 	static const struct {
 		int64_t		 seconds;
@@ -63,8 +61,8 @@ left(int64_t seconds, char *dst, size_t size)
 	return dst;
 }
 
-static const char *
-uptime(int64_t s, char *dst, size_t size)
+const char *
+show_uptime(int64_t s, char *dst, size_t size)
 {
 	if (s >= 86400)
 		snprintf(dst, size, "%" PRId64 " d %" PRId64 ":%02" PRId64,
@@ -75,8 +73,8 @@ uptime(int64_t s, char *dst, size_t size)
 	return dst;
 }
 
-static int
-percent(int64_t used, int64_t limit)
+int
+show_percent(int64_t used, int64_t limit)
 {
 	if (used <= 0)
 		return 0;
@@ -88,14 +86,14 @@ percent(int64_t used, int64_t limit)
 void
 show_bar(struct str *out, int64_t used, int64_t limit, size_t width)
 {
-	int	full = percent(used, limit);
+	int	full = show_percent(used, limit);
 	size_t	n, i;
 
 	n = full >= 100 ? width : (size_t)full * width / 100;
 	if (width > 0)
 		str_addc(out, '[');
 	str_adds(out, terminal_colour(full >= 100 ? TERMINAL_RED :
-	    full >= NEAR_PERCENT ? TERMINAL_YELLOW : TERMINAL_GREEN));
+	    full >= SHOW_NEAR ? TERMINAL_YELLOW : TERMINAL_GREEN));
 	for (i = 0; i < width; i++)
 		str_addc(out, i < n ? '#' : ' ');
 	/* Without a bar the number is coloured. */
@@ -116,7 +114,7 @@ add_room(struct str *out, const struct answer_record *r)
 	else if (retry_after <= 0)
 		str_adds(out, "room now");
 	else
-		str_addf(out, "room in %s", left(retry_after, text,
+		str_addf(out, "room in %s", show_left(retry_after, text,
 		    sizeof(text)));
 }
 
@@ -169,8 +167,8 @@ add_user(struct str *out, int64_t uid)
 }
 
 /* Adds "uid=0 claimed_sudo_uid=7" with the names that this host has for it. */
-static void
-add_who(struct str *out, const char *who)
+void
+show_who(struct str *out, const char *who)
 {
 	int64_t	uid, sudo;
 
@@ -218,7 +216,7 @@ add_one_override(struct str *out, const struct answer_record *r)
 	else {
 		str_adds(out, " until ");
 		show_time(out, answer_number(r, "until"));
-		str_addf(out, " (%s)", left(answer_number(r, "left"), text,
+		str_addf(out, " (%s)", show_left(answer_number(r, "left"), text,
 		    sizeof(text)));
 	}
 	if (answer_number(r, "since") > 0) {
@@ -228,7 +226,7 @@ add_one_override(struct str *out, const struct answer_record *r)
 	if (answer_get(r, "who")[0] != '\0') {
 		str_adds(out, strcmp(r->kind, "locks") == 0 ? ", by rule " :
 		    ", by ");
-		add_who(out, answer_get(r, "who"));
+		show_who(out, answer_get(r, "who"));
 	}
 	if (answer_get(r, "reason")[0] != '\0')
 		str_addf(out, ": %s", answer_get(r, "reason"));
@@ -269,7 +267,7 @@ add_grant(struct str *out, const struct answer_record *r)
 
 	if (answer_number(r, "granted") > 0)
 		str_addf(out, ", %s more granted for %s",
-		    answer_get(r, "granted"), left(answer_number(r,
+		    answer_get(r, "granted"), show_left(answer_number(r,
 		    "granted_for"), text, sizeof(text)));
 }
 
@@ -400,11 +398,12 @@ add_habit(struct str *out, const struct answer_record *r)
 	    "unfamiliar", answer_get(r, "network_why"));
 	if (answer_number(r, "familiar_in") > 0)
 		str_addf(out, "; familiar in %s",
-		    left(answer_number(r, "familiar_in"), text, sizeof(text)));
+		    show_left(answer_number(r, "familiar_in"), text,
+		    sizeof(text)));
 	str_addf(out, "\n  recipient is %s\n", answer_get(r, "recipient"));
 	if (answer_number(r, "learning_for") > 0)
 		str_addf(out, "  the rule only learns, for another %s\n",
-		    left(answer_number(r, "learning_for"), text,
+		    show_left(answer_number(r, "learning_for"), text,
 		    sizeof(text)));
 }
 
@@ -463,7 +462,7 @@ show_processes(struct str *out, const struct answer *a)
 			continue;
 		str_addf(out, "%-16s %8" PRId64 " %12s  %s%s\n",
 		    answer_get(r, "name"), answer_number(r, "pid"),
-		    uptime(answer_number(r, "uptime"), text, sizeof(text)),
+		    show_uptime(answer_number(r, "uptime"), text, sizeof(text)),
 		    answer_get(r, "sandbox"),
 		    strcmp(answer_get(r, "serving"), "1") == 0 ? "" :
 		    "(not serving)");
@@ -498,7 +497,7 @@ show_status(struct str *out, const struct answer *a, size_t width)
 	for (i = 0; i < a->nrecord; i++)
 		if (a->record[i].kind[0] == '\0' &&
 		    answer_get(&a->record[i], "uptime")[0] != '\0')
-			str_addf(out, "up             %s\n", uptime(
+			str_addf(out, "up             %s\n", show_uptime(
 			    answer_number(&a->record[i], "uptime"), text,
 			    sizeof(text)));
 	str_addf(out, "configuration  %s%s\n",

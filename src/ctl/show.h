@@ -19,13 +19,30 @@ void	show_metrics(struct str *, const struct answer *, size_t width);
 /* Refusals; show_why.c. */
 void	show_why(struct str *, const struct answer *, size_t width);
 
+/* "refused: ", "blocked by ": what comes before the id of a refusal. */
+const char	*show_why_outcome(const struct answer_record *);
+
 /* Adds a bar, and what per cent of the limit is used. */
 #define SHOW_BAR_MOST	40
 void	show_bar(struct str *, int64_t used, int64_t limit, size_t width);
 
-/* Formats the length of a window, "24 h"; appends a time_t as local time. */
+/* What per cent of the limit is used, at most 999; near from here on. */
+#define SHOW_NEAR	80
+int	show_percent(int64_t used, int64_t limit);
+
+/*
+ * Formats the length of a window, "24 h", an uptime, "2:00:05", and a time that
+ * is left, "23 h 35 min".
+ */
 const char	*show_period(int64_t seconds, char *, size_t);
+const char	*show_uptime(int64_t seconds, char *, size_t);
+const char	*show_left(int64_t seconds, char *, size_t);
+
+/* Appends a time_t as local time. */
 void	show_time(struct str *, int64_t);
+
+/* Appends who set a block, with the names that this host has for the ids. */
+void	show_who(struct str *, const char *);
 
 /*
  * Prints a text of one or more lines; other bytes that a terminal would

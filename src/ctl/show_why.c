@@ -20,26 +20,29 @@ add_field(struct str *out, const struct answer_record *r, const char *name,
 		str_addf(out, "%s%s%s", before, value, after);
 }
 
+const char *
+show_why_outcome(const struct answer_record *r)
+{
+	const char	*kind = answer_get(r, "kind");
+
+	if (strcmp(kind, "block") == 0)
+		return "blocked by ";
+	if (is_set(r, "shadow"))
+		return "would be refused: ";
+	if (strcmp(kind, "over") == 0)
+		return "over its limit, and taken: ";
+	if (strcmp(kind, "max_per_mail") == 0)
+		return "too much in one mail: ";
+	return strcmp(kind, "lock") == 0 ? "locked: " : "refused: ";
+}
+
 static void
 add_heading(struct str *out, const struct answer_record *r)
 {
-	const char	*kind = answer_get(r, "kind");
-	int64_t		 times = answer_number(r, "times");
+	int64_t	times = answer_number(r, "times");
 
 	show_time(out, answer_number(r, "date"));
-	if (strcmp(kind, "block") == 0)
-		str_adds(out, "  blocked by ");
-	else if (is_set(r, "shadow"))
-		str_adds(out, "  would be refused: ");
-	else if (strcmp(kind, "over") == 0)
-		str_adds(out, "  over its limit, and taken: ");
-	else if (strcmp(kind, "max_per_mail") == 0)
-		str_adds(out, "  too much in one mail: ");
-	else if (strcmp(kind, "lock") == 0)
-		str_adds(out, "  locked: ");
-	else
-		str_adds(out, "  refused: ");
-	str_adds(out, answer_get(r, "id"));
+	str_addf(out, "  %s%s", show_why_outcome(r), answer_get(r, "id"));
 	add_field(out, r, "rule", " (rule ", ")");
 	if (times > 1)
 		str_addf(out, ", and %" PRId64 " more", times - 1);
@@ -130,6 +133,25 @@ add_help(struct str *out, const struct answer *a)
 	}
 }
 
+/* How many there are; of everybody that is not counted. */
+static void
+add_end(struct str *out, const struct answer *a)
+{
+	const char	*refused = answer_whole(a, "refused");
+	const char	*shown = answer_whole(a, "shown");
+	const char	*days = answer_whole(a, "history");
+	bool		 one = strcmp(days, "1") == 0;
+
+	if (*refused != '\0')
+		str_addf(out, "\n%s refused, %s would have been, in %s day%s; "
+		    "the last %s %s shown\n", refused,
+		    answer_whole(a, "would_refuse"), days, one ? "" : "s",
+		    shown, strcmp(shown, "1") == 0 ? "is" : "are");
+	else if (strcmp(shown, "0") == 0)
+		str_addf(out, "no refusal in %s day%s\n", days,
+		    one ? "" : "s");
+}
+
 void
 show_why(struct str *out, const struct answer *a, size_t width)
 {
@@ -145,12 +167,7 @@ show_why(struct str *out, const struct answer *a, size_t width)
 		add_mail(out, r);
 		add_windows(out, a, r);
 	}
-	str_addf(out, "\n%s refused, %s would have been, in %s day%s; the "
-	    "last %s %s shown\n", answer_whole(a, "refused"),
-	    answer_whole(a, "would_refuse"), answer_whole(a, "history"),
-	    strcmp(answer_whole(a, "history"), "1") == 0 ? "" : "s",
-	    answer_whole(a, "shown"),
-	    strcmp(answer_whole(a, "shown"), "1") == 0 ? "is" : "are");
+	add_end(out, a);
 	add_shared(out, a);
 	add_help(out, a);
 }

@@ -13,9 +13,6 @@ void	change_grant(struct control *, const struct control_word *, size_t);
 void	change_block(struct control *, const struct control_word *, size_t);
 void	change_unblock(struct control *, const struct control_word *, size_t);
 void	change_ungrant(struct control *, const struct control_word *, size_t);
-void	change_list(struct control *, const struct control_word *, size_t);
-void	change_list_late(struct control *);
-int	change_list_told(struct control *, const struct message *);
 
 int	change_reset_told(struct control *, const struct message *);
 int	change_charge_told(struct control *, const struct message *);

@@ -3,6 +3,7 @@
 
 #include "engine/change.h"
 #include "engine/change_habit.h"
+#include "engine/change_list.h"
 #include "engine/client.h"
 #include "engine/command.h"
 #include "engine/command_top.h"
@@ -230,7 +231,7 @@ static const struct control_command	commands[] = {
 	    .max = 5, .run = command_top_run, .told = command_top_told,
 	    .late = command_top_late },
 	{ .name = "why", .access = CONTROL_OPERATE,
-	    .min = 1, .max = REFUSAL_TEXT__MAX, .run = why_run,
+	    .max = REFUSAL_TEXT__MAX, .run = why_run,
 	    .told = why_told },
 	{ .name = "explain", .access = CONTROL_LOOK,
 	    .min = 1, .max = CONTROL_WORDS_MAX,
@@ -254,7 +255,7 @@ static const struct control_command	commands[] = {
 	    .min = 2, .max = 2, .changes = true,
 	    .run = change_habit_forget, .told = change_told },
 	{ .name = "list", .access = CONTROL_LOOK,
-	    .run = change_list, .told = change_list_told,
+	    .max = 1, .run = change_list, .told = change_list_told,
 	    .late = change_list_late },
 	{ .name = "block", .access = CONTROL_OPERATE,
 	    .min = 2, .max = 3, .changes = true,

@@ -78,6 +78,7 @@ struct control_question {
 	enum rule_attribute	 identity;
 	bool			 exempt;
 	bool			 known;		/* the id has a history */
+	uint32_t		 most;		/* records of a kind; 0: all */
 	struct why		*why;		/* why.c's; freed with free() */
 };
 

@@ -27,6 +27,7 @@ struct sharer {
 
 /* The state of one question. */
 struct why {
+	bool			 all;		/* whoever was refused */
 	bool			 sharing;	/* the second search */
 	bool			 seen;		/* a refusal was found */
 	int64_t			 found;
@@ -133,6 +134,17 @@ why_word(struct control *c, struct msg_search *m,
 	return true;
 }
 
+/* Whether nothing says whose refusals are asked for. */
+static bool
+why_is_all(const struct msg_search *m)
+{
+	size_t	i;
+
+	for (i = 0; i < REFUSAL_TEXT__MAX && m->textlen[i] == 0; i++)
+		continue;
+	return m->anylen == 0 && i == REFUSAL_TEXT__MAX;
+}
+
 static void
 why_free_texts(struct msg_search *m)
 {
@@ -187,6 +199,7 @@ why_run(struct control *c, const struct control_word *word, size_t n)
 		m->anylen = strlen(m->any);
 	}
 	q->why = alloc_zero(1, sizeof(*q->why));
+	q->why->all = why_is_all(m);
 	if (!why_ask(c, m))
 		control_fail(c, AWAY);
  done:
@@ -389,8 +402,10 @@ why_end(struct control *c, struct why *w)
 		reply_end(out);
 	}
 	reply_begin(out, "");
-	reply_number(out, "refused", w->total.refused);
-	reply_number(out, "would_refuse", w->total.shadow);
+	if (!w->all) {
+		reply_number(out, "refused", w->total.refused);
+		reply_number(out, "would_refuse", w->total.shadow);
+	}
 	reply_number(out, "shown", w->found);
 	reply_number(out, "history", control_policy()->settings->history);
 	reply_end(out);
@@ -412,6 +427,10 @@ why_found_all(struct control *c, struct why *w, const struct msg_searched *m)
 		return;
 	}
 	w->total = *m;
+	if (w->all) {
+		why_end(c, w);
+		return;
+	}
 	if (w->found == 0) {
 		control_fail(c, "no refusal of it is kept (of the last "
 		    "%" PRId64 " day%s)", control_policy()->settings->history,
@@ -461,7 +480,7 @@ why_told(struct control *c, const struct message *m)
 		return 0;
 	}
 	why_refusal(control_answer(c), &why.refusal, ++w->found);
-	if (!w->seen && !why.refusal.shadow) {
+	if (!w->all && !w->seen && !why.refusal.shadow) {
 		w->seen = true;
 		why_helps(control_answer(c), &why.refusal);
 	}

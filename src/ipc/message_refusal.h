@@ -68,7 +68,8 @@ int	msg_refusal_get(struct msg_refusal *, const void *, size_t);
  * Which refusals to find, the newest first: those of an id; those with `any` as
  * their login, sender, recipient, client, queue id or id without its rule; or
  * those that have every field of `text` that is not empty. Without letter case,
- * except for queue ids.
+ * except for queue ids. Without any of these: all refusals, and the search ends
+ * with the last one that is wanted.
  */
 struct msg_search {
 	uint32_t	 n;		/* at most so many; 0: only counts */

@@ -21,6 +21,7 @@ struct question {
 	uint64_t		 request;
 	struct msg_search	 wanted;	/* points to `bytes` */
 	char			 stored[CHARGE_KEYS_MAX][ID_STORED_MAX + 1];
+	bool			 everything;	/* matches every row */
 	size_t			 id;		/* the one that is looked for */
 	int64_t			 date;		/* before this row */
 	int64_t			 number;
@@ -75,6 +76,17 @@ seek_waits(const struct seek *s)
 	return !TAILQ_EMPTY(&s->list);
 }
 
+static bool
+seek_is_everything(const struct msg_search *w)
+{
+	size_t	i;
+
+	for (i = 0; i < REFUSAL_TEXT__MAX && w->textlen[i] == 0; i++)
+		continue;
+	return !w->only_ids && w->anylen == 0 && w->nids == 0 &&
+	    i == REFUSAL_TEXT__MAX;
+}
+
 static void
 seek_from_the_newest(struct question *q)
 {
@@ -96,6 +108,7 @@ seek_add(struct seek *s, uint64_t request, const void *payload, size_t len)
 	}
 	for (i = 0; i < w->nids; i++)
 		w->id[i] = id_stored(w->id[i], &w->idlen[i], q->stored[i]);
+	q->everything = seek_is_everything(w);
 	q->request = request;
 	seek_from_the_newest(q);
 	TAILQ_INSERT_TAIL(&s->list, q, entry);
@@ -253,7 +266,7 @@ seek_on_row(void *arg, const struct store_refusal *row)
 		seek_sum(q, &m);
 		return;
 	}
-	if (!(seek_id(q, &m) || (!q->wanted.only_ids &&
+	if (!q->everything && !(seek_id(q, &m) || (!q->wanted.only_ids &&
 	    (seek_any(&q->wanted, &m) || seek_all(&q->wanted, &m)))))
 		return;
 	if (m.shadow)
@@ -321,7 +334,7 @@ seek_step(struct seek *s, struct store *store, int64_t oldest,
 		seek_end(s, q);
 		return STORE_OK;
 	}
-	if (s->rows < PAGE) {
+	if (s->rows < PAGE || (q->everything && q->found == w->n)) {
 		seek_from_the_newest(q);
 		if (!w->only_ids || ++q->id >= w->nids) {
 			seek_end(s, q);

@@ -1,0 +1,14 @@
+#ifndef CHANGE_LIST_H
+#define CHANGE_LIST_H
+
+#include "engine/control.h"
+
+/*
+ * Lists the blocks, locks and grants in force; with a number, so many of the
+ * newest of each kind.
+ */
+void	change_list(struct control *, const struct control_word *, size_t);
+void	change_list_late(struct control *);
+int	change_list_told(struct control *, const struct message *);
+
+#endif
