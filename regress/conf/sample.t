@@ -5,7 +5,7 @@ use warnings;
 
 use Test::More;
 
-use Conf qw(run_program run_config table $dir);
+use Conf qw(run_program run_config table rules_table $dir);
 use Policyd qw(slurp spew $root);
 
 my $sample = slurp("$root/etc/policyd-rate-limit.conf");
@@ -79,5 +79,11 @@ while ($sample =~ /^#\t(\w+) = (.*\n(?:#\t .*\n|#\t[\]}]\n)*)/mg) {
 	$examples++;
 }
 cmp_ok($examples, '>=', 4, 'there are examples');
+
+my ($rules) = $sample =~ /^#\trules = \[\n((?:#\t .*\n)+)#\t\]$/m;
+like($rules // '', qr/"$_":/, "the example of rules has the field $_")
+    for map({ $_->[0] } rules_table()), qw(for again except_recipients);
+like($rules // '', qr/"count": "$_"/, "and a rule that counts $_")
+    for qw(senders new_recipients external);
 
 done_testing;

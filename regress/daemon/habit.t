@@ -89,6 +89,13 @@ subtest 'owner-and-thief' => sub {
 	is((ctl($d, @$_))[0], 1, "@$_") for [qw(forget bob yesterday)], [qw(forget bob 2099-01-01)],
 	    [qw(trust bob)];
 
+	my (undef, $metrics) = ctl($d, 'metrics', '-p');
+	like($metrics, qr/^policyd_rate_limit_ledger_learned(?:_total)? [1-9]\d*$/m,
+	    'metrics: how many were learned');
+	like($metrics, qr/^policyd_rate_limit_rule_refusals(?:_total)?\{rule="habit"\} [1-9]/m,
+	    'how many were refused');
+	like($metrics, qr/^policyd_rate_limit_rule_shadow_refusals(?:_total)?\{rule="habit"\} [1-9]/m,
+	    'and would have been while it learned');
 	ok($d->restart, 'the daemon restarts');
 	is(strangers($d, '198.51.100.1', 1), 'reject strangers',
 	    'the unfamiliar network is still refused');

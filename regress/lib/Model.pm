@@ -14,7 +14,7 @@ package Model;
 use strict;
 use warnings;
 
-use List::Util qw(any first max sum0);
+use List::Util qw(any first max min sum0);
 use Socket qw(inet_pton inet_ntop AF_INET AF_INET6);
 
 use constant DAY => 86400;
@@ -24,13 +24,14 @@ my %defaults = (limits => [[10, 60], [150, 86400]], limits_by_id => {}, limit_by
     fold_case => 1, recipient_delimiter => '', default_domain => '', ipv4_prefix => 32,
     ipv6_prefix => 128, success_action => 'dunno', never_action => undef, report => 0,
     fail_action => 'defer_if_permit Rate limit reach, retry later',
-    block_action => 'reject 5.7.1 Sending is blocked', report_limits => [86400]);
+    block_action => 'reject 5.7.1 Sending is blocked', report_limits => [86400],
+    exempt => []);
 
 sub new {
 	my ($class, $settings) = @_;
 	my $self = bless { rows => {}, seen => {}, block => {}, grant => {}, hit => {},
 	    since => {}, gone => 0, ids => {},
-	    outside => {} }, $class;
+	    outside => {}, lock => {}, locked => {}, pair => {}, rule_first => {} }, $class;
 
 	$self->reload($settings);
 	return $self;
@@ -158,13 +159,19 @@ sub override {
 	my ($self, $kind, $name, $now, $until, $amount) = @_;
 	my $all = $self->{$kind};
 
-	for my $list (@$self{qw(block grant)}) {
-		$self->{gone} = max $self->{gone}, map { (delete $list->{$_})->[0] }
-		    grep { $list->{$_}[0] <= $now } keys %$list;
-	}
+	$self->forget_ended($now);
 	my $was = delete $all->{$name};
 	$all->{$name} = [$until, $amount] if $until > $now;
 	return $was || $until > $now ? 1 : 0;
+}
+
+sub forget_ended {
+	my ($self, $now) = @_;
+
+	for my $list (@$self{qw(block grant lock locked)}) {
+		$self->{gone} = max $self->{gone}, map { (delete $list->{$_})->[0] }
+		    grep { $list->{$_}[0] <= $now } keys %$list;
+	}
 }
 
 sub blocked {
@@ -203,9 +210,9 @@ sub stage { return uc($_[0]{protocol_state} // '') }
 # How many it stands for; undef: nothing is counted at this stage. What a recipient is in
 # the key of is known at RCPT alone.
 sub amount {
-	my ($self, $count, $r, @key) = @_;
+	my ($self, $count, $r, @attributes) = @_;
 	my $stage = stage($r);
-	my $rcpt = $count eq 'distinct_recipients' || grep { /\Arecipient/ } @key;
+	my $rcpt = $count eq 'distinct_recipients' || grep { /\Arecipient/ } @attributes;
 
 	if ($count eq 'bytes') {
 		return undef if $rcpt || $stage !~ /\A(?:DATA|END-OF-MESSAGE)\z/;
@@ -213,8 +220,8 @@ sub amount {
 	}
 	return $stage eq 'RCPT' ? 1 : undef if $rcpt;
 	return undef if !$stages{$self->{s}{count_mode}}{$stage};
-	return 1 if $count ne 'recipients' || $stage eq 'RCPT' ||
-	    $self->{s}{count_mode} eq '2';
+	return 1 if $stage eq 'RCPT' || ($count eq 'new_recipients' ? $r->{recipient} ne '' :
+	    $count ne 'recipients' || $self->{s}{count_mode} eq '2');
 	return $r->{recipient_count} =~ /\A\d+\z/ ? max($r->{recipient_count}, 1) : 1;
 }
 
@@ -252,12 +259,60 @@ sub mapped {
 	return $id ne '' ? $id : $value;
 }
 
+# Whether one of the values names what the request has of the attribute.
+sub among {
+	my ($self, $attribute, $r, @values) = @_;
+
+	if ($attribute eq 'client_address') {
+		my $client = address($r->{client_address} // '');
+		return defined $client && any { in_network($client, $_) } @values;
+	}
+	my $id = $self->identity($attribute, $r) // return 0;
+	my $domain = $attribute eq 'sasl_username' ? $self->{s}{default_domain} : '';
+	my ($of) = $id =~ /(\@[^\@]*)\z/;
+	return any { $attribute =~ /domain/ ? $self->fold(s/\A\@//r) eq $id : /\A\@/ ?
+	    ($of // '') eq $self->fold($_) : $self->mailbox($_, $domain) eq $id } @values;
+}
+
+# By `only` and `except` of a rule.
+sub applies {
+	my ($self, $rule, $r) = @_;
+	my ($only, $except) = map { $rule->{$_} // {} } qw(only except);
+
+	return !grep({ !$self->among($_, $r, @{$only->{$_}}) } keys %$only) &&
+	    !grep { $self->among($_, $r, @{$except->{$_}}) } keys %$except;
+}
+
+# Which of login and client address make the request exempt.
+sub exempt {
+	my ($self, $r) = @_;
+
+	return map { $_ => 1 } grep { $self->among($_, $r, @{$self->{s}{exempt}}) }
+	    qw(sasl_username client_address);
+}
+
+# Whether nobody else's mail is counted under this key of an exempt request: the whole
+# network that is counted is exempt.
+sub own {
+	my ($self, $exempt, $r, @key) = @_;
+
+	for my $key (@key) {
+		return 0 if !$exempt->{$key};
+		next if $key ne 'client_address';
+		my ($bytes, $prefix) = network($self->identity($key, $r));
+		return 0 if !any { my ($of, $most) = network($_); defined $of &&
+		    $most <= $prefix && in_network($bytes, $_) } @{$self->{s}{exempt}};
+	}
+	return 1;
+}
+
 # [{ id, limits, n, ... }] of all that a request is charged under.
 sub charges {
 	my ($self, $r) = @_;
 	my $s = $self->{s};
 	my $client = address($r->{client_address} // '');
 	my $in = sub { defined $client && any { in_network($client, $_) } @{$_[0]} };
+	my %exempt = $self->exempt($r);
 	my @keys;
 
 	if (!$s->{rules}) {
@@ -268,15 +323,26 @@ sub charges {
 		    if $s->{limit_by_ip} && $in->($s->{limited_networks});
 		my $n = $self->amount('recipients', $r);
 		return if !defined $id || !defined $n;
+		my $of = defined $self->identity('sasl_username', $r) && $s->{limit_by_sasl} ?
+		    'sasl_username' : defined $self->identity('sender', $r) && $s->{limit_by_sender} ?
+		    'sender' : 'client_address';
+		return if %exempt && !$self->own(\%exempt, $r, $of);
+		return { id => $id, value => $id, rule => '', n => $n, limits => [], report => 0,
+		    count => 'recipients', action => 'reject' } if %exempt;
 		return { id => $id, value => $id, rule => '', n => $n,
 		    limits => $self->limits($s, $id, 'sasl_username'), count => 'recipients', report => 1,
 		    action => $s->{fail_action} };
 	}
 	for my $rule (@{$s->{rules}}) {
+		my $habit = ($rule->{count} // '') eq 'new_recipients';
+		local @$s{qw(ipv4_prefix ipv6_prefix)} = ($rule->{ipv4_prefix} // ($habit ? 24 :
+		    $s->{ipv4_prefix}), $rule->{ipv6_prefix} // ($habit ? 48 : $s->{ipv6_prefix}));
 		my @key = ref $rule->{key} ? @{$rule->{key}} : $rule->{key};
 		my @values = map { $self->identity($_, $r) } @key;
 		my $count = $rule->{count} // 'recipients';
-		my $n = $self->amount($count, $r, @key);
+		my $n = $self->amount($count, $r, @key, map { keys %{$rule->{$_} // {}} }
+		    qw(only except));
+		next if !$self->applies($rule, $r);
 		next if !defined $n || grep { !defined } @values;
 		next if $rule->{networks} && !$in->($rule->{networks});
 		next if $rule->{unless} && defined $self->identity($rule->{unless}, $r);
@@ -285,11 +351,17 @@ sub charges {
 		my $seen = $distinct ? $self->identity($distinct, $r) // next : undef;
 		my $value = $self->mapped($rule,
 		    join ',', map { @key > 1 ? s/([,\\])/\\$1/gr : $_ } @values);
-		push @keys, { id => "$rule->{name}:$value",
+		next if %exempt && ($habit || $rule->{id_sql} || !$self->own(\%exempt, $r, @key));
+		push @keys, { id => "$rule->{name}:$value", %exempt ? (limits => [], report => 0,
+		    value => $value, rule => $rule->{name}, n => $n, count => $count, seen => $seen,
+		    was => [map { "$_:$value" } @{$rule->{was} // []}], action => 'reject') : (
 		    was => [map { "$_:$value" } @{$rule->{was} // []}], value => $value, rule => $rule->{name},
 		    n => $n, limits => $self->limits($rule, $value, @key), count => $count,
 		    seen => $seen, shadow => $rule->{shadow}, most => $rule->{max_per_mail}, report => $rule->{report} // 1,
-		    action => $rule->{action} // $s->{fail_action} };
+		    action => $rule->{action} // $s->{fail_action}, lock => $rule->{lock},
+		    lock_id => $self->lock_id($rule, $r),
+		    habit => $habit && { %$rule, network => $self->identity('client_address', $r),
+		    recipient => $self->identity('recipient', $r) }) };
 	}
 	return @keys;
 }
@@ -363,6 +435,237 @@ sub retry_after {
 	return $otherwise;
 }
 
+# --- locks ---
+
+# What a rule locks of a request; in which networks `unfamiliar` says.
+sub lock_id {
+	my ($self, $rule, $r) = @_;
+	my @key = ref $rule->{key} ? @{$rule->{key}} : $rule->{key};
+
+	return undef if !$rule->{lock};
+	if (any { $_ eq 'sasl_username' } @key) {
+		return (($rule->{count} // '') eq 'new_recipients' ? 'unfamiliar:' : 'login:') .
+		    $self->identity('sasl_username', $r);
+	}
+	my $network = $self->identity('client_address', $r);
+	return "network:$network" . ($network =~ m{/} ? '' :
+	    '/' . 8 * length address($network));
+}
+
+sub rule_named {
+	my ($self, $name) = @_;
+
+	return first { any { $_ eq $name } $_->{name}, @{$_->{was} // []} } @{$self->{s}{rules} // []};
+}
+
+# The locks that hold for a request: [id, lock], the login's first.
+sub locks {
+	my ($self, $now, $r) = @_;
+	my $login = $self->identity('sasl_username', $r);
+	my $client = address($r->{client_address} // '');
+	my @networks = !defined $client ? () : sort { (network($b =~ s/network://r))[1] <=>
+	    (network($a =~ s/network://r))[1] } grep { /\Anetwork:(.*)/ && in_network($client, $1) &&
+	    $self->{lock}{$_}[0] > $now } keys %{$self->{lock}};
+
+	return map { [$_, $self->{lock}{$_}] } grep { ($self->{lock}{$_} // [0])->[0] > $now }
+	    (defined $login ? ("login:$login", "unfamiliar:$login") : ()), $networks[0] // ();
+}
+
+# Whether the recipient is one that passes the lock of this rule.
+sub excepted {
+	my ($self, $name, $r) = @_;
+	my $rule = $self->rule_named($name) // return 0;
+
+	return 0 if stage($r) !~ /\A(?:RCPT|DATA|END-OF-MESSAGE)\z/;
+	return $self->among('recipient', $r, @{$rule->{lock}{except_recipients} // []});
+}
+
+# The lock that answers, [id, lock], or the words of those that the request passes.
+sub closed {
+	my ($self, $now, $r, @keys) = @_;
+	my %passes;
+
+	for my $lock ($self->exempt($r) ? () : $self->locks($now, $r)) {
+		my ($id, $rule) = ($lock->[0], $lock->[1][1]);
+		my $k;
+		if ($id =~ /\Aunfamiliar:/) {
+			($k) = grep { $_->{habit} && any { $_ eq $rule } $_->{rule},
+			    @{($self->rule_named($_->{rule}) // {})->{was} // []} } @keys;
+			next if !$k || $self->familiar($k, $now);
+		}
+		return ([@$lock, $k]) if !$self->excepted($rule, $r);
+		$passes{$id =~ /\Anetwork/ ? 'network' : 'login'} = 1;
+	}
+	return (undef, sort keys %passes);
+}
+
+sub lock_answer {
+	my ($self, $now, $lock) = @_;
+	my ($id, $of) = @$lock;
+	my $rule = $self->rule_named($of->[1]);
+	my $action = $rule && $rule->{lock} && $rule->{lock}{action} // $self->{s}{block_action};
+	my %fill = (id => $id =~ s/\A\w+://r, rule => $rule ? $rule->{name} : '',
+	    retry_after => $of->[0] - $now, limit => 0, period => 0, used => 0);
+
+	return $action =~ s/\{(\w+)\}/$fill{$1}/gr;
+}
+
+# The keys under which mail is counted that passes: at most 10 an hour.
+sub passing {
+	my ($self, $r, @words) = @_;
+	my $prefix = sub { my ($rule, $bits) = @_; return $rule->{$bits == 32 ? 'ipv4_prefix' :
+	    'ipv6_prefix'} // $self->{s}{$bits == 32 ? 'ipv4_prefix' : 'ipv6_prefix'} };
+	my @keys;
+
+	for my $word (@words) {
+		my $id = 'login:' . ($self->identity('sasl_username', $r) // '');
+		if ($word eq 'network') {
+			my $bytes = address($r->{client_address});
+			my $shortest = min map { $prefix->($_, 8 * length $bytes) } grep {
+			    $self->excepted($_->{name}, $r) && ($self->lock_kind($_) // '') eq 'network' }
+			    @{$self->{s}{rules}};
+			$id = 'network:' . address_text(masked($bytes, $shortest)) . "/$shortest";
+		}
+		push @keys, { id => "lock/$id", value => $id, rule => '', n => 1, report => 0,
+		    limits => [[10, 3600]], count => 'recipients', action => 'reject' };
+	}
+	return @keys;
+}
+
+sub lock_kind {
+	my ($self, $rule) = @_;
+	my @key = ref $rule->{key} ? @{$rule->{key}} : $rule->{key};
+
+	return !$rule->{lock} ? undef : (any { $_ eq 'sasl_username' } @key) ? 'login' : 'network';
+}
+
+# Whether what was charged since then is a hit too.
+sub still_hits {
+	my ($self, $now, $k, $over, $since, $r) = @_;
+
+	if ($over->{seconds} == 0) {
+		my @rows = grep { $_->{instance} ne '' && $_->{instance} eq ($r->{instance} // '') }
+		    map { @{$self->{rows}{$_} // []} } ids($k);
+		return !@rows || $self->charged($k, $r) == 0 || max(map { $_->{date} } @rows) >= $since;
+	}
+	my $seconds = min $over->{seconds}, $now - $since;
+	my $used = $seconds < 0 ? 0 : $self->used($k, $now, $seconds);
+	return $used + (defined $k->{seen} ? 1 : $k->{new}) + ($over->{external} // 0) >
+	    $over->{mails};
+}
+
+# What the hits of a request lock, [key, over] each.
+sub lock_hits {
+	my ($self, $now, $r, @hits) = @_;
+	my %made;
+
+	for (@hits) {
+		my ($k, $over) = @$_;
+		my $id = $k->{lock_id} // next;
+		next if ($self->{lock}{$id} // [0])->[0] > $now;
+		my $last = $self->{locked}{$id};
+		$last = undef if $last && ($last->[0] <= $now || $last->[2] > $now + 1);
+		next if $last && !$self->still_hits($now, $k, $over, $last->[2], $r);
+		next if $k->{shadow};
+		my $recent = grep { $_->[1] eq $k->{rule} && $_->[3] <= $now && $_->[3] > $now - 600 }
+		    values %{$self->{locked}};
+		next if $recent >= 100;
+		my $for = $last && $now - $last->[2] <= 30 * DAY ? $k->{lock}{again} // $k->{lock}{for} :
+		    $k->{lock}{for};
+		my $until = $now + $for;
+		$self->{lock}{$id} = [$until, $k->{rule}, $now];
+		$self->{locked}{$id} = [$until + max(30 * DAY, map { $_->[1] } @{$k->{limits}}),
+		    $k->{rule}, $until, $now];
+		$self->{hit}{"limit_lock $k->{id} $over->{seconds}"}++
+		    if $self->{s}{report} && $k->{report};
+	}
+}
+
+# policyctl unblock: the locks of the same name end too.
+sub unlock {
+	my ($self, $now, $name) = @_;
+	my $there = 0;
+
+	for my $id ($name, $name =~ s/\Alogin:/unfamiliar:/r) {
+		my $lock = $self->{lock}{$id} // next;
+		next if $lock->[0] <= $now;
+		delete $self->{lock}{$id};
+		$self->{locked}{$id}[2] = $now + 1 if $self->{locked}{$id};
+		$there = 1;
+	}
+	return $there;
+}
+
+# --- new recipients ---
+
+sub day_end { return $_[0] - $_[0] % DAY + DAY }
+
+# A pair is [first, last]: accepted of late, by days.
+sub known {
+	my ($rule, $pair, $now) = @_;
+
+	return $pair && $pair->[0] <= $now + DAY &&
+	    day_end($pair->[1]) > $now - ($rule->{learn} // 90 * DAY);
+}
+
+sub familiar {
+	my ($self, $k, $now) = @_;
+	my $rule = $k->{habit};
+	my $pair = defined $rule->{network} ? $self->{pair}{"$k->{id} from $rule->{network}"} : undef;
+
+	return $rule->{unfamiliar} && known($rule, $pair, $now) &&
+	    $now - $pair->[0] >= $rule->{unfamiliar};
+}
+
+sub learning {
+	my ($self, $k, $now) = @_;
+
+	return $now - ($self->{rule_first}{$k->{rule}} // $now) < 14 * DAY;
+}
+
+# Of a rule's amount: what is new. `asked` recipients of the mail were charged at RCPT.
+sub strange {
+	my ($self, $k, $r, $now, $tag) = @_;
+	my $rule = $k->{habit};
+	my $n = $k->{n};
+
+	return 0 if $tag ne '' && $self->charged($k, $r, $tag) > 0 && $self->{s}{count_mode} ne '0';
+	$n -= max $self->charged($k, $r), $self->{asked}{"$k->{id} $r->{instance}"} // 0
+	    if $tag eq '' && ($r->{instance} // '') ne '';
+	return 0 if $n <= 0 || $self->familiar($k, $now);
+	return $n if !defined $rule->{recipient};
+	return known($rule, $self->{pair}{"$k->{id} to $rule->{recipient}"}, $now) ? 0 : 1;
+}
+
+sub restart_network {
+	my ($self, $k, $now) = @_;
+	my $rule = $k->{habit};
+	my $pair = defined $rule->{network} && $rule->{unfamiliar} ?
+	    $self->{pair}{"$k->{id} from $rule->{network}"} : undef;
+
+	$pair->[0] = max $pair->[0], day_end($now) if known($rule, $pair, $now);
+}
+
+# After a request: what its rules learn of it.
+sub learn {
+	my ($self, $now, $r, $tag, $accepted, $refused, @keys) = @_;
+
+	for my $k (grep { $_->{habit} } @keys) {
+		my $rule = $k->{habit};
+		my $learning = $self->learning($k, $now);
+		$self->{rule_first}{$k->{rule}} //= $now;
+		for my $name ($accepted && defined $rule->{recipient} ? (
+		    defined $rule->{network} && $rule->{unfamiliar} ? "from $rule->{network}" : (),
+		    "to $rule->{recipient}") : ()) {
+			my $pair = \$self->{pair}{"$k->{id} $name"};
+			$$pair = [$now, $now] if !known($rule, $$pair, $now);
+			$$pair->[1] = $now if day_end($now) != day_end($$pair->[1]);
+		}
+		$self->{asked}{"$k->{id} $r->{instance}"}++ if $accepted && $tag ne '';
+		$self->restart_network($k, $now) if !$learning && grep { $_ == $k } @$refused;
+	}
+}
+
 # --- the decision ---
 
 # Words with which Postfix takes the mail.
@@ -392,8 +695,11 @@ sub answer {
 sub count_hit {
 	my ($self, $k, $over) = @_;
 
-	return if !$over->{new} || $k->{outside} || !$self->{s}{report} || !$k->{report} ||
+	return if $k->{learning} || !$over->{new} || $k->{outside} || !$self->{s}{report} || !$k->{report} ||
 	    !any { $_ == $over->{seconds} } 0, @{$self->{s}{report_limits}};
+	# One for each mail.
+	return if $k->{habit} && ($k->{instance} // '') ne '' &&
+	    $self->{told}{"$k->{id} $k->{instance}"}++;
 	my $table = $k->{shadow} ? 'limit_shadow' : 'limit_report';
 	$self->{hit}{"$table $k->{id} $over->{seconds}"}++;
 }
@@ -419,43 +725,92 @@ sub ask {
 
 	return $s->{block_action} if $self->blocked($now, $r);
 	my @keys = $self->charges($r);
+	my ($lock, @passes) = $self->closed($now, $r, @keys);
+	if ($lock) {
+		$self->restart_network($lock->[2], $now) if $lock->[2];
+		return $self->lock_answer($now, $lock);
+	}
+	return $self->pass($now, $r, $tag, @passes) if @passes;
 	return $s->{success_action} if !@keys;
+	$self->amounts($now, $r, $tag, $each, @keys);
+	my ($answer, $refused, @hits, @over);
+	for my $k (@keys) {
+		for my $over (grep { defined } $self->too_many($k, $r), $self->over($k, $now)) {
+			push @hits, [$k, $over];
+			push @over, $k;
+			if ($k->{shadow} || $k->{soft} && $over->{seconds} > 0) {
+				$answer //= $self->answer($now, $k, $over, $r, @keys)
+				    if !$k->{shadow};
+				next;
+			}
+			$refused = 1;
+			$answer = $self->answer($now, $k, $over, $r, @keys);
+			last;
+		}
+		last if $refused;
+	}
+	# What Postfix does not take after all is no hit.
+	@hits = grep { $_->[0]{shadow} || !$_->[0]{soft} || $_->[1]{seconds} == 0 } @hits if $refused;
+	$self->take_back($r, @keys) if $refused && $each && $hits[-1][1]{seconds} > 0;
+	if (!$refused) {
+		$self->record($now, $_, $r, $tag) for @keys;
+	}
+	$self->learn($now, $r, $tag, !$refused && !defined $answer, \@over, @keys);
+	$self->lock_hits($now, $r, grep { $_->[1]{new} && !$_->[0]{outside} && !$_->[0]{learning} } @hits);
+	$self->count_hit(@$_) for @hits;
+	if ($refused && !$self->exempt($r)) {
+		my ($still, @now) = $self->closed($now, $r, @keys);
+		my $passed = !$still && @now ? $self->pass($now, $r, $tag, @now) : '';
+		$answer = $passed if $passed eq $s->{success_action};
+	}
+	return $answer // $s->{success_action};
+}
+
+# How much of each amount is new.
+sub amounts {
+	my ($self, $now, $r, $tag, $each, @keys) = @_;
+
 	for my $k (@keys) {
 		$k->{soft} = soft($k->{action});
+		$k->{instance} = $r->{instance};
 		my $one = $k->{count} ne 'messages';
+		if ($k->{habit}) {
+			# It refuses nothing yet, and is not reported.
+			$k->{learning} = $self->learning($k, $now);
+			$k->{shadow} = 1 if $k->{learning};
+			$k->{new} = $self->strange($k, $r, $now, $tag);
+			next;
+		}
 		# Of what others count a mail needs room for one more.
 		$k->{outside} = $k->{count} eq 'external';
 		$k->{new} = $k->{outside} ? 1 : defined $k->{seen} || $each && $one ? $k->{n} : $tag ne '' && $one ?
 		    ($self->charged($k, $r, $tag) > 0 ? 0 : $k->{n}) :
 		    max(0, $k->{n} - $self->charged($k, $r));
 	}
-	my ($answer, @hits);
-	for my $k (@keys) {
-		for my $over (grep { defined } $self->too_many($k, $r), $self->over($k, $now)) {
-			if ($k->{shadow} || $k->{soft} && $over->{seconds} > 0) {
-				push @hits, [$k, $over];
-				$answer //= $self->answer($now, $k, $over, $r, @keys)
-				    if !$k->{shadow};
-				next;
-			}
-			$self->count_hit(@$_) for grep { $_->[0]{shadow} } @hits;
-			$self->count_hit($k, $over);
-			$answer = $self->answer($now, $k, $over, $r, @keys);
-			$self->take_back($r, @keys) if $each;
-			return $answer;
-		}
+}
+
+# Mail that passes a lock, or may no longer.
+sub pass {
+	my ($self, $now, $r, $tag, @words) = @_;
+	my @keys = $self->passing($r, @words);
+
+	$self->amounts($now, $r, $tag, $self->{s}{count_mode} eq '0' && stage($r) eq 'RCPT', @keys);
+	if (grep { $self->over($_, $now) } @keys) {
+		return $self->lock_answer($now, ($self->locks($now, $r))[0]);
 	}
-	$self->count_hit(@$_) for @hits;
 	$self->record($now, $_, $r, $tag) for @keys;
-	return $answer // $s->{success_action};
+	return $self->{s}{success_action};
 }
 
 # policyctl charge: an instance counts once for an id; what reaches a limit is a hit.
 sub charge {
-	my ($self, $now, $rule, $value, $n, $instance) = @_;
+	my ($self, $now, $rule, $value, $n, $instance, $word) = @_;
 	my $id = "$rule->{name}:$value";
+	my @hits;
 	my $k = { id => $id, was => [map { "$_:$value" } @{$rule->{was} // []}],
-	    report => $rule->{report} // 1 };
+	    report => $rule->{report} // 1, rule => $rule->{name}, shadow => $rule->{shadow},
+	    lock => $rule->{lock}, limits => $self->limits($rule, $value, $rule->{key}),
+	    lock_id => $rule->{lock} && "login:$word" };
 
 	return 0 if $instance ne '' && grep { exists $self->{outside}{$_}{$instance} } ids($k);
 	$self->{outside}{$id}{$instance} = $now if $instance ne '';
@@ -463,9 +818,12 @@ sub charge {
 	for my $limit (@{$self->limits($rule, $value, $rule->{key})}) {
 		my $used = $self->used($k, $now, $limit->[1]);
 		my $mails = $limit->[0] + ($granted // 0);
-		$self->count_hit($k, { new => 1, seconds => $limit->[1] })
+		push @hits, [$k, { new => 1, seconds => $limit->[1], mails => $mails, external => 1 }]
 		    if $used < $mails && $used + $n >= $mails;
 	}
+	$k->{new} = $n;
+	$self->lock_hits($now, {}, @hits);
+	$self->count_hit(@$_) for @hits;
 	push @{$self->{rows}{$id}}, { date => $now, n => $n, tag => '', instance => '' };
 	return $n;
 }
@@ -475,7 +833,7 @@ sub take_back {
 	my ($self, $r, @keys) = @_;
 
 	return if ($r->{instance} // '') eq '';
-	for my $k (@keys) {
+	for my $k (grep { !$_->{habit} } @keys) {
 		@{$self->{rows}{$k->{id}}} = grep { $_->{instance} ne $r->{instance} }
 		    @{$self->{rows}{$k->{id}} // []};
 	}
@@ -510,6 +868,7 @@ sub clean {
 	my ($self, $now) = @_;
 	my $first = $now - 2 * $self->longest;
 
+	$self->forget_ended($now - DAY);
 	for my $rows (values %{$self->{rows}}) {
 		@$rows = grep { $_->{date} >= $first && $_->{date} <= $now + DAY } @$rows;
 	}

@@ -70,6 +70,8 @@ my %test = (
 		my $s = $p->session(login => 'bob@example.org');
 		like($s->mail, qr/^250/, 'nine of them, one twice');
 		is(($bounce->(10))[0], 0, 'the tenth');
+		like((ctl($d, 'list'))[1], qr/^login:bob\@example\.org locked until .*, by rule bounces$/m,
+		    'closes the login at once');
 		like($s->mail, qr/^554 5\.7\.1 .*Too many bounces/, 'the login is refused');
 		$s = $p->session(login => 'eve@example.org');
 		like($s->mail, qr/^250/, 'nobody else is');

@@ -342,6 +342,13 @@ sub outlives {
 	    'after both processes were killed');
 	$reload->('the rule is gone', { name => 'x', key => 'sasl_username', limits => [[9, 60]] });
 	is($d->ask(sasl_username => $bob), $locked, 'the lock is not, with block_action');
+	ok($d->wait_log(qr/rule trap is gone, and no rule has its counts: ids=1 grants=0 locks=1$/m),
+	    'which the log says');
+	$reload->('another name', rule(name => 'closed', was => ['trap'],
+	    lock => { for => 600, action => 'REJECT shut', except_recipients => ['postmaster@example.org'] }));
+	is($d->ask(sasl_username => $bob), 'REJECT shut', 'the lock has the answer of the rule');
+	is($d->ask(sasl_username => $bob, recipient => 'postmaster@example.org',
+	    protocol_state => 'RCPT'), 'dunno', 'and the recipients that pass it');
 	$reload->('a shorter time', rule(lock => { for => 2 }));
 	ok(wait_until { $d->ask(sasl_username => $bob) eq $full }, 'it ends earlier');
 	$reload->('more room', rule(limits => [[1000, 3600]], lock => { for => 4 }));
@@ -418,11 +425,179 @@ sub memory {
 	$d->ends_well;
 }
 
+# The rule has learned for 15 days, and what was counted then counts no longer.
+sub age {
+	my ($db, $d) = @_;
+	my $by = 15 * 86400;
+
+	sql($db, $d, "UPDATE mail_habit SET since = since - $by, seen = seen - $by");
+	sql($db, $d, "DELETE FROM mail_count");
+}
+
+# A rule that counts new recipients locks the login in networks that are unfamiliar to it.
+sub unfamiliar {
+	my ($db) = @_;
+	my $day = 86400;
+	my @rules = ({ name => 'habit', key => 'sasl_username', count => 'new_recipients',
+	    unfamiliar => 7 * $day, limits => [[2, $day]], report => True, lock => { for => 600,
+	    action => 'REJECT {rule} closed {id}', except_recipients => ['postmaster@example.org'] } },
+	    { name => 'volume', key => 'sasl_username', limits => [[30, 3600]], lock => { for => 60 } });
+	my ($one, $two) = two_daemons($db, rules => \@rules, report => True);
+	my ($bob, $n) = (someone(), 0);
+	my $to = sub {
+		my ($d, $client, $recipient, %more) = @_;
+		return $d->ask(sasl_username => $bob, protocol_state => 'RCPT', recipient_count => 0,
+		    client_address => $client, recipient => $recipient, instance => 'u' . ++$n, %more);
+	};
+	my $strangers = sub {
+		my ($d, $client, $many) = @_;
+		return join ' ', map { $to->($d, $client, "s" . ++$n . '@example.com') } 1 .. $many;
+	};
+	my $home = '192.0.2.1';
+	my $shut = "REJECT habit closed $bob";
+
+	is($strangers->($one, $home, 1), 'dunno', 'the owner at home');
+	is($to->($one, $home, 'carol@example.com'), 'dunno', 'writes to Carol');
+	age($db, $one);
+	is($strangers->($one, '198.51.100.1', 3), "dunno dunno $full", 'a hit elsewhere');
+	is($strangers->($one, '203.0.113.5', 1), $shut, 'locks all networks that are unfamiliar');
+	is($to->($one, '203.0.113.5', 'carol@example.com'), $shut, 'known recipients too');
+	is($to->($one, 'unknown', 'carol@example.com'), $shut, 'an unknown address too');
+	is($strangers->($one, $home, 2), 'dunno dunno', 'and no network that is familiar');
+	ok(wait_until { $strangers->($two, '203.0.113.5', 1) eq $shut }, 'the other daemon likewise');
+	is($strangers->($two, $home, 2), 'dunno dunno', 'in both respects');
+	is($to->($one, '203.0.113.5', 'postmaster@example.org'), 'dunno', 'a recipient that passes');
+	is(lasts($one, "unfamiliar:$bob"), 600, 'it is listed');
+	ok($one->wait_log(qr/ locked: what=<unfamiliar:\Q$bob\E> until=\d+ id=<habit:/), 'and logged');
+	ok($one->wait_log(qr/ blocked: by=<unfamiliar:\Q$bob\E> until=\d+ rule=habit /), 'so is whom it refuses');
+	like((ctl($one, 'show', $bob))[1], qr/^unfamiliar:\Q$bob\E locked until .*, by rule habit$/m,
+	    'show says so');
+	my @ask = ('explain', 'protocol_state=RCPT', "sasl_username=$bob", 'recipient=x@example.com');
+	like((ctl($one, @ask, 'client_address=203.0.113.5'))[1],
+	    qr/\Ablocked: a lock holds for networks that are unfamiliar to its rule\naction=\Q$shut\E\n/,
+	    'so does explain');
+	like((ctl($one, @ask, "client_address=$home"))[1], qr/\Aaccepted: all windows hold\n/,
+	    'and that home is open');
+	is((sql($db, $one, "SELECT sum(hit) FROM limit_lock WHERE id = 'habit:$bob'"))[0][0], 1,
+	    'it is reported');
+
+	# A refusal by the lock is one of the rule.
+	is((ctl($one, 'trust', $bob, '203.0.113.0/24'))[0], 0, 'trust');
+	is($strangers->($one, '203.0.113.5', 1), 'dunno', 'opens a network');
+	sql($db, $one, "UPDATE mail_habit SET since = " . (int(time) - 6 * $day) .
+	    " WHERE since < " . (int(time) - 6 * $day) . " AND kind = 0");
+	is($strangers->($one, '203.0.113.5', 1), $shut, 'one that is too young is closed');
+	sql($db, $one, "UPDATE mail_habit SET since = since - 6 * $day WHERE kind = 0");
+	is($strangers->($one, '203.0.113.5', 1), $shut, 'from the refusal on');
+
+	# It survives, until it is ended; the other rule's lock is one of its own.
+	$_->restart for $one, $two;
+	is($strangers->($two, '198.51.100.1', 1), $shut, 'after a restart');
+	is((ctl($one, 'trust', $bob, $home))[0], 0, 'trust');
+	$strangers->($one, $home, 30);
+	is($to->($one, $home, 'carol@example.com'), $locked, 'the lock of another rule');
+	is_deeply([map { $_->{what} } grep { $_->{what} =~ /:\Q$bob\E\z/ } @{ctl_json($one, 'list')->{locks}}],
+	    ["login:$bob", "unfamiliar:$bob"], 'holds beside it');
+	is((ctl($one, 'unblock', $bob))[0], 0, 'unblock');
+	is_deeply([grep { $_->{what} =~ /:\Q$bob\E\z/ } @{ctl_json($one, 'list')->{locks}}], [],
+	    'ends both');
+	is($strangers->($one, '198.51.100.1', 2), "$full $full", 'the full window does not lock again');
+	is(lasts($one, "unfamiliar:$bob"), undef, 'so nothing is listed');
+	$_->ends_well for $one, $two;
+}
+
+# The same rule in shadow; without a database; and ended by the name that the list has.
+sub unfamiliar_otherwise {
+	my ($db) = @_;
+	my $day = 86400;
+	my $rule = { name => 'habit', key => 'sasl_username', count => 'new_recipients',
+	    unfamiliar => 7 * $day, limits => [[1, $day]], lock => { for => 600 }, shadow => True };
+	my $d = start($db, rules => [$rule], db_error_action => 'memory', db_timeout => 0.3);
+	my ($bob, $n) = (someone(), 0);
+	my $stranger = sub {
+		my ($client) = @_;
+		return $d->ask(sasl_username => $bob, protocol_state => 'RCPT', recipient_count => 0,
+		    client_address => $client // '198.51.100.9', recipient => $n++ . $bob);
+	};
+
+	is($stranger->('192.0.2.1'), 'dunno', 'the owner at home');
+	age($db, $d);
+	is($stranger->(), 'dunno', 'shadow') for 1, 2;
+	ok($d->wait_log(qr/ would lock: what=<unfamiliar:\Q$bob\E> id=<habit:/), 'logs the lock');
+	is_deeply([grep { $_->{what} =~ /\Q$bob/ } @{ctl_json($d, 'list')->{locks}}], [], 'alone');
+	$d->write_config({ rules => [{ %$rule, shadow => False }] });
+	is((ctl($d, 'reload'))[0], 0, 'without shadow');
+	is($stranger->(), $full, 'a hit');
+	is($stranger->(), $locked, 'locks');
+	is((ctl($d, 'block', "unfamiliar:$bob", '1h'))[0], 3, 'nobody can block like that');
+	is((ctl($d, 'unblock', "unfamiliar:$bob"))[0], 0, 'but unblock');
+	is($stranger->(), $full, 'the full window locks nothing');
+	is((ctl($d, 'reset', "habit:$bob"))[0], 0, 'reset');
+	# What is charged in the second of the end cannot lock.
+	my $second = int time;
+	wait_until { time >= $second + 1 };
+	is($stranger->(), 'dunno', 'there is room');
+	is($stranger->(), $full, 'a hit');
+	is($stranger->(), $locked, 'locks again');
+	$d->write_config({ rules => [{ %$rule, shadow => False, name => 'other', was => ['habit'] }] });
+	is((ctl($d, 'reload'))[0], 0, 'under another name');
+	is($stranger->(), $locked, 'it holds');
+	my $back;
+	if (defined $db) {
+		$db->stop('KILL');
+		$back = sub { $db->launch };
+	} else {
+		$back = Fault::lock_database($d);
+	}
+	ok(wait_until { $stranger->() eq 'dunno' }, 'without the database the rule is not applied');
+	$back->();
+	ok(wait_until { $stranger->() eq $locked }, 'and with it the lock holds');
+	$d->write_config({ rules => [{ name => 'x', key => 'sasl_username', limits => [[99, 60]] }] });
+	is((ctl($d, 'reload'))[0], 0, 'the rule is gone');
+	is($stranger->(), 'dunno', 'no rule says which networks are familiar');
+	$d->ends_well;
+}
+
+# --clean deletes what has ended, but not what a lock leaves behind for the next one.
+sub cleaned {
+	my ($db) = @_;
+	my $d = start($db, rules => [rule(lock => { for => 600, again => 1200 }, limits => [[0, 60]])]);
+	my ($now, $day) = (int time, 86400);
+	my $end = sub { return sql($db, $d, "UPDATE mail_override SET expires = expires - $_[0], " .
+	    "since = since - $_[0], amount = CASE kind WHEN 4 THEN amount - $_[0] ELSE amount END") };
+	my $kinds = sub { return join ' ', map { "$_->[0]:$_->[1]" } sql($db, $d,
+	    'SELECT kind, id FROM mail_override ORDER BY kind, id') };
+	my ($bob, $eve) = map { someone() } 1, 2;
+
+	sql($db, $d, 'DELETE FROM mail_override');
+	is($d->ask(sasl_username => $bob), $full, 'a hit');
+	is((ctl($d, 'block', 'spammer', '600'))[0], 0, 'a block');
+	is((ctl($d, 'grant', "trap:$eve", 5, '3d'))[0], 0, 'a grant');
+	$d->stop;
+	my $all = "0:trap:$eve 2:login:spammer 3:login:$bob 4:login:$bob";
+	is(($d->run('--clean'))[0], 0, '--clean');
+	is($kinds->(), $all, 'what holds stays');
+	$end->(3600);
+	is(($d->run('--clean'))[0], 0, '--clean');
+	is($kinds->(), $all, 'what has just ended too');
+	$end->(2 * $day);
+	is(($d->run('--clean'))[0], 0, '--clean');
+	is($kinds->(), "0:trap:$eve 4:login:$bob", 'block and lock are deleted a day later');
+	$d->start;
+	is($d->ask(sasl_username => $bob), $full, 'a hit within 30 days');
+	is(lasts($d, "login:$bob"), 1200, 'locks for longer');
+	$d->stop;
+	$end->(33 * $day);
+	is(($d->run('--clean'))[0], 0, '--clean');
+	is($kinds->(), '', 'after 30 days nothing is left');
+}
+
 my @tests = (['under all rules' => \&all_rules], ['its end' => \&ends],
     [unblock => \&unblocked], ['unseen by the other daemon' => \&unseen],
     ['by key' => \&by_key], ['values' => \&values_lock], ['hits' => \&kinds_of_hits],
     ['only logs' => \&only_logs], ['mail that passes' => \&passes], ['many' => \&many],
-    ['what it outlives' => \&outlives], ['counted' => \&counted], ['memory' => \&memory]);
+    ['what it outlives' => \&outlives], ['counted' => \&counted], [clean => \&cleaned], ['unfamiliar networks' => \&unfamiliar],
+    ['unfamiliar networks otherwise' => \&unfamiliar_otherwise], ['memory' => \&memory]);
 
 for my $kind (@ARGV ? $ARGV[0] : qw(sqlite pgsql mysql)) {
 	subtest $kind => sub {

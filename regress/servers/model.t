@@ -82,6 +82,39 @@ sub plain {
 	    'Eve@d2.example', '192.0.0.0/16', '2001:db8:1::/48', '2001:db8::/32'));
 }
 
+# For `only` and `except`.
+sub for_whom {
+	my ($no_recipient) = @_;
+
+	return one_of({ sasl_domain => ['d1.example'] }, { sasl_username => ['vip', '@d1.example'] },
+	    { client_address => ['192.0.2.0/24', '2001:db8:1::5'] }, { sender_domain => ['@d1.example'] },
+	    { sender => ['S2@d2.example', '@d1.example'], client_address => ['0.0.0.0/0'] },
+	    $no_recipient ? () : ({ recipient_domain => ['e.example'] }, { recipient => ['r1@e.example'] }));
+}
+
+sub lockable {
+	my ($count, $key) = @_;
+	my @key = ref $key ? @$key : $key;
+
+	return grep({ $_ eq 'sasl_username' } @key) ||
+	    $count ne 'new_recipients' && grep { $_ eq 'client_address' } @key
+	    if $count ne 'external' || @key == 1;
+	return 0;
+}
+
+sub some_lock {
+	return { for => one_of(30, 60, 600), draw(2) ? (again => one_of(90, 1200)) : (),
+	    draw(2) ? (action => 'REJECT {id} {rule} {retry_after}') : (),
+	    draw(2) ? (except_recipients => ['r3@f.example', one_of('@e.example', 'R4@f.example')]) : () };
+}
+
+# Whether a rule has such a field or count.
+sub has {
+	my ($what) = @_;
+
+	return grep { $_->{$what} || ($_->{count} // '') eq $what } @{$w->{model}{s}{rules} // []};
+}
+
 sub rules {
 	my @rules;
 
@@ -90,7 +123,7 @@ sub rules {
 		    'sender_domain', 'client_address', 'server', 'recipient', 'recipient_domain',
 		    ['sasl_username', 'client_address'], ['sender', 'recipient_domain']);
 		my $count = one_of('recipients', 'recipients', 'messages', 'bytes', 'addresses',
-		    'distinct_recipients', 'senders', 'external');
+		    'distinct_recipients', 'senders', 'external', 'new_recipients');
 		# A size is known when no recipient is.
 		$count = 'recipients' if $count eq 'bytes' && grep { /recipient/ }
 		    ref $key ? @$key : $key;
@@ -102,8 +135,11 @@ sub rules {
 		$rule{limits_by_id} = by_id('vip', 'c1', 'bob@d1.example', '@d1.example', 'd1.example',
 		    's1@d1.example', '192.0.2.0/24', '2001:db8::/32') if chance() < 0.4;
 		$rule{max_per_mail} = $count eq 'bytes' ? 1500 : 2 + draw(10)
-		    if $count =~ /bytes|recipients\z/ && $count ne 'distinct_recipients' &&
-		    chance() < 0.2;
+		    if $count =~ /\A(?:bytes|recipients)\z/ && chance() < 0.2;
+		$rule{unfamiliar} = one_of(3600, 86400) if $count eq 'new_recipients' && draw(3);
+		$rule{$_} = for_whom($count eq 'bytes') for grep { chance() < 0.15 } qw(only except);
+		$rule{ipv4_prefix} = one_of(16, 24, 32) if chance() < 0.1;
+		$rule{lock} = some_lock() if chance() < 0.3 && lockable($count, $key);
 		$rule{shadow} = 1 if chance() < 0.2;
 		$rule{action} = action(0.4) if chance() < 0.4;
 		$rule{networks} = ['192.0.2.0/24'] if chance() < 0.15;
@@ -122,6 +158,7 @@ sub configuration {
 	    never_action => one_of(undef, 'reject 5.5.1 never {limit} {used}'),
 	    count_mode => one_of('auto', 'auto', 'auto', 0, 1, 2), fold_case => $w->{fold},
 	    recipient_delimiter => one_of('', '+'), default_domain => $w->{domain},
+	    exempt => one_of([], [], ['vip', '@d2.example', '198.51.100.7', '2001:db8:1::/48']),
 	    ipv4_prefix => one_of(32, 24), ipv6_prefix => one_of(128, 64), report => 1,
 	    report_limits => [60, 3600, 86400] };
 }
@@ -252,7 +289,9 @@ sub later {
 }
 
 sub much_later {
-	my $by = one_of(3599, 3601, 7201, 50_000, 86_401);
+	# A rule that counts new recipients learns for 14 days.
+	my $by = one_of(3599, 3601, 7201, 50_000, 86_401, has('new_recipients') ?
+	    (50_000, 15 * 86_400) : ());
 
 	trace("clock +$by");
 	set_clock($w->{now} + $by);
@@ -262,7 +301,7 @@ sub much_later {
 sub earlier {
 	my $by = one_of(1, 3, 60, 500, 4000, 90_000);
 
-	return if $w->{now} - $by < $w->{model}{gone};
+	return if $w->{now} - $by < $w->{model}{gone} || has('lock') || has('new_recipients');
 	trace("clock -$by");
 	set_clock($w->{now} - $by);
 }
@@ -272,7 +311,7 @@ sub wrong_clock {
 	my $by = one_of(30 * 86400, -30 * 86400, 366 * 86400, 86_000, 90_000);
 	my @mails = @{$w->{mails}};
 
-	return if $w->{now} + $by < $w->{model}{gone};
+	return if $w->{now} + $by < $w->{model}{gone} || has('lock') || has('new_recipients');
 	trace("wrong clock $by");
 	set_clock($w->{now} + $by);
 	$w->{mails} = [];
@@ -301,12 +340,12 @@ sub folded {
 # Ids under which only sums are kept.
 sub some_id {
 	my $s = $w->{model}{s};
-	my $rule = $s->{rules} && first { ($_->{count} // '') !~ /addresses|distinct|senders/ }
+	my $rule = $s->{rules} && first { ($_->{count} // '') !~ /addresses|distinct|senders|new/ }
 	    @{$s->{rules}};
 	my @ids = $s->{rules} && !$rule ? () : map { ($rule ? "$rule->{name}:" : '') . $_ }
 	    'bob', 'BOB', 'bob@d1.example', 'vip', 'eve@d2.example', 's1@d1.example',
 	    '192.0.2.1', '192.0.2.0/24', '2001:db8:1::/64';
-	my @known = grep { !$w->{model}{seen}{$_} } sort keys %{$w->{model}{rows}};
+	my @known = grep { !$w->{model}{seen}{$_} && !m{\Alock/} } sort keys %{$w->{model}{rows}};
 
 	return @known && chance() < 0.6 ? one_of(@known) : @ids ? one_of(@ids) : 'nobody';
 }
@@ -443,8 +482,10 @@ sub block {
 
 sub unblock {
 	my $model = $w->{model};
-	my $name = one_of(sort keys %{$model->{block}}) // $model->block_name(what());
+	my $name = one_of(sort(keys %{$model->{block}}), sort keys %{$model->{lock}}) //
+	    $model->block_name(what());
 	my $holds = ($model->{block}{$name} // [0])->[0] > $w->{now};
+	$holds = $model->unlock($w->{now}, $name) || $holds;
 	my $there = $model->override('block', $name, $w->{now}, 0);
 
 	policyctl($holds ? 0 : 3, 'unblock', $name =~ s/\Anetwork://r);
@@ -481,7 +522,7 @@ sub granted_word {
 	my $rules = $s->{rules} or return $s->{limit_by_sasl} || $s->{limit_by_sender} ?
 	    one_of(grep { $_ ne '' } @logins) : undef;
 	my @rules = grep { !ref $_->{key} && $_->{key} =~ /\A(?:sasl_username|sender)\z/ &&
-	    ($_->{count} // '') !~ /addresses|distinct|senders/ } @$rules;
+	    ($_->{count} // '') !~ /addresses|distinct|senders|new/ } @$rules;
 
 	return @rules ? one_of(@rules)->{name} . ':' . one_of('bob@d1.example', 'Bob', 'vip',
 	    's1@d1.example') : undef;
@@ -522,7 +563,8 @@ sub charge {
 
 	my $out = policyctl(0, 'charge', $word, $n, $instance ne '' ? $instance : ());
 	my ($value) = counted($word) =~ /:(.*)/s;
-	my $wanted = $w->{model}->charge($w->{now}, $rule, $value, $n, $instance);
+	my $login = $w->{model}->identity('sasl_username', { sasl_username => $word =~ s/\A[^:]*://r });
+	my $wanted = $w->{model}->charge($w->{now}, $rule, $value, $n, $instance, $login);
 	differs("charge $word $n $instance: $out, not $wanted") if $out !~ /: $wanted charged/;
 }
 
@@ -534,7 +576,7 @@ sub reload {
 	my $of = one_of(@of);
 	# Another name; what counts different values has a test of its own.
 	if ($settings->{rules} && chance() < 0.3 && @{$of->{was} // []} < 4 &&
-	    ($of->{count} // '') !~ /addresses|distinct|senders/) {
+	    ($of->{count} // '') !~ /addresses|distinct|senders|new/) {
 		$of->{was} = [$of->{name}, @{$of->{was} // []}];
 		$of->{name} .= 'n';
 	}
@@ -555,9 +597,18 @@ sub reload {
 
 sub ledger { return 'ledger-' . ($w->{db} ? $w->{db}{kind} : 'sqlite') }
 
+# Only a process knows which recipients of a mail counted as known, and of which mail
+# there was a hit.
+sub forgotten {
+	return if !has('new_recipients');
+	$w->{mails} = [];
+	$w->{hits_differ} = 1;
+}
+
 sub restart {
 	trace('restart');
 	$w->{d}->restart;
+	forgotten();
 }
 
 sub kill_all {
@@ -567,10 +618,13 @@ sub kill_all {
 	$w->{d}->wait_end;
 	wait_until { !grep { Policyd::process_alive($_) } values %$all };
 	$w->{d}->start;
+	forgotten();
 }
 
-# While a request is under way: it is answered once, and counted once.
+# While a request is under way: it is answered once, and counted once. Where its hit locks,
+# the answer to the second question is that of the lock.
 sub kill_ledger {
+	return if has('lock');
 	my $r = attributes();
 	my $pid = $w->{d}->child(ledger());
 	my $client = $w->{d}->connect;
@@ -581,10 +635,12 @@ sub kill_ledger {
 	kill 'KILL', $pid;
 	compare($r, $client->answer, expect($r));
 	$w->{hits_differ} = 1;
+	forgotten();
 }
 
 # The client asks again, as Postfix does.
 sub kill_engine {
+	return if has('lock');
 	my $r = attributes();
 	my $pid = $w->{d}->child('engine');
 	my $client = $w->{d}->connect;
@@ -603,6 +659,7 @@ sub kill_engine {
 	delete $w->{d}{client};
 	compare($r, $answer, expect($r));
 	$w->{hits_differ} = 1;
+	forgotten();
 }
 
 sub clean {
@@ -634,7 +691,7 @@ sub check_hits {
 	return if $w->{hits_differ};
 	my %got = map { my $table = $_; map { ("$table $_->[0] $_->[1]" => $_->[2]) }
 	    sql("SELECT id, delta, SUM(hit) FROM $table GROUP BY id, delta") }
-	    qw(limit_report limit_shadow);
+	    qw(limit_report limit_shadow limit_lock);
 	my $wanted = $w->{model}{hit};
 	my %all = (%got, %$wanted);
 	my @bad = grep { ($got{$_} // 0) != ($wanted->{$_} // 0) } sort keys %all;

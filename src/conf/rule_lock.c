@@ -167,9 +167,10 @@ void
 rule_lock_check(const struct reading *r, const struct settings_rule *rule,
     const struct value *v)
 {
-	if (rule->lock.seconds > 0 && rule->count == RULE_NEW_RECIPIENTS)
-		reader_fault(r, value_get(v, "lock"), "has a lock, which is "
-		    "not for rules that count new_recipients");
+	if (rule->lock.seconds > 0 && rule->count == RULE_NEW_RECIPIENTS &&
+	    rule_lock_attribute(rule) != KEY_SASL_USERNAME)
+		reader_fault(r, value_get(v, "lock"), "has a lock, and counts "
+		    "new_recipients: its key must contain sasl_username");
 	if (rule->lock.seconds > 0 && rule->count == RULE_EXTERNAL &&
 	    rule->nkey > 1)
 		reader_fault(r, value_get(v, "lock"), "has a lock, and counts "

@@ -10,6 +10,15 @@ lock_is_of(const struct override *lock, const char *rule, size_t len)
 }
 
 bool
+lock_is_partial(const struct override *lock)
+{
+	const size_t	len = sizeof(OVERRIDE_UNFAMILIAR) - 1;
+
+	return lock->idlen > len &&
+	    memcmp(lock->id, OVERRIDE_UNFAMILIAR, len) == 0;
+}
+
+bool
 lock_charges(const struct msg_charge_key *key, uint8_t pass)
 {
 	return pass == 0 ? key->pass == 0 : (key->pass & pass) != 0;
@@ -42,8 +51,11 @@ lock_closed(const struct override_list *l, const struct lock_request *r,
 	*pass = 0;
 	n = r->exempt ? 0 : override_locks(l, &r->subject, now, locks);
 	for (i = 0; i < n; i++) {
-		bit = locks[i]->id[0] == 'l' ? LOCK_PASS_LOGIN :
-		    LOCK_PASS_CLIENT;
+		if (lock_is_partial(locks[i]) && (r->unfamiliar == NULL ||
+		    !r->unfamiliar(r->arg, locks[i])))
+			continue;
+		bit = locks[i]->id[0] == 'n' ? LOCK_PASS_CLIENT :
+		    LOCK_PASS_LOGIN;
 		if ((r->pass & bit) == 0 || !lock_is_among(locks[i], r->passes,
 		    r->passeslen))
 			return locks[i];

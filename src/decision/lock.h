@@ -49,6 +49,14 @@ struct lock_request {
 	const char		*passes;	/* the rules whose locks it may
 						   pass, with commas between */
 	size_t			 passeslen;
+	/*
+	 * Whether the client's network is unfamiliar to the rule of a lock that
+	 * begins with OVERRIDE_UNFAMILIAR. NULL: not known, and no such lock
+	 * holds.
+	 */
+	bool			(*unfamiliar)(const void *arg,
+				    const struct override *);
+	const void		*arg;
 };
 
 /*
@@ -59,6 +67,9 @@ struct lock_request {
 const struct override	*lock_closed(const struct override_list *,
 			    const struct lock_request *, int64_t now,
 			    uint8_t *pass);
+
+/* Whether it closes the login in unfamiliar networks only. */
+bool	lock_is_partial(const struct override *lock);
 
 /* Whether this rule made the lock. */
 bool	lock_is_of(const struct override *lock, const char *rule, size_t len);

@@ -326,6 +326,9 @@ override_locks(const struct override_list *l,
 	if ((out[n] = override_matching(l, OVERRIDE_LOCK, "login:", s->login,
 	    s->loginlen, now)) != NULL)
 		n++;
+	if ((out[n] = override_matching(l, OVERRIDE_LOCK, OVERRIDE_UNFAMILIAR,
+	    s->login, s->loginlen, now)) != NULL)
+		n++;
 	if (s->client.bits > 0 && (out[n] = override_network(l, OVERRIDE_LOCK,
 	    &s->client, now)) != NULL)
 		n++;

@@ -8,6 +8,9 @@
 #include "ipc/message.h"
 #include "lib/addr.h"
 
+/* A lock of this login in networks that are unfamiliar to the lock's rule. */
+#define OVERRIDE_UNFAMILIAR	"unfamiliar:"
+
 /*
  * Blocks, locks and grants in memory, in a hash table. Pure.
  *
@@ -80,10 +83,11 @@ const struct override	*override_block(const struct override_list *,
 			    const struct override_subject *, int64_t now);
 
 /*
- * The locks that hold for this subject at `now`: at most one of the login and
- * one of the client, the longest network. Returns their number.
+ * The locks that hold for this subject at `now`: at most one of the login, one
+ * of the login in unfamiliar networks, and one of the client, the longest
+ * network. Returns their number.
  */
-#define OVERRIDE_LOCKS	2
+#define OVERRIDE_LOCKS	3
 
 size_t	override_locks(const struct override_list *,
 	    const struct override_subject *, int64_t now,

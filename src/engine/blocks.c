@@ -331,6 +331,7 @@ static const struct {
 	enum rule_attribute	 attr;
 } blocks_words[] = {
 	{ "login:",	KEY_SASL_USERNAME },
+	{ OVERRIDE_UNFAMILIAR,	KEY_SASL_USERNAME },
 	{ "sender:",	KEY_SENDER },
 	{ "domain:",	KEY_SASL_DOMAIN },
 	{ "network:",	KEY_CLIENT_ADDRESS },

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "engine/audit.h"
 #include "engine/blocks.h"
@@ -491,9 +492,12 @@ change_block_until(struct control *c, const struct control_word *word,
 void
 change_block(struct control *c, const struct control_word *word, size_t n)
 {
-	int64_t	until;
+	const size_t	len = sizeof(OVERRIDE_UNFAMILIAR) - 1;
+	int64_t		until;
 
-	if (change_until(c, &word[1], &until))
+	if (strncasecmp(word[0].bytes, OVERRIDE_UNFAMILIAR, len) == 0)
+		control_fail(c, "only a rule locks unfamiliar networks");
+	else if (change_until(c, &word[1], &until))
 		change_block_until(c, word, until, n > 2 ? word[2].bytes : "",
 		    n > 2 ? word[2].len : 0);
 }

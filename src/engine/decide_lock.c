@@ -7,17 +7,20 @@
 #include "engine/decide_lock.h"
 #include "engine/identity.h"
 
-/* Appends the id of a lock of the login. Returns its length; 0: none. */
+/*
+ * Appends the id of a lock of the login, which begins with the word. Returns
+ * its length; 0: none.
+ */
 static size_t
 decide_lock_login(struct str *ids, const struct settings *s,
-    const struct request *req)
+    const struct request *req, const char *word)
 {
 	char	id[OVERRIDE_ID_MAX];
 	size_t	at = ids->len, len;
 
 	if (!identity_add(ids, s, NULL, req, KEY_SASL_USERNAME))
 		return 0;
-	len = override_id(id, "login:", ids->data + at, ids->len - at);
+	len = override_id(id, word, ids->data + at, ids->len - at);
 	ids->len = at;
 	str_add(ids, id, len);
 	return len;
@@ -61,7 +64,8 @@ decide_lock_of(struct str *ids, const struct settings *s,
 	if (rule->lock.seconds == 0)
 		return;
 	lock->idlen = rule_lock_attribute(rule) == KEY_SASL_USERNAME ?
-	    decide_lock_login(ids, s, req) : decide_lock_client(ids, req,
+	    decide_lock_login(ids, s, req, rule->count == RULE_NEW_RECIPIENTS ?
+	    OVERRIDE_UNFAMILIAR : "login:") : decide_lock_client(ids, req,
 	    decide_lock_prefix(s, rule, req));
 	if (lock->idlen == 0)
 		return;
@@ -113,7 +117,7 @@ decide_lock_keys(struct decision *d, const struct settings *s,
 
 	if (login && d->charge.nkeys < CHARGE_KEYS_MAX) {
 		str_adds(&d->ids, LOCK_PASS_WORD);
-		if (decide_lock_login(&d->ids, s, req) > 0)
+		if (decide_lock_login(&d->ids, s, req, "login:") > 0)
 			decide_lock_key(d, at, LOCK_PASS_LOGIN);
 		else
 			d->ids.len = at;
@@ -126,6 +130,18 @@ decide_lock_keys(struct decision *d, const struct settings *s,
 		else
 			d->ids.len = at;
 	}
+}
+
+/* Adds the names of a rule whose locks are passed: a lock may be older. */
+static void
+decide_lock_names(struct decision *d, const struct settings_rule *rule)
+{
+	size_t	i;
+
+	str_addf(&d->ids, "%s%s", d->ids.len > d->passes_at ? "," : "",
+	    rule->name);
+	for (i = 0; i < rule->nwas; i++)
+		str_addf(&d->ids, ",%s", rule->was[i]);
 }
 
 void
@@ -157,7 +173,6 @@ decide_lock_passes(struct decision *d, const struct settings *s,
 	d->passes_at = d->ids.len;
 	for (i = 0; i < s->nrules; i++)
 		if (excepted[i])
-			str_addf(&d->ids, "%s%s", d->ids.len > d->passes_at ?
-			    "," : "", s->rules[i].name);
+			decide_lock_names(d, &s->rules[i]);
 	d->charge.passeslen = d->ids.len - d->passes_at;
 }

@@ -155,6 +155,8 @@ explain_blocked(struct control *c, const struct settings *s,
 	action_add_blocked(&action, s, block, clock_wall());
 	explain_verdict(control_answer(c), "blocked", block == NULL ?
 	    "a block has just ended" : block->kind == OVERRIDE_LOCK ?
+	    lock_is_partial(block) ?
+	    "a lock holds for networks that are unfamiliar to its rule" :
 	    "a lock holds, under all rules" :
 	    "a block holds, before everything else", action.data, action.len);
 	str_clear(&action);

@@ -234,6 +234,8 @@ static const struct {
 	    "Transactions that the database failed." },
 	[FIGURE_HITS] = { "ledger_hits", false, "",
 	    "Hits of limits that are to be reported." },
+	[FIGURE_LEARNED] = { "ledger_learned", false, "",
+	    "Networks and recipients that rules learned for new_recipients." },
 	[FIGURE_CACHE_IDS] = { "ledger_cache_ids", true, "",
 	    "Ids in memory." },
 	[FIGURE_CACHE_BYTES] = { "ledger_cache_bytes", true, "bytes",

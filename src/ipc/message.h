@@ -182,7 +182,8 @@ int	msg_text_get(char *, size_t size, const void *, size_t);
 #define CHARGE_ID_MAX		16384	/* longest id in bytes */
 #define CHARGE_INSTANCE_MAX	1024
 #define CHARGE_STATE_MAX	64
-#define CHARGE_PASSES_MAX	(CHARGE_KEYS_MAX * 65)	/* names of rules */
+/* Names of rules, with up to four earlier ones of each. */
+#define CHARGE_PASSES_MAX	(CHARGE_KEYS_MAX * 5 * 65)
 #define CHARGE_PASS_MAX		3	/* all of LOCK_PASS_* */
 #define CHARGE_AMOUNT_MAX	(INT64_C(1) << 50)
 
@@ -570,6 +571,7 @@ enum figure {
 	FIGURE_BUSY,		/* batches that found the database locked */
 	FIGURE_ERRORS,		/* batches that failed */
 	FIGURE_HITS,
+	FIGURE_LEARNED,		/* pairs that were new to a habit */
 	FIGURE_CACHE_IDS,
 	FIGURE_CACHE_BYTES,
 	FIGURE__MAX

@@ -196,6 +196,12 @@ charge_batch_reset(struct charge_batch *b, uint64_t request,
 	return 0;
 }
 
+uint64_t
+charge_batch_learned(const struct charge_batch *b)
+{
+	return b->learned;
+}
+
 struct habits *
 charge_batch_habits(struct charge_batch *b)
 {
@@ -435,6 +441,7 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono,
 	b->context.settings = b->settings;
 	b->context.now = now;
 	b->context.result = STORE_OK;
+	b->context.learned = 0;
 	if ((result = charge_gather(b, now, mono)) != STORE_OK ||
 	    (result = charge_begin(b)) != STORE_OK)
 		goto fail;
@@ -451,6 +458,7 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono,
 	switch (result) {
 	case STORE_OK:
 		cache_settle(b->cache);
+		b->learned += b->context.learned;
 		charge_tell_hits(b, answers);
 		break;
 	case STORE_BUSY:

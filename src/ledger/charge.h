@@ -57,6 +57,9 @@ enum store_result	 charge_batch_map(struct charge_batch *, struct mono,
 /* The hashes of mail_habit. */
 struct habits		*charge_batch_habits(struct charge_batch *);
 
+/* How many networks and recipients of rules became known since the start. */
+uint64_t		 charge_batch_learned(const struct charge_batch *);
+
 /* The grants, blocks and locks. */
 struct override_table	*charge_batch_overrides(struct charge_batch *);
 size_t			 charge_batch_count(const struct charge_batch *);

@@ -31,6 +31,7 @@ struct charge_batch {
 	size_t			 nvalue;
 	size_t			 values;	/* room */
 	struct habits		*habits;
+	uint64_t		 learned;	/* since the start */
 	struct store_pair	*pair;
 	size_t			 npair;
 	size_t			 pairs;		/* room */

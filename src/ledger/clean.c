@@ -148,6 +148,25 @@ clean_habits(struct clean *c, struct store *store, int64_t now)
 	result = store_clean_pairs(store, &c->pairs, c->rows, &c->who,
 	    &deleted);
 	if (result == STORE_OK && c->who == INT64_MAX)
+		c->stage = CLEAN_OVERRIDES;
+	return result;
+}
+
+/*
+ * Deletes what ended a day ago, in one step. A lock's record ends only when no
+ * later hit needs it.
+ */
+static enum store_result
+clean_overrides(struct clean *c, struct store *store, int64_t now)
+{
+	const struct override	none = {
+		.kind = OVERRIDE__MAX, .id = "", .who = "", .reason = ""
+	};
+	enum store_result	result;
+
+	result = store_set_overrides(store, &none, 1,
+	    num_sub_clamp(now, WINDOW_AHEAD));
+	if (result == STORE_OK)
 		c->stage = CLEAN_REFUSALS;
 	return result;
 }
@@ -194,6 +213,7 @@ clean_step(struct clean *c, struct store *store,
 		return STORE_OK;
 	result = c->stage == CLEAN_ROWS ? clean_delete(c, store, now) :
 	    c->stage == CLEAN_HABITS ? clean_habits(c, store, now) :
+	    c->stage == CLEAN_OVERRIDES ? clean_overrides(c, store, now) :
 	    c->stage == CLEAN_REFUSALS ?
 	    clean_refusals(c, store, settings, now) : clean_reclaim(c, store);
 	if (result == STORE_OK) {

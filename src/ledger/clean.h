@@ -23,6 +23,7 @@ enum clean_state {
 enum clean_stage {
 	CLEAN_ROWS,
 	CLEAN_HABITS,
+	CLEAN_OVERRIDES,
 	CLEAN_REFUSALS,
 	CLEAN_SPACE
 };
@@ -46,7 +47,8 @@ struct clean {
  * Starts cleaning. The steps delete rows older than twice the longest window of
  * any limit (in the settings, or returned by sql_limits_by_id as long as rows
  * can lie in twice that window), and rows dated more than WINDOW_AHEAD in the
- * future; then what no rule that counts new recipients remembers any longer.
+ * future; then what no rule that counts new recipients remembers any longer,
+ * and what remains of grants, blocks and locks that have ended.
  */
 void	clean_begin(struct clean *, struct store *, const struct settings *,
 	    const struct lookup *, int64_t now);

@@ -431,6 +431,7 @@ dispatch_on_figures(struct ledger *l, const struct message *m)
 	struct msg_figures	told;
 
 	memcpy(told.figure, l->figure, sizeof(told.figure));
+	told.figure[FIGURE_LEARNED] = charge_batch_learned(l->batch);
 	told.figure[FIGURE_CACHE_IDS] = cache_ids(l->cache);
 	told.figure[FIGURE_CACHE_BYTES] = cache_bytes(l->cache);
 	(void)strlcpy(told.database, store_description(l->store),

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "conf/rule_lock.h"
 #include "conf/stored_id.h"
 #include "ledger/orphans.h"
 #include "lib/log.h"
@@ -14,6 +15,7 @@ struct orphans {
 	bool			 gone[RULES_MAX];
 	size_t			 ids[RULES_MAX];
 	size_t			 grants[RULES_MAX];
+	size_t			 locks[RULES_MAX];
 };
 
 /* The index of the old rule of an id that no rule has any more; -1: none. */
@@ -47,11 +49,17 @@ static void
 orphans_on_override(void *arg, const struct override *override)
 {
 	struct orphans	*o = arg;
+	size_t		 i;
 	int		 rule;
 
-	if (override->kind == OVERRIDE_GRANT && override->until > o->now &&
+	if (override->until <= o->now)
+		return;
+	if (override->kind == OVERRIDE_GRANT &&
 	    (rule = orphans_rule(o, override->id, override->idlen)) != -1)
 		o->grants[rule]++;
+	for (i = 0; i < o->old->nrules && override->kind == OVERRIDE_LOCK; i++)
+		o->locks[i] += o->gone[i] && rule_lock_is_named(
+		    &o->old->rules[i], override->who, override->wholen);
 }
 
 /* Whether the name of an old rule begins no id of the fresh rules. */
@@ -82,7 +90,7 @@ orphans_tell(const struct settings *old, const struct settings *fresh,
 	cache_each(cache, SIZE_MAX, orphans_on_id, &o);
 	override_list_each(overrides, orphans_on_override, &o);
 	for (i = 0; i < RULES_MAX; i++) {
-		if (o.ids[i] + o.grants[i] == 0)
+		if (o.ids[i] + o.grants[i] + o.locks[i] == 0)
 			continue;
 		if (old->nrules == 0)
 			log_warning("limits are rules now, which do not have "
@@ -90,7 +98,8 @@ orphans_tell(const struct settings *old, const struct settings *fresh,
 			    o.ids[i], o.grants[i]);
 		else
 			log_warning("rule %s is gone, and no rule has its "
-			    "counts: ids=%zu grants=%zu", old->rules[i].name,
-			    o.ids[i], o.grants[i]);
+			    "counts: ids=%zu grants=%zu locks=%zu",
+			    old->rules[i].name, o.ids[i], o.grants[i],
+			    o.locks[i]);
 	}
 }

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,6 +7,7 @@
 #include "ledger/id.h"
 #include "ledger/override_table.h"
 #include "lib/alloc.h"
+#include "lib/num.h"
 
 #define FRESH_MS	1000
 #define SHARE		50	/* pause, in times of a reading */
@@ -359,6 +361,7 @@ override_table_late(struct override_table *t, struct store *store,
 	struct override		both[2] = { *lock, *lock };
 	const struct override	*there;
 	enum store_result	result;
+	int64_t			longest;
 
 	override_table_stale(t);
 	*lost = override_table_refresh(t, store, now, clock_mono()) ==
@@ -370,7 +373,12 @@ override_table_late(struct override_table *t, struct store *store,
 	both[1].kind = OVERRIDE_LOCKED;
 	both[1].amount = lock->since;
 	both[1].since = lock->until;
-	both[1].until = lock->until + LOCK_AGAIN;
+	longest = t->settings != NULL ?
+	    settings_longest_window(t->settings) : 0;
+	both[1].until = num_add_clamp(lock->until, longest > LOCK_AGAIN ?
+	    longest : LOCK_AGAIN);
+	if (both[1].until > OVERRIDE_FOREVER)
+		both[1].until = OVERRIDE_FOREVER;
 	if (lock->until <= now || (there != NULL && there->since > lock->since))
 		return OVERRIDE_DONE;
 	result = store_set_overrides(store, both, 2, now);
@@ -384,15 +392,35 @@ override_table_late(struct override_table *t, struct store *store,
 
 /* --- what policyctl sets --- */
 
-/* The lock of the same id, which the end of a block ends too; or NULL. */
-static const struct override *
-override_table_lock_of(const struct override_table *t,
-    const struct override *block, int64_t now)
+/*
+ * The locks that the end of a block ends too: of the same id, and of a login in
+ * unfamiliar networks. Returns their number.
+ */
+static size_t
+override_table_locks_of(const struct override_table *t,
+    const struct override *block, int64_t now, const struct override *out[2])
 {
+	const size_t	 len = sizeof("login:") - 1;
+	const char	*login = block->id + len;
+	char		 id[OVERRIDE_ID_MAX + 1];
+	size_t		 n = 0, idlen;
+
 	if (block->kind != OVERRIDE_BLOCK || block->until > now)
-		return NULL;
-	return override_find(t->list, OVERRIDE_LOCK, block->id, block->idlen,
-	    now);
+		return 0;
+	out[n] = override_find(t->list, OVERRIDE_LOCK, block->id,
+	    block->idlen, now);
+	n += out[n] != NULL;
+	if (block->idlen <= len || memcmp(block->id, "login:", len) != 0)
+		return n;
+	/* What is a hash already stays one. */
+	if (login[0] == '#')
+		idlen = (size_t)snprintf(id, sizeof(id), "%s%.*s",
+		    OVERRIDE_UNFAMILIAR, (int)(block->idlen - len), login);
+	else
+		idlen = override_id(id, OVERRIDE_UNFAMILIAR, login,
+		    block->idlen - len);
+	out[n] = override_find(t->list, OVERRIDE_LOCK, id, idlen, now);
+	return n + (out[n] != NULL);
 }
 
 /* How many of these are in force, by a list that is refreshed if it is old. */
@@ -400,15 +428,36 @@ static size_t
 override_table_there(struct override_table *t, struct store *store,
     const struct override *list, size_t n, int64_t now, bool *lost)
 {
-	size_t	there = 0, i;
+	const struct override	*locks[2];
+	size_t			 there = 0, i;
 
 	*lost = override_table_refresh(t, store, now, clock_mono()) ==
 	    STORE_LOST;
 	for (i = 0; i < n; i++)
 		there += override_find(t->list, (enum override_kind)list->kind,
 		    list[i].id, list[i].idlen, now) != NULL ||
-		    override_table_lock_of(t, &list[i], now) != NULL;
+		    override_table_locks_of(t, &list[i], now, locks) > 0;
 	return there;
+}
+
+/* Adds the end of a lock, and of what it leaves behind. Returns the number. */
+static size_t
+override_table_end(const struct override_table *t, struct override *out,
+    const struct override *end, const struct override *lock, int64_t now)
+{
+	const struct override	*record;
+
+	out[0] = *end;
+	out[0].kind = OVERRIDE_LOCK;
+	out[0].id = lock->id;
+	out[0].idlen = lock->idlen;
+	record = override_find(t->list, OVERRIDE_LOCKED, lock->id, lock->idlen,
+	    now);
+	if (record == NULL)
+		return 1;
+	out[1] = *record;
+	lock_end(&out[1], now);
+	return 2;
 }
 
 /*
@@ -420,23 +469,17 @@ override_table_write(struct override_table *t, struct store *store,
     const struct override *list, size_t n, int64_t now)
 {
 	struct override		*all;
-	const struct override	*lock, *record;
+	const struct override	*locks[2];
 	enum store_result	 result;
-	size_t			 count = 0, i;
+	size_t			 count = 0, nlocks, i, j;
 
-	all = alloc_resize(NULL, 3 * n, sizeof(*all));
+	all = alloc_resize(NULL, 5 * n, sizeof(*all));
 	for (i = 0; i < n; i++) {
 		all[count++] = list[i];
-		if ((lock = override_table_lock_of(t, &list[i], now)) == NULL)
-			continue;
-		all[count] = list[i];
-		all[count++].kind = OVERRIDE_LOCK;
-		record = override_find(t->list, OVERRIDE_LOCKED, lock->id,
-		    lock->idlen, now);
-		if (record == NULL)
-			continue;
-		all[count] = *record;
-		lock_end(&all[count++], now);
+		nlocks = override_table_locks_of(t, &list[i], now, locks);
+		for (j = 0; j < nlocks; j++)
+			count += override_table_end(t, &all[count], &list[i],
+			    locks[j], now);
 	}
 	result = store_set_overrides(store, all, count, now);
 	/* The record's strings are the list's own. */

@@ -490,8 +490,8 @@ enum store_result	 store_overrides(struct store *, int64_t now,
 /*
  * Writes overrides, all or none: each replaces the one of its kind and id, and
  * those that end at or before `now` are deleted. One that has ended already is
- * not written. Ids are in their stored form; `who` and `reason` are UTF-8
- * without NUL.
+ * not written, so a list of one such override only deletes. Ids are in their
+ * stored form; `who` and `reason` are UTF-8 without NUL.
  */
 enum store_result	 store_set_overrides(struct store *,
 			    const struct override *, size_t, int64_t now);

@@ -220,20 +220,26 @@ verdict_hits(struct verdict_context *ctx, const struct verdict_charge *c,
 /* --- locks --- */
 
 /*
- * Whether a block or a lock answers the charge. Otherwise *pass is set as
+ * The block or the lock that answers the charge, or NULL. Then *pass is set as
  * lock_closed does.
  */
-static bool
-verdict_is_closed(const struct verdict_context *ctx,
+static const struct override *
+verdict_closed_by(const struct verdict_context *ctx,
     const struct verdict_charge *c, uint8_t *pass)
 {
 	const struct override_list	*l =
 					    override_table_list(ctx->overrides);
+	const struct verdict_habits	 habits = { ctx, c };
+	struct lock_request		 from = c->from;
+	const struct override		*block;
 
 	*pass = 0;
-	return c->mode < CHARGE_REPLAY &&
-	    (override_block(l, &c->from.subject, ctx->now) != NULL ||
-	    lock_closed(l, &c->from, ctx->now, pass) != NULL);
+	if (c->mode >= CHARGE_REPLAY)
+		return NULL;
+	from.unfamiliar = verdict_habit_locks;
+	from.arg = &habits;
+	block = override_block(l, &from.subject, ctx->now);
+	return block != NULL ? block : lock_closed(l, &from, ctx->now, pass);
 }
 
 static void
@@ -314,7 +320,7 @@ verdict_pass(struct verdict_context *ctx, struct verdict_charge *c)
 	struct msg_verdict	 v;
 
 	if (c->verdict.verdict != VERDICT_REFUSED ||
-	    verdict_is_closed(ctx, c, &d->pass) || d->pass == 0)
+	    verdict_closed_by(ctx, c, &d->pass) != NULL || d->pass == 0)
 		return;
 	decision_make(d, &v);
 	if (v.verdict != VERDICT_ACCEPTED)
@@ -401,7 +407,6 @@ verdict_know_all(struct verdict_context *ctx, const struct verdict_charge *c)
 	struct decision	*d = &ctx->decision;
 	size_t		 i;
 
-	verdict_habit_inherit(ctx, c);
 	for (i = 0; i < c->nkeys; i++)
 		verdict_know(ctx, c, &c->keys[i], &d->key[i]);
 	for (i = 0; i < c->nwas; i++)
@@ -446,14 +451,17 @@ verdict_settle(struct verdict_context *ctx, struct verdict_charge *c)
 void
 verdict_decide(struct verdict_context *ctx, struct verdict_charge *c)
 {
-	struct decision	*d = &ctx->decision;
+	struct decision		*d = &ctx->decision;
+	const struct override	*closed;
 
 	ctx->nhits = 0;
 	if (c->reset) {
 		verdict_reset(ctx, c);
 		return;
 	}
-	if (verdict_is_closed(ctx, c, &d->pass)) {
+	verdict_habit_inherit(ctx, c);
+	if ((closed = verdict_closed_by(ctx, c, &d->pass)) != NULL) {
+		verdict_habit_closed(ctx, c, closed);
 		verdict_blocked(c);
 		return;
 	}

@@ -94,6 +94,7 @@ struct verdict_context {
 	struct store_value	*value;		/* of the batch */
 	size_t			 nvalue;
 	enum store_result	 result;	/* of calls of the store */
+	uint64_t		 learned;	/* pairs that became known */
 	struct decision		 decision;	/* on this charge */
 	/* For each key with counts under earlier names: all its counts. */
 	struct window		 merged[CHARGE_KEYS_MAX];

@@ -3,6 +3,12 @@
 
 static const struct habit_pair	unknown = { -1, 0 };
 
+static struct habit_terms
+key_terms(const struct verdict_key *k)
+{
+	return (struct habit_terms){ k->charge.unfamiliar, k->charge.learn };
+}
+
 /* When the rule was first seen; a date of a wrong clock does not count. */
 static int64_t
 rule_since(const struct verdict_context *ctx, const struct store_pair *rule)
@@ -36,8 +42,7 @@ verdict_habit_inherit(const struct verdict_context *ctx,
 		k = &c->keys[w->key];
 		if (k->charge.kind != CHARGE_HABIT)
 			continue;
-		terms.unfamiliar = k->charge.unfamiliar;
-		terms.learn = k->charge.learn;
+		terms = key_terms(k);
 		pair_inherit(k->network, w->network, &terms, ctx->now);
 		pair_inherit(k->recipient, w->recipient, &terms, ctx->now);
 		/* The rule is as old as its oldest name. */
@@ -48,6 +53,54 @@ verdict_habit_inherit(const struct verdict_context *ctx,
 			k->rule->changed = c->weighed == NULL;
 		}
 	}
+}
+
+/* The key of the rule that made the lock, or NULL. */
+static const struct verdict_key *
+key_of_lock(const struct verdict_charge *c, const struct override *lock)
+{
+	uint64_t	name = habits_rule(lock->who, lock->wholen);
+	size_t		i;
+
+	for (i = 0; i < c->nkeys; i++)
+		if (c->keys[i].charge.kind == CHARGE_HABIT &&
+		    c->keys[i].rule_name == name)
+			return &c->keys[i];
+	for (i = 0; i < c->nwas; i++)
+		if (c->keys[c->was[i].key].charge.kind == CHARGE_HABIT &&
+		    c->was[i].rule_name == name)
+			return &c->keys[c->was[i].key];
+	return NULL;
+}
+
+bool
+verdict_habit_locks(const void *habits, const struct override *lock)
+{
+	const struct verdict_habits	*h = habits;
+	const struct verdict_key	*k = key_of_lock(h->c, lock);
+	struct habit_terms		 terms;
+
+	if (k == NULL)
+		return false;
+	terms = key_terms(k);
+	return !habit_familiar(k->network != NULL ? &k->network->known : NULL,
+	    &terms, h->ctx->now);
+}
+
+void
+verdict_habit_closed(const struct verdict_context *ctx,
+    const struct verdict_charge *c, const struct override *closed)
+{
+	const struct verdict_key	*k;
+	struct habit_terms		 terms;
+
+	if (c->weighed != NULL || closed->kind != OVERRIDE_LOCK ||
+	    !lock_is_partial(closed) || (k = key_of_lock(c, closed)) == NULL ||
+	    k->network == NULL)
+		return;
+	terms = key_terms(k);
+	if (habit_refuse(&k->network->known, &terms, ctx->now))
+		k->network->changed = true;
 }
 
 void
@@ -79,8 +132,10 @@ pair_learn(struct verdict_context *ctx, struct store_pair *p,
 	if (!habit_learn(&p->known, terms, ctx->now))
 		return;
 	p->changed = true;
-	if (!known)
-		habits_learned(ctx->habits, p, terms);
+	if (known)
+		return;
+	ctx->learned++;
+	habits_learned(ctx->habits, p, terms);
 }
 
 /* That the rule is still in use, once a day. */
@@ -97,8 +152,7 @@ static void
 key_learn(struct verdict_context *ctx, const struct verdict_charge *c,
     const struct verdict_key *k, bool accepted, bool refused)
 {
-	const struct habit_terms	terms = { k->charge.unfamiliar,
-					    k->charge.learn };
+	const struct habit_terms	terms = key_terms(k);
 
 	rule_learn(ctx, k->rule);
 	if (accepted && k->charge.valuelen > 0) {

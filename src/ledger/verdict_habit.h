@@ -9,6 +9,23 @@
 void	verdict_habit_inherit(const struct verdict_context *,
 	    const struct verdict_charge *);
 
+/*
+ * For lock_closed: whether the client's network is unfamiliar to the rule of
+ * the lock; false too if the charge has no key of that rule.
+ */
+struct verdict_habits {
+	const struct verdict_context	*ctx;
+	const struct verdict_charge	*c;
+};
+bool	verdict_habit_locks(const void *habits, const struct override *lock);
+
+/*
+ * A block or a lock refuses the charge. If it is a lock of a rule that counts
+ * new recipients, the time until the network is familiar starts again.
+ */
+void	verdict_habit_closed(const struct verdict_context *,
+	    const struct verdict_charge *, const struct override *);
+
 /* Fills in what is known of the key. */
 void	verdict_habit_know(const struct verdict_context *,
 	    const struct verdict_charge *, const struct verdict_key *,
