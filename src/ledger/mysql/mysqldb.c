@@ -8,6 +8,7 @@
 
 #define CLASSES		13	/* statements for 1, 2, 4, …, 4096 items */
 #define ITEMS_MAX	(1U << (CLASSES - 1))
+#define ROLLED_BACK	1213	/* the server's number of a deadlock */
 
 /* --- faults --- */
 
@@ -245,6 +246,37 @@ mysqldb_prepare(struct mysqldb *db, const struct mysqldb_statement *s,
 	return stmt;
 }
 
+void
+mysqldb_prepare_outside(struct mysqldb *db)
+{
+	db->outside = true;
+}
+
+bool
+mysqldb_prepared_inside(struct mysqldb *db)
+{
+	bool	inside = db->inside;
+
+	db->inside = false;
+	return inside;
+}
+
+/* Prepares the current statement for so many items. */
+static MYSQL_STMT *
+mysqldb_prepare_first(struct mysqldb *db, const struct mysqldb_statement *s,
+    MYSQL_STMT **place, size_t items)
+{
+	bool	inside = (db->conn->server_status &
+		    SERVER_STATUS_IN_TRANS) != 0;
+
+	*place = mysqldb_prepare(db, s, items);
+	if (*place == NULL || !db->outside || !inside)
+		return *place;
+	(void)mysqldb_fail(db, ROLLED_BACK, "a statement had to be prepared");
+	db->inside = true;
+	return NULL;
+}
+
 /*
  * The prepared statement for at least *items items; *items becomes its number.
  */
@@ -268,9 +300,8 @@ mysqldb_find(struct mysqldb *db, const struct mysqldb_statement *s,
 		*items = n;
 	}
 	place = &db->prepared[db->current * EXACT_MAX + class];
-	if (*place == NULL)
-		*place = mysqldb_prepare(db, s, *items);
-	return *place;
+	return *place != NULL ? *place :
+	    mysqldb_prepare_first(db, s, place, *items);
 }
 
 static void

@@ -135,4 +135,15 @@ int	mysqldb_query_over(struct mysqldb *);
 int	mysqldb_commit(struct mysqldb *);
 int	mysqldb_rollback(struct mysqldb *);
 
+/*
+ * A node of a Galera cluster that rolls a transaction back for another node's
+ * while it prepares a statement does not say so, and the next statement begins
+ * a new transaction, without the locks. So on a cluster a statement that is
+ * prepared within a transaction fails with MYSQLDB_FAULT_BUSY, and the
+ * transaction has to begin again. The second tells, once, whether that has
+ * happened.
+ */
+void	mysqldb_prepare_outside(struct mysqldb *);
+bool	mysqldb_prepared_inside(struct mysqldb *);
+
 #endif

@@ -56,6 +56,8 @@ struct mysqldb {
 	/* the running statement is an administrator's query */
 	bool				 foreign;
 	bool				 milliseconds;	/* MySQL's bound */
+	bool				 outside;	/* see mysqldb.h */
+	bool				 inside;
 	enum mysqldb_fault		 fault;
 	char				 error[256];
 	char				 place[160];

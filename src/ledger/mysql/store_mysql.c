@@ -100,8 +100,8 @@ store_take_batch(struct store *s, const struct store_batch *batch)
 
 /* --- a transaction --- */
 
-enum store_result
-store_begin(struct store *s, struct store_batch *batch,
+static enum store_result
+store_try_begin(struct store *s, struct store_batch *batch,
     const struct store_reader *reader)
 {
 	enum store_result	result;
@@ -131,6 +131,19 @@ store_begin(struct store *s, struct store_batch *batch,
 	/* Drop first readings that did not complete. */
 	for (i = 0; s->told && i < s->ntouch; i++)
 		reader->again(reader->arg, i);
+	return result;
+}
+
+enum store_result
+store_begin(struct store *s, struct store_batch *batch,
+    const struct store_reader *reader)
+{
+	enum store_result	result;
+
+	do {
+		(void)mysqldb_prepared_inside(s->db);
+		result = store_try_begin(s, batch, reader);
+	} while (result == STORE_BUSY && mysqldb_prepared_inside(s->db));
 	return result;
 }
 

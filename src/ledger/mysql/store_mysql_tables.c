@@ -282,9 +282,12 @@ store_features(struct store *s)
 {
 	int64_t	hides, skips, cluster;
 
-	/* Not every server knows this variable. */
+	/*
+	 * Not every server knows this variable. After any other fault it is
+	 * unknown whether there is a cluster.
+	 */
 	if (mysqldb_number(s->db, "SELECT @@wsrep_on", &cluster) == -1 &&
-	    mysqldb_fault(s->db) == MYSQLDB_FAULT_LOST)
+	    mysqldb_fault(s->db) != MYSQLDB_FAULT_STATEMENT)
 		return -1;
 	if (mysqldb_number(s->db, SINCE(10003000, 8000023), &hides) == -1 ||
 	    mysqldb_number(s->db, SINCE(10006000, 8000001), &skips) == -1)
@@ -292,6 +295,8 @@ store_features(struct store *s)
 	s->hides = hides != 0;
 	s->skips = skips != 0;
 	s->cluster = cluster != 0;
+	if (s->cluster)
+		mysqldb_prepare_outside(s->db);
 	return 0;
 }
 
