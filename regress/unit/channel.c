@@ -144,6 +144,40 @@ two_messages_in_one_write(void **state)
 	close(fd);
 }
 
+/* A read that takes less than there was room for leaves nothing behind. */
+static void
+a_read_that_fills_the_buffer(void **state)
+{
+	static uint8_t	 out[100 * 1024];
+	const int	 size = 2 * (int)sizeof(out);
+	struct channel	*c;
+	struct message	 m;
+	size_t		 at, got = 0;
+	int		 fd;
+
+	(void)state;
+	c = bare(&fd, ROLE_LEDGER, ROLE_ENGINE);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size,
+	    sizeof(size)), 0);
+	assert_int_equal(setsockopt(channel_fd(c), SOL_SOCKET, SO_RCVBUF,
+	    &size, sizeof(size)), 0);
+	for (at = 0; at < sizeof(out); at += HEADER)
+		header(out + at, 0, MSG_CHARGE, 0, at);
+	put(fd, out, sizeof(out));
+	do {
+		assert_int_equal(channel_read(c), 1);
+		while (channel_next(c, &m) == 1)
+			got++;
+		assert_int_equal(channel_filled(c),
+		    got < sizeof(out) / HEADER);
+	} while (channel_filled(c));
+	put(fd, out, HEADER);
+	assert_int_equal(channel_read(c), 1);
+	assert_false(channel_filled(c));
+	channel_free(c);
+	close(fd);
+}
+
 static void
 nobody_reads(void **state)
 {
@@ -465,6 +499,7 @@ main(void)
 		TEST(header_on_the_wire),
 		TEST(every_message_arrives_once),
 		TEST(two_messages_in_one_write),
+		TEST(a_read_that_fills_the_buffer),
 		TEST(nobody_reads),
 		TEST(end_of_file),
 		TEST(what_is_not_its_to_send),

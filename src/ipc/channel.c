@@ -36,6 +36,7 @@ struct channel {
 	enum role	 peer;
 	int		 error;		/* for channel_flush to tell */
 	bool		 broken;
+	bool		 filled;	/* `in`, by the last channel_read */
 	struct buffer	 in;
 	uint64_t	 inpos;		/* place of in.data[in.start] */
 	size_t		 used_secret;	/* bytes of a setting before in.start */
@@ -310,6 +311,7 @@ read_some(struct channel *c, size_t most)
 		return -1;
 	}
 	c->in.end += (size_t)n;
+	c->filled = (size_t)n == iov.iov_len;
 	return 1;
 }
 
@@ -317,6 +319,12 @@ int
 channel_read(struct channel *c)
 {
 	return read_some(c, SIZE_MAX);
+}
+
+bool
+channel_filled(const struct channel *c)
+{
+	return c->filled;
 }
 
 /*

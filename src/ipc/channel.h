@@ -51,6 +51,12 @@ enum role	 channel_peer(const struct channel *);
 int	channel_read(struct channel *);
 
 /*
+ * Whether the last channel_read filled the buffer. If not, the next one would
+ * most likely find nothing.
+ */
+bool	channel_filled(const struct channel *);
+
+/*
  * The next complete message. 1: *m is set; 0: none yet; -1: the peer broke the
  * rules (errno EBADMSG, logged), and the channel must be freed. The payload is
  * valid until the next channel_read; a MSG_SETTING, which may hold a password,

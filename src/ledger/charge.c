@@ -451,8 +451,8 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono,
 	b->context.value = b->value;
 	b->context.nvalue = b->nvalue;
 	charge_decide(b);
-	later = !TAILQ_EMPTY(&b->next) ||
-	    (answers->more != NULL && answers->more(answers->arg));
+	later = overlap->able != NULL && (!TAILQ_EMPTY(&b->next) ||
+	    (answers->more != NULL && answers->more(answers->arg)));
 	result = charge_commit(b, &later);
 	override_table_settle(b->overrides, result == STORE_OK);
 	switch (result) {

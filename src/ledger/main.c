@@ -34,9 +34,9 @@ ledger_read(struct ledger *l, struct channel *c,
     int (*handle)(struct ledger *, const struct message *))
 {
 	struct message	m;
-	int		n, reads;
+	int		n, reads = 0;
 
-	for (reads = 0; reads < READS; reads++) {
+	do {
 		if ((n = channel_read(c)) != 1)
 			return n;
 		while ((n = channel_next(c, &m)) == 1)
@@ -44,7 +44,7 @@ ledger_read(struct ledger *l, struct channel *c,
 				return -1;
 		if (n == -1)
 			return -1;
-	}
+	} while (channel_filled(c) && ++reads < READS);
 	return 0;
 }
 
