@@ -553,6 +553,7 @@ accepted_too_late(void **state)
 	struct msg_verdict		v = {
 		.verdict = VERDICT_ACCEPTED, .ncharged = 1, .charged = { 4 }
 	};
+	struct str			sent;
 
 	(void)state;
 	memset(&charge, 0, sizeof(charge));
@@ -563,8 +564,11 @@ accepted_too_late(void **state)
 	charge.keys[0].id = "a";
 	charge.keys[0].idlen = 1;
 	charge.keys[0].amount = 5;
-	memory_refused_keep(41, &charge);
-	memory_refused_keep(42, &charge);
+	str_init(&sent);
+	msg_charge_put(&sent, &charge);
+	memory_refused_keep(41, &sent);
+	memory_refused_keep(42, &sent);
+	str_clear(&sent);
 	/* Nobody's, or refused by both. */
 	memory_refused_verdict(43, &v);
 	v.verdict = VERDICT_REFUSED;

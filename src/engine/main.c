@@ -232,14 +232,12 @@ engine_remember(const struct pending *p, struct msg_charge *charge,
 	if (verdict.verdict == VERDICT_BLOCKED)
 		return;
 	if (verdict.verdict == VERDICT_REFUSED) {
-		memory_refused_keep(pending_number(p), pending_charge(p));
-		mapping_recall(p->policy->settings, charge);
+		memory_refused_keep(pending_number(p), pending_sent(p));
 		stats_add(STATS_MEMORY_REFUSED, 1);
 	} else
 		(void)replay_add(charge, verdict.charged, now);
 }
 
-/* Counts for the rules of the keys whose bit is set. */
 /* A reload may have changed db_error_action since the request came. */
 static bool
 engine_remembers(const struct pending *p)
@@ -254,7 +252,7 @@ engine_remembers(const struct pending *p)
 static bool
 engine_is_plain(const struct pending *p, const struct msg_verdict *v)
 {
-	return v->verdict == VERDICT_ACCEPTED && v->over == 0 &&
+	return v->verdict == VERDICT_ACCEPTED && !p->bare && v->over == 0 &&
 	    v->shadowed == 0 && v->locked == 0 &&
 	    v->warned == 0 && !engine_remembers(p) && !log_debugging();
 }
@@ -270,17 +268,16 @@ engine_blocked(struct pending *p, const struct override *block)
  * this engine's list. True: answered.
  */
 static bool
-engine_looked(struct pending *p, const struct msg_verdict *v)
+engine_looked(struct pending *p, const struct msg_charge *charge,
+    const struct msg_verdict *v)
 {
 	const struct override	*block;
-	struct msg_charge	*charge;
 	uint8_t			 pass;
 
 	if (v->verdict == VERDICT_UNAVAILABLE)
 		blocks_missed();
 	else if (v->verdict != VERDICT_BLOCKED && !p->bare)
 		return false;
-	charge = pending_charge(p);
 	block = blocks_check_charge(charge, clock_wall());
 	if (block == NULL)
 		block = blocks_lock(charge, clock_wall(), &pass);
@@ -303,7 +300,7 @@ engine_on_verdict(struct pending *p, const struct msg_verdict *v)
 {
 	struct policy		*policy = p->policy;
 	const struct str	*answer = &policy->success;
-	struct msg_charge	*charge;
+	struct msg_charge	*charge = NULL;
 	bool			 none = v->verdict == VERDICT_UNAVAILABLE;
 
 	stats_answered(clock_between(p->began, loop_now()));
@@ -312,11 +309,12 @@ engine_on_verdict(struct pending *p, const struct msg_verdict *v)
 		replay_soon();
 		locks_send();
 	}
-	if (engine_looked(p, v))
+	if (!engine_is_plain(p, v))
+		charge = pending_charge(p);
+	if (engine_looked(p, charge, v))
 		return;
 	stats_verdict(v);
-	if (!engine_is_plain(p, v)) {
-		charge = pending_charge(p);
+	if (charge != NULL) {
 		if (none)
 			mapping_recall(policy->settings, charge);
 		else

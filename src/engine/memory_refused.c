@@ -15,13 +15,13 @@ static struct late {
 static size_t	next;
 
 void
-memory_refused_keep(uint64_t request, const struct msg_charge *charge)
+memory_refused_keep(uint64_t request, const struct str *charge)
 {
 	struct late	*l = &late[next++ % LATE_MAX];
 
 	l->request = request;
 	str_clear(&l->charge);
-	msg_charge_put(&l->charge, charge);
+	str_add(&l->charge, charge->data, charge->len);
 }
 
 static void

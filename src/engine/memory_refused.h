@@ -12,8 +12,8 @@
  */
 #define LATE_MAX	1024
 
-/* The charge is as the ledger got it. */
-void	memory_refused_keep(uint64_t request, const struct msg_charge *);
+/* The charge is the message that the ledger got. */
+void	memory_refused_keep(uint64_t request, const struct str *);
 
 /* Takes a verdict that came after the answer. */
 void	memory_refused_verdict(uint64_t request, const struct msg_verdict *);

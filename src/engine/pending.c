@@ -281,6 +281,12 @@ pending_charge(const struct pending *p)
 	return &charge;
 }
 
+const struct str *
+pending_sent(const struct pending *p)
+{
+	return &((const struct slot *)p)->charge;
+}
+
 uint64_t
 pending_number(const struct pending *p)
 {

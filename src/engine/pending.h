@@ -43,6 +43,9 @@ void	pending_add(struct client *, struct policy *, const struct request *,
 /* The charge that was sent. Valid until the next call. */
 struct msg_charge	*pending_charge(const struct pending *);
 
+/* The same as the bytes of its message. */
+const struct str	*pending_sent(const struct pending *);
+
 /* The request number of the charge. */
 uint64_t	pending_number(const struct pending *);
 
