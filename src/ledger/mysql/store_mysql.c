@@ -82,7 +82,7 @@ store_take_batch(struct store *s, const struct store_batch *batch)
 	s->touch = batch->touch;
 	s->ntouch = batch->ntouch;
 	s->nrow = s->nsee = s->npair = s->nhit = 0;
-	s->told = false;
+	s->told = s->wrote = false;
 	if (s->ntouch > s->room) {
 		s->room = s->ntouch * 2;
 		s->order = alloc_resize(s->order, s->room, sizeof(s->order[0]));
@@ -117,6 +117,7 @@ store_try_begin(struct store *s, struct store_batch *batch,
 	s->batch = batch;
 	store_take_batch(s, batch);
 	if (store_lock(s) == 0 && store_read_changes(s, reader) == 0 &&
+	    store_read_numbers(s) == 0 &&
 	    store_read_news(s, reader) == 0 &&
 	    store_read_kept(s, reader) == 0 &&
 	    store_read_first(s, reader) == 0 &&
@@ -273,6 +274,14 @@ store_write_hits(struct store *s, enum hit_kind kind)
 	}
 }
 
+/* Whether the transaction has only raised the count of STORE_ALL_SLOT. */
+static bool
+store_wrote_nothing(const struct store *s)
+{
+	return !s->wrote && s->nrow == 0 && s->nsee == 0 && s->npair == 0 &&
+	    s->nhit == 0;
+}
+
 enum store_result
 store_commit(struct store *s, bool *later)
 {
@@ -284,6 +293,10 @@ store_commit(struct store *s, bool *later)
 
 	foreign_give_back(&s->foreign);
 	*later = false;
+	/* A commit would wait for the disk. */
+	if (s->alone && store_wrote_nothing(s))
+		return mysqldb_rollback(s->db) == 0 ? STORE_OK :
+		    store_failed(s);
 	good = (s->nrow == 0 || store_write_raised(s) == 0) &&
 	    store_each(s, APPEND, s->nrow, store_bind_nothing, store_bind_row,
 	    NULL, NULL) == 0;
@@ -299,6 +312,8 @@ store_commit(struct store *s, bool *later)
 	for (kind = 0; kind < HIT_KIND__MAX && good; kind++)
 		good = store_write_hits(s, kind) == 0;
 	if ((result = store_end(s, good)) == STORE_OK) {
+		if (s->alone)
+			s->left = s->base + 1;
 		if (s->nrow > 0) {
 			writers_own(&s->others, seq,
 			    (int64_t)s->nrow * s->step);

@@ -17,6 +17,7 @@ enum statement {
 	LOCK_SHARED,
 	SLOTS,
 	RAISE,
+	RAISE_ALL,
 	CHANGES,
 	NEWS,
 	ENDS,
@@ -140,7 +141,11 @@ struct store {
 	struct mono		 begun;		/* the batch */
 	int64_t			 took;		/* ms, the last that won; 0 */
 	bool			 unlocked;	/* mail_lock lacks rows */
+	int64_t			 left;		/* `base` after a batch */
+	int64_t			 quiet;		/* `base` when last disturbed */
+	int64_t			*known;		/* counts of slots since then */
 	bool			 told;		/* this batch read rows */
+	bool			 wrote;		/* before store_commit */
 	bool			 spoilt;	/* the connection must end */
 	char			 error[256];
 	struct log_limit	 hit_failed[HIT_KIND__MAX];
@@ -158,6 +163,7 @@ struct store {
 	size_t			 slots;		/* room */
 	int64_t			 base;		/* STORE_ALL_SLOT's count */
 	bool			 alone;		/* it is locked exclusively */
+	bool			 disturbed;	/* others may have written */
 	struct store_batch	*batch;
 	int64_t			 piece;		/* rows to read for an id */
 	struct store_row	*row;
@@ -243,8 +249,11 @@ void	store_won(struct store *);
 
 /* --- store_mysql_lock.c --- */
 
-/* Locks the touched ids, and reads their numbers. 0 or -1. */
+/* Locks the touched ids. 0 or -1. */
 int	store_lock(struct store *);
+
+/* Reads the ids' numbers, after store_read_changes has set s->disturbed. */
+int	store_read_numbers(struct store *);
 
 /*
  * Locks the row of mail_lock that is for statements which lock ranges of an
@@ -257,6 +266,9 @@ int	store_lock_all(struct store *);
 
 /* The number of the newest batch that wrote rows of touch[i]. */
 int64_t	store_batch_of(const struct store *, size_t touch);
+
+/* Whether the cache has every row of touch[i], provided that it is loaded. */
+bool	store_knows(const struct store *, size_t touch);
 
 /*
  * Says that this batch writes rows of touch[i], with the next number;

@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "ledger/mysql/store_mysql.h"
 #include "lib/alloc.h"
@@ -21,6 +22,18 @@
  * rows of one id run one after the other as well, provided that both raise the
  * count of the id's own row. A daemon that seems to be alone raises only the
  * count of STORE_ALL_SLOT, and must not do so there.
+ *
+ * Such a daemon's batch changes the numbers of all ids, but need not read on
+ * for them. A batch is undisturbed if it has locked STORE_ALL_SLOT exclusively,
+ * if the count there (`base`) is what our last batch, which had locked it too,
+ * left behind, and if neither rows nor changes of others are found under this
+ * lock. Since the last disturbed batch took its locks, when `base` was `quiet`,
+ * only this process has written rows, and it raised only `base`. So the counts
+ * of slots that were read since then are still right, and each id had the
+ * number quiet + slot.batch at that moment. A cursor that was moved later is at
+ * least that number, and its id is complete. One that was moved before and has
+ * that number is complete too: both counts only rise, so an equal sum means
+ * that neither was raised in between. Only ids of smaller cursors are read.
  */
 
 static int
@@ -75,6 +88,12 @@ store_bind_slot(struct store *s, size_t i)
 }
 
 static size_t
+store_bind_unknown(struct store *s, size_t i)
+{
+	return s->slot[i].batch == 0 ? store_bind_slot(s, i) : 0;
+}
+
+static size_t
 store_bind_raised(struct store *s, size_t i)
 {
 	return s->slot[i].raised ? store_bind_slot(s, i) : 0;
@@ -92,13 +111,13 @@ store_take_slot(struct store *s, const struct store_reader *reader)
 	return 0;
 }
 
-/* Reads the counts of the slots; LOCK also locks them. */
+/* Reads the unknown counts of the slots; LOCK also locks them. */
 static int
 store_read_slots(struct store *s, enum statement n)
 {
 	size_t	i;
 
-	if (store_each(s, n, s->nslot, store_bind_nothing, store_bind_slot,
+	if (store_each(s, n, s->nslot, store_bind_nothing, store_bind_unknown,
 	    store_take_slot, NULL) == -1)
 		return -1;
 	for (i = 0; i < s->nslot; i++)
@@ -137,6 +156,20 @@ store_lock_all(struct store *s)
 	return store_lock_one(s, LOCK, STORE_ALL_SLOT, &s->base);
 }
 
+/* The same, and raises the count. */
+static int
+store_raise_all(struct store *s)
+{
+	mysqldb_begin(s->db, RAISE_ALL);
+	mysqldb_bind(s->db, STORE_ALL_SLOT);
+	if (mysqldb_run(s->db, 0) == -1)
+		return -1;
+	if (mysqldb_changes(s->db) == 0)
+		return store_no_lock(s);
+	s->base = mysqldb_inserted(s->db) - 1;
+	return 0;
+}
+
 void
 store_slots_clear(struct store *s)
 {
@@ -158,6 +191,7 @@ store_lock(struct store *s)
 {
 	size_t	i;
 
+	s->alone = s->ntouch > 0 && !s->cluster && writers_silent(&s->others);
 	if (s->ntouch == 0)
 		return 0;
 	store_slots_clear(s);
@@ -166,12 +200,9 @@ store_lock(struct store *s)
 		store_slots_add(s, s->place[i]);
 	}
 	store_sort_slots(s);
-	s->alone = !s->cluster && writers_silent(&s->others);
-	if (s->alone) {
-		if (store_lock_all(s) == -1 || store_read_slots(s, SLOTS) == -1)
-			return -1;
-	} else if (store_lock_one(s, LOCK_SHARED, STORE_ALL_SLOT,
-	    &s->base) == -1 || store_read_slots(s, LOCK) == -1)
+	if (s->alone ? store_raise_all(s) == -1 :
+	    store_lock_one(s, LOCK_SHARED, STORE_ALL_SLOT, &s->base) == -1 ||
+	    store_read_slots(s, LOCK) == -1)
 		return -1;
 	for (i = 0; i < s->ntouch; i++)
 		s->place[i] = (uint32_t)(store_slot_find(s, s->place[i]) -
@@ -179,10 +210,41 @@ store_lock(struct store *s)
 	return 0;
 }
 
+int
+store_read_numbers(struct store *s)
+{
+	const size_t	 size = STORE_SLOTS * sizeof(s->known[0]);
+	size_t		 i;
+
+	if (s->disturbed)
+		s->quiet = s->base;
+	s->left = s->alone ? s->base : -1;
+	if (!s->alone)
+		return 0;
+	if (s->known == NULL)
+		s->known = alloc_zero(1, size);
+	else if (s->disturbed)
+		memset(s->known, 0, size);
+	for (i = 0; i < s->nslot; i++)
+		s->slot[i].batch = s->known[s->slot[i].slot];
+	if (store_read_slots(s, SLOTS) == -1)
+		return -1;
+	for (i = 0; i < s->nslot; i++)
+		s->known[s->slot[i].slot] = s->slot[i].batch;
+	return 0;
+}
+
 int64_t
 store_batch_of(const struct store *s, size_t touch)
 {
 	return s->base + s->slot[s->place[touch]].batch;
+}
+
+bool
+store_knows(const struct store *s, size_t touch)
+{
+	return s->touch[touch].cursor->seen >= s->quiet +
+	    s->slot[s->place[touch]].batch;
 }
 
 void
@@ -194,12 +256,8 @@ store_raise(struct store *s, size_t touch)
 int
 store_write_raised(struct store *s)
 {
-	if (!s->alone)
-		return store_each(s, RAISE, s->nslot, store_bind_nothing,
-		    store_bind_raised, NULL, NULL);
-	mysqldb_begin(s->db, RAISE);
-	mysqldb_bind(s->db, STORE_ALL_SLOT);
-	return mysqldb_run(s->db, 1);
+	return s->alone ? 0 : store_each(s, RAISE, s->nslot, store_bind_nothing,
+	    store_bind_raised, NULL, NULL);
 }
 
 int
@@ -211,5 +269,6 @@ store_raise_slots(struct store *s)
 	for (i = 0; i < s->nslot; i++)
 		s->slot[i].raised = true;
 	s->alone = false;
+	s->left = -1;
 	return store_write_raised(s);
 }

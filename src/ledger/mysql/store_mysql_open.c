@@ -68,6 +68,9 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	[SLOTS] = { SLOTS_OF, "?", ",", ")", "nn", false },
 	[RAISE] = { "UPDATE mail_lock FORCE INDEX (PRIMARY) SET batch = batch"
 	    " + 1 WHERE slot IN (", "?", ",", ")", NULL, false },
+	[RAISE_ALL] = { "UPDATE mail_lock FORCE INDEX (PRIMARY) SET batch ="
+	    " last_insert_id(batch + 1) WHERE slot = ?", NULL, NULL, NULL, NULL,
+	    false },
 	[CHANGES] = { "SELECT value + " NOTED
 	    ", (SELECT coalesce(max(seq), 0) FROM mail_count),"
 	    " EXISTS (SELECT 1 " BY_OTHERS ")"
@@ -284,6 +287,7 @@ store_close(struct store *s)
 	free(s->place);
 	free(s->slot);
 	free(s->slot_of);
+	free(s->known);
 	free(s->end);
 	free(s->row);
 	free(s->batch_of);

@@ -49,8 +49,7 @@ store_bind_after(struct store *s, size_t i, int64_t seq)
 static size_t
 store_bind_news(struct store *s, size_t i)
 {
-	if (!store_want(s, i, SUMS_READ_NEWS) ||
-	    store_batch_of(s, i) <= s->touch[i].cursor->seen)
+	if (!store_want(s, i, SUMS_READ_NEWS) || store_knows(s, i))
 		return 0;
 	store_rival(s);
 	store_bind_after(s, i, INT64_MAX);
@@ -434,6 +433,7 @@ store_keep_sums(struct store *s, const struct store_reader *reader)
 		return 0;
 	n = reader->counts(reader->arg, index, &counts);
 	s->touch[index].cursor->rows = 0;
+	s->wrote = true;
 	if (store_write_sums(s, &s->touch[index], counts, n) == 0)
 		return 0;
 	return store_result(s) == STORE_FAILED ? 0 : -1;
@@ -478,7 +478,7 @@ int
 store_read_changes(struct store *s, const struct store_reader *reader)
 {
 	int64_t	changes, newest, now;
-	bool	anew;
+	bool	anew, noted;
 	size_t	i;
 
 	mysqldb_begin(s->db, CHANGES);
@@ -490,19 +490,22 @@ store_read_changes(struct store *s, const struct store_reader *reader)
 	if (mysqldb_next(s->db) != 0)
 		return -1;
 	anew = newest < s->others.last;
-	if (s->changes != -1 && (changes != s->changes || anew))
+	noted = changes != s->changes || anew;
+	if (s->changes != -1 && noted)
 		reader->changed(reader->arg);
 	/*
 	 * No trigger counts TRUNCATE, so count it here: it makes sums invalid.
 	 */
 	if (anew) {
+		s->wrote = true;
 		mysqldb_begin(s->db, CHANGED);
 		if (mysqldb_run(s->db, 0) == -1)
 			return -1;
 		changes++;
 	}
 	s->changes = changes;
-	(void)writers_look(&s->others, newest);
+	s->disturbed = writers_look(&s->others, newest) || noted ||
+	    !s->alone || s->base != s->left;
 	now = clock_mono().ns;
 	for (i = 0; s->blind && i < s->ntouch; i++)
 		if (s->touch[i].cursor->loaded &&
