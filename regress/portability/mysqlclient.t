@@ -46,7 +46,13 @@ __DATA__
 
 typedef struct { int fd; } NET;
 struct st_mysql_options { char *password; };
-typedef struct { NET net; char *passwd; struct st_mysql_options options; } MYSQL;
+typedef struct {
+	NET net;
+	char *passwd;
+	unsigned int server_status;
+	struct st_mysql_options options;
+} MYSQL;
+#define SERVER_STATUS_IN_TRANS	1
 typedef struct mysql_res MYSQL_RES;
 typedef struct mysql_stmt MYSQL_STMT;
 typedef char **MYSQL_ROW;

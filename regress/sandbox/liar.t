@@ -19,7 +19,7 @@ $ENV{POLICYD_PROGRAM} = $program;
 my $answered = qr/liar: an honest charge has its answer/;
 my $told = qr/liar: \S+ (?:was told|came to an end)/;
 
-my $noticed = qr/engine (?:broke the rules|\(process \d+\) sent a .* not right)/;
+my $noticed = qr/engine (?:broke the rules|\(process \d+\) sent a malformed \w[-\w ]* message)/;
 
 # The outcome of each attack: "parent" or "ledger" detects a protocol violation; "borne":
 # it is not a violation, or cannot be recognised as one.
