@@ -360,6 +360,8 @@ mysqldb_execute(struct mysqldb *db, MYSQL_STMT *stmt, const char *columns)
 	if (mysql_stmt_param_count(stmt) != db->nparam ||
 	    mysql_stmt_field_count(stmt) > COLUMNS_MAX)
 		return mysqldb_fail(db, 0, "too many parameters or columns");
+	if (mysql_stmt_field_count(stmt) == 0)
+		db->writes++;
 	if ((db->nparam > 0 && mysql_stmt_bind_param(stmt, db->bind) != 0) ||
 	    mysql_stmt_execute(stmt) != 0)
 		return mysqldb_failed_statement(db, stmt);
@@ -542,4 +544,10 @@ int64_t
 mysqldb_inserted(const struct mysqldb *db)
 {
 	return (int64_t)mysql_stmt_insert_id(db->running);
+}
+
+int64_t
+mysqldb_writes(const struct mysqldb *db)
+{
+	return db->writes;
 }

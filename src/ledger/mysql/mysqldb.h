@@ -103,6 +103,9 @@ int		 mysqldb_column_bytes(struct mysqldb *, size_t, struct str *);
 int64_t	mysqldb_changes(const struct mysqldb *);
 int64_t	mysqldb_inserted(const struct mysqldb *);
 
+/* How many prepared statements without a result, which may write, have run. */
+int64_t	mysqldb_writes(const struct mysqldb *);
+
 /*
  * Runs a statement that is not prepared beforehand. The first parameter of each
  * item is the item's number; every other parameter is the text. Rows have the

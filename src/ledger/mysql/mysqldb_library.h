@@ -58,6 +58,7 @@ struct mysqldb {
 	bool				 milliseconds;	/* MySQL's bound */
 	bool				 outside;	/* see mysqldb.h */
 	bool				 inside;
+	int64_t				 writes;	/* without a result */
 	enum mysqldb_fault		 fault;
 	char				 error[256];
 	char				 place[160];

@@ -82,7 +82,7 @@ store_take_batch(struct store *s, const struct store_batch *batch)
 	s->touch = batch->touch;
 	s->ntouch = batch->ntouch;
 	s->nrow = s->nsee = s->npair = s->nhit = 0;
-	s->told = s->wrote = false;
+	s->told = false;
 	if (s->ntouch > s->room) {
 		s->room = s->ntouch * 2;
 		s->order = alloc_resize(s->order, s->room, sizeof(s->order[0]));
@@ -278,8 +278,8 @@ store_write_hits(struct store *s, enum hit_kind kind)
 static bool
 store_wrote_nothing(const struct store *s)
 {
-	return !s->wrote && s->nrow == 0 && s->nsee == 0 && s->npair == 0 &&
-	    s->nhit == 0;
+	return mysqldb_writes(s->db) == s->writes && s->nrow == 0 &&
+	    s->nsee == 0 && s->npair == 0 && s->nhit == 0;
 }
 
 enum store_result

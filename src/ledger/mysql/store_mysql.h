@@ -145,7 +145,7 @@ struct store {
 	int64_t			 quiet;		/* `base` when last disturbed */
 	int64_t			*known;		/* counts of slots since then */
 	bool			 told;		/* this batch read rows */
-	bool			 wrote;		/* before store_commit */
+	int64_t			 writes;	/* mysqldb_writes at the lock */
 	bool			 spoilt;	/* the connection must end */
 	char			 error[256];
 	struct log_limit	 hit_failed[HIT_KIND__MAX];

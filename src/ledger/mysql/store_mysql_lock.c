@@ -207,6 +207,7 @@ store_lock(struct store *s)
 	for (i = 0; i < s->ntouch; i++)
 		s->place[i] = (uint32_t)(store_slot_find(s, s->place[i]) -
 		    s->slot);
+	s->writes = mysqldb_writes(s->db);
 	return 0;
 }
 

@@ -433,7 +433,6 @@ store_keep_sums(struct store *s, const struct store_reader *reader)
 		return 0;
 	n = reader->counts(reader->arg, index, &counts);
 	s->touch[index].cursor->rows = 0;
-	s->wrote = true;
 	if (store_write_sums(s, &s->touch[index], counts, n) == 0)
 		return 0;
 	return store_result(s) == STORE_FAILED ? 0 : -1;
@@ -497,7 +496,6 @@ store_read_changes(struct store *s, const struct store_reader *reader)
 	 * No trigger counts TRUNCATE, so count it here: it makes sums invalid.
 	 */
 	if (anew) {
-		s->wrote = true;
 		mysqldb_begin(s->db, CHANGED);
 		if (mysqldb_run(s->db, 0) == -1)
 			return -1;
