@@ -94,7 +94,9 @@ sub subjects {
 	    'the error says that nothing is kept');
 	is((ctl($d, 'why', 'nobody'))[0], 3, 'an unknown login has status 3');
 	is((ctl($d, 'why', '568baa82041'))[0], 3, 'an unknown queue id has status 3');
-	is((ctl($d, 'why'))[0], 1, 'and without a subject there is no question');
+	($status, $out) = ctl($d, 'why');
+	is($status, 0, 'without a subject status 0');
+	like($out, qr/568BAA82041/, "and everybody's last refusals");
 	($status, $out) = ctl($d, 'why', '568BAA82041');
 	like($out, qr/^\w{3} \d{4}-\d\d-\d\d \d\d:\d\d  refused: dom:x\.example \(rule dom\)$/m,
 	    'the text form has the rule');
