@@ -144,6 +144,7 @@ ENGINE_ROOM_SRCS = src/engine/action.c src/engine/blocks.c src/engine/budget.c \
 LEDGER_PURE_SRCS = src/ledger/batch_delay.c src/ledger/cache.c \
 		src/ledger/charge.c \
 		src/ledger/charge_copy.c src/ledger/charge_gather.c src/ledger/charge_map.c \
+		src/ledger/charge_begin.c src/ledger/charge_change.c \
 		src/ledger/charge_pairs.c src/ledger/charge_settle.c \
 		src/ledger/charge_was.c \
 		src/ledger/clean.c \

@@ -70,11 +70,21 @@ ledger_on_hit(void *arg, const struct charge_hit *hit)
 }
 
 static void
+ledger_on_overridden(void *arg, uint64_t request,
+    const struct msg_overridden *told)
+{
+	(void)arg;
+	fuzz_require(told->result < OVERRIDE_RESULT__MAX);
+	ledger_answered(request);
+}
+
+static void
 ledger_run(void)
 {
 	const struct charge_answers	answers = {
 		.verdict = ledger_on_verdict, .hit = ledger_on_hit,
-		.weighed = ledger_on_weighed
+		.weighed = ledger_on_weighed,
+		.overridden = ledger_on_overridden
 	};
 	struct mono			mono = { 0 };
 
@@ -196,9 +206,10 @@ take_charge(struct str *out)
 }
 
 static void
-ledger_override(void)
+ledger_override(uint64_t request)
 {
-	struct override		o;
+	const struct msg_overridden	none = { .nids = 0 };
+	struct override			o;
 
 	o.kind = take_byte() % OVERRIDE__MAX;
 	o.amount = take_number();
@@ -207,8 +218,9 @@ ledger_override(void)
 	o.who = o.reason = "";
 	o.wholen = o.reasonlen = 0;
 	o.since = now;
-	(void)store_set_overrides(ledger.store, &o, 1, now);
-	override_table_stale(charge_batch_overrides(ledger.batch));
+	charge_batch_change(ledger.batch, request, &o, 1, &none,
+	    (struct mono){ INT64_MAX });
+	waiting[request] = true;
 }
 
 static void
@@ -226,7 +238,7 @@ ledger_ask(uint64_t request)
 	if (ask == ASK_RUN)
 		ledger_run();
 	else if (ask == ASK_OVERRIDE)
-		ledger_override();
+		ledger_override(request);
 	else {
 		str_init(&payload);
 		take_charge(&payload);

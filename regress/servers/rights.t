@@ -7,6 +7,7 @@ use warnings;
 
 use Test::More;
 
+use Ctl qw(ctl);
 use Database;
 use Policyd qw(wait_until);
 
@@ -55,7 +56,9 @@ sub no_create {
 	is($owner->ask(sasl_username => 'bob'), 'dunno',
 	    'a user with more rights creates the tables');
 	$owner->stop;
-	$db->sql("GRANT ALL ON ALL $_ IN SCHEMA public TO poor") for $pgsql ? qw(TABLES SEQUENCES) : ();
+	# As policyd-rate-limit(8) has it.
+	$db->sql("GRANT $_ IN SCHEMA public TO poor") for $pgsql ? ('SELECT, INSERT, UPDATE, DELETE' .
+	    ' ON ALL TABLES', 'USAGE, SELECT, UPDATE ON ALL SEQUENCES') : ();
 	ok(wait_until(sub { ($d->ask(sasl_username => 'bob') // '') eq 'dunno' }),
 	    'then requests are accepted without a restart');
 	$d->stop;
@@ -66,6 +69,8 @@ sub no_create {
 	$db->sql("DELETE FROM mail_count WHERE id = 'bob'");
 	is($d->ask(sasl_username => 'bob'), 'dunno',
 	    'rows deleted by other programs no longer count');
+	is((ctl($d, @$_))[0], 0, "policyctl @$_") for ['block', 'eve', '1h'], ['grant', 'bob', 5, '1h'],
+	    ['reset', 'bob'], ['unblock', 'eve'], ['clean'];
 	unlike($d->log, qr/denied/, 'the log has no denied statement');
 	$d->ends_well;
 }

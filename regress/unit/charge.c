@@ -216,13 +216,6 @@ store_batch_overrides(struct store *s, int64_t now,
 }
 
 enum store_result
-store_batch_set_overrides(struct store *s, const struct override *list,
-    size_t n)
-{
-	return store_set_overrides(s, list, n, 0);
-}
-
-enum store_result
 store_forget_values(struct store *s, const char *id, size_t idlen)
 {
 	(void)s;

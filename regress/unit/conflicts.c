@@ -25,6 +25,8 @@
 #define VALUE_LIMIT	12
 #define WINDOW	40
 #define CHANCE	INT64_C(400000)	/* ns until an early deadline */
+#define GRANTS	8
+#define FOREVER	INT64_C(4000000000)
 
 enum fate {
 	WAITING,
@@ -52,6 +54,22 @@ static struct daemon {
 	size_t			 waiting[64];
 	size_t			 nwaiting;
 } daemons[LEDGERS];
+
+/* Grants that policyctl sets and ends; each has one request at a time. */
+static struct grant {
+	struct daemon	*asked;		/* NULL: no request waits */
+	int64_t		 amount;	/* 0: none */
+	int64_t		 wanted;
+	bool		 early;		/* its deadline */
+} grants[GRANTS];
+
+static struct {
+	size_t	done;
+	size_t	none;
+	size_t	failed;
+	size_t	early;
+	size_t	unanswered;
+} changes;
 
 static struct memstore	db;
 static struct settings	*settings;
@@ -165,6 +183,94 @@ send_reset(struct daemon *d)
 	str_clear(&s);
 }
 
+static void
+grant_id(char id[3], size_t i)
+{
+	id[0] = 'g';
+	id[1] = (char)('0' + i);
+	id[2] = '\0';
+}
+
+static int64_t
+grant_there(size_t i)
+{
+	const struct memstore_override	*o;
+	char				 id[3];
+
+	grant_id(id, i);
+	o = memstore_override(&db, id, OVERRIDE_GRANT);
+	return o->until > now ? o->amount : 0;
+}
+
+static void
+send_grant(struct daemon *d, size_t i)
+{
+	const struct msg_overridden	none = { .nids = 0 };
+	struct grant			*g = &grants[i];
+	struct override			 o = { .kind = OVERRIDE_GRANT,
+					    .since = now, .who = "root",
+					    .wholen = 4, .reason = "" };
+	char				 id[3];
+	int64_t				 deadline = INT64_MAX;
+
+	grant_id(id, i);
+	g->asked = d;
+	g->wanted = random_below(&db.random, 3) == 0 ? 0 :
+	    random_from(&db.random, 1, 1000000);
+	g->early = random_below(&db.random, 20) == 0;
+	if (g->early)
+		deadline = clock_mono().ns + CHANCE;
+	o.id = id;
+	o.idlen = 2;
+	o.amount = g->wanted;
+	o.until = g->wanted > 0 ? FOREVER : 0;
+	charge_batch_change(d->batch, i, &o, 1, &none,
+	    (struct mono){ deadline });
+}
+
+static void
+on_overridden(void *arg, uint64_t request, const struct msg_overridden *told)
+{
+	struct grant	*g = &grants[request];
+
+	assert_true(request < GRANTS && g->asked == arg);
+	g->asked = NULL;
+	switch (told->result) {
+	case OVERRIDE_DONE:
+		changes.done++;
+		g->amount = g->wanted;
+		break;
+	case OVERRIDE_WAS_NONE:
+		changes.none++;
+		assert_int_equal(g->wanted, 0);
+		assert_int_equal(g->amount, 0);
+		break;
+	default:
+		assert_int_equal(told->result, OVERRIDE_FAILED);
+		changes.failed++;
+		changes.early += g->early;
+	}
+	/* A failed one has changed nothing. */
+	assert_int_equal(grant_there(request), g->amount);
+}
+
+/* The ledger was lost: the change was made or not. */
+static void
+grants_lost(const struct daemon *d)
+{
+	size_t	i;
+
+	for (i = 0; i < GRANTS; i++) {
+		if (grants[i].asked != d)
+			continue;
+		grants[i].asked = NULL;
+		changes.unanswered++;
+		assert_true(grant_there(i) == grants[i].amount ||
+		    grant_there(i) == grants[i].wanted);
+		grants[i].amount = grant_there(i);
+	}
+}
+
 /* What follows it in its batch may have been accepted. */
 static void
 on_weighed(void *arg, uint64_t request, const struct msg_weighed *w)
@@ -239,6 +345,7 @@ replace(struct daemon *d)
 	size_t	again[64], n = d->nwaiting, i;
 
 	memcpy(again, d->waiting, n * sizeof(again[0]));
+	grants_lost(d);
 	stop(d);
 	start(d);
 	for (i = 0; i < n; i++) {
@@ -268,7 +375,8 @@ run(struct daemon *d)
 {
 	const struct charge_answers	answers = {
 		.verdict = on_verdict, .hit = on_hit, .arg = d,
-		.weighed = on_weighed, .more = on_more
+		.weighed = on_weighed, .more = on_more,
+		.overridden = on_overridden
 	};
 	enum store_result		result;
 	const struct asked		*a;
@@ -324,11 +432,34 @@ exact(void)
 	assert_int_equal(sum, answered + (int64_t)others);
 }
 
+/* Sends up to seven charges, from number n on. Returns the next number. */
+static size_t
+send_charges(struct daemon *d, size_t n)
+{
+	struct asked	*a;
+	size_t		 i;
+
+	for (i = random_below(&db.random, 8); i > 0 && n < CHARGES &&
+	    d->nwaiting < 40; i--, n++) {
+		a = &asked[n];
+		a->amount = random_from(&db.random, 1, 3);
+		a->id[0] = (char)('a' + random_below(&db.random, IDS));
+		if (a->id[0] == 'd') {
+			a->amount = 1;
+			(void)snprintf(a->value, sizeof(a->value), "v%u",
+			    (unsigned int)random_below(&db.random, VALUES));
+		}
+		(void)snprintf(a->instance, sizeof(a->instance), "i%zu", n);
+		send_charge(d, n, random_below(&db.random, 20) == 0 ?
+		    clock_mono().ns + CHANCE : INT64_MAX);
+	}
+	return n;
+}
+
 static void
 limits_are_exact_despite_conflicts(void **state)
 {
 	struct daemon	*d;
-	struct asked	*a;
 	size_t		 n = 0, fates[UNAVAILABLE + 1] = { 0 }, retried = 0, i;
 	bool		 busy = false;
 
@@ -349,31 +480,19 @@ limits_are_exact_despite_conflicts(void **state)
 		start(&daemons[i]);
 	while (n < CHARGES) {
 		d = &daemons[random_below(&db.random, LEDGERS)];
-		for (i = random_below(&db.random, 8); i > 0 && n < CHARGES &&
-		    d->nwaiting < 40; i--, n++) {
-			a = &asked[n];
-			a->amount = random_from(&db.random, 1, 3);
-			a->id[0] = (char)('a' + random_below(&db.random, IDS));
-			if (a->id[0] == 'd') {
-				a->amount = 1;
-				(void)snprintf(a->value, sizeof(a->value),
-				    "v%u", (unsigned int)random_below(
-				    &db.random, VALUES));
-			}
-			(void)snprintf(a->instance, sizeof(a->instance),
-			    "i%zu", n);
-			send_charge(d, n, random_below(&db.random, 20) == 0 ?
-			    clock_mono().ns + CHANCE : INT64_MAX);
-		}
+		n = send_charges(d, n);
 		if (random_below(&db.random, 50) == 0)
 			send_reset(d);
+		i = random_below(&db.random, GRANTS);
+		if (random_below(&db.random, 2) == 0 && grants[i].asked == NULL)
+			send_grant(d, i);
 		retried += busy && d->nwaiting > 0;
 		busy = run(d) == STORE_BUSY;
 		now += random_from(&db.random, 0, 2);
 	}
 	db.busy = db.conflict = db.failure = db.loss = db.piece = db.slow = 0;
 	for (i = 0; i < LEDGERS; i++)
-		while (daemons[i].nwaiting > 0)
+		while (charge_batch_count(daemons[i].batch) > 0)
 			assert_int_not_equal(run(&daemons[i]), STORE_BUSY);
 	exact();
 	for (i = 0; i < CHARGES; i++)
@@ -386,6 +505,10 @@ limits_are_exact_despite_conflicts(void **state)
 	assert_true(fates[UNAVAILABLE] < CHARGES / 10);
 	assert_true(db.conflicts > 500 && db.losses > 20 && others > 50);
 	assert_true(retried > 100 && resets > 20);
+	/* A conflict neither loses a change nor makes it fail. */
+	assert_true(changes.done > 400 && changes.none > 50);
+	assert_true(changes.early > 5 && changes.unanswered > 10);
+	assert_true((changes.failed - changes.early) * 10 < changes.done);
 	for (i = 0; i < LEDGERS; i++)
 		stop(&daemons[i]);
 	memstore_clear(&db);

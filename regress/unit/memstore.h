@@ -36,6 +36,15 @@ struct memstore_value {
 	int64_t	date;
 };
 
+#define MEMSTORE_OVERRIDES	64
+
+struct memstore_override {
+	char	id[MEMSTORE_TEXT];
+	uint8_t	kind;
+	int64_t	amount;
+	int64_t	until;		/* 0: ended */
+};
+
 /* Each chance is in 1000. */
 struct memstore {
 	struct random		 random;
@@ -58,6 +67,8 @@ struct memstore {
 	struct memstore_value	*value;
 	size_t			 nvalue;
 	size_t			 values;	/* room */
+	struct memstore_override override[MEMSTORE_OVERRIDES];
+	size_t			 noverride;
 };
 
 struct store {
@@ -68,7 +79,7 @@ struct store {
 	bool			 unflushed;
 	void			(*flushed)(void *);
 	void			*arg;
-	struct memstore		 queued;	/* rows and values */
+	struct memstore		 queued;	/* rows, values, overrides */
 	size_t			 nforget;
 	char			 forget[64][MEMSTORE_TEXT];
 };
@@ -112,6 +123,24 @@ memstore_value(struct memstore *m, const struct memstore_value *v)
 	return &m->value[m->nvalue++];
 }
 
+static inline struct memstore_override *
+memstore_override(struct memstore *m, const char *id, uint8_t kind)
+{
+	struct memstore_override	*o;
+	size_t				 i;
+
+	for (i = 0; i < m->noverride; i++)
+		if (m->override[i].kind == kind &&
+		    strcmp(m->override[i].id, id) == 0)
+			return &m->override[i];
+	if (m->noverride == MEMSTORE_OVERRIDES)
+		abort();
+	o = &m->override[m->noverride++];
+	*o = (struct memstore_override){ .kind = kind };
+	memstore_text(o->id, id, strlen(id));
+	return o;
+}
+
 /* The sum of an id, or of its `instance`, from second `since` on. */
 static inline int64_t
 memstore_sum(const struct memstore *m, const char *id, const char *instance,
@@ -139,6 +168,7 @@ memstore_empty(struct store *s)
 {
 	s->begun = false;
 	s->queued.nrow = s->queued.nvalue = s->nforget = 0;
+	s->queued.noverride = 0;
 }
 
 static inline void
@@ -270,17 +300,53 @@ store_hit(struct store *s, enum hit_kind kind, const char *id, size_t idlen,
 }
 
 enum store_result
+store_overrides(struct store *s, int64_t now,
+    void (*each)(void *, const struct override *), void *arg)
+{
+	const struct memstore_override	*m;
+	struct override			 o;
+	size_t				 i;
+
+	for (i = 0; i < s->db->noverride; i++) {
+		m = &s->db->override[i];
+		o = (struct override){ .kind = m->kind, .amount = m->amount,
+		    .until = m->until, .id = m->id, .idlen = strlen(m->id),
+		    .who = "", .reason = "" };
+		if (m->until > now)
+			each(arg, &o);
+	}
+	return STORE_OK;
+}
+
+enum store_result
 store_batch_overrides(struct store *s, int64_t now,
     void (*each)(void *, const struct override *), void *arg)
 {
+	if (!s->begun)
+		abort();
 	return store_overrides(s, now, each, arg);
 }
 
 enum store_result
-store_batch_set_overrides(struct store *s, const struct override *list,
-    size_t n)
+store_set_overrides(struct store *s, const struct override *list, size_t n,
+    int64_t now)
 {
-	return store_set_overrides(s, list, n, 0);
+	struct memstore_override	*m;
+	size_t				 i;
+
+	if (!s->begun)
+		abort();
+	for (i = 0; i < n; i++) {
+		if (s->queued.noverride == MEMSTORE_OVERRIDES)
+			abort();
+		m = &s->queued.override[s->queued.noverride++];
+		memstore_text(m->id, list[i].id, list[i].idlen);
+		m->kind = list[i].kind;
+		m->amount = list[i].amount;
+		m->until = list[i].until > now ? list[i].until : 0;
+	}
+	/* A statement may find the conflict too. */
+	return memstore_chance(s->db, s->db->busy) ? STORE_BUSY : STORE_OK;
 }
 
 enum store_result
@@ -306,6 +372,9 @@ memstore_write(struct store *s)
 		memstore_add(m, &q->row[i]);
 	for (i = 0; i < q->nvalue; i++)
 		memstore_value(m, &q->value[i])->date = q->value[i].date;
+	for (i = 0; i < q->noverride; i++)
+		*memstore_override(m, q->override[i].id, q->override[i].kind) =
+		    q->override[i];
 	m->commits++;
 }
 
@@ -444,28 +513,6 @@ store_drop_pairs(struct store *s, const struct store_pair *list, size_t n)
 	(void)s;
 	(void)list;
 	(void)n;
-	return STORE_OK;
-}
-
-enum store_result
-store_overrides(struct store *s, int64_t now,
-    void (*each)(void *, const struct override *), void *arg)
-{
-	(void)s;
-	(void)now;
-	(void)each;
-	(void)arg;
-	return STORE_OK;
-}
-
-enum store_result
-store_set_overrides(struct store *s, const struct override *list, size_t n,
-    int64_t now)
-{
-	(void)s;
-	(void)list;
-	(void)n;
-	(void)now;
 	return STORE_OK;
 }
 

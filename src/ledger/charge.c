@@ -8,7 +8,6 @@
 #include "lib/num.h"
 #include "lib/str.h"
 
-#define READ_BUDGET	20000	/* rows of first readings in one batch */
 #define USUAL		1024	/* usual size of a charge */
 #define SPARES		4096
 #define PART_LEAST	16	/* fewest charges that half a batch has */
@@ -34,6 +33,7 @@ charge_batch_new(struct cache *cache, struct store *store,
 	batch_delay_init(&b->delay, clock_mono());
 	TAILQ_INIT(&b->waiting);
 	TAILQ_INIT(&b->next);
+	TAILQ_INIT(&b->changes);
 	TAILQ_INIT(&b->decided);
 	TAILQ_INIT(&b->unflushed);
 	TAILQ_INIT(&b->spare);
@@ -108,6 +108,7 @@ charge_batch_clear(struct charge_batch *b)
 {
 	charge_drop(b, &b->waiting);
 	charge_drop(b, &b->unflushed);
+	charge_change_clear(b);
 	b->count = 0;
 }
 
@@ -212,48 +213,6 @@ struct override_table *
 charge_batch_overrides(struct charge_batch *b)
 {
 	return b->overrides;
-}
-
-/* --- what the store reads --- */
-
-static void
-charge_on_first(void *arg, size_t i, const struct store_row *row)
-{
-	struct charge_batch	*b = arg;
-
-	cache_first(b->cache, b->id[i], row, b->context.now);
-}
-
-static void
-charge_on_news(void *arg, const struct store_row *row)
-{
-	struct charge_batch	*b = arg;
-
-	cache_news(b->cache, row, b->context.now);
-}
-
-static void
-charge_on_again(void *arg, size_t i)
-{
-	struct charge_batch	*b = arg;
-
-	cache_drop(b->cache, b->id[i]);
-}
-
-static void
-charge_on_changed(void *arg)
-{
-	struct charge_batch	*b = arg;
-
-	cache_drop_all(b->cache);
-}
-
-static size_t
-charge_on_counts(void *arg, size_t i, const struct pack_count **counts)
-{
-	struct charge_batch	*b = arg;
-
-	return cache_counts(b->cache, b->id[i], counts);
 }
 
 /* --- deciding --- */
@@ -366,47 +325,15 @@ charge_tell_hits(struct charge_batch *b, const struct charge_answers *answers)
 		answers->hit(answers->arg, &b->hit[i]);
 }
 
-static enum store_result
-charge_begin(struct charge_batch *b)
-{
-	const struct store_reader	reader = {
-		charge_on_first, charge_on_news, charge_on_again,
-		charge_on_changed, charge_on_counts, b
-	};
-	struct store_batch		batch;
-	struct mono			before;
-	enum store_result		result;
-
-	batch.touch = b->touch;
-	batch.ntouch = b->ntouch;
-	batch.value = b->value;
-	batch.nvalue = b->nvalue;
-	batch.pair = b->pair;
-	batch.npair = b->npair;
-	batch.budget = READ_BUDGET;
-	batch.recent = num_add_clamp(b->context.now, -INSTANCE_SECONDS);
-	batch.forgotten = cache_forgot(b->cache, b->context.now);
-	if (store_optional.shared == NULL)
-		return store_begin(b->store, &batch, &reader);
-	before = clock_mono();
-	result = store_begin(b->store, &batch, &reader);
-	batch_delay_note(&b->delay, before, b->count,
-	    clock_between(before, clock_mono()));
-	return result;
-}
-
 enum store_result
 charge_batch_start(struct charge_batch *b, int64_t now)
 {
 	enum store_result	result;
 	bool			later = false;
 
-	b->context.now = now;
-	b->ntouch = b->nvalue = b->npair = 0;
-	cache_batch(b->cache);
 	if (overlap->able != NULL)
 		overlap->on_flushed(b->store, charge_on_flushed, b);
-	if ((result = charge_begin(b)) != STORE_OK)
+	if ((result = charge_begin_empty(b, now)) != STORE_OK)
 		return result;
 	return store_commit(b->store, &later);
 }
@@ -524,26 +451,42 @@ charge_whole(struct charge_batch *b)
 	TAILQ_CONCAT(&b->waiting, &b->next, entry);
 }
 
+static enum store_result
+charge_run(struct charge_batch *b, int64_t now, struct mono mono,
+    const struct charge_answers *answers)
+{
+	enum store_result	result;
+
+	charge_part(b);
+	result = charge_lost(b, charge_try(b, now, mono, answers));
+	if (result == STORE_OK &&
+	    habits_trim(b->habits, b->store, now) == STORE_LOST)
+		result = charge_lost(b, STORE_LOST);
+	charge_whole(b);
+	return result;
+}
+
 enum store_result
 charge_batch_run(struct charge_batch *b, int64_t now, struct mono mono,
     const struct charge_answers *answers)
 {
+	enum store_result	changed;
+
 	charge_expire(b, mono, false);
 	charge_answer(b, &b->decided, STORE_FAILED, answers);
-	/* Without waiting charges there is no new result of the database. */
-	if (TAILQ_EMPTY(&b->waiting))
-		return b->last;
-	charge_part(b);
-	b->last = charge_lost(b, charge_try(b, now, mono, answers));
-	if (b->last == STORE_OK &&
-	    habits_trim(b->habits, b->store, now) == STORE_LOST)
-		b->last = charge_lost(b, STORE_LOST);
-	charge_whole(b);
+	changed = charge_lost(b, charge_change_run(b, now, mono, answers));
+	if (changed == STORE_LOST)
+		b->last = STORE_LOST;
+	else if (!TAILQ_EMPTY(&b->waiting))
+		b->last = charge_run(b, now, mono, answers);
+	else if (changed == STORE_BUSY)
+		return STORE_BUSY;
+	/* Otherwise there is no new result of the database. */
 	if (b->last == STORE_LOST) {
 		charge_expire(b, mono, true);
 		charge_answer(b, &b->decided, STORE_LOST, answers);
 	}
-	return b->last;
+	return b->last == STORE_OK ? changed : b->last;
 }
 
 enum store_result

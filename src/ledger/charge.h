@@ -62,6 +62,19 @@ uint64_t		 charge_batch_learned(const struct charge_batch *);
 
 /* The grants, blocks and locks. */
 struct override_table	*charge_batch_overrides(struct charge_batch *);
+
+/*
+ * Adds a copy of a change of the overrides, which override_table_change
+ * describes. It is a transaction of its own, so that its faults fail no mail,
+ * and is decided again after a conflict, as charges are. `told` has the ids
+ * that id_sql gave, and gets the result.
+ */
+void			 charge_batch_change(struct charge_batch *,
+			    uint64_t request, const struct override *, size_t,
+			    const struct msg_overridden *told,
+			    struct mono deadline);
+
+/* Charges and changes that wait. */
 size_t			 charge_batch_count(const struct charge_batch *);
 
 /*
@@ -104,6 +117,9 @@ struct charge_answers {
 	 */
 	bool	(*more)(void *);
 	void	(*answered)(void *);
+	/* The answer to a change. OVERRIDE_FAILED: store_error has why. */
+	void	(*overridden)(void *, uint64_t request,
+		    const struct msg_overridden *);
 };
 
 /*
@@ -111,7 +127,8 @@ struct charge_answers {
  * to charge_batch_flush when the commit is not yet durable. A charge whose id
  * is still being read, and every charge while the database is locked or after
  * a conflict with another daemon (STORE_BUSY), waits in the batch for the next
- * call, until its deadline. `now` is the wall clock; the monotonic clock is for
+ * call, until its deadline; so does a change, of which each call makes one.
+ * `now` is the wall clock; the monotonic clock is for
  * deadlines. When every waiting charge has expired, returns the result of the
  * previous call.
  *

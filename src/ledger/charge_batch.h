@@ -7,6 +7,7 @@
 
 /* Shared by charge.c and charge_gather.c. */
 TAILQ_HEAD(charges, verdict_charge);
+TAILQ_HEAD(charge_changes, charge_change);
 
 struct charge_batch {
 	struct cache		*cache;
@@ -17,7 +18,8 @@ struct charge_batch {
 	const struct settings	*settings;
 	struct charges		 waiting;
 	struct charges		 next;		/* for the batch after this */
-	size_t			 count;		/* in `waiting` and `next` */
+	struct charge_changes	 changes;
+	size_t			 count;		/* in these three */
 	struct charges		 decided;
 	struct charges		 unflushed;	/* committed, not yet durable */
 	struct charge_answers	 answers;
@@ -67,6 +69,24 @@ void			 charge_expire(struct charge_batch *, struct mono,
  * decided charges wait again, in their old order.
  */
 void			 charge_decide_again(struct charge_batch *);
+
+/* --- charge_change.c: changes of the overrides --- */
+
+/*
+ * Makes the first change, if there is one, and corrects what was found wrong:
+ * STORE_OK, STORE_BUSY or STORE_LOST.
+ */
+enum store_result	 charge_change_run(struct charge_batch *, int64_t now,
+			    struct mono, const struct charge_answers *);
+void			 charge_change_clear(struct charge_batch *);
+
+/* --- charge_begin.c --- */
+
+/* store_begin for the ids that were gathered. */
+enum store_result	 charge_begin(struct charge_batch *);
+
+/* The same without ids. */
+enum store_result	 charge_begin_empty(struct charge_batch *, int64_t now);
 
 /* --- charge_was.c --- */
 

@@ -153,18 +153,16 @@ clean_habits(struct clean *c, struct store *store, int64_t now)
 }
 
 /*
- * Deletes what ended a day ago, in one step. A lock's record ends only when no
- * later hit needs it.
+ * Deletes what ended a day ago, in one step: what has just ended would hold
+ * again if the clock were set back. A lock's record ends only when no later hit
+ * needs it.
  */
 static enum store_result
 clean_overrides(struct clean *c, struct store *store, int64_t now)
 {
-	const struct override	none = {
-		.kind = OVERRIDE__MAX, .id = "", .who = "", .reason = ""
-	};
 	enum store_result	result;
 
-	result = store_set_overrides(store, &none, 1,
+	result = store_clean_overrides(store,
 	    num_sub_clamp(now, WINDOW_AHEAD));
 	if (result == STORE_OK)
 		c->stage = CLEAN_REFUSALS;

@@ -94,6 +94,19 @@ dispatch_on_hit(void *arg, const struct charge_hit *hit)
 		channel_signal(l->parent, MSG_HIT_NEW, 0);
 }
 
+static void
+dispatch_on_overridden(void *arg, uint64_t request,
+    const struct msg_overridden *told)
+{
+	struct ledger	*l = arg;
+
+	if (told->result == OVERRIDE_FAILED)
+		log_warning("%s: %s", store_description(l->store),
+		    store_error(l->store));
+	msg_overridden_put(ledger_payload(l), told);
+	ledger_answer(l, MSG_OVERRIDDEN, request);
+}
+
 /*
  * Whether the engine has sent more charges: then batches overlap, if the store
  * can do that.
@@ -124,7 +137,7 @@ dispatch_decide(struct ledger *l)
 {
 	const struct charge_answers	answers = {
 		dispatch_on_verdict, dispatch_on_hit, l, dispatch_on_weighed,
-		dispatch_more, dispatch_on_answered
+		dispatch_more, dispatch_on_answered, dispatch_on_overridden
 	};
 	size_t				count = charge_batch_count(l->batch);
 
@@ -308,16 +321,14 @@ dispatch_earlier(struct ledger *l, struct override *list, size_t n)
 	return n;
 }
 
-static enum override_result
-dispatch_override(struct ledger *l, const struct msg_override *m, int64_t now,
-    struct msg_overridden *told)
+static void
+dispatch_override(struct ledger *l, uint64_t request,
+    const struct msg_override *m, int64_t now)
 {
 	struct override		list[LEDGER_OVERRIDES_MAX], *o;
-	enum override_result	result;
+	struct msg_overridden	told = { .result = OVERRIDE_FAILED };
 	size_t			n, i;
-	bool			lost;
 
-	told->nids = 0;
 	for (i = 0; i < m->nids; i++) {
 		o = &list[i];
 		o->kind = m->kind;
@@ -327,8 +338,10 @@ dispatch_override(struct ledger *l, const struct msg_override *m, int64_t now,
 		o->idlen = m->idlen[i];
 		o->id = id_stored(m->id[i], &o->idlen, l->stored[i]);
 		if (o->kind == OVERRIDE_GRANT &&
-		    !dispatch_map(l, o, l->stored[i], told))
-			return OVERRIDE_FAILED;
+		    !dispatch_map(l, o, l->stored[i], &told)) {
+			dispatch_on_overridden(l, request, &told);
+			return;
+		}
 		o->who = m->who;
 		o->wholen = m->wholen;
 		o->reason = m->reason;
@@ -338,26 +351,16 @@ dispatch_override(struct ledger *l, const struct msg_override *m, int64_t now,
 	if (m->kind == OVERRIDE_GRANT && m->until == 0)
 		n = dispatch_earlier(l, list, n);
 	/* A lock that the engine set while the database was away. */
-	if (m->kind == OVERRIDE_LOCK) {
+	if (m->kind == OVERRIDE_LOCK)
 		list[0].since = m->since < now ? m->since : now;
-		result = override_table_late(charge_batch_overrides(l->batch),
-		    l->store, &list[0], now, &lost);
-	} else
-		result = override_table_set(charge_batch_overrides(l->batch),
-		    l->store, list, n, now, &lost);
-	if (lost)
-		ledger_lost(l);
-	if (result == OVERRIDE_FAILED)
-		log_warning("%s: %s", store_description(l->store),
-		    store_error(l->store));
-	return result;
+	charge_batch_change(l->batch, request, list, n, &told,
+	    clock_after(clock_mono(), l->settings->db_timeout));
 }
 
 static int
 dispatch_on_override(struct ledger *l, const struct message *m)
 {
 	struct msg_override	*override = &l->message.override;
-	struct msg_overridden	 told;
 
 	if (msg_override_get(override, m->payload, m->len) == -1 ||
 	    override->kind == OVERRIDE_KEY_BLOCK ||
@@ -367,9 +370,7 @@ dispatch_on_override(struct ledger *l, const struct message *m)
 	    memchr(override->who, '\0', override->wholen) != NULL ||
 	    memchr(override->reason, '\0', override->reasonlen) != NULL)
 		return -1;
-	told.result = dispatch_override(l, override, clock_wall(), &told);
-	msg_overridden_put(ledger_payload(l), &told);
-	ledger_answer(l, MSG_OVERRIDDEN, m->request);
+	dispatch_override(l, m->request, override, clock_wall());
 	return 0;
 }
 

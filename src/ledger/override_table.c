@@ -12,6 +12,12 @@
 #define FRESH_MS	1000
 #define SHARE		50	/* pause, in times of a reading */
 
+struct override_copies {
+	struct override	*list;
+	size_t		 n;
+	size_t		 room;
+};
+
 struct override_table {
 	struct override_list	*list;
 	bool			 known;
@@ -23,11 +29,25 @@ struct override_table {
 	void			(*on_set)(void *, const struct override *);
 	void			*set_arg;
 	const struct settings	*settings;
-	/* Locks of this batch and their records, copies of them. */
-	struct override		*fresh;
-	size_t			 nfresh;
-	size_t			 room;
+	struct override_copies	 fresh;		/* what this batch writes */
+	bool			 locks;		/* of a hit, in the list
+						   before the commit */
+	struct override_copies	 due;		/* corrections, in the list */
+	bool			 corrects;	/* this batch writes them */
 };
+
+static void
+override_table_empty(struct override_copies *c)
+{
+	struct override	*o;
+
+	while (c->n > 0) {
+		o = &c->list[--c->n];
+		free((void *)(uintptr_t)o->id);
+		free((void *)(uintptr_t)o->who);
+		free((void *)(uintptr_t)o->reason);
+	}
+}
 
 struct override_table *
 override_table_new(void)
@@ -43,9 +63,11 @@ override_table_free(struct override_table *t)
 {
 	if (t == NULL)
 		return;
-	override_table_settle(t, false);
+	override_table_empty(&t->fresh);
+	override_table_empty(&t->due);
 	override_list_free(t->list);
-	free(t->fresh);
+	free(t->fresh.list);
+	free(t->due.list);
 	free(t);
 }
 
@@ -118,28 +140,42 @@ override_table_on_row(void *arg, const struct override *row)
 	(void)override_list_set(arg, &o);
 }
 
+/* --- what was read and has to be corrected --- */
+
+static struct override
+override_table_copy(const struct override *o)
+{
+	struct override	copy = *o;
+
+	copy.id = alloc_copy(o->id, o->idlen);
+	copy.who = alloc_copy(o->who, o->wholen);
+	copy.reason = alloc_copy(o->reason, o->reasonlen);
+	return copy;
+}
+
+static void
+override_table_add(struct override_copies *c, const struct override *o)
+{
+	if (c->n == c->room) {
+		c->room = c->room == 0 ? 16 : c->room * 2;
+		c->list = alloc_resize(c->list, c->room, sizeof(c->list[0]));
+	}
+	c->list[c->n++] = override_table_copy(o);
+}
+
 /*
  * An earlier version of ours blocked one key: "bob", or "rule:bob" with rules.
  * Convert that to a block of the login or the address.
  */
-struct conversion {
-	struct store	*store;
-	int64_t		 now;
-	bool		 lost;
-};
-
 static void
-override_table_convert(void *arg, const struct override *old)
+override_table_convert(struct override_copies *due, const struct override *old)
 {
-	struct conversion	*c = arg;
-	struct override		 new[2] = { *old, *old };
-	struct network		 net;
-	const char		*value = old->id, *colon;
-	char			*id, text[ADDR_TEXT_MAX];
-	size_t			 len = old->idlen;
+	struct override	 new[2] = { *old, *old };
+	struct network	 net;
+	const char	*value = old->id, *colon;
+	char		*id, text[ADDR_TEXT_MAX];
+	size_t		 len = old->idlen;
 
-	if (old->kind != OVERRIDE_KEY_BLOCK || c->lost)
-		return;
 	if (addr_network_parse(&net, value, len) == -1 &&
 	    (colon = memchr(value, ':', len)) != NULL) {
 		len -= (size_t)(colon + 1 - value);
@@ -154,19 +190,11 @@ override_table_convert(void *arg, const struct override *old)
 	new[1].kind = OVERRIDE_BLOCK;
 	new[1].id = id;
 	new[1].idlen = strlen(id);
-	c->lost = store_set_overrides(c->store, new,
-	    new[1].idlen <= OVERRIDE_ID_MAX ? 2 : 1, c->now) == STORE_LOST;
+	override_table_add(due, &new[0]);
+	if (new[1].idlen <= OVERRIDE_ID_MAX)
+		override_table_add(due, &new[1]);
 	free(id);
 }
-
-/* Locks that end too late for their rule, because a clock was wrong. */
-struct trimming {
-	const struct settings	*settings;
-	int64_t			 now;
-	struct override		*late;
-	size_t			 n;
-	size_t			 room;
-};
 
 static int64_t
 override_table_longest(const struct settings *s, const struct override *lock)
@@ -184,63 +212,46 @@ override_table_longest(const struct settings *s, const struct override *lock)
 	return 0;
 }
 
+struct correction {
+	struct override_table	*table;
+	int64_t			 now;
+};
+
+/* Locks may end too late for their rule, because a clock was wrong. */
 static void
-override_table_on_lock(void *arg, const struct override *o)
+override_table_on_read_one(void *arg, const struct override *o)
 {
-	struct trimming	*t = arg;
-	struct override	 lock = *o;
+	struct correction	*c = arg;
+	struct override		 lock = *o;
 
-	if (o->kind != OVERRIDE_LOCK || !lock_outlasts(&lock,
-	    override_table_longest(t->settings, o), t->now))
-		return;
-	if (t->n == t->room) {
-		t->room = t->room == 0 ? 16 : t->room * 2;
-		t->late = alloc_resize(t->late, t->room, sizeof(t->late[0]));
-	}
-	t->late[t->n++] = lock;
+	if (o->kind == OVERRIDE_KEY_BLOCK)
+		override_table_convert(&c->table->due, o);
+	else if (o->kind == OVERRIDE_LOCK && lock_outlasts(&lock,
+	    override_table_longest(c->table->settings, o), c->now))
+		override_table_add(&c->table->due, &lock);
 }
 
-/* A lock that cannot be written now is corrected with the next reading. */
-static bool
-override_table_trim(const struct override_table *t, struct store *store,
-    struct override_list *list, int64_t now)
+/* Corrects the list now, and the table with the next change. */
+static void
+override_table_correct(struct override_table *t, struct override_list *list,
+    int64_t now)
 {
-	struct trimming	trimming = { .settings = t->settings, .now = now };
-	bool		lost;
-	size_t		i;
+	struct correction	c = { t, now };
+	size_t			i;
 
-	override_list_each(list, override_table_on_lock, &trimming);
-	lost = trimming.n > 0 && store_set_overrides(store, trimming.late,
-	    trimming.n, now) == STORE_LOST;
-	for (i = 0; i < trimming.n; i++)
-		(void)override_list_set(list, &trimming.late[i]);
-	free(trimming.late);
-	return lost;
-}
-
-/* NULL: the reading failed; *lost: the connection is lost. */
-static struct override_list *
-override_table_read(const struct override_table *t, struct store *store,
-    int64_t now, bool *lost)
-{
-	struct override_list	*list = override_list_new();
-	enum store_result	 result;
-
-	result = store_overrides(store, now, override_table_on_row, list);
-	*lost = result == STORE_LOST;
-	if (result == STORE_OK) {
-		*lost = override_table_trim(t, store, list, now);
-		return list;
-	}
-	override_list_free(list);
-	return NULL;
+	override_table_empty(&t->due);
+	override_list_each(list, override_table_on_read_one, &c);
+	for (i = 0; i < t->due.n; i++)
+		(void)override_list_set(list, &t->due.list[i]);
 }
 
 static void
-override_table_take(struct override_table *t, struct override_list *fresh)
+override_table_take(struct override_table *t, struct override_list *fresh,
+    int64_t now)
 {
 	bool	changed;
 
+	override_table_correct(t, fresh, now);
 	changed = override_list_sum(fresh) != override_list_sum(t->list);
 	override_list_free(t->list);
 	t->list = fresh;
@@ -249,42 +260,44 @@ override_table_take(struct override_table *t, struct override_list *fresh)
 		t->on_read(t->arg, changed);
 }
 
+/*
+ * Whether the list need not be read yet. Overrides that had ended are in force
+ * again when the clock is set back.
+ */
+static bool
+override_table_fresh(const struct override_table *t, int64_t now,
+    struct mono mono)
+{
+	return t->known && !clock_passed(t->again, mono) && now >= t->read_at;
+}
+
 enum store_result
 override_table_refresh(struct override_table *t, struct store *store,
     int64_t now, struct mono mono)
 {
-	struct conversion	 conversion = { store, now, false };
 	struct override_list	*fresh;
 	struct mono		 began = clock_mono();
+	enum store_result	 result;
 	int64_t			 took;
-	bool			 lost;
 
-	/*
-	 * Overrides that had ended are in force again when the clock is set
-	 * back.
-	 */
-	if (t->known && !clock_passed(t->again, mono) && now >= t->read_at)
+	if (override_table_fresh(t, now, mono))
 		return STORE_OK;
 	t->read_at = now;
 	t->again = clock_after(mono, FRESH_MS);
-	fresh = override_table_read(t, store, now, &lost);
-	if (fresh != NULL && override_list_count(fresh,
-	    OVERRIDE_KEY_BLOCK) > 0) {
-		override_list_each(fresh, override_table_convert, &conversion);
+	fresh = override_list_new();
+	result = store_overrides(store, now, override_table_on_row, fresh);
+	if (result != STORE_OK) {
 		override_list_free(fresh);
-		fresh = override_table_read(t, store, now, &lost);
-		lost = lost || conversion.lost;
+		return result == STORE_LOST ? STORE_LOST : STORE_OK;
 	}
-	if (fresh == NULL)
-		return lost ? STORE_LOST : STORE_OK;
 	took = clock_between(began, clock_mono()) / 1000000 * SHARE;
 	if (took > FRESH_MS)
 		t->again = clock_after(mono, took);
-	override_table_take(t, fresh);
+	override_table_take(t, fresh, now);
 	return STORE_OK;
 }
 
-/* --- locks --- */
+/* --- in a batch --- */
 
 enum store_result
 override_table_batch(struct override_table *t, struct store *store,
@@ -300,97 +313,50 @@ override_table_batch(struct override_table *t, struct store *store,
 		return result;
 	}
 	/* What this batch wrote is among them, for no other daemon yet. */
-	for (i = 0; i < t->nfresh; i++)
-		(void)override_list_set(list, &t->fresh[i]);
-	override_table_take(t, list);
+	for (i = 0; i < t->fresh.n; i++)
+		(void)override_list_set(list, &t->fresh.list[i]);
+	override_table_take(t, list, now);
 	return STORE_OK;
-}
-
-static void
-override_table_keep(struct override_table *t, const struct override *o)
-{
-	struct override	*copy;
-
-	if (t->nfresh == t->room) {
-		t->room = t->room == 0 ? 16 : t->room * 2;
-		t->fresh = alloc_resize(t->fresh, t->room,
-		    sizeof(t->fresh[0]));
-	}
-	copy = &t->fresh[t->nfresh++];
-	*copy = *o;
-	copy->id = alloc_copy(o->id, o->idlen);
-	copy->who = alloc_copy(o->who, o->wholen);
-	copy->reason = "";
-	copy->reasonlen = 0;
-	(void)override_list_set(t->list, copy);
 }
 
 enum store_result
 override_table_lock(struct override_table *t, struct store *store,
-    const struct override *lock, const struct override *record)
+    const struct override *lock, const struct override *record, int64_t now)
 {
 	const struct override	both[2] = { *lock, *record };
+	size_t			i;
 
-	override_table_keep(t, lock);
-	override_table_keep(t, record);
-	return store_batch_set_overrides(store, both, 2);
+	t->locks = true;
+	for (i = 0; i < 2; i++) {
+		override_table_add(&t->fresh, &both[i]);
+		(void)override_list_set(t->list, &both[i]);
+	}
+	return store_set_overrides(store, both, 2, now);
 }
 
 void
 override_table_settle(struct override_table *t, bool committed)
 {
 	struct override	*o;
+	size_t		 i;
 
-	while (t->nfresh > 0) {
-		o = &t->fresh[--t->nfresh];
-		if (!committed) {
-			/* What was there before is read again. */
+	for (i = 0; i < t->fresh.n; i++) {
+		o = &t->fresh.list[i];
+		/* What there was before the locks is read again. */
+		if (!committed)
 			o->until = 0;
-			t->known = false;
-		}
-		override_table_put(t, o);
-		free((void *)(uintptr_t)o->id);
-		free((void *)(uintptr_t)o->who);
+		if (committed || t->locks)
+			override_table_put(t, o);
 	}
+	if (!committed)
+		t->known = false;
+	else if (t->corrects)
+		override_table_empty(&t->due);
+	override_table_empty(&t->fresh);
+	t->corrects = t->locks = false;
 }
 
-enum override_result
-override_table_late(struct override_table *t, struct store *store,
-    const struct override *lock, int64_t now, bool *lost)
-{
-	struct override		both[2] = { *lock, *lock };
-	const struct override	*there;
-	enum store_result	result;
-	int64_t			longest;
-
-	override_table_stale(t);
-	*lost = override_table_refresh(t, store, now, clock_mono()) ==
-	    STORE_LOST;
-	if (*lost || !t->known)
-		return OVERRIDE_FAILED;
-	there = override_find(t->list, OVERRIDE_LOCKED, lock->id, lock->idlen,
-	    now);
-	both[1].kind = OVERRIDE_LOCKED;
-	both[1].amount = lock->since;
-	both[1].since = lock->until;
-	longest = t->settings != NULL ?
-	    settings_longest_window(t->settings) : 0;
-	both[1].until = num_add_clamp(lock->until, longest > LOCK_AGAIN ?
-	    longest : LOCK_AGAIN);
-	if (both[1].until > OVERRIDE_FOREVER)
-		both[1].until = OVERRIDE_FOREVER;
-	if (lock->until <= now || (there != NULL && there->since > lock->since))
-		return OVERRIDE_DONE;
-	result = store_set_overrides(store, both, 2, now);
-	*lost = result == STORE_LOST;
-	if (result != STORE_OK)
-		return OVERRIDE_FAILED;
-	override_table_put(t, &both[0]);
-	override_table_put(t, &both[1]);
-	return OVERRIDE_DONE;
-}
-
-/* --- what policyctl sets --- */
+/* --- changes --- */
 
 /*
  * The locks that the end of a block ends too: of the same id, and of a login in
@@ -423,16 +389,14 @@ override_table_locks_of(const struct override_table *t,
 	return n + (out[n] != NULL);
 }
 
-/* How many of these are in force, by a list that is refreshed if it is old. */
+/* How many of these are in force. */
 static size_t
-override_table_there(struct override_table *t, struct store *store,
-    const struct override *list, size_t n, int64_t now, bool *lost)
+override_table_there(const struct override_table *t,
+    const struct override *list, size_t n, int64_t now)
 {
 	const struct override	*locks[2];
 	size_t			 there = 0, i;
 
-	*lost = override_table_refresh(t, store, now, clock_mono()) ==
-	    STORE_LOST;
 	for (i = 0; i < n; i++)
 		there += override_find(t->list, (enum override_kind)list->kind,
 		    list[i].id, list[i].idlen, now) != NULL ||
@@ -440,76 +404,105 @@ override_table_there(struct override_table *t, struct store *store,
 	return there;
 }
 
-/* Adds the end of a lock, and of what it leaves behind. Returns the number. */
-static size_t
-override_table_end(const struct override_table *t, struct override *out,
-    const struct override *end, const struct override *lock, int64_t now)
+/* Adds the end of a lock, and of what it leaves behind. */
+static void
+override_table_end(struct override_table *t, const struct override *end,
+    const struct override *lock, int64_t now)
 {
-	const struct override	*record;
+	const struct override	*found = override_find(t->list,
+				    OVERRIDE_LOCKED, lock->id, lock->idlen,
+				    now);
+	struct override		 o = *end;
 
-	out[0] = *end;
-	out[0].kind = OVERRIDE_LOCK;
-	out[0].id = lock->id;
-	out[0].idlen = lock->idlen;
-	record = override_find(t->list, OVERRIDE_LOCKED, lock->id, lock->idlen,
-	    now);
-	if (record == NULL)
-		return 1;
-	out[1] = *record;
-	lock_end(&out[1], now);
-	return 2;
+	o.kind = OVERRIDE_LOCK;
+	o.id = lock->id;
+	o.idlen = lock->idlen;
+	override_table_add(&t->fresh, &o);
+	if (found == NULL)
+		return;
+	o = *found;
+	lock_end(&o, now);
+	override_table_add(&t->fresh, &o);
 }
 
-/*
- * Writes them with the ends of the locks of the same ids, and puts all of that
- * into the list.
- */
-static enum store_result
-override_table_write(struct override_table *t, struct store *store,
-    const struct override *list, size_t n, int64_t now)
+/* The changes, with the ends of the locks that they end too. */
+static enum override_result
+override_table_set(struct override_table *t, const struct override *list,
+    size_t n, int64_t now)
 {
-	struct override		*all;
 	const struct override	*locks[2];
-	enum store_result	 result;
-	size_t			 count = 0, nlocks, i, j;
+	size_t			 there = override_table_there(t, list, n, now);
+	size_t			 nlocks, i, j;
 
-	all = alloc_resize(NULL, 5 * n, sizeof(*all));
-	for (i = 0; i < n; i++) {
-		all[count++] = list[i];
-		nlocks = override_table_locks_of(t, &list[i], now, locks);
-		for (j = 0; j < nlocks; j++)
-			count += override_table_end(t, &all[count], &list[i],
-			    locks[j], now);
-	}
-	result = store_set_overrides(store, all, count, now);
-	/* The record's strings are the list's own. */
-	for (i = count; i-- > 0 && result == STORE_OK;)
-		override_table_put(t, &all[i]);
-	free(all);
-	return result;
-}
-
-enum override_result
-override_table_set(struct override_table *t, struct store *store,
-    const struct override *list, size_t n, int64_t now, bool *lost)
-{
-	enum store_result	result;
-	size_t			there;
-
-	there = override_table_there(t, store, list, n, now, lost);
 	if (list->until > now && override_list_count(t->list,
 	    (enum override_kind)list->kind) + n - there > OVERRIDE_MOST)
 		return OVERRIDE_FULL;
-	if (list->until <= now && there == 0 && !*lost) {
-		/* Another daemon may have set them since the list was read. */
-		override_table_stale(t);
-		there = override_table_there(t, store, list, n, now, lost);
-		if (t->known && there == 0)
-			return OVERRIDE_WAS_NONE;
+	if (list->until <= now && there == 0)
+		return OVERRIDE_WAS_NONE;
+	for (i = 0; i < n; i++) {
+		override_table_add(&t->fresh, &list[i]);
+		nlocks = override_table_locks_of(t, &list[i], now, locks);
+		for (j = 0; j < nlocks; j++)
+			override_table_end(t, &list[i], locks[j], now);
 	}
-	if (*lost)
-		return OVERRIDE_FAILED;
-	result = override_table_write(t, store, list, n, now);
-	*lost = result == STORE_LOST;
-	return result == STORE_OK ? OVERRIDE_DONE : OVERRIDE_FAILED;
+	return OVERRIDE_DONE;
+}
+
+/* A lock that was set while the database was away, with its record. */
+static enum override_result
+override_table_late(struct override_table *t, const struct override *lock,
+    int64_t now)
+{
+	const struct override	*there;
+	struct override		 record = *lock;
+	int64_t			 longest = t->settings != NULL ?
+				    settings_longest_window(t->settings) : 0;
+
+	there = override_find(t->list, OVERRIDE_LOCKED, lock->id, lock->idlen,
+	    now);
+	record.kind = OVERRIDE_LOCKED;
+	record.amount = lock->since;
+	record.since = lock->until;
+	record.until = num_add_clamp(lock->until, longest > LOCK_AGAIN ?
+	    longest : LOCK_AGAIN);
+	if (record.until > OVERRIDE_FOREVER)
+		record.until = OVERRIDE_FOREVER;
+	if (lock->until <= now || (there != NULL && there->since > lock->since))
+		return OVERRIDE_DONE;
+	override_table_add(&t->fresh, lock);
+	override_table_add(&t->fresh, &record);
+	return OVERRIDE_DONE;
+}
+
+bool
+override_table_due(const struct override_table *t)
+{
+	return t->due.n > 0;
+}
+
+enum store_result
+override_table_change(struct override_table *t, struct store *store,
+    const struct override *list, size_t n, int64_t now,
+    enum override_result *told)
+{
+	enum store_result	result;
+
+	/* A long list takes too long to be read for each change. */
+	if (n > 0 && list->kind != OVERRIDE_LOCK && t->due.n == 0 &&
+	    override_table_fresh(t, now, clock_mono()) &&
+	    (*told = override_table_set(t, list, n, now)) != OVERRIDE_WAS_NONE)
+		return store_set_overrides(store, t->fresh.list, t->fresh.n,
+		    now);
+	if ((result = override_table_batch(t, store, now)) != STORE_OK)
+		return result;
+	t->corrects = true;
+	result = store_set_overrides(store, t->due.list, t->due.n, now);
+	if (n > 0)
+		*told = list->kind == OVERRIDE_LOCK ?
+		    override_table_late(t, list, now) :
+		    override_table_set(t, list, n, now);
+	if (result == STORE_OK)
+		result = store_set_overrides(store, t->fresh.list, t->fresh.n,
+		    now);
+	return result;
 }

@@ -48,38 +48,37 @@ void			 override_table_on_set(struct override_table *,
 			    void (*)(void *, const struct override *), void *);
 
 /*
- * Within a batch. The first reads the list again. The second writes a lock and
- * its record, and applies them to the list. Unless STORE_OK, the caller must
- * roll the batch back. The third: the batch is over, and was committed or not.
+ * Within a batch: reads the list again; and writes a lock and its record, and
+ * applies them to the list. Unless STORE_OK, the caller must roll the batch
+ * back.
  */
 enum store_result	 override_table_batch(struct override_table *,
 			    struct store *, int64_t now);
 enum store_result	 override_table_lock(struct override_table *,
 			    struct store *, const struct override *lock,
-			    const struct override *record);
+			    const struct override *record, int64_t now);
+
+/*
+ * The same for a change: writes overrides, all of one kind and `until`. The end
+ * of a block is the end of a lock of the same id too. A lock is one that was
+ * set while the database was away; if it holds already, or was ended since, it
+ * stays as it is. What the last reading found wrong is corrected too, without
+ * a change (n is 0) only that. *told: what the change comes to once it is
+ * committed.
+ */
+enum store_result	 override_table_change(struct override_table *,
+			    struct store *, const struct override *, size_t n,
+			    int64_t now, enum override_result *told);
+
+/* The batch is over, and was committed or not. */
 void			 override_table_settle(struct override_table *,
 			    bool committed);
 
-/*
- * Records a lock that was set while the database was away. One that holds
- * already, or that was ended since, stays as it is.
- */
-enum override_result	 override_table_late(struct override_table *,
-			    struct store *, const struct override *lock,
-			    int64_t now, bool *lost);
+/* Whether something is to be corrected. */
+bool			 override_table_due(const struct override_table *);
 
 /* Marks the list as old. */
 void			 override_table_stale(struct override_table *);
-
-/*
- * Writes overrides, all of one kind and `until`, all or none, and applies them
- * to the list. The end of a block is the end of a lock of the same id too.
- * OVERRIDE_FAILED with *lost: the connection is lost; without: the reason is
- * store_error's.
- */
-enum override_result	 override_table_set(struct override_table *,
-			    struct store *, const struct override *, size_t,
-			    int64_t now, bool *lost);
 
 /* Whether the list was ever read. */
 bool	override_table_known(const struct override_table *);

@@ -488,24 +488,20 @@ enum store_result	 store_overrides(struct store *, int64_t now,
 			    void *);
 
 /*
- * Writes overrides, all or none: each replaces the one of its kind and id, and
- * those that end at or before `now` are deleted. One that has ended already is
- * not written, so a list of one such override only deletes. Ids are in their
- * stored form; `who` and `reason` are UTF-8 without NUL.
- */
-enum store_result	 store_set_overrides(struct store *,
-			    const struct override *, size_t, int64_t now);
-
-/*
- * The same two within a batch, between store_begin and store_commit: under the
- * locks of its ids. Nothing that has ended is deleted. Unless STORE_OK, the
- * caller must roll the batch back.
+ * Two functions for use between store_begin and store_commit. The first is the
+ * same within a batch. The second writes overrides: each replaces the one of
+ * its kind and id, and one that ends at or before `now` is deleted. Ids are in
+ * their stored form; `who` and `reason` are UTF-8 without NUL. Unless STORE_OK,
+ * the caller must roll the batch back.
  */
 enum store_result	 store_batch_overrides(struct store *, int64_t now,
 			    void (*each)(void *, const struct override *),
 			    void *);
-enum store_result	 store_batch_set_overrides(struct store *,
-			    const struct override *, size_t);
+enum store_result	 store_set_overrides(struct store *,
+			    const struct override *, size_t, int64_t now);
+
+/* A step of cleaning: deletes those that ended before second `before`. */
+enum store_result	 store_clean_overrides(struct store *, int64_t before);
 
 /*
  * Forgets every value of an id that counts distinct values. Call it between

@@ -297,7 +297,7 @@ verdict_lock(struct verdict_context *ctx, struct verdict_charge *c)
 	    CHARGE_KEYS_MAX);
 	for (i = 0; i < n && ctx->result == STORE_OK; i++) {
 		ctx->result = override_table_lock(ctx->overrides, ctx->store,
-		    &list[i].lock, &list[i].record);
+		    &list[i].lock, &list[i].record, ctx->now);
 		k = &c->keys[list[i].key];
 		if (!k->charge.report)
 			continue;

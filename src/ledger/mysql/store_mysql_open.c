@@ -169,7 +169,8 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	    " FROM mail_override WHERE expires > ?",
 	    NULL, NULL, NULL, "tnnnntt", false },
 	[OVERRIDE_GONE] = { "DELETE FROM mail_override"
-	    " WHERE (id = ? AND kind = ?) OR expires <= ?",
+	    " WHERE id = ? AND kind = ?", NULL, NULL, NULL, NULL, false },
+	[OVERRIDE_CLEAN] = { "DELETE FROM mail_override WHERE expires < ?",
 	    NULL, NULL, NULL, NULL, false },
 	[OVERRIDE_NEW] = { "REPLACE INTO mail_override"
 	    " (id, kind, amount, expires, since, who, reason)"

@@ -57,40 +57,34 @@ store_new_override(struct store *s, const struct override *o)
 	return mysqldb_run(s->db, 0) == 0;
 }
 
-enum store_result
-store_batch_set_overrides(struct store *s, const struct override *list,
-    size_t n)
-{
-	size_t	i;
-
-	for (i = 0; i < n; i++)
-		if (!store_new_override(s, &list[i]))
-			return store_result(s);
-	return STORE_OK;
-}
-
 static bool
-store_set_override(struct store *s, const struct override *o, int64_t now)
+store_end_override(struct store *s, const struct override *o)
 {
 	mysqldb_begin(s->db, OVERRIDE_GONE);
 	mysqldb_bind_text(s->db, o->id, o->idlen);
 	mysqldb_bind(s->db, o->kind);
-	mysqldb_bind(s->db, now);
-	if (mysqldb_run(s->db, 0) == -1)
-		return false;
-	return o->until <= now || store_new_override(s, o);
+	return mysqldb_run(s->db, 0) == 0;
 }
 
 enum store_result
 store_set_overrides(struct store *s, const struct override *list, size_t n,
     int64_t now)
 {
-	bool	good = true;
 	size_t	i;
 
-	for (i = 0; i < n && good; i++)
-		good = store_set_override(s, &list[i], now);
-	return store_end(s, good);
+	for (i = 0; i < n; i++)
+		if (list[i].until > now ? !store_new_override(s, &list[i]) :
+		    !store_end_override(s, &list[i]))
+			return store_result(s);
+	return STORE_OK;
+}
+
+enum store_result
+store_clean_overrides(struct store *s, int64_t before)
+{
+	mysqldb_begin(s->db, OVERRIDE_CLEAN);
+	mysqldb_bind(s->db, before);
+	return store_end(s, mysqldb_run(s->db, 0) == 0);
 }
 
 enum store_result

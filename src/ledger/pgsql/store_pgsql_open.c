@@ -209,8 +209,9 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[OVERRIDES] = "SELECT id, kind::bigint, amount, expires, since, who,"
 	    " reason FROM mail_override WHERE expires > $1::bigint",
 	[OVERRIDE_GONE] = "DELETE FROM mail_override"
-	    " WHERE (id = $1::text AND kind = $2::bigint)"
-	    " OR expires <= $3::bigint",
+	    " WHERE id = $1::text AND kind = $2::bigint",
+	[OVERRIDE_CLEAN] = "DELETE FROM mail_override"
+	    " WHERE expires < $1::bigint",
 	[OVERRIDE_NEW] = "INSERT INTO mail_override (id, kind, amount, expires,"
 	    " since, who, reason) VALUES ($1::text, $2::bigint, $3::bigint,"
 	    " $4::bigint, $5::bigint, $6::text, $7::text)"

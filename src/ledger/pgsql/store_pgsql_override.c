@@ -68,30 +68,15 @@ store_new_override(struct store *s, const struct override *o)
 	free(reason);
 }
 
-enum store_result
-store_batch_set_overrides(struct store *s, const struct override *list,
-    size_t n)
-{
-	size_t	i;
-
-	pgsql_begin(s->db);
-	for (i = 0; i < n; i++)
-		store_new_override(s, &list[i]);
-	return store_over(s);
-}
-
 static void
-store_set_override(struct store *s, const struct override *o, int64_t now)
+store_end_override(struct store *s, const struct override *o)
 {
 	struct pgsql_params	 p = { .count = 0 };
 	char			*id = alloc_copy(o->id, o->idlen);
 
 	pgsql_add_text(&p, id);
 	pgsql_add_number(&p, o->kind);
-	pgsql_add_number(&p, now);
 	pgsql_put(s->db, OVERRIDE_GONE, &p);
-	if (o->until > now)
-		store_new_override(s, o);
 	free(id);
 }
 
@@ -101,9 +86,25 @@ store_set_overrides(struct store *s, const struct override *list, size_t n,
 {
 	size_t	i;
 
+	if (n == 0)
+		return STORE_OK;
 	pgsql_begin(s->db);
 	for (i = 0; i < n; i++)
-		store_set_override(s, &list[i], now);
+		if (list[i].until > now)
+			store_new_override(s, &list[i]);
+		else
+			store_end_override(s, &list[i]);
+	return store_over(s);
+}
+
+enum store_result
+store_clean_overrides(struct store *s, int64_t before)
+{
+	struct pgsql_params	p = { .count = 0 };
+
+	pgsql_begin(s->db);
+	pgsql_add_number(&p, before);
+	pgsql_put(s->db, OVERRIDE_CLEAN, &p);
 	return store_over(s);
 }
 

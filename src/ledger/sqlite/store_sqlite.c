@@ -161,7 +161,8 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[OVERRIDES] = "SELECT id, kind, amount, expires, since, who, reason"
 	    " FROM mail_override WHERE expires > ?1",
 	[OVERRIDE_GONE] = "DELETE FROM mail_override"
-	    " WHERE (id = ?1 AND kind = ?2) OR expires <= ?3",
+	    " WHERE id = ?1 AND kind = ?2",
+	[OVERRIDE_CLEAN] = "DELETE FROM mail_override WHERE expires < ?1",
 	[OVERRIDE_NEW] = "INSERT INTO mail_override (id, kind, amount, expires,"
 	    " since, who, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
 	    " ON CONFLICT (id, kind) DO UPDATE SET amount = excluded.amount,"

@@ -50,45 +50,41 @@ store_new_override(struct store *s, const struct override *o)
 	return sqlite_step(s->db, OVERRIDE_NEW) == 0;
 }
 
-/* A batch that cannot be written (store_begin) locks nothing. */
-enum store_result
-store_batch_set_overrides(struct store *s, const struct override *list,
-    size_t n)
-{
-	size_t	i;
-
-	for (i = 0; i < n; i++)
-		if (s->failed || !store_new_override(s, &list[i]))
-			return s->failed ? STORE_FAILED : store_failed(s);
-	return STORE_OK;
-}
-
 static bool
-store_set_override(struct store *s, const struct override *o, int64_t now)
+store_end_override(struct store *s, const struct override *o)
 {
 	sqlite_bind_text(s->db, OVERRIDE_GONE, 1, o->id, o->idlen);
 	sqlite_bind(s->db, OVERRIDE_GONE, 2, o->kind);
-	sqlite_bind(s->db, OVERRIDE_GONE, 3, now);
-	if (sqlite_step(s->db, OVERRIDE_GONE) != 0)
-		return false;
-	return o->until <= now || store_new_override(s, o);
+	return sqlite_step(s->db, OVERRIDE_GONE) == 0;
 }
 
+/* A batch that cannot be written (store_begin) changes nothing. */
 enum store_result
 store_set_overrides(struct store *s, const struct override *list, size_t n,
     int64_t now)
 {
+	size_t	i;
+
+	if (n > 0 && s->failed)
+		return STORE_FAILED;
+	for (i = 0; i < n; i++)
+		if (list[i].until > now ? !store_new_override(s, &list[i]) :
+		    !store_end_override(s, &list[i]))
+			return store_failed(s);
+	return STORE_OK;
+}
+
+enum store_result
+store_clean_overrides(struct store *s, int64_t before)
+{
 	enum store_result	result;
-	bool			good = true;
-	size_t			i;
 
 	if ((result = store_ready(s)) != STORE_OK)
 		return result;
 	if (sqlite_step(s->db, DO_BEGIN) == -1)
 		return store_failed(s);
-	for (i = 0; i < n && good; i++)
-		good = store_set_override(s, &list[i], now);
-	return store_end(s, good);
+	sqlite_bind(s->db, OVERRIDE_CLEAN, 1, before);
+	return store_end(s, sqlite_step(s->db, OVERRIDE_CLEAN) == 0);
 }
 
 /*

@@ -1,0 +1,123 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger/charge_batch.h"
+#include "lib/alloc.h"
+
+struct charge_change {
+	TAILQ_ENTRY(charge_change)	 entry;
+	uint64_t			 request;
+	struct mono			 deadline;
+	struct msg_overridden		 told;
+	size_t				 n;
+	struct override			 list[];
+};
+
+/* Copies the bytes, and keeps what is told of the same bytes in step. */
+static const char *
+charge_change_copy(const char *bytes, size_t len, struct msg_overridden *told)
+{
+	const char	*copy = alloc_copy(bytes, len);
+	size_t		 i;
+
+	for (i = 0; told != NULL && i < told->nids; i++)
+		if (told->id[i] == bytes)
+			told->id[i] = copy;
+	return copy;
+}
+
+void
+charge_batch_change(struct charge_batch *b, uint64_t request,
+    const struct override *list, size_t n, const struct msg_overridden *told,
+    struct mono deadline)
+{
+	struct charge_change	*c;
+	struct override		*o;
+	size_t			 i;
+
+	c = alloc_zero(1, sizeof(*c) + n * sizeof(c->list[0]));
+	c->request = request;
+	c->deadline = deadline;
+	c->told = *told;
+	c->n = n;
+	for (i = 0; i < n; i++) {
+		o = &c->list[i];
+		*o = list[i];
+		o->id = charge_change_copy(o->id, o->idlen, &c->told);
+		o->who = charge_change_copy(o->who, o->wholen, NULL);
+		o->reason = charge_change_copy(o->reason, o->reasonlen, NULL);
+	}
+	TAILQ_INSERT_TAIL(&b->changes, c, entry);
+	b->count++;
+}
+
+static void
+charge_change_free(struct charge_batch *b, struct charge_change *c)
+{
+	size_t	i;
+
+	TAILQ_REMOVE(&b->changes, c, entry);
+	b->count--;
+	for (i = 0; i < c->n; i++) {
+		free((void *)(uintptr_t)c->list[i].id);
+		free((void *)(uintptr_t)c->list[i].who);
+		free((void *)(uintptr_t)c->list[i].reason);
+	}
+	free(c);
+}
+
+void
+charge_change_clear(struct charge_batch *b)
+{
+	while (!TAILQ_EMPTY(&b->changes))
+		charge_change_free(b, TAILQ_FIRST(&b->changes));
+}
+
+static void
+charge_change_answer(struct charge_batch *b, struct charge_change *c,
+    enum override_result result, const struct charge_answers *answers)
+{
+	c->told.result = (uint8_t)result;
+	answers->overridden(answers->arg, c->request, &c->told);
+	charge_change_free(b, c);
+}
+
+static enum store_result
+charge_change_write(struct charge_batch *b, const struct charge_change *c,
+    int64_t now, enum override_result *told)
+{
+	enum store_result	result;
+	bool			later = false;
+
+	if ((result = charge_begin_empty(b, now)) != STORE_OK)
+		return result;
+	result = override_table_change(b->overrides, b->store,
+	    c != NULL ? c->list : NULL, c != NULL ? c->n : 0, now, told);
+	if (result == STORE_OK)
+		result = store_commit(b->store, &later);
+	else if (result != STORE_LOST)
+		store_rollback(b->store);
+	override_table_settle(b->overrides, result == STORE_OK);
+	return result;
+}
+
+enum store_result
+charge_change_run(struct charge_batch *b, int64_t now, struct mono mono,
+    const struct charge_answers *answers)
+{
+	struct charge_change	*c = TAILQ_FIRST(&b->changes);
+	enum override_result	 told = OVERRIDE_FAILED;
+	enum store_result	 result;
+
+	if (c != NULL && clock_passed(c->deadline, mono)) {
+		charge_change_answer(b, c, OVERRIDE_FAILED, answers);
+		return STORE_OK;
+	}
+	if (c == NULL && !override_table_due(b->overrides))
+		return STORE_OK;
+	result = charge_change_write(b, c, now, &told);
+	if (c != NULL && (result == STORE_OK || result == STORE_FAILED))
+		charge_change_answer(b, c, result == STORE_OK ? told :
+		    OVERRIDE_FAILED, answers);
+	return result == STORE_FAILED ? STORE_OK : result;
+}
