@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 # A Galera cluster of three nodes: with room for N exactly N are accepted, wherever each daemon
-# is connected, while nodes join and leave, and after one is killed.
+# is connected, by the first requests after a start too, while nodes join and leave, and after one
+# is killed. What policyctl changes on several nodes at once is changed.
 
 use strict;
 use warnings;
@@ -9,6 +10,8 @@ use List::Util qw(sum);
 use POSIX ();
 use Test::More;
 
+use Balancer;
+use Ctl qw(ctl ctl_json);
 use Galera;
 use Mails;
 use Policyd qw(request wait_until False);
@@ -91,16 +94,85 @@ sub changes {
 	rounds($cluster, $daemons, "$name: three again");
 }
 
-$cluster = Galera->start(3);
-
-subtest 'the tables are made from every node at once' => sub {
-	my @daemons = map { daemon($_) } $cluster->nodes;
+# Daemons that have asked the database nothing yet.
+sub started {
+	my @daemons = map { daemon($_) } @_;
 
 	$_->launch for @daemons;
 	for my $d (@daemons) {
 		wait_until { $d->told(qr/^READY=1$/m) && $d->ready || !$d->running };
 	}
+	return @daemons;
+}
+
+sub without_tables {
+	$cluster->node(0)->sql_in('mysql', "$_ DATABASE policyd") for 'DROP', 'CREATE';
+	for my $node ($cluster->nodes) {
+		wait_until { $node->answers };
+	}
+}
+
+sub cold {
+	my ($round) = @_;
+	my $name = "six daemons, start $round, " . ($round % 2 ? 'without tables' : 'with tables');
+
+	without_tables() if $round % 2;
+	my @daemons = started(map { $cluster->node($_ % 3) } 0 .. 5);
+	exact($cluster->node(0), ask(\@daemons), "$name, check $_") for 1 .. 3;
+	ends_well(@daemons);
+}
+
+sub cold_while {
+	my ($name, $change) = @_;
+	my @daemons = started(map { $cluster->node($_ % 2) } 0 .. 5);
+
+	meanwhile($cluster, \@daemons, "six daemons after a start: $name", $change);
+	ends_well(@daemons);
+}
+
+# Each daemon's own block is set and ended, and one block is set by all, over and over.
+sub change {
+	my ($d, $n) = @_;
+
+	my $pid = fork // die "fork: $!";
+	return $pid if $pid != 0;
+	my $failed = 0;
+	for my $round (1 .. 15) {
+		$failed++ if (ctl($d, 'block', 'all@example.org', '1h', "of $n"))[0] != 0;
+		$failed++ if (ctl($d, 'block', "own$n\@example.org", '1h'))[0] != 0;
+		$failed++ if (ctl($d, 'unblock', "own$n\@example.org"))[0] != 0;
+		$failed++ if (ctl($d, 'grant', 'all@example.org', $round, '1h'))[0] != 0;
+	}
+	POSIX::_exit($failed);
+}
+
+$cluster = Galera->start(3);
+
+subtest 'the tables are made from every node at once' => sub {
+	my @daemons = started($cluster->nodes);
+
 	rounds($cluster, \@daemons, 'a daemon on each node');
+	ends_well(@daemons);
+};
+subtest 'the first requests after a start' => sub {
+	cold($_) for 1 .. ($rounds == 3 ? 6 : 40);
+};
+subtest 'the first requests, while the cluster changes' => sub {
+	for (1 .. ($rounds == 3 ? 1 : 10)) {
+		cold_while('a node leaves', sub { $cluster->leave(2) });
+		cold_while('a node joins', sub { $cluster->join(2) });
+	}
+};
+subtest 'policyctl on several nodes at once' => sub {
+	my @daemons = map { daemon($_)->start } $cluster->nodes;
+	my @failed = map { waitpid $_, 0; $? >> 8 }
+	    map { change($daemons[$_], $_) } 0 .. $#daemons;
+
+	is_deeply(\@failed, [(0) x @daemons], 'no command fails');
+	for my $d (@daemons) {
+		is_deeply([map { $_->{what} } @{ctl_json($d, 'list')->{blocks}}],
+		    ['login:all@example.org'], 'each daemon has the block of all, and no other');
+	}
 	ends_well(@daemons);
 };
 subtest 'all on one node' => sub {
@@ -177,6 +249,41 @@ subtest 'a node is killed, and one is cut off' => sub {
 	$mails->ok_recorded($cluster->node(0), 'a node is cut off');
 	$_->ends_well for @daemons;
 };
+# The proxy chooses the node: its idle timeout and a switch to the next node.
+sub proxied {
+	my $balancer = Balancer->start([$cluster->nodes], 8);
+	my @daemons = map { Policyd->start(config => { $balancer->config, debug => False,
+	    db_timeout => 10, limits => [[LIMIT, 3600]], fail_action => 'reject full',
+	    db_error_action => 'defer database' }) } 1 .. 3;
+
+	exact($cluster->node(0), ask(\@daemons), 'through a proxy');
+	my @marks = map { $_->log_mark } @daemons;
+	my @ledgers = map { $_->child('ledger-mysql') } @daemons;
+	ok($daemons[$_]->child('ledger-mysql', $ledgers[$_]), 'the idle connection is closed')
+	    for 0 .. 2;
+	exact($cluster->node(0), ask(\@daemons), 'after the idle timeout');
+	is_deeply([map { grep { / (?:error|warning): | is away|is back/ } split /\n/,
+	    $daemons[$_]->log_since($marks[$_]) } 0 .. 2], [], 'nothing is logged');
+
+	my $mails = Mails->new(\@daemons, 'proxied');
+	$mails->ask(30);
+	$mails->while_running(sub {
+		$balancer->command("$_ database/s0") for 'disable server', 'shutdown sessions server';
+		wait_until { $balancer->status('s0') =~ /\AMAINT/ };
+	});
+	is_deeply($mails->others, {}, 'the proxy switches: each mail is accepted');
+	$mails->ok_recorded($cluster->node(1), 'the proxy switches to the next node');
+	$balancer->command('enable server database/s0');
+	$mails->while_running(sub { kill 'KILL', $cluster->node(1)->{pid} });
+	$cluster->leave(1);
+	$mails->until_accepted;
+	$mails->ok_recorded($cluster->node(0), 'a node behind the proxy is killed');
+	$cluster->join(1);
+	$_->ends_well for @daemons;
+	$balancer->stop;
+}
+
+subtest 'a proxy before the nodes' => \&proxied;
 $_->stop for reverse $cluster->nodes;
 
 done_testing();

@@ -15,7 +15,7 @@ use Test::More import => [qw(is_deeply)];
 use POSIX ();
 use Time::HiRes qw(time);
 
-use Policyd qw(request);
+use Policyd qw(request wait_until);
 
 sub new {
 	my ($class, $daemons, $id) = @_;
@@ -60,6 +60,14 @@ sub while_running {
 		$rest-- if $ended;
 	}
 	return $?;
+}
+
+# Asks until a mail is accepted.
+sub until_accepted {
+	my ($self) = @_;
+
+	return wait_until { $self->ask(1);
+	    $self->{answered}{"$self->{id}." . ($self->{asked} - 1)} eq 'dunno' };
 }
 
 # Answers other than dunno.
