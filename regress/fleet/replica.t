@@ -47,49 +47,44 @@ sub caught_up {
 }
 
 sub daemons {
-	my @servers = @_;
+	my ($count, @servers) = @_;
 	# An account that may write to a read-only server would go on with the old primary.
 	my %config = $servers[0]->config(user => 'daemon', passwd => $secret, host =>
 	    join ', ', map { "127.0.0.1:$_->{port}" } @servers);
 
 	delete $config{mysql_config}{port};
 	return map { Policyd->start(config => { %config, db_timeout => 2, debug => False,
-	    limits => [[100000, 3600]], db_error_action => 'defer database' }) } 1 .. 3;
-}
-
-sub until_well {
-	my ($mails) = @_;
-
-	wait_until { $mails->ask(1);
-	    $mails->{answered}{"$mails->{id}." . ($mails->{asked} - 1)} eq 'dunno' };
+	    limits => [[100000, 3600]], db_error_action => 'defer database' }) } 1 .. $count;
 }
 
 sub switch {
+	my ($count, $cold) = @_;
 	my @servers = (server(), server('--read-only=1'));
 
 	make_user($_) for @servers;
 	replicate($servers[1], $servers[0]);
-	my @daemons = daemons(@servers);
+	my @daemons = daemons($count, @servers);
 	my $mails = Mails->new(\@daemons, 'switch');
-	$mails->ask(60);
+	$mails->ask(60) if !$cold;
 	is_deeply($mails->others, {}, 'all is well');
 	is($mails->while_running(sub {
 		$servers[0]->sql('SET GLOBAL read_only = 1');
 		caught_up(@servers[1, 0]) or die 'the replica is late';
 		promote($servers[1]);
 	}), 0, 'the replica takes over');
-	until_well($mails);
+	$mails->until_accepted;
 	$mails->ok_recorded($servers[1], 'planned switch');
 	$_->ends_well for @daemons;
 	$_->stop for @servers;
 }
 
 sub failover {
+	my ($count) = @_;
 	my @servers = (server(), server('--read-only=1'));
 
 	make_user($_) for @servers;
 	replicate($servers[1], $servers[0]);
-	my @daemons = daemons(@servers);
+	my @daemons = daemons($count, @servers);
 	my $mails = Mails->new(\@daemons, 'failover');
 	$mails->ask(60);
 	is_deeply($mails->others, {}, 'all is well');
@@ -100,7 +95,7 @@ sub failover {
 		kill 'KILL', $servers[0]{pid};
 		promote($servers[1]);
 	});
-	until_well($mails);
+	$mails->until_accepted;
 	my @lost = $mails->lost($servers[1]);
 	cmp_ok(scalar(@lost), '<=', 3 + 3 * @daemons, "lost, of what the replica did not get: @lost");
 	ok(!(grep { /\.(\d+)\z/ && $1 < 60 } @lost), 'and nothing of before');
@@ -109,7 +104,12 @@ sub failover {
 	$_->stop for @servers;
 }
 
-subtest 'a planned switch' => \&switch;
-subtest 'the primary is killed' => \&failover;
+my $full = ($ENV{FLEET} // '') eq 'full';
+for my $count ($full ? (1, 3, 6) : 3) {
+	subtest "a planned switch, $count daemons" => sub { switch($count, 0) };
+	subtest "a planned switch, $count daemons after their start" => sub { switch($count, 1) }
+	    if $full;
+	subtest "the primary is killed, $count daemons" => sub { failover($count) };
+}
 
 done_testing();

@@ -9,6 +9,7 @@ use warnings;
 
 use Test::More;
 
+use Balancer;
 use Database;
 use Mails;
 use Policyd qw(freeze wait_until request False);
@@ -102,44 +103,66 @@ sub standby {
 	});
 }
 
-# Both servers in one setting: the one that takes writes is found.
+# The primary is killed and the standby takes over. Options: sync, of the standby; count, of the
+# daemons; cold, they have just been started; proxy, between them and the servers.
 sub failover {
-	my ($sync) = @_;
+	my (%option) = @_;
 	my $primary = Database->start('pgsql', small => 1);
 	my $standby = standby($primary);
-	my $name = $sync ? 'synchronous' : 'asynchronous';
+	my ($sync, $count) = @option{qw(sync count)};
 
 	ok(wait_until { ($primary->sql("SELECT state FROM pg_stat_replication"))[0][0] eq
 	    'streaming' }, 'the standby streams');
 	names($primary, 'standby') if $sync;
-	my @daemons = map { daemon($primary, host => '127.0.0.1,127.0.0.1',
-	    port => "$primary->{port},$standby->{port}")->start } 1 .. 3;
-	my $mails = Mails->new(\@daemons, $name);
-	$mails->ask(60);
+	# With both servers in one setting the one that takes writes is found.
+	my $balancer = $option{proxy} ? Balancer->start([$primary, $standby], 60) : undef;
+	my @where = $balancer ? (port => $balancer->{port}) :
+	    (host => '127.0.0.1,127.0.0.1', port => "$primary->{port},$standby->{port}");
+	my @daemons = map { daemon($primary, @where)->start } 1 .. $count;
+	my $mails = Mails->new(\@daemons, 'mail');
+	$mails->ask(60) if !$option{cold};
 	is_deeply($mails->others, {}, 'all is well');
 	# What is recorded from here on does not reach the standby.
 	$standby->sql('SELECT pg_wal_replay_pause()'), freeze($standby->{pid}) if !$sync;
 	$mails->ask(3) if !$sync;
-	$mails->while_running(sub {
+	is($mails->while_running(sub {
 		kill 'KILL', $primary->{pid};
 		# Each of the server's processes ends by itself.
 		wait_until { !kill 0, $primary->{pid} } 1;
 		$standby->signal('CONT'), $standby->sql('SELECT pg_wal_replay_resume()')
 		    if !$sync;
 		$standby->sql('SELECT pg_promote()');
-	});
-	wait_until { $mails->ask(1); $mails->{answered}{"$name." . ($mails->{asked} - 1)} eq
-	    'dunno' };
+	}), 0, 'the standby takes over');
+	ok($mails->until_accepted, 'mails are accepted again');
 	if ($sync) {
-		$mails->ok_recorded($standby, 'failover to a synchronous standby');
+		$mails->ok_recorded($standby, $option{name});
 	} else {
 		my @lost = $mails->lost($standby);
 		cmp_ok(scalar(@lost), '<=', 3, 'lost, of what the asynchronous standby did not' .
 		    " get: @lost");
-		$mails->note('failover to an asynchronous standby');
+		$mails->note($option{name});
 	}
 	$_->ends_well for @daemons;
+	$balancer->stop if $balancer;
 	$_->stop for $standby, $primary;
+}
+
+sub failovers {
+	my @failovers = (map { { sync => $_, count => 3 } } 1, 0);
+
+	unshift @failovers, map { my $count = $_; map { my $sync = $_; map {
+	    { sync => $sync, count => $count, cold => $_ } } 0, 1 } 1, 0 } 1, 3, 6
+	    if ($ENV{FLEET} // '') eq 'full';
+	for (@failovers) {
+		my $name = 'failover to ' . ($_->{sync} ? 'a synchronous' : 'an asynchronous') .
+		    " standby, $_->{count} daemons" . ($_->{cold} ? ' after their start' : '');
+		my %option = (%$_, name => $name);
+		subtest $name => sub { failover(%option) };
+	}
+	subtest 'failover behind a proxy' => sub {
+		Balancer->needed;
+		failover(sync => 1, count => 3, proxy => 1, name => 'failover behind a proxy');
+	};
 }
 
 my $db = Database->start('pgsql', small => 1);
@@ -147,7 +170,6 @@ my $db = Database->start('pgsql', small => 1);
 subtest 'a synchronous standby is missing' => sub { missing($db) };
 subtest 'the second connection ends' => sub { second($db) };
 $db->stop;
-subtest 'failover to a synchronous standby' => sub { failover(1) };
-subtest 'failover to an asynchronous standby' => sub { failover(0) };
+failovers();
 
 done_testing();
