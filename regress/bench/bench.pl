@@ -234,7 +234,7 @@ sub raw {
 
 # --- at rest ---
 
-# Processor time while nobody asks, once what the last requests left to do is done.
+# Processor time without requests, once what the last requests left to do is done.
 sub rest {
 	my ($d) = @_;
 	my $time = $full ? 20 : 5;

@@ -200,7 +200,7 @@ subtest 'what it shows' => sub {
 	    'why without a subject: the newest refusals of everybody');
 	ok(!exists $why->{refused}, 'which are not counted');
 	like((ctl($d, 'why'))[1], qr/refused: user:bob \(rule user\)\n/, 'for people too');
-	is((ctl($d, 'why', ''))[0], 1, 'nobody is not everybody');
+	is((ctl($d, 'why', ''))[0], 1, 'an empty subject is not every subject');
 	$d->ends_well;
 };
 
@@ -223,7 +223,7 @@ subtest 'the file' => sub {
 		is($stat[5], $gid, 'its group is that of the directory');
 		is($here->(), 'index.html', 'and nothing is left beside it');
 	}
-	# Whoever reads meanwhile sees the earlier page to its end.
+	# A program that reads meanwhile sees the earlier page to its end.
 	open my $reader, '<', $file or die "$file: $!";
 	sysread $reader, my $begin, 100;
 	my $inode = (stat $file)[1];

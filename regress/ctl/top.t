@@ -194,7 +194,7 @@ subtest 'one at a time' => sub {
 	my @got = map { local $/; scalar readline $_ } @asked;
 	like($got[$_], qr/\Aok\n.*\tsource=database\n.*\tid=bob\t.*end\n\z/s, "top $_") for 0, 2, 3;
 	like($got[1], qr/\Aok\n.*\trows#1\t.*end\n\z/s, 'try');
-	# Callers that are gone are in nobody's way.
+	# A caller that is gone does not hold up the others.
 	close $ask->('top') for 1 .. 3;
 	is(ctl_json($d, 'top')->{ids}[0]{id}, 'bob', 'after callers that did not wait');
 	ok(wait_until { !$simulator->() }, 'no process stays');

@@ -291,7 +291,7 @@ sub exempt {
 	    qw(sasl_username client_address);
 }
 
-# Whether nobody else's mail is counted under this key of an exempt request: the whole
+# Whether no mail of others is counted under this key of an exempt request: the whole
 # network that is counted is exempt.
 sub own {
 	my ($self, $exempt, $r, @key) = @_;

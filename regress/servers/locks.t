@@ -532,7 +532,7 @@ sub unfamiliar_otherwise {
 	is((ctl($d, 'reload'))[0], 0, 'without shadow');
 	is($stranger->(), $full, 'a hit');
 	is($stranger->(), $locked, 'locks');
-	is((ctl($d, 'block', "unfamiliar:$bob", '1h'))[0], 3, 'nobody can block like that');
+	is((ctl($d, 'block', "unfamiliar:$bob", '1h'))[0], 3, 'a block of that form is refused');
 	is((ctl($d, 'unblock', "unfamiliar:$bob"))[0], 0, 'but unblock');
 	is($stranger->(), $full, 'the full window locks nothing');
 	is((ctl($d, 'reset', "habit:$bob"))[0], 0, 'reset');

@@ -28,6 +28,18 @@ stored_id_rule(const struct settings *s, const char *id, size_t idlen)
 	return NULL;
 }
 
+const struct settings_rule *
+stored_id_named(const struct settings *s, const char *id, size_t idlen)
+{
+	size_t	i;
+
+	for (i = 0; i < s->nrules; i++)
+		if (stored_id_begins(id, idlen, s->rules[i].name))
+			return idlen > strlen(s->rules[i].name) + 1 ?
+			    &s->rules[i] : NULL;
+	return NULL;
+}
+
 bool
 stored_id_was(const struct settings_rule *rule, const char *id, size_t idlen)
 {

@@ -12,6 +12,10 @@
 const struct settings_rule	*stored_id_rule(const struct settings *,
 				    const char *id, size_t idlen);
 
+/* The rule of that very name in "RULE:VALUE", or NULL. */
+const struct settings_rule	*stored_id_named(const struct settings *,
+				    const char *id, size_t idlen);
+
 /*
  * Of an id with a rule: whether it begins with an earlier name; where its value
  * begins.

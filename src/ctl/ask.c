@@ -210,7 +210,8 @@ wait_shown(int fd, struct ask_progress *p)
 	return 0;
 }
 
-int
+/* Writes the question and reads the whole answer. 0, or -1 with errno. */
+static int
 ask_talk(int fd, const struct str *question, struct str *answer)
 {
 	struct ask_progress	 p = { .terminal = isatty(STDERR_FILENO) };

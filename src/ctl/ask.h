@@ -28,9 +28,6 @@ void	ask_begin(struct str *question);
  */
 void	ask_write(int fd, const struct str *question);
 
-/* Writes the question and reads the whole answer. 0, or -1 with errno. */
-int	ask_talk(int fd, const struct str *question, struct str *answer);
-
 /*
  * Connects, asks and parses. HEALTH_WELL: there is an answer, which may say
  * that the command failed. Otherwise the health that follows, and the fault.

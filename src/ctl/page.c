@@ -11,6 +11,7 @@
 #include "ctl/ask.h"
 #include "ctl/page.h"
 #include "ctl/page_html.h"
+#include "ctl/question.h"
 #include "lib/alloc.h"
 
 #define PAGE_MODE	0640	/* it names senders and recipients */
@@ -35,8 +36,7 @@ page_ask(const char *path, int64_t patience, enum page_part_name name,
 	str_init(&question);
 	ask_begin(&question);
 	for (i = 0; questions[name][i] != NULL; i++)
-		str_add(&question, questions[name][i],
-		    strlen(questions[name][i]) + 1);
+		question_word(&question, questions[name][i]);
 	str_addc(&question, '\0');
 	health = ask_whole(path, patience, &question, &part->answer,
 	    &part->fault);

@@ -12,7 +12,11 @@
 
 #define RELOAD_SECONDS	60
 
-/* With `wrap`, a line may end behind each "@". */
+/*
+ * Appends text from outside: markup is escaped, and bytes that are not UTF-8 or
+ * that a reader would not see become \xNN. With `wrap`, a line may end behind
+ * each "@".
+ */
 static void
 add_text(struct str *out, const char *text, bool wrap)
 {
@@ -45,8 +49,8 @@ add_text(struct str *out, const char *text, bool wrap)
 	}
 }
 
-void
-page_html_text(struct str *out, const char *text)
+static void
+add_plain(struct str *out, const char *text)
 {
 	add_text(out, text, false);
 }
@@ -95,7 +99,7 @@ add_time(struct str *out, int64_t when)
 	str_init(&local);
 	show_time(&local, when);
 	str_addf(out, "<time datetime=\"%s\">", text);
-	page_html_text(out, local.len > 0 ? local.data : text);
+	add_plain(out, local.len > 0 ? local.data : text);
 	str_adds(out, "</time>");
 	str_clear(&local);
 }
@@ -133,13 +137,13 @@ begin(struct str *out, const struct page_part *part, const char *class,
 	    class, title);
 	if (part->fault.len == 0 && *more != '\0') {
 		str_adds(out, " <small>");
-		page_html_text(out, more);
+		add_plain(out, more);
 		str_adds(out, "</small>");
 	}
 	str_adds(out, "</h2>\n");
 	if (part->fault.len > 0) {
 		str_adds(out, "<p class=\"fault\">");
-		page_html_text(out, part->fault.data);
+		add_plain(out, part->fault.data);
 		str_adds(out, "</p>\n</section>\n");
 	} else if (n == 0)
 		str_addf(out, "<p class=\"none\">%s</p>\n</section>\n",
@@ -388,7 +392,7 @@ static void
 add_figure(struct str *out, const char *name, const char *value)
 {
 	str_addf(out, "<div><dt>%s</dt><dd>", name);
-	page_html_text(out, *value != '\0' ? value : "unknown");
+	add_plain(out, *value != '\0' ? value : "unknown");
 	str_adds(out, "</dd></div>\n");
 }
 
@@ -425,10 +429,10 @@ add_state(struct str *out, const struct page_part *part)
 		return;
 	str_adds(out, "<dl>\n");
 	str_adds(out, "<div class=\"database\"><dt>database</dt><dd>");
-	page_html_text(out, answer_whole(a, "database"));
+	add_plain(out, answer_whole(a, "database"));
 	if (*backend != '\0') {
 		str_adds(out, " <small>");
-		page_html_text(out, backend);
+		add_plain(out, backend);
 		str_adds(out, "</small>");
 	}
 	str_adds(out, "</dd></div>\n");
@@ -456,9 +460,9 @@ add_head(struct str *out, const struct page *page)
 	    "<meta name=\"referrer\" content=\"no-referrer\">\n"
 	    "<meta http-equiv=\"refresh\" content=\"%d\">\n<title>",
 	    page_style_hash(), RELOAD_SECONDS);
-	page_html_text(out, health_word(page->health));
+	add_plain(out, health_word(page->health));
 	str_adds(out, ": mail limits of ");
-	page_html_text(out, page->host);
+	add_plain(out, page->host);
 	str_addf(out, "</title>\n<style>%s</style>\n</head>\n<body>\n",
 	    page_style());
 }
@@ -479,18 +483,18 @@ add_header(struct str *out, const struct page *page)
 	    classes[page->health]);
 	add_name(out, page->host);
 	str_adds(out, "</h1>\n<p class=\"health\"><strong>");
-	page_html_text(out, health_word(page->health));
+	add_plain(out, health_word(page->health));
 	str_adds(out, "</strong>");
 	if (page->reason.len > 0) {
 		str_adds(out, " <span>");
-		page_html_text(out, page->reason.data);
+		add_plain(out, page->reason.data);
 		str_adds(out, "</span>");
 	}
 	str_adds(out, "</p>\n<p class=\"made\">made ");
 	add_time(out, (int64_t)page->made);
 	if (localtime_r(&page->made, &tm) != NULL && strftime(text,
 	    sizeof(text), ":%S %Z", &tm) > 0)
-		page_html_text(out, text);
+		add_plain(out, text);
 	str_adds(out, "; it is old if this was minutes ago</p>\n");
 	if (page->part[PAGE_STATUS].answer.nrecord > 0)
 		str_adds(out, "<nav><a href=\"#fill\">limits</a> "
@@ -518,7 +522,7 @@ page_html(struct str *out, const struct page *page)
 		    page->health == HEALTH_DOWN ? " While it does not serve, "
 		    "Postfix goes by its own default_action." : "");
 	str_adds(out, "</main>\n<footer>\n<p>");
-	page_html_text(out, "policyctl " VERSION);
+	add_plain(out, "policyctl " VERSION);
 	str_adds(out, ". This page names people who send and receive mail: "
 	    "show it only to those who need it.</p>\n</footer>\n</body>\n"
 	    "</html>\n");

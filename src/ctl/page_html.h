@@ -35,10 +35,4 @@ struct page {
  */
 void	page_html(struct str *, const struct page *);
 
-/*
- * Appends text from outside: markup is escaped, and bytes that are not UTF-8 or
- * that a reader would not see become \xNN.
- */
-void	page_html_text(struct str *, const char *);
-
 #endif

@@ -96,6 +96,7 @@ bool
 question_subject(struct str *question, char **words, int n)
 {
 	struct str	line;
+	bool		good;
 	int		i;
 
 	if (n > 1 && strcmp(words[0], "-n") == 0) {
@@ -111,7 +112,7 @@ question_subject(struct str *question, char **words, int n)
 		str_adds(question, "any=");
 		question_word(question, line.data);
 	}
-	i = line.len > 0 || n <= 0;
+	good = line.len > 0 || n <= 0;
 	str_clear(&line);
-	return i;
+	return good;
 }

@@ -216,6 +216,16 @@ override_find(const struct override_list *l, enum override_kind kind,
 	return e != NULL && e->override.until > now ? &e->override : NULL;
 }
 
+int64_t
+override_granted(const struct override_list *l, const char *id, size_t idlen,
+    int64_t now)
+{
+	const struct override	*grant;
+
+	grant = override_find(l, OVERRIDE_GRANT, id, idlen, now);
+	return grant != NULL ? grant->amount : 0;
+}
+
 /* --- blocks --- */
 
 size_t

@@ -55,6 +55,10 @@ void	override_list_each(const struct override_list *,
 /* A checksum that is equal for lists of the same overrides in any order. */
 uint64_t	override_list_sum(const struct override_list *);
 
+/* What is granted to exactly this id at `now`; 0: nothing. */
+int64_t	override_granted(const struct override_list *, const char *id,
+	    size_t idlen, int64_t now);
+
 /* The one for exactly this id at `now`, or NULL. */
 const struct override	*override_find(const struct override_list *,
 			    enum override_kind, const char *id, size_t idlen,

@@ -21,7 +21,6 @@
 
 #define AMOUNT_MAX	INT64_C(1000000000000)
 #define EXTERNAL_MAX	INT64_C(1000000)	/* in one charge */
-#define AWAY		"the database is away"
 #define NO_RULE		"no rule counts such an id"
 
 static struct {
@@ -121,7 +120,7 @@ change_reset(struct control *c, const struct control_word *word, size_t n)
 	if (change.charge.nkeys == 0)
 		control_fail(c, NO_RULE);
 	else if (!control_ask(c, MSG_RESET, &q->charge))
-		control_fail(c, AWAY);
+		control_fail(c, CONTROL_AWAY);
 	str_clear(&ids);
 }
 
@@ -239,7 +238,7 @@ change_charge_ask(struct control *c, int64_t amount, const char *instance,
 	q->charge.len = 0;
 	msg_charge_put(&q->charge, m);
 	if (!control_ask(c, MSG_EXTERNAL, &q->charge))
-		control_fail(c, AWAY);
+		control_fail(c, CONTROL_AWAY);
 }
 
 void
@@ -379,7 +378,7 @@ change_ask(struct control *c, enum override_kind kind, int64_t until,
 	str_init(&payload);
 	msg_override_put(&payload, m);
 	if (!control_ask(c, MSG_OVERRIDE, &payload))
-		control_fail(c, AWAY);
+		control_fail(c, CONTROL_AWAY);
 	str_clear(&payload);
 }
 

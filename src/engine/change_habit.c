@@ -77,7 +77,7 @@ habit_ask(struct control *c, const struct control_word *word,
 	str_init(&payload);
 	msg_charge_put(&payload, &charge);
 	if (!control_ask(c, type, &payload))
-		control_fail(c, "the database is away");
+		control_fail(c, CONTROL_AWAY);
 	str_clear(&payload);
 }
 

@@ -1,19 +1,19 @@
 #include <string.h>
 
-#include "role/top.h"
+#include "conf/stored_id.h"
 #include "engine/blocks.h"
 #include "engine/command_top.h"
-#include "engine/row_reader.h"
 #include "engine/reply.h"
+#include "engine/row_reader.h"
 #include "engine/why.h"
 #include "ipc/message_refusal.h"
 #include "lib/addr.h"
 #include "lib/clock.h"
 #include "lib/num.h"
+#include "role/top.h"
 
 #define TOP_USUAL	10
 #define PATIENCE_MS	10000	/* without news, then: from memory */
-#define AWAY		"the database is away"
 #define LATE		"the database did not answer in time"
 
 /* --- the question --- */
@@ -109,20 +109,15 @@ top_add_blocked(struct str *out, const struct settings *s,
     const struct msg_top_id *id, int64_t now)
 {
 	const struct override		*locks[OVERRIDE_LOCKS];
-	const struct settings_rule	*rule = NULL;
+	const struct settings_rule	*rule = stored_id_named(s, id->id,
+					    id->idlen);
 	struct override_subject		 subject;
-	size_t				 i, bare = 0;
+	size_t				 bare;
 	char				 text[64];
 
-	for (i = 0; i < s->nrules && rule == NULL; i++) {
-		bare = strlen(s->rules[i].name) + 1;
-		if (id->idlen > bare && id->id[bare - 1] == ':' &&
-		    memcmp(id->id, s->rules[i].name, bare - 1) == 0)
-			rule = &s->rules[i];
-	}
 	if (s->nrules > 0 && (rule == NULL || rule->nkey != 1))
 		return;
-	bare = rule != NULL ? bare : 0;
+	bare = rule != NULL ? stored_id_bare(id->id, id->idlen) : 0;
 	memset(&subject, 0, sizeof(subject));
 	subject.login = subject.sender = "";
 	if (rule != NULL ? rule->key[0] == KEY_SASL_USERNAME :
@@ -184,26 +179,11 @@ top_counts(void *arg, const char *id, size_t idlen)
 	return memory_counts(arg, id, idlen);
 }
 
-static const struct limits *
-top_sql(void *arg, const struct settings_rule *rule, const char *id,
-    size_t idlen)
-{
-	(void)arg;
-	(void)rule;
-	(void)id;
-	(void)idlen;
-	return NULL;
-}
-
 static int64_t
 top_granted(void *arg, const char *id, size_t idlen)
 {
-	const struct override	*grant;
-
 	(void)arg;
-	grant = override_find(blocks_list(), OVERRIDE_GRANT, id, idlen,
-	    clock_wall());
-	return grant != NULL ? grant->amount : 0;
+	return override_granted(blocks_list(), id, idlen, clock_wall());
 }
 
 /* What this process has counted for db_error_action "memory". */
@@ -211,7 +191,7 @@ static void
 top_remembered(struct control *c, const struct msg_top *wanted)
 {
 	static struct msg_topped	 told;
-	const struct top_source		 source = { top_counts, top_sql,
+	const struct top_source		 source = { top_counts, NULL,
 					    top_granted, control_memory() };
 	struct top			*top;
 
@@ -243,7 +223,7 @@ top_failed(struct control *c, const char *why)
 {
 	struct control_question	*q = control_question(c);
 
-	str_adds(&q->word, why[0] != '\0' ? why : AWAY);
+	str_adds(&q->word, why[0] != '\0' ? why : CONTROL_AWAY);
 	if (!control_ask(c, MSG_TOP, &q->charge))
 		top_alone(c);
 }
@@ -326,6 +306,6 @@ command_top_run(struct control *c, const struct control_word *word, size_t n)
 		    payload.len);
 		row_reader_want(c, &task, &payload);
 	} else if (!control_ask(c, MSG_TOP, &payload))
-		control_fail(c, AWAY);
+		control_fail(c, CONTROL_AWAY);
 	str_clear(&payload);
 }

@@ -29,6 +29,8 @@
 /* `try` brings the limits of a whole configuration. */
 #define CONTROL_REQUEST_MAX	(SIMULATE_TEXT_MAX + 4096)
 #define CONTROL_WORDS_MAX	256
+/* The error of a command that needs the database. */
+#define CONTROL_AWAY		"the database is away"
 
 struct audit;
 struct why;

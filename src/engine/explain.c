@@ -20,7 +20,6 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
-#define AWAY	"the database is away"
 
 static struct {
 	struct msg_charge	charge;
@@ -357,7 +356,7 @@ explain_show(struct control *c, const struct control_word *word, size_t n)
 	    q->word.len);
 	if (charge->nkeys == 0 ? !control_ask(c, MSG_OVERRIDES_WANTED, NULL) :
 	    !explain_ask(c, charge))
-		control_fail(c, AWAY);
+		control_fail(c, CONTROL_AWAY);
 	str_clear(&ids);
 }
 

@@ -3,6 +3,7 @@
 
 #include "conf/ids.h"
 #include "conf/normal.h"
+#include "conf/stored_id.h"
 #include "engine/blocks.h"
 #include "engine/explain_id.h"
 #include "engine/identity.h"
@@ -137,21 +138,6 @@ rule_counts_mails(const struct settings_rule *r)
 	    !others[r->key[0]];
 }
 
-/* The rule of "RULE:ID", or NULL. */
-static const struct settings_rule *
-rule_named(const struct settings *s, const char *id, size_t idlen)
-{
-	size_t	i, len;
-
-	for (i = 0; i < s->nrules; i++) {
-		len = strlen(s->rules[i].name);
-		if (idlen > len + 1 && id[len] == ':' &&
-		    memcmp(id, s->rules[i].name, len) == 0)
-			return &s->rules[i];
-	}
-	return NULL;
-}
-
 /*
  * Makes the id for each rule; `ids` holds them one after the other. Returns
  * whether one of them is exempt.
@@ -160,7 +146,8 @@ static bool
 show_rules(struct msg_charge *charge, const struct settings *s, const char *id,
     size_t idlen, struct str *ids, bool mails)
 {
-	const struct settings_rule	*r, *named = rule_named(s, id, idlen);
+	const struct settings_rule	*r;
+	const struct settings_rule	*named = stored_id_named(s, id, idlen);
 	enum rule_attribute		 kind = KEY__MAX;
 	struct network			 net;
 	size_t				 i, name, at[RULES_MAX];

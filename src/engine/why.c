@@ -13,7 +13,6 @@
 #include "lib/clock.h"
 #include "lib/num.h"
 
-#define AWAY		"the database is away"
 #define USUAL		10	/* refusals that are told */
 #define MOST		1000
 #define SHARED_USUAL	10	/* of those who share a count */
@@ -201,7 +200,7 @@ why_run(struct control *c, const struct control_word *word, size_t n)
 	q->why = alloc_zero(1, sizeof(*q->why));
 	q->why->all = why_is_all(m);
 	if (!why_ask(c, m))
-		control_fail(c, AWAY);
+		control_fail(c, CONTROL_AWAY);
  done:
 	why_free_texts(m);
 	str_clear(&ids);

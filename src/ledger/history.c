@@ -91,13 +91,13 @@ history_complete(struct msg_refusal *m, struct cache *cache,
     const struct settings *settings, int64_t now)
 {
 	const struct settings_rule	*rule;
-	const struct override		*grant;
 	const struct limits		*limits;
 	const struct limit		*l;
 	const struct refusal_window	 known = m->window[0];
 	const struct window		*window;
 	char				 stored[ID_STORED_MAX + 1];
 	const char			*id;
+	int64_t				 granted;
 	size_t				 len = m->idlen, i;
 	bool				 found = false;
 
@@ -115,7 +115,7 @@ history_complete(struct msg_refusal *m, struct cache *cache,
 		    limits->list[i].seconds == known.limit.seconds;
 	if (!found || limits->count > LIMITS_MAX)
 		return;
-	grant = override_find(overrides, OVERRIDE_GRANT, id, len, now);
+	granted = override_granted(overrides, id, len, now);
 	for (i = 0; i < limits->count; i++) {
 		l = &limits->list[i];
 		if (l->seconds == known.limit.seconds) {
@@ -124,8 +124,7 @@ history_complete(struct msg_refusal *m, struct cache *cache,
 			continue;
 		}
 		m->window[i].limit.seconds = l->seconds;
-		m->window[i].limit.mails = num_add_clamp(l->mails,
-		    grant != NULL ? grant->amount : 0);
+		m->window[i].limit.mails = num_add_clamp(l->mails, granted);
 		m->window[i].used = window_used(window, l->seconds, now);
 	}
 	m->nwindows = limits->count;

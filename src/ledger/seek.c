@@ -5,12 +5,12 @@
 #include <string.h>
 #include <strings.h>
 
-#include "role/tally.h"
 #include "ledger/history.h"
 #include "ledger/id.h"
 #include "ledger/seek.h"
 #include "lib/alloc.h"
 #include "lib/num.h"
+#include "role/tally.h"
 
 #define PAGE		500		/* rows */
 #define PROGRESS_MS	500

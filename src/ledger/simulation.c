@@ -73,26 +73,29 @@ struct simulation {
 
 /* --- answers --- */
 
+/* Sends what was put into ledger_payload(). */
+static void
+answer(struct ledger *l, enum message_type type)
+{
+	channel_send(l->simulation->engine, type, 0, &l->payload, -1);
+}
+
 static void
 tell(struct ledger *l, const struct msg_simulated *m)
 {
-	l->payload.len = 0;
-	msg_simulated_put(&l->payload, m);
-	channel_send(l->simulation->engine, MSG_SIMULATED, 0, &l->payload, -1);
+	msg_simulated_put(ledger_payload(l), m);
+	answer(l, MSG_SIMULATED);
 }
 
 static void
 tell_text(struct ledger *l, enum simulated_kind kind, const char *rule,
     const char *text)
 {
-	struct msg_simulated	m;
+	const struct msg_simulated	m = {
+		.kind = (uint8_t)kind, .rule = rule, .rulelen = strlen(rule),
+		.text = text, .textlen = strlen(text)
+	};
 
-	memset(&m, 0, sizeof(m));
-	m.kind = (uint8_t)kind;
-	m.rule = rule;
-	m.rulelen = strlen(rule);
-	m.text = text;
-	m.textlen = strlen(text);
 	tell(l, &m);
 }
 
@@ -107,9 +110,8 @@ fail(struct ledger *l, const char *why)
 		return;
 	}
 	(void)strlcpy(m.reason, why, sizeof(m.reason));
-	l->payload.len = 0;
-	msg_searched_put(&l->payload, &m);
-	channel_send(l->simulation->engine, MSG_SEARCHED, 0, &l->payload, -1);
+	msg_searched_put(ledger_payload(l), &m);
+	answer(l, MSG_SEARCHED);
 }
 
 static const char *
@@ -287,9 +289,8 @@ progress(struct ledger *l)
 	if (sim->state == SIMULATION_IDLE || now - sim->told < PROGRESS_NS)
 		return;
 	sim->told = now;
-	l->payload.len = 0;
-	msg_number_put(&l->payload, (uint64_t)sim->rows);
-	channel_send(sim->engine, MSG_PROGRESS, 0, &l->payload, -1);
+	msg_number_put(ledger_payload(l), (uint64_t)sim->rows);
+	answer(l, MSG_PROGRESS);
 }
 
 static void	begin_deciding(struct ledger *);
@@ -563,9 +564,8 @@ list_some(struct ledger *l)
 	}
 	if (told == NULL)
 		return;
-	l->payload.len = 0;
-	msg_topped_put(&l->payload, told);
-	channel_send(l->simulation->engine, MSG_TOPPED, 0, &l->payload, -1);
+	msg_topped_put(ledger_payload(l), told);
+	answer(l, MSG_TOPPED);
 	l->simulation->state = SIMULATION_IDLE;
 }
 

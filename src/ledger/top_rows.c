@@ -45,11 +45,9 @@ static int64_t
 top_rows_granted(void *arg, const char *id, size_t idlen)
 {
 	const struct ledger	*l = arg;
-	const struct override	*grant;
 
-	grant = override_find(override_table_list(charge_batch_overrides(
-	    l->batch)), OVERRIDE_GRANT, id, idlen, clock_wall());
-	return grant != NULL ? grant->amount : 0;
+	return override_granted(override_table_list(charge_batch_overrides(
+	    l->batch)), id, idlen, clock_wall());
 }
 
 struct top_source

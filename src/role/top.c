@@ -107,8 +107,9 @@ top_look(struct top *t, const struct settings_rule *rule, const char *id,
 	    !top_is_wanted(t, rule))
 		return;
 	granted = t->source->granted(t->source->arg, id, idlen);
-	limits = stored_id_limits(t->settings, t->source->sql(t->source->arg,
-	    rule, id, idlen), rule, id, idlen);
+	limits = t->source->sql == NULL ? NULL :
+	    t->source->sql(t->source->arg, rule, id, idlen);
+	limits = stored_id_limits(t->settings, limits, rule, id, idlen);
 	if (t->tally != NULL) {
 		top_sum(t, rule, limits, id, idlen, window);
 		return;

@@ -17,7 +17,10 @@ struct top_source {
 	/* The counts of an id; NULL: unknown. */
 	const struct window	*(*counts)(void *, const char *id,
 				    size_t idlen);
-	/* What SQL returned for an id; NULL: nothing is known. */
+	/*
+	 * What SQL returned for an id; NULL: nothing is known. May itself be
+	 * NULL.
+	 */
 	const struct limits	*(*sql)(void *, const struct settings_rule *,
 				    const char *id, size_t idlen);
 	/* What is granted to an id. */

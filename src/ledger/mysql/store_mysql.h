@@ -224,9 +224,6 @@ int	store_each(struct store *, enum statement, size_t count,
 	    const struct store_reader *);
 void	store_bind_nothing(struct store *);
 
-/* Runs the bound statement and ignores its rows. */
-int	store_run(struct store *, size_t items);
-
 /* Fills in a row from the current result, whose first column is the id. */
 void	store_columns(struct store *, struct store_row *);
 

@@ -122,18 +122,6 @@ store_each(struct store *s, enum statement n, size_t count,
 	return 0;
 }
 
-int
-store_run(struct store *s, size_t items)
-{
-	int	more;
-
-	if (mysqldb_run(s->db, items) == -1)
-		return -1;
-	while ((more = mysqldb_next(s->db)) == 1)
-		;
-	return more;
-}
-
 void
 store_columns(struct store *s, struct store_row *row)
 {
