@@ -12,6 +12,7 @@ use Cwd qw(abs_path);
 use File::Path qw(remove_tree);
 use File::Temp qw(tempdir);
 use IO::Handle;
+use IO::Socket::UNIX;
 use JSON::PP qw(decode_json);
 use POSIX ();
 use Time::HiRes qw(time);
@@ -105,7 +106,7 @@ sub floor_start {
 		POSIX::_exit(127);
 	}
 	%floor = (pid => $pid, endpoint => $path);
-	wait_until { -S $path } or croak 'the floor did not start';
+	wait_until { IO::Socket::UNIX->new(Peer => $path) } or croak 'the floor did not start';
 	return \%floor;
 }
 

@@ -94,6 +94,15 @@ sub status {
 	return eval { ($node->sql("SHOW STATUS LIKE '$name'"))[0][1] } // 0;
 }
 
+# The node, once it has applied all that was committed on the others before. A node confirms
+# a COMMIT before the others have applied it.
+sub caught_up {
+	my ($node) = @_;
+
+	$node->sql('SET SESSION wsrep_sync_wait = 1; SELECT 1');
+	return $node;
+}
+
 # A node that was stopped or killed comes back.
 sub join {
 	my ($self, $i) = @_;
