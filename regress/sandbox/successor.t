@@ -130,14 +130,14 @@ subtest 'report' => sub {
 subtest 'a process that does not exit' => sub {
 	my $d = Policyd->start(config => { limits => [[20, 3600]] }, listen => ['unix', 'tcp']);
 	my $ledger = $d->child('ledger-sqlite');
-	my ($helper) = map { @$_ } values %{Policyd::children_of($ledger)};
+	my ($checkpointer) = map { @$_ } values %{Policyd::children_of($ledger)};
 
-	ok($helper, 'the ledger has a helper process');
-	freeze($helper);
+	ok($checkpointer, 'the ledger has a checkpointer');
+	freeze($checkpointer);
 	kill 'KILL', $ledger;
 	ok($d->child('ledger-sqlite', $ledger), 'the next ledger is started');
-	ok(wait_until { !process_alive($helper) },
-	    'the helper of the killed ledger has exited');
+	ok(wait_until { !process_alive($checkpointer) },
+	    'the checkpointer of the killed ledger has exited');
 	is($d->ask(sasl_username => 'bob'), 'dunno', 'a request is answered');
 
 	my @left = map { @$_ } values %{Policyd::children_of($d->pid)};
