@@ -27,11 +27,11 @@ sub two_daemons {
 subtest 'reset' => sub {
 	my ($one, $two) = two_daemons();
 
-	is($one->ask(sasl_username => 'bob'), 'dunno', 'one') for 1 .. 2;
-	is($two->ask(sasl_username => 'bob'), 'dunno', 'two');
-	is($two->ask(sasl_username => 'bob'), 'reject 3 3', 'full');
+	is($one->ask(sasl_username => 'bob'), 'dunno', "mail $_ is accepted") for 1 .. 2;
+	is($two->ask(sasl_username => 'bob'), 'dunno', 'the other daemon accepts the third mail');
+	is($two->ask(sasl_username => 'bob'), 'reject 3 3', 'the fourth mail is over the limit');
 	is_deeply(ctl_json($one, 'reset', 'Bob')->{resets}, [{ id => 'bob', n => 3 }],
-	    'reset');
+	    'reset -j has the id and the amount');
 	is($one->recorded('bob'), 0, 'the recorded sum is 0 after the reset');
 	is(($one->sql("SELECT count(*) FROM mail_count WHERE instance = 'reset'"))[0][0] > 0,
 	    1, 'the reset adds a correction row');
@@ -40,13 +40,15 @@ subtest 'reset' => sub {
 	    for 1 .. 3;
 	is($one->ask(sasl_username => 'bob'), 'reject 3 3',
 	    'it counts from zero after the reset');
-	is(ctl_json($one, 'reset', 'nobody')->{resets}[0]{n}, 0, 'an unknown id');
+	is(ctl_json($one, 'reset', 'nobody')->{resets}[0]{n}, 0,
+	    'the reset of an unknown id takes back 0');
 	ok($one->wait_log(qr/policyctl: uid=$> gid=\d+ asks for: reset Bob$/m),
 	    'the log names the user who reset');
 	ok($one->wait_log(qr/policyctl: uid=$> gid=\d+: reset Bob: done$/m),
 	    'the log says that the reset was done');
 	$one->restart;
-	is($one->ask(sasl_username => 'bob'), 'reject 3 3', 'the same after a restart');
+	is($one->ask(sasl_username => 'bob'), 'reject 3 3',
+	    'the count after the reset stays after a restart');
 	is((ctl($one, 'reset', 'bob'))[1], "bob: 3 taken back\n",
 	    'reset prints its result as text');
 	$_->ends_well for $one, $two;
@@ -56,8 +58,8 @@ subtest 'grant' => sub {
 	my ($one, $two) = two_daemons();
 
 	$one->ask(sasl_username => 'bob') for 1 .. 3;
-	is($two->ask(sasl_username => 'bob'), 'reject 3 3', 'full');
-	is((ctl($one, 'grant', 'bob', 2, 600))[0], 0, 'grant');
+	is($two->ask(sasl_username => 'bob'), 'reject 3 3', 'the fourth mail is over the limit');
+	is((ctl($one, 'grant', 'bob', 2, 600))[0], 0, 'grant succeeds');
 	is($one->ask(sasl_username => 'bob'), 'dunno', 'the grant applies at once');
 	ok(wait_until { $two->ask(sasl_username => 'bob') eq 'dunno' },
 	    'the other daemon applies the grant');
@@ -71,12 +73,14 @@ subtest 'grant' => sub {
 	like((ctl($one, 'list'))[1], qr/^bob 2 mails more until /, 'list prints the grant');
 	is(ctl_json($one, 'top')->{ids}[0]{limit}, 5, 'top uses the granted limit');
 	$one->restart;
-	is($one->ask(sasl_username => 'bob'), 'reject 5 5', 'the same after a restart');
+	is($one->ask(sasl_username => 'bob'), 'reject 5 5',
+	    'the granted limit stays after a restart');
 	for my $bad ('x', 0, -1) {
-		is((ctl($one, 'grant', 'bob', $bad, 1))[0], 3, "grant bob $bad");
-		ok($one->wait_log(qr/uid=$> gid=\d+: grant bob $bad \@\d+: failed: ./), 'the log says so');
+		is((ctl($one, 'grant', 'bob', $bad, 1))[0], 3, "grant bob $bad fails");
+		ok($one->wait_log(qr/uid=$> gid=\d+: grant bob $bad \@\d+: failed: ./),
+		    "the log says that grant bob $bad failed");
 	}
-	is((ctl($one, 'grant', 'bob', 1, $_))[0], 1, "grant for $_: no duration")
+	is((ctl($one, 'grant', 'bob', 1, $_))[0], 1, "grant for '$_' is a usage error")
 	    for 0, 'x', '9' x 30, 'until 25:00', 'until 2026-02-30', 'until';
 	$_->ends_well for $one, $two;
 };
@@ -87,8 +91,8 @@ subtest 'block and unblock' => sub {
 	my ($one, $two) = two_daemons(limits => [[1000, 60]]);
 
 	is($one->ask(sasl_username => 'bob'), 'dunno', 'bob sends');
-	is((ctl($one, 'block', 'bob', '10m', 'stolen', 'password'))[0], 0, 'block');
-	is($one->ask(sasl_username => 'bob'), $blocked, 'refused at once');
+	is((ctl($one, 'block', 'bob', '10m', 'stolen', 'password'))[0], 0, 'block succeeds');
+	is($one->ask(sasl_username => 'bob'), $blocked, 'the next mail is refused');
 	ok(wait_until { $two->ask(sasl_username => 'bob') eq $blocked },
 	    'the other daemon refuses too');
 	is($one->ask(sasl_username => 'eve'), 'dunno', 'other logins are accepted');
@@ -100,12 +104,13 @@ subtest 'block and unblock' => sub {
 	    qr/^login:bob blocked until .* by \w+: stolen password$/m,
 	    'show prints the block');
 	$j = ctl_json($one, 'list');
-	is($j->{blocks}[0]{$_->[0]}, $_->[1], "list: $_->[0]") for ['what', 'login:bob'],
+	is($j->{blocks}[0]{$_->[0]}, $_->[1],
+	    "list has the $_->[0] of the block") for ['what', 'login:bob'],
 	    ['who', "uid=$>"], ['reason', 'stolen password'];
 	$one->restart;
 	is($one->ask(sasl_username => 'bob'), $blocked, 'the block applies after a restart');
-	is((ctl($one, 'unblock', 'bob'))[0], 0, 'unblock');
-	is((ctl($one, 'unblock', 'bob'))[0], 3, 'a second unblock or ungrant fails');
+	is((ctl($one, 'unblock', 'bob'))[0], 0, 'unblock succeeds');
+	is((ctl($one, 'unblock', 'bob'))[0], 3, 'a second unblock fails');
 	is($one->ask(sasl_username => 'bob'), 'dunno', 'mails are accepted after unblock');
 	$_->ends_well for $one, $two;
 };
@@ -115,15 +120,15 @@ subtest 'grants and blocks expire' => sub {
 	    config => \%config)->start;
 	my $limit = sub { decode_json((ctl($d, '-j', 'show', 'eve'))[1])->{windows}[0]{limit} };
 
-	is((ctl($d, 'grant', 'eve', 5, '10m'))[0], 0, 'grant for ten minutes');
-	is((ctl($d, 'block', 'bob', '10m'))[0], 0, 'block for ten minutes');
+	is((ctl($d, 'grant', 'eve', 5, '10m'))[0], 0, 'grant for ten minutes succeeds');
+	is((ctl($d, 'block', 'bob', '10m'))[0], 0, 'block for ten minutes succeeds');
 	is($limit->(), 8, 'the grant applies');
 	is($d->ask(sasl_username => 'bob'), $blocked, 'the block applies');
 	$d->{shim}{$_}->set(clock => 3600) for 'engine', 'ledger-sqlite';
 	is($d->ask(sasl_username => 'bob'), 'dunno', 'an hour later there is no block');
 	is($limit->(), 3, 'an hour later there is no grant');
 	is((ctl($d, 'list'))[1], "nothing is blocked or locked, nothing is granted\n",
-	    'list has neither');
+	    'an hour later list has neither block nor grant');
 	$d->ends_well;
 };
 
@@ -161,18 +166,19 @@ subtest 'a block refuses requests' => sub {
 	    ['a stage that is not counted', {}, 'bob@x.example',
 		{ protocol_state => 'VRFY', %login }],
 	    ['no identity that is counted', { limit_by_sasl => False }, 'bob@x.example', \%login],
-	    ['a login that no database takes as it is', {}, 'x' x 300,
+	    ['a login that is stored as a hash', {}, 'x' x 300,
 		{ sasl_username => 'x' x 300 }]) {
 		my ($name, $settings, $what, $request, $other) = @$_;
 		my $d = Policyd->start(config => $settings);
 
-		is((ctl($d, 'block', $what, '1h'))[0], 0, "$name: block");
-		is($d->ask(%$request), $blocked, "$name: refused");
-		is($d->ask(%$other), 'dunno', "$name: others are not") if $other;
+		is((ctl($d, 'block', $what, '1h'))[0], 0, "$name: block succeeds");
+		is($d->ask(%$request), $blocked, "$name: its request is refused");
+		is($d->ask(%$other), 'dunno', "$name: another request is accepted") if $other;
 		$d->restart;
-		is($d->ask(%$request), $blocked, "$name: after a restart");
-		is((ctl($d, 'unblock', $what))[0], 0, "$name: unblock");
-		isnt($d->ask(%$request), $blocked, "$name: not refused any more");
+		is($d->ask(%$request), $blocked, "$name: its request is refused after a restart");
+		is((ctl($d, 'unblock', $what))[0], 0, "$name: unblock succeeds");
+		isnt($d->ask(%$request), $blocked,
+		    "$name: its request is not blocked after unblock");
 		$d->ends_well;
 	}
 };
@@ -194,10 +200,11 @@ subtest 'DATA after RCPT was accepted' => sub {
 subtest 'a block of another daemon is known at the first request after a pause' => sub {
 	my ($one, $two) = two_daemons();
 
-	is($one->ask(sasl_username => 'bob', protocol_state => 'VRFY'), 'dunno', 'no block');
+	is($one->ask(sasl_username => 'bob', protocol_state => 'VRFY'), 'dunno',
+	    'a request is accepted before the block');
 	is((ctl($two, 'block', 'bob', 60))[0], 0, 'the other daemon blocks the login');
 	ok(wait_until { $one->ask(sasl_username => 'bob', protocol_state => 'VRFY') eq $blocked },
-	    'refused within a second');
+	    'the request is refused soon after the block of the other daemon');
 	$_->ends_well for $one, $two;
 };
 
@@ -212,23 +219,23 @@ subtest 'subjects that cannot be blocked or granted' => sub {
 	for my $words (['block', 'norule:bob', 60], ['block', 'helo:x', 60],
 	    ['block', '203.0.113.7/24', 60], ['block', '@', 60], ['grant', '192.0.2.1', 5, 60]) {
 		my ($status, undef, $err) = ctl($d, @$words);
-		is($status, 3, "@$words: status 3");
-		like($err, qr/^policyctl: ./, 'the reason is printed');
+		is($status, 3, "@$words: fails");
+		like($err, qr/^policyctl: ./, "@$words: the reason is printed");
 	}
-	is((ctl($d, 'block', 'bob', 'soon'))[0], 1, 'no duration');
+	is((ctl($d, 'block', 'bob', 'soon'))[0], 1, 'block for "soon" is a usage error');
 	my ($status, $out) = ctl($d, 'grant', 'news@d', 500, '1d');
-	is($status, 0, 'grant');
+	is($status, 0, 'grant to an id of several rules succeeds');
 	is($out, "granted to user:news\@d; not for: spread, dom, helo\n",
-	    'the answer names the rules it touched');
+	    'the answer names the rules that it changed and the others');
 	is($d->ask(sasl_username => 'news@d', client_address => "192.0.2.$_"),
 	    $_ == 1 ? 'dunno' : 'defer_if_permit Rate limit reach, retry later',
-	    "address $_") for 1, 2;
+	    "a rule by addresses without a grant: address $_") for 1, 2;
 	is($d->ask(sasl_username => 'news@d', client_address => '192.0.2.1'), 'dunno',
-	    "mail $_ of the domain") for 2 .. 4;
+	    "mail $_ of the domain is accepted") for 2 .. 4;
 	isnt($d->ask(sasl_username => 'news@d', client_address => '192.0.2.1'), 'dunno',
-	    'the domain has a limit of its own');
-	is((ctl($d, 'ungrant', 'news@d'))[0], 0, 'ungrant');
-	is((ctl($d, 'ungrant', 'news@d'))[0], 3, 'a second unblock or ungrant fails');
+	    'mail 5 of the domain is refused, since the grant is not for this rule');
+	is((ctl($d, 'ungrant', 'news@d'))[0], 0, 'ungrant succeeds');
+	is((ctl($d, 'ungrant', 'news@d'))[0], 3, 'a second ungrant fails');
 	$d->ends_well;
 };
 
@@ -244,7 +251,8 @@ subtest 'the subjects of a block' => sub {
 			my ($what, $want) = @$_;
 			my ($status, $out, $err) = ctl($d, 'block', $what, 60);
 			is($err =~ s/^policyctl: //r || $out, $want, "block '$what'");
-			is($status, $want =~ /is blocked$/ ? 0 : 3, 'the exit status matches');
+			is($status, $want =~ /is blocked$/ ? 0 : 3,
+			    "block '$what': the exit status fits the answer");
 		}
 	};
 	my $d = Policyd->start(config => { recipient_delimiter => '+',
@@ -282,7 +290,7 @@ subtest 'the subjects of a block' => sub {
 	    ['2001:db8::5/32', 'the network has host bits set']);
 	is((ctl($d, 'block', $_, 60))[0], 3,
 	    'block of an id that no request can have') for "bob\nby", 'x' x 9000;
-	is((ctl($d, 'block', '', 60))[0], 1, 'an empty word is a usage error');
+	is((ctl($d, 'block', '', 60))[0], 1, 'block of an empty word is a usage error');
 	$d->ends_well;
 
 	$d = Policyd->start(config => { @rules });
@@ -294,11 +302,13 @@ subtest 'the subjects of a block' => sub {
 	for (['login:bob', 'user:bob'], ['user:bob', 'user:bob'], ['bob', 'user:bob'],
 	    ['network:192.0.2.9', 'ip:192.0.2.9'], ['2001:db8::5', 'ip:2001:db8::5']) {
 		my ($what, $id) = @$_;
-		like((ctl($d, 'grant', $what, 5, 60))[1], qr/^granted to \Q$id\E;/, "grant $what");
-		is((ctl($d, 'ungrant', $what))[0], 0, "ungrant $what");
-		like((ctl($d, 'reset', $what))[1], qr/^\Q$id\E: 0 taken back$/, "reset $what");
+		like((ctl($d, 'grant', $what, 5, 60))[1], qr/^granted to \Q$id\E;/,
+		    "grant $what is for $id");
+		is((ctl($d, 'ungrant', $what))[0], 0, "ungrant $what succeeds");
+		like((ctl($d, 'reset', $what))[1], qr/^\Q$id\E: 0 taken back$/,
+		    "reset $what is for $id");
 	}
-	is((ctl($d, 'grant', $_, 5, 60))[0], 3, "grant $_")
+	is((ctl($d, 'grant', $_, 5, 60))[0], 3, "grant $_ fails")
 	    for 'norule:bob', 'network:bob', 'sender:bob', 'domain:x', 'user:192.0.2.9/24';
 	$check->($d,
 	    ['User:bob', "User:bob: no rule has the name before the colon\n"],
@@ -314,27 +324,29 @@ subtest 'overlapping blocks, and uncounted addresses' => sub {
 	my $d = Policyd->start(config => { %config });
 	my %client = (sasl_username => 'bob@x.example', client_address => '203.0.113.9');
 
-	is((ctl($d, 'block', $_, 'forever'))[0], 0, "block $_")
+	is((ctl($d, 'block', $_, 'forever'))[0], 0, "block $_ succeeds")
 	    for '203.0.113.0/24', '203.0.113.9', '@x.example';
-	like((ctl($d, 'show', $_->[0]))[1], qr/^\Q$_->[1]\E blocked forever/m, "show $_->[0]")
+	like((ctl($d, 'show', $_->[0]))[1], qr/^\Q$_->[1]\E blocked forever/m,
+	    "show $_->[0] has the block of $_->[1]")
 	    for ['203.0.113.9', 'network:203.0.113.9'],
 	    ['203.0.113.8', 'network:203.0.113.0/24'],
 	    ['203.0.113.0/24', 'network:203.0.113.0/24'],
 	    ['bob@x.example', 'domain:x.example'], ['@x.example', 'domain:x.example'];
-	is((ctl($d, 'show', '203.0.114.1'))[0], 3, 'an address that is not counted');
+	is((ctl($d, 'show', '203.0.114.1'))[0], 3,
+	    'show of an address that is neither counted nor blocked fails');
 	is((ctl($d, 'unblock', '203.0.113.9'))[1], "network:203.0.113.9 is no longer blocked; " .
 	    "it is blocked by network:203.0.113.0/24\n",
 	    'unblock names the block that still applies');
-	is($d->ask(%client), $blocked, 'the client is still blocked');
+	is($d->ask(%client), $blocked, 'the block of the network refuses the client');
 	my ($status, undef, $err) = ctl($d, 'unblock', 'bob@x.example');
-	is($status, 3, 'unblock of an address within a blocked network fails');
+	is($status, 3, 'unblock of a login of a blocked domain fails');
 	is($err, "policyctl: there is none to end; it is blocked by " .
 	    "domain:x.example\n", 'the error names the block');
 	is((ctl($d, 'unblock', '203.0.113.0/24'))[1],
-	    "network:203.0.113.0/24 is no longer blocked\n", 'unblock the network');
+	    "network:203.0.113.0/24 is no longer blocked\n", 'unblock of the network succeeds');
 	is($d->ask(%client), $blocked, 'the block of the domain still applies');
-	is((ctl($d, 'unblock', '@x.example'))[0], 0, 'unblock that');
-	is($d->ask(%client), 'dunno', 'nothing is blocked');
+	is((ctl($d, 'unblock', '@x.example'))[0], 0, 'unblock of the domain succeeds');
+	is($d->ask(%client), 'dunno', 'the client is accepted when no block is left');
 	$d->ends_well;
 };
 
@@ -344,23 +356,26 @@ subtest 'grant, reset and show of ids that a rule counts' => sub {
 	    ipv6_prefix => 64, limits => [[1, 3600]], fail_action => 'reject {id}' });
 	my %from = (client_address => '192.0.2.17');
 
-	is($d->ask(%from), 'dunno', 'one mail');
+	is($d->ask(%from), 'dunno', 'the first mail is accepted');
 	is($d->ask(%from), 'reject 192.0.2.16/28', 'a mail over the limit is refused');
 	for my $id ('192.0.2.17', '192.0.2.16/28', '::ffff:192.0.2.31', '192.0.2.31 ') {
 		is((ctl($d, 'grant', $id, 1, '1h'))[1], "granted to 192.0.2.16/28\n",
-		    "grant $id");
-		like((ctl($d, 'list'))[1], qr{^192\.0\.2\.16/28 1 mail more until }, 'list');
-		is((ctl($d, 'ungrant', $id))[0], 0, "ungrant $id");
-		like((ctl($d, 'show', $id))[1], qr{^192\.0\.2\.16/28}, "show $id");
+		    "grant $id is for its network");
+		like((ctl($d, 'list'))[1], qr{^192\.0\.2\.16/28 1 mail more until },
+		    "list has the network after grant $id");
+		is((ctl($d, 'ungrant', $id))[0], 0, "ungrant $id succeeds");
+		like((ctl($d, 'show', $id))[1], qr{^192\.0\.2\.16/28}, "show $id has its network");
 	}
-	like((ctl($d, 'reset', '192.0.2.30'))[1], qr{^192\.0\.2\.16/28: 1 taken back$}, 'reset');
-	is($d->ask(%from), 'dunno', 'the count begins at zero');
-	is((ctl($d, 'grant', 'Network:192.0.2.17', 1, '1h'))[0], 0, 'as list has it');
+	like((ctl($d, 'reset', '192.0.2.30'))[1], qr{^192\.0\.2\.16/28: 1 taken back$},
+	    'reset of an address is for its network');
+	is($d->ask(%from), 'dunno', 'a mail is accepted after the reset');
+	is((ctl($d, 'grant', 'Network:192.0.2.17', 1, '1h'))[0], 0,
+	    'grant takes an id with the word that list prints');
 	for my $id ('login:192.0.2.17', '192.0.2.17/28', '192.0.2.0/24', '192.0.2.16/29', '198.51.100.1', 'bob',
 	    '2001:db8::/48', '@x.example') {
 		for (['grant', $id, 1, '1h'], ['reset', $id], ['show', $id]) {
 			my ($status, undef, $err) = ctl($d, @$_);
-			is($status, 3, "@$_");
+			is($status, 3, "@$_ fails");
 			like($err, qr/^policyctl: no rule .*counts such an id/,
 			    'the error says that no rule counts such an id');
 		}
@@ -382,7 +397,7 @@ subtest 'there may be 100000 blocks' => sub {
 	like($err, $full, 'the error names the limit');
 	is((ctl($d, 'block', 'u5', 60))[0], 0, 'an existing block can be changed');
 	is((ctl($d, 'grant', 'bob', 1, 60))[0], 0, 'grants have their own maximum');
-	is((ctl($d, 'unblock', 'u6'))[0], 0, 'a block is removed');
+	is((ctl($d, 'unblock', 'u6'))[0], 0, 'a block can be removed');
 	is((ctl($d, 'block', 'bob', 60))[0], 0, 'another block can be added');
 	is($d->ask(sasl_username => 'bob'), $blocked, 'the added block applies');
 	like((ctl($d, 'block', 'eve', 60))[2], $full, 'the next block fails');
@@ -401,10 +416,10 @@ subtest 'rules' => sub {
 	    shadow => True }] });
 	my %to = (sasl_username => 'bob', protocol_state => 'RCPT');
 
-	is($d->ask(%to, recipient => 'a@x'), 'dunno', 'one recipient');
+	is($d->ask(%to, recipient => 'a@x'), 'dunno', 'the first recipient is accepted');
 	is($d->ask(%to, recipient => 'b@x'), 'reject spread:bob',
 	    'a second recipient is refused');
-	is((ctl($d, 'reset', 'spread:bob'))[0], 0, 'reset of one rule');
+	is((ctl($d, 'reset', 'spread:bob'))[0], 0, 'reset of an id of one rule succeeds');
 	is($d->ask(%to, recipient => 'b@x'), 'dunno',
 	    'another recipient is accepted after the reset');
 	is($d->ask(%to, recipient => 'a@x'), 'reject spread:bob',
@@ -413,8 +428,8 @@ subtest 'rules' => sub {
 	    'the accepted recipient is accepted again, the third mail');
 	is($d->ask(%to, recipient => 'b@x'), 'reject user:bob',
 	    'the other rule still applies');
-	is((ctl($d, 'reset', 'bob'))[0], 0, 'reset under the rules that count mails');
-	is((ctl($d, 'reset', 'spread:bob'))[0], 0, 'reset under the other rule');
+	is((ctl($d, 'reset', 'bob'))[0], 0, 'reset under the rules that count mails succeeds');
+	is((ctl($d, 'reset', 'spread:bob'))[0], 0, 'a second reset under the other rule succeeds');
 	is($d->ask(%to, recipient => 'a@x'), 'dunno', 'a mail is accepted after both resets');
 	$d->ends_well;
 };
@@ -428,30 +443,32 @@ subtest 'a reset is all or nothing, and waits for a lock until its deadline' => 
 	my $values = sub { ($d->sql('SELECT count(*) FROM mail_distinct'))[0][0] };
 	my $asks = qr/asks for: reset spread:bob$/m;
 
-	is($d->ask(%to, recipient => "$_\@x"), 'dunno', "recipient $_") for 1 .. 3;
+	is($d->ask(%to, recipient => "$_\@x"), 'dunno', "recipient $_ is accepted") for 1 .. 3;
 	my $unlock = Fault::lock_database($d);
 	my ($status, undef, $err) = ctl($d, 'reset', 'spread:bob');
-	is($status, 3, 'while another process holds the lock: failed');
-	like($err, qr/./, 'the failure is reported');
+	is($status, 3, 'reset fails while another process holds the lock');
+	like($err, qr/./, 'the reason is printed');
 	$unlock->();
 	is($d->recorded('spread:bob'), 3, 'no count was reset');
 	is($values->(), 3, 'no value was removed');
-	is($d->ask(%to, recipient => '4@x'), 'reject spread:bob', 'the limit applies');
+	is($d->ask(%to, recipient => '4@x'), 'reject spread:bob',
+	    'a fourth recipient is refused after the failed reset');
 
 	$unlock = Fault::lock_database($d);
 	my $before = () = $d->log =~ /$asks/g;
 	defined(my $pid = fork) or die "fork: $!";
 	POSIX::_exit((ctl($d, 'reset', 'spread:bob'))[0]) if !$pid;
 	ok(wait_until { my $now = () = $d->log =~ /$asks/g; $now > $before },
-	    'another reset waits');
+	    'another reset begins while the lock is held');
 	$unlock->();
 	waitpid $pid, 0;
 	is($? >> 8, 0, 'the reset is done when the lock is released');
 	is($d->recorded('spread:bob'), 0, 'all counts are reset');
 	is($values->(), 0, 'all values are removed');
-	is($d->ask(%to, recipient => "$_\@x"), 'dunno', "recipient $_ again") for 1 .. 3;
+	is($d->ask(%to, recipient => "$_\@x"), 'dunno',
+	    "recipient $_ is accepted after the reset") for 1 .. 3;
 	is($d->ask(%to, recipient => '4@x'), 'reject spread:bob',
-	    'a fourth recipient is refused');
+	    'a fourth recipient is refused after the reset');
 	$d->ends_well;
 };
 
@@ -478,9 +495,10 @@ subtest 'the database is full or away' => sub {
 	freeze($d->child('ledger-sqlite'));
 	is((ctl($d, 'block', 'bob', 60))[0], 3, 'block fails without an answer');
 	is((ctl($d, 'reset', 'bob'))[0], 3, 'reset fails without an answer');
-	ok($d->wait_log(qr/uid=$> gid=\d+: block bob \@\d+: not answered in time$/m), 'the log says so');
+	ok($d->wait_log(qr/uid=$> gid=\d+: block bob \@\d+: not answered in time$/m),
+	    'the log says that block was not answered in time');
 	unlike($d->log, qr/uid=$> gid=\d+: \S.*: (?:done|failed)/,
-	    'a fourth recipient is refused');
+	    'the log has no result of either command yet');
 	kill 'CONT', $d->child('ledger-sqlite');
 	ok($d->wait_log(qr/uid=$> gid=\d+: block bob \@\d+: done$/m),
 	    'the log says later that the block was done');
@@ -493,14 +511,14 @@ subtest 'the database is full or away' => sub {
 	freeze($ledger);
 	is((ctl($d, 'unblock', 'bob'))[0], 3, 'unblock fails without an answer');
 	kill 'KILL', $ledger;
-	ok(wait_until { (ctl($d, 'show', 'bob'))[0] == 0 }, 'the next ledger serves');
+	ok(wait_until { (ctl($d, 'show', 'bob'))[0] == 0 }, 'the next ledger answers show');
 	my $lock = Fault::lock_database($d);
-	is((ctl($d, 'block', 'eve', 60))[0], 3, 'a locked database');
+	is((ctl($d, 'block', 'eve', 60))[0], 3, 'block fails while the database is locked');
 	ok($d->wait_log(qr/uid=$> gid=\d+: block eve \@\d+: failed: ./),
-	    'the failure is logged');
+	    'the log has the failure of this block');
 	$lock->();
 	$d->ends_well;
-	ok($d->wait_log(qr/uid=$> gid=\d+: unblock bob: nobody knows how it ended$/m),
+	ok($d->wait_log(qr/uid=$> gid=\d+: unblock bob: the result is unknown$/m),
 	    'the log says that the result is unknown');
 };
 

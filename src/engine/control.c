@@ -85,7 +85,7 @@ control_leave(struct control *c)
 static void
 control_free(struct control *c)
 {
-	audit_ended(&c->audit, "nobody knows how it ended", "");
+	audit_ended(&c->audit, "the result is unknown", "");
 	control_leave(c);
 	controls.gone--;
 	event_del(&c->timer);
