@@ -25,8 +25,8 @@ subtest 'status' => sub {
 	$d->ask(sasl_username => 'bob') for 1 .. 5;
 	$j = ctl_json($d, 'status');
 	is($j->{version}, (split / /, `$root/build/policyctl -V`)[1] =~ s/\n//r,
-	    'the version');
-	is($j->{database}, 'well', 'the database is well');
+	    'status has the version of policyctl');
+	is($j->{database}, 'well', 'status says that the database is well');
 	like($j->{backend}, qr/\Asqlite \Q@{[$d->database]}\E\z/, 'status names the database');
 	is($j->{configuration}, $d->{file}, 'status names the configuration file');
 	my %pid = map { $_->{name} => $_->{pid} } @{$j->{processes}};
@@ -38,7 +38,7 @@ subtest 'status' => sub {
 	is($count{accepted}, 3, 'status counts accepted requests');
 	is($count{refused}, 2, 'status counts refused requests');
 	my ($status, $out) = ctl($d, 'status');
-	is($status, 0, 'the text form works');
+	is($status, 0, 'status exits with 0');
 	like($out, qr/^policyd-rate-limit \d/, 'the text begins with the name and version');
 	like($out, qr/^  refused +2$/m, 'the text has the counters');
 	unlike($out, qr/[^\n\x20-\x7e]/, 'no terminal escape is written to a pipe');
@@ -49,36 +49,38 @@ subtest 'the exit status of status' => sub {
 	my $d = start(db_timeout => 1);
 	my ($status, $out, $err) = ctl($d, 'status', '-q');
 
-	is_deeply([$status, $out, $err], [0, "well\n", ''], 'status -q: well');
+	is_deeply([$status, $out, $err], [0, "well\n", ''],
+	    'status -q prints well and exits with 0');
 	($status, $out) = ctl($d, 'status', 'more');
-	is($status, 3, 'wrong usage is unknown');
+	is($status, 3, 'after wrong usage the status is unknown');
 	my $ledger = $d->children->{'ledger-sqlite'};
 	freeze($ledger);
 	($status, $out, $err) = ctl($d, 'status', '-q');
-	is($status, 1, 'the database gives no answer: degraded');
+	is($status, 1, 'while the ledger is stopped status -q exits with 1');
 	like($out, qr/\Adegraded: the database: \S[^\n]*\n\z/,
-	    'the reason is printed in one line');
+	    'status -q prints the reason in one line');
 	($status, $out, $err) = ctl($d, 'status');
-	is($status, 1, 'without -q the exit status is the same');
-	like($out, qr/^policyd-rate-limit \d/, 'status prints everything');
-	like($err, qr/^policyctl: degraded: the database/, 'the reason is printed to stderr');
+	is($status, 1, 'while the ledger is stopped status exits with 1');
+	like($out, qr/^policyd-rate-limit \d/, 'status prints all parts while it is degraded');
+	like($err, qr/^policyctl: degraded: the database/, 'status prints the reason to stderr');
 	kill 'CONT', $ledger;
 	my $socket = $d->control;
 	$d->ends_well;
 	($status, $out, $err) = ctl($d, 'status', '-q');
-	is_deeply([$status, $err], [2, ''], 'no daemon: not serving');
-	like($out, qr/\Anot serving: \Q$socket\E: [^\n]+\n\z/, 'in one line');
+	is_deeply([$status, $err], [2, ''], 'without a daemon status -q exits with 2');
+	like($out, qr/\Anot serving: \Q$socket\E: [^\n]+\n\z/,
+	    'status -q names the socket and the reason in one line');
 	($status, $out, $err) = ctl($d, 'status');
-	is_deeply([$status, $out], [2, ''], 'without -q the exit status is the same');
+	is_deeply([$status, $out], [2, ''], 'without a daemon status exits with 2');
 	for my $command ('status', 'top') {
 		($status, $out) = ctl($d, '-j', $command);
-		is($status, 2, "-j $command");
+		is($status, 2, "without a daemon -j $command exits with 2");
 		is_deeply(decode_json($out), { error => "$socket: No such file or directory",
-		    exit_status => 2 }, 'the error is printed as JSON');
+		    exit_status => 2 }, "-j $command prints the error as JSON");
 	}
 	spew($socket, 'no answer');
 	($status) = ctl($d, 'status', '-q');
-	is($status, 2, 'a plain file as control socket: not serving');
+	is($status, 2, 'with a plain file as control socket status -q exits with 2');
 };
 
 subtest 'a database server that cannot be reached' => sub {
@@ -92,14 +94,14 @@ subtest 'a database server that cannot be reached' => sub {
 
 		ok(wait_until { ($status, $out) = ctl($d, 'status', '-q');
 		    $out =~ /\Adegraded: the database: away \([^\n]*127\.0\.0\.1[^\n]*\)\n\z/ },
-		    "$kind: status names the reason") or diag($out);
-		is($status, 1, "$kind: degraded");
+		    "$kind: status -q names the reason") or diag($out);
+		is($status, 1, "$kind: status -q exits with 1");
 		# Between two ledgers the reason is not known.
 		for (['status', qr/^database +away: .*127\.0\.0\.1/m], ['metrics',
 		    qr/^\w+database_fault\{reason="[^\n]*127\.0\.0\.1[^\n]*"\} 1$/m]) {
 			my ($word, $reason) = @$_;
 			ok(wait_until { ($status, $out) = ctl($d, $word); $out =~ $reason },
-			    "$kind: so does $word") or diag($out);
+			    "$kind: $word names the reason") or diag($out);
 		}
 		$d->ends_well;
 	}
@@ -115,9 +117,9 @@ subtest 'output that cannot be written' => sub {
 		my ($status, undef, $err) = $d->run_command('/bin/sh', '-c',
 		    "$command >/dev/full");
 
-		is($status, 3, "@$words: fails");
+		is($status, 3, "@$words fails if its output cannot be written");
 		like($err, qr/^policyctl: standard output: ./,
-		    'the message names standard output');
+		    "@$words: the message names standard output");
 	}
 	$d->ends_well;
 };
@@ -127,7 +129,8 @@ subtest 'show and top' => sub {
 	my ($j, $status, $out);
 
 	$d->ask(sasl_username => 'bob') for 1 .. 2;
-	like((ctl($d, 'top'))[1], qr/\A.*  1 of 1 id\n/, 'top of one');
+	like((ctl($d, 'top'))[1], qr/\A.*  1 of 1 id\n/,
+	    'the heading of top has one id in the singular');
 	$d->ask(sasl_username => 'eve') for 1 .. 4;
 	$d->ask(sasl_username => "ann\xc3\xa4\xff");
 	$j = ctl_json($d, 'show', 'BOB');
@@ -139,12 +142,14 @@ subtest 'show and top' => sub {
 	$d->ask(sasl_username => 'none');
 	$j = ctl_json($d, 'show', 'none');
 	is_deeply([@{$j->{windows}[0]}{qw(limit retry_after never)}], [0, 60, JSON::PP::true],
-	    'a limit that one mail alone exceeds');
+	    'show has never for a limit that one mail alone exceeds');
 	($status, $out) = ctl($d, 'show', 'none');
-	like($out, qr/ mail exceeds limit$/m, 'the text says so');
+	like($out, qr/ mail exceeds limit$/m,
+	    'the text of show says that one mail exceeds the limit');
 	($status, $out) = ctl($d, '-j', 'show', 'nobody');
 	is($status, 3, 'show of an unknown id has status 3');
-	is(decode_json($out)->{windows}[0]{used}, 0, 'an unknown id has limits');
+	is(decode_json($out)->{windows}[0]{used}, 0,
+	    'show -j of an unknown id has its windows');
 	is($d->recorded('bob'), 2, 'show records nothing');
 	$j = ctl_json($d, 'top');
 	is_deeply([map { [@$_{qw(id used limit)}] } @{$j->{ids}}[0, 1]],
@@ -152,7 +157,8 @@ subtest 'show and top' => sub {
 	is(scalar @{$j->{ids}}, 3, 'top lists all ids');
 	is(scalar @{ctl_json($d, 'top', 1)->{ids}}, 1, 'top N lists N ids');
 	($status, $out) = ctl($d, 'top');
-	like($out, qr/^ +3 +3  1 min .*100 %  eve$/m, 'the text form works');
+	like($out, qr/^ +3 +3  1 min .*100 %  eve$/m,
+	    'the text of top has use, limit and window of an id');
 	like($out, qr/\A\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  3 of 3 ids\n/,
 	    'the first line has the time and the number of ids');
 	like((ctl($d, 'top', 1))[1], qr/\A.*  1 of 3 ids\n/,
@@ -175,7 +181,7 @@ subtest 'show and top' => sub {
 	    'the line has the time until a mail fits');
 	for my $n ('0', '1001', 'x', '-1') {
 		($status) = ctl($d, 'top', $n);
-		is($status, 3, "top $n");
+		is($status, 3, "top $n fails");
 	}
 	$d->ends_well;
 };
@@ -192,16 +198,18 @@ subtest 'the order of top' => sub {
 
 	$d->ask(sasl_username => 'bob') for 1 .. 3;
 	$d->ask(sasl_username => 'ann') for 1 .. 2;
-	is($top->(), 'bulk:ann=2/1 user:bob=3/4 user:ann=2/4 bulk:bob=3/1000', 'by fill');
-	is($top->('--by', 'fill', '-n', 2), 'bulk:ann=2/1 user:bob=3/4', 'the first two');
+	is($top->(), 'bulk:ann=2/1 user:bob=3/4 user:ann=2/4 bulk:bob=3/1000',
+	    'top is sorted by fill');
+	is($top->('--by', 'fill', '-n', 2), 'bulk:ann=2/1 user:bob=3/4',
+	    'top -n 2 has the first two');
 	is($top->('--by', 'used', '--rule', 'user', '--window', '1d'),
-	    'user:bob=3/100 user:ann=2/100', 'by use, one rule and one window');
+	    'user:bob=3/100 user:ann=2/100', 'top --by used with one rule and one window');
 	is($top->('--window', 60), 'user:bob=3/4 user:ann=2/4',
 	    'only the rule with that window is listed');
 	is($top->('--window', '1h'), '', 'with an unknown window nothing is listed');
 	is(ctl_json($d, 'top', '-n', 1)->{total}, 4,
 	    'top gives the total number of ids');
-	is((ctl($d, 'block', 'bob', 60))[0], 0, 'a login is blocked');
+	is((ctl($d, 'block', 'bob', 60))[0], 0, 'block of a login succeeds');
 	my ($status, $out) = ctl($d, 'top');
 	like($out, qr/ user:bob \(blocked\)$/m, 'top marks the blocked id');
 	like($out, qr/ bulk:bob \(blocked, shadow\)$/m,
@@ -210,8 +218,8 @@ subtest 'the order of top' => sub {
 	like($out, qr/ user:ann$/m, 'other ids are not marked');
 	for (['--by', 'name'], ['--rule', 'none'], ['--window', 'x'], ['-n', 0]) {
 		($status, undef, my $err) = ctl($d, 'top', @$_);
-		is($status, 3, "@$_");
-		like($err, qr/\Apolicyctl: top: /, 'the error is printed');
+		is($status, 3, "top @$_ fails");
+		like($err, qr/\Apolicyctl: top: /, "top @$_: the reason is printed");
 	}
 	$d->ends_well;
 };
@@ -223,7 +231,7 @@ subtest 'top after a move to rules' => sub {
 	is(ctl_json($d, 'top')->{ids}[0]{id}, 'bob', 'top lists an id of the plain settings');
 	$d->write_config({ limits => \'DEFAULT',
 	    rules => [{ name => 'user', key => 'sasl_username', limits => [[9, 60]] }] });
-	is((ctl($d, 'reload'))[0], 0, 'the reload');
+	is((ctl($d, 'reload'))[0], 0, 'the reload to rules succeeds');
 	$d->ask(sasl_username => 'ann');
 	is_deeply([map { $_->{id} } @{ctl_json($d, 'top')->{ids}}], ['user:ann'],
 	    'an id without a limit is not listed');
@@ -269,20 +277,21 @@ subtest 'rules' => sub {
 	$d->ask(sasl_username => 'bob', client_address => '192.0.2.9') for 1 .. 2;
 	$j = ctl_json($d, 'show', 'bob');
 	is_deeply([map { "$_->{rule} $_->{used}" } @{$j->{windows}}],
-	    ['user 2', 'watch 2'], 'the rules that the id has a count under');
+	    ['user 2', 'watch 2'],
+	    'show has each rule that counts the id');
 	$j = ctl_json($d, 'show', 'net:192.0.2.9');
 	is_deeply([map { "$_->{id} $_->{used}" } @{$j->{windows}}],
 	    ['net:192.0.2.9 2'], 'show of an id of one rule');
 	$j = ctl_json($d, 'explain', 'sasl_username=bob', 'protocol_state=DATA',
 	    'client_address=192.0.2.9');
-	is($j->{verdict}, 'accepted', 'explain');
+	is($j->{verdict}, 'accepted', 'explain has the verdict');
 	is_deeply([map { "$_->{rule} $_->{would_refuse}" } @{$j->{keys}}],
 	    ['user 0', 'net 0', 'watch 1'],
 	    'explain shows what a rule in shadow would do');
 	my %rule = map { $_->{label_value} => $_->{value} }
 	    grep { $_->{name} =~ /rule_requests_total/ }
 	    @{ctl_json($d, 'metrics')->{samples}};
-	is_deeply(\%rule, { user => 2, net => 2, watch => 2 }, 'status counts by rule');
+	is_deeply(\%rule, { user => 2, net => 2, watch => 2 }, 'metrics count requests by rule');
 	$d->ends_well;
 };
 
@@ -292,8 +301,8 @@ subtest 'reload' => sub {
 	is(ctl_json($d, 'reload')->{text}, 'the new configuration is in force',
 	    'reload waits until it is done');
 	$d->write_config({ limits => [[1, 60]] });
-	is((ctl($d, 'reload'))[0], 0, 'another configuration');
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'is');
+	is((ctl($d, 'reload'))[0], 0, 'reload of another configuration succeeds');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'the first mail after the reload is accepted');
 	is($d->ask(sasl_username => 'bob'), 'reject full',
 	    'the new configuration is in force');
 	spew($d->{file}, "limits = 5\nnonsense = 7\n", 0644);
@@ -313,19 +322,20 @@ subtest 'clean, report, log' => sub {
 	my $d = start();
 	my ($status, $out, $err);
 
-	is((ctl($d, 'clean'))[1], "0 records deleted\n", 'clean');
+	is((ctl($d, 'clean'))[1], "0 records deleted\n",
+	    'clean prints the number of deleted records');
 	($status, $out, $err) = ctl($d, 'report');
-	is($status, 3, 'report: it is off');
+	is($status, 3, 'report fails while the setting report is off');
 	like($err, qr/no report/, 'the answer says that reports are off');
-	is((ctl($d, 'log', 'brief'))[0], 0, 'log brief');
+	is((ctl($d, 'log', 'brief'))[0], 0, 'log brief succeeds');
 	my $mark = $d->log_mark;
 	$d->ask(sasl_username => 'bob');
-	ok(wait_until { (ctl($d, 'log', 'debug'))[0] == 0 }, 'log debug');
+	ok(wait_until { (ctl($d, 'log', 'debug'))[0] == 0 }, 'log debug succeeds');
 	$d->ask(sasl_username => 'eve');
 	ok($d->wait_log(qr/accepted: id=<eve>/, $mark), 'each decision is logged');
 	unlike($d->log_since($mark), qr/accepted: id=<bob>/,
 	    'decisions before log debug are not logged');
-	is((ctl($d, 'log', 'loud'))[0], 3, 'log loud');
+	is((ctl($d, 'log', 'loud'))[0], 3, 'log with an unknown word fails');
 	$d->ends_well;
 };
 
@@ -337,10 +347,10 @@ subtest 'exit status' => sub {
 	    [1, 'log'], [1, 'grant', 'a', 1], [1, 'top', 1, 2], [3, 'log', 'x'],
 	    [3, 'grant', 'a', 'x', 1]) {
 		my ($want, @words) = @$case;
-		is((ctl($d, @words))[0], $want, "policyctl @words");
+		is((ctl($d, @words))[0], $want, "policyctl @words exits with $want");
 	}
 	$d->ends_well;
-	is((ctl($d, 'status'))[0], 2, 'no daemon');
+	is((ctl($d, 'status'))[0], 2, 'status exits with 2 when no daemon runs');
 };
 
 # Without a daemon too: wrong usage prints the usage of that command only.
@@ -352,11 +362,12 @@ subtest 'usage' => sub {
 	    [['grant', 'a', 1], 'grant id n duration']) {
 		my ($words, $usage) = @$case;
 		my ($status, $out, $err) = ctl($d, @$words);
-		is($status, 1, "@$words: status");
-		is("$out$err", "usage: policyctl $usage\n", '@$words: its usage');
+		is($status, 1, "policyctl @$words exits with 1");
+		is("$out$err", "usage: policyctl $usage\n",
+		    "policyctl @$words prints its usage only");
 	}
 	my ($status, undef, $err) = ctl($d, 'foo');
-	is($status, 1, 'an unknown command');
+	is($status, 1, 'an unknown command exits with 1');
 	like($err, qr/\Apolicyctl: unknown command: foo\nusage: .*\n(?:       policyctl \w+.*\n){10,}\z/,
 	    'the usage lists all commands');
 };
@@ -367,9 +378,9 @@ subtest 'report' => sub {
 		my ($config, $why) = @$case;
 		my $d = start(%$config);
 		my ($status, undef, $err) = ctl($d, 'report');
-		is($status, 3, "$why: no report");
-		is($err, "policyctl: no report: $why\n", 'the reason is printed');
-		ok($d->wait_log(qr/no report: $why$/m), 'the reason is logged');
+		is($status, 3, "report fails: $why");
+		is($err, "policyctl: no report: $why\n", "the reason is printed: $why");
+		ok($d->wait_log(qr/no report: $why$/m), "the reason is logged: $why");
 		$d->ends_well;
 	}
 };
@@ -390,7 +401,7 @@ subtest 'permissions' => sub {
 	for my $words (['reload'], ['report'], ['clean'], (['log', 'debug']) x 30) {
 		my ($status, $out, $err) = ctl($d, @$words);
 		is($status, 3, "@$words: is denied");
-		like($err, qr/permission denied/, 'the reason is printed');
+		like($err, qr/permission denied/, "@$words: the reason is printed");
 	}
 	my $uid = getpwnam 'daemon';
 	ok($d->wait_log(qr/policyctl: uid=$uid gid=\d+ may not reload/),
@@ -410,12 +421,12 @@ subtest 'the ledger is away' => sub {
 	is(ctl_json($d, 'status')->{database}, 'no answer',
 	    'status reports that the database does not answer');
 	my ($status, $out, $err) = ctl($d, 'show', 'bob');
-	is($status, 3, 'show fails');
-	like($err, qr/did not answer in time/, 'the reason is printed');
+	is($status, 3, 'show fails while the ledger is stopped');
+	like($err, qr/did not answer in time/, 'show prints that there was no answer in time');
 	is(ctl_json($d, 'explain', 'sasl_username=bob', 'protocol_state=DATA')->{verdict},
 	    'unavailable', 'explain reports db_error_action');
 	like((ctl($d, 'metrics'))[1], qr/^policyd_rate_limit_ledger_up 0$/m,
-	    'metrics report the outage');
+	    'ledger_up is 0 while the ledger is stopped');
 	kill 'CONT', $d->child('ledger-sqlite');
 	$d->ends_well;
 };
@@ -424,11 +435,11 @@ subtest 'the engine hangs' => sub {
 	my $d = start();
 	my $engine = $d->child('engine');
 
-	is((ctl($d, '-t', 60, 'status'))[0], 0, 'status waits with -t 60');
-	is((ctl($d, '-t', $_, 'status'))[0], 1, "-t $_ is a usage error") for 0, 'x', '';
+	is((ctl($d, '-t', 60, 'status'))[0], 0, 'status -t 60 succeeds');
+	is((ctl($d, '-t', $_, 'status'))[0], 1, "-t '$_' is a usage error") for 0, 'x', '';
 	freeze($engine);
 	my ($status, $out, $err) = ctl($d, '-t', 1, 'status');
-	is($status, 2, 'status 2 when no daemon answers');
+	is($status, 2, 'status exits with 2 while the engine is stopped');
 	like($err, qr/no answer in time/, 'the timeout is reported');
 	kill 'CONT', $engine;
 	is((ctl($d, 'status'))[0], 0, 'status works when the engine continues');

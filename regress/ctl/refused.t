@@ -25,25 +25,26 @@ subtest 'refused-generation-is-taken-back' => sub {
 	my $d = Policyd->start(config => { fail_action => 'reject old', limits => [[1, 3600]],
 	    db_timeout => 2, db_error_action => 'defer away' });
 
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'one mail');
-	is($d->ask(sasl_username => 'bob'), 'reject old', 'and no more');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'the first mail is accepted');
+	is($d->ask(sasl_username => 'bob'), 'reject old', 'the second mail is refused');
 	my $ledger = $d->child('ledger-sqlite');
 	my $mark = $d->log_mark;
 	freeze($ledger);
 	$d->write_config({ fail_action => 'reject new', limits => [[9, 3600]] });
 	my $end = ctl_later($d, 'reload');
-	ok($d->wait_log(qr/reading the configuration again/, $mark), 'a reload begins');
+	ok($d->wait_log(qr/reading the configuration again/, $mark), 'the reload begins');
 	kill 'KILL', $ledger;
 	my ($status, $said) = $end->();
-	is($status, 3, 'the ledger dies of it: policyctl reload fails');
+	is($status, 3, 'if the ledger dies during it, policyctl reload fails');
 	like($said, qr/ledger-sqlite did not take the new configuration\n.*the running one stays/,
 	    'the message names the ledger');
-	like($d->log_since($mark), qr/error|the new configuration is not used/, 'the log too');
+	like($d->log_since($mark), qr/error|the new configuration is not used/,
+	    'the log has the failed reload too');
 	ok($d->child('ledger-sqlite', $ledger), 'the ledger is started again');
 	ok(wait_until { ($d->ask(sasl_username => 'bob') // '') eq 'reject old' },
-	    'the engine has the old settings, and so has the ledger');
-	is((ctl($d, 'reload'))[0], 0, 'the next reload does well');
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'and is in force');
+	    'engine and ledger have the old settings');
+	is((ctl($d, 'reload'))[0], 0, 'the next reload succeeds');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'the limit of the next reload is in force');
 	$d->ends_well;
 };
 
@@ -55,23 +56,25 @@ subtest 'a new user who may not write to the database' => sub {
 	my $was = $owners->();
 	my %pid = %{$d->children};
 
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'one mail');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'the first mail is accepted');
 	$d->write_config({ user => 'daemon', group => 'daemon', fail_action => 'reject new' });
 	for (1 .. 2) {
 		my ($status, undef, $err) = ctl($d, 'reload');
-		is($status, 3, 'policyctl reload fails');
+		is($status, 3,
+		    'policyctl reload fails: the new user may not write to the database');
 		like($err, qr/the ledger of the new configuration did not start\n/,
-		    'and says what refused it');
-		is($d->ask(sasl_username => 'bob'), 'reject old', 'the running one stays');
+		    'the error says that the new ledger did not start');
+		is($d->ask(sasl_username => 'bob'), 'reject old',
+		    'the running configuration stays');
 	}
-	is($owners->(), $was, 'the sockets are whose they were');
+	is($owners->(), $was, 'mode and owner of the sockets did not change');
 	is_deeply($d->children, \%pid, 'no process was restarted');
 	chown((getpwnam 'daemon')[2, 3], "$d->{dir}/db", glob "$d->{dir}/db/*");
-	is((ctl($d, 'reload'))[0], 0, 'with rights to the database it is taken');
+	is((ctl($d, 'reload'))[0], 0, 'reload succeeds once the new user may write');
 	ok(wait_until { ($d->ask(sasl_username => 'bob') // '') eq 'reject new' },
-	    'and in force, with its counts');
+	    'the new configuration is in force and has the counts');
 	isnt(Policyd::status_of($d->child('engine', $pid{engine}))->{Uid},
-	    Policyd::status_of($$)->{Uid}, 'as the new user');
+	    Policyd::status_of($$)->{Uid}, 'the engine does not run as root');
 	$d->ends_well;
 };
 
@@ -81,10 +84,11 @@ subtest 'a-slow-ledger-refuses-nothing' => sub {
 
 	freeze($ledger);
 	$d->write_config({ limits => [[9, 3600]] });
-	is((ctl($d, 'reload'))[0], 0, 'a reload while the ledger stands still');
+	is((ctl($d, 'reload'))[0], 0, 'reload succeeds while the ledger is stopped');
 	kill 'CONT', $ledger;
-	is($d->ask(sasl_username => 'bob'), 'dunno', "mail $_") for 1 .. 9;
-	like($d->ask(sasl_username => 'bob'), qr/^defer/, 'the new limit is in force');
+	is($d->ask(sasl_username => 'bob'), 'dunno', "mail $_ of 9 is accepted") for 1 .. 9;
+	like($d->ask(sasl_username => 'bob'), qr/^defer/,
+	    'the tenth mail is refused: the new limit is in force');
 	$d->ends_well;
 };
 
@@ -99,8 +103,8 @@ subtest 'died-before-ready-while-clients-are-served' => sub {
 			$pid = $d->child($name, $pid);
 		}
 		ok(wait_until { ($d->ask(sasl_username => 'bob') // '') eq 'dunno' },
-		    "$name was killed again and again: it serves again");
-		ok($d->running, 'and the daemon never ended');
+		    "a request is answered after $name was killed three times");
+		ok($d->running, "the parent still runs after $name was killed three times");
 	}
 	$d->ends_well;
 };

@@ -53,9 +53,9 @@ sub storm {
 		for (@changes) {
 			my ($name, $change) = @$_;
 			$work->wait_more(5);
-			is(reload($d, $change), 0, "round $round: $name");
+			is(reload($d, $change), 0, "round $round: reload ($name) succeeds");
 		}
-		is(reload_wrongly($d), 3, "round $round: a wrong one is refused");
+		is(reload_wrongly($d), 3, "round $round: reload of a wrong configuration fails");
 	}
 }
 
@@ -64,10 +64,10 @@ subtest 'no-request-lost' => sub {
 	my $work = Fault::Work->start($d, once => 1, user => sub { 'user' . $_[1] % 7 });
 
 	storm($d, $work);
-	ok($work->wait_more(20), 'it serves');
+	ok($work->wait_more(20), 'requests are still answered after all reloads');
 	$work->check;
-	cmp_ok($work->total('dunno'), '>', 40 * $rounds, 'there was load');
-	is($work->total($_), 0, "none was $_") for qw(unknown other reject);
+	cmp_ok($work->total('dunno'), '>', 40 * $rounds, 'many requests were accepted meanwhile');
+	is($work->total($_), 0, "no answer was '$_'") for qw(unknown other reject);
 	reload($d, {});
 	$d->ends_well;
 };
@@ -79,11 +79,11 @@ subtest 'exactly-as-many-as-allowed' => sub {
 	my $work = Fault::Work->start($d, once => 1, until_full => 1, user => sub { 'user' });
 
 	storm($d, $work);
-	ok($work->wait_done, 'it is full');
+	ok($work->wait_done, 'the load reaches the limit');
 	$work->finish;
-	is($work->total('dunno'), $limit, "of $limit exactly $limit are accepted");
+	is($work->total('dunno'), $limit, "exactly $limit mails are accepted");
 	is($work->total('reject'), 4, 'all requests beyond the limit are refused');
-	is($work->total($_), 0, "none was $_") for qw(unknown other);
+	is($work->total($_), 0, "no answer was '$_'") for qw(unknown other);
 	$work->check_sums;
 	reload($d, {});
 	$d->ends_well;

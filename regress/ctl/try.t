@@ -104,18 +104,20 @@ sub plain {
 	    @{$j->{refused}};
 	my %refused = map { $_ => $want->{$_} } grep { $want->{$_}[0] > 0 } keys %$want;
 
-	cmp_ok(scalar keys %refused, '>', 10, 'some are refused');
-	is_deeply(\%got, \%refused, 'the same ids, mails and windows as by the model');
+	cmp_ok(scalar keys %refused, '>', 10,
+	    'the limits of the file refuse many ids of the model');
+	is_deeply(\%got, \%refused, 'try finds the ids, mails and windows that the model finds');
 	my $sum = 0;
 	$sum += $_->[0] for values %refused;
 	my ($first) = sort { $a <=> $b } map { $_->[2] } values %refused;
 	is_deeply($j->{rules}, [{ rule => '', ids => scalar keys %$want, first => $first,
-	    refused_ids => scalar keys %refused, refused => $sum }], 'the sum');
+	    refused_ids => scalar keys %refused, refused => $sum }], 'rules has the sums');
 	is_deeply([@{$j->{refused}}[0 .. 1]], [(sort { $b->{refused} <=> $a->{refused} ||
-	    $a->{id} cmp $b->{id} } @{$j->{refused}})[0 .. 1]], 'most first');
+	    $a->{id} cmp $b->{id} } @{$j->{refused}})[0 .. 1]],
+	    'the id with most refusals is first');
 	my @dates = sort { $a <=> $b } map { $_->[1] } @rows;
 	is_deeply([@$j{qw(rows ids first last)}], [@rows + 1, scalar keys %$want, $dates[0],
-	    $dates[-1]], 'the span, without what lies in the future');
+	    $dates[-1]], 'the span of the rows leaves out a row dated in the future');
 
 	# Without a file.
 	$j = ctl_json($d, 'try', '-n', 3);
@@ -126,18 +128,20 @@ sub plain {
 	is_deeply($j->{windows}, [{ rule => '', seconds => 3600, limit => 1000, ids => $n,
 	    p50 => $peaks[int((50 * $n + 99) / 100) - 1], p99 => $peaks[int((99 * $n + 99) / 100) - 1],
 	    max => $peaks[-1], suggested => $peaks[-4],
-	    over => scalar grep { $_ > $peaks[-4] } @peaks }], 'how much ids had in a window');
+	    over => scalar grep { $_ > $peaks[-4] } @peaks }],
+	    'without a file try has the peaks of the ids in each window');
 	# The limit that it names meets those ids and no other.
 	spew($file, "limits = [[$peaks[-4], 3600]]\n");
 	is(ctl_json($d, 'try', $file)->{rules}[0]{refused_ids}, $j->{windows}[0]{over},
-	    'the limit that is suggested meets them');
+	    'the suggested limit refuses as many ids as try predicted');
 	my ($status, $out) = ctl($d, 'try', '-n', 2, $file);
-	is($status, 0, 'for people');
+	is($status, 0, 'try exits with 0 in the text form');
 	like($out, qr/^refuses 3 of $n ids, \d+ mails?, first \d{4}-\d\d-\d\d [\d:]+, most u/m,
-	    'the summary');
-	like($out, qr/^Mail that was refused left no rows: /m, 'and what it cannot say');
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'the daemon serves');
-	is((ctl($d, 'status', '-q'))[0], 0, 'and is well');
+	    'the text form has the summary');
+	like($out, qr/^Mail that was refused left no rows: /m,
+	    'the text form says that refused mail left no rows');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'the daemon answers requests after try');
+	is((ctl($d, 'status', '-q'))[0], 0, 'status is well after try');
 	$d->ends_well;
 }
 
@@ -176,41 +180,44 @@ subtest 'rules' => sub {
 	my $j = $try->([{ %mails, limits => [[2, 3600]], limits_by_id => { 'u2@a.example' => [[3, 60]] } },
 	    { %wide, limits => [[8, 60]] }, \%seen]);
 	is_deeply([map { [@$_{qw(rule ids refused_ids refused)}] } @{$j->{rules}}],
-	    [['mails', 3, 1, 3], ['wide', 1, 1, 1]], 'each rule by itself');
+	    [['mails', 3, 1, 3], ['wide', 1, 1, 1]], 'each rule has its own result');
 	is_deeply([map { "$_->{id} $_->{refused}" } @{$j->{refused}}],
-	    ['mails:u1@a.example 3', 'wide:a.example 1'], 'by the ids of the rules');
+	    ['mails:u1@a.example 3', 'wide:a.example 1'],
+	    'refused ids have the name of their rule');
 	is_deeply($j->{skipped}, [{ rule => 'seen',
 	    reason => 'it counts different values, which rows do not show' }],
-	    'rows do not say which values there were');
+	    'a rule that counts different values is skipped');
 	for (@other) {
 		my ($change, $reason) = @$_;
 
 		$j = $try->([{ %mails, %$change }, \%wide]);
 		is_deeply($j->{skipped}[0], { rule => 'mails', reason => $reason },
-		    "@{[%$change]}: is not tried");
+		    "a rule changed by @{[%$change]} is skipped");
 	}
 	$j = $try->([{ %mails, name => 'post', was => ['mails'], limits => [[2, 3600]] }]);
 	is_deeply([map { [@$_{qw(rule refused)}] } @{$j->{rules}}], [['mails', 4]],
-	    'a rule under another name is found by its earlier one');
+	    'a renamed rule is tried with the rows of its earlier name');
 	insert($d, ['old:u1@a.example', $now, 2]);
 	$d->write_config({ %{$d->{config}}, rules => [{ %mails, was => ['old'] }] });
 	ctl($d, 'reload');
 	is($try->([{ %mails, was => ['old'], limits => [[6, 86400]] }])->{rules}[0]{refused}, 1,
-	    'and rows of earlier names count');
+	    'rows of earlier names count under the running rule');
 	$d->write_config({ %{$d->{config}}, rules => [\%mails, \%wide, \%seen] });
 	ctl($d, 'reload');
 	is_deeply($try->([\%mails], "fold_case = False\n")->{skipped}[0]{reason},
-	    'ids are folded in another way', 'nor is another folding');
+	    'ids are folded in another way', 'with another fold_case rules are skipped');
 	is_deeply($try->([\%mails], "count_mode = 1\n")->{skipped}[0]{reason},
-	    'count_mode is another', 'nor another count_mode');
+	    'count_mode is another', 'with another count_mode rules are skipped');
 	$j = $try->([\%wide, { %mails, name => 'new' }]);
 	is_deeply([map { "$_->{rule}: $_->{reason}" } @{$j->{skipped}}],
 	    ['mails: the other configuration has no such rule',
 	    'seen: the other configuration has no such rule',
-	    'new: no rule in force has this name, so there are no rows'], 'nor a new name');
+	    'new: no rule in force has this name, so there are no rows'],
+	    'missing and new rules are skipped');
 	spew($file, "limits = [[1, 60]]\n");
 	is(scalar grep({ $_->{reason} =~ /has rules and the other none/ }
-	    @{ctl_json($d, 'try', $file)->{skipped}}), 3, 'nor the other form');
+	    @{ctl_json($d, 'try', $file)->{skipped}}), 3,
+	    'with plain settings in the file all rules are skipped');
 	$d->ends_well;
 };
 
@@ -233,27 +240,31 @@ subtest 'only limits are sent' => sub {
 	1 while $sent !~ /\0\0\z/ && sysread $client, $sent, 65536, length $sent;
 	close $client;
 	Policyd::reap($pid);
-	like($sent, qr/\Atry\0limits = \[\[7, 60\]\]\n\0\0\z/, 'the limits and nothing else');
-	like(slurp($err), qr/new\.yaml: sql_limits_by_id is not asked/, 'which is said');
+	like($sent, qr/\Atry\0limits = \[\[7, 60\]\]\n\0\0\z/,
+	    'policyctl sends the limits and nothing else of the file');
+	like(slurp($err), qr/new\.yaml: sql_limits_by_id is not asked/,
+	    'policyctl says that the query is not asked');
 
 	my ($status, $out, $said) = ctl($d, 'try', $file);
-	is($status, 0, 'and is tried');
+	is($status, 0, 'a file with another database and socket is tried');
 	spew($file, "limits: [[7, 60]]\nlimts: 3\nlimits_by_id: 7\n");
 	($status, $out, $said) = ctl($d, 'try', $file);
-	is_deeply([$status, $out], [3, ''], 'a wrong file is not');
-	like($said, qr/new\.yaml:3:\d+: error: limits_by_id/, 'and is named with the place');
+	is_deeply([$status, $out], [3, ''], 'a file with an error is refused');
+	like($said, qr/new\.yaml:3:\d+: error: limits_by_id/,
+	    'the error has file, line and column');
 	($status, $out, $said) = ctl($d, 'try', "$d->{dir}/none");
-	is($status, 3, 'nor one that is not there');
+	is($status, 3, 'a missing file is an error');
 	($status) = ctl($d, 'try', '-n', 0);
-	is($status, 3, 'nor a number out of range');
-	# An engine's word for a setting that is not for this.
+	is($status, 3, '-n 0 is an error');
+	# A question that policyctl would not send.
 	my $s = IO::Socket::UNIX->new(Peer => $d->control) or die "connect: $!";
 	syswrite $s, "try\0user = 'root'\n\0\0";
 	my $answer = join '', <$s>;
-	like($answer, qr/\Aerror try: .*a setting is not tried\nend\n\z/, 'the daemon sees to it');
+	like($answer, qr/\Aerror try: .*a setting is not tried\nend\n\z/,
+	    'the daemon refuses a setting that is no limit');
 	$s = IO::Socket::UNIX->new(Peer => $d->control) or die "connect: $!";
 	syswrite $s, "try\0limits = [[\n\0\0";
-	like(join('', <$s>), qr/\Aerror try: /, 'and that it is a configuration');
+	like(join('', <$s>), qr/\Aerror try: /, 'the daemon refuses text that does not parse');
 	$d->ends_well;
 };
 
@@ -268,7 +279,7 @@ subtest 'one at a time, and what ends it' => sub {
 	my ($first, $second, $pid);
 
 	insert($d, @rows);
-	# Stopped, it can be looked at.
+	# A stopped process stays until it was inspected.
 	my $begin = sub {
 		my $s = IO::Socket::UNIX->new(Peer => $d->control) or die "connect: $!";
 		syswrite $s, "try\0\0";
@@ -279,24 +290,26 @@ subtest 'one at a time, and what ends it' => sub {
 		return $s;
 	};
 	$first = $begin->();
-	ok($pid, 'a process of its own');
+	ok($pid, 'try starts a simulating ledger');
 	my $waits = IO::Socket::UNIX->new(Peer => $d->control) or die "connect: $!";
 	syswrite $waits, "try\0\0";
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'requests are answered meanwhile');
+	is($d->ask(sasl_username => 'bob'), 'dunno',
+	    'a request is answered while the simulating ledger is stopped');
 	kill 'KILL', $pid;
 	like(join('', <$first>), qr/error try: the process that reads the rows [^\n]+\nend\n\z/,
-	    'a process that dies is said');
-	like(join('', <$waits>), qr/^ok\n.*\tids#40001\t.*\nend\n\z/ms, 'the next caller has waited');
-	ok(wait_until { !$simulator->() }, 'and is gone');
+	    'if the simulating ledger is killed, try fails with that reason');
+	like(join('', <$waits>), qr/^ok\n.*\tids#40001\t.*\nend\n\z/ms,
+	    'the caller that waited gets its answer');
+	ok(wait_until { !$simulator->() }, 'the simulating ledger exits after the answer');
 	$second = $begin->();
 	close $second;
 	kill 'CONT', $pid;
-	ok(wait_until { !$simulator->() }, 'it ends with the caller');
-	is(ctl_json($d, 'try')->{ids}, 40001, 'and the next one is served');
-	is(ctl_json($d, 'try')->{ids}, 40001, 'and one more at once');
+	ok(wait_until { !$simulator->() }, 'the simulating ledger exits when its caller is gone');
+	is(ctl_json($d, 'try')->{ids}, 40001, 'the next try succeeds');
+	is(ctl_json($d, 'try')->{ids}, 40001, 'a further try succeeds at once');
 	$begin->();
 	kill 'CONT', $pid;
-	is($d->stop, 0, 'the daemon ends meanwhile');
+	is($d->stop, 0, 'the daemon stops while a simulating ledger runs');
 };
 
 done_testing;
