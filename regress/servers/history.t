@@ -42,17 +42,17 @@ sub fields {
 	    client_name => 'mail.example', queue_id => '568BAA82041', instance => "one.$_",
 	    recipient_count => 2, recipient => '') for 1 .. 2;
 	ok(wait_until { @rows = rows($db, $d) }, 'a refusal is written');
-	is(scalar @rows, 1, 'one');
+	is(scalar @rows, 1, 'the accepted mail has no row');
 	my %row = %{$rows[0]};
-	cmp_ok(abs($row{date} - time), '<', 30, 'now');
+	cmp_ok(abs($row{date} - time), '<', 30, 'the date is that of the refusal');
 	is_deeply([@row{qw(is_first times shadow n recipients id rule kind)}],
-	    [1, 1, 0, 2, 2, 'bob', '', 'limit'], 'the numbers and the id');
+	    [1, 1, 0, 2, 2, 'bob', '', 'limit'], 'the row has the numbers, the id and the kind');
 	is($row{windows}, '2/60/2! 5/3600/2', 'all windows, the full one is marked');
 	$row{sender} =~ s/\\\\/\\/g;	# by the client of MySQL
 	is_deeply([@row{qw(login sender recipient client client_name state queue_id instance)}],
 	    ['Bob', "b\xc3\xa4h\\x01\@example.org", '', '192.0.2.1', 'mail.example', 'DATA',
-	    '568BAA82041', 'one.2'], "the request's fields");
-	is((ctl($d, 'block', 'bob', 60))[0], 0, 'a block');
+	    '568BAA82041', 'one.2'], 'the row has the attributes of the request');
+	is((ctl($d, 'block', 'bob', 60))[0], 0, 'block of the login succeeds');
 	$d->ask(sasl_username => 'bob');
 	ok(wait_until { @rows = rows($db, $d, "kind = 'block'") },
 	    'a mail refused by a block is recorded');
@@ -73,13 +73,15 @@ sub kinds {
 	$d->ask(sasl_username => 'eve') for 1 .. 3;
 	$d->ask(sasl_username => 'eve', recipient_count => 4);
 	my @rows;
-	ok(wait_until { @rows = rows($db, $d); @rows >= 5 } , 'refusals of all kinds');
+	ok(wait_until { @rows = rows($db, $d); @rows >= 5 }, 'five refusals are written');
 	my %kind = map { ("$_->{kind} $_->{rule} $_->{shadow}" => $_) } reverse @rows;
 	is_deeply([sort keys %kind], ['limit new 1', 'max_per_mail many 0', 'over hold 0'],
-	    'shadow, max_per_mail, and what Postfix takes');
-	is($kind{'limit new 1'}{windows}, '1/60/1!', 'the window of shadow');
-	is($kind{'max_per_mail many 0'}{windows}, '3/0/0!', 'max_per_mail is no window');
-	is($kind{'max_per_mail many 0'}{id}, 'many:sender@example.org', 'the id');
+	    'there are refusals of shadow, of max_per_mail, and over the limit');
+	is($kind{'limit new 1'}{windows}, '1/60/1!', 'the refusal of shadow has its window');
+	is($kind{'max_per_mail many 0'}{windows}, '3/0/0!',
+	    'max_per_mail is a window of 0 seconds');
+	is($kind{'max_per_mail many 0'}{id}, 'many:sender@example.org',
+	    'the id of max_per_mail begins with its rule');
 	$d->ends_well;
 	($db // $d)->sql('DELETE FROM mail_refusal');
 }
@@ -97,11 +99,11 @@ sub flood {
 	@bob = rows($db, $d, "id = 'bot'");
 	my $sum = 0;
 	$sum += $_->{times} for @bob;
-	is($sum, 100, 'the sum counts every refusal');
+	is($sum, 100, 'the sum of times counts every refusal');
 	cmp_ok(scalar @bob, '<', 100, 'not every refusal has a row');
 	is((grep { $_->{is_first} } @bob), 1 + (grep { $_->{is_first} &&
 	    int($_->{date} / 60) != int($bob[0]{date} / 60) } @bob),
-	    'one of them is the first of its minute');
+	    'one row of each minute is the first');
 	($db // $d)->sql('DELETE FROM mail_refusal');
 }
 
@@ -119,22 +121,22 @@ sub cleaned {
 	my $d = daemon($db, history => 2);
 
 	$d->ask(sasl_username => 'cleaned') for 1 .. 3;
-	ok(wait_until { scalar(rows($db, $d)) == 1 }, 'a refusal');
+	ok(wait_until { scalar(rows($db, $d)) == 1 }, 'a refusal is written');
 	for my $days (1.9, 2.1, -2) {
 		my $date = int(time - $days * 86400);
 		($db // $d)->sql('INSERT INTO mail_refusal SELECT ' . join(', ', $date,
 		    @columns[1 .. $#columns]) . " FROM mail_refusal WHERE date > @{[time - 600]}" .
 		    " AND date < @{[time + 600]}");
 	}
-	is(scalar(rows($db, $d)), 4, 'older refusals are inserted');
-	is(($d->run('--clean'))[0], 0, 'cleaning');
+	is(scalar(rows($db, $d)), 4, 'three refusals of other dates are inserted');
+	is(($d->run('--clean'))[0], 0, '--clean succeeds');
 	my @rows = rows($db, $d);
 	is_deeply([map { int((time + 600 - $_->{date}) / 86400) } @rows], [1, 0],
-	    'rows within history remain');
+	    '--clean deletes rows older than history and of the future');
 	$d->stop;
 	$d->write_config({ history => 0 });
-	is(($d->run('--clean'))[0], 0, 'cleaning without history');
-	is(scalar(rows($db, $d)), 0, 'cleaning without history deletes all rows');
+	is(($d->run('--clean'))[0], 0, '--clean with history 0 succeeds');
+	is(scalar(rows($db, $d)), 0, '--clean with history 0 deletes all rows');
 	$d->start;
 	$d->ends_well;
 }
@@ -145,7 +147,8 @@ sub away {
 	my $d = daemon($db, db_error_action => 'memory', db_timeout => 0.5);
 	my (@rows, $back);
 
-	is($d->ask(sasl_username => 'zoe'), 'dunno', 'zoe sends') for 1 .. 2;
+	is($d->ask(sasl_username => 'zoe'), 'dunno',
+	    "mail $_ is accepted before the outage") for 1 .. 2;
 	if (defined $db) {
 		freeze($db->{pid});
 		$back = sub { $db->signal('CONT') };

@@ -19,10 +19,13 @@ sub all_down {
 	    "${kind}_config" => $config->(@ports), db_timeout => 2,
 	    db_error_action => 'defer database' });
 
-	is($d->ask(sasl_username => 'bob'), 'defer database', "$count hosts are down");
+	is($d->ask(sasl_username => 'bob'), 'defer database',
+	    "with all $count hosts down the answer is db_error_action");
 	my $each = join '; .*', map { "$_\\b[^;]*(?:refused|Can't connect)[^;]*" } @ports;
-	ok($d->wait_log(qr/^.*$each/m), 'one line has the reason of each') or diag($d->log);
-	cmp_ok(length, '<', 600, 'a line of bounded length') for (sort { length $b <=> length $a }
+	ok($d->wait_log(qr/^.*$each/m),
+	    "one line has the reasons of all $count hosts") or diag($d->log);
+	cmp_ok(length, '<', 600, 'the longest line has fewer than 600 bytes')
+	    for (sort { length $b <=> length $a }
 	    split /\n/, $d->log)[0];
 	$d->ends_well;
 }
@@ -45,8 +48,8 @@ sub switch {
 	    host => $hosts), db_timeout => 30);
 	delete $config{mysql_config}{port};
 	my $d = daemon($db[0], %config)->start;
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'the first host is used');
-	is($db[0]->recorded('bob'), 1, 'the first host counts');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'a request is accepted');
+	is($db[0]->recorded('bob'), 1, 'the first host has its count');
 
 	$set->($db[0], 1);
 	is($d->ask(sasl_username => 'bob'), 'dunno',
@@ -54,11 +57,11 @@ sub switch {
 	is($db[0]->recorded('bob'), 1, 'the old primary does not count it');
 	is($db[1]->recorded('bob'), 1, 'the new primary counts it');
 	like($d->log, qr/mysql policyd on 127\.0\.0\.1:$db[0]{port}: .*read.only/,
-	    'the log has the cause');
+	    'the log says that the first host is read-only');
 	$d->restart;
 	is($d->ask(sasl_username => 'bob'), 'dunno',
 	    'with a read-only first host at the start a request is accepted');
-	is($db[1]->recorded('bob'), 2, 'the next host is used');
+	is($db[1]->recorded('bob'), 2, 'the next host has its count');
 
 	my $client = $d->connect;
 	$client->send(request(sasl_username => 'eve'));

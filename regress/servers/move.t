@@ -59,7 +59,7 @@ sub move {
 	my @arguments = $from eq 'sqlite' ? ($source->database) : @client;
 	my ($status, $out, $err) = $source->run_command('sh', "$root/packaging/move-counts", $to,
 	    $from, @arguments);
-	is($status, 0, 'move-counts') or diag($err);
+	is($status, 0, 'move-counts succeeds') or diag($err);
 	is($err, '', 'move-counts prints nothing to stderr');
 	spew($sql, $out, 0644);
 	my @into = client($to, $target);
@@ -87,8 +87,9 @@ for my $pair (['sqlite', 'pgsql'], ['pgsql', 'mysql'], ['mysql', 'sqlite'],
 			}
 			$source->ask(sasl_username => 'full', recipient_count => 5);
 			$source->ask(sasl_username => 'full') for 1 .. 2;
-			is((ctl($source, 'block', 'eve', 'forever', "it's\\so"))[0], 0, 'a block');
-			is((ctl($source, 'grant', 'zoe', 4, '1d'))[0], 0, 'a grant');
+			is((ctl($source, 'block', 'eve', 'forever', "it's\\so"))[0], 0,
+			    'block succeeds');
+			is((ctl($source, 'grant', 'zoe', 4, '1d'))[0], 0, 'grant succeeds');
 			$source->sql("INSERT INTO rate_limits VALUES ('vip', '[[9, 3600]]')");
 			is($source->stop, 0, 'the old daemon ends');
 		} else {
@@ -97,7 +98,7 @@ for my $pair (['sqlite', 'pgsql'], ['pgsql', 'mysql'], ['mysql', 'sqlite'],
 		}
 		# Makes the tables.
 		is(($target->run_command(Policyd::program(), '-f', $target->{file}, '--clean'))[0], 0,
-		    'the new database has tables');
+		    '--clean makes the tables of the new database');
 		# Delete rows from an earlier pair.
 		if ($to ne 'sqlite') {
 			$db{$to}->sql("DELETE FROM $_") for qw(mail_count limit_report rate_limits
@@ -107,18 +108,21 @@ for my $pair (['sqlite', 'pgsql'], ['pgsql', 'mysql'], ['mysql', 'sqlite'],
 		move($from, $source, $to, $target);
 		for my $what (sort keys %queries) {
 			my $new = rows($to, $target, $queries{$what});
-			is_deeply($new, $before{$what}, $what);
-			cmp_ok(scalar @$new, '>', 0, 'the table has rows');
+			is_deeply($new, $before{$what}, "$what are the same in both databases");
+			cmp_ok(scalar @$new, '>', 0, "there are $what to compare");
 		}
 		$target->start;
 		for my $id (@ids) {
-			is(ctl_json($target, 'show', $id)->{windows}[0]{used}, 3, "$id has its count");
+			is(ctl_json($target, 'show', $id)->{windows}[0]{used}, 3,
+			    "$id has its count");
 		}
 		is($target->ask(sasl_username => 'full'), 'reject full',
 		    'a login over its limit is still refused');
-		is($target->ask(sasl_username => 'zoe', recipient_count => 9), 'dunno', 'the grant');
+		is($target->ask(sasl_username => 'zoe', recipient_count => 9), 'dunno',
+		    'the grant applies');
 		like($target->ask(sasl_username => 'eve'), qr/^reject 5\.7\.1/, 'the block holds');
-		is($target->ask(sasl_username => 'vip', recipient_count => 9), 'dunno', 'limits in SQL');
+		is($target->ask(sasl_username => 'vip', recipient_count => 9), 'dunno',
+		    'the limits of the table rate_limits apply');
 		is($target->ask(sasl_username => $ids[0], recipient_count => 2), 'dunno',
 		    'a mail within the limit is accepted');
 		is($target->ask(sasl_username => $ids[0]), 'reject full',
@@ -136,11 +140,11 @@ subtest 'faults' => sub {
 	my $d = Policyd->new;
 	my $run = sub { return $d->run_command('sh', "$root/packaging/move-counts", @_) };
 
-	is(($run->(@$_))[0], 1, "@$_: refused") for [], ['sqlite'], ['oracle', 'sqlite', '/x'],
+	is(($run->(@$_))[0], 1, "move-counts @$_ fails") for [], ['sqlite'], ['oracle', 'sqlite', '/x'],
 	    ['pgsql', 'sqlite', "$d->{dir}/none"], ['sqlite', 'db2', 'x'];
 	spew("$d->{dir}/empty", '');
 	my ($status, $out, $err) = $run->('pgsql', 'sqlite', "$d->{dir}/empty");
-	is($status, 1, 'a database without our tables');
+	is($status, 1, 'move-counts from a database without tables fails');
 	is($out, '', 'nothing is written to stdout');
 	like($err, qr/no table mail_count/, 'the error names the missing table');
 };
