@@ -58,27 +58,31 @@ for my $make (grep { defined } map { have_command($_) } 'make', 'bmake') {
 		    "$places install-texts install-init-$init 2>&1");
 		my $tree = tree($dest);
 		my @missing = grep { !defined $tree->{$_} } @texts, @{$init{$init}};
-		is("@missing", '', "$name: everything is there") or diag($said);
+		is("@missing", '', "$name: no file is missing") or diag($said);
 		my %known = map { $_ => 1 } @texts, @{$init{$init}};
 		my @more = grep { !$known{$_} } sort keys %$tree;
-		is("@more", '', "$name: and nothing else");
+		is("@more", '', "$name: no other file is installed");
 		my @left = grep { $tree->{$_} =~ /\@[A-Z]+DIR\@/ || $tree->{$_} =~ $default ||
 		    $tree->{$_} =~ /\Q$dest/ } sort keys %$tree;
 		is("@left", '', "$name: no other installation's path is in a text");
-		is((stat "$dest/opt/man/man8")[2] & 0777, 0755, "$name: for everybody to read");
+		is((stat "$dest/opt/man/man8")[2] & 0777, 0755,
+		    "$name: every user can read the manual pages");
 		output("cp -a '$dest' '$dest.gone' && cd '$root' && '$make' -s INIT=$init " .
 		    "DESTDIR='$dest.gone' $places uninstall 2>&1");
-		is(join(' ', sort keys %{tree("$dest.gone")}), '', "$name: uninstalled");
+		is(join(' ', sort keys %{tree("$dest.gone")}), '',
+		    "$name: make uninstall removes every file");
 	}
 }
 
 my $tree = tree((glob "$dir/*make-systemd\\ of\\ it")[0]);
-like($tree->{$texts[0]}, qr{^\.It Pa /opt/etc/policyd-rate-limit\.conf$}m, 'SYSCONFDIR');
-like($tree->{$texts[1]}, qr{^\.It Pa /opt/libexec\|x$}m, 'LIBEXECDIR');
-like($tree->{$texts[1]}, qr{^\.It Pa /opt/run/limit/control$}m, 'RUNDIR');
-like($tree->{$texts[2]}, qr{^#sqlite_config.*"/opt/state/limit/db\.sqlite3"}m, 'STATEDIR');
+like($tree->{$texts[0]}, qr{^\.It Pa /opt/etc/policyd-rate-limit\.conf$}m,
+    'the manual page has SYSCONFDIR');
+like($tree->{$texts[1]}, qr{^\.It Pa /opt/libexec\|x$}m, 'the manual page has LIBEXECDIR');
+like($tree->{$texts[1]}, qr{^\.It Pa /opt/run/limit/control$}m, 'the manual page has RUNDIR');
+like($tree->{$texts[2]}, qr{^#sqlite_config.*"/opt/state/limit/db\.sqlite3"}m,
+    'the sample has STATEDIR');
 like($tree->{"/opt/units/policyd-rate-limit.service"},
-    qr{^ExecStart=/opt/a&b/sbin/policyd-rate-limit$}m, 'SBINDIR');
+    qr{^ExecStart=/opt/a&b/sbin/policyd-rate-limit$}m, 'the systemd unit has SBINDIR');
 
 # --- the default paths do not change a byte but those of *.in ---
 
@@ -88,7 +92,7 @@ for (['etc/policyd-rate-limit.conf', 'share/examples/policyd-rate-limit'],
 	my ($file, $where) = @$_;
 	my ($base) = $file =~ m{([^/]+)\z};
 	is(slurp("$dir/same/usr/local/$where/$base"), slurp("$root/$file"),
-	    "$file is installed as it is") or diag($same);
+	    "with the default paths $file is installed unchanged") or diag($same);
 }
 
 # --- packing lists of ports ---
@@ -114,32 +118,34 @@ my $plist = slurp("$root/packaging/freebsd/pkg-plist");
 my @files = map { s/^%%[A-Z]+%%(?=lib)//r =~ s/\.gz\z//r =~
     s/^\@sample\S+ (\S+) \S+\z/$1/r =~
     s{%%EXAMPLESDIR%%}{share/examples/policyd-rate-limit}r } split /\n/, $plist;
-is(listed(@files), installed('none'), 'FreeBSD lists all but what USE_RC_SUBR lists');
+is(listed(@files), installed('none'), 'pkg-plist of FreeBSD lists the installed files');
 my %rc = (SBINDIR => '%%PREFIX%%/sbin', SYSCONFDIR => '%%PREFIX%%/etc',
     RUNDIR => '/var/run/policyd-rate-limit');
 is(slurp("$root/packaging/freebsd/files/policyd_rate_limit.in"),
     slurp("$root/rc.d/policyd_rate_limit.freebsd.in") =~ s/\@(\w+)\@/$rc{$1}/gr,
-    'its rc.d script is ours');
+    'the rc.d script of the FreeBSD port is that of rc.d/');
 
 $plist = join '', map { slurp($_) } glob "$root/packaging/openbsd/pkg/PLIST-*";
-# What is sampled is the file above it.
+# @sample refers to the file in the line above it.
 my ($sampled) = $plist =~ /^(\S+)\n(?:\@(?:mode|owner|group) .*\n)*\@sample /m;
 is($sampled, 'share/examples/policyd-rate-limit/policyd-rate-limit.conf',
-    'OpenBSD installs the sample');
+    'PLIST of OpenBSD has the sample configuration');
 @files = map { s/^\@(?:bin|man|rcscript) //r =~ s/^\$\{RCDIR\}/\/etc\/rc.d/r }
     grep { !/^\@(?:new|mode|owner|group|sample|extra)|\/\z|pkg-readmes/ } split /\n/, $plist;
-is(listed(@files), installed('openbsd', 'MANDIR=/usr/local/man'), 'OpenBSD lists all');
+is(listed(@files), installed('openbsd', 'MANDIR=/usr/local/man'),
+    'PLIST of OpenBSD lists the installed files');
 
 # --- one version, said in several places ---
 
 my ($version) = slurp("$root/src/rules.mk") =~ /^VERSION =\t(\S+)$/m;
-ok($version, 'a version');
+ok($version, 'src/rules.mk has a version');
 like(slurp("$root/packaging/debian/changelog"), qr/\Apolicyd-rate-limit \(\Q$version\E-\d/,
-    'Debian has it');
+    'debian/changelog has this version');
 like(slurp("$root/packaging/rpm/policyd-rate-limit.spec"), qr/^Version:\t\Q$version\E$/m,
-    'the RPM has it');
-like(slurp("$root/packaging/openbsd/Makefile"), qr/^V =\s+\Q$version\E$/m, 'OpenBSD has it');
+    'the RPM spec has this version');
+like(slurp("$root/packaging/openbsd/Makefile"), qr/^V =\s+\Q$version\E$/m,
+    'the OpenBSD port has this version');
 like(slurp("$root/packaging/freebsd/Makefile"), qr/^DISTVERSION=\s+\Q$version\E$/m,
-    'FreeBSD has it');
+    'the FreeBSD port has this version');
 
 done_testing();

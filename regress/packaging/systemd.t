@@ -29,7 +29,7 @@ is("@units", 'policyd-rate-limit-clean.service policyd-rate-limit-clean.timer ' 
     'policyd-rate-limit-events.service ' .
     'policyd-rate-limit-metrics.service policyd-rate-limit-metrics.timer ' .
     'policyd-rate-limit-page.service policyd-rate-limit-page.timer ' .
-    'policyd-rate-limit.service policyd-rate-limit.socket', 'the units');
+    'policyd-rate-limit.service policyd-rate-limit.socket', 'systemd/ has these units');
 
 # systemd looks whether the program is there, and finds units beside each other.
 spew("$dir/$_", "#!/bin/sh\n", 0755) for 'policyd-rate-limit', 'policyctl';
@@ -41,23 +41,26 @@ for (@units, 'sysusers.conf', 'tmpfiles.conf') {
 # Other units are this machine's, manual pages those of an installation.
 my @words = grep { /\Qpolicyd-rate-limit/ } split /\n/,
     output("cd '$dir' && $analyze verify --man=no *.service *.socket *.timer 2>&1");
-is(join("\n", @words), '', 'systemd has nothing to say about them');
+is(join("\n", @words), '', 'systemd-analyze verify finds no fault in the units');
 
 for my $unit (grep { /\.service\z/ } @units) {
 	my $report = output("$analyze security --offline=true --no-pager '$dir/$unit' 2>&1");
 	my ($exposure) = $report =~ /Overall exposure level .*: ([\d.]+)/;
-	ok(defined $exposure && $exposure <= 1.5, "$unit: exposure is 1.5 or better")
+	ok(defined $exposure && $exposure <= 1.5,
+	    "$unit: systemd-analyze security gives an exposure of at most 1.5")
 	    or diag($report);
 }
 
 my $service = slurp("$dir/policyd-rate-limit.service");
-# Who hits systemd's limit of starts loses the socket too.
+# A service that reaches systemd's limit of starts loses the socket too.
 my ($interval, $burst) = map { $service =~ /^StartLimit$_=(\d+)$/m } 'IntervalSec', 'Burst';
-ok($interval && $burst && $burst >= 2 * $interval, 'a restart each second may go on and on');
+ok($interval && $burst && $burst >= 2 * $interval,
+    'restarts once a second never reach the limit of starts');
 for my $line (grep { /^(?:User|Group|Capa|Ambient|NoNew|Restrict|System|Lock|Memory|
     Protect|Private|Device|Remove|Keyring|UMask|Proc)\w+=/x } split /\n/,
     slurp("$dir/policyd-rate-limit-clean.service")) {
-	ok($service =~ /^\Q$line\E$/m, "both services: $line");
+	ok($service =~ /^\Q$line\E$/m,
+	    "the daemon's service has the line of the cleaning service: $line");
 }
 
 # --- the user and the directory ---
@@ -71,17 +74,18 @@ SKIP: {
 	spew("$tree/etc/$_", '') for 'passwd', 'group';
 	my $said = output("$sysusers --root='$tree' '$dir/sysusers.conf' 2>&1");
 	like(slurp("$tree/etc/passwd"), qr{^policyd-rate-limit:x:\d+:\d+:[^:]*:
-	    /var/lib/policyd-rate-limit:/\S*nologin$}mx, 'the user is made') or diag($said);
-	like(slurp("$tree/etc/group"), qr/^policyd-rate-limit:/m, 'and the group');
+	    /var/lib/policyd-rate-limit:/\S*nologin$}mx, 'systemd-sysusers makes the user') or diag($said);
+	like(slurp("$tree/etc/group"), qr/^policyd-rate-limit:/m,
+	    'systemd-sysusers makes the group');
 	$said = output("$tmpfiles --root='$tree' --create '$dir/tmpfiles.conf' 2>&1");
 	my ($mode, $uid, $gid) = (stat "$tree/var/spool/postfix/ratelimit")[2, 4, 5];
 	my ($postfix) = slurp("$tree/etc/group") =~ /^postfix:[^:]*:(\d+)/m;
 	is(sprintf('%o %d %d', ($mode // 0) & 07777, $uid // -1, $gid // -1),
 	    '750 0 ' . ($postfix // 'no group'),
-	    'the directory of the socket is for Postfix only') or diag($said);
+	    'systemd-tmpfiles makes the directory of the socket for Postfix only') or diag($said);
 }
 
-# --- a socket that is there already ---
+# --- a socket that exists before the start ---
 
 my ($nobody) = Policyd::nobody();
 my $d = Policyd->new(config => { limits => [[2, 60]] },
@@ -89,7 +93,7 @@ my $d = Policyd->new(config => { limits => [[2, 60]] },
 my $path = $d->endpoint;
 (my $place = $path) =~ s{/[^/]*\z}{};
 mkdir $place or die "$place: $!";
-# The child is to have it, whatever its number.
+# The child inherits it, whatever its number.
 my $listener;
 {
 	local $^F = 1023;
@@ -106,26 +110,26 @@ $d->{prepare} = sub {
 	@ENV{qw(LISTEN_PID LISTEN_FDS)} = ($$, 1);
 };
 
-# Who connects before the daemon runs, and between two of them, only waits.
+# A client that connects before the start, or between two daemons, waits.
 my $early = $d->connect_quietly;
-ok($early, 'before the start a client can connect');
+ok($early, 'a client can connect before the start');
 $d->start;
 is($early->ask_bytes(Policyd::request(sasl_username => 'bob')), 'dunno',
-    'and is answered after it');
-is($d->ask(sasl_username => 'bob'), 'dunno', 'like the others');
-is((stat $path)[2] & 0777, 0660, 'the mode of the socket is whose who made it');
-is($d->stop, 0, 'stops');
-is((stat $path)[1], $inode, 'and leaves the socket for the next start');
+    'this client is answered after the start');
+is($d->ask(sasl_username => 'bob'), 'dunno', 'a client that connects later is answered');
+is((stat $path)[2] & 0777, 0660, 'the daemon leaves the mode of the socket');
+is($d->stop, 0, 'the daemon stops');
+is((stat $path)[1], $inode, 'the stopped daemon leaves the socket');
 my $between = $d->connect_quietly;
-ok($between, 'between two starts a client can connect');
+ok($between, 'a client can connect between two daemons');
 $d->start;
 like($between->ask_bytes(Policyd::request(sasl_username => 'bob')), qr/^defer/,
-    'and is answered by the next one');
+    'this client is answered by the next daemon');
 my $mark = $d->log_mark;
 $d->signal('HUP');
-ok($d->wait_log(qr/configuration is in force/, $mark), 'a reload keeps the socket');
-like($d->ask(sasl_username => 'bob'), qr/^defer/, 'and serves there');
-ok($d->told(qr/^RELOADING=1$/m), 'the manager was told of the reload');
+ok($d->wait_log(qr/configuration is in force/, $mark), 'a reload succeeds');
+like($d->ask(sasl_username => 'bob'), qr/^defer/, 'the socket serves after the reload');
+ok($d->told(qr/^RELOADING=1$/m), 'the service manager was told of the reload');
 $d->ends_well;
 
 done_testing();
