@@ -8,15 +8,15 @@
 #include "lib/str.h"
 
 /*
- * The connection to the daemon. `path` is its control_socket; where that has a
- * socket of the operators beside it that the user may open, that one is used,
- * since it takes every command.
+ * The connection to the daemon. `path` is its control_socket. If the user may
+ * open the socket of operator_group beside it, that one is used, since it takes
+ * more commands.
  */
 
 /*
- * The connected descriptor, on which the daemon may be silent for so many
- * seconds; -1 with errno, and a text that names the socket, and the groups that
- * may open it if the user may not.
+ * Connects, and returns a descriptor on which a read or write fails after
+ * `patience` seconds without progress. -1 with errno; then `fault` names the
+ * socket, and the groups that may open it if the user may not.
  */
 int	ask_connect(const char *path, int64_t patience, struct str *fault);
 
@@ -24,13 +24,13 @@ int	ask_connect(const char *path, int64_t patience, struct str *fault);
 void	ask_begin(struct str *question);
 
 /*
- * Writes the question. Whether the daemon has read all of it, its answer tells.
+ * Writes the question. A failure is not reported: the answer will be missing.
  */
 void	ask_write(int fd, const struct str *question);
 
 /*
- * Connects, asks and parses. HEALTH_WELL: there is an answer, which may say
- * that the command failed. Otherwise the health that follows, and the fault.
+ * Connects, asks and parses the answer. Returns HEALTH_WELL if there is one,
+ * which may say that the command failed; otherwise the health, and the fault.
  * Call answer_clear after either.
  */
 enum health	 ask_whole(const char *path, int64_t patience,

@@ -6,7 +6,7 @@
 
 #include "lib/str.h"
 
-/* The words of a question to the daemon. What is wrong is printed. */
+/* The words of a question to the daemon. Faults are printed. */
 
 void	question_word(struct str *question, const char *word);
 void	question_number(struct str *question, size_t n);
@@ -17,7 +17,7 @@ void	question_number(struct str *question, size_t n);
  */
 int	question_request(struct str *question);
 
-/* Makes a time in the past one word; false: it is none. */
+/* Makes a time in the past one word. False: it is not such a time. */
 bool	question_since(struct str *question, char **words, int n);
 
 /*
@@ -27,9 +27,8 @@ bool	question_since(struct str *question, char **words, int n);
 bool	question_duration(struct str *question, char **words, int n);
 
 /*
- * Adds what `why` is about: an id, or a line of Postfix's log in some words;
- * without words it is about everybody.
- * False: nothing.
+ * Adds the subject of `why`: an id, or the words of a line of Postfix's log;
+ * without words, everybody. False: there is no subject in the words.
  */
 bool	question_subject(struct str *question, char **words, int n);
 

@@ -22,17 +22,19 @@ void	show_why(struct str *, const struct answer *, size_t width);
 /* "refused: ", "blocked by ": what comes before the id of a refusal. */
 const char	*show_why_outcome(const struct answer_record *);
 
-/* Adds a bar, and what per cent of the limit is used. */
+/* Appends a bar, and the percentage of the limit that is used. */
 #define SHOW_BAR_MOST	40
 void	show_bar(struct str *, int64_t used, int64_t limit, size_t width);
 
-/* What per cent of the limit is used, at most 999; near from here on. */
+/* An id is near its limit from this percentage on. */
 #define SHOW_NEAR	80
+
+/* The percentage of the limit that is used, at most 999. */
 int	show_percent(int64_t used, int64_t limit);
 
 /*
- * Formats the length of a window, "24 h", an uptime, "2:00:05", and a time that
- * is left, "23 h 35 min".
+ * Format the length of a window ("24 h"), an uptime ("2:00:05") and a time that
+ * is left ("23 h 35 min"). Return the buffer.
  */
 const char	*show_period(int64_t seconds, char *, size_t);
 const char	*show_uptime(int64_t seconds, char *, size_t);

@@ -109,10 +109,10 @@ bool	decision_takes_back(const struct decision *,
 	    const struct msg_verdict *);
 
 /*
- * Two steps of decision_make, for a verdict that is corrected later. The first:
- * whether the mail is within key `n`'s max_per_mail, or the rule is in shadow;
- * else the verdict becomes a refusal. The second: this window of key `n` has no
- * room for its amount; false: the verdict became a refusal.
+ * Two steps of decision_make, for a verdict that is corrected later. Each
+ * returns false if the verdict became a refusal. decision_mail_fits checks
+ * max_per_mail of key `n`. Call decision_full when this window of key `n` has
+ * no room.
  */
 bool	decision_mail_fits(struct decision *, struct msg_verdict *, size_t n);
 bool	decision_full(const struct decision *, struct msg_verdict *, size_t n,

@@ -165,7 +165,7 @@ override_list_set(struct override_list *l, const struct override *o)
 		override_unlink(l, e);
 	if (o->until > 0 && l->count[o->kind] < OVERRIDE_MOST)
 		override_insert(l, o);
-	/* It may be what `o` was made of. */
+	/* Last, since `o` may point into it. */
 	free(e);
 	return e != NULL;
 }

@@ -35,8 +35,8 @@ void	 audit_said(struct audit *, const struct control_word *, size_t n);
 void	 audit_denied(const struct audit *, const char *command);
 
 /*
- * Logs news of the change under way, if there is one: `how` and `why` are put
- * one after the other. audit_ended: it is over.
+ * If a change is under way, logs its progress, or with audit_ended its end. The
+ * line ends with `how` and `why`.
  */
 void	 audit_log(const struct audit *, const char *how, const char *why);
 void	 audit_ended(struct audit *, const char *how, const char *why);

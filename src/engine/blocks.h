@@ -14,9 +14,8 @@
 
 /*
  * The engine's list of blocks, locks and grants, as the ledger sent it last. It
- * is kept while the database is away. If its list is older than a second, the
- * ledger reads it from the database before it decides, and sends it before the
- * verdicts.
+ * is kept while the database is away. The ledger reads the list again before it
+ * decides, if its own is older than a second, and sends it before the verdicts.
  */
 void	blocks_init(void);
 

@@ -572,7 +572,7 @@ client_make_room(size_t n)
 	return closed;
 }
 
-/* Clients that have connected get a moment, from their connection on. */
+/* New clients and incomplete requests get STOP_MS from their beginning on. */
 static void
 client_hurry(enum client_where where)
 {

@@ -19,7 +19,7 @@ enum decide_outcome {
 
 /*
  * How many of the steps a request has passed, for the log and policyctl
- * explain. With rules, of the rule that it passed most steps of.
+ * explain. With rules, the most that it passed of any rule.
  */
 enum decide_reason {
 	REASON_NO_IDENTITY,

@@ -17,15 +17,14 @@
 #define LOCKS_LATE	1024
 
 /*
- * Lets the memory decide, as memory_decide does, also on mail that passes a
- * lock, and sets the locks of its hits. The charge is left with the keys that
- * are charged. VERDICT_BLOCKED: a lock holds, and no more mails may pass it
- * now.
+ * Decides as memory_decide does, also on mail that passes a lock, and sets the
+ * locks of its hits. Removes the keys that are not charged from the charge.
+ * VERDICT_BLOCKED: a lock holds, and no more mails may pass it now.
  */
 void	locks_decide(struct memory *, struct msg_charge *, int64_t now,
 	    struct msg_verdict *);
 
-/* The list was received again: puts the locks that are kept into it. */
+/* Call it when the list was received again: puts the kept locks into it. */
 void	locks_again(void);
 
 /* Sets the channel to the ledger; NULL: it is lost. */
@@ -34,7 +33,7 @@ void	locks_channel(struct channel *);
 /* The database gives verdicts: sends what is not recorded yet. */
 void	locks_send(void);
 
-/* Takes MSG_OVERRIDDEN. False: it answers nothing of this file. */
+/* Takes MSG_OVERRIDDEN. False: it is not an answer to locks_send. */
 bool	locks_told(const struct message *);
 
 #endif

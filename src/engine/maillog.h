@@ -68,7 +68,7 @@ void	maillog_bad_count(const struct request *);
  */
 void	maillog_stage(const struct settings *, uint32_t rules);
 
-/* The rules have changed. */
+/* Call it when the rules have changed: counts the stages from zero. */
 void	maillog_stages_afresh(void);
 
 /*

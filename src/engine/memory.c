@@ -218,7 +218,7 @@ memory_know_seen(struct memory *m, const struct msg_charge *charge, size_t i)
 	if (key->kind == CHARGE_EXTERNAL)
 		return;
 	if (key->kind == CHARGE_DISTINCT) {
-		/* Any tag: then an empty value has a hash too. */
+		/* With a tag, whichever, an empty value has a hash. */
 		instance_see(seen, m->hash[i], key->value, key->valuelen, 1);
 		if (!instance_any(m->values, seen->instance, INT64_MIN,
 		    &k->seen, &one))
@@ -312,7 +312,7 @@ memory_record(struct memory *m, const struct msg_charge *charge,
 		if (!lock_charges(key, v->passed))
 			continue;
 		id = id_get(m, key, m->hash[i]);
-		/* An id may get limits later: without, a day is kept. */
+		/* An id without limits may get some: a day is kept. */
 		window_forget(&id->window, num_sub_clamp(d->now,
 		    key->limits.count > 0 ? longest(&key->limits, 0) : DAY));
 		/* Accepted after a refusal: a limit or a count was changed. */
@@ -441,7 +441,7 @@ memory_owe(struct memory *m, const struct msg_charge *charge,
 	for (i = 0; i < charge->nkeys; i++) {
 		key = &charge->keys[i];
 		hash = map_hash(key->id, key->idlen);
-		/* An id that was dropped is not created again to be reduced. */
+		/* An evicted id is not created only to be reduced. */
 		id = sign > 0 ? id_get(m, key, hash) :
 		    id_find(m, key, hash);
 		if (id == NULL || charged[i] == 0)
@@ -490,7 +490,10 @@ has_values(const struct msg_charge *charge)
 	return false;
 }
 
-/* For a soft key also if the charge is repeated. */
+/*
+ * The limit that key `n` exceeds by what is owed, or NULL. A soft key is also
+ * checked if the charge is repeated.
+ */
 static const struct limit *
 owed_over(struct memory *m, const struct msg_charge *charge,
     const struct msg_verdict *v, size_t n, int64_t now)
@@ -505,8 +508,8 @@ owed_over(struct memory *m, const struct msg_charge *charge,
 }
 
 /*
- * The age of the database's other rows is unknown, so if there is no room this
- * waits until what is owed has left the window.
+ * Seconds until there is room. The age of the database's other rows is unknown,
+ * so this assumes that they stay, and that what is owed leaves the window.
  */
 static int64_t
 owed_retry(const struct memory_id *id, const struct limit *limit,

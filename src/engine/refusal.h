@@ -31,8 +31,8 @@ void	refusal_init(void);
 void	refusal_use(const struct settings *);
 
 /*
- * Keeps a refusal, and each shadow rule that would have refused. With a memory,
- * the verdict is the memory's, as are the windows.
+ * Keeps a refusal, and each shadow rule that would have refused. If `memory` is
+ * not NULL, the verdict and its windows are those of the memory.
  */
 void	refusal_verdict(const struct settings *, const struct msg_charge *,
 	    const struct maillog_about *, const struct msg_verdict *,

@@ -130,8 +130,8 @@ broke_rules(struct channel *c, const char *what)
 }
 
 /*
- * The kernel has no room at the moment. That is as if nothing had come, or the
- * buffer were full: who waits for the descriptor is told to try again.
+ * Whether the call can be tried again later. A kernel without memory is treated
+ * like a socket that is not ready.
  */
 static bool
 not_now(int error)

@@ -481,7 +481,7 @@ charge_batch_run(struct charge_batch *b, int64_t now, struct mono mono,
 		b->last = charge_run(b, now, mono, answers);
 	else if (changed == STORE_BUSY)
 		return STORE_BUSY;
-	/* Otherwise there is no new result of the database. */
+	/* If nothing ran, the last result still holds. */
 	if (b->last == STORE_LOST) {
 		charge_expire(b, mono, true);
 		charge_answer(b, &b->decided, STORE_LOST, answers);

@@ -16,8 +16,8 @@
 #define WAITING_MAX	4096
 #define ROWS		64		/* in one transaction */
 #define TRIM_ROWS	200
-#define SOON_MS		20		/* for more of them to come */
-#define LATE_MS		1000		/* then also between busy batches */
+#define SOON_MS		20		/* wait for further rows */
+#define LATE_MS		1000		/* then write even if charges wait */
 #define REST_MS		1000		/* after a failure */
 #define FRESH_SECONDS	2		/* the cache is as it was then */
 #define WINDOWS_SIZE	1024

@@ -93,7 +93,7 @@ override_table_settings(struct override_table *t, const struct settings *s)
 	t->settings = s;
 }
 
-/* Tells of it and puts it into the list, which may own its strings. */
+/* Tells on_set of it, and puts it into the list. */
 static void
 override_table_put(struct override_table *t, const struct override *o)
 {
@@ -312,7 +312,7 @@ override_table_batch(struct override_table *t, struct store *store,
 		override_list_free(list);
 		return result;
 	}
-	/* What this batch wrote is among them, for no other daemon yet. */
+	/* They include what this batch wrote but has not committed yet. */
 	for (i = 0; i < t->fresh.n; i++)
 		(void)override_list_set(list, &t->fresh.list[i]);
 	override_table_take(t, list, now);
@@ -342,7 +342,7 @@ override_table_settle(struct override_table *t, bool committed)
 
 	for (i = 0; i < t->fresh.n; i++) {
 		o = &t->fresh.list[i];
-		/* What there was before the locks is read again. */
+		/* Remove them: the next reading brings what they replaced. */
 		if (!committed)
 			o->until = 0;
 		if (committed || t->locks)
@@ -378,7 +378,7 @@ override_table_locks_of(const struct override_table *t,
 	n += out[n] != NULL;
 	if (block->idlen <= len || memcmp(block->id, "login:", len) != 0)
 		return n;
-	/* What is a hash already stays one. */
+	/* A hash is not hashed again. */
 	if (login[0] == '#')
 		idlen = (size_t)snprintf(id, sizeof(id), "%s%.*s",
 		    OVERRIDE_UNFAMILIAR, (int)(block->idlen - len), login);
@@ -404,7 +404,7 @@ override_table_there(const struct override_table *t,
 	return there;
 }
 
-/* Adds the end of a lock, and of what it leaves behind. */
+/* Adds the end of a lock, and the new record of the last lock. */
 static void
 override_table_end(struct override_table *t, const struct override *end,
     const struct override *lock, int64_t now)

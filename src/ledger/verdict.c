@@ -193,7 +193,10 @@ verdict_hit_wanted(const struct verdict_context *ctx,
 	return false;
 }
 
-/* Records those for the report, and keeps those that are not of shadow. */
+/*
+ * Records the hits that are reported, and keeps those of rules that are not in
+ * shadow.
+ */
 static void
 verdict_hits(struct verdict_context *ctx, const struct verdict_charge *c,
     enum hit_kind kind, const struct decision_hit *hits, size_t nhits)
@@ -310,8 +313,8 @@ verdict_lock(struct verdict_context *ctx, struct verdict_charge *c)
 }
 
 /*
- * The mail whose hit has set a lock may be one that passes it, under whatever
- * rule it was refused.
+ * The mail whose hit has set a lock may pass this lock (except_recipients).
+ * Then it is accepted, whatever rule refused it.
  */
 static void
 verdict_pass(struct verdict_context *ctx, struct verdict_charge *c)
@@ -440,7 +443,7 @@ verdict_settle(struct verdict_context *ctx, struct verdict_charge *c)
 	else if (decision_takes_back(d, &c->verdict))
 		verdict_take_back(ctx, c);
 	verdict_habit_learn(ctx, c);
-	/* A lock is what its owner is to be told of first. */
+	/* Before the hits: report_user names the lock, not its hit. */
 	verdict_lock(ctx, c);
 	verdict_hits(ctx, c, HIT_FULL, d->hits, d->nhits);
 	verdict_hits(ctx, c, HIT_NEAR, d->near, d->nnear);

@@ -326,7 +326,7 @@ children_reap(struct parent *p)
 		for (i = 0; i < SLOT__MAX; i++) {
 			if (p->child[i].pid == pid) {
 				/*
-				 * It led a session: its helper process ends
+				 * It led a session: the checkpointer ends
 				 * with it.
 				 */
 				(void)kill(-pid, SIGKILL);

@@ -121,7 +121,7 @@ open_report(struct parent *p)
 	children_begin(p, SLOT_REPORT);
 }
 
-/* With neither of them: a user is told. */
+/* Begins a job: cleaning, a report, or neither: a mail to a user. */
 static void
 open_job(struct parent *p, bool clean, bool report)
 {

@@ -185,7 +185,7 @@ take_back(struct parent *p, enum slot culprit)
 {
 	char	why[128];
 
-	/* A number that was not used before. */
+	/* The next number that no child was offered. */
 	p->generation += 2;
 	if (p->child[SLOT_ENGINE].offered == p->generation - 1)
 		children_settings(p, SLOT_ENGINE, p->settings, p->generation);
@@ -228,8 +228,8 @@ commit(struct parent *p)
 	str_adds(&reload->faults, "the new configuration is in force");
 	parent_wished(p, WISH_RELOAD, true, reload->faults.data);
 	/*
-	 * An engine that is somebody else must be another process; this one
-	 * answers who asked for the reload.
+	 * An engine of another user must be a new process. The old one still
+	 * answers the policyctl that asked for the reload.
 	 */
 	if (new_user)
 		children_stop(p, SLOT_ENGINE);

@@ -8,7 +8,7 @@ simulator_want(struct parent *p)
 {
 	char	why[WHY_MAX];
 
-	/* The engine has one at a time: what the last one did is over. */
+	/* The engine wants one at a time, so the last one is finished. */
 	p->simulate_next = p->child[SLOT_SIMULATOR].state != CHILD_DOWN;
 	if (p->simulate_next) {
 		children_stop(p, SLOT_SIMULATOR);
@@ -36,7 +36,7 @@ simulator_on_ready(struct parent *p)
 	}
 	/* A fault is logged once, until there was none. */
 	p->restart[SLOT_SIMULATOR].fault[0] = '\0';
-	/* From here on the engine tells how it goes. */
+	/* From here on the engine answers policyctl. */
 	p->requests.waited[WISH_SIMULATION] = false;
 	child_number(engine, MSG_SIMULATION, ROLE_LEDGER, fd[0]);
 	child_number(child, MSG_SIMULATION, ROLE_ENGINE, fd[1]);

@@ -141,7 +141,7 @@ open_unix(struct listener *l, const struct listener *running,
 		return -1;
 	u = as_unixsocket(l);
 	u.daemon = identity->uid;
-	/* Ours that had another purpose is replaced, though it answers. */
+	/* Replaces our own socket of another kind, though it answers. */
 	if (running != NULL) {
 		u.dev = running->dev;
 		u.ino = running->ino;

@@ -62,7 +62,10 @@ store_flusher_open(struct store *s, const struct settings *settings)
 	s->flusher = pgsql_open(settings->pgsql_config, settings->db_timeout,
 	    settings->db_insecure_auth, &away, reason, sizeof(reason));
 	if (s->flusher != NULL) {
-		/* Whether it is permitted; store_check_standby waits. */
+		/*
+		 * Only tests whether it is permitted, without waiting for
+		 * a standby: store_check_standby does that.
+		 */
 		if (store_same_server(s) && pgsql_exec(s->flusher,
 		    "SET synchronous_commit = local") == 0 &&
 		    pgsql_exec(s->flusher, flush[0]) == 0 &&
