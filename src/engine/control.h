@@ -125,7 +125,7 @@ const char		*control_name(const struct control *);
 uint64_t	 control_number(const struct control *);
 struct control	*control_numbered(uint64_t);
 
-/* The command waits so many milliseconds from now, for no wish. */
+/* Sets the time that the command waits, in ms from now; it has no wish. */
 void		 control_hold(struct control *, int64_t ms);
 
 /* The str to append records to. */

@@ -20,10 +20,10 @@ void	decide_lock_of(struct str *, const struct settings *,
 	    struct msg_charge_lock *);
 
 /*
- * Adds to the charge of a decision which rules' locks the request may pass, and
- * the keys that count such mails: one for the login, and one for the client's
- * network, as long as the longest that may be locked. `stage`: the recipient is
- * one that Postfix has asked about.
+ * Adds to the charge the names of the rules whose locks the request may pass,
+ * and the keys that count such mails: one for the login, and one for the
+ * largest network of the client that may be locked. `stage`: the request is at
+ * RCPT, DATA or END-OF-MESSAGE; at other stages no lock is passed.
  */
 void	decide_lock_passes(struct decision *, const struct settings *,
 	    const struct request *, bool stage);

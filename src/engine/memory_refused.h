@@ -12,7 +12,7 @@
  */
 #define LATE_MAX	1024
 
-/* The charge is the message that the ledger got. */
+/* Keeps a refused charge, as the message that was sent to the ledger. */
 void	memory_refused_keep(uint64_t request, const struct str *);
 
 /* Takes a verdict that came after the answer. */

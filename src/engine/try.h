@@ -4,8 +4,8 @@
 #include "engine/control.h"
 
 /*
- * `policyctl try`: sends a ledger that reads all rows (reader.h) the limits to
- * try, and passes its results on.
+ * `policyctl try`: sends the limits to try to a ledger that reads all rows
+ * (row_reader.h), and passes its results on.
  */
 void	try_run(struct control *, const struct control_word *, size_t);
 void	try_late(struct control *);

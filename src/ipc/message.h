@@ -89,7 +89,7 @@ enum message_type {
 	MSG_TRUST,		/* struct msg_charge: of CHARGE_HABIT keys */
 	MSG_FORGET,		/* the same, learned since its date */
 	MSG_OVERRIDDEN,		/* struct msg_overridden; of these too */
-	/* policyctl try, by a ledger of its own */
+	/* policyctl try and top, by a ledger that reads all rows */
 	MSG_SIMULATION,		/* parent to engine and ledger: number: role of
 				   the peer, with our end of a channel */
 	MSG_SIMULATE,		/* engine, ledger: message_simulate.h */

@@ -53,10 +53,10 @@ struct charge_batch {
 void			 charge_settle(struct charge_batch *,
 			    struct verdict_charge *);
 
-/* The verdict that there is none. */
+/* Sets VERDICT_UNAVAILABLE: there is no verdict. */
 void			 charge_unavailable(struct msg_verdict *);
 
-/* Both. */
+/* Does both. */
 void			 charge_give_up(struct charge_batch *,
 			    struct verdict_charge *);
 
@@ -82,7 +82,7 @@ void			 charge_change_clear(struct charge_batch *);
 
 /* --- charge_begin.c --- */
 
-/* store_begin for the ids that were gathered. */
+/* Calls store_begin for the ids that were gathered. */
 enum store_result	 charge_begin(struct charge_batch *);
 
 /* The same without ids. */

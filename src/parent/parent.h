@@ -35,7 +35,7 @@ enum slot {
 	SLOT_OLD_LEDGER,	/* the replaced one, which finishes */
 	SLOT_CLEANER,		/* cleans, and sends hits for --clean */
 	SLOT_REPORT,
-	SLOT_SIMULATOR,		/* a ledger for `policyctl try` */
+	SLOT_SIMULATOR,		/* a ledger for `try` and `top` */
 	SLOT__MAX
 };
 

@@ -4,11 +4,11 @@
 #include "parent/parent.h"
 
 /*
- * The ledger for `policyctl try`: one at a time, connected to the engine. It
- * ends when the engine closes the channel.
+ * The ledger that reads all rows for `policyctl try` and `top`: one at a time,
+ * connected to the engine. It ends when the engine closes the channel.
  */
 
-/* Starts it, or says why not. */
+/* Starts it, or tells the engine why not. */
 void	simulator_want(struct parent *);
 
 /* It has sent READY, or has ended. */

@@ -278,7 +278,7 @@ int	store_write_raised(struct store *);
 /* The row of mail_lock for an id. */
 uint32_t store_slot_of(const char *id, size_t idlen);
 
-/* Collects slots, in place of a batch's, and raises the counts of all. */
+/* For rows of no batch: collect slots, then raise the counts of all of them. */
 void	store_slots_clear(struct store *);
 void	store_slots_add(struct store *, uint32_t slot);
 int	store_raise_slots(struct store *);
