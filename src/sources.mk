@@ -57,8 +57,8 @@ PARENT_SRCS =	src/parent/activation.c src/parent/background.c \
 		src/parent/unixsocket.c src/parent/operator.c
 ENGINE_SRCS =	src/engine/main.c ${ENGINE_ROOM_SRCS}
 LEDGER_SRCS =	src/ledger/main.c src/ledger/ledger.c src/ledger/dispatch.c src/ledger/dispatch_habit.c \
-		src/ledger/simulation.c src/ledger/simulation_match.c \
-		src/ledger/top_rows.c src/ledger/upkeep.c \
+		src/ledger/scan.c src/ledger/top_rows.c src/ledger/try_match.c \
+		src/ledger/try_rows.c src/ledger/upkeep.c \
 		${LEDGER_PURE_SRCS} ${LITERAL_SRCS}
 LEDGER_SQLITE_SRCS = src/ledger/sqlite/bloom.c src/ledger/sqlite/checkpointer.c src/ledger/pack.c \
 		src/ledger/sqlite/sqlite.c \

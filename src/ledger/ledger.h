@@ -21,7 +21,7 @@
 /* Most overrides that one message makes: each under all names of its rule. */
 #define LEDGER_OVERRIDES_MAX	(CHARGE_KEYS_MAX * (1 + RULE_WAS_MAX))
 
-struct simulation;
+struct scan;
 
 /* Shared by the files of the ledger's program. */
 struct ledger {
@@ -39,7 +39,7 @@ struct ledger {
 	struct history		*history;
 	struct seek		*seek;
 	struct clean		 clean;
-	struct simulation	*simulation;	/* NULL: it serves or cleans */
+	struct scan		*scan;		/* NULL: it serves or cleans */
 	unsigned int		 questions;	/* since the last decision */
 	bool			 hits_wanted;	/* by the report */
 	struct notices		*notices;

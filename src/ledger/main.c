@@ -5,7 +5,7 @@
 
 #include "ledger/ledger.h"
 #include "ledger/orphans.h"
-#include "ledger/simulation.h"
+#include "ledger/scan.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 
@@ -109,7 +109,7 @@ static const struct {
 	[MSG_HITS_SENT]		= { upkeep_on_hits_sent },
 	[MSG_NOTICE_WANTED]	= { upkeep_on_notice_wanted },
 	[MSG_NOTICE_SENT]	= { upkeep_on_notice_sent },
-	[MSG_SIMULATION]	= { simulation_begin }
+	[MSG_SIMULATION]	= { scan_begin }
 };
 
 static void
@@ -155,8 +155,7 @@ ledger_flush(struct ledger *l)
 		ledger_drop_engine(l);
 	if (l->report != NULL && channel_flush(l->report) == -1)
 		ledger_drop_report(l);
-	if (l->simulation != NULL &&
-	    channel_flush(simulation_channel(l->simulation)) == -1)
+	if (l->scan != NULL && channel_flush(scan_channel(l->scan)) == -1)
 		l->stopping = true;
 }
 
@@ -192,7 +191,7 @@ ledger_timeout(struct ledger *l, int idle)
 	due = clock_sooner(clean_wait(&l->clean),
 	    notices_wait(l->notices, clock_mono()));
 	due = clock_sooner(due, history_wait(l->history, clock_mono()));
-	due = clock_sooner(due, simulation_wait(l->simulation));
+	due = clock_sooner(due, scan_wait(l->scan));
 	return clock_sooner(due, idle);
 }
 
@@ -200,7 +199,7 @@ ledger_timeout(struct ledger *l, int idle)
 static void
 ledger_wait(struct ledger *l, int idle)
 {
-	struct channel	*simulation = simulation_channel(l->simulation);
+	struct channel	*scan = scan_channel(l->scan);
 	struct pollfd	p[6];
 	bool		unflushed;
 	int		n;
@@ -210,7 +209,7 @@ ledger_wait(struct ledger *l, int idle)
 	ledger_poll_add(&p[2], l->report);
 	p[3] = (struct pollfd){ store_fd(l->store), POLLIN, 0 };
 	p[4] = (struct pollfd){ charge_batch_flush_fd(l->batch), POLLIN, 0 };
-	ledger_poll_add(&p[5], simulation);
+	ledger_poll_add(&p[5], scan);
 	if ((n = poll(p, 6, ledger_timeout(l, idle))) == -1) {
 		if (errno != EINTR)
 			log_fatal("poll: %s", strerror(errno));
@@ -232,9 +231,9 @@ ledger_wait(struct ledger *l, int idle)
 	if ((p[2].revents & ~POLLOUT) != 0 && l->report != NULL &&
 	    ledger_read(l, l->report, ledger_on_report) == -1)
 		ledger_drop_report(l);
-	/* Without the engine there is nothing to simulate for. */
+	/* Without the engine nobody waits for the scan. */
 	if ((p[5].revents & ~POLLOUT) != 0 &&
-	    ledger_read(l, simulation, simulation_on_engine) == -1)
+	    ledger_read(l, scan, scan_on_engine) == -1)
 		l->stopping = true;
 	if ((p[0].revents & ~POLLOUT) != 0 &&
 	    ledger_read(l, l->parent, ledger_on_parent) == -1)
@@ -297,7 +296,7 @@ ledger_serve(struct ledger *l)
 		upkeep_history(l);
 		upkeep_clean(l);
 		upkeep_notices(l);
-		simulation_step(l);
+		scan_step(l);
 		idle = -1;
 		if (charge_batch_count(l->batch) == 0 &&
 		    !charge_batch_unflushed(l->batch)) {

@@ -288,7 +288,7 @@ store_clean(struct store *s, const struct store_kept *kept, size_t max,
 
 /* InnoDB reuses the free space; returning it would take a long lock. */
 
-/* --- simulating --- */
+/* --- scanning --- */
 
 enum store_result
 store_rows(struct store *s, size_t max, int64_t *position, void (*each)(void *,

@@ -145,7 +145,7 @@ store_clean(struct store *s, const struct store_kept *kept, size_t max,
 
 /* The server's autovacuum does that. */
 
-/* --- simulating --- */
+/* --- scanning --- */
 
 /*
  * A cursor reads the table once, whatever its indexes are, and keeps its

@@ -288,7 +288,7 @@ store_reclaim(struct store *s, bool *done)
 	return STORE_OK;
 }
 
-/* --- simulating --- */
+/* --- scanning --- */
 
 enum store_result
 store_rows(struct store *s, size_t max, int64_t *position, void (*each)(void *,

@@ -2,7 +2,7 @@
 
 #include "conf/ids.h"
 #include "conf/literal.h"
-#include "ledger/simulation_match.h"
+#include "ledger/try_match.h"
 
 static bool
 match_networks(const struct settings_networks *a,
@@ -87,7 +87,7 @@ match_rule(const struct settings_rule *is, const struct settings_rule *would)
 }
 
 const char *
-simulation_match(const struct settings *now, size_t is,
+try_match(const struct settings *now, size_t is,
     const struct settings *tried, size_t would)
 {
 	if (!match_folding(now, tried))
@@ -101,7 +101,7 @@ simulation_match(const struct settings *now, size_t is,
 /* --- what to try --- */
 
 struct settings *
-simulation_settings(const char *text, size_t len, char *why, size_t size)
+try_match_settings(const char *text, size_t len, char *why, size_t size)
 {
 	struct settings	*s = NULL;
 	struct faults	 faults;
@@ -129,7 +129,7 @@ simulation_settings(const char *text, size_t len, char *why, size_t size)
 }
 
 size_t
-simulation_rule_of(const struct settings *s, const char *name)
+try_match_rule_of(const struct settings *s, const char *name)
 {
 	size_t	i, j;
 
@@ -153,7 +153,7 @@ begins_with(const char *id, size_t len, const char *name)
 }
 
 size_t
-simulation_row_rule(const struct settings *s, const char *id, size_t len,
+try_match_row_rule(const struct settings *s, const char *id, size_t len,
     size_t *name)
 {
 	size_t	i, j;

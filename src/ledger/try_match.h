@@ -1,5 +1,5 @@
-#ifndef SIMULATION_MATCH_H
-#define SIMULATION_MATCH_H
+#ifndef TRY_MATCH_H
+#define TRY_MATCH_H
 
 #include "conf/settings.h"
 
@@ -8,24 +8,24 @@
  * of `tried` had done: only limits may differ, not what is counted. NULL, or
  * the reason why not. Without rules both indexes are 0. Pure.
  */
-const char	*simulation_match(const struct settings *now, size_t is,
+const char	*try_match(const struct settings *now, size_t is,
 		    const struct settings *tried, size_t would);
 
 /*
  * Reads statements of those settings that say what counts and what is limited;
  * NULL with a printable reason: others, or malformed ones.
  */
-struct settings	*simulation_settings(const char *, size_t, char *why,
+struct settings	*try_match_settings(const char *, size_t, char *why,
 		    size_t size);
 
 /* The rule that has this name, or had it earlier; SIZE_MAX: none. */
-size_t		 simulation_rule_of(const struct settings *, const char *name);
+size_t		 try_match_rule_of(const struct settings *, const char *name);
 
 /*
  * The rule that counts an id, and the length of the name there, which may be an
  * earlier one, with its colon; 0 without rules. SIZE_MAX: none.
  */
-size_t		 simulation_row_rule(const struct settings *, const char *id,
+size_t		 try_match_row_rule(const struct settings *, const char *id,
 		    size_t len, size_t *name);
 
 #endif

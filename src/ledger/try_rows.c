@@ -1,0 +1,466 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/ids.h"
+#include "decision/simulate.h"
+#include "ipc/message_simulate.h"
+#include "ledger/try_match.h"
+#include "ledger/try_rows.h"
+#include "lib/alloc.h"
+#include "lib/clock.h"
+#include "lib/map.h"
+#include "lib/num.h"
+#include "lib/window.h"
+
+#define ROWS_STEP	2000	/* rows, and ids, that are decided on at once */
+
+/* An id and its rows. */
+struct try_id {
+	struct map_node		 node;
+	struct simulate_row	*row;
+	uint32_t		 n;
+	uint32_t		 size;
+	size_t			 rule;
+	struct simulate_result	 result;
+	size_t			 len;
+	char			 id[];		/* as it is stored */
+};
+
+/* What is known of a rule, of `now`. */
+struct try_rule {
+	size_t		 would;		/* the one to try */
+	const char	*skipped;	/* NULL, or why it is not tried */
+	size_t		 ids;
+	int64_t		*peak;		/* for each window, `ids` numbers */
+	size_t		 npeak;		/* so far, of each */
+};
+
+struct try_rows {
+	struct ledger	*ledger;
+	struct channel	*engine;
+	struct settings	*tried;		/* NULL: the running ones */
+	uint32_t	 k;
+	struct try_rule	 rule[RULES_MAX];
+	size_t		 nrules;	/* 1 without rules */
+	struct map	*map;
+	struct try_id	**list;
+	size_t		 count;
+	size_t		 size;
+	size_t		 at;		/* decided so far */
+	int64_t		 rows;
+	int64_t		 first;
+	int64_t		 last;
+	int64_t		 newest;	/* later ones are not counted */
+};
+
+static int
+same_id(const struct map_node *node, const void *key, size_t len)
+{
+	const struct try_id	*id = (const void *)node;
+
+	return id->len == len && memcmp(id->id, key, len) == 0;
+}
+
+/* --- answers --- */
+
+static void
+reply(struct try_rows *t, const struct msg_simulated *m)
+{
+	msg_simulated_put(ledger_payload(t->ledger), m);
+	channel_send(t->engine, MSG_SIMULATED, 0, &t->ledger->payload, -1);
+}
+
+static void
+reply_text(struct try_rows *t, enum simulated_kind kind, const char *rule,
+    const char *text)
+{
+	const struct msg_simulated	m = {
+		.kind = (uint8_t)kind, .rule = rule, .rulelen = strlen(rule),
+		.text = text, .textlen = strlen(text)
+	};
+
+	reply(t, &m);
+}
+
+void
+try_rows_fail(struct try_rows *t, const char *why)
+{
+	reply_text(t, SIMULATED_FAILED, "", why);
+}
+
+static const char *
+rule_name(const struct settings *s, size_t i)
+{
+	return s->nrules > 0 ? s->rules[i].name : "";
+}
+
+/* --- what to try --- */
+
+static void
+match_rule(struct try_rows *t, const struct settings *now, size_t i)
+{
+	struct try_rule	*r = &t->rule[i];
+
+	if (t->tried == NULL)
+		r->would = i;
+	else if ((now->nrules == 0) != (t->tried->nrules == 0))
+		r->skipped = "one configuration has rules and the other none";
+	else if (now->nrules > 0 && (r->would = try_match_rule_of(t->tried,
+	    now->rules[i].name)) == SIZE_MAX)
+		r->skipped = "the other configuration has no such rule";
+	else
+		r->skipped = try_match(now, i, t->tried, r->would);
+}
+
+/* Whether a rule in force has the rows of rule `would`. */
+static bool
+is_matched(const struct try_rows *t, size_t would)
+{
+	size_t	i;
+
+	for (i = 0; i < t->nrules; i++)
+		if (t->rule[i].would == would)
+			return true;
+	return false;
+}
+
+static void
+match_rules(struct try_rows *t)
+{
+	const struct settings	*now = t->ledger->settings;
+	const struct settings	*tried = t->tried;
+	size_t			 i;
+
+	t->nrules = now->nrules > 0 ? now->nrules : 1;
+	for (i = 0; i < t->nrules; i++) {
+		match_rule(t, now, i);
+		if (t->rule[i].skipped != NULL)
+			reply_text(t, SIMULATED_SKIPPED, rule_name(now, i),
+			    t->rule[i].skipped);
+	}
+	for (i = 0; tried != NULL && i < tried->nrules; i++)
+		if (now->nrules > 0 && !is_matched(t, i))
+			reply_text(t, SIMULATED_SKIPPED, tried->rules[i].name,
+			    "no rule in force has this name, so there are no "
+			    "rows");
+}
+
+struct try_rows *
+try_rows_new(struct ledger *l, struct channel *engine, const void *payload,
+    size_t len, char *why, size_t size)
+{
+	struct msg_simulate	 wanted;
+	struct try_rows		*t;
+
+	if (msg_simulate_get(&wanted, payload, len) == -1)
+		return NULL;
+	t = alloc_zero(1, sizeof(*t));
+	t->ledger = l;
+	t->engine = engine;
+	t->map = map_new(same_id);
+	t->k = wanted.k;
+	t->newest = clock_wall() + WINDOW_AHEAD;
+	if (wanted.textlen == 0 || (t->tried = try_match_settings(wanted.text,
+	    wanted.textlen, why, size)) != NULL)
+		match_rules(t);
+	return t;
+}
+
+/* --- the rows --- */
+
+static struct try_id *
+new_id(struct try_rows *t, const char *id, size_t len, size_t rule)
+{
+	struct try_id	*new = alloc_zero(1, sizeof(*new) + len + 1);
+
+	new->rule = rule;
+	new->len = len;
+	memcpy(new->id, id, len);
+	new->node.hash = map_hash(id, len);
+	map_insert(t->map, &new->node);
+	if (t->count == t->size) {
+		t->size = t->size > 0 ? 2 * t->size : 1024;
+		t->list = alloc_resize(t->list, t->size, sizeof(t->list[0]));
+	}
+	t->list[t->count++] = new;
+	t->rule[rule].ids++;
+	return new;
+}
+
+static void
+add_row(struct try_id *id, int64_t date, int64_t amount)
+{
+	struct simulate_row	*row;
+
+	if (id->n == id->size) {
+		id->size = id->size > 0 ? 2 * id->size : 4;
+		id->row = alloc_resize(id->row, id->size, sizeof(*row));
+	}
+	row = &id->row[id->n++];
+	row->date = (uint32_t)date;
+	row->amount = (int32_t)(amount > INT32_MAX ? INT32_MAX :
+	    amount < -INT32_MAX ? -INT32_MAX : amount);
+}
+
+bool
+try_rows_add(struct try_rows *t, const char *id, size_t len, int64_t date,
+    int64_t amount)
+{
+	const struct settings	*now = t->ledger->settings;
+	struct try_id		*known;
+	const char		*name;
+	char			 folded[CHARGE_ID_MAX];
+	size_t			 rule, was, n;
+
+	if (++t->rows > TRY_ROWS_MAX)
+		return false;
+	if (date < 0 || date > t->newest ||
+	    (rule = try_match_row_rule(now, id, len, &was)) == SIZE_MAX ||
+	    t->rule[rule].skipped != NULL)
+		return true;
+	/* Under the name that the rule has now. */
+	name = rule_name(now, rule);
+	n = strlen(name) + (was > 0);
+	if (n + len - was > sizeof(folded))
+		return true;
+	if (n > 0)
+		(void)snprintf(folded, sizeof(folded), "%s:", name);
+	memcpy(folded + n, id + was, len - was);
+	len = n + len - was;
+	/* Other programs insert ids as they are. */
+	if (now->fold_case)
+		str_fold(folded + n, len - n);
+	if (t->first == 0 || date < t->first)
+		t->first = date;
+	if (date > t->last)
+		t->last = date;
+	known = (void *)map_find(t->map, map_hash(folded, len), folded, len);
+	if (known == NULL)
+		known = new_id(t, folded, len, rule);
+	add_row(known, date, amount);
+	return true;
+}
+
+/* --- deciding --- */
+
+static const struct settings *
+tried(const struct try_rows *t)
+{
+	return t->tried != NULL ? t->tried : t->ledger->settings;
+}
+
+static const struct limits *
+rule_limits(const struct try_rows *t, size_t rule)
+{
+	const struct settings	*s = tried(t);
+
+	return s->nrules == 0 ? &s->limits :
+	    &s->rules[t->rule[rule].would].limits;
+}
+
+/* Whether `exempt` of the other configuration has this login or address. */
+static bool
+is_exempt(const struct settings *s, size_t would, const char *id, size_t len)
+{
+	const struct settings_rule	*r;
+
+	if (s->nrules == 0)
+		return !s->limit_by_sender && ids_find(s->exempt, id, len);
+	r = &s->rules[would];
+	return r->nkey == 1 && (r->key[0] == KEY_SASL_USERNAME ||
+	    r->key[0] == KEY_CLIENT_ADDRESS) && ids_find(s->exempt, id, len);
+}
+
+static void
+decide_limits(const struct try_rows *t, struct try_id *id)
+{
+	static const struct limits	 none;
+	const struct settings		*s = tried(t);
+	const struct limits		*limits;
+	size_t				 would, bare = 0;
+
+	would = t->rule[id->rule].would;
+	if (s->nrules > 0)
+		bare = strlen(rule_name(t->ledger->settings, id->rule)) + 1;
+	limits = settings_id_limits(s->nrules > 0 ?
+	    s->rules[would].limits_by_id : s->limits_by_id, id->id + bare,
+	    id->len - bare);
+	if (limits == NULL)
+		limits = rule_limits(t, id->rule);
+	if (is_exempt(s, would, id->id + bare, id->len - bare))
+		limits = &none;
+	simulate_limits(id->row, id->n, limits, &id->result);
+}
+
+static void
+decide_peaks(struct try_rows *t, const struct try_id *id)
+{
+	struct try_rule		*r = &t->rule[id->rule];
+	const struct limits	*limits = rule_limits(t, id->rule);
+	size_t			 i;
+
+	for (i = 0; i < limits->count; i++)
+		r->peak[i * r->ids + r->npeak] = simulate_peak(id->row, id->n,
+		    limits->list[i].seconds);
+	r->npeak++;
+}
+
+static void
+begin_deciding(struct try_rows *t)
+{
+	size_t	i, windows;
+
+	for (i = 0; i < t->nrules && t->tried == NULL; i++) {
+		windows = rule_limits(t, i)->count;
+		t->rule[i].peak = alloc_zero(t->rule[i].ids * windows + 1,
+		    sizeof(int64_t));
+	}
+}
+
+/* --- the result --- */
+
+static int
+by_number(const void *a, const void *b)
+{
+	int64_t	x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* By rule, and the ids with most refused mails first. */
+static int
+by_refused(const void *a, const void *b)
+{
+	const struct try_id	*const *x = a, *const *y = b;
+
+	if ((*x)->rule != (*y)->rule)
+		return (*x)->rule < (*y)->rule ? -1 : 1;
+	if ((*x)->result.refused != (*y)->result.refused)
+		return (*x)->result.refused > (*y)->result.refused ? -1 : 1;
+	return strcmp((*x)->id, (*y)->id);
+}
+
+static void
+reply_id(struct try_rows *t, const char *rule, const struct try_id *id)
+{
+	struct msg_simulated	m = { .kind = SIMULATED_ID, .rule = rule,
+				    .text = id->id, .textlen = id->len };
+
+	m.rulelen = strlen(rule);
+	m.number[0] = id->result.refused;
+	m.number[1] = id->result.total;
+	m.number[2] = id->result.first;
+	m.number[3] = id->result.limit.mails;
+	m.number[4] = id->result.limit.seconds;
+	reply(t, &m);
+}
+
+/* `from`: its ids in the list. */
+static void
+reply_rule(struct try_rows *t, size_t rule, size_t from)
+{
+	const char		*name = rule_name(t->ledger->settings, rule);
+	const struct try_id	*id;
+	struct msg_simulated	 m = { .kind = SIMULATED_RULE, .rule = name,
+				    .text = "" };
+	size_t			 i, end = from + t->rule[rule].ids;
+
+	m.rulelen = strlen(name);
+	m.number[0] = (int64_t)t->rule[rule].ids;
+	for (i = from; i < end; i++) {
+		id = t->list[i];
+		if (id->result.refusals == 0)
+			break;
+		m.number[1]++;
+		m.number[2] = num_add_clamp(m.number[2], id->result.refused);
+		if (m.number[3] == 0 || id->result.first < m.number[3])
+			m.number[3] = id->result.first;
+	}
+	reply(t, &m);
+	for (i = from; i < end && i < from + t->k; i++)
+		if (t->list[i]->result.refusals > 0)
+			reply_id(t, name, t->list[i]);
+}
+
+static void
+reply_window(struct try_rows *t, size_t rule, const struct limit *limit,
+    int64_t *peak)
+{
+	struct try_rule		*r = &t->rule[rule];
+	const char		*name = rule_name(t->ledger->settings, rule);
+	struct msg_simulated	 m = { .kind = SIMULATED_WINDOW, .rule = name,
+				    .text = "" };
+	size_t			 k = t->k, i;
+
+	if (r->ids == 0)
+		return;
+	qsort(peak, r->ids, sizeof(*peak), by_number);
+	m.rulelen = strlen(name);
+	m.number[0] = limit->seconds;
+	m.number[1] = limit->mails;
+	m.number[2] = simulate_quantile(peak, r->ids, 50, 100);
+	m.number[3] = simulate_quantile(peak, r->ids, 99, 100);
+	m.number[4] = peak[r->ids - 1];
+	/* The least limit that no more than k ids exceed. */
+	m.number[5] = k < r->ids ? peak[r->ids - 1 - k] : 0;
+	for (i = r->ids; i > 0 && peak[i - 1] > m.number[5]; i--)
+		m.number[6]++;
+	m.number[7] = (int64_t)r->ids;
+	reply(t, &m);
+}
+
+static void
+reply_results(struct try_rows *t)
+{
+	const struct limits	*limits;
+	struct msg_simulated	 m = { .kind = SIMULATED_SPAN, .rule = "",
+				    .text = "" };
+	size_t			 i, j, from = 0;
+
+	m.number[0] = t->rows;
+	m.number[1] = (int64_t)t->count;
+	m.number[2] = t->first;
+	m.number[3] = t->last;
+	reply(t, &m);
+	if (t->tried != NULL && t->count > 0)
+		qsort(t->list, t->count, sizeof(t->list[0]), by_refused);
+	for (i = 0; i < t->nrules; i++) {
+		if (t->rule[i].skipped != NULL)
+			continue;
+		limits = rule_limits(t, i);
+		if (t->tried != NULL)
+			reply_rule(t, i, from);
+		for (j = 0; t->tried == NULL && j < limits->count; j++)
+			reply_window(t, i, &limits->list[j],
+			    t->rule[i].peak + j * t->rule[i].ids);
+		from += t->rule[i].ids;
+	}
+	reply_text(t, SIMULATED_DONE, "", "");
+}
+
+bool
+try_rows_decide(struct try_rows *t)
+{
+	struct try_id	*id;
+	size_t		 rows = 0;
+
+	if (t->at == 0)
+		begin_deciding(t);
+	while (t->at < t->count && rows < ROWS_STEP) {
+		id = t->list[t->at++];
+		rows += id->n + 1;
+		simulate_sort(id->row, id->n);
+		if (t->tried != NULL)
+			decide_limits(t, id);
+		else
+			decide_peaks(t, id);
+		free(id->row);
+		id->row = NULL;
+	}
+	if (t->at < t->count)
+		return false;
+	reply_results(t);
+	return true;
+}
