@@ -102,9 +102,9 @@ message_check_reported(const struct msg_reported *m)
 }
 
 static void
-message_check_wished(const struct msg_wished *m)
+message_check_task_done(const struct msg_task_done *m)
 {
-	fuzz_require(m->wish < WISH__MAX);
+	fuzz_require(m->task < TASK__MAX);
 }
 
 static void
@@ -211,7 +211,7 @@ MESSAGE(cleaned)
 MESSAGE(hit)
 MESSAGE(evidence)
 MESSAGE(reported)
-MESSAGE(wished)
+MESSAGE(task_done)
 MESSAGE(state)
 MESSAGE(weighed)
 MESSAGE(override)
@@ -254,7 +254,7 @@ message_text(struct str *out, const void *src, size_t len)
 static int	(*const messages[])(struct str *, const void *, size_t) = {
 	message_log, message_identity, message_listener, message_ready,
 	message_charge, message_verdict, message_cleaned, message_hit,
-	message_reported, message_wished, message_state, message_weighed,
+	message_reported, message_task_done, message_state, message_weighed,
 	message_override, message_topped, message_figures, message_number,
 	message_simulate, message_simulated,
 	message_text, message_overridden, message_refusal, message_search,

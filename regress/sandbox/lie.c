@@ -117,7 +117,7 @@ too_long(int fd)
 	uint8_t	out[LIAR_HEADER];
 
 	return liar_put(fd, out, liar_frame(out, UINT32_MAX,
-	    fd == to_parent() ? MSG_WISH : MSG_CHARGE, 0, NULL, 0));
+	    fd == to_parent() ? MSG_TASK : MSG_CHARGE, 0, NULL, 0));
 }
 
 /* What only the parent may say. */
@@ -166,15 +166,15 @@ ready_again(int fd)
 }
 
 static int
-wish_unknown(int fd)
+task_unknown(int fd)
 {
-	return liar_put_number(fd, MSG_WISH, 77);
+	return liar_put_number(fd, MSG_TASK, 77);
 }
 
 static int
-wish_short(int fd)
+task_short(int fd)
 {
-	return liar_put_frame(fd, MSG_WISH, 0, "abc", 3);
+	return liar_put_frame(fd, MSG_TASK, 0, "abc", 3);
 }
 
 static int
@@ -251,12 +251,12 @@ half(int fd)
 }
 
 static int
-wish_flood(int fd)
+task_flood(int fd)
 {
 	unsigned int	i;
 
 	for (i = 0; i < FLOOD; i++)
-		if (liar_put_number(fd, MSG_WISH, liar_number % WISH__MAX) ==
+		if (liar_put_number(fd, MSG_TASK, liar_number % TASK__MAX) ==
 		    -1)
 			return -1;
 	return 0;
@@ -264,13 +264,13 @@ wish_flood(int fd)
 
 /* Each is done before the next, and what the parent says is never read. */
 static int
-wish_drip(int fd)
+task_drip(int fd)
 {
 	struct mono	end = clock_after(clock_mono(), DRIP_MS);
 
 	/* For less than it takes to be found out as an engine that hangs. */
 	while (!clock_passed(end, clock_mono())) {
-		if (liar_put_number(fd, MSG_WISH, WISH_RELOAD) == -1)
+		if (liar_put_number(fd, MSG_TASK, TASK_RELOAD) == -1)
 			return -1;
 		(void)poll(NULL, 0, 1);
 	}
@@ -481,16 +481,16 @@ static const struct lie	lies[] = {
 	{ "parent-no-descriptor", to_parent, missing_descriptor, false },
 	{ "parent-descriptors", to_parent, liar_put_descriptors, true },
 	{ "parent-ready-again", to_parent, ready_again, false },
-	{ "parent-wish-unknown", to_parent, wish_unknown, false },
-	{ "parent-wish-short", to_parent, wish_short, false },
+	{ "parent-task-unknown", to_parent, task_unknown, false },
+	{ "parent-task-short", to_parent, task_short, false },
 	{ "parent-fault-forged", to_parent, fault_forged, false },
 	{ "parent-line-forged", to_parent, line_forged, false },
 	{ "parent-line-long", to_parent, line_long, false },
 	{ "parent-line-flood", to_parent, line_flood, false },
 	{ "parent-refuse", to_parent, half, false },
 	{ "parent-half", to_parent, half, false },
-	{ "parent-wish-flood", to_parent, wish_flood, false },
-	{ "parent-wish-drip", to_parent, wish_drip, false },
+	{ "parent-task-flood", to_parent, task_flood, false },
+	{ "parent-task-drip", to_parent, task_drip, false },
 	{ "parent-lost-flood", to_parent, lost_flood, false },
 	{ "parent-noise", to_parent, liar_put_noise, false },
 	{ "ledger-type", to_ledger, unknown_type, false },

@@ -224,7 +224,7 @@ end_of_file(void **state)
 
 	(void)state;
 	ends(&a, ROLE_ENGINE, &b, ROLE_PARENT);
-	channel_signal(a, MSG_WISH, 9);
+	channel_signal(a, MSG_TASK, 9);
 	assert_int_equal(channel_flush(a), 1);
 	channel_free(a);
 	assert_int_equal(channel_read(b), 1);

@@ -185,7 +185,7 @@ surplus_descriptors(void **state)
 	refuses(ROLE_ENGINE, ROLE_PARENT, MSG_STOP, 0, fds, 1);
 	/* From a child, which may send none. */
 	refuses(ROLE_LEDGER, ROLE_ENGINE, MSG_CHARGE, 0, fds, 1);
-	refuses(ROLE_PARENT, ROLE_ENGINE, MSG_WISH, 0, fds, 1);
+	refuses(ROLE_PARENT, ROLE_ENGINE, MSG_TASK, 0, fds, 1);
 	for (i = 0; i < 6; i++)
 		close(fds[i]);
 }

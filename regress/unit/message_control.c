@@ -15,14 +15,14 @@
 static void
 answers_of_the_parent_arrive_unchanged(void **state)
 {
-	struct msg_wished	m = { .wish = WISH_CLEAN, .good = true,
+	struct msg_task_done	m = { .task = TASK_CLEAN, .good = true,
 				    .text = "7 records deleted" };
 	struct str		s;
 
 	(void)state;
 	str_init(&s);
-	msg_wished_put(&s, &m);
-	payload_check(message_wished, &s);
+	msg_task_done_put(&s, &m);
+	payload_check(message_task_done, &s);
 	str_clear(&s);
 }
 

@@ -37,7 +37,7 @@ status_run(struct control *c, const struct control_word *word, size_t n)
 {
 	(void)word;
 	(void)n;
-	control_wish(c, WISH_STATE);
+	control_task(c, TASK_STATE);
 }
 
 static void
@@ -173,7 +173,7 @@ reload_run(struct control *c, const struct control_word *word, size_t n)
 {
 	(void)word;
 	(void)n;
-	control_wish(c, WISH_RELOAD);
+	control_task(c, TASK_RELOAD);
 }
 
 static void
@@ -181,7 +181,7 @@ clean_run(struct control *c, const struct control_word *word, size_t n)
 {
 	(void)word;
 	(void)n;
-	control_wish(c, WISH_CLEAN);
+	control_task(c, TASK_CLEAN);
 }
 
 static void
@@ -189,7 +189,7 @@ report_run(struct control *c, const struct control_word *word, size_t n)
 {
 	(void)word;
 	(void)n;
-	control_wish(c, WISH_REPORT);
+	control_task(c, TASK_REPORT);
 }
 
 static void
@@ -197,9 +197,9 @@ log_run(struct control *c, const struct control_word *word, size_t n)
 {
 	(void)n;
 	if (strcmp(word[0].bytes, "debug") == 0)
-		control_wish(c, WISH_LOG_DEBUG);
+		control_task(c, TASK_LOG_DEBUG);
 	else if (strcmp(word[0].bytes, "brief") == 0)
-		control_wish(c, WISH_LOG_BRIEF);
+		control_task(c, TASK_LOG_BRIEF);
 	else
 		control_fail(c, "log: debug or brief is expected");
 }

@@ -21,11 +21,11 @@
 #define MOST		8		/* connections */
 #define GONE_MOST	64		/* closed ones, kept for the log */
 #define TALK_MS		10000		/* to send, and to read */
-#define WISH_MS		120000		/* for a wish */
+#define TASK_MS		120000		/* for a task of the parent */
 #define UNKNOWN_SECONDS	10		/* between two such lines in the log */
 #define LEDGER_MS	1000		/* in addition to db_timeout */
 #define LATE_MS		(60 * 60 * 1000)	/* to log how a change ended */
-#define NO_WISH		WISH__MAX
+#define NO_TASK		TASK__MAX
 
 enum control_state {
 	CONTROL_READING,
@@ -42,7 +42,7 @@ struct control {
 	struct audit			 audit;
 	enum control_state		 state;
 	const struct control_command	*command;
-	enum wish			 wish;	/* NO_WISH: none */
+	enum parent_task		 task;	/* NO_TASK: none */
 	bool				 late;	/* the answer was sent */
 	struct control_question		 question;
 	struct str			 in;
@@ -166,7 +166,7 @@ control_write(struct control *c)
 {
 	c->state = CONTROL_WRITING;
 	if (!c->late)
-		c->wish = NO_WISH;
+		c->task = NO_TASK;
 	event_del(&c->readable);
 	control_time(c, TALK_MS);
 	event_add(&c->writable, NULL);
@@ -216,7 +216,7 @@ control_was_late(struct control *c)
 {
 	if (!c->late)
 		return false;
-	c->wish = NO_WISH;
+	c->task = NO_TASK;
 	if (c->state == CONTROL_GONE)
 		control_free(c);
 	return true;
@@ -238,7 +238,7 @@ control_end(struct control *c)
 void
 control_fail(struct control *c, const char *format, ...)
 {
-	static char	 raw[sizeof(((struct msg_wished *)NULL)->text)];
+	static char	 raw[sizeof(((struct msg_task_done *)NULL)->text)];
 	static char	 text[4 * sizeof(raw)];
 	const char	*last;
 	va_list		 ap;
@@ -302,22 +302,22 @@ control_progress(struct control *c, int64_t rows)
 }
 
 void
-control_wish(struct control *c, enum wish wish)
+control_task(struct control *c, enum parent_task task)
 {
 	struct str	payload;
 
 	str_init(&payload);
-	msg_number_put(&payload, wish);
-	channel_send(controls.parent, MSG_WISH, 0, &payload, -1);
+	msg_number_put(&payload, task);
+	channel_send(controls.parent, MSG_TASK, 0, &payload, -1);
 	str_clear(&payload);
-	c->wish = wish;
-	control_wait(c, wish == WISH_STATE ? TALK_MS : WISH_MS);
+	c->task = task;
+	control_wait(c, task == TASK_STATE ? TALK_MS : TASK_MS);
 }
 
 void
 control_hold(struct control *c, int64_t ms)
 {
-	c->wish = NO_WISH;
+	c->task = NO_TASK;
 	control_wait(c, ms);
 }
 
@@ -334,7 +334,7 @@ control_on_timer(int fd, short what, void *arg)
 		control_close(c);
 	else if (c->command->late != NULL)
 		c->command->late(c);
-	else if (c->wish != NO_WISH)
+	else if (c->task != NO_TASK)
 		control_fail_late(c, "it is not done yet; the log will tell");
 	else
 		control_fail_late(c, "the database did not answer in time");
@@ -371,14 +371,14 @@ control_on_ledger(const struct message *m)
 
 	TAILQ_FOREACH(c, &controls.list, entry)
 		if (c->number == m->request && control_waits(c) &&
-		    c->wish == NO_WISH && c->command->told != NULL)
+		    c->task == NO_TASK && c->command->told != NULL)
 			return c->command->told(c, m);
 	/* The caller is gone. */
 	return 0;
 }
 
 static void
-control_wished(struct control *c, const struct msg_wished *m)
+control_task_done(struct control *c, const struct msg_task_done *m)
 {
 	if (!m->good) {
 		control_fail(c, "%s", m->text);
@@ -393,24 +393,24 @@ control_wished(struct control *c, const struct msg_wished *m)
 int
 control_on_parent(const struct message *m)
 {
-	static struct msg_wished	 wished;
+	static struct msg_task_done	 done;
 	static struct msg_state		 state;
 	struct control			*c, *next;
 
-	if (m->type == MSG_WISHED ?
-	    msg_wished_get(&wished, m->payload, m->len) == -1 :
+	if (m->type == MSG_TASK_DONE ?
+	    msg_task_done_get(&done, m->payload, m->len) == -1 :
 	    msg_state_get(&state, m->payload, m->len) == -1)
 		return -1;
 	for (c = TAILQ_FIRST(&controls.list); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, entry);
-		if (!control_waits(c) || c->wish == NO_WISH)
+		if (!control_waits(c) || c->task == NO_TASK)
 			continue;
-		if (m->type == MSG_STATE && c->wish == WISH_STATE) {
-			c->wish = NO_WISH;
+		if (m->type == MSG_STATE && c->task == TASK_STATE) {
+			c->task = NO_TASK;
 			if (c->command->state != NULL)
 				c->command->state(c, &state);
-		} else if (m->type == MSG_WISHED && c->wish == wished.wish)
-			control_wished(c, &wished);
+		} else if (m->type == MSG_TASK_DONE && c->task == done.task)
+			control_task_done(c, &done);
 	}
 	return 0;
 }
@@ -600,7 +600,7 @@ control_new(int fd, bool operator)
 	c->access = access;
 	c->audit.uid = uid;
 	c->audit.gid = gid;
-	c->wish = NO_WISH;
+	c->task = NO_TASK;
 	str_init(&c->question.charge);
 	str_init(&c->question.word);
 	str_init(&c->question.what);

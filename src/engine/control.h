@@ -60,7 +60,7 @@ struct control_command {
 	 */
 	void		(*run)(struct control *, const struct control_word *,
 			    size_t);
-	/* Takes the parent's answer to WISH_STATE. */
+	/* Takes the parent's answer to TASK_STATE. */
 	void		(*state)(struct control *, const struct msg_state *);
 	/* Takes the ledger's answer; -1: it is malformed. */
 	int		(*told)(struct control *, const struct message *);
@@ -85,7 +85,7 @@ struct control_question {
 };
 
 /*
- * `owner` owns the socket, and may do what root may. Wishes are sent over the
+ * `owner` owns the socket, and may do what root may. Tasks are sent over the
  * parent's channel, which stays the caller's. `find` finds a command by its
  * name, or returns NULL.
  */
@@ -125,7 +125,7 @@ const char		*control_name(const struct control *);
 uint64_t	 control_number(const struct control *);
 struct control	*control_numbered(uint64_t);
 
-/* Sets the time that the command waits, in ms from now; it has no wish. */
+/* Sets the time that the command waits, in ms from now; it has no task. */
 void		 control_hold(struct control *, int64_t ms);
 
 /* The str to append records to. */
@@ -153,8 +153,8 @@ bool		 control_ask(struct control *, enum message_type,
  */
 void		 control_progress(struct control *, int64_t rows);
 
-/* Sends a wish to the parent. MSG_WISHED ends the command. */
-void		 control_wish(struct control *, enum wish);
+/* Has the parent do a task. MSG_TASK_DONE ends the command. */
+void		 control_task(struct control *, enum parent_task);
 
 /* Splits a complete command into words; -1: it is malformed. Pure. */
 int		 control_words(struct control_word *, size_t max, size_t *n,

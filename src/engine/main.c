@@ -433,22 +433,22 @@ engine_listener(const struct message *m)
 
 /* The end of a reload, by policyctl or by SIGHUP. Its last line sums it up. */
 static void
-engine_on_wished(const struct message *m)
+engine_on_task_done(const struct message *m)
 {
-	static struct msg_wished	 wished;
+	static struct msg_task_done	 done;
 	struct str			 fields;
 	const char			*last;
 
-	if (msg_wished_get(&wished, m->payload, m->len) == -1)
+	if (msg_task_done_get(&done, m->payload, m->len) == -1)
 		return;
-	if (wished.wish == WISH_SIMULATION)
-		row_reader_missing(wished.text);
-	if (wished.wish != WISH_RELOAD)
+	if (done.task == TASK_SCAN)
+		row_reader_missing(done.text);
+	if (done.task != TASK_RELOAD)
 		return;
-	last = strrchr(wished.text, '\n');
+	last = strrchr(done.text, '\n');
 	str_init(&fields);
-	reply_bool(&fields, "done", wished.good);
-	reply_text(&fields, "text", last != NULL ? last + 1 : wished.text);
+	reply_bool(&fields, "done", done.good);
+	reply_text(&fields, "text", last != NULL ? last + 1 : done.text);
 	events_add("reload", &fields);
 	str_clear(&fields);
 }
@@ -481,12 +481,12 @@ engine_on_message(const struct message *m)
 	case MSG_ALIVE_WANTED:
 		channel_signal(engine.start.parent, MSG_ALIVE, 0);
 		return;
-	case MSG_WISHED:
-		engine_on_wished(m);
+	case MSG_TASK_DONE:
+		engine_on_task_done(m);
 		/* FALLTHROUGH */
 	case MSG_STATE:
 		if (control_on_parent(m) == -1)
-			log_fatal("what became of a wish cannot be read");
+			log_fatal("the result of a task cannot be read");
 		return;
 	default:
 		if (role_message(&engine.start, m, &fresh) == -1)

@@ -247,7 +247,7 @@ metrics_run(struct control *c, const struct control_word *word, size_t n)
 {
 	(void)word;
 	(void)n;
-	control_wish(c, WISH_STATE);
+	control_task(c, TASK_STATE);
 }
 
 /*

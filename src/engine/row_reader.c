@@ -21,7 +21,7 @@ struct reader_command {
 
 static struct {
 	TAILQ_HEAD(, reader_command)	 list;	/* the first one is served */
-	bool				 wished;	/* not answered yet */
+	bool				 requested;	/* of the parent */
 	struct channel			*channel;	/* NULL: none */
 	struct event			 readable;
 	struct event			 writable;
@@ -65,10 +65,10 @@ reader_start(void)
 		reader_close();
 		reader_drop(r);
 	}
-	if (r == NULL || reader.wished || reader.channel != NULL)
+	if (r == NULL || reader.requested || reader.channel != NULL)
 		return;
-	reader.wished = true;
-	control_wish(c, WISH_SIMULATION);
+	reader.requested = true;
+	control_task(c, TASK_SCAN);
 	reader_hold(c, r->task);
 }
 
@@ -163,7 +163,7 @@ row_reader_channel(int fd)
 	struct reader_command	*r = TAILQ_FIRST(&reader.list);
 	struct control		*c = NULL;
 
-	reader.wished = false;
+	reader.requested = false;
 	if (r != NULL)
 		c = control_numbered(r->number);
 	if (fd == -1 || reader.channel != NULL || c == NULL) {
@@ -187,7 +187,7 @@ row_reader_channel(int fd)
 void
 row_reader_missing(const char *why)
 {
-	reader.wished = false;
+	reader.requested = false;
 	if (reader.channel == NULL)
 		reader_fail(why);
 }

@@ -69,9 +69,9 @@ enum message_type {
 	MSG_REPORTED,		/* report, parent: struct msg_reported */
 	MSG_TRIED,		/* parent, report: text, struct report_tried */
 	/* requests of policyctl, engine to parent, and their results */
-	MSG_WISH,		/* number: enum wish */
-	MSG_WISHED,		/* struct msg_wished */
-	MSG_STATE,		/* struct msg_state: of WISH_STATE */
+	MSG_TASK,		/* number: enum parent_task */
+	MSG_TASK_DONE,		/* struct msg_task_done */
+	MSG_STATE,		/* struct msg_state: of TASK_STATE */
 	/* questions of policyctl, engine to ledger and back */
 	MSG_WEIGH,		/* struct msg_charge: nothing is recorded */
 	MSG_WEIGHED,		/* struct msg_weighed */
@@ -102,15 +102,15 @@ enum message_type {
 	MSG__MAX
 };
 
-enum wish {
-	WISH_RELOAD,
-	WISH_CLEAN,
-	WISH_REPORT,
-	WISH_LOG_DEBUG,
-	WISH_LOG_BRIEF,
-	WISH_STATE,
-	WISH_SIMULATION,
-	WISH__MAX
+enum parent_task {
+	TASK_RELOAD,
+	TASK_CLEAN,
+	TASK_REPORT,
+	TASK_LOG_DEBUG,
+	TASK_LOG_BRIEF,
+	TASK_STATE,
+	TASK_SCAN,
+	TASK__MAX
 };
 
 struct message_rule {
@@ -428,13 +428,13 @@ struct report_tried {
 
 /* --- policyctl --- */
 
-struct msg_wished {
-	uint8_t	wish;			/* enum wish */
+struct msg_task_done {
+	uint8_t	task;			/* enum parent_task */
 	bool	good;
 	char	text[8192];		/* lines, printable */
 };
-void	msg_wished_put(struct str *, const struct msg_wished *);
-int	msg_wished_get(struct msg_wished *, const void *, size_t);
+void	msg_task_done_put(struct str *, const struct msg_task_done *);
+int	msg_task_done_get(struct msg_task_done *, const void *, size_t);
 
 #define STATE_PROCESSES_MAX	8
 struct msg_state_process {

@@ -9,20 +9,20 @@
 /* --- the parent --- */
 
 void
-msg_wished_put(struct str *s, const struct msg_wished *m)
+msg_task_done_put(struct str *s, const struct msg_task_done *m)
 {
-	wire_put_u8(s, m->wish);
+	wire_put_u8(s, m->task);
 	wire_put_u8(s, m->good);
 	wire_put_text(s, m->text);
 }
 
 int
-msg_wished_get(struct msg_wished *m, const void *src, size_t len)
+msg_task_done_get(struct msg_task_done *m, const void *src, size_t len)
 {
 	struct wire	w;
 
 	wire_init(&w, src, len);
-	m->wish = wire_get_below(&w, WISH__MAX);
+	m->task = wire_get_below(&w, TASK__MAX);
 	m->good = wire_get_bool(&w);
 	wire_get_array(&w, m->text, sizeof(m->text));
 	return wire_done(&w);

@@ -18,8 +18,8 @@
  */
 #define SENDING_MS	(60 * 60 * 1000)
 #define MAIL_EVERY_MS	(5 * 60 * 1000)		/* of report_immediately */
-#define WISH_MAIL_MS	(60 * 1000)		/* by a wish */
-#define WISH_CLEAN_MS	(10 * 1000)
+#define OPERATOR_MAIL_MS	(60 * 1000)	/* by policyctl */
+#define OPERATOR_CLEAN_MS	(10 * 1000)
 #define RETRY_MS	(60 * 1000)		/* doubled each time */
 #define RETRY_MAX_MS	(60 * 60 * 1000)
 #define FIRST_CLEAN_MS	(5 * 60 * 1000)		/* after the start */
@@ -380,13 +380,13 @@ want(struct timetable *t, int64_t ms, struct mono now)
 }
 
 /*
- * Wishes come through the engine. If that is taken over, it must not cause many
- * mails or constant cleaning.
+ * What operators ask for comes through the engine. If that is taken over, it
+ * must not cause many mails or constant cleaning.
  */
 void
 maintenance_want(struct parent *p, struct mono now)
 {
-	want(&p->job.cleaning, WISH_CLEAN_MS, now);
+	want(&p->job.cleaning, OPERATOR_CLEAN_MS, now);
 }
 
 void
@@ -394,20 +394,20 @@ maintenance_want_report(struct parent *p, struct mono now)
 {
 	if (!p->settings->report) {
 		log_notice("no report: the setting report is off");
-		parent_wished(p, WISH_REPORT, false,
+		parent_task_done(p, TASK_REPORT, false,
 		    "no report: the setting report is off");
 		return;
 	}
 	if (!report_is_on(p->settings)) {
 		log_notice("no report: report_to names nobody");
-		parent_wished(p, WISH_REPORT, false,
+		parent_task_done(p, TASK_REPORT, false,
 		    "no report: report_to names nobody");
 		return;
 	}
-	/* The report under way fulfils the wish. */
+	/* The report under way is the one that was asked for. */
 	if (p->job.step != JOB_IDLE && p->job.report)
 		return;
-	want(&p->job.reporting, WISH_MAIL_MS, now);
+	want(&p->job.reporting, OPERATOR_MAIL_MS, now);
 }
 
 void
@@ -473,10 +473,10 @@ finish(struct parent *p)
 		return;
 	}
 	if (job->clean)
-		parent_wished(p, WISH_CLEAN, !job->failed, job->outcome);
+		parent_task_done(p, TASK_CLEAN, !job->failed, job->outcome);
 	if (!job->report)
 		return;
-	parent_wished(p, WISH_REPORT, !job->failed, job->outcome);
+	parent_task_done(p, TASK_REPORT, !job->failed, job->outcome);
 	if (!job->failed)
 		job->failures = 0;
 	else if (report_is_on(p->settings))

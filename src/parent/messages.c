@@ -153,14 +153,14 @@ on_reported(struct parent *p, enum slot slot, const struct message *m)
 }
 
 static int
-on_wish(struct parent *p, enum slot slot, const struct message *m)
+on_task(struct parent *p, enum slot slot, const struct message *m)
 {
-	uint64_t	wish;
+	uint64_t	task;
 
 	(void)slot;
-	if (msg_number_get(&wish, m->payload, m->len) == -1)
+	if (msg_number_get(&task, m->payload, m->len) == -1)
 		return -1;
-	return operator_take(p, wish);
+	return operator_take(p, task);
 }
 
 static handler *const	handlers[MSG__MAX] = {
@@ -173,7 +173,7 @@ static handler *const	handlers[MSG__MAX] = {
 	[MSG_HIT_NEW]		= on_hit,
 	[MSG_NOTICE_NEW]	= on_notice,
 	[MSG_REPORTED]		= on_reported,
-	[MSG_WISH]		= on_wish
+	[MSG_TASK]		= on_task
 };
 
 static void

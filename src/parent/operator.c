@@ -14,57 +14,57 @@
 #define UNREAD_MOST	256	/* more than the engine has questions */
 
 static void
-wish_reload(struct parent *p)
+task_reload(struct parent *p)
 {
 	reload_want(p);
 }
 
 static void
-wish_clean(struct parent *p)
+task_clean(struct parent *p)
 {
 	maintenance_want(p, clock_mono());
 }
 
 static void
-wish_report(struct parent *p)
+task_report(struct parent *p)
 {
 	maintenance_want_report(p, clock_mono());
 }
 
 static void
-wish_simulation(struct parent *p)
+task_scan(struct parent *p)
 {
 	simulator_want(p);
 }
 
-/* Valid until the next reload or wish. */
+/* Valid until the next reload or task. */
 static void
-wish_log(struct parent *p, enum wish wish, bool debug, const char *said)
+task_log(struct parent *p, enum parent_task task, bool debug, const char *said)
 {
 	unsigned int	held;
 
-	if (!log_allowed(&p->requests.level_set[debug], LOG_EVERY_S, &held)) {
-		parent_wished(p, wish, false,
+	if (!log_allowed(&p->tasks.level_set[debug], LOG_EVERY_S, &held)) {
+		parent_task_done(p, task, false,
 		    "that was asked for a moment ago");
 		return;
 	}
-	p->requests.log = true;
-	p->requests.debug = debug;
+	p->tasks.log = true;
+	p->tasks.debug = debug;
 	parent_log_again(p);
-	parent_wished(p, wish, true, said);
+	parent_task_done(p, task, true, said);
 }
 
 static void
-wish_debug(struct parent *p)
+task_debug(struct parent *p)
 {
-	wish_log(p, WISH_LOG_DEBUG, true,
+	task_log(p, TASK_LOG_DEBUG, true,
 	    "logging in detail until the next reload");
 }
 
 static void
-wish_brief(struct parent *p)
+task_brief(struct parent *p)
 {
-	wish_log(p, WISH_LOG_BRIEF, false,
+	task_log(p, TASK_LOG_BRIEF, false,
 	    "logging briefly until the next reload");
 }
 
@@ -81,9 +81,9 @@ state_add(struct msg_state *m, const char *name, pid_t pid, struct mono since,
 	(void)strlcpy(told->sandbox, sandbox, sizeof(told->sandbox));
 }
 
-/* A question rather than a wish: the processes and their start. */
+/* Answers with the processes and their start. */
 static void
-wish_state(struct parent *p)
+task_state(struct parent *p)
 {
 	const struct child	*child;
 	struct msg_state	 m;
@@ -115,17 +115,17 @@ wish_state(struct parent *p)
 }
 
 static const struct {
-	void		(*fulfil)(struct parent *);
+	void		(*start)(struct parent *);
 	const char	*name;		/* in the log; NULL: not logged */
 	bool		 answered;	/* each one, at once */
-} requests[WISH__MAX] = {
-	[WISH_RELOAD]		= { wish_reload, "a reload", false },
-	[WISH_CLEAN]		= { wish_clean, "cleaning", false },
-	[WISH_REPORT]		= { wish_report, "the report", false },
-	[WISH_LOG_DEBUG]	= { wish_debug, "a detailed log", true },
-	[WISH_LOG_BRIEF]	= { wish_brief, "a brief log", true },
-	[WISH_STATE]		= { wish_state, NULL, true },
-	[WISH_SIMULATION]	= { wish_simulation, NULL, false },
+} tasks[TASK__MAX] = {
+	[TASK_RELOAD]		= { task_reload, "a reload", false },
+	[TASK_CLEAN]		= { task_clean, "cleaning", false },
+	[TASK_REPORT]		= { task_report, "the report", false },
+	[TASK_LOG_DEBUG]	= { task_debug, "a detailed log", true },
+	[TASK_LOG_BRIEF]	= { task_brief, "a brief log", true },
+	[TASK_STATE]		= { task_state, NULL, true },
+	[TASK_SCAN]		= { task_scan, NULL, false },
 };
 
 /* Whether the engine asks on without reading what it is answered. */
@@ -135,21 +135,21 @@ is_deaf(struct parent *p)
 	struct channel	*channel = p->child[SLOT_ENGINE].channel;
 
 	if (channel == NULL || channel_queued(channel) == 0)
-		p->requests.unread = 0;
-	return ++p->requests.unread > UNREAD_MOST;
+		p->tasks.unread = 0;
+	return ++p->tasks.unread > UNREAD_MOST;
 }
 
 int
-operator_take(struct parent *p, uint64_t wish)
+operator_take(struct parent *p, uint64_t task)
 {
 	unsigned int	held;
 
-	if (wish >= WISH__MAX || (requests[wish].answered && is_deaf(p)))
+	if (task >= TASK__MAX || (tasks[task].answered && is_deaf(p)))
 		return -1;
-	if (requests[wish].name != NULL &&
-	    log_allowed(&p->requests.logged, LOG_EVERY_S, &held))
-		log_notice("policyctl asks for %s", requests[wish].name);
-	p->requests.waited[wish] = true;
-	requests[wish].fulfil(p);
+	if (tasks[task].name != NULL &&
+	    log_allowed(&p->tasks.logged, LOG_EVERY_S, &held))
+		log_notice("policyctl asks for %s", tasks[task].name);
+	p->tasks.waited[task] = true;
+	tasks[task].start(p);
 	return 0;
 }

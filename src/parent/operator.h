@@ -9,6 +9,6 @@
  */
 
 /* 0, or -1 for an unknown request. */
-int	operator_take(struct parent *, uint64_t wish);
+int	operator_take(struct parent *, uint64_t task);
 
 #endif

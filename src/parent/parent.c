@@ -15,22 +15,23 @@ parent_stop(struct parent *p, int status)
 }
 
 void
-parent_wished(struct parent *p, enum wish wish, bool good, const char *text)
+parent_task_done(struct parent *p, enum parent_task task, bool good,
+    const char *text)
 {
-	struct msg_wished	m;
+	struct msg_task_done	m;
 	struct str		payload;
 
 	/* The engine tells the followers of `events` of each reload. */
-	if (!p->requests.waited[wish] && (wish != WISH_RELOAD ||
+	if (!p->tasks.waited[task] && (task != TASK_RELOAD ||
 	    p->child[SLOT_ENGINE].state != CHILD_SERVING))
 		return;
-	p->requests.waited[wish] = false;
-	m.wish = (uint8_t)wish;
+	p->tasks.waited[task] = false;
+	m.task = (uint8_t)task;
 	m.good = good;
 	(void)strlcpy(m.text, text, sizeof(m.text));
 	str_init(&payload);
-	msg_wished_put(&payload, &m);
-	child_send(&p->child[SLOT_ENGINE], MSG_WISHED, &payload, -1);
+	msg_task_done_put(&payload, &m);
+	child_send(&p->child[SLOT_ENGINE], MSG_TASK_DONE, &payload, -1);
 	str_clear(&payload);
 }
 
@@ -68,8 +69,8 @@ parent_in_syslog(const struct parent *p)
 static bool
 in_detail(const struct parent *p)
 {
-	if (p->requests.log)
-		return p->requests.debug;
+	if (p->tasks.log)
+		return p->tasks.debug;
 	return p->debug || p->settings->debug;
 }
 

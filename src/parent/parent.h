@@ -106,12 +106,12 @@ struct reload {
 };
 
 /* Requests of policyctl, which come through the engine: operator.c. */
-struct requests {
-	bool		waited[WISH__MAX];	/* for the result */
+struct tasks {
+	bool		waited[TASK__MAX];	/* for the result */
 	bool		log;		/* use `debug`, not the settings */
 	bool		debug;
 	unsigned int	unread;		/* answers since all were read */
-	struct log_limit level_set[2];	/* WISH_LOG_BRIEF, WISH_LOG_DEBUG */
+	struct log_limit level_set[2];	/* TASK_LOG_BRIEF, TASK_LOG_DEBUG */
 	struct log_limit logged;	/* requests, in the log */
 };
 
@@ -149,7 +149,7 @@ struct parent {
 	struct restart		 restart[SLOT__MAX];
 	struct job		 job;
 	struct reload		 reload;
-	struct requests		 requests;
+	struct tasks		 tasks;
 	struct mono		 since;		/* start of the daemon */
 	bool			 simulate_next;	/* once the last one is gone */
 	bool			 no_syslog;	/* no syslogd is reachable */
@@ -177,7 +177,8 @@ void	parent_stop(struct parent *, int status);
  * Sends policyctl the result of its request, if a caller waits for it. The
  * engine gets the result of every reload.
  */
-void	parent_wished(struct parent *, enum wish, bool good, const char *text);
+void	parent_task_done(struct parent *, enum parent_task, bool good,
+	    const char *text);
 
 /*
  * Opens the log as the settings and options say. `starting`: faults go to

@@ -91,7 +91,7 @@ refuse(struct parent *p, const char *why)
 	}
 	str_adds(&reload->faults, "the new configuration is not used; the "
 	    "running one stays");
-	parent_wished(p, WISH_RELOAD, false, reload->faults.data);
+	parent_task_done(p, TASK_RELOAD, false, reload->faults.data);
 	log_error("the new configuration is not used; the running one stays");
 	sockets_abandon(&reload->listeners);
 	settings_free(reload->settings);
@@ -212,7 +212,7 @@ commit(struct parent *p)
 	reload->settings = NULL;
 	p->identity = reload->identity;
 	p->generation++;
-	p->requests.log = false;
+	p->tasks.log = false;
 	parent_log_again(p);
 	sockets_adopt(&p->listeners, &reload->listeners,
 	    &p->child[SLOT_ENGINE]);
@@ -226,7 +226,7 @@ commit(struct parent *p)
 	maintenance_schedule(p, clock_mono());
 	log_notice("the new configuration is in force");
 	str_adds(&reload->faults, "the new configuration is in force");
-	parent_wished(p, WISH_RELOAD, true, reload->faults.data);
+	parent_task_done(p, TASK_RELOAD, true, reload->faults.data);
 	/*
 	 * An engine of another user must be a new process. The old one still
 	 * answers the policyctl that asked for the reload.

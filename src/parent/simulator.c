@@ -16,7 +16,7 @@ simulator_want(struct parent *p)
 	}
 	if (children_start(p, SLOT_SIMULATOR, p->settings, &p->identity,
 	    why) == -1)
-		parent_wished(p, WISH_SIMULATION, false, why);
+		parent_task_done(p, TASK_SCAN, false, why);
 	else
 		children_begin(p, SLOT_SIMULATOR);
 }
@@ -29,7 +29,7 @@ simulator_on_ready(struct parent *p)
 	int		 fd[2];
 
 	if (engine->state != CHILD_SERVING || channel_pair(fd) == -1) {
-		parent_wished(p, WISH_SIMULATION, false,
+		parent_task_done(p, TASK_SCAN, false,
 		    "no channel for it could be made");
 		children_stop(p, SLOT_SIMULATOR);
 		return;
@@ -37,7 +37,7 @@ simulator_on_ready(struct parent *p)
 	/* A fault is logged once, until there was none. */
 	p->restart[SLOT_SIMULATOR].fault[0] = '\0';
 	/* From here on the engine answers policyctl. */
-	p->requests.waited[WISH_SIMULATION] = false;
+	p->tasks.waited[TASK_SCAN] = false;
 	child_number(engine, MSG_SIMULATION, ROLE_LEDGER, fd[0]);
 	child_number(child, MSG_SIMULATION, ROLE_ENGINE, fd[1]);
 	close(fd[0]);
@@ -53,6 +53,6 @@ simulator_on_gone(struct parent *p)
 		simulator_want(p);
 		return;
 	}
-	parent_wished(p, WISH_SIMULATION, false, fault[0] != '\0' ? fault :
+	parent_task_done(p, TASK_SCAN, false, fault[0] != '\0' ? fault :
 	    "the process that reads the rows did not start");
 }
