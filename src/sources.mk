@@ -53,7 +53,7 @@ PARENT_SRCS =	src/parent/activation.c src/parent/background.c \
 		src/parent/notify.c src/parent/options.c src/parent/parent.c \
 		src/parent/pidlock.c src/parent/readable.c src/parent/relay.c \
 		src/parent/reload.c src/parent/run_as.c src/parent/serve.c \
-		src/parent/signals.c src/parent/simulator.c src/parent/sockets.c \
+		src/parent/scanner.c src/parent/signals.c src/parent/sockets.c \
 		src/parent/unixsocket.c src/parent/operator.c
 ENGINE_SRCS =	src/engine/main.c ${ENGINE_ROOM_SRCS}
 LEDGER_SRCS =	src/ledger/main.c src/ledger/ledger.c src/ledger/dispatch.c src/ledger/dispatch_habit.c \
@@ -135,7 +135,7 @@ ENGINE_ROOM_SRCS = src/engine/action.c src/engine/blocks.c src/engine/budget.c \
 		src/engine/ledger_link.c \
 		src/engine/listen.c src/engine/locks.c src/engine/mapping.c src/engine/memory.c \
 		src/engine/metrics.c \
-		src/engine/pending.c src/engine/row_reader.c src/engine/refusal.c src/engine/replay.c \
+		src/engine/pending.c src/engine/scan_queue.c src/engine/refusal.c src/engine/replay.c \
 		src/engine/reply.c \
 		src/engine/request.c src/engine/stats.c \
 		src/engine/maillog.c src/engine/maillog_event.c src/engine/trouble.c \

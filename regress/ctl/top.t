@@ -181,7 +181,7 @@ subtest 'from memory' => sub {
 
 subtest 'one at a time' => sub {
 	my $d = daemon(undef, limits => [[10, 3600]]);
-	my $simulator = sub { my ($p) = grep { $_->{name} eq 'simulating ledger' }
+	my $scanner = sub { my ($p) = grep { $_->{name} eq 'scanning ledger' }
 	    @{ctl_json($d, 'status')->{processes}}; return $p };
 	my $ask = sub {
 		my $s = IO::Socket::UNIX->new(Peer => $d->control) or die "connect: $!";
@@ -197,7 +197,7 @@ subtest 'one at a time' => sub {
 	# A caller that is gone does not hold up the others.
 	close $ask->('top') for 1 .. 3;
 	is(ctl_json($d, 'top')->{ids}[0]{id}, 'bob', 'after callers that did not wait');
-	ok(wait_until { !$simulator->() }, 'no process stays');
+	ok(wait_until { !$scanner->() }, 'no process stays');
 	$d->ends_well;
 };
 

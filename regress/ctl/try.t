@@ -273,7 +273,7 @@ subtest 'only limits are sent' => sub {
 subtest 'one at a time, and what ends it' => sub {
 	my $d = Policyd->start(config => { limits => [[100, 3600]], db_timeout => 20,
 	    db_error_action => 'defer database' });
-	my $simulator = sub { my ($p) = grep { $_->{name} eq 'simulating ledger' }
+	my $scanner = sub { my ($p) = grep { $_->{name} eq 'scanning ledger' }
 	    @{ctl_json($d, 'status')->{processes}}; return $p };
 	my @rows = map { ["u$_", $now - 3600 + $_ % 3600, 1] } 1 .. 40000;
 	my ($first, $second, $pid);
@@ -284,32 +284,32 @@ subtest 'one at a time, and what ends it' => sub {
 		my $s = IO::Socket::UNIX->new(Peer => $d->control) or die "connect: $!";
 		syswrite $s, "try\0\0";
 		# While it starts it may hold a lock.
-		wait_until { ($simulator->() // {})->{serving} };
-		$pid = $simulator->()->{pid};
+		wait_until { ($scanner->() // {})->{serving} };
+		$pid = $scanner->()->{pid};
 		freeze($pid);
 		return $s;
 	};
 	$first = $begin->();
-	ok($pid, 'try starts a simulating ledger');
+	ok($pid, 'try starts a scanning ledger');
 	my $waits = IO::Socket::UNIX->new(Peer => $d->control) or die "connect: $!";
 	syswrite $waits, "try\0\0";
 	is($d->ask(sasl_username => 'bob'), 'dunno',
-	    'a request is answered while the simulating ledger is stopped');
+	    'a request is answered while the scanning ledger is stopped');
 	kill 'KILL', $pid;
 	like(join('', <$first>), qr/error try: the process that reads the rows [^\n]+\nend\n\z/,
-	    'if the simulating ledger is killed, try fails with that reason');
+	    'if the scanning ledger is killed, try fails with that reason');
 	like(join('', <$waits>), qr/^ok\n.*\tids#40001\t.*\nend\n\z/ms,
 	    'the caller that waited gets its answer');
-	ok(wait_until { !$simulator->() }, 'the simulating ledger exits after the answer');
+	ok(wait_until { !$scanner->() }, 'the scanning ledger exits after the answer');
 	$second = $begin->();
 	close $second;
 	kill 'CONT', $pid;
-	ok(wait_until { !$simulator->() }, 'the simulating ledger exits when its caller is gone');
+	ok(wait_until { !$scanner->() }, 'the scanning ledger exits when its caller is gone');
 	is(ctl_json($d, 'try')->{ids}, 40001, 'the next try succeeds');
 	is(ctl_json($d, 'try')->{ids}, 40001, 'a further try succeeds at once');
 	$begin->();
 	kill 'CONT', $pid;
-	is($d->stop, 0, 'the daemon stops while a simulating ledger runs');
+	is($d->stop, 0, 'the daemon stops while a scanning ledger runs');
 };
 
 done_testing;

@@ -4,7 +4,7 @@
 #include "engine/blocks.h"
 #include "engine/command_top.h"
 #include "engine/reply.h"
-#include "engine/row_reader.h"
+#include "engine/scan_queue.h"
 #include "engine/why.h"
 #include "ipc/message_refusal.h"
 #include "lib/addr.h"
@@ -270,7 +270,7 @@ top_read(struct control *c, const struct message *m)
 void
 command_top_late(struct control *c)
 {
-	row_reader_leave(c);
+	scan_queue_leave(c);
 	if (control_question(c)->word.len > 0)
 		top_alone(c);
 	else if (control_question(c)->charge.len > 0)
@@ -284,7 +284,7 @@ command_top_late(struct control *c)
 void
 command_top_run(struct control *c, const struct control_word *word, size_t n)
 {
-	static const struct row_reader_task	task = {
+	static const struct scan_question	question = {
 		MSG_TOP, top_read, top_failed, PATIENCE_MS
 	};
 	struct msg_top	top = { .n = TOP_USUAL, .rule = "" };
@@ -304,7 +304,7 @@ command_top_run(struct control *c, const struct control_word *word, size_t n)
 	if (top.by != TOP_BY_REFUSED) {
 		str_add(&control_question(c)->charge, payload.data,
 		    payload.len);
-		row_reader_want(c, &task, &payload);
+		scan_queue_want(c, &question, &payload);
 	} else if (!control_ask(c, MSG_TOP, &payload))
 		control_fail(c, CONTROL_AWAY);
 	str_clear(&payload);

@@ -16,22 +16,22 @@
 #include "engine/control.h"
 #include "engine/decide.h"
 #include "engine/events.h"
-#include "engine/policy.h"
-#include "engine/memory_refused.h"
 #include "engine/ledger_link.h"
 #include "engine/listen.h"
 #include "engine/locks.h"
+#include "engine/loop_clock.h"
+#include "engine/maillog.h"
 #include "engine/mapping.h"
 #include "engine/memory.h"
+#include "engine/memory_refused.h"
 #include "engine/pending.h"
-#include "engine/row_reader.h"
+#include "engine/policy.h"
 #include "engine/refusal.h"
 #include "engine/replay.h"
 #include "engine/reply.h"
+#include "engine/scan_queue.h"
 #include "engine/stats.h"
-#include "engine/maillog.h"
 #include "engine/trouble.h"
-#include "engine/loop_clock.h"
 #include "lib/log.h"
 #include "role/role.h"
 
@@ -442,7 +442,7 @@ engine_on_task_done(const struct message *m)
 	if (msg_task_done_get(&done, m->payload, m->len) == -1)
 		return;
 	if (done.task == TASK_SCAN)
-		row_reader_missing(done.text);
+		scan_queue_missing(done.text);
 	if (done.task != TASK_RELOAD)
 		return;
 	last = strrchr(done.text, '\n');
@@ -465,8 +465,8 @@ engine_on_message(const struct message *m)
 			log_fatal("a peer without its channel");
 		ledger_set(channel_new(m->fd, ROLE_ENGINE, ROLE_LEDGER));
 		return;
-	case MSG_SIMULATION:
-		row_reader_channel(m->fd);
+	case MSG_SCAN:
+		scan_queue_channel(m->fd);
 		return;
 	case MSG_LISTENER:
 		engine_listener(m);
@@ -583,7 +583,7 @@ engine_set_up(void)
 	client_init(engine_on_request, &bounds);
 	listen_init();
 	blocks_init();
-	row_reader_init();
+	scan_queue_init();
 	pending_init(engine_on_verdict);
 	replay_init(engine_on_owed);
 	/* If the parent is root, the socket belongs to root. */

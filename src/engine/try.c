@@ -1,7 +1,7 @@
 #include <string.h>
 
-#include "engine/row_reader.h"
 #include "engine/reply.h"
+#include "engine/scan_queue.h"
 #include "engine/try.h"
 #include "ipc/message_simulate.h"
 #include "lib/num.h"
@@ -76,7 +76,7 @@ try_failed(struct control *c, const char *why)
 void
 try_late(struct control *c)
 {
-	row_reader_leave(c);
+	scan_queue_leave(c);
 	try_failed(c, "the database did not answer in time");
 }
 
@@ -85,7 +85,7 @@ try_late(struct control *c)
 void
 try_run(struct control *c, const struct control_word *word, size_t n)
 {
-	static const struct row_reader_task	task = {
+	static const struct scan_question	question = {
 		MSG_SIMULATE, try_told, try_failed, PATIENCE_MS
 	};
 	struct msg_simulate	wanted = { .text = "" };
@@ -107,6 +107,6 @@ try_run(struct control *c, const struct control_word *word, size_t n)
 	wanted.k = (uint32_t)k;
 	str_init(&payload);
 	msg_simulate_put(&payload, &wanted);
-	row_reader_want(c, &task, &payload);
+	scan_queue_want(c, &question, &payload);
 	str_clear(&payload);
 }

@@ -5,7 +5,7 @@
 
 /*
  * `policyctl try`: sends the limits to try to a ledger that reads all rows
- * (row_reader.h), and passes its results on.
+ * (scan_queue.h), and passes its results on.
  */
 void	try_run(struct control *, const struct control_word *, size_t);
 void	try_late(struct control *);

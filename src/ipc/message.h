@@ -90,7 +90,7 @@ enum message_type {
 	MSG_FORGET,		/* the same, learned since its date */
 	MSG_OVERRIDDEN,		/* struct msg_overridden; of these too */
 	/* policyctl try and top, by a ledger that reads all rows */
-	MSG_SIMULATION,		/* parent to engine and ledger: number: role of
+	MSG_SCAN,		/* parent to engine and ledger: number: role of
 				   the peer, with our end of a channel */
 	MSG_SIMULATE,		/* engine, ledger: message_simulate.h */
 	MSG_SIMULATED,		/* ledger, engine: the same */

@@ -109,7 +109,7 @@ static const struct {
 	[MSG_HITS_SENT]		= { upkeep_on_hits_sent },
 	[MSG_NOTICE_WANTED]	= { upkeep_on_notice_wanted },
 	[MSG_NOTICE_SENT]	= { upkeep_on_notice_sent },
-	[MSG_SIMULATION]	= { scan_begin }
+	[MSG_SCAN]	= { scan_begin }
 };
 
 static void

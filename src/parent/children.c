@@ -44,7 +44,7 @@ static const struct {
 	[SLOT_OLD_LEDGER]	= { ROLE_LEDGER, NULL, "old ledger" },
 	[SLOT_CLEANER]		= { ROLE_LEDGER, NULL, "cleaning ledger" },
 	[SLOT_REPORT]		= { ROLE_REPORT, "report", NULL },
-	[SLOT_SIMULATOR]	= { ROLE_LEDGER, NULL, "simulating ledger" }
+	[SLOT_SCANNER]	= { ROLE_LEDGER, NULL, "scanning ledger" }
 };
 
 const char *
@@ -129,7 +129,7 @@ children_start(struct parent *p, enum slot slot,
 	    open_directory(&place, settings, identity, why) == -1)
 		return -1;
 	result = child_spawn(child, slots[slot].role, program, place.dir,
-	    slot == SLOT_SIMULATOR, why);
+	    slot == SLOT_SCANNER, why);
 	if (result == 0 && place.dir != -1)
 		child_signal(child, MSG_DIRECTORY);
 	directories_leave(&place);

@@ -8,9 +8,9 @@
 #include "parent/children.h"
 #include "parent/maintenance.h"
 #include "parent/messages.h"
-#include "parent/reload.h"
-#include "parent/simulator.h"
 #include "parent/operator.h"
+#include "parent/reload.h"
+#include "parent/scanner.h"
 
 #define GONE_MS		2000	/* from the end of its channel */
 #define READS_MAX	64
@@ -46,8 +46,8 @@ on_ready(struct parent *p, enum slot slot, const struct message *m)
 	case SLOT_REPORT:
 		maintenance_on_ready(p, slot);
 		break;
-	case SLOT_SIMULATOR:
-		simulator_on_ready(p);
+	case SLOT_SCANNER:
+		scanner_on_ready(p);
 		break;
 	default:
 		break;

@@ -5,9 +5,9 @@
 #include "lib/str.h"
 #include "parent/children.h"
 #include "parent/maintenance.h"
-#include "parent/reload.h"
-#include "parent/simulator.h"
 #include "parent/operator.h"
+#include "parent/reload.h"
+#include "parent/scanner.h"
 #include "sandbox/sandbox.h"
 
 #define LOG_EVERY_S	1
@@ -34,7 +34,7 @@ task_report(struct parent *p)
 static void
 task_scan(struct parent *p)
 {
-	simulator_want(p);
+	scanner_want(p);
 }
 
 /* Valid until the next reload or task. */

@@ -35,7 +35,7 @@ enum slot {
 	SLOT_OLD_LEDGER,	/* the replaced one, which finishes */
 	SLOT_CLEANER,		/* cleans, and sends hits for --clean */
 	SLOT_REPORT,
-	SLOT_SIMULATOR,		/* a ledger for `try` and `top` */
+	SLOT_SCANNER,		/* a ledger for `try` and `top` */
 	SLOT__MAX
 };
 
@@ -151,7 +151,7 @@ struct parent {
 	struct reload		 reload;
 	struct tasks		 tasks;
 	struct mono		 since;		/* start of the daemon */
-	bool			 simulate_next;	/* once the last one is gone */
+	bool			 scan_next;	/* once the last one is gone */
 	bool			 no_syslog;	/* no syslogd is reachable */
 	bool			 served;	/* the engine was ready once */
 	bool			 started;	/* the daemon was ready once */

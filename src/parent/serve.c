@@ -12,8 +12,8 @@
 #include "parent/notify.h"
 #include "parent/reload.h"
 #include "parent/run_as.h"
+#include "parent/scanner.h"
 #include "parent/signals.h"
-#include "parent/simulator.h"
 #include "sandbox/sandbox.h"
 
 #define QUEUED_MAX	(2 * CHANNEL_PARENT_MAX)
@@ -140,8 +140,8 @@ on_gone(struct parent *p, enum slot slot)
 {
 	if (slot == SLOT_NEXT_LEDGER)
 		reload_on_gone(p);
-	if (slot == SLOT_SIMULATOR)
-		simulator_on_gone(p);
+	if (slot == SLOT_SCANNER)
+		scanner_on_gone(p);
 	maintenance_on_gone(p, slot);
 }
 

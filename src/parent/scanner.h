@@ -1,5 +1,5 @@
-#ifndef SIMULATOR_H
-#define SIMULATOR_H
+#ifndef SCANNER_H
+#define SCANNER_H
 
 #include "parent/parent.h"
 
@@ -9,10 +9,10 @@
  */
 
 /* Starts it, or tells the engine why not. */
-void	simulator_want(struct parent *);
+void	scanner_want(struct parent *);
 
 /* It has sent READY, or has ended. */
-void	simulator_on_ready(struct parent *);
-void	simulator_on_gone(struct parent *);
+void	scanner_on_ready(struct parent *);
+void	scanner_on_gone(struct parent *);
 
 #endif

@@ -1,5 +1,5 @@
-#ifndef ROW_READER_H
-#define ROW_READER_H
+#ifndef SCAN_QUEUE_H
+#define SCAN_QUEUE_H
 
 #include "engine/control.h"
 
@@ -8,7 +8,7 @@
  * its own for it, so that decisions are not held up. One command has such a
  * ledger at a time; the others wait for theirs.
  */
-struct row_reader_task {
+struct scan_question {
 	enum message_type	  ask;
 	/*
 	 * Takes an answer of that ledger, which is read until the command has
@@ -21,19 +21,19 @@ struct row_reader_task {
 	int64_t			  patience;	/* ms without any news */
 };
 
-void	row_reader_init(void);
+void	scan_queue_init(void);
 
 /* Queues the command; the payload of the question is copied. */
-void	row_reader_want(struct control *, const struct row_reader_task *,
+void	scan_queue_want(struct control *, const struct scan_question *,
 	    const struct str *payload);
 
 /* The command does not wait for its ledger any longer. */
-void	row_reader_leave(const struct control *);
+void	scan_queue_leave(const struct control *);
 
 /* Takes over the channel to the ledger. */
-void	row_reader_channel(int fd);
+void	scan_queue_channel(int fd);
 
 /* The parent could not start it. */
-void	row_reader_missing(const char *why);
+void	scan_queue_missing(const char *why);
 
 #endif
