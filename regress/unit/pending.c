@@ -553,9 +553,11 @@ accepted_too_late(void **state)
 	struct msg_verdict		v = {
 		.verdict = VERDICT_ACCEPTED, .ncharged = 1, .charged = { 4 }
 	};
+	static struct memory_refused	*refused;
 	struct str			sent;
 
 	(void)state;
+	refused = memory_refused_new();
 	memset(&charge, 0, sizeof(charge));
 	charge.instance = "i";
 	charge.instancelen = 1;
@@ -566,18 +568,18 @@ accepted_too_late(void **state)
 	charge.keys[0].amount = 5;
 	str_init(&sent);
 	msg_charge_put(&sent, &charge);
-	memory_refused_keep(41, &sent);
-	memory_refused_keep(42, &sent);
+	memory_refused_keep(refused, 41, &sent);
+	memory_refused_keep(refused, 42, &sent);
 	str_clear(&sent);
 	/* Nobody's, or refused by both. */
-	memory_refused_verdict(43, &v);
+	memory_refused_verdict(refused, 43, &v);
 	v.verdict = VERDICT_REFUSED;
-	memory_refused_verdict(41, &v);
+	memory_refused_verdict(refused, 41, &v);
 	assert_int_equal(replay_count(), 0);
 	v.verdict = VERDICT_ACCEPTED;
-	memory_refused_verdict(41, &v);
-	memory_refused_verdict(42, &v);
-	memory_refused_verdict(42, &v);
+	memory_refused_verdict(refused, 41, &v);
+	memory_refused_verdict(refused, 42, &v);
+	memory_refused_verdict(refused, 42, &v);
 	assert_int_equal(replay_count(), 1);
 	replay_send();
 	hear();

@@ -7,13 +7,11 @@
 
 #include "engine/blocks.h"
 #include "engine/client.h"
-#include "engine/memory_refused.h"
 #include "engine/ledger_link.h"
 #include "engine/locks.h"
 #include "engine/pending.h"
 #include "engine/refusal.h"
 #include "engine/replay.h"
-#include "engine/stats.h"
 #include "engine/loop_clock.h"
 #include "lib/log.h"
 
@@ -22,6 +20,7 @@
 static struct {
 	struct channel	*channel;
 	int		(*answer)(const struct message *);
+	void		(*late)(uint64_t, const struct msg_verdict *);
 	bool		 blocked;	/* waits to be writable */
 	unsigned int	 fed;		/* charges since the last write */
 	struct event	 readable;
@@ -83,10 +82,8 @@ ledger_message(const struct message *m)
 		return -1;
 	if ((m->request & PENDING_NOT) != 0)
 		replay_verdict(m->request, &verdict);
-	else if (!pending_verdict(m->request, &verdict)) {
-		stats_add(STATS_LATE, 1);
-		memory_refused_verdict(m->request, &verdict);
-	}
+	else if (!pending_verdict(m->request, &verdict))
+		ledger.late(m->request, &verdict);
 	return 0;
 }
 
@@ -180,9 +177,11 @@ ledger_feed(void)
 }
 
 void
-ledger_init(int (*answer)(const struct message *))
+ledger_init(int (*answer)(const struct message *),
+    void (*late)(uint64_t, const struct msg_verdict *))
 {
 	ledger.answer = answer;
+	ledger.late = late;
 }
 
 void

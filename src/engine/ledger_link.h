@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "ipc/channel.h"
+#include "ipc/message.h"
 
 /*
  * The channel to the ledger. Charges are sent together at the end of each turn
@@ -13,9 +14,11 @@
 
 /*
  * Call it before all others. `answer` takes the ledger's answers to what
- * ledger_send has sent; it returns -1 if the message is malformed.
+ * ledger_send has sent; it returns -1 if the message is malformed. `late` takes
+ * a verdict whose request was answered without it.
  */
-void	ledger_init(int (*answer)(const struct message *));
+void	ledger_init(int (*answer)(const struct message *),
+	    void (*late)(uint64_t request, const struct msg_verdict *));
 
 /* Takes over the channel, and sends unanswered charges again. */
 void	ledger_set(struct channel *);

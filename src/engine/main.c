@@ -53,12 +53,14 @@ static struct {
 	struct decision		 decision;
 	struct str		 answer;
 	struct memory		*memory;
+	struct memory_refused	*refused;
+	struct trouble		 trouble;
 	uint64_t		 tag;		/* the last one given */
 	bool			 stopping;
 	bool			 done;
 	struct event		 parent;
 	struct event		 stop;
-	struct event	 silence;
+	struct event		 silence;
 } engine;
 
 /* --- requests --- */
@@ -232,10 +234,19 @@ engine_remember(const struct pending *p, struct msg_charge *charge,
 	if (verdict.verdict == VERDICT_BLOCKED)
 		return;
 	if (verdict.verdict == VERDICT_REFUSED) {
-		memory_refused_keep(pending_number(p), pending_sent(p));
+		memory_refused_keep(engine.refused, pending_number(p),
+		    pending_sent(p));
 		stats_add(STATS_MEMORY_REFUSED, 1);
 	} else
 		(void)replay_add(charge, verdict.charged, now);
+}
+
+/* A verdict after the answer. */
+static void
+engine_on_late(uint64_t request, const struct msg_verdict *v)
+{
+	stats_add(STATS_LATE, 1);
+	memory_refused_verdict(engine.refused, request, v);
 }
 
 /* A reload may have changed db_error_action since the request came. */
@@ -304,7 +315,7 @@ engine_on_verdict(struct pending *p, const struct msg_verdict *v)
 	bool			 none = v->verdict == VERDICT_UNAVAILABLE;
 
 	stats_answered(clock_between(p->began, loop_now()));
-	trouble_note(none, policy);
+	trouble_note(&engine.trouble, none, policy);
 	if (!none) {
 		replay_soon();
 		locks_send();
@@ -589,7 +600,8 @@ engine_set_up(void)
 	/* If the parent is root, the socket belongs to root. */
 	control_init(start->identity.drop ? 0 : geteuid(), start->parent,
 	    command_find);
-	ledger_init(control_on_ledger);
+	engine.refused = memory_refused_new();
+	ledger_init(control_on_ledger, engine_on_late);
 	engine_use(start->settings);
 	start->settings = NULL;
 	evtimer_set(&engine.stop, engine_on_stop_timer, NULL);

@@ -3,21 +3,30 @@
 #include "engine/memory_refused.h"
 #include "engine/mapping.h"
 #include "engine/replay.h"
+#include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/str.h"
 
-static struct late {
-	uint64_t	request;
-	struct str	charge;		/* len 0: unused */
-} late[LATE_MAX];
+struct memory_refused {
+	size_t	next;
+	struct late {
+		uint64_t	request;
+		struct str	charge;		/* len 0: unused */
+	}	late[LATE_MAX];
+};
 
-static size_t	next;
+struct memory_refused *
+memory_refused_new(void)
+{
+	return alloc_zero(1, sizeof(struct memory_refused));
+}
 
 void
-memory_refused_keep(uint64_t request, const struct str *charge)
+memory_refused_keep(struct memory_refused *refused, uint64_t request,
+    const struct str *charge)
 {
-	struct late	*l = &late[next++ % LATE_MAX];
+	struct late	*l = &refused->late[refused->next++ % LATE_MAX];
 
 	l->request = request;
 	str_clear(&l->charge);
@@ -25,7 +34,7 @@ memory_refused_keep(uint64_t request, const struct str *charge)
 }
 
 static void
-memory_refused_back(const struct late *l, const struct msg_verdict *v)
+take_back(const struct late *l, const struct msg_verdict *v)
 {
 	static struct msg_charge	charge;
 	int64_t				tag;
@@ -42,9 +51,11 @@ memory_refused_back(const struct late *l, const struct msg_verdict *v)
 }
 
 void
-memory_refused_verdict(uint64_t request, const struct msg_verdict *v)
+memory_refused_verdict(struct memory_refused *refused, uint64_t request,
+    const struct msg_verdict *v)
 {
-	size_t	i;
+	struct late	*late = refused->late;
+	size_t		 i;
 
 	for (i = 0; i < LATE_MAX; i++)
 		if (late[i].charge.len > 0 && late[i].request == request)
@@ -52,6 +63,6 @@ memory_refused_verdict(uint64_t request, const struct msg_verdict *v)
 	if (i == LATE_MAX)
 		return;
 	if (v->verdict == VERDICT_ACCEPTED)
-		memory_refused_back(&late[i], v);
+		take_back(&late[i], v);
 	str_clear(&late[i].charge);
 }

@@ -12,10 +12,16 @@
  */
 #define LATE_MAX	1024
 
+struct memory_refused;
+
+struct memory_refused	*memory_refused_new(void);
+
 /* Keeps a refused charge, as the message that was sent to the ledger. */
-void	memory_refused_keep(uint64_t request, const struct str *);
+void	memory_refused_keep(struct memory_refused *, uint64_t request,
+	    const struct str *);
 
 /* Takes a verdict that came after the answer. */
-void	memory_refused_verdict(uint64_t request, const struct msg_verdict *);
+void	memory_refused_verdict(struct memory_refused *, uint64_t request,
+	    const struct msg_verdict *);
 
 #endif
