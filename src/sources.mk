@@ -60,7 +60,8 @@ LEDGER_SRCS =	src/ledger/main.c src/ledger/ledger.c src/ledger/dispatch.c src/le
 		src/ledger/scan.c src/ledger/top_rows.c src/ledger/try_match.c \
 		src/ledger/try_rows.c src/ledger/upkeep.c \
 		${LEDGER_PURE_SRCS} ${LITERAL_SRCS}
-LEDGER_SQLITE_SRCS = src/ledger/sqlite/bloom.c src/ledger/sqlite/checkpointer.c src/ledger/pack.c \
+LEDGER_SQLITE_SRCS = src/ledger/pack.c src/ledger/store_shared.c \
+		src/ledger/sqlite/bloom.c src/ledger/sqlite/checkpointer.c \
 		src/ledger/sqlite/sqlite.c \
 		src/ledger/sqlite/store_sqlite.c src/ledger/sqlite/store_sqlite_base.c \
 		src/ledger/sqlite/store_sqlite_batch.c \
@@ -69,11 +70,12 @@ LEDGER_SQLITE_SRCS = src/ledger/sqlite/bloom.c src/ledger/sqlite/checkpointer.c 
 		src/ledger/sqlite/store_sqlite_wal.c \
 		src/ledger/sqlite/store_sqlite_notice.c \
 		src/ledger/sqlite/store_sqlite_open.c \
-		src/ledger/sqlite/store_sqlite_override.c src/ledger/sqlite/store_sqlite_read.c \
+		src/ledger/sqlite/store_sqlite_read.c \
 		src/ledger/sqlite/store_sqlite_runs.c src/ledger/sqlite/store_sqlite_work.c \
 		src/ledger/sqlite/memtable.c
 # What those of servers share.
-LEDGER_SERVER_SRCS = src/ledger/server/foreign.c src/ledger/server/writers.c src/ledger/pack.c src/ledger/server/sums.c
+LEDGER_SERVER_SRCS = src/ledger/server/foreign.c src/ledger/server/sums.c \
+		src/ledger/server/writers.c src/ledger/pack.c src/ledger/store_shared.c
 LEDGER_PGSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/pgsql/pgsql.c \
 		src/ledger/pgsql/pgsql_connect.c src/ledger/pgsql/pgsql_params.c \
 		src/ledger/pgsql/store_pgsql.c src/ledger/pgsql/store_pgsql_base.c \
@@ -81,7 +83,7 @@ LEDGER_PGSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/pgsql/pgsql.c \
 		src/ledger/pgsql/store_pgsql_flush.c src/ledger/pgsql/store_pgsql_foreign.c \
 		src/ledger/pgsql/store_pgsql_habit.c src/ledger/pgsql/store_pgsql_notice.c \
 		src/ledger/pgsql/store_pgsql_history.c \
-		src/ledger/pgsql/store_pgsql_open.c src/ledger/pgsql/store_pgsql_override.c \
+		src/ledger/pgsql/store_pgsql_open.c \
 		src/ledger/pgsql/store_pgsql_read.c
 LEDGER_MYSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/mysql/mysqldb.c \
 		src/ledger/mysql/mysqldb_connect.c src/ledger/mysql/store_mysql.c \
@@ -90,7 +92,7 @@ LEDGER_MYSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/mysql/mysqldb.c \
 		src/ledger/mysql/store_mysql_habit.c src/ledger/mysql/store_mysql_lock.c src/ledger/mysql/store_mysql_notice.c \
 		src/ledger/mysql/store_mysql_open.c \
 		src/ledger/mysql/store_mysql_history.c \
-		src/ledger/mysql/store_mysql_override.c src/ledger/mysql/store_mysql_read.c \
+		src/ledger/mysql/store_mysql_read.c \
 		src/ledger/mysql/store_mysql_tables.c
 REPORT_SRCS =	src/report/connect.c src/report/main.c src/report/session.c \
 		src/report/tls.c ${REPORT_PURE_SRCS}

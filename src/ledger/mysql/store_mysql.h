@@ -4,7 +4,7 @@
 #include "ledger/server/foreign.h"
 #include "ledger/mysql/mysqldb.h"
 #include "ledger/server/writers.h"
-#include "ledger/store.h"
+#include "ledger/store_shared.h"
 #include "ledger/server/sums.h"
 
 /* Shared by the files of the MySQL store. */
@@ -13,7 +13,7 @@
 #define STORE_ALL_SLOT	(STORE_SLOTS + 1)
 
 enum statement {
-	LOCK,
+	LOCK = STORE_STATEMENT__MAX,
 	LOCK_SHARED,
 	SLOTS,
 	RAISE,
@@ -40,52 +40,24 @@ enum statement {
 	SUMS_GONE,
 	SUMS_NEW,
 	CHANGED,
-	NUMBER,
-	SET_NUMBER,
 	ROWS,
 	CLEAN_END,
 	CLEAN,
 	CLEAN_NOTE,
 	CLEAN_VALUES,
 	CLEAN_SUMS,
-	HITS,
-	WARNINGS,
-	SHADOWS,
-	LOCKS_SET,
-	HITS_LESS,
-	WARNINGS_LESS,
-	SHADOWS_LESS,
-	LOCKS_SET_LESS,
-	HITS_GONE,
-	WARNINGS_GONE,
-	SHADOWS_GONE,
-	LOCKS_SET_GONE,
-	OVERRIDES,
-	OVERRIDE_GONE,
-	OVERRIDE_CLEAN,
-	OVERRIDE_NEW,
-	VALUES_GONE,
 	NOTICE_CLEAN,
 	NOTICE_CLAIM,
 	NOTICE_OF,
-	NOTICES_LEFT,
-	NOTICES_DONE,
 	REFUSAL_NEW,
-	REFUSALS,
-	REFUSALS_OF,
-	REFUSALS_COUNT,
 	REFUSALS_OLD,
 	REFUSALS_AHEAD,
 	TRIM_REFUSALS,
 	TRIM_OLDEST,
 	PAIR,
-	PAIRS,
 	LEARN,
-	PAIR_GONE,
-	PAIRS_FORGOTTEN,
 	CLEAN_PAIRS_END,
 	CLEAN_PAIRS,
-	FIRST_NUMBER,
 	TAKE_PICK,
 	TAKE_PICK_FREE,
 	TAKE_COPY,
@@ -287,8 +259,8 @@ int	store_raise_slots(struct store *);
 
 /* MySQL uses no index for a comparison of pairs. */
 #define STORE_HISTORY_BEFORE						\
-	"date <= ? AND (date < ? OR number < ?) AND date >= ?"		\
-	" ORDER BY date DESC, number DESC LIMIT ?"
+	" WHERE date <= ? AND (date < ? OR number < ?) AND date >= ?"
+#define STORE_HISTORY_ORDER	" ORDER BY date DESC, number DESC LIMIT ?"
 #define STORE_HISTORY_TYPES	"nnnnnnntttttttttttt"
 
 #define STORE_HISTORY_STATEMENTS					\
@@ -297,11 +269,12 @@ int	store_raise_slots(struct store *);
 	    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", ",", \
 	    NULL, NULL, true },						\
 	[REFUSALS] = { "SELECT " STORE_REFUSAL_COLUMNS " FROM mail_refusal" \
-	    " FORCE INDEX (PRIMARY) WHERE " STORE_HISTORY_BEFORE,	\
+	    " FORCE INDEX (PRIMARY)" STORE_HISTORY_BEFORE		\
+	    STORE_HISTORY_ORDER,					\
 	    NULL, NULL, NULL, STORE_HISTORY_TYPES, false },		\
 	[REFUSALS_OF] = { "SELECT " STORE_REFUSAL_COLUMNS " FROM mail_refusal" \
-	    " FORCE INDEX (mail_refusal_id) WHERE id = ? AND "		\
-	    STORE_HISTORY_BEFORE,					\
+	    " FORCE INDEX (mail_refusal_id)" STORE_HISTORY_BEFORE	\
+	    " AND id = ?" STORE_HISTORY_ORDER,				\
 	    NULL, NULL, NULL, STORE_HISTORY_TYPES, false },		\
 	[REFUSALS_COUNT] = { "SELECT count(*) FROM mail_refusal",	\
 	    NULL, NULL, NULL, "n", false },				\

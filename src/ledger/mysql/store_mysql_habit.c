@@ -72,27 +72,6 @@ store_write_pairs(struct store *s)
 }
 
 enum store_result
-store_pairs(struct store *s, int64_t who, enum store_pair_kind kind,
-    void (*each)(void *, const struct habit_entry *), void *arg)
-{
-	struct habit_entry	e;
-	int			more;
-
-	mysqldb_begin(s->db, PAIRS);
-	mysqldb_bind(s->db, who);
-	mysqldb_bind(s->db, kind);
-	if (mysqldb_run(s->db, 0) == -1)
-		return store_failed(s);
-	while ((more = mysqldb_next(s->db)) == 1) {
-		e.hash = (uint64_t)mysqldb_column(s->db, 0);
-		e.pair.first = mysqldb_column(s->db, 1);
-		e.pair.last = mysqldb_column(s->db, 2);
-		each(arg, &e);
-	}
-	return store_end(s, more == 0);
-}
-
-enum store_result
 store_set_pairs(struct store *s, const struct store_pair *list, size_t n)
 {
 	size_t	i;
@@ -102,37 +81,6 @@ store_set_pairs(struct store *s, const struct store_pair *list, size_t n)
 		store_learn(s, &list[i]);
 	return store_end(s, store_lock_ranges(s) == 0 &&
 	    store_write_pairs(s) == 0);
-}
-
-enum store_result
-store_drop_pairs(struct store *s, const struct store_pair *list, size_t n)
-{
-	bool	good = store_lock_ranges(s) == 0;
-	size_t	i;
-
-	for (i = 0; i < n && good; i++) {
-		mysqldb_begin(s->db, PAIR_GONE);
-		bind_pair(s, &list[i]);
-		good = mysqldb_run(s->db, 0) == 0;
-	}
-	return store_end(s, good);
-}
-
-enum store_result
-store_forget_pairs(struct store *s, int64_t who, int64_t since, int64_t *n)
-{
-	bool	good = store_lock_ranges(s) == 0;
-
-	*n = 0;
-	if (good) {
-		mysqldb_begin(s->db, PAIRS_FORGOTTEN);
-		mysqldb_bind(s->db, who);
-		mysqldb_bind(s->db, since);
-		good = mysqldb_run(s->db, 0) == 0;
-	}
-	if (good)
-		*n = mysqldb_changes(s->db);
-	return store_end(s, good);
 }
 
 /* The last key of the next step. */
@@ -179,17 +127,4 @@ store_clean_pairs(struct store *s, const struct store_kept *kept, size_t max,
 	*deleted = gone;
 	*who = end;
 	return STORE_OK;
-}
-
-enum store_result
-store_first_number(struct store *s, const char *name, int64_t *value)
-{
-	mysqldb_begin(s->db, FIRST_NUMBER);
-	mysqldb_bind_text(s->db, name, strlen(name));
-	mysqldb_bind(s->db, *value);
-	if (mysqldb_run(s->db, 0) == -1)
-		return store_failed(s);
-	if (store_end(s, true) != STORE_OK)
-		return store_result(s);
-	return store_number(s, name, value);
 }

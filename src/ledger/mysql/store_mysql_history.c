@@ -37,38 +37,6 @@ store_add_refusals(struct store *s, const struct store_refusal *list, size_t n,
 	return store_end(s, good);
 }
 
-enum store_result
-store_refusals(struct store *s, const struct store_page *page,
-    void (*each)(void *, const struct store_refusal *), void *arg)
-{
-	struct store_refusal	r;
-	size_t			i;
-	int			more;
-
-	mysqldb_begin(s->db, page->id != NULL ? REFUSALS_OF : REFUSALS);
-	if (page->id != NULL)
-		mysqldb_bind_text(s->db, page->id, page->idlen);
-	mysqldb_bind(s->db, page->date);
-	mysqldb_bind(s->db, page->date);
-	mysqldb_bind(s->db, page->number);
-	mysqldb_bind(s->db, page->since);
-	mysqldb_bind(s->db, (int64_t)page->max);
-	if (mysqldb_run(s->db, 0) == -1)
-		return store_failed(s);
-	while ((more = mysqldb_next(s->db)) == 1) {
-		for (i = 0; i < STORE_REFUSAL_NUMBERS; i++)
-			r.number[i] = mysqldb_column(s->db, i);
-		for (i = 0; i < STORE_REFUSAL_TEXTS; i++) {
-			r.text[i] = mysqldb_column_text(s->db,
-			    STORE_REFUSAL_NUMBERS + i, &r.len[i]);
-			if (r.text[i] == NULL)
-				r.text[i] = "";
-		}
-		each(arg, &r);
-	}
-	return store_end(s, more == 0);
-}
-
 /* Deletes with a statement whose parameters are `date`, if given, and `max`. */
 static int
 history_delete(struct store *s, enum statement n, const int64_t *date,
@@ -98,19 +66,4 @@ store_clean_refusals(struct store *s, const struct store_kept *kept,
 		    TRIM_OLDEST, kept != NULL ? &kept->last : NULL, max,
 		    deleted);
 	return store_end(s, ret == 0);
-}
-
-enum store_result
-store_count_refusals(struct store *s, int64_t *count)
-{
-	int	more;
-
-	*count = 0;
-	mysqldb_begin(s->db, REFUSALS_COUNT);
-	more = mysqldb_run(s->db, 0);
-	if (more == 0 && (more = mysqldb_next(s->db)) == 1) {
-		*count = mysqldb_column(s->db, 0);
-		more = mysqldb_next(s->db);
-	}
-	return store_end(s, more == 0);
 }

@@ -62,29 +62,3 @@ store_claim_notices(struct store *s, struct store_notice *list, size_t n,
 		good = store_claim(s, &list[i], now, claim);
 	return store_end(s, good);
 }
-
-enum store_result
-store_left_notices(struct store *s, int64_t now,
-    void (*each)(void *, const char *, size_t), void *arg)
-{
-	const char	*login;
-	size_t		 len;
-	int		 more;
-
-	mysqldb_begin(s->db, NOTICES_LEFT);
-	mysqldb_bind(s->db, now);
-	if (mysqldb_run(s->db, 0) == -1)
-		return store_failed(s);
-	while ((more = mysqldb_next(s->db)) == 1)
-		if ((login = mysqldb_column_text(s->db, 0, &len)) != NULL)
-			each(arg, login, len);
-	return store_end(s, more == 0);
-}
-
-enum store_result
-store_forget_left(struct store *s, int64_t now)
-{
-	mysqldb_begin(s->db, NOTICES_DONE);
-	mysqldb_bind(s->db, now);
-	return store_end(s, mysqldb_run(s->db, 0) == 0);
-}

@@ -4,13 +4,13 @@
 #include "ledger/server/foreign.h"
 #include "ledger/server/writers.h"
 #include "ledger/pgsql/pgsql.h"
-#include "ledger/store.h"
+#include "ledger/store_shared.h"
 #include "ledger/server/sums.h"
 #include "lib/clock.h"
 
 /* Shared by the files of the PostgreSQL store. */
 enum statement {
-	DO_BEGIN,
+	DO_BEGIN = STORE_STATEMENT__MAX,
 	DO_COMMIT,
 	DO_ROLLBACK,
 	LOCK_ALL,
@@ -33,48 +33,20 @@ enum statement {
 	LOCKED,
 	SUMS_GONE,
 	SUMS_NEW,
-	NUMBER,
-	SET_NUMBER,
 	CLEAN_LIGHTLY,
 	CLEAN,
 	CLEAN_LOCKED,
 	CLEAN_VALUES,
 	CLEAN_SUMS,
-	HITS,
-	WARNINGS,
-	SHADOWS,
-	LOCKS_SET,
-	HITS_LESS,
-	WARNINGS_LESS,
-	SHADOWS_LESS,
-	LOCKS_SET_LESS,
-	HITS_GONE,
-	WARNINGS_GONE,
-	SHADOWS_GONE,
-	LOCKS_SET_GONE,
-	OVERRIDES,
-	OVERRIDE_GONE,
-	OVERRIDE_CLEAN,
-	OVERRIDE_NEW,
-	VALUES_GONE,
 	NOTICE_CLEAN,
 	NOTICE_CLAIM,
-	NOTICES_LEFT,
-	NOTICES_DONE,
 	REFUSAL_NEW,
-	REFUSALS,
-	REFUSALS_OF,
-	REFUSALS_COUNT,
 	REFUSALS_OLD,
 	TRIM_REFUSALS,
 	TRIM_OLDEST,
 	PAIR,
-	PAIRS,
 	LEARN,
-	PAIRS_GONE,
-	PAIRS_FORGOTTEN,
 	CLEAN_PAIRS,
-	FIRST_NUMBER,
 	TAKE_LIGHTLY,
 	TAKE_IN,
 	TAKE_NOTES,
@@ -145,6 +117,9 @@ enum store_result	store_result(struct store *);
  * already.
  */
 enum store_result	store_failed(struct store *);
+
+/* Ends a pipeline that is a transaction of its own. */
+enum store_result	store_end(struct store *);
 
 void	store_put(struct store *, enum statement, enum column first,
 	    enum column last);

@@ -8,13 +8,6 @@
 #define BLOCK_ROWS	100			/* approximate */
 #define VALUES_AT	(INT64_C(1) << 40)	/* positions in mail_distinct */
 
-/* The result of a pipeline that is a transaction of its own. */
-static enum store_result
-store_over(struct store *s)
-{
-	return pgsql_end(s->db) == 0 ? STORE_OK : store_result(s);
-}
-
 enum store_result
 store_look_up(struct store *s, const char *query, int64_t timeout,
     struct store_found *list, size_t n)
@@ -187,77 +180,5 @@ store_rows(struct store *s, size_t max, int64_t *position, void (*each)(void *,
 	*position = -1;
 	pgsql_begin(s->db);
 	pgsql_put(s->db, DO_COMMIT, NULL);
-	return store_over(s);
-}
-
-/* --- reporting --- */
-
-enum store_result
-store_hits(struct store *s, enum hit_kind kind, void (*each)(void *,
-    const char *, size_t, int64_t, int64_t), void *arg)
-{
-	const char	*id;
-	size_t		 idlen;
-	int		 rows, i;
-
-	pgsql_begin(s->db);
-	pgsql_put(s->db, HITS + (int)kind, NULL);
-	rows = pgsql_take(s->db);
-	for (i = 0; i < rows; i++) {
-		id = pgsql_column_text(s->db, i, 0, &idlen);
-		if (id != NULL)
-			each(arg, id, idlen, pgsql_column(s->db, i, 1),
-			    pgsql_column(s->db, i, 2));
-	}
-	return store_over(s);
-}
-
-/* A pipeline is one transaction. */
-enum store_result
-store_hits_forget(struct store *s, enum hit_kind kind, const char *id,
-    size_t idlen, int64_t seconds, int64_t hits)
-{
-	struct pgsql_params	 p = { .count = 0 };
-	enum store_result	 result;
-	char			*text;
-
-	text = alloc_copy(id, idlen);
-	pgsql_add_text(&p, text);
-	pgsql_add_number(&p, seconds);
-	pgsql_add_number(&p, hits);
-	pgsql_begin(s->db);
-	pgsql_put(s->db, HITS_LESS + (int)kind, &p);
-	p.count = 2;
-	pgsql_put(s->db, HITS_GONE + (int)kind, &p);
-	result = store_over(s);
-	free(text);
-	return result;
-}
-
-/* --- numbers --- */
-
-enum store_result
-store_number(struct store *s, const char *name, int64_t *out)
-{
-	struct pgsql_params	p = { .count = 0 };
-
-	*out = 0;
-	pgsql_begin(s->db);
-	pgsql_add_text(&p, name);
-	pgsql_put(s->db, NUMBER, &p);
-	if (pgsql_take(s->db) == 1)
-		*out = pgsql_column(s->db, 0, 0);
-	return store_over(s);
-}
-
-enum store_result
-store_set_number(struct store *s, const char *name, int64_t value)
-{
-	struct pgsql_params	p = { .count = 0 };
-
-	pgsql_begin(s->db);
-	pgsql_add_text(&p, name);
-	pgsql_add_number(&p, value);
-	pgsql_put(s->db, SET_NUMBER, &p);
-	return store_over(s);
+	return store_end(s);
 }

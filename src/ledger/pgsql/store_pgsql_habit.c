@@ -52,35 +52,6 @@ store_learn(struct store *s, const struct store_pair *p)
 	pgsql_array_number(&s->column[LEARN_SEEN], p->known.last);
 }
 
-/* A pipeline is one transaction. */
-static enum store_result
-store_over(struct store *s)
-{
-	return pgsql_end(s->db) == 0 ? STORE_OK : store_result(s);
-}
-
-enum store_result
-store_pairs(struct store *s, int64_t who, enum store_pair_kind kind,
-    void (*each)(void *, const struct habit_entry *), void *arg)
-{
-	struct pgsql_params	p = { .count = 0 };
-	struct habit_entry	e;
-	int			rows, i;
-
-	pgsql_begin(s->db);
-	pgsql_add_number(&p, who);
-	pgsql_add_number(&p, kind);
-	pgsql_put(s->db, PAIRS, &p);
-	rows = pgsql_take(s->db);
-	for (i = 0; i < rows; i++) {
-		e.hash = (uint64_t)pgsql_column(s->db, i, 0);
-		e.pair.first = pgsql_column(s->db, i, 1);
-		e.pair.last = pgsql_column(s->db, i, 2);
-		each(arg, &e);
-	}
-	return store_over(s);
-}
-
 enum store_result
 store_set_pairs(struct store *s, const struct store_pair *list, size_t n)
 {
@@ -91,35 +62,7 @@ store_set_pairs(struct store *s, const struct store_pair *list, size_t n)
 		store_learn(s, &list[i]);
 	pgsql_begin(s->db);
 	store_put(s, LEARN, LEARN_WHO, LEARN_SEEN);
-	return store_over(s);
-}
-
-enum store_result
-store_drop_pairs(struct store *s, const struct store_pair *list, size_t n)
-{
-	size_t	i;
-
-	store_empty(s, PAIR_WHO, PAIR_WHAT);
-	for (i = 0; i < n; i++)
-		add_pair(s, PAIR_WHO, &list[i]);
-	pgsql_begin(s->db);
-	store_put(s, PAIRS_GONE, PAIR_WHO, PAIR_WHAT);
-	return store_over(s);
-}
-
-enum store_result
-store_forget_pairs(struct store *s, int64_t who, int64_t since, int64_t *n)
-{
-	struct pgsql_params	p = { .count = 0 };
-
-	*n = 0;
-	pgsql_begin(s->db);
-	pgsql_add_number(&p, who);
-	pgsql_add_number(&p, since);
-	pgsql_put(s->db, PAIRS_FORGOTTEN, &p);
-	if (pgsql_take(s->db) == 1)
-		*n = pgsql_column(s->db, 0, 0);
-	return store_over(s);
+	return store_end(s);
 }
 
 enum store_result
@@ -148,23 +91,4 @@ store_clean_pairs(struct store *s, const struct store_kept *kept, size_t max,
 		return store_failed(s);
 	*who = end;
 	return STORE_OK;
-}
-
-enum store_result
-store_first_number(struct store *s, const char *name, int64_t *value)
-{
-	struct pgsql_params	p = { .count = 0 }, q = { .count = 0 };
-
-	pgsql_add_text(&p, name);
-	pgsql_add_number(&p, *value);
-	pgsql_add_text(&q, name);
-	pgsql_begin(s->db);
-	pgsql_put(s->db, DO_BEGIN, NULL);
-	pgsql_put(s->db, FIRST_NUMBER, &p);
-	pgsql_put(s->db, NUMBER, &q);
-	pgsql_put(s->db, DO_COMMIT, NULL);
-	if (pgsql_take(s->db) != -1 && pgsql_take(s->db) != -1 &&
-	    pgsql_take(s->db) == 1)
-		*value = pgsql_column(s->db, 0, 0);
-	return pgsql_end(s->db) == 0 ? STORE_OK : store_failed(s);
 }

@@ -3,13 +3,6 @@
 #include "ledger/pgsql/store_pgsql.h"
 #include "lib/alloc.h"
 
-/* The result of a pipeline that is a transaction of its own. */
-static enum store_result
-history_over(struct store *s)
-{
-	return pgsql_end(s->db) == 0 ? STORE_OK : store_result(s);
-}
-
 /* Nobody waits for the disk: a crash may lose the last rows. */
 static void
 history_begin(struct store *s)
@@ -59,41 +52,6 @@ store_add_refusals(struct store *s, const struct store_refusal *list, size_t n,
 	return pgsql_end(s->db) == 0 ? STORE_OK : store_failed(s);
 }
 
-enum store_result
-store_refusals(struct store *s, const struct store_page *page,
-    void (*each)(void *, const struct store_refusal *), void *arg)
-{
-	struct pgsql_params	p = { .count = 0 };
-	struct store_refusal	r;
-	char			*id = NULL;
-	int			 rows, row, i;
-
-	pgsql_begin(s->db);
-	pgsql_add_number(&p, page->date);
-	pgsql_add_number(&p, page->number);
-	pgsql_add_number(&p, page->since);
-	pgsql_add_number(&p, (int64_t)page->max);
-	if (page->id != NULL) {
-		id = alloc_copy(page->id, page->idlen);
-		pgsql_add_text(&p, id);
-	}
-	pgsql_put(s->db, id != NULL ? REFUSALS_OF : REFUSALS, &p);
-	free(id);
-	rows = pgsql_take(s->db);
-	for (row = 0; row < rows; row++) {
-		for (i = 0; i < STORE_REFUSAL_NUMBERS; i++)
-			r.number[i] = pgsql_column(s->db, row, i);
-		for (i = 0; i < STORE_REFUSAL_TEXTS; i++) {
-			r.text[i] = pgsql_column_text(s->db, row,
-			    STORE_REFUSAL_NUMBERS + i, &r.len[i]);
-			if (r.text[i] == NULL)
-				r.text[i] = "";
-		}
-		each(arg, &r);
-	}
-	return history_over(s);
-}
-
 static enum store_result
 history_delete(struct store *s, enum statement n,
     const struct store_kept *kept, size_t max, int64_t *deleted)
@@ -126,15 +84,4 @@ store_clean_refusals(struct store *s, const struct store_kept *kept,
 	result = history_delete(s, TRIM_REFUSALS, NULL, max, deleted);
 	return result != STORE_OK || *deleted > 0 ? result :
 	    history_delete(s, TRIM_OLDEST, NULL, max, deleted);
-}
-
-enum store_result
-store_count_refusals(struct store *s, int64_t *count)
-{
-	*count = 0;
-	pgsql_begin(s->db);
-	pgsql_put(s->db, REFUSALS_COUNT, NULL);
-	if (pgsql_take(s->db) == 1)
-		*count = pgsql_column(s->db, 0, 0);
-	return history_over(s);
 }

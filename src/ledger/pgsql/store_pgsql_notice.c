@@ -6,12 +6,6 @@
 #define HOUR	3600
 #define DAY	86400
 
-static enum store_result
-store_over(struct store *s)
-{
-	return pgsql_end(s->db) == 0 ? STORE_OK : store_result(s);
-}
-
 static void
 store_put_claim(struct store *s, const struct store_notice *notice,
     int64_t now, int64_t claim)
@@ -58,35 +52,5 @@ store_claim_notices(struct store *s, struct store_notice *list, size_t n,
 		    pgsql_column(s->db, 0, 0) == 1 ? STORE_NOTICE_OURS :
 		    STORE_NOTICE_LEFT;
 	}
-	return store_over(s);
-}
-
-enum store_result
-store_left_notices(struct store *s, int64_t now,
-    void (*each)(void *, const char *, size_t), void *arg)
-{
-	struct pgsql_params	 p = { .count = 0 };
-	const char		*login;
-	size_t			 len;
-	int			 rows, i;
-
-	pgsql_begin(s->db);
-	pgsql_add_number(&p, now);
-	pgsql_put(s->db, NOTICES_LEFT, &p);
-	rows = pgsql_take(s->db);
-	for (i = 0; i < rows; i++)
-		if ((login = pgsql_column_text(s->db, i, 0, &len)) != NULL)
-			each(arg, login, len);
-	return store_over(s);
-}
-
-enum store_result
-store_forget_left(struct store *s, int64_t now)
-{
-	struct pgsql_params	p = { .count = 0 };
-
-	pgsql_begin(s->db);
-	pgsql_add_number(&p, now);
-	pgsql_put(s->db, NOTICES_DONE, &p);
-	return store_over(s);
+	return store_end(s);
 }

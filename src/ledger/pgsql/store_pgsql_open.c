@@ -72,15 +72,17 @@
 	" GROUP BY id, delta HAVING sum(hit) > 0"			\
 	" ORDER BY sum(hit) DESC, id, delta"
 #define HIT_LESS(table)							\
-	"UPDATE " table " SET hit = hit - $3::bigint"			\
-	" WHERE id = $1::text AND delta = $2::bigint"
+	"UPDATE " table " SET hit = hit - $1::bigint"			\
+	" WHERE id = $2::text AND delta = $3::bigint"
 #define HIT_GONE(table)							\
 	"DELETE FROM " table " WHERE id = $1::text"			\
 	" AND delta = $2::bigint AND hit <= 0"
 
 #define REFUSAL_BEFORE							\
-	" (date, number) < ($1::bigint, $2::bigint) AND date >= $3::bigint" \
-	" ORDER BY date DESC, number DESC LIMIT $4::bigint"
+	" WHERE (date, number) < ($2::bigint, $3::bigint)"		\
+	" AND date BETWEEN $4::bigint AND $1::bigint"
+#define REFUSAL_ORDER(max)						\
+	" ORDER BY date DESC, number DESC LIMIT " max "::bigint"
 #define REFUSALS_GONE(which)						\
 	"DELETE FROM mail_refusal WHERE (date, number) IN"		\
 	" (SELECT date, number FROM mail_refusal WHERE " which		\
@@ -239,10 +241,10 @@ static const char *const	statements[STATEMENT__MAX] = {
 	    " t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11], t[12]"
 	    " FROM (SELECT $1::bigint[] AS n, $2::text[] AS t) r"
 	    " ON CONFLICT DO NOTHING",
-	[REFUSALS] = "SELECT " STORE_REFUSAL_COLUMNS " FROM mail_refusal WHERE"
-	    REFUSAL_BEFORE,
+	[REFUSALS] = "SELECT " STORE_REFUSAL_COLUMNS " FROM mail_refusal"
+	    REFUSAL_BEFORE REFUSAL_ORDER("$5"),
 	[REFUSALS_OF] = "SELECT " STORE_REFUSAL_COLUMNS " FROM mail_refusal"
-	    " WHERE id = $5::text AND" REFUSAL_BEFORE,
+	    REFUSAL_BEFORE " AND id = $5::text" REFUSAL_ORDER("$6"),
 	[REFUSALS_COUNT] = "SELECT count(*) FROM mail_refusal",
 	[REFUSALS_OLD] = REFUSALS_GONE("date < $2::bigint"
 	    " OR date > $3::bigint"),
@@ -259,12 +261,10 @@ static const char *const	statements[STATEMENT__MAX] = {
 	    " SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[],"
 	    " $4::bigint[], $5::bigint[]) ON CONFLICT (who, kind, what)"
 	    " DO UPDATE SET since = excluded.since, seen = excluded.seen",
-	[PAIRS_GONE] = "DELETE FROM mail_habit h USING unnest($1::bigint[],"
-	    " $2::bigint[], $3::bigint[]) t(who, kind, what)"
-	    " WHERE h.who = t.who AND h.kind = t.kind AND h.what = t.what",
-	[PAIRS_FORGOTTEN] = "WITH gone AS (DELETE FROM mail_habit"
-	    " WHERE who = $1::bigint AND since >= $2::bigint RETURNING 1)"
-	    " SELECT count(*) FROM gone",
+	[PAIR_GONE] = "DELETE FROM mail_habit WHERE who = $1::bigint"
+	    " AND kind = $2::bigint AND what = $3::bigint",
+	[PAIRS_FORGOTTEN] = "DELETE FROM mail_habit"
+	    " WHERE who = $1::bigint AND since >= $2::bigint",
 	/* Skips rows that a batch has locked, until the next cleaning. */
 	[CLEAN_PAIRS] = "WITH e AS (SELECT coalesce((SELECT who FROM mail_habit"
 	    " WHERE who > $1::bigint ORDER BY who OFFSET $2::bigint LIMIT 1),"

@@ -38,12 +38,14 @@
 #define HIT_ALL(table)	"SELECT id, delta, sum(hit) FROM " table \
 			" GROUP BY id, delta HAVING sum(hit) > 0" \
 			" ORDER BY sum(hit) DESC, id, delta"
-#define HIT_LESS(table)	"UPDATE " table " SET hit = hit - ?3" \
-			" WHERE id = ?1 AND delta = ?2"
+#define HIT_LESS(table)	"UPDATE " table " SET hit = hit - ?1" \
+			" WHERE id = ?2 AND delta = ?3"
 #define HIT_GONE(table)	"DELETE FROM " table \
 			" WHERE id = ?1 AND delta = ?2 AND hit <= 0"
 
-#define REFUSAL_ORDER	" ORDER BY date DESC, number DESC LIMIT ?4"
+#define REFUSAL_BEFORE	" WHERE (date, number) < (?2, ?3)" \
+			" AND date BETWEEN ?4 AND ?1"
+#define REFUSAL_ORDER	" ORDER BY date DESC, number DESC LIMIT "
 #define REFUSALS_GONE(which) "DELETE FROM mail_refusal" \
 			" WHERE (date, number) IN (SELECT date, number" \
 			" FROM mail_refusal WHERE " which \
@@ -61,7 +63,7 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[NUMBER] = "SELECT value FROM mail_state WHERE name = ?1",
 	[SET_NUMBER] = "INSERT INTO mail_state (name, value) VALUES (?1, ?2)"
 	    " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-	[KEY_NEW] = "INSERT OR IGNORE INTO mail_state (name, value)"
+	[FIRST_NUMBER] = "INSERT OR IGNORE INTO mail_state (name, value)"
 	    " VALUES (?1, ?2)",
 	[LAST] = "SELECT ifnull(max(rowid), 0) FROM mail_count",
 	[HORIZON] = "SELECT value FROM mail_state WHERE name = 'horizon'",
@@ -188,10 +190,9 @@ static const char *const	statements[STATEMENT__MAX] = {
 	    STORE_REFUSAL_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8,"
 	    " ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
 	[REFUSALS] = "SELECT " STORE_REFUSAL_COLUMNS " FROM mail_refusal"
-	    " WHERE (date, number) < (?1, ?2) AND date >= ?3" REFUSAL_ORDER,
+	    REFUSAL_BEFORE REFUSAL_ORDER "?5",
 	[REFUSALS_OF] = "SELECT " STORE_REFUSAL_COLUMNS " FROM mail_refusal"
-	    " WHERE id = ?5 AND (date, number) < (?1, ?2) AND date >= ?3"
-	    REFUSAL_ORDER,
+	    REFUSAL_BEFORE " AND id = ?5" REFUSAL_ORDER "?6",
 	[REFUSALS_COUNT] = "SELECT count(*) FROM mail_refusal",
 	[REFUSALS_OLD] = REFUSALS_GONE("date < ?2 OR date > ?3"),
 	[TRIM_REFUSALS] = REFUSALS_GONE("is_first = 0"),

@@ -4,7 +4,7 @@
 #include "ledger/sqlite/bloom.h"
 #include "ledger/sqlite/checkpointer.h"
 #include "ledger/sqlite/sqlite.h"
-#include "ledger/store.h"
+#include "ledger/store_shared.h"
 #include "ledger/sqlite/memtable.h"
 #include "lib/log.h"
 #include "lib/str.h"
@@ -59,16 +59,13 @@ extern struct store_sizes	store_sizes;	/* tests make them small */
 #define STORE_PART_BITS		20	/* of a part, below the run's */
 
 enum statement {
-	DO_BEGIN,
+	DO_BEGIN = STORE_STATEMENT__MAX,
 	DO_READ,
 	DO_COMMIT,
 	DO_ROLLBACK,
 	DATA_VERSION,
 	SCHEMA_VERSION,
 	NUMBERS,
-	NUMBER,
-	SET_NUMBER,
-	KEY_NEW,
 	LAST,
 	HORIZON,
 	CORRECTED,
@@ -111,40 +108,15 @@ enum statement {
 	CLEAN_VALUES_REST,
 	CLEAN_CORRECTIONS,
 	CLEAN_RUNS,
-	HITS,
-	WARNINGS,
-	SHADOWS,
-	LOCKS_SET,
-	HITS_LESS,
-	WARNINGS_LESS,
-	SHADOWS_LESS,
-	LOCKS_SET_LESS,
-	HITS_GONE,
-	WARNINGS_GONE,
-	SHADOWS_GONE,
-	LOCKS_SET_GONE,
-	OVERRIDES,
-	OVERRIDE_GONE,
-	OVERRIDE_CLEAN,
-	OVERRIDE_NEW,
-	VALUES_GONE,
 	NOTICE_CLEAN,
 	NOTICE_CLAIM,
 	NOTICE_OF,
-	NOTICES_LEFT,
-	NOTICES_DONE,
 	REFUSAL_NEW,
-	REFUSALS,
-	REFUSALS_OF,
-	REFUSALS_COUNT,
 	REFUSALS_OLD,
 	TRIM_REFUSALS,
 	TRIM_OLDEST,
 	PAIR,
-	PAIRS,
 	LEARN,
-	PAIR_GONE,
-	PAIRS_FORGOTTEN,
 	CLEAN_PAIRS_END,
 	CLEAN_PAIRS,
 	STATEMENT__MAX

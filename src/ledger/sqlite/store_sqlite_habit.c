@@ -48,31 +48,7 @@ store_learn(struct store *s, const struct store_pair *p)
 }
 
 enum store_result
-store_pairs(struct store *s, int64_t who, enum store_pair_kind kind,
-    void (*each)(void *, const struct habit_entry *), void *arg)
-{
-	struct habit_entry	e;
-	enum store_result	result;
-	int			more;
-
-	if ((result = store_ready(s)) != STORE_OK)
-		return result;
-	sqlite_bind(s->db, PAIRS, 1, who);
-	sqlite_bind(s->db, PAIRS, 2, kind);
-	while ((more = sqlite_step(s->db, PAIRS)) == 1) {
-		e.hash = (uint64_t)sqlite_column(s->db, PAIRS, 0);
-		e.pair.first = sqlite_column(s->db, PAIRS, 1);
-		e.pair.last = sqlite_column(s->db, PAIRS, 2);
-		each(arg, &e);
-	}
-	return more == 0 ? STORE_OK : store_failed(s);
-}
-
-/* Runs the statement for each pair, in one transaction. */
-static enum store_result
-store_each_pair(struct store *s, enum statement n,
-    void (*bind)(struct store *, const struct store_pair *),
-    const struct store_pair *list, size_t count)
+store_set_pairs(struct store *s, const struct store_pair *list, size_t n)
 {
 	enum store_result	result;
 	bool			good = true;
@@ -82,45 +58,11 @@ store_each_pair(struct store *s, enum statement n,
 		return result;
 	if (sqlite_step(s->db, DO_BEGIN) == -1)
 		return store_failed(s);
-	for (i = 0; i < count && good; i++) {
-		bind(s, &list[i]);
-		good = sqlite_step(s->db, n) == 0;
+	for (i = 0; i < n && good; i++) {
+		bind_learn(s, &list[i]);
+		good = sqlite_step(s->db, LEARN) == 0;
 	}
 	return store_end(s, good);
-}
-
-enum store_result
-store_set_pairs(struct store *s, const struct store_pair *list, size_t n)
-{
-	return store_each_pair(s, LEARN, bind_learn, list, n);
-}
-
-static void
-bind_gone(struct store *s, const struct store_pair *p)
-{
-	bind_pair(s, PAIR_GONE, p);
-}
-
-enum store_result
-store_drop_pairs(struct store *s, const struct store_pair *list, size_t n)
-{
-	return store_each_pair(s, PAIR_GONE, bind_gone, list, n);
-}
-
-enum store_result
-store_forget_pairs(struct store *s, int64_t who, int64_t since, int64_t *n)
-{
-	enum store_result	result;
-
-	*n = 0;
-	if ((result = store_ready(s)) != STORE_OK)
-		return result;
-	sqlite_bind(s->db, PAIRS_FORGOTTEN, 1, who);
-	sqlite_bind(s->db, PAIRS_FORGOTTEN, 2, since);
-	if (sqlite_step(s->db, PAIRS_FORGOTTEN) == -1)
-		return store_failed(s);
-	*n = sqlite_changes(s->db);
-	return STORE_OK;
 }
 
 /* The last key of the next step. */
@@ -164,19 +106,4 @@ store_clean_pairs(struct store *s, const struct store_kept *kept, size_t max,
 	if ((result = store_end(s, good)) == STORE_OK)
 		*who = end;
 	return result;
-}
-
-enum store_result
-store_first_number(struct store *s, const char *name, int64_t *value)
-{
-	enum store_result	result;
-
-	if ((result = store_ready(s)) != STORE_OK)
-		return result;
-	sqlite_bind_text(s->db, KEY_NEW, 1, name, strlen(name));
-	sqlite_bind(s->db, KEY_NEW, 2, *value);
-	if (sqlite_step(s->db, KEY_NEW) == -1 ||
-	    store_find_number(s, name, value) == -1)
-		return store_failed(s);
-	return STORE_OK;
 }

@@ -35,39 +35,6 @@ store_add_refusals(struct store *s, const struct store_refusal *list, size_t n,
 }
 
 enum store_result
-store_refusals(struct store *s, const struct store_page *page,
-    void (*each)(void *, const struct store_refusal *), void *arg)
-{
-	const enum statement	statement = page->id != NULL ? REFUSALS_OF :
-				    REFUSALS;
-	struct store_refusal	r;
-	enum store_result	result;
-	size_t			i;
-	int			more;
-
-	if ((result = store_ready(s)) != STORE_OK)
-		return result;
-	sqlite_bind(s->db, statement, 1, page->date);
-	sqlite_bind(s->db, statement, 2, page->number);
-	sqlite_bind(s->db, statement, 3, page->since);
-	sqlite_bind(s->db, statement, 4, (int64_t)page->max);
-	if (page->id != NULL)
-		sqlite_bind_text(s->db, statement, 5, page->id, page->idlen);
-	while ((more = sqlite_step(s->db, statement)) == 1) {
-		for (i = 0; i < STORE_REFUSAL_NUMBERS; i++)
-			r.number[i] = sqlite_column(s->db, statement, (int)i);
-		for (i = 0; i < STORE_REFUSAL_TEXTS; i++) {
-			r.text[i] = sqlite_column_text(s->db, statement,
-			    STORE_REFUSAL_NUMBERS + (int)i, &r.len[i]);
-			if (r.text[i] == NULL)
-				r.text[i] = "";
-		}
-		each(arg, &r);
-	}
-	return more == 0 ? STORE_OK : store_failed(s);
-}
-
-enum store_result
 store_clean_refusals(struct store *s, const struct store_kept *kept,
     size_t max, int64_t *deleted)
 {
@@ -92,16 +59,4 @@ store_clean_refusals(struct store *s, const struct store_kept *kept,
 		if (n != TRIM_REFUSALS || *deleted > 0)
 			return store_end(s, true);
 	}
-}
-
-enum store_result
-store_count_refusals(struct store *s, int64_t *count)
-{
-	enum store_result	result;
-
-	*count = 0;
-	if ((result = store_ready(s)) != STORE_OK)
-		return result;
-	return store_one(s, REFUSALS_COUNT, count) == 0 ? STORE_OK :
-	    store_failed(s);
 }

@@ -52,34 +52,3 @@ store_claim_notices(struct store *s, struct store_notice *list, size_t n,
 		good = store_claim(s, &list[i], now, claim);
 	return store_end(s, good);
 }
-
-enum store_result
-store_left_notices(struct store *s, int64_t now,
-    void (*each)(void *, const char *, size_t), void *arg)
-{
-	enum store_result	 result;
-	const char		*login;
-	size_t			 len;
-	int			 more;
-
-	if ((result = store_ready(s)) != STORE_OK)
-		return result;
-	sqlite_bind(s->db, NOTICES_LEFT, 1, now);
-	while ((more = sqlite_step(s->db, NOTICES_LEFT)) == 1)
-		if ((login = sqlite_column_text(s->db, NOTICES_LEFT, 0,
-		    &len)) != NULL)
-			each(arg, login, len);
-	return more == 0 ? STORE_OK : store_failed(s);
-}
-
-enum store_result
-store_forget_left(struct store *s, int64_t now)
-{
-	enum store_result	result;
-
-	if ((result = store_ready(s)) != STORE_OK)
-		return result;
-	sqlite_bind(s->db, NOTICES_DONE, 1, now);
-	return sqlite_step(s->db, NOTICES_DONE) == 0 ? STORE_OK :
-	    store_failed(s);
-}

@@ -1,0 +1,379 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger/store_shared.h"
+#include "lib/alloc.h"
+
+/* --- parameters --- */
+
+static void
+put_number(struct store_call *c, int64_t number)
+{
+	c->param[c->nparam++].number = number;
+}
+
+static void
+put_text(struct store_call *c, const char *text, size_t len)
+{
+	c->param[c->nparam].text = text != NULL ? text : "";
+	c->param[c->nparam++].len = len;
+}
+
+/* A statement whose only parameter is a number. */
+static enum store_result
+run_with(struct store *s, enum store_frame frame, struct store_call *c,
+    int64_t number)
+{
+	put_number(c, number);
+	return store_execute(s, frame, c, 1);
+}
+
+/* --- numbers --- */
+
+static void
+take_number(const struct store_line *line, void *arg)
+{
+	int64_t	*out = arg;
+
+	*out = store_line_number(line, 0);
+}
+
+enum store_result
+store_number(struct store *s, const char *name, int64_t *out)
+{
+	struct store_call	c = { .statement = NUMBER,
+				    .each = take_number, .arg = out };
+
+	*out = 0;
+	put_text(&c, name, strlen(name));
+	return store_execute(s, STORE_READS, &c, 1);
+}
+
+enum store_result
+store_set_number(struct store *s, const char *name, int64_t value)
+{
+	struct store_call	c = { .statement = SET_NUMBER };
+
+	put_text(&c, name, strlen(name));
+	return run_with(s, STORE_WRITES, &c, value);
+}
+
+enum store_result
+store_first_number(struct store *s, const char *name, int64_t *value)
+{
+	struct store_call	c[2] = {
+		{ .statement = FIRST_NUMBER },
+		{ .statement = NUMBER, .each = take_number, .arg = value }
+	};
+
+	put_text(&c[0], name, strlen(name));
+	put_number(&c[0], *value);
+	put_text(&c[1], name, strlen(name));
+	return store_execute(s, STORE_WRITES, c, 2);
+}
+
+/* --- hits --- */
+
+struct hit_reader {
+	void	(*each)(void *, const char *, size_t, int64_t, int64_t);
+	void	*arg;
+};
+
+static void
+take_hit(const struct store_line *line, void *arg)
+{
+	const struct hit_reader	*r = arg;
+	const char		*id;
+	size_t			 len;
+
+	if ((id = store_line_text(line, 0, &len)) != NULL)
+		r->each(r->arg, id, len, store_line_number(line, 1),
+		    store_line_number(line, 2));
+}
+
+enum store_result
+store_hits(struct store *s, enum hit_kind kind, void (*each)(void *,
+    const char *, size_t, int64_t, int64_t), void *arg)
+{
+	struct hit_reader	r = { each, arg };
+	const struct store_call	c = {
+		.statement = (enum store_statement)(HITS + (int)kind),
+		.each = take_hit, .arg = &r
+	};
+
+	return store_execute(s, STORE_READS, &c, 1);
+}
+
+enum store_result
+store_hits_forget(struct store *s, enum hit_kind kind, const char *id,
+    size_t idlen, int64_t seconds, int64_t hits)
+{
+	struct store_call	c[2] = {
+		{ .statement = (enum store_statement)(HITS_LESS + (int)kind) },
+		{ .statement = (enum store_statement)(HITS_GONE + (int)kind) }
+	};
+	size_t			i;
+
+	put_number(&c[0], hits);
+	for (i = 0; i < 2; i++) {
+		put_text(&c[i], id, idlen);
+		put_number(&c[i], seconds);
+	}
+	return store_execute(s, STORE_WRITES, c, 2);
+}
+
+/* --- report_user --- */
+
+struct login_reader {
+	void	(*each)(void *, const char *, size_t);
+	void	*arg;
+};
+
+static void
+take_login(const struct store_line *line, void *arg)
+{
+	const struct login_reader	*r = arg;
+	const char			*login;
+	size_t				 len;
+
+	if ((login = store_line_text(line, 0, &len)) != NULL)
+		r->each(r->arg, login, len);
+}
+
+enum store_result
+store_left_notices(struct store *s, int64_t now,
+    void (*each)(void *, const char *, size_t), void *arg)
+{
+	struct login_reader	r = { each, arg };
+	struct store_call	c = { .statement = NOTICES_LEFT,
+				    .each = take_login, .arg = &r };
+
+	return run_with(s, STORE_READS, &c, now);
+}
+
+enum store_result
+store_forget_left(struct store *s, int64_t now)
+{
+	struct store_call	c = { .statement = NOTICES_DONE };
+
+	return run_with(s, STORE_WRITES, &c, now);
+}
+
+/* --- refusals --- */
+
+struct refusal_reader {
+	void	(*each)(void *, const struct store_refusal *);
+	void	*arg;
+};
+
+static void
+take_refusal(const struct store_line *line, void *arg)
+{
+	const struct refusal_reader	*reader = arg;
+	struct store_refusal		 r;
+	int				 i;
+
+	for (i = 0; i < STORE_REFUSAL_NUMBERS; i++)
+		r.number[i] = store_line_number(line, i);
+	for (i = 0; i < STORE_REFUSAL_TEXTS; i++) {
+		r.text[i] = store_line_text(line, STORE_REFUSAL_NUMBERS + i,
+		    &r.len[i]);
+		if (r.text[i] == NULL)
+			r.text[i] = "";
+	}
+	reader->each(reader->arg, &r);
+}
+
+enum store_result
+store_refusals(struct store *s, const struct store_page *page,
+    void (*each)(void *, const struct store_refusal *), void *arg)
+{
+	struct refusal_reader	r = { each, arg };
+	struct store_call	c = {
+		.statement = page->id != NULL ? REFUSALS_OF : REFUSALS,
+		.each = take_refusal, .arg = &r
+	};
+
+	put_number(&c, page->date);
+	put_number(&c, page->date);
+	put_number(&c, page->number);
+	put_number(&c, page->since);
+	if (page->id != NULL)
+		put_text(&c, page->id, page->idlen);
+	return run_with(s, STORE_READS, &c, (int64_t)page->max);
+}
+
+enum store_result
+store_count_refusals(struct store *s, int64_t *count)
+{
+	const struct store_call	c = { .statement = REFUSALS_COUNT,
+				    .each = take_number, .arg = count };
+
+	*count = 0;
+	return store_execute(s, STORE_READS, &c, 1);
+}
+
+/* --- overrides --- */
+
+struct override_reader {
+	void	(*each)(void *, const struct override *);
+	void	*arg;
+};
+
+static void
+take_override(const struct store_line *line, void *arg)
+{
+	const struct override_reader	*r = arg;
+	struct override			 o;
+	int64_t				 kind = store_line_number(line, 1);
+
+	o.id = store_line_text(line, 0, &o.idlen);
+	o.kind = kind >= 0 && kind < OVERRIDE__MAX ? (uint8_t)kind :
+	    OVERRIDE__MAX;
+	o.amount = store_line_number(line, 2);
+	o.until = store_line_number(line, 3);
+	o.since = store_line_number(line, 4);
+	o.who = store_line_text(line, 5, &o.wholen);
+	o.reason = store_line_text(line, 6, &o.reasonlen);
+	if (o.id != NULL && o.who != NULL && o.reason != NULL)
+		r->each(r->arg, &o);
+}
+
+static enum store_result
+read_overrides(struct store *s, enum store_frame frame, int64_t now,
+    void (*each)(void *, const struct override *), void *arg)
+{
+	struct override_reader	r = { each, arg };
+	struct store_call	c = { .statement = OVERRIDES,
+				    .each = take_override, .arg = &r };
+
+	return run_with(s, frame, &c, now);
+}
+
+enum store_result
+store_overrides(struct store *s, int64_t now,
+    void (*each)(void *, const struct override *), void *arg)
+{
+	return read_overrides(s, STORE_READS, now, each, arg);
+}
+
+enum store_result
+store_batch_overrides(struct store *s, int64_t now,
+    void (*each)(void *, const struct override *), void *arg)
+{
+	return read_overrides(s, STORE_BATCH_READS, now, each, arg);
+}
+
+static void
+set_override(struct store_call *c, const struct override *o, int64_t now)
+{
+	c->statement = o->until > now ? OVERRIDE_NEW : OVERRIDE_GONE;
+	put_text(c, o->id, o->idlen);
+	put_number(c, o->kind);
+	if (o->until <= now)
+		return;
+	put_number(c, o->amount);
+	put_number(c, o->until);
+	put_number(c, o->since);
+	put_text(c, o->who, o->wholen);
+	put_text(c, o->reason, o->reasonlen);
+}
+
+enum store_result
+store_set_overrides(struct store *s, const struct override *list, size_t n,
+    int64_t now)
+{
+	struct store_call	*c;
+	enum store_result	 result;
+	size_t			 i;
+
+	if (n == 0)
+		return STORE_OK;
+	c = alloc_zero(n, sizeof(*c));
+	for (i = 0; i < n; i++)
+		set_override(&c[i], &list[i], now);
+	result = store_execute(s, STORE_BATCH_WRITES, c, n);
+	free(c);
+	return result;
+}
+
+enum store_result
+store_clean_overrides(struct store *s, int64_t before)
+{
+	struct store_call	c = { .statement = OVERRIDE_CLEAN };
+
+	return run_with(s, STORE_WRITES, &c, before);
+}
+
+enum store_result
+store_forget_values(struct store *s, const char *id, size_t idlen)
+{
+	struct store_call	c = { .statement = VALUES_GONE };
+
+	put_text(&c, id, idlen);
+	return store_execute(s, STORE_BATCH_WRITES, &c, 1);
+}
+
+/* --- pairs --- */
+
+struct pair_reader {
+	void	(*each)(void *, const struct habit_entry *);
+	void	*arg;
+};
+
+static void
+take_pair(const struct store_line *line, void *arg)
+{
+	const struct pair_reader	*r = arg;
+	const struct habit_entry	 e = {
+		.hash = (uint64_t)store_line_number(line, 0),
+		.pair = { .first = store_line_number(line, 1),
+		    .last = store_line_number(line, 2) }
+	};
+
+	r->each(r->arg, &e);
+}
+
+enum store_result
+store_pairs(struct store *s, int64_t who, enum store_pair_kind kind,
+    void (*each)(void *, const struct habit_entry *), void *arg)
+{
+	struct pair_reader	r = { each, arg };
+	struct store_call	c = { .statement = PAIRS, .each = take_pair,
+				    .arg = &r };
+
+	put_number(&c, who);
+	return run_with(s, STORE_READS, &c, kind);
+}
+
+enum store_result
+store_drop_pairs(struct store *s, const struct store_pair *list, size_t n)
+{
+	struct store_call	*c;
+	enum store_result	 result;
+	size_t			 i;
+
+	if (n == 0)
+		return STORE_OK;
+	c = alloc_zero(n, sizeof(*c));
+	for (i = 0; i < n; i++) {
+		c[i].statement = PAIR_GONE;
+		put_number(&c[i], list[i].who);
+		put_number(&c[i], list[i].kind);
+		put_number(&c[i], list[i].what);
+	}
+	result = store_execute(s, STORE_WRITES, c, n);
+	free(c);
+	return result;
+}
+
+enum store_result
+store_forget_pairs(struct store *s, int64_t who, int64_t since, int64_t *n)
+{
+	struct store_call	c = { .statement = PAIRS_FORGOTTEN,
+				    .changes = n };
+
+	*n = 0;
+	put_number(&c, who);
+	return run_with(s, STORE_WRITES, &c, since);
+}

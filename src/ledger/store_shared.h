@@ -1,0 +1,88 @@
+#ifndef STORE_SHARED_H
+#define STORE_SHARED_H
+
+#include "ledger/store.h"
+
+/*
+ * The functions of store.h that no charge waits for, and that differ only in
+ * their SQL from one database to the other: store_shared.c has them for all
+ * backends. A backend has the text of each statement below, and the functions
+ * below.
+ */
+enum store_statement {
+	NUMBER,
+	SET_NUMBER,
+	FIRST_NUMBER,
+	HITS,
+	WARNINGS,		/* HITS + HIT_NEAR, as also below */
+	SHADOWS,
+	LOCKS_SET,
+	HITS_LESS,
+	WARNINGS_LESS,
+	SHADOWS_LESS,
+	LOCKS_SET_LESS,
+	HITS_GONE,
+	WARNINGS_GONE,
+	SHADOWS_GONE,
+	LOCKS_SET_GONE,
+	OVERRIDES,
+	OVERRIDE_NEW,
+	OVERRIDE_GONE,
+	OVERRIDE_CLEAN,
+	VALUES_GONE,
+	NOTICES_LEFT,
+	NOTICES_DONE,
+	REFUSALS,
+	REFUSALS_OF,
+	REFUSALS_COUNT,
+	PAIRS,
+	PAIR_GONE,
+	PAIRS_FORGOTTEN,
+	STORE_STATEMENT__MAX	/* the first of the backend's own */
+};
+
+/* In the order in which the texts name them, which is the same everywhere. */
+#define STORE_PARAMS	7
+struct store_param {
+	const char	*text;		/* NULL: the number */
+	size_t		 len;
+	int64_t		 number;
+};
+
+/* A row of a result, for the two functions below. */
+struct store_line {
+	struct store	*store;
+	size_t		 place;		/* the backend's */
+};
+int64_t		 store_line_number(const struct store_line *, int column);
+
+/* NULL for NULL. Valid until `each` returns. */
+const char	*store_line_text(const struct store_line *, int column,
+		    size_t *len);
+
+struct store_call {
+	enum store_statement	 statement;
+	struct store_param	 param[STORE_PARAMS];
+	size_t			 nparam;
+	/* Called for each row; NULL: the statement has no result. */
+	void			(*each)(const struct store_line *, void *);
+	void			*arg;
+	int64_t			*changes;	/* NULL, or out: how many rows
+						   it changed */
+};
+
+enum store_frame {
+	STORE_READS,		/* a transaction of its own */
+	STORE_WRITES,
+	STORE_BATCH_READS,	/* part of the running batch */
+	STORE_BATCH_WRITES
+};
+
+/*
+ * Runs the calls one after the other. A transaction of its own is rolled back
+ * unless STORE_OK.
+ */
+enum store_result	 store_execute(struct store *, enum store_frame,
+			    const struct store_call *, size_t);
+
+#endif
