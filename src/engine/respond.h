@@ -1,0 +1,25 @@
+#ifndef RESPOND_H
+#define RESPOND_H
+
+#include <stdint.h>
+
+#include "engine/client.h"
+#include "engine/memory.h"
+#include "engine/pending.h"
+#include "engine/policy.h"
+
+/*
+ * The way of a request: from a client to the ledger, and with the verdict, or
+ * without one, back as an answer.
+ */
+void	respond_init(void);
+
+/* Sets the settings, and the memory or NULL. They stay the caller's. */
+void	respond_use(struct policy *, struct memory *);
+
+/* For client_init, pending_init and ledger_init. */
+void	respond_on_request(struct client *, const struct request *);
+void	respond_on_verdict(struct pending *, const struct msg_verdict *);
+void	respond_on_late(uint64_t request, const struct msg_verdict *);
+
+#endif
