@@ -139,7 +139,7 @@ ENGINE_ROOM_SRCS = src/engine/action.c src/engine/blocks.c src/engine/budget.c \
 		src/engine/metrics.c \
 		src/engine/pending.c src/engine/refusal.c src/engine/replay.c \
 		src/engine/reply.c src/engine/respond.c src/engine/scan_queue.c \
-		src/engine/request.c src/engine/stats.c \
+		src/engine/request.c src/engine/stage.c src/engine/stats.c \
 		src/engine/maillog.c src/engine/maillog_event.c src/engine/trouble.c \
 		src/engine/try.c src/engine/loop_clock.c \
 		src/engine/why.c

@@ -6,6 +6,7 @@
 #include "engine/action.h"
 #include "engine/decide.h"
 #include "engine/request.h"
+#include "engine/stage.h"
 #include "fuzz.h"
 
 /*
@@ -172,7 +173,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		s = request_settings[i];
 		if (decide_request(&d, s, &req, 1) == DECIDE_PASS)
 			continue;
-		fuzz_require(decide_stage_rules(s, &req) != 0);
+		fuzz_require(stage_rules(s, &req) != 0);
 		d.charge.deadline = d.charge.date = 0;
 		request_send(&d.charge);
 		request_refuse(s, &d.charge);

@@ -1,4 +1,5 @@
 #include "engine/identity.h"
+#include "engine/stage.h"
 #include "decide_case.h"
 #include "random.h"
 
@@ -490,7 +491,7 @@ wrong_stage_silent(void **state)
 		s = settings_of(cases[i].settings);
 		assert_int_equal(request_parse(&req, cases[i].request,
 		    strlen(cases[i].request), &reason), 0);
-		assert_int_equal(decide_stage_rules(s, &req), cases[i].rules);
+		assert_int_equal(stage_rules(s, &req), cases[i].rules);
 		settings_free(s);
 	}
 }
@@ -536,7 +537,7 @@ hint(void **state)
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		s = settings_of(cases[i].settings);
 		str_init(&line);
-		decide_stage_hint(&line, s, UINT32_MAX);
+		stage_hint(&line, s, UINT32_MAX);
 		assert_string_equal(line.data, cases[i].line);
 		str_clear(&line);
 		settings_free(s);
@@ -544,7 +545,7 @@ hint(void **state)
 	/* Of one rule. */
 	s = settings_of(EACH);
 	for (i = 0; i < 3; i++) {
-		decide_stage_hint(&line, s, UINT32_C(1) << i);
+		stage_hint(&line, s, UINT32_C(1) << i);
 		assert_int_equal(strstr(line.data, DATA_IS) != NULL, i < 2);
 		assert_int_equal(strstr(line.data, RCPT_IS) != NULL, i == 2);
 		str_clear(&line);

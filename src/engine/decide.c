@@ -1,33 +1,13 @@
 #include <string.h>
-#include <strings.h>
 
 #include "conf/access.h"
 #include "engine/decide.h"
 #include "engine/decide_lock.h"
 #include "engine/identity.h"
+#include "engine/stage.h"
 #include "lib/num.h"
 
 #define RECIPIENTS_MAX	INT32_MAX	/* more in one mail is invalid */
-
-enum stage {
-	STAGE_NONE,		/* no protocol_state */
-	STAGE_OTHER,
-	STAGE_RCPT,
-	STAGE_DATA,
-	STAGE_END,		/* END-OF-MESSAGE */
-	STAGE__MAX
-};
-
-/*
- * The stages at which a count_mode counts recipients, messages and addresses.
- */
-static const bool	counts[][STAGE__MAX] = {
-	[COUNT_RCPT] =		{ [STAGE_RCPT] = true },
-	[COUNT_RECIPIENTS] =	{ [STAGE_DATA] = true },
-	[COUNT_MESSAGES] =	{ [STAGE_DATA] = true },
-	[COUNT_AUTO] =		{ [STAGE_RCPT] = true, [STAGE_DATA] = true,
-				  [STAGE_END] = true },
-};
 
 /* The input and output of a decision. */
 struct task {
@@ -49,29 +29,6 @@ void
 decide_clear(struct decision *d)
 {
 	str_clear(&d->ids);
-}
-
-static enum stage
-decide_stage(const struct request *req)
-{
-	static const struct {
-		enum stage	 stage;
-		const char	*name;
-	} stages[] = {
-		{ STAGE_RCPT,	"RCPT" },
-		{ STAGE_DATA,	"DATA" },
-		{ STAGE_END,	"END-OF-MESSAGE" },
-	};
-	const struct request_value	*v = &req->attr[ATTR_PROTOCOL_STATE];
-	size_t				 i;
-
-	if (v->len == 0)
-		return STAGE_NONE;
-	for (i = 0; i < sizeof(stages) / sizeof(stages[0]); i++)
-		if (strlen(stages[i].name) == v->len &&
-		    strncasecmp(stages[i].name, v->bytes, v->len) == 0)
-			return stages[i].stage;
-	return STAGE_OTHER;
 }
 
 /* --- step 1: the identity --- */
@@ -231,18 +188,6 @@ decide_bytes(const struct task *t)
 	    &n) == 0 ? n : 0;
 }
 
-/* Whether the rule (NULL: the plain settings) counts anything at this stage. */
-static bool
-decide_stage_has(const struct settings *s, const struct settings_rule *rule,
-    enum stage stage)
-{
-	if (rule != NULL && rule->at_rcpt)
-		return stage == STAGE_RCPT;
-	if (rule != NULL && rule->count == RULE_BYTES)
-		return stage == STAGE_DATA || stage == STAGE_END;
-	return counts[s->count_mode][stage];
-}
-
 /* For rules that count different values of an attribute: 1, and the value. */
 static bool
 decide_distinct(struct task *t, const struct settings_rule *rule,
@@ -294,7 +239,7 @@ decide_count(struct task *t, const struct settings_rule *rule,
 {
 	if (t->stage == STAGE_NONE)
 		return REASON_NO_STATE;
-	if (!decide_stage_has(t->s, rule, t->stage))
+	if (!stage_counts(t->s, rule, t->stage))
 		return REASON_STAGE_IGNORED;
 	key->kind = CHARGE_SUM;
 	switch (rule == NULL ? RULE_RECIPIENTS : rule->count) {
@@ -503,7 +448,7 @@ enum decide_outcome
 decide_request(struct decision *d, const struct settings *s,
     const struct request *req, int64_t random)
 {
-	struct task		t = { s, req, decide_stage(req), 0, d };
+	struct task		t = { s, req, stage_of(req), 0, d };
 	enum decide_reason	reason;
 	size_t			i;
 
@@ -572,70 +517,4 @@ decide_key_name(struct str *out, const struct settings *s,
 			str_addc(out, ',');
 		str_adds(out, identity_name(rule->key[i]));
 	}
-}
-
-/* The rules that count something at the stage. */
-static uint32_t
-stage_rules(const struct settings *s, enum stage stage)
-{
-	uint32_t	bits = 0;
-	size_t		i;
-
-	if (s->nrules == 0)
-		return decide_stage_has(s, NULL, stage);
-	for (i = 0; i < s->nrules; i++)
-		if (decide_stage_has(s, &s->rules[i], stage))
-			bits |= UINT32_C(1) << i;
-	return bits;
-}
-
-uint32_t
-decide_stage_rules(const struct settings *s, const struct request *req)
-{
-	return stage_rules(s, decide_stage(req));
-}
-
-/* Postfix's path is relative to its queue, also in its chroot. */
-static void
-hint_socket(struct str *out, const struct settings_socket *where)
-{
-	static const char	queue[] = "/var/spool/postfix/";
-
-	if (where->path == NULL)
-		str_addf(out, strchr(where->host, ':') != NULL ?
-		    "inet:[%s]:%u" : "inet:%s:%u", where->host,
-		    (unsigned int)where->port);
-	else if (strncmp(where->path, queue, sizeof(queue) - 1) == 0)
-		str_addf(out, "unix:%s", where->path + sizeof(queue) - 1);
-	else
-		str_addf(out, "unix:%s", where->path);
-}
-
-/* The answer without a database is also right without a daemon. */
-static void
-hint_default_action(struct str *out, const struct settings *s)
-{
-	const char	*action = s->db_error_action;
-
-	if (strcasecmp(action, "memory") == 0 ||
-	    strcasecmp(action, "dunno") == 0)
-		action = "DUNNO";
-	if (strpbrk(action, " \t,") == NULL)
-		str_addf(out, "default_action=%s", action);
-	else
-		str_addf(out, "{ default_action=%s }", action);
-}
-
-void
-decide_stage_hint(struct str *out, const struct settings *s, uint32_t rules)
-{
-	bool	data = (stage_rules(s, STAGE_DATA) & rules) != 0;
-
-	str_addf(out, "smtpd_%s_restrictions = check_policy_service { ",
-	    data ? "data" : "recipient");
-	if (s->nsockets > 0)
-		hint_socket(out, &s->sockets[0]);
-	str_adds(out, ", ");
-	hint_default_action(out, s);
-	str_addf(out, " }%s", data ? "" : ", ...");
 }

@@ -74,14 +74,4 @@ const char	*decide_reason_text(enum decide_reason);
 void	decide_key_name(struct str *, const struct settings *,
 	    const struct msg_charge_key *, enum rule_attribute identity);
 
-/*
- * decide_stage_rules: bit i is set if rule i counts something at the request's
- * stage, whatever its identity; without rules bit 0. The other appends the line
- * that main.cf needs for those of `rules`.
- */
-uint32_t	 decide_stage_rules(const struct settings *,
-		    const struct request *);
-void		 decide_stage_hint(struct str *, const struct settings *,
-		    uint32_t rules);
-
 #endif

@@ -7,10 +7,11 @@
 
 #include "engine/budget.h"
 #include "engine/decide.h"
-#include "engine/stats.h"
+#include "engine/loop_clock.h"
 #include "engine/maillog.h"
 #include "engine/maillog_event.h"
-#include "engine/loop_clock.h"
+#include "engine/stage.h"
+#include "engine/stats.h"
 #include "lib/log.h"
 #include "lib/str.h"
 
@@ -463,7 +464,7 @@ maillog_idle_rules(const struct settings *s)
 		if ((tell.counted & UINT32_C(1) << i) != 0)
 			continue;
 		str_init(&line);
-		decide_stage_hint(&line, s, UINT32_C(1) << i);
+		stage_hint(&line, s, UINT32_C(1) << i);
 		log_warning("rule %s limits nothing: all requests come at "
 		    "stages that it ignores; main.cf needs: %s",
 		    s->rules[i].name, line.data);
@@ -501,7 +502,7 @@ maillog_stage(const struct settings *s, uint32_t rules)
 	if (tell.waiting || !clock_passed(tell.quiet, loop_now()))
 		return;
 	str_clear(&tell.line);
-	decide_stage_hint(&tell.line, s, UINT32_MAX);
+	stage_hint(&tell.line, s, UINT32_MAX);
 	tell.waiting = true;
 	evtimer_add(&tell.hint, &later);
 }
@@ -520,7 +521,7 @@ maillog_silence(const struct settings *s)
 	struct str	line;
 
 	str_init(&line);
-	decide_stage_hint(&line, s, UINT32_MAX);
+	stage_hint(&line, s, UINT32_MAX);
 	log_warning("nothing is limited: no request came since the start; "
 	    "main.cf needs: %s", line.data);
 	str_clear(&line);

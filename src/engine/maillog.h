@@ -63,7 +63,7 @@ void	maillog_bad_count(const struct request *);
 
 /*
  * Call it for every request with a protocol_state, with the result of
- * decide_stage_rules(). If no rule counts at these stages, or one rule never
+ * stage_rules(). If no rule counts at these stages, or one rule never
  * does, logs the line that main.cf needs, once an hour.
  */
 void	maillog_stage(const struct settings *, uint32_t rules);

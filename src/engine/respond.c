@@ -13,6 +13,7 @@
 #include "engine/refusal.h"
 #include "engine/replay.h"
 #include "engine/respond.h"
+#include "engine/stage.h"
 #include "engine/stats.h"
 #include "engine/trouble.h"
 #include "lib/log.h"
@@ -118,7 +119,7 @@ respond_on_request(struct client *client, const struct request *req)
 	(void)decide_request(d, policy->settings, req, next_tag());
 	if (req->attr[ATTR_PROTOCOL_STATE].len > 0)
 		maillog_stage(policy->settings,
-		    decide_stage_rules(policy->settings, req));
+		    stage_rules(policy->settings, req));
 	if (d->bad_count)
 		maillog_bad_count(req);
 	if (d->exempt)
