@@ -232,7 +232,7 @@ ${CONF_READ_SRCS:.c=.o}: build/found/yaml-0.1
 ${ENGINE_OBJS}: build/found/libevent
 ${LEDGER_OBJS}: build/found/libmd
 src/sandbox/seccomp.o: build/found/libseccomp
-src/ledger/sqlite/sqlite.o: build/found/sqlite3
+src/ledger/sqlite/sqlite.o src/ledger/sqlite/sqlite_directory.o: build/found/sqlite3
 src/ledger/pgsql/pgsql.o src/ledger/pgsql/pgsql_connect.o: build/found/libpq
 src/ledger/mysql/mysqldb.o src/ledger/mysql/mysqldb_connect.o: build/found/mysql
 src/report/tls.o: build/found/openssl

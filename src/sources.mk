@@ -62,7 +62,7 @@ LEDGER_SRCS =	src/ledger/main.c src/ledger/ledger.c src/ledger/dispatch.c src/le
 		${LEDGER_PURE_SRCS} ${LITERAL_SRCS}
 LEDGER_SQLITE_SRCS = src/ledger/pack.c src/ledger/store_shared.c \
 		src/ledger/sqlite/bloom.c src/ledger/sqlite/checkpointer.c \
-		src/ledger/sqlite/sqlite.c \
+		src/ledger/sqlite/sqlite.c src/ledger/sqlite/sqlite_directory.c \
 		src/ledger/sqlite/store_sqlite.c src/ledger/sqlite/store_sqlite_base.c \
 		src/ledger/sqlite/store_sqlite_batch.c \
 		src/ledger/sqlite/store_sqlite_append.c src/ledger/sqlite/store_sqlite_clean.c \

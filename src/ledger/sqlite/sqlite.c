@@ -5,13 +5,13 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sqlite3.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "ledger/sqlite/sqlite.h"
+#include "ledger/sqlite/sqlite_directory.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -19,7 +19,6 @@
 
 #define SHORT_WAITS	100
 #define PROGRESS_STEPS	1000	/* between looks at the clock */
-#define UNLOCK_TRIES	3
 
 /* The database, its write-ahead log and the log's index. */
 #define FILES		3
@@ -51,132 +50,6 @@ struct sqlite {
 	enum sqlite_fault	  fault;
 	char			  error[256];
 };
-
-/* --- the library's system calls, by the descriptor of the directory --- */
-
-static int	base = -1;
-
-/* SQLite calls these functions with its own types; its off_t has 64 bits. */
-_Static_assert(sizeof(off_t) == 8, "off_t must have 64 bits, as in SQLite");
-
-/* SQLite gets absolute names without a directory: "/db.sqlite3". */
-static const char *
-inside(const char *path)
-{
-	while (*path == '/')
-		path++;
-	return *path == '\0' ? "." : path;
-}
-
-static int
-inside_open(const char *path, int flags, int mode)
-{
-	return openat(base, inside(path), flags | O_NOFOLLOW, mode);
-}
-
-static int
-inside_access(const char *path, int mode)
-{
-	return faccessat(base, inside(path), mode, 0);
-}
-
-static int
-inside_stat(const char *path, struct stat *sb)
-{
-	return fstatat(base, inside(path), sb, 0);
-}
-
-static int
-inside_lstat(const char *path, struct stat *sb)
-{
-	return fstatat(base, inside(path), sb, AT_SYMLINK_NOFOLLOW);
-}
-
-static int
-inside_unlink(const char *path)
-{
-	return unlinkat(base, inside(path), 0);
-}
-
-static ssize_t
-inside_readlink(const char *path, char *buf, size_t size)
-{
-	return readlinkat(base, inside(path), buf, size);
-}
-
-/*
- * After a complete checkpoint SQLite truncates the file to the size it has
- * already. That has no effect but to make the following sync slow, and charges
- * wait for it.
- */
-static int
-inside_truncate(int fd, off_t size)
-{
-	struct stat	sb;
-
-	if (fstat(fd, &sb) == 0 && sb.st_size == size)
-		return 0;
-	return ftruncate(fd, size);
-}
-
-/*
- * SQLite ignores a failure to release a lock of the write-ahead log. This
- * process then holds the lock, and SQLite takes it for another's: try again.
- */
-static int
-inside_fcntl(int fd, int command, ...)
-{
-	struct flock	*lock;
-	va_list		 ap;
-	int		 tries, number, result;
-
-	va_start(ap, command);
-	if (command != F_SETLK && command != F_SETLKW &&
-	    command != F_GETLK) {
-		number = va_arg(ap, int);
-		va_end(ap);
-		return fcntl(fd, command, number);
-	}
-	lock = va_arg(ap, struct flock *);
-	va_end(ap);
-	result = fcntl(fd, command, lock);
-	for (tries = 0; result == -1 && command == F_SETLK &&
-	    lock->l_type == F_UNLCK && tries < UNLOCK_TRIES; tries++)
-		result = fcntl(fd, command, lock);
-	return result;
-}
-
-static int
-use_directory(int directory)
-{
-	const struct {
-		const char		*name;
-		sqlite3_syscall_ptr	 call;
-	} calls[] = {
-		{ "open",	(sqlite3_syscall_ptr)inside_open },
-		{ "access",	(sqlite3_syscall_ptr)inside_access },
-		{ "stat",	(sqlite3_syscall_ptr)inside_stat },
-		{ "fcntl",	(sqlite3_syscall_ptr)inside_fcntl },
-		{ "lstat",	(sqlite3_syscall_ptr)inside_lstat },
-		{ "unlink",	(sqlite3_syscall_ptr)inside_unlink },
-		{ "readlink",	(sqlite3_syscall_ptr)inside_readlink },
-		{ "ftruncate",	(sqlite3_syscall_ptr)inside_truncate }
-	};
-	sqlite3_vfs	*vfs;
-	size_t		 i;
-
-	base = directory;
-	/* One thread: no mutexes and no memory statistics. */
-	(void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
-	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-	if ((vfs = sqlite3_vfs_find("unix")) == NULL || vfs->iVersion < 3)
-		return -1;
-	for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
-		if (vfs->xSetSystemCall(vfs, calls[i].name, calls[i].call) !=
-		    SQLITE_OK)
-			return -1;
-	return 0;
-}
 
 /* --- faults --- */
 
@@ -282,7 +155,7 @@ sqlite_open(int directory, const char *name, int busy_ms,
 	s->list = list;
 	s->count = count;
 	s->statement = alloc_zero(count, sizeof(s->statement[0]));
-	if (use_directory(directory) == -1) {
+	if (sqlite_directory_use(directory) == -1) {
 		s->fault = SQLITE_FAULT_FILE;
 		(void)strlcpy(reason, "this SQLite has no unix VFS", size);
 		goto fail;

@@ -6,10 +6,11 @@
 #include <stdint.h>
 
 /*
- * One connection to one SQLite file: the only code that calls the library. The
- * file is reached only through the descriptor of its directory, so this works
- * after chroot(2) and where a sandbox allows no paths. Every fault is returned:
- * its kind by sqlite_fault(), its text by sqlite_error().
+ * One connection to one SQLite file; only sqlite.c and sqlite_directory.c call
+ * the library. The file is reached only through the descriptor of its
+ * directory, so this works after chroot(2) and where a sandbox allows no paths.
+ * Every fault is returned: its kind by sqlite_fault(), its text by
+ * sqlite_error().
  */
 struct sqlite;
 
