@@ -308,7 +308,8 @@ respond_on_verdict(struct pending *p, const struct msg_verdict *v)
 		else if (v->verdict == VERDICT_REFUSED || v->over != 0) {
 			respond.answer.len = 0;
 			str_adds(&respond.answer, "action=");
-			action_add(&respond.answer, policy->settings, charge, v);
+			action_add(&respond.answer, policy->settings, charge,
+			    v);
 			str_adds(&respond.answer, "\n\n");
 			answer = &respond.answer;
 		}

@@ -3,8 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -109,6 +107,19 @@ sqlite_error(const struct sqlite *s)
 /* --- the connection --- */
 
 static int
+set_up(int directory)
+{
+	sqlite3_vfs	*vfs;
+
+	/* One thread: no mutexes and no memory statistics. */
+	(void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	if ((vfs = sqlite3_vfs_find("unix")) == NULL || vfs->iVersion < 3)
+		return -1;
+	return sqlite_directory_use(vfs, directory);
+}
+
+static int
 on_commit(void *arg, sqlite3 *db, const char *name, int pages)
 {
 	struct sqlite	*s = arg;
@@ -155,7 +166,7 @@ sqlite_open(int directory, const char *name, int busy_ms,
 	s->list = list;
 	s->count = count;
 	s->statement = alloc_zero(count, sizeof(s->statement[0]));
-	if (sqlite_directory_use(directory) == -1) {
+	if (set_up(directory) == -1) {
 		s->fault = SQLITE_FAULT_FILE;
 		(void)strlcpy(reason, "this SQLite has no unix VFS", size);
 		goto fail;

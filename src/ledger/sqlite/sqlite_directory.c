@@ -2,7 +2,6 @@
 #include <sys/stat.h>
 
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <stdarg.h>
 #include <unistd.h>
 
@@ -103,7 +102,7 @@ inside_fcntl(int fd, int command, ...)
 }
 
 int
-sqlite_directory_use(int directory)
+sqlite_directory_use(sqlite3_vfs *vfs, int directory)
 {
 	const struct {
 		const char		*name;
@@ -118,15 +117,9 @@ sqlite_directory_use(int directory)
 		{ "readlink",	(sqlite3_syscall_ptr)inside_readlink },
 		{ "ftruncate",	(sqlite3_syscall_ptr)inside_truncate }
 	};
-	sqlite3_vfs	*vfs;
-	size_t		 i;
+	size_t	i;
 
 	base = directory;
-	/* One thread: no mutexes and no memory statistics. */
-	(void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
-	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-	if ((vfs = sqlite3_vfs_find("unix")) == NULL || vfs->iVersion < 3)
-		return -1;
 	for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
 		if (vfs->xSetSystemCall(vfs, calls[i].name, calls[i].call) !=
 		    SQLITE_OK)

@@ -1,11 +1,13 @@
 #ifndef SQLITE_DIRECTORY_H
 #define SQLITE_DIRECTORY_H
 
+#include <sqlite3.h>
+
 /*
- * Makes SQLite reach files only through the descriptor of a directory, which
- * stays the caller's: the system calls of its "unix" VFS are replaced. 0, or -1:
- * this SQLite has no such VFS.
+ * Replaces the system calls of SQLite's "unix" VFS, so that files are reached
+ * only through the descriptor of a directory, which stays the caller's. 0 or
+ * -1.
  */
-int	sqlite_directory_use(int directory);
+int	sqlite_directory_use(sqlite3_vfs *, int directory);
 
 #endif

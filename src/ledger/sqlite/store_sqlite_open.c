@@ -348,7 +348,8 @@ store_make_key(struct store *s)
 
 	for (i = 0; i < 2; i++) {
 		arc4random_buf(&random, sizeof(random));
-		sqlite_bind_text(s->db, FIRST_NUMBER, 1, name[i], strlen(name[i]));
+		sqlite_bind_text(s->db, FIRST_NUMBER, 1, name[i],
+		    strlen(name[i]));
 		sqlite_bind(s->db, FIRST_NUMBER, 2, random);
 		if (sqlite_step(s->db, FIRST_NUMBER) == -1)
 			return -1;
