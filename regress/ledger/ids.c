@@ -18,8 +18,8 @@ enum backend_of { SQLITE, PGSQL, MYSQL };
 static enum backend_of
 backend(void)
 {
-	return strcmp(store_placeholder(), "?1") == 0 ? SQLITE :
-	    strcmp(store_placeholder(), "$1") == 0 ? PGSQL : MYSQL;
+	return strcmp(store_placeholder, "?1") == 0 ? SQLITE :
+	    strcmp(store_placeholder, "$1") == 0 ? PGSQL : MYSQL;
 }
 
 static void

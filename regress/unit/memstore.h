@@ -525,11 +525,7 @@ clean_remember(struct store *s, const struct lookup *limits, int64_t now)
 	return true;
 }
 
-const char *
-store_placeholder(void)
-{
-	return "?";
-}
+const char *const	store_placeholder = "?";
 
 const char *
 store_error(const struct store *s)

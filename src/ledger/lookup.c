@@ -143,7 +143,7 @@ lookup_prepare(struct lookup *l, size_t rule, const char *query)
 	if (query == NULL || query[0] == '\0')
 		return;
 	str_init(&text);
-	if (lookup_query(&text, query, store_placeholder()) == -1)
+	if (lookup_query(&text, query, store_placeholder) == -1)
 		log_error("a query of the configuration has no placeholder for "
 		    "the id");
 	else

@@ -362,7 +362,7 @@ main(void)
 	l->start.settings = NULL;
 
 	memset(&needs, 0, sizeof(needs));
-	needs.role = store_sandbox();
+	needs.role = store_sandbox;
 	connects = needs.role == SANDBOX_LEDGER_SERVER;
 	if (l->engine != NULL && store_optional.start_helper != NULL)
 		store_optional.start_helper(&l->start, l->settings);

@@ -256,7 +256,7 @@ struct store		*store_open(const struct settings *, int directory,
 void			 store_close(struct store *);
 
 /* The sandbox role of this backend once it is open. */
-enum sandbox_role	 store_sandbox(void);
+extern const enum sandbox_role	store_sandbox;
 
 /*
  * The descriptor of the connection, for poll(2), or -1. Between calls, input
@@ -327,7 +327,7 @@ enum store_result	 store_look_up(struct store *, const char *query,
 			    int64_t timeout, struct store_found *list, size_t);
 
 /* How this backend writes parameter 1: "?1", "$1" or "?". */
-const char		*store_placeholder(void);
+extern const char *const	store_placeholder;
 
 /* --- cleaning and reporting --- */
 

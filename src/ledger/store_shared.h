@@ -41,6 +41,21 @@ enum store_statement {
 	STORE_STATEMENT__MAX	/* the first of the backend's own */
 };
 
+/* Their texts about hits, by the backend's macros of a table. */
+#define STORE_HIT_STATEMENTS						\
+	[HITS] = HIT_ALL("limit_report"),				\
+	[WARNINGS] = HIT_ALL("limit_warning"),				\
+	[SHADOWS] = HIT_ALL("limit_shadow"),				\
+	[LOCKS_SET] = HIT_ALL("limit_lock"),				\
+	[HITS_LESS] = HIT_LESS("limit_report"),				\
+	[WARNINGS_LESS] = HIT_LESS("limit_warning"),			\
+	[SHADOWS_LESS] = HIT_LESS("limit_shadow"),			\
+	[LOCKS_SET_LESS] = HIT_LESS("limit_lock"),			\
+	[HITS_GONE] = HIT_GONE("limit_report"),				\
+	[WARNINGS_GONE] = HIT_GONE("limit_warning"),			\
+	[SHADOWS_GONE] = HIT_GONE("limit_shadow"),			\
+	[LOCKS_SET_GONE] = HIT_GONE("limit_lock")
+
 /* In the order in which the texts name them, which is the same everywhere. */
 #define STORE_PARAMS	7
 struct store_param {

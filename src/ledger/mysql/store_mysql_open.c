@@ -153,18 +153,7 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	    " ORDER BY date LIMIT ?", NULL, NULL, NULL, NULL, false },
 	[CLEAN_SUMS] = { "DELETE FROM mail_sums WHERE since < ?",
 	    NULL, NULL, NULL, NULL, false },
-	[HITS] = HIT_ALL("limit_report"),
-	[WARNINGS] = HIT_ALL("limit_warning"),
-	[SHADOWS] = HIT_ALL("limit_shadow"),
-	[LOCKS_SET] = HIT_ALL("limit_lock"),
-	[HITS_LESS] = HIT_LESS("limit_report"),
-	[WARNINGS_LESS] = HIT_LESS("limit_warning"),
-	[SHADOWS_LESS] = HIT_LESS("limit_shadow"),
-	[LOCKS_SET_LESS] = HIT_LESS("limit_lock"),
-	[HITS_GONE] = HIT_GONE("limit_report"),
-	[WARNINGS_GONE] = HIT_GONE("limit_warning"),
-	[SHADOWS_GONE] = HIT_GONE("limit_shadow"),
-	[LOCKS_SET_GONE] = HIT_GONE("limit_lock"),
+	STORE_HIT_STATEMENTS,
 	[OVERRIDES] = { "SELECT id, kind, amount, expires, since, who, reason"
 	    " FROM mail_override WHERE expires > ?",
 	    NULL, NULL, NULL, "tnnnntt", false },
@@ -230,6 +219,9 @@ store_unusable(const struct store *s)
 	return s->builder != NULL &&
 	    mysqldb_fault(s->builder) == MYSQLDB_FAULT_TABLE;
 }
+
+const enum sandbox_role	store_sandbox = SANDBOX_LEDGER_SERVER;
+const char *const	store_placeholder = "?";
 
 struct store *
 store_open(const struct settings *settings, int directory, bool replaces,
@@ -298,12 +290,6 @@ store_close(struct store *s)
 	free(s);
 }
 
-enum sandbox_role
-store_sandbox(void)
-{
-	return SANDBOX_LEDGER_SERVER;
-}
-
 int
 store_fd(const struct store *s)
 {
@@ -326,10 +312,4 @@ const char *
 store_error(const struct store *s)
 {
 	return s->error;
-}
-
-const char *
-store_placeholder(void)
-{
-	return "?";
 }

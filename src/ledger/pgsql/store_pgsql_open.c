@@ -196,18 +196,7 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[CLEAN_SUMS] = "DELETE FROM mail_sums WHERE (id, part) IN"
 	    " (SELECT id, part FROM mail_sums WHERE since < $1::bigint"
 	    " FOR UPDATE SKIP LOCKED)",
-	[HITS] = HIT_ALL("limit_report"),
-	[WARNINGS] = HIT_ALL("limit_warning"),
-	[SHADOWS] = HIT_ALL("limit_shadow"),
-	[LOCKS_SET] = HIT_ALL("limit_lock"),
-	[HITS_LESS] = HIT_LESS("limit_report"),
-	[WARNINGS_LESS] = HIT_LESS("limit_warning"),
-	[SHADOWS_LESS] = HIT_LESS("limit_shadow"),
-	[LOCKS_SET_LESS] = HIT_LESS("limit_lock"),
-	[HITS_GONE] = HIT_GONE("limit_report"),
-	[WARNINGS_GONE] = HIT_GONE("limit_warning"),
-	[SHADOWS_GONE] = HIT_GONE("limit_shadow"),
-	[LOCKS_SET_GONE] = HIT_GONE("limit_lock"),
+	STORE_HIT_STATEMENTS,
 	[OVERRIDES] = "SELECT id, kind::bigint, amount, expires, since, who,"
 	    " reason FROM mail_override WHERE expires > $1::bigint",
 	[OVERRIDE_GONE] = "DELETE FROM mail_override"
@@ -479,6 +468,9 @@ store_prepare(struct store *s)
 	return pgsql_prepare(s->db, sql, STATEMENT__MAX);
 }
 
+const enum sandbox_role	store_sandbox = SANDBOX_LEDGER_SERVER;
+const char *const	store_placeholder = "$1";
+
 struct store *
 store_open(const struct settings *settings, int directory, bool replaces,
     bool *away, char *reason, size_t size)
@@ -552,12 +544,6 @@ store_close(struct store *s)
 	free(s);
 }
 
-enum sandbox_role
-store_sandbox(void)
-{
-	return SANDBOX_LEDGER_SERVER;
-}
-
 int
 store_fd(const struct store *s)
 {
@@ -580,10 +566,4 @@ const char *
 store_error(const struct store *s)
 {
 	return s->error;
-}
-
-const char *
-store_placeholder(void)
-{
-	return "$1";
 }

@@ -147,18 +147,7 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[CLEAN_RUNS] = "UPDATE mail_run SET state = 2, filter = NULL"
 	    " WHERE state = 1 AND (newest < since OR oldest > until)",
 
-	[HITS] = HIT_ALL("limit_report"),
-	[WARNINGS] = HIT_ALL("limit_warning"),
-	[SHADOWS] = HIT_ALL("limit_shadow"),
-	[LOCKS_SET] = HIT_ALL("limit_lock"),
-	[HITS_LESS] = HIT_LESS("limit_report"),
-	[WARNINGS_LESS] = HIT_LESS("limit_warning"),
-	[SHADOWS_LESS] = HIT_LESS("limit_shadow"),
-	[LOCKS_SET_LESS] = HIT_LESS("limit_lock"),
-	[HITS_GONE] = HIT_GONE("limit_report"),
-	[WARNINGS_GONE] = HIT_GONE("limit_warning"),
-	[SHADOWS_GONE] = HIT_GONE("limit_shadow"),
-	[LOCKS_SET_GONE] = HIT_GONE("limit_lock"),
+	STORE_HIT_STATEMENTS,
 
 	[OVERRIDES] = "SELECT id, kind, amount, expires, since, who, reason"
 	    " FROM mail_override WHERE expires > ?1",
@@ -343,6 +332,9 @@ store_fold_of(const struct settings *settings)
 	return settings->nrules == 0 ? FOLD_ALL : FOLD_VALUE;
 }
 
+const enum sandbox_role	store_sandbox = SANDBOX_LEDGER_SQLITE;
+const char *const	store_placeholder = "?1";
+
 struct store *
 store_open(const struct settings *settings, int directory, bool replaces,
     bool *away, char *reason, size_t size)
@@ -406,12 +398,6 @@ store_close(struct store *s)
 	free(s);
 }
 
-enum sandbox_role
-store_sandbox(void)
-{
-	return SANDBOX_LEDGER_SQLITE;
-}
-
 const char *
 store_description(const struct store *s)
 {
@@ -422,10 +408,4 @@ const char *
 store_error(const struct store *s)
 {
 	return s->error;
-}
-
-const char *
-store_placeholder(void)
-{
-	return "?1";
 }
