@@ -10,6 +10,7 @@
 #include "engine/mapping.h"
 #include "lib/alloc.h"
 
+static struct mapping		*mapping;
 static struct settings		*settings;
 static struct msg_charge	 charge;
 static struct msg_verdict	 verdict;
@@ -30,7 +31,7 @@ setup(void **state)
 	rule->limits.count = 1;
 	settings->rules = rule;
 	settings->nrules = 1;
-	mapping_resize(100000);
+	mapping = mapping_new(100000);
 	return 0;
 }
 
@@ -38,7 +39,7 @@ static int
 teardown(void **state)
 {
 	(void)state;
-	mapping_resize(0);
+	mapping_free(mapping);
 	settings_free(settings);
 	return 0;
 }
@@ -72,13 +73,13 @@ takes_the_id_and_its_limits(void **state)
 {
 	(void)state;
 	charge_of("box:bob", "box:c7");
-	mapping_take(settings, &charge, &verdict);
+	mapping_take(mapping, settings, &charge, &verdict);
 	assert_id("box:c7");
 	assert_false(charge.keys[0].map);
 	assert_int_equal(charge.keys[0].limits.count, 1);
 	assert_int_equal(charge.keys[0].limits.list[0].mails, 3);
 	charge_of("box:bob", "box:c7");
-	mapping_take(NULL, &charge, &verdict);
+	mapping_take(mapping, NULL, &charge, &verdict);
 	assert_id("box:c7");
 	assert_int_equal(charge.keys[0].limits.count, 0);
 }
@@ -88,26 +89,26 @@ recalls_the_last_one(void **state)
 {
 	(void)state;
 	charge_of("box:bob", NULL);
-	mapping_recall(settings, &charge);
+	mapping_recall(mapping, settings, &charge);
 	assert_id("box:bob");
 	/* The ledger maps it when it records it. */
 	assert_true(charge.keys[0].map);
 
 	charge_of("box:bob", "box:c7");
-	mapping_take(settings, &charge, &verdict);
+	mapping_take(mapping, settings, &charge, &verdict);
 	charge_of("box:bob", "box:c8");
-	mapping_take(settings, &charge, &verdict);
+	mapping_take(mapping, settings, &charge, &verdict);
 	charge_of("box:bob", NULL);
-	mapping_recall(settings, &charge);
+	mapping_recall(mapping, settings, &charge);
 	assert_id("box:c8");
 	assert_false(charge.keys[0].map);
 	assert_int_equal(charge.keys[0].limits.count, 1);
 
 	charge_of("box:bob", NULL);
-	mapping_take(settings, &charge, &verdict);
+	mapping_take(mapping, settings, &charge, &verdict);
 	assert_id("box:bob");
 	charge_of("box:bob", NULL);
-	mapping_recall(settings, &charge);
+	mapping_recall(mapping, settings, &charge);
 	assert_id("box:bob");
 }
 
@@ -117,13 +118,13 @@ leaves_other_keys_alone(void **state)
 	(void)state;
 	charge_of("box:bob", "box:c7");
 	charge.keys[0].map = false;
-	mapping_take(settings, &charge, &verdict);
+	mapping_take(mapping, settings, &charge, &verdict);
 	assert_id("box:bob");
 	charge_of("box:bob", "box:c7");
-	mapping_take(settings, &charge, &verdict);
+	mapping_take(mapping, settings, &charge, &verdict);
 	charge_of("box:bob", NULL);
 	charge.keys[0].map = false;
-	mapping_recall(settings, &charge);
+	mapping_recall(mapping, settings, &charge);
 	assert_id("box:bob");
 }
 
@@ -138,23 +139,23 @@ is_bounded(void **state)
 		(void)snprintf(id, sizeof(id), "box:u%d", i);
 		(void)snprintf(counted, sizeof(counted), "box:c%d", i);
 		charge_of(id, counted);
-		mapping_take(settings, &charge, &verdict);
+		mapping_take(mapping, settings, &charge, &verdict);
 		charge_of("box:u0", NULL);
-		mapping_recall(settings, &charge);
+		mapping_recall(mapping, settings, &charge);
 	}
 	for (i = 0; i < 10000; i++) {
 		(void)snprintf(id, sizeof(id), "box:u%d", i);
 		charge_of(id, NULL);
-		mapping_recall(settings, &charge);
+		mapping_recall(mapping, settings, &charge);
 		known += !charge.keys[0].map;
 	}
 	assert_in_range(known, 100, 3000);
 	charge_of("box:u0", NULL);
-	mapping_recall(settings, &charge);
+	mapping_recall(mapping, settings, &charge);
 	assert_id("box:c0");
-	mapping_resize(0);
+	mapping_resize(mapping, 0);
 	charge_of("box:u0", NULL);
-	mapping_recall(settings, &charge);
+	mapping_recall(mapping, settings, &charge);
 	assert_id("box:u0");
 }
 

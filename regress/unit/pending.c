@@ -572,14 +572,14 @@ accepted_too_late(void **state)
 	memory_refused_keep(refused, 42, &sent);
 	str_clear(&sent);
 	/* Nobody's, or refused by both. */
-	memory_refused_verdict(refused, 43, &v);
+	memory_refused_verdict(refused, NULL, 43, &v);
 	v.verdict = VERDICT_REFUSED;
-	memory_refused_verdict(refused, 41, &v);
+	memory_refused_verdict(refused, NULL, 41, &v);
 	assert_int_equal(replay_count(), 0);
 	v.verdict = VERDICT_ACCEPTED;
-	memory_refused_verdict(refused, 41, &v);
-	memory_refused_verdict(refused, 42, &v);
-	memory_refused_verdict(refused, 42, &v);
+	memory_refused_verdict(refused, NULL, 41, &v);
+	memory_refused_verdict(refused, NULL, 42, &v);
+	memory_refused_verdict(refused, NULL, 42, &v);
 	assert_int_equal(replay_count(), 1);
 	replay_send();
 	hear();

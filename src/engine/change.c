@@ -143,7 +143,8 @@ change_reset_told(struct control *c, const struct message *m)
 		    "do it");
 		return 0;
 	}
-	mapping_take(control_question(c)->policy->settings, &change.charge,
+	mapping_take(memory_mapping(control_memory()),
+	    control_question(c)->policy->settings, &change.charge,
 	    &told->verdict);
 	for (i = 0; i < told->nkeys; i++) {
 		reply_begin(out, "resets");
@@ -337,7 +338,8 @@ change_charge_told(struct control *c, const struct message *m)
 		    "do it");
 		return 0;
 	}
-	mapping_take(q->policy->settings, &change.charge, &told->verdict);
+	mapping_take(memory_mapping(control_memory()), q->policy->settings,
+	    &change.charge, &told->verdict);
 	if (told->verdict.over != 0 || told->verdict.shadowed != 0)
 		change_say_reached(key, &told->verdict);
 	change_say_more(q->policy->settings, &change.charge, &told->verdict);

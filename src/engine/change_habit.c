@@ -94,7 +94,7 @@ habit_id(struct control *c, const struct control_word *word, struct str *ids,
 	}
 	(void)explain_id(&charge, s, word, ids, false);
 	habit_keys(s, familiar);
-	mapping_recall(s, &charge);
+	mapping_recall(memory_mapping(control_memory()), s, &charge);
 	if (charge.nkeys == 0)
 		control_fail(c, familiar ? NO_RULE " and has unfamiliar" :
 		    NO_RULE);

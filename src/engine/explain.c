@@ -68,11 +68,13 @@ static void
 explain_map(const struct settings *s, struct msg_charge *charge,
     const struct msg_verdict *v)
 {
+	struct mapping	*mapping = memory_mapping(control_memory());
+
 	explain.own = *charge;
 	if (v != NULL)
-		mapping_take(s, charge, v);
+		mapping_take(mapping, s, charge, v);
 	else
-		mapping_recall(s, charge);
+		mapping_recall(mapping, s, charge);
 }
 
 static const char *

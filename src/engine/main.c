@@ -18,7 +18,6 @@
 #include "engine/listen.h"
 #include "engine/loop_clock.h"
 #include "engine/maillog.h"
-#include "engine/mapping.h"
 #include "engine/memory.h"
 #include "engine/pending.h"
 #include "engine/policy.h"
@@ -41,7 +40,6 @@
 #define REQUEST_MS		(60 * 1000)	/* since its first byte */
 #define ANSWER_MS		(60 * 1000)	/* for a client to read it */
 #define STOP_SECONDS		5	/* for requests in flight */
-#define MAPPING_SHARE		8	/* of memory_limit, besides it */
 
 static struct {
 	struct role_start	 start;
@@ -84,8 +82,6 @@ engine_use(struct settings *fresh)
 	refusal_use(fresh);
 	listen_allow(&fresh->allowed_clients);
 	client_set_idle(idle_ms(fresh));
-	mapping_resize(engine.policy->memory ?
-	    (size_t)fresh->memory_limit / MAPPING_SHARE : 0);
 	if (!engine.policy->memory) {
 		memory_free(engine.memory);
 		engine.memory = NULL;

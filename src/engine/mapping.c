@@ -8,92 +8,113 @@
 #include "lib/alloc.h"
 #include "lib/map.h"
 
-struct mapping {
+struct mapped {
 	struct map_node		 node;		/* first */
-	TAILQ_ENTRY(mapping)	 entry;
+	TAILQ_ENTRY(mapped)	 entry;
 	char			*counted;
 	size_t			 countedlen;
 	size_t			 len;
 	char			 id[];		/* as it was charged */
 };
 
-static TAILQ_HEAD(, mapping)	 recent = TAILQ_HEAD_INITIALIZER(recent);
-static struct map		*ids;
-static size_t			 bytes, max;
+struct mapping {
+	struct map		*ids;
+	TAILQ_HEAD(, mapped)	 recent;	/* the newest last */
+	size_t			 bytes;
+	size_t			 max;
+};
 
 static int
 same_id(const struct map_node *node, const void *key, size_t len)
 {
-	const struct mapping	*m = (const struct mapping *)node;
+	const struct mapped	*m = (const struct mapped *)node;
 
 	return m->len == len && memcmp(m->id, key, len) == 0;
 }
 
 static size_t
-weight(const struct mapping *m)
+weight(const struct mapped *m)
 {
 	return sizeof(*m) + MAP_NODE_COST + m->len + m->countedlen;
 }
 
 static void
-drop(struct mapping *m)
+drop(struct mapping *m, struct mapped *id)
 {
-	bytes -= weight(m);
-	TAILQ_REMOVE(&recent, m, entry);
-	map_remove(ids, &m->node);
-	free(m->counted);
-	free(m);
+	m->bytes -= weight(id);
+	TAILQ_REMOVE(&m->recent, id, entry);
+	map_remove(m->ids, &id->node);
+	free(id->counted);
+	free(id);
 }
 
 static void
-trim(void)
+trim(struct mapping *m)
 {
-	while (bytes > max && !TAILQ_EMPTY(&recent))
-		drop(TAILQ_FIRST(&recent));
+	while (m->bytes > m->max && !TAILQ_EMPTY(&m->recent))
+		drop(m, TAILQ_FIRST(&m->recent));
 }
 
-void
-mapping_resize(size_t max_bytes)
+struct mapping *
+mapping_new(size_t max_bytes)
 {
-	max = max_bytes;
-	trim();
-}
+	struct mapping	*m = alloc_zero(1, sizeof(*m));
 
-static struct mapping *
-find(const char *id, size_t len)
-{
-	struct mapping	*m;
-
-	if (ids == NULL)
-		ids = map_new(same_id);
-	m = (struct mapping *)map_find(ids, map_hash(id, len), id, len);
-	if (m == NULL)
-		return NULL;
-	TAILQ_REMOVE(&recent, m, entry);
-	TAILQ_INSERT_TAIL(&recent, m, entry);
+	m->ids = map_new(same_id);
+	TAILQ_INIT(&m->recent);
+	m->max = max_bytes;
 	return m;
 }
 
-static void
-remember(const char *id, size_t len, const char *counted, size_t countedlen)
+void
+mapping_resize(struct mapping *m, size_t max_bytes)
 {
-	struct mapping	*m;
+	m->max = max_bytes;
+	trim(m);
+}
 
-	if ((m = find(id, len)) != NULL && m->countedlen == countedlen &&
-	    memcmp(m->counted, counted, countedlen) == 0)
+void
+mapping_free(struct mapping *m)
+{
+	mapping_resize(m, 0);
+	map_free(m->ids);
+	free(m);
+}
+
+static struct mapped *
+find(struct mapping *m, const char *id, size_t len)
+{
+	struct mapped	*known;
+
+	known = (struct mapped *)map_find(m->ids, map_hash(id, len), id, len);
+	if (known == NULL)
+		return NULL;
+	TAILQ_REMOVE(&m->recent, known, entry);
+	TAILQ_INSERT_TAIL(&m->recent, known, entry);
+	return known;
+}
+
+static void
+remember(struct mapping *m, const char *id, size_t len, const char *counted,
+    size_t countedlen)
+{
+	struct mapped	*new;
+
+	if ((new = find(m, id, len)) != NULL && new->countedlen == countedlen &&
+	    memcmp(new->counted, counted, countedlen) == 0)
 		return;
-	if (m != NULL)
-		drop(m);
-	m = alloc_zero(1, sizeof(*m) + len);
-	m->node.hash = map_hash(id, len);
-	m->len = len;
-	memcpy(m->id, id, len);
-	m->counted = alloc_copy(counted, countedlen);
-	m->countedlen = countedlen;
-	map_insert(ids, &m->node);
-	TAILQ_INSERT_TAIL(&recent, m, entry);
-	bytes += weight(m);
-	trim();
+	if (new != NULL)
+		drop(m, new);
+	new = alloc_zero(1, sizeof(*new) + len);
+	new->node.hash = map_hash(id, len);
+	new->len = len;
+	memcpy(new->id, id, len);
+	new->counted = alloc_copy(counted, countedlen);
+	new->countedlen = countedlen;
+	map_insert(m->ids, &new->node);
+	TAILQ_INSERT_TAIL(&m->recent, new, entry);
+	m->bytes += weight(new);
+	trim(m);
 }
 
 /* Sets the id and the limits that it has. */
@@ -117,11 +138,11 @@ count(const struct settings *s, struct msg_charge_key *key, const char *id,
 }
 
 void
-mapping_take(const struct settings *s, struct msg_charge *charge,
-    const struct msg_verdict *v)
+mapping_take(struct mapping *m, const struct settings *s,
+    struct msg_charge *charge, const struct msg_verdict *v)
 {
 	struct msg_charge_key	*key;
-	struct mapping		*known;
+	struct mapped		*known;
 	size_t			 i;
 
 	for (i = 0; i < charge->nkeys; i++) {
@@ -130,26 +151,27 @@ mapping_take(const struct settings *s, struct msg_charge *charge,
 			continue;
 		key->map = false;
 		if ((v->mapped >> i & 1) != 0) {
-			if (max > 0)
-				remember(key->id, key->idlen, v->map[i].id,
+			if (m != NULL)
+				remember(m, key->id, key->idlen, v->map[i].id,
 				    v->map[i].idlen);
 			count(s, key, v->map[i].id, v->map[i].idlen);
-		} else if (max > 0 &&
-		    (known = find(key->id, key->idlen)) != NULL)
-			drop(known);
+		} else if (m != NULL &&
+		    (known = find(m, key->id, key->idlen)) != NULL)
+			drop(m, known);
 	}
 }
 
 void
-mapping_recall(const struct settings *s, struct msg_charge *charge)
+mapping_recall(struct mapping *m, const struct settings *s,
+    struct msg_charge *charge)
 {
 	struct msg_charge_key	*key;
-	struct mapping		*known;
+	struct mapped		*known;
 	size_t			 i;
 
-	for (i = 0; i < charge->nkeys && max > 0; i++) {
+	for (i = 0; i < charge->nkeys && m != NULL; i++) {
 		key = &charge->keys[i];
-		if (key->map && (known = find(key->id, key->idlen)) != NULL)
+		if (key->map && (known = find(m, key->id, key->idlen)) != NULL)
 			count(s, key, known->counted, known->countedlen);
 	}
 }

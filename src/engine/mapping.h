@@ -12,23 +12,27 @@
  * the same ids are counted. Pure; the least recently used ids are dropped.
  */
 
-/* 0: nothing is remembered. */
-void	mapping_resize(size_t max_bytes);
+struct mapping;
+
+struct mapping	*mapping_new(size_t max_bytes);
+void		 mapping_resize(struct mapping *, size_t max_bytes);
+void		 mapping_free(struct mapping *);
 
 /*
  * Gives each key of a charge the id that was counted according to the ledger's
- * verdict, and that id's limits, and remembers it. The id points into the
- * verdict. The settings are those that the charge was made by; NULL: the limits
- * stay as they are.
+ * verdict, and that id's limits. A mapping that is not NULL remembers it. The
+ * id points into the verdict. The settings are those that the charge was made
+ * by; NULL: the limits stay as they are.
  */
-void	mapping_take(const struct settings *, struct msg_charge *,
-	    const struct msg_verdict *);
+void	mapping_take(struct mapping *, const struct settings *,
+	    struct msg_charge *, const struct msg_verdict *);
 
 /*
  * The same without a verdict, from what is remembered. A key without a
  * remembered id stays as it is, and the ledger maps it later. Valid until the
  * next mapping_take or mapping_resize.
  */
-void	mapping_recall(const struct settings *, struct msg_charge *);
+void	mapping_recall(struct mapping *, const struct settings *,
+	    struct msg_charge *);
 
 #endif

@@ -7,6 +7,7 @@
 #include "decision/decision.h"
 #include "decision/instance.h"
 #include "decision/lock_hits.h"
+#include "engine/mapping.h"
 #include "engine/memory.h"
 #include "lib/alloc.h"
 #include "lib/map.h"
@@ -17,6 +18,7 @@
 #define DAY		86400	/* seconds */
 /* An eighth of the memory is for instances, another one for values. */
 #define SEEN_SHARE	(8 * INSTANCE_COST)
+#define MAPPING_SHARE	8		/* of the limit, besides it */
 
 struct memory_id {
 	struct map_node		 node;
@@ -36,6 +38,7 @@ struct memory {
 	/* Of each value: an amount of 1 at the second it was seen last. */
 	struct instances		*values;
 	int64_t				 longest;	/* window of values */
+	struct mapping			*mapping;
 	size_t				 bytes;		/* of all ids */
 	size_t				 max;
 	/* One charge: the hashes of its ids, and of its instances or values. */
@@ -62,6 +65,7 @@ memory_new(size_t max_bytes)
 	TAILQ_INIT(&m->recent);
 	m->instances = instance_new(max_bytes / SEEN_SHARE);
 	m->values = instance_new(max_bytes / SEEN_SHARE);
+	m->mapping = mapping_new(max_bytes / MAPPING_SHARE);
 	m->longest = INSTANCE_SECONDS;
 	m->max = max_bytes;
 	return m;
@@ -590,6 +594,7 @@ memory_free(struct memory *m)
 		return;
 	instance_free(m->instances);
 	instance_free(m->values);
+	mapping_free(m->mapping);
 	map_each(m->ids, free_id, m);
 	map_free(m->ids);
 	free(m);
@@ -601,6 +606,13 @@ memory_resize(struct memory *m, size_t max_bytes)
 	m->max = max_bytes;
 	m->instances = instance_resize(m->instances, max_bytes / SEEN_SHARE);
 	m->values = instance_resize(m->values, max_bytes / SEEN_SHARE);
+	mapping_resize(m->mapping, max_bytes / MAPPING_SHARE);
+}
+
+struct mapping *
+memory_mapping(struct memory *m)
+{
+	return m == NULL ? NULL : m->mapping;
 }
 
 size_t

@@ -14,12 +14,16 @@
  * it can decide while the database gives no verdicts. Bounded: the least
  * recently used ids are dropped. Pure: the time is an argument.
  */
+struct mapping;
 struct memory;
 
 struct memory	*memory_new(size_t max_bytes);
 void		 memory_free(struct memory *);
 void		 memory_resize(struct memory *, size_t max_bytes);
 size_t		 memory_bytes(const struct memory *);
+
+/* The ids that rules with id_sql count; NULL for NULL. */
+struct mapping	*memory_mapping(struct memory *);
 
 /*
  * Corrects the verdict of a second ledger on a charge that a first ledger did

@@ -34,7 +34,8 @@ memory_refused_keep(struct memory_refused *refused, uint64_t request,
 }
 
 static void
-take_back(const struct late *l, const struct msg_verdict *v)
+take_back(const struct late *l, struct memory *memory,
+    const struct msg_verdict *v)
 {
 	static struct msg_charge	charge;
 	int64_t				tag;
@@ -42,7 +43,7 @@ take_back(const struct late *l, const struct msg_verdict *v)
 	if (msg_charge_get(&charge, l->charge.data, l->charge.len) == -1)
 		log_fatal("a charge of our own is broken");
 	/* The ids that the ledger counted are those to take back. */
-	mapping_take(NULL, &charge, v);
+	mapping_take(memory_mapping(memory), NULL, &charge, v);
 	/* Above 0: struct msg_charge. */
 	arc4random_buf(&tag, sizeof(tag));
 	replay_soon();
@@ -51,8 +52,8 @@ take_back(const struct late *l, const struct msg_verdict *v)
 }
 
 void
-memory_refused_verdict(struct memory_refused *refused, uint64_t request,
-    const struct msg_verdict *v)
+memory_refused_verdict(struct memory_refused *refused, struct memory *memory,
+    uint64_t request, const struct msg_verdict *v)
 {
 	struct late	*late = refused->late;
 	size_t		 i;
@@ -63,6 +64,6 @@ memory_refused_verdict(struct memory_refused *refused, uint64_t request,
 	if (i == LATE_MAX)
 		return;
 	if (v->verdict == VERDICT_ACCEPTED)
-		take_back(&late[i], v);
+		take_back(&late[i], memory, v);
 	str_clear(&late[i].charge);
 }

@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 
+#include "engine/memory.h"
 #include "ipc/message.h"
 
 /*
@@ -21,7 +22,7 @@ void	memory_refused_keep(struct memory_refused *, uint64_t request,
 	    const struct str *);
 
 /* Takes a verdict that came after the answer. */
-void	memory_refused_verdict(struct memory_refused *, uint64_t request,
-	    const struct msg_verdict *);
+void	memory_refused_verdict(struct memory_refused *, struct memory *,
+	    uint64_t request, const struct msg_verdict *);
 
 #endif

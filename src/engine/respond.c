@@ -211,7 +211,7 @@ void
 respond_on_late(uint64_t request, const struct msg_verdict *v)
 {
 	stats_add(STATS_LATE, 1);
-	memory_refused_verdict(respond.refused, request, v);
+	memory_refused_verdict(respond.refused, respond.memory, request, v);
 }
 
 /* A reload may have changed db_error_action since the request came. */
@@ -287,9 +287,11 @@ respond_on_verdict(struct pending *p, const struct msg_verdict *v)
 	stats_verdict(v);
 	if (charge != NULL) {
 		if (none)
-			mapping_recall(policy->settings, charge);
+			mapping_recall(memory_mapping(respond.memory),
+			    policy->settings, charge);
 		else
-			mapping_take(policy->settings, charge, v);
+			mapping_take(memory_mapping(respond.memory),
+			    policy->settings, charge, v);
 		if (remembers(p))
 			remember(p, charge, &v);
 		if (v->verdict == VERDICT_BLOCKED) {
