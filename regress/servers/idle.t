@@ -7,6 +7,7 @@ use warnings;
 
 use Test::More;
 
+use Ctl qw(ctl);
 use Database;
 use Policyd qw(wait_until);
 use Trouble qw(make_user daemon hang_up);
@@ -29,6 +30,26 @@ sub lines {
 	return grep { !/idle connection/ } Trouble::lines($d, $mark);
 }
 
+# Requests that come one by one leave PostgreSQL's second connection unused.
+sub second {
+	my ($db) = @_;
+	my $d = daemon($db, db_timeout => 20, limits => [[100000, 3600]],
+	    db_insecure_auth => Policyd::True)->start;
+	my $newest = "FROM pg_stat_activity WHERE application_name = 'policyd-rate-limit' " .
+	    'ORDER BY backend_start DESC LIMIT 1';
+	my $idle = "SELECT clock_timestamp() - state_change > interval '7 seconds' $newest";
+
+	ok(wait_until { $d->ask(sasl_username => 'bob') eq 'dunno' or die;
+	    ($db->sql($idle))[0][0] eq 't' }, 'the second connection is idle, the first is not');
+	my $ledger = $d->child('ledger-pgsql');
+	my $mark = $d->log_mark;
+	$db->sql("SELECT pg_terminate_backend(pid) $newest");
+	ok($d->child('ledger-pgsql', $ledger), 'after it is closed a new ledger connects');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'the new ledger counts');
+	is_deeply([lines($d, $mark)], [], 'nothing is logged');
+	$d->ends_well;
+}
+
 for my $kind (@ARGV ? @ARGV : qw(pgsql mysql)) {
 	subtest $kind => sub {
 		my $db = Database->start($kind);
@@ -42,6 +63,7 @@ for my $kind (@ARGV ? @ARGV : qw(pgsql mysql)) {
 		ok(wait_idle($db), 'the connection is idle');
 		my $ledger = $d->child($name);
 		my $mark = $d->log_mark;
+		is((ctl($d, 'status'))[0], 0, 'policyctl status, for which no database is needed');
 		hang_up($db);
 		ok($d->child($name, $ledger),
 		    'after the connection is closed a new ledger connects');
@@ -59,6 +81,7 @@ for my $kind (@ARGV ? @ARGV : qw(pgsql mysql)) {
 		is($d->ask(sasl_username => 'bob'), 'dunno', 'requests are accepted again');
 		is($db->recorded('bob'), 3, 'each request is counted once');
 		$d->ends_well;
+		subtest 'the second connection' => sub { second($db) } if $kind eq 'pgsql';
 		$db->stop;
 	};
 }

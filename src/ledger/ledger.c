@@ -36,11 +36,11 @@ ledger_lost(struct ledger *l)
 }
 
 void
-ledger_ended(struct ledger *l)
+ledger_ended(struct ledger *l, int64_t used)
 {
 	if (l->engine == NULL || charge_batch_count(l->batch) > 0 ||
 	    charge_batch_unflushed(l->batch) ||
-	    clock_mono().ns - l->used < IDLE_NS)
+	    clock_mono().ns - used < IDLE_NS)
 		ledger_lost(l);
 	log_debug("%s: the idle connection is closed: %s",
 	    store_description(l->store), store_error(l->store));

@@ -56,7 +56,8 @@ struct ledger {
 	int64_t			 busy_since;	/* ns; 0: it is not */
 	int64_t			 progress;	/* last told to parent, ns */
 	int64_t			 remembered;	/* last clean_remember, ns */
-	int64_t			 used;		/* engine was read last, ns */
+	int64_t			 used;		/* charges were read last, ns */
+	int64_t			 flushed;	/* overlapped last, ns */
 	uint64_t		 figure[FIGURE__MAX];
 	struct log_limit	 notices_failed;	/* in the log */
 	struct str		 payload;	/* ledger_payload */
@@ -78,12 +79,12 @@ struct ledger {
 void	ledger_lost(struct ledger *);
 
 /*
- * Ends the process when the connection was closed between two batches. A proxy
- * closes connections that are idle: that is not logged, unless the next ledger
- * fails to connect. If the connection was used a moment ago, it is
- * ledger_lost.
+ * Ends the process when a connection was closed between two batches; `used`:
+ * when it was last used, monotonic, in ns. A proxy closes connections that are
+ * idle: that is not logged, unless the next ledger fails to connect. If the
+ * connection was used a moment ago, it is ledger_lost.
  */
-void	ledger_ended(struct ledger *);
+void	ledger_ended(struct ledger *, int64_t used);
 
 /* Logs the state of the database when it has changed. */
 void	ledger_note(struct ledger *, enum store_result);

@@ -216,17 +216,19 @@ ledger_wait(struct ledger *l, int idle)
 		return;
 	}
 	if (p[3].revents != 0 && store_ended(l->store))
-		ledger_ended(l);
-	unflushed = charge_batch_unflushed(l->batch);
+		ledger_ended(l, l->used);
+	if ((unflushed = charge_batch_unflushed(l->batch)))
+		l->flushed = l->used;
 	if ((n == 0 || p[4].revents != 0) &&
 	    charge_batch_flush(l->batch, false) == STORE_LOST) {
 		if (unflushed)
 			ledger_lost(l);
-		ledger_ended(l);
+		ledger_ended(l, l->flushed);
 	}
 	if ((p[1].revents & ~POLLOUT) != 0) {
-		l->used = clock_mono().ns;
 		ledger_read_engine(l);
+		if (charge_batch_count(l->batch) > 0)
+			l->used = clock_mono().ns;
 	}
 	if ((p[2].revents & ~POLLOUT) != 0 && l->report != NULL &&
 	    ledger_read(l, l->report, ledger_on_report) == -1)
@@ -397,7 +399,7 @@ main(void)
 	if (l->engine != NULL)
 		channel_signal(l->engine, MSG_SERVING, 0);
 
-	l->used = clock_mono().ns;
+	l->used = l->flushed = clock_mono().ns;
 	ledger_serve(l);
 	ledger_stop(l);
 	return 0;
