@@ -15,9 +15,9 @@ use constant LIMIT => 100;
 use constant ASKED => 160;
 
 sub daemon {
-	my ($pooler) = @_;
+	my ($pooler, $timeout) = @_;
 
-	return Policyd->new(config => { $pooler->config, db_timeout => 10, debug => False,
+	return Policyd->new(config => { $pooler->config, db_timeout => $timeout // 10, debug => False,
 	    limits => [[LIMIT, 3600]], fail_action => 'reject full',
 	    db_error_action => 'defer database' });
 }
@@ -51,6 +51,27 @@ sub session {
 	$pooler->stop;
 }
 
+# A pool with one server connection for two daemons, where each wants two.
+sub small {
+	my ($db) = @_;
+	my $pooler = Pooler->start($db, 'session', default_pool_size => 1);
+	my @daemons = map { daemon($pooler, 2) } 1 .. 2;
+	my $small = qr/the server does not answer in time \(a pooler: its pool may be too small\)/;
+
+	$daemons[0]->start;
+	ok($daemons[0]->wait_log(qr/no second connection, each batch waits for the disk: $small/),
+	    'a second connection is missing: the log tells why');
+	ok(wait_until { ($daemons[0]->ask(sasl_username => 'small') // '') eq 'dunno' },
+	    'the first one serves');
+	$daemons[1]->launch;
+	ok($daemons[1]->wait_log(qr/parent: ledger-pgsql: $small/), 'all are missing: so does it');
+	$daemons[0]->ends_well;
+	ok(wait_until { ($daemons[1]->ask(sasl_username => 'small') // '') eq 'dunno' },
+	    'the first daemon has stopped: the other one serves');
+	$daemons[1]->ends_well;
+	$pooler->stop;
+}
+
 # With other clients of the pool, and without.
 sub refused {
 	my ($db, $mode, $pattern, %more) = @_;
@@ -67,6 +88,7 @@ my $db = Database->start('pgsql');
 my $reason = qr/pooler in transaction or statement mode is between: it must be in session mode/;
 
 subtest 'session mode' => sub { session($db) };
+subtest 'session mode, a small pool' => sub { small($db) };
 subtest 'transaction mode' => sub { refused($db, 'transaction', $reason) };
 subtest 'transaction mode, one server connection' =>
     sub { refused($db, 'transaction', $reason, default_pool_size => 1, query_wait_timeout => 3) };

@@ -177,6 +177,8 @@ sub pgsql {
 	spew($file, "127.0.0.1:$db->{port}:policyd:daemon:$secret\n", 0600);
 	chown((Policyd::nobody())[0], -1, $file);
 	ok_connects($db, 'with a password file', password => undef, passfile => $file);
+	ok_refused($db, 'with a missing one', qr/; passfile \Q$file\E\.missing: No such file/,
+	    password => undef, passfile => "$file.missing");
 	subtest 'TLS' => sub { pgsql_tls($db, $c) };
 	subtest 'several hosts' => sub { pgsql_hosts($db) };
 }
@@ -201,8 +203,18 @@ sub mysql_tls {
 	# Connector/C 3.4 does not check the name of a server on a loopback address.
 	my ($major, $minor) = qx(pkg-config --modversion libmariadb 2>/dev/null) =~
 	    /\A(\d+)\.(\d+)/;
+	my $checks = !$major || $major == 3 && $minor < 4;
 	ok_refused($db, 'a wrong name', qr/certificate|SSL|TLS/i, ssl => { ca => $c->{ca} },
-	    ssl_mode => 'VERIFY_IDENTITY') if !$major || $major == 3 && $minor < 4;
+	    ssl_mode => 'VERIFY_IDENTITY') if $checks;
+	# As policyd-rate-limit(8) has it of this library.
+	if ($major && $checks) {
+		ok_refused($db, 'VERIFY_CA and a wrong name', qr/certificate|SSL|TLS/i,
+		    ssl => { ca => $c->{ca} }, ssl_mode => 'VERIFY_CA');
+		ok_connects($db, 'REQUIRED with a ca: the chain only',
+		    ssl => { ca => $c->{ca} }, ssl_mode => 'REQUIRED');
+		ok_refused($db, 'REQUIRED and an unknown issuer', qr/certificate|SSL|TLS/i,
+		    ssl => { ca => $c->{stranger} }, ssl_mode => 'REQUIRED');
+	}
 	ok_connects($db, 'TLS without verification', ssl_mode => 'REQUIRED');
 	present($db, $c->{good});
 	$db->sql("ALTER USER 'daemon'\@'$_' REQUIRE NONE") for qw(127.0.0.1 localhost);

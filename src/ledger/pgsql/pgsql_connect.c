@@ -1,7 +1,9 @@
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ledger/pgsql/pgsql_library.h"
 #include "lib/alloc.h"
@@ -411,10 +413,11 @@ pgsql_try_pool(struct pgsql_pool *p)
 /*
  * A pooler in transaction mode would mix up the sessions of daemons and of
  * others: prepared statements, locks and settings. Poolers tell their clients a
- * number of their own in place of the server process's.
+ * number of their own in place of the server process's. NULL: no fault.
  */
-static bool
-pgsql_pooled(struct pgsql *db, const struct pgsql_keywords *k)
+static const char *
+pgsql_pool_fault(struct pgsql *db, const struct pgsql_keywords *k, bool first,
+    bool *away)
 {
 	struct pgsql_pool	p = { .mine = db->conn };
 	char			process[64], pid[24];
@@ -425,27 +428,52 @@ pgsql_pooled(struct pgsql *db, const struct pgsql_keywords *k)
 	pgsql_process(&p, db->conn, process, sizeof(process));
 	(void)num_parse(process, strcspn(process, " "), 0, INT32_MAX,
 	    &db->process);
-	if (process[0] == '\0' || strncmp(process, pid, strlen(pid)) == 0)
-		return p.shared;
-	p.other = PQconnectdbParams(k->name, k->value, 1);
-	for (i = 0; i < POOL_TRIES && !p.shared &&
-	    PQstatus(p.other) == CONNECTION_OK; i++)
-		pgsql_try_pool(&p);
-	PQfinish(p.other);
-	return p.shared;
+	if (process[0] == '\0' && clock_passed(p.deadline, clock_mono()))
+		return "the server does not answer in time (a pooler: its pool"
+		    " may be too small)";
+	if (first && process[0] != '\0' &&
+	    strncmp(process, pid, strlen(pid)) != 0) {
+		p.other = PQconnectdbParams(k->name, k->value, 1);
+		for (i = 0; i < POOL_TRIES && !p.shared &&
+		    PQstatus(p.other) == CONNECTION_OK; i++)
+			pgsql_try_pool(&p);
+		PQfinish(p.other);
+	}
+	if (!p.shared)
+		return NULL;
+	*away = false;
+	return "a pooler in transaction or statement mode is between: it must"
+	    " be in session mode";
 }
 
 /* --- opening --- */
 
+/* libpq does not tell of a file with passwords that it cannot read. */
+static void
+pgsql_failed(const struct pgsql_keywords *k, const struct pgsql *db,
+    char *reason, size_t size)
+{
+	const char	*file = pgsql_value(k, NULL, "passfile");
+	size_t		 used;
+
+	pgsql_reasons(reason, size, db->conn == NULL ? "libpq has no memory" :
+	    PQerrorMessage(db->conn));
+	used = strlen(reason);
+	if (file != NULL && access(file, R_OK) == -1)
+		(void)snprintf(reason + used, size - used, "; passfile %s: %s",
+		    file, strerror(errno));
+}
+
 struct pgsql *
 pgsql_open(const struct value *config, int64_t timeout, bool insecure,
-    bool *away, char *reason, size_t size)
+    const struct pgsql *first, bool *away, char *reason, size_t size)
 {
 	struct pgsql_keywords	 k = { .count = 0 };
 	struct pgsql		*db;
 	size_t			 i;
+	const char		*fault = NULL;
 	int			 exposed;
-	bool			 pooled;
+	bool			 good;
 
 	*away = false;
 	if (pgsql_keywords(&k, config, reason, size) == -1)
@@ -458,19 +486,16 @@ pgsql_open(const struct value *config, int64_t timeout, bool insecure,
 	db->beside = -1;
 	db->exposed = exposed == 1;
 	db->conn = PQconnectdbParams(k.name, k.value, 1);
-	pooled = PQstatus(db->conn) == CONNECTION_OK && pgsql_pooled(db, &k);
+	good = PQstatus(db->conn) == CONNECTION_OK;
+	if (good)
+		fault = pgsql_pool_fault(db, &k, first == NULL, away);
+	else
+		pgsql_failed(&k, db, reason, size);
 	for (i = 0; i < k.count; i++)
 		str_wipe(&k.text[i]);
-	if (db->conn == NULL || PQstatus(db->conn) != CONNECTION_OK) {
-		pgsql_reasons(reason, size, db->conn == NULL ? "libpq has no"
-		    " memory" : PQerrorMessage(db->conn));
-		pgsql_close(db);
-		return NULL;
-	}
-	if (pooled) {
-		*away = false;
-		(void)strlcpy(reason, "a pooler in transaction or statement"
-		    " mode is between: it must be in session mode", size);
+	if (fault != NULL)
+		(void)strlcpy(reason, fault, size);
+	if (!good || fault != NULL) {
 		pgsql_close(db);
 		return NULL;
 	}

@@ -60,7 +60,7 @@ store_flusher_open(struct store *s, const struct settings *settings)
 	if (!wanted)
 		return;
 	s->flusher = pgsql_open(settings->pgsql_config, settings->db_timeout,
-	    settings->db_insecure_auth, &away, reason, sizeof(reason));
+	    settings->db_insecure_auth, s->db, &away, reason, sizeof(reason));
 	if (s->flusher != NULL) {
 		/*
 		 * Only tests whether it is permitted, without waiting for

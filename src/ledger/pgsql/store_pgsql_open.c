@@ -489,7 +489,7 @@ store_open(const struct settings *settings, int directory, bool replaces,
 	for (i = 0; i < COLUMN__MAX; i++)
 		pgsql_array_init(&s->column[i]);
 	s->db = pgsql_open(settings->pgsql_config, settings->db_timeout,
-	    settings->db_insecure_auth, away, reason, size);
+	    settings->db_insecure_auth, NULL, away, reason, size);
 	if (s->db == NULL) {
 		store_close(s);
 		return NULL;
