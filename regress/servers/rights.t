@@ -115,6 +115,28 @@ sub one_step {
 	$d->ends_well;
 }
 
+# Tables of an older version, which this user may not alter: each next ledger tries again, but
+# only the first one logs it.
+sub no_alter {
+	my ($db) = @_;
+	my $pgsql = $db->{kind} eq 'pgsql';
+
+	$db->sql($_) for $pgsql ? ('DROP SCHEMA public CASCADE', 'CREATE SCHEMA public',
+	    'GRANT USAGE, CREATE ON SCHEMA public TO poor') :
+	    'DROP DATABASE policyd; CREATE DATABASE policyd';
+	$db->sql($five);
+	$db->sql('GRANT SELECT, INSERT, UPDATE, DELETE ON mail_count TO poor') if $pgsql;
+	my $d = daemon($db, user => 'poor', ($pgsql ? 'password' : 'passwd') => 'poor');
+	ok(wait_until { (() = $d->log =~ /ledger-\w+ \(process \d+\) (?:ended|is gone)/g) > 3 },
+	    'ledgers look for the database');
+	my %times;
+	$times{$_}++ for $d->log =~ /preparing the tables: (.*)/g;
+	cmp_ok(scalar keys %times, '>', 0, 'what must be altered is logged');
+	is_deeply([grep { $times{$_} > 1 } keys %times], [], 'once');
+	like($d->log, qr/(?:must be owner of table|ALTER command denied)/, 'and why it fails');
+	$d->ends_well;
+}
+
 # A view, or a table that cannot get our columns, is a fatal error.
 sub unusable {
 	my ($db) = @_;
@@ -124,6 +146,11 @@ sub unusable {
 		    'CREATE VIEW mail_count AS SELECT * FROM other'],
 		'a table with parts' => ["$five PARTITION BY RANGE (date)" . ($pgsql ? '' :
 		    ' (PARTITION p0 VALUES LESS THAN MAXVALUE)')],
+		$pgsql ? ('a table with children' => [$five,
+		    'CREATE TABLE old () INHERITS (mail_count)'],
+		    'a table with a view' => [$five, 'CREATE VIEW v AS SELECT * FROM mail_count']) :
+		    ('a table with a foreign key' => ['CREATE TABLE users (id varchar(40) PRIMARY KEY)' .
+		    ' ENGINE=InnoDB', $five =~ s/\)\z/, FOREIGN KEY (id) REFERENCES users (id)) ENGINE=InnoDB/r]),
 	);
 
 	for my $what (sort keys %made) {
@@ -133,7 +160,8 @@ sub unusable {
 		my $d = Policyd->new(config => { $db->config });
 		my ($status, $out, $err) = $d->run;
 		is($status, 6, "$what: the start fails");
-		like($err . $d->log, qr/mail_count cannot be used as it is: .*(?:TABLE|PARTITION|UNIQUE)/i,
+		my $words = 'TABLE|PARTITION|UNIQUE|VIEW|FOREIGN KEY';
+		like($err . $d->log, qr/the tables cannot be used as they are: .*(?:$words)/i,
 		    'the reason is logged');
 	}
 }
@@ -169,6 +197,7 @@ for my $kind (@ARGV ? @ARGV : qw(pgsql mysql)) {
 			subtest 'without triggers' => sub { no_trigger($db) };
 			subtest 'one step' => sub { one_step($db) };
 		}
+		subtest 'without the right to alter' => sub { no_alter($db) };
 		subtest 'no table for us' => sub { unusable($db) };
 		$db->stop;
 		return if $kind ne 'mysql';

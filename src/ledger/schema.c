@@ -366,6 +366,14 @@ schema_hit_failed(struct log_limit limit[HIT_KIND__MAX], enum hit_kind kind,
 		log_warning("%s: %s", schema_hit_table(kind), error);
 }
 
+void
+schema_log_step(const char *description, const char *sql, bool replaces)
+{
+	if (!replaces && (strncmp(sql, "ALTER", 5) == 0 ||
+	    strncmp(sql, "UPDATE", 6) == 0))
+		log_notice("%s: preparing the tables: %s", description, sql);
+}
+
 /* A table without a column that only ours has is an older program's. */
 static int
 schema_fold(enum schema_dialect dialect, const struct schema_database *database)

@@ -48,6 +48,16 @@ struct schema_database {
 	bool	 fold;		/* fold_case */
 };
 
+/* Before the reason that only the administrator can mend. */
+#define SCHEMA_UNFIT	"the tables cannot be used as they are: "
+
+/*
+ * Logs a step that may take long. `replaces`: an earlier ledger of this daemon
+ * has logged it, and failed.
+ */
+void	schema_log_step(const char *description, const char *sql,
+	    bool replaces);
+
 /* The table of this kind of hit. */
 const char	*schema_hit_table(enum hit_kind);
 

@@ -61,6 +61,8 @@ mysqldb_judge(unsigned int number)
 		{ 1419, MYSQLDB_FAULT_RIGHTS },	/* triggers and binary logs */
 		{ 1347, MYSQLDB_FAULT_TABLE },	/* a view */
 		{ 1503, MYSQLDB_FAULT_TABLE },	/* partitions without seq */
+		{ 1832, MYSQLDB_FAULT_TABLE },	/* column of a foreign key */
+		{ 1833, MYSQLDB_FAULT_TABLE },
 		{ 1047, MYSQLDB_FAULT_LOST },	/* node without its cluster */
 		{ 1053, MYSQLDB_FAULT_LOST },	/* shutdown */
 		{ 1054, MYSQLDB_FAULT_LOST },	/* unknown column */

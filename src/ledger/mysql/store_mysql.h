@@ -107,6 +107,7 @@ struct store {
 	enum foreign_fold	 fold;
 	bool			 hides;		/* the server knows INVISIBLE */
 	bool			 skips;		/* it knows SKIP LOCKED */
+	bool			 replaces;	/* store_open */
 	bool			 narrow;	/* amounts have 32 bits */
 	int64_t			 step;		/* auto_increment_increment */
 	bool			 cluster;	/* Galera */

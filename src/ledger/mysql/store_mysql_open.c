@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ledger/schema.h"
 #include "ledger/mysql/store_mysql.h"
 #include "ledger/mysql/store_mysql_habit.h"
 #include "lib/alloc.h"
@@ -231,8 +232,8 @@ store_open(const struct settings *settings, int directory, bool replaces,
 	bool		 good;
 
 	(void)directory;
-	(void)replaces;
 	s = alloc_zero(1, sizeof(*s));
+	s->replaces = replaces;
 	s->changes = -1;
 	writers_init(&s->others);
 	foreign_init(&s->foreign, settings);
@@ -256,8 +257,7 @@ store_open(const struct settings *settings, int directory, bool replaces,
 		return s;
 	}
 	*away = !store_unusable(s);
-	(void)snprintf(reason, size, "%s%s", *away ? "" :
-	    "mail_count cannot be used as it is: ",
+	(void)snprintf(reason, size, "%s%s", *away ? "" : SCHEMA_UNFIT,
 	    s->error[0] != '\0' ? s->error : mysqldb_error(s->db));
 	store_close(s);
 	return NULL;

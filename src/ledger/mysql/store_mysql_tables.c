@@ -76,9 +76,7 @@ store_build_sql(void *arg, const char *sql)
 	if (s->builder == NULL)
 		return -1;
 	known = store_server_sql(s, sql);
-	if (strncmp(known, "ALTER", 5) == 0 || strncmp(known, "UPDATE", 6) == 0)
-		log_notice("%s: preparing the tables: %s", s->description,
-		    known);
+	schema_log_step(s->description, known, s->replaces);
 	ret = mysqldb_exec(s->builder, known);
 	free(known);
 	if (ret == 0)

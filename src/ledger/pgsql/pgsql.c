@@ -41,6 +41,12 @@ pgsql_late(const struct pgsql *db)
 	return db->late;
 }
 
+bool
+pgsql_unfit(const struct pgsql *db)
+{
+	return db->unfit;
+}
+
 const char *
 pgsql_place(const struct pgsql *db)
 {
@@ -125,7 +131,8 @@ pgsql_lost(struct pgsql *db, const char *text)
 static int
 pgsql_check(struct pgsql *db, const PGresult *result)
 {
-	ExecStatusType	status = PQresultStatus(result);
+	ExecStatusType	 status = PQresultStatus(result);
+	const char	*state;
 
 	if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
 		return 0;
@@ -134,8 +141,11 @@ pgsql_check(struct pgsql *db, const PGresult *result)
 		db->failed = true;
 		return -1;
 	}
-	return pgsql_fail(db,
-	    pgsql_judge(db, PQresultErrorField(result, PG_DIAG_SQLSTATE)),
+	state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	/* feature_not_supported, wrong_object_type */
+	db->unfit = state != NULL && (strcmp(state, "0A000") == 0 ||
+	    strcmp(state, "42809") == 0);
+	return pgsql_fail(db, pgsql_judge(db, state),
 	    PQresultErrorMessage(result));
 }
 
@@ -157,6 +167,7 @@ pgsql_forget(struct pgsql *db)
 	PQclear(db->result);
 	db->result = NULL;
 	db->failed = false;
+	db->unfit = false;
 	db->fault = PGSQL_NO_FAULT;
 }
 

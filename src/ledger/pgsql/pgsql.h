@@ -42,6 +42,12 @@ const char	*pgsql_error(const struct pgsql *);
 /* Whether the last fault was that the server did not answer in time. */
 bool		 pgsql_late(const struct pgsql *);
 
+/*
+ * Whether the last statement failed since a table, or what depends on it, does
+ * not permit it.
+ */
+bool		 pgsql_unfit(const struct pgsql *);
+
 /* What it is connected to, "database on host", printable. */
 const char	*pgsql_place(const struct pgsql *);
 

@@ -21,6 +21,7 @@ struct pgsql {
 	bool			 failed;	/* a statement of it failed */
 	bool			 exposed;	/* pgsql_exposed */
 	bool			 late;		/* pgsql_late */
+	bool			 unfit;		/* pgsql_unfit */
 	int64_t			 process;	/* of the server */
 	int			 beside;	/* pgsql_watch's fd, or -1 */
 	void			(*input)(void *);

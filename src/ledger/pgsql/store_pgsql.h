@@ -90,6 +90,7 @@ struct store {
 	struct writers		 others;
 	struct foreign		 foreign;
 	enum foreign_fold	 fold;
+	bool			 replaces;	/* store_open */
 	bool			 narrow;	/* amounts have 32 bits */
 	bool			 alone;		/* no other daemon, probably */
 	struct pgsql_array	 column[COLUMN__MAX];

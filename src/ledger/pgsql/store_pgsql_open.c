@@ -382,8 +382,7 @@ store_run(void *arg, const char *sql)
 {
 	struct store	*s = arg;
 
-	if (strncmp(sql, "ALTER", 5) == 0)
-		log_notice("%s: preparing the tables: %s", s->description, sql);
+	schema_log_step(s->description, sql, s->replaces);
 	return pgsql_exec(s->db, sql);
 }
 
@@ -481,6 +480,7 @@ store_open(const struct settings *settings, int directory, bool replaces,
 
 	(void)directory;
 	s = alloc_zero(1, sizeof(*s));
+	s->replaces = replaces;
 	s->changes = -1;
 	s->young = clock_after(clock_mono(), 4 * settings->db_timeout + 1000);
 	writers_init(&s->others);
@@ -500,12 +500,13 @@ store_open(const struct settings *settings, int directory, bool replaces,
 		    "any server that listens there and asks for it: use a UNIX "
 		    "socket or sslmode=verify-full", s->description);
 	/* A ctid identifies a row in one table only. */
-	if (pgsql_number(s->db, "SELECT count(*) FROM pg_class"
-	    " WHERE oid = to_regclass('mail_count') AND relkind <> 'r'",
+	if (pgsql_number(s->db, "SELECT count(*) FROM pg_class c"
+	    " WHERE oid = to_regclass('mail_count') AND (relkind <> 'r' OR"
+	    " EXISTS (SELECT 1 FROM pg_inherits WHERE inhparent = c.oid))",
 	    &other) == 0 && other > 0) {
 		*away = false;
-		(void)strlcpy(reason, "mail_count cannot be used as it is: it"
-		    " is a view, or a table with partitions", size);
+		(void)strlcpy(reason, SCHEMA_UNFIT "mail_count must be a plain"
+		    " table, without partitions or children", size);
 		store_close(s);
 		return NULL;
 	}
@@ -519,9 +520,9 @@ store_open(const struct settings *settings, int directory, bool replaces,
 		if (store_check_standby(s) == 0)
 			return s;
 	}
-	*away = true;
-	(void)strlcpy(reason, s->error[0] != '\0' ? s->error :
-	    pgsql_error(s->db), size);
+	*away = !pgsql_unfit(s->db);
+	(void)snprintf(reason, size, "%s%s", *away ? "" : SCHEMA_UNFIT,
+	    s->error[0] != '\0' ? s->error : pgsql_error(s->db));
 	store_close(s);
 	return NULL;
 }
