@@ -19,7 +19,8 @@
  * a database", says how to write another one. A batch is one transaction:
  *
  *	store_begin	locks the ids, and reads the rows that the cache lacks
- *	store_append	queues rows, store_see values, store_hit hits
+ *	store_append	queues rows, store_see values, store_learn pairs,
+ *			store_hit hits
  *	store_commit	writes all of them; answers may be sent only after it
  *			or, if it set *later, once that is durable
  *
