@@ -184,6 +184,7 @@ sub by_key {
 	hit($d, client_address => '203.0.113.5');
 	is($d->ask(client_address => '203.0.113.99'), $locked, 'the network that is counted');
 	is($d->ask(client_address => '203.0.114.5'), 'dunno', 'no other');
+	like((ctl($d, 'top', '-n', 500))[1], qr{host:203\.0\.113\.0/24 \(locked\)}, 'top marks the network');
 	is($d->ask(client_address => '203.0.113.5', sasl_username => $other), $locked,
 	    'whoever logs in from there');
 	hit($d, client_address => '2001:db8:5::1');
@@ -350,6 +351,7 @@ sub outlives {
 	$reload->('another name', rule(name => 'closed', was => ['trap'],
 	    lock => { for => 600, action => 'REJECT shut', except_recipients => ['postmaster@example.org'] }));
 	is($d->ask(sasl_username => $bob), 'REJECT shut', 'the lock has the answer of the rule');
+	like((ctl($d, 'top', '-n', 500))[1], qr/trap:\Q$bob\E \(locked\)/, 'top marks the id of the earlier name');
 	is($d->ask(sasl_username => $bob, recipient => 'postmaster@example.org',
 	    protocol_state => 'RCPT'), 'dunno', 'and the recipients that pass it');
 	$reload->('a shorter time', rule(lock => { for => 2 }));

@@ -109,11 +109,11 @@ top_add_blocked(struct str *out, const struct settings *s,
     const struct msg_top_id *id, int64_t now)
 {
 	const struct override		*locks[OVERRIDE_LOCKS];
-	const struct settings_rule	*rule = stored_id_named(s, id->id,
+	const struct settings_rule	*rule = stored_id_rule(s, id->id,
 					    id->idlen);
 	struct override_subject		 subject;
+	struct network			 net;
 	size_t				 bare;
-	char				 text[64];
 
 	if (s->nrules > 0 && (rule == NULL || rule->nkey != 1))
 		return;
@@ -126,11 +126,9 @@ top_add_blocked(struct str *out, const struct settings *s,
 		subject.loginlen = id->idlen - bare;
 	}
 	if ((rule != NULL ? rule->key[0] == KEY_CLIENT_ADDRESS :
-	    s->limit_by_ip) && id->idlen - bare < sizeof(text)) {
-		memcpy(text, id->id + bare, id->idlen - bare);
-		text[id->idlen - bare] = '\0';
-		(void)addr_parse(&subject.client, text, strlen(text));
-	}
+	    s->limit_by_ip) && addr_network_parse(&net, id->id + bare,
+	    id->idlen - bare) == 0)
+		subject.client = net.addr;
 	reply_bool(out, "blocked", override_block(blocks_list(), &subject,
 	    now) != NULL);
 	reply_bool(out, "locked", override_locks(blocks_list(), &subject, now,
