@@ -15,6 +15,7 @@ struct task {
 	const struct request	*req;
 	enum stage		 stage;
 	unsigned int		 exempt;	/* identity_exempt */
+	bool			 soft;		/* fail_action takes mail */
 	struct decision		*d;
 };
 
@@ -333,7 +334,6 @@ decide_limits(const struct settings *s, const struct ids *by_id,
 	if (limits == NULL)
 		limits = otherwise;
 	key->limits = *limits;
-	key->soft = access_takes(access_of(s, key->rule));
 	if (key->report)
 		key->reported = settings_reported(s, limits);
 }
@@ -357,6 +357,7 @@ decide_plain(struct task *t)
 		    REASON_CHARGED : REASON_EXEMPT;
 	key->sql = s->sql_limits_by_id[0] != '\0';
 	key->report = s->report;
+	key->soft = t->soft;
 	decide_limits(s, s->limits_by_id, &s->limits,
 	    d->ids.data + d->id_at[0], key->idlen, key);
 	return REASON_CHARGED;
@@ -394,6 +395,8 @@ decide_rule(struct task *t, const struct settings_rule *rule)
 	key->report = t->s->report && rule->report;
 	d->lock_at[d->charge.nkeys] = d->ids.len;
 	decide_lock_of(&d->ids, t->s, rule, t->req, &key->lock);
+	key->soft = rule->action == NULL ? t->soft :
+	    access_takes(rule->action);
 	/* limits_by_id has values without the rule's name. */
 	decide_limits(t->s, rule->limits_by_id, &rule->limits,
 	    d->ids.data + d->id_at[d->charge.nkeys] + name, key->idlen - name,
@@ -448,7 +451,8 @@ enum decide_outcome
 decide_request(struct decision *d, const struct settings *s,
     const struct request *req, int64_t random)
 {
-	struct task		t = { s, req, stage_of(req), 0, d };
+	struct task		t = { s, req, stage_of(req), 0,
+				    access_takes(s->fail_action), d };
 	enum decide_reason	reason;
 	size_t			i;
 
