@@ -16,16 +16,10 @@
 #define RUN	"run, state, began, level, bits, ids, rows, oldest, newest," \
 		" since, until, filter"
 
-#define INSERT	"INSERT INTO mail_count (rowid, id, date, recipient_count," \
-		" instance, protocol_state) VALUES "
-#define ROW_1	"(?,?,?,?,?,?)"
-/*
- * Further rows: SQLite is already at the end of the table, and need not seek.
- */
-#define NEXT_1	",(NULL,?,?,?,?,?)"
-#define NEXT_3	NEXT_1 NEXT_1 NEXT_1
-#define ROW_4	ROW_1 NEXT_3
-#define ROW_16	ROW_4 NEXT_3 NEXT_3 NEXT_3 NEXT_3
+#define COLUMN_LIST	"id, date, recipient_count, instance, protocol_state"
+#define INSERT	"INSERT INTO mail_count (" COLUMN_LIST ") VALUES "
+#define ROW_1	"(?,?,?,?,?)"
+#define ROW_4	ROW_1 "," ROW_1 "," ROW_1 "," ROW_1
 
 #define TAG	"INSERT OR REPLACE INTO mail_tag (row, tag) VALUES "
 #define TAG_1	"(?,?)"
@@ -86,9 +80,11 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[RUNS] = "SELECT " RUN " FROM mail_run ORDER BY run",
 	[PART] = "SELECT counts FROM mail_part WHERE part = ?1",
 
-	[APPEND] = INSERT ROW_1,
-	[APPEND_4] = INSERT ROW_4,
-	[APPEND_16] = INSERT ROW_16,
+	[APPEND] = "INSERT INTO mail_count (rowid, " COLUMN_LIST ")"
+	    " VALUES (?,?,?,?,?,?)",
+	[MORE] = INSERT ROW_1,
+	[MORE_4] = INSERT ROW_4,
+	[MORE_16] = INSERT ROW_4 "," ROW_4 "," ROW_4 "," ROW_4,
 	[TAGS] = TAG TAG_1,
 	[TAGS_4] = TAG TAG_4,
 	[TAGS_16] = TAG TAG_16,

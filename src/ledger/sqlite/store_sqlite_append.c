@@ -48,20 +48,27 @@ bind_row(struct store *s, enum statement n, int at, const struct store_row *row)
 	sqlite_bind_text(s->db, n, at + 4, row->state, row->statelen);
 }
 
-/*
- * The first row's rowid is given explicitly: if the newest rows were deleted,
- * SQLite would choose a smaller one. The other rows follow it.
- */
+/* Writes rows that follow the one before them: SQLite need not seek. */
 static void
 write_rows(struct store *s, enum statement n, size_t first, size_t count)
 {
 	size_t	i;
 
-	sqlite_bind(s->db, n, 1, s->last + 1);
 	for (i = 0; i < count; i++)
-		bind_row(s, n, (int)i * COLUMNS + 2, &s->append[first + i].row);
-	s->last += (int64_t)count;
+		bind_row(s, n, (int)i * COLUMNS + 1, &s->append[first + i].row);
 	store_write(s, n);
+}
+
+/*
+ * The first row's rowid is given explicitly: if the newest rows were deleted,
+ * SQLite would choose a smaller one.
+ */
+static void
+write_first(struct store *s)
+{
+	sqlite_bind(s->db, APPEND, 1, s->last + 1);
+	bind_row(s, APPEND, 2, &s->append[0].row);
+	store_write(s, APPEND);
 }
 
 /* Writes the tags of the next `count` rows that have one, from *next on. */
@@ -90,16 +97,20 @@ store_write_rows(struct store *s)
 		enum statement	tags;
 		size_t		count;
 	} statements[] = {
-		{ APPEND_16, TAGS_16, 16 }, { APPEND_4, TAGS_4, 4 },
-		{ APPEND, TAGS, 1 }
+		{ MORE_16, TAGS_16, 16 }, { MORE_4, TAGS_4, 4 },
+		{ MORE, TAGS, 1 }
 	};
-	size_t	at = 0, i, tags = 0;
+	size_t	at = 1, i, tags = 0;
 
+	if (s->nappend == 0)
+		return;
+	write_first(s);
 	for (i = 0; at < s->nappend; at += statements[i].count) {
 		while (s->nappend - at < statements[i].count)
 			i++;
 		write_rows(s, statements[i].rows, at, statements[i].count);
 	}
+	s->last += (int64_t)s->nappend;
 	for (i = 0; i < s->nappend; i++)
 		tags += s->append[i].row.tag != 0;
 	at = 0;
