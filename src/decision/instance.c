@@ -39,29 +39,46 @@ struct instances {
 	size_t		 changes;	/* room */
 };
 
+void
+instance_name(struct instance_seen *name, const char *instance, size_t len,
+    int64_t tag)
+{
+	uint64_t	tagged[2];
+
+	name->has_instance = len > 0;
+	name->has_tag = tag != 0;
+	name->instance = len > 0 ? map_hash(instance, len) : 0;
+	name->tag = 0;
+	if (tag == 0)
+		return;
+	tagged[0] = name->instance;
+	tagged[1] = (uint64_t)tag;
+	name->tag = map_hash(tagged, sizeof(tagged));
+}
+
 /*
- * The id's hash is the key of the instance's hash, so the second is as
- * unpredictable as the first.
+ * Two hashes under one secret are joined, so the result is as unpredictable as
+ * they are. Only one is multiplied: an id may be written like an instance.
  */
+void
+instance_of_id(struct instance_seen *seen, const struct instance_seen *name,
+    uint64_t id_hash)
+{
+	uint64_t	id = id_hash * UINT64_C(0x9e3779b97f4a7c15);
+
+	*seen = *name;
+	seen->instance ^= id;
+	seen->tag ^= id;
+}
+
 void
 instance_see(struct instance_seen *seen, uint64_t id_hash,
     const char *instance, size_t len, int64_t tag)
 {
-	uint64_t	key[2], tagged[2];
+	struct instance_seen	name;
 
-	memset(seen, 0, sizeof(*seen));
-	seen->has_instance = len > 0;
-	seen->has_tag = tag != 0;
-	if (!seen->has_instance && !seen->has_tag)
-		return;
-	key[0] = id_hash;
-	key[1] = ~id_hash;
-	seen->instance = map_siphash(key, instance, len);
-	if (!seen->has_tag)
-		return;
-	tagged[0] = seen->instance;
-	tagged[1] = (uint64_t)tag;
-	seen->tag = map_hash(tagged, sizeof(tagged));
+	instance_name(&name, instance, len, tag);
+	instance_of_id(seen, &name, id_hash);
 }
 
 static size_t
@@ -225,6 +242,12 @@ instance_add(struct instances *t, uint64_t key, int64_t date, int64_t amount,
 		e = instance_make(t, key, date, oldest);
 	instance_note(t, (uint32_t)(e - t->ring), amount);
 	e->amount = num_add_clamp(e->amount, amount);
+}
+
+void
+instance_soon(const struct instances *t, uint64_t key)
+{
+	__builtin_prefetch(&t->bucket[key & t->mask]);
 }
 
 void

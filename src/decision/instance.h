@@ -31,6 +31,12 @@ struct instance_seen {
 void			 instance_see(struct instance_seen *, uint64_t id_hash,
 			    const char *instance, size_t len, int64_t tag);
 
+/* The same in two steps: the first is the same for all ids of a charge. */
+void			 instance_name(struct instance_seen *name,
+			    const char *instance, size_t len, int64_t tag);
+void			 instance_of_id(struct instance_seen *,
+			    const struct instance_seen *name, uint64_t id_hash);
+
 struct instances	*instance_new(size_t entries);
 void			 instance_free(struct instances *);
 void			 instance_clear(struct instances *);
@@ -60,7 +66,8 @@ void			 instance_read(struct instances *, uint64_t key,
 void			 instance_add(struct instances *, uint64_t key,
 			    int64_t date, int64_t amount, int64_t oldest);
 
-/* Prefetches a key that will be looked up soon, as map_ahead does. */
+/* Two steps of prefetching a key, as map_soon and map_ahead do. */
+void			 instance_soon(const struct instances *, uint64_t key);
 void			 instance_ahead(const struct instances *, uint64_t key);
 
 /* The sum of a key; 0 for an unknown one. */

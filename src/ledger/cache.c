@@ -211,9 +211,25 @@ cache_hash(const char *id, size_t idlen)
 }
 
 void
-cache_ahead(const struct cache *c, uint64_t hash)
+cache_soon(const struct cache *c, uint64_t hash,
+    const struct instance_seen *seen)
 {
-	map_ahead(c->map, hash);
+	map_soon(c->map, hash);
+	if (seen->has_instance)
+		instance_soon(c->instances, seen->instance);
+	if (seen->has_tag)
+		instance_soon(c->instances, seen->tag);
+}
+
+void
+cache_ahead(const struct cache *c, uint64_t hash,
+    const struct instance_seen *seen)
+{
+	map_ahead(c->map, hash, sizeof(struct cache_id));
+	if (seen->has_instance)
+		instance_ahead(c->instances, seen->instance);
+	if (seen->has_tag)
+		instance_ahead(c->instances, seen->tag);
 }
 
 struct cache_id *
@@ -312,15 +328,6 @@ cache_note(struct cache *c, struct cache_id *e, const struct store_row *row)
 }
 
 /* --- instances --- */
-
-void
-cache_seen_ahead(const struct cache *c, const struct instance_seen *seen)
-{
-	if (seen->has_instance)
-		instance_ahead(c->instances, seen->instance);
-	if (seen->has_tag)
-		instance_ahead(c->instances, seen->tag);
-}
 
 int64_t
 cache_charged(struct cache *c, const struct instance_seen *seen)

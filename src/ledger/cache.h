@@ -36,12 +36,17 @@ void		 cache_batch(struct cache *);
  */
 bool		 cache_forgot(const struct cache *, int64_t now);
 
-/*
- * The hash under which an id is found. cache_ahead prefetches it: call it for
- * all ids of a batch before the first cache_touch.
- */
+/* The hash under which an id is found. */
 uint64_t	 cache_hash(const char *id, size_t idlen);
-void		 cache_ahead(const struct cache *, uint64_t hash);
+
+/*
+ * Two steps of prefetching an id and its instance: call the first for all ids
+ * of a batch, then the second for all, before the first cache_touch.
+ */
+void		 cache_soon(const struct cache *, uint64_t hash,
+		    const struct instance_seen *);
+void		 cache_ahead(const struct cache *, uint64_t hash,
+		    const struct instance_seen *);
 
 /*
  * Returns the id's entry, created when it is missing, and makes it the most
@@ -83,9 +88,6 @@ const struct window	*cache_peek(const struct cache *, const char *id,
 /* The index that the caller gave the id in the running batch. */
 void		 cache_set_index(struct cache_id *, size_t);
 size_t		 cache_index(const struct cache_id *);
-
-void		 cache_seen_ahead(const struct cache *,
-		    const struct instance_seen *);
 
 /*
  * The amount charged to (id, instance), and whether (id, instance, tag) was

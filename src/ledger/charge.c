@@ -28,8 +28,7 @@ charge_batch_new(struct cache *cache, struct store *store,
 	b->ids = ids;
 	b->overrides = override_table_new();
 	b->habits = habits_new();
-	b->settings = settings;
-	override_table_settings(b->overrides, settings);
+	charge_batch_settings(b, settings);
 	batch_delay_init(&b->delay, clock_mono());
 	TAILQ_INIT(&b->waiting);
 	TAILQ_INIT(&b->next);
@@ -44,6 +43,7 @@ void
 charge_batch_settings(struct charge_batch *b, const struct settings *settings)
 {
 	b->settings = settings;
+	b->configured = settings_longest_window(settings);
 	override_table_settings(b->overrides, settings);
 }
 

@@ -16,6 +16,7 @@ struct charge_batch {
 	struct lookup		*ids;		/* id_sql */
 	struct override_table	*overrides;
 	const struct settings	*settings;
+	int64_t			 configured;	/* longest window, seconds */
 	struct charges		 waiting;
 	struct charges		 next;		/* for the batch after this */
 	struct charge_changes	 changes;

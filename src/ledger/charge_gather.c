@@ -44,7 +44,7 @@ charge_since(struct charge_batch *b, const struct verdict_key *k,
 	struct store_touch	*touch = &b->touch[cache_index(id)];
 	int64_t			 longest, since;
 
-	longest = verdict_longest(k, settings_longest_window(b->settings));
+	longest = verdict_longest(k, b->configured);
 	if (longest < INSTANCE_SECONDS)
 		longest = INSTANCE_SECONDS;
 	since = num_add_clamp(now, -longest);
@@ -150,27 +150,27 @@ charge_ahead(struct charge_batch *b)
 	struct verdict_charge	*c;
 	struct verdict_key	*k;
 	struct verdict_was	*w;
+	struct instance_seen	 name;
 	size_t			 i;
 
 	TAILQ_FOREACH(c, &b->waiting, entry) {
+		instance_name(&name, c->instance, c->instancelen, c->tag);
 		for (i = 0; i < c->nkeys; i++) {
 			k = &c->keys[i];
 			k->hash = cache_hash(k->charge.id, k->charge.idlen);
-			instance_see(&k->seen, k->hash, c->instance,
-			    c->instancelen, c->tag);
+			instance_of_id(&k->seen, &name, k->hash);
+			cache_soon(b->cache, k->hash, &k->seen);
 		}
 		for (i = 0; i < c->nwas; i++) {
 			w = &c->was[i];
 			w->hash = cache_hash(w->id, w->idlen);
-			instance_see(&w->seen, w->hash, c->instance,
-			    c->instancelen, c->tag);
+			instance_of_id(&w->seen, &name, w->hash);
 		}
 	}
 	TAILQ_FOREACH(c, &b->waiting, entry)
-		for (i = 0; i < c->nkeys; i++) {
-			cache_ahead(b->cache, c->keys[i].hash);
-			cache_seen_ahead(b->cache, &c->keys[i].seen);
-		}
+		for (i = 0; i < c->nkeys; i++)
+			cache_ahead(b->cache, c->keys[i].hash,
+			    &c->keys[i].seen);
 }
 
 /*
