@@ -157,6 +157,30 @@ subtest 'later-stages' => sub {
 	    for qw(x@example.com y@example.com z@example.com);
 	is($d->ask(@mail, recipient_count => 3, instance => 'a.4'), 'dunno',
 	    'recipients charged at RCPT are not charged again at DATA');
+
+	# Postfix counts a recipient twice that is named twice.
+	age($d, 2);
+	my $charged = sub { ($d->sql("SELECT coalesce(sum(recipient_count), 0) FROM mail_count " .
+	    "WHERE instance = '$_[0]'"))[0][0] };
+	is(rcpt($d, '198.51.100.1', 'w@example.com', instance => 'a.5'), 'dunno', 'a new recipient')
+	    for 1, 2;
+	is($d->ask(@mail, recipient_count => 2, instance => 'a.5'), 'dunno', 'that is repeated');
+	is($charged->('a.5'), 1, 'is charged once');
+	is($d->ask(@mail, recipient_count => 3, instance => 'a.5'), 'dunno', 'one beside it');
+	is($charged->('a.5'), 2, 'too');
+
+	# What cost nothing at RCPT is known to the process alone.
+	is(rcpt($d, '198.51.100.1', $_, instance => 'a.6'), 'dunno', "$_ is known")
+	    for qw(w@example.com carol@example.com);
+	is($d->ask(@mail, recipient_count => 2, instance => 'a.6'), 'dunno', 'both at DATA');
+	is($charged->('a.6'), 0, 'cost nothing');
+	age($d, 2);
+	is(rcpt($d, '198.51.100.1', $_, instance => 'a.7'), 'dunno', "$_ is known")
+	    for qw(w@example.com carol@example.com);
+	is(rcpt($d, '198.51.100.1', 'v@example.com', instance => 'a.7'), 'dunno', 'one is new');
+	$d->restart;
+	is($d->ask(@mail, recipient_count => 3, instance => 'a.7'), 'dunno', 'DATA after a restart');
+	is($charged->('a.7'), 3, 'counts the known ones too, and the new one once');
 	$d->ends_well;
 };
 
