@@ -104,6 +104,9 @@ sub domain {
 	return $self->fold($text =~ /.*\@(.*)\z/s ? $1 : $otherwise);
 }
 
+# Attributes whose whole value counts.
+my $whole = qr/\A(?:helo_name|client_name|policy_context|server_port|ccert_fingerprint)\z/;
+
 # The value of a key for a request; undef: the request lacks it.
 sub identity {
 	my ($self, $key, $r) = @_;
@@ -120,8 +123,9 @@ sub identity {
 		return address_text($bytes) if $prefix == 8 * length $bytes;
 		return address_text(masked($bytes, $prefix)) . "/$prefix";
 	}
+	return undef if $key eq 'client_name' && $value eq 'unknown';
 	my $domain = $key =~ /^sasl/ ? $s->{default_domain} : '';
-	my $id = $key eq 'helo_name' ? $self->fold($value) : $key =~ /domain/ ?
+	my $id = $key =~ $whole ? $self->fold($value) : $key =~ /domain/ ?
 	    $self->domain($value, $domain) : $self->mailbox($value, $domain);
 	return $id eq '' ? undef : $id;
 }
@@ -270,7 +274,8 @@ sub among {
 	my $id = $self->identity($attribute, $r) // return 0;
 	my $domain = $attribute eq 'sasl_username' ? $self->{s}{default_domain} : '';
 	my ($of) = $id =~ /(\@[^\@]*)\z/;
-	return any { $attribute =~ /domain/ ? $self->fold(s/\A\@//r) eq $id : /\A\@/ ?
+	return any { $attribute =~ $whole ? $self->fold($_) eq $id :
+	    $attribute =~ /domain/ ? $self->fold(s/\A\@//r) eq $id : /\A\@/ ?
 	    ($of // '') eq $self->fold($_) : $self->mailbox($_, $domain) eq $id } @values;
 }
 

@@ -37,6 +37,10 @@ my @clients = ('192.0.2.1', '192.0.2.9', '198.51.100.7', '2001:db8:1::5', '2001:
     '2001:db8:2::1', '::ffff:192.0.2.9', 'unknown');
 my @recipients = ('r1@e.example', 'R1@e.example', 'r1+t@e.example', 'r2@e.example',
     'r3@f.example', 'r4@f.example');
+# What a session has besides, of attributes whose whole value counts.
+my %sessions = (client_name => ['mx.d1.example', 'MX.D1.example', 'unknown'],
+    helo_name => ['pc', 'PC'], policy_context => ['', 'submission', 'Submission'],
+    server_port => [25, 587], ccert_fingerprint => ['', 'AB:CD', 'ab:cd']);
 # What id_sql finds: several to one, one that is another's, and one that is folded.
 my %ids = ('vip' => 'c1', 'ann@d1.example' => 'C1', 'eve@d2.example' => 'bob@d1.example',
     's1@d1.example' => 's2@d2.example', 'd2.example' => 'd1.example', '192.0.2.1' => 'c1',
@@ -89,6 +93,8 @@ sub for_whom {
 	return one_of({ sasl_domain => ['d1.example'] }, { sasl_username => ['vip', '@d1.example'] },
 	    { client_address => ['192.0.2.0/24', '2001:db8:1::5'] }, { sender_domain => ['@d1.example'] },
 	    { sender => ['S2@d2.example', '@d1.example'], client_address => ['0.0.0.0/0'] },
+	    { policy_context => ['SUBMISSION'] }, { server_port => [587], helo_name => ['pc'] },
+	    { client_name => ['mx.d1.example', 'x'], ccert_fingerprint => ['Ab:Cd'] },
 	    $no_recipient ? () : ({ recipient_domain => ['e.example'] }, { recipient => ['r1@e.example'] }));
 }
 
@@ -121,7 +127,8 @@ sub rules {
 	for my $n (1 .. 1 + draw(4)) {
 		my $key = one_of('sasl_username', 'sasl_username', 'sasl_domain', 'sender',
 		    'sender_domain', 'client_address', 'server', 'recipient', 'recipient_domain',
-		    ['sasl_username', 'client_address'], ['sender', 'recipient_domain']);
+		    ['sasl_username', 'client_address'], ['sender', 'recipient_domain'],
+		    one_of(sort keys %sessions), ['policy_context', 'sasl_username']);
 		my $count = one_of('recipients', 'recipients', 'messages', 'bytes', 'addresses',
 		    'distinct_recipients', 'senders', 'external', 'new_recipients');
 		# A size is known when no recipient is.
@@ -137,8 +144,11 @@ sub rules {
 		$rule{max_per_mail} = $count eq 'bytes' ? 1500 : 2 + draw(10)
 		    if $count =~ /\A(?:bytes|recipients)\z/ && chance() < 0.2;
 		$rule{unfamiliar} = one_of(3600, 86400) if $count eq 'new_recipients' && draw(3);
+		$rule{learn} = one_of(86400, 20 * 86400) if $count eq 'new_recipients' && draw(2);
 		$rule{$_} = for_whom($count eq 'bytes') for grep { chance() < 0.15 } qw(only except);
 		$rule{ipv4_prefix} = one_of(16, 24, 32) if chance() < 0.1;
+		$rule{ipv6_prefix} = one_of(32, 48, 128) if chance() < 0.1;
+		$rule{report} = 0 if chance() < 0.15;
 		$rule{lock} = some_lock() if chance() < 0.3 && lockable($count, $key);
 		$rule{shadow} = 1 if chance() < 0.2;
 		$rule{action} = action(0.4) if chance() < 0.4;
@@ -171,8 +181,8 @@ sub file_settings {
 
 	$file{$_} = $bool->($file{$_}) for grep { exists $file{$_} } qw(fold_case report
 	    limit_by_sasl limit_by_sender limit_by_ip);
-	$file{rules} = [map { my %r = %$_; $r{shadow} = $bool->(1) if $r{shadow}; \%r }
-	    @{$file{rules}}] if $file{rules};
+	$file{rules} = [map { my %r = %$_; $r{$_} = $bool->($r{$_}) for grep { exists $r{$_} }
+	    qw(shadow report); \%r } @{$file{rules}}] if $file{rules};
 	return { ($w->{db} ? $w->{db}->config($w->{db}{kind} eq 'pgsql' ? 'database' : 'db',
 	    $w->{name}) : ()), db_timeout => 50, db_error_action => 'defer database',
 	    limits => \'DEFAULT', %file };
@@ -217,13 +227,14 @@ sub attributes {
 	my %r = (protocol_state => $stage, sasl_username => one_of(@logins),
 	    sender => one_of(@senders), client_address => one_of(@clients),
 	    recipient => $count > 1 ? '' : one_of(@recipients), recipient_count => $count,
-	    size => 100 * draw(30), instance => "i$w->{seed}." . $w->{instances}++);
+	    size => 100 * draw(30), instance => "i$w->{seed}." . $w->{instances}++,
+	    map { $_ => one_of(@{$sessions{$_}}) } sort keys %sessions);
 
 	# Another recipient or the next stage of a mail, or a request that is sent again.
 	if (@{$w->{mails}} && chance() < 0.45) {
 		my $mail = one_of(@{$w->{mails}});
 		%r = (%r, map { $_ => $mail->{$_} } qw(sasl_username sender client_address
-		    instance));
+		    instance), keys %sessions);
 		%r = %$mail if chance() < 0.2;
 	} elsif (chance() < 0.1) {
 		$r{instance} = '';
