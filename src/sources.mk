@@ -126,7 +126,7 @@ RIG_PGSQL_SRCS = regress/ledger/outsider_pgsql.c \
 RIG_MYSQL_SRCS = regress/ledger/outsider_mysql.c \
 		regress/ledger/outsider_server.c ${LEDGER_MYSQL_SRCS}
 ENGINE_ROOM_SRCS = src/engine/action.c src/engine/blocks.c src/engine/budget.c \
-		src/engine/audit.c \
+		src/engine/audit.c src/engine/away.c \
 		src/engine/change.c src/engine/change_habit.c \
 		src/engine/change_list.c src/engine/client.c \
 		src/engine/command.c src/engine/command_top.c \

@@ -54,7 +54,7 @@ subtest 'which login looks stolen' => sub {
 	my ($status, $out) = job($d, 'top --by refused');
 
 	is($status, 0, 'done');
-	like($out, qr/REFUSED.*\n +5 .*login:eve\@busy\.example\n/,
+	like($out, qr/REFUSED.*\n +5 .*login:eve\@busy\.example \(locked\)\n/,
 	    'the login that came from many addresses comes first');
 	like($out, qr/stolen:eve\@busy\.example \(locked\)$/m, 'and is locked');
 };
@@ -70,7 +70,7 @@ subtest 'why was this mail refused' => sub {
 };
 
 subtest 'let a newsletter out tonight' => sub {
-	my ($status, $out) = job($d, 'grant bob 500 86400', bob => 'news@lists.example');
+	my ($status, $out) = job($d, 'grant bob 500 until 06:00', bob => 'news@lists.example');
 
 	is($status, 0, 'done');
 	is(mail('news@lists.example', 499), 'dunno', 'it goes out');

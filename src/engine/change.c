@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "engine/audit.h"
+#include "engine/away.h"
 #include "engine/blocks.h"
 #include "engine/change.h"
 #include "engine/events.h"
@@ -120,7 +121,7 @@ change_reset(struct control *c, const struct control_word *word, size_t n)
 	if (change.charge.nkeys == 0)
 		control_fail(c, NO_RULE);
 	else if (!control_ask(c, MSG_RESET, &q->charge))
-		control_fail(c, CONTROL_AWAY);
+		away_fail(c);
 	str_clear(&ids);
 }
 
@@ -239,7 +240,7 @@ change_charge_ask(struct control *c, int64_t amount, const char *instance,
 	q->charge.len = 0;
 	msg_charge_put(&q->charge, m);
 	if (!control_ask(c, MSG_EXTERNAL, &q->charge))
-		control_fail(c, CONTROL_AWAY);
+		away_fail(c);
 }
 
 void
@@ -380,7 +381,7 @@ change_ask(struct control *c, enum override_kind kind, int64_t until,
 	str_init(&payload);
 	msg_override_put(&payload, m);
 	if (!control_ask(c, MSG_OVERRIDE, &payload))
-		control_fail(c, CONTROL_AWAY);
+		away_fail(c);
 	str_clear(&payload);
 }
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "engine/audit.h"
+#include "engine/away.h"
 #include "engine/change.h"
 #include "engine/change_habit.h"
 #include "engine/events.h"
@@ -77,7 +78,7 @@ habit_ask(struct control *c, const struct control_word *word,
 	str_init(&payload);
 	msg_charge_put(&payload, &charge);
 	if (!control_ask(c, type, &payload))
-		control_fail(c, CONTROL_AWAY);
+		away_fail(c);
 	str_clear(&payload);
 }
 

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/away.h"
 #include "engine/blocks.h"
 #include "engine/change_list.h"
 #include "engine/reply.h"
@@ -89,8 +90,7 @@ change_list_late(struct control *c)
 	uint32_t		 most = control_question(c)->most;
 
 	if (!blocks_known()) {
-		control_fail(c, "the database is away since the start: "
-		    "nothing is known");
+		away_fail(c);
 		return;
 	}
 	sorted.list = alloc_zero(override_list_count(blocks_list(),

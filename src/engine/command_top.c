@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "conf/stored_id.h"
+#include "engine/away.h"
 #include "engine/blocks.h"
 #include "engine/command_top.h"
 #include "engine/reply.h"
@@ -101,38 +102,75 @@ top_word(struct control *c, struct msg_top *top,
 
 /* --- the answer --- */
 
-/*
- * Which blocks and locks hold for the login or address that the id stands for.
- */
-static void
-top_add_blocked(struct str *out, const struct settings *s,
-    const struct msg_top_id *id, int64_t now)
+/* What an id stands for, its value without the name of the rule. */
+static enum rule_attribute
+top_kind(const struct settings *s, const char **value, size_t *len)
 {
-	const struct override		*locks[OVERRIDE_LOCKS];
-	const struct settings_rule	*rule = stored_id_rule(s, id->id,
-					    id->idlen);
-	struct override_subject		 subject;
-	struct network			 net;
+	const struct settings_rule	*rule = stored_id_rule(s, *value, *len);
 	size_t				 bare;
 
-	if (s->nrules > 0 && (rule == NULL || rule->nkey != 1))
-		return;
-	bare = rule != NULL ? stored_id_bare(id->id, id->idlen) : 0;
-	memset(&subject, 0, sizeof(subject));
-	subject.login = subject.sender = "";
-	if (rule != NULL ? rule->key[0] == KEY_SASL_USERNAME :
-	    s->limit_by_sasl) {
-		subject.login = id->id + bare;
-		subject.loginlen = id->idlen - bare;
-	}
-	if ((rule != NULL ? rule->key[0] == KEY_CLIENT_ADDRESS :
-	    s->limit_by_ip) && addr_network_parse(&net, id->id + bare,
-	    id->idlen - bare) == 0)
-		subject.client = net.addr;
-	reply_bool(out, "blocked", override_block(blocks_list(), &subject,
-	    now) != NULL);
-	reply_bool(out, "locked", override_locks(blocks_list(), &subject, now,
-	    locks) > 0);
+	/* Refusals by a block or a lock are those of its id. */
+	if (rule == NULL)
+		return blocks_kind(value, len);
+	bare = stored_id_bare(*value, *len);
+	*value += bare;
+	*len -= bare;
+	return rule->nkey == 1 ? rule->key[0] : KEY__MAX;
+}
+
+static void
+top_subject(struct override_subject *subject, const struct settings *s,
+    enum rule_attribute kind, const char *value, size_t len)
+{
+	const bool	any = kind == KEY__MAX && s->nrules == 0;
+	struct network	net;
+
+	memset(subject, 0, sizeof(*subject));
+	subject->login = subject->sender = value;
+	subject->senders = true;
+	if (kind == KEY_SASL_USERNAME || (any && s->limit_by_sasl))
+		subject->loginlen = len;
+	if (kind == KEY_SENDER || (any && s->limit_by_sender))
+		subject->senderlen = len;
+	if ((kind == KEY_CLIENT_ADDRESS || (any && s->limit_by_ip)) &&
+	    addr_network_parse(&net, value, len) == 0)
+		subject->client = net.addr;
+}
+
+/* The id of a block or a lock of a domain or a network. */
+static size_t
+top_override(char id[OVERRIDE_ID_MAX], enum rule_attribute kind,
+    const char *value, size_t len)
+{
+	return override_id(id, kind == KEY_SASL_DOMAIN ? "domain:" :
+	    kind == KEY_CLIENT_ADDRESS ? "network:" : "", value, len);
+}
+
+/* Which blocks and locks hold for what the id stands for. */
+static void
+top_add_blocked(struct str *out, const struct settings *s,
+    const struct msg_top_id *id, bool domain, int64_t now)
+{
+	const struct override		*locks[OVERRIDE_LOCKS];
+	const struct override_list	*list = blocks_list();
+	struct override_subject		 subject;
+	enum rule_attribute		 kind;
+	const char			*value = id->id;
+	size_t				 len = id->idlen, n;
+	char				 named[OVERRIDE_ID_MAX];
+
+	kind = top_kind(s, &value, &len);
+	if (domain && (kind == KEY_SASL_USERNAME || (kind == KEY__MAX &&
+	    s->nrules == 0 && s->limit_by_sasl)))
+		kind = KEY_SASL_DOMAIN;
+	top_subject(&subject, s, kind, value, len);
+	n = top_override(named, kind, value, len);
+	reply_bool(out, "blocked",
+	    override_block(list, &subject, now) != NULL ||
+	    override_find(list, OVERRIDE_BLOCK, named, n, now) != NULL);
+	reply_bool(out, "locked",
+	    override_locks(list, &subject, now, locks) > 0 ||
+	    override_find(list, OVERRIDE_LOCK, named, n, now) != NULL);
 }
 
 static void
@@ -163,7 +201,8 @@ top_tell(struct control *c, const struct msg_topped *m)
 			reply_retry_after(out, id->retry_after, &id->limit);
 		}
 		reply_bool(out, "shadow", id->shadow);
-		top_add_blocked(out, control_policy()->settings, id, now);
+		top_add_blocked(out, control_policy()->settings, id, m->domain,
+		    now);
 		reply_end(out);
 	}
 	control_end(c);
@@ -221,7 +260,7 @@ top_failed(struct control *c, const char *why)
 {
 	struct control_question	*q = control_question(c);
 
-	str_adds(&q->word, why[0] != '\0' ? why : CONTROL_AWAY);
+	str_adds(&q->word, why[0] != '\0' ? why : "the database is away");
 	if (!control_ask(c, MSG_TOP, &q->charge))
 		top_alone(c);
 }
@@ -236,12 +275,15 @@ int
 command_top_told(struct control *c, const struct message *m)
 {
 	static struct msg_topped	topped;
+	static struct msg_searched	searched;
 
 	if (m->type == MSG_PROGRESS)
 		return why_progress(c, m);
 	if (m->type == MSG_SEARCHED) {
-		control_fail(c, "top: the refusals cannot be read; the log has "
-		    "the reason");
+		if (msg_searched_get(&searched, m->payload, m->len) == -1)
+			return -1;
+		control_fail(c, "top: the refusals cannot be read: %s",
+		    searched.reason);
 		return 0;
 	}
 	if (m->type != MSG_TOPPED ||
@@ -304,6 +346,6 @@ command_top_run(struct control *c, const struct control_word *word, size_t n)
 		    payload.len);
 		scan_queue_want(c, &question, &payload);
 	} else if (!control_ask(c, MSG_TOP, &payload))
-		control_fail(c, CONTROL_AWAY);
+		away_fail(c);
 	str_clear(&payload);
 }

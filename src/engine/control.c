@@ -49,8 +49,7 @@ struct control {
 	struct str			 answer;
 	struct str			 out;
 	size_t				 written;
-	struct event			 readable;
-	struct event			 writable;
+	struct event			 readable, writable;
 	struct event			 timer;
 };
 
@@ -182,6 +181,12 @@ const struct audit *
 control_audit(const struct control *c)
 {
 	return &c->audit;
+}
+
+void
+control_become(struct control *c, const struct control_command *command)
+{
+	c->command = command;
 }
 
 const char *
@@ -335,7 +340,7 @@ control_on_timer(int fd, short what, void *arg)
 	else if (c->command->late != NULL)
 		c->command->late(c);
 	else if (c->task != NO_TASK)
-		control_fail_late(c, "it is not done yet; the log will tell");
+		control_fail_late(c, "not finished; the log says how it ends");
 	else
 		control_fail_late(c, "the database did not answer in time");
 }
@@ -477,13 +482,13 @@ control_run(struct control *c, size_t len)
 	event_del(&c->readable);
 	if (control_words(words, CONTROL_WORDS_MAX + 1, &n, c->in.data,
 	    len) == -1) {
-		control_fail(c, "that is no question");
+		control_fail(c, "malformed question");
 		return;
 	}
 	if (n > 1 && strncmp(word->bytes, CONTROL_SUDO,
 	    strlen(CONTROL_SUDO)) == 0) {
 		if (audit_claim(&c->audit, word) == -1) {
-			control_fail(c, "that is no question");
+			control_fail(c, "malformed question");
 			return;
 		}
 		word++;
@@ -517,12 +522,10 @@ control_on_readable(int fd, short what, void *arg)
 	size_t		 end;
 
 	(void)what;
-	if ((n = read(fd, bytes, sizeof(bytes))) == -1) {
-		if (errno != EAGAIN && errno != EINTR)
-			control_close(c);
+	n = read(fd, bytes, sizeof(bytes));
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
-	}
-	if (n == 0) {
+	if (n <= 0) {
 		control_close(c);
 		return;
 	}

@@ -29,8 +29,6 @@
 /* `try` brings the limits of a whole configuration. */
 #define CONTROL_REQUEST_MAX	(SIMULATE_TEXT_MAX + 4096)
 #define CONTROL_WORDS_MAX	256
-/* The error of a command that needs the database. */
-#define CONTROL_AWAY		"the database is away"
 
 struct audit;
 struct why;
@@ -133,6 +131,10 @@ struct str	*control_answer(struct control *);
 void		 control_end(struct control *);
 void		 control_fail(struct control *, const char *, ...)
 		    __attribute__((__format__(printf, 2, 3)));
+
+/* Another command takes the answers from here on. */
+void		 control_become(struct control *,
+		    const struct control_command *);
 
 /*
  * Ends the command, and hands over its socket: the caller answers. The control

@@ -6,6 +6,7 @@
 #include "conf/normal.h"
 #include "decision/lock.h"
 #include "engine/action.h"
+#include "engine/away.h"
 #include "engine/blocks.h"
 #include "engine/decide.h"
 #include "engine/explain.h"
@@ -358,7 +359,7 @@ explain_show(struct control *c, const struct control_word *word, size_t n)
 	    q->word.len);
 	if (charge->nkeys == 0 ? !control_ask(c, MSG_OVERRIDES_WANTED, NULL) :
 	    !explain_ask(c, charge))
-		control_fail(c, CONTROL_AWAY);
+		away_fail(c);
 	str_clear(&ids);
 }
 
@@ -420,7 +421,7 @@ explain_show_told(struct control *c, const struct message *m,
 	if (explain_weighed(charge, m) == -1)
 		return -1;
 	if (w->verdict.verdict == VERDICT_UNAVAILABLE) {
-		control_fail(c, "the database gives no verdict");
+		away_fail(c);
 		return 0;
 	}
 	explain_map(s, charge, &w->verdict);

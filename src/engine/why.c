@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "engine/away.h"
 #include "engine/explain.h"
 #include "engine/explain_id.h"
 #include "engine/reply.h"
@@ -200,7 +201,7 @@ why_run(struct control *c, const struct control_word *word, size_t n)
 	q->why = alloc_zero(1, sizeof(*q->why));
 	q->why->all = why_is_all(m);
 	if (!why_ask(c, m))
-		control_fail(c, CONTROL_AWAY);
+		away_fail(c);
  done:
 	why_free_texts(m);
 	str_clear(&ids);
@@ -431,8 +432,8 @@ why_found_all(struct control *c, struct why *w, const struct msg_searched *m)
 		return;
 	}
 	if (w->found == 0) {
-		control_fail(c, "no refusal of it is kept (of the last "
-		    "%" PRId64 " day%s)", control_policy()->settings->history,
+		control_fail(c, "no refusal of it in the last %" PRId64
+		    " day%s", control_policy()->settings->history,
 		    control_policy()->settings->history == 1 ? "" : "s");
 		return;
 	}

@@ -157,14 +157,18 @@ seek_send(struct seek *s, const struct question *q, enum message_type type)
 
 /* --- which rows match --- */
 
-/* The bytes before the value of an id: the rule's name, or a block's kind. */
+/*
+ * The bytes before the value of an id: the rule's name, or the kind of a block
+ * or a lock.
+ */
 static size_t
 seek_bare(const struct msg_refusal *m)
 {
 	const char	*colon = m->idlen > 0 ? memchr(m->id, ':', m->idlen) :
 			    NULL;
 
-	if (m->kind == REFUSAL_BLOCK && colon != NULL)
+	if ((m->kind == REFUSAL_BLOCK || m->kind == REFUSAL_LOCK) &&
+	    colon != NULL)
 		return (size_t)(colon + 1 - m->id);
 	return m->rulelen > 0 && m->idlen > m->rulelen &&
 	    m->id[m->rulelen] == ':' ? m->rulelen + 1 : 0;

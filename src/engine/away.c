@@ -1,0 +1,48 @@
+#include "engine/away.h"
+
+static void
+away_end(struct control *c, const char *what, const char *why)
+{
+	control_fail(c, "%s%s%s", what, why[0] != '\0' ? ": " : "", why);
+}
+
+/* Why no ledger serves. */
+static void
+away_state(struct control *c, const struct msg_state *m)
+{
+	away_end(c, "the database is away", m->fault);
+}
+
+/* What hinders a ledger that serves. */
+static int
+away_told(struct control *c, const struct message *m)
+{
+	static struct msg_figures	figures;
+
+	/* An answer to the command's own question may still come. */
+	if (m->type != MSG_FIGURES)
+		return 0;
+	if (msg_figures_get(&figures, m->payload, m->len) == -1)
+		return -1;
+	away_end(c, "the database gives no verdict", figures.fault);
+	return 0;
+}
+
+static void
+away_late(struct control *c)
+{
+	control_fail(c, "the database did not answer in time");
+}
+
+void
+away_fail(struct control *c)
+{
+	static const struct control_command	reason = {
+		.name = "", .state = away_state, .told = away_told,
+		.late = away_late
+	};
+
+	control_become(c, &reason);
+	if (!control_ask(c, MSG_FIGURES_WANTED, NULL))
+		control_wish(c, WISH_STATE);
+}
