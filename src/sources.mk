@@ -104,7 +104,7 @@ CTL_ROOM_SRCS =	src/ctl/answer.c src/ctl/ask.c src/ctl/candidate.c \
 		src/ctl/openmetrics.c src/ctl/page.c src/ctl/page_html.c \
 		src/ctl/page_style.c src/ctl/question.c src/ctl/rejected.c \
 		src/ctl/show.c src/ctl/show_top.c src/ctl/show_try.c \
-		src/ctl/show_why.c src/ctl/terminal.c
+		src/ctl/show_why.c src/ctl/terminal.c src/ctl/wrap.c
 
 # Everything that a unit test may link: all but the mains, one database at the most.
 UNIT_ROOM_SRCS = ${COMMON_SRCS} ${ROLE_SRCS} ${CONF_READ_SRCS} src/conf/paths.c \

@@ -238,33 +238,41 @@ subtest 'top after a move to rules' => sub {
 	$d->ends_well;
 };
 
-subtest 'top -w on a terminal' => sub {
-	plan skip_all => 'no script(1) to give it a terminal'
-	    if $^O ne 'linux' || grep { !have_command($_) } 'script', 'timeout';
-	my $d = start();
-	my $seen = "$d->{dir}/seen";
+for my $hangs (0, 1) {
+	subtest 'top -w on a terminal' . ($hangs ? ', of a daemon that hangs' : '') => sub {
+		plan skip_all => 'no script(1) to give it a terminal'
+		    if $^O ne 'linux' || grep { !have_command($_) } 'script', 'timeout';
+		my $d = start();
+		my $seen = "$d->{dir}/seen";
 
-	$d->ask(sasl_username => 'bob');
-	pipe(my $from, my $to) or die "pipe: $!";
-	defined(my $pid = fork) or die "fork: $!";
-	if (!$pid) {
-		close $to;
-		open STDIN, '<&', $from or POSIX::_exit(126);
-		open STDOUT, '>', $seen or POSIX::_exit(126);
-		$ENV{TERM} = 'vt100';
-		exec('timeout', 300, 'script', '-qec', join(' ', ctl_command($d, 'top', '-w')) .
-		    '; echo status=$?; stty -a', '/dev/null') or POSIX::_exit(127);
-	}
-	close $from;
-	$to->autoflush(1);
-	ok(wait_until { (() = slurp($seen) =~ /of 1 id\r?\n/g) >= 2 },
-	    'the list is printed repeatedly');
-	print $to 'q';
-	waitpid $pid, 0;
-	like(slurp($seen), qr/status=0\r?\n/, 'q ends top with status 0');
-	like(slurp($seen), qr/ echo\b/, "the terminal's settings are restored");
-	$d->ends_well;
-};
+		$d->ask(sasl_username => 'bob');
+		pipe(my $from, my $to) or die "pipe: $!";
+		defined(my $pid = fork) or die "fork: $!";
+		if (!$pid) {
+			close $to;
+			open STDIN, '<&', $from or POSIX::_exit(126);
+			open STDOUT, '>', $seen or POSIX::_exit(126);
+			$ENV{TERM} = 'vt100';
+			exec('timeout', 300, 'script', '-qec', join(' ', ctl_command($d, 'top', '-w')) .
+			    '; echo status=$?; stty -a', '/dev/null') or POSIX::_exit(127);
+		}
+		close $from;
+		$to->autoflush(1);
+		ok(wait_until { (() = slurp($seen) =~ /of 1 id\r?\n/g) >= 2 },
+		    'the list is printed repeatedly');
+		my $engine = $d->child('engine');
+		if ($hangs) {
+			freeze($engine);
+			ok(wait_until { slurp($seen) =~ /the daemon works on it/ }, 'no answer comes');
+		}
+		print $to 'q';
+		waitpid $pid, 0;
+		kill 'CONT', $engine;
+		like(slurp($seen), qr/status=0\r?\n/, 'q ends top with status 0');
+		like(slurp($seen), qr/ echo\b/, "the terminal's settings are restored");
+		$d->ends_well;
+	};
+}
 
 subtest 'rules' => sub {
 	my $d = Policyd->start(config => { rules => [

@@ -16,6 +16,7 @@
 
 #include "conf/settings.h"
 #include "ctl/ask.h"
+#include "ctl/terminal.h"
 #include "lib/alloc.h"
 #include "lib/num.h"
 
@@ -184,19 +185,33 @@ take_progress(struct str *answer, struct ask_progress *p)
 
 /*
  * Waits for input, and shows the seconds. -1: none came for the time that
- * ask_connect has set.
+ * ask_connect has set. The key that quits `top -w` ends the program.
  */
 static int
 wait_shown(int fd, struct ask_progress *p)
 {
-	struct pollfd	pfd = { .fd = fd, .events = POLLIN };
+	struct pollfd	pfd[2] = {
+		{ .fd = fd, .events = POLLIN },
+		{ .fd = terminal_keys_fd(), .events = POLLIN }
+	};
 	struct timeval	tv = { 0, 0 };
 	socklen_t	len = sizeof(tv);
 	int64_t		seconds = 0;
+	int		n;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, &len) == -1)
 		return -1;
-	while (poll(&pfd, 1, SECOND_MS) == 0) {
+	for (;;) {
+		pfd[0].revents = pfd[1].revents = 0;
+		n = poll(pfd, 2, SECOND_MS);
+		if (pfd[0].revents != 0 || (n == -1 && errno != EINTR))
+			return 0;
+		if (pfd[1].revents != 0 && !terminal_goes_on()) {
+			terminal_restore();
+			exit(0);
+		}
+		if (n != 0)
+			continue;
 		if (++seconds >= tv.tv_sec) {
 			errno = EAGAIN;
 			return -1;
@@ -207,7 +222,6 @@ wait_shown(int fd, struct ask_progress *p)
 		    seconds);
 		p->shown = true;
 	}
-	return 0;
 }
 
 /* Writes the question and reads the whole answer. 0, or -1 with errno. */

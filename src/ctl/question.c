@@ -62,8 +62,8 @@ question_since(struct str *question, char **words, int n)
 	if ((used = duration_since(&since, words, n, time(NULL))) == n)
 		question_word(question, since.data);
 	else
-		fprintf(stderr, "policyctl: %s: no time in the past; write 2h, "
-		    "3d (so long ago), 2026-12-24 or 2026-12-24 06:00\n",
+		fprintf(stderr, "policyctl: %s: not a time in the past; write "
+		    "2h, 3d (so long ago), 2026-12-24 or 2026-12-24 06:00\n",
 		    words[0]);
 	str_clear(&since);
 	return used == n;
@@ -86,7 +86,7 @@ question_duration(struct str *question, char **words, int n)
 	str_clear(&until);
 	str_clear(&reason);
 	if (used == 0)
-		fprintf(stderr, "policyctl: %s: no duration; write seconds, "
+		fprintf(stderr, "policyctl: %s: not a duration; write seconds, "
 		    "15m, 2h, 3d, until 06:00, until Mon 06:00, until "
 		    "2026-12-24, or forever\n", n > 0 ? words[0] : "");
 	return used > 0;

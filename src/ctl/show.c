@@ -9,6 +9,7 @@
 #include "ctl/openmetrics.h"
 #include "ctl/show.h"
 #include "ctl/terminal.h"
+#include "ctl/wrap.h"
 #include "lib/num.h"
 
 /* --- parts of lines --- */
@@ -252,10 +253,10 @@ add_overrides(struct str *out, const struct answer *a)
 void
 show_overrides(struct str *out, const struct answer *a, size_t width)
 {
-	(void)width;
 	if (add_overrides(out, a) == 0)
 		str_adds(out, "nothing is blocked or locked, nothing is "
 		    "granted\n");
+	wrap_lines(out, width);
 }
 
 /* --- windows --- */
@@ -340,6 +341,7 @@ show_id(struct str *out, const struct answer *a, size_t width)
 	if (!add_windows(out, a, width) && n == 0)
 		str_adds(out, "no limits for this id\n");
 	add_refused(out, a);
+	wrap_lines(out, width);
 }
 
 void
@@ -349,7 +351,6 @@ show_charge(struct str *out, const struct answer *a, size_t width)
 	char				 text[32];
 	size_t				 i;
 
-	(void)width;
 	for (i = 0; i < a->nrecord; i++) {
 		r = &a->record[i];
 		if (strcmp(r->kind, "charges") == 0)
@@ -368,6 +369,7 @@ show_charge(struct str *out, const struct answer *a, size_t width)
 			    show_period(answer_number(r, "seconds"),
 			    text, sizeof(text)));
 	}
+	wrap_lines(out, width);
 }
 
 void
@@ -375,12 +377,12 @@ show_reset(struct str *out, const struct answer *a, size_t width)
 {
 	size_t	i;
 
-	(void)width;
 	for (i = 0; i < a->nrecord; i++)
 		if (strcmp(a->record[i].kind, "resets") == 0)
 			str_addf(out, "%s: %" PRId64 " taken back\n",
 			    answer_get(&a->record[i], "id"),
 			    answer_number(&a->record[i], "n"));
+	wrap_lines(out, width);
 }
 
 /* --- explain --- */
@@ -443,6 +445,7 @@ show_explain(struct str *out, const struct answer *a, size_t width)
 		add_habit(out, r);
 	}
 	(void)add_windows(out, a, width);
+	wrap_lines(out, width);
 }
 
 /* --- status --- */
@@ -492,7 +495,6 @@ show_status(struct str *out, const struct answer *a, size_t width)
 	char		 text[32];
 	size_t		 i;
 
-	(void)width;
 	str_addf(out, "policyd-rate-limit %s\n", answer_whole(a, "version"));
 	for (i = 0; i < a->nrecord; i++)
 		if (a->record[i].kind[0] == '\0' &&
@@ -517,6 +519,7 @@ show_status(struct str *out, const struct answer *a, size_t width)
 	show_processes(out, a);
 	str_addc(out, '\n');
 	show_counters(out, a);
+	wrap_lines(out, width);
 }
 
 /* --- others --- */
@@ -541,8 +544,8 @@ show_lines(struct str *out, const char *printable)
 void
 show_text(struct str *out, const struct answer *a, size_t width)
 {
-	(void)width;
 	show_lines(out, answer_whole(a, "text"));
+	wrap_lines(out, width);
 }
 
 void

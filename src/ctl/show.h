@@ -22,6 +22,8 @@ void	show_why(struct str *, const struct answer *, size_t width);
 /* "refused: ", "blocked by ": what comes before the id of a refusal. */
 const char	*show_why_outcome(const struct answer_record *);
 
+#define SHOW_NARROW	60	/* columns: there is no room for all fields */
+
 /* Appends a bar, and the percentage of the limit that is used. */
 #define SHOW_BAR_MOST	40
 void	show_bar(struct str *, int64_t used, int64_t limit, size_t width);

@@ -4,10 +4,9 @@
 #include <time.h>
 
 #include "ctl/show.h"
+#include "ctl/wrap.h"
 #include "lib/num.h"
 #include "lib/width.h"
-
-#define NARROW	60	/* columns */
 
 /* Adds as many whole characters of the text as fit into the columns. */
 static void
@@ -42,11 +41,11 @@ top_mark(const struct answer_record *r, size_t width)
 	bool	locked = strcmp(answer_get(r, "locked"), "1") == 0;
 	bool	shadow = strcmp(answer_get(r, "shadow"), "1") == 0;
 
-	return marks[width < NARROW][4 * blocked + 2 * locked + shadow];
+	return marks[width < SHOW_NARROW][4 * blocked + 2 * locked + shadow];
 }
 
 static void
-add_top_heading(struct str *out, const struct answer *a)
+add_top_heading(struct str *out, const struct answer *a, size_t width)
 {
 	const char	*word = answer_whole(a, "time");
 	int64_t		 when = 0;
@@ -68,6 +67,7 @@ add_top_heading(struct str *out, const struct answer *a)
 		str_adds(out, "only what this daemon has in memory: ");
 		str_addf(out, "%s\n", answer_whole(a, "reason"));
 	}
+	wrap_lines(out, width);
 }
 
 /* Sums without a limit: of domains, or of refusals. */
@@ -114,7 +114,7 @@ show_top(struct str *out, const struct answer *a, size_t width)
 	const char			*mark;
 	char				 text[32];
 	size_t				 i, bar, fill, room;
-	bool				 narrow = width < NARROW;
+	bool				 narrow = width < SHOW_NARROW;
 
 	/* The numbers take 39 columns; the bar gets a third of the rest. */
 	bar = width > 69 ? (width - 39) / 3 : 0;
@@ -122,7 +122,7 @@ show_top(struct str *out, const struct answer *a, size_t width)
 		bar = SHOW_BAR_MOST;
 	fill = bar > 0 ? bar + 8 : 5;
 	room = narrow ? width - fill - 12 : width - fill - 35;
-	add_top_heading(out, a);
+	add_top_heading(out, a, width);
 	if (top_has(a, "refused")) {
 		add_sums(out, a, "refused", "REFUSED", width);
 		return;

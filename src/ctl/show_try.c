@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "ctl/show.h"
+#include "ctl/wrap.h"
 
 static void
 add_when(struct str *out, int64_t when)
@@ -57,10 +58,20 @@ add_rule(struct str *out, const struct answer_record *r,
 }
 
 static void
-add_refused(struct str *out, const struct answer_record *r)
+add_refused(struct str *out, const struct answer_record *r, size_t width)
 {
 	char	text[32];
 
+	if (width < SHOW_NARROW) {
+		str_addf(out, "  %s\n    %" PRId64 " of %" PRId64 " by %" PRId64
+		    " in %s, first ", answer_get(r, "id"),
+		    answer_number(r, "refused"), answer_number(r, "total"),
+		    answer_number(r, "limit"), show_period(answer_number(r,
+		    "seconds"), text, sizeof(text)));
+		add_when(out, answer_number(r, "first"));
+		str_addc(out, '\n');
+		return;
+	}
 	str_addf(out, "%10" PRId64 " of %8" PRId64,
 	    answer_number(r, "refused"), answer_number(r, "total"));
 	str_addf(out, "  by %8" PRId64 " in %-8s", answer_number(r, "limit"),
@@ -99,7 +110,6 @@ show_try(struct str *out, const struct answer *a, size_t width)
 	const struct answer_record	*r, *next;
 	size_t				 i;
 
-	(void)width;
 	str_addf(out, "rows: %" PRId64, whole(a, "rows"));
 	if (whole(a, "ids") > 0) {
 		str_adds(out, ", from ");
@@ -115,7 +125,7 @@ show_try(struct str *out, const struct answer *a, size_t width)
 		if (strcmp(r->kind, "rules") == 0)
 			add_rule(out, r, next);
 		else if (strcmp(r->kind, "refused") == 0)
-			add_refused(out, r);
+			add_refused(out, r, width);
 		else if (strcmp(r->kind, "windows") == 0)
 			add_window(out, r);
 		else if (strcmp(r->kind, "skipped") == 0) {
@@ -126,4 +136,5 @@ show_try(struct str *out, const struct answer *a, size_t width)
 	}
 	str_adds(out, "Mail that was refused left no rows: limits that are "
 	    "looser cannot be judged.\n");
+	wrap_lines(out, width);
 }

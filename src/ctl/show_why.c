@@ -2,6 +2,8 @@
 #include <string.h>
 
 #include "ctl/show.h"
+#include "ctl/wrap.h"
+#include "lib/width.h"
 
 static bool
 is_set(const struct answer_record *r, const char *name)
@@ -116,10 +118,12 @@ add_shared(struct str *out, const struct answer *a)
 	}
 }
 
+/* A command is never broken, so that it can be pasted. */
 static void
-add_help(struct str *out, const struct answer *a)
+add_help(struct str *out, const struct answer *a, size_t width)
 {
 	const struct answer_record	*r;
+	const char			*command, *does;
 	size_t				 i, n = 0;
 
 	for (i = 0; i < a->nrecord; i++) {
@@ -128,8 +132,12 @@ add_help(struct str *out, const struct answer *a)
 			continue;
 		if (n++ == 0)
 			str_adds(out, "\nwhat helps:\n");
-		str_addf(out, "  %s  # %s\n", answer_get(r, "command"),
-		    answer_get(r, "does"));
+		command = answer_get(r, "command");
+		does = answer_get(r, "does");
+		if (width_of(command) + width_of(does) + 6 <= width)
+			str_addf(out, "  %s  # %s\n", command, does);
+		else
+			str_addf(out, "  # %s\n  %s\n", does, command);
 	}
 }
 
@@ -158,7 +166,6 @@ show_why(struct str *out, const struct answer *a, size_t width)
 	const struct answer_record	*r;
 	size_t				 i;
 
-	(void)width;
 	for (i = 0; i < a->nrecord; i++) {
 		r = &a->record[i];
 		if (strcmp(r->kind, "refusals") != 0)
@@ -169,5 +176,6 @@ show_why(struct str *out, const struct answer *a, size_t width)
 	}
 	add_end(out, a);
 	add_shared(out, a);
-	add_help(out, a);
+	wrap_lines(out, width);
+	add_help(out, a, width);
 }

@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
@@ -12,7 +13,7 @@
 #include "lib/num.h"
 
 #define LEAST_WIDTH	40
-#define ENDLESS		10000
+#define ENDLESS		(SIZE_MAX / 2)
 #define LEAST_HEIGHT	5
 #define MOST		1000
 
@@ -95,17 +96,19 @@ terminal_anew(void)
 /* --- waiting --- */
 
 static struct {
-	struct termios		before;
-	bool			changed;
-	volatile sig_atomic_t	signalled;
+	struct termios	before;
+	bool		changed;
 } keys;
 
 static void
 on_signal(int number)
 {
 	/* A change of size only ends the wait. */
-	if (number != SIGWINCH)
-		keys.signalled = 1;
+	if (number == SIGWINCH)
+		return;
+	terminal_restore();
+	(void)signal(number, SIG_DFL);
+	(void)raise(number);
 }
 
 void
@@ -135,16 +138,24 @@ terminal_restore(void)
 	keys.changed = false;
 }
 
+int
+terminal_keys_fd(void)
+{
+	return keys.changed ? STDIN_FILENO : -1;
+}
+
+bool
+terminal_goes_on(void)
+{
+	char	key;
+
+	return read(STDIN_FILENO, &key, 1) == 1 && key != 'q';
+}
+
 bool
 terminal_wait(int ms)
 {
-	struct pollfd	pfd = { .fd = keys.changed ? STDIN_FILENO : -1,
-			    .events = POLLIN };
-	char		key;
+	struct pollfd	pfd = { .fd = terminal_keys_fd(), .events = POLLIN };
 
-	if (keys.signalled)
-		return false;
-	if (poll(&pfd, 1, ms) != 1)
-		return !keys.signalled;
-	return read(STDIN_FILENO, &key, 1) == 1 && key != 'q';
+	return poll(&pfd, 1, ms) != 1 || terminal_goes_on();
 }

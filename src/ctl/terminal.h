@@ -11,7 +11,10 @@ enum terminal_colour {
 	TERMINAL_RED
 };
 
-/* Columns and lines; 80 and 24 if unknown. */
+/*
+ * Columns, endless unless it is a terminal, and lines; 80 and 24 if a terminal
+ * does not tell them.
+ */
 size_t		 terminal_width(void);
 size_t		 terminal_height(void);
 bool		 terminal_is(void);
@@ -24,11 +27,16 @@ const char	*terminal_plain(void);
 const char	*terminal_anew(void);
 
 /*
- * Makes keys readable as they are pressed, until terminal_restore; does nothing
- * unless standard input and output are terminals.
+ * Makes keys readable as they are pressed, until terminal_restore or a signal
+ * that ends the program; does nothing unless standard input and output are
+ * terminals.
  */
 void	terminal_keys(void);
 void	terminal_restore(void);
+
+/* The descriptor to poll for keys, or -1; whether the key lets it go on. */
+int	terminal_keys_fd(void);
+bool	terminal_goes_on(void);
 
 /*
  * Waits for `ms` milliseconds, or until a key is pressed or the window changes
