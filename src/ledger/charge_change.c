@@ -108,15 +108,19 @@ charge_change_run(struct charge_batch *b, int64_t now, struct mono mono,
 	struct charge_change	*c = TAILQ_FIRST(&b->changes);
 	enum override_result	 told = OVERRIDE_FAILED;
 	enum store_result	 result;
+	bool			 due;
 
 	if (c != NULL && clock_passed(c->deadline, mono)) {
 		charge_change_answer(b, c, OVERRIDE_FAILED, answers);
 		return STORE_OK;
 	}
-	if (c == NULL && !override_table_due(b->overrides))
+	due = override_table_due(b->overrides);
+	if (c == NULL && !due)
 		return STORE_OK;
-	result = charge_change_write(b, c, now, &told);
-	if (c != NULL && (result == STORE_OK || result == STORE_FAILED))
+	/* The corrections may be many: charges are decided between them. */
+	result = charge_change_write(b, due ? NULL : c, now, &told);
+	if (c != NULL && (result == STORE_FAILED || (result == STORE_OK &&
+	    !due)))
 		charge_change_answer(b, c, result == STORE_OK ? told :
 		    OVERRIDE_FAILED, answers);
 	return result == STORE_FAILED ? STORE_OK : result;

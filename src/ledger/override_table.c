@@ -11,6 +11,7 @@
 
 #define FRESH_MS	1000
 #define SHARE		50	/* pause, in times of a reading */
+#define CORRECT_MOST	2000	/* corrections in a batch of their own */
 
 struct override_copies {
 	struct override	*list;
@@ -33,7 +34,7 @@ struct override_table {
 	bool			 locks;		/* of a hit, in the list
 						   before the commit */
 	struct override_copies	 due;		/* corrections, in the list */
-	bool			 corrects;	/* this batch writes them */
+	size_t			 corrects;	/* this batch writes so many */
 };
 
 static void
@@ -190,9 +191,10 @@ override_table_convert(struct override_copies *due, const struct override *old)
 	new[1].kind = OVERRIDE_BLOCK;
 	new[1].id = id;
 	new[1].idlen = strlen(id);
-	override_table_add(due, &new[0]);
+	/* In this order, since a batch may end between them. */
 	if (new[1].idlen <= OVERRIDE_ID_MAX)
 		override_table_add(due, &new[1]);
+	override_table_add(due, &new[0]);
 	free(id);
 }
 
@@ -350,10 +352,11 @@ override_table_settle(struct override_table *t, bool committed)
 	}
 	if (!committed)
 		t->known = false;
-	else if (t->corrects)
+	else if (t->corrects == t->due.n)
 		override_table_empty(&t->due);
 	override_table_empty(&t->fresh);
-	t->corrects = t->locks = false;
+	t->corrects = 0;
+	t->locks = false;
 }
 
 /* --- changes --- */
@@ -495,8 +498,10 @@ override_table_change(struct override_table *t, struct store *store,
 		    now);
 	if ((result = override_table_batch(t, store, now)) != STORE_OK)
 		return result;
-	t->corrects = true;
-	result = store_set_overrides(store, t->due.list, t->due.n, now);
+	/* What is left is found again by the next reading. */
+	t->corrects = n == 0 && t->due.n > CORRECT_MOST ? CORRECT_MOST :
+	    t->due.n;
+	result = store_set_overrides(store, t->due.list, t->corrects, now);
 	if (n > 0)
 		*told = list->kind == OVERRIDE_LOCK ?
 		    override_table_late(t, list, now) :
