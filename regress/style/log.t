@@ -53,6 +53,13 @@ for my $file (sort keys %text) {
 }
 cmp_ok(scalar keys %written, '>', 50, 'the sources write lines');
 
+# Failures of cleaning and the report.
+for ($text{'src/parent/maintenance.c'}) {
+	while (/(?<!\w)fail\(p,\s*($literal)/g) {
+		add('src/parent/maintenance.c', $1);
+	}
+}
+
 my ($page) = text('man/policyd-rate-limit.8') =~ /^\.Sh DIAGNOSTICS\n(.*?)^\.Sh /ms;
 my @told = map { s/\n\z//r =~ s/\n/ /gr =~ s/\\&//gr } $page =~ /^\.It\n((?:[^.].*\n)+)/mg;
 my @explained = map { s/\\\(dq|\\"/"/gr } $page =~ /^\.It "(.*)"$/mg;

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,6 +27,8 @@
 #define FIRST_MAIL_MS	(60 * 60 * 1000)
 
 static void	finish(struct parent *);
+static void	fail(struct parent *, const char *, ...)
+		    __attribute__((__format__(printf, 2, 3)));
 
 static bool
 report_is_on(const struct settings *settings)
@@ -63,12 +66,30 @@ say(struct job *job, const char *what)
 }
 
 static void
-fail(struct parent *p, const char *what)
+fail(struct parent *p, const char *format, ...)
 {
+	char	what[WHY_MAX];
+	va_list	ap;
+
+	va_start(ap, format);
+	(void)vsnprintf(what, sizeof(what), format, ap);
+	va_end(ap);
 	log_error("%s", what);
 	say(&p->job, what);
 	p->job.failed = true;
 	close_job(p);
+}
+
+/* Writes ": " and why the last process did not start; or "". */
+static const char *
+reason(const struct parent *p, enum slot slot, char *text, size_t size)
+{
+	const char	*fault = p->restart[slot].fault;
+
+	(void)strlcpy(text, fault[0] != '\0' ? ": " : "", size);
+	(void)str_printable(text + strlen(text), size - strlen(text), fault,
+	    strlen(fault));
+	return text;
 }
 
 /* The ledger that has the hits. */
@@ -76,6 +97,15 @@ static enum slot
 source(const struct parent *p)
 {
 	return p->cleaning ? SLOT_CLEANER : SLOT_LEDGER;
+}
+
+static void
+fail_cleaning(struct parent *p)
+{
+	char	why[WHY_MAX];
+
+	fail(p, "cleaning failed%s", reason(p, SLOT_CLEANER, why,
+	    sizeof(why)));
 }
 
 /* --- the steps --- */
@@ -90,7 +120,7 @@ open_cleaner(struct parent *p)
 	p->job.cleaning.last = clock_mono();
 	if (children_start(p, SLOT_CLEANER, p->settings, &p->identity,
 	    why) == -1)
-		fail(p, why);
+		fail(p, "%s", why);
 	else
 		children_begin(p, SLOT_CLEANER);
 }
@@ -103,15 +133,18 @@ open_report(struct parent *p)
 	size_t	i;
 
 	if (p->child[source(p)].state != CHILD_SERVING) {
-		fail(p, p->job.notice ?
-		    "a user is not told by mail: the database is away" :
-		    "no report: the database is away");
+		(void)reason(p, source(p), why, sizeof(why));
+		if (p->job.notice)
+			fail(p, "a user is not told by mail: the database is "
+			    "away%s", why);
+		else
+			fail(p, "no report: the database is away%s", why);
 		return;
 	}
 	enter(&p->job, JOB_CONNECTING);
 	if (children_start(p, SLOT_REPORT, p->settings, &p->identity,
 	    why) == -1) {
-		fail(p, why);
+		fail(p, "%s", why);
 		return;
 	}
 	for (i = 0; i < p->job.tried.count; i++)
@@ -143,6 +176,7 @@ maintenance_on_ready(struct parent *p, enum slot slot)
 	struct job	*job = &p->job;
 
 	if (slot == SLOT_CLEANER && job->step == JOB_OPENING) {
+		p->restart[slot].fault[0] = '\0';
 		enter(job, JOB_CLEANING);
 		child_signal(&p->child[SLOT_CLEANER], MSG_CLEAN);
 	} else if (slot == SLOT_REPORT && job->step == JOB_CONNECTING) {
@@ -180,7 +214,7 @@ maintenance_on_cleaned(struct parent *p, const struct msg_cleaned *cleaned)
 	if (job->step != JOB_CLEANING)
 		return;
 	if (cleaned->failed) {
-		fail(p, "cleaning failed");
+		fail_cleaning(p);
 		return;
 	}
 	snprintf(what, sizeof(what), "%" PRId64 " records deleted",
@@ -203,28 +237,29 @@ maintenance_on_cleaned(struct parent *p, const struct msg_cleaned *cleaned)
 	open_report(p);
 }
 
-static const char *
-not_sent(const struct job *job)
+static void
+fail_sending(struct parent *p, const char *why)
 {
-	return job->notice ? "a user was not told by mail" :
-	    "the report was not sent";
+	if (p->job.notice)
+		fail(p, "a user was not told by mail%s", why);
+	else
+		fail(p, "the report was not sent%s", why);
 }
 
 /* Another address of the mail server is tried, after the process has ended. */
 static void
-try_next(struct parent *p, const char *address, const char *reason)
+try_next(struct parent *p, const char *address, const char *why)
 {
 	struct job		*job = &p->job;
 	struct report_tried	*tried = &job->tried;
 	char			 what[700], printable[REPORT_ADDRESS_MAX];
 
 	str_printable(printable, sizeof(printable), address, strlen(address));
-	snprintf(what, sizeof(what), "no report to [%s]: %s", printable,
-	    reason);
 	if (job->again || tried->count == REPORT_TRIED_MAX) {
-		fail(p, what);
+		fail(p, "no report to [%s]: %s", printable, why);
 		return;
 	}
+	snprintf(what, sizeof(what), "no report to [%s]: %s", printable, why);
 	log_warning("%s; another address is tried", what);
 	say(job, what);
 	(void)strlcpy(tried->address[tried->count++], address,
@@ -236,11 +271,11 @@ void
 maintenance_on_reported(struct parent *p, const struct msg_reported *reported)
 {
 	struct job	*job = &p->job;
-	char		 what[600], reason[540];
+	char		 why[540] = ": ";
 
 	if (job->step != JOB_SENDING && job->step != JOB_CONNECTING)
 		return;
-	str_printable(reason, sizeof(reason), reported->reason,
+	str_printable(why + 2, sizeof(why) - 2, reported->reason,
 	    strlen(reported->reason));
 	switch ((enum report_outcome)reported->outcome) {
 	case REPORT_SENT:
@@ -270,14 +305,13 @@ maintenance_on_reported(struct parent *p, const struct msg_reported *reported)
 		close_job(p);
 		break;
 	case REPORT_NEXT:
-		try_next(p, reported->address, reason);
+		try_next(p, reported->address, why + 2);
 		break;
 	default:
-		snprintf(what, sizeof(what), "%s: %s", not_sent(job), reason);
 		if (job->notice)
 			child_number(&p->child[source(p)], MSG_NOTICE_SENT, 0,
 			    -1);
-		fail(p, what);
+		fail_sending(p, why);
 		break;
 	}
 }
@@ -304,7 +338,7 @@ maintenance_on_gone(struct parent *p, enum slot slot)
 	case JOB_OPENING:
 	case JOB_CLEANING:
 		if (slot == SLOT_CLEANER)
-			fail(p, "cleaning failed");
+			fail_cleaning(p);
 		break;
 	case JOB_CONNECTING:
 	case JOB_SENDING:
@@ -312,7 +346,7 @@ maintenance_on_gone(struct parent *p, enum slot slot)
 			p->job.again = false;
 			open_report(p);
 		} else if (slot == SLOT_REPORT || slot == source(p))
-			fail(p, not_sent(&p->job));
+			fail_sending(p, "");
 		break;
 	case JOB_FORGETTING:
 		if (slot == source(p))
@@ -386,6 +420,16 @@ want(struct timetable *t, int64_t ms, struct mono now)
 void
 maintenance_want(struct parent *p, struct mono now)
 {
+	char	why[600], what[640];
+
+	/* The process that cleans would find the same. */
+	if (p->child[SLOT_LEDGER].state != CHILD_SERVING &&
+	    p->restart[SLOT_LEDGER].fault[0] != '\0') {
+		(void)snprintf(what, sizeof(what), "cleaning failed%s",
+		    reason(p, SLOT_LEDGER, why, sizeof(why)));
+		parent_task_done(p, TASK_CLEAN, false, what);
+		return;
+	}
 	want(&p->job.cleaning, OPERATOR_CLEAN_MS, now);
 }
 
