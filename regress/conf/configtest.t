@@ -126,7 +126,7 @@ is(run_config("SOCKET = ['127.0.0.1', 99999]\n", '-n')->{status}, 5,
     'a port out of range');
 $r = run_config("SOCKET = ['no.address', 10031]\n", '-n');
 is($r->{status}, 5, 'an address that is none: status');
-like($r->{err}, qr/"no\.address" is no address/, 'an address that is none: said');
+like($r->{err}, qr/"no\.address" is not an address/, 'an address that is none: said');
 
 # Postfix's notation, and other things that are no path: what to write is said.
 for (['unix:/a/b' => 'write "/a/b"'], ['UNIX:/a/b' => 'write "/a/b"'],

@@ -164,15 +164,15 @@ SKIP: {
 		ok_reads($file, sprintf 'of root and its group, %04o', $_);
 	}
 	chmod 0602, $file;
-	ok_refuses($file, qr/refused, for everybody may write/, 'everybody may write');
+	ok_refuses($file, qr/refused: everybody may write/, 'everybody may write');
 	chown 0, $group, $file;
 	chmod 0640, $file;
 	ok_reads($file, 'a group may read');
 	chmod 0660, $file;
-	ok_refuses($file, qr/refused, for gid $group may write/, 'a group may write');
+	ok_refuses($file, qr/refused: gid $group may write/, 'a group may write');
 	chmod 0600, $file;
 	chown +(getpwnam 'nobody')[2], 0, $file;
-	ok_refuses($file, qr/refused, for it belongs to uid \d+/,
+	ok_refuses($file, qr/refused: it belongs to uid \d+/,
 	    'a file of another user is refused');
 	chown 0, 0, $file;
 }
@@ -180,7 +180,7 @@ SKIP: {
 SKIP: {
 	skip 'only root refuses a file for its directories', 32 if !as_root;
 	my $uid = (getpwnam 'nobody')[2];
-	my $refused = qr/: error: refused, for another user decides what is found there: /;
+	my $refused = qr/: error: refused: another user decides what is found there: /;
 
 	mkdir $_ for "$dir/way", "$dir/way/in", "$dir/other";
 	spew("$dir/way/in/x.conf", "delay_to_close = 1234\n", 0600);

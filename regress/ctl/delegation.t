@@ -143,7 +143,7 @@ subtest 'a claim of sudo' => sub {
 		connect $socket, pack_sockaddr_un($d->control);
 		syswrite $socket, $question;
 		my $answer = join '', <$socket>;
-		like($answer, qr/\Aerror (?:that is no question|unknown command)\nend\n\z/,
+		like($answer, qr/\Aerror (?:malformed question|unknown command)\nend\n\z/,
 		    $question =~ s/\0/ /gr);
 	}
 	$d->ends_well;

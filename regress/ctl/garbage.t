@@ -38,9 +38,9 @@ sub say_bytes {
 	return undef;
 }
 
-for my $case (["\0", 'no question'], ["\0\0", 'no question'],
+for my $case (["\0", 'malformed question'], ["\0\0", 'malformed question'],
     ["bogus\0\0", 'unknown command'], ["status\0x\0\0", 'wrong number'],
-    ["status" . ("\0x" x 300) . "\0\0", 'no question'],
+    ["status" . ("\0x" x 300) . "\0\0", 'malformed question'],
     ["show\0" . ('x' x 60_000) . "\0\0", 'too long'],
     ['x' x 1_200_000, 'too long'], ["explain\0request=x\0\0", 'malformed request'],
     ["explain\0\x01\xff\0\0", 'malformed'],

@@ -155,7 +155,7 @@ subtest 'status-6' => sub {
 	$d->write_config({ SOCKET => "$d->{dir}/plain" });
 	my ($status, undef, $err) = $d->run;
 	is($status, 6, 'SOCKET is a plain file: status 6');
-	like($err, qr/is there and is no socket/,
+	like($err, qr/exists and is not a socket/,
 	    'the message says that it is no socket');
 	is(slurp("$d->{dir}/plain"), "precious\n", 'the file is unchanged');
 

@@ -82,8 +82,8 @@ values_are_read(void **state)
 	    "text belongs in quotes"));
 	VALUE_IS("'caf\xe9'",
 	    FAULT("1:5", "not UTF-8: save the file as UTF-8"));
-	VALUE_IS("'a\0b'", FAULT("1:3", "a NUL byte: this is no text file"));
-	VALUE_IS("[1]\0", FAULT("1:4", "a NUL byte: this is no text file"));
+	VALUE_IS("'a\0b'", FAULT("1:3", "a NUL byte: not a text file"));
+	VALUE_IS("[1]\0", FAULT("1:4", "a NUL byte: not a text file"));
 }
 
 /* What only its size makes wrong. */

@@ -753,9 +753,9 @@ actions(void **state)
 		good(text);
 	}
 	bad("fail_action = 'bogus'", "1:15: fail_action begins with \"bogus\", "
-	    "which is no action of access(5)");
+	    "which is not an action of access(5)");
 	bad("fail_action = 'defer_if_permt x'", "1:15: fail_action begins with "
-	    "\"defer_if_permt\", which is no action of access(5); did you "
+	    "\"defer_if_permt\", which is not an action of access(5); did you "
 	    "mean \"DEFER_IF_PERMIT\"?");
 	bad("fail_action = 'reject: x'", "1:15: fail_action begins with "
 	    "\"reject:\"");
@@ -784,10 +784,10 @@ actions(void **state)
 	bad("success_action = 'memory'", "1:18: success_action begins with");
 	good("db_error_action = 'memory'");
 	warned("fail_action = 'reject {ID} {limits}'", "1:15: fail_action: "
-	    "{limits} is no placeholder and stays as it is; did you mean "
+	    "{limits} is not a placeholder and stays as it is; did you mean "
 	    "{limit}?");
 	warned("fail_action = 'reject {something}'", "1:15: fail_action: "
-	    "{something} is no placeholder");
+	    "{something} is not a placeholder");
 	warned("db_error_action = 'defer {id}'", "1:19: db_error_action: {id} "
 	    "is filled in answers to a limit only");
 	bad("fail_action = 'reject gr\xc3\xbc\xc3\x9f'", "1:15: fail_action "

@@ -266,7 +266,8 @@ check_addresses(const struct settings *s, struct faults *faults)
 		if (s->sockets[i].host != NULL &&
 		    !check_is_address(s->sockets[i].host))
 			fault_error(faults, v->line, v->column,
-			    "SOCKET: \"%s\" is no address", s->sockets[i].host);
+			    "SOCKET: \"%s\" is not an address",
+			    s->sockets[i].host);
 		if (s->sockets[i].path != NULL &&
 		    strlen(s->sockets[i].path) >= sizeof(sun.sun_path))
 			fault_error(faults, v->line, v->column,

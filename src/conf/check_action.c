@@ -184,12 +184,13 @@ check_unknown_word(const char *name, const struct value *v, size_t len,
 		reader_nearest(&nearest, check_words[i].name);
 	if (nearest.name != NULL)
 		fault_error(faults, v->line, v->column,
-		    "%s begins with \"%s\", which is no action of access(5); "
-		    "did you mean \"%s\"?",
+		    "%s begins with \"%s\", which is not an action of "
+		    "access(5); did you mean \"%s\"?",
 		    name, word, nearest.name);
 	else
 		fault_error(faults, v->line, v->column,
-		    "%s begins with \"%s\", which is no action of access(5)",
+		    "%s begins with \"%s\", which is not an action of "
+		    "access(5)",
 		    name, word);
 	free(word);
 }
@@ -223,12 +224,12 @@ check_placeholder(const char *name, const struct value *v, const char *word,
 		reader_nearest(&nearest, check_placeholders[i]);
 	}
 	if (nearest.name != NULL)
-		fault_warning(faults, v->line, v->column, "%s: {%s} is no "
-		    "placeholder and stays as it is; did you mean {%s}?", name,
-		    word, nearest.name);
+		fault_warning(faults, v->line, v->column, "%s: {%s} is not "
+		    "a placeholder and stays as it is; did you mean {%s}?",
+		    name, word, nearest.name);
 	else
 		fault_warning(faults, v->line, v->column,
-		    "%s: {%s} is no placeholder and stays as it is", name,
+		    "%s: {%s} is not a placeholder and stays as it is", name,
 		    word);
 }
 

@@ -84,7 +84,7 @@ literal_check_bytes(const char *p, size_t len, struct faults *faults)
 			if (n < 2 && said != line) {
 				fault_error(faults, line, column, n == 0 ?
 				    "not UTF-8: save the file as UTF-8" :
-				    "a NUL byte: this is no text file");
+				    "a NUL byte: not a text file");
 				said = line;
 			}
 			n = n == 0 ? 1 : n;

@@ -146,18 +146,18 @@ load_judge_writers(const struct stat *st, struct faults *faults)
 		return 0;
 	}
 	if (st->st_uid != 0)
-		fault_error(faults, 0, 0, "refused, for it belongs to uid %lu, "
+		fault_error(faults, 0, 0, "refused: it belongs to uid %lu, "
 		    "who may write to it: chown root",
 		    (unsigned long)st->st_uid);
 	else if ((st->st_mode & S_IWOTH) != 0)
 		fault_error(faults, 0, 0,
-		    "refused, for everybody may write to it: chmod o-w");
+		    "refused: everybody may write to it: chmod o-w");
 	else if ((st->st_mode & S_IWGRP) != 0 && st->st_gid != 0)
 		fault_error(faults, 0, 0,
-		    "refused, for gid %lu may write to it: chmod g-w",
+		    "refused: gid %lu may write to it: chmod g-w",
 		    (unsigned long)st->st_gid);
 	else if (trust_path(faults->file, why, sizeof(why)) == -1)
-		fault_error(faults, 0, 0, "refused, for another user decides "
+		fault_error(faults, 0, 0, "refused: another user decides "
 		    "what is found there: %s", why);
 	else
 		return 0;
@@ -275,7 +275,8 @@ load_bytes(int fd, size_t size, size_t *len, struct faults *faults)
 		}
 	}
 	if (*len > size)
-		fault_error(faults, 0, 0, "somebody writes to it: try again");
+		fault_error(faults, 0, 0,
+		    "another process writes to it: try again");
 	freezero(bytes, size + 1);
 	return NULL;
 }

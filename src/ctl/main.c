@@ -244,8 +244,8 @@ once(const struct command *command, const struct str *question)
 	answered = status;
 	if (status == STATUS_OK &&
 	    strcmp(answer_whole(&a, "known"), "0") == 0) {
-		fprintf(stderr, "policyctl: never seen: no count, no refusal, "
-		    "no block and no grant\n");
+		fprintf(stderr, "policyctl: never seen: this id has no count, "
+		    "no refusal, no block and no grant\n");
 		status = STATUS_FAILED;
 	}
 	if (command->show == show_status)

@@ -44,5 +44,5 @@ away_fail(struct control *c)
 
 	control_become(c, &reason);
 	if (!control_ask(c, MSG_FIGURES_WANTED, NULL))
-		control_wish(c, WISH_STATE);
+		control_task(c, TASK_STATE);
 }

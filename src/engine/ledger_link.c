@@ -108,7 +108,7 @@ ledger_on_readable(int fd, short what, void *arg)
 	}
 	while ((r = channel_next(ledger.channel, &m)) == 1)
 		if (ledger_message(&m) == -1) {
-			log_error("ledger: what it says cannot be read");
+			log_error("malformed message from the ledger");
 			r = -1;
 			break;
 		}

@@ -431,8 +431,9 @@ maillog_bad_count(const struct request *req)
 	maillog_cut(count, sizeof(count), req, ATTR_RECIPIENT_COUNT);
 	maillog_cut(client, sizeof(client), req, ATTR_CLIENT_ADDRESS);
 	maillog_cut(instance, sizeof(instance), req, ATTR_INSTANCE);
-	log_warning("recipient_count=%s is no number, counted as 1: client=%s "
-	    "instance=%s (%u more before)", count, client, instance, held);
+	log_warning("recipient_count=%s is not a number, counted as 1: "
+	    "client=%s instance=%s (%u more before)", count, client, instance,
+	    held);
 }
 
 /* --- the hint --- */

@@ -130,7 +130,7 @@ engine_listener(const struct message *m)
 	struct msg_listener	about;
 
 	if (m->fd == -1 || msg_listener_get(&about, m->payload, m->len) == -1)
-		log_fatal("a listener of the parent's cannot be read");
+		log_fatal("malformed listener from the parent");
 	if (engine.stopping)
 		close(m->fd);
 	else
@@ -196,7 +196,7 @@ engine_on_message(const struct message *m)
 		return;
 	default:
 		if (role_message(&engine.start, m, &fresh) == -1)
-			log_fatal("a message of the parent's cannot be read");
+			log_fatal("malformed message from the parent");
 		if (fresh != NULL) {
 			engine_use(fresh);
 			role_taken(&engine.start);

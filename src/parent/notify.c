@@ -64,7 +64,7 @@ open_watchdog(const char *usec, const char *pid)
 		return;
 	if (num_parse(usec, strlen(usec), 2000, INT32_MAX * (int64_t)1000,
 	    &us) == -1) {
-		log_warning("WATCHDOG_USEC is no time to work with");
+		log_warning("WATCHDOG_USEC is not a usable time");
 		return;
 	}
 	state.interval_ms = us / 2000;

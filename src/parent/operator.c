@@ -45,7 +45,7 @@ task_log(struct parent *p, enum parent_task task, bool debug, const char *said)
 
 	if (!log_allowed(&p->tasks.level_set[debug], LOG_EVERY_S, &held)) {
 		parent_task_done(p, task, false,
-		    "that was asked for a moment ago");
+		    "the log level was changed a moment ago");
 		return;
 	}
 	p->tasks.log = true;

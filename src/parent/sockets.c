@@ -189,7 +189,7 @@ open_tcp(struct listener *l, const struct settings_socket *s, struct mono end,
 	snprintf(port, sizeof(port), "%u", (unsigned int)s->port);
 	if ((error = getaddrinfo(s->host, port, &hints, &ai)) != 0) {
 		snprintf(why, WHY_MAX, "%s: %s", l->name,
-		    error == EAI_NONAME ? "is no address" :
+		    error == EAI_NONAME ? "is not an address" :
 		    gai_strerror(error));
 		return -1;
 	}

@@ -129,7 +129,7 @@ make_free(const struct unixsocket *u, char *why)
 		if (check_dead(u, &sb, why) == -1)
 			return -1;
 	} else if (geteuid() != 0 || sb.st_uid == 0)
-		return fail(u, why, "is there and is no socket");
+		return fail(u, why, "exists and is not a socket");
 	if (directories_remove(&u->place, &sb) == 0)
 		return 0;
 	/* Another start has been faster. */

@@ -245,7 +245,7 @@ sandbox_enter(const struct sandbox_needs *needs)
 	description[0] = '\0';
 	if (EASED) {
 		log_warning("sandbox: EASED for sanitizers or valgrind, "
-		    "not for use in earnest");
+		    "not for use in production");
 		describe("EASED");
 	}
 	if (enter_first(needs) == -1)
