@@ -90,7 +90,7 @@ sub subjects {
 	    '-n shows fewer refusals');
 	my ($status, $out, $err) = ctl($d, 'why', $line =~ s/\[203.0.113.9\]/[203.0.113.8]/r);
 	is($status, 3, 'of another client nothing is known');
-	like($err, qr/^policyctl: no refusal of it in the last 7 days$/,
+	like($err, qr/^policyctl: no refusal of it is kept \(of the last 7 days\)$/,
 	    'the error says that nothing is kept');
 	is((ctl($d, 'why', 'nobody'))[0], 3, 'an unknown login has status 3');
 	is((ctl($d, 'why', '568baa82041'))[0], 3, 'an unknown queue id has status 3');

@@ -432,8 +432,8 @@ why_found_all(struct control *c, struct why *w, const struct msg_searched *m)
 		return;
 	}
 	if (w->found == 0) {
-		control_fail(c, "no refusal of it in the last %" PRId64
-		    " day%s", control_policy()->settings->history,
+		control_fail(c, "no refusal of it is kept (of the last "
+		    "%" PRId64 " day%s)", control_policy()->settings->history,
 		    control_policy()->settings->history == 1 ? "" : "s");
 		return;
 	}
