@@ -340,7 +340,7 @@ subtest 'overlapping blocks, and uncounted addresses' => sub {
 	is($d->ask(%client), $blocked, 'the block of the network refuses the client');
 	my ($status, undef, $err) = ctl($d, 'unblock', 'bob@x.example');
 	is($status, 3, 'unblock of a login of a blocked domain fails');
-	is($err, "policyctl: there is none to end; it is blocked by " .
+	is($err, "policyctl: no such block, lock or grant is in force; it is blocked by " .
 	    "domain:x.example\n", 'the error names the block');
 	is((ctl($d, 'unblock', '203.0.113.0/24'))[1],
 	    "network:203.0.113.0/24 is no longer blocked\n", 'unblock of the network succeeds');

@@ -80,7 +80,7 @@ subtest 'owner-and-thief' => sub {
 	is("$status $out$err", "0 familiar to habit:bob from 203.0.113.0/24\n", 'trust');
 	is(strangers($d, '203.0.113.200', 2), 'dunno dunno', 'that network is familiar');
 	($status, $out, $err) = ctl($d, qw(forget bob 1h));
-	is("$status $out$err", "0 forgotten of habit:bob\n", 'forget');
+	is("$status $out$err", "0 forgotten for habit:bob\n", 'forget');
 	is(rcpt($d, '198.51.100.1', "s@{[$next - 1]}\@example.com"), 'reject strangers',
 	    'who was learned since is new');
 	is(rcpt($d, '198.51.100.1', 'carol@example.com'), 'dunno', 'who was learned before is not');

@@ -1,9 +1,12 @@
 #include "engine/away.h"
 
 static void
-away_end(struct control *c, const char *what, const char *why)
+away_end(struct control *c, const char *state, const char *why)
 {
-	control_fail(c, "%s%s%s", what, why[0] != '\0' ? ": " : "", why);
+	const struct str	*what = &control_question(c)->word;
+
+	control_fail(c, "%s%s%s", what->len > 0 ? what->data : state,
+	    why[0] != '\0' ? ": " : "", why);
 }
 
 /* Why no ledger serves. */
@@ -35,13 +38,16 @@ away_late(struct control *c)
 }
 
 void
-away_fail(struct control *c)
+away_fail(struct control *c, const char *what)
 {
 	static const struct control_command	reason = {
 		.name = "", .state = away_state, .told = away_told,
 		.late = away_late
 	};
 
+	control_question(c)->word.len = 0;
+	if (what != NULL)
+		str_adds(&control_question(c)->word, what);
 	control_become(c, &reason);
 	if (!control_ask(c, MSG_FIGURES_WANTED, NULL))
 		control_task(c, TASK_STATE);

@@ -5,8 +5,9 @@
 
 /*
  * Fails a command that needs the database, with the reason why the database
- * gives no verdict, as the ledger or the parent knows it.
+ * does not work, as the ledger or the parent knows it. `what`, a literal, is
+ * the error that the reason follows; NULL: the state of the database.
  */
-void	away_fail(struct control *);
+void	away_fail(struct control *, const char *what);
 
 #endif

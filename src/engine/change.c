@@ -121,7 +121,7 @@ change_reset(struct control *c, const struct control_word *word, size_t n)
 	if (change.charge.nkeys == 0)
 		control_fail(c, NO_RULE);
 	else if (!control_ask(c, MSG_RESET, &q->charge))
-		away_fail(c);
+		away_fail(c, NULL);
 	str_clear(&ids);
 }
 
@@ -140,8 +140,7 @@ change_reset_told(struct control *c, const struct message *m)
 	    told->nkeys > change.charge.nkeys)
 		return -1;
 	if (told->verdict.verdict != VERDICT_ACCEPTED) {
-		control_fail(c, "nothing was reset: the database could not "
-		    "do it");
+		away_fail(c, "nothing was reset: the database could not do it");
 		return 0;
 	}
 	mapping_take(memory_mapping(control_memory()),
@@ -240,7 +239,7 @@ change_charge_ask(struct control *c, int64_t amount, const char *instance,
 	q->charge.len = 0;
 	msg_charge_put(&q->charge, m);
 	if (!control_ask(c, MSG_EXTERNAL, &q->charge))
-		away_fail(c);
+		away_fail(c, NULL);
 }
 
 void
@@ -335,8 +334,8 @@ change_charge_told(struct control *c, const struct message *m)
 	    msg_weighed_get(told, m->payload, m->len) == -1)
 		return -1;
 	if (told->verdict.verdict != VERDICT_ACCEPTED || told->nkeys != 1) {
-		control_fail(c, "nothing was charged: the database could not "
-		    "do it");
+		away_fail(c, "nothing was charged: the database could not do "
+		    "it");
 		return 0;
 	}
 	mapping_take(memory_mapping(control_memory()), q->policy->settings,
@@ -381,7 +380,7 @@ change_ask(struct control *c, enum override_kind kind, int64_t until,
 	str_init(&payload);
 	msg_override_put(&payload, m);
 	if (!control_ask(c, MSG_OVERRIDE, &payload))
-		away_fail(c);
+		away_fail(c, NULL);
 	str_clear(&payload);
 }
 
@@ -428,7 +427,8 @@ change_grant_until(struct control *c, const struct control_word *word,
 		str_addc(&done, ' ');
 		str_add(&done, m->id[i], m->idlen[i]);
 	}
-	change_others(&done, s);
+	if (until > 0)
+		change_others(&done, s);
 	if (m->nids == 0)
 		control_fail(c, "no rule that counts recipients or messages "
 		    "counts such an id");
@@ -534,9 +534,8 @@ int
 change_told(struct control *c, const struct message *m)
 {
 	static const char	*const faults[OVERRIDE_RESULT__MAX] = {
-		[OVERRIDE_FAILED] = "the database could not do it; the log "
-		    "has the reason",
-		[OVERRIDE_WAS_NONE] = "there is none to end",
+		[OVERRIDE_WAS_NONE] = "no such block, lock or grant is in "
+		    "force",
 		[OVERRIDE_FULL] = "100000 are in force already, and no more "
 		    "may be",
 	};
@@ -548,6 +547,10 @@ change_told(struct control *c, const struct message *m)
 	if (m->type != MSG_OVERRIDDEN ||
 	    msg_overridden_get(&told, m->payload, m->len) == -1)
 		return -1;
+	if (told.result == OVERRIDE_FAILED) {
+		away_fail(c, "the database could not do it");
+		return 0;
+	}
 	if (told.result != OVERRIDE_DONE) {
 		done->len = 0;
 		str_adds(done, faults[told.result]);

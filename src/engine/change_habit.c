@@ -78,7 +78,7 @@ habit_ask(struct control *c, const struct control_word *word,
 	str_init(&payload);
 	msg_charge_put(&payload, &charge);
 	if (!control_ask(c, type, &payload))
-		away_fail(c);
+		away_fail(c, NULL);
 	str_clear(&payload);
 }
 
@@ -176,7 +176,7 @@ change_habit_forget(struct control *c, const struct control_word *word,
 		/* The only mode whose date is not 0. */
 		charge.mode = CHARGE_REPLAY;
 		if (habit_since(c, &word[1]))
-			habit_ask(c, &word[0], MSG_FORGET, "forgotten of");
+			habit_ask(c, &word[0], MSG_FORGET, "forgotten for");
 	}
 	str_clear(&ids);
 }

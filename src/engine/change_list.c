@@ -90,7 +90,7 @@ change_list_late(struct control *c)
 	uint32_t		 most = control_question(c)->most;
 
 	if (!blocks_known()) {
-		away_fail(c);
+		away_fail(c, NULL);
 		return;
 	}
 	sorted.list = alloc_zero(override_list_count(blocks_list(),

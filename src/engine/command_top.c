@@ -346,6 +346,6 @@ command_top_run(struct control *c, const struct control_word *word, size_t n)
 		    payload.len);
 		scan_queue_want(c, &question, &payload);
 	} else if (!control_ask(c, MSG_TOP, &payload))
-		away_fail(c);
+		away_fail(c, NULL);
 	str_clear(&payload);
 }

@@ -359,7 +359,7 @@ explain_show(struct control *c, const struct control_word *word, size_t n)
 	    q->word.len);
 	if (charge->nkeys == 0 ? !control_ask(c, MSG_OVERRIDES_WANTED, NULL) :
 	    !explain_ask(c, charge))
-		away_fail(c);
+		away_fail(c, NULL);
 	str_clear(&ids);
 }
 
@@ -421,7 +421,7 @@ explain_show_told(struct control *c, const struct message *m,
 	if (explain_weighed(charge, m) == -1)
 		return -1;
 	if (w->verdict.verdict == VERDICT_UNAVAILABLE) {
-		away_fail(c);
+		away_fail(c, NULL);
 		return 0;
 	}
 	explain_map(s, charge, &w->verdict);

@@ -15,7 +15,7 @@ network_why(const struct msg_charge_key *key, const struct habit_pair *network,
 	if (key->networklen == 0)
 		return "the client's address is unknown";
 	if (!habit_known(network, terms, now))
-		return "no mail from it was accepted of late";
+		return "no mail from it was accepted recently";
 	return "its first mail, or the last that was refused, is too recent";
 }
 

@@ -201,7 +201,7 @@ why_run(struct control *c, const struct control_word *word, size_t n)
 	q->why = alloc_zero(1, sizeof(*q->why));
 	q->why->all = why_is_all(m);
 	if (!why_ask(c, m))
-		away_fail(c);
+		away_fail(c, NULL);
  done:
 	why_free_texts(m);
 	str_clear(&ids);
