@@ -126,24 +126,22 @@ RIG_PGSQL_SRCS = regress/ledger/outsider_pgsql.c \
 RIG_MYSQL_SRCS = regress/ledger/outsider_mysql.c \
 		regress/ledger/outsider_server.c ${LEDGER_MYSQL_SRCS}
 ENGINE_ROOM_SRCS = src/engine/action.c src/engine/blocks.c src/engine/budget.c \
-		src/engine/audit.c src/engine/away.c \
-		src/engine/change.c src/engine/change_habit.c \
-		src/engine/change_list.c src/engine/client.c \
-		src/engine/command.c src/engine/command_top.c \
-		src/engine/control.c src/engine/decide.c \
-		src/engine/decide_lock.c src/engine/events.c \
-		src/engine/explain.c src/engine/explain_habit.c \
-		src/engine/explain_id.c \
-		src/engine/policy.c src/engine/identity.c src/engine/memory_refused.c \
-		src/engine/ledger_link.c \
-		src/engine/listen.c src/engine/locks.c src/engine/mapping.c src/engine/memory.c \
-		src/engine/metrics.c \
-		src/engine/pending.c src/engine/refusal.c src/engine/replay.c \
-		src/engine/reply.c src/engine/respond.c src/engine/scan_queue.c \
-		src/engine/request.c src/engine/stage.c src/engine/stats.c \
-		src/engine/maillog.c src/engine/maillog_event.c src/engine/trouble.c \
-		src/engine/try.c src/engine/loop_clock.c \
-		src/engine/why.c
+		src/engine/client.c src/engine/decide.c src/engine/decide_lock.c \
+		src/engine/events.c src/engine/identity.c src/engine/ledger_link.c \
+		src/engine/listen.c src/engine/locks.c src/engine/loop_clock.c \
+		src/engine/maillog.c src/engine/maillog_event.c src/engine/mapping.c \
+		src/engine/memory.c src/engine/memory_refused.c src/engine/pending.c \
+		src/engine/policy.c src/engine/refusal.c src/engine/replay.c \
+		src/engine/reply.c src/engine/request.c src/engine/respond.c \
+		src/engine/stage.c src/engine/stats.c src/engine/trouble.c \
+		src/engine/control/audit.c src/engine/control/away.c \
+		src/engine/control/change.c \
+		src/engine/control/change_habit.c src/engine/control/change_list.c \
+		src/engine/control/command.c src/engine/control/command_top.c \
+		src/engine/control/control.c src/engine/control/explain.c \
+		src/engine/control/explain_habit.c src/engine/control/explain_id.c \
+		src/engine/control/metrics.c src/engine/control/scan_queue.c \
+		src/engine/control/try.c src/engine/control/why.c
 LEDGER_PURE_SRCS = src/ledger/batch_delay.c src/ledger/cache.c \
 		src/ledger/charge.c \
 		src/ledger/charge_copy.c src/ledger/charge_gather.c src/ledger/charge_map.c \

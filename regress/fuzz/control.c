@@ -6,7 +6,7 @@
 #include "ctl/openmetrics.h"
 #include "ctl/page_html.h"
 #include "ctl/show.h"
-#include "engine/control.h"
+#include "engine/control/control.h"
 #include "fuzz.h"
 
 /*

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "engine/client.h"
-#include "engine/control.h"
+#include "engine/control/control.h"
 #include "engine/listen.h"
 #include "engine/stats.h"
 #include "lib/alloc.h"

@@ -31,7 +31,7 @@ enum simulated_kind {
 	SIMULATED_DONE,		/* the end */
 	SIMULATED__MAX
 };
-#define SIMULATED_NUMBERS	8	/* engine/try.c names them */
+#define SIMULATED_NUMBERS	8	/* engine/control/try.c names them */
 struct msg_simulated {
 	uint8_t		 kind;		/* enum simulated_kind */
 	const char	*rule;		/* its name; "": plain settings */

@@ -2,7 +2,7 @@
 #define EXPLAIN_H
 
 #include "decision/override.h"
-#include "engine/control.h"
+#include "engine/control/control.h"
 
 /*
  * The commands explain and show. Both send a charge to the ledger, which

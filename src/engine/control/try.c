@@ -1,8 +1,8 @@
 #include <string.h>
 
 #include "engine/reply.h"
-#include "engine/scan_queue.h"
-#include "engine/try.h"
+#include "engine/control/scan_queue.h"
+#include "engine/control/try.h"
 #include "ipc/message_simulate.h"
 #include "lib/num.h"
 

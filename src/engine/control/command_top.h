@@ -1,7 +1,7 @@
 #ifndef COMMAND_TOP_H
 #define COMMAND_TOP_H
 
-#include "engine/control.h"
+#include "engine/control/control.h"
 
 /*
  * `policyctl top`: by refusals the ledger looks through those that it keeps. By

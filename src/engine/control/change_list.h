@@ -1,7 +1,7 @@
 #ifndef CHANGE_LIST_H
 #define CHANGE_LIST_H
 
-#include "engine/control.h"
+#include "engine/control/control.h"
 
 /*
  * Lists the blocks, locks and grants in force; with a number, so many of the

@@ -1,5 +1,5 @@
 #include "decision/habit.h"
-#include "engine/explain_habit.h"
+#include "engine/control/explain_habit.h"
 #include "engine/reply.h"
 #include "lib/clock.h"
 #include "lib/num.h"

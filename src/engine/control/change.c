@@ -4,13 +4,13 @@
 #include <string.h>
 #include <strings.h>
 
-#include "engine/audit.h"
-#include "engine/away.h"
+#include "engine/control/audit.h"
+#include "engine/control/away.h"
 #include "engine/blocks.h"
-#include "engine/change.h"
+#include "engine/control/change.h"
 #include "engine/events.h"
-#include "engine/explain.h"
-#include "engine/explain_id.h"
+#include "engine/control/explain.h"
+#include "engine/control/explain_id.h"
 #include "engine/mapping.h"
 #include "engine/reply.h"
 #include "engine/maillog.h"

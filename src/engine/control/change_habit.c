@@ -1,12 +1,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/audit.h"
-#include "engine/away.h"
-#include "engine/change.h"
-#include "engine/change_habit.h"
+#include "engine/control/audit.h"
+#include "engine/control/away.h"
+#include "engine/control/change.h"
+#include "engine/control/change_habit.h"
 #include "engine/events.h"
-#include "engine/explain_id.h"
+#include "engine/control/explain_id.h"
 #include "engine/identity.h"
 #include "engine/mapping.h"
 #include "engine/reply.h"

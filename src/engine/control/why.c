@@ -4,11 +4,11 @@
 #include <string.h>
 #include <strings.h>
 
-#include "engine/away.h"
-#include "engine/explain.h"
-#include "engine/explain_id.h"
+#include "engine/control/away.h"
+#include "engine/control/explain.h"
+#include "engine/control/explain_id.h"
 #include "engine/reply.h"
-#include "engine/why.h"
+#include "engine/control/why.h"
 #include "ipc/message_refusal.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"

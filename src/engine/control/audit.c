@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/audit.h"
+#include "engine/control/audit.h"
 #include "lib/alloc.h"
 #include "lib/log.h"
 #include "lib/num.h"

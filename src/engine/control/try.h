@@ -1,7 +1,7 @@
 #ifndef TRY_H
 #define TRY_H
 
-#include "engine/control.h"
+#include "engine/control/control.h"
 
 /*
  * `policyctl try`: sends the limits to try to a ledger that reads all rows

@@ -1,7 +1,7 @@
 #ifndef COMMAND_H
 #define COMMAND_H
 
-#include "engine/control.h"
+#include "engine/control/control.h"
 
 /*
  * The engine's side of a command of policyctl, by its name; NULL: there is

@@ -1,9 +1,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/away.h"
+#include "engine/control/away.h"
 #include "engine/blocks.h"
-#include "engine/change_list.h"
+#include "engine/control/change_list.h"
 #include "engine/reply.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"

@@ -1,7 +1,7 @@
 #ifndef CHANGE_H
 #define CHANGE_H
 
-#include "engine/control.h"
+#include "engine/control/control.h"
 
 /*
  * Commands that change something about an id. The change is in the database

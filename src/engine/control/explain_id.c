@@ -5,7 +5,7 @@
 #include "conf/normal.h"
 #include "conf/stored_id.h"
 #include "engine/blocks.h"
-#include "engine/explain_id.h"
+#include "engine/control/explain_id.h"
 #include "engine/identity.h"
 
 static void

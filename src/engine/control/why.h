@@ -1,7 +1,7 @@
 #ifndef WHY_H
 #define WHY_H
 
-#include "engine/control.h"
+#include "engine/control/control.h"
 
 /*
  * The refusals that the ledger keeps: policyctl why, and what show says of

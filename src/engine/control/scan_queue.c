@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "engine/scan_queue.h"
+#include "engine/control/scan_queue.h"
 #include "ipc/channel.h"
 #include "lib/alloc.h"
 

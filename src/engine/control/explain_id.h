@@ -4,7 +4,7 @@
 #include <stdbool.h>
 
 #include "conf/settings.h"
-#include "engine/control.h"
+#include "engine/control/control.h"
 #include "ipc/message.h"
 #include "lib/str.h"
 

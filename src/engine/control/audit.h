@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/control.h"
+#include "engine/control/control.h"
 
 /*
  * Who uses a connection of policyctl, and the lines of the log that say what

@@ -1,7 +1,7 @@
 #ifndef SCAN_QUEUE_H
 #define SCAN_QUEUE_H
 
-#include "engine/control.h"
+#include "engine/control/control.h"
 
 /*
  * A command that needs all rows of the database: the parent starts a ledger of

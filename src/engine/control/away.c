@@ -1,4 +1,4 @@
-#include "engine/away.h"
+#include "engine/control/away.h"
 
 static void
 away_end(struct control *c, const char *state, const char *why)

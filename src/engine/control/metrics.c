@@ -4,7 +4,7 @@
 
 #include "engine/blocks.h"
 #include "engine/client.h"
-#include "engine/metrics.h"
+#include "engine/control/metrics.h"
 #include "engine/pending.h"
 #include "engine/replay.h"
 #include "engine/reply.h"

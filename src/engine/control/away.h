@@ -1,7 +1,7 @@
 #ifndef AWAY_H
 #define AWAY_H
 
-#include "engine/control.h"
+#include "engine/control/control.h"
 
 /*
  * Fails a command that needs the database, with the reason why the database

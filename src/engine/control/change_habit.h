@@ -1,7 +1,7 @@
 #ifndef CHANGE_HABIT_H
 #define CHANGE_HABIT_H
 
-#include "engine/control.h"
+#include "engine/control/control.h"
 
 /*
  * What rules that count new recipients know of an id: makes a network familiar,

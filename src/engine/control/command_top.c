@@ -1,12 +1,12 @@
 #include <string.h>
 
 #include "conf/stored_id.h"
-#include "engine/away.h"
+#include "engine/control/away.h"
 #include "engine/blocks.h"
-#include "engine/command_top.h"
+#include "engine/control/command_top.h"
 #include "engine/reply.h"
-#include "engine/scan_queue.h"
-#include "engine/why.h"
+#include "engine/control/scan_queue.h"
+#include "engine/control/why.h"
 #include "ipc/message_refusal.h"
 #include "lib/addr.h"
 #include "lib/clock.h"

@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/audit.h"
-#include "engine/control.h"
+#include "engine/control/audit.h"
+#include "engine/control/control.h"
 #include "engine/ledger_link.h"
 #include "engine/reply.h"
 #include "engine/loop_clock.h"

@@ -1,7 +1,7 @@
 #ifndef METRICS_H
 #define METRICS_H
 
-#include "engine/control.h"
+#include "engine/control/control.h"
 
 /*
  * The metrics, as families ("metrics": name, type, unit, help) and their
