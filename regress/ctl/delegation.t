@@ -70,6 +70,12 @@ subtest 'who may do what' => sub {
 		    "socket and the group $operator\n", 'the error names who may use it');
 		is((as($d, $operator, @$words))[0], 0, "@$words: $operator is allowed");
 	}
+	for my $words (['try'], ['charge', 'bounces:bob', 1], ['trust', 'bob', '192.0.2.0/24'],
+	    ['forget', 'bob', '1h']) {
+		like((as($d, $looker, @$words))[2], qr/permission denied: $words->[0] is for root, the owner/,
+		    "@$words: $looker is denied");
+		unlike((as($d, $operator, @$words))[2], qr/permission/, "@$words: $operator is allowed");
+	}
 	like((as($d, $looker, 'why', 'bob'))[2], qr/permission denied: why is for root/,
 	    "$looker does not learn who writes to whom");
 	unlike((as($d, $operator, 'why', 'bob'))[2], qr/permission/, "$operator may use why");

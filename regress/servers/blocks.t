@@ -122,6 +122,7 @@ sub away {
 	ok(wait_until { my $why = ctl_json($one, 'status')->{fault} // '';
 	    $why =~ /\S/ && index((ctl($one, 'show', 'zoe'))[2], ": $why\n") > 0 },
 	    'show names the reason that status has');
+	like((ctl($one, 'clean'))[2], qr/\Apolicyctl: cleaning failed: \S/, 'clean names it too');
 	$back->();
 	for my $d ($one, $two) {
 		ok(wait_until { $d->ask(sasl_username => 'zoe') eq 'dunno' },

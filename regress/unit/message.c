@@ -466,7 +466,8 @@ evidence_arrives_unchanged(void **state)
 static void
 cleaning_and_reports_arrive_unchanged(void **state)
 {
-	struct msg_cleaned	cleaned = { true, false, 123456789012 };
+	struct msg_cleaned	cleaned = { true, false, 123456789012,
+				    "disk full" };
 	struct msg_cleaned	cleaned2;
 	struct msg_hit		hit, hit2;
 	struct msg_reported	reported = { REPORT_NEXT, "550 no",
@@ -482,6 +483,7 @@ cleaning_and_reports_arrive_unchanged(void **state)
 	assert_true(cleaned2.done);
 	assert_false(cleaned2.failed);
 	assert_true(cleaned2.records == cleaned.records);
+	assert_string_equal(cleaned2.reason, "disk full");
 	str_clear(&s);
 
 	hit.kind = HIT_NEAR;

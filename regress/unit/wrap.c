@@ -31,6 +31,8 @@ long_lines_are_broken_at_blanks(void **state)
 	check("0123456789\n", 10, "0123456789\n");
 	check("one two three four\n", 10, "one two\n    three\n    four\n");
 	check("  one two  three\n", 12, "  one two\n      three\n");
+	check("         1 of 2  three\n", 16,
+	    "         1 of 2\n        three\n");
 	check("a b\n", 1, "a\nb\n");
 }
 

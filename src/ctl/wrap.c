@@ -49,9 +49,11 @@ wrap_fit(const char *line, size_t len, size_t room)
 static void
 wrap_line(struct str *out, const char *line, size_t len, size_t width)
 {
-	size_t	indent = strspn(line, " ") + DEEPER;
+	size_t	indent = strspn(line, " ");
 	size_t	n = wrap_fit(line, len, width);
 
+	/* Numbers are flush right: ignore the blanks before them. */
+	indent = indent > DEEPER ? 2 * DEEPER : indent + DEEPER;
 	if (indent > width / 2)
 		indent = width / 2;
 	str_add(out, line, n);

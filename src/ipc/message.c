@@ -279,6 +279,7 @@ msg_cleaned_put(struct str *s, const struct msg_cleaned *m)
 	wire_put_u8(s, m->done);
 	wire_put_u8(s, m->failed);
 	wire_put_i64(s, m->records);
+	wire_put_bytes(s, m->reason, strlen(m->reason));
 }
 
 int
@@ -290,6 +291,7 @@ msg_cleaned_get(struct msg_cleaned *m, const void *src, size_t len)
 	m->done = wire_get_bool(&w);
 	m->failed = wire_get_bool(&w);
 	m->records = wire_get_range(&w, 0, INT64_MAX);
+	wire_get_array(&w, m->reason, sizeof(m->reason));
 	return wire_done(&w);
 }
 

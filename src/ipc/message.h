@@ -340,6 +340,7 @@ struct msg_cleaned {
 	bool	done;			/* false: progress */
 	bool	failed;
 	int64_t	records;
+	char	reason[512];		/* of the failure */
 };
 void	msg_cleaned_put(struct str *, const struct msg_cleaned *);
 int	msg_cleaned_get(struct msg_cleaned *, const void *, size_t);

@@ -93,6 +93,9 @@ upkeep_tell_cleaned(struct ledger *l)
 	m.done = l->clean.state != CLEAN_RUNNING;
 	m.failed = l->clean.state == CLEAN_FAILED;
 	m.records = l->clean.records;
+	if (m.failed)
+		(void)strlcpy(m.reason, store_error(l->store),
+		    sizeof(m.reason));
 	msg_cleaned_put(ledger_payload(l), &m);
 	channel_send(l->parent, MSG_CLEANED, 0, &l->payload, -1);
 }
@@ -122,8 +125,6 @@ upkeep_clean(struct ledger *l)
 	if (l->clean.state == CLEAN_RUNNING && now - l->progress < PROGRESS_NS)
 		return;
 	l->progress = now;
-	if (l->clean.state == CLEAN_FAILED)
-		log_error("cleaning: %s", store_error(l->store));
 	upkeep_tell_cleaned(l);
 	if (l->clean.state != CLEAN_RUNNING)
 		l->clean.state = CLEAN_NONE;

@@ -80,12 +80,10 @@ fail(struct parent *p, const char *format, ...)
 	close_job(p);
 }
 
-/* Writes ": " and why the last process did not start; or "". */
+/* Writes ": " and the fault of a child, made printable; or "". */
 static const char *
-reason(const struct parent *p, enum slot slot, char *text, size_t size)
+reason(const char *fault, char *text, size_t size)
 {
-	const char	*fault = p->restart[slot].fault;
-
 	(void)strlcpy(text, fault[0] != '\0' ? ": " : "", size);
 	(void)str_printable(text + strlen(text), size - strlen(text), fault,
 	    strlen(fault));
@@ -100,12 +98,11 @@ source(const struct parent *p)
 }
 
 static void
-fail_cleaning(struct parent *p)
+fail_cleaning(struct parent *p, const char *what)
 {
 	char	why[WHY_MAX];
 
-	fail(p, "cleaning failed%s", reason(p, SLOT_CLEANER, why,
-	    sizeof(why)));
+	fail(p, "cleaning failed%s", reason(what, why, sizeof(why)));
 }
 
 /* --- the steps --- */
@@ -133,7 +130,7 @@ open_report(struct parent *p)
 	size_t	i;
 
 	if (p->child[source(p)].state != CHILD_SERVING) {
-		(void)reason(p, source(p), why, sizeof(why));
+		(void)reason(p->restart[source(p)].fault, why, sizeof(why));
 		if (p->job.notice)
 			fail(p, "a user is not told by mail: the database is "
 			    "away%s", why);
@@ -214,7 +211,7 @@ maintenance_on_cleaned(struct parent *p, const struct msg_cleaned *cleaned)
 	if (job->step != JOB_CLEANING)
 		return;
 	if (cleaned->failed) {
-		fail_cleaning(p);
+		fail_cleaning(p, cleaned->reason);
 		return;
 	}
 	snprintf(what, sizeof(what), "%" PRId64 " records deleted",
@@ -338,7 +335,7 @@ maintenance_on_gone(struct parent *p, enum slot slot)
 	case JOB_OPENING:
 	case JOB_CLEANING:
 		if (slot == SLOT_CLEANER)
-			fail_cleaning(p);
+			fail_cleaning(p, p->restart[slot].fault);
 		break;
 	case JOB_CONNECTING:
 	case JOB_SENDING:
@@ -426,7 +423,7 @@ maintenance_want(struct parent *p, struct mono now)
 	if (p->child[SLOT_LEDGER].state != CHILD_SERVING &&
 	    p->restart[SLOT_LEDGER].fault[0] != '\0') {
 		(void)snprintf(what, sizeof(what), "cleaning failed%s",
-		    reason(p, SLOT_LEDGER, why, sizeof(why)));
+		    reason(p->restart[SLOT_LEDGER].fault, why, sizeof(why)));
 		parent_task_done(p, TASK_CLEAN, false, what);
 		return;
 	}
