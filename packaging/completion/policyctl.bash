@@ -54,7 +54,7 @@ _policyctl()
 	try|page) mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return ;;
 	log)	word='debug brief' ;;
-	show|reset|grant|trust|forget)
+	show|reset|charge|grant|trust|forget)
 		((COMP_CWORD - i == 1)) || [[ $prefix = *: ]] || return
 		word=$(_policyctl_names id -j top -n 1000) ;;
 	ungrant|unblock)
