@@ -159,16 +159,13 @@ struct store_reader {
 	/*
 	 * A row that is new to this daemon. The batch need not touch its id.
 	 * If the first reading of the id is not complete, the callee zeroes
-	 * the cursor, so that this reading begins again. The first batch after
-	 * a start also reports the rows of the last INSTANCE_SECONDS, as
-	 * many as can be read quickly.
+	 * the cursor, so that this reading begins again. After a start and
+	 * after `changed` a store whose first readings report no instances
+	 * (SQLite) reports the newest rows, as many as it can read quickly.
 	 */
 	void	(*news)(void *, const struct store_row *);
 
-	/*
-	 * Drop what the first reading of touch[i] has reported; it begins
-	 * again.
-	 */
+	/* Drop what is cached of touch[i]: its first reading begins again. */
 	void	(*again)(void *, size_t i);
 
 	/* Another program changed or deleted rows: drop everything cached. */
