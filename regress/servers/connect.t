@@ -30,6 +30,7 @@ sub ok_refused {
 	is($d->ask(sasl_username => 'bob'), 'defer database', "$name: refused");
 	ok($d->wait_log($words), "$name: and the log tells why") or
 	    diag($d->log);
+	unlike($d->log, qr/WARNING/, "$name: no line comes from the library");
 	$d->ends_well;
 }
 
@@ -179,6 +180,9 @@ sub pgsql {
 	ok_connects($db, 'with a password file', password => undef, passfile => $file);
 	ok_refused($db, 'with a missing one', qr/; passfile \Q$file\E\.missing: No such file/,
 	    password => undef, passfile => "$file.missing");
+	chmod 0644, $file;
+	ok_refused($db, 'with one for all', qr/; passfile \Q$file\E: others than its owner may read/,
+	    password => undef, passfile => $file);
 	subtest 'TLS' => sub { pgsql_tls($db, $c) };
 	subtest 'several hosts' => sub { pgsql_hosts($db) };
 }

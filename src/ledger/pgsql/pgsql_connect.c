@@ -1,3 +1,6 @@
+#include <sys/types.h>
+#include <sys/stat.h>
+
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -448,20 +451,49 @@ pgsql_pool_fault(struct pgsql *db, const struct pgsql_keywords *k, bool first,
 
 /* --- opening --- */
 
-/* libpq does not tell of a file with passwords that it cannot read. */
-static void
-pgsql_failed(const struct pgsql_keywords *k, const struct pgsql *db,
-    char *reason, size_t size)
+/* Why libpq ignores a file with passwords; NULL: it does not. */
+static const char *
+pgsql_passfile_fault(const char *file)
 {
-	const char	*file = pgsql_value(k, NULL, "passfile");
-	size_t		 used;
+	struct stat	sb;
 
+	if (file == NULL)
+		return NULL;
+	if (access(file, R_OK) == -1 || stat(file, &sb) == -1)
+		return strerror(errno);
+	return S_ISREG(sb.st_mode) && (sb.st_mode & (S_IRWXG | S_IRWXO)) != 0 ?
+	    "others than its owner may read it" : NULL;
+}
+
+/*
+ * libpq says nothing of such a file, or writes a line of its own for each
+ * connection. It gets the name of no file instead, and `why` is "; passfile"
+ * with the name and the fault, for the reason of a failure, or "".
+ */
+static void
+pgsql_check_passfile(struct pgsql_keywords *k, char *why, size_t size)
+{
+	const char	*fault;
+	size_t		 i;
+
+	why[0] = '\0';
+	for (i = 0; i < k->count; i++) {
+		if (strcmp(k->name[i], "passfile") != 0 ||
+		    (fault = pgsql_passfile_fault(k->value[i])) == NULL)
+			continue;
+		(void)snprintf(why, size, "; passfile %s: %s", k->value[i],
+		    fault);
+		k->value[i] = "/dev/null/";
+	}
+}
+
+static void
+pgsql_failed(const struct pgsql *db, const char *passfile, char *reason,
+    size_t size)
+{
 	pgsql_reasons(reason, size, db->conn == NULL ? "libpq has no memory" :
 	    PQerrorMessage(db->conn));
-	used = strlen(reason);
-	if (file != NULL && access(file, R_OK) == -1)
-		(void)snprintf(reason + used, size - used, "; passfile %s: %s",
-		    file, strerror(errno));
+	(void)strlcat(reason, passfile, size);
 }
 
 struct pgsql *
@@ -472,6 +504,7 @@ pgsql_open(const struct value *config, int64_t timeout, bool insecure,
 	struct pgsql		*db;
 	size_t			 i;
 	const char		*fault = NULL;
+	char			 passfile[256];
 	int			 exposed;
 	bool			 good;
 
@@ -479,6 +512,7 @@ pgsql_open(const struct value *config, int64_t timeout, bool insecure,
 	if (pgsql_keywords(&k, config, reason, size) == -1)
 		return NULL;
 	pgsql_defaults(&k, timeout);
+	pgsql_check_passfile(&k, passfile, sizeof(passfile));
 	exposed = insecure ? 0 : pgsql_restrict(&k);
 	*away = true;
 	db = alloc_zero(1, sizeof(*db));
@@ -490,7 +524,7 @@ pgsql_open(const struct value *config, int64_t timeout, bool insecure,
 	if (good)
 		fault = pgsql_pool_fault(db, &k, first == NULL, away);
 	else
-		pgsql_failed(&k, db, reason, size);
+		pgsql_failed(db, passfile, reason, size);
 	for (i = 0; i < k.count; i++)
 		str_wipe(&k.text[i]);
 	if (fault != NULL)
