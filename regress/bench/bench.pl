@@ -708,7 +708,7 @@ sub daemons {
 
 sub postfix {
 	my $p = Bench::Postfix->start($backend);
-	my $mails = $full ? 3000 : 300;
+	my $mails = $full ? 10_000 : 2000;
 
 	heading("Postfix, $mails mails in a round, $rounds rounds");
 	for my $sessions (10, 100) {

@@ -51,7 +51,7 @@ sub start {
 sub round {
 	my ($self, $service, $sessions, $mails) = @_;
 	my $begun = time;
-	my ($status) = $self->{daemon}->run_command($self->{source}, '-4', '-s', $sessions,
+	my $status = system('timeout', 120, $self->{source}, '-4', '-s', $sessions,
 	    '-m', $mails, '-f', 'bob@example.org', '-t', 'to@example.net',
 	    "127.0.0.1:$self->{port}{$service}");
 
