@@ -61,6 +61,22 @@ subtest 'database-hangs-kills-daemon' => sub {
 	$d->ends_well;
 };
 
+subtest 'a lock is an error in the log after half of db_timeout' => sub {
+	my $d = Policyd->start(config => { db_timeout => 6 });
+	my $client = $d->connect;
+
+	is($client->ask(sasl_username => 'bob'), 'dunno', 'all is well');
+	my $lock = lock_database($d);
+	my $begin = time;
+	$client->send(request(sasl_username => 'bob'));
+	ok($d->wait_log(qr/ledger: sqlite .*database is locked/), 'the log says that the database is locked');
+	cmp_ok(time - $begin, '>=', 3, 'not before 3 of 6 seconds');
+	$lock->();
+	is($client->answer, 'dunno', 'the request is answered in time');
+	ok($d->wait_log(qr/works again/), 'the log says that the database works again');
+	$d->ends_well;
+};
+
 subtest 'stop-while-database-hangs' => sub {
 	my $d = Policyd->start(config => { db_timeout => 2 });
 	my $client = $d->connect;

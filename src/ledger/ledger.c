@@ -7,7 +7,7 @@
 
 #define BUSY_MS		5		/* mean time between tries, at first */
 #define BUSY_MOST_MS	40		/* and at most */
-#define BUSY_LOG_NS	INT64_C(1000000000)
+#define BUSY_LOG_MS	1000		/* at least */
 #define IDLE_NS		INT64_C(5000000000)	/* see ledger_ended */
 #define FAREWELL_MS	100	/* for verdicts, when the database is lost */
 
@@ -65,6 +65,20 @@ pause_after_conflict(struct ledger *l)
 	    1 + (int64_t)arc4random_uniform(2 * l->pause));
 }
 
+/*
+ * A lock that another process holds for a moment is not logged, nor are
+ * conflicts with other daemons while requests are still answered in time.
+ */
+static bool
+ledger_busy_briefly(const struct ledger *l, int64_t now)
+{
+	int64_t	ms = l->settings->db_timeout / 2;
+
+	if (ms < BUSY_LOG_MS)
+		ms = BUSY_LOG_MS;
+	return l->busy && now - l->busy_since < ms * 1000000;
+}
+
 void
 ledger_note(struct ledger *l, enum store_result result)
 {
@@ -84,12 +98,10 @@ ledger_note(struct ledger *l, enum store_result result)
 		l->trouble[0] = '\0';
 		return;
 	}
-	/* A lock that another process holds for a moment is not logged. */
 	now = clock_mono().ns;
 	if (l->busy_since == 0)
 		l->busy_since = now;
-	if (l->trouble[0] != '\0' ||
-	    (l->busy && now - l->busy_since < BUSY_LOG_NS))
+	if (l->trouble[0] != '\0' || ledger_busy_briefly(l, now))
 		return;
 	(void)strlcpy(l->trouble, store_error(l->store)[0] != '\0' ?
 	    store_error(l->store) : "no reason is known", sizeof(l->trouble));
