@@ -8,8 +8,8 @@
 #include "lib/num.h"
 #include "lib/str.h"
 
-#define USUAL		1024	/* usual size of a charge */
-#define SPARES		4096
+#define USUAL		6000	/* bytes; a charge of up to eight keys */
+#define SPARES		1024
 #define PART_LEAST	16	/* fewest charges that half a batch has */
 
 static const struct store_overlap	*const overlap =
