@@ -113,6 +113,28 @@ habits_learning(void **state)
 	assert_int_equal(rig_ask(r, &c), VERDICT_ACCEPTED);
 }
 
+/* A clock without a battery begins in 1970. */
+static void
+habits_clock_behind(void **state)
+{
+	struct rig	*r = *state;
+	int64_t		 right = r->now;
+
+	r->now = 3 * DAY;
+	assert_int_equal(strangers(r, HOME, 20), 20);
+	r->now = right;
+	assert_int_equal(strangers(r, HOME, 20), 20);
+	r->now += 14 * DAY - 1;
+	assert_int_equal(strangers(r, AWAY, 20), 20);
+	r->now += DAY + 1;
+	assert_int_equal(strangers(r, AWAY, 20), LIMIT);
+	/* A rule that is in use does not learn again. */
+	r->now += 300 * DAY;
+	assert_int_equal(strangers(r, AWAY, 20), LIMIT);
+	r->now += 300 * DAY;
+	assert_int_equal(strangers(r, AWAY, 20), LIMIT);
+}
+
 static void
 habits_strangers(void **state)
 {
@@ -528,6 +550,7 @@ main(void)
 #define TEST(f)	cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 	const struct CMUnitTest	tests[] = {
 		TEST(habits_learning),
+		TEST(habits_clock_behind),
 		TEST(habits_strangers),
 		TEST(habits_restart),
 		TEST(habits_again),

@@ -2,6 +2,7 @@
 #include "lib/num.h"
 
 static const struct habit_pair	unknown = { -1, 0 };
+static const struct habit_terms	rule_terms = { 0, INT64_C(366) * 86400 };
 
 static struct habit_terms
 key_terms(const struct verdict_key *k)
@@ -9,14 +10,20 @@ key_terms(const struct verdict_key *k)
 	return (struct habit_terms){ k->charge.unfamiliar, k->charge.learn };
 }
 
-/* When the rule was first seen; a date of a wrong clock does not count. */
+/*
+ * A rule that was not used for a year is new, so one whose first mail came
+ * while the clock was years behind learns once it is right.
+ */
+static bool
+rule_known(const struct verdict_context *ctx, const struct store_pair *rule)
+{
+	return rule != NULL && habit_known(&rule->known, &rule_terms, ctx->now);
+}
+
 static int64_t
 rule_since(const struct verdict_context *ctx, const struct store_pair *rule)
 {
-	if (rule == NULL || rule->known.first == -1 ||
-	    rule->known.first > num_add_clamp(ctx->now, WINDOW_AHEAD))
-		return ctx->now;
-	return rule->known.first;
+	return rule_known(ctx, rule) ? rule->known.first : ctx->now;
 }
 
 static void
@@ -46,7 +53,7 @@ verdict_habit_inherit(const struct verdict_context *ctx,
 		pair_inherit(k->network, w->network, &terms, ctx->now);
 		pair_inherit(k->recipient, w->recipient, &terms, ctx->now);
 		/* The rule is as old as its oldest name. */
-		if (w->rule->known.first != -1 && (k->rule->known.first == -1 ||
+		if (rule_known(ctx, w->rule) && (!rule_known(ctx, k->rule) ||
 		    w->rule->known.first < k->rule->known.first)) {
 			k->rule->known.first = w->rule->known.first;
 			k->rule->known.last = ctx->now;
@@ -142,9 +149,7 @@ pair_learn(struct verdict_context *ctx, struct store_pair *p,
 static void
 rule_learn(struct verdict_context *ctx, struct store_pair *rule)
 {
-	static const struct habit_terms	ever = { 0, INT64_MAX };
-
-	if (habit_learn(&rule->known, &ever, ctx->now))
+	if (habit_learn(&rule->known, &rule_terms, ctx->now))
 		rule->changed = true;
 }
 
