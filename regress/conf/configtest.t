@@ -83,7 +83,7 @@ like($r->{err}, qr/: error: .*"colour"/, 'an unknown field of a rule is an error
 for my $name (qw(exempt_recipients retention_days skip_same_domain sql_report)) {
 	$r = run_config("$name = 1\n", '-n');
 	is($r->{status}, 5, "$name: status");
-	like($r->{err}, qr/:1:1: error: "$name" .* function is not there$/m,
+	like($r->{err}, qr/:1:1: error: "$name" .* this one does not have its function$/m,
 	    "$name is said to be another edition's");
 }
 

@@ -156,7 +156,7 @@ subtest 'status-6' => sub {
 	my ($status, undef, $err) = $d->run;
 	is($status, 6, 'SOCKET is a plain file: status 6');
 	like($err, qr/exists and is not a socket/,
-	    'the message says that it is no socket');
+	    'the message says that it is not a socket');
 	is(slurp("$d->{dir}/plain"), "precious\n", 'the file is unchanged');
 
 	# A control socket that cannot be created causes only a warning.

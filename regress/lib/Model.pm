@@ -45,7 +45,7 @@ sub reload {
 
 # --- ids ---
 
-# The bytes of an address; IPv4 in IPv6 is IPv4. undef: it is no address.
+# The bytes of an address; IPv4 in IPv6 is IPv4. undef: it is not an address.
 sub address {
 	my ($text) = @_;
 	my $bytes = inet_pton(AF_INET, $text) // inet_pton(AF_INET6, $text);

@@ -78,7 +78,7 @@ values_are_read(void **state)
 	    FAULT("1:2", "one literal is expected, nothing behind it"));
 	VALUE_IS("[[10, 60]", FAULT("1:1", "`[` is not closed"));
 	VALUE_IS("limits = [[10, 60]]", FAULT("1:1",
-	    "`limits` is no value: write the value itself; "
+	    "`limits` is not a value: write the value itself; "
 	    "text belongs in quotes"));
 	VALUE_IS("'caf\xe9'",
 	    FAULT("1:5", "not UTF-8: save the file as UTF-8"));

@@ -789,7 +789,7 @@ actions(void **state)
 	warned("fail_action = 'reject {something}'", "1:15: fail_action: "
 	    "{something} is not a placeholder");
 	warned("db_error_action = 'defer {id}'", "1:19: db_error_action: {id} "
-	    "is filled in answers to a limit only");
+	    "is replaced in answers to a limit only");
 	bad("fail_action = 'reject gr\xc3\xbc\xc3\x9f'", "1:15: fail_action "
 	    "must be ASCII, which byte 10 is not");
 	bad("success_action = 'prepend X-Y: \xc3\xbc'", "1:18: success_action "

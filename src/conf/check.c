@@ -65,7 +65,7 @@ check_prepend(const char *name, const struct value *v, bool at_end,
 		fault_warning(faults, v->line, v->column,
 		    "%s can be the answer at END-OF-MESSAGE, where Postfix "
 		    "ignores PREPEND: count_mode \"auto\" and rules that count "
-		    "bytes are asked there", name);
+		    "bytes answer there too", name);
 }
 
 static void
@@ -368,7 +368,7 @@ check_sockets(const struct settings *s, struct faults *faults)
 	if (s->delay_to_close <= CHECK_POSTFIX_KEEPS)
 		check_advise(s, faults, "delay_to_close",
 		    "delay_to_close of %d: Postfix keeps an idle connection "
-		    "for up to %d seconds and loses one when it was closed",
+		    "for up to %d seconds and loses a second if it was closed",
 		    s->delay_to_close, CHECK_POSTFIX_KEEPS);
 }
 

@@ -206,8 +206,8 @@ check_placeholder(const char *name, const struct value *v, const char *word,
 		if (strcmp(check_placeholders[i], word) == 0) {
 			if (filled == FILLED_NOT)
 				fault_warning(faults, v->line, v->column,
-				    "%s: {%s} is filled in answers to a limit "
-				    "only, and stays as it is here",
+				    "%s: {%s} is replaced in answers to a "
+				    "limit only, and stays as it is here",
 				    name, word);
 			else if (filled != FILLED_LIMIT &&
 			    strcmp(word, "id") != 0 &&

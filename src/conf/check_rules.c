@@ -149,10 +149,10 @@ check_stage(const struct settings *s, size_t i, struct faults *faults)
 		    "smtpd_end_of_data_restrictions", rule->name);
 	else if (rule->count == RULE_NEW_RECIPIENTS)
 		fault_warning(faults, v->line, v->column,
-		    "rule %s knows each recipient where Postfix asks in "
-		    "smtpd_recipient_restrictions; of a mail to several that "
-		    "it asks about later, all count from an unfamiliar "
-		    "network, and nothing is learned", rule->name);
+		    "rule %s should be asked in smtpd_recipient_restrictions: "
+		    "later Postfix does not name the recipients of a mail to "
+		    "several, so all of them count if the network is "
+		    "unfamiliar, and nothing is learned", rule->name);
 }
 
 static void

@@ -174,7 +174,7 @@ expression_unknown_name(struct expression *e)
 	expression_quote(&e->t.token, quote, sizeof(quote));
 	for (i = 0; i < EXPRESSION_COUNT(expression_meant); i++)
 		if (token_is(&e->t, expression_meant[i].name)) {
-			expression_fault(e, "%s is no value: %s", quote,
+			expression_fault(e, "%s is not a value: %s", quote,
 			    expression_meant[i].hint);
 			return;
 		}
@@ -182,7 +182,7 @@ expression_unknown_name(struct expression *e)
 	if (e->t.at < e->t.end && (*e->t.at == '(' || *e->t.at == '.'))
 		expression_fault(e, "%s" EXPRESSION_NOT_RUN "%s", quote, hint);
 	else
-		expression_fault(e, "%s is no value: %s", quote, hint);
+		expression_fault(e, "%s is not a value: %s", quote, hint);
 }
 
 /* --- values --- */

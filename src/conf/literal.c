@@ -322,7 +322,7 @@ literal_setting_name(struct expression *e)
 	}
 	for (i = 0; i < LITERAL_COUNT(literal_reserved); i++)
 		if (token_is(&e->t, literal_reserved[i])) {
-			expression_fault(e, "%s is no name of a setting",
+			expression_fault(e, "%s is not the name of a setting",
 			    expression_quote(&e->t.token, quote,
 			    sizeof(quote)));
 			return NULL;

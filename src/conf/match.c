@@ -111,7 +111,7 @@ match_never(enum rule_attribute attr, const char *bytes, size_t len)
 		if (address)
 			return "which is an address of a client";
 		if (len > 1 && bytes[0] == '*' && bytes[1] == '@')
-			return "which is no pattern: a domain is written "
+			return "which is not a pattern: a domain is written "
 			    "\"@example.org\"";
 		return match_is_domain(bytes, len) ?
 		    "which is one whole id: a domain is written "
@@ -120,7 +120,7 @@ match_never(enum rule_attribute attr, const char *bytes, size_t len)
 	case KEY_SENDER_DOMAIN:
 	case KEY_RECIPIENT_DOMAIN:
 		return memchr(bytes, '@', len) != NULL ?
-		    "which has an \"@\" and is no domain" : NULL;
+		    "which has an \"@\" and is not a domain" : NULL;
 	default:
 		return NULL;
 	}

@@ -68,8 +68,8 @@ member_colon_fault(const char *text, char *reason)
 		rest = "127.0.0.1";
 		len = strlen(rest);
 	}
-	snprintf(reason, MEMBER_REASON_MAX, "has \"%.200s\", which is no path: "
-	    "write [\"%.*s\", %d]", text, (int)len, rest, (int)port);
+	snprintf(reason, MEMBER_REASON_MAX, "has \"%.200s\", which is not a "
+	    "path: write [\"%.*s\", %d]", text, (int)len, rest, (int)port);
 }
 
 /* 0, or -1 with the reason why it cannot be the path of a socket. */

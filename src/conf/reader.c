@@ -498,7 +498,7 @@ reader_network(const struct reading *r, const struct value *v,
 		if (reader_netmask(n, v->bytes, v->len) == 0)
 			return 0;
 		reader_fault(r, v,
-		    "has \"%s\", which is no network: write it as "
+		    "has \"%s\", which is not a network: write it as "
 		    "\"192.0.2.0/24\" or \"2001:db8::/32\"",
 		    v->bytes);
 		return -1;

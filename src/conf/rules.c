@@ -263,7 +263,7 @@ rules_unknown(const struct reading *r, const struct value *key)
 	size_t			i;
 
 	if (key->type != VALUE_STR) {
-		reader_unknown(r, key, "has a field that is no string");
+		reader_unknown(r, key, "has a field that is not a string");
 		return;
 	}
 	for (i = 0; i < RULES_FIELDS; i++)

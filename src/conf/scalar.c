@@ -450,9 +450,9 @@ scalar_tagged(const char *tag, const char *p, size_t len, const char **fault)
 		{ SCALAR_TAG "timestamp", NULL,
 		    "no setting is a date: write text, without the tag" },
 		{ SCALAR_TAG "seq", NULL,
-		    "this is no list, in spite of its tag" },
+		    "this is not a list, in spite of its tag" },
 		{ SCALAR_TAG "map", NULL,
-		    "this is no mapping, in spite of its tag" }
+		    "this is not a mapping, in spite of its tag" }
 	};
 	size_t	i;
 

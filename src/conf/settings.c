@@ -184,7 +184,8 @@ settings_unknown(const struct value *key, struct faults *faults)
 		if (strcmp(settings_foreign[i], key->bytes) == 0) {
 			fault_unknown(faults, key->line, key->column,
 			    "\"%s\" is a setting of another edition of this "
-			    "program: that function is not there", key->bytes);
+			    "program: this one does not have its function",
+			    key->bytes);
 			return;
 		}
 	for (i = 0; i < table_count(); i++)

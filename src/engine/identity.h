@@ -35,7 +35,7 @@ bool		 identity_value(struct str *, const struct settings *,
 void		 identity_address(struct str *, const struct settings *,
 		    const struct settings_rule *, const struct addr *);
 
-/* False if client_address is no address, such as `unknown`. */
+/* False if client_address is not an address, such as `unknown`. */
 bool		 identity_client(struct addr *, const struct request *);
 
 /* Whether one of the networks contains the address. */

@@ -121,8 +121,8 @@ run_as_check_groups(const struct settings *settings, bool member,
 			    groups[i].setting, why);
 		else if (member && !may_give(gid))
 			fault_error(faults, v->line, v->column, "%s: the "
-			    "daemon was not started as root and is no member "
-			    "of the group %s; a unit of systemd needs "
+			    "daemon was not started as root and is not a "
+			    "member of the group %s; a unit of systemd needs "
 			    "SupplementaryGroups=%s", groups[i].setting,
 			    groups[i].group, groups[i].group);
 	}

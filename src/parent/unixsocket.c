@@ -112,10 +112,10 @@ check_dead(const struct unixsocket *u, const struct stat *sb, char *why)
 }
 
 /*
- * Frees the name, unless a daemon answers there, or the file is no socket and
- * may be an administrator's: root's, or without root anybody's. A child that
- * has been taken over can make files of the daemon's user, so root replaces
- * those.
+ * Frees the name, unless a daemon answers there, or the file is not a socket
+ * and may be an administrator's: root's, or without root anybody's. A child
+ * that has been taken over can make files of the daemon's user, so root
+ * replaces those.
  */
 static int
 make_free(const struct unixsocket *u, char *why)

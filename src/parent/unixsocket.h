@@ -32,7 +32,7 @@ struct unixsocket {
 
 /*
  * The listening descriptor; or -1 with *why if a daemon answers at that name
- * (errno EADDRINUSE), or the file there belongs to root and is no socket.
+ * (errno EADDRINUSE), or the file there belongs to root and is not a socket.
  */
 int	unixsocket_open(struct unixsocket *, char *why);
 

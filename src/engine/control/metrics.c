@@ -65,9 +65,9 @@ static const struct {
 	{ STATS_REQUESTS, "requests", NULL, NULL,
 	    "Whole requests that were read." },
 	{ STATS_MALFORMED, "malformed_requests", NULL, NULL,
-	    "Requests that were none; the connection was closed." },
+	    "Malformed requests; their connections were closed." },
 	{ STATS_PASSED, "answers", "verdict", "passed",
-	    "Answers, by what they rest on." },
+	    "Answers by verdict." },
 	{ STATS_ACCEPTED, "answers", "verdict", "accepted", NULL },
 	{ STATS_REFUSED, "answers", "verdict", "refused", NULL },
 	{ STATS_UNAVAILABLE, "answers", "verdict", "unavailable", NULL },
@@ -75,7 +75,7 @@ static const struct {
 	{ STATS_EXEMPT, "exempt_requests", NULL, NULL,
 	    "Requests that no limit applies to, by the setting exempt." },
 	{ STATS_MEMORY_REFUSED, "memory_refusals", NULL, NULL,
-	    "Answers without the database that refused, from memory." },
+	    "Requests refused from memory, without the database." },
 	{ STATS_OVER, "over_limit", NULL, NULL,
 	    "Requests over a limit whose action lets Postfix take the mail." },
 	{ STATS_SHADOWED, "shadow_refusals", NULL, NULL,
@@ -89,13 +89,13 @@ static const struct {
 	{ STATS_LATE, "late_verdicts", NULL, NULL,
 	    "Verdicts that came after the answer." },
 	{ STATS_REPLAYED, "replayed", NULL, NULL,
-	    "Accepted without the database and recorded later." },
+	    "Requests accepted without the database and recorded later." },
 	{ STATS_REPLAY_LOST, "replay_lost", NULL, NULL,
-	    "Accepted without the database and never recorded." },
+	    "Requests accepted without the database and never recorded." },
 	{ STATS_CONNECTED, "connections", NULL, NULL,
 	    "Clients that connected." },
 	{ STATS_FORBIDDEN, "forbidden_connections", NULL, NULL,
-	    "Clients that allowed_clients does not have." },
+	    "Clients that are not among allowed_clients." },
 	{ STATS_CLOSED_IDLE, "closed_connections", "reason", "idle",
 	    "Clients that were closed by the daemon." },
 	{ STATS_CLOSED_SLOW, "closed_connections", "reason", "slow", NULL },
@@ -202,11 +202,11 @@ metrics_engine(struct str *out)
 	metrics_gauge(out, "waiting_requests", pending_count(), "",
 	    "Requests that wait for the database.");
 	metrics_family(out, "oldest_waiting_seconds", "gauge", "seconds",
-	    "How long the oldest of these has waited.");
+	    "How long the oldest waiting request has waited.");
 	metrics_sample(out, "oldest_waiting_seconds", "", NULL, NULL);
 	metrics_seconds(out, (uint64_t)pending_oldest());
 	metrics_gauge(out, "to_record", replay_count(), "",
-	    "Accepted without the database and not recorded yet.");
+	    "Requests accepted without the database and not yet recorded.");
 	metrics_gauge(out, "locks_in_force", blocks_locked(clock_wall()), "",
 	    "Logins and addresses that rules have locked.");
 	metrics_counters(out);
@@ -225,21 +225,21 @@ static const struct {
 	[FIGURE_CHARGES] = { "ledger_charges", false, "",
 	    "Verdicts since the ledger was started." },
 	[FIGURE_BATCHES] = { "ledger_batches", false, "",
-	    "Transactions that decided them." },
+	    "Transactions that decided requests." },
 	[FIGURE_LARGEST_BATCH] = { "ledger_largest_batch", true, "",
-	    "Most requests in one of them." },
+	    "Most requests in one transaction." },
 	[FIGURE_BUSY] = { "ledger_busy", false, "",
 	    "Transactions that found the database locked." },
 	[FIGURE_ERRORS] = { "ledger_errors", false, "",
-	    "Transactions that the database failed." },
+	    "Transactions that failed in the database." },
 	[FIGURE_HITS] = { "ledger_hits", false, "",
 	    "Hits of limits that are to be reported." },
 	[FIGURE_LEARNED] = { "ledger_learned", false, "",
 	    "Networks and recipients that rules learned for new_recipients." },
 	[FIGURE_CACHE_IDS] = { "ledger_cache_ids", true, "",
-	    "Ids in memory." },
+	    "Ids in the cache of the ledger." },
 	[FIGURE_CACHE_BYTES] = { "ledger_cache_bytes", true, "bytes",
-	    "Memory that they take." },
+	    "Memory of the ids in the cache of the ledger." },
 };
 
 void
@@ -265,9 +265,9 @@ metrics_database(struct control *c, bool up, const char *state,
 	size_t			 i;
 
 	metrics_gauge(out, "ledger_up", up, "",
-	    "Whether the ledger is there and answers.");
+	    "Whether a ledger runs and answers.");
 	metrics_gauge(out, "database_up", strcmp(state, "well") == 0, "",
-	    "Whether the database did its work the last time.");
+	    "Whether the database works.");
 	metrics_family(out, "database_state", "gauge", "",
 	    "The state of the database, as policyctl status names it.");
 	for (i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
