@@ -157,7 +157,7 @@ ids_within(const struct ids *a, const struct ids *b, size_t *n)
 	for (e = ids_first(a); e != NULL; e = e->next, (*n)++) {
 		if (b == NULL)
 			return false;
-		/* The key of a network is no id that a file can hold. */
+		/* No id in a file is like the key of a network. */
 		id = map_find(b->ids, e->node.hash, e->key, e->len) != NULL;
 		network = map_find(b->networks, e->node.hash, e->key,
 		    e->len) != NULL;

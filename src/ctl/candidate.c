@@ -22,7 +22,7 @@ add_note(struct str *notes, const char *file, const char *what)
 	    strlen(file)), what);
 }
 
-/* A rule without its queries; that it maps ids is still said. */
+/* A copy of a rule without its queries. It still says that id_sql is set. */
 static struct value *
 without_queries(const struct value *rule)
 {
@@ -90,7 +90,7 @@ add_settings(struct str *text, const struct settings *s)
 			value_repr(text, v);
 		str_addc(text, '\n');
 	}
-	/* A configuration of nothing but defaults is one to try too. */
+	/* A configuration that only has defaults can be tried too. */
 	if (text->len == 0)
 		str_adds(text, "count_mode = 'auto'\n");
 }

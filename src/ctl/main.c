@@ -227,7 +227,7 @@ once(const struct command *command, const struct str *question)
 	str_init(&text);
 	str_init(&fault);
 	option.asked = true;
-	/* An object says all, and the exit status the rest. */
+	/* With -j, -q has no effect. */
 	option.quiet = option.quiet && !option.json;
 	health = ask_whole(option.socket, option.patience, question, &a,
 	    &fault);
@@ -385,7 +385,7 @@ watch(const struct command *command, struct str *question)
 			question_number(question, terminal_height() - 3);
 		str_addc(question, '\0');
 		status = once(command, question);
-		/* Rows by the million are not read all the time. */
+		/* A pause in proportion: reading many rows is work. */
 		took = clock_between(began, clock_mono()) / 1000000;
 		took = took * WATCH_REST > WATCH_MOST_MS ? WATCH_MOST_MS :
 		    took * WATCH_REST;

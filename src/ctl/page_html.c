@@ -126,8 +126,8 @@ count_of(const struct answer *a, const char *kind)
 }
 
 /*
- * Begins a section. False, and it is ended: there is no answer, which it says,
- * or `n` is 0.
+ * Begins a section. If there is no answer, or `n` is 0, the section says so and
+ * is ended: returns false.
  */
 static bool
 begin(struct str *out, const struct page_part *part, const char *class,
@@ -316,7 +316,7 @@ add_overrides(struct str *out, const struct page_part *part)
 
 /* --- the last refusals --- */
 
-/* The window that had no room. */
+/* Adds the window that had no room. */
 static void
 add_window(struct str *out, const struct answer *a, int64_t number)
 {

@@ -42,7 +42,7 @@ decision_new(const struct decision *d, const struct decision_key *k)
 
 	if (d->mode < CHARGE_REPLAY && !lock_charges(c, d->pass))
 		return 0;
-	/* Of what others count, a mail only needs room for one more. */
+	/* A mail adds nothing to an external count, but needs room for 1. */
 	if (c->kind == CHARGE_EXTERNAL && d->mode != CHARGE_ADD)
 		return d->mode < CHARGE_REPLAY;
 	if (c->kind == CHARGE_EXTERNAL)
@@ -414,8 +414,8 @@ decision_key_holds(struct decision *d, struct msg_verdict *v, size_t n,
 }
 
 /*
- * CHARGE_ADD: what reaches a limit is a hit of it, once, and the mails after it
- * are refused.
+ * CHARGE_ADD: the charge with which the sum reaches a limit is a hit. Mails are
+ * refused from then on, without a further hit.
  */
 static void
 decision_reach(struct decision *d, struct msg_verdict *v, size_t n)
@@ -530,8 +530,8 @@ decision_records(const struct decision *d, struct decision_record *list)
 			continue;
 		}
 		/*
-		 * After the clock was set back a value does not move, unless it
-		 * does not count where it is.
+		 * If the clock was set back, a value keeps its later date,
+		 * unless that is too far in the future to count.
 		 */
 		if (k->seen >= date && !decision_future(d, k->seen))
 			continue;

@@ -37,9 +37,7 @@ lock_full(const struct override_list *l, const struct msg_charge_lock *of,
 
 /* --- one hit --- */
 
-/*
- * Whether the hit is one of what was charged since `since`, seconds since 1970.
- */
+/* Whether what was charged from `since` (a time_t) on suffices for the hit. */
 static bool
 lock_counts(const struct decision *d, const struct decision_hit *hit,
     int64_t since)
@@ -56,7 +54,7 @@ lock_counts(const struct decision *d, const struct decision_hit *hit,
 		seconds = d->now - since;
 	used = seconds < 0 ? 0 : window_used(k->window, seconds, d->now);
 	amount = k->charge->kind == CHARGE_DISTINCT ? 1 : k->amount;
-	/* What is external is a hit when it reaches the limit. */
+	/* An external count hits its limit when it reaches it. */
 	if (k->charge->kind == CHARGE_EXTERNAL)
 		amount = num_add_clamp(amount, 1);
 	return num_add_clamp(used, amount) >

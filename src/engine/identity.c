@@ -176,7 +176,7 @@ has_value(struct str *scratch, const struct settings *s, const struct ids *ids,
 	size_t		at = scratch->len;
 	bool		found;
 
-	/* By the address itself, however many bits of it are counted. */
+	/* Compares the whole address, whatever prefix is counted. */
 	if (attr == KEY_CLIENT_ADDRESS)
 		return identity_client(&client, req) &&
 		    ids_find_address(ids, &client) != NULL;

@@ -30,8 +30,8 @@ pair_new(struct charge_batch *b)
 }
 
 /*
- * What a request names: its network, its recipient, its rule; under the id and
- * the rule's name as they are, or as they were.
+ * Names the pairs of a request: rule, network, recipient. `id` and `rule` are
+ * the present ones, or earlier ones of a renamed rule.
  */
 static size_t
 pairs_name(const struct charge_batch *b, const struct msg_charge_key *c,

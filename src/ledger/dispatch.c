@@ -400,7 +400,7 @@ dispatch_on_habit(struct ledger *l, const struct message *m)
 }
 
 /*
- * By fill and by used: what this ledger has in its cache, for when all rows
+ * Answers `top` by fill and by used from the cache of this ledger, if the rows
  * cannot be read (top_rows.h).
  */
 static int

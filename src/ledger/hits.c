@@ -239,7 +239,7 @@ hits_on_row(void *arg, const char *id, size_t idlen, int64_t seconds,
 		hits_keep(h, id, idlen, seconds, count);
 }
 
-/* A login that report_user would have told of. */
+/* Sends a login whose user was not told (report_user). */
 static void
 hits_on_left(void *arg, const char *login, size_t len)
 {

@@ -11,14 +11,14 @@ struct orphans {
 	const struct settings	*old;
 	const struct settings	*fresh;
 	int64_t			 now;
-	/* Of each old rule; without rules, at 0. */
+	/* For each old rule; [0] if there were no rules. */
 	bool			 gone[RULES_MAX];
 	size_t			 ids[RULES_MAX];
 	size_t			 grants[RULES_MAX];
 	size_t			 locks[RULES_MAX];
 };
 
-/* The index of the old rule of an id that no rule has any more; -1: none. */
+/* The index of the old rule of an id that no fresh rule has; -1: none. */
 static int
 orphans_rule(const struct orphans *o, const char *id, size_t idlen)
 {

@@ -43,7 +43,7 @@ match_folding(const struct settings *a, const struct settings *b)
 	    strcmp(a->default_domain, b->default_domain) == 0;
 }
 
-/* Without rules. */
+/* Why plain settings are not tried; NULL: they are. */
 static const char *
 match_plain(const struct settings *now, const struct settings *tried)
 {

@@ -145,7 +145,7 @@ pair_learn(struct verdict_context *ctx, struct store_pair *p,
 	habits_learned(ctx->habits, p, terms);
 }
 
-/* That the rule is still in use, once a day. */
+/* Notes once a day that the rule is still in use. */
 static void
 rule_learn(struct verdict_context *ctx, struct store_pair *rule)
 {

@@ -156,7 +156,7 @@ show_told(struct control *c, const struct message *m)
 	return ret == -1 ? -1 : 0;
 }
 
-/* The windows may be there already. */
+/* Prints the windows if they have come, even without the refusals. */
 static void
 show_late(struct control *c)
 {
