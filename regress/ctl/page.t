@@ -120,20 +120,20 @@ subtest 'hostile names' => sub {
 		    client_name => $name, queue_id => $name) for 1, 2;
 	}
 	my $reason = q{<b onmouseover="x">Tom & 'Jerry'</b>};
-	is((ctl($d, 'block', 'login:<i>', '2h', $reason))[0], 0, 'a block');
+	is((ctl($d, 'block', 'login:<i>', '2h', $reason))[0], 0, 'block succeeds');
 	my ($page, $status, $err, $out) = made('hostile', $d);
-	is($status, 0, 'all is well');
-	is($err, '', 'nothing is said');
+	is($status, 0, 'page exits with 0');
+	is($err, '', 'page prints nothing to stderr');
 	my %shown = map { $_ => 1 } @{$page->{bdi}};
 	# As in the text for people, which is never cut in a pipe.
 	my @ids = decode('UTF-8', (ctl($d, 'top', '-n', 20))[1]) =~ /\d %  (.*?)(?: \(shadow\))?$/mg;
-	is(scalar @ids, 20, 'ids');
-	ok($shown{$_}, 'an id: ' . substr encode('UTF-8', $_), 0, 60) for @ids;
-	ok($shown{$_}, encode('UTF-8', "shown: $_")) for $reason, 'login:<i>',
+	is(scalar @ids, 20, 'top has 20 ids to look for');
+	ok($shown{$_}, 'the page shows the id ' . substr encode('UTF-8', $_), 0, 60) for @ids;
+	ok($shown{$_}, encode('UTF-8', "the page shows $_")) for $reason, 'login:<i>',
 	    'user:<script>alert(1)</script>', 'user:&lt;b&gt;&amp;&#60;', '</style><b>',
 	    'user:\xe2\x80\xaegro.elpmaxe', '\xff\xfe\xc3', '\x1b[31m\x07', 'back\\\\slash',
 	    "\x{5d0}\x{5d1} 1 2";
-	unlike($out, qr{https?:|//}, 'no address of anything else');
+	unlike($out, qr{https?:|//}, 'the page has no link');
 
 	# The policy: nothing may be loaded but the style, which its hash names.
 	my ($policy) = map { $_->{content} } grep { ($_->{'http-equiv'} // '') eq
@@ -141,9 +141,9 @@ subtest 'hostile names' => sub {
 	my $hash = sha256_base64($page->{style});
 	$hash .= '=' while length($hash) % 4;
 	is($policy, "default-src 'none'; style-src 'sha256-$hash'; base-uri 'none'; " .
-	    "form-action 'none'", 'the policy, with the hash of the style');
+	    "form-action 'none'", 'the policy allows only the style, by its hash');
 	unlike($page->{style}, qr{url|import|expression|//|<}i, 'the style refers to nothing');
-	like($page->{style}, qr/prefers-color-scheme: ?dark/, 'and has a dark scheme');
+	like($page->{style}, qr/prefers-color-scheme: ?dark/, 'the style has a dark scheme');
 	$d->ends_well;
 };
 
@@ -162,45 +162,56 @@ subtest 'what it shows' => sub {
 		    client_name => 'host.example.net', queue_id => '568BAA82041'));
 		$client->answer;
 	}
-	is((ctl($d, 'block', "b$_\@example.org", '1h', 'spam'))[0], 0, "block $_") for 1 .. 52;
-	is((ctl($d, 'block', 'bob', 'forever', 'stolen', 'login'))[0], 0, 'bob is blocked');
-	is((ctl($d, 'grant', 'user1@example.org', 5, '1h'))[0], 0, 'a grant');
+	is((ctl($d, 'block', "b$_\@example.org", '1h', 'spam'))[0], 0,
+	    "block $_ succeeds") for 1 .. 52;
+	is((ctl($d, 'block', 'bob', 'forever', 'stolen', 'login'))[0], 0, 'block of bob succeeds');
+	is((ctl($d, 'grant', 'user1@example.org', 5, '1h'))[0], 0, 'grant succeeds');
 	$d->sql("UPDATE mail_override SET since = since - 60 WHERE id NOT LIKE '%bob'");
 	my $list;
 	ok(wait_until { ($list = (ctl($d, 'list', '-n', 1))[1]) =~ /\Alogin:bob blocked/ },
-	    'bob is the newest');
-	like($list, qr/\A.*\nuser:\S+ 5 mails more [^\n]*\n\z/, 'list -n: of each kind');
+	    'list -n 1 has the newest block');
+	like($list, qr/\A.*\nuser:\S+ 5 mails more [^\n]*\n\z/,
+	    'list -n 1 has the newest grant too');
 	my ($page, $status, undef, $out) = made('full', $d);
-	is($status, 0, 'all is well');
-	cmp_ok(length $out, '<', 100_000, 'and small');
+	is($status, 0, 'page exits with 0');
+	cmp_ok(length $out, '<', 100_000, 'the page is smaller than 100,000 bytes');
 	my ($fill, $refused, $overrides, $last, $state) = map { $page->{".$_"}[0] =~ s/\s+/ /gr }
 	    qw(fill refused overrides refusals status);
-	like($fill, qr/Nearest to their limits 20 of 301 ids/, 'how many there are');
-	like($fill, qr/user:user\d+\@example\.org1 of 1 in 1 h100 %/, 'a full id');
-	is(() = $fill =~ /user:/g, 20, '20 of them');
-	like($refused, qr/Refused most.* 1 of 1 ids.*Refused ?user:bob blocked4/, 'with most refusals');
-	like($overrides, qr/51 of 54, the newest first ?blocked login:bob ?forever, by \w+ ?stolen login/, 'the newest locks, blocks and grants');
-	is(() = $overrides =~ /blocked login:/g, 50, '50 of the blocks');
-	like($overrides, qr/granted user:user1\@example\.org 5 mails more ?until \w+ [-\d]+ [\d:]+ \((?:1 h|59 min)/, 'a grant');
+	like($fill, qr/Nearest to their limits 20 of 301 ids/,
+	    'the page has the number of shown and of all ids');
+	like($fill, qr/user:user\d+\@example\.org1 of 1 in 1 h100 %/,
+	    'an id at its limit has use, limit, window and 100 %');
+	is(() = $fill =~ /user:/g, 20, 'the page shows 20 ids nearest to their limits');
+	like($refused, qr/Refused most.* 1 of 1 ids.*Refused ?user:bob blocked4/,
+	    'the page has the id with most refusals, marked as blocked');
+	like($overrides, qr/51 of 54, the newest first ?blocked login:bob ?forever, by \w+ ?stolen login/,
+	    'the page begins with the newest block');
+	is(() = $overrides =~ /blocked login:/g, 50, 'the page shows 50 blocks');
+	like($overrides, qr/granted user:user1\@example\.org 5 mails more ?until \w+ [-\d]+ [\d:]+ \((?:1 h|59 min)/,
+	    'the page has the grant with its end');
 	like($last, qr/refused:\ user:bob\ rule\ user\ 1\ of\ 1\ in\ 1\ hfrom\ <bob\@example\.org>
 	    \ to\ <a\@example\.net>client\ 192\.0\.2\.7\ \(host\.example\.net\),\ login\ bob,
-	    \ queue\ id\ 568BAA82041/x, 'a refusal');
-	like($state, qr/databasewell sqlite .*requests ?30\d.*accepted ?30\d.*refused ?4/, 'the state');
+	    \ queue\ id\ 568BAA82041/x, 'the page has the last refusal with its attributes');
+	like($state, qr/databasewell sqlite .*requests ?30\d.*accepted ?30\d.*refused ?4/,
+	    'the page has the state of the database and the counters');
 	my ($made) = map { $_->{datetime} } @{$page->{'<time'}};
-	ok(abs(ctl_json($d, 'top')->{time} - time) < 60, 'the clock');
+	ok(abs(ctl_json($d, 'top')->{time} - time) < 60,
+	    'the clock of the daemon is that of the test');
 	my ($year) = (gmtime)[5] + 1900;
-	like($made, qr/\A$year-\d\d-\d\dT\d\d:\d\d:\d\dZ\z/, 'when it was made');
-	like($page->{'.made'}[0], qr/^made \w{3} \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \w+/, 'for people');
+	like($made, qr/\A$year-\d\d-\d\dT\d\d:\d\d:\d\dZ\z/, 'the page has its time for programs');
+	like($page->{'.made'}[0], qr/^made \w{3} \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \w+/,
+	    'the page has its time for people');
 	like($page->{title}[0], qr/^well: /, 'the title has the state');
 
 	# What the page asks can be asked by hand.
-	is((ctl($d, 'list', '-n', 0))[0], 3, 'a number below 1 is none');
+	is((ctl($d, 'list', '-n', 0))[0], 3, 'list -n 0 fails');
 	my $why = ctl_json($d, 'why', '-n', 3);
 	is_deeply([map { $_->{login} } @{$why->{refusals}}], [('bob') x 3],
-	    'why without a subject: the newest refusals of everybody');
-	ok(!exists $why->{refused}, 'which are not counted');
-	like((ctl($d, 'why'))[1], qr/refused: user:bob \(rule user\)\n/, 'for people too');
-	is((ctl($d, 'why', ''))[0], 1, 'an empty subject is not every subject');
+	    'why -j without a subject has the newest refusals of everybody');
+	ok(!exists $why->{refused}, 'why -j without a subject has no total');
+	like((ctl($d, 'why'))[1], qr/refused: user:bob \(rule user\)\n/,
+	    'the text of why without a subject has the refusals');
+	is((ctl($d, 'why', ''))[0], 1, 'why with an empty subject is a usage error');
 	$d->ends_well;
 };
 
@@ -219,46 +230,49 @@ subtest 'the file' => sub {
 		is((ctl($d, 'page', $file))[0], 0, 'the page is written');
 		umask $old;
 		my @stat = stat $file;
-		is(sprintf('%o', $stat[2] & 07777), '640', 'its mode, whatever the umask is');
-		is($stat[5], $gid, 'its group is that of the directory');
-		is($here->(), 'index.html', 'and nothing is left beside it');
+		is(sprintf('%o', $stat[2] & 07777), '640',
+		    sprintf 'the mode of the file is 0640 with umask %o', $mask);
+		is($stat[5], $gid, 'the group of the file is that of the directory');
+		is($here->(), 'index.html', 'no temporary file is left');
 	}
 	# A program that reads meanwhile sees the earlier page to its end.
 	open my $reader, '<', $file or die "$file: $!";
 	sysread $reader, my $begin, 100;
 	my $inode = (stat $file)[1];
-	is((ctl($d, 'page', $file))[0], 0, 'it is replaced');
-	isnt((stat $file)[1], $inode, 'by another file');
+	is((ctl($d, 'page', $file))[0], 0, 'the page is written again');
+	isnt((stat $file)[1], $inode, 'a new file replaces the earlier one');
 	page_of('the earlier one', $begin . do { local $/; <$reader> });
 	page_of('the new one', slurp($file));
 	# A link is replaced, and what it leads to is not touched.
 	spew("$dir/target", 'x');
 	unlink $file;
 	symlink 'target', $file or die "$file: $!";
-	is((ctl($d, 'page', $file))[0], 0, 'in place of a link');
-	is(slurp("$dir/target"), 'x', 'whose target stays');
-	ok(!-l $file, 'it is a file now');
+	is((ctl($d, 'page', $file))[0], 0, 'the page is written in place of a link');
+	is(slurp("$dir/target"), 'x', 'the target of the link is unchanged');
+	ok(!-l $file, 'the link was replaced by a file');
 
 	my ($status, $out, $err) = ctl($d, 'page', "$dir/none/index.html");
-	is($status, 3, 'a directory that is not there');
-	like($err, qr{^policyctl: \Q$dir\E/none/index\.html: No such file}m, 'is named');
+	is($status, 3, 'page into a missing directory fails');
+	like($err, qr{^policyctl: \Q$dir\E/none/index\.html: No such file}m,
+	    'the error has the path and the reason');
 	mkdir "$dir/sub";
-	is((ctl($d, 'page', "$dir/sub"))[0], 3, 'a directory is not replaced');
-	is($here->(), 'index.html sub target', 'and nothing is left beside it');
-	is((ctl($d, @$_))[0], 3, "policyctl @$_") for ['page', $file, 'x'], ['-j', 'page'];
+	is((ctl($d, 'page', "$dir/sub"))[0], 3, 'page does not replace a directory');
+	is($here->(), 'index.html sub target', 'no temporary file is left after a failure');
+	is((ctl($d, @$_))[0], 3, "policyctl @$_ fails") for ['page', $file, 'x'], ['-j', 'page'];
 
 	# What the unit does.
 	my $unit = substituted("$root/systemd/policyd-rate-limit-page.service.in", SBINDIR => '/sbin');
 	my ($command) = $unit =~ m{^ExecStart=/sbin/policyctl (.*)$}m;
 	$command =~ s/\$\{DIRECTORY\}/$dir/ or fail('the unit names its directory');
 	unlink $file;
-	is((ctl($d, split ' ', $command))[0], 0, 'the command of the unit');
+	is((ctl($d, split ' ', $command))[0], 0, 'the command of the unit succeeds');
 	page_of('of the unit', slurp($file));
 	is(() = $unit =~ m{^\w+=(?:DIRECTORY=|-)?/var/www/policyd-rate-limit$}mg, 3,
-	    'which names its directory in three lines');
+	    'the unit names its directory in three lines');
 	$d->ends_well;
-	is((ctl($d, 'page', $file))[0], 2, 'without a daemon the file is written too');
-	like(page_of('of no daemon', slurp($file))->{title}[0], qr/^not serving: /, 'and says so');
+	is((ctl($d, 'page', $file))[0], 2, 'without a daemon page exits with 2');
+	like(page_of('of no daemon', slurp($file))->{title}[0], qr/^not serving: /,
+	    'without a daemon the page is written and says so');
 };
 
 subtest 'the database is away' => sub {
@@ -269,13 +283,16 @@ subtest 'the database is away' => sub {
 	kill 'STOP', $ledger;
 	my ($page, $status, $err) = made('without it', $d);
 	kill 'CONT', $ledger;
-	is($status, 1, 'the exit status says degraded');
-	like($err, qr/^policyctl: degraded: the database: no answer$/m, 'with the reason');
-	like($page->{title}[0], qr/^degraded: /, 'the title says so');
-	like($page->{'.degraded'}[0], qr/degraded the database: no answer/, 'and the head, loudly');
-	like($page->{".$_"}[0], qr/^the database did not answer in time$/m, "$_: not known, which it says")
+	is($status, 1, 'while the ledger is stopped page exits with 1');
+	like($err, qr/^policyctl: degraded: the database: no answer$/m,
+	    'while the ledger is stopped page prints the reason');
+	like($page->{title}[0], qr/^degraded: /, 'the title says degraded');
+	like($page->{'.degraded'}[0], qr/degraded the database: no answer/,
+	    'the head has the reason');
+	like($page->{".$_"}[0], qr/^the database did not answer in time$/m,
+	    "the section $_ says that there was no answer")
 	    for 'refused', 'refusals';
-	ok(wait_until { (ctl($d, 'page'))[0] == 0 }, 'all is well again');
+	ok(wait_until { (ctl($d, 'page'))[0] == 0 }, 'page exits with 0 once the ledger continues');
 	$d->ends_well;
 };
 
@@ -286,16 +303,20 @@ subtest 'the daemon is away' => sub {
 	kill 'STOP', $d->child('engine');
 	my ($page, $status) = made('a daemon that hangs', $d, '-t', 1);
 	kill 'CONT', $d->child('engine');
-	is($status, 2, 'the exit status says not serving');
-	like($page->{'.down'}[0], qr/not serving .*no answer in time/, 'and the page');
+	is($status, 2, 'while the engine is stopped page exits with 2');
+	like($page->{'.down'}[0], qr/not serving .*no answer in time/,
+	    'while the engine is stopped the page says that there was no answer');
 	$d->ends_well;
 	($page, $status, my $err) = made('no daemon', $d);
-	is($status, 2, 'the exit status says not serving');
-	like($err, qr/^policyctl: not serving: .*No such file/m, 'with the reason');
-	like($page->{title}[0], qr/^not serving: /, 'the title says so');
-	like($page->{'.down'}[0], qr/not serving .*control: No such file/, 'and the head, loudly');
-	like($page->{'.fault'}[0], qr/^Nothing can be shown: /, 'and nothing is shown');
-	ok(!$page->{'<section'}, 'that could be taken for the state');
+	is($status, 2, 'without a daemon page exits with 2');
+	like($err, qr/^policyctl: not serving: .*No such file/m,
+	    'without a daemon page prints the reason');
+	like($page->{title}[0], qr/^not serving: /, 'the title says not serving');
+	like($page->{'.down'}[0], qr/not serving .*control: No such file/,
+	    'the head has the reason without a daemon');
+	like($page->{'.fault'}[0], qr/^Nothing can be shown: /,
+	    'the page says that nothing can be shown');
+	ok(!$page->{'<section'}, 'without a daemon the page has no section');
 };
 
 subtest 'who may only look' => sub {

@@ -51,7 +51,8 @@ sub complete {
 	my $now = time;
 
 	$db //= $d;
-	is($d->ask(sasl_username => 'seen@a.example', sender => 's@a.example'), 'dunno', 'a request');
+	is($d->ask(sasl_username => 'seen@a.example', sender => 's@a.example'), 'dunno',
+	    'a request is accepted');
 	$db->sql("INSERT INTO rate_limits (id, limits) VALUES ('b.example', '[[4, 7200]]')");
 	insert($db, ['user:other@a.example', $now - 1800, 8], ['user:Other@A.example', $now, 1],
 	    ['user:vip@a.example', $now - 60, 20], ['old:other@a.example', $now - 7200, 3],
@@ -60,16 +61,18 @@ sub complete {
 	    ['user:past@a.example', $now - 90000, 40], ['user:ahead@a.example', $now + 99999, 40]);
 	is(listed($d), 'user:other@a.example=9/10 plan:b.example=3/4 watch:s@a.example=1/2 ' .
 	    'watch:s@b.example=1/2 old:only@a.example=4/10 user:vip@a.example=20/100 ' .
-	    'user:seen@a.example=1/10 plan:a.example=1/1000', 'by fill');
+	    'user:seen@a.example=1/10 plan:a.example=1/1000',
+	    'top lists the ids of all rows by fill');
 	is(listed($d, '--by', 'used', '--rule', 'user', '-n', 3), 'user:vip@a.example=20/100 ' .
-	    'user:other@a.example=12/50 old:only@a.example=4/10', 'by used, one rule');
+	    'user:other@a.example=12/50 old:only@a.example=4/10',
+	    'top --by used lists the ids of one rule by use');
 	is(listed($d, '--group', 'domain', '--rule', 'user', '--window', '1h'),
-	    'user:a.example=30 old:a.example=4', 'by domain');
-	is((ctl($d, 'grant', 'user:other@a.example', 90, '1h'))[0], 0, 'a grant');
+	    'user:a.example=30 old:a.example=4', 'top --group domain sums by rule and domain');
+	is((ctl($d, 'grant', 'user:other@a.example', 90, '1h'))[0], 0, 'grant succeeds');
 	like(listed($d, '--window', '1h', '--rule', 'user'), qr{ user:other\@a\.example=9/100\b},
-	    'it raises the limit');
+	    'top shows the granted limit');
 	my ($first) = @{ctl_json($d, 'top', '--rule', 'plan')->{ids}};
-	ok($first->{retry_after} == 0 && !$first->{never}, 'there is room for one more');
+	ok($first->{retry_after} == 0 && !$first->{never}, 'top -j says that one more mail fits');
 	$d->ends_well;
 
 	# Nothing is in memory after a start.
@@ -77,9 +80,9 @@ sub complete {
 	    daemon($db, @rules);
 	my $j = ctl_json($again, 'top');
 	is_deeply([@$j{qw(total source)}, $j->{ids}[0]{id}], [8, 'database', 'plan:b.example'],
-	    'right after a start');
+	    'top reads the database right after a start');
 	my ($status, $out) = ctl($again, 'top');
-	unlike($out, qr/memory/, 'for people');
+	unlike($out, qr/memory/, 'the text of top does not speak of memory');
 	$again->ends_well;
 }
 
@@ -101,13 +104,14 @@ sub many {
 	    join ', ', map { "$ten $_" } qw(a b c d e));
 	my $j = ctl_json($d, 'top', '-n', 3);
 	is_deeply([$j->{total}, $j->{source}, scalar @{$j->{ids}}, $j->{ids}[0]{used}],
-	    [100000, 'database', 3, 10], 'top: three of 100,000 ids');
+	    [100000, 'database', 3, 10], 'top -n 3 has three of 100,000 ids');
 	my ($status, $out) = ctl($d, 'top', 1000);
-	is((() = $out =~ /\n/g), 1002, 'and a thousand');
-	is(ctl_json($d, 'top', '--group', 'domain')->{ids}[0]{used}, 55000, 'by domain');
+	is((() = $out =~ /\n/g), 1002, 'top 1000 has a thousand of 100,000 ids');
+	is(ctl_json($d, 'top', '--group', 'domain')->{ids}[0]{used}, 55000,
+	    'top --group domain sums 100,000 ids');
 	$j = ctl_json($d, 'show', 'u95555@d5.example');
-	is($j->{windows}[0]{used}, 10, 'show of one of them');
-	is((ctl($d, 'status', '-q'))[0], 0, 'the daemon is well');
+	is($j->{windows}[0]{used}, 10, 'show has the use of one of 100,000 ids');
+	is((ctl($d, 'status', '-q'))[0], 0, 'status is well after top');
 	return $d;
 }
 
@@ -125,17 +129,19 @@ subtest 'sqlite, 100,000 ids' => sub {
 	my $j = ctl_json($d, 'why', 'Q12345');
 	is(scalar @{$j->{refusals}}, 1, 'why finds one of 100,000 refusals');
 	$j = ctl_json($d, 'why', 'u1@d.example');
-	is_deeply([scalar @{$j->{refusals}}, $j->{refused}], [10, 100000], 'or ten of them all');
+	is_deeply([scalar @{$j->{refusals}}, $j->{refused}], [10, 100000],
+	    'why lists ten of 100,000 refusals of a login');
 	$j = ctl_json($d, 'top', '--by', 'refused', '-n', 2);
 	is_deeply([$j->{total}, map { $_->{refused} } @{$j->{ids}}], [10000, 10, 10],
-	    'top by refused');
+	    'top --by refused lists two of 10,000 ids');
 	$d->sql('INSERT INTO mail_override (id, kind, amount, expires, since, who, reason) SELECT ' .
 	    "'login:u' || (a.n + 10 * b.n + 100 * c.n + 1000 * d.n + 10000 * e.n), 2, 0, $now + 9999, $now, " .
 	    "'test', 'many' FROM " . join ', ', map { "$ten $_" } qw(a b c d e));
-	ok(wait_until { @{ctl_json($d, 'list')->{blocks} // []} == 100000 }, 'list has 100,000 blocks');
+	ok(wait_until { @{ctl_json($d, 'list')->{blocks} // []} == 100000 },
+	    'list has 100,000 blocks');
 	my ($status, $out) = ctl($d, 'list');
-	cmp_ok(length $out, '>', 3_000_000, 'for people too');
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'requests are answered');
+	cmp_ok(length $out, '>', 3_000_000, 'the text of list has 100,000 blocks');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'a request is accepted after all of this');
 	$d->ends_well;
 };
 for my $kind (qw(pgsql mysql)) {
@@ -154,7 +160,7 @@ for my $kind (qw(pgsql mysql)) {
 		    'without its database top says why');
 		($status, $out) = ctl($m, 'top');
 		like($out, qr/^only what this daemon has in memory: .+\n.*\n +3 +10 .* bob$/m,
-		    'and with db_error_action "memory" what it counts');
+		    'with db_error_action "memory" top lists what the daemon counts');
 		$m->stop;
 		$d->stop;
 	};
@@ -166,16 +172,17 @@ subtest 'from memory' => sub {
 	# 100,000 ids take more than that.
 	my $d = daemon(undef, limits => [[10, 3600]], memory_limit => 16);
 
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'a request');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'a request is accepted');
 	$d->sql('INSERT INTO mail_count (id, date, recipient_count, instance, protocol_state) ' .
 	    "SELECT 'u' || (a.n + 10 * b.n + 100 * c.n + 1000 * d.n + 10000 * e.n), $now, 1, 'empty', " .
 	    "'DATA' FROM " . join ', ', map { "$ten $_" } qw(a b c d e));
 	my $j = ctl_json($d, 'top');
 	is_deeply([$j->{source}, $j->{reason}, map { $_->{id} } @{$j->{ids}}], ['memory',
-	    'the counts of all ids take more memory than memory_limit', 'bob'], 'top says so');
+	    'the counts of all ids take more memory than memory_limit', 'bob'],
+	    'top -j says that it lists the ids in memory, and why');
 	my ($status, $out) = ctl($d, 'top');
 	like($out, qr/\A.*  1 of 1 id\nonly what this daemon has in memory: the counts of all ids /,
-	    'for people too');
+	    'the text of top says that it lists the ids in memory, and why');
 	$d->ends_well;
 };
 
@@ -192,12 +199,14 @@ subtest 'one at a time' => sub {
 	$d->ask(sasl_username => 'bob');
 	my @asked = map { $ask->($_) } qw(top try top top);
 	my @got = map { local $/; scalar readline $_ } @asked;
-	like($got[$_], qr/\Aok\n.*\tsource=database\n.*\tid=bob\t.*end\n\z/s, "top $_") for 0, 2, 3;
-	like($got[1], qr/\Aok\n.*\trows#1\t.*end\n\z/s, 'try');
+	like($got[$_], qr/\Aok\n.*\tsource=database\n.*\tid=bob\t.*end\n\z/s,
+	    "top $_ of those asked at once is answered") for 0, 2, 3;
+	like($got[1], qr/\Aok\n.*\trows#1\t.*end\n\z/s, 'a try asked at the same time is answered');
 	# A caller that is gone does not hold up the others.
 	close $ask->('top') for 1 .. 3;
-	is(ctl_json($d, 'top')->{ids}[0]{id}, 'bob', 'after callers that did not wait');
-	ok(wait_until { !$scanner->() }, 'no process stays');
+	is(ctl_json($d, 'top')->{ids}[0]{id}, 'bob',
+	    'top is answered after callers that did not wait');
+	ok(wait_until { !$scanner->() }, 'the scanning ledger exits');
 	$d->ends_well;
 };
 

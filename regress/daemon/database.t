@@ -28,7 +28,7 @@ subtest 'database-hangs-kills-daemon' => sub {
 	my @clients = map { $d->connect } 1 .. 5;
 	my $ledger = $d->child('ledger-sqlite');
 
-	is($clients[0]->ask(sasl_username => 'bob'), 'dunno', 'all is well');
+	is($clients[0]->ask(sasl_username => 'bob'), 'dunno', 'a request is accepted at first');
 	my $lock = lock_database($d);
 	ok($lock, 'another process locks the database');
 	my $begin = time;
@@ -81,7 +81,7 @@ subtest 'stop-while-database-hangs' => sub {
 	my $d = Policyd->start(config => { db_timeout => 2 });
 	my $client = $d->connect;
 
-	is($client->ask(sasl_username => 'bob'), 'dunno', 'all is well');
+	is($client->ask(sasl_username => 'bob'), 'dunno', 'a request is accepted at first');
 	freeze($d->child('ledger-sqlite'));
 	$client->send(request(sasl_username => 'bob'));
 	my $begin = time;
@@ -124,8 +124,9 @@ subtest 'database-that-cannot-be-used' => sub {
 			is($status, 6, "a $what that can never be written: status 6");
 			like($err, qr{\Q$d->{dir}/db/$which\E can never be written: Permission},
 			    'the message names the path and the reason');
-			is(() = $err =~ /can never be written/g, 1, 'once');
-			ok(!-e $d->endpoint && !-e $d->pidfile, 'no file is left');
+			is(() = $err =~ /can never be written/g, 1, 'the message is printed once');
+			ok(!-e $d->endpoint && !-e $d->pidfile,
+			    'no socket and no pid file is left');
 		}
 	}
 
@@ -146,9 +147,9 @@ subtest 'database that becomes read-only' => sub {
 	my @files = glob "$d->{dir}/db/*";
 	my $mark = $d->log_mark;
 
-	is($d->ask(sasl_username => 'bob'), 'dunno', 'all is well');
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'a request is accepted at first');
 	is((ctl($d, 'status', '-q'))[1], "well\n", 'status says that all is well');
-	is((ctl($d, 'block', 'mallory', '1h'))[0], 0, 'block');
+	is((ctl($d, 'block', 'mallory', '1h'))[0], 0, 'block succeeds');
 	chmod 0444, @files;
 	chmod 0555, "$d->{dir}/db";
 	my $ledger = $d->child('ledger-sqlite');
@@ -156,11 +157,12 @@ subtest 'database that becomes read-only' => sub {
 	ok($d->child('ledger-sqlite', $ledger), 'a new ledger is started');
 	my ($status, $out);
 	ok(wait_until { ($status, $out) = ctl($d, 'status', '-q'); $out =~ /readonly/ },
-	    'may not write, which status knows before a request does') or diag($out);
-	ok($away->(), 'db_error_action') for 1 .. 4;
+	    'status says that the database is read-only, before any request') or diag($out);
+	ok($away->(), 'the answer is db_error_action') for 1 .. 4;
 	($status, $out) = ctl($d, 'status', '-q');
-	is($status, 1, 'status 1');
-	like($out, qr/\Adegraded: the database: in trouble \(.*readonly.*\)\n\z/, 'and why');
+	is($status, 1, 'status -q exits with 1 while the database is read-only');
+	like($out, qr/\Adegraded: the database: in trouble \(.*readonly.*\)\n\z/,
+	    'status -q names the reason');
 	like($d->ask(sasl_username => 'mallory'), qr/ blocked\z/, 'the block applies');
 	my $engine = $d->child('engine');
 	kill 'KILL', $engine;
@@ -187,18 +189,20 @@ subtest 'database on a full disk' => sub {
 	    limits => [[1000, 60]], sqlite_config => { database => "$disk/db.sqlite3" } });
 	my $n = 0;
 
-	is((ctl($d, 'block', 'mallory', '1h'))[0], 0, 'block');
+	is((ctl($d, 'block', 'mallory', '1h'))[0], 0, 'block succeeds');
 	open my $fh, '>', "$disk/ballast" or die "ballast: $!";
 	1 while syswrite $fh, 'x' x 4096;
 	close $fh;
 	my $mark = $d->log_mark;
 	$n++ while $n < 20000 && $d->ask(sasl_username => "user$n") eq 'dunno';
-	is($d->ask(sasl_username => 'bob'), 'defer database', "full after $n: db_error_action");
+	is($d->ask(sasl_username => 'bob'), 'defer database',
+	    "after $n mails the disk is full and the answer is db_error_action");
 	is($d->ask(sasl_username => 'mallory'), 'reject 5.7.1 Sending is blocked',
 	    'the block applies');
 	my ($status, $out) = ctl($d, 'status', '-q');
-	is($status, 1, 'status 1');
-	like($out, qr/\Adegraded: the database: in trouble \(.*full\)\n\z/, 'and why');
+	is($status, 1, 'status -q exits with 1 while the disk is full');
+	like($out, qr/\Adegraded: the database: in trouble \(.*full\)\n\z/,
+	    'status -q says that the disk is full');
 	is((ctl($d, 'block', 'eve', '1h'))[0], 3, 'no further block can be written');
 	like($d->log_since($mark), qr/ledger: .*is full$/m, 'the full disk is logged');
 	unlink "$disk/ballast";

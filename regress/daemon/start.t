@@ -64,19 +64,19 @@ subtest 'files-of-others' => sub {
 	$d->start;
 	is(slurp($d->pidfile), $d->pid . "\n", 'the pid file is a symbolic link: it is replaced');
 	is(slurp("$dir/precious"), "precious\n", 'the target of the link is unchanged');
-	is($d->stop, 0, 'status 0');
+	is($d->stop, 0, 'the daemon stops with status 0');
 
 	link "$dir/precious", $d->pidfile or die;
 	$d->start;
 	is(slurp("$dir/precious"), "precious\n",
 	    "the pid file is a hard link: the other name's content is unchanged");
 	is(slurp($d->pidfile), $d->pid . "\n", 'the hard link is replaced');
-	is($d->stop, 0, 'status 0');
+	is($d->stop, 0, 'the daemon stops with status 0');
 
 	mkdir $d->pidfile or die;
 	$d->start;
 	is(slurp($d->pidfile), $d->pid . "\n", 'the pid file is a directory: it is replaced');
-	is($d->stop, 0, 'status 0');
+	is($d->stop, 0, 'the daemon stops with status 0');
 
 	mkdir $d->pidfile or die;
 	spew($d->pidfile . '/file', '', 0600);
@@ -85,19 +85,19 @@ subtest 'files-of-others' => sub {
 	    'the pid file is a directory with files: the directory is renamed');
 	ok($d->wait_log(qr/\.pid was in the way and is called \.policyd-\w+ now/),
 	    'the new name is logged');
-	is($d->stop, 0, 'status 0');
+	is($d->stop, 0, 'the daemon stops with status 0');
 	system 'rm', '-r', glob "$dir/pid/.policyd-*";
 
 	POSIX::mkfifo($d->pidfile, 0666) or die;
 	$d->start;
 	is(slurp($d->pidfile), $d->pid . "\n", 'the pid file is a pipe: it is replaced');
-	is($d->stop, 0, 'status 0');
+	is($d->stop, 0, 'the daemon stops with status 0');
 	is_deeply([glob "$dir/pid/{*,.policyd*}"], [], 'no temporary file is left');
 
 	symlink "$dir/precious", $d->endpoint or die;
 	my ($status) = $d->run;
 	is($status, 6, 'SOCKET is a symbolic link: status 6');
-	is(slurp("$dir/precious"), "precious\n", 'and what it leads to is as it was');
+	is(slurp("$dir/precious"), "precious\n", 'the target of the link is unchanged');
 	is((stat "$dir/precious")[2] & 07777, 0600,
 	    "the mode of the link's target is unchanged");
 	unlink $d->endpoint;
@@ -314,7 +314,7 @@ subtest 'long-paths' => sub {
 	is($d->connect('policy')->ask(sasl_username => 'bob'), 'dunno',
 	    'a client with a relative path is answered');
 	chdir '/';
-	is($d->stop, 0, 'status 0');
+	is($d->stop, 0, 'the daemon stops with status 0');
 	ok(!-e $path, 'no file is left');
 };
 
@@ -366,7 +366,7 @@ subtest 'socket-activation' => sub {
 	is($d->connect->ask(sasl_username => 'bob'), 'dunno',
 	    'the socket still works after the reload');
 
-	is($d->stop, 0, 'status 0');
+	is($d->stop, 0, 'the daemon stops with status 0');
 	is((stat $path)[1], $inode, 'the socket that was handed over is not removed');
 	ok(!-e $d->endpoint(2), "the daemon's own socket is removed");
 
@@ -376,7 +376,7 @@ subtest 'socket-activation' => sub {
 	$between->send(request(sasl_username => 'between'));
 	$d->start;
 	is($between->answer, 'dunno', 'the next daemon answers it');
-	is($d->stop, 0, 'status 0');
+	is($d->stop, 0, 'the daemon stops with status 0');
 
 	# LISTEN_PID of another process: the variables are ignored.
 	$d->{prepare} = sub { $ENV{LISTEN_PID} = 1; $ENV{LISTEN_FDS} = 3 };
@@ -412,7 +412,7 @@ subtest 'service-manager' => sub {
 		    qr/NOTIFY_SOCKET|WATCHDOG/,
 		    "$name has no such variable in its environment");
 	}
-	is($d->stop, 0, 'status 0');
+	is($d->stop, 0, 'the daemon stops with status 0');
 	ok($d->told(qr/^STOPPING=1$/m), 'STOPPING=1 is sent');
 };
 

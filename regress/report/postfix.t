@@ -109,7 +109,7 @@ sub ok_delivered {
 			%settings });
 		$r->hits(['bob', 86400, 3], ["\xe6\x97\xa5\xe6\x9c\xac", 60, 20]);
 		my ($status, undef, $err) = $r->clean;
-		is($status, 0, 'status 0') or do { diag($err); $p->explain; };
+		is($status, 0, '--clean exits with 0') or do { diag($err); $p->explain; };
 		is_deeply($r->left, [], 'the hits are deleted');
 		ok(wait_until { mails() > $before }, 'the mail is in the mailbox')
 		    or $p->explain;
@@ -137,7 +137,7 @@ subtest 'a wrong password' => sub {
 
 	$r->hits(['bob', 86400, 3]);
 	my ($status, undef, $err) = $r->clean;
-	is($status, 8, 'status 8');
+	is($status, 8, '--clean exits with 8');
 	like($err, qr/does not accept user and password: 535/,
 	    'the failure of AUTH is reported');
 	is_deeply($r->left, ['bob 86400 3'], 'the hits remain');
@@ -175,11 +175,11 @@ END
 	    "$dir/mail");
 	is($err, '', 'the parser reads the mail');
 	like($out, qr/^defects 0$/m, 'the parser finds no defect');
-	like($out, qr/^From policyd\@example\.org$/m, 'From');
-	like($out, qr/^To admin\@example\.test$/m, 'To');
-	like($out, qr/^Subject policyd-rate-limit report$/m, 'Subject');
-	like($out, qr/^Auto-Submitted auto-generated$/m, 'Auto-Submitted');
-	like($out, qr/^date True$/m, 'Date');
+	like($out, qr/^From policyd\@example\.org$/m, 'the mail has From');
+	like($out, qr/^To admin\@example\.test$/m, 'the mail has To');
+	like($out, qr/^Subject policyd-rate-limit report$/m, 'the mail has Subject');
+	like($out, qr/^Auto-Submitted auto-generated$/m, 'the mail has Auto-Submitted');
+	like($out, qr/^date True$/m, 'the mail has Date');
 	my $wide = "\xe6\x97\xa5\xe6\x9c\xac";
 	for (["part text/plain utf-8 inline None\n" .
 	    "part text/csv utf-8 attachment policyd-rate-limit.csv\n", 'the parts'],

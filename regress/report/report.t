@@ -35,8 +35,8 @@ sub ok_sent {
 
 	subtest $what => sub {
 		my ($r, $s, $status, $err) = report_to($server, %settings);
-		is($status, 0, 'status 0') or diag($err, $s->transcript);
-		is(scalar(my @m = $s->mails), 1, 'one mail');
+		is($status, 0, '--clean exits with 0') or diag($err, $s->transcript);
+		is(scalar(my @m = $s->mails), 1, 'one mail is sent');
 		is_deeply($r->left, [], 'the hits are deleted');
 		ok(wait_until { $s->transcript =~ /^C: QUIT$/m },
 		    'the client sends QUIT') or diag($s->transcript);
@@ -49,8 +49,8 @@ sub ok_failed {
 
 	subtest $what => sub {
 		my ($r, $s, $status, $err) = report_to($server, %settings);
-		is($status, 8, 'status 8') or diag($err, $s->transcript);
-		is(scalar(my @m = $s->mails), 0, 'no mail');
+		is($status, 8, '--clean exits with 8') or diag($err, $s->transcript);
+		is(scalar(my @m = $s->mails), 0, 'no mail is sent');
 		is_deeply($r->left, \@rows, 'the hits remain');
 		like($err, qr/the report was not sent: .*$pattern/, 'the log says why')
 		    or diag($s->transcript);
@@ -66,19 +66,19 @@ subtest 'reports-deleted-before-sent' => sub {
 	my ($r, $s, $status, $err) = report_to({});
 	my ($mail) = $s->mails;
 
-	is($status, 0, 'status 0') or diag($err);
-	is($mail->{from}, 'policyd@example.org', 'the sender');
+	is($status, 0, '--clean exits with 0') or diag($err);
+	is($mail->{from}, 'policyd@example.org', 'the envelope has the sender');
 	like($s->transcript, qr/^C: EHLO (?:\[127\.0\.0\.1\]|[a-z][\w-]*\.[\w.-]+)$/mi,
 	    'EHLO has a full host name or an address literal');
-	is_deeply($mail->{to}, ['postmaster@example.org'], 'the recipient');
+	is_deeply($mail->{to}, ['postmaster@example.org'], 'the envelope has the recipient');
 	my $text = decode_qp($mail->{data});
-	like($text, qr/^Date: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d \+0000$/m, 'Date');
-	like($text, qr/^Message-ID: <\S+\@\S+>$/m, 'Message-ID');
-	like($text, qr/^From: policyd\@example\.org$/m, 'From');
-	like($text, qr/^To: postmaster\@example\.org$/m, 'To');
-	like($text, qr/^Subject: policyd-rate-limit report$/m, 'Subject');
-	like($text, qr/^Auto-Submitted: auto-generated$/m, 'Auto-Submitted');
-	like($text, qr/: 15 hits on 2 limits so far\.$/m, 'the summary');
+	like($text, qr/^Date: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d \+0000$/m, 'the mail has Date');
+	like($text, qr/^Message-ID: <\S+\@\S+>$/m, 'the mail has Message-ID');
+	like($text, qr/^From: policyd\@example\.org$/m, 'the mail has From');
+	like($text, qr/^To: postmaster\@example\.org$/m, 'the mail has To');
+	like($text, qr/^Subject: policyd-rate-limit report$/m, 'the mail has Subject');
+	like($text, qr/^Auto-Submitted: auto-generated$/m, 'the mail has Auto-Submitted');
+	like($text, qr/: 15 hits on 2 limits so far\.$/m, 'the mail has the number of hits');
 	like($text, qr/^zoe\@example\.org +10 per minute +12\nbob +150 per day +3$/m,
 	    'the table, most hits first');
 	like($text, qr/^"","bob",150,86400,3,0,0,0$/m, 'the table as CSV');
@@ -105,10 +105,10 @@ subtest 'more than one mail may have' => sub {
 	    limits => [[100, 3600]] }] });
 
 	$r->hits(['big:bob' => 0, 3]);
-	is(($r->clean)[0], 0, 'status 0');
+	is(($r->clean)[0], 0, '--clean exits with 0');
 	my ($mail) = $s->mails;
 	my $text = decode_qp($mail->{data});
-	like($text, qr/bob +50 per mail +3$/m, 'the table');
+	like($text, qr/bob +50 per mail +3$/m, 'the table has the hit');
 	like($text, qr/^"big","bob",50,0,3,0,0,0$/m, 'the table as CSV');
 	is_deeply($r->left, [], 'the hits are deleted');
 };
@@ -118,12 +118,12 @@ subtest 'no hits, no mail' => sub {
 	my $r = Report->new(port => $s->port);
 	my ($status, undef, $err) = $r->clean;
 
-	is($status, 0, 'status 0') or diag($err);
-	is(scalar(my @m = $s->mails), 0, 'no mail');
+	is($status, 0, '--clean exits with 0') or diag($err);
+	is(scalar(my @m = $s->mails), 0, 'no mail is sent');
 	unlike($s->transcript, qr/^C: (?!QUIT)/m, 'the client sends only QUIT');
 	$r->settings(report_only_if_needed => False);
 	($status, undef, $err) = $r->clean;
-	is($status, 0, 'with reports without hits: status 0') or diag($err);
+	is($status, 0, '--clean with a report without hits exits with 0') or diag($err);
 	my ($mail) = $s->mails;
 	like($mail->{data} // '', qr/: no limit was hit so far\.$/m,
 	    'a mail without hits is sent');
@@ -132,12 +132,12 @@ subtest 'no hits, no mail' => sub {
 	is(($r->clean)[0], 0, 'without hits the server may be down');
 	$r->hits(@hits);
 	($status, undef, $err) = $r->clean;
-	is($status, 8, 'with hits a server that is down is an error');
+	is($status, 8, '--clean exits with 8 if there are hits and the server is down');
 	like($err, qr/the report was not sent: no connection: .*refused/,
 	    'the refused connection is reported');
 	is_deeply($r->left, \@rows, 'the hits remain');
 	$r->settings(report_to => None);
-	is(($r->clean)[0], 0, 'report_to None');
+	is(($r->clean)[0], 0, '--clean with report_to None exits with 0');
 	is_deeply($r->left, \@rows, 'report_to None keeps the hits');
 };
 
@@ -209,7 +209,7 @@ ok_failed('an address that this server cannot name', 'no recipient', {},
 subtest 'starttls-stripped' => sub {
 	my ($r, $s, $status, $err) = report_to({ auth => ['PLAIN'] }, @all);
 
-	is($status, 8, 'status 8');
+	is($status, 8, '--clean exits with 8');
 	like($err, qr/STARTTLS is asked for but not offered/,
 	    'the missing STARTTLS is reported');
 	unlike($s->transcript, qr/^C: (?:AUTH|MAIL)/m, 'no password and no mail in clear');
@@ -220,7 +220,7 @@ subtest 'injection after STARTTLS' => sub {
 	my ($r, $s, $status, $err) = report_to({ @starttls, auth => ['PLAIN'],
 	    after => { STARTTLS => "250-evil\r\n250 AUTH PLAIN\r\n" } }, @all);
 
-	is($status, 8, 'status 8');
+	is($status, 8, '--clean exits with 8');
 	like($err, qr/speaks on after STARTTLS/, 'the data after STARTTLS is reported');
 	unlike($s->transcript, qr/^(?:T:|C: (?:AUTH|MAIL))/m,
 	    'neither AUTH nor MAIL was sent');
@@ -250,7 +250,7 @@ subtest 'SMTPUTF8' => sub {
 	    report_to => [$utf8, 'b@example.org']);
 	my ($mail) = $s->mails;
 
-	is($status, 0, 'status 0') or diag($err);
+	is($status, 0, '--clean exits with 0') or diag($err);
 	is_deeply($mail->{to}, [$utf8, 'b@example.org'], 'both recipients get the mail');
 	like($s->transcript, qr/^C: MAIL .* SMTPUTF8$/m, 'SMTPUTF8 is requested');
 	unlike($mail->{data}, qr/[^\x00-\x7f]/, 'the mail is ASCII all the same');
@@ -272,10 +272,10 @@ subtest 'header injection' => sub {
 	    ["\xff\xfe\e[31m", 60, 1], ['.', 60, 1]);
 	my ($status, undef, $err) = $r->clean;
 	my ($mail) = $s->mails;
-	is($status, 0, 'status 0') or diag($err);
+	is($status, 0, '--clean exits with 0') or diag($err);
 	my ($head) = split /\n\n/, $mail->{data}, 2;
 	unlike($head, qr/evil|Bcc/, 'ids stay out of the headers');
-	like($head, qr/^Subject: =\?utf-8\?q\?=E2=82=AC_r=C3=A9port\?=$/m, 'RFC 2047');
+	like($head, qr/^Subject: =\?utf-8\?q\?=E2=82=AC_r=C3=A9port\?=$/m, 'the subject is encoded by RFC 2047');
 	my $text = decode_qp($mail->{data});
 	like($text, qr/^a\\x0aBcc: x\@y\\x0a/m, 'control characters are escaped');
 	unlike($text, qr/\e|\xff/, 'no control character is sent');
@@ -283,7 +283,7 @@ subtest 'header injection' => sub {
 	    'a CSV field cannot be a spreadsheet formula');
 	unlike($s->transcript, qr/^C: MAIL FROM:<evil/m,
 	    'an id cannot inject an SMTP command');
-	is(scalar(my @m = $s->mails), 1, 'one mail');
+	is(scalar(my @m = $s->mails), 1, 'one mail is sent');
 };
 
 subtest 'a large report' => sub {
@@ -295,7 +295,7 @@ subtest 'a large report' => sub {
 	    "WHERE i < 20000) INSERT INTO limit_report (id, delta, hit) SELECT " .
 	    "'user' || i, 60, i FROM n");
 	my ($status, undef, $err) = $r->clean;
-	is($status, 0, 'status 0') or diag($err);
+	is($status, 0, '--clean exits with 0') or diag($err);
 	my ($mail) = $s->mails;
 	my $n = () = $mail->{data} =~ /^"","user\d+",10,60,\d+,0,0,0$/mg;
 	is($n, 20000, 'every id is in the mail');
@@ -315,7 +315,7 @@ subtest 'more hits than fit in one mail' => sub {
 	    "i || replace(hex(zeroblob(31)), '00', '\x{f0}\x{9f}\x{98}\x{80}" .
 	    "\x{f0}\x{9f}\x{98}\x{80}'), 60, i FROM n");
 	my ($status, undef, $err) = $r->clean;
-	is($status, 0, 'status 0') or diag($err);
+	is($status, 0, '--clean exits with 0') or diag($err);
 	my ($mail) = $s->mails;
 	cmp_ok(length $mail->{data}, '<', 10_240_000,
 	    'the mail is below 10 MB, which servers accept');
@@ -339,16 +339,16 @@ subtest 'the next address' => sub {
 
 	$r->hits(@hits);
 	my ($status, undef, $err) = $r->clean;
-	is($status, 0, 'status 0') or diag($err);
-	is(scalar(my @m = $s->mails), 1, 'one mail');
+	is($status, 0, '--clean exits with 0') or diag($err);
+	is(scalar(my @m = $s->mails), 1, 'one mail is sent');
 };
 
 SKIP: {
 	skip 'no IPv6', 2 if !defined free_port(Socket::AF_INET6());
 	my ($r, $s) = report_to({ host => '::1' });
-	is(scalar(my @m = $s->mails), 1, 'IPv6');
+	is(scalar(my @m = $s->mails), 1, 'one mail is sent by IPv6');
 	like($s->transcript, qr/^C: EHLO (?:\[IPv6:::1\]|[a-z][\w-]*\.[\w.-]+)$/mi,
-	    'with its own kind of address');
+	    'EHLO has a full host name or an IPv6 literal');
 }
 
 done_testing();
