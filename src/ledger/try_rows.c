@@ -28,7 +28,7 @@ struct try_id {
 	char			 id[];		/* as it is stored */
 };
 
-/* What is known of a rule, of `now`. */
+/* A rule in force, and what was found for it. */
 struct try_rule {
 	size_t		 would;		/* the one to try */
 	const char	*skipped;	/* NULL, or why it is not tried */
@@ -329,7 +329,7 @@ by_number(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* By rule, and the ids with most refused mails first. */
+/* Orders by rule, and then by refused mails, most first. */
 static int
 by_refused(const void *a, const void *b)
 {
@@ -357,7 +357,7 @@ reply_id(struct try_rows *t, const char *rule, const struct try_id *id)
 	reply(t, &m);
 }
 
-/* `from`: its ids in the list. */
+/* Sends the results of a rule, whose ids begin at `from` in the list. */
 static void
 reply_rule(struct try_rows *t, size_t rule, size_t from)
 {

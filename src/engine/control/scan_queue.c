@@ -72,7 +72,7 @@ start(void)
 	hold(c, r->question);
 }
 
-/* The first command has had its ledger. */
+/* Ends the first command's turn, and begins that of the next one. */
 static void
 next(void)
 {
@@ -93,7 +93,7 @@ fail(const char *why)
 	next();
 }
 
-/* Tells all who wait; this may find that a caller is gone. */
+/* Tells every waiting caller; this may find that one is gone. */
 static int
 on_progress(const struct message *m)
 {
