@@ -29,14 +29,14 @@ for my $mode ('defer database', 'memory') {
 		my $d = Policyd->start(config => { %config, db_error_action => $mode });
 		my %bob = (sasl_username => 'bob');
 
-		is($d->ask(%bob), 'dunno', 'bob sends');
-		is((ctl($d, 'block', 'bob', '1h'))[0], 0, 'block');
+		is($d->ask(%bob), 'dunno', 'a mail is accepted before the block');
+		is((ctl($d, 'block', 'bob', '1h'))[0], 0, 'block succeeds');
 		my $unlock = Fault::lock_database($d);
 		pass_time($d);
 		is($d->ask(%bob), $blocked,
 		    'a blocked login is refused at a stage that is charged');
 		is($d->ask(%bob, protocol_state => 'VRFY'), $blocked,
-		    'and at a stage that is not charged');
+		    'a request at a stage that is not charged is refused');
 		like((ctl($d, 'list'))[1], qr/^login:bob blocked until /m,
 		    "policyctl list shows the engine's last block list");
 		$unlock->();
@@ -52,7 +52,7 @@ subtest 'a daemon that starts with a locked database logs that it has no block l
 	my $d = Policyd->start(config => { %config });
 	my $says = qr/the database has not told what is blocked/;
 
-	is((ctl($d, 'block', 'bob', 'forever'))[0], 0, 'block');
+	is((ctl($d, 'block', 'bob', 'forever'))[0], 0, 'block succeeds');
 	unlike($d->log, $says, 'no such log line while the database works');
 	$d->stop;
 	my $unlock = Fault::lock_database($d);
@@ -67,23 +67,23 @@ subtest 'a daemon that starts with a locked database logs that it has no block l
 	ok($d->wait_log($says, $mark), 'the missing block list is logged');
 	my ($status, $out) = ctl($d, 'list');
 	is($status, 3, 'policyctl list fails instead of printing an empty list');
-	is($out, '', 'and prints nothing to stdout');
+	is($out, '', 'policyctl list prints nothing to stdout');
 	is($d->ask(sasl_username => 'bob', protocol_state => 'VRFY'), 'dunno',
 	    'an uncharged request is still not blocked');
-	is(() = $d->log_since($mark) =~ /$says/g, 1, 'once');
+	is(() = $d->log_since($mark) =~ /$says/g, 1, 'the log says once that no block is known');
 	$unlock->();
 	ok(wait_until { $d->ask(sasl_username => 'bob') eq $blocked },
 	    'the block applies once the list has been read');
 	ok($d->wait_log(qr/the database has told what is blocked: 1 block, 0 grants/, $mark),
 	    'the log says that the block list was read');
-	is(() = $d->log_since($mark) =~ /has told/g, 1, 'once');
+	is(() = $d->log_since($mark) =~ /has told/g, 1, 'the log says once that the list was read');
 	$d->ends_well;
 };
 
 subtest 'requests wait until the first block list has been read' => sub {
 	my $d = Policyd->start(config => { %config, db_timeout => 20 });
 
-	is((ctl($d, 'block', 'bob', 'forever'))[0], 0, 'block');
+	is((ctl($d, 'block', 'bob', 'forever'))[0], 0, 'block succeeds');
 	for my $state ('DATA', 'VRFY') {
 		$d->stop;
 		$d->launch;
@@ -108,7 +108,7 @@ subtest 'memory: blocks, soft actions and never_action while the database is awa
 	my %bob = (sasl_username => 'bob');
 
 	is($d->ask(%bob), 'dunno', 'a mail is accepted while the database works');
-	is((ctl($d, 'block', 'mallory', '1h'))[0], 0, 'block');
+	is((ctl($d, 'block', 'mallory', '1h'))[0], 0, 'block succeeds');
 	freeze(my $ledger = $d->child('ledger-sqlite'));
 	is($d->ask(sasl_username => 'mallory'), $blocked, 'a blocked login is refused');
 	is($d->ask(%bob), 'dunno', 'the second mail is accepted');
@@ -126,7 +126,7 @@ subtest 'memory: blocks, soft actions and never_action while the database is awa
 	kill 'CONT', $ledger;
 	ok(wait_until { $d->recorded('hard:bob') == 4 },
 	    'every accepted mail is recorded under the hard rule');
-	is($d->recorded('soft:bob'), 4, 'and under the soft rule');
+	is($d->recorded('soft:bob'), 4, 'four mails are recorded under the soft rule');
 	like($d->ask(%bob), qr/^defer hard \d+$/, 'the recorded mails count');
 	is($d->recorded('soft:mallory'), 0, 'no mail of the blocked login is recorded');
 	$d->ends_well;

@@ -21,7 +21,7 @@ my $refused = qr/^554 5\.7\.1 .*Sending is blocked/;
 sub set {
 	my (@words) = @_;
 
-	is((ctl($d, @words))[0], 0, "@words");
+	is((ctl($d, @words))[0], 0, "policyctl @words succeeds");
 }
 
 $p->start;
@@ -29,10 +29,11 @@ $p->start;
 subtest 'a blocked login' => sub {
 	my ($bob, $eve) = map { $p->session(login => $_) } qw(Bob@x.example eve@y.example);
 
-	like($_->mail, qr/^250/, 'mail passes') for $bob, $eve;
+	like($_->mail, qr/^250/, 'mail is accepted before the block') for $bob, $eve;
 	set('block', 'bob@X.example', '1h', 'stolen password');
 	like($bob->mail, $refused, 'the blocked login is refused in its open session');
-	like($p->session(login => 'bob@x.example')->mail, $refused, 'and in a new session');
+	like($p->session(login => 'bob@x.example')->mail, $refused,
+	    'the blocked login is refused in a new session');
 	like($eve->mail, qr/^250/, 'another login passes');
 	ok($d->wait_log(qr/blocked: by=<login:bob\@x\.example> .*sasl_username=Bob\@x\.example/),
 	    'the log names the block');
@@ -53,11 +54,11 @@ subtest 'an address, a network, a sender, an id without limits' => sub {
 		my ($what, $session, $mail) = @$_;
 		my $s = $p->session(login => 'zoe', %$session);
 
-		like($s->mail(%$mail), qr/^250/, 'passes');
+		like($s->mail(%$mail), qr/^250/, "$what: mail is accepted before the block");
 		set('block', $what, '15m');
-		like($s->mail(%$mail), $refused, "$what: refused");
+		like($s->mail(%$mail), $refused, "$what: mail is refused");
 		set('unblock', $what);
-		like($s->mail(%$mail), qr/^250/, 'passes again');
+		like($s->mail(%$mail), qr/^250/, "$what: mail is accepted after unblock");
 	}
 };
 
@@ -69,11 +70,12 @@ subtest 'a block between RCPT and DATA' => sub {
 	set('block', 'mallory', 'forever');
 	like($s->command('DATA'), $refused, 'DATA is refused');
 	like($s->rcpt('r4@example.net'), $refused, 'another recipient is refused');
-	like($s->command('DATA'), $refused, 'and DATA again');
+	like($s->command('DATA'), $refused, 'DATA is refused again');
 	$s->reset;
 	like($p->session(login => 'zoe')->mail(to => ['last@example.net']), qr/^250/,
 	    "another login's mail passes");
-	ok($p->wait_log(qr/to=<last\@example\.net>, .* status=sent/), 'and is delivered');
+	ok($p->wait_log(qr/to=<last\@example\.net>, .* status=sent/),
+	    'the mail of another login is delivered');
 	unlike($p->log, qr/to=<r\d\@example\.net>, .* status=/,
 	    'no blocked mail is delivered');
 };
@@ -83,8 +85,9 @@ subtest 'block_action HOLD' => sub {
 	set('reload');
 	my $s = $p->session(login => 'mallory');
 	like($s->mail(to => ['held@example.net']), qr/^250/, 'the mail is taken');
-	ok($p->wait_log(qr/hold: (?:RCPT|DATA) from .*blocked/), 'and held');
-	unlike($p->log, qr/to=<held\@example\.net>, .* status=sent/, 'and not delivered');
+	ok($p->wait_log(qr/hold: (?:RCPT|DATA) from .*blocked/), 'the mail is held');
+	unlike($p->log, qr/to=<held\@example\.net>, .* status=sent/,
+	    'the held mail is not delivered');
 };
 
 $d->ok_alive;

@@ -33,8 +33,8 @@ sub with {
 with(0, 'smtpd_recipient_restrictions', sub {
 	my ($p, $d, $s) = @_;
 
-	like($s->command('MAIL FROM:<alice@example.org>'), qr/^250/, 'MAIL');
-	like($s->rcpt("r$_\@example.net"), qr/^250/, "recipient $_") for 1 .. 3;
+	like($s->command('MAIL FROM:<alice@example.org>'), qr/^250/, 'MAIL is accepted');
+	like($s->rcpt("r$_\@example.net"), qr/^250/, "recipient $_ is accepted") for 1 .. 3;
 	is($d->recorded('alice'), 3, 'three are counted');
 	like($s->rcpt('r4@example.net'), qr/^450/, 'the fourth is refused');
 	is($d->recorded('alice'), 0, 'the refusal takes back the charges of its mail');
@@ -48,8 +48,8 @@ with(0, 'smtpd_recipient_restrictions', sub {
 with(1, 'smtpd_data_restrictions', sub {
 	my ($p, $d, $s) = @_;
 
-	like($s->mail(to => to(2)), qr/^250/, 'two recipients');
-	is($d->recorded('alice'), 2, 'count two');
+	like($s->mail(to => to(2)), qr/^250/, 'a mail to two recipients is accepted');
+	is($d->recorded('alice'), 2, 'two recipients count two');
 	like($s->mail(to => to(2)), qr/^450/, 'a mail to two more recipients is refused');
 	like($s->mail, qr/^250/, 'a mail to one recipient passes');
 	is($p->wait_delivered(3), 3, 'three are delivered');
@@ -68,7 +68,7 @@ with('auto', 'smtpd_end_of_data_restrictions', sub {
 	my ($p, $d, $s) = @_;
 
 	like($s->mail(to => to(3)), qr/^250/, 'a mail to three passes at its end');
-	is($d->recorded('alice'), 3, 'and counts three');
+	is($d->recorded('alice'), 3, 'a mail to three counts three');
 	like($s->mail, qr/^450/, 'the next is refused at its end');
 });
 
@@ -81,7 +81,7 @@ with(1, 'smtpd_recipient_restrictions', sub {
 	ok($d->wait_log(qr/smtpd_data_restrictions/),
 	    'the log names the missing line of main.cf');
 	my @said = $d->log =~ /smtpd_data_restrictions/g;
-	is(scalar @said, 1, 'once');
+	is(scalar @said, 1, 'the log names smtpd_data_restrictions once');
 });
 
 done_testing;

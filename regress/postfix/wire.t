@@ -31,16 +31,19 @@ $s->quit;
 
 my @asked = $script->requests;
 is(join(' ', map { $_->{protocol_state} } @asked),
-    'RCPT RCPT DATA END-OF-MESSAGE RCPT DATA END-OF-MESSAGE', 'the stages');
-is(join(' ', map { $_->{recipient_count} } @asked), '0 0 2 2 0 1 1', 'the counts');
+    'RCPT RCPT DATA END-OF-MESSAGE RCPT DATA END-OF-MESSAGE', 'Postfix asks at these stages');
+is(join(' ', map { $_->{recipient_count} } @asked), '0 0 2 2 0 1 1',
+    'recipient_count has these numbers');
 is(join(' ', map { $_->{recipient} } @asked), 'a@example.net b@example.net   ' .
-    'c@example.net c@example.net c@example.net', 'the recipients');
+    'c@example.net c@example.net c@example.net', 'recipient has these addresses');
 my %mails;
 push @{$mails{$_->{instance}}}, $_ for @asked;
 is(scalar keys %mails, 2, 'an instance for each transaction');
-like($_, qr/^[0-9a-f]+(?:\.[0-9a-f]+){3}$/, "as $_") for sort keys %mails;
+like($_, qr/^[0-9a-f]+(?:\.[0-9a-f]+){3}$/,
+    "the instance $_ has the form of Postfix") for sort keys %mails;
 is(scalar(grep { $_->{sasl_username} eq 'Alice' } @asked), 7, 'the login as it was sent');
-is(scalar(grep { $_->{client_address} eq '192.0.2.99' } @asked), 7, 'the address');
+is(scalar(grep { $_->{client_address} eq '192.0.2.99' } @asked), 7,
+    'client_address is that of the client');
 
 sub names { return join ' ', $_[0] =~ /^([^=\n]+)=/mg }
 

@@ -47,7 +47,7 @@ sub evidence {
 	$mail->('eve', 2, '2001:db8::1', "\e[31m\xff\"x\"\@example.org");
 	my $kept = sub { (($db // $d)->sql('SELECT sum(times) FROM mail_refusal'))[0][0] };
 	ok(wait_until { ($kept->() || 0) == 9 }, 'the refusals are kept') or diag($kept->());
-	is((ctl($d, 'report'))[0], 0, 'a report');
+	is((ctl($d, 'report'))[0], 0, 'policyctl report succeeds');
 	my $text = text($s);
 	like($text, qr/^Where\ the\ refused\ mail\ came\ from:\n\nuser:bob\n
 	    \ \ clients\ \ 192\.0\.2\.1\ \(3\),\ 192\.0\.2\.2\ \(1\),\ 192\.0\.2\.3\ \(1\)\n
@@ -58,7 +58,7 @@ sub evidence {
 	unlike($text, qr/192\.0\.2\.9|first\@/, 'the report names no accepted mail');
 
 	$mail->('kim', 2, '198.51.100.7', 'k@example.org');
-	ok(wait_until { $kept->() > 9 }, 'more refusals');
+	ok(wait_until { $kept->() > 9 }, 'further refusals are kept');
 	is(($d->run('--clean'))[0], 0, '--clean sends the next report');
 	$text = text($s);
 	like($text, qr/trial:kim\n  clients  198\.51\.100\.7 \(1\)\n/,
@@ -84,7 +84,7 @@ subtest 'without a history' => sub {
 	    report_to => 'postmaster@example.org', smtp_server => ['127.0.0.1', $s->port] });
 
 	$d->ask(sasl_username => 'bob') for 1 .. 2;
-	is((ctl($d, 'report'))[0], 0, 'a report');
+	is((ctl($d, 'report'))[0], 0, 'policyctl report succeeds');
 	like(text($s), qr/^bob +1 per day +1$/m, 'has the hit');
 	unlike(text($s), qr/came from/, 'the report has no other lines');
 	$d->ends_well;

@@ -67,7 +67,7 @@ for my $what (sort keys %faults) {
 		my ($r, $status, $err, @servers) = report_to($settings, @$order);
 		is($status, 0, "$what: the report is sent") or diag($err);
 		is_deeply($r->left, [], 'the hits are deleted');
-		is(scalar(map { $_->mails } @servers), 1, 'one mail');
+		is(scalar(map { $_->mails } @servers), 1, 'one mail is sent');
 		$met += met(@servers);
 		$_->stop for @servers;
 	}

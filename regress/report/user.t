@@ -123,7 +123,7 @@ sub too_many {
 	my $want = join ' ', map { "left$_\@$domain" } 1 .. 3;
 	ok(wait_until { $left->() eq $want }, 'further users are left for the report');
 	is(join(' ', recipients($s)), "hundredth\@$domain", 'further users get no mail');
-	is((ctl($d, 'report'))[0], 0, 'a report');
+	is((ctl($d, 'report'))[0], 0, 'policyctl report succeeds');
 	my ($report) = grep { $_->{to}[0] =~ /^postmaster/ } $s->mails;
 	my $lines = $want =~ s{ }{\n}gr;
 	like(decode_qp($report->{data}), qr/^Not told by mail, .*:\n\n$lines\n/m,
@@ -225,9 +225,10 @@ subtest 'logins only' => sub {
 	    client_address => '192.0.2.9') for 1 .. 2;
 	ok(wait_until { (() = $s->mails) == 2 }, 'a rule with login and address sends a mail');
 	is(join(' ', recipients($s)), "three\@$domain four\@$domain",
-	    'but no rule of another key, in shadow or without a report');
+	    'no mail is sent for rules with another key, in shadow or without a report');
 	my ($near) = $s->mails;
-	like($near->{data}, qr/^Subject: Limit on outgoing mail nearly reached$/m, 'its subject');
+	like($near->{data}, qr/^Subject: Limit on outgoing mail nearly reached$/m,
+	    'the subject of a warning says nearly reached');
 	$rules->ends_well;
 };
 
@@ -261,7 +262,7 @@ subtest 'configuration' => sub {
 	    'report_user_domains = "example.org"', 'report_user_domains = ["a b.example"]',
 	    'report_user_domains = ["x@example.org"]', 'report_user_domains = [1]') {
 		my ($status, undef, $err) = $check->("$bad\n");
-		is($status, 5, "$bad: refused");
+		is($status, 5, "$bad: -n exits with 5");
 		like($err, qr/:1:\d+: error: report_user/, 'the error has line and column');
 	}
 	my ($status, undef, $err) = $check->("report = True\nreport_user = \"{id}\"\n" .

@@ -57,12 +57,12 @@ sub ok_verified {
 			$r->hits(['bob', 86400, 3]);
 			my ($status, undef, $err) = $r->clean;
 			if (!defined $why) {
-				is($status, 0, 'status 0') or diag($err, $s->transcript);
+				is($status, 0, '--clean exits with 0') or diag($err, $s->transcript);
 				is(scalar(my @m = $s->mails), 1, 'the mail is delivered');
 				is_deeply($r->left, [], 'the hits are deleted');
 				return;
 			}
-			is($status, 8, 'status 8');
+			is($status, 8, '--clean exits with 8');
 			like($err, qr/the report was not sent: .*$why/,
 			    'the log has the reason');
 			unlike($s->transcript, qr/^C: (?:AUTH|MAIL|RCPT|DATA)/m,
@@ -137,7 +137,7 @@ subtest 'a CA file that is missing or invalid' => sub {
 		    settings => { smtp_tls => 'tls', smtp_tls_cafile => $file });
 		$r->hits(['bob', 86400, 3]);
 		my ($status, undef, $err) = $r->clean;
-		is($status, 8, 'status 8');
+		is($status, 8, '--clean exits with 8');
 		like($err, qr/smtp_tls_cafile \Q$file\E: .*$why/,
 		    'the reason is reported');
 		is_deeply($r->left, \@row, 'the hits remain');
@@ -157,7 +157,7 @@ for (['another host', 'mail.example.test', '192.0.2.25'],
 
 		$r->hits(['bob', 86400, 3]);
 		my ($status, undef, $err) = $r->clean;
-		is($status, 8, 'status 8');
+		is($status, 8, '--clean exits with 8');
 		like($err, qr/no password is sent without TLS/,
 		    'the missing TLS is reported');
 		unlike($s->transcript, qr/^C: (?:AUTH|MAIL)/m,

@@ -88,7 +88,8 @@ sub reported {
 	ok($d->wait_log(qr/near\ its\ limit:\ id=<user:bob>\ key=sasl_username\ rule=user\ n=1
 	    \ limit=10\/3600\ used=8\ /x), 'the warning is logged');
 	ok($d->wait_log(qr/would\ refuse:\ id=<shadow:bob>\ key=sasl_username\ rule=shadow\ n=1
-	    \ limit=6\/3600\ used=7\ .*sasl_username=bob/x), 'and what a rule in shadow would do');
+	    \ limit=6\/3600\ used=7\ .*sasl_username=bob/x),
+	    'the log has what a rule in shadow would do');
 	send_mails($d, 'eve', 10);
 	is($d->ask(sasl_username => 'eve'), 'reject full', "eve's mail is refused");
 	is(rows($d, $db, 'limit_report'), 'user:eve 3600 1', 'the refusal is a hit');
@@ -123,7 +124,7 @@ sub alone {
 	    'recipient_count=9'))[0], 0, 'explain of a request near the limit');
 	is(rows($d, $db, 'limit_warning'), '', 'explain records no warning');
 	send_mails($d, 'ann', 9);
-	is(($d->run('--clean'))[0], 0, '--clean');
+	is(($d->run('--clean'))[0], 0, '--clean succeeds');
 	my ($mail) = $s->mails;
 	like(text($mail), qr/: no limit was hit .*\n\nCame near a limit: /,
 	    'the report has it');
@@ -145,7 +146,7 @@ sub shadow {
 	is(rows($d, $db, 'limit_report'), '', 'no hit is recorded');
 	is(rows($d, $db, 'limit_shadow'), 'trial:kim 3600 2, trial:lea 0 1, trial:lea 3600 1',
 	    'the shadow refusal is recorded');
-	is(($d->run('--clean'))[0], 0, '--clean');
+	is(($d->run('--clean'))[0], 0, '--clean succeeds');
 	my ($mail) = $s->mails;
 	my $text = text($mail);
 	like($text, qr/: no limit was hit .*\n\nRules in shadow would have refused: 4 refusals/,
@@ -243,12 +244,12 @@ subtest 'a lock, at once' => sub {
 	ok($d->wait_log(qr/locked: .*198\.51\.100\.7/), 'which is logged');
 	send_mails($d, 'bob', 3);
 	is((ctl($d, 'clean'))[0], 0, 'clean, so that a due mail would be sent');
-	is(scalar(my @none = $s->mails), 0, 'and causes no mail');
-	is($d->ask(sasl_username => 'bob'), 'reject full', 'a hit');
+	is(scalar(my @none = $s->mails), 0, 'no mail is sent');
+	is($d->ask(sasl_username => 'bob'), 'reject full', 'a mail over the limit is refused');
 	ok(wait_until { () = $s->mails }, 'its lock causes a mail');
 	my ($mail) = $s->mails;
 	like(text($mail), qr/^Locked: 1 .*^user:bob +3 per hour +1$/ms, 'the mail has the lock');
-	like(text($mail), qr/: no limit was hit/, 'and no hit');
+	like(text($mail), qr/: no limit was hit/, 'the mail has no hit');
 	ok(wait_until { rows($d, undef, 'limit_lock') eq '' }, 'the reported lock is deleted');
 	$d->ends_well;
 };

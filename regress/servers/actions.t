@@ -28,7 +28,7 @@ sub two_tiers {
 	    action => 'REJECT {rule} {id} {used} of {limit}' }] });
 	my @mail = map { { sasl_username => 'bob', instance => "i$_" } } 0 .. 9;
 
-	is($d->ask(%{$mail[$_]}), 'dunno', "mail $_") for 1 .. 3;
+	is($d->ask(%{$mail[$_]}), 'dunno', "mail $_ is accepted") for 1 .. 3;
 	is($d->ask(%{$mail[$_]}), "HOLD soft bob @{[$_ - 1]}", "mail $_ is held") for 4 .. 6;
 	is($d->ask(%{$mail[7]}), 'REJECT hard bob 6 of 6', 'the seventh is refused');
 	is($d->ask(%{$mail[6]}), 'HOLD soft bob 6', 'a repeated request gets the same answer');
@@ -106,7 +106,7 @@ sub values {
 		    instance => "v$i");
 	};
 
-	is($ask->($_), 'dunno', "address $_") for 1 .. 2;
+	is($ask->($_), 'dunno', "address $_ is accepted") for 1 .. 2;
 	is($ask->(3), 'HOLD places 2', 'a third address exceeds the soft limit');
 	is($ask->(3), 'HOLD places 3', 'the repeated request exceeds it too');
 	is($hits->(), 1, 'both requests are one hit');
@@ -134,8 +134,8 @@ sub max_per_mail {
 		    recipient_count => $n, size => $size // 0);
 	};
 
-	is($rcpt->(1, $_), 'dunno', "recipient $_") for 1, 2;
-	is($rcpt->(1, $_), 'reject 5.5.3 Too many recipients', "recipient $_") for 3, 4;
+	is($rcpt->(1, $_), 'dunno', "recipient $_ is accepted") for 1, 2;
+	is($rcpt->(1, $_), 'reject 5.5.3 Too many recipients', "recipient $_ is refused") for 3, 4;
 	is($rcpt->(1, 2), 'dunno', 'the second recipient, repeated, is accepted');
 	$d->restart;
 	is($rcpt->(1, 5), 'reject 5.5.3 Too many recipients',
@@ -153,7 +153,8 @@ sub max_per_mail {
 	$d->write_config({ %config, never_action => '552 5.5.3 at most {limit}',
 	    rules => $rules });
 	$d->signal('HUP');
-	ok($d->wait_log(qr/new configuration is in force/, $mark), 'never_action');
+	ok($d->wait_log(qr/new configuration is in force/, $mark),
+	    'the reload to never_action succeeds');
 	is($rcpt->(1, 6), '552 5.5.3 at most 2', 'never_action is the answer');
 	$d->ends_well;
 }
@@ -214,7 +215,7 @@ sub without_limits {
 	my $d = Policyd->start(config => { %config, limits => [[5, 3600]],
 	    limits_by_id => { vip => [] }, fail_action => 'REJECT full' });
 
-	is($d->ask(sasl_username => 'vip', recipient_count => 2), 'dunno', 'accepted')
+	is($d->ask(sasl_username => 'vip', recipient_count => 2), 'dunno', 'a mail of an id without limits is accepted')
 	    for 1 .. 4;
 	is(sum_of($db, $d, 'vip'), 8, 'the mails without a limit are recorded');
 	my $mark = $d->log_mark;

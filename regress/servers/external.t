@@ -53,7 +53,7 @@ sub charge_adds {
 	is(mail('bob', recipient_count => 50), 'dunno', 'a mail is accepted');
 	is(recorded('bounces:bob'), 0, 'a mail adds nothing to the count');
 	is(charge(0, 'bounces:Bob', 2), "bounces:bob: 2 charged\n" .
-	    "         2 of        3 in 1 h\n", 'two');
+	    "         2 of        3 in 1 h\n", 'charge prints the amount and the count');
 	is(mail('bob'), 'dunno', 'mail is accepted below the limit');
 	is(hits(), 0, 'a charge below the limit is no hit');
 	my $mark = $d->log_mark;

@@ -97,7 +97,7 @@ sub changes {
 	$db->sql("UPDATE mail_count SET date = date - 7200 WHERE id = 'jim'");
 	is(room($other, 'jim'), 10, 'an UPDATE of the date moves rows out of the window');
 	$db->sql('TRUNCATE mail_count');
-	is(room($_, 'bob'), $_ == $d ? 10 : 0, 'TRUNCATE') for @daemons;
+	is(room($_, 'bob'), $_ == $d ? 10 : 0, 'after TRUNCATE the id has room again') for @daemons;
 }
 
 sub loads {
@@ -116,7 +116,8 @@ sub loads {
 	$db->sql('INSERT INTO mail_count (id, date, recipient_count, instance, ' .
 	    "protocol_state) SELECT 'copy', date, recipient_count, instance, protocol_state " .
 	    "FROM mail_count WHERE id = 'load' AND instance <> 'i9' LIMIT 9");
-	is($_->ask(sasl_username => 'copy'), 'reject full', 'INSERT SELECT') for @daemons;
+	is($_->ask(sasl_username => 'copy'), 'reject full',
+	    'rows of INSERT SELECT count at once') for @daemons;
 	# Many rows of many ids.
 	$db->sql('INSERT INTO mail_count (id, date, recipient_count, instance, protocol_state)' .
 	    ($db->{kind} eq 'pgsql' ?
@@ -155,7 +156,7 @@ sub cases {
 	    'rows in upper case count for the id in lower case');
 	is(room($other, 'BOB@example.org'), 5, 'they count for the other daemon too');
 	$db->sql(rows('bOB@example.org', 2));
-	is($_->ask(sasl_username => 'bob@example.org'), 'reject full', 'also those that come later')
+	is($_->ask(sasl_username => 'bob@example.org'), 'reject full', 'rows that are inserted later count too')
 	    for $d, $other;
 }
 
@@ -188,7 +189,8 @@ sub instances {
 	my ($db, $d, $other) = @_;
 
 	$db->sql(rows('ins', 3, instance => 'i.1'));
-	is($d->ask(sasl_username => 'ins', instance => 'i.1', recipient_count => 3), 'dunno', 'DATA');
+	is($d->ask(sasl_username => 'ins', instance => 'i.1', recipient_count => 3), 'dunno',
+	    'DATA of an instance in an inserted row is accepted');
 	is($db->recorded('ins'), 3,
 	    'a charge of another program to the instance is not repeated');
 	is($other->ask(sasl_username => 'ins', instance => 'i.1', recipient_count => 5), 'dunno',
@@ -238,7 +240,7 @@ sub amounts {
 	is($d->ask(@mail), 'dunno', 'an amount of more than 32 bits is accepted');
 	is($db->recorded('b:big'), 3_000_000_000, 'the amount is recorded exactly');
 	is($db->recorded('b:old'), 7, 'older rows are unchanged');
-	is($d->ask(@mail), 'reject full', 'and counts');
+	is($d->ask(@mail), 'reject full', 'the recorded amount counts');
 	like($size->(), qr/^(?:8|19)$/, 'amounts have 64 bits');
 	ok($d->wait_log(qr/preparing the tables: ALTER TABLE mail_count .*recipient_count/),
 	    'the log says that the table is altered');
@@ -262,7 +264,7 @@ sub amounts {
 	is($db->recorded('b:big'), 3_000_000_000, 'an amount is recorded as it is');
 	is(($db->sql("SELECT count(*) FROM mail_count WHERE id = 'b:big'"))[0][0], 2,
 	    'the amount is recorded in several rows');
-	is($d->ask(@mail), 'reject full', 'and counts');
+	is($d->ask(@mail), 'reject full', 'the amount in several rows counts');
 	ok($d->wait_log(qr/has 32 bits and cannot be altered/), 'the log says why');
 	$d->ends_well;
 }
