@@ -11,15 +11,15 @@ IPC_SRCS =	src/ipc/buffer.c src/ipc/channel.c src/ipc/message.c \
 CONF_SRCS =	src/conf/access.c src/conf/addressee.c src/conf/connection.c src/conf/settings_message.c src/conf/fault.c \
 		src/conf/ids.c src/conf/limits.c \
 		src/conf/mailbox.c src/conf/match.c src/conf/member.c \
-		src/conf/normal.c src/conf/reader.c src/conf/repr.c src/conf/rule_lock.c src/conf/rules.c \
-		src/conf/settings.c src/conf/table.c src/conf/utf8.c \
+		src/conf/normal.c src/conf/reader.c src/conf/syntax/repr.c src/conf/rule_lock.c src/conf/rules.c \
+		src/conf/settings.c src/conf/table.c src/conf/syntax/utf8.c \
 		src/conf/value.c
 # Reads one literal, as the ledgers do with a row of limits.
-LITERAL_SRCS =	src/conf/expression.c src/conf/literal.c src/conf/number.c \
-		src/conf/token.c
-CONF_READ_SRCS = src/conf/anchor.c src/conf/check.c src/conf/check_action.c src/conf/check_rules.c \
-		src/conf/load.c src/conf/scalar.c src/conf/trust.c \
-		src/conf/yaml.c \
+LITERAL_SRCS =	src/conf/syntax/expression.c src/conf/syntax/literal.c src/conf/syntax/number.c \
+		src/conf/syntax/token.c
+CONF_READ_SRCS = src/conf/syntax/anchor.c src/conf/check.c src/conf/check_action.c src/conf/check_rules.c \
+		src/conf/load.c src/conf/syntax/scalar.c src/conf/trust.c \
+		src/conf/syntax/yaml.c \
 		${LITERAL_SRCS}
 SANDBOX_SRCS_Linux =	src/sandbox/landlock.c src/sandbox/linux.c src/sandbox/seccomp.c
 SANDBOX_SRCS_OpenBSD =	src/sandbox/openbsd.c

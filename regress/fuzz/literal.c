@@ -2,7 +2,7 @@
 #include <stdint.h>
 
 #include "conf/fault.h"
-#include "conf/literal.h"
+#include "conf/syntax/literal.h"
 #include "conf/value.h"
 #include "fuzz.h"
 #include "tree.h"

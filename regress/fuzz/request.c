@@ -1,7 +1,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "conf/literal.h"
+#include "conf/syntax/literal.h"
 #include "conf/settings.h"
 #include "engine/action.h"
 #include "engine/decide.h"

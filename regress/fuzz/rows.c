@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "conf/fault.h"
-#include "conf/literal.h"
+#include "conf/syntax/literal.h"
 #include "conf/settings.h"
 #include "fuzz.h"
 #include "ledger/pack.h"

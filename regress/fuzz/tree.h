@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "conf/fault.h"
-#include "conf/literal.h"
+#include "conf/syntax/literal.h"
 #include "conf/value.h"
 #include "fuzz.h"
 #include "lib/str.h"

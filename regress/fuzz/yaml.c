@@ -3,7 +3,7 @@
 
 #include "conf/fault.h"
 #include "conf/value.h"
-#include "conf/yaml.h"
+#include "conf/syntax/yaml.h"
 #include "fuzz.h"
 #include "tree.h"
 

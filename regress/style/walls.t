@@ -75,7 +75,7 @@ my %home = (
 	'sqlite3.h' => qr{\Asrc/ledger/sqlite/},
 	'libpq-fe.h' => qr{\Asrc/ledger/pgsql/},
 	'mysql.h' => qr{\Asrc/ledger/mysql/},
-	'yaml.h' => qr{\Asrc/conf/yaml\.c\z},
+	'yaml.h' => qr{\Asrc/conf/syntax/yaml\.c\z},
 	'openssl/' => qr{\Asrc/report/tls\.c\z},
 	'seccomp.h' => qr{\Asrc/sandbox/},
 	'event.h' => qr{\Asrc/engine/},
@@ -132,7 +132,7 @@ places_ok('no two files have one name', map { $twice{$_} } sort keys %twice);
 # --- the pure ones ---
 
 my @pure = grep { m{\Asrc/(?:decision/\w+|engine/(?:request|decide)|lib/(?:window|num|str|addr)
-    |conf/(?:literal|expression|token|value|repr|utf8|limits|rules)
+    |conf/(?:syntax/(?:literal|expression|token|repr|utf8)|value|limits|rules)
     |report/(?:smtp|mail))\.c\z}x } @c;
 cmp_ok(scalar @pure, '>=', 8, 'pure files are there');
 places_ok('no descriptors, clocks or random numbers in pure files',

@@ -11,7 +11,7 @@
 
 #include "../fuzz/literal.c"
 #include "../fuzz/mutate.h"
-#include "conf/literal.h"
+#include "conf/syntax/literal.h"
 #include "golden.h"
 #include "lib/alloc.h"
 

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "conf/check.h"
-#include "conf/literal.h"
+#include "conf/syntax/literal.h"
 #include "conf/settings.h"
 #include "lib/alloc.h"
 

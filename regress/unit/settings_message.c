@@ -13,7 +13,7 @@
 #include "../fuzz/mutate.h"
 #include "conf/settings_message.h"
 #include "conf/fault.h"
-#include "conf/literal.h"
+#include "conf/syntax/literal.h"
 #include "conf/settings.h"
 #include "ipc/channel.h"
 #include "ipc/wire.h"

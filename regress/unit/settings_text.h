@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "conf/literal.h"
+#include "conf/syntax/literal.h"
 #include "conf/settings.h"
 
 /* The settings of the text of a .conf; a fault fails the test. */

@@ -13,9 +13,9 @@
 #include "../fuzz/mutate.h"
 #include "../fuzz/value.c"
 #include "conf/fault.h"
-#include "conf/literal.h"
-#include "conf/repr.h"
-#include "conf/utf8.h"
+#include "conf/syntax/literal.h"
+#include "conf/syntax/repr.h"
+#include "conf/syntax/utf8.h"
 #include "conf/value.h"
 #include "ipc/wire.h"
 

@@ -11,8 +11,8 @@
 
 #include "../fuzz/mutate.h"
 #include "../fuzz/yaml.c"
-#include "conf/scalar.h"
-#include "conf/yaml.h"
+#include "conf/syntax/scalar.h"
+#include "conf/syntax/yaml.h"
 #include "golden.h"
 #include "lib/alloc.h"
 

@@ -15,13 +15,13 @@
 
 #include "conf/check.h"
 #include "conf/fault.h"
-#include "conf/literal.h"
+#include "conf/syntax/literal.h"
 #include "conf/load.h"
 #include "conf/paths.h"
 #include "conf/settings.h"
 #include "conf/trust.h"
 #include "conf/value.h"
-#include "conf/yaml.h"
+#include "conf/syntax/yaml.h"
 #include "lib/alloc.h"
 
 #define LOAD_WHY_MAX	512

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf/repr.h"
+#include "conf/syntax/repr.h"
 #include "conf/value.h"
 #include "ipc/wire.h"
 #include "lib/alloc.h"

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "conf/fault.h"
-#include "conf/literal.h"
+#include "conf/syntax/literal.h"
 #include "conf/normal.h"
 #include "conf/stored_id.h"
 #include "ledger/id.h"

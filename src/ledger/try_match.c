@@ -1,7 +1,7 @@
 #include <string.h>
 
 #include "conf/ids.h"
-#include "conf/literal.h"
+#include "conf/syntax/literal.h"
 #include "ledger/try_match.h"
 
 static bool

@@ -3,11 +3,11 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "conf/expression.h"
+#include "conf/syntax/expression.h"
 #include "conf/fault.h"
-#include "conf/literal.h"
-#include "conf/token.h"
-#include "conf/utf8.h"
+#include "conf/syntax/literal.h"
+#include "conf/syntax/token.h"
+#include "conf/syntax/utf8.h"
 #include "conf/value.h"
 #include "lib/str.h"
 

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf/number.h"
+#include "conf/syntax/number.h"
 #include "lib/alloc.h"
 
 static const char number_not[] = "not a number; text belongs in quotes";

@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 #include "conf/fault.h"
-#include "conf/token.h"
+#include "conf/syntax/token.h"
 #include "conf/value.h"
 
 /*

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf/scalar.h"
+#include "conf/syntax/scalar.h"
 #include "conf/value.h"
 #include "lib/alloc.h"
 #include "lib/num.h"

@@ -1,7 +1,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "conf/utf8.h"
+#include "conf/syntax/utf8.h"
 
 size_t
 utf8_decode(const char *s, size_t len, uint32_t *out)

@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "conf/expression.h"
+#include "conf/syntax/expression.h"
 #include "conf/fault.h"
-#include "conf/token.h"
+#include "conf/syntax/token.h"
 #include "conf/value.h"
 #include "lib/num.h"
 #include "lib/str.h"

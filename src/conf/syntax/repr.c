@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf/repr.h"
-#include "conf/utf8.h"
+#include "conf/syntax/repr.h"
+#include "conf/syntax/utf8.h"
 #include "lib/str.h"
 
 /* Enough digits to distinguish any two doubles. */

@@ -7,11 +7,11 @@
 
 #include <yaml.h>
 
-#include "conf/anchor.h"
+#include "conf/syntax/anchor.h"
 #include "conf/fault.h"
-#include "conf/scalar.h"
+#include "conf/syntax/scalar.h"
 #include "conf/value.h"
-#include "conf/yaml.h"
+#include "conf/syntax/yaml.h"
 
 /*
  * Most bytes of strings in one tree: aliases can repeat a long string very

@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "conf/number.h"
-#include "conf/token.h"
-#include "conf/utf8.h"
+#include "conf/syntax/number.h"
+#include "conf/syntax/token.h"
+#include "conf/syntax/utf8.h"
 #include "lib/str.h"
 
 /* Longest first: the first match counts. */

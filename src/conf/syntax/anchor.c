@@ -1,7 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf/anchor.h"
+#include "conf/syntax/anchor.h"
 #include "lib/alloc.h"
 
 void
