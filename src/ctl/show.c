@@ -272,7 +272,7 @@ add_grant(struct str *out, const struct answer_record *r)
 		    "granted_for"), text, sizeof(text)));
 }
 
-/* Returns whether there was one. */
+/* Appends the windows. Returns whether there was one. */
 static bool
 add_windows(struct str *out, const struct answer *a, size_t width)
 {
@@ -295,7 +295,7 @@ add_windows(struct str *out, const struct answer *a, size_t width)
 	return id != NULL;
 }
 
-/* What is kept of its refusals. */
+/* Appends how often the id was refused, and the last refusal. */
 static void
 add_refused(struct str *out, const struct answer *a)
 {
@@ -387,7 +387,7 @@ show_reset(struct str *out, const struct answer *a, size_t width)
 
 /* --- explain --- */
 
-/* What a rule that counts new recipients knows. */
+/* Appends what a rule that counts new recipients knows. */
 static void
 add_habit(struct str *out, const struct answer_record *r)
 {

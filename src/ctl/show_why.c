@@ -141,7 +141,7 @@ add_help(struct str *out, const struct answer *a, size_t width)
 	}
 }
 
-/* How many there are; of everybody that is not counted. */
+/* Appends the number of refusals, which is not known for everybody's. */
 static void
 add_end(struct str *out, const struct answer *a)
 {

@@ -30,8 +30,8 @@ static struct {
 	bool		waiting;
 	struct event	hint;
 	/*
-	 * For each rule, over so many requests: bit i means that rule i
-	 * counted.
+	 * The same for each rule: bit i of `counted` means that rule i counted
+	 * one of the last `requests`.
 	 */
 	struct mono	rules_quiet;
 	unsigned int	requests;
@@ -192,7 +192,7 @@ maillog_window(struct str *line, const struct limit *limit, int64_t used)
 	str_addf(line, " used=%" PRId64, used);
 }
 
-/* `word`: what happened at the limit that the verdict names. */
+/* Logs what happened (`word`) at the limit that the verdict names. */
 static void
 maillog_limit(const char *word, const struct settings *s,
     const struct msg_charge *charge, const struct maillog_about *about,

@@ -77,7 +77,7 @@ is_blocked(struct client *client, const struct request *req)
 	return block != NULL;
 }
 
-/* Locks hold for all rules. Otherwise `pass` of the charge is set. */
+/* Answers if a lock holds. If the request passes one, sets charge->pass. */
 static bool
 is_locked(struct client *client, const struct request *req,
     struct msg_charge *charge)

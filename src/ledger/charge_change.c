@@ -13,7 +13,7 @@ struct charge_change {
 	struct override			 list[];
 };
 
-/* Copies the bytes, and keeps what is told of the same bytes in step. */
+/* Copies the bytes, and points `told` to the copy where it named the bytes. */
 static const char *
 charge_change_copy(const char *bytes, size_t len, struct msg_overridden *told)
 {

@@ -7,8 +7,8 @@
 /*
  * The work of a ledger that was started for one command of policyctl: it reads
  * all rows of the database, tries limits on them (try_rows.h) or counts them
- * for each id (top_rows.h), and tells the engine the result. It serves nobody
- * else, and rests as long as it works.
+ * for each id (top_rows.h), and tells the engine the result. It does nothing
+ * else, and after each step it pauses for as long as the step took.
  */
 struct scan;
 

@@ -56,7 +56,7 @@ enum store_statement {
 	[SHADOWS_GONE] = HIT_GONE("limit_shadow"),			\
 	[LOCKS_SET_GONE] = HIT_GONE("limit_lock")
 
-/* In the order in which the texts name them, which is the same everywhere. */
+/* Parameters are in the order of the texts, the same for all databases. */
 #define STORE_PARAMS	7
 struct store_param {
 	const char	*text;		/* NULL: the number */

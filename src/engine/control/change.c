@@ -160,7 +160,7 @@ change_reset_told(struct control *c, const struct message *m)
 
 /* --- charge --- */
 
-/* Takes the rule's fields, which a charge of a mail has too. */
+/* Fills in the fields of the rule, as decide.c does for a mail. */
 static void
 change_external(const struct settings *s, struct msg_charge_key *key)
 {
@@ -283,7 +283,7 @@ change_say_reached(const struct msg_charge_key *key,
 	    v->shadowed != 0 ? " (shadow)" : "");
 }
 
-/* Logs the locks and warnings that came of a charge. */
+/* Logs the locks and warnings that a charge caused. */
 static void
 change_say_more(const struct settings *s, const struct msg_charge *charge,
     const struct msg_verdict *v)

@@ -254,7 +254,7 @@ top_alone(struct control *c)
 		control_fail(c, "top: %s", q->word.data);
 }
 
-/* The rows cannot be read: what is known without them. */
+/* The rows cannot be read: answers from the ledger's cache or from memory. */
 static void
 top_failed(struct control *c, const char *why)
 {
@@ -268,8 +268,8 @@ top_failed(struct control *c, const char *why)
 /* --- the answers --- */
 
 /*
- * By refusals, and from memory, the ledger that decides is asked; else the one
- * that reads all rows.
+ * Takes the answers of the ledger that decides, which is asked for refusals,
+ * and for its cache if the rows cannot be read.
  */
 int
 command_top_told(struct control *c, const struct message *m)
@@ -293,7 +293,7 @@ command_top_told(struct control *c, const struct message *m)
 	return 0;
 }
 
-/* The answers of the ledger that reads all rows. */
+/* Takes the answers of the ledger that reads all rows. */
 static int
 top_read(struct control *c, const struct message *m)
 {

@@ -4,9 +4,9 @@
 #include "engine/control/control.h"
 
 /*
- * `policyctl top`: by refusals the ledger looks through those that it keeps. By
- * fill and by used, a ledger that reads all rows (scan_queue.h) is asked; if
- * there is none, the one that decides about the ids that it has in memory.
+ * `policyctl top`. By refusals: the ledger that decides searches those that are
+ * kept. By fill and by used: a ledger reads all rows (scan_queue.h); if there is
+ * none, the ledger that decides lists the ids in its cache.
  */
 void	command_top_run(struct control *, const struct control_word *, size_t);
 int	command_top_told(struct control *, const struct message *);

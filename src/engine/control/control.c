@@ -263,7 +263,7 @@ control_fail(struct control *c, const char *format, ...)
 	control_write(c);
 }
 
-/* It may have been done. */
+/* Fails without an answer: the change may have been made all the same. */
 static void
 control_fail_late(struct control *c, const char *text)
 {
@@ -553,9 +553,8 @@ control_oldest(enum control_access access)
 }
 
 /*
- * Users with more rights must be able to connect, however many connections
- * those who may do less hold; and root also where other administrators hold
- * all.
+ * Makes room for a connection if there are too many: root's closes the oldest,
+ * an operator's the oldest that may only look. False: there is no room.
  */
 static bool
 control_room(enum control_access access)

@@ -127,14 +127,14 @@ why_word(struct control *c, struct msg_search *m,
 	skip = strlen(msg_refusal_texts[field]) + 1;
 	(void)str_printable(clean, sizeof(clean), word->bytes + skip,
 	    word->len - skip);
-	/* The same length as a text that is kept. */
+	/* Cut like the texts that are kept. */
 	m->textlen[field] = strlen(clean) > REFUSAL_TEXT_MAX ?
 	    REFUSAL_TEXT_MAX : strlen(clean);
 	m->text[field] = alloc_copy(clean, m->textlen[field]);
 	return true;
 }
 
-/* Whether nothing says whose refusals are asked for. */
+/* Whether the refusals of everybody are asked for. */
 static bool
 why_is_all(const struct msg_search *m)
 {
@@ -294,7 +294,7 @@ why_help(struct str *out, const char *command, const struct msg_refusal *m,
 	str_clear(&line);
 }
 
-/* So many more that this mail, or a tenth of the limit, fits. */
+/* How much to grant: room for this mail, at least a tenth of the limit. */
 static int64_t
 why_amount(const struct msg_refusal *m)
 {
@@ -335,7 +335,7 @@ why_helps(struct str *out, const struct msg_refusal *m)
 	}
 }
 
-/* A count under a key that is neither the login nor the address itself. */
+/* Notes a count whose id is not the login: several logins may share it. */
 static void
 why_note_shared(struct why *w, const struct msg_refusal *m)
 {
