@@ -366,6 +366,21 @@ set_value(struct str *question, const struct command *command,
 	return true;
 }
 
+/* Whether the command has options, so that no word of it begins with "-". */
+static bool
+has_options(const struct command *command)
+{
+	size_t	i;
+
+	for (i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+		if (strcmp(flags[i].command, command->name) == 0)
+			return true;
+	for (i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+		if (strcmp(values[i].command, command->name) == 0)
+			return true;
+	return false;
+}
+
 /*
  * Shows as many ids as the window has lines for, below a heading of two lines.
  */
@@ -414,12 +429,50 @@ run_page(int argc, char **argv)
 	return (int)HEALTH_UNKNOWN;
 }
 
+/*
+ * Adds the words after the command and returns their number. -1: they are
+ * wrong, and the reason was printed; *status is STATUS_FAILED if a file is.
+ */
+static int
+add_words(const struct command *command, struct str *question, int argc,
+    char **argv, int *status)
+{
+	int	i, words = 0;
+
+	for (i = 1; i < argc; i++) {
+		if (set_flag(command, argv[i]))
+			continue;
+		if (i + 1 < argc && *argv[i + 1] != '\0' &&
+		    set_value(question, command, argv[i], argv[i + 1])) {
+			i++;
+			continue;
+		}
+		if (words > 0 && words == duration_at(command))
+			return add_time(command, question, argv + i,
+			    argc - i) ? words + argc - i : -1;
+		/* An empty word would end the request. */
+		if (*argv[i] == '\0' || ++words > command->max ||
+		    (*argv[i] == '-' && has_options(command)))
+			break;
+		if (strcmp(command->name, "try") != 0)
+			question_word(question, argv[i]);
+		else if (!candidate_add(question, argv[i])) {
+			*status = STATUS_FAILED;
+			return -1;
+		}
+	}
+	if (i == argc && words >= command->min)
+		return words;
+	usage_of(stderr, "usage:", command);
+	return -1;
+}
+
 static int
 run(int argc, char **argv)
 {
 	const struct command	*command;
 	struct str		 question;
-	int			 i, words = 0, status;
+	int			 words, status;
 
 	if ((command = find_command(argv[0])) == NULL) {
 		fprintf(stderr, "policyctl: unknown command: %s\n", argv[0]);
@@ -431,48 +484,18 @@ run(int argc, char **argv)
 	str_init(&question);
 	ask_begin(&question);
 	question_word(&question, command->name);
-	if (command->show == show_why) {
-		if (!question_subject(&question, argv + 1, argc - 1)) {
-			usage(stderr);
-			goto done;
-		}
+	if (command->show != show_why)
+		words = add_words(command, &question, argc, argv, &status);
+	else if (question_subject(&question, argv + 1, argc - 1))
 		words = argc - 1;
-		argc = 1;
-	}
-	for (i = 1; i < argc; i++) {
-		if (set_flag(command, argv[i]))
-			continue;
-		if (i + 1 < argc && *argv[i + 1] != '\0' &&
-		    set_value(&question, command, argv[i], argv[i + 1])) {
-			i++;
-			continue;
-		}
-		if (words > 0 && words == duration_at(command)) {
-			words += argc - i;
-			if (!add_time(command, &question, argv + i, argc - i))
-				goto done;
-			break;
-		}
-		/* An empty word would end the request. */
-		if (*argv[i] == '\0' || ++words > command->max) {
-			usage_of(stderr, "usage:", command);
-			goto done;
-		}
-		if (strcmp(command->name, "try") != 0)
-			question_word(&question, argv[i]);
-		else if (!candidate_add(&question, argv[i])) {
-			status = STATUS_FAILED;
-			goto done;
-		}
-	}
-	if (words < command->min) {
+	else {
 		usage_of(stderr, "usage:", command);
-		goto done;
+		words = -1;
 	}
-	option.counted = option.counted || words > 0;
-	if (strcmp(command->name, "explain") == 0 && argc == 1 &&
-	    question_request(&question) == -1)
+	if (words == -1 || (strcmp(command->name, "explain") == 0 &&
+	    words == 0 && question_request(&question) == -1))
 		goto done;
+	option.counted = option.counted || words > 0;
 	if (option.watch)
 		status = watch(command, &question);
 	else {

@@ -116,7 +116,7 @@ options_parse(int argc, char **argv, struct options *o)
 		if ((status = options_take(letter, o)) != OPTIONS_GO_ON)
 			return status;
 	if (optind < argc)
-		return options_wrong("there are no arguments but options");
+		return options_wrong("only options are expected");
 	if ((o->get_config != NULL) + o->configtest + o->clean > 1)
 		return options_wrong("only one of --clean, --configtest and "
 		    "--get-config at a time");
