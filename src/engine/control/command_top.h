@@ -5,8 +5,8 @@
 
 /*
  * `policyctl top`. By refusals: the ledger that decides searches those that are
- * kept. By fill and by used: a ledger reads all rows (scan_queue.h); if there is
- * none, the ledger that decides lists the ids in its cache.
+ * kept. By fill and by used: a ledger reads all rows (scan_queue.h); if there
+ * is none, the ledger that decides lists the ids in its cache.
  */
 void	command_top_run(struct control *, const struct control_word *, size_t);
 int	command_top_told(struct control *, const struct message *);
