@@ -87,6 +87,8 @@ subtest 'block a domain until Monday with a reason' => sub {
 	is(mail('bea@quiet.example', 1), 'dunno', 'and no other');
 	like((ctl($d, 'list'))[1], qr/^domain:busy\.example blocked until Mon [-\d]+ 06:00 .*: stolen logins$/m,
 	    'until when and why can be listed');
+	like((ctl($d, 'top', '--group', 'domain', '--rule', 'user'))[1],
+	    qr/user:busy\.example \(blocked\)$/m, 'and the list by domain marks it');
 };
 
 subtest "what would tomorrow's limits have done" => sub {
