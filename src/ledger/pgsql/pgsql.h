@@ -25,12 +25,13 @@ enum pgsql_fault {
 };
 
 /*
- * Connects to the first host that takes writes, and sets up the session. A
- * pooler in transaction mode is refused; `first`, unless NULL, is an earlier
- * connection that has shown that there is none. NULL with a printable reason;
- * *away: a later attempt may succeed. `timeout` is in milliseconds, for each
- * host here and for each pipeline later. Unless `insecure`, the password is not
- * shown to a server that is neither verified nor reached by a UNIX socket.
+ * Connects to the first host that takes writes, or to the server of `first`
+ * unless that is NULL, and sets up the session. A pooler in transaction mode is
+ * refused; beside `first` it is not looked for again. NULL with a printable
+ * reason; *away: a later attempt may succeed. `timeout` is in
+ * milliseconds, for each host here and for each pipeline later. Unless
+ * `insecure`, the password is not shown to a server that is neither verified
+ * nor reached by a UNIX socket.
  */
 struct pgsql	*pgsql_open(const struct value *config, int64_t timeout,
 		    bool insecure, const struct pgsql *first, bool *away,

@@ -237,6 +237,28 @@ pgsql_defaults(struct pgsql_keywords *k, int64_t timeout)
 }
 
 static void
+pgsql_override(struct pgsql_keywords *k, const char *name, const char *text)
+{
+	if (k->count == KEYWORDS_MAX || text == NULL)
+		return;
+	str_init(&k->text[k->count]);
+	k->name[k->count] = name;
+	k->value[k->count++] = text;
+}
+
+/*
+ * Only the server of another connection: hosts of the list that do not answer
+ * are not tried again. The last of equal keywords counts.
+ */
+static void
+pgsql_same_host(struct pgsql_keywords *k, const struct pgsql *other)
+{
+	pgsql_override(k, "host", PQhost(other->conn));
+	pgsql_override(k, "hostaddr", PQhostaddr(other->conn));
+	pgsql_override(k, "port", PQport(other->conn));
+}
+
+static void
 pgsql_notice(void *arg, const PGresult *result)
 {
 	(void)arg;
@@ -514,6 +536,8 @@ pgsql_open(const struct value *config, int64_t timeout, bool insecure,
 	pgsql_defaults(&k, timeout);
 	pgsql_check_passfile(&k, passfile, sizeof(passfile));
 	exposed = insecure ? 0 : pgsql_restrict(&k);
+	if (first != NULL)
+		pgsql_same_host(&k, first);
 	*away = true;
 	db = alloc_zero(1, sizeof(*db));
 	db->timeout = timeout;
