@@ -5,10 +5,11 @@
 use strict;
 use warnings;
 
+use IO::Socket::INET;
 use Test::More;
 
 use Database;
-use Policyd qw(free_port request);
+use Policyd qw(free_port request wait_until);
 use Trouble qw(make_user daemon $secret);
 
 # No server listens at any of these ports.
@@ -30,11 +31,38 @@ sub all_down {
 	$d->ends_well;
 }
 
+# Accepts connections and does not answer.
+sub listener {
+	return IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 16, Blocking => 0) //
+	    die "listen: $!";
+}
+
+# The first host does not answer. There are two connections to the other.
+sub pgsql_silent {
+	my $db = Database->start('pgsql', small => 1);
+	my $silent = listener();
+
+	make_user($db);
+	my $d = daemon($db, $db->config(user => 'daemon', password => $secret,
+	    host => '127.0.0.1,127.0.0.1', port => $silent->sockport . ",$db->{port}"))->start;
+	is($d->ask(sasl_username => 'bob'), 'dunno', 'the next host is used');
+	is(($db->sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = " .
+	    "'policyd-rate-limit'"))[0][0], 2, 'by two connections');
+	my @tried;
+	while (my $connection = $silent->accept) {
+		push @tried, $connection;
+	}
+	is(scalar @tried, 1, 'the host that does not answer is waited for once');
+	$d->ends_well;
+	$db->stop;
+}
+
 sub pgsql {
 	my $config = sub { { host => join(',', ('127.0.0.1') x @_), port => join(',', @_),
 	    user => 'daemon', database => 'policyd' } };
 
 	all_down('pgsql', $_, $config) for 2, 4;
+	subtest 'a host that does not answer' => \&pgsql_silent;
 }
 
 # The old primary becomes read-only, and nothing else about it changes.
@@ -79,11 +107,28 @@ sub switch {
 	$_->stop for @db;
 }
 
+# The same, and the tables are still to be made, for which there is another connection.
+sub mysql_silent {
+	my $db = Database->start('mysql', small => 1);
+	my $silent = listener();
+
+	make_user($db);
+	my %config = $db->config(user => 'daemon', passwd => $secret,
+	    host => '127.0.0.1:' . $silent->sockport . ",127.0.0.1:$db->{port}");
+	delete $config{mysql_config}{port};
+	my $d = daemon($db, %config)->start;
+	ok(wait_until { ($d->ask(sasl_username => 'bob') // '') eq 'dunno' },
+	    'the next host is used');
+	$d->ends_well;
+	$db->stop;
+}
+
 sub mysql {
 	my $config = sub { { host => join(',', map { "127.0.0.1:$_" } @_), user => 'daemon',
 	    db => 'policyd' } };
 
 	all_down('mysql', $_, $config) for 2, 4;
+	subtest 'a host that does not answer' => \&mysql_silent;
 	subtest 'a planned switch' => \&switch;
 }
 

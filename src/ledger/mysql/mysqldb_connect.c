@@ -9,6 +9,8 @@
 #include "lib/num.h"
 #include "lib/scrub.h"
 
+#define CONNECT_MOST	10	/* seconds for a host, also for an upgrade */
+
 static const char *
 mysqldb_text(const struct value *config, const char *name, const char *other)
 {
@@ -227,7 +229,8 @@ mysqldb_set(MYSQL *conn, const struct value *config, int64_t timeout)
 	    999) / 1000);
 	unsigned int		 connect, local = 0;
 
-	connect = mysqldb_number_of(config, "connect_timeout", seconds);
+	connect = mysqldb_number_of(config, "connect_timeout",
+	    seconds < CONNECT_MOST ? seconds : CONNECT_MOST);
 	(void)mysql_options(conn, MYSQL_OPT_CONNECT_TIMEOUT, &connect);
 	(void)mysql_options(conn, MYSQL_OPT_READ_TIMEOUT, &seconds);
 	(void)mysql_options(conn, MYSQL_OPT_WRITE_TIMEOUT, &seconds);
