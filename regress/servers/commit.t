@@ -36,6 +36,7 @@ sub proxy {
 	$SIG{TERM} = sub { POSIX::_exit(0) };
 	my $all = IO::Select->new($listener);
 	my (%peer, %client);
+	my $commit = qr/COMMIT/i;
 	my $end = sub {
 		for my $s (grep { defined } $_[0], $peer{$_[0]}) {
 			$all->remove($s);
@@ -64,8 +65,9 @@ sub proxy {
 				next;
 			}
 			my $what = -e $order && $client{$s} ? Policyd::slurp($order) : '';
-			# A server prepares COMMIT by name (s1), the other gets its text.
-			if ($what && $bytes =~ /\0s1\0|COMMIT/i) {
+			# On PostgreSQL it is prepared under a name, MySQL gets its text.
+			$commit = qr/\0$1\0/ if $bytes =~ /(s\d+)\0COMMIT\0/;
+			if ($what && $bytes =~ $commit) {
 				unlink $order;
 				if ($what eq 'behind') {
 					my $server = $peer{$s};
