@@ -197,6 +197,8 @@ sub the_charge_locks {
 	like(charge(0, 'bounces:bob', 1), qr/charged, which reaches the limit and locks$/m,
 	    'the charge that reaches the limit locks');
 	ok($d->wait_log(qr/locked: what=<login:bob> until=\d+ /, $mark), 'the log has the lock');
+	like((ctl($d, 'metrics'))[1], qr/^policyd_rate_limit_rule_locks_total\{rule="bounces"\} 1$/m,
+	    'so have the metrics');
 	my $answer = 'reject 5.7.1 Sending is blocked';
 	is(mail('bob'), $answer, 'mail gets the action of the lock');
 	is(mail('eve'), 'dunno', 'mail of other logins passes');
@@ -212,11 +214,33 @@ sub the_charge_locks {
 	ends();
 }
 
+# Each value of a combination is written as it pleases, and counted as in a request.
+sub combinations {
+	start(rule => { key => ['sasl_username', 'client_address'],
+	    limits_by_id => { 'Vip,192.0.2.1' => [[9, 3600]] } }, ipv6_prefix => 64,
+	    default_domain => 'example.org');
+	like(charge(0, 'bounces:Bob,2001:DB8::1', 2),
+	    qr{\Abounces:bob\@example\.org,2001:db8::/64: 2 charged\n}, 'each value is normalised');
+	charge(0, 'bounces:bob@example.org,2001:db8::/64', 1);
+	is(mail('bob', client_address => '2001:db8::9'),
+	    '450 4.7.1 bounces bob@example.org,2001:db8::/64 3', 'both are the one of the mail');
+	is(mail('bob'), 'dunno', 'another address is another combination');
+	charge(0, 'bounces:a\\,b,::ffff:192.0.2.1', 3);
+	like(mail('a,b'), qr/,192\.0\.2\.1 3\z/, 'a value may have a comma');
+	charge(0, 'bounces:vip,192.0.2.1', 3);
+	is(mail('vip'), 'dunno', 'limits_by_id has such values too');
+	is((ctl($d, 'charge', "bounces:$_", 1))[0], 3, "$_ is no combination")
+	    for 'bob', 'bob,', 'bob,x', ',192.0.2.1', 'bob,192.0.2.1,', 'bob,192.0.2.1,x';
+	like((ctl($d, 'show', 'bounces:BOB,2001:db8::7'))[1], qr{\A\S+,2001:db8::/64\n +3 of +3 },
+	    'show knows it');
+	ends();
+}
+
 my @tests = ([charge_adds => \&charge_adds],
     [an_instance_counts_once => \&an_instance_counts_once], [many_at_once => \&many_at_once],
     [what_it_refuses => \&what_it_refuses], [other_actions => \&other_actions],
     [memory => \&memory],
-    [the_charge_locks => \&the_charge_locks]);
+    [the_charge_locks => \&the_charge_locks], [combinations => \&combinations]);
 
 for my $kind (@ARGV ? @ARGV : qw(sqlite pgsql mysql)) {
 	subtest $kind => sub {

@@ -163,6 +163,17 @@ limits_part(const char *bytes, size_t len)
 	return i < len ? i : len;
 }
 
+/* One value of a combination. */
+static void
+limits_value(struct str *id, const struct settings *s,
+    enum rule_attribute attr, const char *bytes, size_t len)
+{
+	if (attr == KEY_SASL_USERNAME && s->default_domain != NULL)
+		normal_mailbox(id, s, s->default_domain, bytes, len);
+	else
+		normal_text(id, s, attr, bytes, len);
+}
+
 /* Appends an id as the rule, or without one the identity, counts it. */
 static void
 limits_normal(struct str *id, const struct reading *r, const char *bytes,
@@ -172,11 +183,12 @@ limits_normal(struct str *id, const struct reading *r, const char *bytes,
 	size_t				 i, n;
 
 	/* A key that is wrong is a fault already. */
-	if (rule == NULL || rule->nkey == 0)
-		normal_text(id, r->settings, KEY_SASL_USERNAME, bytes, len);
-	for (i = 0; rule != NULL && i < rule->nkey; i++) {
+	if (rule == NULL || rule->nkey <= 1)
+		normal_text(id, r->settings, rule == NULL || rule->nkey == 0 ?
+		    KEY_SASL_USERNAME : rule->key[0], bytes, len);
+	for (i = 0; rule != NULL && rule->nkey > 1 && i < rule->nkey; i++) {
 		n = i + 1 < rule->nkey ? limits_part(bytes, len) : len;
-		normal_text(id, r->settings, rule->key[i], bytes, n);
+		limits_value(id, r->settings, rule->key[i], bytes, n);
 		bytes += n;
 		len -= n;
 		if (len == 0)

@@ -81,26 +81,6 @@ decide_identity(struct task *t, struct msg_charge_key *key)
 	return true;
 }
 
-/*
- * Appends a part with its commas escaped, so that different combinations of
- * values stay different.
- */
-static void
-decide_escape(struct str *ids, size_t at)
-{
-	size_t	from = ids->len, to, i;
-
-	for (i = at; i < from; i++)
-		if (ids->data[i] == ',' || ids->data[i] == '\\')
-			str_addc(ids, 0);
-	/* From the end, so that no byte is moved twice. */
-	for (to = ids->len; to > from;) {
-		ids->data[--to] = ids->data[--from];
-		if (ids->data[to] == ',' || ids->data[to] == '\\')
-			ids->data[--to] = '\\';
-	}
-}
-
 /* A rule's id is its name and the values of all attributes of its key. */
 static bool
 decide_rule_identity(struct task *t, const struct settings_rule *rule,
@@ -118,7 +98,7 @@ decide_rule_identity(struct task *t, const struct settings_rule *rule,
 		if (!identity_add(ids, t->s, rule, t->req, rule->key[i]))
 			return false;
 		if (rule->nkey > 1)
-			decide_escape(ids, part);
+			identity_escape(ids, part);
 	}
 	decide_id_end(t, key);
 	return true;

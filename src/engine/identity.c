@@ -166,6 +166,22 @@ identity_add(struct str *out, const struct settings *s,
 	return identity_value(out, s, attr, v->bytes, v->len);
 }
 
+void
+identity_escape(struct str *ids, size_t at)
+{
+	size_t	from = ids->len, to, i;
+
+	for (i = at; i < from; i++)
+		if (ids->data[i] == ',' || ids->data[i] == '\\')
+			str_addc(ids, 0);
+	/* From the end, so that no byte is moved twice. */
+	for (to = ids->len; to > from;) {
+		ids->data[--to] = ids->data[--from];
+		if (ids->data[to] == ',' || ids->data[to] == '\\')
+			ids->data[--to] = '\\';
+	}
+}
+
 /* --- lists of values --- */
 
 static bool

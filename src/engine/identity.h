@@ -31,6 +31,12 @@ bool		 identity_add(struct str *, const struct settings *,
 bool		 identity_value(struct str *, const struct settings *,
 		    enum rule_attribute, const char *, size_t);
 
+/*
+ * Escapes the commas of a combination's value, which begins at `at`, so that
+ * different combinations stay different.
+ */
+void		 identity_escape(struct str *, size_t at);
+
 /* Like identity_add, for a client's address. */
 void		 identity_address(struct str *, const struct settings *,
 		    const struct settings_rule *, const struct addr *);

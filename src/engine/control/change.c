@@ -14,6 +14,7 @@
 #include "engine/mapping.h"
 #include "engine/reply.h"
 #include "engine/maillog.h"
+#include "engine/stats.h"
 #include "engine/loop_clock.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
@@ -283,7 +284,7 @@ change_say_reached(const struct msg_charge_key *key,
 	    v->shadowed != 0 ? " (shadow)" : "");
 }
 
-/* Logs the locks and warnings that a charge caused. */
+/* Logs and counts the locks and warnings that a charge caused. */
 static void
 change_say_more(const struct settings *s, const struct msg_charge *charge,
     const struct msg_verdict *v)
@@ -293,6 +294,7 @@ change_say_more(const struct settings *s, const struct msg_charge *charge,
 
 	memset(&about, 0, sizeof(about));
 	rest.over = rest.shadowed = 0;
+	stats_verdict_rules(s, charge, &rest);
 	maillog_verdict(s, charge, &about, &rest, NULL);
 }
 

@@ -93,6 +93,38 @@ id_under(struct str *out, const struct settings *s,
 }
 
 /*
+ * The same for a combination, whose values have commas between them. A
+ * backslash makes a comma a part of the value.
+ */
+static bool
+id_combination(struct str *out, const struct settings *s,
+    const struct settings_rule *rule, const char *bytes, size_t len)
+{
+	struct str	value;
+	bool		good = true;
+	size_t		at, i, j = 0;
+
+	str_init(&value);
+	for (i = 0; i < rule->nkey && good; i++) {
+		value.len = 0;
+		for (; j < len && bytes[j] != ','; j++) {
+			j += bytes[j] == '\\' && j + 1 < len;
+			str_addc(&value, (unsigned char)bytes[j]);
+		}
+		/* No value is empty, so there is one. */
+		good = (j++ < len) == (i + 1 < rule->nkey) && value.len > 0;
+		if (i > 0)
+			str_addc(out, ',');
+		at = out->len;
+		good = good && id_under(out, s, rule, rule->key[i], value.data,
+		    value.len);
+		identity_escape(out, at);
+	}
+	str_clear(&value);
+	return good;
+}
+
+/*
  * Takes the limits off the last key, if `exempt` names its id. Returns whether
  * it does.
  */
@@ -171,16 +203,14 @@ show_rules(struct msg_charge *charge, const struct settings *s, const char *id,
 		at[charge->nkeys] = ids->len;
 		str_addf(ids, "%s:", r->name);
 		name = ids->len;
-		/* A combination must be written as it is counted. */
-		if (r->nkey > 1 ? named == NULL :
+		if (r->nkey > 1 ? named == NULL ||
+		    !id_combination(ids, s, r, id, idlen) :
 		    !id_under(ids, s, r, r->key[0], id, idlen) ||
 		    (r->key[0] == KEY_CLIENT_ADDRESS && r->networks.count > 0 &&
 		    id_outside(&r->networks, id, idlen))) {
 			ids->len = at[charge->nkeys];
 			continue;
 		}
-		if (r->nkey > 1)
-			str_add(ids, id, idlen);
 		show_key(charge, (unsigned int)i, show_limits(r->limits_by_id,
 		    &r->limits, ids->data + name, ids->len - name),
 		    r->sql_limits_by_id != NULL, NULL,
