@@ -241,6 +241,9 @@ sub limits {
 	my $longest = -1;
 	my $limits = $by_id{$id};
 
+	# What a query returns is no login.
+	($limits) = map { $of->{limits_by_id}{$_} } grep { $self->fold($_) eq $id }
+	    keys %{$of->{limits_by_id} // {}} if !$limits && $of->{id_sql};
 	return $limits if $limits;
 	$limits = $of->{limits} // [];
 	return $by_id{"\@$1"} // $limits if !defined $bytes && $id =~ /.*\@(.*)/s;
