@@ -115,6 +115,8 @@ sub floor_stop {
 
 	kill 'TERM', $pid;
 	waitpid $pid, 0;
+	# The next one is awaited by its socket.
+	unlink $floor{endpoint};
 }
 
 # The server of this run, at its own defaults, its files on the same disk as ours.
