@@ -63,7 +63,8 @@ struct step {
 static const struct step	steps[] = {
 	/*
 	 * seq keeps the order of the rows when a database is copied or
-	 * compacted.
+	 * compacted. Comparing ids by a language's rules would take half of
+	 * PostgreSQL's time for a row.
 	 */
 	{ "mail_count", NULL, 0, {
 	    "CREATE TABLE mail_count (id " ID_TYPE " NOT NULL,"
@@ -71,7 +72,7 @@ static const struct step	steps[] = {
 	    " instance " INSTANCE_TYPE
 	    " NOT NULL DEFAULT 'empty', protocol_state " STATE_TYPE
 	    " NOT NULL DEFAULT '')",
-	    "CREATE TABLE mail_count (id " ID_TYPE " NOT NULL,"
+	    "CREATE TABLE mail_count (id " ID_TYPE " COLLATE \"C\" NOT NULL,"
 	    " date bigint NOT NULL, recipient_count bigint DEFAULT 1,"
 	    " instance " INSTANCE_TYPE
 	    " NOT NULL DEFAULT 'empty', protocol_state " STATE_TYPE
