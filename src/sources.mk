@@ -91,7 +91,7 @@ LEDGER_MYSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/mysql/mysqldb.c \
 		src/ledger/mysql/store_mysql_base.c src/ledger/mysql/store_mysql_rival.c \
 		src/ledger/mysql/store_mysql_clean.c src/ledger/mysql/store_mysql_foreign.c \
 		src/ledger/mysql/store_mysql_habit.c src/ledger/mysql/store_mysql_lock.c src/ledger/mysql/store_mysql_notice.c \
-		src/ledger/mysql/store_mysql_open.c \
+		src/ledger/mysql/store_mysql_flush.c src/ledger/mysql/store_mysql_open.c \
 		src/ledger/mysql/store_mysql_execute.c src/ledger/mysql/store_mysql_history.c \
 		src/ledger/mysql/store_mysql_read.c \
 		src/ledger/mysql/store_mysql_tables.c

@@ -124,7 +124,7 @@ store_rollback(struct store *s)
 }
 
 static bool
-store_overlaps(const struct store *s)
+store_halves(const struct store *s)
 {
 	(void)s;
 	return store.slow;
@@ -165,7 +165,7 @@ store_flush_fd(const struct store *s)
 
 const struct store_optional	store_optional = {
 	.overlap = {
-		.able = store_overlaps,
+		.halves = store_halves,
 		.on_flushed = store_on_flushed,
 		.unflushed = store_unflushed,
 		.flush = store_flush,

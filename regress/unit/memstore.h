@@ -432,7 +432,7 @@ store_rollback(struct store *s)
 }
 
 static inline bool
-memstore_overlaps(const struct store *s)
+memstore_halves(const struct store *s)
 {
 	return s->db->slow > 0;
 }
@@ -459,7 +459,7 @@ memstore_fd(const struct store *s)
 
 const struct store_optional	store_optional = {
 	.overlap = {
-		.able = memstore_overlaps,
+		.halves = memstore_halves,
 		.on_flushed = memstore_on_flushed,
 		.unflushed = memstore_unflushed,
 		.flush = memstore_flush,

@@ -331,7 +331,7 @@ charge_batch_start(struct charge_batch *b, int64_t now)
 	enum store_result	result;
 	bool			later = false;
 
-	if (overlap->able != NULL)
+	if (overlap->flush != NULL)
 		overlap->on_flushed(b->store, charge_on_flushed, b);
 	if ((result = charge_begin_empty(b, now)) != STORE_OK)
 		return result;
@@ -378,7 +378,7 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono,
 	b->context.value = b->value;
 	b->context.nvalue = b->nvalue;
 	charge_decide(b);
-	later = overlap->able != NULL && (!TAILQ_EMPTY(&b->next) ||
+	later = overlap->flush != NULL && (!TAILQ_EMPTY(&b->next) ||
 	    (answers->more != NULL && answers->more(answers->arg)));
 	result = charge_commit(b, &later);
 	override_table_settle(b->overrides, result == STORE_OK);
@@ -424,7 +424,7 @@ charge_lost(struct charge_batch *b, enum store_result result)
 }
 
 /*
- * Where batches overlap, takes half of the waiting charges: the other half is
+ * Where it is quicker, takes half of the waiting charges: the other half is
  * decided while the first is being written.
  */
 static void
@@ -433,8 +433,8 @@ charge_part(struct charge_batch *b)
 	struct verdict_charge	*c;
 	size_t			 n;
 
-	if (b->count < 2 * PART_LEAST || overlap->able == NULL ||
-	    !overlap->able(b->store))
+	if (b->count < 2 * PART_LEAST || overlap->flush == NULL ||
+	    !overlap->halves(b->store))
 		return;
 	for (n = b->count / 2; n > 0; n--) {
 		c = TAILQ_LAST(&b->waiting, charges);
@@ -492,7 +492,7 @@ charge_batch_run(struct charge_batch *b, int64_t now, struct mono mono,
 enum store_result
 charge_batch_flush(struct charge_batch *b, bool wait)
 {
-	if (overlap->able == NULL)
+	if (overlap->flush == NULL)
 		return STORE_OK;
 	return charge_lost(b, overlap->flush(b->store, wait));
 }
@@ -500,11 +500,11 @@ charge_batch_flush(struct charge_batch *b, bool wait)
 bool
 charge_batch_unflushed(const struct charge_batch *b)
 {
-	return overlap->able != NULL && overlap->unflushed(b->store);
+	return overlap->flush != NULL && overlap->unflushed(b->store);
 }
 
 int
 charge_batch_flush_fd(const struct charge_batch *b)
 {
-	return overlap->able != NULL ? overlap->fd(b->store) : -1;
+	return overlap->flush != NULL ? overlap->fd(b->store) : -1;
 }

@@ -185,8 +185,11 @@ struct store_reader {
  * Commits that overlap: one may not be durable yet while the next batch begins.
  */
 struct store_overlap {
-	/* Whether this connection can do it. */
-	bool	(*able)(const struct store *);
+	/*
+	 * Whether a large batch is better written in two halves, so that the
+	 * second overlaps the first.
+	 */
+	bool	(*halves)(const struct store *);
 
 	/*
 	 * Sets the function that is called as soon as the commit is durable:

@@ -1,3 +1,4 @@
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,6 +163,42 @@ mysqldb_commit(struct mysqldb *db)
 	db->fault = MYSQLDB_NO_FAULT;
 	db->foreign = false;
 	return mysql_commit(db->conn) == 0 ? 0 : mysqldb_failed(db);
+}
+
+int
+mysqldb_commit_begin(struct mysqldb *db)
+{
+	static const char	commit[] = "COMMIT";
+
+	db->fault = MYSQLDB_NO_FAULT;
+	db->foreign = false;
+	return mysql_send_query(db->conn, commit, sizeof(commit) - 1) == 0 ?
+	    0 : mysqldb_failed(db);
+}
+
+int
+mysqldb_committed(struct mysqldb *db, bool wait)
+{
+	if (!wait && !mysqldb_input(db))
+		return 0;
+	return mysql_read_query_result(db->conn) == 0 ? 1 : mysqldb_failed(db);
+}
+
+bool
+mysqldb_input(const struct mysqldb *db)
+{
+	struct pollfd	p = { mysqldb_fd(db), POLLIN, 0 };
+
+	return poll(&p, 1, 0) == 1;
+}
+
+void
+mysqldb_watch(struct mysqldb *db, const struct mysqldb *beside,
+    void (*input)(void *), void *arg)
+{
+	db->beside = beside;
+	db->input = input;
+	db->arg = arg;
 }
 
 int
@@ -367,6 +404,8 @@ mysqldb_execute(struct mysqldb *db, MYSQL_STMT *stmt, const char *columns)
 	if ((db->nparam > 0 && mysql_stmt_bind_param(stmt, db->bind) != 0) ||
 	    mysql_stmt_execute(stmt) != 0)
 		return mysqldb_failed_statement(db, stmt);
+	if (db->beside != NULL && mysqldb_input(db->beside))
+		db->input(db->arg);
 	if (columns == NULL)
 		return 0;
 	mysqldb_bind_columns(db, columns, mysql_stmt_field_count(stmt));

@@ -139,6 +139,23 @@ int	mysqldb_commit(struct mysqldb *);
 int	mysqldb_rollback(struct mysqldb *);
 
 /*
+ * The same in two steps: sends a COMMIT; says whether it succeeded: 1; 0: it is
+ * not answered yet, without `wait`; -1. Nothing else in between.
+ */
+int	mysqldb_commit_begin(struct mysqldb *);
+int	mysqldb_committed(struct mysqldb *, bool wait);
+
+/* Whether there is input from the server. */
+bool	mysqldb_input(const struct mysqldb *);
+
+/*
+ * After each prepared statement calls the function if there is input of another
+ * connection; NULL: of none.
+ */
+void	mysqldb_watch(struct mysqldb *, const struct mysqldb *,
+	    void (*input)(void *), void *);
+
+/*
  * A node of a Galera cluster that rolls a transaction back for another node's
  * while it prepares a statement does not say so, and the next statement begins
  * a new transaction, without the locks. So on a cluster a statement that is

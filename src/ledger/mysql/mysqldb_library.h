@@ -59,6 +59,9 @@ struct mysqldb {
 	bool				 outside;	/* see mysqldb.h */
 	bool				 inside;
 	int64_t				 writes;	/* without a result */
+	const struct mysqldb		*beside;	/* mysqldb_watch */
+	void				(*input)(void *);
+	void				*arg;
 	enum mysqldb_fault		 fault;
 	char				 error[256];
 	char				 place[160];

@@ -274,12 +274,23 @@ store_write_hits(struct store *s, enum hit_kind kind)
 	}
 }
 
-/* Whether the transaction has only raised the count of STORE_ALL_SLOT. */
+/*
+ * Whether the transaction has nothing to write but rows of mail_count: it has
+ * only raised the count of STORE_ALL_SLOT.
+ */
 static bool
-store_wrote_nothing(const struct store *s)
+store_writes_rows(const struct store *s)
 {
-	return mysqldb_writes(s->db) == s->writes && s->nrow == 0 &&
+	return s->alone && mysqldb_writes(s->db) == s->writes &&
 	    s->nsee == 0 && s->npair == 0 && s->nhit == 0;
+}
+
+/* An answer may depend on what the last batch recorded. */
+static enum store_result
+store_settled(struct store *s, enum store_result result)
+{
+	return result == STORE_OK && s->unflushed ? store_flush(s, true) :
+	    result;
 }
 
 enum store_result
@@ -292,11 +303,13 @@ store_commit(struct store *s, bool *later)
 	bool			good;
 
 	foreign_give_back(&s->foreign);
-	*later = false;
+	/* Other writes must be visible to what is read outside of a batch. */
+	*later = *later && s->other != NULL && s->nrow > 0 &&
+	    store_writes_rows(s);
 	/* A commit would wait for the disk. */
-	if (s->alone && store_wrote_nothing(s))
-		return mysqldb_rollback(s->db) == 0 ? STORE_OK :
-		    store_failed(s);
+	if (s->nrow == 0 && store_writes_rows(s))
+		return store_settled(s, mysqldb_rollback(s->db) == 0 ?
+		    STORE_OK : store_failed(s));
 	good = (s->nrow == 0 || store_write_raised(s) == 0) &&
 	    store_each(s, APPEND, s->nrow, store_bind_nothing, store_bind_row,
 	    NULL, NULL) == 0;
@@ -311,15 +324,20 @@ store_commit(struct store *s, bool *later)
 	    NULL, NULL) == 0 && store_write_pairs(s) == 0;
 	for (kind = 0; kind < HIT_KIND__MAX && good; kind++)
 		good = store_write_hits(s, kind) == 0;
-	if ((result = store_end(s, good)) == STORE_OK) {
-		if (s->alone)
-			s->left = s->base + 1;
-		if (s->nrow > 0) {
-			writers_own(&s->others, seq,
-			    (int64_t)s->nrow * s->step);
-			store_move_cursors(s);
-			store_won(s);
-		}
+	*later = *later && good;
+	if (!*later)
+		result = store_end(s, good);
+	else
+		result = mysqldb_commit_begin(s->db) == 0 ? STORE_OK :
+		    store_failed(s);
+	if (result != STORE_OK)
+		return result;
+	if (s->alone)
+		s->left = s->base + 1;
+	if (s->nrow > 0) {
+		writers_own(&s->others, seq, (int64_t)s->nrow * s->step);
+		store_move_cursors(s);
+		store_won(s);
 	}
-	return result;
+	return *later ? store_flush_begin(s) : store_settled(s, STORE_OK);
 }

@@ -96,6 +96,10 @@ struct store_name {		/* the id of foreign rows, as inserted */
 struct store {
 	struct mysqldb		*db;
 	struct mysqldb		*builder;	/* for slow statements */
+	struct mysqldb		*other;		/* second session, or NULL */
+	bool			 unflushed;	/* its COMMIT is not answered */
+	void			(*flushed)(void *);
+	void			*arg;		/* of that */
 	const struct settings	*settings;	/* at the start */
 	char			*description;
 	char			*each;		/* query to run per id */
@@ -200,7 +204,23 @@ void	store_bind_nothing(struct store *);
 /* Fills in a row from the current result, whose first column is the id. */
 void	store_columns(struct store *, struct store_row *);
 
+/* --- store_mysql_flush.c --- */
+
+/* Opens the second session with these statements, if it is possible. */
+void	store_other_open(struct store *, const struct settings *,
+	    const struct mysqldb_statement *);
+
+/*
+ * A COMMIT was sent in s->db: waits for the one before, and swaps the sessions.
+ * STORE_OK or STORE_LOST.
+ */
+enum store_result	store_flush_begin(struct store *);
+enum store_result	store_flush(struct store *, bool wait);
+
 /* --- store_mysql_tables.c --- */
+
+/* The triggers ignore a session that has said this. */
+#define STORE_OWN	"SET @policyd_rate_limit_own = 1"
 
 /*
  * Makes or upgrades the tables, and finds out what the server can do. 0, or -1:

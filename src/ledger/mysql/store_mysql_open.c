@@ -204,15 +204,6 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 
 /* --- opening --- */
 
-static bool
-store_shared(const struct store *s)
-{
-	return !writers_silent(&s->others);
-}
-
-/* A server needs no helper. */
-const struct store_optional	store_optional = { .shared = store_shared };
-
 /* Whether only the administrator can mend the fault. */
 static bool
 store_unusable(const struct store *s)
@@ -241,8 +232,8 @@ store_open(const struct settings *settings, int directory, bool replaces,
 	s->fold = foreign_fold(settings);
 	s->settings = settings;
 	s->db = mysqldb_open(settings->mysql_config, settings->db_timeout,
-	    settings->db_insecure_auth, statements, STATEMENT__MAX, away,
-	    reason, size);
+	    settings->db_insecure_auth, statements, STATEMENT__MAX,
+	    away, reason, size);
 	if (s->db == NULL) {
 		store_close(s);
 		return NULL;
@@ -254,6 +245,7 @@ store_open(const struct settings *settings, int directory, bool replaces,
 		mysqldb_close(s->builder);
 		s->builder = NULL;
 		s->error[0] = '\0';
+		store_other_open(s, settings, statements);
 		return s;
 	}
 	*away = !store_unusable(s);
@@ -269,6 +261,7 @@ store_close(struct store *s)
 	if (s == NULL)
 		return;
 	mysqldb_close(s->builder);
+	mysqldb_close(s->other);
 	mysqldb_close(s->db);
 	free(s->description);
 	foreign_clear(&s->foreign);

@@ -406,8 +406,7 @@ store_upgrade(struct store *s)
 	ret = mysqldb_number(s->db, sql, &n);
 	free(sql);
 	/* A read-only server must fail here, not in the first batch. */
-	if (ret == -1 || mysqldb_exec(s->db,
-	    "SET @policyd_rate_limit_own = 1") == -1 ||
+	if (ret == -1 || mysqldb_exec(s->db, STORE_OWN) == -1 ||
 	    mysqldb_exec(s->db, "DELETE FROM mail_state WHERE name = ''") == -1)
 		return -1;
 	return mysqldb_commit(s->db);

@@ -158,7 +158,7 @@ store_flush(struct store *s, bool wait)
 }
 
 static bool
-store_overlaps(const struct store *s)
+store_halves(const struct store *s)
 {
 	return s->flusher != NULL;
 }
@@ -191,7 +191,7 @@ store_shared(const struct store *s)
 const struct store_optional	store_optional = {
 	.start_helper = store_start_helper,
 	.overlap = {
-		.able = store_overlaps,
+		.halves = store_halves,
 		.on_flushed = store_on_flushed,
 		.unflushed = store_unflushed,
 		.flush = store_flush,

@@ -1,0 +1,188 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "ledger/mysql/store_mysql.h"
+#include "lib/alloc.h"
+#include "lib/log.h"
+
+/*
+ * A session that waits for the disk does nothing else. So when more charges are
+ * waiting, the COMMIT of a batch is sent and not waited for, and the next batch
+ * begins in a second session. InnoDB makes a commit visible, and releases its
+ * locks, before it waits for the disk. Both batches lock the row STORE_ALL_SLOT
+ * exclusively, so the second one sees all of the first; its commit is later in
+ * the log, so it is never durable before the first. A server with a binary log
+ * waits for the disk with the locks held: there batches do not overlap.
+ */
+
+static bool	wanted;
+
+/* A process that only cleans and reports needs no second session. */
+static void
+store_start_helper(struct role_start *start, const struct settings *settings)
+{
+	(void)start;
+	(void)settings;
+	wanted = true;
+}
+
+/*
+ * A host name may stand for several servers. A lock that one session holds and
+ * the other sees proves that both are on one server.
+ */
+static bool
+store_same_server(struct store *s)
+{
+	uint32_t	 word[2];
+	char		*take, *look, *give;
+	int64_t		 mine = 0, seen = 0, given = 0;
+
+	arc4random_buf(word, sizeof(word));
+	take = alloc_printf("SELECT get_lock('policyd.%08x%08x', 0)", word[0],
+	    word[1]);
+	look = alloc_printf("SELECT is_used_lock('policyd.%08x%08x')", word[0],
+	    word[1]);
+	give = alloc_printf("SELECT release_lock('policyd.%08x%08x')", word[0],
+	    word[1]);
+	if (mysqldb_number(s->db, take, &mine) == 0 && mine == 1 &&
+	    mysqldb_number(s->other, look, &seen) == 0)
+		(void)mysqldb_number(s->db, give, &given);
+	free(take);
+	free(look);
+	free(give);
+	return seen != 0 && given == 1 && mysqldb_commit(s->db) == 0;
+}
+
+void
+store_other_open(struct store *s, const struct settings *settings,
+    const struct mysqldb_statement *statements)
+{
+	char	reason[256] = "it is another server";
+	bool	away;
+
+	/* Batches of a cluster's nodes do not lock one row. */
+	if (!wanted || s->cluster)
+		return;
+	s->other = mysqldb_open(settings->mysql_config, settings->db_timeout,
+	    settings->db_insecure_auth, statements, STATEMENT__MAX,
+	    &away, reason, sizeof(reason));
+	if (s->other != NULL) {
+		if (store_same_server(s) && mysqldb_exec(s->other, STORE_OWN) ==
+		    0 && mysqldb_commit(s->other) == 0)
+			return;
+		if (mysqldb_fault(s->other) != MYSQLDB_NO_FAULT)
+			(void)strlcpy(reason, mysqldb_error(s->other),
+			    sizeof(reason));
+	}
+	log_notice("%s: no second connection, each batch waits for the disk:"
+	    " %s", s->description, reason);
+	mysqldb_close(s->other);
+	s->other = NULL;
+}
+
+/* Whether the commit is recorded is unknown: the next ledger starts again. */
+static enum store_result
+store_other_lost(struct store *s)
+{
+	(void)strlcpy(s->error, mysqldb_error(s->other), sizeof(s->error));
+	s->spoilt = true;
+	return STORE_LOST;
+}
+
+static void
+store_on_input(void *arg)
+{
+	(void)store_flush(arg, false);
+}
+
+enum store_result
+store_flush_begin(struct store *s)
+{
+	struct mysqldb	*db = s->db;
+
+	if (store_flush(s, true) == STORE_LOST)
+		return STORE_LOST;
+	s->db = s->other;
+	s->other = db;
+	s->unflushed = true;
+	mysqldb_watch(s->db, s->other, store_on_input, s);
+	return STORE_OK;
+}
+
+/* A session that ends while it is not needed is done without. */
+static void
+store_other_look(struct store *s)
+{
+	if (s->other == NULL || !mysqldb_input(s->other) ||
+	    !mysqldb_ended(s->other))
+		return;
+	mysqldb_close(s->other);
+	s->other = NULL;
+}
+
+enum store_result
+store_flush(struct store *s, bool wait)
+{
+	int	done;
+
+	if (s->spoilt)
+		return STORE_LOST;
+	if (!s->unflushed) {
+		if (!wait)
+			store_other_look(s);
+		return STORE_OK;
+	}
+	if ((done = mysqldb_committed(s->other, wait)) == 0)
+		return STORE_OK;
+	s->unflushed = false;
+	mysqldb_watch(s->db, NULL, NULL, NULL);
+	if (done == -1)
+		return store_other_lost(s);
+	s->flushed(s->arg);
+	return STORE_OK;
+}
+
+/* The statements of two halves cost more than the overlap saves. */
+static bool
+store_halves(const struct store *s)
+{
+	(void)s;
+	return false;
+}
+
+static int
+store_flush_fd(const struct store *s)
+{
+	return s->other != NULL ? mysqldb_fd(s->other) : -1;
+}
+
+static bool
+store_unflushed(const struct store *s)
+{
+	return s->unflushed;
+}
+
+static void
+store_on_flushed(struct store *s, void (*flushed)(void *), void *arg)
+{
+	s->flushed = flushed;
+	s->arg = arg;
+}
+
+static bool
+store_shared(const struct store *s)
+{
+	return !writers_silent(&s->others);
+}
+
+const struct store_optional	store_optional = {
+	.start_helper = store_start_helper,
+	.overlap = {
+		.halves = store_halves,
+		.on_flushed = store_on_flushed,
+		.unflushed = store_unflushed,
+		.flush = store_flush,
+		.fd = store_flush_fd
+	},
+	.shared = store_shared
+};
