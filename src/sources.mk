@@ -138,7 +138,8 @@ ENGINE_ROOM_SRCS = src/engine/action.c src/engine/blocks.c src/engine/budget.c \
 		src/engine/control/change.c \
 		src/engine/control/change_habit.c src/engine/control/change_list.c \
 		src/engine/control/command.c src/engine/control/command_top.c \
-		src/engine/control/control.c src/engine/control/explain.c \
+		src/engine/control/control.c src/engine/control/control_words.c \
+		src/engine/control/explain.c \
 		src/engine/control/explain_habit.c src/engine/control/explain_id.c \
 		src/engine/control/metrics.c src/engine/control/scan_queue.c \
 		src/engine/control/try.c src/engine/control/why.c

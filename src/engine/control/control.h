@@ -7,9 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/control/control_words.h"
 #include "engine/decide.h"
-#include "engine/policy.h"
 #include "engine/memory.h"
+#include "engine/policy.h"
 #include "ipc/channel.h"
 #include "ipc/message.h"
 #include "ipc/message_simulate.h"
@@ -33,11 +34,6 @@
 struct audit;
 struct why;
 struct control;
-
-struct control_word {
-	const char	*bytes;		/* NUL-terminated */
-	size_t		 len;
-};
 
 /* Who may use a command, in the order of privileges, the highest first. */
 enum control_access {
@@ -157,15 +153,5 @@ void		 control_progress(struct control *, int64_t rows);
 
 /* Has the parent do a task. MSG_TASK_DONE ends the command. */
 void		 control_task(struct control *, enum parent_task);
-
-/* Splits a complete command into words; -1: it is malformed. Pure. */
-int		 control_words(struct control_word *, size_t max, size_t *n,
-		    const char *, size_t len);
-
-/*
- * Length of the complete command at the start of the bytes; 0: incomplete.
- * Pure.
- */
-size_t		 control_request_end(const char *, size_t len);
 
 #endif

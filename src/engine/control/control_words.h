@@ -1,0 +1,22 @@
+#ifndef CONTROL_WORDS_H
+#define CONTROL_WORDS_H
+
+#include <stddef.h>
+
+/*
+ * A command of policyctl as it arrives: words, each ended by a NUL byte, and an
+ * empty word at the end. Pure.
+ */
+struct control_word {
+	const char	*bytes;		/* NUL-terminated */
+	size_t		 len;
+};
+
+/* Splits a complete command into words; -1: it is malformed. */
+int	control_words(struct control_word *, size_t max, size_t *n,
+	    const char *, size_t len);
+
+/* Length of the complete command at the start of the bytes; 0: incomplete. */
+size_t	control_request_end(const char *, size_t len);
+
+#endif
