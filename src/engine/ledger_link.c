@@ -74,7 +74,7 @@ ledger_message(const struct message *m)
 	if (m->type == MSG_OVERRIDES_BEGIN || m->type == MSG_OVERRIDES_PART ||
 	    (m->type == MSG_OVERRIDES_END && m->request == 0))
 		return ledger_override(m);
-	if (m->type == MSG_OVERRIDDEN && locks_told(m))
+	if (m->type == MSG_OVERRIDDEN && locks_on_answer(m))
 		return 0;
 	if (m->type != MSG_VERDICT)
 		return ledger.answer(m);

@@ -117,7 +117,7 @@ locks_send(void)
 }
 
 bool
-locks_told(const struct message *m)
+locks_on_answer(const struct message *m)
 {
 	static struct msg_overridden	 told;
 	struct late_lock		*l;

@@ -34,6 +34,6 @@ void	locks_channel(struct channel *);
 void	locks_send(void);
 
 /* Takes MSG_OVERRIDDEN. False: it is not an answer to locks_send. */
-bool	locks_told(const struct message *);
+bool	locks_on_answer(const struct message *);
 
 #endif

@@ -11,14 +11,14 @@ away_end(struct control *c, const char *state, const char *why)
 
 /* Why no ledger serves. */
 static void
-away_state(struct control *c, const struct msg_state *m)
+away_on_state(struct control *c, const struct msg_state *m)
 {
 	away_end(c, "the database is away", m->fault);
 }
 
 /* What hinders a ledger that serves. */
 static int
-away_told(struct control *c, const struct message *m)
+away_on_answer(struct control *c, const struct message *m)
 {
 	static struct msg_figures	figures;
 
@@ -32,7 +32,7 @@ away_told(struct control *c, const struct message *m)
 }
 
 static void
-away_late(struct control *c)
+away_on_timeout(struct control *c)
 {
 	control_fail(c, "the database did not answer in time");
 }
@@ -41,8 +41,8 @@ void
 away_fail(struct control *c, const char *what)
 {
 	static const struct control_command	reason = {
-		.name = "", .state = away_state, .told = away_told,
-		.late = away_late
+		.name = "", .on_state = away_on_state,
+		.on_answer = away_on_answer, .on_timeout = away_on_timeout
 	};
 
 	control_question(c)->word.len = 0;

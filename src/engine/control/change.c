@@ -127,31 +127,31 @@ change_reset(struct control *c, const struct control_word *word, size_t n)
 }
 
 int
-change_reset_told(struct control *c, const struct message *m)
+change_reset_on_answer(struct control *c, const struct message *m)
 {
 	const struct str	*sent = &control_question(c)->charge;
-	struct msg_weighed	*told = &change.weighed;
+	struct msg_weighed	*answer = &change.weighed;
 	struct str		*out = control_answer(c);
 	size_t			 i;
 
 	if (msg_charge_get(&change.charge, sent->data, sent->len) == -1)
 		log_fatal("a charge of our own is broken");
 	if (m->type != MSG_WEIGHED ||
-	    msg_weighed_get(told, m->payload, m->len) == -1 ||
-	    told->nkeys > change.charge.nkeys)
+	    msg_weighed_get(answer, m->payload, m->len) == -1 ||
+	    answer->nkeys > change.charge.nkeys)
 		return -1;
-	if (told->verdict.verdict != VERDICT_ACCEPTED) {
+	if (answer->verdict.verdict != VERDICT_ACCEPTED) {
 		away_fail(c, "nothing was reset: the database could not do it");
 		return 0;
 	}
 	mapping_take(memory_mapping(control_memory()),
 	    control_question(c)->policy->settings, &change.charge,
-	    &told->verdict);
-	for (i = 0; i < told->nkeys; i++) {
+	    &answer->verdict);
+	for (i = 0; i < answer->nkeys; i++) {
 		reply_begin(out, "resets");
 		reply_bytes(out, "id", change.charge.keys[i].id,
 		    change.charge.keys[i].idlen);
-		reply_number(out, "n", told->keys[i].amount);
+		reply_number(out, "n", answer->keys[i].amount);
 		reply_end(out);
 	}
 	change_event_done(c);
@@ -300,16 +300,16 @@ change_say_more(const struct settings *s, const struct msg_charge *charge,
 
 static void
 change_say_charged(struct str *out, const struct msg_charge_key *key,
-    const struct msg_weighed *told)
+    const struct msg_weighed *answer)
 {
-	const struct msg_weighed_key	*k = &told->keys[0];
+	const struct msg_weighed_key	*k = &answer->keys[0];
 	size_t				 i;
 
 	reply_begin(out, "charges");
 	reply_bytes(out, "id", key->id, key->idlen);
 	reply_number(out, "n", k->amount);
-	reply_bool(out, "reached", told->verdict.over != 0);
-	reply_bool(out, "locked", told->verdict.locked != 0);
+	reply_bool(out, "reached", answer->verdict.over != 0);
+	reply_bool(out, "locked", answer->verdict.locked != 0);
 	reply_end(out);
 	/* The windows were weighed before the charge. */
 	for (i = 0; i < k->nwindows; i++) {
@@ -324,31 +324,31 @@ change_say_charged(struct str *out, const struct msg_charge_key *key,
 }
 
 int
-change_charge_told(struct control *c, const struct message *m)
+change_charge_on_answer(struct control *c, const struct message *m)
 {
 	const struct control_question	*q = control_question(c);
 	const struct msg_charge_key	*key = &change.charge.keys[0];
-	struct msg_weighed		*told = &change.weighed;
+	struct msg_weighed		*answer = &change.weighed;
 
 	if (msg_charge_get(&change.charge, q->charge.data, q->charge.len) == -1)
 		log_fatal("a charge of our own is broken");
 	if (m->type != MSG_WEIGHED ||
-	    msg_weighed_get(told, m->payload, m->len) == -1)
+	    msg_weighed_get(answer, m->payload, m->len) == -1)
 		return -1;
-	if (told->verdict.verdict != VERDICT_ACCEPTED || told->nkeys != 1) {
+	if (answer->verdict.verdict != VERDICT_ACCEPTED || answer->nkeys != 1) {
 		away_fail(c, "nothing was charged: the database could not do "
 		    "it");
 		return 0;
 	}
 	mapping_take(memory_mapping(control_memory()), q->policy->settings,
-	    &change.charge, &told->verdict);
-	if (told->verdict.over != 0 || told->verdict.shadowed != 0)
-		change_say_reached(key, &told->verdict);
-	change_say_more(q->policy->settings, &change.charge, &told->verdict);
+	    &change.charge, &answer->verdict);
+	if (answer->verdict.over != 0 || answer->verdict.shadowed != 0)
+		change_say_reached(key, &answer->verdict);
+	change_say_more(q->policy->settings, &change.charge, &answer->verdict);
 	if (control_memory() != NULL)
-		memory_learn(control_memory(), &change.charge, &told->verdict,
+		memory_learn(control_memory(), &change.charge, &answer->verdict,
 		    clock_wall());
-	change_say_charged(control_answer(c), key, told);
+	change_say_charged(control_answer(c), key, answer);
 	control_end(c);
 	return 0;
 }
@@ -533,7 +533,7 @@ change_blocked_yet(struct str *out, const struct str *what)
 }
 
 int
-change_told(struct control *c, const struct message *m)
+change_on_answer(struct control *c, const struct message *m)
 {
 	static const char	*const faults[OVERRIDE_RESULT__MAX] = {
 		[OVERRIDE_WAS_NONE] = "no such block, lock or grant is in "
@@ -543,27 +543,28 @@ change_told(struct control *c, const struct message *m)
 	};
 	struct str		*out = control_answer(c);
 	struct str		*done = &control_question(c)->word;
-	struct msg_overridden	 told;
+	struct msg_overridden	 answer;
 	size_t			 i;
 
 	if (m->type != MSG_OVERRIDDEN ||
-	    msg_overridden_get(&told, m->payload, m->len) == -1)
+	    msg_overridden_get(&answer, m->payload, m->len) == -1)
 		return -1;
-	if (told.result == OVERRIDE_FAILED) {
+	if (answer.result == OVERRIDE_FAILED) {
 		away_fail(c, "the database could not do it");
 		return 0;
 	}
-	if (told.result != OVERRIDE_DONE) {
+	if (answer.result != OVERRIDE_DONE) {
 		done->len = 0;
-		str_adds(done, faults[told.result]);
+		str_adds(done, faults[answer.result]);
 	}
-	for (i = 0; i < told.nids; i++) {
+	for (i = 0; i < answer.nids; i++) {
 		str_adds(done, i == 0 ? "; counted as " : ", ");
-		str_add(done, told.id[i], told.idlen[i]);
+		str_add(done, answer.id[i], answer.idlen[i]);
 	}
-	if (told.result == OVERRIDE_DONE || told.result == OVERRIDE_WAS_NONE)
+	if (answer.result == OVERRIDE_DONE ||
+	    answer.result == OVERRIDE_WAS_NONE)
 		change_blocked_yet(done, &control_question(c)->what);
-	if (told.result != OVERRIDE_DONE) {
+	if (answer.result != OVERRIDE_DONE) {
 		control_fail(c, "%s", done->data);
 		return 0;
 	}

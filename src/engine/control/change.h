@@ -14,8 +14,8 @@ void	change_block(struct control *, const struct control_word *, size_t);
 void	change_unblock(struct control *, const struct control_word *, size_t);
 void	change_ungrant(struct control *, const struct control_word *, size_t);
 
-int	change_reset_told(struct control *, const struct message *);
-int	change_charge_told(struct control *, const struct message *);
-int	change_told(struct control *, const struct message *);
+int	change_reset_on_answer(struct control *, const struct message *);
+int	change_charge_on_answer(struct control *, const struct message *);
+int	change_on_answer(struct control *, const struct message *);
 
 #endif

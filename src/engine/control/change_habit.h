@@ -5,7 +5,7 @@
 
 /*
  * What rules that count new recipients know of an id: makes a network familiar,
- * or unlearns what was learned since a time. change_told takes the answer.
+ * or unlearns what was learned since a time. change_on_answer takes the answer.
  */
 void	change_habit_trust(struct control *, const struct control_word *,
 	    size_t);

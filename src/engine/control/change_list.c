@@ -63,27 +63,27 @@ change_list(struct control *c, const struct control_word *word, size_t n)
 	}
 	control_question(c)->most = (uint32_t)most;
 	if (!control_ask(c, MSG_OVERRIDES_WANTED, NULL))
-		change_list_late(c);
+		change_list_on_timeout(c);
 }
 
 static void
 change_list_reply(struct str *out, const struct change_sorted *sorted,
     uint32_t most)
 {
-	uint32_t	told = 0;
+	uint32_t	listed = 0;
 	size_t		i;
 
 	for (i = 0; i < sorted->n; i++) {
 		if (i > 0 && sorted->list[i]->kind != sorted->list[i - 1]->kind)
-			told = 0;
-		if (most == 0 || told++ < most)
+			listed = 0;
+		if (most == 0 || listed++ < most)
 			blocks_reply(out, sorted->list[i]);
 	}
 }
 
 /* While the database is away, the list is the one that is known. */
 void
-change_list_late(struct control *c)
+change_list_on_timeout(struct control *c)
 {
 	struct change_sorted	 sorted = { .n = 0, .now = clock_wall() };
 	struct str		*out = control_answer(c);
@@ -109,10 +109,10 @@ change_list_late(struct control *c)
 }
 
 int
-change_list_told(struct control *c, const struct message *m)
+change_list_on_answer(struct control *c, const struct message *m)
 {
 	if (m->type != MSG_OVERRIDES_END)
 		return -1;
-	change_list_late(c);
+	change_list_on_timeout(c);
 	return 0;
 }

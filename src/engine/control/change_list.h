@@ -8,7 +8,7 @@
  * newest of each kind.
  */
 void	change_list(struct control *, const struct control_word *, size_t);
-void	change_list_late(struct control *);
-int	change_list_told(struct control *, const struct message *);
+void	change_list_on_timeout(struct control *);
+int	change_list_on_answer(struct control *, const struct message *);
 
 #endif

@@ -76,7 +76,7 @@ status_end(struct control *c, const char *state, const char *database,
 }
 
 static void
-status_state(struct control *c, const struct msg_state *m)
+status_on_state(struct control *c, const struct msg_state *m)
 {
 	const struct msg_state_process	*p;
 	struct str			*out = control_answer(c);
@@ -105,7 +105,7 @@ status_state(struct control *c, const struct msg_state *m)
 }
 
 static int
-status_told(struct control *c, const struct message *m)
+status_on_answer(struct control *c, const struct message *m)
 {
 	struct msg_figures	figures;
 
@@ -118,7 +118,7 @@ status_told(struct control *c, const struct message *m)
 }
 
 static void
-status_late(struct control *c)
+status_on_timeout(struct control *c)
 {
 	status_end(c, "no answer", "", "");
 }
@@ -136,14 +136,14 @@ show_end(struct control *c)
 
 /* First the windows, then the refusals. */
 static int
-show_told(struct control *c, const struct message *m)
+show_on_answer(struct control *c, const struct message *m)
 {
 	const struct msg_charge	*shown;
 	int			 ret;
 
 	if (m->type != MSG_FOUND && m->type != MSG_SEARCHED &&
 	    m->type != MSG_PROGRESS) {
-		if ((ret = explain_show_told(c, m, &shown)) != 1)
+		if ((ret = explain_show_on_answer(c, m, &shown)) != 1)
 			return ret;
 		if (control_policy()->settings->history > 0 &&
 		    why_show(c, shown))
@@ -151,14 +151,14 @@ show_told(struct control *c, const struct message *m)
 		show_end(c);
 		return 0;
 	}
-	if ((ret = why_show_told(c, m)) == 1)
+	if ((ret = why_show_on_answer(c, m)) == 1)
 		show_end(c);
 	return ret == -1 ? -1 : 0;
 }
 
 /* Prints the windows if they have come, even without the refusals. */
 static void
-show_late(struct control *c)
+show_on_timeout(struct control *c)
 {
 	if (control_answer(c)->len > 0)
 		show_end(c);
@@ -222,57 +222,59 @@ events_run(struct control *c, const struct control_word *word, size_t n)
 
 static const struct control_command	commands[] = {
 	{ .name = "status", .access = CONTROL_LOOK,
-	    .run = status_run, .state = status_state,
-	    .told = status_told, .late = status_late },
+	    .run = status_run, .on_state = status_on_state,
+	    .on_answer = status_on_answer, .on_timeout = status_on_timeout },
 	{ .name = "show", .access = CONTROL_LOOK,
 	    .min = 1, .max = 1, .run = explain_show,
-	    .told = show_told, .late = show_late },
+	    .on_answer = show_on_answer, .on_timeout = show_on_timeout },
 	{ .name = "top", .access = CONTROL_LOOK,
-	    .max = 5, .run = command_top_run, .told = command_top_told,
-	    .late = command_top_late },
+	    .max = 5, .run = command_top_run,
+	    .on_answer = command_top_on_answer,
+	    .on_timeout = command_top_on_timeout },
 	{ .name = "why", .access = CONTROL_OPERATE,
 	    .max = REFUSAL_TEXT__MAX, .run = why_run,
-	    .told = why_told },
+	    .on_answer = why_on_answer },
 	{ .name = "explain", .access = CONTROL_LOOK,
 	    .min = 1, .max = CONTROL_WORDS_MAX,
-	    .run = explain_run, .told = explain_told, .late = explain_late },
+	    .run = explain_run, .on_answer = explain_on_answer,
+	    .on_timeout = explain_on_timeout },
 	{ .name = "reset", .access = CONTROL_OPERATE,
 	    .min = 1, .max = 1, .changes = true,
-	    .run = change_reset, .told = change_reset_told },
+	    .run = change_reset, .on_answer = change_reset_on_answer },
 	{ .name = "charge", .access = CONTROL_OPERATE,
 	    .min = 2, .max = 3, .changes = true,
-	    .run = change_charge, .told = change_charge_told },
+	    .run = change_charge, .on_answer = change_charge_on_answer },
 	{ .name = "grant", .access = CONTROL_OPERATE,
 	    .min = 3, .max = 3, .changes = true,
-	    .run = change_grant, .told = change_told },
+	    .run = change_grant, .on_answer = change_on_answer },
 	{ .name = "ungrant", .access = CONTROL_OPERATE,
 	    .min = 1, .max = 1, .changes = true,
-	    .run = change_ungrant, .told = change_told },
+	    .run = change_ungrant, .on_answer = change_on_answer },
 	{ .name = "trust", .access = CONTROL_OPERATE,
 	    .min = 2, .max = 2, .changes = true,
-	    .run = change_habit_trust, .told = change_told },
+	    .run = change_habit_trust, .on_answer = change_on_answer },
 	{ .name = "forget", .access = CONTROL_OPERATE,
 	    .min = 2, .max = 2, .changes = true,
-	    .run = change_habit_forget, .told = change_told },
+	    .run = change_habit_forget, .on_answer = change_on_answer },
 	{ .name = "list", .access = CONTROL_LOOK,
-	    .max = 1, .run = change_list, .told = change_list_told,
-	    .late = change_list_late },
+	    .max = 1, .run = change_list, .on_answer = change_list_on_answer,
+	    .on_timeout = change_list_on_timeout },
 	{ .name = "block", .access = CONTROL_OPERATE,
 	    .min = 2, .max = 3, .changes = true,
-	    .run = change_block, .told = change_told },
+	    .run = change_block, .on_answer = change_on_answer },
 	{ .name = "unblock", .access = CONTROL_OPERATE,
 	    .min = 1, .max = 1, .changes = true,
-	    .run = change_unblock, .told = change_told },
+	    .run = change_unblock, .on_answer = change_on_answer },
 	{ .name = "reload", .changes = true, .run = reload_run },
 	{ .name = "report", .changes = true, .run = report_run },
 	{ .name = "clean", .changes = true, .run = clean_run },
 	{ .name = "log", .min = 1, .max = 1, .changes = true, .run = log_run },
 	{ .name = "try", .access = CONTROL_OPERATE,
-	    .max = 2, .run = try_run, .late = try_late },
+	    .max = 2, .run = try_run, .on_timeout = try_on_timeout },
 	{ .name = "events", .access = CONTROL_LOOK, .run = events_run },
 	{ .name = "metrics", .access = CONTROL_LOOK,
-	    .run = metrics_run, .state = metrics_state,
-	    .told = metrics_told, .late = metrics_late },
+	    .run = metrics_run, .on_state = metrics_on_state,
+	    .on_answer = metrics_on_answer, .on_timeout = metrics_on_timeout },
 };
 
 const struct control_command *

@@ -227,16 +227,16 @@ top_granted(void *arg, const char *id, size_t idlen)
 static void
 top_remembered(struct control *c, const struct msg_top *wanted)
 {
-	static struct msg_topped	 told;
+	static struct msg_topped	 answer;
 	const struct top_source		 source = { top_counts, NULL,
 					    top_granted, control_memory() };
 	struct top			*top;
 
-	top = top_new(&told, wanted, &source, control_policy()->settings,
+	top = top_new(&answer, wanted, &source, control_policy()->settings,
 	    clock_wall());
 	memory_each(control_memory(), top_on_id, top);
 	top_end(top);
-	top_tell(c, &told);
+	top_tell(c, &answer);
 	top_free(top);
 }
 
@@ -272,7 +272,7 @@ top_failed(struct control *c, const char *why)
  * and for its cache if the rows cannot be read.
  */
 int
-command_top_told(struct control *c, const struct message *m)
+command_top_on_answer(struct control *c, const struct message *m)
 {
 	static struct msg_topped	topped;
 	static struct msg_searched	searched;
@@ -300,7 +300,7 @@ top_read(struct control *c, const struct message *m)
 	static struct msg_searched	searched;
 
 	if (m->type != MSG_SEARCHED)
-		return command_top_told(c, m);
+		return command_top_on_answer(c, m);
 	if (msg_searched_get(&searched, m->payload, m->len) == -1)
 		return -1;
 	top_failed(c, searched.reason);
@@ -308,7 +308,7 @@ top_read(struct control *c, const struct message *m)
 }
 
 void
-command_top_late(struct control *c)
+command_top_on_timeout(struct control *c)
 {
 	scan_queue_leave(c);
 	if (control_question(c)->word.len > 0)

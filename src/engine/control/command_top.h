@@ -9,7 +9,7 @@
  * is none, the ledger that decides lists the ids in its cache.
  */
 void	command_top_run(struct control *, const struct control_word *, size_t);
-int	command_top_told(struct control *, const struct message *);
-void	command_top_late(struct control *);
+int	command_top_on_answer(struct control *, const struct message *);
+void	command_top_on_timeout(struct control *);
 
 #endif

@@ -337,8 +337,8 @@ control_on_timer(int fd, short what, void *arg)
 		control_free(c);
 	else if (c->state != CONTROL_WAITING)
 		control_close(c);
-	else if (c->command->late != NULL)
-		c->command->late(c);
+	else if (c->command->on_timeout != NULL)
+		c->command->on_timeout(c);
 	else if (c->task != NO_TASK)
 		control_fail_late(c, "not finished; the log says how it ends");
 	else
@@ -376,8 +376,8 @@ control_on_ledger(const struct message *m)
 
 	TAILQ_FOREACH(c, &controls.list, entry)
 		if (c->number == m->request && control_waits(c) &&
-		    c->task == NO_TASK && c->command->told != NULL)
-			return c->command->told(c, m);
+		    c->task == NO_TASK && c->command->on_answer != NULL)
+			return c->command->on_answer(c, m);
 	/* The caller is gone. */
 	return 0;
 }
@@ -412,8 +412,8 @@ control_on_parent(const struct message *m)
 			continue;
 		if (m->type == MSG_STATE && c->task == TASK_STATE) {
 			c->task = NO_TASK;
-			if (c->command->state != NULL)
-				c->command->state(c, &state);
+			if (c->command->on_state != NULL)
+				c->command->on_state(c, &state);
 		} else if (m->type == MSG_TASK_DONE && c->task == done.task)
 			control_task_done(c, &done);
 	}

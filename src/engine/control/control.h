@@ -50,16 +50,17 @@ struct control_command {
 	enum control_access access;
 	bool		 changes;	/* it is logged */
 	/*
-	 * Ends the command, or makes it wait for the answer that `told` takes.
+	 * Ends the command, or makes it wait for the answer that `on_answer`
+	 * takes.
 	 */
 	void		(*run)(struct control *, const struct control_word *,
 			    size_t);
 	/* Takes the parent's answer to TASK_STATE. */
-	void		(*state)(struct control *, const struct msg_state *);
+	void		(*on_state)(struct control *, const struct msg_state *);
 	/* Takes the ledger's answer; -1: it is malformed. */
-	int		(*told)(struct control *, const struct message *);
+	int		(*on_answer)(struct control *, const struct message *);
 	/* No answer came in time; NULL: that is an error. */
-	void		(*late)(struct control *);
+	void		(*on_timeout)(struct control *);
 };
 
 /* The state of a waiting command. */

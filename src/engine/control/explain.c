@@ -86,13 +86,13 @@ explain_rule(const struct settings *s, const struct msg_charge_key *key)
 
 static void
 explain_windows(struct str *out, const struct settings *s,
-    const struct msg_charge_key *key, const struct msg_weighed_key *told)
+    const struct msg_charge_key *key, const struct msg_weighed_key *answer)
 {
 	const struct msg_window	*w;
 	size_t			 i;
 
-	for (i = 0; i < told->nwindows; i++) {
-		w = &told->windows[i];
+	for (i = 0; i < answer->nwindows; i++) {
+		w = &answer->windows[i];
 		reply_begin(out, "windows");
 		reply_text(out, "rule", explain_rule(s, key));
 		reply_bytes(out, "id", key->id, key->idlen);
@@ -101,9 +101,9 @@ explain_windows(struct str *out, const struct settings *s,
 		reply_number(out, "seconds", w->limit.seconds);
 		reply_number(out, "n", w->amount);
 		reply_retry_after(out, w->retry_after, &w->limit);
-		reply_bool(out, "from_sql", told->sql);
-		reply_number(out, "granted", told->granted);
-		reply_number(out, "granted_for", told->granted_for);
+		reply_bool(out, "from_sql", answer->sql);
+		reply_number(out, "granted", answer->granted);
+		reply_number(out, "granted_for", answer->granted_for);
 		reply_end(out);
 	}
 }
@@ -202,7 +202,7 @@ explain_run(struct control *c, const struct control_word *word, size_t n)
 	control_question(c)->identity = d.identity;
 	control_question(c)->exempt = d.exempt;
 	if (!explain_ask(c, &d.charge))
-		explain_late(c);
+		explain_on_timeout(c);
  done:
 	decide_clear(&d);
 	str_clear(&lines);
@@ -308,7 +308,7 @@ explain_without(struct control *c, struct msg_charge *charge)
 }
 
 void
-explain_late(struct control *c)
+explain_on_timeout(struct control *c)
 {
 	struct msg_charge	*charge = explain_charge(c);
 
@@ -317,14 +317,14 @@ explain_late(struct control *c)
 }
 
 int
-explain_told(struct control *c, const struct message *m)
+explain_on_answer(struct control *c, const struct message *m)
 {
 	struct msg_charge	*charge = explain_charge(c);
 
 	if (explain_weighed(charge, m) == -1)
 		return -1;
 	if (explain.weighed.verdict.verdict == VERDICT_UNAVAILABLE)
-		explain_late(c);
+		explain_on_timeout(c);
 	else {
 		explain_map(control_question(c)->policy->settings, charge,
 		    &explain.weighed.verdict);
@@ -400,7 +400,7 @@ show_has(const struct msg_weighed_key *k, size_t window)
 }
 
 int
-explain_show_told(struct control *c, const struct message *m,
+explain_show_on_answer(struct control *c, const struct message *m,
     const struct msg_charge **shown)
 {
 	struct control_question	*q = control_question(c);

@@ -9,8 +9,8 @@
  * decides it like any other charge but records nothing.
  */
 void	explain_run(struct control *, const struct control_word *, size_t);
-int	explain_told(struct control *, const struct message *);
-void	explain_late(struct control *);
+int	explain_on_answer(struct control *, const struct message *);
+void	explain_on_timeout(struct control *);
 
 void	explain_show(struct control *, const struct control_word *, size_t);
 
@@ -18,7 +18,7 @@ void	explain_show(struct control *, const struct control_word *, size_t);
  * 1: the windows are appended, and *shown is the charge with their ids, until
  * the next call; 0: the command has ended; -1: malformed.
  */
-int	explain_show_told(struct control *, const struct message *,
+int	explain_show_on_answer(struct control *, const struct message *,
 	    const struct msg_charge **shown);
 
 #endif

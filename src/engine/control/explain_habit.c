@@ -21,16 +21,16 @@ network_why(const struct msg_charge_key *key, const struct habit_pair *network,
 
 void
 explain_habit(struct str *out, const struct msg_charge_key *key,
-    const struct msg_weighed_key *told)
+    const struct msg_weighed_key *answer)
 {
 	const int64_t			now = clock_wall();
 	const struct habit_terms	terms = { key->unfamiliar, key->learn };
-	const struct habit_pair		network = { told->network[0],
-					    told->network[1] };
-	const struct habit_pair		recipient = { told->recipient[0],
-					    told->recipient[1] };
+	const struct habit_pair		network = { answer->network[0],
+					    answer->network[1] };
+	const struct habit_pair		recipient = { answer->recipient[0],
+					    answer->recipient[1] };
 
-	if (!told->habit)
+	if (!answer->habit)
 		return;
 	reply_bytes(out, "network", key->network, key->networklen);
 	reply_bool(out, "familiar", habit_familiar(&network, &terms, now));
@@ -41,6 +41,6 @@ explain_habit(struct str *out, const struct msg_charge_key *key,
 		    network.first, terms.unfamiliar), now));
 	reply_text(out, "recipient", key->valuelen == 0 ? "not named" :
 	    habit_known(&recipient, &terms, now) ? "known" : "new");
-	if (told->learning > now)
-		reply_number(out, "learning_for", told->learning - now);
+	if (answer->learning > now)
+		reply_number(out, "learning_for", answer->learning - now);
 }

@@ -281,7 +281,7 @@ metrics_database(struct control *c, bool up, const char *state,
 }
 
 void
-metrics_state(struct control *c, const struct msg_state *m)
+metrics_on_state(struct control *c, const struct msg_state *m)
 {
 	struct str	*out = control_answer(c);
 
@@ -300,30 +300,30 @@ metrics_state(struct control *c, const struct msg_state *m)
 }
 
 int
-metrics_told(struct control *c, const struct message *m)
+metrics_on_answer(struct control *c, const struct message *m)
 {
 	struct str		*out = control_answer(c);
-	struct msg_figures	 told;
+	struct msg_figures	 answer;
 	size_t			 i;
 
 	if (m->type != MSG_FIGURES ||
-	    msg_figures_get(&told, m->payload, m->len) == -1)
+	    msg_figures_get(&answer, m->payload, m->len) == -1)
 		return -1;
-	metrics_database(c, true, told.fault[0] == '\0' ? "well" :
-	    "in trouble", told.fault);
+	metrics_database(c, true, answer.fault[0] == '\0' ? "well" :
+	    "in trouble", answer.fault);
 	for (i = 0; i < FIGURE__MAX; i++) {
 		metrics_family(out, figures[i].name, figures[i].gauge ?
 		    "gauge" : "counter", figures[i].unit, figures[i].help);
 		metrics_sample(out, figures[i].name, figures[i].gauge ? "" :
 		    "_total", NULL, NULL);
-		metrics_value(out, told.figure[i]);
+		metrics_value(out, answer.figure[i]);
 	}
 	control_end(c);
 	return 0;
 }
 
 void
-metrics_late(struct control *c)
+metrics_on_timeout(struct control *c)
 {
 	/* Not even the parent has answered. */
 	if (control_answer(c)->len == 0)

@@ -9,8 +9,8 @@
  * the order of OpenMetrics.
  */
 void	metrics_run(struct control *, const struct control_word *, size_t);
-void	metrics_state(struct control *, const struct msg_state *);
-int	metrics_told(struct control *, const struct message *);
-void	metrics_late(struct control *);
+void	metrics_on_state(struct control *, const struct msg_state *);
+int	metrics_on_answer(struct control *, const struct message *);
+void	metrics_on_timeout(struct control *);
 
 #endif

@@ -119,7 +119,7 @@ on_readable(int fd, short what, void *arg)
 	struct scan_command	*r = TAILQ_FIRST(&queue.list);
 	struct control		*c = NULL;
 	struct message		 m;
-	int			 read, more = 0, told = 0;
+	int			 read, more = 0, ended = 0;
 
 	(void)fd;
 	(void)what;
@@ -128,15 +128,15 @@ on_readable(int fd, short what, void *arg)
 	while (r != NULL && (c = control_numbered(r->number)) != NULL &&
 	    (more = channel_next(queue.channel, &m)) == 1) {
 		hold(c, r->question);
-		told = m.type == MSG_PROGRESS ? on_progress(&m) :
-		    r->question->told(c, &m);
-		if (told != 0)
+		ended = m.type == MSG_PROGRESS ? on_progress(&m) :
+		    r->question->on_answer(c, &m);
+		if (ended != 0)
 			break;
 	}
 	/* It was answered, or the caller is gone. */
-	if (c == NULL || told == 1)
+	if (c == NULL || ended == 1)
 		next();
-	else if (read == -1 || more == -1 || told == -1)
+	else if (read == -1 || more == -1 || ended == -1)
 		fail(ENDED);
 }
 

@@ -14,7 +14,7 @@ struct scan_question {
 	 * Takes an answer of that ledger, which is read until the command has
 	 * ended or this is 1. -1: the answer is malformed.
 	 */
-	int			(*told)(struct control *,
+	int			(*on_answer)(struct control *,
 				    const struct message *);
 	/* There is no such ledger, or it has ended too early. */
 	void			(*failed)(struct control *, const char *why);

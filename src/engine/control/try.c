@@ -46,23 +46,24 @@ try_record(struct str *out, const struct msg_simulated *m)
 }
 
 static int
-try_told(struct control *c, const struct message *m)
+try_on_answer(struct control *c, const struct message *m)
 {
-	struct msg_simulated	told;
+	struct msg_simulated	answer;
 
 	if (m->type != MSG_SIMULATED ||
-	    msg_simulated_get(&told, m->payload, m->len) == -1)
+	    msg_simulated_get(&answer, m->payload, m->len) == -1)
 		return -1;
-	switch (told.kind) {
+	switch (answer.kind) {
 	case SIMULATED_FAILED:
-		control_fail(c, "try: %.*s", (int)(told.textlen < 1024 ?
-		    told.textlen : 1024), told.textlen > 0 ? told.text : "");
+		control_fail(c, "try: %.*s", (int)(answer.textlen < 1024 ?
+		    answer.textlen : 1024),
+		    answer.textlen > 0 ? answer.text : "");
 		break;
 	case SIMULATED_DONE:
 		control_end(c);
 		break;
 	default:
-		try_record(control_answer(c), &told);
+		try_record(control_answer(c), &answer);
 	}
 	return 0;
 }
@@ -74,7 +75,7 @@ try_failed(struct control *c, const char *why)
 }
 
 void
-try_late(struct control *c)
+try_on_timeout(struct control *c)
 {
 	scan_queue_leave(c);
 	try_failed(c, "the database did not answer in time");
@@ -86,7 +87,7 @@ void
 try_run(struct control *c, const struct control_word *word, size_t n)
 {
 	static const struct scan_question	question = {
-		MSG_SIMULATE, try_told, try_failed, PATIENCE_MS
+		MSG_SIMULATE, try_on_answer, try_failed, PATIENCE_MS
 	};
 	struct msg_simulate	wanted = { .text = "" };
 	struct str		payload;

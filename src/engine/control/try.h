@@ -8,6 +8,6 @@
  * (scan_queue.h), and passes its results on.
  */
 void	try_run(struct control *, const struct control_word *, size_t);
-void	try_late(struct control *);
+void	try_on_timeout(struct control *);
 
 #endif

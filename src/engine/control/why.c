@@ -460,7 +460,7 @@ why_progress(struct control *c, const struct message *m)
 }
 
 int
-why_told(struct control *c, const struct message *m)
+why_on_answer(struct control *c, const struct message *m)
 {
 	struct why	*w = control_question(c)->why;
 
@@ -508,7 +508,7 @@ why_show(struct control *c, const struct msg_charge *charge)
 }
 
 int
-why_show_told(struct control *c, const struct message *m)
+why_show_on_answer(struct control *c, const struct message *m)
 {
 	struct control_question	*q = control_question(c);
 	struct str		*out = control_answer(c);

@@ -8,17 +8,17 @@
  * them.
  */
 void	why_run(struct control *, const struct control_word *, size_t);
-int	why_told(struct control *, const struct message *);
+int	why_on_answer(struct control *, const struct message *);
 
 /* Takes MSG_PROGRESS; -1: malformed. */
 int	why_progress(struct control *, const struct message *);
 
 /*
  * Asks for the refusals of the ids of a charge. False: there is no ledger. The
- * answer goes to why_show_told, which appends what is known of them; 1: that
- * was all; 0: more comes; -1: malformed.
+ * answer goes to why_show_on_answer, which appends what is known of them; 1:
+ * that was all; 0: more comes; -1: malformed.
  */
 bool	why_show(struct control *, const struct msg_charge *);
-int	why_show_told(struct control *, const struct message *);
+int	why_show_on_answer(struct control *, const struct message *);
 
 #endif
