@@ -80,7 +80,7 @@ sub meanwhile {
 sub ends_well {
 	my @daemons = @_;
 
-	unlike($_->log, qr/deadlock|already exists|Duplicate/i,
+	unlike($_->log, qr/deadlock|already exists|Duplicate|had to be prepared/i,
 	    'what daemons do to each other is not logged') for @daemons;
 	$_->ends_well for @daemons;
 }
@@ -102,6 +102,7 @@ sub started {
 	$_->launch for @daemons;
 	for my $d (@daemons) {
 		wait_until { $d->told(qr/^READY=1$/m) && $d->ready || !$d->running };
+		wait_until { $d->log =~ /ledger-mysql, listening on|the database is back/ } 120;
 	}
 	return @daemons;
 }

@@ -165,6 +165,7 @@ mysqldb_commit(struct mysqldb *db)
 	return mysql_commit(db->conn) == 0 ? 0 : mysqldb_failed(db);
 }
 
+/* ROLLED_BACK: a Galera node tells only now that it has done so already. */
 int
 mysqldb_commit_begin(struct mysqldb *db)
 {
@@ -205,7 +206,10 @@ int
 mysqldb_rollback(struct mysqldb *db)
 {
 	db->foreign = false;
-	return mysql_rollback(db->conn) == 0 ? 0 : mysqldb_failed(db);
+	if (mysql_rollback(db->conn) == 0 ||
+	    mysql_errno(db->conn) == ROLLED_BACK)
+		return 0;
+	return mysqldb_failed(db);
 }
 
 /* --- statements --- */
