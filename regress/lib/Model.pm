@@ -863,11 +863,12 @@ sub reset {
 	$self->{gone} = max $self->{gone}, $now;
 }
 
-# The longest window of any limit.
+# The longest window of any limit, and of mail that passes a lock.
 sub longest {
 	my ($self) = @_;
 
-	return max 0, map { my $of = $_; map { $_->[1] } map { @$_ } $of->{limits} // [],
+	return max 0, map({ $_->{lock} && $_->{lock}{except_recipients} ? 3600 : 0 }
+	    @{$self->{s}{rules} // []}), map { my $of = $_; map { $_->[1] } map { @$_ } $of->{limits} // [],
 	    values %{$of->{limits_by_id} // {}} } $self->{s}{rules} ? @{$self->{s}{rules}} :
 	    $self->{s};
 }
