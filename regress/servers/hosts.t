@@ -63,18 +63,31 @@ sub pgsql {
 
 	all_down('pgsql', $_, $config) for 2, 4;
 	subtest 'a host that does not answer' => \&pgsql_silent;
+	subtest 'a planned switch' => sub { switch('pgsql') };
+}
+
+sub set_read_only {
+	my ($db, $on) = @_;
+
+	return $db->sql("SET GLOBAL read_only = $on") if $db->{kind} eq 'mysql';
+	my $word = $on ? 'on' : 'off';
+	$db->sql($_) for "ALTER SYSTEM SET default_transaction_read_only = $word",
+	    'SELECT pg_reload_conf()';
+	wait_until { ($db->sql('SHOW default_transaction_read_only'))[0][0] eq $word };
 }
 
 # The old primary becomes read-only, and nothing else about it changes.
 sub switch {
-	my @db = map { Database->start('mysql', small => 1) } 1, 2;
-	my $hosts = join ', ', map { "127.0.0.1:$_->{port}" } @db;
-	my $set = sub { my ($db, $on) = @_; $db->sql("SET GLOBAL read_only = $on") };
+	my ($kind) = @_;
+	my @db = map { Database->start($kind, small => 1) } 1, 2;
+	my $set = \&set_read_only;
 
 	make_user($_) for @db;
-	my %config = ($db[0]->config(user => 'daemon', passwd => $secret,
-	    host => $hosts), db_timeout => 30);
-	delete $config{mysql_config}{port};
+	my %config = ($db[0]->config(user => 'daemon', $kind eq 'mysql' ? (passwd => $secret,
+	    host => join ', ', map { "127.0.0.1:$_->{port}" } @db) : (password => $secret,
+	    host => '127.0.0.1,127.0.0.1', port => join ',', map { $_->{port} } @db)),
+	    db_timeout => 30);
+	delete $config{mysql_config}{port} if $kind eq 'mysql';
 	my $d = daemon($db[0], %config)->start;
 	is($d->ask(sasl_username => 'bob'), 'dunno', 'a request is accepted');
 	is($db[0]->recorded('bob'), 1, 'the first host has its count');
@@ -84,7 +97,7 @@ sub switch {
 	    'the request during the switch is accepted');
 	is($db[0]->recorded('bob'), 1, 'the old primary does not count it');
 	is($db[1]->recorded('bob'), 1, 'the new primary counts it');
-	like($d->log, qr/mysql policyd on 127\.0\.0\.1:$db[0]{port}: .*read.only/,
+	like($d->log, qr/$kind policyd on 127\.0\.0\.1\S*: .*read.only/,
 	    'the log says that the first host is read-only');
 	$d->restart;
 	is($d->ask(sasl_username => 'bob'), 'dunno',
@@ -97,7 +110,7 @@ sub switch {
 	$set->($db[1], 1);
 	my $mark = $d->log_mark;
 	$client->send(request(sasl_username => 'eve'));
-	ok($d->wait_log(qr/$db[0]{port}: [^;]*read-only; .*$db[1]{port}: .*read-only/, $mark),
+	ok($d->wait_log(qr/$db[0]{port}\b[^;]*read-only; .*$db[1]{port}\b.*read-only/, $mark),
 	    'the log says that both hosts are read-only');
 	$set->($db[0], 0);
 	is($client->answer, 'dunno',
@@ -129,7 +142,7 @@ sub mysql {
 
 	all_down('mysql', $_, $config) for 2, 4;
 	subtest 'a host that does not answer' => \&mysql_silent;
-	subtest 'a planned switch' => \&switch;
+	subtest 'a planned switch' => sub { switch('mysql') };
 }
 
 for my $kind (@ARGV ? @ARGV : qw(pgsql mysql)) {

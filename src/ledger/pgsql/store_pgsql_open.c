@@ -98,7 +98,7 @@
 	" END"
 
 static const char *const	statements[STATEMENT__MAX] = {
-	[DO_BEGIN] = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+	[DO_BEGIN] = "BEGIN ISOLATION LEVEL READ COMMITTED",
 	[DO_COMMIT] = "COMMIT",
 	[DO_ROLLBACK] = "ROLLBACK",
 	[LOCK_ALL] = "SELECT pg_advisory_xact_lock(" LOCK_ALL_KEY ")",
@@ -412,7 +412,7 @@ store_upgrade(struct store *s, bool fold)
 	size_t				i;
 
 	if (pgsql_exec(s->db, "SET policyd_rate_limit.own = 'on';"
-	    "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
+	    "BEGIN ISOLATION LEVEL READ COMMITTED;"
 	    "SELECT pg_advisory_xact_lock(" LOCK_SCHEMA_KEY ")") == -1 ||
 	    schema_upgrade(SCHEMA_PGSQL, &database, &changed) == -1)
 		return -1;
