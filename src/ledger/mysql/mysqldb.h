@@ -45,14 +45,16 @@ struct mysqldb_statement {
 };
 
 /*
- * Connects and sets up the session. NULL with a printable reason; *away: a
- * later attempt may succeed. `timeout` is in milliseconds; the library uses
- * whole seconds. Unless `insecure`, the password is not shown to a server that
- * is neither verified nor reached by a UNIX socket.
+ * Connects and sets up the session: with the host of `first`, unless that is
+ * NULL. NULL with a printable reason; *away: a later attempt may succeed.
+ * `timeout` is in milliseconds; the library uses whole seconds. Unless
+ * `insecure`, the password is not shown to a server that is neither verified
+ * nor reached by a UNIX socket.
  */
 struct mysqldb	*mysqldb_open(const struct value *config, int64_t timeout,
-		    bool insecure, const struct mysqldb_statement *, size_t,
-		    bool *away, char *reason, size_t);
+		    bool insecure, const struct mysqldb *first,
+		    const struct mysqldb_statement *, size_t, bool *away,
+		    char *reason, size_t);
 void		 mysqldb_close(struct mysqldb *);
 enum mysqldb_fault mysqldb_fault(const struct mysqldb *);
 const char	*mysqldb_error(const struct mysqldb *);

@@ -445,9 +445,13 @@ mysqldb_connect_any(struct mysqldb *db, const struct value *config,
 			mysqldb_set_listed(&host, entry, len);
 			entry += len + 1;
 		}
+		if (db->host != 0 && db->host != hosts)
+			continue;
 		if (mysqldb_connect(db, config, &host, timeout, insecure,
-		    away) == 0)
+		    away) == 0) {
+			db->host = hosts;
 			return 0;
+		}
 		mysqldb_add_reason(reason, size, hosts, &host, db->error);
 		if (!*away)
 			return -1;
@@ -457,8 +461,8 @@ mysqldb_connect_any(struct mysqldb *db, const struct value *config,
 
 struct mysqldb *
 mysqldb_open(const struct value *config, int64_t timeout, bool insecure,
-    const struct mysqldb_statement *statement, size_t nstatement, bool *away,
-    char *reason, size_t size)
+    const struct mysqldb *first, const struct mysqldb_statement *statement,
+    size_t nstatement, bool *away, char *reason, size_t size)
 {
 	struct mysqldb	*db;
 
@@ -466,6 +470,7 @@ mysqldb_open(const struct value *config, int64_t timeout, bool insecure,
 	if (mysqldb_option_file(config, reason, size) == -1)
 		return NULL;
 	db = alloc_zero(1, sizeof(*db));
+	db->host = first != NULL ? first->host : 0;
 	db->statement = statement;
 	db->nstatement = nstatement;
 	db->prepared = alloc_zero(nstatement * EXACT_MAX,

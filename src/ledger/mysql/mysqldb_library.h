@@ -65,6 +65,7 @@ struct mysqldb {
 	enum mysqldb_fault		 fault;
 	char				 error[256];
 	char				 place[160];
+	size_t				 host;	/* and so many behind; 0: any */
 };
 
 /* --- mysqldb.c --- */

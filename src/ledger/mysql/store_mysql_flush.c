@@ -64,7 +64,7 @@ store_other_open(struct store *s, const struct settings *settings,
 	if (!wanted || s->cluster)
 		return;
 	s->other = mysqldb_open(settings->mysql_config, settings->db_timeout,
-	    settings->db_insecure_auth, statements, STATEMENT__MAX,
+	    settings->db_insecure_auth, s->db, statements, STATEMENT__MAX,
 	    &away, reason, sizeof(reason));
 	if (s->other != NULL) {
 		if (store_same_server(s) && mysqldb_exec(s->other, STORE_OWN) ==

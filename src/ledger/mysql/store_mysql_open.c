@@ -232,7 +232,7 @@ store_open(const struct settings *settings, int directory, bool replaces,
 	s->fold = foreign_fold(settings);
 	s->settings = settings;
 	s->db = mysqldb_open(settings->mysql_config, settings->db_timeout,
-	    settings->db_insecure_auth, statements, STATEMENT__MAX,
+	    settings->db_insecure_auth, NULL, statements, STATEMENT__MAX,
 	    away, reason, size);
 	if (s->db == NULL) {
 		store_close(s);

@@ -71,7 +71,7 @@ store_build_sql(void *arg, const char *sql)
 
 	if (s->builder == NULL)
 		s->builder = mysqldb_open(s->settings->mysql_config, BUILD_MS,
-		    s->settings->db_insecure_auth, NULL, 0, &away,
+		    s->settings->db_insecure_auth, s->db, NULL, 0, &away,
 		    s->error, sizeof(s->error));
 	if (s->builder == NULL)
 		return -1;
