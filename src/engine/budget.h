@@ -7,9 +7,9 @@
 #include "lib/clock.h"
 
 /*
- * How many lines requests may cause in the log. Each subject, a kind of line
- * and the id that it is about, has lines of its own, so that a flood of one id
- * hides no other's. What is not shown is summed for each of them:
+ * How many lines requests may cause in the log. A subject is a kind of line
+ * and an id. Each has a budget of its own, so that a flood of one id does not
+ * hide the lines of another. What is not shown is summed for each of them:
  *
  *	not shown: kind="refused" id=<bob> lines=4312 seconds=10
  *
@@ -19,7 +19,7 @@
  */
 #define BUDGET_SECONDS	10	/* a subject's period, from its first line */
 #define BUDGET_LINES	10	/* of a subject in its period */
-#define BUDGET_FIRST	1000	/* in a second, that are the first there */
+#define BUDGET_FIRST	1000	/* in a second, of subjects' first lines */
 #define BUDGET_MORE	100	/* in a second, of all others together */
 #define BUDGET_SUBJECTS	4096	/* the least recently seen is forgotten */
 

@@ -12,8 +12,8 @@
 /* The field `lock` of rules: decision/lock.h. Pure. */
 
 /*
- * Sets what a hit of the rule locks, and appends its id to the str; sets
- * everything but lock->id.
+ * Sets what a hit of the rule locks, except lock->id: the bytes of the id are
+ * appended to the str.
  */
 void	decide_lock_of(struct str *, const struct settings *,
 	    const struct settings_rule *, const struct request *,

@@ -22,7 +22,7 @@ void		 memory_free(struct memory *);
 void		 memory_resize(struct memory *, size_t max_bytes);
 size_t		 memory_bytes(const struct memory *);
 
-/* The ids that rules with id_sql count; NULL for NULL. */
+/* The known answers of id_sql; NULL if the memory is NULL. */
 struct mapping	*memory_mapping(struct memory *);
 
 /*

@@ -144,7 +144,7 @@ struct store_batch {
 	size_t			 npair;
 	/* Most rows to read for all ids that are not loaded. */
 	size_t			 budget;
-	int64_t			 recent;	/* none older is needed */
+	int64_t			 recent;	/* instances needed from here */
 	bool			 forgotten;	/* needed ones may be evicted */
 };
 
