@@ -18,7 +18,7 @@
 #define DAY		86400	/* seconds */
 /* An eighth of the memory is for instances, another one for values. */
 #define SEEN_SHARE	(8 * INSTANCE_COST)
-#define MAPPING_SHARE	8		/* of the limit, besides it */
+#define MAPPING_SHARE	8		/* limit / 8, in addition */
 
 struct memory_id {
 	struct map_node		 node;
@@ -222,7 +222,7 @@ memory_know_seen(struct memory *m, const struct msg_charge *charge, size_t i)
 	if (key->kind == CHARGE_EXTERNAL)
 		return;
 	if (key->kind == CHARGE_DISTINCT) {
-		/* With a tag, whichever, an empty value has a hash. */
+		/* Any tag but 0: then an empty value has a hash too. */
 		instance_see(seen, m->hash[i], key->value, key->valuelen, 1);
 		if (!instance_any(m->values, seen->instance, INT64_MIN,
 		    &k->seen, &one))

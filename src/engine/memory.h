@@ -53,7 +53,7 @@ void		 memory_owe(struct memory *, const struct msg_charge *,
 
 /*
  * Whether a window is over its limit although the ledger has accepted the
- * charge, because the ledger does not know what is owed to the same ids. Then
+ * charge: the ledger does not know the amounts of memory_owe. Then
  * *right is the right verdict: a refusal, or if only soft keys are over, an
  * acceptance that says so. Different values, which cannot be taken back, are
  * ignored.

@@ -127,10 +127,9 @@ struct charge_answers {
  * to charge_batch_flush when the commit is not yet durable. A charge whose id
  * is still being read, and every charge while the database is locked or after
  * a conflict with another daemon (STORE_BUSY), waits in the batch for the next
- * call, until its deadline; so does a change, of which each call makes one.
- * `now` is the wall clock; the monotonic clock is for
- * deadlines. When every waiting charge has expired, returns the result of the
- * previous call.
+ * call, until its deadline. So does a change; a call makes one change at most.
+ * `now` is the wall clock; the monotonic clock is for deadlines. When every
+ * waiting charge has expired, returns the result of the previous call.
  *
  * STORE_LOST: this process can do nothing more. Refusals, weighed charges and
  * resets are answered; all others are left unanswered, and the engine sends

@@ -18,7 +18,7 @@ struct orphans {
 	size_t			 locks[RULES_MAX];
 };
 
-/* The index of the old rule of an id that no fresh rule has; -1: none. */
+/* The old rule of the id, if it is gone and no fresh rule has the id; or -1. */
 static int
 orphans_rule(const struct orphans *o, const char *id, size_t idlen)
 {
@@ -62,7 +62,7 @@ orphans_on_override(void *arg, const struct override *override)
 		    &o->old->rules[i], override->who, override->wholen);
 }
 
-/* Whether the name of an old rule begins no id of the fresh rules. */
+/* Whether no fresh rule has ids that begin with the name of this old rule. */
 static bool
 orphans_gone(const struct settings *fresh, const char *name)
 {

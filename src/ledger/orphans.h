@@ -8,9 +8,9 @@
 #include "ledger/cache.h"
 
 /*
- * After a reload: logs of each rule that is gone, and that no rule has in
- * `was`, how many ids in memory have counts, and how many grants there are. The
- * counts stay in the tables.
+ * After a reload: logs how many ids in memory, grants and locks belong to each
+ * rule that is gone and that no rule names in `was`. The counts stay in the
+ * tables.
  */
 void	orphans_tell(const struct settings *old, const struct settings *fresh,
 	    struct cache *, const struct override_list *, int64_t now);

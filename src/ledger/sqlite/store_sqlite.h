@@ -17,8 +17,8 @@
  * position. A row's tag, if it has one, is in mail_tag, by the row's rowid. Ids
  * that other programs insert are folded when they are read.
  *
- * mail_count has no index but one without entries (VACUUM renumbers the rows of
- * a table without any index). Rows are only appended, so the rowids give their
+ * The only index of mail_count has no entries (VACUUM renumbers the rows of a
+ * table without any index). Rows are only appended, so the rowids give their
  * order. The counts of rows up to the horizon (a rowid in mail_state) are also
  * in runs. A run (mail_run) holds the counts of all ids over a range of rowids,
  * divided by a hash of the id into parts (mail_part) of a few hundred packed
@@ -86,7 +86,7 @@ enum statement {
 	VALUE,
 	SEE,
 	HIT,
-	WARNING,		/* HIT + HIT_NEAR, as also below */
+	WARNING,		/* HIT + HIT_NEAR; the next likewise */
 	SHADOWED,
 	LOCKED,
 	RUN_NUMBER,
@@ -225,7 +225,7 @@ struct store {
 	int64_t			 oldest;	/* other dates are being */
 	int64_t			 newest;	/* deleted */
 	int64_t			 cleaned;	/* last cleaning's `oldest` */
-	int64_t			 reached;	/* that, once a batch asked
+	int64_t			 reached;	/* the same, after a batch asked
 						   for earlier dates */
 	int64_t			 horizon;
 	int64_t			 runs_version;
