@@ -161,6 +161,7 @@ struct store {
 	size_t			 nname;
 	size_t			 names;		/* room */
 	struct str		 names_text;
+	int64_t			 plenty;	/* foreign rows, if too many */
 	struct store_count	*hit;
 	size_t			 nhit;
 	size_t			 hits;		/* room */
@@ -331,6 +332,6 @@ int	store_write_pairs(struct store *);
 int	store_read_foreign(struct store *, const struct store_reader *);
 
 /* Takes some foreign rows in, if a step is due. */
-enum store_result	store_take_in(struct store *);
+enum store_result	store_take_in(struct store *, bool idle);
 
 #endif

@@ -161,31 +161,44 @@ store_read_of(struct store *s, const struct store_name *name,
 	return more;
 }
 
+/* Reads the foreign rows of names that count for a touch. */
+static int
+store_read_names(struct store *s, const struct store_reader *reader)
+{
+	size_t	i;
+	int	n = 0;
+
+	for (i = 0; n == 0 && i < s->nname; i++)
+		n = store_read_of(s, &s->name[i], reader);
+	return n;
+}
+
 /*
  * With too many foreign ids to look through, only rows with exactly a touched
  * id are borrowed; rows with other letter case count once they are taken in.
+ * Until half of those many are taken in, nothing looks through them again.
  */
 int
 store_read_foreign(struct store *s, const struct store_reader *reader)
 {
-	size_t	i;
-	int	n;
+	int	n = 1;
 
 	if (!s->foreign.there || s->ntouch == 0)
 		return 0;
-	n = store_read_few(s);
-	if (n != 1)
-		return n;
-	foreign_cut(&s->foreign, 0);
 	s->nname = s->names_text.len = 0;
-	if ((n = store_name_all(s, s->foreign.most)) == 1) {
+	if (s->plenty <= s->foreign.most / 2) {
+		if ((n = store_read_few(s)) != 1)
+			return n;
+		foreign_cut(&s->foreign, 0);
+		n = store_name_all(s, s->foreign.most);
+		s->plenty = n == 1 ? s->foreign.most : 0;
+	}
+	if (n == 1) {
 		s->nname = s->names_text.len = 0;
 		n = store_each(s, FOREIGN_ANY, s->ntouch, store_bind_nothing,
 		    store_bind_any, store_take_any, NULL);
 	}
-	for (i = 0; n == 0 && i < s->nname; i++)
-		n = store_read_of(s, &s->name[i], reader);
-	return n;
+	return n == 0 ? store_read_names(s, reader) : n;
 }
 
 /* --- between batches --- */
@@ -255,9 +268,9 @@ store_step_failed(struct store *s)
 
 /* A row gets its number by being copied. */
 enum store_result
-store_take_in(struct store *s)
+store_take_in(struct store *s, bool idle)
 {
-	if (!foreign_due(&s->foreign))
+	if (!foreign_due(&s->foreign, idle))
 		return STORE_OK;
 	if (store_lock_all(s) == -1 || store_pick(s) == -1 ||
 	    store_raise_slots(s) == -1 ||
@@ -267,6 +280,7 @@ store_take_in(struct store *s)
 	    store_bind_seq, NULL, NULL) == -1 || mysqldb_commit(s->db) == -1)
 		return store_step_failed(s);
 	s->foreign.there = s->nseq == (size_t)sums_sizes.step;
+	s->plenty = s->foreign.there ? s->plenty - (int64_t)s->nseq : 0;
 	foreign_taken(&s->foreign, s->nseq > 0);
 	return STORE_OK;
 }
@@ -274,7 +288,7 @@ store_take_in(struct store *s)
 int
 store_idle(struct store *s)
 {
-	if (store_take_in(s) == STORE_LOST)
+	if (store_take_in(s, true) == STORE_LOST)
 		return 0;
 	return foreign_wait(&s->foreign);
 }

@@ -112,7 +112,7 @@ store_begin(struct store *s, struct store_batch *batch,
 
 	if (s->spoilt)
 		return STORE_LOST;
-	if (store_take_in(s) == STORE_LOST)
+	if (store_take_in(s, false) == STORE_LOST)
 		return STORE_LOST;
 	if (batch->forgotten)
 		reader->changed(reader->arg);

@@ -183,6 +183,6 @@ int	store_read_foreign(struct store *, const struct store_batch *,
 	    const struct store_reader *);
 
 /* Takes some foreign rows in, if a step is due. */
-enum store_result	store_take_in(struct store *);
+enum store_result	store_take_in(struct store *, bool idle);
 
 #endif

@@ -98,12 +98,12 @@ store_step_failed(struct store *s)
 }
 
 enum store_result
-store_take_in(struct store *s)
+store_take_in(struct store *s, bool idle)
 {
 	int64_t	taken = 0;
 	int	i;
 
-	if (!foreign_due(&s->foreign))
+	if (!foreign_due(&s->foreign, idle))
 		return STORE_OK;
 	store_put_step(s);
 	for (i = 0; i < 3 && pgsql_take(s->db) != -1; i++)
@@ -121,7 +121,7 @@ store_take_in(struct store *s)
 int
 store_idle(struct store *s)
 {
-	if (store_take_in(s) == STORE_LOST)
+	if (store_take_in(s, true) == STORE_LOST)
 		return 0;
 	return foreign_wait(&s->foreign);
 }

@@ -112,16 +112,24 @@ foreign_give_back(struct foreign *f)
 }
 
 bool
-foreign_due(const struct foreign *f)
+foreign_due(struct foreign *f, bool idle)
 {
-	return f->there && (!f->late || clock_passed(f->next, clock_mono()));
+	struct mono	now = clock_mono();
+
+	if (!f->there || ((f->late || !idle) && !clock_passed(f->next, now)))
+		return false;
+	f->begun = now;
+	return true;
 }
 
 void
 foreign_taken(struct foreign *f, bool some)
 {
+	struct mono	now = clock_mono();
+
 	f->late = !some;
-	f->next = clock_after(clock_mono(), LATE_MS);
+	f->next = some ? (struct mono){ now.ns + (now.ns - f->begun.ns) } :
+	    clock_after(now, LATE_MS);
 }
 
 /*

@@ -37,7 +37,8 @@ struct foreign {
 	bool			 told;
 	bool			 there;		/* there are rows to take in */
 	bool			 late;		/* the last step took in none */
-	struct mono		 next;		/* next step, when late */
+	struct mono		 begun;		/* the last step */
+	struct mono		 next;		/* when the next is due */
 	struct log_limit	 failed;	/* a step, in the log */
 };
 
@@ -67,11 +68,12 @@ void	foreign_tell(struct foreign *, const struct store_reader *);
 void	foreign_give_back(struct foreign *);
 
 /*
- * foreign_due: whether to take rows in now. Call foreign_taken after each step
- * that was committed; `some`: it took rows in. Call foreign_failed after any
- * other step: it logs STORE_FAILED.
+ * foreign_due: whether to take rows in now, when there is nothing else to do
+ * (`idle`) or before a batch. Steps before batches take half of the time at
+ * most. Call foreign_taken after each step that was committed; `some`: it took
+ * rows in. Call foreign_failed after any other step: it logs STORE_FAILED.
  */
-bool	foreign_due(const struct foreign *);
+bool	foreign_due(struct foreign *, bool idle);
 void	foreign_taken(struct foreign *, bool some);
 void	foreign_failed(struct foreign *, enum store_result,
 	    const char *description, const char *error);
