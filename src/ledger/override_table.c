@@ -486,14 +486,15 @@ override_table_due(const struct override_table *t)
 enum store_result
 override_table_change(struct override_table *t, struct store *store,
     const struct override *list, size_t n, int64_t now,
-    enum override_result *told)
+    enum override_result *outcome)
 {
 	enum store_result	result;
 
 	/* A long list takes too long to be read for each change. */
 	if (n > 0 && list->kind != OVERRIDE_LOCK && t->due.n == 0 &&
 	    override_table_fresh(t, now, clock_mono()) &&
-	    (*told = override_table_set(t, list, n, now)) != OVERRIDE_WAS_NONE)
+	    (*outcome = override_table_set(t, list, n, now)) !=
+	    OVERRIDE_WAS_NONE)
 		return store_set_overrides(store, t->fresh.list, t->fresh.n,
 		    now);
 	if ((result = override_table_batch(t, store, now)) != STORE_OK)
@@ -503,7 +504,7 @@ override_table_change(struct override_table *t, struct store *store,
 	    t->due.n;
 	result = store_set_overrides(store, t->due.list, t->corrects, now);
 	if (n > 0)
-		*told = list->kind == OVERRIDE_LOCK ?
+		*outcome = list->kind == OVERRIDE_LOCK ?
 		    override_table_late(t, list, now) :
 		    override_table_set(t, list, n, now);
 	if (result == STORE_OK)

@@ -63,12 +63,12 @@ enum store_result	 override_table_lock(struct override_table *,
  * of a block is the end of a lock of the same id too. A lock is one that was
  * set while the database was away; if it holds already, or was ended since, it
  * stays as it is. What the last reading found wrong is corrected too; without
- * a change (n is 0) only that, and of much only a part. *told: what the change
- * comes to once it is committed.
+ * a change (n is 0) only that, and of much only a part. *outcome: what the
+ * change comes to once it is committed.
  */
 enum store_result	 override_table_change(struct override_table *,
 			    struct store *, const struct override *, size_t n,
-			    int64_t now, enum override_result *told);
+			    int64_t now, enum override_result *outcome);
 
 /* The batch is over, and was committed or not. */
 void			 override_table_settle(struct override_table *,
