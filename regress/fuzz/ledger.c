@@ -71,10 +71,10 @@ ledger_on_hit(void *arg, const struct charge_hit *hit)
 
 static void
 ledger_on_overridden(void *arg, uint64_t request,
-    const struct msg_overridden *told)
+    const struct msg_overridden *answer)
 {
 	(void)arg;
-	fuzz_require(told->result < OVERRIDE_RESULT__MAX);
+	fuzz_require(answer->result < OVERRIDE_RESULT__MAX);
 	ledger_answered(request);
 }
 

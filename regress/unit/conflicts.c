@@ -229,13 +229,13 @@ send_grant(struct daemon *d, size_t i)
 }
 
 static void
-on_overridden(void *arg, uint64_t request, const struct msg_overridden *told)
+on_overridden(void *arg, uint64_t request, const struct msg_overridden *answer)
 {
 	struct grant	*g = &grants[request];
 
 	assert_true(request < GRANTS && g->asked == arg);
 	g->asked = NULL;
-	switch (told->result) {
+	switch (answer->result) {
 	case OVERRIDE_DONE:
 		changes.done++;
 		g->amount = g->wanted;
@@ -246,7 +246,7 @@ on_overridden(void *arg, uint64_t request, const struct msg_overridden *told)
 		assert_int_equal(g->amount, 0);
 		break;
 	default:
-		assert_int_equal(told->result, OVERRIDE_FAILED);
+		assert_int_equal(answer->result, OVERRIDE_FAILED);
 		changes.failed++;
 		changes.early += g->early;
 	}

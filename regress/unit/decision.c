@@ -339,7 +339,7 @@ waits_for_what_the_ledger_told(void **state)
 static void
 weighs_every_window(void **state)
 {
-	static struct msg_weighed	told;
+	static struct msg_weighed	answer;
 
 	(void)state;
 	key(9, 2);
@@ -348,20 +348,20 @@ weighs_every_window(void **state)
 	d.key[0].granted_until = NOW + 50;
 	decision_make(&d, &v);
 	assert_int_equal(v.verdict, VERDICT_ACCEPTED);
-	decision_weigh(&d, &told);
-	assert_int_equal(told.nkeys, 1);
-	assert_int_equal(told.keys[0].nwindows, 2);
-	assert_int_equal(told.keys[0].granted_for, 50);
-	assert_false(told.keys[0].sql);
-	assert_int_equal(told.keys[0].windows[0].limit.mails, 11);
-	assert_int_equal(told.keys[0].windows[0].used, 9);
-	assert_int_equal(told.keys[0].windows[0].amount, 2);
-	assert_int_equal(told.keys[0].windows[0].retry_after, 0);
+	decision_weigh(&d, &answer);
+	assert_int_equal(answer.nkeys, 1);
+	assert_int_equal(answer.keys[0].nwindows, 2);
+	assert_int_equal(answer.keys[0].granted_for, 50);
+	assert_false(answer.keys[0].sql);
+	assert_int_equal(answer.keys[0].windows[0].limit.mails, 11);
+	assert_int_equal(answer.keys[0].windows[0].used, 9);
+	assert_int_equal(answer.keys[0].windows[0].amount, 2);
+	assert_int_equal(answer.keys[0].windows[0].retry_after, 0);
 	charge[0].amount = 12;
 	decision_make(&d, &v);
-	decision_weigh(&d, &told);
-	assert_int_equal(told.keys[0].windows[0].retry_after, -1);
-	assert_int_equal(told.keys[0].windows[1].retry_after, 3601);
+	decision_weigh(&d, &answer);
+	assert_int_equal(answer.keys[0].windows[0].retry_after, -1);
+	assert_int_equal(answer.keys[0].windows[1].retry_after, 3601);
 }
 
 #define TEST(name)	cmocka_unit_test_setup(name, setup)

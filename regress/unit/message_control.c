@@ -157,8 +157,9 @@ simulations_arrive_unchanged(void **state_of_test)
 {
 	struct msg_simulate	m = { .k = 7, .text = "limits = []\n",
 				    .textlen = 12 };
-	struct msg_simulated	told = { .kind = SIMULATED_ID, .rule = "mails",
-				    .rulelen = 5, .text = "bob", .textlen = 3,
+	struct msg_simulated	answer = { .kind = SIMULATED_ID,
+				    .rule = "mails", .rulelen = 5,
+				    .text = "bob", .textlen = 3,
 				    .number = { 1, -2, INT64_MAX } };
 	struct str		s;
 
@@ -167,7 +168,7 @@ simulations_arrive_unchanged(void **state_of_test)
 	msg_simulate_put(&s, &m);
 	payload_check(message_simulate, &s);
 	str_clear(&s);
-	msg_simulated_put(&s, &told);
+	msg_simulated_put(&s, &answer);
 	payload_check(message_simulated, &s);
 	str_clear(&s);
 }

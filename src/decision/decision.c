@@ -553,9 +553,9 @@ decision_takes_back(const struct decision *d, const struct msg_verdict *v)
 
 static void
 decision_weigh_window(const struct decision *d, const struct decision_key *k,
-    const struct limit *limit, struct msg_weighed_key *told)
+    const struct limit *limit, struct msg_weighed_key *answer)
 {
-	struct msg_window	*w = &told->windows[told->nwindows++];
+	struct msg_window	*w = &answer->windows[answer->nwindows++];
 	struct limits		 one;
 
 	w->limit = decision_limit(k, limit);
@@ -571,46 +571,47 @@ decision_weigh_window(const struct decision *d, const struct decision_key *k,
 /* The window that the ledger found full, even if SQL limits it. */
 static void
 decision_weigh_wait(const struct decision *d, const struct decision_key *k,
-    struct msg_weighed_key *told)
+    struct msg_weighed_key *answer)
 {
 	const struct limit	*limit = &k->wait.limit;
 	size_t			 i;
 
-	for (i = 0; i < told->nwindows; i++)
-		if (told->windows[i].limit.mails == limit->mails &&
-		    told->windows[i].limit.seconds == limit->seconds)
+	for (i = 0; i < answer->nwindows; i++)
+		if (answer->windows[i].limit.mails == limit->mails &&
+		    answer->windows[i].limit.seconds == limit->seconds)
 			break;
 	if (i == LIMITS_MAX || limit->seconds == 0)
 		return;
-	if (i == told->nwindows)
-		decision_weigh_window(d, k, limit, told);
-	told->windows[i].retry_after = k->wait.until - d->now;
+	if (i == answer->nwindows)
+		decision_weigh_window(d, k, limit, answer);
+	answer->windows[i].retry_after = k->wait.until - d->now;
 }
 
 void
 decision_weigh(const struct decision *d, struct msg_weighed *weighed)
 {
 	const struct decision_key	*k;
-	struct msg_weighed_key		*told;
+	struct msg_weighed_key		*answer;
 	struct msg_window		*room = weighed->store;
 	size_t				 i, j;
 
 	weighed->nkeys = d->nkeys;
 	for (i = 0; i < d->nkeys; i++) {
 		k = &d->key[i];
-		told = &weighed->keys[i];
-		told->amount = k->amount;
-		told->sql = k->limits != &k->charge->limits;
-		told->granted = k->granted;
-		told->granted_for = k->granted > 0 ?
+		answer = &weighed->keys[i];
+		answer->amount = k->amount;
+		answer->sql = k->limits != &k->charge->limits;
+		answer->granted = k->granted;
+		answer->granted_for = k->granted > 0 ?
 		    k->granted_until - d->now : 0;
-		told->nwindows = 0;
-		told->windows = room;
+		answer->nwindows = 0;
+		answer->windows = room;
 		for (j = 0; j < k->limits->count && j < LIMITS_MAX &&
 		    lock_charges(k->charge, d->pass); j++)
-			decision_weigh_window(d, k, &k->limits->list[j], told);
+			decision_weigh_window(d, k, &k->limits->list[j],
+			    answer);
 		if (decision_waits(d, k))
-			decision_weigh_wait(d, k, told);
-		room += told->nwindows;
+			decision_weigh_wait(d, k, answer);
+		room += answer->nwindows;
 	}
 }

@@ -119,7 +119,7 @@ locks_send(void)
 bool
 locks_on_answer(const struct message *m)
 {
-	static struct msg_overridden	 told;
+	static struct msg_overridden	 answer;
 	struct late_lock		*l;
 	size_t				 i;
 
@@ -131,8 +131,8 @@ locks_on_answer(const struct message *m)
 		return (m->request & PENDING_NOT) != 0;
 	l = &locks.list[i];
 	l->number = 0;
-	if (msg_overridden_get(&told, m->payload, m->len) == -1 ||
-	    told.result != OVERRIDE_DONE)
+	if (msg_overridden_get(&answer, m->payload, m->len) == -1 ||
+	    answer.result != OVERRIDE_DONE)
 		return true;
 	locks_clear(&l->lock);
 	locks_clear(&l->record);

@@ -423,12 +423,12 @@ memory_locks(const struct memory *m, const struct override_list *l,
 
 void
 memory_weigh(struct memory *m, const struct msg_charge *charge, int64_t now,
-    struct msg_weighed *told)
+    struct msg_weighed *answer)
 {
 	struct decision	*d = memory_know(m, charge, now);
 
-	decision_make(d, &told->verdict);
-	decision_weigh(d, told);
+	decision_make(d, &answer->verdict);
+	decision_weigh(d, answer);
 }
 
 /* --- what the ledger did not know of --- */

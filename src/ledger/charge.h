@@ -66,12 +66,12 @@ struct override_table	*charge_batch_overrides(struct charge_batch *);
 /*
  * Adds a copy of a change of the overrides, which override_table_change
  * describes. It is a transaction of its own, so that its faults fail no mail,
- * and is decided again after a conflict, as charges are. `told` has the ids
+ * and is decided again after a conflict, as charges are. `answer` has the ids
  * that id_sql gave, and gets the result.
  */
 void			 charge_batch_change(struct charge_batch *,
 			    uint64_t request, const struct override *, size_t,
-			    const struct msg_overridden *told,
+			    const struct msg_overridden *answer,
 			    struct mono deadline);
 
 /* Charges and changes that wait. */

@@ -96,14 +96,14 @@ dispatch_on_hit(void *arg, const struct charge_hit *hit)
 
 static void
 dispatch_on_overridden(void *arg, uint64_t request,
-    const struct msg_overridden *told)
+    const struct msg_overridden *answer)
 {
 	struct ledger	*l = arg;
 
-	if (told->result == OVERRIDE_FAILED)
+	if (answer->result == OVERRIDE_FAILED)
 		log_warning("%s: %s", store_description(l->store),
 		    store_error(l->store));
-	msg_overridden_put(ledger_payload(l), told);
+	msg_overridden_put(ledger_payload(l), answer);
 	ledger_answer(l, MSG_OVERRIDDEN, request);
 }
 
@@ -271,12 +271,12 @@ dispatch_until(int64_t until, int64_t now)
 }
 
 /*
- * Puts the id that id_sql gives into `room` and into what the engine is told;
- * false: the query fails.
+ * Puts the id that id_sql gives into `room` and into the answer; false: the
+ * query fails.
  */
 static bool
 dispatch_map(struct ledger *l, struct override *o, char room[ID_STORED_MAX + 1],
-    struct msg_overridden *told)
+    struct msg_overridden *answer)
 {
 	const char	*id = o->id;
 	bool		 unknown;
@@ -286,8 +286,8 @@ dispatch_map(struct ledger *l, struct override *o, char room[ID_STORED_MAX + 1],
 		ledger_lost(l);
 	if (id != o->id) {
 		o->id = memcpy(room, id, o->idlen);
-		told->id[told->nids] = o->id;
-		told->idlen[told->nids++] = o->idlen;
+		answer->id[answer->nids] = o->id;
+		answer->idlen[answer->nids++] = o->idlen;
 	}
 	return !unknown;
 }
@@ -326,7 +326,7 @@ dispatch_override(struct ledger *l, uint64_t request,
     const struct msg_override *m, int64_t now)
 {
 	struct override		list[LEDGER_OVERRIDES_MAX], *o;
-	struct msg_overridden	told = { .result = OVERRIDE_FAILED };
+	struct msg_overridden	answer = { .result = OVERRIDE_FAILED };
 	size_t			n, i;
 
 	for (i = 0; i < m->nids; i++) {
@@ -338,8 +338,8 @@ dispatch_override(struct ledger *l, uint64_t request,
 		o->idlen = m->idlen[i];
 		o->id = id_stored(m->id[i], &o->idlen, l->stored[i]);
 		if (o->kind == OVERRIDE_GRANT &&
-		    !dispatch_map(l, o, l->stored[i], &told)) {
-			dispatch_on_overridden(l, request, &told);
+		    !dispatch_map(l, o, l->stored[i], &answer)) {
+			dispatch_on_overridden(l, request, &answer);
 			return;
 		}
 		o->who = m->who;
@@ -353,7 +353,7 @@ dispatch_override(struct ledger *l, uint64_t request,
 	/* A lock that the engine set while the database was away. */
 	if (m->kind == OVERRIDE_LOCK)
 		list[0].since = m->since < now ? m->since : now;
-	charge_batch_change(l->batch, request, list, n, &told,
+	charge_batch_change(l->batch, request, list, n, &answer,
 	    clock_after(clock_mono(), l->settings->db_timeout));
 }
 
@@ -377,7 +377,7 @@ dispatch_on_override(struct ledger *l, const struct message *m)
 static int
 dispatch_on_habit(struct ledger *l, const struct message *m)
 {
-	struct msg_overridden	told = { .result = OVERRIDE_DONE };
+	struct msg_overridden	answer = { .result = OVERRIDE_DONE };
 	struct habits		*habits = charge_batch_habits(l->batch);
 	enum store_result	 result;
 
@@ -390,11 +390,11 @@ dispatch_on_habit(struct ledger *l, const struct message *m)
 	if (result == STORE_LOST)
 		ledger_lost(l);
 	if (result != STORE_OK) {
-		told.result = OVERRIDE_FAILED;
+		answer.result = OVERRIDE_FAILED;
 		log_warning("%s: %s", store_description(l->store),
 		    store_error(l->store));
 	}
-	msg_overridden_put(ledger_payload(l), &told);
+	msg_overridden_put(ledger_payload(l), &answer);
 	ledger_answer(l, MSG_OVERRIDDEN, m->request);
 	return 0;
 }
@@ -406,7 +406,7 @@ dispatch_on_habit(struct ledger *l, const struct message *m)
 static int
 dispatch_on_top(struct ledger *l, const struct message *m)
 {
-	struct msg_topped	*told = &l->message.topped;
+	struct msg_topped	*answer = &l->message.topped;
 	struct msg_top		 wanted;
 	struct top_source	 source;
 	struct top		*top;
@@ -417,10 +417,10 @@ dispatch_on_top(struct ledger *l, const struct message *m)
 		return seek_top(l->seek, m->request, m->payload, m->len,
 		    clock_wall());
 	source = top_rows_source(l);
-	top = top_new(told, &wanted, &source, l->settings, clock_wall());
+	top = top_new(answer, &wanted, &source, l->settings, clock_wall());
 	cache_each(l->cache, TOP_LOOK_MAX, top_on_id, top);
 	top_end(top);
-	msg_topped_put(ledger_payload(l), told);
+	msg_topped_put(ledger_payload(l), answer);
 	ledger_answer(l, MSG_TOPPED, m->request);
 	top_free(top);
 	return 0;
@@ -429,16 +429,16 @@ dispatch_on_top(struct ledger *l, const struct message *m)
 static int
 dispatch_on_figures(struct ledger *l, const struct message *m)
 {
-	struct msg_figures	told;
+	struct msg_figures	answer;
 
-	memcpy(told.figure, l->figure, sizeof(told.figure));
-	told.figure[FIGURE_LEARNED] = charge_batch_learned(l->batch);
-	told.figure[FIGURE_CACHE_IDS] = cache_ids(l->cache);
-	told.figure[FIGURE_CACHE_BYTES] = cache_bytes(l->cache);
-	(void)strlcpy(told.database, store_description(l->store),
-	    sizeof(told.database));
-	(void)strlcpy(told.fault, l->trouble, sizeof(told.fault));
-	msg_figures_put(ledger_payload(l), &told);
+	memcpy(answer.figure, l->figure, sizeof(answer.figure));
+	answer.figure[FIGURE_LEARNED] = charge_batch_learned(l->batch);
+	answer.figure[FIGURE_CACHE_IDS] = cache_ids(l->cache);
+	answer.figure[FIGURE_CACHE_BYTES] = cache_bytes(l->cache);
+	(void)strlcpy(answer.database, store_description(l->store),
+	    sizeof(answer.database));
+	(void)strlcpy(answer.fault, l->trouble, sizeof(answer.fault));
+	msg_figures_put(ledger_payload(l), &answer);
 	ledger_answer(l, MSG_FIGURES, m->request);
 	return 0;
 }

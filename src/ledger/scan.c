@@ -108,15 +108,15 @@ read_rows(struct ledger *l)
 static void
 list_some(struct ledger *l)
 {
-	const struct msg_topped	*told;
+	const struct msg_topped	*topped;
 
-	if (top_rows_list(l->scan->top, &told) == STORE_LOST) {
+	if (top_rows_list(l->scan->top, &topped) == STORE_LOST) {
 		fail(l, store_error(l->store));
 		return;
 	}
-	if (told == NULL)
+	if (topped == NULL)
 		return;
-	msg_topped_put(ledger_payload(l), told);
+	msg_topped_put(ledger_payload(l), topped);
 	answer(l, MSG_TOPPED);
 	l->scan->state = SCAN_IDLE;
 }

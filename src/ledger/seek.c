@@ -28,7 +28,7 @@ struct question {
 	int64_t			 rows;
 	uint32_t		 found;
 	struct mono		 progress;
-	struct msg_searched	 told;
+	struct msg_searched	 answer;
 	struct tally		*tally;		/* of MSG_TOP, with `top` */
 	struct msg_top		 top;
 	char			 bytes[];
@@ -274,9 +274,9 @@ seek_on_row(void *arg, const struct store_refusal *row)
 	    (seek_any(&q->wanted, &m) || seek_all(&q->wanted, &m)))))
 		return;
 	if (m.shadow)
-		q->told.shadow = num_add_clamp(q->told.shadow, m.times);
+		q->answer.shadow = num_add_clamp(q->answer.shadow, m.times);
 	else if (m.kind != REFUSAL_OVER)
-		q->told.refused = num_add_clamp(q->told.refused, m.times);
+		q->answer.refused = num_add_clamp(q->answer.refused, m.times);
 	if (q->found < q->wanted.n) {
 		q->found++;
 		msg_refusal_put(seek_payload(s), &m);
@@ -289,8 +289,8 @@ seek_on_row(void *arg, const struct store_refusal *row)
 static void
 seek_end(struct seek *s, struct question *q)
 {
-	if (q->tally == NULL || q->told.failed) {
-		msg_searched_put(seek_payload(s), &q->told);
+	if (q->tally == NULL || q->answer.failed) {
+		msg_searched_put(seek_payload(s), &q->answer);
 		seek_send(s, q, MSG_SEARCHED);
 	} else {
 		s->topped.by = TOP_BY_REFUSED;
@@ -332,9 +332,9 @@ seek_step(struct seek *s, struct store *store, int64_t oldest,
 	if (result == STORE_BUSY)
 		return STORE_OK;
 	if (result != STORE_OK) {
-		q->told.failed = true;
-		(void)strlcpy(q->told.reason, store_error(store),
-		    sizeof(q->told.reason));
+		q->answer.failed = true;
+		(void)strlcpy(q->answer.reason, store_error(store),
+		    sizeof(q->answer.reason));
 		seek_end(s, q);
 		return STORE_OK;
 	}

@@ -158,7 +158,7 @@ top_rows_look_up(struct top_rows *t, size_t end)
 }
 
 enum store_result
-top_rows_list(struct top_rows *t, const struct msg_topped **told)
+top_rows_list(struct top_rows *t, const struct msg_topped **answer)
 {
 	static struct msg_topped	 topped;
 	struct ledger			*l = t->ledger;
@@ -181,10 +181,10 @@ top_rows_list(struct top_rows *t, const struct msg_topped **told)
 		id = cache_name(t->list[t->at], &idlen);
 		top_on_id(t->top, id, idlen, cache_window(t->list[t->at]));
 	}
-	*told = NULL;
+	*answer = NULL;
 	if (t->at < t->count)
 		return STORE_OK;
 	top_end(t->top);
-	*told = &topped;
+	*answer = &topped;
 	return STORE_OK;
 }

@@ -26,10 +26,10 @@ bool		 top_rows_add(struct top_rows *, const char *id, size_t idlen,
 
 /*
  * After the last row: considers the next ids, with their limits by SQL.
- * STORE_LOST, or STORE_OK; *told is set after the last one and is valid until
+ * STORE_LOST, or STORE_OK; *answer is set after the last one and is valid until
  * the next top_rows_new.
  */
 enum store_result	 top_rows_list(struct top_rows *,
-			    const struct msg_topped **told);
+			    const struct msg_topped **answer);
 
 #endif

@@ -198,20 +198,20 @@ verdict_habit_weigh(const struct verdict_context *ctx,
     const struct verdict_charge *c)
 {
 	const struct decision_key	*d;
-	struct msg_weighed_key		*told;
+	struct msg_weighed_key		*answer;
 	size_t				 i;
 
 	for (i = 0; i < c->nkeys; i++) {
-		told = &c->weighed->keys[i];
-		told->habit = c->keys[i].charge.kind == CHARGE_HABIT;
-		if (!told->habit)
+		answer = &c->weighed->keys[i];
+		answer->habit = c->keys[i].charge.kind == CHARGE_HABIT;
+		if (!answer->habit)
 			continue;
 		d = &ctx->decision.key[i];
-		told->network[0] = d->network->first;
-		told->network[1] = d->network->last;
-		told->recipient[0] = d->recipient->first;
-		told->recipient[1] = d->recipient->last;
-		told->learning = d->learning ? num_add_clamp(rule_since(ctx,
+		answer->network[0] = d->network->first;
+		answer->network[1] = d->network->last;
+		answer->recipient[0] = d->recipient->first;
+		answer->recipient[1] = d->recipient->last;
+		answer->learning = d->learning ? num_add_clamp(rule_since(ctx,
 		    c->keys[i].rule), HABIT_LEARNING) : 0;
 	}
 }

@@ -17,7 +17,7 @@ struct name {
 struct tally {
 	struct map	*map;
 	/* while the largest are sought */
-	struct msg_topped *told;
+	struct msg_topped *answer;
 	size_t		 most;
 	int64_t		 seconds;
 };
@@ -117,13 +117,13 @@ tally_on_name(struct map_node *node, void *arg)
 {
 	const struct name	*n = (const struct name *)node;
 	struct tally		*t = arg;
-	struct msg_top_id	*ids = t->told->ids;
-	size_t			 at = t->told->count;
+	struct msg_top_id	*ids = t->answer->ids;
+	size_t			 at = t->answer->count;
 
 	if (at == t->most && (at == 0 || !tally_before(n, &ids[at - 1])))
 		return;
 	if (at < t->most)
-		t->told->count++;
+		t->answer->count++;
 	else
 		at--;
 	for (; at > 0 && tally_before(n, &ids[at - 1]); at--)
@@ -137,12 +137,12 @@ tally_on_name(struct map_node *node, void *arg)
 }
 
 void
-tally_top(struct tally *t, struct msg_topped *told, size_t n, int64_t seconds)
+tally_top(struct tally *t, struct msg_topped *answer, size_t n, int64_t seconds)
 {
-	t->told = told;
+	t->answer = answer;
 	t->most = n < TOP_MAX ? n : TOP_MAX;
 	t->seconds = seconds;
-	told->count = 0;
-	told->total = (uint32_t)map_count(t->map);
+	answer->count = 0;
+	answer->total = (uint32_t)map_count(t->map);
 	map_each(t->map, tally_on_name, t);
 }

@@ -9,7 +9,7 @@
 #include "role/top.h"
 
 struct top {
-	struct msg_topped	*told;
+	struct msg_topped	*answer;
 	const struct msg_top	*wanted;
 	size_t			 most;
 	const struct top_source	*source;
@@ -40,25 +40,26 @@ top_rank(const struct top *t, const struct msg_top_id *id)
 static void
 top_keep(struct top *t, const struct msg_top_id *id)
 {
-	struct msg_topped	*told = t->told;
+	struct msg_topped	*answer = t->answer;
 	double			 rank = top_rank(t, id);
-	size_t			 low = 0, high = told->count, middle;
+	size_t			 low = 0, high = answer->count, middle;
 
-	if (told->count == t->most &&
-	    (t->most == 0 || rank <= top_rank(t, &told->ids[told->count - 1])))
+	if (answer->count == t->most &&
+	    (t->most == 0 || rank <= top_rank(t,
+	    &answer->ids[answer->count - 1])))
 		return;
 	while (low < high) {
 		middle = low + (high - low) / 2;
-		if (top_rank(t, &told->ids[middle]) >= rank)
+		if (top_rank(t, &answer->ids[middle]) >= rank)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	if (told->count < t->most)
-		told->count++;
-	memmove(&told->ids[low + 1], &told->ids[low],
-	    (told->count - 1 - low) * sizeof(told->ids[0]));
-	told->ids[low] = *id;
+	if (answer->count < t->most)
+		answer->count++;
+	memmove(&answer->ids[low + 1], &answer->ids[low],
+	    (answer->count - 1 - low) * sizeof(answer->ids[0]));
+	answer->ids[low] = *id;
 }
 
 static bool
@@ -132,7 +133,7 @@ top_look(struct top *t, const struct settings_rule *rule, const char *id,
 	}
 	if (best.id == NULL)
 		return;
-	t->told->total++;
+	t->answer->total++;
 	one.list = &best.limit;
 	best.retry_after = window_retry_after(window, &one, 1, t->now);
 	top_keep(t, &best);
@@ -185,13 +186,13 @@ top_on_id(void *arg, const char *id, size_t idlen, const struct window *window)
 }
 
 struct top *
-top_new(struct msg_topped *told, const struct msg_top *wanted,
+top_new(struct msg_topped *answer, const struct msg_top *wanted,
     const struct top_source *source, const struct settings *settings,
     int64_t now)
 {
 	struct top	*t = alloc_zero(1, sizeof(*t));
 
-	t->told = told;
+	t->answer = answer;
 	t->wanted = wanted;
 	t->most = wanted->n < TOP_MAX ? wanted->n : TOP_MAX;
 	t->source = source;
@@ -199,10 +200,10 @@ top_new(struct msg_topped *told, const struct msg_top *wanted,
 	t->now = now;
 	t->tally = wanted->domain ? tally_new() : NULL;
 	t->longest = 1;
-	told->by = wanted->by;
-	told->domain = wanted->domain;
-	told->count = 0;
-	told->total = 0;
+	answer->by = wanted->by;
+	answer->domain = wanted->domain;
+	answer->count = 0;
+	answer->total = 0;
 	return t;
 }
 
@@ -210,7 +211,7 @@ void
 top_end(struct top *t)
 {
 	if (t->tally != NULL)
-		tally_top(t->tally, t->told, t->most, t->longest);
+		tally_top(t->tally, t->answer, t->most, t->longest);
 }
 
 void

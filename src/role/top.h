@@ -29,8 +29,8 @@ struct top_source {
 	void			*arg;
 };
 
-/* `told` is filled in. All that is passed must stay valid until top_free. */
-struct top	*top_new(struct msg_topped *told, const struct msg_top *,
+/* `answer` is filled in. All that is passed must stay valid until top_free. */
+struct top	*top_new(struct msg_topped *answer, const struct msg_top *,
 		    const struct top_source *, const struct settings *,
 		    int64_t now);
 
@@ -42,7 +42,7 @@ void		 top_on_id(void *top, const char *id, size_t idlen,
 		    const struct window *);
 
 /*
- * Completes `told`. Its ids point to where they were given, or into what
+ * Completes `answer`. Its ids point to where they were given, or into what
  * top_free frees.
  */
 void		 top_end(struct top *);
