@@ -28,7 +28,7 @@ struct child {
 	struct mono	 since;		/* start of the process */
 	struct mono	 deadline;	/* to be ready, or to end */
 	bool		 faulted;	/* it sent why it cannot start */
-	bool		 told;		/* MSG_STOP was sent */
+	bool		 stop_sent;	/* MSG_STOP */
 	bool		 killed;	/* by us: its end is expected */
 	struct mono	 ask;		/* when to ask if it is alive */
 	unsigned int	 unanswered;	/* number of these questions */

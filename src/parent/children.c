@@ -68,12 +68,12 @@ static void
 send_identity(struct child *child, const struct msg_identity *identity,
     bool replaces)
 {
-	struct msg_identity	told = *identity;
+	struct msg_identity	sent = *identity;
 	struct str		payload;
 
-	told.replaces = replaces;
+	sent.replaces = replaces;
 	str_init(&payload);
-	msg_identity_put(&payload, &told);
+	msg_identity_put(&payload, &sent);
 	child_send(child, MSG_IDENTITY, &payload, -1);
 	str_clear(&payload);
 }
@@ -105,7 +105,7 @@ children_settings(struct parent *p, enum slot slot,
 {
 	struct child	*child = &p->child[slot];
 
-	if (child->channel == NULL || child->told)
+	if (child->channel == NULL || child->stop_sent)
 		return;
 	child->offered = generation;
 	settings_message_send(child->channel, settings, child->role,
@@ -185,9 +185,9 @@ children_stop(struct parent *p, enum slot slot)
 {
 	struct child	*child = &p->child[slot];
 
-	if (child->state == CHILD_DOWN || child->told)
+	if (child->state == CHILD_DOWN || child->stop_sent)
 		return;
-	child->told = true;
+	child->stop_sent = true;
 	child->state = CHILD_LEAVING;
 	child->deadline = clock_after(clock_mono(), LEAVE_MS);
 	child_signal(child, MSG_STOP);
@@ -307,7 +307,7 @@ on_gone(struct parent *p, enum slot slot, int status)
 	child_gone(child);
 	if (p->stopping)
 		return;
-	if (p->restart[slot].wanted && was.told)
+	if (p->restart[slot].wanted && was.stop_sent)
 		schedule(p, slot, was.since, false);
 	else if (p->restart[slot].wanted)
 		on_lost(p, slot, &was, status);

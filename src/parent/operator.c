@@ -72,13 +72,13 @@ static void
 state_add(struct msg_state *m, const char *name, pid_t pid, struct mono since,
     bool serving, const char *sandbox)
 {
-	struct msg_state_process	*told = &m->process[m->nprocesses++];
+	struct msg_state_process	*process = &m->process[m->nprocesses++];
 
-	(void)strlcpy(told->name, name, sizeof(told->name));
-	told->pid = (uint32_t)pid;
-	told->since = since.ns;
-	told->serving = serving;
-	(void)strlcpy(told->sandbox, sandbox, sizeof(told->sandbox));
+	(void)strlcpy(process->name, name, sizeof(process->name));
+	process->pid = (uint32_t)pid;
+	process->since = since.ns;
+	process->serving = serving;
+	(void)strlcpy(process->sandbox, sandbox, sizeof(process->sandbox));
 }
 
 /* Answers with the processes and their start. */
