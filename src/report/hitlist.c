@@ -57,10 +57,10 @@ add_notice(struct hitlist *l, const struct message *m)
 
 	if (msg_hit_get(&hit, m->payload, m->len) == -1)
 		return -1;
-	if (l->ntold == HITLIST_TOLD_MAX)
+	if (l->nuntold == HITLIST_UNTOLD_MAX)
 		return 0;
-	l->told = alloc_resize(l->told, l->ntold + 1, sizeof(*l->told));
-	fill_row(&l->told[l->ntold++], &hit);
+	l->untold = alloc_resize(l->untold, l->nuntold + 1, sizeof(*l->untold));
+	fill_row(&l->untold[l->nuntold++], &hit);
 	l->kind = hit.kind;
 	return 0;
 }
@@ -120,7 +120,7 @@ hitlist_clear(struct hitlist *l)
 	size_t	i;
 
 	free_rows(l->rows, l->nrows);
-	free_rows(l->told, l->ntold);
+	free_rows(l->untold, l->nuntold);
 	for (i = 0; i < l->nevidence; i++) {
 		free(l->evidence[i].of.id);
 		free(l->evidence[i].of.rule);

@@ -9,7 +9,7 @@
 #include "ipc/message.h"
 #include "report/mail.h"
 
-#define HITLIST_TOLD_MAX	1000
+#define HITLIST_UNTOLD_MAX	1000
 #define HITLIST_EVIDENCE_MAX	1000
 
 /* The hits that the ledger sends, bounded in number and size. */
@@ -19,8 +19,8 @@ struct hitlist {
 	size_t			 size;	/* allocated rows */
 	struct msg_hits_room	 room;
 	size_t			 later;	/* rows beyond the bound */
-	struct mail_row		*told;	/* logins of report_user */
-	size_t			 ntold;
+	struct mail_row		*untold;	/* logins of report_user */
+	size_t			 nuntold;
 	enum hit_kind		 kind;	/* of the last one */
 	struct mail_evidence	*evidence;
 	size_t			 nevidence;

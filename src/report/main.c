@@ -326,8 +326,8 @@ send_report(void)
 	mail.rows = report.hits.rows;
 	mail.nrows = report.hits.nrows;
 	mail.later = report.hits.later;
-	mail.untold = report.hits.told;
-	mail.nuntold = report.hits.ntold;
+	mail.untold = report.hits.untold;
+	mail.nuntold = report.hits.nuntold;
 	mail.evidence = report.hits.evidence;
 	mail.nevidence = report.hits.nevidence;
 	mail_compose(&report.text, &mail);
@@ -339,7 +339,7 @@ send_report(void)
 static void
 send_notice(void)
 {
-	const struct mail_row	*row = report.hits.told;
+	const struct mail_row	*row = report.hits.untold;
 	char			 address[ADDRESSEE_MAX];
 	const char		*to = address;
 	struct mail		 mail;
@@ -364,8 +364,8 @@ serve(void)
 {
 	if (receive_hits() == -1)
 		tell(REPORT_FAILED, "the ledger did not tell the hits");
-	else if (report.hits.notice ? report.hits.ntold == 0 :
-	    report.hits.nrows == 0 && report.hits.ntold == 0 &&
+	else if (report.hits.notice ? report.hits.nuntold == 0 :
+	    report.hits.nrows == 0 && report.hits.nuntold == 0 &&
 	    report.start.settings->report_only_if_needed) {
 		if (report.fd != -1)
 			speak(NULL);

@@ -17,7 +17,7 @@ static struct {
 	bool			 inside;	/* TLS has begun */
 	bool			 secure;	/* its handshake is done */
 	bool			 deaf;		/* the server does not read */
-	bool			 told;		/* on_taken was called */
+	bool			 taken;		/* on_taken was called */
 	bool			 over;
 	struct mono		 deadline;
 	size_t			 replies;	/* when the deadline was set */
@@ -208,9 +208,9 @@ receive(void)
 static void
 tell_taken(void)
 {
-	if (!smtp_taken(run.s->smtp) || run.told)
+	if (!smtp_taken(run.s->smtp) || run.taken)
 		return;
-	run.told = true;
+	run.taken = true;
 	run.s->on_taken();
 }
 
