@@ -236,7 +236,7 @@ struct store {
 	bool			 damaged;	/* the runs are damaged */
 	bool			 moved;		/* tables changed: reopen */
 	int64_t			 last;		/* the newest row */
-	int64_t			 told;		/* newest in the cache */
+	int64_t			 cached;	/* the newest in the cache */
 
 	/* --- counts --- */
 	struct run		*run;		/* whole and obsolete ones */

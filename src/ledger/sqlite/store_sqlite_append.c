@@ -164,5 +164,5 @@ store_rows_committed(struct store *s)
 		memtable_row(s, &s->append[i]);
 	if (!s->behind)
 		s->read = s->last;
-	s->told = s->last;
+	s->cached = s->last;
 }

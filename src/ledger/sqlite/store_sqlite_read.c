@@ -131,16 +131,16 @@ store_read_news(struct store *s, const struct store_reader *reader)
 	int64_t			rowid;
 	int			more;
 
-	sqlite_bind(s->db, NEWS, 1, !s->behind && s->read < s->told ? s->read :
-	    s->told);
+	sqlite_bind(s->db, NEWS, 1, !s->behind && s->read < s->cached ?
+	    s->read : s->cached);
 	while ((more = sqlite_step(s->db, NEWS)) == 1) {
 		rowid = sqlite_column(s->db, NEWS, 0);
 		store_read_row(s, NEWS, &row);
 		if (!s->behind && rowid > s->read)
 			store_tail_add(s, &row, rowid);
-		if (rowid > s->told) {
+		if (rowid > s->cached) {
 			reader->news(reader->arg, &row);
-			s->told = rowid;
+			s->cached = rowid;
 		}
 	}
 	return more;
@@ -153,7 +153,7 @@ store_start_over(struct store *s, const struct store_reader *reader,
 {
 	reader->changed(reader->arg);
 	store_unload(s);
-	s->told = last > store_sizes.recent ? last - store_sizes.recent : 0;
+	s->cached = last > store_sizes.recent ? last - store_sizes.recent : 0;
 }
 
 /* Whether the older program's index finds all rows of an id. */
@@ -176,7 +176,7 @@ store_take_numbers(struct store *s, const struct numbers *n,
 {
 	int64_t	corrected;
 
-	if (n->changes != s->changes || last - s->told > store_sizes.load)
+	if (n->changes != s->changes || last - s->cached > store_sizes.load)
 		store_start_over(s, reader, last);
 	if (n->horizon != s->horizon)
 		store_unload(s);
