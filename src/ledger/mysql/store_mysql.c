@@ -82,7 +82,7 @@ store_take_batch(struct store *s, const struct store_batch *batch)
 	s->touch = batch->touch;
 	s->ntouch = batch->ntouch;
 	s->nrow = s->nsee = s->npair = s->nhit = 0;
-	s->told = false;
+	s->read_rows = false;
 	if (s->ntouch > s->room) {
 		s->room = s->ntouch * 2;
 		s->order = alloc_resize(s->order, s->room, sizeof(s->order[0]));
@@ -130,7 +130,7 @@ store_try_begin(struct store *s, struct store_batch *batch,
 	}
 	result = store_failed(s);
 	/* Drop first readings that did not complete. */
-	for (i = 0; s->told && i < s->ntouch; i++)
+	for (i = 0; s->read_rows && i < s->ntouch; i++)
 		reader->again(reader->arg, i);
 	return result;
 }

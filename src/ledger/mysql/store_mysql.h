@@ -122,7 +122,7 @@ struct store {
 	int64_t			 left;		/* `base` after a batch */
 	int64_t			 quiet;		/* `base` when last disturbed */
 	int64_t			*known;		/* counts of slots since then */
-	bool			 told;		/* this batch read rows */
+	bool			 read_rows;	/* in this batch */
 	int64_t			 writes;	/* mysqldb_writes at the lock */
 	bool			 spoilt;	/* the connection must end */
 	char			 error[256];

@@ -13,9 +13,9 @@ store_want(const struct store *s, size_t i, enum sums_reading r)
 }
 
 static void
-store_told(struct store *s, size_t index)
+store_row_read(struct store *s, size_t index)
 {
-	s->told = true;
+	s->read_rows = true;
 	if (s->touch[index].cursor->rows < sums_sizes.rows)
 		s->touch[index].cursor->rows++;
 }
@@ -65,7 +65,7 @@ store_take_news(struct store *s, const struct store_reader *reader)
 	s->nend++;
 	if (store_row(s, &row, &index) == -1)
 		return 0;
-	store_told(s, index);
+	store_row_read(s, index);
 	reader->news(reader->arg, &row);
 	return 0;
 }
@@ -179,7 +179,7 @@ store_take_sum(struct store *s, const struct store_reader *reader)
 	row.date = mysqldb_column(s->db, 1);
 	row.amount = mysqldb_column(s->db, 2);
 	row.instance = row.state = "";
-	s->told = true;
+	s->read_rows = true;
 	reader->first(reader->arg, index, &row);
 	return 0;
 }
@@ -192,7 +192,7 @@ store_take_first(struct store *s, const struct store_reader *reader)
 
 	if (store_row(s, &row, &index) == -1)
 		return 0;
-	s->told = true;
+	s->read_rows = true;
 	reader->first(reader->arg, index, &row);
 	return 0;
 }
@@ -268,7 +268,7 @@ store_take_kept(struct store *s, const struct store_reader *reader)
 	id = mysqldb_column_text(s->db, 0, &idlen);
 	if (id == NULL || store_find(s, id, idlen, &index) == -1)
 		return 0;
-	s->told = true;
+	s->read_rows = true;
 	c = s->touch[index].cursor;
 	if (c->position != SUMS_RECENT)
 		reader->again(reader->arg, index);
@@ -306,7 +306,7 @@ store_take_instance(struct store *s, const struct store_reader *reader)
 
 	if (store_row(s, &row, &index) == -1)
 		return 0;
-	s->told = true;
+	s->read_rows = true;
 	if (row.date >= s->batch->recent)
 		sums_tell_instance(&row, &s->touch[index], index, reader);
 	return 0;
@@ -330,7 +330,7 @@ store_take_newer(struct store *s, const struct store_reader *reader)
 	s->nend++;
 	if (store_row(s, &row, &index) == -1)
 		return 0;
-	store_told(s, index);
+	store_row_read(s, index);
 	if (row.date >= s->touch[index].since)
 		reader->first(reader->arg, index, &row);
 	s->touch[index].cursor->seen = mysqldb_column(s->db, 5);

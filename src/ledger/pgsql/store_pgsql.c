@@ -123,7 +123,7 @@ store_begin(struct store *s, struct store_batch *batch,
 		s->index = alloc_resize(s->index, s->room, sizeof(s->index[0]));
 		s->lock = alloc_resize(s->lock, s->room, sizeof(s->lock[0]));
 	}
-	s->told = false;
+	s->read_rows = false;
 	s->alone = writers_silent(&s->others);
 	store_empty(s, ROW_ID, LOCK_DELTA);
 	pgsql_begin(s->db);
@@ -138,7 +138,7 @@ store_begin(struct store *s, struct store_batch *batch,
 	}
 	result = store_failed(s);
 	/* Drop first readings that did not complete. */
-	for (i = 0; s->told && i < s->ntouch; i++)
+	for (i = 0; s->read_rows && i < s->ntouch; i++)
 		reader->again(reader->arg, i);
 	return result;
 }

@@ -102,7 +102,7 @@ struct store {
 	size_t			 room;		/* of index and lock */
 	size_t			 sums;		/* touch whose are written */
 	bool			 sumless;	/* writing sums failed */
-	bool			 told;		/* this batch read rows */
+	bool			 read_rows;	/* in this batch */
 	bool			 spoilt;	/* the connection must end */
 	char			 error[256];
 	struct log_limit	 hit_failed[HIT_KIND__MAX];

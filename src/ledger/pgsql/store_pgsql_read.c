@@ -191,7 +191,7 @@ store_take(struct store *s, enum sums_reading r)
 }
 
 static void
-store_told(struct store_cursor *c, int rows)
+store_rows_read(struct store_cursor *c, int rows)
 {
 	if (c->rows < sums_sizes.rows)
 		c->rows += (uint32_t)rows;
@@ -218,13 +218,13 @@ store_take_news(struct store *s, const struct store_reader *reader)
 			reader->again(reader->arg, index);
 			continue;
 		}
-		s->told = true;
+		s->read_rows = true;
 		for (j = i; j < i + n; j++) {
 			store_row(s, t, j, 1, &row);
 			reader->news(reader->arg, &row);
 		}
 		t->cursor->seen = pgsql_column(s->db, i + n - 1, 5);
-		store_told(t->cursor, n);
+		store_rows_read(t->cursor, n);
 	}
 	return 0;
 }
@@ -253,7 +253,7 @@ store_take_first(struct store *s, const struct store_reader *reader)
 	if ((rows = store_take(s, SUMS_READ_FIRST)) == -1)
 		return -1;
 	for (i = 0; i < rows; i++) {
-		s->told = true;
+		s->read_rows = true;
 		if (store_row_of(s, SUMS_READ_FIRST, i, &index) == -1)
 			return -1;
 		store_row(s, &s->touch[index], i, 2, &row);
@@ -288,7 +288,7 @@ store_take_kept(struct store *s, const struct store_reader *reader)
 		if (store_row_of(s, SUMS_READ_KEPT, row, &index) == -1)
 			ret = -1;
 		else {
-			s->told = true;
+			s->read_rows = true;
 			t = &s->touch[index];
 			if (t->cursor->position != SUMS_RECENT)
 				reader->again(reader->arg, index);
@@ -319,7 +319,7 @@ store_take_recent(struct store *s, const struct store_reader *reader)
 	for (i = from; i < from + n; i++)
 		s->touch[s->index[i]].cursor->position = SUMS_NEWER;
 	for (j = 0; j < rows; j++) {
-		s->told = true;
+		s->read_rows = true;
 		if (store_row_of(s, SUMS_READ_RECENT, j, &index) == -1)
 			return -1;
 		store_row(s, &s->touch[index], j, 1, &row);
@@ -341,7 +341,7 @@ store_take_newer(struct store *s, const struct store_reader *reader)
 		return -1;
 	count = store_group(s, SUMS_READ_NEWER, &from);
 	for (k = from; k < from + count; k++) {
-		s->told = true;
+		s->read_rows = true;
 		s->touch[s->index[k]].cursor->loaded = true;
 		s->touch[s->index[k]].cursor->position = 0;
 	}
@@ -356,7 +356,7 @@ store_take_newer(struct store *s, const struct store_reader *reader)
 				reader->first(reader->arg, index, &row);
 		}
 		t->cursor->seen = pgsql_column(s->db, i + n - 1, 5);
-		store_told(t->cursor, n);
+		store_rows_read(t->cursor, n);
 		if (n >= sums_sizes.news) {
 			t->cursor->loaded = false;
 			t->cursor->position = SUMS_NEWER;

@@ -89,7 +89,7 @@ foreign_tell(struct foreign *f, const struct store_reader *reader)
 	size_t	i;
 
 	f->reader = *reader;
-	f->told = true;
+	f->read_rows = true;
 	for (i = 0; i < f->count; i++) {
 		f->row[i].instance = f->row[i].instancelen == 0 ? "" :
 		    f->text.data + f->instance[i];
@@ -102,11 +102,11 @@ foreign_give_back(struct foreign *f)
 {
 	size_t	i;
 
-	for (i = 0; f->told && i < f->count; i++) {
+	for (i = 0; f->read_rows && i < f->count; i++) {
 		f->row[i].amount = num_sub_clamp(0, f->row[i].amount);
 		f->reader.news(f->reader.arg, &f->row[i]);
 	}
-	f->told = false;
+	f->read_rows = false;
 	f->count = 0;
 	f->text.len = 0;
 }

@@ -34,7 +34,7 @@ struct foreign {
 	struct str		 text;
 	struct store_reader	 reader;	/* that knows them */
 	int64_t			 most;		/* for one id, in a batch */
-	bool			 told;
+	bool			 read_rows;
 	bool			 there;		/* there are rows to take in */
 	bool			 late;		/* the last step took in none */
 	struct mono		 begun;		/* the last step */
