@@ -19,7 +19,7 @@ static struct {
 	bool			 known;
 	bool			 missed;	/* lack of a list is logged */
 	struct mono		 fresh;		/* fresh until then */
-	int64_t			 told_at;	/* by the wall clock */
+	int64_t			 complete_at;	/* by the wall clock */
 	struct str		 login;
 	struct str		 sender;
 	struct str		 client;
@@ -44,7 +44,7 @@ bool
 blocks_fresh(struct mono now, int64_t wall)
 {
 	return blocks.known && !clock_passed(blocks.fresh, now) &&
-	    wall >= blocks.told_at;
+	    wall >= blocks.complete_at;
 }
 
 bool
@@ -65,7 +65,7 @@ blocks_missed(void)
 }
 
 static void
-blocks_told(struct mono now)
+blocks_complete(struct mono now)
 {
 	size_t	n = override_list_count(blocks.list, OVERRIDE_BLOCK);
 	size_t	grants = override_list_count(blocks.list, OVERRIDE_GRANT);
@@ -77,7 +77,7 @@ blocks_told(struct mono now)
 	blocks.missed = false;
 	blocks.known = true;
 	blocks.fresh = clock_after(now, FRESH_MS);
-	blocks.told_at = clock_wall();
+	blocks.complete_at = clock_wall();
 }
 
 static int
@@ -120,7 +120,7 @@ blocks_message(const struct message *m, struct mono now)
 			blocks.list = blocks.coming;
 			blocks.coming = NULL;
 		}
-		blocks_told(now);
+		blocks_complete(now);
 		return 0;
 	}
 }
