@@ -220,13 +220,13 @@ dispatch_on_overrides(void *arg, bool changed)
 
 	if (l->engine == NULL)
 		return;
-	if (changed || !l->overrides_told) {
+	if (changed || !l->overrides_sent) {
 		channel_signal(l->engine, MSG_OVERRIDES_BEGIN, 0);
 		override_list_each(override_table_list(
 		    charge_batch_overrides(l->batch)), dispatch_override_put,
 		    l);
 	}
-	l->overrides_told = true;
+	l->overrides_sent = true;
 	channel_signal(l->engine, MSG_OVERRIDES_END, 0);
 }
 
@@ -243,9 +243,9 @@ dispatch_refresh(struct ledger *l)
 void
 dispatch_engine(struct ledger *l)
 {
-	l->overrides_told = false;
+	l->overrides_sent = false;
 	override_table_stale(charge_batch_overrides(l->batch));
-	if (!dispatch_refresh(l) || l->overrides_told)
+	if (!dispatch_refresh(l) || l->overrides_sent)
 		return;
 	/* The database cannot be read now: the last list stays in force. */
 	if (override_table_known(charge_batch_overrides(l->batch)))

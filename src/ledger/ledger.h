@@ -44,7 +44,7 @@ struct ledger {
 	bool			 hits_wanted;	/* by the report */
 	struct notices		*notices;
 	bool			 notice_wanted;	/* by the report */
-	bool			 overrides_told;	/* to this engine */
+	bool			 overrides_sent;	/* to this engine */
 	bool			 stopping;
 	bool			 busy;		/* the database is locked */
 	uint32_t		 pause;		/* after a conflict, mean, ms */

@@ -24,7 +24,7 @@ struct scan {
 	int64_t			 position;	/* of store_rows */
 	int64_t			 rows;
 	int64_t			 next;		/* step, monotonic ns */
-	int64_t			 told;		/* progress, the same */
+	int64_t			 reported;	/* progress, the same */
 	int64_t			 failing;	/* since when; 0: it works */
 };
 
@@ -56,9 +56,9 @@ progress(struct ledger *l)
 	struct scan	*scan = l->scan;
 	int64_t		 now = clock_mono().ns;
 
-	if (scan->state == SCAN_IDLE || now - scan->told < PROGRESS_NS)
+	if (scan->state == SCAN_IDLE || now - scan->reported < PROGRESS_NS)
 		return;
-	scan->told = now;
+	scan->reported = now;
 	msg_number_put(ledger_payload(l), (uint64_t)scan->rows);
 	answer(l, MSG_PROGRESS);
 }
@@ -145,7 +145,7 @@ scan_on_engine(struct ledger *l, const struct message *m)
 
 	if (scan->try != NULL || scan->top != NULL)
 		return -1;
-	scan->told = clock_mono().ns;
+	scan->reported = clock_mono().ns;
 	if (m->type == MSG_SIMULATE)
 		scan->try = try_rows_new(l, scan->engine, m->payload, m->len,
 		    why, sizeof(why));
