@@ -510,22 +510,22 @@ static void
 allowed_once(void **state)
 {
 	struct log_limit	limit = { 0, 0 };
-	unsigned int		held = 99;
+	unsigned int		suppressed = 99;
 
 	(void)state;
-	assert_true(log_allowed(&limit, 3600, &held));
-	assert_int_equal(held, 0);
-	held = 99;
-	assert_false(log_allowed(&limit, 3600, &held));
-	assert_false(log_allowed(&limit, 3600, &held));
-	assert_int_equal(held, 99);
+	assert_true(log_allowed(&limit, 3600, &suppressed));
+	assert_int_equal(suppressed, 0);
+	suppressed = 99;
+	assert_false(log_allowed(&limit, 3600, &suppressed));
+	assert_false(log_allowed(&limit, 3600, &suppressed));
+	assert_int_equal(suppressed, 99);
 	limit.next_ns = clock_mono().ns;
-	assert_true(log_allowed(&limit, 3600, &held));
-	assert_int_equal(held, 2);
-	assert_false(log_allowed(&limit, 3600, &held));
+	assert_true(log_allowed(&limit, 3600, &suppressed));
+	assert_int_equal(suppressed, 2);
+	assert_false(log_allowed(&limit, 3600, &suppressed));
 	limit.next_ns = clock_mono().ns;
-	assert_true(log_allowed(&limit, 3600, &held));
-	assert_int_equal(held, 1);
+	assert_true(log_allowed(&limit, 3600, &suppressed));
+	assert_int_equal(suppressed, 1);
 }
 
 #define TEST(name)	cmocka_unit_test_teardown(name, stderr_back)

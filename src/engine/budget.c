@@ -20,7 +20,7 @@ struct subject {
 	TAILQ_ENTRY(subject)	 entry;
 	struct mono		 end;		/* end of its period */
 	unsigned int		 lines;
-	unsigned int		 held;
+	unsigned int		 suppressed;
 	size_t			 len;
 	char			 key[KIND_MAX + ID_MAX];
 };
@@ -65,7 +65,7 @@ budget_event(const struct subject *s, size_t kind)
 	str_init(&fields);
 	reply_text(&fields, "kind", s->key);
 	reply_bytes(&fields, "id", s->key + kind + 1, s->len - kind - 1);
-	reply_number(&fields, "events", s->held);
+	reply_number(&fields, "events", s->suppressed);
 	reply_number(&fields, "period", BUDGET_SECONDS);
 	events_add("omitted", &fields);
 	str_clear(&fields);
@@ -77,19 +77,19 @@ budget_sum(struct subject *s)
 	size_t	kind = strlen(s->key);
 	char	id[ID_MAX];
 
-	if (s->held == 0)
+	if (s->suppressed == 0)
 		return;
 	if (budget.sums < BUDGET_MORE) {
 		budget.sums++;
 		budget_event(s, kind);
 		log_notice("not shown: kind=\"%s\" id=<%s> lines=%u seconds=%d",
 		    s->key, str_printable(id, sizeof(id), s->key + kind + 1,
-		    s->len - kind - 1), s->held, BUDGET_SECONDS);
+		    s->len - kind - 1), s->suppressed, BUDGET_SECONDS);
 	} else {
 		budget.ids++;
-		budget.lines += s->held;
+		budget.lines += s->suppressed;
 	}
-	s->held = 0;
+	s->suppressed = 0;
 }
 
 /* Drops the least recently used one to make room. */
@@ -160,7 +160,7 @@ budget_line(const char *kind, const void *id, size_t idlen, struct mono now)
 		s->lines++;
 		return true;
 	}
-	s->held++;
+	s->suppressed++;
 	return false;
 }
 
@@ -176,7 +176,7 @@ budget_sum_up(struct mono now)
 	TAILQ_FOREACH(s, &budget.subjects, entry) {
 		if (clock_passed(s->end, now))
 			budget_sum(s);
-		more = more || s->held > 0;
+		more = more || s->suppressed > 0;
 	}
 	if (budget.ids > 0)
 		log_notice("not shown: ids=%u lines=%u seconds=%d", budget.ids,

@@ -69,9 +69,9 @@ listen_pause(const char *why)
 	static const struct timeval	later = { 0, 200 * 1000 };
 	static struct log_limit		limit;
 	struct listener			*l;
-	unsigned int			 held;
+	unsigned int			 suppressed;
 
-	if (log_allowed(&limit, 60, &held))
+	if (log_allowed(&limit, 60, &suppressed))
 		log_warning("accept: %s: clients have to wait (%zu connected)",
 		    why, client_count());
 	if (listeners.paused)
@@ -86,14 +86,14 @@ static bool
 listen_room(const char *why)
 {
 	static struct log_limit	limit;
-	unsigned int		held;
+	unsigned int		suppressed;
 	size_t			closed;
 
 	if ((closed = client_make_room(ROOM)) == 0) {
 		listen_pause(why);
 		return false;
 	}
-	if (log_allowed(&limit, 60, &held))
+	if (log_allowed(&limit, 60, &suppressed))
 		log_warning("accept: %s: the clients that are longest idle are "
 		    "closed (%zu connected)", why, client_count());
 	return true;
@@ -127,7 +127,7 @@ listen_allowed(const struct client_peer *peer)
 {
 	static struct log_limit	limit;
 	char			text[ADDR_TEXT_MAX];
-	unsigned int		held;
+	unsigned int		suppressed;
 	size_t			i;
 
 	if (listeners.allowed == NULL || listeners.allowed->count == 0)
@@ -137,10 +137,10 @@ listen_allowed(const struct client_peer *peer)
 		    &peer->addr))
 			return true;
 	stats_add(STATS_FORBIDDEN, 1);
-	if (log_allowed(&limit, 10, &held))
+	if (log_allowed(&limit, 10, &suppressed))
 		log_warning("client=%s is not among allowed_clients: closed "
 		    "(%u more before)",
-		    addr_format(&peer->addr, text, sizeof(text)), held);
+		    addr_format(&peer->addr, text, sizeof(text)), suppressed);
 	return false;
 }
 

@@ -410,13 +410,13 @@ maillog_malformed(const char *client, const char *reason, const char *bytes,
 {
 	static struct log_limit	limit;
 	char			text[BYTES_SHOWN];
-	unsigned int		held;
+	unsigned int		suppressed;
 
-	if (!log_allowed(&limit, 1, &held))
+	if (!log_allowed(&limit, 1, &suppressed))
 		return;
 	log_warning("malformed request: %s, from client=%s, begins \"%s\" "
 	    "(%u more before)", reason, client,
-	    str_printable(text, sizeof(text), bytes, len), held);
+	    str_printable(text, sizeof(text), bytes, len), suppressed);
 }
 
 void
@@ -424,16 +424,16 @@ maillog_bad_count(const struct request *req)
 {
 	static struct log_limit	limit;
 	char			count[32], client[64], instance[64];
-	unsigned int		held;
+	unsigned int		suppressed;
 
-	if (!log_allowed(&limit, 10, &held))
+	if (!log_allowed(&limit, 10, &suppressed))
 		return;
 	maillog_cut(count, sizeof(count), req, ATTR_RECIPIENT_COUNT);
 	maillog_cut(client, sizeof(client), req, ATTR_CLIENT_ADDRESS);
 	maillog_cut(instance, sizeof(instance), req, ATTR_INSTANCE);
 	log_warning("recipient_count=%s is not a number, counted as 1: "
 	    "client=%s instance=%s (%u more before)", count, client, instance,
-	    held);
+	    suppressed);
 }
 
 /* --- the hint --- */

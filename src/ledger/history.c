@@ -281,14 +281,14 @@ static enum store_result
 history_failed(struct history *h, struct store *store,
     enum store_result result, struct mono now, bool known)
 {
-	unsigned int		held;
+	unsigned int		suppressed;
 
 	h->rest = clock_after(now, REST_MS);
 	h->rows = -1;
 	if (result == STORE_LOST)
 		return STORE_LOST;
 	if (result == STORE_FAILED && !known &&
-	    log_allowed(&h->failed, LOG_SECONDS, &held))
+	    log_allowed(&h->failed, LOG_SECONDS, &suppressed))
 		log_warning("%s: refusals cannot be kept for policyctl: %s",
 		    store_description(store), store_error(store));
 	return STORE_OK;

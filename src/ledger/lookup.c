@@ -383,9 +383,9 @@ static void
 lookup_complain(struct lookup *l, const struct lookup_entry *e, const char *why)
 {
 	char		id[128];
-	unsigned int	held;
+	unsigned int	suppressed;
 
-	if (!log_allowed(&l->bad_row, LOG_SECONDS, &held))
+	if (!log_allowed(&l->bad_row, LOG_SECONDS, &suppressed))
 		return;
 	(void)str_printable(id, sizeof(id), e->id + 2, e->idlen - 2);
 	if (l->kind == LOOKUP_IDS)
@@ -456,13 +456,13 @@ static void
 lookup_take(struct lookup *l, struct store *store, struct lookup_entry *e,
     const struct store_found *answer)
 {
-	unsigned int	held;
+	unsigned int	suppressed;
 
 	e->when = l->now;
 	if (answer->failed) {
 		/* The last answer stays in force, if there is one. */
 		e->when = l->now - lookup_times[l->kind].fresh + RETRY_NS;
-		if (!log_allowed(&l->bad_query, LOG_SECONDS, &held))
+		if (!log_allowed(&l->bad_query, LOG_SECONDS, &suppressed))
 			return;
 		if (l->kind == LOOKUP_IDS)
 			log_error("the query id_sql: %s", store_error(store));

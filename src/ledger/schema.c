@@ -361,9 +361,9 @@ void
 schema_hit_failed(struct log_limit limit[HIT_KIND__MAX], enum hit_kind kind,
     const char *error)
 {
-	unsigned int	held;
+	unsigned int	suppressed;
 
-	if (log_allowed(&limit[kind], LOG_SECONDS, &held))
+	if (log_allowed(&limit[kind], LOG_SECONDS, &suppressed))
 		log_warning("%s: %s", schema_hit_table(kind), error);
 }
 

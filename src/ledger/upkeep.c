@@ -184,7 +184,7 @@ void
 upkeep_notices(struct ledger *l)
 {
 	enum store_result	result;
-	unsigned int		held;
+	unsigned int		suppressed;
 	bool			new;
 
 	if (charge_batch_count(l->batch) > 0 ||
@@ -195,7 +195,7 @@ upkeep_notices(struct ledger *l)
 	if (result == STORE_LOST)
 		ledger_lost(l);
 	if (result == STORE_FAILED && l->trouble[0] == '\0' &&
-	    log_allowed(&l->notices_failed, TROUBLE_SECONDS, &held))
+	    log_allowed(&l->notices_failed, TROUBLE_SECONDS, &suppressed))
 		log_warning("users are not told yet: %s",
 		    store_error(l->store));
 	if (new)

@@ -405,12 +405,12 @@ log_allowed(struct log_limit *limit, int seconds, unsigned int *suppressed)
 	struct mono	now = clock_mono(), next;
 
 	if (limit->next_ns != 0 && now.ns < limit->next_ns) {
-		limit->held++;
+		limit->suppressed++;
 		return false;
 	}
 	next = clock_after(now, (int64_t)seconds * 1000);
 	limit->next_ns = next.ns;
-	*suppressed = limit->held;
-	limit->held = 0;
+	*suppressed = limit->suppressed;
+	limit->suppressed = 0;
 	return true;
 }

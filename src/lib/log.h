@@ -74,7 +74,7 @@ void	log_signal(const char *);
  */
 struct log_limit {
 	int64_t		next_ns;
-	unsigned int	held;
+	unsigned int	suppressed;
 };
 bool	log_allowed(struct log_limit *, int seconds, unsigned int *suppressed);
 

@@ -41,9 +41,10 @@ task_scan(struct parent *p)
 static void
 task_log(struct parent *p, enum parent_task task, bool debug, const char *said)
 {
-	unsigned int	held;
+	unsigned int	suppressed;
 
-	if (!log_allowed(&p->tasks.level_set[debug], LOG_EVERY_S, &held)) {
+	if (!log_allowed(&p->tasks.level_set[debug], LOG_EVERY_S,
+	    &suppressed)) {
 		parent_task_done(p, task, false,
 		    "the log level was changed a moment ago");
 		return;
@@ -142,12 +143,12 @@ is_deaf(struct parent *p)
 int
 operator_take(struct parent *p, uint64_t task)
 {
-	unsigned int	held;
+	unsigned int	suppressed;
 
 	if (task >= TASK__MAX || (tasks[task].answered && is_deaf(p)))
 		return -1;
 	if (tasks[task].name != NULL &&
-	    log_allowed(&p->tasks.logged, LOG_EVERY_S, &held))
+	    log_allowed(&p->tasks.logged, LOG_EVERY_S, &suppressed))
 		log_notice("policyctl asks for %s", tasks[task].name);
 	p->tasks.waited[task] = true;
 	tasks[task].start(p);

@@ -79,11 +79,11 @@ audit_denied(const struct audit *a, const char *command)
 {
 	static struct log_limit	limit;
 	char			peer[AUDIT_PEER_MAX];
-	unsigned int		held;
+	unsigned int		suppressed;
 
-	if (log_allowed(&limit, DENIED_SECONDS, &held))
+	if (log_allowed(&limit, DENIED_SECONDS, &suppressed))
 		log_warning("policyctl: %s may not %s (%u more refused and not "
-		    "shown)", audit_peer(a, peer), command, held);
+		    "shown)", audit_peer(a, peer), command, suppressed);
 }
 
 void

@@ -544,15 +544,16 @@ control_new(int fd, bool operator)
 	static struct log_limit	 limit;
 	struct control		*c;
 	enum control_access	 access;
-	unsigned int		 held;
+	unsigned int		 suppressed;
 	uid_t			 uid;
 	gid_t			 gid;
 
 	/* The BSDs cannot tell once the peer has closed its end. */
 	if (getpeereid(fd, &uid, &gid) == -1) {
-		if (log_allowed(&limit, UNKNOWN_SECONDS, &held))
+		if (log_allowed(&limit, UNKNOWN_SECONDS, &suppressed))
 			log_warning("policyctl: the peer's user is unknown: "
-			    "%s (%u more not shown)", strerror(errno), held);
+			    "%s (%u more not shown)", strerror(errno),
+			    suppressed);
 		close(fd);
 		return;
 	}

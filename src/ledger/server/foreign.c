@@ -140,11 +140,11 @@ void
 foreign_failed(struct foreign *f, enum store_result result,
     const char *description, const char *error)
 {
-	unsigned int	held;
+	unsigned int	suppressed;
 
 	foreign_taken(f, false);
 	if (result == STORE_FAILED &&
-	    log_allowed(&f->failed, LOG_SECONDS, &held))
+	    log_allowed(&f->failed, LOG_SECONDS, &suppressed))
 		log_warning("%s: rows of other programs cannot be given"
 		    " numbers, they are read with every request: %s",
 		    description, error);
