@@ -196,7 +196,7 @@ memstore_row_of(const struct memstore_row *r, struct store_row *row)
 }
 
 /*
- * Reads the rows after the cursor's `seen`. A first reading may stop half-way.
+ * Reads the rows after the cursor's newest. A first reading may stop half-way.
  */
 static inline void
 memstore_read(struct store *s, struct store_batch *b, size_t n,
@@ -207,8 +207,8 @@ memstore_read(struct store *s, struct store_batch *b, size_t n,
 	size_t			 i, end = s->db->nrow;
 
 	if (!c->loaded && memstore_chance(s->db, s->db->piece))
-		end = (size_t)c->seen + (end - (size_t)c->seen) / 2;
-	for (i = (size_t)c->seen; i < end; i++) {
+		end = (size_t)c->newest + (end - (size_t)c->newest) / 2;
+	for (i = (size_t)c->newest; i < end; i++) {
 		memstore_row_of(&s->db->row[i], &row);
 		if (row.idlen != b->touch[n].idlen ||
 		    memcmp(row.id, b->touch[n].id, row.idlen) != 0)
@@ -218,7 +218,7 @@ memstore_read(struct store *s, struct store_batch *b, size_t n,
 		else if (row.date >= b->touch[n].since)
 			reader->first(reader->arg, n, &row);
 	}
-	c->seen = (int64_t)end;
+	c->newest = (int64_t)end;
 	c->loaded = c->loaded || end == s->db->nrow;
 }
 
@@ -416,7 +416,7 @@ store_commit(struct store *s, bool *later)
 		memstore_write(s);
 	for (i = 0; i < s->batch.ntouch && !s->lost; i++)
 		if (s->batch.touch[i].cursor->loaded)
-			s->batch.touch[i].cursor->seen = (int64_t)m->nrow;
+			s->batch.touch[i].cursor->newest = (int64_t)m->nrow;
 	memstore_empty(s);
 	/* The last batch is durable before this one. */
 	if (s->lost || memstore_flush(s, true) == STORE_LOST)

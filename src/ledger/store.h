@@ -71,18 +71,18 @@ struct store_row {
  *			PostgreSQL, MySQL	SQLite
  *
  *  first reading (not loaded)
- *	seen		number of the id's	date of the last row read
+ *	newest, date	number of the id's	date of the last row read
  *			newest row (MySQL:
  *			batch) in the cache
  *	position	date at which the next	rowid of the last row read
  *			piece begins, or a
  *			value of ledger/server/sums.h
- *	base		`seen` after the last	rowid of the horizon when
+ *	base		`newest` after the last	rowid of the horizon when
  *			piece; MySQL, from	the reading began
  *			sums: seq of its
  *			last row
  *  loaded
- *	seen		as above		generation of the tail that
+ *	newest, tail	as above		generation of the tail that
  *						`base` is about, or 0
  *	position	0			not used
  *	base		MySQL: end of the	place of the id in the tail
@@ -91,7 +91,11 @@ struct store_row {
  * `rows` and `no_sums` are for servers only.
  */
 struct store_cursor {
-	int64_t		seen;
+	union {
+		int64_t	newest;	/* PostgreSQL, MySQL */
+		int64_t	date;	/* SQLite, in a first reading */
+		int64_t	tail;	/* SQLite, then */
+	};
 	int64_t		position;	/* 0: no first reading has begun */
 	int64_t		base;
 	uint32_t	rows;	/* read or added since its sums were written */

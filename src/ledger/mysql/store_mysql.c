@@ -247,7 +247,7 @@ store_move_cursors(struct store *s)
 
 	for (i = 0; i < s->ntouch; i++)
 		if (s->touch[i].cursor->loaded)
-			s->touch[i].cursor->seen = store_batch_of(s, i) +
+			s->touch[i].cursor->newest = store_batch_of(s, i) +
 			    (s->alone || s->slot[s->place[i]].raised);
 }
 

@@ -244,7 +244,7 @@ store_batch_of(const struct store *s, size_t touch)
 bool
 store_knows(const struct store *s, size_t touch)
 {
-	return s->touch[touch].cursor->seen >= s->quiet +
+	return s->touch[touch].cursor->newest >= s->quiet +
 	    s->slot[s->place[touch]].batch;
 }
 

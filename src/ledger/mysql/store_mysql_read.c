@@ -33,7 +33,7 @@ store_row(struct store *s, struct store_row *row, size_t *index)
 
 /*
  * Binds an id and the place of its newest row in the cache: rows of batch
- * `seen` have been read up to number `seq`.
+ * `newest` have been read up to number `seq`.
  */
 static void
 store_bind_after(struct store *s, size_t i, int64_t seq)
@@ -41,8 +41,8 @@ store_bind_after(struct store *s, size_t i, int64_t seq)
 	const struct store_touch	*t = &s->touch[i];
 
 	mysqldb_bind_text(s->db, t->id, t->idlen);
-	mysqldb_bind(s->db, t->cursor->seen);
-	mysqldb_bind(s->db, t->cursor->seen);
+	mysqldb_bind(s->db, t->cursor->newest);
+	mysqldb_bind(s->db, t->cursor->newest);
 	mysqldb_bind(s->db, seq);
 }
 
@@ -86,7 +86,7 @@ store_read_news(struct store *s, const struct store_reader *reader)
 		if (c->loaded && s->nend >= NEWS_MAX)
 			reader->again(reader->arg, i);
 		else if (c->loaded)
-			c->seen = store_batch_of(s, i);
+			c->newest = store_batch_of(s, i);
 	}
 	return 0;
 }
@@ -206,7 +206,7 @@ store_end_piece(struct store_cursor *c, const struct store_end *end)
 	c->loaded = end->upto == INT64_MAX;
 	c->rows = c->loaded && c->position != 0 ? sums_sizes.rows : 0;
 	c->position = c->loaded ? 0 : end->upto + 1;
-	c->seen = end->batch;
+	c->newest = end->batch;
 	c->base = c->loaded ? clock_mono().ns : end->batch;
 }
 
@@ -273,7 +273,7 @@ store_take_kept(struct store *s, const struct store_reader *reader)
 	if (c->position != SUMS_RECENT)
 		reader->again(reader->arg, index);
 	c->position = SUMS_RECENT;
-	c->seen = mysqldb_column(s->db, 1);
+	c->newest = mysqldb_column(s->db, 1);
 	str_init(&bytes);
 	if ((ret = mysqldb_column_bytes(s->db, 2, &bytes)) == 0 &&
 	    sums_tell(bytes.data, bytes.len, &s->touch[index], index,
@@ -293,7 +293,7 @@ store_bind_instances(struct store *s, size_t i)
 	if (!store_want(s, i, SUMS_READ_RECENT))
 		return 0;
 	mysqldb_bind_text(s->db, t->id, t->idlen);
-	mysqldb_bind(s->db, t->cursor->seen);
+	mysqldb_bind(s->db, t->cursor->newest);
 	mysqldb_bind(s->db, sums_sizes.recent);
 	return 1;
 }
@@ -333,7 +333,7 @@ store_take_newer(struct store *s, const struct store_reader *reader)
 	store_row_read(s, index);
 	if (row.date >= s->touch[index].since)
 		reader->first(reader->arg, index, &row);
-	s->touch[index].cursor->seen = mysqldb_column(s->db, 5);
+	s->touch[index].cursor->newest = mysqldb_column(s->db, 5);
 	s->touch[index].cursor->base = mysqldb_column(s->db, 6);
 	return 0;
 }
@@ -355,7 +355,7 @@ store_read_newer(struct store *s, const struct store_reader *reader)
 		c = s->touch[i].cursor;
 		c->loaded = true;
 		c->position = 0;
-		c->seen = store_batch_of(s, i);
+		c->newest = store_batch_of(s, i);
 		c->base = clock_mono().ns;
 	}
 	return 0;
@@ -411,7 +411,7 @@ store_write_sums(struct store *s, const struct store_touch *t,
 		mysqldb_bind_text(s->db, t->id, t->idlen);
 		mysqldb_bind(s->db, part++);
 		mysqldb_bind(s->db, s->others.last);
-		mysqldb_bind(s->db, t->cursor->seen);
+		mysqldb_bind(s->db, t->cursor->newest);
 		mysqldb_bind(s->db, t->since);
 		mysqldb_bind(s->db, s->changes);
 		mysqldb_bind_bytes(s->db, bytes.data, bytes.len);

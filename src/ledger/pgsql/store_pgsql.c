@@ -210,8 +210,8 @@ store_move_cursors(struct store *s, int64_t seq)
 
 	for (i = 0; i < s->ntouch; i++)
 		if (s->touch[i].cursor->loaded &&
-		    s->touch[i].cursor->seen < seq)
-			s->touch[i].cursor->seen = seq;
+		    s->touch[i].cursor->newest < seq)
+			s->touch[i].cursor->newest = seq;
 }
 
 /*

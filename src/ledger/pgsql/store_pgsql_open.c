@@ -116,9 +116,9 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[NEWS] = "SELECT t.n, m.date, m.recipient_count, m.instance, m.tag,"
 	    " m.seq"
 	    " FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY t(id,"
-	    " seen, n),"
+	    " newest, n),"
 	    " LATERAL (SELECT * FROM mail_count c WHERE c.id = t.id"
-	    " AND c.seq > t.seen ORDER BY c.seq LIMIT $3::bigint) m",
+	    " AND c.seq > t.newest ORDER BY c.seq LIMIT $3::bigint) m",
 	[FIRST] = "SELECT t.n, r.control, r.date, r.amount, r.instance, r.tag"
 	    " FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])"
 	    " WITH ORDINALITY t(id, since, position, base, n),"
@@ -150,8 +150,8 @@ static const char *const	statements[STATEMENT__MAX] = {
 	    " ORDER BY t.n, s.part",
 	[RECENT] = "SELECT t.n, m.date, m.recipient_count, m.instance, m.tag"
 	    " FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY t(id,"
-	    " seen, n), LATERAL (SELECT * FROM mail_count c"
-	    " WHERE c.id = t.id AND c.seq <= t.seen ORDER BY c.seq DESC"
+	    " newest, n), LATERAL (SELECT * FROM mail_count c"
+	    " WHERE c.id = t.id AND c.seq <= t.newest ORDER BY c.seq DESC"
 	    " LIMIT $3::bigint) m WHERE m.date >= $4::bigint",
 	[VALUE] = "SELECT t.n, d.date FROM unnest($1::text[], $2::text[])"
 	    " WITH ORDINALITY t(id, value, n), LATERAL (SELECT date"

@@ -17,7 +17,7 @@ store_group(const struct store *s, enum sums_reading r, size_t *from)
 static bool
 store_known(const struct store *s, const struct store_cursor *c)
 {
-	return c->loaded && s->alone && !writers_after(&s->others, c->seen);
+	return c->loaded && s->alone && !writers_after(&s->others, c->newest);
 }
 
 /* Sorts the touches by the reading that they need. */
@@ -52,9 +52,9 @@ store_column_ids(struct store *s, enum sums_reading r, enum column column)
 }
 
 static int64_t
-store_seen(const struct store_touch *t)
+store_newest(const struct store_touch *t)
 {
-	return t->cursor->seen;
+	return t->cursor->newest;
 }
 
 static int64_t
@@ -144,22 +144,22 @@ void
 store_put_reads(struct store *s, const struct store_batch *batch)
 {
 	store_sort(s);
-	store_empty(s, NEWS_ID, NEWER_SEEN);
+	store_empty(s, NEWS_ID, NEWER_NEWEST);
 	store_column_ids(s, SUMS_READ_NEWS, NEWS_ID);
-	store_column(s, SUMS_READ_NEWS, NEWS_SEEN, store_seen);
-	store_put_limited(s, NEWS, NEWS_ID, NEWS_SEEN, sums_sizes.news,
+	store_column(s, SUMS_READ_NEWS, NEWS_NEWEST, store_newest);
+	store_put_limited(s, NEWS, NEWS_ID, NEWS_NEWEST, sums_sizes.news,
 	    0);
 	store_put_first(s, batch);
 	store_column_ids(s, SUMS_READ_KEPT, KEPT_ID);
 	store_column(s, SUMS_READ_KEPT, KEPT_SINCE, store_since);
 	store_put_limited(s, KEPT, KEPT_ID, KEPT_SINCE, 0, 0);
 	store_column_ids(s, SUMS_READ_RECENT, RECENT_ID);
-	store_column(s, SUMS_READ_RECENT, RECENT_SEEN, store_seen);
-	store_put_limited(s, RECENT, RECENT_ID, RECENT_SEEN, sums_sizes.recent,
-	    batch->recent);
+	store_column(s, SUMS_READ_RECENT, RECENT_NEWEST, store_newest);
+	store_put_limited(s, RECENT, RECENT_ID, RECENT_NEWEST,
+	    sums_sizes.recent, batch->recent);
 	store_column_ids(s, SUMS_READ_NEWER, NEWER_ID);
-	store_column(s, SUMS_READ_NEWER, NEWER_SEEN, store_seen);
-	store_put_limited(s, NEWS, NEWER_ID, NEWER_SEEN, sums_sizes.news,
+	store_column(s, SUMS_READ_NEWER, NEWER_NEWEST, store_newest);
+	store_put_limited(s, NEWS, NEWER_ID, NEWER_NEWEST, sums_sizes.news,
 	    0);
 	store_put_values(s, batch);
 	store_put_pairs(s, batch);
@@ -223,7 +223,7 @@ store_take_news(struct store *s, const struct store_reader *reader)
 			store_row(s, t, j, 1, &row);
 			reader->news(reader->arg, &row);
 		}
-		t->cursor->seen = pgsql_column(s->db, i + n - 1, 5);
+		t->cursor->newest = pgsql_column(s->db, i + n - 1, 5);
 		store_rows_read(t->cursor, n);
 	}
 	return 0;
@@ -239,7 +239,7 @@ store_end_piece(struct store_cursor *c, const struct store_row *row)
 	c->loaded = row->date == INT64_MAX;
 	c->rows = c->loaded && c->position != 0 ? sums_sizes.rows : 0;
 	c->position = c->loaded ? 0 : row->date + 1;
-	c->seen = c->base = row->amount;
+	c->newest = c->base = row->amount;
 }
 
 static int
@@ -293,7 +293,7 @@ store_take_kept(struct store *s, const struct store_reader *reader)
 			if (t->cursor->position != SUMS_RECENT)
 				reader->again(reader->arg, index);
 			t->cursor->position = SUMS_RECENT;
-			t->cursor->seen = pgsql_column(s->db, row, 1);
+			t->cursor->newest = pgsql_column(s->db, row, 1);
 			pgsql_column_bytes(s->db, row, 2, &bytes);
 			if (sums_tell(bytes.data, bytes.len, t, index,
 			    reader) == -1) {
@@ -355,7 +355,7 @@ store_take_newer(struct store *s, const struct store_reader *reader)
 			if (row.date >= t->since)
 				reader->first(reader->arg, index, &row);
 		}
-		t->cursor->seen = pgsql_column(s->db, i + n - 1, 5);
+		t->cursor->newest = pgsql_column(s->db, i + n - 1, 5);
 		store_rows_read(t->cursor, n);
 		if (n >= sums_sizes.news) {
 			t->cursor->loaded = false;
@@ -481,7 +481,7 @@ store_keep_sums(struct store *s, const struct store_reader *reader)
 		at += sums_pack(&bytes, counts + at, n - at);
 		pgsql_array_text(&s->column[SUMS_ID], t->id, t->idlen);
 		pgsql_array_number(&s->column[SUMS_PART], part++);
-		pgsql_array_number(&s->column[SUMS_SEQ], t->cursor->seen);
+		pgsql_array_number(&s->column[SUMS_SEQ], t->cursor->newest);
 		pgsql_array_number(&s->column[SUMS_SINCE], t->since);
 		pgsql_array_number(&s->column[SUMS_CHANGES], s->changes);
 		pgsql_array_bytes(&s->column[SUMS_COUNTS], bytes.data,

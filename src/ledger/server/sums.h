@@ -18,7 +18,7 @@
  *
  * Values of a cursor's position that are not a date:
  */
-#define SUMS_RECENT	INT64_MIN	/* the sums were read, up to `seen` */
+#define SUMS_RECENT	INT64_MIN	/* the sums were read, up to `newest` */
 #define SUMS_NEWER	(INT64_MIN + 1)	/* and the recent instances */
 
 struct sums_sizes {

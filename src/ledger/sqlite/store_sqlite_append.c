@@ -138,7 +138,7 @@ memtable_row(struct store *s, const struct appended *a)
 {
 	struct store_cursor	*cursor = a->cursor;
 
-	if (cursor->seen == s->tails) {
+	if (cursor->tail == s->tails) {
 		memtable_add_at(s->tail, (size_t)cursor->base, a->row.date,
 		    a->row.amount);
 		return;
@@ -146,7 +146,7 @@ memtable_row(struct store *s, const struct appended *a)
 	cursor->base = (int64_t)memtable_add(s->tail,
 	    store_hash(s, a->row.id, a->row.idlen), a->row.id, a->row.idlen,
 	    a->row.date, a->row.amount);
-	cursor->seen = s->tails;
+	cursor->tail = s->tails;
 }
 
 void
@@ -157,7 +157,7 @@ store_rows_committed(struct store *s)
 
 	for (i = 0; i < s->nappend && !s->behind; i++) {
 		cursor = s->append[i].cursor;
-		if (cursor->seen == s->tails)
+		if (cursor->tail == s->tails)
 			memtable_ahead(s->tail, (size_t)cursor->base);
 	}
 	for (i = 0; i < s->nappend && !s->behind; i++)

@@ -419,19 +419,19 @@ reading_rows(struct reading *r, size_t *budget)
 	int			 more;
 
 	sqlite_bind_text(db, OLD_ROWS, 1, r->touch->id, r->touch->idlen);
-	sqlite_bind(db, OLD_ROWS, 2, cursor->seen);
+	sqlite_bind(db, OLD_ROWS, 2, cursor->date);
 	sqlite_bind(db, OLD_ROWS, 3, cursor->position);
 	sqlite_bind(db, OLD_ROWS, 4, cursor->base);
 	sqlite_bind(db, OLD_ROWS, 5, (int64_t)*budget);
 	while ((more = sqlite_step(db, OLD_ROWS)) == 1) {
 		cursor->position = sqlite_column(db, OLD_ROWS, 0);
-		cursor->seen = sqlite_column(db, OLD_ROWS, 1);
-		reading_add(r, cursor->seen, sqlite_column(db, OLD_ROWS, 2));
+		cursor->date = sqlite_column(db, OLD_ROWS, 1);
+		reading_add(r, cursor->date, sqlite_column(db, OLD_ROWS, 2));
 		--*budget;
 	}
 	cursor->loaded = more == 0 && *budget > 0;
 	if (cursor->loaded)
-		cursor->seen = cursor->base = 0;
+		cursor->tail = cursor->base = 0;
 	return more;
 }
 
@@ -457,7 +457,7 @@ store_read_first(struct store *s, struct store_touch *touch, size_t index,
 		return -1;
 	if (s->behind) {
 		touch->cursor->base = s->horizon;
-		touch->cursor->seen = r.since;
+		touch->cursor->date = r.since;
 		return reading_rows(&r, budget);
 	}
 	reading_tail(&r, s->frozen);
