@@ -34,9 +34,9 @@ writers_own(struct writers *o, int64_t newest, int64_t numbers)
 }
 
 bool
-writers_after(const struct writers *o, int64_t seen)
+writers_after(const struct writers *o, int64_t number)
 {
-	return seen < o->theirs;
+	return number < o->theirs;
 }
 
 bool

@@ -30,8 +30,8 @@ bool	writers_look(struct writers *, int64_t newest);
  */
 void	writers_own(struct writers *, int64_t newest, int64_t numbers);
 
-/* Whether there may be rows of others after number `seen`. */
-bool	writers_after(const struct writers *, int64_t seen);
+/* Whether there may be rows of others after this number. */
+bool	writers_after(const struct writers *, int64_t number);
 
 /* No row of others was found in so many looks that there may be no others. */
 bool	writers_silent(const struct writers *);
