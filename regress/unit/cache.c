@@ -42,12 +42,12 @@ touch(struct cache *c, const char *id)
 	    &first);
 }
 
-static const struct instance_seen *
-seen(const char *id, const char *instance, int64_t tag)
+static const struct instance_keys *
+keys(const char *id, const char *instance, int64_t tag)
 {
-	static struct instance_seen	of;
+	static struct instance_keys	of;
 
-	instance_see(&of, cache_hash(id, strlen(id)), instance,
+	instance_keys_of(&of, cache_hash(id, strlen(id)), instance,
 	    strlen(instance), tag);
 	return &of;
 }
@@ -55,7 +55,7 @@ seen(const char *id, const char *instance, int64_t tag)
 static void
 record(struct cache *c, const char *id, const struct store_row *r)
 {
-	cache_record(c, touch(c, id), seen(id, r->instance, r->tag), r, NOW);
+	cache_record(c, touch(c, id), keys(id, r->instance, r->tag), r, NOW);
 }
 
 static void
@@ -209,11 +209,11 @@ failed_batch_is_undone(void **state)
 	cache_batch(c);
 	r = row("bob", NOW, 2, "i", 8);
 	record(c, "bob", &r);
-	assert_int_equal(cache_charged(c, seen("bob", "i", 0)), 5);
+	assert_int_equal(cache_charged(c, keys("bob", "i", 0)), 5);
 	cache_undo(c);
-	assert_int_equal(cache_charged(c, seen("bob", "i", 0)), 3);
-	assert_true(cache_tag_seen(c, seen("bob", "i", 7)));
-	assert_false(cache_tag_seen(c, seen("bob", "i", 8)));
+	assert_int_equal(cache_charged(c, keys("bob", "i", 0)), 3);
+	assert_true(cache_has_tag(c, keys("bob", "i", 7)));
+	assert_false(cache_has_tag(c, keys("bob", "i", 8)));
 	assert_false(cache_cursor(touch(c, "bob"))->loaded);
 	assert_true(cache_cursor(touch(c, "eve"))->loaded);
 	cache_free(c);
@@ -234,8 +234,8 @@ a_change_by_others_drops_all(void **state)
 	assert_false(cache_cursor(touch(c, "bob"))->loaded);
 	assert_false(cache_cursor(touch(c, "old"))->loaded);
 	assert_int_equal(used(c, "bob"), 0);
-	assert_int_equal(cache_charged(c, seen("bob", "i", 0)), 0);
-	assert_false(cache_tag_seen(c, seen("bob", "i", 7)));
+	assert_int_equal(cache_charged(c, keys("bob", "i", 0)), 0);
+	assert_false(cache_has_tag(c, keys("bob", "i", 7)));
 	cache_free(c);
 }
 
@@ -253,24 +253,24 @@ instances_are_remembered(void **state)
 	record(c, "bob", &r);
 	r = row("bob", NOW, 4, "j", 0);
 	record(c, "bob", &r);
-	assert_int_equal(cache_charged(c, seen("bob", "i", 0)), 2);
-	assert_int_equal(cache_charged(c, seen("bob", "j", 0)), 4);
-	assert_int_equal(cache_charged(c, seen("eve", "i", 0)), 0);
-	assert_int_equal(cache_charged(c, seen("bob", "", 0)), 0);
-	assert_true(cache_tag_seen(c, seen("bob", "i", 2)));
-	assert_false(cache_tag_seen(c, seen("bob", "j", 2)));
-	assert_false(cache_tag_seen(c, seen("bob", "i", 0)));
+	assert_int_equal(cache_charged(c, keys("bob", "i", 0)), 2);
+	assert_int_equal(cache_charged(c, keys("bob", "j", 0)), 4);
+	assert_int_equal(cache_charged(c, keys("eve", "i", 0)), 0);
+	assert_int_equal(cache_charged(c, keys("bob", "", 0)), 0);
+	assert_true(cache_has_tag(c, keys("bob", "i", 2)));
+	assert_false(cache_has_tag(c, keys("bob", "j", 2)));
+	assert_false(cache_has_tag(c, keys("bob", "i", 0)));
 	/* Taken back second by second. */
-	while (cache_charged_at(c, seen("bob", "i", 0), NOW, &date,
+	while (cache_charged_at(c, keys("bob", "i", 0), NOW, &date,
 	    &amount)) {
 		r = row("bob", date, -amount, "i", 0);
 		record(c, "bob", &r);
 	}
-	assert_int_equal(cache_charged(c, seen("bob", "i", 0)), 0);
+	assert_int_equal(cache_charged(c, keys("bob", "i", 0)), 0);
 	/* Too old to be asked for again. */
 	r = row("bob", NOW - INSTANCE_SECONDS - 1, 4, "k", 0);
 	cache_news(c, &r, NOW);
-	assert_int_equal(cache_charged(c, seen("bob", "k", 0)), 0);
+	assert_int_equal(cache_charged(c, keys("bob", "k", 0)), 0);
 	cache_free(c);
 }
 
@@ -288,8 +288,8 @@ instances_are_read_back(void **state)
 		cache_drop(c, e);
 		cache_first(c, e, &r, NOW);
 		cache_first(c, e, &r, NOW);
-		assert_int_equal(cache_charged(c, seen("bob", "i", 0)), 4);
-		assert_true(cache_tag_seen(c, seen("bob", "i", 9)));
+		assert_int_equal(cache_charged(c, keys("bob", "i", 0)), 4);
+		assert_true(cache_has_tag(c, keys("bob", "i", 9)));
 	}
 	cache_free(c);
 }

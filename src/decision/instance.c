@@ -40,7 +40,7 @@ struct instances {
 };
 
 void
-instance_name(struct instance_seen *name, const char *instance, size_t len,
+instance_name(struct instance_keys *name, const char *instance, size_t len,
     int64_t tag)
 {
 	uint64_t	tagged[2];
@@ -61,24 +61,24 @@ instance_name(struct instance_seen *name, const char *instance, size_t len,
  * they are. Only one is multiplied: an id may be written like an instance.
  */
 void
-instance_of_id(struct instance_seen *seen, const struct instance_seen *name,
+instance_of_id(struct instance_keys *keys, const struct instance_keys *name,
     uint64_t id_hash)
 {
 	uint64_t	id = id_hash * UINT64_C(0x9e3779b97f4a7c15);
 
-	*seen = *name;
-	seen->instance ^= id;
-	seen->tag ^= id;
+	*keys = *name;
+	keys->instance ^= id;
+	keys->tag ^= id;
 }
 
 void
-instance_see(struct instance_seen *seen, uint64_t id_hash,
+instance_keys_of(struct instance_keys *keys, uint64_t id_hash,
     const char *instance, size_t len, int64_t tag)
 {
-	struct instance_seen	name;
+	struct instance_keys	name;
 
 	instance_name(&name, instance, len, tag);
-	instance_of_id(seen, &name, id_hash);
+	instance_of_id(keys, &name, id_hash);
 }
 
 static size_t

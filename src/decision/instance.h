@@ -21,21 +21,22 @@ struct instances;
  * The keys of (id, instance) and of (id, instance, tag). An empty instance and
  * a tag of 0 are not remembered.
  */
-struct instance_seen {
+struct instance_keys {
 	bool		has_instance;
 	bool		has_tag;
 	uint64_t	instance;
 	uint64_t	tag;
 };
 
-void			 instance_see(struct instance_seen *, uint64_t id_hash,
-			    const char *instance, size_t len, int64_t tag);
+void			 instance_keys_of(struct instance_keys *,
+			    uint64_t id_hash, const char *instance,
+			    size_t len, int64_t tag);
 
 /* The same in two steps: the first is the same for all ids of a charge. */
-void			 instance_name(struct instance_seen *name,
+void			 instance_name(struct instance_keys *name,
 			    const char *instance, size_t len, int64_t tag);
-void			 instance_of_id(struct instance_seen *,
-			    const struct instance_seen *name, uint64_t id_hash);
+void			 instance_of_id(struct instance_keys *,
+			    const struct instance_keys *name, uint64_t id_hash);
 
 struct instances	*instance_new(size_t entries);
 void			 instance_free(struct instances *);

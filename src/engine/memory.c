@@ -44,7 +44,7 @@ struct memory {
 	/* One charge: the hashes of its ids, and of its instances or values. */
 	struct decision			 decision;
 	uint64_t			 hash[CHARGE_KEYS_MAX];
-	struct instance_seen		 seen[CHARGE_KEYS_MAX];
+	struct instance_keys		 keys[CHARGE_KEYS_MAX];
 };
 
 static int
@@ -210,34 +210,35 @@ longest(const struct limits *limits, int64_t seconds)
 
 /* Finds what the instance was charged, or when the value was last seen. */
 static void
-memory_know_seen(struct memory *m, const struct msg_charge *charge, size_t i)
+memory_know_keys(struct memory *m, const struct msg_charge *charge, size_t i)
 {
 	const struct msg_charge_key	*key = &charge->keys[i];
 	struct decision_key		*k = &m->decision.key[i];
-	struct instance_seen		*seen = &m->seen[i];
+	struct instance_keys		*keys = &m->keys[i];
 	int64_t				 one;
 
-	instance_see(seen, m->hash[i], "", 0, 0);
+	instance_keys_of(keys, m->hash[i], "", 0, 0);
 	k->seen = -1;
 	if (key->kind == CHARGE_EXTERNAL)
 		return;
 	if (key->kind == CHARGE_DISTINCT) {
 		/* Any tag but 0: then an empty value has a hash too. */
-		instance_see(seen, m->hash[i], key->value, key->valuelen, 1);
-		if (!instance_any(m->values, seen->instance, INT64_MIN,
+		instance_keys_of(keys, m->hash[i], key->value,
+		    key->valuelen, 1);
+		if (!instance_any(m->values, keys->instance, INT64_MIN,
 		    &k->seen, &one))
 			k->seen = -1;
 		return;
 	}
-	instance_see(seen, m->hash[i], charge->instance, charge->instancelen,
-	    charge->tag);
-	if (seen->has_instance)
-		k->charged = instance_total(m->instances, seen->instance);
-	if (k->charged > 0 && !instance_any(m->instances, seen->instance,
+	instance_keys_of(keys, m->hash[i], charge->instance,
+	    charge->instancelen, charge->tag);
+	if (keys->has_instance)
+		k->charged = instance_total(m->instances, keys->instance);
+	if (k->charged > 0 && !instance_any(m->instances, keys->instance,
 	    INT64_MIN, &k->charged_at, &one))
 		k->charged_at = 0;
-	if (seen->has_tag)
-		k->repeated = instance_total(m->instances, seen->tag) != 0;
+	if (keys->has_tag)
+		k->repeated = instance_total(m->instances, keys->tag) != 0;
 }
 
 /* Fills in what is known of a charge, and how much of it is new. */
@@ -266,7 +267,7 @@ memory_know(struct memory *m, const struct msg_charge *charge, int64_t now)
 		k->window = id != NULL ? &id->window : &empty;
 		if (id != NULL)
 			k->wait = id->wait;
-		memory_know_seen(m, charge, i);
+		memory_know_keys(m, charge, i);
 	}
 	decision_amounts(d);
 	return d;
@@ -277,7 +278,7 @@ memory_put(struct memory *m, const struct msg_charge *charge,
     const struct decision_record *r)
 {
 	const struct msg_charge_key	*key = &charge->keys[r->key];
-	const struct instance_seen	*seen = &m->seen[r->key];
+	const struct instance_keys	*keys = &m->keys[r->key];
 	int64_t				 before;
 
 	window_add(&id_get(m, key, m->hash[r->key])->window, r->date,
@@ -285,16 +286,16 @@ memory_put(struct memory *m, const struct msg_charge *charge,
 	if (key->kind == CHARGE_DISTINCT) {
 		m->longest = longest(&key->limits, m->longest);
 		before = num_sub_clamp(m->decision.now, m->longest);
-		instance_read(m->values, seen->instance, r->date, r->amount,
+		instance_read(m->values, keys->instance, r->date, r->amount,
 		    before, 0);
 		return;
 	}
 	before = num_sub_clamp(m->decision.now, INSTANCE_SECONDS);
-	if (seen->has_instance)
-		instance_read(m->instances, seen->instance, r->date, r->amount,
+	if (keys->has_instance)
+		instance_read(m->instances, keys->instance, r->date, r->amount,
 		    before, 0);
 	if (r->tag != 0)
-		instance_read(m->instances, seen->tag, r->date, 1, before, 0);
+		instance_read(m->instances, keys->tag, r->date, 1, before, 0);
 }
 
 /* Records the amounts of the decision. */
@@ -335,9 +336,9 @@ memory_take_back(struct memory *m, const struct msg_charge *charge)
 
 	before = num_sub_clamp(m->decision.now, INSTANCE_SECONDS);
 	for (r.key = 0; r.key < charge->nkeys; r.key++)
-		while (m->seen[r.key].has_instance &&
+		while (m->keys[r.key].has_instance &&
 		    charge->keys[r.key].kind != CHARGE_DISTINCT &&
-		    instance_any(m->instances, m->seen[r.key].instance, before,
+		    instance_any(m->instances, m->keys[r.key].instance, before,
 		    &r.date, &amount)) {
 			r.amount = -amount;
 			memory_put(m, charge, &r);

@@ -212,24 +212,24 @@ cache_hash(const char *id, size_t idlen)
 
 void
 cache_soon(const struct cache *c, uint64_t hash,
-    const struct instance_seen *seen)
+    const struct instance_keys *keys)
 {
 	map_soon(c->map, hash);
-	if (seen->has_instance)
-		instance_soon(c->instances, seen->instance);
-	if (seen->has_tag)
-		instance_soon(c->instances, seen->tag);
+	if (keys->has_instance)
+		instance_soon(c->instances, keys->instance);
+	if (keys->has_tag)
+		instance_soon(c->instances, keys->tag);
 }
 
 void
 cache_ahead(const struct cache *c, uint64_t hash,
-    const struct instance_seen *seen)
+    const struct instance_keys *keys)
 {
 	map_ahead(c->map, hash, sizeof(struct cache_id));
-	if (seen->has_instance)
-		instance_ahead(c->instances, seen->instance);
-	if (seen->has_tag)
-		instance_ahead(c->instances, seen->tag);
+	if (keys->has_instance)
+		instance_ahead(c->instances, keys->instance);
+	if (keys->has_tag)
+		instance_ahead(c->instances, keys->tag);
 }
 
 struct cache_id *
@@ -330,59 +330,59 @@ cache_note(struct cache *c, struct cache_id *e, const struct store_row *row)
 /* --- instances --- */
 
 int64_t
-cache_charged(struct cache *c, const struct instance_seen *seen)
+cache_charged(struct cache *c, const struct instance_keys *keys)
 {
-	return seen->has_instance ?
-	    instance_total(c->instances, seen->instance) : 0;
+	return keys->has_instance ?
+	    instance_total(c->instances, keys->instance) : 0;
 }
 
 bool
-cache_tag_seen(struct cache *c, const struct instance_seen *seen)
+cache_has_tag(struct cache *c, const struct instance_keys *keys)
 {
-	return seen->has_tag && instance_total(c->instances, seen->tag) != 0;
+	return keys->has_tag && instance_total(c->instances, keys->tag) != 0;
 }
 
 bool
-cache_charged_at(struct cache *c, const struct instance_seen *seen, int64_t now,
+cache_charged_at(struct cache *c, const struct instance_keys *keys, int64_t now,
     int64_t *date, int64_t *amount)
 {
-	return seen->has_instance && instance_any(c->instances, seen->instance,
+	return keys->has_instance && instance_any(c->instances, keys->instance,
 	    num_add_clamp(now, -INSTANCE_SECONDS), date, amount);
 }
 
 static uint64_t
-cache_mark_key(const struct instance_seen *seen, enum cache_mark mark)
+cache_mark_key(const struct instance_keys *keys, enum cache_mark mark)
 {
 	static const uint64_t	mask[CACHE_MARK__MAX] = {
 		[CACHE_ASKED] = UINT64_C(0x9e3779b97f4a7c15),
 		[CACHE_HIT] = UINT64_C(0xc2b2ae3d27d4eb4f)
 	};
 
-	return seen->instance ^ mask[mark];
+	return keys->instance ^ mask[mark];
 }
 
 void
-cache_mark(struct cache *c, const struct instance_seen *seen,
+cache_mark(struct cache *c, const struct instance_keys *keys,
     enum cache_mark mark, int64_t now)
 {
-	if (seen->has_instance)
-		instance_add(c->instances, cache_mark_key(seen, mark), now, 1,
+	if (keys->has_instance)
+		instance_add(c->instances, cache_mark_key(keys, mark), now, 1,
 		    cache_oldest(c, now));
 }
 
 int64_t
-cache_marked(struct cache *c, const struct instance_seen *seen,
+cache_marked(struct cache *c, const struct instance_keys *keys,
     enum cache_mark mark)
 {
-	return seen->has_instance ? instance_total(c->instances,
-	    cache_mark_key(seen, mark)) : 0;
+	return keys->has_instance ? instance_total(c->instances,
+	    cache_mark_key(keys, mark)) : 0;
 }
 
 /* --- rows --- */
 
 void
 cache_record(struct cache *c, struct cache_id *e,
-    const struct instance_seen *seen, const struct store_row *row, int64_t now)
+    const struct instance_keys *keys, const struct store_row *row, int64_t now)
 {
 	int64_t	oldest = cache_oldest(c, now);
 
@@ -390,11 +390,11 @@ cache_record(struct cache *c, struct cache_id *e,
 	cache_note(c, e, row);
 	if (row->date < oldest)
 		return;
-	if (seen->has_instance)
-		instance_add(c->instances, seen->instance, row->date,
+	if (keys->has_instance)
+		instance_add(c->instances, keys->instance, row->date,
 		    row->amount, oldest);
 	if (row->tag != 0)
-		instance_add(c->instances, seen->tag, row->date, 1, oldest);
+		instance_add(c->instances, keys->tag, row->date, 1, oldest);
 }
 
 static void
@@ -402,16 +402,16 @@ cache_remember(struct cache *c, uint64_t id, const struct store_row *row,
     int64_t now, uint32_t reading)
 {
 	int64_t			oldest = cache_oldest(c, now);
-	struct instance_seen	seen;
+	struct instance_keys	keys;
 
 	if (row->date < oldest)
 		return;
-	instance_see(&seen, id, row->instance, row->instancelen, row->tag);
-	if (seen.has_instance)
-		instance_read(c->instances, seen.instance, row->date,
+	instance_keys_of(&keys, id, row->instance, row->instancelen, row->tag);
+	if (keys.has_instance)
+		instance_read(c->instances, keys.instance, row->date,
 		    row->amount, oldest, reading);
-	if (seen.has_tag)
-		instance_read(c->instances, seen.tag, row->date, 1, oldest,
+	if (keys.has_tag)
+		instance_read(c->instances, keys.tag, row->date, 1, oldest,
 		    reading);
 }
 

@@ -44,9 +44,9 @@ uint64_t	 cache_hash(const char *id, size_t idlen);
  * of a batch, then the second for all, before the first cache_touch.
  */
 void		 cache_soon(const struct cache *, uint64_t hash,
-		    const struct instance_seen *);
+		    const struct instance_keys *);
 void		 cache_ahead(const struct cache *, uint64_t hash,
-		    const struct instance_seen *);
+		    const struct instance_keys *);
 
 /*
  * Returns the id's entry, created when it is missing, and makes it the most
@@ -93,14 +93,14 @@ size_t		 cache_index(const struct cache_id *);
  * The amount charged to (id, instance), and whether (id, instance, tag) was
  * charged; 0 and false for an unknown one.
  */
-int64_t		 cache_charged(struct cache *, const struct instance_seen *);
-bool		 cache_tag_seen(struct cache *, const struct instance_seen *);
+int64_t		 cache_charged(struct cache *, const struct instance_keys *);
+bool		 cache_has_tag(struct cache *, const struct instance_keys *);
 
 /*
  * Finds one second at which the amount charged to (id, instance) is above 0:
  * true, *date and *amount are set.
  */
-bool		 cache_charged_at(struct cache *, const struct instance_seen *,
+bool		 cache_charged_at(struct cache *, const struct instance_keys *,
 		    int64_t now, int64_t *date, int64_t *amount);
 
 /*
@@ -112,14 +112,14 @@ enum cache_mark {
 	CACHE_HIT,
 	CACHE_MARK__MAX
 };
-void		 cache_mark(struct cache *, const struct instance_seen *,
+void		 cache_mark(struct cache *, const struct instance_keys *,
 		    enum cache_mark, int64_t now);
-int64_t		 cache_marked(struct cache *, const struct instance_seen *,
+int64_t		 cache_marked(struct cache *, const struct instance_keys *,
 		    enum cache_mark);
 
 /* Counts a row that this batch records, before its commit. */
 void		 cache_record(struct cache *, struct cache_id *,
-		    const struct instance_seen *, const struct store_row *,
+		    const struct instance_keys *, const struct store_row *,
 		    int64_t now);
 
 /*

@@ -150,7 +150,7 @@ charge_ahead(struct charge_batch *b)
 	struct verdict_charge	*c;
 	struct verdict_key	*k;
 	struct verdict_was	*w;
-	struct instance_seen	 name;
+	struct instance_keys	 name;
 	size_t			 i;
 
 	TAILQ_FOREACH(c, &b->waiting, entry) {
@@ -158,19 +158,19 @@ charge_ahead(struct charge_batch *b)
 		for (i = 0; i < c->nkeys; i++) {
 			k = &c->keys[i];
 			k->hash = cache_hash(k->charge.id, k->charge.idlen);
-			instance_of_id(&k->seen, &name, k->hash);
-			cache_soon(b->cache, k->hash, &k->seen);
+			instance_of_id(&k->instance, &name, k->hash);
+			cache_soon(b->cache, k->hash, &k->instance);
 		}
 		for (i = 0; i < c->nwas; i++) {
 			w = &c->was[i];
 			w->hash = cache_hash(w->id, w->idlen);
-			instance_of_id(&w->seen, &name, w->hash);
+			instance_of_id(&w->instance, &name, w->hash);
 		}
 	}
 	TAILQ_FOREACH(c, &b->waiting, entry)
 		for (i = 0; i < c->nkeys; i++)
 			cache_ahead(b->cache, c->keys[i].hash,
-			    &c->keys[i].seen);
+			    &c->keys[i].instance);
 }
 
 /*

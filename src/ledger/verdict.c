@@ -45,7 +45,7 @@ verdict_row(struct verdict_context *ctx, const struct verdict_charge *c,
 	row.tag = tag;
 	row.state = c->state;
 	row.statelen = c->statelen;
-	cache_record(ctx->cache, k->id, &k->seen, &row, ctx->now);
+	cache_record(ctx->cache, k->id, &k->instance, &row, ctx->now);
 	store_append(ctx->store, cache_index(k->id), &row);
 }
 
@@ -80,7 +80,7 @@ verdict_take_back(struct verdict_context *ctx, const struct verdict_charge *c)
 		k = &c->keys[i];
 		while (!CHARGE_HAS_VALUE(k->charge.kind) &&
 		    k->charge.kind != CHARGE_HABIT &&
-		    cache_charged_at(ctx->cache, &k->seen, ctx->now, &date,
+		    cache_charged_at(ctx->cache, &k->instance, ctx->now, &date,
 		    &amount))
 			verdict_row(ctx, c, k, date, num_sub_clamp(0, amount),
 			    0);
@@ -351,13 +351,13 @@ verdict_know(const struct verdict_context *ctx, const struct verdict_charge *c,
 	d->window = cache_window(k->id);
 	d->granted = grant != NULL ? grant->amount : 0;
 	d->granted_until = grant != NULL ? grant->until : 0;
-	d->charged = c->instancelen > 0 ? cache_charged(ctx->cache, &k->seen) :
-	    0;
+	d->charged = c->instancelen > 0 ?
+	    cache_charged(ctx->cache, &k->instance) : 0;
 	if (k->charge.lock.seconds == 0 || d->charged == 0 ||
-	    !cache_charged_at(ctx->cache, &k->seen, ctx->now, &d->charged_at,
-	    &amount))
+	    !cache_charged_at(ctx->cache, &k->instance, ctx->now,
+	    &d->charged_at, &amount))
 		d->charged_at = 0;
-	d->repeated = cache_tag_seen(ctx->cache, &k->seen);
+	d->repeated = cache_has_tag(ctx->cache, &k->instance);
 	d->seen = k->value != NULL ? k->value->date : -1;
 	d->wait.until = 0;
 	verdict_habit_know(ctx, c, k, d);
@@ -389,8 +389,8 @@ verdict_know_was(struct verdict_context *ctx, const struct verdict_charge *c,
 	}
 	if (c->instancelen > 0)
 		d->charged = num_add_clamp(d->charged,
-		    cache_charged(ctx->cache, &w->seen));
-	if (cache_tag_seen(ctx->cache, &w->seen))
+		    cache_charged(ctx->cache, &w->instance));
+	if (cache_has_tag(ctx->cache, &w->instance))
 		d->repeated = true;
 	if (w->value != NULL && w->value->date > d->seen)
 		d->seen = w->value->date;

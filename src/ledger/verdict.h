@@ -30,7 +30,7 @@ struct verdict_key {
 	} own;
 	uint64_t		 hash;		/* of the id */
 	struct cache_id		*id;
-	struct instance_seen	 seen;
+	struct instance_keys	 instance;
 	struct lookup_entry	*sql;		/* NULL: those in `charge` */
 	struct store_value	*value;		/* or NULL */
 	/* CHARGE_HABIT; those that the request does not name are NULL. */
@@ -47,7 +47,7 @@ struct verdict_was {
 	char			 id[ID_STORED_MAX];
 	uint64_t		 hash;
 	struct cache_id		*cached;
-	struct instance_seen	 seen;
+	struct instance_keys	 instance;
 	struct store_value	*value;		/* or NULL */
 	struct store_pair	*network;	/* CHARGE_HABIT, as above */
 	struct store_pair	*recipient;

@@ -124,7 +124,7 @@ verdict_habit_know(const struct verdict_context *ctx,
 	d->recipient = k->recipient != NULL ? &k->recipient->known : &unknown;
 	d->learning = habit_learning(rule_since(ctx, k->rule), ctx->now);
 	if (c->instancelen > 0)
-		d->asked = cache_marked(ctx->cache, &k->seen, CACHE_ASKED);
+		d->asked = cache_marked(ctx->cache, &k->instance, CACHE_ASKED);
 }
 
 static void
@@ -165,7 +165,7 @@ key_learn(struct verdict_context *ctx, const struct verdict_charge *c,
 		pair_learn(ctx, k->recipient, &terms);
 	}
 	if (accepted && c->tag != 0)
-		cache_mark(ctx->cache, &k->seen, CACHE_ASKED, ctx->now);
+		cache_mark(ctx->cache, &k->instance, CACHE_ASKED, ctx->now);
 	if (refused && k->network != NULL &&
 	    habit_refuse(&k->network->known, &terms, ctx->now))
 		k->network->changed = true;
@@ -222,8 +222,8 @@ verdict_habit_hit(const struct verdict_context *ctx,
 {
 	if (k->charge.kind != CHARGE_HABIT)
 		return true;
-	if (cache_marked(ctx->cache, &k->seen, CACHE_HIT) > 0)
+	if (cache_marked(ctx->cache, &k->instance, CACHE_HIT) > 0)
 		return false;
-	cache_mark(ctx->cache, &k->seen, CACHE_HIT, ctx->now);
+	cache_mark(ctx->cache, &k->instance, CACHE_HIT, ctx->now);
 	return true;
 }
