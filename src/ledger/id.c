@@ -18,18 +18,18 @@ id_is_ascii(const char *id, size_t len)
 {
 	const uint64_t	high = UINT64_C(0x8080808080808080);
 	const uint64_t	low = UINT64_C(0x0101010101010101);
-	uint64_t	word, seen = 0;
+	uint64_t	word, bits = 0;
 
 	for (; len >= sizeof(word); id += sizeof(word), len -= sizeof(word)) {
 		memcpy(&word, id, sizeof(word));
 		/*
 		 * Sets the top bit of each byte that has it set or that is 0.
 		 */
-		seen |= word | (word - low);
+		bits |= word | (word - low);
 	}
 	for (; len > 0; id++, len--)
-		seen |= (uint64_t)(*id == '\0' || (*id & 0x80) != 0) << 7;
-	return (seen & high) == 0;
+		bits |= (uint64_t)(*id == '\0' || (*id & 0x80) != 0) << 7;
+	return (bits & high) == 0;
 }
 
 size_t

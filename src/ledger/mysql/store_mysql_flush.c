@@ -35,7 +35,7 @@ store_same_server(struct store *s)
 {
 	uint32_t	 word[2];
 	char		*take, *look, *give;
-	int64_t		 mine = 0, seen = 0, given = 0;
+	int64_t		 mine = 0, visible = 0, given = 0;
 
 	arc4random_buf(word, sizeof(word));
 	take = alloc_printf("SELECT get_lock('policyd.%08x%08x', 0)", word[0],
@@ -45,12 +45,12 @@ store_same_server(struct store *s)
 	give = alloc_printf("SELECT release_lock('policyd.%08x%08x')", word[0],
 	    word[1]);
 	if (mysqldb_number(s->db, take, &mine) == 0 && mine == 1 &&
-	    mysqldb_number(s->other, look, &seen) == 0)
+	    mysqldb_number(s->other, look, &visible) == 0)
 		(void)mysqldb_number(s->db, give, &given);
 	free(take);
 	free(look);
 	free(give);
-	return seen != 0 && given == 1 && mysqldb_commit(s->db) == 0;
+	return visible != 0 && given == 1 && mysqldb_commit(s->db) == 0;
 }
 
 void
