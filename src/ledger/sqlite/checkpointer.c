@@ -29,7 +29,7 @@
 
 struct checkpointer {
 	int	fd;
-	int	asked;		/* outstanding answers */
+	int	outstanding;	/* answers */
 };
 
 /* --- the process --- */
@@ -144,7 +144,7 @@ checkpointer_start(struct role_start *start, struct sandbox_needs *needs,
 static void
 checkpointer_say(struct checkpointer *k, char what)
 {
-	k->asked++;
+	k->outstanding++;
 	/* A checkpointer that is gone is noticed when the answer is read. */
 	if (write(k->fd, &what, 1) != 1)
 		return;
@@ -153,7 +153,7 @@ checkpointer_say(struct checkpointer *k, char what)
 void
 checkpointer_ask(struct checkpointer *k)
 {
-	if (k->asked == 0)
+	if (k->outstanding == 0)
 		checkpointer_say(k, ASK_COPY);
 }
 
@@ -174,11 +174,11 @@ checkpointer_answer(struct checkpointer *k, int *left)
 	 * The checkpointer writes only answers, so its end is noticed only
 	 * after a request.
 	 */
-	if (k->asked == 0 || checkpointer_wait(k, 0) != 1)
+	if (k->outstanding == 0 || checkpointer_wait(k, 0) != 1)
 		return 0;
 	if (read(k->fd, &n, sizeof(n)) != (ssize_t)sizeof(n))
 		return -1;
-	k->asked--;
+	k->outstanding--;
 	*left = n;
 	return 1;
 }
@@ -186,7 +186,7 @@ checkpointer_answer(struct checkpointer *k, int *left)
 bool
 checkpointer_busy(const struct checkpointer *k)
 {
-	return k->asked > 0;
+	return k->outstanding > 0;
 }
 
 int
@@ -196,7 +196,7 @@ checkpointer_release(struct checkpointer *k)
 	int		left;
 
 	checkpointer_say(k, ASK_CLOSE);
-	while (k->asked > 0)
+	while (k->outstanding > 0)
 		if (checkpointer_wait(k, clock_left(deadline,
 		    clock_mono())) != 1 || checkpointer_answer(k, &left) == -1)
 			return -1;
