@@ -74,7 +74,7 @@ mysqldb_set_texts(MYSQL *conn, const struct value *config)
  */
 struct mysqldb_tls {
 	const char	*mode;		/* ssl_mode; NULL: not given */
-	bool		 asked;		/* never without TLS */
+	bool		 required;	/* never without TLS */
 	bool		 verified;	/* never without a valid certificate */
 };
 
@@ -86,12 +86,12 @@ mysqldb_tls_of(const struct value *config)
 
 	tls.mode = mysqldb_text(config, "ssl_mode", NULL);
 	if (tls.mode != NULL) {
-		tls.asked = strcmp(tls.mode, "DISABLED") != 0 &&
+		tls.required = strcmp(tls.mode, "DISABLED") != 0 &&
 		    strcmp(tls.mode, "PREFERRED") != 0;
 		tls.verified = strncmp(tls.mode, "VERIFY_", 7) == 0;
 	} else {
-		tls.asked = ssl != NULL && ssl->count > 0;
-		tls.verified = tls.asked &&
+		tls.required = ssl != NULL && ssl->count > 0;
+		tls.verified = tls.required &&
 		    mysqldb_text(ssl, "ca", "capath") != NULL;
 	}
 	return tls;
@@ -114,7 +114,7 @@ mysqldb_set_tls(MYSQL *conn, const struct mysqldb_tls *tls)
 	const char	*mode = tls->mode;
 	size_t		 i;
 
-	if (mode == NULL && !tls->asked)
+	if (mode == NULL && !tls->required)
 		return;
 	if (mode == NULL)
 		mode = tls->verified ? "VERIFY_CA" : "REQUIRED";
@@ -123,7 +123,7 @@ mysqldb_set_tls(MYSQL *conn, const struct mysqldb_tls *tls)
 			(void)mysql_options(conn, MYSQL_OPT_SSL_MODE,
 			    &modes[i].mode);
 #else
-	FLAG	enforce = tls->asked, verify = tls->verified;
+	FLAG	enforce = tls->required, verify = tls->verified;
 
 	if (enforce)
 		(void)mysql_options(conn, MYSQL_OPT_SSL_ENFORCE, &enforce);
@@ -169,7 +169,7 @@ mysqldb_restrict(MYSQL *conn, const struct mysqldb_tls *tls, char *reason,
 	bool		no = false;
 
 	/* Over TLS this library shows the password to any server. */
-	if (tls->asked) {
+	if (tls->required) {
 		(void)strlcpy(reason, "mysql_config: the password would be "
 		    "shown to a server whose certificate is not checked: set "
 		    "\"ca\" in \"ssl\", or see db_insecure_auth", size);
