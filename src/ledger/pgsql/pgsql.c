@@ -465,7 +465,7 @@ pgsql_ask(struct pgsql *db, size_t statement)
 
 /* libpq ends the transaction's results with NULL. */
 int
-pgsql_asked(struct pgsql *db, bool wait)
+pgsql_answered(struct pgsql *db, bool wait)
 {
 	if (PQflush(db->conn) == -1 || PQconsumeInput(db->conn) == 0)
 		return pgsql_lost(db, PQerrorMessage(db->conn));

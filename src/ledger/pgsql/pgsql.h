@@ -157,7 +157,7 @@ int	pgsql_ask(struct pgsql *, size_t statement);
 /*
  * 1: it is done; 0: not yet; -1: a fault. With `wait`, waits until it is done.
  */
-int	pgsql_asked(struct pgsql *, bool wait);
+int	pgsql_answered(struct pgsql *, bool wait);
 
 /*
  * If the other connection waits for a synchronous standby, ends that wait,

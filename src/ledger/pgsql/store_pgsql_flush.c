@@ -119,7 +119,7 @@ store_check_standby(struct store *s)
 	    &wanted_by) == 0 && wanted_by == 0))
 		return 0;
 	if (pgsql_ask(s->flusher, 0) == 0 &&
-	    pgsql_asked(s->flusher, true) == 1)
+	    pgsql_answered(s->flusher, true) == 1)
 		return 0;
 	(void)store_flusher_lost(s);
 	return -1;
@@ -147,7 +147,7 @@ store_flush(struct store *s, bool wait)
 			return store_flusher_lost(s);
 		return s->spoilt ? STORE_LOST : STORE_OK;
 	}
-	if ((done = pgsql_asked(s->flusher, wait)) == 0)
+	if ((done = pgsql_answered(s->flusher, wait)) == 0)
 		return STORE_OK;
 	s->unflushed = false;
 	pgsql_watch(s->db, -1, NULL, NULL);
