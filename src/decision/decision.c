@@ -25,8 +25,8 @@ decision_habit(const struct decision *d, const struct decision_key *k)
 	if (d->mode == CHARGE_REPLAY || k->network == NULL || k->repeated)
 		return 0;
 	if (d->tag == 0)
-		n = num_sub_clamp(n, k->charged > k->asked ? k->charged :
-		    k->asked);
+		n = num_sub_clamp(n, k->charged > k->at_rcpt ? k->charged :
+		    k->at_rcpt);
 	return n <= 0 ? 0 : habit_amount(k->network,
 	    c->valuelen > 0 ? k->recipient : NULL, n, &terms, d->now);
 }

@@ -42,7 +42,7 @@ struct decision_key {
 	const struct habit_pair	*network;
 	const struct habit_pair	*recipient;
 	bool		 learning;	/* the rule only learns so far */
-	int64_t		 asked;		/* the instance's recipients at RCPT */
+	int64_t		 at_rcpt;	/* recipients of the instance then */
 	struct decision_wait	 wait;
 	/* Out. */
 	int64_t		 amount;	/* the part that is new */

@@ -354,7 +354,7 @@ static uint64_t
 cache_mark_key(const struct instance_keys *keys, enum cache_mark mark)
 {
 	static const uint64_t	mask[CACHE_MARK__MAX] = {
-		[CACHE_ASKED] = UINT64_C(0x9e3779b97f4a7c15),
+		[CACHE_AT_RCPT] = UINT64_C(0x9e3779b97f4a7c15),
 		[CACHE_HIT] = UINT64_C(0xc2b2ae3d27d4eb4f)
 	};
 

@@ -108,7 +108,7 @@ bool		 cache_charged_at(struct cache *, const struct instance_keys *,
  * RCPT, and whether it has had a hit. cache_mark adds 1.
  */
 enum cache_mark {
-	CACHE_ASKED,
+	CACHE_AT_RCPT,
 	CACHE_HIT,
 	CACHE_MARK__MAX
 };

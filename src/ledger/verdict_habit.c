@@ -117,14 +117,15 @@ verdict_habit_know(const struct verdict_context *ctx,
 {
 	d->network = d->recipient = NULL;
 	d->learning = false;
-	d->asked = 0;
+	d->at_rcpt = 0;
 	if (k->charge.kind != CHARGE_HABIT)
 		return;
 	d->network = k->network != NULL ? &k->network->known : &unknown;
 	d->recipient = k->recipient != NULL ? &k->recipient->known : &unknown;
 	d->learning = habit_learning(rule_since(ctx, k->rule), ctx->now);
 	if (c->instancelen > 0)
-		d->asked = cache_marked(ctx->cache, &k->instance, CACHE_ASKED);
+		d->at_rcpt = cache_marked(ctx->cache, &k->instance,
+		    CACHE_AT_RCPT);
 }
 
 static void
@@ -165,7 +166,7 @@ key_learn(struct verdict_context *ctx, const struct verdict_charge *c,
 		pair_learn(ctx, k->recipient, &terms);
 	}
 	if (accepted && c->tag != 0)
-		cache_mark(ctx->cache, &k->instance, CACHE_ASKED, ctx->now);
+		cache_mark(ctx->cache, &k->instance, CACHE_AT_RCPT, ctx->now);
 	if (refused && k->network != NULL &&
 	    habit_refuse(&k->network->known, &terms, ctx->now))
 		k->network->changed = true;
