@@ -29,7 +29,7 @@ struct sharer {
 struct why {
 	bool			 all;		/* whoever was refused */
 	bool			 sharing;	/* the second search */
-	bool			 seen;		/* a refusal was found */
+	bool			 helped;	/* a refusal has its remedy */
 	int64_t			 found;
 	struct msg_searched	 total;
 	/* The newest refusal of a count that others may share. */
@@ -480,8 +480,8 @@ why_on_answer(struct control *c, const struct message *m)
 		return 0;
 	}
 	why_refusal(control_answer(c), &why.refusal, ++w->found);
-	if (!w->all && !w->seen && !why.refusal.shadow) {
-		w->seen = true;
+	if (!w->all && !w->helped && !why.refusal.shadow) {
+		w->helped = true;
 		why_helps(control_answer(c), &why.refusal);
 	}
 	why_note_shared(w, &why.refusal);
