@@ -50,7 +50,7 @@ struct client {
 	struct mono		 since;		/* when it entered the list */
 	int			 fd;
 	enum client_state	 state;
-	bool			 asked;		/* has sent a request */
+	bool			 requested;	/* has sent a request */
 	bool			 working;	/* in client_work */
 	bool			 reading;	/* `readable` is added */
 	char			*in;
@@ -274,7 +274,7 @@ client_take(struct client *c, const char *bytes, size_t len, bool *more)
 			client_malformed(c, reason, bytes + at, n);
 		else {
 			at += used;
-			c->asked = true;
+			c->requested = true;
 			c->state = CLIENT_WAITING;
 			clients.request(c, &req);
 		}
@@ -307,7 +307,7 @@ client_settle(struct client *c, bool progress, bool more)
 			evtimer_add(&clients.again, &at_once);
 			return;
 		}
-		if (clients.stopping && c->asked && !begun) {
+		if (clients.stopping && c->requested && !begun) {
 			client_close(c);
 			return;
 		}
@@ -596,7 +596,7 @@ client_stop(void)
 	}
 	for (c = TAILQ_FIRST(&clients.list[LIST_IDLE]); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, entry);
-		if (c->asked)
+		if (c->requested)
 			client_close(c);
 	}
 	client_hurry(LIST_IDLE);
