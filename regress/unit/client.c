@@ -29,7 +29,7 @@
 #define REQUEST_MS	3000
 #define ANSWER_MS	1000
 #define MOST		40
-#define HELD		(4 * REQUEST_MAX)
+#define BUFFERED		(4 * REQUEST_MAX)
 #define MANY		64
 
 /*
@@ -93,7 +93,7 @@ set_up(void **state)
 		.request_ms = REQUEST_MS,
 		.answer_ms = ANSWER_MS,
 		.most = MOST,
-		.held = HELD
+		.buffered = BUFFERED
 	};
 
 	(void)state;
@@ -419,7 +419,7 @@ unbounded_buffers_together(void **state)
 			turn();
 		}
 		turn();
-		assert_true(client_count() <= HELD / REQUEST_MAX + 1);
+		assert_true(client_count() <= BUFFERED / REQUEST_MAX + 1);
 	}
 	hear(fd[0], NULL);
 	hear(fd[1], NULL);

@@ -67,7 +67,7 @@ set_up(void **state)
 		.request_ms = PATIENCE_S * 2000,
 		.answer_ms = PATIENCE_S * 2000,
 		.most = MOST,
-		.held = REQUEST_MAX
+		.buffered = REQUEST_MAX
 	};
 	socklen_t		len = sizeof(inet_address);
 	int			fd;

@@ -71,11 +71,11 @@ static struct {
 	struct client_list	 list[LIST__MAX];
 	int64_t			 ms[LIST_TIMED];
 	size_t			 most;
-	size_t			 most_held;
+	size_t			 most_buffered;
 	void			(*request)(struct client *,
 				    const struct request *);
 	size_t			 count;
-	size_t			 held;		/* bytes in buffers */
+	size_t			 buffered;	/* bytes in buffers */
 	bool			 stopping;
 	bool			 holding;
 	struct mono		 since;		/* when holding began */
@@ -145,7 +145,7 @@ client_list(struct client *c, enum client_where where, bool anew)
 static void
 buffer_release(struct client *c)
 {
-	clients.held -= c->size;
+	clients.buffered -= c->size;
 	free(c->in);
 	c->in = NULL;
 	c->size = c->start = c->end = 0;
@@ -168,7 +168,7 @@ buffer_room(struct client *c, size_t more)
 	while (size < c->end + more && size < REQUEST_MAX)
 		size *= 2;
 	c->in = alloc_resize(c->in, size, 1);
-	clients.held += size - c->size;
+	clients.buffered += size - c->size;
 	c->size = size;
 }
 
@@ -209,14 +209,14 @@ client_malformed(struct client *c, const char *reason, const char *bytes,
 
 /*
  * Closes clients with an incomplete request, the oldest first, while all
- * together hold too many bytes.
+ * together have too many bytes buffered.
  */
 static void
-client_bound_held(void)
+client_bound_buffered(void)
 {
 	struct client	*c;
 
-	while (clients.held > clients.most_held &&
+	while (clients.buffered > clients.most_buffered &&
 	    (c = TAILQ_FIRST(&clients.list[LIST_BEGUN])) != NULL) {
 		stats_add(STATS_CLOSED_SLOW, 1);
 		client_close(c);
@@ -316,7 +316,7 @@ client_settle(struct client *c, bool progress, bool more)
 		    !begun || progress);
 		if (!client_read(c, !clients.holding))
 			client_close(c);
-		client_bound_held();
+		client_bound_buffered();
 	}
 }
 
@@ -493,7 +493,7 @@ client_init(void (*request)(struct client *, const struct request *),
 	clients.ms[LIST_BEGUN] = bounds->request_ms;
 	clients.ms[LIST_WRITING] = bounds->answer_ms;
 	clients.most = bounds->most;
-	clients.most_held = bounds->held;
+	clients.most_buffered = bounds->buffered;
 	clients.request = request;
 	evtimer_set(&clients.timer, client_on_timer, NULL);
 	evtimer_set(&clients.again, client_on_again, NULL);

@@ -26,7 +26,7 @@ struct client_bounds {
 	int64_t	request_ms;	/* since a request's first byte */
 	int64_t	answer_ms;	/* until an answer is read */
 	size_t	most;		/* clients at the same time */
-	size_t	held;		/* unprocessed bytes of all clients */
+	size_t	buffered;	/* unprocessed bytes of all clients */
 };
 
 /*

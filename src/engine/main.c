@@ -36,7 +36,7 @@
  */
 #define SPARE_DESCRIPTORS	32	/* channels, listeners, log, libevent */
 #define CLIENTS_MOST		65536
-#define CLIENTS_HELD		(64 * 1024 * 1024)	/* bytes */
+#define CLIENTS_BUFFERED	(64 * 1024 * 1024)	/* bytes */
 #define REQUEST_MS		(60 * 1000)	/* since its first byte */
 #define ANSWER_MS		(60 * 1000)	/* for a client to read it */
 #define STOP_SECONDS		5	/* for requests in flight */
@@ -274,7 +274,7 @@ engine_set_up(void)
 		.request_ms = REQUEST_MS,
 		.answer_ms = ANSWER_MS,
 		.most = engine_clients_most(),
-		.held = CLIENTS_HELD
+		.buffered = CLIENTS_BUFFERED
 	};
 	size_t			 i;
 
