@@ -114,7 +114,7 @@ static struct {
 	bool		 json;
 	bool		 watch;
 	bool		 quiet;
-	bool		 asked;		/* or the usage was wrong */
+	bool		 sent;		/* or the usage was wrong */
 	bool		 prometheus;
 	bool		 counted;	/* -n was given */
 } option;
@@ -226,7 +226,7 @@ once(const struct command *command, const struct str *question)
 	str_init(&out);
 	str_init(&text);
 	str_init(&fault);
-	option.asked = true;
+	option.sent = true;
 	/* With -j, -q has no effect. */
 	option.quiet = option.quiet && !option.json;
 	health = ask_whole(option.socket, option.patience, question, &a,
@@ -273,7 +273,7 @@ follow_events(const struct str *question)
 	enum follow_end	end = FOLLOW_LOST;
 	int		fd, status;
 
-	option.asked = true;
+	option.sent = true;
 	str_init(&fault);
 	str_init(&out);
 	fd = ask_connect(option.socket, option.patience, &fault);
@@ -510,7 +510,7 @@ run(int argc, char **argv)
 
 /* The object of a command that could not be sent. */
 static void
-not_asked(int status)
+not_sent(int status)
 {
 	struct str	out;
 
@@ -566,8 +566,8 @@ main(int argc, char **argv)
 	status = strcmp(argv[optind], "page") == 0 ?
 	    run_page(argc - optind, argv + optind) :
 	    run(argc - optind, argv + optind);
-	if (option.json && !option.asked)
-		not_asked(status);
+	if (option.json && !option.sent)
+		not_sent(status);
 	free(option.socket);
 	return status;
 }
