@@ -371,7 +371,7 @@ start_again(struct parent *p, enum slot slot)
 }
 
 static void
-on_late(struct parent *p, enum slot slot)
+on_deadline(struct parent *p, enum slot slot)
 {
 	struct child	*child = &p->child[slot];
 
@@ -409,7 +409,7 @@ ask_alive(struct parent *p, enum slot slot, struct mono now)
 }
 
 static bool
-is_asked(const struct child *child)
+must_answer(const struct child *child)
 {
 	return child->role == ROLE_ENGINE && child->state == CHILD_SERVING &&
 	    !child->killed;
@@ -426,8 +426,8 @@ children_timers(struct parent *p, struct mono now)
 		if ((child->state == CHILD_STARTING ||
 		    child->state == CHILD_LEAVING) &&
 		    clock_passed(child->deadline, now))
-			on_late(p, (enum slot)i);
-		else if (is_asked(child) && clock_passed(child->ask, now))
+			on_deadline(p, (enum slot)i);
+		else if (must_answer(child) && clock_passed(child->ask, now))
 			ask_alive(p, (enum slot)i, now);
 		else if (child->state == CHILD_DOWN && p->restart[i].due &&
 		    !p->stopping && clock_passed(p->restart[i].at, now))
@@ -448,7 +448,7 @@ children_left(const struct parent *p, struct mono now)
 		if ((child->state == CHILD_STARTING ||
 		    child->state == CHILD_LEAVING) && !child->killed)
 			this = clock_left(child->deadline, now);
-		else if (is_asked(child))
+		else if (must_answer(child))
 			this = clock_left(child->ask, now);
 		else if (child->state == CHILD_DOWN && p->restart[i].due)
 			this = clock_left(p->restart[i].at, now);
