@@ -13,7 +13,7 @@
 
 #define END_WAIT_MS	500
 
-static const char	late[] = "the server does not answer in time";
+static const char	timed_out[] = "the server does not answer in time";
 
 /* --- faults --- */
 
@@ -36,9 +36,9 @@ pgsql_exposed(const struct pgsql *db)
 }
 
 bool
-pgsql_late(const struct pgsql *db)
+pgsql_timed_out(const struct pgsql *db)
 {
-	return db->late;
+	return db->timed_out;
 }
 
 bool
@@ -114,7 +114,7 @@ static int
 pgsql_fail(struct pgsql *db, enum pgsql_fault fault, const char *text)
 {
 	db->failed = true;
-	db->late |= text == late;
+	db->timed_out |= text == timed_out;
 	if (fault > db->fault) {
 		db->fault = fault;
 		pgsql_words(db->error, sizeof(db->error), text);
@@ -324,7 +324,7 @@ pgsql_wait(struct pgsql *db)
 		p[1] = (struct pollfd){ db->beside, POLLIN, 0 };
 		n = poll(p, 2, clock_left(db->deadline, clock_mono()));
 		if (n == 0)
-			return pgsql_lost(db, late);
+			return pgsql_lost(db, timed_out);
 		if (n == -1 && errno != EINTR)
 			return pgsql_lost(db, strerror(errno));
 		if (n < 1)
@@ -472,7 +472,7 @@ pgsql_answered(struct pgsql *db, bool wait)
 	for (;;) {
 		if (PQisBusy(db->conn)) {
 			if (clock_passed(db->deadline, clock_mono()))
-				return pgsql_lost(db, late);
+				return pgsql_lost(db, timed_out);
 			if (!wait)
 				return 0;
 			if (pgsql_wait(db) == -1)

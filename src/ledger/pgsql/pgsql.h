@@ -41,7 +41,7 @@ enum pgsql_fault pgsql_fault(const struct pgsql *);
 const char	*pgsql_error(const struct pgsql *);
 
 /* Whether the last fault was that the server did not answer in time. */
-bool		 pgsql_late(const struct pgsql *);
+bool		 pgsql_timed_out(const struct pgsql *);
 
 /*
  * Whether the last statement failed since a table, or what depends on it, does

@@ -20,7 +20,7 @@ struct pgsql {
 	bool			 each;		/* sync after every one */
 	bool			 failed;	/* a statement of it failed */
 	bool			 exposed;	/* pgsql_exposed */
-	bool			 late;		/* pgsql_late */
+	bool			 timed_out;	/* pgsql_timed_out */
 	bool			 unfit;		/* pgsql_unfit */
 	int64_t			 process;	/* of the server */
 	int			 beside;	/* pgsql_watch's fd, or -1 */

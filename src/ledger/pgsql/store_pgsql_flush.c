@@ -85,7 +85,7 @@ store_flusher_open(struct store *s, const struct settings *settings)
 void
 store_end_wait(struct store *s, struct pgsql *lost, struct pgsql *other)
 {
-	if (!s->standby && other != NULL && pgsql_late(lost))
+	if (!s->standby && other != NULL && pgsql_timed_out(lost))
 		s->standby = pgsql_end_wait(other, lost) == 1;
 	if (s->standby)
 		(void)strlcpy(s->error, "a synchronous standby is missing"
