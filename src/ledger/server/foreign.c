@@ -6,7 +6,7 @@
 #include "lib/alloc.h"
 #include "lib/num.h"
 
-#define LATE_MS		1000
+#define PAUSE_MS		1000
 #define LOG_SECONDS	600
 
 /* Rows that a busy server reads in half a millisecond. */
@@ -116,7 +116,8 @@ foreign_due(struct foreign *f, bool idle)
 {
 	struct mono	now = clock_mono();
 
-	if (!f->there || ((f->late || !idle) && !clock_passed(f->next, now)))
+	if (!f->there || ((f->took_none || !idle) &&
+	    !clock_passed(f->next, now)))
 		return false;
 	f->begun = now;
 	return true;
@@ -127,9 +128,9 @@ foreign_taken(struct foreign *f, bool some)
 {
 	struct mono	now = clock_mono();
 
-	f->late = !some;
+	f->took_none = !some;
 	f->next = some ? (struct mono){ now.ns + (now.ns - f->begun.ns) } :
-	    clock_after(now, LATE_MS);
+	    clock_after(now, PAUSE_MS);
 }
 
 /*
@@ -155,5 +156,5 @@ foreign_wait(const struct foreign *f)
 {
 	if (!f->there)
 		return -1;
-	return f->late ? clock_left(f->next, clock_mono()) : 0;
+	return f->took_none ? clock_left(f->next, clock_mono()) : 0;
 }

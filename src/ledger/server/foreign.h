@@ -36,7 +36,7 @@ struct foreign {
 	int64_t			 most;		/* for one id, in a batch */
 	bool			 read_rows;
 	bool			 there;		/* there are rows to take in */
-	bool			 late;		/* the last step took in none */
+	bool			 took_none;	/* the last step */
 	struct mono		 begun;		/* the last step */
 	struct mono		 next;		/* when the next is due */
 	struct log_limit	 failed;	/* a step, in the log */
