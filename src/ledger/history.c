@@ -17,7 +17,7 @@
 #define ROWS		64		/* in one transaction */
 #define TRIM_ROWS	200
 #define SOON_MS		20		/* wait for further rows */
-#define LATE_MS		1000		/* then write even if charges wait */
+#define LATEST_MS	1000		/* then write even if charges wait */
 #define REST_MS		1000		/* after a failure */
 #define FRESH_SECONDS	2		/* the cache is as it was then */
 #define WINDOWS_SIZE	1024
@@ -40,7 +40,7 @@ struct history {
 	uint64_t		 tries;
 	uint64_t		 succeeded;	/* the last that did */
 	struct mono		 soon;		/* of the first one */
-	struct mono		 late;
+	struct mono		 latest;
 	struct mono		 rest;		/* not before */
 	int64_t			 rows;		/* in the table, -1: unknown */
 	int64_t			 added;		/* since all were counted */
@@ -163,7 +163,7 @@ static void
 history_time(struct history *h, struct mono now)
 {
 	h->soon = clock_after(now, SOON_MS);
-	h->late = clock_after(now, LATE_MS);
+	h->latest = clock_after(now, LATEST_MS);
 }
 
 int
@@ -223,7 +223,7 @@ history_due(const struct history *h, bool quiet, struct mono now)
 {
 	if (h->count == 0 || !clock_passed(h->rest, now))
 		return false;
-	return clock_passed(h->late, now) || (quiet &&
+	return clock_passed(h->latest, now) || (quiet &&
 	    (h->count >= ROWS || clock_passed(h->soon, now)));
 }
 
