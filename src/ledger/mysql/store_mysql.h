@@ -23,7 +23,7 @@ enum statement {
 	ENDS,
 	FIRST,
 	SINGLE,
-	LATE,
+	ADDED,
 	KEPT,
 	RECENT,
 	VALUE,

@@ -91,7 +91,7 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	[SINGLE] = { "SELECT " ROW " " BY_DATE "date >= ? AND (",
 	    "(id = ? AND date >= ? AND date <= ?)", " OR ", ")", "tnntn",
 	    false },
-	[LATE] = { "SELECT " ROW " " BY_BATCH "(",
+	[ADDED] = { "SELECT " ROW " " BY_BATCH "(",
 	    "(id = ? AND batch > ? AND date < ? AND date >= ?)", " OR ", ")",
 	    "tnntn", false },
 	[KEPT] = { "SELECT s.id, s.batch, s.counts FROM mail_sums s,"

@@ -151,7 +151,7 @@ store_bind_first(struct store *s, size_t i)
 }
 
 static size_t
-store_bind_late(struct store *s, size_t i)
+store_bind_added(struct store *s, size_t i)
 {
 	const struct store_end		*end = &s->end[i];
 	const struct store_touch	*t = &s->touch[end->touch];
@@ -227,7 +227,7 @@ store_read_first(struct store *s, const struct store_reader *reader)
 	    store_take_sum, reader) == -1 ||
 	    store_each(s, SINGLE, s->nend, store_bind_recent, store_bind_first,
 	    store_take_first, reader) == -1 ||
-	    store_each(s, LATE, s->nend, store_bind_nothing, store_bind_late,
+	    store_each(s, ADDED, s->nend, store_bind_nothing, store_bind_added,
 	    store_take_first, reader) == -1)
 		return -1;
 	for (i = 0; i < s->nend; i++)
