@@ -453,7 +453,7 @@ override_table_set(struct override_table *t, const struct override *list,
 
 /* A lock that was set while the database was away, with its record. */
 static enum override_result
-override_table_late(struct override_table *t, const struct override *lock,
+override_table_record(struct override_table *t, const struct override *lock,
     int64_t now)
 {
 	const struct override	*there;
@@ -505,7 +505,7 @@ override_table_change(struct override_table *t, struct store *store,
 	result = store_set_overrides(store, t->due.list, t->corrects, now);
 	if (n > 0)
 		*outcome = list->kind == OVERRIDE_LOCK ?
-		    override_table_late(t, list, now) :
+		    override_table_record(t, list, now) :
 		    override_table_set(t, list, n, now);
 	if (result == STORE_OK)
 		result = store_set_overrides(store, t->fresh.list, t->fresh.n,
