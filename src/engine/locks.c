@@ -10,14 +10,14 @@
 #include "lib/log.h"
 #include "lib/str.h"
 
-struct late_lock {
+struct unrecorded {
 	uint64_t	number;		/* of its request; 0: not sent */
 	struct override	lock;
 	struct override	record;
 };
 
 static struct {
-	struct late_lock	*list;
+	struct unrecorded	*list;
 	size_t			 n;
 	uint64_t		 number;	/* last one given */
 	uint64_t		 recorded;	/* since last logged */
@@ -45,15 +45,16 @@ locks_clear(struct override *o)
 static void
 locks_add(const struct lock_hit *hits, size_t n)
 {
-	struct late_lock	*l;
+	struct unrecorded	*l;
 	size_t			 i;
 
 	if (locks.list == NULL)
-		locks.list = alloc_zero(LOCKS_LATE, sizeof(locks.list[0]));
+		locks.list = alloc_zero(LOCKS_UNRECORDED,
+		    sizeof(locks.list[0]));
 	for (i = 0; i < n; i++) {
 		blocks_set(&hits[i].lock);
 		blocks_set(&hits[i].record);
-		if (locks.n == LOCKS_LATE)
+		if (locks.n == LOCKS_UNRECORDED)
 			continue;
 		l = &locks.list[locks.n++];
 		l->number = 0;
@@ -87,7 +88,7 @@ void
 locks_send(void)
 {
 	struct msg_override	 m;
-	struct late_lock	*l;
+	struct unrecorded	*l;
 	struct str		 payload;
 	size_t			 i;
 
@@ -120,7 +121,7 @@ bool
 locks_on_answer(const struct message *m)
 {
 	static struct msg_overridden	 answer;
-	struct late_lock		*l;
+	struct unrecorded		*l;
 	size_t				 i;
 
 	for (i = 0; i < locks.n; i++)

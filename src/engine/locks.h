@@ -12,9 +12,9 @@
 /*
  * db_error_action "memory": locks that were set without the database. They hold
  * in this daemon at once, and are recorded when the database is back. At most
- * LOCKS_LATE are kept.
+ * LOCKS_UNRECORDED are kept.
  */
-#define LOCKS_LATE	1024
+#define LOCKS_UNRECORDED	1024
 
 /*
  * Decides as memory_decide does, also on mail that passes a lock, and sets the
