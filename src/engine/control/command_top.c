@@ -15,7 +15,7 @@
 
 #define TOP_USUAL	10
 #define PATIENCE_MS	10000	/* without news, then: from memory */
-#define LATE		"the database did not answer in time"
+#define TIMED_OUT		"the database did not answer in time"
 
 /* --- the question --- */
 
@@ -314,9 +314,9 @@ command_top_on_timeout(struct control *c)
 	if (control_question(c)->word.len > 0)
 		top_alone(c);
 	else if (control_question(c)->charge.len > 0)
-		top_failed(c, LATE);
+		top_failed(c, TIMED_OUT);
 	else
-		control_fail(c, LATE);
+		control_fail(c, TIMED_OUT);
 }
 
 /* --- the command --- */

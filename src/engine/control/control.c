@@ -24,7 +24,7 @@
 #define TASK_MS		120000		/* for a task of the parent */
 #define UNKNOWN_SECONDS	10		/* between two such lines in the log */
 #define LEDGER_MS	1000		/* in addition to db_timeout */
-#define LATE_MS		(60 * 60 * 1000)	/* to log how a change ended */
+#define ENDED_MS	(60 * 60 * 1000)	/* to log how a change ended */
 #define NO_TASK		TASK__MAX
 
 enum control_state {
@@ -43,7 +43,7 @@ struct control {
 	enum control_state		 state;
 	const struct control_command	*command;
 	enum parent_task		 task;	/* NO_TASK: none */
-	bool				 late;	/* the answer was sent */
+	bool				 answered;	/* nobody waits */
 	struct control_question		 question;
 	struct str			 in;
 	struct str			 answer;
@@ -132,8 +132,8 @@ control_close(struct control *c)
 		return;
 	}
 	control_leave(c);
-	c->late = true;
-	control_time(c, LATE_MS);
+	c->answered = true;
+	control_time(c, ENDED_MS);
 }
 
 static void
@@ -164,7 +164,7 @@ static void
 control_write(struct control *c)
 {
 	c->state = CONTROL_WRITING;
-	if (!c->late)
+	if (!c->answered)
 		c->task = NO_TASK;
 	event_del(&c->readable);
 	control_time(c, TALK_MS);
@@ -217,9 +217,9 @@ control_memory(void)
  * After the answer only the log is written. True: there is nothing more to do.
  */
 static bool
-control_was_late(struct control *c)
+control_was_answered(struct control *c)
 {
-	if (!c->late)
+	if (!c->answered)
 		return false;
 	c->task = NO_TASK;
 	if (c->state == CONTROL_GONE)
@@ -231,7 +231,7 @@ void
 control_end(struct control *c)
 {
 	audit_ended(&c->audit, "done", "");
-	if (control_was_late(c))
+	if (control_was_answered(c))
 		return;
 	str_adds(&c->out, "ok\n");
 	if (c->answer.len > 0)
@@ -256,7 +256,7 @@ control_fail(struct control *c, const char *format, ...)
 	last = last != NULL ? last + 1 : raw;
 	audit_ended(&c->audit, "failed: ", str_printable(text, sizeof(text),
 	    last, strlen(last)));
-	if (control_was_late(c))
+	if (control_was_answered(c))
 		return;
 	(void)str_printable(text, sizeof(text), raw, strlen(raw));
 	str_addf(&c->out, "error %s\nend\n", text);
@@ -265,10 +265,10 @@ control_fail(struct control *c, const char *format, ...)
 
 /* Fails without an answer: the change may have been made all the same. */
 static void
-control_fail_late(struct control *c, const char *text)
+control_time_out(struct control *c, const char *text)
 {
 	audit_log(&c->audit, "not answered in time", "");
-	c->late = c->audit.said != NULL;
+	c->answered = c->audit.said != NULL;
 	str_addf(&c->out, "error %s\nend\n", text);
 	control_write(c);
 }
@@ -301,7 +301,7 @@ control_progress(struct control *c, int64_t rows)
 
 	control_wait(c, controls.policy->settings->db_timeout + LEDGER_MS);
 	len = snprintf(line, sizeof(line), "progress %lld\n", (long long)rows);
-	if (c->state == CONTROL_WAITING && !c->late &&
+	if (c->state == CONTROL_WAITING && !c->answered &&
 	    write(c->fd, line, (size_t)len) == -1 && errno != EAGAIN)
 		control_close(c);
 }
@@ -340,16 +340,16 @@ control_on_timer(int fd, short what, void *arg)
 	else if (c->command->on_timeout != NULL)
 		c->command->on_timeout(c);
 	else if (c->task != NO_TASK)
-		control_fail_late(c, "not finished; the log says how it ends");
+		control_time_out(c, "not finished; the log says how it ends");
 	else
-		control_fail_late(c, "the database did not answer in time");
+		control_time_out(c, "the database did not answer in time");
 }
 
 static bool
 control_waits(const struct control *c)
 {
 	return c->state == CONTROL_WAITING ||
-	    (c->late && c->audit.said != NULL);
+	    (c->answered && c->audit.said != NULL);
 }
 
 uint64_t
