@@ -400,9 +400,9 @@ maintenance_begin(struct parent *p)
 	open_job(p, true, report_is_on(p->settings));
 }
 
-/* Wants it now, or this long after the last time. */
+/* Requests it now, or this long after the last time. */
 static void
-want(struct timetable *t, int64_t ms, struct mono now)
+request(struct timetable *t, int64_t ms, struct mono now)
 {
 	struct mono	next = clock_after(t->last, ms);
 
@@ -415,7 +415,7 @@ want(struct timetable *t, int64_t ms, struct mono now)
  * must not cause many mails or constant cleaning.
  */
 void
-maintenance_want(struct parent *p, struct mono now)
+maintenance_request_cleaning(struct parent *p, struct mono now)
 {
 	char	why[600], what[640];
 
@@ -427,11 +427,11 @@ maintenance_want(struct parent *p, struct mono now)
 		parent_task_done(p, TASK_CLEAN, false, what);
 		return;
 	}
-	want(&p->job.cleaning, OPERATOR_CLEAN_MS, now);
+	request(&p->job.cleaning, OPERATOR_CLEAN_MS, now);
 }
 
 void
-maintenance_want_report(struct parent *p, struct mono now)
+maintenance_request_report(struct parent *p, struct mono now)
 {
 	if (!p->settings->report) {
 		log_notice("no report: the setting report is off");
@@ -448,7 +448,7 @@ maintenance_want_report(struct parent *p, struct mono now)
 	/* The report under way is the one that was asked for. */
 	if (p->job.step != JOB_IDLE && p->job.report)
 		return;
-	want(&p->job.reporting, OPERATOR_MAIL_MS, now);
+	request(&p->job.reporting, OPERATOR_MAIL_MS, now);
 }
 
 void
@@ -456,14 +456,14 @@ maintenance_on_hit(struct parent *p, struct mono now)
 {
 	if (p->settings->report_immediately && report_is_on(p->settings) &&
 	    !p->job.reporting.wanted)
-		want(&p->job.reporting, MAIL_EVERY_MS, now);
+		request(&p->job.reporting, MAIL_EVERY_MS, now);
 }
 
 void
 maintenance_on_notice(struct parent *p, struct mono now)
 {
 	if (!p->job.telling.wanted)
-		want(&p->job.telling, 0, now);
+		request(&p->job.telling, 0, now);
 }
 
 /* Plans the next attempt after so many failures; the milliseconds until it. */

@@ -17,8 +17,8 @@ void	maintenance_schedule(struct parent *, struct mono now);
 void	maintenance_begin(struct parent *);
 
 /* Requests of policyctl. They are handled one after the other. */
-void	maintenance_want(struct parent *, struct mono now);
-void	maintenance_want_report(struct parent *, struct mono now);
+void	maintenance_request_cleaning(struct parent *, struct mono now);
+void	maintenance_request_report(struct parent *, struct mono now);
 
 /* report_immediately: the ledger has hits that were not reported. */
 void	maintenance_on_hit(struct parent *, struct mono now);

@@ -16,25 +16,25 @@
 static void
 task_reload(struct parent *p)
 {
-	reload_want(p);
+	reload_request(p);
 }
 
 static void
 task_clean(struct parent *p)
 {
-	maintenance_want(p, clock_mono());
+	maintenance_request_cleaning(p, clock_mono());
 }
 
 static void
 task_report(struct parent *p)
 {
-	maintenance_want_report(p, clock_mono());
+	maintenance_request_report(p, clock_mono());
 }
 
 static void
 task_scan(struct parent *p)
 {
-	scanner_want(p);
+	scanner_request(p);
 }
 
 /* Valid until the next reload or task. */

@@ -44,7 +44,7 @@ reload_read(const struct parent *p, struct faults *faults)
 }
 
 void
-reload_want(struct parent *p)
+reload_request(struct parent *p)
 {
 	p->reload.wanted = true;
 }

@@ -10,7 +10,7 @@
  * the failure is logged and the running configuration stays; a child that has
  * accepted the new one gets the running one again.
  */
-void	reload_want(struct parent *);
+void	reload_request(struct parent *);
 
 /*
  * Reads the configuration and checks the groups of policyctl's sockets; NULL:

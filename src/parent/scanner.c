@@ -4,7 +4,7 @@
 #include "parent/scanner.h"
 
 void
-scanner_want(struct parent *p)
+scanner_request(struct parent *p)
 {
 	char	why[WHY_MAX];
 
@@ -50,7 +50,7 @@ scanner_on_gone(struct parent *p)
 	const char	*fault = p->restart[SLOT_SCANNER].fault;
 
 	if (p->scan_next) {
-		scanner_want(p);
+		scanner_request(p);
 		return;
 	}
 	parent_task_done(p, TASK_SCAN, false, fault[0] != '\0' ? fault :

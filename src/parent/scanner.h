@@ -9,7 +9,7 @@
  */
 
 /* Starts it, or tells the engine why not. */
-void	scanner_want(struct parent *);
+void	scanner_request(struct parent *);
 
 /* It has sent READY, or has ended. */
 void	scanner_on_ready(struct parent *);

@@ -175,7 +175,7 @@ take_signals(struct parent *p)
 	if ((bits & SIGNALS_STOP) != 0)
 		parent_stop(p, p->cleaning ? STATUS_CLEAN : STATUS_OK);
 	if ((bits & SIGNALS_RELOAD) != 0 && !p->cleaning)
-		reload_want(p);
+		reload_request(p);
 }
 
 /*
