@@ -344,7 +344,7 @@ command_top_run(struct control *c, const struct control_word *word, size_t n)
 	if (top.by != TOP_BY_REFUSED) {
 		str_add(&control_question(c)->charge, payload.data,
 		    payload.len);
-		scan_queue_want(c, &question, &payload);
+		scan_queue_add(c, &question, &payload);
 	} else if (!control_ask(c, MSG_TOP, &payload))
 		away_fail(c, NULL);
 	str_clear(&payload);

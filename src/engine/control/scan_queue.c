@@ -209,7 +209,7 @@ scan_queue_leave(const struct control *c)
 }
 
 void
-scan_queue_want(struct control *c, const struct scan_question *question,
+scan_queue_add(struct control *c, const struct scan_question *question,
     const struct str *payload)
 {
 	struct scan_command	*r = alloc_zero(1, sizeof(*r));

@@ -24,7 +24,7 @@ struct scan_question {
 void	scan_queue_init(void);
 
 /* Queues the command; the payload of the question is copied. */
-void	scan_queue_want(struct control *, const struct scan_question *,
+void	scan_queue_add(struct control *, const struct scan_question *,
 	    const struct str *payload);
 
 /* The command does not wait for its ledger any longer. */

@@ -108,6 +108,6 @@ try_run(struct control *c, const struct control_word *word, size_t n)
 	wanted.k = (uint32_t)k;
 	str_init(&payload);
 	msg_simulate_put(&payload, &wanted);
-	scan_queue_want(c, &question, &payload);
+	scan_queue_add(c, &question, &payload);
 	str_clear(&payload);
 }
