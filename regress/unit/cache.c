@@ -63,7 +63,7 @@ load(struct cache *c, const char *id)
 {
 	struct cache_id	*e = touch(c, id);
 
-	(void)cache_want(c, e, NOW - 86400);
+	(void)cache_need(c, e, NOW - 86400);
 	cache_cursor(e)->loaded = true;
 }
 
@@ -103,7 +103,7 @@ news_restart_an_unfinished_reading(void **state)
 	struct store_row	 r = row("bob", NOW, 1, "", 0);
 
 	(void)state;
-	(void)cache_want(c, e, NOW - 60);
+	(void)cache_need(c, e, NOW - 60);
 	cache_first(c, e, &r, NOW);
 	cache_cursor(e)->position = 5;
 	cache_news(c, &r, NOW);
@@ -120,21 +120,21 @@ an_earlier_date_restarts_the_reading(void **state)
 	struct store_row	 r = row("bob", NOW - 50, 1, "", 0);
 
 	(void)state;
-	assert_int_equal(cache_want(c, e, NOW - 60), NOW - 60);
+	assert_int_equal(cache_need(c, e, NOW - 60), NOW - 60);
 	cache_first(c, e, &r, NOW);
 	cache_cursor(e)->loaded = true;
 	/* Less: what is older is forgotten. */
-	assert_int_equal(cache_want(c, e, NOW - 40), NOW - 40);
+	assert_int_equal(cache_need(c, e, NOW - 40), NOW - 40);
 	assert_int_equal(used(c, "bob"), 0);
 	assert_true(cache_cursor(e)->loaded);
 	/* More: it is to be read again. */
-	assert_int_equal(cache_want(c, e, NOW - 60), NOW - 60);
+	assert_int_equal(cache_need(c, e, NOW - 60), NOW - 60);
 	assert_false(cache_cursor(e)->loaded);
 	/* Half read: from where it began, or anew. */
 	cache_cursor(e)->position = 1;
-	assert_int_equal(cache_want(c, e, NOW - 50), NOW - 60);
+	assert_int_equal(cache_need(c, e, NOW - 50), NOW - 60);
 	assert_int_equal(cache_cursor(e)->position, 1);
-	assert_int_equal(cache_want(c, e, NOW - 70), NOW - 70);
+	assert_int_equal(cache_need(c, e, NOW - 70), NOW - 70);
 	assert_int_equal(cache_cursor(e)->position, 0);
 	cache_free(c);
 }

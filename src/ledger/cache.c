@@ -290,7 +290,7 @@ cache_index(const struct cache_id *e)
 }
 
 int64_t
-cache_want(struct cache *c, struct cache_id *e, int64_t since)
+cache_need(struct cache *c, struct cache_id *e, int64_t since)
 {
 	if (e->begun && since < e->since)
 		cache_drop(c, e);

@@ -64,7 +64,7 @@ struct store_cursor	*cache_cursor(struct cache_id *);
  * cache does not go back that far. Returns the second at which a first reading
  * must begin; it is never later than `since`.
  */
-int64_t		 cache_want(struct cache *, struct cache_id *, int64_t since);
+int64_t		 cache_need(struct cache *, struct cache_id *, int64_t since);
 
 /*
  * All counts of the id, each second once, oldest first; valid until the next

@@ -247,7 +247,7 @@ charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
 			charge_since(b, &c->keys[c->was[i].key],
 			    c->was[i].cached, now);
 	for (i = 0; i < b->ntouch; i++)
-		b->touch[i].since = cache_want(b->cache, b->id[i],
+		b->touch[i].since = cache_need(b->cache, b->id[i],
 		    b->touch[i].since);
 	return STORE_OK;
 }

@@ -97,7 +97,7 @@ top_rows_keep(struct top_rows *t, struct cache_id *id)
 		t->list = alloc_resize(t->list, t->size, sizeof(t->list[0]));
 	}
 	t->list[t->count++] = id;
-	/* cache_want is never called: what is here is all there is. */
+	/* cache_need is never called: what is here is all there is. */
 	cache_cursor(id)->loaded = true;
 }
 
