@@ -225,7 +225,7 @@ charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
 			charge_add_value(b, &k->charge, k->charge.id,
 			    k->charge.idlen);
 			k->sql = k->charge.sql ?
-			    lookup_want(b->limits, k->charge.rule, k->charge.id,
+			    lookup_get(b->limits, k->charge.rule, k->charge.id,
 				k->charge.idlen) :
 			    NULL;
 		}

@@ -75,7 +75,7 @@ charge_map(struct charge_batch *b, struct mono mono)
 		for (i = 0; i < c->nkeys; i++) {
 			k = &c->keys[i];
 			if (k->charge.map)
-				(void)lookup_want(b->ids, k->charge.rule,
+				(void)lookup_get(b->ids, k->charge.rule,
 				    k->own.id, k->own.idlen);
 		}
 	if ((result = lookup_ask(b->ids, b->store)) != STORE_OK)
@@ -117,7 +117,7 @@ charge_batch_map(struct charge_batch *b, struct mono mono,
 	*unknown = false;
 	lookup_batch(b->ids, mono);
 	if (rule != NULL)
-		e = lookup_want(b->ids, (uint16_t)(rule - b->settings->rules),
+		e = lookup_get(b->ids, (uint16_t)(rule - b->settings->rules),
 		    *id, *len);
 	if (e == NULL)
 		return STORE_OK;

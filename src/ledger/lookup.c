@@ -293,7 +293,7 @@ lookup_has(const struct lookup *l, uint16_t rule, const char *id, size_t idlen)
 }
 
 struct lookup_entry *
-lookup_want(struct lookup *l, uint16_t rule, const char *id, size_t idlen)
+lookup_get(struct lookup *l, uint16_t rule, const char *id, size_t idlen)
 {
 	struct lookup_key	 key;
 	struct lookup_entry	*e;

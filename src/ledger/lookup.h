@@ -47,7 +47,7 @@ void			 lookup_batch(struct lookup *, struct mono);
  * The entry of an id, as it was charged, under a rule; created when missing.
  * NULL for LOOKUP_IDS: the rule has no such query, or another name.
  */
-struct lookup_entry	*lookup_want(struct lookup *, uint16_t rule,
+struct lookup_entry	*lookup_get(struct lookup *, uint16_t rule,
 			    const char *id, size_t idlen);
 
 /*

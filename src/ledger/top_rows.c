@@ -151,7 +151,7 @@ top_rows_look_up(struct top_rows *t, size_t end)
 		id = cache_name(t->list[i], &idlen);
 		rule = stored_id_rule(s, id, idlen);
 		if (rule == NULL || !stored_id_was(rule, id, idlen))
-			(void)lookup_want(t->ledger->limits, rule == NULL ? 0 :
+			(void)lookup_get(t->ledger->limits, rule == NULL ? 0 :
 			    (uint16_t)(rule - s->rules), id, idlen);
 	}
 	return lookup_ask(t->ledger->limits, t->ledger->store);
