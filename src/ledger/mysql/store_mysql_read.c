@@ -7,7 +7,7 @@
 #define BLIND_NS	INT64_C(10000000000)
 
 static bool
-store_want(const struct store *s, size_t i, enum sums_reading r)
+store_reads(const struct store *s, size_t i, enum sums_reading r)
 {
 	return sums_reading(s->touch[i].cursor) == r;
 }
@@ -49,7 +49,7 @@ store_bind_after(struct store *s, size_t i, int64_t seq)
 static size_t
 store_bind_news(struct store *s, size_t i)
 {
-	if (!store_want(s, i, SUMS_READ_NEWS) || store_knows(s, i))
+	if (!store_reads(s, i, SUMS_READ_NEWS) || store_knows(s, i))
 		return 0;
 	store_rival(s);
 	store_bind_after(s, i, INT64_MAX);
@@ -104,7 +104,7 @@ store_bind_end(struct store *s, size_t i)
 {
 	const struct store_touch	*t = &s->touch[i];
 
-	if (!store_want(s, i, SUMS_READ_FIRST))
+	if (!store_reads(s, i, SUMS_READ_FIRST))
 		return 0;
 	mysqldb_bind(s->db, (int64_t)i);
 	mysqldb_bind_text(s->db, t->id, t->idlen);
@@ -216,7 +216,7 @@ store_read_first(struct store *s, const struct store_reader *reader)
 	size_t	i, n = 0;
 
 	for (i = 0; i < s->ntouch; i++)
-		n += store_want(s, i, SUMS_READ_FIRST);
+		n += store_reads(s, i, SUMS_READ_FIRST);
 	s->nend = 0;
 	if (n == 0)
 		return 0;
@@ -248,7 +248,7 @@ store_bind_kept(struct store *s, size_t i)
 {
 	const struct store_touch	*t = &s->touch[i];
 
-	if (!store_want(s, i, SUMS_READ_KEPT))
+	if (!store_reads(s, i, SUMS_READ_KEPT))
 		return 0;
 	mysqldb_bind_text(s->db, t->id, t->idlen);
 	mysqldb_bind(s->db, t->since);
@@ -290,7 +290,7 @@ store_bind_instances(struct store *s, size_t i)
 {
 	const struct store_touch	*t = &s->touch[i];
 
-	if (!store_want(s, i, SUMS_READ_RECENT))
+	if (!store_reads(s, i, SUMS_READ_RECENT))
 		return 0;
 	mysqldb_bind_text(s->db, t->id, t->idlen);
 	mysqldb_bind(s->db, t->cursor->newest);
@@ -315,7 +315,7 @@ store_take_instance(struct store *s, const struct store_reader *reader)
 static size_t
 store_bind_newer(struct store *s, size_t i)
 {
-	if (!store_want(s, i, SUMS_READ_NEWER))
+	if (!store_reads(s, i, SUMS_READ_NEWER))
 		return 0;
 	store_bind_after(s, i, s->touch[i].cursor->base);
 	return 1;
@@ -350,7 +350,7 @@ store_read_newer(struct store *s, const struct store_reader *reader)
 	    store_bind_newer, store_take_newer, reader) == -1)
 		return -1;
 	for (i = 0; s->nend < NEWS_MAX && i < s->ntouch; i++) {
-		if (!store_want(s, i, SUMS_READ_NEWER))
+		if (!store_reads(s, i, SUMS_READ_NEWER))
 			continue;
 		c = s->touch[i].cursor;
 		c->loaded = true;
@@ -376,7 +376,7 @@ store_read_kept(struct store *s, const struct store_reader *reader)
 	    store_bind_instances, store_take_instance, reader) == -1)
 		return -1;
 	for (i = 0; i < s->ntouch; i++)
-		if (store_want(s, i, SUMS_READ_RECENT)) {
+		if (store_reads(s, i, SUMS_READ_RECENT)) {
 			s->touch[i].cursor->position = SUMS_NEWER;
 			s->touch[i].cursor->base = INT64_MAX;
 		}
@@ -384,7 +384,7 @@ store_read_kept(struct store *s, const struct store_reader *reader)
 	    store_bind_kept, store_take_kept, reader) == -1)
 		return -1;
 	for (i = 0; i < s->ntouch; i++)
-		if (store_want(s, i, SUMS_READ_KEPT))
+		if (store_reads(s, i, SUMS_READ_KEPT))
 			s->touch[i].cursor->no_sums = true;
 	return 0;
 }
