@@ -73,23 +73,23 @@ same_path(const struct sockaddr_un *a, const struct sockaddr_un *b)
 
 static bool
 same_address(const struct sockaddr_storage *have, socklen_t havelen,
-    const struct sockaddr *want, socklen_t wantlen)
+    const struct sockaddr *wanted, socklen_t wantedlen)
 {
 	struct sockaddr_in	in[2];
 	struct sockaddr_in6	in6[2];
 	struct sockaddr_un	un[2];
 
-	if (have->ss_family != want->sa_family)
+	if (have->ss_family != wanted->sa_family)
 		return false;
-	switch (want->sa_family) {
+	switch (wanted->sa_family) {
 	case AF_INET:
 		memcpy(&in[0], have, sizeof(in[0]));
-		memcpy(&in[1], want, sizeof(in[1]));
+		memcpy(&in[1], wanted, sizeof(in[1]));
 		return in[0].sin_port == in[1].sin_port &&
 		    in[0].sin_addr.s_addr == in[1].sin_addr.s_addr;
 	case AF_INET6:
 		memcpy(&in6[0], have, sizeof(in6[0]));
-		memcpy(&in6[1], want, sizeof(in6[1]));
+		memcpy(&in6[1], wanted, sizeof(in6[1]));
 		return in6[0].sin6_port == in6[1].sin6_port &&
 		    in6[0].sin6_scope_id == in6[1].sin6_scope_id &&
 		    memcmp(&in6[0].sin6_addr, &in6[1].sin6_addr,
@@ -98,8 +98,8 @@ same_address(const struct sockaddr_storage *have, socklen_t havelen,
 		memset(un, 0, sizeof(un));
 		memcpy(&un[0], have,
 		    havelen < sizeof(un[0]) ? havelen : sizeof(un[0]));
-		memcpy(&un[1], want,
-		    wantlen < sizeof(un[1]) ? wantlen : sizeof(un[1]));
+		memcpy(&un[1], wanted,
+		    wantedlen < sizeof(un[1]) ? wantedlen : sizeof(un[1]));
 		return same_path(&un[0], &un[1]);
 	default:
 		return false;
@@ -117,7 +117,7 @@ is_stream(int fd)
 }
 
 int
-activation_claim(const struct sockaddr *want, socklen_t wantlen)
+activation_claim(const struct sockaddr *wanted, socklen_t wantedlen)
 {
 	struct sockaddr_storage	have;
 	socklen_t		len;
@@ -130,7 +130,7 @@ activation_claim(const struct sockaddr *want, socklen_t wantlen)
 		fd = state.fd[i];
 		if (fd == -1 || !is_stream(fd) ||
 		    getsockname(fd, (struct sockaddr *)&have, &len) == -1 ||
-		    !same_address(&have, len, want, wantlen))
+		    !same_address(&have, len, wanted, wantedlen))
 			continue;
 		state.fd[i] = -1;
 		/* Not every unit listens; a second listen(2) does no harm. */
