@@ -36,14 +36,14 @@ settings_read_row(struct settings *s, size_t i, struct faults *faults)
 }
 
 static void
-settings_read_rows(struct settings *s, uint64_t which, unsigned int late,
+settings_read_rows(struct settings *s, uint64_t which, unsigned int last,
     struct faults *faults)
 {
 	size_t	i;
 
 	for (i = 0; i < table_count(); i++)
 		if ((which >> i & 1) != 0 && table_row(i)->alias == NULL &&
-		    (table_row(i)->flags & TABLE_LATE) == late)
+		    (table_row(i)->flags & TABLE_LAST) == last)
 			settings_read_row(s, i, faults);
 }
 
@@ -78,7 +78,7 @@ settings_new(void)
 			settings_set_value(s, i, table_default(table_row(i)));
 	fault_init(&faults, NULL);
 	settings_read_rows(s, UINT64_MAX, 0, &faults);
-	settings_read_rows(s, UINT64_MAX, TABLE_LATE, &faults);
+	settings_read_rows(s, UINT64_MAX, TABLE_LAST, &faults);
 	assert(faults.count == 0);
 	fault_clear(&faults);
 	s->config_file = alloc_string("");
@@ -277,7 +277,7 @@ settings_adopt(struct value *dict, struct faults *faults)
 			dict->items[i + 1] = NULL;
 	value_free(dict);
 	settings_read_rows(s, s->given, 0, faults);
-	settings_read_rows(s, s->given, TABLE_LATE, faults);
+	settings_read_rows(s, s->given, TABLE_LAST, faults);
 	settings_check_plain(s, faults);
 	/*
 	 * If only a host is named, the port follows from the kind of

@@ -21,7 +21,7 @@ struct table_preset {
 };
 
 #define TABLE_SECRET	0x01	/* never in a log */
-#define TABLE_LATE	0x02	/* read after all other settings */
+#define TABLE_LAST	0x02	/* read after all other settings */
 #define TABLE_PLAIN	0x04	/* excluded by `rules` */
 #define TABLE_INSTALLED	0x08	/* default by table_set_directories */
 #define TABLE_HANDED	0x10	/* the member is the value itself */
