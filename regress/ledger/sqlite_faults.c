@@ -368,8 +368,8 @@ no_database_in_the_settings(void **state)
 
 /* --- processes --- */
 
-/* What was told before the kill, and what was not but asked. */
-struct told {
+/* What was answered before the kill, and what was only asked. */
+struct progress {
 	int64_t	asked;
 	int64_t	answered;
 };
@@ -378,25 +378,25 @@ static void
 load(struct rig *r, int out, int64_t from)
 {
 	struct rig_charge	c;
-	struct told		told = { from, from };
+	struct progress		at = { from, from };
 	char			*instance;
 	int			i;
 
 	for (;;) {
 		for (i = 0; i < 10; i++) {
-			instance = alloc_printf("i%lld", (long long)told.asked);
+			instance = alloc_printf("i%lld", (long long)at.asked);
 			rig_charge(&c, "bob", 1, 1000000, 86400);
 			rig_instance(&c, instance, 0);
 			(void)rig_add(r, &c);
 			free(instance);
-			told.asked++;
+			at.asked++;
 		}
-		if (write(out, &told, sizeof(told)) != (ssize_t)sizeof(told))
+		if (write(out, &at, sizeof(at)) != (ssize_t)sizeof(at))
 			_exit(0);
 		rig_run(r);
 		r->next = 0;
-		told.answered = told.asked;
-		if (write(out, &told, sizeof(told)) != (ssize_t)sizeof(told))
+		at.answered = at.asked;
+		if (write(out, &at, sizeof(at)) != (ssize_t)sizeof(at))
 			_exit(0);
 		(void)store_idle(r->store);
 	}
@@ -407,7 +407,7 @@ kill_9_loses_nothing(void **state)
 {
 	struct rig		*r = *state;
 	struct rig_charge	 c;
-	struct told		 told = { 0, 0 };
+	struct progress		 at = { 0, 0 };
 	char			*instance;
 	int64_t			 i;
 	pid_t			 pid;
@@ -422,21 +422,21 @@ kill_9_loses_nothing(void **state)
 		if (pid == 0) {
 			close(fd[0]);
 			rig_open(r);
-			load(r, fd[1], told.asked);
+			load(r, fd[1], at.asked);
 		}
 		close(fd[1]);
 		for (reads = 0; reads < 20 + round * 7; reads++)
-			assert_int_equal(read(fd[0], &told, sizeof(told)),
-			    sizeof(told));
+			assert_int_equal(read(fd[0], &at, sizeof(at)),
+			    sizeof(at));
 		kill(pid, SIGKILL);
 		while (
-		    read(fd[0], &told, sizeof(told)) == (ssize_t)sizeof(told))
+		    read(fd[0], &at, sizeof(at)) == (ssize_t)sizeof(at))
 			;
 		close(fd[0]);
 		assert_int_equal(waitpid(pid, NULL, 0), pid);
 		/* Asked again, as the engine does of the next ledger. */
 		rig_open(r);
-		for (i = told.answered; i < told.asked; i++) {
+		for (i = at.answered; i < at.asked; i++) {
 			instance = alloc_printf("i%lld", (long long)i);
 			rig_charge(&c, "bob", 1, 1000000, 86400);
 			rig_instance(&c, instance, 0);
@@ -444,10 +444,10 @@ kill_9_loses_nothing(void **state)
 			free(instance);
 		}
 		r->next = 0;
-		assert_int_equal(rig_sum(r, "bob"), told.asked);
+		assert_int_equal(rig_sum(r, "bob"), at.asked);
 		assert_int_equal(rig_sql(r, "SELECT count(DISTINCT instance)"
-		    " FROM mail_count"), told.asked);
-		assert_int_equal(rig_one(r, "bob", 1, told.asked, 86400),
+		    " FROM mail_count"), at.asked);
+		assert_int_equal(rig_one(r, "bob", 1, at.asked, 86400),
 		    VERDICT_REFUSED);
 		rig_close(r);
 	}
