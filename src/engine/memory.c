@@ -17,7 +17,7 @@
 
 #define DAY		86400	/* seconds */
 /* An eighth of the memory is for instances, another one for values. */
-#define SEEN_SHARE	(8 * INSTANCE_COST)
+#define INSTANCE_SHARE	(8 * INSTANCE_COST)
 #define MAPPING_SHARE	8		/* limit / 8, in addition */
 
 struct memory_id {
@@ -63,8 +63,8 @@ memory_new(size_t max_bytes)
 	m = alloc_zero(1, sizeof(*m));
 	m->ids = map_new(same_id);
 	TAILQ_INIT(&m->recent);
-	m->instances = instance_new(max_bytes / SEEN_SHARE);
-	m->values = instance_new(max_bytes / SEEN_SHARE);
+	m->instances = instance_new(max_bytes / INSTANCE_SHARE);
+	m->values = instance_new(max_bytes / INSTANCE_SHARE);
 	m->mapping = mapping_new(max_bytes / MAPPING_SHARE);
 	m->longest = INSTANCE_SECONDS;
 	m->max = max_bytes;
@@ -605,8 +605,9 @@ void
 memory_resize(struct memory *m, size_t max_bytes)
 {
 	m->max = max_bytes;
-	m->instances = instance_resize(m->instances, max_bytes / SEEN_SHARE);
-	m->values = instance_resize(m->values, max_bytes / SEEN_SHARE);
+	m->instances = instance_resize(m->instances,
+	    max_bytes / INSTANCE_SHARE);
+	m->values = instance_resize(m->values, max_bytes / INSTANCE_SHARE);
 	mapping_resize(m->mapping, max_bytes / MAPPING_SHARE);
 }
 
