@@ -785,7 +785,7 @@ if (grep { $wanted{$_} } qw(speed raw rest idle passing)) {
 	$_->start for @daemons;
 	my $floor = Bench::floor_start();
 	speed($floor, @daemons) if $wanted{speed};
-	raw($daemons[0]) if $wanted{raw};
+	raw($daemons[0]) if $wanted{raw} && $backend ne 'sqlite';
 	rest($daemons[0]) if $wanted{rest};
 	idle($daemons[0]) if $wanted{idle};
 	passing($daemons[0], $floor) if $wanted{passing};

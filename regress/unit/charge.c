@@ -568,6 +568,27 @@ batches_overlap(void **state)
 }
 
 static void
+halves_keep_their_order_after_a_conflict(void **state)
+{
+	struct rig	*r = *state;
+	uint64_t	 i;
+
+	store.slow = true;
+	assert_int_equal(charge_batch_start(r->batch, NOW), STORE_OK);
+	store.begin = STORE_BUSY;
+	for (i = 1; i <= 40; i++)
+		add(r, i, "bob", 30);
+	assert_int_equal(run(r), STORE_BUSY);
+	store.begin = STORE_OK;
+	assert_int_equal(run(r), STORE_OK);
+	assert_int_equal(charge_batch_flush(r->batch, false), STORE_OK);
+	assert_int_equal(run(r), STORE_OK);
+	for (i = 1; i <= 40; i++)
+		assert_int_equal(r->answer[i].verdict, i <= 30 ?
+		    VERDICT_ACCEPTED : VERDICT_REFUSED);
+}
+
+static void
 lost_before_it_was_safe(void **state)
 {
 	struct rig	*r = *state;
@@ -644,6 +665,7 @@ main(void)
 		TEST(others_pass_who_is_read),
 		TEST(nobody_is_left),
 		TEST(batches_overlap),
+		TEST(halves_keep_their_order_after_a_conflict),
 		TEST(lost_before_it_was_safe),
 		TEST(lost_by_the_next_batch),
 		TEST(nobody_is_left_to_be_told),

@@ -443,11 +443,24 @@ charge_part(struct charge_batch *b)
 	}
 }
 
-/* Charges whose ids are still being read go behind the others. */
+/*
+ * The other half waits behind a first half that has to be decided again. After
+ * a batch only charges whose ids are still being read are left of the first
+ * half: they go behind the others, but for resets.
+ */
 static void
-charge_whole(struct charge_batch *b)
+charge_whole(struct charge_batch *b, enum store_result result)
 {
-	TAILQ_CONCAT(&b->next, &b->waiting, entry);
+	struct verdict_charge	*c, *next;
+
+	for (c = TAILQ_FIRST(&b->waiting); c != NULL && result == STORE_OK;
+	    c = next) {
+		next = TAILQ_NEXT(c, entry);
+		if (c->reset)
+			continue;
+		TAILQ_REMOVE(&b->waiting, c, entry);
+		TAILQ_INSERT_TAIL(&b->next, c, entry);
+	}
 	TAILQ_CONCAT(&b->waiting, &b->next, entry);
 }
 
@@ -462,7 +475,7 @@ charge_run(struct charge_batch *b, int64_t now, struct mono mono,
 	if (result == STORE_OK &&
 	    habits_trim(b->habits, b->store, now) == STORE_LOST)
 		result = charge_lost(b, STORE_LOST);
-	charge_whole(b);
+	charge_whole(b, result);
 	return result;
 }
 

@@ -279,7 +279,7 @@ store_write_hits(struct store *s, enum hit_kind kind)
  * only raised the count of STORE_ALL_SLOT.
  */
 static bool
-store_writes_rows(const struct store *s)
+store_only_rows(const struct store *s)
 {
 	return s->alone && mysqldb_writes(s->db) == s->writes &&
 	    s->nsee == 0 && s->npair == 0 && s->nhit == 0;
@@ -305,9 +305,9 @@ store_commit(struct store *s, bool *later)
 	foreign_give_back(&s->foreign);
 	/* Other writes must be visible to what is read outside of a batch. */
 	*later = *later && s->other != NULL && s->nrow > 0 &&
-	    store_writes_rows(s);
+	    store_only_rows(s);
 	/* A commit would wait for the disk. */
-	if (s->nrow == 0 && store_writes_rows(s))
+	if (s->nrow == 0 && store_only_rows(s))
 		return store_settled(s, mysqldb_rollback(s->db) == 0 ?
 		    STORE_OK : store_failed(s));
 	good = (s->nrow == 0 || store_write_raised(s) == 0) &&
