@@ -195,7 +195,7 @@ map_ahead(const struct map *map, uint64_t hash, size_t size)
 	const char	*node = (const char *)map->table[hash & map->mask];
 	size_t		 i;
 
-	for (i = 0; i < size; i += CACHE_LINE)
+	for (i = 0; node != NULL && i < size; i += CACHE_LINE)
 		__builtin_prefetch(node + i);
 }
 
