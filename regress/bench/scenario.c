@@ -31,7 +31,7 @@ static void
 engine(unsigned long requests)
 {
 	struct settings	*settings;
-	struct decision	 decision;
+	struct decided	 decision;
 	struct request	 request;
 	struct traffic	 traffic;
 	struct mail	 mail;

@@ -148,7 +148,7 @@ request_refuse(const struct settings *s, const struct msg_charge *charge)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct decision	 d;
+	static struct decided	 d;
 	const char		*bytes = (const char *)data, *reason = NULL;
 	struct request		 req;
 	struct settings		*s;

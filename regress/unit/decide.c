@@ -259,7 +259,7 @@ retransmit_counts_twice(void **state)
 		{ ALICE "protocol_state=RCPT\ninstance=i.1\n\n", false },
 	};
 	struct settings	*s = settings_of(PLUS);
-	struct decision	 d;
+	struct decided	 d;
 	struct request	 req;
 	int64_t		 first;
 	size_t		 i;
@@ -286,7 +286,7 @@ static void
 what_the_ledger_stores(void **state)
 {
 	struct settings	*s = settings_of("");
-	struct decision	 d;
+	struct decided	 d;
 	struct request	 req;
 
 	(void)state;
@@ -354,7 +354,7 @@ id_longer_than_40(void **state)
 	static const int	 lens[] = { 41, 255, 256, 4000, CHARGE_ID_MAX };
 	static char		 text[REQUEST_MAX];
 	struct settings		*s = settings_of("");
-	struct decision		 d;
+	struct decided		 d;
 	struct request		 req;
 	char			 tail[2][17];
 	int			 n, len, i;
@@ -406,10 +406,10 @@ charges_can_be_sent(void **state)
 	    "{" NAMED("e", "server") ", 'max_per_mail': 9},"
 	    "{'name': 'd', 'key': ['sender', 'helo_name', 'recipient'],"
 	    "'limits': [[1, 1]], 'count': 'addresses'}"));
-	struct decision			 d;
+	struct decided			 d;
 	struct request			 req;
 	struct str			 wire, before, after;
-	struct decision			 copy;
+	struct decided			 copy;
 	int				 round;
 
 	(void)state;

@@ -87,7 +87,7 @@ describe_key(struct str *out, const struct msg_charge_key *key)
 }
 
 static inline void
-describe(struct str *out, const struct decision *d)
+describe(struct str *out, const struct decided *d)
 {
 	const struct msg_charge	*charge = &d->charge;
 	size_t			 i;
@@ -108,7 +108,7 @@ describe(struct str *out, const struct decision *d)
 }
 
 static inline void
-decide(struct decision *d, const struct settings *s, struct request *req,
+decide(struct decided *d, const struct settings *s, struct request *req,
     const char *text)
 {
 	const char		*reason;
@@ -123,7 +123,7 @@ decide(struct decision *d, const struct settings *s, struct request *req,
 static inline void
 check(const struct decide_case *cases, size_t n)
 {
-	struct decision	 d;
+	struct decided	 d;
 	struct settings	*s;
 	struct request	 req;
 	struct str	 got, text;

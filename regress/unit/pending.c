@@ -133,7 +133,7 @@ ask(uintptr_t client, const char *id)
 {
 	static struct limit	 ten = { 10, 60 };
 	struct request		 req;
-	static struct decision	 d;
+	static struct decided	 d;
 
 	memset(&req, 0, sizeof(req));
 	d.identity = KEY_SASL_USERNAME;

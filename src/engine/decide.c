@@ -16,18 +16,18 @@ struct task {
 	enum stage		 stage;
 	unsigned int		 exempt;	/* identity_exempt */
 	bool			 soft;		/* fail_action takes mail */
-	struct decision		*d;
+	struct decided		*d;
 };
 
 void
-decide_init(struct decision *d)
+decide_init(struct decided *d)
 {
 	memset(d, 0, sizeof(*d));
 	str_init(&d->ids);
 }
 
 void
-decide_clear(struct decision *d)
+decide_clear(struct decided *d)
 {
 	str_clear(&d->ids);
 }
@@ -60,7 +60,7 @@ static bool
 decide_identity(struct task *t, struct msg_charge_key *key)
 {
 	const struct settings	*s = t->s;
-	struct decision		*d = t->d;
+	struct decided		*d = t->d;
 
 	d->identity = KEY_SASL_USERNAME;
 	if (s->limit_by_sasl &&
@@ -324,7 +324,7 @@ static enum decide_reason
 decide_plain(struct task *t)
 {
 	const struct settings	*s = t->s;
-	struct decision		*d = t->d;
+	struct decided		*d = t->d;
 	struct msg_charge_key	*key = decide_key(t);
 	enum decide_reason	 reason;
 
@@ -346,7 +346,7 @@ decide_plain(struct task *t)
 static enum decide_reason
 decide_rule(struct task *t, const struct settings_rule *rule)
 {
-	struct decision		*d = t->d;
+	struct decided		*d = t->d;
 	struct msg_charge_key	*key = decide_key(t);
 	enum decide_reason	 reason;
 	size_t			 name = strlen(rule->name) + 1;
@@ -386,7 +386,7 @@ decide_rule(struct task *t, const struct settings_rule *rule)
 
 /* Sets the pointers into `ids`, which does not grow any more. */
 static void
-decide_point(struct decision *d)
+decide_point(struct decided *d)
 {
 	struct msg_charge_key	*key;
 	size_t			 i;
@@ -428,7 +428,7 @@ decide_origin(struct task *t)
 }
 
 enum decide_outcome
-decide_request(struct decision *d, const struct settings *s,
+decide_request(struct decided *d, const struct settings *s,
     const struct request *req, int64_t random)
 {
 	struct task		t = { s, req, stage_of(req), 0,

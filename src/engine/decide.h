@@ -30,7 +30,7 @@ enum decide_reason {
 	REASON__MAX
 };
 
-struct decision {
+struct decided {
 	enum decide_reason	 reason;
 	bool			 bad_count;	/* no number; counted as 1 */
 	bool			 exempt;	/* no limit applies */
@@ -54,15 +54,15 @@ struct decision {
 	size_t			 passes_at;
 };
 
-void	decide_init(struct decision *);
-void	decide_clear(struct decision *);
+void	decide_init(struct decided *);
+void	decide_clear(struct decided *);
 
 /*
  * `random` is not 0 and comes from arc4random. It is the tag of a request
  * without instance, and of one that count_mode 0 charges.
  */
 enum decide_outcome
-	decide_request(struct decision *, const struct settings *,
+	decide_request(struct decided *, const struct settings *,
 	    const struct request *, int64_t random);
 
 const char	*decide_reason_text(enum decide_reason);

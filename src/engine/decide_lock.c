@@ -93,7 +93,7 @@ decide_lock_excepts(struct str *ids, const struct settings *s,
 
 /* A key that counts the mails which pass; its id is the str from `at` on. */
 static void
-decide_lock_key(struct decision *d, size_t at, uint8_t pass)
+decide_lock_key(struct decided *d, size_t at, uint8_t pass)
 {
 	static struct limit	 limit = { LOCK_PASSES, LOCK_PASS_PERIOD };
 	struct msg_charge_key	*key = &d->charge.keys[d->charge.nkeys];
@@ -110,7 +110,7 @@ decide_lock_key(struct decision *d, size_t at, uint8_t pass)
 }
 
 static void
-decide_lock_keys(struct decision *d, const struct settings *s,
+decide_lock_keys(struct decided *d, const struct settings *s,
     const struct request *req, bool login, unsigned int prefix)
 {
 	size_t	at = d->ids.len;
@@ -134,7 +134,7 @@ decide_lock_keys(struct decision *d, const struct settings *s,
 
 /* Adds the names of a rule whose locks are passed: a lock may be older. */
 static void
-decide_lock_names(struct decision *d, const struct settings_rule *rule)
+decide_lock_names(struct decided *d, const struct settings_rule *rule)
 {
 	size_t	i;
 
@@ -145,7 +145,7 @@ decide_lock_names(struct decision *d, const struct settings_rule *rule)
 }
 
 void
-decide_lock_passes(struct decision *d, const struct settings *s,
+decide_lock_passes(struct decided *d, const struct settings *s,
     const struct request *req, bool stage)
 {
 	const struct settings_rule	*rule;

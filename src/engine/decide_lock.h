@@ -25,7 +25,7 @@ void	decide_lock_of(struct str *, const struct settings *,
  * largest network of the client that may be locked. `stage`: the request is at
  * RCPT, DATA or END-OF-MESSAGE; at other stages no lock is passed.
  */
-void	decide_lock_passes(struct decision *, const struct settings *,
+void	decide_lock_passes(struct decided *, const struct settings *,
 	    const struct request *, bool stage);
 
 #endif

@@ -23,12 +23,12 @@ struct maillog_value {
 	char	bytes[120];
 };
 struct maillog_about {
-	enum rule_attribute	identity;	/* struct decision */
+	enum rule_attribute	identity;	/* struct decided */
 	struct maillog_value	login;
 	struct maillog_value	sender;
 	struct maillog_value	recipient;	/* empty at DATA with several */
 	struct maillog_value	nrecipients;
-	bool			exempt;		/* struct decision; set it */
+	bool			exempt;		/* struct decided; set it */
 	struct maillog_value	client;
 	struct maillog_value	client_name;
 	struct maillog_value	state;

@@ -227,7 +227,7 @@ pending_is_serving(void)
 
 void
 pending_add(struct client *client, struct policy *policy,
-    const struct request *req, struct decision *d)
+    const struct request *req, struct decided *d)
 {
 	struct slot	*slot = slot_take();
 	struct pending	*p = &slot->pending;

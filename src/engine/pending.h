@@ -38,7 +38,7 @@ void	pending_init(void (*answer)(struct pending *,
 
 /* Queues a charge and sets its deadline. */
 void	pending_add(struct client *, struct policy *, const struct request *,
-	    struct decision *);
+	    struct decided *);
 
 /* The charge that was sent. Valid until the next call. */
 struct msg_charge	*pending_charge(const struct pending *);

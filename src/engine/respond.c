@@ -23,7 +23,7 @@ static struct {
 	struct memory		*memory;
 	struct memory_refused	*refused;
 	struct trouble		 trouble;
-	struct decision		 decision;
+	struct decided		 decision;
 	struct str		 answer;
 	uint64_t		 tag;		/* the last one given */
 } respond;
@@ -38,7 +38,7 @@ next_tag(void)
 	return (int64_t)respond.tag;
 }
 
-/* NULL: the block or lock has just ended. */
+/* `block` is NULL if the block or lock has just ended. */
 static void
 answer_block(struct client *client, const struct settings *s,
     const struct maillog_about *about, const struct override *block)
@@ -65,9 +65,9 @@ answer_own(struct client *client, const struct request *req,
 	answer_block(client, respond.policy->settings, &about, block);
 }
 
-/* Blocks come before everything else. */
+/* Blocks come before everything else. True: answered. */
 static bool
-is_blocked(struct client *client, const struct request *req)
+answer_if_blocked(struct client *client, const struct request *req)
 {
 	const struct override	*block;
 
@@ -77,9 +77,11 @@ is_blocked(struct client *client, const struct request *req)
 	return block != NULL;
 }
 
-/* Answers if a lock holds. If the request passes one, sets charge->pass. */
+/*
+ * Answers if a lock holds: true. If the request passes one, sets charge->pass.
+ */
 static bool
-is_locked(struct client *client, const struct request *req,
+answer_if_locked(struct client *client, const struct request *req,
     struct msg_charge *charge)
 {
 	const struct override	*lock = NULL;
@@ -101,7 +103,7 @@ answer_passed(struct client *client, const struct policy *policy)
 void
 respond_on_request(struct client *client, const struct request *req)
 {
-	struct decision	*d = &respond.decision;
+	struct decided	*d = &respond.decision;
 	struct policy	*policy = respond.policy;
 	bool		 fresh, own;
 	size_t		 i;
@@ -114,7 +116,7 @@ respond_on_request(struct client *client, const struct request *req)
 	 * the list that exists is used.
 	 */
 	own = fresh || (blocks_known() && !pending_is_serving());
-	if (own && is_blocked(client, req))
+	if (own && answer_if_blocked(client, req))
 		return;
 	(void)decide_request(d, policy->settings, req, next_tag());
 	if (req->attr[ATTR_PROTOCOL_STATE].len > 0)
@@ -129,7 +131,7 @@ respond_on_request(struct client *client, const struct request *req)
 	if (!fresh || d->locks || blocks_locks() ||
 	    policy->settings->report_user != NULL)
 		blocks_subject(&d->charge, policy->settings, req);
-	if (own && is_locked(client, req, &d->charge))
+	if (own && answer_if_locked(client, req, &d->charge))
 		return;
 	if (d->reason != REASON_CHARGED && own && d->charge.pass == 0) {
 		stats_answered(0);
@@ -160,7 +162,7 @@ on_owed(const struct msg_charge *charge, const int64_t *charged,
  * the ledger did not know of, and so have left no room for it.
  */
 static bool
-overrules(struct msg_charge *charge, const struct msg_verdict *v,
+overruled_by_memory(struct msg_charge *charge, const struct msg_verdict *v,
     int64_t now, struct msg_verdict *right)
 {
 	if (replay_count() == 0 || v->verdict != VERDICT_ACCEPTED ||
@@ -183,7 +185,7 @@ remember(const struct pending *p, struct msg_charge *charge,
 		memory_again(respond.memory, charge, &again, now);
 		*v = &again;
 	}
-	if (overrules(charge, *v, now, &verdict)) {
+	if (overruled_by_memory(charge, *v, now, &verdict)) {
 		*v = &verdict;
 		if (verdict.verdict == VERDICT_REFUSED) {
 			stats_add(STATS_MEMORY_REFUSED, 1);
@@ -216,7 +218,7 @@ respond_on_late(uint64_t request, const struct msg_verdict *v)
 
 /* A reload may have changed db_error_action since the request came. */
 static bool
-remembers(const struct pending *p)
+uses_memory(const struct pending *p)
 {
 	return p->policy->memory && respond.memory != NULL;
 }
@@ -230,7 +232,7 @@ is_plain(const struct pending *p, const struct msg_verdict *v)
 {
 	return v->verdict == VERDICT_ACCEPTED && !p->bare && v->over == 0 &&
 	    v->shadowed == 0 && v->locked == 0 &&
-	    v->warned == 0 && !remembers(p) && !log_debugging();
+	    v->warned == 0 && !uses_memory(p) && !log_debugging();
 }
 
 /*
@@ -238,7 +240,7 @@ is_plain(const struct pending *p, const struct msg_verdict *v)
  * this engine's list. True: answered.
  */
 static bool
-looked(struct pending *p, const struct msg_charge *charge,
+answer_if_found(struct pending *p, const struct msg_charge *charge,
     const struct msg_verdict *v)
 {
 	const struct override	*block;
@@ -282,7 +284,7 @@ respond_on_verdict(struct pending *p, const struct msg_verdict *v)
 	}
 	if (!is_plain(p, v))
 		charge = pending_charge(p);
-	if (looked(p, charge, v))
+	if (answer_if_found(p, charge, v))
 		return;
 	stats_verdict(v);
 	if (charge != NULL) {
@@ -292,8 +294,9 @@ respond_on_verdict(struct pending *p, const struct msg_verdict *v)
 		else
 			mapping_take(memory_mapping(respond.memory),
 			    policy->settings, charge, v);
-		if (remembers(p))
+		if (uses_memory(p))
 			remember(p, charge, &v);
+		/* By a lock that the memory knows. */
 		if (v->verdict == VERDICT_BLOCKED) {
 			answer_block(p->client, policy->settings, &p->about,
 			    blocks_lock_any(charge, clock_wall()));
@@ -301,10 +304,10 @@ respond_on_verdict(struct pending *p, const struct msg_verdict *v)
 		}
 		stats_verdict_rules(policy->settings, charge, v);
 		maillog_verdict(policy->settings, charge, &p->about, v,
-		    !none ? NULL : remembers(p) ? "from memory" :
+		    !none ? NULL : uses_memory(p) ? "from memory" :
 		    "no verdict in time");
 		refusal_verdict(policy->settings, charge, &p->about, v,
-		    none && remembers(p) ? respond.memory : NULL);
+		    none && uses_memory(p) ? respond.memory : NULL);
 		if (v->verdict == VERDICT_UNAVAILABLE)
 			answer = &policy->error;
 		else if (v->verdict == VERDICT_REFUSED || v->over != 0) {

@@ -173,7 +173,7 @@ explain_run(struct control *c, const struct control_word *word, size_t n)
 	const struct settings	*s = control_policy()->settings;
 	const struct override	*block;
 	enum decide_outcome	 outcome;
-	struct decision		 d;
+	struct decided		 d;
 	struct request		 req;
 	struct str		 lines;
 

@@ -111,7 +111,10 @@ store_take_slot(struct store *s, const struct store_reader *reader)
 	return 0;
 }
 
-/* Reads the unknown counts of the slots; LOCK also locks them. */
+/*
+ * Reads the counts of the slots that are still 0, which is no count: they begin
+ * with 1. LOCK also locks the rows.
+ */
 static int
 store_read_slots(struct store *s, enum statement n)
 {
@@ -156,7 +159,7 @@ store_lock_all(struct store *s)
 	return store_lock_one(s, LOCK, STORE_ALL_SLOT, &s->base);
 }
 
-/* The same, and raises the count. */
+/* Locks STORE_ALL_SLOT and raises its count; s->base is the one before. */
 static int
 store_raise_all(struct store *s)
 {
