@@ -89,6 +89,8 @@ unsigned int	 mysql_errno(MYSQL *);
 const char	*mysql_error(MYSQL *);
 int		 mysql_ping(MYSQL *);
 int		 mysql_query(MYSQL *, const char *);
+int		 mysql_send_query(MYSQL *, const char *, unsigned long);
+bool		 mysql_read_query_result(MYSQL *);
 MYSQL_RES	*mysql_store_result(MYSQL *);
 MYSQL_ROW	 mysql_fetch_row(MYSQL_RES *);
 void		 mysql_free_result(MYSQL_RES *);
