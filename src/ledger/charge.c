@@ -433,7 +433,7 @@ charge_part(struct charge_batch *b)
 	struct verdict_charge	*c;
 	size_t			 n;
 
-	if (b->count < 2 * PART_LEAST || overlap->flush == NULL ||
+	if (b->count < 2 * PART_LEAST || overlap->halves == NULL ||
 	    !overlap->halves(b->store))
 		return;
 	for (n = b->count / 2; n > 0; n--) {

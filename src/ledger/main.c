@@ -233,7 +233,7 @@ ledger_wait(struct ledger *l, int idle)
 	if ((p[2].revents & ~POLLOUT) != 0 && l->report != NULL &&
 	    ledger_read(l, l->report, ledger_on_report) == -1)
 		ledger_drop_report(l);
-	/* Without the engine nobody waits for the scan. */
+	/* Only the engine waits for the result of a scan. */
 	if ((p[5].revents & ~POLLOUT) != 0 &&
 	    ledger_read(l, scan, scan_on_engine) == -1)
 		l->stopping = true;

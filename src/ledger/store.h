@@ -191,7 +191,7 @@ struct store_reader {
 struct store_overlap {
 	/*
 	 * Whether a large batch is better written in two halves, so that the
-	 * second overlaps the first.
+	 * second overlaps the first; NULL: never.
 	 */
 	bool	(*halves)(const struct store *);
 

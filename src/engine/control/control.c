@@ -43,7 +43,7 @@ struct control {
 	enum control_state		 state;
 	const struct control_command	*command;
 	enum parent_task		 task;	/* NO_TASK: none */
-	bool				 answered;	/* nobody waits */
+	bool				 answered;	/* no command waits */
 	struct control_question		 question;
 	struct str			 in;
 	struct str			 answer;
