@@ -35,51 +35,33 @@ struct checkpointer {
 /* --- the process --- */
 
 /*
- * One checkpoint: the number of pages that are not copied, or -1. When the
- * names lead to other files than the open ones, the ledger must close its files
- * before the checkpointer opens new ones.
+ * Answers each request with a byte. When the names lead to other files than the
+ * open ones, the ledger must close its files before the checkpointer opens new
+ * ones: until then it copies nothing.
  */
-static int32_t
-checkpointer_copy(struct sqlite **db, int directory, const char *name,
-    bool *stale)
-{
-	enum sqlite_fault	fault;
-	char			reason[256];
-	int			frames, left;
-
-	if (*db != NULL && sqlite_look(*db) != SQLITE_FILES_OURS) {
-		sqlite_close(*db);
-		*db = NULL;
-		*stale = true;
-	}
-	if (*stale)
-		return -1;
-	if (*db == NULL)
-		*db = sqlite_open(directory, name, WAIT_MS, NULL, 0, &fault,
-		    reason, sizeof(reason));
-	if (*db == NULL || sqlite_checkpoint(*db, &frames, &left) == -1)
-		return -1;
-	return left;
-}
-
 static void
 checkpointer_serve(int fd, int directory, const char *name)
 {
-	struct sqlite	*db = NULL;
-	int32_t		 left;
-	bool		 stale = false;
-	char		 what;
+	struct sqlite		*db = NULL;
+	enum sqlite_fault	 fault;
+	char			 reason[256], what;
+	bool			 stale = false;
 
 	while (read(fd, &what, 1) == 1 && what != ASK_END) {
-		if (what == ASK_COPY)
-			left = checkpointer_copy(&db, directory, name, &stale);
-		else {
+		if (what == ASK_CLOSE || (db != NULL &&
+		    sqlite_look(db) != SQLITE_FILES_OURS)) {
 			sqlite_close(db);
 			db = NULL;
-			stale = false;
-			left = 0;
+			stale = what != ASK_CLOSE;
 		}
-		if (write(fd, &left, sizeof(left)) != (ssize_t)sizeof(left))
+		if (what == ASK_COPY && !stale) {
+			if (db == NULL)
+				db = sqlite_open(directory, name, WAIT_MS, NULL,
+				    0, &fault, reason, sizeof(reason));
+			if (db != NULL)
+				(void)sqlite_checkpoint(db);
+		}
+		if (write(fd, &what, 1) != 1)
 			break;
 	}
 	sqlite_close(db);
@@ -104,8 +86,7 @@ checkpointer_run(struct role_start *start, struct sandbox_needs *needs,
 	for (i = ROLE_CHANNEL_FD + 1; i < FIRST_FD; i++)
 		(void)close(i);
 	closefrom((fd > start->directory ? fd : start->directory) + 1);
-	/* No request waits for the checkpointer,
-	    so it runs at a lower priority. */
+	/* No charge waits for the checkpointer. */
 	errno = 0;
 	if (nice(NICE) == -1 && errno != 0)
 		log_debug("nice: %s", strerror(errno));
@@ -121,8 +102,8 @@ checkpointer_start(struct role_start *start, struct sandbox_needs *needs,
     const char *name)
 {
 	struct checkpointer	*k;
-	pid_t		 pid;
-	int		 fd[2];
+	pid_t			 pid;
+	int			 fd[2];
 
 	/* No wait(2): its socket tells when it has ended. */
 	(void)signal(SIGCHLD, SIG_IGN);
@@ -166,9 +147,9 @@ checkpointer_wait(struct checkpointer *k, int ms)
 }
 
 int
-checkpointer_answer(struct checkpointer *k, int *left)
+checkpointer_answer(struct checkpointer *k)
 {
-	int32_t	n;
+	char	what;
 
 	/*
 	 * The checkpointer writes only answers, so its end is noticed only
@@ -176,10 +157,9 @@ checkpointer_answer(struct checkpointer *k, int *left)
 	 */
 	if (k->outstanding == 0 || checkpointer_wait(k, 0) != 1)
 		return 0;
-	if (read(k->fd, &n, sizeof(n)) != (ssize_t)sizeof(n))
+	if (read(k->fd, &what, 1) != 1)
 		return -1;
 	k->outstanding--;
-	*left = n;
 	return 1;
 }
 
@@ -193,12 +173,11 @@ int
 checkpointer_release(struct checkpointer *k)
 {
 	struct mono	deadline = clock_after(clock_mono(), RELEASE_MS);
-	int		left;
 
 	checkpointer_say(k, ASK_CLOSE);
 	while (k->outstanding > 0)
 		if (checkpointer_wait(k, clock_left(deadline,
-		    clock_mono())) != 1 || checkpointer_answer(k, &left) == -1)
+		    clock_mono())) != 1 || checkpointer_answer(k) == -1)
 			return -1;
 	return 0;
 }
@@ -206,13 +185,13 @@ checkpointer_release(struct checkpointer *k)
 void
 checkpointer_stop(struct checkpointer *k)
 {
-	int32_t	n;
+	char	what;
 
 	if (k == NULL)
 		return;
 	checkpointer_say(k, ASK_END);
 	while (checkpointer_wait(k, GOODBYE_MS) == 1 &&
-	    read(k->fd, &n, sizeof(n)) > 0)
+	    read(k->fd, &what, 1) > 0)
 		;
 	checkpointer_leave(k);
 }

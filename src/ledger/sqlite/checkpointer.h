@@ -20,18 +20,16 @@ struct checkpointer;
  * the new process. NULL with errno when the process cannot be started.
  */
 struct checkpointer	*checkpointer_start(struct role_start *,
-			    struct sandbox_needs *,
-		    const char *name);
+			    struct sandbox_needs *, const char *name);
 
 /* Asks for one checkpoint, unless an answer is outstanding. */
 void		 checkpointer_ask(struct checkpointer *);
 
 /*
- * Reads an outstanding answer, without waiting. 1: the request is done; after a
- * checkpoint *left is the number of pages of the log that are not copied (-1:
- * it failed). 0: no answer yet, or none outstanding. -1: the process is gone.
+ * Reads an outstanding answer, without waiting. 1: the request is done, or
+ * failed. 0: no answer yet, or none outstanding. -1: the process is gone.
  */
-int		 checkpointer_answer(struct checkpointer *, int *left);
+int		 checkpointer_answer(struct checkpointer *);
 
 /* Whether an answer is outstanding. */
 bool		 checkpointer_busy(const struct checkpointer *);
@@ -47,7 +45,6 @@ int		 checkpointer_release(struct checkpointer *);
  * files, and frees it. NULL is legal.
  */
 void		 checkpointer_stop(struct checkpointer *);
-
 
 /* Frees it without waiting: the process ends when it sees the closed socket. */
 void		 checkpointer_leave(struct checkpointer *);

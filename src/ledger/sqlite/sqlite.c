@@ -107,19 +107,6 @@ sqlite_error(const struct sqlite *s)
 /* --- the connection --- */
 
 static int
-set_up(int directory)
-{
-	sqlite3_vfs	*vfs;
-
-	/* One thread: no mutexes and no memory statistics. */
-	(void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
-	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-	if ((vfs = sqlite3_vfs_find("unix")) == NULL || vfs->iVersion < 3)
-		return -1;
-	return sqlite_directory_use(vfs, directory);
-}
-
-static int
 on_commit(void *arg, sqlite3 *db, const char *name, int pages)
 {
 	struct sqlite	*s = arg;
@@ -166,7 +153,10 @@ sqlite_open(int directory, const char *name, int busy_ms,
 	s->list = list;
 	s->count = count;
 	s->statement = alloc_zero(count, sizeof(s->statement[0]));
-	if (set_up(directory) == -1) {
+	/* One thread: no mutexes and no memory statistics. */
+	(void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	if (sqlite_directory_use(directory) == -1) {
 		s->fault = SQLITE_FAULT_FILE;
 		(void)strlcpy(reason, "this SQLite has no unix VFS", size);
 		goto fail;
@@ -324,7 +314,7 @@ sqlite_is_readonly(struct sqlite *s)
 	return true;
 }
 
-/* --- statements --- */
+/* --- statements that run once --- */
 
 int
 sqlite_exec(struct sqlite *s, const char *sql)
@@ -460,23 +450,6 @@ sqlite_steps(const struct sqlite *s)
 	return s->steps;
 }
 
-static int
-query_prepare(struct sqlite *s, const char *sql)
-{
-	int	code;
-
-	if (s->query != NULL && strcmp(s->query_text, sql) == 0)
-		return 0;
-	(void)sqlite3_finalize(s->query);
-	s->query = NULL;
-	free(s->query_text);
-	s->query_text = alloc_string(sql);
-	code = sqlite3_prepare_v2(s->db, sql, -1, &s->query, NULL);
-	if (code == SQLITE_OK && s->query == NULL)
-		code = SQLITE_ERROR;
-	return code == SQLITE_OK ? 0 : failed(s, code);
-}
-
 /* The library calls it while a query runs; not 0 ends the query. */
 static int
 on_progress(void *arg)
@@ -491,8 +464,18 @@ sqlite_query(struct sqlite *s, const char *sql, int64_t until,
 	int	code, i, n;
 
 	*result = NULL;
-	if (query_prepare(s, sql) == -1)
-		return -1;
+	if (s->query == NULL || strcmp(s->query_text, sql) != 0) {
+		(void)sqlite3_finalize(s->query);
+		s->query = NULL;
+		free(s->query_text);
+		s->query_text = alloc_string(sql);
+		code = sqlite3_prepare_v2(s->db, sql, -1, &s->query, NULL);
+		if (code != SQLITE_OK)
+			return failed(s, code);
+		/* Only white space or a comment. */
+		if (s->query == NULL)
+			return failed(s, SQLITE_ERROR);
+	}
 	n = sqlite3_bind_parameter_count(s->query);
 	for (i = 1; i <= n; i++)
 		(void)sqlite3_bind_text64(s->query, i, text, len, SQLITE_STATIC,
@@ -513,14 +496,12 @@ sqlite_query(struct sqlite *s, const char *sql, int64_t until,
 /* --- the write-ahead log --- */
 
 int
-sqlite_checkpoint(struct sqlite *s, int *frames, int *left)
+sqlite_checkpoint(struct sqlite *s)
 {
-	int	code, log = -1, done = -1;
+	int	code;
 
 	code = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE,
-	    &log, &done);
-	*frames = log > 0 ? log : 0;
-	*left = log > done && done >= 0 ? log - done : 0;
+	    NULL, NULL);
 	return code == SQLITE_OK ? 0 : failed(s, code);
 }
 

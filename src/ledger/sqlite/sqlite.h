@@ -121,9 +121,9 @@ int		 sqlite_query(struct sqlite *, const char *sql, int64_t until,
 
 /*
  * Checkpoint: copies as much of the write-ahead log into the file as possible.
- * *frames: pages in the log; *left: pages of them not copied. 0 or -1.
+ * 0 or -1.
  */
-int		 sqlite_checkpoint(struct sqlite *, int *frames, int *left);
+int		 sqlite_checkpoint(struct sqlite *);
 
 /*
  * The same, and then truncates the log; works only while no process reads or

@@ -102,9 +102,9 @@ inside_fcntl(int fd, int command, ...)
 }
 
 int
-sqlite_directory_use(sqlite3_vfs *vfs, int directory)
+sqlite_directory_use(int directory)
 {
-	const struct {
+	static const struct {
 		const char		*name;
 		sqlite3_syscall_ptr	 call;
 	} calls[] = {
@@ -117,8 +117,11 @@ sqlite_directory_use(sqlite3_vfs *vfs, int directory)
 		{ "readlink",	(sqlite3_syscall_ptr)inside_readlink },
 		{ "ftruncate",	(sqlite3_syscall_ptr)inside_truncate }
 	};
-	size_t	i;
+	sqlite3_vfs	*vfs;
+	size_t		 i;
 
+	if ((vfs = sqlite3_vfs_find("unix")) == NULL || vfs->iVersion < 3)
+		return -1;
 	base = directory;
 	for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
 		if (vfs->xSetSystemCall(vfs, calls[i].name, calls[i].call) !=

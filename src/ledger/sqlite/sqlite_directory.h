@@ -8,6 +8,6 @@
  * only through the descriptor of a directory, which stays the caller's. 0 or
  * -1.
  */
-int	sqlite_directory_use(sqlite3_vfs *, int directory);
+int	sqlite_directory_use(int directory);
 
 #endif

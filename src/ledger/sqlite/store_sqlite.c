@@ -272,14 +272,13 @@ static bool
 store_same_files(struct store *s)
 {
 	enum sqlite_files	files = sqlite_look(s->db);
-	int			frames, left;
 
 	if (files == SQLITE_FILES_OURS)
 		return true;
 	log_warning("%s: the %s another file now", s->description,
 	    files == SQLITE_FILES_OTHER ? "database is" :
 	    "database's log is missing or");
-	(void)sqlite_checkpoint(s->db, &frames, &left);
+	(void)sqlite_checkpoint(s->db);
 	if (files == SQLITE_FILES_OTHER)
 		sqlite_unlink_log(s->db);
 	return false;

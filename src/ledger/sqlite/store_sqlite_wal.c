@@ -66,11 +66,11 @@ store_lose_keeper(struct store *s)
 static bool
 store_hear_keeper(struct store *s)
 {
-	int	left, heard;
+	int	heard;
 
 	if (s->checkpointer == NULL)
 		return false;
-	if ((heard = checkpointer_answer(s->checkpointer, &left)) == -1)
+	if ((heard = checkpointer_answer(s->checkpointer)) == -1)
 		store_lose_keeper(s);
 	return heard == 1;
 }
@@ -87,12 +87,11 @@ void
 store_empty_log(struct store *s)
 {
 	int64_t	now = clock_mono().ns;
-	int	frames, left;
 
 	if (now - s->copy < COPY_NS)
 		return;
 	s->copy = now;
-	(void)sqlite_checkpoint(s->db, &frames, &left);
+	(void)sqlite_checkpoint(s->db);
 }
 
 /*
@@ -123,7 +122,7 @@ int
 store_copy_log(struct store *s, bool quiet)
 {
 	int64_t	now = clock_mono().ns;
-	int	pages, frames, left;
+	int	pages;
 	bool	heard, full;
 
 	heard = store_hear_keeper(s);
@@ -146,7 +145,7 @@ store_copy_log(struct store *s, bool quiet)
 	    !(full && heard && now - s->finished >= COPY_NS))
 		checkpointer_ask(s->checkpointer);
 	else if (quiet || full) {
-		(void)sqlite_checkpoint(s->db, &frames, &left);
+		(void)sqlite_checkpoint(s->db);
 		s->finished = now;
 	} else
 		return -1;
