@@ -32,15 +32,9 @@ struct chunk {
 	char		 bytes[];
 };
 
-/* Every id with its hash, so that dividing them touches nothing else. */
-struct place {
-	uint64_t	 hash;
-	struct memtable_id	*id;
-};
-
 struct memtable {
 	struct map		*map;
-	struct place		*place;
+	struct memtable_id	**place;	/* every id */
 	size_t			 places;	/* room */
 	struct chunk		*chunks;
 	struct count		*count;
@@ -49,7 +43,7 @@ struct memtable {
 	size_t			 rows;
 	int64_t			 oldest;
 	int64_t			 newest;
-	struct memtable_id		**divided;
+	struct memtable_id	**divided;
 	size_t			*start;		/* of each part in `divided` */
 	unsigned int		 bits;
 	struct pack_count	*found;
@@ -108,16 +102,11 @@ memtable_ids(const struct memtable *t)
 	return map_count(t->map);
 }
 
-int64_t
-memtable_oldest(const struct memtable *t)
+void
+memtable_dates(const struct memtable *t, int64_t *oldest, int64_t *newest)
 {
-	return t->oldest;
-}
-
-int64_t
-memtable_newest(const struct memtable *t)
-{
-	return t->newest;
+	*oldest = t->oldest;
+	*newest = t->newest;
 }
 
 /* --- growing --- */
@@ -126,7 +115,7 @@ static struct memtable_id *
 memtable_id_new(struct memtable *t, uint64_t hash, const char *id, size_t idlen)
 {
 	struct memtable_id	*e;
-	struct chunk	*c = t->chunks;
+	struct chunk		*c = t->chunks;
 	size_t		 need;
 
 	need = (sizeof(*e) + idlen + 7) / 8 * 8;
@@ -151,15 +140,14 @@ memtable_id_new(struct memtable *t, uint64_t hash, const char *id, size_t idlen)
 		    sizeof(t->place[0]));
 	}
 	e->place = (uint32_t)memtable_ids(t) - 1;
-	t->place[e->place].hash = hash;
-	t->place[e->place].id = e;
+	t->place[e->place] = e;
 	return e;
 }
 
 void
 memtable_add_at(struct memtable *t, size_t place, int64_t date, int64_t amount)
 {
-	struct memtable_id	*e = t->place[place].id;
+	struct memtable_id	*e = t->place[place];
 	struct count	*c;
 
 	t->rows++;
@@ -186,7 +174,7 @@ memtable_add_at(struct memtable *t, size_t place, int64_t date, int64_t amount)
 void
 memtable_ahead(const struct memtable *t, size_t place)
 {
-	__builtin_prefetch(t->place[place].id);
+	__builtin_prefetch(t->place[place]);
 }
 
 size_t
@@ -239,9 +227,9 @@ memtable_find(struct memtable *t, uint64_t hash, const char *id, size_t idlen,
 /* --- writing out --- */
 
 static size_t
-memtable_part_of(const struct memtable *t, uint64_t hash)
+memtable_part_of(const struct memtable *t, const struct memtable_id *e)
 {
-	return t->bits == 0 ? 0 : (size_t)(hash >> (64 - t->bits));
+	return t->bits == 0 ? 0 : (size_t)(e->node.hash >> (64 - t->bits));
 }
 
 void
@@ -255,12 +243,12 @@ memtable_divide(struct memtable *t, unsigned int bits)
 	t->divided = alloc_zero(ids + 1, sizeof(t->divided[0]));
 	t->start = alloc_zero(parts + 1, sizeof(t->start[0]));
 	for (i = 0; i < ids; i++)
-		t->start[memtable_part_of(t, t->place[i].hash) + 1]++;
+		t->start[memtable_part_of(t, t->place[i]) + 1]++;
 	for (i = 1; i <= parts; i++)
 		t->start[i] += t->start[i - 1];
 	for (i = 0; i < ids; i++)
-		t->divided[t->start[memtable_part_of(t, t->place[i].hash)]++] =
-		    t->place[i].id;
+		t->divided[t->start[memtable_part_of(t, t->place[i])]++] =
+		    t->place[i];
 	/*
 	 * Placing advanced each start to that of the next part: move them back.
 	 */

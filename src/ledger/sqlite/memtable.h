@@ -35,8 +35,8 @@ size_t		 memtable_rows(const struct memtable *);
 size_t		 memtable_ids(const struct memtable *);
 
 /* The oldest and the newest date; the tail must not be empty. */
-int64_t		 memtable_oldest(const struct memtable *);
-int64_t		 memtable_newest(const struct memtable *);
+void		 memtable_dates(const struct memtable *, int64_t *oldest,
+		    int64_t *newest);
 
 /*
  * The counts of one id, oldest first, each date once; returns their number, 0

@@ -149,8 +149,7 @@ job_flush(struct store *s)
 	run->ids = (int64_t)memtable_ids(s->frozen);
 	run->level = runs_level(run->rows);
 	run->bits = runs_bits(run->ids);
-	run->oldest = memtable_oldest(s->frozen);
-	run->newest = memtable_newest(s->frozen);
+	memtable_dates(s->frozen, &run->oldest, &run->newest);
 	s->job.parts = (size_t)1 << run->bits;
 	bloom_init(&run->filter, memtable_ids(s->frozen));
 	memtable_divide(s->frozen, run->bits);
