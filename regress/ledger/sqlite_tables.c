@@ -33,7 +33,6 @@ teardown(void **state)
 	store_sizes.chunk = 200000;
 	store_sizes.load = 100000;
 	store_sizes.recent = 20000;
-	store_sizes.copy = 100000;
 	return 0;
 }
 
@@ -489,7 +488,6 @@ rebuild(struct rig *r, const char *more)
 {
 	struct rig_charge	 c;
 
-	store_sizes.copy = 3;
 	(void)rig_sql(r, "CREATE TABLE mail_count (id varchar(255) NOT NULL,"
 	    " date bigint NOT NULL, recipient_count int DEFAULT 1,"
 	    " instance varchar(255) NOT NULL DEFAULT 'empty', protocol_state"

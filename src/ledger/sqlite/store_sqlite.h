@@ -51,7 +51,6 @@ struct store_sizes {
 	size_t	chunk;		/* the same while catching up */
 	int64_t	load;		/* most rows of a tail that a start reads */
 	int64_t	recent;		/* rows read at a start, for instances */
-	int64_t	copy;		/* rows of an old format copied at once */
 };
 extern struct store_sizes	store_sizes;	/* tests make them small */
 

@@ -6,8 +6,7 @@
 /* What the other files of this store call. */
 
 struct store_sizes	store_sizes = {
-	.tail = 50000, .chunk = 200000, .load = 100000, .recent = 20000,
-	.copy = 100000
+	.tail = 50000, .chunk = 200000, .load = 100000, .recent = 20000
 };
 
 void

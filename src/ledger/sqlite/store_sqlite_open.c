@@ -4,10 +4,7 @@
 #include "ledger/schema.h"
 #include "ledger/sqlite/store_sqlite.h"
 #include "lib/alloc.h"
-#include "lib/clock.h"
 #include "lib/log.h"
-
-#define PROGRESS_NS	INT64_C(1000000000)
 
 /*
  * Tables that only SQLite has (store_sqlite.h), and the triggers that record
@@ -27,10 +24,16 @@
 	" ON CONFLICT (id, date) DO UPDATE" \
 	" SET amount = amount + excluded.amount;"
 
+#define NO_TRIGGERS \
+	"DROP TRIGGER IF EXISTS mail_count_deleted;" \
+	"DROP TRIGGER IF EXISTS mail_count_updated;" \
+	"DROP TRIGGER IF EXISTS mail_count_inserted;"
+
 /* The runs of a file with an earlier format are made again. */
 #define FORMAT		"3"
 
 static const char	old_format[] =
+	NO_TRIGGERS
 	"DROP TABLE IF EXISTS mail_run;"
 	"DROP TABLE IF EXISTS mail_part;"
 	"DROP TABLE IF EXISTS mail_correction;"
@@ -64,6 +67,7 @@ static const char	tables[] =
 	"INSERT OR REPLACE INTO mail_state VALUES ('format', " FORMAT ");";
 
 static const char	triggers[] =
+	NO_TRIGGERS
 	"CREATE TRIGGER mail_count_deleted AFTER DELETE ON mail_count"
 	" BEGIN " COUNT_CHANGE CORRECT("OLD", "-")
 	" DELETE FROM mail_tag WHERE row = OLD.rowid; END;"
@@ -78,11 +82,6 @@ static const char	triggers[] =
 	"CREATE TRIGGER mail_count_inserted AFTER INSERT ON mail_count"
 	" WHEN NEW.rowid <= " NUMBER("horizon")
 	" BEGIN " COUNT_CHANGE CORRECT("NEW", "") " END;";
-
-static const char	no_triggers[] =
-	"DROP TRIGGER IF EXISTS mail_count_deleted;"
-	"DROP TRIGGER IF EXISTS mail_count_updated;"
-	"DROP TRIGGER IF EXISTS mail_count_inserted;";
 
 /*
  * VACUUM, and a copy by SQL, renumber the rows of a table that has neither
@@ -117,37 +116,30 @@ static const char	forgotten[] =
 	"UPDATE mail_state SET value = value + 1"
 	" WHERE name IN ('runs', 'changes');";
 
+/*
+ * A mail_count of ours with more columns is renamed and copied, in the
+ * transaction of upgrade(): after a kill at any moment it starts again. Of the
+ * tags, those of rows that a start reads are needed.
+ */
+#define ROWS_OF_OLD	"rowid, id, date, recipient_count, instance," \
+			" protocol_state"
+
+static const char	set_aside[] =
+	NO_TRIGGERS
+	"PRAGMA legacy_alter_table = ON;"
+	"DROP INDEX IF EXISTS mail_count_index;"
+	"ALTER TABLE mail_count RENAME TO mail_count_old;";
+
+static const char	rebuilt[] =
+	"INSERT INTO mail_count (" ROWS_OF_OLD ") SELECT " ROWS_OF_OLD
+	" FROM mail_count_old ORDER BY rowid;"
+	"INSERT OR REPLACE INTO mail_tag (row, tag) SELECT rowid, tag"
+	" FROM mail_count_old WHERE tag <> 0 AND rowid >"
+	" (SELECT max(rowid) FROM mail_count_old) - 20000;"
+	"DROP TABLE mail_count_old;"
+	"PRAGMA legacy_alter_table = OFF;";
+
 /* --- the tables of schema.h --- */
-
-static int
-store_has(void *arg, const char *table, const char *column, int *width)
-{
-	struct store	*s = arg;
-	char		*sql;
-	int64_t		 n;
-	int		 ret;
-
-	(void)width;
-	if (column == NULL)
-		sql = alloc_printf("SELECT count(*) FROM sqlite_master"
-		    " WHERE type = 'table' AND name = '%s'", table);
-	else
-		sql = alloc_printf("SELECT count(*) FROM "
-				   "pragma_table_info('%s')"
-				   " WHERE name = '%s'",
-		    table, column);
-	ret = sqlite_number(s->db, sql, &n);
-	free(sql);
-	return ret == -1 ? -1 : n > 0;
-}
-
-static int
-store_run(void *arg, const char *sql)
-{
-	struct store	*s = arg;
-
-	return sqlite_exec(s->db, sql);
-}
 
 /* 1: the query returned a number other than 0; 0; or -1. */
 static int
@@ -158,123 +150,51 @@ store_is(struct store *s, const char *sql)
 	return sqlite_number(s->db, sql, &n) == -1 ? -1 : n != 0;
 }
 
-/* The index of 1.x on (id, date). */
 static int
-store_look_index(struct store *s)
+store_has(void *arg, const char *table, const char *column, int *width)
 {
-	static const char	index[] = "SELECT count(*) = 2 FROM"
-	    " pragma_index_info('mail_count_index')"
-	    " WHERE (seqno = 0 AND name = 'id')"
-	    " OR (seqno = 1 AND name = 'date')";
-	int			there;
+	struct store	*s = arg;
+	char		*sql;
+	int		 ret;
 
-	if ((there = store_is(s, index)) == -1)
-		return -1;
-	s->indexed = there == 1;
-	return 0;
-}
-
-/* --- an earlier format of ours --- */
-
-/*
- * Tables of our earlier format had a sixth column. They are renamed and copied
- * in the transaction of store_upgrade: after a kill at any moment it starts
- * again.
- */
-static const char	set_aside[] =
-	"PRAGMA legacy_alter_table = ON;"
-	"DROP INDEX IF EXISTS mail_count_index;"
-	"ALTER TABLE mail_count RENAME TO mail_count_old;";
-
-#define ROWS		"rowid, id, date, recipient_count, instance," \
-			" protocol_state"
-
-/* 1: tables were renamed; 0: not necessary; -1: a fault. */
-static int
-store_set_aside(struct store *s)
-{
-	int	there = store_has(s, "mail_count", "tag", NULL);
-
-	if (there != 1)
-		return there;
-	return sqlite_exec(s->db, no_triggers) == -1 ||
-	    sqlite_exec(s->db, set_aside) == -1 ? -1 : 1;
-}
-
-/* The last rowid of the next rows after `from`. */
-static int
-store_copy_end(struct store *s, int64_t from, int64_t *end)
-{
-	char	*sql;
-	int	 ret;
-
-	sql = alloc_printf("SELECT ifnull((SELECT rowid FROM mail_count_old"
-	    " WHERE rowid > %lld ORDER BY rowid LIMIT 1 OFFSET %lld),"
-	    " (SELECT ifnull(max(rowid), 0) FROM mail_count_old))",
-	    (long long)from, (long long)store_sizes.copy - 1);
-	ret = sqlite_number(s->db, sql, end);
+	(void)width;
+	if (column == NULL)
+		sql = alloc_printf("SELECT count(*) FROM sqlite_master"
+		    " WHERE type = 'table' AND name = '%s'", table);
+	else
+		sql = alloc_printf("SELECT count(*) FROM"
+		    " pragma_table_info('%s') WHERE name = '%s'", table,
+		    column);
+	ret = store_is(s, sql);
 	free(sql);
 	return ret;
 }
 
 static int
-store_copy_slice(struct store *s, int64_t from, int64_t end)
+store_run(void *arg, const char *sql)
 {
-	char	*sql;
-	int	 ret;
+	struct store	*s = arg;
 
-	sql = alloc_printf("INSERT INTO mail_count (" ROWS ") SELECT " ROWS
-	    " FROM mail_count_old WHERE rowid > %lld AND rowid <= %lld"
-	    " ORDER BY rowid", (long long)from, (long long)end);
-	ret = sqlite_exec(s->db, sql);
-	free(sql);
-	return ret;
+	return sqlite_exec(s->db, sql);
 }
 
-/* Copies the tags of rows that a start reads; older tags are not needed. */
-static int
-store_copy_tags(struct store *s, int64_t last)
-{
-	char	*sql;
-	int	 ret;
-
-	sql = alloc_printf("INSERT OR REPLACE INTO mail_tag (row, tag)"
-	    " SELECT rowid, tag FROM mail_count_old WHERE tag <> 0"
-	    " AND rowid > %lld", (long long)(last - store_sizes.recent));
-	ret = sqlite_exec(s->db, sql);
-	free(sql);
-	return ret;
-}
+/* --- ours --- */
 
 static int
-store_copy_rows(struct store *s)
+rebuild(struct store *s)
 {
-	int64_t	from = INT64_MIN, end, last, said = clock_mono().ns;
+	int64_t	last;
 
 	if (sqlite_number(s->db, "SELECT ifnull(max(rowid), 0)"
 	    " FROM mail_count_old", &last) == -1)
 		return -1;
 	log_notice("%s: mail_count is rebuilt, up to row %lld", s->description,
 	    (long long)last);
-	for (; from < last; from = end) {
-		if (store_copy_end(s, from, &end) == -1 ||
-		    store_copy_slice(s, from, end) == -1)
-			return -1;
-		if (clock_mono().ns - said < PROGRESS_NS)
-			continue;
-		said = clock_mono().ns;
-		log_notice("%s: mail_count is rebuilt: row %lld of %lld",
-		    s->description, (long long)end, (long long)last);
-	}
-	if (store_copy_tags(s, last) == -1 ||
-	    sqlite_exec(s->db, "DROP TABLE mail_count_old;"
-	    "PRAGMA legacy_alter_table = OFF") == -1)
+	if (sqlite_exec(s->db, rebuilt) == -1)
 		return -1;
 	log_notice("%s: mail_count is rebuilt", s->description);
 	return 0;
 }
-
-/* --- ours --- */
 
 int
 store_forget_runs(struct store *s)
@@ -284,7 +204,7 @@ store_forget_runs(struct store *s)
 
 /* 1: the rows still have their rowids; 0: perhaps not; -1: a fault. */
 static int
-store_rows_kept(struct store *s)
+rows_kept(struct store *s)
 {
 	int	there;
 
@@ -302,37 +222,23 @@ store_rows_kept(struct store *s)
  * the runs are folded by the current setting.
  */
 static int
-store_check_runs(struct store *s, bool kept)
+check_runs(struct store *s, bool kept)
 {
-	static const char	all[] = "SELECT count(*) = 3 FROM sqlite_master"
+	int64_t	fold;
+	int	there;
+
+	there = store_is(s, "SELECT count(*) = 3 FROM sqlite_master"
 	    " WHERE type = 'trigger' AND tbl_name = 'mail_count' AND name IN"
 	    " ('mail_count_deleted', 'mail_count_updated',"
-	    " 'mail_count_inserted')";
-	int64_t			fold;
-	int			there;
-
-	if ((there = store_is(s, all)) == -1 ||
-	    store_find_number(s, "fold", &fold) == -1)
+	    " 'mail_count_inserted')");
+	if (there == -1 || store_find_number(s, "fold", &fold) == -1)
 		return -1;
 	if (there == 1 && kept && fold == (int64_t)s->fold)
 		return 0;
 	if (store_put_number(s, "fold", (int64_t)s->fold) == -1 ||
-	    sqlite_exec(s->db, no_triggers) == -1 ||
 	    sqlite_exec(s->db, triggers) == -1)
 		return -1;
 	return store_forget_runs(s);
-}
-
-static int
-store_report_once(struct store *s)
-{
-	int	there;
-
-	there = store_is(s, "SELECT count(*) FROM sqlite_master"
-	    " WHERE name = 'limit_report_index'");
-	if (there == 0)
-		return sqlite_exec(s->db, report_once);
-	return there == 1 ? 0 : -1;
 }
 
 /*
@@ -340,7 +246,7 @@ store_report_once(struct store *s)
  * same part.
  */
 static int
-store_make_key(struct store *s)
+make_key(struct store *s)
 {
 	static const char *const	name[2] = { "key1", "key2" };
 	int64_t				random;
@@ -359,7 +265,7 @@ store_make_key(struct store *s)
 
 /* SQLite counts the changes of the schema. Remember the count after ours. */
 static int
-store_keep_schema(struct store *s)
+keep_schema(struct store *s)
 {
 	if (store_one(s, SCHEMA_VERSION, &s->schema) == -1)
 		return -1;
@@ -368,63 +274,57 @@ store_keep_schema(struct store *s)
 
 /* Whether the file has the current format. 1, 0 or -1. */
 static int
-store_is_format(struct store *s)
+is_format(struct store *s)
 {
 	return store_is(s, "SELECT EXISTS (SELECT 1 FROM mail_state"
 	    " WHERE name = 'format' AND value = " FORMAT ")");
 }
 
-static int
-store_old_format(struct store *s)
-{
-	int	same = store_is_format(s);
-
-	if (same != 0)
-		return same == 1 ? 0 : -1;
-	if (sqlite_exec(s->db, no_triggers) == -1)
-		return -1;
-	return sqlite_exec(s->db, old_format);
-}
-
 /* Creates everything that is missing, in one transaction. */
 static int
-store_upgrade(struct store *s)
+upgrade(struct store *s)
 {
 	const struct schema_database	database = { store_has, store_run,
 	    NULL, s, false };
 	bool				changed;
-	int				kept, aside;
+	int				kept, aside, format, once;
 
 	if (sqlite_exec(s->db, "BEGIN IMMEDIATE") == -1 ||
-	    (kept = store_rows_kept(s)) == -1 ||
-	    (aside = store_set_aside(s)) == -1 ||
+	    (kept = rows_kept(s)) == -1 ||
+	    (aside = store_has(s, "mail_count", "tag", NULL)) == -1 ||
+	    (aside == 1 && sqlite_exec(s->db, set_aside) == -1) ||
 	    schema_upgrade(SCHEMA_SQLITE, &database, &changed) == -1 ||
-	    store_old_format(s) == -1 || sqlite_exec(s->db, tables) == -1)
+	    (format = is_format(s)) == -1 ||
+	    (format == 0 && sqlite_exec(s->db, old_format) == -1) ||
+	    sqlite_exec(s->db, tables) == -1)
 		return -1;
 	if (kept == 0 && sqlite_exec(s->db, "DELETE FROM mail_tag") == -1)
 		return -1;
-	if (aside == 1 && store_copy_rows(s) == -1)
+	if (aside == 1 && rebuild(s) == -1)
 		return -1;
-	if (sqlite_exec(s->db, numbered) == -1 || store_report_once(s) == -1 ||
-	    store_make_key(s) == -1 || store_check_runs(s, kept == 1) == -1 ||
-	    store_keep_schema(s) == -1)
+	if (sqlite_exec(s->db, numbered) == -1 ||
+	    (once = store_is(s, "SELECT count(*) FROM sqlite_master"
+	    " WHERE name = 'limit_report_index'")) == -1 ||
+	    (once == 0 && sqlite_exec(s->db, report_once) == -1) ||
+	    make_key(s) == -1 || check_runs(s, kept == 1) == -1 ||
+	    keep_schema(s) == -1)
 		return -1;
 	return sqlite_exec(s->db, "COMMIT");
 }
 
 /*
- * Whether the schema is unchanged since the last store_upgrade, and that was by
- * a version which knew the newest table.
+ * Whether the schema is unchanged since the last upgrade(), and that was by a
+ * version which knew the newest table.
  */
 static bool
-store_is_ours(struct store *s)
+is_ours(struct store *s)
 {
 	int64_t	known, fold;
 
 	return store_is(s, "SELECT count(*) = 5 FROM sqlite_master"
 	    " WHERE name IN ('mail_state', 'limit_lock', 'mail_notice',"
 	    " 'mail_refusal', 'mail_habit')") == 1 &&
-	    store_is_format(s) == 1 &&
+	    is_format(s) == 1 &&
 	    sqlite_number(s->db, "SELECT ifnull(" NUMBER("fold") ", -1)",
 	    &fold) == 0 && fold == (int64_t)s->fold &&
 	    sqlite_number(s->db, "SELECT ifnull(" NUMBER("schema") ", -1)",
@@ -434,7 +334,7 @@ store_is_ours(struct store *s)
 
 /* Runs a pragma that a read-only file may refuse. */
 static int
-store_pragma(struct store *s, const char *sql)
+pragma(struct store *s, const char *sql)
 {
 	if (sqlite_exec(s->db, sql) == 0 ||
 	    sqlite_fault(s->db) == SQLITE_FAULT_READONLY)
@@ -445,17 +345,25 @@ store_pragma(struct store *s, const char *sql)
 int
 store_prepare(struct store *s)
 {
+	int	there;
+
 	/* Must come first in a new file: lets space be returned in steps. */
-	if (store_pragma(s, "PRAGMA auto_vacuum = INCREMENTAL") == -1 ||
+	if (pragma(s, "PRAGMA auto_vacuum = INCREMENTAL") == -1 ||
 	    sqlite_exec(s->db, "PRAGMA temp_store = MEMORY") == -1 ||
 	    sqlite_exec(s->db, "PRAGMA cache_size = -8192") == -1 ||
-	    store_pragma(s, "PRAGMA journal_mode = WAL") == -1 ||
+	    pragma(s, "PRAGMA journal_mode = WAL") == -1 ||
 	    sqlite_exec(s->db, s->full ? "PRAGMA synchronous = FULL" :
 	    "PRAGMA synchronous = NORMAL") == -1)
 		return -1;
-	if (!store_is_ours(s) && store_upgrade(s) == -1)
+	if (!is_ours(s) && upgrade(s) == -1)
 		return -1;
-	return store_look_index(s);
+	/* The index of 1.x on (id, date). */
+	there = store_is(s, "SELECT count(*) = 2 FROM"
+	    " pragma_index_info('mail_count_index')"
+	    " WHERE (seqno = 0 AND name = 'id')"
+	    " OR (seqno = 1 AND name = 'date')");
+	s->indexed = there == 1;
+	return there == -1 ? -1 : 0;
 }
 
 int
@@ -463,5 +371,5 @@ store_drop_index(struct store *s)
 {
 	if (sqlite_exec(s->db, "DROP INDEX IF EXISTS mail_count_index") == -1)
 		return -1;
-	return store_keep_schema(s);
+	return keep_schema(s);
 }
