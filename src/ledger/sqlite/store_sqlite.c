@@ -105,7 +105,7 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[RUN_DONE] = "UPDATE mail_run SET state = 1, ids = ?2, rows = ?3,"
 	    " oldest = ?4, newest = ?5, filter = ?6"
 	    " WHERE run = ?1 AND state = 0",
-	[RUN_STATE] = "UPDATE mail_run SET state = ?2, filter = NULL"
+	[RUN_DISCARD] = "UPDATE mail_run SET state = 2, filter = NULL"
 	    " WHERE run = ?1",
 	[RUN_GONE] = "DELETE FROM mail_run WHERE run = ?1",
 	[PART_NEW] = "INSERT OR REPLACE INTO mail_part (part, counts)"
@@ -244,7 +244,7 @@ store_connect(struct store *s)
 	    STATEMENT__MAX, &fault, s->error, sizeof(s->error));
 	if (s->db == NULL)
 		return fault == SQLITE_FAULT_BUSY ? STORE_BUSY : STORE_FAILED;
-	s->version = s->changes = s->runs_version = -1;
+	s->version = s->seen.changes = s->seen.runs = -1;
 	s->reached = STORE_OLDEST;
 	s->copied = s->largest = 0;
 	s->moved = s->readonly = false;

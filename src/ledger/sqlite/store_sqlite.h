@@ -91,7 +91,7 @@ enum statement {
 	RUN_NUMBER,
 	RUN_NEW,
 	RUN_DONE,
-	RUN_STATE,
+	RUN_DISCARD,
 	RUN_GONE,
 	PART_NEW,
 	PARTS_GONE,
@@ -120,6 +120,18 @@ enum statement {
 	CLEAN_PAIRS_END,
 	CLEAN_PAIRS,
 	STATEMENT__MAX
+};
+
+/* Numbers of mail_state. */
+struct numbers {
+	int64_t		changes;	/* the triggers' count; -1: not seen */
+	int64_t		horizon;
+	int64_t		oldest;		/* other dates are being deleted */
+	int64_t		newest;
+	int64_t		cleaned;	/* the last cleaning's `oldest` */
+	int64_t		runs;		/* count of changes; -1: not seen */
+	int64_t		fold;
+	uint64_t	key[2];		/* of the hash */
 };
 
 enum run_state {
@@ -156,7 +168,6 @@ enum job_kind {
 enum job_stage {
 	STAGE_BEGIN,
 	STAGE_PARTS,
-	STAGE_END,
 	STAGE_DONE
 };
 
@@ -178,8 +189,6 @@ struct job {
 	size_t			 parts;		/* steps of JOB_MERGE */
 	int64_t			 source[STORE_MERGE];
 	size_t			 nsource;
-	int64_t			 most;		/* most ids in one source */
-	unsigned int		 bits;		/* fewest of a source */
 };
 
 /*
@@ -220,15 +229,9 @@ struct store {
 	/* --- the file as it was last seen --- */
 	int64_t			 version;	/* data_version; -1: not seen */
 	int64_t			 schema;
-	int64_t			 changes;	/* the triggers' count; -1 */
-	int64_t			 oldest;	/* other dates are being */
-	int64_t			 newest;	/* deleted */
-	int64_t			 cleaned;	/* last cleaning's `oldest` */
-	int64_t			 reached;	/* the same, after a batch asked
-						   for earlier dates */
-	int64_t			 horizon;
-	int64_t			 runs_version;
-	uint64_t		 key[2];	/* of the hash */
+	struct numbers		 seen;
+	int64_t			 reached;	/* seen.cleaned, after a batch
+						   asked for earlier dates */
 	bool			 indexed;	/* 1.x's index is there */
 	bool			 searched;	/* and used while behind */
 	bool			 corrected;	/* there are corrections */
@@ -373,12 +376,6 @@ int	store_drop_index(struct store *);
 int	store_sync(struct store *, const struct store_reader *);
 
 /*
- * Whether others did nothing since, for work that tells the cache nothing. 1,
- * 0, or -1: a fault.
- */
-int	store_same(struct store *);
-
-/*
  * Whether the batch needs dates that the last cleaning deleted, because a clock
  * was wrong or a window is longer now: then the cache is dropped. Returns as
  * store_sync does.
@@ -398,6 +395,16 @@ void	store_unload(struct store *);
 
 int	store_read_runs(struct store *);
 void	store_free_runs(struct store *);
+
+/*
+ * Opens a part of a run. 1: `pack` has its ids, and store_close_part must be
+ * called, with the last result of pack.h; 0: the part has no ids; -1: a fault.
+ */
+int	store_open_part(struct store *, const struct run *, size_t part,
+	    struct pack *);
+
+/* 0; -1: the part is damaged. */
+int	store_close_part(struct store *, int more);
 
 /* Chooses the next job, if one is due; `quiet`: also one that can wait. */
 void	store_job_choose(struct store *, bool quiet);

@@ -56,5 +56,5 @@ store_find_number(struct store *s, const char *name, int64_t *value)
 uint64_t
 store_hash(const struct store *s, const char *id, size_t idlen)
 {
-	return map_siphash(s->key, id, idlen);
+	return map_siphash(s->seen.key, id, idlen);
 }

@@ -14,7 +14,7 @@ store_read_value(struct store *s, struct store_value *v)
 		v->date = sqlite_column(s->db, VALUE, 0);
 		sqlite_reset(s->db, VALUE);
 		/* No count includes this date any more. */
-		if (v->date < s->oldest || v->date > s->newest)
+		if (v->date < s->seen.oldest || v->date > s->seen.newest)
 			v->date = -1;
 	}
 	return more == -1 ? -1 : 0;
@@ -79,7 +79,7 @@ store_begin(struct store *s, struct store_batch *batch,
 	s->touch = batch->touch;
 	/* Read everything again, as after a change by another program. */
 	if (batch->forgotten)
-		s->changes = s->version = -1;
+		s->seen.changes = s->version = -1;
 	if ((result = store_ready(s)) != STORE_OK)
 		return result;
 	if (store_begin_any(s) == -1 ||

@@ -33,55 +33,6 @@ store_folded(struct store *s, const char *id, size_t idlen)
 
 /* --- what others did --- */
 
-/* The numbers of mail_state that are read with every batch. */
-struct numbers {
-	int64_t	changes;
-	int64_t	horizon;
-	int64_t	oldest;
-	int64_t	newest;
-	int64_t	cleaned;
-	int64_t	runs;
-	int64_t	fold;
-	int64_t	key1;
-	int64_t	key2;
-};
-
-static const struct {
-	const char	*name;
-	size_t		 at;
-} watched[] = {
-	{ "changes",	offsetof(struct numbers, changes) },
-	{ "horizon",	offsetof(struct numbers, horizon) },
-	{ "oldest",	offsetof(struct numbers, oldest) },
-	{ "newest",	offsetof(struct numbers, newest) },
-	{ "cleaned",	offsetof(struct numbers, cleaned) },
-	{ "runs",	offsetof(struct numbers, runs) },
-	{ "fold",	offsetof(struct numbers, fold) },
-	{ "key1",	offsetof(struct numbers, key1) },
-	{ "key2",	offsetof(struct numbers, key2) }
-};
-
-static int
-store_numbers(struct store *s, struct numbers *n)
-{
-	const char	*name;
-	size_t		 len, i;
-	int64_t		 value;
-	int		 more;
-
-	memset(n, 0, sizeof(*n));
-	while ((more = sqlite_step(s->db, NUMBERS)) == 1) {
-		name = sqlite_column_text(s->db, NUMBERS, 0, &len);
-		value = sqlite_column(s->db, NUMBERS, 1);
-		for (i = 0; i < sizeof(watched) / sizeof(watched[0]); i++)
-			if (strlen(watched[i].name) == len &&
-			    memcmp(watched[i].name, name, len) == 0)
-				memcpy((char *)n + watched[i].at, &value,
-				    sizeof(value));
-	}
-	return more;
-}
-
 void
 store_unload(struct store *s)
 {
@@ -91,36 +42,39 @@ store_unload(struct store *s)
 	s->tail = s->frozen = NULL;
 }
 
-int
-store_same(struct store *s)
+static int
+store_read_numbers(struct store *s, struct numbers *n)
 {
-	int64_t	version;
+	static const struct {
+		const char	*name;
+		size_t		 at;
+	} number[] = {
+		{ "changes",	offsetof(struct numbers, changes) },
+		{ "horizon",	offsetof(struct numbers, horizon) },
+		{ "oldest",	offsetof(struct numbers, oldest) },
+		{ "newest",	offsetof(struct numbers, newest) },
+		{ "cleaned",	offsetof(struct numbers, cleaned) },
+		{ "runs",	offsetof(struct numbers, runs) },
+		{ "fold",	offsetof(struct numbers, fold) },
+		{ "key1",	offsetof(struct numbers, key[0]) },
+		{ "key2",	offsetof(struct numbers, key[1]) }
+	};
+	const char	*name;
+	size_t		 len, i;
+	int64_t		 value;
+	int		 more;
 
-	if (store_one(s, DATA_VERSION, &version) == -1)
-		return -1;
-	return version == s->version;
-}
-
-static void
-store_read_row(struct store *s, enum statement n, struct store_row *row)
-{
-	row->id = sqlite_column_text(s->db, n, 1, &row->idlen);
-	row->id = store_folded(s, row->id, row->idlen);
-	row->date = sqlite_column(s->db, n, 2);
-	row->amount = sqlite_column(s->db, n, 3);
-	row->instance = sqlite_column_text(s->db, n, 4, &row->instancelen);
-	if (row->instancelen == 5 && memcmp(row->instance, "empty", 5) == 0)
-		row->instancelen = 0;
-	row->tag = sqlite_column(s->db, n, 5);
-	row->state = sqlite_column_text(s->db, n, 6, &row->statelen);
-}
-
-static void
-store_tail_add(struct store *s, const struct store_row *row, int64_t rowid)
-{
-	memtable_add(s->tail, store_hash(s, row->id, row->idlen), row->id,
-	    row->idlen, row->date, row->amount);
-	s->read = rowid;
+	memset(n, 0, sizeof(*n));
+	while ((more = sqlite_step(s->db, NUMBERS)) == 1) {
+		name = sqlite_column_text(s->db, NUMBERS, 0, &len);
+		value = sqlite_column(s->db, NUMBERS, 1);
+		for (i = 0; i < sizeof(number) / sizeof(number[0]); i++)
+			if (strlen(number[i].name) == len &&
+			    memcmp(number[i].name, name, len) == 0)
+				memcpy((char *)n + number[i].at, &value,
+				    sizeof(value));
+	}
+	return more;
 }
 
 /* Reads the rows that the tail or the cache lacks. */
@@ -135,9 +89,22 @@ store_read_news(struct store *s, const struct store_reader *reader)
 	    s->read : s->cached);
 	while ((more = sqlite_step(s->db, NEWS)) == 1) {
 		rowid = sqlite_column(s->db, NEWS, 0);
-		store_read_row(s, NEWS, &row);
-		if (!s->behind && rowid > s->read)
-			store_tail_add(s, &row, rowid);
+		row.id = sqlite_column_text(s->db, NEWS, 1, &row.idlen);
+		row.id = store_folded(s, row.id, row.idlen);
+		row.date = sqlite_column(s->db, NEWS, 2);
+		row.amount = sqlite_column(s->db, NEWS, 3);
+		row.instance = sqlite_column_text(s->db, NEWS, 4,
+		    &row.instancelen);
+		if (row.instancelen == 5 &&
+		    memcmp(row.instance, "empty", 5) == 0)
+			row.instancelen = 0;
+		row.tag = sqlite_column(s->db, NEWS, 5);
+		row.state = sqlite_column_text(s->db, NEWS, 6, &row.statelen);
+		if (!s->behind && rowid > s->read) {
+			memtable_add(s->tail, store_hash(s, row.id, row.idlen),
+			    row.id, row.idlen, row.date, row.amount);
+			s->read = rowid;
+		}
 		if (rowid > s->cached) {
 			reader->news(reader->arg, &row);
 			s->cached = rowid;
@@ -146,66 +113,45 @@ store_read_news(struct store *s, const struct store_reader *reader)
 	return more;
 }
 
-/* Starts over after a change, or when there are too many new rows. */
-static void
-store_start_over(struct store *s, const struct store_reader *reader,
-    int64_t last)
-{
-	reader->changed(reader->arg);
-	store_unload(s);
-	s->cached = last > store_sizes.recent ? last - store_sizes.recent : 0;
-}
-
-/* Whether the older program's index finds all rows of an id. */
-static int
-store_search(struct store *s)
-{
-	int64_t	upper = 0;
-
-	s->searched = s->indexed;
-	if (s->searched && s->fold != FOLD_NONE &&
-	    store_one(s, UPPER, &upper) == -1)
-		return -1;
-	s->searched = s->searched && upper == 0;
-	return 0;
-}
-
+/* `last`: the newest row. */
 static int
 store_take_numbers(struct store *s, const struct numbers *n,
     const struct store_reader *reader, int64_t last)
 {
-	int64_t	corrected;
+	int64_t	corrected, upper = 0;
 
-	if (n->changes != s->changes || last - s->cached > store_sizes.load)
-		store_start_over(s, reader, last);
-	if (n->horizon != s->horizon)
+	/* After a change, or with too many new rows, everything is read. */
+	if (n->changes != s->seen.changes ||
+	    last - s->cached > store_sizes.load) {
+		reader->changed(reader->arg);
 		store_unload(s);
-	s->key[0] = (uint64_t)n->key1;
-	s->key[1] = (uint64_t)n->key2;
-	s->oldest = n->oldest;
-	s->newest = n->newest;
-	s->cleaned = n->cleaned;
-	s->horizon = n->horizon;
-	s->changes = n->changes;
+		s->cached = last > store_sizes.recent ?
+		    last - store_sizes.recent : 0;
+	}
+	if (n->horizon != s->seen.horizon)
+		store_unload(s);
+	if (store_one(s, CORRECTED, &corrected) == -1 ||
+	    (n->runs != s->seen.runs && store_read_runs(s) == -1))
+		return -1;
+	s->seen = *n;
+	s->corrected = corrected != 0;
 	/*
 	 * A rowid is never given out twice, even if the newest rows were
 	 * deleted.
 	 */
 	s->last = last > n->horizon ? last : n->horizon;
-	if (store_one(s, CORRECTED, &corrected) == -1)
+	if (s->tail != NULL)
+		return 0;
+	s->tail = memtable_new();
+	s->tails++;
+	s->read = n->horizon;
+	s->behind = last - n->horizon > store_sizes.load;
+	s->searched = s->behind && s->indexed;
+	/* The older program's index has ids that are not folded. */
+	if (s->searched && s->fold != FOLD_NONE &&
+	    store_one(s, UPPER, &upper) == -1)
 		return -1;
-	s->corrected = corrected != 0;
-	if (n->runs != s->runs_version && store_read_runs(s) == -1)
-		return -1;
-	s->runs_version = n->runs;
-	if (s->tail == NULL) {
-		s->tail = memtable_new();
-		s->tails++;
-		s->read = s->horizon;
-		s->behind = last - s->horizon > store_sizes.load;
-		if (s->behind)
-			return store_search(s);
-	}
+	s->searched = s->searched && upper == 0;
 	return 0;
 }
 
@@ -225,7 +171,7 @@ store_sync(struct store *s, const struct store_reader *reader)
 		s->moved = true;
 		return 0;
 	}
-	if (store_numbers(s, &numbers) == -1)
+	if (store_read_numbers(s, &numbers) == -1)
 		return -1;
 	/* A daemon with another fold_case has replaced the runs. */
 	if (numbers.fold != (int64_t)s->fold) {
@@ -236,7 +182,7 @@ store_sync(struct store *s, const struct store_reader *reader)
 	    store_take_numbers(s, &numbers, reader, last) == -1 ||
 	    store_read_news(s, reader) == -1) {
 		/* Only a part was read: start over the next time. */
-		s->changes = -1;
+		s->seen.changes = -1;
 		return -1;
 	}
 	s->version = version;
@@ -253,14 +199,14 @@ store_reach(struct store *s, const struct store_batch *batch,
 	for (i = 0; i < batch->ntouch; i++)
 		if (batch->touch[i].since < first)
 			first = batch->touch[i].since;
-	if (first >= s->cleaned || s->reached == s->cleaned)
+	if (first >= s->seen.cleaned || s->reached == s->seen.cleaned)
 		return 1;
 	/* Rows whose counts are invalid in the runs may still exist. */
-	if (s->oldest != STORE_OLDEST && !s->failed &&
+	if (s->seen.oldest != STORE_OLDEST && !s->failed &&
 	    store_forget_runs(s) == -1)
 		return -1;
-	s->reached = s->cleaned;
-	s->changes = s->version = -1;
+	s->reached = s->seen.cleaned;
+	s->seen.changes = s->version = -1;
 	return store_sync(s, reader);
 }
 
@@ -283,8 +229,7 @@ store_catch_up(struct store *s, size_t max)
 		max--;
 	}
 	if (more == -1) {
-		s->version = -1;
-		s->changes = -1;
+		s->version = s->seen.changes = -1;
 		return -1;
 	}
 	/* There were fewer rows than the maximum: those were the last. */
@@ -321,17 +266,25 @@ reading_add(struct reading *r, int64_t date, int64_t amount)
 	r->reader->first(r->reader->arg, r->index, &row);
 }
 
-/* Reads one part of a run. -1 also if it is malformed. */
 static int
-reading_part(struct reading *r, const void *bytes, size_t len)
+reading_run(const struct reading *all, const struct run *run)
 {
+	struct reading		 here = *all, *r = &here;
 	struct pack		 pack;
 	struct pack_count	 c;
 	const char		*id;
-	size_t			 idlen;
+	size_t			 idlen, part;
 	int			 more;
 
-	pack_open(&pack, bytes, len);
+	if (run->since > r->since)
+		r->since = run->since;
+	r->until = run->until;
+	if (run->state != RUN_WHOLE || run->newest < r->since ||
+	    !bloom_has(&run->filter, r->hash))
+		return 0;
+	part = run->bits == 0 ? 0 : (size_t)(r->hash >> (64 - run->bits));
+	if ((more = store_open_part(r->s, run, part, &pack)) != 1)
+		return more;
 	while ((more = pack_next(&pack, &id, &idlen)) == 1) {
 		if (idlen != r->touch->idlen ||
 		    memcmp(id, r->touch->id, idlen) != 0)
@@ -340,34 +293,7 @@ reading_part(struct reading *r, const void *bytes, size_t len)
 			reading_add(r, c.date, c.amount);
 		break;
 	}
-	if (more == -1)
-		r->s->damaged = true;
-	return more == -1 ? -1 : 0;
-}
-
-static int
-reading_run(const struct reading *all, const struct run *run)
-{
-	struct reading	 here = *all, *r = &here;
-	struct sqlite	*db = r->s->db;
-	const void	*bytes;
-	size_t		 len;
-	int		 more, ret = 0;
-
-	if (run->since > r->since)
-		r->since = run->since;
-	r->until = run->until;
-	if (run->state != RUN_WHOLE || run->newest < r->since ||
-	    !bloom_has(&run->filter, r->hash))
-		return 0;
-	sqlite_bind(db, PART, 1, (run->number << STORE_PART_BITS) +
-	    (int64_t)(run->bits == 0 ? 0 : r->hash >> (64 - run->bits)));
-	if ((more = sqlite_step(db, PART)) == 1) {
-		bytes = sqlite_column_blob(db, PART, 0, &len);
-		ret = reading_part(r, bytes, len);
-		sqlite_reset(db, PART);
-	}
-	return more == -1 ? -1 : ret;
+	return store_close_part(r->s, more);
 }
 
 static int
@@ -456,7 +382,7 @@ store_read_first(struct store *s, struct store_touch *touch, size_t index,
 	if (reading_corrections(&r) == -1)
 		return -1;
 	if (s->behind) {
-		touch->cursor->base = s->horizon;
+		touch->cursor->base = s->seen.horizon;
 		touch->cursor->date = r.since;
 		return reading_rows(&r, budget);
 	}

@@ -34,23 +34,15 @@ runs_add(struct store *s, const struct run *run)
 	s->run[s->nrun++] = *run;
 }
 
-/* Whether a run that is being written was abandoned by a process that ended. */
-static bool
-runs_abandoned(const struct store *s, const struct run *run, int64_t began)
-{
-	int64_t	age = clock_wall() - began;
-
-	return run->state == RUN_WRITING && (s->job.kind == JOB_NONE ||
-	    s->job.run.number != run->number) && (age > ABANDONED || age < 0);
-}
-
 int
 store_read_runs(struct store *s)
 {
 	struct run	 run;
 	const void	*bytes;
 	size_t		 len;
+	int64_t		 age;
 	int		 more;
+	bool		 ours;
 
 	store_free_runs(s);
 	/* Another process may have merged or deleted the same runs. */
@@ -68,12 +60,16 @@ store_read_runs(struct store *s)
 		run.newest = sqlite_column(s->db, RUNS, 8);
 		run.since = sqlite_column(s->db, RUNS, 9);
 		run.until = sqlite_column(s->db, RUNS, 10);
-		if (s->job.kind == JOB_FLUSH &&
-		    run.number == s->job.run.number) {
+		ours = s->job.kind == JOB_FLUSH &&
+		    run.number == s->job.run.number;
+		if (ours) {
 			s->job.run.since = run.since;
 			s->job.run.until = run.until;
 		}
-		if (runs_abandoned(s, &run, sqlite_column(s->db, RUNS, 2)))
+		/* The process that was writing the run may have ended. */
+		age = clock_wall() - sqlite_column(s->db, RUNS, 2);
+		if (run.state == RUN_WRITING && !ours &&
+		    (age > ABANDONED || age < 0))
 			run.state = RUN_OBSOLETE;
 		if (run.bits > BITS_MAX || run.state == RUN_WRITING)
 			continue;
@@ -86,6 +82,17 @@ store_read_runs(struct store *s)
 	return more;
 }
 
+static struct run *
+runs_find(const struct store *s, int64_t number)
+{
+	size_t	i;
+
+	for (i = 0; i < s->nrun; i++)
+		if (s->run[i].number == number)
+			return &s->run[i];
+	return NULL;
+}
+
 static unsigned int
 runs_bits(int64_t ids)
 {
@@ -96,22 +103,35 @@ runs_bits(int64_t ids)
 	return bits;
 }
 
-static unsigned int
-runs_level(int64_t rows)
-{
-	unsigned int	level = 0;
-	int64_t		full = store_sizes.tail;
-
-	for (; rows >= full * STORE_MERGE && level < LEVEL_MAX;
-	     full *= STORE_MERGE)
-		level++;
-	return level;
-}
-
 static int64_t
-run_part(const struct run *run, size_t part)
+runs_part(const struct run *run, size_t part)
 {
 	return (run->number << STORE_PART_BITS) + (int64_t)part;
+}
+
+int
+store_open_part(struct store *s, const struct run *run, size_t part,
+    struct pack *pack)
+{
+	const void	*bytes;
+	size_t		 len;
+	int		 more;
+
+	sqlite_bind(s->db, PART, 1, runs_part(run, part));
+	if ((more = sqlite_step(s->db, PART)) == 1) {
+		bytes = sqlite_column_blob(s->db, PART, 0, &len);
+		pack_open(pack, bytes, len);
+	}
+	return more;
+}
+
+int
+store_close_part(struct store *s, int more)
+{
+	sqlite_reset(s->db, PART);
+	if (more == -1)
+		s->damaged = true;
+	return more == -1 ? -1 : 0;
 }
 
 /* --- choosing a job --- */
@@ -139,6 +159,7 @@ static void
 job_flush(struct store *s)
 {
 	struct run	*run = &s->job.run;
+	int64_t		 full = (int64_t)store_sizes.tail;
 
 	job_begin(s, JOB_FLUSH);
 	s->frozen = s->tail;
@@ -147,7 +168,9 @@ job_flush(struct store *s)
 	s->job.upto = s->read;
 	run->rows = (int64_t)memtable_rows(s->frozen);
 	run->ids = (int64_t)memtable_ids(s->frozen);
-	run->level = runs_level(run->rows);
+	for (; run->rows >= full * STORE_MERGE && run->level < LEVEL_MAX;
+	     full *= STORE_MERGE)
+		run->level++;
 	run->bits = runs_bits(run->ids);
 	memtable_dates(s->frozen, &run->oldest, &run->newest);
 	s->job.parts = (size_t)1 << run->bits;
@@ -155,116 +178,184 @@ job_flush(struct store *s)
 	memtable_divide(s->frozen, run->bits);
 }
 
-static bool
-job_flush_due(const struct store *s)
-{
-	if (s->frozen != NULL || s->tail == NULL)
-		return false;
-	if (!s->behind)
-		return memtable_rows(s->tail) >= store_sizes.tail;
-	return memtable_rows(s->tail) >= store_sizes.chunk ||
-	    (s->read >= s->last && memtable_rows(s->tail) > 0);
-}
-
-static const struct run *
-runs_find(const struct store *s, int64_t number)
-{
-	size_t	i;
-
-	for (i = 0; i < s->nrun; i++)
-		if (s->run[i].number == number)
-			return &s->run[i];
-	return NULL;
-}
-
-/* Adds a source of the merged run. */
-static void
-job_add_source(struct store *s, const struct run *source)
-{
-	struct run	*run = &s->job.run;
-
-	s->job.source[s->job.nsource++] = source->number;
-	run->ids += source->ids;
-	run->rows += source->rows;
-	if (source->ids > s->job.most)
-		s->job.most = source->ids;
-	if (source->bits < s->job.bits)
-		s->job.bits = source->bits;
-	if (source->oldest < run->oldest)
-		run->oldest = source->oldest;
-	if (source->newest > run->newest)
-		run->newest = source->newest;
-}
-
-/* Chooses the runs to merge: of the lowest level that has enough of them. */
+/* Merges the oldest runs of the lowest level that has enough of them. */
 static bool
 job_merge(struct store *s)
 {
-	struct run	*run = &s->job.run;
-	unsigned int	 level;
-	size_t		 i;
+	struct run		*run = &s->job.run;
+	const struct run	*source;
+	unsigned int		 level, bits = BITS_MAX;
+	size_t			 count[LEVEL_MAX + 1] = { 0 }, i;
+	int64_t			 most = 0;
 
-	for (level = 0; level <= LEVEL_MAX; level++) {
-		job_begin(s, JOB_MERGE);
-		s->job.bits = BITS_MAX;
-		run->oldest = INT64_MAX;
-		run->newest = INT64_MIN;
-		for (i = 0; i < s->nrun && s->job.nsource < STORE_MERGE; i++)
-			if (s->run[i].state == RUN_WHOLE &&
-			    s->run[i].level == level)
-				job_add_source(s, &s->run[i]);
-		if (s->job.nsource < STORE_MERGE)
+	for (i = 0; i < s->nrun; i++)
+		if (s->run[i].state == RUN_WHOLE &&
+		    s->run[i].level <= LEVEL_MAX)
+			count[s->run[i].level]++;
+	for (level = 0; level <= LEVEL_MAX && count[level] < STORE_MERGE;)
+		level++;
+	if (level > LEVEL_MAX)
+		return false;
+	job_begin(s, JOB_MERGE);
+	run->oldest = INT64_MAX;
+	run->newest = INT64_MIN;
+	for (i = 0; s->job.nsource < STORE_MERGE; i++) {
+		source = &s->run[i];
+		if (source->state != RUN_WHOLE || source->level != level)
 			continue;
-		/*
-		 * How many ids are in several sources is known only at the end.
-		 */
-		run->level = level + 1;
-		run->bits = runs_bits(2 * s->job.most);
-		s->job.parts = (size_t)1 << s->job.bits;
-		bloom_init(&run->filter, (size_t)run->ids);
-		run->ids = 0;
-		return true;
+		s->job.source[s->job.nsource++] = source->number;
+		run->ids += source->ids;
+		run->rows += source->rows;
+		if (source->ids > most)
+			most = source->ids;
+		if (source->bits < bits)
+			bits = source->bits;
+		if (source->oldest < run->oldest)
+			run->oldest = source->oldest;
+		if (source->newest > run->newest)
+			run->newest = source->newest;
 	}
-	job_begin(s, JOB_NONE);
-	return false;
+	run->level = level + 1;
+	run->bits = runs_bits(2 * most);
+	s->job.parts = (size_t)1 << bits;
+	bloom_init(&run->filter, (size_t)run->ids);
+	/* Ids in several sources are one: they are counted when merged. */
+	run->ids = 0;
+	return true;
 }
 
-static bool
+/* Deletes an obsolete run. */
+static void
 job_drop(struct store *s)
 {
 	size_t	i;
 
-	for (i = 0; i < s->nrun; i++) {
-		if (s->run[i].state != RUN_OBSOLETE)
-			continue;
-		job_begin(s, JOB_DROP);
-		s->job.run = s->run[i];
-		memset(&s->job.run.filter, 0, sizeof(s->job.run.filter));
-		s->job.parts = ((size_t)1 << s->run[i].bits) / DROPPED + 1;
-		return true;
-	}
-	return false;
+	for (i = 0; i < s->nrun && s->run[i].state != RUN_OBSOLETE; i++)
+		;
+	if (i == s->nrun)
+		return;
+	job_begin(s, JOB_DROP);
+	s->job.run = s->run[i];
+	memset(&s->job.run.filter, 0, sizeof(s->job.run.filter));
+	s->job.parts = ((size_t)1 << s->run[i].bits) / DROPPED + 1;
 }
 
 void
 store_job_choose(struct store *s, bool quiet)
 {
+	size_t	rows = 0;
+	bool	due;
+
 	if (s->job.kind != JOB_NONE)
 		return;
-	if (job_flush_due(s))
+	if (s->frozen == NULL && s->tail != NULL)
+		rows = memtable_rows(s->tail);
+	if (s->behind)
+		due = rows >= store_sizes.chunk ||
+		    (s->read >= s->last && rows > 0);
+	else
+		due = rows >= store_sizes.tail;
+	if (due)
 		job_flush(s);
 	else if ((quiet || s->nrun > RUNS_MANY) && !job_merge(s) && quiet)
-		(void)job_drop(s);
+		job_drop(s);
 }
 
-/* --- writing a run --- */
+/* --- a part of a job --- */
+
+/* Writes a part of the new run, if any id of the memtable is in it. */
+static int
+job_write_part(struct store *s, struct memtable *from, size_t part)
+{
+	s->buffer.len = 0;
+	memtable_part(from, part, &s->buffer, &s->job.run.filter);
+	if (s->buffer.len == 0)
+		return 0;
+	sqlite_bind(s->db, PART_NEW, 1, runs_part(&s->job.run, part));
+	sqlite_bind_blob(s->db, PART_NEW, 2, s->buffer.data, s->buffer.len);
+	return sqlite_step(s->db, PART_NEW);
+}
 
 static int
-job_state(struct store *s, int64_t number, enum run_state state)
+job_flush_part(struct store *s, size_t part)
 {
-	sqlite_bind(s->db, RUN_STATE, 1, number);
-	sqlite_bind(s->db, RUN_STATE, 2, state);
-	return sqlite_step(s->db, RUN_STATE);
+	return job_write_part(s, s->frozen, part);
+}
+
+/* Adds the valid counts of one part of a source to `all`. */
+static int
+job_merge_part(struct store *s, struct memtable *all, const struct run *run,
+    size_t part)
+{
+	struct pack		 pack;
+	struct pack_count	 c;
+	const char		*id;
+	size_t			 idlen;
+	uint64_t		 hash;
+	int			 more;
+
+	if ((more = store_open_part(s, run, part, &pack)) != 1)
+		return more;
+	while ((more = pack_next(&pack, &id, &idlen)) == 1) {
+		hash = store_hash(s, id, idlen);
+		while ((more = pack_count(&pack, &c)) == 1)
+			if (c.date >= run->since && c.date <= run->until)
+				memtable_add(all, hash, id, idlen, c.date,
+				    c.amount);
+		if (more == -1)
+			break;
+	}
+	return store_close_part(s, more);
+}
+
+/*
+ * Merges one stretch of hashes, a part of the source with the fewest parts.
+ * Other sources and the new run have `per` parts there.
+ */
+static int
+job_merge_step(struct store *s, size_t step)
+{
+	struct run	*run = &s->job.run;
+	const struct run *source;
+	struct memtable	*all;
+	size_t		 i, part, per;
+	int		 ret = 0;
+
+	all = memtable_new();
+	for (i = 0; i < s->job.nsource; i++) {
+		if ((source = runs_find(s, s->job.source[i])) == NULL)
+			continue;
+		per = ((size_t)1 << source->bits) / s->job.parts;
+		for (part = step * per; part < (step + 1) * per && ret == 0;
+		     part++)
+			ret = job_merge_part(s, all, source, part);
+	}
+	run->ids += (int64_t)memtable_ids(all);
+	memtable_divide(all, run->bits);
+	per = ((size_t)1 << run->bits) / s->job.parts;
+	for (part = step * per; part < (step + 1) * per && ret == 0; part++)
+		ret = job_write_part(s, all, part);
+	memtable_free(all);
+	return ret;
+}
+
+static int
+job_drop_parts(struct store *s, size_t step)
+{
+	sqlite_bind(s->db, PARTS_GONE, 1,
+	    runs_part(&s->job.run, step * DROPPED));
+	sqlite_bind(s->db, PARTS_GONE, 2,
+	    runs_part(&s->job.run, (step + 1) * DROPPED));
+	return sqlite_step(s->db, PARTS_GONE);
+}
+
+/* --- the steps of a job --- */
+
+static int
+job_discard(struct store *s, int64_t number)
+{
+	sqlite_bind(s->db, RUN_DISCARD, 1, number);
+	return sqlite_step(s->db, RUN_DISCARD);
 }
 
 static int
@@ -277,9 +368,9 @@ job_new_run(struct store *s)
 	 * complete it now.
 	 */
 	if (s->job.kind == JOB_DROP)
-		return job_state(s, run->number, RUN_OBSOLETE);
+		return job_discard(s, run->number);
 	/* Its parts are deleted after the next reading of the runs. */
-	if (s->left != 0 && job_state(s, s->left, RUN_OBSOLETE) == -1)
+	if (s->left != 0 && job_discard(s, s->left) == -1)
 		return -1;
 	if (store_one(s, RUN_NUMBER, &run->number) == -1)
 		return -1;
@@ -291,125 +382,23 @@ job_new_run(struct store *s)
 	return sqlite_step(s->db, RUN_NEW);
 }
 
-static int
-job_write_part(struct store *s, size_t part)
-{
-	if (s->buffer.len == 0)
-		return 0;
-	sqlite_bind(s->db, PART_NEW, 1, run_part(&s->job.run, part));
-	sqlite_bind_blob(s->db, PART_NEW, 2, s->buffer.data, s->buffer.len);
-	return sqlite_step(s->db, PART_NEW);
-}
-
-static int
-job_flush_part(struct store *s, size_t part)
-{
-	s->buffer.len = 0;
-	memtable_part(s->frozen, part, &s->buffer, &s->job.run.filter);
-	return job_write_part(s, part);
-}
-
-static int
-job_drop_parts(struct store *s, size_t step)
-{
-	sqlite_bind(s->db, PARTS_GONE, 1,
-	    run_part(&s->job.run, step * DROPPED));
-	sqlite_bind(s->db, PARTS_GONE, 2,
-	    run_part(&s->job.run, (step + 1) * DROPPED));
-	return sqlite_step(s->db, PARTS_GONE);
-}
-
-/* --- merging: all that the sources have in one stretch of hashes --- */
-
 /*
- * Adds the ids of a source in this range to a tail, which adds up their counts.
+ * In one transaction the run becomes valid, and the horizon moves or the
+ * sources become obsolete.
  */
 static int
-merge_take(struct store *s, struct memtable *all, const struct run *run,
-    const void *bytes, size_t len)
-{
-	struct pack		 pack;
-	struct pack_count	 c;
-	const char		*id;
-	size_t			 idlen;
-	uint64_t		 hash;
-	int			 more;
-
-	pack_open(&pack, bytes, len);
-	while ((more = pack_next(&pack, &id, &idlen)) == 1) {
-		hash = store_hash(s, id, idlen);
-		while ((more = pack_count(&pack, &c)) == 1)
-			if (c.date >= run->since && c.date <= run->until)
-				memtable_add(all, hash, id, idlen, c.date,
-				    c.amount);
-		if (more == -1)
-			break;
-	}
-	if (more == -1)
-		s->damaged = true;
-	return more == -1 ? -1 : 0;
-}
-
-static int
-merge_read(struct store *s, struct memtable *all, const struct run *run,
-    size_t step)
-{
-	const void	*bytes;
-	size_t		 len, part, per;
-	int		 more, ret = 0;
-
-	per = ((size_t)1 << run->bits) / s->job.parts;
-	for (part = step * per; part < (step + 1) * per && ret == 0; part++) {
-		sqlite_bind(s->db, PART, 1, run_part(run, part));
-		if ((more = sqlite_step(s->db, PART)) == 1) {
-			bytes = sqlite_column_blob(s->db, PART, 0, &len);
-			ret = merge_take(s, all, run, bytes, len);
-			sqlite_reset(s->db, PART);
-		} else if (more == -1)
-			return -1;
-	}
-	return ret;
-}
-
-static int
-job_merge_step(struct store *s, size_t step)
-{
-	struct run	*run = &s->job.run;
-	const struct run *source;
-	struct memtable	*all;
-	size_t		 i, part, per;
-	int		 ret = 0;
-
-	all = memtable_new();
-	for (i = 0; i < s->job.nsource && ret == 0; i++)
-		if ((source = runs_find(s, s->job.source[i])) != NULL)
-			ret = merge_read(s, all, source, step);
-	run->ids += (int64_t)memtable_ids(all);
-	memtable_divide(all, run->bits);
-	per = ((size_t)1 << run->bits) / s->job.parts;
-	for (part = step * per; part < (step + 1) * per && ret == 0; part++) {
-		s->buffer.len = 0;
-		memtable_part(all, part, &s->buffer, &run->filter);
-		ret = job_write_part(s, part);
-	}
-	memtable_free(all);
-	return ret;
-}
-
-/* --- the end of a job --- */
-
-/*
- * In one step the run becomes valid, and the horizon moves or the sources
- * become obsolete.
- */
-static int
-job_finish_run(struct store *s)
+job_finish(struct store *s)
 {
 	struct run	*run = &s->job.run;
 	void		*bytes;
 	size_t		 len, i;
 	int		 ret;
 
+	if (s->job.kind == JOB_DROP) {
+		sqlite_bind(s->db, RUN_GONE, 1, run->number);
+		ret = sqlite_step(s->db, RUN_GONE);
+		return ret == -1 ? -1 : sqlite_step(s->db, RUNS_CHANGED);
+	}
 	bloom_fold(&run->filter, (size_t)run->ids);
 	bytes = bloom_bytes(&run->filter, &len);
 	sqlite_bind(s->db, RUN_DONE, 1, run->number);
@@ -424,36 +413,20 @@ job_finish_run(struct store *s)
 	if (ret == 0 && sqlite_changes(s->db) != 1)
 		ret = -1;
 	for (i = 0; i < s->job.nsource && ret == 0; i++)
-		ret = job_state(s, s->job.source[i], RUN_OBSOLETE);
+		ret = job_discard(s, s->job.source[i]);
 	if (s->job.kind == JOB_FLUSH && ret == 0)
 		ret = store_put_number(s, "horizon", s->job.upto);
-	return ret;
-}
-
-static int
-job_finish(struct store *s)
-{
-	int	ret;
-
-	if (s->job.kind == JOB_DROP) {
-		sqlite_bind(s->db, RUN_GONE, 1, s->job.run.number);
-		ret = sqlite_step(s->db, RUN_GONE);
-	} else
-		ret = job_finish_run(s);
 	return ret == -1 ? -1 : sqlite_step(s->db, RUNS_CHANGED);
 }
-
-static const struct {
-	int	(*part)(struct store *, size_t);
-} jobs[] = {
-	[JOB_FLUSH]	= { job_flush_part },
-	[JOB_MERGE]	= { job_merge_step },
-	[JOB_DROP]	= { job_drop_parts }
-};
 
 int
 store_job_step(struct store *s, size_t steps)
 {
+	static int	(*const do_part[])(struct store *, size_t) = {
+		[JOB_FLUSH] = job_flush_part,
+		[JOB_MERGE] = job_merge_step,
+		[JOB_DROP] = job_drop_parts
+	};
 	struct job_progress	*now = &s->job.now;
 
 	if (s->job.kind == JOB_NONE || now->stage == STAGE_DONE)
@@ -464,7 +437,7 @@ store_job_step(struct store *s, size_t steps)
 		now->stage = STAGE_PARTS;
 	}
 	for (; steps > 0 && now->part < s->job.parts; steps--) {
-		if (jobs[s->job.kind].part(s, now->part) == -1)
+		if (do_part[s->job.kind](s, now->part) == -1)
 			return -1;
 		now->part++;
 	}
@@ -476,48 +449,39 @@ store_job_step(struct store *s, size_t steps)
 	return 0;
 }
 
-/* --- what is in memory follows what was committed --- */
-
-static void
-runs_set_state(struct store *s, int64_t number, enum run_state state)
+void
+store_job_over(struct store *s, bool committed)
 {
-	size_t	i;
+	struct run	*run;
+	size_t		 i;
 
-	for (i = 0; i < s->nrun; i++)
-		if (s->run[i].number == number)
-			s->run[i].state = state;
-}
-
-static void
-runs_remove(struct store *s, int64_t number)
-{
-	size_t	i;
-
-	for (i = 0; i < s->nrun && s->run[i].number != number; i++)
-		;
-	if (i == s->nrun)
+	if (s->job.kind == JOB_NONE)
 		return;
-	bloom_clear(&s->run[i].filter);
-	memmove(&s->run[i], &s->run[i + 1],
-	    (s->nrun - i - 1) * sizeof(s->run[0]));
-	s->nrun--;
-}
-
-static void
-job_done(struct store *s)
-{
-	size_t	i;
-
-	s->runs_version++;
+	if (!committed) {
+		s->job.now = s->job.kept;
+		return;
+	}
+	s->job.kept = s->job.now;
+	if (s->job.now.stage != STAGE_DONE)
+		return;
+	/* What is in memory follows what was committed. */
+	s->left = 0;
+	s->seen.runs++;
 	if (s->job.kind == JOB_DROP) {
-		runs_remove(s, s->job.run.number);
+		if ((run = runs_find(s, s->job.run.number)) != NULL) {
+			bloom_clear(&run->filter);
+			s->nrun--;
+			memmove(run, run + 1, (size_t)(s->run + s->nrun - run) *
+			    sizeof(*run));
+		}
 		job_begin(s, JOB_NONE);
 		return;
 	}
 	for (i = 0; i < s->job.nsource; i++)
-		runs_set_state(s, s->job.source[i], RUN_OBSOLETE);
+		if ((run = runs_find(s, s->job.source[i])) != NULL)
+			run->state = RUN_OBSOLETE;
 	if (s->job.kind == JOB_FLUSH) {
-		s->horizon = s->job.upto;
+		s->seen.horizon = s->job.upto;
 		memtable_free(s->frozen);
 		s->frozen = NULL;
 	}
@@ -525,18 +489,4 @@ job_done(struct store *s)
 	runs_add(s, &s->job.run);
 	memset(&s->job.run.filter, 0, sizeof(s->job.run.filter));
 	job_begin(s, JOB_NONE);
-}
-
-void
-store_job_over(struct store *s, bool committed)
-{
-	if (s->job.kind == JOB_NONE)
-		return;
-	if (!committed)
-		s->job.now = s->job.kept;
-	else if (s->job.now.stage == STAGE_DONE) {
-		s->left = 0;
-		job_done(s);
-	} else
-		s->job.kept = s->job.now;
 }

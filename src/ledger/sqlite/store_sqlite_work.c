@@ -97,12 +97,10 @@ store_idle_slice(struct store *s)
 static bool
 store_idle_work(struct store *s, int (*work)(struct store *))
 {
-	int	same;
 	bool	good;
 
 	if (sqlite_step(s->db, DO_BEGIN) == -1 ||
-	    (same = store_same(s)) == -1 ||
-	    (same == 0 && store_sync(s, &s->reader) == -1)) {
+	    store_sync(s, &s->reader) == -1) {
 		(void)store_failed(s);
 		return false;
 	}
