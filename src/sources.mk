@@ -67,9 +67,7 @@ LEDGER_SQLITE_SRCS = src/ledger/pack.c src/ledger/store_shared.c \
 		src/ledger/sqlite/store_sqlite_batch.c \
 		src/ledger/sqlite/store_sqlite_append.c src/ledger/sqlite/store_sqlite_clean.c \
 		src/ledger/sqlite/store_sqlite_execute.c src/ledger/sqlite/store_sqlite_habit.c \
-		src/ledger/sqlite/store_sqlite_history.c \
 		src/ledger/sqlite/store_sqlite_wal.c \
-		src/ledger/sqlite/store_sqlite_notice.c \
 		src/ledger/sqlite/store_sqlite_open.c \
 		src/ledger/sqlite/store_sqlite_read.c \
 		src/ledger/sqlite/store_sqlite_runs.c src/ledger/sqlite/store_sqlite_work.c \
@@ -82,17 +80,14 @@ LEDGER_PGSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/pgsql/pgsql.c \
 		src/ledger/pgsql/store_pgsql.c src/ledger/pgsql/store_pgsql_base.c \
 		src/ledger/pgsql/store_pgsql_clean.c \
 		src/ledger/pgsql/store_pgsql_flush.c src/ledger/pgsql/store_pgsql_foreign.c \
-		src/ledger/pgsql/store_pgsql_habit.c src/ledger/pgsql/store_pgsql_notice.c \
-		src/ledger/pgsql/store_pgsql_execute.c src/ledger/pgsql/store_pgsql_history.c \
 		src/ledger/pgsql/store_pgsql_open.c \
 		src/ledger/pgsql/store_pgsql_read.c
 LEDGER_MYSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/mysql/mysqldb.c \
 		src/ledger/mysql/mysqldb_connect.c src/ledger/mysql/store_mysql.c \
-		src/ledger/mysql/store_mysql_base.c src/ledger/mysql/store_mysql_rival.c \
+		src/ledger/mysql/store_mysql_base.c \
 		src/ledger/mysql/store_mysql_clean.c src/ledger/mysql/store_mysql_foreign.c \
-		src/ledger/mysql/store_mysql_habit.c src/ledger/mysql/store_mysql_lock.c src/ledger/mysql/store_mysql_notice.c \
+		src/ledger/mysql/store_mysql_lock.c \
 		src/ledger/mysql/store_mysql_flush.c src/ledger/mysql/store_mysql_open.c \
-		src/ledger/mysql/store_mysql_execute.c src/ledger/mysql/store_mysql_history.c \
 		src/ledger/mysql/store_mysql_read.c \
 		src/ledger/mysql/store_mysql_tables.c
 REPORT_SRCS =	src/report/connect.c src/report/main.c src/report/session.c \

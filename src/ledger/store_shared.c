@@ -4,6 +4,9 @@
 #include "ledger/store_shared.h"
 #include "lib/alloc.h"
 
+#define HOUR	3600
+#define DAY	86400
+
 /* --- parameters --- */
 
 static void
@@ -124,6 +127,56 @@ store_hits_forget(struct store *s, enum hit_kind kind, const char *id,
 
 /* --- report_user --- */
 
+static void
+take_claim(const struct store_line *line, void *arg)
+{
+	struct store_notice	*notice = arg;
+
+	notice->claim = store_line_number(line, 0) == 1 ? STORE_NOTICE_OURS :
+	    STORE_NOTICE_LEFT;
+}
+
+/*
+ * The number is locked until the commit: daemons claim one after the other. A
+ * login is claimed by the row that NOTICE_CLAIM makes or replaces, with a
+ * number of this call.
+ */
+enum store_result
+store_claim_notices(struct store *s, struct store_notice *list, size_t n,
+    int64_t now)
+{
+	struct store_call	*calls, *c;
+	enum store_result	 result;
+	int64_t			 claim;
+	size_t			 i;
+
+	arc4random_buf(&claim, sizeof(claim));
+	c = calls = alloc_zero(2 + 2 * n, sizeof(*calls));
+	c->statement = SET_NUMBER;
+	put_text(c, "notices", strlen("notices"));
+	put_number(c++, now);
+	c->statement = NOTICE_CLEAN;
+	put_number(c, now - DAY);
+	put_number(c++, now + DAY);
+	for (i = 0; i < n; i++) {
+		list[i].claim = STORE_NOTICE_NOT;
+		c->statement = NOTICE_CLAIM;
+		put_text(c, list[i].login, list[i].len);
+		put_number(c, now);
+		put_number(c, STORE_NOTICES_MAX);
+		put_number(c, now - HOUR);
+		put_number(c++, claim);
+		c->statement = NOTICE_OF;
+		c->each = take_claim;
+		c->arg = &list[i];
+		put_text(c, list[i].login, list[i].len);
+		put_number(c++, claim);
+	}
+	result = store_execute(s, STORE_WRITES, calls, (size_t)(c - calls));
+	free(calls);
+	return result;
+}
+
 struct login_reader {
 	void	(*each)(void *, const char *, size_t);
 	void	*arg;
@@ -160,6 +213,28 @@ store_forget_left(struct store *s, int64_t now)
 }
 
 /* --- refusals --- */
+
+enum store_result
+store_add_refusals(struct store *s, const struct store_refusal *list, size_t n,
+    int64_t *added)
+{
+	struct store_call	*c = alloc_zero(n, sizeof(*c));
+	enum store_result	 result;
+	size_t			 i, j;
+
+	*added = 0;
+	for (i = 0; i < n; i++) {
+		c[i].statement = REFUSAL_NEW;
+		c[i].changes = added;
+		for (j = 0; j < STORE_REFUSAL_NUMBERS; j++)
+			put_number(&c[i], list[i].number[j]);
+		for (j = 0; j < STORE_REFUSAL_TEXTS; j++)
+			put_text(&c[i], list[i].text[j], list[i].len[j]);
+	}
+	result = store_execute(s, STORE_WRITES_LIGHTLY, c, n);
+	free(c);
+	return result;
+}
 
 struct refusal_reader {
 	void	(*each)(void *, const struct store_refusal *);
@@ -201,6 +276,27 @@ store_refusals(struct store *s, const struct store_page *page,
 	if (page->id != NULL)
 		put_text(&c, page->id, page->idlen);
 	return run_with(s, STORE_READS, &c, (int64_t)page->max);
+}
+
+enum store_result
+store_clean_refusals(struct store *s, const struct store_kept *kept,
+    size_t max, int64_t *deleted)
+{
+	struct store_call	c = { .statement = TRIM_REFUSALS,
+				    .changes = deleted };
+	enum store_result	result;
+
+	*deleted = 0;
+	if (kept != NULL) {
+		c.statement = REFUSALS_OLD;
+		put_number(&c, kept->first);
+		put_number(&c, kept->last);
+	}
+	result = run_with(s, STORE_WRITES_LIGHTLY, &c, (int64_t)max);
+	if (result != STORE_OK || kept != NULL || *deleted > 0)
+		return result;
+	c.statement = TRIM_OLDEST;
+	return store_execute(s, STORE_WRITES_LIGHTLY, &c, 1);
 }
 
 enum store_result
@@ -346,8 +442,9 @@ store_pairs(struct store *s, int64_t who, enum store_pair_kind kind,
 	return run_with(s, STORE_READS, &c, kind);
 }
 
-enum store_result
-store_drop_pairs(struct store *s, const struct store_pair *list, size_t n)
+static enum store_result
+write_pairs(struct store *s, enum store_statement statement,
+    const struct store_pair *list, size_t n)
 {
 	struct store_call	*c;
 	enum store_result	 result;
@@ -357,14 +454,30 @@ store_drop_pairs(struct store *s, const struct store_pair *list, size_t n)
 		return STORE_OK;
 	c = alloc_zero(n, sizeof(*c));
 	for (i = 0; i < n; i++) {
-		c[i].statement = PAIR_GONE;
+		c[i].statement = statement;
 		put_number(&c[i], list[i].who);
 		put_number(&c[i], list[i].kind);
 		put_number(&c[i], list[i].what);
+		if (statement == LEARN) {
+			put_number(&c[i], list[i].known.first);
+			put_number(&c[i], list[i].known.last);
+		}
 	}
 	result = store_execute(s, STORE_WRITES, c, n);
 	free(c);
 	return result;
+}
+
+enum store_result
+store_set_pairs(struct store *s, const struct store_pair *list, size_t n)
+{
+	return write_pairs(s, LEARN, list, n);
+}
+
+enum store_result
+store_drop_pairs(struct store *s, const struct store_pair *list, size_t n)
+{
+	return write_pairs(s, PAIR_GONE, list, n);
 }
 
 enum store_result
@@ -376,4 +489,29 @@ store_forget_pairs(struct store *s, int64_t who, int64_t since, int64_t *n)
 	*n = 0;
 	put_number(&c, who);
 	return run_with(s, STORE_WRITES, &c, since);
+}
+
+enum store_result
+store_clean_pairs(struct store *s, const struct store_kept *kept, size_t max,
+    int64_t *who, int64_t *deleted)
+{
+	int64_t			last = INT64_MAX;
+	struct store_call	end = { .statement = CLEAN_PAIRS_END,
+				    .each = take_number, .arg = &last };
+	struct store_call	c = { .statement = CLEAN_PAIRS,
+				    .changes = deleted };
+	enum store_result	result;
+
+	*deleted = 0;
+	put_number(&end, *who);
+	result = run_with(s, STORE_READS, &end, (int64_t)max - 1);
+	if (result != STORE_OK)
+		return result;
+	put_number(&c, *who);
+	put_number(&c, last);
+	put_number(&c, kept->first);
+	result = run_with(s, STORE_WRITES_LIGHTLY, &c, kept->last);
+	if (result == STORE_OK)
+		*who = last;
+	return result;
 }

@@ -30,14 +30,24 @@ enum store_statement {
 	OVERRIDE_GONE,
 	OVERRIDE_CLEAN,
 	VALUES_GONE,
+	NOTICE_CLEAN,
+	NOTICE_CLAIM,
+	NOTICE_OF,
 	NOTICES_LEFT,
 	NOTICES_DONE,
+	REFUSAL_NEW,
 	REFUSALS,
 	REFUSALS_OF,
 	REFUSALS_COUNT,
+	REFUSALS_OLD,
+	TRIM_REFUSALS,
+	TRIM_OLDEST,
 	PAIRS,
+	LEARN,
 	PAIR_GONE,
 	PAIRS_FORGOTTEN,
+	CLEAN_PAIRS_END,
+	CLEAN_PAIRS,
 	STORE_STATEMENT__MAX	/* the first of the backend's own */
 };
 
@@ -57,7 +67,7 @@ enum store_statement {
 	[LOCKS_SET_GONE] = HIT_GONE("limit_lock")
 
 /* Parameters are in the order of the texts, the same for all databases. */
-#define STORE_PARAMS	7
+#define STORE_PARAMS	(STORE_REFUSAL_NUMBERS + STORE_REFUSAL_TEXTS)
 struct store_param {
 	const char	*text;		/* NULL: the number */
 	size_t		 len;
@@ -82,13 +92,14 @@ struct store_call {
 	/* Called for each row; NULL: the statement has no result. */
 	void			(*each)(const struct store_line *, void *);
 	void			*arg;
-	int64_t			*changes;	/* NULL, or out: how many rows
-						   it changed */
+	int64_t			*changes;	/* NULL, or the number of rows
+						   that it changed is added */
 };
 
 enum store_frame {
 	STORE_READS,		/* a transaction of its own */
 	STORE_WRITES,
+	STORE_WRITES_LIGHTLY,	/* a crash of the server may undo it */
 	STORE_BATCH_READS,	/* part of the running batch */
 	STORE_BATCH_WRITES
 };

@@ -218,7 +218,10 @@ void
 mysqldb_begin(struct mysqldb *db, size_t statement)
 {
 	db->current = statement;
-	db->nparam = 0;
+	db->running = NULL;
+	db->ran = false;
+	db->nparam = db->items = 0;
+	db->changes = 0;
 	db->fault = MYSQLDB_NO_FAULT;
 }
 
@@ -229,8 +232,6 @@ mysqldb_param(struct mysqldb *db)
 		db->params = db->params == 0 ? 64 : db->params * 2;
 		db->param = alloc_resize(db->param, db->params,
 		    sizeof(db->param[0]));
-		db->bind = alloc_resize(db->bind, db->params,
-		    sizeof(db->bind[0]));
 	}
 	return &db->param[db->nparam++];
 }
@@ -304,14 +305,21 @@ mysqldb_prepared_inside(struct mysqldb *db)
 	return inside;
 }
 
-/* Prepares the current statement for so many items. */
+/* The current statement, prepared for so many items. */
 static MYSQL_STMT *
-mysqldb_prepare_first(struct mysqldb *db, const struct mysqldb_statement *s,
-    MYSQL_STMT **place, size_t items)
+mysqldb_prepared(struct mysqldb *db, const struct mysqldb_statement *s,
+    size_t class, size_t items)
 {
-	bool	inside = (db->conn->server_status &
-		    SERVER_STATUS_IN_TRANS) != 0;
+	MYSQL_STMT	**place = db->prepared + db->current * EXACT_MAX +
+			    class;
+	bool		  inside = (db->conn->server_status &
+			    SERVER_STATUS_IN_TRANS) != 0;
 
+	if (db->once != NULL)
+		(void)mysql_stmt_close(db->once);
+	db->once = NULL;
+	if (*place != NULL)
+		return *place;
 	*place = mysqldb_prepare(db, s, items);
 	if (*place == NULL || !db->outside || !inside)
 		return *place;
@@ -320,71 +328,63 @@ mysqldb_prepare_first(struct mysqldb *db, const struct mysqldb_statement *s,
 	return NULL;
 }
 
-/*
- * The prepared statement for at least *items items; *items becomes its number.
- */
-static MYSQL_STMT *
-mysqldb_find(struct mysqldb *db, const struct mysqldb_statement *s,
-    size_t *items)
-{
-	MYSQL_STMT	**place;
-	size_t		  class = 0, n = 1;
-
-	if (db->once != NULL)
-		(void)mysql_stmt_close(db->once);
-	db->once = NULL;
-	if (s->item == NULL)
-		*items = 0;
-	else if (s->exact)
-		class = *items - 1;
-	else {
-		for (; n < *items && class + 1 < CLASSES; n *= 2)
-			class++;
-		*items = n;
-	}
-	place = &db->prepared[db->current * EXACT_MAX + class];
-	return *place != NULL ? *place :
-	    mysqldb_prepare_first(db, s, place, *items);
-}
-
+/* Makes a bound parameter parameter number `at` of the next execution. */
 static void
-mysqldb_bind_params(struct mysqldb *db)
-{
-	struct mysqldb_param	*p;
-	MYSQL_BIND		*b;
-	size_t			 i;
-
-	for (i = 0; i < db->nparam; i++) {
-		p = &db->param[i];
-		b = &db->bind[i];
-		memset(b, 0, sizeof(*b));
-		if (p->text != NULL) {
-			/* The library only reads a parameter's buffer. */
-			memcpy(&b->buffer, &p->text, sizeof(b->buffer));
-			b->buffer_type = p->binary ? MYSQL_TYPE_BLOB :
-			    MYSQL_TYPE_STRING;
-			b->buffer_length = p->len;
-			b->length = &p->len;
-		} else {
-			b->buffer = &p->number;
-			b->buffer_type = MYSQL_TYPE_LONGLONG;
-		}
-	}
-}
-
-/* An administrator's query may have more columns than we read. */
-static void
-mysqldb_bind_columns(struct mysqldb *db, const char *columns, size_t n)
+mysqldb_set(struct mysqldb *db, size_t at, struct mysqldb_param *p)
 {
 	MYSQL_BIND	*b;
-	size_t		 i, named = strlen(columns);
 
+	if (at >= db->binds) {
+		db->binds = at < 64 ? 64 : at * 2;
+		db->bind = alloc_resize(db->bind, db->binds,
+		    sizeof(db->bind[0]));
+	}
+	b = &db->bind[at];
+	memset(b, 0, sizeof(*b));
+	if (p->text != NULL) {
+		/* The library only reads a parameter's buffer. */
+		memcpy(&b->buffer, &p->text, sizeof(b->buffer));
+		b->buffer_type = p->binary ? MYSQL_TYPE_BLOB :
+		    MYSQL_TYPE_STRING;
+		b->buffer_length = p->len;
+		b->length = &p->len;
+	} else {
+		b->buffer = &p->number;
+		b->buffer_type = MYSQL_TYPE_LONGLONG;
+	}
+}
+
+/*
+ * Executes it with the first `n` parameters that were set. An administrator's
+ * query may have more columns than `columns` has letters.
+ */
+static int
+mysqldb_execute(struct mysqldb *db, MYSQL_STMT *stmt, size_t n,
+    const char *columns)
+{
+	MYSQL_BIND	*b;
+	size_t		 fields = mysql_stmt_field_count(stmt), i;
+
+	db->running = stmt;
+	if (mysql_stmt_param_count(stmt) != n || fields > COLUMNS_MAX)
+		return mysqldb_fail(db, 0, "too many parameters or columns");
+	if (fields == 0)
+		db->writes++;
+	if ((n > 0 && mysql_stmt_bind_param(stmt, db->bind) != 0) ||
+	    mysql_stmt_execute(stmt) != 0)
+		return mysqldb_failed_statement(db, stmt);
+	if (db->beside != NULL && mysqldb_input(db->beside))
+		db->input(db->arg);
+	if (columns == NULL) {
+		db->changes += (int64_t)mysql_stmt_affected_rows(stmt);
+		return 0;
+	}
 	memset(db->result, 0, sizeof(db->result));
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < fields; i++) {
 		b = &db->result[i];
 		b->length = &db->len[i];
 		b->is_null = &db->null[i];
-		if (i < named && columns[i] == 'n') {
+		if (i < strlen(columns) && columns[i] == 'n') {
 			b->buffer_type = MYSQL_TYPE_LONGLONG;
 			b->buffer = &db->number[i];
 		} else {
@@ -393,61 +393,99 @@ mysqldb_bind_columns(struct mysqldb *db, const char *columns, size_t n)
 			b->buffer_length = TEXT_MAX;
 		}
 	}
-}
-
-static int
-mysqldb_execute(struct mysqldb *db, MYSQL_STMT *stmt, const char *columns)
-{
-	db->running = stmt;
-	mysqldb_bind_params(db);
-	if (mysql_stmt_param_count(stmt) != db->nparam ||
-	    mysql_stmt_field_count(stmt) > COLUMNS_MAX)
-		return mysqldb_fail(db, 0, "too many parameters or columns");
-	if (mysql_stmt_field_count(stmt) == 0)
-		db->writes++;
-	if ((db->nparam > 0 && mysql_stmt_bind_param(stmt, db->bind) != 0) ||
-	    mysql_stmt_execute(stmt) != 0)
-		return mysqldb_failed_statement(db, stmt);
-	if (db->beside != NULL && mysqldb_input(db->beside))
-		db->input(db->arg);
-	if (columns == NULL)
-		return 0;
-	mysqldb_bind_columns(db, columns, mysql_stmt_field_count(stmt));
 	if (mysql_stmt_bind_result(stmt, db->result) != 0 ||
 	    mysql_stmt_store_result(stmt) != 0)
 		return mysqldb_failed_statement(db, stmt);
 	return 0;
 }
 
-size_t
-mysqldb_most(const struct mysqldb *db, size_t statement)
+bool
+mysqldb_takes_items(const struct mysqldb *db)
 {
-	return db->statement[statement].exact ? EXACT_MAX : ITEMS_MAX;
+	return db->statement[db->current].item != NULL;
 }
 
-int
-mysqldb_run(struct mysqldb *db, size_t items)
+/* The parameters in SQL of ours, where no other '?' stands. */
+static size_t
+mysqldb_marks(const char *sql)
+{
+	size_t	n = 0;
+
+	for (; (sql = strchr(sql, '?')) != NULL; sql++)
+		n++;
+	return n;
+}
+
+/*
+ * Executes the current statement for the next items, as many as it has room
+ * for. 1; 0: there are no more; -1: a fault.
+ */
+static int
+mysqldb_run_next(struct mysqldb *db)
 {
 	const struct mysqldb_statement	*s = &db->statement[db->current];
 	MYSQL_STMT			*stmt;
-	struct mysqldb_param		 copy;
-	size_t				 wanted = items, i, each;
+	size_t				 head, each = 0, class = 0, room = 0;
+	size_t				 items = 0, most, used, i;
 
-	if ((stmt = mysqldb_find(db, s, &wanted)) == NULL)
-		return -1;
-	/*
-	 * Where the statement has room for more items, the last item is
-	 * repeated.
-	 */
-	each = items > 0 ? (mysql_stmt_param_count(stmt) - db->nparam) : 0;
-	if (wanted > items && items > 0) {
-		each /= wanted - items;
-		for (i = 0; i < each * (wanted - items); i++) {
-			copy = db->param[db->nparam - each];
-			*mysqldb_param(db) = copy;
+	if (s->item == NULL) {
+		if (db->ran)
+			return 0;
+		head = db->nparam;
+	} else {
+		head = mysqldb_marks(s->first);
+		each = mysqldb_marks(s->item);
+		if (!db->ran)
+			db->done = head;
+		most = s->exact ? EXACT_MAX : ITEMS_MAX;
+		items = (db->nparam - db->done) / each;
+		if (items == 0)
+			return 0;
+		if (items > most)
+			items = most;
+		for (room = 1; !s->exact && room < items; room *= 2)
+			class++;
+		if (s->exact) {
+			room = items;
+			class = items - 1;
 		}
 	}
-	return mysqldb_execute(db, stmt, s->columns);
+	db->ran = true;
+	db->items = items;
+	if ((stmt = mysqldb_prepared(db, s, class, room)) == NULL)
+		return -1;
+	used = items * each;
+	for (i = 0; i < head; i++)
+		mysqldb_set(db, i, &db->param[i]);
+	/* Where there is room for more items, the last one is repeated. */
+	for (i = 0; i < room * each; i++)
+		mysqldb_set(db, head + i, &db->param[db->done +
+		    (i < used ? i : used - each + i % each)]);
+	db->done += used;
+	return mysqldb_execute(db, stmt, head + room * each, s->columns) == 0 ?
+	    1 : -1;
+}
+
+int
+mysqldb_run(struct mysqldb *db)
+{
+	int	more;
+
+	do
+		more = mysqldb_run_next(db);
+	while (more == 1 && db->statement[db->current].columns == NULL);
+	return more == -1 ? -1 : 0;
+}
+
+/* Executes the administrator's query with all parameters that are bound. */
+static int
+mysqldb_execute_once(struct mysqldb *db, const char *columns)
+{
+	size_t	i;
+
+	for (i = 0; i < db->nparam; i++)
+		mysqldb_set(db, i, &db->param[i]);
+	return mysqldb_execute(db, db->once, db->nparam, columns);
 }
 
 int
@@ -469,7 +507,7 @@ mysqldb_query(struct mysqldb *db, const struct mysqldb_statement *s,
 		for (j = 1; j < each; j++)
 			mysqldb_bind_text(db, text[i].bytes, text[i].len);
 	}
-	return mysqldb_execute(db, db->once, s->columns);
+	return mysqldb_execute_once(db, s->columns);
 }
 
 /* MariaDB has a number of seconds, MySQL one of milliseconds. */
@@ -518,7 +556,7 @@ mysqldb_query_run(struct mysqldb *db, const struct mysqldb_text *text)
 	db->nparam = 0;
 	for (i = mysql_stmt_param_count(db->once); i > 0; i--)
 		mysqldb_bind_text(db, text->bytes, text->len);
-	return mysqldb_execute(db, db->once, "t");
+	return mysqldb_execute_once(db, "t");
 }
 
 int
@@ -535,16 +573,26 @@ mysqldb_query_over(struct mysqldb *db)
 int
 mysqldb_next(struct mysqldb *db)
 {
-	switch (mysql_stmt_fetch(db->running)) {
-	case 0:
-	case MYSQL_DATA_TRUNCATED:
-		return 1;
-	case MYSQL_NO_DATA:
-		(void)mysql_stmt_free_result(db->running);
-		return 0;
-	default:
-		return mysqldb_failed_statement(db, db->running);
+	int	more;
+
+	while (db->running != NULL) {
+		switch (mysql_stmt_fetch(db->running)) {
+		case 0:
+		case MYSQL_DATA_TRUNCATED:
+			return 1;
+		case MYSQL_NO_DATA:
+			(void)mysql_stmt_free_result(db->running);
+			if (db->running == db->once)
+				return 0;
+			db->running = NULL;
+			if ((more = mysqldb_run_next(db)) != 1)
+				return more;
+			break;
+		default:
+			return mysqldb_failed_statement(db, db->running);
+		}
 	}
+	return 0;
 }
 
 int64_t
@@ -582,13 +630,14 @@ mysqldb_column_bytes(struct mysqldb *db, size_t i, struct str *out)
 int64_t
 mysqldb_changes(const struct mysqldb *db)
 {
-	return (int64_t)mysql_stmt_affected_rows(db->running);
+	return db->changes;
 }
 
 int64_t
-mysqldb_inserted(const struct mysqldb *db)
+mysqldb_inserted(const struct mysqldb *db, int64_t step)
 {
-	return (int64_t)mysql_stmt_insert_id(db->running);
+	return (int64_t)mysql_stmt_insert_id(db->running) +
+	    (db->items > 1 ? (int64_t)(db->items - 1) * step : 0);
 }
 
 int64_t

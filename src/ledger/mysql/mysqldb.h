@@ -31,9 +31,10 @@ enum mysqldb_fault {
 /*
  * The SQL is `first`, then `item` once for each item, with `between` in
  * between, then `last`. The parameters are those of `first`, then those of each
- * item. `columns` has a letter for each column of the result: n, a number; t, a
- * text of up to 4096 bytes, or a blob. `exact`: each item is handled exactly
- * once; other statements may handle an item twice.
+ * item, however many there are: the statement is executed as often as needed,
+ * and not at all without an item. `columns` has a letter for each column of the
+ * result: n, a number; t, a text of up to 4096 bytes, or a blob. `exact`: each
+ * item is handled exactly once; other statements may handle an item twice.
  */
 struct mysqldb_statement {
 	const char	*first;
@@ -81,13 +82,15 @@ int	mysqldb_number(struct mysqldb *, const char *sql, int64_t *);
 void	mysqldb_begin(struct mysqldb *, size_t statement);
 void	mysqldb_bind(struct mysqldb *, int64_t);
 
-/* The bytes must stay valid until mysqldb_run. */
+/* The bytes must stay valid until mysqldb_run, and the rows are fetched. */
 void	mysqldb_bind_text(struct mysqldb *, const char *, size_t);
 void	mysqldb_bind_bytes(struct mysqldb *, const void *, size_t);
 
-/* Runs the statement for so many items, at most mysqldb_most. 0 or -1. */
-int	mysqldb_run(struct mysqldb *, size_t items);
-size_t	mysqldb_most(const struct mysqldb *, size_t statement);
+/* Whether it takes items. */
+bool	mysqldb_takes_items(const struct mysqldb *);
+
+/* 0 or -1. With a result, later items may be left to mysqldb_next. */
+int	mysqldb_run(struct mysqldb *);
 
 /* Fetches the next row. 1; 0: no more; -1: a fault. */
 int	mysqldb_next(struct mysqldb *);
@@ -99,11 +102,11 @@ const char	*mysqldb_column_text(const struct mysqldb *, size_t,
 int		 mysqldb_column_bytes(struct mysqldb *, size_t, struct str *);
 
 /*
- * The number of rows that the last statement changed; the first AUTO_INCREMENT
- * number that it gave out.
+ * The number of rows that the statement changed; the last AUTO_INCREMENT number
+ * that it gave out, if these are `step` apart.
  */
 int64_t	mysqldb_changes(const struct mysqldb *);
-int64_t	mysqldb_inserted(const struct mysqldb *);
+int64_t	mysqldb_inserted(const struct mysqldb *, int64_t step);
 
 /* How many prepared statements without a result, which may write, have run. */
 int64_t	mysqldb_writes(const struct mysqldb *);

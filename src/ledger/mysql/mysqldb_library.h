@@ -47,7 +47,12 @@ struct mysqldb {
 	struct mysqldb_param		*param;
 	size_t				 nparam;
 	size_t				 params;	/* room */
-	MYSQL_BIND			*bind;		/* room as `param` */
+	MYSQL_BIND			*bind;
+	size_t				 binds;		/* room */
+	bool				 ran;		/* once, since begin */
+	size_t				 done;		/* of nparam */
+	size_t				 items;		/* last executed */
+	int64_t				 changes;
 	MYSQL_BIND			 result[COLUMNS_MAX];
 	long long			 number[COLUMNS_MAX];
 	char				 text[COLUMNS_MAX][TEXT_MAX];

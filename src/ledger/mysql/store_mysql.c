@@ -86,8 +86,7 @@ store_take_batch(struct store *s, const struct store_batch *batch)
 	if (s->ntouch > s->room) {
 		s->room = s->ntouch * 2;
 		s->order = alloc_resize(s->order, s->room, sizeof(s->order[0]));
-		s->place = alloc_resize(s->place, s->room,
-		    sizeof(s->place[0]));
+		s->place = alloc_resize(s->place, s->room, sizeof(s->place[0]));
 		s->end = alloc_resize(s->end, s->room, sizeof(s->end[0]));
 	}
 	for (i = 0; i < s->ntouch; i++)
@@ -121,8 +120,8 @@ store_try_begin(struct store *s, struct store_batch *batch,
 	    store_read_news(s, reader) == 0 &&
 	    store_read_kept(s, reader) == 0 &&
 	    store_read_first(s, reader) == 0 &&
-	    store_read_values(s, reader) == 0 &&
-	    store_read_pairs(s, reader) == 0 &&
+	    store_read_values(s) == 0 &&
+	    store_read_pairs(s) == 0 &&
 	    store_keep_sums(s, reader) == 0 &&
 	    store_read_foreign(s, reader) == 0) {
 		foreign_tell(&s->foreign, reader);
@@ -150,35 +149,39 @@ store_begin(struct store *s, struct store_batch *batch,
 
 /* --- writing --- */
 
+/* Makes room for one more than `n` items; `room` is for so many. */
+static void *
+store_room(void *list, size_t n, size_t *room, size_t size)
+{
+	if (n < *room)
+		return list;
+	*room = n == 0 ? 64 : n * 2;
+	return alloc_resize(list, *room, size);
+}
+
 void
 store_append(struct store *s, size_t touch, const struct store_row *row)
 {
-	int64_t	left = row->amount;
+	struct store_append	*a;
+	int64_t			 left = row->amount;
 
 	s->touch[touch].cursor->rows++;
 	store_raise(s, touch);
 	do {
-		if (s->nrow == s->rows) {
-			s->rows = s->rows == 0 ? 64 : s->rows * 2;
-			s->row = alloc_resize(s->row, s->rows,
-			    sizeof(s->row[0]));
-			s->batch_of = alloc_resize(s->batch_of, s->rows,
-			    sizeof(s->batch_of[0]));
-		}
-		s->row[s->nrow] = *row;
-		s->row[s->nrow].amount = sums_part(left, s->narrow);
-		s->batch_of[s->nrow] = store_batch_of(s, touch) + 1;
-		left -= s->row[s->nrow++].amount;
+		s->row = store_room(s->row, s->nrow, &s->rows,
+		    sizeof(s->row[0]));
+		a = &s->row[s->nrow++];
+		a->row = *row;
+		a->row.amount = sums_part(left, s->narrow);
+		a->batch = store_batch_of(s, touch) + 1;
+		left -= a->row.amount;
 	} while (left != 0);
 }
 
 void
 store_see(struct store *s, const struct store_value *v)
 {
-	if (s->nsee == s->sees) {
-		s->sees = s->sees == 0 ? 16 : s->sees * 2;
-		s->see = alloc_resize(s->see, s->sees, sizeof(s->see[0]));
-	}
+	s->see = store_room(s->see, s->nsee, &s->sees, sizeof(s->see[0]));
 	s->see[s->nsee++] = *v;
 }
 
@@ -186,54 +189,69 @@ void
 store_hit(struct store *s, enum hit_kind kind, const char *id, size_t idlen,
     int64_t seconds)
 {
-	if (s->nhit == s->hits) {
-		s->hits = s->hits == 0 ? 16 : s->hits * 2;
-		s->hit = alloc_resize(s->hit, s->hits, sizeof(s->hit[0]));
+	s->hit = store_room(s->hit, s->nhit, &s->hits, sizeof(s->hit[0]));
+	s->hit[s->nhit++] = (struct store_count){ kind, id, idlen, seconds };
+}
+
+void
+store_learn(struct store *s, const struct store_pair *p)
+{
+	s->pair = store_room(s->pair, s->npair, &s->pairs, sizeof(s->pair[0]));
+	s->pair[s->npair++] = *p;
+}
+
+static int
+store_write_rows(struct store *s)
+{
+	const struct store_row	*row;
+	size_t			 i;
+
+	mysqldb_begin(s->db, APPEND);
+	for (i = 0; i < s->nrow; i++) {
+		row = &s->row[i].row;
+		mysqldb_bind_text(s->db, row->id, row->idlen);
+		mysqldb_bind(s->db, row->date);
+		mysqldb_bind(s->db, row->amount);
+		if (row->instancelen > 0)
+			mysqldb_bind_text(s->db, row->instance,
+			    row->instancelen);
+		else
+			mysqldb_bind_text(s->db, "empty", 5);
+		mysqldb_bind(s->db, row->tag);
+		mysqldb_bind_text(s->db, row->state,
+		    str_utf8_cut(row->state, row->statelen, STATE_MAX));
+		mysqldb_bind(s->db, s->row[i].batch);
 	}
-	s->hit[s->nhit].kind = kind;
-	s->hit[s->nhit].id = id;
-	s->hit[s->nhit].idlen = idlen;
-	s->hit[s->nhit++].seconds = seconds;
+	return mysqldb_run(s->db);
 }
 
-static size_t
-store_bind_row(struct store *s, size_t i)
+/* Values and pairs. */
+static int
+store_write_seen(struct store *s)
 {
-	const struct store_row	*row = &s->row[i];
+	const struct store_value	*v;
+	const struct store_pair		*p;
+	size_t				 i;
 
-	mysqldb_bind_text(s->db, row->id, row->idlen);
-	mysqldb_bind(s->db, row->date);
-	mysqldb_bind(s->db, row->amount);
-	if (row->instancelen > 0)
-		mysqldb_bind_text(s->db, row->instance, row->instancelen);
-	else
-		mysqldb_bind_text(s->db, "empty", 5);
-	mysqldb_bind(s->db, row->tag);
-	mysqldb_bind_text(s->db, row->state,
-	    str_utf8_cut(row->state, row->statelen, STATE_MAX));
-	mysqldb_bind(s->db, s->batch_of[i]);
-	return 1;
-}
-
-static size_t
-store_bind_see(struct store *s, size_t i)
-{
-	const struct store_value	*v = &s->see[i];
-
-	mysqldb_bind_text(s->db, v->id, v->idlen);
-	mysqldb_bind_text(s->db, v->value, v->valuelen);
-	mysqldb_bind(s->db, v->date);
-	return 1;
-}
-
-static size_t
-store_bind_hit(struct store *s, size_t i)
-{
-	if (s->hit[i].kind != s->writing)
-		return 0;
-	mysqldb_bind_text(s->db, s->hit[i].id, s->hit[i].idlen);
-	mysqldb_bind(s->db, s->hit[i].seconds);
-	return 1;
+	mysqldb_begin(s->db, SEE);
+	for (i = 0; i < s->nsee; i++) {
+		v = &s->see[i];
+		mysqldb_bind_text(s->db, v->id, v->idlen);
+		mysqldb_bind_text(s->db, v->value, v->valuelen);
+		mysqldb_bind(s->db, v->date);
+	}
+	if (mysqldb_run(s->db) == -1)
+		return -1;
+	mysqldb_begin(s->db, LEARN);
+	for (i = 0; i < s->npair; i++) {
+		p = &s->pair[i];
+		mysqldb_bind(s->db, p->who);
+		mysqldb_bind(s->db, p->kind);
+		mysqldb_bind(s->db, p->what);
+		mysqldb_bind(s->db, p->known.first);
+		mysqldb_bind(s->db, p->known.last);
+	}
+	return mysqldb_run(s->db);
 }
 
 /*
@@ -258,9 +276,18 @@ store_move_cursors(struct store *s)
 static int
 store_write_hits(struct store *s, enum hit_kind kind)
 {
-	s->writing = kind;
-	if (s->spoilt || store_each(s, HIT + (int)kind, s->nhit,
-	    store_bind_nothing, store_bind_hit, NULL, NULL) == 0)
+	size_t	i;
+
+	if (s->spoilt)
+		return 0;
+	mysqldb_begin(s->db, HIT + (size_t)kind);
+	for (i = 0; i < s->nhit; i++) {
+		if (s->hit[i].kind != kind)
+			continue;
+		mysqldb_bind_text(s->db, s->hit[i].id, s->hit[i].idlen);
+		mysqldb_bind(s->db, s->hit[i].seconds);
+	}
+	if (mysqldb_run(s->db) == 0)
 		return 0;
 	switch (store_result(s)) {
 	case STORE_BUSY:
@@ -299,7 +326,6 @@ store_commit(struct store *s, bool *later)
 	enum store_result	result;
 	enum hit_kind		kind;
 	int64_t			seq = 0;
-	size_t			last;
 	bool			good;
 
 	foreign_give_back(&s->foreign);
@@ -310,18 +336,13 @@ store_commit(struct store *s, bool *later)
 	if (s->nrow == 0 && store_only_rows(s))
 		return store_settled(s, mysqldb_rollback(s->db) == 0 ?
 		    STORE_OK : store_failed(s));
-	good = (s->nrow == 0 || store_write_raised(s) == 0) &&
-	    store_each(s, APPEND, s->nrow, store_bind_nothing, store_bind_row,
-	    NULL, NULL) == 0;
-	if (good && s->nrow > 0) {
-		/* Right while nobody changes the step; see writers.h. */
-		last = (s->nrow - 1) % mysqldb_most(s->db, APPEND);
-		seq = mysqldb_inserted(s->db) + (int64_t)last * s->step;
-	}
-	good = good && ((s->nsee == 0 && s->npair == 0 && s->nhit == 0) ||
-	    store_lock_ranges(s) == 0) &&
-	    store_each(s, SEE, s->nsee, store_bind_nothing, store_bind_see,
-	    NULL, NULL) == 0 && store_write_pairs(s) == 0;
+	good = s->nrow == 0 || (store_write_raised(s) == 0 &&
+	    store_write_rows(s) == 0);
+	/* Right while nobody changes the step; see writers.h. */
+	if (good && s->nrow > 0)
+		seq = mysqldb_inserted(s->db, s->step);
+	if (good && (s->nsee > 0 || s->npair > 0 || s->nhit > 0))
+		good = store_lock_ranges(s) == 0 && store_write_seen(s) == 0;
 	for (kind = 0; kind < HIT_KIND__MAX && good; kind++)
 		good = store_write_hits(s, kind) == 0;
 	*later = *later && good;

@@ -9,7 +9,7 @@
 
 /* Shared by the files of the MySQL store. */
 #define STORE_SLOTS	65536		/* rows of mail_lock for ids */
-#define STORE_HITS_SLOT	STORE_SLOTS	/* for locks on ranges */
+#define STORE_RANGES_SLOT	STORE_SLOTS	/* store_lock_ranges */
 #define STORE_ALL_SLOT	(STORE_SLOTS + 1)
 
 enum statement {
@@ -46,18 +46,7 @@ enum statement {
 	CLEAN_NOTE,
 	CLEAN_VALUES,
 	CLEAN_SUMS,
-	NOTICE_CLEAN,
-	NOTICE_CLAIM,
-	NOTICE_OF,
-	REFUSAL_NEW,
-	REFUSALS_OLD,
-	REFUSALS_AHEAD,
-	TRIM_REFUSALS,
-	TRIM_OLDEST,
 	PAIR,
-	LEARN,
-	CLEAN_PAIRS_END,
-	CLEAN_PAIRS,
 	TAKE_PICK,
 	TAKE_PICK_FREE,
 	TAKE_COPY,
@@ -69,7 +58,19 @@ enum statement {
 struct store_slot {
 	uint32_t	slot;
 	bool		raised;		/* rows of its ids are written */
-	int64_t		batch;		/* its count before */
+	int64_t		count;		/* of batches, before this one */
+};
+
+/* A row to write. */
+struct store_append {
+	struct store_row	row;
+	int64_t			batch;	/* its number */
+};
+
+/* A foreign row to take in. */
+struct store_taken {
+	int64_t		seq;
+	uint32_t	slot;		/* of its id */
 };
 
 /* An id whose first reading goes on in this batch. */
@@ -134,7 +135,7 @@ struct store {
 	size_t			*order;		/* touches, sorted by id */
 	uint32_t		*place;		/* of a touch, in slot */
 	struct store_end	*end;
-	size_t			 nend;		/* also counts rows of news */
+	size_t			 nend;
 	size_t			 room;		/* of these three */
 	struct store_slot	*slot;		/* sorted, each once */
 	size_t			 nslot;
@@ -143,20 +144,18 @@ struct store {
 	bool			 alone;		/* it is locked exclusively */
 	bool			 disturbed;	/* others may have written */
 	struct store_batch	*batch;
-	int64_t			 piece;		/* rows to read for an id */
-	struct store_row	*row;
+	size_t			 fetched;	/* by store_next_row */
+	struct store_append	*row;
 	size_t			 nrow;
-	int64_t			*batch_of;	/* number of each row's batch */
-	size_t			 rows;		/* room, of both */
+	size_t			 rows;		/* room */
 	struct store_value	*see;
 	size_t			 nsee;
 	size_t			 sees;		/* room */
-	struct store_pair	*pair;		/* to write or delete */
+	struct store_pair	*pair;		/* to write */
 	size_t			 npair;
 	size_t			 pairs;		/* room */
-	int64_t			*seq;		/* foreign rows to take in */
-	uint32_t		*slot_of;	/* of the id of each of them */
-	size_t			 nseq;
+	struct store_taken	*taken;
+	size_t			 ntaken;
 	struct store_name	*name;
 	size_t			 nname;
 	size_t			 names;		/* room */
@@ -165,10 +164,17 @@ struct store {
 	struct store_count	*hit;
 	size_t			 nhit;
 	size_t			 hits;		/* room */
-	enum hit_kind		 writing;	/* hits to write now */
 };
 
 /* --- store_mysql_base.c --- */
+
+/*
+ * For a cluster: a batch begins; another node's daemon uses the same ids, or
+ * won; the batch is committed.
+ */
+void	store_yield(struct store *);
+void	store_rival(struct store *);
+void	store_won(struct store *);
 
 /* The result for mysqldb_fault(); copies its text for store_error(). */
 enum store_result	store_result(struct store *);
@@ -188,19 +194,6 @@ int	store_compare(const char *a, size_t alen, const char *b, size_t blen);
 /* Finds the touch of an id. 0, or -1: the batch does not touch it. */
 int	store_find(const struct store *, const char *id, size_t idlen,
 	    size_t *index);
-
-/* Binds item number `i`; returns how many items that made, 0 or 1. */
-typedef size_t	store_binder(struct store *, size_t);
-
-/*
- * Runs the statement for all `count` items that the binder binds, with as many
- * items in one run as it has room for; calls `take` for each row of the result.
- */
-int	store_each(struct store *, enum statement, size_t count,
-	    void (*before)(struct store *), store_binder *binder,
-	    int (*take)(struct store *, const struct store_reader *),
-	    const struct store_reader *);
-void	store_bind_nothing(struct store *);
 
 /* Fills in a row from the current result, whose first column is the id. */
 void	store_columns(struct store *, struct store_row *);
@@ -229,16 +222,6 @@ enum store_result	store_flush(struct store *, bool wait);
  */
 int	store_upgrade(struct store *);
 
-/* --- store_mysql_rival.c --- */
-
-/*
- * For a cluster: a batch begins; another node's daemon uses the same ids, or
- * won; the batch is committed.
- */
-void	store_yield(struct store *);
-void	store_rival(struct store *);
-void	store_won(struct store *);
-
 /* --- store_mysql_lock.c --- */
 
 /* Locks the touched ids. 0 or -1. */
@@ -248,15 +231,16 @@ int	store_lock(struct store *);
 int	store_read_numbers(struct store *);
 
 /*
- * Locks the row of mail_lock that is for statements which lock ranges of an
- * index: two of them at a time could deadlock, whatever their ids.
+ * Locks STORE_RANGES_SLOT, before statements that lock ranges of an index:
+ * those about hits, values, pairs and sums. Two of them at a time could
+ * deadlock, whatever their ids.
  */
 int	store_lock_ranges(struct store *);
 
 /* Locks all ids: no other daemon of this server has a batch. Sets s->base. */
 int	store_lock_all(struct store *);
 
-/* The number of the newest batch that wrote rows of touch[i]. */
+/* The number of touch[i]: that of the newest batch that wrote rows of it. */
 int64_t	store_batch_of(const struct store *, size_t touch);
 
 /* Whether the cache has every row of touch[i], provided that it is loaded. */
@@ -272,42 +256,11 @@ int	store_write_raised(struct store *);
 /* The row of mail_lock for an id. */
 uint32_t store_slot_of(const char *id, size_t idlen);
 
-/* For rows of no batch: collect slots, then raise the counts of all of them. */
-void	store_slots_clear(struct store *);
+/*
+ * For rows of no batch: collect slots, then add 1 to the counts of all of them.
+ */
 void	store_slots_add(struct store *, uint32_t slot);
 int	store_raise_slots(struct store *);
-
-/* --- store_mysql_history.c --- */
-
-/* MySQL uses no index for a comparison of pairs. */
-#define STORE_HISTORY_BEFORE						\
-	" WHERE date <= ? AND (date < ? OR number < ?) AND date >= ?"
-#define STORE_HISTORY_ORDER	" ORDER BY date DESC, number DESC LIMIT ?"
-#define STORE_HISTORY_TYPES	"nnnnnnntttttttttttt"
-
-#define STORE_HISTORY_STATEMENTS					\
-	[REFUSAL_NEW] = { "INSERT IGNORE INTO mail_refusal ("		\
-	    STORE_REFUSAL_COLUMNS ") VALUES ",				\
-	    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", ",", \
-	    NULL, NULL, true },						\
-	[REFUSALS] = { "SELECT " STORE_REFUSAL_COLUMNS " FROM mail_refusal" \
-	    " FORCE INDEX (PRIMARY)" STORE_HISTORY_BEFORE		\
-	    STORE_HISTORY_ORDER,					\
-	    NULL, NULL, NULL, STORE_HISTORY_TYPES, false },		\
-	[REFUSALS_OF] = { "SELECT " STORE_REFUSAL_COLUMNS " FROM mail_refusal" \
-	    " FORCE INDEX (mail_refusal_id)" STORE_HISTORY_BEFORE	\
-	    " AND id = ?" STORE_HISTORY_ORDER,				\
-	    NULL, NULL, NULL, STORE_HISTORY_TYPES, false },		\
-	[REFUSALS_COUNT] = { "SELECT count(*) FROM mail_refusal",	\
-	    NULL, NULL, NULL, "n", false },				\
-	[REFUSALS_OLD] = { "DELETE FROM mail_refusal WHERE date < ?"	\
-	    " ORDER BY date, number LIMIT ?", NULL, NULL, NULL, NULL, false }, \
-	[REFUSALS_AHEAD] = { "DELETE FROM mail_refusal WHERE date > ?"	\
-	    " ORDER BY date, number LIMIT ?", NULL, NULL, NULL, NULL, false }, \
-	[TRIM_REFUSALS] = { "DELETE FROM mail_refusal WHERE is_first = 0" \
-	    " ORDER BY date, number LIMIT ?", NULL, NULL, NULL, NULL, false }, \
-	[TRIM_OLDEST] = { "DELETE FROM mail_refusal"			\
-	    " ORDER BY date, number LIMIT ?", NULL, NULL, NULL, NULL, false }
 
 /* --- store_mysql_read.c: in the transaction, under the locks --- */
 
@@ -318,13 +271,8 @@ int	store_read_first(struct store *, const struct store_reader *);
 
 /* Writes the sums of an id that has many rows. */
 int	store_keep_sums(struct store *, const struct store_reader *);
-int	store_read_values(struct store *, const struct store_reader *);
-
-/* --- store_mysql_habit.c --- */
-
-/* Reads the batch's pairs; writes those that it learned. 0 or -1. */
-int	store_read_pairs(struct store *, const struct store_reader *);
-int	store_write_pairs(struct store *);
+int	store_read_values(struct store *);
+int	store_read_pairs(struct store *);
 
 /* --- store_mysql_foreign.c --- */
 

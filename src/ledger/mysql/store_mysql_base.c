@@ -1,8 +1,48 @@
+#include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ledger/mysql/store_mysql.h"
+#include "lib/clock.h"
 
 /* What the other files of this store call. */
+
+/* --- rivals --- */
+
+/*
+ * When daemons on different nodes compete for an id, the quickest would win
+ * each time, and the others would miss the deadlines of their requests. So a
+ * daemon that has won waits for about as long as its batch took. The others run
+ * their batches meanwhile.
+ */
+#define RIVALS_MS	10000
+#define YIELD_MS	100		/* at most */
+
+void
+store_yield(struct store *s)
+{
+	int64_t	most = s->took * 3 < YIELD_MS ? s->took * 3 : YIELD_MS;
+
+	if (s->took > 0 && !clock_passed(s->rivals, clock_mono()))
+		(void)poll(NULL, 0, (int)arc4random_uniform((uint32_t)most +
+		    1));
+	s->took = 0;
+	s->begun = clock_mono();
+}
+
+void
+store_rival(struct store *s)
+{
+	if (s->cluster)
+		s->rivals = clock_after(clock_mono(), RIVALS_MS);
+}
+
+void
+store_won(struct store *s)
+{
+	if (s->cluster)
+		s->took = (clock_mono().ns - s->begun.ns) / 1000000 + 1;
+}
 
 /* --- faults --- */
 
@@ -59,7 +99,6 @@ store_compare(const char *a, size_t alen, const char *b, size_t blen)
 	return memcmp(a, b, alen);
 }
 
-/* 0, or -1: the batch does not touch this id. */
 int
 store_find(const struct store *s, const char *id, size_t idlen, size_t *index)
 {
@@ -83,44 +122,7 @@ store_find(const struct store *s, const char *id, size_t idlen, size_t *index)
 	return -1;
 }
 
-/* --- statements about many things --- */
-
-void
-store_bind_nothing(struct store *s)
-{
-	(void)s;
-}
-
-/*
- * Only the last run has fewer items than the most, so its size follows from the
- * count.
- */
-int
-store_each(struct store *s, enum statement n, size_t count,
-    void (*before)(struct store *), store_binder *binder,
-    int (*take)(struct store *, const struct store_reader *),
-    const struct store_reader *reader)
-{
-	size_t	most = mysqldb_most(s->db, n), i = 0, items;
-	int	more = 0;
-
-	while (i < count) {
-		mysqldb_begin(s->db, n);
-		before(s);
-		for (items = 0; i < count && items < most; i++)
-			items += binder(s, i);
-		if (items == 0)
-			break;
-		if (mysqldb_run(s->db, items) == -1)
-			return -1;
-		while (take != NULL && (more = mysqldb_next(s->db)) == 1)
-			if (take(s, reader) == -1)
-				return -1;
-		if (more == -1)
-			return -1;
-	}
-	return 0;
-}
+/* --- rows --- */
 
 void
 store_columns(struct store *s, struct store_row *row)

@@ -8,67 +8,36 @@
 #include "lib/str.h"
 #include "lib/window.h"
 
-/* Without a semicolon at its end. */
-static size_t
-store_query_length(const char *query)
-{
-	size_t	len = strlen(query);
-
-	while (len > 0 && strchr("; \t\r\n", query[len - 1]) != NULL)
-		len--;
-	return len;
-}
-
-/*
- * Puts the administrator's query into a UNION, once for each id. A newline
- * keeps a comment at its end from hiding what follows.
- */
-static void
-store_wrap(struct str *item, const char *query)
-{
-	str_adds(item, "(SELECT cast(? AS signed) AS n, q.* FROM (");
-	str_add(item, query, store_query_length(query));
-	str_adds(item, "\n) AS q LIMIT 1)");
-}
-
+/* Runs the query for all ids at once, in a UNION. */
 static int
-store_take_found(struct store *s, struct store_found *list, size_t n)
-{
-	const char	*text;
-	size_t		 len;
-	int64_t		 i;
-	int		 more;
-
-	while ((more = mysqldb_next(s->db)) == 1) {
-		i = mysqldb_column(s->db, 0);
-		text = mysqldb_column_text(s->db, 1, &len);
-		if (i < 0 || (uint64_t)i >= n || text == NULL ||
-		    list[i].text != NULL)
-			continue;
-		list[i].text = alloc_copy(text, len);
-	}
-	return more;
-}
-
-/* Runs the query for all ids at once. */
-static int
-store_ask_all(struct store *s, const char *query, struct store_found *list,
-    const struct mysqldb_text *id, size_t n)
+store_ask_all(struct store *s, const char *query, size_t len,
+    struct store_found *list, const struct mysqldb_text *id, size_t n)
 {
 	struct mysqldb_statement	 statement = {
-		"", NULL, " UNION ALL ", NULL, "nt", true
+		.first = "", .between = " UNION ALL ", .columns = "nt"
 	};
 	struct str			 item;
-	int				 ret;
+	const char			*text;
+	size_t				 textlen;
+	int64_t				 i;
+	int				 more = -1;
 
+	/* A newline keeps a comment at its end from hiding what follows. */
 	str_init(&item);
-	store_wrap(&item, query);
+	str_addf(&item, "(SELECT cast(? AS signed) AS n, q.* FROM (%.*s\n) AS q"
+	    " LIMIT 1)", (int)len, query);
 	statement.item = item.data;
-	ret = mysqldb_query(s->db, &statement, id, n);
-	if (ret == 0)
-		ret = store_take_found(s, list, n);
+	if (mysqldb_query(s->db, &statement, id, n) == 0)
+		more = 1;
+	while (more == 1 && (more = mysqldb_next(s->db)) == 1) {
+		i = mysqldb_column(s->db, 0);
+		text = mysqldb_column_text(s->db, 1, &textlen);
+		if (i >= 0 && (uint64_t)i < n && text != NULL &&
+		    list[i].text == NULL)
+			list[i].text = alloc_copy(text, textlen);
+	}
 	str_clear(&item);
-	return ret;
+	return more;
 }
 
 /* Bounds the next query by what is left of the time. -1: nothing is. */
@@ -92,14 +61,14 @@ store_bound(struct store *s, const struct mono *until)
  * some ids must not fail for the others.
  */
 static int
-store_ask_each(struct store *s, const char *query, const struct mono *until,
-    struct store_found *list, const struct mysqldb_text *id, size_t n)
+store_ask_each(struct store *s, const char *query, size_t querylen,
+    const struct mono *until, struct store_found *list,
+    const struct mysqldb_text *id, size_t n)
 {
 	const char	*text;
 	size_t		 i, len;
 
-	if (mysqldb_query_prepare(s->db, query,
-	    store_query_length(query)) == -1)
+	if (mysqldb_query_prepare(s->db, query, querylen) == -1)
 		return -1;
 	for (i = 0; i < n; i++) {
 		list[i].failed = store_bound(s, until) == -1;
@@ -138,17 +107,21 @@ store_ask(struct store *s, const char *query, const struct mono *until,
     struct store_found *list, const struct mysqldb_text *id, size_t n)
 {
 	bool	each = s->each != NULL && strcmp(s->each, query) == 0;
+	size_t	len = strlen(query);
 
+	/* Without a semicolon at its end. */
+	while (len > 0 && strchr("; \t\r\n", query[len - 1]) != NULL)
+		len--;
 	if (!each) {
 		if (store_bound(s, until) == -1)
 			return -1;
-		if (store_ask_all(s, query, list, id, n) == 0)
+		if (store_ask_all(s, query, len, list, id, n) == 0)
 			return 0;
 		if (store_failed(s) != STORE_FAILED)
 			return -1;
 		store_forget_found(list, n, false);
 	}
-	if (store_ask_each(s, query, until, list, id, n) == -1)
+	if (store_ask_each(s, query, len, until, list, id, n) == -1)
 		return -1;
 	if (!each) {
 		free(s->each);
@@ -194,27 +167,6 @@ const struct store_pace	store_pace = { INT64_C(500000), 4 };
 #define ROWS_LEAST	500
 
 /*
- * Runs the bound statement; the first column of the only row goes to *out,
- * unless NULL.
- */
-static int
-store_one(struct store *s, int64_t *out)
-{
-	int	more;
-
-	if (mysqldb_run(s->db, 0) == -1)
-		return -1;
-	if (out == NULL)
-		return 0;
-	*out = 0;
-	if ((more = mysqldb_next(s->db)) == 1) {
-		*out = mysqldb_column(s->db, 0);
-		more = mysqldb_next(s->db);
-	}
-	return more;
-}
-
-/*
  * Rows that are old by our clock may be in the caches of daemons with another
  * clock: if our clock is not the server's, count the deletion as a change.
  */
@@ -227,13 +179,13 @@ store_clean_rows(struct store *s, const struct store_kept *kept, int64_t from,
 	mysqldb_bind(s->db, end);
 	mysqldb_bind(s->db, kept->first);
 	mysqldb_bind(s->db, kept->last);
-	if (store_one(s, NULL) == -1)
+	if (mysqldb_run(s->db) == -1)
 		return -1;
 	if ((*deleted = mysqldb_changes(s->db)) == 0)
 		return 0;
 	mysqldb_begin(s->db, CLEAN_NOTE);
 	mysqldb_bind(s->db, num_sub_clamp(kept->last, WINDOW_AHEAD));
-	return store_one(s, NULL);
+	return mysqldb_run(s->db);
 }
 
 /* Values come last; *position stays the same until there are none. */
@@ -247,7 +199,7 @@ store_clean_values(struct store *s, const struct store_kept *kept, size_t max,
 	mysqldb_bind(s->db, kept->first);
 	mysqldb_bind(s->db, kept->last);
 	mysqldb_bind(s->db, (int64_t)max);
-	if (store_one(s, NULL) == -1)
+	if (mysqldb_run(s->db) == -1)
 		return -1;
 	if (mysqldb_changes(s->db) >= (int64_t)max)
 		return 0;
@@ -255,7 +207,7 @@ store_clean_values(struct store *s, const struct store_kept *kept, size_t max,
 	/* Sums that were not renewed for so long. */
 	mysqldb_begin(s->db, CLEAN_SUMS);
 	mysqldb_bind(s->db, kept->first);
-	return store_one(s, NULL);
+	return mysqldb_run(s->db);
 }
 
 enum store_result
@@ -265,6 +217,7 @@ store_clean(struct store *s, const struct store_kept *kept, size_t max,
 	enum store_result	result;
 	int64_t			end = 0, gone = 0;
 	bool			good;
+	int			more;
 
 	*deleted = 0;
 	if (max < ROWS_LEAST)
@@ -272,7 +225,10 @@ store_clean(struct store *s, const struct store_kept *kept, size_t max,
 	mysqldb_begin(s->db, CLEAN_END);
 	mysqldb_bind(s->db, *position);
 	mysqldb_bind(s->db, (int64_t)max);
-	good = store_one(s, &end) == 0;
+	more = mysqldb_run(s->db) == -1 ? -1 : 1;
+	while (more == 1 && (more = mysqldb_next(s->db)) == 1)
+		end = mysqldb_column(s->db, 0);
+	good = more == 0;
 	if (good && end > 0)
 		good = store_clean_rows(s, kept, *position, end, &gone) == 0;
 	else if (good) {
@@ -301,7 +257,7 @@ store_rows(struct store *s, size_t max, int64_t *position, void (*each)(void *,
 	mysqldb_begin(s->db, ROWS);
 	mysqldb_bind(s->db, *position);
 	mysqldb_bind(s->db, (int64_t)max);
-	more = mysqldb_run(s->db, 1) == -1 ? -1 : 1;
+	more = mysqldb_run(s->db) == -1 ? -1 : 1;
 	for (n = 0; more == 1 && (more = mysqldb_next(s->db)) == 1; n++) {
 		*position = mysqldb_column(s->db, 0);
 		id = mysqldb_column_text(s->db, 1, &idlen);
@@ -312,4 +268,71 @@ store_rows(struct store *s, size_t max, int64_t *position, void (*each)(void *,
 	if (more != -1 && n < max)
 		*position = -1;
 	return store_end(s, more != -1);
+}
+
+/* --- what store_shared.h needs --- */
+
+int64_t
+store_line_number(const struct store_line *line, int column)
+{
+	return mysqldb_column(line->store->db, (size_t)column);
+}
+
+const char *
+store_line_text(const struct store_line *line, int column, size_t *len)
+{
+	return mysqldb_column_text(line->store->db, (size_t)column, len);
+}
+
+/*
+ * Runs the first call, together with those after it that have the same
+ * statement, if it takes several items. *n: how many calls these were.
+ */
+static int
+run_calls(struct store *s, const struct store_call *c, size_t *n)
+{
+	const struct store_line		 line = { .store = s };
+	const struct store_param	*p;
+	size_t				 most = *n, i;
+	int				 more = 0;
+
+	mysqldb_begin(s->db, c->statement);
+	for (*n = 0; *n < most && c[*n].statement == c->statement; (*n)++) {
+		if (*n > 0 && !mysqldb_takes_items(s->db))
+			break;
+		for (i = 0; i < c[*n].nparam; i++) {
+			p = &c[*n].param[i];
+			if (p->text != NULL)
+				mysqldb_bind_text(s->db, p->text, p->len);
+			else
+				mysqldb_bind(s->db, p->number);
+		}
+	}
+	if (mysqldb_run(s->db) == -1)
+		return -1;
+	while (c->each != NULL && (more = mysqldb_next(s->db)) == 1)
+		c->each(&line, c->arg);
+	if (c->changes != NULL)
+		*c->changes += mysqldb_changes(s->db);
+	return more;
+}
+
+enum store_result
+store_execute(struct store *s, enum store_frame frame,
+    const struct store_call *c, size_t n)
+{
+	bool	good = true;
+	size_t	i, run;
+
+	if (n > 0 && (c->statement == VALUES_GONE || c->statement == LEARN ||
+	    c->statement == PAIR_GONE || c->statement == PAIRS_FORGOTTEN ||
+	    c->statement == CLEAN_PAIRS))
+		good = store_lock_ranges(s) == 0;
+	for (i = 0; i < n && good; i += run) {
+		run = n - i;
+		good = run_calls(s, &c[i], &run) == 0;
+	}
+	if (frame == STORE_BATCH_READS || frame == STORE_BATCH_WRITES)
+		return good ? STORE_OK : store_result(s);
+	return store_end(s, good);
 }

@@ -25,7 +25,10 @@ store_find_folded(const struct store *s, const char *id, size_t idlen,
 	return store_find(s, folded, idlen, index);
 }
 
-/* An id that is not loaded borrows no rows: it is not decided in this batch. */
+/*
+ * Borrows the row that was fetched. An id that is not loaded borrows none: it
+ * is not decided in this batch.
+ */
 static void
 store_borrow(struct store *s, size_t index)
 {
@@ -50,7 +53,7 @@ store_read_few(struct store *s)
 
 	mysqldb_begin(s->db, FOREIGN);
 	mysqldb_bind(s->db, sums_sizes.few + 1);
-	if (mysqldb_run(s->db, 0) == -1)
+	if (mysqldb_run(s->db) == -1)
 		return -1;
 	for (; (more = mysqldb_next(s->db)) == 1; n++) {
 		id = mysqldb_column_text(s->db, 0, &idlen);
@@ -78,18 +81,6 @@ store_add_name(struct store *s, size_t touch, const char *id, size_t idlen)
 	str_add(&s->names_text, id, idlen);
 }
 
-static bool
-store_last_name(const struct store *s, const char *id, size_t idlen)
-{
-	const struct store_name	*name;
-
-	if (s->nname == 0)
-		return false;
-	name = &s->name[s->nname - 1];
-	return name->len == idlen &&
-	    memcmp(s->names_text.data + name->at, id, idlen) == 0;
-}
-
 /*
  * Collects the ids of foreign rows that count for a touch. 1: there are too
  * many; 0; or -1.
@@ -97,45 +88,59 @@ store_last_name(const struct store *s, const char *id, size_t idlen)
 static int
 store_name_all(struct store *s, int64_t most)
 {
-	const char	*id;
-	size_t		 idlen, index;
-	int64_t		 n = 0;
-	int		 more;
+	const struct store_name	*last;
+	const char		*id;
+	size_t			 idlen, index;
+	int64_t			 n = 0;
+	int			 more;
 
 	mysqldb_begin(s->db, FOREIGN_IDS);
 	mysqldb_bind(s->db, most);
-	if (mysqldb_run(s->db, 0) == -1)
+	if (mysqldb_run(s->db) == -1)
 		return -1;
 	for (; (more = mysqldb_next(s->db)) == 1; n++) {
-		id = mysqldb_column_text(s->db, 0, &idlen);
-		if (id != NULL && !store_last_name(s, id, idlen) &&
-		    store_find_folded(s, id, idlen, &index) == 0 &&
+		if ((id = mysqldb_column_text(s->db, 0, &idlen)) == NULL)
+			continue;
+		/* Rows are in the order of their ids. */
+		last = s->nname > 0 ? &s->name[s->nname - 1] : NULL;
+		if (last != NULL && last->len == idlen &&
+		    memcmp(s->names_text.data + last->at, id, idlen) == 0)
+			continue;
+		if (store_find_folded(s, id, idlen, &index) == 0 &&
 		    s->touch[index].cursor->loaded)
 			store_add_name(s, index, id, idlen);
 	}
 	return more == -1 ? -1 : n == most;
 }
 
-static size_t
-store_bind_any(struct store *s, size_t i)
-{
-	if (!s->touch[i].cursor->loaded)
-		return 0;
-	mysqldb_bind(s->db, (int64_t)i);
-	mysqldb_bind_text(s->db, s->touch[i].id, s->touch[i].idlen);
-	return 1;
-}
-
+/* Collects the touched ids that foreign rows have exactly. */
 static int
-store_take_any(struct store *s, const struct store_reader *reader)
+store_name_touched(struct store *s)
 {
-	int64_t	i = mysqldb_column(s->db, 0);
+	const struct store_touch	*t;
+	int64_t				 n;
+	size_t				 i;
+	int				 more;
 
-	(void)reader;
-	if (i >= 0 && (uint64_t)i < s->ntouch)
-		store_add_name(s, (size_t)i, s->touch[i].id,
-		    s->touch[i].idlen);
-	return 0;
+	s->nname = s->names_text.len = 0;
+	mysqldb_begin(s->db, FOREIGN_ANY);
+	for (i = 0; i < s->ntouch; i++) {
+		t = &s->touch[i];
+		if (!t->cursor->loaded)
+			continue;
+		mysqldb_bind(s->db, (int64_t)i);
+		mysqldb_bind_text(s->db, t->id, t->idlen);
+	}
+	if (mysqldb_run(s->db) == -1)
+		return -1;
+	while ((more = mysqldb_next(s->db)) == 1) {
+		n = mysqldb_column(s->db, 0);
+		if (n < 0 || (uint64_t)n >= s->ntouch)
+			continue;
+		t = &s->touch[n];
+		store_add_name(s, (size_t)n, t->id, t->idlen);
+	}
+	return more;
 }
 
 static int
@@ -150,7 +155,7 @@ store_read_of(struct store *s, const struct store_name *name,
 	mysqldb_bind(s->db, s->batch->recent);
 	mysqldb_bind_text(s->db, s->names_text.data + name->at, name->len);
 	mysqldb_bind(s->db, s->foreign.most + 1);
-	if (mysqldb_run(s->db, 0) == -1)
+	if (mysqldb_run(s->db) == -1)
 		return -1;
 	for (; (more = mysqldb_next(s->db)) == 1; n++)
 		store_borrow(s, name->touch);
@@ -161,18 +166,6 @@ store_read_of(struct store *s, const struct store_name *name,
 	return more;
 }
 
-/* Reads the foreign rows of names that count for a touch. */
-static int
-store_read_names(struct store *s, const struct store_reader *reader)
-{
-	size_t	i;
-	int	n = 0;
-
-	for (i = 0; n == 0 && i < s->nname; i++)
-		n = store_read_of(s, &s->name[i], reader);
-	return n;
-}
-
 /*
  * With too many foreign ids to look through, only rows with exactly a touched
  * id are borrowed; rows with other letter case count once they are taken in.
@@ -181,28 +174,29 @@ store_read_names(struct store *s, const struct store_reader *reader)
 int
 store_read_foreign(struct store *s, const struct store_reader *reader)
 {
+	size_t	i;
 	int	n = 1;
 
 	if (!s->foreign.there || s->ntouch == 0)
 		return 0;
-	s->nname = s->names_text.len = 0;
 	if (s->plenty <= s->foreign.most / 2) {
 		if ((n = store_read_few(s)) != 1)
 			return n;
 		foreign_cut(&s->foreign, 0);
+		s->nname = s->names_text.len = 0;
 		n = store_name_all(s, s->foreign.most);
 		s->plenty = n == 1 ? s->foreign.most : 0;
 	}
-	if (n == 1) {
-		s->nname = s->names_text.len = 0;
-		n = store_each(s, FOREIGN_ANY, s->ntouch, store_bind_nothing,
-		    store_bind_any, store_take_any, NULL);
-	}
-	return n == 0 ? store_read_names(s, reader) : n;
+	if (n == 1)
+		n = store_name_touched(s);
+	for (i = 0; n == 0 && i < s->nname; i++)
+		n = store_read_of(s, &s->name[i], reader);
+	return n;
 }
 
 /* --- between batches --- */
 
+/* Locks some rows, and finds their slots. */
 static int
 store_pick(struct store *s)
 {
@@ -210,78 +204,66 @@ store_pick(struct store *s)
 	size_t		 idlen;
 	int		 more;
 
-	if (s->seq == NULL) {
-		s->seq = alloc_resize(NULL, (size_t)sums_sizes.step,
-		    sizeof(s->seq[0]));
-		s->slot_of = alloc_resize(NULL, (size_t)sums_sizes.step,
-		    sizeof(s->slot_of[0]));
-	}
-	s->nseq = 0;
-	store_slots_clear(s);
+	if (s->taken == NULL)
+		s->taken = alloc_zero((size_t)sums_sizes.step,
+		    sizeof(s->taken[0]));
+	s->ntaken = 0;
+	s->nslot = 0;
 	mysqldb_begin(s->db, s->skips ? TAKE_PICK_FREE : TAKE_PICK);
 	mysqldb_bind(s->db, s->fold);
 	mysqldb_bind(s->db, sums_sizes.step);
-	if (mysqldb_run(s->db, 0) == -1)
+	if (mysqldb_run(s->db) == -1)
 		return -1;
 	while ((more = mysqldb_next(s->db)) == 1) {
 		id = mysqldb_column_text(s->db, 1, &idlen);
-		if (id == NULL || s->nseq == (size_t)sums_sizes.step)
+		if (id == NULL || s->ntaken == (size_t)sums_sizes.step)
 			continue;
-		s->slot_of[s->nseq] = store_slot_of(id, idlen);
-		store_slots_add(s, s->slot_of[s->nseq]);
-		s->seq[s->nseq++] = mysqldb_column(s->db, 0);
+		s->taken[s->ntaken].seq = mysqldb_column(s->db, 0);
+		s->taken[s->ntaken].slot = store_slot_of(id, idlen);
+		store_slots_add(s, s->taken[s->ntaken++].slot);
 	}
 	return more;
 }
 
-static void
-store_bind_fold(struct store *s)
+/* A row gets its number by being copied. */
+static int
+store_renumber(struct store *s)
 {
+	size_t	i;
+
+	mysqldb_begin(s->db, TAKE_COPY);
 	mysqldb_bind(s->db, s->fold);
 	mysqldb_bind(s->db, s->base);
+	for (i = 0; i < s->ntaken; i++) {
+		mysqldb_bind(s->db, s->taken[i].seq);
+		mysqldb_bind(s->db, s->taken[i].slot);
+	}
+	if (mysqldb_run(s->db) == -1)
+		return -1;
+	mysqldb_begin(s->db, TAKE_DROP);
+	for (i = 0; i < s->ntaken; i++)
+		mysqldb_bind(s->db, s->taken[i].seq);
+	return mysqldb_run(s->db);
 }
 
-static size_t
-store_bind_copy(struct store *s, size_t i)
-{
-	mysqldb_bind(s->db, s->seq[i]);
-	mysqldb_bind(s->db, s->slot_of[i]);
-	return 1;
-}
-
-static size_t
-store_bind_seq(struct store *s, size_t i)
-{
-	mysqldb_bind(s->db, s->seq[i]);
-	return 1;
-}
-
-static enum store_result
-store_step_failed(struct store *s)
-{
-	enum store_result	result = store_failed(s);
-
-	foreign_failed(&s->foreign, result, s->description, s->error);
-	s->spoilt |= result == STORE_LOST;
-	return result;
-}
-
-/* A row gets its number by being copied. */
 enum store_result
 store_take_in(struct store *s, bool idle)
 {
+	enum store_result	result;
+
 	if (!foreign_due(&s->foreign, idle))
 		return STORE_OK;
 	if (store_lock_all(s) == -1 || store_pick(s) == -1 ||
-	    store_raise_slots(s) == -1 ||
-	    store_each(s, TAKE_COPY, s->nseq, store_bind_fold, store_bind_copy,
-	    NULL, NULL) == -1 ||
-	    store_each(s, TAKE_DROP, s->nseq, store_bind_nothing,
-	    store_bind_seq, NULL, NULL) == -1 || mysqldb_commit(s->db) == -1)
-		return store_step_failed(s);
-	s->foreign.there = s->nseq == (size_t)sums_sizes.step;
-	s->plenty = s->foreign.there ? s->plenty - (int64_t)s->nseq : 0;
-	foreign_taken(&s->foreign, s->nseq > 0);
+	    store_raise_slots(s) == -1 || store_renumber(s) == -1 ||
+	    mysqldb_commit(s->db) == -1) {
+		result = store_failed(s);
+		foreign_failed(&s->foreign, result, s->description, s->error);
+		s->spoilt |= result == STORE_LOST;
+		return result;
+	}
+	s->foreign.there = s->ntaken == (size_t)sums_sizes.step;
+	s->plenty = s->foreign.there ? s->plenty - (int64_t)s->ntaken : 0;
+	foreign_taken(&s->foreign, s->ntaken > 0);
 	return STORE_OK;
 }
 

@@ -3,37 +3,44 @@
 
 #include "ledger/mysql/store_mysql.h"
 #include "lib/alloc.h"
-#include "lib/clock.h"
 #include "lib/map.h"
 
 /*
  * The locks of a batch, and the numbers that order batches.
  *
- * Every row of mail_lock holds a lock and a count, `batch`. The number of an id
- * is the count of its own row plus the count of the row STORE_ALL_SLOT. A batch
- * that writes rows raises one of the two counts in the same transaction, and
- * gives its rows the new number. While a batch holds its locks, nobody else
- * raises either count: the numbers of one id rise in the order of commits.
+ * Each row of mail_lock, a slot, has a lock and a count of batches. An id has
+ * the slot that its hash gives; STORE_ALL_SLOT is every id's. The number of an
+ * id is the count of its slot plus the count of STORE_ALL_SLOT.
+ *
+ *  1. Every batch locks STORE_ALL_SLOT first: in share mode, and then the slots
+ *     of its ids; or exclusively, if it is alone, and then no other slot.
+ *  2. A batch that writes rows adds 1 to the counts of the slots of their ids,
+ *     or, if it is alone, to that of STORE_ALL_SLOT, in the same transaction.
+ *     Its rows get the new number of their id.
+ *  3. So while a batch holds its locks, nobody else changes the numbers of its
+ *     ids, and the numbers of one id rise in the order of commits.
  *
  * The nodes of a Galera cluster do not share locks, but of two transactions
- * that change the same row only one commits. Both read the count that they
- * raise after they locked its row; a row that another node changes is taken
- * from the transaction that has locked it. So batches of different nodes with
- * rows of one id run one after the other as well, provided that both raise the
- * count of the id's own row. A daemon that seems to be alone raises only the
- * count of STORE_ALL_SLOT, and must not do so there.
+ * that change one row only one commits, and a batch reads the count that it
+ * adds to after it locked the row. So batches of two nodes with rows of one id
+ * run one after the other as well, provided that both add to the count of the
+ * id's slot. On a cluster a batch is therefore never alone.
  *
- * Such a daemon's batch changes the numbers of all ids, but need not read on
- * for them. A batch is undisturbed if it has locked STORE_ALL_SLOT exclusively,
- * if the count there (`base`) is what our last batch, which had locked it too,
- * left behind, and if neither rows nor changes of others are found under this
- * lock. Since the last disturbed batch took its locks, when `base` was `quiet`,
- * only this process has written rows, and it raised only `base`. So the counts
- * of slots that were read since then are still right, and each id had the
- * number quiet + slot.batch at that moment. A cursor that was moved later is at
- * least that number, and its id is complete. One that was moved before and has
- * that number is complete too: both counts only rise, so an equal sum means
- * that neither was raised in between. Only ids of smaller cursors are read.
+ * A daemon that is alone changes the number of every id with each batch, and
+ * need not look for new rows of all of them:
+ *
+ *  4. A batch is undisturbed if it is alone, if the count of STORE_ALL_SLOT is
+ *     the one that our last batch, which was alone too, left (`left`), and if
+ *     store_read_changes found neither rows nor changes of others.
+ *  5. `quiet` is the count of STORE_ALL_SLOT (`base`) that the last disturbed
+ *     batch found. Since then only this process has written rows, and has added
+ *     to no other count. So the counts of slots that were read since then
+ *     (`known`) are still right, and at that moment the number of an id was
+ *     quiet + the count of its slot.
+ *  6. An id that is loaded is complete if its cursor is at least that number.
+ *     If the cursor was moved later, it was moved to the number of that time.
+ *     If it was moved before, it is equal: both counts only rise, so neither
+ *     has risen in between.
  */
 
 static int
@@ -58,9 +65,8 @@ store_slot_of(const char *id, size_t idlen)
 static struct store_slot *
 store_slot_find(const struct store *s, uint32_t slot)
 {
-	struct store_slot	wanted;
+	struct store_slot	wanted = { .slot = slot };
 
-	wanted.slot = slot;
 	return bsearch(&wanted, s->slot, s->nslot, sizeof(wanted),
 	    store_slot_order);
 }
@@ -80,77 +86,57 @@ store_sort_slots(struct store *s)
 	s->nslot = n;
 }
 
-static size_t
-store_bind_slot(struct store *s, size_t i)
-{
-	mysqldb_bind(s->db, s->slot[i].slot);
-	return 1;
-}
-
-static size_t
-store_bind_unknown(struct store *s, size_t i)
-{
-	return s->slot[i].batch == 0 ? store_bind_slot(s, i) : 0;
-}
-
-static size_t
-store_bind_raised(struct store *s, size_t i)
-{
-	return s->slot[i].raised ? store_bind_slot(s, i) : 0;
-}
-
-static int
-store_take_slot(struct store *s, const struct store_reader *reader)
-{
-	struct store_slot	*slot;
-
-	(void)reader;
-	slot = store_slot_find(s, (uint32_t)mysqldb_column(s->db, 0));
-	if (slot != NULL)
-		slot->batch = mysqldb_column(s->db, 1);
-	return 0;
-}
-
 /*
- * Reads the counts of the slots that are still 0, which is no count: they begin
- * with 1. LOCK also locks the rows.
+ * Reads the counts of the slots whose count is still 0: a count begins with 1.
+ * The statement LOCK also locks the rows.
  */
 static int
 store_read_slots(struct store *s, enum statement n)
 {
-	size_t	i;
+	struct store_slot	*slot;
+	size_t			 i;
+	int			 more;
 
-	if (store_each(s, n, s->nslot, store_bind_nothing, store_bind_unknown,
-	    store_take_slot, NULL) == -1)
+	mysqldb_begin(s->db, n);
+	for (i = 0; i < s->nslot; i++)
+		if (s->slot[i].count == 0)
+			mysqldb_bind(s->db, s->slot[i].slot);
+	more = mysqldb_run(s->db) == -1 ? -1 : 1;
+	while (more == 1 && (more = mysqldb_next(s->db)) == 1) {
+		slot = store_slot_find(s, (uint32_t)mysqldb_column(s->db, 0));
+		if (slot != NULL)
+			slot->count = mysqldb_column(s->db, 1);
+	}
+	if (more == -1)
 		return -1;
 	for (i = 0; i < s->nslot; i++)
-		if (s->slot[i].batch == 0)
+		if (s->slot[i].count == 0)
 			return store_no_lock(s);
 	return 0;
 }
 
-/* Locks one row, with LOCK or LOCK_SHARED; *batch is its count. */
+/* Locks one row, with LOCK or LOCK_SHARED. */
 static int
-store_lock_one(struct store *s, enum statement n, int64_t slot, int64_t *batch)
+store_lock_one(struct store *s, enum statement n, int64_t slot, int64_t *count)
 {
 	int	more;
 
-	*batch = 0;
+	*count = 0;
 	mysqldb_begin(s->db, n);
 	mysqldb_bind(s->db, slot);
-	if (mysqldb_run(s->db, 1) == -1)
+	if (mysqldb_run(s->db) == -1)
 		return -1;
 	while ((more = mysqldb_next(s->db)) == 1)
-		*batch = mysqldb_column(s->db, 1);
-	return more == 0 && *batch == 0 ? store_no_lock(s) : more;
+		*count = mysqldb_column(s->db, 1);
+	return more == 0 && *count == 0 ? store_no_lock(s) : more;
 }
 
 int
 store_lock_ranges(struct store *s)
 {
-	int64_t	batch;
+	int64_t	count;
 
-	return store_lock_one(s, LOCK, STORE_HITS_SLOT, &batch);
+	return store_lock_one(s, LOCK, STORE_RANGES_SLOT, &count);
 }
 
 int
@@ -159,24 +145,18 @@ store_lock_all(struct store *s)
 	return store_lock_one(s, LOCK, STORE_ALL_SLOT, &s->base);
 }
 
-/* Locks STORE_ALL_SLOT and raises its count; s->base is the one before. */
+/* Locks STORE_ALL_SLOT and adds to its count; s->base is the one before. */
 static int
 store_raise_all(struct store *s)
 {
 	mysqldb_begin(s->db, RAISE_ALL);
 	mysqldb_bind(s->db, STORE_ALL_SLOT);
-	if (mysqldb_run(s->db, 0) == -1)
+	if (mysqldb_run(s->db) == -1)
 		return -1;
 	if (mysqldb_changes(s->db) == 0)
 		return store_no_lock(s);
-	s->base = mysqldb_inserted(s->db) - 1;
+	s->base = mysqldb_inserted(s->db, 0) - 1;
 	return 0;
-}
-
-void
-store_slots_clear(struct store *s)
-{
-	s->nslot = 0;
 }
 
 void
@@ -197,7 +177,7 @@ store_lock(struct store *s)
 	s->alone = s->ntouch > 0 && !s->cluster && writers_silent(&s->others);
 	if (s->ntouch == 0)
 		return 0;
-	store_slots_clear(s);
+	s->nslot = 0;
 	for (i = 0; i < s->ntouch; i++) {
 		s->place[i] = store_slot_of(s->touch[i].id, s->touch[i].idlen);
 		store_slots_add(s, s->place[i]);
@@ -230,25 +210,25 @@ store_read_numbers(struct store *s)
 	else if (s->disturbed)
 		memset(s->known, 0, size);
 	for (i = 0; i < s->nslot; i++)
-		s->slot[i].batch = s->known[s->slot[i].slot];
+		s->slot[i].count = s->known[s->slot[i].slot];
 	if (store_read_slots(s, SLOTS) == -1)
 		return -1;
 	for (i = 0; i < s->nslot; i++)
-		s->known[s->slot[i].slot] = s->slot[i].batch;
+		s->known[s->slot[i].slot] = s->slot[i].count;
 	return 0;
 }
 
 int64_t
 store_batch_of(const struct store *s, size_t touch)
 {
-	return s->base + s->slot[s->place[touch]].batch;
+	return s->base + s->slot[s->place[touch]].count;
 }
 
 bool
 store_knows(const struct store *s, size_t touch)
 {
 	return s->touch[touch].cursor->newest >= s->quiet +
-	    s->slot[s->place[touch]].batch;
+	    s->slot[s->place[touch]].count;
 }
 
 void
@@ -260,8 +240,15 @@ store_raise(struct store *s, size_t touch)
 int
 store_write_raised(struct store *s)
 {
-	return s->alone ? 0 : store_each(s, RAISE, s->nslot, store_bind_nothing,
-	    store_bind_raised, NULL, NULL);
+	size_t	i;
+
+	if (s->alone)
+		return 0;
+	mysqldb_begin(s->db, RAISE);
+	for (i = 0; i < s->nslot; i++)
+		if (s->slot[i].raised)
+			mysqldb_bind(s->db, s->slot[i].slot);
+	return mysqldb_run(s->db);
 }
 
 int
@@ -270,9 +257,14 @@ store_raise_slots(struct store *s)
 	size_t	i;
 
 	store_sort_slots(s);
-	for (i = 0; i < s->nslot; i++)
-		s->slot[i].raised = true;
-	s->alone = false;
+	/*
+	 * STORE_ALL_SLOT is locked exclusively, but this is not a batch that is
+	 * alone: its rows have the numbers of their slots, also on a cluster,
+	 * and the next batch is disturbed.
+	 */
 	s->left = -1;
-	return store_write_raised(s);
+	mysqldb_begin(s->db, RAISE);
+	for (i = 0; i < s->nslot; i++)
+		mysqldb_bind(s->db, s->slot[i].slot);
+	return mysqldb_run(s->db);
 }

@@ -4,7 +4,6 @@
 
 #include "ledger/schema.h"
 #include "ledger/mysql/store_mysql.h"
-#include "ledger/mysql/store_mysql_habit.h"
 #include "lib/alloc.h"
 
 #define ROW	"id, date, recipient_count, instance, tag"
@@ -42,24 +41,32 @@
 	" ELSE concat(left(id, locate(':', id)), "			\
 	LOWER("substr(id, locate(':', id) + 1)") ") END"
 
-#define OLD_NOTICE	"mail_notice.date <= ? OR mail_notice.date > ?"
 #define NEW_NOTICE(c)							\
-	" " c " = IF(" OLD_NOTICE ", values(" c "), mail_notice." c ")"
+	" " c " = IF(mail_notice.date <= values(date) - 86400 OR"	\
+	" mail_notice.date > values(date) + 86400, values(" c "),"	\
+	" mail_notice." c ")"
+
+/* MySQL uses no index for a comparison of pairs. */
+#define REFUSAL_BEFORE							\
+	" WHERE date <= ? AND (date < ? OR number < ?) AND date >= ?"
+#define REFUSAL_ORDER	" ORDER BY date DESC, number DESC LIMIT ?"
+#define REFUSAL_TYPES	"nnnnnnntttttttttttt"
+
+/* Statements without items: without a result, and with one. */
+#define PLAIN(sql)	{ .first = sql }
+#define QUERY(sql, letters)	{ .first = sql, .columns = letters }
+
 #define HIT_NEW(table) {						\
 	"INSERT INTO " table " (id, delta, hit) VALUES ", "(?, ?, 1)",	\
 	",", " ON DUPLICATE KEY UPDATE hit = hit + 1", NULL, true }
-#define HIT_ALL(table) {						\
-	"SELECT id, delta, cast(sum(hit) AS signed) FROM " table	\
+#define HIT_ALL(table)							\
+	QUERY("SELECT id, delta, cast(sum(hit) AS signed) FROM " table	\
 	" GROUP BY id, delta HAVING sum(hit) > 0"			\
-	" ORDER BY sum(hit) DESC, id, delta",				\
-	NULL, NULL, NULL, "tnn", false }
-#define HIT_LESS(table) {						\
-	"UPDATE " table " SET hit = hit - ? WHERE id = ? AND delta = ?", \
-	NULL, NULL, NULL, NULL, false }
-#define HIT_GONE(table) {						\
-	"DELETE FROM " table						\
-	" WHERE id = ? AND delta = ? AND hit <= 0",			\
-	NULL, NULL, NULL, NULL, false }
+	" ORDER BY sum(hit) DESC, id, delta", "tnn")
+#define HIT_LESS(table)							\
+	PLAIN("UPDATE " table " SET hit = hit - ? WHERE id = ? AND delta = ?")
+#define HIT_GONE(table)							\
+	PLAIN("DELETE FROM " table " WHERE id = ? AND delta = ? AND hit <= 0")
 
 static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	[LOCK] = { SLOTS_OF, "?", ",", ") ORDER BY slot FOR UPDATE", "nn",
@@ -69,14 +76,12 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	[SLOTS] = { SLOTS_OF, "?", ",", ")", "nn", false },
 	[RAISE] = { "UPDATE mail_lock FORCE INDEX (PRIMARY) SET batch = batch"
 	    " + 1 WHERE slot IN (", "?", ",", ")", NULL, false },
-	[RAISE_ALL] = { "UPDATE mail_lock FORCE INDEX (PRIMARY) SET batch ="
-	    " last_insert_id(batch + 1) WHERE slot = ?", NULL, NULL, NULL, NULL,
-	    false },
-	[CHANGES] = { "SELECT value + " NOTED
+	[RAISE_ALL] = PLAIN("UPDATE mail_lock FORCE INDEX (PRIMARY) SET batch ="
+	    " last_insert_id(batch + 1) WHERE slot = ?"),
+	[CHANGES] = QUERY("SELECT value + " NOTED
 	    ", (SELECT coalesce(max(seq), 0) FROM mail_count),"
 	    " EXISTS (SELECT 1 " BY_OTHERS ")"
-	    " FROM mail_state WHERE name = 'changes'",
-	    NULL, NULL, NULL, "nnn", false },
+	    " FROM mail_state WHERE name = 'changes'", "nnn"),
 	[NEWS] = { "SELECT " ROW ", batch, seq " BY_BATCH "(",
 	    "(id = ? AND batch >= ? AND (batch > ? OR seq > ?))", " OR ",
 	    ") ORDER BY id, batch, seq LIMIT 20000", "tnntnnn", false },
@@ -85,9 +90,10 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	    "id = ? AND date >= ?"
 	    " ORDER BY date LIMIT ?, 1), 9223372036854775807)",
 	    " UNION ALL ", NULL, "nn", false },
-	[FIRST] = { "SELECT id, date, cast(sum(recipient_count) AS signed) "
-	    BY_DATE "date < ? AND (", "(id = ? AND date >= ? AND date <= ?)",
-	    " OR ", ") GROUP BY id, date", "tnn", false },
+	[FIRST] = { "SELECT id, date, cast(sum(recipient_count) AS signed),"
+	    " '', 0 " BY_DATE "date < ? AND (",
+	    "(id = ? AND date >= ? AND date <= ?)", " OR ",
+	    ") GROUP BY id, date", "tnntn", false },
 	[SINGLE] = { "SELECT " ROW " " BY_DATE "date >= ? AND (",
 	    "(id = ? AND date >= ? AND date <= ?)", " OR ", ")", "tnntn",
 	    false },
@@ -96,26 +102,24 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	    "tnntn", false },
 	[KEPT] = { "SELECT s.id, s.batch, s.counts FROM mail_sums s,"
 	    " mail_state c WHERE c.name = 'changes' AND s.changes = c.value"
-	    " + " NOTED
-	    " AND s.seq <= ?"
-	    " AND (", "(s.id = ? AND s.since <= ?)", " OR ",
+	    " + " NOTED " AND s.seq <= ? AND (",
+	    "(s.id = ? AND s.since <= ?)", " OR ",
 	    ") ORDER BY s.id, s.part", "tnt", false },
 	[RECENT] = { "", "(SELECT " ROW " " BY_BATCH "id = ? AND batch <= ?"
 	    " ORDER BY batch DESC, seq DESC LIMIT ?)", " UNION ALL ", NULL,
 	    "tnntn", true },
 	[VALUE] = { "", "SELECT cast(? AS signed), date FROM mail_distinct"
 	    " WHERE id = ? AND value = ?", " UNION ALL ", NULL, "nn", false },
-	[FOREIGN] = { "SELECT " ROW " " BY_OTHERS " ORDER BY id LIMIT ?",
-	    NULL, NULL, NULL, "tnntn", false },
-	[FOREIGN_IDS] = { "SELECT id " BY_OTHERS " ORDER BY id LIMIT ?",
-	    NULL, NULL, NULL, "t", false },
+	[FOREIGN] = QUERY("SELECT " ROW " " BY_OTHERS " ORDER BY id LIMIT ?",
+	    "tnntn"),
+	[FOREIGN_IDS] = QUERY("SELECT id " BY_OTHERS " ORDER BY id LIMIT ?",
+	    "t"),
 	[FOREIGN_ANY] = { "", "SELECT cast(? AS signed)"
 	    " FROM DUAL WHERE EXISTS (SELECT 1 " BY_OTHERS " AND id = ?)",
-	    " UNION ALL ",
-	    NULL, "n", true },
-	[FOREIGN_OF] = { "SELECT '', date, recipient_count,"
+	    " UNION ALL ", NULL, "n", true },
+	[FOREIGN_OF] = QUERY("SELECT '', date, recipient_count,"
 	    " if(date >= ?, instance, ''), 0 " BY_OTHERS " AND id = ? LIMIT ?",
-	    NULL, NULL, NULL, "tnntn", false },
+	    "tnntn"),
 	[APPEND] = { "INSERT INTO mail_count (" ROW ", protocol_state, batch,"
 	    " own) VALUES ", "(?, ?, ?, ?, ?, ?, ?, 1)", ",", NULL, NULL,
 	    true },
@@ -126,69 +130,88 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	[WARNING] = HIT_NEW("limit_warning"),
 	[SHADOWED] = HIT_NEW("limit_shadow"),
 	[LOCKED] = HIT_NEW("limit_lock"),
-	[SUMS_GONE] = { "DELETE FROM mail_sums WHERE id = ?",
-	    NULL, NULL, NULL, NULL, false },
-	[SUMS_NEW] = { "INSERT INTO mail_sums (id, part, seq, batch, since,"
-	    " changes, counts) VALUES (?, ?, ?, ?, ?, ?, ?)",
-	    NULL, NULL, NULL, NULL, false },
-	[CHANGED] = { "UPDATE mail_state SET value = value + 1"
-	    " WHERE name = 'changes'", NULL, NULL, NULL, NULL, false },
-	[NUMBER] = { "SELECT value FROM mail_state WHERE name = ?",
-	    NULL, NULL, NULL, "n", false },
-	[SET_NUMBER] = { "INSERT INTO mail_state (name, value) VALUES (?, ?)"
-	    " ON DUPLICATE KEY UPDATE value = values(value)",
-	    NULL, NULL, NULL, NULL, false },
-	[ROWS] = { "SELECT seq, id, date, recipient_count FROM mail_count"
-	    " WHERE seq > ? ORDER BY seq LIMIT ?",
-	    NULL, NULL, NULL, "ntnn", false },
-	[CLEAN_END] = { "SELECT max(seq) FROM (SELECT seq FROM mail_count"
-	    " WHERE seq > ? ORDER BY seq LIMIT ?) t",
-	    NULL, NULL, NULL, "n", false },
-	[CLEAN] = { "DELETE FROM mail_count WHERE seq > ? AND seq <= ?"
-	    " AND (date < ? OR date > ?)", NULL, NULL, NULL, NULL, false },
-	[CLEAN_NOTE] = { "UPDATE mail_state SET value = value + 1"
-	    " WHERE name = 'changes' AND abs(unix_timestamp() - ?) > 60",
-	    NULL, NULL, NULL, NULL, false },
-	[CLEAN_VALUES] = { "DELETE FROM mail_distinct"
-	    " WHERE date < ? OR date > ?"
-	    " ORDER BY date LIMIT ?", NULL, NULL, NULL, NULL, false },
-	[CLEAN_SUMS] = { "DELETE FROM mail_sums WHERE since < ?",
-	    NULL, NULL, NULL, NULL, false },
+	[SUMS_GONE] = PLAIN("DELETE FROM mail_sums WHERE id = ?"),
+	[SUMS_NEW] = PLAIN("INSERT INTO mail_sums (id, part, seq, batch, since,"
+	    " changes, counts) VALUES (?, ?, ?, ?, ?, ?, ?)"),
+	[CHANGED] = PLAIN("UPDATE mail_state SET value = value + 1"
+	    " WHERE name = 'changes'"),
+	[NUMBER] = QUERY("SELECT value FROM mail_state WHERE name = ?", "n"),
+	[SET_NUMBER] = PLAIN("INSERT INTO mail_state (name, value)"
+	    " VALUES (?, ?) ON DUPLICATE KEY UPDATE value = values(value)"),
+	[ROWS] = QUERY("SELECT seq, id, date, recipient_count FROM mail_count"
+	    " WHERE seq > ? ORDER BY seq LIMIT ?", "ntnn"),
+	[CLEAN_END] = QUERY("SELECT max(seq) FROM (SELECT seq FROM mail_count"
+	    " WHERE seq > ? ORDER BY seq LIMIT ?) t", "n"),
+	[CLEAN] = PLAIN("DELETE FROM mail_count WHERE seq > ? AND seq <= ?"
+	    " AND (date < ? OR date > ?)"),
+	[CLEAN_NOTE] = PLAIN("UPDATE mail_state SET value = value + 1"
+	    " WHERE name = 'changes' AND abs(unix_timestamp() - ?) > 60"),
+	[CLEAN_VALUES] = PLAIN("DELETE FROM mail_distinct"
+	    " WHERE date < ? OR date > ? ORDER BY date LIMIT ?"),
+	[CLEAN_SUMS] = PLAIN("DELETE FROM mail_sums WHERE since < ?"),
 	STORE_HIT_STATEMENTS,
-	[OVERRIDES] = { "SELECT id, kind, amount, expires, since, who, reason"
-	    " FROM mail_override WHERE expires > ?",
-	    NULL, NULL, NULL, "tnnnntt", false },
-	[OVERRIDE_GONE] = { "DELETE FROM mail_override"
-	    " WHERE id = ? AND kind = ?", NULL, NULL, NULL, NULL, false },
-	[OVERRIDE_CLEAN] = { "DELETE FROM mail_override WHERE expires < ?",
-	    NULL, NULL, NULL, NULL, false },
-	[OVERRIDE_NEW] = { "REPLACE INTO mail_override"
+	[OVERRIDES] = QUERY("SELECT id, kind, amount, expires, since, who,"
+	    " reason FROM mail_override WHERE expires > ?", "tnnnntt"),
+	[OVERRIDE_GONE] = PLAIN("DELETE FROM mail_override"
+	    " WHERE id = ? AND kind = ?"),
+	[OVERRIDE_CLEAN] = PLAIN("DELETE FROM mail_override WHERE expires < ?"),
+	[OVERRIDE_NEW] = PLAIN("REPLACE INTO mail_override"
 	    " (id, kind, amount, expires, since, who, reason)"
-	    " VALUES (?, ?, ?, ?, ?, ?, ?)",
-	    NULL, NULL, NULL, NULL, false },
-	[NOTICE_CLEAN] = { "DELETE FROM mail_notice WHERE told <> 0 AND ("
-	    OLD_NOTICE ")", NULL, NULL, NULL, NULL, false },
-	[NOTICE_CLAIM] = { "INSERT INTO mail_notice (login, date, told, claim)"
-	    " SELECT ?, ?, (SELECT CASE WHEN count(*) < ? THEN 1 ELSE 0"
-	    " END FROM mail_notice n WHERE n.told = 1 AND n.date > ?), ?"
+	    " VALUES (?, ?, ?, ?, ?, ?, ?)"),
+	[NOTICE_CLEAN] = PLAIN("DELETE FROM mail_notice WHERE told <> 0"
+	    " AND (date <= ? OR date > ?)"),
+	[NOTICE_CLAIM] = PLAIN("INSERT INTO mail_notice"
+	    " (login, date, told, claim) SELECT ?, ?,"
+	    " (SELECT CASE WHEN count(*) < ? THEN 1 ELSE 0 END"
+	    " FROM mail_notice n WHERE n.told = 1 AND n.date > ?), ?"
 	    " FROM DUAL ON DUPLICATE KEY UPDATE" NEW_NOTICE("told") ","
-	    NEW_NOTICE("claim") "," NEW_NOTICE("date"),
-	    NULL, NULL, NULL, NULL, false },
-	[NOTICE_OF] = { "SELECT told FROM mail_notice WHERE login = ? AND"
-	    " claim = ?", NULL, NULL, NULL, "n", false },
-	[NOTICES_LEFT] = { "SELECT login FROM mail_notice WHERE told = 0 AND"
-	    " date <= ? ORDER BY date, login", NULL, NULL, NULL, "t", false },
-	[NOTICES_DONE] = { "UPDATE mail_notice SET told = 2 WHERE told = 0"
-	    " AND date <= ?", NULL, NULL, NULL, NULL, false },
-	[VALUES_GONE] = { "DELETE FROM mail_distinct WHERE id = ?",
-	    NULL, NULL, NULL, NULL, false },
-	STORE_HISTORY_STATEMENTS,
-	HABIT_STATEMENTS,
-	[TAKE_PICK] = { "SELECT seq, " FOLDED " " BY_OTHERS
-	    " ORDER BY id LIMIT ? FOR UPDATE", NULL, NULL, NULL, "nt", false },
-	[TAKE_PICK_FREE] = { "SELECT seq, " FOLDED " " BY_OTHERS
-	    " ORDER BY id LIMIT ? FOR UPDATE SKIP LOCKED", NULL, NULL, NULL,
-	    "nt", false },
+	    NEW_NOTICE("claim") "," NEW_NOTICE("date")),
+	[NOTICE_OF] = QUERY("SELECT told FROM mail_notice WHERE login = ? AND"
+	    " claim = ?", "n"),
+	[NOTICES_LEFT] = QUERY("SELECT login FROM mail_notice WHERE told = 0"
+	    " AND date <= ? ORDER BY date, login", "t"),
+	[NOTICES_DONE] = PLAIN("UPDATE mail_notice SET told = 2 WHERE told = 0"
+	    " AND date <= ?"),
+	[VALUES_GONE] = PLAIN("DELETE FROM mail_distinct WHERE id = ?"),
+	[REFUSAL_NEW] = { "INSERT IGNORE INTO mail_refusal ("
+	    STORE_REFUSAL_COLUMNS ") VALUES ",
+	    "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", ",",
+	    NULL, NULL, true },
+	[REFUSALS] = QUERY("SELECT " STORE_REFUSAL_COLUMNS " FROM mail_refusal"
+	    " FORCE INDEX (PRIMARY)" REFUSAL_BEFORE REFUSAL_ORDER,
+	    REFUSAL_TYPES),
+	[REFUSALS_OF] = QUERY("SELECT " STORE_REFUSAL_COLUMNS
+	    " FROM mail_refusal FORCE INDEX (mail_refusal_id)" REFUSAL_BEFORE
+	    " AND id = ?" REFUSAL_ORDER, REFUSAL_TYPES),
+	[REFUSALS_COUNT] = QUERY("SELECT count(*) FROM mail_refusal", "n"),
+	[REFUSALS_OLD] = PLAIN("DELETE FROM mail_refusal WHERE date < ?"
+	    " OR date > ? ORDER BY date, number LIMIT ?"),
+	[TRIM_REFUSALS] = PLAIN("DELETE FROM mail_refusal WHERE is_first = 0"
+	    " ORDER BY date, number LIMIT ?"),
+	[TRIM_OLDEST] = PLAIN("DELETE FROM mail_refusal"
+	    " ORDER BY date, number LIMIT ?"),
+	[PAIR] = { "", "SELECT cast(? AS signed), since, seen FROM mail_habit"
+	    " WHERE who = ? AND kind = ? AND what = ?", " UNION ALL ", NULL,
+	    "nnn", false },
+	[PAIRS] = QUERY("SELECT what, since, seen FROM mail_habit"
+	    " WHERE who = ? AND kind = ?", "nnn"),
+	[LEARN] = { "INSERT INTO mail_habit (who, kind, what, since, seen)"
+	    " VALUES ", "(?, ?, ?, ?, ?)", ",", " ON DUPLICATE KEY UPDATE"
+	    " since = values(since), seen = values(seen)", NULL, true },
+	[PAIR_GONE] = PLAIN("DELETE FROM mail_habit"
+	    " WHERE who = ? AND kind = ? AND what = ?"),
+	[PAIRS_FORGOTTEN] = PLAIN("DELETE FROM mail_habit"
+	    " WHERE who = ? AND since >= ?"),
+	[CLEAN_PAIRS_END] = QUERY("SELECT who FROM mail_habit WHERE who > ?"
+	    " ORDER BY who LIMIT ?, 1", "n"),
+	[CLEAN_PAIRS] = PLAIN("DELETE FROM mail_habit WHERE who > ?"
+	    " AND who <= ? AND (seen < ? OR since > ?)"),
+	[FIRST_NUMBER] = PLAIN("INSERT IGNORE INTO mail_state (name, value)"
+	    " VALUES (?, ?)"),
+	[TAKE_PICK] = QUERY("SELECT seq, " FOLDED " " BY_OTHERS
+	    " ORDER BY id LIMIT ? FOR UPDATE", "nt"),
+	[TAKE_PICK_FREE] = QUERY("SELECT seq, " FOLDED " " BY_OTHERS
+	    " ORDER BY id LIMIT ? FOR UPDATE SKIP LOCKED", "nt"),
 	/* UNION leaves out an item that is repeated. */
 	[TAKE_COPY] = { "INSERT INTO mail_count (" ROW ", protocol_state, own,"
 	    " batch) SELECT " FOLDED ", date, recipient_count, instance, tag,"
@@ -203,14 +226,6 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 };
 
 /* --- opening --- */
-
-/* Whether only the administrator can mend the fault. */
-static bool
-store_unusable(const struct store *s)
-{
-	return s->builder != NULL &&
-	    mysqldb_fault(s->builder) == MYSQLDB_FAULT_TABLE;
-}
 
 const enum sandbox_role	store_sandbox = SANDBOX_LEDGER_SERVER;
 const char *const	store_placeholder = "?";
@@ -248,7 +263,9 @@ store_open(const struct settings *settings, int directory, bool replaces,
 		store_other_open(s, settings, statements);
 		return s;
 	}
-	*away = !store_unusable(s);
+	/* Only the administrator can mend a table that cannot be altered. */
+	*away = s->builder == NULL ||
+	    mysqldb_fault(s->builder) != MYSQLDB_FAULT_TABLE;
 	(void)snprintf(reason, size, "%s%s", *away ? "" : SCHEMA_UNFIT,
 	    s->error[0] != '\0' ? s->error : mysqldb_error(s->db));
 	store_close(s);
@@ -267,16 +284,14 @@ store_close(struct store *s)
 	foreign_clear(&s->foreign);
 	str_clear(&s->names_text);
 	free(s->name);
-	free(s->seq);
+	free(s->taken);
 	free(s->each);
 	free(s->order);
 	free(s->place);
 	free(s->slot);
-	free(s->slot_of);
 	free(s->known);
 	free(s->end);
 	free(s->row);
-	free(s->batch_of);
 	free(s->see);
 	free(s->pair);
 	free(s->hit);

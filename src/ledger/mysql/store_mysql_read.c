@@ -12,62 +12,40 @@ store_reads(const struct store *s, size_t i, enum sums_reading r)
 	return sums_reading(s->touch[i].cursor) == r;
 }
 
-static void
-store_row_read(struct store *s, size_t index)
+/*
+ * Fetches the next row of a touched id: the next one in *row, and the index of
+ * its touch. 1; 0: there are no more; -1.
+ */
+static int
+store_next_row(struct store *s, struct store_row *row, size_t *index)
 {
-	s->read_rows = true;
-	if (s->touch[index].cursor->rows < sums_sizes.rows)
-		s->touch[index].cursor->rows++;
+	int	more;
+
+	while ((more = mysqldb_next(s->db)) == 1) {
+		s->fetched++;
+		store_columns(s, row);
+		if (row->id != NULL &&
+		    store_find(s, row->id, row->idlen, index) == 0) {
+			s->read_rows = true;
+			break;
+		}
+	}
+	return more;
 }
 
 /* --- what is new --- */
-
-/* -1: the batch does not touch its id. */
-static int
-store_row(struct store *s, struct store_row *row, size_t *index)
-{
-	store_columns(s, row);
-	return row->id == NULL ? -1 :
-	    store_find(s, row->id, row->idlen, index);
-}
 
 /*
  * Binds an id and the place of its newest row in the cache: rows of batch
  * `newest` have been read up to number `seq`.
  */
 static void
-store_bind_after(struct store *s, size_t i, int64_t seq)
+store_bind_after(struct store *s, const struct store_touch *t, int64_t seq)
 {
-	const struct store_touch	*t = &s->touch[i];
-
 	mysqldb_bind_text(s->db, t->id, t->idlen);
 	mysqldb_bind(s->db, t->cursor->newest);
 	mysqldb_bind(s->db, t->cursor->newest);
 	mysqldb_bind(s->db, seq);
-}
-
-static size_t
-store_bind_news(struct store *s, size_t i)
-{
-	if (!store_reads(s, i, SUMS_READ_NEWS) || store_knows(s, i))
-		return 0;
-	store_rival(s);
-	store_bind_after(s, i, INT64_MAX);
-	return 1;
-}
-
-static int
-store_take_news(struct store *s, const struct store_reader *reader)
-{
-	struct store_row	row;
-	size_t			index;
-
-	s->nend++;
-	if (store_row(s, &row, &index) == -1)
-		return 0;
-	store_row_read(s, index);
-	reader->news(reader->arg, &row);
-	return 0;
 }
 
 /* If there are too many new rows, a first reading, by seconds, is cheaper. */
@@ -75,15 +53,28 @@ int
 store_read_news(struct store *s, const struct store_reader *reader)
 {
 	struct store_cursor	*c;
+	struct store_row	 row;
 	size_t			 i;
+	int			 more;
 
-	s->nend = 0;
-	if (store_each(s, NEWS, s->ntouch, store_bind_nothing, store_bind_news,
-	    store_take_news, reader) == -1)
+	s->fetched = 0;
+	mysqldb_begin(s->db, NEWS);
+	for (i = 0; i < s->ntouch; i++)
+		if (store_reads(s, i, SUMS_READ_NEWS) && !store_knows(s, i)) {
+			store_rival(s);
+			store_bind_after(s, &s->touch[i], INT64_MAX);
+		}
+	if (mysqldb_run(s->db) == -1)
+		return -1;
+	while ((more = store_next_row(s, &row, &i)) == 1) {
+		sums_count(s->touch[i].cursor, 1);
+		reader->news(reader->arg, &row);
+	}
+	if (more == -1)
 		return -1;
 	for (i = 0; i < s->ntouch; i++) {
 		c = s->touch[i].cursor;
-		if (c->loaded && s->nend >= NEWS_MAX)
+		if (c->loaded && s->fetched >= NEWS_MAX)
 			reader->again(reader->arg, i);
 		else if (c->loaded)
 			c->newest = store_batch_of(s, i);
@@ -93,249 +84,180 @@ store_read_news(struct store *s, const struct store_reader *reader)
 
 /* --- the first time, piece by piece --- */
 
-static int64_t
-store_position(const struct store_touch *t)
-{
-	return t->cursor->position != 0 ? t->cursor->position : t->since;
-}
-
-static size_t
-store_bind_end(struct store *s, size_t i)
-{
-	const struct store_touch	*t = &s->touch[i];
-
-	if (!store_reads(s, i, SUMS_READ_FIRST))
-		return 0;
-	mysqldb_bind(s->db, (int64_t)i);
-	mysqldb_bind_text(s->db, t->id, t->idlen);
-	mysqldb_bind(s->db, store_position(t));
-	mysqldb_bind(s->db, s->piece);
-	return 1;
-}
-
+/* Finds where the pieces of this batch end: s->end. */
 static int
-store_take_end(struct store *s, const struct store_reader *reader)
+store_read_ends(struct store *s, int64_t piece)
 {
-	struct store_end	*end;
-	int64_t			 i = mysqldb_column(s->db, 0);
+	const struct store_touch	*t;
+	struct store_end		*end;
+	int64_t				 n;
+	size_t				 i;
+	int				 more;
 
-	(void)reader;
-	/* Skips an item that was repeated to fill up the statement. */
-	if (i < 0 || (uint64_t)i >= s->ntouch || (s->nend > 0 &&
-	    s->end[s->nend - 1].touch == (size_t)i))
-		return 0;
-	end = &s->end[s->nend++];
-	end->touch = (size_t)i;
-	end->batch = store_batch_of(s, end->touch);
-	end->from = store_position(&s->touch[i]);
-	end->upto = mysqldb_column(s->db, 1);
-	return 0;
-}
-
-static void
-store_bind_recent(struct store *s)
-{
-	mysqldb_bind(s->db, s->batch->recent);
-}
-
-static size_t
-store_bind_first(struct store *s, size_t i)
-{
-	const struct store_end		*end = &s->end[i];
-	const struct store_touch	*t = &s->touch[end->touch];
-
-	mysqldb_bind_text(s->db, t->id, t->idlen);
-	mysqldb_bind(s->db, end->from);
-	mysqldb_bind(s->db, end->upto);
-	return 1;
-}
-
-static size_t
-store_bind_added(struct store *s, size_t i)
-{
-	const struct store_end		*end = &s->end[i];
-	const struct store_touch	*t = &s->touch[end->touch];
-
-	if (t->cursor->position == 0)
-		return 0;
-	mysqldb_bind_text(s->db, t->id, t->idlen);
-	mysqldb_bind(s->db, t->cursor->base);
-	mysqldb_bind(s->db, end->from);
-	mysqldb_bind(s->db, t->since);
-	return 1;
-}
-
-/* Sums of seconds for which no instances are needed. */
-static int
-store_take_sum(struct store *s, const struct store_reader *reader)
-{
-	struct store_row	row;
-	size_t			index;
-
-	memset(&row, 0, sizeof(row));
-	row.id = mysqldb_column_text(s->db, 0, &row.idlen);
-	if (row.id == NULL || store_find(s, row.id, row.idlen, &index) == -1)
-		return 0;
-	row.date = mysqldb_column(s->db, 1);
-	row.amount = mysqldb_column(s->db, 2);
-	row.instance = row.state = "";
-	s->read_rows = true;
-	reader->first(reader->arg, index, &row);
-	return 0;
-}
-
-static int
-store_take_first(struct store *s, const struct store_reader *reader)
-{
-	struct store_row	row;
-	size_t			index;
-
-	if (store_row(s, &row, &index) == -1)
-		return 0;
-	s->read_rows = true;
-	reader->first(reader->arg, index, &row);
-	return 0;
+	s->nend = 0;
+	mysqldb_begin(s->db, ENDS);
+	for (i = 0; i < s->ntouch; i++) {
+		t = &s->touch[i];
+		if (!store_reads(s, i, SUMS_READ_FIRST))
+			continue;
+		mysqldb_bind(s->db, (int64_t)i);
+		mysqldb_bind_text(s->db, t->id, t->idlen);
+		mysqldb_bind(s->db, sums_position(t));
+		mysqldb_bind(s->db, piece);
+	}
+	if (mysqldb_run(s->db) == -1)
+		return -1;
+	while ((more = mysqldb_next(s->db)) == 1) {
+		n = mysqldb_column(s->db, 0);
+		/* Skips an item that was repeated to fill up the statement. */
+		if (n < 0 || (uint64_t)n >= s->ntouch || (s->nend > 0 &&
+		    s->end[s->nend - 1].touch == (size_t)n))
+			continue;
+		end = &s->end[s->nend++];
+		end->touch = (size_t)n;
+		end->batch = store_batch_of(s, end->touch);
+		end->from = sums_position(&s->touch[n]);
+		end->upto = mysqldb_column(s->db, 1);
+	}
+	return more;
 }
 
 /*
- * An id with several pieces has enough rows for its sums to be worth writing.
+ * Reads the rows of the pieces: FIRST, the sums of seconds for which no
+ * instances are needed; SINGLE, the other rows; ADDED, rows before a piece that
+ * were added since the last one.
  */
-static void
-store_end_piece(struct store_cursor *c, const struct store_end *end)
+static int
+store_read_pieces(struct store *s, enum statement n,
+    const struct store_reader *reader)
 {
-	c->loaded = end->upto == INT64_MAX;
-	c->rows = c->loaded && c->position != 0 ? sums_sizes.rows : 0;
-	c->position = c->loaded ? 0 : end->upto + 1;
-	c->newest = end->batch;
-	c->base = c->loaded ? clock_mono().ns : end->batch;
+	const struct store_touch	*t;
+	const struct store_end		*end;
+	struct store_row		 row;
+	size_t				 i;
+	int				 more;
+
+	mysqldb_begin(s->db, n);
+	if (n != ADDED)
+		mysqldb_bind(s->db, s->batch->recent);
+	for (i = 0; i < s->nend; i++) {
+		end = &s->end[i];
+		t = &s->touch[end->touch];
+		if (n == ADDED && t->cursor->position == 0)
+			continue;
+		mysqldb_bind_text(s->db, t->id, t->idlen);
+		if (n == ADDED)
+			mysqldb_bind(s->db, t->cursor->base);
+		mysqldb_bind(s->db, end->from);
+		mysqldb_bind(s->db, n == ADDED ? t->since : end->upto);
+	}
+	if (mysqldb_run(s->db) == -1)
+		return -1;
+	while ((more = store_next_row(s, &row, &i)) == 1)
+		reader->first(reader->arg, i, &row);
+	return more;
 }
 
 int
 store_read_first(struct store *s, const struct store_reader *reader)
 {
-	size_t	i, n = 0;
+	const struct store_end	*end;
+	struct store_cursor	*c;
+	size_t			 i, n = 0;
 
 	for (i = 0; i < s->ntouch; i++)
 		n += store_reads(s, i, SUMS_READ_FIRST);
-	s->nend = 0;
 	if (n == 0)
 		return 0;
-	s->piece = (int64_t)sums_piece(n, s->batch->budget);
-	if (store_each(s, ENDS, s->ntouch, store_bind_nothing, store_bind_end,
-	    store_take_end, reader) == -1 ||
-	    store_each(s, FIRST, s->nend, store_bind_recent, store_bind_first,
-	    store_take_sum, reader) == -1 ||
-	    store_each(s, SINGLE, s->nend, store_bind_recent, store_bind_first,
-	    store_take_first, reader) == -1 ||
-	    store_each(s, ADDED, s->nend, store_bind_nothing, store_bind_added,
-	    store_take_first, reader) == -1)
+	if (store_read_ends(s, (int64_t)sums_piece(n, s->batch->budget)) ==
+	    -1 || store_read_pieces(s, FIRST, reader) == -1 ||
+	    store_read_pieces(s, SINGLE, reader) == -1 ||
+	    store_read_pieces(s, ADDED, reader) == -1)
 		return -1;
-	for (i = 0; i < s->nend; i++)
-		store_end_piece(s->touch[s->end[i].touch].cursor, &s->end[i]);
+	for (i = 0; i < s->nend; i++) {
+		end = &s->end[i];
+		c = s->touch[end->touch].cursor;
+		sums_end_piece(c, end->upto, end->batch);
+		if (c->loaded)
+			c->base = clock_mono().ns;
+	}
 	return 0;
 }
 
 /* --- the first time, from sums --- */
 
-static void
-store_bind_newest(struct store *s)
-{
-	mysqldb_bind(s->db, s->others.last);
-}
-
-static size_t
-store_bind_kept(struct store *s, size_t i)
-{
-	const struct store_touch	*t = &s->touch[i];
-
-	if (!store_reads(s, i, SUMS_READ_KEPT))
-		return 0;
-	mysqldb_bind_text(s->db, t->id, t->idlen);
-	mysqldb_bind(s->db, t->since);
-	return 1;
-}
-
 /* The sums replace the pieces that were read so far. */
 static int
-store_take_kept(struct store *s, const struct store_reader *reader)
+store_read_sums(struct store *s, const struct store_reader *reader)
 {
 	struct store_cursor	*c;
 	struct str		 bytes;
 	const char		*id;
-	size_t			 idlen, index;
-	int			 ret;
+	size_t			 idlen, i;
+	int			 more;
 
-	id = mysqldb_column_text(s->db, 0, &idlen);
-	if (id == NULL || store_find(s, id, idlen, &index) == -1)
-		return 0;
-	s->read_rows = true;
-	c = s->touch[index].cursor;
-	if (c->position != SUMS_RECENT)
-		reader->again(reader->arg, index);
-	c->position = SUMS_RECENT;
-	c->newest = mysqldb_column(s->db, 1);
+	mysqldb_begin(s->db, KEPT);
+	mysqldb_bind(s->db, s->others.last);
+	for (i = 0; i < s->ntouch; i++)
+		if (store_reads(s, i, SUMS_READ_KEPT)) {
+			mysqldb_bind_text(s->db, s->touch[i].id,
+			    s->touch[i].idlen);
+			mysqldb_bind(s->db, s->touch[i].since);
+		}
+	if (mysqldb_run(s->db) == -1)
+		return -1;
 	str_init(&bytes);
-	if ((ret = mysqldb_column_bytes(s->db, 2, &bytes)) == 0 &&
-	    sums_tell(bytes.data, bytes.len, &s->touch[index], index,
-	    reader) == -1) {
-		reader->again(reader->arg, index);
-		c->no_sums = true;
+	while ((more = mysqldb_next(s->db)) == 1) {
+		id = mysqldb_column_text(s->db, 0, &idlen);
+		if (id == NULL || store_find(s, id, idlen, &i) == -1)
+			continue;
+		s->read_rows = true;
+		c = s->touch[i].cursor;
+		if (c->position != SUMS_RECENT)
+			reader->again(reader->arg, i);
+		c->position = SUMS_RECENT;
+		c->newest = mysqldb_column(s->db, 1);
+		if ((more = mysqldb_column_bytes(s->db, 2, &bytes)) == -1)
+			break;
+		if (sums_tell(bytes.data, bytes.len, &s->touch[i], i,
+		    reader) == -1) {
+			reader->again(reader->arg, i);
+			c->no_sums = true;
+		}
 	}
 	str_clear(&bytes);
-	return ret;
+	return more;
 }
 
-static size_t
-store_bind_instances(struct store *s, size_t i)
-{
-	const struct store_touch	*t = &s->touch[i];
-
-	if (!store_reads(s, i, SUMS_READ_RECENT))
-		return 0;
-	mysqldb_bind_text(s->db, t->id, t->idlen);
-	mysqldb_bind(s->db, t->cursor->newest);
-	mysqldb_bind(s->db, sums_sizes.recent);
-	return 1;
-}
-
+/* The newest rows that the sums include, for their instances. */
 static int
-store_take_instance(struct store *s, const struct store_reader *reader)
+store_read_recent(struct store *s, const struct store_reader *reader)
 {
-	struct store_row	row;
-	size_t			index;
+	const struct store_touch	*t;
+	struct store_row		 row;
+	size_t				 i;
+	int				 more;
 
-	if (store_row(s, &row, &index) == -1)
-		return 0;
-	s->read_rows = true;
-	if (row.date >= s->batch->recent)
-		sums_tell_instance(&row, &s->touch[index], index, reader);
-	return 0;
-}
-
-static size_t
-store_bind_newer(struct store *s, size_t i)
-{
-	if (!store_reads(s, i, SUMS_READ_NEWER))
-		return 0;
-	store_bind_after(s, i, s->touch[i].cursor->base);
-	return 1;
-}
-
-static int
-store_take_newer(struct store *s, const struct store_reader *reader)
-{
-	struct store_row	row;
-	size_t			index;
-
-	s->nend++;
-	if (store_row(s, &row, &index) == -1)
-		return 0;
-	store_row_read(s, index);
-	if (row.date >= s->touch[index].since)
-		reader->first(reader->arg, index, &row);
-	s->touch[index].cursor->newest = mysqldb_column(s->db, 5);
-	s->touch[index].cursor->base = mysqldb_column(s->db, 6);
-	return 0;
+	mysqldb_begin(s->db, RECENT);
+	for (i = 0; i < s->ntouch; i++) {
+		t = &s->touch[i];
+		if (!store_reads(s, i, SUMS_READ_RECENT))
+			continue;
+		mysqldb_bind_text(s->db, t->id, t->idlen);
+		mysqldb_bind(s->db, t->cursor->newest);
+		mysqldb_bind(s->db, sums_sizes.recent);
+	}
+	if (mysqldb_run(s->db) == -1)
+		return -1;
+	while ((more = store_next_row(s, &row, &i)) == 1)
+		if (row.date >= s->batch->recent)
+			sums_tell_instance(&row, &s->touch[i], i, reader);
+	for (i = 0; more == 0 && i < s->ntouch; i++)
+		if (store_reads(s, i, SUMS_READ_RECENT)) {
+			s->touch[i].cursor->position = SUMS_NEWER;
+			s->touch[i].cursor->base = INT64_MAX;
+		}
+	return more;
 }
 
 /* The ids are loaded if there were fewer rows than the list may have. */
@@ -343,13 +265,27 @@ static int
 store_read_newer(struct store *s, const struct store_reader *reader)
 {
 	struct store_cursor	*c;
+	struct store_row	 row;
 	size_t			 i;
+	int			 more;
 
-	s->nend = 0;
-	if (store_each(s, NEWS, s->ntouch, store_bind_nothing,
-	    store_bind_newer, store_take_newer, reader) == -1)
+	s->fetched = 0;
+	mysqldb_begin(s->db, NEWS);
+	for (i = 0; i < s->ntouch; i++)
+		if (store_reads(s, i, SUMS_READ_NEWER))
+			store_bind_after(s, &s->touch[i],
+			    s->touch[i].cursor->base);
+	if (mysqldb_run(s->db) == -1)
 		return -1;
-	for (i = 0; s->nend < NEWS_MAX && i < s->ntouch; i++) {
+	while ((more = store_next_row(s, &row, &i)) == 1) {
+		c = s->touch[i].cursor;
+		sums_count(c, 1);
+		if (row.date >= s->touch[i].since)
+			reader->first(reader->arg, i, &row);
+		c->newest = mysqldb_column(s->db, 5);
+		c->base = mysqldb_column(s->db, 6);
+	}
+	for (i = 0; more == 0 && s->fetched < NEWS_MAX && i < s->ntouch; i++) {
 		if (!store_reads(s, i, SUMS_READ_NEWER))
 			continue;
 		c = s->touch[i].cursor;
@@ -358,7 +294,7 @@ store_read_newer(struct store *s, const struct store_reader *reader)
 		c->newest = store_batch_of(s, i);
 		c->base = clock_mono().ns;
 	}
-	return 0;
+	return more;
 }
 
 /*
@@ -370,18 +306,9 @@ store_read_kept(struct store *s, const struct store_reader *reader)
 {
 	size_t	i;
 
-	if (store_read_newer(s, reader) == -1)
-		return -1;
-	if (store_each(s, RECENT, s->ntouch, store_bind_nothing,
-	    store_bind_instances, store_take_instance, reader) == -1)
-		return -1;
-	for (i = 0; i < s->ntouch; i++)
-		if (store_reads(s, i, SUMS_READ_RECENT)) {
-			s->touch[i].cursor->position = SUMS_NEWER;
-			s->touch[i].cursor->base = INT64_MAX;
-		}
-	if (!s->blind && store_each(s, KEPT, s->ntouch, store_bind_newest,
-	    store_bind_kept, store_take_kept, reader) == -1)
+	if (store_read_newer(s, reader) == -1 ||
+	    store_read_recent(s, reader) == -1 ||
+	    (!s->blind && store_read_sums(s, reader) == -1))
 		return -1;
 	for (i = 0; i < s->ntouch; i++)
 		if (store_reads(s, i, SUMS_READ_KEPT))
@@ -402,7 +329,7 @@ store_write_sums(struct store *s, const struct store_touch *t,
 		return -1;
 	mysqldb_begin(s->db, SUMS_GONE);
 	mysqldb_bind_text(s->db, t->id, t->idlen);
-	ret = mysqldb_run(s->db, 0);
+	ret = mysqldb_run(s->db);
 	str_init(&bytes);
 	do {
 		bytes.len = 0;
@@ -416,7 +343,7 @@ store_write_sums(struct store *s, const struct store_touch *t,
 		mysqldb_bind(s->db, s->changes);
 		mysqldb_bind_bytes(s->db, bytes.data, bytes.len);
 		if (ret == 0)
-			ret = mysqldb_run(s->db, 0);
+			ret = mysqldb_run(s->db);
 	} while (at < n);
 	str_clear(&bytes);
 	return ret;
@@ -438,39 +365,61 @@ store_keep_sums(struct store *s, const struct store_reader *reader)
 	return store_result(s) == STORE_FAILED ? 0 : -1;
 }
 
-/* --- values, and what others changed --- */
+/* --- values and pairs, and what others changed --- */
 
-static size_t
-store_bind_value(struct store *s, size_t i)
+int
+store_read_values(struct store *s)
 {
-	const struct store_value	*v = &s->batch->value[i];
+	struct store_value	*v;
+	int64_t			 n;
+	size_t			 i;
+	int			 more;
 
-	mysqldb_bind(s->db, (int64_t)i);
-	mysqldb_bind_text(s->db, v->id, v->idlen);
-	mysqldb_bind_text(s->db, v->value, v->valuelen);
-	return 1;
-}
-
-static int
-store_take_value(struct store *s, const struct store_reader *reader)
-{
-	int64_t	i = mysqldb_column(s->db, 0);
-
-	(void)reader;
-	if (i >= 0 && (uint64_t)i < s->batch->nvalue)
-		s->batch->value[i].date = mysqldb_column(s->db, 1);
-	return 0;
+	mysqldb_begin(s->db, VALUE);
+	for (i = 0; i < s->batch->nvalue; i++) {
+		v = &s->batch->value[i];
+		v->date = -1;
+		mysqldb_bind(s->db, (int64_t)i);
+		mysqldb_bind_text(s->db, v->id, v->idlen);
+		mysqldb_bind_text(s->db, v->value, v->valuelen);
+	}
+	if (mysqldb_run(s->db) == -1)
+		return -1;
+	while ((more = mysqldb_next(s->db)) == 1) {
+		n = mysqldb_column(s->db, 0);
+		if (n >= 0 && (uint64_t)n < s->batch->nvalue)
+			s->batch->value[n].date = mysqldb_column(s->db, 1);
+	}
+	return more;
 }
 
 int
-store_read_values(struct store *s, const struct store_reader *reader)
+store_read_pairs(struct store *s)
 {
-	size_t	i;
+	struct store_pair	*p;
+	int64_t			 n;
+	size_t			 i;
+	int			 more;
 
-	for (i = 0; i < s->batch->nvalue; i++)
-		s->batch->value[i].date = -1;
-	return store_each(s, VALUE, s->batch->nvalue, store_bind_nothing,
-	    store_bind_value, store_take_value, reader);
+	mysqldb_begin(s->db, PAIR);
+	for (i = 0; i < s->batch->npair; i++) {
+		p = &s->batch->pair[i];
+		p->known.first = -1;
+		mysqldb_bind(s->db, (int64_t)i);
+		mysqldb_bind(s->db, p->who);
+		mysqldb_bind(s->db, p->kind);
+		mysqldb_bind(s->db, p->what);
+	}
+	if (mysqldb_run(s->db) == -1)
+		return -1;
+	while ((more = mysqldb_next(s->db)) == 1) {
+		n = mysqldb_column(s->db, 0);
+		if (n < 0 || (uint64_t)n >= s->batch->npair)
+			return -1;
+		s->batch->pair[n].known.first = mysqldb_column(s->db, 1);
+		s->batch->pair[n].known.last = mysqldb_column(s->db, 2);
+	}
+	return more;
 }
 
 int
@@ -481,7 +430,7 @@ store_read_changes(struct store *s, const struct store_reader *reader)
 	size_t	i;
 
 	mysqldb_begin(s->db, CHANGES);
-	if (mysqldb_run(s->db, 0) == -1 || mysqldb_next(s->db) != 1)
+	if (mysqldb_run(s->db) == -1 || mysqldb_next(s->db) != 1)
 		return -1;
 	changes = mysqldb_column(s->db, 0);
 	newest = mysqldb_column(s->db, 1);
@@ -497,7 +446,7 @@ store_read_changes(struct store *s, const struct store_reader *reader)
 	 */
 	if (anew) {
 		mysqldb_begin(s->db, CHANGED);
-		if (mysqldb_run(s->db, 0) == -1)
+		if (mysqldb_run(s->db) == -1)
 			return -1;
 		changes++;
 	}

@@ -91,7 +91,7 @@ void	pgsql_array_number(struct pgsql_array *, int64_t);
 void	pgsql_array_text(struct pgsql_array *, const char *, size_t);
 void	pgsql_array_bytes(struct pgsql_array *, const void *, size_t);
 
-#define PGSQL_PARAMS	8
+#define PGSQL_PARAMS	20
 
 struct pgsql_params {
 	int		 count;
@@ -104,7 +104,10 @@ struct pgsql_params {
 /* What they point to must stay valid until pgsql_put. */
 void	pgsql_add_array(struct pgsql_params *, const struct pgsql_array *);
 void	pgsql_add_number(struct pgsql_params *, int64_t);
-void	pgsql_add_text(struct pgsql_params *, const char *);
+void	pgsql_add_text(struct pgsql_params *, const char *, size_t);
+
+/* A value of any type, as the server reads it in SQL. */
+void	pgsql_add_literal(struct pgsql_params *, const char *);
 
 /* --- a pipeline: begin, put …, then as many takes, end --- */
 

@@ -120,7 +120,13 @@ pgsql_add_number(struct pgsql_params *p, int64_t n)
 }
 
 void
-pgsql_add_text(struct pgsql_params *p, const char *text)
+pgsql_add_text(struct pgsql_params *p, const char *text, size_t len)
+{
+	pgsql_add(p, text, len, 1);
+}
+
+void
+pgsql_add_literal(struct pgsql_params *p, const char *text)
 {
 	pgsql_add(p, text, strlen(text), 0);
 }

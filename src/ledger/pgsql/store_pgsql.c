@@ -182,6 +182,16 @@ store_see(struct store *s, const struct store_value *v)
 	pgsql_array_number(&s->column[SEE_DATE], v->date);
 }
 
+void
+store_learn(struct store *s, const struct store_pair *p)
+{
+	pgsql_array_number(&s->column[LEARN_WHO], p->who);
+	pgsql_array_number(&s->column[LEARN_KIND], p->kind);
+	pgsql_array_number(&s->column[LEARN_WHAT], p->what);
+	pgsql_array_number(&s->column[LEARN_SINCE], p->known.first);
+	pgsql_array_number(&s->column[LEARN_SEEN], p->known.last);
+}
+
 static const enum column	hit_id[HIT_KIND__MAX] = {
 	[HIT_FULL] = HIT_ID, [HIT_NEAR] = WARNING_ID,
 	[HIT_SHADOW] = SHADOW_ID, [HIT_LOCK] = LOCK_ID
@@ -249,7 +259,7 @@ store_commit(struct store *s, bool *later)
 	if (s->column[SEE_ID].count > 0)
 		store_put(s, SEE, SEE_ID, SEE_DATE);
 	if (s->column[LEARN_WHO].count > 0)
-		store_put(s, LEARN, LEARN_WHO, LEARN_SEEN);
+		store_put(s, LEARN_ALL, LEARN_WHO, LEARN_SEEN);
 	if (s->column[SUMS_ID].count > 0) {
 		store_put(s, SUMS_GONE, SUMS_ID, SUMS_ID);
 		store_put(s, SUMS_NEW, SUMS_ID, SUMS_COUNTS);

@@ -38,15 +38,8 @@ enum statement {
 	CLEAN_LOCKED,
 	CLEAN_VALUES,
 	CLEAN_SUMS,
-	NOTICE_CLEAN,
-	NOTICE_CLAIM,
-	REFUSAL_NEW,
-	REFUSALS_OLD,
-	TRIM_REFUSALS,
-	TRIM_OLDEST,
 	PAIR,
-	LEARN,
-	CLEAN_PAIRS,
+	LEARN_ALL,
 	TAKE_LIGHTLY,
 	TAKE_IN,
 	TAKE_NOTES,
@@ -169,12 +162,6 @@ int	store_take_reads(struct store *, struct store_batch *,
 
 /* Queues the sums of an id that has many rows, for store_commit. */
 void	store_keep_sums(struct store *, const struct store_reader *);
-
-/* --- store_pgsql_habit.c --- */
-
-/* Reads the batch's pairs, like store_put_reads and store_take_reads. */
-void	store_put_pairs(struct store *, const struct store_batch *);
-int	store_take_pairs(struct store *, struct store_batch *);
 
 /* --- store_pgsql_foreign.c --- */
 

@@ -26,7 +26,7 @@ store_look_up(struct store *s, const char *query, int64_t timeout,
 			pgsql_put_left(s->db);
 		memset(&p, 0, sizeof(p));
 		id = alloc_copy(list[i].id, list[i].idlen);
-		pgsql_add_text(&p, id);
+		pgsql_add_literal(&p, id);
 		pgsql_put_query(s->db, query, &p);
 		free(id);
 	}

@@ -84,10 +84,15 @@
 	" AND date BETWEEN $4::bigint AND $1::bigint"
 #define REFUSAL_ORDER(max)						\
 	" ORDER BY date DESC, number DESC LIMIT " max "::bigint"
-#define REFUSALS_GONE(which)						\
+#define REFUSALS_GONE(which, max)					\
 	"DELETE FROM mail_refusal WHERE (date, number) IN"		\
 	" (SELECT date, number FROM mail_refusal WHERE " which		\
-	" ORDER BY date, number LIMIT $1::bigint FOR UPDATE SKIP LOCKED)"
+	" ORDER BY date, number LIMIT " max "::bigint FOR UPDATE SKIP LOCKED)"
+
+#define LEARN_PAIRS(pairs)						\
+	"INSERT INTO mail_habit (who, kind, what, since, seen) " pairs	\
+	" ON CONFLICT (who, kind, what)"				\
+	" DO UPDATE SET since = excluded.since, seen = excluded.seen"
 
 #define FOREIGN_ID_LOWER(id)	"lower(" id " COLLATE \"C\")"
 
@@ -215,31 +220,34 @@ static const char *const	statements[STATEMENT__MAX] = {
 	    " AND (date <= $1::bigint OR date > $2::bigint)",
 	[NOTICE_CLAIM] = "INSERT INTO mail_notice (login, date, told, claim)"
 	    " SELECT $1::text, $2::bigint, (SELECT CASE WHEN count(*) <"
-	    " $7::bigint THEN 1 ELSE 0 END FROM mail_notice"
-	    " WHERE told = 1 AND date > $3::bigint), $4::bigint"
+	    " $3::bigint THEN 1 ELSE 0 END FROM mail_notice"
+	    " WHERE told = 1 AND date > $4::bigint), $5::bigint"
 	    " ON CONFLICT (login) DO UPDATE SET date = excluded.date,"
 	    " told = excluded.told, claim = excluded.claim"
-	    " WHERE mail_notice.date <= $5::bigint"
-	    " OR mail_notice.date > $6::bigint RETURNING told",
+	    " WHERE mail_notice.date <= excluded.date - 86400"
+	    " OR mail_notice.date > excluded.date + 86400",
+	[NOTICE_OF] = "SELECT told FROM mail_notice WHERE login = $1::text"
+	    " AND claim = $2::bigint",
 	[NOTICES_LEFT] = "SELECT login FROM mail_notice WHERE told = 0"
 	    " AND date <= $1::bigint ORDER BY date, login",
 	[NOTICES_DONE] = "UPDATE mail_notice SET told = 2 WHERE told = 0"
 	    " AND date <= $1::bigint",
 	[VALUES_GONE] = "DELETE FROM mail_distinct WHERE id = $1::text",
 	[REFUSAL_NEW] = "INSERT INTO mail_refusal (" STORE_REFUSAL_COLUMNS ")"
-	    " SELECT n[1], n[2], n[3], n[4], n[5], n[6], n[7], t[1], t[2],"
-	    " t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11], t[12]"
-	    " FROM (SELECT $1::bigint[] AS n, $2::text[] AS t) r"
+	    " VALUES ($1::bigint, $2::bigint, $3::bigint, $4::bigint,"
+	    " $5::bigint, $6::bigint, $7::bigint, $8::text, $9::text,"
+	    " $10::text, $11::text, $12::text, $13::text, $14::text,"
+	    " $15::text, $16::text, $17::text, $18::text, $19::text)"
 	    " ON CONFLICT DO NOTHING",
 	[REFUSALS] = "SELECT " STORE_REFUSAL_COLUMNS " FROM mail_refusal"
 	    REFUSAL_BEFORE REFUSAL_ORDER("$5"),
 	[REFUSALS_OF] = "SELECT " STORE_REFUSAL_COLUMNS " FROM mail_refusal"
 	    REFUSAL_BEFORE " AND id = $5::text" REFUSAL_ORDER("$6"),
 	[REFUSALS_COUNT] = "SELECT count(*) FROM mail_refusal",
-	[REFUSALS_OLD] = REFUSALS_GONE("date < $2::bigint"
-	    " OR date > $3::bigint"),
-	[TRIM_REFUSALS] = REFUSALS_GONE("is_first = 0"),
-	[TRIM_OLDEST] = REFUSALS_GONE("true"),
+	[REFUSALS_OLD] = REFUSALS_GONE("date < $1::bigint"
+	    " OR date > $2::bigint", "$3"),
+	[TRIM_REFUSALS] = REFUSALS_GONE("is_first = 0", "$1"),
+	[TRIM_OLDEST] = REFUSALS_GONE("true", "$1"),
 	[PAIR] = "SELECT t.n, h.since, h.seen FROM unnest($1::bigint[],"
 	    " $2::bigint[], $3::bigint[]) WITH ORDINALITY"
 	    " t(who, kind, what, n), LATERAL (SELECT since, seen"
@@ -247,23 +255,21 @@ static const char *const	statements[STATEMENT__MAX] = {
 	    " AND what = t.what LIMIT 1) h",
 	[PAIRS] = "SELECT what, since, seen FROM mail_habit"
 	    " WHERE who = $1::bigint AND kind = $2::bigint",
-	[LEARN] = "INSERT INTO mail_habit (who, kind, what, since, seen)"
-	    " SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[],"
-	    " $4::bigint[], $5::bigint[]) ON CONFLICT (who, kind, what)"
-	    " DO UPDATE SET since = excluded.since, seen = excluded.seen",
+	[LEARN] = LEARN_PAIRS("VALUES ($1::bigint, $2::bigint, $3::bigint,"
+	    " $4::bigint, $5::bigint)"),
+	[LEARN_ALL] = LEARN_PAIRS("SELECT * FROM unnest($1::bigint[],"
+	    " $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])"),
 	[PAIR_GONE] = "DELETE FROM mail_habit WHERE who = $1::bigint"
 	    " AND kind = $2::bigint AND what = $3::bigint",
 	[PAIRS_FORGOTTEN] = "DELETE FROM mail_habit"
 	    " WHERE who = $1::bigint AND since >= $2::bigint",
+	[CLEAN_PAIRS_END] = "SELECT who FROM mail_habit WHERE who > $1::bigint"
+	    " ORDER BY who LIMIT 1 OFFSET $2::bigint",
 	/* Skips rows that a batch has locked, until the next cleaning. */
-	[CLEAN_PAIRS] = "WITH e AS (SELECT coalesce((SELECT who FROM mail_habit"
-	    " WHERE who > $1::bigint ORDER BY who OFFSET $2::bigint LIMIT 1),"
-	    " 9223372036854775807) AS who), gone AS (DELETE FROM mail_habit"
-	    " WHERE ctid = ANY(ARRAY(SELECT h.ctid FROM mail_habit h, e"
-	    " WHERE h.who > $1::bigint AND h.who <= e.who"
-	    " AND (h.seen < $3::bigint OR h.since > $4::bigint)"
-	    " FOR UPDATE OF h SKIP LOCKED)) RETURNING 1)"
-	    " SELECT (SELECT count(*) FROM gone), who FROM e",
+	[CLEAN_PAIRS] = "DELETE FROM mail_habit WHERE ctid = ANY(ARRAY("
+	    "SELECT ctid FROM mail_habit WHERE who > $1::bigint"
+	    " AND who <= $2::bigint AND (seen < $3::bigint"
+	    " OR since > $4::bigint) FOR UPDATE SKIP LOCKED))",
 	[FIRST_NUMBER] = "INSERT INTO mail_state (name, value)"
 	    " VALUES ($1::text, $2::bigint) ON CONFLICT (name) DO NOTHING",
 	[TAKE_LIGHTLY] = "SELECT"

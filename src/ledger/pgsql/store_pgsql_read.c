@@ -140,6 +140,22 @@ store_put_values(struct store *s, const struct store_batch *batch)
 	store_put(s, VALUE, VALUE_ID, VALUE_VALUE);
 }
 
+static void
+store_put_pairs(struct store *s, const struct store_batch *batch)
+{
+	size_t	i;
+
+	if (batch->npair == 0)
+		return;
+	store_empty(s, PAIR_WHO, PAIR_WHAT);
+	for (i = 0; i < batch->npair; i++) {
+		pgsql_array_number(&s->column[PAIR_WHO], batch->pair[i].who);
+		pgsql_array_number(&s->column[PAIR_KIND], batch->pair[i].kind);
+		pgsql_array_number(&s->column[PAIR_WHAT], batch->pair[i].what);
+	}
+	store_put(s, PAIR, PAIR_WHO, PAIR_WHAT);
+}
+
 void
 store_put_reads(struct store *s, const struct store_batch *batch)
 {
@@ -382,6 +398,29 @@ store_take_values(struct store *s, struct store_batch *batch)
 		n = pgsql_column(s->db, i, 0);
 		if (n >= 1 && (uint64_t)n <= batch->nvalue)
 			batch->value[n - 1].date = pgsql_column(s->db, i, 1);
+	}
+	return 0;
+}
+
+static int
+store_take_pairs(struct store *s, struct store_batch *batch)
+{
+	int64_t	n;
+	size_t	j;
+	int	rows, i;
+
+	for (j = 0; j < batch->npair; j++)
+		batch->pair[j].known.first = -1;
+	if (batch->npair == 0)
+		return 0;
+	if ((rows = pgsql_take(s->db)) == -1)
+		return -1;
+	for (i = 0; i < rows; i++) {
+		n = pgsql_column(s->db, i, 0);
+		if (n < 1 || (uint64_t)n > batch->npair)
+			return -1;
+		batch->pair[n - 1].known.first = pgsql_column(s->db, i, 1);
+		batch->pair[n - 1].known.last = pgsql_column(s->db, i, 2);
 	}
 	return 0;
 }

@@ -52,6 +52,28 @@ sums_piece(size_t ids, size_t budget)
 	return each < sums_sizes.least ? sums_sizes.least : each;
 }
 
+int64_t
+sums_position(const struct store_touch *t)
+{
+	return t->cursor->position != 0 ? t->cursor->position : t->since;
+}
+
+void
+sums_end_piece(struct store_cursor *c, int64_t upto, int64_t newest)
+{
+	c->loaded = upto == INT64_MAX;
+	c->rows = c->loaded && c->position != 0 ? sums_sizes.rows : 0;
+	c->position = c->loaded ? 0 : upto + 1;
+	c->newest = c->base = newest;
+}
+
+void
+sums_count(struct store_cursor *c, uint32_t rows)
+{
+	if (c->rows < sums_sizes.rows)
+		c->rows += rows;
+}
+
 size_t
 sums_pack(struct str *out, const struct pack_count *counts, size_t n)
 {

@@ -57,6 +57,19 @@ enum sums_reading	 sums_reading(const struct store_cursor *);
 /* The number of rows to read for each of `ids` ids; `budget` is the batch's. */
 size_t	sums_piece(size_t ids, size_t budget);
 
+/* The date at which the next piece of a first reading begins. */
+int64_t	sums_position(const struct store_touch *);
+
+/*
+ * A piece was read: up to this date, INT64_MAX: to the end, and up to this
+ * number. An id with several pieces has enough rows for its sums to be worth
+ * writing.
+ */
+void	sums_end_piece(struct store_cursor *, int64_t upto, int64_t newest);
+
+/* Counts rows that were read, for sums_choose. */
+void	sums_count(struct store_cursor *, uint32_t rows);
+
 /* Packs the counts of one row of mail_sums; returns how many it packed. */
 size_t	sums_pack(struct str *, const struct pack_count *, size_t);
 

@@ -40,10 +40,10 @@
 #define REFUSAL_BEFORE	" WHERE (date, number) < (?2, ?3)" \
 			" AND date BETWEEN ?4 AND ?1"
 #define REFUSAL_ORDER	" ORDER BY date DESC, number DESC LIMIT "
-#define REFUSALS_GONE(which) "DELETE FROM mail_refusal" \
+#define REFUSALS_GONE(which, max) "DELETE FROM mail_refusal" \
 			" WHERE (date, number) IN (SELECT date, number" \
 			" FROM mail_refusal WHERE " which \
-			" ORDER BY date, number LIMIT ?1)"
+			" ORDER BY date, number LIMIT " max ")"
 
 static const char *const	statements[STATEMENT__MAX] = {
 	[DO_BEGIN] = "BEGIN IMMEDIATE",
@@ -160,11 +160,12 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[NOTICE_CLEAN] = "DELETE FROM mail_notice WHERE told <> 0"
 	    " AND (date <= ?1 OR date > ?2)",
 	[NOTICE_CLAIM] = "INSERT INTO mail_notice (login, date, told, claim)"
-	    " SELECT ?1, ?2, (SELECT count(*) < ?7 FROM mail_notice"
-	    " WHERE told = 1 AND date > ?3), ?4 WHERE true"
+	    " SELECT ?1, ?2, (SELECT count(*) < ?3 FROM mail_notice"
+	    " WHERE told = 1 AND date > ?4), ?5 WHERE true"
 	    " ON CONFLICT (login) DO UPDATE SET date = excluded.date,"
 	    " told = excluded.told, claim = excluded.claim"
-	    " WHERE mail_notice.date <= ?5 OR mail_notice.date > ?6",
+	    " WHERE mail_notice.date <= excluded.date - 86400"
+	    " OR mail_notice.date > excluded.date + 86400",
 	[NOTICE_OF] = "SELECT told FROM mail_notice WHERE login = ?1"
 	    " AND claim = ?2",
 	[NOTICES_LEFT] = "SELECT login FROM mail_notice WHERE told = 0"
@@ -179,9 +180,9 @@ static const char *const	statements[STATEMENT__MAX] = {
 	[REFUSALS_OF] = "SELECT " STORE_REFUSAL_COLUMNS " FROM mail_refusal"
 	    REFUSAL_BEFORE " AND id = ?5" REFUSAL_ORDER "?6",
 	[REFUSALS_COUNT] = "SELECT count(*) FROM mail_refusal",
-	[REFUSALS_OLD] = REFUSALS_GONE("date < ?2 OR date > ?3"),
-	[TRIM_REFUSALS] = REFUSALS_GONE("is_first = 0"),
-	[TRIM_OLDEST] = REFUSALS_GONE("1"),
+	[REFUSALS_OLD] = REFUSALS_GONE("date < ?1 OR date > ?2", "?3"),
+	[TRIM_REFUSALS] = REFUSALS_GONE("is_first = 0", "?1"),
+	[TRIM_OLDEST] = REFUSALS_GONE("1", "?1"),
 
 	HABIT_STATEMENTS
 };

@@ -108,17 +108,7 @@ enum statement {
 	CLEAN_VALUES_REST,
 	CLEAN_CORRECTIONS,
 	CLEAN_RUNS,
-	NOTICE_CLEAN,
-	NOTICE_CLAIM,
-	NOTICE_OF,
-	REFUSAL_NEW,
-	REFUSALS_OLD,
-	TRIM_REFUSALS,
-	TRIM_OLDEST,
 	PAIR,
-	LEARN,
-	CLEAN_PAIRS_END,
-	CLEAN_PAIRS,
 	STATEMENT__MAX
 };
 
@@ -308,7 +298,7 @@ void			 store_write_rows(struct store *);
 void			 store_rows_committed(struct store *);
 
 /* Runs a statement that writes; a fault is the batch's. */
-void			 store_write(struct store *, enum statement);
+void			 store_write(struct store *, int statement);
 
 /* --- store_sqlite_habit.c --- */
 

@@ -12,7 +12,7 @@
 #define NO_INSTANCE	"empty"		/* the older program's word */
 
 void
-store_write(struct store *s, enum statement n)
+store_write(struct store *s, int n)
 {
 	if (!s->failed && sqlite_step(s->db, n) == -1)
 		s->failed = true;

@@ -32,7 +32,7 @@ run_call(struct store *s, const struct store_call *c)
 	while ((more = sqlite_step(s->db, c->statement)) == 1)
 		c->each(&line, c->arg);
 	if (more == 0 && c->changes != NULL)
-		*c->changes = sqlite_changes(s->db);
+		*c->changes += sqlite_changes(s->db);
 	return more;
 }
 
@@ -42,17 +42,19 @@ store_execute(struct store *s, enum store_frame frame,
 {
 	enum store_result	result;
 	size_t			i;
+	bool			own;
 
 	/* A batch that cannot be written (store_begin) changes nothing. */
 	if (frame == STORE_BATCH_WRITES && s->failed)
 		return STORE_FAILED;
-	if ((frame == STORE_READS || frame == STORE_WRITES) &&
+	own = frame == STORE_WRITES || frame == STORE_WRITES_LIGHTLY;
+	if ((own || frame == STORE_READS) &&
 	    (result = store_ready(s)) != STORE_OK)
 		return result;
-	if (frame == STORE_WRITES && sqlite_step(s->db, DO_BEGIN) == -1)
+	if (own && sqlite_step(s->db, DO_BEGIN) == -1)
 		return store_failed(s);
 	for (i = 0; i < n; i++)
 		if (run_call(s, &c[i]) == -1)
 			return store_failed(s);
-	return frame == STORE_WRITES ? store_end(s, true) : STORE_OK;
+	return own ? store_end(s, true) : STORE_OK;
 }
