@@ -13,14 +13,10 @@ store_group(const struct store *s, enum sums_reading r, size_t *from)
 
 /* --- asking --- */
 
-/* No other daemon wrote rows since this id's rows were read. */
-static bool
-store_known(const struct store *s, const struct store_cursor *c)
-{
-	return c->loaded && s->alone && !writers_after(&s->others, c->newest);
-}
-
-/* Sorts the touches by the reading that they need. */
+/*
+ * Sorts the touches by the reading that they need. None, if no other daemon
+ * wrote rows since this id's rows were read.
+ */
 static void
 store_sort(struct store *s)
 {
@@ -31,95 +27,53 @@ store_sort(struct store *s)
 	for (r = 0; r < SUMS_READ__MAX; r++) {
 		for (i = 0; i < s->ntouch; i++) {
 			c = s->touch[i].cursor;
-			if (sums_reading(c) == r && !store_known(s, c))
+			if (sums_reading(c) == r && (!c->loaded || !s->alone ||
+			    writers_after(&s->others, c->newest)))
 				s->index[n++] = i;
 		}
 		s->end[r] = n;
 	}
 }
 
+/* Puts the statement of a reading, if any touch needs it. */
 static void
-store_column_ids(struct store *s, enum sums_reading r, enum column column)
+store_put_reading(struct store *s, enum sums_reading r, enum statement n,
+    const struct store_batch *batch)
 {
+	struct pgsql_params		 p = { .count = 0 };
 	const struct store_touch	*t;
-	size_t				 from, i, n = store_group(s, r, &from);
+	size_t				 from, i, count;
+	bool				 first = r == SUMS_READ_FIRST;
+	enum column			 c, last = first ? READ_BASE :
+					    READ_FROM;
 
-	pgsql_array_empty(&s->column[column]);
-	for (i = from; i < from + n; i++) {
+	if ((count = store_group(s, r, &from)) == 0)
+		return;
+	store_empty(s, READ_ID, last);
+	for (i = from; i < from + count; i++) {
 		t = &s->touch[s->index[i]];
-		pgsql_array_text(&s->column[column], t->id, t->idlen);
+		pgsql_array_text(&s->column[READ_ID], t->id, t->idlen);
+		pgsql_array_number(&s->column[READ_FROM], first ||
+		    r == SUMS_READ_KEPT ? t->since : t->cursor->newest);
+		if (!first)
+			continue;
+		pgsql_array_number(&s->column[READ_POSITION],
+		    sums_position(t));
+		/* A later piece also reads rows added since the last one. */
+		pgsql_array_number(&s->column[READ_BASE],
+		    t->cursor->position != 0 ? t->cursor->base : INT64_MAX);
 	}
-}
-
-static int64_t
-store_newest(const struct store_touch *t)
-{
-	return t->cursor->newest;
-}
-
-static int64_t
-store_since(const struct store_touch *t)
-{
-	return t->since;
-}
-
-static int64_t
-store_position(const struct store_touch *t)
-{
-	return t->cursor->position != 0 ? t->cursor->position : t->since;
-}
-
-/* A later piece also reads the rows that were added since the last one. */
-static int64_t
-store_base(const struct store_touch *t)
-{
-	return t->cursor->position != 0 ? t->cursor->base : INT64_MAX;
-}
-
-static void
-store_column(struct store *s, enum sums_reading r, enum column column,
-    int64_t (*number)(const struct store_touch *))
-{
-	size_t	from, i, n = store_group(s, r, &from);
-
-	pgsql_array_empty(&s->column[column]);
-	for (i = from; i < from + n; i++)
-		pgsql_array_number(&s->column[column],
-		    number(&s->touch[s->index[i]]));
-}
-
-/* Puts a statement with these columns and up to two numbers; 0: left out. */
-static void
-store_put_limited(struct store *s, enum statement n, enum column first,
-    enum column last, int64_t limit, int64_t recent)
-{
-	struct pgsql_params	p = { .count = 0 };
-	enum column		c;
-
-	if (s->column[first].count == 0)
-		return;
-	for (c = first; c <= last; c++)
+	for (c = READ_ID; c <= last; c++)
 		pgsql_add_array(&p, &s->column[c]);
-	if (limit != 0)
-		pgsql_add_number(&p, limit);
-	if (recent != 0)
-		pgsql_add_number(&p, recent);
+	if (first)
+		pgsql_add_number(&p, (int64_t)sums_piece(count, batch->budget));
+	else if (r == SUMS_READ_RECENT)
+		pgsql_add_number(&p, sums_sizes.recent);
+	else if (r != SUMS_READ_KEPT)
+		pgsql_add_number(&p, sums_sizes.news);
+	if (first || r == SUMS_READ_RECENT)
+		pgsql_add_number(&p, batch->recent);
 	pgsql_put(s->db, n, &p);
-}
-
-static void
-store_put_first(struct store *s, const struct store_batch *batch)
-{
-	size_t	from, n = store_group(s, SUMS_READ_FIRST, &from);
-
-	if (n == 0)
-		return;
-	store_column_ids(s, SUMS_READ_FIRST, FIRST_ID);
-	store_column(s, SUMS_READ_FIRST, FIRST_SINCE, store_since);
-	store_column(s, SUMS_READ_FIRST, FIRST_POSITION, store_position);
-	store_column(s, SUMS_READ_FIRST, FIRST_BASE, store_base);
-	store_put_limited(s, FIRST, FIRST_ID, FIRST_BASE,
-	    (int64_t)sums_piece(n, batch->budget), batch->recent);
 }
 
 static void
@@ -160,42 +114,16 @@ void
 store_put_reads(struct store *s, const struct store_batch *batch)
 {
 	store_sort(s);
-	store_empty(s, NEWS_ID, NEWER_NEWEST);
-	store_column_ids(s, SUMS_READ_NEWS, NEWS_ID);
-	store_column(s, SUMS_READ_NEWS, NEWS_NEWEST, store_newest);
-	store_put_limited(s, NEWS, NEWS_ID, NEWS_NEWEST, sums_sizes.news,
-	    0);
-	store_put_first(s, batch);
-	store_column_ids(s, SUMS_READ_KEPT, KEPT_ID);
-	store_column(s, SUMS_READ_KEPT, KEPT_SINCE, store_since);
-	store_put_limited(s, KEPT, KEPT_ID, KEPT_SINCE, 0, 0);
-	store_column_ids(s, SUMS_READ_RECENT, RECENT_ID);
-	store_column(s, SUMS_READ_RECENT, RECENT_NEWEST, store_newest);
-	store_put_limited(s, RECENT, RECENT_ID, RECENT_NEWEST,
-	    sums_sizes.recent, batch->recent);
-	store_column_ids(s, SUMS_READ_NEWER, NEWER_ID);
-	store_column(s, SUMS_READ_NEWER, NEWER_NEWEST, store_newest);
-	store_put_limited(s, NEWS, NEWER_ID, NEWER_NEWEST, sums_sizes.news,
-	    0);
+	store_put_reading(s, SUMS_READ_NEWS, NEWS, batch);
+	store_put_reading(s, SUMS_READ_FIRST, FIRST, batch);
+	store_put_reading(s, SUMS_READ_KEPT, KEPT, batch);
+	store_put_reading(s, SUMS_READ_RECENT, RECENT, batch);
+	store_put_reading(s, SUMS_READ_NEWER, NEWS, batch);
 	store_put_values(s, batch);
 	store_put_pairs(s, batch);
 }
 
-/* --- rows --- */
-
-/* The touch that a row of this reading belongs to; -1: none. */
-static int
-store_row_of(const struct store *s, enum sums_reading r, int row,
-    size_t *index)
-{
-	size_t	from, n = store_group(s, r, &from);
-	int64_t	number = pgsql_column(s->db, row, 0);
-
-	if (number < 1 || (uint64_t)number > n)
-		return -1;
-	*index = s->index[from + (size_t)number - 1];
-	return 0;
-}
+/* --- taking --- */
 
 /* Takes the rows of a reading; 0 if no touch needs it. */
 static int
@@ -206,14 +134,18 @@ store_take(struct store *s, enum sums_reading r)
 	return store_group(s, r, &from) == 0 ? 0 : pgsql_take(s->db);
 }
 
-static void
-store_rows_read(struct store_cursor *c, int rows)
+/* The touch that a row of this reading belongs to. -1: none. */
+static int
+store_row_of(struct store *s, enum sums_reading r, int row, size_t *index)
 {
-	if (c->rows < sums_sizes.rows)
-		c->rows += (uint32_t)rows;
-}
+	size_t	from, n = store_group(s, r, &from);
+	int64_t	number = pgsql_column(s->db, row, 0);
 
-/* --- taking --- */
+	if (number < 1 || (uint64_t)number > n)
+		return -1;
+	*index = s->index[from + (size_t)number - 1];
+	return 0;
+}
 
 /* An id with too many new rows is read again, which is cheaper. */
 static int
@@ -240,22 +172,9 @@ store_take_news(struct store *s, const struct store_reader *reader)
 			reader->news(reader->arg, &row);
 		}
 		t->cursor->newest = pgsql_column(s->db, i + n - 1, 5);
-		store_rows_read(t->cursor, n);
+		sums_count(t->cursor, (uint32_t)n);
 	}
 	return 0;
-}
-
-/*
- * The row that ends a piece. An id with several pieces has enough rows for its
- * sums to be worth writing.
- */
-static void
-store_end_piece(struct store_cursor *c, const struct store_row *row)
-{
-	c->loaded = row->date == INT64_MAX;
-	c->rows = c->loaded && c->position != 0 ? sums_sizes.rows : 0;
-	c->position = c->loaded ? 0 : row->date + 1;
-	c->newest = c->base = row->amount;
 }
 
 static int
@@ -275,7 +194,8 @@ store_take_first(struct store *s, const struct store_reader *reader)
 		store_row(s, &s->touch[index], i, 2, &row);
 		control = pgsql_column_text(s->db, i, 1, &len);
 		if (control != NULL && control[0] == 't')
-			store_end_piece(s->touch[index].cursor, &row);
+			sums_end_piece(s->touch[index].cursor, row.date,
+			    row.amount);
 		else
 			reader->first(reader->arg, index, &row);
 	}
@@ -292,7 +212,7 @@ store_take_kept(struct store *s, const struct store_reader *reader)
 	struct store_touch	*t;
 	struct str		 bytes;
 	size_t			 from, i, n, index;
-	int			 rows, row, ret = 0;
+	int			 rows, row;
 
 	if ((rows = store_take(s, SUMS_READ_KEPT)) == -1)
 		return -1;
@@ -300,26 +220,23 @@ store_take_kept(struct store *s, const struct store_reader *reader)
 	for (i = from; i < from + n; i++)
 		s->touch[s->index[i]].cursor->no_sums = true;
 	str_init(&bytes);
-	for (row = 0; row < rows && ret == 0; row++) {
+	for (row = 0; row < rows; row++) {
 		if (store_row_of(s, SUMS_READ_KEPT, row, &index) == -1)
-			ret = -1;
-		else {
-			s->read_rows = true;
-			t = &s->touch[index];
-			if (t->cursor->position != SUMS_RECENT)
-				reader->again(reader->arg, index);
-			t->cursor->position = SUMS_RECENT;
-			t->cursor->newest = pgsql_column(s->db, row, 1);
-			pgsql_column_bytes(s->db, row, 2, &bytes);
-			if (sums_tell(bytes.data, bytes.len, t, index,
-			    reader) == -1) {
-				reader->again(reader->arg, index);
-				t->cursor->no_sums = true;
-			}
+			break;
+		s->read_rows = true;
+		t = &s->touch[index];
+		if (t->cursor->position != SUMS_RECENT)
+			reader->again(reader->arg, index);
+		t->cursor->position = SUMS_RECENT;
+		t->cursor->newest = pgsql_column(s->db, row, 1);
+		pgsql_column_bytes(s->db, row, 2, &bytes);
+		if (sums_tell(bytes.data, bytes.len, t, index, reader) == -1) {
+			reader->again(reader->arg, index);
+			t->cursor->no_sums = true;
 		}
 	}
 	str_clear(&bytes);
-	return ret;
+	return row < rows ? -1 : 0;
 }
 
 static int
@@ -372,7 +289,7 @@ store_take_newer(struct store *s, const struct store_reader *reader)
 				reader->first(reader->arg, index, &row);
 		}
 		t->cursor->newest = pgsql_column(s->db, i + n - 1, 5);
-		store_rows_read(t->cursor, n);
+		sums_count(t->cursor, (uint32_t)n);
 		if (n >= sums_sizes.news) {
 			t->cursor->loaded = false;
 			t->cursor->position = SUMS_NEWER;
@@ -426,19 +343,6 @@ store_take_pairs(struct store *s, struct store_batch *batch)
 }
 
 /*
- * Moves the sequence past all numbers that any daemon can have seen since this
- * one looked.
- */
-static void
-store_put_renumber(struct store *s, int64_t last)
-{
-	struct pgsql_params	p = { .count = 0 };
-
-	pgsql_add_number(&p, last);
-	pgsql_put(s->db, RENUMBER, &p);
-}
-
-/*
  * Handles three cases, each with a round trip of its own. Another program
  * changed rows: the cache is dropped, and all ids of the batch are read from
  * the beginning. Another daemon wrote rows after long silence: all ids are read
@@ -448,23 +352,22 @@ static int
 store_take_changes(struct store *s, struct store_batch *batch,
     const struct store_reader *reader)
 {
-	int64_t	changes = 0, newest = 0, last = s->others.last;
-	bool	changed, heard, back;
+	struct pgsql_params	p = { .count = 0 };
+	int64_t			changes = 0, newest = 0;
+	int64_t			last = s->others.last;
+	bool			changed, heard, back;
+	int			rows;
 
-	switch (pgsql_take(s->db)) {
-	case -1:
+	if ((rows = pgsql_take(s->db)) == -1)
 		return -1;
-	case 0:
-		break;
-	default:
+	if (rows > 0) {
 		changes = pgsql_column(s->db, 0, 0);
 		newest = pgsql_column(s->db, 0, 1);
 		s->foreign.there = pgsql_column(s->db, 0, 2) != 0;
 		s->notes = pgsql_column(s->db, 0, 3);
-		break;
 	}
 	/* The sequence was set back, so numbers are given out again. */
-	back = newest < s->others.last;
+	back = newest < last;
 	changed = s->changes != -1 && (changes != s->changes || back);
 	s->changes = changes;
 	heard = writers_look(&s->others, newest) && s->alone;
@@ -476,8 +379,11 @@ store_take_changes(struct store *s, struct store_batch *batch,
 	if (changed)
 		reader->changed(reader->arg);
 	pgsql_begin(s->db);
-	if (back)
-		store_put_renumber(s, last);
+	if (back) {
+		/* Past all numbers that any daemon can have seen since. */
+		pgsql_add_number(&p, last);
+		pgsql_put(s->db, RENUMBER, &p);
+	}
 	store_put_reads(s, batch);
 	return back && pgsql_take(s->db) == -1 ? -1 : 0;
 }
