@@ -138,19 +138,19 @@ ENGINE_ROOM_SRCS = src/engine/action.c src/engine/blocks.c src/engine/budget.c \
 		src/engine/control/explain_habit.c src/engine/control/explain_id.c \
 		src/engine/control/metrics.c src/engine/control/scan_queue.c \
 		src/engine/control/try.c src/engine/control/why.c
-LEDGER_PURE_SRCS = src/ledger/batch_delay.c src/ledger/cache.c \
-		src/ledger/charge.c \
-		src/ledger/charge_copy.c src/ledger/charge_gather.c src/ledger/charge_map.c \
-		src/ledger/charge_begin.c src/ledger/charge_change.c \
-		src/ledger/charge_pairs.c src/ledger/charge_settle.c \
-		src/ledger/charge_was.c \
+LEDGER_PURE_SRCS = src/ledger/batch/batch_delay.c src/ledger/cache.c \
+		src/ledger/batch/charge.c \
+		src/ledger/batch/charge_copy.c src/ledger/batch/charge_gather.c src/ledger/batch/charge_map.c \
+		src/ledger/batch/charge_begin.c src/ledger/batch/charge_change.c \
+		src/ledger/batch/charge_pairs.c src/ledger/batch/charge_settle.c \
+		src/ledger/batch/charge_was.c \
 		src/ledger/clean.c \
 		src/ledger/habits.c src/ledger/history.c src/ledger/hits.c src/ledger/id.c \
 		src/ledger/lookup.c src/ledger/notices.c src/ledger/orphans.c \
 		src/ledger/override_table.c \
 		src/ledger/evidence.c \
 		src/ledger/schema.c src/ledger/seek.c \
-		src/ledger/verdict.c src/ledger/verdict_habit.c
+		src/ledger/batch/verdict.c src/ledger/batch/verdict_habit.c
 REPORT_PURE_SRCS = src/report/base64.c src/report/hitlist.c src/report/mail.c \
 		src/report/mail_text.c src/report/notice.c src/report/smtp.c src/report/smtp_auth.c \
 		src/report/smtp_machine.c src/report/smtp_mail.c

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "engine/memory.h"
-#include "ledger/charge.h"
+#include "ledger/batch/charge.h"
 #include "memstore.h"
 
 /*

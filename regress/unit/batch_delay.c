@@ -5,7 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "ledger/batch_delay.h"
+#include "ledger/batch/batch_delay.h"
 
 #define US	INT64_C(1000)
 #define MS	INT64_C(1000000)

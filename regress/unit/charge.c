@@ -9,7 +9,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "ledger/charge.h"
+#include "ledger/batch/charge.h"
 #include "ledger/clean.h"
 #include "lib/alloc.h"
 

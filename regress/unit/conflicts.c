@@ -8,7 +8,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "ledger/charge.h"
+#include "ledger/batch/charge.h"
 #include "memstore.h"
 
 /*

@@ -3,11 +3,11 @@
 #include <string.h>
 
 #include "conf/stored_id.h"
+#include "ledger/batch/verdict.h"
 #include "ledger/dispatch_habit.h"
 #include "ledger/id.h"
 #include "ledger/ledger.h"
 #include "ledger/top_rows.h"
-#include "ledger/verdict.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 

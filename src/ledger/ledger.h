@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 #include "ipc/channel.h"
+#include "ledger/batch/charge.h"
 #include "ledger/cache.h"
-#include "ledger/charge.h"
 #include "ledger/clean.h"
 #include "ledger/history.h"
 #include "ledger/hits.h"

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "ledger/charge_batch.h"
+#include "ledger/batch/charge_batch.h"
 
 /* Where the value begins in an id, behind the rule's name and the colon. */
 static size_t

@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "decision/lock_hits.h"
-#include "ledger/verdict.h"
-#include "ledger/verdict_habit.h"
+#include "ledger/batch/verdict.h"
+#include "ledger/batch/verdict_habit.h"
 #include "lib/alloc.h"
 #include "lib/num.h"
 

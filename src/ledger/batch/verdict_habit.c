@@ -1,4 +1,4 @@
-#include "ledger/verdict_habit.h"
+#include "ledger/batch/verdict_habit.h"
 #include "lib/num.h"
 
 static const struct habit_pair	unknown = { -1, 0 };

@@ -1,4 +1,4 @@
-#include "ledger/batch_delay.h"
+#include "ledger/batch/batch_delay.h"
 
 #define WEIGHT		8		/* of the past in the means */
 #define FORGET		4096		/* batches until `least` rises */

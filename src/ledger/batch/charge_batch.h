@@ -1,9 +1,9 @@
 #ifndef CHARGE_BATCH_H
 #define CHARGE_BATCH_H
 
-#include "ledger/batch_delay.h"
-#include "ledger/charge.h"
-#include "ledger/verdict.h"
+#include "ledger/batch/batch_delay.h"
+#include "ledger/batch/charge.h"
+#include "ledger/batch/verdict.h"
 
 /* Shared by charge.c and charge_gather.c. */
 TAILQ_HEAD(charges, verdict_charge);

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ledger/charge_batch.h"
+#include "ledger/batch/charge_batch.h"
 #include "ledger/id.h"
 #include "lib/alloc.h"
 #include "lib/num.h"

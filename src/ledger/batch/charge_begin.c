@@ -1,4 +1,4 @@
-#include "ledger/charge_batch.h"
+#include "ledger/batch/charge_batch.h"
 #include "lib/num.h"
 
 #define READ_BUDGET	20000	/* rows of first readings in one batch */

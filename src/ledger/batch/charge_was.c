@@ -1,7 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ledger/charge_batch.h"
+#include "ledger/batch/charge_batch.h"
 #include "lib/alloc.h"
 #include "lib/str.h"
 

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "ledger/charge_batch.h"
+#include "ledger/batch/charge_batch.h"
 #include "ledger/id.h"
 #include "lib/str.h"
 

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "ledger/charge_batch.h"
+#include "ledger/batch/charge_batch.h"
 
 void
 charge_settle(struct charge_batch *b, struct verdict_charge *c)

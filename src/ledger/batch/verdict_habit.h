@@ -1,7 +1,7 @@
 #ifndef VERDICT_HABIT_H
 #define VERDICT_HABIT_H
 
-#include "ledger/verdict.h"
+#include "ledger/batch/verdict.h"
 
 /* What rules that count new recipients know, before and after a decision. */
 
