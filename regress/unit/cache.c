@@ -15,6 +15,11 @@
 #define NOW	INT64_C(1700000000)
 #define LARGE	((size_t)1 << 30)
 
+struct store_cursor {
+	bool	loaded;
+	int	position;
+};
+
 static struct store_row
 row(const char *id, int64_t date, int64_t amount, const char *instance,
     int64_t tag)

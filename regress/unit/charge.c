@@ -19,6 +19,11 @@
  */
 #define NOW	INT64_C(1700000000)
 
+struct store_cursor {
+	bool	loaded;
+	bool	begun;
+};
+
 static struct {
 	enum store_result	begin;
 	enum store_result	commit;
@@ -57,7 +62,7 @@ store_begin(struct store *s, struct store_batch *b,
 		if (b->touch[i].cursor->loaded)
 			continue;
 		if (store.unread > 0) {
-			b->touch[i].cursor->position = 1;
+			b->touch[i].cursor->begun = true;
 			continue;
 		}
 		memset(&row, 0, sizeof(row));

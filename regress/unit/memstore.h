@@ -30,6 +30,11 @@ struct memstore_row {
 	int64_t	tag;
 };
 
+struct store_cursor {
+	bool	loaded;
+	size_t	next;			/* the row to be read next */
+};
+
 struct memstore_value {
 	char	id[MEMSTORE_TEXT];
 	char	value[MEMSTORE_TEXT];
@@ -196,7 +201,7 @@ memstore_row_of(const struct memstore_row *r, struct store_row *row)
 }
 
 /*
- * Reads the rows after the cursor's newest. A first reading may stop half-way.
+ * Reads the rows that the cursor has not. A first reading may stop half-way.
  */
 static inline void
 memstore_read(struct store *s, struct store_batch *b, size_t n,
@@ -207,8 +212,8 @@ memstore_read(struct store *s, struct store_batch *b, size_t n,
 	size_t			 i, end = s->db->nrow;
 
 	if (!c->loaded && memstore_chance(s->db, s->db->piece))
-		end = (size_t)c->newest + (end - (size_t)c->newest) / 2;
-	for (i = (size_t)c->newest; i < end; i++) {
+		end = c->next + (end - c->next) / 2;
+	for (i = c->next; i < end; i++) {
 		memstore_row_of(&s->db->row[i], &row);
 		if (row.idlen != b->touch[n].idlen ||
 		    memcmp(row.id, b->touch[n].id, row.idlen) != 0)
@@ -218,7 +223,7 @@ memstore_read(struct store *s, struct store_batch *b, size_t n,
 		else if (row.date >= b->touch[n].since)
 			reader->first(reader->arg, n, &row);
 	}
-	c->newest = (int64_t)end;
+	c->next = end;
 	c->loaded = c->loaded || end == s->db->nrow;
 }
 
@@ -416,7 +421,7 @@ store_commit(struct store *s, bool *later)
 		memstore_write(s);
 	for (i = 0; i < s->batch.ntouch && !s->lost; i++)
 		if (s->batch.touch[i].cursor->loaded)
-			s->batch.touch[i].cursor->newest = (int64_t)m->nrow;
+			s->batch.touch[i].cursor->next = m->nrow;
 	memstore_empty(s);
 	/* The last batch is durable before this one. */
 	if (s->lost || memstore_flush(s, true) == STORE_LOST)

@@ -21,7 +21,8 @@ struct cache_id {
 	struct map_node		 node;		/* first */
 	TAILQ_ENTRY(cache_id)	 use;
 	struct window		 window;
-	struct store_cursor	 cursor;
+	/* Room for a struct store_cursor. */
+	_Alignas(int64_t) char	 cursor[STORE_CURSOR_SIZE];
 	int64_t			 since;		/* of its counts */
 	bool			 begun;		/* its first reading */
 	uint32_t		 batch;		/* last touched in */
@@ -166,7 +167,7 @@ cache_empty(struct cache *c, struct cache_id *e)
 {
 	c->bytes -= cache_id_bytes(e);
 	window_clear(&e->window);
-	memset(&e->cursor, 0, sizeof(e->cursor));
+	memset(e->cursor, 0, sizeof(e->cursor));
 	e->begun = false;
 	c->bytes += cache_id_bytes(e);
 }
@@ -274,7 +275,13 @@ cache_window(struct cache_id *e)
 struct store_cursor *
 cache_cursor(struct cache_id *e)
 {
-	return &e->cursor;
+	return (struct store_cursor *)(void *)e->cursor;
+}
+
+void
+cache_complete(struct cache_id *e)
+{
+	*(bool *)(void *)e->cursor = true;
 }
 
 void
@@ -297,7 +304,7 @@ cache_need(struct cache *c, struct cache_id *e, int64_t since)
 	if (!e->begun) {
 		e->begun = true;
 		e->since = since;
-	} else if (e->cursor.loaded && since > e->since) {
+	} else if (store_loaded(cache_cursor(e)) && since > e->since) {
 		c->bytes -= cache_id_bytes(e);
 		window_forget(&e->window, since);
 		c->bytes += cache_id_bytes(e);
@@ -433,7 +440,7 @@ cache_news(struct cache *c, const struct store_row *row, int64_t now)
 	e = (struct cache_id *)map_find(c->map, hash, row->id, row->idlen);
 	if (e != NULL) {
 		cache_refresh(c, e);
-		if (e->cursor.loaded)
+		if (store_loaded(cache_cursor(e)))
 			cache_add(c, e, row->date, row->amount);
 		else
 			cache_drop(c, e);
@@ -504,6 +511,12 @@ cache_trim(struct cache *c)
 		cache_remove(c, e);
 }
 
+static bool
+cache_is_known(const struct cache *c, struct cache_id *e)
+{
+	return e->reading > c->last_void && store_loaded(cache_cursor(e));
+}
+
 void
 cache_each(struct cache *c, size_t most,
     void (*each)(void *, const char *, size_t, const struct window *),
@@ -514,7 +527,7 @@ cache_each(struct cache *c, size_t most,
 	TAILQ_FOREACH(e, &c->uses, use) {
 		if (most-- == 0)
 			break;
-		if (e->reading > c->last_void && e->cursor.loaded)
+		if (cache_is_known(c, e))
 			each(arg, e->id, e->idlen, &e->window);
 	}
 }
@@ -522,12 +535,11 @@ cache_each(struct cache *c, size_t most,
 const struct window *
 cache_peek(const struct cache *c, const char *id, size_t idlen)
 {
-	const struct cache_id	*e;
+	struct cache_id	*e;
 
-	e = (const struct cache_id *)map_find(c->map, cache_hash(id, idlen), id,
+	e = (struct cache_id *)map_find(c->map, cache_hash(id, idlen), id,
 	    idlen);
-	return e != NULL && e->reading > c->last_void && e->cursor.loaded ?
-	    &e->window : NULL;
+	return e != NULL && cache_is_known(c, e) ? &e->window : NULL;
 }
 
 static void

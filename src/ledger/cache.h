@@ -58,6 +58,9 @@ const char	*cache_name(const struct cache_id *, size_t *idlen);
 struct window	*cache_window(struct cache_id *);
 struct store_cursor	*cache_cursor(struct cache_id *);
 
+/* Without a store: what was counted of the id is all there is. */
+void		 cache_complete(struct cache_id *);
+
 /*
  * Says that the batch needs the counts of this id from second `since` on.
  * Forgets older counts, or drops the entry so that it is read again when the

@@ -63,45 +63,21 @@ struct store_row {
 };
 
 /*
- * How much of one id the cache has. The cache stores the cursor with the id and
- * zeroes the cursor when it drops the id's counts: then nothing is known, and
- * the next store_begin begins a first reading. The cache reads only `loaded`.
- * All other members are the store's own, and mean what it likes:
- *
- *			PostgreSQL, MySQL	SQLite
- *
- *  first reading (not loaded)
- *	newest, date	number of the id's	date of the last row read
- *			newest row (MySQL:
- *			batch) in the cache
- *	position	date at which the next	rowid of the last row read
- *			piece begins, or a
- *			value of ledger/server/sums.h
- *	base		`newest` after the last	rowid of the horizon when
- *			piece; MySQL, from	the reading began
- *			sums: seq of its
- *			last row
- *  loaded
- *	newest, tail	as above		generation of the tail that
- *						`base` is about, or 0
- *	position	0			not used
- *	base		MySQL: end of the	place of the id in the tail
- *			reading (monotonic, ns)
- *
- * `rows` and `no_sums` are for servers only.
+ * How much of one id the cache has. Each backend defines the struct, in at most
+ * STORE_CURSOR_SIZE bytes, with `bool loaded` as its first member: the first
+ * reading of the id is complete. The cache stores a cursor with its id. It
+ * zeroes the cursor at first and when it drops the id's counts: then nothing is
+ * known, and the next store_begin begins a first reading. Otherwise the cache
+ * only passes cursors and reads `loaded`.
  */
-struct store_cursor {
-	union {
-		int64_t	newest;	/* PostgreSQL, MySQL */
-		int64_t	date;	/* SQLite, in a first reading */
-		int64_t	tail;	/* SQLite, then */
-	};
-	int64_t		position;	/* 0: no first reading has begun */
-	int64_t		base;
-	uint32_t	rows;	/* read or added since its sums were written */
-	bool		no_sums;	/* mail_sums has no usable sums of it */
-	bool		loaded;	/* the first reading is complete */
-};
+#define STORE_CURSOR_SIZE	32
+struct store_cursor;
+
+static inline bool
+store_loaded(const struct store_cursor *c)
+{
+	return *(const bool *)c;
+}
 
 /* An id that a batch touches. */
 struct store_touch {

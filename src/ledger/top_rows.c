@@ -97,8 +97,7 @@ top_rows_keep(struct top_rows *t, struct cache_id *id)
 		t->list = alloc_resize(t->list, t->size, sizeof(t->list[0]));
 	}
 	t->list[t->count++] = id;
-	/* cache_need is never called: what is here is all there is. */
-	cache_cursor(id)->loaded = true;
+	cache_complete(id);
 }
 
 bool
@@ -130,7 +129,7 @@ top_rows_add(struct top_rows *t, const char *id, size_t idlen, int64_t date,
 		str_fold(folded + bare, idlen - bare);
 	known = cache_touch(l->cache, cache_hash(folded, idlen), folded, idlen,
 	    &first);
-	if (!cache_cursor(known)->loaded)
+	if (!store_loaded(cache_cursor(known)))
 		top_rows_keep(t, known);
 	cache_first(l->cache, known, &row, t->now);
 	return cache_bytes(l->cache) <= (size_t)l->settings->memory_limit;

@@ -223,10 +223,10 @@ charge_ready(const struct verdict_charge *c)
 	size_t	i;
 
 	for (i = 0; i < c->nkeys; i++)
-		if (!cache_cursor(c->keys[i].id)->loaded)
+		if (!store_loaded(cache_cursor(c->keys[i].id)))
 			return false;
 	for (i = 0; i < c->nwas; i++)
-		if (!cache_cursor(c->was[i].cached)->loaded)
+		if (!store_loaded(cache_cursor(c->was[i].cached)))
 			return false;
 	return true;
 }

@@ -1,6 +1,7 @@
 #ifndef SUMS_H
 #define SUMS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,9 +16,30 @@
  * that does not end with its first piece takes these sums and reads only newer
  * rows. Sums are valid only while nobody else has changed rows: they carry the
  * count of such changes. Everything works without them, but slower.
- *
- * Values of a cursor's position that are not a date:
  */
+
+/* How much of an id the cache has. */
+struct store_cursor {
+	bool		loaded;		/* first: store.h */
+	bool		no_sums;	/* mail_sums has no usable sums of it */
+	uint32_t	rows;	/* read or added since its sums were written */
+	/* Number of the id's newest row (MySQL: batch) in the cache. */
+	int64_t		newest;
+	/*
+	 * In a first reading: the date at which the next piece begins, or one
+	 * of the values below; 0: none has begun, or it is complete.
+	 */
+	int64_t		position;
+	/*
+	 * In a first reading: `newest` after the last piece; MySQL, from sums:
+	 * the seq of its last row. Then, MySQL: the end of the first reading
+	 * (monotonic, ns).
+	 */
+	int64_t		base;
+};
+_Static_assert(sizeof(struct store_cursor) <= STORE_CURSOR_SIZE,
+    "a cursor is too large for the cache");
+
 #define SUMS_RECENT	INT64_MIN	/* the sums were read, up to `newest` */
 #define SUMS_NEWER	(INT64_MIN + 1)	/* and the recent instances */
 

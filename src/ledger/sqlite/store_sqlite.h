@@ -46,6 +46,24 @@
  * that is written as runs, ids are read by the older program's index; where it
  * is missing, charges wait until the tail is short.
  */
+/* How much of an id the cache has. */
+struct store_cursor {
+	bool	loaded;			/* first: store.h */
+	union {
+		struct {		/* in a first reading */
+			int64_t	date;	/* of the last row read */
+			int64_t	rowid;	/* the same; 0: none has begun */
+			int64_t	horizon;	/* when it began */
+		};
+		struct {		/* then */
+			int64_t	tail;	/* generation of the tail, or 0 */
+			int64_t	place;	/* of the id in that tail */
+		};
+	};
+};
+_Static_assert(sizeof(struct store_cursor) <= STORE_CURSOR_SIZE,
+    "a cursor is too large for the cache");
+
 struct store_sizes {
 	size_t	tail;		/* rows that become a run */
 	size_t	chunk;		/* the same while catching up */

@@ -139,11 +139,11 @@ memtable_row(struct store *s, const struct appended *a)
 	struct store_cursor	*cursor = a->cursor;
 
 	if (cursor->tail == s->tails) {
-		memtable_add_at(s->tail, (size_t)cursor->base, a->row.date,
+		memtable_add_at(s->tail, (size_t)cursor->place, a->row.date,
 		    a->row.amount);
 		return;
 	}
-	cursor->base = (int64_t)memtable_add(s->tail,
+	cursor->place = (int64_t)memtable_add(s->tail,
 	    store_hash(s, a->row.id, a->row.idlen), a->row.id, a->row.idlen,
 	    a->row.date, a->row.amount);
 	cursor->tail = s->tails;
@@ -158,7 +158,7 @@ store_rows_committed(struct store *s)
 	for (i = 0; i < s->nappend && !s->behind; i++) {
 		cursor = s->append[i].cursor;
 		if (cursor->tail == s->tails)
-			memtable_ahead(s->tail, (size_t)cursor->base);
+			memtable_ahead(s->tail, (size_t)cursor->place);
 	}
 	for (i = 0; i < s->nappend && !s->behind; i++)
 		memtable_row(s, &s->append[i]);

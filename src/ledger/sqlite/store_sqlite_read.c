@@ -346,18 +346,18 @@ reading_rows(struct reading *r, size_t *budget)
 
 	sqlite_bind_text(db, OLD_ROWS, 1, r->touch->id, r->touch->idlen);
 	sqlite_bind(db, OLD_ROWS, 2, cursor->date);
-	sqlite_bind(db, OLD_ROWS, 3, cursor->position);
-	sqlite_bind(db, OLD_ROWS, 4, cursor->base);
+	sqlite_bind(db, OLD_ROWS, 3, cursor->rowid);
+	sqlite_bind(db, OLD_ROWS, 4, cursor->horizon);
 	sqlite_bind(db, OLD_ROWS, 5, (int64_t)*budget);
 	while ((more = sqlite_step(db, OLD_ROWS)) == 1) {
-		cursor->position = sqlite_column(db, OLD_ROWS, 0);
+		cursor->rowid = sqlite_column(db, OLD_ROWS, 0);
 		cursor->date = sqlite_column(db, OLD_ROWS, 1);
 		reading_add(r, cursor->date, sqlite_column(db, OLD_ROWS, 2));
 		--*budget;
 	}
 	cursor->loaded = more == 0 && *budget > 0;
 	if (cursor->loaded)
-		cursor->tail = cursor->base = 0;
+		cursor->tail = cursor->place = 0;
 	return more;
 }
 
@@ -371,9 +371,9 @@ store_read_first(struct store *s, struct store_touch *touch, size_t index,
 
 	if (touch->cursor->loaded || *budget == 0)
 		return 0;
-	if (touch->cursor->position != 0 && s->behind)
+	if (touch->cursor->rowid != 0 && s->behind)
 		return reading_rows(&r, budget);
-	if (touch->cursor->position != 0)
+	if (touch->cursor->rowid != 0)
 		reader->again(reader->arg, index);
 	r.hash = store_hash(s, touch->id, touch->idlen);
 	for (i = 0; i < s->nrun; i++)
@@ -382,7 +382,7 @@ store_read_first(struct store *s, struct store_touch *touch, size_t index,
 	if (reading_corrections(&r) == -1)
 		return -1;
 	if (s->behind) {
-		touch->cursor->base = s->seen.horizon;
+		touch->cursor->horizon = s->seen.horizon;
 		touch->cursor->date = r.since;
 		return reading_rows(&r, budget);
 	}
