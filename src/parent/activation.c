@@ -54,23 +54,9 @@ activation_take(void)
 }
 
 /*
- * Compares by name, or, since /run and /var/run may be one directory, by the
- * file.
+ * Compares paths by name, or, since /run and /var/run may be one directory, by
+ * the file.
  */
-static bool
-same_path(const struct sockaddr_un *a, const struct sockaddr_un *b)
-{
-	struct stat	sa, sb;
-
-	if (strncmp(a->sun_path, b->sun_path, sizeof(a->sun_path)) == 0)
-		return true;
-	/* A path must leave room for its NUL to be usable. */
-	return a->sun_path[sizeof(a->sun_path) - 1] == '\0' &&
-	    b->sun_path[sizeof(b->sun_path) - 1] == '\0' &&
-	    lstat(a->sun_path, &sa) == 0 && lstat(b->sun_path, &sb) == 0 &&
-	    sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
-}
-
 static bool
 same_address(const struct sockaddr_storage *have, socklen_t havelen,
     const struct sockaddr *wanted, socklen_t wantedlen)
@@ -78,6 +64,8 @@ same_address(const struct sockaddr_storage *have, socklen_t havelen,
 	struct sockaddr_in	in[2];
 	struct sockaddr_in6	in6[2];
 	struct sockaddr_un	un[2];
+	struct stat		sb[2];
+	char			last;
 
 	if (have->ss_family != wanted->sa_family)
 		return false;
@@ -100,35 +88,36 @@ same_address(const struct sockaddr_storage *have, socklen_t havelen,
 		    havelen < sizeof(un[0]) ? havelen : sizeof(un[0]));
 		memcpy(&un[1], wanted,
 		    wantedlen < sizeof(un[1]) ? wantedlen : sizeof(un[1]));
-		return same_path(&un[0], &un[1]);
+		if (strncmp(un[0].sun_path, un[1].sun_path,
+		    sizeof(un[0].sun_path)) == 0)
+			return true;
+		/* A path must leave room for its NUL to be usable. */
+		last = un[0].sun_path[sizeof(un[0].sun_path) - 1] |
+		    un[1].sun_path[sizeof(un[1].sun_path) - 1];
+		return last == '\0' && lstat(un[0].sun_path, &sb[0]) == 0 &&
+		    lstat(un[1].sun_path, &sb[1]) == 0 &&
+		    sb[0].st_dev == sb[1].st_dev &&
+		    sb[0].st_ino == sb[1].st_ino;
 	default:
 		return false;
 	}
-}
-
-static bool
-is_stream(int fd)
-{
-	socklen_t	len = sizeof(int);
-	int		type;
-
-	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
-	    type == SOCK_STREAM;
 }
 
 int
 activation_claim(const struct sockaddr *wanted, socklen_t wantedlen)
 {
 	struct sockaddr_storage	have;
-	socklen_t		len;
+	socklen_t		len, typelen;
 	size_t			i;
-	int			fd;
+	int			fd, type;
 
 	for (i = 0; i < state.count; i++) {
 		len = sizeof(have);
+		typelen = sizeof(type);
 		memset(&have, 0, sizeof(have));
 		fd = state.fd[i];
-		if (fd == -1 || !is_stream(fd) ||
+		if (fd == -1 || getsockopt(fd, SOL_SOCKET, SO_TYPE, &type,
+		    &typelen) == -1 || type != SOCK_STREAM ||
 		    getsockname(fd, (struct sockaddr *)&have, &len) == -1 ||
 		    !same_address(&have, len, wanted, wantedlen))
 			continue;

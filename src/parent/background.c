@@ -11,42 +11,30 @@
 
 static int	starter = -1;	/* pipe to the waiting process */
 
-/*
- * The process that was started: waits for the daemon's status and exits with
- * it.
- */
-static void __attribute__((__noreturn__))
-wait_for(int fd)
-{
-	uint8_t	status;
-	ssize_t	n;
-
-	do
-		n = read(fd, &status, 1);
-	while (n == -1 && errno == EINTR);
-	/* Without a status the daemon has died. */
-	_exit(n == 1 ? status : STATUS_FATAL);
-}
-
 void
 background_begin(void)
 {
+	uint8_t	status;
+	ssize_t	n;
 	int	fd[2];
+	pid_t	pid;
 
 	if (pipe2(fd, O_CLOEXEC) == -1)
 		log_fatal("pipe: %s", strerror(errno));
-	switch (fork()) {
-	case -1:
+	if ((pid = fork()) == -1)
 		log_fatal("fork: %s", strerror(errno));
-	case 0:
-		break;
-	default:
-		close(fd[1]);
-		wait_for(fd[0]);
+	if (pid == 0) {
+		close(fd[0]);
+		starter = fd[1];
+		setsid();
+		return;
 	}
-	close(fd[0]);
-	starter = fd[1];
-	setsid();
+	close(fd[1]);
+	do
+		n = read(fd[0], &status, 1);
+	while (n == -1 && errno == EINTR);
+	/* Without a status the daemon has died. */
+	_exit(n == 1 ? status : STATUS_FATAL);
 }
 
 void

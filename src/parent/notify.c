@@ -52,35 +52,29 @@ open_socket(const char *path)
 	    sizeof(patience));
 }
 
-/* Half of the watchdog's interval, as sd_watchdog_enabled(3) advises. */
-static void
-open_watchdog(const char *usec, const char *pid)
-{
-	int64_t	us, whose;
-
-	if (pid != NULL &&
-	    (num_parse(pid, strlen(pid), 1, INT32_MAX, &whose) == -1 ||
-	    whose != getpid()))
-		return;
-	if (num_parse(usec, strlen(usec), 2000, INT32_MAX * (int64_t)1000,
-	    &us) == -1) {
-		log_warning("WATCHDOG_USEC is not a usable time");
-		return;
-	}
-	state.interval_ms = us / 2000;
-	state.next = clock_after(clock_mono(), state.interval_ms);
-}
-
 void
 notify_open(void)
 {
 	const char	*path = getenv("NOTIFY_SOCKET");
 	const char	*usec = getenv("WATCHDOG_USEC");
+	const char	*pid = getenv("WATCHDOG_PID");
+	int64_t		 us, whose;
 
 	if (path != NULL && path[0] != '\0')
 		open_socket(path);
-	if (usec != NULL && state.fd != -1)
-		open_watchdog(usec, getenv("WATCHDOG_PID"));
+	if (usec == NULL || state.fd == -1 || (pid != NULL &&
+	    (num_parse(pid, strlen(pid), 1, INT32_MAX, &whose) == -1 ||
+	    whose != getpid())))
+		goto out;
+	if (num_parse(usec, strlen(usec), 2000, INT32_MAX * (int64_t)1000,
+	    &us) == -1) {
+		log_warning("WATCHDOG_USEC is not a usable time");
+		goto out;
+	}
+	/* Half of its interval, as sd_watchdog_enabled(3) advises. */
+	state.interval_ms = us / 2000;
+	state.next = clock_after(clock_mono(), state.interval_ms);
+ out:
 	unsetenv("NOTIFY_SOCKET");
 	unsetenv("WATCHDOG_USEC");
 	unsetenv("WATCHDOG_PID");

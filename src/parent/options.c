@@ -68,53 +68,46 @@ options_wrong(const char *what)
 	return STATUS_USAGE;
 }
 
-/* Handles one option: OPTIONS_GO_ON or a status. */
-static int
-options_take(int letter, struct options *o)
-{
-	switch (letter) {
-	case 'b':
-		o->background = true;
-		break;
-	case 'd':
-		o->debug = true;
-		break;
-	case 'f':
-		o->file = optarg;
-		break;
-	case 'n':
-		o->configtest = true;
-		break;
-	case OPTION_CLEAN:
-		o->clean = true;
-		break;
-	case OPTION_GET_CONFIG:
-		o->get_config = optarg;
-		break;
-	case 'h':
-		fputs(options_usage, stdout);
-		fputs(options_help, stdout);
-		return options_written(STATUS_OK);
-	case 'V':
-		puts("policyd-rate-limit " VERSION);
-		return options_written(STATUS_OK);
-	default:
-		return options_wrong(NULL);	/* getopt_long has said why */
-	}
-	return OPTIONS_GO_ON;
-}
-
 int
 options_parse(int argc, char **argv, struct options *o)
 {
-	int	letter, status;
+	int	letter;
 
 	memset(o, 0, sizeof(*o));
 	optind = 1;
 	while ((letter = getopt_long(argc, argv, "bdf:hnV", options_long,
-		    NULL)) != -1)
-		if ((status = options_take(letter, o)) != OPTIONS_GO_ON)
-			return status;
+	    NULL)) != -1) {
+		switch (letter) {
+		case 'b':
+			o->background = true;
+			break;
+		case 'd':
+			o->debug = true;
+			break;
+		case 'f':
+			o->file = optarg;
+			break;
+		case 'n':
+			o->configtest = true;
+			break;
+		case OPTION_CLEAN:
+			o->clean = true;
+			break;
+		case OPTION_GET_CONFIG:
+			o->get_config = optarg;
+			break;
+		case 'h':
+			fputs(options_usage, stdout);
+			fputs(options_help, stdout);
+			return options_written(STATUS_OK);
+		case 'V':
+			puts("policyd-rate-limit " VERSION);
+			return options_written(STATUS_OK);
+		default:
+			/* getopt_long has said why. */
+			return options_wrong(NULL);
+		}
+	}
 	if (optind < argc)
 		return options_wrong("only options are expected");
 	if ((o->get_config != NULL) + o->configtest + o->clean > 1)
@@ -159,65 +152,64 @@ options_fault_status(const struct faults *faults)
 static void
 options_check_names(const struct settings *s, struct faults *faults)
 {
+	const struct {
+		const char	*setting;
+		const char	*name;
+		bool		 user;
+	}			 names[] = {
+		{ "user", s->user, true }, { "group", s->group, false },
+		{ "socket_user", s->socket_user, true },
+		{ "socket_group", s->socket_group, false }
+	};
 	const struct value	*v;
+	size_t			 i;
+	bool			 found;
 
-	v = settings_lookup(s, "user");
-	if (v->line != 0 && getpwnam(s->user) == NULL)
-		fault_warning(faults, v->line, v->column,
-		    "there is no user \"%s\" here", s->user);
-	v = settings_lookup(s, "group");
-	if (v->line != 0 && getgrnam(s->group) == NULL)
-		fault_warning(faults, v->line, v->column,
-		    "there is no group \"%s\" here", s->group);
-	if (s->socket_user != NULL && getpwnam(s->socket_user) == NULL) {
-		v = settings_lookup(s, "socket_user");
-		fault_warning(faults, v->line, v->column,
-		    "there is no user \"%s\" here", s->socket_user);
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		v = settings_lookup(s, names[i].setting);
+		if (names[i].name == NULL || v->line == 0)
+			continue;
+		found = names[i].user ? getpwnam(names[i].name) != NULL :
+		    getgrnam(names[i].name) != NULL;
+		if (!found)
+			fault_warning(faults, v->line, v->column,
+			    "there is no %s \"%s\" here", names[i].user ?
+			    "user" : "group", names[i].name);
 	}
-	if (s->socket_group != NULL && getgrnam(s->socket_group) == NULL) {
-		v = settings_lookup(s, "socket_group");
-		fault_warning(faults, v->line, v->column,
-		    "there is no group \"%s\" here", s->socket_group);
-	}
-}
-
-static int
-options_print_value(const char *name, const struct value *v)
-{
-	struct str	text;
-
-	if (v == NULL) {
-		fprintf(stderr, "%s not found\n", name);
-		return STATUS_USAGE;
-	}
-	str_init(&text);
-	value_print(&text, v);
-	if (text.len > 0)
-		fwrite(text.data, 1, text.len, stdout);
-	str_wipe(&text);
-	return options_written(STATUS_OK);
 }
 
 int
 options_get_config(const struct options *o)
 {
-	struct settings	*s;
-	struct faults	 faults, names;
-	int		 status;
+	const struct value	*v;
+	struct settings		*s;
+	struct faults		 faults, names;
+	struct str		 text;
+	int			 status;
 
 	fault_init(&faults, NULL);
 	if ((s = load_settings(o->file, &faults)) == NULL) {
 		options_print_faults(&faults, false);
 		status = options_fault_status(&faults);
-	} else {
-		/* No other warnings, since scripts call this. */
-		fault_init(&names, faults.file);
-		options_check_names(s, &names);
-		options_print_faults(&names, true);
-		fault_clear(&names);
-		status = options_print_value(o->get_config,
-		    settings_lookup(s, o->get_config));
+		fault_clear(&faults);
+		return status;
 	}
+	/* No other warnings, since scripts call this. */
+	fault_init(&names, faults.file);
+	options_check_names(s, &names);
+	options_print_faults(&names, true);
+	fault_clear(&names);
+	str_init(&text);
+	if ((v = settings_lookup(s, o->get_config)) == NULL) {
+		fprintf(stderr, "%s not found\n", o->get_config);
+		status = STATUS_USAGE;
+	} else {
+		value_print(&text, v);
+		if (text.len > 0)
+			fwrite(text.data, 1, text.len, stdout);
+		status = options_written(STATUS_OK);
+	}
+	str_wipe(&text);
 	settings_free(s);
 	fault_clear(&faults);
 	return status;

@@ -37,33 +37,13 @@ parent_task_done(struct parent *p, enum parent_task task, bool good,
 
 /* --- the log --- */
 
-static enum log_target
-target(const struct parent *p)
-{
-	if (p->debug || p->settings->log == LOG_WHERE_STDERR)
-		return LOG_TO_STDERR;
-	if (p->settings->log == LOG_WHERE_SYSLOG || p->background)
-		return LOG_TO_SYSLOG;
-	return p->settings->debug || p->no_syslog ?
-	    LOG_TO_STDERR : LOG_TO_SYSLOG;
-}
-
-/* A container has no syslogd; elsewhere it may start later. */
-static bool
-no_syslog(void)
-{
-	int	fd;
-
-	if ((fd = log_connect()) == -1)
-		return true;
-	close(fd);
-	return false;
-}
-
 bool
 parent_in_syslog(const struct parent *p)
 {
-	return target(p) == LOG_TO_SYSLOG;
+	if (p->debug || p->settings->log == LOG_WHERE_STDERR)
+		return false;
+	return p->settings->log == LOG_WHERE_SYSLOG || p->background ||
+	    (!p->settings->debug && !p->no_syslog);
 }
 
 static bool
@@ -74,13 +54,24 @@ in_detail(const struct parent *p)
 	return p->debug || p->settings->debug;
 }
 
+/* A container has no syslogd; elsewhere it may start later. */
+static void
+look_for_syslog(struct parent *p)
+{
+	int	fd = log_connect();
+
+	p->no_syslog = fd == -1;
+	if (fd != -1)
+		close(fd);
+}
+
 void
 parent_log(struct parent *p, bool starting)
 {
 	if (starting)
-		p->no_syslog = no_syslog();
+		look_for_syslog(p);
 	/* A start by hand shows on stderr why it failed. */
-	if (starting || target(p) == LOG_TO_STDERR)
+	if (starting || !parent_in_syslog(p))
 		log_open("parent", LOG_TO_STDERR, -1, in_detail(p));
 	else
 		log_open("parent", LOG_TO_SYSLOG, log_connect(), in_detail(p));
@@ -103,7 +94,7 @@ parent_log_again(struct parent *p)
 {
 	size_t	i;
 
-	p->no_syslog = no_syslog();
+	look_for_syslog(p);
 	parent_log(p, false);
 	for (i = 0; i < SLOT__MAX; i++)
 		parent_log_message(p, &p->child[i]);

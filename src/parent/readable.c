@@ -64,16 +64,6 @@ static const struct readable	tls_file = { .name = "smtp_tls_cafile" };
 
 #define COUNT(list)	(sizeof(list) / sizeof((list)[0]))
 
-static bool
-readable_is_secret(int fd, enum readable_secret secret)
-{
-	struct stat	sb;
-
-	return fstat(fd, &sb) == 0 && S_ISREG(sb.st_mode) &&
-	    (sb.st_mode & (sb.st_uid == 0 && secret == READABLE_REFUSED ?
-	    OTHERS_OF_ROOTS : OTHERS)) == 0;
-}
-
 /*
  * A process without root opens the file: 0, the errno of open(2), or
  * STATUS_OPEN.
@@ -82,8 +72,10 @@ static int
 readable_error(const char *path, const struct readable *r,
     const struct msg_identity *identity)
 {
-	pid_t	pid;
-	int	fd, status;
+	struct stat	sb;
+	mode_t		others = OTHERS;
+	pid_t		pid;
+	int		fd, status;
 
 	if ((pid = fork()) == -1)
 		return 0;
@@ -91,8 +83,13 @@ readable_error(const char *path, const struct readable *r,
 		if (privileges_drop_ids(identity) == -1 || (fd = open(path,
 		    O_RDONLY | O_NONBLOCK | O_CLOEXEC)) == -1)
 			_exit(errno);
-		_exit(r->secret == READABLE_ANY ||
-		    readable_is_secret(fd, r->secret) ? 0 : STATUS_OPEN);
+		if (r->secret == READABLE_ANY)
+			_exit(0);
+		if (fstat(fd, &sb) == -1 || !S_ISREG(sb.st_mode))
+			_exit(STATUS_OPEN);
+		if (r->secret == READABLE_REFUSED && sb.st_uid == 0)
+			others = OTHERS_OF_ROOTS;
+		_exit((sb.st_mode & others) == 0 ? 0 : STATUS_OPEN);
 	}
 	while (waitpid(pid, &status, 0) == -1)
 		if (errno != EINTR)

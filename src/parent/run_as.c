@@ -13,42 +13,17 @@
 #include "lib/log.h"
 #include "parent/run_as.h"
 
-/* The supplementary groups of the user, and `group`. */
-static int
-find_groups(struct msg_identity *identity, char *why)
-{
-	gid_t	list[IDENTITY_GROUPS_MAX];
-	int	n = IDENTITY_GROUPS_MAX, i;
-
-	if (getgrouplist(identity->user, identity->gid, list, &n) == -1) {
-		snprintf(why, WHY_MAX, "user %s is in more than %d groups",
-		    identity->user, IDENTITY_GROUPS_MAX);
-		return -1;
-	}
-	for (i = 0; i < n; i++)
-		identity->groups[i] = list[i];
-	identity->ngroups = n;
-	return 0;
-}
-
 /* Says why getpwnam(3) or getgrnam(3) failed; returns -1. */
 static int
 nobody(const char *kind, const char *name, int error, char *why)
 {
-	switch (error) {
 	/* The errors that systems return if there is no such name. */
-	case 0:
-	case ENOENT:
-	case ESRCH:
-	case EBADF:
-	case EPERM:
+	if (error == 0 || error == ENOENT || error == ESRCH ||
+	    error == EBADF || error == EPERM)
 		snprintf(why, WHY_MAX, "%s %s does not exist", kind, name);
-		break;
-	default:
+	else
 		snprintf(why, WHY_MAX, "%s %s: %s", kind, name,
 		    strerror(error));
-		break;
-	}
 	return -1;
 }
 
@@ -133,7 +108,8 @@ run_as_find(struct msg_identity *identity, const struct settings *settings,
     char *why)
 {
 	struct passwd	*pw;
-	gid_t		 gid = 0;
+	gid_t		 gid = 0, groups[IDENTITY_GROUPS_MAX];
+	int		 n = IDENTITY_GROUPS_MAX, i;
 
 	memset(identity, 0, sizeof(*identity));
 	identity->drop = geteuid() == 0;
@@ -168,7 +144,15 @@ run_as_find(struct msg_identity *identity, const struct settings *settings,
 		    settings->user);
 		return -1;
 	}
-	return find_groups(identity, why);
+	if (getgrouplist(identity->user, gid, groups, &n) == -1) {
+		snprintf(why, WHY_MAX, "user %s is in more than %d groups",
+		    identity->user, IDENTITY_GROUPS_MAX);
+		return -1;
+	}
+	for (i = 0; i < n; i++)
+		identity->groups[i] = groups[i];
+	identity->ngroups = n;
+	return 0;
 }
 
 bool
@@ -181,29 +165,6 @@ run_as_equal(const struct msg_identity *a, const struct msg_identity *b)
 	    strcmp(a->home, b->home) == 0;
 }
 
-static bool
-is_empty(int fd)
-{
-	struct dirent	*entry;
-	bool		 empty = true;
-	DIR		*dir;
-	int		 copy;
-
-	if ((copy = dup(fd)) == -1)
-		return false;
-	if ((dir = fdopendir(copy)) == NULL) {
-		close(copy);
-		return false;
-	}
-	while ((entry = readdir(dir)) != NULL) {
-		if (strcmp(entry->d_name, ".") != 0 &&
-		    strcmp(entry->d_name, "..") != 0)
-			empty = false;
-	}
-	closedir(dir);
-	return empty;
-}
-
 /*
  * Whether the directory belongs to root, only root may write to it, and it is
  * empty.
@@ -211,15 +172,25 @@ is_empty(int fd)
 static bool
 is_jail(const char *path, const struct directory_new *new, char *why)
 {
-	struct stat	sb;
-	bool		good;
-	int		fd;
+	struct dirent	*entry;
+	struct stat	 sb;
+	DIR		*dir;
+	bool		 good;
+	int		 fd;
 
 	if ((fd = directories_open(path, new, why)) == -1)
 		return false;
 	good = fstat(fd, &sb) == 0 && sb.st_uid == 0 &&
-	    (sb.st_mode & (S_IWGRP | S_IWOTH)) == 0 && is_empty(fd);
-	close(fd);
+	    (sb.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+	if ((dir = fdopendir(fd)) == NULL) {
+		close(fd);
+		good = false;
+	} else {
+		while (good && (entry = readdir(dir)) != NULL)
+			good = strcmp(entry->d_name, ".") == 0 ||
+			    strcmp(entry->d_name, "..") == 0;
+		closedir(dir);
+	}
 	if (!good)
 		snprintf(why, WHY_MAX,
 		    "%s: is not an empty directory of root's", path);
