@@ -150,29 +150,18 @@ unfinished(int fd, const struct directory_new *new)
 	    (sb.st_uid == geteuid() || (new->give && sb.st_uid == new->uid));
 }
 
-/* 0, or -1 and the name of the failed call. */
-static int
-give(int fd, const struct directory_new *new, const char **call)
-{
-	*call = "chown";
-	if (new->give && fchown(fd, new->uid, new->gid) == -1)
-		return -1;
-	/* Last, since its mode marks it as unfinished. */
-	*call = "chmod";
-	return fchmod(fd, new->mode);
-}
-
 /*
  * Enters a directory that was just created, or that an interrupted start left
- * unfinished. Only the last directory of a path is given away.
+ * unfinished. Only the last directory of a path is given away. 0, or -1 and the
+ * name of the failed call.
  */
 static int
 finish(struct walk *w, const char *name, bool made,
     const struct directory_new *new, const char **call)
 {
-	const struct directory_new	above = { .mode = 0755 };
-	struct stat			sb;
-	int				fd, saved;
+	bool		last = w->rest[0] == '\0';
+	struct stat	sb;
+	int		fd, saved;
 
 	*call = "open";
 	fd = openat(w->at, name,
@@ -183,16 +172,23 @@ finish(struct walk *w, const char *name, bool made,
 	 * Another start may have finished it and given it away: if it is no
 	 * longer ours, treat it as an existing one.
 	 */
-	made = made && fstat(fd, &sb) == 0 && sb.st_uid == geteuid();
-	if ((made || unfinished(fd, new)) &&
-	    give(fd, w->rest[0] == '\0' ? new : &above, call) == -1) {
-		saved = errno;
-		close(fd);
-		errno = saved;
-		return -1;
+	if ((made && fstat(fd, &sb) == 0 && sb.st_uid == geteuid()) ||
+	    unfinished(fd, new)) {
+		*call = "chown";
+		if (last && new->give && fchown(fd, new->uid, new->gid) == -1)
+			goto fail;
+		/* Last, since its mode marks it as unfinished. */
+		*call = "chmod";
+		if (fchmod(fd, last ? new->mode : 0755) == -1)
+			goto fail;
 	}
 	step_to(w, fd);
 	return 0;
+ fail:
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
 }
 
 static int
@@ -311,15 +307,13 @@ directories_leave(struct place *place)
 	place->dir = -1;
 }
 
-/* Moves it back, unless another file is there now. */
-static void
-put_back(const struct place *place, const char *aside)
+bool
+directories_holds(const struct place *place, dev_t dev, ino_t ino)
 {
-	if (linkat(place->dir, aside, place->dir, place->name, 0) == 0 ||
-	    errno == EEXIST)
-		unlinkat(place->dir, aside, 0);
-	else
-		renameat(place->dir, aside, place->dir, place->name);
+	struct stat	sb;
+
+	return ino != 0 && fstatat(place->dir, place->name, &sb,
+	    AT_SYMLINK_NOFOLLOW) == 0 && sb.st_dev == dev && sb.st_ino == ino;
 }
 
 int
@@ -327,19 +321,24 @@ directories_remove(const struct place *place, const struct stat *sb)
 {
 	struct stat	is;
 	char		aside[40];
+	int		dir = place->dir;
 
 	directories_aside(aside, sizeof(aside));
-	if (renameat(place->dir, place->name, place->dir, aside) == -1)
+	if (renameat(dir, place->name, dir, aside) == -1)
 		return errno == ENOENT ? 0 : -1;
-	if (fstatat(place->dir, aside, &is, AT_SYMLINK_NOFOLLOW) == -1)
+	if (fstatat(dir, aside, &is, AT_SYMLINK_NOFOLLOW) == -1)
 		return -1;
 	if (is.st_dev != sb->st_dev || is.st_ino != sb->st_ino) {
-		put_back(place, aside);
+		/* Moves it back, unless another file is there now. */
+		if (linkat(dir, aside, dir, place->name, 0) == 0 ||
+		    errno == EEXIST)
+			unlinkat(dir, aside, 0);
+		else
+			renameat(dir, aside, dir, place->name);
 		errno = EEXIST;
 		return -1;
 	}
-	if (unlinkat(place->dir, aside, S_ISDIR(is.st_mode) ?
-	    AT_REMOVEDIR : 0) == -1)
+	if (unlinkat(dir, aside, S_ISDIR(is.st_mode) ? AT_REMOVEDIR : 0) == -1)
 		log_warning("%s was in the way and is called %s now",
 		    place->name, aside);
 	return 0;

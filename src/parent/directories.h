@@ -49,6 +49,9 @@ int	directories_place(struct place *, const char *path,
 	    const struct directory_new *, char *why);
 void	directories_leave(struct place *);
 
+/* Whether that file is there under its name; inode 0 is none. */
+bool	directories_holds(const struct place *, dev_t, ino_t);
+
 /*
  * Removes the file that was found under this name, whatever its kind; a
  * directory that is not empty is renamed instead. It takes no lock, since

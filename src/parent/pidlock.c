@@ -25,28 +25,6 @@ lock(int fd, int command, short type, struct flock *lock)
 	return fcntl(fd, command, lock);
 }
 
-/*
- * Whether a process holds a write lock. A read lock does not count: everybody
- * who can read the file may take one.
- */
-static bool
-is_locked(int fd)
-{
-	struct flock	held;
-
-	return lock(fd, F_GETLK, F_RDLCK, &held) == 0 && held.l_type == F_WRLCK;
-}
-
-static bool
-is_here(const struct place *place, const struct stat *ours)
-{
-	struct stat	here;
-
-	return fstatat(place->dir, place->name, &here,
-	    AT_SYMLINK_NOFOLLOW) == 0 &&
-	    here.st_dev == ours->st_dev && here.st_ino == ours->st_ino;
-}
-
 static void
 close_quietly(int fd)
 {
@@ -75,27 +53,33 @@ static int
 take_old(const struct place *place, const struct directory_new *new,
     const struct stat *sb)
 {
+	/* Non-blocking, since it may be a FIFO by now. */
+	const int	flags = O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
 	struct flock	held;
 	struct stat	ours;
-	int		fd;
+	int		fd = -1;
 
-	/* Non-blocking, since it may be a FIFO by now. */
-	fd = !is_instance(sb, new) ? -1 : openat(place->dir, place->name,
-	    O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd == -1 && is_instance(sb, new))
-		fd = openat(place->dir, place->name,
-		    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd != -1 && (fstat(fd, &ours) == -1 || !is_instance(&ours, new) ||
-	    ours.st_dev != sb->st_dev || ours.st_ino != sb->st_ino))
-		goto again;
-	if (fd != -1 && is_locked(fd)) {
-		errno = EBUSY;
-		goto fail;
-	}
-	if (fd != -1 && lock(fd, F_SETLK, F_WRLCK, &held) == 0) {
-		if (is_here(place, sb))
-			return fd;
-		goto again;
+	if (is_instance(sb, new) && (fd = openat(place->dir, place->name,
+	    O_RDWR | flags)) == -1)
+		fd = openat(place->dir, place->name, O_RDONLY | flags);
+	if (fd != -1) {
+		if (fstat(fd, &ours) == -1 || !is_instance(&ours, new) ||
+		    ours.st_dev != sb->st_dev || ours.st_ino != sb->st_ino)
+			goto again;
+		/*
+		 * A read lock does not count: everybody who can read the file
+		 * may take one.
+		 */
+		if (lock(fd, F_GETLK, F_RDLCK, &held) == 0 &&
+		    held.l_type == F_WRLCK) {
+			errno = EBUSY;
+			goto fail;
+		}
+		if (lock(fd, F_SETLK, F_WRLCK, &held) == 0) {
+			if (directories_holds(place, sb->st_dev, sb->st_ino))
+				return fd;
+			goto again;
+		}
 	}
 	/*
 	 * The file of no instance, or one on which somebody holds a read lock.
@@ -131,7 +115,7 @@ create(const struct place *place, const char *name)
 		return -1;
 	}
 	if (lock(fd, F_SETLK, F_WRLCK, &held) == 0 && fstat(fd, &sb) == 0 &&
-	    is_here(&made, &sb))
+	    directories_holds(&made, sb.st_dev, sb.st_ino))
 		return fd;
 	close(fd);
 	errno = EAGAIN;
@@ -219,7 +203,7 @@ pidlock_close(struct pidlock *pidfile)
 		return;
 	if (fstat(pidfile->fd, &ours) == 0 &&
 	    (pidfile->written || ours.st_size == 0) &&
-	    is_here(&pidfile->place, &ours))
+	    directories_holds(&pidfile->place, ours.st_dev, ours.st_ino))
 		unlinkat(pidfile->place.dir, pidfile->place.name, 0);
 	close(pidfile->fd);
 	pidfile->fd = -1;

@@ -28,18 +28,6 @@
 static uint32_t	last_number;
 
 static void
-listener_init(struct listener *l, enum listener_kind kind, char *name)
-{
-	memset(l, 0, sizeof(*l));
-	l->kind = kind;
-	l->name = name;
-	l->fd = -1;
-	l->place.dir = -1;
-	l->uid = (uid_t)-1;
-	l->gid = (gid_t)-1;
-}
-
-static void
 listener_clear(struct listener *l)
 {
 	if (l->fd != -1)
@@ -48,32 +36,17 @@ listener_clear(struct listener *l)
 	free(l->name);
 }
 
-static struct unixsocket
-as_unixsocket(const struct listener *l)
-{
-	struct unixsocket	u = { .path = l->name, .mode = l->mode };
-
-	u.uid = l->uid;
-	u.gid = l->gid;
-	u.place = l->place;
-	u.dev = l->dev;
-	u.ino = l->ino;
-	return u;
-}
-
 /* Closes the listener, and removes its file if that is still ours. */
 static void
 listener_end(struct listener *l)
 {
-	struct unixsocket	u = as_unixsocket(l);
-
 	if (l->kind != LISTENER_TCP && !l->given)
-		unixsocket_remove(&u);
+		unixsocket_remove(l);
 	listener_clear(l);
 }
 
 /* The listener of that name, or NULL. */
-static const struct listener *
+static struct listener *
 find(const struct listeners *all, const char *name)
 {
 	size_t	i;
@@ -83,14 +56,6 @@ find(const struct listeners *all, const char *name)
 			return &all->list[i];
 	}
 	return NULL;
-}
-
-/* Whether nothing about the running one changes. */
-static bool
-same(const struct listener *a, const struct listener *b)
-{
-	return a->kind == b->kind && a->mode == b->mode && a->uid == b->uid &&
-	    a->gid == b->gid;
 }
 
 /* The running socket, with the new mode and owner once they are in force. */
@@ -126,7 +91,6 @@ open_unix(struct listener *l, const struct listener *running,
 	const struct directory_new	 new =
 	    run_as_directory(identity, DIRECTORY_MODE);
 	struct sockaddr_un		 sun;
-	struct unixsocket		 u;
 
 	memset(&sun, 0, sizeof(sun));
 	sun.sun_family = AF_UNIX;
@@ -139,18 +103,10 @@ open_unix(struct listener *l, const struct listener *running,
 	}
 	if (directories_place(&l->place, l->name, &new, why) == -1)
 		return -1;
-	u = as_unixsocket(l);
-	u.daemon = identity->uid;
-	/* Replaces our own socket of another kind, though it answers. */
-	if (running != NULL) {
-		u.dev = running->dev;
-		u.ino = running->ino;
-	}
-	while ((l->fd = unixsocket_open(&u, why)) == -1)
+	/* Our own socket of another kind is replaced, though it answers. */
+	while (unixsocket_open(l, running, identity->uid, why) == -1)
 		if (!try_again(end))
 			return -1;
-	l->dev = u.dev;
-	l->ino = u.ino;
 	return 0;
 }
 
@@ -218,7 +174,13 @@ add(struct listeners *all, enum listener_kind kind, char *name)
 	}
 	all->list = alloc_resize(all->list, all->count + 1, sizeof(*all->list));
 	l = &all->list[all->count++];
-	listener_init(l, kind, name);
+	memset(l, 0, sizeof(*l));
+	l->kind = kind;
+	l->name = name;
+	l->fd = -1;
+	l->place.dir = -1;
+	l->uid = (uid_t)-1;
+	l->gid = (gid_t)-1;
 	return l;
 }
 
@@ -292,26 +254,13 @@ open_control(struct listeners *fresh, const struct listeners *running,
 	fresh->count--;
 }
 
-static void
-open_controls(struct listeners *fresh, const struct listeners *running,
-    const struct settings *s, const struct msg_identity *identity)
-{
-	if (s->control_socket == NULL)
-		return;
-	open_control(fresh, running, LISTENER_CONTROL,
-	    alloc_string(s->control_socket), s->control_group, identity);
-	if (s->operator_group != NULL)
-		open_control(fresh, running, LISTENER_OPERATOR,
-		    alloc_printf("%s%s", s->control_socket, SETTINGS_OPERATOR),
-		    s->operator_group, identity);
-}
-
 int
 sockets_open(struct listeners *fresh, const struct listeners *running,
     const struct settings *settings, const struct msg_identity *identity,
     char *why)
 {
-	size_t	i;
+	const char	*control = settings->control_socket;
+	size_t		 i;
 
 	memset(fresh, 0, sizeof(*fresh));
 	for (i = 0; i < settings->nsockets; i++) {
@@ -321,7 +270,13 @@ sockets_open(struct listeners *fresh, const struct listeners *running,
 			return -1;
 		}
 	}
-	open_controls(fresh, running, settings, identity);
+	if (control != NULL)
+		open_control(fresh, running, LISTENER_CONTROL,
+		    alloc_string(control), settings->control_group, identity);
+	if (control != NULL && settings->operator_group != NULL)
+		open_control(fresh, running, LISTENER_OPERATOR,
+		    alloc_printf("%s%s", control, SETTINGS_OPERATOR),
+		    settings->operator_group, identity);
 	for (i = 0; i < fresh->count; i++) {
 		if (!fresh->list[i].shared)
 			fresh->list[i].number = ++last_number;
@@ -367,25 +322,13 @@ send_listener(const struct listener *l, struct child *engine)
 	str_clear(&payload);
 }
 
-static void
-change(const struct listener *l)
-{
-	struct unixsocket	u = as_unixsocket(l);
-	char			why[WHY_MAX];
-
-	if (unixsocket_change(&u, why) == -1)
-		log_warning("%s; mode and owner stay as they are", why);
-	else
-		log_notice("%s has another mode or owner", l->name);
-}
-
 void
 sockets_adopt(struct listeners *running, struct listeners *fresh,
     struct child *engine)
 {
-	const struct listener	*now;
-	struct listener		*old;
-	size_t			 i;
+	struct listener	*old, *now;
+	char		 why[WHY_MAX];
+	size_t		 i;
 
 	for (i = 0; i < fresh->count; i++) {
 		if (!fresh->list[i].shared)
@@ -394,16 +337,23 @@ sockets_adopt(struct listeners *running, struct listeners *fresh,
 	for (i = 0; i < running->count; i++) {
 		old = &running->list[i];
 		now = find(fresh, old->name);
-		if (now != NULL && now->shared) {
-			if (!same(old, now))
-				change(now);
-			/* The fresh list has taken over everything else. */
-			free(old->name);
+		if (now == NULL || !now->shared) {
+			log_notice("no longer listening on %s", old->name);
+			child_number(engine, MSG_LISTENER_END, old->number, -1);
+			listener_end(old);
 			continue;
 		}
-		log_notice("no longer listening on %s", old->name);
-		child_number(engine, MSG_LISTENER_END, old->number, -1);
-		listener_end(old);
+		if (old->mode != now->mode || old->uid != now->uid ||
+		    old->gid != now->gid) {
+			if (unixsocket_change(now, why) == -1)
+				log_warning("%s; mode and owner stay as they "
+				    "are", why);
+			else
+				log_notice("%s has another mode or owner",
+				    now->name);
+		}
+		/* The fresh list has taken over everything else. */
+		free(old->name);
 	}
 	forget(running);
 	*running = *fresh;

@@ -3,7 +3,7 @@
 
 #include <sys/types.h>
 
-#include "parent/directories.h"
+#include "parent/sockets.h"
 
 /*
  * A listening UNIX socket in a directory that others may write to.
@@ -13,37 +13,24 @@
  * or owner, nobody can redirect chown(2), and a stale socket is replaced in one
  * step.
  */
-struct unixsocket {
-	const char	*path;		/* for messages */
-	mode_t		 mode;
-	uid_t		 uid;		/* -1: not set */
-	gid_t		 gid;
-	/*
-	 * A socket that belongs to root or this user may be a running daemon's.
-	 */
-	uid_t		 daemon;
-	/* If we are root, any other socket may be replaced. */
-	struct place	 place;		/* borrowed */
-	/* The file; before unixsocket_open an old one of ours, */
-	dev_t		 dev;
-	/* which is replaced even if it answers. 0: none. */
-	ino_t		 ino;
-};
 
 /*
- * The listening descriptor; or -1 with *why if a daemon answers at that name
+ * Opens a listener with a name, mode, owner and place. A socket there that
+ * belongs to root or the user `daemon` may be a running daemon's; if we are
+ * root, any other socket is replaced. So is `old` (or NULL), a socket of ours,
+ * even if it answers. 0; or -1 with *why if a daemon answers at that name
  * (errno EADDRINUSE), or the file there belongs to root and is not a socket.
  */
-int	unixsocket_open(struct unixsocket *, char *why);
+int	unixsocket_open(struct listener *, const struct listener *old,
+	    uid_t daemon, char *why);
 
 /*
- * The same socket, with another mode and owner from now on: its listeners and
- * clients stay. 0, or -1 with *why where it is another file, or may not be
- * changed.
+ * The same socket gets another mode and owner: its listeners and clients stay.
+ * 0, or -1 with *why where it is another file, or may not be changed.
  */
-int	unixsocket_change(struct unixsocket *, char *why);
+int	unixsocket_change(struct listener *, char *why);
 
 /* Removes the name if it is still that file. */
-void	unixsocket_remove(const struct unixsocket *);
+void	unixsocket_remove(const struct listener *);
 
 #endif
