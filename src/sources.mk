@@ -53,7 +53,7 @@ PARENT_SRCS =	src/parent/activation.c src/parent/background.c \
 		src/parent/notify.c src/parent/options.c src/parent/parent.c \
 		src/parent/pidlock.c src/parent/readable.c src/parent/relay.c \
 		src/parent/reload.c src/parent/run_as.c src/parent/serve.c \
-		src/parent/scanner.c src/parent/signals.c src/parent/sockets.c \
+		src/parent/signals.c src/parent/sockets.c \
 		src/parent/unixsocket.c src/parent/operator.c
 ENGINE_SRCS =	src/engine/main.c ${ENGINE_ROOM_SRCS}
 LEDGER_SRCS =	src/ledger/main.c src/ledger/ledger.c src/ledger/dispatch.c src/ledger/dispatch_habit.c \

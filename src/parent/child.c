@@ -14,7 +14,6 @@
 #include "lib/alloc.h"
 #include "lib/log.h"
 #include "parent/child.h"
-#include "parent/signals.h"
 
 #define CHANNEL_FD	3	/* ROLE_CHANNEL_FD */
 #define DIRECTORY_FD	4	/* ROLE_DIRECTORY_FD, or closed */
@@ -41,6 +40,7 @@ child_init(struct child *child)
 	child->relay.fd = -1;
 }
 
+/* PATH and what is set of the list above. */
 static char **
 make_environment(void)
 {
@@ -58,25 +58,6 @@ make_environment(void)
 	return list;
 }
 
-static void
-free_environment(char **list)
-{
-	size_t	i;
-
-	for (i = 0; list[i] != NULL; i++)
-		free(list[i]);
-	free(list);
-}
-
-struct start {
-	const char	*path;
-	char		*name;
-	int		 channel;
-	int		 directory;	/* -1: none */
-	int		 log;
-	bool		 lowly;
-};
-
 /* Moves a descriptor out of the way. -1 stays -1. */
 static int
 aside(int fd)
@@ -84,14 +65,25 @@ aside(int fd)
 	return fd == -1 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, ABOVE);
 }
 
-/* In the child: places the descriptors and executes the program. */
+struct start {
+	char		*path;
+	char		*name;
+	int		 channel;
+	int		 directory;	/* -1: none */
+	int		 log;
+	bool		 lowly;
+};
+
+/*
+ * In the child: places the descriptors and executes the program. The role
+ * resets the signals.
+ */
 static void __attribute__((__noreturn__))
 become(const struct start *s, char **env, int report)
 {
 	char	*argv[] = { s->name, NULL };
 	int	 null, channel, directory, log, error;
 
-	signals_reset();
 	/* ^C at the terminal is for the parent only. */
 	setsid();
 	channel = aside(s->channel);
@@ -123,51 +115,40 @@ become(const struct start *s, char **env, int report)
 	_exit(127);
 }
 
-/* Waits for exec(2): 0, or its errno. */
-static int
-exec_error(int fd)
-{
-	ssize_t	n;
-	int	error;
-
-	do
-		n = read(fd, &error, sizeof(error));
-	while (n == -1 && errno == EINTR);
-	return n == (ssize_t)sizeof(error) ? error : 0;
-}
-
+/* Starts the process and waits for its exec(2): its id; -1 with errno. */
 static pid_t
 start(const struct start *s)
 {
-	int	  report[2], error;
-	char	**env;
+	int	  report[2], error = 0;
+	char	**env, **variable;
+	ssize_t	  n;
 	pid_t	  pid;
 
 	if (pipe2(report, O_CLOEXEC) == -1)
 		return -1;
 	env = make_environment();
-	pid = fork();
-	if (pid == 0)
+	if ((pid = fork()) == 0)
 		become(s, env, report[1]);
-	error = pid == -1 ? errno : 0;
-	free_environment(env);
+	if (pid == -1)
+		error = errno;
+	for (variable = env; *variable != NULL; variable++)
+		free(*variable);
+	free(env);
 	close(report[1]);
-	if (pid != -1 && (error = exec_error(report[0])) != 0) {
-		while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
-			continue;
-		pid = -1;
+	if (pid != -1) {
+		do
+			n = read(report[0], &error, sizeof(error));
+		while (n == -1 && errno == EINTR);
+		if (n != (ssize_t)sizeof(error))
+			error = 0;
 	}
 	close(report[0]);
+	if (error == 0)
+		return pid;
+	while (pid != -1 && waitpid(pid, NULL, 0) == -1 && errno == EINTR)
+		continue;
 	errno = error;
-	return pid;
-}
-
-static void
-close_log(struct child *child, int fd)
-{
-	if (fd != -1)
-		close(fd);
-	relay_close(&child->relay);
+	return -1;
 }
 
 int
@@ -175,38 +156,40 @@ child_spawn(struct child *child, enum role role, const char *program,
     int directory, bool lowly, char *why)
 {
 	struct start	 s = { .directory = directory, .lowly = lowly };
-	char		*path;
 	int		 fd[2];
 
 	child_init(child);
 	child->role = role;
 	strlcpy(child->program, program, sizeof(child->program));
-	if ((s.log = relay_open(&child->relay)) == -1 ||
-	    channel_pair(fd) == -1) {
+	s.log = relay_open(&child->relay, message_role_name(role));
+	if (s.log == -1 || channel_pair(fd) == -1) {
 		snprintf(why, WHY_MAX, "%s: channel: %s", program,
 		    strerror(errno));
-		close_log(child, s.log);
-		return -1;
+		goto fail;
 	}
-	path = alloc_printf("%s/%s", paths_libexecdir(), program);
-	s.path = path;
+	s.path = alloc_printf("%s/%s", paths_libexecdir(), program);
 	s.name = child->program;
 	s.channel = fd[1];
 	child->pid = start(&s);
 	if (child->pid == -1)
-		snprintf(why, WHY_MAX, "%s: %s", path, strerror(errno));
-	free(path);
+		snprintf(why, WHY_MAX, "%s: %s", s.path, strerror(errno));
+	free(s.path);
 	close(fd[1]);
 	if (child->pid == -1) {
-		close_log(child, s.log);
 		close(fd[0]);
-		return -1;
+		goto fail;
 	}
 	close(s.log);
+	child->relay.pid = child->pid;
 	child->channel = channel_new(fd[0], ROLE_PARENT, role);
 	child->since = clock_mono();
 	child->state = CHILD_STARTING;
 	return 0;
+ fail:
+	if (s.log != -1)
+		close(s.log);
+	relay_close(&child->relay);
+	return -1;
 }
 
 void
@@ -231,19 +214,6 @@ child_gone(struct child *child)
 	child_disconnect(child);
 	relay_close(&child->relay);
 	child_init(child);
-}
-
-void
-child_relay(struct child *child, struct mono now)
-{
-	relay_take(&child->relay, message_role_name(child->role), child->pid,
-	    now);
-}
-
-void
-child_relay_rest(struct child *child)
-{
-	relay_rest(&child->relay, message_role_name(child->role), child->pid);
 }
 
 void

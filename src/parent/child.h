@@ -49,11 +49,7 @@ void	child_init(struct child *);
 int	child_spawn(struct child *, enum role, const char *program,
 	    int directory, bool lowly, char *why);
 
-/* Logs what it wrote to stderr: a part, as relay_take does, or all of it. */
-void	child_relay(struct child *, struct mono now);
-void	child_relay_rest(struct child *);
-
-/* Sends SIGKILL; children_reap does the rest. */
+/* Sends SIGKILL; serve() notices the end. */
 void	child_kill(struct child *);
 
 /* Closes the channel only. */

@@ -1,9 +1,6 @@
 #include <sys/types.h>
-#include <sys/wait.h>
 
 #include <errno.h>
-#include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,7 +9,6 @@
 #include "lib/log.h"
 #include "parent/children.h"
 #include "parent/run_as.h"
-#include "role/role.h"
 
 #define READY_MS	(120 * 1000)	/* time to convert old tables */
 #define LEAVE_MS	(5 * 1000)
@@ -23,9 +19,9 @@
 #define DATABASE_MODE	0750
 
 /* Milliseconds before the n-th start in quick succession. */
-static const int	backoff[] = { 0, 100, 500, 1000, 2000, 5000 };
-
-#define NBACKOFF	(sizeof(backoff) / sizeof(backoff[0]))
+static const int	backoff[CHILDREN_BACKOFF] = {
+	0, 100, 500, 1000, 2000, 5000
+};
 
 static const char *const	ledgers[BACKEND__MAX] = {
 	[BACKEND_SQLITE]	= "ledger-sqlite",
@@ -63,20 +59,6 @@ children_name(const struct parent *p, enum slot slot)
 }
 
 /* --- starting --- */
-
-static void
-send_identity(struct child *child, const struct msg_identity *identity,
-    bool replaces)
-{
-	struct msg_identity	sent = *identity;
-	struct str		payload;
-
-	sent.replaces = replaces;
-	str_init(&payload);
-	msg_identity_put(&payload, &sent);
-	child_send(child, MSG_IDENTITY, &payload, -1);
-	str_clear(&payload);
-}
 
 /*
  * Opens the directory of the SQLite file, in which the ledger is confined. The
@@ -117,10 +99,12 @@ children_start(struct parent *p, enum slot slot,
     const struct settings *settings,
     const struct msg_identity *identity, char *why)
 {
-	struct child	*child = &p->child[slot];
-	struct place	 place = { .dir = -1 };
-	const char	*program = slots[slot].program;
-	int		 result;
+	struct msg_identity	 sent = *identity;
+	struct child		*child = &p->child[slot];
+	struct place		 place = { .dir = -1 };
+	const char		*program = slots[slot].program;
+	struct str		 payload;
+	int			 result;
 
 	if (program == NULL)
 		program = children_ledger(settings);
@@ -137,7 +121,11 @@ children_start(struct parent *p, enum slot slot,
 		return -1;
 	child->deadline = clock_after(child->since, READY_MS);
 	parent_log_message(p, child);
-	send_identity(child, identity, p->started && slot != SLOT_NEXT_LEDGER);
+	sent.replaces = p->started && slot != SLOT_NEXT_LEDGER;
+	str_init(&payload);
+	msg_identity_put(&payload, &sent);
+	child_send(child, MSG_IDENTITY, &payload, -1);
+	str_clear(&payload);
 	children_settings(p, slot, settings, p->generation);
 	if (slot == SLOT_ENGINE)
 		sockets_send(&p->listeners, child);
@@ -145,30 +133,26 @@ children_start(struct parent *p, enum slot slot,
 	return 0;
 }
 
-void
-children_connect(struct parent *p, enum slot a, enum slot b)
+int
+children_connect(struct parent *p, enum slot a, enum slot b,
+    enum message_type type)
 {
 	int	fd[2];
 
 	if (p->child[a].channel == NULL || p->child[b].channel == NULL)
-		return;
+		return 0;
 	if (channel_pair(fd) == -1) {
 		/* They are useless without each other. */
 		log_error("channel between %s and %s: %s", children_name(p, a),
 		    children_name(p, b), strerror(errno));
 		child_kill(&p->child[b]);
-		return;
+		return -1;
 	}
-	child_number(&p->child[a], MSG_PEER, p->child[b].role, fd[0]);
-	child_number(&p->child[b], MSG_PEER, p->child[a].role, fd[1]);
+	child_number(&p->child[a], type, p->child[b].role, fd[0]);
+	child_number(&p->child[b], type, p->child[a].role, fd[1]);
 	close(fd[0]);
 	close(fd[1]);
-}
-
-void
-children_begin(struct parent *p, enum slot slot)
-{
-	child_signal(&p->child[slot], MSG_START);
+	return 0;
 }
 
 void
@@ -206,37 +190,9 @@ children_on_ready(struct parent *p, enum slot slot)
 	p->restart[slot].fault[0] = '\0';
 }
 
-/* --- ends --- */
-
-static const char *
-signal_meaning(int signo)
-{
-	return signo == SIGSYS ? "a system call that its sandbox forbids" :
-	    strsignal(signo);
-}
-
-static void
-log_end(const char *name, const struct child *child, int status)
-{
-	if (child->killed || child->faulted)
-		log_debug("%s (process %ld) is gone", name, (long)child->pid);
-	else if (WIFSIGNALED(status))
-		log_error("%s (process %ld) died of signal %d: %s%s", name,
-		    (long)child->pid, WTERMSIG(status),
-		    signal_meaning(WTERMSIG(status)),
-		    WCOREDUMP(status) ? ", core dumped" : "");
-	else if (WEXITSTATUS(status) != 0 &&
-	    WEXITSTATUS(status) != ROLE_AWAY &&
-	    WEXITSTATUS(status) != ROLE_IDLE)
-		log_error("%s (process %ld) ended with status %d", name,
-		    (long)child->pid, WEXITSTATUS(status));
-	else
-		log_debug("%s (process %ld) ended", name, (long)child->pid);
-}
-
-/* Schedules the next start of a slot's process. */
-static void
-schedule(struct parent *p, enum slot slot, struct mono since, bool away)
+void
+children_schedule(struct parent *p, enum slot slot, struct mono since,
+    bool away)
 {
 	struct restart	*restart = &p->restart[slot];
 	struct mono	 now = clock_mono();
@@ -249,92 +205,14 @@ schedule(struct parent *p, enum slot slot, struct mono since, bool away)
 	restart->at = clock_after(since, AWAY_MS);
 	if (away)
 		return;
-	wait = backoff[restart->quick < NBACKOFF ?
-	    restart->quick : NBACKOFF - 1];
+	wait = backoff[restart->quick < CHILDREN_BACKOFF ?
+	    restart->quick : CHILDREN_BACKOFF - 1];
 	restart->at = clock_after(now, wait);
 	/* Warns until the longest pause is reached. */
-	if (wait > 0 && restart->quick < NBACKOFF)
+	if (wait > 0 && restart->quick < CHILDREN_BACKOFF)
 		log_warning("%s keeps ending; starting it again in %d.%d s",
 		    children_name(p, slot), wait / 1000, wait % 1000 / 100);
 	restart->quick++;
-}
-
-/*
- * Whether the daemon's start fails because this child ended: if the child has
- * sent a fault, if the engine was not ready yet, or if it ends again and
- * again.
- */
-static bool
-start_failed(const struct parent *p, enum slot slot, const struct child *child)
-{
-	return child->faulted || !p->served ||
-	    p->restart[slot].quick >= NBACKOFF;
-}
-
-/* An engine or ledger has ended without being told to. */
-static void
-on_lost(struct parent *p, enum slot slot, const struct child *child, int status)
-{
-	int	code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-	bool	idle = code == ROLE_IDLE, away = idle || code == ROLE_AWAY;
-
-	p->events->lost(p, slot, child, away);
-	if (!p->started && !(away && slot == SLOT_LEDGER) &&
-	    start_failed(p, slot, child)) {
-		log_error("%s did not start", children_name(p, slot));
-		parent_stop(p, STATUS_FATAL);
-		return;
-	}
-	if (away && !idle && !p->database_away)
-		log_warning("the database is away; looking for it");
-	if (slot == SLOT_LEDGER) {
-		p->database_away = away && !idle;
-		p->database_idle = idle;
-	}
-	schedule(p, slot, child->since, away);
-}
-
-static void
-on_gone(struct parent *p, enum slot slot, int status)
-{
-	struct child	*child = &p->child[slot], was;
-
-	/* Logs its last lines, and handles its last messages. */
-	child_relay_rest(child);
-	p->events->last_words(p, slot);
-	log_end(children_name(p, slot), child, status);
-	was = *child;
-	child_gone(child);
-	if (p->stopping)
-		return;
-	if (p->restart[slot].wanted && was.stop_sent)
-		schedule(p, slot, was.since, false);
-	else if (p->restart[slot].wanted)
-		on_lost(p, slot, &was, status);
-	if (!p->stopping)
-		p->events->gone(p, slot);
-}
-
-void
-children_reap(struct parent *p)
-{
-	pid_t	pid;
-	int	status;
-	size_t	i;
-
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		for (i = 0; i < SLOT__MAX; i++) {
-			if (p->child[i].pid == pid) {
-				/*
-				 * It led a session: the checkpointer ends
-				 * with it.
-				 */
-				(void)kill(-pid, SIGKILL);
-				on_gone(p, (enum slot)i, status);
-				break;
-			}
-		}
-	}
 }
 
 bool
@@ -363,29 +241,11 @@ start_again(struct parent *p, enum slot slot)
 		log_error("%s", why);
 		/* A process that was killed is reaped first. */
 		if (p->child[slot].state == CHILD_DOWN)
-			schedule(p, slot, now, false);
+			children_schedule(p, slot, now, false);
 		return;
 	}
-	children_connect(p, slot, other);
-	children_begin(p, slot);
-}
-
-static void
-on_deadline(struct parent *p, enum slot slot)
-{
-	struct child	*child = &p->child[slot];
-
-	if (child->killed)
-		return;
-	/* Its SIGCHLD may have been lost. */
-	children_reap(p);
-	if (child->state != CHILD_STARTING && child->state != CHILD_LEAVING)
-		return;
-	log_error("%s (process %ld) %s in time and is killed",
-	    children_name(p, slot),
-	    (long)child->pid, child->state == CHILD_STARTING ? "was not ready" :
-	    "did not end");
-	child_kill(child);
+	(void)children_connect(p, slot, other, MSG_PEER);
+	child_signal(&p->child[slot], MSG_START);
 }
 
 /*
@@ -408,51 +268,61 @@ ask_alive(struct parent *p, enum slot slot, struct mono now)
 	child_kill(child);
 }
 
+/* When the slot has something to do next; false: never. */
 static bool
-must_answer(const struct child *child)
+is_planned(const struct parent *p, size_t slot, struct mono *at)
 {
-	return child->role == ROLE_ENGINE && child->state == CHILD_SERVING &&
-	    !child->killed;
+	const struct child	*child = &p->child[slot];
+
+	if (child->killed)
+		return false;
+	switch (child->state) {
+	case CHILD_DOWN:
+		*at = p->restart[slot].at;
+		return p->restart[slot].due && !p->stopping;
+	case CHILD_SERVING:
+		*at = child->ask;
+		return child->role == ROLE_ENGINE;
+	default:
+		*at = child->deadline;
+		return true;
+	}
 }
 
 void
 children_timers(struct parent *p, struct mono now)
 {
 	struct child	*child;
+	struct mono	 at;
 	size_t		 i;
 
 	for (i = 0; i < SLOT__MAX; i++) {
 		child = &p->child[i];
-		if ((child->state == CHILD_STARTING ||
-		    child->state == CHILD_LEAVING) &&
-		    clock_passed(child->deadline, now))
-			on_deadline(p, (enum slot)i);
-		else if (must_answer(child) && clock_passed(child->ask, now))
-			ask_alive(p, (enum slot)i, now);
-		else if (child->state == CHILD_DOWN && p->restart[i].due &&
-		    !p->stopping && clock_passed(p->restart[i].at, now))
+		if (!is_planned(p, i, &at) || !clock_passed(at, now))
+			continue;
+		if (child->state == CHILD_DOWN)
 			start_again(p, (enum slot)i);
+		else if (child->state == CHILD_SERVING)
+			ask_alive(p, (enum slot)i, now);
+		else {
+			log_error("%s (process %ld) %s in time and is killed",
+			    children_name(p, (enum slot)i), (long)child->pid,
+			    child->state == CHILD_STARTING ? "was not ready" :
+			    "did not end");
+			child_kill(child);
+		}
 	}
 }
 
 int
 children_left(const struct parent *p, struct mono now)
 {
-	const struct child	*child;
-	int			 left = -1, this;
-	size_t			 i;
+	struct mono	at;
+	int		left = -1;
+	size_t		i;
 
-	for (i = 0; i < SLOT__MAX; i++) {
-		child = &p->child[i];
-		this = -1;
-		if ((child->state == CHILD_STARTING ||
-		    child->state == CHILD_LEAVING) && !child->killed)
-			this = clock_left(child->deadline, now);
-		else if (must_answer(child))
-			this = clock_left(child->ask, now);
-		else if (child->state == CHILD_DOWN && p->restart[i].due)
-			this = clock_left(p->restart[i].at, now);
-		left = clock_sooner(left, this);
-	}
+	for (i = 0; i < SLOT__MAX; i++)
+		if (is_planned(p, i, &at))
+			left = clock_sooner(left, clock_left(at, now));
 	return left;
 }

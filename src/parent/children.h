@@ -5,10 +5,12 @@
 
 /* Starts, watches, restarts and stops the processes under the parent. */
 
+/* The pause before a start grows with so many ends in quick succession. */
+#define CHILDREN_BACKOFF	6
+
 /*
  * Starts the process of a slot, and sends it its identity, its settings and, to
- * the engine, the sockets. It then waits for children_begin. 0, or -1 with
- * *why.
+ * the engine, the sockets. It then waits for MSG_START. 0, or -1 with *why.
  */
 int	children_start(struct parent *, enum slot, const struct settings *,
 	    const struct msg_identity *, char *why);
@@ -20,11 +22,13 @@ int	children_start(struct parent *, enum slot, const struct settings *,
 void	children_settings(struct parent *, enum slot, const struct settings *,
 	    uint64_t generation);
 
-/* Connects two processes by a channel; does nothing if one does not exist. */
-void	children_connect(struct parent *, enum slot, enum slot);
-
-/* Sends MSG_START, the end of the start messages. */
-void	children_begin(struct parent *, enum slot);
+/*
+ * Connects two processes by a channel, which each gets in a message of this
+ * type (MSG_PEER, MSG_SCAN); does nothing if one of them does not exist. 0, or
+ * -1: that was logged, and the second one is killed.
+ */
+int	children_connect(struct parent *, enum slot, enum slot,
+	    enum message_type);
 
 /* Sends MSG_STOP, and kills the process if it does not end in time. */
 void	children_stop(struct parent *, enum slot);
@@ -35,8 +39,13 @@ void	children_keep(struct parent *, enum slot, bool);
 /* The engine or the ledger has sent READY. */
 void	children_on_ready(struct parent *, enum slot);
 
-/* Handles every process that has ended. */
-void	children_reap(struct parent *);
+/*
+ * Plans the next start of a slot's process, which was started at `since`, after
+ * a pause that grows with each end in quick succession; or, if its database is
+ * away, soon.
+ */
+void	children_schedule(struct parent *, enum slot, struct mono since,
+	    bool away);
 
 /* Restarts and kills what is due. */
 void	children_timers(struct parent *, struct mono now);

@@ -70,64 +70,55 @@ read_configuration(struct parent *p)
 		status = options_fault_status(&faults);
 	else
 		parent_log(p, true);
-	reload_log_faults(&faults);
+	reload_log_faults(&faults, NULL);
 	if (p->settings != NULL && faults.file == NULL)
 		log_notice("no configuration file: all settings are defaults");
 	fault_clear(&faults);
 	return status;
 }
 
-/* Nothing is changed if another instance runs. */
-static int
-take_pidfile(struct parent *p)
-{
-	const struct directory_new	 new = run_as_directory(&p->identity,
-					    DIRECTORY_MODE);
-	char				 why[WHY_MAX];
-
-	if (p->settings->pidfile == NULL)
-		return STATUS_OK;
-	switch (pidlock_open(&p->pidlock, p->settings->pidfile, &new, why)) {
-	case PIDLOCK_OURS:
-		return STATUS_OK;
-	case PIDLOCK_RUNNING:
-		log_error("already running: %s", why);
-		return STATUS_RUNNING;
-	default:
-		log_error("pid file: %s", why);
-		return STATUS_FATAL;
-	}
-}
-
+/* Takes the pid file first: nothing is changed if another instance runs. */
 static int
 open_files(struct parent *p)
 {
-	const struct listeners	none = { NULL, 0 };
-	char			why[WHY_MAX];
-	int			status;
+	const struct directory_new	 new = run_as_directory(&p->identity,
+					    DIRECTORY_MODE);
+	const struct listeners		 none = { NULL, 0 };
+	const char			*pidfile = p->settings->pidfile;
+	enum pidlock_result		 result = PIDLOCK_OURS;
+	char				 why[WHY_MAX];
 
-	if ((status = take_pidfile(p)) != STATUS_OK)
-		return status;
+	if (pidfile != NULL)
+		result = pidlock_open(&p->pidlock, pidfile, &new, why);
+	if (result == PIDLOCK_RUNNING) {
+		log_error("already running: %s", why);
+		return STATUS_RUNNING;
+	}
+	if (result == PIDLOCK_FAILED)
+		goto no_pidfile;
 	if (sockets_open(&p->listeners, &none, p->settings, &p->identity,
 	    why) == -1) {
 		log_error("%s", why);
 		return STATUS_FATAL;
 	}
 	activation_end();
-	if (p->pidlock.fd != -1 && pidlock_write(&p->pidlock, why) == -1) {
-		log_error("pid file: %s", why);
-		return STATUS_FATAL;
-	}
-	return STATUS_OK;
+	if (pidfile == NULL || pidlock_write(&p->pidlock, why) == 0)
+		return STATUS_OK;
+ no_pidfile:
+	log_error("pid file: %s", why);
+	return STATUS_FATAL;
 }
 
 static int
-find_identity(struct parent *p)
+run(struct parent *p)
 {
 	char	why[WHY_MAX];
 	uid_t	uid;
 	gid_t	gid;
+	int	status;
 
+	if ((status = read_configuration(p)) != STATUS_OK)
+		return status;
 	if (run_as_find(&p->identity, p->settings, why) == -1 ||
 	    (p->identity.drop && !p->cleaning &&
 	    (run_as_user(p->settings->socket_user, &uid, why) == -1 ||
@@ -135,18 +126,6 @@ find_identity(struct parent *p)
 		log_error("%s", why);
 		return STATUS_NO_USER;
 	}
-	return STATUS_OK;
-}
-
-static int
-run(struct parent *p)
-{
-	char	why[WHY_MAX];
-	int	status;
-
-	if ((status = read_configuration(p)) != STATUS_OK ||
-	    (status = find_identity(p)) != STATUS_OK)
-		return status;
 	if (p->background)
 		background_begin();
 	p->signals = signals_open();

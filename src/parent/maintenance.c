@@ -26,15 +26,93 @@
 #define FIRST_CLEAN_MS	(5 * 60 * 1000)		/* after the start */
 #define FIRST_MAIL_MS	(60 * 60 * 1000)
 
-static void	finish(struct parent *);
-static void	fail(struct parent *, const char *, ...)
-		    __attribute__((__format__(printf, 2, 3)));
-
 static bool
 report_is_on(const struct settings *settings)
 {
 	return settings->report && settings->report_to.count > 0;
 }
+
+/* --- the timetable --- */
+
+/* Plans the next run, unless an earlier one is planned. */
+static void
+plan(struct timetable *t, struct mono at, bool asked)
+{
+	if (!t->planned || !clock_passed(t->at, at))
+		t->at = at;
+	t->planned = true;
+	t->asked = t->asked || asked;
+}
+
+/* Asks for a run now, or this long after the last one. */
+static void
+ask(struct timetable *t, int64_t ms, struct mono now)
+{
+	struct mono	next = clock_after(t->last, ms);
+
+	plan(t, t->done && !clock_passed(next, now) ? next : now, true);
+}
+
+/*
+ * The first run comes early, so that it happens where the daemon is restarted
+ * every day. A reload does not delay a run.
+ */
+static void
+plan_regular(struct timetable *t, int64_t ms, int64_t first, struct mono now)
+{
+	if (ms > 0)
+		plan(t, clock_after(now, t->planned || ms < first ? ms :
+		    first), false);
+	else if (!t->asked)
+		t->planned = false;
+}
+
+/* Plans the next attempt after so many failures; the milliseconds until it. */
+static int64_t
+retry(struct timetable *t, unsigned int *failures, struct mono now)
+{
+	int64_t		ms = RETRY_MS;
+	unsigned int	i;
+
+	for (i = 0; i < *failures && ms < RETRY_MAX_MS; i++)
+		ms *= 2;
+	if (ms > RETRY_MAX_MS)
+		ms = RETRY_MAX_MS;
+	(*failures)++;
+	plan(t, clock_after(now, ms), true);
+	return ms;
+}
+
+/* Whether it is due; then plans the next regular run. */
+static bool
+due(struct timetable *t, int64_t interval, struct mono now)
+{
+	if (!t->planned || !clock_passed(t->at, now))
+		return false;
+	t->planned = t->asked = false;
+	if (interval > 0)
+		plan(t, clock_after(now, interval * 1000), false);
+	return true;
+}
+
+void
+maintenance_schedule(struct parent *p, struct mono now)
+{
+	struct job	*job = &p->job;
+	int64_t		 ms = p->settings->clean_interval * 1000;
+
+	plan_regular(&job->cleaning, ms, FIRST_CLEAN_MS, now);
+	plan_regular(&job->reporting, report_is_on(p->settings) ? ms : 0,
+	    FIRST_MAIL_MS, now);
+	/* The reload may have removed the cause of the failure. */
+	if (job->failures > 0)
+		plan(&job->reporting, now, true);
+	if (job->mute > 0)
+		plan(&job->telling, now, true);
+	job->failures = job->mute = 0;
+}
+
+/* --- the end of a job --- */
 
 static void
 enter(struct job *job, enum job_step step)
@@ -42,6 +120,36 @@ enter(struct job *job, enum job_step step)
 	job->step = step;
 	job->deadline = clock_after(clock_mono(),
 	    step == JOB_SENDING ? SENDING_MS : STEP_MS);
+}
+
+static void
+finish(struct parent *p)
+{
+	struct job	*job = &p->job;
+
+	job->step = JOB_IDLE;
+	if (p->cleaning) {
+		parent_stop(p, job->failed ? STATUS_CLEAN : STATUS_OK);
+		return;
+	}
+	if (job->notice) {
+		if (!job->failed)
+			job->mute = 0;
+		else
+			(void)retry(&job->telling, &job->mute, clock_mono());
+		return;
+	}
+	if (job->clean)
+		parent_task_done(p, TASK_CLEAN, !job->failed, job->outcome);
+	if (!job->report)
+		return;
+	parent_task_done(p, TASK_REPORT, !job->failed, job->outcome);
+	if (!job->failed)
+		job->failures = 0;
+	else if (report_is_on(p->settings))
+		log_notice("the report is tried again in %" PRId64 " s",
+		    retry(&job->reporting, &job->failures, clock_mono()) /
+		    1000);
 }
 
 /* Ends the job: stops both processes, then calls finish(). */
@@ -64,6 +172,9 @@ say(struct job *job, const char *what)
 		(void)strlcat(job->outcome, "\n", sizeof(job->outcome));
 	(void)strlcat(job->outcome, what, sizeof(job->outcome));
 }
+
+static void	fail(struct parent *, const char *, ...)
+		    __attribute__((__format__(printf, 2, 3)));
 
 static void
 fail(struct parent *p, const char *format, ...)
@@ -90,13 +201,6 @@ reason(const char *fault, char *text, size_t size)
 	return text;
 }
 
-/* The ledger that has the hits. */
-static enum slot
-source(const struct parent *p)
-{
-	return p->cleaning ? SLOT_CLEANER : SLOT_LEDGER;
-}
-
 static void
 fail_cleaning(struct parent *p, const char *what)
 {
@@ -105,21 +209,22 @@ fail_cleaning(struct parent *p, const char *what)
 	fail(p, "cleaning failed%s", reason(what, why, sizeof(why)));
 }
 
+static void
+fail_sending(struct parent *p, const char *why)
+{
+	if (p->job.notice)
+		fail(p, "a user was not told by mail%s", why);
+	else
+		fail(p, "the report was not sent%s", why);
+}
+
 /* --- the steps --- */
 
-static void
-open_cleaner(struct parent *p)
+/* The ledger that has the hits. */
+static enum slot
+source(const struct parent *p)
 {
-	char	why[WHY_MAX];
-
-	enter(&p->job, JOB_OPENING);
-	p->job.cleaning.done = true;
-	p->job.cleaning.last = clock_mono();
-	if (children_start(p, SLOT_CLEANER, p->settings, &p->identity,
-	    why) == -1)
-		fail(p, "%s", why);
-	else
-		children_begin(p, SLOT_CLEANER);
+	return p->cleaning ? SLOT_CLEANER : SLOT_LEDGER;
 }
 
 /* The report gets its channel to the ledger before it enters its sandbox. */
@@ -147,24 +252,41 @@ open_report(struct parent *p)
 	for (i = 0; i < p->job.tried.count; i++)
 		child_text(&p->child[SLOT_REPORT], MSG_TRIED,
 		    p->job.tried.address[i]);
-	children_connect(p, source(p), SLOT_REPORT);
-	children_begin(p, SLOT_REPORT);
+	(void)children_connect(p, source(p), SLOT_REPORT, MSG_PEER);
+	child_signal(&p->child[SLOT_REPORT], MSG_START);
 }
 
 /* Begins a job: cleaning, a report, or neither: a mail to a user. */
 static void
 open_job(struct parent *p, bool clean, bool report)
 {
-	p->job.clean = clean;
-	p->job.report = report;
-	p->job.failed = p->job.again = false;
-	p->job.notice = !clean && !report;
-	p->job.tried.count = 0;
-	p->job.outcome[0] = '\0';
-	if (clean)
-		open_cleaner(p);
-	else
+	struct job	*job = &p->job;
+	char		 why[WHY_MAX];
+
+	job->clean = clean;
+	job->report = report;
+	job->failed = job->again = false;
+	job->notice = !clean && !report;
+	job->tried.count = 0;
+	job->outcome[0] = '\0';
+	if (!clean) {
 		open_report(p);
+		return;
+	}
+	enter(job, JOB_OPENING);
+	job->cleaning.done = true;
+	job->cleaning.last = clock_mono();
+	if (children_start(p, SLOT_CLEANER, p->settings, &p->identity,
+	    why) == -1)
+		fail(p, "%s", why);
+	else
+		child_signal(&p->child[SLOT_CLEANER], MSG_START);
+}
+
+void
+maintenance_begin(struct parent *p)
+{
+	open_job(p, true, report_is_on(p->settings));
 }
 
 void
@@ -202,45 +324,68 @@ print_records(struct job *job, const char *what, bool done)
 	job->failed = true;
 }
 
-void
-maintenance_on_cleaned(struct parent *p, const struct msg_cleaned *cleaned)
+int
+maintenance_on_cleaned(struct parent *p, enum slot slot,
+    const struct message *m)
 {
-	struct job	*job = &p->job;
-	char		 what[64];
+	struct job		*job = &p->job;
+	struct msg_cleaned	 cleaned;
+	char			 what[64];
 
+	if (slot != SLOT_CLEANER ||
+	    msg_cleaned_get(&cleaned, m->payload, m->len) == -1)
+		return -1;
 	if (job->step != JOB_CLEANING)
-		return;
-	if (cleaned->failed) {
-		fail_cleaning(p, cleaned->reason);
-		return;
+		return 0;
+	if (cleaned.failed) {
+		fail_cleaning(p, cleaned.reason);
+		return 0;
 	}
 	snprintf(what, sizeof(what), "%" PRId64 " records deleted",
-	    cleaned->records);
+	    cleaned.records);
 	if (p->cleaning)
-		print_records(job, what, cleaned->done);
-	else if (cleaned->done)
+		print_records(job, what, cleaned.done);
+	else if (cleaned.done)
 		log_notice("%s", what);
-	if (!cleaned->done) {
+	if (!cleaned.done) {
 		enter(job, JOB_CLEANING);
-		return;
+		return 0;
 	}
 	say(job, what);
 	if (!job->report || !report_is_on(p->settings)) {
 		close_job(p);
-		return;
+		return 0;
 	}
 	if (source(p) != SLOT_CLEANER)
 		children_stop(p, SLOT_CLEANER);
 	open_report(p);
+	return 0;
 }
 
+/* The mail server has accepted the mail. */
 static void
-fail_sending(struct parent *p, const char *why)
+sent(struct parent *p)
 {
-	if (p->job.notice)
-		fail(p, "a user was not told by mail%s", why);
-	else
-		fail(p, "the report was not sent%s", why);
+	struct job		*job = &p->job;
+	struct timetable	*t = &job->reporting;
+
+	if (job->notice) {
+		child_number(&p->child[source(p)], MSG_NOTICE_SENT, 1, -1);
+		close_job(p);
+		return;
+	}
+	log_notice("the report was sent");
+	say(job, "the report was sent");
+	t->done = true;
+	t->last = clock_mono();
+	/* A hit that came during the report waits as long as one now. */
+	if (t->asked) {
+		t->at = clock_after(t->last, MAIL_EVERY_MS);
+		plan_regular(t, p->settings->clean_interval * 1000,
+		    FIRST_MAIL_MS, t->last);
+	}
+	enter(job, JOB_FORGETTING);
+	child_signal(&p->child[source(p)], MSG_HITS_SENT);
 }
 
 /* Another address of the mail server is tried, after the process has ended. */
@@ -264,37 +409,24 @@ try_next(struct parent *p, const char *address, const char *why)
 	job->again = true;
 }
 
-void
-maintenance_on_reported(struct parent *p, const struct msg_reported *reported)
+int
+maintenance_on_reported(struct parent *p, enum slot slot,
+    const struct message *m)
 {
-	struct job	*job = &p->job;
-	char		 why[540] = ": ";
+	struct job		*job = &p->job;
+	struct msg_reported	 reported;
+	char			 why[540] = ": ";
 
+	(void)slot;
+	if (msg_reported_get(&reported, m->payload, m->len) == -1)
+		return -1;
 	if (job->step != JOB_SENDING && job->step != JOB_CONNECTING)
-		return;
-	str_printable(why + 2, sizeof(why) - 2, reported->reason,
-	    strlen(reported->reason));
-	switch ((enum report_outcome)reported->outcome) {
+		return 0;
+	str_printable(why + 2, sizeof(why) - 2, reported.reason,
+	    strlen(reported.reason));
+	switch ((enum report_outcome)reported.outcome) {
 	case REPORT_SENT:
-		if (job->notice) {
-			child_number(&p->child[source(p)], MSG_NOTICE_SENT, 1,
-			    -1);
-			close_job(p);
-			break;
-		}
-		log_notice("the report was sent");
-		say(job, "the report was sent");
-		job->reporting.done = true;
-		job->reporting.last = clock_mono();
-		/*
-		 * A hit that came during the report waits as long as one that
-		 * comes now.
-		 */
-		if (job->reporting.wanted)
-			job->reporting.at = clock_after(job->reporting.last,
-			    MAIL_EVERY_MS);
-		enter(job, JOB_FORGETTING);
-		child_signal(&p->child[source(p)], MSG_HITS_SENT);
+		sent(p);
 		break;
 	case REPORT_EMPTY:
 		log_debug("nothing to report");
@@ -302,7 +434,7 @@ maintenance_on_reported(struct parent *p, const struct msg_reported *reported)
 		close_job(p);
 		break;
 	case REPORT_NEXT:
-		try_next(p, reported->address, why + 2);
+		try_next(p, reported.address, why + 2);
 		break;
 	default:
 		if (job->notice)
@@ -311,18 +443,30 @@ maintenance_on_reported(struct parent *p, const struct msg_reported *reported)
 		fail_sending(p, why);
 		break;
 	}
+	return 0;
 }
 
-void
-maintenance_on_forgotten(struct parent *p, enum slot slot, bool forgotten)
+static void
+forgotten(struct parent *p, bool good)
 {
-	if (p->job.step != JOB_FORGETTING || slot != source(p))
-		return;
-	if (forgotten)
+	if (good)
 		close_job(p);
 	else
 		fail(p, "the report was sent, but its hits could not be "
 		    "removed; they will be reported again");
+}
+
+int
+maintenance_on_forgotten(struct parent *p, enum slot slot,
+    const struct message *m)
+{
+	uint64_t	good;
+
+	if (msg_number_get(&good, m->payload, m->len) == -1 || good > 1)
+		return -1;
+	if (p->job.step == JOB_FORGETTING && slot == source(p))
+		forgotten(p, good == 1);
+	return 0;
 }
 
 /* A process has ended. A report ends by itself after it has sent its result. */
@@ -347,7 +491,7 @@ maintenance_on_gone(struct parent *p, enum slot slot)
 		break;
 	case JOB_FORGETTING:
 		if (slot == source(p))
-			maintenance_on_forgotten(p, slot, false);
+			forgotten(p, false);
 		break;
 	case JOB_CLOSING:
 		close_job(p);
@@ -355,67 +499,14 @@ maintenance_on_gone(struct parent *p, enum slot slot)
 	}
 }
 
-/* --- the timetable --- */
-
-/*
- * The first run comes early, so that it happens where the daemon is restarted
- * every day. A reload does not delay a run.
- */
-static void
-plan(struct timetable *t, bool regular, int64_t ms, int64_t first,
-    struct mono now)
-{
-	struct mono	latest = clock_after(now, ms);
-
-	if (!t->regular)
-		t->next = clock_after(now, ms < first ? ms : first);
-	else if (clock_passed(latest, t->next))
-		t->next = latest;
-	t->regular = regular;
-}
-
-void
-maintenance_schedule(struct parent *p, struct mono now)
-{
-	struct job	*job = &p->job;
-	int64_t		 ms = p->settings->clean_interval * 1000;
-
-	plan(&job->cleaning, ms > 0, ms, FIRST_CLEAN_MS, now);
-	plan(&job->reporting, ms > 0 && report_is_on(p->settings), ms,
-	    FIRST_MAIL_MS, now);
-	/* The reload may have removed the cause of the failure. */
-	if (job->failures > 0) {
-		job->failures = 0;
-		job->reporting.at = now;
-	}
-	if (job->mute > 0) {
-		job->mute = 0;
-		job->telling.at = now;
-	}
-}
-
-void
-maintenance_begin(struct parent *p)
-{
-	open_job(p, true, report_is_on(p->settings));
-}
-
-/* Requests it now, or this long after the last time. */
-static void
-request(struct timetable *t, int64_t ms, struct mono now)
-{
-	struct mono	next = clock_after(t->last, ms);
-
-	t->wanted = true;
-	t->at = t->done && !clock_passed(next, now) ? next : now;
-}
+/* --- requests --- */
 
 /*
  * What operators ask for comes through the engine. If that is taken over, it
  * must not cause many mails or constant cleaning.
  */
 void
-maintenance_request_cleaning(struct parent *p, struct mono now)
+maintenance_request_cleaning(struct parent *p)
 {
 	char	why[600], what[640];
 
@@ -427,119 +518,51 @@ maintenance_request_cleaning(struct parent *p, struct mono now)
 		parent_task_done(p, TASK_CLEAN, false, what);
 		return;
 	}
-	request(&p->job.cleaning, OPERATOR_CLEAN_MS, now);
+	ask(&p->job.cleaning, OPERATOR_CLEAN_MS, clock_mono());
 }
 
 void
-maintenance_request_report(struct parent *p, struct mono now)
+maintenance_request_report(struct parent *p)
 {
-	if (!p->settings->report) {
-		log_notice("no report: the setting report is off");
-		parent_task_done(p, TASK_REPORT, false,
-		    "no report: the setting report is off");
-		return;
-	}
+	const char	*why = p->settings->report ?
+			    "report_to names nobody" :
+			    "the setting report is off";
+	char		 what[64];
+
 	if (!report_is_on(p->settings)) {
-		log_notice("no report: report_to names nobody");
-		parent_task_done(p, TASK_REPORT, false,
-		    "no report: report_to names nobody");
+		log_notice("no report: %s", why);
+		(void)snprintf(what, sizeof(what), "no report: %s", why);
+		parent_task_done(p, TASK_REPORT, false, what);
 		return;
 	}
 	/* The report under way is the one that was asked for. */
-	if (p->job.step != JOB_IDLE && p->job.report)
-		return;
-	request(&p->job.reporting, OPERATOR_MAIL_MS, now);
+	if (p->job.step == JOB_IDLE || !p->job.report)
+		ask(&p->job.reporting, OPERATOR_MAIL_MS, clock_mono());
 }
 
-void
-maintenance_on_hit(struct parent *p, struct mono now)
+int
+maintenance_on_hit(struct parent *p, enum slot slot, const struct message *m)
 {
-	if (p->settings->report_immediately && report_is_on(p->settings) &&
-	    !p->job.reporting.wanted)
-		request(&p->job.reporting, MAIL_EVERY_MS, now);
+	if (m->len != 0)
+		return -1;
+	if (slot == SLOT_LEDGER && p->settings->report_immediately &&
+	    report_is_on(p->settings) && !p->job.reporting.asked)
+		ask(&p->job.reporting, MAIL_EVERY_MS, clock_mono());
+	return 0;
 }
 
-void
-maintenance_on_notice(struct parent *p, struct mono now)
+int
+maintenance_on_notice(struct parent *p, enum slot slot,
+    const struct message *m)
 {
-	if (!p->job.telling.wanted)
-		request(&p->job.telling, 0, now);
+	if (m->len != 0)
+		return -1;
+	if (slot == SLOT_LEDGER && !p->job.telling.asked)
+		ask(&p->job.telling, 0, clock_mono());
+	return 0;
 }
 
-/* Plans the next attempt after so many failures; the milliseconds until it. */
-static int64_t
-retry(struct timetable *t, unsigned int *failures, struct mono now)
-{
-	int64_t		ms = RETRY_MS;
-	unsigned int	i;
-
-	for (i = 0; i < *failures && ms < RETRY_MAX_MS; i++)
-		ms *= 2;
-	if (ms > RETRY_MAX_MS)
-		ms = RETRY_MAX_MS;
-	(*failures)++;
-	t->wanted = true;
-	t->at = clock_after(now, ms);
-	return ms;
-}
-
-static void
-retry_report(struct job *job, struct mono now)
-{
-	log_notice("the report is tried again in %" PRId64 " s",
-	    retry(&job->reporting, &job->failures, now) / 1000);
-}
-
-static void
-finish_notice(struct job *job)
-{
-	if (!job->failed)
-		job->mute = 0;
-	else
-		(void)retry(&job->telling, &job->mute, clock_mono());
-}
-
-static void
-finish(struct parent *p)
-{
-	struct job	*job = &p->job;
-
-	job->step = JOB_IDLE;
-	if (p->cleaning) {
-		parent_stop(p, job->failed ? STATUS_CLEAN : STATUS_OK);
-		return;
-	}
-	if (job->notice) {
-		finish_notice(job);
-		return;
-	}
-	if (job->clean)
-		parent_task_done(p, TASK_CLEAN, !job->failed, job->outcome);
-	if (!job->report)
-		return;
-	parent_task_done(p, TASK_REPORT, !job->failed, job->outcome);
-	if (!job->failed)
-		job->failures = 0;
-	else if (report_is_on(p->settings))
-		retry_report(job, clock_mono());
-}
-
-/* Whether it is due. Moves a regular time on to the next one. */
-static bool
-due(struct timetable *t, int64_t interval, struct mono now)
-{
-	bool	is_due = false;
-
-	if (t->regular && clock_passed(t->next, now)) {
-		t->next = clock_after(now, interval * 1000);
-		is_due = true;
-	}
-	if (t->wanted && clock_passed(t->at, now)) {
-		t->wanted = false;
-		is_due = true;
-	}
-	return is_due;
-}
+/* --- time --- */
 
 void
 maintenance_timers(struct parent *p, struct mono now)
@@ -567,27 +590,23 @@ maintenance_timers(struct parent *p, struct mono now)
 		open_job(p, clean, report);
 }
 
-static int
-timetable_left(const struct timetable *t, struct mono now)
-{
-	return clock_sooner(t->regular ? clock_left(t->next, now) : -1,
-	    t->wanted ? clock_left(t->at, now) : -1);
-}
-
 int
 maintenance_left(const struct parent *p, struct mono now)
 {
 	const struct job	*job = &p->job;
+	const struct timetable	*all[] = {
+		&job->cleaning, &job->reporting, &job->telling
+	};
+	int			 left = -1;
+	size_t			 i;
 
-	if (job->step == JOB_CLOSING)
-		return -1;
 	if (job->step != JOB_IDLE)
-		return clock_left(job->deadline, now);
-	if (!p->started)
-		return -1;
-	return clock_sooner(timetable_left(&job->cleaning, now),
-	    clock_sooner(timetable_left(&job->reporting, now),
-	    timetable_left(&job->telling, now)));
+		return job->step == JOB_CLOSING ? -1 :
+		    clock_left(job->deadline, now);
+	for (i = 0; i < sizeof(all) / sizeof(all[0]) && p->started; i++)
+		if (all[i]->planned)
+			left = clock_sooner(left, clock_left(all[i]->at, now));
+	return left;
 }
 
 void

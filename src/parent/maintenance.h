@@ -17,21 +17,27 @@ void	maintenance_schedule(struct parent *, struct mono now);
 void	maintenance_begin(struct parent *);
 
 /* Requests of policyctl. They are handled one after the other. */
-void	maintenance_request_cleaning(struct parent *, struct mono now);
-void	maintenance_request_report(struct parent *, struct mono now);
+void	maintenance_request_cleaning(struct parent *);
+void	maintenance_request_report(struct parent *);
+
+/* One of the two processes is ready, or has ended. */
+void	maintenance_on_ready(struct parent *, enum slot);
+void	maintenance_on_gone(struct parent *, enum slot);
+
+/* Handle a message of a child. 0, or -1 if it is malformed. */
+int	maintenance_on_cleaned(struct parent *, enum slot,
+	    const struct message *);
+int	maintenance_on_reported(struct parent *, enum slot,
+	    const struct message *);
+int	maintenance_on_forgotten(struct parent *, enum slot,
+	    const struct message *);
 
 /* report_immediately: the ledger has hits that were not reported. */
-void	maintenance_on_hit(struct parent *, struct mono now);
+int	maintenance_on_hit(struct parent *, enum slot, const struct message *);
 
 /* report_user: the ledger has users to tell, each by a mail of its own. */
-void	maintenance_on_notice(struct parent *, struct mono now);
-
-/* Messages and ends of the two processes. */
-void	maintenance_on_ready(struct parent *, enum slot);
-void	maintenance_on_cleaned(struct parent *, const struct msg_cleaned *);
-void	maintenance_on_reported(struct parent *, const struct msg_reported *);
-void	maintenance_on_forgotten(struct parent *, enum slot, bool forgotten);
-void	maintenance_on_gone(struct parent *, enum slot);
+int	maintenance_on_notice(struct parent *, enum slot,
+	    const struct message *);
 
 void	maintenance_timers(struct parent *, struct mono now);
 int	maintenance_left(const struct parent *, struct mono now);

@@ -10,7 +10,6 @@
 #include "parent/messages.h"
 #include "parent/operator.h"
 #include "parent/reload.h"
-#include "parent/scanner.h"
 
 #define GONE_MS		2000	/* from the end of its channel */
 #define READS_MAX	64
@@ -47,7 +46,7 @@ on_ready(struct parent *p, enum slot slot, const struct message *m)
 		maintenance_on_ready(p, slot);
 		break;
 	case SLOT_SCANNER:
-		scanner_on_ready(p);
+		operator_on_scanner_ready(p);
 		break;
 	default:
 		break;
@@ -96,84 +95,17 @@ on_fault(struct parent *p, enum slot slot, const struct message *m)
 	return 0;
 }
 
-static int
-on_cleaned(struct parent *p, enum slot slot, const struct message *m)
-{
-	struct msg_cleaned	cleaned;
-
-	if (slot != SLOT_CLEANER ||
-	    msg_cleaned_get(&cleaned, m->payload, m->len) == -1)
-		return -1;
-	maintenance_on_cleaned(p, &cleaned);
-	return 0;
-}
-
-static int
-on_forgotten(struct parent *p, enum slot slot, const struct message *m)
-{
-	uint64_t	forgotten;
-
-	if (msg_number_get(&forgotten, m->payload, m->len) == -1 ||
-	    forgotten > 1)
-		return -1;
-	maintenance_on_forgotten(p, slot, forgotten == 1);
-	return 0;
-}
-
-static int
-on_hit(struct parent *p, enum slot slot, const struct message *m)
-{
-	if (m->len != 0)
-		return -1;
-	if (slot == SLOT_LEDGER)
-		maintenance_on_hit(p, clock_mono());
-	return 0;
-}
-
-static int
-on_notice(struct parent *p, enum slot slot, const struct message *m)
-{
-	if (m->len != 0)
-		return -1;
-	if (slot == SLOT_LEDGER)
-		maintenance_on_notice(p, clock_mono());
-	return 0;
-}
-
-static int
-on_reported(struct parent *p, enum slot slot, const struct message *m)
-{
-	struct msg_reported	reported;
-
-	(void)slot;
-	if (msg_reported_get(&reported, m->payload, m->len) == -1)
-		return -1;
-	maintenance_on_reported(p, &reported);
-	return 0;
-}
-
-static int
-on_task(struct parent *p, enum slot slot, const struct message *m)
-{
-	uint64_t	task;
-
-	(void)slot;
-	if (msg_number_get(&task, m->payload, m->len) == -1)
-		return -1;
-	return operator_take(p, task);
-}
-
 static handler *const	handlers[MSG__MAX] = {
 	[MSG_READY]		= on_ready,
 	[MSG_ALIVE]		= on_alive,
 	[MSG_SETTINGS_TAKEN]	= on_settings_taken,
 	[MSG_FAULT]		= on_fault,
-	[MSG_CLEANED]		= on_cleaned,
-	[MSG_HITS_FORGOTTEN]	= on_forgotten,
-	[MSG_HIT_NEW]		= on_hit,
-	[MSG_NOTICE_NEW]	= on_notice,
-	[MSG_REPORTED]		= on_reported,
-	[MSG_TASK]		= on_task
+	[MSG_CLEANED]		= maintenance_on_cleaned,
+	[MSG_HITS_FORGOTTEN]	= maintenance_on_forgotten,
+	[MSG_HIT_NEW]		= maintenance_on_hit,
+	[MSG_NOTICE_NEW]	= maintenance_on_notice,
+	[MSG_REPORTED]		= maintenance_on_reported,
+	[MSG_TASK]		= operator_on_task
 };
 
 static void
@@ -188,19 +120,6 @@ handle(struct parent *p, enum slot slot, const struct message *m)
 		    message_rule(m->type)->name);
 		child_kill(&p->child[slot]);
 	}
-}
-
-/* The child has closed its channel: it ends, or is killed. */
-static void
-on_end(struct parent *p, enum slot slot)
-{
-	struct child	*child = &p->child[slot];
-
-	child_disconnect(child);
-	if (child->state == CHILD_LEAVING)
-		return;
-	child->state = CHILD_LEAVING;
-	child->deadline = clock_after(clock_mono(), GONE_MS);
 }
 
 void
@@ -219,10 +138,15 @@ messages_take(struct parent *p, enum slot slot)
 		while (result == 1 && !child->killed &&
 		    (result = channel_next(child->channel, &m)) == 1)
 			handle(p, slot, &m);
-		if (result == -1) {
-			if (errno == EBADMSG)
-				child_kill(child);
-			on_end(p, slot);
-		}
+		if (result != -1)
+			continue;
+		if (errno == EBADMSG)
+			child_kill(child);
+		child_disconnect(child);
+		if (child->state == CHILD_LEAVING)
+			return;
+		/* It has closed its channel: it ends, or is killed. */
+		child->state = CHILD_LEAVING;
+		child->deadline = clock_after(clock_mono(), GONE_MS);
 	}
 }

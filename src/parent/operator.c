@@ -7,35 +7,11 @@
 #include "parent/maintenance.h"
 #include "parent/operator.h"
 #include "parent/reload.h"
-#include "parent/scanner.h"
+
 #include "sandbox/sandbox.h"
 
 #define LOG_EVERY_S	1
 #define UNREAD_MOST	256	/* more than the engine has questions */
-
-static void
-task_reload(struct parent *p)
-{
-	reload_request(p);
-}
-
-static void
-task_clean(struct parent *p)
-{
-	maintenance_request_cleaning(p, clock_mono());
-}
-
-static void
-task_report(struct parent *p)
-{
-	maintenance_request_report(p, clock_mono());
-}
-
-static void
-task_scan(struct parent *p)
-{
-	scanner_request(p);
-}
 
 /* Valid until the next reload or task. */
 static void
@@ -70,26 +46,58 @@ task_brief(struct parent *p)
 }
 
 static void
-state_add(struct msg_state *m, const char *name, pid_t pid, struct mono since,
-    bool serving, const char *sandbox)
+task_scan(struct parent *p)
 {
-	struct msg_state_process	*process = &m->process[m->nprocesses++];
+	char	why[WHY_MAX];
 
-	(void)strlcpy(process->name, name, sizeof(process->name));
-	process->pid = (uint32_t)pid;
-	process->since = since.ns;
-	process->serving = serving;
-	(void)strlcpy(process->sandbox, sandbox, sizeof(process->sandbox));
+	/* The engine wants one at a time, so the last one is finished. */
+	p->scan_next = p->child[SLOT_SCANNER].state != CHILD_DOWN;
+	if (p->scan_next)
+		children_stop(p, SLOT_SCANNER);
+	else if (children_start(p, SLOT_SCANNER, p->settings, &p->identity,
+	    why) == -1)
+		parent_task_done(p, TASK_SCAN, false, why);
+	else
+		child_signal(&p->child[SLOT_SCANNER], MSG_START);
+}
+
+void
+operator_on_scanner_ready(struct parent *p)
+{
+	if (p->child[SLOT_ENGINE].state != CHILD_SERVING ||
+	    children_connect(p, SLOT_ENGINE, SLOT_SCANNER, MSG_SCAN) == -1) {
+		parent_task_done(p, TASK_SCAN, false,
+		    "no channel for it could be made");
+		children_stop(p, SLOT_SCANNER);
+		return;
+	}
+	/* A fault is logged once, until there was none. */
+	p->restart[SLOT_SCANNER].fault[0] = '\0';
+	/* From here on the engine answers policyctl. */
+	p->tasks.waited[TASK_SCAN] = false;
+}
+
+void
+operator_on_scanner_gone(struct parent *p)
+{
+	const char	*fault = p->restart[SLOT_SCANNER].fault;
+
+	if (p->scan_next)
+		task_scan(p);
+	else
+		parent_task_done(p, TASK_SCAN, false, fault[0] != '\0' ?
+		    fault : "the process that reads the rows did not start");
 }
 
 /* Answers with the processes and their start. */
 static void
 task_state(struct parent *p)
 {
-	const struct child	*child;
-	struct msg_state	 m;
-	struct str		 payload;
-	size_t			 i;
+	const struct child		*child;
+	struct msg_state_process	*process;
+	struct msg_state		 m;
+	struct str			 payload;
+	size_t				 i;
 
 	memset(&m, 0, sizeof(m));
 	m.since = p->since.ns;
@@ -100,14 +108,25 @@ task_state(struct parent *p)
 		(void)strlcpy(m.fault, p->restart[SLOT_LEDGER].fault,
 		    sizeof(m.fault));
 	(void)strlcpy(m.file, p->settings->config_file, sizeof(m.file));
-	state_add(&m, "parent", getpid(), p->since, true,
-	    sandbox_description());
+	process = &m.process[m.nprocesses++];
+	(void)strlcpy(process->name, "parent", sizeof(process->name));
+	(void)strlcpy(process->sandbox, sandbox_description(),
+	    sizeof(process->sandbox));
+	process->pid = (uint32_t)getpid();
+	process->since = p->since.ns;
+	process->serving = true;
 	for (i = 0; i < SLOT__MAX; i++) {
 		child = &p->child[i];
-		if (child->pid > 0)
-			state_add(&m, children_name(p, (enum slot)i),
-			    child->pid, child->since,
-			    child->state == CHILD_SERVING, child->sandbox);
+		if (child->pid <= 0)
+			continue;
+		process = &m.process[m.nprocesses++];
+		(void)strlcpy(process->name, children_name(p, (enum slot)i),
+		    sizeof(process->name));
+		(void)strlcpy(process->sandbox, child->sandbox,
+		    sizeof(process->sandbox));
+		process->pid = (uint32_t)child->pid;
+		process->since = child->since.ns;
+		process->serving = child->state == CHILD_SERVING;
 	}
 	str_init(&payload);
 	msg_state_put(&payload, &m);
@@ -120,33 +139,34 @@ static const struct {
 	const char	*name;		/* in the log; NULL: not logged */
 	bool		 answered;	/* each one, at once */
 } tasks[TASK__MAX] = {
-	[TASK_RELOAD]		= { task_reload, "a reload", false },
-	[TASK_CLEAN]		= { task_clean, "cleaning", false },
-	[TASK_REPORT]		= { task_report, "the report", false },
+	[TASK_RELOAD]		= { reload_request, "a reload", false },
+	[TASK_CLEAN]		= { maintenance_request_cleaning, "cleaning",
+				    false },
+	[TASK_REPORT]		= { maintenance_request_report, "the report",
+				    false },
 	[TASK_LOG_DEBUG]	= { task_debug, "a detailed log", true },
 	[TASK_LOG_BRIEF]	= { task_brief, "a brief log", true },
 	[TASK_STATE]		= { task_state, NULL, true },
 	[TASK_SCAN]		= { task_scan, NULL, false },
 };
 
-/* Whether the engine asks on without reading what it is answered. */
-static bool
-is_deaf(struct parent *p)
-{
-	struct channel	*channel = p->child[SLOT_ENGINE].channel;
-
-	if (channel == NULL || channel_queued(channel) == 0)
-		p->tasks.unread = 0;
-	return ++p->tasks.unread > UNREAD_MOST;
-}
-
 int
-operator_take(struct parent *p, uint64_t task)
+operator_on_task(struct parent *p, enum slot slot, const struct message *m)
 {
-	unsigned int	suppressed;
+	const struct channel	*channel = p->child[slot].channel;
+	uint64_t		 task;
+	unsigned int		 suppressed;
 
-	if (task >= TASK__MAX || (tasks[task].answered && is_deaf(p)))
+	if (msg_number_get(&task, m->payload, m->len) == -1 ||
+	    task >= TASK__MAX)
 		return -1;
+	/* An engine that asks on must read what it is answered. */
+	if (tasks[task].answered) {
+		if (channel == NULL || channel_queued(channel) == 0)
+			p->tasks.unread = 0;
+		if (++p->tasks.unread > UNREAD_MOST)
+			return -1;
+	}
 	if (tasks[task].name != NULL &&
 	    log_allowed(&p->tasks.logged, LOG_EVERY_S, &suppressed))
 		log_notice("policyctl asks for %s", tasks[task].name);

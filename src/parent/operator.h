@@ -8,7 +8,15 @@
  * be taken over. So each can do little harm, and is limited in its rate.
  */
 
-/* 0, or -1 for an unknown request. */
-int	operator_take(struct parent *, uint64_t task);
+/* Handles MSG_TASK. 0, or -1 if it is malformed or not allowed. */
+int	operator_on_task(struct parent *, enum slot, const struct message *);
+
+/*
+ * The ledger that reads all rows for `policyctl try` and `top`, one at a time,
+ * has sent READY, or has ended. It is connected to the engine, and ends when
+ * the engine closes the channel.
+ */
+void	operator_on_scanner_ready(struct parent *);
+void	operator_on_scanner_gone(struct parent *);
 
 #endif

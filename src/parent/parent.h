@@ -58,11 +58,10 @@ enum job_step {
 	JOB_CLOSING
 };
 
-/* When something is done again. */
+/* When something is done next. */
 struct timetable {
-	bool		regular;	/* by clean_interval, at `next` */
-	struct mono	next;
-	bool		wanted;		/* also once, at `at` */
+	bool		planned;	/* at `at` */
+	bool		asked;		/* not only by clean_interval */
 	struct mono	at;
 	bool		done;		/* since the start, at `last` */
 	struct mono	last;
@@ -91,8 +90,7 @@ struct job {
 /* A reload: reload.c. */
 struct reload {
 	bool			 wanted;
-	bool			 active;	/* the next ledger starts */
-	bool			 ready;		/* the next ledger is ready */
+	bool			 active;	/* with a next ledger */
 	bool			 offered;	/* settings sent to children */
 	struct mono		 deadline;	/* to accept the settings */
 	struct mono		 not_before;
@@ -115,24 +113,6 @@ struct tasks {
 	struct log_limit logged;	/* requests, in the log */
 };
 
-struct parent;
-
-/*
- * What to call when the state of a child changes; children.c knows no file
- * above it.
- */
-struct child_events {
-	/* The process has ended: handles the messages that it left. */
-	void	(*last_words)(struct parent *, enum slot);
-	/*
-	 * An engine or ledger ended without being told to. `was`: its state
-	 * before; `away`: its database cannot be reached.
-	 */
-	void	(*lost)(struct parent *, enum slot, const struct child *was,
-		    bool away);
-	/* The slot is empty, whatever the reason. */
-	void	(*gone)(struct parent *, enum slot);
-};
 
 struct parent {
 	const char		*file;		/* -f, NULL: the search path */
@@ -160,7 +140,6 @@ struct parent {
 	bool			 stopping;
 	bool			 closed;	/* all were told to stop */
 	int			 status;	/* to exit with */
-	const struct child_events *events;
 };
 
 /* --- serve.c --- */

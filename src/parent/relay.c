@@ -14,12 +14,13 @@
 #define PIPE_BYTES	(1024 * 1024)
 
 int
-relay_open(struct relay *r)
+relay_open(struct relay *r, const char *name)
 {
 	int	fd[2];
 
 	memset(r, 0, sizeof(*r));
 	r->fd = -1;
+	r->name = name;
 	if (pipe2(fd, O_CLOEXEC | O_NONBLOCK) == -1)
 		return -1;
 #ifdef F_SETPIPE_SZ
@@ -40,67 +41,54 @@ relay_close(struct relay *r)
 
 /* The number of lines logged, 1 or 0. */
 static size_t
-end_line(struct relay *r, const char *name, pid_t pid)
+end_line(struct relay *r)
 {
 	bool	whole = r->len > 0 && !r->cut;
 
 	if (whole)
-		log_relay(name, pid, r->line, r->len);
+		log_relay(r->name, r->pid, r->line, r->len);
 	r->len = 0;
 	r->cut = false;
 	return whole;
 }
 
-/* The number of lines logged. */
-static size_t
-take_bytes(struct relay *r, const char *bytes, size_t len, const char *name,
-    pid_t pid)
-{
-	const char	*end;
-	size_t		 n, lines = 0;
-
-	for (; len > 0; bytes += n, len -= n) {
-		end = memchr(bytes, '\n', len);
-		n = end != NULL ? (size_t)(end - bytes) : len;
-		if (n > sizeof(r->line) - r->len)
-			n = sizeof(r->line) - r->len;
-		memcpy(r->line + r->len, bytes, n);
-		r->len += n;
-		if (n < len && bytes[n] == '\n') {
-			lines += end_line(r, name, pid);
-			n++;
-		} else if (r->len == sizeof(r->line)) {
-			/*
-			 * Logs the first part of a long line, and drops its
-			 * end.
-			 */
-			lines += end_line(r, name, pid);
-			r->cut = true;
-		}
-	}
-	return lines;
-}
-
 /* Logs a part. Returns what it cost; 0: nothing is there now. */
 static size_t
-read_some(struct relay *r, const char *name, pid_t pid)
+read_some(struct relay *r)
 {
-	char	bytes[READ_BYTES];
-	ssize_t	n;
+	char		 bytes[READ_BYTES], *p = bytes;
+	const char	*end;
+	ssize_t		 got;
+	size_t		 n, left, lines = 0;
 
 	if (r->fd == -1)
 		return 0;
-	n = read(r->fd, bytes, sizeof(bytes));
-	if (n > 0)
-		return (size_t)n + LINE_COST *
-		    take_bytes(r, bytes, (size_t)n, name, pid);
-	if (n == 0 || (errno != EAGAIN && errno != EINTR))
-		relay_close(r);
-	return 0;
+	if ((got = read(r->fd, bytes, sizeof(bytes))) <= 0) {
+		if (got == 0 || (errno != EAGAIN && errno != EINTR))
+			relay_close(r);
+		return 0;
+	}
+	for (left = (size_t)got; left > 0; p += n, left -= n) {
+		end = memchr(p, '\n', left);
+		n = end != NULL ? (size_t)(end - p) : left;
+		if (n > sizeof(r->line) - r->len)
+			n = sizeof(r->line) - r->len;
+		memcpy(r->line + r->len, p, n);
+		r->len += n;
+		if (n < left && p[n] == '\n') {
+			lines += end_line(r);
+			n++;
+		} else if (r->len == sizeof(r->line)) {
+			/* The end of a long line is dropped. */
+			lines += end_line(r);
+			r->cut = true;
+		}
+	}
+	return (size_t)got + LINE_COST * lines;
 }
 
 void
-relay_take(struct relay *r, const char *name, pid_t pid, struct mono now)
+relay_take(struct relay *r, struct mono now)
 {
 	size_t	cost;
 
@@ -110,18 +98,18 @@ relay_take(struct relay *r, const char *name, pid_t pid, struct mono now)
 	}
 	if (r->left == 0)
 		return;
-	cost = read_some(r, name, pid);
+	cost = read_some(r);
 	r->left = r->left > cost ? r->left - cost : 0;
 }
 
 void
-relay_rest(struct relay *r, const char *name, pid_t pid)
+relay_rest(struct relay *r)
 {
 	size_t	cost, left = PERIOD_DETAIL;
 
-	while (left > 0 && (cost = read_some(r, name, pid)) > 0)
+	while (left > 0 && (cost = read_some(r)) > 0)
 		left = left > cost ? left - cost : 0;
-	(void)end_line(r, name, pid);
+	(void)end_line(r);
 }
 
 static bool

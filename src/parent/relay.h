@@ -19,6 +19,8 @@
 
 struct relay {
 	int		fd;		/* to read from; -1: none */
+	const char	*name;		/* the child's, in the log */
+	pid_t		pid;
 	char		line[RELAY_LINE_MAX];	/* one that has no end yet */
 	size_t		len;
 	bool		cut;		/* its end is not logged */
@@ -26,15 +28,18 @@ struct relay {
 	size_t		left;		/* to be read in this one */
 };
 
-/* The end to write to, non-blocking, which the caller owns; -1 with errno. */
-int	relay_open(struct relay *);
+/*
+ * The end to write to, non-blocking, which the caller owns; -1 with errno. The
+ * caller sets `pid` once the child is there.
+ */
+int	relay_open(struct relay *, const char *name);
 void	relay_close(struct relay *);
 
 /* Logs a part of what has arrived. */
-void	relay_take(struct relay *, const char *name, pid_t, struct mono now);
+void	relay_take(struct relay *, struct mono now);
 
 /* After the process has ended: logs the rest, within bounds. */
-void	relay_rest(struct relay *, const char *name, pid_t);
+void	relay_rest(struct relay *);
 
 /* The descriptor to poll for reading now; -1: none. */
 int	relay_poll(const struct relay *, struct mono now);

@@ -13,7 +13,7 @@
 #define EVERY_MS	200	/* many signals in it are one */
 
 void
-reload_log_faults(const struct faults *faults)
+reload_log_faults(const struct faults *faults, struct str *keep)
 {
 	char	text[2048];
 	size_t	i;
@@ -24,6 +24,8 @@ reload_log_faults(const struct faults *faults)
 			log_warning("%s", text);
 		else
 			log_error("%s", text);
+		if (keep != NULL)
+			str_addf(keep, "%s\n", text);
 	}
 }
 
@@ -49,20 +51,6 @@ reload_request(struct parent *p)
 	p->reload.wanted = true;
 }
 
-/* Keeps them for the answer to policyctl. */
-static void
-keep_faults(struct str *out, const struct faults *faults)
-{
-	char	text[2048];
-	size_t	i;
-
-	out->len = 0;
-	for (i = 0; i < faults->count; i++) {
-		fault_print(faults, i, text, sizeof(text));
-		str_addf(out, "%s\n", text);
-	}
-}
-
 /* Ends the reload, whatever its result. */
 static void
 end(struct parent *p, bool failed)
@@ -74,7 +62,6 @@ end(struct parent *p, bool failed)
 		reload->done = clock_wall();
 	str_clear(&reload->faults);
 	reload->active = false;
-	reload->ready = false;
 	reload->offered = false;
 	reload->not_before = clock_after(clock_mono(), EVERY_MS);
 	notify_ready(failed ? "Serving; the last reload failed" : "Serving");
@@ -122,31 +109,6 @@ needs_ledger(const struct parent *p)
 	}
 }
 
-/* Warns of settings that are only read at the start. */
-static void
-say_unchangeable(const struct settings *old, const struct settings *new)
-{
-	const char	*before = old->pidfile != NULL ? old->pidfile : "";
-	const char	*after = new->pidfile != NULL ? new->pidfile : "";
-
-	if (strcmp(before, after) != 0)
-		log_warning("pidfile: takes effect at the next start");
-}
-
-/* The next ledger replaces the serving one. */
-static void
-swap_ledgers(struct parent *p)
-{
-	p->child[SLOT_OLD_LEDGER] = p->child[SLOT_LEDGER];
-	p->child[SLOT_LEDGER] = p->child[SLOT_NEXT_LEDGER];
-	child_init(&p->child[SLOT_NEXT_LEDGER]);
-	maintenance_on_gone(p, SLOT_LEDGER);
-	children_keep(p, SLOT_LEDGER, true);
-	p->database_away = false;
-	children_connect(p, SLOT_ENGINE, SLOT_LEDGER);
-	children_stop(p, SLOT_OLD_LEDGER);
-}
-
 /*
  * The children get the settings before anything else changes. The parent has
  * checked the settings with the same code, so no child should refuse them. If a
@@ -172,10 +134,8 @@ offer(struct parent *p)
 
 /* Whether a child was sent this generation and has not accepted it yet. */
 static bool
-awaited(const struct parent *p, enum slot slot)
+awaited(const struct parent *p, const struct child *child)
 {
-	const struct child	*child = &p->child[slot];
-
 	return child->offered == p->generation + 1 &&
 	    child->taken != child->offered;
 }
@@ -202,11 +162,16 @@ static void
 commit(struct parent *p)
 {
 	struct reload	*reload = &p->reload;
+	struct child	*child = p->child;
+	const char	*before = p->settings->pidfile;
+	const char	*after = reload->settings->pidfile;
 	bool		 new_ledger = reload->active;
-	bool		 new_user;
+	bool		 new_user = !run_as_equal(&p->identity,
+			    &reload->identity);
 
-	new_user = !run_as_equal(&p->identity, &reload->identity);
-	say_unchangeable(p->settings, reload->settings);
+	if (before != after && (before == NULL || after == NULL ||
+	    strcmp(before, after) != 0))
+		log_warning("pidfile: takes effect at the next start");
 	settings_free(p->settings);
 	p->settings = reload->settings;
 	reload->settings = NULL;
@@ -214,15 +179,21 @@ commit(struct parent *p)
 	p->generation++;
 	p->tasks.log = false;
 	parent_log_again(p);
-	sockets_adopt(&p->listeners, &reload->listeners,
-	    &p->child[SLOT_ENGINE]);
-	if (new_ledger)
-		swap_ledgers(p);
-	/* A child that was started in between has the old settings. */
-	if (p->child[SLOT_ENGINE].offered != p->generation)
-		children_settings(p, SLOT_ENGINE, p->settings, p->generation);
-	if (p->child[SLOT_LEDGER].offered != p->generation && !new_ledger)
+	sockets_adopt(&p->listeners, &reload->listeners, &child[SLOT_ENGINE]);
+	if (new_ledger) {
+		child[SLOT_OLD_LEDGER] = child[SLOT_LEDGER];
+		child[SLOT_LEDGER] = child[SLOT_NEXT_LEDGER];
+		child_init(&child[SLOT_NEXT_LEDGER]);
+		maintenance_on_gone(p, SLOT_LEDGER);
+		children_keep(p, SLOT_LEDGER, true);
+		p->database_away = false;
+		(void)children_connect(p, SLOT_ENGINE, SLOT_LEDGER, MSG_PEER);
+		children_stop(p, SLOT_OLD_LEDGER);
+	} else if (child[SLOT_LEDGER].offered != p->generation)
+		/* It was started in between and has the old settings. */
 		children_settings(p, SLOT_LEDGER, p->settings, p->generation);
+	if (child[SLOT_ENGINE].offered != p->generation)
+		children_settings(p, SLOT_ENGINE, p->settings, p->generation);
 	maintenance_schedule(p, clock_mono());
 	log_notice("the new configuration is in force");
 	str_adds(&reload->faults, "the new configuration is in force");
@@ -250,8 +221,8 @@ begin(struct parent *p)
 	log_notice("reading the configuration again");
 	fault_init(&faults, NULL);
 	reload->settings = reload_read(p, &faults);
-	reload_log_faults(&faults);
-	keep_faults(&reload->faults, &faults);
+	str_clear(&reload->faults);
+	reload_log_faults(&faults, &reload->faults);
 	fault_clear(&faults);
 	if (reload->settings == NULL) {
 		refuse(p, NULL);
@@ -268,28 +239,27 @@ begin(struct parent *p)
 		offer(p);
 		return;
 	}
-	reload->active = true;
 	if (children_start(p, SLOT_NEXT_LEDGER, reload->settings,
 	    &reload->identity, why) == -1) {
-		reload->active = false;
 		refuse(p, why);
 		return;
 	}
-	children_begin(p, SLOT_NEXT_LEDGER);
+	reload->active = true;
+	child_signal(&p->child[SLOT_NEXT_LEDGER], MSG_START);
 }
 
 void
 reload_on_ready(struct parent *p)
 {
-	p->reload.ready = true;
+	if (p->reload.active && !p->reload.offered)
+		offer(p);
 }
 
 void
 reload_on_lost(struct parent *p, enum slot slot, const struct child *was,
     bool away)
 {
-	if (p->reload.offered && !away && was->offered == p->generation + 1 &&
-	    was->taken != was->offered)
+	if (p->reload.offered && !away && awaited(p, was))
 		take_back(p, slot);
 }
 
@@ -317,12 +287,11 @@ reload_timers(struct parent *p, struct mono now)
 {
 	if (p->reload.offered) {
 		/* A child that is busy at the deadline has not refused. */
-		if ((!awaited(p, SLOT_ENGINE) && !awaited(p, SLOT_LEDGER)) ||
+		if ((!awaited(p, &p->child[SLOT_ENGINE]) &&
+		    !awaited(p, &p->child[SLOT_LEDGER])) ||
 		    clock_passed(p->reload.deadline, now))
 			commit(p);
-	} else if (p->reload.active && p->reload.ready)
-		offer(p);
-	else if (may_begin(p) && clock_passed(p->reload.not_before, now))
+	} else if (may_begin(p) && clock_passed(p->reload.not_before, now))
 		begin(p);
 }
 
@@ -331,8 +300,6 @@ reload_left(const struct parent *p, struct mono now)
 {
 	if (p->reload.offered)
 		return clock_left(p->reload.deadline, now);
-	if (p->reload.active && p->reload.ready)
-		return 0;
 	return may_begin(p) ? clock_left(p->reload.not_before, now) : -1;
 }
 

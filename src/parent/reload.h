@@ -36,7 +36,7 @@ void	reload_on_lost(struct parent *, enum slot, const struct child *was,
 /* The parent stops. */
 void	reload_abandon(struct parent *);
 
-/* Logs every fault of a configuration. */
-void	reload_log_faults(const struct faults *);
+/* Logs every fault of a configuration, and appends it to `keep` (or NULL). */
+void	reload_log_faults(const struct faults *, struct str *keep);
 
 #endif

@@ -1,6 +1,9 @@
+#include <sys/types.h>
+#include <sys/wait.h>
+
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
+#include <signal.h>
 #include <string.h>
 
 #include "lib/log.h"
@@ -10,10 +13,10 @@
 #include "parent/maintenance.h"
 #include "parent/messages.h"
 #include "parent/notify.h"
+#include "parent/operator.h"
 #include "parent/reload.h"
-#include "parent/run_as.h"
-#include "parent/scanner.h"
 #include "parent/signals.h"
+#include "role/role.h"
 #include "sandbox/sandbox.h"
 
 #define QUEUED_MAX	(2 * CHANNEL_PARENT_MAX)
@@ -34,21 +37,9 @@ begin(struct parent *p)
 	}
 	children_keep(p, SLOT_LEDGER, true);
 	children_keep(p, SLOT_ENGINE, true);
-	children_connect(p, SLOT_ENGINE, SLOT_LEDGER);
-	children_begin(p, SLOT_LEDGER);
-	children_begin(p, SLOT_ENGINE);
-}
-
-static void
-lock_in(void)
-{
-	struct sandbox_needs	needs = {
-		.role = SANDBOX_PARENT,
-		.directory_fd = -1
-	};
-
-	if (sandbox_enter(&needs) == -1)
-		log_fatal("sandbox: %s", strerror(errno));
+	(void)children_connect(p, SLOT_ENGINE, SLOT_LEDGER, MSG_PEER);
+	child_signal(&p->child[SLOT_LEDGER], MSG_START);
+	child_signal(&p->child[SLOT_ENGINE], MSG_START);
 }
 
 static void
@@ -81,12 +72,18 @@ say_started(const struct parent *p)
 static void
 check_started(struct parent *p)
 {
+	struct sandbox_needs	needs = {
+		.role = SANDBOX_PARENT,
+		.directory_fd = -1
+	};
+
 	if (p->started || p->stopping ||
 	    p->child[SLOT_ENGINE].state != CHILD_SERVING ||
 	    (p->child[SLOT_LEDGER].state != CHILD_SERVING && !p->database_away))
 		return;
 	p->started = true;
-	lock_in();
+	if (sandbox_enter(&needs) == -1)
+		log_fatal("sandbox: %s", strerror(errno));
 	parent_log(p, false);
 	say_started(p);
 	notify_ready("Serving");
@@ -96,58 +93,130 @@ check_started(struct parent *p)
 
 /* --- the end --- */
 
-/* New clients cannot connect any more; requests that were read are answered. */
-static void
-begin_stopping(struct parent *p)
-{
-	size_t	i;
-
-	p->closed = true;
-	notify_stopping();
-	if (p->status == STATUS_OK && !p->cleaning)
-		log_notice("stopping");
-	reload_abandon(p);
-	maintenance_abandon(p);
-	sockets_close(&p->listeners);
-	for (i = 0; i < SLOT__MAX; i++) {
-		p->restart[i].wanted = p->restart[i].due = false;
-		if (i != SLOT_LEDGER)
-			children_stop(p, (enum slot)i);
-	}
-}
-
 static void
 go_on_stopping(struct parent *p)
 {
-	if (!p->closed)
-		begin_stopping(p);
+	size_t	i;
+
+	if (!p->closed) {
+		p->closed = true;
+		notify_stopping();
+		if (p->status == STATUS_OK && !p->cleaning)
+			log_notice("stopping");
+		reload_abandon(p);
+		maintenance_abandon(p);
+		/*
+		 * New clients cannot connect any more; requests that were read
+		 * are answered.
+		 */
+		sockets_close(&p->listeners);
+		for (i = 0; i < SLOT__MAX; i++) {
+			p->restart[i].wanted = p->restart[i].due = false;
+			if (i != SLOT_LEDGER)
+				children_stop(p, (enum slot)i);
+		}
+	}
 	/* The ledger must stay until the engine has sent its last answer. */
 	if (p->child[SLOT_ENGINE].state == CHILD_DOWN)
 		children_stop(p, SLOT_LEDGER);
 }
 
-/* --- what becomes of the children --- */
+/* --- the end of a child --- */
 
 static void
-take(struct parent *p, enum slot slot)
+log_end(const char *name, const struct child *child, int status)
 {
-	messages_take(p, slot);
-	check_started(p);
+	if (child->killed || child->faulted)
+		log_debug("%s (process %ld) is gone", name, (long)child->pid);
+	else if (WIFSIGNALED(status))
+		log_error("%s (process %ld) died of signal %d: %s%s", name,
+		    (long)child->pid, WTERMSIG(status),
+		    WTERMSIG(status) == SIGSYS ?
+		    "a system call that its sandbox forbids" :
+		    strsignal(WTERMSIG(status)),
+		    WCOREDUMP(status) ? ", core dumped" : "");
+	else if (WEXITSTATUS(status) != 0 &&
+	    WEXITSTATUS(status) != ROLE_AWAY &&
+	    WEXITSTATUS(status) != ROLE_IDLE)
+		log_error("%s (process %ld) ended with status %d", name,
+		    (long)child->pid, WEXITSTATUS(status));
+	else
+		log_debug("%s (process %ld) ended", name, (long)child->pid);
 }
 
+/* An engine or ledger has ended without being told to. */
 static void
-on_gone(struct parent *p, enum slot slot)
+on_lost(struct parent *p, enum slot slot, const struct child *was, int status)
 {
+	int	code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	bool	idle = code == ROLE_IDLE, away = idle || code == ROLE_AWAY;
+
+	reload_on_lost(p, slot, was, away);
+	/*
+	 * The daemon's start fails if the child has sent a fault, if the engine
+	 * was not ready yet, or if it ends again and again; not because the
+	 * database is away.
+	 */
+	if (!p->started && !(away && slot == SLOT_LEDGER) && (was->faulted ||
+	    !p->served || p->restart[slot].quick >= CHILDREN_BACKOFF)) {
+		log_error("%s did not start", children_name(p, slot));
+		parent_stop(p, STATUS_FATAL);
+		return;
+	}
+	if (away && !idle && !p->database_away)
+		log_warning("the database is away; looking for it");
+	if (slot == SLOT_LEDGER) {
+		p->database_away = away && !idle;
+		p->database_idle = idle;
+	}
+	children_schedule(p, slot, was->since, away);
+}
+
+/* A child has ended, whatever the reason; it may be started again. */
+static void
+on_end(struct parent *p, enum slot slot, int status)
+{
+	struct child	*child = &p->child[slot], was;
+
+	/* Logs its last lines, and handles its last messages. */
+	relay_rest(&child->relay);
+	messages_take(p, slot);
+	check_started(p);
+	log_end(children_name(p, slot), child, status);
+	was = *child;
+	child_gone(child);
+	if (p->stopping)
+		return;
+	if (p->restart[slot].wanted && was.stop_sent)
+		children_schedule(p, slot, was.since, false);
+	else if (p->restart[slot].wanted)
+		on_lost(p, slot, &was, status);
+	if (p->stopping)
+		return;
 	if (slot == SLOT_NEXT_LEDGER)
 		reload_on_gone(p);
 	if (slot == SLOT_SCANNER)
-		scanner_on_gone(p);
+		operator_on_scanner_gone(p);
 	maintenance_on_gone(p, slot);
 }
 
-static const struct child_events	events = {
-	.last_words = take, .lost = reload_on_lost, .gone = on_gone
-};
+static void
+reap(struct parent *p)
+{
+	pid_t	pid;
+	int	status;
+	size_t	i;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		for (i = 0; i < SLOT__MAX && p->child[i].pid != pid; i++)
+			continue;
+		if (i == SLOT__MAX)
+			continue;
+		/* It led a session: the checkpointer ends with it. */
+		(void)kill(-pid, SIGKILL);
+		on_end(p, (enum slot)i, status);
+	}
+}
 
 /* --- the loop --- */
 
@@ -165,30 +234,7 @@ time_left(const struct parent *p, struct mono now)
 	return left;
 }
 
-static void
-take_signals(struct parent *p)
-{
-	unsigned int	bits = signals_take();
-
-	if ((bits & SIGNALS_CHILD) != 0)
-		children_reap(p);
-	if ((bits & SIGNALS_STOP) != 0)
-		parent_stop(p, p->cleaning ? STATUS_CLEAN : STATUS_OK);
-	if ((bits & SIGNALS_RELOAD) != 0 && !p->cleaning)
-		reload_request(p);
-}
-
-/*
- * A closed channel is noticed as the end of file when it is read. Any other
- * fault is ours: the child lacks a message and may wait for it for ever.
- */
-static bool
-is_broken(struct child *child)
-{
-	return channel_flush(child->channel) == -1 && errno != EPIPE &&
-	    errno != ECONNRESET;
-}
-
+/* Sends what is queued, and kills a child that cannot be sent to. */
 static void
 flush(struct parent *p)
 {
@@ -199,18 +245,22 @@ flush(struct parent *p)
 		child = &p->child[i];
 		if (child->channel == NULL || child->killed)
 			continue;
-		if (is_broken(child)) {
+		/*
+		 * A closed channel is noticed as the end of file when it is
+		 * read. Any other fault is ours: the child lacks a message and
+		 * may wait for it for ever.
+		 */
+		if (channel_flush(child->channel) == -1 && errno != EPIPE &&
+		    errno != ECONNRESET)
 			log_error("channel to %s (process %ld): %s",
 			    children_name(p, (enum slot)i), (long)child->pid,
 			    strerror(errno));
-			child_kill(child);
-		}
-		if (channel_queued(child->channel) > QUEUED_MAX &&
-		    !child->killed) {
+		else if (channel_queued(child->channel) > QUEUED_MAX)
 			log_error("%s (process %ld) does not read its channel",
 			    children_name(p, (enum slot)i), (long)child->pid);
-			child_kill(child);
-		}
+		else
+			continue;
+		child_kill(child);
 	}
 }
 
@@ -220,6 +270,7 @@ turn(struct parent *p)
 	struct pollfd	 pfd[1 + 2 * SLOT__MAX];
 	struct channel	*channel;
 	struct mono	 now = clock_mono();
+	unsigned int	 signals;
 	size_t		 i;
 
 	pfd[0].fd = p->signals;
@@ -243,12 +294,19 @@ turn(struct parent *p)
 	now = clock_mono();
 	for (i = 0; i < SLOT__MAX; i++) {
 		if (pfd[i + 1 + SLOT__MAX].revents != 0)
-			child_relay(&p->child[i], now);
-		if ((pfd[i + 1].revents & ~POLLOUT) != 0)
-			take(p, (enum slot)i);
+			relay_take(&p->child[i].relay, now);
+		if ((pfd[i + 1].revents & ~POLLOUT) != 0) {
+			messages_take(p, (enum slot)i);
+			check_started(p);
+		}
 	}
 	/* Always, in case the pipe was full and a byte was lost. */
-	take_signals(p);
+	signals = signals_take();
+	reap(p);
+	if ((signals & SIGNALS_STOP) != 0)
+		parent_stop(p, p->cleaning ? STATUS_CLEAN : STATUS_OK);
+	if ((signals & SIGNALS_RELOAD) != 0 && !p->cleaning)
+		reload_request(p);
 	if (p->started && log_lost())
 		parent_log(p, false);
 	now = clock_mono();
@@ -269,7 +327,6 @@ serve(struct parent *p)
 {
 	p->since = clock_mono();
 	p->reload.done = clock_wall();
-	p->events = &events;
 	if (p->cleaning)
 		maintenance_begin(p);
 	else

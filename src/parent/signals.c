@@ -18,7 +18,7 @@ static const struct {
 	{ SIGINT,	SIGNALS_STOP },
 	{ SIGUSR1,	SIGNALS_STOP },
 	{ SIGHUP,	SIGNALS_RELOAD },
-	{ SIGCHLD,	SIGNALS_CHILD }
+	{ SIGCHLD,	0 }
 };
 
 #define NTABLE	(sizeof(table) / sizeof(table[0]))
@@ -32,7 +32,6 @@ note(int signo)
 	came[signo] = 1;
 	if (write(pipe_fd[1], "", 1) == -1)
 		errno = saved;
-	errno = saved;
 }
 
 int
@@ -76,16 +75,4 @@ signals_take(void)
 		}
 	}
 	return bits;
-}
-
-void
-signals_reset(void)
-{
-	sigset_t	none;
-	int		signo;
-
-	for (signo = 1; signo < NSIG; signo++)
-		(void)signal(signo, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
 }
