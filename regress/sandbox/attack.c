@@ -88,7 +88,7 @@ table(void)
 	int			role;
 
 	for (i = 0; seccomp_row(i, &row); i++) {
-		printf("%s\t%s", row.name, row.rule);
+		printf("%s\t%s", row.names, row.rule);
 		for (role = SANDBOX_ENGINE; role < SANDBOX__MAX; role++)
 			printf("\t%s", (row.roles & 1U << role) != 0 ?
 			    roles[role] : "");

@@ -47,12 +47,14 @@ sub linux_calls {
 	open my $fh, '-|', "$root/build/regress/attack", 'table' or die "attack: $!\n";
 	while (<$fh>) {
 		chomp;
-		my ($name, $rule, @in) = split /\t/;
+		my ($names, $rule, @in) = split /\t/;
 		@in = grep { $_ ne '' } @in or next;
 		my $who = who(\@in);
 		push @order, $who if !$of{$who};
-		push @{$of{$who}}, $name if !$rules{$who}{$name};
-		push @{$rules{$who}{$name}}, $rule;
+		for my $name (split / /, $names) {
+			push @{$of{$who}}, $name if !$rules{$who}{$name};
+			push @{$rules{$who}{$name}}, $rule;
+		}
 	}
 	close $fh or die "attack: status $?\n";
 	return table(['in', 'system calls, and with which arguments only'], map {

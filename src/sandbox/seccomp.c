@@ -45,14 +45,14 @@
 #define OWN_PID	UINT64_MAX	/* replaced by getpid(2) at the lock */
 
 struct call {
-	const char		*name;
+	const char		*names;		/* separated by blanks */
 	unsigned int		 roles;
 	const char		*rule;
 	unsigned int		 nargs;
 	struct scmp_arg_cmp	 args[3];
 };
 
-/* Rows with the same name are alternatives. */
+/* Rows with a name in common are alternatives. */
 #define ARG(n, value)	1, { { (n), SCMP_CMP_EQ, (uint64_t)(value), 0 } }
 #define WITHOUT(n, bits) 1, { { (n), SCMP_CMP_MASKED_EQ, (uint64_t)(bits), 0 } }
 #define MASKED(n, mask, value) 1, {					\
@@ -95,15 +95,10 @@ static const struct call	calls[] = {
 	 * Exiting, and the signals of handlers that libraries set before the
 	 * lock.
 	 */
-	{ "exit", ALL, ANY },
-	{ "exit_group", ALL, ANY },
-	{ "rt_sigreturn", ALL, ANY },
-	{ "sigreturn", ALL, ANY },
-	{ "restart_syscall", ALL, ANY },
-	{ "rt_sigprocmask", ALL, ANY },
+	{ "exit exit_group rt_sigreturn sigreturn restart_syscall "
+	    "rt_sigprocmask", ALL, ANY },
 	/* abort(3) */
-	{ "gettid", ALL, ANY },
-	{ "getpid", ALL, ANY },
+	{ "gettid getpid", ALL, ANY },
 	{ "tgkill", ALL, "itself, SIGABRT", 2, {
 	    { 0, SCMP_CMP_EQ, OWN_PID, 0 },
 	    { 2, SCMP_CMP_EQ, SIGABRT, 0 } } },
@@ -113,11 +108,9 @@ static const struct call	calls[] = {
 
 	/* Memory, but never executable. */
 	{ "brk", ALL, ANY },
-	{ "mmap", LOCKED, "no PROT_EXEC", WITHOUT(2, PROT_EXEC) },
-	{ "mmap2", LOCKED, "no PROT_EXEC", WITHOUT(2, PROT_EXEC) },
-	{ "mprotect", LOCKED, "no PROT_EXEC", WITHOUT(2, PROT_EXEC) },
-	{ "mremap", ALL, ANY },
-	{ "munmap", ALL, ANY },
+	{ "mmap mmap2 mprotect", LOCKED, "no PROT_EXEC",
+	    WITHOUT(2, PROT_EXEC) },
+	{ "mremap munmap", ALL, ANY },
 	/* The advice that allocators, and OpenSSL's memory for keys, give. */
 	{ "madvise", ALL, ADVICE(MADV_NORMAL) },
 	{ "madvise", ALL, ADVICE(MADV_DONTNEED) },
@@ -127,68 +120,42 @@ static const struct call	calls[] = {
 	/*
 	 * Locks of libc; not the operations that inherit priorities or requeue.
 	 */
-	{ "futex", ALL, FUTEX(FUTEX_WAIT) },
-	{ "futex", ALL, FUTEX(FUTEX_WAKE) },
-	{ "futex", ALL, FUTEX(FUTEX_WAIT_BITSET) },
-	{ "futex_time64", ALL, FUTEX(FUTEX_WAIT) },
-	{ "futex_time64", ALL, FUTEX(FUTEX_WAKE) },
-	{ "futex_time64", ALL, FUTEX(FUTEX_WAIT_BITSET) },
+	{ "futex futex_time64", ALL, FUTEX(FUTEX_WAIT) },
+	{ "futex futex_time64", ALL, FUTEX(FUTEX_WAKE) },
+	{ "futex futex_time64", ALL, FUTEX(FUTEX_WAIT_BITSET) },
 	{ "sysinfo", ALL, ANY },		/* qsort(3) of glibc */
 	{ "getrandom", ALL, ANY },
 
 	/* Time, on systems where the vdso does not have it. */
-	{ "clock_gettime", ALL, ANY },
-	{ "clock_gettime64", ALL, ANY },
-	{ "gettimeofday", ALL, ANY },
-	{ "time", ALL, ANY },
-	{ "nanosleep", S | C, ANY },
-	{ "clock_nanosleep", S | C, ANY },
-	{ "clock_nanosleep_time64", S | C, ANY },
+	{ "clock_gettime clock_gettime64 gettimeofday time", ALL, ANY },
+	{ "nanosleep clock_nanosleep clock_nanosleep_time64", S | C, ANY },
 
 	/*
 	 * Existing descriptors. File status flags belong to the open file
 	 * description, which the engine's listeners share with those of later
 	 * engines: no flag may be set or cleared.
 	 */
-	{ "read", ALL, ANY },
-	{ "write", ALL, ANY },
-	{ "writev", ALL, ANY },
-	{ "close", ALL, ANY },
-	{ "poll", ALL, ANY },
-	{ "ppoll", ALL, ANY },
-	{ "ppoll_time64", ALL, ANY },
-	{ "fcntl", ALL, FCNTL(F_GETFD) },
-	{ "fcntl", ALL, FCNTL(F_SETFD) },
-	{ "fcntl", ALL, FCNTL(F_GETFL) },
-	{ "fcntl", E | S | R, SETFL_ON },
-	{ "fcntl", D | C, SETFL_ANY },
-	{ "fcntl", ALL, FCNTL(F_DUPFD_CLOEXEC) },
-	{ "fcntl64", ALL, FCNTL(F_GETFD) },
-	{ "fcntl64", ALL, FCNTL(F_SETFD) },
-	{ "fcntl64", ALL, FCNTL(F_GETFL) },
-	{ "fcntl64", E | S | R, SETFL_ON },
-	{ "fcntl64", D | C, SETFL_ANY },
-	{ "fcntl64", ALL, FCNTL(F_DUPFD_CLOEXEC) },
+	{ "read write writev close poll ppoll ppoll_time64", ALL, ANY },
+	{ "fcntl fcntl64", ALL, FCNTL(F_GETFD) },
+	{ "fcntl fcntl64", ALL, FCNTL(F_SETFD) },
+	{ "fcntl fcntl64", ALL, FCNTL(F_GETFL) },
+	{ "fcntl fcntl64", E | S | R, SETFL_ON },
+	{ "fcntl fcntl64", D | C, SETFL_ANY },
+	{ "fcntl fcntl64", ALL, FCNTL(F_DUPFD_CLOEXEC) },
 	{ "ioctl", D | C, IOCTL(FIONREAD) },
-	{ "epoll_wait", E, ANY },
-	{ "epoll_pwait", E, ANY },
-	{ "epoll_pwait2", E, ANY },
-	{ "epoll_ctl", E, ANY },
+	{ "epoll_wait epoll_pwait epoll_pwait2 epoll_ctl", E, ANY },
 
 	/*
 	 * Existing sockets, only to their peer. No sendmsg(2): it can carry
 	 * descriptors, and an address that no filter sees. MSG_FASTOPEN would
 	 * connect a listening socket that was shut down to any address.
 	 */
-	{ "recvmsg", ALL, ANY },
-	{ "recvfrom", ALL, ANY },
-	{ "recv", ALL, ANY },
+	{ "recvmsg recvfrom recv", ALL, ANY },
 	{ "sendto", LOCKED, "no MSG_FASTOPEN, no address", 2, {
 	    { 3, SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0 },
 	    { 4, SCMP_CMP_EQ, 0, 0 } } },
 	{ "send", LOCKED, "no MSG_FASTOPEN", WITHOUT(3, MSG_FASTOPEN) },
-	{ "accept", E, ANY },
-	{ "accept4", E, ANY },
+	{ "accept accept4", E, ANY },
 	{ "getsockopt", E, OPTION(SOL_SOCKET, SO_PEERCRED) },
 	/*
 	 * Not for the engine: it could shut down a listening socket that the
@@ -199,41 +166,19 @@ static const struct call	calls[] = {
 	/* SQLite's files; Landlock and chroot(2) limit where. */
 	{ "open", S, CREATE(1) },
 	{ "openat", S, CREATE(2) },
-	{ "access", S | C, ANY },
-	{ "faccessat", S | C, ANY },
-	{ "faccessat2", S | C, ANY },
-	{ "stat", S | C, ANY },
-	{ "stat64", S | C, ANY },
-	{ "lstat", S | C, ANY },
-	{ "lstat64", S | C, ANY },
-	{ "fstat", S | C, ANY },
-	{ "fstat64", S | C, ANY },
-	{ "fstatat64", S | C, ANY },
-	{ "newfstatat", S | C, ANY },
-	{ "statx", S | C, ANY },
-	{ "readlink", S | C, ANY },
-	{ "readlinkat", S | C, ANY },
-	{ "getcwd", S | C, ANY },
-	{ "geteuid", S | C, ANY },
-	{ "geteuid32", S | C, ANY },
-	{ "lseek", S | C, ANY },
-	{ "_llseek", S | C, ANY },
-	{ "pread64", S | C, ANY },
-	{ "pwrite64", S, ANY },
-	{ "ftruncate", S, ANY },
-	{ "ftruncate64", S, ANY },
+	{ "access faccessat faccessat2", S | C, ANY },
+	{ "stat stat64 lstat lstat64 fstat fstat64 fstatat64 newfstatat statx",
+	    S | C, ANY },
+	{ "readlink readlinkat getcwd geteuid geteuid32 lseek _llseek pread64",
+	    S | C, ANY },
+	{ "pwrite64 ftruncate ftruncate64", S, ANY },
 	{ "fallocate", S, "no mode", ARG(1, 0) },
-	{ "fsync", S, ANY },
-	{ "fdatasync", S, ANY },
+	{ "fsync fdatasync", S, ANY },
 	{ "fchmod", S, MODE(1) },
-	{ "unlink", S, ANY },
-	{ "unlinkat", S, ANY },
-	{ "fcntl", S, FCNTL(F_GETLK) },
-	{ "fcntl", S, FCNTL(F_SETLK) },
-	{ "fcntl", S, FCNTL(F_SETLKW) },
-	{ "fcntl64", S, FCNTL(F_GETLK) },
-	{ "fcntl64", S, FCNTL(F_SETLK) },
-	{ "fcntl64", S, FCNTL(F_SETLKW) },
+	{ "unlink unlinkat", S, ANY },
+	{ "fcntl fcntl64", S, FCNTL(F_GETLK) },
+	{ "fcntl fcntl64", S, FCNTL(F_SETLK) },
+	{ "fcntl fcntl64", S, FCNTL(F_SETLKW) },
 	{ "fcntl64", S, FCNTL(F_GETLK64) },
 	{ "fcntl64", S, FCNTL(F_SETLK64) },
 	{ "fcntl64", S, FCNTL(F_SETLKW64) },
@@ -244,77 +189,33 @@ static const struct call	calls[] = {
 	 */
 	{ "open", C, READING(1) },
 	{ "openat", C, READING(2) },
-	{ "mmap", C, ANY },
-	{ "mmap2", C, ANY },
-	{ "mprotect", C, ANY },
-	{ "statfs", C, ANY },
-	{ "statfs64", C, ANY },
-	{ "fstatfs", C, ANY },
-	{ "fstatfs64", C, ANY },
-	{ "getdents", C, ANY },
-	{ "getdents64", C, ANY },
-	{ "readv", C, ANY },
-	{ "uname", C, ANY },
-	{ "getuid", C, ANY },
-	{ "getuid32", C, ANY },
-	{ "getgid", C, ANY },
-	{ "getgid32", C, ANY },
-	{ "getegid", C, ANY },
-	{ "getegid32", C, ANY },
-	{ "getresuid", C, ANY },
-	{ "getresuid32", C, ANY },
-	{ "getresgid", C, ANY },
-	{ "getresgid32", C, ANY },
-	{ "getgroups", C, ANY },
-	{ "getgroups32", C, ANY },
-	{ "getppid", C, ANY },
-	{ "getrusage", C, ANY },
-	{ "getrlimit", C, ANY },
-	{ "ugetrlimit", C, ANY },
-	{ "setrlimit", C, ANY },
+	{ "mmap mmap2 mprotect", C, ANY },
+	{ "statfs statfs64 fstatfs fstatfs64 getdents getdents64 readv uname",
+	    C, ANY },
+	{ "getuid getuid32 getgid getgid32 getegid getegid32 getresuid "
+	    "getresuid32 getresgid getresgid32 getgroups getgroups32 getppid",
+	    C, ANY },
+	{ "getrusage getrlimit ugetrlimit setrlimit", C, ANY },
 	{ "prlimit64", C, "itself", ARG(0, 0) },
-	{ "sched_yield", C, ANY },
-	{ "sched_getaffinity", C, ANY },
-	{ "clock_getres", C, ANY },
-	{ "clock_getres_time64", C, ANY },
-	{ "rt_sigaction", C, ANY },
-	{ "rt_sigpending", C, ANY },
-	{ "rt_sigtimedwait", C, ANY },
-	{ "rt_sigtimedwait_time64", C, ANY },
-	{ "sigaltstack", C, ANY },
+	{ "sched_yield sched_getaffinity clock_getres clock_getres_time64",
+	    C, ANY },
+	{ "rt_sigaction rt_sigpending rt_sigtimedwait rt_sigtimedwait_time64 "
+	    "sigaltstack", C, ANY },
 	{ "socket", C, FAMILY(AF_UNIX) },
 	{ "socket", C, FAMILY(AF_INET) },
 	{ "socket", C, FAMILY(AF_INET6) },
 	{ "socket", C, "NETLINK_ROUTE", 2, {
 	    { 0, SCMP_CMP_EQ, AF_NETLINK, 0 },
 	    { 2, SCMP_CMP_EQ, NETLINK_ROUTE, 0 } } },
-	{ "connect", C, ANY },
-	{ "bind", C, ANY },
-	{ "getsockname", C, ANY },
-	{ "getpeername", C, ANY },
-	{ "getsockopt", C, ANY },
-	{ "setsockopt", C, ANY },
-	{ "send", C, ANY },
-	{ "sendto", C, ANY },
-	{ "sendmsg", C, ANY },
-	{ "sendmmsg", C, ANY },
-	{ "recvmmsg", C, ANY },
-	{ "recvmmsg_time64", C, ANY },
-	{ "select", C, ANY },
-	{ "_newselect", C, ANY },
-	{ "pselect6", C, ANY },
-	{ "pselect6_time64", C, ANY },
+	{ "connect bind getsockname getpeername", C, ANY },
+	{ "getsockopt setsockopt", C, ANY },
+	{ "send sendto sendmsg sendmmsg recvmmsg recvmmsg_time64", C, ANY },
+	{ "select _newselect pselect6 pselect6_time64", C, ANY },
 	{ "ioctl", C, IOCTL(FIONBIO) },
 	/* The second step. */
-	{ "chroot", C, ANY },
-	{ "chdir", C, ANY },
-	{ "fchdir", C, ANY },
-	{ "capget", C, ANY },
-	{ "capset", C, ANY },
-	{ "seccomp", C, ANY },
-	{ "landlock_create_ruleset", C, ANY },
-	{ "landlock_add_rule", C, ANY },
-	{ "landlock_restrict_self", C, ANY },
+	{ "chroot chdir fchdir capget capset seccomp", C, ANY },
+	{ "landlock_create_ruleset landlock_add_rule landlock_restrict_self",
+	    C, ANY },
 	{ "prctl", C, PRCTL(PR_SET_NO_NEW_PRIVS) },
 	{ "prctl", C, PRCTL(PR_SET_SECCOMP) },
 	{ "prctl", C, PRCTL(PR_CAPBSET_READ) },
@@ -331,59 +232,14 @@ static const struct call	calls[] = {
 	    { 1, SCMP_CMP_EQ, 0, 0 } } },
 
 	/* For sanitizers and valgrind; not part of a normal build. */
-	{ "mmap", EASED, ANY },
-	{ "mmap2", EASED, ANY },
-	{ "mprotect", EASED, ANY },
-	{ "madvise", EASED, ANY },
-	{ "futex", EASED, ANY },
-	{ "fchmod", EASED, ANY },
-	{ "open", EASED, ANY },
-	{ "openat", EASED, ANY },
-	{ "mkdir", EASED, ANY },
-	{ "mkdirat", EASED, ANY },
-	{ "access", EASED, ANY },
-	{ "stat", EASED, ANY },
-	{ "fstat", EASED, ANY },
-	{ "newfstatat", EASED, ANY },
-	{ "statx", EASED, ANY },
-	{ "lseek", EASED, ANY },
-	{ "pread64", EASED, ANY },
-	{ "readlink", EASED, ANY },
-	{ "readlinkat", EASED, ANY },
-	{ "getcwd", EASED, ANY },
-	{ "getdents", EASED, ANY },
-	{ "getdents64", EASED, ANY },
-	{ "process_vm_readv", EASED, ANY },
-	{ "unlink", EASED, ANY },
-	{ "ftruncate", EASED, ANY },
-	{ "fcntl", EASED, ANY },
-	{ "ioctl", EASED, ANY },
-	{ "dup", EASED, ANY },
-	{ "pipe2", EASED, ANY },
-	{ "clone", EASED, ANY },
-	{ "clone3", EASED, ANY },
-	{ "set_robust_list", EASED, ANY },
-	{ "rseq", EASED, ANY },
-	{ "wait4", EASED, ANY },
-	{ "ptrace", EASED, ANY },
-	{ "prctl", EASED, ANY },
-	{ "getppid", EASED, ANY },
-	{ "getuid", EASED, ANY },
-	{ "geteuid", EASED, ANY },
-	{ "getgid", EASED, ANY },
-	{ "getegid", EASED, ANY },
-	{ "uname", EASED, ANY },
-	{ "prlimit64", EASED, ANY },
-	{ "setrlimit", EASED, ANY },
-	{ "getrusage", EASED, ANY },
-	{ "sched_yield", EASED, ANY },
-	{ "sched_getaffinity", EASED, ANY },
-	{ "sigaltstack", EASED, ANY },
-	{ "rt_sigaction", EASED, ANY },
-	{ "rt_sigtimedwait", EASED, ANY },
-	{ "tgkill", EASED, ANY },
-	{ "tkill", EASED, ANY },
-	{ "membarrier", EASED, ANY }
+	{ "mmap mmap2 mprotect madvise futex fchmod open openat mkdir "
+	    "mkdirat access stat fstat newfstatat statx lseek pread64 "
+	    "readlink readlinkat getcwd getdents getdents64 process_vm_readv "
+	    "unlink ftruncate fcntl ioctl dup pipe2 clone clone3 "
+	    "set_robust_list rseq wait4 ptrace prctl getppid getuid geteuid "
+	    "getgid getegid uname prlimit64 setrlimit getrusage sched_yield "
+	    "sched_getaffinity sigaltstack rt_sigaction rt_sigtimedwait "
+	    "tgkill tkill membarrier", EASED, ANY }
 };
 
 /*
@@ -391,19 +247,15 @@ static const struct call	calls[] = {
  * lacks: those fail with EPERM and the process goes on. No legitimate plugin
  * makes one of the calls below, so they are fatal.
  */
-static const char *const	traps[] = {
-	"execve", "execveat", "ptrace", "process_vm_readv",
-	"process_vm_writev", "mount", "umount2", "pivot_root", "move_mount",
-	"open_tree", "fsopen", "unshare", "setns", "bpf", "io_uring_setup",
-	"userfaultfd", "perf_event_open", "init_module", "finit_module",
-	"kexec_load", "reboot", "setuid", "setreuid", "setresuid", "setgid",
-	"setregid", "setresgid", "setgroups", "mknod", "mknodat", "chmod",
-	"fchmod", "fchmodat", "rename", "renameat", "renameat2", "unlink",
-	"unlinkat", "truncate", "ftruncate", "link", "linkat", "symlink",
-	"symlinkat", "mkdir", "mkdirat"
-};
-
-#define NTRAPS	(sizeof(traps) / sizeof(traps[0]))
+static const char	traps[] =
+    "execve execveat ptrace process_vm_readv process_vm_writev "
+    "mount umount2 pivot_root move_mount open_tree fsopen unshare setns "
+    "bpf io_uring_setup userfaultfd perf_event_open "
+    "init_module finit_module kexec_load reboot "
+    "setuid setreuid setresuid setgid setregid setresgid setgroups "
+    "mknod mknodat chmod fchmod fchmodat rename renameat renameat2 "
+    "unlink unlinkat truncate ftruncate link linkat symlink symlinkat "
+    "mkdir mkdirat";
 
 /* The signal's si_code: the kernel's headers have it, some libcs lack it. */
 #ifndef SYS_SECCOMP
@@ -477,38 +329,40 @@ catch_forbidden(void)
 	return sigaction(SIGSYS, &sa, NULL);
 }
 
+/* 0, or a negated errno, as libseccomp returns it. */
 static int
-add(scmp_filter_ctx filter, const struct call *call)
+add(scmp_filter_ctx filter, uint32_t action, const char *names,
+    unsigned int nargs, const struct scmp_arg_cmp *args)
 {
-	struct scmp_arg_cmp	args[3];
-	unsigned int		i;
-	int			number, error;
+	char	name[32];
+	size_t	len;
+	int	number, error;
 
-	/*
-	 * A call that this libseccomp or this architecture lacks cannot be
-	 * made.
-	 */
-	number = seccomp_syscall_resolve_name(call->name);
-	if (number == __NR_SCMP_ERROR)
-		return 0;
-	for (i = 0; i < call->nargs; i++) {
-		args[i] = call->args[i];
-		if (args[i].datum_a == OWN_PID)
-			args[i].datum_a = (scmp_datum_t)getpid();
+	for (; *names != '\0'; names += len + strspn(names + len, " ")) {
+		len = strcspn(names, " ");
+		snprintf(name, sizeof(name), "%.*s", (int)len, names);
+		number = seccomp_syscall_resolve_name(name);
+		/*
+		 * A call that this libseccomp or this architecture lacks cannot
+		 * be made.
+		 */
+		if (number == __NR_SCMP_ERROR)
+			continue;
+		error = seccomp_rule_add_array(filter, action, number, nargs,
+		    args);
+		/* EEXIST: another row allows this already. */
+		if (error != 0 && error != -EEXIST)
+			return error;
 	}
-	error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, number,
-	    call->nargs, args);
-	/* Another row allows this already. */
-	if (error == -EEXIST)
-		return 0;
-	return error;
+	return 0;
 }
 
 static int
 build(scmp_filter_ctx filter, enum sandbox_role role, bool eased)
 {
-	size_t	i;
-	int	error;
+	struct scmp_arg_cmp	args[3];
+	size_t			i, j;
+	int			error;
 
 	error = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH,
 	    SCMP_ACT_KILL_PROCESS);
@@ -518,19 +372,24 @@ build(scmp_filter_ctx filter, enum sandbox_role role, bool eased)
 	if (error != 0)
 		error = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH,
 		    SCMP_ACT_KILL);
-	if (error != 0)
-		return error;
 	/* A search tree instead of a list, and the audit log: optional. */
 	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
-	for (i = 0; i < NCALLS; i++) {
+	for (i = 0; i < NCALLS && error == 0; i++) {
 		if ((calls[i].roles & (1U << role)) == 0 &&
 		    !(eased && calls[i].roles == EASED))
 			continue;
-		if ((error = add(filter, &calls[i])) != 0)
-			return error;
+		for (j = 0; j < calls[i].nargs; j++) {
+			args[j] = calls[i].args[j];
+			if (args[j].datum_a == OWN_PID)
+				args[j].datum_a = (scmp_datum_t)getpid();
+		}
+		error = add(filter, SCMP_ACT_ALLOW, calls[i].names,
+		    calls[i].nargs, args);
 	}
-	return 0;
+	if (error == 0 && role == SANDBOX_CONNECTING && !eased)
+		error = add(filter, SCMP_ACT_TRAP, traps, 0, NULL);
+	return error;
 }
 
 /*
@@ -559,24 +418,6 @@ forbid_socketcall(void)
 	return error;
 }
 
-static int
-build_traps(scmp_filter_ctx filter, bool eased)
-{
-	size_t	i;
-	int	number, error;
-
-	for (i = 0; i < NTRAPS && !eased; i++) {
-		number = seccomp_syscall_resolve_name(traps[i]);
-		if (number == __NR_SCMP_ERROR)
-			continue;
-		error = seccomp_rule_add_array(filter, SCMP_ACT_TRAP, number, 0,
-		    NULL);
-		if (error != 0)
-			return error;
-	}
-	return 0;
-}
-
 int
 seccomp_enter(enum sandbox_role role, bool eased)
 {
@@ -598,8 +439,6 @@ seccomp_enter(enum sandbox_role role, bool eased)
 		return -1;
 	}
 	error = build(filter, role, eased);
-	if (error == 0 && connecting)
-		error = build_traps(filter, eased);
 	if (error == 0 && catch_forbidden() == -1)
 		error = -errno;
 	if (error == 0 && !connecting)
@@ -623,7 +462,7 @@ seccomp_row(size_t i, struct seccomp_row *row)
 {
 	if (i >= NCALLS)
 		return false;
-	row->name = calls[i].name;
+	row->names = calls[i].names;
 	row->roles = calls[i].roles;
 	row->rule = calls[i].rule;
 	return true;

@@ -21,7 +21,7 @@ int	seccomp_enter(enum sandbox_role, bool eased);
  * describes what the arguments must be; "": anything.
  */
 struct seccomp_row {
-	const char	*name;
+	const char	*names;		/* separated by blanks */
 	unsigned int	 roles;
 	const char	*rule;
 };
