@@ -108,9 +108,9 @@ main(void)
 	role_begin(&liar_start, ROLE_ENGINE, "engine");
 	if (sscanf(liar_start.settings->fail_action, "reject lie %63s %u", name,
 	    &liar_number) != 2)
-		role_fault(&liar_start, "fail_action names no lie");
+		role_fault(&liar_start, ROLE_FAULT, "fail_action names no lie");
 	if ((lie = lie_find(name)) == NULL)
-		role_fault(&liar_start, "%s is no lie", name);
+		role_fault(&liar_start, ROLE_FAULT, "%s is no lie", name);
 	liar_refuses = strcmp(name, "parent-refuse") == 0;
 	memset(&needs, 0, sizeof(needs));
 	needs.role = SANDBOX_ENGINE;

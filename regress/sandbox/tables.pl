@@ -74,7 +74,7 @@ my %landlock = (
 
 sub linux_files {
 	my ($rights) = text('src/sandbox/landlock.c') =~
-	    /directory != -1 && allow\(fd, &handled, directory, (.*?)\)/s
+	    /directory != -1 && allow\(fd, handled, directory, (.*?)\)/s
 	    or die "landlock.c: what the ledger may is not found\n";
 	my @may = map { $landlock{$_} // die "landlock.c: $_?\n" } $rights =~ /FS_(\w+)/g;
 

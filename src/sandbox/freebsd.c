@@ -25,48 +25,33 @@
 
 static const char	*entered = "none";
 
-/*
- * Forbids debuggers, core files and set-id programs. An exec reverts the first
- * two, so the child requests them again.
- */
-static void
-refuse_tracing(void)
-{
-	int	off = PROC_TRACE_CTL_DISABLE;
-
-	if (procctl(P_PID, getpid(), PROC_TRACE_CTL, &off) == -1)
-		log_fatal("procctl(PROC_TRACE_CTL): %s", strerror(errno));
-}
-
 void
 sandbox_prepare(enum sandbox_role role)
 {
+	int	off = PROC_TRACE_CTL_DISABLE;
+
 	(void)role;
-	if (rlimits_prepare() == -1)
-		log_fatal("setrlimit: %s", strerror(errno));
-	refuse_tracing();
-}
-
-static bool
-is_listening(int fd)
-{
-	socklen_t	len;
-	int		on;
-
-	len = sizeof(on);
-	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) == -1)
-		return false;
-	return on != 0;
+	rlimits_prepare();
+	/*
+	 * Forbids debuggers, core files and set-id programs. An exec reverts
+	 * the first two, so the child requests them again.
+	 */
+	if (procctl(P_PID, getpid(), PROC_TRACE_CTL, &off) == -1)
+		log_fatal("procctl(PROC_TRACE_CTL): %s", strerror(errno));
 }
 
 /* An accepted connection inherits the rights of its listening socket. */
 static void
 socket_rights(cap_rights_t *rights, int fd)
 {
+	socklen_t	len = sizeof(int);
+	int		listens;
+
 	cap_rights_init(rights, CAP_READ, CAP_WRITE, CAP_EVENT, CAP_FSTAT,
 	    CAP_FCNTL, CAP_IOCTL, CAP_GETSOCKNAME, CAP_GETPEERNAME,
 	    CAP_GETSOCKOPT, CAP_SETSOCKOPT, CAP_SHUTDOWN);
-	if (is_listening(fd))
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 &&
+	    listens != 0)
 		cap_rights_set(rights, CAP_ACCEPT);
 }
 
@@ -156,22 +141,14 @@ control(int command, int value)
 	    errno != EINVAL ? -1 : 0;
 }
 
-static int
-refuse_new_privileges(void)
-{
-#ifdef PROC_NO_NEW_PRIVS_CTL
-	return control(PROC_NO_NEW_PRIVS_CTL, PROC_NO_NEW_PRIVS_ENABLE);
-#else
-	return 0;
-#endif
-}
-
 /* Makes the kernel kill the child when its parent ends. */
 static int
 enter_first(enum sandbox_role role)
 {
-	if (refuse_new_privileges() == -1)
+#ifdef PROC_NO_NEW_PRIVS_CTL
+	if (control(PROC_NO_NEW_PRIVS_CTL, PROC_NO_NEW_PRIVS_ENABLE) == -1)
 		return -1;
+#endif
 	return role == SANDBOX_PARENT ? 0 :
 	    control(PROC_PDEATHSIG_CTL, SIGKILL);
 }

@@ -103,21 +103,6 @@ allow(int ruleset, const struct ruleset *handled, int fd, uint64_t rights)
 	    0) == 0 ? 0 : -1;
 }
 
-static int
-allow_reading_all(int ruleset, const struct ruleset *handled)
-{
-	int	fd, result, saved;
-
-	if ((fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)) == -1)
-		return -1;
-	result = allow(ruleset, handled, fd, FS_EXECUTE | FS_READ_FILE |
-	    FS_READ_DIR);
-	saved = errno;
-	close(fd);
-	errno = saved;
-	return result;
-}
-
 /* All rights of the ABI. */
 static struct ruleset
 known(int abi)
@@ -135,63 +120,58 @@ known(int abi)
 	return handled;
 }
 
-/*
- * An older kernel accepts the longer structure if the members it lacks are
- * zero.
- */
+/* As landlock_enter, with these rights denied. */
 static int
-create(const struct ruleset *handled)
+enter(const struct ruleset *handled, int directory, bool eased)
 {
-	return (int)syscall(SYS_landlock_create_ruleset, handled,
-	    sizeof(*handled), 0);
-}
+	int	fd, root = -1, result = -1, saved;
 
-static int
-restrict_self(int fd)
-{
-	return syscall(SYS_landlock_restrict_self, fd, 0) == 0 ? 0 : -1;
+	/*
+	 * An older kernel accepts the longer structure if the members it lacks
+	 * are zero.
+	 */
+	fd = (int)syscall(SYS_landlock_create_ruleset, handled,
+	    sizeof(*handled), 0);
+	if (fd == -1)
+		return -1;
+	/*
+	 * SQLite opens the directory itself, to sync the creation of its
+	 * journal.
+	 */
+	if (directory != -1 && allow(fd, handled, directory, FS_READ_FILE |
+	    FS_READ_DIR | FS_WRITE_FILE | FS_TRUNCATE | FS_MAKE_REG |
+	    FS_REMOVE_FILE) == -1)
+		goto out;
+	if (eased && ((root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)) ==
+	    -1 || allow(fd, handled, root, FS_EXECUTE | FS_READ_FILE |
+	    FS_READ_DIR) == -1))
+		goto out;
+	if (syscall(SYS_landlock_restrict_self, fd, 0) == 0)
+		result = 0;
+ out:
+	saved = errno;
+	close(fd);
+	if (root != -1)
+		close(root);
+	errno = saved;
+	return result;
 }
 
 int
 landlock_enter_connecting(int abi)
 {
 	struct ruleset	handled = known(abi);
-	int		fd, result, saved;
 
 	handled.fs &= ~(uint64_t)(FS_READ_FILE | FS_READ_DIR | FS_IOCTL_DEV);
 	handled.net &= NET_BIND_TCP;
 	handled.scoped &= SCOPE_SIGNAL;
-	if ((fd = create(&handled)) == -1)
-		return -1;
-	result = restrict_self(fd);
-	saved = errno;
-	close(fd);
-	errno = saved;
-	return result;
+	return enter(&handled, -1, false);
 }
 
 int
 landlock_enter(int abi, int directory, bool eased)
 {
-	struct ruleset	handled = known(abi);
-	int		fd, result = -1, saved;
+	const struct ruleset	handled = known(abi);
 
-	if ((fd = create(&handled)) == -1)
-		return -1;
-	/*
-	 * SQLite opens the directory itself, to sync the creation of its
-	 * journal.
-	 */
-	if (directory != -1 && allow(fd, &handled, directory, FS_READ_FILE |
-	    FS_READ_DIR | FS_WRITE_FILE | FS_TRUNCATE | FS_MAKE_REG |
-	    FS_REMOVE_FILE) == -1)
-		goto out;
-	if (eased && allow_reading_all(fd, &handled) == -1)
-		goto out;
-	result = restrict_self(fd);
- out:
-	saved = errno;
-	close(fd);
-	errno = saved;
-	return result;
+	return enter(&handled, directory, eased);
 }

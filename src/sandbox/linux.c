@@ -66,30 +66,24 @@ compare_bytes(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-/*
- * glibc opens files unexpectedly: localtime(3) looks at /etc/localtime on each
- * call unless TZ is set, and the first long qsort(3) reads the size of memory.
- * So call both before the lock.
- */
-static void
-warm_up_libc(void)
-{
-	static unsigned char	bytes[4096];
-
-	setenv("TZ", ":/etc/localtime", 0);
-	tzset();
-	qsort(bytes, sizeof(bytes), 1, compare_bytes);
-}
-
 void
 sandbox_prepare(enum sandbox_role role)
 {
+	static unsigned char	bytes[4096];
+
 	if (!EASED && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
 		log_fatal("prctl(PR_SET_DUMPABLE): %s", strerror(errno));
-	if (rlimits_prepare() == -1)
-		log_fatal("setrlimit: %s", strerror(errno));
-	if (role != SANDBOX_PARENT)
-		warm_up_libc();
+	rlimits_prepare();
+	if (role == SANDBOX_PARENT)
+		return;
+	/*
+	 * glibc opens files unexpectedly: localtime(3) looks at /etc/localtime
+	 * on each call unless TZ is set, and the first long qsort(3) reads the
+	 * size of memory. So call both before the lock.
+	 */
+	setenv("TZ", ":/etc/localtime", 0);
+	tzset();
+	qsort(bytes, sizeof(bytes), 1, compare_bytes);
 }
 
 /* Valgrind does not support the calls of the newer layers. */
@@ -140,21 +134,20 @@ static int
 without_landlock(const struct sandbox_needs *needs)
 {
 	const char	*reason = strerror(errno);
+	const char	*left = "the ledger can open, write and remove every "
+			    "file that its user can";
 
 	if (needs->role != SANDBOX_LEDGER_SQLITE)
-		return missing(needs, "Landlock", reason, "seccomp alone "
-		    "forbids to open files and connections");
-	if (needs->jailed)
-		return missing(needs, "Landlock", reason, "chroot(2) alone "
-		    "keeps the ledger in the directory of the database");
-	if (enter_namespace(needs->directory_fd)) {
+		left = "seccomp alone forbids to open files and connections";
+	else if (needs->jailed)
+		left = "chroot(2) alone keeps the ledger in the directory of "
+		    "the database";
+	else if (enter_namespace(needs->directory_fd)) {
 		describe("chroot-userns");
-		return missing(needs, "Landlock", reason, "chroot(2) in a user "
-		    "namespace keeps the ledger in the directory of the "
-		    "database");
+		left = "chroot(2) in a user namespace keeps the ledger in the "
+		    "directory of the database";
 	}
-	return missing(needs, "Landlock", reason, "the ledger can open, write "
-	    "and remove every file that its user can");
+	return missing(needs, "Landlock", reason, left);
 }
 
 static int
@@ -171,22 +164,6 @@ enter_landlock(const struct sandbox_needs *needs)
 	snprintf(name, sizeof(name), "landlock-%d", abi);
 	describe(name);
 	return 0;
-}
-
-static int
-enter_seccomp(const struct sandbox_needs *needs, enum sandbox_role role)
-{
-	switch (seccomp_enter(role, EASED)) {
-	case 0:
-		describe("seccomp");
-		return 0;
-	case 1:
-		return missing(needs, "seccomp", "this kernel has no filters "
-		    "for system calls", "ids, chroot(2) and Landlock hold as "
-		    "far as they are named at the start");
-	default:
-		return failed("seccomp");
-	}
 }
 
 /* The beginning of both steps. */
@@ -229,16 +206,6 @@ sandbox_connect(const struct sandbox_needs *needs)
 	return 0;
 }
 
-static int
-enter_parent(void)
-{
-	if (capabilities_keep(parent_capabilities, sizeof(parent_capabilities) /
-	    sizeof(parent_capabilities[0])) == -1)
-		return -1;
-	describe("capabilities");
-	return 0;
-}
-
 int
 sandbox_enter(const struct sandbox_needs *needs)
 {
@@ -250,13 +217,25 @@ sandbox_enter(const struct sandbox_needs *needs)
 	}
 	if (enter_first(needs) == -1)
 		return -1;
-	if (needs->role == SANDBOX_PARENT)
-		return enter_parent();
-	if (capabilities_keep(NULL, 0) == -1)
+	if (needs->role == SANDBOX_PARENT) {
+		describe("capabilities");
+		return capabilities_keep(parent_capabilities,
+		    sizeof(parent_capabilities) /
+		    sizeof(parent_capabilities[0]));
+	}
+	if (capabilities_keep(NULL, 0) == -1 || enter_landlock(needs) == -1)
 		return -1;
-	if (enter_landlock(needs) == -1)
-		return -1;
-	return enter_seccomp(needs, needs->role);
+	switch (seccomp_enter(needs->role, EASED)) {
+	case 0:
+		describe("seccomp");
+		return 0;
+	case 1:
+		return missing(needs, "seccomp", "this kernel has no filters "
+		    "for system calls", "ids, chroot(2) and Landlock hold as "
+		    "far as they are named at the start");
+	default:
+		return failed("seccomp");
+	}
 }
 
 const char *

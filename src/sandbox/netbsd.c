@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <string.h>
 
 #include "lib/log.h"
 #include "sandbox/rlimits.h"
@@ -19,8 +18,7 @@ void
 sandbox_prepare(enum sandbox_role role)
 {
 	(void)role;
-	if (rlimits_prepare() == -1)
-		log_fatal("setrlimit: %s", strerror(errno));
+	rlimits_prepare();
 }
 
 int

@@ -1,9 +1,5 @@
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "lib/log.h"
 #include "sandbox/rlimits.h"
 #include "sandbox/sandbox.h"
 
@@ -41,8 +37,7 @@ void
 sandbox_prepare(enum sandbox_role role)
 {
 	(void)role;
-	if (rlimits_prepare() == -1)
-		log_fatal("setrlimit: %s", strerror(errno));
+	rlimits_prepare();
 }
 
 int

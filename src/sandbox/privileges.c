@@ -17,31 +17,6 @@
 #endif
 #include "sandbox/privileges.h"
 
-static int
-groups_set(const struct msg_identity *identity)
-{
-	gid_t	list[IDENTITY_GROUPS_MAX];
-	size_t	i;
-
-	if (identity->ngroups > IDENTITY_GROUPS_MAX) {
-		errno = EINVAL;
-		return -1;
-	}
-	for (i = 0; i < identity->ngroups; i++)
-		list[i] = (gid_t)identity->groups[i];
-	/*
-	 * Linux accepts an empty list; the BSDs need the effective group in it.
-	 */
-	if (identity->ngroups == 0)
-		list[0] = (gid_t)identity->gid;
-#ifdef __linux__
-	return setgroups(identity->ngroups, list);
-#else
-	return setgroups(identity->ngroups == 0 ? 1 : (int)identity->ngroups,
-	    list);
-#endif
-}
-
 /*
  * Makes the directory the root, and the working directory, from which ".."
  * could leave it.
@@ -59,21 +34,36 @@ enter_jail(const char *path, int fd)
 	return chdir("/");
 }
 
+/* Changes all groups and ids to the user's. */
 static int
-ids_set(uid_t uid, gid_t gid)
+ids_drop(const struct msg_identity *identity)
 {
+	uid_t	uid = (uid_t)identity->uid;
+	gid_t	gid = (gid_t)identity->gid;
+	gid_t	list[IDENTITY_GROUPS_MAX];
+	size_t	i, n = identity->ngroups;
+
+	if (n > IDENTITY_GROUPS_MAX) {
+		errno = EINVAL;
+		return -1;
+	}
+	for (i = 0; i < n; i++)
+		list[i] = (gid_t)identity->groups[i];
+#ifndef __linux__
+	/* The BSDs need the effective group in the list. */
+	if (n == 0)
+		list[n++] = gid;
+#endif
+	if (setgroups(n, list) == -1)
+		return -1;
 #ifdef __NetBSD__
 	/*
 	 * No setresuid(2) here; called by root, these two set the saved ids as
 	 * well.
 	 */
-	if (setgid(gid) == -1)
-		return -1;
-	return setuid(uid);
+	return setgid(gid) == -1 ? -1 : setuid(uid);
 #else
-	if (setresgid(gid, gid, gid) == -1)
-		return -1;
-	return setresuid(uid, uid, uid);
+	return setresgid(gid, gid, gid) == -1 ? -1 : setresuid(uid, uid, uid);
 #endif
 }
 
@@ -95,30 +85,6 @@ ids_are(uid_t uid, gid_t gid)
 	    getgid() == gid && getegid() == gid;
 }
 
-static bool
-group_is_given(gid_t group, const struct msg_identity *identity)
-{
-	size_t	i;
-
-	if (group == (gid_t)identity->gid)
-		return true;
-	for (i = 0; i < identity->ngroups; i++)
-		if (group == (gid_t)identity->groups[i])
-			return true;
-	return false;
-}
-
-static bool
-group_is_there(gid_t group, const gid_t *list, int count)
-{
-	int	i;
-
-	for (i = 0; i < count; i++)
-		if (list[i] == group)
-			return true;
-	return false;
-}
-
 /*
  * A remaining group of root's would be a way back; a missing group would cause
  * puzzling failures.
@@ -137,37 +103,29 @@ groups_are(const struct msg_identity *identity)
 		return false;
 	if ((count = getgroups(count, list)) == -1)
 		same = false;
-	for (i = 0; i < count && same; i++)
-		same = group_is_given(list[i], identity);
-	for (j = 0; j < identity->ngroups && same; j++)
-		same = group_is_there((gid_t)identity->groups[j], list, count);
+	for (i = 0; i < count && same; i++) {
+		same = list[i] == (gid_t)identity->gid;
+		for (j = 0; j < identity->ngroups && !same; j++)
+			same = list[i] == (gid_t)identity->groups[j];
+	}
+	for (j = 0; j < identity->ngroups && same; j++) {
+		same = false;
+		for (i = 0; i < count && !same; i++)
+			same = list[i] == (gid_t)identity->groups[j];
+	}
 	free(list);
 	return same;
 }
 
-/* Tries every call that could restore root; all must fail. */
-static bool
-can_come_back(void)
-{
-	return setuid(0) != -1 || seteuid(0) != -1 ||
-	    setreuid((uid_t)-1, 0) != -1 || setgid(0) != -1 ||
-	    setegid(0) != -1 || setregid((gid_t)-1, 0) != -1;
-}
-
-static int
-ids_drop(const struct msg_identity *identity)
-{
-	uid_t	uid = (uid_t)identity->uid;
-	gid_t	gid = (gid_t)identity->gid;
-
-	return groups_set(identity) == -1 ? -1 : ids_set(uid, gid);
-}
-
+/* Also tries every call that could restore root; all must fail. */
 static int
 ids_check(const struct msg_identity *identity)
 {
 	if (ids_are((uid_t)identity->uid, (gid_t)identity->gid) &&
-	    groups_are(identity) && !can_come_back())
+	    groups_are(identity) &&
+	    setuid(0) == -1 && seteuid(0) == -1 &&
+	    setreuid((uid_t)-1, 0) == -1 && setgid(0) == -1 &&
+	    setegid(0) == -1 && setregid((gid_t)-1, 0) == -1)
 		return 0;
 	errno = EPERM;
 	return -1;

@@ -1,8 +1,11 @@
 #include <sys/types.h>
 #include <sys/resource.h>
 
+#include <errno.h>
 #include <stddef.h>
+#include <string.h>
 
+#include "lib/log.h"
 #include "sandbox/rlimits.h"
 
 #define ENGINE		(1U << SANDBOX_ENGINE)
@@ -29,12 +32,13 @@ static const struct {
 	{ RLIMIT_MEMLOCK, CHILDREN, 0, true }
 };
 
-int
+void
 rlimits_prepare(void)
 {
 	struct rlimit	none = { 0, 0 };
 
-	return setrlimit(RLIMIT_CORE, &none);
+	if (setrlimit(RLIMIT_CORE, &none) == -1)
+		log_fatal("setrlimit: %s", strerror(errno));
 }
 
 int

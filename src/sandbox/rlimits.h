@@ -5,8 +5,8 @@
 
 #include "sandbox/sandbox.h"
 
-/* Forbids core files, which could hold passwords. 0 or -1 with errno. */
-int	rlimits_prepare(void);
+/* Forbids core files, which could hold passwords. Fatal if it fails. */
+void	rlimits_prepare(void);
 
 /*
  * Sets soft and hard limits: no new process, no file to write for roles that
