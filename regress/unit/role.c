@@ -231,7 +231,7 @@ static int
 fault(void)
 {
 	role_begin(&start, ROLE_ENGINE, "engine");
-	role_fault(&start, "nothing works on %s", "Mondays");
+	role_fault(&start, ROLE_FAULT, "nothing works on %s", "Mondays");
 }
 
 static int

@@ -279,7 +279,7 @@ engine_set_up(void)
 	size_t			 i;
 
 	if (event_init() == NULL)
-		role_fault(start, "libevent cannot be set up");
+		role_fault(start, ROLE_FAULT, "libevent cannot be set up");
 	maillog_init();
 	refusal_init();
 	respond_init();

@@ -343,11 +343,9 @@ ledger_open(struct ledger *l)
 
 	l->store = store_open(l->settings, l->start.directory,
 	    l->start.identity.replaces, &away, reason, sizeof(reason));
-	if (l->store != NULL)
-		return;
-	if (!away)
-		role_fault(&l->start, "%s", reason);
-	role_away(&l->start, "%s", reason);
+	if (l->store == NULL)
+		role_fault(&l->start, away ? ROLE_AWAY : ROLE_FAULT, "%s",
+		    reason);
 }
 
 int

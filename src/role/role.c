@@ -22,7 +22,6 @@ extern char	**environ;
 #define START_MS	(30 * 1000)
 #define GOODBYE_MS	(2 * 1000)
 #define STATUS_USAGE	1
-#define STATUS_FAULT	6
 
 static struct {
 	enum role	 self;
@@ -103,20 +102,6 @@ channel_is_there(void)
 	if (getsockname(ROLE_CHANNEL_FD, (struct sockaddr *)&ss, &len) == -1)
 		return false;
 	return ss.ss_family == AF_UNIX;
-}
-
-/* Closes all descriptors but the channel and a directory. */
-static void
-close_inherited(void)
-{
-	struct stat	sb;
-
-	closefrom(ROLE_DIRECTORY_FD + 1);
-	role.inherited = fstat(ROLE_DIRECTORY_FD, &sb) == 0 &&
-	    S_ISDIR(sb.st_mode) &&
-	    fcntl(ROLE_DIRECTORY_FD, F_SETFD, FD_CLOEXEC) == 0;
-	if (!role.inherited)
-		(void)close(ROLE_DIRECTORY_FD);
 }
 
 /* --- before MSG_START: 0, or -1 when it is not as it must be --- */
@@ -237,18 +222,17 @@ start_on_stop(struct role_start *start, const struct message *m)
 	exit(0);
 }
 
-static const struct {
-	int	(*handle)(struct role_start *, const struct message *);
-} at_start[MSG__MAX] = {
-	[MSG_LOG]		= { start_on_log },
-	[MSG_IDENTITY]		= { start_on_identity },
-	[MSG_SETTING]		= { start_on_setting },
-	[MSG_SETTINGS_END]	= { start_on_setting },
-	[MSG_LISTENER]		= { start_on_listener },
-	[MSG_DIRECTORY]		= { start_on_directory },
-	[MSG_PEER]		= { start_on_peer },
-	[MSG_TRIED]		= { start_on_tried },
-	[MSG_STOP]		= { start_on_stop }
+static int	(*const at_start[MSG__MAX])(struct role_start *,
+		    const struct message *) = {
+	[MSG_LOG]		= start_on_log,
+	[MSG_IDENTITY]		= start_on_identity,
+	[MSG_SETTING]		= start_on_setting,
+	[MSG_SETTINGS_END]	= start_on_setting,
+	[MSG_LISTENER]		= start_on_listener,
+	[MSG_DIRECTORY]		= start_on_directory,
+	[MSG_PEER]		= start_on_peer,
+	[MSG_TRIED]		= start_on_tried,
+	[MSG_STOP]		= start_on_stop
 };
 
 static void
@@ -269,8 +253,8 @@ receive_start(struct role_start *start)
 		}
 		if (m.type == MSG_START)
 			break;
-		if (at_start[m.type].handle == NULL ||
-		    at_start[m.type].handle(start, &m) == -1)
+		if (at_start[m.type] == NULL ||
+		    at_start[m.type](start, &m) == -1)
 			log_fatal("the parent's %s at start is not as it must "
 			    "be", message_rule(m.type)->name);
 	}
@@ -284,6 +268,8 @@ receive_start(struct role_start *start)
 void
 role_begin(struct role_start *start, enum role self, const char *name)
 {
+	struct stat	sb;
+
 	memset(start, 0, sizeof(*start));
 	start->directory = -1;
 	role.self = self;
@@ -296,7 +282,13 @@ role_begin(struct role_start *start, enum role self, const char *name)
 	log_open(name, LOG_TO_PARENT, -1, false);
 	sandbox_prepare(self == ROLE_ENGINE ? SANDBOX_ENGINE :
 	    self == ROLE_REPORT ? SANDBOX_REPORT : SANDBOX_LEDGER_SERVER);
-	close_inherited();
+	/* Closes all descriptors but the channel and a directory. */
+	closefrom(ROLE_DIRECTORY_FD + 1);
+	role.inherited = fstat(ROLE_DIRECTORY_FD, &sb) == 0 &&
+	    S_ISDIR(sb.st_mode) &&
+	    fcntl(ROLE_DIRECTORY_FD, F_SETFD, FD_CLOEXEC) == 0;
+	if (!role.inherited)
+		(void)close(ROLE_DIRECTORY_FD);
 	umask(077);
 	set_signals();
 	clean_environment();
@@ -307,9 +299,9 @@ role_begin(struct role_start *start, enum role self, const char *name)
 static void __attribute__((__noreturn__))
 privileges_fault(struct role_start *start)
 {
-	role_fault(start, "privileges could not be given up for uid %lu, gid "
-	    "%lu: %s; a container must grant CAP_SETUID, CAP_SETGID and "
-	    "CAP_SYS_CHROOT, or start the program as that user",
+	role_fault(start, ROLE_FAULT, "privileges could not be given up for "
+	    "uid %lu, gid %lu: %s; a container must grant CAP_SETUID, "
+	    "CAP_SETGID and CAP_SYS_CHROOT, or start the program as that user",
 	    (unsigned long)start->identity.uid,
 	    (unsigned long)start->identity.gid, strerror(errno));
 }
@@ -321,33 +313,32 @@ role_connect(struct role_start *start, struct sandbox_needs *needs)
 		privileges_fault(start);
 	needs->required = role.required;
 	if (sandbox_connect(needs) == -1)
-		role_fault(start, "sandbox: %s", strerror(errno));
+		role_fault(start, ROLE_FAULT, "sandbox: %s", strerror(errno));
 	role.connecting = true;
-}
-
-/* Changes into the database's directory, which may be the chroot. */
-static int
-shut_in(struct role_start *start, struct sandbox_needs *needs)
-{
-	if (role.connecting)
-		return privileges_jail(&start->identity, &needs->jailed);
-	needs->jailed = start->identity.drop;
-	return privileges_drop(&start->identity, start->directory);
 }
 
 void
 role_lock(struct role_start *start, struct sandbox_needs *needs)
 {
-	if (shut_in(start, needs) == -1)
+	int	result;
+
+	if (role.connecting)
+		result = privileges_jail(&start->identity, &needs->jailed);
+	else {
+		/* The database's directory, if there is one, is the root. */
+		needs->jailed = start->identity.drop;
+		result = privileges_drop(&start->identity, start->directory);
+	}
+	if (result == -1)
 		privileges_fault(start);
 	if (start->directory != -1 && fchdir(start->directory) == -1)
-		role_fault(start, "directory of the database: %s",
+		role_fault(start, ROLE_FAULT, "directory of the database: %s",
 		    strerror(errno));
 	needs->directory = ".";
 	needs->directory_fd = start->directory;
 	needs->required = role.required;
 	if (sandbox_enter(needs) == -1)
-		role_fault(start, "sandbox: %s", strerror(errno));
+		role_fault(start, ROLE_FAULT, "sandbox: %s", strerror(errno));
 	role.jailed = needs->jailed;
 }
 
@@ -370,16 +361,16 @@ role_ready(struct role_start *start)
 		log_fatal("the parent does not read: %s", strerror(errno));
 }
 
-static void	role_tell(struct role_start *, const char *, va_list)
-		    __attribute__((__format__(printf, 2, 0)));
-
-static void
-role_tell(struct role_start *start, const char *fmt, va_list ap)
+void
+role_fault(struct role_start *start, int status, const char *fmt, ...)
 {
 	char		text[512];
 	struct str	payload;
+	va_list		ap;
 
+	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
 	str_init(&payload);
 	msg_text_put(&payload, text);
 	channel_send(start->parent, MSG_FAULT, 0, &payload, -1);
@@ -389,28 +380,7 @@ role_tell(struct role_start *start, const char *fmt, va_list ap)
 	    clock_after(clock_mono(), GOODBYE_MS)) == -1)
 		log_error("%s", text);
 	settings_free(start->settings);
-}
-
-void
-role_fault(struct role_start *start, const char *fmt, ...)
-{
-	va_list	ap;
-
-	va_start(ap, fmt);
-	role_tell(start, fmt, ap);
-	va_end(ap);
-	exit(STATUS_FAULT);
-}
-
-void
-role_away(struct role_start *start, const char *fmt, ...)
-{
-	va_list	ap;
-
-	va_start(ap, fmt);
-	role_tell(start, fmt, ap);
-	va_end(ap);
-	exit(ROLE_AWAY);
+	exit(status);
 }
 
 int

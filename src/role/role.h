@@ -17,6 +17,9 @@
 #define ROLE_CHANNEL_FD		3
 #define ROLE_DIRECTORY_FD	4	/* if MSG_DIRECTORY was sent */
 
+/* Exit status after a fault that the administrator must mend. */
+#define ROLE_FAULT	6
+
 /*
  * Exit status of a ledger whose database is away. The parent logs no fault and
  * starts the next ledger soon, also at the start of the daemon.
@@ -70,15 +73,11 @@ void	role_lock(struct role_start *, struct sandbox_needs *needs);
 void	role_ready(struct role_start *);
 
 /*
- * For a start-up fault that the administrator must mend: sends it to the
- * parent, which logs it, and exits with status 6.
+ * For a start-up fault: sends it to the parent, which logs it, and exits with
+ * this status: ROLE_FAULT, or ROLE_AWAY for a fault that may pass.
  */
-void	role_fault(struct role_start *, const char *, ...)
-	    __attribute__((__format__(printf, 2, 3), __noreturn__));
-
-/* The same for a fault that may pass: the parent tries again and again. */
-void	role_away(struct role_start *, const char *, ...)
-	    __attribute__((__format__(printf, 2, 3), __noreturn__));
+void	role_fault(struct role_start *, int status, const char *, ...)
+	    __attribute__((__format__(printf, 3, 4), __noreturn__));
 
 /*
  * Handles messages that every role gets after its start (MSG_LOG, MSG_SETTING).

@@ -59,25 +59,16 @@ tally_free(struct tally *t)
 	free(t);
 }
 
-static size_t
-tally_domain(const char *value, size_t len)
-{
-	size_t	i;
-
-	for (i = len; i > 0; i--)
-		if (value[i - 1] == '@')
-			break;
-	return i;
-}
-
 void
 tally_add(struct tally *t, const char *id, size_t idlen, size_t bare,
     bool domain, int64_t amount, bool shadow)
 {
 	struct name	*n, *known;
-	size_t		 skip;
+	size_t		 skip = bare, i;
 
-	skip = bare + (domain ? tally_domain(id + bare, idlen - bare) : 0);
+	for (i = idlen; domain && i > bare && skip == bare; i--)
+		if (id[i - 1] == '@')
+			skip = i;
 	n = alloc_zero(1, sizeof(*n) + idlen);
 	memcpy(n->id, id, bare);
 	if (idlen > skip)

@@ -19,21 +19,13 @@ struct top {
 	int64_t			 longest;	/* of what was summed */
 };
 
-/*
- * The used share of the limit; a limit of 0 is full as soon as anything is
- * used.
- */
-static double
-top_share(const struct msg_top_id *id)
-{
-	return id->limit.mails == 0 ? (double)id->used :
-	    (double)id->used / (double)id->limit.mails;
-}
-
+/* A limit of 0 is full as soon as anything is used. */
 static double
 top_rank(const struct top *t, const struct msg_top_id *id)
 {
-	return t->wanted->by == TOP_BY_USED ? (double)id->used : top_share(id);
+	if (t->wanted->by == TOP_BY_USED || id->limit.mails == 0)
+		return (double)id->used;
+	return (double)id->used / (double)id->limit.mails;
 }
 
 /* The list is sorted and short: inserts by moving the entries behind. */
@@ -62,14 +54,6 @@ top_keep(struct top *t, const struct msg_top_id *id)
 	answer->ids[low] = *id;
 }
 
-static bool
-top_is_wanted(const struct top *t, const struct settings_rule *rule)
-{
-	return t->wanted->rulelen == 0 || (rule != NULL &&
-	    strlen(rule->name) == t->wanted->rulelen &&
-	    memcmp(rule->name, t->wanted->rule, t->wanted->rulelen) == 0);
-}
-
 /* Sums one window: the one that is wanted, or the longest. */
 static void
 top_sum(struct top *t, const struct settings_rule *rule,
@@ -95,6 +79,7 @@ top_look(struct top *t, const struct settings_rule *rule, const char *id,
     size_t idlen, const struct window *window)
 {
 	struct msg_top_id	 best, this;
+	const struct msg_top	*wanted = t->wanted;
 	const struct limits	*limits;
 	struct limits		 one = { 1, NULL };
 	int64_t			 granted;
@@ -104,8 +89,10 @@ top_look(struct top *t, const struct settings_rule *rule, const char *id,
 	 * With rules, an id of none was counted by earlier settings, or counts
 	 * mails that passed a lock.
 	 */
-	if ((rule == NULL && t->settings->nrules > 0) ||
-	    !top_is_wanted(t, rule))
+	if (rule == NULL && (t->settings->nrules > 0 || wanted->rulelen > 0))
+		return;
+	if (wanted->rulelen > 0 && (strlen(rule->name) != wanted->rulelen ||
+	    memcmp(rule->name, wanted->rule, wanted->rulelen) != 0))
 		return;
 	granted = t->source->granted(t->source->arg, id, idlen);
 	limits = t->source->sql == NULL ? NULL :
@@ -122,8 +109,8 @@ top_look(struct top *t, const struct settings_rule *rule, const char *id,
 	this.shadow = rule != NULL && rule->shadow;
 	for (i = 0; i < limits->count; i++) {
 		this.limit = limits->list[i];
-		if (t->wanted->seconds != 0 &&
-		    t->wanted->seconds != this.limit.seconds)
+		if (wanted->seconds != 0 &&
+		    wanted->seconds != this.limit.seconds)
 			continue;
 		this.limit.mails = num_add_clamp(this.limit.mails, granted);
 		this.used = window_used(window, this.limit.seconds, t->now);
