@@ -33,18 +33,16 @@ parse_plain(struct addr *a, const char *s, size_t len)
 	return 0;
 }
 
+/* Makes an IPv4-mapped address the IPv4 address; false: it is another. */
 static bool
-is_mapped(const struct addr *a)
-{
-	return a->bits == 128 && memcmp(a->byte, mapped, sizeof(mapped)) == 0;
-}
-
-static void
 unmap(struct addr *a)
 {
+	if (a->bits != 128 || memcmp(a->byte, mapped, sizeof(mapped)) != 0)
+		return false;
 	memmove(a->byte, a->byte + 12, 4);
 	memset(a->byte + 4, 0, 12);
 	a->bits = 32;
+	return true;
 }
 
 int
@@ -56,8 +54,7 @@ addr_parse(struct addr *a, const char *s, size_t len)
 		errno = EINVAL;
 		return -1;
 	}
-	if (is_mapped(&parsed))
-		unmap(&parsed);
+	(void)unmap(&parsed);
 	*a = parsed;
 	return 0;
 }
@@ -132,39 +129,32 @@ parse_netmask(const char *s, size_t len, unsigned int *prefix)
 	return 0;
 }
 
-static int
-parse_prefix(const char *s, size_t len, const struct addr *a,
-    unsigned int *prefix)
-{
-	int64_t	n;
-
-	if (len > 0 && *s != '-' && num_parse(s, len, 0, a->bits, &n) == 0) {
-		*prefix = (unsigned int)n;
-		return 0;
-	}
-	return a->bits == 32 ? parse_netmask(s, len, prefix) : -1;
-}
-
 int
 addr_network_parse(struct network *net, const char *s, size_t len)
 {
 	const char	*slash;
 	struct network	 parsed;
 	struct addr	 masked;
-	size_t		 alen = len;
+	size_t		 alen = len, plen;
+	int64_t		 n;
 
 	if (len > 0 && (slash = memchr(s, '/', len)) != NULL)
 		alen = (size_t)(slash - s);
 	if (parse_plain(&parsed.addr, s, alen) == -1)
 		goto invalid;
 	parsed.prefix = parsed.addr.bits;
-	if (alen < len && parse_prefix(s + alen + 1, len - alen - 1,
-	    &parsed.addr, &parsed.prefix) == -1)
-		goto invalid;
-	if (is_mapped(&parsed.addr) && parsed.prefix >= 96) {
-		unmap(&parsed.addr);
-		parsed.prefix -= 96;
+	if (alen < len) {
+		s += alen + 1;
+		plen = len - alen - 1;
+		if (plen > 0 && *s != '-' &&
+		    num_parse(s, plen, 0, parsed.addr.bits, &n) == 0)
+			parsed.prefix = (unsigned int)n;
+		else if (parsed.addr.bits != 32 ||
+		    parse_netmask(s, plen, &parsed.prefix) == -1)
+			goto invalid;
 	}
+	if (parsed.prefix >= 96 && unmap(&parsed.addr))
+		parsed.prefix -= 96;
 	masked = parsed.addr;
 	addr_mask(&masked, parsed.prefix);
 	if (!addr_equal(&masked, &parsed.addr)) {
@@ -181,17 +171,10 @@ addr_network_parse(struct network *net, const char *s, size_t len)
 bool
 addr_network_contains(const struct network *net, const struct addr *a)
 {
-	unsigned int	whole = net->prefix / 8, rest = net->prefix % 8;
-	unsigned int	differ;
+	struct addr	masked = *a;
 
-	if (a->bits != net->addr.bits || a->bits == 0)
-		return false;
-	if (memcmp(a->byte, net->addr.byte, whole) != 0)
-		return false;
-	if (rest == 0)
-		return true;
-	differ = a->byte[whole] ^ net->addr.byte[whole];
-	return differ >> (8 - rest) == 0;
+	addr_mask(&masked, net->prefix);
+	return a->bits != 0 && addr_equal(&masked, &net->addr);
 }
 
 const char *

@@ -61,11 +61,7 @@ clock_sooner(int a, int b)
 int64_t
 clock_between(struct mono then, struct mono now)
 {
-	int64_t	ns;
-
-	if (num_sub(now.ns, then.ns, &ns) == -1)
-		return now.ns < then.ns ? INT64_MIN : INT64_MAX;
-	return ns;
+	return num_sub_clamp(now.ns, then.ns);
 }
 
 int64_t

@@ -40,35 +40,13 @@ static struct {
 	struct writer	self;
 } state = { .fd = -1 };
 
-/*
- * Whether stderr is the journal: "device:inode" of the stream
- * (systemd.exec(5)).
- */
-static bool
-is_journal(const struct stat *sb)
-{
-	const char		*env;
-	char			*end;
-	unsigned long long	 dev, ino;
-
-	if ((env = getenv("JOURNAL_STREAM")) == NULL)
-		return false;
-	dev = strtoull(env, &end, 10);
-	if (end == env || *end != ':')
-		return false;
-	env = end + 1;
-	ino = strtoull(env, &end, 10);
-	if (end == env || *end != '\0')
-		return false;
-	return dev == (unsigned long long)sb->st_dev &&
-	    ino == (unsigned long long)sb->st_ino;
-}
-
 void
 log_open(const char *role, enum log_target target, int fd, bool debug)
 {
-	struct stat	sb;
-	int		saved = errno;
+	const char	*journal = getenv("JOURNAL_STREAM");
+	struct stat	 sb;
+	char		 here[48];
+	int		 saved = errno;
 
 	/*
 	 * Reads the time zone file now: later there may be a chroot and a
@@ -80,7 +58,11 @@ log_open(const char *role, enum log_target target, int fd, bool debug)
 	state.journal = state.socket = false;
 	if (fstat(STDERR_FILENO, &sb) == 0) {
 		state.socket = S_ISSOCK(sb.st_mode);
-		state.journal = is_journal(&sb);
+		/* "device:inode" of the stream, systemd.exec(5). */
+		snprintf(here, sizeof(here), "%llu:%llu",
+		    (unsigned long long)sb.st_dev,
+		    (unsigned long long)sb.st_ino);
+		state.journal = journal != NULL && strcmp(journal, here) == 0;
 	}
 	if (state.fd != -1 && state.fd != fd)
 		close(state.fd);

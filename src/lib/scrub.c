@@ -9,14 +9,6 @@
 #define EACH	16		/* blocks of a size */
 #define DEEP	(128 * 1024)	/* of the stack */
 
-static void
-scrub_stack(void)
-{
-	char	deep[DEEP];
-
-	explicit_bzero(deep, sizeof(deep));
-}
-
 /*
  * Allocates all blocks of one size before it frees them, so that each block is
  * another one.
@@ -37,11 +29,12 @@ scrub_size(size_t size)
 void
 scrub_memory(void)
 {
+	char	deep[DEEP];
 	size_t	size;
 
 	for (size = LARGE; size > SMALL; size /= 2)
 		scrub_size(size);
 	for (size = SMALL; size > 0; size -= STEP)
 		scrub_size(size);
-	scrub_stack();
+	explicit_bzero(deep, sizeof(deep));
 }

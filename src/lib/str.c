@@ -47,22 +47,13 @@ str_grow(struct str *s, size_t more)
 	s->size = size;
 }
 
-/* Room for `more` bytes and a NUL. */
-static inline void
-str_room(struct str *s, size_t more)
-{
-	if (s->size <= s->len || s->size - s->len <= more)
-		str_grow(s, more);
-}
-
 void
 str_add(struct str *s, const void *src, size_t len)
 {
-	str_room(s, len);
+	char	*p = str_extend(s, len);
+
 	if (len > 0)
-		memcpy(s->data + s->len, src, len);
-	s->len += len;
-	s->data[s->len] = '\0';
+		memcpy(p, src, len);
 }
 
 void
@@ -74,9 +65,7 @@ str_adds(struct str *s, const char *src)
 void
 str_addc(struct str *s, int c)
 {
-	str_room(s, 1);
-	s->data[s->len++] = (char)c;
-	s->data[s->len] = '\0';
+	*str_extend(s, 1) = (char)c;
 }
 
 void
@@ -90,9 +79,7 @@ str_addf(struct str *s, const char *fmt, ...)
 	va_end(ap);
 	if (len < 0)
 		log_fatal("vsnprintf failed");
-	str_room(s, (size_t)len);
 	va_start(ap, fmt);
-	vsnprintf(s->data + s->len, (size_t)len + 1, fmt, ap);
+	vsnprintf(str_extend(s, (size_t)len), (size_t)len + 1, fmt, ap);
 	va_end(ap);
-	s->len += (size_t)len;
 }

@@ -154,13 +154,6 @@ list_free(struct window *w)
 		free(w->list.narrow);
 }
 
-static void
-list_reset(struct window *w)
-{
-	list_free(w);
-	window_init(w);
-}
-
 /* Moves the entries to new memory for `size` of them. */
 static void
 list_narrow(struct window *w, size_t size)
@@ -230,27 +223,6 @@ list_shift(struct window *w, size_t from, size_t to)
 		    n * sizeof(struct window_second));
 }
 
-/* Makes room for one more entry at the end. */
-static void
-list_room(struct window *w)
-{
-	uint32_t	head = w->head;
-
-	if (head + w->count < w->size)
-		return;
-	/*
-	 * Moves entries only if so many are gone that moving stays cheap on
-	 * average.
-	 */
-	if (head > w->size / 8) {
-		w->head = 0;
-		w->count += head;
-		list_shift(w, head, 0);
-		w->count -= head;
-	} else
-		list_resize(w, (size_t)w->size + w->size / 2 + 1);
-}
-
 /* Adds `amount` to entry `i`. */
 static void
 list_raise(struct window *w, size_t i, int64_t amount)
@@ -270,9 +242,20 @@ list_raise(struct window *w, size_t i, int64_t amount)
 static void
 list_insert(struct window *w, size_t i, int64_t when)
 {
+	uint32_t	head = w->head;
 	uint64_t	sum;
 
-	list_room(w);
+	/*
+	 * Without room at the end: moves entries only if so many are gone that
+	 * moving stays cheap on average.
+	 */
+	if (head + w->count >= w->size && head > w->size / 8) {
+		w->head = 0;
+		w->count += head;
+		list_shift(w, head, 0);
+		w->count -= head;
+	} else if (head + w->count >= w->size)
+		list_resize(w, (size_t)w->size + w->size / 2 + 1);
 	sum = (uint64_t)sum_from(w, i);
 	list_shift(w, i, i + 1);
 	w->count++;
@@ -284,18 +267,6 @@ list_insert(struct window *w, size_t i, int64_t when)
 		    (uint32_t)(when - w->sum.narrow.base);
 		narrow_at(w, i)->before = w->sum.narrow.total - (uint32_t)sum;
 	}
-}
-
-/* Removes an entry whose amount is 0. */
-static void
-list_remove(struct window *w, size_t i)
-{
-	if (i == 0)
-		w->head++;
-	else
-		list_shift(w, i + 1, i);
-	if (--w->count == 0)
-		list_reset(w);
 }
 
 /* Whether a time and a mass fit into narrow entries. */
@@ -321,7 +292,8 @@ window_init(struct window *w)
 void
 window_clear(struct window *w)
 {
-	list_reset(w);
+	list_free(w);
+	window_init(w);
 }
 
 size_t
@@ -360,8 +332,15 @@ window_add(struct window *w, int64_t when, int64_t amount)
 		list_insert(w, i, when);
 	list_raise(w, i, new - old);
 	set_mass(w, rest + magnitude(new));
-	if (new == 0)
-		list_remove(w, i);
+	if (new != 0)
+		return;
+	/* The second is forgotten. */
+	if (i == 0)
+		w->head++;
+	else
+		list_shift(w, i + 1, i);
+	if (--w->count == 0)
+		window_clear(w);
 }
 
 void
@@ -491,7 +470,7 @@ window_forget(struct window *w, int64_t before)
 	if ((n = list_find(w, before)) == 0)
 		return;
 	if (n == w->count) {
-		list_reset(w);
+		window_clear(w);
 		return;
 	}
 	for (i = 0; i < n; i++)
