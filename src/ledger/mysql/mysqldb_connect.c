@@ -276,37 +276,6 @@ mysqldb_session(struct mysqldb *db, int64_t timeout)
 	return db->fault == MYSQLDB_FAULT_LOST ? -1 : 0;
 }
 
-/*
- * The library keeps the password, also that of an option file, for
- * reconnecting, which this process never does.
- */
-static void
-mysqldb_forget_password(struct mysqldb *db)
-{
-	char	*const	kept[] = {
-		db->conn->passwd, db->conn->options.password
-	};
-	size_t	i;
-
-	for (i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
-		if (kept[i] != NULL)
-			explicit_bzero(kept[i], strlen(kept[i]));
-	scrub_memory();
-}
-
-/* The library silently ignores an option file that it cannot read. */
-static int
-mysqldb_option_file(const struct value *config, char *reason, size_t size)
-{
-	const char	*file = mysqldb_text(config, "read_default_file", NULL);
-
-	if (file == NULL || access(file, R_OK) == 0)
-		return 0;
-	(void)snprintf(reason, size, "mysql_config: read_default_file: %s: %s",
-	    file, strerror(errno));
-	return -1;
-}
-
 /* --- hosts --- */
 
 /* One of mysql_config's hosts. */
@@ -349,24 +318,6 @@ mysqldb_set_listed(struct mysqldb_host *host, const char *entry, size_t len)
 	host->listed = true;
 }
 
-/*
- * After a planned switch the old primary still accepts connections, and writes
- * of an account with the right to write to a read-only server.
- */
-static int
-mysqldb_check_writable(struct mysqldb *db)
-{
-	int64_t	read_only;
-
-	if (mysqldb_number(db, "SELECT concat(@@read_only) NOT IN ('0', 'OFF')"
-	    " OR @@innodb_read_only", &read_only) == -1)
-		return -1;
-	if (read_only == 0)
-		return 0;
-	(void)strlcpy(db->error, "the server is read-only", sizeof(db->error));
-	return -1;
-}
-
 /* On failure db->error says why; without *away no other host is better. */
 static int
 mysqldb_connect(struct mysqldb *db, const struct value *config,
@@ -374,7 +325,9 @@ mysqldb_connect(struct mysqldb *db, const struct value *config,
 {
 	const char		*name = mysqldb_text(config, "db", "database");
 	struct mysqldb_tls	 tls = mysqldb_tls_of(config);
-	char			 place[160];
+	char			 place[160], *kept[2];
+	int64_t			 read_only = 0;
+	size_t			 i;
 
 	if ((db->conn = mysql_init(NULL)) == NULL) {
 		(void)strlcpy(db->error, "the database's library has no memory",
@@ -400,25 +353,28 @@ mysqldb_connect(struct mysqldb *db, const struct value *config,
 	    name != NULL ? name : "?", host->listed ? host->label :
 	    host->name != NULL ? host->name : "this host");
 	str_printable(db->place, sizeof(db->place), place, strlen(place));
-	mysqldb_forget_password(db);
-	if (mysqldb_session(db, timeout) == 0 &&
-	    (!host->listed || mysqldb_check_writable(db) == 0))
+	/* The libraries keep the password to reconnect; we never do. */
+	kept[0] = db->conn->passwd;
+	kept[1] = db->conn->options.password;
+	for (i = 0; i < 2; i++)
+		if (kept[i] != NULL)
+			explicit_bzero(kept[i], strlen(kept[i]));
+	scrub_memory();
+	/*
+	 * After a planned switch the old primary still accepts connections, and
+	 * writes of an account with the right to write to a read-only server.
+	 */
+	if (mysqldb_session(db, timeout) == -1 || (host->listed &&
+	    mysqldb_number(db, "SELECT concat(@@read_only) NOT IN ('0', 'OFF')"
+	    " OR @@innodb_read_only", &read_only) == -1))
+		goto fail;
+	if (read_only == 0)
 		return 0;
+	(void)strlcpy(db->error, "the server is read-only", sizeof(db->error));
  fail:
 	mysql_close(db->conn);
 	db->conn = NULL;
 	return -1;
-}
-
-/* Adds a host's reason to those before it, in its share of the room. */
-static void
-mysqldb_add_reason(char *reason, size_t size, size_t hosts,
-    const struct mysqldb_host *host, const char *error)
-{
-	size_t	used = strlen(reason);
-
-	(void)snprintf(reason + used, (size - used) / hosts, "%s%s%s%s",
-	    used > 0 ? "; " : "", host->label, host->listed ? ": " : "", error);
 }
 
 /*
@@ -431,7 +387,7 @@ mysqldb_connect_any(struct mysqldb *db, const struct value *config,
 {
 	const char		*entry = mysqldb_text(config, "host", NULL);
 	struct mysqldb_host	 host;
-	size_t			 hosts = 1, len, i;
+	size_t			 hosts = 1, len, used, i;
 	bool			 list;
 
 	for (i = 0; entry != NULL && entry[i] != '\0'; i++)
@@ -452,7 +408,11 @@ mysqldb_connect_any(struct mysqldb *db, const struct value *config,
 			db->host = hosts;
 			return 0;
 		}
-		mysqldb_add_reason(reason, size, hosts, &host, db->error);
+		/* Each host's reason gets a share of the room. */
+		used = strlen(reason);
+		(void)snprintf(reason + used, (size - used) / hosts,
+		    "%s%s%s%s", used > 0 ? "; " : "", host.label,
+		    host.listed ? ": " : "", db->error);
 		if (!*away)
 			return -1;
 	}
@@ -464,11 +424,17 @@ mysqldb_open(const struct value *config, int64_t timeout, bool insecure,
     const struct mysqldb *first, const struct mysqldb_statement *statement,
     size_t nstatement, bool *away, char *reason, size_t size)
 {
+	const char	*file = mysqldb_text(config, "read_default_file", NULL);
 	struct mysqldb	*db;
 
 	*away = true;
-	if (mysqldb_option_file(config, reason, size) == -1)
+	/* The library silently ignores an option file that it cannot read. */
+	if (file != NULL && access(file, R_OK) == -1) {
+		(void)snprintf(reason, size,
+		    "mysql_config: read_default_file: %s: %s", file,
+		    strerror(errno));
 		return NULL;
+	}
 	db = alloc_zero(1, sizeof(*db));
 	db->host = first != NULL ? first->host : 0;
 	db->statement = statement;

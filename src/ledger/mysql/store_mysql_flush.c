@@ -34,22 +34,22 @@ static bool
 store_same_server(struct store *s)
 {
 	uint32_t	 word[2];
-	char		*take, *look, *give;
+	char		*sql[3];
 	int64_t		 mine = 0, visible = 0, given = 0;
+	size_t		 i;
 
 	arc4random_buf(word, sizeof(word));
-	take = alloc_printf("SELECT get_lock('policyd.%08x%08x', 0)", word[0],
-	    word[1]);
-	look = alloc_printf("SELECT is_used_lock('policyd.%08x%08x')", word[0],
-	    word[1]);
-	give = alloc_printf("SELECT release_lock('policyd.%08x%08x')", word[0],
-	    word[1]);
-	if (mysqldb_number(s->db, take, &mine) == 0 && mine == 1 &&
-	    mysqldb_number(s->other, look, &visible) == 0)
-		(void)mysqldb_number(s->db, give, &given);
-	free(take);
-	free(look);
-	free(give);
+	sql[0] = alloc_printf("SELECT get_lock('policyd.%08x%08x', 0)",
+	    word[0], word[1]);
+	sql[1] = alloc_printf("SELECT is_used_lock('policyd.%08x%08x')",
+	    word[0], word[1]);
+	sql[2] = alloc_printf("SELECT release_lock('policyd.%08x%08x')",
+	    word[0], word[1]);
+	if (mysqldb_number(s->db, sql[0], &mine) == 0 && mine == 1 &&
+	    mysqldb_number(s->other, sql[1], &visible) == 0)
+		(void)mysqldb_number(s->db, sql[2], &given);
+	for (i = 0; i < 3; i++)
+		free(sql[i]);
 	return visible != 0 && given == 1 && mysqldb_commit(s->db) == 0;
 }
 
@@ -80,15 +80,6 @@ store_other_open(struct store *s, const struct settings *settings,
 	s->other = NULL;
 }
 
-/* Whether the commit is recorded is unknown: the next ledger starts again. */
-static enum store_result
-store_other_lost(struct store *s)
-{
-	(void)strlcpy(s->error, mysqldb_error(s->other), sizeof(s->error));
-	s->spoilt = true;
-	return STORE_LOST;
-}
-
 static void
 store_on_input(void *arg)
 {
@@ -109,17 +100,6 @@ store_flush_begin(struct store *s)
 	return STORE_OK;
 }
 
-/* A session that ends while it is not needed is done without. */
-static void
-store_other_look(struct store *s)
-{
-	if (s->other == NULL || !mysqldb_input(s->other) ||
-	    !mysqldb_ended(s->other))
-		return;
-	mysqldb_close(s->other);
-	s->other = NULL;
-}
-
 enum store_result
 store_flush(struct store *s, bool wait)
 {
@@ -128,16 +108,25 @@ store_flush(struct store *s, bool wait)
 	if (s->spoilt)
 		return STORE_LOST;
 	if (!s->unflushed) {
-		if (!wait)
-			store_other_look(s);
+		/* One that ends while it is not needed is done without. */
+		if (!wait && s->other != NULL && mysqldb_input(s->other) &&
+		    mysqldb_ended(s->other)) {
+			mysqldb_close(s->other);
+			s->other = NULL;
+		}
 		return STORE_OK;
 	}
 	if ((done = mysqldb_committed(s->other, wait)) == 0)
 		return STORE_OK;
 	s->unflushed = false;
 	mysqldb_watch(s->db, NULL, NULL, NULL);
-	if (done == -1)
-		return store_other_lost(s);
+	if (done == -1) {
+		/* Whether it is recorded is unknown: start again. */
+		(void)strlcpy(s->error, mysqldb_error(s->other),
+		    sizeof(s->error));
+		s->spoilt = true;
+		return STORE_LOST;
+	}
 	s->flushed(s->arg);
 	return STORE_OK;
 }

@@ -48,24 +48,13 @@ store_has(void *arg, const char *table, const char *column, int *width)
 	return n > 0;
 }
 
-/* The statement without the keywords that the server does not know. */
-static char *
-store_server_sql(const struct store *s, const char *sql)
-{
-	const size_t	 len = strlen(SCHEMA_HIDDEN);
-	char		*copy = alloc_string(sql), *at;
-
-	while (!s->hides && (at = strstr(copy, SCHEMA_HIDDEN)) != NULL)
-		memmove(at, at + len, strlen(at + len) + 1);
-	return copy;
-}
-
 /* Runs a slow statement on a connection of its own. */
 static int
 store_build_sql(void *arg, const char *sql)
 {
+	const size_t	 len = strlen(SCHEMA_HIDDEN);
 	struct store	*s = arg;
-	char		*known;
+	char		*known, *at;
 	bool		 away;
 	int		 ret;
 
@@ -75,14 +64,17 @@ store_build_sql(void *arg, const char *sql)
 		    s->error, sizeof(s->error));
 	if (s->builder == NULL)
 		return -1;
-	known = store_server_sql(s, sql);
+	/* Without the keywords that the server does not know. */
+	known = alloc_string(sql);
+	while (!s->hides && (at = strstr(known, SCHEMA_HIDDEN)) != NULL)
+		memmove(at, at + len, strlen(at + len) + 1);
 	schema_log_step(s->description, known, s->replaces);
 	ret = mysqldb_exec(s->builder, known);
 	free(known);
-	if (ret == 0)
-		return 0;
-	(void)strlcpy(s->error, mysqldb_error(s->builder), sizeof(s->error));
-	return -1;
+	if (ret == -1)
+		(void)strlcpy(s->error, mysqldb_error(s->builder),
+		    sizeof(s->error));
+	return ret;
 }
 
 static int
@@ -201,17 +193,6 @@ static const struct {
 	    "CREATE TRIGGER mail_count_updated AFTER UPDATE" CHANGED }, true }
 };
 
-static int
-store_build(struct store *s, size_t i)
-{
-	size_t	j;
-
-	for (j = 0; j < STEPS && preparation[i].sql[j] != NULL; j++)
-		if (store_build_sql(s, preparation[i].sql[j]) == -1)
-			return -1;
-	return 0;
-}
-
 /* Triggers that we have no privilege to see work all the same. */
 static bool
 store_noticed(struct store *s)
@@ -239,12 +220,17 @@ static int
 store_prepare(struct store *s)
 {
 	int64_t	n;
-	size_t	i;
+	size_t	i, j;
 
 	for (i = 0; i < sizeof(preparation) / sizeof(preparation[0]); i++) {
 		if (mysqldb_number(s->db, preparation[i].check, &n) == -1)
 			return -1;
-		if (n >= preparation[i].least || store_build(s, i) == 0)
+		if (n >= preparation[i].least)
+			continue;
+		for (j = 0; j < STEPS && preparation[i].sql[j] != NULL; j++)
+			if (store_build_sql(s, preparation[i].sql[j]) == -1)
+				break;
+		if (j == STEPS || preparation[i].sql[j] == NULL)
 			continue;
 		/*
 		 * With binary logging, only privileged users may create
