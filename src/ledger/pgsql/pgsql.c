@@ -17,42 +17,6 @@ static const char	timed_out[] = "the server does not answer in time";
 
 /* --- faults --- */
 
-enum pgsql_fault
-pgsql_fault(const struct pgsql *db)
-{
-	return db->fault;
-}
-
-const char *
-pgsql_error(const struct pgsql *db)
-{
-	return db->error;
-}
-
-bool
-pgsql_exposed(const struct pgsql *db)
-{
-	return db->exposed;
-}
-
-bool
-pgsql_timed_out(const struct pgsql *db)
-{
-	return db->timed_out;
-}
-
-bool
-pgsql_unfit(const struct pgsql *db)
-{
-	return db->unfit;
-}
-
-const char *
-pgsql_place(const struct pgsql *db)
-{
-	return db->place;
-}
-
 int
 pgsql_fd(const struct pgsql *db)
 {
@@ -234,17 +198,20 @@ pgsql_begin(struct pgsql *db)
 		(void)pgsql_lost(db, PQerrorMessage(db->conn));
 }
 
+static const struct pgsql_params	none;
+
 void
 pgsql_put(struct pgsql *db, size_t statement, const struct pgsql_params *p)
 {
 	char	name[NAME_SIZE];
 
-	pgsql_statement(name, statement);
 	if (db->fault == PGSQL_FAULT_LOST)
 		return;
-	if (PQsendQueryPrepared(db->conn, name, p == NULL ? 0 : p->count,
-	    p == NULL ? NULL : p->value, p == NULL ? NULL : p->length,
-	    p == NULL ? NULL : p->format, 0) == 0)
+	if (p == NULL)
+		p = &none;
+	pgsql_statement(name, statement);
+	if (PQsendQueryPrepared(db->conn, name, p->count, p->value, p->length,
+	    p->format, 0) == 0)
 		(void)pgsql_lost(db, PQerrorMessage(db->conn));
 	db->put++;
 }
@@ -254,25 +221,17 @@ pgsql_put_query(struct pgsql *db, const char *sql, const struct pgsql_params *p)
 {
 	if (db->fault == PGSQL_FAULT_LOST)
 		return;
+	if (p == NULL)
+		p = &none;
 	db->each = true;
 	if (PQsendQueryParams(db->conn, sql, p->count, NULL, p->value,
-	    p->length,
-	    p->format, 0) == 0 || PQpipelineSync(db->conn) == 0)
+	    p->length, p->format, 0) == 0 || PQpipelineSync(db->conn) == 0)
 		(void)pgsql_lost(db, PQerrorMessage(db->conn));
 	db->put++;
 }
 
 /* In ms since 1970: the time by the server's clock. */
 #define PGSQL_CLOCK	"(extract(epoch FROM clock_timestamp()) * 1000)::float8"
-
-static void
-pgsql_put_plain(struct pgsql *db, const char *sql)
-{
-	struct pgsql_params	none;
-
-	memset(&none, 0, sizeof(none));
-	pgsql_put_query(db, sql, &none);
-}
 
 /* The server keeps the time at which they end in a parameter of ours. */
 void
@@ -282,16 +241,16 @@ pgsql_put_bound(struct pgsql *db, int64_t ms)
 
 	sql = alloc_printf("SELECT set_config('policyd.until',"
 	    " (" PGSQL_CLOCK " + %lld)::text, false)", (long long)ms);
-	pgsql_put_plain(db, sql);
+	pgsql_put_query(db, sql, NULL);
 	free(sql);
 }
 
 void
 pgsql_put_left(struct pgsql *db)
 {
-	pgsql_put_plain(db, "SELECT set_config('statement_timeout',"
+	pgsql_put_query(db, "SELECT set_config('statement_timeout',"
 	    " greatest(1, current_setting('policyd.until')::float8 - "
-	    PGSQL_CLOCK ")::int8::text, false)");
+	    PGSQL_CLOCK ")::int8::text, false)", NULL);
 }
 
 void
@@ -300,7 +259,7 @@ pgsql_put_unbound(struct pgsql *db)
 	char	*sql;
 
 	sql = alloc_printf("SET statement_timeout = %lld", pgsql_usual(db));
-	pgsql_put_plain(db, sql);
+	pgsql_put_query(db, sql, NULL);
 	free(sql);
 }
 

@@ -6,15 +6,8 @@
 #include <stdint.h>
 
 #include "conf/value.h"
+#include "lib/clock.h"
 #include "lib/str.h"
-
-/*
- * One connection to a PostgreSQL server: the only code that calls libpq.
- * Statements are sent in pipelines, so that any number of them takes one round
- * trip. Every wait has a deadline; every fault is returned: its kind by
- * pgsql_fault(), its text by pgsql_error().
- */
-struct pgsql;
 
 enum pgsql_fault {
 	PGSQL_NO_FAULT,
@@ -22,6 +15,37 @@ enum pgsql_fault {
 	PGSQL_FAULT_STATEMENT,	/* the statement failed; others may work */
 	PGSQL_FAULT_RIGHTS,	/* a privilege is missing */
 	PGSQL_FAULT_LOST	/* the connection is unusable */
+};
+
+/*
+ * One connection to a PostgreSQL server: the only code that calls libpq.
+ * Statements are sent in pipelines, so that any number of them takes one round
+ * trip. Every wait has a deadline; every fault is returned, and told by the
+ * first members. All others are for pgsql.c and pgsql_connect.c alone.
+ */
+struct pgsql {
+	enum pgsql_fault	 fault;		/* the last */
+	char			 error[256];	/* its text, printable */
+	bool			 timed_out;	/* it did not answer in time */
+	bool			 unfit;		/* a table, or what depends on
+						   it, does not permit it */
+	bool			 exposed;	/* this libpq would show a
+						   server the password */
+	char			 place[160];	/* "database on host" */
+
+	struct pg_conn		*conn;
+	struct pg_result	*result;	/* of the last pgsql_take */
+	int64_t			 timeout;	/* ms */
+	struct mono		 deadline;
+	size_t			 put;		/* put in this pipeline */
+	size_t			 taken;
+	bool			 synced;	/* the sync is sent */
+	bool			 each;		/* sync after every one */
+	bool			 failed;	/* a statement of it failed */
+	int64_t			 process;	/* of the server */
+	int			 beside;	/* pgsql_watch's fd, or -1 */
+	void			(*input)(void *);
+	void			*arg;
 };
 
 /*
@@ -37,23 +61,6 @@ struct pgsql	*pgsql_open(const struct value *config, int64_t timeout,
 		    bool insecure, const struct pgsql *first, bool *away,
 		    char *reason, size_t);
 void		 pgsql_close(struct pgsql *);
-enum pgsql_fault pgsql_fault(const struct pgsql *);
-const char	*pgsql_error(const struct pgsql *);
-
-/* Whether the last fault was that the server did not answer in time. */
-bool		 pgsql_timed_out(const struct pgsql *);
-
-/*
- * Whether the last statement failed since a table, or what depends on it, does
- * not permit it.
- */
-bool		 pgsql_unfit(const struct pgsql *);
-
-/* What it is connected to, "database on host", printable. */
-const char	*pgsql_place(const struct pgsql *);
-
-/* Whether this libpq would show the password to a server that requests it. */
-bool		 pgsql_exposed(const struct pgsql *);
 
 /*
  * The descriptor, for poll(2). Between calls, input there means that the server
@@ -109,7 +116,11 @@ void	pgsql_add_text(struct pgsql_params *, const char *, size_t);
 /* A value of any type, as the server reads it in SQL. */
 void	pgsql_add_literal(struct pgsql_params *, const char *);
 
-/* --- a pipeline: begin, put …, then as many takes, end --- */
+/*
+ * --- a pipeline: begin, put …, then as many takes, end ---
+ *
+ * Without parameters a statement is put with NULL.
+ */
 
 void	pgsql_begin(struct pgsql *);
 void	pgsql_put(struct pgsql *, size_t statement,

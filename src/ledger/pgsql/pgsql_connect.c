@@ -25,53 +25,53 @@ struct pgsql_keywords {
 	struct str	 text[KEYWORDS_MAX];
 };
 
-static bool
-pgsql_has(const struct pgsql_keywords *k, const char *name)
+static void
+pgsql_keyword(struct pgsql_keywords *k, const char *name, const struct value *v,
+    const char *text)
+{
+	struct str	*s = &k->text[k->count];
+
+	if (k->count == KEYWORDS_MAX || (v == NULL && text == NULL))
+		return;
+	str_init(s);
+	if (v == NULL)
+		str_adds(s, text);
+	else if (v->type == VALUE_BOOL)
+		str_addc(s, v->boolean ? '1' : '0');
+	else
+		value_print(s, v);
+	k->name[k->count] = name;
+	k->value[k->count++] = s->len > 0 ? s->data : "";
+}
+
+/* The value that libpq will use, also from a connection string; NULL: none. */
+static const char *
+pgsql_value(const struct pgsql_keywords *k, const PQconninfoOption *dsn,
+    const char *name)
 {
 	size_t	i;
 
 	for (i = 0; i < k->count; i++)
 		if (strcmp(k->name[i], name) == 0)
-			return true;
-	return false;
+			return k->value[i];
+	for (; dsn != NULL && dsn->keyword != NULL; dsn++)
+		if (strcmp(dsn->keyword, name) == 0)
+			return dsn->val;
+	return NULL;
 }
 
 static void
-pgsql_keyword(struct pgsql_keywords *k, const char *name, const struct value *v)
+pgsql_wipe(struct pgsql_keywords *k)
 {
-	struct str	*text;
-
-	if (k->count == KEYWORDS_MAX)
-		return;
-	text = &k->text[k->count];
-	str_init(text);
-	if (v->type == VALUE_BOOL)
-		str_addc(text, v->boolean ? '1' : '0');
-	else
-		value_print(text, v);
-	k->name[k->count] = name;
-	k->value[k->count++] = text->len > 0 ? text->data : "";
+	while (k->count > 0)
+		str_wipe(&k->text[--k->count]);
 }
 
 static void
 pgsql_default(struct pgsql_keywords *k, const char *name, const char *text)
 {
-	struct value	*v;
-
-	if (pgsql_has(k, name))
-		return;
-	v = value_str(text, strlen(text));
-	pgsql_keyword(k, name, v);
-	value_free(v);
-}
-
-static bool
-pgsql_knows(const PQconninfoOption *known, const char *name)
-{
-	for (; known->keyword != NULL; known++)
-		if (strcmp(known->keyword, name) == 0)
-			return true;
-	return false;
+	if (pgsql_value(k, NULL, name) == NULL)
+		pgsql_keyword(k, name, NULL, text);
 }
 
 /*
@@ -106,13 +106,12 @@ pgsql_check_dsn(const struct value *v, char *reason, size_t size)
  */
 static int
 pgsql_keywords(struct pgsql_keywords *k, const struct value *config,
-    char *reason,
-    size_t size)
+    char *reason, size_t size)
 {
 	static const char *const	python[] = {
 		"connection_factory", "cursor_factory", "async", "async_"
 	};
-	PQconninfoOption		*known;
+	PQconninfoOption		*known, *o;
 	const struct value		*v;
 	const char			*name;
 	size_t				 i, j;
@@ -124,7 +123,7 @@ pgsql_keywords(struct pgsql_keywords *k, const struct value *config,
 	if ((v = value_get(config, "dsn")) != NULL && v->type == VALUE_STR) {
 		if (pgsql_check_dsn(v, reason, size) == -1)
 			goto fail;
-		pgsql_keyword(k, "dbname", v);
+		pgsql_keyword(k, "dbname", v, NULL);
 	}
 	for (i = 0; i + 1 < config->count; i += 2) {
 		name = config->items[i]->bytes;
@@ -137,7 +136,10 @@ pgsql_keywords(struct pgsql_keywords *k, const struct value *config,
 			continue;
 		if (strcmp(name, "database") == 0)
 			name = "dbname";
-		if (!pgsql_knows(known, name)) {
+		for (o = known; o->keyword != NULL; o++)
+			if (strcmp(o->keyword, name) == 0)
+				break;
+		if (o->keyword == NULL) {
 			(void)snprintf(reason, size, "pgsql_config: this libpq "
 			    "does not know \"%.64s\"", name);
 			goto fail;
@@ -145,29 +147,13 @@ pgsql_keywords(struct pgsql_keywords *k, const struct value *config,
 		if (strcmp(name, "dbname") == 0 &&
 		    pgsql_check_dsn(v, reason, size) == -1)
 			goto fail;
-		pgsql_keyword(k, name, v);
+		pgsql_keyword(k, name, v, NULL);
 	}
 	PQconninfoFree(known);
 	return 0;
  fail:
 	PQconninfoFree(known);
 	return -1;
-}
-
-/* The value that libpq will use, also from a connection string; NULL: none. */
-static const char *
-pgsql_value(const struct pgsql_keywords *k, const PQconninfoOption *dsn,
-    const char *name)
-{
-	size_t	i;
-
-	for (i = 0; i < k->count; i++)
-		if (strcmp(k->name[i], name) == 0)
-			return k->value[i];
-	for (; dsn != NULL && dsn->keyword != NULL; dsn++)
-		if (strcmp(dsn->keyword, name) == 0)
-			return dsn->val;
-	return NULL;
 }
 
 /* Whether every host of a list is a directory of UNIX sockets. */
@@ -208,54 +194,59 @@ pgsql_trusts(const struct pgsql_keywords *k)
 	return trusts;
 }
 
-/*
- * Forbids methods that show the password to an untrusted server. libpq before
- * 16 cannot forbid them: 1, so that the caller can warn.
- */
-static int
-pgsql_restrict(struct pgsql_keywords *k)
+/* Why libpq ignores a file with passwords; NULL: it does not. */
+static const char *
+pgsql_passfile_fault(const char *file)
 {
-	if (pgsql_has(k, "require_auth") || pgsql_trusts(k))
-		return 0;
-	if (PQlibVersion() < REQUIRE_AUTH_VERSION)
-		return 1;
-	pgsql_default(k, "require_auth", "!password");
-	return 0;
+	struct stat	sb;
+
+	if (access(file, R_OK) == -1 || stat(file, &sb) == -1)
+		return strerror(errno);
+	return S_ISREG(sb.st_mode) && (sb.st_mode & (S_IRWXG | S_IRWXO)) != 0 ?
+	    "others than its owner may read it" : NULL;
 }
 
+/*
+ * libpq says nothing of such a file, or writes a line of its own for each
+ * connection. It gets the name of no file instead, and `why` is "; passfile"
+ * with the name and the fault, for the reason of a failure, or "".
+ */
 static void
-pgsql_defaults(struct pgsql_keywords *k, int64_t timeout)
+pgsql_check_passfile(struct pgsql_keywords *k, char *why, size_t size)
+{
+	const char	*fault;
+	size_t		 i;
+
+	why[0] = '\0';
+	for (i = 0; i < k->count; i++) {
+		if (strcmp(k->name[i], "passfile") != 0 ||
+		    (fault = pgsql_passfile_fault(k->value[i])) == NULL)
+			continue;
+		(void)snprintf(why, size, "; passfile %s: %s", k->value[i],
+		    fault);
+		k->value[i] = "/dev/null/";
+	}
+}
+
+/* What the administrator left to us. The last of equal keywords counts. */
+static void
+pgsql_complete(struct pgsql_keywords *k, const struct pgsql *db,
+    const struct pgsql *first)
 {
 	char	seconds[24];
 
 	/* libpq treats less than 2 as 2. */
-	(void)snprintf(seconds, sizeof(seconds), "%lld",
-	    timeout <= 2000 ? 2LL : (long long)(timeout + 999) / 1000);
+	(void)snprintf(seconds, sizeof(seconds), "%lld", db->timeout <= 2000 ?
+	    2LL : (long long)(db->timeout + 999) / 1000);
 	pgsql_default(k, "connect_timeout", seconds);
 	pgsql_default(k, "target_session_attrs", "read-write");
 	pgsql_default(k, "fallback_application_name", "policyd-rate-limit");
-}
-
-static void
-pgsql_override(struct pgsql_keywords *k, const char *name, const char *text)
-{
-	if (k->count == KEYWORDS_MAX || text == NULL)
+	if (first == NULL)
 		return;
-	str_init(&k->text[k->count]);
-	k->name[k->count] = name;
-	k->value[k->count++] = text;
-}
-
-/*
- * Only the server of another connection: hosts of the list that do not answer
- * are not tried again. The last of equal keywords counts.
- */
-static void
-pgsql_same_host(struct pgsql_keywords *k, const struct pgsql *other)
-{
-	pgsql_override(k, "host", PQhost(other->conn));
-	pgsql_override(k, "hostaddr", PQhostaddr(other->conn));
-	pgsql_override(k, "port", PQport(other->conn));
+	/* Hosts of the list that do not answer are not tried again. */
+	pgsql_keyword(k, "host", NULL, PQhost(first->conn));
+	pgsql_keyword(k, "hostaddr", NULL, PQhostaddr(first->conn));
+	pgsql_keyword(k, "port", NULL, PQport(first->conn));
 }
 
 static void
@@ -266,18 +257,34 @@ pgsql_notice(void *arg, const PGresult *result)
 }
 
 /*
- * The session treats ids as bytes, since ledger/id.h has checked them. Plans
- * always use the indexes, whatever the statistics say about a table that was
- * empty a minute ago. A daemon that is stopped inside a transaction must not
- * block the others.
+ * Sets up the session. It treats ids as bytes, since ledger/id.h has checked
+ * them. Plans always use the indexes, whatever the statistics say about a table
+ * that was empty a minute ago. A daemon that is stopped inside a transaction
+ * must not block the others.
  */
 static int
-pgsql_session(struct pgsql *db)
+pgsql_set_up(struct pgsql *db)
 {
-	char	*sql;
-	int	 ret;
+	const char	*host = PQhost(db->conn), *name = PQdb(db->conn);
+	char		*password = PQpass(db->conn), *sql, text[160];
+	int		 ret;
 
+	/*
+	 * libpq keeps the password for reconnecting, which this process never
+	 * does. Without a password it is a constant string.
+	 */
+	if (password != NULL && password[0] != '\0')
+		explicit_bzero(password, strlen(password));
+	else
+		db->exposed = false;
+	scrub_memory();
+	(void)PQsetNoticeReceiver(db->conn, pgsql_notice, NULL);
+	(void)snprintf(text, sizeof(text), "%.64s on %.80s",
+	    name != NULL ? name : "?", host != NULL && host[0] != '\0' ? host :
+	    "this host");
+	str_printable(db->place, sizeof(db->place), text, strlen(text));
 	sql = alloc_printf("SET client_encoding = 'SQL_ASCII';"
+	    "SET default_transaction_isolation = 'read committed';"
 	    "SET standard_conforming_strings = on;"
 	    "SET jit = off; SET enable_seqscan = off;"
 	    "SET enable_hashjoin = off; SET enable_mergejoin = off;"
@@ -291,32 +298,6 @@ pgsql_session(struct pgsql *db)
 	ret = pgsql_exec(db, sql);
 	free(sql);
 	return ret;
-}
-
-static void
-pgsql_set_place(struct pgsql *db)
-{
-	const char	*host = PQhost(db->conn), *name = PQdb(db->conn);
-	char		 text[160];
-
-	(void)snprintf(text, sizeof(text), "%.64s on %.80s",
-	    name != NULL ? name : "?", host != NULL && host[0] != '\0' ? host :
-	    "this host");
-	str_printable(db->place, sizeof(db->place), text, strlen(text));
-}
-
-/* libpq keeps the password for reconnecting, which this process never does. */
-static void
-pgsql_forget_password(struct pgsql *db)
-{
-	char	*password = PQpass(db->conn);
-
-	/* Without a password it is a constant string. */
-	if (password != NULL && password[0] != '\0')
-		explicit_bzero(password, strlen(password));
-	else
-		db->exposed = false;
-	scrub_memory();
 }
 
 static const char *
@@ -473,99 +454,54 @@ pgsql_pool_fault(struct pgsql *db, const struct pgsql_keywords *k, bool first,
 
 /* --- opening --- */
 
-/* Why libpq ignores a file with passwords; NULL: it does not. */
-static const char *
-pgsql_passfile_fault(const char *file)
-{
-	struct stat	sb;
-
-	if (file == NULL)
-		return NULL;
-	if (access(file, R_OK) == -1 || stat(file, &sb) == -1)
-		return strerror(errno);
-	return S_ISREG(sb.st_mode) && (sb.st_mode & (S_IRWXG | S_IRWXO)) != 0 ?
-	    "others than its owner may read it" : NULL;
-}
-
-/*
- * libpq says nothing of such a file, or writes a line of its own for each
- * connection. It gets the name of no file instead, and `why` is "; passfile"
- * with the name and the fault, for the reason of a failure, or "".
- */
-static void
-pgsql_check_passfile(struct pgsql_keywords *k, char *why, size_t size)
-{
-	const char	*fault;
-	size_t		 i;
-
-	why[0] = '\0';
-	for (i = 0; i < k->count; i++) {
-		if (strcmp(k->name[i], "passfile") != 0 ||
-		    (fault = pgsql_passfile_fault(k->value[i])) == NULL)
-			continue;
-		(void)snprintf(why, size, "; passfile %s: %s", k->value[i],
-		    fault);
-		k->value[i] = "/dev/null/";
-	}
-}
-
-static void
-pgsql_failed(const struct pgsql *db, const char *passfile, char *reason,
-    size_t size)
-{
-	pgsql_reasons(reason, size, db->conn == NULL ? "libpq has no memory" :
-	    PQerrorMessage(db->conn));
-	(void)strlcat(reason, passfile, size);
-}
-
 struct pgsql *
 pgsql_open(const struct value *config, int64_t timeout, bool insecure,
     const struct pgsql *first, bool *away, char *reason, size_t size)
 {
 	struct pgsql_keywords	 k = { .count = 0 };
 	struct pgsql		*db;
-	size_t			 i;
-	const char		*fault = NULL;
+	const char		*fault;
 	char			 passfile[256];
-	int			 exposed;
-	bool			 good;
+	bool			 good = false;
 
 	*away = false;
-	if (pgsql_keywords(&k, config, reason, size) == -1)
+	if (pgsql_keywords(&k, config, reason, size) == -1) {
+		pgsql_wipe(&k);
 		return NULL;
-	pgsql_defaults(&k, timeout);
-	pgsql_check_passfile(&k, passfile, sizeof(passfile));
-	exposed = insecure ? 0 : pgsql_restrict(&k);
-	if (first != NULL)
-		pgsql_same_host(&k, first);
+	}
 	*away = true;
 	db = alloc_zero(1, sizeof(*db));
 	db->timeout = timeout;
 	db->beside = -1;
-	db->exposed = exposed == 1;
+	pgsql_check_passfile(&k, passfile, sizeof(passfile));
+	/* Untrusted servers get no password; libpq before 16 cannot say so. */
+	if (!insecure && pgsql_value(&k, NULL, "require_auth") == NULL &&
+	    !pgsql_trusts(&k)) {
+		if (PQlibVersion() < REQUIRE_AUTH_VERSION)
+			db->exposed = true;
+		else
+			pgsql_keyword(&k, "require_auth", NULL, "!password");
+	}
+	pgsql_complete(&k, db, first);
 	db->conn = PQconnectdbParams(k.name, k.value, 1);
-	good = PQstatus(db->conn) == CONNECTION_OK;
-	if (good)
-		fault = pgsql_pool_fault(db, &k, first == NULL, away);
-	else
-		pgsql_failed(db, passfile, reason, size);
-	for (i = 0; i < k.count; i++)
-		str_wipe(&k.text[i]);
-	if (fault != NULL)
+	if (PQstatus(db->conn) != CONNECTION_OK) {
+		pgsql_reasons(reason, size, db->conn == NULL ?
+		    "libpq has no memory" : PQerrorMessage(db->conn));
+		(void)strlcat(reason, passfile, size);
+	} else if ((fault = pgsql_pool_fault(db, &k, first == NULL, away)) !=
+	    NULL)
 		(void)strlcpy(reason, fault, size);
-	if (!good || fault != NULL) {
-		pgsql_close(db);
-		return NULL;
-	}
-	pgsql_forget_password(db);
-	(void)PQsetNoticeReceiver(db->conn, pgsql_notice, NULL);
-	pgsql_set_place(db);
-	if (pgsql_session(db) == -1) {
+	else
+		good = true;
+	pgsql_wipe(&k);
+	if (good && pgsql_set_up(db) == -1) {
 		(void)strlcpy(reason, db->error, size);
-		pgsql_close(db);
-		return NULL;
+		good = false;
 	}
-	return db;
+	if (good)
+		return db;
+	pgsql_close(db);
+	return NULL;
 }
 
 void

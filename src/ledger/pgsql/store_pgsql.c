@@ -92,17 +92,6 @@ store_put_locks(struct store *s)
 
 /* --- a transaction --- */
 
-static int
-store_read(struct store *s, struct store_batch *batch,
-    const struct store_reader *reader)
-{
-	/* The results of BEGIN and of the locks. */
-	if (pgsql_take(s->db) == -1 || pgsql_take(s->db) == -1 ||
-	    store_take_reads(s, batch, reader) == -1)
-		return -1;
-	return pgsql_end(s->db);
-}
-
 enum store_result
 store_begin(struct store *s, struct store_batch *batch,
     const struct store_reader *reader)
@@ -125,13 +114,16 @@ store_begin(struct store *s, struct store_batch *batch,
 	}
 	s->read_rows = false;
 	s->alone = writers_silent(&s->others);
-	store_empty(s, ROW_ID, LOCK_DELTA);
+	store_empty(s, ROW_ID, HIT_LAST);
 	pgsql_begin(s->db);
 	pgsql_put(s->db, DO_BEGIN, NULL);
 	store_put_locks(s);
 	pgsql_put(s->db, CHANGES, NULL);
 	store_put_reads(s, batch);
-	if (store_read(s, batch, reader) == 0) {
+	/* The first two results are those of BEGIN and of the locks. */
+	if (pgsql_take(s->db) != -1 && pgsql_take(s->db) != -1 &&
+	    store_take_reads(s, batch, reader) == 0 &&
+	    pgsql_end(s->db) == 0) {
 		store_keep_sums(s, reader);
 		foreign_tell(&s->foreign, reader);
 		return STORE_OK;
@@ -145,22 +137,6 @@ store_begin(struct store *s, struct store_batch *batch,
 
 /* --- writing --- */
 
-static void
-store_append_part(struct store *s, const struct store_row *row, int64_t amount)
-{
-	pgsql_array_text(&s->column[ROW_ID], row->id, row->idlen);
-	pgsql_array_number(&s->column[ROW_DATE], row->date);
-	pgsql_array_number(&s->column[ROW_AMOUNT], amount);
-	if (row->instancelen > 0)
-		pgsql_array_text(&s->column[ROW_INSTANCE], row->instance,
-		    row->instancelen);
-	else
-		pgsql_array_text(&s->column[ROW_INSTANCE], "empty", 5);
-	pgsql_array_text(&s->column[ROW_STATE], row->state,
-	    str_utf8_cut(row->state, row->statelen, STATE_MAX));
-	pgsql_array_number(&s->column[ROW_TAG], row->tag);
-}
-
 void
 store_append(struct store *s, size_t touch, const struct store_row *row)
 {
@@ -169,8 +145,18 @@ store_append(struct store *s, size_t touch, const struct store_row *row)
 	s->touch[touch].cursor->rows++;
 	do {
 		part = sums_part(left, s->narrow);
-		store_append_part(s, row, part);
 		left -= part;
+		pgsql_array_text(&s->column[ROW_ID], row->id, row->idlen);
+		pgsql_array_number(&s->column[ROW_DATE], row->date);
+		pgsql_array_number(&s->column[ROW_AMOUNT], part);
+		if (row->instancelen > 0)
+			pgsql_array_text(&s->column[ROW_INSTANCE],
+			    row->instance, row->instancelen);
+		else
+			pgsql_array_text(&s->column[ROW_INSTANCE], "empty", 5);
+		pgsql_array_text(&s->column[ROW_STATE], row->state,
+		    str_utf8_cut(row->state, row->statelen, STATE_MAX));
+		pgsql_array_number(&s->column[ROW_TAG], row->tag);
 	} while (left != 0);
 }
 
@@ -192,21 +178,14 @@ store_learn(struct store *s, const struct store_pair *p)
 	pgsql_array_number(&s->column[LEARN_SEEN], p->known.last);
 }
 
-static const enum column	hit_id[HIT_KIND__MAX] = {
-	[HIT_FULL] = HIT_ID, [HIT_NEAR] = WARNING_ID,
-	[HIT_SHADOW] = SHADOW_ID, [HIT_LOCK] = LOCK_ID
-};
-static const enum column	hit_delta[HIT_KIND__MAX] = {
-	[HIT_FULL] = HIT_DELTA, [HIT_NEAR] = WARNING_DELTA,
-	[HIT_SHADOW] = SHADOW_DELTA, [HIT_LOCK] = LOCK_DELTA
-};
-
 void
 store_hit(struct store *s, enum hit_kind kind, const char *id, size_t idlen,
     int64_t seconds)
 {
-	pgsql_array_text(&s->column[hit_id[kind]], id, idlen);
-	pgsql_array_number(&s->column[hit_delta[kind]], seconds);
+	struct pgsql_array	*column = &s->column[HIT_ID + 2 * (int)kind];
+
+	pgsql_array_text(&column[0], id, idlen);
+	pgsql_array_number(&column[1], seconds);
 }
 
 /*
@@ -231,10 +210,12 @@ store_move_cursors(struct store *s, int64_t seq)
 static void
 store_write_hits(struct store *s, enum hit_kind kind)
 {
-	if (s->spoilt || s->column[hit_id[kind]].count == 0)
+	enum column	first = HIT_ID + 2 * (int)kind;
+
+	if (s->spoilt || s->column[first].count == 0)
 		return;
 	pgsql_begin(s->db);
-	store_put(s, HIT + (int)kind, hit_id[kind], hit_delta[kind]);
+	store_put(s, HIT + (int)kind, first, first + 1);
 	if (pgsql_end(s->db) == 0)
 		return;
 	s->spoilt = store_result(s) == STORE_LOST;

@@ -9,8 +9,8 @@
 enum store_result
 store_result(struct store *s)
 {
-	(void)strlcpy(s->error, pgsql_error(s->db), sizeof(s->error));
-	switch (pgsql_fault(s->db)) {
+	(void)strlcpy(s->error, s->db->error, sizeof(s->error));
+	switch (s->db->fault) {
 	case PGSQL_FAULT_BUSY:
 		return STORE_BUSY;
 	case PGSQL_FAULT_LOST:
@@ -25,7 +25,7 @@ void
 store_rollback(struct store *s)
 {
 	foreign_give_back(&s->foreign);
-	if (pgsql_fault(s->db) == PGSQL_FAULT_LOST)
+	if (s->db->fault == PGSQL_FAULT_LOST)
 		return;
 	pgsql_begin(s->db);
 	pgsql_put(s->db, DO_ROLLBACK, NULL);
@@ -40,7 +40,7 @@ store_failed(struct store *s)
 	(void)pgsql_end(s->db);
 	result = store_result(s);
 	store_rollback(s);
-	return pgsql_fault(s->db) == PGSQL_FAULT_LOST ? STORE_LOST : result;
+	return s->db->fault == PGSQL_FAULT_LOST ? STORE_LOST : result;
 }
 
 enum store_result

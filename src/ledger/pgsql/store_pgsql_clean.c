@@ -67,17 +67,17 @@ store_look_up(struct store *s, const char *query, int64_t timeout,
 const struct store_pace	store_pace = { INT64_C(2000000), 19 };
 
 /*
- * Cleaning need not wait for the disk: rows that come back after a crash are
- * deleted the next time.
+ * Deletes from some blocks; returns how many rows, and the end of the table in
+ * blocks. Cleaning need not wait for the disk: rows that come back after a
+ * crash are deleted the next time.
  */
-static void
-store_put_clean(struct store *s, enum statement n, int64_t from, int64_t to,
-    const struct store_kept *kept)
+static int
+store_clean_blocks(struct store *s, enum statement n, int64_t from, int64_t to,
+    const struct store_kept *kept, int64_t *gone, int64_t *end)
 {
 	struct pgsql_params	p = { .count = 0 }, sums = { .count = 0 };
 
 	pgsql_begin(s->db);
-	pgsql_put(s->db, DO_BEGIN, NULL);
 	pgsql_put(s->db, CLEAN_LIGHTLY, NULL);
 	pgsql_add_number(&p, from);
 	pgsql_add_number(&p, to);
@@ -89,17 +89,7 @@ store_put_clean(struct store *s, enum statement n, int64_t from, int64_t to,
 		pgsql_add_number(&sums, kept->first);
 		pgsql_put(s->db, CLEAN_SUMS, &sums);
 	}
-	pgsql_put(s->db, DO_COMMIT, NULL);
-}
-
-/* Returns the number of deleted rows, and the end of the table in blocks. */
-static int
-store_clean_blocks(struct store *s, enum statement n, int64_t from, int64_t to,
-    const struct store_kept *kept, int64_t *gone, int64_t *end)
-{
-	store_put_clean(s, n, from, to, kept);
-	if (pgsql_take(s->db) != -1 && pgsql_take(s->db) != -1 &&
-	    pgsql_take(s->db) == 1) {
+	if (pgsql_take(s->db) != -1 && pgsql_take(s->db) == 1) {
 		*gone = pgsql_column(s->db, 0, 0);
 		*end = pgsql_column(s->db, 0, 1);
 	}
@@ -120,7 +110,7 @@ store_clean(struct store *s, const struct store_kept *kept, size_t max,
 	ret = store_clean_blocks(s, values ? CLEAN_VALUES : CLEAN, from, to,
 	    kept, &gone, &end);
 	/* Another session has locked a row. */
-	if (ret == -1 && !values && pgsql_fault(s->db) == PGSQL_FAULT_BUSY) {
+	if (ret == -1 && !values && s->db->fault == PGSQL_FAULT_BUSY) {
 		store_rollback(s);
 		ret = store_clean_blocks(s, CLEAN_LOCKED, from, to, kept,
 		    &gone, &end);
@@ -148,21 +138,20 @@ enum store_result
 store_rows(struct store *s, size_t max, int64_t *position, void (*each)(void *,
     const char *, size_t, int64_t, int64_t), void *arg)
 {
-	static const struct pgsql_params	 none;
-	char					 fetch[64];
-	const char				*id;
-	size_t					 idlen;
-	int					 rows, i;
-	bool					 good = true;
+	char		 fetch[64];
+	const char	*id;
+	size_t		 idlen;
+	int		 rows, i;
+	bool		 good = true;
 
 	(void)snprintf(fetch, sizeof(fetch), "FETCH %zu FROM mail_rows", max);
 	pgsql_begin(s->db);
 	if (*position == 0) {
-		pgsql_put_query(s->db, "BEGIN", &none);
+		pgsql_put_query(s->db, "BEGIN", NULL);
 		pgsql_put_query(s->db, "DECLARE mail_rows NO SCROLL CURSOR FOR"
-		    " SELECT id, date, recipient_count FROM mail_count", &none);
+		    " SELECT id, date, recipient_count FROM mail_count", NULL);
 	}
-	pgsql_put_query(s->db, fetch, &none);
+	pgsql_put_query(s->db, fetch, NULL);
 	if (*position == 0)
 		good = pgsql_take(s->db) != -1 && pgsql_take(s->db) != -1;
 	rows = good ? pgsql_take(s->db) : -1;

@@ -72,8 +72,8 @@ store_flusher_open(struct store *s, const struct settings *settings)
 		    pgsql_exec(s->flusher, "RESET synchronous_commit") == 0 &&
 		    pgsql_prepare(s->flusher, flush, 1) == 0)
 			return;
-		if (pgsql_fault(s->flusher) != PGSQL_NO_FAULT)
-			(void)strlcpy(reason, pgsql_error(s->flusher),
+		if (s->flusher->fault != PGSQL_NO_FAULT)
+			(void)strlcpy(reason, s->flusher->error,
 			    sizeof(reason));
 	}
 	log_notice("%s: no second connection, each batch waits for the disk:"
@@ -85,7 +85,7 @@ store_flusher_open(struct store *s, const struct settings *settings)
 void
 store_end_wait(struct store *s, struct pgsql *lost, struct pgsql *other)
 {
-	if (!s->standby && other != NULL && pgsql_timed_out(lost))
+	if (!s->standby && other != NULL && lost->timed_out)
 		s->standby = pgsql_end_wait(other, lost) == 1;
 	if (s->standby)
 		(void)strlcpy(s->error, "a synchronous standby is missing"
@@ -97,7 +97,7 @@ store_end_wait(struct store *s, struct pgsql *lost, struct pgsql *other)
 static enum store_result
 store_flusher_lost(struct store *s)
 {
-	(void)strlcpy(s->error, pgsql_error(s->flusher), sizeof(s->error));
+	(void)strlcpy(s->error, s->flusher->error, sizeof(s->error));
 	store_end_wait(s, s->flusher, s->db);
 	s->spoilt = true;
 	return STORE_LOST;

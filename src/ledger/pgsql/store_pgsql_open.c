@@ -104,7 +104,7 @@
 	" END"
 
 static const char *const	statements[STATEMENT__MAX] = {
-	[DO_BEGIN] = "BEGIN ISOLATION LEVEL READ COMMITTED",
+	[DO_BEGIN] = "BEGIN",
 	[DO_COMMIT] = "COMMIT",
 	[DO_ROLLBACK] = "ROLLBACK",
 	[LOCK_ALL] = "SELECT pg_advisory_xact_lock(" LOCK_ALL_KEY ")",
@@ -402,10 +402,10 @@ store_widen(void *arg, const char *sql)
 		return -1;
 	if (store_run(s, sql) == 0)
 		return 0;
-	if (pgsql_fault(s->db) != PGSQL_FAULT_RIGHTS)
+	if (s->db->fault != PGSQL_FAULT_RIGHTS)
 		return -1;
 	s->narrow = true;
-	log_warning(STORE_NARROW, s->description, pgsql_error(s->db));
+	log_warning(STORE_NARROW, s->description, s->db->error);
 	return pgsql_exec(s->db, "ROLLBACK TO SAVEPOINT widen");
 }
 
@@ -419,7 +419,7 @@ store_upgrade(struct store *s, bool fold)
 	size_t				i;
 
 	if (pgsql_exec(s->db, "SET policyd_rate_limit.own = 'on';"
-	    "BEGIN ISOLATION LEVEL READ COMMITTED;"
+	    "BEGIN;"
 	    "SELECT pg_advisory_xact_lock(" LOCK_SCHEMA_KEY ")") == -1 ||
 	    schema_upgrade(SCHEMA_PGSQL, &database, &changed) == -1)
 		return -1;
@@ -501,8 +501,8 @@ store_open(const struct settings *settings, int directory, bool replaces,
 		store_close(s);
 		return NULL;
 	}
-	s->description = alloc_printf("pgsql %s", pgsql_place(s->db));
-	if (pgsql_exposed(s->db) && !replaces)
+	s->description = alloc_printf("pgsql %s", s->db->place);
+	if (s->db->exposed && !replaces)
 		log_warning("%s: this libpq (before 16) shows the password to "
 		    "any server that listens there and asks for it: use a UNIX "
 		    "socket or sslmode=verify-full", s->description);
@@ -527,9 +527,9 @@ store_open(const struct settings *settings, int directory, bool replaces,
 		if (store_check_standby(s) == 0)
 			return s;
 	}
-	*away = !pgsql_unfit(s->db);
+	*away = !s->db->unfit;
 	(void)snprintf(reason, size, "%s%s", *away ? "" : SCHEMA_UNFIT,
-	    s->error[0] != '\0' ? s->error : pgsql_error(s->db));
+	    s->error[0] != '\0' ? s->error : s->db->error);
 	store_close(s);
 	return NULL;
 }
