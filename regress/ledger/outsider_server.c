@@ -73,7 +73,6 @@ outsider_make_small(void)
 	sums_sizes.recent = 20;
 	sums_sizes.news = 25;
 	sums_sizes.foreign = 12;
-	sums_sizes.few = 3;
 	sums_sizes.step = 10;
 }
 

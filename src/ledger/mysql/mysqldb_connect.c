@@ -37,37 +37,6 @@ mysqldb_number_of(const struct value *config, const char *name,
 	return n > 0 && n <= INT32_MAX ? (unsigned int)n : other;
 }
 
-static void
-mysqldb_set_texts(MYSQL *conn, const struct value *config)
-{
-	static const struct {
-		const char		*name;
-		enum mysql_option	 option;
-	} top[] = {
-		{ "read_default_file", MYSQL_READ_DEFAULT_FILE },
-		{ "read_default_group", MYSQL_READ_DEFAULT_GROUP },
-		{ "init_command", MYSQL_INIT_COMMAND },
-		{ "auth_plugin", MYSQL_DEFAULT_AUTH },
-		{ "server_public_key_path", MYSQL_SERVER_PUBLIC_KEY }
-	}, tls[] = {
-		{ "ca", MYSQL_OPT_SSL_CA },
-		{ "capath", MYSQL_OPT_SSL_CAPATH },
-		{ "cert", MYSQL_OPT_SSL_CERT },
-		{ "key", MYSQL_OPT_SSL_KEY },
-		{ "cipher", MYSQL_OPT_SSL_CIPHER }
-	};
-	const struct value	*ssl = value_get(config, "ssl");
-	const char		*text;
-	size_t			 i;
-
-	for (i = 0; i < sizeof(top) / sizeof(top[0]); i++)
-		if ((text = mysqldb_text(config, top[i].name, NULL)) != NULL)
-			(void)mysql_options(conn, top[i].option, text);
-	for (i = 0; ssl != NULL && i < sizeof(tls) / sizeof(tls[0]); i++)
-		if ((text = mysqldb_text(ssl, tls[i].name, NULL)) != NULL)
-			(void)mysql_options(conn, tls[i].option, text);
-}
-
 /*
  * TLS is never skipped when it is configured, and the certificate is checked
  * when "ssl" gives the means.
@@ -224,10 +193,29 @@ mysqldb_file_error(void *file, char *text, unsigned int size)
 static void
 mysqldb_set(MYSQL *conn, const struct value *config, int64_t timeout)
 {
+	static const struct {
+		const char		*name;
+		enum mysql_option	 option;
+	} top[] = {
+		{ "read_default_file", MYSQL_READ_DEFAULT_FILE },
+		{ "read_default_group", MYSQL_READ_DEFAULT_GROUP },
+		{ "init_command", MYSQL_INIT_COMMAND },
+		{ "auth_plugin", MYSQL_DEFAULT_AUTH },
+		{ "server_public_key_path", MYSQL_SERVER_PUBLIC_KEY }
+	}, tls[] = {
+		{ "ca", MYSQL_OPT_SSL_CA },
+		{ "capath", MYSQL_OPT_SSL_CAPATH },
+		{ "cert", MYSQL_OPT_SSL_CERT },
+		{ "key", MYSQL_OPT_SSL_KEY },
+		{ "cipher", MYSQL_OPT_SSL_CIPHER }
+	};
 	const struct value	*compress = value_get(config, "compress");
+	const struct value	*ssl = value_get(config, "ssl");
+	const char		*text;
 	unsigned int		 seconds = (unsigned int)((timeout +
-	    999) / 1000);
+				    999) / 1000);
 	unsigned int		 connect, local = 0;
+	size_t			 i;
 
 	connect = mysqldb_number_of(config, "connect_timeout",
 	    seconds < CONNECT_MOST ? seconds : CONNECT_MOST);
@@ -240,7 +228,12 @@ mysqldb_set(MYSQL *conn, const struct value *config, int64_t timeout)
 	(void)mysql_options(conn, MYSQL_SET_CHARSET_NAME, "utf8mb4");
 	if (compress != NULL && (compress->boolean || compress->integer != 0))
 		(void)mysql_options(conn, MYSQL_OPT_COMPRESS, NULL);
-	mysqldb_set_texts(conn, config);
+	for (i = 0; i < sizeof(top) / sizeof(top[0]); i++)
+		if ((text = mysqldb_text(config, top[i].name, NULL)) != NULL)
+			(void)mysql_options(conn, top[i].option, text);
+	for (i = 0; ssl != NULL && i < sizeof(tls) / sizeof(tls[0]); i++)
+		if ((text = mysqldb_text(ssl, tls[i].name, NULL)) != NULL)
+			(void)mysql_options(conn, tls[i].option, text);
 }
 
 /*

@@ -74,29 +74,6 @@ store_order(const void *a, const void *b)
 	return store_compare(x->id, x->idlen, y->id, y->idlen);
 }
 
-static void
-store_take_batch(struct store *s, const struct store_batch *batch)
-{
-	size_t	i;
-
-	s->touch = batch->touch;
-	s->ntouch = batch->ntouch;
-	s->nrow = s->nsee = s->npair = s->nhit = 0;
-	s->read_rows = false;
-	if (s->ntouch > s->room) {
-		s->room = s->ntouch * 2;
-		s->order = alloc_resize(s->order, s->room, sizeof(s->order[0]));
-		s->place = alloc_resize(s->place, s->room, sizeof(s->place[0]));
-		s->end = alloc_resize(s->end, s->room, sizeof(s->end[0]));
-	}
-	for (i = 0; i < s->ntouch; i++)
-		s->order[i] = i;
-	sorted = s->touch;
-	if (s->ntouch == 0)
-		return;			/* the array may not exist yet */
-	qsort(s->order, s->ntouch, sizeof(s->order[0]), store_order);
-}
-
 /* --- a transaction --- */
 
 static enum store_result
@@ -114,7 +91,21 @@ store_try_begin(struct store *s, struct store_batch *batch,
 		reader->changed(reader->arg);
 	store_yield(s);
 	s->batch = batch;
-	store_take_batch(s, batch);
+	s->touch = sorted = batch->touch;
+	s->ntouch = batch->ntouch;
+	s->nrow = s->nsee = s->npair = s->nhit = 0;
+	s->read_rows = false;
+	if (s->ntouch > s->room) {
+		s->room = s->ntouch * 2;
+		s->order = alloc_resize(s->order, s->room, sizeof(s->order[0]));
+		s->place = alloc_resize(s->place, s->room, sizeof(s->place[0]));
+		s->end = alloc_resize(s->end, s->room, sizeof(s->end[0]));
+	}
+	for (i = 0; i < s->ntouch; i++)
+		s->order[i] = i;
+	/* At the start there is no array yet. */
+	if (s->ntouch > 0)
+		qsort(s->order, s->ntouch, sizeof(s->order[0]), store_order);
 	if (store_lock(s) == 0 && store_read_changes(s, reader) == 0 &&
 	    store_read_numbers(s) == 0 &&
 	    store_read_news(s, reader) == 0 &&
@@ -255,21 +246,6 @@ store_write_seen(struct store *s)
 }
 
 /*
- * Under the lock no other daemon added rows: the cache is complete up to this
- * batch.
- */
-static void
-store_move_cursors(struct store *s)
-{
-	size_t	i;
-
-	for (i = 0; i < s->ntouch; i++)
-		if (s->touch[i].cursor->loaded)
-			s->touch[i].cursor->newest = store_batch_of(s, i) +
-			    (s->alone || s->slot[s->place[i]].raised);
-}
-
-/*
  * A fault of that table undoes no verdict: a statement that fails leaves the
  * transaction as it was, unless a deadlock has ended it.
  */
@@ -326,6 +302,7 @@ store_commit(struct store *s, bool *later)
 	enum store_result	result;
 	enum hit_kind		kind;
 	int64_t			seq = 0;
+	size_t			i;
 	bool			good;
 
 	foreign_give_back(&s->foreign);
@@ -357,7 +334,12 @@ store_commit(struct store *s, bool *later)
 		s->left = s->base + 1;
 	if (s->nrow > 0) {
 		writers_own(&s->others, seq, (int64_t)s->nrow * s->step);
-		store_move_cursors(s);
+		/* Under the lock no other daemon added rows. */
+		for (i = 0; i < s->ntouch; i++)
+			if (s->touch[i].cursor->loaded)
+				s->touch[i].cursor->newest =
+				    store_batch_of(s, i) + (s->alone ||
+				    s->slot[s->place[i]].raised);
 		store_won(s);
 	}
 	return *later ? store_flush_begin(s) : store_settled(s, STORE_OK);

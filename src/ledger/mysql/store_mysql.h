@@ -27,7 +27,6 @@ enum statement {
 	KEPT,
 	RECENT,
 	VALUE,
-	FOREIGN,
 	FOREIGN_IDS,
 	FOREIGN_ANY,
 	FOREIGN_OF,
@@ -109,7 +108,6 @@ struct store {
 	int64_t			 changes;	/* triggers' count, or -1 */
 	struct writers		 others;
 	struct foreign		 foreign;
-	enum foreign_fold	 fold;
 	bool			 hides;		/* the server knows INVISIBLE */
 	bool			 skips;		/* it knows SKIP LOCKED */
 	bool			 replaces;	/* store_open */

@@ -6,7 +6,7 @@
 
 /* --- in a batch --- */
 
-/* The touch that a foreign row counts for. */
+/* The touch that a foreign row counts for. -1: none. */
 static int
 store_find_folded(const struct store *s, const char *id, size_t idlen,
     size_t *index)
@@ -15,55 +15,15 @@ store_find_folded(const struct store *s, const char *id, size_t idlen,
 	const char	*colon;
 	size_t		 from = 0;
 
-	if (s->fold == FOREIGN_AS_IS || idlen > sizeof(folded))
+	if (s->foreign.fold == FOREIGN_AS_IS || idlen > sizeof(folded))
 		return store_find(s, id, idlen, index);
 	memcpy(folded, id, idlen);
-	if (s->fold == FOREIGN_FOLD_REST &&
+	if (s->foreign.fold == FOREIGN_FOLD_REST &&
 	    (colon = memchr(id, ':', idlen)) != NULL)
 		from = (size_t)(colon - id);
 	str_fold(folded + from, idlen - from);
 	return store_find(s, folded, idlen, index);
 }
-
-/*
- * Borrows the row that was fetched. An id that is not loaded borrows none: it
- * is not decided in this batch.
- */
-static void
-store_borrow(struct store *s, size_t index)
-{
-	const struct store_touch	*t = &s->touch[index];
-	struct store_row		 row;
-
-	store_columns(s, &row);
-	row.id = t->id;
-	row.idlen = t->idlen;
-	if (t->cursor->loaded && row.date >= t->since)
-		foreign_borrow(&s->foreign, &row);
-}
-
-/* Borrows from the foreign rows of all ids. 1: there are too many; 0; or -1. */
-static int
-store_read_few(struct store *s)
-{
-	const char	*id;
-	size_t		 idlen, index;
-	int64_t		 n = 0;
-	int		 more;
-
-	mysqldb_begin(s->db, FOREIGN);
-	mysqldb_bind(s->db, sums_sizes.few + 1);
-	if (mysqldb_run(s->db) == -1)
-		return -1;
-	for (; (more = mysqldb_next(s->db)) == 1; n++) {
-		id = mysqldb_column_text(s->db, 0, &idlen);
-		if (id != NULL && store_find_folded(s, id, idlen, &index) == 0)
-			store_borrow(s, index);
-	}
-	return more == -1 ? -1 : n > sums_sizes.few;
-}
-
-/* --- the same where there are many --- */
 
 static void
 store_add_name(struct store *s, size_t touch, const char *id, size_t idlen)
@@ -82,8 +42,8 @@ store_add_name(struct store *s, size_t touch, const char *id, size_t idlen)
 }
 
 /*
- * Collects the ids of foreign rows that count for a touch. 1: there are too
- * many; 0; or -1.
+ * Collects the ids of foreign rows that count for a touch, if it is loaded:
+ * others are not decided in this batch. 1: there are too many; 0; or -1.
  */
 static int
 store_name_all(struct store *s, int64_t most)
@@ -94,6 +54,7 @@ store_name_all(struct store *s, int64_t most)
 	int64_t			 n = 0;
 	int			 more;
 
+	s->nname = s->names_text.len = 0;
 	mysqldb_begin(s->db, FOREIGN_IDS);
 	mysqldb_bind(s->db, most);
 	if (mysqldb_run(s->db) == -1)
@@ -113,7 +74,7 @@ store_name_all(struct store *s, int64_t most)
 	return more == -1 ? -1 : n == most;
 }
 
-/* Collects the touched ids that foreign rows have exactly. */
+/* Collects only the touched ids that foreign rows have exactly. */
 static int
 store_name_touched(struct store *s)
 {
@@ -147,18 +108,29 @@ static int
 store_read_of(struct store *s, const struct store_name *name,
     const struct store_reader *reader)
 {
-	size_t	before = s->foreign.count;
-	int64_t	n = 0;
-	int	more;
+	const struct store_touch	*t = &s->touch[name->touch];
+	const char			*id = s->names_text.data + name->at;
+	struct store_row		 row;
+	size_t				 before = s->foreign.count;
+	int64_t				 n = 0;
+	int				 more;
 
 	mysqldb_begin(s->db, FOREIGN_OF);
 	mysqldb_bind(s->db, s->batch->recent);
-	mysqldb_bind_text(s->db, s->names_text.data + name->at, name->len);
+	mysqldb_bind_text(s->db, id, name->len);
 	mysqldb_bind(s->db, s->foreign.most + 1);
 	if (mysqldb_run(s->db) == -1)
 		return -1;
-	for (; (more = mysqldb_next(s->db)) == 1; n++)
-		store_borrow(s, name->touch);
+	for (; (more = mysqldb_next(s->db)) == 1; n++) {
+		store_columns(s, &row);
+		/* To the server, ids with blanks at the end are equal. */
+		if (row.id == NULL || row.date < t->since || store_compare(
+		    row.id, row.idlen, id, name->len) != 0)
+			continue;
+		row.id = t->id;
+		row.idlen = t->idlen;
+		foreign_borrow(&s->foreign, &row);
+	}
 	if (n > s->foreign.most) {
 		foreign_cut(&s->foreign, before);
 		reader->again(reader->arg, name->touch);
@@ -180,10 +152,6 @@ store_read_foreign(struct store *s, const struct store_reader *reader)
 	if (!s->foreign.there || s->ntouch == 0)
 		return 0;
 	if (s->plenty <= s->foreign.most / 2) {
-		if ((n = store_read_few(s)) != 1)
-			return n;
-		foreign_cut(&s->foreign, 0);
-		s->nname = s->names_text.len = 0;
 		n = store_name_all(s, s->foreign.most);
 		s->plenty = n == 1 ? s->foreign.most : 0;
 	}
@@ -210,7 +178,7 @@ store_pick(struct store *s)
 	s->ntaken = 0;
 	s->nslot = 0;
 	mysqldb_begin(s->db, s->skips ? TAKE_PICK_FREE : TAKE_PICK);
-	mysqldb_bind(s->db, s->fold);
+	mysqldb_bind(s->db, s->foreign.fold);
 	mysqldb_bind(s->db, sums_sizes.step);
 	if (mysqldb_run(s->db) == -1)
 		return -1;
@@ -226,45 +194,40 @@ store_pick(struct store *s)
 }
 
 /* A row gets its number by being copied. */
-static int
-store_renumber(struct store *s)
+enum store_result
+store_take_in(struct store *s, bool idle)
 {
-	size_t	i;
+	enum store_result	result;
+	size_t			i;
 
+	if (!foreign_due(&s->foreign, idle))
+		return STORE_OK;
+	if (store_lock_all(s) == -1 || store_pick(s) == -1 ||
+	    store_raise_slots(s) == -1)
+		goto fail;
 	mysqldb_begin(s->db, TAKE_COPY);
-	mysqldb_bind(s->db, s->fold);
+	mysqldb_bind(s->db, s->foreign.fold);
 	mysqldb_bind(s->db, s->base);
 	for (i = 0; i < s->ntaken; i++) {
 		mysqldb_bind(s->db, s->taken[i].seq);
 		mysqldb_bind(s->db, s->taken[i].slot);
 	}
 	if (mysqldb_run(s->db) == -1)
-		return -1;
+		goto fail;
 	mysqldb_begin(s->db, TAKE_DROP);
 	for (i = 0; i < s->ntaken; i++)
 		mysqldb_bind(s->db, s->taken[i].seq);
-	return mysqldb_run(s->db);
-}
-
-enum store_result
-store_take_in(struct store *s, bool idle)
-{
-	enum store_result	result;
-
-	if (!foreign_due(&s->foreign, idle))
-		return STORE_OK;
-	if (store_lock_all(s) == -1 || store_pick(s) == -1 ||
-	    store_raise_slots(s) == -1 || store_renumber(s) == -1 ||
-	    mysqldb_commit(s->db) == -1) {
-		result = store_failed(s);
-		foreign_failed(&s->foreign, result, s->description, s->error);
-		s->spoilt |= result == STORE_LOST;
-		return result;
-	}
+	if (mysqldb_run(s->db) == -1 || mysqldb_commit(s->db) == -1)
+		goto fail;
 	s->foreign.there = s->ntaken == (size_t)sums_sizes.step;
 	s->plenty = s->foreign.there ? s->plenty - (int64_t)s->ntaken : 0;
 	foreign_taken(&s->foreign, s->ntaken > 0);
 	return STORE_OK;
+ fail:
+	result = store_failed(s);
+	foreign_failed(&s->foreign, result, s->description, s->error);
+	s->spoilt |= result == STORE_LOST;
+	return result;
 }
 
 int

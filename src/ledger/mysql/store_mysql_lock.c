@@ -145,20 +145,6 @@ store_lock_all(struct store *s)
 	return store_lock_one(s, LOCK, STORE_ALL_SLOT, &s->base);
 }
 
-/* Locks STORE_ALL_SLOT and adds to its count; s->base is the one before. */
-static int
-store_raise_all(struct store *s)
-{
-	mysqldb_begin(s->db, RAISE_ALL);
-	mysqldb_bind(s->db, STORE_ALL_SLOT);
-	if (mysqldb_run(s->db) == -1)
-		return -1;
-	if (mysqldb_changes(s->db) == 0)
-		return store_no_lock(s);
-	s->base = mysqldb_inserted(s->db, 0) - 1;
-	return 0;
-}
-
 void
 store_slots_add(struct store *s, uint32_t slot)
 {
@@ -183,9 +169,17 @@ store_lock(struct store *s)
 		store_slots_add(s, s->place[i]);
 	}
 	store_sort_slots(s);
-	if (s->alone ? store_raise_all(s) == -1 :
-	    store_lock_one(s, LOCK_SHARED, STORE_ALL_SLOT, &s->base) == -1 ||
-	    store_read_slots(s, LOCK) == -1)
+	if (s->alone) {
+		/* Locks it, and adds to its count. */
+		mysqldb_begin(s->db, RAISE_ALL);
+		mysqldb_bind(s->db, STORE_ALL_SLOT);
+		if (mysqldb_run(s->db) == -1)
+			return -1;
+		if (mysqldb_changes(s->db) == 0)
+			return store_no_lock(s);
+		s->base = mysqldb_inserted(s->db, 0) - 1;
+	} else if (store_lock_one(s, LOCK_SHARED, STORE_ALL_SLOT,
+	    &s->base) == -1 || store_read_slots(s, LOCK) == -1)
 		return -1;
 	for (i = 0; i < s->ntouch; i++)
 		s->place[i] = (uint32_t)(store_slot_find(s, s->place[i]) -

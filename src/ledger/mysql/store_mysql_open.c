@@ -110,14 +110,12 @@ static const struct mysqldb_statement	statements[STATEMENT__MAX] = {
 	    "tnntn", true },
 	[VALUE] = { "", "SELECT cast(? AS signed), date FROM mail_distinct"
 	    " WHERE id = ? AND value = ?", " UNION ALL ", NULL, "nn", false },
-	[FOREIGN] = QUERY("SELECT " ROW " " BY_OTHERS " ORDER BY id LIMIT ?",
-	    "tnntn"),
 	[FOREIGN_IDS] = QUERY("SELECT id " BY_OTHERS " ORDER BY id LIMIT ?",
 	    "t"),
 	[FOREIGN_ANY] = { "", "SELECT cast(? AS signed)"
 	    " FROM DUAL WHERE EXISTS (SELECT 1 " BY_OTHERS " AND id = ?)",
 	    " UNION ALL ", NULL, "n", true },
-	[FOREIGN_OF] = QUERY("SELECT '', date, recipient_count,"
+	[FOREIGN_OF] = QUERY("SELECT id, date, recipient_count,"
 	    " if(date >= ?, instance, ''), 0 " BY_OTHERS " AND id = ? LIMIT ?",
 	    "tnntn"),
 	[APPEND] = { "INSERT INTO mail_count (" ROW ", protocol_state, batch,"
@@ -244,7 +242,6 @@ store_open(const struct settings *settings, int directory, bool replaces,
 	writers_init(&s->others);
 	foreign_init(&s->foreign, settings);
 	str_init(&s->names_text);
-	s->fold = foreign_fold(settings);
 	s->settings = settings;
 	s->db = mysqldb_open(settings->mysql_config, settings->db_timeout,
 	    settings->db_insecure_auth, NULL, statements, STATEMENT__MAX,

@@ -260,11 +260,15 @@ store_prepare(struct store *s)
 	" * 1000 + " VERSION_PART(3) " >= if(version() LIKE '%MariaDB%', " \
 	#mariadb ", " #mysql ")"
 
-/* Finds out which features the server has. */
+/*
+ * Finds out which features the server has. Warns about visible columns, which a
+ * program of 1.1 or 1.2 on these tables cannot use.
+ */
 static int
 store_features(struct store *s)
 {
 	int64_t	hides, skips, cluster;
+	int	width, five, ours;
 
 	/*
 	 * Not every server knows this variable. After any other fault it is
@@ -274,32 +278,18 @@ store_features(struct store *s)
 	    mysqldb_fault(s->db) != MYSQLDB_FAULT_STATEMENT)
 		return -1;
 	if (mysqldb_number(s->db, SINCE(10003000, 8000023), &hides) == -1 ||
-	    mysqldb_number(s->db, SINCE(10006000, 8000001), &skips) == -1)
+	    mysqldb_number(s->db, SINCE(10006000, 8000001), &skips) == -1 ||
+	    mysqldb_number(s->db, "SELECT @@auto_increment_increment",
+	    &s->step) == -1 ||
+	    (five = store_has(s, "mail_count", "protocol_state", &width)) ==
+	    -1 || (ours = store_has(s, "mail_count", "tag", &width)) == -1)
 		return -1;
 	s->hides = hides != 0;
 	s->skips = skips != 0;
 	s->cluster = cluster != 0;
 	if (s->cluster)
 		mysqldb_prepare_outside(s->db);
-	return 0;
-}
-
-/*
- * Warns about visible columns, which a program of 1.1 or 1.2 on these tables
- * cannot use.
- */
-static int
-store_warn_visible(struct store *s)
-{
-	int	width, five, ours;
-
-	if (s->hides)
-		return 0;
-	five = store_has(s, "mail_count", "protocol_state", &width);
-	ours = store_has(s, "mail_count", "tag", &width);
-	if (five == -1 || ours == -1)
-		return -1;
-	if (five == 1 && ours == 0)
+	if (!s->hides && five == 1 && ours == 0)
 		log_warning("%s: this server cannot hide columns (MariaDB 10.3"
 		    " and MySQL 8.0.23 can): from now on versions 1.1 and 1.2"
 		    " cannot write to mail_count any more, upgrade all of them",
@@ -330,12 +320,8 @@ store_hide(struct store *s)
 static bool
 store_overtaken(struct mysqldb *db)
 {
-	enum mysqldb_fault	fault;
-
-	if (db == NULL)
-		return false;
-	fault = mysqldb_fault(db);
-	return fault == MYSQLDB_FAULT_BUSY || fault == MYSQLDB_FAULT_EXISTS;
+	return db != NULL && (mysqldb_fault(db) == MYSQLDB_FAULT_BUSY ||
+	    mysqldb_fault(db) == MYSQLDB_FAULT_EXISTS);
 }
 
 /*
@@ -383,10 +369,7 @@ store_upgrade(struct store *s)
 		    sizeof(s->error));
 		return -1;
 	}
-	if (store_features(s) == -1 || store_warn_visible(s) == -1 ||
-	    store_upgrade_tables(s) == -1 ||
-	    mysqldb_number(s->db, "SELECT @@auto_increment_increment",
-	    &s->step) == -1)
+	if (store_features(s) == -1 || store_upgrade_tables(s) == -1)
 		return -1;
 	sql = alloc_printf("SELECT release_lock(%s)", name);
 	ret = mysqldb_number(s->db, sql, &n);

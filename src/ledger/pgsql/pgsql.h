@@ -85,14 +85,12 @@ int	pgsql_prepare(struct pgsql *, const char *const *statements, size_t);
 
 /* --- parameters --- */
 
-/* A column of values, as int8[], text[] or bytea[]. */
+/* A column of values, as int8[], text[] or bytea[]. The caller owns `bytes`. */
 struct pgsql_array {
 	struct str	bytes;
 	uint32_t	count;
 };
 
-void	pgsql_array_init(struct pgsql_array *);
-void	pgsql_array_clear(struct pgsql_array *);	/* frees */
 void	pgsql_array_empty(struct pgsql_array *);
 void	pgsql_array_number(struct pgsql_array *, int64_t);
 void	pgsql_array_text(struct pgsql_array *, const char *, size_t);

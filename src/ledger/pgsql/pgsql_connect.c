@@ -156,20 +156,6 @@ pgsql_keywords(struct pgsql_keywords *k, const struct value *config,
 	return -1;
 }
 
-/* Whether every host of a list is a directory of UNIX sockets. */
-static bool
-pgsql_is_local(const char *host)
-{
-	if (host == NULL || host[0] == '\0')
-		return true;
-	for (; host != NULL; host = strchr(host, ',')) {
-		host += strspn(host, ",");
-		if (host[0] != '/' && host[0] != '@')
-			return false;
-	}
-	return true;
-}
-
 /*
  * Whether the connection leads to a server on this host or to one whose
  * certificate is checked. A service file may name any host, so a service is not
@@ -179,48 +165,51 @@ static bool
 pgsql_trusts(const struct pgsql_keywords *k)
 {
 	PQconninfoOption	*dsn = NULL;
-	const char		*mode, *dbname = pgsql_value(k, NULL, "dbname");
+	const char		*mode, *host;
+	const char		*dbname = pgsql_value(k, NULL, "dbname");
 	bool			 trusts;
 
 	if (dbname != NULL && (strchr(dbname, '=') != NULL ||
 	    strstr(dbname, "://") != NULL))
 		dsn = PQconninfoParse(dbname, NULL);
+	trusts = pgsql_value(k, dsn, "hostaddr") == NULL &&
+	    pgsql_value(k, dsn, "service") == NULL;
+	/* Every host of the list must be a directory of UNIX sockets. */
+	host = pgsql_value(k, dsn, "host");
+	for (; host != NULL && host[0] != '\0'; host = strchr(host, ',')) {
+		host += strspn(host, ",");
+		trusts = trusts && (host[0] == '/' || host[0] == '@');
+	}
 	mode = pgsql_value(k, dsn, "sslmode");
-	trusts = (mode != NULL && strncmp(mode, "verify-", 7) == 0) ||
-	    (pgsql_is_local(pgsql_value(k, dsn, "host")) &&
-	    pgsql_value(k, dsn, "hostaddr") == NULL &&
-	    pgsql_value(k, dsn, "service") == NULL);
+	trusts = trusts || (mode != NULL && strncmp(mode, "verify-", 7) == 0);
 	PQconninfoFree(dsn);
 	return trusts;
 }
 
-/* Why libpq ignores a file with passwords; NULL: it does not. */
-static const char *
-pgsql_passfile_fault(const char *file)
-{
-	struct stat	sb;
-
-	if (access(file, R_OK) == -1 || stat(file, &sb) == -1)
-		return strerror(errno);
-	return S_ISREG(sb.st_mode) && (sb.st_mode & (S_IRWXG | S_IRWXO)) != 0 ?
-	    "others than its owner may read it" : NULL;
-}
-
 /*
- * libpq says nothing of such a file, or writes a line of its own for each
- * connection. It gets the name of no file instead, and `why` is "; passfile"
- * with the name and the fault, for the reason of a failure, or "".
+ * libpq ignores a file with passwords that it cannot read or others can, and
+ * says nothing or writes a line of its own for each connection. It gets the
+ * name of no file instead, and `why` is "; passfile" with the name and the
+ * fault, for the reason of a failure, or "".
  */
 static void
 pgsql_check_passfile(struct pgsql_keywords *k, char *why, size_t size)
 {
 	const char	*fault;
+	struct stat	 sb;
 	size_t		 i;
 
 	why[0] = '\0';
 	for (i = 0; i < k->count; i++) {
-		if (strcmp(k->name[i], "passfile") != 0 ||
-		    (fault = pgsql_passfile_fault(k->value[i])) == NULL)
+		if (strcmp(k->name[i], "passfile") != 0)
+			continue;
+		if (access(k->value[i], R_OK) == -1 ||
+		    stat(k->value[i], &sb) == -1)
+			fault = strerror(errno);
+		else if (S_ISREG(sb.st_mode) &&
+		    (sb.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+			fault = "others than its owner may read it";
+		else
 			continue;
 		(void)snprintf(why, size, "; passfile %s: %s", k->value[i],
 		    fault);

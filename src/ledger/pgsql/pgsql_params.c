@@ -9,20 +9,6 @@
 #define ARRAY_HEADER	20
 
 void
-pgsql_array_init(struct pgsql_array *a)
-{
-	str_init(&a->bytes);
-	a->count = 0;
-}
-
-void
-pgsql_array_clear(struct pgsql_array *a)
-{
-	str_clear(&a->bytes);
-	a->count = 0;
-}
-
-void
 pgsql_array_empty(struct pgsql_array *a)
 {
 	a->bytes.len = 0;

@@ -189,21 +189,6 @@ store_hit(struct store *s, enum hit_kind kind, const char *id, size_t idlen,
 }
 
 /*
- * Under the lock no other daemon added rows: the cache is complete up to our
- * last row.
- */
-static void
-store_move_cursors(struct store *s, int64_t seq)
-{
-	size_t	i;
-
-	for (i = 0; i < s->ntouch; i++)
-		if (s->touch[i].cursor->loaded &&
-		    s->touch[i].cursor->newest < seq)
-			s->touch[i].cursor->newest = seq;
-}
-
-/*
  * Hits are written after the counts are committed, by themselves: a fault of
  * that table undoes no verdict.
  */
@@ -226,9 +211,11 @@ store_write_hits(struct store *s, enum hit_kind kind)
 enum store_result
 store_commit(struct store *s, bool *later)
 {
-	enum hit_kind		kind;
-	int64_t			seq = 0;
-	bool			good;
+	struct store_cursor	*c;
+	enum hit_kind		 kind;
+	int64_t			 seq = 0;
+	size_t			 i;
+	bool			 good;
 
 	foreign_give_back(&s->foreign);
 	*later = *later && s->flusher != NULL && s->column[ROW_ID].count > 0;
@@ -260,7 +247,12 @@ store_commit(struct store *s, bool *later)
 	if (good && pgsql_end(s->db) == 0) {
 		if (s->column[ROW_ID].count > 0)
 			writers_own(&s->others, seq, s->column[ROW_ID].count);
-		store_move_cursors(s, seq);
+		/* Under the lock no other daemon added rows. */
+		for (i = 0; i < s->ntouch; i++) {
+			c = s->touch[i].cursor;
+			if (c->loaded && c->newest < seq)
+				c->newest = seq;
+		}
 		if (s->column[SUMS_ID].count > 0)
 			s->touch[s->sums].cursor->rows = 0;
 		for (kind = 0; kind < HIT_KIND__MAX; kind++)

@@ -76,7 +76,6 @@ struct store {
 	int64_t			 notes;		/* rows in mail_change */
 	struct writers		 others;
 	struct foreign		 foreign;
-	enum foreign_fold	 fold;
 	bool			 replaces;	/* store_open */
 	bool			 narrow;	/* amounts have 32 bits */
 	bool			 alone;		/* no other daemon, probably */

@@ -118,34 +118,31 @@ store_line_text(const struct store_line *line, int column, size_t *len)
 	    len);
 }
 
-static void
-put_call(struct store *s, const struct store_call *c)
-{
-	struct pgsql_params	p = { .count = 0 };
-	size_t			i;
-
-	for (i = 0; i < c->nparam; i++)
-		if (c->param[i].text != NULL)
-			pgsql_add_text(&p, c->param[i].text, c->param[i].len);
-		else
-			pgsql_add_number(&p, c->param[i].number);
-	pgsql_put(s->db, c->statement, &p);
-}
-
 /* All calls are one pipeline; outside of a batch it is one transaction. */
 enum store_result
 store_execute(struct store *s, enum store_frame frame,
     const struct store_call *c, size_t n)
 {
-	struct store_line	line = { .store = s };
-	size_t			i, rows;
-	int			ret;
+	const struct store_param	*param;
+	struct store_line		 line = { .store = s };
+	struct pgsql_params		 p;
+	size_t				 i, j, rows;
+	int				 ret;
 
 	pgsql_begin(s->db);
 	if (frame == STORE_WRITES_LIGHTLY)
 		pgsql_put(s->db, TAKE_LIGHTLY, NULL);
-	for (i = 0; i < n; i++)
-		put_call(s, &c[i]);
+	for (i = 0; i < n; i++) {
+		p.count = 0;
+		for (j = 0; j < c[i].nparam; j++) {
+			param = &c[i].param[j];
+			if (param->text != NULL)
+				pgsql_add_text(&p, param->text, param->len);
+			else
+				pgsql_add_number(&p, param->number);
+		}
+		pgsql_put(s->db, c[i].statement, &p);
+	}
 	if (frame == STORE_WRITES_LIGHTLY)
 		(void)pgsql_take(s->db);
 	for (i = 0; i < n; i++) {

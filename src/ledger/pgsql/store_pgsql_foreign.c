@@ -32,7 +32,7 @@ store_read_foreign(struct store *s, const struct store_batch *batch,
 	if (put == 0)
 		return 0;
 	pgsql_add_array(&p, &s->column[FOREIGN_ID]);
-	pgsql_add_number(&p, s->fold);
+	pgsql_add_number(&p, s->foreign.fold);
 	pgsql_add_number(&p, s->foreign.most + 1);
 	pgsql_add_number(&p, batch->recent);
 	pgsql_put(s->db, FOREIGN, &p);
@@ -75,7 +75,7 @@ store_take_in(struct store *s, bool idle)
 	pgsql_put(s->db, DO_BEGIN, NULL);
 	pgsql_put(s->db, LOCK_ALL, NULL);
 	pgsql_put(s->db, TAKE_LIGHTLY, NULL);
-	pgsql_add_number(&p, s->fold);
+	pgsql_add_number(&p, s->foreign.fold);
 	pgsql_add_number(&p, sums_sizes.step);
 	pgsql_put(s->db, TAKE_IN, &p);
 	if (s->notes > NOTES_MAX)

@@ -432,46 +432,45 @@ store_upgrade(struct store *s, bool fold)
 	return pgsql_exec(s->db, NUMBERS "COMMIT");
 }
 
+#define LEFT_MS		60000	/* then a wait was left behind */
+
 /*
- * Waits for a synchronous standby that other ledgers left behind: such a wait
- * outlives its client, and would use up the server's connections.
+ * Upgrades the tables and prepares the statements. A standby that is missing
+ * must not hold up the start, so nothing here waits for one.
  */
-#define LEFT_MS		60000
-
 static int
-store_end_waits(struct store *s, int64_t timeout)
+store_set_up(struct store *s, const struct settings *settings)
 {
-	char	*sql;
-	int64_t	 ended;
-	int	 ret;
+	const char	*statement[STATEMENT__MAX];
+	char		*sql;
+	int64_t		 n, ranges;
+	size_t		 i;
+	int		 ret;
 
+	if (pgsql_exec(s->db, "SET synchronous_commit = local") == -1)
+		return -1;
+	/*
+	 * Ends waits for a synchronous standby that other ledgers left behind:
+	 * such a wait outlives its client, and would use up the server's
+	 * connections.
+	 */
 	sql = alloc_printf("SELECT count(pg_cancel_backend(pid)) FROM"
 	    " pg_stat_activity WHERE pid <> pg_backend_pid() AND datname ="
 	    " current_database() AND usename = current_user AND"
 	    " application_name = current_setting('application_name') AND"
 	    " wait_event = 'SyncRep' AND state_change < clock_timestamp() -"
-	    " make_interval(secs => %lld / 1000.0)", (long long)(2 * timeout +
-	    LEFT_MS));
-	ret = pgsql_number(s->db, sql, &ended);
+	    " make_interval(secs => %lld / 1000.0)",
+	    (long long)(2 * settings->db_timeout + LEFT_MS));
+	ret = pgsql_number(s->db, sql, &n);
 	free(sql);
-	return ret;
-}
-
-static int
-store_prepare(struct store *s)
-{
-	const char	*sql[STATEMENT__MAX];
-	int64_t		 ranges;
-	size_t		 i;
-
-	if (pgsql_number(s->db, KNOWS_RANGES, &ranges) == -1)
+	if (ret == -1 || store_upgrade(s, settings->fold_case) == -1 ||
+	    pgsql_exec(s->db, "RESET synchronous_commit") == -1 ||
+	    pgsql_number(s->db, KNOWS_RANGES, &ranges) == -1)
 		return -1;
-	for (i = 0; i < STATEMENT__MAX; i++) {
-		sql[i] = statements[i];
-		if (ranges == 0 && rangeless[i] != NULL)
-			sql[i] = rangeless[i];
-	}
-	return pgsql_prepare(s->db, sql, STATEMENT__MAX);
+	for (i = 0; i < STATEMENT__MAX; i++)
+		statement[i] = ranges == 0 && rangeless[i] != NULL ?
+		    rangeless[i] : statements[i];
+	return pgsql_prepare(s->db, statement, STATEMENT__MAX);
 }
 
 const enum sandbox_role	store_sandbox = SANDBOX_LEDGER_SERVER;
@@ -492,9 +491,8 @@ store_open(const struct settings *settings, int directory, bool replaces,
 	s->young = clock_after(clock_mono(), 4 * settings->db_timeout + 1000);
 	writers_init(&s->others);
 	foreign_init(&s->foreign, settings);
-	s->fold = foreign_fold(settings);
 	for (i = 0; i < COLUMN__MAX; i++)
-		pgsql_array_init(&s->column[i]);
+		str_init(&s->column[i].bytes);
 	s->db = pgsql_open(settings->pgsql_config, settings->db_timeout,
 	    settings->db_insecure_auth, NULL, away, reason, size);
 	if (s->db == NULL) {
@@ -517,12 +515,7 @@ store_open(const struct settings *settings, int directory, bool replaces,
 		store_close(s);
 		return NULL;
 	}
-	/* A standby that is missing must not hold up the start. */
-	if (pgsql_exec(s->db, "SET synchronous_commit = local") == 0 &&
-	    store_end_waits(s, settings->db_timeout) == 0 &&
-	    store_upgrade(s, settings->fold_case) == 0 &&
-	    pgsql_exec(s->db, "RESET synchronous_commit") == 0 &&
-	    store_prepare(s) == 0) {
+	if (store_set_up(s, settings) == 0) {
 		store_flusher_open(s, settings);
 		if (store_check_standby(s) == 0)
 			return s;
@@ -544,7 +537,7 @@ store_close(struct store *s)
 	pgsql_close(s->flusher);
 	pgsql_close(s->db);
 	for (i = 0; i < COLUMN__MAX; i++)
-		pgsql_array_clear(&s->column[i]);
+		str_clear(&s->column[i].bytes);
 	foreign_clear(&s->foreign);
 	free(s->index);
 	free(s->lock);

@@ -13,28 +13,6 @@ store_group(const struct store *s, enum sums_reading r, size_t *from)
 
 /* --- asking --- */
 
-/*
- * Sorts the touches by the reading that they need. None, if no other daemon
- * wrote rows since this id's rows were read.
- */
-static void
-store_sort(struct store *s)
-{
-	const struct store_cursor	*c;
-	enum sums_reading		 r;
-	size_t				 i, n = 0;
-
-	for (r = 0; r < SUMS_READ__MAX; r++) {
-		for (i = 0; i < s->ntouch; i++) {
-			c = s->touch[i].cursor;
-			if (sums_reading(c) == r && (!c->loaded || !s->alone ||
-			    writers_after(&s->others, c->newest)))
-				s->index[n++] = i;
-		}
-		s->end[r] = n;
-	}
-}
-
 /* Puts the statement of a reading, if any touch needs it. */
 static void
 store_put_reading(struct store *s, enum sums_reading r, enum statement n,
@@ -77,50 +55,57 @@ store_put_reading(struct store *s, enum sums_reading r, enum statement n,
 }
 
 static void
-store_put_values(struct store *s, const struct store_batch *batch)
+store_put_seen(struct store *s, const struct store_batch *batch)
 {
 	const struct store_value	*v;
+	const struct store_pair		*p;
 	size_t				 i;
 
-	if (batch->nvalue == 0)
-		return;
-	store_empty(s, VALUE_ID, VALUE_VALUE);
+	store_empty(s, VALUE_ID, PAIR_WHAT);
 	for (i = 0; i < batch->nvalue; i++) {
 		v = &batch->value[i];
 		pgsql_array_text(&s->column[VALUE_ID], v->id, v->idlen);
 		pgsql_array_text(&s->column[VALUE_VALUE], v->value,
 		    v->valuelen);
 	}
-	store_put(s, VALUE, VALUE_ID, VALUE_VALUE);
-}
-
-static void
-store_put_pairs(struct store *s, const struct store_batch *batch)
-{
-	size_t	i;
-
-	if (batch->npair == 0)
-		return;
-	store_empty(s, PAIR_WHO, PAIR_WHAT);
+	if (batch->nvalue > 0)
+		store_put(s, VALUE, VALUE_ID, VALUE_VALUE);
 	for (i = 0; i < batch->npair; i++) {
-		pgsql_array_number(&s->column[PAIR_WHO], batch->pair[i].who);
-		pgsql_array_number(&s->column[PAIR_KIND], batch->pair[i].kind);
-		pgsql_array_number(&s->column[PAIR_WHAT], batch->pair[i].what);
+		p = &batch->pair[i];
+		pgsql_array_number(&s->column[PAIR_WHO], p->who);
+		pgsql_array_number(&s->column[PAIR_KIND], p->kind);
+		pgsql_array_number(&s->column[PAIR_WHAT], p->what);
 	}
-	store_put(s, PAIR, PAIR_WHO, PAIR_WHAT);
+	if (batch->npair > 0)
+		store_put(s, PAIR, PAIR_WHO, PAIR_WHAT);
 }
 
+/*
+ * Sorts the touches by the reading that they need, and puts all readings. No
+ * reading is needed if no other daemon wrote rows since the last one.
+ */
 void
 store_put_reads(struct store *s, const struct store_batch *batch)
 {
-	store_sort(s);
+	const struct store_cursor	*c;
+	enum sums_reading		 r;
+	size_t				 i, n = 0;
+
+	for (r = 0; r < SUMS_READ__MAX; r++) {
+		for (i = 0; i < s->ntouch; i++) {
+			c = s->touch[i].cursor;
+			if (sums_reading(c) == r && (!c->loaded || !s->alone ||
+			    writers_after(&s->others, c->newest)))
+				s->index[n++] = i;
+		}
+		s->end[r] = n;
+	}
 	store_put_reading(s, SUMS_READ_NEWS, NEWS, batch);
 	store_put_reading(s, SUMS_READ_FIRST, FIRST, batch);
 	store_put_reading(s, SUMS_READ_KEPT, KEPT, batch);
 	store_put_reading(s, SUMS_READ_RECENT, RECENT, batch);
 	store_put_reading(s, SUMS_READ_NEWER, NEWS, batch);
-	store_put_values(s, batch);
-	store_put_pairs(s, batch);
+	store_put_seen(s, batch);
 }
 
 /* --- taking --- */
@@ -299,45 +284,33 @@ store_take_newer(struct store *s, const struct store_reader *reader)
 }
 
 static int
-store_take_values(struct store *s, struct store_batch *batch)
+store_take_seen(struct store *s, struct store_batch *batch)
 {
-	int64_t	n;
-	size_t	j;
-	int	rows, i;
+	struct habit_pair	*known;
+	int64_t			 n;
+	size_t			 j;
+	int			 rows, i;
 
 	for (j = 0; j < batch->nvalue; j++)
 		batch->value[j].date = -1;
-	if (batch->nvalue == 0)
-		return 0;
-	if ((rows = pgsql_take(s->db)) == -1)
+	for (j = 0; j < batch->npair; j++)
+		batch->pair[j].known.first = -1;
+	if ((rows = batch->nvalue > 0 ? pgsql_take(s->db) : 0) == -1)
 		return -1;
 	for (i = 0; i < rows; i++) {
 		n = pgsql_column(s->db, i, 0);
 		if (n >= 1 && (uint64_t)n <= batch->nvalue)
 			batch->value[n - 1].date = pgsql_column(s->db, i, 1);
 	}
-	return 0;
-}
-
-static int
-store_take_pairs(struct store *s, struct store_batch *batch)
-{
-	int64_t	n;
-	size_t	j;
-	int	rows, i;
-
-	for (j = 0; j < batch->npair; j++)
-		batch->pair[j].known.first = -1;
-	if (batch->npair == 0)
-		return 0;
-	if ((rows = pgsql_take(s->db)) == -1)
+	if ((rows = batch->npair > 0 ? pgsql_take(s->db) : 0) == -1)
 		return -1;
 	for (i = 0; i < rows; i++) {
 		n = pgsql_column(s->db, i, 0);
 		if (n < 1 || (uint64_t)n > batch->npair)
 			return -1;
-		batch->pair[n - 1].known.first = pgsql_column(s->db, i, 1);
-		batch->pair[n - 1].known.last = pgsql_column(s->db, i, 2);
+		known = &batch->pair[n - 1].known;
+		known->first = pgsql_column(s->db, i, 1);
+		known->last = pgsql_column(s->db, i, 2);
 	}
 	return 0;
 }
@@ -398,8 +371,7 @@ store_take_reads(struct store *s, struct store_batch *batch,
 	    store_take_kept(s, reader) == -1 ||
 	    store_take_recent(s, reader) == -1 ||
 	    store_take_newer(s, reader) == -1 ||
-	    store_take_values(s, batch) == -1 ||
-	    store_take_pairs(s, batch) == -1)
+	    store_take_seen(s, batch) == -1)
 		return -1;
 	return store_read_foreign(s, batch, reader);
 }

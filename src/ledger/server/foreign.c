@@ -12,20 +12,15 @@
 /* Rows that a busy server reads in half a millisecond. */
 #define ROWS_PER_MS	25
 
-enum foreign_fold
-foreign_fold(const struct settings *s)
-{
-	if (!s->fold_case)
-		return FOREIGN_AS_IS;
-	return s->nrules == 0 ? FOREIGN_FOLD : FOREIGN_FOLD_REST;
-}
-
 void
 foreign_init(struct foreign *f, const struct settings *settings)
 {
 	memset(f, 0, sizeof(*f));
 	str_init(&f->text);
 	f->there = true;
+	if (settings->fold_case)
+		f->fold = settings->nrules == 0 ? FOREIGN_FOLD :
+		    FOREIGN_FOLD_REST;
 	f->most = settings->db_timeout < sums_sizes.foreign / ROWS_PER_MS ?
 	    settings->db_timeout * ROWS_PER_MS : sums_sizes.foreign;
 }
@@ -38,29 +33,18 @@ foreign_clear(struct foreign *f)
 	str_clear(&f->text);
 }
 
-/*
- * Merge them: there may be thousands of rows without an instance in one second.
- */
-static bool
-foreign_merge(struct foreign *f, const struct store_row *row)
-{
-	struct store_row	*last;
-
-	if (f->count == 0 || row->instancelen > 0)
-		return false;
-	last = &f->row[f->count - 1];
-	if (last->id != row->id || last->date != row->date ||
-	    last->instancelen > 0)
-		return false;
-	last->amount = num_add_clamp(last->amount, row->amount);
-	return true;
-}
-
 void
 foreign_borrow(struct foreign *f, const struct store_row *row)
 {
-	if (foreign_merge(f, row))
+	struct store_row	*last = f->count > 0 ? &f->row[f->count - 1] :
+				    NULL;
+
+	/* There may be thousands without an instance in one second. */
+	if (last != NULL && last->id == row->id && last->date == row->date &&
+	    last->instancelen == 0 && row->instancelen == 0) {
+		last->amount = num_add_clamp(last->amount, row->amount);
 		return;
+	}
 	if (f->count == f->room) {
 		f->room = f->room == 0 ? 64 : f->room * 2;
 		f->row = alloc_resize(f->row, f->room, sizeof(f->row[0]));

@@ -26,7 +26,19 @@
  * decided until most of them are taken in; its charges wait, the charges of
  * other ids do not.
  */
+
+/*
+ * How ids of foreign rows are folded. FOREIGN_FOLD_REST does not fold the name
+ * of a rule in front of the id.
+ */
+enum foreign_fold {
+	FOREIGN_AS_IS,
+	FOREIGN_FOLD,
+	FOREIGN_FOLD_REST
+};
+
 struct foreign {
+	enum foreign_fold	 fold;
 	struct store_row	*row;		/* the borrowed rows */
 	size_t			*instance;	/* of each row, in text */
 	size_t			 count;
@@ -41,17 +53,6 @@ struct foreign {
 	struct mono		 next;		/* when the next is due */
 	struct log_limit	 failed;	/* a step, in the log */
 };
-
-/*
- * How ids of foreign rows are folded. FOREIGN_FOLD_REST does not fold the name
- * of a rule in front of the id.
- */
-enum foreign_fold {
-	FOREIGN_AS_IS,
-	FOREIGN_FOLD,
-	FOREIGN_FOLD_REST
-};
-enum foreign_fold	 foreign_fold(const struct settings *);
 
 void	foreign_init(struct foreign *, const struct settings *);
 void	foreign_clear(struct foreign *);

@@ -10,7 +10,6 @@ struct sums_sizes	sums_sizes = {
 	.recent = 10000,
 	.news = 10000,
 	.foreign = 200000,
-	.few = 1000,
 	.step = 500
 };
 

@@ -51,7 +51,6 @@ struct sums_sizes {
 	int64_t		recent;	/* newest rows whose instances are read */
 	int64_t		news;	/* newer rows of an id in one batch */
 	int64_t		foreign; /* most foreign rows of an id, in a batch */
-	int64_t		few;	/* foreign rows, of all ids, to read at once */
 	int64_t		step;	/* foreign rows in a step of take-in */
 };
 extern struct sums_sizes	sums_sizes;	/* tests make them small */
