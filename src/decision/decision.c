@@ -40,11 +40,11 @@ decision_new(const struct decision *d, const struct decision_key *k)
 {
 	const struct msg_charge_key	*c = k->charge;
 
-	if (d->mode < CHARGE_REPLAY && !lock_charges(c, d->pass))
+	if (CHARGE_MAY_REFUSE(d->mode) && !lock_charges(c, d->pass))
 		return 0;
 	/* A mail adds nothing to an external count, but needs room for 1. */
 	if (c->kind == CHARGE_EXTERNAL && d->mode != CHARGE_ADD)
-		return d->mode < CHARGE_REPLAY;
+		return CHARGE_MAY_REFUSE(d->mode);
 	if (c->kind == CHARGE_EXTERNAL)
 		return k->seen == -1 ? c->amount : 0;
 	/* A value that was seen is not unseen again. */
@@ -452,7 +452,7 @@ decision_make(struct decision *d, struct msg_verdict *v)
 	decision_amounts(d);
 	v->verdict = VERDICT_ACCEPTED;
 	v->passed = d->pass;
-	for (i = 0; i < d->nkeys && d->mode < CHARGE_REPLAY; i++) {
+	for (i = 0; i < d->nkeys && CHARGE_MAY_REFUSE(d->mode); i++) {
 		if (!lock_charges(d->key[i].charge, d->pass))
 			continue;
 		if (d->key[i].amount == 0)
@@ -488,7 +488,7 @@ decision_date(const struct decision *d)
 	int64_t			 oldest, longest = DAY;
 	size_t			 i, j;
 
-	if (d->mode < CHARGE_REPLAY || d->date <= 0 || d->date >= d->now)
+	if (CHARGE_MAY_REFUSE(d->mode) || d->date <= 0 || d->date >= d->now)
 		return d->now;
 	for (i = 0; i < d->nkeys; i++) {
 		limits = d->key[i].limits;

@@ -206,6 +206,10 @@ enum charge_mode {
 	CHARGE__MAX
 };
 
+/* A mail that is not answered yet; all others are recorded and not refused. */
+#define CHARGE_MAY_REFUSE(mode)						\
+	((mode) == CHARGE_ONCE || (mode) == CHARGE_EACH)
+
 /* How the amount of a key adds up. */
 #define CHARGE_HAS_VALUE(kind)						\
 	((kind) == CHARGE_DISTINCT || (kind) == CHARGE_EXTERNAL)

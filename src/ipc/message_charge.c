@@ -194,7 +194,7 @@ msg_charge_get(struct msg_charge *m, const void *src, size_t len)
 	m->mode = wire_get_below(&w, CHARGE__MAX);
 	m->deadline = wire_get_i64(&w);
 	m->date = wire_get_range(&w, 0, INT64_MAX);
-	if (m->mode < CHARGE_REPLAY && m->date != 0)
+	if (CHARGE_MAY_REFUSE(m->mode) && m->date != 0)
 		wire_fail(&w);
 	m->instance = wire_get_bytes(&w, CHARGE_INSTANCE_MAX, &m->instancelen);
 	m->tag = wire_get_i64(&w);
