@@ -148,7 +148,6 @@ LEDGER_PURE_SRCS = src/ledger/batch/batch_delay.c src/ledger/cache.c \
 		src/ledger/habits.c src/ledger/history.c src/ledger/hits.c src/ledger/id.c \
 		src/ledger/lookup.c src/ledger/notices.c src/ledger/orphans.c \
 		src/ledger/override_table.c \
-		src/ledger/evidence.c \
 		src/ledger/schema.c src/ledger/seek.c \
 		src/ledger/batch/verdict.c src/ledger/batch/verdict_habit.c
 REPORT_PURE_SRCS = src/report/base64.c src/report/hitlist.c src/report/mail.c \

@@ -3,15 +3,18 @@
 
 #include "conf/stored_id.h"
 #include "ipc/message.h"
-#include "ledger/evidence.h"
 #include "ledger/hits.h"
 #include "lib/alloc.h"
 #include "lib/map.h"
+#include "role/tally.h"
 
 #define KNOWN_MAX	100000
 #define LAST_REPORT	"last_report"
 #define REFRESH_MS	1000
 #define LEFT_MAX	1000	/* logins in a report that were not told */
+#define EVIDENCE_IDS	50	/* of a report: where their mail came from */
+#define EVIDENCE_ROWS	200	/* of an id, the newest */
+#define EVIDENCE_SHOWN	3
 
 struct known {
 	struct map_node	 node;		/* first */
@@ -44,6 +47,7 @@ struct hits {
 	struct channel		*channel;
 	const struct settings	*settings;
 	struct lookup	*limits;
+	struct str	 payload;
 };
 
 struct known_key {
@@ -72,6 +76,7 @@ hits_new(void)
 
 	h = alloc_zero(1, sizeof(*h));
 	h->known = map_new(hits_same);
+	str_init(&h->payload);
 	return h;
 }
 
@@ -103,6 +108,7 @@ hits_free(struct hits *h)
 	map_free(h->known);
 	hits_clear_sent(h);
 	free(h->sent);
+	str_clear(&h->payload);
 	free(h);
 }
 
@@ -165,37 +171,60 @@ hits_refresh(struct hits *h, struct store *store, struct mono now)
 
 /* --- the report --- */
 
-static int64_t
-hits_mails(const struct limits *limits, int64_t seconds)
+static void
+hits_tell(struct hits *h, enum message_type type, const struct msg_hit *m)
 {
-	size_t	i;
-
-	for (i = 0; limits != NULL && i < limits->count; i++)
-		if (limits->list[i].seconds == seconds)
-			return limits->list[i].mails;
-	return 0;
+	h->payload.len = 0;
+	msg_hit_put(&h->payload, m);
+	channel_send(h->channel, type, 0, &h->payload, -1);
 }
 
-/*
- * The limit of this window (seconds 0: max_per_mail) by the current settings;
- * 0: unknown.
- */
-static int64_t
-hits_limit(struct hits *h, const struct settings_rule *rule, const char *id,
-    size_t idlen, int64_t seconds)
+/* The rule of a stored id, or NULL; without its name the id is the value. */
+static const struct settings_rule *
+hits_split(const struct hits *h, const char **id, size_t *idlen)
 {
-	if (seconds == 0)
-		return rule != NULL ? rule->max_per_mail : 0;
-	return hits_mails(stored_id_limits(h->settings, lookup_limits(
-	    h->limits, rule, id, idlen), rule, id, idlen), seconds);
+	const struct settings_rule	*rule;
+	size_t				 bare;
+
+	if ((rule = stored_id_rule(h->settings, *id, *idlen)) != NULL) {
+		bare = stored_id_bare(*id, *idlen);
+		*id += bare;
+		*idlen -= bare;
+	}
+	return rule;
 }
 
 static void
-hits_keep(struct hits *h, const char *id, size_t idlen, int64_t seconds,
-    int64_t hits)
+hits_on_row(void *arg, const char *id, size_t idlen, int64_t seconds,
+    int64_t count)
 {
-	struct sent	*e;
+	struct hits			*h = arg;
+	const struct settings_rule	*rule;
+	const struct limits		*limits;
+	struct msg_hit			 m = { .kind = (uint8_t)h->kind,
+					    .id = id, .idlen = idlen,
+					    .rule = "", .seconds = seconds,
+					    .hits = count };
+	struct sent			*e;
+	size_t				 i;
 
+	if ((rule = hits_split(h, &m.id, &m.idlen)) != NULL) {
+		m.rule = rule->name;
+		m.rulelen = strlen(rule->name);
+	}
+	/* The limit is that of the present settings; 0: unknown. */
+	if (seconds == 0)
+		m.mails = rule != NULL ? rule->max_per_mail : 0;
+	else {
+		limits = stored_id_limits(h->settings, lookup_limits(h->limits,
+		    rule, id, idlen), rule, id, idlen);
+		for (i = 0; i < limits->count && m.mails == 0; i++)
+			if (limits->list[i].seconds == seconds)
+				m.mails = limits->list[i].mails;
+	}
+	hits_tell(h, MSG_HIT, &m);
+	if (!msg_hits_fit(&h->room, &m))
+		return;
 	if (h->nsent == h->size) {
 		h->size = h->size == 0 ? 64 : h->size * 2;
 		h->sent = alloc_resize(h->sent, h->size, sizeof(h->sent[0]));
@@ -205,61 +234,85 @@ hits_keep(struct hits *h, const char *id, size_t idlen, int64_t seconds,
 	e->id = alloc_copy(id, idlen);
 	e->idlen = idlen;
 	e->seconds = seconds;
-	e->hits = hits;
-}
-
-static void
-hits_on_row(void *arg, const char *id, size_t idlen, int64_t seconds,
-    int64_t count)
-{
-	struct hits			*h = arg;
-	const struct settings_rule	*rule;
-	struct msg_hit			 m;
-	struct str			 payload;
-
-	memset(&m, 0, sizeof(m));
-	m.kind = (uint8_t)h->kind;
-	m.id = id;
-	m.idlen = idlen;
-	m.rule = "";
-	if ((rule = stored_id_rule(h->settings, id, idlen)) != NULL) {
-		m.rule = rule->name;
-		m.rulelen = strlen(rule->name);
-		m.id += stored_id_bare(id, idlen);
-		m.idlen -= stored_id_bare(id, idlen);
-	}
-	m.mails = hits_limit(h, rule, id, idlen, seconds);
-	m.seconds = seconds;
-	m.hits = count;
-	str_init(&payload);
-	msg_hit_put(&payload, &m);
-	channel_send(h->channel, MSG_HIT, 0, &payload, -1);
-	str_clear(&payload);
-	if (msg_hits_fit(&h->room, &m))
-		hits_keep(h, id, idlen, seconds, count);
+	e->hits = count;
 }
 
 /* Sends a login whose user was not told (report_user). */
 static void
 hits_on_left(void *arg, const char *login, size_t len)
 {
-	struct hits	*h = arg;
-	struct msg_hit	 m;
-	struct str	 payload;
+	struct hits		*h = arg;
+	const struct msg_hit	 m = { .id = login, .idlen = len, .rule = "" };
 
-	if (h->left++ >= LEFT_MAX)
-		return;
-	memset(&m, 0, sizeof(m));
-	m.id = login;
-	m.idlen = len;
-	m.rule = "";
-	str_init(&payload);
-	msg_hit_put(&payload, &m);
-	channel_send(h->channel, MSG_NOTICE, 0, &payload, -1);
-	str_clear(&payload);
+	if (h->left++ < LEFT_MAX)
+		hits_tell(h, MSG_NOTICE, &m);
 }
 
-/* Whether an earlier hit is of the same id, or it is only a warning. */
+static void
+hits_on_refusal(void *arg, const struct store_refusal *r)
+{
+	static const enum refusal_text	 texts[EVIDENCE__MAX] = {
+		[EVIDENCE_CLIENT] = REFUSAL_CLIENT,
+		[EVIDENCE_SENDER] = REFUSAL_SENDER
+	};
+	struct tally			**tally = arg;
+	size_t				 i, column;
+
+	for (i = 0; i < EVIDENCE__MAX; i++) {
+		column = STORE_REFUSAL_TEXT + texts[i];
+		if (r->len[column] > 0)
+			tally_add(tally[i], r->text[column], r->len[column], 0,
+			    false, r->number[STORE_REFUSAL_TIMES], false);
+	}
+}
+
+/*
+ * Sends the client addresses and senders with most refusals of an id since the
+ * last report, from what is kept for policyctl.
+ */
+static enum store_result
+hits_evidence(struct hits *h, struct store *store, const struct sent *e,
+    int64_t since)
+{
+	const struct settings_rule	*rule;
+	const struct store_page		 page = {
+		.id = e->id, .idlen = e->idlen, .since = since,
+		.date = INT64_MAX, .number = INT64_MAX, .max = EVIDENCE_ROWS
+	};
+	struct msg_evidence		 m = { .id = e->id, .idlen = e->idlen,
+					    .rule = "" };
+	struct msg_topped		*top = alloc_zero(1, sizeof(*top));
+	struct tally			*tally[EVIDENCE__MAX];
+	enum store_result		 result;
+	size_t				 i;
+
+	if ((rule = hits_split(h, &m.id, &m.idlen)) != NULL) {
+		m.rule = rule->name;
+		m.rulelen = strlen(rule->name);
+	}
+	for (i = 0; i < EVIDENCE__MAX; i++)
+		tally[i] = tally_new();
+	result = store_refusals(store, &page, hits_on_refusal, tally);
+	for (; m.kind < EVIDENCE__MAX; m.kind++) {
+		tally_top(tally[m.kind], top, EVIDENCE_SHOWN, 0);
+		for (i = 0; i < top->count; i++) {
+			m.value = top->ids[i].id;
+			m.valuelen = top->ids[i].idlen;
+			m.times = top->ids[i].used;
+			h->payload.len = 0;
+			msg_evidence_put(&h->payload, &m);
+			channel_send(h->channel, MSG_EVIDENCE, 0, &h->payload,
+			    -1);
+		}
+		tally_free(tally[m.kind]);
+	}
+	free(top);
+	return result;
+}
+
+/*
+ * No evidence: an earlier hit is of the same id, or it is only a warning.
+ */
 static bool
 hits_needs_none(const struct hits *h, size_t i)
 {
@@ -276,44 +329,13 @@ hits_needs_none(const struct hits *h, size_t i)
 	return false;
 }
 
-/* Sends where the refused mail of the first ids came from. */
-static enum store_result
-hits_evidence(struct hits *h, struct store *store, int64_t since)
-{
-	const struct settings_rule	*rule;
-	struct evidence_of		 of;
-	enum store_result		 result = STORE_OK;
-	size_t				 n = 0, i;
-
-	for (i = 0; i < h->nsent && n < EVIDENCE_IDS && result == STORE_OK;
-	    i++) {
-		if (hits_needs_none(h, i))
-			continue;
-		n++;
-		of.id = of.name = h->sent[i].id;
-		of.idlen = of.namelen = h->sent[i].idlen;
-		of.rule = "";
-		of.rulelen = 0;
-		if ((rule = stored_id_rule(h->settings, of.id,
-		    of.idlen)) != NULL) {
-			of.rule = rule->name;
-			of.rulelen = strlen(rule->name);
-			of.name += of.rulelen + 1;
-			of.namelen -= of.rulelen + 1;
-		}
-		of.since = since;
-		result = evidence_send(store, h->channel, &of);
-	}
-	return result;
-}
-
 enum store_result
 hits_send(struct hits *h, struct store *store, struct channel *channel,
     const struct settings *settings, struct lookup *limits, int64_t now)
 {
 	enum store_result	result;
-	struct str		payload;
 	int64_t			last;
+	size_t			n = 0, i;
 
 	hits_clear_sent(h);
 	memset(&h->room, 0, sizeof(h->room));
@@ -327,17 +349,22 @@ hits_send(struct hits *h, struct store *store, struct channel *channel,
 		if ((result = store_hits(store, h->kind, hits_on_row, h)) !=
 		    STORE_OK)
 			return result;
-	if ((result = hits_evidence(h, store, last)) != STORE_OK)
-		return result;
+	for (i = 0; i < h->nsent && n < EVIDENCE_IDS; i++) {
+		if (hits_needs_none(h, i))
+			continue;
+		n++;
+		if ((result = hits_evidence(h, store, &h->sent[i], last)) !=
+		    STORE_OK)
+			return result;
+	}
 	h->left = 0;
 	h->until = now;
 	if ((result = store_left_notices(store, now, hits_on_left, h)) !=
 	    STORE_OK)
 		return result;
-	str_init(&payload);
-	msg_number_put(&payload, (uint64_t)last);
-	channel_send(channel, MSG_HITS_END, 0, &payload, -1);
-	str_clear(&payload);
+	h->payload.len = 0;
+	msg_number_put(&h->payload, (uint64_t)last);
+	channel_send(channel, MSG_HITS_END, 0, &h->payload, -1);
 	return STORE_OK;
 }
 
