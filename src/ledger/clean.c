@@ -36,165 +36,116 @@ clean_remember(struct store *store, const struct lookup *limits, int64_t now)
 }
 
 /*
- * A window that SQL returned counts for twice its length, also after the
- * process that asked has ended.
+ * Keeps the dates from `age` seconds ago to WINDOW_AHEAD from now, and what was
+ * kept by the clock as it was earlier.
  */
-static int64_t
-clean_longest(struct store *store, const struct settings *settings,
-    const struct lookup *limits, int64_t now)
-{
-	int64_t	longest, known, at;
-
-	longest = settings_longest_window(settings);
-	if (lookup_longest(limits) > longest)
-		longest = lookup_longest(limits);
-	if (store_number(store, LONGEST, &known) == STORE_OK &&
-	    known > longest &&
-	    store_number(store, LONGEST_AT, &at) == STORE_OK &&
-	    num_add_clamp(at, num_add_clamp(known, known)) > now)
-		longest = known;
-	/* Without any limit, rows are kept for limits that may be set later. */
-	return longest > 0 ? longest : DAY;
-}
-
-static struct store_kept
-clean_kept(const struct clean *c, int64_t now)
-{
-	struct store_kept	kept;
-
-	kept.first = num_add_clamp(now,
-	    -num_add_clamp(c->longest, c->longest));
-	kept.last = num_add_clamp(now, WINDOW_AHEAD);
-	return kept;
-}
-
-/*
- * The longest that a rule remembers networks and recipients. They are kept for
- * a while also if there is no such rule, which may only be switched off.
- */
-static int64_t
-clean_learn(const struct settings *settings)
-{
-	int64_t	learn = LEARN_LEAST;
-	size_t	i;
-
-	for (i = 0; i < settings->nrules; i++)
-		if (settings->rules[i].count == RULE_NEW_RECIPIENTS &&
-		    settings->rules[i].learn > learn)
-			learn = settings->rules[i].learn;
-	return learn;
-}
-
-/* Dates of pairs are exact to the day. */
-static struct store_kept
-clean_kept_pairs(const struct clean *c, int64_t now)
-{
-	struct store_kept	kept;
-
-	kept.first = num_sub_clamp(now, num_add_clamp(c->learn, DAY));
-	kept.last = num_add_clamp(now, WINDOW_AHEAD);
-	return kept;
-}
-
-/* Keeps what is needed by the clock as it is now and as it was. */
 static void
-clean_widen(struct store_kept *kept, const struct store_kept *also)
+clean_keep(struct store_kept *kept, int64_t age, int64_t now)
 {
-	if (also->first < kept->first)
-		kept->first = also->first;
-	if (also->last > kept->last)
-		kept->last = also->last;
+	int64_t	first = num_sub_clamp(now, age);
+	int64_t	last = num_add_clamp(now, WINDOW_AHEAD);
+
+	if (first < kept->first)
+		kept->first = first;
+	if (last > kept->last)
+		kept->last = last;
 }
 
 void
 clean_begin(struct clean *c, struct store *store,
     const struct settings *settings, const struct lookup *limits, int64_t now)
 {
+	const struct settings_rule	*rule;
+	const struct store_kept		 none = { INT64_MAX, INT64_MIN };
+	int64_t				 known, at;
+	size_t				 i;
+
 	memset(c, 0, sizeof(*c));
-	c->longest = clean_longest(store, settings, limits, now);
+	c->longest = settings_longest_window(settings);
+	if (lookup_longest(limits) > c->longest)
+		c->longest = lookup_longest(limits);
+	/*
+	 * A window that SQL returned counts for twice its length, also after
+	 * the process that asked has ended.
+	 */
+	if (store_number(store, LONGEST, &known) == STORE_OK &&
+	    known > c->longest &&
+	    store_number(store, LONGEST_AT, &at) == STORE_OK &&
+	    num_add_clamp(at, num_add_clamp(known, known)) > now)
+		c->longest = known;
+	/* Without any limit, rows are kept for limits that may be set later. */
+	if (c->longest == 0)
+		c->longest = DAY;
 	c->state = CLEAN_RUNNING;
 	c->rows = ROWS_FIRST;
-	c->kept = clean_kept(c, now);
-	c->learn = clean_learn(settings);
-	c->pairs = clean_kept_pairs(c, now);
+	/*
+	 * Networks and recipients are kept for a while also if there is no rule
+	 * that remembers them: it may only be switched off.
+	 */
+	c->learn = LEARN_LEAST;
+	for (i = 0; i < settings->nrules; i++) {
+		rule = &settings->rules[i];
+		if (rule->count == RULE_NEW_RECIPIENTS &&
+		    rule->learn > c->learn)
+			c->learn = rule->learn;
+	}
+	c->kept = c->pairs = none;
+	clean_keep(&c->kept, num_add_clamp(c->longest, c->longest), now);
+	/* Dates of pairs are exact to the day. */
+	clean_keep(&c->pairs, num_add_clamp(c->learn, DAY), now);
 	c->who = INT64_MIN;
 }
 
+/* A step of the present stage; goes on to the next stage when it is done. */
 static enum store_result
-clean_delete(struct clean *c, struct store *store, int64_t now)
-{
-	const struct store_kept	kept = clean_kept(c, now);
-	enum store_result	result;
-	int64_t			deleted;
-
-	clean_widen(&c->kept, &kept);
-	result = store_clean(store, &c->kept, c->rows, &c->position, &deleted);
-	if (result != STORE_OK)
-		return result;
-	c->records += deleted;
-	if (c->position == -1)
-		c->stage = CLEAN_HABITS;
-	return STORE_OK;
-}
-
-static enum store_result
-clean_habits(struct clean *c, struct store *store, int64_t now)
-{
-	const struct store_kept	kept = clean_kept_pairs(c, now);
-	enum store_result	result;
-	int64_t			deleted;
-
-	clean_widen(&c->pairs, &kept);
-	result = store_clean_pairs(store, &c->pairs, c->rows, &c->who,
-	    &deleted);
-	if (result == STORE_OK && c->who == INT64_MAX)
-		c->stage = CLEAN_OVERRIDES;
-	return result;
-}
-
-/*
- * Deletes what ended a day ago, in one step: what has just ended would hold
- * again if the clock were set back. A lock's record ends only when no later hit
- * needs it.
- */
-static enum store_result
-clean_overrides(struct clean *c, struct store *store, int64_t now)
-{
-	enum store_result	result;
-
-	result = store_clean_overrides(store,
-	    num_sub_clamp(now, WINDOW_AHEAD));
-	if (result == STORE_OK)
-		c->stage = CLEAN_REFUSALS;
-	return result;
-}
-
-static enum store_result
-clean_refusals(struct clean *c, struct store *store,
+clean_some(struct clean *c, struct store *store,
     const struct settings *settings, int64_t now)
 {
 	struct store_kept	kept;
-	enum store_result	result;
-	int64_t			deleted;
-
-	kept.last = num_add_clamp(now, WINDOW_AHEAD);
-	kept.first = settings->history == 0 ? INT64_MAX :
-	    num_sub_clamp(now, settings->history * DAY);
-	result = store_clean_refusals(store, &kept, c->rows, &deleted);
-	if (result == STORE_OK && deleted == 0)
-		c->stage = CLEAN_SPACE;
-	return result;
-}
-
-static enum store_result
-clean_reclaim(struct clean *c, struct store *store)
-{
 	enum store_result	result = STORE_OK;
+	int64_t			deleted = 0;
 	bool			done = true;
 
-	if (store_optional.reclaim != NULL)
-		result = store_optional.reclaim(store, &done);
-	if (result == STORE_OK && done)
+	switch (c->stage) {
+	case CLEAN_ROWS:
+		clean_keep(&c->kept, num_add_clamp(c->longest, c->longest),
+		    now);
+		result = store_clean(store, &c->kept, c->rows, &c->position,
+		    &deleted);
+		if (result == STORE_OK)
+			c->records += deleted;
+		done = c->position == -1;
+		break;
+	case CLEAN_HABITS:
+		clean_keep(&c->pairs, num_add_clamp(c->learn, DAY), now);
+		result = store_clean_pairs(store, &c->pairs, c->rows, &c->who,
+		    &deleted);
+		done = c->who == INT64_MAX;
+		break;
+	case CLEAN_OVERRIDES:
+		/*
+		 * Those that ended a day ago: what has just ended would hold
+		 * again if the clock were set back. A lock's record ends only
+		 * when no later hit needs it.
+		 */
+		result = store_clean_overrides(store,
+		    num_sub_clamp(now, WINDOW_AHEAD));
+		break;
+	case CLEAN_REFUSALS:
+		kept.last = num_add_clamp(now, WINDOW_AHEAD);
+		kept.first = settings->history == 0 ? INT64_MAX :
+		    num_sub_clamp(now, settings->history * DAY);
+		result = store_clean_refusals(store, &kept, c->rows, &deleted);
+		done = deleted == 0;
+		break;
+	case CLEAN_SPACE:
+		if (store_optional.reclaim != NULL)
+			result = store_optional.reclaim(store, &done);
+		break;
+	case CLEAN_ALL:
+		break;
+	}
+	if (result == STORE_OK && done && ++c->stage == CLEAN_ALL)
 		c->state = CLEAN_DONE;
 	return result;
 }
@@ -209,11 +160,7 @@ clean_step(struct clean *c, struct store *store,
 	mono = clock_mono().ns;
 	if (c->state != CLEAN_RUNNING || mono < c->next)
 		return STORE_OK;
-	result = c->stage == CLEAN_ROWS ? clean_delete(c, store, now) :
-	    c->stage == CLEAN_HABITS ? clean_habits(c, store, now) :
-	    c->stage == CLEAN_OVERRIDES ? clean_overrides(c, store, now) :
-	    c->stage == CLEAN_REFUSALS ?
-	    clean_refusals(c, store, settings, now) : clean_reclaim(c, store);
+	result = clean_some(c, store, settings, now);
 	if (result == STORE_OK) {
 		took = clock_mono().ns - mono;
 		c->began = 0;

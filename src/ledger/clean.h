@@ -25,7 +25,8 @@ enum clean_stage {
 	CLEAN_HABITS,
 	CLEAN_OVERRIDES,
 	CLEAN_REFUSALS,
-	CLEAN_SPACE
+	CLEAN_SPACE,
+	CLEAN_ALL		/* is done */
 };
 
 struct clean {
