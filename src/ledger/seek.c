@@ -76,41 +76,41 @@ seek_waits(const struct seek *s)
 	return !TAILQ_EMPTY(&s->list);
 }
 
-static bool
-seek_is_everything(const struct msg_search *w)
+/* A question with a copy of its payload; NULL: too many wait. */
+static struct question *
+seek_question(const struct seek *s, uint64_t request, const void *payload,
+    size_t len)
 {
-	size_t	i;
+	struct question	*q;
 
-	for (i = 0; i < REFUSAL_TEXT__MAX && w->textlen[i] == 0; i++)
-		continue;
-	return !w->only_ids && w->anylen == 0 && w->nids == 0 &&
-	    i == REFUSAL_TEXT__MAX;
-}
-
-static void
-seek_from_the_newest(struct question *q)
-{
+	if (s->count == SEEK_MOST)
+		return NULL;
+	q = alloc_zero(1, sizeof(*q) + len);
+	if (len > 0)
+		memcpy(q->bytes, payload, len);
+	q->request = request;
 	q->date = q->number = INT64_MAX;
+	return q;
 }
 
 int
 seek_add(struct seek *s, uint64_t request, const void *payload, size_t len)
 {
-	struct question	*q = alloc_zero(1, sizeof(*q) + len);
-	struct msg_search *w = &q->wanted;
-	size_t		 i;
+	struct question		*q = seek_question(s, request, payload, len);
+	struct msg_search	*w;
+	size_t			 i, texts = 0;
 
-	if (len > 0)
-		memcpy(q->bytes, payload, len);
-	if (s->count == SEEK_MOST || msg_search_get(w, q->bytes, len) == -1) {
+	if (q == NULL || msg_search_get(&q->wanted, q->bytes, len) == -1) {
 		free(q);
 		return -1;
 	}
+	w = &q->wanted;
 	for (i = 0; i < w->nids; i++)
 		w->id[i] = id_stored(w->id[i], &w->idlen[i], q->stored[i]);
-	q->everything = seek_is_everything(w);
-	q->request = request;
-	seek_from_the_newest(q);
+	for (i = 0; i < REFUSAL_TEXT__MAX; i++)
+		texts += w->textlen[i];
+	q->everything = !w->only_ids && w->anylen == 0 && w->nids == 0 &&
+	    texts == 0;
 	TAILQ_INSERT_TAIL(&s->list, q, entry);
 	s->count++;
 	return 0;
@@ -120,21 +120,18 @@ int
 seek_top(struct seek *s, uint64_t request, const void *payload, size_t len,
     int64_t now)
 {
-	struct question	*q = alloc_zero(1, sizeof(*q) + len);
-	struct msg_top	*top = &q->top;
+	struct question	*q = seek_question(s, request, payload, len);
+	struct msg_top	*top;
 
-	if (len > 0)
-		memcpy(q->bytes, payload, len);
-	if (s->count == SEEK_MOST || msg_top_get(top, q->bytes, len) == -1) {
+	if (q == NULL || msg_top_get(&q->top, q->bytes, len) == -1) {
 		free(q);
 		return -1;
 	}
+	top = &q->top;
 	if (top->seconds == 0)
 		top->seconds = DAY;
 	q->tally = tally_new();
-	q->request = request;
 	q->wanted.since = num_sub_clamp(now, top->seconds);
-	seek_from_the_newest(q);
 	TAILQ_INSERT_TAIL(&s->list, q, entry);
 	s->count++;
 	return 0;
@@ -157,32 +154,26 @@ seek_send(struct seek *s, const struct question *q, enum message_type type)
 
 /* --- which rows match --- */
 
-/*
- * The bytes before the value of an id: the rule's name, or the kind of a block
- * or a lock.
- */
-static size_t
-seek_bare(const struct msg_refusal *m)
-{
-	const char	*colon = m->idlen > 0 ? memchr(m->id, ':', m->idlen) :
-			    NULL;
-
-	if ((m->kind == REFUSAL_BLOCK || m->kind == REFUSAL_LOCK) &&
-	    colon != NULL)
-		return (size_t)(colon + 1 - m->id);
-	return m->rulelen > 0 && m->idlen > m->rulelen &&
-	    m->id[m->rulelen] == ':' ? m->rulelen + 1 : 0;
-}
-
 static void
 seek_sum(struct question *q, const struct msg_refusal *m)
 {
+	const char	*colon = m->idlen > 0 ? memchr(m->id, ':', m->idlen) :
+			    NULL;
+	size_t		 bare = 0;
+
 	if (m->kind == REFUSAL_OVER || (q->top.rulelen > 0 &&
 	    (q->top.rulelen != m->rulelen ||
 	    memcmp(q->top.rule, m->rule, m->rulelen) != 0)))
 		return;
-	tally_add(q->tally, m->id, m->idlen, seek_bare(m), q->top.domain,
-	    m->times, m->shadow);
+	/* The value is behind the rule's name or the kind of block or lock. */
+	if ((m->kind == REFUSAL_BLOCK || m->kind == REFUSAL_LOCK) &&
+	    colon != NULL)
+		bare = (size_t)(colon + 1 - m->id);
+	else if (m->rulelen > 0 && m->idlen > m->rulelen &&
+	    m->id[m->rulelen] == ':')
+		bare = m->rulelen + 1;
+	tally_add(q->tally, m->id, m->idlen, bare, q->top.domain, m->times,
+	    m->shadow);
 }
 
 static bool
@@ -198,19 +189,6 @@ seek_text(const char *text, size_t len, const char *any, size_t anylen)
 	if (anylen > 1 && any[0] == '@' && len > anylen)
 		return seek_same(text + len - anylen, anylen, any, anylen);
 	return seek_same(text, len, any, anylen);
-}
-
-static bool
-seek_id(const struct question *q, const struct msg_refusal *m)
-{
-	const struct msg_search	*w = &q->wanted;
-	size_t			 i;
-
-	for (i = 0; i < w->nids; i++)
-		if (w->idlen[i] == m->idlen &&
-		    memcmp(w->id[i], m->id, m->idlen) == 0)
-			return true;
-	return false;
 }
 
 static bool
@@ -253,6 +231,21 @@ seek_all(const struct msg_search *w, const struct msg_refusal *m)
 	return n > 0;
 }
 
+static bool
+seek_matches(const struct question *q, const struct msg_refusal *m)
+{
+	const struct msg_search	*w = &q->wanted;
+	size_t			 i;
+
+	if (q->everything)
+		return true;
+	for (i = 0; i < w->nids; i++)
+		if (w->idlen[i] == m->idlen &&
+		    memcmp(w->id[i], m->id, m->idlen) == 0)
+			return true;
+	return !w->only_ids && (seek_any(w, m) || seek_all(w, m));
+}
+
 static void
 seek_on_row(void *arg, const struct store_refusal *row)
 {
@@ -270,8 +263,7 @@ seek_on_row(void *arg, const struct store_refusal *row)
 		seek_sum(q, &m);
 		return;
 	}
-	if (!q->everything && !(seek_id(q, &m) || (!q->wanted.only_ids &&
-	    (seek_any(&q->wanted, &m) || seek_all(&q->wanted, &m)))))
+	if (!seek_matches(q, &m))
 		return;
 	if (m.shadow)
 		q->answer.shadow = num_add_clamp(q->answer.shadow, m.times);
@@ -339,7 +331,7 @@ seek_step(struct seek *s, struct store *store, int64_t oldest,
 		return STORE_OK;
 	}
 	if (s->rows < PAGE || (q->everything && q->found == w->n)) {
-		seek_from_the_newest(q);
+		q->date = q->number = INT64_MAX;
 		if (!w->only_ids || ++q->id >= w->nids) {
 			seek_end(s, q);
 			return STORE_OK;
