@@ -156,36 +156,27 @@ list_add(void *arg, const struct habit_entry *e)
 }
 
 static enum store_result
-pairs_drop(struct store *store, const struct pending *of,
-    const struct habit_entry *list, size_t n)
-{
-	struct store_pair	*gone = alloc_zero(n, sizeof(gone[0]));
-	enum store_result	 result;
-	size_t			 i;
-
-	for (i = 0; i < n; i++) {
-		gone[i].who = of->who;
-		gone[i].kind = of->kind;
-		gone[i].what = (int64_t)list[i].hash;
-	}
-	result = store_drop_pairs(store, gone, n);
-	free(gone);
-	return result;
-}
-
-static enum store_result
 pairs_trim(struct store *store, const struct pending *of, int64_t now)
 {
-	struct list		list = { NULL, 0, 0 };
-	enum store_result	result;
-	size_t			n;
+	struct list		 list = { NULL, 0, 0 };
+	struct store_pair	*gone;
+	enum store_result	 result;
+	size_t			 n, i;
 
 	result = store_pairs(store, of->who, (enum store_pair_kind)of->kind,
 	    list_add, &list);
 	n = result == STORE_OK ? habit_evict(list.entry, list.n,
 	    pairs_max(of->kind), of->kind == PAIR_NETWORK, &of->terms, now) : 0;
-	if (n > 0)
-		result = pairs_drop(store, of, list.entry, n);
+	if (n > 0) {
+		gone = alloc_zero(n, sizeof(gone[0]));
+		for (i = 0; i < n; i++) {
+			gone[i].who = of->who;
+			gone[i].kind = of->kind;
+			gone[i].what = (int64_t)list.entry[i].hash;
+		}
+		result = store_drop_pairs(store, gone, n);
+		free(gone);
+	}
 	free(list.entry);
 	return result;
 }

@@ -152,13 +152,6 @@ history_windows(char text[WINDOWS_SIZE], const struct msg_refusal *m)
 	return len;
 }
 
-static bool
-history_is_text(const char *bytes, size_t len)
-{
-	return (len == 0 || memchr(bytes, '\0', len) == NULL) &&
-	    str_utf8_valid(bytes, len);
-}
-
 static void
 history_time(struct history *h, struct mono now)
 {
@@ -196,7 +189,9 @@ history_add(struct history *h, const struct msg_refusal *m, struct mono now)
 		r.len[STORE_REFUSAL_TEXT + i] = m->textlen[i];
 	}
 	for (i = 0; i < STORE_REFUSAL_TEXTS; i++) {
-		if (!history_is_text(r.text[i], r.len[i]))
+		if (r.len[i] > 0 &&
+		    (memchr(r.text[i], '\0', r.len[i]) != NULL ||
+		    !str_utf8_valid(r.text[i], r.len[i])))
 			return -1;
 		size += r.len[i];
 	}
@@ -376,19 +371,6 @@ history_read_windows(struct msg_refusal *m, const char *text)
 	return true;
 }
 
-static bool
-history_kind(struct msg_refusal *m, const char *kind)
-{
-	size_t	i;
-
-	for (i = 0; i < REFUSAL_KIND__MAX; i++)
-		if (strcmp(msg_refusal_kinds[i], kind) == 0) {
-			m->kind = (uint8_t)i;
-			return true;
-		}
-	return false;
-}
-
 bool
 history_read(struct msg_refusal *m, const struct store_refusal *r,
     struct history_texts *texts)
@@ -423,7 +405,9 @@ history_read(struct msg_refusal *m, const struct store_refusal *r,
 		m->text[i] = texts->text[STORE_REFUSAL_TEXT + i];
 		m->textlen[i] = strlen(m->text[i]);
 	}
+	while (m->kind < REFUSAL_KIND__MAX && strcmp(msg_refusal_kinds[m->kind],
+	    texts->text[STORE_REFUSAL_KIND]) != 0)
+		m->kind++;
 	return m->times > 0 && m->idlen <= ID_STORED_MAX &&
-	    history_kind(m, texts->text[STORE_REFUSAL_KIND]) &&
-	    history_read_windows(m, windows);
+	    m->kind < REFUSAL_KIND__MAX && history_read_windows(m, windows);
 }

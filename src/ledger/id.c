@@ -38,13 +38,6 @@ id_stored_room(size_t len)
 	return len < HASHED_LENGTH || len > ID_STORED_MAX ? HASHED_LENGTH : len;
 }
 
-static bool
-id_is_text(const char *id, size_t len)
-{
-	return id_is_ascii(id, len) ||
-	    (memchr(id, '\0', len) == NULL && str_utf8_valid(id, len));
-}
-
 const char *
 id_stored(const char *id, size_t *len, char buf[ID_STORED_MAX + 1])
 {
@@ -54,7 +47,8 @@ id_stored(const char *id, size_t *len, char buf[ID_STORED_MAX + 1])
 	size_t			 i;
 	char			*at;
 
-	if (*len <= ID_STORED_MAX && id_is_text(id, *len) &&
+	if (*len <= ID_STORED_MAX && (id_is_ascii(id, *len) ||
+	    (memchr(id, '\0', *len) == NULL && str_utf8_valid(id, *len))) &&
 	    (*len == 0 || id[*len - 1] != ' ') && (*len < PREFIX_LENGTH ||
 	    memcmp(id, PREFIX, PREFIX_LENGTH) != 0))
 		return id;

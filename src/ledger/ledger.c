@@ -47,49 +47,29 @@ ledger_ended(struct ledger *l, int64_t used)
 	leave(l, ROLE_IDLE);
 }
 
-/*
- * Daemons that compete for one id would meet again and again after equal
- * pauses.
- */
-static void
-pause_after_conflict(struct ledger *l)
-{
-	if (!l->busy) {
-		l->pause = 0;
-		return;
-	}
-	l->pause = l->pause == 0 ? BUSY_MS : l->pause * 2;
-	if (l->pause > BUSY_MOST_MS)
-		l->pause = BUSY_MOST_MS;
-	l->retry = clock_after(clock_mono(),
-	    1 + (int64_t)arc4random_uniform(2 * l->pause));
-}
-
-/*
- * A lock that another process holds for a moment is not logged, nor are
- * conflicts with other daemons while requests are still answered in time.
- */
-static bool
-ledger_busy_briefly(const struct ledger *l, int64_t now)
-{
-	int64_t	ms = l->settings->db_timeout / 2;
-
-	if (ms < BUSY_LOG_MS)
-		ms = BUSY_LOG_MS;
-	return l->busy && now - l->busy_since < ms * 1000000;
-}
-
 void
 ledger_note(struct ledger *l, enum store_result result)
 {
-	int64_t	now;
+	int64_t	now, brief;
 
 	l->busy = result == STORE_BUSY;
-	pause_after_conflict(l);
 	l->figure[FIGURE_BUSY] += l->busy;
 	l->figure[FIGURE_ERRORS] += result == STORE_FAILED;
 	if (result == STORE_LOST)
 		ledger_lost(l);
+	if (!l->busy)
+		l->pause = 0;
+	else {
+		/*
+		 * Daemons that compete for one id would meet again and again
+		 * after equal pauses.
+		 */
+		l->pause = l->pause == 0 ? BUSY_MS : l->pause * 2;
+		if (l->pause > BUSY_MOST_MS)
+			l->pause = BUSY_MOST_MS;
+		l->retry = clock_after(clock_mono(),
+		    1 + (int64_t)arc4random_uniform(2 * l->pause));
+	}
 	if (result == STORE_OK) {
 		l->busy_since = 0;
 		if (l->trouble[0] != '\0')
@@ -101,7 +81,16 @@ ledger_note(struct ledger *l, enum store_result result)
 	now = clock_mono().ns;
 	if (l->busy_since == 0)
 		l->busy_since = now;
-	if (l->trouble[0] != '\0' || ledger_busy_briefly(l, now))
+	/*
+	 * A lock that another process holds for a moment is not logged, nor
+	 * are conflicts with other daemons while requests are still answered
+	 * in time.
+	 */
+	brief = l->settings->db_timeout / 2;
+	if (brief < BUSY_LOG_MS)
+		brief = BUSY_LOG_MS;
+	if (l->trouble[0] != '\0' ||
+	    (l->busy && now - l->busy_since < brief * 1000000))
 		return;
 	(void)strlcpy(l->trouble, store_error(l->store)[0] != '\0' ?
 	    store_error(l->store) : "no reason is known", sizeof(l->trouble));

@@ -64,19 +64,14 @@ notices_new(void)
 }
 
 static void
-notices_drop_known(struct map_node *node, void *arg)
+notices_drop_old(struct map_node *node, void *arg)
 {
 	struct notices	*n = arg;
 
+	if (!clock_passed(((const struct known *)node)->until, clock_mono()))
+		return;
 	map_remove(n->known, node);
 	free(node);
-}
-
-static void
-notices_drop_old(struct map_node *node, void *arg)
-{
-	if (clock_passed(((const struct known *)node)->until, clock_mono()))
-		notices_drop_known(node, arg);
 }
 
 static void
@@ -88,22 +83,26 @@ notices_drop(struct notice_list *list, struct notice *notice)
 	free(notice);
 }
 
-/* Whether this login was not added within a day. */
-static bool
-notices_first(struct notices *n, const char *login, size_t len,
-    struct mono now)
+void
+notices_add(struct notices *n, const struct settings *s, const char *login,
+    size_t len, const struct msg_hit *hit, struct mono now)
 {
 	struct known	*k;
+	struct notice	*notice;
+	char		 address[ADDRESSEE_MAX];
 	uint64_t	 hash = map_hash(login, len);
 
+	if (s->report_user == NULL || n->nadded == ADDED_MAX ||
+	    addressee_of(s, login, len, address) == -1)
+		return;
 	k = (struct known *)map_find(n->known, hash, login, len);
 	if (k != NULL && !clock_passed(k->until, now))
-		return false;
+		return;
 	if (k == NULL) {
 		if (map_count(n->known) >= KNOWN_MAX)
 			map_each(n->known, notices_drop_old, n);
 		if (map_count(n->known) >= KNOWN_MAX)
-			return false;
+			return;
 		k = alloc_zero(1, sizeof(*k) + len);
 		k->node.hash = hash;
 		k->len = len;
@@ -111,20 +110,6 @@ notices_first(struct notices *n, const char *login, size_t len,
 		map_insert(n->known, &k->node);
 	}
 	k->until = clock_after(now, KNOWN_MS);
-	return true;
-}
-
-void
-notices_add(struct notices *n, const struct settings *s, const char *login,
-    size_t len, const struct msg_hit *hit, struct mono now)
-{
-	struct notice	*notice;
-	char		 address[ADDRESSEE_MAX];
-
-	if (s->report_user == NULL || n->nadded == ADDED_MAX ||
-	    addressee_of(s, login, len, address) == -1 ||
-	    !notices_first(n, login, len, now))
-		return;
 	notice = alloc_zero(1, sizeof(*notice));
 	notice->hit = *hit;
 	notice->rule = alloc_copy(hit->rule, hit->rulelen);

@@ -12,20 +12,6 @@
 
 /* --- refusals --- */
 
-/* Not while a charge waits, or while more are on their way. */
-static bool
-upkeep_is_quiet(const struct ledger *l)
-{
-	struct pollfd	p = { -1, POLLIN, 0 };
-
-	if (charge_batch_count(l->batch) > 0 ||
-	    charge_batch_unflushed(l->batch))
-		return false;
-	if (l->engine != NULL)
-		p.fd = channel_fd(l->engine);
-	return poll(&p, 1, 0) == 0;
-}
-
 bool
 upkeep_keep(struct ledger *l)
 {
@@ -44,8 +30,17 @@ upkeep_keep(struct ledger *l)
 void
 upkeep_history(struct ledger *l)
 {
-	if (history_count(l->history) > 0 && history_due(l->history,
-	    upkeep_is_quiet(l), clock_mono()))
+	struct pollfd	p = { -1, POLLIN, 0 };
+	bool		quiet;
+
+	if (history_count(l->history) == 0)
+		return;
+	/* Not while a charge waits, or while more are on their way. */
+	if (l->engine != NULL)
+		p.fd = channel_fd(l->engine);
+	quiet = charge_batch_count(l->batch) == 0 &&
+	    !charge_batch_unflushed(l->batch) && poll(&p, 1, 0) == 0;
+	if (history_due(l->history, quiet, clock_mono()))
 		(void)upkeep_keep(l);
 }
 
@@ -84,22 +79,6 @@ upkeep_look(struct ledger *l)
 
 /* --- cleaning --- */
 
-static void
-upkeep_tell_cleaned(struct ledger *l)
-{
-	struct msg_cleaned	m;
-
-	memset(&m, 0, sizeof(m));
-	m.done = l->clean.state != CLEAN_RUNNING;
-	m.failed = l->clean.state == CLEAN_FAILED;
-	m.records = l->clean.records;
-	if (m.failed)
-		(void)strlcpy(m.reason, store_error(l->store),
-		    sizeof(m.reason));
-	msg_cleaned_put(ledger_payload(l), &m);
-	channel_send(l->parent, MSG_CLEANED, 0, &l->payload, -1);
-}
-
 int
 upkeep_on_clean(struct ledger *l, const struct message *m)
 {
@@ -114,7 +93,8 @@ upkeep_on_clean(struct ledger *l, const struct message *m)
 void
 upkeep_clean(struct ledger *l)
 {
-	int64_t	now;
+	struct msg_cleaned	m = { .done = false };
+	int64_t			now;
 
 	if (l->clean.state != CLEAN_RUNNING)
 		return;
@@ -125,8 +105,15 @@ upkeep_clean(struct ledger *l)
 	if (l->clean.state == CLEAN_RUNNING && now - l->progress < PROGRESS_NS)
 		return;
 	l->progress = now;
-	upkeep_tell_cleaned(l);
-	if (l->clean.state != CLEAN_RUNNING)
+	m.done = l->clean.state != CLEAN_RUNNING;
+	m.failed = l->clean.state == CLEAN_FAILED;
+	m.records = l->clean.records;
+	if (m.failed)
+		(void)strlcpy(m.reason, store_error(l->store),
+		    sizeof(m.reason));
+	msg_cleaned_put(ledger_payload(l), &m);
+	channel_send(l->parent, MSG_CLEANED, 0, &l->payload, -1);
+	if (m.done)
 		l->clean.state = CLEAN_NONE;
 }
 
