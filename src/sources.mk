@@ -56,7 +56,7 @@ PARENT_SRCS =	src/parent/activation.c src/parent/background.c \
 		src/parent/signals.c src/parent/sockets.c \
 		src/parent/unixsocket.c src/parent/operator.c
 ENGINE_SRCS =	src/engine/main.c ${ENGINE_ROOM_SRCS}
-LEDGER_SRCS =	src/ledger/main.c src/ledger/ledger.c src/ledger/dispatch.c src/ledger/dispatch_habit.c \
+LEDGER_SRCS =	src/ledger/main.c src/ledger/ledger.c src/ledger/dispatch.c \
 		src/ledger/scan.c src/ledger/top_rows.c src/ledger/try_match.c \
 		src/ledger/try_rows.c src/ledger/upkeep.c \
 		${LEDGER_PURE_SRCS} ${LITERAL_SRCS}
@@ -138,18 +138,16 @@ ENGINE_ROOM_SRCS = src/engine/action.c src/engine/blocks.c src/engine/budget.c \
 		src/engine/control/explain_habit.c src/engine/control/explain_id.c \
 		src/engine/control/metrics.c src/engine/control/scan_queue.c \
 		src/engine/control/try.c src/engine/control/why.c
-LEDGER_PURE_SRCS = src/ledger/batch/batch_delay.c src/ledger/cache.c \
-		src/ledger/batch/charge.c \
-		src/ledger/batch/charge_copy.c src/ledger/batch/charge_gather.c src/ledger/batch/charge_map.c \
+LEDGER_PURE_SRCS = src/ledger/batch/batch_delay.c src/ledger/batch/charge.c \
 		src/ledger/batch/charge_begin.c src/ledger/batch/charge_change.c \
-		src/ledger/batch/charge_pairs.c src/ledger/batch/charge_settle.c \
-		src/ledger/batch/charge_was.c \
-		src/ledger/clean.c \
-		src/ledger/habits.c src/ledger/history.c src/ledger/hits.c src/ledger/id.c \
+		src/ledger/batch/charge_gather.c src/ledger/batch/charge_map.c \
+		src/ledger/batch/charge_pairs.c src/ledger/batch/charge_queue.c \
+		src/ledger/batch/verdict.c src/ledger/batch/verdict_habit.c \
+		src/ledger/cache.c src/ledger/clean.c src/ledger/habits.c \
+		src/ledger/history.c src/ledger/hits.c src/ledger/id.c \
 		src/ledger/lookup.c src/ledger/notices.c src/ledger/orphans.c \
-		src/ledger/override_table.c \
-		src/ledger/schema.c src/ledger/seek.c \
-		src/ledger/batch/verdict.c src/ledger/batch/verdict_habit.c
+		src/ledger/override_table.c src/ledger/schema.c \
+		src/ledger/seek.c
 REPORT_PURE_SRCS = src/report/base64.c src/report/hitlist.c src/report/mail.c \
 		src/report/mail_text.c src/report/notice.c src/report/smtp.c src/report/smtp_auth.c \
 		src/report/smtp_machine.c src/report/smtp_mail.c

@@ -130,7 +130,7 @@ database_use(struct fuzz_store *s)
 	for (i = 0; i < HIT_KIND__MAX; i++)
 		(void)store_hits(s->store, (enum hit_kind)i,
 		    database_on_reported, NULL);
-	(void)override_table_refresh(charge_batch_overrides(s->batch), s->store,
+	(void)override_table_refresh(s->batch->overrides, s->store,
 	    STORE_NOW, (struct mono){ 0 });
 	for (i = 0; i < 8 && position != -1; i++)
 		if (store_clean(s->store, &kept, 50, &position,

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "ledger/batch/charge.h"
+#include "ledger/batch/charge_batch.h"
 #include "ledger/sqlite/store_sqlite.h"
 #include "lib/log.h"
 

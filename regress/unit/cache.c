@@ -43,7 +43,7 @@ touch(struct cache *c, const char *id)
 {
 	bool	first;
 
-	return cache_touch(c, cache_hash(id, strlen(id)), id, strlen(id),
+	return cache_touch(c, map_hash(id, strlen(id)), id, strlen(id),
 	    &first);
 }
 
@@ -52,7 +52,7 @@ keys(const char *id, const char *instance, int64_t tag)
 {
 	static struct instance_keys	of;
 
-	instance_keys_of(&of, cache_hash(id, strlen(id)), instance,
+	instance_keys_of(&of, map_hash(id, strlen(id)), instance,
 	    strlen(instance), tag);
 	return &of;
 }
@@ -75,7 +75,7 @@ load(struct cache *c, const char *id)
 static int64_t
 used(struct cache *c, const char *id)
 {
-	return window_used(cache_window(touch(c, id)), 86400, NOW);
+	return window_used(&touch(c, id)->window, 86400, NOW);
 }
 
 static void
@@ -152,14 +152,14 @@ an_id_is_found_once_in_a_batch(void **state)
 
 	(void)state;
 	cache_batch(c);
-	(void)cache_touch(c, cache_hash("bob", 3), "bob", 3, &first);
+	(void)cache_touch(c, map_hash("bob", 3), "bob", 3, &first);
 	assert_true(first);
-	(void)cache_touch(c, cache_hash("bob", 3), "bob", 3, &first);
+	(void)cache_touch(c, map_hash("bob", 3), "bob", 3, &first);
 	assert_false(first);
-	(void)cache_touch(c, cache_hash("bo", 2), "bo", 2, &first);
+	(void)cache_touch(c, map_hash("bo", 2), "bo", 2, &first);
 	assert_true(first);
 	cache_batch(c);
-	(void)cache_touch(c, cache_hash("bob", 3), "bob", 3, &first);
+	(void)cache_touch(c, map_hash("bob", 3), "bob", 3, &first);
 	assert_true(first);
 	cache_free(c);
 }

@@ -192,10 +192,11 @@ store_look_up(struct store *s, const char *query, int64_t timeout,
 }
 
 enum store_result
-store_overrides(struct store *s, int64_t now,
+store_overrides(struct store *s, bool batch, int64_t now,
     void (*each)(void *, const struct override *), void *arg)
 {
 	(void)s;
+	(void)batch;
 	(void)now;
 	(void)each;
 	(void)arg;
@@ -211,13 +212,6 @@ store_set_overrides(struct store *s, const struct override *list, size_t n,
 	(void)n;
 	(void)now;
 	return STORE_OK;
-}
-
-enum store_result
-store_batch_overrides(struct store *s, int64_t now,
-    void (*each)(void *, const struct override *), void *arg)
-{
-	return store_overrides(s, now, each, arg);
 }
 
 enum store_result

@@ -305,13 +305,15 @@ store_hit(struct store *s, enum hit_kind kind, const char *id, size_t idlen,
 }
 
 enum store_result
-store_overrides(struct store *s, int64_t now,
+store_overrides(struct store *s, bool batch, int64_t now,
     void (*each)(void *, const struct override *), void *arg)
 {
 	const struct memstore_override	*m;
 	struct override			 o;
 	size_t				 i;
 
+	if (batch && !s->begun)
+		abort();
 	for (i = 0; i < s->db->noverride; i++) {
 		m = &s->db->override[i];
 		o = (struct override){ .kind = m->kind, .amount = m->amount,
@@ -321,15 +323,6 @@ store_overrides(struct store *s, int64_t now,
 			each(arg, &o);
 	}
 	return STORE_OK;
-}
-
-enum store_result
-store_batch_overrides(struct store *s, int64_t now,
-    void (*each)(void *, const struct override *), void *arg)
-{
-	if (!s->begun)
-		abort();
-	return store_overrides(s, now, each, arg);
 }
 
 enum store_result

@@ -1,12 +1,9 @@
-#include <sys/queue.h>
-
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ledger/cache.h"
 #include "lib/alloc.h"
-#include "lib/map.h"
 #include "lib/num.h"
 
 #define INSTANCES	(1024 * 1024)
@@ -16,21 +13,6 @@
  * Approximate size of an allocation of so many bytes, malloc(3)'s own included.
  */
 #define HEAP(bytes)	(((bytes) + 8 + 15) / 16 * 16)
-
-struct cache_id {
-	struct map_node		 node;		/* first */
-	TAILQ_ENTRY(cache_id)	 use;
-	struct window		 window;
-	/* Room for a struct store_cursor. */
-	_Alignas(int64_t) char	 cursor[STORE_CURSOR_SIZE];
-	int64_t			 since;		/* of its counts */
-	bool			 begun;		/* its first reading */
-	uint32_t		 batch;		/* last touched in */
-	uint32_t		 reading;	/* first reading */
-	uint32_t		 index;
-	uint16_t		 idlen;
-	char			 id[];
-};
 
 TAILQ_HEAD(cache_uses, cache_id);
 
@@ -84,16 +66,12 @@ cache_new(size_t max_bytes)
 }
 
 static size_t
-cache_heap(size_t bytes)
-{
-	return bytes == 0 ? 0 : HEAP(bytes);
-}
-
-static size_t
 cache_id_bytes(const struct cache_id *e)
 {
+	size_t	memory = window_memory(&e->window);
+
 	return HEAP(offsetof(struct cache_id, id) + e->idlen) +
-	    cache_heap(window_memory(&e->window)) + sizeof(void *);
+	    (memory == 0 ? 0 : HEAP(memory)) + sizeof(void *);
 }
 
 static void
@@ -205,12 +183,6 @@ cache_refresh(struct cache *c, struct cache_id *e)
 		cache_drop(c, e);
 }
 
-uint64_t
-cache_hash(const char *id, size_t idlen)
-{
-	return map_hash(id, idlen);
-}
-
 void
 cache_soon(const struct cache *c, uint64_t hash,
     const struct instance_keys *keys)
@@ -259,19 +231,6 @@ cache_touch(struct cache *c, uint64_t hash, const char *id, size_t idlen,
 	return e;
 }
 
-const char *
-cache_name(const struct cache_id *e, size_t *idlen)
-{
-	*idlen = e->idlen;
-	return e->id;
-}
-
-struct window *
-cache_window(struct cache_id *e)
-{
-	return &e->window;
-}
-
 struct store_cursor *
 cache_cursor(struct cache_id *e)
 {
@@ -282,18 +241,6 @@ void
 cache_complete(struct cache_id *e)
 {
 	*(bool *)(void *)e->cursor = true;
-}
-
-void
-cache_set_index(struct cache_id *e, size_t index)
-{
-	e->index = (uint32_t)index;
-}
-
-size_t
-cache_index(const struct cache_id *e)
-{
-	return e->index;
 }
 
 int64_t
@@ -319,19 +266,6 @@ cache_add(struct cache *c, struct cache_id *e, int64_t date, int64_t amount)
 	c->bytes -= cache_id_bytes(e);
 	window_add(&e->window, date, amount);
 	c->bytes += cache_id_bytes(e);
-}
-
-static void
-cache_note(struct cache *c, struct cache_id *e, const struct store_row *row)
-{
-	if (c->nrecorded == c->records) {
-		c->records = c->records == 0 ? 64 : c->records * 2;
-		c->recorded = alloc_resize(c->recorded, c->records,
-		    sizeof(c->recorded[0]));
-	}
-	c->recorded[c->nrecorded].id = e;
-	c->recorded[c->nrecorded].date = row->date;
-	c->recorded[c->nrecorded++].amount = row->amount;
 }
 
 /* --- instances --- */
@@ -394,7 +328,13 @@ cache_record(struct cache *c, struct cache_id *e,
 	int64_t	oldest = cache_oldest(c, now);
 
 	cache_add(c, e, row->date, row->amount);
-	cache_note(c, e, row);
+	if (c->nrecorded == c->records) {
+		c->records = c->records == 0 ? 64 : c->records * 2;
+		c->recorded = alloc_resize(c->recorded, c->records,
+		    sizeof(c->recorded[0]));
+	}
+	c->recorded[c->nrecorded++] = (struct cache_row){ e, row->date,
+	    row->amount };
 	if (row->date < oldest)
 		return;
 	if (keys->has_instance)
@@ -537,7 +477,7 @@ cache_peek(const struct cache *c, const char *id, size_t idlen)
 {
 	struct cache_id	*e;
 
-	e = (struct cache_id *)map_find(c->map, cache_hash(id, idlen), id,
+	e = (struct cache_id *)map_find(c->map, map_hash(id, idlen), id,
 	    idlen);
 	return e != NULL && cache_is_known(c, e) ? &e->window : NULL;
 }

@@ -1,12 +1,15 @@
 #ifndef CACHE_H
 #define CACHE_H
 
+#include <sys/queue.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "decision/instance.h"
 #include "ledger/store.h"
+#include "lib/map.h"
 #include "lib/window.h"
 
 /*
@@ -16,7 +19,25 @@
  * since 1970.
  */
 struct cache;
-struct cache_id;
+
+/*
+ * An id in the cache. Other files may read `window` and the id, and use `index`
+ * as they like within a batch.
+ */
+struct cache_id {
+	struct map_node		 node;		/* first */
+	TAILQ_ENTRY(cache_id)	 use;
+	struct window		 window;
+	/* Room for a struct store_cursor: cache_cursor. */
+	_Alignas(int64_t) char	 cursor[STORE_CURSOR_SIZE];
+	int64_t			 since;		/* of its counts */
+	bool			 begun;		/* its first reading */
+	uint32_t		 batch;		/* last touched in */
+	uint32_t		 reading;	/* first reading */
+	uint32_t		 index;
+	uint16_t		 idlen;
+	char			 id[];
+};
 
 struct cache	*cache_new(size_t max_bytes);
 void		 cache_free(struct cache *);
@@ -36,9 +57,6 @@ void		 cache_batch(struct cache *);
  */
 bool		 cache_forgot(const struct cache *, int64_t now);
 
-/* The hash under which an id is found. */
-uint64_t	 cache_hash(const char *id, size_t idlen);
-
 /*
  * Two steps of prefetching an id and its instance: call the first for all ids
  * of a batch, then the second for all, before the first cache_touch.
@@ -49,13 +67,12 @@ void		 cache_ahead(const struct cache *, uint64_t hash,
 		    const struct instance_keys *);
 
 /*
- * Returns the id's entry, created when it is missing, and makes it the most
- * recently used. *first: this is its first touch in the batch.
+ * Returns the entry of an id with this map_hash, created when it is missing,
+ * and makes it the most recently used. *first: this is its first touch in the
+ * batch.
  */
 struct cache_id	*cache_touch(struct cache *, uint64_t hash, const char *id,
 		    size_t idlen, bool *first);
-const char	*cache_name(const struct cache_id *, size_t *idlen);
-struct window	*cache_window(struct cache_id *);
 struct store_cursor	*cache_cursor(struct cache_id *);
 
 /* Without a store: what was counted of the id is all there is. */
@@ -87,10 +104,6 @@ void		 cache_each(struct cache *, size_t most, void (*each)(void *,
 /* The counts of an id, if they are loaded; NULL: they are not. */
 const struct window	*cache_peek(const struct cache *, const char *id,
 			    size_t idlen);
-
-/* The index that the caller gave the id in the running batch. */
-void		 cache_set_index(struct cache_id *, size_t);
-size_t		 cache_index(const struct cache_id *);
 
 /*
  * The amount charged to (id, instance), and whether (id, instance, tag) was

@@ -4,7 +4,6 @@
 
 #include "conf/stored_id.h"
 #include "ledger/batch/verdict.h"
-#include "ledger/dispatch_habit.h"
 #include "ledger/id.h"
 #include "ledger/ledger.h"
 #include "ledger/top_rows.h"
@@ -36,46 +35,33 @@ dispatch_on_weighed(void *arg, uint64_t request,
 	ledger_answer(l, MSG_WEIGHED, request);
 }
 
-/* Whether the key is one of the login itself. */
-static bool
-dispatch_is_login(const struct settings *s, const struct msg_charge_key *k)
-{
-	const struct settings_rule	*rule;
-	size_t				 i;
-
-	if (s->nrules == 0)
-		return s->limit_by_sasl;
-	if (k->rule >= s->nrules)
-		return false;
-	rule = &s->rules[k->rule];
-	for (i = 0; i < rule->nkey; i++)
-		if (rule->key[i] == KEY_SASL_USERNAME)
-			return true;
-	return false;
-}
-
+/* report_user: a hit of a key of the login itself. */
 static void
 dispatch_tell_user(struct ledger *l, const struct charge_hit *hit)
 {
-	const struct verdict_charge	*c = hit->charge;
-	const struct settings		*s = l->settings;
+	const struct override_subject	*from = &hit->charge->from.subject;
+	const struct msg_charge_key	*k = &hit->key->charge;
 	const struct limits		*limits = verdict_limits(hit->key);
-	struct msg_hit			 m;
+	const struct settings		*s = l->settings;
+	struct msg_hit			 m = { .kind = (uint8_t)hit->kind,
+					    .rule = "", .seconds = hit->seconds,
+					    .mails = k->max_per_mail };
 	size_t				 i;
+	bool				 login = s->limit_by_sasl;
 
-	if (s->report_user == NULL || c->from.subject.loginlen == 0 ||
-	    !dispatch_is_login(s, &hit->key->charge))
+	if (s->nrules > 0) {
+		login = false;
+		for (i = 0; k->rule < s->nrules &&
+		    i < s->rules[k->rule].nkey; i++)
+			login |= s->rules[k->rule].key[i] == KEY_SASL_USERNAME;
+	}
+	if (s->report_user == NULL || from->loginlen == 0 || !login)
 		return;
-	memset(&m, 0, sizeof(m));
-	m.kind = (uint8_t)hit->kind;
-	m.rule = "";
-	m.seconds = hit->seconds;
-	m.mails = hit->key->charge.max_per_mail;
 	for (i = 0; hit->seconds > 0 && i < limits->count; i++)
 		if (limits->list[i].seconds == hit->seconds)
 			m.mails = limits->list[i].mails;
-	notices_add(l->notices, s, c->from.subject.login,
-	    c->from.subject.loginlen, &m, clock_mono());
+	notices_add(l->notices, s, from->login, from->loginlen, &m,
+	    clock_mono());
 }
 
 static void
@@ -180,15 +166,15 @@ dispatch_on_refusal(struct ledger *l, const struct message *m)
 	if (l->settings->history == 0)
 		return 0;
 	history_complete(refusal, l->cache, l->limits,
-	    override_table_list(charge_batch_overrides(l->batch)), l->settings,
+	    override_table_list(l->batch->overrides), l->settings,
 	    clock_wall());
 	return history_add(l->history, refusal, clock_mono());
 }
 
 /* --- what is granted and blocked --- */
 
-static void
-dispatch_override_put(void *arg, const struct override *o)
+void
+dispatch_on_override_set(void *arg, const struct override *o)
 {
 	struct ledger		*l = arg;
 	struct msg_override	 m = { .kind = o->kind, .amount = o->amount,
@@ -203,15 +189,6 @@ dispatch_override_put(void *arg, const struct override *o)
 	ledger_answer(l, MSG_OVERRIDES_PART, 0);
 }
 
-void
-dispatch_on_override_set(void *arg, const struct override *o)
-{
-	struct ledger	*l = arg;
-
-	if (l->engine != NULL)
-		dispatch_override_put(l, o);
-}
-
 /* The engine gets the list before any verdict that depends on it. */
 void
 dispatch_on_overrides(void *arg, bool changed)
@@ -223,51 +200,41 @@ dispatch_on_overrides(void *arg, bool changed)
 	if (changed || !l->overrides_sent) {
 		channel_signal(l->engine, MSG_OVERRIDES_BEGIN, 0);
 		override_list_each(override_table_list(
-		    charge_batch_overrides(l->batch)), dispatch_override_put,
-		    l);
+		    l->batch->overrides),
+		    dispatch_on_override_set, l);
 	}
 	l->overrides_sent = true;
 	channel_signal(l->engine, MSG_OVERRIDES_END, 0);
 }
 
-static bool
+/* Reads the list, unless the database cannot be read now. */
+static void
 dispatch_refresh(struct ledger *l)
 {
-	if (override_table_refresh(charge_batch_overrides(l->batch), l->store,
-	    clock_wall(), clock_mono()) != STORE_LOST)
-		return true;
-	ledger_lost(l);
-	return false;
+	override_table_stale(l->batch->overrides);
+	if (override_table_refresh(l->batch->overrides, l->store,
+	    clock_wall(), clock_mono()) == STORE_LOST)
+		ledger_lost(l);
 }
 
 void
 dispatch_engine(struct ledger *l)
 {
 	l->overrides_sent = false;
-	override_table_stale(charge_batch_overrides(l->batch));
-	if (!dispatch_refresh(l) || l->overrides_sent)
-		return;
-	/* The database cannot be read now: the last list stays in force. */
-	if (override_table_known(charge_batch_overrides(l->batch)))
+	dispatch_refresh(l);
+	/* If it was not read, the last list stays in force. */
+	if (!l->overrides_sent &&
+	    override_table_known(l->batch->overrides))
 		dispatch_on_overrides(l, true);
 }
 
 static int
 dispatch_on_overrides_wanted(struct ledger *l, const struct message *m)
 {
-	override_table_stale(charge_batch_overrides(l->batch));
-	if (dispatch_refresh(l) && l->engine != NULL)
+	dispatch_refresh(l);
+	if (l->engine != NULL)
 		channel_signal(l->engine, MSG_OVERRIDES_END, m->request);
 	return 0;
-}
-
-/* At most ten years, or for ever. */
-static int64_t
-dispatch_until(int64_t until, int64_t now)
-{
-	if (until == OVERRIDE_FOREVER || until <= now + OVERRIDE_SECONDS_MAX)
-		return until;
-	return now + OVERRIDE_SECONDS_MAX;
 }
 
 /*
@@ -321,31 +288,38 @@ dispatch_earlier(struct ledger *l, struct override *list, size_t n)
 	return n;
 }
 
-static void
-dispatch_override(struct ledger *l, uint64_t request,
-    const struct msg_override *m, int64_t now)
+static int
+dispatch_on_override(struct ledger *l, const struct message *message)
 {
-	struct override		list[LEDGER_OVERRIDES_MAX], *o;
-	struct msg_overridden	answer = { .result = OVERRIDE_FAILED };
-	size_t			n, i;
+	struct msg_override	*m = &l->message.override;
+	struct override		 list[LEDGER_OVERRIDES_MAX], *o;
+	struct msg_overridden	 answer = { .result = OVERRIDE_FAILED };
+	int64_t			 now = clock_wall(), until;
+	size_t			 n, i;
 
+	if (msg_override_get(m, message->payload, message->len) == -1 ||
+	    m->kind == OVERRIDE_KEY_BLOCK || m->kind == OVERRIDE_LOCKED ||
+	    m->nids == 0 || !str_utf8_valid(m->who, m->wholen) ||
+	    !str_utf8_valid(m->reason, m->reasonlen) ||
+	    memchr(m->who, '\0', m->wholen) != NULL ||
+	    memchr(m->reason, '\0', m->reasonlen) != NULL)
+		return -1;
+	/* At most ten years, or for ever. */
+	until = m->until;
+	if (until != OVERRIDE_FOREVER && until > now + OVERRIDE_SECONDS_MAX)
+		until = now + OVERRIDE_SECONDS_MAX;
 	for (i = 0; i < m->nids; i++) {
 		o = &list[i];
-		o->kind = m->kind;
-		o->amount = m->amount;
-		o->since = now;
-		o->until = dispatch_until(m->until, now);
-		o->idlen = m->idlen[i];
+		*o = (struct override){ .kind = m->kind, .amount = m->amount,
+		    .since = now, .until = until, .idlen = m->idlen[i],
+		    .who = m->who, .wholen = m->wholen, .reason = m->reason,
+		    .reasonlen = m->reasonlen };
 		o->id = id_stored(m->id[i], &o->idlen, l->stored[i]);
 		if (o->kind == OVERRIDE_GRANT &&
 		    !dispatch_map(l, o, l->stored[i], &answer)) {
-			dispatch_on_overridden(l, request, &answer);
-			return;
+			dispatch_on_overridden(l, message->request, &answer);
+			return 0;
 		}
-		o->who = m->who;
-		o->wholen = m->wholen;
-		o->reason = m->reason;
-		o->reasonlen = m->reasonlen;
 	}
 	n = m->nids;
 	if (m->kind == OVERRIDE_GRANT && m->until == 0)
@@ -353,49 +327,55 @@ dispatch_override(struct ledger *l, uint64_t request,
 	/* A lock that the engine set while the database was away. */
 	if (m->kind == OVERRIDE_LOCK)
 		list[0].since = m->since < now ? m->since : now;
-	charge_batch_change(l->batch, request, list, n, &answer,
+	charge_batch_change(l->batch, message->request, list, n, &answer,
 	    clock_after(clock_mono(), l->settings->db_timeout));
-}
-
-static int
-dispatch_on_override(struct ledger *l, const struct message *m)
-{
-	struct msg_override	*override = &l->message.override;
-
-	if (msg_override_get(override, m->payload, m->len) == -1 ||
-	    override->kind == OVERRIDE_KEY_BLOCK ||
-	    override->kind == OVERRIDE_LOCKED || override->nids == 0 ||
-	    !str_utf8_valid(override->who, override->wholen) ||
-	    !str_utf8_valid(override->reason, override->reasonlen) ||
-	    memchr(override->who, '\0', override->wholen) != NULL ||
-	    memchr(override->reason, '\0', override->reasonlen) != NULL)
-		return -1;
-	dispatch_override(l, m->request, override, clock_wall());
 	return 0;
 }
 
+/*
+ * MSG_TRUST: trusts the networks of keys, without a waiting time, like networks
+ * that were used long ago. MSG_FORGET: forgets what keys learned since a date.
+ */
 static int
-dispatch_on_habit(struct ledger *l, const struct message *m)
+dispatch_on_habit(struct ledger *l, const struct message *message)
 {
-	struct msg_overridden	answer = { .result = OVERRIDE_DONE };
-	struct habits		*habits = charge_batch_habits(l->batch);
-	enum store_result	 result;
+	struct msg_overridden		 answer = { .result = OVERRIDE_DONE };
+	struct habits			*h = l->batch->habits;
+	struct msg_charge		*m = &l->message.charge;
+	const struct msg_charge_key	*k;
+	struct store_pair		 list[CHARGE_KEYS_MAX];
+	enum store_result		 result;
+	char				 room[ID_STORED_MAX + 1];
+	const char			*id;
+	int64_t				 n;
+	size_t				 len, i;
 
-	if ((m->type == MSG_TRUST ?
-	    dispatch_habit_trust(habits, l->store, &l->message.charge, m,
-	    &result) :
-	    dispatch_habit_forget(habits, l->store, &l->message.charge, m,
-	    &result)) == -1)
+	if (msg_charge_get(m, message->payload, message->len) == -1 ||
+	    m->nkeys == 0)
 		return -1;
+	for (i = 0; i < m->nkeys; i++)
+		if (m->keys[i].kind != CHARGE_HABIT)
+			return -1;
+	result = habits_ready(h, l->store);
+	for (i = 0; i < m->nkeys && result == STORE_OK; i++) {
+		k = &m->keys[i];
+		len = k->idlen;
+		id = id_stored(k->id, &len, room);
+		habits_name(h, &list[i], PAIR_NETWORK, id, len, k->network,
+		    k->networklen);
+		list[i].known.first = 0;
+		list[i].known.last = clock_wall();
+		if (message->type == MSG_FORGET)
+			result = store_forget_pairs(l->store, list[i].who,
+			    m->date, &n);
+	}
+	if (message->type == MSG_TRUST && result == STORE_OK)
+		result = store_set_pairs(l->store, list, m->nkeys);
 	if (result == STORE_LOST)
 		ledger_lost(l);
-	if (result != STORE_OK) {
+	if (result != STORE_OK)
 		answer.result = OVERRIDE_FAILED;
-		log_warning("%s: %s", store_description(l->store),
-		    store_error(l->store));
-	}
-	msg_overridden_put(ledger_payload(l), &answer);
-	ledger_answer(l, MSG_OVERRIDDEN, m->request);
+	dispatch_on_overridden(l, message->request, &answer);
 	return 0;
 }
 
@@ -432,7 +412,7 @@ dispatch_on_figures(struct ledger *l, const struct message *m)
 	struct msg_figures	answer;
 
 	memcpy(answer.figure, l->figure, sizeof(answer.figure));
-	answer.figure[FIGURE_LEARNED] = charge_batch_learned(l->batch);
+	answer.figure[FIGURE_LEARNED] = l->batch->learned;
 	answer.figure[FIGURE_CACHE_IDS] = cache_ids(l->cache);
 	answer.figure[FIGURE_CACHE_BYTES] = cache_bytes(l->cache);
 	(void)strlcpy(answer.database, store_description(l->store),
@@ -461,22 +441,19 @@ static const struct {
 	[MSG_FIGURES_WANTED]	= { dispatch_on_figures, true }
 };
 
-/*
- * Limits policyctl's questions: answers can be long, and weighed charges take
- * memory.
- */
-static bool
-dispatch_may_ask(struct ledger *l)
-{
-	return ++l->questions <= QUESTIONS_MOST &&
-	    channel_queued(l->engine) <= 16 * CHANNEL_HIGH;
-}
-
 int
 dispatch_message(struct ledger *l, const struct message *m)
 {
-	if (from_engine[m->type].handle != NULL &&
-	    (!from_engine[m->type].question || dispatch_may_ask(l)) &&
+	bool	may = true;
+
+	/*
+	 * Limits policyctl's questions: answers can be long, and weighed
+	 * charges take memory.
+	 */
+	if (from_engine[m->type].question)
+		may = ++l->questions <= QUESTIONS_MOST &&
+		    channel_queued(l->engine) <= 16 * CHANNEL_HIGH;
+	if (may && from_engine[m->type].handle != NULL &&
 	    from_engine[m->type].handle(l, m) == 0)
 		return 0;
 	log_error("engine broke the rules of its channel: no charge");

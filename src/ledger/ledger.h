@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "ipc/channel.h"
-#include "ledger/batch/charge.h"
+#include "ledger/batch/charge_batch.h"
 #include "ledger/cache.h"
 #include "ledger/clean.h"
 #include "ledger/history.h"
@@ -109,10 +109,8 @@ void	ledger_drop_report(struct ledger *);
  */
 int	dispatch_message(struct ledger *, const struct message *);
 
-/* For override_table_on_read: sends the list to the engine. */
+/* For override_table_on: send the list, or one override, to the engine. */
 void	dispatch_on_overrides(void *, bool changed);
-
-/* For override_table_on_set: sends it to the engine. */
 void	dispatch_on_override_set(void *, const struct override *);
 
 /* A new engine is connected: sends it the grants and blocks. */

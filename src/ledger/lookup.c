@@ -28,21 +28,6 @@ static const struct {
 	[LOOKUP_IDS]	= { 60 * SECOND_NS, 86400 * SECOND_NS }
 };
 
-struct lookup_entry {
-	struct map_node			 node;		/* first */
-	TAILQ_ENTRY(lookup_entry)	 use;
-	TAILQ_ENTRY(lookup_entry)	 ask;
-	struct limits			 limits;
-	char				*counted;	/* or NULL */
-	bool				 known;		/* there was a row */
-	bool				 unknown;	/* lookup_is_unknown */
-	bool				 waiting;	/* wanted, not fresh */
-	int64_t				 when;		/* last query, ns */
-	int64_t				 used;		/* last wanted, ns */
-	size_t				 idlen;
-	char				 id[];		/* rule, id as stored */
-};
-
 TAILQ_HEAD(lookup_uses, lookup_entry);
 TAILQ_HEAD(lookup_asks, lookup_entry);
 
@@ -94,20 +79,6 @@ lookup_mark(const char *q)
 	return 0;
 }
 
-/* The first byte of the first placeholder; 0: there is none. */
-static char
-lookup_style(const char *q)
-{
-	size_t	n;
-
-	while (*q != '\0') {
-		if ((n = lookup_quoted(q)) == 0 && lookup_mark(q) > 0)
-			return *q;
-		q += n > 0 ? n : 1;
-	}
-	return '\0';
-}
-
 int
 lookup_query(struct str *out, const char *query, const char *mark)
 {
@@ -115,8 +86,13 @@ lookup_query(struct str *out, const char *query, const char *mark)
 	size_t		 n, quoted = 0;
 	char		 style;
 
-	if ((style = lookup_style(query)) == '\0')
+	/* Placeholders are those that begin like the first one. */
+	while (*q != '\0' && ((n = lookup_quoted(q)) > 0 ||
+	    lookup_mark(q) == 0))
+		q += n > 0 ? n : 1;
+	if ((style = *q) == '\0')
 		return -1;
+	q = query;
 	while (*q != '\0') {
 		if (quoted == 0)
 			quoted = lookup_quoted(q);
@@ -279,28 +255,22 @@ lookup_key(const struct lookup *l, struct lookup_key *key, uint16_t rule,
 	key->hash = map_hash(key->bytes, key->len);
 }
 
-/* After a reload a charge may come from older rules. */
-static bool
-lookup_has(const struct lookup *l, uint16_t rule, const char *id, size_t idlen)
-{
-	size_t	n;
-
-	if (rule >= RULES_MAX || l->query[rule] == NULL)
-		return false;
-	n = l->skip[rule] - 1;
-	return idlen > n && id[n] == ':' &&
-	    memcmp(id, l->settings->rules[rule].name, n) == 0;
-}
-
 struct lookup_entry *
 lookup_get(struct lookup *l, uint16_t rule, const char *id, size_t idlen)
 {
 	struct lookup_key	 key;
 	struct lookup_entry	*e;
+	size_t			 n;
 
-	if (l->kind == LOOKUP_IDS &&
-	    !lookup_has(l, rule, id, idlen))
-		return NULL;
+	if (l->kind == LOOKUP_IDS) {
+		if (rule >= RULES_MAX || l->query[rule] == NULL)
+			return NULL;
+		/* After a reload a charge may come from older rules. */
+		n = l->skip[rule] - 1;
+		if (idlen <= n || id[n] != ':' ||
+		    memcmp(id, l->settings->rules[rule].name, n) != 0)
+			return NULL;
+	}
 	lookup_key(l, &key, rule, id, idlen);
 	e = (struct lookup_entry *)map_find(l->map, key.hash, key.bytes,
 	    key.len);
@@ -334,12 +304,6 @@ lookup_find(struct lookup *l, uint16_t rule, const char *id, size_t idlen)
 }
 
 const struct limits *
-lookup_of(const struct lookup_entry *e)
-{
-	return e->known ? &e->limits : NULL;
-}
-
-const struct limits *
 lookup_limits(struct lookup *l, const struct settings_rule *rule,
     const char *id, size_t idlen)
 {
@@ -349,20 +313,7 @@ lookup_limits(struct lookup *l, const struct settings_rule *rule,
 		return NULL;
 	e = lookup_find(l, rule == NULL ? 0 :
 	    (uint16_t)(rule - l->settings->rules), id, idlen);
-	return e != NULL ? lookup_of(e) : NULL;
-}
-
-const char *
-lookup_id(const struct lookup_entry *e, size_t *len)
-{
-	*len = e->counted != NULL ? strlen(e->counted) : 0;
-	return e->counted;
-}
-
-bool
-lookup_is_unknown(const struct lookup_entry *e)
-{
-	return e->unknown;
+	return e != NULL && e->known ? &e->limits : NULL;
 }
 
 int64_t
@@ -479,48 +430,42 @@ lookup_take(struct lookup *l, struct store *store, struct lookup_entry *e,
 		lookup_parse(l, e, answer->text);
 }
 
-/* Runs one rule's query for its waiting entries, up to the room there is. */
-static enum store_result
-lookup_ask_rule(struct lookup *l, struct store *store, int rule)
+enum store_result
+lookup_ask(struct lookup *l, struct store *store)
 {
 	struct store_found	 list[ASKED];
 	struct lookup_entry	*entry[ASKED], *e, *next;
 	enum store_result	 result;
 	int64_t			 timeout = 0;
-	size_t			 n = 0, i;
+	size_t			 n, i;
+	int			 rule;
 
 	if (l->kind == LOOKUP_IDS)
 		timeout = l->settings->db_timeout / TIME_SHARE;
-	for (e = TAILQ_FIRST(&l->asks); e != NULL && n < ASKED; e = next) {
-		next = TAILQ_NEXT(e, ask);
-		if (lookup_rule(e) != rule)
+	/* One rule's entries at a time, up to the room there is. */
+	while ((e = TAILQ_FIRST(&l->asks)) != NULL) {
+		rule = lookup_rule(e);
+		for (n = 0; e != NULL && n < ASKED; e = next) {
+			next = TAILQ_NEXT(e, ask);
+			if (lookup_rule(e) != rule)
+				continue;
+			TAILQ_REMOVE(&l->asks, e, ask);
+			e->waiting = false;
+			list[n] = (struct store_found){ .id = e->id + 2,
+			    .idlen = e->idlen - 2 };
+			entry[n++] = e;
+		}
+		if (rule >= RULES_MAX || l->query[rule] == NULL)
 			continue;
-		TAILQ_REMOVE(&l->asks, e, ask);
-		e->waiting = false;
-		memset(&list[n], 0, sizeof(list[n]));
-		list[n].id = e->id + 2;
-		list[n].idlen = e->idlen - 2;
-		entry[n++] = e;
-	}
-	if (rule >= RULES_MAX || l->query[rule] == NULL)
-		return STORE_OK;
-	result = store_look_up(store, l->query[rule], timeout, list, n);
-	for (i = 0; i < n; i++) {
-		if (result != STORE_OK)
-			list[i].failed = true;
-		lookup_take(l, store, entry[i], &list[i]);
-		free(list[i].text);
-	}
-	return result == STORE_LOST ? STORE_LOST : STORE_OK;
-}
-
-enum store_result
-lookup_ask(struct lookup *l, struct store *store)
-{
-	struct lookup_entry	*e;
-
-	while ((e = TAILQ_FIRST(&l->asks)) != NULL)
-		if (lookup_ask_rule(l, store, lookup_rule(e)) == STORE_LOST)
+		result = store_look_up(store, l->query[rule], timeout, list, n);
+		for (i = 0; i < n; i++) {
+			if (result != STORE_OK)
+				list[i].failed = true;
+			lookup_take(l, store, entry[i], &list[i]);
+			free(list[i].text);
+		}
+		if (result == STORE_LOST)
 			return STORE_LOST;
+	}
 	return STORE_OK;
 }

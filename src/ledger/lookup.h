@@ -1,12 +1,15 @@
 #ifndef LOOKUP_H
 #define LOOKUP_H
 
+#include <sys/queue.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "ledger/store.h"
 #include "lib/clock.h"
+#include "lib/map.h"
 #include "lib/str.h"
 #include "lib/window.h"
 
@@ -20,7 +23,28 @@
  * the last answer stays in force, and the query is tried again after a second.
  */
 struct lookup;
-struct lookup_entry;
+
+/* What is known of an id; valid until the next batch. */
+struct lookup_entry {
+	struct map_node			 node;		/* first */
+	TAILQ_ENTRY(lookup_entry)	 use;
+	TAILQ_ENTRY(lookup_entry)	 ask;
+	bool				 unknown;	/* no query for it has
+							   succeeded so far */
+	bool				 known;		/* there was a row */
+	/* LOOKUP_LIMITS, if known: they apply instead of the charge's. */
+	struct limits			 limits;
+	/*
+	 * LOOKUP_IDS, if known: the id that is counted in place of the entry's,
+	 * with the rule's name, in a form that is stored unchanged. Else NULL.
+	 */
+	char				*counted;
+	bool				 waiting;	/* wanted, not fresh */
+	int64_t				 when;		/* last query, ns */
+	int64_t				 used;		/* last wanted, ns */
+	size_t				 idlen;
+	char				 id[];		/* rule, id as stored */
+};
 
 enum lookup_kind {
 	LOOKUP_LIMITS,
@@ -67,19 +91,6 @@ const struct lookup_entry	*lookup_find(struct lookup *, uint16_t rule,
 const struct limits		*lookup_limits(struct lookup *,
 				    const struct settings_rule *,
 				    const char *id, size_t idlen);
-
-/* The limits that SQL returned; NULL: the limits in the charge apply. */
-const struct limits	*lookup_of(const struct lookup_entry *);
-
-/*
- * LOOKUP_IDS: the id that is counted in place of the entry's, with the rule's
- * name, in a form that is stored unchanged; NULL: none, it counts itself. Valid
- * until the next batch.
- */
-const char		*lookup_id(const struct lookup_entry *, size_t *len);
-
-/* Whether no query for it has succeeded so far. */
-bool			 lookup_is_unknown(const struct lookup_entry *);
 
 /*
  * The longest window, in seconds, that any query returned since the start.

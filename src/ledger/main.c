@@ -117,7 +117,7 @@ ledger_reload(struct ledger *l, struct settings *fresh)
 {
 	if (l->engine != NULL)
 		orphans_tell(l->settings, fresh, l->cache, override_table_list(
-		    charge_batch_overrides(l->batch)), clock_wall());
+		    l->batch->overrides), clock_wall());
 	charge_batch_settings(l->batch, fresh);
 	lookup_settings(l->limits, fresh);
 	lookup_settings(l->ids, fresh);
@@ -242,21 +242,6 @@ ledger_wait(struct ledger *l, int idle)
 		exit(errno == EBADMSG ? EXIT_FAILURE : 0);
 }
 
-/* A ledger without an engine only cleans and reports. */
-static int
-ledger_idle(struct ledger *l)
-{
-	int64_t	now = clock_mono().ns;
-
-	if (l->engine == NULL)
-		return -1;
-	if (now - l->remembered >= REMEMBER_NS) {
-		l->remembered = now;
-		clean_remember(l->store, l->limits, clock_wall());
-	}
-	return store_idle(l->store);
-}
-
 /* Charges that the last batch left over have waited long enough. */
 static bool
 ledger_due(struct ledger *l)
@@ -277,22 +262,18 @@ ledger_due(struct ledger *l)
 }
 
 static void
-ledger_decide(struct ledger *l)
-{
-	dispatch_decide(l);
-	l->gathering = charge_batch_count(l->batch) > 0;
-	l->gathered.ns = 0;
-}
-
-static void
 ledger_serve(struct ledger *l)
 {
+	int64_t	now;
 	int	idle = 0;
 
 	while (!l->stopping) {
 		ledger_wait(l, idle);
-		if (ledger_due(l))
-			ledger_decide(l);
+		if (ledger_due(l)) {
+			dispatch_decide(l);
+			l->gathering = charge_batch_count(l->batch) > 0;
+			l->gathered.ns = 0;
+		}
 		upkeep_send_hits(l);
 		ledger_flush(l);
 		upkeep_history(l);
@@ -300,12 +281,21 @@ ledger_serve(struct ledger *l)
 		upkeep_notices(l);
 		scan_step(l);
 		idle = -1;
-		if (charge_batch_count(l->batch) == 0 &&
-		    !charge_batch_unflushed(l->batch)) {
-			idle = ledger_idle(l);
-			if (upkeep_look(l))
-				idle = clock_sooner(idle, LOOK_MS);
+		if (charge_batch_count(l->batch) > 0 ||
+		    charge_batch_unflushed(l->batch)) {
+			ledger_flush(l);
+			continue;
 		}
+		/* A ledger without an engine only cleans and reports. */
+		now = clock_mono().ns;
+		if (l->engine != NULL && now - l->remembered >= REMEMBER_NS) {
+			l->remembered = now;
+			clean_remember(l->store, l->limits, clock_wall());
+		}
+		if (l->engine != NULL)
+			idle = store_idle(l->store);
+		if (upkeep_look(l))
+			idle = clock_sooner(idle, LOOK_MS);
 		ledger_flush(l);
 	}
 }
@@ -378,10 +368,8 @@ main(void)
 	l->ids = lookup_new(LOOKUP_IDS, l->settings);
 	l->batch = charge_batch_new(l->cache, l->store, l->limits, l->ids,
 	    l->settings);
-	override_table_on_read(charge_batch_overrides(l->batch),
-	    dispatch_on_overrides, l);
-	override_table_on_set(charge_batch_overrides(l->batch),
-	    dispatch_on_override_set, l);
+	override_table_on(l->batch->overrides,
+	    dispatch_on_overrides, dispatch_on_override_set, l);
 	l->hits = hits_new();
 	l->notices = notices_new();
 	l->history = history_new();

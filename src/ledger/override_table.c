@@ -13,12 +13,6 @@
 #define SHARE		50	/* pause, in times of a reading */
 #define CORRECT_MOST	2000	/* corrections in a batch of their own */
 
-struct override_copies {
-	struct override	*list;
-	size_t		 n;
-	size_t		 room;
-};
-
 struct override_table {
 	struct override_list	*list;
 	bool			 known;
@@ -26,9 +20,8 @@ struct override_table {
 	struct mono		 again;		/* time of the next reading */
 	int64_t			 read_at;	/* by the wall clock */
 	void			(*on_read)(void *, bool);
-	void			*arg;
 	void			(*on_set)(void *, const struct override *);
-	void			*set_arg;
+	void			*arg;
 	const struct settings	*settings;
 	struct override_copies	 fresh;		/* what this batch writes */
 	bool			 locks;		/* of a hit, in the list
@@ -37,7 +30,23 @@ struct override_table {
 	size_t			 corrects;	/* this batch writes so many */
 };
 
-static void
+void
+override_table_copy(struct override_copies *c, const struct override *o)
+{
+	struct override	*copy;
+
+	if (c->n == c->room) {
+		c->room = c->room == 0 ? 16 : c->room * 2;
+		c->list = alloc_resize(c->list, c->room, sizeof(c->list[0]));
+	}
+	copy = &c->list[c->n++];
+	*copy = *o;
+	copy->id = alloc_copy(o->id, o->idlen);
+	copy->who = alloc_copy(o->who, o->wholen);
+	copy->reason = alloc_copy(o->reason, o->reasonlen);
+}
+
+void
 override_table_empty(struct override_copies *c)
 {
 	struct override	*o;
@@ -48,6 +57,9 @@ override_table_empty(struct override_copies *c)
 		free((void *)(uintptr_t)o->who);
 		free((void *)(uintptr_t)o->reason);
 	}
+	free(c->list);
+	c->list = NULL;
+	c->room = 0;
 }
 
 struct override_table *
@@ -67,40 +79,22 @@ override_table_free(struct override_table *t)
 	override_table_empty(&t->fresh);
 	override_table_empty(&t->due);
 	override_list_free(t->list);
-	free(t->fresh.list);
-	free(t->due.list);
 	free(t);
 }
 
 void
-override_table_on_read(struct override_table *t, void (*on_read)(void *, bool),
-    void *arg)
-{
-	t->on_read = on_read;
-	t->arg = arg;
-}
-
-void
-override_table_on_set(struct override_table *t,
+override_table_on(struct override_table *t, void (*on_read)(void *, bool),
     void (*on_set)(void *, const struct override *), void *arg)
 {
+	t->on_read = on_read;
 	t->on_set = on_set;
-	t->set_arg = arg;
+	t->arg = arg;
 }
 
 void
 override_table_settings(struct override_table *t, const struct settings *s)
 {
 	t->settings = s;
-}
-
-/* Tells on_set of it, and puts it into the list. */
-static void
-override_table_put(struct override_table *t, const struct override *o)
-{
-	if (t->on_set != NULL)
-		t->on_set(t->set_arg, o);
-	(void)override_list_set(t->list, o);
 }
 
 const struct override_list *
@@ -143,27 +137,6 @@ override_table_on_row(void *arg, const struct override *row)
 
 /* --- what was read and has to be corrected --- */
 
-static struct override
-override_table_copy(const struct override *o)
-{
-	struct override	copy = *o;
-
-	copy.id = alloc_copy(o->id, o->idlen);
-	copy.who = alloc_copy(o->who, o->wholen);
-	copy.reason = alloc_copy(o->reason, o->reasonlen);
-	return copy;
-}
-
-static void
-override_table_add(struct override_copies *c, const struct override *o)
-{
-	if (c->n == c->room) {
-		c->room = c->room == 0 ? 16 : c->room * 2;
-		c->list = alloc_resize(c->list, c->room, sizeof(c->list[0]));
-	}
-	c->list[c->n++] = override_table_copy(o);
-}
-
 /*
  * An earlier version of ours blocked one key: "bob", or "rule:bob" with rules.
  * Convert that to a block of the login or the address.
@@ -193,25 +166,9 @@ override_table_convert(struct override_copies *due, const struct override *old)
 	new[1].idlen = strlen(id);
 	/* In this order, since a batch may end between them. */
 	if (new[1].idlen <= OVERRIDE_ID_MAX)
-		override_table_add(due, &new[1]);
-	override_table_add(due, &new[0]);
+		override_table_copy(due, &new[1]);
+	override_table_copy(due, &new[0]);
 	free(id);
-}
-
-static int64_t
-override_table_longest(const struct settings *s, const struct override *lock)
-{
-	const struct settings_lock	*of;
-	size_t				 i;
-
-	for (i = 0; s != NULL && i < s->nrules; i++) {
-		of = &s->rules[i].lock;
-		if (of->seconds > 0 && rule_lock_is_named(&s->rules[i],
-		    lock->who, lock->wholen))
-			return of->again > of->seconds ? of->again :
-			    of->seconds;
-	}
-	return 0;
 }
 
 struct correction {
@@ -219,41 +176,48 @@ struct correction {
 	int64_t			 now;
 };
 
-/* Locks may end too late for their rule, because a clock was wrong. */
 static void
 override_table_on_read_one(void *arg, const struct override *o)
 {
-	struct correction	*c = arg;
-	struct override		 lock = *o;
+	const struct correction		*c = arg;
+	const struct settings		*s = c->table->settings;
+	const struct settings_lock	*of;
+	struct override			 lock = *o;
+	int64_t				 longest = 0;
+	size_t				 i;
 
 	if (o->kind == OVERRIDE_KEY_BLOCK)
 		override_table_convert(&c->table->due, o);
-	else if (o->kind == OVERRIDE_LOCK && lock_outlasts(&lock,
-	    override_table_longest(c->table->settings, o), c->now))
-		override_table_add(&c->table->due, &lock);
+	if (o->kind != OVERRIDE_LOCK)
+		return;
+	/* It may end too late for its rule, because a clock was wrong. */
+	for (i = 0; s != NULL && i < s->nrules && longest == 0; i++) {
+		of = &s->rules[i].lock;
+		if (of->seconds > 0 && rule_lock_is_named(&s->rules[i],
+		    o->who, o->wholen))
+			longest = of->again > of->seconds ? of->again :
+			    of->seconds;
+	}
+	if (lock_outlasts(&lock, longest, c->now))
+		override_table_copy(&c->table->due, &lock);
 }
 
-/* Corrects the list now, and the table with the next change. */
-static void
-override_table_correct(struct override_table *t, struct override_list *list,
-    int64_t now)
-{
-	struct correction	c = { t, now };
-	size_t			i;
-
-	override_table_empty(&t->due);
-	override_list_each(list, override_table_on_read_one, &c);
-	for (i = 0; i < t->due.n; i++)
-		(void)override_list_set(list, &t->due.list[i]);
-}
-
+/*
+ * Puts a list that was read in place of the last one. What is wrong in it is
+ * corrected now, and in the database with the next change.
+ */
 static void
 override_table_take(struct override_table *t, struct override_list *fresh,
     int64_t now)
 {
-	bool	changed;
+	struct correction	c = { t, now };
+	size_t			i;
+	bool			changed;
 
-	override_table_correct(t, fresh, now);
+	override_table_empty(&t->due);
+	override_list_each(fresh, override_table_on_read_one, &c);
+	for (i = 0; i < t->due.n; i++)
+		(void)override_list_set(fresh, &t->due.list[i]);
 	changed = override_list_sum(fresh) != override_list_sum(t->list);
 	override_list_free(t->list);
 	t->list = fresh;
@@ -287,7 +251,8 @@ override_table_refresh(struct override_table *t, struct store *store,
 	t->read_at = now;
 	t->again = clock_after(mono, FRESH_MS);
 	fresh = override_list_new();
-	result = store_overrides(store, now, override_table_on_row, fresh);
+	result = store_overrides(store, false, now, override_table_on_row,
+	    fresh);
 	if (result != STORE_OK) {
 		override_list_free(fresh);
 		return result == STORE_LOST ? STORE_LOST : STORE_OK;
@@ -309,7 +274,7 @@ override_table_batch(struct override_table *t, struct store *store,
 	enum store_result	 result;
 	size_t			 i;
 
-	result = store_batch_overrides(store, now, override_table_on_row, list);
+	result = store_overrides(store, true, now, override_table_on_row, list);
 	if (result != STORE_OK) {
 		override_list_free(list);
 		return result;
@@ -330,7 +295,7 @@ override_table_lock(struct override_table *t, struct store *store,
 
 	t->locks = true;
 	for (i = 0; i < 2; i++) {
-		override_table_add(&t->fresh, &both[i]);
+		override_table_copy(&t->fresh, &both[i]);
 		(void)override_list_set(t->list, &both[i]);
 	}
 	return store_set_overrides(store, both, 2, now);
@@ -347,8 +312,11 @@ override_table_settle(struct override_table *t, bool committed)
 		/* Remove them: the next reading brings what they replaced. */
 		if (!committed)
 			o->until = 0;
-		if (committed || t->locks)
-			override_table_put(t, o);
+		if (!committed && !t->locks)
+			continue;
+		if (t->on_set != NULL)
+			t->on_set(t->arg, o);
+		(void)override_list_set(t->list, o);
 	}
 	if (!committed)
 		t->known = false;
@@ -392,61 +360,42 @@ override_table_locks_of(const struct override_table *t,
 	return n + (out[n] != NULL);
 }
 
-/* How many of these are in force. */
-static size_t
-override_table_there(const struct override_table *t,
-    const struct override *list, size_t n, int64_t now)
-{
-	const struct override	*locks[2];
-	size_t			 there = 0, i;
-
-	for (i = 0; i < n; i++)
-		there += override_find(t->list, (enum override_kind)list->kind,
-		    list[i].id, list[i].idlen, now) != NULL ||
-		    override_table_locks_of(t, &list[i], now, locks) > 0;
-	return there;
-}
-
-/* Adds the end of a lock, and the new record of the last lock. */
-static void
-override_table_end(struct override_table *t, const struct override *end,
-    const struct override *lock, int64_t now)
-{
-	const struct override	*found = override_find(t->list,
-				    OVERRIDE_LOCKED, lock->id, lock->idlen,
-				    now);
-	struct override		 o = *end;
-
-	o.kind = OVERRIDE_LOCK;
-	o.id = lock->id;
-	o.idlen = lock->idlen;
-	override_table_add(&t->fresh, &o);
-	if (found == NULL)
-		return;
-	o = *found;
-	lock_end(&o, now);
-	override_table_add(&t->fresh, &o);
-}
-
 /* The changes, with the ends of the locks that they end too. */
 static enum override_result
 override_table_set(struct override_table *t, const struct override *list,
     size_t n, int64_t now)
 {
-	const struct override	*locks[2];
-	size_t			 there = override_table_there(t, list, n, now);
-	size_t			 nlocks, i, j;
+	const struct override	*locks[2], *record;
+	struct override		 end;
+	size_t			 there = 0, nlocks, i, j;
 
+	/* How many of these are in force. */
+	for (i = 0; i < n; i++)
+		there += override_find(t->list, (enum override_kind)list->kind,
+		    list[i].id, list[i].idlen, now) != NULL ||
+		    override_table_locks_of(t, &list[i], now, locks) > 0;
 	if (list->until > now && override_list_count(t->list,
 	    (enum override_kind)list->kind) + n - there > OVERRIDE_MOST)
 		return OVERRIDE_FULL;
 	if (list->until <= now && there == 0)
 		return OVERRIDE_WAS_NONE;
 	for (i = 0; i < n; i++) {
-		override_table_add(&t->fresh, &list[i]);
+		override_table_copy(&t->fresh, &list[i]);
 		nlocks = override_table_locks_of(t, &list[i], now, locks);
-		for (j = 0; j < nlocks; j++)
-			override_table_end(t, &list[i], locks[j], now);
+		for (j = 0; j < nlocks; j++) {
+			end = list[i];
+			end.kind = OVERRIDE_LOCK;
+			end.id = locks[j]->id;
+			end.idlen = locks[j]->idlen;
+			override_table_copy(&t->fresh, &end);
+			record = override_find(t->list, OVERRIDE_LOCKED,
+			    end.id, end.idlen, now);
+			if (record == NULL)
+				continue;
+			end = *record;
+			lock_end(&end, now);
+			override_table_copy(&t->fresh, &end);
+		}
 	}
 	return OVERRIDE_DONE;
 }
@@ -472,8 +421,8 @@ override_table_record(struct override_table *t, const struct override *lock,
 		record.until = OVERRIDE_FOREVER;
 	if (lock->until <= now || (there != NULL && there->since > lock->since))
 		return OVERRIDE_DONE;
-	override_table_add(&t->fresh, lock);
-	override_table_add(&t->fresh, &record);
+	override_table_copy(&t->fresh, lock);
+	override_table_copy(&t->fresh, &record);
 	return OVERRIDE_DONE;
 }
 

@@ -16,15 +16,29 @@
  */
 struct override_table;
 
+/* Overrides with copies of their strings. */
+struct override_copies {
+	struct override	*list;
+	size_t		 n;
+	size_t		 room;
+};
+void			 override_table_copy(struct override_copies *,
+			    const struct override *);
+void			 override_table_empty(struct override_copies *);
+
 struct override_table	*override_table_new(void);
 void			 override_table_free(struct override_table *);
 
 /*
- * Sets the function that is called after each reading; `changed`: the list is
- * different from the last.
+ * Sets the functions that are called with `arg`: on_read after each reading
+ * (`changed`: the list is different from the last), on_set for each override
+ * that is put into the list other than by a reading (with an `until` of 0 it
+ * was ended).
  */
-void			 override_table_on_read(struct override_table *,
-			    void (*)(void *, bool changed), void *);
+void			 override_table_on(struct override_table *,
+			    void (*on_read)(void *, bool changed),
+			    void (*on_set)(void *, const struct override *),
+			    void *arg);
 
 /*
  * Reads the list if it is old. STORE_LOST, or STORE_OK, also when the reading
@@ -39,13 +53,6 @@ enum store_result	 override_table_refresh(struct override_table *,
  */
 void			 override_table_settings(struct override_table *,
 			    const struct settings *);
-
-/*
- * Sets the function that is called for each override that is put into the list
- * other than by a reading; with an `until` of 0 it was ended.
- */
-void			 override_table_on_set(struct override_table *,
-			    void (*)(void *, const struct override *), void *);
 
 /*
  * Within a batch: reads the list again; and writes a lock and its record, and

@@ -463,21 +463,20 @@ enum store_result	 store_count_refusals(struct store *, int64_t *);
 
 /* --- what an administrator changes --- */
 
-/* Calls `each` for every override in force at `now`. */
-enum store_result	 store_overrides(struct store *, int64_t now,
-			    void (*each)(void *, const struct override *),
-			    void *);
+/*
+ * Calls `each` for every override in force at `now`. `batch`: the call is
+ * between store_begin and store_commit.
+ */
+enum store_result	 store_overrides(struct store *, bool batch,
+			    int64_t now, void (*each)(void *,
+			    const struct override *), void *);
 
 /*
- * Two functions for use between store_begin and store_commit. The first is the
- * same within a batch. The second writes overrides: each replaces the one of
- * its kind and id, and one that ends at or before `now` is deleted. Ids are in
- * their stored form; `who` and `reason` are UTF-8 without NUL. Unless STORE_OK,
- * the caller must roll the batch back.
+ * Between store_begin and store_commit: writes overrides. Each replaces the one
+ * of its kind and id, and one that ends at or before `now` is deleted. Ids are
+ * in their stored form; `who` and `reason` are UTF-8 without NUL. Unless
+ * STORE_OK, the caller must roll the batch back.
  */
-enum store_result	 store_batch_overrides(struct store *, int64_t now,
-			    void (*each)(void *, const struct override *),
-			    void *);
 enum store_result	 store_set_overrides(struct store *,
 			    const struct override *, size_t, int64_t now);
 

@@ -335,50 +335,22 @@ take_override(const struct store_line *line, void *arg)
 		r->each(r->arg, &o);
 }
 
-static enum store_result
-read_overrides(struct store *s, enum store_frame frame, int64_t now,
+enum store_result
+store_overrides(struct store *s, bool batch, int64_t now,
     void (*each)(void *, const struct override *), void *arg)
 {
 	struct override_reader	r = { each, arg };
 	struct store_call	c = { .statement = OVERRIDES,
 				    .each = take_override, .arg = &r };
 
-	return run_with(s, frame, &c, now);
-}
-
-enum store_result
-store_overrides(struct store *s, int64_t now,
-    void (*each)(void *, const struct override *), void *arg)
-{
-	return read_overrides(s, STORE_READS, now, each, arg);
-}
-
-enum store_result
-store_batch_overrides(struct store *s, int64_t now,
-    void (*each)(void *, const struct override *), void *arg)
-{
-	return read_overrides(s, STORE_BATCH_READS, now, each, arg);
-}
-
-static void
-set_override(struct store_call *c, const struct override *o, int64_t now)
-{
-	c->statement = o->until > now ? OVERRIDE_NEW : OVERRIDE_GONE;
-	put_text(c, o->id, o->idlen);
-	put_number(c, o->kind);
-	if (o->until <= now)
-		return;
-	put_number(c, o->amount);
-	put_number(c, o->until);
-	put_number(c, o->since);
-	put_text(c, o->who, o->wholen);
-	put_text(c, o->reason, o->reasonlen);
+	return run_with(s, batch ? STORE_BATCH_READS : STORE_READS, &c, now);
 }
 
 enum store_result
 store_set_overrides(struct store *s, const struct override *list, size_t n,
     int64_t now)
 {
+	const struct override	*o;
 	struct store_call	*c;
 	enum store_result	 result;
 	size_t			 i;
@@ -386,8 +358,19 @@ store_set_overrides(struct store *s, const struct override *list, size_t n,
 	if (n == 0)
 		return STORE_OK;
 	c = alloc_zero(n, sizeof(*c));
-	for (i = 0; i < n; i++)
-		set_override(&c[i], &list[i], now);
+	for (i = 0; i < n; i++) {
+		o = &list[i];
+		c[i].statement = o->until > now ? OVERRIDE_NEW : OVERRIDE_GONE;
+		put_text(&c[i], o->id, o->idlen);
+		put_number(&c[i], o->kind);
+		if (o->until <= now)
+			continue;
+		put_number(&c[i], o->amount);
+		put_number(&c[i], o->until);
+		put_number(&c[i], o->since);
+		put_text(&c[i], o->who, o->wholen);
+		put_text(&c[i], o->reason, o->reasonlen);
+	}
 	result = store_execute(s, STORE_BATCH_WRITES, c, n);
 	free(c);
 	return result;

@@ -46,8 +46,8 @@ top_rows_granted(void *arg, const char *id, size_t idlen)
 {
 	const struct ledger	*l = arg;
 
-	return override_granted(override_table_list(charge_batch_overrides(
-	    l->batch)), id, idlen, clock_wall());
+	return override_granted(override_table_list(l->batch->overrides), id,
+	    idlen, clock_wall());
 }
 
 struct top_source
@@ -59,22 +59,11 @@ top_rows_source(struct ledger *l)
 	return source;
 }
 
-/* Which windows SQL returns is not known before it is asked. */
-static int64_t
-top_rows_since(const struct top_rows *t)
-{
-	int64_t	longest = settings_longest_window(t->ledger->settings);
-
-	if (lookup_used(t->ledger->limits))
-		return 0;
-	return num_sub_clamp(t->now, t->wanted.seconds > longest ?
-	    t->wanted.seconds : longest);
-}
-
 struct top_rows *
 top_rows_new(struct ledger *l, const void *payload, size_t len)
 {
 	struct top_rows	*t = alloc_zero(1, sizeof(*t) + len);
+	int64_t		 longest = settings_longest_window(l->settings);
 
 	if (len > 0)
 		memcpy(t->bytes, payload, len);
@@ -85,19 +74,11 @@ top_rows_new(struct ledger *l, const void *payload, size_t len)
 	}
 	t->ledger = l;
 	t->now = clock_wall();
-	t->since = top_rows_since(t);
+	if (longest < t->wanted.seconds)
+		longest = t->wanted.seconds;
+	/* Which windows SQL returns is not known before it is asked. */
+	t->since = lookup_used(l->limits) ? 0 : num_sub_clamp(t->now, longest);
 	return t;
-}
-
-static void
-top_rows_keep(struct top_rows *t, struct cache_id *id)
-{
-	if (t->count == t->size) {
-		t->size = t->size > 0 ? 2 * t->size : 1024;
-		t->list = alloc_resize(t->list, t->size, sizeof(t->list[0]));
-	}
-	t->list[t->count++] = id;
-	cache_complete(id);
 }
 
 bool
@@ -127,33 +108,19 @@ top_rows_add(struct top_rows *t, const char *id, size_t idlen, int64_t date,
 	/* Other programs insert ids as they are. */
 	if (l->settings->fold_case)
 		str_fold(folded + bare, idlen - bare);
-	known = cache_touch(l->cache, cache_hash(folded, idlen), folded, idlen,
+	known = cache_touch(l->cache, map_hash(folded, idlen), folded, idlen,
 	    &first);
-	if (!store_loaded(cache_cursor(known)))
-		top_rows_keep(t, known);
+	if (!store_loaded(cache_cursor(known))) {
+		cache_complete(known);
+		if (t->count == t->size) {
+			t->size = t->size > 0 ? 2 * t->size : 1024;
+			t->list = alloc_resize(t->list, t->size,
+			    sizeof(t->list[0]));
+		}
+		t->list[t->count++] = known;
+	}
 	cache_first(l->cache, known, &row, t->now);
 	return cache_bytes(l->cache) <= (size_t)l->settings->memory_limit;
-}
-
-static enum store_result
-top_rows_look_up(struct top_rows *t, size_t end)
-{
-	const struct settings		*s = t->ledger->settings;
-	const struct settings_rule	*rule;
-	const char			*id;
-	size_t				 idlen, i;
-
-	if (!lookup_used(t->ledger->limits))
-		return STORE_OK;
-	lookup_batch(t->ledger->limits, clock_mono());
-	for (i = t->at; i < end; i++) {
-		id = cache_name(t->list[i], &idlen);
-		rule = stored_id_rule(s, id, idlen);
-		if (rule == NULL || !stored_id_was(rule, id, idlen))
-			(void)lookup_get(t->ledger->limits, rule == NULL ? 0 :
-			    (uint16_t)(rule - s->rules), id, idlen);
-	}
-	return lookup_ask(t->ledger->limits, t->ledger->store);
 }
 
 enum store_result
@@ -161,12 +128,14 @@ top_rows_list(struct top_rows *t, const struct msg_topped **answer)
 {
 	static struct msg_topped	 topped;
 	struct ledger			*l = t->ledger;
-	const char			*id;
-	size_t				 idlen, end;
+	const struct settings		*s = l->settings;
+	const struct settings_rule	*rule;
+	const struct cache_id		*id;
+	size_t				 end, i;
 
 	if (t->top == NULL) {
 		/* Grants belong to the limits. */
-		if (override_table_refresh(charge_batch_overrides(l->batch),
+		if (override_table_refresh(l->batch->overrides,
 		    l->store, clock_wall(), clock_mono()) == STORE_LOST)
 			return STORE_LOST;
 		t->source = top_rows_source(l);
@@ -174,11 +143,19 @@ top_rows_list(struct top_rows *t, const struct msg_topped **answer)
 		    clock_wall());
 	}
 	end = t->count - t->at > IDS_STEP ? t->at + IDS_STEP : t->count;
-	if (top_rows_look_up(t, end) == STORE_LOST)
+	lookup_batch(l->limits, clock_mono());
+	for (i = t->at; i < end && lookup_used(l->limits); i++) {
+		id = t->list[i];
+		rule = stored_id_rule(s, id->id, id->idlen);
+		if (rule == NULL || !stored_id_was(rule, id->id, id->idlen))
+			(void)lookup_get(l->limits, rule == NULL ? 0 :
+			    (uint16_t)(rule - s->rules), id->id, id->idlen);
+	}
+	if (lookup_ask(l->limits, l->store) == STORE_LOST)
 		return STORE_LOST;
 	for (; t->at < end; t->at++) {
-		id = cache_name(t->list[t->at], &idlen);
-		top_on_id(t->top, id, idlen, cache_window(t->list[t->at]));
+		id = t->list[t->at];
+		top_on_id(t->top, id->id, id->idlen, &id->window);
 	}
 	*answer = NULL;
 	if (t->at < t->count)

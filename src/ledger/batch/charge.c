@@ -1,15 +1,9 @@
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ledger/batch/charge_batch.h"
-#include "ledger/id.h"
 #include "lib/alloc.h"
-#include "lib/num.h"
-#include "lib/str.h"
 
-#define USUAL		6000	/* bytes; a charge of up to eight keys */
-#define SPARES		1024
 #define PART_LEAST	16	/* fewest charges that half a batch has */
 
 static const struct store_overlap	*const overlap =
@@ -28,6 +22,10 @@ charge_batch_new(struct cache *cache, struct store *store,
 	b->ids = ids;
 	b->overrides = override_table_new();
 	b->habits = habits_new();
+	b->context.cache = cache;
+	b->context.store = store;
+	b->context.overrides = b->overrides;
+	b->context.habits = b->habits;
 	charge_batch_settings(b, settings);
 	batch_delay_init(&b->delay, clock_mono());
 	TAILQ_INIT(&b->waiting);
@@ -42,7 +40,7 @@ charge_batch_new(struct cache *cache, struct store *store,
 void
 charge_batch_settings(struct charge_batch *b, const struct settings *settings)
 {
-	b->settings = settings;
+	b->settings = b->context.settings = settings;
 	b->configured = settings_longest_window(settings);
 	override_table_settings(b->overrides, settings);
 }
@@ -59,37 +57,6 @@ charge_batch_delay(const struct charge_batch *b)
 	if (store_optional.shared == NULL || !store_optional.shared(b->store))
 		return 0;
 	return batch_delay(&b->delay, b->count);
-}
-
-/*
- * Most charges have one size, and there are many: a finished charge's memory is
- * kept for the next one.
- */
-static struct verdict_charge *
-charge_new(struct charge_batch *b, size_t size)
-{
-	struct verdict_charge	*c;
-
-	if (size > USUAL)
-		return alloc_resize(NULL, 1, size);
-	if ((c = TAILQ_FIRST(&b->spare)) == NULL)
-		return alloc_resize(NULL, 1, USUAL);
-	TAILQ_REMOVE(&b->spare, c, entry);
-	b->spares--;
-	return c;
-}
-
-static void
-charge_free(struct charge_batch *b, struct verdict_charge *c)
-{
-	free(c->weighed);
-	free(c->was);
-	if (c->size > USUAL || b->spares == SPARES) {
-		free(c);
-		return;
-	}
-	TAILQ_INSERT_HEAD(&b->spare, c, entry);
-	b->spares++;
 }
 
 static void
@@ -136,34 +103,19 @@ charge_batch_free(struct charge_batch *b)
 
 /* --- taking charges in --- */
 
-static struct verdict_charge *
-charge_take(struct charge_batch *b, uint64_t request, const void *payload,
-    size_t len)
-{
-	struct msg_charge	*m = &b->message;
-	struct verdict_charge	*c;
-	size_t			 size;
-
-	if (msg_charge_get(m, payload, len) == -1)
-		return NULL;
-	size = charge_copy_size(m);
-	c = charge_new(b, size);
-	c->size = size;
-	c->request = request;
-	charge_copy(c, m);
-	charge_was(c, b->settings, m->keys);
-	c->weighed = NULL;
-	c->reset = false;
-	TAILQ_INSERT_TAIL(&b->waiting, c, entry);
-	b->count++;
-	return c;
-}
-
 int
 charge_batch_add(struct charge_batch *b, uint64_t request, const void *payload,
     size_t len)
 {
-	return charge_take(b, request, payload, len) != NULL ? 0 : -1;
+	struct verdict_charge	*c;
+
+	if (msg_charge_get(&b->message, payload, len) == -1)
+		return -1;
+	c = charge_copy(b, &b->message);
+	c->request = request;
+	TAILQ_INSERT_TAIL(&b->waiting, c, entry);
+	b->count++;
+	return 0;
 }
 
 int
@@ -172,8 +124,9 @@ charge_batch_weigh(struct charge_batch *b, uint64_t request,
 {
 	struct verdict_charge	*c;
 
-	if ((c = charge_take(b, request, payload, len)) == NULL)
+	if (charge_batch_add(b, request, payload, len) == -1)
 		return -1;
+	c = TAILQ_LAST(&b->waiting, charges);
 	c->weighed = alloc_zero(1, sizeof(*c->weighed));
 	return 0;
 }
@@ -197,24 +150,6 @@ charge_batch_reset(struct charge_batch *b, uint64_t request,
 	return 0;
 }
 
-uint64_t
-charge_batch_learned(const struct charge_batch *b)
-{
-	return b->learned;
-}
-
-struct habits *
-charge_batch_habits(struct charge_batch *b)
-{
-	return b->habits;
-}
-
-struct override_table *
-charge_batch_overrides(struct charge_batch *b)
-{
-	return b->overrides;
-}
-
 /* --- deciding --- */
 
 static bool
@@ -222,44 +157,44 @@ charge_ready(const struct verdict_charge *c)
 {
 	size_t	i;
 
-	for (i = 0; i < c->nkeys; i++)
-		if (!store_loaded(cache_cursor(c->keys[i].id)))
-			return false;
-	for (i = 0; i < c->nwas; i++)
-		if (!store_loaded(cache_cursor(c->was[i].cached)))
+	for (i = 0; i < c->nids; i++)
+		if (!store_loaded(cache_cursor(c->ids[i].cached)))
 			return false;
 	return true;
 }
 
 static void
-charge_keep_hits(struct charge_batch *b, const struct verdict_charge *c,
-    const struct verdict_hit *hits, size_t n)
-{
-	size_t	i;
-
-	if (b->nhit + n > b->hits) {
-		b->hits = (b->nhit + n) * 2;
-		b->hit = alloc_resize(b->hit, b->hits, sizeof(b->hit[0]));
-	}
-	for (i = 0; i < n; i++)
-		b->hit[b->nhit++] = (struct charge_hit){ hits[i].kind, c,
-		    hits[i].key, hits[i].seconds };
-}
-
-static void
 charge_decide(struct charge_batch *b)
 {
-	struct verdict_charge	*c, *next;
+	const struct verdict_key	*k;
+	const struct verdict_context	*ctx = &b->context;
+	struct verdict_charge		*c, *next;
+	struct msg_verdict		*v;
+	size_t				 i;
 
 	for (c = TAILQ_FIRST(&b->waiting); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, entry);
 		if (!charge_ready(c))
 			continue;
 		verdict_decide(&b->context, c);
-		charge_map_tell(c);
-		if (c->weighed == NULL || c->mode == CHARGE_ADD)
-			charge_keep_hits(b, c, b->context.hits,
-			    b->context.nhits);
+		v = &c->verdict;
+		for (i = 0; i < c->nkeys; i++) {
+			k = &c->keys[i];
+			if (!k->charge.map || k->charge.id == k->own.id)
+				continue;
+			v->mapped |= UINT32_C(1) << i;
+			v->map[i].id = k->charge.id;
+			v->map[i].idlen = k->charge.idlen;
+		}
+		if (b->nhit + ctx->nhits > b->hits) {
+			b->hits = (b->nhit + ctx->nhits) * 2;
+			b->hit = alloc_resize(b->hit, b->hits,
+			    sizeof(b->hit[0]));
+		}
+		for (i = 0; i < ctx->nhits; i++)
+			b->hit[b->nhit++] = (struct charge_hit){
+			    ctx->hits[i].kind, c, ctx->hits[i].key,
+			    ctx->hits[i].seconds };
 		charge_settle(b, c);
 	}
 }
@@ -267,42 +202,51 @@ charge_decide(struct charge_batch *b)
 /* --- answering --- */
 
 static void
-charge_tell(const struct verdict_charge *c,
+charge_answer(struct charge_batch *b, struct charges *list,
     const struct charge_answers *answers)
 {
-	if (c->weighed == NULL) {
-		answers->verdict(answers->arg, c->request, &c->verdict);
-		return;
-	}
-	c->weighed->verdict = c->verdict;
-	answers->weighed(answers->arg, c->request, c->weighed);
-}
-
-/*
- * If the batch was not committed, its charges are not recorded and its locks
- * not set, but a full window is still full, so refusals stand. If the
- * connection was lost, the result of the commit is unknown: charges are left
- * unanswered, and the engine asks the next ledger.
- */
-static void
-charge_answer(struct charge_batch *b, struct charges *list,
-    enum store_result result, const struct charge_answers *answers)
-{
 	struct verdict_charge	*c;
-	bool			 recorded;
 
 	while ((c = TAILQ_FIRST(list)) != NULL) {
-		recorded = c->verdict.verdict != VERDICT_REFUSED &&
-		    c->verdict.verdict != VERDICT_BLOCKED;
-		if (result != STORE_OK && recorded)
-			charge_unavailable(&c->verdict);
-		if (result != STORE_OK)
-			c->verdict.locked = c->verdict.unlocked = 0;
-		if (result != STORE_LOST || c->weighed != NULL || !recorded)
-			charge_tell(c, answers);
+		if (c->weighed != NULL) {
+			c->weighed->verdict = c->verdict;
+			answers->weighed(answers->arg, c->request, c->weighed);
+		} else
+			answers->verdict(answers->arg, c->request,
+			    &c->verdict);
 		TAILQ_REMOVE(list, c, entry);
 		charge_free(b, c);
 	}
+}
+
+/*
+ * The same for charges that were not committed: they are not recorded, and
+ * their locks not set. A refusal stands, since a full window is still full. If
+ * the connection was lost, the result of the commit is unknown: the other
+ * charges are left unanswered, and the engine asks the next ledger.
+ */
+static void
+charge_answer_failed(struct charge_batch *b, struct charges *list,
+    enum store_result result, const struct charge_answers *answers)
+{
+	struct verdict_charge	*c, *next;
+	struct msg_verdict	*v;
+
+	for (c = TAILQ_FIRST(list); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, entry);
+		v = &c->verdict;
+		v->locked = v->unlocked = 0;
+		if (v->verdict == VERDICT_REFUSED ||
+		    v->verdict == VERDICT_BLOCKED)
+			continue;
+		memset(v, 0, sizeof(*v));
+		v->verdict = VERDICT_UNAVAILABLE;
+		if (result == STORE_LOST && c->weighed == NULL) {
+			TAILQ_REMOVE(list, c, entry);
+			charge_free(b, c);
+		}
+	}
+	charge_answer(b, list, answers);
 }
 
 /* The commit of these charges is durable. */
@@ -311,18 +255,9 @@ charge_on_flushed(void *arg)
 {
 	struct charge_batch	*b = arg;
 
-	charge_answer(b, &b->unflushed, STORE_OK, &b->answers);
+	charge_answer(b, &b->unflushed, &b->answers);
 	if (b->answers.answered != NULL)
 		b->answers.answered(b->answers.arg);
-}
-
-static void
-charge_tell_hits(struct charge_batch *b, const struct charge_answers *answers)
-{
-	size_t	i;
-
-	for (i = 0; i < b->nhit; i++)
-		answers->hit(answers->arg, &b->hit[i]);
 }
 
 enum store_result
@@ -335,82 +270,60 @@ charge_batch_start(struct charge_batch *b, int64_t now)
 		overlap->on_flushed(b->store, charge_on_flushed, b);
 	if ((result = charge_begin_empty(b, now)) != STORE_OK)
 		return result;
-	return store_commit(b->store, &later);
-}
-
-/*
- * If the store failed to forget the values of a reset, rolls the whole batch
- * back.
- */
-static enum store_result
-charge_commit(struct charge_batch *b, bool *later)
-{
-	if (b->context.result == STORE_OK) {
-		charge_pairs_learn(b);
-		return store_commit(b->store, later);
-	}
-	*later = false;
-	if (b->context.result != STORE_LOST)
-		store_rollback(b->store);
-	return b->context.result;
+	return charge_end(b, STORE_OK, &later);
 }
 
 static enum store_result
 charge_try(struct charge_batch *b, int64_t now, struct mono mono,
     const struct charge_answers *answers)
 {
-	enum store_result	result;
-	bool			later;
+	struct verdict_context	*ctx = &b->context;
+	enum store_result	 result;
+	size_t			 i;
+	bool			 later;
 
-	b->context.cache = b->cache;
-	b->context.store = b->store;
-	b->context.habits = b->habits;
-	b->context.settings = b->settings;
-	b->context.now = now;
-	b->context.result = STORE_OK;
-	b->context.learned = 0;
+	ctx->now = now;
+	ctx->result = STORE_OK;
+	ctx->learned = 0;
 	if ((result = charge_gather(b, now, mono)) != STORE_OK ||
-	    (result = charge_begin(b)) != STORE_OK)
-		goto fail;
-	b->context.overrides = b->overrides;
-	/* Waiting for a lock may have taken longer than some deadlines. */
-	charge_expire(b, clock_mono(), false);
-	b->context.value = b->value;
-	b->context.nvalue = b->nvalue;
-	charge_decide(b);
-	later = overlap->flush != NULL && (!TAILQ_EMPTY(&b->next) ||
-	    (answers->more != NULL && answers->more(answers->arg)));
-	result = charge_commit(b, &later);
-	override_table_settle(b->overrides, result == STORE_OK);
-	switch (result) {
-	case STORE_OK:
-		cache_settle(b->cache);
-		b->learned += b->context.learned;
-		charge_tell_hits(b, answers);
-		break;
-	case STORE_BUSY:
-		cache_rewind(b->cache);
-		charge_decide_again(b);
-		break;
-	default:
-		cache_undo(b->cache);
-	}
-	if (result == STORE_OK && later) {
-		TAILQ_CONCAT(&b->unflushed, &b->decided, entry);
-		b->answers = *answers;
-	} else
-		charge_answer(b, &b->decided, result, answers);
-	cache_trim(b->cache);
-	return result;
- fail:
-	/*
-	 * Retry after a lock; after any other fault the charges need not wait.
-	 */
-	if (result != STORE_BUSY) {
+	    (result = charge_begin(b)) != STORE_OK) {
+		/* After a lock, the charges wait for the next try. */
+		if (result == STORE_BUSY)
+			return result;
 		cache_undo(b->cache);
 		charge_expire(b, mono, true);
-		charge_answer(b, &b->decided, result, answers);
+		charge_answer_failed(b, &b->decided, result, answers);
+		return result;
 	}
+	/* Waiting for a lock may have taken longer than some deadlines. */
+	charge_expire(b, clock_mono(), false);
+	ctx->value = b->value;
+	ctx->nvalue = b->nvalue;
+	charge_decide(b);
+	for (i = 0; i < b->npair && ctx->result == STORE_OK; i++)
+		if (b->pair[i].changed)
+			store_learn(b->store, &b->pair[i]);
+	later = overlap->flush != NULL && (!TAILQ_EMPTY(&b->next) ||
+	    (answers->more != NULL && answers->more(answers->arg)));
+	result = charge_end(b, ctx->result, &later);
+	if (result == STORE_OK) {
+		cache_settle(b->cache);
+		b->learned += ctx->learned;
+		for (i = 0; i < b->nhit; i++)
+			answers->hit(answers->arg, &b->hit[i]);
+		if (later) {
+			TAILQ_CONCAT(&b->unflushed, &b->decided, entry);
+			b->answers = *answers;
+		} else
+			charge_answer(b, &b->decided, answers);
+	} else if (result == STORE_BUSY) {
+		cache_rewind(b->cache);
+		charge_decide_again(b);
+	} else {
+		cache_undo(b->cache);
+		charge_answer_failed(b, &b->decided, result, answers);
+	}
+	cache_trim(b->cache);
 	return result;
 }
 
@@ -419,40 +332,39 @@ static enum store_result
 charge_lost(struct charge_batch *b, enum store_result result)
 {
 	if (result == STORE_LOST)
-		charge_answer(b, &b->unflushed, STORE_LOST, &b->answers);
+		charge_answer_failed(b, &b->unflushed, STORE_LOST, &b->answers);
 	return result;
 }
 
-/*
- * Where it is quicker, takes half of the waiting charges: the other half is
- * decided while the first is being written.
- */
-static void
-charge_part(struct charge_batch *b)
+static enum store_result
+charge_run(struct charge_batch *b, int64_t now, struct mono mono,
+    const struct charge_answers *answers)
 {
-	struct verdict_charge	*c;
-	size_t			 n;
+	struct verdict_charge	*c, *next;
+	enum store_result	 result;
+	size_t			 n = 0;
 
-	if (b->count < 2 * PART_LEAST || overlap->halves == NULL ||
-	    !overlap->halves(b->store))
-		return;
-	for (n = b->count / 2; n > 0; n--) {
+	/*
+	 * Where it is quicker, takes half of the waiting charges: the other
+	 * half is decided while the first is being written.
+	 */
+	if (b->count >= 2 * PART_LEAST && overlap->halves != NULL &&
+	    overlap->halves(b->store))
+		n = b->count / 2;
+	for (; n > 0; n--) {
 		c = TAILQ_LAST(&b->waiting, charges);
 		TAILQ_REMOVE(&b->waiting, c, entry);
 		TAILQ_INSERT_HEAD(&b->next, c, entry);
 	}
-}
-
-/*
- * The other half waits behind a first half that has to be decided again. After
- * a batch only charges whose ids are still being read are left of the first
- * half: they go behind the others, but for resets.
- */
-static void
-charge_whole(struct charge_batch *b, enum store_result result)
-{
-	struct verdict_charge	*c, *next;
-
+	result = charge_lost(b, charge_try(b, now, mono, answers));
+	if (result == STORE_OK &&
+	    habits_trim(b->habits, b->store, now) == STORE_LOST)
+		result = charge_lost(b, STORE_LOST);
+	/*
+	 * The other half waits behind a first half that has to be decided
+	 * again. After a batch only charges whose ids are still being read are
+	 * left of the first half: they go behind the others, but for resets.
+	 */
 	for (c = TAILQ_FIRST(&b->waiting); c != NULL && result == STORE_OK;
 	    c = next) {
 		next = TAILQ_NEXT(c, entry);
@@ -462,20 +374,6 @@ charge_whole(struct charge_batch *b, enum store_result result)
 		TAILQ_INSERT_TAIL(&b->next, c, entry);
 	}
 	TAILQ_CONCAT(&b->waiting, &b->next, entry);
-}
-
-static enum store_result
-charge_run(struct charge_batch *b, int64_t now, struct mono mono,
-    const struct charge_answers *answers)
-{
-	enum store_result	result;
-
-	charge_part(b);
-	result = charge_lost(b, charge_try(b, now, mono, answers));
-	if (result == STORE_OK &&
-	    habits_trim(b->habits, b->store, now) == STORE_LOST)
-		result = charge_lost(b, STORE_LOST);
-	charge_whole(b, result);
 	return result;
 }
 
@@ -486,7 +384,7 @@ charge_batch_run(struct charge_batch *b, int64_t now, struct mono mono,
 	enum store_result	changed;
 
 	charge_expire(b, mono, false);
-	charge_answer(b, &b->decided, STORE_FAILED, answers);
+	charge_answer(b, &b->decided, answers);
 	changed = charge_lost(b, charge_change_run(b, now, mono, answers));
 	if (changed == STORE_LOST)
 		b->last = STORE_LOST;
@@ -497,7 +395,7 @@ charge_batch_run(struct charge_batch *b, int64_t now, struct mono mono,
 	/* If nothing ran, the last result still holds. */
 	if (b->last == STORE_LOST) {
 		charge_expire(b, mono, true);
-		charge_answer(b, &b->decided, STORE_LOST, answers);
+		charge_answer_failed(b, &b->decided, STORE_LOST, answers);
 	}
 	return b->last == STORE_OK ? changed : b->last;
 }

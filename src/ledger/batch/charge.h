@@ -54,15 +54,6 @@ enum store_result	 charge_batch_map(struct charge_batch *, struct mono,
 			    const struct settings_rule *, const char **id,
 			    size_t *len, bool *unknown);
 
-/* The hashes of mail_habit. */
-struct habits		*charge_batch_habits(struct charge_batch *);
-
-/* How many networks and recipients of rules became known since the start. */
-uint64_t		 charge_batch_learned(const struct charge_batch *);
-
-/* The grants, blocks and locks. */
-struct override_table	*charge_batch_overrides(struct charge_batch *);
-
 /*
  * Adds a copy of a change of the overrides, which override_table_change
  * describes. It is a transaction of its own, so that its faults fail no mail,

@@ -5,7 +5,7 @@
 #include "ledger/batch/charge.h"
 #include "ledger/batch/verdict.h"
 
-/* Shared by charge.c and charge_gather.c. */
+/* What the files of the batch share. */
 TAILQ_HEAD(charges, verdict_charge);
 TAILQ_HEAD(charge_changes, charge_change);
 
@@ -48,16 +48,27 @@ struct charge_batch {
 	enum store_result	 last;		/* charge_batch_run's result */
 };
 
-/* --- charge_settle.c --- */
+/* --- charge_queue.c: a charge's memory, and the queues that it is in --- */
+
+/* The result is in no queue; its strings are in their stored form. */
+struct verdict_charge	*charge_copy(struct charge_batch *,
+			    const struct msg_charge *);
+void			 charge_free(struct charge_batch *,
+			    struct verdict_charge *);
+
+/*
+ * Adds the ids of key `key` under earlier names of its rule. Its present id is
+ * that of the struct msg_charge_key.
+ */
+void			 charge_was(struct verdict_charge *,
+			    const struct settings *, size_t key,
+			    const struct msg_charge_key *);
 
 /* Moves the charge from the waiting to the decided ones. */
 void			 charge_settle(struct charge_batch *,
 			    struct verdict_charge *);
 
-/* Sets VERDICT_UNAVAILABLE: there is no verdict. */
-void			 charge_unavailable(struct msg_verdict *);
-
-/* Does both. */
+/* The same, without a verdict: VERDICT_UNAVAILABLE. */
 void			 charge_give_up(struct charge_batch *,
 			    struct verdict_charge *);
 
@@ -71,62 +82,6 @@ void			 charge_expire(struct charge_batch *, struct mono,
  */
 void			 charge_decide_again(struct charge_batch *);
 
-/* --- charge_change.c: changes of the overrides --- */
-
-/*
- * Makes the first change, if there is one, and corrects what was found wrong:
- * STORE_OK, STORE_BUSY or STORE_LOST.
- */
-enum store_result	 charge_change_run(struct charge_batch *, int64_t now,
-			    struct mono, const struct charge_answers *);
-void			 charge_change_clear(struct charge_batch *);
-
-/* --- charge_begin.c --- */
-
-/* Calls store_begin for the ids that were gathered. */
-enum store_result	 charge_begin(struct charge_batch *);
-
-/* The same without ids. */
-enum store_result	 charge_begin_empty(struct charge_batch *, int64_t now);
-
-/* --- charge_was.c --- */
-
-/*
- * Sets the ids of the keys under earlier names of their rules; the second, once
- * id_sql has replaced ids.
- */
-void			 charge_was(struct verdict_charge *,
-			    const struct settings *,
-			    const struct msg_charge_key *);
-void			 charge_was_again(struct verdict_charge *,
-			    const struct settings *);
-
-/* --- charge_map.c --- */
-
-/*
- * id_sql: gives the keys of the waiting charges the ids that are counted.
- * Charges for which none is known are given up.
- */
-enum store_result	 charge_map(struct charge_batch *, struct mono);
-
-/* Puts those ids into the verdict of a charge. */
-void			 charge_map_tell(struct verdict_charge *);
-
-/* --- charge_pairs.c: what rules that count new recipients know --- */
-
-/*
- * Copies the network and the recipient of a key to *at and advances *at past
- * them. Only hashes of them are stored.
- */
-void	charge_pairs_take(struct verdict_key *, const struct msg_charge_key *,
-	    char **at);
-
-/* Collects the pairs of the waiting charges, each once. */
-enum store_result	 charge_pairs_gather(struct charge_batch *);
-
-/* Before the commit: writes what the batch has changed. */
-void	charge_pairs_learn(struct charge_batch *);
-
 /* --- charge_gather.c --- */
 
 /*
@@ -136,13 +91,32 @@ void	charge_pairs_learn(struct charge_batch *);
 enum store_result	 charge_gather(struct charge_batch *, int64_t now,
 			    struct mono);
 
-/* --- charge_copy.c --- */
+/*
+ * Two steps of it. charge_map: gives the keys the ids that id_sql has for them;
+ * charges for which none is known are given up. charge_pairs: collects what
+ * rules that count new recipients know; only hashes of that are stored.
+ */
+enum store_result	 charge_map(struct charge_batch *, struct mono);
+enum store_result	 charge_pairs(struct charge_batch *);
+
+/* --- charge_begin.c --- */
+
+/* Begins the transaction for the ids that were gathered; or without ids. */
+enum store_result	 charge_begin(struct charge_batch *);
+enum store_result	 charge_begin_empty(struct charge_batch *, int64_t now);
+
+/* Commits, or unless `decided` is STORE_OK rolls back and returns that. */
+enum store_result	 charge_end(struct charge_batch *,
+			    enum store_result decided, bool *later);
+
+/* --- charge_change.c: changes of the overrides --- */
 
 /*
- * The bytes that a copy of the charge takes, with its keys and strings in their
- * stored form; and the copying.
+ * Makes the first change, if there is one, and corrects what was found wrong:
+ * STORE_OK, STORE_BUSY or STORE_LOST.
  */
-size_t	charge_copy_size(const struct msg_charge *);
-void	charge_copy(struct verdict_charge *, const struct msg_charge *);
+enum store_result	 charge_change_run(struct charge_batch *, int64_t now,
+			    struct mono, const struct charge_answers *);
+void			 charge_change_clear(struct charge_batch *);
 
 #endif

@@ -80,3 +80,16 @@ charge_begin_empty(struct charge_batch *b, int64_t now)
 	cache_batch(b->cache);
 	return charge_begin(b);
 }
+
+enum store_result
+charge_end(struct charge_batch *b, enum store_result decided, bool *later)
+{
+	enum store_result	result = decided;
+
+	if (decided == STORE_OK)
+		result = store_commit(b->store, later);
+	else if (decided != STORE_LOST)
+		store_rollback(b->store);
+	override_table_settle(b->overrides, result == STORE_OK);
+	return result;
+}

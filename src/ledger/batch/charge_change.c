@@ -1,5 +1,4 @@
 #include <stdlib.h>
-#include <string.h>
 
 #include "ledger/batch/charge_batch.h"
 #include "lib/alloc.h"
@@ -9,43 +8,25 @@ struct charge_change {
 	uint64_t			 request;
 	struct mono			 deadline;
 	struct msg_overridden		 answer;
-	size_t				 n;
-	struct override			 list[];
+	struct override_copies		 copies;
 };
-
-/* Copies the bytes, and points `answer` to the copy where it named them. */
-static const char *
-charge_change_copy(const char *bytes, size_t len, struct msg_overridden *answer)
-{
-	const char	*copy = alloc_copy(bytes, len);
-	size_t		 i;
-
-	for (i = 0; answer != NULL && i < answer->nids; i++)
-		if (answer->id[i] == bytes)
-			answer->id[i] = copy;
-	return copy;
-}
 
 void
 charge_batch_change(struct charge_batch *b, uint64_t request,
     const struct override *list, size_t n, const struct msg_overridden *answer,
     struct mono deadline)
 {
-	struct charge_change	*c;
-	struct override		*o;
-	size_t			 i;
+	struct charge_change	*c = alloc_zero(1, sizeof(*c));
+	size_t			 i, j;
 
-	c = alloc_zero(1, sizeof(*c) + n * sizeof(c->list[0]));
 	c->request = request;
 	c->deadline = deadline;
 	c->answer = *answer;
-	c->n = n;
 	for (i = 0; i < n; i++) {
-		o = &c->list[i];
-		*o = list[i];
-		o->id = charge_change_copy(o->id, o->idlen, &c->answer);
-		o->who = charge_change_copy(o->who, o->wholen, NULL);
-		o->reason = charge_change_copy(o->reason, o->reasonlen, NULL);
+		override_table_copy(&c->copies, &list[i]);
+		for (j = 0; j < answer->nids; j++)
+			if (answer->id[j] == list[i].id)
+				c->answer.id[j] = c->copies.list[i].id;
 	}
 	TAILQ_INSERT_TAIL(&b->changes, c, entry);
 	b->count++;
@@ -54,15 +35,9 @@ charge_batch_change(struct charge_batch *b, uint64_t request,
 static void
 charge_change_free(struct charge_batch *b, struct charge_change *c)
 {
-	size_t	i;
-
 	TAILQ_REMOVE(&b->changes, c, entry);
 	b->count--;
-	for (i = 0; i < c->n; i++) {
-		free((void *)(uintptr_t)c->list[i].id);
-		free((void *)(uintptr_t)c->list[i].who);
-		free((void *)(uintptr_t)c->list[i].reason);
-	}
+	override_table_empty(&c->copies);
 	free(c);
 }
 
@@ -82,25 +57,6 @@ charge_change_answer(struct charge_batch *b, struct charge_change *c,
 	charge_change_free(b, c);
 }
 
-static enum store_result
-charge_change_write(struct charge_batch *b, const struct charge_change *c,
-    int64_t now, enum override_result *outcome)
-{
-	enum store_result	result;
-	bool			later = false;
-
-	if ((result = charge_begin_empty(b, now)) != STORE_OK)
-		return result;
-	result = override_table_change(b->overrides, b->store,
-	    c != NULL ? c->list : NULL, c != NULL ? c->n : 0, now, outcome);
-	if (result == STORE_OK)
-		result = store_commit(b->store, &later);
-	else if (result != STORE_LOST)
-		store_rollback(b->store);
-	override_table_settle(b->overrides, result == STORE_OK);
-	return result;
-}
-
 enum store_result
 charge_change_run(struct charge_batch *b, int64_t now, struct mono mono,
     const struct charge_answers *answers)
@@ -108,7 +64,7 @@ charge_change_run(struct charge_batch *b, int64_t now, struct mono mono,
 	struct charge_change	*c = TAILQ_FIRST(&b->changes);
 	enum override_result	 outcome = OVERRIDE_FAILED;
 	enum store_result	 result;
-	bool			 due;
+	bool			 due, writes, later = false;
 
 	if (c != NULL && clock_passed(c->deadline, mono)) {
 		charge_change_answer(b, c, OVERRIDE_FAILED, answers);
@@ -118,10 +74,14 @@ charge_change_run(struct charge_batch *b, int64_t now, struct mono mono,
 	if (c == NULL && !due)
 		return STORE_OK;
 	/* The corrections may be many: charges are decided between them. */
-	result = charge_change_write(b, due ? NULL : c, now, &outcome);
-	if (c != NULL && (result == STORE_FAILED || (result == STORE_OK &&
-	    !due)))
-		charge_change_answer(b, c, result == STORE_OK ? outcome :
-		    OVERRIDE_FAILED, answers);
+	writes = c != NULL && !due;
+	if ((result = charge_begin_empty(b, now)) == STORE_OK)
+		result = charge_end(b, override_table_change(b->overrides,
+		    b->store, writes ? c->copies.list : NULL,
+		    writes ? c->copies.n : 0, now, &outcome), &later);
+	if (c != NULL && result == STORE_FAILED)
+		charge_change_answer(b, c, OVERRIDE_FAILED, answers);
+	else if (writes && result == STORE_OK)
+		charge_change_answer(b, c, outcome, answers);
 	return result == STORE_FAILED ? STORE_OK : result;
 }

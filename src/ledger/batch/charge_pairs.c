@@ -4,156 +4,69 @@
 #include "ledger/batch/charge_batch.h"
 #include "lib/alloc.h"
 
-void
-charge_pairs_take(struct verdict_key *k, const struct msg_charge_key *m,
-    char **at)
-{
-	const char	*colon = memchr(m->id, ':', m->idlen);
-
-	/* An id begins with the rule's name. */
-	k->rule_name = habits_rule(m->id, colon == NULL ? m->idlen :
-	    (size_t)(colon - m->id));
-	k->charge.value = memcpy(*at, m->value, m->valuelen);
-	*at += m->valuelen;
-	k->charge.network = memcpy(*at, m->network, m->networklen);
-	*at += m->networklen;
-}
-
-static struct store_pair *
-pair_new(struct charge_batch *b)
-{
-	if (b->npair == b->pairs) {
-		b->pairs = b->pairs == 0 ? 32 : b->pairs * 2;
-		b->pair = alloc_resize(b->pair, b->pairs, sizeof(b->pair[0]));
-	}
-	return &b->pair[b->npair++];
-}
-
-/*
- * Names the pairs of a request: rule, network, recipient. `id` and `rule` are
- * the present ones, or earlier ones of a renamed rule.
- */
+/* Names the pairs of an id; returns how many there are. */
 static size_t
-pairs_name(const struct charge_batch *b, const struct msg_charge_key *c,
-    const char *id, size_t idlen, uint64_t rule, struct store_pair name[3])
+name_pairs(const struct habits *h, const struct verdict_charge *c,
+    const struct verdict_id *v, struct store_pair name[PAIR_KIND__MAX])
 {
-	size_t	n = 0;
+	const struct msg_charge_key	*k = &c->keys[v->key].charge;
+	size_t				 n = 0;
 
-	habits_name_rule(b->habits, &name[n++], rule);
-	if (c->networklen > 0 && c->unfamiliar > 0)
-		habits_name(b->habits, &name[n++], PAIR_NETWORK, id, idlen,
-		    c->network, c->networklen);
-	if (c->valuelen > 0)
-		habits_name(b->habits, &name[n++], PAIR_RECIPIENT, id, idlen,
-		    c->value, c->valuelen);
+	if (k->kind != CHARGE_HABIT)
+		return 0;
+	habits_name_rule(h, &name[n++], v->rule_name);
+	if (k->networklen > 0 && k->unfamiliar > 0)
+		habits_name(h, &name[n++], PAIR_NETWORK, v->id, v->idlen,
+		    k->network, k->networklen);
+	if (k->valuelen > 0)
+		habits_name(h, &name[n++], PAIR_RECIPIENT, v->id, v->idlen,
+		    k->value, k->valuelen);
 	return n;
 }
 
-static void
-pairs_add(struct charge_batch *b, const struct store_pair *name, size_t n)
-{
-	size_t	i;
-
-	for (i = 0; i < n; i++)
-		*pair_new(b) = name[i];
-}
-
-static struct store_pair *
-pairs_find(const struct charge_batch *b, const struct store_pair *name,
-    size_t n, enum store_pair_kind kind)
-{
-	size_t	i;
-
-	for (i = 0; i < n; i++)
-		if (name[i].kind == kind)
-			return bsearch(&name[i], b->pair, b->npair,
-			    sizeof(name[0]), habits_order);
-	return NULL;
-}
-
-/* Adds the pairs of a charge, or once they are sorted points to them. */
-static void
-pairs_of(struct charge_batch *b, struct verdict_charge *c, bool point)
-{
-	struct store_pair	 name[3];
-	struct verdict_key	*k;
-	struct verdict_was	*w;
-	size_t			 n, i;
-
-	for (i = 0; i < c->nkeys; i++) {
-		k = &c->keys[i];
-		if (k->charge.kind != CHARGE_HABIT)
-			continue;
-		n = pairs_name(b, &k->charge, k->charge.id, k->charge.idlen,
-		    k->rule_name, name);
-		if (!point) {
-			pairs_add(b, name, n);
-			continue;
-		}
-		k->network = pairs_find(b, name, n, PAIR_NETWORK);
-		k->recipient = pairs_find(b, name, n, PAIR_RECIPIENT);
-		k->rule = pairs_find(b, name, n, PAIR_RULE);
-	}
-	for (i = 0; i < c->nwas; i++) {
-		w = &c->was[i];
-		k = &c->keys[w->key];
-		if (k->charge.kind != CHARGE_HABIT)
-			continue;
-		n = pairs_name(b, &k->charge, w->id, w->idlen, w->rule_name,
-		    name);
-		if (!point) {
-			pairs_add(b, name, n);
-			continue;
-		}
-		w->network = pairs_find(b, name, n, PAIR_NETWORK);
-		w->recipient = pairs_find(b, name, n, PAIR_RECIPIENT);
-		w->rule = pairs_find(b, name, n, PAIR_RULE);
-	}
-}
-
-static bool
-pairs_wanted(const struct charge_batch *b)
-{
-	const struct verdict_charge	*c;
-	size_t				 i;
-
-	TAILQ_FOREACH(c, &b->waiting, entry)
-		for (i = 0; i < c->nkeys; i++)
-			if (c->keys[i].charge.kind == CHARGE_HABIT)
-				return true;
-	return false;
-}
-
 enum store_result
-charge_pairs_gather(struct charge_batch *b)
+charge_pairs(struct charge_batch *b)
 {
 	struct verdict_charge	*c;
+	struct verdict_id	*v;
+	struct store_pair	 name[PAIR_KIND__MAX];
 	enum store_result	 result;
-	size_t			 i, n = 0;
+	size_t			 n, kept = 0, i, j;
+	bool			 wanted = false;
 
 	b->npair = 0;
-	if (!pairs_wanted(b))
+	TAILQ_FOREACH(c, &b->waiting, entry)
+		for (i = 0; i < c->nkeys; i++)
+			wanted |= c->keys[i].charge.kind == CHARGE_HABIT;
+	if (!wanted)
 		return STORE_OK;
 	if ((result = habits_ready(b->habits, b->store)) != STORE_OK)
 		return result;
 	TAILQ_FOREACH(c, &b->waiting, entry)
-		pairs_of(b, c, false);
+		for (i = 0; i < c->nids; i++) {
+			if (b->npair + PAIR_KIND__MAX > b->pairs) {
+				b->pairs = (b->npair + PAIR_KIND__MAX) * 2;
+				b->pair = alloc_resize(b->pair, b->pairs,
+				    sizeof(b->pair[0]));
+			}
+			b->npair += name_pairs(b->habits, c, &c->ids[i],
+			    &b->pair[b->npair]);
+		}
 	qsort(b->pair, b->npair, sizeof(b->pair[0]), habits_order);
 	for (i = 0; i < b->npair; i++)
-		if (n == 0 || habits_order(&b->pair[n - 1], &b->pair[i]) != 0)
-			b->pair[n++] = b->pair[i];
-	b->npair = n;
+		if (kept == 0 || habits_order(&b->pair[kept - 1],
+		    &b->pair[i]) != 0)
+			b->pair[kept++] = b->pair[i];
+	b->npair = kept;
 	TAILQ_FOREACH(c, &b->waiting, entry)
-		pairs_of(b, c, true);
+		for (i = 0; i < c->nids; i++) {
+			v = &c->ids[i];
+			memset(v->pair, 0, sizeof(v->pair));
+			n = name_pairs(b->habits, c, v, name);
+			for (j = 0; j < n; j++)
+				v->pair[name[j].kind] = bsearch(&name[j],
+				    b->pair, b->npair, sizeof(name[0]),
+				    habits_order);
+		}
 	return STORE_OK;
-}
-
-void
-charge_pairs_learn(struct charge_batch *b)
-{
-	size_t	i;
-
-	for (i = 0; i < b->npair; i++)
-		if (b->pair[i].changed)
-			store_learn(b->store, &b->pair[i]);
 }

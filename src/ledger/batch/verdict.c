@@ -1,69 +1,50 @@
-#include <stdlib.h>
 #include <string.h>
 
 #include "decision/lock_hits.h"
 #include "ledger/batch/verdict.h"
 #include "ledger/batch/verdict_habit.h"
-#include "lib/alloc.h"
 #include "lib/num.h"
 
 const struct limits *
 verdict_limits(const struct verdict_key *k)
 {
-	const struct limits	*limits;
-
-	limits = k->sql != NULL ? lookup_of(k->sql) : NULL;
-	return limits != NULL ? limits : &k->charge.limits;
-}
-
-int64_t
-verdict_longest(const struct verdict_key *k, int64_t longest)
-{
-	const struct limits	*limits = verdict_limits(k);
-	size_t			 i;
-
-	for (i = 0; i < limits->count; i++)
-		if (limits->list[i].seconds > longest)
-			longest = limits->list[i].seconds;
-	return longest;
+	return k->sql != NULL && k->sql->known ? &k->sql->limits :
+	    &k->charge.limits;
 }
 
 /* --- recording --- */
 
+/* Records a row of key `i`. */
 static void
 verdict_row(struct verdict_context *ctx, const struct verdict_charge *c,
-    const struct verdict_key *k, int64_t date, int64_t amount, int64_t tag)
+    size_t i, int64_t date, int64_t amount, int64_t tag)
 {
-	struct store_row	row;
+	const struct verdict_id	*v = &c->ids[i];
+	const struct store_row	 row = {
+		.id = v->id, .idlen = v->idlen, .date = date, .amount = amount,
+		.instance = c->instance, .instancelen = c->instancelen,
+		.tag = tag, .state = c->state, .statelen = c->statelen
+	};
 
-	row.id = k->charge.id;
-	row.idlen = k->charge.idlen;
-	row.date = date;
-	row.amount = amount;
-	row.instance = c->instance;
-	row.instancelen = c->instancelen;
-	row.tag = tag;
-	row.state = c->state;
-	row.statelen = c->statelen;
-	cache_record(ctx->cache, k->id, &k->instance, &row, ctx->now);
-	store_append(ctx->store, cache_index(k->id), &row);
+	cache_record(ctx->cache, v->cached, &v->instance, &row, ctx->now);
+	store_append(ctx->store, v->cached->index, &row);
 }
 
 static void
 verdict_record(struct verdict_context *ctx, const struct verdict_charge *c)
 {
-	struct decision_record		 list[DECISION_RECORDS_MAX], *r;
-	const struct verdict_key	*k;
-	size_t				 n, i;
+	struct decision_record	 list[DECISION_RECORDS_MAX], *r;
+	struct store_value	*value;
+	size_t			 n, i;
 
 	n = decision_records(&ctx->decision, list);
 	for (i = 0; i < n; i++) {
 		r = &list[i];
-		k = &c->keys[r->key];
-		verdict_row(ctx, c, k, r->date, r->amount, r->tag);
-		if (k->value != NULL && r->amount > 0) {
-			k->value->date = r->date;
-			store_see(ctx->store, k->value);
+		verdict_row(ctx, c, r->key, r->date, r->amount, r->tag);
+		value = c->ids[r->key].value;
+		if (value != NULL && r->amount > 0) {
+			value->date = r->date;
+			store_see(ctx->store, value);
 		}
 	}
 }
@@ -72,57 +53,18 @@ verdict_record(struct verdict_context *ctx, const struct verdict_charge *c)
 static void
 verdict_take_back(struct verdict_context *ctx, const struct verdict_charge *c)
 {
-	const struct verdict_key	*k;
-	int64_t				 date, amount;
-	size_t				 i;
+	int64_t	date, amount;
+	size_t	i;
+	uint8_t	kind;
 
 	for (i = 0; i < c->nkeys; i++) {
-		k = &c->keys[i];
-		while (!CHARGE_HAS_VALUE(k->charge.kind) &&
-		    k->charge.kind != CHARGE_HABIT &&
-		    cache_charged_at(ctx->cache, &k->instance, ctx->now, &date,
-		    &amount))
-			verdict_row(ctx, c, k, date, num_sub_clamp(0, amount),
+		kind = c->keys[i].charge.kind;
+		if (CHARGE_HAS_VALUE(kind) || kind == CHARGE_HABIT)
+			continue;
+		while (cache_charged_at(ctx->cache, &c->ids[i].instance,
+		    ctx->now, &date, &amount))
+			verdict_row(ctx, c, i, date, num_sub_clamp(0, amount),
 			    0);
-	}
-}
-
-/* --- a reset --- */
-
-struct verdict_seconds {
-	size_t	 count;
-	size_t	 room;
-	int64_t	*list;		/* pairs of second and amount */
-};
-
-static void
-verdict_on_second(void *arg, int64_t when, int64_t amount)
-{
-	struct verdict_seconds	*s = arg;
-
-	if (s->count == s->room) {
-		s->room = s->room == 0 ? 64 : s->room * 2;
-		s->list = alloc_resize(s->list, s->room,
-		    2 * sizeof(s->list[0]));
-	}
-	s->list[2 * s->count] = when;
-	s->list[2 * s->count++ + 1] = amount;
-}
-
-/* Forgets all values of this id. */
-static void
-verdict_forget(struct verdict_context *ctx, const char *id, size_t idlen)
-{
-	struct store_value	*v;
-	size_t			 i;
-
-	if (ctx->result != STORE_OK)
-		return;
-	ctx->result = store_forget_values(ctx->store, id, idlen);
-	for (i = 0; i < ctx->nvalue; i++) {
-		v = &ctx->value[i];
-		if (v->idlen == idlen && memcmp(v->id, id, idlen) == 0)
-			v->date = -1;
 	}
 }
 
@@ -134,40 +76,41 @@ verdict_forget(struct verdict_context *ctx, const char *id, size_t idlen)
 static void
 verdict_reset(struct verdict_context *ctx, struct verdict_charge *c)
 {
-	struct verdict_seconds	 s;
-	struct verdict_key	*k;
-	size_t			 i, j;
+	const struct pack_count	*counts;
+	const struct verdict_id	*v;
+	struct store_value	*value;
+	int64_t			*sum;
+	size_t			 n, i, j;
 
 	memset(&c->verdict, 0, sizeof(c->verdict));
 	c->verdict.verdict = VERDICT_ACCEPTED;
 	c->instance = "reset";
 	c->instancelen = strlen(c->instance);
 	c->weighed->nkeys = c->nkeys;
-	for (i = 0; i < c->nkeys && ctx->result == STORE_OK; i++) {
-		k = &c->keys[i];
+	for (i = 0; i < c->nkeys; i++)
 		c->weighed->keys[i].amount = 0;
+	for (i = 0; i < c->nids && ctx->result == STORE_OK; i++) {
+		v = &c->ids[i];
+		sum = &c->weighed->keys[v->key].amount;
 		/* What was charged once with an instance stays known. */
-		if (k->charge.kind != CHARGE_EXTERNAL)
-			verdict_forget(ctx, k->charge.id, k->charge.idlen);
-		memset(&s, 0, sizeof(s));
-		window_each(cache_window(k->id), verdict_on_second, &s);
-		for (j = 0; j < c->nwas; j++) {
-			if (c->was[j].key != i)
-				continue;
-			if (k->charge.kind != CHARGE_EXTERNAL)
-				verdict_forget(ctx, c->was[j].id,
-				    c->was[j].idlen);
-			window_each(cache_window(c->was[j].cached),
-			    verdict_on_second, &s);
+		n = 0;
+		if (c->keys[v->key].charge.kind != CHARGE_EXTERNAL) {
+			ctx->result = store_forget_values(ctx->store, v->id,
+			    v->idlen);
+			n = ctx->nvalue;
 		}
-		for (j = 0; j < s.count; j++) {
-			c->weighed->keys[i].amount =
-			    num_add_clamp(c->weighed->keys[i].amount,
-			    s.list[2 * j + 1]);
-			verdict_row(ctx, c, k, s.list[2 * j],
-			    num_sub_clamp(0, s.list[2 * j + 1]), 0);
+		for (j = 0; j < n; j++) {
+			value = &ctx->value[j];
+			if (value->idlen == v->idlen &&
+			    memcmp(value->id, v->id, v->idlen) == 0)
+				value->date = -1;
 		}
-		free(s.list);
+		n = cache_counts(ctx->cache, v->cached, &counts);
+		for (j = 0; j < n; j++) {
+			*sum = num_add_clamp(*sum, counts[j].amount);
+			verdict_row(ctx, c, v->key, counts[j].date,
+			    num_sub_clamp(0, counts[j].amount), 0);
+		}
 	}
 }
 
@@ -208,7 +151,8 @@ verdict_hits(struct verdict_context *ctx, const struct verdict_charge *c,
 	for (i = 0; i < nhits; i++) {
 		k = &c->keys[hits[i].key];
 		if (!verdict_hit_wanted(ctx, k, &hits[i]) ||
-		    (kind == HIT_FULL && !verdict_habit_hit(ctx, k)))
+		    (kind == HIT_FULL &&
+		    !verdict_habit_hit(ctx, c, hits[i].key)))
 			continue;
 		seconds = hits[i].window == DECISION_MAIL ? 0 :
 		    verdict_limits(k)->list[hits[i].window].seconds;
@@ -237,7 +181,7 @@ verdict_closed_by(const struct verdict_context *ctx,
 	const struct override		*block;
 
 	*pass = 0;
-	if (c->mode >= CHARGE_REPLAY)
+	if (!CHARGE_MAY_REFUSE(c->mode))
 		return NULL;
 	from.unfamiliar = verdict_habit_locks;
 	from.arg = &habits;
@@ -250,26 +194,6 @@ verdict_blocked(struct verdict_charge *c)
 {
 	memset(&c->verdict, 0, sizeof(c->verdict));
 	c->verdict.verdict = VERDICT_BLOCKED;
-}
-
-/* The seconds of the window that was hit; 0: max_per_mail. */
-static int64_t
-verdict_lock_window(const struct decision *d, const struct lock_hit *lock)
-{
-	size_t	i;
-
-	for (i = 0; i + 1 < d->nhits; i++)
-		if (d->hits[i].key == lock->key)
-			break;
-	return d->hits[i].window == DECISION_MAIL ? 0 :
-	    d->key[lock->key].limits->list[d->hits[i].window].seconds;
-}
-
-/* Forgets what lock_hits found. */
-static void
-verdict_no_locks(struct msg_verdict *v)
-{
-	v->locked = v->would_lock = v->unlocked = 0;
 }
 
 /*
@@ -285,13 +209,14 @@ verdict_lock(struct verdict_context *ctx, struct verdict_charge *c)
 	struct lock_hit		 list[CHARGE_KEYS_MAX];
 	const struct verdict_key *k;
 	int64_t			 seconds;
-	size_t			 n, i;
+	size_t			 window, n, i, j;
 
 	n = lock_hits(d, override_table_list(ctx->overrides), v, list,
 	    CHARGE_KEYS_MAX);
 	if (n == 0)
 		return;
-	verdict_no_locks(v);
+	/* Forget what lock_hits found. */
+	v->locked = v->would_lock = v->unlocked = 0;
 	ctx->result = override_table_batch(ctx->overrides, ctx->store,
 	    ctx->now);
 	if (ctx->result != STORE_OK)
@@ -304,7 +229,12 @@ verdict_lock(struct verdict_context *ctx, struct verdict_charge *c)
 		k = &c->keys[list[i].key];
 		if (!k->charge.report)
 			continue;
-		seconds = verdict_lock_window(d, &list[i]);
+		for (j = 0; j + 1 < d->nhits; j++)
+			if (d->hits[j].key == list[i].key)
+				break;
+		window = d->hits[j].window;
+		seconds = window == DECISION_MAIL ? 0 :
+		    d->key[list[i].key].limits->list[window].seconds;
 		store_hit(ctx->store, HIT_LOCK, k->charge.id, k->charge.idlen,
 		    seconds);
 		ctx->hits[ctx->nhits++] = (struct verdict_hit){ HIT_LOCK, k,
@@ -335,32 +265,34 @@ verdict_pass(struct verdict_context *ctx, struct verdict_charge *c)
 	verdict_record(ctx, c);
 }
 
-/* --- */
+/* --- what is known --- */
 
 static void
 verdict_know(const struct verdict_context *ctx, const struct verdict_charge *c,
-    const struct verdict_key *k, struct decision_key *d)
+    size_t i, struct decision_key *d)
 {
-	const struct override	*grant;
-	int64_t			 amount;
+	const struct verdict_key	*k = &c->keys[i];
+	const struct verdict_id		*v = &c->ids[i];
+	const struct override		*grant;
+	int64_t				 amount;
 
 	grant = override_find(override_table_list(ctx->overrides),
-	    OVERRIDE_GRANT, k->charge.id, k->charge.idlen, ctx->now);
+	    OVERRIDE_GRANT, v->id, v->idlen, ctx->now);
 	d->charge = &k->charge;
 	d->limits = verdict_limits(k);
-	d->window = cache_window(k->id);
+	d->window = &v->cached->window;
 	d->granted = grant != NULL ? grant->amount : 0;
 	d->granted_until = grant != NULL ? grant->until : 0;
 	d->charged = c->instancelen > 0 ?
-	    cache_charged(ctx->cache, &k->instance) : 0;
+	    cache_charged(ctx->cache, &v->instance) : 0;
 	if (k->charge.lock.seconds == 0 || d->charged == 0 ||
-	    !cache_charged_at(ctx->cache, &k->instance, ctx->now,
+	    !cache_charged_at(ctx->cache, &v->instance, ctx->now,
 	    &d->charged_at, &amount))
 		d->charged_at = 0;
-	d->repeated = cache_has_tag(ctx->cache, &k->instance);
-	d->seen = k->value != NULL ? k->value->date : -1;
+	d->repeated = cache_has_tag(ctx->cache, &v->instance);
+	d->seen = v->value != NULL ? v->value->date : -1;
 	d->wait.until = 0;
-	verdict_habit_know(ctx, c, k, d);
+	verdict_habit_know(ctx, c, i, d);
 }
 
 static void
@@ -375,25 +307,26 @@ verdict_merge_second(void *arg, int64_t when, int64_t amount)
  */
 static void
 verdict_know_was(struct verdict_context *ctx, const struct verdict_charge *c,
-    const struct verdict_was *w, struct decision_key *d)
+    const struct verdict_id *v)
 {
-	const struct window	*window = cache_window(w->cached);
-	struct window		*merged = &ctx->merged[w->key];
+	const struct window	*window = &v->cached->window;
+	struct window		*merged = &ctx->merged[v->key];
+	struct decision_key	*d = &ctx->decision.key[v->key];
 	const struct override	*grant;
 
 	grant = override_find(override_table_list(ctx->overrides),
-	    OVERRIDE_GRANT, w->id, w->idlen, ctx->now);
+	    OVERRIDE_GRANT, v->id, v->idlen, ctx->now);
 	if (grant != NULL && d->granted == 0) {
 		d->granted = grant->amount;
 		d->granted_until = grant->until;
 	}
 	if (c->instancelen > 0)
 		d->charged = num_add_clamp(d->charged,
-		    cache_charged(ctx->cache, &w->instance));
-	if (cache_has_tag(ctx->cache, &w->instance))
+		    cache_charged(ctx->cache, &v->instance));
+	if (cache_has_tag(ctx->cache, &v->instance))
 		d->repeated = true;
-	if (w->value != NULL && w->value->date > d->seen)
-		d->seen = w->value->date;
+	if (v->value != NULL && v->value->date > d->seen)
+		d->seen = v->value->date;
 	if (window_newest(window) == INT64_MIN)
 		return;
 	if (d->window != merged) {
@@ -404,33 +337,7 @@ verdict_know_was(struct verdict_context *ctx, const struct verdict_charge *c,
 	window_each(window, verdict_merge_second, merged);
 }
 
-static void
-verdict_know_all(struct verdict_context *ctx, const struct verdict_charge *c)
-{
-	struct decision	*d = &ctx->decision;
-	size_t		 i;
-
-	for (i = 0; i < c->nkeys; i++)
-		verdict_know(ctx, c, &c->keys[i], &d->key[i]);
-	for (i = 0; i < c->nwas; i++)
-		verdict_know_was(ctx, c, &c->was[i], &d->key[c->was[i].key]);
-}
-
-/* Frees what verdict_know_was merged. */
-static void
-verdict_forget_merged(struct verdict_context *ctx,
-    const struct verdict_charge *c)
-{
-	struct decision_key	*d;
-	size_t			 i;
-
-	for (i = 0; i < c->nwas; i++) {
-		d = &ctx->decision.key[c->was[i].key];
-		if (d->window == &ctx->merged[c->was[i].key])
-			window_clear(&ctx->merged[c->was[i].key]);
-		d->window = NULL;
-	}
-}
+/* --- the decision --- */
 
 /* Records what was decided. */
 static void
@@ -456,6 +363,7 @@ verdict_decide(struct verdict_context *ctx, struct verdict_charge *c)
 {
 	struct decision		*d = &ctx->decision;
 	const struct override	*closed;
+	size_t			 i;
 
 	ctx->nhits = 0;
 	if (c->reset) {
@@ -473,7 +381,10 @@ verdict_decide(struct verdict_context *ctx, struct verdict_charge *c)
 	d->tag = c->tag;
 	d->now = ctx->now;
 	d->nkeys = c->nkeys;
-	verdict_know_all(ctx, c);
+	for (i = 0; i < c->nkeys; i++)
+		verdict_know(ctx, c, i, &d->key[i]);
+	for (; i < c->nids; i++)
+		verdict_know_was(ctx, c, &c->ids[i]);
 	decision_make(d, &c->verdict);
 	/* No more mails pass the lock now. */
 	if (d->pass != 0 && c->verdict.verdict == VERDICT_REFUSED)
@@ -484,5 +395,8 @@ verdict_decide(struct verdict_context *ctx, struct verdict_charge *c)
 	}
 	if (c->weighed == NULL || c->mode == CHARGE_ADD)
 		verdict_settle(ctx, c);
-	verdict_forget_merged(ctx, c);
+	/* What verdict_know_was merged. */
+	for (i = 0; i < c->nkeys; i++)
+		if (d->key[i].window == &ctx->merged[i])
+			window_clear(&ctx->merged[i]);
 }

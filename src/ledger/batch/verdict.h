@@ -28,31 +28,24 @@ struct verdict_key {
 		uint32_t	 reported;
 		char		*room;		/* for the id in place of it */
 	} own;
-	uint64_t		 hash;		/* of the id */
-	struct cache_id		*id;
-	struct instance_keys	 instance;
 	struct lookup_entry	*sql;		/* NULL: those in `charge` */
-	struct store_value	*value;		/* or NULL */
-	/* CHARGE_HABIT; those that the request does not name are NULL. */
-	struct store_pair	*network;
-	struct store_pair	*recipient;
-	struct store_pair	*rule;
-	uint64_t		 rule_name;	/* habits_rule */
 };
 
-/* The id of a key under an earlier name of its rule: its counts count too. */
-struct verdict_was {
-	size_t			 key;
+/*
+ * An id whose counts count for a key: the key's own, or the same under an
+ * earlier name of the key's rule, which is read and never written to.
+ */
+struct verdict_id {
+	size_t			 key;		/* its index in the charge */
+	const char		*id;		/* as it is stored */
 	size_t			 idlen;
-	char			 id[ID_STORED_MAX];
 	uint64_t		 hash;
 	struct cache_id		*cached;
 	struct instance_keys	 instance;
 	struct store_value	*value;		/* or NULL */
-	struct store_pair	*network;	/* CHARGE_HABIT, as above */
-	struct store_pair	*recipient;
-	struct store_pair	*rule;
-	uint64_t		 rule_name;
+	/* CHARGE_HABIT; those that the request does not name are NULL. */
+	struct store_pair	*pair[PAIR_KIND__MAX];
+	uint64_t		 rule_name;	/* habits_rule; CHARGE_HABIT */
 };
 
 /* A hit of a window, for the report and for immediate mails. */
@@ -78,8 +71,10 @@ struct verdict_charge {
 	struct msg_verdict		 verdict;
 	struct msg_weighed		*weighed;	/* NULL: not weighed */
 	bool				 reset;
-	size_t				 nwas;
-	struct verdict_was		*was;		/* in the keys' order */
+	size_t				 nids;
+	struct verdict_id		*ids;	/* the keys' own come first */
+	size_t				 room;	/* the most ids */
+	char				*was;	/* bytes of the other ones */
 	size_t				 nkeys;
 	struct verdict_key		 keys[];
 };
@@ -105,10 +100,6 @@ struct verdict_context {
 
 /* The limits that apply to this key now. */
 const struct limits	*verdict_limits(const struct verdict_key *);
-
-/* The longest of their windows, but at least `longest`. */
-int64_t			 verdict_longest(const struct verdict_key *,
-			    int64_t longest);
 
 /*
  * Fills in the verdict. All ids of the charge must be loaded. A weighed charge

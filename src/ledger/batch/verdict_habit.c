@@ -39,44 +39,41 @@ void
 verdict_habit_inherit(const struct verdict_context *ctx,
     const struct verdict_charge *c)
 {
-	const struct verdict_was	*w;
-	const struct verdict_key	*k;
-	struct habit_terms		 terms;
-	size_t				 i;
+	struct store_pair	*const *of, *const *was, *rule;
+	struct habit_terms	 terms;
+	size_t			 i;
 
-	for (i = 0; i < c->nwas; i++) {
-		w = &c->was[i];
-		k = &c->keys[w->key];
-		if (k->charge.kind != CHARGE_HABIT)
+	for (i = c->nkeys; i < c->nids; i++) {
+		was = c->ids[i].pair;
+		of = c->ids[c->ids[i].key].pair;
+		if ((rule = of[PAIR_RULE]) == NULL)
 			continue;
-		terms = key_terms(k);
-		pair_inherit(k->network, w->network, &terms, ctx->now);
-		pair_inherit(k->recipient, w->recipient, &terms, ctx->now);
+		terms = key_terms(&c->keys[c->ids[i].key]);
+		pair_inherit(of[PAIR_NETWORK], was[PAIR_NETWORK], &terms,
+		    ctx->now);
+		pair_inherit(of[PAIR_RECIPIENT], was[PAIR_RECIPIENT], &terms,
+		    ctx->now);
 		/* The rule is as old as its oldest name. */
-		if (rule_known(ctx, w->rule) && (!rule_known(ctx, k->rule) ||
-		    w->rule->known.first < k->rule->known.first)) {
-			k->rule->known.first = w->rule->known.first;
-			k->rule->known.last = ctx->now;
-			k->rule->changed = c->weighed == NULL;
+		if (rule_known(ctx, was[PAIR_RULE]) && (!rule_known(ctx, rule)
+		    || was[PAIR_RULE]->known.first < rule->known.first)) {
+			rule->known.first = was[PAIR_RULE]->known.first;
+			rule->known.last = ctx->now;
+			rule->changed = c->weighed == NULL;
 		}
 	}
 }
 
-/* The key of the rule that made the lock, or NULL. */
-static const struct verdict_key *
-key_of_lock(const struct verdict_charge *c, const struct override *lock)
+/* The id of the key whose rule made the lock; NULL: the charge has none. */
+static const struct verdict_id *
+id_of_lock(const struct verdict_charge *c, const struct override *lock)
 {
 	uint64_t	name = habits_rule(lock->who, lock->wholen);
 	size_t		i;
 
-	for (i = 0; i < c->nkeys; i++)
-		if (c->keys[i].charge.kind == CHARGE_HABIT &&
-		    c->keys[i].rule_name == name)
-			return &c->keys[i];
-	for (i = 0; i < c->nwas; i++)
-		if (c->keys[c->was[i].key].charge.kind == CHARGE_HABIT &&
-		    c->was[i].rule_name == name)
-			return &c->keys[c->was[i].key];
+	for (i = 0; i < c->nids; i++)
+		if (c->keys[c->ids[i].key].charge.kind == CHARGE_HABIT &&
+		    c->ids[i].rule_name == name)
+			return &c->ids[c->ids[i].key];
 	return NULL;
 }
 
@@ -84,47 +81,60 @@ bool
 verdict_habit_locks(const void *habits, const struct override *lock)
 {
 	const struct verdict_habits	*h = habits;
-	const struct verdict_key	*k = key_of_lock(h->c, lock);
+	const struct verdict_id		*v = id_of_lock(h->c, lock);
+	const struct store_pair		*network;
 	struct habit_terms		 terms;
 
-	if (k == NULL)
+	if (v == NULL)
 		return false;
-	terms = key_terms(k);
-	return !habit_familiar(k->network != NULL ? &k->network->known : NULL,
+	terms = key_terms(&h->c->keys[v->key]);
+	network = v->pair[PAIR_NETWORK];
+	return !habit_familiar(network != NULL ? &network->known : NULL,
 	    &terms, h->ctx->now);
+}
+
+/* The rule of an id refused: its time of the network starts again. */
+static void
+refuse(const struct verdict_context *ctx, const struct verdict_charge *c,
+    const struct verdict_id *v)
+{
+	const struct habit_terms	 terms = key_terms(&c->keys[v->key]);
+	struct store_pair		*network = v->pair[PAIR_NETWORK];
+
+	if (network != NULL && habit_refuse(&network->known, &terms, ctx->now))
+		network->changed = true;
 }
 
 void
 verdict_habit_closed(const struct verdict_context *ctx,
     const struct verdict_charge *c, const struct override *closed)
 {
-	const struct verdict_key	*k;
-	struct habit_terms		 terms;
+	const struct verdict_id	*v;
 
-	if (c->weighed != NULL || closed->kind != OVERRIDE_LOCK ||
-	    !lock_is_partial(closed) || (k = key_of_lock(c, closed)) == NULL ||
-	    k->network == NULL)
-		return;
-	terms = key_terms(k);
-	if (habit_refuse(&k->network->known, &terms, ctx->now))
-		k->network->changed = true;
+	if (c->weighed == NULL && closed->kind == OVERRIDE_LOCK &&
+	    lock_is_partial(closed) && (v = id_of_lock(c, closed)) != NULL)
+		refuse(ctx, c, v);
 }
 
 void
 verdict_habit_know(const struct verdict_context *ctx,
-    const struct verdict_charge *c, const struct verdict_key *k,
-    struct decision_key *d)
+    const struct verdict_charge *c, size_t i, struct decision_key *d)
 {
+	const struct verdict_id	*v = &c->ids[i];
+
 	d->network = d->recipient = NULL;
 	d->learning = false;
 	d->at_rcpt = 0;
-	if (k->charge.kind != CHARGE_HABIT)
+	if (c->keys[i].charge.kind != CHARGE_HABIT)
 		return;
-	d->network = k->network != NULL ? &k->network->known : &unknown;
-	d->recipient = k->recipient != NULL ? &k->recipient->known : &unknown;
-	d->learning = habit_learning(rule_since(ctx, k->rule), ctx->now);
+	d->network = v->pair[PAIR_NETWORK] != NULL ?
+	    &v->pair[PAIR_NETWORK]->known : &unknown;
+	d->recipient = v->pair[PAIR_RECIPIENT] != NULL ?
+	    &v->pair[PAIR_RECIPIENT]->known : &unknown;
+	d->learning = habit_learning(rule_since(ctx, v->pair[PAIR_RULE]),
+	    ctx->now);
 	if (c->instancelen > 0)
-		d->at_rcpt = cache_marked(ctx->cache, &k->instance,
+		d->at_rcpt = cache_marked(ctx->cache, &v->instance,
 		    CACHE_AT_RCPT);
 }
 
@@ -146,51 +156,40 @@ pair_learn(struct verdict_context *ctx, struct store_pair *p,
 	habits_learned(ctx->habits, p, terms);
 }
 
-/* Notes once a day that the rule is still in use. */
-static void
-rule_learn(struct verdict_context *ctx, struct store_pair *rule)
-{
-	if (habit_learn(&rule->known, &rule_terms, ctx->now))
-		rule->changed = true;
-}
-
-static void
-key_learn(struct verdict_context *ctx, const struct verdict_charge *c,
-    const struct verdict_key *k, bool accepted, bool refused)
-{
-	const struct habit_terms	terms = key_terms(k);
-
-	rule_learn(ctx, k->rule);
-	if (accepted && k->charge.valuelen > 0) {
-		pair_learn(ctx, k->network, &terms);
-		pair_learn(ctx, k->recipient, &terms);
-	}
-	if (accepted && c->tag != 0)
-		cache_mark(ctx->cache, &k->instance, CACHE_AT_RCPT, ctx->now);
-	if (refused && k->network != NULL &&
-	    habit_refuse(&k->network->known, &terms, ctx->now))
-		k->network->changed = true;
-}
-
 void
 verdict_habit_learn(struct verdict_context *ctx,
     const struct verdict_charge *c)
 {
-	const struct msg_verdict	*v = &c->verdict;
-	bool				 accepted, refused;
+	const struct msg_verdict	*m = &c->verdict;
+	const struct verdict_id		*v;
+	struct store_pair		*rule;
+	struct habit_terms		 terms;
 	size_t				 i;
+	bool				 accepted, refused;
 
-	if (c->mode >= CHARGE_REPLAY)
+	if (!CHARGE_MAY_REFUSE(c->mode))
 		return;
-	accepted = v->verdict == VERDICT_ACCEPTED && v->over == 0 &&
-	    v->passed == 0;
+	accepted = m->verdict == VERDICT_ACCEPTED && m->over == 0 &&
+	    m->passed == 0;
 	for (i = 0; i < c->nkeys; i++) {
-		if (c->keys[i].charge.kind != CHARGE_HABIT)
+		v = &c->ids[i];
+		if ((rule = v->pair[PAIR_RULE]) == NULL)
 			continue;
-		refused = (v->verdict == VERDICT_REFUSED && v->key == i) ||
-		    ((v->over | v->shadowed) >> i & 1) != 0;
-		key_learn(ctx, c, &c->keys[i], accepted, refused &&
-		    !ctx->decision.key[i].learning);
+		/* Notes once a day that the rule is still in use. */
+		if (habit_learn(&rule->known, &rule_terms, ctx->now))
+			rule->changed = true;
+		if (accepted && c->keys[i].charge.valuelen > 0) {
+			terms = key_terms(&c->keys[i]);
+			pair_learn(ctx, v->pair[PAIR_NETWORK], &terms);
+			pair_learn(ctx, v->pair[PAIR_RECIPIENT], &terms);
+		}
+		if (accepted && c->tag != 0)
+			cache_mark(ctx->cache, &v->instance, CACHE_AT_RCPT,
+			    ctx->now);
+		refused = (m->verdict == VERDICT_REFUSED && m->key == i) ||
+		    ((m->over | m->shadowed) >> i & 1) != 0;
+		if (refused && !ctx->decision.key[i].learning)
+			refuse(ctx, c, v);
 	}
 }
 
@@ -213,18 +212,20 @@ verdict_habit_weigh(const struct verdict_context *ctx,
 		answer->recipient[0] = d->recipient->first;
 		answer->recipient[1] = d->recipient->last;
 		answer->learning = d->learning ? num_add_clamp(rule_since(ctx,
-		    c->keys[i].rule), HABIT_LEARNING) : 0;
+		    c->ids[i].pair[PAIR_RULE]), HABIT_LEARNING) : 0;
 	}
 }
 
 bool
 verdict_habit_hit(const struct verdict_context *ctx,
-    const struct verdict_key *k)
+    const struct verdict_charge *c, size_t i)
 {
-	if (k->charge.kind != CHARGE_HABIT)
+	const struct instance_keys	*instance = &c->ids[i].instance;
+
+	if (c->keys[i].charge.kind != CHARGE_HABIT)
 		return true;
-	if (cache_marked(ctx->cache, &k->instance, CACHE_HIT) > 0)
+	if (cache_marked(ctx->cache, instance, CACHE_HIT) > 0)
 		return false;
-	cache_mark(ctx->cache, &k->instance, CACHE_HIT, ctx->now);
+	cache_mark(ctx->cache, instance, CACHE_HIT, ctx->now);
 	return true;
 }

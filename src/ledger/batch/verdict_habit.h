@@ -26,10 +26,9 @@ bool	verdict_habit_locks(const void *habits, const struct override *lock);
 void	verdict_habit_closed(const struct verdict_context *,
 	    const struct verdict_charge *, const struct override *);
 
-/* Fills in what is known of the key. */
+/* Fills in what is known of key `i`. */
 void	verdict_habit_know(const struct verdict_context *,
-	    const struct verdict_charge *, const struct verdict_key *,
-	    struct decision_key *);
+	    const struct verdict_charge *, size_t i, struct decision_key *);
 
 /* The charge is decided: learns from it, and marks the pairs to write. */
 void	verdict_habit_learn(struct verdict_context *,
@@ -39,8 +38,8 @@ void	verdict_habit_learn(struct verdict_context *,
 void	verdict_habit_weigh(const struct verdict_context *,
 	    const struct verdict_charge *);
 
-/* Whether a hit of this key is the first one of the instance; notes it. */
+/* Whether a hit of key `i` is the first one of the instance; notes it. */
 bool	verdict_habit_hit(const struct verdict_context *,
-	    const struct verdict_key *);
+	    const struct verdict_charge *, size_t i);
 
 #endif
