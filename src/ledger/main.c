@@ -4,8 +4,6 @@
 #include <string.h>
 
 #include "ledger/ledger.h"
-#include "ledger/orphans.h"
-#include "ledger/scan.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 
@@ -116,8 +114,7 @@ static void
 ledger_reload(struct ledger *l, struct settings *fresh)
 {
 	if (l->engine != NULL)
-		orphans_tell(l->settings, fresh, l->cache, override_table_list(
-		    l->batch->overrides), clock_wall());
+		orphans_tell(l, fresh);
 	charge_batch_settings(l->batch, fresh);
 	lookup_settings(l->limits, fresh);
 	lookup_settings(l->ids, fresh);

@@ -1,10 +1,10 @@
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "conf/rule_lock.h"
 #include "conf/stored_id.h"
-#include "ledger/orphans.h"
+#include "ledger/ledger.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 
 struct orphans {
@@ -62,33 +62,28 @@ orphans_on_override(void *arg, const struct override *override)
 		    &o->old->rules[i], override->who, override->wholen);
 }
 
-/* Whether no fresh rule has ids that begin with the name of this old rule. */
-static bool
-orphans_gone(const struct settings *fresh, const char *name)
-{
-	char	id[256];
-	int	n = snprintf(id, sizeof(id), "%s:x", name);
-
-	return stored_id_rule(fresh, id, (size_t)n) == NULL;
-}
-
 void
-orphans_tell(const struct settings *old, const struct settings *fresh,
-    struct cache *cache, const struct override_list *overrides, int64_t now)
+orphans_tell(const struct ledger *l, const struct settings *fresh)
 {
-	struct orphans	o = { .old = old, .fresh = fresh, .now = now };
-	size_t		i;
-	bool		any;
+	const struct settings	*old = l->settings;
+	struct orphans		 o = { .old = old, .fresh = fresh,
+				    .now = clock_wall() };
+	char			 id[256];
+	size_t			 i;
+	int			 n;
+	bool			 any = old->nrules == 0 && fresh->nrules > 0;
 
-	any = old->nrules == 0 && fresh->nrules > 0;
 	for (i = 0; i < old->nrules; i++) {
-		o.gone[i] = orphans_gone(fresh, old->rules[i].name);
+		/* Whether no fresh rule has ids that begin with this name. */
+		n = snprintf(id, sizeof(id), "%s:x", old->rules[i].name);
+		o.gone[i] = stored_id_rule(fresh, id, (size_t)n) == NULL;
 		any = any || o.gone[i];
 	}
 	if (!any)
 		return;
-	cache_each(cache, SIZE_MAX, orphans_on_id, &o);
-	override_list_each(overrides, orphans_on_override, &o);
+	cache_each(l->cache, SIZE_MAX, orphans_on_id, &o);
+	override_list_each(override_table_list(l->batch->overrides),
+	    orphans_on_override, &o);
 	for (i = 0; i < RULES_MAX; i++) {
 		if (o.ids[i] + o.grants[i] + o.locks[i] == 0)
 			continue;

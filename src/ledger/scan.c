@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "ledger/scan.h"
+#include "ledger/ledger.h"
 #include "ledger/top_rows.h"
 #include "ledger/try_rows.h"
 #include "lib/alloc.h"
@@ -48,19 +48,6 @@ fail(struct ledger *l, const char *why)
 	(void)strlcpy(m.reason, why, sizeof(m.reason));
 	msg_searched_put(ledger_payload(l), &m);
 	answer(l, MSG_SEARCHED);
-}
-
-static void
-progress(struct ledger *l)
-{
-	struct scan	*scan = l->scan;
-	int64_t		 now = clock_mono().ns;
-
-	if (scan->state == SCAN_IDLE || now - scan->reported < PROGRESS_NS)
-		return;
-	scan->reported = now;
-	msg_number_put(ledger_payload(l), (uint64_t)scan->rows);
-	answer(l, MSG_PROGRESS);
 }
 
 static void
@@ -163,7 +150,7 @@ void
 scan_step(struct ledger *l)
 {
 	struct scan	*scan = l->scan;
-	int64_t		 now = clock_mono().ns, took;
+	int64_t		 now = clock_mono().ns, done, took;
 
 	if (scan == NULL || scan->state == SCAN_IDLE || now < scan->next)
 		return;
@@ -173,9 +160,14 @@ scan_step(struct ledger *l)
 		list_some(l);
 	else if (try_rows_decide(scan->try))
 		scan->state = SCAN_IDLE;
-	progress(l);
-	took = clock_mono().ns - now;
-	scan->next = now + took + (took > REST_NS ? took : REST_NS);
+	done = clock_mono().ns;
+	took = done - now;
+	scan->next = done + (took > REST_NS ? took : REST_NS);
+	if (scan->state == SCAN_IDLE || done - scan->reported < PROGRESS_NS)
+		return;
+	scan->reported = done;
+	msg_number_put(ledger_payload(l), (uint64_t)scan->rows);
+	answer(l, MSG_PROGRESS);
 }
 
 int

@@ -35,29 +35,6 @@ match_lists(const struct settings_match *a, const struct settings_match *b)
 	return true;
 }
 
-static bool
-match_folding(const struct settings *a, const struct settings *b)
-{
-	return a->fold_case == b->fold_case &&
-	    strcmp(a->recipient_delimiter, b->recipient_delimiter) == 0 &&
-	    strcmp(a->default_domain, b->default_domain) == 0;
-}
-
-/* Why plain settings are not tried; NULL: they are. */
-static const char *
-match_plain(const struct settings *now, const struct settings *tried)
-{
-	if (now->limit_by_sasl != tried->limit_by_sasl ||
-	    now->limit_by_sender != tried->limit_by_sender ||
-	    now->limit_by_ip != tried->limit_by_ip ||
-	    !match_networks(&now->limited_networks, &tried->limited_networks))
-		return "it counts by other identities";
-	if (now->ipv4_prefix != tried->ipv4_prefix ||
-	    now->ipv6_prefix != tried->ipv6_prefix)
-		return "it counts networks of another length";
-	return NULL;
-}
-
 static const char *
 match_rule(const struct settings_rule *is, const struct settings_rule *would)
 {
@@ -90,12 +67,23 @@ const char *
 try_match(const struct settings *now, size_t is,
     const struct settings *tried, size_t would)
 {
-	if (!match_folding(now, tried))
+	if (now->fold_case != tried->fold_case ||
+	    strcmp(now->recipient_delimiter, tried->recipient_delimiter) != 0 ||
+	    strcmp(now->default_domain, tried->default_domain) != 0)
 		return "ids are folded in another way";
 	if (now->count_mode != tried->count_mode)
 		return "count_mode is another";
-	return now->nrules == 0 ? match_plain(now, tried) :
-	    match_rule(&now->rules[is], &tried->rules[would]);
+	if (now->nrules > 0)
+		return match_rule(&now->rules[is], &tried->rules[would]);
+	if (now->limit_by_sasl != tried->limit_by_sasl ||
+	    now->limit_by_sender != tried->limit_by_sender ||
+	    now->limit_by_ip != tried->limit_by_ip ||
+	    !match_networks(&now->limited_networks, &tried->limited_networks))
+		return "it counts by other identities";
+	if (now->ipv4_prefix != tried->ipv4_prefix ||
+	    now->ipv6_prefix != tried->ipv6_prefix)
+		return "it counts networks of another length";
+	return NULL;
 }
 
 /* --- what to try --- */
@@ -138,35 +126,6 @@ try_match_rule_of(const struct settings *s, const char *name)
 			return i;
 		for (j = 0; j < s->rules[i].nwas; j++)
 			if (strcmp(s->rules[i].was[j], name) == 0)
-				return i;
-	}
-	return SIZE_MAX;
-}
-
-/* The length of the name and its colon; 0: the id does not begin so. */
-static size_t
-begins_with(const char *id, size_t len, const char *name)
-{
-	size_t	n = strlen(name);
-
-	return len > n && id[n] == ':' && memcmp(id, name, n) == 0 ? n + 1 : 0;
-}
-
-size_t
-try_match_row_rule(const struct settings *s, const char *id, size_t len,
-    size_t *name)
-{
-	size_t	i, j;
-
-	*name = 0;
-	if (s->nrules == 0)
-		return 0;
-	for (i = 0; i < s->nrules; i++) {
-		if ((*name = begins_with(id, len, s->rules[i].name)) > 0)
-			return i;
-		for (j = 0; j < s->rules[i].nwas; j++)
-			if ((*name = begins_with(id, len,
-			    s->rules[i].was[j])) > 0)
 				return i;
 	}
 	return SIZE_MAX;

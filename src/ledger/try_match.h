@@ -21,11 +21,4 @@ struct settings	*try_match_settings(const char *, size_t, char *why,
 /* The rule that has this name, or had it earlier; SIZE_MAX: none. */
 size_t		 try_match_rule_of(const struct settings *, const char *name);
 
-/*
- * The rule that counts an id, and the length of the name there, which may be an
- * earlier one, with its colon; 0 without rules. SIZE_MAX: none.
- */
-size_t		 try_match_row_rule(const struct settings *, const char *id,
-		    size_t len, size_t *name);
-
 #endif

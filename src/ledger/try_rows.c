@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "conf/ids.h"
+#include "conf/stored_id.h"
 #include "decision/simulate.h"
 #include "ipc/message_simulate.h"
 #include "ledger/try_match.h"
@@ -98,50 +99,39 @@ rule_name(const struct settings *s, size_t i)
 
 /* --- what to try --- */
 
-static void
-match_rule(struct try_rows *t, const struct settings *now, size_t i)
-{
-	struct try_rule	*r = &t->rule[i];
-
-	if (t->tried == NULL)
-		r->would = i;
-	else if ((now->nrules == 0) != (t->tried->nrules == 0))
-		r->skipped = "one configuration has rules and the other none";
-	else if (now->nrules > 0 && (r->would = try_match_rule_of(t->tried,
-	    now->rules[i].name)) == SIZE_MAX)
-		r->skipped = "the other configuration has no such rule";
-	else
-		r->skipped = try_match(now, i, t->tried, r->would);
-}
-
-/* Whether a rule in force has the rows of rule `would`. */
-static bool
-is_matched(const struct try_rows *t, size_t would)
-{
-	size_t	i;
-
-	for (i = 0; i < t->nrules; i++)
-		if (t->rule[i].would == would)
-			return true;
-	return false;
-}
-
+/* Matches the rules in force with those to try, and tells what is skipped. */
 static void
 match_rules(struct try_rows *t)
 {
-	const struct settings	*now = t->ledger->settings;
-	const struct settings	*tried = t->tried;
+	const struct settings	*now = t->ledger->settings, *tried = t->tried;
+	struct try_rule		*r;
+	bool			 matched[RULES_MAX] = { false };
 	size_t			 i;
 
 	t->nrules = now->nrules > 0 ? now->nrules : 1;
 	for (i = 0; i < t->nrules; i++) {
-		match_rule(t, now, i);
-		if (t->rule[i].skipped != NULL)
+		r = &t->rule[i];
+		if (tried == NULL) {
+			r->would = i;
+			continue;
+		}
+		if ((now->nrules == 0) != (tried->nrules == 0))
+			r->skipped = "one configuration has rules and the "
+			    "other none";
+		else if (now->nrules > 0 && (r->would = try_match_rule_of(
+		    tried, now->rules[i].name)) == SIZE_MAX)
+			r->skipped = "the other configuration has no such "
+			    "rule";
+		else {
+			r->skipped = try_match(now, i, tried, r->would);
+			matched[r->would] = true;
+		}
+		if (r->skipped != NULL)
 			reply_text(t, SIMULATED_SKIPPED, rule_name(now, i),
-			    t->rule[i].skipped);
+			    r->skipped);
 	}
 	for (i = 0; tried != NULL && i < tried->nrules; i++)
-		if (now->nrules > 0 && !is_matched(t, i))
+		if (now->nrules > 0 && !matched[i])
 			reply_text(t, SIMULATED_SKIPPED, tried->rules[i].name,
 			    "no rule in force has this name, so there are no "
 			    "rows");
@@ -189,35 +179,24 @@ new_id(struct try_rows *t, const char *id, size_t len, size_t rule)
 	return new;
 }
 
-static void
-add_row(struct try_id *id, int64_t date, int64_t amount)
-{
-	struct simulate_row	*row;
-
-	if (id->n == id->size) {
-		id->size = id->size > 0 ? 2 * id->size : 4;
-		id->row = alloc_resize(id->row, id->size, sizeof(*row));
-	}
-	row = &id->row[id->n++];
-	row->date = (uint32_t)date;
-	row->amount = (int32_t)(amount > INT32_MAX ? INT32_MAX :
-	    amount < -INT32_MAX ? -INT32_MAX : amount);
-}
-
 bool
 try_rows_add(struct try_rows *t, const char *id, size_t len, int64_t date,
     int64_t amount)
 {
-	const struct settings	*now = t->ledger->settings;
-	struct try_id		*known;
-	const char		*name;
-	char			 folded[CHARGE_ID_MAX];
-	size_t			 rule, was, n;
+	const struct settings		*now = t->ledger->settings;
+	const struct settings_rule	*of = stored_id_rule(now, id, len);
+	struct try_id			*known;
+	const char			*name;
+	char				 folded[CHARGE_ID_MAX];
+	size_t				 rule = 0, was = 0, n;
 
 	if (++t->rows > TRY_ROWS_MAX)
 		return false;
-	if (date < 0 || date > t->newest ||
-	    (rule = try_match_row_rule(now, id, len, &was)) == SIZE_MAX ||
+	if (of != NULL) {
+		rule = (size_t)(of - now->rules);
+		was = stored_id_bare(id, len);
+	}
+	if (date < 0 || date > t->newest || (of == NULL && now->nrules > 0) ||
 	    t->rule[rule].skipped != NULL)
 		return true;
 	/* Under the name that the rule has now. */
@@ -239,7 +218,14 @@ try_rows_add(struct try_rows *t, const char *id, size_t len, int64_t date,
 	known = (void *)map_find(t->map, map_hash(folded, len), folded, len);
 	if (known == NULL)
 		known = new_id(t, folded, len, rule);
-	add_row(known, date, amount);
+	if (known->n == known->size) {
+		known->size = known->size > 0 ? 2 * known->size : 4;
+		known->row = alloc_resize(known->row, known->size,
+		    sizeof(known->row[0]));
+	}
+	known->row[known->n].date = (uint32_t)date;
+	known->row[known->n++].amount = (int32_t)(amount > INT32_MAX ?
+	    INT32_MAX : amount < -INT32_MAX ? -INT32_MAX : amount);
 	return true;
 }
 
@@ -260,63 +246,33 @@ rule_limits(const struct try_rows *t, size_t rule)
 	    &s->rules[t->rule[rule].would].limits;
 }
 
-/* Whether `exempt` of the other configuration has this login or address. */
-static bool
-is_exempt(const struct settings *s, size_t would, const char *id, size_t len)
-{
-	const struct settings_rule	*r;
-
-	if (s->nrules == 0)
-		return !s->limit_by_sender && ids_find(s->exempt, id, len);
-	r = &s->rules[would];
-	return r->nkey == 1 && (r->key[0] == KEY_SASL_USERNAME ||
-	    r->key[0] == KEY_CLIENT_ADDRESS) && ids_find(s->exempt, id, len);
-}
-
 static void
 decide_limits(const struct try_rows *t, struct try_id *id)
 {
 	static const struct limits	 none;
 	const struct settings		*s = tried(t);
+	const struct settings_rule	*r = s->rules;
 	const struct limits		*limits;
-	size_t				 would, bare = 0;
+	const char			*value = id->id;
+	size_t				 len;
+	bool				 exempt;
 
-	would = t->rule[id->rule].would;
-	if (s->nrules > 0)
-		bare = strlen(rule_name(t->ledger->settings, id->rule)) + 1;
-	limits = settings_id_limits(s->nrules > 0 ?
-	    s->rules[would].limits_by_id : s->limits_by_id, id->id + bare,
-	    id->len - bare);
+	if (s->nrules > 0) {
+		value += strlen(rule_name(t->ledger->settings, id->rule)) + 1;
+		r += t->rule[id->rule].would;
+	}
+	len = id->len - (size_t)(value - id->id);
+	limits = settings_id_limits(s->nrules > 0 ? r->limits_by_id :
+	    s->limits_by_id, value, len);
 	if (limits == NULL)
 		limits = rule_limits(t, id->rule);
-	if (is_exempt(s, would, id->id + bare, id->len - bare))
+	/* Whether the other configuration exempts this login or address. */
+	exempt = s->nrules == 0 ? !s->limit_by_sender : r->nkey == 1 &&
+	    (r->key[0] == KEY_SASL_USERNAME ||
+	    r->key[0] == KEY_CLIENT_ADDRESS);
+	if (exempt && ids_find(s->exempt, value, len))
 		limits = &none;
 	simulate_limits(id->row, id->n, limits, &id->result);
-}
-
-static void
-decide_peaks(struct try_rows *t, const struct try_id *id)
-{
-	struct try_rule		*r = &t->rule[id->rule];
-	const struct limits	*limits = rule_limits(t, id->rule);
-	size_t			 i;
-
-	for (i = 0; i < limits->count; i++)
-		r->peak[i * r->ids + r->npeak] = simulate_peak(id->row, id->n,
-		    limits->list[i].seconds);
-	r->npeak++;
-}
-
-static void
-begin_deciding(struct try_rows *t)
-{
-	size_t	i, windows;
-
-	for (i = 0; i < t->nrules && t->tried == NULL; i++) {
-		windows = rule_limits(t, i)->count;
-		t->rule[i].peak = alloc_zero(t->rule[i].ids * windows + 1,
-		    sizeof(int64_t));
-	}
 }
 
 /* --- the result --- */
@@ -342,21 +298,6 @@ by_refused(const void *a, const void *b)
 	return strcmp((*x)->id, (*y)->id);
 }
 
-static void
-reply_id(struct try_rows *t, const char *rule, const struct try_id *id)
-{
-	struct msg_simulated	m = { .kind = SIMULATED_ID, .rule = rule,
-				    .text = id->id, .textlen = id->len };
-
-	m.rulelen = strlen(rule);
-	m.number[0] = id->result.refused;
-	m.number[1] = id->result.total;
-	m.number[2] = id->result.first;
-	m.number[3] = id->result.limit.mails;
-	m.number[4] = id->result.limit.seconds;
-	reply(t, &m);
-}
-
 /* Sends the results of a rule, whose ids begin at `from` in the list. */
 static void
 reply_rule(struct try_rows *t, size_t rule, size_t from)
@@ -379,9 +320,20 @@ reply_rule(struct try_rows *t, size_t rule, size_t from)
 			m.number[3] = id->result.first;
 	}
 	reply(t, &m);
-	for (i = from; i < end && i < from + t->k; i++)
-		if (t->list[i]->result.refusals > 0)
-			reply_id(t, name, t->list[i]);
+	for (i = from; i < end && i < from + t->k; i++) {
+		id = t->list[i];
+		if (id->result.refusals == 0)
+			continue;
+		m.kind = SIMULATED_ID;
+		m.text = id->id;
+		m.textlen = id->len;
+		m.number[0] = id->result.refused;
+		m.number[1] = id->result.total;
+		m.number[2] = id->result.first;
+		m.number[3] = id->result.limit.mails;
+		m.number[4] = id->result.limit.seconds;
+		reply(t, &m);
+	}
 }
 
 static void
@@ -443,19 +395,30 @@ reply_results(struct try_rows *t)
 bool
 try_rows_decide(struct try_rows *t)
 {
-	struct try_id	*id;
-	size_t		 rows = 0;
+	const struct limits	*limits;
+	struct try_rule		*r;
+	struct try_id		*id;
+	size_t			 rows = 0, i;
 
-	if (t->at == 0)
-		begin_deciding(t);
+	for (i = 0; i < t->nrules && t->tried == NULL && t->at == 0; i++) {
+		r = &t->rule[i];
+		r->peak = alloc_zero(r->ids * rule_limits(t, i)->count + 1,
+		    sizeof(int64_t));
+	}
 	while (t->at < t->count && rows < ROWS_STEP) {
 		id = t->list[t->at++];
 		rows += id->n + 1;
 		simulate_sort(id->row, id->n);
 		if (t->tried != NULL)
 			decide_limits(t, id);
-		else
-			decide_peaks(t, id);
+		else {
+			r = &t->rule[id->rule];
+			limits = rule_limits(t, id->rule);
+			for (i = 0; i < limits->count; i++)
+				r->peak[i * r->ids + r->npeak] = simulate_peak(
+				    id->row, id->n, limits->list[i].seconds);
+			r->npeak++;
+		}
 		free(id->row);
 		id->row = NULL;
 	}
