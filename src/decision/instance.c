@@ -244,21 +244,6 @@ instance_add(struct instances *t, uint64_t key, int64_t date, int64_t amount,
 	e->amount = num_add_clamp(e->amount, amount);
 }
 
-void
-instance_soon(const struct instances *t, uint64_t key)
-{
-	__builtin_prefetch(&t->bucket[key & t->mask]);
-}
-
-void
-instance_ahead(const struct instances *t, uint64_t key)
-{
-	uint32_t	at = t->bucket[key & t->mask];
-
-	if (at != 0)
-		__builtin_prefetch(&t->ring[at - 1]);
-}
-
 int64_t
 instance_total(const struct instances *t, uint64_t key)
 {

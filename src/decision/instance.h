@@ -67,10 +67,6 @@ void			 instance_read(struct instances *, uint64_t key,
 void			 instance_add(struct instances *, uint64_t key,
 			    int64_t date, int64_t amount, int64_t oldest);
 
-/* Two steps of prefetching a key, as map_soon and map_ahead do. */
-void			 instance_soon(const struct instances *, uint64_t key);
-void			 instance_ahead(const struct instances *, uint64_t key);
-
 /* The sum of a key; 0 for an unknown one. */
 int64_t			 instance_total(const struct instances *, uint64_t key);
 

@@ -183,28 +183,6 @@ cache_refresh(struct cache *c, struct cache_id *e)
 		cache_drop(c, e);
 }
 
-void
-cache_soon(const struct cache *c, uint64_t hash,
-    const struct instance_keys *keys)
-{
-	map_soon(c->map, hash);
-	if (keys->has_instance)
-		instance_soon(c->instances, keys->instance);
-	if (keys->has_tag)
-		instance_soon(c->instances, keys->tag);
-}
-
-void
-cache_ahead(const struct cache *c, uint64_t hash,
-    const struct instance_keys *keys)
-{
-	map_ahead(c->map, hash, sizeof(struct cache_id));
-	if (keys->has_instance)
-		instance_ahead(c->instances, keys->instance);
-	if (keys->has_tag)
-		instance_ahead(c->instances, keys->tag);
-}
-
 struct cache_id *
 cache_touch(struct cache *c, uint64_t hash, const char *id, size_t idlen,
     bool *first)

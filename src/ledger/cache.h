@@ -58,15 +58,6 @@ void		 cache_batch(struct cache *);
 bool		 cache_forgot(const struct cache *, int64_t now);
 
 /*
- * Two steps of prefetching an id and its instance: call the first for all ids
- * of a batch, then the second for all, before the first cache_touch.
- */
-void		 cache_soon(const struct cache *, uint64_t hash,
-		    const struct instance_keys *);
-void		 cache_ahead(const struct cache *, uint64_t hash,
-		    const struct instance_keys *);
-
-/*
  * Returns the entry of an id with this map_hash, created when it is missing,
  * and makes it the most recently used. *first: this is its first touch in the
  * batch.

@@ -6,7 +6,6 @@
 #include "lib/map.h"
 
 #define FIRST_BUCKETS	16
-#define CACHE_LINE	64	/* bytes, of most processors */
 #define BUCKETS_A_CALL	4	/* moved by each call */
 
 /*
@@ -181,22 +180,6 @@ map_grow(struct map *map)
 	map->moved = 0;
 	map->table = alloc_zero(size, sizeof(map->table[0]));
 	map->mask = size - 1;
-}
-
-void
-map_soon(const struct map *map, uint64_t hash)
-{
-	__builtin_prefetch(&map->table[hash & map->mask]);
-}
-
-void
-map_ahead(const struct map *map, uint64_t hash, size_t size)
-{
-	const char	*node = (const char *)map->table[hash & map->mask];
-	size_t		 i;
-
-	for (i = 0; node != NULL && i < size; i += CACHE_LINE)
-		__builtin_prefetch(node + i);
 }
 
 struct map_node *

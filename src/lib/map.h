@@ -33,13 +33,6 @@ uint64_t	 map_hash(const void *, size_t);
 /* SipHash-2-4 under the caller's key, whose bytes are read as little-endian. */
 uint64_t	 map_siphash(const uint64_t key[2], const void *, size_t);
 
-/*
- * Two steps of prefetching what map_find will read: the first for all hashes,
- * then the second, with the bytes of a node that are looked at.
- */
-void		 map_soon(const struct map *, uint64_t hash);
-void		 map_ahead(const struct map *, uint64_t hash, size_t size);
-
 struct map_node	*map_find(struct map *, uint64_t hash, const void *key,
 		    size_t len);
 

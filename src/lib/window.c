@@ -343,15 +343,6 @@ window_add(struct window *w, int64_t when, int64_t amount)
 		window_clear(w);
 }
 
-void
-window_ahead(const struct window *w)
-{
-	if (w->wide)
-		__builtin_prefetch(wide_at(w, w->count));
-	else if (!in_place(w))
-		__builtin_prefetch(narrow_of(w, w->count));
-}
-
 /* The first entry inside a window of `seconds`. */
 static size_t
 window_start(const struct window *w, int64_t seconds, int64_t now)

@@ -89,9 +89,6 @@ size_t		 window_memory(const struct window *);
  */
 void		 window_add(struct window *, int64_t when, int64_t amount);
 
-/* Prefetches the newest entry. */
-void		 window_ahead(const struct window *);
-
 /*
  * Sum of what was recorded from now - seconds to now + WINDOW_AHEAD.
  */

@@ -104,25 +104,6 @@ sort_values(struct charge_batch *b)
 				    b->nvalue, sizeof(value), order_values);
 }
 
-/* --- */
-
-/* Prefetches everything that the batch will look up in the cache. */
-static void
-prefetch(struct charge_batch *b)
-{
-	struct verdict_charge	*c;
-	size_t			 i;
-
-	TAILQ_FOREACH(c, &b->waiting, entry)
-		for (i = 0; i < c->nids; i++)
-			cache_soon(b->cache, c->ids[i].hash,
-			    &c->ids[i].instance);
-	TAILQ_FOREACH(c, &b->waiting, entry)
-		for (i = 0; i < c->nids; i++)
-			cache_ahead(b->cache, c->ids[i].hash,
-			    &c->ids[i].instance);
-}
-
 /*
  * The oldest second that the batch needs of an id, so that one first reading
  * serves all charges of the id. An instance may be older than every window: its
@@ -170,7 +151,6 @@ charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
 			instance_of_id(&v->instance, &name, v->hash);
 		}
 	}
-	prefetch(b);
 	lookup_batch(b->limits, mono);
 	TAILQ_FOREACH(c, &b->waiting, entry) {
 		for (i = 0; i < c->nids; i++) {
@@ -198,10 +178,8 @@ charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
 	if (longest > b->longest && clean_remember(b->store, b->limits, now))
 		b->longest = longest;
 	TAILQ_FOREACH(c, &b->waiting, entry)
-		for (i = 0; i < c->nids; i++) {
-			window_ahead(&c->ids[i].cached->window);
+		for (i = 0; i < c->nids; i++)
 			need(b, c, &c->ids[i], now);
-		}
 	for (i = 0; i < b->ntouch; i++)
 		b->touch[i].since = cache_need(b->cache, b->id[i],
 		    b->touch[i].since);

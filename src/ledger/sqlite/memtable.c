@@ -171,12 +171,6 @@ memtable_add_at(struct memtable *t, size_t place, int64_t date, int64_t amount)
 	e->counts++;
 }
 
-void
-memtable_ahead(const struct memtable *t, size_t place)
-{
-	__builtin_prefetch(t->place[place]);
-}
-
 size_t
 memtable_add(struct memtable *t, uint64_t hash, const char *id, size_t idlen,
     int64_t date, int64_t amount)

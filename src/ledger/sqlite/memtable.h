@@ -28,9 +28,6 @@ size_t		 memtable_add(struct memtable *, uint64_t hash, const char *id,
 void		 memtable_add_at(struct memtable *, size_t place, int64_t date,
 		    int64_t amount);
 
-/* Prefetches a place to which counts will be added soon, as map_ahead does. */
-void		 memtable_ahead(const struct memtable *, size_t place);
-
 size_t		 memtable_rows(const struct memtable *);
 size_t		 memtable_ids(const struct memtable *);
 

@@ -152,14 +152,8 @@ memtable_row(struct store *s, const struct appended *a)
 void
 store_rows_committed(struct store *s)
 {
-	const struct store_cursor	*cursor;
-	size_t				 i;
+	size_t	i;
 
-	for (i = 0; i < s->nappend && !s->behind; i++) {
-		cursor = s->append[i].cursor;
-		if (cursor->tail == s->tails)
-			memtable_ahead(s->tail, (size_t)cursor->place);
-	}
 	for (i = 0; i < s->nappend && !s->behind; i++)
 		memtable_row(s, &s->append[i]);
 	if (!s->behind)
