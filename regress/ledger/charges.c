@@ -836,7 +836,7 @@ clean_by_a_clock_off_by(struct rig *r, int64_t off)
 	/* So that the newest row stays. */
 	assert_int_equal(rig_one(r, "eve", 1, 10, 60), VERDICT_ACCEPTED);
 	kept.first = r->now - 7200;
-	kept.last = r->now + WINDOW_AHEAD;
+	kept.last = r->now + WINDOW_SKEW;
 	r->now -= off;
 	do
 		assert_int_equal(store_clean(r->store, &kept, 100, &position,

@@ -46,7 +46,7 @@ used(struct model *m, const char *who, int64_t seconds)
 	return rig_sql(m->rig[0], "SELECT coalesce(sum(recipient_count), 0)"
 	    " FROM mail_count WHERE id = '%s' AND date >= %lld"
 	    " AND date <= %lld", who, (long long)(m->rig[0]->now - seconds),
-	    (long long)(m->rig[0]->now + WINDOW_AHEAD));
+	    (long long)(m->rig[0]->now + WINDOW_SKEW));
 }
 
 static void
@@ -180,7 +180,7 @@ clean(struct model *m)
 	int64_t		 position = 0, deleted, steps;
 
 	kept.first = r->now - 2 * LONG;
-	kept.last = r->now + WINDOW_AHEAD;
+	kept.last = r->now + WINDOW_SKEW;
 	/* Some come to no end. */
 	steps = below(m, 3) == 0 ? below(m, 8) : INT64_MAX;
 	do {

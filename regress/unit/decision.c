@@ -267,17 +267,17 @@ values_move(void **state)
 	decision_make(&d, &v);
 	assert_int_equal(v.verdict, VERDICT_REFUSED);
 	/* The clock was set back; or it was wrong when it was seen. */
-	d.key[0].seen = NOW + WINDOW_AHEAD;
+	d.key[0].seen = NOW + WINDOW_SKEW;
 	decision_make(&d, &v);
 	assert_int_equal(v.verdict, VERDICT_ACCEPTED);
 	assert_int_equal(decision_records(&d, record), 0);
-	d.key[0].seen = NOW + WINDOW_AHEAD + 1;
+	d.key[0].seen = NOW + WINDOW_SKEW + 1;
 	decision_make(&d, &v);
 	assert_int_equal(v.verdict, VERDICT_REFUSED);
 	window_clear(&window[0]);
 	decision_make(&d, &v);
 	assert_int_equal(decision_records(&d, record), 2);
-	record_is(0, NOW + WINDOW_AHEAD + 1, -1, 0);
+	record_is(0, NOW + WINDOW_SKEW + 1, -1, 0);
 	/* A value cannot be taken back. */
 	d.mode = CHARGE_BACK;
 	decision_make(&d, &v);

@@ -39,7 +39,7 @@ model_used(const struct model *m, int64_t seconds, int64_t now)
 
 	for (i = 0; i < m->count; i++)
 		if (m->when[i] >= now - seconds &&
-		    m->when[i] <= now + WINDOW_AHEAD)
+		    m->when[i] <= now + WINDOW_SKEW)
 			used += m->amount[i];
 	return used;
 }
@@ -526,8 +526,8 @@ more_than_a_day_ahead_never_counts(void **state)
 
 	(void)state;
 	window_init(w);
-	window_add(w, START + WINDOW_AHEAD, 1);
-	window_add(w, START + WINDOW_AHEAD + 1, 9);
+	window_add(w, START + WINDOW_SKEW, 1);
+	window_add(w, START + WINDOW_SKEW + 1, 9);
 	assert_int_equal(window_used(w, 60, START), 1);
 	assert_int_equal(first_full(w, &limits, 4, START, NULL), -1);
 	assert_int_equal(window_retry_after(w, &limits, 4, START), 0);
@@ -536,7 +536,7 @@ more_than_a_day_ahead_never_counts(void **state)
 	assert_int_equal(window_used(w, 60, START + 1), 13);
 	/* The first is free again once all of it is past. */
 	assert_int_equal(window_retry_after(w, &limits, 2, START),
-	    WINDOW_AHEAD + 62);
+	    WINDOW_SKEW + 62);
 	window_clear(w);
 }
 

@@ -74,7 +74,7 @@ decision_amounts(struct decision *d)
 static bool
 decision_future(const struct decision *d, int64_t date)
 {
-	return date > num_add_clamp(d->now, WINDOW_AHEAD);
+	return date > num_add_clamp(d->now, WINDOW_SKEW);
 }
 
 /*

@@ -21,7 +21,7 @@ bool
 habit_known(const struct habit_pair *p, const struct habit_terms *t,
     int64_t now)
 {
-	return p->first != -1 && p->first <= num_add_clamp(now, WINDOW_AHEAD) &&
+	return p->first != -1 && p->first <= num_add_clamp(now, WINDOW_SKEW) &&
 	    habit_day_end(p->last) > num_sub_clamp(now, t->learn);
 }
 
@@ -73,7 +73,7 @@ bool
 habit_learning(int64_t first, int64_t now)
 {
 	/* A date further in the future is from a wrong clock. */
-	return first <= num_add_clamp(now, WINDOW_AHEAD) &&
+	return first <= num_add_clamp(now, WINDOW_SKEW) &&
 	    num_sub_clamp(now, first) < HABIT_LEARNING;
 }
 

@@ -36,14 +36,14 @@ clean_remember(struct store *store, const struct lookup *limits, int64_t now)
 }
 
 /*
- * Keeps the dates from `age` seconds ago to WINDOW_AHEAD from now, and what was
+ * Keeps the dates from `age` seconds ago to WINDOW_SKEW from now, and what was
  * kept by the clock as it was earlier.
  */
 static void
 clean_keep(struct store_kept *kept, int64_t age, int64_t now)
 {
 	int64_t	first = num_sub_clamp(now, age);
-	int64_t	last = num_add_clamp(now, WINDOW_AHEAD);
+	int64_t	last = num_add_clamp(now, WINDOW_SKEW);
 
 	if (first < kept->first)
 		kept->first = first;
@@ -129,10 +129,10 @@ clean_some(struct clean *c, struct store *store,
 		 * when no later hit needs it.
 		 */
 		result = store_clean_overrides(store,
-		    num_sub_clamp(now, WINDOW_AHEAD));
+		    num_sub_clamp(now, WINDOW_SKEW));
 		break;
 	case CLEAN_REFUSALS:
-		kept.last = num_add_clamp(now, WINDOW_AHEAD);
+		kept.last = num_add_clamp(now, WINDOW_SKEW);
 		kept.first = settings->history == 0 ? INT64_MAX :
 		    num_sub_clamp(now, settings->history * DAY);
 		result = store_clean_refusals(store, &kept, c->rows, &deleted);

@@ -47,7 +47,7 @@ struct clean {
 /*
  * Starts cleaning. The steps delete rows older than twice the longest window of
  * any limit (in the settings, or returned by sql_limits_by_id as long as rows
- * can lie in twice that window), and rows dated more than WINDOW_AHEAD in the
+ * can lie in twice that window), and rows dated more than WINDOW_SKEW in the
  * future; then what no rule that counts new recipients remembers any longer,
  * and what remains of grants, blocks and locks that have ended.
  */

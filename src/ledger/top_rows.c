@@ -95,7 +95,7 @@ top_rows_add(struct top_rows *t, const char *id, size_t idlen, int64_t date,
 	size_t				 bare = 0;
 	bool				 first;
 
-	if (date < t->since || date > num_add_clamp(t->now, WINDOW_AHEAD) ||
+	if (date < t->since || date > num_add_clamp(t->now, WINDOW_SKEW) ||
 	    idlen > sizeof(folded))
 		return true;
 	rule = stored_id_rule(l->settings, id, idlen);

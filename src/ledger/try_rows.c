@@ -151,7 +151,7 @@ try_rows_new(struct ledger *l, struct channel *engine, const void *payload,
 	t->engine = engine;
 	t->map = map_new(same_id);
 	t->k = wanted.k;
-	t->newest = clock_wall() + WINDOW_AHEAD;
+	t->newest = clock_wall() + WINDOW_SKEW;
 	if (wanted.textlen == 0 || (t->tried = try_match_settings(wanted.text,
 	    wanted.textlen, why, size)) != NULL)
 		match_rules(t);

@@ -154,9 +154,8 @@ list_free(struct window *w)
 		free(w->list.narrow);
 }
 
-/* Moves the entries to new memory for `size` of them. */
 static void
-list_narrow(struct window *w, size_t size)
+resize_narrow(struct window *w, size_t size)
 {
 	struct window_second	*old = in_place(w) ? NULL : w->list.narrow;
 	struct window_second	*to, *from = narrow_at(w, 0);
@@ -175,8 +174,9 @@ list_narrow(struct window *w, size_t size)
 	w->head = 0;
 }
 
+/* Makes a narrow window wide. */
 static void
-list_wide(struct window *w, size_t size)
+resize_wide(struct window *w, size_t size)
 {
 	struct window_wide_second	*to;
 	uint64_t			 total;
@@ -198,23 +198,22 @@ list_wide(struct window *w, size_t size)
 	w->sum.wide.mass = mass;
 }
 
+/* Moves the entries to new memory for `size` of them. */
 static void
 list_resize(struct window *w, size_t size)
 {
 	if (size > UINT32_MAX)
 		log_fatal("a window of %zu seconds", size);
 	if (w->wide)
-		list_wide(w, size);
+		resize_wide(w, size);
 	else
-		list_narrow(w, size);
+		resize_narrow(w, size);
 }
 
-/* Moves the entries from `from` on to `to`. */
+/* Moves `n` entries. */
 static void
-list_shift(struct window *w, size_t from, size_t to)
+list_shift(struct window *w, size_t from, size_t to, size_t n)
 {
-	size_t	n = w->count - from;
-
 	if (w->wide)
 		memmove(wide_at(w, to), wide_at(w, from),
 		    n * sizeof(struct window_wide_second));
@@ -251,13 +250,11 @@ list_insert(struct window *w, size_t i, int64_t when)
 	 */
 	if (head + w->count >= w->size && head > w->size / 8) {
 		w->head = 0;
-		w->count += head;
-		list_shift(w, head, 0);
-		w->count -= head;
+		list_shift(w, head, 0, w->count);
 	} else if (head + w->count >= w->size)
 		list_resize(w, (size_t)w->size + w->size / 2 + 1);
 	sum = (uint64_t)sum_from(w, i);
-	list_shift(w, i, i + 1);
+	list_shift(w, i, i + 1, w->count - i);
 	w->count++;
 	if (w->wide) {
 		wide_at(w, i)->when = when;
@@ -327,7 +324,7 @@ window_add(struct window *w, int64_t when, int64_t amount)
 		w->sum.narrow.base = when < INT64_MIN + BASE_BACK ? INT64_MIN :
 		    when - BASE_BACK;
 	if (!w->wide && !fits_narrow(w, when, rest + magnitude(new)))
-		list_wide(w, (size_t)w->count + WINDOW_IN_PLACE);
+		resize_wide(w, (size_t)w->count + WINDOW_IN_PLACE);
 	if (!there)
 		list_insert(w, i, when);
 	list_raise(w, i, new - old);
@@ -338,7 +335,7 @@ window_add(struct window *w, int64_t when, int64_t amount)
 	if (i == 0)
 		w->head++;
 	else
-		list_shift(w, i + 1, i);
+		list_shift(w, i + 1, i, w->count - i - 1);
 	if (--w->count == 0)
 		window_clear(w);
 }
@@ -358,7 +355,7 @@ window_start(const struct window *w, int64_t seconds, int64_t now)
 static size_t
 window_end(const struct window *w, int64_t now)
 {
-	int64_t	last = num_add_clamp(now, WINDOW_AHEAD);
+	int64_t	last = num_add_clamp(now, WINDOW_SKEW);
 
 	if (w->count == 0 || when_at(w, w->count - 1) <= last)
 		return w->count;

@@ -29,9 +29,9 @@ struct limits {
 
 /*
  * A date may lie this many seconds in the future, since clocks differ. What is
- * dated later than now + WINDOW_AHEAD never counts, and cleaning deletes it.
+ * dated later than now + WINDOW_SKEW never counts, and cleaning deletes it.
  */
-#define WINDOW_AHEAD	INT64_C(86400)
+#define WINDOW_SKEW	INT64_C(86400)
 
 void	 window_limits_clear(struct limits *);
 
@@ -90,7 +90,7 @@ size_t		 window_memory(const struct window *);
 void		 window_add(struct window *, int64_t when, int64_t amount);
 
 /*
- * Sum of what was recorded from now - seconds to now + WINDOW_AHEAD.
+ * Sum of what was recorded from now - seconds to now + WINDOW_SKEW.
  */
 int64_t		 window_used(const struct window *, int64_t seconds,
 		    int64_t now);

@@ -184,7 +184,7 @@ store_clean_rows(struct store *s, const struct store_kept *kept, int64_t from,
 	if ((*deleted = mysqldb_changes(s->db)) == 0)
 		return 0;
 	mysqldb_begin(s->db, CLEAN_NOTE);
-	mysqldb_bind(s->db, num_sub_clamp(kept->last, WINDOW_AHEAD));
+	mysqldb_bind(s->db, num_sub_clamp(kept->last, WINDOW_SKEW));
 	return mysqldb_run(s->db);
 }
 

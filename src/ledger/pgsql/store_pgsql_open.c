@@ -19,7 +19,7 @@
 /*
  * Deletes old rows in the blocks $1 to $2 of a table. Rows that are old by our
  * clock may be in the caches of daemons with another clock: if our clock is not
- * the server's, this counts as a change. $4 is a day (WINDOW_AHEAD) later.
+ * the server's, this counts as a change. $4 is a day (WINDOW_SKEW) later.
  */
 #define CLEAN_BLOCKS(table, where)					\
 	"WITH gone AS (DELETE FROM " table " WHERE " where		\

@@ -114,7 +114,7 @@ clean_rows(struct store *s, const struct store_kept *kept, size_t max,
 	sqlite_bind(s->db, CLEAN_TAGS, 1, from);
 	sqlite_bind(s->db, CLEAN_TAGS, 2, end);
 	sqlite_bind(s->db, CLEAN_TAGS, 3,
-	    num_sub_clamp(kept->last, WINDOW_AHEAD + TAG_SECONDS));
+	    num_sub_clamp(kept->last, WINDOW_SKEW + TAG_SECONDS));
 	if (sqlite_step(s->db, CLEAN_TAGS) == -1)
 		return -1;
 	if (*deleted > 0 && end > horizon &&
