@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "decision/habit.h"
+#include "ipc/message.h"
 
 #define DAY	INT64_C(86400)
 #define NOON	(INT64_C(20000) * DAY + DAY / 2)	/* of some day */
@@ -108,8 +109,8 @@ a_clock_that_steps_back_is_harmless(void **state)
 	assert_int_equal(born.first, NOON);
 	/* A rule does not learn for ever. */
 	assert_true(habit_learning(NOON, NOON));
-	assert_true(habit_learning(NOON, NOON + HABIT_LEARNING - 1));
-	assert_false(habit_learning(NOON, NOON + HABIT_LEARNING));
+	assert_true(habit_learning(NOON, NOON + CHARGE_LEARNING - 1));
+	assert_false(habit_learning(NOON, NOON + CHARGE_LEARNING));
 	assert_true(habit_learning(NOON + 5, NOON));
 	assert_false(habit_learning(NOON + 900 * DAY, NOON));
 	/* Values that another program wrote. */

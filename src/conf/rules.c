@@ -10,6 +10,7 @@
 #include "conf/match.h"
 #include "conf/rule_lock.h"
 #include "conf/rules.h"
+#include "ipc/message.h"
 #include "lib/alloc.h"
 
 #define RULES_NAME_MAX		64	/* bytes of a rule's name */
@@ -80,7 +81,7 @@ static const struct rules_field	rules_fields[] = {
 	{ .name = "max_per_mail", .type = "int", .read = reader_int64,
 	    .at = AT(max_per_mail), .min = 1, .max = LIMITS_MAILS_MAX },
 	{ .name = "unfamiliar", .type = "int", .read = reader_int64,
-	    .at = AT(unfamiliar), .min = 1, .max = RULES_LEARNING - 1 },
+	    .at = AT(unfamiliar), .min = 1, .max = CHARGE_LEARNING - 1 },
 	{ .name = "learn", .type = "int", .read = reader_int64,
 	    .at = AT(learn), .min = 86400, .max = RULES_LEARN_MAX },
 	{ .name = "action", .type = "str", .read = reader_string_or_none,

@@ -94,12 +94,6 @@ enum rule_count {
 #define RULES_MAX	32
 #define RULE_WAS_MAX	4		/* most earlier names of a rule */
 
-/*
- * Seconds for which a rule that counts new recipients only learns after its
- * name was first seen; `unfamiliar` is shorter.
- */
-#define RULES_LEARNING	(INT64_C(14) * 86400)
-
 #define SETTINGS_MAX	64	/* rows that the table may have */
 
 /* `only` or `except`: a list of values for each attribute. */

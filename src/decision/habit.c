@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "decision/habit.h"
+#include "ipc/message.h"
 #include "lib/num.h"
 #include "lib/window.h"
 
@@ -74,7 +75,7 @@ habit_learning(int64_t first, int64_t now)
 {
 	/* A date further in the future is from a wrong clock. */
 	return first <= num_add_clamp(now, WINDOW_SKEW) &&
-	    num_sub_clamp(now, first) < HABIT_LEARNING;
+	    num_sub_clamp(now, first) < CHARGE_LEARNING;
 }
 
 /* --- eviction --- */
@@ -91,28 +92,12 @@ habit_order(const void *a, const void *b)
 	return x->hash < y->hash ? -1 : x->hash > y->hash;
 }
 
-/* Moves the entries that are not familiar to the front. */
-static size_t
-habit_strangers(struct habit_entry *list, size_t n,
-    const struct habit_terms *t, int64_t now)
-{
-	struct habit_entry	swap;
-	size_t			strangers = 0, i;
-
-	for (i = 0; i < n; i++)
-		if (!habit_familiar(&list[i].pair, t, now)) {
-			swap = list[i];
-			list[i] = list[strangers];
-			list[strangers++] = swap;
-		}
-	return strangers;
-}
-
 size_t
 habit_evict(struct habit_entry *list, size_t n, size_t max, bool networks,
     const struct habit_terms *t, int64_t now)
 {
-	size_t	strangers = 0, i;
+	struct habit_entry	swap;
+	size_t			strangers = 0, i;
 
 	if (n <= max)
 		return 0;
@@ -120,8 +105,13 @@ habit_evict(struct habit_entry *list, size_t n, size_t max, bool networks,
 	for (i = 0; i < n; i++)
 		if (list[i].pair.last > now)
 			list[i].pair.last = now;
-	if (networks)
-		strangers = habit_strangers(list, n, t, now);
+	/* The entries that are not familiar move to the front. */
+	for (i = 0; i < n && networks; i++)
+		if (!habit_familiar(&list[i].pair, t, now)) {
+			swap = list[i];
+			list[i] = list[strangers];
+			list[strangers++] = swap;
+		}
 	qsort(list, strangers, sizeof(list[0]), habit_order);
 	qsort(list + strangers, n - strangers, sizeof(list[0]), habit_order);
 	return n - max + max / EVICT_SHARE;

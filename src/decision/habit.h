@@ -15,9 +15,6 @@
 #define HABIT_RECIPIENTS	4096
 #define HABIT_NETWORKS		256
 
-/* A rule only learns for so many seconds after its name was first seen. */
-#define HABIT_LEARNING		(INT64_C(14) * 86400)
-
 /*
  * A key and a network, or a key and a recipient. `last` is exact to the day: a
  * pair is written at most once a day.

@@ -186,6 +186,11 @@ int	msg_text_get(char *, size_t size, const void *, size_t);
 #define CHARGE_PASSES_MAX	(CHARGE_KEYS_MAX * 5 * 65)
 #define CHARGE_PASS_MAX		3	/* all of LOCK_PASS_* */
 #define CHARGE_AMOUNT_MAX	(INT64_C(1) << 50)
+/*
+ * Seconds for which a rule that counts new recipients only learns after its
+ * name was first seen; `unfamiliar` is shorter.
+ */
+#define CHARGE_LEARNING		(INT64_C(14) * 86400)
 
 struct wire;
 
@@ -241,7 +246,7 @@ struct msg_charge_key {
 	uint8_t		 warn_at;	/* percent; 0: never */
 	uint32_t	 reported;	/* bit i: limits.list[i]'s hits count */
 	bool		 report;	/* hits of report_limits do too */
-	uint8_t		 pass;		/* LOCK_PASS_*: see lock_charges */
+	uint8_t		 pass;		/* LOCK_PASS_*: see decision_counts */
 	struct msg_charge_lock	 lock;
 	const char	*value;		/* if CHARGE_HAS_VALUE, CHARGE_HABIT */
 	size_t		 valuelen;

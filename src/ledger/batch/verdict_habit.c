@@ -212,7 +212,7 @@ verdict_habit_weigh(const struct verdict_context *ctx,
 		answer->recipient[0] = d->recipient->first;
 		answer->recipient[1] = d->recipient->last;
 		answer->learning = d->learning ? num_add_clamp(rule_since(ctx,
-		    c->ids[i].pair[PAIR_RULE]), HABIT_LEARNING) : 0;
+		    c->ids[i].pair[PAIR_RULE]), CHARGE_LEARNING) : 0;
 	}
 }
 
