@@ -135,33 +135,6 @@ instance_bytes(const struct instances *t)
 	    t->changes * sizeof(t->change[0]);
 }
 
-static void
-instance_drop_first(struct instances *t)
-{
-	struct entry	*e = &t->ring[t->first];
-	uint32_t	*at;
-
-	at = &t->bucket[e->key & t->mask];
-	while (*at != t->first + 1)
-		at = &t->ring[*at - 1].next;
-	*at = e->next;
-	t->first = (t->first + 1) % t->size;
-	t->count--;
-}
-
-static void
-instance_note(struct instances *t, uint32_t at, int64_t amount)
-{
-	if (t->nchange == t->changes) {
-		t->changes = t->changes == 0 ? 64 : t->changes * 2;
-		t->change = alloc_resize(t->change, t->changes,
-		    sizeof(t->change[0]));
-	}
-	t->change[t->nchange].at = at;
-	t->change[t->nchange].key = t->ring[at].key;
-	t->change[t->nchange++].amount = amount;
-}
-
 /* The entry of this key and second, or NULL. */
 static struct entry *
 instance_find(struct instances *t, uint64_t key, int64_t date)
@@ -177,15 +150,22 @@ instance_find(struct instances *t, uint64_t key, int64_t date)
 	return NULL;
 }
 
+/* Makes an entry; those before second `oldest` may be evicted for it. */
 static struct entry *
 instance_make(struct instances *t, uint64_t key, int64_t date, int64_t oldest)
 {
-	struct entry	*e;
-	uint32_t	 at;
+	struct entry	*e = &t->ring[t->first];
+	uint32_t	*chain, at;
 
-	while (t->count > 0 && (t->count == t->size ||
-	    t->ring[t->first].date < oldest))
-		instance_drop_first(t);
+	while (t->count > 0 && (t->count == t->size || e->date < oldest)) {
+		chain = &t->bucket[e->key & t->mask];
+		while (*chain != t->first + 1)
+			chain = &t->ring[*chain - 1].next;
+		*chain = e->next;
+		t->first = (t->first + 1) % t->size;
+		t->count--;
+		e = &t->ring[t->first];
+	}
 	at = (uint32_t)(((uint64_t)t->first + t->count) % t->size);
 	t->count++;
 	e = &t->ring[at];
@@ -237,10 +217,19 @@ instance_add(struct instances *t, uint64_t key, int64_t date, int64_t amount,
     int64_t oldest)
 {
 	struct entry	*e;
+	struct change	*c;
 
 	if ((e = instance_find(t, key, date)) == NULL)
 		e = instance_make(t, key, date, oldest);
-	instance_note(t, (uint32_t)(e - t->ring), amount);
+	if (t->nchange == t->changes) {
+		t->changes = t->changes == 0 ? 64 : t->changes * 2;
+		t->change = alloc_resize(t->change, t->changes,
+		    sizeof(t->change[0]));
+	}
+	c = &t->change[t->nchange++];
+	c->at = (uint32_t)(e - t->ring);
+	c->key = key;
+	c->amount = amount;
 	e->amount = num_add_clamp(e->amount, amount);
 }
 

@@ -104,36 +104,11 @@ override_prefix(struct override_list *l, const struct override *o)
 	    &of->v6[net.prefix];
 }
 
-static uint64_t
-override_sum(const struct override *o)
-{
-	uint64_t	sum = map_hash(o->id, o->idlen);
-
-	sum ^= map_hash(o->who, o->wholen) * 3;
-	sum ^= map_hash(o->reason, o->reasonlen) * 5;
-	sum ^= (uint64_t)o->until * UINT64_C(0x9e3779b97f4a7c15);
-	sum ^= (uint64_t)o->since * UINT64_C(0xc2b2ae3d27d4eb4f);
-	sum ^= (uint64_t)o->amount * UINT64_C(0x165667b19e3779f9);
-	return sum * (2 * (uint64_t)o->kind + 1);
-}
-
-static void
-override_unlink(struct override_list *l, struct override_entry *e)
-{
-	uint32_t	*prefix = override_prefix(l, &e->override);
-
-	if (prefix != NULL)
-		(*prefix)--;
-	l->count[e->override.kind]--;
-	l->sum -= e->sum;
-	map_remove(l->map, &e->node);
-}
-
-static void
-override_insert(struct override_list *l, const struct override *o)
+static struct override_entry *
+override_copy(const struct override *o)
 {
 	struct override_entry	*e;
-	uint32_t		*prefix;
+	uint64_t		 sum;
 
 	e = alloc_zero(1, sizeof(*e) + o->idlen + o->wholen + o->reasonlen);
 	e->node.hash = map_hash(o->id, o->idlen) + o->kind;
@@ -146,28 +121,42 @@ override_insert(struct override_list *l, const struct override *o)
 	if (o->reasonlen > 0)
 		memcpy(e->text + o->idlen + o->wholen, o->reason,
 		    o->reasonlen);
-	e->sum = override_sum(o);
-	l->sum += e->sum;
-	l->count[o->kind]++;
-	if ((prefix = override_prefix(l, o)) != NULL)
-		(*prefix)++;
-	map_insert(l->map, &e->node);
+	sum = map_hash(o->id, o->idlen);
+	sum ^= map_hash(o->who, o->wholen) * 3;
+	sum ^= map_hash(o->reason, o->reasonlen) * 5;
+	sum ^= (uint64_t)o->until * UINT64_C(0x9e3779b97f4a7c15);
+	sum ^= (uint64_t)o->since * UINT64_C(0xc2b2ae3d27d4eb4f);
+	sum ^= (uint64_t)o->amount * UINT64_C(0x165667b19e3779f9);
+	e->sum = sum * (2 * (uint64_t)o->kind + 1);
+	return e;
 }
 
 bool
 override_list_set(struct override_list *l, const struct override *o)
 {
-	struct override_entry	*e;
+	struct override_entry	*old, *new;
+	uint32_t		*prefix;
 
 	if (o->kind >= OVERRIDE__MAX)
 		return false;
-	if ((e = override_entry(l, o->kind, o->id, o->idlen)) != NULL)
-		override_unlink(l, e);
-	if (o->until > 0 && l->count[o->kind] < OVERRIDE_MOST)
-		override_insert(l, o);
+	if ((old = override_entry(l, o->kind, o->id, o->idlen)) != NULL) {
+		if ((prefix = override_prefix(l, &old->override)) != NULL)
+			(*prefix)--;
+		l->count[o->kind]--;
+		l->sum -= old->sum;
+		map_remove(l->map, &old->node);
+	}
+	if (o->until > 0 && l->count[o->kind] < OVERRIDE_MOST) {
+		new = override_copy(o);
+		if ((prefix = override_prefix(l, o)) != NULL)
+			(*prefix)++;
+		l->count[o->kind]++;
+		l->sum += new->sum;
+		map_insert(l->map, &new->node);
+	}
 	/* Last, since `o` may point into it. */
-	free(e);
-	return e != NULL;
+	free(old);
+	return old != NULL;
 }
 
 size_t
@@ -261,19 +250,6 @@ override_matching(const struct override_list *l, enum override_kind kind,
 	    now);
 }
 
-static const struct override *
-override_domain(const struct override_list *l, const char *login, size_t len,
-    int64_t now)
-{
-	size_t	i;
-
-	for (i = len; i > 0; i--)
-		if (login[i - 1] == '@')
-			return override_matching(l, OVERRIDE_BLOCK, "domain:",
-			    login + i, len - i, now);
-	return NULL;
-}
-
 /* The longest network first, since its reason is the most specific. */
 static const struct override *
 override_network(const struct override_list *l, enum override_kind kind,
@@ -306,17 +282,22 @@ const struct override *
 override_block(const struct override_list *l,
     const struct override_subject *s, int64_t now)
 {
-	const struct override	*o = NULL;
+	const struct override	*o;
+	size_t			 at = s->loginlen;
 
 	if (l->count[OVERRIDE_BLOCK] == 0)
 		return NULL;
-	if (s->loginlen > 0 && (o = override_matching(l, OVERRIDE_BLOCK,
-	    "login:", s->login, s->loginlen, now)) == NULL)
-		o = override_domain(l, s->login, s->loginlen, now);
-	if (o == NULL && s->senderlen > 0)
+	o = override_matching(l, OVERRIDE_BLOCK, "login:", s->login,
+	    s->loginlen, now);
+	while (at > 0 && s->login[at - 1] != '@')
+		at--;
+	if (o == NULL && at > 0)
+		o = override_matching(l, OVERRIDE_BLOCK, "domain:",
+		    s->login + at, s->loginlen - at, now);
+	if (o == NULL)
 		o = override_matching(l, OVERRIDE_BLOCK, "sender:", s->sender,
 		    s->senderlen, now);
-	if (o == NULL && s->senderlen > 0 && s->senders)
+	if (o == NULL && s->senders)
 		o = override_matching(l, OVERRIDE_BLOCK, "login:", s->sender,
 		    s->senderlen, now);
 	if (o == NULL && s->client.bits > 0)
