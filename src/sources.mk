@@ -41,8 +41,7 @@ ROLE_SRCS =	src/role/role.c
 # Pure: used by the ledger and by the memory of the engine.
 DECISION_SRCS =	src/decision/decision.c src/decision/habit.c \
 		src/decision/instance.c src/decision/lock.c \
-		src/decision/lock_hits.c src/decision/override.c \
-		src/decision/retry.c src/decision/simulate.c
+		src/decision/override.c src/decision/simulate.c
 TOP_SRCS =	src/conf/stored_id.c src/role/tally.c src/role/top.c
 COMMON_SRCS =	${LIB_SRCS} ${DECISION_SRCS} ${TOP_SRCS} ${IPC_SRCS} ${CONF_SRCS} ${SANDBOX_SRCS} ${COMPAT_SRCS}
 

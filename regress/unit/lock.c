@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include "decision/lock.h"
-#include "decision/lock_hits.h"
 #include "lib/window.h"
 
 #define NOW	INT64_C(1700000000)
@@ -158,11 +157,11 @@ lock_keys(void **state)
 	struct msg_charge_key	login = { .pass = LOCK_PASS_LOGIN };
 
 	(void)state;
-	assert_true(lock_charges(&rule, 0));
-	assert_false(lock_charges(&login, 0));
-	assert_false(lock_charges(&rule, LOCK_PASS_LOGIN));
-	assert_true(lock_charges(&login, LOCK_PASS_LOGIN));
-	assert_false(lock_charges(&login, LOCK_PASS_CLIENT));
+	assert_true(decision_counts(&rule, 0));
+	assert_false(decision_counts(&login, 0));
+	assert_false(decision_counts(&rule, LOCK_PASS_LOGIN));
+	assert_true(decision_counts(&login, LOCK_PASS_LOGIN));
+	assert_false(decision_counts(&login, LOCK_PASS_CLIENT));
 }
 
 /* --- what hits lock --- */

@@ -1,11 +1,15 @@
 #include <string.h>
 
 #include "decision/decision.h"
-#include "decision/lock.h"
-#include "decision/retry.h"
 #include "lib/num.h"
 
 #define DAY	86400	/* seconds */
+
+bool
+decision_counts(const struct msg_charge_key *key, uint8_t pass)
+{
+	return pass == 0 ? key->pass == 0 : (key->pass & pass) != 0;
+}
 
 /* --- how much is new --- */
 
@@ -40,7 +44,7 @@ decision_new(const struct decision *d, const struct decision_key *k)
 {
 	const struct msg_charge_key	*c = k->charge;
 
-	if (CHARGE_MAY_REFUSE(d->mode) && !lock_charges(c, d->pass))
+	if (CHARGE_MAY_REFUSE(d->mode) && !decision_counts(c, d->pass))
 		return 0;
 	/* A mail adds nothing to an external count, but needs room for 1. */
 	if (c->kind == CHARGE_EXTERNAL && d->mode != CHARGE_ADD)
@@ -131,55 +135,70 @@ decision_waits(const struct decision *d, const struct decision_key *k)
 
 /* --- when it would be accepted --- */
 
-static void
-decision_retry_key(const struct decision *d, const struct decision_key *k,
-    struct retry_key *r)
+/*
+ * The first time from `at` on at which the charge fits under the key; -1:
+ * never.
+ */
+static int64_t
+decision_fits_at(const struct decision *d, const struct decision_key *k,
+    int64_t at)
 {
-	const struct limits	*limits = k->limits;
-	struct limit		*limit;
-	int64_t			 known;
-	size_t			 i;
+	struct limit	 list[LIMITS_MAX];
+	struct limits	 limits = { 0, list };
+	int64_t		 known, granted, after;
+	size_t		 i;
 
-	r->window = k->window;
-	r->amount = k->amount;
-	r->granted = k->granted;
-	r->granted_until = k->granted_until;
-	r->not_before = decision_waits(d, k) ? k->wait.until : 0;
-	r->nlimits = 0;
-	for (i = 0; i < limits->count && r->nlimits < LIMITS_MAX; i++) {
+	if (decision_waits(d, k) && at < k->wait.until)
+		at = k->wait.until;
+	granted = at < k->granted_until ? k->granted : 0;
+	for (i = 0; i < k->limits->count && limits.count < LIMITS_MAX; i++) {
 		known = num_sub_clamp(k->amount,
-		    decision_new_in(d, k, limits->list[i].seconds));
+		    decision_new_in(d, k, k->limits->list[i].seconds));
 		/*
 		 * A value that a window holds already needs no room, unless the
 		 * key is soft.
 		 */
 		if (known > 0 && !k->charge->soft)
 			continue;
-		limit = &r->limits[r->nlimits++];
-		*limit = limits->list[i];
-		limit->mails = num_add_clamp(limit->mails, known);
+		list[limits.count] = k->limits->list[i];
+		list[limits.count].mails = num_add_clamp(
+		    num_add_clamp(list[limits.count].mails, known), granted);
+		limits.count++;
 	}
+	after = window_retry_after(k->window, &limits, k->amount, at);
+	if (after == -1)
+		return -1;
+	after = num_add_clamp(at, after);
+	/* A grant that has ended by then has no effect. */
+	if (granted > 0 && after >= k->granted_until)
+		return decision_fits_at(d, k, k->granted_until);
+	return after;
 }
 
 /*
- * Seconds until the charge fits under all keys that may refuse it, `soft` ones
- * too where one of them answers; -1: it never does.
+ * Seconds until the charge fits under each of these keys, a bit for each; -1:
+ * it never does.
  */
 static int64_t
-decision_retry(const struct decision *d, bool soft)
+decision_retry(const struct decision *d, uint32_t keys)
 {
-	struct retry_key		 keys[CHARGE_KEYS_MAX];
-	const struct decision_key	*k;
-	size_t				 n = 0, i;
+	int64_t	at = d->now, then;
+	size_t	i = 0;
 
-	for (i = 0; i < d->nkeys; i++) {
-		k = &d->key[i];
-		if (!decision_shadow(k) &&
-		    lock_charges(k->charge, d->pass) &&
-		    (k->charge->soft ? soft : k->amount > 0))
-			decision_retry_key(d, k, &keys[n++]);
+	/*
+	 * While it waits for one key, a correction may leave a window of
+	 * another and make that full again, so all are checked again from the
+	 * later time on.
+	 */
+	while (i < d->nkeys) {
+		then = (keys >> i & 1) == 0 ? at :
+		    decision_fits_at(d, &d->key[i], at);
+		if (then == -1)
+			return -1;
+		i = then > at ? 0 : i + 1;
+		at = then;
 	}
-	return retry_after(keys, n, d->now);
+	return num_sub_clamp(at, d->now);
 }
 
 /* --- the windows --- */
@@ -193,50 +212,6 @@ decision_tell(struct msg_verdict *v, size_t n, const struct limit *limit,
 	v->full[n].retry_after = 0;
 }
 
-/* Fills in the reason when key `n` gives the answer. */
-static void
-decision_answers(const struct decision *d, struct msg_verdict *v, size_t n,
-    const struct limit *limit, int64_t used)
-{
-	v->key = (uint16_t)n;
-	v->limit = *limit;
-	v->used = used;
-	v->retry_after = v->never ? -1 :
-	    decision_retry(d, d->key[n].charge->soft);
-	if (v->retry_after == -1)
-		v->retry_after = limit->seconds;
-}
-
-bool
-decision_full(const struct decision *d, struct msg_verdict *v, size_t n,
-    const struct limit *limit, int64_t used)
-{
-	const struct decision_key	*k = &d->key[n];
-	struct retry_key		 own;
-
-	decision_tell(v, n, limit, used);
-	if (decision_shadow(k)) {
-		v->shadowed |= UINT32_C(1) << n;
-		return true;
-	}
-	decision_retry_key(d, k, &own);
-	v->full[n].retry_after = retry_after(&own, 1, d->now);
-	if (v->full[n].retry_after == -1)
-		v->full[n].retry_after = limit->seconds;
-	if (k->charge->soft) {
-		if (v->over == 0 || n < v->key)
-			decision_answers(d, v, n, limit, used);
-		v->over |= UINT32_C(1) << n;
-		return true;
-	}
-	v->verdict = VERDICT_REFUSED;
-	v->over = 0;
-	v->never = !decision_waits(d, k) &&
-	    num_add_clamp(decision_charged(k), k->amount) > limit->mails;
-	decision_answers(d, v, n, limit, used);
-	return false;
-}
-
 static void
 decision_hit(struct decision *d, size_t n, size_t window)
 {
@@ -247,41 +222,66 @@ decision_hit(struct decision *d, size_t n, size_t window)
 	d->hits[d->nhits++].window = window;
 }
 
-/*
- * Drops the hits of soft keys: another key refuses the mail, so Postfix does
- * not take it with a soft action.
- */
-static void
-decision_drop_soft(struct decision *d)
-{
-	const struct msg_charge_key	*c;
-	size_t				 n = 0, i;
-
-	for (i = 0; i < d->nhits; i++) {
-		c = d->key[d->hits[i].key].charge;
-		if (!c->soft || c->shadow || d->hits[i].window == DECISION_MAIL)
-			d->hits[n++] = d->hits[i];
-	}
-	d->nhits = n;
-}
-
-bool
-decision_mail_fits(struct decision *d, struct msg_verdict *v, size_t n)
+void
+decision_no_room(const struct decision *d, struct msg_verdict *v, size_t n,
+    const struct limit *limit, int64_t used)
 {
 	const struct decision_key	*k = &d->key[n];
-	struct limit			 limit;
+	bool				 soft = k->charge->soft, answers = true;
+	uint32_t			 keys = 0;
+	size_t				 i;
+
+	decision_tell(v, n, limit, used);
+	if (decision_shadow(k)) {
+		v->shadowed |= UINT32_C(1) << n;
+		return;
+	}
+	v->full[n].retry_after = decision_retry(d, UINT32_C(1) << n);
+	if (v->full[n].retry_after == -1)
+		v->full[n].retry_after = limit->seconds;
+	if (soft) {
+		answers = v->over == 0 || n < v->key;
+		v->over |= UINT32_C(1) << n;
+	} else {
+		v->verdict = VERDICT_REFUSED;
+		v->over = 0;
+		v->never = !decision_waits(d, k) &&
+		    num_add_clamp(decision_charged(k), k->amount) >
+		    limit->mails;
+	}
+	if (!answers)
+		return;
+	v->key = (uint16_t)n;
+	v->limit = *limit;
+	v->used = used;
+	/* All keys that may refuse, soft ones too where one of them answers. */
+	for (i = 0; i < d->nkeys; i++) {
+		k = &d->key[i];
+		if (!decision_shadow(k) &&
+		    decision_counts(k->charge, d->pass) &&
+		    (k->charge->soft ? soft : k->amount > 0))
+			keys |= UINT32_C(1) << i;
+	}
+	v->retry_after = v->never ? -1 : decision_retry(d, keys);
+	if (v->retry_after == -1)
+		v->retry_after = limit->seconds;
+}
+
+void
+decision_check_mail(struct decision *d, struct msg_verdict *v, size_t n)
+{
+	const struct decision_key	*k = &d->key[n];
+	struct limit			 limit = { k->charge->max_per_mail, 0 };
 	int64_t				 charged = decision_charged(k);
 
-	limit.mails = k->charge->max_per_mail;
-	limit.seconds = 0;
 	if (limit.mails == 0 || k->amount == 0 ||
 	    num_add_clamp(charged, k->amount) <= limit.mails)
-		return true;
+		return;
 	decision_hit(d, n, DECISION_MAIL);
 	decision_tell(v, n, &limit, charged);
 	if (decision_shadow(k)) {
 		v->shadowed |= UINT32_C(1) << n;
-		return true;
+		return;
 	}
 	/* Soft actions are for limits only. */
 	v->verdict = VERDICT_REFUSED;
@@ -291,84 +291,21 @@ decision_mail_fits(struct decision *d, struct msg_verdict *v, size_t n)
 	v->limit = limit;
 	v->used = charged;
 	v->retry_after = 0;
-	return false;
 }
 
-/* Whether `amount` takes the used share of the limit to warn_at or beyond. */
-static bool
-decision_warns(const struct decision_key *k, const struct limit *limit,
-    int64_t used, int64_t amount)
-{
-	double	at = (double)limit->mails * k->charge->warn_at / 100;
-
-	return k->charge->warn_at > 0 && (double)used < at &&
-	    (double)used + (double)amount >= at;
-}
-
-/* Remembers the window with the largest used share of its limit. */
-static void
-decision_nearest(struct msg_verdict *v, double *nearest, size_t key,
-    const struct limit *limit, int64_t used)
-{
-	double	share;
-
-	if (v->over != 0)
-		return;
-	share = limit->mails == 0 ? 1 : (double)used / (double)limit->mails;
-	if (share < *nearest)
-		return;
-	*nearest = share;
-	v->key = (uint16_t)key;
-	v->limit = *limit;
-	v->used = used;
-}
-
-/* The window that the ledger found full is still full. */
-static bool
-decision_still_full(const struct decision *d, struct msg_verdict *v, size_t n)
-{
-	const struct decision_wait	*wait = &d->key[n].wait;
-
-	return decision_full(d, v, n, &wait->limit,
-	    window_used(d->key[n].window, wait->limit.seconds, d->now));
-}
-
-/*
- * For a repeated request, or DATA after its recipients were charged at RCPT:
- * while the key is over a limit, its action is the answer again.
- */
-static void
-decision_still_over(const struct decision *d, struct msg_verdict *v, size_t n)
-{
-	const struct decision_key	*k = &d->key[n];
-	struct limit			 limit;
-	int64_t				 used;
-	size_t				 i;
-
-	/* A habit refuses no mail that is not counted. */
-	if (!k->charge->soft || decision_shadow(k) ||
-	    (k->charge->kind == CHARGE_HABIT && k->charged <= 0))
-		return;
-	if (decision_waits(d, k)) {
-		(void)decision_still_full(d, v, n);
-		return;
-	}
-	for (i = 0; i < k->limits->count; i++) {
-		limit = decision_limit(k, &k->limits->list[i]);
-		used = window_used(k->window, limit.seconds, d->now);
-		if (used > limit.mails) {
-			(void)decision_full(d, v, n, &limit, used);
-			return;
-		}
-	}
-}
-
+/* Warns if `amount` takes the used share of the limit to warn_at or beyond. */
 static void
 decision_warn(struct decision *d, struct msg_verdict *v, size_t n,
-    size_t window, const struct limit *limit, int64_t used)
+    size_t window, const struct limit *limit, int64_t used, int64_t amount)
 {
+	unsigned int	warn_at = d->key[n].charge->warn_at;
+	double		at = (double)limit->mails * warn_at / 100;
+
+	if (warn_at == 0 || (double)used >= at ||
+	    (double)used + (double)amount < at)
+		return;
 	v->warned |= UINT32_C(1) << n;
-	decision_tell(v, n, limit, used);
+	decision_tell(v, n, limit, num_add_clamp(used, amount));
 	if (d->nnear < sizeof(d->near) / sizeof(d->near[0])) {
 		d->near[d->nnear].key = n;
 		d->near[d->nnear++].window = window;
@@ -376,41 +313,60 @@ decision_warn(struct decision *d, struct msg_verdict *v, size_t n,
 }
 
 /*
- * Checks all windows of one key. False: it refuses; the verdict has the reason.
+ * Checks max_per_mail and all windows of one key. `nearest` is the largest used
+ * share of a limit so far; the verdict names that window.
  */
-static bool
-decision_key_holds(struct decision *d, struct msg_verdict *v, size_t n,
+static void
+decision_check_key(struct decision *d, struct msg_verdict *v, size_t n,
     double *nearest)
 {
 	const struct decision_key	*k = &d->key[n];
+	bool				 soft;
 	struct limit			 limit;
 	int64_t				 used, amount, sum;
+	double				 share;
 	size_t				 i;
 
-	if (!decision_mail_fits(d, v, n))
-		return false;
-	if (decision_waits(d, k))
-		return decision_still_full(d, v, n);
+	soft = k->charge->soft && !decision_shadow(k);
+	/*
+	 * A repeated request, or DATA after its recipients were charged at
+	 * RCPT: while a soft key is over a limit, its action is the answer
+	 * again. A habit refuses no mail that is not counted.
+	 */
+	if (k->amount == 0 && (!soft ||
+	    (k->charge->kind == CHARGE_HABIT && k->charged <= 0)))
+		return;
+	decision_check_mail(d, v, n);
+	if (v->verdict == VERDICT_REFUSED)
+		return;
+	if (decision_waits(d, k)) {
+		decision_no_room(d, v, n, &k->wait.limit, window_used(k->window,
+		    k->wait.limit.seconds, d->now));
+		return;
+	}
 	for (i = 0; i < k->limits->count; i++) {
 		limit = decision_limit(k, &k->limits->list[i]);
 		used = window_used(k->window, limit.seconds, d->now);
 		amount = decision_new_in(d, k, limit.seconds);
 		sum = num_add_clamp(used, amount);
-		if (amount == 0 && sum > limit.mails && k->charge->soft &&
-		    !decision_shadow(k))
-			return decision_full(d, v, n, &limit, used);
-		if (amount > 0 && sum > limit.mails) {
-			if (k->charge->kind != CHARGE_EXTERNAL)
+		if (sum > limit.mails && (amount > 0 || soft)) {
+			if (amount > 0 && k->charge->kind != CHARGE_EXTERNAL)
 				decision_hit(d, n, i);
-			return decision_full(d, v, n, &limit, used);
+			decision_no_room(d, v, n, &limit, used);
+			return;
 		}
-		if (k->charge->kind == CHARGE_EXTERNAL)
+		if (k->amount == 0 || k->charge->kind == CHARGE_EXTERNAL)
 			continue;
-		decision_nearest(v, nearest, n, &limit, sum);
-		if (decision_warns(k, &limit, used, amount))
-			decision_warn(d, v, n, i, &limit, sum);
+		share = limit.mails == 0 ? 1 :
+		    (double)sum / (double)limit.mails;
+		if (v->over == 0 && share >= *nearest) {
+			*nearest = share;
+			v->key = (uint16_t)n;
+			v->limit = limit;
+			v->used = sum;
+		}
+		decision_warn(d, v, n, i, &limit, used, amount);
 	}
-	return true;
 }
 
 /*
@@ -429,8 +385,7 @@ decision_reach(struct decision *d, struct msg_verdict *v, size_t n)
 		limit = decision_limit(k, &k->limits->list[i]);
 		used = window_used(k->window, limit.seconds, d->now);
 		sum = num_add_clamp(used, k->amount);
-		if (decision_warns(k, &limit, used, k->amount))
-			decision_warn(d, v, n, i, &limit, sum);
+		decision_warn(d, v, n, i, &limit, used, k->amount);
 		if (used >= limit.mails || sum < limit.mails)
 			continue;
 		decision_hit(d, n, i);
@@ -440,6 +395,26 @@ decision_reach(struct decision *d, struct msg_verdict *v, size_t n)
 		else
 			v->over |= UINT32_C(1) << n;
 	}
+}
+
+/*
+ * Drops what does not happen when a key refuses the mail: warnings, and the
+ * hits of soft keys, since Postfix does not take the mail with a soft action.
+ */
+static void
+decision_refuse(struct decision *d, struct msg_verdict *v)
+{
+	const struct msg_charge_key	*c;
+	size_t				 n = 0, i;
+
+	v->warned = 0;
+	d->nnear = 0;
+	for (i = 0; i < d->nhits; i++) {
+		c = d->key[d->hits[i].key].charge;
+		if (!c->soft || c->shadow || d->hits[i].window == DECISION_MAIL)
+			d->hits[n++] = d->hits[i];
+	}
+	d->nhits = n;
 }
 
 void
@@ -453,14 +428,11 @@ decision_make(struct decision *d, struct msg_verdict *v)
 	v->verdict = VERDICT_ACCEPTED;
 	v->passed = d->pass;
 	for (i = 0; i < d->nkeys && CHARGE_MAY_REFUSE(d->mode); i++) {
-		if (!lock_charges(d->key[i].charge, d->pass))
+		if (!decision_counts(d->key[i].charge, d->pass))
 			continue;
-		if (d->key[i].amount == 0)
-			decision_still_over(d, v, i);
-		else if (!decision_key_holds(d, v, i, &nearest)) {
-			v->warned = 0;
-			d->nnear = 0;
-			decision_drop_soft(d);
+		decision_check_key(d, v, i, &nearest);
+		if (v->verdict == VERDICT_REFUSED) {
+			decision_refuse(d, v);
 			return;
 		}
 	}
@@ -484,40 +456,23 @@ decision_make(struct decision *d, struct msg_verdict *v)
 static int64_t
 decision_date(const struct decision *d)
 {
-	const struct limits	*limits;
-	int64_t			 oldest, longest = DAY;
-	size_t			 i, j;
+	int64_t	oldest, longest = DAY;
+	size_t	i;
 
 	if (CHARGE_MAY_REFUSE(d->mode) || d->date <= 0 || d->date >= d->now)
 		return d->now;
-	for (i = 0; i < d->nkeys; i++) {
-		limits = d->key[i].limits;
-		for (j = 0; j < limits->count; j++)
-			if (limits->list[j].seconds > longest)
-				longest = limits->list[j].seconds;
-	}
+	for (i = 0; i < d->nkeys; i++)
+		longest = window_longest(d->key[i].limits, longest);
 	oldest = num_sub_clamp(d->now, longest);
 	return d->date > oldest ? d->date : oldest;
-}
-
-static struct decision_record *
-decision_put(struct decision_record *r, size_t key, int64_t date,
-    int64_t amount, int64_t tag)
-{
-	r->key = key;
-	r->date = date;
-	r->amount = amount;
-	r->tag = tag;
-	return r + 1;
 }
 
 size_t
 decision_records(const struct decision *d, struct decision_record *list)
 {
 	const struct decision_key	*k;
-	struct decision_record		*r = list;
 	int64_t				 date = decision_date(d);
-	size_t				 i;
+	size_t				 n = 0, i;
 
 	for (i = 0; i < d->nkeys; i++) {
 		k = &d->key[i];
@@ -525,8 +480,9 @@ decision_records(const struct decision *d, struct decision_record *list)
 		    k->charge->kind == CHARGE_EXTERNAL))
 			continue;
 		if (k->charge->kind != CHARGE_DISTINCT) {
-			r = decision_put(r, i, date, d->mode == CHARGE_BACK ?
-			    -k->amount : k->amount, d->tag);
+			list[n++] = (struct decision_record){ i, date,
+			    d->mode == CHARGE_BACK ? -k->amount : k->amount,
+			    d->tag };
 			continue;
 		}
 		/*
@@ -536,10 +492,11 @@ decision_records(const struct decision *d, struct decision_record *list)
 		if (k->seen >= date && !decision_future(d, k->seen))
 			continue;
 		if (k->seen != -1)
-			r = decision_put(r, i, k->seen, -1, 0);
-		r = decision_put(r, i, date, 1, 0);
+			list[n++] = (struct decision_record){ i, k->seen, -1,
+			    0 };
+		list[n++] = (struct decision_record){ i, date, 1, 0 };
 	}
-	return (size_t)(r - list);
+	return n;
 }
 
 bool
@@ -607,7 +564,7 @@ decision_weigh(const struct decision *d, struct msg_weighed *weighed)
 		answer->nwindows = 0;
 		answer->windows = room;
 		for (j = 0; j < k->limits->count && j < LIMITS_MAX &&
-		    lock_charges(k->charge, d->pass); j++)
+		    decision_counts(k->charge, d->pass); j++)
 			decision_weigh_window(d, k, &k->limits->list[j],
 			    answer);
 		if (decision_waits(d, k))

@@ -73,6 +73,9 @@ struct decision {
 	struct decision_hit	 near[CHARGE_KEYS_MAX * LIMITS_MAX];
 };
 
+/* Whether the key counts: those for locks do not while none holds. */
+bool	decision_counts(const struct msg_charge_key *, uint8_t pass);
+
 /*
  * Decides: fills in the verdict, each key's amount, and the hits. A
  * CHARGE_REPLAY or CHARGE_BACK is never refused.
@@ -109,13 +112,12 @@ bool	decision_takes_back(const struct decision *,
 	    const struct msg_verdict *);
 
 /*
- * Two steps of decision_make, for a verdict that is corrected later. Each
- * returns false if the verdict became a refusal. decision_mail_fits checks
- * max_per_mail of key `n`. Call decision_full when this window of key `n` has
- * no room.
+ * Two steps of decision_make, for a verdict that is corrected later: a check of
+ * max_per_mail, and what follows if this window of key `n` has no room. Each
+ * may make the verdict a refusal.
  */
-bool	decision_mail_fits(struct decision *, struct msg_verdict *, size_t n);
-bool	decision_full(const struct decision *, struct msg_verdict *, size_t n,
-	    const struct limit *, int64_t used);
+void	decision_check_mail(struct decision *, struct msg_verdict *, size_t n);
+void	decision_no_room(const struct decision *, struct msg_verdict *,
+	    size_t n, const struct limit *, int64_t used);
 
 #endif

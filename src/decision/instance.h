@@ -6,9 +6,14 @@
 #include <stdint.h>
 
 /*
- * The amounts charged recently under each key, by second. The key is a 64-bit
- * keyed hash that the caller makes (of id and instance, or of id, instance and
- * tag). The number of entries is bounded: a new entry evicts the oldest.
+ * How a repeated request is recognised. Postfix asks again with the same
+ * instance, and the engine sends a charge to the next ledger with the same
+ * instance and tag. The amounts charged recently are kept here, by second,
+ * under two keys of each charge and id: a keyed hash of id and instance, and
+ * one of id, instance and tag. Ledger and memory look them up and fill in
+ * `charged` and `repeated` of struct decision_key; decision_new() in decision.c
+ * then charges only what is new. The number of entries is bounded: a new entry
+ * evicts the oldest.
  */
 struct instances;
 

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "decision/decision.h"
 #include "decision/override.h"
 #include "ipc/message.h"
 
@@ -38,9 +39,6 @@ struct lock_hit {
 	struct override	record;
 };
 
-/* Whether the key is charged: those for locks are not while none holds. */
-bool	lock_charges(const struct msg_charge_key *, uint8_t pass);
-
 /* What is known of a request. */
 struct lock_request {
 	struct override_subject	 subject;
@@ -71,9 +69,6 @@ const struct override	*lock_closed(const struct override_list *,
 /* Whether it closes the login in unfamiliar networks only. */
 bool	lock_is_partial(const struct override *lock);
 
-/* Whether this rule made the lock. */
-bool	lock_is_of(const struct override *lock, const char *rule, size_t len);
-
 /*
  * What `policyctl unblock` makes of the record of the last lock: nothing that
  * was charged up to `now` can lock again.
@@ -86,5 +81,12 @@ void	lock_end(struct override *record, int64_t now);
  * Its end is corrected then.
  */
 bool	lock_outlasts(struct override *lock, int64_t longest, int64_t now);
+
+/*
+ * After decision_make: what its hits lock, at most `max`; sets the bits of
+ * `locked`, `would_lock` and `unlocked` in the verdict. Returns the number.
+ */
+size_t	lock_hits(const struct decision *, const struct override_list *,
+	    struct msg_verdict *, struct lock_hit *, size_t max);
 
 #endif

@@ -40,18 +40,6 @@ simulate_sort(struct simulate_row *rows, size_t n)
 	free(other);
 }
 
-static int64_t
-longest(const struct limits *limits)
-{
-	int64_t	seconds = 0;
-	size_t	i;
-
-	for (i = 0; i < limits->count; i++)
-		if (limits->list[i].seconds > seconds)
-			seconds = limits->list[i].seconds;
-	return seconds;
-}
-
 void
 simulate_limits(const struct simulate_row *rows, size_t n,
     const struct limits *limits, struct simulate_result *result)
@@ -60,7 +48,8 @@ simulate_limits(const struct simulate_row *rows, size_t n,
 	struct msg_charge_key	charge = { .kind = CHARGE_SUM };
 	struct decision		d;
 	struct msg_verdict	v;
-	int64_t			seconds = longest(limits), amount, used;
+	int64_t			seconds = window_longest(limits, 0);
+	int64_t			amount, used;
 	size_t			i;
 
 	memset(result, 0, sizeof(*result));

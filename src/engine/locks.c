@@ -169,7 +169,7 @@ locks_strip(struct msg_charge *charge, struct msg_verdict *v)
 	v->over = v->shadowed = v->warned = 0;
 	v->locked = v->would_lock = v->unlocked = 0;
 	for (i = 0; i < charge->nkeys; i++) {
-		if (!lock_charges(&charge->keys[i], v->passed))
+		if (!decision_counts(&charge->keys[i], v->passed))
 			continue;
 		v->over |= locks_bit(old.over, i, n);
 		v->shadowed |= locks_bit(old.shadowed, i, n);

@@ -6,7 +6,6 @@
 
 #include "decision/decision.h"
 #include "decision/instance.h"
-#include "decision/lock_hits.h"
 #include "engine/mapping.h"
 #include "engine/memory.h"
 #include "lib/alloc.h"
@@ -138,49 +137,18 @@ memory_trim(struct memory *m)
 
 /* --- a rule's other name --- */
 
-struct memory_renaming {
-	struct memory	*memory;
-	const char	*was;
-	const char	*name;
-};
-
 static void
 id_add_second(void *arg, int64_t when, int64_t amount)
 {
 	window_add(arg, when, amount);
 }
 
-/* What is owed to the tables is owed under the earlier name: that stays. */
-static void
-id_rename(struct memory_renaming *r, struct memory_id *id)
-{
-	struct msg_charge_key	 key = { 0 };
-	struct memory_id	*other;
-	struct str		 name;
-	size_t			 n = strlen(r->was);
-
-	str_init(&name);
-	str_addf(&name, "%s:", r->name);
-	str_add(&name, id->id + n + 1, id->len - n - 1);
-	key.id = name.data;
-	key.idlen = name.len;
-	other = id_get(r->memory, &key, map_hash(name.data, name.len));
-	window_each(&id->window, id_add_second, &other->window);
-	if (id->wait.until > other->wait.until)
-		other->wait = id->wait;
-	id_weigh(r->memory, other);
-	str_clear(&name);
-	window_clear(&id->window);
-	window_init(&id->window);
-	id->wait.until = 0;
-	id_weigh(r->memory, id);
-}
-
 void
 memory_rename(struct memory *m, const char *was, const char *name)
 {
-	struct memory_renaming	  r = { m, was, name };
-	struct memory_id	 *id, **list;
+	struct msg_charge_key	  key = { 0 };
+	struct memory_id	 *id, *other, **list;
+	struct str		  fresh;
 	size_t			  n = 0, len = strlen(was), i;
 
 	list = alloc_zero(map_count(m->ids) + 1, sizeof(list[0]));
@@ -188,25 +156,29 @@ memory_rename(struct memory *m, const char *was, const char *name)
 		if (id->len > len && id->id[len] == ':' &&
 		    memcmp(id->id, was, len) == 0)
 			list[n++] = id;
-	for (i = 0; i < n; i++)
-		id_rename(&r, list[i]);
+	for (i = 0; i < n; i++) {
+		id = list[i];
+		str_init(&fresh);
+		str_addf(&fresh, "%s:", name);
+		str_add(&fresh, id->id + len + 1, id->len - len - 1);
+		key.id = fresh.data;
+		key.idlen = fresh.len;
+		other = id_get(m, &key, map_hash(fresh.data, fresh.len));
+		window_each(&id->window, id_add_second, &other->window);
+		if (id->wait.until > other->wait.until)
+			other->wait = id->wait;
+		id_weigh(m, other);
+		str_clear(&fresh);
+		/* `owed` stays: it is owed to the tables under this name. */
+		window_clear(&id->window);
+		id->wait.until = 0;
+		id_weigh(m, id);
+	}
 	free(list);
 	memory_trim(m);
 }
 
 /* --- charges --- */
-
-/* The longest of these windows, but at least `seconds`. */
-static int64_t
-longest(const struct limits *limits, int64_t seconds)
-{
-	size_t	i;
-
-	for (i = 0; i < limits->count; i++)
-		if (limits->list[i].seconds > seconds)
-			seconds = limits->list[i].seconds;
-	return seconds;
-}
 
 /* Finds what the instance was charged, or when the value was last seen. */
 static void
@@ -241,7 +213,7 @@ memory_know_keys(struct memory *m, const struct msg_charge *charge, size_t i)
 		k->repeated = instance_total(m->instances, keys->tag) != 0;
 }
 
-/* Fills in what is known of a charge, and how much of it is new. */
+/* Fills in what is known of a charge. */
 static struct decision *
 memory_know(struct memory *m, const struct msg_charge *charge, int64_t now)
 {
@@ -269,7 +241,6 @@ memory_know(struct memory *m, const struct msg_charge *charge, int64_t now)
 			k->wait = id->wait;
 		memory_know_keys(m, charge, i);
 	}
-	decision_amounts(d);
 	return d;
 }
 
@@ -284,7 +255,7 @@ memory_put(struct memory *m, const struct msg_charge *charge,
 	window_add(&id_get(m, key, m->hash[r->key])->window, r->date,
 	    r->amount);
 	if (key->kind == CHARGE_DISTINCT) {
-		m->longest = longest(&key->limits, m->longest);
+		m->longest = window_longest(&key->limits, m->longest);
 		before = num_sub_clamp(m->decision.now, m->longest);
 		instance_read(m->values, keys->instance, r->date, r->amount,
 		    before, 0);
@@ -314,12 +285,13 @@ memory_record(struct memory *m, const struct msg_charge *charge,
 		memory_put(m, charge, &list[i]);
 	for (i = 0; i < charge->nkeys; i++) {
 		key = &charge->keys[i];
-		if (!lock_charges(key, v->passed))
+		if (!decision_counts(key, v->passed))
 			continue;
 		id = id_get(m, key, m->hash[i]);
 		/* An id without limits may get some: a day is kept. */
 		window_forget(&id->window, num_sub_clamp(d->now,
-		    key->limits.count > 0 ? longest(&key->limits, 0) : DAY));
+		    key->limits.count > 0 ? window_longest(&key->limits, 0) :
+		    DAY));
 		/* Accepted after a refusal: a limit or a count was changed. */
 		if ((v->over >> i & 1) == 0 && key->amount >= id->wait.amount)
 			id->wait.until = 0;
@@ -351,24 +323,31 @@ void
 memory_again(struct memory *m, const struct msg_charge *charge,
     struct msg_verdict *v, int64_t now)
 {
-	const struct decision	*d = memory_know(m, charge, now);
-	size_t			 i;
+	struct decision	*d = memory_know(m, charge, now);
+	size_t		 i;
 
+	decision_amounts(d);
 	for (i = 0; i < charge->nkeys && i < v->ncharged; i++)
 		if (v->charged[i] == 0)
 			v->charged[i] = d->key[i].amount;
 }
 
-/* Remembers which keys had no room, whether they refused or are soft. */
-static void
-memory_learn_full(struct memory *m, const struct msg_charge *charge,
+void
+memory_learn(struct memory *m, const struct msg_charge *charge,
     const struct msg_verdict *v, int64_t now)
 {
+	struct decision			*d = memory_know(m, charge, now);
 	const struct msg_charge_key	*key;
 	struct decision_wait		*wait;
 	size_t				 i;
 
-	for (i = 0; i < charge->nkeys; i++) {
+	if (v->verdict == VERDICT_ACCEPTED) {
+		for (i = 0; i < charge->nkeys; i++)
+			d->key[i].amount = i < v->ncharged ? v->charged[i] : 0;
+		memory_record(m, charge, v);
+	}
+	/* Which keys had no room, whether they refused or are soft. */
+	for (i = 0; i < charge->nkeys && !v->per_mail; i++) {
 		if ((v->over >> i & 1) == 0 &&
 		    (v->verdict != VERDICT_REFUSED || v->key != i))
 			continue;
@@ -379,23 +358,6 @@ memory_learn_full(struct memory *m, const struct msg_charge *charge,
 		wait->amount = key->amount;
 		wait->limit = v->full[i].limit;
 	}
-}
-
-void
-memory_learn(struct memory *m, const struct msg_charge *charge,
-    const struct msg_verdict *v, int64_t now)
-{
-	struct decision	*d = memory_know(m, charge, now);
-	size_t		 i;
-
-	if (v->verdict == VERDICT_ACCEPTED) {
-		for (i = 0; i < charge->nkeys; i++)
-			d->key[i].amount = i < v->ncharged ? v->charged[i] : 0;
-		memory_record(m, charge, v);
-		memory_learn_full(m, charge, v, now);
-	}
-	if (v->verdict == VERDICT_REFUSED && !v->per_mail)
-		memory_learn_full(m, charge, v, now);
 	if (decision_takes_back(d, v))
 		memory_take_back(m, charge);
 	memory_trim(m);
@@ -457,12 +419,12 @@ memory_owe(struct memory *m, const struct msg_charge *charge,
 }
 
 /*
- * The verdict tells the database's sum for the window that is nearest to its
- * limit. For the others there is only this daemon's own sum, which includes
- * what is owed.
+ * The limit that key `n` exceeds by what is owed, or NULL. The verdict tells
+ * the database's sum for the window that is nearest to its limit. For the
+ * others there is only this daemon's own sum, which includes what is owed.
  */
 static const struct limit *
-key_over(const struct memory_id *id, const struct msg_charge_key *key,
+owed_over(const struct memory_id *id, const struct msg_charge_key *key,
     const struct msg_verdict *v, size_t n, int64_t now)
 {
 	const struct limit	*limit = &v->limit;
@@ -482,34 +444,6 @@ key_over(const struct memory_id *id, const struct msg_charge_key *key,
 			return limit;
 	}
 	return NULL;
-}
-
-static bool
-has_values(const struct msg_charge *charge)
-{
-	size_t	i;
-
-	for (i = 0; i < charge->nkeys; i++)
-		if (charge->keys[i].kind == CHARGE_DISTINCT)
-			return true;
-	return false;
-}
-
-/*
- * The limit that key `n` exceeds by what is owed, or NULL. A soft key is also
- * checked if the charge is repeated.
- */
-static const struct limit *
-owed_over(struct memory *m, const struct msg_charge *charge,
-    const struct msg_verdict *v, size_t n, int64_t now)
-{
-	const struct msg_charge_key	*key = &charge->keys[n];
-	const struct memory_id		*id = id_find(m, key, m->hash[n]);
-
-	if (id == NULL || window_newest(&id->owed) == INT64_MIN ||
-	    key->shadow || (v->charged[n] == 0 && !key->soft))
-		return NULL;
-	return key_over(id, key, v, n, now);
 }
 
 /*
@@ -534,30 +468,40 @@ bool
 memory_over(struct memory *m, const struct msg_charge *charge,
     const struct msg_verdict *v, int64_t now, struct msg_verdict *right)
 {
-	struct decision		*d;
-	const struct limit	*limit;
-	bool			 holds = true;
-	size_t			 i;
+	const struct msg_charge_key	*key;
+	const struct memory_id		*id;
+	struct decision			*d;
+	const struct limit		*limit;
+	size_t				 i;
 
-	if (has_values(charge))
-		return false;
+	for (i = 0; i < charge->nkeys; i++)
+		if (charge->keys[i].kind == CHARGE_DISTINCT)
+			return false;
 	d = memory_know(m, charge, now);
+	decision_amounts(d);
 	*right = *v;
-	for (i = 0; i < charge->nkeys && i < v->ncharged && holds; i++) {
-		holds = decision_mail_fits(d, right, i);
+	for (i = 0; i < charge->nkeys && i < v->ncharged; i++) {
+		key = &charge->keys[i];
+		decision_check_mail(d, right, i);
+		if (right->verdict == VERDICT_REFUSED)
+			break;
 		d->key[i].amount = v->charged[i];
-		if (!holds ||
-		    (limit = owed_over(m, charge, v, i, now)) == NULL)
+		/* A soft key is checked if the charge is repeated, too. */
+		id = id_find(m, key, m->hash[i]);
+		if (id == NULL || window_newest(&id->owed) == INT64_MIN ||
+		    key->shadow || (v->charged[i] == 0 && !key->soft) ||
+		    (limit = owed_over(id, key, v, i, now)) == NULL)
 			continue;
-		holds = decision_full(d, right, i, limit,
+		decision_no_room(d, right, i, limit,
 		    window_used(d->key[i].window, limit->seconds, now));
 		if (right->key == i && right->retry_after == 0)
-			right->retry_after = owed_retry(id_find(m,
-			    &charge->keys[i], m->hash[i]), limit, v, now);
+			right->retry_after = owed_retry(id, limit, v, now);
+		if (right->verdict == VERDICT_REFUSED)
+			break;
 	}
-	if (!holds)
+	if (right->verdict == VERDICT_REFUSED)
 		right->ncharged = right->warned = 0;
-	return !holds || right->over != v->over;
+	return right->verdict == VERDICT_REFUSED || right->over != v->over;
 }
 
 /* --- all of them --- */
@@ -582,21 +526,18 @@ memory_each(struct memory *m, void (*each)(void *, const char *, size_t,
 		each(arg, id->id, id->len, &id->window);
 }
 
-static void
-free_id(struct map_node *node, void *arg)
-{
-	id_free(arg, (struct memory_id *)node);
-}
-
 void
 memory_free(struct memory *m)
 {
+	struct memory_id	*id;
+
 	if (m == NULL)
 		return;
+	while ((id = TAILQ_FIRST(&m->recent)) != NULL)
+		id_free(m, id);
 	instance_free(m->instances);
 	instance_free(m->values);
 	mapping_free(m->mapping);
-	map_each(m->ids, free_id, m);
 	map_free(m->ids);
 	free(m);
 }

@@ -29,6 +29,17 @@ window_limits_clear(struct limits *limits)
 	limits->count = 0;
 }
 
+int64_t
+window_longest(const struct limits *limits, int64_t least)
+{
+	size_t	i;
+
+	for (i = 0; i < limits->count; i++)
+		if (limits->list[i].seconds > least)
+			least = limits->list[i].seconds;
+	return least;
+}
+
 /* --- the list; entries are numbered from the oldest --- */
 
 static bool

@@ -35,6 +35,9 @@ struct limits {
 
 void	 window_limits_clear(struct limits *);
 
+/* The length of the longest window, at least `least`. */
+int64_t	 window_longest(const struct limits *, int64_t least);
+
 /*
  * Declared here so that other structs can contain it; only window.c uses its
  * members.

@@ -219,7 +219,7 @@ explain_keys(struct str *out, const struct settings *s,
 
 	for (i = 0; i < w->nkeys; i++) {
 		key = &charge->keys[i];
-		if (!lock_charges(key, w->verdict.passed))
+		if (!decision_counts(key, w->verdict.passed))
 			continue;
 		str_init(&name);
 		decide_key_name(&name, s, key, identity);

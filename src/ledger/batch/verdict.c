@@ -1,6 +1,5 @@
 #include <string.h>
 
-#include "decision/lock_hits.h"
 #include "ledger/batch/verdict.h"
 #include "ledger/batch/verdict_habit.h"
 #include "lib/num.h"
