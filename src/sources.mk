@@ -120,15 +120,15 @@ RIG_PGSQL_SRCS = regress/ledger/outsider_pgsql.c \
 		regress/ledger/outsider_server.c ${LEDGER_PGSQL_SRCS}
 RIG_MYSQL_SRCS = regress/ledger/outsider_mysql.c \
 		regress/ledger/outsider_server.c ${LEDGER_MYSQL_SRCS}
-ENGINE_ROOM_SRCS = src/engine/action.c src/engine/blocks.c src/engine/budget.c \
-		src/engine/client.c src/engine/decide.c src/engine/decide_lock.c \
+ENGINE_ROOM_SRCS = src/engine/action.c src/engine/apply.c src/engine/apply_lock.c \
+		src/engine/blocks.c src/engine/budget.c src/engine/client.c \
 		src/engine/events.c src/engine/identity.c src/engine/ledger_link.c \
 		src/engine/listen.c src/engine/locks.c src/engine/loop_clock.c \
-		src/engine/maillog.c src/engine/maillog_event.c src/engine/mapping.c \
-		src/engine/memory.c src/engine/memory_refused.c src/engine/pending.c \
-		src/engine/policy.c src/engine/refusal.c src/engine/replay.c \
-		src/engine/reply.c src/engine/request.c src/engine/respond.c \
-		src/engine/stage.c src/engine/stats.c src/engine/trouble.c \
+		src/engine/maillog.c src/engine/mapping.c \
+		src/engine/memory.c src/engine/pending.c src/engine/policy.c \
+		src/engine/refusal.c src/engine/replay.c src/engine/reply.c \
+		src/engine/request.c src/engine/respond.c src/engine/stage.c \
+		src/engine/stats.c \
 		src/engine/control/audit.c src/engine/control/away.c \
 		src/engine/control/change.c \
 		src/engine/control/change_habit.c src/engine/control/change_list.c \

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "engine/decide.h"
+#include "engine/apply.h"
 #include "ipc/message.h"
 #include "../ledger/rig.h"
 #include "../unit/settings_text.h"
@@ -31,7 +31,7 @@ static void
 engine(unsigned long requests)
 {
 	struct settings	*settings;
-	struct decided	 decision;
+	struct applied	 applied;
 	struct request	 request;
 	struct traffic	 traffic;
 	struct mail	 mail;
@@ -40,7 +40,7 @@ engine(unsigned long requests)
 	size_t		 from;
 
 	settings = settings_of(config);
-	decide_init(&decision);
+	apply_init(&applied);
 	str_init(&out);
 	traffic_init(&traffic, USERS, 1, 0, "example.org");
 	for (; requests > 0; requests--) {
@@ -48,16 +48,16 @@ engine(unsigned long requests)
 		from = 0;
 		if (request_end(mail.bytes, mail.len, &from) != mail.len ||
 		    request_parse(&request, mail.bytes, mail.len,
-		    &reason) == -1)
+		    &reason) == 0)
 			errx(1, "a request that is malformed");
-		if (decide_request(&decision, settings, &request, 1) !=
-		    DECIDE_CHARGE)
+		apply_request(&applied, settings, &request, 1);
+		if (applied.reason != REASON_CHARGED)
 			errx(1, "a request that counts nothing");
 		out.len = 0;
-		msg_charge_put(&out, &decision.charge);
+		msg_charge_put(&out, &applied.charge);
 	}
 	str_clear(&out);
-	decide_clear(&decision);
+	apply_clear(&applied);
 	settings_free(settings);
 }
 

@@ -4,7 +4,7 @@
 #include "conf/syntax/literal.h"
 #include "conf/settings.h"
 #include "engine/action.h"
-#include "engine/decide.h"
+#include "engine/apply.h"
 #include "engine/request.h"
 #include "engine/stage.h"
 #include "fuzz.h"
@@ -148,7 +148,7 @@ request_refuse(const struct settings *s, const struct msg_charge *charge)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct decided	 d;
+	static struct applied	 d;
 	const char		*bytes = (const char *)data, *reason = NULL;
 	struct request		 req;
 	struct settings		*s;
@@ -156,11 +156,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (request_settings[0] == NULL) {
 		request_read_settings();
-		decide_init(&d);
+		apply_init(&d);
 	}
 	if ((end = request_find_end(bytes, size)) == 0)
 		return 0;
-	if (request_parse(&req, bytes, end, &reason) == -1) {
+	if (request_parse(&req, bytes, end, &reason) == 0) {
 		fuzz_require(reason != NULL);
 		return 0;
 	}
@@ -171,9 +171,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		    request_line_ends(req.attr[i].bytes + req.attr[i].len)));
 	for (i = 0; i < REQUEST_NCONF; i++) {
 		s = request_settings[i];
-		if (decide_request(&d, s, &req, 1) == DECIDE_PASS)
+		apply_request(&d, s, &req, 1);
+		if (d.reason != REASON_CHARGED)
 			continue;
-		fuzz_require(stage_rules(s, &req) != 0);
+		fuzz_require(stage_rules(s, d.stage) != 0);
 		d.charge.deadline = d.charge.date = 0;
 		request_send(&d.charge);
 		request_refuse(s, &d.charge);

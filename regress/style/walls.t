@@ -131,7 +131,7 @@ places_ok('no two files have one name', map { $twice{$_} } sort keys %twice);
 
 # --- the pure ones ---
 
-my @pure = grep { m{\Asrc/(?:decision/\w+|engine/(?:request|decide)|lib/(?:window|num|str|addr)
+my @pure = grep { m{\Asrc/(?:decision/\w+|engine/(?:request|apply)|lib/(?:window|num|str|addr)
     |conf/(?:syntax/(?:literal|expression|token|repr|utf8)|value|limits|rules)
     |report/(?:smtp|mail))\.c\z}x } @c;
 cmp_ok(scalar @pure, '>=', 8, 'pure files are there');

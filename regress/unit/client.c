@@ -89,7 +89,6 @@ static int
 set_up(void **state)
 {
 	static const struct client_bounds	bounds = {
-		.idle_ms = IDLE_MS,
 		.request_ms = REQUEST_MS,
 		.answer_ms = ANSWER_MS,
 		.most = MOST,
@@ -103,6 +102,7 @@ set_up(void **state)
 		return -1;
 	maillog_init();
 	client_init(on_request, &bounds);
+	client_set_idle(IDLE_MS);
 	return 0;
 }
 

@@ -63,7 +63,6 @@ static int
 set_up(void **state)
 {
 	struct client_bounds	bounds = {
-		.idle_ms = PATIENCE_S * 2000,
 		.request_ms = PATIENCE_S * 2000,
 		.answer_ms = PATIENCE_S * 2000,
 		.most = MOST,
@@ -79,6 +78,7 @@ set_up(void **state)
 		return -1;
 	maillog_init();
 	client_init(on_request, &bounds);
+	client_set_idle(PATIENCE_S * 2000);
 	listen_init();
 	unix_address.sun_family = AF_UNIX;
 	snprintf(unix_address.sun_path, sizeof(unix_address.sun_path), "%s/s",

@@ -14,7 +14,6 @@
 #include <cmocka.h>
 
 #include "engine/pending.h"
-#include "engine/memory_refused.h"
 #include "engine/replay.h"
 #include "engine/loop_clock.h"
 #include "lib/log.h"
@@ -133,7 +132,7 @@ ask(uintptr_t client, const char *id)
 {
 	static struct limit	 ten = { 10, 60 };
 	struct request		 req;
-	static struct decided	 d;
+	static struct applied	 d;
 
 	memset(&req, 0, sizeof(req));
 	d.identity = KEY_SASL_USERNAME;
@@ -553,11 +552,9 @@ accepted_too_late(void **state)
 	struct msg_verdict		v = {
 		.verdict = VERDICT_ACCEPTED, .ncharged = 1, .charged = { 4 }
 	};
-	static struct memory_refused	*refused;
 	struct str			sent;
 
 	(void)state;
-	refused = memory_refused_new();
 	memset(&charge, 0, sizeof(charge));
 	charge.instance = "i";
 	charge.instancelen = 1;
@@ -568,25 +565,25 @@ accepted_too_late(void **state)
 	charge.keys[0].amount = 5;
 	str_init(&sent);
 	msg_charge_put(&sent, &charge);
-	memory_refused_keep(refused, 41, &sent);
-	memory_refused_keep(refused, 42, &sent);
+	replay_refused(41, &sent);
+	replay_refused(42, &sent);
 	str_clear(&sent);
 	/* Nobody's, or refused by both. */
-	memory_refused_verdict(refused, NULL, 43, &v);
+	replay_late(43, &v, NULL, 5);
 	v.verdict = VERDICT_REFUSED;
-	memory_refused_verdict(refused, NULL, 41, &v);
+	replay_late(41, &v, NULL, 5);
 	assert_int_equal(replay_count(), 0);
 	v.verdict = VERDICT_ACCEPTED;
-	memory_refused_verdict(refused, NULL, 41, &v);
-	memory_refused_verdict(refused, NULL, 42, &v);
-	memory_refused_verdict(refused, NULL, 42, &v);
+	replay_late(41, &v, NULL, 5);
+	replay_late(42, &v, NULL, 5);
+	replay_late(42, &v, NULL, 5);
 	assert_int_equal(replay_count(), 1);
 	replay_send();
 	hear();
 	assert_int_equal(nasked, 1);
 	assert_int_equal(asked[0].mode, CHARGE_BACK);
 	assert_int_equal(asked[0].keys[0].amount, 4);
-	assert_true(asked[0].tag > 0);
+	assert_int_equal(asked[0].tag, 5);
 	replayed(numbers[0], VERDICT_ACCEPTED);
 	assert_int_equal(owed, 0);
 }
@@ -607,9 +604,7 @@ it_is_tried_again(void **state)
 	lose_ledger();
 	connect_ledger();
 	/* First of all, without anybody asking. */
-	assert_true(replay_behind());
-	replay_send();
-	assert_false(replay_behind());
+	assert_true(replay_send());
 	hear();
 	assert_int_equal(nasked, 1);
 	/* The database is still away: in a while, without anybody asking. */

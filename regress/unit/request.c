@@ -1,4 +1,3 @@
-#include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -89,7 +88,7 @@ parsed(struct request *req, const char *text)
 	const char	*reason = NULL;
 
 	assert_int_equal(end_of(text, strlen(text)), strlen(text));
-	assert_int_equal(request_parse(req, text, strlen(text), &reason), 0);
+	assert_true(request_parse(req, text, strlen(text), &reason) > 0);
 }
 
 static void
@@ -99,9 +98,7 @@ refused(const char *bytes, size_t len, const char *why)
 	const char	*reason = NULL;
 	char		*copy = exact(bytes, len);
 
-	errno = 0;
-	assert_int_equal(request_parse(&req, copy, len, &reason), -1);
-	assert_int_equal(errno, EBADMSG);
+	assert_int_equal(request_parse(&req, copy, len, &reason), 0);
 	assert_string_equal(reason, why);
 	free(copy);
 }
@@ -152,7 +149,7 @@ utf8_split_across_reads(void **state)
 	for (n = 1; n < len; n++)
 		assert_int_equal(request_end(text, n, &from), 0);
 	assert_int_equal(request_end(text, len, &from), len);
-	assert_int_equal(request_parse(&req, text, len, &reason), 0);
+	assert_true(request_parse(&req, text, len, &reason) > 0);
 	value_is(&req, ATTR_SASL_USERNAME,
 	    "z\xc3\xbcrich\xe2\x82\xac@example.org");
 }
@@ -192,12 +189,12 @@ two_requests_in_one_write_merged(void **state)
 	(void)state;
 	n = request_end(text, sizeof(text) - 1, &from);
 	assert_int_equal(n, strlen("protocol_state=RCPT\nsender=a@b\n\n"));
-	assert_int_equal(request_parse(&req, text, n, &reason), 0);
+	assert_true(request_parse(&req, text, n, &reason) > 0);
 	value_is(&req, ATTR_SENDER, "a@b");
 	value_is(&req, ATTR_PROTOCOL_STATE, "RCPT");
 	from = 0;
 	assert_int_equal(request_end(text + n, sizeof(text) - 1 - n, &from), n);
-	assert_int_equal(request_parse(&req, text + n, n, &reason), 0);
+	assert_true(request_parse(&req, text + n, n, &reason) > 0);
 	value_is(&req, ATTR_SENDER, "c@d");
 	from = 0;
 	assert_int_equal(request_end(text + 2 * n, sizeof(text) - 1 - 2 * n,
@@ -285,7 +282,7 @@ long_helo_hides_sasl(void **state)
 	memcpy(text + len, "\nsasl_username=mallory\n\n", 24);
 	len += 24;
 	assert_int_equal(request_end(text, len, &from), len);
-	assert_int_equal(request_parse(&req, text, len, &reason), 0);
+	assert_true(request_parse(&req, text, len, &reason) > 0);
 	value_is(&req, ATTR_SASL_USERNAME, "mallory");
 	assert_int_equal(req.attr[ATTR_HELO_NAME].len, REQUEST_MAX - 100);
 	free(text);
@@ -307,7 +304,7 @@ odd_bytes_are_bytes(void **state)
 	memcpy(text + len, "\n\n", 2);
 	len += 2;
 	assert_int_equal(end_of(text, len), len);
-	assert_int_equal(request_parse(&req, text, len, &reason), 0);
+	assert_true(request_parse(&req, text, len, &reason) > 0);
 	assert_int_equal(req.attr[ATTR_SENDER].len, 254);
 	assert_memory_equal(req.attr[ATTR_SENDER].bytes, text + 7, 254);
 }
@@ -352,8 +349,8 @@ blanks_at_line_ends(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		assert_int_equal(request_parse(&req, cases[i].text,
-		    strlen(cases[i].text), &reason), 0);
+		assert_true(request_parse(&req, cases[i].text,
+		    strlen(cases[i].text), &reason) > 0);
 		assert_int_equal(req.attr[ATTR_SENDER].len,
 		    strlen(cases[i].sender));
 		assert_memory_equal(req.attr[ATTR_SENDER].bytes,

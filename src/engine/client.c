@@ -172,14 +172,6 @@ buffer_room(struct client *c, size_t more)
 	c->size = size;
 }
 
-static void
-buffer_keep(struct client *c, const char *bytes, size_t len)
-{
-	buffer_room(c, len);
-	memcpy(c->in + c->end, bytes, len);
-	c->end += len;
-}
-
 /* --- a client's end --- */
 
 static void
@@ -207,22 +199,6 @@ client_malformed(struct client *c, const char *reason, const char *bytes,
 	c->state = CLIENT_ENDED;
 }
 
-/*
- * Closes clients with an incomplete request, the oldest first, while all
- * together have too many bytes buffered.
- */
-static void
-client_bound_buffered(void)
-{
-	struct client	*c;
-
-	while (clients.buffered > clients.most_buffered &&
-	    (c = TAILQ_FIRST(&clients.list[LIST_BEGUN])) != NULL) {
-		stats_add(STATS_CLOSED_SLOW, 1);
-		client_close(c);
-	}
-}
-
 /* --- requests --- */
 
 /* Watches the client or stops that; false: the kernel has no memory. */
@@ -239,12 +215,6 @@ client_read(struct client *c, bool on)
 	return true;
 }
 
-static bool
-client_ends(const char *bytes, size_t len)
-{
-	return len >= 2 && bytes[len - 1] == '\n' && bytes[len - 2] == '\n';
-}
-
 /*
  * Takes complete requests from these bytes. Stops when one has to wait for its
  * verdict, or after TURN_MOST, with *more set: others have their turn. Returns
@@ -257,20 +227,22 @@ client_take(struct client *c, const char *bytes, size_t len, bool *more)
 	const char	*reason;
 	size_t		 n, used, at = 0;
 	unsigned int	 requests = 0;
+	bool		 whole = len >= 2 && bytes[len - 1] == '\n' &&
+			    bytes[len - 2] == '\n';
 
 	while (at < len && c->state == CLIENT_READY) {
 		if ((*more = requests++ == TURN_MOST))
 			break;
 		/* Almost always there is exactly one complete request. */
-		n = client_ends(bytes + at, len - at) ? len - at :
+		n = whole && len - at >= 2 ? len - at :
 		    request_end(bytes + at, len - at, &c->looked);
 		if (n == 0 && len - at < REQUEST_MAX)
 			break;
 		c->looked = 0;
 		if (n == 0)
 			client_malformed(c, "too long", bytes + at, len - at);
-		else if (request_parse_first(&req, bytes + at, n, &used,
-		    &reason) == -1)
+		else if ((used = request_parse(&req, bytes + at, n,
+		    &reason)) == 0)
 			client_malformed(c, reason, bytes + at, n);
 		else {
 			at += used;
@@ -316,7 +288,12 @@ client_settle(struct client *c, bool progress, bool more)
 		    !begun || progress);
 		if (!client_read(c, !clients.holding))
 			client_close(c);
-		client_bound_buffered();
+		/* The oldest incomplete requests make room for others. */
+		while (clients.buffered > clients.most_buffered &&
+		    (c = TAILQ_FIRST(&clients.list[LIST_BEGUN])) != NULL) {
+			stats_add(STATS_CLOSED_SLOW, 1);
+			client_close(c);
+		}
 	}
 }
 
@@ -333,8 +310,11 @@ client_work(struct client *c, const char *bytes, size_t len)
 	c->working = true;
 	if (len > 0) {
 		used = client_take(c, bytes, len, &more);
-		if (used < len && c->state != CLIENT_ENDED)
-			buffer_keep(c, bytes + used, len - used);
+		if (used < len && c->state != CLIENT_ENDED) {
+			buffer_room(c, len - used);
+			memcpy(c->in, bytes + used, len - used);
+			c->end = len - used;
+		}
 	} else if (c->in != NULL) {
 		used = client_take(c, c->in + c->start, c->end - c->start,
 		    &more);
@@ -489,7 +469,6 @@ client_init(void (*request)(struct client *, const struct request *),
 
 	for (i = 0; i < LIST__MAX; i++)
 		TAILQ_INIT(&clients.list[i]);
-	clients.ms[LIST_IDLE] = bounds->idle_ms;
 	clients.ms[LIST_BEGUN] = bounds->request_ms;
 	clients.ms[LIST_WRITING] = bounds->answer_ms;
 	clients.most = bounds->most;
@@ -572,22 +551,11 @@ client_make_room(size_t n)
 	return closed;
 }
 
-/* New clients and incomplete requests get STOP_MS from their beginning on. */
-static void
-client_hurry(enum client_where where)
-{
-	struct client	*c;
-
-	if (clients.ms[where] > STOP_MS)
-		clients.ms[where] = STOP_MS;
-	if ((c = TAILQ_FIRST(&clients.list[where])) != NULL)
-		client_time(client_deadline(c));
-}
-
 void
 client_stop(void)
 {
 	struct client	*c, *next;
+	int		 i;
 
 	clients.stopping = true;
 	for (c = TAILQ_FIRST(&clients.list[LIST_IDLE]); c != NULL; c = next) {
@@ -599,38 +567,40 @@ client_stop(void)
 		if (c->requested)
 			client_close(c);
 	}
-	client_hurry(LIST_IDLE);
-	client_hurry(LIST_BEGUN);
-}
-
-/* Moves each `since` forward by the time that the client was held. */
-static void
-client_release(enum client_where where)
-{
-	struct client	*c;
-	struct mono	 now = loop_now();
-	int64_t		 from;
-
-	TAILQ_FOREACH(c, &clients.list[where], entry) {
-		from = c->since.ns > clients.since.ns ? c->since.ns :
-		    clients.since.ns;
-		c->since.ns += now.ns - from;
-		(void)client_read(c, true);
+	/* Those that have just come or begun a request get STOP_MS for it. */
+	for (i = LIST_IDLE; i <= LIST_BEGUN; i++) {
+		if (clients.ms[i] > STOP_MS)
+			clients.ms[i] = STOP_MS;
+		if ((c = TAILQ_FIRST(&clients.list[i])) != NULL)
+			client_time(client_deadline(c));
 	}
-	if ((c = TAILQ_FIRST(&clients.list[where])) != NULL)
-		client_time(client_deadline(c));
 }
 
 void
 client_hold(bool hold)
 {
+	struct client	*c;
+	struct mono	 now;
+	int64_t		 from;
+	int		 i;
+
 	if (clients.holding == hold)
 		return;
+	now = loop_now();
 	clients.holding = hold;
 	if (hold) {
-		clients.since = loop_now();
+		clients.since = now;
 		return;
 	}
-	client_release(LIST_IDLE);
-	client_release(LIST_BEGUN);
+	for (i = LIST_IDLE; i <= LIST_BEGUN; i++) {
+		/* The time that a client was held does not count. */
+		TAILQ_FOREACH(c, &clients.list[i], entry) {
+			from = c->since.ns > clients.since.ns ? c->since.ns :
+			    clients.since.ns;
+			c->since.ns += now.ns - from;
+			(void)client_read(c, true);
+		}
+		if ((c = TAILQ_FIRST(&clients.list[i])) != NULL)
+			client_time(client_deadline(c));
+	}
 }

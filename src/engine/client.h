@@ -22,7 +22,6 @@ struct client_peer {
 };
 
 struct client_bounds {
-	int64_t	idle_ms;	/* between requests */
 	int64_t	request_ms;	/* since a request's first byte */
 	int64_t	answer_ms;	/* until an answer is read */
 	size_t	most;		/* clients at the same time */
@@ -35,6 +34,8 @@ struct client_bounds {
  */
 void	client_init(void (*request)(struct client *, const struct request *),
 	    const struct client_bounds *);
+
+/* Sets the time between two requests. */
 void	client_set_idle(int64_t idle_ms);
 
 /* Takes over a connected, non-blocking socket. */

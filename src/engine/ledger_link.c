@@ -27,7 +27,16 @@ static struct {
 	struct event	 writable;
 } ledger;
 
-/* The parent sends the next channel. */
+/* NULL: it is lost; the parent sends the next one. */
+static void
+ledger_use(struct channel *channel)
+{
+	pending_channel(channel);
+	replay_channel(channel);
+	refusal_channel(channel);
+	locks_channel(channel);
+}
+
 static void
 ledger_lost(void)
 {
@@ -37,54 +46,50 @@ ledger_lost(void)
 	ledger.channel = NULL;
 	ledger.blocked = false;
 	blocks_missed();
-	pending_channel(NULL);
-	replay_channel(NULL);
-	refusal_channel(NULL);
-	locks_channel(NULL);
+	ledger_use(NULL);
 }
 
-static int
-ledger_override(const struct message *m)
-{
-	if (blocks_message(m, loop_now()) == -1)
-		return -1;
-	if (m->type == MSG_OVERRIDES_END)
-		locks_again();
-	return 0;
-}
-
+/* -1: it is malformed. */
 static int
 ledger_message(const struct message *m)
 {
 	static struct msg_verdict	verdict;
 	uint64_t			number;
 
-	if (m->type == MSG_SERVING) {
+	switch (m->type) {
+	case MSG_SERVING:
 		pending_serving();
 		locks_send();
 		return 0;
-	}
-	if (m->type == MSG_REFUSALS_KEPT) {
+	case MSG_REFUSALS_KEPT:
 		if (msg_number_get(&number, m->payload, m->len) == -1)
 			return -1;
 		refusal_kept((int64_t)(number & INT64_MAX));
 		return 0;
-	}
-	/* With a number it ends the answer to a question. */
-	if (m->type == MSG_OVERRIDES_BEGIN || m->type == MSG_OVERRIDES_PART ||
-	    (m->type == MSG_OVERRIDES_END && m->request == 0))
-		return ledger_override(m);
-	if (m->type == MSG_OVERRIDDEN && locks_on_answer(m))
+	case MSG_OVERRIDES_END:
+		/* With a number it ends the answer to a question. */
+		if (m->request != 0)
+			return ledger.answer(m);
+		if (blocks_message(m, loop_now()) == -1)
+			return -1;
+		locks_again();
 		return 0;
-	if (m->type != MSG_VERDICT)
+	case MSG_OVERRIDES_BEGIN:
+	case MSG_OVERRIDES_PART:
+		return blocks_message(m, loop_now());
+	case MSG_OVERRIDDEN:
+		return locks_on_answer(m) ? 0 : ledger.answer(m);
+	case MSG_VERDICT:
+		if (msg_verdict_get(&verdict, m->payload, m->len) == -1)
+			return -1;
+		if ((m->request & PENDING_NOT) != 0)
+			replay_verdict(m->request, &verdict);
+		else if (!pending_verdict(m->request, &verdict))
+			ledger.late(m->request, &verdict);
+		return 0;
+	default:
 		return ledger.answer(m);
-	if (msg_verdict_get(&verdict, m->payload, m->len) == -1)
-		return -1;
-	if ((m->request & PENDING_NOT) != 0)
-		replay_verdict(m->request, &verdict);
-	else if (!pending_verdict(m->request, &verdict))
-		ledger.late(m->request, &verdict);
-	return 0;
+	}
 }
 
 static void
@@ -126,47 +131,32 @@ ledger_on_writable(int fd, short what, void *arg)
 	ledger.blocked = false;
 }
 
-/* 1: written, there may be more; 0: nothing to write, or not possible now. */
-static int
-ledger_write(void)
-{
-	/*
-	 * First what was accepted without the database, so that the ledger's
-	 * next verdicts include it.
-	 */
-	replay_send();
-	if (!replay_behind())
-		pending_send();
-	if (pending_is_serving())
-		refusal_send();
-	if (channel_queued(ledger.channel) == 0)
-		return 0;
-	switch (channel_flush(ledger.channel)) {
-	case 1:
-		return 1;
-	case 0:
-		if (event_add(&ledger.writable, NULL) == -1)
-			log_fatal("channel to the ledger: %s", strerror(errno));
-		ledger.blocked = true;
-		return 0;
-	default:
-		if (errno != EPIPE && errno != ECONNRESET)
-			log_fatal("channel to the ledger: %s", strerror(errno));
-		/* The ledger has ended: its last messages are read first. */
-		ledger.blocked = true;
-		return 0;
-	}
-}
-
 void
 ledger_flush(void)
 {
+	int	written;
+
 	client_hold(pending_full());
 	ledger.fed = 0;
-	if (ledger.channel == NULL)
-		return;
-	while (!ledger.blocked && ledger_write() == 1)
-		;
+	while (ledger.channel != NULL && !ledger.blocked) {
+		/*
+		 * First what was accepted without the database, so that the
+		 * ledger's next verdicts include it.
+		 */
+		if (replay_send())
+			pending_send();
+		if (pending_is_serving())
+			refusal_send();
+		if (channel_queued(ledger.channel) == 0)
+			return;
+		if ((written = channel_flush(ledger.channel)) == 1)
+			continue;
+		/* If it has ended, its last messages are read first. */
+		if ((written == -1 && errno != EPIPE && errno != ECONNRESET) ||
+		    (written == 0 && event_add(&ledger.writable, NULL) == -1))
+			log_fatal("channel to the ledger: %s", strerror(errno));
+		ledger.blocked = true;
+	}
 }
 
 void
@@ -197,10 +187,7 @@ ledger_set(struct channel *channel)
 	event_set(&ledger.writable, fd, EV_WRITE, ledger_on_writable, NULL);
 	if (event_add(&ledger.readable, NULL) == -1)
 		log_fatal("channel to the ledger: %s", strerror(errno));
-	pending_channel(channel);
-	replay_channel(channel);
-	refusal_channel(channel);
-	locks_channel(channel);
+	ledger_use(channel);
 }
 
 bool

@@ -6,10 +6,11 @@
 #include <string.h>
 
 #include "engine/budget.h"
-#include "engine/decide.h"
+#include "engine/events.h"
+#include "engine/apply.h"
 #include "engine/loop_clock.h"
 #include "engine/maillog.h"
-#include "engine/maillog_event.h"
+#include "engine/reply.h"
 #include "engine/stage.h"
 #include "engine/stats.h"
 #include "lib/log.h"
@@ -22,8 +23,7 @@
 #define STAGE_REQUESTS	100	/* in so many each stage would occur */
 
 static struct {
-	bool		summing;	/* there are sums to log */
-	struct event	sums;
+	struct event	sums;		/* pending: there are sums to log */
 	/* The hint: not before `quiet`, or while `waiting` for its time. */
 	struct mono	quiet;
 	struct str	line;		/* for main.cf */
@@ -38,6 +38,21 @@ static struct {
 	uint32_t	counted;
 } tell;
 
+/*
+ * What happens to a key at a window, for the log and for the followers of
+ * events.h. The group of control_socket may follow, and may not know who writes
+ * to whom: no event names a recipient.
+ */
+struct hit {
+	const char			*word;	/* in the log */
+	const char			*event;
+	const struct msg_charge_key	*key;
+	struct limit			 limit;	/* no seconds: max_per_mail */
+	int64_t				 used;
+	bool				 shadow;
+	bool				 accepted;	/* Postfix takes it */
+};
+
 /* --- as many lines as a log can bear --- */
 
 static void
@@ -45,9 +60,8 @@ maillog_sum(void)
 {
 	static const struct timeval	second = { 1, 0 };
 
-	if (!tell.summing)
+	if (!evtimer_pending(&tell.sums, NULL))
 		evtimer_add(&tell.sums, &second);
-	tell.summing = true;
 }
 
 static void
@@ -56,7 +70,6 @@ maillog_on_sums(int fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
-	tell.summing = false;
 	if (budget_sum_up(loop_now()))
 		maillog_sum();
 }
@@ -80,30 +93,38 @@ maillog_cut(char *dst, size_t size, const struct request *req,
 	    req->attr[attr].bytes : "", req->attr[attr].len);
 }
 
-static void
-maillog_keep(struct maillog_value *value, const struct request_value *v)
-{
-	value->len = v->len < sizeof(value->bytes) ? v->len :
-	    sizeof(value->bytes);
-	if (value->len > 0)
-		memcpy(value->bytes, v->bytes, value->len);
-}
-
 void
 maillog_about(struct maillog_about *about, const struct request *req,
     enum rule_attribute identity)
 {
+	const struct {
+		struct maillog_value	*to;
+		enum request_attribute	 from;
+	}				 values[] = {
+		{ &about->login,	ATTR_SASL_USERNAME },
+		{ &about->sender,	ATTR_SENDER },
+		{ &about->recipient,	ATTR_RECIPIENT },
+		{ &about->nrecipients,	ATTR_RECIPIENT_COUNT },
+		{ &about->client,	ATTR_CLIENT_ADDRESS },
+		{ &about->client_name,	ATTR_CLIENT_NAME },
+		{ &about->state,	ATTR_PROTOCOL_STATE },
+		{ &about->queue_id,	ATTR_QUEUE_ID },
+		{ &about->instance,	ATTR_INSTANCE },
+	};
+	const struct request_value	*v;
+	struct maillog_value		*to;
+	size_t				 i;
+
 	about->identity = identity;
 	about->exempt = false;
-	maillog_keep(&about->login, &req->attr[ATTR_SASL_USERNAME]);
-	maillog_keep(&about->sender, &req->attr[ATTR_SENDER]);
-	maillog_keep(&about->recipient, &req->attr[ATTR_RECIPIENT]);
-	maillog_keep(&about->nrecipients, &req->attr[ATTR_RECIPIENT_COUNT]);
-	maillog_keep(&about->client, &req->attr[ATTR_CLIENT_ADDRESS]);
-	maillog_keep(&about->client_name, &req->attr[ATTR_CLIENT_NAME]);
-	maillog_keep(&about->state, &req->attr[ATTR_PROTOCOL_STATE]);
-	maillog_keep(&about->queue_id, &req->attr[ATTR_QUEUE_ID]);
-	maillog_keep(&about->instance, &req->attr[ATTR_INSTANCE]);
+	for (i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		v = &req->attr[values[i].from];
+		to = values[i].to;
+		to->len = v->len < sizeof(to->bytes) ? v->len :
+		    sizeof(to->bytes);
+		if (to->len > 0)
+			memcpy(to->bytes, v->bytes, to->len);
+	}
 }
 
 /* Appends a value: printable, and unable to imitate the field after it. */
@@ -146,7 +167,7 @@ maillog_whose(struct str *line, const struct settings *s,
 	str_adds(line, " id=<");
 	maillog_value(line, key->id, key->idlen, ID_SHOWN, '>');
 	str_adds(line, "> key=");
-	decide_key_name(line, s, key, about->identity);
+	apply_key_name(line, s, key, about->identity);
 	if (key->rule < s->nrules)
 		str_addf(line, " rule=%s", s->rules[key->rule].name);
 }
@@ -181,46 +202,94 @@ maillog_which(struct str *line, const struct msg_charge *charge,
 	    ' ');
 }
 
+/* What an event says of a mail. */
 static void
-maillog_window(struct str *line, const struct limit *limit, int64_t used)
+event_about(struct str *fields, const struct maillog_about *about)
 {
-	if (limit->seconds > 0)
-		str_addf(line, " limit=%" PRId64 "/%" PRId64, limit->mails,
-		    limit->seconds);
-	else
-		str_addf(line, " max_per_mail=%" PRId64, limit->mails);
-	str_addf(line, " used=%" PRId64, used);
+	reply_bytes(fields, "sasl_username", about->login.bytes,
+	    about->login.len);
+	reply_bytes(fields, "from", about->sender.bytes, about->sender.len);
+	reply_bytes(fields, "client", about->client.bytes, about->client.len);
+	reply_bytes(fields, "queue_id", about->queue_id.bytes,
+	    about->queue_id.len);
 }
 
-/* Logs what happened (`word`) at the limit that the verdict names. */
+static void
+event_hit(const struct hit *h, const struct settings *s,
+    const struct msg_charge *charge, const struct maillog_about *about)
+{
+	struct str	fields, name;
+
+	str_init(&fields);
+	str_init(&name);
+	apply_key_name(&name, s, h->key, about->identity);
+	reply_bytes(&fields, "id", h->key->id, h->key->idlen);
+	reply_bytes(&fields, "key", name.data, name.len);
+	reply_text(&fields, "rule", h->key->rule < s->nrules ?
+	    s->rules[h->key->rule].name : "");
+	reply_number(&fields, "n", h->key->amount);
+	reply_number(&fields, "limit", h->limit.mails);
+	reply_number(&fields, "seconds", h->limit.seconds);
+	reply_number(&fields, "used", h->used);
+	reply_bool(&fields, "shadow", h->shadow);
+	reply_bool(&fields, "accepted", h->accepted);
+	event_about(&fields, about);
+	reply_bytes(&fields, "state", charge->state, charge->statelen);
+	reply_bytes(&fields, "instance", charge->instance,
+	    charge->instancelen);
+	events_add(h->event, &fields);
+	str_clear(&name);
+	str_clear(&fields);
+}
+
+/* `more` is a text before the mail, `how` one behind it or NULL. */
+static void
+maillog_hit(const struct hit *h, const char *more, const struct settings *s,
+    const struct msg_charge *charge, const struct maillog_about *about,
+    const char *how)
+{
+	struct str	line;
+
+	if (!maillog_may(h->word, h->key->id, h->key->idlen))
+		return;
+	if (events_wanted())
+		event_hit(h, s, charge, about);
+	str_init(&line);
+	maillog_whose(&line, s, h->key, about);
+	str_addf(&line, " n=%" PRId64, h->key->amount);
+	if (h->limit.seconds > 0)
+		str_addf(&line, " limit=%" PRId64 "/%" PRId64, h->limit.mails,
+		    h->limit.seconds);
+	else
+		str_addf(&line, " max_per_mail=%" PRId64, h->limit.mails);
+	str_addf(&line, " used=%" PRId64 "%s", h->used, more);
+	maillog_mail(&line, about);
+	maillog_which(&line, charge, about);
+	if (how != NULL)
+		str_addf(&line, " (%s)", how);
+	log_notice("%s:%s", h->word, line.data);
+	str_clear(&line);
+}
+
+/* The window that the verdict names. */
 static void
 maillog_limit(const char *word, const struct settings *s,
     const struct msg_charge *charge, const struct maillog_about *about,
     const struct msg_verdict *v, const char *how)
 {
-	const struct msg_charge_key	*key = &charge->keys[v->key];
-	struct maillog_event		 event = { .event = "hit",
-	    .limit = v->limit, .used = v->used,
+	struct hit	hit = { .word = word, .event = "hit",
+	    .key = &charge->keys[v->key], .limit = v->limit, .used = v->used,
 	    .accepted = v->verdict == VERDICT_ACCEPTED };
-	struct str			 line;
+	char		more[64] = "";
 
-	if (v->key >= charge->nkeys || !maillog_may(word, key->id, key->idlen))
+	if (v->key >= charge->nkeys)
 		return;
-	event.key = key;
-	maillog_event_key(&event, s, charge, about);
-	str_init(&line);
-	maillog_whose(&line, s, key, about);
-	str_addf(&line, " n=%" PRId64, key->amount);
-	maillog_window(&line, &v->limit, v->used);
 	if (!v->per_mail)
-		str_addf(&line, " retry_after=%" PRId64, v->retry_after);
-	str_adds(&line, v->never ? " never=1" : "");
-	maillog_mail(&line, about);
-	maillog_which(&line, charge, about);
-	if (how != NULL)
-		str_addf(&line, " (%s)", how);
-	log_notice("%s:%s", word, line.data);
-	str_clear(&line);
+		snprintf(more, sizeof(more), " retry_after=%" PRId64 "%s",
+		    v->retry_after, v->never ? " never=1" : "");
+	else if (v->never)
+		strlcpy(more, " never=1", sizeof(more));
+	maillog_hit(&hit, more, s, charge, about, how);
 }
 
 /*
@@ -232,32 +301,19 @@ maillog_keys(const struct settings *s, const struct msg_charge *charge,
     const struct maillog_about *about, const struct msg_verdict *v,
     uint32_t bits, bool shadow)
 {
-	const char			*word = shadow ? "would refuse" :
-					    "near its limit";
-	const struct msg_charge_key	*key;
-	struct maillog_event		 event = {
+	struct hit	hit = {
+	    .word = shadow ? "would refuse" : "near its limit",
 	    .event = shadow ? "hit" : "warning", .shadow = shadow,
 	    .accepted = v->verdict == VERDICT_ACCEPTED };
-	struct str			 line;
-	size_t				 i;
+	size_t		i;
 
 	for (i = 0; i < charge->nkeys; i++) {
-		key = &charge->keys[i];
-		if ((bits & UINT32_C(1) << i) == 0 ||
-		    !maillog_may(word, key->id, key->idlen))
+		if ((bits & UINT32_C(1) << i) == 0)
 			continue;
-		event.key = key;
-		event.limit = v->full[i].limit;
-		event.used = v->full[i].used;
-		maillog_event_key(&event, s, charge, about);
-		str_init(&line);
-		maillog_whose(&line, s, key, about);
-		str_addf(&line, " n=%" PRId64, key->amount);
-		maillog_window(&line, &v->full[i].limit, v->full[i].used);
-		maillog_mail(&line, about);
-		maillog_which(&line, charge, about);
-		log_notice("%s:%s", word, line.data);
-		str_clear(&line);
+		hit.key = &charge->keys[i];
+		hit.limit = v->full[i].limit;
+		hit.used = v->full[i].used;
+		maillog_hit(&hit, "", s, charge, about, NULL);
 	}
 }
 
@@ -268,7 +324,7 @@ maillog_locks(const struct settings *s, const struct msg_charge *charge,
     uint32_t bits, const char *word)
 {
 	const struct msg_charge_key	*key;
-	struct str			 line;
+	struct str			 line, fields;
 	size_t				 i;
 
 	for (i = 0; i < charge->nkeys; i++) {
@@ -283,7 +339,15 @@ maillog_locks(const struct settings *s, const struct msg_charge *charge,
 		str_addc(&line, '>');
 		if (bits == v->locked) {
 			str_addf(&line, " until=%" PRId64, v->locked_until[i]);
-			maillog_event_lock(key, v->locked_until[i], about);
+			str_init(&fields);
+			reply_bytes(&fields, "id", key->lock.id,
+			    key->lock.idlen);
+			reply_bytes(&fields, "rule", key->lock.rule,
+			    key->lock.rulelen);
+			reply_until(&fields, v->locked_until[i]);
+			event_about(&fields, about);
+			events_add("locked", &fields);
+			str_clear(&fields);
 		}
 		maillog_whose(&line, s, key, about);
 		maillog_mail(&line, about);
@@ -349,15 +413,17 @@ maillog_verdict(const struct settings *s, const struct msg_charge *charge,
 void
 maillog_blocked(const struct maillog_about *about, const struct override *block)
 {
-	struct str	line;
+	struct str	line, fields;
 
 	/* A block that has just ended has no name. */
 	if (block != NULL ? !maillog_may("blocked", block->id, block->idlen) :
 	    !maillog_may("blocked", about->login.bytes, about->login.len))
 		return;
-	maillog_event_block(block, about);
 	str_init(&line);
+	str_init(&fields);
 	if (block != NULL) {
+		reply_bytes(&fields, "id", block->id, block->idlen);
+		reply_until(&fields, block->until);
 		str_adds(&line, " by=<");
 		maillog_value(&line, block->id, block->idlen, ID_SHOWN, '>');
 		if (block->until == OVERRIDE_FOREVER)
@@ -370,36 +436,24 @@ maillog_blocked(const struct maillog_about *about, const struct override *block)
 			    ID_SHOWN, ' ');
 		}
 	}
+	event_about(&fields, about);
+	events_add("blocked", &fields);
+	str_clear(&fields);
 	maillog_mail(&line, about);
 	maillog_add(&line, "queue_id", &about->queue_id);
 	log_notice("blocked:%s", line.data);
 	str_clear(&line);
 }
 
-
 void
-maillog_passed(const struct request *req, const char *why)
+maillog_passed(const struct maillog_about *about, const char *why)
 {
 	char	client[64], state[64];
 
-	if (!log_debugging())
-		return;
-	maillog_cut(client, sizeof(client), req, ATTR_CLIENT_ADDRESS);
-	maillog_cut(state, sizeof(state), req, ATTR_PROTOCOL_STATE);
-	log_debug("passed: client=%s state=%s (%s)", client, state, why);
-}
-
-void
-maillog_passed_charge(const struct msg_charge *charge,
-    const struct maillog_about *about, const char *why)
-{
-	char	client[64], state[64];
-
-	if (log_debugging())
-		log_debug("passed: client=%s state=%s (%s)",
-		    str_printable(client, sizeof(client), about->client.bytes,
-		    about->client.len), str_printable(state, sizeof(state),
-		    charge->state, charge->statelen), why);
+	log_debug("passed: client=%s state=%s (%s)",
+	    str_printable(client, sizeof(client), about->client.bytes,
+	    about->client.len), str_printable(state, sizeof(state),
+	    about->state.bytes, about->state.len), why);
 }
 
 /* --- what is wrong with requests --- */
@@ -456,12 +510,16 @@ maillog_on_hint(int fd, short what, void *arg)
  * Hints for each rule that counts at none of the stages at which Postfix asks.
  */
 static void
-maillog_idle_rules(const struct settings *s)
+maillog_stage_rules(const struct settings *s, uint32_t rules)
 {
 	struct str	line;
 	size_t		i;
 
-	for (i = 0; i < s->nrules; i++) {
+	tell.counted |= rules;
+	if (++tell.requests < STAGE_REQUESTS)
+		return;
+	/* If no rule counts, the other hint says so. */
+	for (i = 0; i < s->nrules && tell.counted != 0; i++) {
 		if ((tell.counted & UINT32_C(1) << i) != 0)
 			continue;
 		str_init(&line);
@@ -471,19 +529,6 @@ maillog_idle_rules(const struct settings *s)
 		    s->rules[i].name, line.data);
 		str_clear(&line);
 	}
-}
-
-static void
-maillog_stage_rules(const struct settings *s, uint32_t rules)
-{
-	if (!clock_passed(tell.rules_quiet, loop_now()))
-		return;
-	tell.counted |= rules;
-	if (++tell.requests < STAGE_REQUESTS)
-		return;
-	/* If no rule counts, the other hint says so. */
-	if (tell.counted != 0)
-		maillog_idle_rules(s);
 	maillog_stages_afresh();
 	tell.rules_quiet = clock_after(loop_now(), STAGE_QUIET_MS);
 }
@@ -492,15 +537,17 @@ void
 maillog_stage(const struct settings *s, uint32_t rules)
 {
 	static const struct timeval	later = { STAGE_SECONDS, 0 };
+	struct mono			now = loop_now();
 
-	maillog_stage_rules(s, rules);
+	if (clock_passed(tell.rules_quiet, now))
+		maillog_stage_rules(s, rules);
 	if (rules != 0) {
 		/* One request that counts is enough for an hour. */
 		tell.waiting = false;
-		tell.quiet = clock_after(loop_now(), STAGE_QUIET_MS);
+		tell.quiet = clock_after(now, STAGE_QUIET_MS);
 		return;
 	}
-	if (tell.waiting || !clock_passed(tell.quiet, loop_now()))
+	if (tell.waiting || !clock_passed(tell.quiet, now))
 		return;
 	str_clear(&tell.line);
 	stage_hint(&tell.line, s, UINT32_MAX);

@@ -23,12 +23,12 @@ struct maillog_value {
 	char	bytes[120];
 };
 struct maillog_about {
-	enum rule_attribute	identity;	/* struct decided */
+	enum rule_attribute	identity;	/* struct applied */
 	struct maillog_value	login;
 	struct maillog_value	sender;
 	struct maillog_value	recipient;	/* empty at DATA with several */
 	struct maillog_value	nrecipients;
-	bool			exempt;		/* struct decided; set it */
+	bool			exempt;		/* struct applied; set it */
 	struct maillog_value	client;
 	struct maillog_value	client_name;
 	struct maillog_value	state;
@@ -51,11 +51,7 @@ void	maillog_verdict(const struct settings *, const struct msg_charge *,
 void	maillog_blocked(const struct maillog_about *, const struct override *);
 
 /* In debug mode: logs a request that was answered without a charge. */
-void	maillog_passed(const struct request *, const char *why);
-
-/* The same for a request whose blocks the ledger checked. */
-void	maillog_passed_charge(const struct msg_charge *,
-	    const struct maillog_about *, const char *why);
+void	maillog_passed(const struct maillog_about *, const char *why);
 
 void	maillog_malformed(const char *client, const char *reason, const char *,
 	    size_t);

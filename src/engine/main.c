@@ -54,34 +54,18 @@ static struct {
 
 /* --- settings --- */
 
-static int64_t
-idle_ms(const struct settings *s)
-{
-	return (int64_t)s->delay_to_close * 1000;
-}
-
-static void
-engine_rename(const struct settings *s)
-{
-	size_t	i, j;
-
-	for (i = 0; i < s->nrules && engine.memory != NULL; i++)
-		for (j = 0; j < s->rules[i].nwas; j++)
-			memory_rename(engine.memory, s->rules[i].was[j],
-			    s->rules[i].name);
-}
-
 static void
 engine_use(struct settings *fresh)
 {
 	struct policy	*old = engine.policy;
+	size_t		 i, j;
 
 	engine.policy = policy_new(fresh);
 	stats_rules(fresh);
 	maillog_stages_afresh();
 	refusal_use(fresh);
 	listen_allow(&fresh->allowed_clients);
-	client_set_idle(idle_ms(fresh));
+	client_set_idle((int64_t)fresh->delay_to_close * 1000);
 	if (!engine.policy->memory) {
 		memory_free(engine.memory);
 		engine.memory = NULL;
@@ -89,7 +73,10 @@ engine_use(struct settings *fresh)
 		engine.memory = memory_new((size_t)fresh->memory_limit);
 	else
 		memory_resize(engine.memory, (size_t)fresh->memory_limit);
-	engine_rename(fresh);
+	for (i = 0; i < fresh->nrules && engine.memory != NULL; i++)
+		for (j = 0; j < fresh->rules[i].nwas; j++)
+			memory_rename(engine.memory, fresh->rules[i].was[j],
+			    fresh->rules[i].name);
 	respond_use(engine.policy, engine.memory);
 	control_use(engine.policy, engine.memory);
 	policy_drop(old);
@@ -124,19 +111,6 @@ engine_stop(void)
 	evtimer_add(&engine.stop, &most);
 }
 
-static void
-engine_listener(const struct message *m)
-{
-	struct msg_listener	about;
-
-	if (m->fd == -1 || msg_listener_get(&about, m->payload, m->len) == -1)
-		log_fatal("malformed listener from the parent");
-	if (engine.stopping)
-		close(m->fd);
-	else
-		listen_add(m->fd, &about);
-}
-
 /* The end of a reload, by policyctl or by SIGHUP. Its last line sums it up. */
 static void
 engine_on_task_done(const struct message *m)
@@ -162,8 +136,9 @@ engine_on_task_done(const struct message *m)
 static void
 engine_on_message(const struct message *m)
 {
-	struct settings	*fresh = NULL;
-	uint64_t	 number;
+	struct settings		*fresh = NULL;
+	struct msg_listener	 about;
+	uint64_t		 number;
 
 	switch (m->type) {
 	case MSG_PEER:
@@ -175,7 +150,13 @@ engine_on_message(const struct message *m)
 		scan_queue_channel(m->fd);
 		return;
 	case MSG_LISTENER:
-		engine_listener(m);
+		if (m->fd == -1 ||
+		    msg_listener_get(&about, m->payload, m->len) == -1)
+			log_fatal("malformed listener from the parent");
+		if (engine.stopping)
+			close(m->fd);
+		else
+			listen_add(m->fd, &about);
 		return;
 	case MSG_LISTENER_END:
 		if (msg_number_get(&number, m->payload, m->len) == 0)
@@ -257,20 +238,11 @@ engine_on_silence(int fd, short what, void *arg)
 }
 
 static void
-engine_watch_silence(void)
-{
-	static const struct timeval	hour = { 3600, 0 };
-
-	evtimer_set(&engine.silence, engine_on_silence, NULL);
-	evtimer_add(&engine.silence, &hour);
-}
-
-static void
 engine_set_up(void)
 {
+	static const struct timeval	 hour = { 3600, 0 };
 	struct role_start	*start = &engine.start;
 	struct client_bounds	 bounds = {
-		.idle_ms = idle_ms(start->settings),
 		.request_ms = REQUEST_MS,
 		.answer_ms = ANSWER_MS,
 		.most = engine_clients_most(),
@@ -295,7 +267,8 @@ engine_set_up(void)
 	engine_use(start->settings);
 	start->settings = NULL;
 	evtimer_set(&engine.stop, engine_on_stop_timer, NULL);
-	engine_watch_silence();
+	evtimer_set(&engine.silence, engine_on_silence, NULL);
+	evtimer_add(&engine.silence, &hour);
 	event_set(&engine.parent, channel_fd(start->parent),
 	    EV_READ | EV_PERSIST, engine_on_parent, NULL);
 	event_add(&engine.parent, NULL);
@@ -306,37 +279,30 @@ engine_set_up(void)
 		    &start->listeners[i].about);
 }
 
-/* Writes everything that the turn queued. */
-static void
-engine_turn_end(void)
-{
-	ledger_flush();
-	/* The parent starts no other ledger. */
-	if (engine.stopping && !ledger_there())
-		pending_give_up();
-	if (channel_queued(engine.start.parent) > 0)
-		(void)channel_flush(engine.start.parent);
-	if (engine.stopping && client_count() == 0 && !replay_busy())
-		engine.done = true;
-	loop_turn_end();
-}
-
 int
 main(void)
 {
-	struct sandbox_needs	needs;
+	struct sandbox_needs	needs = {
+		.role = SANDBOX_ENGINE, .directory_fd = -1
+	};
 
 	role_begin(&engine.start, ROLE_ENGINE, "engine");
 	engine_set_up();
-	memset(&needs, 0, sizeof(needs));
-	needs.role = SANDBOX_ENGINE;
-	needs.directory_fd = -1;
 	role_lock(&engine.start, &needs);
 	role_ready(&engine.start);
 	while (!engine.done) {
 		if (event_loop(EVLOOP_ONCE) == -1)
 			log_fatal("event_loop: %s", strerror(errno));
-		engine_turn_end();
+		/* Writes everything that the turn queued. */
+		ledger_flush();
+		/* The parent starts no other ledger. */
+		if (engine.stopping && !ledger_there())
+			pending_give_up();
+		if (channel_queued(engine.start.parent) > 0)
+			(void)channel_flush(engine.start.parent);
+		if (engine.stopping && client_count() == 0 && !replay_busy())
+			engine.done = true;
+		loop_turn_end();
 	}
 	events_stop();
 	if (replay_count() > 0)

@@ -13,17 +13,17 @@
 
 #define CHUNK		64	/* slots allocated together */
 #define KEEP		1024	/* bytes; larger memory is freed */
-#define INDEX_BITS	32
-#define GENERATIONS	(UINT32_C(1) << 31)
+#define USE		(UINT64_C(1) << 32)	/* a number's next use */
 
+/*
+ * The low bits of a slot's number are its index, the others change with each
+ * use.
+ */
 struct slot {
 	struct pending		 pending;	/* the public part */
 	TAILQ_ENTRY(slot)	 entry;
 	struct mono		 deadline;
-	uint32_t		 index;
-	uint32_t		 generation;	/* one for each use */
 	bool			 used;
-	struct str		 charge;
 };
 
 TAILQ_HEAD(slot_list, slot);
@@ -81,35 +81,16 @@ slot_take(void)
 		pending.slots = alloc_resize(pending.slots,
 		    pending.nslots + CHUNK, sizeof(slot));
 		for (i = 0; i < CHUNK; i++) {
-			slot[i].index = (uint32_t)pending.nslots;
+			slot[i].pending.number = pending.nslots;
 			pending.slots[pending.nslots++] = &slot[i];
 			TAILQ_INSERT_TAIL(&pending.unused, &slot[i], entry);
 		}
 	}
 	slot = TAILQ_FIRST(&pending.unused);
 	TAILQ_REMOVE(&pending.unused, slot, entry);
-	slot->generation = (slot->generation + 1) % GENERATIONS;
+	slot->pending.number = (slot->pending.number + USE) & ~PENDING_NOT;
 	slot->used = true;
 	return slot;
-}
-
-static uint64_t
-slot_number(const struct slot *slot)
-{
-	return (uint64_t)slot->generation << INDEX_BITS | slot->index;
-}
-
-/* The slot of a number; NULL: it has been answered. */
-static struct slot *
-slot_find(uint64_t number)
-{
-	struct slot	*slot;
-	uint64_t	 index = number & UINT32_MAX;
-
-	if (index >= pending.nslots)
-		return NULL;
-	slot = pending.slots[index];
-	return slot->used && slot_number(slot) == number ? slot : NULL;
 }
 
 /* Answers, and frees the slot. */
@@ -122,37 +103,16 @@ slot_settle(struct slot *slot, const struct msg_verdict *verdict)
 		pending.unsent = TAILQ_NEXT(slot, entry);
 	TAILQ_REMOVE(&pending.waiting, slot, entry);
 	pending.count--;
-	pending.bytes -= slot->charge.len;
+	pending.bytes -= slot->pending.charge.len;
 	slot->used = false;
 	pending.answer(&slot->pending, verdict);
-	if (slot->charge.size > KEEP)
-		str_clear(&slot->charge);
+	if (slot->pending.charge.size > KEEP)
+		str_clear(&slot->pending.charge);
 	TAILQ_INSERT_HEAD(&pending.unused, slot, entry);
 	policy_drop(policy);
 }
 
 /* --- deadlines --- */
-
-/*
- * The deadline is db_timeout from now. If no ledger has served for longer than
- * db_timeout, it is now: while a server is away, ledgers come and go. It is
- * never before the deadline of an older request, so that the list stays in
- * order.
- */
-static struct mono
-pending_deadline(int64_t timeout)
-{
-	struct mono	now = loop_now(), deadline;
-
-	deadline = clock_after(pending.serving ? now : pending.lost,
-	    timeout);
-	if (deadline.ns < now.ns)
-		deadline = now;
-	if (deadline.ns < pending.last.ns && pending.count > 0)
-		deadline = pending.last;
-	pending.last = deadline;
-	return deadline;
-}
 
 static const struct msg_verdict	none = { .verdict = VERDICT_UNAVAILABLE };
 
@@ -192,8 +152,8 @@ pending_send(void)
 		return;
 	while ((slot = pending.unsent) != NULL &&
 	    channel_queued(pending.ledger) < CHANNEL_HIGH) {
-		channel_send(pending.ledger, MSG_CHARGE, slot_number(slot),
-		    &slot->charge, -1);
+		channel_send(pending.ledger, MSG_CHARGE,
+		    slot->pending.number, &slot->pending.charge, -1);
 		pending.unsent = TAILQ_NEXT(slot, entry);
 	}
 }
@@ -227,44 +187,59 @@ pending_is_serving(void)
 
 void
 pending_add(struct client *client, struct policy *policy,
-    const struct request *req, struct decided *d)
+    const struct request *req, struct applied *a)
 {
 	struct slot	*slot = slot_take();
 	struct pending	*p = &slot->pending;
-	struct mono	 now = loop_now();
+	struct mono	 now = loop_now(), deadline;
 	int64_t		 timeout = policy->settings->db_timeout;
 
 	p->client = client;
 	p->policy = policy_take(policy);
 	p->began = now;
 	p->again = false;
-	p->bare = d->reason != REASON_CHARGED;
-	p->reason = d->reason;
-	maillog_about(&p->about, req, d->identity);
-	p->about.exempt = d->exempt;
-	slot->deadline = pending_deadline(timeout);
+	p->bare = a->reason != REASON_CHARGED;
+	p->reason = a->reason;
+	maillog_about(&p->about, req, a->identity);
+	p->about.exempt = a->exempt;
+	/*
+	 * The deadline is db_timeout from now. If no ledger has served for
+	 * longer than db_timeout, it is now: while a server is away, ledgers
+	 * come and go. It is never before the deadline of an older request, so
+	 * that the list stays in order.
+	 */
+	deadline = clock_after(pending.serving ? now : pending.lost, timeout);
+	if (deadline.ns < now.ns)
+		deadline = now;
+	if (deadline.ns < pending.last.ns && pending.count > 0)
+		deadline = pending.last;
+	pending.last = slot->deadline = deadline;
 	/*
 	 * The ledger gives up a little earlier, so that hardly any charge is
 	 * recorded after db_error_action was the answer.
 	 */
-	d->charge.deadline = slot->deadline.ns - timeout * (1000000 / 8);
-	d->charge.date = 0;
-	slot->charge.len = 0;
-	msg_charge_put(&slot->charge, &d->charge);
-	pending.bytes += slot->charge.len;
+	a->charge.deadline = deadline.ns - timeout * (1000000 / 8);
+	a->charge.date = 0;
+	p->charge.len = 0;
+	msg_charge_put(&p->charge, &a->charge);
+	pending.bytes += p->charge.len;
 	pending.count++;
 	TAILQ_INSERT_TAIL(&pending.waiting, slot, entry);
 	if (pending.unsent == NULL)
 		pending.unsent = slot;
-	pending_time(slot->deadline);
+	pending_time(deadline);
 }
 
 bool
 pending_verdict(uint64_t request, const struct msg_verdict *verdict)
 {
+	uint64_t	 index = request % USE;
 	struct slot	*slot;
 
-	if ((slot = slot_find(request)) == NULL)
+	if (index >= pending.nslots)
+		return false;
+	slot = pending.slots[index];
+	if (!slot->used || slot->pending.number != request)
 		return false;
 	slot_settle(slot, verdict);
 	return true;
@@ -273,24 +248,11 @@ pending_verdict(uint64_t request, const struct msg_verdict *verdict)
 struct msg_charge *
 pending_charge(const struct pending *p)
 {
-	static struct msg_charge	 charge;
-	const struct slot		*slot = (const struct slot *)p;
+	static struct msg_charge	charge;
 
-	if (msg_charge_get(&charge, slot->charge.data, slot->charge.len) == -1)
+	if (msg_charge_get(&charge, p->charge.data, p->charge.len) == -1)
 		log_fatal("a charge of our own is broken");
 	return &charge;
-}
-
-const struct str *
-pending_sent(const struct pending *p)
-{
-	return &((const struct slot *)p)->charge;
-}
-
-uint64_t
-pending_number(const struct pending *p)
-{
-	return slot_number((const struct slot *)p);
 }
 
 size_t

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "engine/client.h"
-#include "engine/decide.h"
+#include "engine/apply.h"
 #include "engine/policy.h"
 #include "engine/maillog.h"
 #include "ipc/channel.h"
@@ -19,13 +19,15 @@
  * charge counts twice.
  */
 struct pending {
+	uint64_t		 number;	/* of its message */
+	struct str		 charge;	/* the message's bytes */
 	struct client		*client;
 	struct policy		*policy;
 	struct maillog_about	 about;
 	struct mono		 began;
 	bool			 again;		/* a ledger was lost with it */
 	bool			 bare;		/* only blocks are checked */
-	enum decide_reason	 reason;	/* why nothing is counted */
+	enum apply_reason	 reason;	/* why nothing is counted */
 };
 
 /*
@@ -38,16 +40,10 @@ void	pending_init(void (*answer)(struct pending *,
 
 /* Queues a charge and sets its deadline. */
 void	pending_add(struct client *, struct policy *, const struct request *,
-	    struct decided *);
+	    struct applied *);
 
 /* The charge that was sent. Valid until the next call. */
 struct msg_charge	*pending_charge(const struct pending *);
-
-/* The same as the bytes of its message. */
-const struct str	*pending_sent(const struct pending *);
-
-/* The request number of the charge. */
-uint64_t	pending_number(const struct pending *);
 
 /*
  * Takes a verdict. False: no request has this number any more, the verdict is

@@ -6,15 +6,18 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "engine/mapping.h"
 #include "engine/pending.h"
 #include "engine/replay.h"
 #include "engine/stats.h"
 #include "engine/loop_clock.h"
 #include "lib/alloc.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/str.h"
 
 #define AT_ONCE		256	/* unanswered ones, if all is well */
+#define REFUSED_MAX	1024	/* refused charges that are kept */
 #define PROBE_SECONDS	1	/* between two tries otherwise */
 
 struct replay {
@@ -36,12 +39,17 @@ static struct {
 	size_t			 sent;		/* unanswered ones */
 	uint64_t		 number;	/* last number given */
 	bool			 well;		/* the database records them */
-	bool			 probing;	/* the timer is set */
 	uint64_t		 lost;		/* dropped, since last logged */
 	uint64_t		 recorded;	/* since last logged */
 	struct channel		*ledger;
 	struct event		 timer;
-	replay_owed		*owed;
+	void			(*owed)(const struct msg_charge *,
+				    const int64_t *, int64_t, int);
+	size_t			 nrefused;	/* ever */
+	struct {
+		uint64_t	request;
+		struct str	charge;		/* len 0: unused */
+	}			 refused[REFUSED_MAX];
 } replay;
 
 static size_t
@@ -67,9 +75,8 @@ replay_wait(void)
 	static const struct timeval	later = { PROBE_SECONDS, 0 };
 
 	replay.well = false;
-	if (!replay.probing && replay.count > 0)
+	if (replay.count > 0 && !evtimer_pending(&replay.timer, NULL))
 		evtimer_add(&replay.timer, &later);
-	replay.probing = replay.count > 0;
 }
 
 /* Sends until `most` are unanswered. */
@@ -93,18 +100,14 @@ replay_some(size_t most)
 	}
 }
 
-void
+bool
 replay_send(void)
 {
-	if (replay.well && replay.sent < replay.count)
-		replay_some(AT_ONCE);
-}
-
-bool
-replay_behind(void)
-{
-	return replay.well && replay.ledger != NULL &&
-	    replay.sent < replay.count;
+	if (!replay.well || replay.ledger == NULL ||
+	    replay.sent == replay.count)
+		return true;
+	replay_some(AT_ONCE);
+	return replay.sent == replay.count;
 }
 
 static void
@@ -113,7 +116,6 @@ replay_on_timer(int fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
-	replay.probing = false;
 	if (replay.well || replay.count == 0)
 		return;
 	replay_some(1);
@@ -184,18 +186,6 @@ replay_back(struct msg_charge *charge, const int64_t *charged, int64_t date,
 	return true;
 }
 
-static void
-replay_tell(void)
-{
-	if (replay.recorded == 0 && replay.lost == 0)
-		return;
-	log_notice("what was accepted without the database is recorded: %"
-	    PRIu64 " request%s, %" PRIu64 " more did not fit into memory",
-	    replay.recorded, replay.recorded == 1 ? "" : "s", replay.lost);
-	replay.recorded = 0;
-	replay.lost = 0;
-}
-
 void
 replay_verdict(uint64_t request, const struct msg_verdict *verdict)
 {
@@ -223,9 +213,53 @@ replay_verdict(uint64_t request, const struct msg_verdict *verdict)
 	replay.bytes -= replay_size(r);
 	str_clear(&r->charge);
 	free(r);
-	if (replay.count == 0)
-		replay_tell();
+	if (replay.count > 0 || (replay.recorded == 0 && replay.lost == 0))
+		return;
+	log_notice("what was accepted without the database is recorded: %"
+	    PRIu64 " request%s, %" PRIu64 " more did not fit into memory",
+	    replay.recorded, replay.recorded == 1 ? "" : "s", replay.lost);
+	replay.recorded = 0;
+	replay.lost = 0;
 }
+
+/* --- charges that the memory refused while the ledger had them --- */
+
+void
+replay_refused(uint64_t request, const struct str *charge)
+{
+	size_t	i = replay.nrefused++ % REFUSED_MAX;
+
+	replay.refused[i].request = request;
+	str_clear(&replay.refused[i].charge);
+	str_add(&replay.refused[i].charge, charge->data, charge->len);
+}
+
+void
+replay_late(uint64_t request, const struct msg_verdict *v,
+    struct mapping *mapping, int64_t tag)
+{
+	static struct msg_charge	 charge;
+	struct str			*kept = NULL;
+	size_t				 i;
+
+	for (i = 0; i < REFUSED_MAX && kept == NULL; i++)
+		if (replay.refused[i].charge.len > 0 &&
+		    replay.refused[i].request == request)
+			kept = &replay.refused[i].charge;
+	if (kept == NULL)
+		return;
+	if (v->verdict == VERDICT_ACCEPTED) {
+		if (msg_charge_get(&charge, kept->data, kept->len) == -1)
+			log_fatal("a charge of our own is broken");
+		/* The ids that the ledger counted are those to take back. */
+		mapping_take(mapping, NULL, &charge, v);
+		replay.well = true;
+		(void)replay_back(&charge, v->charged, clock_wall(), tag);
+	}
+	str_clear(kept);
+}
+
+/* --- all of it --- */
 
 void
 replay_channel(struct channel *ledger)
@@ -255,7 +289,8 @@ replay_busy(void)
 }
 
 void
-replay_init(replay_owed *owed)
+replay_init(void (*owed)(const struct msg_charge *, const int64_t *, int64_t,
+    int))
 {
 	replay.owed = owed;
 	TAILQ_INIT(&replay.list);

@@ -14,12 +14,14 @@
  */
 #define REPLAY_BYTES_MAX	(32 * 1024 * 1024)
 
+struct mapping;
 
-/* Called with `sign` 1 when a charge is kept, and -1 when it is recorded. */
-typedef void	replay_owed(const struct msg_charge *, const int64_t *charged,
-		    int64_t date, int sign);
-
-void	replay_init(replay_owed *);
+/*
+ * `owed` is called with `sign` 1 when a charge is kept, and -1 when it is
+ * recorded.
+ */
+void	replay_init(void (*owed)(const struct msg_charge *,
+	    const int64_t *charged, int64_t date, int sign));
 
 /*
  * Keeps a charge that was accepted at `date` (seconds since 1970), with the
@@ -34,6 +36,19 @@ bool	replay_add(struct msg_charge *, const int64_t *charged, int64_t date);
 bool	replay_back(struct msg_charge *, const int64_t *charged, int64_t date,
 	    int64_t tag);
 
+/*
+ * Keeps a charge that the memory refused while the ledger had it, as the
+ * message that was sent. The last 1,024 are kept.
+ */
+void	replay_refused(uint64_t request, const struct str *charge);
+
+/*
+ * Takes a verdict that came after the answer. If it accepts a charge of
+ * replay_refused, that is taken back with the new tag.
+ */
+void	replay_late(uint64_t request, const struct msg_verdict *,
+	    struct mapping *, int64_t tag);
+
 /* Sets the channel to the ledger; NULL: it is lost. */
 void	replay_channel(struct channel *);
 
@@ -43,15 +58,15 @@ void	replay_soon(void);
 /* Takes a verdict whose request number has the bit PENDING_NOT. */
 void	replay_verdict(uint64_t request, const struct msg_verdict *);
 
-/* Sends what may be sent now, as far as the channel accepts it. */
-void	replay_send(void);
+/*
+ * Sends what may be sent now, as far as the channel accepts it. False: more of
+ * it has to be sent before newer charges.
+ */
+bool	replay_send(void);
 
 size_t	replay_count(void);
 
 /* Whether some of it can be recorded soon. */
 bool	replay_busy(void);
-
-/* Whether something must be sent before newer charges. */
-bool	replay_behind(void);
 
 #endif

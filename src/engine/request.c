@@ -1,5 +1,3 @@
-#include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 
 #include "conf/normal.h"
@@ -88,70 +86,39 @@ request_take(struct request *req, const char *name, size_t namelen,
 }
 #undef A
 
-/* A request without `request` is taken for smtpd_access_policy. */
-static bool
-request_is_policy(const struct request *req)
-{
-	const struct request_value	*v = &req->attr[ATTR_REQUEST];
-
-	return v->bytes == NULL || (v->len == sizeof(POLICY) - 1 &&
-	    memcmp(v->bytes, POLICY, v->len) == 0);
-}
-
-/* Parses the lines up to the empty one. Returns their length; 0: malformed. */
-static size_t
-request_lines(struct request *req, const char *buf, size_t len,
+size_t
+request_parse(struct request *req, const char *buf, size_t len,
     const char **reason)
 {
-	const char	*line, *end = buf + len, *lf, *at;
+	const struct request_value	*asked = &req->attr[ATTR_REQUEST];
+	const char			*line, *end = buf + len, *lf, *at;
 
-	for (line = buf; line < end; line = lf + 1) {
-		if ((lf = memchr(line, '\n', (size_t)(end - line))) == NULL) {
+	memset(req, 0, sizeof(*req));
+	*reason = NULL;
+	for (line = buf; line < end && *line != '\n'; line = lf + 1) {
+		lf = memchr(line, '\n', (size_t)(end - line));
+		if (lf == NULL) {
 			*reason = "a line without an end";
-			return 0;
+			break;
 		}
-		if (lf == line)
-			return (size_t)(lf - buf) + 1;
 		at = memchr(line, '=', (size_t)(lf - line));
 		if (at == NULL) {
 			*reason = "a line without `='";
-			return 0;
+			break;
 		}
 		request_take(req, line, (size_t)(at - line), at + 1,
 		    (size_t)(lf - at) - 1);
 	}
-	return len;
-}
-
-int
-request_parse_first(struct request *req, const char *buf, size_t len,
-    size_t *used, const char **reason)
-{
-	size_t	n;
-
-	memset(req, 0, sizeof(*req));
-	n = request_lines(req, buf, len, reason);
-	if (memchr(buf, '\0', n > 0 ? n : len) != NULL) {
+	if (*reason == NULL && line < end)
+		end = line + 1;
+	if (memchr(buf, '\0', (size_t)(end - buf)) != NULL)
 		*reason = "a NUL byte";
-		n = 0;
-	} else if (n > 0 && !request_is_policy(req)) {
+	/* A request without `request` is taken for smtpd_access_policy. */
+	else if (*reason == NULL && asked->bytes != NULL &&
+	    (asked->len != sizeof(POLICY) - 1 ||
+	    memcmp(asked->bytes, POLICY, asked->len) != 0))
 		*reason = "not a request for " POLICY;
-		n = 0;
-	}
-	*used = n;
-	if (n > 0)
-		return 0;
-	errno = EBADMSG;
-	return -1;
-}
-
-int
-request_parse(struct request *req, const char *buf, size_t len,
-    const char **reason)
-{
-	size_t	used;
-
-	return request_parse_first(req, buf, len, &used, reason);
+	return *reason != NULL ? 0 : (size_t)(end - buf);
 }
 
 const char *

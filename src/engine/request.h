@@ -48,20 +48,13 @@ struct request {
 size_t	request_end(const char *, size_t, size_t *from);
 
 /*
- * Parses exactly one complete request. If a name is repeated the last value
- * counts; unknown names are ignored. 0, or -1 with errno EBADMSG and *reason
- * (static) for a line without `=`, a NUL byte, or a `request` other than
- * smtpd_access_policy.
- */
-int	request_parse(struct request *, const char *, size_t,
-	    const char **reason);
-
-/*
  * Parses the first request of a buffer that ends with the empty line of some
- * request. *used is its length.
+ * request; returns its length. If a name is repeated the last value counts;
+ * unknown names are ignored. 0 with *reason (static): there is a line without
+ * `=`, a NUL byte, or a `request` other than smtpd_access_policy.
  */
-int	request_parse_first(struct request *, const char *, size_t,
-	    size_t *used, const char **reason);
+size_t	request_parse(struct request *, const char *, size_t,
+	    const char **reason);
 
 const char	*request_attribute_name(enum request_attribute);
 

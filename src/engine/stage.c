@@ -48,9 +48,8 @@ stage_counts(const struct settings *s, const struct settings_rule *rule,
 	return counts[s->count_mode][stage];
 }
 
-/* The rules that count something at the stage. */
-static uint32_t
-rules_at(const struct settings *s, enum stage stage)
+uint32_t
+stage_rules(const struct settings *s, enum stage stage)
 {
 	uint32_t	bits = 0;
 	size_t		i;
@@ -63,55 +62,33 @@ rules_at(const struct settings *s, enum stage stage)
 	return bits;
 }
 
-uint32_t
-stage_rules(const struct settings *s, const struct request *req)
-{
-	return rules_at(s, stage_of(req));
-}
-
 /* --- the line for main.cf --- */
-
-/* Postfix's path is relative to its queue, also in its chroot. */
-static void
-hint_socket(struct str *out, const struct settings_socket *where)
-{
-	static const char	queue[] = "/var/spool/postfix/";
-
-	if (where->path == NULL)
-		str_addf(out, strchr(where->host, ':') != NULL ?
-		    "inet:[%s]:%u" : "inet:%s:%u", where->host,
-		    (unsigned int)where->port);
-	else if (strncmp(where->path, queue, sizeof(queue) - 1) == 0)
-		str_addf(out, "unix:%s", where->path + sizeof(queue) - 1);
-	else
-		str_addf(out, "unix:%s", where->path);
-}
-
-/* The answer without a database is also right without a daemon. */
-static void
-hint_default_action(struct str *out, const struct settings *s)
-{
-	const char	*action = s->db_error_action;
-
-	if (strcasecmp(action, "memory") == 0 ||
-	    strcasecmp(action, "dunno") == 0)
-		action = "DUNNO";
-	if (strpbrk(action, " \t,") == NULL)
-		str_addf(out, "default_action=%s", action);
-	else
-		str_addf(out, "{ default_action=%s }", action);
-}
 
 void
 stage_hint(struct str *out, const struct settings *s, uint32_t rules)
 {
-	bool	data = (rules_at(s, STAGE_DATA) & rules) != 0;
+	static const char		 queue[] = "/var/spool/postfix/";
+	const size_t			 len = sizeof(queue) - 1;
+	const struct settings_socket	*where = s->sockets;
+	const char			*action = s->db_error_action;
+	bool				 data;
 
+	data = (stage_rules(s, STAGE_DATA) & rules) != 0;
 	str_addf(out, "smtpd_%s_restrictions = check_policy_service { ",
 	    data ? "data" : "recipient");
-	if (s->nsockets > 0)
-		hint_socket(out, &s->sockets[0]);
-	str_adds(out, ", ");
-	hint_default_action(out, s);
+	if (s->nsockets > 0 && where->path == NULL)
+		str_addf(out, strchr(where->host, ':') != NULL ?
+		    "inet:[%s]:%u" : "inet:%s:%u", where->host,
+		    (unsigned int)where->port);
+	/* Postfix's path is relative to its queue, also in its chroot. */
+	else if (s->nsockets > 0)
+		str_addf(out, "unix:%s", where->path +
+		    (strncmp(where->path, queue, len) == 0 ? len : 0));
+	/* The answer without a database is also right without a daemon. */
+	if (strcasecmp(action, "memory") == 0 ||
+	    strcasecmp(action, "dunno") == 0)
+		action = "DUNNO";
+	str_addf(out, strpbrk(action, " \t,") == NULL ?
+	    ", default_action=%s" : ", { default_action=%s }", action);
 	str_addf(out, " }%s", data ? "" : ", ...");
 }

@@ -25,10 +25,10 @@ bool		stage_counts(const struct settings *,
 		    const struct settings_rule *, enum stage);
 
 /*
- * Bit i is set if rule i counts something at the request's stage, whatever its
- * identity; without rules bit 0.
+ * Bit i is set if rule i counts something at the stage, whatever the identity;
+ * without rules bit 0.
  */
-uint32_t	stage_rules(const struct settings *, const struct request *);
+uint32_t	stage_rules(const struct settings *, enum stage);
 
 /* Appends the line that main.cf needs for those of `rules`. */
 void		stage_hint(struct str *, const struct settings *,

@@ -161,7 +161,7 @@ change_reset_on_answer(struct control *c, const struct message *m)
 
 /* --- charge --- */
 
-/* Fills in the fields of the rule, as decide.c does for a mail. */
+/* Fills in the fields of the rule, as apply.c does for a mail. */
 static void
 change_external(const struct settings *s, struct msg_charge_key *key)
 {

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "engine/control/control_words.h"
-#include "engine/decide.h"
+#include "engine/apply.h"
 #include "engine/memory.h"
 #include "engine/policy.h"
 #include "ipc/channel.h"

@@ -8,7 +8,7 @@
 #include "engine/action.h"
 #include "engine/control/away.h"
 #include "engine/blocks.h"
-#include "engine/decide.h"
+#include "engine/apply.h"
 #include "engine/control/explain.h"
 #include "engine/control/explain_habit.h"
 #include "engine/control/explain_id.h"
@@ -139,7 +139,7 @@ explain_read(struct control *c, struct request *req, struct str *lines,
 	str_addc(lines, '\n');
 	if (lines->len > REQUEST_MAX)
 		reason = "too long";
-	else if (request_parse(req, lines->data, lines->len, &reason) == 0)
+	else if (request_parse(req, lines->data, lines->len, &reason) > 0)
 		return 0;
 	control_fail(c, "malformed request, closed without an answer: %s",
 	    reason);
@@ -172,29 +172,28 @@ explain_run(struct control *c, const struct control_word *word, size_t n)
 {
 	const struct settings	*s = control_policy()->settings;
 	const struct override	*block;
-	enum decide_outcome	 outcome;
-	struct decided		 d;
+	struct applied		 d;
 	struct request		 req;
 	struct str		 lines;
 
 	str_init(&lines);
-	decide_init(&d);
+	apply_init(&d);
 	if (explain_read(c, &req, &lines, word, n) == -1)
 		goto done;
 	if ((block = blocks_check(s, &req, clock_wall())) != NULL) {
 		explain_blocked(c, s, block);
 		goto done;
 	}
-	outcome = decide_request(&d, s, &req, (int64_t)arc4random() + 1);
+	apply_request(&d, s, &req, (int64_t)arc4random() + 1);
 	blocks_subject(&d.charge, s, &req);
 	block = blocks_lock(&d.charge, clock_wall(), &d.charge.pass);
 	if (block != NULL) {
 		explain_blocked(c, s, block);
 		goto done;
 	}
-	if (outcome == DECIDE_PASS && d.charge.pass == 0) {
+	if (d.reason != REASON_CHARGED && d.charge.pass == 0) {
 		explain_verdict(control_answer(c), "passed",
-		    decide_reason_text(d.reason), s->success_action,
+		    apply_reason_text(d.reason), s->success_action,
 		    strlen(s->success_action));
 		control_end(c);
 		goto done;
@@ -204,7 +203,7 @@ explain_run(struct control *c, const struct control_word *word, size_t n)
 	if (!explain_ask(c, &d.charge))
 		explain_on_timeout(c);
  done:
-	decide_clear(&d);
+	apply_clear(&d);
 	str_clear(&lines);
 }
 
@@ -222,7 +221,7 @@ explain_keys(struct str *out, const struct settings *s,
 		if (!decision_counts(key, w->verdict.passed))
 			continue;
 		str_init(&name);
-		decide_key_name(&name, s, key, identity);
+		apply_key_name(&name, s, key, identity);
 		reply_begin(out, "keys");
 		reply_text(out, "rule", explain_rule(s, key));
 		reply_bytes(out, "key", name.data, name.len);

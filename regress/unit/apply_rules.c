@@ -1,11 +1,11 @@
-#include "decide_case.h"
+#include "apply_case.h"
 
 /* Fields of rules, and exempt. */
 
 static void
 rules_identity(void **state)
 {
-	static const struct decide_case	cases[] = {
+	static const struct apply_case	cases[] = {
 		{ RULES("{" NAMED("u", "sasl_username") "}"), ALICE DATA,
 		    "once/0 u:alice n=3 5/60" },
 		{ RULES("{" NAMED("u", "sasl_username") "}"), DATA,
@@ -54,7 +54,7 @@ rules_together(void **state)
 {
 #define PAIR	RULES("{'name': 'p', 'key': ['sender', 'helo_name']," \
 		"'limits': [[5, 60]]}")
-	static const struct decide_case	cases[] = {
+	static const struct apply_case	cases[] = {
 		/* Each rule that applies, in order. */
 		{ RULES("{" NAMED("u", "sasl_username") "},{"
 		    NAMED("r", "recipient") "},{" NAMED("s", "server") "}"),
@@ -78,7 +78,7 @@ rules_together(void **state)
 static void
 rules_scope(void **state)
 {
-	static const struct decide_case	cases[] = {
+	static const struct apply_case	cases[] = {
 		/* Limits of a rule go by the value. */
 		{ RULES("{" NAMED("u", "sasl_username") ","
 		    "'limits_by_id': {'Alice': [[9, 9]], 'free': []}}"),
@@ -142,7 +142,7 @@ rules_extensions(void **state)
 #define CUT(key, id)	RULES("{'name': 'r', 'limits_by_id': {" id \
 			": [[9, 9]]}, 'limits': [[5, 60]], 'key': " key "}") \
 			"recipient_delimiter = '+'"
-	static const struct decide_case	cases[] = {
+	static const struct apply_case	cases[] = {
 		{ CUT("'sasl_username'", "'A+b'"), "sasl_username=a+c\n" DATA,
 		    "once/0 r:a n=3 9/9" },
 		{ CUT("'sender'", "'a+b@x '"), "sender=a+c@x\n" DATA,
@@ -171,7 +171,7 @@ rules_for_whom(void **state)
 #define U(more)		RULES("{" NAMED("u", "sasl_username") ", " more "}")
 #define NOT_FOR		"pass: no identity that is counted"
 #define FOR		"once/0 u:alice n=3 5/60"
-	static const struct decide_case	cases[] = {
+	static const struct apply_case	cases[] = {
 		{ U("'only': {'sasl_username': ['bob', 'Alice']}"), ALICE DATA,
 		    FOR },
 		{ U("'only': {'sasl_username': ['bob']}"), ALICE DATA,
@@ -223,7 +223,7 @@ rules_for_whom(void **state)
 static void
 rules_for_attributes(void **state)
 {
-	static const struct decide_case	cases[] = {
+	static const struct apply_case	cases[] = {
 		/* What is not there matches nothing. */
 		{ U("'only': {'sender': ['@example.org']}"),
 		    "sasl_username=alice\nsender=\n" DATA, NOT_FOR },
@@ -285,7 +285,7 @@ exempt(void **state)
 #define BOB		"sasl_username=bob@example.org\n" \
 			"client_address=192.0.2.7\n"
 #define NO_LIMIT	"pass: exempt: no limit applies"
-	static const struct decide_case	cases[] = {
+	static const struct apply_case	cases[] = {
 		{ EXEMPT("'Bob@example.org'") KEYS, BOB DATA,
 		    "once/0 u:bob@example.org n=3" },
 		{ EXEMPT("'@example.org'") KEYS, BOB DATA,
@@ -332,7 +332,7 @@ exempt(void **state)
 static void
 rules_habit(void **state)
 {
-	static const struct decide_case	cases[] = {
+	static const struct apply_case	cases[] = {
 		{ COUNT("sasl_username", "new_recipients"), ALICE RCPT,
 		    "once/hash x:alice n=1 5/60 to:carol@example.com"
 		    " from:192.0.2.0/24 0/7776000" },
@@ -370,7 +370,7 @@ rules_habit(void **state)
 static void
 rules_count(void **state)
 {
-	static const struct decide_case	cases[] = {
+	static const struct apply_case	cases[] = {
 		{ COUNT("server", "recipients"), ALICE DATA,
 		    "once/0 x:server n=3 5/60" },
 		{ COUNT("server", "recipients") MODE(2), ALICE DATA,
@@ -450,5 +450,5 @@ main(void)
 		TEST(rules_count)
 	};
 
-	return cmocka_run_group_tests_name("decide_rules", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("apply_rules", tests, NULL, NULL);
 }

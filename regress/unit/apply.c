@@ -1,6 +1,6 @@
 #include "engine/identity.h"
 #include "engine/stage.h"
-#include "decide_case.h"
+#include "apply_case.h"
 #include "random.h"
 
 /* --- step 1 --- */
@@ -12,7 +12,7 @@ identity(void **state)
 #define BY_IP	"limit_by_sasl = False\nlimit_by_ip = True\n"
 #define NETS	"limited_networks = ['192.0.2.0/24', '2001:db8::/32']\n"
 #define ALL_OF	"limit_by_sender = True\nlimit_by_ip = True\n" NETS
-	static const struct decide_case	cases[] = {
+	static const struct apply_case	cases[] = {
 		/* The first that is on and present. */
 		{ "", ALICE DATA, "once/0 alice n=3 " WINDOWS },
 		{ "", "sender=s@example.org\n" DATA,
@@ -52,7 +52,7 @@ identity(void **state)
 static void
 unknown_client_address_drops_connection(void **state)
 {
-	static const struct decide_case	cases[] = {
+	static const struct apply_case	cases[] = {
 		{ BY_IP "limited_networks = ['0.0.0.0/0', '::/0']",
 		    "client_address=unknown\n" DATA,
 		    "pass: no identity that is counted" },
@@ -73,7 +73,7 @@ unknown_client_address_drops_connection(void **state)
 static void
 case_variant_login(void **state)
 {
-	static const struct decide_case	cases[] = {
+	static const struct apply_case	cases[] = {
 		{ "", "sasl_username=Bob@Example.ORG\n" DATA,
 		    "once/0 bob@example.org n=3 " WINDOWS },
 		{ "fold_case = False", "sasl_username=Bob@Example.ORG\n" DATA,
@@ -94,7 +94,7 @@ case_variant_login(void **state)
 static void
 recipient_delimiter(void **state)
 {
-	static const struct decide_case	cases[] = {
+	static const struct apply_case	cases[] = {
 		{ PLUS, "sasl_username=bob+x@example.org\n" DATA,
 		    "once/0 bob@example.org n=3 " WINDOWS },
 		{ PLUS, "sasl_username=bob+x+y@example.org\n" DATA,
@@ -126,7 +126,7 @@ static void
 prefixes(void **state)
 {
 #define EVERY	BY_IP "limited_networks = ['0.0.0.0/0', '::/0']\n"
-	static const struct decide_case	cases[] = {
+	static const struct apply_case	cases[] = {
 		{ EVERY "ipv4_prefix = 24", "client_address=192.0.2.7\n" DATA,
 		    "once/0 192.0.2.0/24 n=3 " WINDOWS },
 		{ EVERY "ipv4_prefix = 24", "client_address=2001:db8::7\n" DATA,
@@ -156,7 +156,7 @@ prefixes(void **state)
 static void
 count_modes(void **state)
 {
-	static const struct decide_case	cases[] = {
+	static const struct apply_case	cases[] = {
 		{ AUTO, ALICE RCPT, "once/hash alice n=1 " WINDOWS },
 		{ AUTO, ALICE DATA, "once/0 alice n=3 " WINDOWS },
 		{ AUTO, ALICE END, "once/0 alice n=3 " WINDOWS },
@@ -208,7 +208,7 @@ count_modes(void **state)
 static void
 missing_recipient_count_drops_connection(void **state)
 {
-	static const struct decide_case	cases[] = {
+	static const struct apply_case	cases[] = {
 		{ "", ALICE "protocol_state=DATA\ninstance=i\n",
 		    "once/0 alice n=1 " WINDOWS " bad-count" },
 		{ "", ALICE "protocol_state=DATA\ninstance=i\n"
@@ -259,22 +259,22 @@ retransmit_counts_twice(void **state)
 		{ ALICE "protocol_state=RCPT\ninstance=i.1\n\n", false },
 	};
 	struct settings	*s = settings_of(PLUS);
-	struct decided	 d;
+	struct applied	 d;
 	struct request	 req;
 	int64_t		 first;
 	size_t		 i;
 
 	(void)state;
-	decide_init(&d);
-	decide(&d, s, &req, ALICE RCPT "\n");
+	apply_init(&d);
+	apply(&d, s, &req, ALICE RCPT "\n");
 	first = d.charge.tag;
 	assert_true(first > 0);
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		decide(&d, s, &req, cases[i].request);
+		apply(&d, s, &req, cases[i].request);
 		assert_true(d.charge.tag > 0);
 		assert_int_equal(d.charge.tag == first, cases[i].same);
 	}
-	decide_clear(&d);
+	apply_clear(&d);
 	settings_free(s);
 	/* It is stored: another program version must come to the same. */
 	assert_int_equal(identity_tag("i.1", 3, "carol@example.com", 17),
@@ -286,20 +286,20 @@ static void
 what_the_ledger_stores(void **state)
 {
 	struct settings	*s = settings_of("");
-	struct decided	 d;
+	struct applied	 d;
 	struct request	 req;
 
 	(void)state;
-	decide_init(&d);
-	decide(&d, s, &req, ALICE DATA "\n");
+	apply_init(&d);
+	apply(&d, s, &req, ALICE DATA "\n");
 	assert_int_equal(d.charge.instancelen, 3);
 	assert_memory_equal(d.charge.instance, "i.1", 3);
 	assert_int_equal(d.charge.statelen, 4);
 	assert_memory_equal(d.charge.state, "DATA", 4);
-	decide(&d, s, &req, ALICE "protocol_state=DATA\n\n");
+	apply(&d, s, &req, ALICE "protocol_state=DATA\n\n");
 	assert_int_equal(d.charge.instancelen, 0);
 	assert_non_null(d.charge.instance);
-	decide_clear(&d);
+	apply_clear(&d);
 	settings_free(s);
 }
 
@@ -311,7 +311,7 @@ limits(void **state)
 #define BY_ID	"limits_by_id = {'alice': [[1, 60]]," \
 		"'@example.org': [[2, 60]]," \
 		"'free': [], 'dave@example.org': [[3, 60], [4, 120]]}\n"
-	static const struct decide_case	cases[] = {
+	static const struct apply_case	cases[] = {
 		{ BY_ID, ALICE DATA, "once/0 alice n=3 1/60" },
 		{ BY_ID, "sasl_username=other\n" DATA,
 		    "once/0 other n=3 " WINDOWS },
@@ -354,19 +354,19 @@ id_longer_than_40(void **state)
 	static const int	 lens[] = { 41, 255, 256, 4000, CHARGE_ID_MAX };
 	static char		 text[REQUEST_MAX];
 	struct settings		*s = settings_of("");
-	struct decided		 d;
+	struct applied		 d;
 	struct request		 req;
 	char			 tail[2][17];
 	int			 n, len, i;
 
 	(void)state;
-	decide_init(&d);
+	apply_init(&d);
 	for (i = 0; i < 5; i++) {
 		len = lens[i];
 		n = snprintf(text, sizeof(text), "sasl_username=%0*d\n" DATA
 		    "\n", len, 7);
 		assert_true(n > 0 && (size_t)n < sizeof(text));
-		decide(&d, s, &req, text);
+		apply(&d, s, &req, text);
 		assert_int_equal(d.charge.keys[0].idlen, len);
 		assert_memory_equal(d.charge.keys[0].id, text + 14, len);
 	}
@@ -374,7 +374,7 @@ id_longer_than_40(void **state)
 	for (i = 0; i < 2; i++) {
 		(void)snprintf(text, sizeof(text), "sasl_username=%0*d\n" DATA
 		    "\n", 60000, i);
-		decide(&d, s, &req, text);
+		apply(&d, s, &req, text);
 		assert_int_equal(d.charge.keys[0].idlen, CHARGE_ID_MAX);
 		assert_int_equal(d.charge.keys[0].id[CHARGE_ID_MAX - 17], '#');
 		memcpy(tail[i], d.charge.keys[0].id + CHARGE_ID_MAX - 17, 17);
@@ -385,10 +385,10 @@ id_longer_than_40(void **state)
 	    "protocol_state=RCPT\nrecipient=%020000d\n"
 	    "sasl_username=%020000d\n\n",
 	    1, 2, 3);
-	decide(&d, s, &req, text);
+	apply(&d, s, &req, text);
 	assert_int_equal(d.charge.instancelen, CHARGE_INSTANCE_MAX);
 	assert_int_equal(d.charge.keys[0].idlen, CHARGE_ID_MAX);
-	decide_clear(&d);
+	apply_clear(&d);
 	settings_free(s);
 }
 
@@ -406,15 +406,15 @@ charges_can_be_sent(void **state)
 	    "{" NAMED("e", "server") ", 'max_per_mail': 9},"
 	    "{'name': 'd', 'key': ['sender', 'helo_name', 'recipient'],"
 	    "'limits': [[1, 1]], 'count': 'addresses'}"));
-	struct decided			 d;
+	struct applied			 d;
 	struct request			 req;
 	struct str			 wire, before, after;
-	struct decided			 copy;
+	struct applied			 copy;
 	int				 round;
 
 	(void)state;
-	decide_init(&d);
-	decide_init(&copy);
+	apply_init(&d);
+	apply_init(&copy);
 	str_init(&wire);
 	str_init(&before);
 	str_init(&after);
@@ -426,7 +426,7 @@ charges_can_be_sent(void **state)
 		    (int)random_below(&r, 20000), 2,
 		    (int)random_below(&r, 20000), 3,
 		    (int)random_below(&r, 20000), 4);
-		decide(&d, s, &req, text);
+		apply(&d, s, &req, text);
 		assert_int_equal(d.reason, REASON_CHARGED);
 		d.charge.deadline = round;
 		d.charge.date = 0;
@@ -439,7 +439,7 @@ charges_can_be_sent(void **state)
 		describe(&after, &copy);
 		assert_string_equal(before.data, after.data);
 	}
-	decide_clear(&d);
+	apply_clear(&d);
 	str_clear(&wire);
 	str_clear(&before);
 	str_clear(&after);
@@ -489,9 +489,10 @@ wrong_stage_silent(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		s = settings_of(cases[i].settings);
-		assert_int_equal(request_parse(&req, cases[i].request,
-		    strlen(cases[i].request), &reason), 0);
-		assert_int_equal(stage_rules(s, &req), cases[i].rules);
+		assert_true(request_parse(&req, cases[i].request,
+		    strlen(cases[i].request), &reason) > 0);
+		assert_int_equal(stage_rules(s, stage_of(&req)),
+		    cases[i].rules);
 		settings_free(s);
 	}
 }
@@ -562,18 +563,18 @@ key_names(void **state)
 
 	(void)state;
 	str_init(&name);
-	decide_key_name(&name, s, &key, KEY_SENDER);
+	apply_key_name(&name, s, &key, KEY_SENDER);
 	assert_string_equal(name.data, "sender");
 	settings_free(s);
 	s = settings_of(RULES("{" NAMED("a", "server") "},"
 	    "{'name': 'b', 'key': ['sender', 'client_address'],"
 	    "'limits': [[1, 1]]}"));
 	name.len = 0;
-	decide_key_name(&name, s, &key, KEY_SENDER);
+	apply_key_name(&name, s, &key, KEY_SENDER);
 	assert_string_equal(name.data, "server");
 	name.len = 0;
 	key.rule = 1;
-	decide_key_name(&name, s, &key, KEY_SENDER);
+	apply_key_name(&name, s, &key, KEY_SENDER);
 	assert_string_equal(name.data, "sender,client_address");
 	settings_free(s);
 	str_clear(&name);
@@ -600,5 +601,5 @@ main(void)
 		TEST(key_names)
 	};
 
-	return cmocka_run_group_tests_name("decide", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("apply", tests, NULL, NULL);
 }

@@ -1,8 +1,9 @@
-#ifndef DECIDE_H
-#define DECIDE_H
+#ifndef APPLY_H
+#define APPLY_H
 
 #include "conf/settings.h"
 #include "engine/request.h"
+#include "engine/stage.h"
 #include "ipc/message.h"
 #include "lib/str.h"
 
@@ -12,16 +13,12 @@
  * Pure: takes a request and the settings, yields a charge. action.h words the
  * verdict.
  */
-enum decide_outcome {
-	DECIDE_PASS,		/* success_action; nothing is recorded */
-	DECIDE_CHARGE		/* the ledger decides */
-};
 
 /*
  * How many of the steps a request has passed, for the log and policyctl
  * explain. With rules, the most that it passed of any rule.
  */
-enum decide_reason {
+enum apply_reason {
 	REASON_NO_IDENTITY,
 	REASON_NO_STATE,
 	REASON_STAGE_IGNORED,	/* count_mode counts at another stage */
@@ -30,8 +27,9 @@ enum decide_reason {
 	REASON__MAX
 };
 
-struct decided {
-	enum decide_reason	 reason;
+struct applied {
+	enum apply_reason	 reason;
+	enum stage		 stage;
 	bool			 bad_count;	/* no number; counted as 1 */
 	bool			 exempt;	/* no limit applies */
 	bool			 locks;		/* a rule may lock */
@@ -54,24 +52,23 @@ struct decided {
 	size_t			 passes_at;
 };
 
-void	decide_init(struct decided *);
-void	decide_clear(struct decided *);
+void	apply_init(struct applied *);
+void	apply_clear(struct applied *);
 
 /*
  * `random` is not 0 and comes from arc4random. It is the tag of a request
  * without instance, and of one that count_mode 0 charges.
  */
-enum decide_outcome
-	decide_request(struct decided *, const struct settings *,
+void	apply_request(struct applied *, const struct settings *,
 	    const struct request *, int64_t random);
 
-const char	*decide_reason_text(enum decide_reason);
+const char	*apply_reason_text(enum apply_reason);
 
 /*
  * Appends the attributes of a key, such as "sasl_username" or
  * "sender,helo_name". `identity` is the decision's.
  */
-void	decide_key_name(struct str *, const struct settings *,
+void	apply_key_name(struct str *, const struct settings *,
 	    const struct msg_charge_key *, enum rule_attribute identity);
 
 #endif
