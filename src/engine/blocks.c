@@ -34,7 +34,7 @@ blocks_init(void)
 	str_init(&blocks.client);
 }
 
-const struct override_list *
+struct override_list *
 blocks_list(void)
 {
 	return blocks.list;
@@ -64,12 +64,45 @@ blocks_missed(void)
 	blocks.missed = !blocks.known;
 }
 
-static void
-blocks_complete(struct mono now)
+int
+blocks_message(const struct message *m, struct mono now)
 {
-	size_t	n = override_list_count(blocks.list, OVERRIDE_BLOCK);
-	size_t	grants = override_list_count(blocks.list, OVERRIDE_GRANT);
+	static struct msg_override	part;
+	struct override			o;
+	size_t				n, grants;
 
+	switch (m->type) {
+	case MSG_OVERRIDES_BEGIN:
+		override_list_free(blocks.coming);
+		blocks.coming = override_list_new();
+		return 0;
+	case MSG_OVERRIDES_PART:
+		if (msg_override_get(&part, m->payload, m->len) == -1 ||
+		    part.nids != 1)
+			return -1;
+		o.kind = part.kind;
+		o.amount = part.amount;
+		o.since = part.since;
+		o.until = part.until;
+		o.id = part.id[0];
+		o.idlen = part.idlen[0];
+		o.who = part.who;
+		o.wholen = part.wholen;
+		o.reason = part.reason;
+		o.reasonlen = part.reasonlen;
+		(void)override_list_set(blocks.coming != NULL ?
+		    blocks.coming : blocks.list, &o);
+		return 0;
+	default:
+		break;
+	}
+	if (blocks.coming != NULL) {
+		override_list_free(blocks.list);
+		blocks.list = blocks.coming;
+		blocks.coming = NULL;
+	}
+	n = override_list_count(blocks.list, OVERRIDE_BLOCK);
+	grants = override_list_count(blocks.list, OVERRIDE_GRANT);
 	if (blocks.missed)
 		log_notice("the database has told what is blocked: %zu block%s"
 		    ", %zu grant%s", n, n == 1 ? "" : "s", grants,
@@ -78,51 +111,7 @@ blocks_complete(struct mono now)
 	blocks.known = true;
 	blocks.fresh = clock_after(now, FRESH_MS);
 	blocks.complete_at = clock_wall();
-}
-
-static int
-blocks_part(const struct message *m)
-{
-	static struct msg_override	 part;
-	struct override			 o;
-
-	if (msg_override_get(&part, m->payload, m->len) == -1 ||
-	    part.nids != 1)
-		return -1;
-	o.kind = part.kind;
-	o.amount = part.amount;
-	o.since = part.since;
-	o.until = part.until;
-	o.id = part.id[0];
-	o.idlen = part.idlen[0];
-	o.who = part.who;
-	o.wholen = part.wholen;
-	o.reason = part.reason;
-	o.reasonlen = part.reasonlen;
-	(void)override_list_set(blocks.coming != NULL ? blocks.coming :
-	    blocks.list, &o);
 	return 0;
-}
-
-int
-blocks_message(const struct message *m, struct mono now)
-{
-	switch (m->type) {
-	case MSG_OVERRIDES_BEGIN:
-		override_list_free(blocks.coming);
-		blocks.coming = override_list_new();
-		return 0;
-	case MSG_OVERRIDES_PART:
-		return blocks_part(m);
-	default:
-		if (blocks.coming != NULL) {
-			override_list_free(blocks.list);
-			blocks.list = blocks.coming;
-			blocks.coming = NULL;
-		}
-		blocks_complete(now);
-		return 0;
-	}
 }
 
 /* --- requests --- */
@@ -245,12 +234,6 @@ blocks_locks(void)
 }
 
 void
-blocks_set(const struct override *o)
-{
-	(void)override_list_set(blocks.list, o);
-}
-
-void
 blocks_subject(struct msg_charge *charge, const struct settings *s,
     const struct request *req)
 {
@@ -279,53 +262,6 @@ blocks_subject(struct msg_charge *charge, const struct settings *s,
 
 /* --- what an administrator writes --- */
 
-static const char *
-blocks_rule_word(const struct settings_rule *rule)
-{
-	if (rule->nkey == 1)
-		switch (rule->key[0]) {
-		case KEY_CLIENT_ADDRESS:
-			return "network:";
-		case KEY_SASL_USERNAME:
-			return "login:";
-		case KEY_SASL_DOMAIN:
-			return "domain:";
-		case KEY_SENDER:
-			return "sender:";
-		default:
-			break;
-		}
-	return NULL;
-}
-
-/* "RULE:ID": moves on to the ID. NULL, or why it is invalid. */
-static const char *
-blocks_rule(const struct settings *s, const char **word, const char **bytes,
-    size_t *len)
-{
-	const struct settings_rule	*rule = NULL;
-	size_t				 n = 0, i;
-
-	if (s->nrules == 0 || memchr(*bytes, ':', *len) == NULL)
-		return NULL;
-	for (i = 0; i < s->nrules; i++) {
-		n = strlen(s->rules[i].name);
-		if (*len > n && (*bytes)[n] == ':' &&
-		    memcmp(*bytes, s->rules[i].name, n) == 0) {
-			rule = &s->rules[i];
-			break;
-		}
-	}
-	if (rule == NULL)
-		return "no rule has the name before the colon";
-	*bytes += n + 1;
-	*len -= n + 1;
-	if ((*word = blocks_rule_word(rule)) == NULL)
-		return "the rule's key is neither a login, a sender, a domain "
-		    "of logins nor a client address";
-	return NULL;
-}
-
 static const struct {
 	const char		*word;
 	enum rule_attribute	 attr;
@@ -338,6 +274,36 @@ static const struct {
 };
 
 #define BLOCKS_WORDS	(sizeof(blocks_words) / sizeof(blocks_words[0]))
+
+/* "RULE:ID": moves on to the ID. NULL, or why it is invalid. */
+static const char *
+blocks_rule(const struct settings *s, const char **word, const char **bytes,
+    size_t *len)
+{
+	const struct settings_rule	*rule;
+	size_t				 n, i;
+
+	if (s->nrules == 0 || memchr(*bytes, ':', *len) == NULL)
+		return NULL;
+	for (i = 0; i < s->nrules; i++) {
+		n = strlen(s->rules[i].name);
+		if (*len > n && (*bytes)[n] == ':' &&
+		    memcmp(*bytes, s->rules[i].name, n) == 0)
+			break;
+	}
+	if (i == s->nrules)
+		return "no rule has the name before the colon";
+	*bytes += n + 1;
+	*len -= n + 1;
+	rule = &s->rules[i];
+	for (i = 0; i < BLOCKS_WORDS && rule->nkey == 1; i++)
+		if (blocks_words[i].attr == rule->key[0]) {
+			*word = blocks_words[i].word;
+			return NULL;
+		}
+	return "the rule's key is neither a login, a sender, a domain of "
+	    "logins nor a client address";
+}
 
 /*
  * Skips one of the words at the start, and returns its index; BLOCKS_WORDS:

@@ -62,9 +62,6 @@ size_t	blocks_locked(int64_t now);
 /* Whether any lock is known. */
 bool	blocks_locks(void);
 
-/* Puts one override into the list. */
-void	blocks_set(const struct override *);
-
 /*
  * Writes the request's subject into the charge, for the ledger to check. The
  * charge points to memory that is valid until the next call of this or
@@ -73,7 +70,7 @@ void	blocks_set(const struct override *);
 void	blocks_subject(struct msg_charge *, const struct settings *,
 	    const struct request *);
 
-const struct override_list	*blocks_list(void);
+struct override_list	*blocks_list(void);
 
 /*
  * Translates what an administrator wrote into the id of a block, as in struct

@@ -54,37 +54,27 @@ budget_second(struct mono now)
 	budget.first = budget.more = budget.sums = 0;
 }
 
-/* The followers of events.h are sent what the log shows. */
-static void
-budget_event(const struct subject *s, size_t kind)
-{
-	struct str	fields;
-
-	if (!events_wanted())
-		return;
-	str_init(&fields);
-	reply_text(&fields, "kind", s->key);
-	reply_bytes(&fields, "id", s->key + kind + 1, s->len - kind - 1);
-	reply_number(&fields, "events", s->suppressed);
-	reply_number(&fields, "period", BUDGET_SECONDS);
-	events_add("omitted", &fields);
-	str_clear(&fields);
-}
-
 static void
 budget_sum(struct subject *s)
 {
-	size_t	kind = strlen(s->key);
-	char	id[ID_MAX];
+	size_t		kind = strlen(s->key), idlen = s->len - kind - 1;
+	char		id[ID_MAX];
+	struct str	fields;
 
 	if (s->suppressed == 0)
 		return;
 	if (budget.sums < BUDGET_MORE) {
 		budget.sums++;
-		budget_event(s, kind);
+		str_init(&fields);
+		reply_text(&fields, "kind", s->key);
+		reply_bytes(&fields, "id", s->key + kind + 1, idlen);
+		reply_number(&fields, "events", s->suppressed);
+		reply_number(&fields, "period", BUDGET_SECONDS);
+		events_add("omitted", &fields);
+		str_clear(&fields);
 		log_notice("not shown: kind=\"%s\" id=<%s> lines=%u seconds=%d",
 		    s->key, str_printable(id, sizeof(id), s->key + kind + 1,
-		    s->len - kind - 1), s->suppressed, BUDGET_SECONDS);
+		    idlen), s->suppressed, BUDGET_SECONDS);
 	} else {
 		budget.ids++;
 		budget.lines += s->suppressed;
@@ -92,29 +82,7 @@ budget_sum(struct subject *s)
 	s->suppressed = 0;
 }
 
-/* Drops the least recently used one to make room. */
-static struct subject *
-budget_new(const char *key, size_t len, struct mono now)
-{
-	struct subject	*s;
-
-	if (map_count(budget.map) < BUDGET_SUBJECTS)
-		s = alloc_zero(1, sizeof(*s));
-	else {
-		s = TAILQ_FIRST(&budget.subjects);
-		budget_sum(s);
-		TAILQ_REMOVE(&budget.subjects, s, entry);
-		map_remove(budget.map, &s->node);
-	}
-	memcpy(s->key, key, len);
-	s->len = len;
-	s->end = now;
-	s->node.hash = map_hash(key, len);
-	map_insert(budget.map, &s->node);
-	TAILQ_INSERT_TAIL(&budget.subjects, s, entry);
-	return s;
-}
-
+/* The least recently used subject makes room for a new one. */
 static struct subject *
 budget_find(const char *kind, const void *id, size_t idlen, struct mono now)
 {
@@ -130,9 +98,23 @@ budget_find(const char *kind, const void *id, size_t idlen, struct mono now)
 	len += idlen;
 	s = (struct subject *)map_find(budget.map, map_hash(key, len), key,
 	    len);
-	if (s == NULL)
-		return budget_new(key, len, now);
-	TAILQ_REMOVE(&budget.subjects, s, entry);
+	if (s != NULL)
+		TAILQ_REMOVE(&budget.subjects, s, entry);
+	else {
+		if (map_count(budget.map) < BUDGET_SUBJECTS)
+			s = alloc_zero(1, sizeof(*s));
+		else {
+			s = TAILQ_FIRST(&budget.subjects);
+			budget_sum(s);
+			TAILQ_REMOVE(&budget.subjects, s, entry);
+			map_remove(budget.map, &s->node);
+		}
+		memcpy(s->key, key, len);
+		s->len = len;
+		s->end = now;
+		s->node.hash = map_hash(key, len);
+		map_insert(budget.map, &s->node);
+	}
 	TAILQ_INSERT_TAIL(&budget.subjects, s, entry);
 	return s;
 }

@@ -84,18 +84,6 @@ identity_from(const struct settings_networks *networks,
 	    identity_within(networks, &client));
 }
 
-static void
-add_domain(struct str *out, const char *otherwise, const char *bytes,
-    size_t len)
-{
-	const char	*at = normal_domain(bytes, len);
-
-	if (at == NULL)
-		str_adds(out, otherwise);
-	else
-		str_add(out, at + 1, len - (size_t)(at - bytes) - 1);
-}
-
 void
 identity_address(struct str *out, const struct settings *s,
     const struct settings_rule *rule, const struct addr *client)
@@ -119,7 +107,7 @@ bool
 identity_value(struct str *out, const struct settings *s,
     enum rule_attribute attr, const char *bytes, size_t len)
 {
-	const char	*domain = "";
+	const char	*domain = "", *sign;
 	size_t		 at = out->len;
 
 	/* Only a login belongs to this host's domain. */
@@ -127,7 +115,11 @@ identity_value(struct str *out, const struct settings *s,
 		domain = s->default_domain;
 	switch (identities[attr].part) {
 	case PART_DOMAIN:
-		add_domain(out, domain, bytes, len);
+		if ((sign = normal_domain(bytes, len)) == NULL)
+			str_adds(out, domain);
+		else
+			str_add(out, sign + 1,
+			    len - (size_t)(sign - bytes) - 1);
 		break;
 	case PART_MAILBOX:
 		normal_mailbox(out, s, domain, bytes, len);

@@ -15,6 +15,7 @@
 
 #include "engine/client.h"
 #include "engine/control/control.h"
+#include "engine/identity.h"
 #include "engine/listen.h"
 #include "engine/stats.h"
 #include "lib/alloc.h"
@@ -101,41 +102,16 @@ listen_room(const char *why)
 
 /* --- who comes --- */
 
-static void
-listen_peer(struct client_peer *peer, const struct sockaddr_storage *ss)
-{
-	struct sockaddr_in	sin;
-	struct sockaddr_in6	sin6;
-	char			text[INET6_ADDRSTRLEN] = "";
-
-	memset(peer, 0, sizeof(*peer));
-	if (ss->ss_family == AF_INET) {
-		memcpy(&sin, ss, sizeof(sin));
-		peer->port = ntohs(sin.sin_port);
-		(void)inet_ntop(AF_INET, &sin.sin_addr, text, sizeof(text));
-	} else if (ss->ss_family == AF_INET6) {
-		memcpy(&sin6, ss, sizeof(sin6));
-		peer->port = ntohs(sin6.sin6_port);
-		(void)inet_ntop(AF_INET6, &sin6.sin6_addr, text, sizeof(text));
-	}
-	if (addr_parse(&peer->addr, text, strlen(text)) == -1)
-		peer->addr.bits = 0;
-}
-
 static bool
 listen_allowed(const struct client_peer *peer)
 {
 	static struct log_limit	limit;
 	char			text[ADDR_TEXT_MAX];
 	unsigned int		suppressed;
-	size_t			i;
 
-	if (listeners.allowed == NULL || listeners.allowed->count == 0)
+	if (listeners.allowed == NULL || listeners.allowed->count == 0 ||
+	    identity_within(listeners.allowed, &peer->addr))
 		return true;
-	for (i = 0; i < listeners.allowed->count; i++)
-		if (addr_network_contains(&listeners.allowed->list[i],
-		    &peer->addr))
-			return true;
 	stats_add(STATS_FORBIDDEN, 1);
 	if (log_allowed(&limit, 10, &suppressed))
 		log_warning("client=%s is not among allowed_clients: closed "
@@ -156,39 +132,30 @@ listen_welcome(const struct listener *l, int fd,
     const struct sockaddr_storage *ss)
 {
 	struct client_peer	peer;
+	struct sockaddr_in	sin;
+	struct sockaddr_in6	sin6;
+	char			text[INET6_ADDRSTRLEN] = "";
 
 	if (listen_is_control(l)) {
 		control_new(fd, l->about.kind == LISTENER_OPERATOR);
 		return;
 	}
-	listen_peer(&peer, ss);
+	memset(&peer, 0, sizeof(peer));
+	if (ss->ss_family == AF_INET) {
+		memcpy(&sin, ss, sizeof(sin));
+		peer.port = ntohs(sin.sin_port);
+		(void)inet_ntop(AF_INET, &sin.sin_addr, text, sizeof(text));
+	} else if (ss->ss_family == AF_INET6) {
+		memcpy(&sin6, ss, sizeof(sin6));
+		peer.port = ntohs(sin6.sin6_port);
+		(void)inet_ntop(AF_INET6, &sin6.sin6_addr, text, sizeof(text));
+	}
+	if (addr_parse(&peer.addr, text, strlen(text)) == -1)
+		peer.addr.bits = 0;
 	if (l->about.kind == LISTENER_TCP && !listen_allowed(&peer))
 		close(fd);
 	else
 		client_new(fd, &peer);
-}
-
-/*
- * Whether to go on after accept4(2) has failed. `waits`: a client is certainly
- * waiting. A full descriptor table is an error even if no client waits, and
- * idle clients are closed only for another client.
- */
-static bool
-listen_goes_on(int error, bool waits)
-{
-	switch (error) {
-	case EINTR:
-	case ECONNABORTED:
-		return true;
-	case EMFILE:
-	case ENFILE:
-		return waits && listen_room(strerror(error));
-	case EAGAIN:
-		return false;
-	default:
-		listen_pause(strerror(error));
-		return false;
-	}
 }
 
 static void
@@ -197,8 +164,8 @@ listen_on_readable(int lfd, short what, void *arg)
 	struct listener		*l = arg;
 	struct sockaddr_storage	 ss;
 	socklen_t		 len;
-	bool			 waits = true;
-	int			 fd, n;
+	bool			 waits = true;	/* a client, certainly */
+	int			 fd, error, n;
 
 	(void)what;
 	for (n = 0; n < ACCEPT_MOST; n++) {
@@ -213,8 +180,21 @@ listen_on_readable(int lfd, short what, void *arg)
 		if (fd != -1) {
 			waits = false;
 			listen_welcome(l, fd, &ss);
-		} else if (!listen_goes_on(errno, waits))
-			return;
+			continue;
+		}
+		error = errno;
+		if (error == EINTR || error == ECONNABORTED)
+			continue;
+		if (error == EMFILE || error == ENFILE) {
+			/*
+			 * A full descriptor table is an error even if no client
+			 * waits, and idle clients are closed only for another.
+			 */
+			if (waits && listen_room(strerror(error)))
+				continue;
+		} else if (error != EAGAIN)
+			listen_pause(strerror(error));
+		return;
 	}
 }
 

@@ -41,36 +41,14 @@ locks_clear(struct override *o)
 	free((void *)(uintptr_t)o->who);
 }
 
-/* Puts them into the list of blocks.h, and keeps the locks to be recorded. */
-static void
-locks_add(const struct lock_hit *hits, size_t n)
-{
-	struct unrecorded	*l;
-	size_t			 i;
-
-	if (locks.list == NULL)
-		locks.list = alloc_zero(LOCKS_UNRECORDED,
-		    sizeof(locks.list[0]));
-	for (i = 0; i < n; i++) {
-		blocks_set(&hits[i].lock);
-		blocks_set(&hits[i].record);
-		if (locks.n == LOCKS_UNRECORDED)
-			continue;
-		l = &locks.list[locks.n++];
-		l->number = 0;
-		locks_copy(&l->lock, &hits[i].lock);
-		locks_copy(&l->record, &hits[i].record);
-	}
-}
-
 void
 locks_again(void)
 {
 	size_t	i;
 
 	for (i = 0; i < locks.n; i++) {
-		blocks_set(&locks.list[i].lock);
-		blocks_set(&locks.list[i].record);
+		(void)override_list_set(blocks_list(), &locks.list[i].lock);
+		(void)override_list_set(blocks_list(), &locks.list[i].record);
 	}
 }
 
@@ -150,12 +128,6 @@ locks_on_answer(const struct message *m)
 
 /* --- deciding from memory --- */
 
-static uint32_t
-locks_bit(uint32_t bits, size_t from, size_t to)
-{
-	return (bits >> from & 1) << to;
-}
-
 /*
  * Removes from a charge the keys that the verdict did not charge, because a
  * lock holds or because none does, and from the verdict what it says of them.
@@ -164,19 +136,20 @@ static void
 locks_strip(struct msg_charge *charge, struct msg_verdict *v)
 {
 	struct msg_verdict	old = *v;
-	size_t			i, n = 0;
+	uint32_t		*const to[] = { &v->over, &v->shadowed,
+				    &v->warned, &v->locked, &v->would_lock,
+				    &v->unlocked };
+	const uint32_t		from[] = { v->over, v->shadowed, v->warned,
+				    v->locked, v->would_lock, v->unlocked };
+	size_t			i, j, n = 0;
 
-	v->over = v->shadowed = v->warned = 0;
-	v->locked = v->would_lock = v->unlocked = 0;
+	for (j = 0; j < sizeof(to) / sizeof(to[0]); j++)
+		*to[j] = 0;
 	for (i = 0; i < charge->nkeys; i++) {
 		if (!decision_counts(&charge->keys[i], v->passed))
 			continue;
-		v->over |= locks_bit(old.over, i, n);
-		v->shadowed |= locks_bit(old.shadowed, i, n);
-		v->warned |= locks_bit(old.warned, i, n);
-		v->locked |= locks_bit(old.locked, i, n);
-		v->would_lock |= locks_bit(old.would_lock, i, n);
-		v->unlocked |= locks_bit(old.unlocked, i, n);
+		for (j = 0; j < sizeof(to) / sizeof(to[0]); j++)
+			*to[j] |= (from[j] >> i & 1) << n;
 		v->locked_until[n] = old.locked_until[i];
 		v->full[n] = old.full[i];
 		v->charged[n] = old.charged[i];
@@ -192,12 +165,26 @@ void
 locks_decide(struct memory *memory, struct msg_charge *charge, int64_t now,
     struct msg_verdict *v)
 {
-	static struct lock_hit	hits[CHARGE_KEYS_MAX];
+	static struct lock_hit	 hits[CHARGE_KEYS_MAX];
+	struct unrecorded	*l;
+	size_t			 n, i;
 
 	(void)blocks_lock(charge, now, &charge->pass);
 	memory_decide(memory, charge, now, v);
-	locks_add(hits, memory_locks(memory, blocks_list(), v, hits,
-	    CHARGE_KEYS_MAX));
+	n = memory_locks(memory, blocks_list(), v, hits, CHARGE_KEYS_MAX);
+	if (locks.list == NULL)
+		locks.list = alloc_zero(LOCKS_UNRECORDED,
+		    sizeof(locks.list[0]));
+	for (i = 0; i < n; i++) {
+		(void)override_list_set(blocks_list(), &hits[i].lock);
+		(void)override_list_set(blocks_list(), &hits[i].record);
+		if (locks.n == LOCKS_UNRECORDED)
+			continue;
+		l = &locks.list[locks.n++];
+		l->number = 0;
+		locks_copy(&l->lock, &hits[i].lock);
+		locks_copy(&l->record, &hits[i].record);
+	}
 	if (charge->pass != 0 && v->verdict == VERDICT_REFUSED)
 		v->verdict = VERDICT_BLOCKED;
 	else if (v->verdict == VERDICT_ACCEPTED)

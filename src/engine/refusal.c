@@ -52,7 +52,6 @@ static struct {
 	struct mono		 second;	/* end of this second */
 	unsigned int		 extra;		/* kept in it */
 	struct channel		*ledger;
-	bool			 timing;
 	struct event		 timer;
 	char			 text[REFUSAL_TEXT__MAX][REFUSAL_TEXT_MAX + 1];
 } refusal;
@@ -74,8 +73,9 @@ refusal_drop(struct entry *e)
 	free(e);
 }
 
+/* Takes over the payload. */
 static void
-refusal_make_room(void)
+refusal_queue(int64_t number, bool first, struct str *payload)
 {
 	struct entry	*e;
 
@@ -86,15 +86,7 @@ refusal_make_room(void)
 				break;
 		refusal_drop(e);
 	}
-}
-
-/* Takes over the payload. */
-static void
-refusal_queue(int64_t number, bool first, struct str *payload)
-{
-	struct entry	*e = alloc_zero(1, sizeof(*e));
-
-	refusal_make_room();
+	e = alloc_zero(1, sizeof(*e));
 	e->number = number;
 	e->first = first;
 	e->payload = *payload;
@@ -207,9 +199,8 @@ refusal_time(void)
 {
 	static const struct timeval	second = { 1, 0 };
 
-	if (!refusal.timing)
+	if (!evtimer_pending(&refusal.timer, NULL))
 		evtimer_add(&refusal.timer, &second);
-	refusal.timing = true;
 }
 
 static void
@@ -218,20 +209,9 @@ refusal_on_timer(int fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)arg;
-	refusal.timing = false;
 	refusal_roll(clock_wall());
 	if (map_count(refusal.subjects) > 0)
 		refusal_time();
-}
-
-static bool
-refusal_may(void)
-{
-	if (clock_passed(refusal.second, loop_now())) {
-		refusal.second = clock_after(loop_now(), 1000);
-		refusal.extra = 0;
-	}
-	return refusal.extra < REFUSAL_MORE && ++refusal.extra > 0;
 }
 
 /* The id with its kind; NULL: there is no room for a new one. */
@@ -308,8 +288,13 @@ refusal_keep(struct msg_refusal *m, const struct maillog_about *about)
 	m->date = clock_wall();
 	m->times = 1;
 	refusal_roll(m->date);
+	if (clock_passed(refusal.second, loop_now())) {
+		refusal.second = clock_after(loop_now(), 1000);
+		refusal.extra = 0;
+	}
 	s = refusal_subject(m, &m->first);
-	if (m->first || refusal_may()) {
+	if (m->first || refusal.extra < REFUSAL_MORE) {
+		refusal.extra += !m->first;
 		refusal_texts(m, about);
 		m->number = ++refusal.number;
 		str_init(&payload);
