@@ -312,7 +312,8 @@ of_id(const struct settings *s, const char *what)
 	static char		 id[OVERRIDE_ID_MAX + 1];
 	const struct override	*o;
 
-	if ((o = blocks_of_id(s, what, strlen(what), NOW)) == NULL)
+	o = blocks_of_id(s, OVERRIDE_BLOCK, what, strlen(what), NOW);
+	if (o == NULL)
 		return "";
 	memcpy(id, o->id, o->idlen);
 	id[o->idlen] = '\0';

@@ -525,29 +525,11 @@ decision_weigh_window(const struct decision *d, const struct decision_key *k,
 	    window_retry_after(k->window, &one, w->amount, d->now);
 }
 
-/* The window that the ledger found full, even if SQL limits it. */
-static void
-decision_weigh_wait(const struct decision *d, const struct decision_key *k,
-    struct msg_weighed_key *answer)
-{
-	const struct limit	*limit = &k->wait.limit;
-	size_t			 i;
-
-	for (i = 0; i < answer->nwindows; i++)
-		if (answer->windows[i].limit.mails == limit->mails &&
-		    answer->windows[i].limit.seconds == limit->seconds)
-			break;
-	if (i == LIMITS_MAX || limit->seconds == 0)
-		return;
-	if (i == answer->nwindows)
-		decision_weigh_window(d, k, limit, answer);
-	answer->windows[i].retry_after = k->wait.until - d->now;
-}
-
 void
 decision_weigh(const struct decision *d, struct msg_weighed *weighed)
 {
 	const struct decision_key	*k;
+	const struct limit		*full;
 	struct msg_weighed_key		*answer;
 	struct msg_window		*room = weighed->store;
 	size_t				 i, j;
@@ -567,8 +549,18 @@ decision_weigh(const struct decision *d, struct msg_weighed *weighed)
 		    decision_counts(k->charge, d->pass); j++)
 			decision_weigh_window(d, k, &k->limits->list[j],
 			    answer);
-		if (decision_waits(d, k))
-			decision_weigh_wait(d, k, answer);
+		/* The window that the ledger found full, even if SQL limits. */
+		full = &k->wait.limit;
+		for (j = 0; j < answer->nwindows; j++)
+			if (answer->windows[j].limit.mails == full->mails &&
+			    answer->windows[j].limit.seconds == full->seconds)
+				break;
+		if (decision_waits(d, k) && j < LIMITS_MAX &&
+		    full->seconds != 0) {
+			if (j == answer->nwindows)
+				decision_weigh_window(d, k, full, answer);
+			answer->windows[j].retry_after = k->wait.until - d->now;
+		}
 		room += answer->nwindows;
 	}
 }

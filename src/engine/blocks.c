@@ -403,65 +403,35 @@ blocks_what(struct str *id, const struct settings *s, const char *bytes,
 	return NULL;
 }
 
-/* The login or the address that an administrator wrote. */
-static void
-blocks_subject_of_id(struct override_subject *subject,
-    const struct settings *s, const char *bytes, size_t len)
+const struct override *
+blocks_of_id(const struct settings *s, enum override_kind kind,
+    const char *bytes, size_t len, int64_t now)
 {
-	memset(subject, 0, sizeof(*subject));
+	const struct override	*locks[OVERRIDE_LOCKS], *found = NULL;
+	struct override_subject	 subject;
+	struct str		 id;
+
+	memset(&subject, 0, sizeof(subject));
 	blocks.login.len = 0;
 	len = normal_length(bytes, len);
-	if (addr_parse(&subject->client, bytes, len) == -1) {
-		subject->client.bits = 0;
+	if (addr_parse(&subject.client, bytes, len) == -1) {
+		subject.client.bits = 0;
 		(void)identity_value(&blocks.login, s, KEY_SASL_USERNAME,
 		    bytes, len);
 	}
-	subject->login = subject->sender = blocks.login.data;
-	subject->loginlen = subject->senderlen = blocks.login.len;
-}
-
-/*
- * The override that has exactly the id that an administrator wrote, such as a
- * network.
- */
-static const struct override *
-blocks_named(const struct settings *s, enum override_kind kind,
-    const char *bytes, size_t len, int64_t now)
-{
-	const struct override	*found = NULL;
-	struct str		 id;
-
+	subject.login = subject.sender = blocks.login.data;
+	subject.loginlen = subject.senderlen = blocks.login.len;
+	if (kind == OVERRIDE_BLOCK)
+		found = override_block(blocks.list, &subject, now);
+	else if (override_locks(blocks.list, &subject, now, locks) > 0)
+		found = locks[0];
+	if (found != NULL)
+		return found;
 	str_init(&id);
 	if (blocks_what(&id, s, bytes, len) == NULL)
 		found = override_find(blocks.list, kind, id.data, id.len, now);
 	str_clear(&id);
 	return found;
-}
-
-const struct override *
-blocks_of_id(const struct settings *s, const char *bytes, size_t len,
-    int64_t now)
-{
-	const struct override	*block;
-	struct override_subject	 subject;
-
-	blocks_subject_of_id(&subject, s, bytes, len);
-	block = override_block(blocks.list, &subject, now);
-	return block != NULL ? block : blocks_named(s, OVERRIDE_BLOCK, bytes,
-	    len, now);
-}
-
-const struct override *
-blocks_lock_of_id(const struct settings *s, const char *bytes, size_t len,
-    int64_t now)
-{
-	const struct override	*locks[OVERRIDE_LOCKS];
-	struct override_subject	 subject;
-
-	blocks_subject_of_id(&subject, s, bytes, len);
-	if (override_locks(blocks.list, &subject, now, locks) > 0)
-		return locks[0];
-	return blocks_named(s, OVERRIDE_LOCK, bytes, len, now);
 }
 
 void

@@ -87,15 +87,12 @@ const char	*blocks_what(struct str *id, const struct settings *,
 enum rule_attribute	blocks_kind(const char **, size_t *);
 
 /*
- * The block that matches an id, taken as a login, as an address, or as the id
- * of a block.
+ * The block or lock that matches what an administrator wrote, taken as a login,
+ * as an address, or as the id of an override, such as a network.
  */
-const struct override	*blocks_of_id(const struct settings *, const char *,
-			    size_t, int64_t now);
-
-/* The same for a lock. */
-const struct override	*blocks_lock_of_id(const struct settings *,
-			    const char *, size_t, int64_t now);
+const struct override	*blocks_of_id(const struct settings *,
+			    enum override_kind, const char *, size_t,
+			    int64_t now);
 
 /* Appends a record of a block, a lock or a grant. */
 void	blocks_reply(struct str *, const struct override *);

@@ -1,6 +1,5 @@
 #include <sys/queue.h>
 
-#include <stdint.h>
 #include <string.h>
 
 #include "engine/budget.h"

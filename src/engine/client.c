@@ -187,18 +187,6 @@ client_close(struct client *c)
 	clients.count--;
 }
 
-static void
-client_malformed(struct client *c, const char *reason, const char *bytes,
-    size_t len)
-{
-	char	name[CLIENT_NAME_MAX];
-
-	stats_add(STATS_MALFORMED, 1);
-	maillog_malformed(client_name(c, name, sizeof(name)), reason, bytes,
-	    len);
-	c->state = CLIENT_ENDED;
-}
-
 /* --- requests --- */
 
 /* Watches the client or stops that; false: the kernel has no memory. */
@@ -225,6 +213,7 @@ client_take(struct client *c, const char *bytes, size_t len, bool *more)
 {
 	struct request	 req;
 	const char	*reason;
+	char		 name[CLIENT_NAME_MAX];
 	size_t		 n, used, at = 0;
 	unsigned int	 requests = 0;
 	bool		 whole = len >= 2 && bytes[len - 1] == '\n' &&
@@ -239,17 +228,19 @@ client_take(struct client *c, const char *bytes, size_t len, bool *more)
 		if (n == 0 && len - at < REQUEST_MAX)
 			break;
 		c->looked = 0;
-		if (n == 0)
-			client_malformed(c, "too long", bytes + at, len - at);
-		else if ((used = request_parse(&req, bytes + at, n,
-		    &reason)) == 0)
-			client_malformed(c, reason, bytes + at, n);
-		else {
-			at += used;
-			c->requested = true;
-			c->state = CLIENT_WAITING;
-			clients.request(c, &req);
+		reason = "too long";
+		used = n == 0 ? 0 : request_parse(&req, bytes + at, n, &reason);
+		if (used == 0) {
+			stats_add(STATS_MALFORMED, 1);
+			maillog_malformed(client_name(c, name, sizeof(name)),
+			    reason, bytes + at, n > 0 ? n : len - at);
+			c->state = CLIENT_ENDED;
+			break;
 		}
+		at += used;
+		c->requested = true;
+		c->state = CLIENT_WAITING;
+		clients.request(c, &req);
 	}
 	return at;
 }

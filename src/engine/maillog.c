@@ -12,7 +12,6 @@
 #include "engine/maillog.h"
 #include "engine/reply.h"
 #include "engine/stage.h"
-#include "engine/stats.h"
 #include "lib/log.h"
 #include "lib/str.h"
 

@@ -3,8 +3,6 @@
 #include <sys/time.h>
 
 #include <event.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "engine/pending.h"
 #include "engine/loop_clock.h"

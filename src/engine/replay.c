@@ -10,7 +10,6 @@
 #include "engine/pending.h"
 #include "engine/replay.h"
 #include "engine/stats.h"
-#include "engine/loop_clock.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -56,16 +55,6 @@ static size_t
 replay_size(const struct replay *r)
 {
 	return sizeof(*r) + r->charge.size + sizeof(r->charged[0]);
-}
-
-static void
-replay_tell_owed(const struct replay *r, int sign)
-{
-	static struct msg_charge	charge;
-
-	if (msg_charge_get(&charge, r->charge.data, r->charge.len) == -1)
-		log_fatal("a charge of our own is broken");
-	replay.owed(&charge, r->charged, r->date, sign);
 }
 
 /* Sends one in a while, to find out whether the database records it. */
@@ -146,7 +135,7 @@ replay_keep(struct msg_charge *charge, const int64_t *charged, int64_t date)
 	TAILQ_INSERT_TAIL(&replay.list, r, entry);
 	replay.count++;
 	replay.bytes += replay_size(r);
-	replay_tell_owed(r, 1);
+	replay.owed(charge, r->charged, date, 1);
 	return r;
 }
 
@@ -189,7 +178,8 @@ replay_back(struct msg_charge *charge, const int64_t *charged, int64_t date,
 void
 replay_verdict(uint64_t request, const struct msg_verdict *verdict)
 {
-	struct replay	*r;
+	static struct msg_charge	 charge;
+	struct replay			*r;
 
 	TAILQ_FOREACH(r, &replay.list, entry)
 		if (r->number == request)
@@ -207,7 +197,9 @@ replay_verdict(uint64_t request, const struct msg_verdict *verdict)
 		stats_add(STATS_REPLAYED, 1);
 		replay.recorded++;
 	}
-	replay_tell_owed(r, -1);
+	if (msg_charge_get(&charge, r->charge.data, r->charge.len) == -1)
+		log_fatal("a charge of our own is broken");
+	replay.owed(&charge, r->charged, r->date, -1);
 	TAILQ_REMOVE(&replay.list, r, entry);
 	replay.count--;
 	replay.bytes -= replay_size(r);

@@ -120,9 +120,3 @@ request_parse(struct request *req, const char *buf, size_t len,
 		*reason = "not a request for " POLICY;
 	return *reason != NULL ? 0 : (size_t)(end - buf);
 }
-
-const char *
-request_attribute_name(enum request_attribute attr)
-{
-	return names[attr];
-}

@@ -56,6 +56,4 @@ size_t	request_end(const char *, size_t, size_t *from);
 size_t	request_parse(struct request *, const char *, size_t,
 	    const char **reason);
 
-const char	*request_attribute_name(enum request_attribute);
-
 #endif

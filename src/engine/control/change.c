@@ -523,8 +523,10 @@ change_blocked_yet(struct str *out, const struct str *what)
 
 	if (what->len == 0)
 		return;
-	if ((block = blocks_of_id(s, what->data, what->len, now)) == NULL)
-		block = blocks_lock_of_id(s, what->data, what->len, now);
+	block = blocks_of_id(s, OVERRIDE_BLOCK, what->data, what->len, now);
+	if (block == NULL)
+		block = blocks_of_id(s, OVERRIDE_LOCK, what->data, what->len,
+		    now);
 	if (block == NULL)
 		return;
 	str_adds(out, block->kind == OVERRIDE_LOCK ? "; it is locked by " :

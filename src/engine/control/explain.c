@@ -410,8 +410,10 @@ explain_show_on_answer(struct control *c, const struct message *m,
 	bool			 any = false;
 	size_t			 i, j;
 
-	block = blocks_of_id(s, q->word.data, q->word.len, clock_wall());
-	lock = blocks_lock_of_id(s, q->word.data, q->word.len, clock_wall());
+	block = blocks_of_id(s, OVERRIDE_BLOCK, q->word.data, q->word.len,
+	    clock_wall());
+	lock = blocks_of_id(s, OVERRIDE_LOCK, q->word.data, q->word.len,
+	    clock_wall());
 	if (m->type == MSG_OVERRIDES_END) {
 		show_block(c, block, lock);
 		return 0;
