@@ -63,15 +63,15 @@ LEDGER_SRCS =	src/ledger/main.c src/ledger/ledger.c src/ledger/dispatch.c \
 LEDGER_SQLITE_SRCS = src/ledger/pack.c src/ledger/store_shared.c \
 		src/ledger/sqlite/bloom.c src/ledger/sqlite/checkpointer.c \
 		src/ledger/sqlite/sqlite.c src/ledger/sqlite/sqlite_directory.c \
-		src/ledger/sqlite/store_sqlite.c src/ledger/sqlite/store_sqlite_base.c \
+		src/ledger/sqlite/memtable.c src/ledger/sqlite/store_sqlite.c \
 		src/ledger/sqlite/store_sqlite_batch.c \
-		src/ledger/sqlite/store_sqlite_append.c src/ledger/sqlite/store_sqlite_clean.c \
-		src/ledger/sqlite/store_sqlite_execute.c src/ledger/sqlite/store_sqlite_habit.c \
-		src/ledger/sqlite/store_sqlite_wal.c \
+		src/ledger/sqlite/store_sqlite_clean.c \
+		src/ledger/sqlite/store_sqlite_execute.c \
 		src/ledger/sqlite/store_sqlite_open.c \
 		src/ledger/sqlite/store_sqlite_read.c \
-		src/ledger/sqlite/store_sqlite_runs.c src/ledger/sqlite/store_sqlite_work.c \
-		src/ledger/sqlite/memtable.c
+		src/ledger/sqlite/store_sqlite_runs.c \
+		src/ledger/sqlite/store_sqlite_statements.c \
+		src/ledger/sqlite/store_sqlite_work.c
 # What those of servers share.
 LEDGER_SERVER_SRCS = src/ledger/server/foreign.c src/ledger/server/sums.c \
 		src/ledger/server/writers.c src/ledger/pack.c src/ledger/store_shared.c

@@ -46,6 +46,14 @@
  * that is written as runs, ids are read by the older program's index; where it
  * is missing, charges wait until the tail is short.
  */
+struct store_sizes {
+	size_t	tail;		/* rows that become a run */
+	size_t	chunk;		/* the same while catching up */
+	int64_t	load;		/* most rows of a tail that a start reads */
+	int64_t	recent;		/* rows read at a start, for instances */
+};
+extern struct store_sizes	store_sizes;	/* tests make them small */
+
 /* How much of an id the cache has. */
 struct store_cursor {
 	bool	loaded;			/* first: store.h */
@@ -64,14 +72,6 @@ struct store_cursor {
 _Static_assert(sizeof(struct store_cursor) <= STORE_CURSOR_SIZE,
     "a cursor is too large for the cache");
 
-struct store_sizes {
-	size_t	tail;		/* rows that become a run */
-	size_t	chunk;		/* the same while catching up */
-	int64_t	load;		/* most rows of a tail that a start reads */
-	int64_t	recent;		/* rows read at a start, for instances */
-};
-extern struct store_sizes	store_sizes;	/* tests make them small */
-
 #define STORE_MERGE		8	/* runs of one level that become one */
 #define STORE_PART_BITS		20	/* of a part, below the run's */
 
@@ -84,22 +84,18 @@ enum statement {
 	SCHEMA_VERSION,
 	NUMBERS,
 	LAST,
-	HORIZON,
 	CORRECTED,
 	NEWS,
-	CHUNK,
 	OLD_ROWS,
 	CORRECTIONS,
 	RUNS,
 	PART,
 	UPPER,
-	APPEND,
-	MORE,
-	MORE_4,
-	MORE_16,
-	TAGS,
-	TAGS_4,
-	TAGS_16,
+	ROWS_FIRST,
+	ROWS_ONE,
+	ROWS_MANY,
+	TAGS_ONE,
+	TAGS_MANY,
 	VALUE,
 	SEE,
 	HIT,
@@ -123,7 +119,6 @@ enum statement {
 	CLEAN_TAGS,
 	CLEAN_VALUES_END,
 	CLEAN_VALUES,
-	CLEAN_VALUES_REST,
 	CLEAN_CORRECTIONS,
 	CLEAN_RUNS,
 	PAIR,
@@ -273,17 +268,23 @@ struct store {
 	int64_t			 rest;		/* no jobs until then, ns */
 
 	/* --- cleaning: where it goes on --- */
-	char			*clean_id;
-	char			*clean_value;
+	struct str		 clean_id;
+	struct str		 clean_value;
 };
 
-/* --- store_sqlite_base.c --- */
+/* --- store_sqlite_statements.c --- */
+
+extern const char *const	store_statements[STATEMENT__MAX];
 
 /* Copies the reason of the last fault for store_error(). */
 void			 store_note(struct store *);
 
 /* The first column of the statement's only row. 0 or -1. */
 int			 store_one(struct store *, enum statement, int64_t *);
+
+/* Runs a statement that writes; a fault is the batch's. */
+void			 store_write(struct store *, int statement);
+
 int			 store_put_number(struct store *, const char *,
 			    int64_t);
 
@@ -300,28 +301,24 @@ uint64_t		 store_hash(const struct store *, const char *id,
 /* Opens the file if it is closed, or if it was replaced. */
 enum store_result	 store_ready(struct store *);
 
+/* The same, and begins a transaction of its own, to end with store_end. */
+enum store_result	 store_begin_own(struct store *);
+
 /* Rolls back an open transaction and keeps the reason of its fault. */
 enum store_result	 store_failed(struct store *);
 
 /* Commits if `good`, else as store_failed. */
 enum store_result	 store_end(struct store *, bool good);
 
-/* --- store_sqlite_append.c --- */
+/* Starts the checkpointer: struct store_optional. */
+void			 store_start_helper(struct role_start *,
+			    const struct settings *);
 
 /*
- * store_write_rows writes the batch's rows to the table, before its commit;
- * store_rows_committed adds them to the tail, after it.
+ * Starts a checkpoint when the log has grown enough or a second has passed.
+ * Returns the milliseconds until it should be called again, -1: no need.
  */
-void			 store_write_rows(struct store *);
-void			 store_rows_committed(struct store *);
-
-/* Runs a statement that writes; a fault is the batch's. */
-void			 store_write(struct store *, int statement);
-
-/* --- store_sqlite_habit.c --- */
-
-/* Reads the batch's pairs. 0 or -1. */
-int			 store_read_pairs(struct store *, struct store_batch *);
+int			 store_copy_log(struct store *, bool quiet);
 
 /* --- store_sqlite_work.c --- */
 
@@ -333,29 +330,6 @@ enum store_result	 store_hurry(struct store *);
 
 /* Does a part of the current job, before the commit of a batch. */
 void			 store_work(struct store *);
-
-/* --- store_sqlite_wal.c --- */
-
-/* Starts the checkpointer: struct store_optional. */
-void			 store_start_helper(struct role_start *,
-			    const struct settings *);
-
-/* The checkpointer that the ledger started; the caller owns it. */
-struct checkpointer		*store_take_helper(void);
-
-/*
- * Checkpoints when the disk is full: makes room in the log for the next writes.
- */
-void			 store_empty_log(struct store *);
-
-/* Makes the checkpointer close the file; call it before the ledger does. */
-void			 store_release_log(struct store *);
-
-/*
- * Starts a checkpoint when the log has grown enough or a second has passed.
- * Returns the milliseconds until it should be called again, -1: no need.
- */
-int			 store_copy_log(struct store *, bool quiet);
 
 /* --- store_sqlite_open.c --- */
 

@@ -1,9 +1,30 @@
+#include <string.h>
+
 #include "ledger/schema.h"
 #include "ledger/sqlite/store_sqlite.h"
+#include "lib/alloc.h"
 #include "lib/clock.h"
 
+/*
+ * A batch: store_begin to store_commit. Rows are queued until the end of the
+ * batch, so that one statement appends many of them: starting and ending a
+ * statement costs SQLite as much as a row.
+ */
+#define MANY		16		/* rows of ROWS_MANY and TAGS_MANY */
+#define NO_INSTANCE	"empty"		/* the older program's word */
+
+/* --- the begin --- */
+
+static void
+bind_pair(struct store *s, int n, const struct store_pair *p)
+{
+	sqlite_bind(s->db, n, 1, p->who);
+	sqlite_bind(s->db, n, 2, p->kind);
+	sqlite_bind(s->db, n, 3, p->what);
+}
+
 static int
-store_read_value(struct store *s, struct store_value *v)
+read_value(struct store *s, struct store_value *v)
 {
 	int	more;
 
@@ -21,10 +42,12 @@ store_read_value(struct store *s, struct store_value *v)
 }
 
 static int
-store_read_batch(struct store *s, struct store_batch *batch,
+read_batch(struct store *s, struct store_batch *batch,
     const struct store_reader *reader)
 {
-	size_t	i, share, left = batch->budget, unread = 0;
+	struct store_pair	*p;
+	size_t			 i, share, left = batch->budget, unread = 0;
+	int			 more;
 
 	for (i = 0; i < batch->ntouch; i++)
 		unread += !batch->touch[i].cursor->loaded;
@@ -43,26 +66,21 @@ store_read_batch(struct store *s, struct store_batch *batch,
 		left += share;
 	}
 	for (i = 0; i < batch->nvalue; i++)
-		if (store_read_value(s, &batch->value[i]) == -1)
+		if (read_value(s, &batch->value[i]) == -1)
 			return -1;
-	return store_read_pairs(s, batch);
-}
-
-/*
- * Refusals only read, so a batch goes on with a file that cannot be written.
- * Its commit then fails.
- */
-static int
-store_begin_any(struct store *s)
-{
-	if (sqlite_step(s->db, DO_BEGIN) != -1) {
-		s->failed = sqlite_is_readonly(s->db);
-		return 0;
+	for (i = 0; i < batch->npair; i++) {
+		p = &batch->pair[i];
+		p->known.first = -1;
+		bind_pair(s, PAIR, p);
+		if ((more = sqlite_step(s->db, PAIR)) == -1)
+			return -1;
+		if (more == 0)
+			continue;
+		p->known.first = sqlite_column(s->db, PAIR, 0);
+		p->known.last = sqlite_column(s->db, PAIR, 1);
+		sqlite_reset(s->db, PAIR);
 	}
-	if (sqlite_fault(s->db) != SQLITE_FAULT_READONLY)
-		return -1;
-	s->failed = true;
-	return sqlite_step(s->db, DO_READ);
+	return 0;
 }
 
 enum store_result
@@ -82,17 +100,66 @@ store_begin(struct store *s, struct store_batch *batch,
 		s->seen.changes = s->version = -1;
 	if ((result = store_ready(s)) != STORE_OK)
 		return result;
-	if (store_begin_any(s) == -1 ||
-	    (known = store_sync(s, reader)) == -1)
+	/*
+	 * Refusals only read, so a batch goes on with a file that cannot be
+	 * written. Its commit then fails.
+	 */
+	if (sqlite_step(s->db, DO_BEGIN) != -1)
+		s->failed = sqlite_is_readonly(s->db);
+	else if (sqlite_fault(s->db) == SQLITE_FAULT_READONLY &&
+	    sqlite_step(s->db, DO_READ) != -1)
+		s->failed = true;
+	else
 		return store_failed(s);
-	if (known == 1 && (known = store_reach(s, batch, reader)) == -1)
+	if ((known = store_sync(s, reader)) == 1)
+		known = store_reach(s, batch, reader);
+	if (known == -1)
 		return store_failed(s);
 	if (known == 0)
 		return store_hurry(s);
-	if (store_read_batch(s, batch, reader) == -1)
+	if (read_batch(s, batch, reader) == -1)
 		return store_failed(s);
 	s->before = s->last;
 	return STORE_OK;
+}
+
+/* --- what is recorded --- */
+
+void
+store_append(struct store *s, size_t touch, const struct store_row *row)
+{
+	struct appended	*a;
+
+	if (s->nappend == s->appends) {
+		s->appends = s->appends == 0 ? 64 : s->appends * 2;
+		s->append = alloc_resize(s->append, s->appends,
+		    sizeof(s->append[0]));
+	}
+	a = &s->append[s->nappend++];
+	a->cursor = s->touch[touch].cursor;
+	a->row = *row;
+	if (row->instancelen == 0) {
+		a->row.instance = NO_INSTANCE;
+		a->row.instancelen = sizeof(NO_INSTANCE) - 1;
+	}
+}
+
+void
+store_see(struct store *s, const struct store_value *v)
+{
+	sqlite_bind_text(s->db, SEE, 1, v->id, v->idlen);
+	sqlite_bind_text(s->db, SEE, 2, v->value, v->valuelen);
+	sqlite_bind(s->db, SEE, 3, v->date);
+	store_write(s, SEE);
+}
+
+void
+store_learn(struct store *s, const struct store_pair *p)
+{
+	bind_pair(s, LEARN, p);
+	sqlite_bind(s->db, LEARN, 4, p->known.first);
+	sqlite_bind(s->db, LEARN, 5, p->known.last);
+	store_write(s, LEARN);
 }
 
 /* A hit that cannot be written does not make the batch fail. */
@@ -113,14 +180,107 @@ store_hit(struct store *s, enum hit_kind kind, const char *id, size_t idlen,
 		schema_hit_failed(s->hit_failed, kind, sqlite_error(s->db));
 }
 
+/* --- the end --- */
+
+/*
+ * The first row's rowid is given explicitly: if the newest rows were deleted,
+ * SQLite would choose a smaller one. It need not seek for those that follow.
+ */
+static void
+write_rows(struct store *s)
+{
+	const struct store_row	*row;
+	enum statement		 n;
+	size_t			 i = 0, end;
+	int			 at;
+
+	while (i < s->nappend) {
+		n = ROWS_ONE;
+		end = i + 1;
+		at = 1;
+		if (i == 0) {
+			n = ROWS_FIRST;
+			sqlite_bind(s->db, n, at++, s->last + 1);
+		} else if (s->nappend - i >= MANY) {
+			n = ROWS_MANY;
+			end = i + MANY;
+		}
+		for (; i < end; i++) {
+			row = &s->append[i].row;
+			sqlite_bind_text(s->db, n, at++, row->id, row->idlen);
+			sqlite_bind(s->db, n, at++, row->date);
+			sqlite_bind(s->db, n, at++, row->amount);
+			sqlite_bind_text(s->db, n, at++, row->instance,
+			    row->instancelen);
+			sqlite_bind_text(s->db, n, at++, row->state,
+			    row->statelen);
+		}
+		store_write(s, n);
+	}
+	s->last += (int64_t)s->nappend;
+}
+
+/* The tags of the rows that have one, by rowid. */
+static void
+write_tags(struct store *s)
+{
+	enum statement	n;
+	size_t		i, at = 0, count, left = 0;
+
+	for (i = 0; i < s->nappend; i++)
+		left += s->append[i].row.tag != 0;
+	for (; left > 0; left -= count) {
+		count = left < MANY ? 1 : MANY;
+		n = count == 1 ? TAGS_ONE : TAGS_MANY;
+		for (i = 0; i < count; at++) {
+			if (s->append[at].row.tag == 0)
+				continue;
+			sqlite_bind(s->db, n, (int)i * 2 + 1,
+			    s->before + 1 + (int64_t)at);
+			sqlite_bind(s->db, n, (int)i * 2 + 2,
+			    s->append[at].row.tag);
+			i++;
+		}
+		store_write(s, n);
+	}
+}
+
+/* Adds the committed rows to the tail. */
+static void
+rows_committed(struct store *s)
+{
+	const struct store_row	*row;
+	struct store_cursor	*cursor;
+	size_t			 i;
+
+	s->cached = s->last;
+	if (s->behind)
+		return;
+	s->read = s->last;
+	for (i = 0; i < s->nappend; i++) {
+		row = &s->append[i].row;
+		cursor = s->append[i].cursor;
+		if (cursor->tail == s->tails) {
+			memtable_add_at(s->tail, (size_t)cursor->place,
+			    row->date, row->amount);
+			continue;
+		}
+		cursor->place = (int64_t)memtable_add(s->tail,
+		    store_hash(s, row->id, row->idlen), row->id, row->idlen,
+		    row->date, row->amount);
+		cursor->tail = s->tails;
+	}
+}
+
 enum store_result
 store_commit(struct store *s, bool *later)
 {
 	*later = false;
-	store_write_rows(s);
+	write_rows(s);
+	write_tags(s);
 	store_work(s);
 	if (!s->failed && sqlite_step(s->db, DO_COMMIT) == 0) {
-		store_rows_committed(s);
+		rows_committed(s);
 		store_job_over(s, true);
 		(void)store_copy_log(s, false);
 		return STORE_OK;
@@ -138,26 +298,4 @@ store_rollback(struct store *s)
 	s->last = s->before;
 	store_job_over(s, false);
 	(void)sqlite_step(s->db, DO_ROLLBACK);
-}
-
-enum store_result
-store_look_up(struct store *s, const char *query, int64_t timeout,
-    struct store_found *list, size_t n)
-{
-	enum store_result	result;
-	int64_t			until = INT64_MAX;
-	size_t			i;
-
-	if (timeout > 0)
-		until = clock_after(clock_mono(), timeout).ns;
-	if ((result = store_ready(s)) != STORE_OK)
-		return result;
-	for (i = 0; i < n; i++) {
-		if (sqlite_query(s->db, query, until, list[i].id,
-		    list[i].idlen, &list[i].text) != -1)
-			continue;
-		list[i].failed = true;
-		store_note(s);
-	}
-	return STORE_OK;
 }

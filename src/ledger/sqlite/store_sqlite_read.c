@@ -217,15 +217,15 @@ store_catch_up(struct store *s, size_t max)
 	size_t		 idlen;
 	int		 more;
 
-	sqlite_bind(s->db, CHUNK, 1, s->read);
-	sqlite_bind(s->db, CHUNK, 2, (int64_t)max);
-	while ((more = sqlite_step(s->db, CHUNK)) == 1) {
-		id = sqlite_column_text(s->db, CHUNK, 1, &idlen);
+	sqlite_bind(s->db, ROWS, 1, s->read);
+	sqlite_bind(s->db, ROWS, 2, (int64_t)max);
+	while ((more = sqlite_step(s->db, ROWS)) == 1) {
+		id = sqlite_column_text(s->db, ROWS, 1, &idlen);
 		id = store_folded(s, id, idlen);
 		memtable_add(s->tail, store_hash(s, id, idlen), id, idlen,
-		    sqlite_column(s->db, CHUNK, 2),
-		    sqlite_column(s->db, CHUNK, 3));
-		s->read = sqlite_column(s->db, CHUNK, 0);
+		    sqlite_column(s->db, ROWS, 2),
+		    sqlite_column(s->db, ROWS, 3));
+		s->read = sqlite_column(s->db, ROWS, 0);
 		max--;
 	}
 	if (more == -1) {

@@ -4,7 +4,7 @@
 #include "lib/clock.h"
 
 /*
- * Schedules the jobs of store_sqlite_runs.c: a little with each batch, more
+ * When the jobs of store_sqlite_runs.c are done: a little with each batch, more
  * while no charge waits, and as much as possible while no charge can be
  * decided.
  */
@@ -16,11 +16,33 @@
 #define INDEX_SMALL	2000000		/* rows */
 #define INDEX_QUIET_NS	INT64_C(10000000000)
 
+/*
+ * Does jobs, and reads rows of an older program, in the open transaction, which
+ * must end after the last step of a job. `quiet`: also jobs that can wait.
+ */
+static int
+work_until(struct store *s, int64_t until, bool quiet)
+{
+	int	ret = 0;
+
+	while (ret == 0 && (quiet || s->behind) && clock_mono().ns < until) {
+		store_job_choose(s, quiet);
+		if (s->job.kind != JOB_NONE)
+			ret = store_job_step(s, SLICE_STEPS);
+		else if (s->behind)
+			ret = store_catch_up(s, SLICE_ROWS);
+		else
+			break;
+		if (s->job.now.stage == STAGE_DONE)
+			break;
+	}
+	return ret;
+}
+
 enum store_result
 store_hurry(struct store *s)
 {
-	int64_t	until = clock_mono().ns + CATCH_UP_NS;
-	bool	good = true;
+	bool	good;
 
 	if (s->moved) {
 		(void)strlcpy(s->error, "the tables were changed",
@@ -28,15 +50,7 @@ store_hurry(struct store *s)
 		(void)store_end(s, true);
 		return STORE_BUSY;
 	}
-	while (good && s->behind && clock_mono().ns < until) {
-		store_job_choose(s, false);
-		good = s->job.kind != JOB_NONE &&
-		    s->job.now.stage != STAGE_DONE ?
-		    store_job_step(s, SLICE_STEPS) == 0 :
-		    store_catch_up(s, SLICE_ROWS) == 0;
-		if (s->job.now.stage == STAGE_DONE)
-			break;
-	}
+	good = work_until(s, clock_mono().ns + CATCH_UP_NS, false) == 0;
 	good = store_end(s, good) == STORE_OK;
 	store_job_over(s, good);
 	if (!good)
@@ -67,27 +81,12 @@ store_work(struct store *s)
 	}
 }
 
-/* --- quiet work --- */
+/* --- while no charge waits --- */
 
-/* One slice of the job, or of the rows to read. 0 or -1. */
 static int
-store_idle_slice(struct store *s)
+idle_slice(struct store *s)
 {
-	int64_t	until = clock_mono().ns + SLICE_NS;
-	int	ret = 0;
-
-	while (ret == 0 && clock_mono().ns < until) {
-		store_job_choose(s, true);
-		if (s->job.kind != JOB_NONE)
-			ret = store_job_step(s, SLICE_STEPS);
-		else if (s->behind)
-			ret = store_catch_up(s, SLICE_ROWS);
-		else
-			break;
-		if (s->job.now.stage == STAGE_DONE)
-			break;
-	}
-	return ret;
+	return work_until(s, clock_mono().ns + SLICE_NS, true);
 }
 
 /*
@@ -95,7 +94,7 @@ store_idle_slice(struct store *s)
  * meanwhile to the cache, as a batch would.
  */
 static bool
-store_idle_work(struct store *s, int (*work)(struct store *))
+idle_work(struct store *s, int (*work)(struct store *))
 {
 	bool	good;
 
@@ -112,32 +111,28 @@ store_idle_work(struct store *s, int (*work)(struct store *))
 	return good && !s->moved;
 }
 
-/*
- * Dropping the older program's index takes a second for some millions of rows:
- * a large one is dropped when no charge waits, or by the next cleaning.
- */
-static bool
-store_index_due(const struct store *s)
-{
-	return s->indexed && !s->behind && s->job.kind == JOB_NONE &&
-	    (s->last < INDEX_SMALL ||
-	    clock_mono().ns - s->batched > INDEX_QUIET_NS);
-}
-
 int
 store_idle(struct store *s)
 {
+	int64_t	now = clock_mono().ns;
+
 	if (s->db == NULL)
 		return -1;
 	/* Before the first batch the state that a job needs is not known. */
-	if (s->version != -1 && clock_mono().ns >= s->rest) {
-		store_job_choose(s, true);
-		if ((s->job.kind != JOB_NONE || s->behind) &&
-		    store_idle_work(s, store_idle_slice))
-			return 0;
-		if (s->db != NULL && store_index_due(s) &&
-		    store_idle_work(s, store_drop_index))
-			s->indexed = false;
-	}
+	if (s->version == -1 || now < s->rest)
+		return store_copy_log(s, true);
+	store_job_choose(s, true);
+	if ((s->job.kind != JOB_NONE || s->behind) && idle_work(s, idle_slice))
+		return 0;
+	/*
+	 * Dropping the older program's index takes a second for some millions
+	 * of rows: a large one is dropped when no charge waits, or by the next
+	 * cleaning.
+	 */
+	if (s->db != NULL && s->indexed && !s->behind &&
+	    s->job.kind == JOB_NONE && (s->last < INDEX_SMALL ||
+	    now - s->batched > INDEX_QUIET_NS) &&
+	    idle_work(s, store_drop_index))
+		s->indexed = false;
 	return store_copy_log(s, true);
 }
