@@ -57,7 +57,7 @@ PARENT_SRCS =	src/parent/activation.c src/parent/background.c \
 ENGINE_SRCS =	src/engine/main.c ${ENGINE_ROOM_SRCS}
 LEDGER_SRCS =	src/ledger/main.c src/ledger/ledger.c src/ledger/dispatch.c \
 		src/ledger/orphans.c \
-		src/ledger/scan.c src/ledger/top_rows.c src/ledger/try_match.c \
+		src/ledger/scan.c src/ledger/seek.c src/ledger/top_rows.c src/ledger/try_match.c \
 		src/ledger/try_rows.c src/ledger/upkeep.c \
 		${LEDGER_PURE_SRCS} ${LITERAL_SRCS}
 LEDGER_SQLITE_SRCS = src/ledger/pack.c src/ledger/store_shared.c \
@@ -146,8 +146,7 @@ LEDGER_PURE_SRCS = src/ledger/batch/batch_delay.c src/ledger/batch/charge.c \
 		src/ledger/cache.c src/ledger/clean.c src/ledger/habits.c \
 		src/ledger/history.c src/ledger/hits.c src/ledger/id.c \
 		src/ledger/lookup.c src/ledger/notices.c \
-		src/ledger/override_table.c src/ledger/schema.c \
-		src/ledger/seek.c
+		src/ledger/override_table.c src/ledger/schema.c
 REPORT_PURE_SRCS = src/report/base64.c src/report/hitlist.c src/report/mail.c \
 		src/report/mail_text.c src/report/notice.c src/report/smtp.c src/report/smtp_auth.c \
 		src/report/smtp_machine.c src/report/smtp_mail.c

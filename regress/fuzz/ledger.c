@@ -89,7 +89,7 @@ ledger_run(void)
 	struct mono			mono = { 0 };
 
 	now++;
-	while (charge_batch_count(ledger.batch) > 0)
+	while (ledger.batch->count > 0)
 		fuzz_require(charge_batch_run(ledger.batch, now, mono,
 		    &answers) == STORE_OK);
 	while (store_idle(ledger.store) == 0)

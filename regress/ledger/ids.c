@@ -138,7 +138,7 @@ verdict_has_the_id(void **state)
 	charge(&c, "box:bob");
 	c.m.keys[0].amount = 2;
 	(void)rig_add(r, &c);
-	while (charge_batch_count(r->batch) > 0)
+	while (r->batch->count > 0)
 		(void)rig_run_once(r);
 	v = rig_answer(r, r->next - 1);
 	assert_int_equal(v->verdict, VERDICT_REFUSED);

@@ -279,7 +279,7 @@ rig_run_once(struct rig *r)
 void
 rig_run(struct rig *r)
 {
-	while (charge_batch_count(r->batch) > 0)
+	while (r->batch->count > 0)
 		if (rig_run_once(r) == STORE_LOST)
 			rig_reopen(r);
 }

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "ledger/cache.h"
-#include "ledger/batch/charge.h"
+#include "ledger/batch/charge_batch.h"
 #include "ledger/lookup.h"
 #include "ledger/store.h"
 #include "outsider.h"

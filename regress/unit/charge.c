@@ -9,7 +9,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "ledger/batch/charge.h"
+#include "ledger/batch/charge_batch.h"
 #include "ledger/clean.h"
 #include "lib/alloc.h"
 
@@ -404,7 +404,7 @@ one_commit_for_all(void **state)
 	add(r, 2, "eve", 2);
 	add(r, 3, "bob", 2);
 	add(r, 4, "bob", 2);
-	assert_int_equal(charge_batch_count(r->batch), 4);
+	assert_int_equal(r->batch->count, 4);
 	assert_int_equal(run(r), STORE_OK);
 	/* Answered after the commit, in the order of the requests. */
 	assert_string_equal(store.calls, "BaaahC!!!!");
@@ -413,7 +413,7 @@ one_commit_for_all(void **state)
 	assert_int_equal(r->answer[3].verdict, VERDICT_ACCEPTED);
 	assert_int_equal(r->answer[4].verdict, VERDICT_REFUSED);
 	assert_int_equal(r->hits, 1);
-	assert_int_equal(charge_batch_count(r->batch), 0);
+	assert_int_equal(r->batch->count, 0);
 	/* Nothing waits: nothing is begun. */
 	assert_int_equal(run(r), STORE_OK);
 	assert_string_equal(store.calls, "");
@@ -452,7 +452,7 @@ begin_that_fails(void **state)
 	assert_int_equal(run(r), STORE_FAILED);
 	assert_string_equal(store.calls, "B!");
 	assert_int_equal(r->answer[1].verdict, VERDICT_UNAVAILABLE);
-	assert_int_equal(charge_batch_count(r->batch), 0);
+	assert_int_equal(r->batch->count, 0);
 }
 
 static void
@@ -468,7 +468,7 @@ locked_database_is_waited_for(void **state)
 	/* Until the deadline, and no longer. */
 	assert_string_equal(r->order, "2");
 	assert_int_equal(r->answer[2].verdict, VERDICT_UNAVAILABLE);
-	assert_int_equal(charge_batch_count(r->batch), 1);
+	assert_int_equal(r->batch->count, 1);
 	store.begin = STORE_OK;
 	assert_int_equal(run(r), STORE_OK);
 	assert_string_equal(r->order, "21");
@@ -492,14 +492,14 @@ lost_connection_is_passed_on(void **state)
 	assert_string_equal(r->order, "32");
 	assert_int_equal(r->answer[2].verdict, VERDICT_REFUSED);
 	assert_int_equal(r->answer[3].verdict, VERDICT_UNAVAILABLE);
-	assert_int_equal(charge_batch_count(r->batch), 0);
+	assert_int_equal(r->batch->count, 0);
 	free(r->settings->sql_limits_by_id);
 	r->settings->sql_limits_by_id = alloc_string("SELECT ?");
 	lookup_settings(r->lookup, r->settings);
 	add_sql(r, 4, "bob", 2, true);
 	assert_int_equal(run(r), STORE_LOST);
 	assert_string_equal(store.calls, "l");
-	assert_int_equal(charge_batch_count(r->batch), 0);
+	assert_int_equal(r->batch->count, 0);
 }
 
 static void
@@ -528,7 +528,7 @@ nobody_is_left(void **state)
 
 	add(r, 1, "bob", 2);
 	charge_batch_clear(r->batch);
-	assert_int_equal(charge_batch_count(r->batch), 0);
+	assert_int_equal(r->batch->count, 0);
 	assert_int_equal(run(r), STORE_OK);
 	assert_string_equal(store.calls, "");
 }
@@ -546,7 +546,7 @@ safe_later(struct rig *r)
 	assert_int_equal(run(r), STORE_OK);
 	assert_int_equal(store.rows, 20);
 	assert_string_equal(r->order, "");
-	assert_int_equal(charge_batch_count(r->batch), 20);
+	assert_int_equal(r->batch->count, 20);
 }
 
 static void
@@ -560,7 +560,7 @@ batches_overlap(void **state)
 	assert_string_equal(r->order, "1234567891011121314151617181920");
 	/* Few are left, and behind them is nobody: that is waited for. */
 	assert_int_equal(run(r), STORE_OK);
-	assert_int_equal(charge_batch_count(r->batch), 0);
+	assert_int_equal(r->batch->count, 0);
 	for (i = 1; i <= 40; i++)
 		assert_int_equal(r->answer[i].verdict, i <= 30 ?
 		    VERDICT_ACCEPTED : VERDICT_REFUSED);
@@ -608,7 +608,7 @@ lost_by_the_next_batch(void **state)
 	store.begin = STORE_LOST;
 	assert_int_equal(run(r), STORE_LOST);
 	assert_string_equal(r->order, "");
-	assert_int_equal(charge_batch_count(r->batch), 0);
+	assert_int_equal(r->batch->count, 0);
 }
 
 static void
@@ -630,7 +630,7 @@ broken_charge_is_refused(void **state)
 	errno = 0;
 	assert_int_equal(charge_batch_add(r->batch, 1, "nonsense", 8), -1);
 	assert_int_equal(errno, EBADMSG);
-	assert_int_equal(charge_batch_count(r->batch), 0);
+	assert_int_equal(r->batch->count, 0);
 }
 
 static void

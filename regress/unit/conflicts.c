@@ -8,7 +8,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "ledger/batch/charge.h"
+#include "ledger/batch/charge_batch.h"
 #include "memstore.h"
 
 /*
@@ -496,7 +496,7 @@ limits_are_exact_despite_conflicts(void **state)
 	}
 	db.busy = db.conflict = db.failure = db.loss = db.piece = db.slow = 0;
 	for (i = 0; i < LEDGERS; i++) {
-		while (charge_batch_count(daemons[i].batch) > 0)
+		while (daemons[i].batch->count > 0)
 			assert_int_not_equal(run(&daemons[i]), STORE_BUSY);
 		assert_int_equal(charge_batch_flush(daemons[i].batch, true),
 		    STORE_OK);

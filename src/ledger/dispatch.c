@@ -125,7 +125,7 @@ dispatch_decide(struct ledger *l)
 		dispatch_on_verdict, dispatch_on_hit, l, dispatch_on_weighed,
 		dispatch_more, dispatch_on_answered, dispatch_on_overridden
 	};
-	size_t				count = charge_batch_count(l->batch);
+	size_t				count = l->batch->count;
 
 	if (count == 0)
 		return;
@@ -139,24 +139,6 @@ dispatch_decide(struct ledger *l)
 /* --- questions --- */
 
 static int
-dispatch_on_charge(struct ledger *l, const struct message *m)
-{
-	return charge_batch_add(l->batch, m->request, m->payload, m->len);
-}
-
-static int
-dispatch_on_weigh(struct ledger *l, const struct message *m)
-{
-	return charge_batch_weigh(l->batch, m->request, m->payload, m->len);
-}
-
-static int
-dispatch_on_reset(struct ledger *l, const struct message *m)
-{
-	return charge_batch_reset(l->batch, m->request, m->payload, m->len);
-}
-
-static int
 dispatch_on_refusal(struct ledger *l, const struct message *m)
 {
 	struct msg_refusal	*refusal = &l->message.refusal;
@@ -166,7 +148,7 @@ dispatch_on_refusal(struct ledger *l, const struct message *m)
 	if (l->settings->history == 0)
 		return 0;
 	history_complete(refusal, l->cache, l->limits,
-	    override_table_list(l->batch->overrides), l->settings,
+	    l->batch->overrides->list, l->settings,
 	    clock_wall());
 	return history_add(l->history, refusal, clock_mono());
 }
@@ -199,8 +181,7 @@ dispatch_on_overrides(void *arg, bool changed)
 		return;
 	if (changed || !l->overrides_sent) {
 		channel_signal(l->engine, MSG_OVERRIDES_BEGIN, 0);
-		override_list_each(override_table_list(
-		    l->batch->overrides),
+		override_list_each(l->batch->overrides->list,
 		    dispatch_on_override_set, l);
 	}
 	l->overrides_sent = true;
@@ -211,7 +192,7 @@ dispatch_on_overrides(void *arg, bool changed)
 static void
 dispatch_refresh(struct ledger *l)
 {
-	override_table_stale(l->batch->overrides);
+	l->batch->overrides->known = false;
 	if (override_table_refresh(l->batch->overrides, l->store,
 	    clock_wall(), clock_mono()) == STORE_LOST)
 		ledger_lost(l);
@@ -224,7 +205,7 @@ dispatch_engine(struct ledger *l)
 	dispatch_refresh(l);
 	/* If it was not read, the last list stays in force. */
 	if (!l->overrides_sent &&
-	    override_table_known(l->batch->overrides))
+	    l->batch->overrides->ever)
 		dispatch_on_overrides(l, true);
 }
 
@@ -424,38 +405,44 @@ dispatch_on_figures(struct ledger *l, const struct message *m)
 }
 
 static const struct {
+	/* One of these two. */
 	int	(*handle)(struct ledger *, const struct message *);
+	int	(*charge)(struct charge_batch *, uint64_t request,
+		    const void *payload, size_t);
 	bool	 question;		/* asked by policyctl */
 } from_engine[MSG__MAX] = {
-	[MSG_CHARGE]		= { dispatch_on_charge, false },
-	[MSG_REFUSAL]		= { dispatch_on_refusal, false },
-	[MSG_SEARCH]		= { upkeep_on_search, true },
-	[MSG_WEIGH]		= { dispatch_on_weigh, true },
-	[MSG_RESET]		= { dispatch_on_reset, true },
-	[MSG_EXTERNAL]		= { dispatch_on_weigh, true },
-	[MSG_OVERRIDE]		= { dispatch_on_override, true },
-	[MSG_TRUST]		= { dispatch_on_habit, true },
-	[MSG_FORGET]		= { dispatch_on_habit, true },
-	[MSG_OVERRIDES_WANTED]	= { dispatch_on_overrides_wanted, true },
-	[MSG_TOP]		= { dispatch_on_top, true },
-	[MSG_FIGURES_WANTED]	= { dispatch_on_figures, true }
+	[MSG_CHARGE]		= { .charge = charge_batch_add },
+	[MSG_REFUSAL]		= { .handle = dispatch_on_refusal },
+	[MSG_SEARCH]		= { upkeep_on_search, NULL, true },
+	[MSG_WEIGH]		= { NULL, charge_batch_weigh, true },
+	[MSG_RESET]		= { NULL, charge_batch_reset, true },
+	[MSG_EXTERNAL]		= { NULL, charge_batch_weigh, true },
+	[MSG_OVERRIDE]		= { dispatch_on_override, NULL, true },
+	[MSG_TRUST]		= { dispatch_on_habit, NULL, true },
+	[MSG_FORGET]		= { dispatch_on_habit, NULL, true },
+	[MSG_OVERRIDES_WANTED]	= { dispatch_on_overrides_wanted, NULL, true },
+	[MSG_TOP]		= { dispatch_on_top, NULL, true },
+	[MSG_FIGURES_WANTED]	= { dispatch_on_figures, NULL, true }
 };
 
 int
 dispatch_message(struct ledger *l, const struct message *m)
 {
-	bool	may = true;
+	int	result = -1;
 
 	/*
 	 * Limits policyctl's questions: answers can be long, and weighed
 	 * charges take memory.
 	 */
-	if (from_engine[m->type].question)
-		may = ++l->questions <= QUESTIONS_MOST &&
-		    channel_queued(l->engine) <= 16 * CHANNEL_HIGH;
-	if (may && from_engine[m->type].handle != NULL &&
-	    from_engine[m->type].handle(l, m) == 0)
-		return 0;
-	log_error("engine broke the rules of its channel: no charge");
-	return -1;
+	if (from_engine[m->type].question && (++l->questions > QUESTIONS_MOST ||
+	    channel_queued(l->engine) > 16 * CHANNEL_HIGH))
+		result = -1;
+	else if (from_engine[m->type].charge != NULL)
+		result = from_engine[m->type].charge(l->batch, m->request,
+		    m->payload, m->len);
+	else if (from_engine[m->type].handle != NULL)
+		result = from_engine[m->type].handle(l, m);
+	if (result == -1)
+		log_error("engine broke the rules of its channel: no charge");
+	return result;
 }

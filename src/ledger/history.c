@@ -77,12 +77,6 @@ history_free(struct history *h)
 	free(h);
 }
 
-size_t
-history_count(const struct history *h)
-{
-	return h->count;
-}
-
 /* --- taking them in --- */
 
 void

@@ -36,8 +36,6 @@ void		 history_complete(struct msg_refusal *, struct cache *,
 int		 history_add(struct history *, const struct msg_refusal *,
 		    struct mono);
 
-size_t		 history_count(const struct history *);
-
 /*
  * Whether some should be written now; `quiet`: no charge is waiting. Some are
  * due after a second in any case, but not while writing fails.

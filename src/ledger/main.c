@@ -177,7 +177,7 @@ ledger_timeout(struct ledger *l, int idle)
 {
 	int	due;
 
-	if (charge_batch_count(l->batch) > 0) {
+	if (l->batch->count > 0) {
 		if (l->busy)
 			return clock_left(l->retry, clock_mono());
 		return l->gathered.ns == 0 ? 0 :
@@ -224,7 +224,7 @@ ledger_wait(struct ledger *l, int idle)
 	}
 	if ((p[1].revents & ~POLLOUT) != 0) {
 		ledger_read_engine(l);
-		if (charge_batch_count(l->batch) > 0)
+		if (l->batch->count > 0)
 			l->used = clock_mono().ns;
 	}
 	if ((p[2].revents & ~POLLOUT) != 0 && l->report != NULL &&
@@ -247,7 +247,7 @@ ledger_due(struct ledger *l)
 
 	if (l->busy)
 		return clock_passed(l->retry, clock_mono());
-	if (charge_batch_count(l->batch) == 0 ||
+	if (l->batch->count == 0 ||
 	    (l->gathering && l->gathered.ns == 0) ||
 	    (delay = charge_batch_delay(l->batch)) == 0)
 		return true;
@@ -268,7 +268,7 @@ ledger_serve(struct ledger *l)
 		ledger_wait(l, idle);
 		if (ledger_due(l)) {
 			dispatch_decide(l);
-			l->gathering = charge_batch_count(l->batch) > 0;
+			l->gathering = l->batch->count > 0;
 			l->gathered.ns = 0;
 		}
 		upkeep_send_hits(l);
@@ -278,7 +278,7 @@ ledger_serve(struct ledger *l)
 		upkeep_notices(l);
 		scan_step(l);
 		idle = -1;
-		if (charge_batch_count(l->batch) > 0 ||
+		if (l->batch->count > 0 ||
 		    charge_batch_unflushed(l->batch)) {
 			ledger_flush(l);
 			continue;
@@ -304,7 +304,7 @@ ledger_stop(struct ledger *l)
 	struct mono	deadline = clock_after(clock_mono(), GOODBYE_MS);
 
 	ledger_read_engine(l);
-	while (charge_batch_count(l->batch) > 0 &&
+	while (l->batch->count > 0 &&
 	    !clock_passed(deadline, clock_mono())) {
 		dispatch_decide(l);
 		if (l->busy)

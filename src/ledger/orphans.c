@@ -82,7 +82,7 @@ orphans_tell(const struct ledger *l, const struct settings *fresh)
 	if (!any)
 		return;
 	cache_each(l->cache, SIZE_MAX, orphans_on_id, &o);
-	override_list_each(override_table_list(l->batch->overrides),
+	override_list_each(l->batch->overrides->list,
 	    orphans_on_override, &o);
 	for (i = 0; i < RULES_MAX; i++) {
 		if (o.ids[i] + o.grants[i] + o.locks[i] == 0)

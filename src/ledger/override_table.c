@@ -13,23 +13,6 @@
 #define SHARE		50	/* pause, in times of a reading */
 #define CORRECT_MOST	2000	/* corrections in a batch of their own */
 
-struct override_table {
-	struct override_list	*list;
-	bool			 known;
-	bool			 ever;
-	struct mono		 again;		/* time of the next reading */
-	int64_t			 read_at;	/* by the wall clock */
-	void			(*on_read)(void *, bool);
-	void			(*on_set)(void *, const struct override *);
-	void			*arg;
-	const struct settings	*settings;
-	struct override_copies	 fresh;		/* what this batch writes */
-	bool			 locks;		/* of a hit, in the list
-						   before the commit */
-	struct override_copies	 due;		/* corrections, in the list */
-	size_t			 corrects;	/* this batch writes so many */
-};
-
 void
 override_table_copy(struct override_copies *c, const struct override *o)
 {
@@ -95,24 +78,6 @@ void
 override_table_settings(struct override_table *t, const struct settings *s)
 {
 	t->settings = s;
-}
-
-const struct override_list *
-override_table_list(const struct override_table *t)
-{
-	return t->list;
-}
-
-bool
-override_table_known(const struct override_table *t)
-{
-	return t->ever;
-}
-
-void
-override_table_stale(struct override_table *t)
-{
-	t->known = false;
 }
 
 /* Another program may have written any values. */
@@ -424,12 +389,6 @@ override_table_record(struct override_table *t, const struct override *lock,
 	override_table_copy(&t->fresh, lock);
 	override_table_copy(&t->fresh, &record);
 	return OVERRIDE_DONE;
-}
-
-bool
-override_table_due(const struct override_table *t)
-{
-	return t->due.n > 0;
 }
 
 enum store_result

@@ -14,8 +14,6 @@
  * read again before a decision when it is older than a second, or when the
  * clock was set back since it was read.
  */
-struct override_table;
-
 /* Overrides with copies of their strings. */
 struct override_copies {
 	struct override	*list;
@@ -25,6 +23,27 @@ struct override_copies {
 void			 override_table_copy(struct override_copies *,
 			    const struct override *);
 void			 override_table_empty(struct override_copies *);
+
+struct override_table {
+	/* What others may read. The list is valid until the next refresh. */
+	struct override_list	*list;
+	bool			 ever;		/* the list was read once */
+	struct override_copies	 due;		/* corrections, which are in the
+						   list already */
+	/* Others clear it if the list is old. */
+	bool			 known;
+	/* The rest is override_table.c's. */
+	struct mono		 again;		/* time of the next reading */
+	int64_t			 read_at;	/* by the wall clock */
+	void			(*on_read)(void *, bool);
+	void			(*on_set)(void *, const struct override *);
+	void			*arg;
+	const struct settings	*settings;
+	struct override_copies	 fresh;		/* what this batch writes */
+	bool			 locks;		/* of a hit, in the list
+						   before the commit */
+	size_t			 corrects;	/* this batch writes so many */
+};
 
 struct override_table	*override_table_new(void);
 void			 override_table_free(struct override_table *);
@@ -80,18 +99,5 @@ enum store_result	 override_table_change(struct override_table *,
 /* The batch is over, and was committed or not. */
 void			 override_table_settle(struct override_table *,
 			    bool committed);
-
-/* Whether something is to be corrected. */
-bool			 override_table_due(const struct override_table *);
-
-/* Marks the list as old. */
-void			 override_table_stale(struct override_table *);
-
-/* Whether the list was ever read. */
-bool	override_table_known(const struct override_table *);
-
-/* The list; valid until the next refresh. */
-const struct override_list	*override_table_list(
-				    const struct override_table *);
 
 #endif

@@ -5,9 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "ledger/history.h"
-#include "ledger/id.h"
-#include "ledger/seek.h"
+#include "ledger/ledger.h"
 #include "lib/alloc.h"
 #include "lib/num.h"
 #include "role/tally.h"
@@ -37,8 +35,6 @@ struct question {
 struct seek {
 	TAILQ_HEAD(, question)	 list;
 	size_t			 count;
-	/* during a step */
-	const struct seek_answers *answers;
 	size_t			 rows;		/* of the page */
 	struct history_texts	 texts;		/* of the row */
 	struct msg_topped	 topped;
@@ -135,21 +131,6 @@ seek_top(struct seek *s, uint64_t request, const void *payload, size_t len,
 	TAILQ_INSERT_TAIL(&s->list, q, entry);
 	s->count++;
 	return 0;
-}
-
-/* --- answers --- */
-
-static struct str *
-seek_payload(struct seek *s)
-{
-	s->answers->payload->len = 0;
-	return s->answers->payload;
-}
-
-static void
-seek_send(struct seek *s, const struct question *q, enum message_type type)
-{
-	s->answers->send(s->answers->arg, type, q->request);
 }
 
 /* --- which rows match --- */
@@ -249,7 +230,8 @@ seek_matches(const struct question *q, const struct msg_refusal *m)
 static void
 seek_on_row(void *arg, const struct store_refusal *row)
 {
-	struct seek		*s = arg;
+	struct ledger		*l = arg;
+	struct seek		*s = l->seek;
 	struct question		*q = TAILQ_FIRST(&s->list);
 	struct msg_refusal	 m;
 
@@ -271,42 +253,44 @@ seek_on_row(void *arg, const struct store_refusal *row)
 		q->answer.refused = num_add_clamp(q->answer.refused, m.times);
 	if (q->found < q->wanted.n) {
 		q->found++;
-		msg_refusal_put(seek_payload(s), &m);
-		seek_send(s, q, MSG_FOUND);
+		msg_refusal_put(ledger_payload(l), &m);
+		ledger_answer(l, MSG_FOUND, q->request);
 	}
 }
 
 /* --- a piece --- */
 
 static void
-seek_end(struct seek *s, struct question *q)
+seek_end(struct ledger *l, struct question *q)
 {
+	struct seek	*s = l->seek;
+
 	if (q->tally == NULL || q->answer.failed) {
-		msg_searched_put(seek_payload(s), &q->answer);
-		seek_send(s, q, MSG_SEARCHED);
+		msg_searched_put(ledger_payload(l), &q->answer);
+		ledger_answer(l, MSG_SEARCHED, q->request);
 	} else {
 		s->topped.by = TOP_BY_REFUSED;
 		s->topped.domain = q->top.domain;
 		tally_top(q->tally, &s->topped, q->top.n, q->top.seconds);
-		msg_topped_put(seek_payload(s), &s->topped);
-		seek_send(s, q, MSG_TOPPED);
+		msg_topped_put(ledger_payload(l), &s->topped);
+		ledger_answer(l, MSG_TOPPED, q->request);
 	}
 	seek_drop(s, q);
 }
 
-enum store_result
-seek_step(struct seek *s, struct store *store, int64_t oldest,
-    struct mono now, const struct seek_answers *answers)
+void
+seek_step(struct ledger *l, int64_t oldest)
 {
+	struct seek		*s = l->seek;
 	struct question		*q = TAILQ_FIRST(&s->list);
 	struct msg_search	*w;
 	struct store_page	 page = { .max = PAGE };
+	struct mono		 now = clock_mono();
 	enum store_result	 result;
 
 	if (q == NULL)
-		return STORE_OK;
+		return;
 	w = &q->wanted;
-	s->answers = answers;
 	s->rows = 0;
 	if (q->progress.ns == 0)
 		q->progress = clock_after(now, PROGRESS_MS);
@@ -318,29 +302,28 @@ seek_step(struct seek *s, struct store *store, int64_t oldest,
 	page.date = q->date;
 	page.number = q->number;
 	result = w->only_ids && w->nids == 0 ? STORE_OK :
-	    store_refusals(store, &page, seek_on_row, s);
+	    store_refusals(l->store, &page, seek_on_row, l);
 	if (result == STORE_LOST)
-		return STORE_LOST;
+		ledger_lost(l);
 	if (result == STORE_BUSY)
-		return STORE_OK;
+		return;
 	if (result != STORE_OK) {
 		q->answer.failed = true;
-		(void)strlcpy(q->answer.reason, store_error(store),
+		(void)strlcpy(q->answer.reason, store_error(l->store),
 		    sizeof(q->answer.reason));
-		seek_end(s, q);
-		return STORE_OK;
+		seek_end(l, q);
+		return;
 	}
 	if (s->rows < PAGE || (q->everything && q->found == w->n)) {
 		q->date = q->number = INT64_MAX;
 		if (!w->only_ids || ++q->id >= w->nids) {
-			seek_end(s, q);
-			return STORE_OK;
+			seek_end(l, q);
+			return;
 		}
 	}
 	if (clock_passed(q->progress, now)) {
 		q->progress = clock_after(now, PROGRESS_MS);
-		msg_number_put(seek_payload(s), (uint64_t)q->rows);
-		seek_send(s, q, MSG_PROGRESS);
+		msg_number_put(ledger_payload(l), (uint64_t)q->rows);
+		ledger_answer(l, MSG_PROGRESS, q->request);
 	}
-	return STORE_OK;
 }

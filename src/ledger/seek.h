@@ -8,22 +8,15 @@
 #include "ipc/message.h"
 #include "ipc/message_refusal.h"
 #include "ledger/store.h"
-#include "lib/clock.h"
 
 /*
  * Searches of the refusals, one after the other, each in pieces of about a
- * millisecond, so that decisions need not wait. Knows no channel.
+ * millisecond, so that decisions need not wait. The engine gets the answers.
  */
+struct ledger;
 struct seek;
 
 #define SEEK_MOST	16		/* that wait */
-
-/* An answer is put into `payload`, then `send` sends it. */
-struct seek_answers {
-	struct str	*payload;
-	void		(*send)(void *, enum message_type, uint64_t request);
-	void		*arg;
-};
 
 struct seek	*seek_new(void);
 
@@ -40,11 +33,9 @@ void		 seek_clear(struct seek *);
 bool		 seek_waits(const struct seek *);
 
 /*
- * Looks at the next piece. Refusals older than `oldest` are not found.
- * STORE_LOST, or STORE_OK, also when the question failed, which is answered.
+ * Looks at the next piece for the oldest question, if there is one. Refusals
+ * older than `oldest` are not found.
  */
-enum store_result	 seek_step(struct seek *, struct store *,
-			    int64_t oldest, struct mono,
-			    const struct seek_answers *);
+void		 seek_step(struct ledger *, int64_t oldest);
 
 #endif

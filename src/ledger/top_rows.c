@@ -46,7 +46,7 @@ top_rows_granted(void *arg, const char *id, size_t idlen)
 {
 	const struct ledger	*l = arg;
 
-	return override_granted(override_table_list(l->batch->overrides), id,
+	return override_granted(l->batch->overrides->list, id,
 	    idlen, clock_wall());
 }
 

@@ -33,24 +33,18 @@ upkeep_history(struct ledger *l)
 	struct pollfd	p = { -1, POLLIN, 0 };
 	bool		quiet;
 
-	if (history_count(l->history) == 0)
+	if (!history_due(l->history, true, clock_mono()))
 		return;
 	/* Not while a charge waits, or while more are on their way. */
 	if (l->engine != NULL)
 		p.fd = channel_fd(l->engine);
-	quiet = charge_batch_count(l->batch) == 0 &&
-	    !charge_batch_unflushed(l->batch) && poll(&p, 1, 0) == 0;
-	if (history_due(l->history, quiet, clock_mono()))
+	quiet = l->batch->count == 0 && !charge_batch_unflushed(l->batch) &&
+	    poll(&p, 1, 0) == 0;
+	if (quiet || history_due(l->history, false, clock_mono()))
 		(void)upkeep_keep(l);
 }
 
 /* --- searches of them --- */
-
-static void
-upkeep_answer(void *arg, enum message_type type, uint64_t request)
-{
-	ledger_answer(arg, type, request);
-}
 
 int
 upkeep_on_search(struct ledger *l, const struct message *m)
@@ -61,19 +55,12 @@ upkeep_on_search(struct ledger *l, const struct message *m)
 bool
 upkeep_look(struct ledger *l)
 {
-	const struct seek_answers	answers = {
-		&l->payload, upkeep_answer, l
-	};
-
 	if (!seek_waits(l->seek))
 		return false;
 	/* What was refused before the question is found. */
-	if (history_count(l->history) > 0 && upkeep_keep(l))
-		return true;
-	if (seek_step(l->seek, l->store, num_sub_clamp(clock_wall(),
-	    l->settings->history * HISTORY_DAY), clock_mono(), &answers) ==
-	    STORE_LOST)
-		ledger_lost(l);
+	if (!upkeep_keep(l))
+		seek_step(l, num_sub_clamp(clock_wall(),
+		    l->settings->history * HISTORY_DAY));
 	return true;
 }
 
@@ -174,7 +161,7 @@ upkeep_notices(struct ledger *l)
 	unsigned int		suppressed;
 	bool			new;
 
-	if (charge_batch_count(l->batch) > 0 ||
+	if (l->batch->count > 0 ||
 	    charge_batch_unflushed(l->batch))
 		return;
 	result = notices_claim(l->notices, l->store, clock_wall(), clock_mono(),

@@ -45,12 +45,6 @@ charge_batch_settings(struct charge_batch *b, const struct settings *settings)
 	override_table_settings(b->overrides, settings);
 }
 
-size_t
-charge_batch_count(const struct charge_batch *b)
-{
-	return b->count;
-}
-
 int
 charge_batch_delay(const struct charge_batch *b)
 {

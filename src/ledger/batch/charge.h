@@ -65,9 +65,6 @@ void			 charge_batch_change(struct charge_batch *,
 			    const struct msg_overridden *answer,
 			    struct mono deadline);
 
-/* Charges and changes that wait. */
-size_t			 charge_batch_count(const struct charge_batch *);
-
 /*
  * Milliseconds that the batch may wait for further charges, to spare a loaded
  * server; 0 while no other daemon uses it.

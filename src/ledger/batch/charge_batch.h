@@ -5,7 +5,10 @@
 #include "ledger/batch/charge.h"
 #include "ledger/batch/verdict.h"
 
-/* What the files of the batch share. */
+/*
+ * What the files of the batch share. Others read `count` and `learned`, and use
+ * `overrides` and `habits`.
+ */
 TAILQ_HEAD(charges, verdict_charge);
 TAILQ_HEAD(charge_changes, charge_change);
 

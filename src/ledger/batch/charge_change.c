@@ -70,7 +70,7 @@ charge_change_run(struct charge_batch *b, int64_t now, struct mono mono,
 		charge_change_answer(b, c, OVERRIDE_FAILED, answers);
 		return STORE_OK;
 	}
-	due = override_table_due(b->overrides);
+	due = b->overrides->due.n > 0;
 	if (c == NULL && !due)
 		return STORE_OK;
 	/* The corrections may be many: charges are decided between them. */

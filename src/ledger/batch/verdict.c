@@ -174,7 +174,7 @@ verdict_closed_by(const struct verdict_context *ctx,
     const struct verdict_charge *c, uint8_t *pass)
 {
 	const struct override_list	*l =
-					    override_table_list(ctx->overrides);
+					    ctx->overrides->list;
 	const struct verdict_habits	 habits = { ctx, c };
 	struct lock_request		 from = c->from;
 	const struct override		*block;
@@ -210,7 +210,7 @@ verdict_lock(struct verdict_context *ctx, struct verdict_charge *c)
 	int64_t			 seconds;
 	size_t			 window, n, i, j;
 
-	n = lock_hits(d, override_table_list(ctx->overrides), v, list,
+	n = lock_hits(d, ctx->overrides->list, v, list,
 	    CHARGE_KEYS_MAX);
 	if (n == 0)
 		return;
@@ -220,7 +220,7 @@ verdict_lock(struct verdict_context *ctx, struct verdict_charge *c)
 	    ctx->now);
 	if (ctx->result != STORE_OK)
 		return;
-	n = lock_hits(d, override_table_list(ctx->overrides), v, list,
+	n = lock_hits(d, ctx->overrides->list, v, list,
 	    CHARGE_KEYS_MAX);
 	for (i = 0; i < n && ctx->result == STORE_OK; i++) {
 		ctx->result = override_table_lock(ctx->overrides, ctx->store,
@@ -275,7 +275,7 @@ verdict_know(const struct verdict_context *ctx, const struct verdict_charge *c,
 	const struct override		*grant;
 	int64_t				 amount;
 
-	grant = override_find(override_table_list(ctx->overrides),
+	grant = override_find(ctx->overrides->list,
 	    OVERRIDE_GRANT, v->id, v->idlen, ctx->now);
 	d->charge = &k->charge;
 	d->limits = verdict_limits(k);
@@ -313,7 +313,7 @@ verdict_know_was(struct verdict_context *ctx, const struct verdict_charge *c,
 	struct decision_key	*d = &ctx->decision.key[v->key];
 	const struct override	*grant;
 
-	grant = override_find(override_table_list(ctx->overrides),
+	grant = override_find(ctx->overrides->list,
 	    OVERRIDE_GRANT, v->id, v->idlen, ctx->now);
 	if (grant != NULL && d->granted == 0) {
 		d->granted = grant->amount;
