@@ -224,26 +224,6 @@ history_wait(const struct history *h, struct mono now)
 	return clock_left(h->rest.ns > h->soon.ns ? h->rest : h->soon, now);
 }
 
-/* Other daemons write rows too, so all are counted now and then. */
-static enum store_result
-history_trim(struct history *h, struct store *store)
-{
-	enum store_result	result = STORE_OK;
-	int64_t			deleted;
-
-	if (h->rows == -1 || h->added >= COUNT_EVERY) {
-		result = store_count_refusals(store, &h->rows);
-		h->added = 0;
-	}
-	if (result != STORE_OK || h->rows <= history_most)
-		return result;
-	result = store_clean_refusals(store, NULL,
-	    h->rows - history_most < TRIM_ROWS ?
-	    (size_t)(h->rows - history_most) : TRIM_ROWS, &deleted);
-	h->rows -= deleted;
-	return result;
-}
-
 /*
  * One row that the database does not take must not hold up the others: it goes
  * behind them, and is dropped if it fails again after some of them succeeded.
@@ -290,7 +270,7 @@ history_write(struct history *h, struct store *store, struct mono now,
 	struct store_refusal	 row[ROWS];
 	const struct waiting	*w;
 	enum store_result	 result;
-	int64_t			 added, last = 0;
+	int64_t			 added, deleted = 0, last = 0;
 	size_t			 n = 0, i;
 
 	*number = 0;
@@ -316,9 +296,19 @@ history_write(struct history *h, struct store *store, struct mono now,
 	h->added += added;
 	if (h->rows != -1)
 		h->rows += added;
-	if ((result = history_trim(h, store)) != STORE_OK)
-		return history_failed(h, store, result, now, known);
-	return STORE_OK;
+	/* Other daemons write rows too, so all are counted now and then. */
+	if (h->rows == -1 || h->added >= COUNT_EVERY) {
+		result = store_count_refusals(store, &h->rows);
+		h->added = 0;
+	}
+	if (result == STORE_OK && h->rows > history_most) {
+		result = store_clean_refusals(store, NULL,
+		    h->rows - history_most < TRIM_ROWS ?
+		    (size_t)(h->rows - history_most) : TRIM_ROWS, &deleted);
+		h->rows -= deleted;
+	}
+	return result == STORE_OK ? STORE_OK :
+	    history_failed(h, store, result, now, known);
 }
 
 /* --- reading --- */

@@ -310,32 +310,14 @@ hits_evidence(struct hits *h, struct store *store, const struct sent *e,
 	return result;
 }
 
-/*
- * No evidence: an earlier hit is of the same id, or it is only a warning.
- */
-static bool
-hits_needs_none(const struct hits *h, size_t i)
-{
-	const struct sent	*e = &h->sent[i];
-	size_t			 j;
-
-	if (e->kind == HIT_NEAR)
-		return true;
-	for (j = 0; j < i; j++)
-		if (h->sent[j].kind != HIT_NEAR &&
-		    h->sent[j].idlen == e->idlen &&
-		    memcmp(h->sent[j].id, e->id, e->idlen) == 0)
-			return true;
-	return false;
-}
-
 enum store_result
 hits_send(struct hits *h, struct store *store, struct channel *channel,
     const struct settings *settings, struct lookup *limits, int64_t now)
 {
-	enum store_result	result;
-	int64_t			last;
-	size_t			n = 0, i;
+	const struct sent	*e;
+	enum store_result	 result;
+	int64_t			 last;
+	size_t			 n = 0, i, j;
 
 	hits_clear_sent(h);
 	memset(&h->room, 0, sizeof(h->room));
@@ -349,12 +331,18 @@ hits_send(struct hits *h, struct store *store, struct channel *channel,
 		if ((result = store_hits(store, h->kind, hits_on_row, h)) !=
 		    STORE_OK)
 			return result;
+	/* Evidence of each id with a hit, once. */
 	for (i = 0; i < h->nsent && n < EVIDENCE_IDS; i++) {
-		if (hits_needs_none(h, i))
+		e = &h->sent[i];
+		for (j = 0; j < i; j++)
+			if (h->sent[j].kind != HIT_NEAR &&
+			    h->sent[j].idlen == e->idlen &&
+			    memcmp(h->sent[j].id, e->id, e->idlen) == 0)
+				break;
+		if (j < i || e->kind == HIT_NEAR)
 			continue;
 		n++;
-		if ((result = hits_evidence(h, store, &h->sent[i], last)) !=
-		    STORE_OK)
+		if ((result = hits_evidence(h, store, e, last)) != STORE_OK)
 			return result;
 	}
 	h->left = 0;

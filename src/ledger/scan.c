@@ -92,22 +92,6 @@ read_rows(struct ledger *l)
 		fail(l, store_error(l->store));
 }
 
-static void
-list_some(struct ledger *l)
-{
-	const struct msg_topped	*topped;
-
-	if (top_rows_list(l->scan->top, &topped) == STORE_LOST) {
-		fail(l, store_error(l->store));
-		return;
-	}
-	if (topped == NULL)
-		return;
-	msg_topped_put(ledger_payload(l), topped);
-	answer(l, MSG_TOPPED);
-	l->scan->state = SCAN_IDLE;
-}
-
 struct channel *
 scan_channel(const struct scan *scan)
 {
@@ -149,16 +133,23 @@ scan_on_engine(struct ledger *l, const struct message *m)
 void
 scan_step(struct ledger *l)
 {
-	struct scan	*scan = l->scan;
-	int64_t		 now = clock_mono().ns, done, took;
+	const struct msg_topped	*topped;
+	struct scan		*scan = l->scan;
+	int64_t			 now = clock_mono().ns, done, took;
 
 	if (scan == NULL || scan->state == SCAN_IDLE || now < scan->next)
 		return;
 	if (scan->state == SCAN_READING)
 		read_rows(l);
-	else if (scan->top != NULL)
-		list_some(l);
-	else if (try_rows_decide(scan->try))
+	else if (scan->top != NULL) {
+		if (top_rows_list(scan->top, &topped) == STORE_LOST)
+			fail(l, store_error(l->store));
+		else if (topped != NULL) {
+			msg_topped_put(ledger_payload(l), topped);
+			answer(l, MSG_TOPPED);
+			scan->state = SCAN_IDLE;
+		}
+	} else if (try_rows_decide(scan->try))
 		scan->state = SCAN_IDLE;
 	done = clock_mono().ns;
 	took = done - now;

@@ -146,17 +146,6 @@ charge_batch_reset(struct charge_batch *b, uint64_t request,
 
 /* --- deciding --- */
 
-static bool
-charge_ready(const struct verdict_charge *c)
-{
-	size_t	i;
-
-	for (i = 0; i < c->nids; i++)
-		if (!store_loaded(cache_cursor(c->ids[i].cached)))
-			return false;
-	return true;
-}
-
 static void
 charge_decide(struct charge_batch *b)
 {
@@ -168,7 +157,11 @@ charge_decide(struct charge_batch *b)
 
 	for (c = TAILQ_FIRST(&b->waiting); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, entry);
-		if (!charge_ready(c))
+		for (i = 0; i < c->nids; i++)
+			if (!store_loaded(cache_cursor(c->ids[i].cached)))
+				break;
+		/* It waits until all of its ids are read. */
+		if (i < c->nids)
 			continue;
 		verdict_decide(&b->context, c);
 		v = &c->verdict;

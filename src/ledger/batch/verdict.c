@@ -48,25 +48,6 @@ verdict_record(struct verdict_context *ctx, const struct verdict_charge *c)
 	}
 }
 
-/* count_mode 0: takes back what the instance was charged before. */
-static void
-verdict_take_back(struct verdict_context *ctx, const struct verdict_charge *c)
-{
-	int64_t	date, amount;
-	size_t	i;
-	uint8_t	kind;
-
-	for (i = 0; i < c->nkeys; i++) {
-		kind = c->keys[i].charge.kind;
-		if (CHARGE_HAS_VALUE(kind) || kind == CHARGE_HABIT)
-			continue;
-		while (cache_charged_at(ctx->cache, &c->ids[i].instance,
-		    ctx->now, &date, &amount))
-			verdict_row(ctx, c, i, date, num_sub_clamp(0, amount),
-			    0);
-	}
-}
-
 /*
  * Takes back each second's amount at that second, so that the sum is 0 in a
  * window of any length, now and later. What counts under earlier names of the
@@ -343,11 +324,21 @@ static void
 verdict_settle(struct verdict_context *ctx, struct verdict_charge *c)
 {
 	const struct decision	*d = &ctx->decision;
+	int64_t			 date, amount;
+	size_t			 i;
+	bool			 back;
 
+	back = decision_takes_back(d, &c->verdict);
 	if (c->verdict.verdict == VERDICT_ACCEPTED)
 		verdict_record(ctx, c);
-	else if (decision_takes_back(d, &c->verdict))
-		verdict_take_back(ctx, c);
+	/* count_mode 0: takes back what the instance was charged before. */
+	for (i = 0; i < c->nkeys && back; i++)
+		while (!CHARGE_HAS_VALUE(c->keys[i].charge.kind) &&
+		    c->keys[i].charge.kind != CHARGE_HABIT &&
+		    cache_charged_at(ctx->cache, &c->ids[i].instance,
+		    ctx->now, &date, &amount))
+			verdict_row(ctx, c, i, date, num_sub_clamp(0, amount),
+			    0);
 	verdict_habit_learn(ctx, c);
 	/* Before the hits: report_user names the lock, not its hit. */
 	verdict_lock(ctx, c);
