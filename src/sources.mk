@@ -140,8 +140,7 @@ ENGINE_ROOM_SRCS = src/engine/action.c src/engine/apply.c src/engine/apply_lock.
 		src/engine/control/try.c src/engine/control/why.c
 LEDGER_PURE_SRCS = src/ledger/batch/batch_delay.c src/ledger/batch/charge.c \
 		src/ledger/batch/charge_begin.c src/ledger/batch/charge_change.c \
-		src/ledger/batch/charge_gather.c src/ledger/batch/charge_map.c \
-		src/ledger/batch/charge_pairs.c src/ledger/batch/charge_queue.c \
+		src/ledger/batch/charge_gather.c src/ledger/batch/charge_queue.c \
 		src/ledger/batch/verdict.c src/ledger/batch/verdict_habit.c \
 		src/ledger/cache.c src/ledger/clean.c src/ledger/habits.c \
 		src/ledger/history.c src/ledger/hits.c src/ledger/id.c \

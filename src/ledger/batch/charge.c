@@ -91,7 +91,7 @@ charge_batch_free(struct charge_batch *b)
 	free(b->touch);
 	free(b->id);
 	free(b->value);
-	free(b->hit);
+	free(b->context.hit);
 	free(b);
 }
 
@@ -150,7 +150,6 @@ static void
 charge_decide(struct charge_batch *b)
 {
 	const struct verdict_key	*k;
-	const struct verdict_context	*ctx = &b->context;
 	struct verdict_charge		*c, *next;
 	struct msg_verdict		*v;
 	size_t				 i;
@@ -173,15 +172,6 @@ charge_decide(struct charge_batch *b)
 			v->map[i].id = k->charge.id;
 			v->map[i].idlen = k->charge.idlen;
 		}
-		if (b->nhit + ctx->nhits > b->hits) {
-			b->hits = (b->nhit + ctx->nhits) * 2;
-			b->hit = alloc_resize(b->hit, b->hits,
-			    sizeof(b->hit[0]));
-		}
-		for (i = 0; i < ctx->nhits; i++)
-			b->hit[b->nhit++] = (struct charge_hit){
-			    ctx->hits[i].kind, c, ctx->hits[i].key,
-			    ctx->hits[i].seconds };
 		charge_settle(b, c);
 	}
 }
@@ -296,8 +286,8 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono,
 	if (result == STORE_OK) {
 		cache_settle(b->cache);
 		b->learned += ctx->learned;
-		for (i = 0; i < b->nhit; i++)
-			answers->hit(answers->arg, &b->hit[i]);
+		for (i = 0; i < ctx->nhit; i++)
+			answers->hit(answers->arg, &ctx->hit[i]);
 		if (later) {
 			TAILQ_CONCAT(&b->unflushed, &b->decided, entry);
 			b->answers = *answers;

@@ -80,18 +80,12 @@ void			 charge_batch_clear(struct charge_batch *);
  */
 enum store_result	 charge_batch_start(struct charge_batch *, int64_t now);
 
-/* A hit that was committed. */
-struct charge_hit {
-	enum hit_kind			 kind;
-	const struct verdict_charge	*charge;
-	const struct verdict_key	*key;
-	int64_t				 seconds;	/* 0: max_per_mail */
-};
+struct charge_hit;
 
 struct charge_answers {
 	void	(*verdict)(void *, uint64_t request,
 		    const struct msg_verdict *);
-	/* For each hit; not those of shadow. */
+	/* For each hit that was committed; not those of shadow. */
 	void	(*hit)(void *, const struct charge_hit *);
 	void	 *arg;
 	/* The answer to a weighed charge or a reset. */

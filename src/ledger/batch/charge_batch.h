@@ -41,9 +41,6 @@ struct charge_batch {
 	struct store_pair	*pair;
 	size_t			 npair;
 	size_t			 pairs;		/* room */
-	struct charge_hit	*hit;		/* hits of the whole batch */
-	size_t			 nhit;
-	size_t			 hits;		/* room */
 	struct verdict_context	 context;
 	struct msg_charge	 message;
 	int64_t			 longest;	/* saved by clean_remember */
@@ -93,14 +90,6 @@ void			 charge_decide_again(struct charge_batch *);
  */
 enum store_result	 charge_gather(struct charge_batch *, int64_t now,
 			    struct mono);
-
-/*
- * Two steps of it. charge_map: gives the keys the ids that id_sql has for them;
- * charges for which none is known are given up. charge_pairs: collects what
- * rules that count new recipients know; only hashes of that are stored.
- */
-enum store_result	 charge_map(struct charge_batch *, struct mono);
-enum store_result	 charge_pairs(struct charge_batch *);
 
 /* --- charge_begin.c --- */
 

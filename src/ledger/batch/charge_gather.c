@@ -6,28 +6,114 @@
 #include "lib/alloc.h"
 #include "lib/num.h"
 
-static void
-touch(struct charge_batch *b, struct verdict_id *v)
-{
-	struct store_touch	*t;
-	bool			 first;
+/* --- id_sql --- */
 
-	v->cached = cache_touch(b->cache, v->hash, v->id, v->idlen, &first);
-	if (!first)
-		return;
-	if (b->ntouch == b->touches) {
-		b->touches = b->touches == 0 ? 64 : b->touches * 2;
-		b->touch = alloc_resize(b->touch, b->touches,
-		    sizeof(b->touch[0]));
-		b->id = alloc_resize(b->id, b->touches, sizeof(b->id[0]));
+/*
+ * Gives a key the id that is counted: the one that was charged, or the one that
+ * SQL gave for it, with the limits of that id. The id is copied, since the
+ * entry may change before the verdict is sent.
+ */
+static void
+map_key(const struct settings *s, struct verdict_charge *c, size_t i,
+    const struct lookup_entry *e)
+{
+	struct verdict_key	*k = &c->keys[i];
+	size_t			 len, bare;
+
+	k->charge.id = k->own.id;
+	k->charge.idlen = k->own.idlen;
+	k->charge.limits = k->own.limits;
+	k->charge.reported = k->own.reported;
+	if (e != NULL && e->counted != NULL) {
+		len = strlen(e->counted);
+		k->charge.id = memcpy(k->own.room, e->counted, len);
+		k->charge.idlen = len;
+		bare = strlen(s->rules[k->charge.rule].name) + 1;
+		k->charge.limits = *settings_rule_limits(s, k->charge.rule,
+		    k->charge.id + bare, len - bare);
+		k->charge.reported = k->charge.report ?
+		    settings_reported(s, &k->charge.limits) : 0;
 	}
-	v->cached->index = (uint32_t)b->ntouch;
-	b->id[b->ntouch] = v->cached;
-	t = &b->touch[b->ntouch++];
-	t->id = v->cached->id;
-	t->idlen = v->cached->idlen;
-	t->since = INT64_MAX;
-	t->cursor = cache_cursor(v->cached);
+	c->ids[i].id = k->charge.id;
+	c->ids[i].idlen = k->charge.idlen;
+}
+
+/* False: no id is known, and SQL gives none. */
+static bool
+map_charge(struct charge_batch *b, struct verdict_charge *c)
+{
+	const struct lookup_entry	*e;
+	const struct verdict_key	*k;
+	size_t				 i;
+
+	for (i = 0; i < c->nkeys; i++) {
+		k = &c->keys[i];
+		if (!k->charge.map)
+			continue;
+		e = lookup_find(b->ids, k->charge.rule, k->own.id,
+		    k->own.idlen);
+		if (e != NULL && e->unknown)
+			return false;
+		map_key(b->settings, c, i, e);
+	}
+	/* Earlier names of the rules now go with the ids that are counted. */
+	c->nids = c->nkeys;
+	for (i = 0; i < c->nkeys && c->room > c->nkeys; i++)
+		charge_was(c, b->settings, i, &c->keys[i].charge);
+	return true;
+}
+
+static enum store_result
+map_ids(struct charge_batch *b, struct mono mono)
+{
+	struct verdict_charge	*c, *next;
+	struct verdict_key	*k;
+	enum store_result	 result;
+	size_t			 i;
+
+	lookup_batch(b->ids, mono);
+	if (!lookup_used(b->ids))
+		return STORE_OK;
+	TAILQ_FOREACH(c, &b->waiting, entry)
+		for (i = 0; i < c->nkeys; i++) {
+			k = &c->keys[i];
+			if (k->charge.map)
+				(void)lookup_get(b->ids, k->charge.rule,
+				    k->own.id, k->own.idlen);
+		}
+	if ((result = lookup_ask(b->ids, b->store)) != STORE_OK)
+		return result;
+	for (c = TAILQ_FIRST(&b->waiting); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, entry);
+		if (!map_charge(b, c))
+			charge_give_up(b, c);
+	}
+	return STORE_OK;
+}
+
+enum store_result
+charge_batch_map(struct charge_batch *b, struct mono mono,
+    const struct settings_rule *rule, const char **id, size_t *len,
+    bool *unknown)
+{
+	struct lookup_entry	*e = NULL;
+	enum store_result	 result;
+
+	*unknown = false;
+	lookup_batch(b->ids, mono);
+	if (rule != NULL)
+		e = lookup_get(b->ids, (uint16_t)(rule - b->settings->rules),
+		    *id, *len);
+	if (e == NULL)
+		return STORE_OK;
+	if ((result = lookup_ask(b->ids, b->store)) != STORE_OK)
+		return result;
+	*unknown = e->unknown;
+	if (e->counted != NULL) {
+		*id = e->counted;
+		*len = strlen(e->counted);
+	}
+	return STORE_OK;
 }
 
 /* --- values that count once --- */
@@ -65,22 +151,6 @@ name_value(struct store_value *value, const struct verdict_charge *c,
 	return true;
 }
 
-static void
-add_value(struct charge_batch *b, const struct verdict_charge *c,
-    const struct verdict_id *v)
-{
-	struct store_value	value;
-
-	if (!name_value(&value, c, v))
-		return;
-	if (b->nvalue == b->values) {
-		b->values = b->values == 0 ? 16 : b->values * 2;
-		b->value = alloc_resize(b->value, b->values,
-		    sizeof(b->value[0]));
-	}
-	b->value[b->nvalue++] = value;
-}
-
 /* Sorts the values, each once, and points every id to its value. */
 static void
 sort_values(struct charge_batch *b)
@@ -102,6 +172,101 @@ sort_values(struct charge_batch *b)
 			if (name_value(&value, c, &c->ids[i]))
 				c->ids[i].value = bsearch(&value, b->value,
 				    b->nvalue, sizeof(value), order_values);
+}
+
+/* --- what rules that count new recipients know --- */
+
+/* Names the pairs of an id; returns how many there are. */
+static size_t
+name_pairs(const struct habits *h, const struct verdict_charge *c,
+    const struct verdict_id *v, struct store_pair name[PAIR_KIND__MAX])
+{
+	const struct msg_charge_key	*k = &c->keys[v->key].charge;
+	size_t				 n = 0;
+
+	if (k->kind != CHARGE_HABIT)
+		return 0;
+	habits_name_rule(h, &name[n++], v->rule_name);
+	if (k->networklen > 0 && k->unfamiliar > 0)
+		habits_name(h, &name[n++], PAIR_NETWORK, v->id, v->idlen,
+		    k->network, k->networklen);
+	if (k->valuelen > 0)
+		habits_name(h, &name[n++], PAIR_RECIPIENT, v->id, v->idlen,
+		    k->value, k->valuelen);
+	return n;
+}
+
+static enum store_result
+gather_pairs(struct charge_batch *b)
+{
+	struct verdict_charge	*c;
+	struct verdict_id	*v;
+	struct store_pair	 name[PAIR_KIND__MAX];
+	enum store_result	 result;
+	size_t			 n, kept = 0, i, j;
+	bool			 wanted = false;
+
+	b->npair = 0;
+	TAILQ_FOREACH(c, &b->waiting, entry)
+		for (i = 0; i < c->nkeys; i++)
+			wanted |= c->keys[i].charge.kind == CHARGE_HABIT;
+	if (!wanted)
+		return STORE_OK;
+	if ((result = habits_ready(b->habits, b->store)) != STORE_OK)
+		return result;
+	TAILQ_FOREACH(c, &b->waiting, entry)
+		for (i = 0; i < c->nids; i++) {
+			if (b->npair + PAIR_KIND__MAX > b->pairs) {
+				b->pairs = (b->npair + PAIR_KIND__MAX) * 2;
+				b->pair = alloc_resize(b->pair, b->pairs,
+				    sizeof(b->pair[0]));
+			}
+			b->npair += name_pairs(b->habits, c, &c->ids[i],
+			    &b->pair[b->npair]);
+		}
+	qsort(b->pair, b->npair, sizeof(b->pair[0]), habits_order);
+	for (i = 0; i < b->npair; i++)
+		if (kept == 0 || habits_order(&b->pair[kept - 1],
+		    &b->pair[i]) != 0)
+			b->pair[kept++] = b->pair[i];
+	b->npair = kept;
+	TAILQ_FOREACH(c, &b->waiting, entry)
+		for (i = 0; i < c->nids; i++) {
+			v = &c->ids[i];
+			memset(v->pair, 0, sizeof(v->pair));
+			n = name_pairs(b->habits, c, v, name);
+			for (j = 0; j < n; j++)
+				v->pair[name[j].kind] = bsearch(&name[j],
+				    b->pair, b->npair, sizeof(name[0]),
+				    habits_order);
+		}
+	return STORE_OK;
+}
+
+/* --- */
+
+static void
+touch(struct charge_batch *b, struct verdict_id *v)
+{
+	struct store_touch	*t;
+	bool			 first;
+
+	v->cached = cache_touch(b->cache, v->hash, v->id, v->idlen, &first);
+	if (!first)
+		return;
+	if (b->ntouch == b->touches) {
+		b->touches = b->touches == 0 ? 64 : b->touches * 2;
+		b->touch = alloc_resize(b->touch, b->touches,
+		    sizeof(b->touch[0]));
+		b->id = alloc_resize(b->id, b->touches, sizeof(b->id[0]));
+	}
+	v->cached->index = (uint32_t)b->ntouch;
+	b->id[b->ntouch] = v->cached;
+	t = &b->touch[b->ntouch++];
+	t->id = v->cached->id;
+	t->idlen = v->cached->idlen;
+	t->since = INT64_MAX;
+	t->cursor = cache_cursor(v->cached);
 }
 
 /*
@@ -139,23 +304,25 @@ charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
 	int64_t			 longest;
 	size_t			 i;
 
-	b->ntouch = b->nvalue = b->nhit = 0;
+	b->ntouch = b->nvalue = b->context.nhit = 0;
 	cache_batch(b->cache);
-	if ((result = charge_map(b, mono)) != STORE_OK)
+	if ((result = map_ids(b, mono)) != STORE_OK)
 		return result;
+	lookup_batch(b->limits, mono);
 	TAILQ_FOREACH(c, &b->waiting, entry) {
 		instance_name(&name, c->instance, c->instancelen, c->tag);
 		for (i = 0; i < c->nids; i++) {
 			v = &c->ids[i];
 			v->hash = map_hash(v->id, v->idlen);
 			instance_of_id(&v->instance, &name, v->hash);
-		}
-	}
-	lookup_batch(b->limits, mono);
-	TAILQ_FOREACH(c, &b->waiting, entry) {
-		for (i = 0; i < c->nids; i++) {
-			touch(b, &c->ids[i]);
-			add_value(b, c, &c->ids[i]);
+			touch(b, v);
+			if (b->nvalue == b->values) {
+				b->values = b->values * 2 + 16;
+				b->value = alloc_resize(b->value, b->values,
+				    sizeof(b->value[0]));
+			}
+			if (name_value(&b->value[b->nvalue], c, v))
+				b->nvalue++;
 		}
 		for (i = 0; i < c->nkeys; i++) {
 			k = &c->keys[i];
@@ -165,7 +332,7 @@ charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
 		}
 	}
 	sort_values(b);
-	if ((result = charge_pairs(b)) != STORE_OK ||
+	if ((result = gather_pairs(b)) != STORE_OK ||
 	    (result = lookup_ask(b->limits, b->store)) != STORE_OK ||
 	    (result = override_table_refresh(b->overrides, b->store, now,
 	    mono)) != STORE_OK)

@@ -2,6 +2,7 @@
 
 #include "ledger/batch/verdict.h"
 #include "ledger/batch/verdict_habit.h"
+#include "lib/alloc.h"
 #include "lib/num.h"
 
 const struct limits *
@@ -116,6 +117,18 @@ verdict_hit_wanted(const struct verdict_context *ctx,
 	return false;
 }
 
+static void
+verdict_keep_hit(struct verdict_context *ctx, const struct verdict_charge *c,
+    const struct verdict_key *k, enum hit_kind kind, int64_t seconds)
+{
+	if (ctx->nhit == ctx->hits) {
+		ctx->hits = ctx->hits == 0 ? 16 : ctx->hits * 2;
+		ctx->hit = alloc_resize(ctx->hit, ctx->hits,
+		    sizeof(ctx->hit[0]));
+	}
+	ctx->hit[ctx->nhit++] = (struct charge_hit){ kind, c, k, seconds };
+}
+
 /*
  * Records the hits that are reported, and keeps those of rules that are not in
  * shadow.
@@ -139,8 +152,7 @@ verdict_hits(struct verdict_context *ctx, const struct verdict_charge *c,
 		store_hit(ctx->store, kind == HIT_FULL && k->charge.shadow ?
 		    HIT_SHADOW : kind, k->charge.id, k->charge.idlen, seconds);
 		if (!k->charge.shadow)
-			ctx->hits[ctx->nhits++] = (struct verdict_hit){ kind,
-			    k, seconds };
+			verdict_keep_hit(ctx, c, k, kind, seconds);
 	}
 }
 
@@ -217,8 +229,7 @@ verdict_lock(struct verdict_context *ctx, struct verdict_charge *c)
 		    d->key[list[i].key].limits->list[window].seconds;
 		store_hit(ctx->store, HIT_LOCK, k->charge.id, k->charge.idlen,
 		    seconds);
-		ctx->hits[ctx->nhits++] = (struct verdict_hit){ HIT_LOCK, k,
-		    seconds };
+		verdict_keep_hit(ctx, c, k, HIT_LOCK, seconds);
 	}
 }
 
@@ -355,7 +366,6 @@ verdict_decide(struct verdict_context *ctx, struct verdict_charge *c)
 	const struct override	*closed;
 	size_t			 i;
 
-	ctx->nhits = 0;
 	if (c->reset) {
 		verdict_reset(ctx, c);
 		return;

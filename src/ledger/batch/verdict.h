@@ -49,8 +49,9 @@ struct verdict_id {
 };
 
 /* A hit of a window, for the report and for immediate mails. */
-struct verdict_hit {
+struct charge_hit {
 	enum hit_kind			 kind;
+	const struct verdict_charge	*charge;
 	const struct verdict_key	*key;
 	int64_t				 seconds;	/* 0: max_per_mail */
 };
@@ -93,9 +94,10 @@ struct verdict_context {
 	struct decision		 decision;	/* on this charge */
 	/* For each key with counts under earlier names: all its counts. */
 	struct window		 merged[CHARGE_KEYS_MAX];
-	/* Those of its hits and warnings that go into the report. */
-	struct verdict_hit	 hits[(3 + LIMITS_MAX) * CHARGE_KEYS_MAX];
-	size_t			 nhits;
+	/* The hits of the whole batch that go into the report. */
+	struct charge_hit	*hit;
+	size_t			 nhit;
+	size_t			 hits;		/* room */
 };
 
 /* The limits that apply to this key now. */
