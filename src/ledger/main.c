@@ -97,17 +97,16 @@ ledger_on_stop(struct ledger *l, const struct message *m)
 	return 0;
 }
 
-static const struct {
-	int	(*handle)(struct ledger *, const struct message *);
-} from_parent[MSG__MAX] = {
-	[MSG_PEER]		= { ledger_on_peer },
-	[MSG_STOP]		= { ledger_on_stop },
-	[MSG_CLEAN]		= { upkeep_on_clean },
-	[MSG_HITS_WANTED]	= { upkeep_on_hits_wanted },
-	[MSG_HITS_SENT]		= { upkeep_on_hits_sent },
-	[MSG_NOTICE_WANTED]	= { upkeep_on_notice_wanted },
-	[MSG_NOTICE_SENT]	= { upkeep_on_notice_sent },
-	[MSG_SCAN]	= { scan_begin }
+static int	(*const from_parent[MSG__MAX])(struct ledger *,
+		    const struct message *) = {
+	[MSG_PEER]		= ledger_on_peer,
+	[MSG_STOP]		= ledger_on_stop,
+	[MSG_CLEAN]		= upkeep_on_clean,
+	[MSG_HITS_WANTED]	= upkeep_on_hits_wanted,
+	[MSG_HITS_SENT]		= upkeep_on_hits_sent,
+	[MSG_NOTICE_WANTED]	= upkeep_on_notice_wanted,
+	[MSG_NOTICE_SENT]	= upkeep_on_notice_sent,
+	[MSG_SCAN]		= scan_begin
 };
 
 static void
@@ -137,8 +136,8 @@ ledger_on_parent(struct ledger *l, const struct message *m)
 		ledger_reload(l, fresh);
 		role_taken(&l->start);
 	}
-	return handled == 1 || from_parent[m->type].handle == NULL ? 0 :
-	    from_parent[m->type].handle(l, m);
+	return handled == 1 || from_parent[m->type] == NULL ? 0 :
+	    from_parent[m->type](l, m);
 }
 
 /* --- the loop --- */
