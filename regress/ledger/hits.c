@@ -10,6 +10,7 @@
 #include "ipc/channel.h"
 #include "ledger/history.h"
 #include "ledger/hits.h"
+#include "lib/alloc.h"
 #include "rig.h"
 
 /* What is kept for the report: hits of limits, and of warn_at. */
@@ -326,6 +327,47 @@ warnings_deleted_before_sent(void **state)
 	sending_end(&s);
 }
 
+/* The id under an earlier name of its rule is without that name. */
+static void
+evidence_of_a_renamed_rule(void **state)
+{
+	struct rig		*r = *state;
+	struct settings_rule	*rule = alloc_zero(1, sizeof(*rule));
+	struct sending		 s;
+	struct msg_hit		 hit;
+	struct msg_evidence	 e;
+	struct message		 m;
+	char			 id[64];
+
+	rule->name = alloc_string("much-longer");
+	rule->was[rule->nwas++] = alloc_string("a");
+	rule->unless = -1;
+	r->settings->rules = rule;
+	r->settings->nrules = 1;
+	(void)rig_sql(r, "INSERT INTO limit_report VALUES ('a:bob', 60, 5)");
+	(void)rig_sql(r, "INSERT INTO mail_refusal (date, number, is_first,"
+	    " times, shadow, n, recipients, id, rule, kind, windows, login,"
+	    " sender, recipient, client, client_name, state, queue_id,"
+	    " instance) VALUES (1700000000, 1, 1, 3, 0, 1, 1, 'a:bob', 'a',"
+	    " 'full', '', 'bob', '', '', '192.0.2.1', '', '', '', '')");
+	sending_begin(&s);
+	sending_all(&s, r);
+	assert_int_equal(next_hit(s.report, id, sizeof(id), &hit), 5);
+	assert_string_equal(id, "bob");
+	assert_int_equal(channel_wait(s.report, &m, clock_after(clock_mono(),
+	    10000)), 0);
+	assert_int_equal(m.type, MSG_EVIDENCE);
+	assert_int_equal(msg_evidence_get(&e, m.payload, m.len), 0);
+	assert_int_equal(e.kind, EVIDENCE_CLIENT);
+	assert_int_equal(e.idlen, 3);
+	assert_memory_equal(e.id, "bob", 3);
+	assert_int_equal(e.rulelen, strlen(rule->name));
+	assert_int_equal(e.valuelen, strlen("192.0.2.1"));
+	assert_int_equal(e.times, 3);
+	assert_int_equal(next_hit(s.report, id, sizeof(id), &hit), 0);
+	sending_end(&s);
+}
+
 static void
 first_hits_are_told_once(void **state)
 {
@@ -459,6 +501,7 @@ main(void)
 		TEST(report_rows_repeat),
 		TEST(reports_deleted_before_sent),
 		TEST(warnings_deleted_before_sent),
+		TEST(evidence_of_a_renamed_rule),
 		TEST(first_hits_are_told_once),
 		TEST(report_failure_turns_deny_into_accept),
 		TEST(warning_failure_turns_nothing),
