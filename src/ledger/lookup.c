@@ -353,7 +353,6 @@ lookup_parse(struct lookup *l, struct lookup_entry *e, const char *text)
 	struct value	*value;
 	struct limits	 limits = { 0, NULL };
 	char		 reason[256] = "not a literal";
-	size_t		 i;
 
 	fault_init(&faults, NULL);
 	value = literal_value(text, strlen(text), &faults);
@@ -362,9 +361,7 @@ lookup_parse(struct lookup *l, struct lookup_entry *e, const char *text)
 		window_limits_clear(&e->limits);
 		e->limits = limits;
 		e->known = true;
-		for (i = 0; i < limits.count; i++)
-			if (limits.list[i].seconds > l->longest)
-				l->longest = limits.list[i].seconds;
+		l->longest = window_longest(&limits, l->longest);
 	} else {
 		e->known = false;
 		lookup_complain(l, e, reason);

@@ -281,14 +281,10 @@ need(struct charge_batch *b, const struct verdict_charge *c,
 	const struct limits	*limits = verdict_limits(&c->keys[v->key]);
 	struct store_touch	*t = &b->touch[v->cached->index];
 	int64_t			 longest = b->configured, since;
-	size_t			 i;
 
-	for (i = 0; i < limits->count; i++)
-		if (limits->list[i].seconds > longest)
-			longest = limits->list[i].seconds;
 	if (longest < INSTANCE_SECONDS)
 		longest = INSTANCE_SECONDS;
-	since = num_add_clamp(now, -longest);
+	since = num_sub_clamp(now, window_longest(limits, longest));
 	if (since < t->since)
 		t->since = since;
 }
