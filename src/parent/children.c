@@ -187,7 +187,6 @@ children_on_ready(struct parent *p, enum slot slot)
 		log_notice("the database is back");
 	} else if (p->started && !(slot == SLOT_LEDGER && p->database_idle))
 		log_notice("%s serves again", children_name(p, slot));
-	p->restart[slot].fault[0] = '\0';
 }
 
 void

@@ -83,24 +83,6 @@ step_to(struct walk *w, int fd)
 	w->at = fd;
 }
 
-/* Takes the next component off the rest; false: none. */
-static bool
-next_component(struct walk *w, char name[COMPONENT_MAX])
-{
-	char	*p = w->rest + strspn(w->rest, "/");
-	size_t	 len = strcspn(p, "/");
-
-	if (len >= COMPONENT_MAX)
-		/* The system will reject it as too long. */
-		len = COMPONENT_MAX - 1;
-	memcpy(name, p, len);
-	name[len] = '\0';
-	p += strcspn(p, "/");
-	p += strspn(p, "/");
-	memmove(w->rest, p, strlen(p) + 1);
-	return len > 0;
-}
-
 /*
  * Follows a link. In a directory that others may write to, another user may
  * have placed it.
@@ -152,73 +134,66 @@ unfinished(int fd, const struct directory_new *new)
 
 /*
  * Enters a directory that was just created, or that an interrupted start left
- * unfinished. Only the last directory of a path is given away. 0, or -1 and the
- * name of the failed call.
+ * unfinished. Only the last directory of a path is given away.
  */
 static int
 finish(struct walk *w, const char *name, bool made,
-    const struct directory_new *new, const char **call)
+    const struct directory_new *new)
 {
 	bool		last = w->rest[0] == '\0';
 	struct stat	sb;
-	int		fd, saved;
+	int		fd;
 
-	*call = "open";
 	fd = openat(w->at, name,
 	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd == -1)
-		return -1;
+		return fail_call(w, "open");
 	/*
 	 * Another start may have finished it and given it away: if it is no
 	 * longer ours, treat it as an existing one.
 	 */
 	if ((made && fstat(fd, &sb) == 0 && sb.st_uid == geteuid()) ||
 	    unfinished(fd, new)) {
-		*call = "chown";
-		if (last && new->give && fchown(fd, new->uid, new->gid) == -1)
+		if (last && new->give && fchown(fd, new->uid, new->gid) == -1) {
+			fail_call(w, "chown");
 			goto fail;
+		}
 		/* Last, since its mode marks it as unfinished. */
-		*call = "chmod";
-		if (fchmod(fd, last ? new->mode : 0755) == -1)
+		if (fchmod(fd, last ? new->mode : 0755) == -1) {
+			fail_call(w, "chmod");
 			goto fail;
+		}
 	}
 	step_to(w, fd);
 	return 0;
  fail:
-	saved = errno;
 	close(fd);
-	errno = saved;
 	return -1;
 }
 
 static int
 make(struct walk *w, const char *name, const struct directory_new *new)
 {
-	bool		 last = w->rest[0] == '\0';
-	bool		 made;
-	const char	*call;
-	int		 saved;
+	mode_t	mode = w->rest[0] != '\0' ? 0755 : 0700;
+	bool	made;
 
-	made = mkdirat(w->at, name, !last ? 0755 : new->give ? UNFINISHED :
-	    0700) == 0;
+	if (w->rest[0] == '\0' && new->give)
+		mode = UNFINISHED;
+	made = mkdirat(w->at, name, mode) == 0;
 	if (!made && errno != EEXIST)
 		return fail_call(w, "mkdir");
-	if (finish(w, name, made, new, &call) == -1) {
-		saved = errno;
-		/* An unfinished directory must not obstruct the next start. */
-		if (made)
-			unlinkat(w->at, name, AT_REMOVEDIR);
-		errno = saved;
-		return fail_call(w, call);
-	}
-	return 0;
+	if (finish(w, name, made, new) == 0)
+		return 0;
+	/* An unfinished directory must not obstruct the next start. */
+	if (made)
+		unlinkat(w->at, name, AT_REMOVEDIR);
+	return -1;
 }
 
 static int
 step(struct walk *w, const char *name, const struct directory_new *new)
 {
 	struct stat	 sb;
-	const char	*call;
 	int		 fd, saved;
 
 	fd = openat(w->at, name,
@@ -230,8 +205,7 @@ step(struct walk *w, const char *name, const struct directory_new *new)
 	}
 	if (fd != -1) {
 		close(fd);
-		return finish(w, name, false, new, &call) == 0 ? 0 :
-		    fail_call(w, call);
+		return finish(w, name, false, new);
 	}
 	saved = errno;
 	if (saved == ENOENT && new != NULL)
@@ -248,7 +222,8 @@ int
 directories_open(const char *path, const struct directory_new *new, char *why)
 {
 	struct walk	w = { .path = path, .why = why };
-	char		name[COMPONENT_MAX];
+	char		name[COMPONENT_MAX], *p;
+	size_t		len;
 	int		fd;
 
 	if (path[0] == '\0')
@@ -259,7 +234,14 @@ directories_open(const char *path, const struct directory_new *new, char *why)
 	    OPEN_SEARCH | O_DIRECTORY | O_CLOEXEC);
 	if (w.at == -1)
 		return fail(&w, strerror(errno));
-	while (next_component(&w, name)) {
+	for (;;) {
+		p = w.rest + strspn(w.rest, "/");
+		if ((len = strcspn(p, "/")) == 0)
+			break;
+		/* The system rejects a name that is too long. */
+		(void)snprintf(name, sizeof(name), "%.*s", (int)len, p);
+		p += len + strspn(p + len, "/");
+		memmove(w.rest, p, strlen(p) + 1);
 		if (step(&w, name, new) == -1) {
 			close(w.at);
 			return -1;

@@ -295,7 +295,6 @@ maintenance_on_ready(struct parent *p, enum slot slot)
 	struct job	*job = &p->job;
 
 	if (slot == SLOT_CLEANER && job->step == JOB_OPENING) {
-		p->restart[slot].fault[0] = '\0';
 		enter(job, JOB_CLEANING);
 		child_signal(&p->child[SLOT_CLEANER], MSG_CLEAN);
 	} else if (slot == SLOT_REPORT && job->step == JOB_CONNECTING) {
@@ -541,24 +540,19 @@ maintenance_request_report(struct parent *p)
 }
 
 int
-maintenance_on_hit(struct parent *p, enum slot slot, const struct message *m)
+maintenance_on_news(struct parent *p, enum slot slot, const struct message *m)
 {
-	if (m->len != 0)
-		return -1;
-	if (slot == SLOT_LEDGER && p->settings->report_immediately &&
-	    report_is_on(p->settings) && !p->job.reporting.asked)
-		ask(&p->job.reporting, MAIL_EVERY_MS, clock_mono());
-	return 0;
-}
+	struct job	*job = &p->job;
 
-int
-maintenance_on_notice(struct parent *p, enum slot slot,
-    const struct message *m)
-{
 	if (m->len != 0)
 		return -1;
-	if (slot == SLOT_LEDGER && !p->job.telling.asked)
-		ask(&p->job.telling, 0, clock_mono());
+	if (slot != SLOT_LEDGER)
+		return 0;
+	if (m->type == MSG_NOTICE_NEW && !job->telling.asked)
+		ask(&job->telling, 0, clock_mono());
+	if (m->type == MSG_HIT_NEW && !job->reporting.asked &&
+	    p->settings->report_immediately && report_is_on(p->settings))
+		ask(&job->reporting, MAIL_EVERY_MS, clock_mono());
 	return 0;
 }
 

@@ -32,12 +32,11 @@ int	maintenance_on_reported(struct parent *, enum slot,
 int	maintenance_on_forgotten(struct parent *, enum slot,
 	    const struct message *);
 
-/* report_immediately: the ledger has hits that were not reported. */
-int	maintenance_on_hit(struct parent *, enum slot, const struct message *);
-
-/* report_user: the ledger has users to tell, each by a mail of its own. */
-int	maintenance_on_notice(struct parent *, enum slot,
-	    const struct message *);
+/*
+ * The serving ledger has hits that were not reported (report_immediately), or
+ * users to tell (report_user), each by a mail of its own.
+ */
+int	maintenance_on_news(struct parent *, enum slot, const struct message *);
 
 void	maintenance_timers(struct parent *, struct mono now);
 int	maintenance_left(const struct parent *, struct mono now);

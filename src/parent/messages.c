@@ -33,24 +33,16 @@ on_ready(struct parent *p, enum slot slot, const struct message *m)
 	    strlen(ready.sandbox));
 	log_debug("%s (process %ld) is ready: %s", children_name(p, slot),
 	    (long)child->pid, child->sandbox);
-	switch (slot) {
-	case SLOT_ENGINE:
-	case SLOT_LEDGER:
+	/* A fault is logged once, until there was none. */
+	p->restart[slot].fault[0] = '\0';
+	if (slot == SLOT_ENGINE || slot == SLOT_LEDGER)
 		children_on_ready(p, slot);
-		break;
-	case SLOT_NEXT_LEDGER:
+	else if (slot == SLOT_NEXT_LEDGER)
 		reload_on_ready(p);
-		break;
-	case SLOT_CLEANER:
-	case SLOT_REPORT:
-		maintenance_on_ready(p, slot);
-		break;
-	case SLOT_SCANNER:
+	else if (slot == SLOT_SCANNER)
 		operator_on_scanner_ready(p);
-		break;
-	default:
-		break;
-	}
+	else
+		maintenance_on_ready(p, slot);
 	return 0;
 }
 
@@ -86,9 +78,7 @@ on_fault(struct parent *p, enum slot slot, const struct message *m)
 		return -1;
 	str_printable(text, sizeof(text), raw, strlen(raw));
 	child->faulted = true;
-	/*
-	 * The same fault after every start is logged once, until it is ready.
-	 */
+	/* The same fault after every start is logged once. */
 	if (strcmp(raw, restart->fault) != 0)
 		log_error("%s: %s", children_name(p, slot), text);
 	strlcpy(restart->fault, raw, sizeof(restart->fault));
@@ -102,8 +92,8 @@ static handler *const	handlers[MSG__MAX] = {
 	[MSG_FAULT]		= on_fault,
 	[MSG_CLEANED]		= maintenance_on_cleaned,
 	[MSG_HITS_FORGOTTEN]	= maintenance_on_forgotten,
-	[MSG_HIT_NEW]		= maintenance_on_hit,
-	[MSG_NOTICE_NEW]	= maintenance_on_notice,
+	[MSG_HIT_NEW]		= maintenance_on_news,
+	[MSG_NOTICE_NEW]	= maintenance_on_news,
 	[MSG_REPORTED]		= maintenance_on_reported,
 	[MSG_TASK]		= operator_on_task
 };

@@ -71,8 +71,6 @@ operator_on_scanner_ready(struct parent *p)
 		children_stop(p, SLOT_SCANNER);
 		return;
 	}
-	/* A fault is logged once, until there was none. */
-	p->restart[SLOT_SCANNER].fault[0] = '\0';
 	/* From here on the engine answers policyctl. */
 	p->tasks.waited[TASK_SCAN] = false;
 }

@@ -58,22 +58,6 @@ find(const struct listeners *all, const char *name)
 	return NULL;
 }
 
-/* The running socket, with the new mode and owner once they are in force. */
-static void
-share(struct listener *l, const struct listener *running)
-{
-	struct listener	wanted = *l;
-
-	*l = *running;
-	l->name = wanted.name;
-	l->shared = true;
-	if (l->given || l->kind != wanted.kind)
-		return;
-	l->mode = wanted.mode;
-	l->uid = wanted.uid;
-	l->gid = wanted.gid;
-}
-
 /* After a crash the engine may hold the socket for a moment longer. */
 static bool
 try_again(struct mono end)
@@ -184,14 +168,40 @@ add(struct listeners *all, enum listener_kind kind, char *name)
 	return l;
 }
 
+/*
+ * Shares the running listener of that name, or opens a new one; an address in
+ * use is tried again for `patience` milliseconds. `s`: of a TCP listener.
+ */
+static int
+start(struct listener *l, const struct listeners *running,
+    const struct settings_socket *s, const struct msg_identity *identity,
+    int64_t patience, char *why)
+{
+	const struct listener	*old = find(running, l->name);
+	struct listener		 wanted = *l;
+	struct mono		 end = clock_after(clock_mono(), patience);
+
+	if (old == NULL || (l->kind != old->kind && !old->given))
+		return l->kind == LISTENER_TCP ? open_tcp(l, s, end, why) :
+		    open_unix(l, old, identity, end, why);
+	*l = *old;
+	l->name = wanted.name;
+	l->shared = true;
+	if (l->given || l->kind != wanted.kind)
+		return 0;
+	/* Its mode and owner once the list is adopted. */
+	l->mode = wanted.mode;
+	l->uid = wanted.uid;
+	l->gid = wanted.gid;
+	return 0;
+}
+
 static int
 open_socket(struct listeners *fresh, const struct listeners *running,
     const struct settings *settings, const struct settings_socket *s,
     const struct msg_identity *identity, char *why)
 {
-	const struct listener	*old;
-	struct listener		*l;
-	struct mono		 end;
+	struct listener	*l;
 
 	l = s->path != NULL ?
 	    add(fresh, LISTENER_UNIX, alloc_string(s->path)) :
@@ -209,15 +219,9 @@ open_socket(struct listeners *fresh, const struct listeners *running,
 		    run_as_group(settings->socket_group, &l->gid, why) == -1)
 			return -1;
 	}
-	old = find(running, l->name);
-	if (old != NULL && (l->kind == old->kind || old->given)) {
-		share(l, old);
-		return 0;
-	}
-	/* Not in a reload, which must not delay supervision. */
-	end = clock_after(clock_mono(), running->count > 0 ? 0 : ORPHAN_MS);
-	return s->path != NULL ? open_unix(l, old, identity, end, why) :
-	    open_tcp(l, s, end, why);
+	/* A reload must not delay supervision. */
+	return start(l, running, s, identity,
+	    running->count > 0 ? 0 : ORPHAN_MS, why);
 }
 
 /*
@@ -229,9 +233,8 @@ open_control(struct listeners *fresh, const struct listeners *running,
     enum listener_kind kind, char *path, const char *group,
     const struct msg_identity *identity)
 {
-	const struct listener	*old;
-	struct listener		*l;
-	char			 why[WHY_MAX];
+	struct listener	*l;
+	char		 why[WHY_MAX];
 
 	if ((l = add(fresh, kind, path)) == NULL)
 		return;
@@ -240,15 +243,9 @@ open_control(struct listeners *fresh, const struct listeners *running,
 		l->uid = 0;
 		l->gid = identity->gid;
 	}
-	old = find(running, path);
-	if (run_as_group(group, &l->gid, why) == 0) {
-		if (old != NULL && (l->kind == old->kind || old->given)) {
-			share(l, old);
-			return;
-		}
-		if (open_unix(l, old, identity, clock_mono(), why) == 0)
-			return;
-	}
+	if (run_as_group(group, &l->gid, why) == 0 &&
+	    start(l, running, NULL, identity, 0, why) == 0)
+		return;
 	log_warning("no control socket for policyctl: %s", why);
 	listener_clear(l);
 	fresh->count--;
