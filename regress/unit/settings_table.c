@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "conf/connection.h"
+#include "conf/reader.h"
 #include "conf/rules.h"
 #include "conf/settings.h"
 #include "ipc/message.h"
@@ -157,13 +158,62 @@ keywords_of_connections_are_known(void **state)
 	assert_null(rules_field_type(1000));
 }
 
+static void
+edit_distances_are_right(void **state)
+{
+	static const struct {
+		const char	*a, *b;
+		unsigned int	 d;
+	} cases[] = {
+		{ "", "", 0 },
+		{ "limits", "limits", 0 },
+		{ "Limits", "limitS", 0 },
+		{ "limits", "limit", 1 },
+		{ "limits", "limist", 1 },
+		{ "limited_netword", "limited_networks", 2 },
+		{ "", "abc", 3 },
+		{ "kitten", "sitting", 3 },
+		{ "ca", "abc", 3 },
+		{ "ab", "ba", 1 },
+		{ "abcd", "badc", 2 }
+	};
+	struct reader_nearest	n;
+	char			a[200], b[200];
+	size_t			i;
+
+	(void)state;
+	/* What both begin with makes each of these distances a near one. */
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(a, sizeof(a), "both_begin_%s", cases[i].a);
+		snprintf(b, sizeof(b), "both_begin_%s", cases[i].b);
+		n = (struct reader_nearest){ .written = a };
+		reader_nearest(&n, b);
+		assert_ptr_equal(n.name, b);
+		assert_int_equal(n.distance, cases[i].d);
+		n = (struct reader_nearest){ .written = b };
+		reader_nearest(&n, a);
+		assert_ptr_equal(n.name, a);
+		assert_int_equal(n.distance, cases[i].d);
+	}
+	memset(a, 'a', sizeof(a));
+	memset(b, 'a', sizeof(b));
+	a[199] = b[198] = '\0';
+	n = (struct reader_nearest){ .written = a };
+	reader_nearest(&n, b);
+	assert_null(n.name);
+	a[128] = b[127] = '\0';
+	reader_nearest(&n, b);
+	assert_int_equal(n.distance, 1);
+}
+
 int
 main(int argc, char **argv)
 {
 	static const struct CMUnitTest	tests[] = {
 		cmocka_unit_test(every_setting_has_a_row),
 		cmocka_unit_test(each_setting_names_its_processes),
-		cmocka_unit_test(keywords_of_connections_are_known)
+		cmocka_unit_test(keywords_of_connections_are_known),
+		cmocka_unit_test(edit_distances_are_right)
 	};
 
 	if (argc == 1)

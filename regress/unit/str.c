@@ -197,43 +197,6 @@ ascii_letters_are_folded(void **state)
 }
 
 static void
-edit_distances_are_right(void **state)
-{
-	static const struct {
-		const char	*a, *b;
-		unsigned int	 d;
-	} cases[] = {
-		{ "", "", 0 },
-		{ "limits", "limits", 0 },
-		{ "limits", "limit", 1 },
-		{ "limits", "limist", 1 },
-		{ "limited_netword", "limited_networks", 2 },
-		{ "", "abc", 3 },
-		{ "abc", "", 3 },
-		{ "kitten", "sitting", 3 },
-		{ "ca", "abc", 3 },
-		{ "ab", "ba", 1 },
-		{ "abcd", "badc", 2 }
-	};
-	char		long1[200], long2[200];
-	size_t		i;
-
-	(void)state;
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		assert_int_equal(str_distance(cases[i].a, cases[i].b),
-		    cases[i].d);
-		assert_int_equal(str_distance(cases[i].b, cases[i].a),
-		    cases[i].d);
-	}
-	memset(long1, 'a', sizeof(long1));
-	memset(long2, 'a', sizeof(long2));
-	long1[199] = long2[150] = '\0';
-	assert_true(str_distance(long1, long2) > 100);
-	long1[128] = long2[127] = '\0';
-	assert_int_equal(str_distance(long1, long2), 1);
-}
-
-static void
 text_is_cut_at_a_character(void **state)
 {
 	(void)state;
@@ -276,7 +239,6 @@ main(void)
 		cmocka_unit_test(printable_cut),
 		cmocka_unit_test(printable_at_random),
 		cmocka_unit_test(ascii_letters_are_folded),
-		cmocka_unit_test(edit_distances_are_right),
 		cmocka_unit_test(text_is_cut_at_a_character),
 		cmocka_unit_test(utf8_is_checked)
 	};

@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -15,6 +16,7 @@
 #include "lib/str.h"
 
 #define READER_TEXT_MAX	512
+#define DISTANCE_MAX	128	/* longer strings simply differ */
 #define READER_LIST_MAX	10000	/* networks in one list */
 
 /* --- faults --- */
@@ -67,31 +69,67 @@ reader_mismatch(const struct reading *r, const struct value *v,
 	return -1;
 }
 
+static unsigned int
+least(unsigned int a, unsigned int b)
+{
+	return a < b ? a : b;
+}
+
+static bool
+same(char a, char b)
+{
+	return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
+
 /*
- * Differences in case do not count. A name is similar if at most a third of its
- * letters differ; two differences are always allowed.
+ * Edit distance: insertions, deletions, substitutions, swaps. Differences in
+ * case do not count.
+ */
+static unsigned int
+distance_of(const char *a, const char *b)
+{
+	unsigned int	 row[3][DISTANCE_MAX + 1], *before, *last, *this;
+	size_t		 alen = strlen(a), blen = strlen(b), i, j;
+
+	if (alen > DISTANCE_MAX || blen > DISTANCE_MAX)
+		return (unsigned int)(alen > blen ? alen : blen);
+	last = row[0];
+	for (j = 0; j <= blen; j++)
+		last[j] = (unsigned int)j;
+	for (i = 1; i <= alen; i++) {
+		this = row[i % 3];
+		last = row[(i + 2) % 3];
+		before = row[(i + 1) % 3];
+		this[0] = (unsigned int)i;
+		for (j = 1; j <= blen; j++) {
+			this[j] = least(last[j], this[j - 1]) + 1;
+			this[j] = least(this[j],
+			    last[j - 1] + !same(a[i - 1], b[j - 1]));
+			if (i > 1 && j > 1 && same(a[i - 1], b[j - 2]) &&
+			    same(a[i - 2], b[j - 1]))
+				this[j] = least(this[j], before[j - 2] + 1);
+		}
+		last = this;
+	}
+	return last[blen];
+}
+
+/*
+ * A name is similar if at most a third of its letters differ; two differences
+ * are always allowed.
  */
 void
 reader_nearest(struct reader_nearest *n, const char *candidate)
 {
-	char		*a, *b;
-	unsigned int	 distance;
-	size_t		 len, near;
+	unsigned int	distance = distance_of(n->written, candidate);
+	size_t		len = strlen(n->written);
+	size_t		near = len / 3 < 2 ? 2 : len / 3;
 
-	len = strlen(n->written);
-	a = alloc_string(n->written);
-	b = alloc_string(candidate);
-	str_fold(a, len);
-	str_fold(b, strlen(b));
-	distance = str_distance(a, b);
-	near = len / 3 < 2 ? 2 : len / 3;
 	if (distance <= near && distance < len &&
 	    (n->name == NULL || distance < n->distance)) {
 		n->name = candidate;
 		n->distance = distance;
 	}
-	free(a);
-	free(b);
 }
 
 /* --- numbers --- */

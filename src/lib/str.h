@@ -41,12 +41,6 @@ char	*str_printable_again(char *dst, size_t size, const void *src,
 void	 str_fold(char *, size_t);
 
 /*
- * Edit distance (insertions, deletions, substitutions, swaps), for "did you
- * mean".
- */
-unsigned int	 str_distance(const char *, const char *);
-
-/*
  * Decodes the UTF-8 sequence at the start of `len` > 0 bytes: its code point,
  * and whether str_printable leaves it unchanged (apart from a backslash).
  * Returns its length in bytes. For malformed bytes it returns 1, the byte as

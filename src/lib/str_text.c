@@ -2,8 +2,6 @@
 
 #include "lib/str.h"
 
-#define DISTANCE_MAX	128		/* longer strings simply differ */
-
 /*
  * Length of the well-formed UTF-8 sequence (RFC 3629) at the start of `len`
  * bytes, and its code point; 0 if there is none.
@@ -160,43 +158,6 @@ str_fold(char *s, size_t len)
 	for (; len > 0; s++, len--)
 		if (*s >= 'A' && *s <= 'Z')
 			*s += 'a' - 'A';
-}
-
-static unsigned int
-least(unsigned int a, unsigned int b)
-{
-	return a < b ? a : b;
-}
-
-unsigned int
-str_distance(const char *a, const char *b)
-{
-	unsigned int	 row[3][DISTANCE_MAX + 1], *before, *last, *this;
-	size_t		 alen, blen, i, j;
-
-	alen = strlen(a);
-	blen = strlen(b);
-	if (alen > DISTANCE_MAX || blen > DISTANCE_MAX)
-		return (unsigned int)(alen > blen ? alen : blen);
-	last = row[0];
-	for (j = 0; j <= blen; j++)
-		last[j] = (unsigned int)j;
-	for (i = 1; i <= alen; i++) {
-		this = row[i % 3];
-		last = row[(i + 2) % 3];
-		before = row[(i + 1) % 3];
-		this[0] = (unsigned int)i;
-		for (j = 1; j <= blen; j++) {
-			this[j] = least(last[j], this[j - 1]) + 1;
-			this[j] = least(this[j],
-			    last[j - 1] + (a[i - 1] != b[j - 1]));
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] &&
-			    a[i - 2] == b[j - 1])
-				this[j] = least(this[j], before[j - 2] + 1);
-		}
-		last = this;
-	}
-	return last[blen];
 }
 
 size_t
