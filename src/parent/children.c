@@ -44,18 +44,12 @@ static const struct {
 };
 
 const char *
-children_ledger(const struct settings *settings)
-{
-	return ledgers[settings->backend];
-}
-
-const char *
 children_name(const struct parent *p, enum slot slot)
 {
 	if (slots[slot].name != NULL)
 		return slots[slot].name;
 	return slots[slot].program != NULL ? slots[slot].program :
-	    children_ledger(p->settings);
+	    ledgers[p->settings->backend];
 }
 
 /* --- starting --- */
@@ -107,7 +101,7 @@ children_start(struct parent *p, enum slot slot,
 	int			 result;
 
 	if (program == NULL)
-		program = children_ledger(settings);
+		program = ledgers[settings->backend];
 	if (slots[slot].role == ROLE_LEDGER &&
 	    settings->backend == BACKEND_SQLITE &&
 	    open_directory(&place, settings, identity, why) == -1)

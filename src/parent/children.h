@@ -59,7 +59,4 @@ bool	children_any(const struct parent *);
 /* The name of a process in the log. */
 const char	*children_name(const struct parent *, enum slot);
 
-/* The ledger's executable for this backend. */
-const char	*children_ledger(const struct settings *);
-
 #endif

@@ -602,9 +602,3 @@ maintenance_left(const struct parent *p, struct mono now)
 			left = clock_sooner(left, clock_left(all[i]->at, now));
 	return left;
 }
-
-void
-maintenance_abandon(struct parent *p)
-{
-	p->job.step = JOB_IDLE;
-}

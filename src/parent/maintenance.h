@@ -41,7 +41,4 @@ int	maintenance_on_news(struct parent *, enum slot, const struct message *);
 void	maintenance_timers(struct parent *, struct mono now);
 int	maintenance_left(const struct parent *, struct mono now);
 
-/* The parent stops: abandons the job. */
-void	maintenance_abandon(struct parent *);
-
 #endif

@@ -51,7 +51,7 @@ say_started(const struct parent *p)
 
 	str_init(&line);
 	str_addf(&line, "policyd-rate-limit %s: %s%s, listening on", VERSION,
-	    children_ledger(p->settings),
+	    children_name(p, SLOT_LEDGER),
 	    ledger->state == CHILD_SERVING ? "" : " (database away)");
 	for (i = 0; i < p->listeners.count; i++)
 		str_addf(&line, "%s %s", i > 0 ? "," : "",
@@ -104,7 +104,7 @@ go_on_stopping(struct parent *p)
 		if (p->status == STATUS_OK && !p->cleaning)
 			log_notice("stopping");
 		reload_abandon(p);
-		maintenance_abandon(p);
+		p->job.step = JOB_IDLE;
 		/*
 		 * New clients cannot connect any more; requests that were read
 		 * are answered.

@@ -149,6 +149,37 @@ put_in_place(const struct listener *l, const struct listener *old, int dir)
 	return renameat(dir, name, l->place.dir, name);
 }
 
+/* Makes and opens the directory of our own, whose name is written to `name`. */
+static int
+open_aside(const struct listener *l, char *name, size_t size, char *why)
+{
+	struct stat	sb;
+	int		dir;
+
+	directories_aside(name, size);
+	if (mkdirat(l->place.dir, name, 0700) == -1)
+		return fail_call(l, why, "mkdir");
+	dir = openat(l->place.dir, name,
+	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir == -1 || fstat(dir, &sb) == -1)
+		fail(l, why, strerror(errno));
+	else if (sb.st_uid != geteuid() || (sb.st_mode & 077) != 0)
+		fail(l, why, "its directory was changed meanwhile");
+	else
+		return dir;
+	if (dir != -1)
+		close(dir);
+	unlinkat(l->place.dir, name, AT_REMOVEDIR);
+	return -1;
+}
+
+static void
+close_aside(const struct listener *l, const char *name, int dir)
+{
+	close(dir);
+	unlinkat(l->place.dir, name, AT_REMOVEDIR);
+}
+
 static int
 bind_here(struct listener *l, const struct listener *old, int dir, char *why)
 {
@@ -181,71 +212,26 @@ bind_here(struct listener *l, const struct listener *old, int dir, char *why)
 	return 0;
 }
 
-/* Through a link to it where nobody can put another file in its place. */
-static int
-change_here(struct listener *l, const struct listener *old, int dir, char *why)
-{
-	const char	*name = l->place.name;
-	struct stat	 sb;
-	int		 result = 0;
-
-	(void)old;
-	if (linkat(l->place.dir, name, dir, name, 0) == -1)
-		return fail_call(l, why, "link");
-	if (fstatat(dir, name, &sb, AT_SYMLINK_NOFOLLOW) == -1 ||
-	    sb.st_dev != l->dev || sb.st_ino != l->ino)
-		result = fail(l, why, "another file is there");
-	else if (fchownat(dir, name, l->uid != (uid_t)-1 ? l->uid : geteuid(),
-	    l->gid != (gid_t)-1 ? l->gid : getegid(),
-	    AT_SYMLINK_NOFOLLOW) == -1)
-		result = fail_call(l, why, "chown");
-	else if (fchmodat(dir, name, l->mode, 0) == -1)
-		result = fail_call(l, why, "chmod");
-	unlinkat(dir, name, 0);
-	return result;
-}
-
-/* Makes the directory of our own, calls, removes it. */
-static int
-aside(struct listener *l, const struct listener *old,
-    int (*call)(struct listener *, const struct listener *, int dir, char *why),
-    char *why)
-{
-	struct stat	sb;
-	char		name[40];
-	int		dir, result;
-
-	directories_aside(name, sizeof(name));
-	if (mkdirat(l->place.dir, name, 0700) == -1)
-		return fail_call(l, why, "mkdir");
-	dir = openat(l->place.dir, name,
-	    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (dir == -1 || fstat(dir, &sb) == -1)
-		result = fail(l, why, strerror(errno));
-	else if (sb.st_uid != geteuid() || (sb.st_mode & 077) != 0)
-		result = fail(l, why, "its directory was changed meanwhile");
-	else
-		result = call(l, old, dir, why);
-	if (dir != -1)
-		close(dir);
-	unlinkat(l->place.dir, name, AT_REMOVEDIR);
-	return result;
-}
-
 int
 unixsocket_open(struct listener *l, const struct listener *old, uid_t daemon,
     char *why)
 {
-	bool	ours;
-	int	saved;
+	char	aside[40];
+	int	dir, result = -1, saved;
 
 	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (l->fd == -1)
 		return fail(l, why, strerror(errno));
 	errno = 0;
-	ours = old != NULL && directories_holds(&l->place, old->dev, old->ino);
-	if ((ours || make_free(l, daemon, why) == 0) &&
-	    aside(l, old, bind_here, why) == 0)
+	if (((old != NULL && directories_holds(&l->place, old->dev,
+	    old->ino)) || make_free(l, daemon, why) == 0) &&
+	    (dir = open_aside(l, aside, sizeof(aside), why)) != -1) {
+		result = bind_here(l, old, dir, why);
+		saved = errno;
+		close_aside(l, aside, dir);
+		errno = saved;
+	}
+	if (result == 0)
 		return 0;
 	saved = errno;
 	close(l->fd);
@@ -257,7 +243,28 @@ unixsocket_open(struct listener *l, const struct listener *old, uid_t daemon,
 int
 unixsocket_change(struct listener *l, char *why)
 {
-	return aside(l, NULL, change_here, why);
+	const char	*name = l->place.name;
+	struct stat	 sb;
+	char		 aside[40];
+	int		 dir, result = 0;
+
+	/* Through a link where nobody can put another file in its place. */
+	if ((dir = open_aside(l, aside, sizeof(aside), why)) == -1)
+		return -1;
+	if (linkat(l->place.dir, name, dir, name, 0) == -1)
+		result = fail_call(l, why, "link");
+	else if (fstatat(dir, name, &sb, AT_SYMLINK_NOFOLLOW) == -1 ||
+	    sb.st_dev != l->dev || sb.st_ino != l->ino)
+		result = fail(l, why, "another file is there");
+	else if (fchownat(dir, name, l->uid != (uid_t)-1 ? l->uid : geteuid(),
+	    l->gid != (gid_t)-1 ? l->gid : getegid(),
+	    AT_SYMLINK_NOFOLLOW) == -1)
+		result = fail_call(l, why, "chown");
+	else if (fchmodat(dir, name, l->mode, 0) == -1)
+		result = fail_call(l, why, "chmod");
+	unlinkat(dir, name, 0);
+	close_aside(l, aside, dir);
+	return result;
 }
 
 void

@@ -214,14 +214,6 @@ start_on_tried(struct role_start *start, const struct message *m)
 	    m->payload, m->len);
 }
 
-static int
-start_on_stop(struct role_start *start, const struct message *m)
-{
-	(void)start;
-	(void)m;
-	exit(0);
-}
-
 static int	(*const at_start[MSG__MAX])(struct role_start *,
 		    const struct message *) = {
 	[MSG_LOG]		= start_on_log,
@@ -231,8 +223,7 @@ static int	(*const at_start[MSG__MAX])(struct role_start *,
 	[MSG_LISTENER]		= start_on_listener,
 	[MSG_DIRECTORY]		= start_on_directory,
 	[MSG_PEER]		= start_on_peer,
-	[MSG_TRIED]		= start_on_tried,
-	[MSG_STOP]		= start_on_stop
+	[MSG_TRIED]		= start_on_tried
 };
 
 static void
@@ -253,6 +244,8 @@ receive_start(struct role_start *start)
 		}
 		if (m.type == MSG_START)
 			break;
+		if (m.type == MSG_STOP)
+			exit(0);
 		if (at_start[m.type] == NULL ||
 		    at_start[m.type](start, &m) == -1)
 			log_fatal("the parent's %s at start is not as it must "
