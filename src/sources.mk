@@ -12,7 +12,7 @@ CONF_SRCS =	src/conf/access.c src/conf/addressee.c src/conf/connection.c src/con
 		src/conf/ids.c src/conf/limits.c \
 		src/conf/mailbox.c src/conf/match.c src/conf/member.c \
 		src/conf/normal.c src/conf/reader.c src/conf/syntax/repr.c src/conf/rule_lock.c src/conf/rules.c \
-		src/conf/settings.c src/conf/table.c src/conf/syntax/utf8.c \
+		src/conf/settings.c src/conf/table.c \
 		src/conf/value.c
 # Reads one literal, as the ledgers do with a row of limits.
 LITERAL_SRCS =	src/conf/syntax/expression.c src/conf/syntax/literal.c src/conf/syntax/number.c \

@@ -71,15 +71,16 @@ values_are_read(void **state)
 	VALUE_IS("# nothing",
 	    FAULT("1:10", "a value is expected, not the end"));
 	VALUE_IS("[[10, 60]] x",
-	    FAULT("1:12", "the line's end is expected, not `x`"));
+	    FAULT("1:12", "the line's end is expected, not `x`: "
+	    "Python is not run here, write the value itself"));
 	VALUE_IS("[[10, 60]]\n[[1, 2]]",
 	    FAULT("2:1", "one literal is expected, nothing behind it"));
 	VALUE_IS("1; 2",
 	    FAULT("1:2", "one literal is expected, nothing behind it"));
 	VALUE_IS("[[10, 60]", FAULT("1:1", "`[` is not closed"));
 	VALUE_IS("limits = [[10, 60]]", FAULT("1:1",
-	    "`limits` is not a value: write the value itself; "
-	    "text belongs in quotes"));
+	    "`limits` is not a value: Python is not run here, "
+	    "write True, False, None, a number or text in quotes"));
 	VALUE_IS("'caf\xe9'",
 	    FAULT("1:5", "not UTF-8: save the file as UTF-8"));
 	VALUE_IS("'a\0b'", FAULT("1:3", "a NUL byte: not a text file"));

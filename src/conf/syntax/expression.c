@@ -1,4 +1,3 @@
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -7,124 +6,14 @@
 
 #include "conf/syntax/expression.h"
 #include "conf/fault.h"
+#include "conf/settings.h"
+#include "conf/syntax/number.h"
 #include "conf/syntax/token.h"
 #include "conf/value.h"
 #include "lib/num.h"
 #include "lib/str.h"
 
-static const struct {
-	const char	*name;
-	int		 number;
-} expression_constants[] = {
-	{ "SQLITE_DB", 0 },
-	{ "MYSQL_DB", 1 },
-	{ "PGSQL_DB", 2 }
-};
-
-/* Names that people write in place of a literal, and what to write instead. */
-static const struct {
-	const char	*name;
-	const char	*hint;
-} expression_meant[] = {
-	{ "true", "write True" }, { "TRUE", "write True" },
-	{ "yes", "write True" }, { "Yes", "write True" },
-	{ "on", "write True" }, { "On", "write True" },
-	{ "false", "write False" }, { "FALSE", "write False" },
-	{ "no", "write False" }, { "No", "write False" },
-	{ "off", "write False" }, { "Off", "write False" },
-	{ "none", "write None" }, { "null", "write None" },
-	{ "NULL", "write None" }, { "nil", "write None" },
-	{ "sqlite", "write SQLITE_DB or \"sqlite\"" },
-	{ "mysql", "write MYSQL_DB or \"mysql\"" },
-	{ "pgsql", "write PGSQL_DB or \"pgsql\"" },
-	{ "dict", "write {\"name\": value}" }, { "list", "write [ ]" },
-	{ "set", "write [ ]" }, { "tuple", "write ( )" },
-	{ "range", "write the numbers themselves, in [ ]" },
-	{ "lambda", "write the value itself" },
-	{ "not", "write True or False" }
-};
-
-/* What people write after a value that is Python but not data. */
-static const struct {
-	const char	*token;
-	const char	*text;
-} expression_behind[] = {
-	{ "(", "a comma is missing, or this is a call, which needs Python: "
-	    "write the value it returns" },
-	{ "[", "a comma is missing, or this takes a part, which needs Python: "
-	    "write the value itself" },
-	{ ".", "an attribute" EXPRESSION_NOT_RUN "write the value itself" },
-	{ "%", "`%`" EXPRESSION_NOT_RUN "write what comes out of it" },
-	{ "/", "only + - * are known here: write what comes out of it" },
-	{ "//", "only + - * are known here: write what comes out of it" },
-	{ "**", "only + - * are known here: write what comes out of it" },
-	{ "<<", "only + - * are known here: write what comes out of it" },
-	{ ">>", "only + - * are known here: write what comes out of it" },
-	{ "|", "only + - * are known here: write what comes out of it" },
-	{ "&", "only + - * are known here: write what comes out of it" },
-	{ "^", "only + - * are known here: write what comes out of it" },
-	{ "==", "a comparison" EXPRESSION_NOT_RUN "write True or False" },
-	{ "!=", "a comparison" EXPRESSION_NOT_RUN "write True or False" },
-	{ "<", "a comparison" EXPRESSION_NOT_RUN "write True or False" },
-	{ ">", "a comparison" EXPRESSION_NOT_RUN "write True or False" },
-	{ "<=", "a comparison" EXPRESSION_NOT_RUN "write True or False" },
-	{ ">=", "a comparison" EXPRESSION_NOT_RUN "write True or False" },
-	{ "if", "a condition" EXPRESSION_NOT_RUN
-	    "write the value that applies" },
-	{ "for", "a comprehension" EXPRESSION_NOT_RUN
-	    "write the items themselves" },
-	{ "and", "`and`" EXPRESSION_NOT_RUN "write the value itself" },
-	{ "or", "`or`" EXPRESSION_NOT_RUN "write the value itself" },
-	{ "in", "`in`" EXPRESSION_NOT_RUN "write True or False" },
-	{ "is", "`is`" EXPRESSION_NOT_RUN "write True or False" },
-	{ "not", "`not`" EXPRESSION_NOT_RUN "write True or False" },
-	{ ":=", "`:=`" EXPRESSION_NOT_RUN "write name = value" },
-	{ "=", "`=` within a value: write {\"name\": value} for several "
-	    "values with names" }
-};
-
-#define EXPRESSION_COUNT(table)	(sizeof(table) / sizeof((table)[0]))
-
-static struct value	*expression_sum(struct expression *);
-
-/* --- faults --- */
-
-void
-expression_fault(struct expression *e, const char *fmt, ...)
-{
-	char	text[512];
-	va_list	ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	fault_error(e->faults, e->t.token.line, e->t.token.column, "%s", text);
-}
-
-const char *
-expression_quote(const struct token *tok, char *dst, size_t size)
-{
-	switch (tok->type) {
-	case TOKEN_END:
-		strlcpy(dst, "the end", size);
-		break;
-	case TOKEN_NEWLINE:
-		strlcpy(dst, "the line's end", size);
-		break;
-	case TOKEN_STRING:		/* may be a password */
-		strlcpy(dst, "a string", size);
-		break;
-	default:
-		snprintf(dst, size, "`%.*s%s`", (int)(tok->len > 30 ? 30 :
-		    tok->len), tok->text, tok->len > 30 ? "..." : "");
-		break;
-	}
-	return dst;
-}
-
-#define expression_fault(e, ...) \
-	fault_error((e)->faults, (e)->t.token.line, (e)->t.token.column, \
-	    __VA_ARGS__)
+static struct value	*expression_sum(struct expression *, bool product);
 
 /* Whether the current token is wrong in itself; adds its fault. */
 static bool
@@ -132,7 +21,7 @@ expression_bad_token(struct expression *e)
 {
 	const struct token	*tok = &e->t.token;
 
-	if (tok->fault[0] == '\0')
+	if (tok->fault == NULL)
 		return false;
 	fault_error(e->faults, tok->fault_line, tok->fault_column, "%s",
 	    tok->fault);
@@ -142,47 +31,25 @@ expression_bad_token(struct expression *e)
 void
 expression_unexpected(struct expression *e, const char *expected)
 {
-	char	quote[64];
+	const struct token	*tok = &e->t.token;
+	char			 quote[64];
 
-	if (!expression_bad_token(e))
-		expression_fault(e, "%s is expected, not %s", expected,
-		    expression_quote(&e->t.token, quote, sizeof(quote)));
-}
-
-/* The same, after a value. */
-static void
-expression_unexpected_behind(struct expression *e, const char *expected)
-{
-	size_t	i;
-
-	for (i = 0; i < EXPRESSION_COUNT(expression_behind); i++)
-		if (token_is(&e->t, expression_behind[i].token)) {
-			expression_fault(e, "%s", expression_behind[i].text);
-			return;
-		}
-	expression_unexpected(e, expected);
-}
-
-/* A fault for a name in place of a value. */
-static void
-expression_unknown_name(struct expression *e)
-{
-	char		 quote[64];
-	const char	*hint;
-	size_t		 i;
-
-	expression_quote(&e->t.token, quote, sizeof(quote));
-	for (i = 0; i < EXPRESSION_COUNT(expression_meant); i++)
-		if (token_is(&e->t, expression_meant[i].name)) {
-			expression_fault(e, "%s is not a value: %s", quote,
-			    expression_meant[i].hint);
-			return;
-		}
-	hint = "write the value itself; text belongs in quotes";
-	if (e->t.at < e->t.end && (*e->t.at == '(' || *e->t.at == '.'))
-		expression_fault(e, "%s" EXPRESSION_NOT_RUN "%s", quote, hint);
+	if (expression_bad_token(e))
+		return;
+	if (tok->type == TOKEN_END)
+		strlcpy(quote, "the end", sizeof(quote));
+	else if (tok->type == TOKEN_NEWLINE)
+		strlcpy(quote, "the line's end", sizeof(quote));
+	else if (tok->type == TOKEN_STRING)	/* may be a password */
+		strlcpy(quote, "a string", sizeof(quote));
 	else
-		expression_fault(e, "%s is not a value: %s", quote, hint);
+		snprintf(quote, sizeof(quote), "`%.*s%s`",
+		    (int)(tok->len > 30 ? 30 : tok->len), tok->text,
+		    tok->len > 30 ? "..." : "");
+	expression_fault(e, "%s is expected, not %s%s", expected, quote,
+	    tok->type == TOKEN_NAME || (tok->type == TOKEN_OPERATOR &&
+	    strchr(")]},;", *tok->text) == NULL) ?
+	    ": Python is not run here, write the value itself" : "");
 }
 
 /* --- values --- */
@@ -221,22 +88,17 @@ static struct value *
 expression_number(struct expression *e, bool negative)
 {
 	const struct token	*tok = &e->t.token;
-	struct value		*v;
-	uint64_t		 limit;
+	struct value		*v = NULL;
+	int64_t			 n;
 
-	limit = (uint64_t)INT64_MAX + (negative ? 1 : 0);
-	v = NULL;
 	if (expression_bad_token(e))
 		;
 	else if (tok->type == TOKEN_FLOAT)
 		v = value_float(negative ? -tok->real : tok->real);
-	else if (tok->magnitude > limit)
-		expression_fault(e, "the number is too large");
-	else if (tok->magnitude > INT64_MAX)
-		v = value_int(INT64_MIN);
+	else if (number_signed(&n, tok->magnitude, negative) == -1)
+		expression_fault(e, NUMBER_TOO_LARGE);
 	else
-		v = value_int(negative ? -(int64_t)tok->magnitude :
-		    (int64_t)tok->magnitude);
+		v = value_int(n);
 	if (v != NULL)
 		expression_place(v, tok);
 	token_next(&e->t);
@@ -246,19 +108,25 @@ expression_number(struct expression *e, bool negative)
 static struct value *
 expression_name(struct expression *e)
 {
-	struct value	*v;
-	size_t		 i;
+	static const char *const	backends[] = {
+		[BACKEND_SQLITE] = "SQLITE_DB", [BACKEND_MYSQL] = "MYSQL_DB",
+		[BACKEND_PGSQL] = "PGSQL_DB"
+	};
+	struct value			*v = NULL;
+	int				 i;
 
-	v = NULL;
 	if (token_is(&e->t, "True") || token_is(&e->t, "False"))
 		v = value_bool(token_is(&e->t, "True"));
 	else if (token_is(&e->t, "None"))
 		v = value_new(VALUE_NONE);
-	for (i = 0; i < EXPRESSION_COUNT(expression_constants); i++)
-		if (token_is(&e->t, expression_constants[i].name))
-			v = value_int(expression_constants[i].number);
+	for (i = 0; i < BACKEND__MAX; i++)
+		if (token_is(&e->t, backends[i]))
+			v = value_int(i);
 	if (v == NULL)
-		expression_unknown_name(e);
+		expression_fault(e, "`%.*s` is not a value: Python is not run "
+		    "here, write True, False, None, a number or text in quotes",
+		    (int)(e->t.token.len > 30 ? 30 : e->t.token.len),
+		    e->t.token.text);
 	else
 		expression_place(v, &e->t.token);
 	token_next(&e->t);
@@ -294,7 +162,7 @@ expression_comma(struct expression *e, const struct token *open,
 		return 0;
 	if (!expression_unclosed(e, open)) {
 		snprintf(expected, sizeof(expected), "`,` or `%s`", close);
-		expression_unexpected_behind(e, expected);
+		expression_unexpected(e, expected);
 	}
 	return -1;
 }
@@ -312,7 +180,7 @@ expression_sequence(struct expression *e, const struct token *open)
 	comma = false;
 	while (!token_is(&e->t, close)) {
 		if (expression_unclosed(e, open) ||
-		    (item = expression_sum(e)) == NULL)
+		    (item = expression_sum(e, false)) == NULL)
 			goto fail;
 		value_append(v, item);
 		comma = token_is(&e->t, ",");
@@ -339,16 +207,11 @@ expression_entry(struct expression *e, struct value *dict,
 {
 	struct value	*key, *item;
 
-	if ((key = expression_sum(e)) == NULL)
+	if ((key = expression_sum(e, false)) == NULL)
 		return -1;
 	if (!value_hashable(key)) {
 		fault_error(e->faults, key->line, key->column,
 		    "a %s cannot be a key", value_type_name(key->type));
-		goto fail;
-	}
-	if (token_is(&e->t, ",") || token_is(&e->t, "}")) {
-		expression_fault(e, "`:` and a value are missing: "
-		    "{name: value} is a dictionary, [a, b] a list");
 		goto fail;
 	}
 	if (!token_is(&e->t, ":")) {
@@ -357,7 +220,8 @@ expression_entry(struct expression *e, struct value *dict,
 		goto fail;
 	}
 	token_next(&e->t);
-	if (expression_unclosed(e, open) || (item = expression_sum(e)) == NULL)
+	if (expression_unclosed(e, open) ||
+	    (item = expression_sum(e, false)) == NULL)
 		goto fail;
 	if (value_get_key(dict, key) != NULL)
 		fault_warning(e->faults, key->line, key->column,
@@ -427,28 +291,11 @@ expression_atom(struct expression *e)
 	if (token_is(&e->t, "(") || token_is(&e->t, "[") ||
 	    token_is(&e->t, "{"))
 		return expression_brackets(e);
-	if (token_is(&e->t, "*") || token_is(&e->t, "**"))
-		expression_fault(e, "unpacking" EXPRESSION_NOT_RUN
-		    "write the items themselves");
-	else
-		expression_unexpected(e, "a value");
+	expression_unexpected(e, "a value");
 	return NULL;
 }
 
 /* --- arithmetic --- */
-
-/* Python adds lists and strings too; here the result must be written. */
-static const char *
-expression_no_sum(const struct value *a, const struct value *b)
-{
-	if (a->type == VALUE_STR && b->type == VALUE_STR)
-		return "strings are joined by writing them beside each other, "
-		    "without +";
-	if (a->type == b->type && a->type != VALUE_BOOL && a->count > 0)
-		return "write one list with all items";
-	return "only whole numbers can be added, subtracted and multiplied "
-	    "here: write what comes out of it";
-}
 
 /* Takes both operands; the result has the place of the first. */
 static struct value *
@@ -459,21 +306,17 @@ expression_combine(struct expression *e, const struct token *sign,
 	int	r;
 
 	if (a->type != VALUE_INT || b->type != VALUE_INT) {
-		fault_error(e->faults, sign->line, sign->column, "%s",
-		    expression_no_sum(a, b));
+		fault_error(e->faults, sign->line, sign->column,
+		    "only whole numbers can be added, subtracted and "
+		    "multiplied here: write what comes out of it");
 		goto fail;
 	}
-	switch (*sign->text) {
-	case '+':
+	if (*sign->text == '+')
 		r = num_add(a->integer, b->integer, &n);
-		break;
-	case '-':
+	else if (*sign->text == '-')
 		r = num_sub(a->integer, b->integer, &n);
-		break;
-	default:
+	else
 		r = num_mul(a->integer, b->integer, &n);
-		break;
-	}
 	if (r == -1) {
 		fault_error(e->faults, sign->line, sign->column,
 		    "the result is too large");
@@ -521,17 +364,20 @@ expression_signed(struct expression *e)
 	return v == NULL ? NULL : expression_place(v, &first);
 }
 
+/* Reads a sum of products, or one product. */
 static struct value *
-expression_product(struct expression *e)
+expression_sum(struct expression *e, bool product)
 {
 	struct token	 sign;
 	struct value	*a, *b;
 
-	a = expression_signed(e);
-	while (a != NULL && token_is(&e->t, "*")) {
+	a = product ? expression_signed(e) : expression_sum(e, true);
+	while (a != NULL && (product ? token_is(&e->t, "*") :
+	    token_is(&e->t, "+") || token_is(&e->t, "-"))) {
 		sign = e->t.token;
 		token_next(&e->t);
-		if ((b = expression_signed(e)) == NULL) {
+		b = product ? expression_signed(e) : expression_sum(e, true);
+		if (b == NULL) {
 			value_free(a);
 			return NULL;
 		}
@@ -540,30 +386,12 @@ expression_product(struct expression *e)
 	return a;
 }
 
-static struct value *
-expression_sum(struct expression *e)
-{
-	struct token	 sign;
-	struct value	*a, *b;
-
-	a = expression_product(e);
-	while (a != NULL && (token_is(&e->t, "+") || token_is(&e->t, "-"))) {
-		sign = e->t.token;
-		token_next(&e->t);
-		if ((b = expression_product(e)) == NULL) {
-			value_free(a);
-			return NULL;
-		}
-		a = expression_combine(e, &sign, a, b);
-	}
-	return a;
-}
-
-static bool
+bool
 expression_at_end(const struct expression *e)
 {
 	return e->t.token.type == TOKEN_END ||
-	    e->t.token.type == TOKEN_NEWLINE || token_is(&e->t, ";");
+	    e->t.token.type == TOKEN_NEWLINE ||
+	    (e->t.nesting == 0 && token_is(&e->t, ";"));
 }
 
 struct value *
@@ -573,7 +401,7 @@ expression_read(struct expression *e)
 	struct value	*v, *item;
 
 	first = e->t.token;
-	if ((v = expression_sum(e)) == NULL)
+	if ((v = expression_sum(e, false)) == NULL)
 		return NULL;
 	if (token_is(&e->t, ",")) {
 		item = v;
@@ -584,12 +412,12 @@ expression_read(struct expression *e)
 		token_next(&e->t);
 		if (expression_at_end(e))
 			break;
-		if ((item = expression_sum(e)) == NULL)
+		if ((item = expression_sum(e, false)) == NULL)
 			goto fail;
 		value_append(v, item);
 	}
 	if (!expression_at_end(e)) {
-		expression_unexpected_behind(e, "the line's end");
+		expression_unexpected(e, "the line's end");
 		goto fail;
 	}
 	return v;

@@ -20,27 +20,28 @@ struct expression {
 	size_t		 values;	/* values made so far */
 };
 
-/* A fault names what it found, and continues with this. */
-#define EXPRESSION_NOT_RUN	" needs Python, which is not run here: "
-
 /*
  * Reads from the current token to the end of the statement; commas without
  * brackets make a tuple. NULL on a fault, with the tokenizer at its place.
  */
 struct value	*expression_read(struct expression *);
 
-/* Adds a fault: the current token cannot stand here, but `expected` could. */
+/*
+ * Whether the statement ends here: at the end of its line, or, outside of
+ * brackets, at a semicolon.
+ */
+bool		 expression_at_end(const struct expression *);
+
+/*
+ * Adds a fault: the current token cannot stand here, but `expected` could.
+ * Never shows the content of a string.
+ */
 void		 expression_unexpected(struct expression *,
 		    const char *expected);
 
-/*
- * Shortens a token for a message; never shows the content of a string. Returns
- * dst.
- */
-const char	*expression_quote(const struct token *, char *dst, size_t);
-
 /* Adds a fault at the current token. */
-void		 expression_fault(struct expression *, const char *, ...)
-		    __attribute__((__format__(printf, 2, 3)));
+#define expression_fault(e, ...) \
+	fault_error((e)->faults, (e)->t.token.line, (e)->t.token.column, \
+	    __VA_ARGS__)
 
 #endif

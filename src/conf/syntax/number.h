@@ -22,4 +22,16 @@ struct number {
  */
 size_t	number_read(struct number *, const char *, size_t);
 
+/* Reads digits of the base. NULL, or a sentence why they are not a number. */
+const char	*number_whole(uint64_t *, const char *, size_t,
+		    unsigned int base);
+
+#define NUMBER_TOO_LARGE	"the number is too large"
+
+/* The number with its sign; -1: it does not fit. */
+int		 number_signed(int64_t *, uint64_t magnitude, bool negative);
+
+/* The value of a digit in any base up to 36; 36: it is not a digit. */
+unsigned int	 number_digit(int);
+
 #endif

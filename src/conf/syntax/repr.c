@@ -7,79 +7,10 @@
 #include <string.h>
 
 #include "conf/syntax/repr.h"
-#include "conf/syntax/utf8.h"
 #include "lib/str.h"
 
 /* Enough digits to distinguish any two doubles. */
 #define REPR_DIGITS_MAX	17
-
-/*
- * Characters beyond ASCII that Python escapes: control and format characters,
- * blanks other than the space, surrogates, private use, noncharacters.
- * Characters that are not assigned yet are printed, since these change with the
- * version of Unicode.
- */
-static const struct {
-	uint32_t	first;
-	uint32_t	last;
-} repr_escaped[] = {
-	{ 0x7f, 0xa0 }, { 0xad, 0xad }, { 0x600, 0x605 }, { 0x61c, 0x61c },
-	{ 0x6dd, 0x6dd }, { 0x70f, 0x70f }, { 0x890, 0x891 },
-	{ 0x8e2, 0x8e2 }, { 0x1680, 0x1680 }, { 0x180e, 0x180e },
-	{ 0x2000, 0x200f }, { 0x2028, 0x202f }, { 0x205f, 0x206f },
-	{ 0x3000, 0x3000 }, { 0xd800, 0xf8ff }, { 0xfdd0, 0xfdef },
-	{ 0xfeff, 0xfeff }, { 0xfff0, 0xfffb }, { 0xfffe, 0xffff },
-	{ 0x110bd, 0x110bd }, { 0x110cd, 0x110cd }, { 0x13430, 0x13438 },
-	{ 0x1bca0, 0x1bca3 }, { 0x1d173, 0x1d17a }, { 0xe0000, 0xe00ff },
-	{ 0xe01f0, 0x10ffff }
-};
-
-/* Reduces "d.ddde+xx" to its digits and returns the exponent. */
-static int
-repr_split(char *text)
-{
-	char	*e;
-	int	 exponent;
-
-	e = strchr(text, 'e');
-	exponent = (int)strtol(e + 1, NULL, 10);
-	*e = '\0';
-	if (text[1] == '.')
-		memmove(text + 1, text + 2, strlen(text + 2) + 1);
-	return exponent;
-}
-
-static void
-repr_zeros(struct str *s, int count)
-{
-	while (count-- > 0)
-		str_addc(s, '0');
-}
-
-/* Without an exponent from 0.0001 up to 16 digits before the point. */
-static void
-repr_layout(struct str *s, const char *digits, int exponent)
-{
-	int	len, whole;
-
-	len = (int)strlen(digits);
-	whole = exponent + 1;
-	if (exponent < -4 || exponent >= 16) {
-		str_addc(s, digits[0]);
-		if (len > 1)
-			str_addf(s, ".%s", digits + 1);
-		str_addf(s, "e%c%02d", exponent < 0 ? '-' : '+', abs(exponent));
-	} else if (whole <= 0) {
-		str_adds(s, "0.");
-		repr_zeros(s, -whole);
-		str_adds(s, digits);
-	} else if (len <= whole) {
-		str_adds(s, digits);
-		repr_zeros(s, whole - len);
-		str_adds(s, ".0");
-	} else
-		str_addf(s, "%.*s.%s", whole, digits, digits + whole);
-}
 
 /*
  * Below a power of two doubles are twice as dense as above it, so the nearest
@@ -107,17 +38,16 @@ repr_next(char *text)
 void
 repr_float(struct str *s, double d)
 {
-	char	text[64];
-	int	digits, exponent;
+	char	text[64], *e;
+	int	digits, exponent, len;
 
 	if (isnan(d)) {
 		str_adds(s, "nan");
 		return;
 	}
-	if (signbit(d)) {
+	if (signbit(d))
 		str_addc(s, '-');
-		d = -d;
-	}
+	d = fabs(d);
 	if (isinf(d)) {
 		str_adds(s, "inf");
 		return;
@@ -128,38 +58,25 @@ repr_float(struct str *s, double d)
 		    (repr_next(text) && strtod(text, NULL) == d))
 			break;
 	}
-	exponent = repr_split(text);
-	repr_layout(s, text, exponent);
-}
-
-static bool
-repr_printable(uint32_t c)
-{
-	size_t	i;
-
-	if (c < 0x20)
-		return false;
-	for (i = 0; i < sizeof(repr_escaped) / sizeof(repr_escaped[0]); i++)
-		if (c >= repr_escaped[i].first && c <= repr_escaped[i].last)
-			return false;
-	return true;
-}
-
-static void
-repr_escape(struct str *s, uint32_t c)
-{
-	if (c == '\n')
-		str_adds(s, "\\n");
-	else if (c == '\r')
-		str_adds(s, "\\r");
-	else if (c == '\t')
-		str_adds(s, "\\t");
-	else if (c < 0x100)
-		str_addf(s, "\\x%02x", (unsigned int)c);
-	else if (c < 0x10000)
-		str_addf(s, "\\u%04x", (unsigned int)c);
+	/* Reduces "d.ddde+xx" to its digits. */
+	e = strchr(text, 'e');
+	exponent = (int)strtol(e + 1, NULL, 10);
+	*e = '\0';
+	if (text[1] == '.')
+		memmove(text + 1, text + 2, strlen(text + 2) + 1);
+	len = (int)strlen(text);
+	/* Python has an exponent below 0.0001 and from 17 digits on. */
+	if (exponent < -4 || exponent >= 16)
+		str_addf(s, "%c%s%se%c%02d", text[0], len > 1 ? "." : "",
+		    text + 1, exponent < 0 ? '-' : '+', abs(exponent));
+	else if (exponent < 0)
+		str_addf(s, "0.%.*s%s", -exponent - 1, "000", text);
+	else if (len <= exponent + 1)
+		str_addf(s, "%s%.*s.0", text, exponent + 1 - len,
+		    "0000000000000000");
 	else
-		str_addf(s, "\\U%08x", (unsigned int)c);
+		str_addf(s, "%.*s.%s", exponent + 1, text,
+		    text + exponent + 1);
 }
 
 void
@@ -167,6 +84,7 @@ repr_string(struct str *s, const char *p, size_t len)
 {
 	uint32_t	c;
 	size_t		n;
+	bool		printable;
 	char		quote;
 
 	/*
@@ -177,17 +95,23 @@ repr_string(struct str *s, const char *p, size_t len)
 	    '"' : '\'';
 	str_addc(s, quote);
 	for (; len > 0; p += n, len -= n) {
-		if ((n = utf8_decode(p, len, &c)) == 0) {
-			n = 1;
-			c = 0xdc00 + (unsigned char)*p;
-		}
+		n = str_code(p, len, &c, &printable);
+		if (n == 1 && c >= 0x80)
+			c += 0xdc00;
 		if (c == (unsigned char)quote || c == '\\') {
 			str_addc(s, '\\');
 			str_addc(s, (int)c);
-		} else if (repr_printable(c))
+		} else if (printable && c != 0xa0)
 			str_add(s, p, n);
+		else if (c == '\n')
+			str_adds(s, "\\n");
+		else if (c == '\r')
+			str_adds(s, "\\r");
+		else if (c == '\t')
+			str_adds(s, "\\t");
 		else
-			repr_escape(s, c);
+			str_addf(s, c < 0x100 ? "\\x%02x" : c < 0x10000 ?
+			    "\\u%04x" : "\\U%08x", (unsigned int)c);
 	}
 	str_addc(s, quote);
 }

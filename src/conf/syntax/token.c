@@ -1,39 +1,11 @@
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "conf/syntax/number.h"
 #include "conf/syntax/token.h"
-#include "conf/syntax/utf8.h"
 #include "lib/str.h"
-
-/* Longest first: the first match counts. */
-static const char *const token_operators[] = {
-	"**=", "//=", "<<=", ">>=", "...",
-	"**", "//", "<<", ">>", "==", "!=", "<=", ">=", "->", ":=", "+=", "-=",
-	"*=", "/=", "%=", "&=", "|=", "^=", "@=",
-	"(", ")", "[", "]", "{", "}", ",", ":", ";", ".", "=", "+", "-", "*",
-	"/", "%", "&", "|", "^", "~", "<", ">", "@"
-};
-
-/* Characters that word processors substitute for ASCII ones. */
-static const struct {
-	uint32_t	 first;
-	uint32_t	 last;
-	const char	*text;
-} token_lookalikes[] = {
-	{ 0xa0, 0xa0, "a no-break space: write a plain space" },
-	{ 0x2000, 0x200b, "a special space: write a plain space" },
-	{ 0x2010, 0x2015, "a dash: write -" },
-	{ 0x2018, 0x201f, "a typographic quotation mark: write \" or '" },
-	{ 0xfeff, 0xfeff, "a byte order mark belongs at the file's start" }
-};
-
-static void	token_fault(struct tokenizer *, const char *, ...)
-		    __attribute__((__format__(printf, 2, 3)));
 
 void
 token_init(struct tokenizer *t, const char *bytes, size_t len)
@@ -69,55 +41,37 @@ token_at_break(const struct tokenizer *t)
 	return t->at < t->end && (*t->at == '\n' || *t->at == '\r');
 }
 
-/* Skips one character; a line break of any kind counts as one. */
-static void
-token_step(struct tokenizer *t)
-{
-	uint32_t	c;
-	size_t		n;
-
-	if (token_at_break(t)) {
-		t->at += token_byte(t, 0) == '\r' && token_byte(t, 1) == '\n' ?
-		    2 : 1;
-		t->line++;
-		t->column = 1;
-		t->fresh = true;
-		return;
-	}
-	n = utf8_decode(t->at, (size_t)(t->end - t->at), &c);
-	t->at += n == 0 ? 1 : n;
-	t->column++;
-}
-
+/* Skips `n` characters; a line break of any kind counts as one. */
 static void
 token_skip(struct tokenizer *t, size_t n)
 {
-	while (n-- > 0)
-		token_step(t);
+	uint32_t	c;
+	bool		printable;
+
+	for (; n > 0; n--) {
+		if (token_at_break(t)) {
+			t->at += token_byte(t, 0) == '\r' &&
+			    token_byte(t, 1) == '\n' ? 2 : 1;
+			t->line++;
+			t->column = 1;
+			t->fresh = true;
+			continue;
+		}
+		t->at += str_code(t->at, (size_t)(t->end - t->at), &c,
+		    &printable);
+		t->column++;
+	}
 }
 
 /* Keeps the first fault of a token, at the current place. */
 static void
-token_fault(struct tokenizer *t, const char *fmt, ...)
+token_fault(struct tokenizer *t, const char *text)
 {
-	va_list	ap;
-
-	if (t->token.fault[0] != '\0')
+	if (t->token.fault != NULL)
 		return;
-	va_start(ap, fmt);
-	vsnprintf(t->token.fault, sizeof(t->token.fault), fmt, ap);
-	va_end(ap);
+	t->token.fault = text;
 	t->token.fault_line = t->line;
 	t->token.fault_column = t->column;
-}
-
-/* A fault of the whole token, at its start. */
-static void
-token_fault_start(struct tokenizer *t, const char *text)
-{
-	token_fault(t, "%s", text);
-	t->token.fault_line = t->token.line;
-	t->token.fault_column = t->token.column;
 }
 
 static bool
@@ -134,65 +88,55 @@ token_letter(int c)
 
 /* --- strings --- */
 
+/* Appends the character in UTF-8. */
 static void
 token_character(struct tokenizer *t, uint32_t c)
 {
-	char	utf8[UTF8_MAX];
-	size_t	n;
-
-	if ((n = utf8_encode(utf8, c)) == 0)
-		token_fault(t, c > 0x10ffff ? "there is no such character" :
-		    "half a surrogate pair: write the character itself");
-	else
-		str_add(&t->string, utf8, n);
-}
-
-static int
-token_hex(int c)
-{
-	if (token_digit(c))
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
-/* Reads \xNN, \uNNNN, \UNNNNNNNN, at the backslash. */
-static void
-token_escape_hex(struct tokenizer *t, size_t digits)
-{
-	uint32_t	c;
-	size_t		i;
-	int		d;
-
-	for (c = 0, i = 0; i < digits; i++) {
-		if ((d = token_hex(token_byte(t, 2 + i))) == -1) {
-			token_fault(t, "\\%c needs %zu hexadecimal digits",
-			    token_byte(t, 1), digits);
-			token_skip(t, 2);
-			return;
-		}
-		c = c << 4 | (uint32_t)d;
+	if ((c >= 0xd800 && c <= 0xdfff) || c > 0x10ffff) {
+		token_fault(t, "there is no such character");
+		return;
 	}
-	token_character(t, c);
-	token_skip(t, 2 + digits);
+	if (c < 0x80) {
+		str_addc(&t->string, (int)c);
+		return;
+	}
+	if (c < 0x800)
+		str_addc(&t->string, (int)(0xc0 | c >> 6));
+	else if (c < 0x10000)
+		str_addc(&t->string, (int)(0xe0 | c >> 12));
+	else {
+		str_addc(&t->string, (int)(0xf0 | c >> 18));
+		str_addc(&t->string, (int)(0x80 | (c >> 12 & 0x3f)));
+	}
+	if (c >= 0x800)
+		str_addc(&t->string, (int)(0x80 | (c >> 6 & 0x3f)));
+	str_addc(&t->string, (int)(0x80 | (c & 0x3f)));
 }
 
+/*
+ * Reads the number of a character, after `skip` bytes at the backslash: at
+ * least `min` digits.
+ */
 static void
-token_escape_octal(struct tokenizer *t)
+token_escape_number(struct tokenizer *t, size_t skip, size_t min, size_t max,
+    unsigned int base)
 {
-	uint32_t	c;
+	unsigned int	d;
+	uint32_t	c = 0;
 	size_t		i;
 
-	for (c = 0, i = 1; i <= 3; i++) {
-		if (token_byte(t, i) < '0' || token_byte(t, i) > '7')
+	for (i = 0; i < max; i++) {
+		if ((d = number_digit(token_byte(t, skip + i))) >= base)
 			break;
-		c = c << 3 | (uint32_t)(token_byte(t, i) - '0');
+		c = c * base + d;
 	}
-	token_character(t, c);
-	token_skip(t, i);
+	if (i < min) {
+		token_fault(t,
+		    "\\x, \\u and \\U need 2, 4 and 8 hexadecimal digits");
+		i = 0;
+	} else
+		token_character(t, c);
+	token_skip(t, skip + i);
 }
 
 /* Reads an escape of an ordinary string, at the backslash. */
@@ -212,20 +156,20 @@ token_escape(struct tokenizer *t)
 		str_addc(&t->string, to[p - from]);
 		token_skip(t, 2);
 	} else if (c >= '0' && c <= '7')
-		token_escape_octal(t);
+		token_escape_number(t, 1, 1, 3, 8);
 	else if (c == 'x')
-		token_escape_hex(t, 2);
+		token_escape_number(t, 2, 2, 2, 16);
 	else if (c == 'u')
-		token_escape_hex(t, 4);
+		token_escape_number(t, 2, 4, 4, 16);
 	else if (c == 'U')
-		token_escape_hex(t, 8);
+		token_escape_number(t, 2, 8, 8, 16);
 	else {
 		if (c == 'N')
 			token_fault(t, "characters by name are not known here: "
 			    "write the character itself");
 		/* Python keeps other backslashes. */
 		str_addc(&t->string, '\\');
-		token_step(t);
+		token_skip(t, 1);
 	}
 }
 
@@ -245,13 +189,13 @@ static void
 token_raw(struct tokenizer *t)
 {
 	str_addc(&t->string, '\\');
-	token_step(t);
+	token_skip(t, 1);
 	if (token_at_break(t)) {
 		str_addc(&t->string, '\n');
-		token_step(t);
+		token_skip(t, 1);
 	} else if (t->at < t->end && strchr("'\"\\", *t->at) != NULL) {
 		str_add(&t->string, t->at, 1);
-		token_step(t);
+		token_skip(t, 1);
 	}
 }
 
@@ -271,9 +215,11 @@ token_read_string(struct tokenizer *t, bool raw)
 	token_skip(t, n);
 	while (!token_at_quote(t, quote, n)) {
 		if (t->at == t->end || (n == 1 && token_at_break(t))) {
-			token_fault_start(t, n == 1 ?
+			t->token.fault = n == 1 ?
 			    "the string has no closing quote on its line" :
-			    "the string has no closing quotes");
+			    "the string has no closing quotes";
+			t->token.fault_line = t->token.line;
+			t->token.fault_column = t->token.column;
 			return;
 		}
 		from = t->at;
@@ -283,9 +229,9 @@ token_read_string(struct tokenizer *t, bool raw)
 			token_escape(t);
 		else if (token_at_break(t)) {
 			str_addc(&t->string, '\n');
-			token_step(t);
+			token_skip(t, 1);
 		} else {
-			token_step(t);
+			token_skip(t, 1);
 			str_add(&t->string, from, (size_t)(t->at - from));
 		}
 	}
@@ -297,34 +243,25 @@ token_read_string(struct tokenizer *t, bool raw)
 static bool
 token_read_prefixed(struct tokenizer *t)
 {
-	char	prefix[3];
-	size_t	n;
+	size_t	n = 0;
+	bool	raw = false;
 
-	for (n = 0; token_letter(token_byte(t, n)); n++) {
-		if (n == sizeof(prefix) - 1)
+	for (; n < 2 && token_letter(token_byte(t, n)); n++) {
+		if (strchr("bBfFrRuU", token_byte(t, n)) == NULL)
 			return false;
-		prefix[n] = (char)token_byte(t, n);
+		raw |= token_byte(t, n) == 'r' || token_byte(t, n) == 'R';
 	}
-	prefix[n] = '\0';
-	str_fold(prefix, n);
-	if (n == 0 || strspn(prefix, "bfru") != n ||
-	    (token_byte(t, n) != '\'' && token_byte(t, n) != '"'))
+	if (n == 0 || (token_byte(t, n) != '\'' && token_byte(t, n) != '"'))
 		return false;
-	if (strchr(prefix, 'b') != NULL)
-		token_fault_start(t, "bytes are not known here: "
-		    "write the string without b");
-	else if (strchr(prefix, 'f') != NULL)
-		token_fault_start(t, "a formatted string needs Python, which "
-		    "is not run here: write the text as it comes out, "
-		    "without f");
-	else if (n > 1)
-		token_fault_start(t, "no such kind of string: write r or u");
+	if (n > 1 || strchr("bBfF", token_byte(t, 0)) != NULL)
+		token_fault(t, "only r or u may stand before a string here: "
+		    "bytes and formatted strings need Python");
 	token_skip(t, n);
-	token_read_string(t, strchr(prefix, 'r') != NULL);
+	token_read_string(t, raw);
 	return true;
 }
 
-/* --- numbers --- */
+/* --- the rest --- */
 
 static void
 token_read_number(struct tokenizer *t)
@@ -337,52 +274,24 @@ token_read_number(struct tokenizer *t)
 	t->token.magnitude = n.magnitude;
 	t->token.real = n.real;
 	if (n.fault != NULL)
-		token_fault_start(t, n.fault);
+		token_fault(t, n.fault);
 	token_skip(t, len);
-}
-
-/* --- the rest --- */
-
-/* Names are ASCII, as those of all settings are. */
-static void
-token_read_name(struct tokenizer *t)
-{
-	t->token.type = TOKEN_NAME;
-	while (token_letter(token_byte(t, 0)) || token_digit(token_byte(t, 0)))
-		token_step(t);
 }
 
 static void
 token_read_operator(struct tokenizer *t)
 {
-	uint32_t	c;
-	size_t		i, n;
+	int	c = token_byte(t, 0);
 
 	t->token.type = TOKEN_OPERATOR;
-	c = 0;
-	for (i = 0; i < sizeof(token_operators) / sizeof(token_operators[0]);
-	    i++) {
-		n = strlen(token_operators[i]);
-		if ((size_t)(t->end - t->at) < n ||
-		    memcmp(t->at, token_operators[i], n) != 0)
-			continue;
-		if (strchr("([{", *t->at) != NULL)
-			t->nesting++;
-		else if (strchr(")]}", *t->at) != NULL && t->nesting > 0)
-			t->nesting--;
-		token_skip(t, n);
-		return;
-	}
-	utf8_decode(t->at, (size_t)(t->end - t->at), &c);
-	for (i = 0; i < sizeof(token_lookalikes) / sizeof(token_lookalikes[0]);
-	    i++)
-		if (c >= token_lookalikes[i].first &&
-		    c <= token_lookalikes[i].last)
-			token_fault(t, "%s", token_lookalikes[i].text);
-	if (c == '\\')
-		token_fault(t, "only the line's end may follow a backslash");
-	token_fault(t, "this character has no meaning here");
-	token_step(t);
+	if (c == '(' || c == '[' || c == '{')
+		t->nesting++;
+	else if ((c == ')' || c == ']' || c == '}') && t->nesting > 0)
+		t->nesting--;
+	else if (strchr(")]},:;.=+-*/%&|^~<>@!", c) == NULL)
+		token_fault(t, "this character has no meaning here: blanks, "
+		    "quotes and dashes must be plain ones");
+	token_skip(t, 1);
 }
 
 /*
@@ -393,46 +302,47 @@ static void
 token_skip_blanks(struct tokenizer *t)
 {
 	uint32_t	text;
+	bool		printable;
 	int		c;
 
 	while (t->at < t->end) {
 		c = token_byte(t, 0);
 		if (c == '#') {
 			while (t->at < t->end && !token_at_break(t))
-				token_step(t);
+				token_skip(t, 1);
 		} else if (c == '\\' && (token_byte(t, 1) == '\n' ||
 		    token_byte(t, 1) == '\r')) {
 			token_skip(t, 2);
 			t->fresh = false;
 		} else if (c == ' ' || c == '\t' || c == '\f' || c == '\0' ||
 		    (token_at_break(t) && t->nesting > 0) ||
-		    utf8_decode(t->at, (size_t)(t->end - t->at), &text) == 0)
-			token_step(t);
+		    (c >= 0x80 && str_code(t->at, (size_t)(t->end - t->at),
+		    &text, &printable) == 1))
+			token_skip(t, 1);
 		else
 			break;
 	}
 }
 
+/* The offset after letters and digits. */
+static size_t
+token_name_length(const struct tokenizer *t)
+{
+	size_t	n;
+
+	for (n = 0; token_letter(token_byte(t, n)) ||
+	    token_digit(token_byte(t, n)); n++)
+		continue;
+	return n;
+}
+
+/* Whether blanks and `=` are at the offset. */
 static bool
 token_assigns_at(const struct tokenizer *t, size_t n)
 {
 	while (token_byte(t, n) == ' ' || token_byte(t, n) == '\t')
 		n++;
 	return token_byte(t, n) == '=' && token_byte(t, n + 1) != '=';
-}
-
-/* Whether a name at the start of a line and an `=` follow. */
-static bool
-token_at_statement(const struct tokenizer *t)
-{
-	size_t	n;
-
-	if (t->column != 1 || !token_letter(token_byte(t, 0)))
-		return false;
-	for (n = 0; token_letter(token_byte(t, n)) ||
-	    token_digit(token_byte(t, n)); n++)
-		continue;
-	return token_assigns_at(t, n);
 }
 
 bool
@@ -456,14 +366,17 @@ token_next(struct tokenizer *t)
 		t->token.type = TOKEN_END;
 		return;
 	}
-	if (t->nesting > 0 && t->fresh && token_at_statement(t)) {
+	/* A name and `=` at the start of a line. */
+	if (t->nesting > 0 && t->column == 1 &&
+	    token_letter(token_byte(t, 0)) &&
+	    token_assigns_at(t, token_name_length(t))) {
 		t->nesting = 0;
 		t->token.type = TOKEN_NEWLINE;
 		return;
 	}
 	if (token_at_break(t)) {
 		t->token.type = TOKEN_NEWLINE;
-		token_step(t);
+		token_skip(t, 1);
 		return;
 	}
 	t->fresh = false;
@@ -472,9 +385,11 @@ token_next(struct tokenizer *t)
 		token_read_string(t, false);
 	else if (token_read_prefixed(t))
 		;
-	else if (token_letter(c))
-		token_read_name(t);
-	else if (token_digit(c) || (c == '.' && token_digit(token_byte(t, 1))))
+	else if (token_letter(c)) {
+		t->token.type = TOKEN_NAME;
+		token_skip(t, token_name_length(t));
+	} else if (token_digit(c) ||
+	    (c == '.' && token_digit(token_byte(t, 1))))
 		token_read_number(t);
 	else
 		token_read_operator(t);

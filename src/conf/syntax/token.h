@@ -21,8 +21,6 @@ enum token_type {
 	TOKEN_OPERATOR		/* brackets, commas, signs */
 };
 
-#define TOKEN_FAULT_MAX	200
-
 struct token {
 	enum token_type	 type;
 	unsigned int	 line;
@@ -36,7 +34,7 @@ struct token {
 	 * The token is wrong in itself. Only its user reports that, so that
 	 * skipping is silent.
 	 */
-	char		 fault[TOKEN_FAULT_MAX];
+	const char	*fault;		/* NULL: none */
 	unsigned int	 fault_line;
 	unsigned int	 fault_column;
 };
