@@ -17,7 +17,7 @@ CONF_SRCS =	src/conf/access.c src/conf/addressee.c src/conf/connection.c src/con
 # Reads one literal, as the ledgers do with a row of limits.
 LITERAL_SRCS =	src/conf/syntax/expression.c src/conf/syntax/literal.c src/conf/syntax/number.c \
 		src/conf/syntax/token.c
-CONF_READ_SRCS = src/conf/syntax/anchor.c src/conf/check.c src/conf/check_action.c src/conf/check_rules.c \
+CONF_READ_SRCS = src/conf/check.c src/conf/check_action.c src/conf/check_rules.c \
 		src/conf/load.c src/conf/syntax/scalar.c src/conf/trust.c \
 		src/conf/syntax/yaml.c \
 		${LITERAL_SRCS}

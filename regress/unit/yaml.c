@@ -31,13 +31,17 @@ files_are_read(void **state)
 static void
 plain_is(const char *text, const char *expected)
 {
+	struct scalars	 scalars;
 	struct value	*v;
 	struct str	 s;
 	const char	*fault;
 
 	fault = NULL;
 	str_init(&s);
-	if ((v = scalar_plain(text, strlen(text), &fault)) != NULL)
+	assert_int_equal(scalar_init(&scalars), 0);
+	v = scalar_plain(&scalars, text, strlen(text), &fault);
+	scalar_clear(&scalars);
+	if (v != NULL)
 		value_repr(&s, v);
 	else
 		str_adds(&s, fault);
@@ -45,6 +49,9 @@ plain_is(const char *text, const char *expected)
 	value_free(v);
 	str_clear(&s);
 }
+
+#define IS_SPECIAL	"YAML gives dates, `=` and `<<` a meaning of their " \
+	"own: put this in quotes"
 
 /* Where one regular expression of the resolver ends and the next begins. */
 static void
@@ -94,13 +101,13 @@ scalars_are_read_as_pyyaml_does(void **state)
 	plain_is("0x8000000000000000", "the number is too large");
 	plain_is("2001-01-1", "'2001-01-1'");
 	plain_is("2001-1-1 1:00:00",
-	    "YAML takes this for a date: put it in quotes");
+	    IS_SPECIAL);
 	plain_is("2001-1-1 1:0:00", "'2001-1-1 1:0:00'");
 	plain_is("2001-01-01T", "'2001-01-01T'");
 	plain_is("2001-01-01t01:02:03.Z",
-	    "YAML takes this for a date: put it in quotes");
+	    IS_SPECIAL);
 	plain_is("2001-01-01t01:02:03+1:00",
-	    "YAML takes this for a date: put it in quotes");
+	    IS_SPECIAL);
 	plain_is("2001-01-01t01:02:03+1:0", "'2001-01-01t01:02:03+1:0'");
 	plain_is("YeS", "'YeS'");
 	plain_is("yes ", "'yes '");

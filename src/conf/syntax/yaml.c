@@ -1,13 +1,10 @@
 #include <limits.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <yaml.h>
 
-#include "conf/syntax/anchor.h"
 #include "conf/fault.h"
 #include "conf/syntax/scalar.h"
 #include "conf/value.h"
@@ -24,63 +21,39 @@ struct yaml {
 	const char		*file;
 	size_t			 len;
 	struct faults		*faults;
-	struct anchors		 anchors;
+	struct scalars		 scalars;
+	/*
+	 * A copy of each anchor's node by name, since the tree may change.
+	 * NULL: the node is still open, or wrong.
+	 */
+	struct value		*anchors;
 	size_t			 values;	/* so far, with copies */
 	size_t			 bytes;
 	unsigned int		 depth;
 	bool			 stop;		/* nothing more can be read */
 };
 
-/* Messages of libyaml, and clearer ones for them. */
-static const struct {
-	const char	*problem;
-	const char	*text;
-} yaml_problems[] = {
-	{ "found character that cannot start any token",
-	    "this character cannot stand here: put the text in quotes "
-	    "(and indent with spaces, not tabs)" },
-	{ "mapping values are not allowed in this context",
-	    "`:` cannot stand here: put text that has one in quotes, or check "
-	    "how the line is indented" },
-	{ "could not find expected ':'", "`:` is missing before this place" }
-};
+/* Where something is, as arguments of fault_error. */
+#define YAML_PLACE(mark) \
+	(unsigned int)(mark).line + 1, (unsigned int)(mark).column + 1
+
+#define YAML_HINT	" (check quotes, and how lines are indented)"
 
 static struct value	*yaml_node(struct yaml *, const yaml_event_t *);
 
-static void	yaml_fault(struct yaml *, const yaml_mark_t *, const char *,
-		    ...) __attribute__((__format__(printf, 3, 4)));
-
 /* --- faults --- */
 
-static unsigned int
-yaml_line(const yaml_mark_t *mark)
+static void
+yaml_fault(struct yaml *y, const yaml_event_t *event, const char *text)
 {
-	return mark->line >= UINT_MAX ? UINT_MAX : (unsigned int)mark->line + 1;
-}
-
-static unsigned int
-yaml_column(const yaml_mark_t *mark)
-{
-	return mark->column >= UINT_MAX ? UINT_MAX :
-	    (unsigned int)mark->column + 1;
+	fault_error(y->faults, YAML_PLACE(event->start_mark), "%s", text);
 }
 
 static void
-yaml_fault(struct yaml *y, const yaml_mark_t *mark, const char *fmt, ...)
+yaml_fault_depth(struct yaml *y, const yaml_event_t *event)
 {
-	char	text[512];
-	va_list	ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	fault_error(y->faults, yaml_line(mark), yaml_column(mark), "%s", text);
-}
-
-static void
-yaml_fault_depth(struct yaml *y, const yaml_mark_t *mark)
-{
-	yaml_fault(y, mark, "more than %d lists and mappings inside each other",
+	fault_error(y->faults, YAML_PLACE(event->start_mark),
+	    "more than %d lists and mappings inside each other",
 	    VALUE_DEPTH_MAX);
 }
 
@@ -109,23 +82,19 @@ yaml_fault_syntax(struct yaml *y)
 {
 	const yaml_parser_t	*p = &y->parser;
 	const char		*problem;
-	size_t			 i;
 
-	if (p->error == YAML_READER_ERROR) {
-		yaml_fault_bytes(y);
-		return;
-	}
 	problem = p->problem == NULL ? "not YAML" : p->problem;
-	for (i = 0; i < sizeof(yaml_problems) / sizeof(yaml_problems[0]); i++)
-		if (strcmp(problem, yaml_problems[i].problem) == 0) {
-			problem = yaml_problems[i].text;
-			break;
-		}
-	if (p->context == NULL)
-		yaml_fault(y, &p->problem_mark, "%s", problem);
+	if (p->error == YAML_MEMORY_ERROR)
+		fault_error(y->faults, 0, 0, "not enough memory");
+	else if (p->error == YAML_READER_ERROR)
+		yaml_fault_bytes(y);
+	else if (p->context == NULL)
+		fault_error(y->faults, YAML_PLACE(p->problem_mark),
+		    "%s" YAML_HINT, problem);
 	else
-		yaml_fault(y, &p->problem_mark, "%s, %s that begins in line %u",
-		    problem, p->context, yaml_line(&p->context_mark));
+		fault_error(y->faults, YAML_PLACE(p->problem_mark),
+		    "%s, %s that begins in line %u" YAML_HINT, problem,
+		    p->context, (unsigned int)p->context_mark.line + 1);
 }
 
 /* --- events --- */
@@ -139,20 +108,18 @@ yaml_next(struct yaml *y, yaml_event_t *event)
 	if (yaml_parser_parse(&y->parser, event))
 		return 0;
 	y->stop = true;
-	if (y->parser.error == YAML_MEMORY_ERROR)
-		fault_error(y->faults, 0, 0, "not enough memory");
-	else
-		yaml_fault_syntax(y);
+	yaml_fault_syntax(y);
 	return -1;
 }
 
 /* Counts the values made; too many end the reading. */
 static int
-yaml_count(struct yaml *y, const yaml_mark_t *mark, size_t values, size_t bytes)
+yaml_count(struct yaml *y, const yaml_event_t *event, size_t values,
+    size_t bytes)
 {
 	if (values > VALUE_COUNT_MAX - y->values ||
 	    bytes > YAML_BYTES_MAX - y->bytes) {
-		yaml_fault(y, mark,
+		fault_error(y->faults, YAML_PLACE(event->start_mark),
 		    "too large: more than %d values or %d bytes",
 		    VALUE_COUNT_MAX, YAML_BYTES_MAX);
 		y->stop = true;
@@ -164,52 +131,70 @@ yaml_count(struct yaml *y, const yaml_mark_t *mark, size_t values, size_t bytes)
 }
 
 static struct value *
-yaml_place(struct value *v, const yaml_mark_t *mark)
+yaml_place(struct value *v, const yaml_event_t *event)
 {
-	v->line = yaml_line(mark);
-	v->column = yaml_column(mark);
+	v->line = (unsigned int)event->start_mark.line + 1;
+	v->column = (unsigned int)event->start_mark.column + 1;
 	return v;
 }
 
 /* --- anchors --- */
 
-static size_t
-yaml_anchor_open(struct yaml *y, const yaml_char_t *name)
+/* The size of a tree; returns how many containers are inside each other. */
+static unsigned int
+yaml_measure(const struct value *v, size_t *values, size_t *bytes)
 {
-	return anchor_open(&y->anchors, (const char *)name);
+	unsigned int	depth = 0, inner;
+	size_t		i;
+
+	++*values;
+	*bytes += v->len;
+	for (i = 0; i < v->count; i++)
+		if ((inner = yaml_measure(v->items[i], values, bytes)) > depth)
+			depth = inner;
+	return depth + (v->type >= VALUE_LIST);
 }
 
-static void
-yaml_anchor_close(struct yaml *y, size_t i, const struct value *v,
-    const yaml_mark_t *mark)
+/* A copy of the tree; NULL with a fault: it is too large or too deep here. */
+static struct value *
+yaml_repeat(struct yaml *y, const yaml_event_t *event, const struct value *v)
 {
-	struct anchor	*a;
+	size_t		values = 0, bytes = 0;
+	unsigned int	depth;
 
-	if ((a = anchor_close(&y->anchors, i, v)) != NULL &&
-	    yaml_count(y, mark, a->values, a->bytes) == 0)
-		a->value = value_copy(v);
+	depth = yaml_measure(v, &values, &bytes);
+	if (y->depth + depth > VALUE_DEPTH_MAX) {
+		yaml_fault_depth(y, event);
+		return NULL;
+	}
+	if (yaml_count(y, event, values, bytes) == -1)
+		return NULL;
+	return value_copy(v);
+}
+
+/* Notes the node of an anchor; NULL: it begins here, and has no value yet. */
+static void
+yaml_anchor(struct yaml *y, const yaml_event_t *event, const yaml_char_t *name,
+    const struct value *v)
+{
+	const char	*text = (const char *)name;
+
+	if (name != NULL)
+		value_set(y->anchors, value_str(text, strlen(text)),
+		    v == NULL ? NULL : yaml_repeat(y, event, v));
 }
 
 static struct value *
 yaml_alias(struct yaml *y, const yaml_event_t *event)
 {
-	const struct anchor	*a;
+	const struct value	*v;
 	const char		*name;
 
 	name = (const char *)event->data.alias.anchor;
-	if ((a = anchor_find(&y->anchors, name)) == NULL) {
-		yaml_fault(y, &event->start_mark,
-		    "there is no anchor &%s before this place", name);
-		return NULL;
-	}
-	if (a->open)
-		yaml_fault(y, &event->start_mark, "*%s stands inside of &%s: "
-		    "it would have no end", name, name);
-	else if (y->depth + a->depth > VALUE_DEPTH_MAX)
-		yaml_fault_depth(y, &event->start_mark);
-	else if (a->value != NULL && yaml_count(y, &event->start_mark,
-	    a->values, a->bytes) == 0)
-		return value_copy(a->value);
+	if ((v = value_get(y->anchors, name)) != NULL)
+		return yaml_repeat(y, event, v);
+	fault_error(y->faults, YAML_PLACE(event->start_mark),
+	    "there is no complete &%s before this place", name);
 	return NULL;
 }
 
@@ -225,28 +210,26 @@ static struct value *
 yaml_scalar(struct yaml *y, const yaml_event_t *event)
 {
 	struct value	*v;
-	const char	*text, *fault;
-	size_t		 len, anchor;
+	const char	*text, *fault = NULL;
+	size_t		 len;
 
 	text = (const char *)event->data.scalar.value;
 	len = event->data.scalar.length;
-	if (yaml_count(y, &event->start_mark, 1, len) == -1)
+	if (yaml_count(y, event, 1, len) == -1)
 		return NULL;
-	anchor = yaml_anchor_open(y, event->data.scalar.anchor);
-	fault = "not understood";
 	if (!yaml_untagged(event->data.scalar.tag))
-		v = scalar_tagged((const char *)event->data.scalar.tag, text,
-		    len, &fault);
+		v = scalar_tagged(&y->scalars,
+		    (const char *)event->data.scalar.tag, text, len, &fault);
 	else if (event->data.scalar.plain_implicit ||
 	    event->data.scalar.tag != NULL)	/* "!": as a plain one */
-		v = scalar_plain(text, len, &fault);
+		v = scalar_plain(&y->scalars, text, len, &fault);
 	else
 		v = value_str(text, len);
 	if (v == NULL)
-		yaml_fault(y, &event->start_mark, "%s", fault);
+		yaml_fault(y, event, fault);
 	else
-		yaml_place(v, &event->start_mark);
-	yaml_anchor_close(y, anchor, v, &event->start_mark);
+		yaml_place(v, event);
+	yaml_anchor(y, event, event->data.scalar.anchor, v);
 	return v;
 }
 
@@ -255,16 +238,9 @@ static bool
 yaml_tag_fits(struct yaml *y, const yaml_event_t *event, const yaml_char_t *tag,
     const char *nature)
 {
-	const size_t	 prefix = strlen(SCALAR_TAG);
-	const char	*text;
-
 	if (yaml_untagged(tag) || strcmp((const char *)tag, nature) == 0)
 		return true;
-	text = (const char *)tag;
-	yaml_fault(y, &event->start_mark,
-	    "the tag %s%s does not belong here: leave it out",
-	    strncmp(text, SCALAR_TAG, prefix) == 0 ? "!!" : "",
-	    strncmp(text, SCALAR_TAG, prefix) == 0 ? text + prefix : text);
+	yaml_fault(y, event, SCALAR_TAG_FAULT);
 	return false;
 }
 
@@ -277,7 +253,7 @@ yaml_sequence(struct yaml *y, const yaml_event_t *start)
 
 	good = yaml_tag_fits(y, start, start->data.sequence_start.tag,
 	    SCALAR_TAG "seq");
-	v = yaml_place(value_new(VALUE_LIST), &start->start_mark);
+	v = yaml_place(value_new(VALUE_LIST), start);
 	while (yaml_next(y, &event) == 0) {
 		if (event.type == YAML_SEQUENCE_END_EVENT) {
 			yaml_event_delete(&event);
@@ -313,7 +289,7 @@ yaml_overlay(struct value *into, struct value *from)
 static int
 yaml_merge(struct yaml *y, struct value *into, const yaml_event_t *event)
 {
-	struct value	*v, *item;
+	struct value	*v;
 	size_t		 i;
 
 	if ((v = yaml_node(y, event)) == NULL)
@@ -326,34 +302,24 @@ yaml_merge(struct yaml *y, struct value *into, const yaml_event_t *event)
 		if (v->items[i]->type != VALUE_DICT)
 			break;
 	if (v->type != VALUE_LIST || i < v->count) {
-		yaml_fault(y, &event->start_mark, "`<<` merges a mapping or a "
-		    "list of mappings, nothing else");
+		yaml_fault(y, event, "`<<` merges a mapping or a list of "
+		    "mappings, nothing else");
 		value_free(v);
 		return -1;
 	}
-	while (v->count > 0) {
-		item = v->items[--v->count];
-		yaml_overlay(into, item);
-	}
+	while (v->count > 0)
+		yaml_overlay(into, v->items[--v->count]);
 	value_free(v);
 	return 0;
 }
 
+/* Whether it is this key, and not a string in quotes. */
 static bool
 yaml_is_plain(const yaml_event_t *event, const char *text)
 {
 	return event->type == YAML_SCALAR_EVENT &&
 	    event->data.scalar.plain_implicit &&
 	    strcmp((const char *)event->data.scalar.value, text) == 0;
-}
-
-static bool
-yaml_is_merge(const yaml_event_t *event)
-{
-	if (event->type == YAML_SCALAR_EVENT && event->data.scalar.tag != NULL)
-		return strcmp((const char *)event->data.scalar.tag,
-		    SCALAR_TAG "merge") == 0;
-	return yaml_is_plain(event, "<<");
 }
 
 static struct value *
@@ -363,22 +329,13 @@ yaml_key(struct yaml *y, const yaml_event_t *event)
 
 	/* PyYAML takes `=` for a string only as a key. */
 	if (yaml_is_plain(event, "="))
-		return yaml_place(value_str("=", 1), &event->start_mark);
+		return yaml_place(value_str("=", 1), event);
 	if ((key = yaml_node(y, event)) == NULL || value_hashable(key))
 		return key;
-	yaml_fault(y, &event->start_mark, "a %s cannot be a key",
+	fault_error(y->faults, key->line, key->column, "a %s cannot be a key",
 	    value_type_name(key->type));
 	value_free(key);
 	return NULL;
-}
-
-static void
-yaml_set(struct yaml *y, struct value *own, struct value *key, struct value *v)
-{
-	if (value_get_key(own, key) != NULL)
-		fault_warning(y->faults, key->line, key->column,
-		    "this key was there before: the last one counts");
-	value_set(own, key, v);
 }
 
 /*
@@ -388,22 +345,29 @@ static int
 yaml_entry(struct yaml *y, const yaml_event_t *first, struct value *own,
     struct value *merged)
 {
-	struct value	*key, *v;
+	struct value	*key = NULL, *v = NULL;
 	yaml_event_t	 event;
 	bool		 merge;
-	int		 r;
+	int		 r = -1;
 
-	merge = yaml_is_merge(first);
-	key = merge ? NULL : yaml_key(y, first);
+	if (first->type == YAML_SCALAR_EVENT && first->data.scalar.tag != NULL)
+		merge = strcmp((const char *)first->data.scalar.tag,
+		    SCALAR_TAG "merge") == 0;
+	else
+		merge = yaml_is_plain(first, "<<");
+	if (!merge)
+		key = yaml_key(y, first);
 	if (yaml_next(y, &event) == -1) {
 		value_free(key);
 		return -1;
 	}
-	r = -1;
 	if (merge)
 		r = yaml_merge(y, merged, &event);
 	else if ((v = yaml_node(y, &event)) != NULL && key != NULL) {
-		yaml_set(y, own, key, v);
+		if (value_get_key(own, key) != NULL)
+			fault_warning(y->faults, key->line, key->column,
+			    "this key was there before: the last one counts");
+		value_set(own, key, v);
 		r = 0;
 	} else {
 		value_free(key);
@@ -423,7 +387,7 @@ yaml_mapping(struct yaml *y, const yaml_event_t *start)
 	good = yaml_tag_fits(y, start, start->data.mapping_start.tag,
 	    SCALAR_TAG "map");
 	own = value_new(VALUE_DICT);
-	merged = yaml_place(value_new(VALUE_DICT), &start->start_mark);
+	merged = yaml_place(value_new(VALUE_DICT), start);
 	while (yaml_next(y, &event) == 0) {
 		if (event.type == YAML_MAPPING_END_EVENT) {
 			yaml_event_delete(&event);
@@ -444,23 +408,24 @@ yaml_mapping(struct yaml *y, const yaml_event_t *start)
 static struct value *
 yaml_collection(struct yaml *y, const yaml_event_t *event)
 {
-	struct value	*v;
-	size_t		 anchor;
-	bool		 list;
+	const yaml_char_t	*anchor;
+	struct value		*v;
+	bool			 list;
 
 	if (y->depth == VALUE_DEPTH_MAX) {
-		yaml_fault_depth(y, &event->start_mark);
+		yaml_fault_depth(y, event);
 		y->stop = true;
 	}
-	if (y->stop || yaml_count(y, &event->start_mark, 1, 0) == -1)
+	if (y->stop || yaml_count(y, event, 1, 0) == -1)
 		return NULL;
 	list = event->type == YAML_SEQUENCE_START_EVENT;
-	anchor = yaml_anchor_open(y, list ? event->data.sequence_start.anchor :
-	    event->data.mapping_start.anchor);
+	anchor = list ? event->data.sequence_start.anchor :
+	    event->data.mapping_start.anchor;
+	yaml_anchor(y, event, anchor, NULL);
 	y->depth++;
 	v = list ? yaml_sequence(y, event) : yaml_mapping(y, event);
 	y->depth--;
-	yaml_anchor_close(y, anchor, v, &event->start_mark);
+	yaml_anchor(y, event, anchor, v);
 	return v;
 }
 
@@ -482,51 +447,33 @@ yaml_node(struct yaml *y, const yaml_event_t *event)
 
 /* --- the file --- */
 
-/* Reads the root of the only document; NULL: the file has none. */
-static struct value *
-yaml_document(struct yaml *y, const yaml_event_t *event)
-{
-	struct value	*v;
-
-	if ((v = yaml_node(y, event)) == NULL || v->type == VALUE_DICT)
-		return v;
-	if (v->type != VALUE_NONE)
-		yaml_fault(y, &event->start_mark,
-		    "settings are expected, as in name: value, not a %s",
-		    value_type_name(v->type));
-	value_free(v);
-	return NULL;
-}
-
+/* Reads the only document, a mapping; NULL: the file has none. */
 static struct value *
 yaml_stream(struct yaml *y)
 {
-	struct value	*v;
+	struct value	*v = NULL;
 	yaml_event_t	 event;
-	unsigned int	 documents;
-	bool		 end;
+	unsigned int	 documents = 0;
 
-	v = NULL;
-	documents = 0;
-	for (end = false; !end && yaml_next(y, &event) == 0;) {
-		switch (event.type) {
-		case YAML_STREAM_START_EVENT:
-		case YAML_DOCUMENT_END_EVENT:
-			break;
-		case YAML_DOCUMENT_START_EVENT:
-			if (++documents > 1) {
-				yaml_fault(y, &event.start_mark, "a second "
-				    "document begins here: one is all that is "
-				    "read");
-				end = true;
-			}
-			break;
-		case YAML_STREAM_END_EVENT:
-			end = true;
-			break;
-		default:
-			v = yaml_document(y, &event);
-			break;
+	while (yaml_next(y, &event) == 0) {
+		if (event.type == YAML_STREAM_END_EVENT)
+			y->stop = true;
+		else if (event.type == YAML_DOCUMENT_START_EVENT &&
+		    ++documents > 1) {
+			yaml_fault(y, &event, "a second document begins here: "
+			    "one is all that is read");
+			y->stop = true;
+		} else if (event.type == YAML_ALIAS_EVENT ||
+		    event.type == YAML_SCALAR_EVENT ||
+		    event.type == YAML_SEQUENCE_START_EVENT ||
+		    event.type == YAML_MAPPING_START_EVENT)
+			v = yaml_node(y, &event);
+		if (v != NULL && v->type != VALUE_DICT) {
+			if (v->type != VALUE_NONE)
+				yaml_fault(y, &event, "settings are expected, "
+				    "as in name: value");
+			value_free(v);
+			v = NULL;
 		}
 		yaml_event_delete(&event);
 	}
@@ -548,15 +495,20 @@ yaml_file(const char *bytes, size_t len, struct faults *faults)
 	y.file = bytes;
 	y.len = len;
 	y.faults = faults;
-	anchor_init(&y.anchors);
+	y.anchors = value_new(VALUE_DICT);
 	v = NULL;
-	if (yaml_parser_initialize(&y.parser)) {
+	if (scalar_init(&y.scalars) == -1)
+		fault_error(faults, 0, 0, "not enough memory");
+	else if (!yaml_parser_initialize(&y.parser)) {
+		fault_error(faults, 0, 0, "not enough memory");
+		scalar_clear(&y.scalars);
+	} else {
 		yaml_parser_set_input_string(&y.parser,
 		    (const unsigned char *)bytes, len);
 		v = yaml_stream(&y);
 		yaml_parser_delete(&y.parser);
-	} else
-		fault_error(faults, 0, 0, "not enough memory");
-	anchor_clear(&y.anchors);
+		scalar_clear(&y.scalars);
+	}
+	value_free(y.anchors);
 	return v == NULL ? value_new(VALUE_DICT) : v;
 }
