@@ -7,12 +7,6 @@
 
 #define VALUE_MAX	512		/* bytes of an id in an answer */
 
-static void
-add_number(struct str *out, int64_t n)
-{
-	str_addf(out, "%" PRId64, n);
-}
-
 /*
  * Replaces what is not printable ASCII: the text goes to the client unchanged.
  */
@@ -44,62 +38,53 @@ add_word(struct str *out, const char *bytes, size_t len)
 		    strchr(harmless, bytes[i]) != NULL ? bytes[i] : '_');
 }
 
-static void
-add_value(struct str *out, const struct settings *s,
-    const struct msg_charge_key *key, const struct msg_verdict *v,
-    const char *name, bool parsed)
-{
-	void		(*add)(struct str *, const char *, size_t) =
-			    parsed ? add_word : add_text;
-	const char	*rule = key->rule < s->nrules ?
-			    s->rules[key->rule].name : NULL;
-	size_t		 skip = rule != NULL ? strlen(rule) + 1 : 0;
-
-	if (skip > key->idlen || v->verdict == VERDICT_BLOCKED)
-		skip = 0;
-	if (strcmp(name, "{id}") == 0)
-		add(out, key->id + skip, key->idlen - skip);
-	else if (strcmp(name, "{rule}") == 0)
-		add(out, rule != NULL ? rule : "",
-		    rule != NULL ? strlen(rule) : 0);
-	else if (strcmp(name, "{retry_after}") == 0)
-		add_number(out, v->retry_after);
-	else if (v->verdict == VERDICT_BLOCKED)
-		return;		/* a block has no limit */
-	else if (strcmp(name, "{limit}") == 0)
-		add_number(out, v->limit.mails);
-	else if (strcmp(name, "{period}") == 0)
-		add_number(out, v->limit.seconds);
-	else
-		add_number(out, v->used);
-}
-
+/* Fills in the placeholders. */
 static void
 add_filled(struct str *out, const struct settings *s, const char *action,
     const struct msg_charge_key *key, const struct msg_verdict *v)
 {
-	static const char	*const names[] = {
+	enum { ID, RULE, LIMIT, PERIOD, USED, RETRY_AFTER, NAMES };
+	static const char	*const names[NAMES] = {
 		"{id}", "{rule}", "{limit}", "{period}", "{used}",
-		"{retry_after}", NULL
+		"{retry_after}"
 	};
-	size_t			 i, len, text = access_text(action);
-	const char		*begin = action;
+	const int64_t		 number[NAMES] = {
+		[LIMIT] = v->limit.mails, [PERIOD] = v->limit.seconds,
+		[USED] = v->used, [RETRY_AFTER] = v->retry_after
+	};
+	const char		*text = action + access_text(action);
+	const char		*rule = key->rule < s->nrules ?
+				    s->rules[key->rule].name : NULL;
+	bool			 blocked = v->verdict == VERDICT_BLOCKED;
+	size_t			 skip = rule != NULL ? strlen(rule) + 1 : 0;
+	size_t			 len, i;
+	void			(*add)(struct str *, const char *, size_t);
 
-	while (*action != '\0') {
+	if (skip > key->idlen || blocked)
+		skip = 0;
+	for (;;) {
 		len = strcspn(action, "{");
 		str_add(out, action, len);
 		action += len;
 		if (*action == '\0')
 			return;
-		for (i = 0; names[i] != NULL; i++)
+		for (i = 0; i < NAMES; i++)
 			if (strncmp(action, names[i], strlen(names[i])) == 0)
 				break;
-		if (names[i] != NULL) {
-			add_value(out, s, key, v, names[i],
-			    (size_t)(action - begin) < text);
-			action += strlen(names[i]);
-		} else
+		if (i == NAMES) {
 			str_addc(out, *action++);
+			continue;
+		}
+		/* Postfix parses what precedes the text. */
+		add = action < text ? add_word : add_text;
+		action += strlen(names[i]);
+		if (i == ID)
+			add(out, key->id + skip, key->idlen - skip);
+		else if (i == RULE && rule != NULL)
+			add(out, rule, strlen(rule));
+		/* A block has no limit. */
+		else if (i == RETRY_AFTER || (i != RULE && !blocked))
+			str_addf(out, "%" PRId64, number[i]);
 	}
 }
 

@@ -111,24 +111,6 @@ apply_recipients(struct task *t)
 	return n > 0 ? n : 1;
 }
 
-/* For rules that count different values of an attribute: 1, and the value. */
-static bool
-apply_distinct(struct task *t, const struct settings_rule *rule,
-    enum rule_attribute attr, struct msg_charge_key *key)
-{
-	struct str	*ids = &t->a->ids;
-	size_t		 at = ids->len;
-
-	if (!identity_add(ids, t->s, rule, t->req, attr))
-		return false;
-	identity_bound(ids, at, CHARGE_ID_MAX);
-	t->a->value_at[t->a->charge.nkeys] = at;
-	key->kind = CHARGE_DISTINCT;
-	key->valuelen = ids->len - at;
-	key->amount = 1;
-	return true;
-}
-
 /*
  * The recipient and the network of the client; the ledger knows whether they
  * are new to the key. A request about several recipients names none.
@@ -160,7 +142,14 @@ static enum apply_reason
 apply_count(struct task *t, const struct settings_rule *rule,
     struct msg_charge_key *key)
 {
-	const struct request_value	*size = &t->req->attr[ATTR_SIZE];
+	static const enum rule_attribute	 attr[] = {
+		[RULE_ADDRESSES] = KEY_CLIENT_ADDRESS,
+		[RULE_SENDERS] = KEY_SENDER,
+		[RULE_DISTINCT_RECIPIENTS] = KEY_RECIPIENT
+	};
+	const struct request_value	*size;
+	struct str		*ids = &t->a->ids;
+	size_t			 at = ids->len;
 
 	if (t->a->stage == STAGE_NONE)
 		return REASON_NO_STATE;
@@ -169,6 +158,7 @@ apply_count(struct task *t, const struct settings_rule *rule,
 	key->kind = CHARGE_SUM;
 	switch (rule == NULL ? RULE_RECIPIENTS : rule->count) {
 	case RULE_BYTES:
+		size = &t->req->attr[ATTR_SIZE];
 		/*
 		 * An invalid size counts as 0; the actual size comes after the
 		 * mail.
@@ -178,16 +168,16 @@ apply_count(struct task *t, const struct settings_rule *rule,
 			key->amount = 0;
 		break;
 	case RULE_ADDRESSES:
-		if (!apply_distinct(t, rule, KEY_CLIENT_ADDRESS, key))
-			return REASON_NO_IDENTITY;
-		break;
 	case RULE_SENDERS:
-		if (!apply_distinct(t, rule, KEY_SENDER, key))
-			return REASON_NO_IDENTITY;
-		break;
 	case RULE_DISTINCT_RECIPIENTS:
-		if (!apply_distinct(t, rule, KEY_RECIPIENT, key))
+		/* 1, and the value. */
+		if (!identity_add(ids, t->s, rule, t->req, attr[rule->count]))
 			return REASON_NO_IDENTITY;
+		identity_bound(ids, at, CHARGE_ID_MAX);
+		t->a->value_at[t->a->charge.nkeys] = at;
+		key->kind = CHARGE_DISTINCT;
+		key->valuelen = ids->len - at;
+		key->amount = 1;
 		break;
 	case RULE_NEW_RECIPIENTS:
 		apply_habit(t, rule, key);
