@@ -73,9 +73,9 @@ refusal_drop(struct entry *e)
 	free(e);
 }
 
-/* Takes over the payload. */
+/* A number is given when it is queued, so that the list stays in order. */
 static void
-refusal_queue(int64_t number, bool first, struct str *payload)
+refusal_queue(struct msg_refusal *m)
 {
 	struct entry	*e;
 
@@ -87,16 +87,16 @@ refusal_queue(int64_t number, bool first, struct str *payload)
 		refusal_drop(e);
 	}
 	e = alloc_zero(1, sizeof(*e));
-	e->number = number;
-	e->first = first;
-	e->payload = *payload;
-	str_init(payload);
+	e->number = m->number = ++refusal.number;
+	e->first = m->first;
+	str_init(&e->payload);
+	msg_refusal_put(&e->payload, m);
 	TAILQ_INSERT_TAIL(&refusal.list, e, entry);
 	if (refusal.unsent == NULL)
 		refusal.unsent = e;
 	refusal.count++;
 	refusal.bytes += sizeof(*e) + e->payload.size;
-	refusal.more += !first;
+	refusal.more += !m->first;
 }
 
 void
@@ -141,21 +141,16 @@ refusal_same(const struct map_node *node, const void *key, size_t len)
 	return s->len == len && memcmp(s->key, key, len) == 0;
 }
 
-/* A number is given when it is queued, so that the list stays in order. */
 static void
 refusal_sum(struct subject *s)
 {
 	struct msg_refusal	m;
-	struct str		payload;
 
 	if (!refusal.on || s->times == 0 || msg_refusal_get(&m, s->payload.data,
 	    s->payload.len) == -1)
 		return;
-	m.number = ++refusal.number;
 	m.times = s->times;
-	str_init(&payload);
-	msg_refusal_put(&payload, &m);
-	refusal_queue(m.number, false, &payload);
+	refusal_queue(&m);
 	str_clear(&s->payload);
 	s->times = 0;
 }
@@ -283,7 +278,6 @@ static void
 refusal_keep(struct msg_refusal *m, const struct maillog_about *about)
 {
 	struct subject	*s;
-	struct str	 payload;
 
 	m->date = clock_wall();
 	m->times = 1;
@@ -296,10 +290,7 @@ refusal_keep(struct msg_refusal *m, const struct maillog_about *about)
 	if (m->first || refusal.extra < REFUSAL_MORE) {
 		refusal.extra += !m->first;
 		refusal_texts(m, about);
-		m->number = ++refusal.number;
-		str_init(&payload);
-		msg_refusal_put(&payload, m);
-		refusal_queue(m->number, m->first, &payload);
+		refusal_queue(m);
 	} else if (s != NULL && s->times++ == 0) {
 		refusal_texts(m, about);
 		msg_refusal_put(&s->payload, m);
