@@ -763,6 +763,29 @@ owed_in_another_window(void **state)
 	memory_free(m);
 }
 
+static void
+rule_has_another_name(void **state)
+{
+	struct memory	*m = memory_new(PLENTY);
+
+	(void)state;
+	charge_of("old:bob", 6, "", 1);
+	learnt(m, NOW, 6);
+	charge_of("old:carol", 3, "", 2);
+	learnt(m, NOW, 3);
+	charge_of("new:bob", 3, "", 3);
+	learnt(m, NOW, 3);
+	memory_rename(m, "old", "new");
+	charge_of("new:bob", 2, "", 4);
+	refused(m, NOW + 1, 9, 60);
+	charge_of("new:carol", 7, "", 5);
+	accepted(m, NOW + 1, 7);
+	/* Nothing is left under the earlier name. */
+	charge_of("old:bob", 10, "", 6);
+	accepted(m, NOW + 1, 10);
+	memory_free(m);
+}
+
 #define TEST(name)	cmocka_unit_test(name)
 
 int
@@ -790,7 +813,8 @@ main(void)
 		TEST(owed_to_soft_keys),
 		TEST(soft_answer_of_the_database),
 		TEST(waits_of_all_soft_keys),
-		TEST(owed_in_another_window)
+		TEST(owed_in_another_window),
+		TEST(rule_has_another_name)
 	};
 
 	return cmocka_run_group_tests_name("memory", tests, NULL, NULL);

@@ -146,19 +146,18 @@ id_add_second(void *arg, int64_t when, int64_t amount)
 void
 memory_rename(struct memory *m, const char *was, const char *name)
 {
-	struct msg_charge_key	  key = { 0 };
-	struct memory_id	 *id, *other, **list;
-	struct str		  fresh;
-	size_t			  n = 0, len = strlen(was), i;
+	struct msg_charge_key	 key = { 0 };
+	struct memory_id	*id, *other;
+	struct str		 fresh;
+	size_t			 len = strlen(was);
 
-	list = alloc_zero(map_count(m->ids) + 1, sizeof(list[0]));
-	TAILQ_FOREACH(id, &m->recent, entry)
-		if (id->len > len && id->id[len] == ':' &&
-		    memcmp(id->id, was, len) == 0)
-			list[n++] = id;
-	for (i = 0; i < n; i++) {
-		id = list[i];
-		str_init(&fresh);
+	str_init(&fresh);
+	/* No rule has this name now, so no id is met twice. */
+	TAILQ_FOREACH(id, &m->recent, entry) {
+		if (id->len <= len || id->id[len] != ':' ||
+		    memcmp(id->id, was, len) != 0)
+			continue;
+		fresh.len = 0;
 		str_addf(&fresh, "%s:", name);
 		str_add(&fresh, id->id + len + 1, id->len - len - 1);
 		key.id = fresh.data;
@@ -168,13 +167,12 @@ memory_rename(struct memory *m, const char *was, const char *name)
 		if (id->wait.until > other->wait.until)
 			other->wait = id->wait;
 		id_weigh(m, other);
-		str_clear(&fresh);
 		/* `owed` stays: it is owed to the tables under this name. */
 		window_clear(&id->window);
 		id->wait.until = 0;
 		id_weigh(m, id);
 	}
-	free(list);
+	str_clear(&fresh);
 	memory_trim(m);
 }
 
