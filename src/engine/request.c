@@ -5,22 +5,29 @@
 
 #define POLICY	"smtpd_access_policy"
 
-static const char	*const names[ATTR__MAX] = {
-	[ATTR_REQUEST] =		"request",
-	[ATTR_PROTOCOL_STATE] =		"protocol_state",
-	[ATTR_CLIENT_ADDRESS] =		"client_address",
-	[ATTR_HELO_NAME] =		"helo_name",
-	[ATTR_SENDER] =			"sender",
-	[ATTR_RECIPIENT] =		"recipient",
-	[ATTR_RECIPIENT_COUNT] =	"recipient_count",
-	[ATTR_QUEUE_ID] =		"queue_id",
-	[ATTR_INSTANCE] =		"instance",
-	[ATTR_SIZE] =			"size",
-	[ATTR_SASL_USERNAME] =		"sasl_username",
-	[ATTR_CLIENT_NAME] =		"client_name",
-	[ATTR_POLICY_CONTEXT] =		"policy_context",
-	[ATTR_SERVER_PORT] =		"server_port",
-	[ATTR_CCERT_FINGERPRINT] =	"ccert_fingerprint",
+#define LONGEST		17
+#define SAME_LENGTH	3	/* most names of one length */
+
+/* By the length of the name. */
+static const struct {
+	const char		*name;
+	enum request_attribute	 attr;
+} names[LONGEST + 1][SAME_LENGTH] = {
+	[4] =	{ { "size", ATTR_SIZE } },
+	[6] =	{ { "sender", ATTR_SENDER } },
+	[7] =	{ { "request", ATTR_REQUEST } },
+	[8] =	{ { "queue_id", ATTR_QUEUE_ID },
+		  { "instance", ATTR_INSTANCE } },
+	[9] =	{ { "helo_name", ATTR_HELO_NAME },
+		  { "recipient", ATTR_RECIPIENT } },
+	[11] =	{ { "client_name", ATTR_CLIENT_NAME },
+		  { "server_port", ATTR_SERVER_PORT } },
+	[13] =	{ { "sasl_username", ATTR_SASL_USERNAME } },
+	[14] =	{ { "protocol_state", ATTR_PROTOCOL_STATE },
+		  { "client_address", ATTR_CLIENT_ADDRESS },
+		  { "policy_context", ATTR_POLICY_CONTEXT } },
+	[15] =	{ { "recipient_count", ATTR_RECIPIENT_COUNT } },
+	[17] =	{ { "ccert_fingerprint", ATTR_CCERT_FINGERPRINT } },
 };
 
 size_t
@@ -49,49 +56,14 @@ request_end(const char *buf, size_t len, size_t *from)
 	return 0;
 }
 
-#define LONGEST		17
-#define SAME_LENGTH	3	/* most names of one length */
-#define A(attr)		(ATTR_##attr + 1)
-
-static void
-request_take(struct request *req, const char *name, size_t namelen,
-    const char *value, size_t len)
-{
-	static const unsigned char	by_length[LONGEST + 1][SAME_LENGTH] = {
-		[4] =	{ A(SIZE) },
-		[6] =	{ A(SENDER) },
-		[7] =	{ A(REQUEST) },
-		[8] =	{ A(QUEUE_ID), A(INSTANCE) },
-		[9] =	{ A(HELO_NAME), A(RECIPIENT) },
-		[11] =	{ A(CLIENT_NAME), A(SERVER_PORT) },
-		[13] =	{ A(SASL_USERNAME) },
-		[14] =	{ A(PROTOCOL_STATE), A(CLIENT_ADDRESS),
-			  A(POLICY_CONTEXT) },
-		[15] =	{ A(RECIPIENT_COUNT) },
-		[17] =	{ A(CCERT_FINGERPRINT) },
-	};
-	unsigned int			i, attr;
-
-	if (namelen > LONGEST)
-		return;
-	for (i = 0; i < SAME_LENGTH && by_length[namelen][i] != 0; i++) {
-		attr = by_length[namelen][i] - 1U;
-		if (names[attr][0] == *name &&
-		    memcmp(names[attr], name, namelen) == 0) {
-			req->attr[attr].bytes = value;
-			req->attr[attr].len = normal_length(value, len);
-			return;
-		}
-	}
-}
-#undef A
-
 size_t
 request_parse(struct request *req, const char *buf, size_t len,
     const char **reason)
 {
 	const struct request_value	*asked = &req->attr[ATTR_REQUEST];
 	const char			*line, *end = buf + len, *lf, *at;
+	struct request_value		*v;
+	size_t				 n, i;
 
 	memset(req, 0, sizeof(*req));
 	*reason = NULL;
@@ -106,8 +78,17 @@ request_parse(struct request *req, const char *buf, size_t len,
 			*reason = "a line without `='";
 			break;
 		}
-		request_take(req, line, (size_t)(at - line), at + 1,
-		    (size_t)(lf - at) - 1);
+		n = (size_t)(at - line);
+		for (i = 0; n <= LONGEST && i < SAME_LENGTH; i++) {
+			if (names[n][i].name == NULL)
+				break;
+			if (memcmp(names[n][i].name, line, n) != 0)
+				continue;
+			v = &req->attr[names[n][i].attr];
+			v->bytes = at + 1;
+			v->len = normal_length(at + 1, (size_t)(lf - at) - 1);
+			break;
+		}
 	}
 	if (*reason == NULL && line < end)
 		end = line + 1;
