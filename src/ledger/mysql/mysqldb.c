@@ -165,7 +165,6 @@ mysqldb_commit(struct mysqldb *db)
 	return mysql_commit(db->conn) == 0 ? 0 : mysqldb_failed(db);
 }
 
-/* ROLLED_BACK: a Galera node tells only now that it has done so already. */
 int
 mysqldb_commit_begin(struct mysqldb *db)
 {
@@ -202,6 +201,7 @@ mysqldb_watch(struct mysqldb *db, const struct mysqldb *beside,
 	db->arg = arg;
 }
 
+/* ROLLED_BACK: a Galera node tells only now that it has done so already. */
 int
 mysqldb_rollback(struct mysqldb *db)
 {
@@ -262,34 +262,6 @@ mysqldb_bind_bytes(struct mysqldb *db, const void *bytes, size_t len)
 	db->param[db->nparam - 1].binary = true;
 }
 
-static MYSQL_STMT *
-mysqldb_prepare(struct mysqldb *db, const struct mysqldb_statement *s,
-    size_t items)
-{
-	MYSQL_STMT	*stmt;
-	struct str	 sql;
-	size_t		 i;
-	int		 ret;
-
-	str_init(&sql);
-	str_adds(&sql, s->first);
-	for (i = 0; i < items && s->item != NULL; i++) {
-		str_adds(&sql, i > 0 ? s->between : "");
-		str_adds(&sql, s->item);
-	}
-	str_adds(&sql, s->last != NULL ? s->last : "");
-	if ((stmt = mysql_stmt_init(db->conn)) == NULL)
-		(void)mysqldb_failed(db);
-	else if ((ret = mysql_stmt_prepare(stmt, sql.data,
-	    (unsigned long)sql.len)) != 0) {
-		(void)mysqldb_failed_statement(db, stmt);
-		(void)mysql_stmt_close(stmt);
-		stmt = NULL;
-	}
-	str_clear(&sql);
-	return stmt;
-}
-
 void
 mysqldb_prepare_outside(struct mysqldb *db)
 {
@@ -310,19 +282,36 @@ static MYSQL_STMT *
 mysqldb_prepared(struct mysqldb *db, const struct mysqldb_statement *s,
     size_t class, size_t items)
 {
-	MYSQL_STMT	**place = db->prepared + db->current * EXACT_MAX +
-			    class;
-	bool		  inside = (db->conn->server_status &
-			    SERVER_STATUS_IN_TRANS) != 0;
+	MYSQL_STMT	*stmt, **place;
+	struct str	 sql;
+	size_t		 i;
+	bool		 inside;
 
 	if (db->once != NULL)
 		(void)mysql_stmt_close(db->once);
 	db->once = NULL;
+	place = &db->prepared[db->current * EXACT_MAX + class];
 	if (*place != NULL)
 		return *place;
-	*place = mysqldb_prepare(db, s, items);
-	if (*place == NULL || !db->outside || !inside)
-		return *place;
+	inside = (db->conn->server_status & SERVER_STATUS_IN_TRANS) != 0;
+	str_init(&sql);
+	str_adds(&sql, s->first);
+	for (i = 0; i < items; i++) {
+		str_adds(&sql, i > 0 ? s->between : "");
+		str_adds(&sql, s->item);
+	}
+	str_adds(&sql, s->last != NULL ? s->last : "");
+	if ((stmt = mysql_stmt_init(db->conn)) == NULL)
+		(void)mysqldb_failed(db);
+	else if (mysql_stmt_prepare(stmt, sql.data,
+	    (unsigned long)sql.len) != 0) {
+		(void)mysqldb_failed_statement(db, stmt);
+		(void)mysql_stmt_close(stmt);
+		stmt = NULL;
+	}
+	str_clear(&sql);
+	if ((*place = stmt) == NULL || !db->outside || !inside)
+		return stmt;
 	(void)mysqldb_fail(db, ROLLED_BACK, "a statement had to be prepared");
 	db->inside = true;
 	return NULL;
@@ -477,39 +466,6 @@ mysqldb_run(struct mysqldb *db)
 	return more == -1 ? -1 : 0;
 }
 
-/* Executes the administrator's query with all parameters that are bound. */
-static int
-mysqldb_execute_once(struct mysqldb *db, const char *columns)
-{
-	size_t	i;
-
-	for (i = 0; i < db->nparam; i++)
-		mysqldb_set(db, i, &db->param[i]);
-	return mysqldb_execute(db, db->once, db->nparam, columns);
-}
-
-int
-mysqldb_query(struct mysqldb *db, const struct mysqldb_statement *s,
-    const struct mysqldb_text *text, size_t items)
-{
-	size_t	i, j, each;
-
-	db->fault = MYSQLDB_NO_FAULT;
-	db->foreign = true;
-	db->nparam = 0;
-	if (db->once != NULL)
-		(void)mysql_stmt_close(db->once);
-	if ((db->once = mysqldb_prepare(db, s, items)) == NULL)
-		return -1;
-	each = mysql_stmt_param_count(db->once) / items;
-	for (i = 0; i < items; i++) {
-		mysqldb_bind(db, (int64_t)i);
-		for (j = 1; j < each; j++)
-			mysqldb_bind_text(db, text[i].bytes, text[i].len);
-	}
-	return mysqldb_execute_once(db, s->columns);
-}
-
 /* MariaDB has a number of seconds, MySQL one of milliseconds. */
 int
 mysqldb_query_bound(struct mysqldb *db, int64_t ms)
@@ -534,29 +490,32 @@ mysqldb_query_bound(struct mysqldb *db, int64_t ms)
 }
 
 int
-mysqldb_query_prepare(struct mysqldb *db, const char *sql, size_t len)
+mysqldb_query_prepare(struct mysqldb *db, const char *sql, size_t len,
+    size_t *params)
 {
 	db->fault = MYSQLDB_NO_FAULT;
 	db->foreign = true;
+	db->nparam = 0;
 	if (db->once != NULL)
 		(void)mysql_stmt_close(db->once);
 	if ((db->once = mysql_stmt_init(db->conn)) == NULL)
 		return mysqldb_failed(db);
 	if (mysql_stmt_prepare(db->once, sql, (unsigned long)len) != 0)
 		return mysqldb_failed_statement(db, db->once);
+	*params = mysql_stmt_param_count(db->once);
 	return 0;
 }
 
 int
-mysqldb_query_run(struct mysqldb *db, const struct mysqldb_text *text)
+mysqldb_query_run(struct mysqldb *db, const char *columns)
 {
-	size_t	i;
+	size_t	n = db->nparam, i;
 
 	db->fault = MYSQLDB_NO_FAULT;
+	for (i = 0; i < n; i++)
+		mysqldb_set(db, i, &db->param[i]);
 	db->nparam = 0;
-	for (i = mysql_stmt_param_count(db->once); i > 0; i--)
-		mysqldb_bind_text(db, text->bytes, text->len);
-	return mysqldb_execute_once(db, "t");
+	return mysqldb_execute(db, db->once, n, columns);
 }
 
 int

@@ -112,29 +112,18 @@ int64_t	mysqldb_inserted(const struct mysqldb *, int64_t step);
 int64_t	mysqldb_writes(const struct mysqldb *);
 
 /*
- * Runs a statement that is not prepared beforehand. The first parameter of each
- * item is the item's number; every other parameter is the text. Rows have the
- * columns "nt".
- */
-struct mysqldb_text {
-	const char	*bytes;
-	size_t		 len;
-};
-int	mysqldb_query(struct mysqldb *, const struct mysqldb_statement *,
-	    const struct mysqldb_text *, size_t items);
-
-/*
  * Ends each administrator's query after so many milliseconds, with
  * MYSQLDB_FAULT_BUSY; 0: no longer. 0 or -1.
  */
 int	mysqldb_query_bound(struct mysqldb *, int64_t ms);
 
 /*
- * Prepares an administrator's query, word for word, and runs it for one text at
- * a time. The one column of a row is a text.
+ * Prepares an administrator's query, and runs it, perhaps several times, with
+ * the parameters that were bound since. *params: how many it has.
  */
-int	mysqldb_query_prepare(struct mysqldb *, const char *, size_t len);
-int	mysqldb_query_run(struct mysqldb *, const struct mysqldb_text *);
+int	mysqldb_query_prepare(struct mysqldb *, const char *, size_t len,
+	    size_t *params);
+int	mysqldb_query_run(struct mysqldb *, const char *columns);
 
 /* Discards its remaining rows and any further results. */
 int	mysqldb_query_over(struct mysqldb *);

@@ -11,32 +11,34 @@
 /* Runs the query for all ids at once, in a UNION. */
 static int
 store_ask_all(struct store *s, const char *query, size_t len,
-    struct store_found *list, const struct mysqldb_text *id, size_t n)
+    struct store_found *list, size_t n)
 {
-	struct mysqldb_statement	 statement = {
-		.first = "", .between = " UNION ALL ", .columns = "nt"
-	};
-	struct str			 item;
-	const char			*text;
-	size_t				 textlen;
-	int64_t				 i;
-	int				 more = -1;
+	struct str	 sql;
+	const char	*text;
+	size_t		 params, textlen, i;
+	int64_t		 row;
+	int		 more = -1;
 
 	/* A newline keeps a comment at its end from hiding what follows. */
-	str_init(&item);
-	str_addf(&item, "(SELECT cast(? AS signed) AS n, q.* FROM (%.*s\n) AS q"
-	    " LIMIT 1)", (int)len, query);
-	statement.item = item.data;
-	if (mysqldb_query(s->db, &statement, id, n) == 0)
-		more = 1;
-	while (more == 1 && (more = mysqldb_next(s->db)) == 1) {
-		i = mysqldb_column(s->db, 0);
-		text = mysqldb_column_text(s->db, 1, &textlen);
-		if (i >= 0 && (uint64_t)i < n && text != NULL &&
-		    list[i].text == NULL)
-			list[i].text = alloc_copy(text, textlen);
+	str_init(&sql);
+	for (i = 0; i < n; i++)
+		str_addf(&sql, "%s(SELECT %zu AS n, q.* FROM (%.*s\n) AS q"
+		    " LIMIT 1)", i > 0 ? " UNION ALL " : "", i, (int)len,
+		    query);
+	if (mysqldb_query_prepare(s->db, sql.data, sql.len, &params) == 0) {
+		for (i = 0; i < params / n * n; i++)
+			mysqldb_bind_text(s->db, list[i / (params / n)].id,
+			    list[i / (params / n)].idlen);
+		more = mysqldb_query_run(s->db, "nt") == 0 ? 1 : -1;
 	}
-	str_clear(&item);
+	while (more == 1 && (more = mysqldb_next(s->db)) == 1) {
+		row = mysqldb_column(s->db, 0);
+		text = mysqldb_column_text(s->db, 1, &textlen);
+		if (row >= 0 && (uint64_t)row < n && text != NULL &&
+		    list[row].text == NULL)
+			list[row].text = alloc_copy(text, textlen);
+	}
+	str_clear(&sql);
 	return more;
 }
 
@@ -62,19 +64,20 @@ store_bound(struct store *s, const struct mono *until)
  */
 static int
 store_ask_each(struct store *s, const char *query, size_t querylen,
-    const struct mono *until, struct store_found *list,
-    const struct mysqldb_text *id, size_t n)
+    const struct mono *until, struct store_found *list, size_t n)
 {
 	const char	*text;
-	size_t		 i, len;
+	size_t		 params, i, j, len;
 
-	if (mysqldb_query_prepare(s->db, query, querylen) == -1)
+	if (mysqldb_query_prepare(s->db, query, querylen, &params) == -1)
 		return -1;
 	for (i = 0; i < n; i++) {
 		list[i].failed = store_bound(s, until) == -1;
 		if (list[i].failed)
 			continue;
-		if (mysqldb_query_run(s->db, &id[i]) == -1) {
+		for (j = 0; j < params; j++)
+			mysqldb_bind_text(s->db, list[i].id, list[i].idlen);
+		if (mysqldb_query_run(s->db, "t") == -1) {
 			list[i].failed = true;
 			if (store_result(s) != STORE_FAILED)
 				return -1;
@@ -104,7 +107,7 @@ store_forget_found(struct store_found *list, size_t n, bool failed)
 /* Finds out once for each query which of the two ways works. */
 static int
 store_ask(struct store *s, const char *query, const struct mono *until,
-    struct store_found *list, const struct mysqldb_text *id, size_t n)
+    struct store_found *list, size_t n)
 {
 	bool	each = s->each != NULL && strcmp(s->each, query) == 0;
 	size_t	len = strlen(query);
@@ -115,13 +118,13 @@ store_ask(struct store *s, const char *query, const struct mono *until,
 	if (!each) {
 		if (store_bound(s, until) == -1)
 			return -1;
-		if (store_ask_all(s, query, len, list, id, n) == 0)
+		if (store_ask_all(s, query, len, list, n) == 0)
 			return 0;
 		if (store_failed(s) != STORE_FAILED)
 			return -1;
 		store_forget_found(list, n, false);
 	}
-	if (store_ask_each(s, query, len, until, list, id, n) == -1)
+	if (store_ask_each(s, query, len, until, list, n) == -1)
 		return -1;
 	if (!each) {
 		free(s->each);
@@ -135,19 +138,12 @@ store_look_up(struct store *s, const char *query, int64_t timeout,
     struct store_found *list, size_t n)
 {
 	const struct mono	 until = clock_after(clock_mono(), timeout);
-	struct mysqldb_text	*id;
 	size_t			 i;
 	bool			 good;
 
-	id = alloc_zero(n, sizeof(id[0]));
-	for (i = 0; i < n; i++) {
-		id[i].bytes = list[i].id;
-		id[i].len = list[i].idlen;
+	for (i = 0; i < n; i++)
 		list[i].text = NULL;
-	}
-	good = store_ask(s, query, timeout > 0 ? &until : NULL, list, id,
-	    n) == 0;
-	free(id);
+	good = store_ask(s, query, timeout > 0 ? &until : NULL, list, n) == 0;
 	if (store_end(s, good) != STORE_OK)
 		store_forget_found(list, n, true);
 	if (mysqldb_fault(s->db) != MYSQLDB_FAULT_LOST && timeout > 0)

@@ -16,7 +16,9 @@
  *     of its ids; or exclusively, if it is alone, and then no other slot.
  *  2. A batch that writes rows adds 1 to the counts of the slots of their ids,
  *     or, if it is alone, to that of STORE_ALL_SLOT, in the same transaction.
- *     Its rows get the new number of their id.
+ *     Its rows get the new number of their id. Rows of others that are taken in
+ *     are numbered by the counts of their slots, under the exclusive lock of
+ *     STORE_ALL_SLOT (store_raise_slots): so they are right on a cluster too.
  *  3. So while a batch holds its locks, nobody else changes the numbers of its
  *     ids, and the numbers of one id rise in the order of commits.
  *
@@ -251,11 +253,7 @@ store_raise_slots(struct store *s)
 	size_t	i;
 
 	store_sort_slots(s);
-	/*
-	 * STORE_ALL_SLOT is locked exclusively, but this is not a batch that is
-	 * alone: its rows have the numbers of their slots, also on a cluster,
-	 * and the next batch is disturbed.
-	 */
+	/* The next batch is disturbed. */
 	s->left = -1;
 	mysqldb_begin(s->db, RAISE);
 	for (i = 0; i < s->nslot; i++)
