@@ -132,32 +132,51 @@ store_row_of(struct store *s, enum sums_reading r, int row, size_t *index)
 	return 0;
 }
 
-/* An id with too many new rows is read again, which is cheaper. */
+/*
+ * Takes the rows after those that are known. If a loaded id has too many, a new
+ * first reading is cheaper. In a first reading (SUMS_READ_NEWER), the id is
+ * loaded if it has fewer than one batch may read.
+ */
 static int
-store_take_news(struct store *s, const struct store_reader *reader)
+store_take_after(struct store *s, enum sums_reading r,
+    const struct store_reader *reader)
 {
 	struct store_row	 row;
 	struct store_touch	*t;
-	size_t			 index;
+	size_t			 from, k, count, index;
 	int			 rows, i, j, n;
 
-	if ((rows = store_take(s, SUMS_READ_NEWS)) == -1)
+	if ((rows = store_take(s, r)) == -1)
 		return -1;
+	count = store_group(s, r, &from);
+	for (k = from; r == SUMS_READ_NEWER && k < from + count; k++) {
+		s->read_rows = true;
+		s->touch[s->index[k]].cursor->loaded = true;
+		s->touch[s->index[k]].cursor->position = 0;
+	}
 	for (i = 0; i < rows; i += n) {
-		if (store_row_of(s, SUMS_READ_NEWS, i, &index) == -1)
+		if (store_row_of(s, r, i, &index) == -1)
 			return -1;
 		t = &s->touch[index];
-		if ((n = store_alike(s, i, rows)) >= sums_sizes.news) {
+		n = store_alike(s, i, rows);
+		if (r == SUMS_READ_NEWS && n >= sums_sizes.news) {
 			reader->again(reader->arg, index);
 			continue;
 		}
 		s->read_rows = true;
 		for (j = i; j < i + n; j++) {
 			store_row(s, t, j, 1, &row);
-			reader->news(reader->arg, &row);
+			if (r == SUMS_READ_NEWS)
+				reader->news(reader->arg, &row);
+			else if (row.date >= t->since)
+				reader->first(reader->arg, index, &row);
 		}
 		t->cursor->newest = pgsql_column(s->db, i + n - 1, 5);
 		sums_count(t->cursor, (uint32_t)n);
+		if (n >= sums_sizes.news) {
+			t->cursor->loaded = false;
+			t->cursor->position = SUMS_NEWER;
+		}
 	}
 	return 0;
 }
@@ -246,43 +265,6 @@ store_take_recent(struct store *s, const struct store_reader *reader)
 	return 0;
 }
 
-/* The id is loaded if there were fewer rows than one batch may read. */
-static int
-store_take_newer(struct store *s, const struct store_reader *reader)
-{
-	struct store_row	 row;
-	struct store_touch	*t;
-	size_t			 from, k, count, index;
-	int			 rows, i, j, n;
-
-	if ((rows = store_take(s, SUMS_READ_NEWER)) == -1)
-		return -1;
-	count = store_group(s, SUMS_READ_NEWER, &from);
-	for (k = from; k < from + count; k++) {
-		s->read_rows = true;
-		s->touch[s->index[k]].cursor->loaded = true;
-		s->touch[s->index[k]].cursor->position = 0;
-	}
-	for (i = 0; i < rows; i += n) {
-		if (store_row_of(s, SUMS_READ_NEWER, i, &index) == -1)
-			return -1;
-		t = &s->touch[index];
-		n = store_alike(s, i, rows);
-		for (j = i; j < i + n; j++) {
-			store_row(s, t, j, 1, &row);
-			if (row.date >= t->since)
-				reader->first(reader->arg, index, &row);
-		}
-		t->cursor->newest = pgsql_column(s->db, i + n - 1, 5);
-		sums_count(t->cursor, (uint32_t)n);
-		if (n >= sums_sizes.news) {
-			t->cursor->loaded = false;
-			t->cursor->position = SUMS_NEWER;
-		}
-	}
-	return 0;
-}
-
 static int
 store_take_seen(struct store *s, struct store_batch *batch)
 {
@@ -366,11 +348,11 @@ store_take_reads(struct store *s, struct store_batch *batch,
     const struct store_reader *reader)
 {
 	if (store_take_changes(s, batch, reader) == -1 ||
-	    store_take_news(s, reader) == -1 ||
+	    store_take_after(s, SUMS_READ_NEWS, reader) == -1 ||
 	    store_take_first(s, reader) == -1 ||
 	    store_take_kept(s, reader) == -1 ||
 	    store_take_recent(s, reader) == -1 ||
-	    store_take_newer(s, reader) == -1 ||
+	    store_take_after(s, SUMS_READ_NEWER, reader) == -1 ||
 	    store_take_seen(s, batch) == -1)
 		return -1;
 	return store_read_foreign(s, batch, reader);
