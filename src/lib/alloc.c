@@ -40,6 +40,15 @@ alloc_resize(void *old, size_t count, size_t size)
 	return p;
 }
 
+void *
+alloc_room(void *old, size_t n, size_t *room, size_t size)
+{
+	if (n < *room)
+		return old;
+	*room = n < 32 ? 64 : n * 2;
+	return alloc_resize(old, *room, size);
+}
+
 char *
 alloc_string(const char *s)
 {

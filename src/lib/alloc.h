@@ -18,6 +18,12 @@ void	*alloc_zero(size_t count, size_t size);
 /* realloc(3) with the same check; added bytes are not zeroed. */
 void	*alloc_resize(void *, size_t count, size_t size);
 
+/*
+ * Makes room for one more than `n` objects in an array with room for *room of
+ * them, as alloc_resize does; the room is doubled.
+ */
+void	*alloc_room(void *, size_t n, size_t *room, size_t size);
+
 char	*alloc_string(const char *);
 
 /* A copy of `len` bytes, followed by a NUL. */

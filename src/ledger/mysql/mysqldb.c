@@ -228,11 +228,8 @@ mysqldb_begin(struct mysqldb *db, size_t statement)
 static struct mysqldb_param *
 mysqldb_param(struct mysqldb *db)
 {
-	if (db->nparam == db->params) {
-		db->params = db->params == 0 ? 64 : db->params * 2;
-		db->param = alloc_resize(db->param, db->params,
-		    sizeof(db->param[0]));
-	}
+	db->param = alloc_room(db->param, db->nparam, &db->params,
+	    sizeof(db->param[0]));
 	return &db->param[db->nparam++];
 }
 
@@ -323,11 +320,7 @@ mysqldb_set(struct mysqldb *db, size_t at, struct mysqldb_param *p)
 {
 	MYSQL_BIND	*b;
 
-	if (at >= db->binds) {
-		db->binds = at < 64 ? 64 : at * 2;
-		db->bind = alloc_resize(db->bind, db->binds,
-		    sizeof(db->bind[0]));
-	}
+	db->bind = alloc_room(db->bind, at, &db->binds, sizeof(db->bind[0]));
 	b = &db->bind[at];
 	memset(b, 0, sizeof(*b));
 	if (p->text != NULL) {

@@ -140,16 +140,6 @@ store_begin(struct store *s, struct store_batch *batch,
 
 /* --- writing --- */
 
-/* Makes room for one more than `n` items; `room` is for so many. */
-static void *
-store_room(void *list, size_t n, size_t *room, size_t size)
-{
-	if (n < *room)
-		return list;
-	*room = n == 0 ? 64 : n * 2;
-	return alloc_resize(list, *room, size);
-}
-
 void
 store_append(struct store *s, size_t touch, const struct store_row *row)
 {
@@ -159,7 +149,7 @@ store_append(struct store *s, size_t touch, const struct store_row *row)
 	s->touch[touch].cursor->rows++;
 	store_raise(s, touch);
 	do {
-		s->row = store_room(s->row, s->nrow, &s->rows,
+		s->row = alloc_room(s->row, s->nrow, &s->rows,
 		    sizeof(s->row[0]));
 		a = &s->row[s->nrow++];
 		a->row = *row;
@@ -172,7 +162,7 @@ store_append(struct store *s, size_t touch, const struct store_row *row)
 void
 store_see(struct store *s, const struct store_value *v)
 {
-	s->see = store_room(s->see, s->nsee, &s->sees, sizeof(s->see[0]));
+	s->see = alloc_room(s->see, s->nsee, &s->sees, sizeof(s->see[0]));
 	s->see[s->nsee++] = *v;
 }
 
@@ -180,14 +170,14 @@ void
 store_hit(struct store *s, enum hit_kind kind, const char *id, size_t idlen,
     int64_t seconds)
 {
-	s->hit = store_room(s->hit, s->nhit, &s->hits, sizeof(s->hit[0]));
+	s->hit = alloc_room(s->hit, s->nhit, &s->hits, sizeof(s->hit[0]));
 	s->hit[s->nhit++] = (struct store_count){ kind, id, idlen, seconds };
 }
 
 void
 store_learn(struct store *s, const struct store_pair *p)
 {
-	s->pair = store_room(s->pair, s->npair, &s->pairs, sizeof(s->pair[0]));
+	s->pair = alloc_room(s->pair, s->npair, &s->pairs, sizeof(s->pair[0]));
 	s->pair[s->npair++] = *p;
 }
 

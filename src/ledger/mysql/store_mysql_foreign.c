@@ -30,10 +30,8 @@ store_add_name(struct store *s, size_t touch, const char *id, size_t idlen)
 {
 	struct store_name	*name;
 
-	if (s->nname == s->names) {
-		s->names = s->names == 0 ? 16 : s->names * 2;
-		s->name = alloc_resize(s->name, s->names, sizeof(s->name[0]));
-	}
+	s->name = alloc_room(s->name, s->nname, &s->names,
+	    sizeof(s->name[0]));
 	name = &s->name[s->nname++];
 	name->touch = touch;
 	name->at = s->names_text.len;

@@ -150,10 +150,8 @@ store_lock_all(struct store *s)
 void
 store_slots_add(struct store *s, uint32_t slot)
 {
-	if (s->nslot == s->slots) {
-		s->slots = s->slots == 0 ? 64 : s->slots * 2;
-		s->slot = alloc_resize(s->slot, s->slots, sizeof(s->slot[0]));
-	}
+	s->slot = alloc_room(s->slot, s->nslot, &s->slots,
+	    sizeof(s->slot[0]));
 	s->slot[s->nslot++] = (struct store_slot){ .slot = slot };
 }
 

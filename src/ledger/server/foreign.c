@@ -29,15 +29,14 @@ void
 foreign_clear(struct foreign *f)
 {
 	free(f->row);
-	free(f->instance);
 	str_clear(&f->text);
 }
 
 void
 foreign_borrow(struct foreign *f, const struct store_row *row)
 {
-	struct store_row	*last = f->count > 0 ? &f->row[f->count - 1] :
-				    NULL;
+	struct store_row	*last = f->count > 0 ?
+				    &f->row[f->count - 1].row : NULL;
 
 	/* There may be thousands without an instance in one second. */
 	if (last != NULL && last->id == row->id && last->date == row->date &&
@@ -45,16 +44,11 @@ foreign_borrow(struct foreign *f, const struct store_row *row)
 		last->amount = num_add_clamp(last->amount, row->amount);
 		return;
 	}
-	if (f->count == f->room) {
-		f->room = f->room == 0 ? 64 : f->room * 2;
-		f->row = alloc_resize(f->row, f->room, sizeof(f->row[0]));
-		f->instance = alloc_resize(f->instance, f->room,
-		    sizeof(f->instance[0]));
-	}
-	f->row[f->count] = *row;
+	f->row = alloc_room(f->row, f->count, &f->room, sizeof(f->row[0]));
+	f->row[f->count].row = *row;
 	/* Giving a row back would add its tag a second time, not remove it. */
-	f->row[f->count].tag = 0;
-	f->instance[f->count++] = f->text.len;
+	f->row[f->count].row.tag = 0;
+	f->row[f->count++].instance = f->text.len;
 	str_add(&f->text, row->instance, row->instancelen);
 }
 
@@ -62,7 +56,7 @@ void
 foreign_cut(struct foreign *f, size_t count)
 {
 	if (count < f->count) {
-		f->text.len = f->instance[count];
+		f->text.len = f->row[count].instance;
 		f->count = count;
 	}
 }
@@ -70,25 +64,29 @@ foreign_cut(struct foreign *f, size_t count)
 void
 foreign_tell(struct foreign *f, const struct store_reader *reader)
 {
-	size_t	i;
+	struct store_row	*row;
+	size_t			 i;
 
 	f->reader = *reader;
 	f->read_rows = true;
 	for (i = 0; i < f->count; i++) {
-		f->row[i].instance = f->row[i].instancelen == 0 ? "" :
-		    f->text.data + f->instance[i];
-		reader->news(reader->arg, &f->row[i]);
+		row = &f->row[i].row;
+		row->instance = row->instancelen == 0 ? "" :
+		    f->text.data + f->row[i].instance;
+		reader->news(reader->arg, row);
 	}
 }
 
 void
 foreign_give_back(struct foreign *f)
 {
-	size_t	i;
+	struct store_row	*row;
+	size_t			 i;
 
 	for (i = 0; f->read_rows && i < f->count; i++) {
-		f->row[i].amount = num_sub_clamp(0, f->row[i].amount);
-		f->reader.news(f->reader.arg, &f->row[i]);
+		row = &f->row[i].row;
+		row->amount = num_sub_clamp(0, row->amount);
+		f->reader.news(f->reader.arg, row);
 	}
 	f->read_rows = false;
 	f->count = 0;

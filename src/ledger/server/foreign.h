@@ -37,10 +37,14 @@ enum foreign_fold {
 	FOREIGN_FOLD_REST
 };
 
+struct foreign_row {
+	struct store_row	 row;
+	size_t			 instance;	/* in struct foreign's text */
+};
+
 struct foreign {
 	enum foreign_fold	 fold;
-	struct store_row	*row;		/* the borrowed rows */
-	size_t			*instance;	/* of each row, in text */
+	struct foreign_row	*row;		/* the borrowed rows */
 	size_t			 count;
 	size_t			 room;
 	struct str		 text;
