@@ -18,7 +18,7 @@
  * batches with the same id run one after the other. All daemons lock the rows
  * in primary key order, so they cannot deadlock; ids that share a row only wait
  * longer. One more row is locked before statements that lock ranges of an
- * index: hits, and values seen. One row is locked before all others, by every
+ * index (store_lock_ranges). One row is locked before all others, by every
  * batch in share mode; a daemon that seems to be alone locks that row
  * exclusively, and no row of an id.
  *

@@ -281,54 +281,44 @@ store_line_text(const struct store_line *line, int column, size_t *len)
 }
 
 /*
- * Runs the first call, together with those after it that have the same
- * statement, if it takes several items. *n: how many calls these were.
+ * Calls in a row that have the same statement are one execution, if it takes
+ * items.
  */
-static int
-run_calls(struct store *s, const struct store_call *c, size_t *n)
-{
-	const struct store_line		 line = { .store = s };
-	const struct store_param	*p;
-	size_t				 most = *n, i;
-	int				 more = 0;
-
-	mysqldb_begin(s->db, c->statement);
-	for (*n = 0; *n < most && c[*n].statement == c->statement; (*n)++) {
-		if (*n > 0 && !mysqldb_takes_items(s->db))
-			break;
-		for (i = 0; i < c[*n].nparam; i++) {
-			p = &c[*n].param[i];
-			if (p->text != NULL)
-				mysqldb_bind_text(s->db, p->text, p->len);
-			else
-				mysqldb_bind(s->db, p->number);
-		}
-	}
-	if (mysqldb_run(s->db) == -1)
-		return -1;
-	while (c->each != NULL && (more = mysqldb_next(s->db)) == 1)
-		c->each(&line, c->arg);
-	if (c->changes != NULL)
-		*c->changes += mysqldb_changes(s->db);
-	return more;
-}
-
 enum store_result
 store_execute(struct store *s, enum store_frame frame,
     const struct store_call *c, size_t n)
 {
-	bool	good = true;
-	size_t	i, run;
+	const struct store_line		 line = { .store = s };
+	const struct store_param	*p;
+	const struct store_call		*end = c + n, *first;
+	size_t				 i;
+	int				 more = 0;
 
 	if (n > 0 && (c->statement == VALUES_GONE || c->statement == LEARN ||
 	    c->statement == PAIR_GONE || c->statement == PAIRS_FORGOTTEN ||
 	    c->statement == CLEAN_PAIRS))
-		good = store_lock_ranges(s) == 0;
-	for (i = 0; i < n && good; i += run) {
-		run = n - i;
-		good = run_calls(s, &c[i], &run) == 0;
+		more = store_lock_ranges(s);
+	while (more == 0 && c < end) {
+		first = c;
+		mysqldb_begin(s->db, first->statement);
+		do {
+			for (i = 0; i < c->nparam; i++) {
+				p = &c->param[i];
+				if (p->text != NULL)
+					mysqldb_bind_text(s->db, p->text,
+					    p->len);
+				else
+					mysqldb_bind(s->db, p->number);
+			}
+		} while (++c < end && c->statement == first->statement &&
+		    mysqldb_takes_items(s->db));
+		if ((more = mysqldb_run(s->db)) == 0 && first->each != NULL)
+			while ((more = mysqldb_next(s->db)) == 1)
+				first->each(&line, first->arg);
+		if (more == 0 && first->changes != NULL)
+			*first->changes += mysqldb_changes(s->db);
 	}
 	if (frame == STORE_BATCH_READS || frame == STORE_BATCH_WRITES)
-		return good ? STORE_OK : store_result(s);
-	return store_end(s, good);
+		return more == 0 ? STORE_OK : store_result(s);
+	return store_end(s, more == 0);
 }

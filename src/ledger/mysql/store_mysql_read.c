@@ -316,22 +316,29 @@ store_read_kept(struct store *s, const struct store_reader *reader)
 	return 0;
 }
 
-static int
-store_write_sums(struct store *s, const struct store_touch *t,
-    const struct pack_count *counts, size_t n)
+/* Sums are optional: a fault of this table alone is ignored. */
+int
+store_keep_sums(struct store *s, const struct store_reader *reader)
 {
-	struct str	bytes;
-	size_t		at = 0;
-	int64_t		part = 0;
-	int		ret;
+	const struct pack_count		*counts;
+	const struct store_touch	*t;
+	struct str			 bytes;
+	size_t				 index, n, at = 0;
+	int64_t				 part = 0;
+	int				 ret;
 
-	if (store_lock_ranges(s) == -1)
-		return -1;
-	mysqldb_begin(s->db, SUMS_GONE);
-	mysqldb_bind_text(s->db, t->id, t->idlen);
-	ret = mysqldb_run(s->db);
+	if (s->blind || sums_choose(s->touch, s->ntouch, &index) == -1)
+		return 0;
+	t = &s->touch[index];
+	n = reader->counts(reader->arg, index, &counts);
+	t->cursor->rows = 0;
+	if ((ret = store_lock_ranges(s)) == 0) {
+		mysqldb_begin(s->db, SUMS_GONE);
+		mysqldb_bind_text(s->db, t->id, t->idlen);
+		ret = mysqldb_run(s->db);
+	}
 	str_init(&bytes);
-	do {
+	while (ret == 0 && (at < n || part == 0)) {
 		bytes.len = 0;
 		at += sums_pack(&bytes, counts + at, n - at);
 		mysqldb_begin(s->db, SUMS_NEW);
@@ -342,27 +349,10 @@ store_write_sums(struct store *s, const struct store_touch *t,
 		mysqldb_bind(s->db, t->since);
 		mysqldb_bind(s->db, s->changes);
 		mysqldb_bind_bytes(s->db, bytes.data, bytes.len);
-		if (ret == 0)
-			ret = mysqldb_run(s->db);
-	} while (at < n);
+		ret = mysqldb_run(s->db);
+	}
 	str_clear(&bytes);
-	return ret;
-}
-
-/* Sums are optional: a fault of this table alone is ignored. */
-int
-store_keep_sums(struct store *s, const struct store_reader *reader)
-{
-	const struct pack_count	*counts;
-	size_t			 index, n;
-
-	if (s->blind || sums_choose(s->touch, s->ntouch, &index) == -1)
-		return 0;
-	n = reader->counts(reader->arg, index, &counts);
-	s->touch[index].cursor->rows = 0;
-	if (store_write_sums(s, &s->touch[index], counts, n) == 0)
-		return 0;
-	return store_result(s) == STORE_FAILED ? 0 : -1;
+	return ret == 0 || store_result(s) == STORE_FAILED ? 0 : -1;
 }
 
 /* --- values and pairs, and what others changed --- */
