@@ -173,6 +173,12 @@ sub sql {
 	return @rows;
 }
 
+sub last_line {
+	my ($file) = @_;
+
+	return (split /\n/, slurp($file))[-1] // 'its client printed no error';
+}
+
 # A transaction of somebody else: the query was run in it by the client, a command that
 # reads statements, and it goes on until the sub that is returned is called, which rolls it
 # back or does what it is told.
@@ -195,7 +201,8 @@ sub hold {
 	$to->autoflush(1);
 	print $to "$begin;\n$query;\nSELECT 'held';\n";
 	my $line = '';
-	$line = <$said> // croak "$query: nothing is held" until $line eq "held\n";
+	$line = <$said> // croak "$query: nothing is held: " . last_line($log)
+	    until $line eq "held\n";
 	return sub {
 		my ($end) = @_;
 		print $to $end // 'ROLLBACK', ";\n";
