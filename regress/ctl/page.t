@@ -292,6 +292,8 @@ subtest 'the database is away' => sub {
 	like($page->{".$_"}[0], qr/^the database did not answer in time$/m,
 	    "the section $_ says that there was no answer")
 	    for 'refused', 'refusals';
+	like($page->{'.overrides'}[0], qr/as the daemon has read it last: the database did not answer in time/,
+	    'the list of blocks says that it is old');
 	ok(wait_until { (ctl($d, 'page'))[0] == 0 }, 'page exits with 0 once the ledger continues');
 	$d->ends_well;
 };

@@ -37,8 +37,10 @@ for my $mode ('defer database', 'memory') {
 		    'a blocked login is refused at a stage that is charged');
 		is($d->ask(%bob, protocol_state => 'VRFY'), $blocked,
 		    'a request at a stage that is not charged is refused');
-		like((ctl($d, 'list'))[1], qr/^login:bob blocked until /m,
-		    "policyctl list shows the engine's last block list");
+		like((ctl($d, 'list'))[1], qr/\Alogin:bob blocked until /,
+		    'policyctl list shows the block: the file can be read');
+		my $j = ctl_json($d, 'list');
+		is_deeply([@$j{'source', 'reason'}], ['database', undef], '-j says so');
 		$unlock->();
 		ok(wait_until { $d->ask(sasl_username => 'zoe') eq 'dunno' && $d->recorded('zoe') },
 		    'the database works again');
@@ -123,12 +125,20 @@ subtest 'memory: blocks, soft actions and never_action while the database is awa
 	    'a mail that can never fit gets never_action');
 	is($d->ask(sasl_username => 'mallory'), $blocked,
 	    'the blocked login is still refused');
+	my $out = (ctl($d, 'list'))[1];
+	like($out, qr/\Aas the daemon has read it last: the database did not answer in time$/m,
+	    'policyctl list says that it has no answer');
+	like($out, qr/^login:mallory blocked until/m, 'and shows the block');
+	my $j = ctl_json($d, 'list');
+	is_deeply([@$j{'source', 'reason'}], ['memory', 'the database did not answer in time'],
+	    '-j says so too');
 	kill 'CONT', $ledger;
 	ok(wait_until { $d->recorded('hard:bob') == 4 },
 	    'every accepted mail is recorded under the hard rule');
 	is($d->recorded('soft:bob'), 4, 'four mails are recorded under the soft rule');
 	like($d->ask(%bob), qr/^defer hard \d+$/, 'the recorded mails count');
 	is($d->recorded('soft:mallory'), 0, 'no mail of the blocked login is recorded');
+	like((ctl($d, 'list'))[1], qr/\Alogin:mallory blocked until/, 'the list is read again');
 	$d->ends_well;
 };
 

@@ -110,8 +110,16 @@ sub away {
 		is($d->ask(%{$_->[2]}, protocol_state => 'VRFY'), $blocked,
 		    "$_->[0]: the block applies at an uncharged stage") for @kinds;
 	}
-	is(scalar @{ctl_json($two, 'list')->{blocks}}, @kinds,
-	    'list shows the blocks without the database');
+	my $list = ctl_json($two, 'list');
+	is(scalar @{$list->{blocks}}, @kinds, 'list shows the blocks without the database');
+	if (defined $db) {
+		is($list->{source}, 'memory', 'list says that it is the last one');
+		like($list->{reason}, qr/\Athe database /, 'list says why');
+		like((ctl($two, 'list'))[1], qr/\Aas the daemon has read it last: the database /,
+		    'so does its text');
+	} else {
+		is($list->{source}, 'database', 'a locked file can be read');
+	}
 	for my $words (['block', 'zoe', '1h'], ['unblock', 'carol'], ['reset', 'zoe'],
 	    ['grant', 'zoe', 5, '1h'], ['show', 'zoe']) {
 		my ($status, undef, $err) = ctl($one, @$words);

@@ -297,13 +297,15 @@ add_overrides(struct str *out, const struct page_part *part)
 	};
 	const struct answer		*a = &part->answer;
 	const struct answer_record	*r;
-	char				 more[64];
+	const char			*reason = answer_whole(a, "reason");
+	char				 more[512];
 	size_t				 i, k, n = 0;
 
 	for (k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
 		n += count_of(a, kinds[k].kind);
-	(void)snprintf(more, sizeof(more), "%zu of %s, the newest first", n,
-	    answer_whole(a, "total"));
+	(void)snprintf(more, sizeof(more), "%zu of %s, the newest first%s%s", n,
+	    answer_whole(a, "total"), *reason != '\0' ?
+	    "; as the daemon has read it last: " : "", reason);
 	if (!begin(out, part, "overrides", "Locks, blocks and grants", more, n,
 	    "Nothing is blocked or locked, nothing is granted."))
 		return;

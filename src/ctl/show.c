@@ -253,6 +253,9 @@ add_overrides(struct str *out, const struct answer *a)
 void
 show_overrides(struct str *out, const struct answer *a, size_t width)
 {
+	if (strcmp(answer_whole(a, "source"), "memory") == 0)
+		str_addf(out, "as the daemon has read it last: %s\n",
+		    answer_whole(a, "reason"));
 	if (add_overrides(out, a) == 0)
 		str_adds(out, "nothing is blocked or locked, nothing is "
 		    "granted\n");

@@ -98,7 +98,8 @@ enum message_type {
 	MSG_OVERRIDES_WANTED,	/* engine, ledger */
 	MSG_OVERRIDES_BEGIN,	/* ledger, engine: forget the list */
 	MSG_OVERRIDES_PART,	/* struct msg_override, one in each */
-	MSG_OVERRIDES_END,	/* the list is complete and current */
+	MSG_OVERRIDES_END,	/* the list is complete and current; in answer
+				   to _WANTED: text: why it is not, or "" */
 	MSG__MAX
 };
 

@@ -189,20 +189,24 @@ dispatch_on_overrides(void *arg, bool changed)
 }
 
 /* Reads the list, unless the database cannot be read now. */
-static void
+static enum store_result
 dispatch_refresh(struct ledger *l)
 {
+	enum store_result	result;
+
 	l->batch->overrides->known = false;
-	if (override_table_refresh(l->batch->overrides, l->store,
-	    clock_wall(), clock_mono()) == STORE_LOST)
+	result = override_table_refresh(l->batch->overrides, l->store,
+	    clock_wall(), clock_mono());
+	if (result == STORE_LOST)
 		ledger_lost(l);
+	return result;
 }
 
 void
 dispatch_engine(struct ledger *l)
 {
 	l->overrides_sent = false;
-	dispatch_refresh(l);
+	(void)dispatch_refresh(l);
 	/* If it was not read, the last list stays in force. */
 	if (!l->overrides_sent &&
 	    l->batch->overrides->ever)
@@ -212,9 +216,13 @@ dispatch_engine(struct ledger *l)
 static int
 dispatch_on_overrides_wanted(struct ledger *l, const struct message *m)
 {
-	dispatch_refresh(l);
-	if (l->engine != NULL)
-		channel_signal(l->engine, MSG_OVERRIDES_END, m->request);
+	enum store_result	result = dispatch_refresh(l);
+
+	if (result == STORE_LOST)
+		return 0;
+	msg_text_put(ledger_payload(l), result == STORE_OK ? "" :
+	    store_error(l->store));
+	ledger_answer(l, MSG_OVERRIDES_END, m->request);
 	return 0;
 }
 

@@ -220,7 +220,7 @@ override_table_refresh(struct override_table *t, struct store *store,
 	    fresh);
 	if (result != STORE_OK) {
 		override_list_free(fresh);
-		return result == STORE_LOST ? STORE_LOST : STORE_OK;
+		return result;
 	}
 	took = clock_between(began, clock_mono()) / 1000000 * SHARE;
 	if (took > FRESH_MS)

@@ -59,10 +59,7 @@ void			 override_table_on(struct override_table *,
 			    void (*on_set)(void *, const struct override *),
 			    void *arg);
 
-/*
- * Reads the list if it is old. STORE_LOST, or STORE_OK, also when the reading
- * failed: the last list stays in force then.
- */
+/* Reads the list if it is old. If that fails, the last list stays in force. */
 enum store_result	 override_table_refresh(struct override_table *,
 			    struct store *, int64_t now, struct mono);
 

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,43 +52,18 @@ change_newer(const void *a, const void *b)
 	return change_order(a, b);
 }
 
-void
-change_list(struct control *c, const struct control_word *word, size_t n)
-{
-	int64_t	most = 0;
-
-	if (n > 0 && num_parse(word->bytes, word->len, 1, UINT32_MAX, &most) ==
-	    -1) {
-		control_fail(c, "list: a number of at least 1 is expected");
-		return;
-	}
-	control_question(c)->most = (uint32_t)most;
-	if (!control_ask(c, MSG_OVERRIDES_WANTED, NULL))
-		change_list_on_timeout(c);
-}
-
+/*
+ * Answers with the list. `why`: it is the last one that was read, for this
+ * reason; "": it was read now.
+ */
 static void
-change_list_reply(struct str *out, const struct change_sorted *sorted,
-    uint32_t most)
-{
-	uint32_t	listed = 0;
-	size_t		i;
-
-	for (i = 0; i < sorted->n; i++) {
-		if (i > 0 && sorted->list[i]->kind != sorted->list[i - 1]->kind)
-			listed = 0;
-		if (most == 0 || listed++ < most)
-			blocks_reply(out, sorted->list[i]);
-	}
-}
-
-/* While the database is away, the list is the one that is known. */
-void
-change_list_on_timeout(struct control *c)
+change_list_reply(struct control *c, const char *why)
 {
 	struct change_sorted	 sorted = { .n = 0, .now = clock_wall() };
+	const struct override	*o;
 	struct str		*out = control_answer(c);
-	uint32_t		 most = control_question(c)->most;
+	uint32_t		 most = control_question(c)->most, listed = 0;
+	size_t			 i;
 
 	if (!blocks_known()) {
 		away_fail(c, NULL);
@@ -102,17 +78,61 @@ change_list_on_timeout(struct control *c)
 	    most > 0 ? change_newer : change_order);
 	reply_begin(out, "");
 	reply_number(out, "total", (int64_t)sorted.n);
+	reply_text(out, "source", *why != '\0' ? "memory" : "database");
+	if (*why != '\0')
+		reply_text(out, "reason", why);
 	reply_end(out);
-	change_list_reply(out, &sorted, most);
+	for (i = 0; i < sorted.n; i++) {
+		o = sorted.list[i];
+		if (i > 0 && o->kind != sorted.list[i - 1]->kind)
+			listed = 0;
+		if (most == 0 || listed++ < most)
+			blocks_reply(out, o);
+	}
 	free(sorted.list);
 	control_end(c);
+}
+
+void
+change_list(struct control *c, const struct control_word *word, size_t n)
+{
+	int64_t	most = 0;
+
+	if (n > 0 && num_parse(word->bytes, word->len, 1, UINT32_MAX, &most) ==
+	    -1) {
+		control_fail(c, "list: a number of at least 1 is expected");
+		return;
+	}
+	control_question(c)->most = (uint32_t)most;
+	if (!control_ask(c, MSG_OVERRIDES_WANTED, NULL))
+		control_task(c, TASK_STATE);
+}
+
+/* No ledger serves; the parent knows why. */
+void
+change_list_on_state(struct control *c, const struct msg_state *m)
+{
+	char	why[sizeof(m->fault) + 32];
+
+	(void)snprintf(why, sizeof(why), "the database is away%s%s",
+	    m->fault[0] != '\0' ? ": " : "", m->fault);
+	change_list_reply(c, why);
 }
 
 int
 change_list_on_answer(struct control *c, const struct message *m)
 {
-	if (m->type != MSG_OVERRIDES_END)
+	char	why[512];
+
+	if (m->type != MSG_OVERRIDES_END ||
+	    msg_text_get(why, sizeof(why), m->payload, m->len) == -1)
 		return -1;
-	change_list_on_timeout(c);
+	change_list_reply(c, why);
 	return 0;
+}
+
+void
+change_list_on_timeout(struct control *c)
+{
+	change_list_reply(c, "the database did not answer in time");
 }

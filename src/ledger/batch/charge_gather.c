@@ -331,7 +331,7 @@ charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
 	if ((result = gather_pairs(b)) != STORE_OK ||
 	    (result = lookup_ask(b->limits, b->store)) != STORE_OK ||
 	    (result = override_table_refresh(b->overrides, b->store, now,
-	    mono)) != STORE_OK)
+	    mono)) == STORE_LOST)
 		return result;
 	/*
 	 * Saves a longer window that SQL returned before a row is recorded for
