@@ -5,8 +5,7 @@ LIB_SRCS =	src/lib/addr.c src/lib/alloc.c src/lib/clock.c src/lib/log.c \
 		src/lib/str_text.c src/lib/width.c src/lib/window.c
 IPC_SRCS =	src/ipc/buffer.c src/ipc/channel.c src/ipc/message.c \
 		src/ipc/message_charge.c src/ipc/message_control.c \
-		src/ipc/message_refusal.c src/ipc/message_simulate.c \
-		src/ipc/wire.c
+		src/ipc/message_refusal.c src/ipc/wire.c
 # What every role needs to receive its settings; the parsers are the parent's alone.
 CONF_SRCS =	src/conf/access.c src/conf/addressee.c src/conf/connection.c src/conf/settings_message.c src/conf/fault.c \
 		src/conf/ids.c src/conf/limits.c \

@@ -28,19 +28,6 @@ buffer_rewind(struct buffer *b)
 	b->start = b->end = 0;
 }
 
-/* Moves what is left to the front and wipes where it was: half a secret? */
-static void
-buffer_compact(struct buffer *b)
-{
-	size_t	left = buffer_len(b), from;
-
-	memmove(b->data, b->data + b->start, left);
-	from = left > b->start ? left : b->start;
-	explicit_bzero(b->data + from, b->end - from);
-	b->start = 0;
-	b->end = left;
-}
-
 void
 buffer_room(struct buffer *b, size_t more)
 {
@@ -49,9 +36,15 @@ buffer_room(struct buffer *b, size_t more)
 
 	if (b->size - b->end >= more)
 		return;
-	/* Moved only where at least as much is won: moving stays cheap. */
+	/*
+	 * Moved only where at least as much is won: moving stays cheap. The old
+	 * place is wiped: it may hold a secret.
+	 */
 	if (b->size >= left + more && b->start >= left) {
-		buffer_compact(b);
+		memcpy(b->data, b->data + b->start, left);
+		explicit_bzero(b->data + b->start, left);
+		b->start = 0;
+		b->end = left;
 		return;
 	}
 	size = b->size < BUFFER_FIRST ? BUFFER_FIRST : b->size;

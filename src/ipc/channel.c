@@ -10,6 +10,7 @@
 
 #include "ipc/buffer.h"
 #include "ipc/channel.h"
+#include "ipc/wire.h"
 #include "lib/alloc.h"
 #include "lib/log.h"
 
@@ -149,20 +150,16 @@ struct header {
 	uint64_t	request;
 };
 
-static uint32_t
-get_u32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 |
-	    (uint32_t)p[2] << 8 | p[3];
-}
-
 static void
 header_get(struct header *h, const uint8_t *p)
 {
-	h->len = get_u32(p);
-	h->type = (uint16_t)(p[4] << 8 | p[5]);
-	h->flags = (uint16_t)(p[6] << 8 | p[7]);
-	h->request = (uint64_t)get_u32(p + 8) << 32 | get_u32(p + 12);
+	struct wire	w;
+
+	wire_init(&w, p, HEADER);
+	h->len = wire_get_u32(&w);
+	h->type = wire_get_u16(&w);
+	h->flags = wire_get_u16(&w);
+	h->request = wire_get_u64(&w);
 }
 
 static int
@@ -393,23 +390,12 @@ channel_next(struct channel *c, struct message *m)
 
 /* --- sending --- */
 
-static void
-carry(struct channel *c, int fd)
-{
-	struct carried	*d;
-
-	d = alloc_zero(1, sizeof(*d));
-	d->fd = fd;
-	d->first = c->outpos + buffer_len(&c->out);
-	*c->sending_end = d;
-	c->sending_end = &d->next;
-}
-
 void
 channel_send(struct channel *c, enum message_type type, uint64_t request,
     const struct str *payload, int fd)
 {
 	const struct message_rule	*rule;
+	struct carried			*d;
 	size_t				 len;
 	uint8_t				*p;
 	unsigned int			 i;
@@ -432,8 +418,13 @@ channel_send(struct channel *c, enum message_type type, uint64_t request,
 		c->error = errno;
 		return;
 	}
-	if (copy != -1)
-		carry(c, copy);
+	if (copy != -1) {
+		d = alloc_zero(1, sizeof(*d));
+		d->fd = copy;
+		d->first = c->outpos + buffer_len(&c->out);
+		*c->sending_end = d;
+		c->sending_end = &d->next;
+	}
 	buffer_room(&c->out, HEADER + len);
 	p = c->out.data + c->out.end;
 	for (i = 0; i < 4; i++)

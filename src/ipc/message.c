@@ -279,7 +279,7 @@ msg_cleaned_put(struct str *s, const struct msg_cleaned *m)
 	wire_put_u8(s, m->done);
 	wire_put_u8(s, m->failed);
 	wire_put_i64(s, m->records);
-	wire_put_bytes(s, m->reason, strlen(m->reason));
+	wire_put_text(s, m->reason);
 }
 
 int

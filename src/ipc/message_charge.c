@@ -11,13 +11,12 @@
  * small.
  */
 
-/* A key's members that are true, or not 0: only these follow. */
+/* A key's members that are true, or not 0: only these are sent. */
 #define HAS_SHADOW	0x0001
 #define HAS_SOFT	0x0002
 #define HAS_SQL		0x0004
 #define HAS_MAP		0x0008
 #define HAS_REPORT	0x0010
-#define HAS__PLAIN	0x001f		/* of these nothing follows */
 #define HAS_REPORTED	0x0020
 #define HAS_BOUND	0x0040		/* max_per_mail */
 #define HAS_WARNS	0x0080
@@ -25,42 +24,10 @@
 #define HAS_LOCKS	0x0200
 #define HAS__ANY	0x03ff
 
-static uint16_t
-key_members(const struct msg_charge_key *k)
-{
-	return (uint16_t)((k->shadow ? HAS_SHADOW : 0) |
-	    (k->soft ? HAS_SOFT : 0) | (k->sql ? HAS_SQL : 0) |
-	    (k->map ? HAS_MAP : 0) | (k->report ? HAS_REPORT : 0) |
-	    (k->reported != 0 ? HAS_REPORTED : 0) |
-	    (k->max_per_mail != 0 ? HAS_BOUND : 0) |
-	    (k->warn_at != 0 ? HAS_WARNS : 0) |
-	    (k->pass != 0 ? HAS_PASS : 0) |
-	    (k->lock.seconds != 0 ? HAS_LOCKS : 0));
-}
-
-static void
-key_put_members(struct str *s, const struct msg_charge_key *k)
-{
-	if (k->reported != 0)
-		wire_put_u32(s, k->reported);
-	if (k->max_per_mail != 0)
-		wire_put_i64(s, k->max_per_mail);
-	if (k->warn_at != 0)
-		wire_put_u8(s, k->warn_at);
-	if (k->pass != 0)
-		wire_put_u8(s, k->pass);
-	if (k->lock.seconds == 0)
-		return;
-	wire_put_i64(s, k->lock.seconds);
-	wire_put_i64(s, k->lock.again);
-	wire_put_bytes(s, k->lock.id, k->lock.idlen);
-	wire_put_bytes(s, k->lock.rule, k->lock.rulelen);
-}
-
 static void
 key_put(struct str *s, const struct msg_charge_key *k)
 {
-	uint16_t	members = key_members(k);
+	unsigned int	members;
 	size_t		i;
 
 	if (k->limits.count > LIMITS_MAX)
@@ -69,9 +36,28 @@ key_put(struct str *s, const struct msg_charge_key *k)
 	wire_put_i64(s, k->amount);
 	wire_put_u8(s, k->kind);
 	wire_put_u16(s, k->rule);
-	wire_put_u16(s, members);
-	if ((members & ~HAS__PLAIN) != 0)
-		key_put_members(s, k);
+	members = (k->shadow ? HAS_SHADOW : 0) | (k->soft ? HAS_SOFT : 0) |
+	    (k->sql ? HAS_SQL : 0) | (k->map ? HAS_MAP : 0) |
+	    (k->report ? HAS_REPORT : 0) |
+	    (k->reported != 0 ? HAS_REPORTED : 0) |
+	    (k->max_per_mail != 0 ? HAS_BOUND : 0) |
+	    (k->warn_at != 0 ? HAS_WARNS : 0) | (k->pass != 0 ? HAS_PASS : 0) |
+	    (k->lock.seconds != 0 ? HAS_LOCKS : 0);
+	wire_put_u16(s, (uint16_t)members);
+	if ((members & HAS_REPORTED) != 0)
+		wire_put_u32(s, k->reported);
+	if ((members & HAS_BOUND) != 0)
+		wire_put_i64(s, k->max_per_mail);
+	if ((members & HAS_WARNS) != 0)
+		wire_put_u8(s, k->warn_at);
+	if ((members & HAS_PASS) != 0)
+		wire_put_u8(s, k->pass);
+	if ((members & HAS_LOCKS) != 0) {
+		wire_put_i64(s, k->lock.seconds);
+		wire_put_i64(s, k->lock.again);
+		wire_put_bytes(s, k->lock.id, k->lock.idlen);
+		wire_put_bytes(s, k->lock.rule, k->lock.rulelen);
+	}
 	if (CHARGE_HAS_VALUE(k->kind) || k->kind == CHARGE_HABIT)
 		wire_put_bytes(s, k->value, k->valuelen);
 	if (k->kind == CHARGE_HABIT) {
@@ -80,10 +66,8 @@ key_put(struct str *s, const struct msg_charge_key *k)
 		wire_put_i64(s, k->learn);
 	}
 	wire_put_u8(s, (uint8_t)k->limits.count);
-	for (i = 0; i < k->limits.count; i++) {
-		wire_put_i64(s, k->limits.list[i].mails);
-		wire_put_i64(s, k->limits.list[i].seconds);
-	}
+	for (i = 0; i < k->limits.count; i++)
+		msg_limit_put(s, &k->limits.list[i]);
 }
 
 void
@@ -114,33 +98,6 @@ msg_charge_put(struct str *s, const struct msg_charge *m)
 }
 
 static void
-lock_get(struct wire *w, struct msg_charge_lock *lock)
-{
-	lock->seconds = wire_get_range(w, 1, OVERRIDE_SECONDS_MAX);
-	lock->again = wire_get_range(w, 1, OVERRIDE_SECONDS_MAX);
-	lock->id = wire_get_bytes(w, OVERRIDE_ID_MAX, &lock->idlen);
-	lock->rule = wire_get_bytes(w, OVERRIDE_WHO_MAX, &lock->rulelen);
-}
-
-static void
-key_get_members(struct wire *w, struct msg_charge_key *k, uint16_t members)
-{
-	if ((members & HAS_REPORTED) != 0 && (k->reported =
-	    wire_get_u32(w)) == 0)
-		wire_fail(w);
-	if ((members & HAS_BOUND) != 0)
-		k->max_per_mail = wire_get_range(w, 1, INT64_MAX);
-	if ((members & HAS_WARNS) != 0 && (k->warn_at = wire_get_below(w,
-	    100 + 1)) == 0)
-		wire_fail(w);
-	if ((members & HAS_PASS) != 0 && (k->pass = wire_get_below(w,
-	    CHARGE_PASS_MAX + 1)) == 0)
-		wire_fail(w);
-	if ((members & HAS_LOCKS) != 0)
-		lock_get(w, &k->lock);
-}
-
-static void
 key_get(struct wire *w, struct msg_charge_key *k, struct limit *store)
 {
 	uint16_t	members;
@@ -162,8 +119,25 @@ key_get(struct wire *w, struct msg_charge_key *k, struct limit *store)
 	k->warn_at = k->pass = 0;
 	memset(&k->lock, 0, sizeof(k->lock));
 	k->lock.id = k->lock.rule = "";
-	if ((members & ~HAS__PLAIN) != 0)
-		key_get_members(w, k, members);
+	if ((members & HAS_REPORTED) != 0 &&
+	    (k->reported = wire_get_u32(w)) == 0)
+		wire_fail(w);
+	if ((members & HAS_BOUND) != 0)
+		k->max_per_mail = wire_get_range(w, 1, INT64_MAX);
+	if ((members & HAS_WARNS) != 0 &&
+	    (k->warn_at = wire_get_below(w, 100 + 1)) == 0)
+		wire_fail(w);
+	if ((members & HAS_PASS) != 0 &&
+	    (k->pass = wire_get_below(w, CHARGE_PASS_MAX + 1)) == 0)
+		wire_fail(w);
+	if ((members & HAS_LOCKS) != 0) {
+		k->lock.seconds = wire_get_range(w, 1, OVERRIDE_SECONDS_MAX);
+		k->lock.again = wire_get_range(w, 1, OVERRIDE_SECONDS_MAX);
+		k->lock.id = wire_get_bytes(w, OVERRIDE_ID_MAX,
+		    &k->lock.idlen);
+		k->lock.rule = wire_get_bytes(w, OVERRIDE_WHO_MAX,
+		    &k->lock.rulelen);
+	}
 	k->value = k->network = "";
 	k->valuelen = k->networklen = 0;
 	k->unfamiliar = k->learn = 0;
@@ -177,10 +151,8 @@ key_get(struct wire *w, struct msg_charge_key *k, struct limit *store)
 	}
 	k->limits.list = store;
 	k->limits.count = wire_get_below(w, LIMITS_MAX + 1);
-	for (i = 0; i < k->limits.count; i++) {
-		store[i].mails = wire_get_range(w, 0, INT64_MAX);
-		store[i].seconds = wire_get_range(w, 1, INT64_MAX);
-	}
+	for (i = 0; i < k->limits.count; i++)
+		msg_limit_get(w, &store[i], 1);
 }
 
 int

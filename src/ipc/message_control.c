@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "ipc/message.h"
+#include "ipc/message_simulate.h"
 #include "ipc/wire.h"
 #include "lib/log.h"
 
@@ -81,26 +82,6 @@ msg_state_get(struct msg_state *m, const void *src, size_t len)
 
 /* --- the ledger --- */
 
-static void
-weighed_habit_put(struct str *s, const struct msg_weighed_key *k)
-{
-	wire_put_i64(s, k->network[0]);
-	wire_put_i64(s, k->network[1]);
-	wire_put_i64(s, k->recipient[0]);
-	wire_put_i64(s, k->recipient[1]);
-	wire_put_i64(s, k->learning);
-}
-
-static void
-weighed_habit_get(struct wire *w, struct msg_weighed_key *k)
-{
-	k->network[0] = wire_get_i64(w);
-	k->network[1] = wire_get_i64(w);
-	k->recipient[0] = wire_get_i64(w);
-	k->recipient[1] = wire_get_i64(w);
-	k->learning = wire_get_range(w, 0, INT64_MAX);
-}
-
 void
 msg_weighed_put(struct str *s, const struct msg_weighed *m)
 {
@@ -124,8 +105,13 @@ msg_weighed_put(struct str *s, const struct msg_weighed *m)
 		wire_put_i64(s, k->granted);
 		wire_put_i64(s, k->granted_for);
 		wire_put_u8(s, k->habit);
-		if (k->habit)
-			weighed_habit_put(s, k);
+		if (k->habit) {
+			wire_put_i64(s, k->network[0]);
+			wire_put_i64(s, k->network[1]);
+			wire_put_i64(s, k->recipient[0]);
+			wire_put_i64(s, k->recipient[1]);
+			wire_put_i64(s, k->learning);
+		}
 		wire_put_u8(s, (uint8_t)k->nwindows);
 		for (j = 0; j < k->nwindows; j++) {
 			msg_limit_put(s, &k->windows[j].limit);
@@ -136,35 +122,14 @@ msg_weighed_put(struct str *s, const struct msg_weighed *m)
 	}
 }
 
-static void
-weighed_key_get(struct wire *w, struct msg_weighed_key *k,
-    struct msg_window *store)
-{
-	size_t	i;
-
-	k->amount = wire_get_i64(w);
-	k->sql = wire_get_bool(w);
-	k->granted = wire_get_i64(w);
-	k->granted_for = wire_get_i64(w);
-	if ((k->habit = wire_get_bool(w)))
-		weighed_habit_get(w, k);
-	k->windows = store;
-	k->nwindows = wire_get_below(w, LIMITS_MAX + 1);
-	for (i = 0; i < k->nwindows; i++) {
-		msg_limit_get(w, &store[i].limit, 1);
-		store[i].used = wire_get_i64(w);
-		store[i].amount = wire_get_i64(w);
-		store[i].retry_after = wire_get_range(w, -1, INT64_MAX);
-	}
-}
-
 int
 msg_weighed_get(struct msg_weighed *m, const void *src, size_t len)
 {
-	struct msg_window	*store = m->store;
+	struct msg_weighed_key	*k;
+	struct msg_window	*window = m->store;
 	struct wire		 w;
 	const void		*verdict;
-	size_t			 n, i;
+	size_t			 n, i, j;
 
 	wire_init(&w, src, len);
 	verdict = wire_get_bytes(&w, len, &n);
@@ -172,8 +137,27 @@ msg_weighed_get(struct msg_weighed *m, const void *src, size_t len)
 		wire_fail(&w);
 	m->nkeys = wire_get_below(&w, CHARGE_KEYS_MAX + 1);
 	for (i = 0; i < m->nkeys; i++) {
-		weighed_key_get(&w, &m->keys[i], store);
-		store += m->keys[i].nwindows;
+		k = &m->keys[i];
+		k->amount = wire_get_i64(&w);
+		k->sql = wire_get_bool(&w);
+		k->granted = wire_get_i64(&w);
+		k->granted_for = wire_get_i64(&w);
+		if ((k->habit = wire_get_bool(&w))) {
+			k->network[0] = wire_get_i64(&w);
+			k->network[1] = wire_get_i64(&w);
+			k->recipient[0] = wire_get_i64(&w);
+			k->recipient[1] = wire_get_i64(&w);
+			k->learning = wire_get_range(&w, 0, INT64_MAX);
+		}
+		k->windows = window;
+		k->nwindows = wire_get_below(&w, LIMITS_MAX + 1);
+		for (j = 0; j < k->nwindows; j++, window++) {
+			msg_limit_get(&w, &window->limit, 1);
+			window->used = wire_get_i64(&w);
+			window->amount = wire_get_i64(&w);
+			window->retry_after = wire_get_range(&w, -1,
+			    INT64_MAX);
+		}
 	}
 	return wire_done(&w);
 }
@@ -316,5 +300,50 @@ msg_figures_get(struct msg_figures *m, const void *src, size_t len)
 	wire_get_array(&w, m->fault, sizeof(m->fault));
 	for (i = 0; i < FIGURE__MAX; i++)
 		m->figure[i] = wire_get_u64(&w);
+	return wire_done(&w);
+}
+
+void
+msg_simulate_put(struct str *s, const struct msg_simulate *m)
+{
+	wire_put_u32(s, m->k);
+	wire_put_bytes(s, m->text, m->textlen);
+}
+
+int
+msg_simulate_get(struct msg_simulate *m, const void *src, size_t len)
+{
+	struct wire	w;
+
+	wire_init(&w, src, len);
+	m->k = wire_get_u32(&w);
+	m->text = wire_get_bytes(&w, SIMULATE_TEXT_MAX, &m->textlen);
+	return wire_done(&w);
+}
+
+void
+msg_simulated_put(struct str *s, const struct msg_simulated *m)
+{
+	size_t	i;
+
+	wire_put_u8(s, m->kind);
+	wire_put_bytes(s, m->rule, m->rulelen);
+	wire_put_bytes(s, m->text, m->textlen);
+	for (i = 0; i < SIMULATED_NUMBERS; i++)
+		wire_put_i64(s, m->number[i]);
+}
+
+int
+msg_simulated_get(struct msg_simulated *m, const void *src, size_t len)
+{
+	struct wire	w;
+	size_t		i;
+
+	wire_init(&w, src, len);
+	m->kind = wire_get_below(&w, SIMULATED__MAX);
+	m->rule = wire_get_bytes(&w, CHARGE_ID_MAX, &m->rulelen);
+	m->text = wire_get_bytes(&w, CHARGE_ID_MAX, &m->textlen);
+	for (i = 0; i < SIMULATED_NUMBERS; i++)
+		m->number[i] = wire_get_i64(&w);
 	return wire_done(&w);
 }

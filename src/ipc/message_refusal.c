@@ -1,5 +1,3 @@
-#include <string.h>
-
 #include "ipc/message.h"
 #include "ipc/message_refusal.h"
 #include "ipc/wire.h"
@@ -132,25 +130,18 @@ msg_searched_put(struct str *s, const struct msg_searched *m)
 	wire_put_u8(s, m->failed);
 	wire_put_i64(s, m->refused);
 	wire_put_i64(s, m->shadow);
-	wire_put_bytes(s, m->reason, strlen(m->reason));
+	wire_put_text(s, m->reason);
 }
 
 int
 msg_searched_get(struct msg_searched *m, const void *src, size_t len)
 {
-	struct wire	 w;
-	const void	*reason;
-	size_t		 n;
+	struct wire	w;
 
 	wire_init(&w, src, len);
 	m->failed = wire_get_bool(&w);
 	m->refused = wire_get_range(&w, 0, INT64_MAX);
 	m->shadow = wire_get_range(&w, 0, INT64_MAX);
-	reason = wire_get_bytes(&w, sizeof(m->reason) - 1, &n);
-	if (n > 0 && memchr(reason, '\0', n) != NULL)
-		wire_fail(&w);
-	if (n > 0)
-		memcpy(m->reason, reason, n);
-	m->reason[n] = '\0';
+	wire_get_array(&w, m->reason, sizeof(m->reason));
 	return wire_done(&w);
 }
