@@ -146,7 +146,7 @@ LEDGER_PURE_SRCS = src/ledger/batch/batch_delay.c src/ledger/batch/charge.c \
 		src/ledger/lookup.c src/ledger/notices.c \
 		src/ledger/override_table.c src/ledger/schema.c
 REPORT_PURE_SRCS = src/report/base64.c src/report/hitlist.c src/report/mail.c \
-		src/report/mail_text.c src/report/notice.c src/report/smtp.c src/report/smtp_auth.c \
+		src/report/mail_text.c src/report/smtp.c src/report/smtp_auth.c \
 		src/report/smtp_machine.c src/report/smtp_mail.c
 POLLER_SRCS_Linux =	regress/bench/poller_epoll.c
 POLLER_SRCS_FreeBSD =	regress/bench/poller_kqueue.c

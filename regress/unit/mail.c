@@ -21,13 +21,16 @@ static const char *const	to[] = { "admin@example.org" };
 static struct mail
 new_mail(struct mail_row *rows, size_t nrows)
 {
-	struct mail	m = {
+	static struct mail_hits	hits;
+	struct mail		m = {
 		.from = "policyd@example.org", .to = to, .nto = 1,
 		.subject = "report", .host = "mx.example.org", .now = NOW,
-		.last = 0, .token = 0x123456789abcdef0, .rows = rows,
-		.nrows = nrows
+		.token = 0x123456789abcdef0, .hits = &hits
 	};
 
+	memset(&hits, 0, sizeof(hits));
+	hits.rows = rows;
+	hits.nrows = nrows;
 	return m;
 }
 
@@ -59,9 +62,9 @@ free_rows(const struct mail *m)
 {
 	size_t	i;
 
-	for (i = 0; i < m->nrows; i++) {
-		free(m->rows[i].id);
-		free(m->rows[i].rule);
+	for (i = 0; i < m->hits->nrows; i++) {
+		free(m->hits->rows[i].id);
+		free(m->hits->rows[i].rule);
 	}
 }
 
@@ -71,7 +74,7 @@ ok_text(struct mail *m, const char *expected)
 	struct str	s;
 
 	str_init(&s);
-	mail_text_sort(m);
+	mail_text_sort(m->hits);
 	mail_text_add(&s, m);
 	assert_string_equal(s.data, expected);
 	str_clear(&s);
@@ -162,7 +165,7 @@ mails_are_as_the_golden_files(void **state)
 
 	(void)state;
 	rows[0] = row("", "bob", 150, 86400, 7);
-	m.last = NOW - 93720;
+	m.hits->last = NOW - 93720;
 	str_init(&s);
 	mail_compose(&s, &m);
 	assert_string_equal(s.data, expected);
@@ -201,7 +204,7 @@ hits_stand_in_a_table(void **state)
 	    "e\314\201mile             ? per 90 seconds        1\n"
 	    "somebody.with.a.long.name@a.long.domain.example.org\n"
 	    "                  7 per second            1\n");
-	assert_int_equal(m.nrows, 7);
+	assert_int_equal(m.hits->nrows, 7);
 	free_rows(&m);
 }
 
@@ -221,7 +224,7 @@ warnings_have_a_part_of_their_own(void **state)
 	rows[3] = warned("user", "bob", 500, 86400, 4);
 	rows[4] = row("host", "192.0.2.7", 60, 60, 9);
 	rows[5] = warned("user", "bob", 0, 86400, 3);
-	m.later = 2;
+	m.hits->later = 2;
 	ok_text(&m,
 	    "mx.example.org: 11 hits on 2 limits so far.\n"
 	    "\n"
@@ -239,7 +242,7 @@ warnings_have_a_part_of_their_own(void **state)
 	    "user:eve   500 per day              1\n"
 	    "\n"
 	    "2 more are left for the next report.\n");
-	assert_int_equal(m.nrows, 4);
+	assert_int_equal(m.hits->nrows, 4);
 	/* In one line what is about one id and window. */
 	str_init(&s);
 	mail_text_add_csv(&s, &m);
@@ -336,7 +339,7 @@ a_mail_without_hits_says_so(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		m.last = cases[i].last;
+		m.hits->last = cases[i].last;
 		snprintf(text, sizeof(text), "mx.example.org: no limit was hit "
 		    "%s.\n", cases[i].text);
 		ok_text(&m, text);
@@ -357,9 +360,9 @@ many_rows_are_listed(void **state)
 		snprintf(id, sizeof(id), "user%zu", i);
 		rows[i] = row("", id, 1, 60, (int64_t)(i % 7 + 1));
 	}
-	m.later = 1;
+	m.hits->later = 1;
 	str_init(&s);
-	mail_text_sort(&m);
+	mail_text_sort(m.hits);
 	mail_text_add(&s, &m);
 	for (i = 0; i < s.len; i++)
 		lines += s.data[i] == '\n';
@@ -367,10 +370,10 @@ many_rows_are_listed(void **state)
 	assert_non_null(strstr(s.data, "\n500 more are in the attached"));
 	assert_non_null(strstr(s.data, "\n1 more is left for the next"));
 	s.len = 0;
-	m.nrows = MAIL_TABLE_MAX + 1;
+	m.hits->nrows = MAIL_TABLE_MAX + 1;
 	mail_text_add(&s, &m);
 	assert_non_null(strstr(s.data, "\n1 more is in the attached"));
-	m.nrows = 1500;
+	m.hits->nrows = 1500;
 	s.len = 0;
 	mail_text_add_csv(&s, &m);
 	for (lines = i = 0; i < s.len; i++)
@@ -378,7 +381,7 @@ many_rows_are_listed(void **state)
 	assert_int_equal(lines, 1501);
 	/* Each table has its own bound. */
 	for (i = 0; i < 1500; i++)
-		m.rows[i].hits[HIT_NEAR] = 1;
+		m.hits->rows[i].hits[HIT_NEAR] = 1;
 	s.len = 0;
 	mail_text_add(&s, &m);
 	for (lines = i = 0; i < s.len; i++)
@@ -455,7 +458,7 @@ the_csv_has_every_row(void **state)
 	rows[2] = row("", "x\n\"y", 3, 3600, 2);
 	rows[3] = row("", "", 3, 3600, 1);
 	str_init(&s);
-	mail_text_sort(&m);
+	mail_text_sort(m.hits);
 	mail_text_add_csv(&s, &m);
 	assert_string_equal(s.data,
 	    "rule,id,mails,seconds,hits,warnings,shadow,locks\n"

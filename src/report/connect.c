@@ -20,52 +20,41 @@
 #define CONNECT_MS	(20 * 1000)	/* for each address */
 #define ALL_MS		(60 * 1000)
 
-static int
-wait_connected(int fd, struct mono end)
-{
-	struct pollfd	p = { .fd = fd, .events = POLLOUT };
-	struct mono	deadline = clock_after(clock_mono(), CONNECT_MS);
-	socklen_t	len;
-	int		error, n;
-
-	if (clock_passed(end, deadline))
-		deadline = end;
-	do
-		n = poll(&p, 1, clock_left(deadline, clock_mono()));
-	while (n == -1 && errno == EINTR);
-	if (n == -1)
-		return -1;
-	if (n == 0) {
-		errno = ETIMEDOUT;
-		return -1;
-	}
-	len = sizeof(error);
-	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1)
-		return -1;
-	errno = error;
-	return error == 0 ? 0 : -1;
-}
-
 /* A connected socket, or -1 with errno. */
 static int
 connect_address(const struct addrinfo *ai, struct mono end)
 {
-	int	fd, error, on = 1;
+	struct pollfd	p = { .events = POLLOUT };
+	struct mono	deadline = clock_after(clock_mono(), CONNECT_MS);
+	socklen_t	len;
+	int		error = 0, n, on = 1;
 
-	fd = socket(ai->ai_family, ai->ai_socktype | SOCK_CLOEXEC |
+	p.fd = socket(ai->ai_family, ai->ai_socktype | SOCK_CLOEXEC |
 	    SOCK_NONBLOCK, ai->ai_protocol);
-	if (fd == -1)
+	if (p.fd == -1)
 		return -1;
-	if (connect(fd, ai->ai_addr, ai->ai_addrlen) == 0 ||
-	    (errno == EINPROGRESS && wait_connected(fd, end) == 0)) {
-		/*
-		 * Commands are written whole, so there is nothing to coalesce.
-		 */
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-		return fd;
+	if (clock_passed(end, deadline))
+		deadline = end;
+	if (connect(p.fd, ai->ai_addr, ai->ai_addrlen) == -1)
+		error = errno;
+	if (error == EINPROGRESS) {
+		do
+			n = poll(&p, 1, clock_left(deadline, clock_mono()));
+		while (n == -1 && errno == EINTR);
+		len = sizeof(error);
+		if (n == 0)
+			error = ETIMEDOUT;
+		else if (n == -1 || getsockopt(p.fd, SOL_SOCKET, SO_ERROR,
+		    &error, &len) == -1)
+			error = errno;
 	}
-	error = errno;
-	close(fd);
+	if (error == 0) {
+		/* Commands are written whole: there is nothing to coalesce. */
+		(void)setsockopt(p.fd, IPPROTO_TCP, TCP_NODELAY, &on,
+		    sizeof(on));
+		return p.fd;
+	}
+	close(p.fd);
 	errno = error;
 	return -1;
 }
@@ -107,46 +96,15 @@ is_more(const struct addrinfo *list, const struct report_tried *tried,
 	return false;
 }
 
-/*
- * Connects to the first address that answers, or returns -1 with the reason of
- * the last one. `named`: the host's name is a loopback name.
- */
-static int
-connect_first(const struct addrinfo *list, bool named, uint16_t port,
-    const struct report_tried *tried, struct connect_peer *peer, char *why,
-    size_t size)
-{
-	const struct addrinfo	*ai;
-	struct mono		 end = clock_after(clock_mono(), ALL_MS);
-	struct addr		 addr;
-	char			*text = peer->address;
-	int			 fd;
-
-	for (ai = list; ai != NULL; ai = ai->ai_next) {
-		name_address(ai, text);
-		if (is_tried(tried, text))
-			continue;
-		if ((fd = connect_address(ai, end)) != -1) {
-			peer->loopback = named && addr_parse(&addr, text,
-			    strlen(text)) == 0 && addr_loopback(&addr);
-			peer->more = is_more(ai->ai_next, tried, text);
-			return fd;
-		}
-		snprintf(why, size, "no connection: [%s]:%u: %s", text, port,
-		    strerror(errno));
-		if (clock_passed(end, clock_mono()))
-			break;
-	}
-	return -1;
-}
-
 int
 connect_to(const char *host, uint16_t port, const struct report_tried *tried,
     struct connect_peer *peer, char *why, size_t size)
 {
-	struct addrinfo	 hints, *list;
-	char		 service[8];
-	int		 error, fd;
+	struct addrinfo	 hints, *list, *ai;
+	struct mono	 end;
+	struct addr	 addr;
+	char		 service[8], *text = peer->address;
+	int		 error, fd = -1;
 
 	memset(&hints, 0, sizeof(hints));
 	hints.ai_socktype = SOCK_STREAM;
@@ -159,8 +117,23 @@ connect_to(const char *host, uint16_t port, const struct report_tried *tried,
 		return -1;
 	}
 	snprintf(why, size, "no connection: %s has no other address", host);
-	fd = connect_first(list, addr_names_loopback(host), port, tried, peer,
-	    why, size);
+	end = clock_after(clock_mono(), ALL_MS);
+	for (ai = list; ai != NULL; ai = ai->ai_next) {
+		name_address(ai, text);
+		if (is_tried(tried, text))
+			continue;
+		if ((fd = connect_address(ai, end)) != -1) {
+			peer->loopback = addr_names_loopback(host) &&
+			    addr_parse(&addr, text, strlen(text)) == 0 &&
+			    addr_loopback(&addr);
+			peer->more = is_more(ai->ai_next, tried, text);
+			break;
+		}
+		snprintf(why, size, "no connection: [%s]:%u: %s", text, port,
+		    strerror(errno));
+		if (clock_passed(end, clock_mono()))
+			break;
+	}
 	freeaddrinfo(list);
 	return fd;
 }

@@ -31,20 +31,21 @@ free_rows(struct mail_row *rows, size_t n)
 static int
 add_hit(struct hitlist *l, const struct message *m)
 {
-	struct mail_row	*row;
-	struct msg_hit	 hit;
+	struct mail_hits	*h = &l->hits;
+	struct mail_row		*row;
+	struct msg_hit		 hit;
 
 	if (msg_hit_get(&hit, m->payload, m->len) == -1)
 		return -1;
 	if (!msg_hits_fit(&l->room, &hit)) {
-		l->later++;
+		h->later++;
 		return 0;
 	}
-	if (l->nrows == l->size) {
+	if (h->nrows == l->size) {
 		l->size = l->size == 0 ? 64 : l->size * 2;
-		l->rows = alloc_resize(l->rows, l->size, sizeof(*l->rows));
+		h->rows = alloc_resize(h->rows, l->size, sizeof(*h->rows));
 	}
-	row = &l->rows[l->nrows++];
+	row = &h->rows[h->nrows++];
 	fill_row(row, &hit);
 	row->hits[hit.kind] = hit.hits;
 	return 0;
@@ -53,31 +54,32 @@ add_hit(struct hitlist *l, const struct message *m)
 static int
 add_notice(struct hitlist *l, const struct message *m)
 {
-	struct msg_hit	hit;
+	struct mail_hits	*h = &l->hits;
+	struct msg_hit		 hit;
 
 	if (msg_hit_get(&hit, m->payload, m->len) == -1)
 		return -1;
-	if (l->nuntold == HITLIST_UNTOLD_MAX)
+	if (h->nuntold == HITLIST_UNTOLD_MAX)
 		return 0;
-	l->untold = alloc_resize(l->untold, l->nuntold + 1, sizeof(*l->untold));
-	fill_row(&l->untold[l->nuntold++], &hit);
+	h->untold = alloc_resize(h->untold, h->nuntold + 1,
+	    sizeof(*h->untold));
+	fill_row(&h->untold[h->nuntold++], &hit);
 	l->kind = hit.kind;
 	return 0;
 }
 
 static int
-add_evidence(struct hitlist *l, const struct message *m)
+add_evidence(struct mail_hits *h, const struct message *m)
 {
 	struct mail_evidence	*e;
 	struct msg_evidence	 from;
 
 	if (msg_evidence_get(&from, m->payload, m->len) == -1)
 		return -1;
-	if (l->nevidence == HITLIST_EVIDENCE_MAX)
+	if (h->nevidence == HITLIST_EVIDENCE_MAX)
 		return 0;
-	l->evidence = alloc_resize(l->evidence, l->nevidence + 1,
-	    sizeof(*l->evidence));
-	e = &l->evidence[l->nevidence++];
+	h->evidence = alloc_resize(h->evidence, h->nevidence + 1, sizeof(*e));
+	e = &h->evidence[h->nevidence++];
 	memset(e, 0, sizeof(*e));
 	e->kind = from.kind;
 	e->of.id = alloc_copy(from.id, from.idlen);
@@ -94,38 +96,47 @@ hitlist_add(struct hitlist *l, const struct message *m)
 {
 	uint64_t	last;
 
-	if (m->type == MSG_HIT && !l->whole)
+	if (l->whole)
+		goto malformed;
+	switch (m->type) {
+	case MSG_HIT:
 		return add_hit(l, m);
-	if (m->type == MSG_EVIDENCE && !l->whole)
-		return add_evidence(l, m);
-	if (m->type == MSG_NOTICE && !l->whole)
+	case MSG_EVIDENCE:
+		return add_evidence(&l->hits, m);
+	case MSG_NOTICE:
 		return add_notice(l, m);
-	if (m->type == MSG_NOTICE_END && !l->whole && m->len == 0) {
+	case MSG_NOTICE_END:
+		if (m->len > 0)
+			break;
 		l->notice = l->whole = true;
 		return 0;
+	case MSG_HITS_END:
+		if (msg_number_get(&last, m->payload, m->len) == -1)
+			break;
+		l->hits.last = last > INT64_MAX ? 0 : (int64_t)last;
+		l->whole = true;
+		return 0;
+	default:
+		break;
 	}
-	if (m->type != MSG_HITS_END || l->whole ||
-	    msg_number_get(&last, m->payload, m->len) == -1) {
-		errno = EBADMSG;
-		return -1;
-	}
-	l->last = last > INT64_MAX ? 0 : (int64_t)last;
-	l->whole = true;
-	return 0;
+ malformed:
+	errno = EBADMSG;
+	return -1;
 }
 
 void
 hitlist_clear(struct hitlist *l)
 {
-	size_t	i;
+	struct mail_hits	*h = &l->hits;
+	size_t			 i;
 
-	free_rows(l->rows, l->nrows);
-	free_rows(l->untold, l->nuntold);
-	for (i = 0; i < l->nevidence; i++) {
-		free(l->evidence[i].of.id);
-		free(l->evidence[i].of.rule);
-		free(l->evidence[i].value);
+	free_rows(h->rows, h->nrows);
+	free_rows(h->untold, h->nuntold);
+	for (i = 0; i < h->nevidence; i++) {
+		free(h->evidence[i].of.id);
+		free(h->evidence[i].of.rule);
+		free(h->evidence[i].value);
 	}
-	free(l->evidence);
+	free(h->evidence);
 	memset(l, 0, sizeof(*l));
 }

@@ -14,18 +14,11 @@
 
 /* The hits that the ledger sends, bounded in number and size. */
 struct hitlist {
-	struct mail_row		*rows;
-	size_t			 nrows;
+	struct mail_hits	 hits;
 	size_t			 size;	/* allocated rows */
 	struct msg_hits_room	 room;
-	size_t			 later;	/* rows beyond the bound */
-	struct mail_row		*untold;	/* logins of report_user */
-	size_t			 nuntold;
-	enum hit_kind		 kind;	/* of the last one */
-	struct mail_evidence	*evidence;
-	size_t			 nevidence;
+	enum hit_kind		 kind;	/* of the last one that is untold */
 	bool			 notice;	/* one of them is to be told */
-	int64_t			 last;	/* time of the last report; 0: none */
 	bool			 whole;	/* the end was received */
 };
 

@@ -18,71 +18,6 @@ static const char	hex[] = "0123456789ABCDEF";
 
 /* --- headers --- */
 
-static void
-add_date(struct str *s, int64_t now)
-{
-	static const char	*const days[] = {
-		"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"
-	}, *const months[] = {
-		"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
-		"Oct", "Nov", "Dec"
-	};
-	struct tm	tm;
-	time_t		t = (time_t)now;
-
-	if (gmtime_r(&t, &tm) == NULL)
-		memset(&tm, 0, sizeof(tm));
-	str_addf(s, "Date: %s, %02d %s %04d %02d:%02d:%02d +0000\r\n",
-	    days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900,
-	    tm.tm_hour, tm.tm_min, tm.tm_sec);
-}
-
-/*
- * Encodes one character for an encoded word (RFC 2047 4.2); its length there.
- */
-static size_t
-encode_char(char *out, const char *p, size_t n)
-{
-	size_t	i, len = 0;
-
-	if (*p == ' ') {
-		out[len++] = '_';
-	} else if (n == 1 && ((*p >= 'a' && *p <= 'z') ||
-	    (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9'))) {
-		out[len++] = *p;
-	} else
-		for (i = 0; i < n; i++) {
-			out[len++] = '=';
-			out[len++] = hex[(unsigned char)p[i] >> 4];
-			out[len++] = hex[(unsigned char)p[i] & 0x0f];
-		}
-	return len;
-}
-
-/*
- * Appends encoded words, each with whole characters, also valid in a phrase.
- * The text is printable UTF-8.
- */
-static void
-add_encoded(struct str *s, const char *text)
-{
-	char	piece[12];
-	size_t	len, n, at = 0;
-
-	str_adds(s, "=?utf-8?q?");
-	for (; *text != '\0'; text += n) {
-		n = width_bytes(text);
-		len = encode_char(piece, text, n);
-		if (at + len > WORD_MAX) {
-			str_adds(s, "?=\r\n =?utf-8?q?");
-			at = 0;
-		}
-		str_add(s, piece, len);
-		at += len;
-	}
-	str_adds(s, "?=");
-}
-
 static bool
 is_plain(const char *text, size_t len, const char *also)
 {
@@ -95,6 +30,41 @@ is_plain(const char *text, size_t len, const char *also)
 		    strchr(also, *text) != NULL))
 			return false;
 	return true;
+}
+
+/*
+ * Appends encoded words, each with whole characters, also valid in a phrase
+ * (RFC 2047 4.2). The text is printable UTF-8.
+ */
+static void
+add_encoded(struct str *s, const char *text)
+{
+	char	piece[12];
+	size_t	len, n, i, at = 0;
+
+	str_adds(s, "=?utf-8?q?");
+	for (; *text != '\0'; text += n) {
+		n = width_bytes(text);
+		len = 1;
+		if (*text == ' ')
+			piece[0] = '_';
+		else if (n == 1 && is_plain(text, 1, ""))
+			piece[0] = *text;
+		else
+			for (i = len = 0; i < n; i++) {
+				piece[len++] = '=';
+				piece[len++] = hex[(unsigned char)text[i] >> 4];
+				piece[len++] = hex[(unsigned char)text[i] &
+				    0x0f];
+			}
+		if (at + len > WORD_MAX) {
+			str_adds(s, "?=\r\n =?utf-8?q?");
+			at = 0;
+		}
+		str_add(s, piece, len);
+		at += len;
+	}
+	str_adds(s, "?=");
 }
 
 static void
@@ -115,22 +85,6 @@ add_subject(struct str *s, const char *subject)
 	free(text);
 }
 
-/* local@domain or local@[192.0.2.1] without characters that need quotes. */
-static bool
-is_bare(const char *address, size_t len)
-{
-	const char	*literal = strstr(address, "@[");
-
-	if (literal != NULL && address[len - 1] == ']') {
-		literal += 2;
-		if (!is_plain(literal, (size_t)(address + len - 1 - literal),
-		    ".:-"))
-			return false;
-		len = (size_t)(literal - 1 - address);
-	}
-	return is_plain(address, len, "@.!#$%&'*+-/=?^_`{|}~");
-}
-
 /*
  * An address that is not ASCII becomes the name of an empty group. Every server
  * accepts this, and the envelope has the address itself (RFC 6857 3.1). The
@@ -139,10 +93,19 @@ is_bare(const char *address, size_t len)
 static void
 add_address(struct str *s, const char *address)
 {
-	char	*text;
-	size_t	 len = strlen(address), size = len * 4 + 8;
+	const char	*literal = strstr(address, "@[");
+	char		*text;
+	size_t		 len = strlen(address), size = len * 4 + 8, bare = len;
+	bool		 plain = len > 0 && len <= ADDRESS_MAX;
 
-	if (len > 0 && len <= ADDRESS_MAX && is_bare(address, len)) {
+	/* local@domain or local@[192.0.2.1] without characters to quote. */
+	if (literal != NULL && address[len - 1] == ']') {
+		literal += 2;
+		bare = (size_t)(literal - 1 - address);
+		plain = plain && is_plain(literal,
+		    (size_t)(address + len - 1 - literal), ".:-");
+	}
+	if (plain && is_plain(address, bare, "@.!#$%&'*+-/=?^_`{|}~")) {
 		str_adds(s, address);
 		return;
 	}
@@ -156,9 +119,21 @@ add_address(struct str *s, const char *address)
 static void
 add_headers(struct str *s, const struct mail *mail)
 {
-	size_t	i;
+	static const char	*const days[] = {
+		"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"
+	}, *const months[] = {
+		"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
+		"Oct", "Nov", "Dec"
+	};
+	struct tm	tm;
+	time_t		t = (time_t)mail->now;
+	size_t		i;
 
-	add_date(s, mail->now);
+	if (gmtime_r(&t, &tm) == NULL)
+		memset(&tm, 0, sizeof(tm));
+	str_addf(s, "Date: %s, %02d %s %04d %02d:%02d:%02d +0000\r\n",
+	    days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900,
+	    tm.tm_hour, tm.tm_min, tm.tm_sec);
 	str_addf(s, "Message-ID: <%" PRId64 ".%016" PRIx64 "@%s>\r\n",
 	    mail->now, mail->token, mail->host);
 	str_adds(s, "From: ");
@@ -176,21 +151,6 @@ add_headers(struct str *s, const struct mail *mail)
 
 /* --- bodies --- */
 
-/* Whether the character must be written as =XX. */
-static bool
-is_special(const char *line, size_t i, size_t len)
-{
-	unsigned char	c = (unsigned char)line[i];
-
-	if (c == '=' || c < ' ' || c > '~')
-		return true;
-	/* Blanks at the end of a line may get lost. */
-	if (c == ' ' && i + 1 == len)
-		return true;
-	/* Programs that keep mails in one file write ">" before such a line. */
-	return i == 0 && len >= 5 && memcmp(line, "From ", 5) == 0;
-}
-
 /*
  * Quoted-printable (RFC 2045 6.7), which every server passes and which has
  * short lines.
@@ -198,21 +158,28 @@ is_special(const char *line, size_t i, size_t len)
 static void
 add_line(struct str *s, const char *line, size_t len)
 {
-	size_t	i, column = 0, need;
-	bool	special;
+	size_t		i, column = 0, need;
+	unsigned char	c;
+	bool		special;
 
 	for (i = 0; i < len; i++) {
-		special = is_special(line, i, len);
+		c = (unsigned char)line[i];
+		special = c == '=' || c < ' ' || c > '~';
+		/* Blanks at the end of a line may get lost. */
+		if (c == ' ' && i + 1 == len)
+			special = true;
+		/* Programs that keep mails in one file write ">" before it. */
+		if (i == 0 && len >= 5 && memcmp(line, "From ", 5) == 0)
+			special = true;
 		need = special ? 3 : 1;
 		if (column + need > LINE_MAX_QP - 1) {
 			str_adds(s, "=\r\n");
 			column = 0;
 		}
 		if (special)
-			str_addf(s, "=%c%c", hex[(unsigned char)line[i] >> 4],
-			    hex[(unsigned char)line[i] & 0x0f]);
+			str_addf(s, "=%c%c", hex[c >> 4], hex[c & 0x0f]);
 		else
-			str_addc(s, line[i]);
+			str_addc(s, c);
 		column += need;
 	}
 	str_adds(s, "\r\n");
@@ -242,12 +209,12 @@ add_part(struct str *s, const char *boundary, const char *headers,
 }
 
 void
-mail_compose(struct str *s, struct mail *mail)
+mail_compose(struct str *s, const struct mail *mail)
 {
 	struct str	text;
 	char		boundary[40];
 
-	mail_text_sort(mail);
+	mail_text_sort(mail->hits);
 	add_headers(s, mail);
 	/* "=_" occurs in no line of quoted-printable. */
 	snprintf(boundary, sizeof(boundary), "=_report-%016" PRIx64,

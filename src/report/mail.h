@@ -29,6 +29,18 @@ struct mail_evidence {
 	int64_t			 times;
 };
 
+/* What the ledger tells. */
+struct mail_hits {
+	struct mail_row		*rows;
+	size_t			 nrows;
+	size_t			 later;		/* left for the next report */
+	struct mail_row		*untold;	/* logins of report_user */
+	size_t			 nuntold;
+	struct mail_evidence	*evidence;	/* those of an id together */
+	size_t			 nevidence;
+	int64_t			 last;		/* the last report; 0: none */
+};
+
 struct mail {
 	const char		*from;
 	const char *const	*to;
@@ -36,15 +48,8 @@ struct mail {
 	const char		*subject;
 	const char		*host;		/* letters, digits, ".-" */
 	int64_t			 now;		/* seconds since 1970 */
-	int64_t			 last;		/* the last report; 0: none */
 	uint64_t		 token;		/* for the Message-ID */
-	struct mail_row		*rows;
-	size_t			 nrows;
-	size_t			 later;		/* left for the next report */
-	const struct mail_row	*untold;	/* logins of report_user */
-	size_t			 nuntold;
-	const struct mail_evidence *evidence;	/* those of an id together */
-	size_t			 nevidence;
+	struct mail_hits	*hits;
 };
 
 #define MAIL_TABLE_MAX	1000	/* rows of a table; the CSV has all rows */
@@ -54,11 +59,21 @@ struct mail {
  * bytes, dots are not stuffed. Sorts the rows and joins those of one id and
  * window, so nrows may decrease.
  */
-void	mail_compose(struct str *, struct mail *);
+void	mail_compose(struct str *, const struct mail *);
 
-/* Appends a mail with this text, in the same way; there are no rows. */
+/* Appends a mail with this text, in the same way; it has no hits. */
 void	mail_compose_text(struct str *, const struct mail *,
 	    const struct str *text);
+
+/*
+ * The mail of report_user: it says that a login reached a limit, and nothing of
+ * its mail, since whoever reads it may not be the one who sent that. The
+ * subject for a hit of this kind, and the text; the row is the hit, with the
+ * login as its id.
+ */
+const char	*mail_notice_subject(enum hit_kind);
+void		 mail_notice_add(struct str *, const char *host, enum hit_kind,
+		    const struct mail_row *);
 
 /* --- its parts, of mail_text.c --- */
 
@@ -66,10 +81,7 @@ void	mail_compose_text(struct str *, const struct mail *,
  * Sorts by hits, then by warnings, most first; joins rows of one (rule, id,
  * window).
  */
-void	mail_text_sort(struct mail *);
-
-/* Appends "150 per day". */
-void	mail_text_add_limit(struct str *, const struct mail_row *);
+void	mail_text_sort(struct mail_hits *);
 
 /* Appends the text: lines end in LF, UTF-8. */
 void	mail_text_add(struct str *, const struct mail *);

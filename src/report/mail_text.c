@@ -11,15 +11,18 @@
 
 #define ID_COLUMNS	40	/* a longer id gets its own line */
 #define ID_TEXT_MAX	400	/* bytes of an id that are shown */
+#define LOGIN_TEXT_MAX	300	/* bytes of a login that are shown */
 #define GAP		2	/* blanks between columns */
 
 /* --- order --- */
 
 static int
-compare_name(const struct mail_row *a, const struct mail_row *b)
+by_name(const void *x, const void *y)
 {
-	size_t	len = a->idlen < b->idlen ? a->idlen : b->idlen;
-	int	order;
+	const struct mail_row	*a = x, *b = y;
+	size_t			 len = a->idlen < b->idlen ? a->idlen :
+				    b->idlen;
+	int			 order;
 
 	if ((order = strcmp(a->rule, b->rule)) != 0 ||
 	    (order = memcmp(a->id, b->id, len)) != 0)
@@ -27,12 +30,6 @@ compare_name(const struct mail_row *a, const struct mail_row *b)
 	if (a->idlen != b->idlen)
 		return a->idlen < b->idlen ? -1 : 1;
 	return (a->seconds > b->seconds) - (a->seconds < b->seconds);
-}
-
-static int
-by_name(const void *a, const void *b)
-{
-	return compare_name(a, b);
 }
 
 static int
@@ -44,7 +41,7 @@ by_hits(const void *a, const void *b)
 	for (i = 0; i < HIT_KIND__MAX; i++)
 		if (x->hits[i] != y->hits[i])
 			return x->hits[i] > y->hits[i] ? -1 : 1;
-	return compare_name(x, y);
+	return by_name(x, y);
 }
 
 /* the kind that by_kind sorts by: qsort(3) has no argument for it */
@@ -61,39 +58,34 @@ by_kind(const void *a, const void *b)
 
 	if (m != n)
 		return m > n ? -1 : 1;
-	return compare_name(x, y);
-}
-
-static void
-join_row(struct mail_row *row, struct mail_row *twin)
-{
-	size_t	i;
-
-	for (i = 0; i < HIT_KIND__MAX; i++)
-		row->hits[i] = num_add_clamp(row->hits[i], twin->hits[i]);
-	if (row->mails == 0)
-		row->mails = twin->mails;
-	free(twin->id);
-	free(twin->rule);
+	return by_name(x, y);
 }
 
 void
-mail_text_sort(struct mail *mail)
+mail_text_sort(struct mail_hits *hits)
 {
-	struct mail_row	*rows = mail->rows;
-	size_t		 i, n = 0;
+	struct mail_row	*rows = hits->rows, *row;
+	size_t		 i, kind, n = 0;
 
-	if (mail->nrows == 0)
+	if (hits->nrows == 0)
 		return;
-	qsort(rows, mail->nrows, sizeof(*rows), by_name);
-	for (i = 1; i < mail->nrows; i++) {
-		if (compare_name(&rows[n], &rows[i]) != 0)
+	qsort(rows, hits->nrows, sizeof(*rows), by_name);
+	for (i = 1; i < hits->nrows; i++) {
+		row = &rows[n];
+		if (by_name(row, &rows[i]) != 0) {
 			rows[++n] = rows[i];
-		else
-			join_row(&rows[n], &rows[i]);
+			continue;
+		}
+		for (kind = 0; kind < HIT_KIND__MAX; kind++)
+			row->hits[kind] = num_add_clamp(row->hits[kind],
+			    rows[i].hits[kind]);
+		if (row->mails == 0)
+			row->mails = rows[i].mails;
+		free(rows[i].id);
+		free(rows[i].rule);
 	}
-	mail->nrows = n + 1;
-	qsort(rows, mail->nrows, sizeof(*rows), by_hits);
+	hits->nrows = n + 1;
+	qsort(rows, hits->nrows, sizeof(*rows), by_hits);
 }
 
 /* --- words --- */
@@ -108,47 +100,51 @@ static const struct {
 
 #define NUNITS	(sizeof(units) / sizeof(units[0]))
 
-/* "day", "2 hours", "90 seconds": the largest unit that divides it. */
 static void
-add_period(struct str *s, int64_t seconds)
+add_limit(struct str *s, const struct mail_row *row)
 {
 	size_t	i;
 
-	for (i = 0; i + 1 < NUNITS; i++)
-		if (seconds >= units[i].seconds &&
-		    seconds % units[i].seconds == 0)
-			break;
-	if (seconds == units[i].seconds)
-		str_adds(s, units[i].name);
-	else
-		str_addf(s, "%" PRId64 " %ss", seconds / units[i].seconds,
-		    units[i].name);
-}
-
-void
-mail_text_add_limit(struct str *s, const struct mail_row *row)
-{
 	if (row->mails > 0)
 		str_addf(s, "%" PRId64 " per ", row->mails);
 	else
 		str_adds(s, "? per ");
 	/* max_per_mail has no window. */
-	if (row->seconds == 0)
+	if (row->seconds == 0) {
 		str_adds(s, "mail");
+		return;
+	}
+	/* "day", "2 hours", "90 seconds": the largest unit that divides it. */
+	for (i = 0; i + 1 < NUNITS; i++)
+		if (row->seconds % units[i].seconds == 0)
+			break;
+	if (row->seconds == units[i].seconds)
+		str_adds(s, units[i].name);
 	else
-		add_period(s, row->seconds);
+		str_addf(s, "%" PRId64 " %ss", row->seconds / units[i].seconds,
+		    units[i].name);
 }
 
-/* "3 days 2 hours": the two largest units. */
 static void
-add_duration(struct str *s, int64_t seconds)
+add_since(struct str *s, const struct mail *mail)
 {
-	int64_t	n;
-	size_t	i, said = 0;
+	struct tm	tm;
+	time_t		last = (time_t)mail->hits->last;
+	int64_t		n, left = mail->now - mail->hits->last;
+	char		text[64];
+	size_t		i, said = 0;
 
+	if (mail->hits->last <= 0 || mail->hits->last > mail->now ||
+	    gmtime_r(&last, &tm) == NULL ||
+	    strftime(text, sizeof(text), "%Y-%m-%d %H:%M UTC", &tm) == 0) {
+		str_adds(s, "so far");
+		return;
+	}
+	str_addf(s, "since %s (", text);
+	/* "3 days 2 hours": the two largest units. */
 	for (i = 0; i < NUNITS && said < 2; i++) {
-		n = seconds / units[i].seconds;
-		seconds -= n * units[i].seconds;
+		n = left / units[i].seconds;
+		left -= n * units[i].seconds;
 		if (n == 0 && (said > 0 || i + 1 < NUNITS)) {
 			said += said > 0;
 			continue;
@@ -157,23 +153,6 @@ add_duration(struct str *s, int64_t seconds)
 		    units[i].name, n == 1 ? "" : "s");
 		said++;
 	}
-}
-
-static void
-add_since(struct str *s, const struct mail *mail)
-{
-	struct tm	tm;
-	time_t		last = (time_t)mail->last;
-	char		text[64];
-
-	if (mail->last <= 0 || mail->last > mail->now ||
-	    gmtime_r(&last, &tm) == NULL ||
-	    strftime(text, sizeof(text), "%Y-%m-%d %H:%M UTC", &tm) == 0) {
-		str_adds(s, "so far");
-		return;
-	}
-	str_addf(s, "since %s (", text);
-	add_duration(s, mail->now - mail->last);
 	str_adds(s, ")");
 }
 
@@ -195,14 +174,7 @@ name_row(const struct mail_row *row, char *text, size_t size)
 }
 
 static void
-add_blanks(struct str *s, size_t n)
-{
-	while (n-- > 0)
-		str_addc(s, ' ');
-}
-
-static void
-add_line(struct str *s, char c, size_t n)
+add_times(struct str *s, char c, size_t n)
 {
 	while (n-- > 0)
 		str_addc(s, c);
@@ -234,12 +206,24 @@ widen(size_t *column, size_t width, size_t most)
 }
 
 static void
-measure(struct table *t)
+pick(struct table *t, const struct mail *mail, enum hit_kind kind)
 {
 	struct str	limit;
 	char		id[ID_TEXT_MAX], hits[24];
 	size_t		i;
 
+	memset(t, 0, sizeof(*t));
+	t->kind = kind;
+	t->rows = alloc_zero(mail->hits->nrows + 1, sizeof(*t->rows));
+	for (i = 0; i < mail->hits->nrows; i++) {
+		if (mail->hits->rows[i].hits[kind] == 0)
+			continue;
+		t->rows[t->nrows++] = &mail->hits->rows[i];
+		t->sum = num_add_clamp(t->sum, mail->hits->rows[i].hits[kind]);
+	}
+	sorted_kind = kind;
+	qsort(t->rows, t->nrows, sizeof(*t->rows), by_kind);
+	t->nshown = t->nrows < MAIL_TABLE_MAX ? t->nrows : MAIL_TABLE_MAX;
 	t->id = strlen("id");
 	t->limit = strlen("limit");
 	t->hits = strlen(words[t->kind]) + 1;
@@ -248,33 +232,13 @@ measure(struct table *t)
 		name_row(t->rows[i], id, sizeof(id));
 		widen(&t->id, width_of(id), ID_COLUMNS);
 		limit.len = 0;
-		mail_text_add_limit(&limit, t->rows[i]);
+		add_limit(&limit, t->rows[i]);
 		widen(&t->limit, limit.len, SIZE_MAX);
 		snprintf(hits, sizeof(hits), "%" PRId64,
 		    t->rows[i]->hits[t->kind]);
 		widen(&t->hits, strlen(hits), SIZE_MAX);
 	}
 	str_clear(&limit);
-}
-
-static void
-pick(struct table *t, const struct mail *mail, enum hit_kind kind)
-{
-	size_t	i;
-
-	memset(t, 0, sizeof(*t));
-	t->kind = kind;
-	t->rows = alloc_zero(mail->nrows + 1, sizeof(*t->rows));
-	for (i = 0; i < mail->nrows; i++) {
-		if (mail->rows[i].hits[kind] == 0)
-			continue;
-		t->rows[t->nrows++] = &mail->rows[i];
-		t->sum = num_add_clamp(t->sum, mail->rows[i].hits[kind]);
-	}
-	sorted_kind = kind;
-	qsort(t->rows, t->nrows, sizeof(*t->rows), by_kind);
-	t->nshown = t->nrows < MAIL_TABLE_MAX ? t->nrows : MAIL_TABLE_MAX;
-	measure(t);
 }
 
 static void
@@ -288,26 +252,11 @@ add_cells(struct str *s, const struct table *t, const char *id,
 		str_addc(s, '\n');
 		width = 0;
 	}
-	add_blanks(s, t->id - width + GAP);
+	add_times(s, ' ', t->id - width + GAP);
 	str_adds(s, limit);
-	add_blanks(s, t->limit - strlen(limit) + GAP);
-	add_blanks(s, t->hits - strlen(hits));
+	add_times(s, ' ', t->limit - strlen(limit) + GAP);
+	add_times(s, ' ', t->hits - strlen(hits));
 	str_adds(s, hits);
-	str_addc(s, '\n');
-}
-
-static void
-add_head(struct str *s, const struct table *t)
-{
-	char	hits[24];
-
-	snprintf(hits, sizeof(hits), "%ss", words[t->kind]);
-	add_cells(s, t, "id", "limit", hits);
-	add_line(s, '-', t->id);
-	add_blanks(s, GAP);
-	add_line(s, '-', t->limit);
-	add_blanks(s, GAP);
-	add_line(s, '-', t->hits);
 	str_addc(s, '\n');
 }
 
@@ -319,12 +268,19 @@ add_table(struct str *s, const struct table *t)
 	size_t		i;
 
 	str_addc(s, '\n');
-	add_head(s, t);
+	snprintf(hits, sizeof(hits), "%ss", words[t->kind]);
+	add_cells(s, t, "id", "limit", hits);
+	add_times(s, '-', t->id);
+	add_times(s, ' ', GAP);
+	add_times(s, '-', t->limit);
+	add_times(s, ' ', GAP);
+	add_times(s, '-', t->hits);
+	str_addc(s, '\n');
 	str_init(&limit);
 	for (i = 0; i < t->nshown; i++) {
 		name_row(t->rows[i], id, sizeof(id));
 		limit.len = 0;
-		mail_text_add_limit(&limit, t->rows[i]);
+		add_limit(&limit, t->rows[i]);
 		snprintf(hits, sizeof(hits), "%" PRId64,
 		    t->rows[i]->hits[t->kind]);
 		add_cells(s, t, id, limit.data, hits);
@@ -361,14 +317,6 @@ add_part(struct str *s, const struct mail *mail, enum hit_kind kind,
 	free(t.rows);
 }
 
-static bool
-is_same(const struct mail_evidence *a, const struct mail_evidence *b)
-{
-	return strcmp(a->of.rule, b->of.rule) == 0 &&
-	    a->of.idlen == b->of.idlen &&
-	    memcmp(a->of.id, b->of.id, a->of.idlen) == 0;
-}
-
 /* Client addresses and senders with most refusals, for each id. */
 static void
 add_evidence(struct str *s, const struct mail *mail)
@@ -380,12 +328,14 @@ add_evidence(struct str *s, const struct mail *mail)
 	char				 text[ID_TEXT_MAX];
 	size_t				 i;
 
-	if (mail->nevidence == 0)
+	if (mail->hits->nevidence == 0)
 		return;
 	str_adds(s, "\nWhere the refused mail came from:\n");
-	for (i = 0; i < mail->nevidence; i++, last = e) {
-		e = &mail->evidence[i];
-		if (last == NULL || !is_same(e, last)) {
+	for (i = 0; i < mail->hits->nevidence; i++, last = e) {
+		e = &mail->hits->evidence[i];
+		if (last == NULL || strcmp(e->of.rule, last->of.rule) != 0 ||
+		    e->of.idlen != last->of.idlen ||
+		    memcmp(e->of.id, last->of.id, e->of.idlen) != 0) {
 			name_row(&e->of, text, sizeof(text));
 			str_addf(s, "%s\n%s", i > 0 ? "\n" : "", text);
 			last = NULL;
@@ -401,26 +351,12 @@ add_evidence(struct str *s, const struct mail *mail)
 	str_addc(s, '\n');
 }
 
-/* The logins that report_user was not told of, since there were too many. */
-static void
-add_untold(struct str *s, const struct mail *mail)
-{
-	char	login[ID_TEXT_MAX];
-	size_t	i;
-
-	if (mail->nuntold == 0)
-		return;
-	str_adds(s, "\nNot told by mail, since many others were at the same "
-	    "time:\n\n");
-	for (i = 0; i < mail->nuntold; i++)
-		str_addf(s, "%s\n", str_printable(login, sizeof(login),
-		    mail->untold[i].id, mail->untold[i].idlen));
-}
-
 void
 mail_text_add(struct str *s, const struct mail *mail)
 {
 	struct table	full;
+	char		login[ID_TEXT_MAX];
+	size_t		i;
 
 	pick(&full, mail, HIT_FULL);
 	str_addf(s, "%s: ", mail->host);
@@ -437,11 +373,63 @@ mail_text_add(struct str *s, const struct mail *mail)
 	add_part(s, mail, HIT_NEAR, "Came near a limit");
 	add_part(s, mail, HIT_SHADOW, "Rules in shadow would have refused");
 	add_evidence(s, mail);
-	add_untold(s, mail);
-	if (mail->later > 0)
+	/* The logins of report_user that were too many to be told of it. */
+	if (mail->hits->nuntold > 0)
+		str_adds(s, "\nNot told by mail, since many others were at the "
+		    "same time:\n\n");
+	for (i = 0; i < mail->hits->nuntold; i++)
+		str_addf(s, "%s\n", str_printable(login, sizeof(login),
+		    mail->hits->untold[i].id, mail->hits->untold[i].idlen));
+	if (mail->hits->later > 0)
 		str_addf(s, "\n%zu more %s left for the next report.\n",
-		    mail->later, mail->later == 1 ? "is" : "are");
+		    mail->hits->later, mail->hits->later == 1 ? "is" : "are");
 	free(full.rows);
+}
+
+/* --- the mail of report_user --- */
+
+static const struct {
+	const char	*subject;
+	const char	*what;		/* behind "The account X " */
+	const char	*then;
+} notices[HIT_KIND__MAX] = {
+	[HIT_FULL] = { "Limit on outgoing mail reached",
+	    "has reached its limit on outgoing mail",
+	    "Mail beyond it is refused for now." },
+	[HIT_NEAR] = { "Limit on outgoing mail nearly reached",
+	    "comes near its limit on outgoing mail",
+	    "Mail beyond it will be refused for some time." },
+	[HIT_SHADOW] = { "", "", "" },
+	[HIT_LOCK] = { "Account locked for outgoing mail",
+	    "is locked for outgoing mail",
+	    "Ask the administrator of the mail server to open it again." }
+};
+
+const char *
+mail_notice_subject(enum hit_kind kind)
+{
+	return notices[kind].subject;
+}
+
+void
+mail_notice_add(struct str *s, const char *host, enum hit_kind kind,
+    const struct mail_row *row)
+{
+	char	login[LOGIN_TEXT_MAX];
+
+	str_printable(login, sizeof(login), row->id, row->idlen);
+	str_addf(s, "The account %s of the mail server %s %s", login, host,
+	    notices[kind].what);
+	if (kind != HIT_LOCK && row->mails > 0) {
+		str_adds(s, ": ");
+		add_limit(s, row);
+	}
+	str_addf(s, ".\n%s\n\n"
+	    "If you did not send that much, somebody else may know the "
+	    "password of the\naccount: change it, and tell the administrator "
+	    "of the mail server.\n\n"
+	    "This message was written by a program. There is at most one a "
+	    "day.\n", notices[kind].then);
 }
 
 /* --- for programs --- */
@@ -475,8 +463,8 @@ mail_text_add_csv(struct str *s, const struct mail *mail)
 	size_t			 i;
 
 	str_adds(s, "rule,id,mails,seconds,hits,warnings,shadow,locks\n");
-	for (i = 0; i < mail->nrows; i++) {
-		row = &mail->rows[i];
+	for (i = 0; i < mail->hits->nrows; i++) {
+		row = &mail->hits->rows[i];
 		add_csv_text(s, row->rule, strlen(row->rule));
 		str_addc(s, ',');
 		add_csv_text(s, row->id, row->idlen);

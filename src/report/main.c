@@ -18,7 +18,6 @@
 #include "report/connect.h"
 #include "report/hitlist.h"
 #include "report/mail.h"
-#include "report/notice.h"
 #include "report/session.h"
 #include "report/smtp.h"
 #include "report/tls.h"
@@ -41,7 +40,7 @@ static struct {
 	struct connect_peer	 peer;
 	struct tls		*tls;
 	char			 reason[REASON_MAX];	/* why not reachable */
-	struct hitlist		 hits;
+	struct hitlist		 list;
 	struct smtp		*smtp;
 	struct str		 text;		/* the mail */
 } report;
@@ -54,7 +53,7 @@ end(int status)
 	smtp_free(report.smtp);
 	tls_free(report.tls);
 	str_wipe(&report.text);
-	hitlist_clear(&report.hits);
+	hitlist_clear(&report.list);
 	settings_free(report.start.settings);
 	if (report.fd != -1)
 		close(report.fd);
@@ -84,66 +83,57 @@ tell(enum report_outcome outcome, const char *reason)
 		log_error("the parent does not read: %s", strerror(errno));
 }
 
-/* --- who we are --- */
-
-/* Whether the name may be used in EHLO and in a Message-ID. */
-static bool
-is_host_name(const char *name)
-{
-	static const char	letters[] = "abcdefghijklmnopqrstuvwxyz"
-				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
-
-	return *name != '\0' && *name != '.' && *name != '-' &&
-	    strspn(name, letters) == strlen(name);
-}
-
-/* "host" becomes "host.example.org", if the resolver knows that name. */
-static void
-complete_host_name(char *host)
-{
-	struct addrinfo	 hints, *list;
-	const char	*whole;
-	size_t		 len = strlen(host);
-
-	memset(&hints, 0, sizeof(hints));
-	hints.ai_flags = AI_CANONNAME;
-	hints.ai_socktype = SOCK_STREAM;
-	if (getaddrinfo(host, NULL, &hints, &list) != 0)
-		return;
-	whole = list->ai_canonname;
-	if (whole != NULL && strncasecmp(whole, host, len) == 0 &&
-	    whole[len] == '.' && strlen(whole) < HOST_MAX)
-		strlcpy(host, whole, HOST_MAX);
-	freeaddrinfo(list);
-}
-
+/*
+ * Our name for EHLO and Message-IDs. "host" becomes "host.example.org", if the
+ * resolver knows that name.
+ */
 static void
 find_host_name(void)
 {
-	char	*host = report.host;
+	static const char	 letters[] = "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
+	struct addrinfo		 hints, *list;
+	const char		*whole;
+	char			*host = report.host;
+	size_t			 len;
 
 	if (gethostname(host, HOST_MAX) == -1)
 		*host = '\0';
 	host[HOST_MAX - 1] = '\0';
-	if (*host != '\0' && strchr(host, '.') == NULL)
-		complete_host_name(host);
-	if (!is_host_name(host))
+	len = strlen(host);
+	memset(&hints, 0, sizeof(hints));
+	hints.ai_flags = AI_CANONNAME;
+	hints.ai_socktype = SOCK_STREAM;
+	if (len > 0 && strchr(host, '.') == NULL &&
+	    getaddrinfo(host, NULL, &hints, &list) == 0) {
+		whole = list->ai_canonname;
+		if (whole != NULL && strncasecmp(whole, host, len) == 0 &&
+		    whole[len] == '.' && strlen(whole) < HOST_MAX)
+			strlcpy(host, whole, HOST_MAX);
+		freeaddrinfo(list);
+	}
+	if (*host == '\0' || *host == '.' || *host == '-' ||
+	    host[strspn(host, letters)] != '\0')
 		strlcpy(host, "localhost", HOST_MAX);
 }
 
 /* --- before the lock --- */
 
-static int
-try_server(char *why, size_t size)
+/*
+ * Keeps a reason for failure until it is known that there is something to send.
+ */
+static void
+reach_server(void)
 {
 	const struct settings	*s = report.start.settings;
+	char			 why[400];
 
-	if (tls_load(why, size) == -1)
-		return -1;
+	if (tls_load(why, sizeof(why)) == -1)
+		goto fail;
 	report.fd = connect_to(s->smtp_host, s->smtp_port, &report.start.tried,
-	    &report.peer, why, size);
+	    &report.peer, why, sizeof(why));
 	if (report.fd == -1)
-		return -1;
+		goto fail;
 	/*
 	 * Servers refuse a name that is not fully qualified (RFC 5321 4.1.4).
 	 */
@@ -152,23 +142,13 @@ try_server(char *why, size_t size)
 	else
 		connect_literal(report.fd, report.hello, sizeof(report.hello));
 	if (s->smtp_tls == SMTP_TLS_NONE)
-		return 0;
+		return;
 	report.tls = tls_new(s->smtp_host,
 	    s->smtp_tls_verify && !report.peer.loopback, s->smtp_tls_cafile,
-	    why, size);
-	return report.tls != NULL ? 0 : -1;
-}
-
-/*
- * Keeps a reason for failure until it is known that there is something to send.
- */
-static void
-reach_server(void)
-{
-	char	why[400];
-
-	if (try_server(why, sizeof(why)) == 0)
+	    why, sizeof(why));
+	if (report.tls != NULL)
 		return;
+ fail:
 	str_printable(report.reason, sizeof(report.reason), why, strlen(why));
 	if (report.fd != -1)
 		close(report.fd);
@@ -200,32 +180,21 @@ on_parent(void)
 		end(1);
 }
 
-/* The ledger ended before the end of its list: the database did not answer. */
-static int
-on_ledger(void)
-{
-	struct message	m;
-	int		n;
-
-	if (channel_read(report.start.peer) == -1)
-		return -1;
-	while ((n = channel_next(report.start.peer, &m)) == 1)
-		if (hitlist_add(&report.hits, &m) == -1)
-			return -1;
-	return n;
-}
-
+/* -1: the ledger ended before its list: the database did not answer. */
 static int
 receive_hits(void)
 {
-	struct pollfd	p[2];
+	struct channel	*ledger = report.start.peer;
+	struct pollfd	 p[2];
+	struct message	 m;
+	int		 n;
 
-	if (report.start.peer == NULL)
+	if (ledger == NULL)
 		return -1;
 	p[0].fd = channel_fd(report.start.parent);
-	p[1].fd = channel_fd(report.start.peer);
+	p[1].fd = channel_fd(ledger);
 	p[0].events = p[1].events = POLLIN;
-	while (!report.hits.whole) {
+	while (!report.list.whole) {
 		if (poll(p, 2, -1) == -1) {
 			if (errno == EINTR)
 				continue;
@@ -233,7 +202,14 @@ receive_hits(void)
 		}
 		if (p[0].revents != 0)
 			on_parent();
-		if (p[1].revents != 0 && on_ledger() == -1)
+		if (p[1].revents == 0)
+			continue;
+		if (channel_read(ledger) == -1)
+			return -1;
+		while ((n = channel_next(ledger, &m)) == 1)
+			if (hitlist_add(&report.list, &m) == -1)
+				return -1;
+		if (n == -1)
 			return -1;
 	}
 	return 0;
@@ -322,16 +298,8 @@ send_report(void)
 	begin_mail(&mail, (const char *const *)s->report_to.list,
 	    s->report_to.count);
 	mail.subject = s->report_subject;
-	mail.last = report.hits.last;
-	mail.rows = report.hits.rows;
-	mail.nrows = report.hits.nrows;
-	mail.later = report.hits.later;
-	mail.untold = report.hits.untold;
-	mail.nuntold = report.hits.nuntold;
-	mail.evidence = report.hits.evidence;
-	mail.nevidence = report.hits.nevidence;
+	mail.hits = &report.list.hits;
 	mail_compose(&report.text, &mail);
-	report.hits.nrows = mail.nrows;
 	send_mail(mail.from, &mail);
 }
 
@@ -339,7 +307,7 @@ send_report(void)
 static void
 send_notice(void)
 {
-	const struct mail_row	*row = report.hits.untold;
+	const struct mail_row	*row = report.list.hits.untold;
 	char			 address[ADDRESSEE_MAX];
 	const char		*to = address;
 	struct mail		 mail;
@@ -351,9 +319,9 @@ send_notice(void)
 		return;
 	}
 	begin_mail(&mail, &to, 1);
-	mail.subject = notice_subject(report.hits.kind);
+	mail.subject = mail_notice_subject(report.list.kind);
 	str_init(&text);
-	notice_text(&text, report.host, report.hits.kind, row);
+	mail_notice_add(&text, report.host, report.list.kind, row);
 	mail_compose_text(&report.text, &mail, &text);
 	str_clear(&text);
 	send_mail("", &mail);
@@ -364,15 +332,15 @@ serve(void)
 {
 	if (receive_hits() == -1)
 		tell(REPORT_FAILED, "the ledger did not tell the hits");
-	else if (report.hits.notice ? report.hits.nuntold == 0 :
-	    report.hits.nrows == 0 && report.hits.nuntold == 0 &&
+	else if (report.list.notice ? report.list.hits.nuntold == 0 :
+	    report.list.hits.nrows == 0 && report.list.hits.nuntold == 0 &&
 	    report.start.settings->report_only_if_needed) {
 		if (report.fd != -1)
 			speak(NULL);
 		tell(REPORT_EMPTY, "");
 	} else if (report.fd == -1)
 		tell(REPORT_FAILED, report.reason);
-	else if (report.hits.notice)
+	else if (report.list.notice)
 		send_notice();
 	else
 		send_report();

@@ -214,41 +214,12 @@ tell_taken(void)
 	run.s->on_taken();
 }
 
-static void
-turn(struct mono end)
-{
-	struct pollfd	p[2];
-	struct mono	now = clock_mono(), next = run.deadline;
-	bool		left;
-
-	left = flush_output();
-	/* After the flush, so that QUIT is sent. */
-	tell_taken();
-	if (run.over)
-		return;
-	if (run.s->seconds > 0 && clock_passed(end, next))
-		next = end;
-	if (clock_passed(next, now)) {
-		lost("no answer in time");
-		return;
-	}
-	p[0].fd = run.s->fd;
-	p[0].events = left && !run.deaf ? POLLIN | POLLOUT : POLLIN;
-	p[1].fd = run.s->parent_fd;
-	p[1].events = POLLIN;
-	p[0].revents = p[1].revents = 0;
-	if (poll(p, 2, clock_left(next, now)) <= 0)
-		return;
-	if (p[1].revents != 0)
-		run.s->on_parent();
-	if ((p[0].revents & ~POLLOUT) != 0)
-		receive();
-}
-
 void
 session_run(const struct session *s)
 {
-	struct mono	end;
+	struct pollfd	p[2];
+	struct mono	end, now, next;
+	bool		left;
 
 	memset(&run, 0, sizeof(run));
 	run.s = s;
@@ -258,8 +229,32 @@ session_run(const struct session *s)
 		run.inside = true;
 		shake_hands();
 	}
-	while (!run.over)
-		turn(end);
+	while (!run.over) {
+		now = clock_mono();
+		next = run.deadline;
+		left = flush_output();
+		/* After the flush, so that QUIT is sent. */
+		tell_taken();
+		if (run.over)
+			break;
+		if (s->seconds > 0 && clock_passed(end, next))
+			next = end;
+		if (clock_passed(next, now)) {
+			lost("no answer in time");
+			break;
+		}
+		p[0].fd = s->fd;
+		p[0].events = left && !run.deaf ? POLLIN | POLLOUT : POLLIN;
+		p[1].fd = s->parent_fd;
+		p[1].events = POLLIN;
+		p[0].revents = p[1].revents = 0;
+		if (poll(p, 2, clock_left(next, now)) <= 0)
+			continue;
+		if (p[1].revents != 0)
+			s->on_parent();
+		if ((p[0].revents & ~POLLOUT) != 0)
+			receive();
+	}
 	tell_taken();
 	/*
 	 * Tells the server why the handshake failed, or that this is the end.

@@ -201,13 +201,11 @@ static const struct {
 	[STEP_HELO] = { on_helo, 300, "after HELO" },
 	[STEP_STARTTLS] = { on_starttls, 120, "after STARTTLS" },
 	[STEP_HANDSHAKE] = { NULL, 120, "in the TLS handshake" },
-	[STEP_PLAIN] = { smtp_auth_on_plain, 180, "after AUTH" },
-	[STEP_PLAIN_END] = { smtp_auth_on_plain_end, 180, "after AUTH" },
-	[STEP_LOGIN_USER] = { smtp_auth_on_user, 180, "after AUTH" },
-	[STEP_LOGIN_PASSWORD] = { smtp_auth_on_password, 180, "after AUTH" },
-	[STEP_LOGIN_END] = { smtp_auth_on_login_end, 180, "after AUTH" },
-	[STEP_CRAM] = { smtp_auth_on_cram, 180, "after AUTH" },
-	[STEP_CRAM_END] = { smtp_auth_on_cram_end, 180, "after AUTH" },
+	[STEP_PLAIN] = { smtp_auth_on_reply, 180, "after AUTH" },
+	[STEP_LOGIN_USER] = { smtp_auth_on_reply, 180, "after AUTH" },
+	[STEP_LOGIN_PASSWORD] = { smtp_auth_on_reply, 180, "after AUTH" },
+	[STEP_CRAM] = { smtp_auth_on_reply, 180, "after AUTH" },
+	[STEP_AUTH_END] = { smtp_auth_on_reply, 180, "after AUTH" },
 	[STEP_MAIL] = { smtp_mail_on_mail, 300, "after MAIL" },
 	[STEP_RCPT] = { smtp_mail_on_rcpt, 300, "after RCPT" },
 	[STEP_DATA] = { smtp_mail_on_data, 120, "after DATA" },
@@ -250,18 +248,6 @@ line_code(const char *line, size_t len)
 	return (line[0] - '0') * 100 + (line[1] - '0') * 10 + line[2] - '0';
 }
 
-/*
- * Whether this is a reply to a command that was not sent yet. Exceptions:
- * recipients are answered one by one, a mail may be refused before its end, and
- * a closing server may say so at any time.
- */
-static bool
-out_of_turn(const struct smtp *s)
-{
-	return smtp_pending(s) && s->code != 421 && s->step != STEP_RCPT &&
-	    s->step != STEP_BODY && s->step != STEP_QUIT;
-}
-
 /* Takes one complete line without its end. */
 static void
 on_line(struct smtp *s)
@@ -289,7 +275,13 @@ on_line(struct smtp *s)
 		return;
 	s->lines = 0;
 	s->replies++;
-	if (out_of_turn(s))
+	/*
+	 * No reply comes before its command was sent. Exceptions: recipients
+	 * are answered one by one, a mail may be refused before its end, and a
+	 * closing server may say so at any time.
+	 */
+	if (smtp_pending(s) && s->code != 421 && s->step != STEP_RCPT &&
+	    s->step != STEP_BODY && s->step != STEP_QUIT)
 		smtp_give_up(s, "the server answers out of turn");
 	else
 		steps[s->step].on_reply(s);
@@ -308,39 +300,31 @@ want(const struct smtp *s)
 	}
 }
 
-/* Takes one byte of a reply. */
-static void
-on_byte(struct smtp *s, char c)
-{
-	if (c != '\n') {
-		if (s->line.len < SMTP_LINE_MAX)
-			str_addc(&s->line, c);
-		else if (++s->skipped > SMTP_LINE_MOST - SMTP_LINE_MAX)
-			smtp_give_up(s, "the server does not speak SMTP");
-		return;
-	}
-	if (s->line.len > 0 && s->line.data[s->line.len - 1] == '\r')
-		s->line.data[--s->line.len] = '\0';
-	on_line(s);
-	s->line.len = s->skipped = 0;
-	s->line.data[0] = '\0';
-}
-
 enum smtp_want
 smtp_input(struct smtp *s, const void *bytes, size_t len)
 {
 	const char	*p = bytes, *end = p + len;
 
 	for (; p < end && s->step != STEP_OVER; p++) {
-		/*
-		 * Somebody inserted bytes after the reply to STARTTLS, to have
-		 * them taken for a reply inside TLS (CVE-2011-0411).
-		 */
-		if (s->step == STEP_HANDSHAKE)
+		if (s->step == STEP_HANDSHAKE) {
+			/*
+			 * Somebody inserted bytes after the reply to STARTTLS,
+			 * to have them taken for a reply inside TLS
+			 * (CVE-2011-0411).
+			 */
 			smtp_give_up(s, "the server speaks on after STARTTLS: "
 			    "refused");
-		else
-			on_byte(s, *p);
+		} else if (*p == '\n') {
+			if (s->line.len > 0 &&
+			    s->line.data[s->line.len - 1] == '\r')
+				s->line.data[--s->line.len] = '\0';
+			on_line(s);
+			s->line.len = s->skipped = 0;
+			s->line.data[0] = '\0';
+		} else if (s->line.len < SMTP_LINE_MAX)
+			str_addc(&s->line, *p);
+		else if (++s->skipped > SMTP_LINE_MOST - SMTP_LINE_MAX)
+			smtp_give_up(s, "the server does not speak SMTP");
 	}
 	return want(s);
 }

@@ -30,109 +30,6 @@ add_plain(struct smtp *s)
 	str_wipe(&secret);
 }
 
-/* Whether it fits into AUTH PLAIN; else the server asks for it (RFC 4954). */
-static bool
-plain_is_short(const struct smtp *s)
-{
-	size_t	len = strlen(s->config->user) + strlen(s->config->password);
-
-	return sizeof("AUTH PLAIN \r\n") + (len + 4) / 3 * 4 <= COMMAND_MAX;
-}
-
-/*
- * Takes the best mechanism that is offered and has not failed. Mechanisms that
- * do not show the password come first, since another host may pose as the
- * server.
- */
-void
-smtp_auth_begin(struct smtp *s)
-{
-	unsigned int	can = s->can & CAN_AUTH & ~s->tried;
-
-	if (can & CAN_CRAM_MD5 && s->config->hmac != NULL) {
-		str_adds(&s->out, "AUTH CRAM-MD5\r\n");
-		s->step = STEP_CRAM;
-	} else if (can & CAN_PLAIN && plain_is_short(s)) {
-		str_adds(&s->out, "AUTH PLAIN ");
-		add_plain(s);
-		s->step = STEP_PLAIN_END;
-	} else if (can & CAN_PLAIN) {
-		str_adds(&s->out, "AUTH PLAIN\r\n");
-		s->step = STEP_PLAIN;
-	} else if (can & CAN_LOGIN) {
-		str_adds(&s->out, "AUTH LOGIN\r\n");
-		s->step = STEP_LOGIN_USER;
-	} else if (s->tried != 0)
-		smtp_refused(s, "the server does not accept user and password");
-	else
-		smtp_fail(s, "the server offers no AUTH of a known kind", "");
-}
-
-/* A mechanism has ended: begins the mail, or the next mechanism. */
-static void
-end_auth(struct smtp *s, unsigned int mechanism)
-{
-	if (s->code == 235) {
-		smtp_mail_begin(s);
-		return;
-	}
-	if (s->code == 421) {
-		smtp_refused(s, "the server closes");
-		return;
-	}
-	/*
-	 * A server may offer a mechanism that it is not set up for, and answer
-	 * 454.
-	 */
-	s->tried |= mechanism;
-	smtp_auth_begin(s);
-}
-
-void
-smtp_auth_on_plain(struct smtp *s)
-{
-	if (s->code != 334) {
-		end_auth(s, CAN_PLAIN);
-		return;
-	}
-	add_plain(s);
-	s->step = STEP_PLAIN_END;
-}
-
-void
-smtp_auth_on_plain_end(struct smtp *s)
-{
-	end_auth(s, CAN_PLAIN);
-}
-
-void
-smtp_auth_on_user(struct smtp *s)
-{
-	if (s->code != 334) {
-		end_auth(s, CAN_LOGIN);
-		return;
-	}
-	add_encoded(s, s->config->user, strlen(s->config->user));
-	s->step = STEP_LOGIN_PASSWORD;
-}
-
-void
-smtp_auth_on_password(struct smtp *s)
-{
-	if (s->code != 334) {
-		end_auth(s, CAN_LOGIN);
-		return;
-	}
-	add_encoded(s, s->config->password, strlen(s->config->password));
-	s->step = STEP_LOGIN_END;
-}
-
-void
-smtp_auth_on_login_end(struct smtp *s)
-{
-	end_auth(s, CAN_LOGIN);
-}
-
 /* Appends the answer to the challenge of RFC 2195; -1: there is none. */
 static int
 add_cram(struct smtp *s)
@@ -160,21 +57,81 @@ add_cram(struct smtp *s)
 	return result;
 }
 
+/*
+ * Takes the best mechanism that is offered and has not failed. Mechanisms that
+ * do not show the password come first, since another host may pose as the
+ * server.
+ */
 void
-smtp_auth_on_cram(struct smtp *s)
+smtp_auth_begin(struct smtp *s)
 {
-	if (s->code != 334) {
-		end_auth(s, CAN_CRAM_MD5);
-		return;
-	}
-	/* RFC 4954 4: a lone asterisk cancels. */
-	if (add_cram(s) == -1)
-		str_adds(&s->out, "*\r\n");
-	s->step = STEP_CRAM_END;
+	unsigned int	can = s->can & CAN_AUTH & ~s->tried;
+	size_t		len;
+
+	if (can & CAN_CRAM_MD5 && s->config->hmac != NULL) {
+		s->mechanism = CAN_CRAM_MD5;
+		str_adds(&s->out, "AUTH CRAM-MD5\r\n");
+		s->step = STEP_CRAM;
+	} else if (can & CAN_PLAIN) {
+		s->mechanism = CAN_PLAIN;
+		str_adds(&s->out, "AUTH PLAIN");
+		len = strlen(s->config->user) + strlen(s->config->password);
+		/* If it is too long, the server asks for it (RFC 4954). */
+		if (sizeof("AUTH PLAIN \r\n") + (len + 4) / 3 * 4 >
+		    COMMAND_MAX) {
+			str_adds(&s->out, "\r\n");
+			s->step = STEP_PLAIN;
+			return;
+		}
+		str_addc(&s->out, ' ');
+		add_plain(s);
+		s->step = STEP_AUTH_END;
+	} else if (can & CAN_LOGIN) {
+		s->mechanism = CAN_LOGIN;
+		str_adds(&s->out, "AUTH LOGIN\r\n");
+		s->step = STEP_LOGIN_USER;
+	} else if (s->tried != 0)
+		smtp_refused(s, "the server does not accept user and password");
+	else
+		smtp_fail(s, "the server offers no AUTH of a known kind", "");
 }
 
 void
-smtp_auth_on_cram_end(struct smtp *s)
+smtp_auth_on_reply(struct smtp *s)
 {
-	end_auth(s, CAN_CRAM_MD5);
+	if (s->code == 235) {
+		smtp_mail_begin(s);
+		return;
+	}
+	if (s->code == 421) {
+		smtp_refused(s, "the server closes");
+		return;
+	}
+	if (s->code != 334 || s->step == STEP_AUTH_END) {
+		/*
+		 * The next mechanism: a server may offer one that it is not set
+		 * up for, and answer 454.
+		 */
+		s->tried |= s->mechanism;
+		smtp_auth_begin(s);
+		return;
+	}
+	switch (s->step) {
+	case STEP_LOGIN_USER:
+		add_encoded(s, s->config->user, strlen(s->config->user));
+		s->step = STEP_LOGIN_PASSWORD;
+		return;
+	case STEP_LOGIN_PASSWORD:
+		add_encoded(s, s->config->password,
+		    strlen(s->config->password));
+		break;
+	case STEP_CRAM:
+		/* RFC 4954 4: a lone asterisk cancels. */
+		if (add_cram(s) == -1)
+			str_adds(&s->out, "*\r\n");
+		break;
+	default:
+		add_plain(s);
+	}
+	s->step = STEP_AUTH_END;
 }

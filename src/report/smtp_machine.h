@@ -16,12 +16,10 @@ enum smtp_step {
 	STEP_STARTTLS,
 	STEP_HANDSHAKE,
 	STEP_PLAIN,
-	STEP_PLAIN_END,
 	STEP_LOGIN_USER,
 	STEP_LOGIN_PASSWORD,
-	STEP_LOGIN_END,
 	STEP_CRAM,
-	STEP_CRAM_END,
+	STEP_AUTH_END,
 	STEP_MAIL,
 	STEP_RCPT,
 	STEP_DATA,
@@ -51,7 +49,8 @@ struct smtp {
 	bool			 taken;
 	bool			 next;		/* smtp_next */
 	unsigned int		 can;
-	unsigned int		 tried;		/* mechanisms that failed */
+	unsigned int		 mechanism;	/* that is under way */
+	unsigned int		 tried;		/* those that failed */
 	size_t			 rcpt;		/* whose reply is next */
 	size_t			 sent_rcpt;	/* whose command is next */
 	size_t			 accepted;
@@ -91,13 +90,7 @@ void	smtp_give_up(struct smtp *, const char *what);
 
 /* --- smtp_auth.c --- */
 void	smtp_auth_begin(struct smtp *);
-void	smtp_auth_on_plain(struct smtp *);
-void	smtp_auth_on_plain_end(struct smtp *);
-void	smtp_auth_on_user(struct smtp *);
-void	smtp_auth_on_password(struct smtp *);
-void	smtp_auth_on_login_end(struct smtp *);
-void	smtp_auth_on_cram(struct smtp *);
-void	smtp_auth_on_cram_end(struct smtp *);
+void	smtp_auth_on_reply(struct smtp *);
 
 /* --- smtp_mail.c --- */
 void	smtp_mail_begin(struct smtp *);

@@ -142,11 +142,15 @@ smtp_mail_on_rcpt(struct smtp *s)
 }
 
 /* Appends the body with stuffed dots (RFC 5321 4.5.2), and the final dot. */
-static void
-send_body(struct smtp *s)
+void
+smtp_mail_on_data(struct smtp *s)
 {
 	const char	*p = s->mail->data, *end = p + s->mail->len, *lf;
 
+	if (s->code != 354) {
+		smtp_refused(s, "DATA was refused");
+		return;
+	}
 	while (p < end) {
 		if (*p == '.')
 			str_addc(&s->out, '.');
@@ -158,16 +162,6 @@ send_body(struct smtp *s)
 	if (s->mail->len > 0 && end[-1] != '\n')
 		str_adds(&s->out, "\r\n");
 	str_adds(&s->out, ".\r\n");
-}
-
-void
-smtp_mail_on_data(struct smtp *s)
-{
-	if (s->code != 354) {
-		smtp_refused(s, "DATA was refused");
-		return;
-	}
-	send_body(s);
 	s->step = STEP_BODY;
 }
 
