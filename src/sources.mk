@@ -133,8 +133,7 @@ ENGINE_ROOM_SRCS = src/engine/action.c src/engine/apply.c src/engine/apply_lock.
 		src/engine/control/change_habit.c src/engine/control/change_list.c \
 		src/engine/control/command.c src/engine/control/command_top.c \
 		src/engine/control/control.c src/engine/control/control_words.c \
-		src/engine/control/explain.c \
-		src/engine/control/explain_habit.c src/engine/control/explain_id.c \
+		src/engine/control/explain.c src/engine/control/explain_id.c \
 		src/engine/control/metrics.c src/engine/control/scan_queue.c \
 		src/engine/control/try.c src/engine/control/why.c
 LEDGER_PURE_SRCS = src/ledger/batch/batch_delay.c src/ledger/batch/charge.c \

@@ -13,8 +13,8 @@
 #define DENIED_SECONDS	10		/* between two such lines in the log */
 #define SAID_MAX	200		/* bytes of a change, in the log */
 
-static char *
-audit_describe(const struct audit *a, bool group, char text[AUDIT_PEER_MAX])
+char *
+audit_who(const struct audit *a, bool group, char text[AUDIT_PEER_MAX])
 {
 	char	gid[24] = "", claim[40] = "";
 
@@ -29,27 +29,14 @@ audit_describe(const struct audit *a, bool group, char text[AUDIT_PEER_MAX])
 	return text;
 }
 
-/* "uid=0 gid=0 claimed_sudo_uid=1000" */
-static char *
-audit_peer(const struct audit *a, char text[AUDIT_PEER_MAX])
-{
-	return audit_describe(a, true, text);
-}
-
-char *
-audit_who(const struct audit *a, char text[AUDIT_PEER_MAX])
-{
-	return audit_describe(a, false, text);
-}
-
 int
 audit_claim(struct audit *a, const struct control_word *word)
 {
 	size_t	len = strlen(CONTROL_SUDO);
 	int64_t	uid;
 
-	if (a->claims || num_parse(word->bytes + len, word->len - len, 0,
-	    UINT32_MAX, &uid) == -1)
+	if (num_parse(word->bytes + len, word->len - len, 0, UINT32_MAX,
+	    &uid) == -1)
 		return -1;
 	a->claims = true;
 	a->sudo_uid = (uid_t)uid;
@@ -67,7 +54,7 @@ audit_said(struct audit *a, const struct control_word *word, size_t n)
 	for (i = 0; i < n; i++)
 		str_addf(&line, "%s%s", i > 0 ? " " : "", str_printable(text,
 		    sizeof(text), word[i].bytes, word[i].len));
-	log_notice("policyctl: %s asks for: %s", audit_peer(a, peer),
+	log_notice("policyctl: %s asks for: %s", audit_who(a, true, peer),
 	    line.data);
 	a->said = alloc_string(line.data);
 	str_clear(&line);
@@ -83,7 +70,7 @@ audit_denied(const struct audit *a, const char *command)
 
 	if (log_allowed(&limit, DENIED_SECONDS, &suppressed))
 		log_warning("policyctl: %s may not %s (%u more refused and not "
-		    "shown)", audit_peer(a, peer), command, suppressed);
+		    "shown)", audit_who(a, true, peer), command, suppressed);
 }
 
 void
@@ -92,7 +79,7 @@ audit_log(const struct audit *a, const char *how, const char *why)
 	char	peer[AUDIT_PEER_MAX];
 
 	if (a->said != NULL)
-		log_notice("policyctl: %s: %s: %s%s", audit_peer(a, peer),
+		log_notice("policyctl: %s: %s: %s%s", audit_who(a, true, peer),
 		    a->said, how, why);
 }
 

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/control/control.h"
+#include "engine/control/control_words.h"
 
 /*
  * Who uses a connection of policyctl, and the lines of the log that say what
@@ -24,8 +24,11 @@ struct audit {
 
 #define AUDIT_PEER_MAX	96
 
-/* Fills `text` with the peer, to be kept with a block or grant; returns it. */
-char	*audit_who(const struct audit *, char text[AUDIT_PEER_MAX]);
+/*
+ * Fills `text` with the peer, to be kept with a block or grant, or with its
+ * group, for the log; returns it.
+ */
+char	*audit_who(const struct audit *, bool group, char text[AUDIT_PEER_MAX]);
 
 /* Takes the claim in a word of policyctl; -1: it is malformed. */
 int	 audit_claim(struct audit *, const struct control_word *);

@@ -1,9 +1,9 @@
-#include "engine/control/away.h"
+#include "engine/control/control.h"
 
 static void
 away_end(struct control *c, const char *state, const char *why)
 {
-	const struct str	*what = &control_question(c)->word;
+	const struct str	*what = &c->word;
 
 	control_fail(c, "%s%s%s", what->len > 0 ? what->data : state,
 	    why[0] != '\0' ? ": " : "", why);
@@ -45,10 +45,10 @@ away_fail(struct control *c, const char *what)
 		.on_answer = away_on_answer, .on_timeout = away_on_timeout
 	};
 
-	control_question(c)->word.len = 0;
+	c->word.len = 0;
 	if (what != NULL)
-		str_adds(&control_question(c)->word, what);
-	control_become(c, &reason);
+		str_adds(&c->word, what);
+	c->command = &reason;
 	if (!control_ask(c, MSG_FIGURES_WANTED, NULL))
 		control_task(c, TASK_STATE);
 }

@@ -4,8 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "engine/control/audit.h"
-#include "engine/control/away.h"
+#include "conf/stored_id.h"
 #include "engine/blocks.h"
 #include "engine/control/change.h"
 #include "engine/events.h"
@@ -15,7 +14,6 @@
 #include "engine/reply.h"
 #include "engine/maillog.h"
 #include "engine/stats.h"
-#include "engine/loop_clock.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -23,7 +21,6 @@
 
 #define AMOUNT_MAX	INT64_C(1000000000000)
 #define EXTERNAL_MAX	INT64_C(1000000)	/* in one charge */
-#define NO_RULE		"no rule counts such an id"
 
 static struct {
 	struct msg_charge	charge;
@@ -70,33 +67,14 @@ change_until(struct control *c, const struct control_word *word, int64_t *until)
 	return false;
 }
 
-static bool
-change_id_fits(struct control *c, const struct control_word *word)
-{
-	if (word->len <= EXPLAIN_ID_MAX)
-		return true;
-	control_fail(c, "the id is too long");
-	return false;
-}
-
-/* --- events --- */
-
-/* Begins the event of this command, which is sent when it is done. */
-static void
+void
 change_event_begin(struct control *c, const char *id, size_t idlen)
 {
-	struct str	*fields = &control_question(c)->event;
-	char		 who[AUDIT_PEER_MAX];
+	char	who[AUDIT_PEER_MAX];
 
-	fields->len = 0;
-	reply_bytes(fields, "id", id, idlen);
-	reply_text(fields, "who", audit_who(control_audit(c), who));
-}
-
-static void
-change_event_done(struct control *c)
-{
-	events_add(control_name(c), &control_question(c)->event);
+	c->event.len = 0;
+	reply_bytes(&c->event, "id", id, idlen);
+	reply_text(&c->event, "who", audit_who(&c->audit, false, who));
 }
 
 /* --- reset --- */
@@ -104,24 +82,18 @@ change_event_done(struct control *c)
 void
 change_reset(struct control *c, const struct control_word *word, size_t n)
 {
-	struct control_question	*q = control_question(c);
-	struct str		 ids;
+	struct str	ids;
 
 	(void)n;
-	if (!change_id_fits(c, &word[0]))
+	if (!explain_id_fits(c, &word[0]))
 		return;
 	str_init(&ids);
-	q->policy = policy_take(control_policy());
 	change_event_begin(c, word[0].bytes, word[0].len);
-	(void)explain_id(&change.charge, q->policy->settings, &word[0], &ids,
-	    true);
-	change.charge.deadline = clock_after(loop_now(),
-	    q->policy->settings->db_timeout).ns;
-	q->charge.len = 0;
-	msg_charge_put(&q->charge, &change.charge);
+	(void)explain_id(&change.charge, control_policy()->settings, &word[0],
+	    &ids, true);
 	if (change.charge.nkeys == 0)
-		control_fail(c, NO_RULE);
-	else if (!control_ask(c, MSG_RESET, &q->charge))
+		control_fail(c, "no rule counts such an id");
+	else if (!control_ask_charge(c, MSG_RESET, &change.charge))
 		away_fail(c, NULL);
 	str_clear(&ids);
 }
@@ -129,13 +101,11 @@ change_reset(struct control *c, const struct control_word *word, size_t n)
 int
 change_reset_on_answer(struct control *c, const struct message *m)
 {
-	const struct str	*sent = &control_question(c)->charge;
 	struct msg_weighed	*answer = &change.weighed;
-	struct str		*out = control_answer(c);
+	struct str		*out = &c->answer;
 	size_t			 i;
 
-	if (msg_charge_get(&change.charge, sent->data, sent->len) == -1)
-		log_fatal("a charge of our own is broken");
+	control_sent(c, &change.charge);
 	if (m->type != MSG_WEIGHED ||
 	    msg_weighed_get(answer, m->payload, m->len) == -1 ||
 	    answer->nkeys > change.charge.nkeys)
@@ -144,9 +114,8 @@ change_reset_on_answer(struct control *c, const struct message *m)
 		away_fail(c, "nothing was reset: the database could not do it");
 		return 0;
 	}
-	mapping_take(memory_mapping(control_memory()),
-	    control_question(c)->policy->settings, &change.charge,
-	    &answer->verdict);
+	mapping_take(memory_mapping(control_memory()), c->policy->settings,
+	    &change.charge, &answer->verdict);
 	for (i = 0; i < answer->nkeys; i++) {
 		reply_begin(out, "resets");
 		reply_bytes(out, "id", change.charge.keys[i].id,
@@ -154,41 +123,12 @@ change_reset_on_answer(struct control *c, const struct message *m)
 		reply_number(out, "n", answer->keys[i].amount);
 		reply_end(out);
 	}
-	change_event_done(c);
+	events_add(c->command->name, &c->event);
 	control_end(c);
 	return 0;
 }
 
 /* --- charge --- */
-
-/* Fills in the fields of the rule, as apply.c does for a mail. */
-static void
-change_external(const struct settings *s, struct msg_charge_key *key)
-{
-	const struct settings_rule	*rule = &s->rules[key->rule];
-
-	key->kind = CHARGE_EXTERNAL;
-	key->shadow = rule->shadow;
-	key->warn_at = (uint8_t)rule->warn_at;
-	key->report = s->report && rule->report;
-	key->reported = key->report ?
-	    settings_reported(s, &key->limits) : 0;
-}
-
-/* Whether the charge is of one rule that counts external, named in the word. */
-static bool
-change_is_external(const struct settings *s, const struct control_word *word)
-{
-	const struct msg_charge_key	*key = &change.charge.keys[0];
-	const char			*name;
-
-	if (s->nrules == 0 || change.charge.nkeys != 1)
-		return false;
-	name = s->rules[key->rule].name;
-	return s->rules[key->rule].count == RULE_EXTERNAL &&
-	    strncmp(word->bytes, name, strlen(name)) == 0 &&
-	    word->bytes[strlen(name)] == ':';
-}
 
 /* What a hit of the charge locks; `id` has room for OVERRIDE_ID_MAX bytes. */
 static void
@@ -218,39 +158,18 @@ change_lock(const struct settings_rule *rule, struct msg_charge_key *key,
 	key->lock.rulelen = strlen(rule->name);
 }
 
-/* Sends the charge to the ledger, which records it in any case. */
-static void
-change_charge_ask(struct control *c, int64_t amount, const char *instance,
-    size_t len)
-{
-	char			 lock[OVERRIDE_ID_MAX];
-	struct control_question	*q = control_question(c);
-	const struct settings	*s = q->policy->settings;
-	struct msg_charge	*m = &change.charge;
-
-	change_external(s, &m->keys[0]);
-	change_lock(&s->rules[m->keys[0].rule], &m->keys[0], lock);
-	m->keys[0].amount = amount;
-	m->keys[0].value = instance;
-	m->keys[0].valuelen = len;
-	m->mode = CHARGE_ADD;
-	m->state = "external";
-	m->statelen = strlen(m->state);
-	m->deadline = clock_after(loop_now(), s->db_timeout).ns;
-	q->charge.len = 0;
-	msg_charge_put(&q->charge, m);
-	if (!control_ask(c, MSG_EXTERNAL, &q->charge))
-		away_fail(c, NULL);
-}
-
 void
 change_charge(struct control *c, const struct control_word *word, size_t n)
 {
-	struct control_question	*q = control_question(c);
-	struct str		 ids;
-	int64_t			 amount;
+	const struct settings		*s = control_policy()->settings;
+	const struct settings_rule	*rule;
+	struct msg_charge		*m = &change.charge;
+	struct msg_charge_key		*key = &m->keys[0];
+	struct str			 ids;
+	char				 lock[OVERRIDE_ID_MAX];
+	int64_t				 amount;
 
-	if (!change_id_fits(c, &word[0]) ||
+	if (!explain_id_fits(c, &word[0]) ||
 	    !change_number(c, &word[1], EXTERNAL_MAX, &amount))
 		return;
 	if (n > 2 && (word[2].len == 0 || word[2].len > CHARGE_INSTANCE_MAX)) {
@@ -259,57 +178,83 @@ change_charge(struct control *c, const struct control_word *word, size_t n)
 		return;
 	}
 	str_init(&ids);
-	q->policy = policy_take(control_policy());
-	(void)explain_id(&change.charge, q->policy->settings, &word[0], &ids,
-	    false);
-	if (!change_is_external(q->policy->settings, &word[0]))
+	(void)explain_id(m, s, &word[0], &ids, false);
+	rule = stored_id_named(s, word[0].bytes, word[0].len);
+	if (rule == NULL || rule->count != RULE_EXTERNAL || m->nkeys != 1) {
 		control_fail(c, "%.255s: RULE:ID is expected, of a rule that "
 		    "counts \"external\"", word[0].bytes);
-	else
-		change_charge_ask(c, amount, n > 2 ? word[2].bytes : "",
-		    n > 2 ? word[2].len : 0);
+		goto done;
+	}
+	/* The fields of the rule, as apply.c sets them for a mail. */
+	key->kind = CHARGE_EXTERNAL;
+	key->shadow = rule->shadow;
+	key->warn_at = (uint8_t)rule->warn_at;
+	key->report = s->report && rule->report;
+	key->reported = key->report ? settings_reported(s, &key->limits) : 0;
+	change_lock(rule, key, lock);
+	key->amount = amount;
+	key->value = n > 2 ? word[2].bytes : "";
+	key->valuelen = n > 2 ? word[2].len : 0;
+	m->mode = CHARGE_ADD;
+	m->state = "external";
+	m->statelen = strlen(m->state);
+	if (!control_ask_charge(c, MSG_EXTERNAL, m))
+		away_fail(c, NULL);
+ done:
 	str_clear(&ids);
 }
 
+/* Logs and counts what the charge caused. */
 static void
-change_say_reached(const struct msg_charge_key *key,
-    const struct msg_verdict *v)
+change_log_charged(const struct settings *s, const struct msg_verdict *v)
 {
-	char	id[256];
+	const struct msg_charge_key	*key = &change.charge.keys[0];
+	struct maillog_about		 about;
+	struct msg_verdict		 rest = *v;
+	char				 id[256];
 
-	(void)str_printable(id, sizeof(id), key->id, key->idlen);
-	log_notice("charged up to its limit: id=<%s> limit=%" PRId64 "/%"
-	    PRId64 " used=%" PRId64 "%s", id, v->full[0].limit.mails,
-	    v->full[0].limit.seconds, v->full[0].used,
-	    v->shadowed != 0 ? " (shadow)" : "");
-}
-
-/* Logs and counts the locks and warnings that a charge caused. */
-static void
-change_say_more(const struct settings *s, const struct msg_charge *charge,
-    const struct msg_verdict *v)
-{
-	struct maillog_about	about;
-	struct msg_verdict	rest = *v;
-
+	if (v->over != 0 || v->shadowed != 0)
+		log_notice("charged up to its limit: id=<%s> limit=%" PRId64
+		    "/%" PRId64 " used=%" PRId64 "%s", str_printable(id,
+		    sizeof(id), key->id, key->idlen), v->full[0].limit.mails,
+		    v->full[0].limit.seconds, v->full[0].used,
+		    v->shadowed != 0 ? " (shadow)" : "");
+	/* Its locks and warnings have the lines that those of a mail have. */
 	memset(&about, 0, sizeof(about));
 	rest.over = rest.shadowed = 0;
-	stats_verdict_rules(s, charge, &rest);
-	maillog_verdict(s, charge, &about, &rest, NULL);
+	stats_verdict_rules(s, &change.charge, &rest);
+	maillog_verdict(s, &change.charge, &about, &rest, NULL);
 }
 
-static void
-change_say_charged(struct str *out, const struct msg_charge_key *key,
-    const struct msg_weighed *answer)
+int
+change_charge_on_answer(struct control *c, const struct message *m)
 {
-	const struct msg_weighed_key	*k = &answer->keys[0];
+	const struct msg_charge_key	*key = &change.charge.keys[0];
+	const struct msg_weighed_key	*k = &change.weighed.keys[0];
+	const struct msg_verdict	*v = &change.weighed.verdict;
+	struct str			*out = &c->answer;
 	size_t				 i;
 
+	control_sent(c, &change.charge);
+	if (m->type != MSG_WEIGHED ||
+	    msg_weighed_get(&change.weighed, m->payload, m->len) == -1)
+		return -1;
+	if (v->verdict != VERDICT_ACCEPTED || change.weighed.nkeys != 1) {
+		away_fail(c, "nothing was charged: the database could not do "
+		    "it");
+		return 0;
+	}
+	mapping_take(memory_mapping(control_memory()), c->policy->settings,
+	    &change.charge, v);
+	change_log_charged(c->policy->settings, v);
+	if (control_memory() != NULL)
+		memory_learn(control_memory(), &change.charge, v,
+		    clock_wall());
 	reply_begin(out, "charges");
 	reply_bytes(out, "id", key->id, key->idlen);
 	reply_number(out, "n", k->amount);
-	reply_bool(out, "reached", answer->verdict.over != 0);
-	reply_bool(out, "locked", answer->verdict.locked != 0);
+	reply_bool(out, "reached", v->over != 0);
+	reply_bool(out, "locked", v->locked != 0);
 	reply_end(out);
 	/* The windows were weighed before the charge. */
 	for (i = 0; i < k->nwindows; i++) {
@@ -321,34 +266,6 @@ change_say_charged(struct str *out, const struct msg_charge_key *key,
 		reply_number(out, "seconds", k->windows[i].limit.seconds);
 		reply_end(out);
 	}
-}
-
-int
-change_charge_on_answer(struct control *c, const struct message *m)
-{
-	const struct control_question	*q = control_question(c);
-	const struct msg_charge_key	*key = &change.charge.keys[0];
-	struct msg_weighed		*answer = &change.weighed;
-
-	if (msg_charge_get(&change.charge, q->charge.data, q->charge.len) == -1)
-		log_fatal("a charge of our own is broken");
-	if (m->type != MSG_WEIGHED ||
-	    msg_weighed_get(answer, m->payload, m->len) == -1)
-		return -1;
-	if (answer->verdict.verdict != VERDICT_ACCEPTED || answer->nkeys != 1) {
-		away_fail(c, "nothing was charged: the database could not do "
-		    "it");
-		return 0;
-	}
-	mapping_take(memory_mapping(control_memory()), q->policy->settings,
-	    &change.charge, &answer->verdict);
-	if (answer->verdict.over != 0 || answer->verdict.shadowed != 0)
-		change_say_reached(key, &answer->verdict);
-	change_say_more(q->policy->settings, &change.charge, &answer->verdict);
-	if (control_memory() != NULL)
-		memory_learn(control_memory(), &change.charge, &answer->verdict,
-		    clock_wall());
-	change_say_charged(control_answer(c), key, answer);
 	control_end(c);
 	return 0;
 }
@@ -364,7 +281,7 @@ change_ask(struct control *c, enum override_kind kind, int64_t until,
 	struct str		 payload;
 	char			 who[AUDIT_PEER_MAX];
 
-	(void)audit_who(control_audit(c), who);
+	(void)audit_who(&c->audit, false, who);
 	m->kind = (uint8_t)kind;
 	m->since = 0;
 	m->until = until;
@@ -373,12 +290,12 @@ change_ask(struct control *c, enum override_kind kind, int64_t until,
 	m->reason = reason;
 	m->reasonlen = reasonlen;
 	if (until > 0)
-		reply_until(&control_question(c)->event, until);
+		reply_until(&c->event, until);
 	if (reasonlen > 0)
-		reply_bytes(&control_question(c)->event, "reason", reason,
+		reply_bytes(&c->event, "reason", reason,
 		    reasonlen);
-	control_question(c)->word.len = 0;
-	str_add(&control_question(c)->word, done->data, done->len);
+	c->word.len = 0;
+	str_add(&c->word, done->data, done->len);
 	str_init(&payload);
 	msg_override_put(&payload, m);
 	if (!control_ask(c, MSG_OVERRIDE, &payload))
@@ -386,33 +303,20 @@ change_ask(struct control *c, enum override_kind kind, int64_t until,
 	str_clear(&payload);
 }
 
-/* Names the rules that are not among the keys of the charge. */
-static void
-change_others(struct str *out, const struct settings *s)
-{
-	size_t	i, j, n = 0;
-
-	for (i = 0; i < s->nrules; i++) {
-		for (j = 0; j < change.charge.nkeys; j++)
-			if (change.charge.keys[j].rule == i)
-				break;
-		if (j < change.charge.nkeys)
-			continue;
-		str_addf(out, "%s%s", n++ == 0 ? "; not for: " :
-		    ", ", s->rules[i].name);
-	}
-}
-
-static void
-change_grant_until(struct control *c, const struct control_word *word,
-    int64_t amount, int64_t until)
+/* Grants, or with the id alone ends a grant. */
+void
+change_grant(struct control *c, const struct control_word *word, size_t n)
 {
 	const struct settings	*s = control_policy()->settings;
 	struct msg_override	*m = &change.override;
 	struct str		 ids, done;
-	size_t			 i;
+	int64_t			 amount = 0, until = 0;
+	size_t			 i, j, others = 0;
 
-	if (!change_id_fits(c, word))
+	if (n > 1 && (!change_number(c, &word[1], AMOUNT_MAX, &amount) ||
+	    !change_until(c, &word[2], &until)))
+		return;
+	if (!explain_id_fits(c, word))
 		return;
 	str_init(&ids);
 	str_init(&done);
@@ -421,7 +325,7 @@ change_grant_until(struct control *c, const struct control_word *word,
 	m->nids = change.charge.nkeys;
 	change_event_begin(c, word->bytes, word->len);
 	if (until > 0)
-		reply_number(&control_question(c)->event, "n", amount);
+		reply_number(&c->event, "n", amount);
 	str_adds(&done, until > 0 ? "granted to" : "no longer granted to");
 	for (i = 0; i < m->nids; i++) {
 		m->id[i] = change.charge.keys[i].id;
@@ -429,8 +333,15 @@ change_grant_until(struct control *c, const struct control_word *word,
 		str_addc(&done, ' ');
 		str_add(&done, m->id[i], m->idlen[i]);
 	}
-	if (until > 0)
-		change_others(&done, s);
+	/* Names the rules that still limit the id. */
+	for (i = 0; until > 0 && i < s->nrules; i++) {
+		for (j = 0; j < m->nids; j++)
+			if (change.charge.keys[j].rule == i)
+				break;
+		if (j == m->nids)
+			str_addf(&done, "%s%s", others++ == 0 ?
+			    "; not for: " : ", ", s->rules[i].name);
+	}
 	if (m->nids == 0)
 		control_fail(c, "no rule that counts recipients or messages "
 		    "counts such an id");
@@ -440,38 +351,31 @@ change_grant_until(struct control *c, const struct control_word *word,
 	str_clear(&ids);
 }
 
+/* Blocks, or with the id alone ends a block. */
 void
-change_grant(struct control *c, const struct control_word *word, size_t n)
+change_block(struct control *c, const struct control_word *word, size_t n)
 {
-	int64_t	amount, until;
+	static const struct control_word	none = { "", 0 };
+	const struct control_word		*reason = n > 2 ? &word[2] :
+						    &none;
+	struct msg_override			*m = &change.override;
+	struct str				 id, done;
+	const char				*why;
+	int64_t					 until = 0;
 
-	(void)n;
-	if (change_number(c, &word[1], AMOUNT_MAX, &amount) &&
-	    change_until(c, &word[2], &until))
-		change_grant_until(c, word, amount, until);
-}
-
-void
-change_ungrant(struct control *c, const struct control_word *word, size_t n)
-{
-	(void)n;
-	change_grant_until(c, word, 0, 0);
-}
-
-static void
-change_block_until(struct control *c, const struct control_word *word,
-    int64_t until, const char *reason, size_t reasonlen)
-{
-	struct msg_override	*m = &change.override;
-	struct str		 id, done;
-	const char		*why;
-
+	if (n > 1 && strncasecmp(word->bytes, OVERRIDE_UNFAMILIAR,
+	    sizeof(OVERRIDE_UNFAMILIAR) - 1) == 0) {
+		control_fail(c, "only a rule locks unfamiliar networks");
+		return;
+	}
+	if (n > 1 && !change_until(c, &word[1], &until))
+		return;
 	str_init(&id);
 	str_init(&done);
 	why = blocks_what(&id, control_policy()->settings, word->bytes,
 	    word->len);
-	if (why == NULL && (reasonlen > OVERRIDE_REASON_MAX ||
-	    !str_utf8_valid(reason, reasonlen)))
+	if (why == NULL && (reason->len > OVERRIDE_REASON_MAX ||
+	    !str_utf8_valid(reason->bytes, reason->len)))
 		why = "the reason is longer than 255 bytes, or not UTF-8";
 	if (why != NULL)
 		control_fail(c, "%.255s: %s", word->bytes, why);
@@ -485,53 +389,12 @@ change_block_until(struct control *c, const struct control_word *word,
 		str_adds(&done, until > 0 ? " is blocked" :
 		    " is no longer blocked");
 		if (until == 0)
-			str_add(&control_question(c)->what, word->bytes,
-			    word->len);
-		change_ask(c, OVERRIDE_BLOCK, until, reason, reasonlen, &done);
+			str_add(&c->what, word->bytes, word->len);
+		change_ask(c, OVERRIDE_BLOCK, until, reason->bytes,
+		    reason->len, &done);
 	}
 	str_clear(&done);
 	str_clear(&id);
-}
-
-void
-change_block(struct control *c, const struct control_word *word, size_t n)
-{
-	const size_t	len = sizeof(OVERRIDE_UNFAMILIAR) - 1;
-	int64_t		until;
-
-	if (strncasecmp(word[0].bytes, OVERRIDE_UNFAMILIAR, len) == 0)
-		control_fail(c, "only a rule locks unfamiliar networks");
-	else if (change_until(c, &word[1], &until))
-		change_block_until(c, word, until, n > 2 ? word[2].bytes : "",
-		    n > 2 ? word[2].len : 0);
-}
-
-void
-change_unblock(struct control *c, const struct control_word *word, size_t n)
-{
-	(void)n;
-	change_block_until(c, word, 0, "", 0);
-}
-
-/* Says whether another block still matches what was unblocked. */
-static void
-change_blocked_yet(struct str *out, const struct str *what)
-{
-	const struct settings	*s = control_policy()->settings;
-	const struct override	*block;
-	int64_t			 now = clock_wall();
-
-	if (what->len == 0)
-		return;
-	block = blocks_of_id(s, OVERRIDE_BLOCK, what->data, what->len, now);
-	if (block == NULL)
-		block = blocks_of_id(s, OVERRIDE_LOCK, what->data, what->len,
-		    now);
-	if (block == NULL)
-		return;
-	str_adds(out, block->kind == OVERRIDE_LOCK ? "; it is locked by " :
-	    "; it is blocked by ");
-	str_add(out, block->id, block->idlen);
 }
 
 int
@@ -543,9 +406,12 @@ change_on_answer(struct control *c, const struct message *m)
 		[OVERRIDE_FULL] = "100000 are in force already, and no more "
 		    "may be",
 	};
-	struct str		*out = control_answer(c);
-	struct str		*done = &control_question(c)->word;
+	const struct settings	*s = control_policy()->settings;
+	const struct override	*block;
+	struct str		*out = &c->answer;
+	struct str		*done = &c->word;
 	struct msg_overridden	 answer;
+	int64_t			 now = clock_wall();
 	size_t			 i;
 
 	if (m->type != MSG_OVERRIDDEN ||
@@ -563,9 +429,19 @@ change_on_answer(struct control *c, const struct message *m)
 		str_adds(done, i == 0 ? "; counted as " : ", ");
 		str_add(done, answer.id[i], answer.idlen[i]);
 	}
-	if (answer.result == OVERRIDE_DONE ||
-	    answer.result == OVERRIDE_WAS_NONE)
-		change_blocked_yet(done, &control_question(c)->what);
+	/* Another block may still match what was unblocked. */
+	if (c->what.len > 0 && answer.result != OVERRIDE_FULL) {
+		block = blocks_of_id(s, OVERRIDE_BLOCK, c->what.data,
+		    c->what.len, now);
+		if (block == NULL)
+			block = blocks_of_id(s, OVERRIDE_LOCK, c->what.data,
+			    c->what.len, now);
+		if (block != NULL) {
+			str_adds(done, block->kind == OVERRIDE_LOCK ?
+			    "; it is locked by " : "; it is blocked by ");
+			str_add(done, block->id, block->idlen);
+		}
+	}
 	if (answer.result != OVERRIDE_DONE) {
 		control_fail(c, "%s", done->data);
 		return 0;
@@ -573,7 +449,7 @@ change_on_answer(struct control *c, const struct message *m)
 	reply_begin(out, "");
 	reply_bytes(out, "text", done->data, done->len);
 	reply_end(out);
-	change_event_done(c);
+	events_add(c->command->name, &c->event);
 	control_end(c);
 	return 0;
 }

@@ -2,9 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/control/away.h"
 #include "engine/blocks.h"
-#include "engine/control/change_list.h"
+#include "engine/control/change.h"
 #include "engine/reply.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
@@ -61,8 +60,8 @@ change_list_reply(struct control *c, const char *why)
 {
 	struct change_sorted	 sorted = { .n = 0, .now = clock_wall() };
 	const struct override	*o;
-	struct str		*out = control_answer(c);
-	uint32_t		 most = control_question(c)->most, listed = 0;
+	struct str		*out = &c->answer;
+	uint32_t		 most = c->most, listed = 0;
 	size_t			 i;
 
 	if (!blocks_known()) {
@@ -103,7 +102,7 @@ change_list(struct control *c, const struct control_word *word, size_t n)
 		control_fail(c, "list: a number of at least 1 is expected");
 		return;
 	}
-	control_question(c)->most = (uint32_t)most;
+	c->most = (uint32_t)most;
 	if (!control_ask(c, MSG_OVERRIDES_WANTED, NULL))
 		control_task(c, TASK_STATE);
 }

@@ -1,9 +1,6 @@
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/control/change.h"
-#include "engine/control/change_habit.h"
-#include "engine/control/change_list.h"
 #include "engine/client.h"
 #include "engine/control/command.h"
 #include "engine/control/command_top.h"
@@ -19,34 +16,25 @@
 #include "engine/control/why.h"
 #include "ipc/message_refusal.h"
 #include "lib/clock.h"
-#include "lib/log.h"
-
-
-static int64_t
-seconds_since(int64_t ns)
-{
-	struct mono	then = { ns };
-
-	return clock_between(then, loop_now()) / 1000000000;
-}
 
 /* --- status --- */
 
+/*
+ * The end of the answer: the state of the database, as far as a process knows,
+ * and the engine's counters.
+ */
 static void
-status_run(struct control *c, const struct control_word *word, size_t n)
-{
-	(void)word;
-	(void)n;
-	control_task(c, TASK_STATE);
-}
-
-static void
-status_clients(struct str *out)
+status_end(struct control *c, const char *state, const char *database,
+    const char *fault)
 {
 	const struct stats	*s = stats_get();
+	struct str		*out = &c->answer;
 	enum stats_counter	 i;
 
 	reply_begin(out, "");
+	reply_text(out, "database", state);
+	reply_text(out, "backend", database);
+	reply_text(out, "fault", fault);
 	reply_number(out, "clients", (int64_t)client_count());
 	reply_number(out, "waiting", (int64_t)pending_count());
 	reply_number(out, "to_record", (int64_t)replay_count());
@@ -57,29 +45,22 @@ status_clients(struct str *out)
 		reply_number(out, "value", (int64_t)s->count[i]);
 		reply_end(out);
 	}
+	control_end(c);
 }
 
-/* The state of the database, as far as a process knows. */
-static void
-status_end(struct control *c, const char *state, const char *database,
-    const char *fault)
+static int64_t
+seconds_since(int64_t ns)
 {
-	struct str	*out = control_answer(c);
+	struct mono	then = { ns };
 
-	reply_begin(out, "");
-	reply_text(out, "database", state);
-	reply_text(out, "backend", database);
-	reply_text(out, "fault", fault);
-	reply_end(out);
-	status_clients(out);
-	control_end(c);
+	return clock_between(then, loop_now()) / 1000000000;
 }
 
 static void
 status_on_state(struct control *c, const struct msg_state *m)
 {
 	const struct msg_state_process	*p;
-	struct str			*out = control_answer(c);
+	struct str			*out = &c->answer;
 	size_t				 i;
 
 	reply_begin(out, "");
@@ -123,74 +104,7 @@ status_on_timeout(struct control *c)
 	status_end(c, "no answer", "", "");
 }
 
-/* --- show --- */
-
-static void
-show_end(struct control *c)
-{
-	reply_begin(control_answer(c), "");
-	reply_bool(control_answer(c), "known", control_question(c)->known);
-	reply_end(control_answer(c));
-	control_end(c);
-}
-
-/* First the windows, then the refusals. */
-static int
-show_on_answer(struct control *c, const struct message *m)
-{
-	const struct msg_charge	*shown;
-	int			 ret;
-
-	if (m->type != MSG_FOUND && m->type != MSG_SEARCHED &&
-	    m->type != MSG_PROGRESS) {
-		if ((ret = explain_show_on_answer(c, m, &shown)) != 1)
-			return ret;
-		if (control_policy()->settings->history > 0 &&
-		    why_show(c, shown))
-			return 0;
-		show_end(c);
-		return 0;
-	}
-	if ((ret = why_show_on_answer(c, m)) == 1)
-		show_end(c);
-	return ret == -1 ? -1 : 0;
-}
-
-/* Prints the windows if they have come, even without the refusals. */
-static void
-show_on_timeout(struct control *c)
-{
-	if (control_answer(c)->len > 0)
-		show_end(c);
-	else
-		control_fail(c, "the database did not answer in time");
-}
-
-/* --- requests --- */
-
-static void
-reload_run(struct control *c, const struct control_word *word, size_t n)
-{
-	(void)word;
-	(void)n;
-	control_task(c, TASK_RELOAD);
-}
-
-static void
-clean_run(struct control *c, const struct control_word *word, size_t n)
-{
-	(void)word;
-	(void)n;
-	control_task(c, TASK_CLEAN);
-}
-
-static void
-report_run(struct control *c, const struct control_word *word, size_t n)
-{
-	(void)word;
-	(void)n;
-	control_task(c, TASK_REPORT);
-}
+/* --- others --- */
 
 static void
 log_run(struct control *c, const struct control_word *word, size_t n)
@@ -203,8 +117,6 @@ log_run(struct control *c, const struct control_word *word, size_t n)
 	else
 		control_fail(c, "log: debug or brief is expected");
 }
-
-/* --- events --- */
 
 static void
 events_run(struct control *c, const struct control_word *word, size_t n)
@@ -221,12 +133,13 @@ events_run(struct control *c, const struct control_word *word, size_t n)
 /* --- the table --- */
 
 static const struct control_command	commands[] = {
-	{ .name = "status", .access = CONTROL_LOOK,
-	    .run = status_run, .on_state = status_on_state,
-	    .on_answer = status_on_answer, .on_timeout = status_on_timeout },
+	{ .name = "status", .access = CONTROL_LOOK, .task = TASK_STATE,
+	    .on_state = status_on_state, .on_answer = status_on_answer,
+	    .on_timeout = status_on_timeout },
 	{ .name = "show", .access = CONTROL_LOOK,
 	    .min = 1, .max = 1, .run = explain_show,
-	    .on_answer = show_on_answer, .on_timeout = show_on_timeout },
+	    .on_answer = explain_show_on_answer,
+	    .on_timeout = explain_show_on_timeout },
 	{ .name = "top", .access = CONTROL_LOOK,
 	    .max = 5, .run = command_top_run,
 	    .on_answer = command_top_on_answer,
@@ -249,7 +162,7 @@ static const struct control_command	commands[] = {
 	    .run = change_grant, .on_answer = change_on_answer },
 	{ .name = "ungrant", .access = CONTROL_OPERATE,
 	    .min = 1, .max = 1, .changes = true,
-	    .run = change_ungrant, .on_answer = change_on_answer },
+	    .run = change_grant, .on_answer = change_on_answer },
 	{ .name = "trust", .access = CONTROL_OPERATE,
 	    .min = 2, .max = 2, .changes = true,
 	    .run = change_habit_trust, .on_answer = change_on_answer },
@@ -265,17 +178,17 @@ static const struct control_command	commands[] = {
 	    .run = change_block, .on_answer = change_on_answer },
 	{ .name = "unblock", .access = CONTROL_OPERATE,
 	    .min = 1, .max = 1, .changes = true,
-	    .run = change_unblock, .on_answer = change_on_answer },
-	{ .name = "reload", .changes = true, .run = reload_run },
-	{ .name = "report", .changes = true, .run = report_run },
-	{ .name = "clean", .changes = true, .run = clean_run },
+	    .run = change_block, .on_answer = change_on_answer },
+	{ .name = "reload", .changes = true, .task = TASK_RELOAD },
+	{ .name = "report", .changes = true, .task = TASK_REPORT },
+	{ .name = "clean", .changes = true, .task = TASK_CLEAN },
 	{ .name = "log", .min = 1, .max = 1, .changes = true, .run = log_run },
 	{ .name = "try", .access = CONTROL_OPERATE,
 	    .max = 2, .run = try_run, .on_timeout = try_on_timeout },
 	{ .name = "events", .access = CONTROL_LOOK, .run = events_run },
-	{ .name = "metrics", .access = CONTROL_LOOK,
-	    .run = metrics_run, .on_state = metrics_on_state,
-	    .on_answer = metrics_on_answer, .on_timeout = metrics_on_timeout },
+	{ .name = "metrics", .access = CONTROL_LOOK, .task = TASK_STATE,
+	    .on_state = metrics_on_state, .on_answer = metrics_on_answer,
+	    .on_timeout = metrics_on_timeout },
 };
 
 const struct control_command *

@@ -1,7 +1,6 @@
 #include <string.h>
 
 #include "conf/stored_id.h"
-#include "engine/control/away.h"
 #include "engine/blocks.h"
 #include "engine/control/command_top.h"
 #include "engine/reply.h"
@@ -19,132 +18,55 @@
 
 /* --- the question --- */
 
-/* The value behind `name` and "=", or NULL. */
-static const char *
-top_value(const struct control_word *word, const char *name)
-{
-	size_t	len = strlen(name);
-
-	return strncmp(word->bytes, name, len) == 0 && word->bytes[len] == '=' ?
-	    word->bytes + len + 1 : NULL;
-}
-
-static bool
-top_has_rule(const char *name)
-{
-	const struct settings	*s = control_policy()->settings;
-	size_t			 i;
-
-	for (i = 0; i < s->nrules; i++)
-		if (strcmp(s->rules[i].name, name) == 0)
-			return true;
-	return false;
-}
-
-static bool
-top_order(const char *value, uint8_t *by)
-{
-	static const char *const	orders[TOP_ORDER__MAX] = {
-		[TOP_BY_FILL] = "fill",
-		[TOP_BY_USED] = "used",
-		[TOP_BY_REFUSED] = "refused"
-	};
-	uint8_t				i;
-
-	for (i = 0; i < TOP_ORDER__MAX; i++)
-		if (strcmp(orders[i], value) == 0) {
-			*by = i;
-			return true;
-		}
-	return false;
-}
-
 /* False: the question has failed. */
 static bool
 top_word(struct control *c, struct msg_top *top,
     const struct control_word *word)
 {
-	const char	*value;
-	int64_t		 n;
+	static const char *const	 orders[TOP_ORDER__MAX] = {
+		[TOP_BY_FILL] = "by=fill",
+		[TOP_BY_USED] = "by=used",
+		[TOP_BY_REFUSED] = "by=refused"
+	};
+	const struct settings		*s = control_policy()->settings;
+	const char			*text = word->bytes;
+	int64_t				 n;
+	size_t				 i;
 
-	if ((value = top_value(word, "by")) != NULL &&
-	    top_order(value, &top->by)) {
-		return true;
-	} else if (value != NULL) {
+	if (strncmp(text, "by=", 3) == 0) {
+		for (i = 0; i < TOP_ORDER__MAX; i++)
+			if (strcmp(orders[i], text) == 0)
+				break;
+		top->by = (uint8_t)i;
+		if (i < TOP_ORDER__MAX)
+			return true;
 		control_fail(c, "top: --by is fill, used or refused");
-		return false;
-	} else if ((value = top_value(word, "group")) != NULL &&
-	    strcmp(value, "domain") == 0) {
-		top->domain = true;
-	} else if (value != NULL) {
+	} else if (strncmp(text, "group=", 6) == 0) {
+		top->domain = strcmp(text, "group=domain") == 0;
+		if (top->domain)
+			return true;
 		control_fail(c, "top: --group is domain");
-		return false;
-	} else if ((value = top_value(word, "rule")) != NULL &&
-	    top_has_rule(value)) {
-		top->rule = value;
-		top->rulelen = strlen(value);
-	} else if (value != NULL) {
-		control_fail(c, "top: there is no rule %s", value);
-		return false;
-	} else if ((value = top_value(word, "window")) != NULL &&
-	    num_parse(value, strlen(value), 1, INT64_MAX, &n) == 0) {
+	} else if (strncmp(text, "rule=", 5) == 0) {
+		top->rule = text + 5;
+		top->rulelen = word->len - 5;
+		for (i = 0; i < s->nrules; i++)
+			if (strcmp(s->rules[i].name, top->rule) == 0)
+				return true;
+		control_fail(c, "top: there is no rule %s", top->rule);
+	} else if (strncmp(text, "window=", 7) == 0 &&
+	    num_parse(text + 7, word->len - 7, 1, INT64_MAX, &n) == 0) {
 		top->seconds = n;
-	} else if (value == NULL && num_parse(word->bytes, word->len, 1,
-	    TOP_MAX, &n) == 0) {
+		return true;
+	} else if (num_parse(text, word->len, 1, TOP_MAX, &n) == 0) {
 		top->n = (uint32_t)n;
-	} else {
+		return true;
+	} else
 		control_fail(c, "top: a number from 1 to %d is expected",
 		    TOP_MAX);
-		return false;
-	}
-	return true;
+	return false;
 }
 
 /* --- the answer --- */
-
-/* What an id stands for, its value without the name of the rule. */
-static enum rule_attribute
-top_kind(const struct settings *s, const char **value, size_t *len)
-{
-	const struct settings_rule	*rule = stored_id_rule(s, *value, *len);
-	size_t				 bare;
-
-	/* Refusals by a block or a lock are those of its id. */
-	if (rule == NULL)
-		return blocks_kind(value, len);
-	bare = stored_id_bare(*value, *len);
-	*value += bare;
-	*len -= bare;
-	return rule->nkey == 1 ? rule->key[0] : KEY__MAX;
-}
-
-static void
-top_subject(struct override_subject *subject, const struct settings *s,
-    enum rule_attribute kind, const char *value, size_t len)
-{
-	const bool	any = kind == KEY__MAX && s->nrules == 0;
-	struct network	net;
-
-	memset(subject, 0, sizeof(*subject));
-	subject->login = subject->sender = value;
-	subject->senders = true;
-	if (kind == KEY_SASL_USERNAME || (any && s->limit_by_sasl))
-		subject->loginlen = len;
-	if (kind == KEY_SENDER || (any && s->limit_by_sender))
-		subject->senderlen = len;
-	if ((kind == KEY_CLIENT_ADDRESS || (any && s->limit_by_ip)) &&
-	    addr_network_parse(&net, value, len) == 0)
-		subject->client = net.addr;
-}
-
-/* The id of a block or a lock of a domain or a network. */
-static size_t
-top_override(char id[OVERRIDE_ID_MAX], enum rule_attribute kind,
-    const char *value, size_t len)
-{
-	return override_id(id, kind == KEY_SASL_DOMAIN ? "domain:" :
-	    kind == KEY_CLIENT_ADDRESS ? "network:" : "", value, len);
-}
 
 /* Which blocks and locks hold for what the id stands for. */
 static void
@@ -153,18 +75,41 @@ top_add_blocked(struct str *out, const struct settings *s,
 {
 	const struct override		*locks[OVERRIDE_LOCKS];
 	const struct override_list	*list = blocks_list();
+	const struct settings_rule	*rule;
 	struct override_subject		 subject;
+	struct network			 net;
 	enum rule_attribute		 kind;
 	const char			*value = id->id;
-	size_t				 len = id->idlen, n;
+	size_t				 len = id->idlen, bare, n;
 	char				 named[OVERRIDE_ID_MAX];
+	bool				 any;
 
-	kind = top_kind(s, &value, &len);
+	/* Refusals by a block or a lock are those of its id. */
+	if ((rule = stored_id_rule(s, value, len)) == NULL)
+		kind = blocks_kind(&value, &len);
+	else {
+		kind = rule->nkey == 1 ? rule->key[0] : KEY__MAX;
+		bare = stored_id_bare(value, len);
+		value += bare;
+		len -= bare;
+	}
 	if (domain && (kind == KEY_SASL_USERNAME || (kind == KEY__MAX &&
 	    s->nrules == 0 && s->limit_by_sasl)))
 		kind = KEY_SASL_DOMAIN;
-	top_subject(&subject, s, kind, value, len);
-	n = top_override(named, kind, value, len);
+	any = kind == KEY__MAX && s->nrules == 0;
+	memset(&subject, 0, sizeof(subject));
+	subject.login = subject.sender = value;
+	subject.senders = true;
+	if (kind == KEY_SASL_USERNAME || (any && s->limit_by_sasl))
+		subject.loginlen = len;
+	if (kind == KEY_SENDER || (any && s->limit_by_sender))
+		subject.senderlen = len;
+	if ((kind == KEY_CLIENT_ADDRESS || (any && s->limit_by_ip)) &&
+	    addr_network_parse(&net, value, len) == 0)
+		subject.client = net.addr;
+	/* The id of a block or a lock of a domain or a network. */
+	n = override_id(named, kind == KEY_SASL_DOMAIN ? "domain:" :
+	    kind == KEY_CLIENT_ADDRESS ? "network:" : "", value, len);
 	reply_bool(out, "blocked",
 	    override_block(list, &subject, now) != NULL ||
 	    override_find(list, OVERRIDE_BLOCK, named, n, now) != NULL);
@@ -176,8 +121,8 @@ top_add_blocked(struct str *out, const struct settings *s,
 static void
 top_tell(struct control *c, const struct msg_topped *m)
 {
-	struct str		*out = control_answer(c);
-	const struct str	*why = &control_question(c)->word;
+	struct str		*out = &c->answer;
+	const struct str	*why = &c->word;
 	const struct msg_top_id	*id;
 	int64_t			 now = clock_wall();
 	size_t			 i;
@@ -223,16 +168,25 @@ top_granted(void *arg, const char *id, size_t idlen)
 	return override_granted(blocks_list(), id, idlen, clock_wall());
 }
 
-/* What this process has counted for db_error_action "memory". */
+/*
+ * No ledger answers: takes what this process has counted for db_error_action
+ * "memory". The question is in `charge`, and the reason in `word`.
+ */
 static void
-top_remembered(struct control *c, const struct msg_top *wanted)
+top_alone(struct control *c)
 {
 	static struct msg_topped	 answer;
 	const struct top_source		 source = { top_counts, NULL,
 					    top_granted, control_memory() };
+	struct msg_top			 wanted;
 	struct top			*top;
 
-	top = top_new(&answer, wanted, &source, control_policy()->settings,
+	if (!control_policy()->memory || control_memory() == NULL ||
+	    msg_top_get(&wanted, c->charge.data, c->charge.len) == -1) {
+		control_fail(c, "top: %s", c->word.data);
+		return;
+	}
+	top = top_new(&answer, &wanted, &source, control_policy()->settings,
 	    clock_wall());
 	memory_each(control_memory(), top_on_id, top);
 	top_end(top);
@@ -240,28 +194,12 @@ top_remembered(struct control *c, const struct msg_top *wanted)
 	top_free(top);
 }
 
-/* No ledger answers. The question is in `charge`, and the reason in `word`. */
-static void
-top_alone(struct control *c)
-{
-	const struct control_question	*q = control_question(c);
-	struct msg_top			 wanted;
-
-	if (control_policy()->memory && control_memory() != NULL &&
-	    msg_top_get(&wanted, q->charge.data, q->charge.len) == 0)
-		top_remembered(c, &wanted);
-	else
-		control_fail(c, "top: %s", q->word.data);
-}
-
 /* The rows cannot be read: answers from the ledger's cache or from memory. */
 static void
 top_failed(struct control *c, const char *why)
 {
-	struct control_question	*q = control_question(c);
-
-	str_adds(&q->word, why[0] != '\0' ? why : "the database is away");
-	if (!control_ask(c, MSG_TOP, &q->charge))
+	str_adds(&c->word, why[0] != '\0' ? why : "the database is away");
+	if (!control_ask(c, MSG_TOP, &c->charge))
 		top_alone(c);
 }
 
@@ -311,9 +249,9 @@ void
 command_top_on_timeout(struct control *c)
 {
 	scan_queue_leave(c);
-	if (control_question(c)->word.len > 0)
+	if (c->word.len > 0)
 		top_alone(c);
-	else if (control_question(c)->charge.len > 0)
+	else if (c->charge.len > 0)
 		top_failed(c, TIMED_OUT);
 	else
 		control_fail(c, TIMED_OUT);
@@ -342,8 +280,7 @@ command_top_run(struct control *c, const struct control_word *word, size_t n)
 	str_init(&payload);
 	msg_top_put(&payload, &top);
 	if (top.by != TOP_BY_REFUSED) {
-		str_add(&control_question(c)->charge, payload.data,
-		    payload.len);
+		str_add(&c->charge, payload.data, payload.len);
 		scan_queue_add(c, &question, &payload);
 	} else if (!control_ask(c, MSG_TOP, &payload))
 		away_fail(c, NULL);

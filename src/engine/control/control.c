@@ -10,12 +10,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/control/audit.h"
 #include "engine/control/control.h"
 #include "engine/ledger_link.h"
 #include "engine/reply.h"
 #include "engine/loop_clock.h"
 #include "lib/alloc.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 
 #define MOST		8		/* connections */
@@ -26,32 +26,6 @@
 #define LEDGER_MS	1000		/* in addition to db_timeout */
 #define ENDED_MS	(60 * 60 * 1000)	/* to log how a change ended */
 #define NO_TASK		TASK__MAX
-
-enum control_state {
-	CONTROL_READING,
-	CONTROL_WAITING,	/* for the ledger or the parent */
-	CONTROL_WRITING,
-	CONTROL_GONE		/* closed; its end is to be logged */
-};
-
-struct control {
-	TAILQ_ENTRY(control)		 entry;
-	uint64_t			 number;
-	int				 fd;
-	enum control_access		 access;
-	struct audit			 audit;
-	enum control_state		 state;
-	const struct control_command	*command;
-	enum parent_task		 task;	/* NO_TASK: none */
-	bool				 answered;	/* no command waits */
-	struct control_question		 question;
-	struct str			 in;
-	struct str			 answer;
-	struct str			 out;
-	size_t				 written;
-	struct event			 readable, writable;
-	struct event			 timer;
-};
 
 static struct {
 	TAILQ_HEAD(, control)	 list;
@@ -89,13 +63,13 @@ control_free(struct control *c)
 	controls.gone--;
 	event_del(&c->timer);
 	TAILQ_REMOVE(&controls.list, c, entry);
-	if (c->question.policy != NULL)
-		policy_drop(c->question.policy);
-	str_clear(&c->question.charge);
-	free(c->question.why);
-	str_clear(&c->question.word);
-	str_clear(&c->question.what);
-	str_clear(&c->question.event);
+	if (c->policy != NULL)
+		policy_drop(c->policy);
+	free(c->why);
+	str_clear(&c->charge);
+	str_clear(&c->word);
+	str_clear(&c->what);
+	str_clear(&c->event);
 	str_clear(&c->in);
 	str_clear(&c->answer);
 	str_clear(&c->out);
@@ -171,36 +145,6 @@ control_write(struct control *c)
 	event_add(&c->writable, NULL);
 }
 
-struct str *
-control_answer(struct control *c)
-{
-	return &c->answer;
-}
-
-const struct audit *
-control_audit(const struct control *c)
-{
-	return &c->audit;
-}
-
-void
-control_become(struct control *c, const struct control_command *command)
-{
-	c->command = command;
-}
-
-const char *
-control_name(const struct control *c)
-{
-	return c->command->name;
-}
-
-struct control_question *
-control_question(struct control *c)
-{
-	return &c->question;
-}
-
 struct policy *
 control_policy(void)
 {
@@ -263,21 +207,12 @@ control_fail(struct control *c, const char *format, ...)
 	control_write(c);
 }
 
-/* Fails without an answer: the change may have been made all the same. */
-static void
-control_time_out(struct control *c, const char *text)
-{
-	audit_log(&c->audit, "not answered in time", "");
-	c->answered = c->audit.said != NULL;
-	str_addf(&c->out, "error %s\nend\n", text);
-	control_write(c);
-}
-
 /* --- waiting --- */
 
-static void
-control_wait(struct control *c, int64_t ms)
+void
+control_hold(struct control *c, int64_t ms)
 {
+	c->task = NO_TASK;
 	c->state = CONTROL_WAITING;
 	control_time(c, ms);
 }
@@ -288,8 +223,28 @@ control_ask(struct control *c, enum message_type type,
 {
 	if (!ledger_send(type, c->number, payload))
 		return false;
-	control_wait(c, controls.policy->settings->db_timeout + LEDGER_MS);
+	control_hold(c, controls.policy->settings->db_timeout + LEDGER_MS);
 	return true;
+}
+
+bool
+control_ask_charge(struct control *c, enum message_type type,
+    struct msg_charge *charge)
+{
+	if (c->policy == NULL)
+		c->policy = policy_take(controls.policy);
+	charge->deadline = clock_after(loop_now(),
+	    c->policy->settings->db_timeout).ns;
+	c->charge.len = 0;
+	msg_charge_put(&c->charge, charge);
+	return control_ask(c, type, &c->charge);
+}
+
+void
+control_sent(const struct control *c, struct msg_charge *charge)
+{
+	if (msg_charge_get(charge, c->charge.data, c->charge.len) == -1)
+		log_fatal("a charge of our own is broken");
 }
 
 /* A line that cannot be written at once is left out. */
@@ -299,10 +254,10 @@ control_progress(struct control *c, int64_t rows)
 	char	line[48];
 	int	len;
 
-	control_wait(c, controls.policy->settings->db_timeout + LEDGER_MS);
+	control_hold(c, controls.policy->settings->db_timeout + LEDGER_MS);
 	len = snprintf(line, sizeof(line), "progress %lld\n", (long long)rows);
-	if (c->state == CONTROL_WAITING && !c->answered &&
-	    write(c->fd, line, (size_t)len) == -1 && errno != EAGAIN)
+	if (!c->answered && write(c->fd, line, (size_t)len) == -1 &&
+	    errno != EAGAIN)
 		control_close(c);
 }
 
@@ -315,15 +270,8 @@ control_task(struct control *c, enum parent_task task)
 	msg_number_put(&payload, task);
 	channel_send(controls.parent, MSG_TASK, 0, &payload, -1);
 	str_clear(&payload);
+	control_hold(c, task == TASK_STATE ? TALK_MS : TASK_MS);
 	c->task = task;
-	control_wait(c, task == TASK_STATE ? TALK_MS : TASK_MS);
-}
-
-void
-control_hold(struct control *c, int64_t ms)
-{
-	c->task = NO_TASK;
-	control_wait(c, ms);
 }
 
 static void
@@ -339,10 +287,15 @@ control_on_timer(int fd, short what, void *arg)
 		control_close(c);
 	else if (c->command->on_timeout != NULL)
 		c->command->on_timeout(c);
-	else if (c->task != NO_TASK)
-		control_time_out(c, "not finished; the log says how it ends");
-	else
-		control_time_out(c, "the database did not answer in time");
+	else {
+		/* The change may have been made all the same. */
+		audit_log(&c->audit, "not answered in time", "");
+		c->answered = c->audit.said != NULL;
+		str_addf(&c->out, "error %s\nend\n", c->task != NO_TASK ?
+		    "not finished; the log says how it ends" :
+		    "the database did not answer in time");
+		control_write(c);
+	}
 }
 
 static bool
@@ -350,12 +303,6 @@ control_waits(const struct control *c)
 {
 	return c->state == CONTROL_WAITING ||
 	    (c->answered && c->audit.said != NULL);
-}
-
-uint64_t
-control_number(const struct control *c)
-{
-	return c->number;
 }
 
 struct control *
@@ -382,19 +329,6 @@ control_on_ledger(const struct message *m)
 	return 0;
 }
 
-static void
-control_task_done(struct control *c, const struct msg_task_done *m)
-{
-	if (!m->good) {
-		control_fail(c, "%s", m->text);
-		return;
-	}
-	reply_begin(&c->answer, "");
-	reply_text(&c->answer, "text", m->text);
-	reply_end(&c->answer);
-	control_end(c);
-}
-
 int
 control_on_parent(const struct message *m)
 {
@@ -412,10 +346,19 @@ control_on_parent(const struct message *m)
 			continue;
 		if (m->type == MSG_STATE && c->task == TASK_STATE) {
 			c->task = NO_TASK;
-			if (c->command->on_state != NULL)
-				c->command->on_state(c, &state);
-		} else if (m->type == MSG_TASK_DONE && c->task == done.task)
-			control_task_done(c, &done);
+			c->command->on_state(c, &state);
+			continue;
+		}
+		if (m->type != MSG_TASK_DONE || c->task != done.task)
+			continue;
+		if (!done.good) {
+			control_fail(c, "%s", done.text);
+			continue;
+		}
+		reply_begin(&c->answer, "");
+		reply_text(&c->answer, "text", done.text);
+		reply_end(&c->answer);
+		control_end(c);
 	}
 	return 0;
 }
@@ -478,7 +421,10 @@ control_run(struct control *c, size_t len)
 	}
 	if (c->command->changes)
 		audit_said(&c->audit, word, n + 1);
-	c->command->run(c, word + 1, n);
+	if (c->command->run != NULL)
+		c->command->run(c, word + 1, n);
+	else
+		control_task(c, c->command->task);
 }
 
 static void
@@ -508,18 +454,6 @@ control_on_readable(int fd, short what, void *arg)
 
 /* --- all of them --- */
 
-/* The oldest that is connected and has no more rights than `access`. */
-static struct control *
-control_oldest(enum control_access access)
-{
-	struct control	*c;
-
-	TAILQ_FOREACH(c, &controls.list, entry)
-		if (c->state != CONTROL_GONE && c->access >= access)
-			break;
-	return c;
-}
-
 /*
  * Makes room for a connection if there are too many: root's closes the oldest,
  * an operator's the oldest that may only look. False: there is no room.
@@ -527,14 +461,19 @@ control_oldest(enum control_access access)
 static bool
 control_room(enum control_access access)
 {
-	struct control	*oldest;
+	struct control	*c;
 
 	if (controls.count < MOST)
 		return true;
-	if (access == CONTROL_LOOK || (oldest = control_oldest(access ==
-	    CONTROL_OWN ? CONTROL_OWN : CONTROL_LOOK)) == NULL)
+	if (access == CONTROL_LOOK)
 		return false;
-	control_close(oldest);
+	TAILQ_FOREACH(c, &controls.list, entry)
+		if (c->state != CONTROL_GONE && (access == CONTROL_OWN ||
+		    c->access == CONTROL_LOOK))
+			break;
+	if (c == NULL)
+		return false;
+	control_close(c);
 	return true;
 }
 
@@ -572,10 +511,10 @@ control_new(int fd, bool operator)
 	c->audit.uid = uid;
 	c->audit.gid = gid;
 	c->task = NO_TASK;
-	str_init(&c->question.charge);
-	str_init(&c->question.word);
-	str_init(&c->question.what);
-	str_init(&c->question.event);
+	str_init(&c->charge);
+	str_init(&c->word);
+	str_init(&c->what);
+	str_init(&c->event);
 	str_init(&c->in);
 	str_init(&c->answer);
 	str_init(&c->out);

@@ -2,11 +2,15 @@
 #define CONTROL_H
 
 #include <sys/types.h>
+#include <sys/queue.h>
+#include <sys/time.h>
 
+#include <event.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/control/audit.h"
 #include "engine/control/control_words.h"
 #include "engine/apply.h"
 #include "engine/memory.h"
@@ -25,13 +29,10 @@
  * socket say who may connect; the socket says what such a user may do.
  * Connections, bytes and time are bounded.
  */
-#define CONTROL_SUDO		"sudo_uid="
-
 /* `try` brings the limits of a whole configuration. */
 #define CONTROL_REQUEST_MAX	(SIMULATE_TEXT_MAX + 4096)
 #define CONTROL_WORDS_MAX	256
 
-struct audit;
 struct why;
 struct control;
 
@@ -49,9 +50,10 @@ struct control_command {
 	size_t		 max;
 	enum control_access access;
 	bool		 changes;	/* it is logged */
+	enum parent_task task;		/* without `run` */
 	/*
 	 * Ends the command, or makes it wait for the answer that `on_answer`
-	 * takes.
+	 * takes. NULL: the parent does `task`.
 	 */
 	void		(*run)(struct control *, const struct control_word *,
 			    size_t);
@@ -63,8 +65,21 @@ struct control_command {
 	void		(*on_timeout)(struct control *);
 };
 
-/* The state of a waiting command. */
-struct control_question {
+enum control_state {
+	CONTROL_READING,
+	CONTROL_WAITING,	/* for the ledger or the parent */
+	CONTROL_WRITING,
+	CONTROL_GONE		/* closed; its end is to be logged */
+};
+
+/* A connection and its command. */
+struct control {
+	uint64_t			 number;	/* of the command */
+	const struct control_command	*command;
+	struct audit			 audit;	/* who the caller is */
+	struct str			 answer;	/* records so far */
+
+	/* --- the state of a waiting command --- */
 	struct policy		*policy;
 	struct str		 charge;	/* as it was sent */
 	struct str		 word;		/* what it is about, or what is
@@ -77,6 +92,20 @@ struct control_question {
 	bool			 known;		/* the id has a history */
 	uint32_t		 most;		/* records of a kind; 0: all */
 	struct why		*why;		/* why.c's; freed with free() */
+
+	/* --- of control.c alone --- */
+	TAILQ_ENTRY(control)	 entry;
+	int			 fd;
+	enum control_access	 access;
+	enum control_state	 state;
+	enum parent_task	 task;		/* TASK__MAX: none */
+	bool			 answered;	/* no command waits */
+	struct str		 in;
+	struct str		 out;
+	size_t			 written;
+	struct event		 readable;
+	struct event		 writable;
+	struct event		 timer;
 };
 
 /*
@@ -105,33 +134,21 @@ int	control_on_parent(const struct message *);
 
 /* --- for commands --- */
 
-struct control_question	*control_question(struct control *);
 struct policy		*control_policy(void);
 struct memory		*control_memory(void);
 
-/* Who the caller is, and the name of the command. */
-const struct audit	*control_audit(const struct control *);
-const char		*control_name(const struct control *);
-
 /*
- * The number of a command, and the waiting command of that number; NULL: the
- * caller is gone, or was answered.
+ * The waiting command of this number; NULL: the caller is gone, or was
+ * answered.
  */
-uint64_t	 control_number(const struct control *);
 struct control	*control_numbered(uint64_t);
 
 /* Sets the time that the command waits, in ms from now; it has no task. */
 void		 control_hold(struct control *, int64_t ms);
 
-/* The str to append records to. */
-struct str	*control_answer(struct control *);
 void		 control_end(struct control *);
 void		 control_fail(struct control *, const char *, ...)
 		    __attribute__((__format__(printf, 2, 3)));
-
-/* Another command takes the answers from here on. */
-void		 control_become(struct control *,
-		    const struct control_command *);
 
 /*
  * Ends the command, and hands over its socket: the caller answers. The control
@@ -147,6 +164,14 @@ bool		 control_ask(struct control *, enum message_type,
 		    const struct str *payload);
 
 /*
+ * The same for a charge, whose deadline it sets. The settings and the charge
+ * are kept; control_sent fills a charge with it.
+ */
+bool		 control_ask_charge(struct control *, enum message_type,
+		    struct msg_charge *);
+void		 control_sent(const struct control *, struct msg_charge *);
+
+/*
  * The ledger is still looking, and has seen so many rows: tells policyctl, and
  * waits longer.
  */
@@ -154,5 +179,13 @@ void		 control_progress(struct control *, int64_t rows);
 
 /* Has the parent do a task. MSG_TASK_DONE ends the command. */
 void		 control_task(struct control *, enum parent_task);
+
+/*
+ * away.c: fails a command that needs the database, with the reason why the
+ * database does not work, as the ledger or the parent knows it. `what`, a
+ * literal, is the error that the reason follows; NULL: the state of the
+ * database.
+ */
+void	away_fail(struct control *, const char *what);
 
 #endif

@@ -3,6 +3,9 @@
 
 #include <stddef.h>
 
+/* The word before a command that says who has called sudo. */
+#define CONTROL_SUDO		"sudo_uid="
+
 /*
  * A command of policyctl as it arrives: words, each ended by a NUL byte, and an
  * empty word at the end. Pure.

@@ -4,55 +4,27 @@
 
 #include "conf/ids.h"
 #include "conf/normal.h"
+#include "decision/habit.h"
 #include "decision/lock.h"
 #include "engine/action.h"
-#include "engine/control/away.h"
 #include "engine/blocks.h"
 #include "engine/apply.h"
 #include "engine/control/explain.h"
-#include "engine/control/explain_habit.h"
 #include "engine/control/explain_id.h"
+#include "engine/control/why.h"
 #include "engine/identity.h"
 #include "engine/mapping.h"
 #include "engine/memory.h"
 #include "engine/reply.h"
 #include "engine/request.h"
-#include "engine/loop_clock.h"
 #include "lib/clock.h"
-#include "lib/log.h"
-
+#include "lib/num.h"
 
 static struct {
 	struct msg_charge	charge;
 	struct msg_weighed	weighed;
 	struct msg_charge	own;	/* with its ids before id_sql */
 } explain;
-
-static struct msg_charge *
-explain_charge(struct control *c)
-{
-	const struct str	*sent = &control_question(c)->charge;
-
-	if (msg_charge_get(&explain.charge, sent->data, sent->len) == -1)
-		log_fatal("a charge of our own is broken");
-	return &explain.charge;
-}
-
-/* Sends the charge to be weighed, and keeps it and the settings. */
-static bool
-explain_ask(struct control *c, struct msg_charge *charge)
-{
-	struct control_question	*q = control_question(c);
-
-	if (q->policy == NULL)
-		q->policy = policy_take(control_policy());
-	charge->deadline = clock_after(loop_now(),
-	    q->policy->settings->db_timeout).ns;
-	charge->date = 0;
-	q->charge.len = 0;
-	msg_charge_put(&q->charge, charge);
-	return control_ask(c, MSG_WEIGH, &q->charge);
-}
 
 static int
 explain_weighed(const struct msg_charge *charge, const struct message *m)
@@ -121,31 +93,6 @@ explain_verdict(struct str *out, const char *verdict, const char *reason,
 	reply_end(out);
 }
 
-/*
- * Makes a request of the words, each of which is a line. 0, or -1: the command
- * has failed.
- */
-static int
-explain_read(struct control *c, struct request *req, struct str *lines,
-    const struct control_word *word, size_t n)
-{
-	const char	*reason = NULL;
-	size_t		 i;
-
-	for (i = 0; i < n; i++) {
-		str_add(lines, word[i].bytes, word[i].len);
-		str_addc(lines, '\n');
-	}
-	str_addc(lines, '\n');
-	if (lines->len > REQUEST_MAX)
-		reason = "too long";
-	else if (request_parse(req, lines->data, lines->len, &reason) > 0)
-		return 0;
-	control_fail(c, "malformed request, closed without an answer: %s",
-	    reason);
-	return -1;
-}
-
 /* The answer to what a block or a lock matches. */
 static void
 explain_blocked(struct control *c, const struct settings *s,
@@ -155,7 +102,7 @@ explain_blocked(struct control *c, const struct settings *s,
 
 	str_init(&action);
 	action_add_blocked(&action, s, block, clock_wall());
-	explain_verdict(control_answer(c), "blocked", block == NULL ?
+	explain_verdict(&c->answer, "blocked", block == NULL ?
 	    "a block has just ended" : block->kind == OVERRIDE_LOCK ?
 	    lock_is_partial(block) ?
 	    "a lock holds for networks that are unfamiliar to its rule" :
@@ -163,7 +110,7 @@ explain_blocked(struct control *c, const struct settings *s,
 	    "a block holds, before everything else", action.data, action.len);
 	str_clear(&action);
 	if (block != NULL)
-		blocks_reply(control_answer(c), block);
+		blocks_reply(&c->answer, block);
 	control_end(c);
 }
 
@@ -172,14 +119,25 @@ explain_run(struct control *c, const struct control_word *word, size_t n)
 {
 	const struct settings	*s = control_policy()->settings;
 	const struct override	*block;
+	const char		*reason = "too long";
 	struct applied		 d;
 	struct request		 req;
 	struct str		 lines;
+	size_t			 i;
 
 	str_init(&lines);
 	apply_init(&d);
-	if (explain_read(c, &req, &lines, word, n) == -1)
+	for (i = 0; i < n; i++) {
+		str_add(&lines, word[i].bytes, word[i].len);
+		str_addc(&lines, '\n');
+	}
+	str_addc(&lines, '\n');
+	if (lines.len > REQUEST_MAX ||
+	    request_parse(&req, lines.data, lines.len, &reason) == 0) {
+		control_fail(c, "malformed request, closed without an answer: "
+		    "%s", reason);
 		goto done;
+	}
 	if ((block = blocks_check(s, &req, clock_wall())) != NULL) {
 		explain_blocked(c, s, block);
 		goto done;
@@ -192,19 +150,58 @@ explain_run(struct control *c, const struct control_word *word, size_t n)
 		goto done;
 	}
 	if (d.reason != REASON_CHARGED && d.charge.pass == 0) {
-		explain_verdict(control_answer(c), "passed",
+		explain_verdict(&c->answer, "passed",
 		    apply_reason_text(d.reason), s->success_action,
 		    strlen(s->success_action));
 		control_end(c);
 		goto done;
 	}
-	control_question(c)->identity = d.identity;
-	control_question(c)->exempt = d.exempt;
-	if (!explain_ask(c, &d.charge))
+	c->identity = d.identity;
+	c->exempt = d.exempt;
+	if (!control_ask_charge(c, MSG_WEIGH, &d.charge))
 		explain_on_timeout(c);
  done:
 	apply_clear(&d);
 	str_clear(&lines);
+}
+
+/* The fields that say why a rule that counts new recipients counts so. */
+static void
+explain_habit(struct str *out, const struct msg_charge_key *key,
+    const struct msg_weighed_key *answer)
+{
+	const int64_t			now = clock_wall();
+	const struct habit_terms	terms = { key->unfamiliar, key->learn };
+	const struct habit_pair		network = { answer->network[0],
+					    answer->network[1] };
+	const struct habit_pair		recipient = { answer->recipient[0],
+					    answer->recipient[1] };
+	bool				familiar, known;
+	const char			*why;
+
+	familiar = habit_familiar(&network, &terms, now);
+	known = habit_known(&network, &terms, now);
+	if (familiar)
+		why = "it has been used for long enough";
+	else if (terms.unfamiliar == 0)
+		why = "to this rule every network is";
+	else if (key->networklen == 0)
+		why = "the client's address is unknown";
+	else if (!known)
+		why = "no mail from it was accepted recently";
+	else
+		why = "its first mail, or the last that was refused, is too "
+		    "recent";
+	reply_bytes(out, "network", key->network, key->networklen);
+	reply_bool(out, "familiar", familiar);
+	reply_text(out, "network_why", why);
+	if (terms.unfamiliar > 0 && known && !familiar)
+		reply_number(out, "familiar_in", num_sub_clamp(num_add_clamp(
+		    network.first, terms.unfamiliar), now));
+	reply_text(out, "recipient", key->valuelen == 0 ? "not named" :
+	    habit_known(&recipient, &terms, now) ? "known" : "new");
+	if (answer->learning > now)
+		reply_number(out, "learning_for", answer->learning - now);
 }
 
 static void
@@ -238,7 +235,8 @@ explain_keys(struct str *out, const struct settings *s,
 		reply_bool(out, "would_refuse",
 		    (w->verdict.shadowed >> i & 1) != 0);
 		reply_bool(out, "warns", (w->verdict.warned >> i & 1) != 0);
-		explain_habit(out, key, &w->keys[i]);
+		if (w->keys[i].habit)
+			explain_habit(out, key, &w->keys[i]);
 		reply_end(out);
 		str_clear(&name);
 	}
@@ -251,8 +249,7 @@ static void
 explain_answer(struct control *c, const struct msg_charge *charge,
     const char *accepted, const char *refused)
 {
-	struct control_question		*q = control_question(c);
-	const struct settings		*s = q->policy->settings;
+	const struct settings		*s = c->policy->settings;
 	const struct msg_verdict	*v = &explain.weighed.verdict;
 	const struct override		*block;
 	struct str			 action;
@@ -266,30 +263,33 @@ explain_answer(struct control *c, const struct msg_charge *charge,
 	str_init(&action);
 	action_add(&action, s, charge, v);
 	if (v->verdict == VERDICT_ACCEPTED)
-		explain_verdict(control_answer(c), "accepted", v->passed != 0 ?
+		explain_verdict(&c->answer, "accepted", v->passed != 0 ?
 		    "a lock holds, and mail to this recipient passes it" :
-		    q->exempt ?
+		    c->exempt ?
 		    "exempt: it is recorded, and no limit applies" : accepted,
 		    action.data, action.len);
 	else
-		explain_verdict(control_answer(c), "refused", refused,
+		explain_verdict(&c->answer, "refused", refused,
 		    action.data, action.len);
-	explain_keys(control_answer(c), s, charge, q->identity);
+	explain_keys(&c->answer, s, charge, c->identity);
 	control_end(c);
 	str_clear(&action);
 }
 
 /* Answers as for a request to which the ledger gives no verdict. */
-static void
-explain_without(struct control *c, struct msg_charge *charge)
+void
+explain_on_timeout(struct control *c)
 {
-	const struct policy	*policy = control_question(c)->policy;
-	struct memory		*memory = control_memory();
+	struct msg_charge	*charge = &explain.charge;
+	const struct policy	*policy = c->policy;
 	const char		*action;
 
-	if (policy->memory && memory != NULL) {
+	control_sent(c, charge);
+	(void)blocks_lock(charge, clock_wall(), &charge->pass);
+	if (policy->memory && control_memory() != NULL) {
 		explain_map(policy->settings, charge, NULL);
-		memory_weigh(memory, charge, clock_wall(), &explain.weighed);
+		memory_weigh(control_memory(), charge, clock_wall(),
+		    &explain.weighed);
 		explain_answer(c, charge, "the database gives no verdict; in "
 		    "memory all windows hold",
 		    explain.weighed.verdict.per_mail ? "the database gives no "
@@ -300,39 +300,28 @@ explain_without(struct control *c, struct msg_charge *charge)
 	}
 	action = policy->memory ? policy->settings->success_action :
 	    policy->settings->db_error_action;
-	explain_verdict(control_answer(c), "unavailable",
+	explain_verdict(&c->answer, "unavailable",
 	    "the database gives no verdict: db_error_action", action,
 	    strlen(action));
 	control_end(c);
 }
 
-void
-explain_on_timeout(struct control *c)
-{
-	struct msg_charge	*charge = explain_charge(c);
-
-	(void)blocks_lock(charge, clock_wall(), &charge->pass);
-	explain_without(c, charge);
-}
-
 int
 explain_on_answer(struct control *c, const struct message *m)
 {
-	struct msg_charge	*charge = explain_charge(c);
+	struct msg_charge	*charge = &explain.charge;
 
+	control_sent(c, charge);
 	if (explain_weighed(charge, m) == -1)
 		return -1;
-	if (explain.weighed.verdict.verdict == VERDICT_UNAVAILABLE)
+	if (explain.weighed.verdict.verdict == VERDICT_UNAVAILABLE) {
 		explain_on_timeout(c);
-	else {
-		explain_map(control_question(c)->policy->settings, charge,
-		    &explain.weighed.verdict);
-		explain_answer(c, charge, explain.weighed.verdict.over != 0 ?
-		    "a window is full, and Postfix takes the mail" :
-		    "all windows hold",
-		    explain.weighed.verdict.per_mail ?
-		    "the mail exceeds max_per_mail" : "a window is full");
+		return 0;
 	}
+	explain_map(c->policy->settings, charge, &explain.weighed.verdict);
+	explain_answer(c, charge, "all windows hold",
+	    explain.weighed.verdict.per_mail ?
+	    "the mail exceeds max_per_mail" : "a window is full");
 	return 0;
 }
 
@@ -341,117 +330,143 @@ explain_on_answer(struct control *c, const struct message *m)
 void
 explain_show(struct control *c, const struct control_word *word, size_t n)
 {
-	struct control_question	*q = control_question(c);
 	struct msg_charge	*charge = &explain.charge;
 	struct str		 ids;
 
 	(void)n;
-	if (word[0].len > EXPLAIN_ID_MAX) {
-		control_fail(c, "the id is too long");
+	if (!explain_id_fits(c, &word[0]))
 		return;
-	}
 	str_init(&ids);
-	q->policy = policy_take(control_policy());
-	str_add(&q->word, word[0].bytes, word[0].len);
-	q->exempt = explain_id(charge, q->policy->settings, &word[0], &ids,
-	    false) || identity_is_exempt(q->policy->settings, q->word.data,
-	    q->word.len);
+	c->policy = policy_take(control_policy());
+	str_add(&c->word, word[0].bytes, word[0].len);
+	c->exempt = explain_id(charge, c->policy->settings, &word[0], &ids,
+	    false) || identity_is_exempt(c->policy->settings, c->word.data,
+	    c->word.len);
 	if (charge->nkeys == 0 ? !control_ask(c, MSG_OVERRIDES_WANTED, NULL) :
-	    !explain_ask(c, charge))
+	    !control_ask_charge(c, MSG_WEIGH, charge))
 		away_fail(c, NULL);
 	str_clear(&ids);
 }
 
-/* An id that is not counted may still be blocked or locked. */
-static void
-show_block(struct control *c, const struct override *block,
-    const struct override *lock)
+/* The block and the lock that match the id. Returns whether there is one. */
+static bool
+show_overrides(struct control *c)
 {
-	if (block == NULL && lock == NULL) {
-		control_fail(c, "no rule counts such an id");
-		return;
-	}
+	const struct settings	*s = c->policy->settings;
+	const struct override	*block, *lock;
+	int64_t			 now = clock_wall();
+
+	block = blocks_of_id(s, OVERRIDE_BLOCK, c->word.data, c->word.len, now);
 	if (block != NULL)
-		blocks_reply(control_answer(c), block);
+		blocks_reply(&c->answer, block);
+	lock = blocks_of_id(s, OVERRIDE_LOCK, c->word.data, c->word.len, now);
 	if (lock != NULL)
-		blocks_reply(control_answer(c), lock);
+		blocks_reply(&c->answer, lock);
+	return block != NULL || lock != NULL;
+}
+
+static bool
+show_has_count(const struct msg_weighed_key *k)
+{
+	size_t	i;
+
+	for (i = 0; i < k->nwindows; i++)
+		if (k->windows[i].used > 0 || k->granted > 0)
+			return true;
+	return false;
+}
+
+/*
+ * The rules with a count for the id; without any, all rules. Returns whether
+ * there is a count.
+ */
+static bool
+show_keys(struct str *out, const struct settings *s,
+    const struct msg_charge *charge)
+{
+	const struct msg_weighed	*w = &explain.weighed;
+	const struct msg_charge_key	*key;
+	bool				 any = false;
+	size_t				 i;
+
+	for (i = 0; i < w->nkeys; i++)
+		any = any || show_has_count(&w->keys[i]);
+	for (i = 0; i < w->nkeys; i++) {
+		if (any && w->keys[i].nwindows > 0 &&
+		    !show_has_count(&w->keys[i]))
+			continue;
+		key = &charge->keys[i];
+		if (key->max_per_mail > 0) {
+			reply_begin(out, "keys");
+			reply_text(out, "rule", explain_rule(s, key));
+			reply_bytes(out, "id", key->id, key->idlen);
+			reply_number(out, "max_per_mail", key->max_per_mail);
+			reply_end(out);
+		}
+		explain_windows(out, s, key, &w->keys[i]);
+	}
+	return any;
+}
+
+static void
+show_end(struct control *c)
+{
+	reply_begin(&c->answer, "");
+	reply_bool(&c->answer, "known", c->known);
+	reply_end(&c->answer);
 	control_end(c);
 }
 
-static void
-show_max_per_mail(struct str *out, const struct settings *s,
-    const struct msg_charge_key *key)
+/* Prints the windows if they have come, even without the refusals. */
+void
+explain_show_on_timeout(struct control *c)
 {
-	if (key->max_per_mail == 0)
-		return;
-	reply_begin(out, "keys");
-	reply_text(out, "rule", explain_rule(s, key));
-	reply_bytes(out, "id", key->id, key->idlen);
-	reply_number(out, "max_per_mail", key->max_per_mail);
-	reply_end(out);
+	if (c->answer.len > 0)
+		show_end(c);
+	else
+		control_fail(c, "the database did not answer in time");
 }
 
-/* Whether this window has something to show. */
-static bool
-show_has(const struct msg_weighed_key *k, size_t window)
-{
-	return k->windows[window].used > 0 || k->granted > 0;
-}
-
+/* First the windows, then the refusals. */
 int
-explain_show_on_answer(struct control *c, const struct message *m,
-    const struct msg_charge **shown)
+explain_show_on_answer(struct control *c, const struct message *m)
 {
-	struct control_question	*q = control_question(c);
-	const struct settings	*s = q->policy->settings;
-	struct msg_charge	*charge;
-	const struct msg_weighed *w = &explain.weighed;
-	const struct override	*block, *lock;
-	bool			 any = false;
-	size_t			 i, j;
+	struct msg_charge	*charge = &explain.charge;
+	const struct settings	*s = c->policy->settings;
+	int			 ret;
 
-	block = blocks_of_id(s, OVERRIDE_BLOCK, q->word.data, q->word.len,
-	    clock_wall());
-	lock = blocks_of_id(s, OVERRIDE_LOCK, q->word.data, q->word.len,
-	    clock_wall());
+	if (m->type == MSG_FOUND || m->type == MSG_SEARCHED ||
+	    m->type == MSG_PROGRESS) {
+		if ((ret = why_show_on_answer(c, m)) == 1)
+			show_end(c);
+		return ret == -1 ? -1 : 0;
+	}
 	if (m->type == MSG_OVERRIDES_END) {
-		show_block(c, block, lock);
+		/* An id that is not counted may still be blocked or locked. */
+		if (show_overrides(c))
+			control_end(c);
+		else
+			control_fail(c, "no rule counts such an id");
 		return 0;
 	}
-	charge = explain_charge(c);
+	if (c->charge.len == 0)
+		return -1;
+	control_sent(c, charge);
 	if (explain_weighed(charge, m) == -1)
 		return -1;
-	if (w->verdict.verdict == VERDICT_UNAVAILABLE) {
+	if (explain.weighed.verdict.verdict == VERDICT_UNAVAILABLE) {
 		away_fail(c, NULL);
 		return 0;
 	}
-	explain_map(s, charge, &w->verdict);
-	if (q->exempt) {
-		reply_begin(control_answer(c), "");
-		reply_bool(control_answer(c), "exempt", true);
-		reply_end(control_answer(c));
+	explain_map(s, charge, &explain.weighed.verdict);
+	if (c->exempt) {
+		reply_begin(&c->answer, "");
+		reply_bool(&c->answer, "exempt", true);
+		reply_end(&c->answer);
 	}
-	if (block != NULL)
-		blocks_reply(control_answer(c), block);
-	if (lock != NULL)
-		blocks_reply(control_answer(c), lock);
-	q->known = q->exempt || block != NULL || lock != NULL;
-	/* Prints the rules with a count for the id; without any, all. */
-	for (i = 0; i < w->nkeys; i++)
-		for (j = 0; j < w->keys[i].nwindows; j++)
-			any = any || show_has(&w->keys[i], j);
-	for (i = 0; i < w->nkeys; i++) {
-		for (j = 0; j < w->keys[i].nwindows; j++)
-			if (!any || show_has(&w->keys[i], j))
-				break;
-		if (j < w->keys[i].nwindows || w->keys[i].nwindows == 0)
-			show_max_per_mail(control_answer(c), s,
-			    &charge->keys[i]);
-		if (j < w->keys[i].nwindows)
-			explain_windows(control_answer(c), s, &charge->keys[i],
-			    &w->keys[i]);
-	}
-	q->known = q->known || any;
-	*shown = charge;
-	return 1;
+	c->known = show_overrides(c) || c->exempt;
+	c->known = show_keys(&c->answer, s, charge) || c->known;
+	if (control_policy()->settings->history == 0 || !why_show(c, charge))
+		show_end(c);
+	return 0;
 }

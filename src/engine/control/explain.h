@@ -1,7 +1,6 @@
 #ifndef EXPLAIN_H
 #define EXPLAIN_H
 
-#include "decision/override.h"
 #include "engine/control/control.h"
 
 /*
@@ -13,12 +12,7 @@ int	explain_on_answer(struct control *, const struct message *);
 void	explain_on_timeout(struct control *);
 
 void	explain_show(struct control *, const struct control_word *, size_t);
-
-/*
- * 1: the windows are appended, and *shown is the charge with their ids, until
- * the next call; 0: the command has ended; -1: malformed.
- */
-int	explain_show_on_answer(struct control *, const struct message *,
-	    const struct msg_charge **shown);
+int	explain_show_on_answer(struct control *, const struct message *);
+void	explain_show_on_timeout(struct control *);
 
 #endif

@@ -232,6 +232,15 @@ show_rules(struct msg_charge *charge, const struct settings *s, const char *id,
 }
 
 bool
+explain_id_fits(struct control *c, const struct control_word *word)
+{
+	if (word->len <= EXPLAIN_ID_MAX)
+		return true;
+	control_fail(c, "the id is too long");
+	return false;
+}
+
+bool
 explain_id(struct msg_charge *charge, const struct settings *s,
     const struct control_word *word, struct str *ids, bool mails)
 {

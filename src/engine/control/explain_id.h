@@ -10,6 +10,9 @@
 
 #define EXPLAIN_ID_MAX	(CHARGE_ID_MAX / 2)
 
+/* Whether an id can be looked for. False: it is too long; the command fails. */
+bool	explain_id_fits(struct control *, const struct control_word *);
+
 /*
  * Makes the keys of a charge for an id that an administrator wrote: under each
  * rule that counts by such an id, or under the rule of "RULE:ID". With `mails`,

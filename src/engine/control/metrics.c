@@ -27,28 +27,25 @@ metrics_family(struct str *out, const char *name, const char *type,
 
 static void
 metrics_sample(struct str *out, const char *name, const char *suffix,
-    const char *label, const char *label_value)
+    const char *label, const char *label_value, uint64_t value)
 {
 	reply_begin(out, "samples");
 	str_addf(out, "\tname=" PREFIX "%s%s", name, suffix);
-	if (label == NULL)
-		return;
-	reply_text(out, "label", label);
-	reply_text(out, "label_value", label_value);
-}
-
-static void
-metrics_value(struct str *out, uint64_t value)
-{
+	if (label != NULL) {
+		reply_text(out, "label", label);
+		reply_text(out, "label_value", label_value);
+	}
 	reply_number(out, "value", (int64_t)(value & INT64_MAX));
 	reply_end(out);
 }
 
 static void
-metrics_seconds(struct str *out, uint64_t ns)
+metrics_seconds(struct str *out, const char *name, const char *suffix,
+    uint64_t ns)
 {
-	str_addf(out, "\tvalue#%" PRIu64 ".%09" PRIu64, ns / 1000000000,
-	    ns % 1000000000);
+	reply_begin(out, "samples");
+	str_addf(out, "\tname=" PREFIX "%s%s\tvalue#%" PRIu64 ".%09" PRIu64,
+	    name, suffix, ns / 1000000000, ns % 1000000000);
 	reply_end(out);
 }
 
@@ -102,22 +99,6 @@ static const struct {
 };
 
 static void
-metrics_counters(struct str *out)
-{
-	const struct stats	*s = stats_get();
-	size_t			 i;
-
-	for (i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
-		if (counters[i].help != NULL)
-			metrics_family(out, counters[i].name, "counter", "",
-			    counters[i].help);
-		metrics_sample(out, counters[i].name, "_total",
-		    counters[i].label, counters[i].label_value);
-		metrics_value(out, s->count[counters[i].counter]);
-	}
-}
-
-static void
 metrics_rules(struct str *out)
 {
 	static const struct {
@@ -143,12 +124,10 @@ metrics_rules(struct str *out)
 	for (i = 0; i < STATS_RULE__MAX; i++) {
 		metrics_family(out, families[i].name, "counter", "",
 		    families[i].help);
-		for (j = 0; j < STATS_RULES_MAX && rules[j].name != NULL; j++) {
+		for (j = 0; j < STATS_RULES_MAX && rules[j].name != NULL; j++)
 			metrics_sample(out, families[i].name, "_total", "rule",
 			    rules[j].name[0] != '\0' ? rules[j].name :
-			    "default");
-			metrics_value(out, rules[j].count[i]);
-		}
+			    "default", rules[j].count[i]);
 	}
 }
 
@@ -171,13 +150,10 @@ metrics_latencies(struct str *out)
 			    us / 1000000, us % 1000000);
 		else
 			snprintf(bound, sizeof(bound), "+Inf");
-		metrics_sample(out, name, "_bucket", "le", bound);
-		metrics_value(out, sum);
+		metrics_sample(out, name, "_bucket", "le", bound, sum);
 	}
-	metrics_sample(out, name, "_count", NULL, NULL);
-	metrics_value(out, sum);
-	metrics_sample(out, name, "_sum", NULL, NULL);
-	metrics_seconds(out, s->latency_ns);
+	metrics_sample(out, name, "_count", NULL, NULL, sum);
+	metrics_seconds(out, name, "_sum", s->latency_ns);
 }
 
 static void
@@ -185,31 +161,39 @@ metrics_gauge(struct str *out, const char *name, uint64_t value,
     const char *unit, const char *help)
 {
 	metrics_family(out, name, "gauge", unit, help);
-	metrics_sample(out, name, "", NULL, NULL);
-	metrics_value(out, value);
+	metrics_sample(out, name, "", NULL, NULL, value);
 }
 
 static void
 metrics_engine(struct str *out)
 {
+	const struct stats	*s = stats_get();
+	size_t			 i;
+
 	/* No "info": node_exporter knows only the types of the older format. */
 	metrics_family(out, "build_info", "gauge", "",
 	    "The version that runs.");
-	metrics_sample(out, "build_info", "", "version", VERSION);
-	metrics_value(out, 1);
+	metrics_sample(out, "build_info", "", "version", VERSION, 1);
 	metrics_gauge(out, "clients", client_count(), "",
 	    "Clients that are connected.");
 	metrics_gauge(out, "waiting_requests", pending_count(), "",
 	    "Requests that wait for the database.");
 	metrics_family(out, "oldest_waiting_seconds", "gauge", "seconds",
 	    "How long the oldest waiting request has waited.");
-	metrics_sample(out, "oldest_waiting_seconds", "", NULL, NULL);
-	metrics_seconds(out, (uint64_t)pending_oldest());
+	metrics_seconds(out, "oldest_waiting_seconds", "",
+	    (uint64_t)pending_oldest());
 	metrics_gauge(out, "to_record", replay_count(), "",
 	    "Requests accepted without the database and not yet recorded.");
 	metrics_gauge(out, "locks_in_force", blocks_locked(clock_wall()), "",
 	    "Logins and addresses that rules have locked.");
-	metrics_counters(out);
+	for (i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
+		if (counters[i].help != NULL)
+			metrics_family(out, counters[i].name, "counter", "",
+			    counters[i].help);
+		metrics_sample(out, counters[i].name, "_total",
+		    counters[i].label, counters[i].label_value,
+		    s->count[counters[i].counter]);
+	}
 	metrics_rules(out);
 	metrics_latencies(out);
 }
@@ -242,14 +226,6 @@ static const struct {
 	    "Memory of the ids in the cache of the ledger." },
 };
 
-void
-metrics_run(struct control *c, const struct control_word *word, size_t n)
-{
-	(void)word;
-	(void)n;
-	control_task(c, TASK_STATE);
-}
-
 /*
  * The current state is 1, the others 0. The reason is given where something is
  * wrong.
@@ -261,7 +237,7 @@ metrics_database(struct control *c, bool up, const char *state,
 	static const char	*const states[] = {
 		"well", "in trouble", "away", "no answer"
 	};
-	struct str		*out = control_answer(c);
+	struct str		*out = &c->answer;
 	size_t			 i;
 
 	metrics_gauge(out, "ledger_up", up, "",
@@ -270,20 +246,19 @@ metrics_database(struct control *c, bool up, const char *state,
 	    "Whether the database works.");
 	metrics_family(out, "database_state", "gauge", "",
 	    "The state of the database, as policyctl status names it.");
-	for (i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
-		metrics_sample(out, "database_state", "", "state", states[i]);
-		metrics_value(out, strcmp(state, states[i]) == 0);
-	}
+	for (i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+		metrics_sample(out, "database_state", "", "state", states[i],
+		    strcmp(state, states[i]) == 0);
 	metrics_family(out, "database_fault", "gauge", "",
 	    "1 and the reason while the database fails.");
-	metrics_sample(out, "database_fault", "", "reason", fault);
-	metrics_value(out, fault[0] != '\0');
+	metrics_sample(out, "database_fault", "", "reason", fault,
+	    fault[0] != '\0');
 }
 
 void
 metrics_on_state(struct control *c, const struct msg_state *m)
 {
-	struct str	*out = control_answer(c);
+	struct str	*out = &c->answer;
 
 	metrics_engine(out);
 	metrics_gauge(out, "generation", m->generation, "",
@@ -302,7 +277,7 @@ metrics_on_state(struct control *c, const struct msg_state *m)
 int
 metrics_on_answer(struct control *c, const struct message *m)
 {
-	struct str		*out = control_answer(c);
+	struct str		*out = &c->answer;
 	struct msg_figures	 answer;
 	size_t			 i;
 
@@ -315,8 +290,7 @@ metrics_on_answer(struct control *c, const struct message *m)
 		metrics_family(out, figures[i].name, figures[i].gauge ?
 		    "gauge" : "counter", figures[i].unit, figures[i].help);
 		metrics_sample(out, figures[i].name, figures[i].gauge ? "" :
-		    "_total", NULL, NULL);
-		metrics_value(out, answer.figure[i]);
+		    "_total", NULL, NULL, answer.figure[i]);
 	}
 	control_end(c);
 	return 0;
@@ -326,8 +300,8 @@ void
 metrics_on_timeout(struct control *c)
 {
 	/* Not even the parent has answered. */
-	if (control_answer(c)->len == 0)
-		metrics_engine(control_answer(c));
+	if (c->answer.len == 0)
+		metrics_engine(&c->answer);
 	metrics_database(c, false, "no answer", "");
 	control_end(c);
 }

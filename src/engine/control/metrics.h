@@ -8,7 +8,6 @@
  * samples ("samples": name, value, and optionally label and label_value), in
  * the order of OpenMetrics.
  */
-void	metrics_run(struct control *, const struct control_word *, size_t);
 void	metrics_on_state(struct control *, const struct msg_state *);
 int	metrics_on_answer(struct control *, const struct message *);
 void	metrics_on_timeout(struct control *);

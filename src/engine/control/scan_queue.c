@@ -35,12 +35,6 @@ drop(struct scan_command *r)
 	free(r);
 }
 
-static void
-hold(struct control *c, const struct scan_question *question)
-{
-	control_hold(c, question->patience);
-}
-
 /* Closes the channel, if there is one. The ledger ends with it. */
 static void
 close_channel(void)
@@ -69,7 +63,7 @@ start(void)
 		return;
 	queue.requested = true;
 	control_task(c, TASK_SCAN);
-	hold(c, r->question);
+	control_hold(c, r->question->patience);
 }
 
 /* Ends the first command's turn, and begins that of the next one. */
@@ -108,7 +102,7 @@ on_progress(const struct message *m)
 			continue;
 		control_progress(c, (int64_t)(rows & INT64_MAX));
 		if ((c = control_numbered(r->number)) != NULL)
-			hold(c, r->question);
+			control_hold(c, r->question->patience);
 	}
 	return 0;
 }
@@ -127,7 +121,7 @@ on_readable(int fd, short what, void *arg)
 	read = channel_read(queue.channel);
 	while (r != NULL && (c = control_numbered(r->number)) != NULL &&
 	    (more = channel_next(queue.channel, &m)) == 1) {
-		hold(c, r->question);
+		control_hold(c, r->question->patience);
 		ended = m.type == MSG_PROGRESS ? on_progress(&m) :
 		    r->question->on_answer(c, &m);
 		if (ended != 0)
@@ -141,20 +135,14 @@ on_readable(int fd, short what, void *arg)
 }
 
 static void
-flush(void)
-{
-	/* A broken channel is noticed when it is read. */
-	if (channel_flush(queue.channel) == 0)
-		event_add(&queue.writable, NULL);
-}
-
-static void
 on_writable(int fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
 	(void)arg;
-	flush();
+	/* A broken channel is noticed when it is read. */
+	if (channel_flush(queue.channel) == 0)
+		event_add(&queue.writable, NULL);
 }
 
 void
@@ -180,8 +168,8 @@ scan_queue_channel(int fd)
 	    on_writable, NULL);
 	event_add(&queue.readable, NULL);
 	channel_send(queue.channel, r->question->ask, 0, &r->payload, -1);
-	hold(c, r->question);
-	flush();
+	control_hold(c, r->question->patience);
+	on_writable(-1, EV_WRITE, NULL);
 }
 
 void
@@ -198,7 +186,7 @@ scan_queue_leave(const struct control *c)
 	struct scan_command	*r;
 
 	TAILQ_FOREACH(r, &queue.list, entry)
-		if (r->number == control_number(c))
+		if (r->number == c->number)
 			break;
 	if (r == NULL)
 		return;
@@ -214,13 +202,13 @@ scan_queue_add(struct control *c, const struct scan_question *question,
 {
 	struct scan_command	*r = alloc_zero(1, sizeof(*r));
 
-	r->number = control_number(c);
+	r->number = c->number;
 	r->question = question;
 	str_init(&r->payload);
 	if (payload->len > 0)
 		str_add(&r->payload, payload->data, payload->len);
 	TAILQ_INSERT_TAIL(&queue.list, r, entry);
-	hold(c, question);
+	control_hold(c, question->patience);
 	start();
 }
 

@@ -30,41 +30,37 @@ static const struct {
 	[SIMULATED_SKIPPED] = { "skipped", "reason", { NULL } },
 };
 
-static void
-try_record(struct str *out, const struct msg_simulated *m)
-{
-	size_t	i;
-
-	reply_begin(out, records[m->kind].kind);
-	if (m->kind != SIMULATED_SPAN)
-		reply_bytes(out, "rule", m->rule, m->rulelen);
-	if (records[m->kind].text != NULL)
-		reply_bytes(out, records[m->kind].text, m->text, m->textlen);
-	for (i = 0; records[m->kind].number[i] != NULL; i++)
-		reply_number(out, records[m->kind].number[i], m->number[i]);
-	reply_end(out);
-}
-
 static int
 try_on_answer(struct control *c, const struct message *m)
 {
 	struct msg_simulated	answer;
+	struct str		*out = &c->answer;
+	const char *const	*name;
+	size_t			 i;
 
 	if (m->type != MSG_SIMULATED ||
 	    msg_simulated_get(&answer, m->payload, m->len) == -1)
 		return -1;
-	switch (answer.kind) {
-	case SIMULATED_FAILED:
+	if (answer.kind == SIMULATED_FAILED) {
 		control_fail(c, "try: %.*s", (int)(answer.textlen < 1024 ?
 		    answer.textlen : 1024),
 		    answer.textlen > 0 ? answer.text : "");
-		break;
-	case SIMULATED_DONE:
-		control_end(c);
-		break;
-	default:
-		try_record(control_answer(c), &answer);
+		return 0;
 	}
+	if (answer.kind == SIMULATED_DONE) {
+		control_end(c);
+		return 0;
+	}
+	reply_begin(out, records[answer.kind].kind);
+	if (answer.kind != SIMULATED_SPAN)
+		reply_bytes(out, "rule", answer.rule, answer.rulelen);
+	if (records[answer.kind].text != NULL)
+		reply_bytes(out, records[answer.kind].text, answer.text,
+		    answer.textlen);
+	name = records[answer.kind].number;
+	for (i = 0; name[i] != NULL; i++)
+		reply_number(out, name[i], answer.number[i]);
+	reply_end(out);
 	return 0;
 }
 

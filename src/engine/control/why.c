@@ -4,7 +4,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "engine/control/away.h"
 #include "engine/control/explain.h"
 #include "engine/control/explain_id.h"
 #include "engine/reply.h"
@@ -44,6 +43,8 @@ static struct {
 	struct msg_refusal	refusal;
 	struct msg_search	search;
 	struct msg_searched	searched;
+	char			text[REFUSAL_TEXT__MAX]
+				    [4 * REFUSAL_TEXT_MAX + 8];
 } why;
 
 static void
@@ -82,130 +83,91 @@ why_text(struct str *out, const char *name, const char *text, size_t len)
 
 /* --- the question --- */
 
-/* "login=bob": the text of a refusal; REFUSAL_TEXT__MAX: no such name. */
-static size_t
-why_field(const char *word)
-{
-	size_t	i, len;
-
-	for (i = 0; i < REFUSAL_TEXT__MAX; i++) {
-		len = strlen(msg_refusal_texts[i]);
-		if (strncmp(word, msg_refusal_texts[i], len) == 0 &&
-		    word[len] == '=')
-			break;
-	}
-	return i;
-}
-
 /* False: the question has failed. */
 static bool
 why_word(struct control *c, struct msg_search *m,
-    const struct control_word *word, struct str *any)
+    const struct control_word *word, struct control_word *any)
 {
-	char	clean[4 * REFUSAL_TEXT_MAX + 8];
-	size_t	field = why_field(word->bytes), skip;
-	int64_t	n;
+	const char	*text = word->bytes;
+	size_t		 i, len;
+	int64_t		 n;
 
-	if (strncmp(word->bytes, "n=", 2) == 0) {
-		if (num_parse(word->bytes + 2, word->len - 2, 1, MOST, &n) ==
-		    0) {
-			m->n = (uint32_t)n;
-			return true;
+	if (strncmp(text, "n=", 2) == 0) {
+		if (num_parse(text + 2, word->len - 2, 1, MOST, &n) == -1) {
+			control_fail(c, "why: a number from 1 to %d is "
+			    "expected", MOST);
+			return false;
 		}
-		control_fail(c, "why: a number from 1 to %d is expected", MOST);
-		return false;
-	}
-	if (strncmp(word->bytes, "any=", 4) == 0) {
-		str_add(any, word->bytes + 4, word->len - 4);
+		m->n = (uint32_t)n;
 		return true;
 	}
-	if (field == REFUSAL_TEXT__MAX) {
-		control_fail(c, "why: a queue id, a login, an address or a "
-		    "line of the log is expected");
-		return false;
+	if (strncmp(text, "any=", 4) == 0) {
+		any->bytes = text + 4;
+		any->len = word->len - 4;
+		return explain_id_fits(c, any);
 	}
-	skip = strlen(msg_refusal_texts[field]) + 1;
-	(void)str_printable(clean, sizeof(clean), word->bytes + skip,
-	    word->len - skip);
-	/* Cut like the texts that are kept. */
-	m->textlen[field] = strlen(clean) > REFUSAL_TEXT_MAX ?
-	    REFUSAL_TEXT_MAX : strlen(clean);
-	m->text[field] = alloc_copy(clean, m->textlen[field]);
-	return true;
-}
-
-/* Whether the refusals of everybody are asked for. */
-static bool
-why_is_all(const struct msg_search *m)
-{
-	size_t	i;
-
-	for (i = 0; i < REFUSAL_TEXT__MAX && m->textlen[i] == 0; i++)
-		continue;
-	return m->anylen == 0 && i == REFUSAL_TEXT__MAX;
+	for (i = 0; i < REFUSAL_TEXT__MAX; i++) {
+		len = strlen(msg_refusal_texts[i]);
+		if (strncmp(text, msg_refusal_texts[i], len) != 0 ||
+		    text[len++] != '=')
+			continue;
+		m->text[i] = str_printable(why.text[i], sizeof(why.text[i]),
+		    text + len, word->len - len);
+		/* Cut like the texts that are kept. */
+		m->textlen[i] = strnlen(m->text[i], REFUSAL_TEXT_MAX);
+		return true;
+	}
+	control_fail(c, "why: a queue id, a login, an address or a line of the "
+	    "log is expected");
+	return false;
 }
 
 static void
-why_free_texts(struct msg_search *m)
+why_search_ids(struct msg_search *m, const struct msg_charge *charge)
 {
 	size_t	i;
 
-	for (i = 0; i < REFUSAL_TEXT__MAX; i++)
-		if (m->textlen[i] > 0) {
-			free((void *)(uintptr_t)m->text[i]);
-			m->textlen[i] = 0;
-			m->text[i] = "";
-		}
+	m->nids = charge->nkeys;
+	for (i = 0; i < m->nids; i++) {
+		m->id[i] = charge->keys[i].id;
+		m->idlen[i] = charge->keys[i].idlen;
+	}
 }
 
 void
 why_run(struct control *c, const struct control_word *word, size_t n)
 {
-	struct control_question	*q = control_question(c);
+	const struct settings	*s = control_policy()->settings;
 	struct msg_search	*m = &why.search;
-	struct control_word	 id;
-	struct str		 any, ids;
+	struct control_word	 any = { "", 0 };
+	struct str		 ids;
 	char			 clean[4 * EXPLAIN_ID_MAX + 8];
-	bool			 good = true;
 	size_t			 i;
 
 	why_search_init(m);
 	m->n = USUAL;
-	str_init(&any);
-	str_init(&ids);
-	for (i = 0; i < n && good; i++)
-		good = why_word(c, m, &word[i], &any);
-	if (!good)
-		goto done;
-	if (control_policy()->settings->history == 0) {
+	for (i = 0; i < n; i++)
+		if (!why_word(c, m, &word[i], &any))
+			return;
+	if (s->history == 0) {
 		control_fail(c, "no refusals are kept: history is 0");
-		goto done;
+		return;
 	}
-	if (any.len > EXPLAIN_ID_MAX) {
-		control_fail(c, "the id is too long");
-		goto done;
-	}
+	str_init(&ids);
 	if (any.len > 0) {
-		id.bytes = any.data;
-		id.len = any.len;
-		(void)explain_id(&why.charge, control_policy()->settings, &id,
-		    &ids, false);
-		m->nids = why.charge.nkeys;
-		for (i = 0; i < m->nids; i++) {
-			m->id[i] = why.charge.keys[i].id;
-			m->idlen[i] = why.charge.keys[i].idlen;
-		}
-		m->any = str_printable(clean, sizeof(clean), any.data, any.len);
+		(void)explain_id(&why.charge, s, &any, &ids, false);
+		why_search_ids(m, &why.charge);
+		m->any = str_printable(clean, sizeof(clean), any.bytes,
+		    any.len);
 		m->anylen = strlen(m->any);
 	}
-	q->why = alloc_zero(1, sizeof(*q->why));
-	q->why->all = why_is_all(m);
+	c->why = alloc_zero(1, sizeof(*c->why));
+	c->why->all = m->anylen == 0;
+	for (i = 0; i < REFUSAL_TEXT__MAX; i++)
+		c->why->all = c->why->all && m->textlen[i] == 0;
 	if (!why_ask(c, m))
 		away_fail(c, NULL);
- done:
-	why_free_texts(m);
 	str_clear(&ids);
-	str_clear(&any);
 }
 
 /* --- the answer --- */
@@ -239,41 +201,34 @@ why_refusal(struct str *out, const struct msg_refusal *m, int64_t number)
 	}
 }
 
-/* Whether a shell takes the word as it is. */
-static bool
-why_is_plain(const char *id, size_t len)
-{
-	static const char	safe[] = "abcdefghijklmnopqrstuvwxyz"
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%_+=:,./-";
-	size_t			i;
-
-	for (i = 0; i < len; i++)
-		if (strchr(safe, id[i]) == NULL || id[i] == '\0')
-			return false;
-	return len > 0 && id[0] != '-';
-}
-
-/* Quotes it for a shell; false: it holds what cannot be pasted. */
+/* Appends the id as a word for a shell; false: it cannot be pasted. */
 static bool
 why_quote(struct str *out, const char *id, size_t len)
 {
-	size_t	i;
+	static const char	safe[] = "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%_+=:,./-";
+	bool			plain = true;
+	size_t			i;
 
-	if (why_is_plain(id, len)) {
+	if (len == 0 || id[0] == '-')
+		return false;
+	for (i = 0; i < len; i++) {
+		if (id[i] < ' ' || id[i] > '~' || id[i] == '\\')
+			return false;
+		plain = plain && strchr(safe, id[i]) != NULL;
+	}
+	if (plain) {
 		str_add(out, id, len);
 		return true;
 	}
 	str_addc(out, '\'');
-	for (i = 0; i < len; i++) {
-		if (id[i] < ' ' || id[i] > '~' || id[i] == '\\')
-			return false;
+	for (i = 0; i < len; i++)
 		if (id[i] == '\'')
 			str_adds(out, "'\\''");
 		else
 			str_addc(out, id[i]);
-	}
 	str_addc(out, '\'');
-	return len > 0 && id[0] != '-';
+	return true;
 }
 
 static void
@@ -294,41 +249,35 @@ why_help(struct str *out, const char *command, const struct msg_refusal *m,
 	str_clear(&line);
 }
 
-/* How much to grant: room for this mail, at least a tenth of the limit. */
-static int64_t
-why_amount(const struct msg_refusal *m)
-{
-	const struct refusal_window	*w = &m->window[m->full];
-	int64_t				 more, tenth = w->limit.mails / 10;
-
-	more = num_sub_clamp(num_add_clamp(w->used, m->n), w->limit.mails);
-	if (more < tenth)
-		more = tenth;
-	return more > 0 ? more : 1;
-}
-
 /* The commands that help against the newest refusal. */
 static void
 why_helps(struct str *out, const struct msg_refusal *m)
 {
-	char	rest[48];
+	const struct refusal_window	*w = &m->window[m->full];
+	char				 rest[48];
+	int64_t				 more;
 
 	switch (m->kind) {
 	case REFUSAL_BLOCK:
 		why_help(out, "unblock", m, "", "ends the block");
 		break;
+	case REFUSAL_LOCK:
+		why_help(out, "unblock", m, "", "ends the lock");
+		break;
 	case REFUSAL_LIMIT:
 	case REFUSAL_OVER:
 		if (m->nwindows == 0 || m->shadow)
 			break;
+		/* Room for this mail, at least a tenth of the limit. */
+		more = num_sub_clamp(num_add_clamp(w->used, m->n),
+		    w->limit.mails);
+		if (more < w->limit.mails / 10)
+			more = w->limit.mails / 10;
 		(void)snprintf(rest, sizeof(rest), " %" PRId64 " 1h",
-		    why_amount(m));
+		    more > 0 ? more : 1);
 		why_help(out, "grant", m, rest, "lets more pass for an hour");
 		why_help(out, "reset", m, "", "takes back all that is counted");
 		why_help(out, "show", m, "", "shows the windows of now");
-		break;
-	case REFUSAL_LOCK:
-		why_help(out, "unblock", m, "", "ends the lock");
 		break;
 	default:
 		break;
@@ -390,7 +339,7 @@ why_order(const void *a, const void *b)
 static void
 why_end(struct control *c, struct why *w)
 {
-	struct str	*out = control_answer(c);
+	struct str	*out = &c->answer;
 	size_t		 i;
 
 	qsort(w->sharer, w->nsharer, sizeof(w->sharer[0]), why_order);
@@ -462,7 +411,7 @@ why_progress(struct control *c, const struct message *m)
 int
 why_on_answer(struct control *c, const struct message *m)
 {
-	struct why	*w = control_question(c)->why;
+	struct why	*w = c->why;
 
 	if (m->type == MSG_PROGRESS)
 		return why_progress(c, m);
@@ -479,10 +428,10 @@ why_on_answer(struct control *c, const struct message *m)
 		why_share(w, &why.refusal);
 		return 0;
 	}
-	why_refusal(control_answer(c), &why.refusal, ++w->found);
+	why_refusal(&c->answer, &why.refusal, ++w->found);
 	if (!w->all && !w->helped && !why.refusal.shadow) {
 		w->helped = true;
-		why_helps(control_answer(c), &why.refusal);
+		why_helps(&c->answer, &why.refusal);
 	}
 	why_note_shared(w, &why.refusal);
 	return 0;
@@ -494,24 +443,18 @@ bool
 why_show(struct control *c, const struct msg_charge *charge)
 {
 	struct msg_search	*m = &why.search;
-	size_t			 i;
 
 	why_search_init(m);
 	m->n = 1;
 	m->only_ids = true;
-	m->nids = charge->nkeys;
-	for (i = 0; i < m->nids; i++) {
-		m->id[i] = charge->keys[i].id;
-		m->idlen[i] = charge->keys[i].idlen;
-	}
+	why_search_ids(m, charge);
 	return why_ask(c, m);
 }
 
 int
 why_show_on_answer(struct control *c, const struct message *m)
 {
-	struct control_question	*q = control_question(c);
-	struct str		*out = control_answer(c);
+	struct str		*out = &c->answer;
 	struct msg_refusal	*r = &why.refusal;
 	struct msg_searched	*s = &why.searched;
 
@@ -520,7 +463,7 @@ why_show_on_answer(struct control *c, const struct message *m)
 	if (m->type == MSG_FOUND) {
 		if (msg_refusal_get(r, m->payload, m->len) == -1)
 			return -1;
-		q->known = true;
+		c->known = true;
 		reply_begin(out, "");
 		reply_number(out, "last_refused", r->date);
 		why_text(out, "last_client", r->text[REFUSAL_CLIENT],
