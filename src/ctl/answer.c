@@ -48,43 +48,31 @@ is_printable(const char *s)
 }
 
 static int
-parse_field(struct answer_record *r, char *text)
-{
-	struct answer_field	*f;
-	char			*type;
-
-	if ((type = strpbrk(text, "=#?")) == NULL || type == text)
-		return -1;
-	r->field = alloc_resize(r->field, r->nfield + 1, sizeof(*f));
-	f = &r->field[r->nfield++];
-	f->name = text;
-	f->type = *type;
-	*type = '\0';
-	f->value = type + 1;
-	if (!is_name(f->name) ||
-	    (f->type == '=' && !is_printable(f->value)) ||
-	    (f->type == '#' && !is_number(f->value)) || (f->type == '?' &&
-	    strcmp(f->value, "0") != 0 && strcmp(f->value, "1") != 0))
-		return -1;
-	return 0;
-}
-
-static int
 parse_record(struct answer *a, char *line)
 {
 	struct answer_record	*r;
-	char			*tab, *next;
+	struct answer_field	*f;
+	char			*text, *next, *type;
 
 	a->record = alloc_resize(a->record, a->nrecord + 1, sizeof(*r));
 	r = &a->record[a->nrecord++];
 	memset(r, 0, sizeof(*r));
-	r->kind = line;
-	for (tab = strchr(line, '\t'); tab != NULL; tab = next) {
-		*tab = '\0';
-		next = strchr(tab + 1, '\t');
-		if (next != NULL)
-			*next = '\0';
-		if (parse_field(r, tab + 1) == -1)
+	next = line;
+	r->kind = strsep(&next, "\t");
+	while ((text = strsep(&next, "\t")) != NULL) {
+		if ((type = strpbrk(text, "=#?")) == NULL || type == text)
+			return -1;
+		r->field = alloc_resize(r->field, r->nfield + 1, sizeof(*f));
+		f = &r->field[r->nfield++];
+		f->name = text;
+		f->type = *type;
+		*type = '\0';
+		f->value = type + 1;
+		if (!is_name(f->name) ||
+		    (f->type == '=' && !is_printable(f->value)) ||
+		    (f->type == '#' && !is_number(f->value)) ||
+		    (f->type == '?' && strcmp(f->value, "0") != 0 &&
+		    strcmp(f->value, "1") != 0))
 			return -1;
 	}
 	return r->nfield > 0 && is_name(r->kind) ? 0 : -1;
@@ -144,14 +132,25 @@ answer_get(const struct answer_record *r, const char *name)
 	return "";
 }
 
-int64_t
-answer_number(const struct answer_record *r, const char *name)
+static int64_t
+number_of(const char *value)
 {
-	const char	*value = answer_get(r, name);
-	int64_t		 n = 0;
+	int64_t	n = 0;
 
 	(void)num_parse(value, strlen(value), INT64_MIN, INT64_MAX, &n);
 	return n;
+}
+
+int64_t
+answer_number(const struct answer_record *r, const char *name)
+{
+	return number_of(answer_get(r, name));
+}
+
+bool
+answer_is(const struct answer_record *r, const char *name)
+{
+	return strcmp(answer_get(r, name), "1") == 0;
 }
 
 const char *
@@ -164,6 +163,31 @@ answer_whole(const struct answer *a, const char *name)
 		if (a->record[i].kind[0] == '\0')
 			value = answer_get(&a->record[i], name);
 	return value;
+}
+
+int64_t
+answer_whole_number(const struct answer *a, const char *name)
+{
+	return number_of(answer_whole(a, name));
+}
+
+const struct answer_record *
+answer_next(const struct answer *a, const char *kind, size_t *i)
+{
+	for (; *i < a->nrecord; (*i)++)
+		if (strcmp(a->record[*i].kind, kind) == 0)
+			return &a->record[(*i)++];
+	return NULL;
+}
+
+size_t
+answer_count(const struct answer *a, const char *kind)
+{
+	size_t	i = 0, n = 0;
+
+	while (answer_next(a, kind, &i) != NULL)
+		n++;
+	return n;
 }
 
 static int

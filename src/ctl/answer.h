@@ -43,8 +43,23 @@ void	answer_clear(struct answer *);
 const char	*answer_get(const struct answer_record *, const char *name);
 int64_t		 answer_number(const struct answer_record *, const char *name);
 
-/* The field of that name in the records without a kind; "" if there is none. */
+/* Whether a field is there and true. */
+bool		 answer_is(const struct answer_record *, const char *name);
+
+/*
+ * The field of that name in the records without a kind; "" or 0 if there is
+ * none.
+ */
 const char	*answer_whole(const struct answer *, const char *name);
+int64_t		 answer_whole_number(const struct answer *, const char *name);
+
+/*
+ * The next record of a kind, from index *i on, which moves on behind it; NULL:
+ * there is no more.
+ */
+const struct answer_record	*answer_next(const struct answer *,
+				    const char *kind, size_t *i);
+size_t		 answer_count(const struct answer *, const char *kind);
 
 /* Appends the original bytes of a printable text. */
 void		 answer_text(struct str *, const char *);

@@ -1,17 +1,15 @@
 #include <inttypes.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "ctl/duration.h"
-#include "lib/alloc.h"
 #include "lib/num.h"
 
 #define SECONDS_MAX	(10 * INT64_C(366) * 86400)
 
-static int64_t
-unit_of(char c)
+int64_t
+duration_length(const char *word)
 {
 	static const struct {
 		char	letter;
@@ -20,24 +18,15 @@ unit_of(char c)
 		{ 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 },
 		{ 'w', 7 * 86400 }
 	};
-	size_t	i;
-
-	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-		if (units[i].letter == c)
-			return units[i].seconds;
-	return 0;
-}
-
-int64_t
-duration_length(const char *word)
-{
-	size_t	len = strlen(word);
+	size_t	i, len = strlen(word);
 	int64_t	unit = 1, n;
 
-	if (len > 1 && (unit = unit_of(word[len - 1])) != 0)
-		len--;
-	else
-		unit = 1;
+	for (i = 0; len > 1 && i < sizeof(units) / sizeof(units[0]); i++)
+		if (units[i].letter == word[len - 1]) {
+			unit = units[i].seconds;
+			len--;
+			break;
+		}
 	if (num_parse(word, len, 1, SECONDS_MAX / unit, &n) == -1)
 		return -1;
 	return n * unit;
@@ -54,15 +43,6 @@ parse_digits(const char *s, size_t len, int64_t max, int *out)
 		return false;
 	*out = (int)n;
 	return true;
-}
-
-/* Whether it begins with digits and a colon. */
-static bool
-like_clock(const char *word)
-{
-	size_t	digits = strspn(word, "0123456789");
-
-	return digits > 0 && word[digits] == ':';
 }
 
 /* "06:00" or "6:00" */
@@ -159,32 +139,15 @@ parse_time(char *const *words, int n, time_t now, time_t *out)
 	return 1;
 }
 
-/* Splits a text at its blanks and reads the words. */
-static int
-parse_until(struct str *out, const char *text, time_t now, int words)
-{
-	char	*copy = alloc_string(text), *list[8], *p = copy, *word;
-	int	 n = 0, used = 0;
-	time_t	 at;
-
-	while (n < 8 && (word = strsep(&p, " ")) != NULL)
-		if (*word != '\0')
-			list[n++] = word;
-	if (n > 1 && strcmp(list[0], "until") == 0 &&
-	    parse_time(list + 1, n - 1, now, &at) == n - 1) {
-		str_addf(out, "@%" PRId64, (int64_t)at);
-		used = words;
-	}
-	free(copy);
-	return used;
-}
-
 int
 duration_parse(struct str *out, char *const *words, int n, time_t now)
 {
-	struct str	text;
-	int64_t		seconds;
-	int		i, j, used = 0;
+	struct str	 text;
+	char		*list[8], *p, *word;
+	int64_t		 seconds;
+	time_t		 at;
+	size_t		 digits;
+	int		 i, j, count, used = 0;
 
 	if (n == 0)
 		return 0;
@@ -198,18 +161,35 @@ duration_parse(struct str *out, char *const *words, int n, time_t now)
 	}
 	if (strncmp(words[0], "until", 5) != 0)
 		return 0;
-	/* Tries as many words as a time can have: "until", a day, an hour. */
+	/*
+	 * Tries as many words as a time can have: "until", a day, an hour. Each
+	 * may have blanks in it.
+	 */
 	for (i = n < 3 ? n : 3; i > 0 && used == 0; i--) {
 		str_init(&text);
 		for (j = 0; j < i; j++)
 			str_addf(&text, "%s%s", j > 0 ? " " : "", words[j]);
-		used = parse_until(out, text.data, now, i);
+		p = text.data;
+		count = 0;
+		while (count < 8 && (word = strsep(&p, " ")) != NULL)
+			if (*word != '\0')
+				list[count++] = word;
+		if (count > 1 && strcmp(list[0], "until") == 0 &&
+		    parse_time(list + 1, count - 1, now, &at) == count - 1) {
+			str_addf(out, "@%" PRId64, (int64_t)at);
+			used = i;
+		}
 		str_clear(&text);
 	}
 	/*
 	 * A malformed time must not be taken for the word after the duration.
 	 */
-	return used > 0 && used < n && like_clock(words[used]) ? 0 : used;
+	if (used > 0 && used < n) {
+		digits = strspn(words[used], "0123456789");
+		if (digits > 0 && words[used][digits] == ':')
+			return 0;
+	}
+	return used;
 }
 
 int

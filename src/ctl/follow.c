@@ -5,25 +5,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "ctl/answer.h"
 #include "ctl/follow.h"
 #include "ctl/json.h"
+#include "ctl/show.h"
 
 #define LINE_MAX_BYTES	(1024 * 1024)
-
-/* A value that cannot imitate the field after it. */
-static void
-add_value(struct str *out, const char *value)
-{
-	for (; *value != '\0'; value++)
-		if (*value == ' ')
-			str_adds(out, "\\x20");
-		else
-			str_addc(out, *value);
-}
 
 /*
  * "2026-12-24 06:00:00 block id=bob uid=0": fields that are empty or false are
@@ -33,16 +22,11 @@ static void
 add_text(struct str *out, const struct answer_record *r)
 {
 	const struct answer_field	*f;
-	time_t				 when;
-	struct tm			 tm;
-	char				 text[32];
+	const char			*p;
 	size_t				 i;
 
-	when = (time_t)answer_number(r, "time");
-	if (localtime_r(&when, &tm) != NULL && strftime(text, sizeof(text),
-	    "%Y-%m-%d %H:%M:%S ", &tm) > 0)
-		str_adds(out, text);
-	str_adds(out, answer_get(r, "event"));
+	show_time(out, answer_number(r, "time"), SHOW_SECOND);
+	str_addf(out, " %s", answer_get(r, "event"));
 	for (i = 0; i < r->nfield; i++) {
 		f = &r->field[i];
 		if (strcmp(f->name, "time") == 0 ||
@@ -50,35 +34,14 @@ add_text(struct str *out, const struct answer_record *r)
 		    (f->type == '?' && strcmp(f->value, "0") == 0))
 			continue;
 		str_addf(out, " %s=", f->name);
-		add_value(out, f->value);
+		/* A value cannot imitate the field after it. */
+		for (p = f->value; *p != '\0'; p++)
+			if (*p == ' ')
+				str_adds(out, "\\x20");
+			else
+				str_addc(out, *p);
 	}
 	str_addc(out, '\n');
-}
-
-/* False: the line is no record. */
-static bool
-follow_print(const char *line, size_t len, bool json)
-{
-	struct answer	a;
-	struct str	whole, out;
-	bool		good;
-
-	str_init(&whole);
-	str_init(&out);
-	str_adds(&whole, "ok\n");
-	str_add(&whole, line, len);
-	str_adds(&whole, "end\n");
-	good = answer_parse(&a, whole.data, whole.len) == 0 && a.nrecord == 1;
-	if (good && json)
-		json_add_record(&out, &a.record[0]);
-	else if (good)
-		add_text(&out, &a.record[0]);
-	if (out.len > 0)
-		(void)fwrite(out.data, out.len, 1, stdout);
-	answer_clear(&a);
-	str_clear(&out);
-	str_clear(&whole);
-	return good;
 }
 
 /* The first line: whether the daemon accepts. */
@@ -93,7 +56,7 @@ follow_begun(int fd, const char *line, size_t len, struct str *fault)
 	if (len == 3 && memcmp(line, "ok\n", len) == 0) {
 		(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &ever,
 		    sizeof(ever));
-		return FOLLOW_ENDED;
+		return FOLLOW_ON;
 	}
 	str_init(&whole);
 	str_add(&whole, line, len);
@@ -107,32 +70,33 @@ follow_begun(int fd, const char *line, size_t len, struct str *fault)
 	return end;
 }
 
-/* FOLLOW_ENDED while the lines go on; *end: one said that no more comes. */
+/* A line after the first: an event, or the end. */
 static enum follow_end
-follow_lines(int fd, struct str *in, bool json, bool *begun, bool *end,
-    struct str *fault)
+follow_line(const char *line, size_t len, bool json)
 {
-	const char	*line = in->data, *newline;
-	size_t		 len, left = in->len;
-	enum follow_end	 how = FOLLOW_ENDED;
+	struct answer	a;
+	struct str	whole, out;
+	enum follow_end	end = FOLLOW_LOST;
 
-	while (!*end && how == FOLLOW_ENDED && left > 0 &&
-	    (newline = memchr(line, '\n', left)) != NULL) {
-		len = (size_t)(newline - line) + 1;
-		if (!*begun)
-			how = follow_begun(fd, line, len, fault);
-		else if (len == 4 && memcmp(line, "end\n", len) == 0)
-			*end = true;
-		else if (!follow_print(line, len, json))
-			how = FOLLOW_LOST;
-		*begun = true;
-		line += len;
-		left -= len;
+	if (len == 4 && memcmp(line, "end\n", len) == 0)
+		return FOLLOW_ENDED;
+	str_init(&whole);
+	str_init(&out);
+	str_adds(&whole, "ok\n");
+	str_add(&whole, line, len);
+	str_adds(&whole, "end\n");
+	if (answer_parse(&a, whole.data, whole.len) == 0 && a.nrecord == 1) {
+		end = FOLLOW_ON;
+		if (json)
+			json_add_record(&out, &a.record[0]);
+		else
+			add_text(&out, &a.record[0]);
+		(void)fwrite(out.data, out.len, 1, stdout);
 	}
-	if (left > 0)
-		memmove(in->data, line, left);
-	in->len = left;
-	return how;
+	answer_clear(&a);
+	str_clear(&out);
+	str_clear(&whole);
+	return end;
 }
 
 enum follow_end
@@ -140,12 +104,14 @@ follow(int fd, bool json, struct str *fault)
 {
 	struct str	in;
 	char		bytes[16384];
-	bool		begun = false, end = false;
-	enum follow_end	how = FOLLOW_ENDED;
+	const char	*line, *newline;
+	size_t		len, left;
+	bool		begun = false;
+	enum follow_end	how = FOLLOW_ON;
 	ssize_t		n;
 
 	str_init(&in);
-	while (!end && how == FOLLOW_ENDED) {
+	while (how == FOLLOW_ON) {
 		n = read(fd, bytes, sizeof(bytes));
 		if (n == -1 && errno == EINTR)
 			continue;
@@ -157,7 +123,19 @@ follow(int fd, bool json, struct str *fault)
 			break;
 		}
 		str_add(&in, bytes, (size_t)n);
-		how = follow_lines(fd, &in, json, &begun, &end, fault);
+		line = in.data;
+		left = in.len;
+		while (how == FOLLOW_ON && left > 0 &&
+		    (newline = memchr(line, '\n', left)) != NULL) {
+			len = (size_t)(newline - line) + 1;
+			how = begun ? follow_line(line, len, json) :
+			    follow_begun(fd, line, len, fault);
+			begun = true;
+			line += len;
+			left -= len;
+		}
+		memmove(in.data, line, left);
+		in.len = left;
 		if (how == FOLLOW_LOST || in.len > LINE_MAX_BYTES) {
 			str_adds(fault, "no whole answer came");
 			how = FOLLOW_LOST;

@@ -7,6 +7,7 @@
 
 /* How the answer of `events` ended, which goes on until the daemon ends. */
 enum follow_end {
+	FOLLOW_ON,		/* it has not: never returned */
 	FOLLOW_ENDED,		/* the daemon said that it ends */
 	FOLLOW_FAILED,		/* the daemon refused; the text says why */
 	FOLLOW_LOST,		/* the connection broke, or it is no answer */

@@ -21,48 +21,40 @@ add_escaped(struct str *out, const char *printable)
 	str_clear(&bytes);
 }
 
-/*
- * The older format has no units, and names the family of a counter like its
- * sample.
- */
-static void
-add_family(struct str *out, const struct answer_record *r, bool prometheus)
-{
-	const char	*name = answer_get(r, "name");
-	const char	*suffix = prometheus &&
-			    strcmp(answer_get(r, "type"), "counter") == 0 ?
-			    "_total" : "";
-
-	str_addf(out, "# TYPE %s%s %s\n", name, suffix, answer_get(r, "type"));
-	if (!prometheus && answer_get(r, "unit")[0] != '\0')
-		str_addf(out, "# UNIT %s %s\n", name, answer_get(r, "unit"));
-	str_addf(out, "# HELP %s%s ", name, suffix);
-	add_escaped(out, answer_get(r, "help"));
-	str_addc(out, '\n');
-}
-
-static void
-add_sample(struct str *out, const struct answer_record *r)
-{
-	str_adds(out, answer_get(r, "name"));
-	if (answer_get(r, "label")[0] != '\0') {
-		str_addf(out, "{%s=\"", answer_get(r, "label"));
-		add_escaped(out, answer_get(r, "label_value"));
-		str_adds(out, "\"}");
-	}
-	str_addf(out, " %s\n", answer_get(r, "value"));
-}
-
 void
 openmetrics_add(struct str *out, const struct answer *a, bool prometheus)
 {
-	size_t	i;
+	const struct answer_record	*r;
+	const char			*name, *type, *suffix;
 
-	for (i = 0; i < a->nrecord; i++)
-		if (strcmp(a->record[i].kind, "metrics") == 0)
-			add_family(out, &a->record[i], prometheus);
-		else if (strcmp(a->record[i].kind, "samples") == 0)
-			add_sample(out, &a->record[i]);
+	for (r = a->record; r < a->record + a->nrecord; r++) {
+		name = answer_get(r, "name");
+		if (strcmp(r->kind, "metrics") == 0) {
+			/*
+			 * The older format has no units, and names the family
+			 * of a counter like its sample.
+			 */
+			type = answer_get(r, "type");
+			suffix = prometheus && strcmp(type, "counter") == 0 ?
+			    "_total" : "";
+			str_addf(out, "# TYPE %s%s %s\n", name, suffix, type);
+			if (!prometheus && answer_get(r, "unit")[0] != '\0')
+				str_addf(out, "# UNIT %s %s\n", name,
+				    answer_get(r, "unit"));
+			str_addf(out, "# HELP %s%s ", name, suffix);
+			add_escaped(out, answer_get(r, "help"));
+			str_addc(out, '\n');
+		} else if (strcmp(r->kind, "samples") == 0) {
+			str_adds(out, name);
+			if (answer_get(r, "label")[0] != '\0') {
+				str_addf(out, "{%s=\"", answer_get(r,
+				    "label"));
+				add_escaped(out, answer_get(r, "label_value"));
+				str_adds(out, "\"}");
+			}
+			str_addf(out, " %s\n", answer_get(r, "value"));
+		}
+	}
 	if (!prometheus)
 		str_adds(out, "# EOF\n");
 }

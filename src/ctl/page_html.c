@@ -8,7 +8,6 @@
 #include "ctl/page_html.h"
 #include "ctl/page_style.h"
 #include "ctl/show.h"
-#include "lib/num.h"
 
 #define RELOAD_SECONDS	60
 
@@ -78,12 +77,6 @@ add_field(struct str *out, const struct answer_record *r, const char *name,
 	str_adds(out, after);
 }
 
-static bool
-is_set(const struct answer_record *r, const char *name)
-{
-	return strcmp(answer_get(r, name), "1") == 0;
-}
-
 /* Adds the time of a record: local, and exact for programs. */
 static void
 add_time(struct str *out, int64_t when)
@@ -91,39 +84,16 @@ add_time(struct str *out, int64_t when)
 	time_t		 t = (time_t)when;
 	struct tm	 tm;
 	char		 text[32];
-	struct str	 local;
 
 	if (gmtime_r(&t, &tm) == NULL || strftime(text, sizeof(text),
 	    "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
 		return;
-	str_init(&local);
-	show_time(&local, when);
 	str_addf(out, "<time datetime=\"%s\">", text);
-	add_plain(out, local.len > 0 ? local.data : text);
+	show_time(out, when, SHOW_MINUTE);
 	str_adds(out, "</time>");
-	str_clear(&local);
 }
 
 /* --- sections --- */
-
-static const struct answer_record *
-next_of(const struct answer *a, const char *kind, size_t *i)
-{
-	for (; *i < a->nrecord; (*i)++)
-		if (strcmp(a->record[*i].kind, kind) == 0)
-			return &a->record[(*i)++];
-	return NULL;
-}
-
-static size_t
-count_of(const struct answer *a, const char *kind)
-{
-	size_t	i = 0, n = 0;
-
-	while (next_of(a, kind, &i) != NULL)
-		n++;
-	return n;
-}
 
 /*
  * Begins a section. If there is no answer, or `n` is 0, the section says so and
@@ -151,27 +121,28 @@ begin(struct str *out, const struct page_part *part, const char *class,
 	return part->fault.len == 0 && n > 0;
 }
 
-/* The bar is SVG, since the policy forbids style attributes. */
+/*
+ * Adds the cell of an id: what holds for it, and a bar, which is SVG, since the
+ * policy forbids style attributes.
+ */
 static void
-add_bar(struct str *out, int percent, const char *class)
-{
-	str_addf(out, "<svg class=\"bar %s\" aria-hidden=\"true\"><rect "
-	    "width=\"%d%%\" height=\"100%%\"/></svg>", class,
-	    percent > 100 ? 100 : percent);
-}
-
-static void
-add_tags(struct str *out, const struct answer_record *r)
+add_id(struct str *out, const struct answer_record *r, int percent,
+    const char *class)
 {
 	static const char *const	tags[] = {
 		"blocked", "locked", "shadow"
 	};
 	size_t				i;
 
+	str_adds(out, "<tr><td class=\"id\"><div>");
+	add_name(out, answer_get(r, "id"));
 	for (i = 0; i < sizeof(tags) / sizeof(tags[0]); i++)
-		if (is_set(r, tags[i]))
+		if (answer_is(r, tags[i]))
 			str_addf(out, " <span class=\"tag %s\">%s</span>",
 			    tags[i], tags[i]);
+	str_addf(out, "</div><svg class=\"bar %s\" aria-hidden=\"true\"><rect "
+	    "width=\"%d%%\" height=\"100%%\"/></svg></td>", class,
+	    percent > 100 ? 100 : percent);
 }
 
 /* "20 of 317 ids", and why these are not all. */
@@ -180,7 +151,7 @@ of_total(const struct answer *a, char *dst, size_t size)
 {
 	const char	*reason = answer_whole(a, "reason");
 
-	(void)snprintf(dst, size, "%zu of %s ids%s%s", count_of(a, "ids"),
+	(void)snprintf(dst, size, "%zu of %s ids%s%s", answer_count(a, "ids"),
 	    answer_whole(a, "total"), *reason != '\0' ? "; " : "", reason);
 	return dst;
 }
@@ -195,20 +166,16 @@ add_fill(struct str *out, const struct page_part *part)
 	int				 percent;
 
 	if (!begin(out, part, "fill", "Nearest to their limits", of_total(a,
-	    text, sizeof(text)), count_of(a, "ids"), "No id has a count."))
+	    text, sizeof(text)), answer_count(a, "ids"), "No id has a count."))
 		return;
 	str_adds(out, "<table>\n<thead><tr><th>Id</th><th class=\"n\">Used"
 	    "</th><th class=\"n\">Fill</th></tr></thead>\n<tbody>\n");
-	while ((r = next_of(a, "ids", &i)) != NULL) {
+	while ((r = answer_next(a, "ids", &i)) != NULL) {
 		percent = show_percent(answer_number(r, "used"),
 		    answer_number(r, "limit"));
-		str_adds(out, "<tr><td class=\"id\"><div>");
-		add_name(out, answer_get(r, "id"));
-		add_tags(out, r);
-		str_adds(out, "</div>");
-		add_bar(out, percent, percent < SHOW_NEAR ? "room" :
-		    percent < 100 || is_set(r, "shadow") ? "near" : "full");
-		str_addf(out, "</td><td class=\"n\">%" PRId64 " of %" PRId64
+		add_id(out, r, percent, percent < SHOW_NEAR ? "room" :
+		    percent < 100 || answer_is(r, "shadow") ? "near" : "full");
+		str_addf(out, "<td class=\"n\">%" PRId64 " of %" PRId64
 		    " <small>in %s</small></td>"
 		    "<td class=\"n\">%d&nbsp;%%</td></tr>\n",
 		    answer_number(r, "used"), answer_number(r, "limit"),
@@ -228,21 +195,17 @@ add_refused(struct str *out, const struct page_part *part)
 	size_t				 i = 0;
 
 	if (!begin(out, part, "refused", "Refused most in 24&nbsp;h", of_total(
-	    a, text, sizeof(text)), count_of(a, "ids"),
+	    a, text, sizeof(text)), answer_count(a, "ids"),
 	    "Nothing was refused in 24&nbsp;h."))
 		return;
 	str_adds(out, "<table>\n<thead><tr><th>Id</th><th class=\"n\">Refused"
 	    "</th></tr></thead>\n<tbody>\n");
-	while ((r = next_of(a, "ids", &i)) != NULL) {
+	while ((r = answer_next(a, "ids", &i)) != NULL) {
 		if (most == 0)
 			most = answer_number(r, "refused");
-		str_adds(out, "<tr><td class=\"id\"><div>");
-		add_name(out, answer_get(r, "id"));
-		add_tags(out, r);
-		str_adds(out, "</div>");
-		add_bar(out, show_percent(answer_number(r, "refused"), most),
-		    is_set(r, "shadow") ? "near" : "full");
-		str_addf(out, "</td><td class=\"n\">%" PRId64 "</td></tr>\n",
+		add_id(out, r, show_percent(answer_number(r, "refused"), most),
+		    answer_is(r, "shadow") ? "near" : "full");
+		str_addf(out, "<td class=\"n\">%" PRId64 "</td></tr>\n",
 		    answer_number(r, "refused"));
 	}
 	str_adds(out, "</tbody>\n</table>\n</section>\n");
@@ -264,7 +227,7 @@ add_override(struct str *out, const struct answer_record *r, const char *class,
 		str_addf(out, " %" PRId64 " mail%s more", mails,
 		    mails == 1 ? "" : "s");
 	str_adds(out, "</p><p>");
-	if (is_set(r, "forever"))
+	if (answer_is(r, "forever"))
 		str_adds(out, "forever");
 	else {
 		str_adds(out, "until ");
@@ -302,7 +265,7 @@ add_overrides(struct str *out, const struct page_part *part)
 	size_t				 i, k, n = 0;
 
 	for (k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
-		n += count_of(a, kinds[k].kind);
+		n += answer_count(a, kinds[k].kind);
 	(void)snprintf(more, sizeof(more), "%zu of %s, the newest first%s%s", n,
 	    answer_whole(a, "total"), *reason != '\0' ?
 	    "; as the daemon has read it last: " : "", reason);
@@ -311,7 +274,7 @@ add_overrides(struct str *out, const struct page_part *part)
 		return;
 	str_adds(out, "<ul>\n");
 	for (k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
-		for (i = 0; (r = next_of(a, kinds[k].kind, &i)) != NULL;)
+		for (i = 0; (r = answer_next(a, kinds[k].kind, &i)) != NULL;)
 			add_override(out, r, kinds[k].class, kinds[k].word);
 	str_adds(out, "</ul>\n</section>\n");
 }
@@ -326,8 +289,9 @@ add_window(struct str *out, const struct answer *a, int64_t number)
 	char				 text[32];
 	size_t				 i = 0;
 
-	while ((r = next_of(a, "windows", &i)) != NULL) {
-		if (answer_number(r, "refusal") != number || !is_set(r, "full"))
+	while ((r = answer_next(a, "windows", &i)) != NULL) {
+		if (answer_number(r, "refusal") != number ||
+		    !answer_is(r, "full"))
 			continue;
 		str_addf(out, " <span class=\"window\">%" PRId64 " of %" PRId64,
 		    answer_number(r, "used"), answer_number(r, "limit"));
@@ -340,51 +304,42 @@ add_window(struct str *out, const struct answer *a, int64_t number)
 }
 
 static void
-add_refusal(struct str *out, const struct answer *a,
-    const struct answer_record *r)
-{
-	int64_t	times = answer_number(r, "times");
-	bool	taken = is_set(r, "shadow") ||
-		    strcmp(answer_get(r, "kind"), "over") == 0;
-
-	str_adds(out, "<li><p class=\"when\">");
-	add_time(out, answer_number(r, "date"));
-	str_addf(out, "</p><div><p><span class=\"%s\">%s</span>",
-	    taken ? "taken" : "denied", show_why_outcome(r));
-	add_name(out, answer_get(r, "id"));
-	add_field(out, r, "rule", " <small>rule ", "</small>");
-	add_window(out, a, answer_number(r, "number"));
-	if (times > 1)
-		str_addf(out, " <small>and %" PRId64 " more</small>",
-		    times - 1);
-	str_adds(out, "</p><p>from &lt;");
-	add_name(out, answer_get(r, "sender"));
-	str_adds(out, "&gt;");
-	add_field(out, r, "recipient", " to &lt;", "&gt;");
-	if (answer_number(r, "recipients") > 1)
-		str_addf(out, ", recipients: %" PRId64,
-		    answer_number(r, "recipients"));
-	str_adds(out, "</p><p>client ");
-	add_name(out, answer_get(r, "client"));
-	add_field(out, r, "client_name", " (", ")");
-	add_field(out, r, "login", ", login ", "");
-	add_field(out, r, "queue_id", ", queue id ", "");
-	str_adds(out, "</p></div></li>\n");
-}
-
-static void
 add_refusals(struct str *out, const struct page_part *part)
 {
 	const struct answer		*a = &part->answer;
 	const struct answer_record	*r;
+	int64_t				 n;
 	size_t				 i = 0;
 
 	if (!begin(out, part, "refusals", "Last refusals", "",
-	    count_of(a, "refusals"), "No refusal is kept."))
+	    answer_count(a, "refusals"), "No refusal is kept."))
 		return;
 	str_adds(out, "<ol>\n");
-	while ((r = next_of(a, "refusals", &i)) != NULL)
-		add_refusal(out, a, r);
+	while ((r = answer_next(a, "refusals", &i)) != NULL) {
+		str_adds(out, "<li><p class=\"when\">");
+		add_time(out, answer_number(r, "date"));
+		str_addf(out, "</p><div><p><span class=\"%s\">%s</span>",
+		    answer_is(r, "shadow") || strcmp(answer_get(r, "kind"),
+		    "over") == 0 ? "taken" : "denied", show_why_outcome(r));
+		add_name(out, answer_get(r, "id"));
+		add_field(out, r, "rule", " <small>rule ", "</small>");
+		add_window(out, a, answer_number(r, "number"));
+		if ((n = answer_number(r, "times")) > 1)
+			str_addf(out, " <small>and %" PRId64 " more</small>",
+			    n - 1);
+		str_adds(out, "</p><p>from &lt;");
+		add_name(out, answer_get(r, "sender"));
+		str_adds(out, "&gt;");
+		add_field(out, r, "recipient", " to &lt;", "&gt;");
+		if ((n = answer_number(r, "recipients")) > 1)
+			str_addf(out, ", recipients: %" PRId64, n);
+		str_adds(out, "</p><p>client ");
+		add_name(out, answer_get(r, "client"));
+		add_field(out, r, "client_name", " (", ")");
+		add_field(out, r, "login", ", login ", "");
+		add_field(out, r, "queue_id", ", queue id ", "");
+		str_adds(out, "</p></div></li>\n");
+	}
 	str_adds(out, "</ol>\n</section>\n");
 }
 
@@ -399,34 +354,20 @@ add_figure(struct str *out, const char *name, const char *value)
 }
 
 static void
-add_counters(struct str *out, const struct answer *a)
+add_state(struct str *out, const struct page_part *part)
 {
-	static const char *const	names[] = {
+	static const char *const	 names[] = {
 		"requests", "accepted", "refused", "blocked", "shadowed",
 		"unavailable"
 	};
+	const struct answer		*a = &part->answer;
 	const struct answer_record	*r;
+	const char			*backend = answer_whole(a, "backend");
+	char				 text[64], more[96];
 	size_t				 i, k;
 
-	for (k = 0; k < sizeof(names) / sizeof(names[0]); k++)
-		for (i = 0; (r = next_of(a, "counters", &i)) != NULL;)
-			if (strcmp(answer_get(r, "name"), names[k]) == 0)
-				add_figure(out, names[k],
-				    answer_get(r, "value"));
-}
-
-static void
-add_state(struct str *out, const struct page_part *part)
-{
-	const struct answer	*a = &part->answer;
-	const char		*up = answer_whole(a, "uptime");
-	const char		*backend = answer_whole(a, "backend");
-	char			 text[64] = "", more[96] = "";
-	int64_t			 seconds;
-
-	if (num_parse(up, strlen(up), 0, INT64_MAX, &seconds) == 0)
-		(void)snprintf(more, sizeof(more), "up %s", show_uptime(seconds,
-		    text, sizeof(text)));
+	(void)snprintf(more, sizeof(more), "up %s", show_uptime(
+	    answer_whole_number(a, "uptime"), text, sizeof(text)));
 	if (!begin(out, part, "status", "State", more, 1, ""))
 		return;
 	str_adds(out, "<dl>\n");
@@ -441,33 +382,15 @@ add_state(struct str *out, const struct page_part *part)
 	add_figure(out, "clients", answer_whole(a, "clients"));
 	add_figure(out, "waiting", answer_whole(a, "waiting"));
 	add_figure(out, "to record", answer_whole(a, "to_record"));
-	add_counters(out, a);
+	for (k = 0; k < sizeof(names) / sizeof(names[0]); k++)
+		for (i = 0; (r = answer_next(a, "counters", &i)) != NULL;)
+			if (strcmp(answer_get(r, "name"), names[k]) == 0)
+				add_figure(out, names[k],
+				    answer_get(r, "value"));
 	str_adds(out, "</dl>\n</section>\n");
 }
 
 /* --- the document --- */
-
-static void
-add_head(struct str *out, const struct page *page)
-{
-	str_addf(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n"
-	    "<meta charset=\"utf-8\">\n"
-	    "<meta http-equiv=\"Content-Security-Policy\" content=\""
-	    "default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; "
-	    "form-action 'none'\">\n"
-	    "<meta name=\"viewport\" content=\"width=device-width, "
-	    "initial-scale=1\">\n"
-	    "<meta name=\"color-scheme\" content=\"light dark\">\n"
-	    "<meta name=\"robots\" content=\"noindex, nofollow\">\n"
-	    "<meta name=\"referrer\" content=\"no-referrer\">\n"
-	    "<meta http-equiv=\"refresh\" content=\"%d\">\n<title>",
-	    page_style_hash(), RELOAD_SECONDS);
-	add_plain(out, health_word(page->health));
-	str_adds(out, ": mail limits of ");
-	add_plain(out, page->host);
-	str_addf(out, "</title>\n<style>%s</style>\n</head>\n<body>\n",
-	    page_style());
-}
 
 static void
 add_header(struct str *out, const struct page *page)
@@ -479,7 +402,7 @@ add_header(struct str *out, const struct page *page)
 		[HEALTH_UNKNOWN] = "down",
 	};
 	struct tm		 tm;
-	char			 text[64] = "";
+	char			 text[64];
 
 	str_addf(out, "<header class=\"%s\">\n<h1>Mail limits of ",
 	    classes[page->health]);
@@ -509,7 +432,23 @@ add_header(struct str *out, const struct page *page)
 void
 page_html(struct str *out, const struct page *page)
 {
-	add_head(out, page);
+	str_addf(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n"
+	    "<meta charset=\"utf-8\">\n"
+	    "<meta http-equiv=\"Content-Security-Policy\" content=\""
+	    "default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; "
+	    "form-action 'none'\">\n"
+	    "<meta name=\"viewport\" content=\"width=device-width, "
+	    "initial-scale=1\">\n"
+	    "<meta name=\"color-scheme\" content=\"light dark\">\n"
+	    "<meta name=\"robots\" content=\"noindex, nofollow\">\n"
+	    "<meta name=\"referrer\" content=\"no-referrer\">\n"
+	    "<meta http-equiv=\"refresh\" content=\"%d\">\n<title>",
+	    page_style_hash, RELOAD_SECONDS);
+	add_plain(out, health_word(page->health));
+	str_adds(out, ": mail limits of ");
+	add_plain(out, page->host);
+	str_addf(out, "</title>\n<style>%s</style>\n</head>\n<body>\n",
+	    page_style);
 	add_header(out, page);
 	str_adds(out, "<main>\n");
 	if (page->part[PAGE_STATUS].answer.nrecord > 0) {

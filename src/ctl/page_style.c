@@ -4,7 +4,7 @@
  * Colours have a contrast of at least 4.5 to what is behind them, in both
  * schemes. The hash follows the text: regress/ctl/page.t prints the right one.
  */
-static const char	style[] =
+const char	page_style[] =
 	":root{color-scheme:light dark;--text:#1b2330;--dim:#556072;\n"
 	"--page:#f1f3f6;\n"
 	"--card:#fff;--line:#dfe3e9;--track:#e3e7ed;--room:#3a78c9;\n"
@@ -92,14 +92,5 @@ static const char	style[] =
 	"grid-template-columns:170px 1fr;gap:0 16px}}\n"
 	"@media print{header{color:#000;background:none}}\n";
 
-const char *
-page_style(void)
-{
-	return style;
-}
-
-const char *
-page_style_hash(void)
-{
-	return "HvPUuvZGiU56IRkItJjbC2cCH8BATG7EZSlyV6oVSCc=";
-}
+const char	page_style_hash[] =
+	"HvPUuvZGiU56IRkItJjbC2cCH8BATG7EZSlyV6oVSCc=";

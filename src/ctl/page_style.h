@@ -2,7 +2,7 @@
 #define PAGE_STYLE_H
 
 /* The content of the style element, and its SHA-256 in base64. */
-const char	*page_style(void);
-const char	*page_style_hash(void);
+extern const char	page_style[];
+extern const char	page_style_hash[];
 
 #endif

@@ -104,41 +104,14 @@ show_bar(struct str *out, int64_t used, int64_t limit, size_t width)
 		str_addf(out, "%3d %%%s", full, terminal_plain());
 }
 
-static void
-add_room(struct str *out, const struct answer_record *r)
+void
+show_field(struct str *out, const struct answer_record *r, const char *name,
+    const char *before, const char *after)
 {
-	char	text[32];
-	int64_t	retry_after = answer_number(r, "retry_after");
+	const char	*value = answer_get(r, name);
 
-	if (answer_number(r, "never") != 0)
-		str_adds(out, "mail exceeds limit");
-	else if (retry_after <= 0)
-		str_adds(out, "room now");
-	else
-		str_addf(out, "room in %s", show_left(retry_after, text,
-		    sizeof(text)));
-}
-
-/* Adds used, limit and window, and a bar as long as there is room for. */
-static void
-add_window(struct str *out, const struct answer_record *r, size_t width)
-{
-	char	text[32], line[128];
-	int64_t	used = answer_number(r, "used");
-	int64_t	limit = answer_number(r, "limit");
-	size_t	bar;
-
-	snprintf(line, sizeof(line), "  %8" PRId64 " of %8" PRId64 " in %-8s ",
-	    used, limit, show_period(answer_number(r, "seconds"), text,
-	    sizeof(text)));
-	str_adds(out, line);
-	/* After the bar: brackets, per cent, "room in 23 h 35 min". */
-	bar = strlen(line) + 30;
-	bar = width > bar + 5 ? width - bar : 0;
-	show_bar(out, used, limit, bar < SHOW_BAR_MOST ? bar : SHOW_BAR_MOST);
-	str_adds(out, "  ");
-	add_room(out, r);
-	str_addc(out, '\n');
+	if (*value != '\0')
+		str_addf(out, "%s%s%s", before, value, after);
 }
 
 /* --- blocks and grants --- */
@@ -186,67 +159,61 @@ show_who(struct str *out, const char *who)
 	str_addc(out, ')');
 }
 
-/* Adds a time_t as local time. */
 void
-show_time(struct str *out, int64_t when)
+show_time(struct str *out, int64_t when, enum show_precision precision)
 {
 	time_t		 t = (time_t)when;
 	struct tm	 tm;
 	char		 text[40];
 
 	if (localtime_r(&t, &tm) != NULL && strftime(text, sizeof(text),
-	    "%a %Y-%m-%d %H:%M", &tm) > 0)
+	    precision == SHOW_MINUTE ? "%a %Y-%m-%d %H:%M" :
+	    "%Y-%m-%d %H:%M:%S", &tm) > 0)
 		str_adds(out, text);
-}
-
-static void
-add_one_override(struct str *out, const struct answer_record *r)
-{
-	char	text[32];
-
-	str_adds(out, answer_get(r, "what"));
-	if (strcmp(r->kind, "blocks") == 0)
-		str_adds(out, " blocked");
-	else if (strcmp(r->kind, "locks") == 0)
-		str_adds(out, " locked");
-	else
-		str_addf(out, " %s mail%s more", answer_get(r, "mails"),
-		    answer_number(r, "mails") == 1 ? "" : "s");
-	if (strcmp(answer_get(r, "forever"), "1") == 0)
-		str_adds(out, " forever");
-	else {
-		str_adds(out, " until ");
-		show_time(out, answer_number(r, "until"));
-		str_addf(out, " (%s)", show_left(answer_number(r, "left"), text,
-		    sizeof(text)));
-	}
-	if (answer_number(r, "since") > 0) {
-		str_adds(out, ", since ");
-		show_time(out, answer_number(r, "since"));
-	}
-	if (answer_get(r, "who")[0] != '\0') {
-		str_adds(out, strcmp(r->kind, "locks") == 0 ? ", by rule " :
-		    ", by ");
-		show_who(out, answer_get(r, "who"));
-	}
-	if (answer_get(r, "reason")[0] != '\0')
-		str_addf(out, ": %s", answer_get(r, "reason"));
-	str_addc(out, '\n');
 }
 
 /* Adds the overrides; returns their number. */
 static size_t
 add_overrides(struct str *out, const struct answer *a)
 {
-	size_t	i, n = 0;
+	const struct answer_record	*r;
+	char				 text[32];
+	size_t				 n = 0;
+	bool				 locks, blocks;
 
-	for (i = 0; i < a->nrecord; i++)
-		if (strcmp(a->record[i].kind, "blocks") == 0 ||
-		    strcmp(a->record[i].kind, "locks") == 0 ||
-		    strcmp(a->record[i].kind, "grants") == 0) {
-			add_one_override(out, &a->record[i]);
-			n++;
+	for (r = a->record; r < a->record + a->nrecord; r++) {
+		locks = strcmp(r->kind, "locks") == 0;
+		blocks = strcmp(r->kind, "blocks") == 0;
+		if (!locks && !blocks && strcmp(r->kind, "grants") != 0)
+			continue;
+		n++;
+		str_adds(out, answer_get(r, "what"));
+		if (blocks)
+			str_adds(out, " blocked");
+		else if (locks)
+			str_adds(out, " locked");
+		else
+			str_addf(out, " %s mail%s more", answer_get(r, "mails"),
+			    answer_number(r, "mails") == 1 ? "" : "s");
+		if (answer_is(r, "forever"))
+			str_adds(out, " forever");
+		else {
+			str_adds(out, " until ");
+			show_time(out, answer_number(r, "until"), SHOW_MINUTE);
+			str_addf(out, " (%s)", show_left(answer_number(r,
+			    "left"), text, sizeof(text)));
 		}
+		if (answer_number(r, "since") > 0) {
+			str_adds(out, ", since ");
+			show_time(out, answer_number(r, "since"), SHOW_MINUTE);
+		}
+		if (answer_get(r, "who")[0] != '\0') {
+			str_adds(out, locks ? ", by rule " : ", by ");
+			show_who(out, answer_get(r, "who"));
+		}
+		show_field(out, r, "reason", ": ", "");
+		str_addc(out, '\n');
+	}
 	return n;
 }
 
@@ -264,86 +231,81 @@ show_overrides(struct str *out, const struct answer *a, size_t width)
 
 /* --- windows --- */
 
-static void
-add_grant(struct str *out, const struct answer_record *r)
-{
-	char	text[32];
-
-	if (answer_number(r, "granted") > 0)
-		str_addf(out, ", %s more granted for %s",
-		    answer_get(r, "granted"), show_left(answer_number(r,
-		    "granted_for"), text, sizeof(text)));
-}
-
 /* Appends the windows. Returns whether there was one. */
 static bool
 add_windows(struct str *out, const struct answer *a, size_t width)
 {
 	const struct answer_record	*r;
 	const char			*id = NULL;
-	size_t				 i;
+	char				 text[32], line[128];
+	int64_t				 used, limit, n;
+	size_t				 i = 0, bar;
 
-	for (i = 0; i < a->nrecord; i++) {
-		r = &a->record[i];
-		if (strcmp(r->kind, "windows") != 0)
-			continue;
+	while ((r = answer_next(a, "windows", &i)) != NULL) {
 		if (id == NULL || strcmp(id, answer_get(r, "id")) != 0) {
 			id = answer_get(r, "id");
 			str_adds(out, id);
-			add_grant(out, r);
+			if (answer_number(r, "granted") > 0)
+				str_addf(out, ", %s more granted for %s",
+				    answer_get(r, "granted"), show_left(
+				    answer_number(r, "granted_for"), text,
+				    sizeof(text)));
 			str_addc(out, '\n');
 		}
-		add_window(out, r, width);
+		used = answer_number(r, "used");
+		limit = answer_number(r, "limit");
+		snprintf(line, sizeof(line), "  %8" PRId64 " of %8" PRId64
+		    " in %-8s ", used, limit, show_period(answer_number(r,
+		    "seconds"), text, sizeof(text)));
+		str_adds(out, line);
+		/* After the bar: brackets, per cent, "room in 23 h 35 min". */
+		bar = strlen(line) + 30;
+		bar = width > bar + 5 ? width - bar : 0;
+		show_bar(out, used, limit, bar < SHOW_BAR_MOST ? bar :
+		    SHOW_BAR_MOST);
+		if (answer_is(r, "never"))
+			str_adds(out, "  mail exceeds limit\n");
+		else if ((n = answer_number(r, "retry_after")) <= 0)
+			str_adds(out, "  room now\n");
+		else
+			str_addf(out, "  room in %s\n", show_left(n, text,
+			    sizeof(text)));
 	}
 	return id != NULL;
-}
-
-/* Appends how often the id was refused, and the last refusal. */
-static void
-add_refused(struct str *out, const struct answer *a)
-{
-	const char	*refused = answer_whole(a, "refused");
-	const char	*shadow = answer_whole(a, "would_refuse");
-	const char	*last = answer_whole(a, "last_refused");
-	int64_t		 when;
-
-	if (*last == '\0' ||
-	    num_parse(last, strlen(last), 0, INT64_MAX, &when) == -1)
-		return;
-	if (strcmp(refused, "0") != 0 || strcmp(shadow, "0") == 0)
-		str_addf(out, "refused %s time%s", refused,
-		    strcmp(refused, "1") == 0 ? "" : "s");
-	if (strcmp(shadow, "0") != 0)
-		str_addf(out, "%s%s would have been, in shadow",
-		    strcmp(refused, "0") == 0 ? "" : ", ", shadow);
-	str_adds(out, ", the last time ");
-	show_time(out, when);
-	str_addf(out, "\n  client %s, sender <%s>\n", answer_whole(a,
-	    "last_client"), answer_whole(a, "last_sender"));
 }
 
 void
 show_id(struct str *out, const struct answer *a, size_t width)
 {
 	const struct answer_record	*r;
-	size_t				 i, n;
+	const char			*refused = answer_whole(a, "refused");
+	const char			*shadow;
+	size_t				 i = 0, n;
 
 	n = add_overrides(out, a);
-	if (strcmp(answer_whole(a, "exempt"), "1") == 0) {
+	if (answer_whole_number(a, "exempt") == 1) {
 		str_adds(out, "exempt: no limit applies to its mail\n");
 		n++;
 	}
-	for (i = 0; i < a->nrecord; i++) {
-		r = &a->record[i];
-		if (strcmp(r->kind, "keys") != 0)
-			continue;
+	for (; (r = answer_next(a, "keys", &i)) != NULL; n++)
 		str_addf(out, "%s: at most %" PRId64 " a mail\n",
 		    answer_get(r, "id"), answer_number(r, "max_per_mail"));
-		n++;
-	}
 	if (!add_windows(out, a, width) && n == 0)
 		str_adds(out, "no limits for this id\n");
-	add_refused(out, a);
+	if (answer_whole(a, "last_refused")[0] != '\0') {
+		shadow = answer_whole(a, "would_refuse");
+		if (strcmp(refused, "0") != 0 || strcmp(shadow, "0") == 0)
+			str_addf(out, "refused %s time%s", refused,
+			    strcmp(refused, "1") == 0 ? "" : "s");
+		if (strcmp(shadow, "0") != 0)
+			str_addf(out, "%s%s would have been, in shadow",
+			    strcmp(refused, "0") == 0 ? "" : ", ", shadow);
+		str_adds(out, ", the last time ");
+		show_time(out, answer_whole_number(a, "last_refused"),
+		    SHOW_MINUTE);
+		str_addf(out, "\n  client %s, sender <%s>\n", answer_whole(a,
+		    "last_client"), answer_whole(a, "last_sender"));
+	}
 	wrap_lines(out, width);
 }
 
@@ -352,39 +314,33 @@ show_charge(struct str *out, const struct answer *a, size_t width)
 {
 	const struct answer_record	*r;
 	char				 text[32];
-	size_t				 i;
+	size_t				 i = 0;
 
-	for (i = 0; i < a->nrecord; i++) {
-		r = &a->record[i];
-		if (strcmp(r->kind, "charges") == 0)
-			str_addf(out, "%s: %s charged%s\n",
-			    answer_get(r, "id"), answer_get(r, "n"),
-			    answer_number(r, "n") == 0 ?
-			    ": the instance was charged before" :
-			    strcmp(answer_get(r, "locked"), "1") == 0 ?
-			    ", which reaches the limit and locks" :
-			    strcmp(answer_get(r, "reached"), "1") == 0 ?
-			    ", which reaches the limit" : "");
-		else if (strcmp(r->kind, "windows") == 0)
-			str_addf(out, "  %8" PRId64 " of %8" PRId64 " in %s\n",
-			    answer_number(r, "used"),
-			    answer_number(r, "limit"),
-			    show_period(answer_number(r, "seconds"),
-			    text, sizeof(text)));
-	}
+	if ((r = answer_next(a, "charges", &i)) != NULL)
+		str_addf(out, "%s: %s charged%s\n", answer_get(r, "id"),
+		    answer_get(r, "n"), answer_number(r, "n") == 0 ?
+		    ": the instance was charged before" :
+		    answer_is(r, "locked") ?
+		    ", which reaches the limit and locks" :
+		    answer_is(r, "reached") ?
+		    ", which reaches the limit" : "");
+	while ((r = answer_next(a, "windows", &i)) != NULL)
+		str_addf(out, "  %8" PRId64 " of %8" PRId64 " in %s\n",
+		    answer_number(r, "used"), answer_number(r, "limit"),
+		    show_period(answer_number(r, "seconds"), text,
+		    sizeof(text)));
 	wrap_lines(out, width);
 }
 
 void
 show_reset(struct str *out, const struct answer *a, size_t width)
 {
-	size_t	i;
+	const struct answer_record	*r;
+	size_t				 i = 0;
 
-	for (i = 0; i < a->nrecord; i++)
-		if (strcmp(a->record[i].kind, "resets") == 0)
-			str_addf(out, "%s: %" PRId64 " taken back\n",
-			    answer_get(&a->record[i], "id"),
-			    answer_number(&a->record[i], "n"));
+	while ((r = answer_next(a, "resets", &i)) != NULL)
+		str_addf(out, "%s: %" PRId64 " taken back\n",
+		    answer_get(r, "id"), answer_number(r, "n"));
 	wrap_lines(out, width);
 }
 
@@ -399,7 +355,7 @@ add_habit(struct str *out, const struct answer_record *r)
 	if (answer_get(r, "recipient")[0] == '\0')
 		return;
 	str_addf(out, "  network <%s> is %s: %s", answer_get(r, "network"),
-	    strcmp(answer_get(r, "familiar"), "1") == 0 ? "familiar" :
+	    answer_is(r, "familiar") ? "familiar" :
 	    "unfamiliar", answer_get(r, "network_why"));
 	if (answer_number(r, "familiar_in") > 0)
 		str_addf(out, "; familiar in %s",
@@ -416,35 +372,29 @@ void
 show_explain(struct str *out, const struct answer *a, size_t width)
 {
 	const struct answer_record	*r;
-	size_t				 i;
+	size_t				 i = 0;
 
 	str_addf(out, "%s: %s\naction=%s\n", answer_whole(a, "verdict"),
 	    answer_whole(a, "reason"), answer_whole(a, "action"));
 	(void)add_overrides(out, a);
-	for (i = 0; i < a->nrecord; i++) {
-		r = &a->record[i];
-		if (strcmp(r->kind, "keys") != 0)
-			continue;
+	while ((r = answer_next(a, "keys", &i)) != NULL) {
 		str_addf(out, "counts %" PRId64 " for %s=<%s>",
 		    answer_number(r, "n"), answer_get(r, "key"),
 		    answer_get(r, "id"));
-		if (answer_get(r, "rule")[0] != '\0')
-			str_addf(out, " by rule %s", answer_get(r, "rule"));
-		if (answer_get(r, "id_of")[0] != '\0')
-			str_addf(out, ", which is what id_sql gives for <%s>",
-			    answer_get(r, "id_of"));
-		if (answer_number(r, "max_per_mail") > 0)
-			str_addf(out, ", at most %" PRId64 " a mail",
-			    answer_number(r, "max_per_mail"));
-		str_addf(out, "%s%s%s%s\n",
-		    strcmp(answer_get(r, "refuses"), "1") == 0 ?
-		    ", which refuses" : "",
-		    strcmp(answer_get(r, "over"), "1") == 0 ?
-		    ", which is over and lets Postfix take the mail" : "",
-		    strcmp(answer_get(r, "would_refuse"), "1") == 0 ?
-		    ", which would refuse but is in shadow" : "",
-		    strcmp(answer_get(r, "warns"), "1") == 0 ?
-		    ", which is near its limit" : "");
+		show_field(out, r, "rule", " by rule ", "");
+		show_field(out, r, "id_of", ", which is what id_sql gives for "
+		    "<", ">");
+		show_field(out, r, "max_per_mail", ", at most ", " a mail");
+		if (answer_is(r, "refuses"))
+			str_adds(out, ", which refuses");
+		if (answer_is(r, "over"))
+			str_adds(out, ", which is over and lets Postfix take "
+			    "the mail");
+		if (answer_is(r, "would_refuse"))
+			str_adds(out, ", which would refuse but is in shadow");
+		if (answer_is(r, "warns"))
+			str_adds(out, ", which is near its limit");
+		str_addc(out, '\n');
 		add_habit(out, r);
 	}
 	(void)add_windows(out, a, width);
@@ -453,75 +403,45 @@ show_explain(struct str *out, const struct answer *a, size_t width)
 
 /* --- status --- */
 
-static void
-show_processes(struct str *out, const struct answer *a)
-{
-	const struct answer_record	*r;
-	char				 text[32];
-	size_t				 i;
-
-	str_addf(out, "%-16s %8s %12s  %s\n", "PROCESS", "PID", "UP",
-	    "CONFINED BY");
-	for (i = 0; i < a->nrecord; i++) {
-		r = &a->record[i];
-		if (strcmp(r->kind, "processes") != 0)
-			continue;
-		str_addf(out, "%-16s %8" PRId64 " %12s  %s%s\n",
-		    answer_get(r, "name"), answer_number(r, "pid"),
-		    show_uptime(answer_number(r, "uptime"), text, sizeof(text)),
-		    answer_get(r, "sandbox"),
-		    strcmp(answer_get(r, "serving"), "1") == 0 ? "" :
-		    "(not serving)");
-	}
-}
-
-static void
-show_counters(struct str *out, const struct answer *a)
-{
-	const struct answer_record	*r;
-	size_t				 i;
-
-	str_adds(out, "since the start of the engine:\n");
-	for (i = 0; i < a->nrecord; i++) {
-		r = &a->record[i];
-		if (strcmp(r->kind, "counters") == 0)
-			str_addf(out, "  %-16s %12" PRId64 "\n",
-			    answer_get(r, "name"), answer_number(r, "value"));
-	}
-}
-
 void
 show_status(struct str *out, const struct answer *a, size_t width)
 {
-	const char	*file = answer_whole(a, "configuration");
-	const char	*fault = answer_whole(a, "fault");
-	char		 text[32];
-	size_t		 i;
+	const struct answer_record	*r;
+	const char			*file, *backend, *fault;
+	char				 text[32];
+	size_t				 i;
 
+	file = answer_whole(a, "configuration");
+	backend = answer_whole(a, "backend");
+	fault = answer_whole(a, "fault");
 	str_addf(out, "policyd-rate-limit %s\n", answer_whole(a, "version"));
-	for (i = 0; i < a->nrecord; i++)
-		if (a->record[i].kind[0] == '\0' &&
-		    answer_get(&a->record[i], "uptime")[0] != '\0')
-			str_addf(out, "up             %s\n", show_uptime(
-			    answer_number(&a->record[i], "uptime"), text,
-			    sizeof(text)));
+	str_addf(out, "up             %s\n", show_uptime(
+	    answer_whole_number(a, "uptime"), text, sizeof(text)));
 	str_addf(out, "configuration  %s%s\n",
-	    file[0] != '\0' ? file : "none: built-in defaults",
-	    strcmp(answer_whole(a, "reload_failed"), "1") == 0 ?
+	    *file != '\0' ? file : "none: built-in defaults",
+	    answer_whole_number(a, "reload_failed") == 1 ?
 	    " (the last reload failed)" : "");
 	str_addf(out, "database       %s", answer_whole(a, "database"));
-	if (answer_whole(a, "backend")[0] != '\0')
-		str_addf(out, " (%s)", answer_whole(a, "backend"));
-	if (fault[0] != '\0')
-		str_addf(out, ": %s", fault);
-	str_addf(out, "\nclients        %s connected\n",
+	if (*backend != '\0')
+		str_addf(out, " (%s)", backend);
+	str_addf(out, "%s%s\n", *fault != '\0' ? ": " : "", fault);
+	str_addf(out, "clients        %s connected\n",
 	    answer_whole(a, "clients"));
 	str_addf(out, "requests       %s waiting for the database, %s to be "
 	    "recorded\n\n", answer_whole(a, "waiting"),
 	    answer_whole(a, "to_record"));
-	show_processes(out, a);
-	str_addc(out, '\n');
-	show_counters(out, a);
+	str_addf(out, "%-16s %8s %12s  %s\n", "PROCESS", "PID", "UP",
+	    "CONFINED BY");
+	for (i = 0; (r = answer_next(a, "processes", &i)) != NULL;)
+		str_addf(out, "%-16s %8" PRId64 " %12s  %s%s\n",
+		    answer_get(r, "name"), answer_number(r, "pid"),
+		    show_uptime(answer_number(r, "uptime"), text, sizeof(text)),
+		    answer_get(r, "sandbox"),
+		    answer_is(r, "serving") ? "" : "(not serving)");
+	str_adds(out, "\nsince the start of the engine:\n");
+	for (i = 0; (r = answer_next(a, "counters", &i)) != NULL;)
+		str_addf(out, "  %-16s %12" PRId64 "\n", answer_get(r, "name"),
+		    answer_number(r, "value"));
 	wrap_lines(out, width);
 }
 

@@ -42,8 +42,16 @@ const char	*show_period(int64_t seconds, char *, size_t);
 const char	*show_uptime(int64_t seconds, char *, size_t);
 const char	*show_left(int64_t seconds, char *, size_t);
 
-/* Appends a time_t as local time. */
-void	show_time(struct str *, int64_t);
+/* Appends a time_t as local time, to the minute or to the second. */
+enum show_precision {
+	SHOW_MINUTE,		/* with the day of the week */
+	SHOW_SECOND
+};
+void	show_time(struct str *, int64_t, enum show_precision);
+
+/* Appends the value of a field between two texts, unless it is empty. */
+void	show_field(struct str *, const struct answer_record *,
+	    const char *name, const char *before, const char *after);
 
 /* Appends who set a block, with the names that this host has for the ids. */
 void	show_who(struct str *, const char *);

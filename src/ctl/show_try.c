@@ -1,40 +1,9 @@
 #include <inttypes.h>
+#include <stdbool.h>
 #include <string.h>
-#include <time.h>
 
 #include "ctl/show.h"
 #include "ctl/wrap.h"
-
-static void
-add_when(struct str *out, int64_t when)
-{
-	time_t		 t = (time_t)when;
-	struct tm	 tm;
-	char		 text[40];
-
-	if (localtime_r(&t, &tm) != NULL && strftime(text, sizeof(text),
-	    "%Y-%m-%d %H:%M:%S", &tm) > 0)
-		str_adds(out, text);
-}
-
-static int64_t
-whole(const struct answer *a, const char *name)
-{
-	size_t	i;
-
-	for (i = 0; i < a->nrecord; i++)
-		if (a->record[i].kind[0] == '\0' &&
-		    answer_get(&a->record[i], name)[0] != '\0')
-			return answer_number(&a->record[i], name);
-	return 0;
-}
-
-static void
-add_rule_name(struct str *out, const struct answer_record *r)
-{
-	if (answer_get(r, "rule")[0] != '\0')
-		str_addf(out, "%s: ", answer_get(r, "rule"));
-}
 
 /* The first of a rule's ids, which comes next, has most. */
 static void
@@ -44,13 +13,13 @@ add_rule(struct str *out, const struct answer_record *r,
 	int64_t	ids = answer_number(r, "refused_ids");
 	int64_t	mails = answer_number(r, "refused");
 
-	add_rule_name(out, r);
+	show_field(out, r, "rule", "", ": ");
 	str_addf(out, "refuses %" PRId64 " of %" PRId64 " id%s", ids,
 	    answer_number(r, "ids"), answer_number(r, "ids") == 1 ? "" : "s");
 	if (ids > 0) {
 		str_addf(out, ", %" PRId64 " mail%s, first ", mails,
 		    mails == 1 ? "" : "s");
-		add_when(out, answer_number(r, "first"));
+		show_time(out, answer_number(r, "first"), SHOW_SECOND);
 		if (most != NULL)
 			str_addf(out, ", most %s", answer_get(most, "id"));
 	}
@@ -58,50 +27,43 @@ add_rule(struct str *out, const struct answer_record *r,
 }
 
 static void
-add_refused(struct str *out, const struct answer_record *r, size_t width)
+add_refused(struct str *out, const struct answer_record *r, bool narrow)
 {
-	char	text[32];
+	const char	*id = answer_get(r, "id");
+	char		 text[32];
 
-	if (width < SHOW_NARROW) {
-		str_addf(out, "  %s\n    %" PRId64 " of %" PRId64 " by %" PRId64
-		    " in %s, first ", answer_get(r, "id"),
-		    answer_number(r, "refused"), answer_number(r, "total"),
-		    answer_number(r, "limit"), show_period(answer_number(r,
-		    "seconds"), text, sizeof(text)));
-		add_when(out, answer_number(r, "first"));
-		str_addc(out, '\n');
-		return;
-	}
-	str_addf(out, "%10" PRId64 " of %8" PRId64,
-	    answer_number(r, "refused"), answer_number(r, "total"));
-	str_addf(out, "  by %8" PRId64 " in %-8s", answer_number(r, "limit"),
+	if (narrow)
+		str_addf(out, "  %s\n    ", id);
+	str_addf(out, narrow ? "%" PRId64 " of %" PRId64 " by %" PRId64
+	    " in %s, " : "%10" PRId64 " of %8" PRId64 "  by %8" PRId64
+	    " in %-8s  ", answer_number(r, "refused"),
+	    answer_number(r, "total"), answer_number(r, "limit"),
 	    show_period(answer_number(r, "seconds"), text, sizeof(text)));
-	str_addf(out, "  %s ", "first");
-	add_when(out, answer_number(r, "first"));
-	str_addf(out, "  %s\n", answer_get(r, "id"));
+	str_adds(out, "first ");
+	show_time(out, answer_number(r, "first"), SHOW_SECOND);
+	str_addf(out, "%s%s\n", narrow ? "" : "  ", narrow ? "" : id);
 }
 
 static void
 add_window(struct str *out, const struct answer_record *r)
 {
-	int64_t	over = answer_number(r, "over");
+	int64_t	ids = answer_number(r, "ids"), over = answer_number(r, "over");
+	int64_t	suggested = answer_number(r, "suggested");
 	char	text[32];
 
-	add_rule_name(out, r);
+	show_field(out, r, "rule", "", ": ");
 	str_addf(out, "%" PRId64 " in %s: half of %" PRId64 " id%s had at most "
 	    "%" PRId64 ", 99 %% at most %" PRId64 ", one had %" PRId64 "\n",
 	    answer_number(r, "limit"), show_period(answer_number(r, "seconds"),
-	    text, sizeof(text)), answer_number(r, "ids"),
-	    answer_number(r, "ids") == 1 ? "" : "s", answer_number(r, "p50"),
-	    answer_number(r, "p99"), answer_number(r, "max"));
-	if (answer_number(r, "suggested") == 0) {
-		str_addf(out, "    no limit would meet more than %" PRId64
-		    " id%s\n", over, over == 1 ? "" : "s");
-		return;
-	}
-	str_addf(out, "    a limit of %" PRId64 " would meet %" PRId64
-	    " id%s\n", answer_number(r, "suggested"), over,
-	    over == 1 ? "" : "s");
+	    text, sizeof(text)), ids, ids == 1 ? "" : "s",
+	    answer_number(r, "p50"), answer_number(r, "p99"),
+	    answer_number(r, "max"));
+	if (suggested == 0)
+		str_adds(out, "    no limit would meet more than ");
+	else
+		str_addf(out, "    a limit of %" PRId64 " would meet ",
+		    suggested);
+	str_addf(out, "%" PRId64 " id%s\n", over, over == 1 ? "" : "s");
 }
 
 void
@@ -110,12 +72,12 @@ show_try(struct str *out, const struct answer *a, size_t width)
 	const struct answer_record	*r, *next;
 	size_t				 i;
 
-	str_addf(out, "rows: %" PRId64, whole(a, "rows"));
-	if (whole(a, "ids") > 0) {
+	str_addf(out, "rows: %" PRId64, answer_whole_number(a, "rows"));
+	if (answer_whole_number(a, "ids") > 0) {
 		str_adds(out, ", from ");
-		add_when(out, whole(a, "first"));
+		show_time(out, answer_whole_number(a, "first"), SHOW_SECOND);
 		str_adds(out, " to ");
-		add_when(out, whole(a, "last"));
+		show_time(out, answer_whole_number(a, "last"), SHOW_SECOND);
 	}
 	str_addc(out, '\n');
 	for (i = 0; i < a->nrecord; i++) {
@@ -125,11 +87,11 @@ show_try(struct str *out, const struct answer *a, size_t width)
 		if (strcmp(r->kind, "rules") == 0)
 			add_rule(out, r, next);
 		else if (strcmp(r->kind, "refused") == 0)
-			add_refused(out, r, width);
+			add_refused(out, r, width < SHOW_NARROW);
 		else if (strcmp(r->kind, "windows") == 0)
 			add_window(out, r);
 		else if (strcmp(r->kind, "skipped") == 0) {
-			add_rule_name(out, r);
+			show_field(out, r, "rule", "", ": ");
 			str_addf(out, "not tried: %s\n",
 			    answer_get(r, "reason"));
 		}
