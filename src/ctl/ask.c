@@ -133,19 +133,20 @@ ask_begin(struct str *question)
 	str_addc(question, '\0');
 }
 
-void
-ask_write(int fd, const struct str *question)
+int
+ask_write(int fd, const struct str *bytes)
 {
 	size_t	at = 0;
 	ssize_t	n;
 
-	while (at < question->len) {
-		n = write(fd, question->data + at, question->len - at);
+	while (at < bytes->len) {
+		n = write(fd, bytes->data + at, bytes->len - at);
 		if (n == -1 && errno != EINTR)
-			break;
+			return -1;
 		if (n > 0)
 			at += (size_t)n;
 	}
+	return 0;
 }
 
 /* --- how far it is, on a terminal --- */
@@ -233,7 +234,7 @@ ask_talk(int fd, const struct str *question, struct str *answer)
 	ssize_t			 n;
 	int			 error;
 
-	ask_write(fd, question);
+	(void)ask_write(fd, question);
 	do {
 		n = -1;
 		if (!p.terminal || wait_shown(fd, &p) == 0)

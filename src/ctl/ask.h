@@ -24,9 +24,10 @@ int	ask_connect(const char *path, int64_t patience, struct str *fault);
 void	ask_begin(struct str *question);
 
 /*
- * Writes the question. A failure is not reported: the answer will be missing.
+ * Writes all bytes; -1 with errno. If a question cannot be written, its answer
+ * will be missing.
  */
-void	ask_write(int fd, const struct str *question);
+int	ask_write(int fd, const struct str *);
 
 /*
  * Connects, asks and parses the answer. Returns HEALTH_WELL if there is one,

@@ -22,50 +22,33 @@ add_note(struct str *notes, const char *file, const char *what)
 	    strlen(file)), what);
 }
 
-/* A copy of a rule without its queries. It still says that id_sql is set. */
+/* A copy of the rules without their queries. It still says id_sql is set. */
 static struct value *
-without_queries(const struct value *rule)
+without_queries(const struct value *rules)
 {
-	struct value	*copy = value_new(VALUE_DICT);
-	const char	*name;
-	size_t		 i;
-
-	for (i = 0; i + 1 < rule->count; i += 2) {
-		name = rule->items[i]->bytes;
-		if (strcmp(name, sql) == 0)
-			continue;
-		value_set(copy, value_copy(rule->items[i]),
-		    strcmp(name, "id_sql") == 0 ?
-		    value_str(mapped, sizeof(mapped) - 1) :
-		    value_copy(rule->items[i + 1]));
-	}
-	return copy;
-}
-
-static struct value *
-rules_without_queries(const struct value *rules)
-{
-	struct value	*copy;
-	size_t		 i;
+	const struct value	*rule;
+	struct value		*list, *copy;
+	const char		*name;
+	size_t			 i, j;
 
 	if (rules->type != VALUE_LIST && rules->type != VALUE_TUPLE)
 		return value_copy(rules);
-	copy = value_new(VALUE_LIST);
-	for (i = 0; i < rules->count; i++)
-		value_append(copy, without_queries(rules->items[i]));
-	return copy;
-}
-
-static bool
-has_queries(const struct settings *s)
-{
-	size_t	i;
-
-	for (i = 0; i < s->nrules; i++)
-		if (s->rules[i].sql_limits_by_id != NULL &&
-		    s->rules[i].sql_limits_by_id[0] != '\0')
-			return true;
-	return s->nrules == 0 && s->sql_limits_by_id[0] != '\0';
+	list = value_new(VALUE_LIST);
+	for (i = 0; i < rules->count; i++) {
+		rule = rules->items[i];
+		copy = value_new(VALUE_DICT);
+		for (j = 0; j + 1 < rule->count; j += 2) {
+			name = rule->items[j]->bytes;
+			if (strcmp(name, sql) == 0)
+				continue;
+			value_set(copy, value_copy(rule->items[j]),
+			    strcmp(name, "id_sql") == 0 ?
+			    value_str(mapped, sizeof(mapped) - 1) :
+			    value_copy(rule->items[j + 1]));
+		}
+		value_append(list, copy);
+	}
+	return list;
 }
 
 static void
@@ -83,7 +66,7 @@ add_settings(struct str *text, const struct settings *s)
 			continue;
 		str_addf(text, "%s = ", name);
 		if (strcmp(name, "rules") == 0) {
-			rules = rules_without_queries(v);
+			rules = without_queries(v);
 			value_repr(text, rules);
 			value_free(rules);
 		} else
@@ -95,53 +78,49 @@ add_settings(struct str *text, const struct settings *s)
 		str_adds(text, "count_mode = 'auto'\n");
 }
 
-static int
-candidate_read(struct str *text, const char *file, struct str *notes)
+bool
+candidate_add(struct str *question, const char *file)
 {
 	struct settings	*s;
 	struct faults	 faults;
+	struct str	 text, notes, lines;
 	char		 line[1024];
-	size_t		 i, before = text->len;
-	int		 ret = -1;
+	size_t		 i;
+	bool		 queries, good = false;
 
+	str_init(&text);
+	str_init(&notes);
+	str_init(&lines);
 	fault_init(&faults, NULL);
 	s = load_limits(file, &faults);
 	fault_sort(&faults);
 	for (i = 0; i < faults.count; i++) {
 		fault_print(&faults, i, line, sizeof(line));
-		str_addf(notes, "%s\n", line);
+		str_addf(&notes, "%s\n", line);
 	}
 	if (s != NULL) {
-		add_settings(text, s);
-		ret = text->len - before <= SIMULATE_TEXT_MAX ? 0 : -1;
-		if (ret == -1)
-			add_note(notes, file, "its limits are longer than a "
+		add_settings(&text, s);
+		good = text.len <= SIMULATE_TEXT_MAX;
+		if (!good)
+			add_note(&notes, file, "its limits are longer than a "
 			    "MiB, which cannot be tried");
-		if (has_queries(s))
-			add_note(notes, file, "sql_limits_by_id is not asked: "
+		queries = s->nrules == 0 && s->sql_limits_by_id[0] != '\0';
+		for (i = 0; i < s->nrules; i++)
+			queries = queries ||
+			    (s->rules[i].sql_limits_by_id != NULL &&
+			    s->rules[i].sql_limits_by_id[0] != '\0');
+		if (queries)
+			add_note(&notes, file, "sql_limits_by_id is not asked: "
 			    "every id has the other limits of the file");
 	}
-	settings_free(s);
-	fault_clear(&faults);
-	return ret;
-}
-
-bool
-candidate_add(struct str *question, const char *file)
-{
-	struct str	text, notes, lines;
-	bool		good;
-
-	str_init(&text);
-	str_init(&notes);
-	str_init(&lines);
-	good = candidate_read(&text, file, &notes) == 0;
 	if (notes.len > 0) {
 		show_lines(&lines, notes.data);
 		fputs(lines.data, stderr);
 	}
 	if (good)
 		str_add(question, text.data, text.len + 1);
+	settings_free(s);
+	fault_clear(&faults);
 	str_clear(&lines);
 	str_clear(&notes);
 	str_clear(&text);

@@ -72,27 +72,6 @@ add_record(struct str *out, const struct answer_record *r)
 	str_addc(out, '}');
 }
 
-static void
-add_list(struct str *out, const struct answer *a, const char *kind, bool *first)
-{
-	bool	first_record = true;
-	size_t	i;
-
-	if (!*first)
-		str_adds(out, ",\n ");
-	*first = false;
-	json_add_string(out, kind, strlen(kind));
-	str_adds(out, ": [");
-	for (i = 0; i < a->nrecord; i++) {
-		if (strcmp(a->record[i].kind, kind) != 0)
-			continue;
-		str_adds(out, first_record ? "\n  " : ",\n  ");
-		first_record = false;
-		add_record(out, &a->record[i]);
-	}
-	str_addc(out, ']');
-}
-
 void
 json_add_record(struct str *out, const struct answer_record *r)
 {
@@ -112,16 +91,24 @@ void
 json_add(struct str *out, const struct answer *a, const char *const *lists)
 {
 	const struct answer_record	*r;
+	const char			*comma;
 	bool				 first = true;
 	size_t				 i, j;
 
 	str_addc(out, '{');
-	for (i = 0; i < a->nrecord; i++) {
-		r = &a->record[i];
-		for (j = 0; r->kind[0] == '\0' && j < r->nfield; j++)
+	for (i = 0; (r = answer_next(a, "", &i)) != NULL;)
+		for (j = 0; j < r->nfield; j++)
 			add_field(out, &r->field[j], &first);
+	for (; lists != NULL && *lists != NULL; lists++) {
+		str_addf(out, "%s\"%s\": [", first ? "" : ",\n ", *lists);
+		first = false;
+		comma = "\n  ";
+		for (i = 0; (r = answer_next(a, *lists, &i)) != NULL;) {
+			str_adds(out, comma);
+			comma = ",\n  ";
+			add_record(out, r);
+		}
+		str_addc(out, ']');
 	}
-	for (i = 0; lists != NULL && lists[i] != NULL; i++)
-		add_list(out, a, lists[i], &first);
 	str_adds(out, "}\n");
 }

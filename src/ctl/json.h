@@ -5,8 +5,8 @@
 
 /*
  * Appends the answer as one JSON object: the fields of the whole answer, and a
- * list for each kind of record. The kinds in `lists` (NULL-terminated) have a
- * list even if it is empty. Bytes that are not UTF-8 stay in their printable
+ * list for each kind of record in `lists` (NULL-terminated, or NULL), even if
+ * it is empty. Bytes that are not UTF-8 stay in their printable
  * form. Pure.
  */
 void	json_add(struct str *, const struct answer *, const char *const *lists);

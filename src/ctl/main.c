@@ -46,7 +46,6 @@ enum {
 #define PATIENCE_S	150	/* longer than any command takes */
 #define EXPLAIN_MAX	255		/* most words, by the daemon */
 
-static const char *const	no_lists[] = { NULL };
 static const char *const	status_lists[] = {
 	"processes", "counters", NULL
 };
@@ -69,41 +68,67 @@ static const char *const	metrics_lists[] = {
 	"metrics", "samples", NULL
 };
 
-static const struct command {
+struct command {
 	const char		*name;
 	int			 min;		/* words after it */
 	int			 max;
-	const char		*arguments;
-	const char *const	*lists;
+	const char		*arguments;	/* of its usage */
+	/* Prints an answer; NULL: it is a text. With -j these lists. */
 	void			(*show)(struct str *, const struct answer *,
 				    size_t);
-} commands[] = {
-	{ "status", 0, 0, "[-q]", status_lists, show_status },
-	{ "show", 1, 1, "id", explain_lists, show_id },
-	{ "top", 0, 1, "[-w] [--by fill | used | refused] [--group domain] "
-	    "[--window time] [--rule name] [n]", top_lists, show_top },
-	{ "why", 0, EXPLAIN_MAX, "[-n number] [queueid | login | address | "
-	    "line]", why_lists, show_why },
-	{ "explain", 0, EXPLAIN_MAX, "[name=value ...]", explain_lists,
-	    show_explain },
-	{ "reset", 1, 1, "id", reset_lists, show_reset },
-	{ "charge", 2, 3, "rule:id n [instance]", charge_lists, show_charge },
-	{ "list", 0, 0, "[-n number]", override_lists, show_overrides },
-	{ "grant", 3, 5, "id n duration", no_lists, show_text },
-	{ "ungrant", 1, 1, "id", no_lists, show_text },
-	{ "trust", 2, 2, "id network", no_lists, show_text },
-	{ "forget", 2, 3, "id since", no_lists, show_text },
-	{ "block", 2, EXPLAIN_MAX, "what duration [reason]", no_lists,
-	    show_text },
-	{ "unblock", 1, 1, "what", no_lists, show_text },
-	{ "try", 0, 1, "[-n k] [file]", try_lists, show_try },
-	{ "reload", 0, 0, "", no_lists, show_text },
-	{ "report", 0, 0, "", no_lists, show_text },
-	{ "clean", 0, 0, "", no_lists, show_text },
-	{ "log", 1, 1, "debug | brief", no_lists, show_text },
-	{ "metrics", 0, 0, "[-p]", metrics_lists, show_metrics },
-	{ "events", 0, 0, "", no_lists, NULL },
-	{ "page", 0, 1, "[file]", no_lists, NULL },
+	const char *const	*lists;		/* NULL: none */
+	/* The word of this number and those after it are a time. 0: none. */
+	int			 time_at;
+	bool			(*time)(struct str *, char **, int);
+	/* Adds a word in a form of its own. False: it cannot, and said why. */
+	bool			(*word)(struct str *, const char *);
+	/* Asks the question; NULL: once. Returns the exit status. */
+	int			(*run)(const struct str *);
+};
+
+static int	follow_events(const struct str *question);
+
+static const struct command	commands[] = {
+	{ .name = "status", .arguments = "[-q]",
+	    .lists = status_lists, .show = show_status },
+	{ .name = "show", .min = 1, .max = 1, .arguments = "id",
+	    .lists = explain_lists, .show = show_id },
+	{ .name = "top", .max = 1, .arguments = "[-w] [--by fill | used | "
+	    "refused] [--group domain] [--window time] [--rule name] [n]",
+	    .lists = top_lists, .show = show_top },
+	{ .name = "why", .max = EXPLAIN_MAX, .arguments = "[-n number] "
+	    "[queueid | login | address | line]",
+	    .lists = why_lists, .show = show_why },
+	{ .name = "explain", .max = EXPLAIN_MAX,
+	    .arguments = "[name=value ...]",
+	    .lists = explain_lists, .show = show_explain },
+	{ .name = "reset", .min = 1, .max = 1, .arguments = "id",
+	    .lists = reset_lists, .show = show_reset },
+	{ .name = "charge", .min = 2, .max = 3,
+	    .arguments = "rule:id n [instance]",
+	    .lists = charge_lists, .show = show_charge },
+	{ .name = "list", .arguments = "[-n number]",
+	    .lists = override_lists, .show = show_overrides },
+	{ .name = "grant", .min = 3, .max = 5, .arguments = "id n duration",
+	    .time_at = 2, .time = question_duration },
+	{ .name = "ungrant", .min = 1, .max = 1, .arguments = "id" },
+	{ .name = "trust", .min = 2, .max = 2, .arguments = "id network" },
+	{ .name = "forget", .min = 2, .max = 3, .arguments = "id since",
+	    .time_at = 1, .time = question_since },
+	{ .name = "block", .min = 2, .max = EXPLAIN_MAX,
+	    .arguments = "what duration [reason]",
+	    .time_at = 1, .time = question_duration },
+	{ .name = "unblock", .min = 1, .max = 1, .arguments = "what" },
+	{ .name = "try", .max = 1, .arguments = "[-n k] [file]",
+	    .word = candidate_add, .lists = try_lists, .show = show_try },
+	{ .name = "reload", .arguments = "" },
+	{ .name = "report", .arguments = "" },
+	{ .name = "clean", .arguments = "" },
+	{ .name = "log", .min = 1, .max = 1, .arguments = "debug | brief" },
+	{ .name = "metrics", .arguments = "[-p]",
+	    .lists = metrics_lists, .show = show_metrics },
+	{ .name = "events", .arguments = "", .run = follow_events },
+	{ .name = "page", .max = 1, .arguments = "[file]" },
 };
 
 #define NCOMMANDS	(sizeof(commands) / sizeof(commands[0]))
@@ -120,29 +145,22 @@ static struct {
 } option;
 
 /* Options after a command. */
-static const struct {
+static const struct flag {
 	const char	*command;
 	const char	*name;
-	bool		*set;
+	bool		*set;		/* NULL: it has a value */
+	const char	*prefix;	/* of the value, for the daemon */
 } flags[] = {
-	{ "status", "-q", &option.quiet },
-	{ "top", "-w", &option.watch },
-	{ "metrics", "-p", &option.prometheus },
-};
-
-/* Options of a command with a value, and their form for the daemon. */
-static const struct {
-	const char	*command;
-	const char	*name;
-	const char	*prefix;
-} values[] = {
-	{ "list", "-n", "" },
-	{ "top", "-n", "" },
-	{ "top", "--by", "by=" },
-	{ "top", "--group", "group=" },
-	{ "top", "--rule", "rule=" },
-	{ "top", "--window", "window=" },
-	{ "try", "-n", "k=" },
+	{ "status", "-q", &option.quiet, NULL },
+	{ "top", "-w", &option.watch, NULL },
+	{ "metrics", "-p", &option.prometheus, NULL },
+	{ "list", "-n", NULL, "" },
+	{ "top", "-n", NULL, "" },
+	{ "top", "--by", NULL, "by=" },
+	{ "top", "--group", NULL, "group=" },
+	{ "top", "--rule", NULL, "rule=" },
+	{ "top", "--window", NULL, "window=" },
+	{ "try", "-n", NULL, "k=" },
 };
 
 static void
@@ -165,12 +183,15 @@ usage(FILE *f)
 
 /* --- the answer --- */
 
-/* STATUS_OK if all output was written. */
+/* Writes and clears the output. Returns the status, or STATUS_FAILED. */
 static int
-printed(void)
+print(struct str *out, int status)
 {
+	if (out->len > 0)
+		(void)fwrite(out->data, out->len, 1, stdout);
+	str_clear(out);
 	if (fflush(stdout) == 0 && ferror(stdout) == 0)
-		return STATUS_OK;
+		return status;
 	/* A reader that closes the pipe has seen enough. */
 	if (errno != EPIPE)
 		fprintf(stderr, "policyctl: standard output: %s\n",
@@ -178,9 +199,22 @@ printed(void)
 	return STATUS_FAILED;
 }
 
-/* Formats a successful answer. */
+/* Prints why there is no answer, on standard error and with -j as an object. */
 static void
-answer_show(struct str *out, const struct command *command,
+complain(struct str *out, const char *printable, int status)
+{
+	struct str	text;
+
+	str_init(&text);
+	show_lines(&text, printable);
+	fprintf(stderr, "policyctl: %s", text.data);
+	str_clear(&text);
+	if (option.json)
+		json_add_error(out, printable, status);
+}
+
+static void
+add_answer(struct str *out, const struct command *command,
     const struct answer *a)
 {
 	if (option.json)
@@ -190,16 +224,20 @@ answer_show(struct str *out, const struct command *command,
 	else {
 		if (option.watch)
 			str_adds(out, terminal_anew());
-		command->show(out, a, terminal_width());
+		if (command->show != NULL)
+			command->show(out, a, terminal_width());
+		else
+			show_text(out, a, terminal_width());
 	}
 }
 
-/* The end of `policyctl status`: its exit status, and with -q its one line. */
+/* `policyctl status`: its exit status, and with -q its one line. */
 static int
-status_end(struct str *out, const struct answer *a, bool answered,
-    enum health health, struct str *fault)
+status_end(struct str *out, const struct answer *a, enum health health,
+    struct str *fault)
 {
 	struct str	text;
+	bool		answered = health == HEALTH_WELL;
 
 	if (answered)
 		health = health_of(a, fault);
@@ -207,10 +245,8 @@ status_end(struct str *out, const struct answer *a, bool answered,
 	health_line(&text, health, fault->len > 0 ? fault->data : "");
 	if (option.quiet)
 		show_lines(out, text.data);
-	else if (answered && health != HEALTH_WELL) {
-		fputs("policyctl: ", stderr);
-		fputs(text.data, stderr);
-	}
+	else if (answered && health != HEALTH_WELL)
+		fprintf(stderr, "policyctl: %s", text.data);
 	str_clear(&text);
 	return (int)health;
 }
@@ -219,48 +255,40 @@ static int
 once(const struct command *command, const struct str *question)
 {
 	struct answer	a;
-	struct str	out, text, fault;
+	struct str	out, fault;
 	enum health	health;
-	int		status, answered;
+	int		status = STATUS_OK;
+	bool		status_is_health = command->show == show_status;
 
 	str_init(&out);
-	str_init(&text);
 	str_init(&fault);
 	option.sent = true;
 	/* With -j, -q has no effect. */
 	option.quiet = option.quiet && !option.json;
 	health = ask_whole(option.socket, option.patience, question, &a,
 	    &fault);
-	status = health != HEALTH_WELL ? STATUS_NOBODY :
-	    a.failed ? STATUS_FAILED : STATUS_OK;
-	if (!option.quiet && status == STATUS_NOBODY)
-		fprintf(stderr, "policyctl: %s\n", fault.data);
-	else if (!option.quiet && status == STATUS_FAILED) {
-		show_lines(&text, a.error);
-		fprintf(stderr, "policyctl: %s", text.data);
+	if (health != HEALTH_WELL)
+		status = STATUS_NOBODY;
+	else if (a.failed) {
+		status = STATUS_FAILED;
+		health = HEALTH_UNKNOWN;
+		str_adds(&fault, a.error);
 	}
-	if (!option.quiet && status == STATUS_OK)
-		answer_show(&out, command, &a);
-	answered = status;
+	if (status != STATUS_OK && !option.quiet)
+		complain(&out, fault.data, status_is_health ? (int)health :
+		    status);
+	else if (!option.quiet)
+		add_answer(&out, command, &a);
 	if (status == STATUS_OK &&
 	    strcmp(answer_whole(&a, "known"), "0") == 0) {
 		fprintf(stderr, "policyctl: never seen: this id has no count, "
 		    "no refusal, no block and no grant\n");
 		status = STATUS_FAILED;
 	}
-	if (command->show == show_status)
-		status = status_end(&out, &a, status != STATUS_NOBODY, health,
-		    &fault);
-	if (!option.quiet && option.json && answered != STATUS_OK)
-		json_add_error(&out, answered == STATUS_NOBODY ? fault.data :
-		    a.error, status);
-	if (out.len > 0)
-		(void)fwrite(out.data, out.len, 1, stdout);
-	if (printed() != STATUS_OK)
-		status = STATUS_FAILED;
+	if (status_is_health)
+		status = status_end(&out, &a, health, &fault);
+	status = print(&out, status);
 	str_clear(&fault);
-	str_clear(&text);
-	str_clear(&out);
 	answer_clear(&a);
 	return status;
 }
@@ -271,14 +299,14 @@ follow_events(const struct str *question)
 {
 	struct str	fault, out;
 	enum follow_end	end = FOLLOW_LOST;
-	int		fd, status;
+	int		fd, status = STATUS_OK;
 
 	option.sent = true;
 	str_init(&fault);
 	str_init(&out);
 	fd = ask_connect(option.socket, option.patience, &fault);
 	if (fd != -1) {
-		ask_write(fd, question);
+		(void)ask_write(fd, question);
 		end = follow(fd, option.json, &out);
 		close(fd);
 		if (end == FOLLOW_LOST)
@@ -286,99 +314,30 @@ follow_events(const struct str *question)
 		str_adds(&fault, out.len > 0 ? out.data : "");
 		str_clear(&out);
 	}
-	status = end == FOLLOW_LOST ? STATUS_NOBODY :
-	    end == FOLLOW_FAILED ? STATUS_FAILED : STATUS_OK;
-	if (status != STATUS_OK) {
-		show_lines(&out, fault.data);
-		fprintf(stderr, "policyctl: %s", out.data);
-		str_clear(&out);
-		if (option.json)
-			json_add_error(&out, fault.data, status);
-	}
-	if (out.len > 0)
-		(void)fwrite(out.data, out.len, 1, stdout);
-	if (printed() != STATUS_OK)
+	if (end == FOLLOW_LOST)
+		status = STATUS_NOBODY;
+	else if (end == FOLLOW_FAILED)
 		status = STATUS_FAILED;
-	str_clear(&out);
+	if (status != STATUS_OK)
+		complain(&out, fault.data, status);
+	status = print(&out, status);
 	str_clear(&fault);
 	return status;
 }
 
 /* --- the question --- */
 
-/* The position of a duration or time in a command's words; 0: it has none. */
-static int
-duration_at(const struct command *command)
-{
-	if (strcmp(command->name, "block") == 0 ||
-	    strcmp(command->name, "forget") == 0)
-		return 1;
-	return strcmp(command->name, "grant") == 0 ? 2 : 0;
-}
-
-static const struct command *
-find_command(const char *name)
-{
-	size_t	i;
-
-	for (i = 0; i < NCOMMANDS; i++)
-		if (strcmp(commands[i].name, name) == 0)
-			return &commands[i];
-	return NULL;
-}
-
-static bool
-set_flag(const struct command *command, const char *word)
+/* The option of this name; NULL: any that the command has. */
+static const struct flag *
+find_flag(const struct command *command, const char *name)
 {
 	size_t	i;
 
 	for (i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
 		if (strcmp(flags[i].command, command->name) == 0 &&
-		    strcmp(flags[i].name, word) == 0) {
-			*flags[i].set = true;
-			return true;
-		}
-	return false;
-}
-
-/* True: `word` is an option, and its value was added to the request. */
-static bool
-set_value(struct str *question, const struct command *command,
-    const char *word, const char *value)
-{
-	size_t	i;
-	char	text[32];
-
-	for (i = 0; i < sizeof(values) / sizeof(values[0]); i++)
-		if (strcmp(values[i].command, command->name) == 0 &&
-		    strcmp(values[i].name, word) == 0)
-			break;
-	if (i == sizeof(values) / sizeof(values[0]))
-		return false;
-	if (strcmp(word, "--window") == 0 && duration_length(value) != -1) {
-		(void)snprintf(text, sizeof(text), "%" PRId64,
-		    duration_length(value));
-		value = text;
-	}
-	str_adds(question, values[i].prefix);
-	question_word(question, value);
-	option.counted = option.counted || strcmp(word, "-n") == 0;
-	return true;
-}
-
-/* Whether the command has options, so that no word of it begins with "-". */
-static bool
-has_options(const struct command *command)
-{
-	size_t	i;
-
-	for (i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
-		if (strcmp(flags[i].command, command->name) == 0)
-			return true;
-	for (i = 0; i < sizeof(values) / sizeof(values[0]); i++)
-		if (strcmp(values[i].command, command->name) == 0)
-			return true;
-	return false;
+		    (name == NULL || strcmp(flags[i].name, name) == 0))
+			return &flags[i];
+	return NULL;
 }
 
 /*
@@ -410,25 +369,6 @@ watch(const struct command *command, struct str *question)
 	return status;
 }
 
-static bool
-add_time(const struct command *command, struct str *question, char **words,
-    int n)
-{
-	return strcmp(command->name, "forget") == 0 ?
-	    question_since(question, words, n) :
-	    question_duration(question, words, n);
-}
-
-static int
-run_page(int argc, char **argv)
-{
-	if (argc <= 2 && !option.json)
-		return (int)page_make(option.socket, option.patience, argv[1]);
-	fprintf(stderr, "usage: policyctl [-s socket] [-t seconds] page "
-	    "[file]\n");
-	return (int)HEALTH_UNKNOWN;
-}
-
 /*
  * Adds the words after the command and returns their number. -1: they are
  * wrong, and the reason was printed; *status is STATUS_FAILED if a file is.
@@ -437,26 +377,38 @@ static int
 add_words(const struct command *command, struct str *question, int argc,
     char **argv, int *status)
 {
-	int	i, words = 0;
+	const struct flag	*flag;
+	int64_t			 length;
+	int			 i, words = 0;
 
 	for (i = 1; i < argc; i++) {
-		if (set_flag(command, argv[i]))
-			continue;
-		if (i + 1 < argc && *argv[i + 1] != '\0' &&
-		    set_value(question, command, argv[i], argv[i + 1])) {
-			i++;
+		flag = find_flag(command, argv[i]);
+		if (flag != NULL && flag->set != NULL) {
+			*flag->set = true;
 			continue;
 		}
-		if (words > 0 && words == duration_at(command))
-			return add_time(command, question, argv + i,
-			    argc - i) ? words + argc - i : -1;
+		if (flag != NULL && i + 1 < argc && *argv[i + 1] != '\0') {
+			i++;
+			str_adds(question, flag->prefix);
+			if (strcmp(flag->name, "--window") == 0 &&
+			    (length = duration_length(argv[i])) != -1)
+				question_number(question, (size_t)length);
+			else
+				question_word(question, argv[i]);
+			if (strcmp(flag->name, "-n") == 0)
+				option.counted = true;
+			continue;
+		}
+		if (words > 0 && words == command->time_at)
+			return command->time(question, argv + i, argc - i) ?
+			    words + argc - i : -1;
 		/* An empty word would end the request. */
 		if (*argv[i] == '\0' || ++words > command->max ||
-		    (*argv[i] == '-' && has_options(command)))
+		    (*argv[i] == '-' && find_flag(command, NULL) != NULL))
 			break;
-		if (strcmp(command->name, "try") != 0)
+		if (command->word == NULL)
 			question_word(question, argv[i]);
-		else if (!candidate_add(question, argv[i])) {
+		else if (!command->word(question, argv[i])) {
 			*status = STATUS_FAILED;
 			return -1;
 		}
@@ -470,11 +422,14 @@ add_words(const struct command *command, struct str *question, int argc,
 static int
 run(int argc, char **argv)
 {
-	const struct command	*command;
+	const struct command	*command = commands;
 	struct str		 question;
 	int			 words, status;
 
-	if ((command = find_command(argv[0])) == NULL) {
+	while (command < commands + NCOMMANDS &&
+	    strcmp(command->name, argv[0]) != 0)
+		command++;
+	if (command == commands + NCOMMANDS) {
 		fprintf(stderr, "policyctl: unknown command: %s\n", argv[0]);
 		usage(stderr);
 		return STATUS_USAGE;
@@ -500,7 +455,7 @@ run(int argc, char **argv)
 		status = watch(command, &question);
 	else {
 		str_addc(&question, '\0');
-		status = command->show == NULL ? follow_events(&question) :
+		status = command->run != NULL ? command->run(&question) :
 		    once(command, &question);
 	}
  done:
@@ -508,24 +463,13 @@ run(int argc, char **argv)
 	return status;
 }
 
-/* The object of a command that could not be sent. */
-static void
-not_sent(int status)
-{
-	struct str	out;
-
-	str_init(&out);
-	json_add_error(&out, "not sent; standard error has the reason", status);
-	(void)fwrite(out.data, out.len, 1, stdout);
-	(void)printed();
-	str_clear(&out);
-}
-
 int
 main(int argc, char **argv)
 {
-	int	c, status;
+	struct str	out;
+	int		c, status;
 
+	str_init(&out);
 	(void)signal(SIGPIPE, SIG_IGN);
 	option.patience = PATIENCE_S;
 	option.socket = alloc_printf("%s/control", paths_rundir());
@@ -537,7 +481,7 @@ main(int argc, char **argv)
 		switch (c) {
 		case 'h':
 			usage(stdout);
-			return printed();
+			return print(&out, STATUS_OK);
 		case 'j':
 			option.json = true;
 			break;
@@ -554,7 +498,7 @@ main(int argc, char **argv)
 			return STATUS_USAGE;
 		case 'V':
 			printf("policyctl %s\n", VERSION);
-			return printed();
+			return print(&out, STATUS_OK);
 		default:
 			usage(stderr);
 			return STATUS_USAGE;
@@ -563,11 +507,21 @@ main(int argc, char **argv)
 		usage(stderr);
 		return STATUS_USAGE;
 	}
-	status = strcmp(argv[optind], "page") == 0 ?
-	    run_page(argc - optind, argv + optind) :
-	    run(argc - optind, argv + optind);
-	if (option.json && !option.sent)
-		not_sent(status);
+	if (strcmp(argv[optind], "page") != 0)
+		status = run(argc - optind, argv + optind);
+	else if (argc - optind <= 2 && !option.json)
+		status = (int)page_make(option.socket, option.patience,
+		    argv[optind + 1]);
+	else {
+		fprintf(stderr, "usage: policyctl [-s socket] [-t seconds] "
+		    "page [file]\n");
+		status = (int)HEALTH_UNKNOWN;
+	}
+	if (option.json && !option.sent) {
+		json_add_error(&out, "not sent; standard error has the reason",
+		    status);
+		(void)print(&out, status);
+	}
 	free(option.socket);
 	return status;
 }

@@ -46,41 +46,6 @@ page_ask(const char *path, int64_t patience, enum page_part_name name,
 	return health;
 }
 
-/* Without a daemon only the first question is asked. */
-static void
-page_ask_all(const char *path, int64_t patience, struct page *page)
-{
-	struct page_part	*status = &page->part[PAGE_STATUS];
-	size_t			 i;
-
-	page->health = page_ask(path, patience, PAGE_STATUS, status);
-	if (page->health != HEALTH_WELL) {
-		str_adds(&page->reason, status->fault.data);
-		return;
-	}
-	page->health = health_of(&status->answer, &page->reason);
-	for (i = PAGE_STATUS + 1; i < PAGE_PART__MAX; i++)
-		(void)page_ask(path, patience, (enum page_part_name)i,
-		    &page->part[i]);
-}
-
-/* -1 with errno. */
-static int
-page_write_all(int fd, const struct str *text)
-{
-	size_t	at = 0;
-	ssize_t	n;
-
-	while (at < text->len) {
-		n = write(fd, text->data + at, text->len - at);
-		if (n == -1 && errno != EINTR)
-			return -1;
-		if (n > 0)
-			at += (size_t)n;
-	}
-	return 0;
-}
-
 /*
  * A reader sees the earlier file or the whole new one. The group is that of the
  * directory where the system or the directory's mode says so. -1 with errno.
@@ -93,7 +58,7 @@ page_replace(const char *file, const struct str *text)
 
 	if ((fd = mkstemp(new)) == -1)
 		error = errno;
-	else if (page_write_all(fd, text) == -1 ||
+	else if (ask_write(fd, text) == -1 ||
 	    fchmod(fd, PAGE_MODE) == -1)
 		error = errno;
 	if (fd != -1 && close(fd) == -1 && error == 0)
@@ -107,23 +72,26 @@ page_replace(const char *file, const struct str *text)
 	return error == 0 ? 0 : -1;
 }
 
-static void
-page_name_host(struct page *page)
-{
-	if (gethostname(page->host, sizeof(page->host) - 1) == -1)
-		page->host[0] = '\0';
-}
-
 enum health
 page_make(const char *path, int64_t patience, const char *file)
 {
-	struct page	page;
-	struct str	text;
-	size_t		i;
+	struct page		 page;
+	struct page_part	*status = &page.part[PAGE_STATUS];
+	struct str		 text;
+	size_t			 i;
 
 	memset(&page, 0, sizeof(page));
-	page_name_host(&page);
-	page_ask_all(path, patience, &page);
+	if (gethostname(page.host, sizeof(page.host) - 1) == -1)
+		page.host[0] = '\0';
+	page.health = page_ask(path, patience, PAGE_STATUS, status);
+	if (page.health != HEALTH_WELL)
+		str_adds(&page.reason, status->fault.data);
+	else {
+		page.health = health_of(&status->answer, &page.reason);
+		for (i = PAGE_STATUS + 1; i < PAGE_PART__MAX; i++)
+			(void)page_ask(path, patience, (enum page_part_name)i,
+			    &page.part[i]);
+	}
 	page.made = time(NULL);
 	str_init(&text);
 	if (page.health != HEALTH_WELL) {
@@ -133,7 +101,7 @@ page_make(const char *path, int64_t patience, const char *file)
 	}
 	page_html(&text, &page);
 	if (file != NULL ? page_replace(file, &text) == -1 :
-	    page_write_all(STDOUT_FILENO, &text) == -1) {
+	    ask_write(STDOUT_FILENO, &text) == -1) {
 		fprintf(stderr, "policyctl: %s: %s\n", file != NULL ? file :
 		    "standard output", strerror(errno));
 		page.health = HEALTH_UNKNOWN;
