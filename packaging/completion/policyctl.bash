@@ -39,9 +39,9 @@ _policyctl()
 		prefix=${COMP_WORDS[COMP_CWORD - 2]}$before
 	fi
 	case $command in
-	'')	word='status show why top list explain reset charge grant ungrant
-		    trust forget block unblock reload report clean log metrics events try page
-		    -h -j -s -t -V' ;;
+	'')	word=$("${COMP_WORDS[0]}" -h 2>/dev/null |
+		    LC_ALL=C sed -n 's/^ *policyctl \([a-z]*\).*/\1/p')
+		word+=' -h -j -s -t -V' ;;
 	status)	word=-q ;;
 	metrics) word=-p ;;
 	why|list) word=-n ;;

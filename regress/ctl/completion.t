@@ -10,7 +10,8 @@ use Conf;
 use Ctl qw(ctl);
 use Policyd qw(slurp have_command $root);
 
-my $usage = `'$root/build/policyctl' -h`;
+my $policyctl = "$root/build/policyctl";
+my $usage = `'$policyctl' -h`;
 my @commands = sort $usage =~ /^\s+policyctl (\w+)/mg;
 cmp_ok(scalar @commands, '>', 5, 'policyctl -h lists commands');
 
@@ -59,7 +60,8 @@ sub calls {
 	defined $pid or die "fork: $!";
 	if (!$pid) {
 		open STDIN, '-|', 'printf', '%s\n', $begin,
-		    'policyctl() { printf "called:%s:\n" "$*"; }',
+		    "policyctl() { if [ \"\$1\" = -h ]; then '$policyctl' -h;" .
+		    ' else printf "called:%s:\n" "$*"; fi; }',
 		    (map { "policyctl $_->[0]" } @typed), 'exit' or die "printf: $!";
 		$ENV{TERM} = 'dumb';
 		exec 'timeout', 300, 'script', '-qec', $command, '/dev/null' or die "exec: $!";
@@ -82,7 +84,7 @@ SKIP: {
 	my $complete = sub {
 		my (@words) = @_;
 		my $n = $#words;
-		my ($file, $function) = $words[0] eq 'policyctl' ? ($bash, '_policyctl') :
+		my ($file, $function) = $words[0] eq $policyctl ? ($bash, '_policyctl') :
 		    ($own, '_policyd_rate_limit');
 		open my $fh, '-|', $shell, '--norc', '-c',
 		    'compopt() { :; }; . "$0"; COMP_CWORD=$1; shift; COMP_WORDS=("$@");' .
@@ -92,11 +94,11 @@ SKIP: {
 		close $fh;
 		return [sort @all];
 	};
-	is_deeply([grep { !/^-/ } @{$complete->('policyctl', '')}], \@commands,
+	is_deeply([grep { !/^-/ } @{$complete->($policyctl, '')}], \@commands,
 	    'bash completes the commands');
-	is_deeply($complete->('policyctl', '-j', 'log', ''), ['brief', 'debug'],
+	is_deeply($complete->($policyctl, '-j', 'log', ''), ['brief', 'debug'],
 	    'bash completes arguments');
-	is_deeply($complete->('policyctl', '-s', '/x', 'explain', 'sasl'),
+	is_deeply($complete->($policyctl, '-s', '/x', 'explain', 'sasl'),
 	    ['sasl_username='], 'bash completes attributes');
 	is_deeply($complete->('policyd-rate-limit', ''), \@options,
 	    "bash completes the daemon's options");
@@ -122,7 +124,7 @@ SKIP: {
 		my ($status, $out, $err) = $d->run_command($shell, '--norc', '-c',
 		    'cd "$0"; . "$1"; shift; compopt() { :; }; COMP_CWORD=$(($# - 1)); COMP_WORDS=("$@");' .
 		    ' _policyctl; printf "%s\n" "${COMPREPLY[@]}"', $d->{dir}, $bash,
-		    "$root/build/policyctl", '-s', $d->control, @words);
+		    $policyctl, '-s', $d->control, @words);
 		is($err, '', "@words: no error is printed");
 		return join ' ', split /\n/, $out;
 	};
