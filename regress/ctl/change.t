@@ -5,6 +5,8 @@
 use strict;
 use warnings;
 
+use IO::Select;
+use IO::Socket::UNIX;
 use JSON::PP;
 use POSIX ();
 use Test::More;
@@ -505,6 +507,14 @@ subtest 'the database is full or away' => sub {
 	is($d->ask(sasl_username => 'bob'), $blocked, 'the block applies');
 	ok($d->wait_log(qr/uid=$> gid=\d+: reset bob: failed: ./),
 	    'the log says later that the reset failed');
+
+	# A command of which only the end is to be logged is no connection any more: of ten that
+	# are open, the eight newest stay.
+	my @idle = map { IO::Socket::UNIX->new(Peer => $d->control) // die "connect: $!" } 1 .. 10;
+	ok(wait_until { (() = IO::Select->new(@idle[0, 1])->can_read(0)) == 2 },
+	    'two connections too many are closed');
+	is(() = IO::Select->new(@idle[2 .. 9])->can_read(0), 0, 'the others are not');
+	close $_ for @idle;
 
 	# The ledger that knows the result is killed.
 	my $ledger = $d->child('ledger-sqlite');

@@ -213,7 +213,9 @@ void
 control_hold(struct control *c, int64_t ms)
 {
 	c->task = NO_TASK;
-	c->state = CONTROL_WAITING;
+	/* One that was answered, or is closed, waits for the log alone. */
+	if (!c->answered)
+		c->state = CONTROL_WAITING;
 	control_time(c, ms);
 }
 
