@@ -96,6 +96,27 @@ parse_weekday(const char *word)
 }
 
 /*
+ * "2026-12-24" or "2026-12-24 06:00", at midnight without an hour: the number
+ * of words used, the time in *out; 0: it is not a day.
+ */
+static int
+parse_day(char *const *words, int n, time_t *out)
+{
+	struct tm	tm;
+	int		day, used;
+
+	memset(&tm, 0, sizeof(tm));
+	tm.tm_isdst = -1;
+	if (!parse_date(words[0], &tm))
+		return 0;
+	used = n > 1 && parse_clock(words[1], &tm) ? 2 : 1;
+	day = tm.tm_mday;
+	*out = mktime(&tm);
+	/* mktime(3) would turn the 30th of February into another day. */
+	return tm.tm_mday == day ? used : 0;
+}
+
+/*
  * Reads the time after "until": the number of words used, the time in *out; 0:
  * it is not a time.
  */
@@ -110,15 +131,8 @@ parse_time(char *const *words, int n, time_t now, time_t *out)
 	tm = today;
 	tm.tm_hour = tm.tm_min = tm.tm_sec = 0;
 	tm.tm_isdst = -1;
-	if (parse_date(words[0], &tm)) {
-		used = n > 1 && parse_clock(words[1], &tm) ? 2 : 1;
-		day = tm.tm_mday;
-		*out = mktime(&tm);
-		/*
-		 * mktime(3) would turn the 30th of February into another day.
-		 */
-		return tm.tm_mday == day && *out > now ? used : 0;
-	}
+	if ((used = parse_day(words, n, out)) > 0)
+		return *out > now ? used : 0;
 	if ((day = parse_weekday(words[0])) != -1) {
 		used = n > 1 && parse_clock(words[1], &tm) ? 2 : 1;
 		tm.tm_mday += (day - today.tm_wday + 7) % 7;
@@ -195,10 +209,9 @@ duration_parse(struct str *out, char *const *words, int n, time_t now)
 int
 duration_since(struct str *out, char *const *words, int n, time_t now)
 {
-	struct tm	tm;
-	int64_t		ago;
-	time_t		at;
-	int		day, used;
+	int64_t	ago;
+	time_t	at;
+	int	used;
 
 	if (n == 0)
 		return 0;
@@ -206,14 +219,8 @@ duration_since(struct str *out, char *const *words, int n, time_t now)
 		str_addf(out, "@%" PRId64, (int64_t)now - ago);
 		return 1;
 	}
-	memset(&tm, 0, sizeof(tm));
-	tm.tm_isdst = -1;
-	if (!parse_date(words[0], &tm))
-		return 0;
-	used = n > 1 && parse_clock(words[1], &tm) ? 2 : 1;
-	day = tm.tm_mday;
-	at = mktime(&tm);
-	if (tm.tm_mday != day || at <= 0 || at > now)
+	used = parse_day(words, n, &at);
+	if (used == 0 || at <= 0 || at > now)
 		return 0;
 	str_addf(out, "@%" PRId64, (int64_t)at);
 	return used;
