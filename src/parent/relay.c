@@ -112,20 +112,12 @@ relay_rest(struct relay *r)
 	(void)end_line(r);
 }
 
-static bool
-is_paused(const struct relay *r, struct mono now)
-{
-	return r->left == 0 && !clock_passed(r->next, now);
-}
-
 int
-relay_poll(const struct relay *r, struct mono now)
+relay_poll(const struct relay *r, struct mono now, int *left)
 {
-	return is_paused(r, now) ? -1 : r->fd;
-}
-
-int
-relay_left(const struct relay *r, struct mono now)
-{
-	return r->fd != -1 && is_paused(r, now) ? clock_left(r->next, now) : -1;
+	if (r->left > 0 || clock_passed(r->next, now))
+		return r->fd;
+	if (r->fd != -1)
+		*left = clock_sooner(*left, clock_left(r->next, now));
+	return -1;
 }

@@ -41,13 +41,10 @@ void	relay_take(struct relay *, struct mono now);
 /* After the process has ended: logs the rest, within bounds. */
 void	relay_rest(struct relay *);
 
-/* The descriptor to poll for reading now; -1: none. */
-int	relay_poll(const struct relay *, struct mono now);
-
 /*
- * Milliseconds until relay_poll returns a descriptor again; -1: it does now, or
- * never will.
+ * The descriptor to poll for reading now; -1: none, and *left, a timeout of
+ * poll(2), ends no later than there is one.
  */
-int	relay_left(const struct relay *, struct mono now);
+int	relay_poll(const struct relay *, struct mono now, int *left);
 
 #endif

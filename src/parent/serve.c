@@ -104,6 +104,7 @@ go_on_stopping(struct parent *p)
 		if (p->status == STATUS_OK && !p->cleaning)
 			log_notice("stopping");
 		reload_abandon(p);
+		/* So is the job under way. */
 		p->job.step = JOB_IDLE;
 		/*
 		 * New clients cannot connect any more; requests that were read
@@ -220,20 +221,6 @@ reap(struct parent *p)
 
 /* --- the loop --- */
 
-static int
-time_left(const struct parent *p, struct mono now)
-{
-	int	left = clock_sooner(children_left(p, now), notify_left(now));
-	size_t	i;
-
-	for (i = 0; i < SLOT__MAX; i++)
-		left = clock_sooner(left, relay_left(&p->child[i].relay, now));
-	if (!p->stopping)
-		left = clock_sooner(left, clock_sooner(
-		    maintenance_left(p, now), reload_left(p, now)));
-	return left;
-}
-
 /* Sends what is queued, and kills a child that cannot be sent to. */
 static void
 flush(struct parent *p)
@@ -264,33 +251,53 @@ flush(struct parent *p)
 	}
 }
 
-static void
-turn(struct parent *p)
+/*
+ * Waits for a signal, messages, lines of the children, or the next thing that
+ * is due. False if poll(2) failed.
+ */
+static bool
+wait_for(const struct parent *p, struct pollfd *pfd)
 {
-	struct pollfd	 pfd[1 + 2 * SLOT__MAX];
-	struct channel	*channel;
-	struct mono	 now = clock_mono();
-	unsigned int	 signals;
-	size_t		 i;
+	struct pollfd		*channels = pfd + 1;
+	struct pollfd		*relays = channels + SLOT__MAX;
+	const struct channel	*channel;
+	struct mono		 now = clock_mono();
+	size_t			 i;
+	int			 left;
 
+	left = clock_sooner(children_left(p, now), notify_left(now));
+	if (!p->stopping)
+		left = clock_sooner(left, clock_sooner(
+		    maintenance_left(p, now), reload_left(p, now)));
 	pfd[0].fd = p->signals;
 	pfd[0].events = POLLIN;
 	for (i = 0; i < SLOT__MAX; i++) {
 		channel = p->child[i].channel;
-		pfd[i + 1].fd = channel == NULL ? -1 : channel_fd(channel);
-		pfd[i + 1].events = POLLIN;
+		channels[i].fd = channel == NULL ? -1 : channel_fd(channel);
+		channels[i].events = POLLIN;
 		if (channel != NULL && channel_queued(channel) > 0)
-			pfd[i + 1].events |= POLLOUT;
-		pfd[i + 1 + SLOT__MAX].fd =
-		    relay_poll(&p->child[i].relay, now);
-		pfd[i + 1 + SLOT__MAX].events = POLLIN;
+			channels[i].events |= POLLOUT;
+		relays[i].fd = relay_poll(&p->child[i].relay, now, &left);
+		relays[i].events = POLLIN;
 	}
-	if (poll(pfd, 1 + 2 * SLOT__MAX, time_left(p, now)) == -1) {
-		/* Lack of kernel memory may be temporary. */
-		if (errno == EINVAL || errno == EFAULT)
-			log_fatal("poll: %s", strerror(errno));
+	if (poll(pfd, 1 + 2 * SLOT__MAX, left) != -1)
+		return true;
+	/* Lack of kernel memory may be temporary. */
+	if (errno == EINVAL || errno == EFAULT)
+		log_fatal("poll: %s", strerror(errno));
+	return false;
+}
+
+static void
+turn(struct parent *p)
+{
+	struct pollfd	pfd[1 + 2 * SLOT__MAX];
+	struct mono	now;
+	unsigned int	signals;
+	size_t		i;
+
+	if (!wait_for(p, pfd))
 		return;
-	}
 	now = clock_mono();
 	for (i = 0; i < SLOT__MAX; i++) {
 		if (pfd[i + 1 + SLOT__MAX].revents != 0)
