@@ -127,34 +127,14 @@ log_set_debug(bool debug)
 
 /* -1: the line was not written. */
 static int
-write_stderr(const char *line, size_t len)
-{
-	struct pollfd	pfd = { .fd = STDERR_FILENO, .events = POLLOUT };
-	ssize_t		n;
-
-	/*
-	 * POLLERR: the reader has closed the pipe, and writing would raise
-	 * SIGPIPE.
-	 */
-	if (poll(&pfd, 1, 0) != 1 || pfd.revents != POLLOUT)
-		return -1;
-	if (state.socket)
-		n = send(STDERR_FILENO, line, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	else
-		n = write(STDERR_FILENO, line, len);
-	if (n <= 0)
-		return -1;
-	state.torn = line[n - 1] != '\n';
-	return 0;
-}
-
-static int
 line_stderr(int level, const struct tm *tm, const struct writer *from,
     const char *text)
 {
-	char	line[LINE_MAX_BYTES];
-	size_t	at = 0;
-	int	n;
+	struct pollfd	pfd = { .fd = STDERR_FILENO, .events = POLLOUT };
+	char		line[LINE_MAX_BYTES];
+	size_t		at = 0;
+	ssize_t		sent;
+	int		n;
 
 	if (state.torn)
 		line[at++] = '\n';
@@ -177,7 +157,21 @@ line_stderr(int level, const struct tm *tm, const struct writer *from,
 		at = sizeof(line) - 1;
 		line[at - 1] = '\n';
 	}
-	return write_stderr(line, at);
+	/*
+	 * POLLERR: the reader has closed the pipe, and writing would raise
+	 * SIGPIPE.
+	 */
+	if (poll(&pfd, 1, 0) != 1 || pfd.revents != POLLOUT)
+		return -1;
+	if (state.socket)
+		sent = send(STDERR_FILENO, line, at,
+		    MSG_DONTWAIT | MSG_NOSIGNAL);
+	else
+		sent = write(STDERR_FILENO, line, at);
+	if (sent <= 0)
+		return -1;
+	state.torn = line[sent - 1] != '\n';
+	return 0;
 }
 
 /* The format of RFC 3164, which every syslogd reads from its local socket. */
