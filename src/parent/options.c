@@ -23,7 +23,7 @@ enum {
 	OPTION_GET_CONFIG
 };
 
-static const struct option	options_long[] = {
+static const struct option	long_options[] = {
 	{ "background",	no_argument,		NULL, 'b' },
 	{ "clean",	no_argument,		NULL, OPTION_CLEAN },
 	{ "configtest",	no_argument,		NULL, 'n' },
@@ -35,11 +35,11 @@ static const struct option	options_long[] = {
 	{ NULL,		0,			NULL, 0 }
 };
 
-static const char	options_usage[] =
+static const char	usage[] =
     "usage: policyd-rate-limit [-bdhnV] [-f file] [--clean] "
     "[--get-config name]\n";
 
-static const char	options_help[] =
+static const char	help[] =
     "  -b, --background       detach and run in the background\n"
     "  -d, --debug            log to stderr at full detail\n"
     "  -f, --file FILE        read this configuration file\n"
@@ -51,7 +51,7 @@ static const char	options_help[] =
 
 /* Scripts use the output, so it must have been written. */
 static int
-options_written(int status)
+written(int status)
 {
 	if (fflush(stdout) == 0 && ferror(stdout) == 0)
 		return status;
@@ -60,11 +60,11 @@ options_written(int status)
 }
 
 static int
-options_wrong(const char *what)
+wrong(const char *what)
 {
 	if (what != NULL)
 		fprintf(stderr, "policyd-rate-limit: %s\n", what);
-	fputs(options_usage, stderr);
+	fputs(usage, stderr);
 	return STATUS_USAGE;
 }
 
@@ -75,7 +75,7 @@ options_parse(int argc, char **argv, struct options *o)
 
 	memset(o, 0, sizeof(*o));
 	optind = 1;
-	while ((letter = getopt_long(argc, argv, "bdf:hnV", options_long,
+	while ((letter = getopt_long(argc, argv, "bdf:hnV", long_options,
 	    NULL)) != -1) {
 		switch (letter) {
 		case 'b':
@@ -97,24 +97,24 @@ options_parse(int argc, char **argv, struct options *o)
 			o->get_config = optarg;
 			break;
 		case 'h':
-			fputs(options_usage, stdout);
-			fputs(options_help, stdout);
-			return options_written(STATUS_OK);
+			fputs(usage, stdout);
+			fputs(help, stdout);
+			return written(STATUS_OK);
 		case 'V':
 			puts("policyd-rate-limit " VERSION);
-			return options_written(STATUS_OK);
+			return written(STATUS_OK);
 		default:
 			/* getopt_long has said why. */
-			return options_wrong(NULL);
+			return wrong(NULL);
 		}
 	}
 	if (optind < argc)
-		return options_wrong("only options are expected");
+		return wrong("only options are expected");
 	if ((o->get_config != NULL) + o->configtest + o->clean > 1)
-		return options_wrong("only one of --clean, --configtest and "
+		return wrong("only one of --clean, --configtest and "
 		    "--get-config at a time");
 	if (o->clean && o->background)
-		return options_wrong("--clean does not run in the background");
+		return wrong("--clean does not run in the background");
 	settings_set_directories(paths_rundir(), paths_statedir());
 	return OPTIONS_GO_ON;
 }
@@ -124,7 +124,7 @@ options_parse(int argc, char **argv, struct options *o)
  * only errors.
  */
 static void
-options_print_faults(struct faults *faults, bool warnings)
+print_faults(struct faults *faults, bool warnings)
 {
 	char	text[2048];
 	size_t	i;
@@ -150,7 +150,7 @@ options_fault_status(const struct faults *faults)
  * reported, since that user may not exist yet.
  */
 static void
-options_check_names(const struct settings *s, struct faults *faults)
+check_names(const struct settings *s, struct faults *faults)
 {
 	const struct {
 		const char	*setting;
@@ -189,15 +189,15 @@ options_get_config(const struct options *o)
 
 	fault_init(&faults, NULL);
 	if ((s = load_settings(o->file, &faults)) == NULL) {
-		options_print_faults(&faults, false);
+		print_faults(&faults, false);
 		status = options_fault_status(&faults);
 		fault_clear(&faults);
 		return status;
 	}
 	/* No other warnings, since scripts call this. */
 	fault_init(&names, faults.file);
-	options_check_names(s, &names);
-	options_print_faults(&names, true);
+	check_names(s, &names);
+	print_faults(&names, true);
 	fault_clear(&names);
 	str_init(&text);
 	if ((v = settings_lookup(s, o->get_config)) == NULL) {
@@ -207,7 +207,7 @@ options_get_config(const struct options *o)
 		value_print(&text, v);
 		if (text.len > 0)
 			fwrite(text.data, 1, text.len, stdout);
-		status = options_written(STATUS_OK);
+		status = written(STATUS_OK);
 	}
 	str_wipe(&text);
 	settings_free(s);
@@ -225,7 +225,7 @@ options_configtest(const struct options *o)
 	fault_init(&faults, NULL);
 	s = load_settings(o->file, &faults);
 	if (s != NULL) {
-		options_check_names(s, &faults);
+		check_names(s, &faults);
 		run_as_check_groups(s, false, &faults);
 		readable_check(s, &faults);
 		check_addresses(s, &faults);
@@ -235,12 +235,12 @@ options_configtest(const struct options *o)
 		fputs("there is no configuration file: built-in defaults\n",
 		    stderr);
 	fault_refuse_unknown(&faults);
-	options_print_faults(&faults, true);
+	print_faults(&faults, true);
 	if (s == NULL || faults.errors > 0)
 		status = options_fault_status(&faults);
 	else {
 		puts("configuration OK");
-		status = options_written(STATUS_OK);
+		status = written(STATUS_OK);
 	}
 	settings_free(s);
 	fault_clear(&faults);

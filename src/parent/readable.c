@@ -69,7 +69,7 @@ static const struct readable	tls_file = { .name = "smtp_tls_cafile" };
  * STATUS_OPEN.
  */
 static int
-readable_error(const char *path, const struct readable *r,
+try_open(const char *path, const struct readable *r,
     const struct msg_identity *identity)
 {
 	struct stat	sb;
@@ -99,11 +99,11 @@ readable_error(const char *path, const struct readable *r,
 
 /* `v`: the place in the configuration. In the home directory it need not be. */
 static void
-readable_file(const struct value *v, const struct readable *r,
+check_file(const struct value *v, const struct readable *r,
     const char *path, bool named, const struct msg_identity *identity,
     struct faults *faults)
 {
-	int		 error = readable_error(path, r, identity);
+	int		 error = try_open(path, r, identity);
 	bool		 fatal;
 	struct str	 why;
 
@@ -128,7 +128,7 @@ readable_file(const struct value *v, const struct readable *r,
 }
 
 static bool
-readable_has(const struct value *dict, const char *name)
+has(const struct value *dict, const char *name)
 {
 	const struct value	*v = value_get(dict, name);
 
@@ -136,7 +136,7 @@ readable_has(const struct value *dict, const char *name)
 }
 
 static void
-readable_files(const struct value *dict, const struct readable *r, size_t n,
+check_files(const struct value *dict, const struct readable *r, size_t n,
     const struct msg_identity *identity, struct faults *faults)
 {
 	const struct value	*v;
@@ -148,16 +148,16 @@ readable_files(const struct value *dict, const struct readable *r, size_t n,
 		if (v != NULL && v->type != VALUE_NONE) {
 			if (v->type == VALUE_STR && strchr(v->bytes, '/') !=
 			    NULL)
-				readable_file(v, r, v->bytes, true, identity,
+				check_file(v, r, v->bytes, true, identity,
 				    faults);
 			continue;
 		}
 		if (r->home == NULL || identity->home[0] == '\0' ||
-		    (r->with != NULL && !readable_has(dict, r->with)) ||
-		    (r->unless != NULL && readable_has(dict, r->unless)))
+		    (r->with != NULL && !has(dict, r->with)) ||
+		    (r->unless != NULL && has(dict, r->unless)))
 			continue;
 		path = alloc_printf("%s/%s", identity->home, r->home);
-		readable_file(dict, r, path, false, identity, faults);
+		check_file(dict, r, path, false, identity, faults);
 		free(path);
 	}
 }
@@ -172,15 +172,15 @@ readable_check(const struct settings *s, struct faults *faults)
 	if (run_as_find(&identity, s, why) == -1)
 		return;
 	if (s->smtp_tls_cafile != NULL)
-		readable_file(settings_lookup(s, tls_file.name), &tls_file,
+		check_file(settings_lookup(s, tls_file.name), &tls_file,
 		    s->smtp_tls_cafile, true, &identity, faults);
 	if (s->backend == BACKEND_PGSQL)
-		readable_files(s->pgsql_config, pgsql_files, COUNT(pgsql_files),
+		check_files(s->pgsql_config, pgsql_files, COUNT(pgsql_files),
 		    &identity, faults);
 	if (s->backend != BACKEND_MYSQL)
 		return;
-	readable_files(s->mysql_config, mysql_files, COUNT(mysql_files),
+	check_files(s->mysql_config, mysql_files, COUNT(mysql_files),
 	    &identity, faults);
-	readable_files(value_get(s->mysql_config, "ssl"), mysql_tls_files,
+	check_files(value_get(s->mysql_config, "ssl"), mysql_tls_files,
 	    COUNT(mysql_tls_files), &identity, faults);
 }

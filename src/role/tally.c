@@ -23,7 +23,7 @@ struct tally {
 };
 
 static int
-tally_same(const struct map_node *node, const void *key, size_t len)
+same(const struct map_node *node, const void *key, size_t len)
 {
 	const struct name	*n = (const struct name *)node;
 
@@ -36,12 +36,12 @@ tally_new(void)
 	struct tally	*t;
 
 	t = alloc_zero(1, sizeof(*t));
-	t->map = map_new(tally_same);
+	t->map = map_new(same);
 	return t;
 }
 
 static void
-tally_drop(struct map_node *node, void *arg)
+drop(struct map_node *node, void *arg)
 {
 	struct tally	*t = arg;
 
@@ -54,7 +54,7 @@ tally_free(struct tally *t)
 {
 	if (t == NULL)
 		return;
-	map_each(t->map, tally_drop, t);
+	map_each(t->map, drop, t);
 	map_free(t->map);
 	free(t);
 }
@@ -90,7 +90,7 @@ tally_add(struct tally *t, const char *id, size_t idlen, size_t bare,
 
 /* The larger sum comes first, and of equal ones the lesser name. */
 static bool
-tally_before(const struct name *n, const struct msg_top_id *id)
+before(const struct name *n, const struct msg_top_id *id)
 {
 	size_t	len = n->len < id->idlen ? n->len : id->idlen;
 	int	order;
@@ -104,20 +104,20 @@ tally_before(const struct name *n, const struct msg_top_id *id)
 
 /* The list is sorted and short: inserts by moving the entries behind. */
 static void
-tally_on_name(struct map_node *node, void *arg)
+on_name(struct map_node *node, void *arg)
 {
 	const struct name	*n = (const struct name *)node;
 	struct tally		*t = arg;
 	struct msg_top_id	*ids = t->answer->ids;
 	size_t			 at = t->answer->count;
 
-	if (at == t->most && (at == 0 || !tally_before(n, &ids[at - 1])))
+	if (at == t->most && (at == 0 || !before(n, &ids[at - 1])))
 		return;
 	if (at < t->most)
 		t->answer->count++;
 	else
 		at--;
-	for (; at > 0 && tally_before(n, &ids[at - 1]); at--)
+	for (; at > 0 && before(n, &ids[at - 1]); at--)
 		ids[at] = ids[at - 1];
 	memset(&ids[at], 0, sizeof(ids[at]));
 	ids[at].id = n->id;
@@ -135,5 +135,5 @@ tally_top(struct tally *t, struct msg_topped *answer, size_t n, int64_t seconds)
 	t->seconds = seconds;
 	answer->count = 0;
 	answer->total = (uint32_t)map_count(t->map);
-	map_each(t->map, tally_on_name, t);
+	map_each(t->map, on_name, t);
 }

@@ -21,7 +21,7 @@ struct top {
 
 /* A limit of 0 is full as soon as anything is used. */
 static double
-top_rank(const struct top *t, const struct msg_top_id *id)
+rank_of(const struct top *t, const struct msg_top_id *id)
 {
 	if (t->wanted->by == TOP_BY_USED || id->limit.mails == 0)
 		return (double)id->used;
@@ -30,19 +30,19 @@ top_rank(const struct top *t, const struct msg_top_id *id)
 
 /* The list is sorted and short: inserts by moving the entries behind. */
 static void
-top_keep(struct top *t, const struct msg_top_id *id)
+keep(struct top *t, const struct msg_top_id *id)
 {
 	struct msg_topped	*answer = t->answer;
-	double			 rank = top_rank(t, id);
+	double			 rank = rank_of(t, id);
 	size_t			 low = 0, high = answer->count, middle;
 
 	if (answer->count == t->most &&
-	    (t->most == 0 || rank <= top_rank(t,
+	    (t->most == 0 || rank <= rank_of(t,
 	    &answer->ids[answer->count - 1])))
 		return;
 	while (low < high) {
 		middle = low + (high - low) / 2;
-		if (top_rank(t, &answer->ids[middle]) >= rank)
+		if (rank_of(t, &answer->ids[middle]) >= rank)
 			low = middle + 1;
 		else
 			high = middle;
@@ -56,7 +56,7 @@ top_keep(struct top *t, const struct msg_top_id *id)
 
 /* Sums one window: the one that is wanted, or the longest. */
 static void
-top_sum(struct top *t, const struct settings_rule *rule,
+sum_window(struct top *t, const struct settings_rule *rule,
     const struct limits *limits, const char *id, size_t idlen,
     const struct window *window)
 {
@@ -75,7 +75,7 @@ top_sum(struct top *t, const struct settings_rule *rule,
 }
 
 static void
-top_look(struct top *t, const struct settings_rule *rule, const char *id,
+look(struct top *t, const struct settings_rule *rule, const char *id,
     size_t idlen, const struct window *window)
 {
 	struct msg_top_id	 best, this;
@@ -99,7 +99,7 @@ top_look(struct top *t, const struct settings_rule *rule, const char *id,
 	    t->source->sql(t->source->arg, rule, id, idlen);
 	limits = stored_id_limits(t->settings, limits, rule, id, idlen);
 	if (t->tally != NULL) {
-		top_sum(t, rule, limits, id, idlen, window);
+		sum_window(t, rule, limits, id, idlen, window);
 		return;
 	}
 	memset(&best, 0, sizeof(best));
@@ -115,7 +115,7 @@ top_look(struct top *t, const struct settings_rule *rule, const char *id,
 		this.limit.mails = num_add_clamp(this.limit.mails, granted);
 		this.used = window_used(window, this.limit.seconds, t->now);
 		if (this.used > 0 && (best.id == NULL ||
-		    top_rank(t, &this) > top_rank(t, &best)))
+		    rank_of(t, &this) > rank_of(t, &best)))
 			best = this;
 	}
 	if (best.id == NULL)
@@ -123,12 +123,13 @@ top_look(struct top *t, const struct settings_rule *rule, const char *id,
 	t->answer->total++;
 	one.list = &best.limit;
 	best.retry_after = window_retry_after(window, &one, 1, t->now);
-	top_keep(t, &best);
+	keep(t, &best);
 }
 
 /* The counts of an id under another name of its rule. */
 static const struct window *
-top_named(const struct top *t, const char *name, const char *id, size_t idlen)
+counts_named(const struct top *t, const char *name, const char *id,
+    size_t idlen)
 {
 	char	other[2 * CHARGE_ID_MAX];
 	size_t	bare = stored_id_bare(id, idlen);
@@ -141,7 +142,7 @@ top_named(const struct top *t, const char *name, const char *id, size_t idlen)
 }
 
 static void
-top_add_second(void *arg, int64_t when, int64_t amount)
+add_second(void *arg, int64_t when, int64_t amount)
 {
 	window_add(arg, when, amount);
 }
@@ -157,18 +158,18 @@ top_on_id(void *arg, const char *id, size_t idlen, const struct window *window)
 	size_t			 i;
 
 	if (rule == NULL || rule->nwas == 0) {
-		top_look(t, rule, id, idlen, window);
+		look(t, rule, id, idlen, window);
 		return;
 	}
 	if (stored_id_was(rule, id, idlen) &&
-	    top_named(t, rule->name, id, idlen) != NULL)
+	    counts_named(t, rule->name, id, idlen) != NULL)
 		return;
 	window_init(&sum);
-	window_each(window, top_add_second, &sum);
+	window_each(window, add_second, &sum);
 	for (i = 0; i < rule->nwas && !stored_id_was(rule, id, idlen); i++)
-		if ((other = top_named(t, rule->was[i], id, idlen)) != NULL)
-			window_each(other, top_add_second, &sum);
-	top_look(t, rule, id, idlen, &sum);
+		if ((other = counts_named(t, rule->was[i], id, idlen)) != NULL)
+			window_each(other, add_second, &sum);
+	look(t, rule, id, idlen, &sum);
 	window_clear(&sum);
 }
 
