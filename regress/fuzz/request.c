@@ -55,9 +55,8 @@ request_read_settings(void)
 		text = request_configurations[i];
 		fault_init(&faults, NULL);
 		dict = literal_file(text, strlen(text), &faults);
-		request_settings[i] = settings_read(dict, &faults);
+		request_settings[i] = settings_adopt(dict, &faults);
 		fuzz_require(faults.errors == 0);
-		value_free(dict);
 		fault_clear(&faults);
 	}
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "conf/fault.h"
+#include "conf/limits.h"
 #include "conf/syntax/literal.h"
 #include "conf/settings.h"
 #include "fuzz.h"
@@ -51,7 +52,7 @@ rows_limits(const uint8_t *data, size_t size)
 
 	fault_init(&faults, NULL);
 	value = literal_value((const char *)data, size, &faults);
-	if (value != NULL && settings_limits(&limits, value, reason,
+	if (value != NULL && limits_parse(&limits, value, reason,
 	    sizeof(reason)) == 0) {
 		fuzz_require(limits.count <= LIMITS_MAX);
 		for (i = 0; i < limits.count; i++)

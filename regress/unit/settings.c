@@ -10,8 +10,10 @@
 #include <cmocka.h>
 
 #include "conf/check.h"
+#include "conf/limits.h"
 #include "conf/syntax/literal.h"
 #include "conf/settings.h"
+#include "conf/table.h"
 #include "lib/alloc.h"
 
 /* What was read last, and what was found wrong with it. */
@@ -36,8 +38,7 @@ read_text(const char *text)
 	forget(NULL);
 	fault_init(&faults, "test.conf");
 	dict = literal_file(text, strlen(text), &faults);
-	s = settings_read(dict, &faults);
-	value_free(dict);
+	s = settings_adopt(dict, &faults);
 	check_settings(s, &faults);
 	fault_sort(&faults);
 }
@@ -324,13 +325,13 @@ limits_by_literal(void **state)
 	(void)state;
 	fault_init(&none, NULL);
 	v = literal_value("[[10, 60], (1, 2)]", 18, &none);
-	assert_int_equal(settings_limits(&found, v, reason, sizeof(reason)), 0);
+	assert_int_equal(limits_parse(&found, v, reason, sizeof(reason)), 0);
 	assert_int_equal(found.count, 2);
 	assert_int_equal(found.list[1].seconds, 2);
 	window_limits_clear(&found);
 	value_free(v);
 	v = literal_value("[[10, 0]]", 9, &none);
-	assert_int_equal(settings_limits(&found, v, reason, sizeof(reason)),
+	assert_int_equal(limits_parse(&found, v, reason, sizeof(reason)),
 	    -1);
 	assert_non_null(strstr(reason, "seconds"));
 	value_free(v);
@@ -442,8 +443,7 @@ by_id_many(void **state)
 	}
 	dict = value_new(VALUE_DICT);
 	value_set(dict, value_str("limits_by_id", 12), ids);
-	s = settings_read(dict, &faults);
-	value_free(dict);
+	s = settings_adopt(dict, &faults);
 	assert_int_equal(faults.count, 0);
 	for (i = 0; i < 100000; i++) {
 		snprintf(id, sizeof(id), "user%d@example.org", i);
@@ -785,7 +785,7 @@ actions(void **state)
 	good("db_error_action = 'memory'");
 	warned("fail_action = 'reject {ID} {limits}'", "1:15: fail_action: "
 	    "{limits} is not a placeholder and stays as it is; did you mean "
-	    "{limit}?");
+	    "\"limit\"?");
 	warned("fail_action = 'reject {something}'", "1:15: fail_action: "
 	    "{something} is not a placeholder");
 	warned("db_error_action = 'defer {id}'", "1:19: db_error_action: {id} "
@@ -887,12 +887,12 @@ static void
 directories(void **state)
 {
 	(void)state;
-	settings_set_directories("/run/x", "/srv/y");
+	table_set_directories("/run/x", "/srv/y");
 	good("sqlite_config = {'timeout': 5}");
 	assert_string_equal(s->pidfile, "/run/x/policyd-rate-limit.pid");
 	assert_string_equal(s->control_socket, "/run/x/control");
 	looks("sqlite_config.database", "/srv/y/db.sqlite3");
-	settings_set_directories("/var/run/policyd-rate-limit",
+	table_set_directories("/var/run/policyd-rate-limit",
 	    "/var/lib/policyd-rate-limit");
 	good("");
 	assert_string_equal(s->pidfile,
@@ -902,27 +902,34 @@ directories(void **state)
 static void
 table(void **state)
 {
-	const struct settings_info	*info;
-	size_t				 i, j, secrets;
+	const struct reader_row	*row;
+	struct value		*preset;
+	struct str		 text;
+	size_t			 i, j, secrets;
 
 	(void)state;
 	good("");
 	secrets = 0;
-	for (i = 0; i < settings_count(); i++) {
-		info = settings_info(i);
-		assert_ptr_equal(info, settings_info(i));
-		assert_true(strlen(info->name) > 0);
-		assert_true(strlen(info->type) > 0);
+	for (i = 0; i < table_count(); i++) {
+		row = table_row(i);
+		assert_true(strlen(row->name) > 0);
+		assert_true(strlen(row->type) > 0);
 		for (j = 0; j < i; j++)
-			assert_string_not_equal(info->name,
-			    settings_info(j)->name);
-		secrets += info->secret;
-		if (strcmp(info->name, "config_file") != 0)
-			looks(info->name, info->defaults);
+			assert_string_not_equal(row->name,
+			    table_row(j)->name);
+		secrets += (row->flags & TABLE_SECRET) != 0;
+		if (row->alias != NULL || strcmp(row->name, "config_file") == 0)
+			continue;
+		preset = table_default(row);
+		str_init(&text);
+		str_add(&text, "", 0);
+		value_print(&text, preset);
+		looks(row->name, text.data);
+		str_clear(&text);
+		value_free(preset);
 	}
 	assert_int_equal(secrets, 3);
-	assert_string_equal(settings_info(0)->name, "debug");
-	assert_string_equal(settings_info(0)->defaults, "True");
+	assert_string_equal(table_row(0)->name, "debug");
 }
 
 #define TEST(f)	cmocka_unit_test_teardown(f, forget)

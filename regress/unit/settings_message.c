@@ -15,6 +15,7 @@
 #include "conf/fault.h"
 #include "conf/syntax/literal.h"
 #include "conf/settings.h"
+#include "conf/table.h"
 #include "ipc/channel.h"
 #include "ipc/wire.h"
 #include "lib/alloc.h"
@@ -38,9 +39,8 @@ read_text(const char *text)
 
 	fault_init(&faults, NULL);
 	dict = literal_file(text, strlen(text), &faults);
-	s = settings_read(dict, &faults);
+	s = settings_adopt(dict, &faults);
 	assert_int_equal(faults.errors, 0);
-	value_free(dict);
 	fault_clear(&faults);
 	return s;
 }
@@ -214,9 +214,9 @@ the_directories_of_the_parent_arrive(void **state)
 	const struct value	*v;
 
 	(void)state;
-	settings_set_directories("/run/x", "/srv/y");
+	table_set_directories("/run/x", "/srv/y");
 	s = settings_new();
-	settings_set_directories("/var/run/policyd-rate-limit",
+	table_set_directories("/var/run/policyd-rate-limit",
 	    "/var/lib/policyd-rate-limit");
 	got = conveyed(ROLE_LEDGER, s);
 	v = value_get(got->sqlite_config, "database");

@@ -13,6 +13,7 @@
 #include "conf/reader.h"
 #include "conf/rules.h"
 #include "conf/settings.h"
+#include "conf/table.h"
 #include "ipc/message.h"
 #include "lib/str.h"
 
@@ -26,17 +27,17 @@
 static void
 dump_settings(void)
 {
-	const struct settings_info	*info;
-	struct settings			*s;
-	struct str			 text;
-	size_t				 i;
+	const struct reader_row	*row;
+	struct settings		*s;
+	struct str		 text;
+	size_t			 i;
 
 	s = settings_new();
-	for (i = 0; i < settings_count(); i++) {
-		info = settings_info(i);
+	for (i = 0; i < table_count(); i++) {
+		row = table_row(i);
 		str_init(&text);
-		value_repr(&text, settings_lookup(s, info->name));
-		printf("%s\t%s\t%s\n", info->name, info->type, text.data);
+		value_repr(&text, settings_lookup(s, row->name));
+		printf("%s\t%s\t%s\n", row->name, row->type, text.data);
 		str_clear(&text);
 	}
 	settings_free(s);
@@ -79,9 +80,9 @@ roles_of(const char *name)
 {
 	size_t	i;
 
-	for (i = 0; i < settings_count(); i++)
-		if (strcmp(settings_info(i)->name, name) == 0)
-			return settings_info(i)->roles;
+	for (i = 0; i < table_count(); i++)
+		if (strcmp(table_row(i)->name, name) == 0)
+			return table_row(i)->roles;
 	fail_msg("%s is no setting", name);
 	return 0;
 }
@@ -116,7 +117,7 @@ every_setting_has_a_row(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		roles_of(all[i]);
-	assert_int_equal(settings_count(), i);
+	assert_int_equal(table_count(), i);
 }
 
 /* Whoever has no use for a secret does not get it. */

@@ -17,8 +17,7 @@ settings_of(const char *text)
 
 	fault_init(&faults, "test");
 	dict = literal_file(text, strlen(text), &faults);
-	s = settings_read(dict, &faults);
-	value_free(dict);
+	s = settings_adopt(dict, &faults);
 	if (faults.errors > 0) {
 		fault_print(&faults, 0, line, sizeof(line));
 		fail_msg("%s", line);

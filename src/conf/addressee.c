@@ -180,13 +180,13 @@ addressee_read_domains(const struct reading *r, const struct value *v)
 		    item->len - skip)) {
 			reader_fault(r, item, "must be a list of domains, such "
 			    "as [\"example.org\"]");
-			reader_strings_clear(&found);
+			reader_clear_strings(&found);
 			return -1;
 		}
 		reader_strings_add(&found, alloc_copy(item->bytes + skip,
 		    item->len - skip));
 	}
-	reader_strings_clear(out);
+	reader_clear_strings(out);
 	*out = found;
 	return 0;
 }

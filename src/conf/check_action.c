@@ -21,98 +21,58 @@ enum check_rest {
 	REST_TRANSPORT,		/* transport:destination */
 	REST_HEADER,		/* name: value */
 	REST_WORDS,		/* words, required */
-	REST_RESTRICTIONS	/* further restrictions, optional */
+	REST_RESTRICTIONS,	/* further restrictions, optional */
+	REST__MAX
 };
 
-struct check_word {
-	const char	*name;
-	enum check_rest	 rest;
-};
+#define NAMES(...)	(const char *const []){ __VA_ARGS__, NULL }
 
-static const struct check_word	check_words[] = {
-	{ "OK",			REST_RESTRICTIONS },
-	{ "DUNNO",		REST_RESTRICTIONS },
-	{ "REJECT",		REST_TEXT },
-	{ "DEFER",		REST_TEXT },
-	{ "DEFER_IF_PERMIT",	REST_TEXT },
-	{ "DEFER_IF_REJECT",	REST_TEXT },
-	{ "DISCARD",		REST_TEXT },
-	{ "HOLD",		REST_TEXT },
-	{ "INFO",		REST_TEXT },
-	{ "WARN",		REST_TEXT },
-	{ "BCC",		REST_ADDRESS },
-	{ "REDIRECT",		REST_ADDRESS },
-	{ "FILTER",		REST_TRANSPORT },
-	{ "PREPEND",		REST_HEADER },
-	{ "PERMIT",		REST_RESTRICTIONS },
-	{ "permit_auth_destination",	REST_RESTRICTIONS },
-	{ "permit_dnswl_client",	REST_WORDS },
-	{ "permit_inet_interfaces",	REST_RESTRICTIONS },
-	{ "permit_mx_backup",		REST_RESTRICTIONS },
-	{ "permit_mynetworks",		REST_RESTRICTIONS },
-	{ "permit_naked_ip_address",	REST_RESTRICTIONS },
-	{ "permit_rhswl_client",	REST_WORDS },
-	{ "permit_sasl_authenticated",	REST_RESTRICTIONS },
-	{ "permit_tls_all_clientcerts",	REST_RESTRICTIONS },
-	{ "permit_tls_clientcerts",	REST_RESTRICTIONS },
-	{ "defer_unauth_destination",	REST_RESTRICTIONS },
-	{ "warn_if_reject",		REST_WORDS },
-	{ "sleep",			REST_WORDS },
-	{ "check_ccert_access",		REST_WORDS },
-	{ "check_client_a_access",	REST_WORDS },
-	{ "check_client_access",	REST_WORDS },
-	{ "check_client_mx_access",	REST_WORDS },
-	{ "check_client_ns_access",	REST_WORDS },
-	{ "check_etrn_access",		REST_WORDS },
-	{ "check_helo_a_access",	REST_WORDS },
-	{ "check_helo_access",		REST_WORDS },
-	{ "check_helo_mx_access",	REST_WORDS },
-	{ "check_helo_ns_access",	REST_WORDS },
-	{ "check_policy_service",	REST_WORDS },
-	{ "check_recipient_a_access",	REST_WORDS },
-	{ "check_recipient_access",	REST_WORDS },
-	{ "check_recipient_mx_access",	REST_WORDS },
-	{ "check_recipient_ns_access",	REST_WORDS },
-	{ "check_reverse_client_hostname_a_access",	REST_WORDS },
-	{ "check_reverse_client_hostname_access",	REST_WORDS },
-	{ "check_reverse_client_hostname_mx_access",	REST_WORDS },
-	{ "check_reverse_client_hostname_ns_access",	REST_WORDS },
-	{ "check_sasl_access",		REST_WORDS },
-	{ "check_sender_a_access",	REST_WORDS },
-	{ "check_sender_access",	REST_WORDS },
-	{ "check_sender_mx_access",	REST_WORDS },
-	{ "check_sender_ns_access",	REST_WORDS },
-	{ "reject_authenticated_sender_login_mismatch",	REST_RESTRICTIONS },
-	{ "reject_invalid_helo_hostname",	REST_RESTRICTIONS },
-	{ "reject_known_sender_login_mismatch",	REST_RESTRICTIONS },
-	{ "reject_multi_recipient_bounce",	REST_RESTRICTIONS },
-	{ "reject_non_fqdn_helo_hostname",	REST_RESTRICTIONS },
-	{ "reject_non_fqdn_recipient",		REST_RESTRICTIONS },
-	{ "reject_non_fqdn_sender",		REST_RESTRICTIONS },
-	{ "reject_plaintext_session",		REST_RESTRICTIONS },
-	{ "reject_rbl_client",			REST_WORDS },
-	{ "reject_rhsbl_client",		REST_WORDS },
-	{ "reject_rhsbl_helo",			REST_WORDS },
-	{ "reject_rhsbl_recipient",		REST_WORDS },
-	{ "reject_rhsbl_reverse_client",	REST_WORDS },
-	{ "reject_rhsbl_sender",		REST_WORDS },
-	{ "reject_sender_login_mismatch",	REST_RESTRICTIONS },
-	{ "reject_unauth_destination",		REST_RESTRICTIONS },
-	{ "reject_unauth_pipelining",		REST_RESTRICTIONS },
-	{ "reject_unauthenticated_sender_login_mismatch", REST_RESTRICTIONS },
-	{ "reject_unknown_client_hostname",	REST_RESTRICTIONS },
-	{ "reject_unknown_forward_client_hostname",	REST_RESTRICTIONS },
-	{ "reject_unknown_helo_hostname",	REST_RESTRICTIONS },
-	{ "reject_unknown_recipient_domain",	REST_RESTRICTIONS },
-	{ "reject_unknown_reverse_client_hostname",	REST_RESTRICTIONS },
-	{ "reject_unknown_sender_domain",	REST_RESTRICTIONS },
-	{ "reject_unlisted_recipient",		REST_RESTRICTIONS },
-	{ "reject_unlisted_sender",		REST_RESTRICTIONS },
-	{ "reject_unverified_recipient",	REST_RESTRICTIONS },
-	{ "reject_unverified_sender",		REST_RESTRICTIONS }
+/* The words, by what follows them. */
+static const char *const *const	check_words[] = {
+	[REST_RESTRICTIONS] = NAMES("OK", "DUNNO", "PERMIT",
+	    "permit_auth_destination", "permit_inet_interfaces",
+	    "permit_mx_backup", "permit_mynetworks", "permit_naked_ip_address",
+	    "permit_sasl_authenticated", "permit_tls_all_clientcerts",
+	    "permit_tls_clientcerts", "defer_unauth_destination",
+	    "reject_authenticated_sender_login_mismatch",
+	    "reject_invalid_helo_hostname",
+	    "reject_known_sender_login_mismatch",
+	    "reject_multi_recipient_bounce", "reject_non_fqdn_helo_hostname",
+	    "reject_non_fqdn_recipient", "reject_non_fqdn_sender",
+	    "reject_plaintext_session", "reject_sender_login_mismatch",
+	    "reject_unauth_destination", "reject_unauth_pipelining",
+	    "reject_unauthenticated_sender_login_mismatch",
+	    "reject_unknown_client_hostname",
+	    "reject_unknown_forward_client_hostname",
+	    "reject_unknown_helo_hostname", "reject_unknown_recipient_domain",
+	    "reject_unknown_reverse_client_hostname",
+	    "reject_unknown_sender_domain", "reject_unlisted_recipient",
+	    "reject_unlisted_sender", "reject_unverified_recipient",
+	    "reject_unverified_sender"),
+	[REST_TEXT] = NAMES("REJECT", "DEFER", "DEFER_IF_PERMIT",
+	    "DEFER_IF_REJECT", "DISCARD", "HOLD", "INFO", "WARN"),
+	[REST_ADDRESS] = NAMES("BCC", "REDIRECT"),
+	[REST_TRANSPORT] = NAMES("FILTER"),
+	[REST_HEADER] = NAMES("PREPEND"),
+	[REST_WORDS] = NAMES("permit_dnswl_client", "permit_rhswl_client",
+	    "warn_if_reject", "sleep", "check_ccert_access",
+	    "check_client_a_access", "check_client_access",
+	    "check_client_mx_access", "check_client_ns_access",
+	    "check_etrn_access", "check_helo_a_access", "check_helo_access",
+	    "check_helo_mx_access", "check_helo_ns_access",
+	    "check_policy_service", "check_recipient_a_access",
+	    "check_recipient_access", "check_recipient_mx_access",
+	    "check_recipient_ns_access",
+	    "check_reverse_client_hostname_a_access",
+	    "check_reverse_client_hostname_access",
+	    "check_reverse_client_hostname_mx_access",
+	    "check_reverse_client_hostname_ns_access", "check_sasl_access",
+	    "check_sender_a_access", "check_sender_access",
+	    "check_sender_mx_access", "check_sender_ns_access",
+	    "reject_rbl_client", "reject_rhsbl_client", "reject_rhsbl_helo",
+	    "reject_rhsbl_recipient", "reject_rhsbl_reverse_client",
+	    "reject_rhsbl_sender")
 };
-
-#define CHECK_WORDS	(sizeof(check_words) / sizeof(check_words[0]))
 
 /*
  * Postfix truncates a line at 2048 bytes, and placeholders grow when they are
@@ -124,26 +84,6 @@ static const char *const	check_placeholders[] = {
 	"id", "rule", "limit", "period", "used", "retry_after", NULL
 };
 
-/* 4yz and 5yz, alone or with a text. */
-static bool
-check_is_code(const char *word, size_t len)
-{
-	return len == 3 && (word[0] == '4' || word[0] == '5') &&
-	    isdigit((unsigned char)word[1]) && isdigit((unsigned char)word[2]);
-}
-
-static const struct check_word *
-check_find_word(const char *word, size_t len)
-{
-	size_t	i;
-
-	for (i = 0; i < CHECK_WORDS; i++)
-		if (strlen(check_words[i].name) == len &&
-		    strncasecmp(check_words[i].name, word, len) == 0)
-			return &check_words[i];
-	return NULL;
-}
-
 /* What is missing after the word; NULL: nothing. */
 static const char *
 check_rest(enum check_rest kind, const char *rest)
@@ -153,6 +93,7 @@ check_rest(enum check_rest kind, const char *rest)
 	switch (kind) {
 	case REST_TEXT:
 	case REST_RESTRICTIONS:
+	case REST__MAX:
 		return NULL;
 	case REST_ADDRESS:
 		return strchr(rest, '@') != NULL && strchr(rest, ' ') == NULL ?
@@ -171,28 +112,35 @@ check_rest(enum check_rest kind, const char *rest)
 	return NULL;
 }
 
-static void
-check_unknown_word(const char *name, const struct value *v, size_t len,
-    struct faults *faults)
+/* Finds the first word of an action; NULL and a fault: it is unknown. */
+static const char *
+check_first_word(const char *name, const struct value *v, size_t len,
+    enum check_rest *rest, struct faults *faults)
 {
-	struct reader_nearest	 nearest = { NULL, NULL, 0 };
+	struct reader_nearest	 nearest = { .written = NULL };
 	char			*word;
 	size_t			 i;
 
+	*rest = REST_TEXT;
+
+	/* 4yz and 5yz, alone or with a text. */
+	if (len == 3 && (v->bytes[0] == '4' || v->bytes[0] == '5') &&
+	    isdigit((unsigned char)v->bytes[1]) &&
+	    isdigit((unsigned char)v->bytes[2]))
+		return v->bytes;
 	nearest.written = word = alloc_copy(v->bytes, len);
-	for (i = 0; i < CHECK_WORDS; i++)
-		reader_nearest(&nearest, check_words[i].name);
-	if (nearest.name != NULL)
-		fault_error(faults, v->line, v->column,
-		    "%s begins with \"%s\", which is not an action of "
-		    "access(5); did you mean \"%s\"?",
-		    name, word, nearest.name);
-	else
-		fault_error(faults, v->line, v->column,
-		    "%s begins with \"%s\", which is not an action of "
-		    "access(5)",
-		    name, word);
+	for (; *rest < REST__MAX; ++*rest)
+		for (i = 0; check_words[*rest][i] != NULL; i++) {
+			if (strcasecmp(check_words[*rest][i], word) == 0) {
+				free(word);
+				return check_words[*rest][i];
+			}
+			reader_nearest(&nearest, check_words[*rest][i]);
+		}
+	fault_error(faults, v->line, v->column, "%s begins with \"%s\", which "
+	    "is not an action of access(5)%s", name, word, nearest.hint);
 	free(word);
+	return NULL;
 }
 
 static void
@@ -223,56 +171,19 @@ check_placeholder(const char *name, const struct value *v, const char *word,
 		}
 		reader_nearest(&nearest, check_placeholders[i]);
 	}
-	if (nearest.name != NULL)
-		fault_warning(faults, v->line, v->column, "%s: {%s} is not "
-		    "a placeholder and stays as it is; did you mean {%s}?",
-		    name, word, nearest.name);
-	else
-		fault_warning(faults, v->line, v->column,
-		    "%s: {%s} is not a placeholder and stays as it is", name,
-		    word);
-}
-
-/* RFC 5321 4.2: replies are ASCII, and the client gets the text unchanged. */
-static void
-check_ascii(const char *name, const struct value *v, struct faults *faults)
-{
-	size_t	i;
-
-	for (i = 0; i < v->len; i++)
-		if ((unsigned char)v->bytes[i] >= 0x80)
-			break;
-	if (i < v->len)
-		fault_error(faults, v->line, v->column,
-		    "%s must be ASCII, which byte %zu is not", name, i + 1);
-}
-
-static void
-check_all_placeholders(const char *name, const struct value *v,
-    enum check_filled filled, struct faults *faults)
-{
-	const char	*p;
-	char		*word;
-	size_t		 len;
-
-	for (p = v->bytes; (p = strchr(p, '{')) != NULL; p += len) {
-		len = strspn(++p, "abcdefghijklmnopqrstuvwxyz"
-		    "ABCDEFGHIJKLMNOPQRSTUVWXYZ_");
-		if (len == 0 || p[len] != '}')
-			continue;
-		word = alloc_copy(p, len);
-		check_placeholder(name, v, word, filled, faults);
-		free(word);
-	}
+	fault_warning(faults, v->line, v->column,
+	    "%s: {%s} is not a placeholder and stays as it is%s", name, word,
+	    nearest.hint);
 }
 
 void
 check_action(const char *name, const struct value *v, enum check_filled filled,
     struct faults *faults)
 {
-	const struct check_word	*word;
-	const char		*missing, *rest;
-	size_t			 len;
+	const char	*missing, *p, *rest, *first;
+	char		*word;
+	enum check_rest	 kind;
+	size_t		 len, i;
 
 	/* The readers have rejected it. */
 	if (v->type != VALUE_STR || v->len == 0 || !reader_is_line(v))
@@ -282,24 +193,34 @@ check_action(const char *name, const struct value *v, enum check_filled filled,
 		    "%s is longer than %d bytes", name, CHECK_ACTION_MAX);
 		return;
 	}
-	len = strcspn(v->bytes, " ");
-	if (len == 0) {
+	if (v->bytes[0] == ' ') {
 		fault_error(faults, v->line, v->column,
 		    "%s must not begin with a blank", name);
 		return;
 	}
-	check_ascii(name, v, faults);
-	check_all_placeholders(name, v, filled, faults);
-	if (check_is_code(v->bytes, len) || access_is_number(v->bytes))
-		return;
-	if ((word = check_find_word(v->bytes, len)) == NULL) {
-		check_unknown_word(name, v, len, faults);
-		return;
+	/* RFC 5321 4.2: the client gets the text unchanged. */
+	for (i = 0; i < v->len; i++)
+		if ((unsigned char)v->bytes[i] >= 0x80) {
+			fault_error(faults, v->line, v->column, "%s must be "
+			    "ASCII, which byte %zu is not", name, i + 1);
+			break;
+		}
+	for (p = v->bytes; (p = strchr(p, '{')) != NULL; p += len) {
+		len = strspn(++p, "abcdefghijklmnopqrstuvwxyz"
+		    "ABCDEFGHIJKLMNOPQRSTUVWXYZ_");
+		if (len == 0 || p[len] != '}')
+			continue;
+		word = alloc_copy(p, len);
+		check_placeholder(name, v, word, filled, faults);
+		free(word);
 	}
+	if (access_is_number(v->bytes))
+		return;
+	len = strcspn(v->bytes, " ");
 	rest = v->bytes + len;
 	rest += strspn(rest, " ");
-	if ((missing = check_rest(word->rest, rest)) != NULL)
+	if ((first = check_first_word(name, v, len, &kind, faults)) != NULL &&
+	    (missing = check_rest(kind, rest)) != NULL)
 		fault_error(faults, v->line, v->column,
-		    "%s: %s must be followed by %s",
-		    name, word->name, missing);
+		    "%s: %s must be followed by %s", name, first, missing);
 }

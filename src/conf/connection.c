@@ -19,184 +19,108 @@ enum connection_kind {
 	KIND_SSL		/* connection_ssl */
 };
 
-struct connection_keyword {
-	const char		*name;
+/* Keywords of one kind, up to a NULL. */
+struct connection_group {
 	enum connection_kind	 kind;
+	const char *const	*names;
 };
 
-static const struct connection_keyword	connection_sqlite_keywords[] = {
-	{ "database",		KIND_FILE },
-	{ "timeout",		KIND_NUMBER },
-	{ "synchronous",	KIND_SYNCHRONOUS },
-	{ "detect_types",	KIND_IGNORED },
-	{ "isolation_level",	KIND_IGNORED },
-	{ "check_same_thread",	KIND_IGNORED },
-	{ "factory",		KIND_IGNORED },
-	{ "cached_statements",	KIND_IGNORED },
-	{ "uri",		KIND_IGNORED },
-	{ "autocommit",		KIND_IGNORED },
-	{ NULL,			KIND_IGNORED }
+#define NAMES(...)	(const char *const []){ __VA_ARGS__, NULL }
+
+static const struct connection_group	connection_sqlite_groups[] = {
+	{ KIND_FILE, NAMES("database") },
+	{ KIND_NUMBER, NAMES("timeout") },
+	{ KIND_SYNCHRONOUS, NAMES("synchronous") },
+	{ KIND_IGNORED, NAMES("detect_types", "isolation_level",
+	    "check_same_thread", "factory", "cached_statements", "uri",
+	    "autocommit") },
+	{ KIND_IGNORED, NULL }
 };
 
-static const struct connection_keyword	connection_mysql_keywords[] = {
-	{ "host",		KIND_TEXT },
-	{ "port",		KIND_WHOLE },
-	{ "user",		KIND_TEXT },
-	{ "passwd",		KIND_TEXT },
-	{ "password",		KIND_TEXT },
-	{ "db",			KIND_TEXT },
-	{ "database",		KIND_TEXT },
-	{ "unix_socket",	KIND_TEXT },
-	{ "charset",		KIND_TEXT },
-	{ "collation",		KIND_TEXT },
-	{ "connect_timeout",	KIND_WHOLE },
-	{ "read_timeout",	KIND_WHOLE },
-	{ "write_timeout",	KIND_WHOLE },
-	{ "read_default_file",	KIND_TEXT },
-	{ "read_default_group",	KIND_TEXT },
-	{ "ssl",		KIND_SSL },
-	{ "ssl_mode",		KIND_SSL_MODE },
-	{ "compress",		KIND_SWITCH },
-	{ "init_command",	KIND_TEXT },
-	{ "auth_plugin",	KIND_TEXT },
-	{ "server_public_key_path", KIND_TEXT },
-	{ "conv",		KIND_IGNORED },
-	{ "named_pipe",		KIND_IGNORED },
-	{ "cursorclass",	KIND_IGNORED },
-	{ "use_unicode",	KIND_IGNORED },
-	{ "sql_mode",		KIND_IGNORED },
-	{ "client_flag",	KIND_IGNORED },
-	{ "multi_statements",	KIND_IGNORED },
-	{ "local_infile",	KIND_IGNORED },
-	{ "autocommit",		KIND_IGNORED },
-	{ "binary_prefix",	KIND_IGNORED },
-	{ NULL,			KIND_IGNORED }
+static const struct connection_group	connection_mysql_groups[] = {
+	{ KIND_TEXT, NAMES("host", "user", "passwd", "password", "db",
+	    "database", "unix_socket", "charset", "collation",
+	    "read_default_file", "read_default_group", "init_command",
+	    "auth_plugin", "server_public_key_path") },
+	{ KIND_WHOLE, NAMES("port", "connect_timeout", "read_timeout",
+	    "write_timeout") },
+	{ KIND_SSL, NAMES("ssl") },
+	{ KIND_SSL_MODE, NAMES("ssl_mode") },
+	{ KIND_SWITCH, NAMES("compress") },
+	{ KIND_IGNORED, NAMES("conv", "named_pipe", "cursorclass",
+	    "use_unicode", "sql_mode", "client_flag", "multi_statements",
+	    "local_infile", "autocommit", "binary_prefix") },
+	{ KIND_IGNORED, NULL }
 };
 
 /*
  * libpq's own (PostgreSQL 17, "Parameter Key Words"), and psycopg2's
  * additions.
  */
-static const struct connection_keyword	connection_pgsql_keywords[] = {
-	{ "database",		KIND_SCALAR },
-	{ "dbname",		KIND_SCALAR },
-	{ "dsn",		KIND_TEXT },
-	{ "host",		KIND_SCALAR },
-	{ "hostaddr",		KIND_SCALAR },
-	{ "port",		KIND_SCALAR },
-	{ "user",		KIND_SCALAR },
-	{ "password",		KIND_SCALAR },
-	{ "passfile",		KIND_SCALAR },
-	{ "require_auth",	KIND_SCALAR },
-	{ "channel_binding",	KIND_SCALAR },
-	{ "connect_timeout",	KIND_SCALAR },
-	{ "client_encoding",	KIND_SCALAR },
-	{ "options",		KIND_SCALAR },
-	{ "application_name",	KIND_SCALAR },
-	{ "fallback_application_name", KIND_SCALAR },
-	{ "keepalives",		KIND_SCALAR },
-	{ "keepalives_idle",	KIND_SCALAR },
-	{ "keepalives_interval", KIND_SCALAR },
-	{ "keepalives_count",	KIND_SCALAR },
-	{ "tcp_user_timeout",	KIND_SCALAR },
-	{ "replication",	KIND_SCALAR },
-	{ "gssencmode",		KIND_SCALAR },
-	{ "sslmode",		KIND_SCALAR },
-	{ "sslnegotiation",	KIND_SCALAR },
-	{ "requiressl",		KIND_SCALAR },
-	{ "sslcompression",	KIND_SCALAR },
-	{ "sslcert",		KIND_SCALAR },
-	{ "sslkey",		KIND_SCALAR },
-	{ "sslpassword",	KIND_SCALAR },
-	{ "sslcertmode",	KIND_SCALAR },
-	{ "sslrootcert",	KIND_SCALAR },
-	{ "sslcrl",		KIND_SCALAR },
-	{ "sslcrldir",		KIND_SCALAR },
-	{ "sslsni",		KIND_SCALAR },
-	{ "requirepeer",	KIND_SCALAR },
-	{ "ssl_min_protocol_version", KIND_SCALAR },
-	{ "ssl_max_protocol_version", KIND_SCALAR },
-	{ "krbsrvname",		KIND_SCALAR },
-	{ "gsslib",		KIND_SCALAR },
-	{ "gssdelegation",	KIND_SCALAR },
-	{ "service",		KIND_SCALAR },
-	{ "target_session_attrs", KIND_SCALAR },
-	{ "load_balance_hosts",	KIND_SCALAR },
-	{ "connection_factory",	KIND_IGNORED },
-	{ "cursor_factory",	KIND_IGNORED },
-	{ "async",		KIND_IGNORED },
-	{ "async_",		KIND_IGNORED },
-	{ NULL,			KIND_IGNORED }
+static const struct connection_group	connection_pgsql_groups[] = {
+	{ KIND_SCALAR, NAMES("database", "dbname", "host", "hostaddr", "port",
+	    "user", "password", "passfile", "require_auth", "channel_binding",
+	    "connect_timeout", "client_encoding", "options", "application_name",
+	    "fallback_application_name", "keepalives", "keepalives_idle",
+	    "keepalives_interval", "keepalives_count", "tcp_user_timeout",
+	    "replication", "gssencmode", "sslmode", "sslnegotiation",
+	    "requiressl", "sslcompression", "sslcert", "sslkey", "sslpassword",
+	    "sslcertmode", "sslrootcert", "sslcrl", "sslcrldir", "sslsni",
+	    "requirepeer", "ssl_min_protocol_version",
+	    "ssl_max_protocol_version", "krbsrvname", "gsslib", "gssdelegation",
+	    "service", "target_session_attrs", "load_balance_hosts") },
+	{ KIND_TEXT, NAMES("dsn") },
+	{ KIND_IGNORED, NAMES("connection_factory", "cursor_factory", "async",
+	    "async_") },
+	{ KIND_IGNORED, NULL }
 };
 
-static const struct connection_keyword	connection_ssl_keywords[] = {
-	{ "ca",			KIND_TEXT },
-	{ "capath",		KIND_TEXT },
-	{ "cert",		KIND_TEXT },
-	{ "key",		KIND_TEXT },
-	{ "cipher",		KIND_TEXT },
-	{ NULL,			KIND_IGNORED }
+static const struct connection_group	connection_ssl_groups[] = {
+	{ KIND_TEXT, NAMES("ca", "capath", "cert", "key", "cipher") },
+	{ KIND_IGNORED, NULL }
 };
 
 struct connection_dialect {
 	const char			*setting;
 	const char			*function;
-	const struct connection_keyword	*keywords;
+	const struct connection_group	*groups;
 };
 
 static const struct connection_dialect	connection_dialects[] = {
-	{ "sqlite_config", "sqlite3.connect", connection_sqlite_keywords },
-	{ "mysql_config", "MySQLdb.connect", connection_mysql_keywords },
-	{ "pgsql_config", "psycopg2.connect", connection_pgsql_keywords }
+	{ "sqlite_config", "sqlite3.connect", connection_sqlite_groups },
+	{ "mysql_config", "MySQLdb.connect", connection_mysql_groups },
+	{ "pgsql_config", "psycopg2.connect", connection_pgsql_groups },
+	/* The keywords in mysql_config's "ssl". */
+	{ "ssl", "MySQLdb.connect's ssl", connection_ssl_groups }
 };
 
-/* The keywords in mysql_config's "ssl". */
-static const struct connection_dialect	connection_ssl = {
-	"mysql_config", "MySQLdb.connect's ssl", connection_ssl_keywords
-};
-
-#define CONNECTION_DIALECTS \
-	(sizeof(connection_dialects) / sizeof(connection_dialects[0]))
+#define CONNECTION_SSL	(&connection_dialects[3])
 
 const char *
 connection_keyword(const char *setting, size_t n, bool *used)
 {
-	const struct connection_keyword	*k;
-	size_t				 i;
+	const struct connection_group	*g;
+	size_t				 i, j;
 
-	for (i = 0; i < CONNECTION_DIALECTS; i++)
-		if (strcmp(connection_dialects[i].setting, setting) == 0)
-			break;
-	if (i == CONNECTION_DIALECTS)
-		return NULL;
-	for (k = connection_dialects[i].keywords; k->name != NULL; k++)
-		if (n-- == 0)
-			break;
-	*used = k->kind != KIND_IGNORED;
-	return k->name;
-}
-
-/*
- * ":memory:" and "" do not survive the process, so they would limit nothing
- * after a restart; "file:" begins a URI.
- */
-static bool
-connection_is_file(const char *path)
-{
-	const char	*base = strrchr(path, '/');
-
-	base = base == NULL ? path : base + 1;
-	return *base != '\0' && strcmp(base, ".") != 0 &&
-	    strcmp(base, "..") != 0 && *path != ':' &&
-	    strncmp(path, "file:", 5) != 0;
+	for (i = 0; strcmp(connection_dialects[i].setting, setting) != 0; i++)
+		if (&connection_dialects[i] == CONNECTION_SSL)
+			return NULL;
+	for (g = connection_dialects[i].groups; g->names != NULL; g++)
+		for (j = 0; g->names[j] != NULL; j++)
+			if (n-- == 0) {
+				*used = g->kind != KIND_IGNORED;
+				return g->names[j];
+			}
+	return NULL;
 }
 
 /* NULL if the value is of this kind, else the description of the kind. */
 static const char *
 connection_expected(enum connection_kind kind, const struct value *v)
 {
-	int64_t	n;
-	bool	text;
+	const char	*base;
+	int64_t		 n;
+	bool		 text;
 
 	text = v->type == VALUE_STR && memchr(v->bytes, '\0', v->len) == NULL;
 	switch (kind) {
@@ -205,8 +129,17 @@ connection_expected(enum connection_kind kind, const struct value *v)
 	case KIND_TEXT:
 		return text ? NULL : "a string";
 	case KIND_FILE:
-		return text && connection_is_file(v->bytes) ? NULL :
-		    "the path of a file";
+		/*
+		 * ":memory:" and "" do not survive the process, so they would
+		 * limit nothing after a restart; "file:" begins a URI.
+		 */
+		if (!text || v->bytes[0] == ':' ||
+		    strncmp(v->bytes, "file:", 5) == 0)
+			return "the path of a file";
+		base = strrchr(v->bytes, '/');
+		base = base == NULL ? v->bytes : base + 1;
+		return *base != '\0' && strcmp(base, ".") != 0 &&
+		    strcmp(base, "..") != 0 ? NULL : "the path of a file";
 	case KIND_WHOLE:
 		if (text && num_parse(v->bytes, v->len, 0, INT32_MAX, &n) == 0)
 			return NULL;
@@ -244,74 +177,59 @@ connection_expected(enum connection_kind kind, const struct value *v)
 }
 
 static void
-connection_unknown(const struct reading *r, const struct connection_dialect *d,
-    const struct value *key)
-{
-	struct reader_nearest		 nearest = { .written = key->bytes };
-	const struct connection_keyword	*k;
-
-	for (k = d->keywords; k->name != NULL; k++)
-		reader_nearest(&nearest, k->name);
-	if (nearest.name != NULL)
-		reader_unknown(r, key,
-		    "has \"%s\", which %s does not know; did you mean \"%s\"?",
-		    key->bytes, d->function, nearest.name);
-	else
-		reader_unknown(r, key, "has \"%s\", which %s does not know",
-		    key->bytes, d->function);
-}
-
-static void	connection_entries(const struct reading *,
-		    const struct connection_dialect *, const struct value *);
-
-static void
-connection_entry(const struct reading *r, const struct connection_dialect *d,
-    const struct value *key, const struct value *v)
-{
-	const struct connection_keyword	*k;
-	const char			*expected;
-
-	if (key->type != VALUE_STR) {
-		reader_fault(r, key, "must have strings as keys, not %s",
-		    value_type_name(key->type));
-		return;
-	}
-	for (k = d->keywords; k->name != NULL; k++)
-		if (strlen(k->name) == key->len &&
-		    memcmp(k->name, key->bytes, key->len) == 0)
-			break;
-	if (k->name == NULL)
-		connection_unknown(r, d, key);
-	else if (k->kind == KIND_IGNORED)
-		reader_warning(r, key, "has \"%s\", which has no meaning here",
-		    k->name);
-	/* Python's functions take None for "not given". */
-	else if (v->type != VALUE_NONE &&
-	    (expected = connection_expected(k->kind, v)) != NULL)
-		reader_fault(r, v, "must have %s as \"%s\"", expected, k->name);
-	else if (k->kind == KIND_SSL && v->type == VALUE_DICT)
-		connection_entries(r, &connection_ssl, v);
-}
-
-static void
 connection_entries(const struct reading *r, const struct connection_dialect *d,
-    const struct value *v)
+    const struct value *dict)
 {
-	size_t	i;
+	struct reader_nearest		 nearest;
+	const struct connection_group	*g;
+	const struct value		*key, *v;
+	const char			*expected, *name;
+	size_t				 i, j;
 
-	for (i = 0; i + 1 < v->count; i += 2)
-		connection_entry(r, d, v->items[i], v->items[i + 1]);
+	for (i = 0; i + 1 < dict->count; i += 2) {
+		key = dict->items[i];
+		v = dict->items[i + 1];
+		if (key->type != VALUE_STR) {
+			reader_fault(r, key, "must have strings as keys, not "
+			    "%s", value_type_name(key->type));
+			continue;
+		}
+		memset(&nearest, 0, sizeof(nearest));
+		nearest.written = key->bytes;
+		for (g = d->groups, name = NULL; g->names != NULL; g++) {
+			for (j = 0; (name = g->names[j]) != NULL; j++) {
+				if (strlen(name) == key->len &&
+				    memcmp(name, key->bytes, key->len) == 0)
+					break;
+				reader_nearest(&nearest, name);
+			}
+			if (name != NULL)
+				break;
+		}
+		if (name == NULL)
+			reader_unknown(r, key, "has \"%s\", which %s does not "
+			    "know%s", key->bytes, d->function, nearest.hint);
+		else if (g->kind == KIND_IGNORED)
+			reader_warning(r, key, "has \"%s\", which has no "
+			    "meaning here", name);
+		/* Python's functions take None for "not given". */
+		else if (v->type != VALUE_NONE &&
+		    (expected = connection_expected(g->kind, v)) != NULL)
+			reader_fault(r, v, "must have %s as \"%s\"", expected,
+			    name);
+		else if (g->kind == KIND_SSL && v->type == VALUE_DICT)
+			connection_entries(r, CONNECTION_SSL, v);
+	}
 }
 
 static int
 connection_read(const struct reading *r, const struct value *v,
     const struct connection_dialect *d)
 {
-	size_t	errors;
+	size_t	errors = r->faults->errors;
 
 	if (v->type != VALUE_DICT)
 		return reader_mismatch(r, v, "a dictionary");
-	errors = r->faults->errors;
 	connection_entries(r, d, v);
 	return r->faults->errors == errors ? 0 : -1;
 }

@@ -16,10 +16,6 @@
 #define FAULT_MAX	200
 #define FAULT_TEXT_MAX	1024
 
-static void	 fault_add(struct faults *, enum fault_kind, unsigned int,
-		    unsigned int, const char *, va_list)
-		    __attribute__((__format__(printf, 5, 0)));
-
 void
 fault_init(struct faults *f, const char *file)
 {
@@ -39,32 +35,26 @@ fault_clear(struct faults *f)
 	memset(f, 0, sizeof(*f));
 }
 
-/* Texts quote the file, and are written to logs and terminals. */
-static char *
-fault_printable(const char *text)
-{
-	size_t	 len = strlen(text), size = len * 4 + 8;
-
-	return str_printable_again(alloc_zero(size, 1), size, text, len);
-}
-
-static void
+void
 fault_add(struct faults *f, enum fault_kind kind, unsigned int line,
-    unsigned int column, const char *fmt, va_list ap)
+    unsigned int column, const char *name, const char *fmt, va_list ap)
 {
 	char		 text[FAULT_TEXT_MAX];
 	struct fault	*fault;
-	size_t		 n;
+	size_t		 n, len = 0;
 
 	f->unknown += kind == FAULT_UNKNOWN;
 	n = kind == FAULT_ERROR ? ++f->errors : ++f->warnings;
 	if (n > FAULT_MAX + 1)
 		return;
-
 	/*
 	 * Truncates an endless word of the file; the place is still reported.
 	 */
-	vsnprintf(text, sizeof(text), fmt, ap);
+	if (name != NULL) {
+		snprintf(text, sizeof(text) / 2, "%s ", name);
+		len = strlen(text);
+	}
+	vsnprintf(text + len, sizeof(text) - len, fmt, ap);
 
 	f->list = alloc_resize(f->list, f->count + 1, sizeof(*f->list));
 	fault = &f->list[f->count++];
@@ -76,7 +66,10 @@ fault_add(struct faults *f, enum fault_kind kind, unsigned int line,
 		snprintf(text, sizeof(text), "too many %s, not all are shown",
 		    kind == FAULT_ERROR ? "errors" : "warnings");
 	}
-	fault->text = fault_printable(text);
+	/* Texts quote the file, and are written to logs and terminals. */
+	len = strlen(text);
+	fault->text = str_printable_again(alloc_zero(len * 4 + 8, 1),
+	    len * 4 + 8, text, len);
 }
 
 void
@@ -86,7 +79,7 @@ fault_error(struct faults *f, unsigned int line, unsigned int column,
 	va_list	ap;
 
 	va_start(ap, fmt);
-	fault_add(f, FAULT_ERROR, line, column, fmt, ap);
+	fault_add(f, FAULT_ERROR, line, column, NULL, fmt, ap);
 	va_end(ap);
 }
 
@@ -97,7 +90,7 @@ fault_warning(struct faults *f, unsigned int line, unsigned int column,
 	va_list	ap;
 
 	va_start(ap, fmt);
-	fault_add(f, FAULT_WARNING, line, column, fmt, ap);
+	fault_add(f, FAULT_WARNING, line, column, NULL, fmt, ap);
 	va_end(ap);
 }
 
@@ -108,7 +101,7 @@ fault_unknown(struct faults *f, unsigned int line, unsigned int column,
 	va_list	ap;
 
 	va_start(ap, fmt);
-	fault_add(f, FAULT_UNKNOWN, line, column, fmt, ap);
+	fault_add(f, FAULT_UNKNOWN, line, column, NULL, fmt, ap);
 	va_end(ap);
 }
 
@@ -125,14 +118,6 @@ fault_refuse_unknown(struct faults *f)
 	f->unknown = 0;
 }
 
-static bool
-fault_before(const struct fault *a, const struct fault *b)
-{
-	if (a->line != b->line)
-		return a->line < b->line;
-	return a->column < b->column;
-}
-
 /*
  * Insertion sort: the list is short and nearly sorted, and the sort must be
  * stable.
@@ -145,8 +130,13 @@ fault_sort(struct faults *f)
 
 	for (i = 1; i < f->count; i++) {
 		fault = f->list[i];
-		for (j = i; j > 0 && fault_before(&fault, &f->list[j - 1]); j--)
+		for (j = i; j > 0; j--) {
+			if (f->list[j - 1].line < fault.line ||
+			    (f->list[j - 1].line == fault.line &&
+			    f->list[j - 1].column <= fault.column))
+				break;
 			f->list[j] = f->list[j - 1];
+		}
 		f->list[j] = fault;
 	}
 }

@@ -1,7 +1,7 @@
 #ifndef FAULT_H
 #define FAULT_H
 
-#include <stdbool.h>
+#include <stdarg.h>
 #include <stddef.h>
 
 /* All faults of a configuration, each with its place. */
@@ -36,6 +36,11 @@ void	fault_warning(struct faults *, unsigned int line, unsigned int column,
 	    const char *, ...) __attribute__((__format__(printf, 4, 5)));
 void	fault_unknown(struct faults *, unsigned int line, unsigned int column,
 	    const char *, ...) __attribute__((__format__(printf, 4, 5)));
+
+/* The text begins with `name` and a blank, unless that is NULL. */
+void	fault_add(struct faults *, enum fault_kind, unsigned int line,
+	    unsigned int column, const char *name, const char *, va_list)
+	    __attribute__((__format__(printf, 6, 0)));
 
 /* Turns unknown names into errors, for -n. */
 void	fault_refuse_unknown(struct faults *);

@@ -71,6 +71,15 @@ ids_free(struct ids *t)
 	free(t);
 }
 
+void
+ids_clear(void *member)
+{
+	struct ids	**t = member;
+
+	ids_free(*t);
+	*t = NULL;
+}
+
 /* --- adding --- */
 
 static size_t

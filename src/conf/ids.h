@@ -27,6 +27,7 @@ struct ids_entry {
  */
 struct ids	*ids_new(const struct settings *);
 void		 ids_free(struct ids *);	/* NULL is legal */
+void		 ids_clear(void *);		/* a member, struct ids ** */
 
 /* Adds an id in its counted form, or finds its entry; *fresh: it was added. */
 struct ids_entry	*ids_add(struct ids *, const char *, size_t,

@@ -22,6 +22,7 @@ int		 limits_parse(struct limits *out, const struct value *,
 		    char *reason, size_t);
 
 reader		 limits_read;		/* struct limits */
+void		 limits_clear(void *);
 reader		 limits_read_by_id;	/* struct ids * */
 
 /* The longest window of any id, in seconds; 0: there is none. NULL is legal. */

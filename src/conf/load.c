@@ -19,6 +19,7 @@
 #include "conf/load.h"
 #include "conf/paths.h"
 #include "conf/settings.h"
+#include "conf/table.h"
 #include "conf/trust.h"
 #include "conf/value.h"
 #include "conf/syntax/yaml.h"
@@ -26,106 +27,58 @@
 
 #define LOAD_WHY_MAX	512
 
-/* File names, looked for in this order in each directory. */
-static const char *const load_names[] = {
-	"policyd-rate-limit.conf", "policyd-rate-limit.yaml"
-};
-
-/* The syntax that the content has, whatever the file's name. */
-enum load_look {
-	LOAD_CONF,
-	LOAD_YAML,
-	LOAD_UNCLEAR
-};
-
 /* --- finding and opening --- */
 
-static int
-load_open(const char *file)
-{
-	/* O_NONBLOCK: a FIFO must not block the start; it is rejected later. */
-	return open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-}
-
 /*
- * Whether the file does not exist, as far as this user can tell; errno is
- * open(2)'s.
+ * Opens the file and names it in the faults; -1 with a fault. A file that is
+ * not `required` may be missing, as far as this user can tell: -1, and the
+ * faults name no file.
  */
-static bool
-load_is_missing(const char *file)
+static int
+load_open(const char *file, bool required, struct faults *faults)
 {
 	struct stat	st;
+	int		fd, saved;
 
-	if (errno == ENOENT || errno == ENOTDIR)
-		return true;
-	return errno == EACCES && stat(file, &st) == -1 && errno == EACCES;
-}
-
-static void
-load_name_file(struct faults *faults, const char *file)
-{
+	/* O_NONBLOCK: a FIFO must not block the start; it is rejected later. */
+	fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	saved = errno;
 	free(faults->file);
+	faults->file = NULL;
+	if (fd == -1 && !required && (saved == ENOENT || saved == ENOTDIR ||
+	    (saved == EACCES && stat(file, &st) == -1 && errno == EACCES)))
+		return -1;
 	faults->file = alloc_string(file);
+	if (fd == -1)
+		fault_error(faults, 0, 0, "cannot be opened: %s",
+		    strerror(saved));
+	return fd;
 }
 
-static void
-load_fault_open(struct faults *faults, const char *why)
-{
-	fault_error(faults, 0, 0, "cannot be opened: %s", why);
-}
-
-/*
- * Opens the first file that exists in the directory. 1: *fd is its descriptor,
- * or -1 with a fault; 0: there is none.
- */
+/* Opens the first file that exists. */
 static int
-load_search_directory(const char *directory, struct faults *faults, int *fd)
+load_search(struct faults *faults)
 {
-	char	*file;
-	size_t	 i;
-	int	 saved;
-
-	for (i = 0; i < sizeof(load_names) / sizeof(load_names[0]); i++) {
-		file = alloc_printf("%s/%s", directory, load_names[i]);
-		*fd = load_open(file);
-		saved = errno;
-		if (*fd != -1 || !load_is_missing(file)) {
-			load_name_file(faults, file);
-			free(file);
-			if (*fd == -1)
-				load_fault_open(faults, strerror(saved));
-			return 1;
-		}
-		free(file);
-	}
-	return 0;
-}
-
-/* The home directory, which the caller frees; NULL: this user has none. */
-static char *
-load_home(void)
-{
-	const struct passwd	*pw;
-	const char		*home;
+	static const char *const	 names[] = {
+		"policyd-rate-limit.conf", "policyd-rate-limit.yaml"
+	};
+	const struct passwd		*pw;
+	const char			*home;
+	char				*file;
+	size_t				 i;
+	int				 fd = -1;
 
 	if ((home = getenv("HOME")) == NULL || *home == '\0')
 		home = (pw = getpwuid(getuid())) == NULL ? NULL : pw->pw_dir;
-	return home == NULL ? NULL : alloc_printf("%s/.config", home);
-}
-
-static int
-load_search(struct faults *faults, int *fd)
-{
-	char	*directory;
-	int	 found;
-
-	found = 0;
-	if ((directory = load_home()) != NULL)
-		found = load_search_directory(directory, faults, fd);
-	free(directory);
-	if (!found)
-		found = load_search_directory(paths_sysconfdir(), faults, fd);
-	return found;
+	for (i = home == NULL ? 2 : 0; i < 4; i++) {
+		file = i < 2 ? alloc_printf("%s/.config/%s", home, names[i]) :
+		    alloc_printf("%s/%s", paths_sysconfdir(), names[i - 2]);
+		fd = load_open(file, false, faults);
+		free(file);
+		if (faults->file != NULL)
+			break;
+	}
+	return fd;
 }
 
 /* --- judging --- */
@@ -168,7 +121,8 @@ static int
 load_judge(int fd, struct stat *st, bool limits, struct faults *faults)
 {
 	if (fstat(fd, st) == -1) {
-		load_fault_open(faults, strerror(errno));
+		fault_error(faults, 0, 0, "cannot be opened: %s",
+		    strerror(errno));
 		return -1;
 	}
 	if (!S_ISREG(st->st_mode)) {
@@ -184,45 +138,32 @@ load_judge(int fd, struct stat *st, bool limits, struct faults *faults)
 	return limits ? 0 : load_judge_writers(st, faults);
 }
 
-/*
- * Whether it is a password, and not a placeholder of the samples such as
- * "*****".
- */
-static bool
-load_is_password(const struct value *v)
-{
-	return v->type == VALUE_STR && strspn(v->bytes, "*") < v->len;
-}
-
-/* libpq accepts a connection string in place of a database name. */
-static bool
-load_is_password_in(const struct value *key, const struct value *v)
-{
-	return strstr(key->bytes, "passw") != NULL ||
-	    strcmp(key->bytes, "dsn") == 0 ||
-	    ((strcmp(key->bytes, "dbname") == 0 ||
-	    strcmp(key->bytes, "database") == 0) &&
-	    (strstr(v->bytes, "password=") != NULL ||
-	    strncmp(v->bytes, "postgres", 8) == 0) &&
-	    strpbrk(v->bytes, "=@") != NULL);
-}
-
-/* Whether the value holds a secret. */
+/* Whether the value has a password, and not a placeholder such as "*****". */
 static bool
 load_is_secret(const struct value *v)
 {
-	const struct value	*key;
+	const struct value	*key, *item;
 	size_t			 i;
 
-	if (v->type == VALUE_LIST || v->type == VALUE_TUPLE)
-		return v->count > 1 && load_is_password(v->items[1]);
-	if (v->type != VALUE_DICT)
-		return false;
 	for (i = 0; i + 1 < v->count; i += 2) {
 		key = v->items[i];
-		if (key->type == VALUE_STR &&
-		    load_is_password(v->items[i + 1]) &&
-		    load_is_password_in(key, v->items[i + 1]))
+		item = v->items[i + 1];
+		if (item->type != VALUE_STR ||
+		    strspn(item->bytes, "*") == item->len)
+			continue;
+		if (v->type != VALUE_DICT)	/* smtp_credentials */
+			return true;
+		if (key->type != VALUE_STR)
+			continue;
+		if (strstr(key->bytes, "passw") != NULL ||
+		    strcmp(key->bytes, "dsn") == 0)
+			return true;
+		/* libpq accepts a connection string as a database's name. */
+		if ((strcmp(key->bytes, "dbname") == 0 ||
+		    strcmp(key->bytes, "database") == 0) &&
+		    (strstr(item->bytes, "password=") != NULL ||
+		    strncmp(item->bytes, "postgres", 8) == 0) &&
+		    strpbrk(item->bytes, "=@") != NULL)
 			return true;
 	}
 	return false;
@@ -232,20 +173,20 @@ static void
 load_judge_readers(const struct stat *st, const struct settings *s,
     struct faults *faults)
 {
-	const struct settings_info	*info;
+	const struct reader_row	*row;
 	const struct value		*v;
 	size_t				 i;
 
 	if ((st->st_mode & S_IROTH) == 0)
 		return;
-	for (i = 0; i < settings_count(); i++) {
-		info = settings_info(i);
-		if (!info->secret ||
-		    (v = settings_lookup(s, info->name)) == NULL ||
-		    v->line == 0 || !load_is_secret(v))
-			continue;
-		fault_warning(faults, v->line, v->column, "%s holds a password "
-		    "and everybody may read this file: chmod o-r", info->name);
+	for (i = 0; i < table_count(); i++) {
+		row = table_row(i);
+		v = s->values[i];
+		if ((row->flags & TABLE_SECRET) != 0 && v->line != 0 &&
+		    load_is_secret(v))
+			fault_warning(faults, v->line, v->column, "%s holds a "
+			    "password and everybody may read this file: "
+			    "chmod o-r", row->name);
 	}
 }
 
@@ -281,90 +222,74 @@ load_bytes(int fd, size_t size, size_t *len, struct faults *faults)
 	return NULL;
 }
 
-static bool
-load_is_yaml(const char *file)
-{
-	const char	*dot;
-
-	dot = strrchr(file, '.');
-	return dot != NULL && (strcasecmp(dot, ".yaml") == 0 ||
-	    strcasecmp(dot, ".yml") == 0);
-}
-
-/* Decides by what follows the first word of most lines: `=` or `: `. */
-static enum load_look
+/*
+ * Looks at what follows the first word of most lines: `=` (above 0) or `:`
+ * (below 0).
+ */
+static int
 load_look(const char *p, size_t len)
 {
-	const char	*end;
-	size_t		 conf, yaml;
+	const char	*end = p + len;
+	int		 lines = 0;
 
-	end = p + len;
-	for (conf = yaml = 0; p < end; p++) {
+	for (; p < end; p++) {
 		for (len = 0; p < end &&
 		    (isalnum((unsigned char)*p) || *p == '_'); p++)
 			len++;
 		while (p < end && (*p == ' ' || *p == '\t'))
 			p++;
-		if (len > 0 && p < end && *p == '=')
-			conf++;
-		else if (len > 0 && p < end && *p == ':')
-			yaml++;
+		if (len > 0 && p < end)
+			lines += (*p == '=') - (*p == ':');
 		while (p < end && *p != '\n')
 			p++;
 	}
-	return conf > yaml ? LOAD_CONF : yaml > conf ? LOAD_YAML : LOAD_UNCLEAR;
+	return lines;
 }
 
 static struct value *
 load_parse(const char *bytes, size_t len, struct faults *faults)
 {
 	struct value	*dict;
+	const char	*dot = strrchr(faults->file, '.');
 	bool		 yaml;
 
-	yaml = load_is_yaml(faults->file);
+	yaml = dot != NULL && (strcasecmp(dot, ".yaml") == 0 ||
+	    strcasecmp(dot, ".yml") == 0);
 	dict = yaml ? yaml_file(bytes, len, faults) :
 	    literal_file(bytes, len, faults);
 	if (faults->errors == 0)
 		return dict;
-	if (yaml && load_look(bytes, len) == LOAD_CONF)
+	if (yaml && load_look(bytes, len) > 0)
 		fault_warning(faults, 0, 0, "this is read as YAML, as its name "
 		    "says, but looks like name = value: let its name end in "
 		    ".conf");
-	else if (!yaml && load_look(bytes, len) == LOAD_YAML)
+	else if (!yaml && load_look(bytes, len) < 0)
 		fault_warning(faults, 0, 0, "this is read as name = value, but "
 		    "looks like YAML: let its name end in .yaml");
 	return dict;
 }
 
+/* Reads and closes the file; `limits` as load_limits. */
 static struct settings *
 load_file(int fd, bool limits, struct faults *faults)
 {
-	struct settings	*s;
+	struct settings	*s = NULL;
 	struct value	*dict;
 	struct stat	 st;
 	char		*bytes;
 	size_t		 len;
 
-	if (load_judge(fd, &st, limits, faults) == -1 || (bytes = load_bytes(fd,
-	    (size_t)st.st_size, &len, faults)) == NULL)
-		return NULL;
-	dict = load_parse(bytes, len, faults);
-	freezero(bytes, (size_t)st.st_size + 1);
-	s = settings_adopt(dict, faults);
-	check_settings(s, faults);
-	if (!limits)
-		load_judge_readers(&st, s, faults);
-	return s;
-}
-
-static struct settings *
-load_found(int fd, bool limits, struct faults *faults)
-{
-	struct settings	*s;
-
 	if (fd == -1)
 		return NULL;
-	s = load_file(fd, limits, faults);
+	if (load_judge(fd, &st, limits, faults) == 0 && (bytes = load_bytes(fd,
+	    (size_t)st.st_size, &len, faults)) != NULL) {
+		dict = load_parse(bytes, len, faults);
+		freezero(bytes, (size_t)st.st_size + 1);
+		s = settings_adopt(dict, faults);
+		check_settings(s, faults);
+		if (!limits)
+			load_judge_readers(&st, s, faults);
+	}
 	close(fd);
 	if (faults->errors == 0)
 		return s;
@@ -372,34 +297,19 @@ load_found(int fd, bool limits, struct faults *faults)
 	return NULL;
 }
 
-static int
-load_open_named(const char *file, struct faults *faults)
-{
-	int	fd;
-
-	load_name_file(faults, file);
-	if ((fd = load_open(file)) == -1)
-		load_fault_open(faults, strerror(errno));
-	return fd;
-}
-
 struct settings *
 load_settings(const char *file, struct faults *faults)
 {
-	int	fd = -1;
+	int	fd;
 
-	if (file != NULL)
-		fd = load_open_named(file, faults);
-	else if (!load_search(faults, &fd)) {
-		free(faults->file);
-		faults->file = NULL;
-		return settings_new();
-	}
-	return load_found(fd, false, faults);
+	fd = file != NULL ? load_open(file, true, faults) :
+	    load_search(faults);
+	return faults->file == NULL ? settings_new() :
+	    load_file(fd, false, faults);
 }
 
 struct settings *
 load_limits(const char *file, struct faults *faults)
 {
-	return load_found(load_open_named(file, faults), true, faults);
+	return load_file(load_open(file, true, faults), true, faults);
 }

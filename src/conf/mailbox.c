@@ -121,10 +121,10 @@ mailbox_read_list(const struct reading *r, const struct value *v)
 	    !(v->type == VALUE_STR && v->len == 0))
 		result = mailbox_add(&found, r, v);
 	if (result == -1) {
-		reader_strings_clear(&found);
+		reader_clear_strings(&found);
 		return -1;
 	}
-	reader_strings_clear(out);
+	reader_clear_strings(out);
 	*out = found;
 	return 0;
 }

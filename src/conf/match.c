@@ -12,8 +12,6 @@
 #include "lib/addr.h"
 #include "lib/str.h"
 
-#define MATCH_NAME_MAX	96	/* "rules[31].except.ccert_fingerprint" */
-
 const struct reader_word	match_attributes[] = {
 	{ "sasl_username",	KEY_SASL_USERNAME },
 	{ "sasl_domain",	KEY_SASL_DOMAIN },
@@ -32,9 +30,10 @@ const struct reader_word	match_attributes[] = {
 };
 
 void
-match_clear(struct settings_match *m)
+match_clear(void *member)
 {
-	size_t	i;
+	struct settings_match	*m = member;
+	size_t			 i;
 
 	for (i = 0; i < m->count; i++)
 		ids_free(m->list[i].ids);
@@ -253,7 +252,7 @@ match_read(const struct reading *r, const struct value *v)
 {
 	struct settings_match	*m = r->out;
 	struct reading		 word = *r, values = *r;
-	char			 name[MATCH_NAME_MAX];
+	char			 name[READER_NAME_MAX];
 	int			 attr, result = 0;
 	size_t			 i;
 

@@ -11,7 +11,7 @@ reader		 match_read_exempt;	/* struct ids *; None is empty */
 struct ids	*match_recipients(const struct reading *,
 		    const struct value *);
 
-void		 match_clear(struct settings_match *);
+void		 match_clear(void *);	/* struct settings_match * */
 
 /* Whether the rule uses the recipient, which only RCPT always has. */
 bool		 match_needs_rcpt(const struct settings_rule *);

@@ -2,7 +2,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +9,6 @@
 #include "lib/alloc.h"
 #include "lib/num.h"
 
-#define MEMBER_REASON_MAX		512
 #define MEMBER_SOCKETS_MAX		64
 #define MEMBER_REPORT_LIMITS_MAX	64
 #define MEMBER_SECONDS_MAX		INT64_C(3153600000)
@@ -38,9 +36,9 @@ member_is_pair(const struct value *v)
  * working directory. Says what to write instead.
  */
 static void
-member_colon_fault(const char *text, char *reason)
+member_colon_fault(const struct reading *r, const struct value *v)
 {
-	const char	*rest = text, *colon;
+	const char	*text = v->bytes, *rest = text, *colon;
 	int64_t		 port;
 	size_t		 len;
 
@@ -48,16 +46,15 @@ member_colon_fault(const char *text, char *reason)
 	if (text[len] == ':')
 		rest += len + 1;
 	if (*rest == '/') {
-		snprintf(reason, MEMBER_REASON_MAX, "has the prefix \"%.*s:\" "
-		    "in \"%.200s\": write \"%.200s\"", (int)len, text, text,
-		    rest);
+		reader_fault(r, v, "has the prefix \"%.*s:\" in \"%.200s\": "
+		    "write \"%.200s\"", (int)len, text, text, rest);
 		return;
 	}
 	colon = strrchr(text, ':');
 	if (num_parse(colon + 1, strlen(colon + 1), 1, UINT16_MAX, &port) ==
 	    -1) {
-		snprintf(reason, MEMBER_REASON_MAX, "has \"%.200s\", which is "
-		    "no path: write \"/path\" or [\"address\", port]", text);
+		reader_fault(r, v, "has \"%.200s\", which is no path: write "
+		    "\"/path\" or [\"address\", port]", text);
 		return;
 	}
 	rest += *rest == '[';
@@ -68,88 +65,65 @@ member_colon_fault(const char *text, char *reason)
 		rest = "127.0.0.1";
 		len = strlen(rest);
 	}
-	snprintf(reason, MEMBER_REASON_MAX, "has \"%.200s\", which is not a "
-	    "path: write [\"%.*s\", %d]", text, (int)len, rest, (int)port);
+	reader_fault(r, v, "has \"%.200s\", which is not a path: write "
+	    "[\"%.*s\", %d]", text, (int)len, rest, (int)port);
 }
 
-/* 0, or -1 with the reason why it cannot be the path of a socket. */
-static int
-member_path_fault(const struct value *v, char *reason)
+/* Whether it can be the path of a socket; else a fault. */
+static bool
+member_is_path(const struct reading *r, const struct value *v)
 {
 	if (v->len == 0)
-		strlcpy(reason, "has an empty path", MEMBER_REASON_MAX);
+		reader_fault(r, v, "has an empty path");
 	else if (memchr(v->bytes, '\0', v->len) != NULL)
-		strlcpy(reason, "has a NUL character in its path",
-		    MEMBER_REASON_MAX);
+		reader_fault(r, v, "has a NUL character in its path");
 	else if (isspace((unsigned char)v->bytes[0]) ||
 	    isspace((unsigned char)v->bytes[v->len - 1]))
-		strlcpy(reason, "begins or ends with a blank",
-		    MEMBER_REASON_MAX);
+		reader_fault(r, v, "begins or ends with a blank");
 	else if (v->bytes[strcspn(v->bytes, ":/")] == ':')
-		member_colon_fault(v->bytes, reason);
+		member_colon_fault(r, v);
 	else
-		return 0;
-	return -1;
-}
-
-static const struct value *
-member_one_socket_fault(const struct value *v, char *reason)
-{
-	const struct value	*host;
-
-	if (v->type == VALUE_STR)
-		return member_path_fault(v, reason) == -1 ? v : NULL;
-	if (!member_is_pair(v)) {
-		strlcpy(reason, "must be a path or [address, port], or a list "
-		    "of these", MEMBER_REASON_MAX);
-		return v;
-	}
-	host = v->items[0];
-	strlcpy(reason, "has an address without a \".\" or a \":\"",
-	    MEMBER_REASON_MAX);
-	if (memchr(host->bytes, '\0', host->len) != NULL ||
-	    strpbrk(host->bytes, ".:") == NULL)
-		return host;
-	return NULL;
+		return true;
+	return false;
 }
 
 /*
- * Finds the part of SOCKET that is neither a path nor a pair whose address
- * holds a `.` or a `:`, and writes the reason. NULL: all are well formed.
+ * Whether it is a path, or a pair whose address has a `.` or a `:`; else a
+ * fault.
  */
-static const struct value *
-member_socket_fault(const struct value *v, char *reason)
+static bool
+member_is_socket(const struct reading *r, const struct value *v, bool listed)
 {
-	const struct value	*culprit;
-	size_t			 i;
+	const struct value	*host;
 
-	if (!READER_IS_LIST(v) || member_is_pair(v))
-		return member_one_socket_fault(v, reason);
-	if (v->count == 0) {
-		strlcpy(reason, "names no socket", MEMBER_REASON_MAX);
-		return v;
-	}
-	for (i = 0; i < v->count; i++) {
-		culprit = member_one_socket_fault(v->items[i], reason);
-		if (culprit != NULL)
-			return culprit;
+	if (v->type == VALUE_STR) {
+		if (!member_is_path(r, v))
+			return false;
 		/*
 		 * ["127.0.0.1", "10031"] is meant as a pair, not as a list of
 		 * paths.
 		 */
-		if (v->items[i]->type == VALUE_STR &&
-		    strchr(v->items[i]->bytes, '/') == NULL) {
-			strlcpy(reason, "must be paths with a \"/\" in a "
-			    "list; or, as [address, port], with a number as "
-			    "port", MEMBER_REASON_MAX);
-			return v->items[i];
-		}
+		if (!listed || strchr(v->bytes, '/') != NULL)
+			return true;
+		reader_fault(r, v, "must be paths with a \"/\" in a list; or, "
+		    "as [address, port], with a number as port");
+		return false;
 	}
-	return NULL;
+	if (!member_is_pair(v)) {
+		reader_fault(r, v, "must be a path or [address, port], or a "
+		    "list of these");
+		return false;
+	}
+	host = v->items[0];
+	if (memchr(host->bytes, '\0', host->len) == NULL &&
+	    strpbrk(host->bytes, ".:") != NULL)
+		return true;
+	reader_fault(r, host, "has an address without a \".\" or a \":\"");
+	return false;
 }
 
-void
-member_sockets_clear(struct settings *s)
+static void
+member_clear_sockets(struct settings *s)
 {
 	size_t	i;
 
@@ -193,41 +167,41 @@ member_add_socket(const struct reading *r, const struct value *v)
 int
 member_sockets(const struct reading *r, const struct value *v)
 {
-	const struct value	*culprit;
-	char			 reason[MEMBER_REASON_MAX];
-	size_t			 i;
-	int			 result;
+	const struct value	*item;
+	bool			 listed;
+	size_t			 i, n;
+	int			 result = 0;
 
-	if ((culprit = member_socket_fault(v, reason)) != NULL) {
-		reader_fault(r, culprit, "%s", reason);
+	listed = READER_IS_LIST(v) && !member_is_pair(v);
+	n = listed ? v->count : 1;
+	if (n == 0)
+		reader_fault(r, v, "names no socket");
+	for (i = 0; i < n; i++)
+		if (!member_is_socket(r, listed ? v->items[i] : v, listed))
+			break;
+	if (n == 0 || i < n) {
 		r->faults->sockets++;
 		return -1;
 	}
-	if (READER_IS_LIST(v) && v->count > MEMBER_SOCKETS_MAX) {
+	if (n > MEMBER_SOCKETS_MAX) {
 		reader_fault(r, v, "names more than %d sockets",
 		    MEMBER_SOCKETS_MAX);
 		return -1;
 	}
-	member_sockets_clear(r->out);
-	if (!READER_IS_LIST(v) || member_is_pair(v))
-		return member_add_socket(r, v);
-	result = 0;
-	for (i = 0; i < v->count; i++)
-		if (member_add_socket(r, v->items[i]) == -1)
+	member_clear_sockets(r->out);
+	for (i = 0; i < n; i++) {
+		item = listed ? v->items[i] : v;
+		if (member_add_socket(r, item) == -1)
 			result = -1;
+	}
 	return result;
 }
 
 int
 member_control_socket(const struct reading *r, const struct value *v)
 {
-	char	reason[MEMBER_REASON_MAX];
-
-	if (v->type == VALUE_STR && v->len > 0 &&
-	    member_path_fault(v, reason) == -1) {
-		reader_fault(r, v, "%s", reason);
+	if (v->type == VALUE_STR && v->len > 0 && !member_is_path(r, v))
 		return -1;
-	}
 	return reader_string_or_none(r, v);
 }
 
@@ -281,34 +255,28 @@ member_host(const struct reading *r, const struct value *v, char **host,
 	return 0;
 }
 
-/* A port number, or a string that smtplib converts to one. */
-static int
-member_port(const struct value *v, int64_t *port)
-{
-	if (v->type == VALUE_STR)
-		return num_parse(v->bytes, v->len, 1, UINT16_MAX, port);
-	return reader_whole(v, port) == -1 || *port < 1 ||
-	    *port > UINT16_MAX ? -1 : 0;
-}
-
 int
 member_smtp_server(const struct reading *r, const struct value *v)
 {
 	struct settings		*s = r->out;
 	const struct value	*number;
 	char			*host;
-	int64_t			 port;
+	int64_t			 port = 0;
+	int			 bad;
 
 	if (v->type != VALUE_STR && (!READER_IS_LIST(v) || v->count < 1 ||
 	    v->count > 2))
 		return reader_mismatch(r, v, "[host, port], [host] or a host");
-	port = 0;
 	if (member_host(r, v->type == VALUE_STR ? v : v->items[0], &host,
 	    &port) == -1)
 		return -1;
 	if (v->type != VALUE_STR && v->count == 2) {
+		/* A string that is a number is one to smtplib, too. */
 		number = v->items[1];
-		if (member_port(number, &port) == -1) {
+		bad = number->type == VALUE_STR ? num_parse(number->bytes,
+		    number->len, 1, UINT16_MAX, &port) :
+		    reader_whole(number, &port);
+		if (bad == -1 || port < 1 || port > UINT16_MAX) {
 			reader_fault(r, number, "must have a port from 1 to %d",
 			    UINT16_MAX);
 			free(host);
@@ -327,6 +295,16 @@ member_wipe(char **secret)
 	if (*secret != NULL)
 		freezero(*secret, strlen(*secret));
 	*secret = NULL;
+}
+
+void
+member_clear(struct settings *s)
+{
+	member_clear_sockets(s);
+	free(s->smtp_host);
+	member_wipe(&s->smtp_user);
+	member_wipe(&s->smtp_password);
+	free(s->report_limits);
 }
 
 int

@@ -19,6 +19,7 @@ reader	member_report_limits;	/* report_limits, nreport_limits */
 
 #define MEMBER_REPORT_SUBJECT	"policyd-rate-limit report"
 
-void	member_sockets_clear(struct settings *);
+/* Frees these members. */
+void	member_clear(struct settings *);
 
 #endif

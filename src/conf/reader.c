@@ -25,39 +25,35 @@ void
 reader_fault(const struct reading *r, const struct value *v, const char *fmt,
     ...)
 {
-	char	text[READER_TEXT_MAX];
 	va_list	ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	fault_add(r->faults, FAULT_ERROR, v->line, v->column, r->name, fmt, ap);
 	va_end(ap);
-	fault_error(r->faults, v->line, v->column, "%s %s", r->name, text);
 }
 
 void
 reader_warning(const struct reading *r, const struct value *v, const char *fmt,
     ...)
 {
-	char	text[READER_TEXT_MAX];
 	va_list	ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	fault_add(r->faults, FAULT_WARNING, v->line, v->column, r->name, fmt,
+	    ap);
 	va_end(ap);
-	fault_warning(r->faults, v->line, v->column, "%s %s", r->name, text);
 }
 
 void
 reader_unknown(const struct reading *r, const struct value *v, const char *fmt,
     ...)
 {
-	char	text[READER_TEXT_MAX];
 	va_list	ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	fault_add(r->faults, FAULT_UNKNOWN, v->line, v->column, r->name, fmt,
+	    ap);
 	va_end(ap);
-	fault_unknown(r->faults, v->line, v->column, "%s %s", r->name, text);
 }
 
 int
@@ -128,8 +124,63 @@ reader_nearest(struct reader_nearest *n, const char *candidate)
 	if (distance <= near && distance < len &&
 	    (n->name == NULL || distance < n->distance)) {
 		n->name = candidate;
+		snprintf(n->hint, sizeof(n->hint), "; did you mean \"%s\"?",
+		    candidate);
 		n->distance = distance;
 	}
+}
+
+/* --- fields --- */
+
+void
+reader_row(const struct reading *r, const struct reader_row *row, void *object,
+    const struct value *v)
+{
+	struct reading	one = *r;
+
+	one.out = (char *)object + row->at;
+	one.min = row->min;
+	one.max = row->max;
+	one.words = row->words;
+	(void)row->read(&one, v);
+}
+
+void
+reader_field(const struct reading *r, const struct reader_row *rows, size_t n,
+    void *object, const struct value *key, const struct value *v)
+{
+	struct reader_nearest	nearest = { .written = key->bytes };
+	struct reading		field = *r;
+	char			name[READER_NAME_MAX];
+	size_t			i;
+
+	if (key->type != VALUE_STR) {
+		reader_unknown(r, key, "has a field that is not a string");
+		return;
+	}
+	for (i = 0; i < n; i++) {
+		if (strlen(rows[i].name) == key->len &&
+		    memcmp(rows[i].name, key->bytes, key->len) == 0) {
+			(void)snprintf(name, sizeof(name), "%s.%s", r->name,
+			    rows[i].name);
+			field.name = name;
+			reader_row(&field, &rows[i], object, v);
+			return;
+		}
+		reader_nearest(&nearest, rows[i].name);
+	}
+	reader_unknown(r, key, "has an unknown field \"%s\"%s", key->bytes,
+	    nearest.hint);
+}
+
+void
+reader_clear_rows(const struct reader_row *rows, size_t n, void *object)
+{
+	size_t	i;
+
+	for (i = 0; i < n; i++)
+		if (rows[i].clear != NULL)
+			rows[i].clear((char *)object + rows[i].at);
 }
 
 /* --- numbers --- */
@@ -251,36 +302,22 @@ reader_milliseconds(const struct reading *r, const struct value *v)
 	return 0;
 }
 
-/*
- * Reads "0660" and "0o660", which people quote in YAML; -1: it is something
- * else.
- */
-static int
-reader_octal(const struct value *v, int64_t *n)
-{
-	const char	*p;
-
-	p = v->bytes;
-	if (v->len < 1 || v->len > 6 || *p != '0')
-		return -1;
-	if (p[1] == 'o' && v->len > 2)
-		p += 2;
-	for (*n = 0; p < v->bytes + v->len; p++) {
-		if (*p < '0' || *p > '7')
-			return -1;
-		*n = *n * 8 + (*p - '0');
-	}
-	return 0;
-}
-
+/* A string such as "0660" or "0o660" is a number that people quote in YAML. */
 int
 reader_mode(const struct reading *r, const struct value *v)
 {
-	char	text[24];
-	int64_t	n;
+	const char	*digits;
+	char		 text[24];
+	int64_t		 n;
 
 	if (v->type == VALUE_STR) {
-		if (reader_octal(v, &n) == -1) {
+		digits = v->bytes;
+		if (digits[0] == '0' && digits[1] == 'o')
+			digits += 2;
+		n = strtol(digits, NULL, 8);
+		if (v->bytes[0] != '0' || v->len > 6 || *digits == '\0' ||
+		    strspn(digits, "01234567") !=
+		    v->len - (size_t)(digits - v->bytes)) {
 			reader_fault(r, v, "must be a mode such as 0o660");
 			return -1;
 		}
@@ -305,27 +342,11 @@ reader_mode(const struct reading *r, const struct value *v)
 
 /* --- words --- */
 
-static void
-reader_word_list(char *dst, size_t size, const struct reading *r)
-{
-	size_t	i;
-
-	*dst = '\0';
-	for (i = 0; r->words[i].name != NULL; i++) {
-		if (i > 0)
-			strlcat(dst, ", ", size);
-		strlcat(dst, "\"", size);
-		strlcat(dst, r->words[i].name, size);
-		strlcat(dst, "\"", size);
-	}
-}
-
 int
 reader_word(const struct reading *r, const struct value *v)
 {
 	struct reader_nearest	nearest = { .written = v->bytes };
-	char			expected[READER_TEXT_MAX];
-	char			list[READER_TEXT_MAX / 2];
+	char			expected[READER_TEXT_MAX] = "one of ";
 	size_t			i;
 
 	/* A bound of 0: the words have no numbers. */
@@ -334,32 +355,24 @@ reader_word(const struct reading *r, const struct value *v)
 		*(int *)r->out = (int)v->integer;
 		return 0;
 	}
-	reader_word_list(list, sizeof(list), r);
 	if (r->max > 0)
-		snprintf(expected, sizeof(expected),
-		    "%lld to %lld or one of %s", (long long)r->min,
-		    (long long)r->max, list);
-	else
-		snprintf(expected, sizeof(expected), "one of %s", list);
-	if (v->type == VALUE_INT && r->max > 0) {
-		reader_fault(r, v, "must be %s", expected);
-		return -1;
-	}
-	if (v->type != VALUE_STR)
-		return reader_mismatch(r, v, expected);
+		snprintf(expected, sizeof(expected), "%lld to %lld or one of ",
+		    (long long)r->min, (long long)r->max);
 	for (i = 0; r->words[i].name != NULL; i++) {
-		if (strlen(r->words[i].name) == v->len &&
-		    memcmp(r->words[i].name, v->bytes, v->len) == 0) {
+		if (v->type == VALUE_STR && strlen(r->words[i].name) ==
+		    v->len && memcmp(r->words[i].name, v->bytes, v->len) == 0) {
 			*(int *)r->out = r->words[i].number;
 			return 0;
 		}
-		reader_nearest(&nearest, r->words[i].name);
+		if (v->type == VALUE_STR)
+			reader_nearest(&nearest, r->words[i].name);
+		strlcat(expected, i > 0 ? ", \"" : "\"", sizeof(expected));
+		strlcat(expected, r->words[i].name, sizeof(expected));
+		strlcat(expected, "\"", sizeof(expected));
 	}
-	if (nearest.name != NULL)
-		reader_fault(r, v, "must be %s; did you mean \"%s\"?", expected,
-		    nearest.name);
-	else
-		reader_fault(r, v, "must be %s", expected);
+	if (v->type != VALUE_STR && (v->type != VALUE_INT || r->max == 0))
+		return reader_mismatch(r, v, expected);
+	reader_fault(r, v, "must be %s%s", expected, nearest.hint);
 	return -1;
 }
 
@@ -397,19 +410,38 @@ reader_replace(const struct reading *r, char *text)
 }
 
 void
-reader_strings_add(struct settings_strings *s, char *text)
+reader_clear_text(void *member)
 {
-	s->list = alloc_resize(s->list, s->count + 1, sizeof(*s->list));
-	s->list[s->count++] = text;
+	char	**text = member;
+
+	free(*text);
+	*text = NULL;
 }
 
 void
-reader_strings_clear(struct settings_strings *s)
+reader_clear_networks(void *member)
 {
+	struct settings_networks	*networks = member;
+
+	free(networks->list);
+}
+
+void
+reader_clear_strings(void *member)
+{
+	struct settings_strings	*s = member;
+
 	while (s->count > 0)
 		free(s->list[--s->count]);
 	free(s->list);
 	s->list = NULL;
+}
+
+void
+reader_strings_add(struct settings_strings *s, char *text)
+{
+	s->list = alloc_resize(s->list, s->count + 1, sizeof(*s->list));
+	s->list[s->count++] = text;
 }
 
 int

@@ -19,6 +19,14 @@ struct reader_word {
 	int		 number;
 };
 
+/* A default value; `make` makes one that needs more than these members. */
+struct reader_preset {
+	enum value_type	 type;
+	int64_t		 number;	/* of a float, in thousandths */
+	const char	*text;
+	struct value	*(*make)(void);
+};
+
 struct reading {
 	const char	*name;		/* for faults: "rules[0].key" */
 	void		*out;		/* the member */
@@ -31,6 +39,44 @@ struct reading {
 };
 
 typedef int	 reader(const struct reading *, const struct value *);
+
+/* How one setting, or one field of a rule or of its lock, is read. */
+struct reader_row {
+	const char		*name;
+	const char		*type;		/* as the manual says it */
+	reader			*read;
+	void			(*clear)(void *); /* of the member; or NULL */
+	size_t			 at;		/* offset; 0: whole struct */
+	int64_t			 min;
+	int64_t			 max;
+	const struct reader_word *words;
+	/* For settings only, see table.h. */
+	const char		*alias;		/* other spelling, or NULL */
+	struct reader_preset	 preset;
+	unsigned int		 roles;		/* bits 1 << enum role */
+	unsigned int		 flags;
+};
+
+#define READER_NAME_MAX	96	/* "rules[31].except.ccert_fingerprint" */
+
+/* Reads the value of a row into its member of `object`. */
+void	reader_row(const struct reading *, const struct reader_row *,
+	    void *object, const struct value *);
+
+/*
+ * Reads one field of a dictionary by the row of its name; an unknown name is a
+ * fault.
+ */
+void	reader_field(const struct reading *, const struct reader_row *,
+	    size_t rows, void *object, const struct value *key,
+	    const struct value *);
+
+/* Frees all members of `object`. */
+void	reader_clear_rows(const struct reader_row *, size_t rows,
+	    void *object);
+void	reader_clear_text(void *);		/* char ** */
+void	reader_clear_strings(void *);		/* struct settings_strings * */
+void	reader_clear_networks(void *);		/* struct settings_networks * */
 
 reader	reader_bool;		/* bool; also 0 and 1 */
 reader	reader_truth;		/* bool of 1.x; None is False, as in Python */
@@ -82,15 +128,15 @@ int	reader_line(const struct reading *, const struct value *);
 /* Replaces the string in a member that is a char *. */
 void	reader_replace(const struct reading *, char *);
 
-/* A list owns its strings: adds one; frees all. */
+/* A list owns its strings. */
 void	reader_strings_add(struct settings_strings *, char *);
-void	reader_strings_clear(struct settings_strings *);
 
-/* Finds the name most similar to `written`; NULL: no name is similar enough. */
+/* Finds the name most similar to `written`. */
 struct reader_nearest {
 	const char	*written;
-	const char	*name;
+	const char	*name;		/* NULL: no name is similar enough */
 	unsigned int	 distance;
+	char		 hint[80];	/* "; did you mean …?", or "" */
 };
 void	reader_nearest(struct reader_nearest *, const char *candidate);
 

@@ -10,34 +10,28 @@
 #include "conf/rule_lock.h"
 
 #define RULE_LOCK_MAX	(366 * INT64_C(86400))	/* seconds */
-#define RULE_LOCK_NAME	96	/* "rules[31].lock.except_recipients" */
 
 static reader	rule_lock_recipients;
 
-static const struct rule_lock_field {
-	const char	*name;
-	reader		*read;
-	size_t		 at;
-} rule_lock_fields[] = {
-	{ "for",	reader_int64,
-	    offsetof(struct settings_lock, seconds) },
-	{ "again",	reader_int64,
-	    offsetof(struct settings_lock, again) },
-	{ "action",	reader_string_or_none,
-	    offsetof(struct settings_lock, action) },
-	{ "except_recipients",	rule_lock_recipients,
-	    offsetof(struct settings_lock, except) },
+#define AT(member)	.at = offsetof(struct settings_lock, member)
+
+static const struct reader_row	rule_lock_rows[] = {
+	{ .name = "for", .read = reader_int64, AT(seconds), .min = 1,
+	    .max = RULE_LOCK_MAX },
+	{ .name = "again", .read = reader_int64, AT(again), .min = 1,
+	    .max = RULE_LOCK_MAX },
+	{ .name = "action", .read = reader_string_or_none, AT(action),
+	    .clear = reader_clear_text },
+	{ .name = "except_recipients", .read = rule_lock_recipients,
+	    AT(except), .clear = ids_clear }
 };
 
-#define RULE_LOCK_FIELDS \
-	(sizeof(rule_lock_fields) / sizeof(rule_lock_fields[0]))
+#define RULE_LOCK_ROWS	(sizeof(rule_lock_rows) / sizeof(rule_lock_rows[0]))
 
 void
-rule_lock_clear(struct settings_lock *lock)
+rule_lock_clear(void *lock)
 {
-	free(lock->action);
-	ids_free(lock->except);
-	memset(lock, 0, sizeof(*lock));
+	reader_clear_rows(rule_lock_rows, RULE_LOCK_ROWS, lock);
 }
 
 static int
@@ -56,56 +50,11 @@ rule_lock_recipients(const struct reading *r, const struct value *v)
 	return 0;
 }
 
-static void
-rule_lock_unknown(const struct reading *r, const struct value *key)
-{
-	struct reader_nearest	nearest = { .written = key->bytes };
-	size_t			i;
-
-	if (key->type != VALUE_STR) {
-		reader_unknown(r, key, "has a field that is not a string");
-		return;
-	}
-	for (i = 0; i < RULE_LOCK_FIELDS; i++)
-		reader_nearest(&nearest, rule_lock_fields[i].name);
-	if (nearest.name != NULL)
-		reader_unknown(r, key, "has an unknown field \"%s\"; did you "
-		    "mean \"%s\"?", key->bytes, nearest.name);
-	else
-		reader_unknown(r, key, "has an unknown field \"%s\"",
-		    key->bytes);
-}
-
-static int
-rule_lock_field(const struct reading *r, struct settings_lock *lock,
-    const struct value *key, const struct value *v)
-{
-	struct reading	field = *r;
-	char		name[RULE_LOCK_NAME];
-	size_t		i;
-
-	for (i = 0; i < RULE_LOCK_FIELDS; i++)
-		if (key->type == VALUE_STR &&
-		    strcmp(key->bytes, rule_lock_fields[i].name) == 0)
-			break;
-	if (i == RULE_LOCK_FIELDS) {
-		rule_lock_unknown(r, key);
-		return 0;
-	}
-	(void)snprintf(name, sizeof(name), "%s.%s", r->name, key->bytes);
-	field.name = name;
-	field.out = (char *)lock + rule_lock_fields[i].at;
-	field.min = 1;
-	field.max = RULE_LOCK_MAX;
-	return rule_lock_fields[i].read(&field, v);
-}
-
 int
 rule_lock_read(const struct reading *r, const struct value *v)
 {
 	struct settings_lock	 lock, *out = r->out;
-	int			 result = 0;
-	size_t			 i;
+	size_t			 errors = r->faults->errors, i;
 
 	if (v->type == VALUE_NONE)
 		return 0;
@@ -113,22 +62,19 @@ rule_lock_read(const struct reading *r, const struct value *v)
 		return reader_mismatch(r, v, "a dictionary");
 	memset(&lock, 0, sizeof(lock));
 	for (i = 0; i + 1 < v->count; i += 2)
-		if (rule_lock_field(r, &lock, v->items[i],
-		    v->items[i + 1]) == -1)
-			result = -1;
-	if (value_get(v, "for") == NULL) {
+		reader_field(r, rule_lock_rows, RULE_LOCK_ROWS, &lock,
+		    v->items[i], v->items[i + 1]);
+	if (value_get(v, "for") == NULL)
 		reader_fault(r, v, "has no \"for\": the seconds that it lasts");
-		result = -1;
-	}
 	if (lock.again == 0)
 		lock.again = lock.seconds;
-	if (result == -1)
+	if (r->faults->errors != errors) {
 		rule_lock_clear(&lock);
-	else {
-		rule_lock_clear(out);
-		*out = lock;
+		return -1;
 	}
-	return result;
+	rule_lock_clear(out);
+	*out = lock;
+	return 0;
 }
 
 enum rule_attribute

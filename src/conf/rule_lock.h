@@ -5,7 +5,7 @@
 
 /* The field `lock` of a rule. */
 reader		 rule_lock_read;	/* struct settings_lock */
-void		 rule_lock_clear(struct settings_lock *);
+void		 rule_lock_clear(void *);	/* struct settings_lock * */
 
 /*
  * What a hit of the rule locks: KEY_SASL_USERNAME if its key has that, else

@@ -38,62 +38,59 @@ static const struct reader_word	rules_counts[] = {
 	{ NULL,			0 }
 };
 
-struct rules_field {
-	const char		*name;
-	const char		*type;
-	reader			*read;
-	size_t			 at;
-	int64_t			 min;
-	int64_t			 max;
-	const struct reader_word *words;
-};
-
-#define AT(member)	offsetof(struct settings_rule, member)
+#define AT(member)	.at = offsetof(struct settings_rule, member)
+#define TEXT(member)	AT(member), .clear = reader_clear_text
 
 /* The member of `key` and `was` is the whole rule: they fill two members. */
-static const struct rules_field	rules_fields[] = {
-	{ .name = "name", .type = "str", .read = rules_name, .at = AT(name) },
+static const struct reader_row	rules_fields[] = {
+	{ .name = "name", .type = "str", .read = rules_name, TEXT(name) },
 	{ .name = "was", .type = "str or list of str", .read = rules_was },
 	{ .name = "key", .type = "str or list of str", .read = rules_key,
 	    .words = match_attributes },
 	{ .name = "id_sql", .type = "str", .read = reader_query,
-	    .at = AT(id_sql) },
+	    TEXT(id_sql) },
 	{ .name = "limits", .type = "list of [mails, seconds]",
-	    .read = limits_read, .at = AT(limits) },
+	    .read = limits_read, AT(limits),
+	    .clear = limits_clear },
 	{ .name = "limits_by_id", .type = "dict", .read = limits_read_by_id,
-	    .at = AT(limits_by_id) },
+	    AT(limits_by_id),
+	    .clear = ids_clear },
 	{ .name = "sql_limits_by_id", .type = "str", .read = reader_query,
-	    .at = AT(sql_limits_by_id) },
-	{ .name = "count", .type = "str", .read = reader_word, .at = AT(count),
+	    TEXT(sql_limits_by_id) },
+	{ .name = "count", .type = "str", .read = reader_word, AT(count),
 	    .words = rules_counts },
 	{ .name = "only", .type = "dict", .read = match_read,
-	    .at = AT(only) },
+	    AT(only),
+	    .clear = match_clear },
 	{ .name = "except", .type = "dict", .read = match_read,
-	    .at = AT(except) },
+	    AT(except),
+	    .clear = match_clear },
 	{ .name = "networks", .type = "list of str", .read = reader_networks,
-	    .at = AT(networks) },
+	    AT(networks),
+	    .clear = reader_clear_networks },
 	{ .name = "unless", .type = "str", .read = rules_unless,
-	    .at = AT(unless), .words = match_attributes },
+	    AT(unless), .words = match_attributes },
 	{ .name = "ipv4_prefix", .type = "int", .read = reader_unsigned,
-	    .at = AT(ipv4_prefix), .min = 1, .max = 32 },
+	    AT(ipv4_prefix), .min = 1, .max = 32 },
 	{ .name = "ipv6_prefix", .type = "int", .read = reader_unsigned,
-	    .at = AT(ipv6_prefix), .min = 1, .max = 128 },
+	    AT(ipv6_prefix), .min = 1, .max = 128 },
 	{ .name = "max_per_mail", .type = "int", .read = reader_int64,
-	    .at = AT(max_per_mail), .min = 1, .max = LIMITS_MAILS_MAX },
+	    AT(max_per_mail), .min = 1, .max = LIMITS_MAILS_MAX },
 	{ .name = "unfamiliar", .type = "int", .read = reader_int64,
-	    .at = AT(unfamiliar), .min = 1, .max = CHARGE_LEARNING - 1 },
+	    AT(unfamiliar), .min = 1, .max = CHARGE_LEARNING - 1 },
 	{ .name = "learn", .type = "int", .read = reader_int64,
-	    .at = AT(learn), .min = 86400, .max = RULES_LEARN_MAX },
+	    AT(learn), .min = 86400, .max = RULES_LEARN_MAX },
 	{ .name = "action", .type = "str", .read = reader_string_or_none,
-	    .at = AT(action) },
+	    TEXT(action) },
 	{ .name = "lock", .type = "dict", .read = rule_lock_read,
-	    .at = AT(lock) },
+	    AT(lock),
+	    .clear = rule_lock_clear },
 	{ .name = "warn_at", .type = "int", .read = reader_unsigned,
-	    .at = AT(warn_at), .max = 100 },
+	    AT(warn_at), .max = 100 },
 	{ .name = "shadow", .type = "bool", .read = reader_bool,
-	    .at = AT(shadow) },
+	    AT(shadow) },
 	{ .name = "report", .type = "bool", .read = reader_bool,
-	    .at = AT(report) }
+	    AT(report) }
 };
 
 #define RULES_FIELDS	(sizeof(rules_fields) / sizeof(rules_fields[0]))
@@ -229,103 +226,18 @@ rules_unless(const struct reading *r, const struct value *v)
 	return 0;
 }
 
-static void
-rules_clear_one(struct settings_rule *rule)
-{
-	free(rule->name);
-	rules_clear_was(rule);
-	free(rule->id_sql);
-	window_limits_clear(&rule->limits);
-	ids_free(rule->limits_by_id);
-	free(rule->sql_limits_by_id);
-	match_clear(&rule->only);
-	match_clear(&rule->except);
-	free(rule->networks.list);
-	free(rule->action);
-	rule_lock_clear(&rule->lock);
-}
-
 void
 rules_clear(struct settings *s)
 {
 	size_t	i;
 
-	for (i = 0; i < s->nrules; i++)
-		rules_clear_one(&s->rules[i]);
+	for (i = 0; i < s->nrules; i++) {
+		reader_clear_rows(rules_fields, RULES_FIELDS, &s->rules[i]);
+		rules_clear_was(&s->rules[i]);
+	}
 	free(s->rules);
 	s->rules = NULL;
 	s->nrules = 0;
-}
-
-static void
-rules_unknown(const struct reading *r, const struct value *key)
-{
-	struct reader_nearest	nearest = { .written = key->bytes };
-	size_t			i;
-
-	if (key->type != VALUE_STR) {
-		reader_unknown(r, key, "has a field that is not a string");
-		return;
-	}
-	for (i = 0; i < RULES_FIELDS; i++)
-		reader_nearest(&nearest, rules_fields[i].name);
-	if (nearest.name != NULL)
-		reader_unknown(r, key,
-		    "has an unknown field \"%s\"; did you mean \"%s\"?",
-		    key->bytes, nearest.name);
-	else
-		reader_unknown(r, key, "has an unknown field \"%s\"",
-		    key->bytes);
-}
-
-static void
-rules_read_field(const struct reading *r, struct settings_rule *rule,
-    const struct value *key, const struct value *v)
-{
-	const struct rules_field	*f;
-	struct reading			 field;
-	char				 name[64];
-	size_t				 i;
-
-	for (i = 0; i < RULES_FIELDS; i++)
-		if (key->type == VALUE_STR && strlen(key->bytes) == key->len &&
-		    strcmp(rules_fields[i].name, key->bytes) == 0)
-			break;
-	if (i == RULES_FIELDS) {
-		rules_unknown(r, key);
-		return;
-	}
-	f = &rules_fields[i];
-	snprintf(name, sizeof(name), "%s.%s", r->name, f->name);
-	field = *r;
-	field.name = name;
-	field.out = (char *)rule + f->at;
-	field.min = f->min;
-	field.max = f->max;
-	field.words = f->words;
-	field.rule = rule;
-	f->read(&field, v);
-}
-
-/* What only a rule that counts new recipients has. */
-static void
-rules_check_habit(const struct reading *r, const struct settings_rule *rule,
-    const struct value *v)
-{
-	static const char	*const fields[] = { "unfamiliar", "learn" };
-	size_t			 i;
-
-	for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-		if (rule->count != RULE_NEW_RECIPIENTS &&
-		    value_get(v, fields[i]) != NULL)
-			reader_fault(r, value_get(v, fields[i]), "has %s, "
-			    "which is for rules that count new_recipients",
-			    fields[i]);
-	if (rule->count == RULE_NEW_RECIPIENTS &&
-	    rule->learn < rule->unfamiliar)
-		reader_fault(r, value_get(v, "learn"), "has a learn that is "
-		    "shorter than its unfamiliar: no network would ever be "
-		    "familiar");
 }
 
 /* Checks for required fields; a wrong field is not reported a second time. */
@@ -333,7 +245,8 @@ static void
 rules_check(const struct reading *r, const struct settings_rule *rule,
     const struct value *v)
 {
-	size_t	i;
+	static const char	*const habit[] = { "unfamiliar", "learn" };
+	size_t			 i;
 
 	if (value_get(v, "name") == NULL)
 		reader_fault(r, v, "has no name");
@@ -350,7 +263,17 @@ rules_check(const struct reading *r, const struct settings_rule *rule,
 		reader_fault(r, value_get(v, "max_per_mail"), "has "
 		    "max_per_mail, which is for rules that count recipients or "
 		    "bytes");
-	rules_check_habit(r, rule, v);
+	for (i = 0; i < sizeof(habit) / sizeof(habit[0]); i++)
+		if (rule->count != RULE_NEW_RECIPIENTS &&
+		    value_get(v, habit[i]) != NULL)
+			reader_fault(r, value_get(v, habit[i]), "has %s, "
+			    "which is for rules that count new_recipients",
+			    habit[i]);
+	if (rule->count == RULE_NEW_RECIPIENTS &&
+	    rule->learn < rule->unfamiliar)
+		reader_fault(r, value_get(v, "learn"), "has a learn that is "
+		    "shorter than its unfamiliar: no network would ever be "
+		    "familiar");
 	rule_lock_check(r, rule, v);
 	if (rule->at_rcpt && rule->count == RULE_BYTES)
 		reader_fault(r, v, "looks at the recipient, which is known at "
@@ -365,43 +288,40 @@ rules_check(const struct reading *r, const struct settings_rule *rule,
 		}
 }
 
-/* "" switches a query off; the member is NULL then. */
-static void
-rules_no_query(char **query)
-{
-	if (*query != NULL && **query == '\0') {
-		free(*query);
-		*query = NULL;
-	}
-}
-
 static void
 rules_read_one(const struct reading *r, struct settings_rule *rule,
     const struct value *v)
 {
-	const struct value	*by_id;
-	size_t			 i;
+	struct reading		 one = *r;
+	const struct value	*item;
+	bool			 last;
+	size_t			 i, pass;
 
 	if (v->type != VALUE_DICT) {
 		reader_mismatch(r, v, "a dictionary");
 		return;
 	}
-	by_id = value_get(v, "limits_by_id");
 	rule->unless = -1;
 	rule->learn = RULES_LEARN;
 	rule->ipv4_prefix = r->settings->ipv4_prefix;
 	rule->ipv6_prefix = r->settings->ipv6_prefix;
 	/* By default a rule is reported if `report` is on. */
 	rule->report = r->settings->report;
-	/* The key says how the ids of limits_by_id are written. */
-	for (i = 0; i + 1 < v->count; i += 2)
-		if (v->items[i + 1] != by_id)
-			rules_read_field(r, rule, v->items[i], v->items[i + 1]);
-	for (i = 0; i + 1 < v->count; i += 2)
-		if (v->items[i + 1] == by_id)
-			rules_read_field(r, rule, v->items[i], by_id);
-	rules_no_query(&rule->sql_limits_by_id);
-	rules_no_query(&rule->id_sql);
+	one.rule = rule;
+	/* limits_by_id is last: the key says how its ids are written. */
+	for (pass = 0; pass < 2; pass++)
+		for (i = 0; i + 1 < v->count; i += 2) {
+			item = v->items[i + 1];
+			last = item == value_get(v, "limits_by_id");
+			if (last == (pass == 1))
+				reader_field(&one, rules_fields, RULES_FIELDS,
+				    rule, v->items[i], item);
+		}
+	/* "" switches a query off. */
+	if (rule->sql_limits_by_id != NULL && *rule->sql_limits_by_id == '\0')
+		reader_clear_text(&rule->sql_limits_by_id);
+	if (rule->id_sql != NULL && *rule->id_sql == '\0')
+		reader_clear_text(&rule->id_sql);
 	if (rule->count == RULE_NEW_RECIPIENTS) {
 		if (value_get(v, "ipv4_prefix") == NULL)
 			rule->ipv4_prefix = RULES_HABIT_IPV4;

@@ -16,35 +16,22 @@
 #include "lib/alloc.h"
 #include "lib/str.h"
 
-/* --- rows --- */
-
+/* Reads the rows whose bits are set, first those without TABLE_LAST. */
 static void
-settings_read_row(struct settings *s, size_t i, struct faults *faults)
+settings_read_rows(struct settings *s, uint64_t which, struct faults *faults)
 {
-	const struct table_row	*row = table_row(i);
-	struct reading		 r;
+	struct reading	r = { .settings = s, .faults = faults };
+	unsigned int	last;
+	size_t		i;
 
-	r.name = row->name;
-	r.out = (char *)s + row->at;
-	r.min = row->min;
-	r.max = row->max;
-	r.words = row->words;
-	r.settings = s;
-	r.rule = NULL;
-	r.faults = faults;
-	row->read(&r, s->values[i]);
-}
-
-static void
-settings_read_rows(struct settings *s, uint64_t which, unsigned int last,
-    struct faults *faults)
-{
-	size_t	i;
-
-	for (i = 0; i < table_count(); i++)
-		if ((which >> i & 1) != 0 && table_row(i)->alias == NULL &&
-		    (table_row(i)->flags & TABLE_LAST) == last)
-			settings_read_row(s, i, faults);
+	for (last = 0; last <= TABLE_LAST; last += TABLE_LAST)
+		for (i = 0; i < table_count(); i++) {
+			if ((which >> i & 1) == 0 || s->values[i] == NULL ||
+			    (table_row(i)->flags & TABLE_LAST) != last)
+				continue;
+			r.name = table_row(i)->name;
+			reader_row(&r, table_row(i), s, s->values[i]);
+		}
 }
 
 static void
@@ -59,12 +46,6 @@ settings_set_value(struct settings *s, size_t i, struct value *v)
 
 /* --- making and reading --- */
 
-void
-settings_set_directories(const char *rundir, const char *statedir)
-{
-	table_set_directories(rundir, statedir);
-}
-
 struct settings *
 settings_new(void)
 {
@@ -77,29 +58,11 @@ settings_new(void)
 		if (table_row(i)->alias == NULL)
 			settings_set_value(s, i, table_default(table_row(i)));
 	fault_init(&faults, NULL);
-	settings_read_rows(s, UINT64_MAX, 0, &faults);
-	settings_read_rows(s, UINT64_MAX, TABLE_LAST, &faults);
+	settings_read_rows(s, UINT64_MAX, &faults);
 	assert(faults.count == 0);
 	fault_clear(&faults);
 	s->config_file = alloc_string("");
 	return s;
-}
-
-bool
-settings_is_tried(const char *name)
-{
-	static const char	*const names[] = {
-		"limits", "limits_by_id", "limit_by_sasl", "limit_by_sender",
-		"limit_by_ip", "limited_networks", "count_mode", "fold_case",
-		"recipient_delimiter", "default_domain", "ipv4_prefix",
-		"ipv6_prefix", "exempt", "rules"
-	};
-	size_t	i;
-
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strcmp(names[i], name) == 0)
-			return true;
-	return false;
 }
 
 void
@@ -109,47 +72,13 @@ settings_free(struct settings *s)
 
 	if (s == NULL)
 		return;
-	/*
-	 * Free the strings first, while the table still describes the members.
-	 */
-	for (i = 0; i < table_count(); i++)
+	for (i = 0; i < table_count(); i++) {
 		value_free(s->values[i]);
-	member_sockets_clear(s);
-	window_limits_clear(&s->limits);
-	ids_free(s->limits_by_id);
-	ids_free(s->exempt);
+		if (table_row(i)->clear != NULL)
+			table_row(i)->clear((char *)s + table_row(i)->at);
+	}
+	member_clear(s);
 	rules_clear(s);
-	free(s->user);
-	free(s->group);
-	free(s->pidfile);
-	free(s->sql_limits_by_id);
-	free(s->limited_networks.list);
-	free(s->success_action);
-	free(s->fail_action);
-	free(s->never_action);
-	free(s->block_action);
-	free(s->default_domain);
-	free(s->db_error_action);
-	free(s->report_from);
-	reader_strings_clear(&s->report_to);
-	free(s->report_user);
-	reader_strings_clear(&s->report_user_domains);
-	free(s->report_subject);
-	free(s->report_limits);
-	free(s->smtp_host);
-	if (s->smtp_user != NULL)
-		freezero(s->smtp_user, strlen(s->smtp_user));
-	if (s->smtp_password != NULL)
-		freezero(s->smtp_password, strlen(s->smtp_password));
-	free(s->smtp_tls_cafile);
-	free(s->config_file);
-	free(s->recipient_delimiter);
-	free(s->socket_user);
-	free(s->socket_group);
-	free(s->allowed_clients.list);
-	free(s->control_socket);
-	free(s->control_group);
-	free(s->operator_group);
 	free(s);
 }
 
@@ -161,18 +90,16 @@ settings_forget_connections(struct settings *s)
 	value_blank(s->pgsql_config);
 }
 
-/* Settings of forks of the older program. */
-static const char *const	settings_foreign[] = {
-	"exempt_recipients", "retention_days", "skip_same_domain", "sql_report"
-};
-
-#define NFOREIGN	(sizeof(settings_foreign) / sizeof(settings_foreign[0]))
-
 static void
 settings_unknown(const struct value *key, struct faults *faults)
 {
-	struct reader_nearest	nearest = { .written = key->bytes };
-	size_t			i;
+	/* Settings of forks of the older program. */
+	static const char *const	foreign[] = {
+		"exempt_recipients", "retention_days", "skip_same_domain",
+		"sql_report"
+	};
+	struct reader_nearest		nearest = { .written = key->bytes };
+	size_t				i;
 
 	if (key->type != VALUE_STR) {
 		fault_unknown(faults, key->line, key->column,
@@ -180,8 +107,8 @@ settings_unknown(const struct value *key, struct faults *faults)
 		    value_type_name(key->type));
 		return;
 	}
-	for (i = 0; i < NFOREIGN; i++)
-		if (strcmp(settings_foreign[i], key->bytes) == 0) {
+	for (i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++)
+		if (strcmp(foreign[i], key->bytes) == 0) {
 			fault_unknown(faults, key->line, key->column,
 			    "\"%s\" is a setting of another edition of this "
 			    "program: this one does not have its function",
@@ -191,13 +118,8 @@ settings_unknown(const struct value *key, struct faults *faults)
 	for (i = 0; i < table_count(); i++)
 		if (table_row(i)->alias == NULL)
 			reader_nearest(&nearest, table_row(i)->name);
-	if (nearest.name != NULL)
-		fault_unknown(faults, key->line, key->column,
-		    "unknown setting \"%s\"; did you mean \"%s\"?", key->bytes,
-		    nearest.name);
-	else
-		fault_unknown(faults, key->line, key->column,
-		    "unknown setting \"%s\"", key->bytes);
+	fault_unknown(faults, key->line, key->column,
+	    "unknown setting \"%s\"%s", key->bytes, nearest.hint);
 }
 
 /* Takes one entry of the file: 0: the settings own the value now; else -1. */
@@ -205,7 +127,7 @@ static int
 settings_take(struct settings *s, const struct value *key, struct value *v,
     struct faults *faults)
 {
-	const struct table_row	*row;
+	const struct reader_row	*row;
 	const struct value	*database;
 	size_t			 i;
 
@@ -259,12 +181,6 @@ settings_check_plain(const struct settings *s, struct faults *faults)
 }
 
 struct settings *
-settings_read(const struct value *dict, struct faults *faults)
-{
-	return settings_adopt(value_copy(dict), faults);
-}
-
-struct settings *
 settings_adopt(struct value *dict, struct faults *faults)
 {
 	struct settings	*s;
@@ -276,8 +192,7 @@ settings_adopt(struct value *dict, struct faults *faults)
 		    faults) == 0)
 			dict->items[i + 1] = NULL;
 	value_free(dict);
-	settings_read_rows(s, s->given, 0, faults);
-	settings_read_rows(s, s->given, TABLE_LAST, faults);
+	settings_read_rows(s, s->given, faults);
 	settings_check_plain(s, faults);
 	/*
 	 * If only a host is named, the port follows from the kind of
@@ -426,46 +341,6 @@ settings_prefix(const struct settings *s, const struct settings_rule *rule,
 	if (rule != NULL)
 		return bits == 32 ? rule->ipv4_prefix : rule->ipv6_prefix;
 	return bits == 32 ? s->ipv4_prefix : s->ipv6_prefix;
-}
-
-int
-settings_limits(struct limits *limits, const struct value *v, char *reason,
-    size_t size)
-{
-	return limits_parse(limits, v, reason, size);
-}
-
-/* --- the table for others --- */
-
-size_t
-settings_count(void)
-{
-	return table_count();
-}
-
-const struct settings_info *
-settings_info(size_t i)
-{
-	static struct settings_info	 info[SETTINGS_MAX];
-	const struct table_row	*row;
-	struct value			*v;
-	struct str			 text;
-
-	if (info[i].name != NULL)
-		return &info[i];
-	row = table_row(i);
-	if (row->alias != NULL)
-		row = table_row(table_find(row->alias));
-	v = table_default(row);
-	str_init(&text);
-	value_print(&text, v);
-	value_free(v);
-	info[i].name = table_row(i)->name;
-	info[i].type = row->type;
-	info[i].defaults = text.data == NULL ? "" : text.data;
-	info[i].roles = row->roles;
-	info[i].secret = (row->flags & TABLE_SECRET) != 0;
-	return &info[i];
 }
 
 const struct value *

@@ -226,34 +226,16 @@ struct settings	*settings_new(void);		/* all defaults */
 void		 settings_free(struct settings *);	/* wipes secrets */
 
 /*
- * Whether `policyctl try` takes the setting: it says what counts or what is
- * limited.
- */
-bool		 settings_is_tried(const char *name);
-
-/*
  * Frees the dicts for connecting, with their passwords; call it once connected.
  */
 void		 settings_forget_connections(struct settings *);
 
 /*
- * Sets the directories in the defaults of pidfile, control_socket and
- * sqlite_config, in place of /var/run/policyd-rate-limit and
- * /var/lib/policyd-rate-limit. Keeps the pointers. Call it before any other
- * function; children receive these settings from the parent.
- */
-void		 settings_set_directories(const char *rundir,
-		    const char *statedir);
-
-/*
  * Reads a tree of names and values over the defaults: checks types, ranges,
  * unknown names (with the nearest known one) and settings that exclude each
  * other. Adds every fault; if an error was added, the result is incomplete.
- * config_file becomes faults->file.
+ * config_file becomes faults->file. Takes the dict and frees it.
  */
-struct settings	*settings_read(const struct value *dict, struct faults *);
-
-/* The same, but takes the dict and frees it: for a large one. */
 struct settings	*settings_adopt(struct value *dict, struct faults *);
 
 /*
@@ -294,34 +276,13 @@ int64_t		 settings_longest_window(const struct settings *);
 unsigned int	 settings_prefix(const struct settings *,
 		    const struct settings_rule *, unsigned int bits);
 
-/* Reads limits, [[mails, seconds], …]. 0, or -1 with a reason. */
-int		 settings_limits(struct limits *, const struct value *,
-		    char *reason, size_t);
-
 /*
- * --- the table, for settings_message.c, -n, the manual page's and the sample's
- * tests ---
- */
-
-struct settings_info {
-	const char	*name;
-	const char	*type;		/* for the manual: "bool", "str", … */
-	const char	*defaults;	/* as --get-config prints it */
-	unsigned int	 roles;		/* receivers: bits 1 << enum role */
-	bool		 secret;	/* never in a log */
-};
-
-size_t				 settings_count(void);
-const struct settings_info	*settings_info(size_t);
-
-/*
- * For settings_message.c. settings_conveyed: the row's value if a child must be
- * sent it (given, or a default that depends on the installation), else NULL.
+ * settings_conveyed: the value of a row of the table if a child must be sent it
+ * (given, or a default that depends on the installation), else NULL.
  * settings_forget: in the child, frees all values but the dicts of the
  * connections.
  */
-const struct value		*settings_conveyed(const struct settings *,
-				    size_t);
-void				 settings_forget(struct settings *);
+const struct value	*settings_conveyed(const struct settings *, size_t);
+void			 settings_forget(struct settings *);
 
 #endif

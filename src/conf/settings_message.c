@@ -71,17 +71,17 @@ void
 settings_message_send(struct channel *ch, const struct settings *s,
     enum role to, uint64_t generation)
 {
-	const struct settings_info	*info;
+	const struct reader_row		*row;
 	const struct value		*v;
 	struct str			 payload;
 	size_t				 i;
 
-	for (i = 0; i < settings_count(); i++) {
-		info = settings_info(i);
-		if ((info->roles & 1U << to) == 0)
+	for (i = 0; i < table_count(); i++) {
+		row = table_row(i);
+		if ((row->roles & 1U << to) == 0)
 			continue;
 		if ((v = settings_conveyed(s, i)) != NULL)
-			settings_message_send_row(ch, info->name, v);
+			settings_message_send_row(ch, row->name, v);
 	}
 	str_init(&payload);
 	msg_number_put(&payload, generation);

@@ -3,6 +3,7 @@
 
 #include "conf/load.h"
 #include "conf/settings.h"
+#include "conf/table.h"
 #include "ctl/candidate.h"
 #include "ctl/show.h"
 #include "ipc/message_simulate.h"
@@ -59,9 +60,9 @@ add_settings(struct str *text, const struct settings *s)
 	const char		*name;
 	size_t			 i;
 
-	for (i = 0; i < settings_count(); i++) {
-		name = settings_info(i)->name;
-		if (!settings_is_tried(name) ||
+	for (i = 0; i < table_count(); i++) {
+		name = table_row(i)->name;
+		if ((table_row(i)->flags & TABLE_TRIED) == 0 ||
 		    (v = settings_conveyed(s, i)) == NULL)
 			continue;
 		str_addf(text, "%s = ", name);

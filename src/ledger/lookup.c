@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "conf/fault.h"
+#include "conf/limits.h"
 #include "conf/syntax/literal.h"
 #include "conf/normal.h"
 #include "conf/stored_id.h"
@@ -357,7 +358,7 @@ lookup_parse(struct lookup *l, struct lookup_entry *e, const char *text)
 	fault_init(&faults, NULL);
 	value = literal_value(text, strlen(text), &faults);
 	if (value != NULL &&
-	    settings_limits(&limits, value, reason, sizeof(reason)) == 0) {
+	    limits_parse(&limits, value, reason, sizeof(reason)) == 0) {
 		window_limits_clear(&e->limits);
 		e->limits = limits;
 		e->known = true;

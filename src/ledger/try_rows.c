@@ -6,6 +6,7 @@
 #include "conf/ids.h"
 #include "conf/stored_id.h"
 #include "conf/syntax/literal.h"
+#include "conf/table.h"
 #include "decision/simulate.h"
 #include "ipc/message_simulate.h"
 #include "ledger/try_rows.h"
@@ -196,14 +197,17 @@ tried_settings(const char *text, size_t len, char *why, size_t size)
 	struct settings	*s = NULL;
 	struct faults	 faults;
 	struct value	*dict;
-	size_t		 i;
+	size_t		 i, row;
 
 	fault_init(&faults, "the settings");
 	dict = literal_file(text, len, &faults);
-	for (i = 0; i < dict->count; i += 2)
-		if (dict->items[i]->type != VALUE_STR ||
-		    !settings_is_tried(dict->items[i]->bytes))
+	for (i = 0; i < dict->count; i += 2) {
+		row = dict->items[i]->type != VALUE_STR ? SIZE_MAX :
+		    table_find(dict->items[i]->bytes);
+		if (row == SIZE_MAX ||
+		    (table_row(row)->flags & TABLE_TRIED) == 0)
 			fault_error(&faults, 0, 0, "a setting is not tried");
+	}
 	if (faults.errors == 0)
 		s = settings_adopt(dict, &faults);
 	else

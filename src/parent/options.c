@@ -11,6 +11,7 @@
 #include "conf/load.h"
 #include "conf/paths.h"
 #include "conf/settings.h"
+#include "conf/table.h"
 #include "lib/str.h"
 #include "parent/options.h"
 #include "parent/parent.h"
@@ -115,7 +116,7 @@ options_parse(int argc, char **argv, struct options *o)
 		    "--get-config at a time");
 	if (o->clean && o->background)
 		return wrong("--clean does not run in the background");
-	settings_set_directories(paths_rundir(), paths_statedir());
+	table_set_directories(paths_rundir(), paths_statedir());
 	return OPTIONS_GO_ON;
 }
 
