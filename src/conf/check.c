@@ -16,7 +16,7 @@
 #include "conf/value.h"
 #include "lib/addr.h"
 
-#define CHECK_TEXT_MAX	512
+#define CHECK_NAME_MAX	48	/* "rules[31].lock.action" */
 
 /*
  * Postfix keeps an idle connection up to this long
@@ -33,16 +33,33 @@ static void
 check_advise(const struct settings *s, struct faults *faults, const char *name,
     const char *fmt, ...)
 {
-	const struct value	*v;
-	char			 text[CHECK_TEXT_MAX];
+	const struct value	*v = settings_lookup(s, name);
 	va_list			 ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	fault_add(faults, FAULT_WARNING, v->line, v->column, NULL, fmt, ap);
 	va_end(ap);
-	v = settings_lookup(s, name);
-	fault_warning(faults, v->line, v->column, "%s", text);
 }
+
+/* Advice about one setting, given if `when` is true. */
+struct check_advice {
+	bool		 when;
+	const char	*name;
+	const char	*text;
+};
+
+static void
+check_advise_all(const struct settings *s, struct faults *faults,
+    const struct check_advice *advice, size_t n)
+{
+	for (; n > 0; n--, advice++)
+		if (advice->when)
+			check_advise(s, faults, advice->name, "%s",
+			    advice->text);
+}
+
+#define CHECK_ADVISE(s, faults, advice) \
+	check_advise_all(s, faults, advice, sizeof(advice) / sizeof(*(advice)))
 
 /* Whether the file has this setting: there is no advice about defaults. */
 static bool
@@ -68,92 +85,90 @@ check_prepend(const char *name, const struct value *v, bool at_end,
 		    "bytes answer there too", name);
 }
 
-static void
-check_all_prepends(const struct settings *s, struct faults *faults)
+/* The action of a rule, or of its lock; NULL: it has none. */
+static const struct value *
+check_rule_action(const struct settings *s, size_t i, const char *field,
+    char name[CHECK_NAME_MAX])
 {
-	static const char *const	names[] = {
-		"success_action", "fail_action", "db_error_action"
-	};
-	const struct value		*rules = settings_lookup(s, "rules");
-	const struct value		*action;
-	char				 name[48];
-	bool				 at_end, any, all;
-	size_t				 i;
+	const struct value	*v = settings_lookup(s, "rules")->items[i];
 
-	any = all = s->count_mode == COUNT_AUTO;
-	for (i = 0; i < s->nrules; i++) {
-		at_end = all || s->rules[i].count == RULE_BYTES;
-		any = any || at_end;
-		if ((action = value_get(rules->items[i], "action")) == NULL)
-			continue;
-		(void)snprintf(name, sizeof(name), "rules[%zu].action", i);
-		check_prepend(name, action, at_end, faults);
-	}
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		check_prepend(names[i], settings_lookup(s, names[i]), any,
-		    faults);
+	(void)snprintf(name, CHECK_NAME_MAX, "rules[%zu].%saction", i,
+	    field == NULL ? "" : "lock.");
+	return value_get(field == NULL ? v : value_get(v, field), "action");
 }
 
-/* `lock` is the field of rule `i`, or NULL. */
 static void
-check_lock_action(const struct settings *s, size_t i, const struct value *lock,
-    struct faults *faults)
+check_rule_actions(const struct settings *s, struct faults *faults)
 {
-	const struct value	*action;
-	char			 name[48];
+	const struct settings_lock	*lock;
+	const struct value		*v;
+	char				 name[CHECK_NAME_MAX];
+	size_t				 i;
 
-	/* A charge has keys for the mail that passes: decide_lock.h. */
-	if (s->rules[i].lock.except != NULL && s->nrules > RULES_MAX - 2)
-		fault_error(faults, lock->line, lock->column,
-		    "rules[%zu].lock has except_recipients, and there are "
-		    "more than %d rules", i, RULES_MAX - 2);
-	if (s->rules[i].lock.action == NULL)
-		return;
-	action = value_get(lock, "action");
-	(void)snprintf(name, sizeof(name), "rules[%zu].lock.action", i);
-	check_action(name, action, FILLED_LOCK, faults);
-	if (!access_closes(s->rules[i].lock.action))
-		fault_error(faults, action->line, action->column,
-		    "%s must refuse, HOLD or DISCARD", name);
+	for (i = 0; i < s->nrules; i++) {
+		lock = &s->rules[i].lock;
+		if ((v = check_rule_action(s, i, NULL, name)) != NULL) {
+			check_action(name, v, FILLED_LIMIT, faults);
+			check_prepend(name, v, s->count_mode == COUNT_AUTO ||
+			    s->rules[i].count == RULE_BYTES, faults);
+		}
+		v = check_rule_action(s, i, "lock", name);
+		if (lock->action != NULL && v != NULL) {
+			check_action(name, v, FILLED_LOCK, faults);
+			if (!access_closes(lock->action))
+				fault_error(faults, v->line, v->column,
+				    "%s must refuse, HOLD or DISCARD", name);
+		}
+		/* A charge has keys for the mail that passes: decide_lock.h. */
+		if (lock->except == NULL || s->nrules <= RULES_MAX - 2)
+			continue;
+		v = value_get(settings_lookup(s, "rules")->items[i], "lock");
+		fault_error(faults, v->line, v->column, "rules[%zu].lock has "
+		    "except_recipients, and there are more than %d rules", i,
+		    RULES_MAX - 2);
+	}
 }
 
 static void
 check_actions(const struct settings *s, struct faults *faults)
 {
-	const struct value	*action, *rules;
-	char			 name[48];
+	static const struct {
+		const char		*name;
+		enum check_filled	 filled;
+		bool			 at_end;	/* of a message */
+	} actions[] = {
+		{ "success_action", FILLED_NOT, true },
+		{ "fail_action", FILLED_LIMIT, true },
+		{ "never_action", FILLED_LIMIT, false },
+		{ "block_action", FILLED_BLOCK, false },
+		{ "db_error_action", FILLED_NOT, true }
+	};
+	const struct value	*v;
+	bool			 at_end = s->count_mode == COUNT_AUTO;
 	size_t			 i;
 
-	check_action("success_action", settings_lookup(s, "success_action"),
-	    FILLED_NOT, faults);
-	check_action("fail_action", settings_lookup(s, "fail_action"),
-	    FILLED_LIMIT, faults);
-	action = settings_lookup(s, "never_action");
-	check_action("never_action", action, FILLED_LIMIT, faults);
+	for (i = 0; i < s->nrules; i++)
+		at_end = at_end || s->rules[i].count == RULE_BYTES;
+	for (i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+		v = settings_lookup(s, actions[i].name);
+		/* "memory" is a word of ours. */
+		if (strcmp(actions[i].name, "db_error_action") != 0 ||
+		    strcmp(s->db_error_action, "memory") != 0)
+			check_action(actions[i].name, v, actions[i].filled,
+			    faults);
+		check_prepend(actions[i].name, v, at_end && actions[i].at_end,
+		    faults);
+	}
+	v = settings_lookup(s, "never_action");
 	if (s->never_action != NULL && !access_refuses(s->never_action))
-		fault_error(faults, action->line, action->column,
+		fault_error(faults, v->line, v->column,
 		    "never_action must refuse: REJECT, DEFER, DEFER_IF_PERMIT, "
 		    "4NN or 5NN");
-	action = settings_lookup(s, "block_action");
-	check_action("block_action", action, FILLED_BLOCK, faults);
+	v = settings_lookup(s, "block_action");
 	if (!access_closes(s->block_action))
-		fault_error(faults, action->line, action->column,
+		fault_error(faults, v->line, v->column,
 		    "block_action must refuse, HOLD or DISCARD");
-	if (strcmp(s->db_error_action, "memory") != 0)
-		check_action("db_error_action",
-		    settings_lookup(s, "db_error_action"), FILLED_NOT, faults);
-
-	check_all_prepends(s, faults);
-	rules = settings_lookup(s, "rules");
-	for (i = 0; i < s->nrules; i++) {
-		check_lock_action(s, i, value_get(rules->items[i], "lock"),
-		    faults);
-		action = value_get(rules->items[i], "action");
-		if (action == NULL)
-			continue;
-		snprintf(name, sizeof(name), "rules[%zu].action", i);
-		check_action(name, action, FILLED_LIMIT, faults);
-	}
+	check_rule_actions(s, faults);
 }
 
 /* --- queries --- */
@@ -223,7 +238,7 @@ static void
 check_queries(const struct settings *s, struct faults *faults)
 {
 	const struct value	*rules;
-	char			 name[48];
+	char			 name[CHECK_NAME_MAX];
 	size_t			 i;
 
 	check_query("sql_limits_by_id", settings_lookup(s, "sql_limits_by_id"),
@@ -240,51 +255,33 @@ check_queries(const struct settings *s, struct faults *faults)
 
 /* --- sockets --- */
 
-static bool
-check_is_address(const char *host)
-{
-	const struct addrinfo	 hints = {
-		.ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM
-	};
-	struct addrinfo		*ai;
-
-	if (getaddrinfo(host, NULL, &hints, &ai) != 0)
-		return false;
-	freeaddrinfo(ai);
-	return true;
-}
-
 void
 check_addresses(const struct settings *s, struct faults *faults)
 {
-	struct sockaddr_un	 sun;
-	const struct value	*v;
-	size_t			 i;
+	const struct addrinfo		 hints = {
+		.ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM
+	};
+	const struct settings_socket	*socket;
+	struct addrinfo			*ai;
+	struct sockaddr_un		 sun;
+	const struct value		*v;
+	size_t				 i;
 
 	v = settings_lookup(s, "SOCKET");
 	for (i = 0; i < s->nsockets; i++) {
-		if (s->sockets[i].host != NULL &&
-		    !check_is_address(s->sockets[i].host))
+		socket = &s->sockets[i];
+		if (socket->host != NULL && getaddrinfo(socket->host, NULL,
+		    &hints, &ai) != 0)
 			fault_error(faults, v->line, v->column,
-			    "SOCKET: \"%s\" is not an address",
-			    s->sockets[i].host);
-		if (s->sockets[i].path != NULL &&
-		    strlen(s->sockets[i].path) >= sizeof(sun.sun_path))
+			    "SOCKET: \"%s\" is not an address", socket->host);
+		else if (socket->host != NULL)
+			freeaddrinfo(ai);
+		else if (strlen(socket->path) >= sizeof(sun.sun_path))
 			fault_error(faults, v->line, v->column,
 			    "SOCKET: \"%s\" is longer than the %zu bytes that "
-			    "a socket may have",
-			    s->sockets[i].path, sizeof(sun.sun_path) - 1);
+			    "a socket may have", socket->path,
+			    sizeof(sun.sun_path) - 1);
 	}
-}
-
-static bool
-check_same_socket(const struct settings_socket *a,
-    const struct settings_socket *b)
-{
-	if (a->path != NULL || b->path != NULL)
-		return a->path != NULL && b->path != NULL &&
-		    strcmp(a->path, b->path) == 0;
-	return a->port == b->port && strcmp(a->host, b->host) == 0;
 }
 
 static void
@@ -299,19 +296,24 @@ check_absolute(const struct settings *s, struct faults *faults,
 static void
 check_control(const struct settings *s, struct faults *faults)
 {
-	static const char *const	groups[] = {
-		"control_group", "operator_group"
+	const struct check_advice	advice[] = {
+		{ s->control_socket == NULL && s->control_group != NULL,
+		    "control_group", "control_group has no effect: "
+		    "control_socket is None" },
+		{ s->control_socket == NULL && s->operator_group != NULL,
+		    "operator_group", "operator_group has no effect: "
+		    "control_socket is None" }
 	};
 	const struct sockaddr_un	sun = { .sun_family = AF_UNIX };
 	const struct value		*v;
-	size_t				i, longest = sizeof(sun.sun_path) - 1;
+	size_t				longest = sizeof(sun.sun_path) - 1;
 
+	CHECK_ADVISE(s, faults, advice);
 	check_absolute(s, faults, "control_socket", s->control_socket);
-	for (i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
-		if (s->control_socket == NULL && check_is_given(s, groups[i]) &&
-		    settings_lookup(s, groups[i])->type != VALUE_NONE)
-			check_advise(s, faults, groups[i], "%s has no effect: "
-			    "control_socket is None", groups[i]);
+	check_absolute(s, faults, "pidfile", s->pidfile);
+	v = value_get(s->sqlite_config, "database");
+	if (s->backend == BACKEND_SQLITE && v != NULL && v->type == VALUE_STR)
+		check_absolute(s, faults, "sqlite_config", v->bytes);
 	if (s->control_socket == NULL || s->operator_group == NULL ||
 	    strlen(s->control_socket) + strlen(SETTINGS_OPERATOR) <= longest)
 		return;
@@ -324,34 +326,29 @@ check_control(const struct settings *s, struct faults *faults)
 static void
 check_sockets(const struct settings *s, struct faults *faults)
 {
-	const struct value		*v;
-	const struct settings_socket	*socket;
+	const struct value		*v = settings_lookup(s, "SOCKET");
+	const struct settings_socket	*a, *b;
 	bool				 open, tcp, path;
 	size_t				 i, j;
 
-	v = settings_lookup(s, "SOCKET");
 	open = tcp = path = false;
 	for (i = 0; i < s->nsockets; i++) {
-		socket = &s->sockets[i];
-		for (j = 0; j < i; j++)
-			if (check_same_socket(socket, &s->sockets[j]))
+		a = &s->sockets[i];
+		for (j = 0; j < i; j++) {
+			b = &s->sockets[j];
+			if (a->path != NULL ? b->path != NULL &&
+			    strcmp(a->path, b->path) == 0 : b->path == NULL &&
+			    a->port == b->port && strcmp(a->host, b->host) == 0)
 				fault_error(faults, v->line, v->column,
-				    "SOCKET names \"%s\" twice", socket->path !=
-				    NULL ? socket->path : socket->host);
-		if (socket->path != NULL)
-			path = true;
-		else
-			tcp = true;
-		if (socket->host != NULL && !addr_names_loopback(socket->host))
-			open = true;
-		if (socket->path != NULL)
-			check_absolute(s, faults, "SOCKET", socket->path);
+				    "SOCKET names \"%s\" twice", a->path !=
+				    NULL ? a->path : a->host);
+		}
+		path = path || a->path != NULL;
+		tcp = tcp || a->host != NULL;
+		open = open ||
+		    (a->host != NULL && !addr_names_loopback(a->host));
+		check_absolute(s, faults, "SOCKET", a->path);
 	}
-	check_control(s, faults);
-	check_absolute(s, faults, "pidfile", s->pidfile);
-	v = value_get(s->sqlite_config, "database");
-	if (s->backend == BACKEND_SQLITE && v != NULL && v->type == VALUE_STR)
-		check_absolute(s, faults, "sqlite_config", v->bytes);
 	if (open && s->allowed_clients.count == 0)
 		check_advise(s, faults, "SOCKET",
 		    "SOCKET listens on the network for everybody: name those "
@@ -374,27 +371,30 @@ check_sockets(const struct settings *s, struct faults *faults)
 
 /* --- limits --- */
 
-static bool
-check_has_window(const struct settings *s, int64_t seconds)
-{
-	size_t	i;
-
-	for (i = 0; i < s->limits.count; i++)
-		if (s->limits.list[i].seconds == seconds)
-			return true;
-	return false;
-}
-
 static void
 check_limits(const struct settings *s, struct faults *faults)
 {
-	size_t	i;
-
-	if (s->count_mode == COUNT_RCPT)
-		check_advise(s, faults, "count_mode",
+	const struct check_advice	advice[] = {
+		{ s->count_mode == COUNT_RCPT, "count_mode",
 		    "count_mode 0 is deprecated: Postfix delivers the "
 		    "recipients before the refused one, and they are not "
-		    "counted; write \"auto\"");
+		    "counted; write \"auto\"" },
+		{ s->nrules == 0 && !s->limit_by_sasl && !s->limit_by_sender &&
+		    !s->limit_by_ip, "limit_by_sasl", "nothing is limited: "
+		    "limit_by_sasl, limit_by_sender and limit_by_ip are off" },
+		{ s->limited_networks.count > 0 && !s->limit_by_ip,
+		    "limited_networks",
+		    "limited_networks has no effect: limit_by_ip is off" },
+		{ s->limit_by_ip && s->limited_networks.count == 0,
+		    "limit_by_ip", "limit_by_ip has no effect: "
+		    "limited_networks names no network" },
+		{ s->nrules == 0 && access_permits(s->fail_action),
+		    "fail_action",
+		    "fail_action refuses nothing: limits have no effect" }
+	};
+	size_t				i;
+
+	CHECK_ADVISE(s, faults, advice);
 	for (i = 0; i < s->nrules; i++)
 		if (s->rules[i].max_per_mail > 0 &&
 		    s->rules[i].count == RULE_RECIPIENTS &&
@@ -402,98 +402,75 @@ check_limits(const struct settings *s, struct faults *faults)
 			check_advise(s, faults, "count_mode",
 			    "rules[%zu].max_per_mail has no effect: with "
 			    "count_mode 2 a mail counts as one recipient", i);
-	if (s->nrules == 0 && !s->limit_by_sasl && !s->limit_by_sender &&
-	    !s->limit_by_ip)
-		check_advise(s, faults, "limit_by_sasl", "nothing is limited: "
-		    "limit_by_sasl, limit_by_sender and limit_by_ip are off");
-	if (s->limited_networks.count > 0 && !s->limit_by_ip)
-		check_advise(s, faults, "limited_networks",
-		    "limited_networks has no effect: limit_by_ip is off");
-	if (s->limit_by_ip && s->limited_networks.count == 0)
-		check_advise(s, faults, "limit_by_ip",
-		    "limit_by_ip has no effect: limited_networks names no "
-		    "network");
-	if (s->nrules == 0 && access_permits(s->fail_action))
-		check_advise(s, faults, "fail_action",
-		    "fail_action refuses nothing: limits have no effect");
 }
 
 /* --- reports --- */
 
+/* Whether hits of the windows in report_limits are possible. */
 static void
 check_report_limits(const struct settings *s, struct faults *faults)
 {
-	size_t	i, found = 0;
+	bool	given = check_is_given(s, "report_limits");
+	size_t	i, j, found = 0;
 
 	/* Ids with limits of their own may have windows of any length. */
-	if (settings_lookup(s, "limits_by_id")->count > 0 ||
+	if (!s->report || settings_lookup(s, "limits_by_id")->count > 0 ||
 	    *s->sql_limits_by_id != '\0' || s->nrules > 0)
 		return;
-	for (i = 0; i < s->nreport_limits; i++)
-		if (check_has_window(s, s->report_limits[i]))
-			found++;
-		else if (check_is_given(s, "report_limits"))
+	for (i = 0; i < s->nreport_limits; i++) {
+		for (j = 0; j < s->limits.count; j++)
+			if (s->limits.list[j].seconds == s->report_limits[i])
+				break;
+		found += j < s->limits.count;
+		if (j == s->limits.count && given)
 			check_advise(s, faults, "report_limits",
 			    "report_limits: no limit has a window of %lld "
 			    "second%s", (long long)s->report_limits[i],
 			    s->report_limits[i] == 1 ? "" : "s");
-	if (found == 0 && s->limits.count > 0 &&
-	    !check_is_given(s, "report_limits"))
+	}
+	if (found == 0 && s->limits.count > 0 && !given)
 		check_advise(s, faults, "report", "nothing is reported: no "
 		    "limit has a window of those in report_limits");
 }
 
 static void
-check_report_user(const struct settings *s, struct faults *faults)
-{
-	if (s->report_user == NULL) {
-		if (s->report_user_domains.count > 0)
-			check_advise(s, faults, "report_user_domains",
-			    "report_user_domains has no effect: report_user is "
-			    "not set");
-		return;
-	}
-	if (!s->report)
-		check_advise(s, faults, "report_user",
-		    "report_user has no effect: report is off");
-	if (s->report_user_domains.count == 0)
-		check_advise(s, faults, "report_user", "report_user has no "
-		    "effect: report_user_domains names no domain");
-	if (s->nrules == 0 && !s->limit_by_sasl)
-		check_advise(s, faults, "report_user",
-		    "report_user has no effect: no login is limited");
-}
-
-static void
 check_reports(const struct settings *s, struct faults *faults)
 {
-	check_report_user(s, faults);
-	if (!s->report) {
-		if (s->report_immediately)
-			check_advise(s, faults, "report_immediately",
-			    "report_immediately has no effect: report is off");
-		return;
-	}
-	if (s->report_to.count == 0)
-		check_advise(s, faults, "report", "report is on, but report_to "
-		    "names nobody: hits are kept, and no mail is sent");
+	bool	user = s->report_user != NULL;
+	const struct check_advice	advice[] = {
+		{ !user && s->report_user_domains.count > 0,
+		    "report_user_domains", "report_user_domains has no effect: "
+		    "report_user is not set" },
+		{ user && !s->report, "report_user",
+		    "report_user has no effect: report is off" },
+		{ user && s->report_user_domains.count == 0, "report_user",
+		    "report_user has no effect: report_user_domains names no "
+		    "domain" },
+		{ user && s->nrules == 0 && !s->limit_by_sasl, "report_user",
+		    "report_user has no effect: no login is limited" },
+		{ !s->report && s->report_immediately, "report_immediately",
+		    "report_immediately has no effect: report is off" },
+		{ s->report && s->report_to.count == 0, "report", "report is "
+		    "on, but report_to names nobody: hits are kept, and no "
+		    "mail is sent" },
+		{ s->report && s->smtp_tls_cafile != NULL &&
+		    (s->smtp_tls == SMTP_TLS_NONE || !s->smtp_tls_verify),
+		    "smtp_tls_cafile", "smtp_tls_cafile has no effect: no "
+		    "certificate is checked" },
+		{ s->report && check_is_given(s, "smtp_tls") &&
+		    check_is_given(s, "smtp_starttls") &&
+		    settings_lookup(s, "smtp_starttls")->boolean &&
+		    s->smtp_tls != SMTP_TLS_STARTTLS, "smtp_starttls",
+		    "smtp_starttls has no effect: smtp_tls says otherwise" }
+	};
+
+	CHECK_ADVISE(s, faults, advice);
 	check_report_limits(s, faults);
-	if (s->smtp_user != NULL && s->smtp_tls == SMTP_TLS_NONE &&
-	    !addr_names_loopback(s->smtp_host))
+	if (s->report && s->smtp_user != NULL &&
+	    s->smtp_tls == SMTP_TLS_NONE && !addr_names_loopback(s->smtp_host))
 		check_advise(s, faults, "smtp_credentials",
 		    "smtp_credentials are never sent to \"%s\" without TLS: "
-		    "set smtp_tls",
-		    s->smtp_host);
-	if (s->smtp_tls_cafile != NULL &&
-	    (s->smtp_tls == SMTP_TLS_NONE || !s->smtp_tls_verify))
-		check_advise(s, faults, "smtp_tls_cafile",
-		    "smtp_tls_cafile has no effect: no certificate is checked");
-	if (check_is_given(s, "smtp_tls") &&
-	    check_is_given(s, "smtp_starttls") &&
-	    settings_lookup(s, "smtp_starttls")->boolean &&
-	    s->smtp_tls != SMTP_TLS_STARTTLS)
-		check_advise(s, faults, "smtp_starttls",
-		    "smtp_starttls has no effect: smtp_tls says otherwise");
+		    "set smtp_tls", s->smtp_host);
 }
 
 void
@@ -502,6 +479,7 @@ check_settings(const struct settings *s, struct faults *faults)
 	check_actions(s, faults);
 	check_queries(s, faults);
 	check_sockets(s, faults);
+	check_control(s, faults);
 	check_limits(s, faults);
 	check_rules(s, faults);
 	check_reports(s, faults);

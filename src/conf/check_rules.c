@@ -18,31 +18,24 @@ check_field(const struct settings *s, size_t i, const char *field)
 
 /* --- entries of limits_by_id that match nothing --- */
 
-/*
- * Counts the values of a combination: they are separated by commas, but not by
- * "\,".
- */
-static size_t
-check_parts(const char *bytes, size_t len)
-{
-	size_t	n = 1, i;
-
-	for (i = 0; i < len; i++)
-		if (bytes[i] == '\\')
-			i++;
-		else if (bytes[i] == ',')
-			n++;
-	return n;
-}
-
+/* Why no id that the rule counts is like the entry, or NULL. */
 static const char *
 check_rule_entry(const struct settings_rule *rule, const char *bytes,
     size_t len)
 {
-	if (rule->nkey > 1)
-		return check_parts(bytes, len) == rule->nkey ? NULL :
+	size_t	n = 1, i;
+
+	if (rule->nkey > 1) {
+		/* The values are separated by commas, but not by "\,". */
+		for (i = 0; i < len; i++)
+			if (bytes[i] == '\\')
+				i++;
+			else if (bytes[i] == ',')
+				n++;
+		return n == rule->nkey ? NULL :
 		    "which has not as many values, with commas between them, "
 		    "as the key has attributes";
+	}
 	if (rule->key[0] == KEY_SERVER)
 		return len == strlen("server") &&
 		    memcmp(bytes, "server", len) == 0 ? NULL :
@@ -50,7 +43,7 @@ check_rule_entry(const struct settings_rule *rule, const char *bytes,
 	return match_never(rule->key[0], bytes, len);
 }
 
-/* Without rules an id is a login, a sender or an address. */
+/* The same without rules: an id is a login, a sender or an address. */
 static const char *
 check_plain_entry(const struct settings *s, const char *bytes, size_t len)
 {
@@ -155,28 +148,21 @@ check_stage(const struct settings *s, size_t i, struct faults *faults)
 		    "unfamiliar, and nothing is learned", rule->name);
 }
 
-static void
-check_domain(const struct settings *s, size_t i, struct faults *faults)
-{
-	const struct value	*v = check_field(s, i, "key");
-	size_t			 j;
-
-	for (j = 0; j < s->rules[i].nkey; j++)
-		if (s->rules[i].key[j] == KEY_SASL_DOMAIN &&
-		    s->default_domain[0] == '\0')
-			fault_warning(faults, v->line, v->column,
-			    "rule %s counts no login without \"@\": set "
-			    "default_domain if there are such logins",
-			    s->rules[i].name);
-}
-
 void
 check_rules_notes(const struct settings *s, struct faults *faults)
 {
-	size_t	i;
+	const struct value	*v;
+	size_t			 i, j;
 
 	for (i = 0; i < s->nrules; i++) {
 		check_stage(s, i, faults);
-		check_domain(s, i, faults);
+		v = check_field(s, i, "key");
+		for (j = 0; j < s->rules[i].nkey; j++)
+			if (s->rules[i].key[j] == KEY_SASL_DOMAIN &&
+			    s->default_domain[0] == '\0')
+				fault_warning(faults, v->line, v->column,
+				    "rule %s counts no login without \"@\": "
+				    "set default_domain if there are such "
+				    "logins", s->rules[i].name);
 	}
 }
