@@ -24,6 +24,8 @@ struct reader_preset {
 	enum value_type	 type;
 	int64_t		 number;	/* of a float, in thousandths */
 	const char	*text;
+	const char	**directory;	/* of the file `text`; or NULL */
+	const char *const *pairs;	/* of a dict of strings */
 	struct value	*(*make)(void);
 };
 

@@ -28,7 +28,10 @@
 #define SECONDS(s)	{ .type = VALUE_FLOAT, .number = (int64_t)((s) * 1000) }
 #define STR(s)		{ .type = VALUE_STR, .text = (s) }
 #define LIST		{ .type = VALUE_LIST }
-#define DICT		{ .type = VALUE_DICT }
+#define DICT(...)	{ .type = VALUE_DICT, \
+	.pairs = (const char *const []){ __VA_ARGS__, NULL } }
+#define PATH(under, file) \
+	{ .type = VALUE_STR, .directory = &(under), .text = (file) }
 #define MADE(f)		{ .make = (f) }
 
 static const char	*table_rundir = "/var/run/policyd-rate-limit";
@@ -53,18 +56,6 @@ table_path(const char *directory, const char *name)
 }
 
 static struct value *
-table_pidfile(void)
-{
-	return table_path(table_rundir, "policyd-rate-limit.pid");
-}
-
-static struct value *
-table_control_socket(void)
-{
-	return table_path(table_rundir, "control");
-}
-
-static struct value *
 table_sqlite_config(void)
 {
 	struct value	*v;
@@ -72,36 +63,6 @@ table_sqlite_config(void)
 	v = value_new(VALUE_DICT);
 	value_set(v, table_text("database"), table_database());
 	return v;
-}
-
-static struct value *
-table_texts(const char *const *pairs)
-{
-	struct value	*v;
-
-	for (v = value_new(VALUE_DICT); *pairs != NULL; pairs += 2)
-		value_set(v, table_text(pairs[0]), table_text(pairs[1]));
-	return v;
-}
-
-static struct value *
-table_mysql_config(void)
-{
-	static const char *const	pairs[] = { "user", "username",
-	    "passwd", "*****", "db", "database", "host", "localhost",
-	    "charset", "utf8", NULL };
-
-	return table_texts(pairs);
-}
-
-static struct value *
-table_pgsql_config(void)
-{
-	static const char *const	pairs[] = { "database", "database",
-	    "user", "username", "password", "*****", "host", "localhost",
-	    NULL };
-
-	return table_texts(pairs);
 }
 
 static struct value *
@@ -179,8 +140,9 @@ static const struct reader_row	table_rows[] = {
 	{ .name = "group", .type = "str", .preset = STR("policyd-rate-limit"),
 	    .read = reader_string, TEXT(group) },
 	{ .name = "pidfile", .type = "str or None",
-	    .preset = MADE(table_pidfile), .read = reader_string_or_none,
-	    TEXT(pidfile), .flags = TABLE_INSTALLED },
+	    .preset = PATH(table_rundir, "policyd-rate-limit.pid"),
+	    .read = reader_string_or_none, TEXT(pidfile),
+	    .flags = TABLE_INSTALLED },
 	{ .name = "config_file", .type = "str", .preset = STR(""),
 	    .read = reader_nothing, TEXT(config_file) },
 
@@ -197,8 +159,9 @@ static const struct reader_row	table_rows[] = {
 	    .read = reader_networks, NETWORKS(allowed_clients),
 	    .roles = ENGINE },
 	{ .name = "control_socket", .type = "str or None",
-	    .preset = MADE(table_control_socket), .read = member_control_socket,
-	    TEXT(control_socket), .flags = TABLE_INSTALLED },
+	    .preset = PATH(table_rundir, "control"),
+	    .read = member_control_socket, TEXT(control_socket),
+	    .flags = TABLE_INSTALLED },
 	{ .name = "control_group", .type = "str or None", .preset = NONE,
 	    .read = reader_string_or_none, TEXT(control_group) },
 	{ .name = "operator_group", .type = "str or None", .preset = NONE,
@@ -216,12 +179,14 @@ static const struct reader_row	table_rows[] = {
 	    AT(sqlite_config), .roles = LEDGER,
 	    .flags = TABLE_INSTALLED | TABLE_HANDED },
 	{ .name = "mysql_config", .type = "dict",
-	    .preset = MADE(table_mysql_config), .read = connection_mysql,
-	    AT(mysql_config), .roles = LEDGER,
+	    .preset = DICT("user", "username", "passwd", "*****",
+	    "db", "database", "host", "localhost", "charset", "utf8"),
+	    .read = connection_mysql, AT(mysql_config), .roles = LEDGER,
 	    .flags = TABLE_SECRET | TABLE_HANDED },
 	{ .name = "pgsql_config", .type = "dict",
-	    .preset = MADE(table_pgsql_config), .read = connection_pgsql,
-	    AT(pgsql_config), .roles = LEDGER,
+	    .preset = DICT("database", "database", "user",
+	    "username", "password", "*****", "host", "localhost"),
+	    .read = connection_pgsql, AT(pgsql_config), .roles = LEDGER,
 	    .flags = TABLE_SECRET | TABLE_HANDED },
 	{ .name = "db_insecure_auth", .type = "bool", .preset = BOOL(false),
 	    .read = reader_bool, AT(db_insecure_auth), .roles = LEDGER },
@@ -246,7 +211,7 @@ static const struct reader_row	table_rows[] = {
 	    .preset = MADE(table_limits), .read = limits_read, AT(limits),
 	    .clear = limits_clear, .roles = ENGINE | LEDGER,
 	    .flags = TABLE_PLAIN | TABLE_TRIED },
-	{ .name = "limits_by_id", .type = "dict", .preset = DICT,
+	{ .name = "limits_by_id", .type = "dict", .preset = DICT(NULL),
 	    .read = limits_read_by_id, IDS(limits_by_id),
 	    .roles = ENGINE | LEDGER,
 	    .flags = TABLE_PLAIN | TABLE_LAST | TABLE_TRIED },
@@ -390,6 +355,8 @@ struct value *
 table_default(const struct reader_row *row)
 {
 	const struct reader_preset	*p = &row->preset;
+	const char *const		*pair;
+	struct value			*v;
 
 	if (p->make != NULL)
 		return p->make();
@@ -401,7 +368,13 @@ table_default(const struct reader_row *row)
 	case VALUE_FLOAT:
 		return value_float((double)p->number / 1000);
 	case VALUE_STR:
-		return table_text(p->text);
+		return p->directory == NULL ? table_text(p->text) :
+		    table_path(*p->directory, p->text);
+	case VALUE_DICT:
+		v = value_new(VALUE_DICT);
+		for (pair = p->pairs; *pair != NULL; pair += 2)
+			value_set(v, table_text(pair[0]), table_text(pair[1]));
+		return v;
 	default:
 		return value_new(p->type);
 	}
