@@ -201,53 +201,45 @@ expression_sequence(struct expression *e, const struct token *open)
 	return NULL;
 }
 
-static int
-expression_entry(struct expression *e, struct value *dict,
-    const struct token *open)
-{
-	struct value	*key, *item;
-
-	if ((key = expression_sum(e, false)) == NULL)
-		return -1;
-	if (!value_hashable(key)) {
-		fault_error(e->faults, key->line, key->column,
-		    "a %s cannot be a key", value_type_name(key->type));
-		goto fail;
-	}
-	if (!token_is(&e->t, ":")) {
-		if (!expression_unclosed(e, open))
-			expression_unexpected(e, "`:`");
-		goto fail;
-	}
-	token_next(&e->t);
-	if (expression_unclosed(e, open) ||
-	    (item = expression_sum(e, false)) == NULL)
-		goto fail;
-	if (value_get_key(dict, key) != NULL)
-		fault_warning(e->faults, key->line, key->column,
-		    "this key was there before: the last one counts");
-	value_set(dict, key, item);
-	return 0;
- fail:
-	value_free(key);
-	return -1;
-}
-
 static struct value *
 expression_dict(struct expression *e, const struct token *open)
 {
-	struct value	*v;
+	struct value	*v, *key = NULL, *item;
 
 	v = value_new(VALUE_DICT);
-	while (!token_is(&e->t, "}"))
+	while (!token_is(&e->t, "}")) {
 		if (expression_unclosed(e, open) ||
-		    expression_entry(e, v, open) == -1 ||
-		    expression_comma(e, open, "}") == -1) {
-			value_free(v);
-			return NULL;
+		    (key = expression_sum(e, false)) == NULL)
+			goto fail;
+		if (!value_hashable(key)) {
+			fault_error(e->faults, key->line, key->column,
+			    "a %s cannot be a key",
+			    value_type_name(key->type));
+			goto fail;
 		}
+		if (!token_is(&e->t, ":")) {
+			if (!expression_unclosed(e, open))
+				expression_unexpected(e, "`:`");
+			goto fail;
+		}
+		token_next(&e->t);
+		if (expression_unclosed(e, open) ||
+		    (item = expression_sum(e, false)) == NULL)
+			goto fail;
+		if (value_get_key(v, key) != NULL)
+			fault_warning(e->faults, key->line, key->column,
+			    "this key was there before: the last one counts");
+		value_set(v, key, item);
+		key = NULL;
+		if (expression_comma(e, open, "}") == -1)
+			goto fail;
+	}
 	token_next(&e->t);
 	return v;
+ fail:
+	value_free(key);
+	value_free(v);
+	return NULL;
 }
 
 static struct value *

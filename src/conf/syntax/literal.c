@@ -161,27 +161,11 @@ literal_setting(struct expression *e, struct value *dict)
 	return -1;
 }
 
-/* A string alone has no effect, but people describe files with it. */
-static int
-literal_description(struct expression *e)
-{
-	struct value	*v;
-
-	if (token_assigns(&e->t)) {
-		expression_fault(e, "the name of a setting has no quotes");
-		return -1;
-	}
-	if ((v = expression_read(e)) == NULL)
-		return -1;
-	value_free(v);
-	return 0;
-}
-
 static void
 literal_statements(struct expression *e, struct value *dict)
 {
-	bool	indented, before;
-	int	r;
+	struct value	*v;
+	bool		 indented, before, good;
 
 	for (before = false; e->t.token.type != TOKEN_END;) {
 		if (e->t.token.type == TOKEN_NEWLINE) {
@@ -194,12 +178,18 @@ literal_statements(struct expression *e, struct value *dict)
 			    "of its line, without blanks");
 		before = indented;
 		if (token_is(&e->t, "from"))
-			r = literal_import(e);
-		else if (e->t.token.type == TOKEN_STRING)
-			r = literal_description(e);
-		else
-			r = literal_setting(e, dict);
-		if (r == -1)
+			good = literal_import(e) == 0;
+		else if (e->t.token.type != TOKEN_STRING)
+			good = literal_setting(e, dict) == 0;
+		else if ((good = !token_assigns(&e->t))) {
+			/* It has no effect, but people describe files so. */
+			v = expression_read(e);
+			good = v != NULL;
+			value_free(v);
+		} else
+			expression_fault(e,
+			    "the name of a setting has no quotes");
+		if (!good)
 			literal_skip(e);
 		if (token_is(&e->t, ";"))
 			token_next(&e->t);

@@ -184,21 +184,6 @@ token_at_quote(const struct tokenizer *t, int quote, size_t n)
 	return true;
 }
 
-/* A raw string keeps a backslash, and the quote or line break after it. */
-static void
-token_raw(struct tokenizer *t)
-{
-	str_addc(&t->string, '\\');
-	token_skip(t, 1);
-	if (token_at_break(t)) {
-		str_addc(&t->string, '\n');
-		token_skip(t, 1);
-	} else if (t->at < t->end && strchr("'\"\\", *t->at) != NULL) {
-		str_add(&t->string, t->at, 1);
-		token_skip(t, 1);
-	}
-}
-
 /* Reads a string, from the opening quote. */
 static void
 token_read_string(struct tokenizer *t, bool raw)
@@ -223,9 +208,16 @@ token_read_string(struct tokenizer *t, bool raw)
 			return;
 		}
 		from = t->at;
-		if (*from == '\\' && raw)
-			token_raw(t);
-		else if (*from == '\\')
+		/* A raw string keeps a backslash, and what it would escape. */
+		if (*from == '\\' && raw) {
+			str_addc(&t->string, '\\');
+			token_skip(t, 1);
+			if (t->at == t->end ||
+			    strchr("'\"\\\n\r", *t->at) == NULL)
+				continue;
+			from = t->at;
+		}
+		if (*from == '\\' && !raw)
 			token_escape(t);
 		else if (token_at_break(t)) {
 			str_addc(&t->string, '\n');
@@ -262,21 +254,6 @@ token_read_prefixed(struct tokenizer *t)
 }
 
 /* --- the rest --- */
-
-static void
-token_read_number(struct tokenizer *t)
-{
-	struct number	n;
-	size_t		len;
-
-	len = number_read(&n, t->at, (size_t)(t->end - t->at));
-	t->token.type = n.whole ? TOKEN_INT : TOKEN_FLOAT;
-	t->token.magnitude = n.magnitude;
-	t->token.real = n.real;
-	if (n.fault != NULL)
-		token_fault(t, n.fault);
-	token_skip(t, len);
-}
 
 static void
 token_read_operator(struct tokenizer *t)
@@ -354,7 +331,9 @@ token_assigns(const struct tokenizer *t)
 void
 token_next(struct tokenizer *t)
 {
-	int	c;
+	struct number	n;
+	size_t		len;
+	int		c;
 
 	memset(&t->token, 0, sizeof(t->token));
 	token_skip_blanks(t);
@@ -389,9 +368,15 @@ token_next(struct tokenizer *t)
 		t->token.type = TOKEN_NAME;
 		token_skip(t, token_name_length(t));
 	} else if (token_digit(c) ||
-	    (c == '.' && token_digit(token_byte(t, 1))))
-		token_read_number(t);
-	else
+	    (c == '.' && token_digit(token_byte(t, 1)))) {
+		len = number_read(&n, t->at, (size_t)(t->end - t->at));
+		t->token.type = n.whole ? TOKEN_INT : TOKEN_FLOAT;
+		t->token.magnitude = n.magnitude;
+		t->token.real = n.real;
+		if (n.fault != NULL)
+			token_fault(t, n.fault);
+		token_skip(t, len);
+	} else
 		token_read_operator(t);
 	t->token.len = (size_t)(t->at - t->token.text);
 }

@@ -57,38 +57,29 @@ yaml_fault_depth(struct yaml *y, const yaml_event_t *event)
 	    VALUE_DEPTH_MAX);
 }
 
-/* A fault for bytes that are not text: libyaml gives only their offset. */
-static void
-yaml_fault_bytes(struct yaml *y)
-{
-	size_t		i;
-	unsigned int	line, column;
-
-	line = column = 1;
-	for (i = 0; i < y->len && i < y->parser.problem_offset; i++) {
-		if (y->file[i] == '\n') {
-			line++;
-			column = 1;
-		} else if ((y->file[i] & 0xc0) != 0x80)
-			column++;
-	}
-	fault_error(y->faults, line, column, "%s%s",
-	    y->parser.problem, strstr(y->parser.problem, "UTF-8") != NULL ?
-	    ": save the file as UTF-8" : "");
-}
-
 static void
 yaml_fault_syntax(struct yaml *y)
 {
 	const yaml_parser_t	*p = &y->parser;
 	const char		*problem;
+	size_t			 i;
+	unsigned int		 line = 1, column = 1;
 
 	problem = p->problem == NULL ? "not YAML" : p->problem;
 	if (p->error == YAML_MEMORY_ERROR)
 		fault_error(y->faults, 0, 0, "not enough memory");
-	else if (p->error == YAML_READER_ERROR)
-		yaml_fault_bytes(y);
-	else if (p->context == NULL)
+	else if (p->error == YAML_READER_ERROR) {
+		/* Bytes that are not text: libyaml gives only their offset. */
+		for (i = 0; i < y->len && i < p->problem_offset; i++)
+			if (y->file[i] == '\n') {
+				line++;
+				column = 1;
+			} else if ((y->file[i] & 0xc0) != 0x80)
+				column++;
+		fault_error(y->faults, line, column, "%s%s", problem,
+		    strstr(problem, "UTF-8") != NULL ?
+		    ": save the file as UTF-8" : "");
+	} else if (p->context == NULL)
 		fault_error(y->faults, YAML_PLACE(p->problem_mark),
 		    "%s" YAML_HINT, problem);
 	else
@@ -182,20 +173,6 @@ yaml_anchor(struct yaml *y, const yaml_event_t *event, const yaml_char_t *name,
 	if (name != NULL)
 		value_set(y->anchors, value_str(text, strlen(text)),
 		    v == NULL ? NULL : yaml_repeat(y, event, v));
-}
-
-static struct value *
-yaml_alias(struct yaml *y, const yaml_event_t *event)
-{
-	const struct value	*v;
-	const char		*name;
-
-	name = (const char *)event->data.alias.anchor;
-	if ((v = value_get(y->anchors, name)) != NULL)
-		return yaml_repeat(y, event, v);
-	fault_error(y->faults, YAML_PLACE(event->start_mark),
-	    "there is no complete &%s before this place", name);
-	return NULL;
 }
 
 /* --- nodes: NULL is a fault that was said; if y->stop is not set, go on --- */
@@ -432,9 +409,17 @@ yaml_collection(struct yaml *y, const yaml_event_t *event)
 static struct value *
 yaml_node(struct yaml *y, const yaml_event_t *event)
 {
+	const struct value	*v;
+	const char		*name;
+
 	switch (event->type) {
 	case YAML_ALIAS_EVENT:
-		return yaml_alias(y, event);
+		name = (const char *)event->data.alias.anchor;
+		if ((v = value_get(y->anchors, name)) != NULL)
+			return yaml_repeat(y, event, v);
+		fault_error(y->faults, YAML_PLACE(event->start_mark),
+		    "there is no complete &%s before this place", name);
+		return NULL;
 	case YAML_SCALAR_EVENT:
 		return yaml_scalar(y, event);
 	case YAML_SEQUENCE_START_EVENT:
@@ -463,10 +448,7 @@ yaml_stream(struct yaml *y)
 			yaml_fault(y, &event, "a second document begins here: "
 			    "one is all that is read");
 			y->stop = true;
-		} else if (event.type == YAML_ALIAS_EVENT ||
-		    event.type == YAML_SCALAR_EVENT ||
-		    event.type == YAML_SEQUENCE_START_EVENT ||
-		    event.type == YAML_MAPPING_START_EVENT)
+		} else if (v == NULL)
 			v = yaml_node(y, &event);
 		if (v != NULL && v->type != VALUE_DICT) {
 			if (v->type != VALUE_NONE)
