@@ -71,17 +71,10 @@ access_permits(const char *action)
 	    begins_with(action, "PERMIT");
 }
 
-/* Whether the mail is held in the queue until somebody releases it: HOLD. */
-static bool
-access_holds(const char *action)
-{
-	return begins_with(action, "HOLD");
-}
-
 bool
 access_closes(const char *action)
 {
-	return !access_takes(action) || access_holds(action);
+	return !access_takes(action) || begins_with(action, "HOLD");
 }
 
 const char *

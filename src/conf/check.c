@@ -174,28 +174,6 @@ check_actions(const struct settings *s, struct faults *faults)
 /* --- queries --- */
 
 /*
- * Skips a quoted string, a quoted name or a comment; otherwise returns the same
- * place.
- */
-static const char *
-check_skip(const char *p)
-{
-	const char	*end;
-
-	if (*p == '\'' || *p == '"' || *p == '`') {
-		end = strchr(p + 1, *p);
-		return end == NULL ? p + strlen(p) : end + 1;
-	}
-	if (strncmp(p, "--", 2) == 0)
-		return p + strcspn(p, "\n");
-	if (strncmp(p, "/*", 2) == 0) {
-		end = strstr(p + 2, "*/");
-		return end == NULL ? p + strlen(p) : end + 2;
-	}
-	return p;
-}
-
-/*
  * A question mark is an operator in some of PostgreSQL's expressions, so it
  * counts only if neither of the other placeholders is there. $1 may occur
  * several times.
@@ -204,7 +182,7 @@ static void
 check_query(const char *name, const struct value *v, struct faults *faults)
 {
 	unsigned int	 dollar, format, question;
-	const char	*p, *past;
+	const char	*p, *end;
 
 	/* The reader has rejected a query with a NUL. */
 	if (v == NULL || v->type != VALUE_STR || v->len == 0 ||
@@ -212,14 +190,23 @@ check_query(const char *name, const struct value *v, struct faults *faults)
 		return;
 	dollar = format = question = 0;
 	for (p = v->bytes; *p != '\0';) {
-		if ((past = check_skip(p)) != p) {
-			p = past;
+		/* What is quoted, and comments, have no placeholders. */
+		end = p;
+		if (*p == '\'' || *p == '"' || *p == '`')
+			end = (end = strchr(p + 1, *p)) == NULL ?
+			    p + strlen(p) : end + 1;
+		else if (strncmp(p, "--", 2) == 0)
+			end = p + strcspn(p, "\n");
+		else if (strncmp(p, "/*", 2) == 0)
+			end = (end = strstr(p + 2, "*/")) == NULL ?
+			    p + strlen(p) : end + 2;
+		if (end != p) {
+			p = end;
 			continue;
 		}
 		dollar += strncmp(p, "$1", 2) == 0;
 		question += *p == '?';
-		if (strncmp(p, "%s", 2) == 0)
-			format++;
+		format += strncmp(p, "%s", 2) == 0;
 		/* "%%" is how Python's drivers write one of them. */
 		p += *p == '%' && (p[1] == 's' || p[1] == '%') ? 2 : 1;
 	}

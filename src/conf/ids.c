@@ -97,19 +97,6 @@ ids_network_key(char key[IDS_NETWORK_KEY], const struct addr *a,
 	return IDS_NETWORK_KEY;
 }
 
-static void
-ids_prefixes_add(struct ids_prefixes *p, unsigned int prefix)
-{
-	size_t	i;
-
-	for (i = 0; i < p->count && p->list[i] >= prefix; i++)
-		if (p->list[i] == prefix)
-			return;
-	memmove(&p->list[i + 1], &p->list[i], p->count - i);
-	p->list[i] = (uint8_t)prefix;
-	p->count++;
-}
-
 static struct ids_entry *
 ids_insert(struct ids *t, struct map *map, const void *key, size_t len,
     bool *fresh)
@@ -142,9 +129,17 @@ ids_add(struct ids *t, const char *id, size_t len, bool *fresh)
 struct ids_entry *
 ids_add_network(struct ids *t, const struct network *n, bool *fresh)
 {
-	char	key[IDS_NETWORK_KEY];
+	struct ids_prefixes	*p = n->addr.bits == 32 ? &t->four : &t->six;
+	char			 key[IDS_NETWORK_KEY];
+	size_t			 i;
 
-	ids_prefixes_add(n->addr.bits == 32 ? &t->four : &t->six, n->prefix);
+	for (i = 0; i < p->count && p->list[i] > n->prefix; i++)
+		continue;
+	if (i == p->count || p->list[i] != n->prefix) {
+		memmove(&p->list[i + 1], &p->list[i], p->count - i);
+		p->list[i] = (uint8_t)n->prefix;
+		p->count++;
+	}
 	return ids_insert(t, t->networks, key, ids_network_key(key, &n->addr,
 	    n->prefix), fresh);
 }

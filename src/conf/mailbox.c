@@ -59,21 +59,10 @@ mailbox_read(const struct reading *r, const struct value *v)
 	return 0;
 }
 
-/* Length up to a comma or the end; "Doe, John" <john@host> is one address. */
-static size_t
-mailbox_length(const char *s)
-{
-	bool	quoted;
-	size_t	len;
-
-	quoted = false;
-	for (len = 0; s[len] != '\0' && (quoted || s[len] != ','); len++)
-		if (s[len] == '"')
-			quoted = !quoted;
-	return len;
-}
-
-/* One string may have several addresses, separated by commas. */
+/*
+ * One string may have several addresses, separated by commas; "Doe, John"
+ * <john@host> is one.
+ */
 static int
 mailbox_add(struct settings_strings *found, const struct reading *r,
     const struct value *v)
@@ -81,6 +70,7 @@ mailbox_add(struct settings_strings *found, const struct reading *r,
 	const char	*end, *p;
 	char		*address;
 	size_t		 len;
+	bool		 quoted;
 	int		 result;
 
 	if (v->type != VALUE_STR)
@@ -90,7 +80,10 @@ mailbox_add(struct settings_strings *found, const struct reading *r,
 		return -1;
 	result = 0;
 	for (p = v->bytes, end = p + v->len; p <= end; p += len + 1) {
-		len = mailbox_length(p);
+		quoted = false;
+		for (len = 0; p[len] != '\0' && (quoted || p[len] != ',');
+		    len++)
+			quoted ^= p[len] == '"';
 		if ((address = mailbox_address(r, v, p, len)) == NULL) {
 			result = -1;
 			continue;

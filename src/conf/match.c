@@ -148,43 +148,22 @@ match_port(const struct reading *r, struct ids *ids, const struct value *v)
 }
 
 static int
-match_address(const struct reading *r, struct ids *ids, const struct value *v)
-{
-	struct network	n;
-	bool		fresh;
-
-	if (reader_network(r, v, &n) == -1)
-		return -1;
-	(void)ids_add_network(ids, &n, &fresh);
-	return 0;
-}
-
-/* What a text attribute's value is counted as. */
-static void
-match_normal(struct str *id, const struct settings *s, enum rule_attribute attr,
-    const char *bytes, size_t len)
-{
-	if (len > 0 && bytes[0] == '@' && (attr == KEY_SASL_DOMAIN ||
-	    attr == KEY_SENDER_DOMAIN || attr == KEY_RECIPIENT_DOMAIN)) {
-		bytes++;
-		len--;
-	}
-	normal_text(id, s, attr, bytes, len);
-}
-
-static int
 match_text(const struct reading *r, struct ids *ids, enum rule_attribute attr,
     const struct value *v)
 {
 	const char	*why;
 	struct str	 id;
+	size_t		 at = 0;
 	bool		 fresh;
 	int		 result = 0;
 
 	if (v->type != VALUE_STR)
 		return reader_mismatch(r, v, "a list of strings");
+	if (attr == KEY_SASL_DOMAIN || attr == KEY_SENDER_DOMAIN ||
+	    attr == KEY_RECIPIENT_DOMAIN)
+		at = v->bytes[0] == '@';
 	str_init(&id);
-	match_normal(&id, r->settings, attr, v->bytes, v->len);
+	normal_text(&id, r->settings, attr, v->bytes + at, v->len - at);
 	if (id.len == 0) {
 		reader_fault(r, v, "has an empty value");
 		result = -1;
@@ -201,11 +180,17 @@ static int
 match_value(const struct reading *r, struct ids *ids, enum rule_attribute attr,
     const struct value *v)
 {
-	if (attr == KEY_CLIENT_ADDRESS)
-		return match_address(r, ids, v);
+	struct network	n;
+	bool		fresh;
+
 	if (attr == KEY_SERVER_PORT)
 		return match_port(r, ids, v);
-	return match_text(r, ids, attr, v);
+	if (attr != KEY_CLIENT_ADDRESS)
+		return match_text(r, ids, attr, v);
+	if (reader_network(r, v, &n) == -1)
+		return -1;
+	(void)ids_add_network(ids, &n, &fresh);
+	return 0;
 }
 
 struct ids *

@@ -22,32 +22,25 @@ normal_domain(const char *bytes, size_t len)
 	return NULL;
 }
 
-/*
- * Splits as Postfix does: at the first delimiter in the local part, unless it
- * is the first byte.
- */
-static size_t
-normal_local(const char *delimiters, const char *bytes, size_t len)
-{
-	size_t	i;
-
-	for (i = 0; i < len; i++)
-		if (bytes[i] != '\0' && strchr(delimiters, bytes[i]) != NULL)
-			return i > 0 ? i : len;
-	return len;
-}
-
 void
 normal_mailbox(struct str *out, const struct settings *s, const char *domain,
     const char *bytes, size_t len)
 {
 	const char	*at;
-	size_t		 local, begin = out->len;
+	size_t		 local, n, begin = out->len;
 
 	len = normal_length(bytes, len);
 	at = normal_domain(bytes, len);
 	local = at != NULL ? (size_t)(at - bytes) : len;
-	str_add(out, bytes, normal_local(s->recipient_delimiter, bytes, local));
+	/*
+	 * Postfix splits at the first delimiter in the local part, unless it is
+	 * the first byte.
+	 */
+	for (n = 0; n < local; n++)
+		if (bytes[n] != '\0' &&
+		    strchr(s->recipient_delimiter, bytes[n]) != NULL)
+			break;
+	str_add(out, bytes, n > 0 ? n : local);
 	str_add(out, bytes + local, len - local);
 	if (at == NULL && domain[0] != '\0')
 		str_addf(out, "@%s", domain);

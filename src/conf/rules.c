@@ -50,24 +50,19 @@ static const struct reader_row	rules_fields[] = {
 	{ .name = "id_sql", .type = "str", .read = reader_query,
 	    TEXT(id_sql) },
 	{ .name = "limits", .type = "list of [mails, seconds]",
-	    .read = limits_read, AT(limits),
-	    .clear = limits_clear },
+	    .read = limits_read, AT(limits), .clear = limits_clear },
 	{ .name = "limits_by_id", .type = "dict", .read = limits_read_by_id,
-	    AT(limits_by_id),
-	    .clear = ids_clear },
+	    AT(limits_by_id), .clear = ids_clear },
 	{ .name = "sql_limits_by_id", .type = "str", .read = reader_query,
 	    TEXT(sql_limits_by_id) },
 	{ .name = "count", .type = "str", .read = reader_word, AT(count),
 	    .words = rules_counts },
 	{ .name = "only", .type = "dict", .read = match_read,
-	    AT(only),
-	    .clear = match_clear },
+	    AT(only), .clear = match_clear },
 	{ .name = "except", .type = "dict", .read = match_read,
-	    AT(except),
-	    .clear = match_clear },
+	    AT(except), .clear = match_clear },
 	{ .name = "networks", .type = "list of str", .read = reader_networks,
-	    AT(networks),
-	    .clear = reader_clear_networks },
+	    AT(networks), .clear = reader_clear_networks },
 	{ .name = "unless", .type = "str", .read = rules_unless,
 	    AT(unless), .words = match_attributes },
 	{ .name = "ipv4_prefix", .type = "int", .read = reader_unsigned,
@@ -83,8 +78,7 @@ static const struct reader_row	rules_fields[] = {
 	{ .name = "action", .type = "str", .read = reader_string_or_none,
 	    TEXT(action) },
 	{ .name = "lock", .type = "dict", .read = rule_lock_read,
-	    AT(lock),
-	    .clear = rule_lock_clear },
+	    AT(lock), .clear = rule_lock_clear },
 	{ .name = "warn_at", .type = "int", .read = reader_unsigned,
 	    AT(warn_at), .max = 100 },
 	{ .name = "shadow", .type = "bool", .read = reader_bool,
@@ -333,42 +327,35 @@ rules_read_one(const struct reading *r, struct settings_rule *rule,
 	rules_check(r, rule, v);
 }
 
-/* Whether this is a rule's name, or one of the first `nwas` earlier ones. */
-static bool
-rules_named(const struct settings_rule *rule, size_t nwas, const char *name)
-{
-	size_t	i;
-
-	if (rule->name != NULL && strcmp(rule->name, name) == 0)
-		return true;
-	for (i = 0; i < nwas; i++)
-		if (strcmp(rule->was[i], name) == 0)
-			return true;
-	return false;
-}
-
 /* Two rules with one name would count each other's mail. */
 static void
 rules_check_was(const struct reading *r, const struct value *v)
 {
 	const struct settings_rule	*rules = r->settings->rules;
 	struct reading			 one = *r;
+	const char			*was, *other;
 	char				 name[32];
-	size_t				 i, j, k, nwas;
+	size_t				 i, j, k, n, earlier;
 
 	one.name = name;
 	for (i = 0; i < r->settings->nrules; i++)
 		for (j = 0; j < rules[i].nwas; j++)
 			for (k = 0; k < r->settings->nrules; k++) {
-				nwas = k < i ? rules[k].nwas : k == i ? j : 0;
-				if (!rules_named(&rules[k], nwas,
-				    rules[i].was[j]))
+				was = rules[i].was[j];
+				/* Each pair of earlier names is seen once. */
+				earlier = k < i ? rules[k].nwas :
+				    k == i ? j : 0;
+				other = rules[k].name;
+				for (n = 0; n < earlier && (other == NULL ||
+				    strcmp(other, was) != 0); n++)
+					other = rules[k].was[n];
+				if (other == NULL || strcmp(other, was) != 0)
 					continue;
 				(void)snprintf(name, sizeof(name),
 				    "rules[%zu].was", i);
 				reader_fault(&one, value_get(v->items[i],
 				    "was"), "has a name of rules[%zu], \"%s\"",
-				    k, rules[i].was[j]);
+				    k, was);
 			}
 }
 

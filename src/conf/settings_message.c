@@ -113,25 +113,11 @@ settings_message_free(struct settings_message *c)
 	free(c);
 }
 
-/* The last piece of a value has arrived. */
-static int
-settings_message_finish_row(struct settings_message *c)
-{
-	struct value	*v;
-
-	v = value_take(c->bytes.data, c->bytes.len);
-	str_wipe(&c->bytes);
-	if (v != NULL)
-		value_set(c->dict, value_str(c->name, strlen(c->name)), v);
-	free(c->name);
-	c->name = NULL;
-	return v == NULL ? -1 : 0;
-}
-
 static int
 settings_message_setting(struct settings_message *c, const struct message *m)
 {
 	struct wire	 w;
+	struct value	*v;
 	const void	*bytes;
 	char		*name;
 	size_t		 len;
@@ -158,7 +144,15 @@ settings_message_setting(struct settings_message *c, const struct message *m)
 	str_add(&c->bytes, bytes, len);
 	if (!fresh)
 		free(name);
-	return more ? 0 : settings_message_finish_row(c);
+	if (more)
+		return 0;
+	v = value_take(c->bytes.data, c->bytes.len);
+	str_wipe(&c->bytes);
+	if (v != NULL)
+		value_set(c->dict, value_str(c->name, strlen(c->name)), v);
+	free(c->name);
+	c->name = NULL;
+	return v == NULL ? -1 : 0;
  bad:
 	free(name);
 	return -1;

@@ -72,31 +72,20 @@ trust_follow(struct trust *t, const char *path, const struct stat *st)
 	return 0;
 }
 
-/*
- * Removes the next component from the rest; returns its length, 0 at the end.
- */
-static size_t
-trust_component(struct trust *t, char name[PATH_MAX])
-{
-	const char	*p = t->rest + strspn(t->rest, "/");
-	size_t		 len = strcspn(p, "/");
-
-	memcpy(name, p, len);
-	name[len] = '\0';
-	p += len;
-	memmove(t->rest, p, strlen(p) + 1);
-	return len;
-}
-
 /* Resolves one component. 1: go on; 0: the end; -1: not trusted. */
 static int
 trust_step(struct trust *t)
 {
-	char		name[PATH_MAX], path[PATH_MAX], *slash;
+	char		name[PATH_MAX], path[PATH_MAX], *p, *slash;
 	struct stat	st;
+	size_t		len;
 
-	if (trust_component(t, name) == 0)
+	p = t->rest + strspn(t->rest, "/");
+	if ((len = strcspn(p, "/")) == 0)
 		return 0;
+	memcpy(name, p, len);
+	name[len] = '\0';
+	memmove(t->rest, p + len, strlen(p + len) + 1);
 	if (strcmp(name, ".") == 0)
 		return 1;
 	if (strcmp(name, "..") == 0) {

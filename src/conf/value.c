@@ -413,8 +413,8 @@ value_print(struct str *s, const struct value *v)
 
 /* --- wire form --- */
 
-static void
-value_put_at(struct str *s, const struct value *v)
+void
+value_put(struct str *s, const struct value *v)
 {
 	uint64_t	bits;
 	size_t		i;
@@ -443,15 +443,9 @@ value_put_at(struct str *s, const struct value *v)
 	case VALUE_DICT:
 		wire_put_u32(s, (uint32_t)v->count);
 		for (i = 0; i < v->count; i++)
-			value_put_at(s, v->items[i]);
+			value_put(s, v->items[i]);
 		break;
 	}
-}
-
-void
-value_put(struct str *s, const struct value *v)
-{
-	value_put_at(s, v);
 }
 
 static struct value	*value_take_at(struct wire *, unsigned int);
@@ -473,48 +467,32 @@ value_hashable(const struct value *v)
 	return true;
 }
 
-static void
-value_take_dict(struct wire *w, struct value *v, uint32_t count,
-    unsigned int depth)
-{
-	struct value	*key, *item;
-	uint32_t	 i;
-
-	if (count % 2 != 0)
-		wire_fail(w);
-	for (i = 0; i + 1 < count && !w->bad; i += 2) {
-		key = value_take_at(w, depth);
-		item = value_take_at(w, depth);
-		if (key == NULL || item == NULL || !value_hashable(key)) {
-			wire_fail(w);
-			value_free(key);
-			value_free(item);
-			return;
-		}
-		value_set(v, key, item);
-	}
-	if (v->count != count)		/* a duplicate key */
-		wire_fail(w);
-}
-
+/* Reads the items of a list, or the keys and values of a dict. */
 static void
 value_take_items(struct wire *w, struct value *v, unsigned int depth)
 {
-	struct value	*item;
+	struct value	*key, *item;
 	uint32_t	 count, i;
+	bool		 dict = v->type == VALUE_DICT;
 
 	count = wire_get_u32(w);
-	if (depth == 0) {
+	if (depth == 0 || (dict && count % 2 != 0))
 		wire_fail(w);
-		return;
-	}
-	if (v->type == VALUE_DICT) {
-		value_take_dict(w, v, count, depth - 1);
-		return;
-	}
-	for (i = 0; i < count && !w->bad; i++)
-		if ((item = value_take_at(w, depth - 1)) != NULL)
+	for (i = 0; i < count && !w->bad; i += dict ? 2 : 1) {
+		key = dict ? value_take_at(w, depth - 1) : NULL;
+		item = value_take_at(w, depth - 1);
+		if (item == NULL || (dict &&
+		    (key == NULL || !value_hashable(key)))) {
+			wire_fail(w);
+			value_free(key);
+			value_free(item);
+		} else if (dict)
+			value_set(v, key, item);
+		else
 			value_append(v, item);
+	}
+	if (v->count != count)		/* a duplicate key */
+		wire_fail(w);
 }
 
 static struct value *
