@@ -22,7 +22,7 @@
  * Postfix keeps an idle connection up to this long
  * (smtpd_policy_service_max_idle of postconf(5)).
  */
-#define CHECK_POSTFIX_KEEPS	1000
+#define CHECK_POSTFIX_KEEPS	1000U
 
 /* Adds advice at the place of a setting's value. */
 static void	 check_advise(const struct settings *, struct faults *,
@@ -351,8 +351,8 @@ check_sockets(const struct settings *s, struct faults *faults)
 		    "socket_group has no effect: SOCKET has no path");
 	if (s->delay_to_close <= CHECK_POSTFIX_KEEPS)
 		check_advise(s, faults, "delay_to_close",
-		    "delay_to_close of %d: Postfix keeps an idle connection "
-		    "for up to %d seconds and loses a second if it was closed",
+		    "delay_to_close of %u: Postfix keeps an idle connection "
+		    "for up to %u seconds and loses a second if it was closed",
 		    s->delay_to_close, CHECK_POSTFIX_KEEPS);
 }
 

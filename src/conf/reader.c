@@ -237,17 +237,6 @@ reader_range(const struct reading *r, const struct value *v, int64_t *n)
 }
 
 int
-reader_int(const struct reading *r, const struct value *v)
-{
-	int64_t	n;
-
-	if (reader_range(r, v, &n) == -1)
-		return -1;
-	*(int *)r->out = (int)n;
-	return 0;
-}
-
-int
 reader_unsigned(const struct reading *r, const struct value *v)
 {
 	int64_t	n;

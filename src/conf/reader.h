@@ -82,7 +82,6 @@ void	reader_clear_networks(void *);		/* struct settings_networks * */
 
 reader	reader_bool;		/* bool; also 0 and 1 */
 reader	reader_truth;		/* bool of 1.x; None is False, as in Python */
-reader	reader_int;		/* int */
 reader	reader_unsigned;	/* unsigned int */
 reader	reader_int64;		/* int64_t */
 reader	reader_mebibytes;	/* int64_t bytes, of a number of MiB */

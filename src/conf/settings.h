@@ -184,7 +184,7 @@ struct settings {
 	enum smtp_tls		 smtp_tls;		/* and smtp_starttls */
 	bool			 smtp_tls_verify;
 	char			*smtp_tls_cafile;	/* NULL: the system's */
-	int			 delay_to_close;	/* seconds */
+	unsigned int		 delay_to_close;	/* seconds */
 	enum count_mode		 count_mode;
 	char			*config_file;		/* "": defaults */
 	bool			 fold_case;

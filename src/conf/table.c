@@ -168,8 +168,8 @@ static const struct reader_row	table_rows[] = {
 	    .read = reader_string_or_none, TEXT(operator_group),
 	    .roles = ENGINE },
 	{ .name = "delay_to_close", .type = "int", .preset = INT(1200),
-	    .read = reader_int, AT(delay_to_close), .min = 1, .max = TABLE_YEAR,
-	    .roles = ENGINE },
+	    .read = reader_unsigned, AT(delay_to_close), .min = 1,
+	    .max = TABLE_YEAR, .roles = ENGINE },
 
 	{ .name = "backend", .type = "int or str", .preset = INT(0),
 	    .read = reader_word, AT(backend), .words = table_backends,

@@ -210,41 +210,19 @@ yaml_scalar(struct yaml *y, const yaml_event_t *event)
 	return v;
 }
 
-/* Whether the tag of a collection is its default one. */
+/* Whether the tag of a collection is its default one; else a fault. */
 static bool
 yaml_tag_fits(struct yaml *y, const yaml_event_t *event, const yaml_char_t *tag,
     const char *nature)
 {
-	if (yaml_untagged(tag) || strcmp((const char *)tag, nature) == 0)
+	const char	*text = (const char *)tag;
+
+	if (yaml_untagged(tag) || (strncmp(text, SCALAR_TAG,
+	    strlen(SCALAR_TAG)) == 0 &&
+	    strcmp(text + strlen(SCALAR_TAG), nature) == 0))
 		return true;
 	yaml_fault(y, event, SCALAR_TAG_FAULT);
 	return false;
-}
-
-static struct value *
-yaml_sequence(struct yaml *y, const yaml_event_t *start)
-{
-	struct value	*v, *item;
-	yaml_event_t	 event;
-	bool		 good;
-
-	good = yaml_tag_fits(y, start, start->data.sequence_start.tag,
-	    SCALAR_TAG "seq");
-	v = yaml_place(value_new(VALUE_LIST), start);
-	while (yaml_next(y, &event) == 0) {
-		if (event.type == YAML_SEQUENCE_END_EVENT) {
-			yaml_event_delete(&event);
-			break;
-		}
-		if ((item = yaml_node(y, &event)) != NULL)
-			value_append(v, item);
-		good = good && item != NULL;
-		yaml_event_delete(&event);
-	}
-	if (good && !y->stop)
-		return v;
-	value_free(v);
-	return NULL;
 }
 
 /* Sets the entries of `from` in `into`; takes `from`. */
@@ -354,31 +332,35 @@ yaml_entry(struct yaml *y, const yaml_event_t *first, struct value *own,
 	return r;
 }
 
+/* Reads the items of a list, or the entries of a mapping, up to its end. */
 static struct value *
-yaml_mapping(struct yaml *y, const yaml_event_t *start)
+yaml_items(struct yaml *y, const yaml_event_t *start, bool list)
 {
-	struct value	*own, *merged;
+	struct value	*v, *item, *own;
 	yaml_event_t	 event;
-	bool		 good;
+	bool		 good, end;
 
-	good = yaml_tag_fits(y, start, start->data.mapping_start.tag,
-	    SCALAR_TAG "map");
+	good = yaml_tag_fits(y, start, list ? start->data.sequence_start.tag :
+	    start->data.mapping_start.tag, list ? "seq" : "map");
+	v = yaml_place(value_new(list ? VALUE_LIST : VALUE_DICT), start);
 	own = value_new(VALUE_DICT);
-	merged = yaml_place(value_new(VALUE_DICT), start);
-	while (yaml_next(y, &event) == 0) {
-		if (event.type == YAML_MAPPING_END_EVENT) {
-			yaml_event_delete(&event);
-			break;
-		}
-		if (yaml_entry(y, &event, own, merged) == -1)
-			good = false;
+	for (end = false; !end && yaml_next(y, &event) == 0;) {
+		end = event.type == YAML_SEQUENCE_END_EVENT ||
+		    event.type == YAML_MAPPING_END_EVENT;
+		if (!end && !list)
+			good &= yaml_entry(y, &event, own, v) == 0;
+		else if (!end && (item = yaml_node(y, &event)) != NULL)
+			value_append(v, item);
+		else
+			good &= end;
 		yaml_event_delete(&event);
 	}
-	yaml_overlay(merged, own);
+	/* What is merged comes first, and loses. */
+	yaml_overlay(v, own);
 	/* At the top, the valid settings can still be checked. */
-	if ((good && !y->stop) || y->depth == 1)
-		return merged;
-	value_free(merged);
+	if ((good && !y->stop) || (!list && y->depth == 1))
+		return v;
+	value_free(v);
 	return NULL;
 }
 
@@ -400,7 +382,7 @@ yaml_collection(struct yaml *y, const yaml_event_t *event)
 	    event->data.mapping_start.anchor;
 	yaml_anchor(y, event, anchor, NULL);
 	y->depth++;
-	v = list ? yaml_sequence(y, event) : yaml_mapping(y, event);
+	v = yaml_items(y, event, list);
 	y->depth--;
 	yaml_anchor(y, event, anchor, v);
 	return v;
