@@ -24,27 +24,10 @@ bind_pair(struct store *s, int n, const struct store_pair *p)
 }
 
 static int
-read_value(struct store *s, struct store_value *v)
-{
-	int	more;
-
-	v->date = -1;
-	sqlite_bind_text(s->db, VALUE, 1, v->id, v->idlen);
-	sqlite_bind_text(s->db, VALUE, 2, v->value, v->valuelen);
-	if ((more = sqlite_step(s->db, VALUE)) == 1) {
-		v->date = sqlite_column(s->db, VALUE, 0);
-		sqlite_reset(s->db, VALUE);
-		/* No count includes this date any more. */
-		if (v->date < s->seen.oldest || v->date > s->seen.newest)
-			v->date = -1;
-	}
-	return more == -1 ? -1 : 0;
-}
-
-static int
 read_batch(struct store *s, struct store_batch *batch,
     const struct store_reader *reader)
 {
+	struct store_value	*v;
 	struct store_pair	*p;
 	size_t			 i, share, left = batch->budget, unread = 0;
 	int			 more;
@@ -65,9 +48,21 @@ read_batch(struct store *s, struct store_batch *batch,
 			return -1;
 		left += share;
 	}
-	for (i = 0; i < batch->nvalue; i++)
-		if (read_value(s, &batch->value[i]) == -1)
+	for (i = 0; i < batch->nvalue; i++) {
+		v = &batch->value[i];
+		v->date = -1;
+		sqlite_bind_text(s->db, VALUE, 1, v->id, v->idlen);
+		sqlite_bind_text(s->db, VALUE, 2, v->value, v->valuelen);
+		if ((more = sqlite_step(s->db, VALUE)) == -1)
 			return -1;
+		if (more == 0)
+			continue;
+		v->date = sqlite_column(s->db, VALUE, 0);
+		sqlite_reset(s->db, VALUE);
+		/* No count includes a date that is being deleted. */
+		if (v->date < s->seen.oldest || v->date > s->seen.newest)
+			v->date = -1;
+	}
 	for (i = 0; i < batch->npair; i++) {
 		p = &batch->pair[i];
 		p->known.first = -1;

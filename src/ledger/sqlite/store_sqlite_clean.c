@@ -243,7 +243,7 @@ store_clean(struct store *s, const struct store_kept *kept, size_t max,
  * free: new rows fill the rest.
  */
 static enum store_result
-store_reclaim(struct store *s, bool *done)
+reclaim(struct store *s, bool *done)
 {
 	enum store_result	result;
 	int64_t			mode, unused, pages;
@@ -266,5 +266,5 @@ store_reclaim(struct store *s, bool *done)
 
 const struct store_optional	store_optional = {
 	.start_helper = store_start_helper,
-	.reclaim = store_reclaim
+	.reclaim = reclaim
 };

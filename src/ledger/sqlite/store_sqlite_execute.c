@@ -18,35 +18,16 @@ store_line_text(const struct store_line *line, int column, size_t *len)
 	return sqlite_column_text(line->store->db, line->place, column, len);
 }
 
-static int
-run_call(struct store *s, const struct store_call *c)
-{
-	const struct store_line		 line = { s, c->statement };
-	const struct store_param	*p;
-	int				 i, more;
-
-	for (i = 0; i < (int)c->nparam; i++) {
-		p = &c->param[i];
-		if (p->text != NULL)
-			sqlite_bind_text(s->db, c->statement, i + 1, p->text,
-			    p->len);
-		else
-			sqlite_bind(s->db, c->statement, i + 1, p->number);
-	}
-	while ((more = sqlite_step(s->db, c->statement)) == 1)
-		c->each(&line, c->arg);
-	if (more == 0 && c->changes != NULL)
-		*c->changes += sqlite_changes(s->db);
-	return more;
-}
-
 enum store_result
 store_execute(struct store *s, enum store_frame frame,
     const struct store_call *c, size_t n)
 {
-	enum store_result	result = STORE_OK;
-	size_t			i;
-	bool			own;
+	enum store_result		 result = STORE_OK;
+	const struct store_param	*p;
+	struct store_line		 line = { .store = s };
+	size_t				 i, j;
+	int				 more;
+	bool				 own;
 
 	/* A batch that cannot be written (store_begin) changes nothing. */
 	if (frame == STORE_BATCH_WRITES && s->failed)
@@ -58,9 +39,24 @@ store_execute(struct store *s, enum store_frame frame,
 		result = store_ready(s);
 	if (result != STORE_OK)
 		return result;
-	for (i = 0; i < n; i++)
-		if (run_call(s, &c[i]) == -1)
+	for (i = 0; i < n; i++, c++) {
+		for (j = 0; j < c->nparam; j++) {
+			p = &c->param[j];
+			if (p->text != NULL)
+				sqlite_bind_text(s->db, c->statement,
+				    (int)j + 1, p->text, p->len);
+			else
+				sqlite_bind(s->db, c->statement, (int)j + 1,
+				    p->number);
+		}
+		line.place = c->statement;
+		while ((more = sqlite_step(s->db, c->statement)) == 1)
+			c->each(&line, c->arg);
+		if (more == -1)
 			return store_failed(s);
+		if (c->changes != NULL)
+			*c->changes += sqlite_changes(s->db);
+	}
 	return own ? store_end(s, true) : STORE_OK;
 }
 

@@ -143,7 +143,7 @@ static const char	rebuilt[] =
 
 /* 1: the query returned a number other than 0; 0; or -1. */
 static int
-store_is(struct store *s, const char *sql)
+is_true(struct store *s, const char *sql)
 {
 	int64_t	n;
 
@@ -151,7 +151,7 @@ store_is(struct store *s, const char *sql)
 }
 
 static int
-store_has(void *arg, const char *table, const char *column, int *width)
+has(void *arg, const char *table, const char *column, int *width)
 {
 	struct store	*s = arg;
 	char		*sql;
@@ -165,13 +165,13 @@ store_has(void *arg, const char *table, const char *column, int *width)
 		sql = alloc_printf("SELECT count(*) FROM"
 		    " pragma_table_info('%s') WHERE name = '%s'", table,
 		    column);
-	ret = store_is(s, sql);
+	ret = is_true(s, sql);
 	free(sql);
 	return ret;
 }
 
 static int
-store_run(void *arg, const char *sql)
+run(void *arg, const char *sql)
 {
 	struct store	*s = arg;
 
@@ -208,12 +208,12 @@ rows_kept(struct store *s)
 {
 	int	there;
 
-	there = store_is(s, "SELECT count(*) = 2 FROM sqlite_master"
+	there = is_true(s, "SELECT count(*) = 2 FROM sqlite_master"
 	    " WHERE (name = 'mail_count_rows' AND tbl_name = 'mail_count')"
 	    " OR (name = 'mail_vacuum_rows' AND tbl_name = 'mail_vacuum')");
 	if (there != 1)
 		return there;
-	return store_is(s, "SELECT count(*) FROM mail_vacuum WHERE rowid = 2");
+	return is_true(s, "SELECT count(*) FROM mail_vacuum WHERE rowid = 2");
 }
 
 /*
@@ -227,7 +227,7 @@ check_runs(struct store *s, bool kept)
 	int64_t	fold;
 	int	there;
 
-	there = store_is(s, "SELECT count(*) = 3 FROM sqlite_master"
+	there = is_true(s, "SELECT count(*) = 3 FROM sqlite_master"
 	    " WHERE type = 'trigger' AND tbl_name = 'mail_count' AND name IN"
 	    " ('mail_count_deleted', 'mail_count_updated',"
 	    " 'mail_count_inserted')");
@@ -276,7 +276,7 @@ keep_schema(struct store *s)
 static int
 is_format(struct store *s)
 {
-	return store_is(s, "SELECT EXISTS (SELECT 1 FROM mail_state"
+	return is_true(s, "SELECT EXISTS (SELECT 1 FROM mail_state"
 	    " WHERE name = 'format' AND value = " FORMAT ")");
 }
 
@@ -284,14 +284,14 @@ is_format(struct store *s)
 static int
 upgrade(struct store *s)
 {
-	const struct schema_database	database = { store_has, store_run,
+	const struct schema_database	database = { has, run,
 	    NULL, s, false };
 	bool				changed;
 	int				kept, aside, format, once;
 
 	if (sqlite_exec(s->db, "BEGIN IMMEDIATE") == -1 ||
 	    (kept = rows_kept(s)) == -1 ||
-	    (aside = store_has(s, "mail_count", "tag", NULL)) == -1 ||
+	    (aside = has(s, "mail_count", "tag", NULL)) == -1 ||
 	    (aside == 1 && sqlite_exec(s->db, set_aside) == -1) ||
 	    schema_upgrade(SCHEMA_SQLITE, &database, &changed) == -1 ||
 	    (format = is_format(s)) == -1 ||
@@ -303,7 +303,7 @@ upgrade(struct store *s)
 	if (aside == 1 && rebuild(s) == -1)
 		return -1;
 	if (sqlite_exec(s->db, numbered) == -1 ||
-	    (once = store_is(s, "SELECT count(*) FROM sqlite_master"
+	    (once = is_true(s, "SELECT count(*) FROM sqlite_master"
 	    " WHERE name = 'limit_report_index'")) == -1 ||
 	    (once == 0 && sqlite_exec(s->db, report_once) == -1) ||
 	    make_key(s) == -1 || check_runs(s, kept == 1) == -1 ||
@@ -321,7 +321,7 @@ is_ours(struct store *s)
 {
 	int64_t	known, fold;
 
-	return store_is(s, "SELECT count(*) = 5 FROM sqlite_master"
+	return is_true(s, "SELECT count(*) = 5 FROM sqlite_master"
 	    " WHERE name IN ('mail_state', 'limit_lock', 'mail_notice',"
 	    " 'mail_refusal', 'mail_habit')") == 1 &&
 	    is_format(s) == 1 &&
@@ -358,7 +358,7 @@ store_prepare(struct store *s)
 	if (!is_ours(s) && upgrade(s) == -1)
 		return -1;
 	/* The index of 1.x on (id, date). */
-	there = store_is(s, "SELECT count(*) = 2 FROM"
+	there = is_true(s, "SELECT count(*) = 2 FROM"
 	    " pragma_index_info('mail_count_index')"
 	    " WHERE (seqno = 0 AND name = 'id')"
 	    " OR (seqno = 1 AND name = 'date')");

@@ -7,7 +7,7 @@
  * already.
  */
 static const char *
-store_folded(struct store *s, const char *id, size_t idlen)
+folded(struct store *s, const char *id, size_t idlen)
 {
 	size_t	from = 0, i;
 
@@ -43,7 +43,7 @@ store_unload(struct store *s)
 }
 
 static int
-store_read_numbers(struct store *s, struct numbers *n)
+read_numbers(struct store *s, struct numbers *n)
 {
 	static const struct {
 		const char	*name;
@@ -79,7 +79,7 @@ store_read_numbers(struct store *s, struct numbers *n)
 
 /* Reads the rows that the tail or the cache lacks. */
 static int
-store_read_news(struct store *s, const struct store_reader *reader)
+read_news(struct store *s, const struct store_reader *reader)
 {
 	struct store_row	row;
 	int64_t			rowid;
@@ -90,7 +90,7 @@ store_read_news(struct store *s, const struct store_reader *reader)
 	while ((more = sqlite_step(s->db, NEWS)) == 1) {
 		rowid = sqlite_column(s->db, NEWS, 0);
 		row.id = sqlite_column_text(s->db, NEWS, 1, &row.idlen);
-		row.id = store_folded(s, row.id, row.idlen);
+		row.id = folded(s, row.id, row.idlen);
 		row.date = sqlite_column(s->db, NEWS, 2);
 		row.amount = sqlite_column(s->db, NEWS, 3);
 		row.instance = sqlite_column_text(s->db, NEWS, 4,
@@ -115,7 +115,7 @@ store_read_news(struct store *s, const struct store_reader *reader)
 
 /* `last`: the newest row. */
 static int
-store_take_numbers(struct store *s, const struct numbers *n,
+take_numbers(struct store *s, const struct numbers *n,
     const struct store_reader *reader, int64_t last)
 {
 	int64_t	corrected, upper = 0;
@@ -171,7 +171,7 @@ store_sync(struct store *s, const struct store_reader *reader)
 		s->moved = true;
 		return 0;
 	}
-	if (store_read_numbers(s, &numbers) == -1)
+	if (read_numbers(s, &numbers) == -1)
 		return -1;
 	/* A daemon with another fold_case has replaced the runs. */
 	if (numbers.fold != (int64_t)s->fold) {
@@ -179,8 +179,8 @@ store_sync(struct store *s, const struct store_reader *reader)
 		return 0;
 	}
 	if (store_one(s, LAST, &last) == -1 ||
-	    store_take_numbers(s, &numbers, reader, last) == -1 ||
-	    store_read_news(s, reader) == -1) {
+	    take_numbers(s, &numbers, reader, last) == -1 ||
+	    read_news(s, reader) == -1) {
 		/* Only a part was read: start over the next time. */
 		s->seen.changes = -1;
 		return -1;
@@ -221,7 +221,7 @@ store_catch_up(struct store *s, size_t max)
 	sqlite_bind(s->db, ROWS, 2, (int64_t)max);
 	while ((more = sqlite_step(s->db, ROWS)) == 1) {
 		id = sqlite_column_text(s->db, ROWS, 1, &idlen);
-		id = store_folded(s, id, idlen);
+		id = folded(s, id, idlen);
 		memtable_add(s->tail, store_hash(s, id, idlen), id, idlen,
 		    sqlite_column(s->db, ROWS, 2),
 		    sqlite_column(s->db, ROWS, 3));
@@ -310,7 +310,7 @@ reading_corrections(struct reading *r)
 	sqlite_bind(db, CORRECTIONS, 2, r->since);
 	while ((more = sqlite_step(db, CORRECTIONS)) == 1) {
 		id = sqlite_column_text(db, CORRECTIONS, 2, &idlen);
-		id = store_folded(r->s, id, idlen);
+		id = folded(r->s, id, idlen);
 		if (idlen == r->touch->idlen &&
 		    memcmp(id, r->touch->id, idlen) == 0)
 			reading_add(r, sqlite_column(db, CORRECTIONS, 0),
