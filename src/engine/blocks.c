@@ -116,26 +116,28 @@ blocks_message(const struct message *m, struct mono now)
 
 /* --- requests --- */
 
-static bool
-blocks_senders(const struct settings *s)
+/* The bytes are valid until the next call. */
+static void
+blocks_of_request(struct override_subject *subject, const struct settings *s,
+    const struct request *req)
 {
 	size_t	i, j;
 
-	if (s->nrules == 0)
-		return s->limit_by_sender;
-	for (i = 0; i < s->nrules; i++)
-		for (j = 0; j < s->rules[i].nkey; j++)
-			if (s->rules[i].key[j] == KEY_SENDER)
-				return true;
-	return false;
-}
-
-static void
-blocks_names(const struct settings *s, const struct request *req)
-{
 	blocks.login.len = blocks.sender.len = 0;
 	(void)identity_add(&blocks.login, s, NULL, req, KEY_SASL_USERNAME);
 	(void)identity_add(&blocks.sender, s, NULL, req, KEY_SENDER);
+	memset(subject, 0, sizeof(*subject));
+	subject->login = blocks.login.data;
+	subject->loginlen = blocks.login.len;
+	subject->sender = blocks.sender.data;
+	subject->senderlen = blocks.sender.len;
+	subject->senders = s->nrules == 0 && s->limit_by_sender;
+	for (i = 0; i < s->nrules; i++)
+		for (j = 0; j < s->rules[i].nkey; j++)
+			if (s->rules[i].key[j] == KEY_SENDER)
+				subject->senders = true;
+	if (!identity_client(&subject->client, req))
+		subject->client.bits = 0;
 }
 
 const struct override *
@@ -145,14 +147,7 @@ blocks_check(const struct settings *s, const struct request *req, int64_t now)
 
 	if (override_list_count(blocks.list, OVERRIDE_BLOCK) == 0)
 		return NULL;
-	blocks_names(s, req);
-	memset(&subject, 0, sizeof(subject));
-	subject.login = blocks.login.data;
-	subject.loginlen = blocks.login.len;
-	subject.sender = blocks.sender.data;
-	subject.senderlen = blocks.sender.len;
-	subject.senders = blocks_senders(s);
-	(void)identity_client(&subject.client, req);
+	blocks_of_request(&subject, s, req);
 	return override_block(blocks.list, &subject, now);
 }
 
@@ -237,25 +232,25 @@ void
 blocks_subject(struct msg_charge *charge, const struct settings *s,
     const struct request *req)
 {
-	struct addr	client;
-	char		text[ADDR_TEXT_MAX];
+	struct override_subject	subject;
+	char			text[ADDR_TEXT_MAX];
 
-	blocks_names(s, req);
+	blocks_of_request(&subject, s, req);
 	/* Longer ids cannot be blocked. */
-	if (blocks.login.len > CHARGE_ID_MAX)
-		blocks.login.len = 0;
-	if (blocks.sender.len > CHARGE_ID_MAX)
-		blocks.sender.len = 0;
+	if (subject.loginlen > CHARGE_ID_MAX)
+		subject.loginlen = 0;
+	if (subject.senderlen > CHARGE_ID_MAX)
+		subject.senderlen = 0;
 	blocks.client.len = 0;
-	if (identity_client(&client, req))
-		str_adds(&blocks.client, addr_format(&client, text,
+	if (subject.client.bits > 0)
+		str_adds(&blocks.client, addr_format(&subject.client, text,
 		    sizeof(text)));
 	charge->subject = true;
-	charge->senders = blocks_senders(s);
-	charge->login = blocks.login.len > 0 ? blocks.login.data : "";
-	charge->loginlen = blocks.login.len;
-	charge->sender = blocks.sender.len > 0 ? blocks.sender.data : "";
-	charge->senderlen = blocks.sender.len;
+	charge->senders = subject.senders;
+	charge->login = subject.loginlen > 0 ? subject.login : "";
+	charge->loginlen = subject.loginlen;
+	charge->sender = subject.senderlen > 0 ? subject.sender : "";
+	charge->senderlen = subject.senderlen;
 	charge->client = blocks.client.len > 0 ? blocks.client.data : "";
 	charge->clientlen = blocks.client.len;
 }

@@ -13,25 +13,14 @@
 #define KEEP		1024	/* bytes; larger memory is freed */
 #define USE		(UINT64_C(1) << 32)	/* a number's next use */
 
-/*
- * The low bits of a slot's number are its index, the others change with each
- * use.
- */
-struct slot {
-	struct pending		 pending;	/* the public part */
-	TAILQ_ENTRY(slot)	 entry;
-	struct mono		 deadline;
-	bool			 used;
-};
-
-TAILQ_HEAD(slot_list, slot);
+TAILQ_HEAD(pending_list, pending);
 
 /* `waiting` is ordered by deadline; the `unsent` ones are at its end. */
 static struct {
-	struct slot_list	 waiting;
-	struct slot_list	 unused;
-	struct slot		*unsent;
-	struct slot		**slots;
+	struct pending_list	 waiting;
+	struct pending_list	 unused;
+	struct pending		*unsent;
+	struct pending		**slots;
 	size_t			 nslots;
 	size_t			 count;
 	size_t			 bytes;		/* of waiting charges */
@@ -68,45 +57,45 @@ pending_time(struct mono deadline)
 
 /* --- slots --- */
 
-static struct slot *
-slot_take(void)
+static struct pending *
+pending_take(void)
 {
-	struct slot	*slot;
+	struct pending	*p;
 	size_t		 i;
 
 	if (TAILQ_EMPTY(&pending.unused)) {
-		slot = alloc_zero(CHUNK, sizeof(*slot));
+		p = alloc_zero(CHUNK, sizeof(*p));
 		pending.slots = alloc_resize(pending.slots,
-		    pending.nslots + CHUNK, sizeof(slot));
+		    pending.nslots + CHUNK, sizeof(p));
 		for (i = 0; i < CHUNK; i++) {
-			slot[i].pending.number = pending.nslots;
-			pending.slots[pending.nslots++] = &slot[i];
-			TAILQ_INSERT_TAIL(&pending.unused, &slot[i], entry);
+			p[i].number = pending.nslots;
+			pending.slots[pending.nslots++] = &p[i];
+			TAILQ_INSERT_TAIL(&pending.unused, &p[i], entry);
 		}
 	}
-	slot = TAILQ_FIRST(&pending.unused);
-	TAILQ_REMOVE(&pending.unused, slot, entry);
-	slot->pending.number = (slot->pending.number + USE) & ~PENDING_NOT;
-	slot->used = true;
-	return slot;
+	p = TAILQ_FIRST(&pending.unused);
+	TAILQ_REMOVE(&pending.unused, p, entry);
+	p->number = (p->number + USE) & ~PENDING_NOT;
+	p->used = true;
+	return p;
 }
 
 /* Answers, and frees the slot. */
 static void
-slot_settle(struct slot *slot, const struct msg_verdict *verdict)
+pending_settle(struct pending *p, const struct msg_verdict *verdict)
 {
-	struct policy	*policy = slot->pending.policy;
+	struct policy	*policy = p->policy;
 
-	if (pending.unsent == slot)
-		pending.unsent = TAILQ_NEXT(slot, entry);
-	TAILQ_REMOVE(&pending.waiting, slot, entry);
+	if (pending.unsent == p)
+		pending.unsent = TAILQ_NEXT(p, entry);
+	TAILQ_REMOVE(&pending.waiting, p, entry);
 	pending.count--;
-	pending.bytes -= slot->pending.charge.len;
-	slot->used = false;
-	pending.answer(&slot->pending, verdict);
-	if (slot->pending.charge.size > KEEP)
-		str_clear(&slot->pending.charge);
-	TAILQ_INSERT_HEAD(&pending.unused, slot, entry);
+	pending.bytes -= p->charge.len;
+	p->used = false;
+	pending.answer(p, verdict);
+	if (p->charge.size > KEEP)
+		str_clear(&p->charge);
+	TAILQ_INSERT_HEAD(&pending.unused, p, entry);
 	policy_drop(policy);
 }
 
@@ -117,26 +106,26 @@ static const struct msg_verdict	none = { .verdict = VERDICT_UNAVAILABLE };
 static void
 pending_on_timer(int fd, short what, void *arg)
 {
-	struct slot	*slot;
+	struct pending	*p;
 
 	(void)fd;
 	(void)what;
 	(void)arg;
 	pending.timing = false;
-	while ((slot = TAILQ_FIRST(&pending.waiting)) != NULL &&
-	    clock_passed(slot->deadline, loop_now()))
-		slot_settle(slot, &none);
-	if (slot != NULL)
-		pending_time(slot->deadline);
+	while ((p = TAILQ_FIRST(&pending.waiting)) != NULL &&
+	    clock_passed(p->deadline, loop_now()))
+		pending_settle(p, &none);
+	if (p != NULL)
+		pending_time(p->deadline);
 }
 
 void
 pending_give_up(void)
 {
-	struct slot	*slot;
+	struct pending	*p;
 
-	while ((slot = TAILQ_FIRST(&pending.waiting)) != NULL)
-		slot_settle(slot, &none);
+	while ((p = TAILQ_FIRST(&pending.waiting)) != NULL)
+		pending_settle(p, &none);
 }
 
 /* --- the ledger --- */
@@ -144,29 +133,29 @@ pending_give_up(void)
 void
 pending_send(void)
 {
-	struct slot	*slot;
+	struct pending	*p;
 
 	if (pending.ledger == NULL)
 		return;
-	while ((slot = pending.unsent) != NULL &&
+	while ((p = pending.unsent) != NULL &&
 	    channel_queued(pending.ledger) < CHANNEL_HIGH) {
-		channel_send(pending.ledger, MSG_CHARGE,
-		    slot->pending.number, &slot->pending.charge, -1);
-		pending.unsent = TAILQ_NEXT(slot, entry);
+		channel_send(pending.ledger, MSG_CHARGE, p->number,
+		    &p->charge, -1);
+		pending.unsent = TAILQ_NEXT(p, entry);
 	}
 }
 
 void
 pending_channel(struct channel *ledger)
 {
-	struct slot	*slot;
+	struct pending	*p;
 
 	if (pending.serving)
 		pending.lost = loop_now();
 	pending.serving = false;
-	for (slot = TAILQ_FIRST(&pending.waiting); slot != pending.unsent;
-	    slot = TAILQ_NEXT(slot, entry))
-		slot->pending.again = true;
+	for (p = TAILQ_FIRST(&pending.waiting); p != pending.unsent;
+	    p = TAILQ_NEXT(p, entry))
+		p->again = true;
 	pending.ledger = ledger;
 	pending.unsent = TAILQ_FIRST(&pending.waiting);
 }
@@ -187,8 +176,7 @@ void
 pending_add(struct client *client, struct policy *policy,
     const struct request *req, struct applied *a)
 {
-	struct slot	*slot = slot_take();
-	struct pending	*p = &slot->pending;
+	struct pending	*p = pending_take();
 	struct mono	 now = loop_now(), deadline;
 	int64_t		 timeout = policy->settings->db_timeout;
 
@@ -211,7 +199,7 @@ pending_add(struct client *client, struct policy *policy,
 		deadline = now;
 	if (deadline.ns < pending.last.ns && pending.count > 0)
 		deadline = pending.last;
-	pending.last = slot->deadline = deadline;
+	pending.last = p->deadline = deadline;
 	/*
 	 * The ledger gives up a little earlier, so that hardly any charge is
 	 * recorded after db_error_action was the answer.
@@ -222,9 +210,9 @@ pending_add(struct client *client, struct policy *policy,
 	msg_charge_put(&p->charge, &a->charge);
 	pending.bytes += p->charge.len;
 	pending.count++;
-	TAILQ_INSERT_TAIL(&pending.waiting, slot, entry);
+	TAILQ_INSERT_TAIL(&pending.waiting, p, entry);
 	if (pending.unsent == NULL)
-		pending.unsent = slot;
+		pending.unsent = p;
 	pending_time(deadline);
 }
 
@@ -232,14 +220,14 @@ bool
 pending_verdict(uint64_t request, const struct msg_verdict *verdict)
 {
 	uint64_t	 index = request % USE;
-	struct slot	*slot;
+	struct pending	*p;
 
 	if (index >= pending.nslots)
 		return false;
-	slot = pending.slots[index];
-	if (!slot->used || slot->pending.number != request)
+	p = pending.slots[index];
+	if (!p->used || p->number != request)
 		return false;
-	slot_settle(slot, verdict);
+	pending_settle(p, verdict);
 	return true;
 }
 
@@ -262,12 +250,12 @@ pending_count(void)
 int64_t
 pending_oldest(void)
 {
-	const struct slot	*slot = TAILQ_FIRST(&pending.waiting);
+	const struct pending	*p = TAILQ_FIRST(&pending.waiting);
 	int64_t			 ns;
 
-	if (slot == NULL)
+	if (p == NULL)
 		return 0;
-	ns = clock_between(slot->pending.began, loop_now());
+	ns = clock_between(p->began, loop_now());
 	return ns > 0 ? ns : 0;
 }
 

@@ -1,6 +1,8 @@
 #ifndef PENDING_H
 #define PENDING_H
 
+#include <sys/queue.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,7 +21,11 @@
  * charge counts twice.
  */
 struct pending {
-	uint64_t		 number;	/* of its message */
+	/*
+	 * Of its message. The low bits are the index of the slot, the others
+	 * change with each use.
+	 */
+	uint64_t		 number;
 	struct str		 charge;	/* the message's bytes */
 	struct client		*client;
 	struct policy		*policy;
@@ -28,6 +34,10 @@ struct pending {
 	bool			 again;		/* a ledger was lost with it */
 	bool			 bare;		/* only blocks are checked */
 	enum apply_reason	 reason;	/* why nothing is counted */
+	/* For pending.c alone. */
+	TAILQ_ENTRY(pending)	 entry;
+	struct mono		 deadline;
+	bool			 used;
 };
 
 /*
