@@ -36,16 +36,49 @@ store_next_row(struct store *s, struct store_row *row, size_t *index)
 /* --- what is new --- */
 
 /*
- * Binds an id and the place of its newest row in the cache: rows of batch
- * `newest` have been read up to number `seq`.
+ * Reads the rows after the newest that the cache has: of batch `newest` it has
+ * those up to number `base`, in a first reading (SUMS_READ_NEWER), or all. They
+ * are all there if fewer than NEWS_MAX were fetched.
  */
-static void
-store_bind_after(struct store *s, const struct store_touch *t, int64_t seq)
+static int
+store_read_after(struct store *s, enum sums_reading r,
+    const struct store_reader *reader)
 {
-	mysqldb_bind_text(s->db, t->id, t->idlen);
-	mysqldb_bind(s->db, t->cursor->newest);
-	mysqldb_bind(s->db, t->cursor->newest);
-	mysqldb_bind(s->db, seq);
+	const struct store_touch	*t;
+	struct store_row		 row;
+	size_t				 i;
+	int				 more;
+
+	s->fetched = 0;
+	mysqldb_begin(s->db, NEWS);
+	for (i = 0; i < s->ntouch; i++) {
+		t = &s->touch[i];
+		if (!store_reads(s, i, r) ||
+		    (r == SUMS_READ_NEWS && store_knows(s, i)))
+			continue;
+		if (r == SUMS_READ_NEWS)
+			store_rival(s);
+		mysqldb_bind_text(s->db, t->id, t->idlen);
+		mysqldb_bind(s->db, t->cursor->newest);
+		mysqldb_bind(s->db, t->cursor->newest);
+		mysqldb_bind(s->db, r == SUMS_READ_NEWS ? INT64_MAX :
+		    t->cursor->base);
+	}
+	if (mysqldb_run(s->db) == -1)
+		return -1;
+	while ((more = store_next_row(s, &row, &i)) == 1) {
+		t = &s->touch[i];
+		sums_count(t->cursor, 1);
+		if (r == SUMS_READ_NEWS) {
+			reader->news(reader->arg, &row);
+			continue;
+		}
+		if (row.date >= t->since)
+			reader->first(reader->arg, i, &row);
+		t->cursor->newest = mysqldb_column(s->db, 5);
+		t->cursor->base = mysqldb_column(s->db, 6);
+	}
+	return more;
 }
 
 /* If there are too many new rows, a first reading, by seconds, is cheaper. */
@@ -53,24 +86,9 @@ int
 store_read_news(struct store *s, const struct store_reader *reader)
 {
 	struct store_cursor	*c;
-	struct store_row	 row;
 	size_t			 i;
-	int			 more;
 
-	s->fetched = 0;
-	mysqldb_begin(s->db, NEWS);
-	for (i = 0; i < s->ntouch; i++)
-		if (store_reads(s, i, SUMS_READ_NEWS) && !store_knows(s, i)) {
-			store_rival(s);
-			store_bind_after(s, &s->touch[i], INT64_MAX);
-		}
-	if (mysqldb_run(s->db) == -1)
-		return -1;
-	while ((more = store_next_row(s, &row, &i)) == 1) {
-		sums_count(s->touch[i].cursor, 1);
-		reader->news(reader->arg, &row);
-	}
-	if (more == -1)
+	if (store_read_after(s, SUMS_READ_NEWS, reader) == -1)
 		return -1;
 	for (i = 0; i < s->ntouch; i++) {
 		c = s->touch[i].cursor;
@@ -260,32 +278,15 @@ store_read_recent(struct store *s, const struct store_reader *reader)
 	return more;
 }
 
-/* The ids are loaded if there were fewer rows than the list may have. */
 static int
 store_read_newer(struct store *s, const struct store_reader *reader)
 {
 	struct store_cursor	*c;
-	struct store_row	 row;
 	size_t			 i;
-	int			 more;
 
-	s->fetched = 0;
-	mysqldb_begin(s->db, NEWS);
-	for (i = 0; i < s->ntouch; i++)
-		if (store_reads(s, i, SUMS_READ_NEWER))
-			store_bind_after(s, &s->touch[i],
-			    s->touch[i].cursor->base);
-	if (mysqldb_run(s->db) == -1)
+	if (store_read_after(s, SUMS_READ_NEWER, reader) == -1)
 		return -1;
-	while ((more = store_next_row(s, &row, &i)) == 1) {
-		c = s->touch[i].cursor;
-		sums_count(c, 1);
-		if (row.date >= s->touch[i].since)
-			reader->first(reader->arg, i, &row);
-		c->newest = mysqldb_column(s->db, 5);
-		c->base = mysqldb_column(s->db, 6);
-	}
-	for (i = 0; more == 0 && s->fetched < NEWS_MAX && i < s->ntouch; i++) {
+	for (i = 0; s->fetched < NEWS_MAX && i < s->ntouch; i++) {
 		if (!store_reads(s, i, SUMS_READ_NEWER))
 			continue;
 		c = s->touch[i].cursor;
@@ -294,7 +295,7 @@ store_read_newer(struct store *s, const struct store_reader *reader)
 		c->newest = store_batch_of(s, i);
 		c->base = clock_mono().ns;
 	}
-	return more;
+	return 0;
 }
 
 /*
