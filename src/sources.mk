@@ -75,7 +75,7 @@ LEDGER_SQLITE_SRCS = src/ledger/pack.c src/ledger/store_shared.c \
 LEDGER_SERVER_SRCS = src/ledger/server/foreign.c src/ledger/server/sums.c \
 		src/ledger/server/writers.c src/ledger/pack.c src/ledger/store_shared.c
 LEDGER_PGSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/pgsql/pgsql.c \
-		src/ledger/pgsql/pgsql_connect.c src/ledger/pgsql/pgsql_params.c \
+		src/ledger/pgsql/pgsql_connect.c \
 		src/ledger/pgsql/store_pgsql.c src/ledger/pgsql/store_pgsql_base.c \
 		src/ledger/pgsql/store_pgsql_clean.c \
 		src/ledger/pgsql/store_pgsql_flush.c src/ledger/pgsql/store_pgsql_foreign.c \
