@@ -192,9 +192,8 @@ memory_know_keys(struct memory *m, const struct msg_charge *charge, size_t i)
 	if (key->kind == CHARGE_EXTERNAL)
 		return;
 	if (key->kind == CHARGE_DISTINCT) {
-		/* Any tag but 0: then an empty value has a hash too. */
-		instance_keys_of(keys, m->hash[i], key->value,
-		    key->valuelen, 1);
+		instance_keys_of(keys, m->hash[i], key->value, key->valuelen,
+		    0);
 		if (!instance_any(m->values, keys->instance, INT64_MIN,
 		    &k->seen, &one))
 			k->seen = -1;
