@@ -48,8 +48,9 @@ dump_rules(void)
 {
 	size_t	i;
 
-	for (i = 0; rules_field_name(i) != NULL; i++)
-		printf("%s\t%s\n", rules_field_name(i), rules_field_type(i));
+	for (i = 0; rules_field(i) != NULL; i++)
+		printf("%s\t%s\n", rules_field(i)->name,
+		    rules_field(i)->type);
 }
 
 static void
@@ -154,9 +155,8 @@ keywords_of_connections_are_known(void **state)
 	assert_true(used);
 	assert_null(connection_keyword("sqlite_config", 1000, &used));
 	assert_null(connection_keyword("SOCKET", 0, &used));
-	assert_string_equal(rules_field_name(0), "name");
-	assert_null(rules_field_name(1000));
-	assert_null(rules_field_type(1000));
+	assert_string_equal(rules_field(0)->name, "name");
+	assert_null(rules_field(1000));
 }
 
 static void

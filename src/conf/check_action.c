@@ -25,11 +25,9 @@ enum check_rest {
 	REST__MAX
 };
 
-#define NAMES(...)	(const char *const []){ __VA_ARGS__, NULL }
-
 /* The words, by what follows them. */
 static const char *const *const	check_words[] = {
-	[REST_RESTRICTIONS] = NAMES("OK", "DUNNO", "PERMIT",
+	[REST_RESTRICTIONS] = READER_NAMES("OK", "DUNNO", "PERMIT",
 	    "permit_auth_destination", "permit_inet_interfaces",
 	    "permit_mx_backup", "permit_mynetworks", "permit_naked_ip_address",
 	    "permit_sasl_authenticated", "permit_tls_all_clientcerts",
@@ -49,13 +47,14 @@ static const char *const *const	check_words[] = {
 	    "reject_unknown_sender_domain", "reject_unlisted_recipient",
 	    "reject_unlisted_sender", "reject_unverified_recipient",
 	    "reject_unverified_sender"),
-	[REST_TEXT] = NAMES("REJECT", "DEFER", "DEFER_IF_PERMIT",
+	[REST_TEXT] = READER_NAMES("REJECT", "DEFER", "DEFER_IF_PERMIT",
 	    "DEFER_IF_REJECT", "DISCARD", "HOLD", "INFO", "WARN"),
-	[REST_ADDRESS] = NAMES("BCC", "REDIRECT"),
-	[REST_TRANSPORT] = NAMES("FILTER"),
-	[REST_HEADER] = NAMES("PREPEND"),
-	[REST_WORDS] = NAMES("permit_dnswl_client", "permit_rhswl_client",
-	    "warn_if_reject", "sleep", "check_ccert_access",
+	[REST_ADDRESS] = READER_NAMES("BCC", "REDIRECT"),
+	[REST_TRANSPORT] = READER_NAMES("FILTER"),
+	[REST_HEADER] = READER_NAMES("PREPEND"),
+	[REST_WORDS] = READER_NAMES("permit_dnswl_client",
+	    "permit_rhswl_client", "warn_if_reject", "sleep",
+	    "check_ccert_access",
 	    "check_client_a_access", "check_client_access",
 	    "check_client_mx_access", "check_client_ns_access",
 	    "check_etrn_access", "check_helo_a_access", "check_helo_access",
@@ -122,7 +121,6 @@ check_first_word(const char *name, const struct value *v, size_t len,
 	size_t			 i;
 
 	*rest = REST_TEXT;
-
 	/* 4yz and 5yz, alone or with a text. */
 	if (len == 3 && (v->bytes[0] == '4' || v->bytes[0] == '5') &&
 	    isdigit((unsigned char)v->bytes[1]) &&

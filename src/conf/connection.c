@@ -25,29 +25,27 @@ struct connection_group {
 	const char *const	*names;
 };
 
-#define NAMES(...)	(const char *const []){ __VA_ARGS__, NULL }
-
 static const struct connection_group	connection_sqlite_groups[] = {
-	{ KIND_FILE, NAMES("database") },
-	{ KIND_NUMBER, NAMES("timeout") },
-	{ KIND_SYNCHRONOUS, NAMES("synchronous") },
-	{ KIND_IGNORED, NAMES("detect_types", "isolation_level",
+	{ KIND_FILE, READER_NAMES("database") },
+	{ KIND_NUMBER, READER_NAMES("timeout") },
+	{ KIND_SYNCHRONOUS, READER_NAMES("synchronous") },
+	{ KIND_IGNORED, READER_NAMES("detect_types", "isolation_level",
 	    "check_same_thread", "factory", "cached_statements", "uri",
 	    "autocommit") },
 	{ KIND_IGNORED, NULL }
 };
 
 static const struct connection_group	connection_mysql_groups[] = {
-	{ KIND_TEXT, NAMES("host", "user", "passwd", "password", "db",
+	{ KIND_TEXT, READER_NAMES("host", "user", "passwd", "password", "db",
 	    "database", "unix_socket", "charset", "collation",
 	    "read_default_file", "read_default_group", "init_command",
 	    "auth_plugin", "server_public_key_path") },
-	{ KIND_WHOLE, NAMES("port", "connect_timeout", "read_timeout",
+	{ KIND_WHOLE, READER_NAMES("port", "connect_timeout", "read_timeout",
 	    "write_timeout") },
-	{ KIND_SSL, NAMES("ssl") },
-	{ KIND_SSL_MODE, NAMES("ssl_mode") },
-	{ KIND_SWITCH, NAMES("compress") },
-	{ KIND_IGNORED, NAMES("conv", "named_pipe", "cursorclass",
+	{ KIND_SSL, READER_NAMES("ssl") },
+	{ KIND_SSL_MODE, READER_NAMES("ssl_mode") },
+	{ KIND_SWITCH, READER_NAMES("compress") },
+	{ KIND_IGNORED, READER_NAMES("conv", "named_pipe", "cursorclass",
 	    "use_unicode", "sql_mode", "client_flag", "multi_statements",
 	    "local_infile", "autocommit", "binary_prefix") },
 	{ KIND_IGNORED, NULL }
@@ -58,8 +56,9 @@ static const struct connection_group	connection_mysql_groups[] = {
  * additions.
  */
 static const struct connection_group	connection_pgsql_groups[] = {
-	{ KIND_SCALAR, NAMES("database", "dbname", "host", "hostaddr", "port",
-	    "user", "password", "passfile", "require_auth", "channel_binding",
+	{ KIND_SCALAR, READER_NAMES("database", "dbname", "host", "hostaddr",
+	    "port", "user", "password", "passfile", "require_auth",
+	    "channel_binding",
 	    "connect_timeout", "client_encoding", "options", "application_name",
 	    "fallback_application_name", "keepalives", "keepalives_idle",
 	    "keepalives_interval", "keepalives_count", "tcp_user_timeout",
@@ -69,14 +68,14 @@ static const struct connection_group	connection_pgsql_groups[] = {
 	    "requirepeer", "ssl_min_protocol_version",
 	    "ssl_max_protocol_version", "krbsrvname", "gsslib", "gssdelegation",
 	    "service", "target_session_attrs", "load_balance_hosts") },
-	{ KIND_TEXT, NAMES("dsn") },
-	{ KIND_IGNORED, NAMES("connection_factory", "cursor_factory", "async",
-	    "async_") },
+	{ KIND_TEXT, READER_NAMES("dsn") },
+	{ KIND_IGNORED, READER_NAMES("connection_factory", "cursor_factory",
+	    "async", "async_") },
 	{ KIND_IGNORED, NULL }
 };
 
 static const struct connection_group	connection_ssl_groups[] = {
-	{ KIND_TEXT, NAMES("ca", "capath", "cert", "key", "cipher") },
+	{ KIND_TEXT, READER_NAMES("ca", "capath", "cert", "key", "cipher") },
 	{ KIND_IGNORED, NULL }
 };
 

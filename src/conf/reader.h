@@ -141,6 +141,9 @@ struct reader_nearest {
 };
 void	reader_nearest(struct reader_nearest *, const char *candidate);
 
+/* A list of strings that ends with NULL, in a table. */
+#define READER_NAMES(...)	(const char *const []){ __VA_ARGS__, NULL }
+
 /* Whether the value is a list or a tuple. */
 #define READER_IS_LIST(v) \
 	((v)->type == VALUE_LIST || (v)->type == VALUE_TUPLE)

@@ -89,16 +89,10 @@ static const struct reader_row	rules_fields[] = {
 
 #define RULES_FIELDS	(sizeof(rules_fields) / sizeof(rules_fields[0]))
 
-const char *
-rules_field_name(size_t i)
+const struct reader_row *
+rules_field(size_t i)
 {
-	return i < RULES_FIELDS ? rules_fields[i].name : NULL;
-}
-
-const char *
-rules_field_type(size_t i)
-{
-	return i < RULES_FIELDS ? rules_fields[i].type : NULL;
+	return i < RULES_FIELDS ? &rules_fields[i] : NULL;
 }
 
 /*

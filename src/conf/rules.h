@@ -7,11 +7,7 @@
 reader	rules_read;		/* `out` is struct settings: rules, nrules */
 void	rules_clear(struct settings *);
 
-/*
- * Name and type of each field of a rule, for the manual's test; NULL after the
- * last.
- */
-const char	*rules_field_name(size_t);
-const char	*rules_field_type(size_t);
+/* Each field of a rule, for the manual's test; NULL after the last. */
+const struct reader_row	*rules_field(size_t);
 
 #endif

@@ -29,7 +29,7 @@
 #define STR(s)		{ .type = VALUE_STR, .text = (s) }
 #define LIST		{ .type = VALUE_LIST }
 #define DICT(...)	{ .type = VALUE_DICT, \
-	.pairs = (const char *const []){ __VA_ARGS__, NULL } }
+	.pairs = READER_NAMES(__VA_ARGS__) }
 #define PATH(under, file) \
 	{ .type = VALUE_STR, .directory = &(under), .text = (file) }
 #define MADE(f)		{ .make = (f) }
