@@ -7,7 +7,6 @@
 #include "engine/control/audit.h"
 #include "lib/alloc.h"
 #include "lib/log.h"
-#include "lib/num.h"
 #include "lib/str.h"
 
 #define DENIED_SECONDS	10		/* between two such lines in the log */
@@ -27,20 +26,6 @@ audit_who(const struct audit *a, bool group, char text[AUDIT_PEER_MAX])
 	(void)snprintf(text, AUDIT_PEER_MAX, "uid=%lu%s%s",
 	    (unsigned long)a->uid, gid, claim);
 	return text;
-}
-
-int
-audit_claim(struct audit *a, const struct control_word *word)
-{
-	size_t	len = strlen(CONTROL_SUDO);
-	int64_t	uid;
-
-	if (num_parse(word->bytes + len, word->len - len, 0, UINT32_MAX,
-	    &uid) == -1)
-		return -1;
-	a->claims = true;
-	a->sudo_uid = (uid_t)uid;
-	return 0;
 }
 
 void

@@ -30,9 +30,6 @@ struct audit {
  */
 char	*audit_who(const struct audit *, bool group, char text[AUDIT_PEER_MAX]);
 
-/* Takes the claim in a word of policyctl; -1: it is malformed. */
-int	 audit_claim(struct audit *, const struct control_word *);
-
 /* Logs a change that begins, and one that was not permitted. */
 void	 audit_said(struct audit *, const struct control_word *, size_t n);
 void	 audit_denied(const struct audit *, const char *command);

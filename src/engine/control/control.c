@@ -17,6 +17,7 @@
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/num.h"
 
 #define MOST		8		/* connections */
 #define GONE_MOST	64		/* closed ones, kept for the log */
@@ -389,7 +390,9 @@ control_deny(struct control *c)
 static void
 control_run(struct control *c, size_t len)
 {
+	const size_t		sudo = strlen(CONTROL_SUDO);
 	struct control_word	words[CONTROL_WORDS_MAX + 1], *word = words;
+	int64_t			uid;
 	size_t			n;
 
 	event_del(&c->readable);
@@ -398,12 +401,14 @@ control_run(struct control *c, size_t len)
 		control_fail(c, "malformed question");
 		return;
 	}
-	if (n > 1 && strncmp(word->bytes, CONTROL_SUDO,
-	    strlen(CONTROL_SUDO)) == 0) {
-		if (audit_claim(&c->audit, word) == -1) {
+	if (n > 1 && strncmp(word->bytes, CONTROL_SUDO, sudo) == 0) {
+		if (num_parse(word->bytes + sudo, word->len - sudo, 0,
+		    UINT32_MAX, &uid) == -1) {
 			control_fail(c, "malformed question");
 			return;
 		}
+		c->audit.claims = true;
+		c->audit.sudo_uid = (uid_t)uid;
 		word++;
 		n--;
 	}

@@ -8,33 +8,24 @@
 #include "engine/control/explain_id.h"
 #include "engine/identity.h"
 
-static void
-show_key(struct msg_charge *charge, unsigned int rule,
-    const struct limits *limits, bool sql, const char *id, size_t idlen)
+/* Adds a key; the caller sets its id. The limits are those of the value. */
+static struct msg_charge_key *
+show_key(struct msg_charge *charge, unsigned int rule, const struct ids *by_id,
+    const struct limits *otherwise, const char *value, size_t len)
 {
 	struct msg_charge_key	*key = &charge->keys[charge->nkeys++];
-
-	memset(key, 0, sizeof(*key));
-	key->id = id;
-	key->idlen = idlen;
-	key->amount = 1;
-	key->value = "";
-	key->rule = (uint16_t)rule;
-	key->limits = *limits;
-	key->sql = sql;
-	/* A full rule must not hide the others. */
-	key->shadow = true;
-}
-
-static const struct limits *
-show_limits(const struct ids *by_id,
-    const struct limits *otherwise, const char *id, size_t idlen)
-{
 	const struct limits	*limits = NULL;
 
 	if (by_id != NULL)
-		limits = settings_id_limits(by_id, id, idlen);
-	return limits != NULL ? limits : otherwise;
+		limits = settings_id_limits(by_id, value, len);
+	memset(key, 0, sizeof(*key));
+	key->amount = 1;
+	key->value = "";
+	key->rule = (uint16_t)rule;
+	key->limits = limits != NULL ? *limits : *otherwise;
+	/* A full rule must not hide the others. */
+	key->shadow = true;
+	return key;
 }
 
 /*
@@ -125,15 +116,13 @@ id_combination(struct str *out, const struct settings *s,
 }
 
 /*
- * Takes the limits off the last key, if `exempt` names its id. Returns whether
- * it does.
+ * Takes the limits off the key, if `exempt` names its id. Returns whether it
+ * does.
  */
 static bool
-show_exempt(struct msg_charge *charge, const struct settings *s,
+show_exempt(struct msg_charge_key *key, const struct settings *s,
     enum rule_attribute attr, const char *id, size_t len)
 {
-	struct msg_charge_key	*key = &charge->keys[charge->nkeys - 1];
-
 	if (attr == KEY_SASL_USERNAME ?
 	    ids_find_name(s->exempt, id, len) == NULL :
 	    attr != KEY_CLIENT_ADDRESS || ids_find(s->exempt, id, len) == NULL)
@@ -180,6 +169,8 @@ show_rules(struct msg_charge *charge, const struct settings *s, const char *id,
 {
 	const struct settings_rule	*r;
 	const struct settings_rule	*named = stored_id_named(s, id, idlen);
+	struct msg_charge_key		*key;
+	const char			*value;
 	enum rule_attribute		 kind = KEY__MAX;
 	struct network			 net;
 	size_t				 i, name, at[RULES_MAX];
@@ -211,18 +202,19 @@ show_rules(struct msg_charge *charge, const struct settings *s, const char *id,
 			ids->len = at[charge->nkeys];
 			continue;
 		}
-		show_key(charge, (unsigned int)i, show_limits(r->limits_by_id,
-		    &r->limits, ids->data + name, ids->len - name),
-		    r->sql_limits_by_id != NULL, NULL,
-		    ids->len - at[charge->nkeys]);
-		charge->keys[charge->nkeys - 1].map = r->id_sql != NULL;
+		value = ids->data + name;
+		key = show_key(charge, (unsigned int)i, r->limits_by_id,
+		    &r->limits, value, ids->len - name);
+		key->idlen = ids->len - at[charge->nkeys - 1];
+		key->sql = r->sql_limits_by_id != NULL;
+		key->map = r->id_sql != NULL;
 		if (r->count == RULE_EXTERNAL)
-			charge->keys[charge->nkeys - 1].kind = CHARGE_EXTERNAL;
+			key->kind = CHARGE_EXTERNAL;
 		if (mails)
 			continue;
-		charge->keys[charge->nkeys - 1].max_per_mail = r->max_per_mail;
-		if (r->nkey == 1 && show_exempt(charge, s, r->key[0],
-		    ids->data + name, ids->len - name))
+		key->max_per_mail = r->max_per_mail;
+		if (r->nkey == 1 && show_exempt(key, s, r->key[0], value,
+		    ids->len - name))
 			exempt = true;
 	}
 	/* `ids` does not grow any more: sets the pointers into it. */
@@ -246,6 +238,7 @@ explain_id(struct msg_charge *charge, const struct settings *s,
 {
 	const char		*id = word->bytes;
 	size_t			 len = normal_length(id, word->len);
+	struct msg_charge_key	*key;
 	enum rule_attribute	 kind;
 	struct network		 net;
 	bool			 counts;
@@ -265,7 +258,10 @@ explain_id(struct msg_charge *charge, const struct settings *s,
 	    !id_outside(&s->limited_networks, id, len);
 	if (!counts || !id_under(ids, s, NULL, kind, id, len))
 		return false;
-	show_key(charge, 0, show_limits(s->limits_by_id, &s->limits, ids->data,
-	    ids->len), s->sql_limits_by_id[0] != '\0', ids->data, ids->len);
-	return !mails && show_exempt(charge, s, kind, ids->data, ids->len);
+	key = show_key(charge, 0, s->limits_by_id, &s->limits, ids->data,
+	    ids->len);
+	key->id = ids->data;
+	key->idlen = ids->len;
+	key->sql = s->sql_limits_by_id[0] != '\0';
+	return !mails && show_exempt(key, s, kind, ids->data, ids->len);
 }
