@@ -50,8 +50,8 @@ open_socket(const char *path, int64_t patience)
 	return -1;
 }
 
-/* Adds the group that may open the socket; false if there is none. */
-static bool
+/* Adds the group that may open the socket, if there is one. */
+static void
 add_group(struct str *out, const char *path)
 {
 	const struct group	*group;
@@ -59,12 +59,11 @@ add_group(struct str *out, const char *path)
 
 	if (stat(path, &sb) == -1 || !S_ISSOCK(sb.st_mode) ||
 	    (sb.st_mode & S_IWGRP) == 0)
-		return false;
+		return;
 	if ((group = getgrgid(sb.st_gid)) != NULL)
 		str_addf(out, "the group %s", group->gr_name);
 	else
 		str_addf(out, "the group %lu", (unsigned long)sb.st_gid);
-	return true;
 }
 
 /* Says who may open the sockets. */
@@ -72,18 +71,17 @@ static void
 add_needs(struct str *fault, const char *path, const char *operators)
 {
 	struct str	look, operate;
-	bool		may_look, may_operate;
 
 	str_init(&look);
 	str_init(&operate);
-	may_look = add_group(&look, path);
-	may_operate = add_group(&operate, operators);
-	if (may_look && may_operate)
+	add_group(&look, path);
+	add_group(&operate, operators);
+	if (look.len > 0 && operate.len > 0)
 		str_addf(fault, "; %s may look, %s may make changes too",
 		    look.data, operate.data);
-	else if (may_look || may_operate)
+	else if (look.len > 0 || operate.len > 0)
 		str_addf(fault, "; root and %s may open it",
-		    may_look ? look.data : operate.data);
+		    look.len > 0 ? look.data : operate.data);
 	str_clear(&look);
 	str_clear(&operate);
 }

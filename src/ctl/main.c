@@ -231,37 +231,21 @@ add_answer(struct str *out, const struct command *command,
 	}
 }
 
-/* `policyctl status`: its exit status, and with -q its one line. */
-static int
-status_end(struct str *out, const struct answer *a, enum health health,
-    struct str *fault)
-{
-	struct str	text;
-	bool		answered = health == HEALTH_WELL;
-
-	if (answered)
-		health = health_of(a, fault);
-	str_init(&text);
-	health_line(&text, health, fault->len > 0 ? fault->data : "");
-	if (option.quiet)
-		show_lines(out, text.data);
-	else if (answered && health != HEALTH_WELL)
-		fprintf(stderr, "policyctl: %s", text.data);
-	str_clear(&text);
-	return (int)health;
-}
-
+/*
+ * Asks, and prints the answer. Returns the exit status, which for `status` is
+ * the health.
+ */
 static int
 once(const struct command *command, const struct str *question)
 {
 	struct answer	a;
-	struct str	out, fault;
+	struct str	out, fault, line;
 	enum health	health;
 	int		status = STATUS_OK;
-	bool		status_is_health = command->show == show_status;
 
 	str_init(&out);
 	str_init(&fault);
+	str_init(&line);
 	option.sent = true;
 	/* With -j, -q has no effect. */
 	option.quiet = option.quiet && !option.json;
@@ -275,19 +259,27 @@ once(const struct command *command, const struct str *question)
 		str_adds(&fault, a.error);
 	}
 	if (status != STATUS_OK && !option.quiet)
-		complain(&out, fault.data, status_is_health ? (int)health :
-		    status);
+		complain(&out, fault.data, command->show == show_status ?
+		    (int)health : status);
 	else if (!option.quiet)
 		add_answer(&out, command, &a);
-	if (status == STATUS_OK &&
+	if (command->show == show_status) {
+		if (status == STATUS_OK)
+			health = health_of(&a, &fault);
+		health_line(&line, health, fault.len > 0 ? fault.data : "");
+		if (option.quiet)
+			show_lines(&out, line.data);
+		else if (status == STATUS_OK && health != HEALTH_WELL)
+			fprintf(stderr, "policyctl: %s", line.data);
+		status = (int)health;
+	} else if (status == STATUS_OK &&
 	    strcmp(answer_whole(&a, "known"), "0") == 0) {
 		fprintf(stderr, "policyctl: never seen: this id has no count, "
 		    "no refusal, no block and no grant\n");
 		status = STATUS_FAILED;
 	}
-	if (status_is_health)
-		status = status_end(&out, &a, health, &fault);
 	status = print(&out, status);
+	str_clear(&line);
 	str_clear(&fault);
 	answer_clear(&a);
 	return status;

@@ -41,10 +41,7 @@ add_hit(struct hitlist *l, const struct message *m)
 		h->later++;
 		return 0;
 	}
-	if (h->nrows == l->size) {
-		l->size = l->size == 0 ? 64 : l->size * 2;
-		h->rows = alloc_resize(h->rows, l->size, sizeof(*h->rows));
-	}
+	h->rows = alloc_room(h->rows, h->nrows, &l->size, sizeof(*h->rows));
 	row = &h->rows[h->nrows++];
 	fill_row(row, &hit);
 	row->hits[hit.kind] = hit.hits;
