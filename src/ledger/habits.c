@@ -155,40 +155,36 @@ list_add(void *arg, const struct habit_entry *e)
 	list->entry[list->n++] = *e;
 }
 
-static enum store_result
-pairs_trim(struct store *store, const struct pending *of, int64_t now)
+enum store_result
+habits_trim(struct habits *h, struct store *store, int64_t now)
 {
 	struct list		 list = { NULL, 0, 0 };
+	const struct pending	*of;
 	struct store_pair	*gone;
-	enum store_result	 result;
-	size_t			 n, i;
+	enum store_result	 result = STORE_OK;
+	size_t			 n, i, j;
 
-	result = store_pairs(store, of->who, (enum store_pair_kind)of->kind,
-	    list_add, &list);
-	n = result == STORE_OK ? habit_evict(list.entry, list.n,
-	    pairs_max(of->kind), of->kind == PAIR_NETWORK, &of->terms, now) : 0;
-	if (n > 0) {
+	for (i = 0; i < h->npending && result != STORE_LOST; i++) {
+		of = &h->pending[i];
+		list.n = 0;
+		result = store_pairs(store, of->who,
+		    (enum store_pair_kind)of->kind, list_add, &list);
+		if (result != STORE_OK)
+			continue;
+		n = habit_evict(list.entry, list.n, pairs_max(of->kind),
+		    of->kind == PAIR_NETWORK, &of->terms, now);
 		gone = alloc_zero(n, sizeof(gone[0]));
-		for (i = 0; i < n; i++) {
-			gone[i].who = of->who;
-			gone[i].kind = of->kind;
-			gone[i].what = (int64_t)list.entry[i].hash;
+		for (j = 0; j < n; j++) {
+			gone[j].who = of->who;
+			gone[j].kind = of->kind;
+			gone[j].what = (int64_t)list.entry[j].hash;
 		}
 		result = store_drop_pairs(store, gone, n);
 		free(gone);
 	}
 	free(list.entry);
-	return result;
-}
-
-enum store_result
-habits_trim(struct habits *h, struct store *store, int64_t now)
-{
-	size_t	i;
-
-	for (i = 0; i < h->npending; i++)
-		if (pairs_trim(store, &h->pending[i], now) == STORE_LOST)
-			return STORE_LOST;
+	if (result == STORE_LOST)
+		return STORE_LOST;
 	h->npending = 0;
 	return STORE_OK;
 }

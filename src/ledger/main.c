@@ -109,21 +109,6 @@ static int	(*const from_parent[MSG__MAX])(struct ledger *,
 	[MSG_SCAN]		= scan_begin
 };
 
-static void
-ledger_reload(struct ledger *l, struct settings *fresh)
-{
-	if (l->engine != NULL)
-		orphans_tell(l, fresh);
-	charge_batch_settings(l->batch, fresh);
-	lookup_settings(l->limits, fresh);
-	lookup_settings(l->ids, fresh);
-	cache_set_max(l->cache, (size_t)fresh->memory_limit);
-	settings_free(l->settings);
-	l->settings = fresh;
-	settings_forget_connections(fresh);
-	log_set_debug(fresh->debug);
-}
-
 static int
 ledger_on_parent(struct ledger *l, const struct message *m)
 {
@@ -133,7 +118,16 @@ ledger_on_parent(struct ledger *l, const struct message *m)
 	if ((handled = role_message(&l->start, m, &fresh)) == -1)
 		return -1;
 	if (fresh != NULL) {
-		ledger_reload(l, fresh);
+		if (l->engine != NULL)
+			orphans_tell(l, fresh);
+		charge_batch_settings(l->batch, fresh);
+		lookup_settings(l->limits, fresh);
+		lookup_settings(l->ids, fresh);
+		cache_set_max(l->cache, (size_t)fresh->memory_limit);
+		settings_free(l->settings);
+		l->settings = fresh;
+		settings_forget_connections(fresh);
+		log_set_debug(fresh->debug);
 		role_taken(&l->start);
 	}
 	return handled == 1 || from_parent[m->type] == NULL ? 0 :

@@ -172,6 +172,7 @@ seek_text(const char *text, size_t len, const char *any, size_t anylen)
 	return seek_same(text, len, any, anylen);
 }
 
+/* Whether the word of a search is anything of this row. */
 static bool
 seek_any(const struct msg_search *w, const struct msg_refusal *m)
 {
@@ -194,10 +195,22 @@ seek_any(const struct msg_search *w, const struct msg_refusal *m)
 }
 
 static bool
-seek_all(const struct msg_search *w, const struct msg_refusal *m)
+seek_matches(const struct question *q, const struct msg_refusal *m)
 {
-	size_t	i, n = 0;
+	const struct msg_search	*w = &q->wanted;
+	size_t			 i, n = 0;
 
+	if (q->everything)
+		return true;
+	for (i = 0; i < w->nids; i++)
+		if (w->idlen[i] == m->idlen &&
+		    memcmp(w->id[i], m->id, m->idlen) == 0)
+			return true;
+	if (w->only_ids)
+		return false;
+	if (seek_any(w, m))
+		return true;
+	/* All texts that are asked for, and at least one. */
 	for (i = 0; i < REFUSAL_TEXT__MAX; i++) {
 		if (w->textlen[i] == 0)
 			continue;
@@ -210,21 +223,6 @@ seek_all(const struct msg_search *w, const struct msg_refusal *m)
 		n++;
 	}
 	return n > 0;
-}
-
-static bool
-seek_matches(const struct question *q, const struct msg_refusal *m)
-{
-	const struct msg_search	*w = &q->wanted;
-	size_t			 i;
-
-	if (q->everything)
-		return true;
-	for (i = 0; i < w->nids; i++)
-		if (w->idlen[i] == m->idlen &&
-		    memcmp(w->id[i], m->id, m->idlen) == 0)
-			return true;
-	return !w->only_ids && (seek_any(w, m) || seek_all(w, m));
 }
 
 static void

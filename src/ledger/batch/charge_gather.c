@@ -9,42 +9,18 @@
 /* --- id_sql --- */
 
 /*
- * Gives a key the id that is counted: the one that was charged, or the one that
- * SQL gave for it, with the limits of that id. The id is copied, since the
- * entry may change before the verdict is sent.
+ * Gives the keys of a charge the ids that are counted: those that were charged,
+ * or those that SQL gave for them, with the limits of these. They are copied,
+ * since the entries may change before the verdict is sent. False: no id is
+ * known of a key, and SQL gives none.
  */
-static void
-map_key(const struct settings *s, struct verdict_charge *c, size_t i,
-    const struct lookup_entry *e)
-{
-	struct verdict_key	*k = &c->keys[i];
-	size_t			 len, bare;
-
-	k->charge.id = k->own.id;
-	k->charge.idlen = k->own.idlen;
-	k->charge.limits = k->own.limits;
-	k->charge.reported = k->own.reported;
-	if (e != NULL && e->counted != NULL) {
-		len = strlen(e->counted);
-		k->charge.id = memcpy(k->own.room, e->counted, len);
-		k->charge.idlen = len;
-		bare = strlen(s->rules[k->charge.rule].name) + 1;
-		k->charge.limits = *settings_rule_limits(s, k->charge.rule,
-		    k->charge.id + bare, len - bare);
-		k->charge.reported = k->charge.report ?
-		    settings_reported(s, &k->charge.limits) : 0;
-	}
-	c->ids[i].id = k->charge.id;
-	c->ids[i].idlen = k->charge.idlen;
-}
-
-/* False: no id is known, and SQL gives none. */
 static bool
 map_charge(struct charge_batch *b, struct verdict_charge *c)
 {
+	const struct settings		*s = b->settings;
 	const struct lookup_entry	*e;
-	const struct verdict_key	*k;
-	size_t				 i;
+	struct verdict_key		*k;
+	size_t				 len, bare, i;
 
 	for (i = 0; i < c->nkeys; i++) {
 		k = &c->keys[i];
@@ -54,12 +30,27 @@ map_charge(struct charge_batch *b, struct verdict_charge *c)
 		    k->own.idlen);
 		if (e != NULL && e->unknown)
 			return false;
-		map_key(b->settings, c, i, e);
+		k->charge.id = k->own.id;
+		k->charge.idlen = k->own.idlen;
+		k->charge.limits = k->own.limits;
+		k->charge.reported = k->own.reported;
+		if (e != NULL && e->counted != NULL) {
+			len = strlen(e->counted);
+			k->charge.id = memcpy(k->own.room, e->counted, len);
+			k->charge.idlen = len;
+			bare = strlen(s->rules[k->charge.rule].name) + 1;
+			k->charge.limits = *settings_rule_limits(s,
+			    k->charge.rule, k->charge.id + bare, len - bare);
+			k->charge.reported = k->charge.report ?
+			    settings_reported(s, &k->charge.limits) : 0;
+		}
+		c->ids[i].id = k->charge.id;
+		c->ids[i].idlen = k->charge.idlen;
 	}
 	/* Earlier names of the rules now go with the ids that are counted. */
 	c->nids = c->nkeys;
 	for (i = 0; i < c->nkeys && c->room > c->nkeys; i++)
-		charge_was(c, b->settings, i, &c->keys[i].charge);
+		charge_was(c, s, i, &c->keys[i].charge);
 	return true;
 }
 
