@@ -306,11 +306,8 @@ cache_record(struct cache *c, struct cache_id *e,
 	int64_t	oldest = cache_oldest(c, now);
 
 	cache_add(c, e, row->date, row->amount);
-	if (c->nrecorded == c->records) {
-		c->records = c->records == 0 ? 64 : c->records * 2;
-		c->recorded = alloc_resize(c->recorded, c->records,
-		    sizeof(c->recorded[0]));
-	}
+	c->recorded = alloc_room(c->recorded, c->nrecorded, &c->records,
+	    sizeof(c->recorded[0]));
 	c->recorded[c->nrecorded++] = (struct cache_row){ e, row->date,
 	    row->amount };
 	if (row->date < oldest)
@@ -465,11 +462,8 @@ cache_count(void *arg, int64_t when, int64_t amount)
 {
 	struct cache	*c = arg;
 
-	if (c->ncounted == c->counts) {
-		c->counts = c->counts == 0 ? 1024 : c->counts * 2;
-		c->counted = alloc_resize(c->counted, c->counts,
-		    sizeof(c->counted[0]));
-	}
+	c->counted = alloc_room(c->counted, c->ncounted, &c->counts,
+	    sizeof(c->counted[0]));
 	c->counted[c->ncounted].date = when;
 	c->counted[c->ncounted++].amount = amount;
 }

@@ -147,11 +147,8 @@ list_add(void *arg, const struct habit_entry *e)
 {
 	struct list	*list = arg;
 
-	if (list->n == list->room) {
-		list->room = list->room == 0 ? 256 : list->room * 2;
-		list->entry = alloc_resize(list->entry, list->room,
-		    sizeof(list->entry[0]));
-	}
+	list->entry = alloc_room(list->entry, list->n, &list->room,
+	    sizeof(list->entry[0]));
 	list->entry[list->n++] = *e;
 }
 

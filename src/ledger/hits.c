@@ -225,10 +225,7 @@ hits_on_row(void *arg, const char *id, size_t idlen, int64_t seconds,
 	hits_tell(h, MSG_HIT, &m);
 	if (!msg_hits_fit(&h->room, &m))
 		return;
-	if (h->nsent == h->size) {
-		h->size = h->size == 0 ? 64 : h->size * 2;
-		h->sent = alloc_resize(h->sent, h->size, sizeof(h->sent[0]));
-	}
+	h->sent = alloc_room(h->sent, h->nsent, &h->size, sizeof(h->sent[0]));
 	e = &h->sent[h->nsent++];
 	e->kind = h->kind;
 	e->id = alloc_copy(id, idlen);

@@ -18,10 +18,7 @@ override_table_copy(struct override_copies *c, const struct override *o)
 {
 	struct override	*copy;
 
-	if (c->n == c->room) {
-		c->room = c->room == 0 ? 16 : c->room * 2;
-		c->list = alloc_resize(c->list, c->room, sizeof(c->list[0]));
-	}
+	c->list = alloc_room(c->list, c->n, &c->room, sizeof(c->list[0]));
 	copy = &c->list[c->n++];
 	*copy = *o;
 	copy->id = alloc_copy(o->id, o->idlen);

@@ -112,11 +112,8 @@ top_rows_add(struct top_rows *t, const char *id, size_t idlen, int64_t date,
 	    &first);
 	if (!store_loaded(cache_cursor(known))) {
 		cache_complete(known);
-		if (t->count == t->size) {
-			t->size = t->size > 0 ? 2 * t->size : 1024;
-			t->list = alloc_resize(t->list, t->size,
-			    sizeof(t->list[0]));
-		}
+		t->list = alloc_room(t->list, t->count, &t->size,
+		    sizeof(t->list[0]));
 		t->list[t->count++] = known;
 	}
 	cache_first(l->cache, known, &row, t->now);

@@ -309,10 +309,7 @@ new_id(struct try_rows *t, const char *id, size_t len, size_t rule)
 	memcpy(new->id, id, len);
 	new->node.hash = map_hash(id, len);
 	map_insert(t->map, &new->node);
-	if (t->count == t->size) {
-		t->size = t->size > 0 ? 2 * t->size : 1024;
-		t->list = alloc_resize(t->list, t->size, sizeof(t->list[0]));
-	}
+	t->list = alloc_room(t->list, t->count, &t->size, sizeof(t->list[0]));
 	t->list[t->count++] = new;
 	t->rule[rule].ids++;
 	return new;

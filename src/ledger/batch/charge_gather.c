@@ -303,11 +303,8 @@ charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
 			v->hash = map_hash(v->id, v->idlen);
 			instance_of_id(&v->instance, &name, v->hash);
 			touch(b, v);
-			if (b->nvalue == b->values) {
-				b->values = b->values * 2 + 16;
-				b->value = alloc_resize(b->value, b->values,
-				    sizeof(b->value[0]));
-			}
+			b->value = alloc_room(b->value, b->nvalue, &b->values,
+			    sizeof(b->value[0]));
 			if (name_value(&b->value[b->nvalue], c, v))
 				b->nvalue++;
 		}

@@ -121,11 +121,8 @@ static void
 verdict_keep_hit(struct verdict_context *ctx, const struct verdict_charge *c,
     const struct verdict_key *k, enum hit_kind kind, int64_t seconds)
 {
-	if (ctx->nhit == ctx->hits) {
-		ctx->hits = ctx->hits == 0 ? 16 : ctx->hits * 2;
-		ctx->hit = alloc_resize(ctx->hit, ctx->hits,
-		    sizeof(ctx->hit[0]));
-	}
+	ctx->hit = alloc_room(ctx->hit, ctx->nhit, &ctx->hits,
+	    sizeof(ctx->hit[0]));
 	ctx->hit[ctx->nhit++] = (struct charge_hit){ kind, c, k, seconds };
 }
 
