@@ -708,6 +708,40 @@ clean_twice_the_longest_window(void **state)
 	assert_int_equal(rig_one(r, "bob", 1, 51, 1000000), VERDICT_ACCEPTED);
 }
 
+static int64_t
+tails_of(const struct rig *r)
+{
+	const struct store	*s = r->store;
+
+	return s->tails;
+}
+
+/* A daemon reads nothing again, and writes no deleted count into a run. */
+static void
+clean_beside_a_daemon(void **state)
+{
+	struct rig	*r = *state, *cleaner = rig_beside(r);
+	int64_t		 tails;
+
+	rig_open(cleaner);
+	fill(r, "bob", 100, 3600);
+	fill(r, "eve", 5, 400000);
+	assert_int_equal(rig_one(r, "bob", 1, 1000, 60), VERDICT_ACCEPTED);
+	tails = tails_of(r);
+	assert_int_equal(clean(cleaner), 51 + 4);
+	assert_int_equal(rig_one(r, "bob", 1, 25, 86400), VERDICT_REFUSED);
+	assert_int_equal(tails_of(r), tails);
+	store_sizes.tail = 1;
+	rig_idle(r);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM mail_run"), 1);
+	rig_reopen(r);
+	assert_int_equal(rig_one(r, "bob", 1, 50, 1000000), VERDICT_REFUSED);
+	assert_int_equal(rig_one(r, "bob", 1, 51, 1000000), VERDICT_ACCEPTED);
+	assert_int_equal(rig_one(r, "eve", 1, 1, 10000000), VERDICT_REFUSED);
+	assert_int_equal(rig_one(r, "eve", 1, 2, 10000000), VERDICT_ACCEPTED);
+	rig_free(cleaner);
+}
+
 static void
 clean_shortens_custom_window(void **state)
 {
@@ -978,6 +1012,7 @@ main(void)
 		TEST(start_loads_whole_table),
 		TEST(rows_become_runs_under_load),
 		TEST(clean_twice_the_longest_window),
+		TEST(clean_beside_a_daemon),
 		TEST(clean_shortens_custom_window),
 		TEST(clean_values_and_runs),
 		TEST(space_is_given_back),

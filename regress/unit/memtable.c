@@ -169,7 +169,7 @@ memtable_holds_all_rows(void **state)
 	char			id[20];
 	uint64_t		i, j;
 	int64_t			date, amount;
-	size_t			n, k, len;
+	size_t			n, k, len, newer[IDS] = { 0 };
 
 	(void)state;
 	t = memtable_new();
@@ -186,6 +186,7 @@ memtable_holds_all_rows(void **state)
 		len = name(id, sizeof(id), i);
 		n = memtable_find(t, hash(i), id, len, &c);
 		for (k = 0; k < n; k++) {
+			newer[i] += c[k].date >= 50;
 			assert_true(k == 0 || c[k - 1].date < c[k].date);
 			assert_int_equal(c[k].amount, model[i][c[k].date]);
 			model[i][c[k].date] = 0;
@@ -194,6 +195,13 @@ memtable_holds_all_rows(void **state)
 			assert_int_equal(model[i][k], 0);
 	}
 	assert_int_equal(memtable_find(t, 1, "nobody", 6, &c), 0);
+	memtable_forget(t, 50);
+	for (i = 0; i < IDS; i++) {
+		len = name(id, sizeof(id), i);
+		n = memtable_find(t, hash(i), id, len, &c);
+		assert_int_equal(n, newer[i]);
+		assert_true(n == 0 || c[0].date >= 50);
+	}
 	memtable_free(t);
 }
 

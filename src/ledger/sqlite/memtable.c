@@ -184,6 +184,28 @@ memtable_add(struct memtable *t, uint64_t hash, const char *id, size_t idlen,
 	return e->place;
 }
 
+void
+memtable_forget(struct memtable *t, int64_t first)
+{
+	struct memtable_id	*e;
+	uint32_t		*link;
+	size_t			 i, ids = memtable_ids(t);
+
+	if (t->oldest >= first)
+		return;
+	t->oldest = first;
+	for (i = 0; i < ids; i++) {
+		e = t->place[i];
+		link = &e->last;
+		while (*link != NONE)
+			if (t->count[*link].count.date < first) {
+				*link = t->count[*link].before;
+				e->counts--;
+			} else
+				link = &t->count[*link].before;
+	}
+}
+
 /* --- reading --- */
 
 static size_t
@@ -259,7 +281,8 @@ memtable_part(struct memtable *t, size_t part, struct str *out,
 
 	for (i = t->start[part]; i < t->start[part + 1]; i++) {
 		e = t->divided[i];
-		n = memtable_counts(t, e);
+		if ((n = memtable_counts(t, e)) == 0)
+			continue;
 		pack_id(out, e->id, e->idlen, t->found, n);
 		bloom_add(filter, e->node.hash);
 	}

@@ -10,8 +10,8 @@
 
 /*
  * A memtable: the counts of the newest rows of the database, by id, in memory:
- * those that no run includes yet (store_sqlite_runs.c). It only grows, until it
- * is written as a run and freed as a whole. Ids are found by a hash of the
+ * those that no run includes yet (store_sqlite_runs.c). It grows until it is
+ * written as a run and freed as a whole; a cleaning drops its oldest counts. Ids are found by a hash of the
  * caller that is the same in every process.
  */
 struct memtable;
@@ -41,6 +41,9 @@ void		 memtable_dates(const struct memtable *, int64_t *oldest,
  */
 size_t		 memtable_find(struct memtable *, uint64_t hash, const char *id,
 		    size_t idlen, const struct pack_count **);
+
+/* Drops all counts that are older than `first`; their ids stay. */
+void		 memtable_forget(struct memtable *, int64_t first);
 
 /*
  * Divides the ids into 2^bits parts by the first bits of their hashes; nothing

@@ -51,23 +51,19 @@ begin_rows(struct store *s, const struct store_kept *kept, bool narrows)
 }
 
 /*
- * Rows after the horizon are in the memory of every daemon, which reads them
- * all again after a deletion. So all of them are cleaned in one step, unless
- * there are very many.
+ * Every daemon drops the old counts of the tail when it sees the new value of
+ * `cleaned`. Only deleted rows of the future make the daemons read everything
+ * again.
  */
 static int
 clean_rows(struct store *s, const struct store_kept *kept, size_t max,
     int64_t *position, int64_t *deleted)
 {
-	int64_t	from = *position, end = INT64_MAX, horizon;
+	int64_t	from = *position, end = INT64_MAX, ahead;
 	int	more;
 
-	if (store_find_number(s, "horizon", &horizon) == -1)
-		return -1;
 	if (from == AT_ROWS)
 		from = INT64_MIN;
-	if (from >= horizon && max < (size_t)store_sizes.load)
-		max = (size_t)store_sizes.load;
 	sqlite_bind(s->db, CLEAN_END, 1, from);
 	sqlite_bind(s->db, CLEAN_END, 2, (int64_t)max - 1);
 	if ((more = sqlite_step(s->db, CLEAN_END)) == -1)
@@ -76,6 +72,11 @@ clean_rows(struct store *s, const struct store_kept *kept, size_t max,
 		end = sqlite_column(s->db, CLEAN_END, 0);
 		sqlite_reset(s->db, CLEAN_END);
 	}
+	sqlite_bind(s->db, CLEAN_AHEAD_ROWS, 1, from);
+	sqlite_bind(s->db, CLEAN_AHEAD_ROWS, 2, end);
+	sqlite_bind(s->db, CLEAN_AHEAD_ROWS, 3, kept->last);
+	if (store_one(s, CLEAN_AHEAD_ROWS, &ahead) == -1)
+		return -1;
 	sqlite_bind(s->db, CLEAN, 1, from);
 	sqlite_bind(s->db, CLEAN, 2, end);
 	sqlite_bind(s->db, CLEAN, 3, kept->first);
@@ -89,8 +90,7 @@ clean_rows(struct store *s, const struct store_kept *kept, size_t max,
 	    num_sub_clamp(kept->last, WINDOW_SKEW + TAG_SECONDS));
 	if (sqlite_step(s->db, CLEAN_TAGS) == -1)
 		return -1;
-	if (*deleted > 0 && end > horizon &&
-	    sqlite_step(s->db, ROWS_CHANGED) == -1)
+	if (ahead != 0 && sqlite_step(s->db, ROWS_CHANGED) == -1)
 		return -1;
 	*position = end == INT64_MAX ? AT_VALUES : end;
 	return 0;
