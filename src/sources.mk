@@ -113,7 +113,7 @@ LEDGER_RIG_SRCS = regress/ledger/outsider.c regress/ledger/outsider_sqlite.c \
 LEDGER_SUITE_SRCS = regress/ledger/charges.c regress/ledger/habits.c \
 		regress/ledger/hits.c regress/ledger/ids.c regress/ledger/limits.c regress/ledger/model.c
 LEDGER_TEST_SRCS = ${LEDGER_SUITE_SRCS} regress/ledger/sqlite_faults.c \
-		regress/ledger/sqlite_tables.c
+		regress/ledger/sqlite_clean.c regress/ledger/sqlite_tables.c
 # The same rig with a server: regress/servers/ledger.t starts one.
 RIG_PGSQL_SRCS = regress/ledger/outsider_pgsql.c \
 		regress/ledger/outsider_server.c ${LEDGER_PGSQL_SRCS}

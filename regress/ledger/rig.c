@@ -356,3 +356,13 @@ rig_idle(struct rig *r)
 	while (store_idle(r->store) == 0)
 		;
 }
+
+void
+rig_fill(struct rig *r, const char *id, int64_t rows, int64_t step)
+{
+	(void)rig_sql(r, "INSERT INTO mail_count (id, date, recipient_count,"
+	    " instance, protocol_state) WITH RECURSIVE n (i) AS (SELECT %lld"
+	    " UNION ALL SELECT i - 1 FROM n WHERE i > 1) SELECT '%s', %lld -"
+	    " (i - 1) * %lld, 1, 'empty', 'DATA' FROM n", (long long)rows, id,
+	    (long long)r->now, (long long)step);
+}

@@ -100,6 +100,9 @@ const struct msg_verdict	*rig_answer(const struct rig *,
 int64_t	rig_sql(struct rig *, const char *, ...)
 	    __attribute__((__format__(printf, 2, 3)));
 
+/* Inserts rows of one id, `step` seconds between them, the newest now. */
+void	rig_fill(struct rig *, const char *id, int64_t rows, int64_t step);
+
 /* Sum of an id in the table. */
 int64_t	rig_sum(struct rig *, const char *id);
 

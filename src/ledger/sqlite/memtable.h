@@ -11,8 +11,8 @@
 /*
  * A memtable: the counts of the newest rows of the database, by id, in memory:
  * those that no run includes yet (store_sqlite_runs.c). It grows until it is
- * written as a run and freed as a whole; a cleaning drops its oldest counts. Ids are found by a hash of the
- * caller that is the same in every process.
+ * written as a run and freed as a whole; a cleaning drops its oldest counts.
+ * Ids are found by a hash of the caller that is the same in every process.
  */
 struct memtable;
 
