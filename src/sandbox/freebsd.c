@@ -82,32 +82,6 @@ other_rights(cap_rights_t *rights)
 	    CAP_FCNTL, CAP_KQUEUE);
 }
 
-static int
-limit(int fd, const struct stat *sb, enum sandbox_role role)
-{
-	static const unsigned long	commands[] = { FIONREAD, FIONBIO };
-	cap_rights_t			rights;
-
-	if (S_ISSOCK(sb->st_mode))
-		socket_rights(&rights, fd);
-	else if (S_ISDIR(sb->st_mode))
-		directory_rights(&rights);
-	else if (S_ISREG(sb->st_mode))
-		file_rights(&rights, role);
-	else
-		other_rights(&rights);
-	if (cap_rights_limit(fd, &rights) == -1)
-		return -1;
-	/* Not F_SETOWN: on shared descriptors it would outlive this process. */
-	if (cap_rights_is_set(&rights, CAP_FCNTL) &&
-	    cap_fcntls_limit(fd, CAP_FCNTL_GETFL | CAP_FCNTL_SETFL) == -1)
-		return -1;
-	if (cap_rights_is_set(&rights, CAP_IOCTL) &&
-	    cap_ioctls_limit(fd, commands, 2) == -1)
-		return -1;
-	return 0;
-}
-
 /*
  * Descriptors get the lowest free number, so a wide gap of closed ones is the
  * end; this is verified.
@@ -115,8 +89,10 @@ limit(int fd, const struct stat *sb, enum sandbox_role role)
 static int
 limit_all(enum sandbox_role role)
 {
-	struct stat	sb;
-	int		fd, closed = 0;
+	static const unsigned long	commands[] = { FIONREAD, FIONBIO };
+	cap_rights_t			rights;
+	struct stat			sb;
+	int				fd, closed = 0;
 
 	for (fd = 0; closed < GAP; fd++) {
 		if (fstat(fd, &sb) == -1) {
@@ -126,7 +102,26 @@ limit_all(enum sandbox_role role)
 			continue;
 		}
 		closed = 0;
-		if (limit(fd, &sb, role) == -1)
+		if (S_ISSOCK(sb.st_mode))
+			socket_rights(&rights, fd);
+		else if (S_ISDIR(sb.st_mode))
+			directory_rights(&rights);
+		else if (S_ISREG(sb.st_mode))
+			file_rights(&rights, role);
+		else
+			other_rights(&rights);
+		if (cap_rights_limit(fd, &rights) == -1)
+			return -1;
+		/*
+		 * Not F_SETOWN: on shared descriptors it would outlive this
+		 * process.
+		 */
+		if (cap_rights_is_set(&rights, CAP_FCNTL) &&
+		    cap_fcntls_limit(fd, CAP_FCNTL_GETFL | CAP_FCNTL_SETFL) ==
+		    -1)
+			return -1;
+		if (cap_rights_is_set(&rights, CAP_IOCTL) &&
+		    cap_ioctls_limit(fd, commands, 2) == -1)
 			return -1;
 	}
 	closefrom(fd);

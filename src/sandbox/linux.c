@@ -131,13 +131,25 @@ enter_namespace(int directory)
 }
 
 static int
-without_landlock(const struct sandbox_needs *needs)
+enter_landlock(const struct sandbox_needs *needs)
 {
-	const char	*reason = strerror(errno);
+	bool		 sqlite = needs->role == SANDBOX_LEDGER_SQLITE;
 	const char	*left = "the ledger can open, write and remove every "
 			    "file that its user can";
+	const char	*reason;
+	char		 name[24];
+	int		 abi;
 
-	if (needs->role != SANDBOX_LEDGER_SQLITE)
+	if ((abi = landlock_abi()) != 0) {
+		if (landlock_enter(abi, sqlite ? needs->directory_fd : -1,
+		    EASED) == -1)
+			return failed("Landlock");
+		snprintf(name, sizeof(name), "landlock-%d", abi);
+		describe(name);
+		return 0;
+	}
+	reason = strerror(errno);
+	if (!sqlite)
 		left = "seccomp alone forbids to open files and connections";
 	else if (needs->jailed)
 		left = "chroot(2) alone keeps the ledger in the directory of "
@@ -148,22 +160,6 @@ without_landlock(const struct sandbox_needs *needs)
 		    "directory of the database";
 	}
 	return missing(needs, "Landlock", reason, left);
-}
-
-static int
-enter_landlock(const struct sandbox_needs *needs)
-{
-	char	name[24];
-	int	abi;
-
-	if ((abi = landlock_abi()) == 0)
-		return without_landlock(needs);
-	if (landlock_enter(abi, needs->role == SANDBOX_LEDGER_SQLITE ?
-	    needs->directory_fd : -1, EASED) == -1)
-		return failed("Landlock");
-	snprintf(name, sizeof(name), "landlock-%d", abi);
-	describe(name);
-	return 0;
 }
 
 /* The beginning of both steps. */
