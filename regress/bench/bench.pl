@@ -716,7 +716,10 @@ sub postfix {
 		my $all_lost = 0;
 
 		for my $round (1 .. $rounds) {
-			for my $service ($p->services) {
+			my @order = $p->services;
+			# Each is first, second and last in turn.
+			push @order, splice @order, 0, $round % @order;
+			for my $service (@order) {
 				my ($rate, $lost) = $p->round($service, $sessions, $mails);
 				fault("$service, $sessions sessions: smtp-source gave up")
 				    if $lost;

@@ -11,7 +11,7 @@ use Carp qw(croak);
 use Time::HiRes qw(time);
 
 use Bench;
-use Policyd qw(need have_command free_port);
+use Policyd qw(wait_until need have_command free_port);
 use Postfix;
 
 my @services = qw(none floor daemon);
@@ -50,6 +50,9 @@ sub start {
 # Mails a second, and 1 if smtp-source gave up.
 sub round {
 	my ($self, $service, $sessions, $mails) = @_;
+
+	# What the last round left in the queue is not this round's work.
+	wait_until { !$self->{postfix}->waiting };
 	my $begun = time;
 	my $status = system('timeout', 120, $self->{source}, '-4', '-s', $sessions,
 	    '-m', $mails, '-f', 'bob@example.org', '-t', 'to@example.net',
