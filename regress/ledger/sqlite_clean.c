@@ -277,6 +277,51 @@ clean_by_a_wrong_clock_that_was_interrupted(void **state)
 	limit_holds(r, "ann");
 }
 
+/* The next one goes on, also if it is later, and the runs stay. */
+static void
+clean_that_was_interrupted(void **state)
+{
+	struct store_kept	 kept = { RIG_NOW - 2 * DAY, RIG_NOW + DAY };
+	struct rig		*r = *state;
+	int64_t			 position = 0, deleted;
+
+	store_sizes.tail = 4;
+	rig_fill(r, "bob", 100, 3600);
+	assert_int_equal(rig_one(r, "eve", 1, 10, 60), VERDICT_ACCEPTED);
+	rig_idle(r);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM mail_run"), 1);
+	assert_int_equal(store_clean(r->store, &kept, 4, &position, &deleted),
+	    STORE_OK);
+	assert_int_equal(deleted, 4);
+	r->now += 3600;
+	assert_int_equal(clean(r), 100 - 4 - 48);
+	assert_int_equal(rig_sql(r, "SELECT state FROM mail_run"), 1);
+	assert_int_equal(rig_one(r, "bob", 1, 24, 86400), VERDICT_REFUSED);
+	assert_int_equal(rig_one(r, "bob", 1, 25, 86400), VERDICT_ACCEPTED);
+}
+
+/* Its runs do not have rows of the future that a later one keeps. */
+static void
+clean_that_was_interrupted_before_the_future(void **state)
+{
+	struct store_kept	 kept = { RIG_NOW - 2 * DAY, RIG_NOW + DAY };
+	struct rig		*r = *state;
+	int64_t			 position = 0, deleted;
+
+	store_sizes.tail = 4;
+	rig_fill(r, "eve", 100, 3600);
+	(void)rig_sql(r, "INSERT INTO mail_count (id, date, recipient_count)"
+	    " VALUES ('bob', %lld, 7)", (long long)(r->now + DAY + 60));
+	assert_int_equal(rig_one(r, "eve", 1, 10, 60), VERDICT_ACCEPTED);
+	rig_idle(r);
+	assert_int_equal(store_clean(r->store, &kept, 4, &position, &deleted),
+	    STORE_OK);
+	r->now += 3600;
+	(void)clean(r);
+	r->now += DAY - 3600;
+	assert_int_equal(rig_room(r, "bob", 10, 3600), 3);
+}
+
 static void
 rows_far_in_the_future_never_count(void **state)
 {
@@ -340,6 +385,8 @@ main(void)
 		TEST(clean_by_a_clock_that_is_ahead),
 		TEST(clean_by_a_clock_that_is_behind),
 		TEST(clean_by_a_wrong_clock_that_was_interrupted),
+		TEST(clean_that_was_interrupted),
+		TEST(clean_that_was_interrupted_before_the_future),
 		TEST(rows_far_in_the_future_never_count),
 		TEST(run_that_began_by_another_clock)
 	};

@@ -21,8 +21,9 @@ const struct store_pace	store_pace = { INT64_C(500000), 4 };
 
 /*
  * From here on counts of other dates in the existing runs are invalid, whether
- * their rows are deleted or not. An earlier cleaning that did not complete, by
- * another clock, may have left rows that this one keeps.
+ * their rows are deleted or not. An earlier cleaning that did not complete may
+ * have left rows that this one keeps, if its clock was ahead, or if there were
+ * rows of the future: then the runs are written again.
  */
 static int
 begin_rows(struct store *s, const struct store_kept *kept, bool narrows)
@@ -187,7 +188,7 @@ static int
 clean_some(struct store *s, const struct store_kept *kept, size_t max,
     int64_t *position, int64_t *deleted)
 {
-	int64_t	oldest, newest;
+	int64_t	oldest, newest, lacks;
 	bool	narrows;
 
 	if (store_find_number(s, "oldest", &oldest) == -1 ||
@@ -195,8 +196,11 @@ clean_some(struct store *s, const struct store_kept *kept, size_t max,
 		return -1;
 	/* Is this the range of this cleaning, or of one that deletes more? */
 	if (oldest < kept->first || newest > kept->last) {
+		sqlite_bind(s->db, CLEAN_LACKS, 1, kept->last);
+		if (store_one(s, CLEAN_LACKS, &lacks) == -1)
+			return -1;
 		narrows = oldest == STORE_OLDEST ||
-		    (oldest <= kept->first && newest >= kept->last);
+		    (oldest <= kept->first && lacks == 0);
 		*position = AT_ROWS;
 		if (begin_rows(s, kept, narrows) == -1)
 			return -1;

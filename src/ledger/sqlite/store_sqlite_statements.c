@@ -110,6 +110,9 @@ const char *const	store_statements[STATEMENT__MAX] = {
 	    " until = min(until, ?2)",
 	[CLEAN_AHEAD] = "SELECT EXISTS (SELECT 1 FROM mail_run"
 	    " WHERE state = 1 AND newest > ?1)",
+	[CLEAN_LACKS] = "SELECT EXISTS (SELECT 1 FROM mail_run"
+	    " WHERE until < ?1 AND (state = 0 OR (state = 1"
+	    " AND newest > until)))",
 	[CLEAN_AHEAD_ROWS] = "SELECT EXISTS (SELECT 1 FROM mail_count"
 	    " WHERE rowid > ?1 AND rowid <= ?2 AND date > ?3)",
 	[CLEAN_END] = "SELECT rowid FROM mail_count WHERE rowid > ?1"
