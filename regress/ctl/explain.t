@@ -178,6 +178,18 @@ subtest 'max_per_mail and exempt' => sub {
 	$d->ends_well;
 };
 
+subtest 'an action with which Postfix takes the mail' => sub {
+	my $d = Policyd->start(config => { limits => [[1, 600]], fail_action => 'hold {used}' });
+	my @data = ('protocol_state=RCPT', 'sasl_username=bob');
+
+	is(ctl_json($d, 'explain', @data)->{reason}, 'all windows hold', 'explain: there is room');
+	$d->ask(sasl_username => 'bob');
+	is_deeply([@{ctl_json($d, 'explain', @data)}{qw(verdict action reason)}], ['accepted',
+	    'hold 1', 'a window is full, and Postfix takes the mail'],
+	    'explain says why a mail is accepted for which there is no room');
+	$d->ends_well;
+};
+
 subtest 'a rule with a prefix of its own' => sub {
 	my $d = Policyd->start(config => { fail_action => $action, ipv6_prefix => 64, rules => [
 	    { name => 'net', key => 'client_address', ipv4_prefix => 24, limits => [[2, 600]] },

@@ -319,8 +319,9 @@ explain_on_answer(struct control *c, const struct message *m)
 		return 0;
 	}
 	explain_map(c->policy->settings, charge, &explain.weighed.verdict);
-	explain_answer(c, charge, "all windows hold",
-	    explain.weighed.verdict.per_mail ?
+	explain_answer(c, charge, explain.weighed.verdict.over != 0 ?
+	    "a window is full, and Postfix takes the mail" :
+	    "all windows hold", explain.weighed.verdict.per_mail ?
 	    "the mail exceeds max_per_mail" : "a window is full");
 	return 0;
 }
