@@ -435,6 +435,34 @@ rules_count(void **state)
 	CHECK(cases);
 }
 
+/*
+ * A request that nothing counts is still checked for blocks and locks: its
+ * charge has no key, and nothing of the request before.
+ */
+static void
+rules_count_nothing(void **state)
+{
+	struct settings	*s = settings_of(MODE(0)
+	    RULES("{" NAMED("u", "sasl_username") ", 'lock': {'for': 600,"
+	    "'except_recipients': ['carol@example.com']}}"));
+	struct applied	 d;
+	struct request	 req;
+
+	(void)state;
+	apply_init(&d);
+	apply(&d, s, &req, ALICE RCPT "\n");
+	assert_int_equal(d.charge.nkeys, 2);
+	assert_int_equal(d.charge.mode, CHARGE_EACH);
+	apply(&d, s, &req, "protocol_state=RCPT\n"
+	    "recipient=carol@example.com\n\n");
+	assert_int_equal(d.charge.nkeys, 0);
+	assert_int_equal(d.charge.mode, CHARGE_ONCE);
+	assert_int_equal(d.charge.passeslen, 1);
+	assert_memory_equal(d.charge.passes, "u", 1);
+	apply_clear(&d);
+	settings_free(s);
+}
+
 int
 main(void)
 {
@@ -447,7 +475,8 @@ main(void)
 		TEST(rules_for_attributes),
 		TEST(exempt),
 		TEST(rules_habit),
-		TEST(rules_count)
+		TEST(rules_count),
+		TEST(rules_count_nothing)
 	};
 
 	return cmocka_run_group_tests_name("apply_rules", tests, NULL, NULL);

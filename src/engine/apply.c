@@ -403,10 +403,8 @@ apply_request(struct applied *a, const struct settings *s,
 			a->reason = reason;
 	}
 	apply_lock_passes(a, s, req);
-	if (a->charge.nkeys > 0) {
-		apply_mode(&t, random);
-		apply_point(a, instance->len > CHARGE_INSTANCE_MAX);
-	}
+	apply_mode(&t, random);
+	apply_point(a, instance->len > CHARGE_INSTANCE_MAX);
 }
 
 /* --- in words --- */
