@@ -328,6 +328,24 @@ grant_goes_to_the_id(void **state)
 	assert_string_equal(id, "other:bob");
 }
 
+/* An id that is stored as a hash has no rule's name in front. */
+static void
+long_id_has_counts_under_an_earlier_name(void **state)
+{
+	struct rig		*r = *state;
+	struct settings_rule	*rule = &r->settings->rules[1];
+	struct rig_charge	 c;
+	char			 id[400];
+
+	(void)snprintf(id, sizeof(id), "old:%0300d", 1);
+	assert_int_equal(room(r, id), 3);
+	rule->was[rule->nwas++] = alloc_string("old");
+	(void)snprintf(id, sizeof(id), "other:%0300d", 1);
+	rig_charge(&c, id, 1, 3, 60);
+	c.m.keys[0].rule = 1;
+	assert_int_equal(rig_ask(r, &c), VERDICT_REFUSED);
+}
+
 #define TEST(name)							\
 	cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
 
@@ -345,7 +363,8 @@ main(void)
 		TEST(limits_are_those_of_the_id),
 		TEST(id_that_cannot_be_stored_is_ignored),
 		TEST(charge_that_waits_is_asked_again),
-		TEST(grant_goes_to_the_id)
+		TEST(grant_goes_to_the_id),
+		TEST(long_id_has_counts_under_an_earlier_name)
 	};
 	int	failed;
 

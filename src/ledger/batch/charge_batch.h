@@ -57,12 +57,12 @@ void			 charge_free(struct charge_batch *,
 			    struct verdict_charge *);
 
 /*
- * Adds the ids of key `key` under earlier names of its rule. Its present id is
- * that of the struct msg_charge_key.
+ * Adds the ids of key `key` under earlier names of its rule. `id` is the one
+ * that is counted now, not as it is stored: a hash has no rule's name in front.
  */
 void			 charge_was(struct verdict_charge *,
 			    const struct settings *, size_t key,
-			    const struct msg_charge_key *);
+			    const char *id, size_t idlen);
 
 /* Moves the charge from the waiting to the decided ones. */
 void			 charge_settle(struct charge_batch *,

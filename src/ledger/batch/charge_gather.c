@@ -49,8 +49,13 @@ map_charge(struct charge_batch *b, struct verdict_charge *c)
 	}
 	/* Earlier names of the rules now go with the ids that are counted. */
 	c->nids = c->nkeys;
-	for (i = 0; i < c->nkeys && c->room > c->nkeys; i++)
-		charge_was(c, s, i, &c->keys[i].charge);
+	for (i = 0; i < c->nkeys && c->room > c->nkeys; i++) {
+		k = &c->keys[i];
+		if (k->charge.map && k->charge.id != k->own.id)
+			charge_was(c, s, i, k->charge.id, k->charge.idlen);
+		else
+			charge_was(c, s, i, k->whole, k->wholelen);
+	}
 	return true;
 }
 

@@ -37,42 +37,43 @@ put_id(char **at, const char *id, size_t *len)
  * charge may come from older rules.
  */
 static const struct settings_rule *
-rule_of(const struct settings *s, const struct msg_charge_key *key)
+rule_of(const struct settings *s, uint16_t number, const char *id, size_t idlen)
 {
 	const struct settings_rule	*rule;
 	size_t				 n;
 
-	if (key->rule >= s->nrules)
+	if (number >= s->nrules)
 		return NULL;
-	rule = &s->rules[key->rule];
+	rule = &s->rules[number];
 	n = strlen(rule->name);
-	return key->idlen > n && key->id[n] == ':' &&
-	    memcmp(key->id, rule->name, n) == 0 ? rule : NULL;
+	return idlen > n && id[n] == ':' && memcmp(id, rule->name, n) == 0 ?
+	    rule : NULL;
 }
 
 void
 charge_was(struct verdict_charge *c, const struct settings *s, size_t key,
-    const struct msg_charge_key *m)
+    const char *id, size_t idlen)
 {
-	const struct settings_rule	*rule = rule_of(s, m);
+	const struct settings_rule	*rule;
 	struct verdict_id		*v;
-	struct str			 id;
+	struct str			 was;
 	size_t				 bare, i;
 	char				*at;
 
+	rule = rule_of(s, c->keys[key].charge.rule, id, idlen);
 	for (i = 0; rule != NULL && i < rule->nwas && c->nids < c->room; i++) {
 		bare = strlen(rule->name);
-		str_init(&id);
-		str_adds(&id, rule->was[i]);
-		str_add(&id, m->id + bare, m->idlen - bare);
+		str_init(&was);
+		str_adds(&was, rule->was[i]);
+		str_add(&was, id + bare, idlen - bare);
 		at = c->was + (c->nids - c->nkeys) * ID_STORED_MAX;
 		v = &c->ids[c->nids++];
 		memset(v, 0, sizeof(*v));
 		v->key = key;
 		v->rule_name = habits_rule(rule->was[i], strlen(rule->was[i]));
-		v->idlen = id.len;
-		v->id = put_id(&at, id.data, &v->idlen);
-		str_clear(&id);
+		v->idlen = was.len;
+		v->id = put_id(&at, was.data, &v->idlen);
+		str_clear(&was);
 	}
 }
 
@@ -164,14 +165,16 @@ charge_copy(struct charge_batch *b, const struct msg_charge *m)
 	struct verdict_charge		*c;
 	struct limit			*limit;
 	char				*at;
-	size_t				 nlimits = 0, nwas = 0, bytes, i;
+	size_t				 nlimits = 0, nwas = 0, ids = 0;
+	size_t				 bytes, i;
 
 	bytes = id_stored_room(m->instancelen) + m->statelen + m->loginlen +
 	    m->senderlen + m->passeslen;
 	for (i = 0; i < m->nkeys; i++) {
 		k = &m->keys[i];
-		rule = rule_of(b->settings, k);
+		rule = rule_of(b->settings, k->rule, k->id, k->idlen);
 		nwas += rule != NULL ? rule->nwas : 0;
+		ids += k->idlen;
 		nlimits += k->limits.count;
 		bytes += id_stored_room(k->idlen) +
 		    id_stored_room(k->valuelen) + k->networklen +
@@ -181,7 +184,7 @@ charge_copy(struct charge_batch *b, const struct msg_charge *m)
 	/* In this order: the charge, keys, ids, limits, strings. */
 	c = new_charge(b, sizeof(*c) + m->nkeys * sizeof(c->keys[0]) +
 	    (m->nkeys + nwas) * sizeof(c->ids[0]) + nlimits * sizeof(*limit) +
-	    nwas * ID_STORED_MAX + bytes);
+	    nwas * ID_STORED_MAX + (nwas > 0 ? ids : 0) + bytes);
 	c->ids = (struct verdict_id *)(void *)&c->keys[m->nkeys];
 	limit = (struct limit *)(void *)(c->ids + m->nkeys + nwas);
 	c->was = (char *)(limit + nlimits);
@@ -196,8 +199,12 @@ charge_copy(struct charge_batch *b, const struct msg_charge *m)
 	c->room = m->nkeys + nwas;
 	for (i = 0; i < m->nkeys; i++)
 		put_key(c, i, &m->keys[i], &limit, &at);
-	for (i = 0; i < m->nkeys && nwas > 0; i++)
-		charge_was(c, b->settings, i, &m->keys[i]);
+	for (i = 0; i < m->nkeys && nwas > 0; i++) {
+		k = &m->keys[i];
+		c->keys[i].whole = put(&at, k->id, k->idlen);
+		c->keys[i].wholelen = k->idlen;
+		charge_was(c, b->settings, i, k->id, k->idlen);
+	}
 	c->instancelen = m->instancelen;
 	c->instance = put_id(&at, m->instance, &c->instancelen);
 	put_subject(c, m, &at);

@@ -28,6 +28,9 @@ struct verdict_key {
 		uint32_t	 reported;
 		char		*room;		/* for the id in place of it */
 	} own;
+	/* The id that was charged; only if a rule has earlier names. */
+	const char		*whole;
+	size_t			 wholelen;
 	struct lookup_entry	*sql;		/* NULL: those in `charge` */
 };
 
