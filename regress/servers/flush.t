@@ -20,7 +20,7 @@ sub wait_for_standby {
 
 	$db->sql($_) for "ALTER SYSTEM SET synchronous_standby_names = '$name'",
 	    'SELECT pg_reload_conf()';
-	wait_until { ($db->sql('SHOW synchronous_standby_names'))[0][0] eq $name };
+	wait_until { (($db->sql('SHOW synchronous_standby_names'))[0][0] // '') eq $name };
 }
 
 sub daemon {
