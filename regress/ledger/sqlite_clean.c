@@ -90,6 +90,23 @@ clean_beside_a_daemon(void **state)
 	rig_free(cleaner);
 }
 
+/* The rowid of the newest row is given out again: no daemon misses that row. */
+static void
+clean_deletes_the_newest_row(void **state)
+{
+	struct rig	*r = *state, *other = rig_beside(r);
+
+	rig_open(other);
+	assert_int_equal(rig_room(r, "bob", 3, 60), 3);
+	assert_int_equal(rig_one(other, "eve", 1, 1, 60), VERDICT_ACCEPTED);
+	r->now += 400000;
+	other->now = r->now;
+	assert_int_equal(clean(r), 4);
+	assert_int_equal(rig_one(r, "bob", 1, 1, 60), VERDICT_ACCEPTED);
+	assert_int_equal(rig_one(other, "bob", 1, 1, 60), VERDICT_REFUSED);
+	rig_free(other);
+}
+
 static void
 clean_shortens_custom_window(void **state)
 {
@@ -378,6 +395,7 @@ main(void)
 	const struct CMUnitTest	tests[] = {
 		TEST(clean_twice_the_longest_window),
 		TEST(clean_beside_a_daemon),
+		TEST(clean_deletes_the_newest_row),
 		TEST(clean_shortens_custom_window),
 		TEST(clean_values_and_runs),
 		TEST(space_is_given_back),

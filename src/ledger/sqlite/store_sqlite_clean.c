@@ -53,14 +53,14 @@ begin_rows(struct store *s, const struct store_kept *kept, bool narrows)
 
 /*
  * Every daemon drops the old counts of the tail when it sees the new value of
- * `cleaned`. Only deleted rows of the future make the daemons read everything
- * again.
+ * `cleaned`. The daemons read everything again only if rows of the future are
+ * deleted, or the newest row, whose rowid is then given out a second time.
  */
 static int
 clean_rows(struct store *s, const struct store_kept *kept, size_t max,
     int64_t *position, int64_t *deleted)
 {
-	int64_t	from = *position, end = INT64_MAX, ahead;
+	int64_t	from = *position, end = INT64_MAX, ahead, newest, left;
 	int	more;
 
 	if (from == AT_ROWS)
@@ -76,7 +76,8 @@ clean_rows(struct store *s, const struct store_kept *kept, size_t max,
 	sqlite_bind(s->db, CLEAN_AHEAD_ROWS, 1, from);
 	sqlite_bind(s->db, CLEAN_AHEAD_ROWS, 2, end);
 	sqlite_bind(s->db, CLEAN_AHEAD_ROWS, 3, kept->last);
-	if (store_one(s, CLEAN_AHEAD_ROWS, &ahead) == -1)
+	if (store_one(s, CLEAN_AHEAD_ROWS, &ahead) == -1 ||
+	    store_one(s, LAST, &newest) == -1)
 		return -1;
 	sqlite_bind(s->db, CLEAN, 1, from);
 	sqlite_bind(s->db, CLEAN, 2, end);
@@ -89,9 +90,11 @@ clean_rows(struct store *s, const struct store_kept *kept, size_t max,
 	sqlite_bind(s->db, CLEAN_TAGS, 2, end);
 	sqlite_bind(s->db, CLEAN_TAGS, 3,
 	    num_sub_clamp(kept->last, WINDOW_SKEW + TAG_SECONDS));
-	if (sqlite_step(s->db, CLEAN_TAGS) == -1)
+	if (sqlite_step(s->db, CLEAN_TAGS) == -1 ||
+	    store_one(s, LAST, &left) == -1)
 		return -1;
-	if (ahead != 0 && sqlite_step(s->db, ROWS_CHANGED) == -1)
+	if ((ahead != 0 || left != newest) &&
+	    sqlite_step(s->db, ROWS_CHANGED) == -1)
 		return -1;
 	*position = end == INT64_MAX ? AT_VALUES : end;
 	return 0;
