@@ -119,7 +119,7 @@ check_rule_actions(const struct settings *s, struct faults *faults)
 				fault_error(faults, v->line, v->column,
 				    "%s must refuse, HOLD or DISCARD", name);
 		}
-		/* A charge has keys for the mail that passes: decide_lock.h. */
+		/* Mail that passes a lock needs its own keys: apply_lock.h. */
 		if (lock->except == NULL || s->nrules <= RULES_MAX - 2)
 			continue;
 		v = value_get(settings_lookup(s, "rules")->items[i], "lock");

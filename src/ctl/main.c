@@ -73,16 +73,19 @@ struct command {
 	int			 min;		/* words after it */
 	int			 max;
 	const char		*arguments;	/* of its usage */
-	/* Prints an answer; NULL: it is a text. With -j these lists. */
+	/* Prints an answer; NULL: it is a text. */
 	void			(*show)(struct str *, const struct answer *,
 				    size_t);
-	const char *const	*lists;		/* NULL: none */
+	const char *const	*lists;		/* with -j, also if empty */
 	/* The word of this number and those after it are a time. 0: none. */
 	int			 time_at;
 	bool			(*time)(struct str *, char **, int);
 	/* Adds a word in a form of its own. False: it cannot, and said why. */
 	bool			(*word)(struct str *, const char *);
-	/* Asks the question; NULL: once. Returns the exit status. */
+	/*
+	 * Asks, prints the answers, and returns the exit status. NULL: `once`
+	 * does that.
+	 */
 	int			(*run)(const struct str *);
 };
 
@@ -319,7 +322,7 @@ follow_events(const struct str *question)
 
 /* --- the question --- */
 
-/* The option of this name; NULL: any that the command has. */
+/* The command's option of this name; with a NULL name, its first option. */
 static const struct flag *
 find_flag(const struct command *command, const char *name)
 {

@@ -81,9 +81,7 @@ decision_future(const struct decision *d, int64_t date)
 	return date > num_add_clamp(d->now, WINDOW_SKEW);
 }
 
-/*
- * The amount that is new to one window: a value that it holds already is not.
- */
+/* The new amount in one window: 0 for a value that the window holds already. */
 static int64_t
 decision_new_in(const struct decision *d, const struct decision_key *k,
     int64_t seconds)
@@ -101,7 +99,7 @@ decision_charged(const struct decision_key *k)
 	return CHARGE_HAS_VALUE(k->charge->kind) ? 0 : k->charged;
 }
 
-/* It refuses nothing: its rule is in shadow, or only learns. */
+/* Whether the key refuses nothing: its rule is in shadow, or only learns. */
 static bool
 decision_shadow(const struct decision_key *k)
 {
@@ -119,8 +117,8 @@ decision_limit(const struct decision_key *k, const struct limit *limit)
 }
 
 /*
- * Whether the ledger had no room for this until a time after now. A repeated
- * charge of a soft key is over its limit until then.
+ * Whether the ledger said that this amount has no room yet (`wait`). A repeated
+ * charge of a soft key is over its limit until that time.
  */
 static bool
 decision_waits(const struct decision *d, const struct decision_key *k)
@@ -254,7 +252,10 @@ decision_no_room(const struct decision *d, struct msg_verdict *v, size_t n,
 	v->key = (uint16_t)n;
 	v->limit = *limit;
 	v->used = used;
-	/* All keys that may refuse, soft ones too where one of them answers. */
+	/*
+	 * All keys that may refuse; if a soft key gives the answer, the soft
+	 * keys too.
+	 */
 	for (i = 0; i < d->nkeys; i++) {
 		k = &d->key[i];
 		if (!decision_shadow(k) &&
@@ -329,9 +330,10 @@ decision_check_key(struct decision *d, struct msg_verdict *v, size_t n,
 
 	soft = k->charge->soft && !decision_shadow(k);
 	/*
-	 * A repeated request, or DATA after its recipients were charged at
-	 * RCPT: while a soft key is over a limit, its action is the answer
-	 * again. A habit refuses no mail that is not counted.
+	 * Nothing is new in a repeated request, or at DATA if the recipients
+	 * were charged at RCPT. Only a soft key is checked then: while it is
+	 * over a limit, its action is the answer again. A habit is over only
+	 * for a mail that it has counted.
 	 */
 	if (k->amount == 0 && (!soft ||
 	    (k->charge->kind == CHARGE_HABIT && k->charged <= 0)))
@@ -549,7 +551,10 @@ decision_weigh(const struct decision *d, struct msg_weighed *weighed)
 		    decision_counts(k->charge, d->pass); j++)
 			decision_weigh_window(d, k, &k->limits->list[j],
 			    answer);
-		/* The window that the ledger found full, even if SQL limits. */
+		/*
+		 * The window that the ledger found full is listed too: it may
+		 * be one of limits by SQL, which the caller does not know.
+		 */
 		full = &k->wait.limit;
 		for (j = 0; j < answer->nwindows; j++)
 			if (answer->windows[j].limit.mails == full->mails &&

@@ -73,7 +73,10 @@ struct decision {
 	struct decision_hit	 near[CHARGE_KEYS_MAX * LIMITS_MAX];
 };
 
-/* Whether the key counts: those for locks do not while none holds. */
+/*
+ * Whether the key is charged. With `pass` 0 only keys without LOCK_PASS_ bits
+ * are, otherwise only those with one of these bits.
+ */
 bool	decision_counts(const struct msg_charge_key *, uint8_t pass);
 
 /*
@@ -99,8 +102,9 @@ struct decision_record {
 #define DECISION_RECORDS_MAX	(2 * CHARGE_KEYS_MAX)
 
 /*
- * What an accepted charge records: the amounts of its keys. A value is moved
- * to the second at which it was seen last. Returns the number of records.
+ * What an accepted charge records: the amounts of its keys. A value that was
+ * seen before is taken back at that second, and recorded at the new one.
+ * Returns the number of records.
  */
 size_t	decision_records(const struct decision *, struct decision_record *);
 

@@ -78,8 +78,8 @@ apply_rule_applies(const struct task *t, const struct settings_rule *rule)
 }
 
 /*
- * Whether the mail of an exempt client may be recorded under this key: it uses
- * up nobody else's count.
+ * Whether the mail of an exempt client may be recorded under this key: only if
+ * no other client's mail counts under the same id.
  */
 static bool
 apply_is_own(const struct task *t, const struct settings_rule *rule,

@@ -377,7 +377,10 @@ sent(struct parent *p)
 	say(job, "the report was sent");
 	t->done = true;
 	t->last = clock_mono();
-	/* A hit that came during the report waits as long as one now. */
+	/*
+	 * A hit that came during the report is reported MAIL_EVERY_MS after
+	 * this report.
+	 */
 	if (t->asked) {
 		t->at = clock_after(t->last, MAIL_EVERY_MS);
 		plan_regular(t, p->settings->clean_interval * 1000,
@@ -509,7 +512,7 @@ maintenance_request_cleaning(struct parent *p)
 {
 	char	why[600], what[640];
 
-	/* The process that cleans would find the same. */
+	/* A process that cleans would fail for the same reason. */
 	if (p->child[SLOT_LEDGER].state != CHILD_SERVING &&
 	    p->restart[SLOT_LEDGER].fault[0] != '\0') {
 		(void)snprintf(what, sizeof(what), "cleaning failed%s",
@@ -578,7 +581,7 @@ maintenance_timers(struct parent *p, struct mono now)
 	/* The report may have been disabled while it waited. */
 	report = due(&job->reporting, interval, now) &&
 	    report_is_on(p->settings);
-	/* The last one opens a job too: that of telling a user. */
+	/* A user who is to be told needs a job too. */
 	if (clean || report || (due(&job->telling, 0, now) &&
 	    p->settings->report_user != NULL))
 		open_job(p, clean, report);

@@ -182,7 +182,7 @@ literal_statements(struct expression *e, struct value *dict)
 		else if (e->t.token.type != TOKEN_STRING)
 			good = literal_setting(e, dict) == 0;
 		else if ((good = !token_assigns(&e->t))) {
-			/* It has no effect, but people describe files so. */
+			/* A string alone: people write comments so. */
 			v = expression_read(e);
 			good = v != NULL;
 			value_free(v);

@@ -355,7 +355,7 @@ yaml_items(struct yaml *y, const yaml_event_t *start, bool list)
 			good &= end;
 		yaml_event_delete(&event);
 	}
-	/* What is merged comes first, and loses. */
+	/* An entry of the mapping itself replaces a merged one (`<<`). */
 	yaml_overlay(v, own);
 	/* At the top, the valid settings can still be checked. */
 	if ((good && !y->stop) || (!list && y->depth == 1))

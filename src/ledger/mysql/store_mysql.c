@@ -305,7 +305,10 @@ store_commit(struct store *s, bool *later)
 		    STORE_OK : store_failed(s));
 	good = s->nrow == 0 || (store_write_raised(s) == 0 &&
 	    store_write_rows(s) == 0);
-	/* Right while nobody changes the step; see writers.h. */
+	/*
+	 * Exact while auto_increment_increment (`step`) does not change: the
+	 * rows of one statement get numbers that are `step` apart.
+	 */
 	if (good && s->nrow > 0)
 		seq = mysqldb_inserted(s->db, s->step);
 	if (good && (s->nsee > 0 || s->npair > 0 || s->nhit > 0))

@@ -167,8 +167,9 @@ struct store {
 /* --- store_mysql_base.c --- */
 
 /*
- * For a cluster: a batch begins; another node's daemon uses the same ids, or
- * won; the batch is committed.
+ * For a cluster, so that daemons on several nodes take turns. store_yield: a
+ * batch begins, and may wait here. store_rival: another node's daemon uses the
+ * same ids, or its batch made this one fail. store_won: the batch is committed.
  */
 void	store_yield(struct store *);
 void	store_rival(struct store *);

@@ -13,8 +13,8 @@ store_reads(const struct store *s, size_t i, enum sums_reading r)
 }
 
 /*
- * Fetches the next row of a touched id: the next one in *row, and the index of
- * its touch. 1; 0: there are no more; -1.
+ * Fetches the next row of a touched id. Returns 1 with the row in *row and the
+ * index of its touch, 0 if there are no more rows, or -1.
  */
 static int
 store_next_row(struct store *s, struct store_row *row, size_t *index)
@@ -36,9 +36,10 @@ store_next_row(struct store *s, struct store_row *row, size_t *index)
 /* --- what is new --- */
 
 /*
- * Reads the rows after the newest that the cache has: of batch `newest` it has
- * those up to number `base`, in a first reading (SUMS_READ_NEWER), or all. They
- * are all there if fewer than NEWS_MAX were fetched.
+ * Reads the rows of batches after `newest`, the newest batch that the cache has
+ * of an id. In a first reading (SUMS_READ_NEWER) the cache may lack rows of
+ * that batch too: it reads those with a number (seq) above `base`. There are no
+ * more rows if fewer than NEWS_MAX were fetched.
  */
 static int
 store_read_after(struct store *s, enum sums_reading r,

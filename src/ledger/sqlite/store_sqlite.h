@@ -33,9 +33,9 @@
  *
  * Cleaning deletes rows and leaves the parts alone: a run has the range of
  * dates whose counts are valid, from `since` to `until`. That range is narrowed
- * before the first row is deleted. For rows, mail_state's oldest and newest are
- * that range while rows are being deleted. A run that is written later includes
- * rows that are recorded later, whatever their date.
+ * before the first row is deleted. While rows are being deleted, mail_state's
+ * oldest and newest are the same range for rows. A run that is written later is
+ * not narrowed: its rows count, whatever their date.
  *
  * Corrections (mail_correction) are the changes that other programs made to
  * rows before the horizon. Triggers record and count them; a change of the

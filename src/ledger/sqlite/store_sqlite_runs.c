@@ -10,7 +10,7 @@
 #define BITS_MAX	16
 #define LEVEL_MAX	16
 #define DROPPED		64	/* parts deleted in one step */
-#define RUNS_MANY	64	/* runs, from which merging does not wait */
+#define RUNS_MANY	64	/* with more, they are merged under load */
 #define ABANDONED	600	/* seconds; writing a run takes less */
 
 /* --- the runs that there are --- */
