@@ -184,9 +184,9 @@ decision_retry(const struct decision *d, uint32_t keys)
 	size_t	i = 0;
 
 	/*
-	 * While it waits for one key, a correction may leave a window of
-	 * another and make that full again, so all are checked again from the
-	 * later time on.
+	 * While the charge waits for one key, a negative amount may leave a
+	 * window of another key, which then is full again. So all keys are
+	 * checked again from the later time on.
 	 */
 	while (i < d->nkeys) {
 		then = (keys >> i & 1) == 0 ? at :

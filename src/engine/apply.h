@@ -56,8 +56,8 @@ void	apply_init(struct applied *);
 void	apply_clear(struct applied *);
 
 /*
- * `random` is not 0 and comes from arc4random. It is the tag of a request
- * without instance, and of one that count_mode 0 charges.
+ * `random` is not 0 and comes from arc4random. It becomes the charge's tag if
+ * the request has no instance, or if it is charged by count_mode 0.
  */
 void	apply_request(struct applied *, const struct settings *,
 	    const struct request *, int64_t random);

@@ -446,9 +446,9 @@ window_retry_after(const struct window *w, const struct limits *limits,
 	size_t	i = 0;
 
 	/*
-	 * While it waits for one window, a correction may leave another window
-	 * and make that full again, so all are checked again from the later
-	 * time on.
+	 * While the amount waits for one window, a negative amount may leave
+	 * another window, which then is full again. So all windows are checked
+	 * again from the later time on.
 	 */
 	while (i < limits->count) {
 		then = fits_at(w, &limits->list[i], amount, at);

@@ -67,7 +67,10 @@ plan_regular(struct timetable *t, int64_t ms, int64_t first, struct mono now)
 		t->planned = false;
 }
 
-/* Plans the next attempt after so many failures; the milliseconds until it. */
+/*
+ * Plans the next attempt after so many failures. Returns the milliseconds until
+ * then.
+ */
 static int64_t
 retry(struct timetable *t, unsigned int *failures, struct mono now)
 {

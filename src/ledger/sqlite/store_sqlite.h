@@ -284,7 +284,7 @@ void			 store_note(struct store *);
 /* The first column of the statement's only row. 0 or -1. */
 int			 store_one(struct store *, enum statement, int64_t *);
 
-/* Runs a statement that writes; a fault is the batch's. */
+/* Runs a statement that writes. If that fails, the batch's commit fails. */
 void			 store_write(struct store *, int statement);
 
 int			 store_put_number(struct store *, const char *,
