@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,7 +27,7 @@ literal_check_bytes(const char *p, size_t len, struct faults *faults)
 	uint32_t	 c;
 	size_t		 n;
 	unsigned int	 line = 1, column = 1, said = 0, coding = 0, at = 0;
-	bool		 comment = false, ascii = true, printable;
+	bool		 blank = true, comment = false, ascii = true, printable;
 
 	for (; p < end; p += n, column++) {
 		n = str_code(p, (size_t)(end - p), &c, &printable);
@@ -37,14 +38,19 @@ literal_check_bytes(const char *p, size_t len, struct faults *faults)
 			    "not UTF-8: save the file as UTF-8");
 			said = line;
 		}
-		if (column == 1)
+		if (blank) {
 			comment = *p == '#';
+			blank = *p == ' ' || *p == '\t' || *p == '\f';
+		}
 		if (comment && line <= 2 && coding == 0 && end - p > 7 &&
 		    (memcmp(p, "coding:", 7) == 0 ||
 		    memcmp(p, "coding=", 7) == 0)) {
 			name = p + 7;
 			while (name < end && (*name == ' ' || *name == '\t'))
 				name++;
+			if (name == end || (!isalnum((unsigned char)*name) &&
+			    strchr("-_.", *name) == NULL))
+				continue;
 			if (end - name < 3 || strncasecmp(name, "utf", 3) != 0)
 				at = column + (unsigned int)(name - p);
 			coding = line;
@@ -53,6 +59,7 @@ literal_check_bytes(const char *p, size_t len, struct faults *faults)
 		    (p + 1 == end || p[1] != '\n'))) {
 			line++;
 			column = 0;
+			blank = true;
 		}
 	}
 	if (!ascii && at > 0)
@@ -99,8 +106,13 @@ literal_import(struct expression *e)
 		}
 		token_next(&e->t);
 	}
-	while (!expression_at_end(e))
-		token_next(&e->t);
+	for (; !expression_at_end(e); token_next(&e->t))
+		if (e->t.token.type != TOKEN_NAME && !token_is(&e->t, "*") &&
+		    !token_is(&e->t, ",") && !token_is(&e->t, "(") &&
+		    !token_is(&e->t, ")")) {
+			expression_unexpected(e, "a name");
+			return -1;
+		}
 	return 0;
 }
 
