@@ -160,6 +160,8 @@ scalar_plain(const struct scalars *s, const char *p, size_t len,
     const char **fault)
 {
 	*fault = NULL;
+	if (strlen(p) != len)
+		return value_str(p, len);
 	if (scalar_is(s, SCALAR_BOOL, p, len))
 		return scalar_bool(p, len);
 	if (len == 0 || strcmp(p, "~") == 0 || strcmp(p, "null") == 0 ||
