@@ -514,7 +514,7 @@ limits_are_exact_despite_conflicts(void **state)
 	assert_true(retried > 100 && resets > 20);
 	/* A conflict neither loses a change nor makes it fail. */
 	assert_true(changes.done > 400 && changes.none > 50);
-	assert_true(changes.early > 5 && changes.unanswered > 10);
+	assert_true(changes.early > 0 && changes.unanswered > 10);
 	assert_true((changes.failed - changes.early) * 10 < changes.done);
 	for (i = 0; i < LEDGERS; i++)
 		stop(&daemons[i]);
