@@ -26,8 +26,10 @@ openmetrics_add(struct str *out, const struct answer *a, bool prometheus)
 {
 	const struct answer_record	*r;
 	const char			*name, *type, *suffix;
+	size_t				 i;
 
-	for (r = a->record; r < a->record + a->nrecord; r++) {
+	for (i = 0; i < a->nrecord; i++) {
+		r = &a->record[i];
 		name = answer_get(r, "name");
 		if (strcmp(r->kind, "metrics") == 0) {
 			/*

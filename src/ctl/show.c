@@ -178,10 +178,11 @@ add_overrides(struct str *out, const struct answer *a)
 {
 	const struct answer_record	*r;
 	char				 text[32];
-	size_t				 n = 0;
+	size_t				 i, n = 0;
 	bool				 locks, blocks;
 
-	for (r = a->record; r < a->record + a->nrecord; r++) {
+	for (i = 0; i < a->nrecord; i++) {
+		r = &a->record[i];
 		locks = strcmp(r->kind, "locks") == 0;
 		blocks = strcmp(r->kind, "blocks") == 0;
 		if (!locks && !blocks && strcmp(r->kind, "grants") != 0)
