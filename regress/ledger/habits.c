@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include "decision/habit.h"
-#include "ledger/clean.h"
 #include "rig.h"
 
 /* Rules that count new recipients. */
@@ -414,36 +413,24 @@ habits_bound(void **state)
 }
 
 static void
-clean(struct rig *r)
-{
-	struct clean	c;
-
-	clean_begin(&c, r->store, r->settings, r->lookup, r->now);
-	while (c.state == CLEAN_RUNNING)
-		assert_int_equal(clean_step(&c, r->store, r->settings, r->now),
-		    STORE_OK);
-	assert_int_equal(c.state, CLEAN_DONE);
-}
-
-static void
 habits_clean(void **state)
 {
 	struct rig	*r = *state;
 
 	learn(r);
 	assert_int_equal(send(r, AWAY, "dave"), VERDICT_ACCEPTED);
-	clean(r);
+	rig_clean(r);
 	assert_int_equal(rig_sql(r, "SELECT count(*) FROM mail_habit"), 5);
 	r->now += 80 * DAY;
 	assert_int_equal(send(r, HOME, "carol"), VERDICT_ACCEPTED);
-	clean(r);
+	rig_clean(r);
 	assert_int_equal(rig_sql(r, "SELECT count(*) FROM mail_habit"), 5);
 	/* Known for as long as `learn`, then deleted. */
 	assert_int_equal(send(r, "", "dave"), VERDICT_ACCEPTED);
 	assert_int_equal(counted(r), 0);
 	r->now += 92 * DAY;
 	assert_int_equal(send(r, HOME, "erin"), VERDICT_ACCEPTED);
-	clean(r);
+	rig_clean(r);
 	assert_int_equal(rig_sql(r, "SELECT count(*) FROM mail_habit"), 3);
 	assert_int_equal(rig_sql(r, "SELECT count(*) FROM mail_habit"
 	    " WHERE kind = 2"), 1);
@@ -463,7 +450,7 @@ habits_clock(void **state)
 	assert_int_equal(send(r, HOME, "carol"), VERDICT_ACCEPTED);
 	assert_int_equal(send(r, AWAY, "dave"), VERDICT_ACCEPTED);
 	r->now -= 60 * DAY;
-	clean(r);
+	rig_clean(r);
 	assert_int_equal(strangers(r, HOME, 20), 20);
 	assert_int_equal(send(r, AWAY, "carol"), VERDICT_ACCEPTED);
 	assert_int_equal(counted(r), 0);

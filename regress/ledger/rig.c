@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "ledger/clean.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "rig.h"
@@ -365,4 +366,17 @@ rig_fill(struct rig *r, const char *id, int64_t rows, int64_t step)
 	    " UNION ALL SELECT i - 1 FROM n WHERE i > 1) SELECT '%s', %lld -"
 	    " (i - 1) * %lld, 1, 'empty', 'DATA' FROM n", (long long)rows, id,
 	    (long long)r->now, (long long)step);
+}
+
+int64_t
+rig_clean(struct rig *r)
+{
+	struct clean	c;
+
+	clean_begin(&c, r->store, r->settings, r->lookup, r->now);
+	while (c.state == CLEAN_RUNNING)
+		assert_int_equal(clean_step(&c, r->store, r->settings,
+		    r->now), STORE_OK);
+	assert_int_equal(c.state, CLEAN_DONE);
+	return c.records;
 }

@@ -103,6 +103,9 @@ int64_t	rig_sql(struct rig *, const char *, ...)
 /* Inserts rows of one id, `step` seconds between them, the newest now. */
 void	rig_fill(struct rig *, const char *id, int64_t rows, int64_t step);
 
+/* Cleans as --clean does; the number of deleted records. */
+int64_t	rig_clean(struct rig *);
+
 /* Sum of an id in the table. */
 int64_t	rig_sum(struct rig *, const char *id);
 

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "ledger/clean.h"
 #include "ledger/sqlite/store_sqlite.h"
 #include "lib/alloc.h"
 #include "rig.h"
@@ -22,19 +21,6 @@ teardown(void **state)
 	return 0;
 }
 
-static int64_t
-clean(struct rig *r)
-{
-	struct clean	c;
-
-	clean_begin(&c, r->store, r->settings, r->lookup, r->now);
-	while (c.state == CLEAN_RUNNING)
-		assert_int_equal(clean_step(&c, r->store, r->settings,
-		    r->now), STORE_OK);
-	assert_int_equal(c.state, CLEAN_DONE);
-	return c.records;
-}
-
 static void
 clean_twice_the_longest_window(void **state)
 {
@@ -45,9 +31,9 @@ clean_twice_the_longest_window(void **state)
 	rig_fill(r, "bob", 100, 3600);
 	assert_int_equal(rig_one(r, "bob", 1, 1000, 60), VERDICT_ACCEPTED);
 	rig_idle(r);
-	assert_int_equal(clean(r), 51);
+	assert_int_equal(rig_clean(r), 51);
 	assert_int_equal(rig_sum(r, "bob"), 50);
-	assert_int_equal(clean(r), 0);
+	assert_int_equal(rig_clean(r), 0);
 	assert_int_equal(rig_one(r, "bob", 1, 25, 86400), VERDICT_REFUSED);
 	rig_reopen(r);
 	assert_int_equal(rig_one(r, "bob", 1, 25, 86400), VERDICT_REFUSED);
@@ -76,7 +62,7 @@ clean_beside_a_daemon(void **state)
 	rig_fill(r, "eve", 5, 400000);
 	assert_int_equal(rig_one(r, "bob", 1, 1000, 60), VERDICT_ACCEPTED);
 	tails = tails_of(r);
-	assert_int_equal(clean(cleaner), 51 + 4);
+	assert_int_equal(rig_clean(cleaner), 51 + 4);
 	assert_int_equal(rig_one(r, "bob", 1, 25, 86400), VERDICT_REFUSED);
 	assert_int_equal(tails_of(r), tails);
 	store_sizes.tail = 1;
@@ -101,7 +87,7 @@ clean_deletes_the_newest_row(void **state)
 	assert_int_equal(rig_one(other, "eve", 1, 1, 60), VERDICT_ACCEPTED);
 	r->now += 400000;
 	other->now = r->now;
-	assert_int_equal(clean(r), 4);
+	assert_int_equal(rig_clean(r), 4);
 	assert_int_equal(rig_one(r, "bob", 1, 1, 60), VERDICT_ACCEPTED);
 	assert_int_equal(rig_one(other, "bob", 1, 1, 60), VERDICT_REFUSED);
 	rig_free(other);
@@ -123,17 +109,17 @@ clean_shortens_custom_window(void **state)
 	rig_charge(&c, "bob", 1, 10, 60);
 	c.m.keys[0].sql = true;
 	assert_int_equal(rig_ask(r, &c), VERDICT_REFUSED);
-	assert_int_equal(clean(r), 0);
+	assert_int_equal(rig_clean(r), 0);
 	/*
 	 * Also when another process cleans at once, which asked for no limits.
 	 */
 	rig_reopen(r);
-	assert_int_equal(clean(r), 0);
+	assert_int_equal(rig_clean(r), 0);
 	assert_int_equal(rig_ask(r, &c), VERDICT_REFUSED);
 	/* Not for ever: nothing of it is left after twice the window. */
 	r->now += 2000001;
 	rig_reopen(r);
-	assert_int_equal(clean(r), 20);
+	assert_int_equal(rig_clean(r), 20);
 }
 
 static void
@@ -161,7 +147,7 @@ clean_values_and_runs(void **state)
 	rig_idle(r);
 	r->now += 200000;
 	assert_int_equal(rig_one(r, "eve", 1, 10, 60), VERDICT_ACCEPTED);
-	assert_int_equal(clean(r), 5000);
+	assert_int_equal(rig_clean(r), 5000);
 	assert_int_equal(rig_sql(r, "SELECT count(*) FROM mail_distinct"), 0);
 	assert_int_equal(rig_one(r, "eve", 1, 10, 60), VERDICT_ACCEPTED);
 	rig_idle(r);
@@ -179,7 +165,7 @@ space_is_given_back(void **state)
 	    0);
 	pages = rig_sql(r, "PRAGMA page_count");
 	r->now += 200000;
-	assert_int_equal(clean(r), 200000);
+	assert_int_equal(rig_clean(r), 200000);
 	assert_true(rig_sql(r, "PRAGMA page_count") < pages / 2);
 	assert_int_equal(rig_sql(r, "SELECT count(*) FROM mail_count"), 0);
 }
@@ -242,7 +228,7 @@ clean_by_a_clock_that_is_ahead(void **state)
 	assert_int_equal(rig_room(other, "bob", 10, 3600), 0);
 	r->now += 30 * DAY;
 	assert_int_equal(rig_one(r, "eve", 1, 3, 60), VERDICT_ACCEPTED);
-	assert_int_equal(clean(r), 10);
+	assert_int_equal(rig_clean(r), 10);
 	r->now -= 30 * DAY;
 	/* What was deleted is gone, for every daemon. */
 	assert_int_equal(rig_room(other, "bob", 3, 3600), 3);
@@ -263,12 +249,12 @@ clean_by_a_clock_that_is_behind(void **state)
 	r->now -= 30 * DAY;
 	assert_int_equal(rig_room(r, "bob", 3, 3600), 3);
 	/* Ten of them are far in the future by this clock. */
-	assert_int_equal(clean(r), 10);
+	assert_int_equal(rig_clean(r), 10);
 	r->now += 30 * DAY;
 	rig_idle(r);
 	assert_int_equal(rig_room(r, "bob", 3, 3600), 3);
 	limit_holds(r, "ann");
-	assert_int_equal(clean(r), 3);
+	assert_int_equal(rig_clean(r), 3);
 	assert_int_equal(rig_room(r, "bob", 3, 3600), 0);
 }
 
@@ -311,7 +297,7 @@ clean_that_was_interrupted(void **state)
 	    STORE_OK);
 	assert_int_equal(deleted, 4);
 	r->now += 3600;
-	assert_int_equal(clean(r), 100 - 4 - 48);
+	assert_int_equal(rig_clean(r), 100 - 4 - 48);
 	assert_int_equal(rig_sql(r, "SELECT state FROM mail_run"), 1);
 	assert_int_equal(rig_one(r, "bob", 1, 24, 86400), VERDICT_REFUSED);
 	assert_int_equal(rig_one(r, "bob", 1, 25, 86400), VERDICT_ACCEPTED);
@@ -334,7 +320,7 @@ clean_that_was_interrupted_before_the_future(void **state)
 	assert_int_equal(store_clean(r->store, &kept, 4, &position, &deleted),
 	    STORE_OK);
 	r->now += 3600;
-	(void)clean(r);
+	(void)rig_clean(r);
 	r->now += DAY - 3600;
 	assert_int_equal(rig_room(r, "bob", 10, 3600), 3);
 }
@@ -353,7 +339,7 @@ rows_far_in_the_future_never_count(void **state)
 	rig_idle(r);
 	rig_reopen(r);
 	assert_int_equal(rig_room(r, "bob", 3, 3600), 0);
-	assert_int_equal(clean(r), 1);
+	assert_int_equal(rig_clean(r), 1);
 	assert_int_equal(rig_sum(r, "bob"), 3);
 	/* The run that held it must not tell of it once its time has come. */
 	r->now += 365 * DAY;
