@@ -140,7 +140,7 @@ note_trouble(bool none, const struct policy *policy)
 		log_warning("the database gives no verdict: requests are "
 		    "answered %s%s", policy->memory ? "from " : "by ",
 		    s->db_error_action);
-		/* The memory does not know who is new to whom. */
+		/* The memory does not know which recipients are new. */
 		for (i = 0; i < s->nrules && policy->memory; i++)
 			if (s->rules[i].count == RULE_NEW_RECIPIENTS)
 				log_warning("rule %s is not applied until the "

@@ -19,8 +19,8 @@
  *     Its rows get the new number of their id. Rows of others that are taken in
  *     are numbered by the counts of their slots, under the exclusive lock of
  *     STORE_ALL_SLOT (store_raise_slots): so they are right on a cluster too.
- *  3. So while a batch holds its locks, nobody else changes the numbers of its
- *     ids, and the numbers of one id rise in the order of commits.
+ *  3. So while a batch holds its locks, no other batch changes the numbers of
+ *     its ids, and the numbers of one id rise in the order of commits.
  *
  * The nodes of a Galera cluster do not share locks, but of two transactions
  * that change one row only one commits, and a batch reads the count that it

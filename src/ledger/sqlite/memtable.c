@@ -189,12 +189,12 @@ memtable_forget(struct memtable *t, int64_t first)
 {
 	struct memtable_id	*e;
 	uint32_t		*link;
-	size_t			 i, ids = memtable_ids(t);
+	size_t			 i;
 
-	if (t->oldest >= first)
+	if (t == NULL || t->oldest >= first)
 		return;
 	t->oldest = first;
-	for (i = 0; i < ids; i++) {
+	for (i = 0; i < memtable_ids(t); i++) {
 		e = t->place[i];
 		link = &e->last;
 		while (*link != NONE)

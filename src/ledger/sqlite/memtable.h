@@ -42,7 +42,7 @@ void		 memtable_dates(const struct memtable *, int64_t *oldest,
 size_t		 memtable_find(struct memtable *, uint64_t hash, const char *id,
 		    size_t idlen, const struct pack_count **);
 
-/* Drops all counts that are older than `first`; their ids stay. */
+/* Drops counts that are older than `first`; their ids stay. NULL is legal. */
 void		 memtable_forget(struct memtable *, int64_t first);
 
 /*

@@ -131,10 +131,10 @@ take_numbers(struct store *s, const struct numbers *n,
 	if (n->horizon != s->seen.horizon)
 		store_unload(s);
 	/* A cleaning deletes the rows of these counts now, or has done it. */
-	if (n->cleaned != s->seen.cleaned && s->tail != NULL)
+	if (n->cleaned != s->seen.cleaned) {
 		memtable_forget(s->tail, n->cleaned);
-	if (n->cleaned != s->seen.cleaned && s->frozen != NULL)
 		memtable_forget(s->frozen, n->cleaned);
+	}
 	if (store_one(s, CORRECTED, &corrected) == -1 ||
 	    (n->runs != s->seen.runs && store_read_runs(s) == -1))
 		return -1;
