@@ -100,19 +100,6 @@ limits_clear(void *member)
 	window_limits_clear(member);
 }
 
-int64_t
-limits_longest(const struct limits *limits)
-{
-	int64_t	longest;
-	size_t	i;
-
-	longest = 0;
-	for (i = 0; i < limits->count; i++)
-		if (limits->list[i].seconds > longest)
-			longest = limits->list[i].seconds;
-	return longest;
-}
-
 /* --- limits_by_id --- */
 
 /* Appends an id as the rule, or without one the identity, counts it. */
@@ -242,13 +229,11 @@ limits_read_by_id(const struct reading *r, const struct value *v)
 }
 
 int64_t
-limits_by_id_longest(const struct ids *t)
+limits_by_id_longest(const struct ids *t, int64_t least)
 {
 	const struct ids_entry	*e;
-	int64_t			 longest = 0, n;
 
 	for (e = ids_first(t); e != NULL; e = e->next)
-		if ((n = limits_longest(&e->limits)) > longest)
-			longest = n;
-	return longest;
+		least = window_longest(&e->limits, least);
+	return least;
 }

@@ -25,10 +25,10 @@ reader		 limits_read;		/* struct limits */
 void		 limits_clear(void *);
 reader		 limits_read_by_id;	/* struct ids * */
 
-/* The longest window of any id, in seconds; 0: there is none. NULL is legal. */
-int64_t		 limits_by_id_longest(const struct ids *);
-
-/* The longest window in seconds; 0: there is none. */
-int64_t		 limits_longest(const struct limits *);
+/*
+ * The longest window of any id in seconds, or `least`, if that is longer. NULL
+ * is legal: no id.
+ */
+int64_t		 limits_by_id_longest(const struct ids *, int64_t least);
 
 #endif

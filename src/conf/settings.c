@@ -312,21 +312,17 @@ settings_reported(const struct settings *s, const struct limits *limits)
 int64_t
 settings_longest_window(const struct settings *s)
 {
-	int64_t	longest, n;
+	int64_t	longest = 0;
 	size_t	i;
 
-	longest = 0;
 	if (s->nrules == 0) {
-		longest = limits_longest(&s->limits);
-		if ((n = limits_by_id_longest(s->limits_by_id)) > longest)
-			longest = n;
+		longest = window_longest(&s->limits, longest);
+		longest = limits_by_id_longest(s->limits_by_id, longest);
 	}
 	for (i = 0; i < s->nrules; i++) {
-		if ((n = limits_longest(&s->rules[i].limits)) > longest)
-			longest = n;
-		if ((n = limits_by_id_longest(s->rules[i].limits_by_id)) >
-		    longest)
-			longest = n;
+		longest = window_longest(&s->rules[i].limits, longest);
+		longest = limits_by_id_longest(s->rules[i].limits_by_id,
+		    longest);
 		/* Mails to them are counted for so long. */
 		if (s->rules[i].lock.except != NULL && longest < 3600)
 			longest = 3600;

@@ -61,11 +61,9 @@ sum_window(struct top *t, const struct settings_rule *rule,
     const struct window *window)
 {
 	int64_t	seconds = t->wanted->seconds, used;
-	size_t	i;
 
-	for (i = 0; i < limits->count && t->wanted->seconds == 0; i++)
-		if (limits->list[i].seconds > seconds)
-			seconds = limits->list[i].seconds;
+	if (seconds == 0)
+		seconds = window_longest(limits, 0);
 	if (seconds == 0 || (used = window_used(window, seconds, t->now)) <= 0)
 		return;
 	if (seconds > t->longest)
