@@ -52,7 +52,7 @@ PARENT_SRCS =	src/parent/activation.c src/parent/background.c \
 		src/parent/pidlock.c src/parent/readable.c src/parent/relay.c \
 		src/parent/reload.c src/parent/run_as.c src/parent/serve.c \
 		src/parent/signals.c src/parent/sockets.c \
-		src/parent/unixsocket.c src/parent/operator.c
+		src/parent/unixsocket.c src/parent/tasks.c
 ENGINE_SRCS =	src/engine/main.c ${ENGINE_ROOM_SRCS}
 LEDGER_SRCS =	src/ledger/main.c src/ledger/ledger.c src/ledger/dispatch.c \
 		src/ledger/orphans.c \
@@ -76,13 +76,13 @@ LEDGER_SERVER_SRCS = src/ledger/server/foreign.c src/ledger/server/sums.c \
 		src/ledger/server/writers.c src/ledger/pack.c src/ledger/store_shared.c
 LEDGER_PGSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/pgsql/pgsql.c \
 		src/ledger/pgsql/pgsql_connect.c \
-		src/ledger/pgsql/store_pgsql.c src/ledger/pgsql/store_pgsql_base.c \
+		src/ledger/pgsql/store_pgsql_batch.c src/ledger/pgsql/store_pgsql_base.c \
 		src/ledger/pgsql/store_pgsql_clean.c \
 		src/ledger/pgsql/store_pgsql_flush.c src/ledger/pgsql/store_pgsql_foreign.c \
 		src/ledger/pgsql/store_pgsql_open.c \
 		src/ledger/pgsql/store_pgsql_read.c
 LEDGER_MYSQL_SRCS = ${LEDGER_SERVER_SRCS} src/ledger/mysql/mysqldb.c \
-		src/ledger/mysql/mysqldb_connect.c src/ledger/mysql/store_mysql.c \
+		src/ledger/mysql/mysqldb_connect.c src/ledger/mysql/store_mysql_batch.c \
 		src/ledger/mysql/store_mysql_base.c \
 		src/ledger/mysql/store_mysql_clean.c src/ledger/mysql/store_mysql_foreign.c \
 		src/ledger/mysql/store_mysql_lock.c \
@@ -137,7 +137,7 @@ ENGINE_ROOM_SRCS = src/engine/action.c src/engine/apply.c src/engine/apply_lock.
 		src/engine/control/metrics.c src/engine/control/scan_queue.c \
 		src/engine/control/try.c src/engine/control/why.c
 LEDGER_PURE_SRCS = src/ledger/batch/batch_delay.c src/ledger/batch/charge.c \
-		src/ledger/batch/charge_begin.c src/ledger/batch/charge_change.c \
+		src/ledger/batch/charge_transaction.c src/ledger/batch/charge_change.c \
 		src/ledger/batch/charge_gather.c src/ledger/batch/charge_queue.c \
 		src/ledger/batch/verdict.c src/ledger/batch/verdict_habit.c \
 		src/ledger/cache.c src/ledger/clean.c src/ledger/habits.c \

@@ -71,15 +71,15 @@ connect_ledger(void)
 	engine = channel_new(fd[0], ROLE_ENGINE, ROLE_LEDGER);
 	ledger = channel_new(fd[1], ROLE_LEDGER, ROLE_ENGINE);
 	nasked = 0;
-	pending_channel(engine);
+	pending_use_channel(engine);
 	replay_channel(engine);
-	pending_serving();
+	pending_set_serving();
 }
 
 static void
 lose_ledger(void)
 {
-	pending_channel(NULL);
+	pending_use_channel(NULL);
 	replay_channel(NULL);
 	channel_free(engine);
 	channel_free(ledger);
@@ -340,13 +340,13 @@ no_ledger_for_long(void **state)
 	assert_true(answers[1].after < TIMEOUT_MS);
 	/* Nor for one that has not found its database. */
 	connect_ledger();
-	pending_channel(NULL);
-	pending_channel(engine);
+	pending_use_channel(NULL);
+	pending_use_channel(engine);
 	ask(3, "c");
 	run_until(3);
 	is_answer(2, 3, VERDICT_UNAVAILABLE);
-	pending_channel(NULL);
-	pending_channel(engine);
+	pending_use_channel(NULL);
+	pending_use_channel(engine);
 	ask(4, "d");
 	run_until(4);
 	is_answer(3, 4, VERDICT_UNAVAILABLE);

@@ -83,7 +83,7 @@ settings_free(struct settings *s)
 }
 
 void
-settings_forget_connections(struct settings *s)
+settings_wipe_connections(struct settings *s)
 {
 	value_blank(s->sqlite_config);
 	value_blank(s->mysql_config);

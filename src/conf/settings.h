@@ -228,7 +228,7 @@ void		 settings_free(struct settings *);	/* wipes secrets */
 /*
  * Frees the dicts for connecting, with their passwords; call it once connected.
  */
-void		 settings_forget_connections(struct settings *);
+void		 settings_wipe_connections(struct settings *);
 
 /*
  * Reads a tree of names and values over the defaults: checks types, ranges,

@@ -40,7 +40,7 @@ decision_habit(const struct decision *d, const struct decision_key *k)
  * apart, each tag is charged once, and all add to the instance's total.
  */
 static int64_t
-decision_new(const struct decision *d, const struct decision_key *k)
+decision_new_amount(const struct decision *d, const struct decision_key *k)
 {
 	const struct msg_charge_key	*c = k->charge;
 
@@ -71,7 +71,7 @@ decision_amounts(struct decision *d)
 
 	d->nhits = d->nnear = 0;
 	for (i = 0; i < d->nkeys; i++)
-		d->key[i].amount = decision_new(d, &d->key[i]);
+		d->key[i].amount = decision_new_amount(d, &d->key[i]);
 }
 
 /* A date so far in the future is from a wrong clock and does not count. */

@@ -11,9 +11,9 @@
  * instance and tag. The amounts charged recently are kept here, by second,
  * under two keys of each charge and id: a keyed hash of id and instance, and
  * one of id, instance and tag. Ledger and memory look them up and fill in
- * `charged` and `repeated` of struct decision_key; decision_new() in decision.c
- * then charges only what is new. The number of entries is bounded: a new entry
- * evicts the oldest.
+ * `charged` and `repeated` of struct decision_key; decision_new_amount() in
+ * decision.c then charges only what is new. The number of entries is bounded: a
+ * new entry evicts the oldest.
  */
 struct instances;
 

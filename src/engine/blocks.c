@@ -56,7 +56,7 @@ blocks_known(void)
 /* --- from the ledger --- */
 
 void
-blocks_missed(void)
+blocks_no_list(void)
 {
 	if (!blocks.known && !blocks.missed)
 		log_warning("the database has not told what is blocked: until "
@@ -174,7 +174,7 @@ blocks_check_charge(const struct msg_charge *charge, int64_t now)
 }
 
 const struct override *
-blocks_lock(const struct msg_charge *charge, int64_t now, uint8_t *pass)
+blocks_find_lock(const struct msg_charge *charge, int64_t now, uint8_t *pass)
 {
 	struct lock_request	r;
 	size_t			i;
@@ -190,7 +190,7 @@ blocks_lock(const struct msg_charge *charge, int64_t now, uint8_t *pass)
 }
 
 const struct override *
-blocks_lock_any(const struct msg_charge *charge, int64_t now)
+blocks_find_any_lock(const struct msg_charge *charge, int64_t now)
 {
 	const struct override	*locks[OVERRIDE_LOCKS];
 	struct override_subject	 subject;
@@ -214,7 +214,7 @@ blocks_on_override(void *arg, const struct override *o)
 }
 
 size_t
-blocks_locked(int64_t now)
+blocks_count_locks(int64_t now)
 {
 	struct blocks_count	c = { now, 0 };
 
@@ -223,7 +223,7 @@ blocks_locked(int64_t now)
 }
 
 bool
-blocks_locks(void)
+blocks_any_lock(void)
 {
 	return override_list_count(blocks.list, OVERRIDE_LOCK) > 0;
 }

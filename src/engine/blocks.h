@@ -32,7 +32,7 @@ bool	blocks_fresh(struct mono now, int64_t wall);
 bool	blocks_known(void);
 
 /* A request was decided without a list: logs it once. */
-void	blocks_missed(void);
+void	blocks_no_list(void);
 
 /*
  * The block that matches a request at `now`, or NULL; valid until the next
@@ -49,18 +49,18 @@ const struct override	*blocks_check_charge(const struct msg_charge *,
  * The lock that answers a charge, or NULL; *pass as lock_closed sets it. The
  * charge has its subject.
  */
-const struct override	*blocks_lock(const struct msg_charge *, int64_t now,
-			    uint8_t *pass);
+const struct override	*blocks_find_lock(const struct msg_charge *,
+			    int64_t now, uint8_t *pass);
 
 /* A lock that holds for the charge, though it might pass; or NULL. */
-const struct override	*blocks_lock_any(const struct msg_charge *,
+const struct override	*blocks_find_any_lock(const struct msg_charge *,
 			    int64_t now);
 
 /* How many locks hold. */
-size_t	blocks_locked(int64_t now);
+size_t	blocks_count_locks(int64_t now);
 
 /* Whether any lock is known. */
-bool	blocks_locks(void);
+bool	blocks_any_lock(void);
 
 /*
  * Writes the request's subject into the charge, for the ledger to check. The

@@ -31,21 +31,21 @@ static struct {
 static void
 ledger_use(struct channel *channel)
 {
-	pending_channel(channel);
+	pending_use_channel(channel);
 	replay_channel(channel);
 	refusal_channel(channel);
 	locks_channel(channel);
 }
 
 static void
-ledger_lost(void)
+ledger_link_lost(void)
 {
 	event_del(&ledger.readable);
 	event_del(&ledger.writable);
 	channel_free(ledger.channel);
 	ledger.channel = NULL;
 	ledger.blocked = false;
-	blocks_missed();
+	blocks_no_list();
 	ledger_use(NULL);
 }
 
@@ -58,7 +58,7 @@ ledger_message(const struct message *m)
 
 	switch (m->type) {
 	case MSG_SERVING:
-		pending_serving();
+		pending_set_serving();
 		locks_send();
 		return 0;
 	case MSG_REFUSALS_KEPT:
@@ -108,7 +108,7 @@ ledger_on_readable(int fd, short what, void *arg)
 		 */
 		if (errno != 0 && errno != EBADMSG)
 			log_fatal("channel to the ledger: %s", strerror(errno));
-		ledger_lost();
+		ledger_link_lost();
 		return;
 	}
 	while ((r = channel_next(ledger.channel, &m)) == 1)
@@ -118,7 +118,7 @@ ledger_on_readable(int fd, short what, void *arg)
 			break;
 		}
 	if (r == -1)
-		ledger_lost();
+		ledger_link_lost();
 }
 
 static void
@@ -132,7 +132,7 @@ ledger_on_writable(int fd, short what, void *arg)
 }
 
 void
-ledger_flush(void)
+ledger_link_flush(void)
 {
 	int	written;
 
@@ -163,7 +163,7 @@ void
 ledger_feed(void)
 {
 	if (++ledger.fed >= FEED)
-		ledger_flush();
+		ledger_link_flush();
 }
 
 void
@@ -180,7 +180,7 @@ ledger_set(struct channel *channel)
 	int	fd = channel_fd(channel);
 
 	if (ledger.channel != NULL)
-		ledger_lost();
+		ledger_link_lost();
 	ledger.channel = channel;
 	event_set(&ledger.readable, fd, EV_READ | EV_PERSIST,
 	    ledger_on_readable, NULL);

@@ -27,7 +27,7 @@ void	ledger_set(struct channel *);
 bool	ledger_there(void);
 
 /* Call it at the end of each turn: writes all charges of the turn together. */
-void	ledger_flush(void);
+void	ledger_link_flush(void);
 
 /* Call it for each charge: in a long turn it writes some of them earlier. */
 void	ledger_feed(void);

@@ -169,7 +169,7 @@ locks_decide(struct memory *memory, struct msg_charge *charge, int64_t now,
 	struct unrecorded	*l;
 	size_t			 n, i;
 
-	(void)blocks_lock(charge, now, &charge->pass);
+	(void)blocks_find_lock(charge, now, &charge->pass);
 	memory_decide(memory, charge, now, v);
 	n = memory_locks(memory, blocks_list(), v, hits, CHARGE_KEYS_MAX);
 	if (locks.list == NULL)

@@ -293,7 +293,7 @@ main(void)
 		if (event_loop(EVLOOP_ONCE) == -1)
 			log_fatal("event_loop: %s", strerror(errno));
 		/* Writes everything that the turn queued. */
-		ledger_flush();
+		ledger_link_flush();
 		/* The parent starts no other ledger. */
 		if (engine.stopping && !ledger_there())
 			pending_give_up();

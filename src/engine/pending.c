@@ -146,7 +146,7 @@ pending_send(void)
 }
 
 void
-pending_channel(struct channel *ledger)
+pending_use_channel(struct channel *ledger)
 {
 	struct pending	*p;
 
@@ -161,7 +161,7 @@ pending_channel(struct channel *ledger)
 }
 
 void
-pending_serving(void)
+pending_set_serving(void)
 {
 	pending.serving = true;
 }

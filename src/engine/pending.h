@@ -62,10 +62,10 @@ struct msg_charge	*pending_charge(const struct pending *);
 bool	pending_verdict(uint64_t request, const struct msg_verdict *);
 
 /* Sets the channel to the ledger; NULL: it is lost. */
-void	pending_channel(struct channel *);
+void	pending_use_channel(struct channel *);
 
 /* The ledger has its database; before that requests do not wait for it. */
-void	pending_serving(void);
+void	pending_set_serving(void);
 
 /* Whether there is a ledger that has its database. */
 bool	pending_is_serving(void);

@@ -95,9 +95,10 @@ respond_on_request(struct client *client, const struct request *req)
 		stats_add(STATS_EXEMPT, 1);
 	a->charge.subject = false;
 	/* The ledger has to know the login for report_user. */
-	if (!fresh || a->locks || blocks_locks() || s->report_user != NULL)
+	if (!fresh || a->locks || blocks_any_lock() || s->report_user != NULL)
 		blocks_subject(&a->charge, s, req);
-	if (own && a->charge.subject && (block = blocks_lock(&a->charge, now,
+	if (own && a->charge.subject &&
+	    (block = blocks_find_lock(&a->charge, now,
 	    &a->charge.pass)) != NULL)
 		goto blocked;
 	if (a->reason != REASON_CHARGED && own && a->charge.pass == 0) {
@@ -223,15 +224,15 @@ answer_if_found(struct pending *p, const struct msg_charge *charge,
 	uint8_t			 pass;
 
 	if (v->verdict == VERDICT_UNAVAILABLE)
-		blocks_missed();
+		blocks_no_list();
 	else if (v->verdict != VERDICT_BLOCKED && !p->bare)
 		return false;
 	block = blocks_check_charge(charge, now);
 	if (block == NULL)
-		block = blocks_lock(charge, now, &pass);
+		block = blocks_find_lock(charge, now, &pass);
 	/* No more mails pass the lock. */
 	if (block == NULL && v->verdict == VERDICT_BLOCKED)
-		block = blocks_lock_any(charge, now);
+		block = blocks_find_any_lock(charge, now);
 	if (v->verdict == VERDICT_BLOCKED || block != NULL)
 		answer_block(p->client, p->policy->settings, &p->about, block);
 	else if (p->bare) {
@@ -283,7 +284,7 @@ respond_on_verdict(struct pending *p, const struct msg_verdict *v)
 	/* By a lock that the memory knows. */
 	if (v->verdict == VERDICT_BLOCKED) {
 		answer_block(p->client, s, &p->about,
-		    blocks_lock_any(charge, clock_wall()));
+		    blocks_find_any_lock(charge, clock_wall()));
 		return;
 	}
 	stats_verdict_rules(s, charge, v);

@@ -126,7 +126,7 @@ ledger_on_parent(struct ledger *l, const struct message *m)
 		cache_set_max(l->cache, (size_t)fresh->memory_limit);
 		settings_free(l->settings);
 		l->settings = fresh;
-		settings_forget_connections(fresh);
+		settings_wipe_connections(fresh);
 		log_set_debug(fresh->debug);
 		role_taken(&l->start);
 	}
@@ -352,7 +352,7 @@ main(void)
 	else
 		role_lock(&l->start, &needs);
 	ledger_open(l);
-	settings_forget_connections(l->settings);
+	settings_wipe_connections(l->settings);
 	l->cache = cache_new((size_t)l->settings->memory_limit);
 	l->limits = lookup_new(LOOKUP_LIMITS, l->settings);
 	l->ids = lookup_new(LOOKUP_IDS, l->settings);

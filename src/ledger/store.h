@@ -14,9 +14,9 @@
 #include "role/role.h"
 
 /*
- * One database behind one interface; each ledger links exactly one of
- * store_sqlite.c, store_pgsql.c, store_mysql.c. doc/hacking.md, "How to add
- * a database", says how to write another one. A batch is one transaction:
+ * One database behind one interface. Each ledger links the implementation of
+ * one folder: sqlite/, pgsql/ or mysql/. doc/hacking.md, "How to add a
+ * database", says how to write another one. A batch is one transaction:
  *
  *	store_begin	locks the ids, and reads the rows that the cache lacks
  *	store_append	queues rows, store_see values, store_learn pairs,

@@ -8,7 +8,7 @@
 #include "parent/children.h"
 #include "parent/maintenance.h"
 #include "parent/messages.h"
-#include "parent/operator.h"
+#include "parent/tasks.h"
 #include "parent/reload.h"
 
 #define GONE_MS		2000	/* from the end of its channel */
@@ -40,7 +40,7 @@ on_ready(struct parent *p, enum slot slot, const struct message *m)
 	else if (slot == SLOT_NEXT_LEDGER)
 		reload_on_ready(p);
 	else if (slot == SLOT_SCANNER)
-		operator_on_scanner_ready(p);
+		tasks_on_scanner_ready(p);
 	else
 		maintenance_on_ready(p, slot);
 	return 0;
@@ -95,7 +95,7 @@ static handler *const	handlers[MSG__MAX] = {
 	[MSG_HIT_NEW]		= maintenance_on_news,
 	[MSG_NOTICE_NEW]	= maintenance_on_news,
 	[MSG_REPORTED]		= maintenance_on_reported,
-	[MSG_TASK]		= operator_on_task
+	[MSG_TASK]		= tasks_on_request
 };
 
 static void

@@ -103,7 +103,7 @@ struct reload {
 	struct str		 faults;	/* as they were logged */
 };
 
-/* Requests of policyctl, which come through the engine: operator.c. */
+/* Requests of policyctl, which come through the engine: tasks.c. */
 struct tasks {
 	bool		waited[TASK__MAX];	/* for the result */
 	bool		log;		/* use `debug`, not the settings */

@@ -13,7 +13,7 @@
 #include "parent/maintenance.h"
 #include "parent/messages.h"
 #include "parent/notify.h"
-#include "parent/operator.h"
+#include "parent/tasks.h"
 #include "parent/reload.h"
 #include "parent/signals.h"
 #include "role/role.h"
@@ -197,7 +197,7 @@ on_end(struct parent *p, enum slot slot, int status)
 	if (slot == SLOT_NEXT_LEDGER)
 		reload_on_gone(p);
 	if (slot == SLOT_SCANNER)
-		operator_on_scanner_gone(p);
+		tasks_on_scanner_gone(p);
 	maintenance_on_gone(p, slot);
 }
 

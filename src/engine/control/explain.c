@@ -144,7 +144,7 @@ explain_run(struct control *c, const struct control_word *word, size_t n)
 	}
 	apply_request(&d, s, &req, (int64_t)arc4random() + 1);
 	blocks_subject(&d.charge, s, &req);
-	block = blocks_lock(&d.charge, clock_wall(), &d.charge.pass);
+	block = blocks_find_lock(&d.charge, clock_wall(), &d.charge.pass);
 	if (block != NULL) {
 		explain_blocked(c, s, block);
 		goto done;
@@ -257,7 +257,7 @@ explain_answer(struct control *c, const struct msg_charge *charge,
 	if (v->verdict == VERDICT_BLOCKED) {
 		block = blocks_check_charge(charge, clock_wall());
 		explain_blocked(c, s, block != NULL ? block :
-		    blocks_lock_any(charge, clock_wall()));
+		    blocks_find_any_lock(charge, clock_wall()));
 		return;
 	}
 	str_init(&action);
@@ -285,7 +285,7 @@ explain_on_timeout(struct control *c)
 	const char		*action;
 
 	control_sent(c, charge);
-	(void)blocks_lock(charge, clock_wall(), &charge->pass);
+	(void)blocks_find_lock(charge, clock_wall(), &charge->pass);
 	if (policy->memory && control_memory() != NULL) {
 		explain_map(policy->settings, charge, NULL);
 		memory_weigh(control_memory(), charge, clock_wall(),

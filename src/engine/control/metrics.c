@@ -184,7 +184,8 @@ metrics_engine(struct str *out)
 	    (uint64_t)pending_oldest());
 	metrics_gauge(out, "to_record", replay_count(), "",
 	    "Requests accepted without the database and not yet recorded.");
-	metrics_gauge(out, "locks_in_force", blocks_locked(clock_wall()), "",
+	metrics_gauge(out, "locks_in_force",
+	    blocks_count_locks(clock_wall()), "",
 	    "Logins and addresses that rules have locked.");
 	for (i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
 		if (counters[i].help != NULL)

@@ -91,7 +91,7 @@ void			 charge_decide_again(struct charge_batch *);
 enum store_result	 charge_gather(struct charge_batch *, int64_t now,
 			    struct mono);
 
-/* --- charge_begin.c --- */
+/* --- charge_transaction.c --- */
 
 /* Begins the transaction for the ids that were gathered; or without ids. */
 enum store_result	 charge_begin(struct charge_batch *);

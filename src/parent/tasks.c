@@ -5,7 +5,7 @@
 #include "lib/str.h"
 #include "parent/children.h"
 #include "parent/maintenance.h"
-#include "parent/operator.h"
+#include "parent/tasks.h"
 #include "parent/reload.h"
 
 #include "sandbox/sandbox.h"
@@ -62,7 +62,7 @@ task_scan(struct parent *p)
 }
 
 void
-operator_on_scanner_ready(struct parent *p)
+tasks_on_scanner_ready(struct parent *p)
 {
 	if (p->child[SLOT_ENGINE].state != CHILD_SERVING ||
 	    children_connect(p, SLOT_ENGINE, SLOT_SCANNER, MSG_SCAN) == -1) {
@@ -76,7 +76,7 @@ operator_on_scanner_ready(struct parent *p)
 }
 
 void
-operator_on_scanner_gone(struct parent *p)
+tasks_on_scanner_gone(struct parent *p)
 {
 	const char	*fault = p->restart[SLOT_SCANNER].fault;
 
@@ -149,7 +149,7 @@ static const struct {
 };
 
 int
-operator_on_task(struct parent *p, enum slot slot, const struct message *m)
+tasks_on_request(struct parent *p, enum slot slot, const struct message *m)
 {
 	const struct channel	*channel = p->child[slot].channel;
 	uint64_t		 task;

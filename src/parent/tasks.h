@@ -1,5 +1,5 @@
-#ifndef OPERATOR_H
-#define OPERATOR_H
+#ifndef TASKS_H
+#define TASKS_H
 
 #include "parent/parent.h"
 
@@ -9,14 +9,14 @@
  */
 
 /* Handles MSG_TASK. 0, or -1 if it is malformed or not allowed. */
-int	operator_on_task(struct parent *, enum slot, const struct message *);
+int	tasks_on_request(struct parent *, enum slot, const struct message *);
 
 /*
  * The ledger that reads all rows for `policyctl try` and `top`, one at a time,
  * has sent READY, or has ended. It is connected to the engine, and ends when
  * the engine closes the channel.
  */
-void	operator_on_scanner_ready(struct parent *);
-void	operator_on_scanner_gone(struct parent *);
+void	tasks_on_scanner_ready(struct parent *);
+void	tasks_on_scanner_gone(struct parent *);
 
 #endif
