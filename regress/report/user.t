@@ -250,6 +250,22 @@ subtest 'the mail server refuses' => sub {
 	$d->ends_well;
 };
 
+# The process that sends a mail keeps its settings; what it fails at may be mended by then.
+subtest 'a reload while the mail server refuses' => sub {
+	Report->needed;
+	my $s = Smtpd->start;
+	my $busy = Smtpd->start(hold => 'RCPT', reply => { RCPT => '450 4.2.1 later' });
+	my $d = start($busy, undef);
+
+	limited($d, "bob\@$domain");
+	ok($busy->holds, 'a mail is being sent');
+	$d->write_config({ smtp_server => ['127.0.0.1', $s->port] });
+	is((ctl($d, 'reload'))[0], 0, 'a reload');
+	$busy->release;
+	ok(wait_until { () = $s->mails }, 'the mail is sent to the new server at once');
+	$d->ends_well;
+};
+
 subtest 'configuration' => sub {
 	my $check = sub {
 		my ($text) = @_;

@@ -68,13 +68,13 @@ plan_regular(struct timetable *t, int64_t ms, int64_t first, struct mono now)
 }
 
 /*
- * Plans the next attempt after so many failures. Returns the milliseconds until
- * then.
+ * Plans the next attempt after so many failures: at once if there was a reload
+ * during this one. Returns the milliseconds until then.
  */
 static int64_t
-retry(struct timetable *t, unsigned int *failures, struct mono now)
+retry(const struct job *job, struct timetable *t, unsigned int *failures)
 {
-	int64_t		ms = RETRY_MS;
+	int64_t		ms = job->reloaded ? 0 : RETRY_MS;
 	unsigned int	i;
 
 	for (i = 0; i < *failures && ms < RETRY_MAX_MS; i++)
@@ -82,7 +82,7 @@ retry(struct timetable *t, unsigned int *failures, struct mono now)
 	if (ms > RETRY_MAX_MS)
 		ms = RETRY_MAX_MS;
 	(*failures)++;
-	plan(t, clock_after(now, ms), true);
+	plan(t, clock_after(clock_mono(), ms), true);
 	return ms;
 }
 
@@ -113,6 +113,7 @@ maintenance_schedule(struct parent *p, struct mono now)
 	if (job->mute > 0)
 		plan(&job->telling, now, true);
 	job->failures = job->mute = 0;
+	job->reloaded = job->step != JOB_IDLE;
 }
 
 /* --- the end of a job --- */
@@ -139,7 +140,7 @@ finish(struct parent *p)
 		if (!job->failed)
 			job->mute = 0;
 		else
-			(void)retry(&job->telling, &job->mute, clock_mono());
+			(void)retry(job, &job->telling, &job->mute);
 		return;
 	}
 	if (job->clean)
@@ -151,8 +152,7 @@ finish(struct parent *p)
 		job->failures = 0;
 	else if (report_is_on(p->settings))
 		log_notice("the report is tried again in %" PRId64 " s",
-		    retry(&job->reporting, &job->failures, clock_mono()) /
-		    1000);
+		    retry(job, &job->reporting, &job->failures) / 1000);
 }
 
 /* Ends the job: stops both processes, then calls finish(). */
@@ -268,7 +268,7 @@ open_job(struct parent *p, bool clean, bool report)
 
 	job->clean = clean;
 	job->report = report;
-	job->failed = job->again = false;
+	job->failed = job->again = job->reloaded = false;
 	job->notice = !clean && !report;
 	job->tried.count = 0;
 	job->outcome[0] = '\0';

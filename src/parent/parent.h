@@ -82,6 +82,7 @@ struct job {
 	/* The job under way. */
 	bool		clean;
 	bool		again;		/* report to another address */
+	bool		reloaded;	/* settings were reloaded during it */
 	struct report_tried tried;
 	char		outcome[1024];	/* text for policyctl */
 	bool		shown;		/* its progress, on a terminal */
