@@ -241,6 +241,9 @@ subtest 'the mail server refuses' => sub {
 	limited($d, "bob\@$domain");
 	ok($d->wait_log(qr/a user was not told by mail: .*450 4\.2\.1 later/),
 	    'the failure is logged');
+	ok($d->wait_log(qr/ report \(process \d+\) ended$/m), 'the attempt has ended');
+	is((ctl($d, 'clean'))[0], 0, 'clean, which would wait for another attempt');
+	is(() = $busy->transcript =~ /^X: connected$/mg, 1, 'there is no other attempt yet');
 	is($d->ask(sasl_username => 'eve'), 'dunno', 'the daemon decides');
 	$d->write_config({ smtp_server => ['127.0.0.1', $s->port] });
 	is((ctl($d, 'reload'))[0], 0, 'a reload, after which it is tried again');

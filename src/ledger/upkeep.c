@@ -192,7 +192,8 @@ upkeep_on_notice_sent(struct ledger *l, const struct message *m)
 	if (msg_number_get(&good, m->payload, m->len) == -1 || good > 1)
 		return -1;
 	notices_sent(l->notices, good == 1);
-	if (notices_any(l->notices))
+	/* After a failure the parent waits before it tries again. */
+	if (good == 1 && notices_any(l->notices))
 		channel_signal(l->parent, MSG_NOTICE_NEW, 0);
 	return 0;
 }
