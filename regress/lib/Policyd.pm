@@ -581,12 +581,13 @@ sub running {
 	return 1;
 }
 
-# Whether it takes a connection on its first endpoint and answers there.
+# Whether it takes a connection on its first endpoint and answers there. One that ends
+# closes the connection; one that is slow is not asked twice.
 sub ready {
 	my ($self) = @_;
 	my $client = $self->connect_quietly or return 0;
 	# No stage and no identity: decided without being recorded.
-	my $answer = $client->ask_bytes("request=smtpd_access_policy\n\n", 1);
+	my $answer = $client->ask_bytes("request=smtpd_access_policy\n\n", 10);
 
 	return defined $answer;
 }
@@ -594,7 +595,7 @@ sub ready {
 sub alive {
 	my ($self) = @_;
 
-	return $self->running && wait_until { $self->ready } 10;
+	return $self->running && wait_until { $self->ready };
 }
 
 sub ok_alive {
