@@ -210,8 +210,9 @@ subtest 'followers that never read, and too many' => sub {
 
 	close $deaf[1];
 	my $next;
-	ok(wait_until { $next = follow($d); wait_until { $next->errors ne '' ||
-	    !process_alive($next->{pid}) } 1; process_alive($next->{pid}) },
+	# Until the engine has noticed, it refuses the next one, which ends.
+	ok(wait_until { $next = follow($d); wait_until { ctl($d, 'block', 'room.example', 60);
+	    $next->text ne '' || !process_alive($next->{pid}) }; process_alive($next->{pid}) },
 	    'a follower that ends makes room for another');
 	follows($next);
 	is($d->stop, 0, 'the daemon ends although a follower does not read');
