@@ -22,7 +22,7 @@ sub daemon {
 
 my @rules = (rules => [
     { name => 'dom', key => 'sasl_domain', limits => [[4, 60], [100, 86400]] },
-    { name => 'user', key => 'sasl_username', limits => [[50, 60]] },
+    { name => 'user', key => 'sasl_username', limits => [[50, 3600]] },
     { name => 'new', key => 'sender', limits => [[1, 3600]], shadow => True } ]);
 
 # bob and ann use up what their domain has.
