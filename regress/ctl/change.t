@@ -119,7 +119,7 @@ subtest 'block and unblock' => sub {
 
 subtest 'grants and blocks expire' => sub {
 	my $d = Fault::fault_daemon(shim => ['engine', 'ledger-sqlite'],
-	    config => \%config)->start;
+	    config => { %config, db_timeout => 20 })->start;
 	my $limit = sub { decode_json((ctl($d, '-j', 'show', 'eve'))[1])->{windows}[0]{limit} };
 
 	is((ctl($d, 'grant', 'eve', 5, '10m'))[0], 0, 'grant for ten minutes succeeds');
@@ -438,7 +438,7 @@ subtest 'rules' => sub {
 
 # A reset of a rule that counts distinct values removes counts and values together.
 subtest 'a reset is all or nothing, and waits for a lock until its deadline' => sub {
-	my $d = Policyd->start(config => { db_timeout => 3, fail_action => 'reject {rule}:{id}',
+	my $d = Policyd->start(config => { fail_action => 'reject {rule}:{id}',
 	    rules => [{ name => 'spread', key => 'sasl_username', limits => [[3, 60]],
 	    count => 'distinct_recipients' }] });
 	my %to = (sasl_username => 'bob', protocol_state => 'RCPT');
@@ -446,11 +446,13 @@ subtest 'a reset is all or nothing, and waits for a lock until its deadline' => 
 	my $asks = qr/asks for: reset spread:bob$/m;
 
 	is($d->ask(%to, recipient => "$_\@x"), 'dunno', "recipient $_ is accepted") for 1 .. 3;
+	ok(Fault::db_timeout($d, 1), 'a reset waits for a second');
 	my $unlock = Fault::lock_database($d);
 	my ($status, undef, $err) = ctl($d, 'reset', 'spread:bob');
 	is($status, 3, 'reset fails while another process holds the lock');
 	like($err, qr/./, 'the reason is printed');
 	$unlock->();
+	ok(Fault::db_timeout($d, 20), 'a reset waits for longer');
 	is($d->recorded('spread:bob'), 3, 'no count was reset');
 	is($values->(), 3, 'no value was removed');
 	is($d->ask(%to, recipient => '4@x'), 'reject spread:bob',

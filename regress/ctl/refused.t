@@ -22,8 +22,8 @@ sub ctl_later {
 }
 
 subtest 'refused-generation-is-taken-back' => sub {
-	my $d = Policyd->start(config => { fail_action => 'reject old', limits => [[1, 3600]],
-	    db_timeout => 2, db_error_action => 'defer away' });
+	my $d = Policyd->start(config => { fail_action => 'reject old',
+	    limits => [[1, 3600]] });
 
 	is($d->ask(sasl_username => 'bob'), 'dunno', 'the first mail is accepted');
 	is($d->ask(sasl_username => 'bob'), 'reject old', 'the second mail is refused');

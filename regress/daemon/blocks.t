@@ -13,7 +13,7 @@ use Policyd qw(freeze request wait_until need have_command);
 need(have_command('sqlite3'), 'no sqlite3 to lock the database with');
 
 my $blocked = 'reject 5.7.1 Sending is blocked';
-my %config = (limits => [[100, 3600]], db_timeout => 1, db_error_action => 'defer database');
+my %config = (limits => [[100, 3600]], db_error_action => 'defer database');
 
 # Sends requests that get no verdict until the engine's block list has expired.
 sub pass_time {
@@ -31,6 +31,7 @@ for my $mode ('defer database', 'memory') {
 
 		is($d->ask(%bob), 'dunno', 'a mail is accepted before the block');
 		is((ctl($d, 'block', 'bob', '1h'))[0], 0, 'block succeeds');
+		ok(Fault::db_timeout($d, 1), 'requests wait for a second');
 		my $unlock = Fault::lock_database($d);
 		pass_time($d);
 		is($d->ask(%bob), $blocked,
@@ -57,6 +58,7 @@ subtest 'a daemon that starts with a locked database logs that it has no block l
 	is((ctl($d, 'block', 'bob', 'forever'))[0], 0, 'block succeeds');
 	unlike($d->log, $says, 'no such log line while the database works');
 	$d->stop;
+	$d->write_config({ db_timeout => 1 });
 	my $unlock = Fault::lock_database($d);
 	my $mark = $d->log_mark;
 	$d->launch;
@@ -83,7 +85,7 @@ subtest 'a daemon that starts with a locked database logs that it has no block l
 };
 
 subtest 'requests wait until the first block list has been read' => sub {
-	my $d = Policyd->start(config => { %config, db_timeout => 20 });
+	my $d = Policyd->start(config => { %config });
 
 	is((ctl($d, 'block', 'bob', 'forever'))[0], 0, 'block succeeds');
 	for my $state ('DATA', 'VRFY') {
@@ -101,7 +103,7 @@ subtest 'requests wait until the first block list has been read' => sub {
 
 # The engine decides alone; every step of a decision is tested.
 subtest 'memory: blocks, soft actions and never_action while the database is away' => sub {
-	my $d = Policyd->start(config => { db_timeout => 1, db_error_action => 'memory',
+	my $d = Policyd->start(config => { db_error_action => 'memory',
 	    fail_action => 'defer {rule} {retry_after}', never_action => 'reject never {rule}',
 	    rules => [
 	    { name => 'soft', key => 'sasl_username', limits => [[2, 600]],
@@ -111,6 +113,7 @@ subtest 'memory: blocks, soft actions and never_action while the database is awa
 
 	is($d->ask(%bob), 'dunno', 'a mail is accepted while the database works');
 	is((ctl($d, 'block', 'mallory', '1h'))[0], 0, 'block succeeds');
+	ok(Fault::db_timeout($d, 1), 'requests wait for a second');
 	freeze(my $ledger = $d->child('ledger-sqlite'));
 	is($d->ask(sasl_username => 'mallory'), $blocked, 'a blocked login is refused');
 	is($d->ask(%bob), 'dunno', 'the second mail is accepted');

@@ -8,7 +8,8 @@ use warnings;
 use Test::More;
 
 use Ctl qw(ctl);
-use Policyd qw(wait_until need have_command True);
+use Fault qw(db_timeout);
+use Policyd qw(freeze wait_until need have_command True);
 
 need(have_command('sqlite3'), 'no sqlite3 to look into the database with');
 
@@ -186,23 +187,22 @@ subtest 'later-stages' => sub {
 
 # Without a database the rule is not applied; the log says so once.
 subtest 'no-database' => sub {
-	my $d = Policyd->start(config => { rules(), db_error_action => 'memory',
-	    db_timeout => 0.5 });
+	my $d = Policyd->start(config => { rules(), db_error_action => 'memory' });
 
 	rcpt($d, '192.0.2.1', 'carol@example.com');
 	age($d, 15);
 	is(strangers($d, '198.51.100.1', 4), 'dunno dunno dunno reject strangers',
 	    'with a database the limit applies');
-	my $file = $d->database;
+	ok(db_timeout($d, 0.5), 'requests wait for a shorter time');
 	my $mark = $d->log_mark;
-	kill STOP => $d->child("ledger-sqlite");
+	freeze($d->child('ledger-sqlite'));
 	is(strangers($d, '198.51.100.1', 3), 'dunno dunno dunno',
 	    'without a database the rule is not applied');
 	my $said = () = $d->log_since($mark) =~ /rule habit is not applied/g;
 	is($said, 1, 'the log says so once');
-	kill CONT => $d->child("ledger-sqlite");
-	wait_until { strangers($d, '198.51.100.1', 1) eq 'reject strangers' };
-	pass('the limit applies again once the database answers');
+	kill CONT => $d->child('ledger-sqlite');
+	ok(wait_until { strangers($d, '198.51.100.1', 1) eq 'reject strangers' },
+	    'the limit applies again once the database answers');
 	$d->ends_well;
 };
 

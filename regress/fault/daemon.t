@@ -217,7 +217,7 @@ subtest 'clock-set' => sub {
 # The report waits up to ten minutes for the server's reply to the end of the mail.
 subtest 'server-thinks-long' => sub {
 	my $s = Smtpd->start(hold => 'BODY');
-	my $d = fault_daemon(shim => ['parent'], config => { debug => True,
+	my $d = fault_daemon(shim => ['parent'], config => { debug => True, db_timeout => 10,
 	    limits => [[2, 86400]], report => True, report_immediately => True,
 	    report_to => 'postmaster@example.org',
 	    smtp_server => ['127.0.0.1', $s->port] })->start;

@@ -16,10 +16,12 @@ use Exporter qw(import);
 use Test::More;
 use Time::HiRes qw(time sleep);
 
+use Ctl qw(ctl);
 use Policyd qw(wait_until need have_command slurp spew $root);
 use Fault::Shim;
 
-our @EXPORT_OK = qw(fault_daemon full pause sums lock_database checkpointer);
+our @EXPORT_OK = qw(fault_daemon full pause sums lock_database database_away db_timeout
+    checkpointer);
 
 # FAULT=full: more rounds than make check has time for.
 sub full () { ($ENV{FAULT} // '') eq 'full' }
@@ -93,6 +95,30 @@ sub lock_database {
 		print $to "ROLLBACK;\n.quit\n";
 		close $to;
 		waitpid $pid, 0;
+	};
+}
+
+# Changes db_timeout by a reload. A test that expects a verdict gives the database the
+# default's time, since a busy machine may stand still for a second.
+sub db_timeout {
+	my ($d, $seconds) = @_;
+
+	$d->write_config({ db_timeout => $seconds });
+	return (ctl($d, 'reload'))[0] == 0;
+}
+
+# Takes the database away, a server or SQLite's file, and returns a sub that brings it
+# back. Only while it is away are requests answered without it soon.
+sub database_away {
+	my ($d, $db) = @_;
+	my $before = $d->{config}{db_timeout} // 20;
+	my $back = $db ? sub { $db->launch } : undef;
+
+	ok(db_timeout($d, 0.3), 'requests wait for a shorter time');
+	$db ? $db->stop('KILL') : ($back = lock_database($d));
+	return sub {
+		$back->();
+		ok(wait_until { db_timeout($d, $before) }, 'requests wait again');
 	};
 }
 

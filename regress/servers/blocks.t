@@ -20,7 +20,7 @@ my $blocked = 'reject 5.7.1 Sending is blocked';
 # Two daemons on the same database.
 sub two_daemons {
 	my ($db, %config) = @_;
-	my $one = Policyd->start(config => { limits => [[1000, 3600]], db_timeout => 2,
+	my $one = Policyd->start(config => { limits => [[1000, 3600]],
 	    db_error_action => 'defer database', defined $db ? $db->config : (), %config });
 	my $two = Policyd->start(config => { %{$one->{config}},
 	    defined $db ? () : (sqlite_config => { database => $one->database }) });
@@ -96,6 +96,7 @@ sub away {
 		ok(wait_until { $d->ask(%{$kinds[0][2]}) eq $blocked },
 		    'both daemons apply the block');
 	}
+	ok(Fault::db_timeout($_, 2), 'requests wait for a shorter time') for $one, $two;
 	if (defined $db) {
 		$db->stop('KILL');
 		$back = sub { $db->launch };
@@ -276,7 +277,7 @@ sub foreign {
 # Blocks of an earlier version of ours: each is converted, and requests are decided meanwhile.
 sub converted {
 	my ($db) = @_;
-	my ($d, $other) = two_daemons($db, db_timeout => 20);
+	my ($d, $other) = two_daemons($db);
 	my $ten = '(SELECT 0 AS n' . join('', map { " UNION ALL SELECT $_" } 1 .. 9) . ')';
 	my $n = 'a.n + 10 * b.n + 100 * c.n + 1000 * d.n';
 	my $id = defined $db && $db->{kind} eq 'mysql' ? "concat('u', $n)" : "'u' || ($n)";

@@ -9,7 +9,7 @@ use Test::More;
 
 use Ctl qw(ctl ctl_json);
 use Database;
-use Fault qw(lock_database);
+use Fault qw(database_away);
 use Policyd qw(wait_until need have_command True);
 
 need(have_command('sqlite3'), 'no sqlite3 to look into the database with');
@@ -165,17 +165,11 @@ sub other_actions {
 
 # Without the database what was charged here holds on.
 sub memory {
-	start(db_error_action => 'memory', db_timeout => 0.3);
+	start(db_error_action => 'memory');
 	is(mail($_), 'dunno', $_) for qw(bob eve);
 	charge(0, 'bounces:bob', 3);
 	charge(0, 'bounces:eve', 2);
-	my $back;
-	if ($db) {
-		$db->stop('KILL');
-		$back = sub { $db->launch };
-	} else {
-		$back = lock_database($d);
-	}
+	my $back = database_away($d, $db);
 	is(mail('bob'), '450 4.7.1 bounces bob 3', 'bob is refused without the database');
 	is(mail('eve'), 'dunno', 'eve is accepted without the database');
 	is((ctl($d, 'charge', 'bounces:eve', 1, 'i'))[0], 3, 'charge fails without the database');

@@ -10,7 +10,7 @@ use Time::HiRes qw(time);
 
 use Ctl qw(ctl ctl_json);
 use Database;
-use Fault;
+use Fault qw(database_away);
 use Policyd qw(wait_until need have_command True False);
 
 need(have_command('sqlite3'), 'no sqlite3 to look into the database with');
@@ -391,24 +391,6 @@ sub counted {
 	$d->ends_well;
 }
 
-# Takes the database away, and returns a sub that brings it back. Only while it is away are
-# requests answered without it soon.
-sub away {
-	my ($db, $d) = @_;
-	my $back = defined $db ? sub { $db->launch } : undef;
-	my $wait = sub {
-		$d->write_config({ db_timeout => $_[0] });
-		return (ctl($d, 'reload'))[0] == 0;
-	};
-
-	ok($wait->(0.3), 'requests wait for a shorter time');
-	defined $db ? $db->stop('KILL') : ($back = Fault::lock_database($d));
-	return sub {
-		$back->();
-		ok(wait_until { $wait->(10) }, 'requests wait again');
-	};
-}
-
 # While the database is away a lock holds in this daemon, and is recorded later.
 sub memory {
 	my ($db) = @_;
@@ -419,7 +401,7 @@ sub memory {
 
 	is($d->ask(sasl_username => $bob), 'dunno', 'the database is there');
 	hit($d, sasl_username => $eve);
-	my $back = away($db, $d);
+	my $back = database_away($d, $db);
 	is($d->ask(sasl_username => $eve), $locked, 'a lock that is known holds');
 	is($d->ask(sasl_username => $bob), 'dunno', 'from memory');
 	is($d->ask(sasl_username => $bob), $full, 'a hit');
@@ -563,7 +545,7 @@ sub unfamiliar_otherwise {
 	$d->write_config({ rules => [{ %$rule, shadow => False, name => 'other', was => ['habit'] }] });
 	is((ctl($d, 'reload'))[0], 0, 'under another name');
 	is($stranger->(), $locked, 'it holds');
-	my $back = away($db, $d);
+	my $back = database_away($d, $db);
 	ok(wait_until { $stranger->() eq 'dunno' }, 'without the database the rule is not applied');
 	$back->();
 	ok(wait_until { $stranger->() eq $locked }, 'and with it the lock holds');

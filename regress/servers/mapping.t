@@ -9,7 +9,7 @@ use Test::More;
 
 use Ctl qw(ctl ctl_json);
 use Database;
-use Fault qw(lock_database);
+use Fault qw(database_away);
 use Policyd qw(wait_until need have_command True);
 
 need(have_command('sqlite3'), 'no sqlite3 to look into the database with');
@@ -163,15 +163,9 @@ sub limits_and_exempt {
 
 # Without the database the same ids are counted, and recorded afterwards.
 sub memory {
-	start(db_error_action => 'memory', db_timeout => 0.3);
+	start(db_error_action => 'memory');
 	is(mail($_), 'dunno', $_) for qw(bob bob@alias.example);
-	my $back;
-	if ($db) {
-		$db->stop('KILL');
-		$back = sub { $db->launch };
-	} else {
-		$back = lock_database($d);
-	}
+	my $back = database_away($d, $db);
 	is(mail('bob'), 'dunno', 'a third mail is accepted without the database');
 	like(mail($_), qr/^450 4\.7\.1 box c7 3$/, "$_ is refused by memory")
 	    for qw(bob bob@alias.example);

@@ -9,7 +9,7 @@ use Test::More;
 
 use Ctl qw(ctl);
 use Database;
-use Fault qw(lock_database);
+use Fault qw(database_away);
 use Policyd qw(wait_until need have_command True);
 
 need(have_command('sqlite3'), 'no sqlite3 to look into the database with');
@@ -144,16 +144,10 @@ sub reload_says_what_is_left {
 }
 
 sub memory {
-	start(db_error_action => 'memory', db_timeout => 0.3);
+	start(db_error_action => 'memory');
 	is(mail('bob'), 'dunno', 'two mails of bob are accepted') for 1, 2;
 	rules(rule('new', was => 'old'));
-	my $back;
-	if ($db) {
-		$db->stop('KILL');
-		$back = sub { $db->launch };
-	} else {
-		$back = lock_database($d);
-	}
+	my $back = database_away($d, $db);
 	is(mail('bob'), 'dunno', 'a third mail is accepted without the database');
 	is(mail('bob'), '450 4.7.1 new bob 3', 'the fourth mail is refused');
 	$back->();
