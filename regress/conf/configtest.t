@@ -57,8 +57,9 @@ like($r->{err}, qr{\A\@dir\@/test\.yaml:2:9:\ error:\ limits\ .*\n
     \@dir\@/test\.yaml:3:8:\ error:\ debug\ .*\n\z}x, 'errors in YAML: both');
 
 # As 1.2.0 took them.
-for my $text ('debug: null', 'report: ~', 'limit_by_ip: null', 'report_subject: null',
-    'report_subject: ""', 'smtp_server: ["localhost", "25"]') {
+for my $text ('debug: null', 'report: ~', 'limit_by_ip: null', 'smtp_starttls: null',
+    'report_only_if_needed: null', 'report_subject: null', 'report_subject: ""',
+    'smtp_server: ["localhost", "25"]') {
 	is(run_config("# yaml\n$text\n", '-n')->{out}, "configuration OK\n", $text);
 }
 for my $text ('smtp_tls_verify: null', 'limits: null', 'smtp_server: ["localhost", "smtp"]') {

@@ -347,7 +347,7 @@ member_starttls(const struct reading *r, const struct value *v)
 
 	flag = *r;
 	flag.out = &starttls;
-	if (reader_bool(&flag, v) == -1)
+	if (reader_truth(&flag, v) == -1)
 		return -1;
 	s->smtp_tls = starttls ? SMTP_TLS_STARTTLS : SMTP_TLS_NONE;
 	return 0;
