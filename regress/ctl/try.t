@@ -185,7 +185,7 @@ subtest 'rules' => sub {
 	    ['mails:u1@a.example 3', 'wide:a.example 1'],
 	    'refused ids have the name of their rule');
 	is_deeply($j->{skipped}, [{ rule => 'seen',
-	    reason => 'it counts different values, which rows do not show' }],
+	    reason => 'only recipients, messages and bytes can be tried' }],
 	    'a rule that counts different values is skipped');
 	for (@other) {
 		my ($change, $reason) = @$_;
@@ -202,6 +202,14 @@ subtest 'rules' => sub {
 	ctl($d, 'reload');
 	is($try->([{ %mails, was => ['old'], limits => [[6, 86400]] }])->{rules}[0]{refused}, 1,
 	    'rows of earlier names count under the running rule');
+	for my $count ('external', 'new_recipients') {
+		my @rules = { %mails, count => $count };
+
+		$d->write_config({ %{$d->{config}}, rules => \@rules });
+		ctl($d, 'reload');
+		is($try->(\@rules)->{skipped}[0]{reason}, 'only recipients, messages and bytes ' .
+		    'can be tried', "a rule that counts $count is skipped");
+	}
 	$d->write_config({ %{$d->{config}}, rules => [\%mails, \%wide, \%seen] });
 	ctl($d, 'reload');
 	is_deeply($try->([\%mails], "fold_case = False\n")->{skipped}[0]{reason},

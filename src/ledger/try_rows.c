@@ -147,7 +147,7 @@ match_rule(const struct settings_rule *is, const struct settings_rule *would)
 		return "it counts something else";
 	if (is->count != RULE_RECIPIENTS && is->count != RULE_MESSAGES &&
 	    is->count != RULE_BYTES)
-		return "it counts different values, which rows do not show";
+		return "only recipients, messages and bytes can be tried";
 	if (is->ipv4_prefix != would->ipv4_prefix ||
 	    is->ipv6_prefix != would->ipv6_prefix)
 		return "it counts networks of another length";
