@@ -131,6 +131,20 @@ sub reload_says_what_is_left {
 	unlike($d->log_since($mark), qr/is gone/, 'the log names no rule that has a new name');
 	ends();
 
+	# While no engine runs.
+	start();
+	is(mail('bob'), 'dunno', 'a mail is accepted');
+	$mark = $d->log_mark;
+	my $engine = 0;
+	kill 'KILL', $engine = $d->child('engine', $engine) for 1 .. 4;
+	ok($d->wait_log(qr/engine keeps ending; starting it again in 1\.0 s/, $mark),
+	    'the engine is not started again at once');
+	$d->write_config({ %{$d->{config}}, rules => [rule('new')] });
+	$d->signal('HUP');
+	ok($d->wait_log(qr/rule old is gone, and no rule has its counts: ids=1/, $mark),
+	    'without an engine the log names what is abandoned');
+	ends();
+
 	# With SQLite that needs another ledger, which does not know the old settings.
 	return if !$db;
 	start(rules => \'None', limits => [[3, 3600]]);

@@ -118,8 +118,7 @@ ledger_on_parent(struct ledger *l, const struct message *m)
 	if ((handled = role_message(&l->start, m, &fresh)) == -1)
 		return -1;
 	if (fresh != NULL) {
-		if (l->engine != NULL)
-			orphans_tell(l, fresh);
+		orphans_tell(l, fresh);
 		charge_batch_settings(l->batch, fresh);
 		lookup_settings(l->limits, fresh);
 		lookup_settings(l->ids, fresh);
