@@ -534,4 +534,33 @@ subtest 'the database is full or away' => sub {
 	    'the log says that the result is unknown');
 };
 
+# The engine learns that a change failed after policyctl has given up, and asks in vain for the
+# reason.
+subtest 'a failure without a reason' => sub {
+	my $d = Policyd->start(config => { %config, db_timeout => 0.3 });
+	my ($engine, $ledger) = map { $d->child($_) } qw(engine ledger-sqlite);
+	my $said = qr/uid=$> gid=\d+: block bob \@\d+/;
+
+	freeze($ledger);
+	is((ctl($d, 'block', $_, 60))[0], 3, "block $_ fails without an answer")
+	    for qw(bob eve joe);
+	ok($d->wait_log(qr/$said: not answered in time$/m),
+	    'the log says that block was not answered in time');
+	freeze($engine);
+	my $unlock = Fault::lock_database($d);
+	my $mark = $d->log_mark;
+	kill 'CONT', $ledger;
+	# At most one of these lines is not of a change.
+	ok(wait_until { (() = $d->log_since($mark) =~ /^.*: sqlite .*$/gm) >= 3 },
+	    'the ledger gives up the changes');
+	freeze($ledger);
+	kill 'CONT', $engine;
+	ok($d->wait_log(qr/$said: failed: the database could not do it$/m),
+	    'the log says that the block failed');
+	kill 'CONT', $ledger;
+	$unlock->();
+	$d->ends_well;
+	unlike($d->log, qr/$said: the result is unknown/, 'its result is known');
+};
+
 done_testing;

@@ -34,7 +34,7 @@ away_on_answer(struct control *c, const struct message *m)
 static void
 away_on_timeout(struct control *c)
 {
-	control_fail(c, "the database did not answer in time");
+	away_end(c, "the database did not answer in time", "");
 }
 
 void
@@ -49,6 +49,7 @@ away_fail(struct control *c, const char *what)
 	if (what != NULL)
 		str_adds(&c->word, what);
 	c->command = &reason;
+	c->failed = true;
 	if (!control_ask(c, MSG_FIGURES_WANTED, NULL))
 		control_task(c, TASK_STATE);
 }

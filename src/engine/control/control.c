@@ -59,7 +59,8 @@ control_leave(struct control *c)
 static void
 control_free(struct control *c)
 {
-	audit_ended(&c->audit, "the result is unknown", "");
+	audit_ended(&c->audit, c->failed ? "failed: the database could not "
+	    "do it" : "the result is unknown", "");
 	control_leave(c);
 	controls.gone--;
 	event_del(&c->timer);
@@ -102,7 +103,8 @@ control_time(struct control *c, int64_t ms)
 static void
 control_close(struct control *c)
 {
-	if (c->audit.said == NULL || controls.gone == GONE_MOST) {
+	if (c->audit.said == NULL || c->failed ||
+	    controls.gone == GONE_MOST) {
 		control_free(c);
 		return;
 	}

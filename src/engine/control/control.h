@@ -90,6 +90,7 @@ struct control {
 	enum rule_attribute	 identity;
 	bool			 exempt;
 	bool			 known;		/* the id has a history */
+	bool			 failed;	/* only the reason is awaited */
 	uint32_t		 most;		/* records of a kind; 0: all */
 	struct why		*why;		/* why.c's; freed with free() */
 
