@@ -20,38 +20,43 @@
  */
 #define ENGINE		" ENGINE=InnoDB ROW_FORMAT=DYNAMIC"
 
-#define HIT_TABLE(name) {						\
-	"CREATE TABLE " name " (id text NOT NULL,"			\
-	" delta bigint NOT NULL, hit bigint NOT NULL,"			\
-	" PRIMARY KEY (id, delta)) WITHOUT ROWID",			\
-	"CREATE TABLE " name " (id " ID_TYPE " NOT NULL,"		\
-	" delta bigint NOT NULL, hit bigint NOT NULL,"			\
-	" PRIMARY KEY (id, delta))",					\
-	"CREATE TABLE " name " (id " ID_TYPE BINARY " NOT NULL,"	\
-	" delta bigint NOT NULL, hit bigint NOT NULL,"			\
-	" PRIMARY KEY (id, delta))" ENGINE }
+#define HIT_TABLE(name)							\
+	"CREATE TABLE " name " (id {key} NOT NULL, delta bigint NOT NULL," \
+	" hit bigint NOT NULL, PRIMARY KEY (id, delta)){rowid}{engine}"
 
-/* Numbers, texts of at most 255 bytes, and a longer one. */
-#define REFUSAL(number, text, longer)					\
-	"date " number " NOT NULL, number " number " NOT NULL,"		\
-	" is_first " number " NOT NULL, times " number " NOT NULL,"	\
-	" shadow " number " NOT NULL, n " number " NOT NULL,"		\
-	" recipients " number " NOT NULL, id " text " NOT NULL,"	\
-	" rule " text " NOT NULL, kind " text " NOT NULL,"		\
-	" windows " longer " NOT NULL, login " text " NOT NULL,"	\
-	" sender " text " NOT NULL, recipient " text " NOT NULL,"	\
-	" client " text " NOT NULL, client_name " text " NOT NULL,"	\
-	" state " text " NOT NULL, queue_id " text " NOT NULL,"		\
-	" instance " text " NOT NULL, PRIMARY KEY (date, number)"
+#define REFUSAL								\
+	"CREATE TABLE mail_refusal (date bigint NOT NULL,"		\
+	" number bigint NOT NULL, is_first bigint NOT NULL,"		\
+	" times bigint NOT NULL, shadow bigint NOT NULL,"		\
+	" n bigint NOT NULL, recipients bigint NOT NULL,"		\
+	" id {key} NOT NULL, rule {key} NOT NULL, kind {key} NOT NULL,"	\
+	" windows {long} NOT NULL, login {key} NOT NULL,"		\
+	" sender {key} NOT NULL, recipient {key} NOT NULL,"		\
+	" client {key} NOT NULL, client_name {key} NOT NULL,"		\
+	" state {key} NOT NULL, queue_id {key} NOT NULL,"		\
+	" instance {key} NOT NULL, PRIMARY KEY (date, number)"
 #define REFUSAL_INDEXES							\
 	"CREATE INDEX mail_refusal_id ON mail_refusal (id, date, number);" \
 	"CREATE INDEX mail_refusal_first ON mail_refusal (is_first, date," \
 	" number)"
 
+/* What the dialects write for a word in braces. */
+static const struct {
+	const char	*word;
+	const char	*text[SCHEMA__MAX];
+} words[] = {
+	{ "{id}",	{ ID_TYPE, ID_TYPE, ID_TYPE BINARY } },
+	{ "{key}",	{ "text", ID_TYPE, ID_TYPE BINARY } },
+	{ "{long}",	{ "text", "text", "varchar(1024)" BINARY } },
+	{ "{binary}",	{ "", "", BINARY } },
+	{ "{rowid}",	{ " WITHOUT ROWID", "", "" } },
+	{ "{engine}",	{ "", "", ENGINE } }
+};
+
 /*
  * A step runs when `column` of `table` (NULL: the table) is missing, or when
- * the column holds fewer than `width` characters or bytes. An empty statement
- * does nothing.
+ * the column holds fewer than `width` characters or bytes. A statement that is
+ * NULL is that of the dialect before; an empty one does nothing.
  */
 struct step {
 	const char	*table;
@@ -92,21 +97,11 @@ static const struct step	steps[] = {
 	{ "mail_count", "recipient_count", 0, {
 	    "ALTER TABLE mail_count ADD COLUMN recipient_count int DEFAULT 1",
 	    "ALTER TABLE mail_count ADD COLUMN recipient_count bigint"
-	    " DEFAULT 1",
-	    "ALTER TABLE mail_count ADD COLUMN recipient_count bigint"
 	    " DEFAULT 1" } },
 	{ "mail_count", "instance", 0, {
-	    "ALTER TABLE mail_count ADD COLUMN instance " INSTANCE_TYPE
-	    " NOT NULL DEFAULT 'empty'",
-	    "ALTER TABLE mail_count ADD COLUMN instance " INSTANCE_TYPE
-	    " NOT NULL DEFAULT 'empty'",
-	    "ALTER TABLE mail_count ADD COLUMN instance " INSTANCE_TYPE BINARY
+	    "ALTER TABLE mail_count ADD COLUMN instance {id}"
 	    " NOT NULL DEFAULT 'empty'" } },
 	{ "mail_count", "protocol_state", 0, {
-	    "ALTER TABLE mail_count ADD COLUMN protocol_state " STATE_TYPE
-	    " NOT NULL DEFAULT ''",
-	    "ALTER TABLE mail_count ADD COLUMN protocol_state " STATE_TYPE
-	    " NOT NULL DEFAULT ''",
 	    "ALTER TABLE mail_count ADD COLUMN protocol_state " STATE_TYPE
 	    " NOT NULL DEFAULT ''" } },
 
@@ -185,9 +180,9 @@ static const struct step	steps[] = {
 	 * programs, and earlier versions of ours, lack them:
 	 * store_sqlite_open.c checks for the last one.
 	 */
-	{ "limit_warning", NULL, 0, HIT_TABLE("limit_warning") },
-	{ "limit_shadow", NULL, 0, HIT_TABLE("limit_shadow") },
-	{ "limit_lock", NULL, 0, HIT_TABLE("limit_lock") },
+	{ "limit_warning", NULL, 0, { HIT_TABLE("limit_warning") } },
+	{ "limit_shadow", NULL, 0, { HIT_TABLE("limit_shadow") } },
+	{ "limit_lock", NULL, 0, { HIT_TABLE("limit_lock") } },
 
 	/*
 	 * The logins that report_user was told of: told is 1 if a mail was
@@ -195,38 +190,23 @@ static const struct step	steps[] = {
 	 * sent.
 	 */
 	{ "mail_notice", NULL, 0, {
-	    "CREATE TABLE mail_notice (login text NOT NULL PRIMARY KEY,"
+	    "CREATE TABLE mail_notice (login {key} NOT NULL PRIMARY KEY,"
 	    " date bigint NOT NULL, told bigint NOT NULL,"
-	    " claim bigint NOT NULL) WITHOUT ROWID",
-	    "CREATE TABLE mail_notice (login " ID_TYPE " NOT NULL PRIMARY KEY,"
-	    " date bigint NOT NULL, told bigint NOT NULL,"
-	    " claim bigint NOT NULL)",
-	    "CREATE TABLE mail_notice (login " ID_TYPE BINARY " NOT NULL"
-	    " PRIMARY KEY, date bigint NOT NULL, told bigint NOT NULL,"
-	    " claim bigint NOT NULL)" ENGINE } },
+	    " claim bigint NOT NULL){rowid}{engine}" } },
 
 	/* For sql_limits_by_id; the administrator may use another table. */
 	{ "rate_limits", NULL, 0, {
-	    "CREATE TABLE rate_limits (id " ID_TYPE " NOT NULL PRIMARY KEY,"
-	    " limits varchar(255) NOT NULL)",
-	    "CREATE TABLE rate_limits (id " ID_TYPE " NOT NULL PRIMARY KEY,"
-	    " limits varchar(255) NOT NULL)",
-	    "CREATE TABLE rate_limits (id " ID_TYPE BINARY " NOT NULL"
-	    " PRIMARY KEY, limits varchar(255) NOT NULL)" ENGINE } },
+	    "CREATE TABLE rate_limits (id {id} NOT NULL PRIMARY KEY,"
+	    " limits varchar(255) NOT NULL){engine}" } },
 
 	/*
 	 * The time at which each value of a rule with distinct values was last
 	 * seen.
 	 */
 	{ "mail_distinct", NULL, 0, {
-	    "CREATE TABLE mail_distinct (id text NOT NULL, value text NOT NULL,"
-	    " date bigint NOT NULL, PRIMARY KEY (id, value)) WITHOUT ROWID",
-	    "CREATE TABLE mail_distinct (id " ID_TYPE " NOT NULL,"
-	    " value " ID_TYPE " NOT NULL, date bigint NOT NULL,"
-	    " PRIMARY KEY (id, value))",
-	    "CREATE TABLE mail_distinct (id " ID_TYPE BINARY " NOT NULL,"
-	    " value " ID_TYPE BINARY " NOT NULL, date bigint NOT NULL,"
-	    " PRIMARY KEY (id, value))" ENGINE } },
+	    "CREATE TABLE mail_distinct (id {key} NOT NULL,"
+	    " value {key} NOT NULL, date bigint NOT NULL,"
+	    " PRIMARY KEY (id, value)){rowid}{engine}" } },
 
 	/*
 	 * What the keys of rules that count new recipients know; hashes and
@@ -236,13 +216,7 @@ static const struct step	steps[] = {
 	    "CREATE TABLE mail_habit (who bigint NOT NULL,"
 	    " kind int NOT NULL, what bigint NOT NULL, since bigint NOT NULL,"
 	    " seen bigint NOT NULL, PRIMARY KEY (who, kind, what))"
-	    " WITHOUT ROWID",
-	    "CREATE TABLE mail_habit (who bigint NOT NULL,"
-	    " kind int NOT NULL, what bigint NOT NULL, since bigint NOT NULL,"
-	    " seen bigint NOT NULL, PRIMARY KEY (who, kind, what))",
-	    "CREATE TABLE mail_habit (who bigint NOT NULL,"
-	    " kind int NOT NULL, what bigint NOT NULL, since bigint NOT NULL,"
-	    " seen bigint NOT NULL, PRIMARY KEY (who, kind, what))" ENGINE } },
+	    "{rowid}{engine}" } },
 
 	/* Sums of ids with many rows; SQLite has runs instead. */
 	{ "mail_sums", NULL, 0, {
@@ -274,15 +248,9 @@ static const struct step	steps[] = {
 
 	/* What policyctl sets; few rows. */
 	{ "mail_override", NULL, 0, {
-	    "CREATE TABLE mail_override (id text NOT NULL, kind int NOT NULL,"
+	    "CREATE TABLE mail_override (id {key} NOT NULL, kind int NOT NULL,"
 	    " amount bigint NOT NULL, expires bigint NOT NULL,"
-	    " PRIMARY KEY (id, kind)) WITHOUT ROWID",
-	    "CREATE TABLE mail_override (id " ID_TYPE " NOT NULL,"
-	    " kind int NOT NULL, amount bigint NOT NULL,"
-	    " expires bigint NOT NULL, PRIMARY KEY (id, kind))",
-	    "CREATE TABLE mail_override (id " ID_TYPE BINARY " NOT NULL,"
-	    " kind int NOT NULL, amount bigint NOT NULL,"
-	    " expires bigint NOT NULL, PRIMARY KEY (id, kind))" ENGINE } },
+	    " PRIMARY KEY (id, kind)){rowid}{engine}" } },
 
 	/*
 	 * Who set it, when and why; an earlier version of ours did not store
@@ -290,35 +258,19 @@ static const struct step	steps[] = {
 	 */
 	{ "mail_override", "since", 0, {
 	    "ALTER TABLE mail_override ADD COLUMN since bigint"
-	    " NOT NULL DEFAULT 0",
-	    "ALTER TABLE mail_override ADD COLUMN since bigint"
-	    " NOT NULL DEFAULT 0",
-	    "ALTER TABLE mail_override ADD COLUMN since bigint"
 	    " NOT NULL DEFAULT 0" } },
 	{ "mail_override", "who", 0, {
-	    "ALTER TABLE mail_override ADD COLUMN who varchar(64)"
-	    " NOT NULL DEFAULT ''",
-	    "ALTER TABLE mail_override ADD COLUMN who varchar(64)"
-	    " NOT NULL DEFAULT ''",
-	    "ALTER TABLE mail_override ADD COLUMN who varchar(64)" BINARY
+	    "ALTER TABLE mail_override ADD COLUMN who varchar(64){binary}"
 	    " NOT NULL DEFAULT ''" } },
 	{ "mail_override", "reason", 0, {
-	    "ALTER TABLE mail_override ADD COLUMN reason varchar(255)"
-	    " NOT NULL DEFAULT ''",
-	    "ALTER TABLE mail_override ADD COLUMN reason varchar(255)"
-	    " NOT NULL DEFAULT ''",
-	    "ALTER TABLE mail_override ADD COLUMN reason varchar(255)" BINARY
+	    "ALTER TABLE mail_override ADD COLUMN reason varchar(255){binary}"
 	    " NOT NULL DEFAULT ''" } },
 
 	/* What policyctl says of refusals. */
 	{ "mail_refusal", NULL, 0, {
-	    "CREATE TABLE mail_refusal (" REFUSAL("bigint", "text", "text")
-	    ") WITHOUT ROWID;" REFUSAL_INDEXES,
-	    "CREATE TABLE mail_refusal (" REFUSAL("bigint", "varchar(255)",
-	    "text") ");" REFUSAL_INDEXES,
-	    "CREATE TABLE mail_refusal (" REFUSAL("bigint",
-	    "varchar(255)" BINARY, "varchar(1024)" BINARY) ","
-	    " KEY mail_refusal_id (id, date, number),"
+	    REFUSAL ") WITHOUT ROWID;" REFUSAL_INDEXES,
+	    REFUSAL ");" REFUSAL_INDEXES,
+	    REFUSAL ", KEY mail_refusal_id (id, date, number),"
 	    " KEY mail_refusal_first (is_first, date, number))" ENGINE } },
 
 	/* Named numbers. */
@@ -326,9 +278,7 @@ static const struct step	steps[] = {
 	    "CREATE TABLE mail_state (name text NOT NULL PRIMARY KEY,"
 	    " value bigint NOT NULL) WITHOUT ROWID",
 	    "CREATE TABLE mail_state (name varchar(64) NOT NULL PRIMARY KEY,"
-	    " value bigint NOT NULL)",
-	    "CREATE TABLE mail_state (name varchar(64) NOT NULL PRIMARY KEY,"
-	    " value bigint NOT NULL)" ENGINE } }
+	    " value bigint NOT NULL){engine}" } }
 };
 
 /*
@@ -375,6 +325,32 @@ schema_log_step(const char *description, const char *sql, bool replaces)
 		log_notice("%s: preparing the tables: %s", description, sql);
 }
 
+/* The statement of a step; empty: it does nothing. */
+static void
+schema_text(struct str *out, const struct step *step,
+    enum schema_dialect dialect)
+{
+	const char	*at = step->sql[dialect];
+	size_t		 i;
+	int		 own;
+
+	for (own = (int)dialect; at == NULL; own--)
+		at = step->sql[own];
+	out->len = 0;
+	while (*at != '\0') {
+		for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+			if (strncmp(at, words[i].word,
+			    strlen(words[i].word)) == 0)
+				break;
+		if (i == sizeof(words) / sizeof(words[0]))
+			str_addc(out, *at++);
+		else {
+			str_adds(out, words[i].text[dialect]);
+			at += strlen(words[i].word);
+		}
+	}
+}
+
 /* A table without a column that only ours has is an older program's. */
 static int
 schema_fold(enum schema_dialect dialect, const struct schema_database *database)
@@ -407,17 +383,15 @@ schema_alter(struct altering *a, const struct schema_database *database)
 	if (a->sql.len > 0)
 		ret = a->widens ? database->widen(database->arg, a->sql.data) :
 		    database->run(database->arg, a->sql.data);
-	str_clear(&a->sql);
-	str_init(&a->sql);
+	a->sql.len = 0;
 	return ret;
 }
 
 static int
 schema_take(enum schema_dialect dialect, const struct step *step,
-    struct altering *a, const struct schema_database *database)
+    const char *sql, struct altering *a, const struct schema_database *database)
 {
-	const char	*sql = step->sql[dialect];
-	bool		 first = a->sql.len == 0;
+	bool	first = a->sql.len == 0;
 
 	if (!first && (step->column == NULL ||
 	    strcmp(step->table, a->table) != 0)) {
@@ -443,6 +417,7 @@ schema_upgrade(enum schema_dialect dialect,
 {
 	const struct step	*step;
 	struct altering		 altering;
+	struct str		 sql;
 	size_t			 i;
 	int			 width, there, ret = 0;
 
@@ -450,9 +425,11 @@ schema_upgrade(enum schema_dialect dialect,
 	if (schema_fold(dialect, database) == -1)
 		return -1;
 	str_init(&altering.sql);
+	str_init(&sql);
 	for (i = 0; i < sizeof(steps) / sizeof(steps[0]) && ret == 0; i++) {
 		step = &steps[i];
-		if (step->sql[dialect][0] == '\0')
+		schema_text(&sql, step, dialect);
+		if (sql.len == 0)
 			continue;
 		width = 0;
 		there = database->has(database->arg, step->table, step->column,
@@ -463,11 +440,12 @@ schema_upgrade(enum schema_dialect dialect,
 		if (there == 0 && step->width > 0)
 			continue;
 		ret = there == -1 ? -1 :
-		    schema_take(dialect, step, &altering, database);
+		    schema_take(dialect, step, sql.data, &altering, database);
 		*changed = true;
 	}
 	if (ret == 0)
 		ret = schema_alter(&altering, database);
 	str_clear(&altering.sql);
+	str_clear(&sql);
 	return ret;
 }
