@@ -56,7 +56,7 @@ PARENT_SRCS =	src/parent/activation.c src/parent/background.c \
 ENGINE_SRCS =	src/engine/main.c ${ENGINE_ROOM_SRCS}
 LEDGER_SRCS =	src/ledger/main.c src/ledger/ledger.c src/ledger/dispatch.c \
 		src/ledger/orphans.c \
-		src/ledger/scan.c src/ledger/seek.c src/ledger/top_rows.c \
+		src/ledger/inquiry.c src/ledger/seek.c src/ledger/top_rows.c \
 		src/ledger/try_rows.c src/ledger/upkeep.c \
 		${LEDGER_PURE_SRCS} ${LITERAL_SRCS}
 LEDGER_SQLITE_SRCS = src/ledger/pack.c src/ledger/store_shared.c \

@@ -6,7 +6,9 @@
 #include "ledger/batch/verdict.h"
 #include "ledger/id.h"
 #include "ledger/ledger.h"
+#include "ledger/seek.h"
 #include "ledger/top_rows.h"
+#include "ledger/try_rows.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 
@@ -177,7 +179,7 @@ dispatch_on_overrides(void *arg, bool changed)
 {
 	struct ledger	*l = arg;
 
-	if (l->engine == NULL)
+	if (l->engine == NULL || l->scans)
 		return;
 	if (changed || !l->overrides_sent) {
 		channel_signal(l->engine, MSG_OVERRIDES_BEGIN, 0);
@@ -216,10 +218,9 @@ dispatch_engine(struct ledger *l)
 static int
 dispatch_on_overrides_wanted(struct ledger *l, const struct message *m)
 {
+	/* This may send the list, from the same payload. */
 	enum store_result	result = dispatch_refresh(l);
 
-	if (result == STORE_LOST)
-		return 0;
 	msg_text_put(ledger_payload(l), result == STORE_OK ? "" :
 	    store_error(l->store));
 	ledger_answer(l, MSG_OVERRIDES_END, m->request);
@@ -383,8 +384,7 @@ dispatch_on_top(struct ledger *l, const struct message *m)
 	if (msg_top_get(&wanted, m->payload, m->len) == -1)
 		return -1;
 	if (wanted.by == TOP_BY_REFUSED)
-		return seek_top(l->seek, m->request, m->payload, m->len,
-		    clock_wall());
+		return seek_on_top(l, m);
 	source = top_rows_source(l);
 	top = top_new(answer, &wanted, &source, l->settings, clock_wall());
 	cache_each(l->cache, TOP_LOOK_MAX, top_on_id, top);
@@ -418,10 +418,12 @@ static const struct {
 	int	(*charge)(struct charge_batch *, uint64_t request,
 		    const void *payload, size_t);
 	bool	 question;		/* asked by policyctl */
+	/* In a ledger that scans, in place of these. */
+	int	(*scan)(struct ledger *, const struct message *);
 } from_engine[MSG__MAX] = {
 	[MSG_CHARGE]		= { .charge = charge_batch_add },
 	[MSG_REFUSAL]		= { .handle = dispatch_on_refusal },
-	[MSG_SEARCH]		= { upkeep_on_search, NULL, true },
+	[MSG_SEARCH]		= { seek_on_search, NULL, true },
 	[MSG_WEIGH]		= { NULL, charge_batch_weigh, true },
 	[MSG_RESET]		= { NULL, charge_batch_reset, true },
 	[MSG_EXTERNAL]		= { NULL, charge_batch_weigh, true },
@@ -429,7 +431,9 @@ static const struct {
 	[MSG_TRUST]		= { dispatch_on_habit, NULL, true },
 	[MSG_FORGET]		= { dispatch_on_habit, NULL, true },
 	[MSG_OVERRIDES_WANTED]	= { dispatch_on_overrides_wanted, NULL, true },
-	[MSG_TOP]		= { dispatch_on_top, NULL, true },
+	[MSG_TOP]		= { dispatch_on_top, NULL, true,
+				    top_rows_on_top },
+	[MSG_SIMULATE]		= { .scan = try_rows_on_simulate },
 	[MSG_FIGURES_WANTED]	= { dispatch_on_figures, NULL, true }
 };
 
@@ -442,7 +446,10 @@ dispatch_message(struct ledger *l, const struct message *m)
 	 * Limits policyctl's questions: answers can be long, and weighed
 	 * charges take memory.
 	 */
-	if (from_engine[m->type].question && (++l->questions > QUESTIONS_MOST ||
+	if (l->scans) {
+		if (from_engine[m->type].scan != NULL)
+			result = from_engine[m->type].scan(l, m);
+	} else if (from_engine[m->type].question && (++l->questions > QUESTIONS_MOST ||
 	    channel_queued(l->engine) > 16 * CHANNEL_HIGH))
 		result = -1;
 	else if (from_engine[m->type].charge != NULL)

@@ -38,7 +38,7 @@ ledger_lost(struct ledger *l)
 void
 ledger_ended(struct ledger *l, int64_t used)
 {
-	if (l->engine == NULL || l->batch->count > 0 ||
+	if (l->engine == NULL || l->scans || l->batch->count > 0 ||
 	    charge_batch_unflushed(l->batch) ||
 	    clock_mono().ns - used < IDLE_NS)
 		ledger_lost(l);

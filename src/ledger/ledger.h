@@ -13,15 +13,13 @@
 #include "ledger/id.h"
 #include "ledger/lookup.h"
 #include "ledger/notices.h"
-#include "ledger/seek.h"
+#include "ledger/inquiry.h"
 #include "ledger/store.h"
 #include "lib/log.h"
 #include "role/role.h"
 
 /* Most overrides that one message makes: each under all names of its rule. */
 #define LEDGER_OVERRIDES_MAX	(CHARGE_KEYS_MAX * (1 + RULE_WAS_MAX))
-
-struct scan;
 
 /* Shared by the files of the ledger's program. */
 struct ledger {
@@ -37,9 +35,10 @@ struct ledger {
 	struct charge_batch	*batch;
 	struct hits		*hits;
 	struct history		*history;
-	struct seek		*seek;
 	struct clean		 clean;
-	struct scan		*scan;		/* NULL: it serves or cleans */
+	struct inquiries	 asked;		/* by policyctl */
+	bool			 scans;		/* was started for one of them,
+						   and does nothing else */
 	unsigned int		 questions;	/* since the last decision */
 	bool			 hits_wanted;	/* by the report */
 	struct notices		*notices;
@@ -130,11 +129,6 @@ int	upkeep_on_notice_sent(struct ledger *, const struct message *);
 /* Claims notices of report_user, if it is time to. */
 void	upkeep_notices(struct ledger *);
 
-int	upkeep_on_search(struct ledger *, const struct message *);
-
-/* Takes a step of the search whose turn it is. False: there is none. */
-bool	upkeep_look(struct ledger *);
-
 /* Writes some refusals, if they are due. */
 void	upkeep_history(struct ledger *);
 
@@ -158,29 +152,5 @@ void	upkeep_send_hits(struct ledger *);
  * tables.
  */
 void	orphans_tell(const struct ledger *, const struct settings *fresh);
-
-/*
- * --- scan.c ---
- *
- * The work of a ledger that was started for one command of policyctl: it reads
- * all rows of the database, tries limits on them (try_rows.h) or counts them
- * for each id (top_rows.h), and tells the engine the result. It does nothing
- * else, and after each step it pauses for as long as the step took.
- */
-
-/* The parent sends the end of the engine's channel. -1: malformed. */
-int		 scan_begin(struct ledger *, const struct message *);
-
-/* The engine's channel, or NULL. */
-struct channel	*scan_channel(const struct scan *);
-
-/* The engine's question. -1: malformed, or the second one. */
-int		 scan_on_engine(struct ledger *, const struct message *);
-
-/* Takes a step, if one is due. */
-void		 scan_step(struct ledger *);
-
-/* Milliseconds until the next step; -1: there is none. */
-int		 scan_wait(const struct scan *);
 
 #endif

@@ -8,7 +8,6 @@
 #include "lib/log.h"
 
 #define READS		64		/* messages of a channel, then decide */
-#define LOOK_MS		1		/* between pieces of a search */
 #define FLUSH_MS	100		/* between looks at its deadline */
 #define REMEMBER_NS	INT64_C(60000000000)
 #define GOODBYE_MS	2000
@@ -23,7 +22,10 @@ ledger_drop_engine(struct ledger *l)
 	channel_free(l->engine);
 	l->engine = NULL;
 	charge_batch_clear(l->batch);
-	seek_clear(l->seek);
+	inquiry_clear(&l->asked);
+	/* Only the engine waits for the result of a scan. */
+	if (l->scans)
+		l->stopping = true;
 }
 
 /* Hands each message of a channel to `handle`. -1: the channel is closed. */
@@ -89,6 +91,20 @@ ledger_on_peer(struct ledger *l, const struct message *m)
 	return 0;
 }
 
+/*
+ * The parent sends the end of the engine's channel. The engine asks one
+ * question.
+ */
+static int
+ledger_on_scan(struct ledger *l, const struct message *m)
+{
+	if (m->fd == -1 || l->engine != NULL)
+		return -1;
+	l->engine = channel_new(m->fd, ROLE_LEDGER, ROLE_ENGINE);
+	l->scans = true;
+	return 0;
+}
+
 static int
 ledger_on_stop(struct ledger *l, const struct message *m)
 {
@@ -106,7 +122,7 @@ static int	(*const from_parent[MSG__MAX])(struct ledger *,
 	[MSG_HITS_SENT]		= upkeep_on_hits_sent,
 	[MSG_NOTICE_WANTED]	= upkeep_on_notice_wanted,
 	[MSG_NOTICE_SENT]	= upkeep_on_notice_sent,
-	[MSG_SCAN]		= scan_begin
+	[MSG_SCAN]		= ledger_on_scan
 };
 
 static int
@@ -144,8 +160,6 @@ ledger_flush(struct ledger *l)
 		ledger_drop_engine(l);
 	if (l->report != NULL && channel_flush(l->report) == -1)
 		ledger_drop_report(l);
-	if (l->scan != NULL && channel_flush(scan_channel(l->scan)) == -1)
-		l->stopping = true;
 }
 
 static void
@@ -180,7 +194,7 @@ ledger_timeout(struct ledger *l, int idle)
 	due = clock_sooner(clean_wait(&l->clean),
 	    notices_wait(l->notices, clock_mono()));
 	due = clock_sooner(due, history_wait(l->history, clock_mono()));
-	due = clock_sooner(due, scan_wait(l->scan));
+	due = clock_sooner(due, inquiry_wait(&l->asked));
 	return clock_sooner(due, idle);
 }
 
@@ -188,8 +202,7 @@ ledger_timeout(struct ledger *l, int idle)
 static void
 ledger_wait(struct ledger *l, int idle)
 {
-	struct channel	*scan = scan_channel(l->scan);
-	struct pollfd	p[6];
+	struct pollfd	p[5];
 	bool		unflushed;
 	int		n;
 
@@ -198,8 +211,7 @@ ledger_wait(struct ledger *l, int idle)
 	ledger_poll_add(&p[2], l->report);
 	p[3] = (struct pollfd){ store_fd(l->store), POLLIN, 0 };
 	p[4] = (struct pollfd){ charge_batch_flush_fd(l->batch), POLLIN, 0 };
-	ledger_poll_add(&p[5], scan);
-	if ((n = poll(p, 6, ledger_timeout(l, idle))) == -1) {
+	if ((n = poll(p, 5, ledger_timeout(l, idle))) == -1) {
 		if (errno != EINTR)
 			log_fatal("poll: %s", strerror(errno));
 		return;
@@ -222,10 +234,6 @@ ledger_wait(struct ledger *l, int idle)
 	if ((p[2].revents & ~POLLOUT) != 0 && l->report != NULL &&
 	    ledger_read(l, l->report, ledger_on_report) == -1)
 		ledger_drop_report(l);
-	/* Only the engine waits for the result of a scan. */
-	if ((p[5].revents & ~POLLOUT) != 0 &&
-	    ledger_read(l, scan, scan_on_engine) == -1)
-		l->stopping = true;
 	if ((p[0].revents & ~POLLOUT) != 0 &&
 	    ledger_read(l, l->parent, ledger_on_parent) == -1)
 		exit(errno == EBADMSG ? EXIT_FAILURE : 0);
@@ -255,6 +263,7 @@ ledger_serve(struct ledger *l)
 {
 	int64_t	now;
 	int	idle = 0;
+	bool	serves;
 
 	while (!l->stopping) {
 		ledger_wait(l, idle);
@@ -268,23 +277,22 @@ ledger_serve(struct ledger *l)
 		upkeep_history(l);
 		upkeep_clean(l);
 		upkeep_notices(l);
-		scan_step(l);
 		idle = -1;
 		if (l->batch->count > 0 ||
 		    charge_batch_unflushed(l->batch)) {
 			ledger_flush(l);
 			continue;
 		}
-		/* A ledger without an engine only cleans and reports. */
+		/* Other ledgers only clean, report or scan. */
+		serves = l->engine != NULL && !l->scans;
 		now = clock_mono().ns;
-		if (l->engine != NULL && now - l->remembered >= REMEMBER_NS) {
+		if (serves && now - l->remembered >= REMEMBER_NS) {
 			l->remembered = now;
 			clean_remember(l->store, l->limits, clock_wall());
 		}
-		if (l->engine != NULL)
+		if (serves)
 			idle = store_idle(l->store);
-		if (upkeep_look(l))
-			idle = clock_sooner(idle, LOOK_MS);
+		inquiry_step(l);
 		ledger_flush(l);
 	}
 }
@@ -362,7 +370,7 @@ main(void)
 	l->hits = hits_new();
 	l->notices = notices_new();
 	l->history = history_new();
-	l->seek = seek_new();
+	TAILQ_INIT(&l->asked.list);
 	if (l->settings->report_immediately)
 		hits_load(l->hits, l->store);
 

@@ -1,8 +1,7 @@
-#include <stdlib.h>
 #include <string.h>
 
 #include "conf/stored_id.h"
-#include "ledger/id.h"
+#include "ledger/ledger.h"
 #include "ledger/top_rows.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
@@ -11,8 +10,8 @@
 #define IDS_STEP	500	/* ids, and so queries of limits, in a step */
 
 struct top_rows {
-	struct ledger		 *ledger;
-	struct msg_top		  wanted;	/* points to `bytes` */
+	struct inquiry		  inquiry;	/* first */
+	struct msg_top		  wanted;	/* points to the payload */
 	int64_t			  since;	/* older rows count nowhere */
 	int64_t			  now;
 	struct cache_id		**list;		/* none is evicted */
@@ -21,7 +20,7 @@ struct top_rows {
 	size_t			  at;		/* listed so far */
 	struct top_source	  source;
 	struct top		 *top;		/* NULL: not begun */
-	char			  bytes[];
+	struct msg_topped	  topped;
 };
 
 static const struct window *
@@ -59,33 +58,12 @@ top_rows_source(struct ledger *l)
 	return source;
 }
 
-struct top_rows *
-top_rows_new(struct ledger *l, const void *payload, size_t len)
-{
-	struct top_rows	*t = alloc_zero(1, sizeof(*t) + len);
-	int64_t		 longest = settings_longest_window(l->settings);
-
-	if (len > 0)
-		memcpy(t->bytes, payload, len);
-	if (msg_top_get(&t->wanted, t->bytes, len) == -1 ||
-	    t->wanted.by == TOP_BY_REFUSED) {
-		free(t);
-		return NULL;
-	}
-	t->ledger = l;
-	t->now = clock_wall();
-	if (longest < t->wanted.seconds)
-		longest = t->wanted.seconds;
-	/* Which windows SQL returns is not known before it is asked. */
-	t->since = lookup_used(l->limits) ? 0 : num_sub_clamp(t->now, longest);
-	return t;
-}
-
-bool
-top_rows_add(struct top_rows *t, const char *id, size_t idlen, int64_t date,
+static void
+top_rows_add(void *arg, const char *id, size_t idlen, int64_t date,
     int64_t amount)
 {
-	struct ledger			*l = t->ledger;
+	struct top_rows			*t = arg;
+	struct ledger			*l = t->inquiry.ledger;
 	const struct settings_rule	*rule;
 	struct store_row		 row = { .date = date,
 					    .amount = amount, .instance = "",
@@ -95,13 +73,14 @@ top_rows_add(struct top_rows *t, const char *id, size_t idlen, int64_t date,
 	size_t				 bare = 0;
 	bool				 first;
 
-	if (date < t->since || date > num_add_clamp(t->now, WINDOW_SKEW) ||
-	    idlen > sizeof(folded))
-		return true;
+	t->inquiry.rows++;
+	if (t->inquiry.why != NULL || date < t->since ||
+	    date > num_add_clamp(t->now, WINDOW_SKEW) || idlen > sizeof(folded))
+		return;
 	rule = stored_id_rule(l->settings, id, idlen);
 	/* Earlier settings counted it, or it passed a lock. */
 	if (rule == NULL && l->settings->nrules > 0)
-		return true;
+		return;
 	if (rule != NULL)
 		bare = stored_id_bare(id, idlen);
 	memcpy(folded, id, idlen);
@@ -117,26 +96,31 @@ top_rows_add(struct top_rows *t, const char *id, size_t idlen, int64_t date,
 		t->list[t->count++] = known;
 	}
 	cache_first(l->cache, known, &row, t->now);
-	return cache_bytes(l->cache) <= (size_t)l->settings->memory_limit;
+	if (cache_bytes(l->cache) > (size_t)l->settings->memory_limit)
+		t->inquiry.why = "the counts of all ids take more memory than "
+		    "memory_limit";
 }
 
-enum store_result
-top_rows_list(struct top_rows *t, const struct msg_topped **answer)
+/* Reads rows; after the last one lists the next ids, with limits by SQL. */
+static enum store_result
+top_rows_step(struct inquiry *q)
 {
-	static struct msg_topped	 topped;
-	struct ledger			*l = t->ledger;
+	struct top_rows			*t = (struct top_rows *)q;
+	struct ledger			*l = q->ledger;
 	const struct settings		*s = l->settings;
 	const struct settings_rule	*rule;
 	const struct cache_id		*id;
 	size_t				 end, i;
 
+	if (q->position != -1)
+		return inquiry_rows(q, top_rows_add);
 	if (t->top == NULL) {
 		/* Grants belong to the limits. */
 		if (override_table_refresh(l->batch->overrides,
 		    l->store, clock_wall(), clock_mono()) == STORE_LOST)
 			return STORE_LOST;
 		t->source = top_rows_source(l);
-		t->top = top_new(&topped, &t->wanted, &t->source, l->settings,
+		t->top = top_new(&t->topped, &t->wanted, &t->source, s,
 		    clock_wall());
 	}
 	end = t->count - t->at > IDS_STEP ? t->at + IDS_STEP : t->count;
@@ -154,10 +138,30 @@ top_rows_list(struct top_rows *t, const struct msg_topped **answer)
 		id = t->list[t->at];
 		top_on_id(t->top, id->id, id->idlen, &id->window);
 	}
-	*answer = NULL;
-	if (t->at < t->count)
-		return STORE_OK;
-	top_end(t->top);
-	*answer = &topped;
+	if (t->at == t->count) {
+		top_end(t->top);
+		msg_topped_put(ledger_payload(l), &t->topped);
+		ledger_answer(l, MSG_TOPPED, q->request);
+		q->answered = true;
+	}
 	return STORE_OK;
+}
+
+int
+top_rows_on_top(struct ledger *l, const struct message *m)
+{
+	struct inquiry	*q = inquiry_new(l, m, sizeof(struct top_rows),
+			    top_rows_step);
+	struct top_rows	*t = (struct top_rows *)q;
+	int64_t		 longest = settings_longest_window(l->settings);
+
+	if (q == NULL || msg_top_get(&t->wanted, q->payload, q->len) == -1 ||
+	    t->wanted.by == TOP_BY_REFUSED)
+		return -1;
+	t->now = clock_wall();
+	if (longest < t->wanted.seconds)
+		longest = t->wanted.seconds;
+	/* Which windows SQL returns is not known before it is asked. */
+	t->since = lookup_used(l->limits) ? 0 : num_sub_clamp(t->now, longest);
+	return 0;
 }

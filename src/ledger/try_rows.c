@@ -9,6 +9,7 @@
 #include "conf/table.h"
 #include "decision/simulate.h"
 #include "ipc/message_simulate.h"
+#include "ledger/ledger.h"
 #include "ledger/try_rows.h"
 #include "lib/alloc.h"
 #include "lib/clock.h"
@@ -17,6 +18,7 @@
 #include "lib/window.h"
 
 #define ROWS_STEP	2000	/* rows, and ids, that are decided on at once */
+#define ROWS_MAX	20000000
 
 /* An id and its rows. */
 struct try_id {
@@ -40,21 +42,21 @@ struct try_rule {
 };
 
 struct try_rows {
-	struct ledger	*ledger;
-	struct channel	*engine;
-	struct settings	*tried;		/* NULL: the running ones */
-	uint32_t	 k;
-	struct try_rule	 rule[RULES_MAX];
-	size_t		 nrules;	/* 1 without rules */
-	struct map	*map;
-	struct try_id	**list;
-	size_t		 count;
-	size_t		 size;
-	size_t		 at;		/* decided so far */
-	int64_t		 rows;
-	int64_t		 first;
-	int64_t		 last;
-	int64_t		 newest;	/* later ones are not counted */
+	struct inquiry		 inquiry;	/* first */
+	const struct settings	*now;		/* in force */
+	struct settings		*tried;		/* NULL: the running ones */
+	uint32_t		 k;
+	struct try_rule		 rule[RULES_MAX];
+	size_t			 nrules;	/* 1 without rules */
+	struct map		*map;
+	struct try_id		**list;
+	size_t			 count;
+	size_t			 size;
+	size_t			 at;		/* decided so far */
+	int64_t			 first;
+	int64_t			 last;
+	int64_t			 newest;	/* later ones are not counted */
+	char			 why[512];	/* the settings cannot be tried */
 };
 
 static int
@@ -70,8 +72,10 @@ same_id(const struct map_node *node, const void *key, size_t len)
 static void
 reply(struct try_rows *t, const struct msg_simulated *m)
 {
-	msg_simulated_put(ledger_payload(t->ledger), m);
-	channel_send(t->engine, MSG_SIMULATED, 0, &t->ledger->payload, -1);
+	struct ledger	*l = t->inquiry.ledger;
+
+	msg_simulated_put(ledger_payload(l), m);
+	ledger_answer(l, MSG_SIMULATED, t->inquiry.request);
 }
 
 static void
@@ -86,10 +90,10 @@ reply_text(struct try_rows *t, enum simulated_kind kind, const char *rule,
 	reply(t, &m);
 }
 
-void
-try_rows_fail(struct try_rows *t, const char *why)
+static void
+try_rows_fail(struct inquiry *q, const char *why)
 {
-	reply_text(t, SIMULATED_FAILED, "", why);
+	reply_text((struct try_rows *)q, SIMULATED_FAILED, "", why);
 }
 
 static const char *
@@ -242,7 +246,7 @@ rule_of(const struct settings *s, const char *name)
 static void
 match_rules(struct try_rows *t)
 {
-	const struct settings	*now = t->ledger->settings, *tried = t->tried;
+	const struct settings	*now = t->now, *tried = t->tried;
 	struct try_rule		*r;
 	bool			 matched[RULES_MAX] = { false };
 	size_t			 i;
@@ -276,27 +280,6 @@ match_rules(struct try_rows *t)
 			    "rows");
 }
 
-struct try_rows *
-try_rows_new(struct ledger *l, struct channel *engine, const void *payload,
-    size_t len, char *why, size_t size)
-{
-	struct msg_simulate	 wanted;
-	struct try_rows		*t;
-
-	if (msg_simulate_get(&wanted, payload, len) == -1)
-		return NULL;
-	t = alloc_zero(1, sizeof(*t));
-	t->ledger = l;
-	t->engine = engine;
-	t->map = map_new(same_id);
-	t->k = wanted.k;
-	t->newest = clock_wall() + WINDOW_SKEW;
-	if (wanted.textlen == 0 || (t->tried = tried_settings(wanted.text,
-	    wanted.textlen, why, size)) != NULL)
-		match_rules(t);
-	return t;
-}
-
 /* --- the rows --- */
 
 static struct try_id *
@@ -315,31 +298,35 @@ new_id(struct try_rows *t, const char *id, size_t len, size_t rule)
 	return new;
 }
 
-bool
-try_rows_add(struct try_rows *t, const char *id, size_t len, int64_t date,
+static void
+try_rows_add(void *arg, const char *id, size_t len, int64_t date,
     int64_t amount)
 {
-	const struct settings		*now = t->ledger->settings;
+	struct try_rows			*t = arg;
+	const struct settings		*now = t->now;
 	const struct settings_rule	*of = stored_id_rule(now, id, len);
 	struct try_id			*known;
 	const char			*name;
 	char				 folded[CHARGE_ID_MAX];
 	size_t				 rule = 0, was = 0, n;
 
-	if (++t->rows > TRY_ROWS_MAX)
-		return false;
+	if (++t->inquiry.rows > ROWS_MAX) {
+		t->inquiry.why = "more than 20000000 rows are kept, which are "
+		    "too many to try";
+		return;
+	}
 	if (of != NULL) {
 		rule = (size_t)(of - now->rules);
 		was = stored_id_bare(id, len);
 	}
 	if (date < 0 || date > t->newest || (of == NULL && now->nrules > 0) ||
 	    t->rule[rule].skipped != NULL)
-		return true;
+		return;
 	/* Under the name that the rule has now. */
 	name = rule_name(now, rule);
 	n = strlen(name) + (was > 0);
 	if (n + len - was > sizeof(folded))
-		return true;
+		return;
 	if (n > 0)
 		(void)snprintf(folded, sizeof(folded), "%s:", name);
 	memcpy(folded + n, id + was, len - was);
@@ -362,7 +349,6 @@ try_rows_add(struct try_rows *t, const char *id, size_t len, int64_t date,
 	known->row[known->n].date = (uint32_t)date;
 	known->row[known->n++].amount = (int32_t)(amount > INT32_MAX ?
 	    INT32_MAX : amount < -INT32_MAX ? -INT32_MAX : amount);
-	return true;
 }
 
 /* --- deciding --- */
@@ -370,7 +356,7 @@ try_rows_add(struct try_rows *t, const char *id, size_t len, int64_t date,
 static const struct settings *
 tried(const struct try_rows *t)
 {
-	return t->tried != NULL ? t->tried : t->ledger->settings;
+	return t->tried != NULL ? t->tried : t->now;
 }
 
 static const struct limits *
@@ -394,7 +380,7 @@ decide_limits(const struct try_rows *t, struct try_id *id)
 	bool				 exempt;
 
 	if (s->nrules > 0) {
-		value += strlen(rule_name(t->ledger->settings, id->rule)) + 1;
+		value += strlen(rule_name(t->now, id->rule)) + 1;
 		r += t->rule[id->rule].would;
 	}
 	len = id->len - (size_t)(value - id->id);
@@ -438,7 +424,7 @@ by_refused(const void *a, const void *b)
 static void
 reply_rule(struct try_rows *t, size_t rule, size_t from)
 {
-	const char		*name = rule_name(t->ledger->settings, rule);
+	const char		*name = rule_name(t->now, rule);
 	const struct try_id	*id;
 	struct msg_simulated	 m = { .kind = SIMULATED_RULE, .rule = name,
 				    .text = "" };
@@ -477,7 +463,7 @@ reply_window(struct try_rows *t, size_t rule, const struct limit *limit,
     int64_t *peak)
 {
 	struct try_rule		*r = &t->rule[rule];
-	const char		*name = rule_name(t->ledger->settings, rule);
+	const char		*name = rule_name(t->now, rule);
 	struct msg_simulated	 m = { .kind = SIMULATED_WINDOW, .rule = name,
 				    .text = "" };
 	size_t			 k = t->k, i;
@@ -507,7 +493,7 @@ reply_results(struct try_rows *t)
 				    .text = "" };
 	size_t			 i, j, from = 0;
 
-	m.number[0] = t->rows;
+	m.number[0] = t->inquiry.rows;
 	m.number[1] = (int64_t)t->count;
 	m.number[2] = t->first;
 	m.number[3] = t->last;
@@ -528,14 +514,20 @@ reply_results(struct try_rows *t)
 	reply_text(t, SIMULATED_DONE, "", "");
 }
 
-bool
-try_rows_decide(struct try_rows *t)
+/* Reads rows; after the last one decides on the next ids. */
+static enum store_result
+try_rows_step(struct inquiry *q)
 {
+	struct try_rows		*t = (struct try_rows *)q;
 	const struct limits	*limits;
 	struct try_rule		*r;
 	struct try_id		*id;
 	size_t			 rows = 0, i;
 
+	if (q->why != NULL)
+		return STORE_FAILED;
+	if (q->position != -1)
+		return inquiry_rows(q, try_rows_add);
 	for (i = 0; i < t->nrules && t->tried == NULL && t->at == 0; i++) {
 		r = &t->rule[i];
 		r->peak = alloc_zero(r->ids * rule_limits(t, i)->count + 1,
@@ -558,8 +550,32 @@ try_rows_decide(struct try_rows *t)
 		free(id->row);
 		id->row = NULL;
 	}
-	if (t->at < t->count)
-		return false;
-	reply_results(t);
-	return true;
+	if (t->at == t->count) {
+		reply_results(t);
+		q->answered = true;
+	}
+	return STORE_OK;
+}
+
+int
+try_rows_on_simulate(struct ledger *l, const struct message *m)
+{
+	struct inquiry		*q = inquiry_new(l, m, sizeof(struct try_rows),
+				    try_rows_step);
+	struct try_rows		*t = (struct try_rows *)q;
+	struct msg_simulate	 wanted;
+
+	if (q == NULL || msg_simulate_get(&wanted, q->payload, q->len) == -1)
+		return -1;
+	q->fail = try_rows_fail;
+	t->now = l->settings;
+	t->map = map_new(same_id);
+	t->k = wanted.k;
+	t->newest = clock_wall() + WINDOW_SKEW;
+	if (wanted.textlen == 0 || (t->tried = tried_settings(wanted.text,
+	    wanted.textlen, t->why, sizeof(t->why))) != NULL)
+		match_rules(t);
+	else
+		q->why = t->why;
+	return 0;
 }

@@ -4,9 +4,7 @@
 #include "ledger/ledger.h"
 #include "lib/clock.h"
 #include "lib/log.h"
-#include "lib/num.h"
 
-#define HISTORY_DAY	86400
 #define PROGRESS_NS	INT64_C(1000000000)
 #define TROUBLE_SECONDS	60	/* between two such lines in the log */
 
@@ -42,26 +40,6 @@ upkeep_history(struct ledger *l)
 	    poll(&p, 1, 0) == 0;
 	if (quiet || history_due(l->history, false, clock_mono()))
 		(void)upkeep_keep(l);
-}
-
-/* --- searches of them --- */
-
-int
-upkeep_on_search(struct ledger *l, const struct message *m)
-{
-	return seek_add(l->seek, m->request, m->payload, m->len);
-}
-
-bool
-upkeep_look(struct ledger *l)
-{
-	if (!seek_waits(l->seek))
-		return false;
-	/* What was refused before the question is found. */
-	if (!upkeep_keep(l))
-		seek_step(l, num_sub_clamp(clock_wall(),
-		    l->settings->history * HISTORY_DAY));
-	return true;
 }
 
 /* --- cleaning --- */
