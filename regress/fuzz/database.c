@@ -68,9 +68,6 @@ database_on_reported(void *arg, const char *id, size_t idlen, int64_t seconds,
 static void
 database_charge(struct fuzz_store *s, unsigned int rounds)
 {
-	const struct charge_answers	 answers = {
-		.verdict = database_on_verdict, .hit = database_on_hit
-	};
 	static struct msg_charge	 m;
 	struct msg_charge_key		*k = &m.keys[0];
 	struct limit			 limit = { 3, 86400 };
@@ -79,6 +76,9 @@ database_charge(struct fuzz_store *s, unsigned int rounds)
 	char				 id[16];
 	unsigned int			 i;
 
+	s->batch->answers = (struct charge_answers){
+		.verdict = database_on_verdict, .hit = database_on_hit
+	};
 	memset(&m, 0, sizeof(m));
 	m.deadline = INT64_MAX;
 	m.instance = "";
@@ -107,8 +107,8 @@ database_charge(struct fuzz_store *s, unsigned int rounds)
 		payload.len = 0;
 		msg_charge_put(&payload, &m);
 		(void)charge_batch_add(s->batch, i, payload.data, payload.len);
-		if (charge_batch_run(s->batch, STORE_NOW + i, mono,
-		    &answers) == STORE_LOST)
+		if (charge_batch_run(s->batch, STORE_NOW + i, mono) ==
+		    STORE_LOST)
 			break;
 		(void)store_idle(s->store);
 	}

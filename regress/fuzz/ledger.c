@@ -81,17 +81,17 @@ ledger_on_overridden(void *arg, uint64_t request,
 static void
 ledger_run(void)
 {
-	const struct charge_answers	answers = {
+	struct mono	mono = { 0 };
+
+	ledger.batch->answers = (struct charge_answers){
 		.verdict = ledger_on_verdict, .hit = ledger_on_hit,
 		.weighed = ledger_on_weighed,
 		.overridden = ledger_on_overridden
 	};
-	struct mono			mono = { 0 };
-
 	now++;
 	while (ledger.batch->count > 0)
-		fuzz_require(charge_batch_run(ledger.batch, now, mono,
-		    &answers) == STORE_OK);
+		fuzz_require(charge_batch_run(ledger.batch, now, mono) ==
+		    STORE_OK);
 	while (store_idle(ledger.store) == 0)
 		;
 }

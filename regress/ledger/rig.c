@@ -267,14 +267,13 @@ rig_on_hit(void *arg, const struct charge_hit *hit)
 enum store_result
 rig_run_once(struct rig *r)
 {
-	const struct charge_answers	answers = {
+	struct mono	mono = clock_mono();
+
+	r->batch->answers = (struct charge_answers){
 		.verdict = rig_on_verdict, .hit = rig_on_hit, .arg = r
 	};
-
-	struct mono			mono = clock_mono();
-
 	mono.ns += r->mono;
-	return charge_batch_run(r->batch, r->now, mono, &answers);
+	return charge_batch_run(r->batch, r->now, mono);
 }
 
 void

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "engine/memory.h"
-#include "ledger/batch/charge.h"
+#include "ledger/batch/charge_batch.h"
 #include "memstore.h"
 
 /*
@@ -163,20 +163,19 @@ static void
 decide_both(int n, struct charge_batch *batch, struct memory *memory,
     int64_t now)
 {
-	const struct charge_answers	answers = {
+	struct mono	mono = { 1000 };
+	struct str	a, b;
+
+	batch->answers = (struct charge_answers){
 		.verdict = on_verdict, .weighed = on_weighed, .hit = on_hit
 	};
-	struct mono			mono = { 1000 };
-	struct str			a, b;
-
 	str_init(&a);
 	str_init(&b);
 	msg_charge_put(&a, &charge);
 	assert_int_equal(charge_batch_weigh(batch, 0, a.data, a.len), 0);
 	assert_int_equal(charge_batch_add(batch, 0, a.data, a.len), 0);
 	memset(&by_ledger, 0xff, sizeof(by_ledger));
-	assert_int_equal(charge_batch_run(batch, now, mono, &answers),
-	    STORE_OK);
+	assert_int_equal(charge_batch_run(batch, now, mono), STORE_OK);
 	memory_weigh(memory, &charge, now, &weighed_by_memory);
 	memory_decide(memory, &charge, now, &by_memory);
 	a.len = 0;

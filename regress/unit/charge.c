@@ -384,13 +384,13 @@ on_hit(void *arg, const struct charge_hit *hit)
 static enum store_result
 run(struct rig *r)
 {
-	const struct charge_answers	answers = {
+	struct mono	mono = { 1000 };
+
+	r->batch->answers = (struct charge_answers){
 		.verdict = on_verdict, .hit = on_hit, .arg = r
 	};
-	struct mono			mono = { 1000 };
-
 	store.calls[0] = '\0';
-	return charge_batch_run(r->batch, NOW, mono, &answers);
+	return charge_batch_run(r->batch, NOW, mono);
 }
 
 /* --- */

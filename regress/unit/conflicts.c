@@ -373,21 +373,21 @@ unanswered(const struct daemon *d)
 static enum store_result
 run(struct daemon *d)
 {
-	const struct charge_answers	answers = {
+	enum store_result	 result;
+	const struct asked	*a;
+	/* Then some of the answers were decided in an earlier run. */
+	bool			 earlier = d->store.unflushed;
+	size_t			 i;
+
+	d->batch->answers = (struct charge_answers){
 		.verdict = on_verdict, .hit = on_hit, .arg = d,
 		.weighed = on_weighed, .more = on_more,
 		.overridden = on_overridden
 	};
-	enum store_result		result;
-	const struct asked		*a;
-	/* Then some of the answers were decided in an earlier run. */
-	bool				earlier = d->store.unflushed;
-	size_t				i;
-
 	nrefused = 0;
 	accepted = 0;
 	reset_sum = -1;
-	result = charge_batch_run(d->batch, now, clock_mono(), &answers);
+	result = charge_batch_run(d->batch, now, clock_mono());
 	/*
 	 * In a batch that failed others were accepted, and not recorded. A
 	 * reset makes room for "c" after others were refused.

@@ -120,22 +120,26 @@ dispatch_on_answered(void *arg)
 		(void)channel_flush(l->engine);
 }
 
-void
-dispatch_decide(struct ledger *l)
+struct charge_answers
+dispatch_answers(struct ledger *l)
 {
-	const struct charge_answers	answers = {
+	return (struct charge_answers){
 		dispatch_on_verdict, dispatch_on_hit, l, dispatch_on_weighed,
 		dispatch_more, dispatch_on_answered, dispatch_on_overridden
 	};
-	size_t				count = l->batch->count;
+}
+
+void
+dispatch_decide(struct ledger *l)
+{
+	size_t	count = l->batch->count;
 
 	if (count == 0)
 		return;
 	l->figure[FIGURE_BATCHES]++;
 	if (count > l->figure[FIGURE_LARGEST_BATCH])
 		l->figure[FIGURE_LARGEST_BATCH] = count;
-	ledger_note(l, charge_batch_run(l->batch, clock_wall(), clock_mono(),
-	    &answers));
+	ledger_note(l, charge_batch_run(l->batch, clock_wall(), clock_mono()));
 }
 
 /* --- questions --- */

@@ -112,6 +112,9 @@ int	dispatch_message(struct ledger *, const struct message *);
 void	dispatch_on_overrides(void *, bool changed);
 void	dispatch_on_override_set(void *, const struct override *);
 
+/* What the batch calls. */
+struct charge_answers	dispatch_answers(struct ledger *);
+
 /* A new engine is connected: sends it the grants and blocks. */
 void	dispatch_engine(struct ledger *);
 

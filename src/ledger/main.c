@@ -365,6 +365,7 @@ main(void)
 	l->ids = lookup_new(LOOKUP_IDS, l->settings);
 	l->batch = charge_batch_new(l->cache, l->store, l->limits, l->ids,
 	    l->settings);
+	l->batch->answers = dispatch_answers(l);
 	override_table_on(l->batch->overrides,
 	    dispatch_on_overrides, dispatch_on_override_set, l);
 	l->hits = hits_new();

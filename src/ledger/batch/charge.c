@@ -179,10 +179,10 @@ charge_decide(struct charge_batch *b)
 /* --- answering --- */
 
 static void
-charge_answer(struct charge_batch *b, struct charges *list,
-    const struct charge_answers *answers)
+charge_answer(struct charge_batch *b, struct charges *list)
 {
-	struct verdict_charge	*c;
+	const struct charge_answers	*answers = &b->answers;
+	struct verdict_charge		*c;
 
 	while ((c = TAILQ_FIRST(list)) != NULL) {
 		if (c->weighed != NULL) {
@@ -204,7 +204,7 @@ charge_answer(struct charge_batch *b, struct charges *list,
  */
 static void
 charge_answer_failed(struct charge_batch *b, struct charges *list,
-    enum store_result result, const struct charge_answers *answers)
+    enum store_result result)
 {
 	struct verdict_charge	*c, *next;
 	struct msg_verdict	*v;
@@ -223,7 +223,7 @@ charge_answer_failed(struct charge_batch *b, struct charges *list,
 			charge_free(b, c);
 		}
 	}
-	charge_answer(b, list, answers);
+	charge_answer(b, list);
 }
 
 /* The commit of these charges is durable. */
@@ -232,7 +232,7 @@ charge_on_flushed(void *arg)
 {
 	struct charge_batch	*b = arg;
 
-	charge_answer(b, &b->unflushed, &b->answers);
+	charge_answer(b, &b->unflushed);
 	if (b->answers.answered != NULL)
 		b->answers.answered(b->answers.arg);
 }
@@ -251,13 +251,13 @@ charge_batch_start(struct charge_batch *b, int64_t now)
 }
 
 static enum store_result
-charge_try(struct charge_batch *b, int64_t now, struct mono mono,
-    const struct charge_answers *answers)
+charge_try(struct charge_batch *b, int64_t now, struct mono mono)
 {
-	struct verdict_context	*ctx = &b->context;
-	enum store_result	 result;
-	size_t			 i;
-	bool			 later;
+	const struct charge_answers	*answers = &b->answers;
+	struct verdict_context		*ctx = &b->context;
+	enum store_result		 result;
+	size_t				 i;
+	bool				 later;
 
 	ctx->now = now;
 	ctx->result = STORE_OK;
@@ -269,7 +269,7 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono,
 			return result;
 		cache_undo(b->cache);
 		charge_expire(b, mono, true);
-		charge_answer_failed(b, &b->decided, result, answers);
+		charge_answer_failed(b, &b->decided, result);
 		return result;
 	}
 	/* Waiting for a lock may have taken longer than some deadlines. */
@@ -288,17 +288,16 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono,
 		b->learned += ctx->learned;
 		for (i = 0; i < ctx->nhit; i++)
 			answers->hit(answers->arg, &ctx->hit[i]);
-		if (later) {
+		if (later)
 			TAILQ_CONCAT(&b->unflushed, &b->decided, entry);
-			b->answers = *answers;
-		} else
-			charge_answer(b, &b->decided, answers);
+		else
+			charge_answer(b, &b->decided);
 	} else if (result == STORE_BUSY) {
 		cache_rewind(b->cache);
 		charge_decide_again(b);
 	} else {
 		cache_undo(b->cache);
-		charge_answer_failed(b, &b->decided, result, answers);
+		charge_answer_failed(b, &b->decided, result);
 	}
 	cache_trim(b->cache);
 	return result;
@@ -309,13 +308,12 @@ static enum store_result
 charge_lost(struct charge_batch *b, enum store_result result)
 {
 	if (result == STORE_LOST)
-		charge_answer_failed(b, &b->unflushed, STORE_LOST, &b->answers);
+		charge_answer_failed(b, &b->unflushed, STORE_LOST);
 	return result;
 }
 
 static enum store_result
-charge_run(struct charge_batch *b, int64_t now, struct mono mono,
-    const struct charge_answers *answers)
+charge_run(struct charge_batch *b, int64_t now, struct mono mono)
 {
 	struct verdict_charge	*c, *next;
 	enum store_result	 result;
@@ -333,7 +331,7 @@ charge_run(struct charge_batch *b, int64_t now, struct mono mono,
 		TAILQ_REMOVE(&b->waiting, c, entry);
 		TAILQ_INSERT_HEAD(&b->next, c, entry);
 	}
-	result = charge_lost(b, charge_try(b, now, mono, answers));
+	result = charge_lost(b, charge_try(b, now, mono));
 	if (result == STORE_OK &&
 	    habits_trim(b->habits, b->store, now) == STORE_LOST)
 		result = charge_lost(b, STORE_LOST);
@@ -355,24 +353,23 @@ charge_run(struct charge_batch *b, int64_t now, struct mono mono,
 }
 
 enum store_result
-charge_batch_run(struct charge_batch *b, int64_t now, struct mono mono,
-    const struct charge_answers *answers)
+charge_batch_run(struct charge_batch *b, int64_t now, struct mono mono)
 {
 	enum store_result	changed;
 
 	charge_expire(b, mono, false);
-	charge_answer(b, &b->decided, answers);
-	changed = charge_lost(b, charge_change_run(b, now, mono, answers));
+	charge_answer(b, &b->decided);
+	changed = charge_lost(b, charge_change_run(b, now, mono));
 	if (changed == STORE_LOST)
 		b->last = STORE_LOST;
 	else if (!TAILQ_EMPTY(&b->waiting))
-		b->last = charge_run(b, now, mono, answers);
+		b->last = charge_run(b, now, mono);
 	else if (changed == STORE_BUSY)
 		return STORE_BUSY;
 	/* If nothing ran, the last result still holds. */
 	if (b->last == STORE_LOST) {
 		charge_expire(b, mono, true);
-		charge_answer_failed(b, &b->decided, STORE_LOST, answers);
+		charge_answer_failed(b, &b->decided, STORE_LOST);
 	}
 	return b->last == STORE_OK ? changed : b->last;
 }

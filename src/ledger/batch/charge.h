@@ -82,6 +82,7 @@ enum store_result	 charge_batch_start(struct charge_batch *, int64_t now);
 
 struct charge_hit;
 
+/* Set them before the first charge. */
 struct charge_answers {
 	void	(*verdict)(void *, uint64_t request,
 		    const struct msg_verdict *);
@@ -118,7 +119,7 @@ struct charge_answers {
  * them to the next ledger.
  */
 enum store_result	 charge_batch_run(struct charge_batch *, int64_t now,
-			    struct mono, const struct charge_answers *);
+			    struct mono);
 
 /*
  * Answers the charges whose commit is durable; with `wait`, waits until all

@@ -6,8 +6,8 @@
 #include "ledger/batch/verdict.h"
 
 /*
- * What the files of the batch share. Others read `count` and `learned`, and use
- * `overrides` and `habits`.
+ * What the files of the batch share. Others set `answers`, read `count` and
+ * `learned`, and use `overrides` and `habits`.
  */
 TAILQ_HEAD(charges, verdict_charge);
 TAILQ_HEAD(charge_changes, charge_change);
@@ -108,7 +108,7 @@ enum store_result	 charge_end(struct charge_batch *,
  * STORE_OK, STORE_BUSY or STORE_LOST.
  */
 enum store_result	 charge_change_run(struct charge_batch *, int64_t now,
-			    struct mono, const struct charge_answers *);
+			    struct mono);
 void			 charge_change_clear(struct charge_batch *);
 
 #endif

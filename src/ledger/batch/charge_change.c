@@ -50,16 +50,15 @@ charge_change_clear(struct charge_batch *b)
 
 static void
 charge_change_answer(struct charge_batch *b, struct charge_change *c,
-    enum override_result result, const struct charge_answers *answers)
+    enum override_result result)
 {
 	c->answer.result = (uint8_t)result;
-	answers->overridden(answers->arg, c->request, &c->answer);
+	b->answers.overridden(b->answers.arg, c->request, &c->answer);
 	charge_change_free(b, c);
 }
 
 enum store_result
-charge_change_run(struct charge_batch *b, int64_t now, struct mono mono,
-    const struct charge_answers *answers)
+charge_change_run(struct charge_batch *b, int64_t now, struct mono mono)
 {
 	struct charge_change	*c = TAILQ_FIRST(&b->changes);
 	enum override_result	 outcome = OVERRIDE_FAILED;
@@ -67,7 +66,7 @@ charge_change_run(struct charge_batch *b, int64_t now, struct mono mono,
 	bool			 due, writes, later = false;
 
 	if (c != NULL && clock_passed(c->deadline, mono)) {
-		charge_change_answer(b, c, OVERRIDE_FAILED, answers);
+		charge_change_answer(b, c, OVERRIDE_FAILED);
 		return STORE_OK;
 	}
 	due = b->overrides->due.n > 0;
@@ -80,8 +79,8 @@ charge_change_run(struct charge_batch *b, int64_t now, struct mono mono,
 		    b->store, writes ? c->copies.list : NULL,
 		    writes ? c->copies.n : 0, now, &outcome), &later);
 	if (c != NULL && result == STORE_FAILED)
-		charge_change_answer(b, c, OVERRIDE_FAILED, answers);
+		charge_change_answer(b, c, OVERRIDE_FAILED);
 	else if (writes && result == STORE_OK)
-		charge_change_answer(b, c, outcome, answers);
+		charge_change_answer(b, c, outcome);
 	return result == STORE_FAILED ? STORE_OK : result;
 }
