@@ -106,7 +106,8 @@ database_charge(struct fuzz_store *s, unsigned int rounds)
 		k[1].valuelen = strlen(id);
 		payload.len = 0;
 		msg_charge_put(&payload, &m);
-		(void)charge_batch_add(s->batch, i, payload.data, payload.len);
+		(void)charge_batch_add(s->batch, MSG_CHARGE, i, payload.data,
+		    payload.len);
 		if (charge_batch_run(s->batch, STORE_NOW + i, mono) ==
 		    STORE_LOST)
 			break;

@@ -226,14 +226,13 @@ ledger_override(uint64_t request)
 static void
 ledger_ask(uint64_t request)
 {
-	static int	(*const take[])(struct charge_batch *, uint64_t,
-			    const void *, size_t) = {
-		[ASK_CHARGE] = charge_batch_add,
-		[ASK_WEIGH] = charge_batch_weigh,
-		[ASK_RESET] = charge_batch_reset
+	static const enum message_type	types[] = {
+		[ASK_CHARGE] = MSG_CHARGE,
+		[ASK_WEIGH] = MSG_WEIGH,
+		[ASK_RESET] = MSG_RESET
 	};
-	uint8_t		ask = take_byte() % ASK__MAX;
-	struct str	payload;
+	uint8_t				ask = take_byte() % ASK__MAX;
+	struct str			payload;
 
 	if (ask == ASK_RUN)
 		ledger_run();
@@ -242,8 +241,8 @@ ledger_ask(uint64_t request)
 	else {
 		str_init(&payload);
 		take_charge(&payload);
-		waiting[request] = take[ask](ledger.batch, request,
-		    payload.data, payload.len) == 0;
+		waiting[request] = charge_batch_add(ledger.batch, types[ask],
+		    request, payload.data, payload.len) == 0;
 		str_clear(&payload);
 	}
 }

@@ -234,8 +234,8 @@ rig_add(struct rig *r, const struct rig_charge *c)
 	assert_true(r->next < ANSWERS_MAX);
 	str_init(&payload);
 	msg_charge_put(&payload, &copy.m);
-	assert_int_equal(charge_batch_add(r->batch, r->next, payload.data,
-	    payload.len), 0);
+	assert_int_equal(charge_batch_add(r->batch, MSG_CHARGE, r->next,
+	    payload.data, payload.len), 0);
 	str_clear(&payload);
 	r->answered[r->next] = false;
 	return r->next++;

@@ -172,8 +172,10 @@ decide_both(int n, struct charge_batch *batch, struct memory *memory,
 	str_init(&a);
 	str_init(&b);
 	msg_charge_put(&a, &charge);
-	assert_int_equal(charge_batch_weigh(batch, 0, a.data, a.len), 0);
-	assert_int_equal(charge_batch_add(batch, 0, a.data, a.len), 0);
+	assert_int_equal(charge_batch_add(batch, MSG_WEIGH, 0, a.data, a.len),
+	    0);
+	assert_int_equal(charge_batch_add(batch, MSG_CHARGE, 0, a.data, a.len),
+	    0);
 	memset(&by_ledger, 0xff, sizeof(by_ledger));
 	assert_int_equal(charge_batch_run(batch, now, mono), STORE_OK);
 	memory_weigh(memory, &charge, now, &weighed_by_memory);

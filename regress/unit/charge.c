@@ -348,7 +348,8 @@ add_sql(struct rig *r, uint64_t request, const char *id, int64_t mails,
 	m->store[0].seconds = 60;
 	str_init(&s);
 	msg_charge_put(&s, m);
-	assert_int_equal(charge_batch_add(r->batch, request, s.data, s.len), 0);
+	assert_int_equal(charge_batch_add(r->batch, MSG_CHARGE, request, s.data,
+	    s.len), 0);
 	str_clear(&s);
 	free(m);
 }
@@ -628,7 +629,8 @@ broken_charge_is_refused(void **state)
 	struct rig	*r = *state;
 
 	errno = 0;
-	assert_int_equal(charge_batch_add(r->batch, 1, "nonsense", 8), -1);
+	assert_int_equal(charge_batch_add(r->batch, MSG_CHARGE, 1, "nonsense",
+	    8), -1);
 	assert_int_equal(errno, EBADMSG);
 	assert_int_equal(r->batch->count, 0);
 }

@@ -165,7 +165,8 @@ send_charge(struct daemon *d, size_t n, int64_t deadline)
 	struct str	 s;
 
 	put_charge(&s, a, deadline);
-	assert_int_equal(charge_batch_add(d->batch, n, s.data, s.len), 0);
+	assert_int_equal(charge_batch_add(d->batch, MSG_CHARGE, n, s.data,
+	    s.len), 0);
 	str_clear(&s);
 	a->fate = WAITING;
 	d->waiting[d->nwaiting++] = n;
@@ -178,8 +179,8 @@ send_reset(struct daemon *d)
 	struct str		s;
 
 	put_charge(&s, &c, INT64_MAX);
-	assert_int_equal(charge_batch_reset(d->batch, CHARGES, s.data, s.len),
-	    0);
+	assert_int_equal(charge_batch_add(d->batch, MSG_RESET, CHARGES, s.data,
+	    s.len), 0);
 	str_clear(&s);
 }
 

@@ -17,6 +17,13 @@
 
 /* --- charges --- */
 
+static int
+dispatch_on_charge(struct ledger *l, const struct message *m)
+{
+	return charge_batch_add(l->batch, m->type, m->request, m->payload,
+	    m->len);
+}
+
 static void
 dispatch_on_verdict(void *arg, uint64_t request, const struct msg_verdict *v)
 {
@@ -417,51 +424,42 @@ dispatch_on_figures(struct ledger *l, const struct message *m)
 }
 
 static const struct {
-	/* One of these two. */
 	int	(*handle)(struct ledger *, const struct message *);
-	int	(*charge)(struct charge_batch *, uint64_t request,
-		    const void *payload, size_t);
 	bool	 question;		/* asked by policyctl */
-	/* In a ledger that scans, in place of these. */
+	/* In a ledger that scans, in place of `handle`. */
 	int	(*scan)(struct ledger *, const struct message *);
 } from_engine[MSG__MAX] = {
-	[MSG_CHARGE]		= { .charge = charge_batch_add },
-	[MSG_REFUSAL]		= { .handle = dispatch_on_refusal },
-	[MSG_SEARCH]		= { seek_on_search, NULL, true },
-	[MSG_WEIGH]		= { NULL, charge_batch_weigh, true },
-	[MSG_RESET]		= { NULL, charge_batch_reset, true },
-	[MSG_EXTERNAL]		= { NULL, charge_batch_weigh, true },
-	[MSG_OVERRIDE]		= { dispatch_on_override, NULL, true },
-	[MSG_TRUST]		= { dispatch_on_habit, NULL, true },
-	[MSG_FORGET]		= { dispatch_on_habit, NULL, true },
-	[MSG_OVERRIDES_WANTED]	= { dispatch_on_overrides_wanted, NULL, true },
-	[MSG_TOP]		= { dispatch_on_top, NULL, true,
-				    top_rows_on_top },
+	[MSG_CHARGE]		= { dispatch_on_charge },
+	[MSG_REFUSAL]		= { dispatch_on_refusal },
+	[MSG_SEARCH]		= { seek_on_search, true },
+	[MSG_WEIGH]		= { dispatch_on_charge, true },
+	[MSG_RESET]		= { dispatch_on_charge, true },
+	[MSG_EXTERNAL]		= { dispatch_on_charge, true },
+	[MSG_OVERRIDE]		= { dispatch_on_override, true },
+	[MSG_TRUST]		= { dispatch_on_habit, true },
+	[MSG_FORGET]		= { dispatch_on_habit, true },
+	[MSG_OVERRIDES_WANTED]	= { dispatch_on_overrides_wanted, true },
+	[MSG_TOP]		= { dispatch_on_top, true, top_rows_on_top },
 	[MSG_SIMULATE]		= { .scan = try_rows_on_simulate },
-	[MSG_FIGURES_WANTED]	= { dispatch_on_figures, NULL, true }
+	[MSG_FIGURES_WANTED]	= { dispatch_on_figures, true }
 };
 
 int
 dispatch_message(struct ledger *l, const struct message *m)
 {
-	int	result = -1;
+	int	(*handle)(struct ledger *, const struct message *);
 
+	handle = l->scans ? from_engine[m->type].scan :
+	    from_engine[m->type].handle;
 	/*
 	 * Limits policyctl's questions: answers can be long, and weighed
 	 * charges take memory.
 	 */
-	if (l->scans) {
-		if (from_engine[m->type].scan != NULL)
-			result = from_engine[m->type].scan(l, m);
-	} else if (from_engine[m->type].question && (++l->questions > QUESTIONS_MOST ||
+	if (from_engine[m->type].question && (++l->questions > QUESTIONS_MOST ||
 	    channel_queued(l->engine) > 16 * CHANNEL_HIGH))
-		result = -1;
-	else if (from_engine[m->type].charge != NULL)
-		result = from_engine[m->type].charge(l->batch, m->request,
-		    m->payload, m->len);
-	else if (from_engine[m->type].handle != NULL)
-		result = from_engine[m->type].handle(l, m);
-	if (result == -1)
-		log_error("engine broke the rules of its channel: no charge");
-	return result;
+		handle = NULL;
+	if (handle != NULL && handle(l, m) == 0)
+		return 0;
+	log_error("engine broke the rules of its channel: no charge");
+	return -1;
 }

@@ -56,7 +56,7 @@ struct try_rows {
 	int64_t			 first;
 	int64_t			 last;
 	int64_t			 newest;	/* later ones are not counted */
-	char			 why[512];	/* the settings cannot be tried */
+	char			 why[512];	/* settings cannot be tried */
 };
 
 static int

@@ -98,8 +98,8 @@ charge_batch_free(struct charge_batch *b)
 /* --- taking charges in --- */
 
 int
-charge_batch_add(struct charge_batch *b, uint64_t request, const void *payload,
-    size_t len)
+charge_batch_add(struct charge_batch *b, enum message_type type,
+    uint64_t request, const void *payload, size_t len)
 {
 	struct verdict_charge	*c;
 
@@ -107,40 +107,18 @@ charge_batch_add(struct charge_batch *b, uint64_t request, const void *payload,
 		return -1;
 	c = charge_copy(b, &b->message);
 	c->request = request;
-	TAILQ_INSERT_TAIL(&b->waiting, c, entry);
-	b->count++;
-	return 0;
-}
-
-int
-charge_batch_weigh(struct charge_batch *b, uint64_t request,
-    const void *payload, size_t len)
-{
-	struct verdict_charge	*c;
-
-	if (charge_batch_add(b, request, payload, len) == -1)
-		return -1;
-	c = TAILQ_LAST(&b->waiting, charges);
-	c->weighed = alloc_zero(1, sizeof(*c->weighed));
-	return 0;
-}
-
-int
-charge_batch_reset(struct charge_batch *b, uint64_t request,
-    const void *payload, size_t len)
-{
-	struct verdict_charge	*c;
-
-	if (charge_batch_weigh(b, request, payload, len) == -1)
-		return -1;
-	c = TAILQ_LAST(&b->waiting, charges);
-	c->reset = true;
+	if (type != MSG_CHARGE)
+		c->weighed = alloc_zero(1, sizeof(*c->weighed));
+	c->reset = type == MSG_RESET;
 	/*
 	 * A reset goes before the charges of its batch: see
 	 * store_forget_values.
 	 */
-	TAILQ_REMOVE(&b->waiting, c, entry);
-	TAILQ_INSERT_HEAD(&b->waiting, c, entry);
+	if (c->reset)
+		TAILQ_INSERT_HEAD(&b->waiting, c, entry);
+	else
+		TAILQ_INSERT_TAIL(&b->waiting, c, entry);
+	b->count++;
 	return 0;
 }
 

@@ -29,21 +29,13 @@ void			 charge_batch_settings(struct charge_batch *,
 
 /*
  * Adds a copy of the charge in the payload; -1 with errno EBADMSG when the
- * payload is malformed.
+ * payload is malformed. MSG_CHARGE is answered by `verdict`. Others are
+ * answered by `weighed`: MSG_RESET resets the ids, and what is only weighed is
+ * decided and not recorded, unless it is a CHARGE_ADD.
  */
 int			 charge_batch_add(struct charge_batch *,
-			    uint64_t request, const void *payload, size_t);
-
-/*
- * The same for a charge that is only weighed: it is decided and not recorded,
- * unless it is a CHARGE_ADD.
- */
-int			 charge_batch_weigh(struct charge_batch *,
-			    uint64_t request, const void *payload, size_t);
-
-/* The same for a reset of its ids, answered by `weighed`. */
-int			 charge_batch_reset(struct charge_batch *,
-			    uint64_t request, const void *payload, size_t);
+			    enum message_type, uint64_t request,
+			    const void *payload, size_t);
 
 /*
  * Replaces an id under a rule by the one that id_sql gives for it, if it does.

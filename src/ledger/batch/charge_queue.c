@@ -194,7 +194,6 @@ charge_copy(struct charge_batch *b, const struct msg_charge *m)
 	c->date = m->date;
 	c->tag = m->tag;
 	c->weighed = NULL;
-	c->reset = false;
 	c->nkeys = c->nids = m->nkeys;
 	c->room = m->nkeys + nwas;
 	for (i = 0; i < m->nkeys; i++)
