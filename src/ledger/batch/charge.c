@@ -22,10 +22,6 @@ charge_batch_new(struct cache *cache, struct store *store,
 	b->ids = ids;
 	b->overrides = override_table_new();
 	b->habits = habits_new();
-	b->context.cache = cache;
-	b->context.store = store;
-	b->context.overrides = b->overrides;
-	b->context.habits = b->habits;
 	charge_batch_settings(b, settings);
 	batch_delay_init(&b->delay, clock_mono());
 	TAILQ_INIT(&b->waiting);
@@ -40,8 +36,10 @@ charge_batch_new(struct cache *cache, struct store *store,
 void
 charge_batch_settings(struct charge_batch *b, const struct settings *settings)
 {
-	b->settings = b->context.settings = settings;
+	b->settings = settings;
 	b->configured = settings_longest_window(settings);
+	if (b->configured < INSTANCE_SECONDS)
+		b->configured = INSTANCE_SECONDS;
 	override_table_settings(b->overrides, settings);
 }
 
@@ -87,11 +85,11 @@ charge_batch_free(struct charge_batch *b)
 	}
 	override_table_free(b->overrides);
 	habits_free(b->habits);
-	free(b->pair);
-	free(b->touch);
+	free(b->gathered.pair);
+	free(b->gathered.touch);
 	free(b->id);
-	free(b->value);
-	free(b->context.hit);
+	free(b->gathered.value);
+	free(b->hit);
 	free(b);
 }
 
@@ -140,7 +138,7 @@ charge_decide(struct charge_batch *b)
 		/* It waits until all of its ids are read. */
 		if (i < c->nids)
 			continue;
-		verdict_decide(&b->context, c);
+		verdict_decide(b, c);
 		v = &c->verdict;
 		for (i = 0; i < c->nkeys; i++) {
 			k = &c->keys[i];
@@ -232,14 +230,13 @@ static enum store_result
 charge_try(struct charge_batch *b, int64_t now, struct mono mono)
 {
 	const struct charge_answers	*answers = &b->answers;
-	struct verdict_context		*ctx = &b->context;
 	enum store_result		 result;
 	size_t				 i;
 	bool				 later;
 
-	ctx->now = now;
-	ctx->result = STORE_OK;
-	ctx->learned = 0;
+	b->now = now;
+	b->result = STORE_OK;
+	b->learns = 0;
 	if ((result = charge_gather(b, now, mono)) != STORE_OK ||
 	    (result = charge_begin(b)) != STORE_OK) {
 		/* After a lock, the charges wait for the next try. */
@@ -252,20 +249,18 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono)
 	}
 	/* Waiting for a lock may have taken longer than some deadlines. */
 	charge_expire(b, clock_mono(), false);
-	ctx->value = b->value;
-	ctx->nvalue = b->nvalue;
 	charge_decide(b);
-	for (i = 0; i < b->npair && ctx->result == STORE_OK; i++)
-		if (b->pair[i].changed)
-			store_learn(b->store, &b->pair[i]);
+	for (i = 0; i < b->gathered.npair && b->result == STORE_OK; i++)
+		if (b->gathered.pair[i].changed)
+			store_learn(b->store, &b->gathered.pair[i]);
 	later = overlap->flush != NULL && (!TAILQ_EMPTY(&b->next) ||
 	    (answers->more != NULL && answers->more(answers->arg)));
-	result = charge_end(b, ctx->result, &later);
+	result = charge_end(b, b->result, &later);
 	if (result == STORE_OK) {
 		cache_settle(b->cache);
-		b->learned += ctx->learned;
-		for (i = 0; i < ctx->nhit; i++)
-			answers->hit(answers->arg, &ctx->hit[i]);
+		b->learned += b->learns;
+		for (i = 0; i < b->nhit; i++)
+			answers->hit(answers->arg, &b->hit[i]);
 		if (later)
 			TAILQ_CONCAT(&b->unflushed, &b->decided, entry);
 		else

@@ -18,34 +18,45 @@ struct charge_batch {
 	struct lookup		*limits;
 	struct lookup		*ids;		/* id_sql */
 	struct override_table	*overrides;
+	struct habits		*habits;
 	const struct settings	*settings;
-	int64_t			 configured;	/* longest window, seconds */
+	int64_t			 configured;	/* longest window, seconds; at
+						   least INSTANCE_SECONDS */
+	struct charge_answers	 answers;
+	uint64_t		 learned;	/* since the start */
+	int64_t			 longest;	/* saved by clean_remember */
+	struct batch_delay	 delay;
+	enum store_result	 last;		/* charge_batch_run's result */
+
+	/* --- charges and changes --- */
 	struct charges		 waiting;
 	struct charges		 next;		/* for the batch after this */
 	struct charge_changes	 changes;
 	size_t			 count;		/* in these three */
 	struct charges		 decided;
 	struct charges		 unflushed;	/* committed, not yet durable */
-	struct charge_answers	 answers;
 	struct charges		 spare;
 	size_t			 spares;
-	struct store_touch	*touch;
-	struct cache_id		**id;		/* of each touch */
-	size_t			 ntouch;
-	size_t			 touches;	/* room */
-	struct store_value	*value;
-	size_t			 nvalue;
-	size_t			 values;	/* room */
-	struct habits		*habits;
-	uint64_t		 learned;	/* since the start */
-	struct store_pair	*pair;
-	size_t			 npair;
-	size_t			 pairs;		/* room */
-	struct verdict_context	 context;
 	struct msg_charge	 message;
-	int64_t			 longest;	/* saved by clean_remember */
-	struct batch_delay	 delay;
-	enum store_result	 last;		/* charge_batch_run's result */
+
+	/* --- the running transaction --- */
+	int64_t			 now;
+	struct store_batch	 gathered;	/* ids, values and pairs */
+	struct cache_id		**id;		/* of each touch */
+	size_t			 touches;	/* room */
+	size_t			 values;	/* room */
+	size_t			 pairs;		/* room */
+	enum store_result	 result;	/* of calls of the store */
+	uint64_t		 learns;	/* pairs that become known */
+	/* The hits that go into the report. */
+	struct charge_hit	*hit;
+	size_t			 nhit;
+	size_t			 hits;		/* room */
+
+	/* --- the charge that is being decided --- */
+	struct decision		 decision;
+	/* For each key with counts under earlier names: all its counts. */
+	struct window		 merged[CHARGE_KEYS_MAX];
 };
 
 /* --- charge_queue.c: a charge's memory, and the queues that it is in --- */

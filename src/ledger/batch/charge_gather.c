@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "ledger/batch/charge_batch.h"
-#include "ledger/clean.h"
 #include "lib/alloc.h"
 #include "lib/num.h"
 
@@ -151,23 +150,24 @@ name_value(struct store_value *value, const struct verdict_charge *c,
 static void
 sort_values(struct charge_batch *b)
 {
+	struct store_batch	*g = &b->gathered;
 	struct verdict_charge	*c;
 	struct store_value	 value;
 	size_t			 i, n = 0;
 
-	if (b->nvalue == 0)
+	if (g->nvalue == 0)
 		return;
-	qsort(b->value, b->nvalue, sizeof(b->value[0]), order_values);
-	for (i = 0; i < b->nvalue; i++)
+	qsort(g->value, g->nvalue, sizeof(g->value[0]), order_values);
+	for (i = 0; i < g->nvalue; i++)
 		if (n == 0 ||
-		    order_values(&b->value[n - 1], &b->value[i]) != 0)
-			b->value[n++] = b->value[i];
-	b->nvalue = n;
+		    order_values(&g->value[n - 1], &g->value[i]) != 0)
+			g->value[n++] = g->value[i];
+	g->nvalue = n;
 	TAILQ_FOREACH(c, &b->waiting, entry)
 		for (i = 0; i < c->nids; i++)
 			if (name_value(&value, c, &c->ids[i]))
-				c->ids[i].value = bsearch(&value, b->value,
-				    b->nvalue, sizeof(value), order_values);
+				c->ids[i].value = bsearch(&value, g->value,
+				    g->nvalue, sizeof(value), order_values);
 }
 
 /* --- what rules that count new recipients know --- */
@@ -195,6 +195,7 @@ name_pairs(const struct habits *h, const struct verdict_charge *c,
 static enum store_result
 gather_pairs(struct charge_batch *b)
 {
+	struct store_batch	*g = &b->gathered;
 	struct verdict_charge	*c;
 	struct verdict_id	*v;
 	struct store_pair	 name[PAIR_KIND__MAX];
@@ -202,7 +203,7 @@ gather_pairs(struct charge_batch *b)
 	size_t			 n, kept = 0, i, j;
 	bool			 wanted = false;
 
-	b->npair = 0;
+	g->npair = 0;
 	TAILQ_FOREACH(c, &b->waiting, entry)
 		for (i = 0; i < c->nkeys; i++)
 			wanted |= c->keys[i].charge.kind == CHARGE_HABIT;
@@ -212,20 +213,20 @@ gather_pairs(struct charge_batch *b)
 		return result;
 	TAILQ_FOREACH(c, &b->waiting, entry)
 		for (i = 0; i < c->nids; i++) {
-			if (b->npair + PAIR_KIND__MAX > b->pairs) {
-				b->pairs = (b->npair + PAIR_KIND__MAX) * 2;
-				b->pair = alloc_resize(b->pair, b->pairs,
-				    sizeof(b->pair[0]));
+			if (g->npair + PAIR_KIND__MAX > b->pairs) {
+				b->pairs = (g->npair + PAIR_KIND__MAX) * 2;
+				g->pair = alloc_resize(g->pair, b->pairs,
+				    sizeof(g->pair[0]));
 			}
-			b->npair += name_pairs(b->habits, c, &c->ids[i],
-			    &b->pair[b->npair]);
+			g->npair += name_pairs(b->habits, c, &c->ids[i],
+			    &g->pair[g->npair]);
 		}
-	qsort(b->pair, b->npair, sizeof(b->pair[0]), habits_order);
-	for (i = 0; i < b->npair; i++)
-		if (kept == 0 || habits_order(&b->pair[kept - 1],
-		    &b->pair[i]) != 0)
-			b->pair[kept++] = b->pair[i];
-	b->npair = kept;
+	qsort(g->pair, g->npair, sizeof(g->pair[0]), habits_order);
+	for (i = 0; i < g->npair; i++)
+		if (kept == 0 || habits_order(&g->pair[kept - 1],
+		    &g->pair[i]) != 0)
+			g->pair[kept++] = g->pair[i];
+	g->npair = kept;
 	TAILQ_FOREACH(c, &b->waiting, entry)
 		for (i = 0; i < c->nids; i++) {
 			v = &c->ids[i];
@@ -233,7 +234,7 @@ gather_pairs(struct charge_batch *b)
 			n = name_pairs(b->habits, c, v, name);
 			for (j = 0; j < n; j++)
 				v->pair[name[j].kind] = bsearch(&name[j],
-				    b->pair, b->npair, sizeof(name[0]),
+				    g->pair, g->npair, sizeof(name[0]),
 				    habits_order);
 		}
 	return STORE_OK;
@@ -244,59 +245,42 @@ gather_pairs(struct charge_batch *b)
 static void
 touch(struct charge_batch *b, struct verdict_id *v)
 {
+	struct store_batch	*g = &b->gathered;
 	struct store_touch	*t;
 	bool			 first;
 
 	v->cached = cache_touch(b->cache, v->hash, v->id, v->idlen, &first);
 	if (!first)
 		return;
-	if (b->ntouch == b->touches) {
+	if (g->ntouch == b->touches) {
 		b->touches = b->touches == 0 ? 64 : b->touches * 2;
-		b->touch = alloc_resize(b->touch, b->touches,
-		    sizeof(b->touch[0]));
+		g->touch = alloc_resize(g->touch, b->touches,
+		    sizeof(g->touch[0]));
 		b->id = alloc_resize(b->id, b->touches, sizeof(b->id[0]));
 	}
-	v->cached->index = (uint32_t)b->ntouch;
-	b->id[b->ntouch] = v->cached;
-	t = &b->touch[b->ntouch++];
+	v->cached->index = (uint32_t)g->ntouch;
+	b->id[g->ntouch] = v->cached;
+	t = &g->touch[g->ntouch++];
 	t->id = v->cached->id;
 	t->idlen = v->cached->idlen;
 	t->since = INT64_MAX;
 	t->cursor = cache_cursor(v->cached);
 }
 
-/*
- * The oldest second that the batch needs of an id, so that one first reading
- * serves all charges of the id. An instance may be older than every window: its
- * charges are read as far back as instances are remembered.
- */
-static void
-need(struct charge_batch *b, const struct verdict_charge *c,
-    const struct verdict_id *v, int64_t now)
-{
-	const struct limits	*limits = verdict_limits(&c->keys[v->key]);
-	struct store_touch	*t = &b->touch[v->cached->index];
-	int64_t			 longest = b->configured, since;
-
-	if (longest < INSTANCE_SECONDS)
-		longest = INSTANCE_SECONDS;
-	since = num_sub_clamp(now, window_longest(limits, longest));
-	if (since < t->since)
-		t->since = since;
-}
-
 enum store_result
 charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
 {
+	struct store_batch	*g = &b->gathered;
 	struct verdict_charge	*c;
 	struct verdict_key	*k;
 	struct verdict_id	*v;
+	struct store_touch	*t;
 	struct instance_keys	 name;
 	enum store_result	 result;
-	int64_t			 longest;
+	int64_t			 since;
 	size_t			 i;
 
-	b->ntouch = b->nvalue = b->context.nhit = 0;
+	g->ntouch = g->nvalue = b->nhit = 0;
 	cache_batch(b->cache);
 	if ((result = map_ids(b, mono)) != STORE_OK)
 		return result;
@@ -308,10 +292,10 @@ charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
 			v->hash = map_hash(v->id, v->idlen);
 			instance_of_id(&v->instance, &name, v->hash);
 			touch(b, v);
-			b->value = alloc_room(b->value, b->nvalue, &b->values,
-			    sizeof(b->value[0]));
-			if (name_value(&b->value[b->nvalue], c, v))
-				b->nvalue++;
+			g->value = alloc_room(g->value, g->nvalue, &b->values,
+			    sizeof(g->value[0]));
+			if (name_value(&g->value[g->nvalue], c, v))
+				g->nvalue++;
 		}
 		for (i = 0; i < c->nkeys; i++) {
 			k = &c->keys[i];
@@ -327,17 +311,22 @@ charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
 	    mono)) == STORE_LOST)
 		return result;
 	/*
-	 * Saves a longer window that SQL returned before a row is recorded for
-	 * it, so that no cleaning deletes the row too early.
+	 * The oldest second that the batch needs of an id, so that one first
+	 * reading serves all charges of the id. An instance may be older than
+	 * every window: its charges are read as far back as instances are
+	 * remembered.
 	 */
-	longest = lookup_longest(b->limits);
-	if (longest > b->longest && clean_remember(b->store, b->limits, now))
-		b->longest = longest;
 	TAILQ_FOREACH(c, &b->waiting, entry)
-		for (i = 0; i < c->nids; i++)
-			need(b, c, &c->ids[i], now);
-	for (i = 0; i < b->ntouch; i++)
-		b->touch[i].since = cache_need(b->cache, b->id[i],
-		    b->touch[i].since);
+		for (i = 0; i < c->nids; i++) {
+			v = &c->ids[i];
+			t = &g->touch[v->cached->index];
+			since = num_sub_clamp(now, window_longest(
+			    verdict_limits(&c->keys[v->key]), b->configured));
+			if (since < t->since)
+				t->since = since;
+		}
+	for (i = 0; i < g->ntouch; i++)
+		g->touch[i].since = cache_need(b->cache, b->id[i],
+		    g->touch[i].since);
 	return STORE_OK;
 }

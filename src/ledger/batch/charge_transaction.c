@@ -1,4 +1,5 @@
 #include "ledger/batch/charge_batch.h"
+#include "ledger/clean.h"
 #include "lib/num.h"
 
 #define READ_BUDGET	20000	/* rows of first readings in one batch */
@@ -8,7 +9,7 @@ charge_on_first(void *arg, size_t i, const struct store_row *row)
 {
 	struct charge_batch	*b = arg;
 
-	cache_first(b->cache, b->id[i], row, b->context.now);
+	cache_first(b->cache, b->id[i], row, b->now);
 }
 
 static void
@@ -16,7 +17,7 @@ charge_on_news(void *arg, const struct store_row *row)
 {
 	struct charge_batch	*b = arg;
 
-	cache_news(b->cache, row, b->context.now);
+	cache_news(b->cache, row, b->now);
 }
 
 static void
@@ -50,23 +51,23 @@ charge_begin(struct charge_batch *b)
 		charge_on_first, charge_on_news, charge_on_again,
 		charge_on_changed, charge_on_counts, b
 	};
-	struct store_batch		batch;
 	struct mono			before;
 	enum store_result		result;
+	int64_t				longest = lookup_longest(b->limits);
 
-	batch.touch = b->touch;
-	batch.ntouch = b->ntouch;
-	batch.value = b->value;
-	batch.nvalue = b->nvalue;
-	batch.pair = b->pair;
-	batch.npair = b->npair;
-	batch.budget = READ_BUDGET;
-	batch.recent = num_add_clamp(b->context.now, -INSTANCE_SECONDS);
-	batch.forgotten = cache_forgot(b->cache, b->context.now);
+	/*
+	 * Saves a longer window that SQL returned before a row is recorded for
+	 * it, so that no cleaning deletes the row too early.
+	 */
+	if (longest > b->longest && clean_remember(b->store, b->limits, b->now))
+		b->longest = longest;
+	b->gathered.budget = READ_BUDGET;
+	b->gathered.recent = num_add_clamp(b->now, -INSTANCE_SECONDS);
+	b->gathered.forgotten = cache_forgot(b->cache, b->now);
 	if (store_optional.shared == NULL)
-		return store_begin(b->store, &batch, &reader);
+		return store_begin(b->store, &b->gathered, &reader);
 	before = clock_mono();
-	result = store_begin(b->store, &batch, &reader);
+	result = store_begin(b->store, &b->gathered, &reader);
 	batch_delay_note(&b->delay, before, b->count,
 	    clock_between(before, clock_mono()));
 	return result;
@@ -75,8 +76,8 @@ charge_begin(struct charge_batch *b)
 enum store_result
 charge_begin_empty(struct charge_batch *b, int64_t now)
 {
-	b->context.now = now;
-	b->ntouch = b->nvalue = b->npair = 0;
+	b->now = now;
+	b->gathered.ntouch = b->gathered.nvalue = b->gathered.npair = 0;
 	cache_batch(b->cache);
 	return charge_begin(b);
 }

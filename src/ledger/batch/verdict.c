@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "ledger/batch/verdict.h"
+#include "ledger/batch/charge_batch.h"
 #include "ledger/batch/verdict_habit.h"
 #include "lib/alloc.h"
 #include "lib/num.h"
@@ -16,7 +16,7 @@ verdict_limits(const struct verdict_key *k)
 
 /* Records a row of key `i`. */
 static void
-verdict_row(struct verdict_context *ctx, const struct verdict_charge *c,
+verdict_row(struct charge_batch *b, const struct verdict_charge *c,
     size_t i, int64_t date, int64_t amount, int64_t tag)
 {
 	const struct verdict_id	*v = &c->ids[i];
@@ -26,25 +26,25 @@ verdict_row(struct verdict_context *ctx, const struct verdict_charge *c,
 		.tag = tag, .state = c->state, .statelen = c->statelen
 	};
 
-	cache_record(ctx->cache, v->cached, &v->instance, &row, ctx->now);
-	store_append(ctx->store, v->cached->index, &row);
+	cache_record(b->cache, v->cached, &v->instance, &row, b->now);
+	store_append(b->store, v->cached->index, &row);
 }
 
 static void
-verdict_record(struct verdict_context *ctx, const struct verdict_charge *c)
+verdict_record(struct charge_batch *b, const struct verdict_charge *c)
 {
 	struct decision_record	 list[DECISION_RECORDS_MAX], *r;
 	struct store_value	*value;
 	size_t			 n, i;
 
-	n = decision_records(&ctx->decision, list);
+	n = decision_records(&b->decision, list);
 	for (i = 0; i < n; i++) {
 		r = &list[i];
-		verdict_row(ctx, c, r->key, r->date, r->amount, r->tag);
+		verdict_row(b, c, r->key, r->date, r->amount, r->tag);
 		value = c->ids[r->key].value;
 		if (value != NULL && r->amount > 0) {
 			value->date = r->date;
-			store_see(ctx->store, value);
+			store_see(b->store, value);
 		}
 	}
 }
@@ -55,7 +55,7 @@ verdict_record(struct verdict_context *ctx, const struct verdict_charge *c)
  * rule is taken back under the present one.
  */
 static void
-verdict_reset(struct verdict_context *ctx, struct verdict_charge *c)
+verdict_reset(struct charge_batch *b, struct verdict_charge *c)
 {
 	const struct pack_count	*counts;
 	const struct verdict_id	*v;
@@ -70,26 +70,26 @@ verdict_reset(struct verdict_context *ctx, struct verdict_charge *c)
 	c->weighed->nkeys = c->nkeys;
 	for (i = 0; i < c->nkeys; i++)
 		c->weighed->keys[i].amount = 0;
-	for (i = 0; i < c->nids && ctx->result == STORE_OK; i++) {
+	for (i = 0; i < c->nids && b->result == STORE_OK; i++) {
 		v = &c->ids[i];
 		sum = &c->weighed->keys[v->key].amount;
 		/* What was charged once with an instance stays known. */
 		n = 0;
 		if (c->keys[v->key].charge.kind != CHARGE_EXTERNAL) {
-			ctx->result = store_forget_values(ctx->store, v->id,
+			b->result = store_forget_values(b->store, v->id,
 			    v->idlen);
-			n = ctx->nvalue;
+			n = b->gathered.nvalue;
 		}
 		for (j = 0; j < n; j++) {
-			value = &ctx->value[j];
+			value = &b->gathered.value[j];
 			if (value->idlen == v->idlen &&
 			    memcmp(value->id, v->id, v->idlen) == 0)
 				value->date = -1;
 		}
-		n = cache_counts(ctx->cache, v->cached, &counts);
+		n = cache_counts(b->cache, v->cached, &counts);
 		for (j = 0; j < n; j++) {
 			*sum = num_add_clamp(*sum, counts[j].amount);
-			verdict_row(ctx, c, v->key, counts[j].date,
+			verdict_row(b, c, v->key, counts[j].date,
 			    num_sub_clamp(0, counts[j].amount), 0);
 		}
 	}
@@ -98,10 +98,10 @@ verdict_reset(struct verdict_context *ctx, struct verdict_charge *c)
 /* --- hits --- */
 
 static bool
-verdict_hit_wanted(const struct verdict_context *ctx,
+verdict_hit_wanted(const struct charge_batch *b,
     const struct verdict_key *k, const struct decision_hit *hit)
 {
-	const struct settings	*s = ctx->settings;
+	const struct settings	*s = b->settings;
 	const struct limits	*limits = verdict_limits(k);
 	size_t			 i;
 
@@ -118,12 +118,12 @@ verdict_hit_wanted(const struct verdict_context *ctx,
 }
 
 static void
-verdict_keep_hit(struct verdict_context *ctx, const struct verdict_charge *c,
+verdict_keep_hit(struct charge_batch *b, const struct verdict_charge *c,
     const struct verdict_key *k, enum hit_kind kind, int64_t seconds)
 {
-	ctx->hit = alloc_room(ctx->hit, ctx->nhit, &ctx->hits,
-	    sizeof(ctx->hit[0]));
-	ctx->hit[ctx->nhit++] = (struct charge_hit){ kind, c, k, seconds };
+	b->hit = alloc_room(b->hit, b->nhit, &b->hits,
+	    sizeof(b->hit[0]));
+	b->hit[b->nhit++] = (struct charge_hit){ kind, c, k, seconds };
 }
 
 /*
@@ -131,7 +131,7 @@ verdict_keep_hit(struct verdict_context *ctx, const struct verdict_charge *c,
  * shadow.
  */
 static void
-verdict_hits(struct verdict_context *ctx, const struct verdict_charge *c,
+verdict_hits(struct charge_batch *b, const struct verdict_charge *c,
     enum hit_kind kind, const struct decision_hit *hits, size_t nhits)
 {
 	const struct verdict_key	*k;
@@ -140,16 +140,16 @@ verdict_hits(struct verdict_context *ctx, const struct verdict_charge *c,
 
 	for (i = 0; i < nhits; i++) {
 		k = &c->keys[hits[i].key];
-		if (!verdict_hit_wanted(ctx, k, &hits[i]) ||
+		if (!verdict_hit_wanted(b, k, &hits[i]) ||
 		    (kind == HIT_FULL &&
-		    !verdict_habit_hit(ctx, c, hits[i].key)))
+		    !verdict_habit_hit(b, c, hits[i].key)))
 			continue;
 		seconds = hits[i].window == DECISION_MAIL ? 0 :
 		    verdict_limits(k)->list[hits[i].window].seconds;
-		store_hit(ctx->store, kind == HIT_FULL && k->charge.shadow ?
+		store_hit(b->store, kind == HIT_FULL && k->charge.shadow ?
 		    HIT_SHADOW : kind, k->charge.id, k->charge.idlen, seconds);
 		if (!k->charge.shadow)
-			verdict_keep_hit(ctx, c, k, kind, seconds);
+			verdict_keep_hit(b, c, k, kind, seconds);
 	}
 }
 
@@ -160,12 +160,12 @@ verdict_hits(struct verdict_context *ctx, const struct verdict_charge *c,
  * lock_closed does.
  */
 static const struct override *
-verdict_closed_by(const struct verdict_context *ctx,
+verdict_closed_by(const struct charge_batch *b,
     const struct verdict_charge *c, uint8_t *pass)
 {
 	const struct override_list	*l =
-					    ctx->overrides->list;
-	const struct verdict_habits	 habits = { ctx, c };
+					    b->overrides->list;
+	const struct verdict_habits	 habits = { b, c };
 	struct lock_request		 from = c->from;
 	const struct override		*block;
 
@@ -174,8 +174,8 @@ verdict_closed_by(const struct verdict_context *ctx,
 		return NULL;
 	from.unfamiliar = verdict_habit_locks;
 	from.arg = &habits;
-	block = override_block(l, &from.subject, ctx->now);
-	return block != NULL ? block : lock_closed(l, &from, ctx->now, pass);
+	block = override_block(l, &from.subject, b->now);
+	return block != NULL ? block : lock_closed(l, &from, b->now, pass);
 }
 
 static void
@@ -191,30 +191,30 @@ verdict_blocked(struct verdict_charge *c)
  * again, under the locks of the ids.
  */
 static void
-verdict_lock(struct verdict_context *ctx, struct verdict_charge *c)
+verdict_lock(struct charge_batch *b, struct verdict_charge *c)
 {
-	struct decision		*d = &ctx->decision;
+	struct decision		*d = &b->decision;
 	struct msg_verdict	*v = &c->verdict;
 	struct lock_hit		 list[CHARGE_KEYS_MAX];
 	const struct verdict_key *k;
 	int64_t			 seconds;
 	size_t			 window, n, i, j;
 
-	n = lock_hits(d, ctx->overrides->list, v, list,
+	n = lock_hits(d, b->overrides->list, v, list,
 	    CHARGE_KEYS_MAX);
 	if (n == 0)
 		return;
 	/* Forget what lock_hits found. */
 	v->locked = v->would_lock = v->unlocked = 0;
-	ctx->result = override_table_batch(ctx->overrides, ctx->store,
-	    ctx->now);
-	if (ctx->result != STORE_OK)
+	b->result = override_table_batch(b->overrides, b->store,
+	    b->now);
+	if (b->result != STORE_OK)
 		return;
-	n = lock_hits(d, ctx->overrides->list, v, list,
+	n = lock_hits(d, b->overrides->list, v, list,
 	    CHARGE_KEYS_MAX);
-	for (i = 0; i < n && ctx->result == STORE_OK; i++) {
-		ctx->result = override_table_lock(ctx->overrides, ctx->store,
-		    &list[i].lock, &list[i].record, ctx->now);
+	for (i = 0; i < n && b->result == STORE_OK; i++) {
+		b->result = override_table_lock(b->overrides, b->store,
+		    &list[i].lock, &list[i].record, b->now);
 		k = &c->keys[list[i].key];
 		if (!k->charge.report)
 			continue;
@@ -224,9 +224,9 @@ verdict_lock(struct verdict_context *ctx, struct verdict_charge *c)
 		window = d->hits[j].window;
 		seconds = window == DECISION_MAIL ? 0 :
 		    d->key[list[i].key].limits->list[window].seconds;
-		store_hit(ctx->store, HIT_LOCK, k->charge.id, k->charge.idlen,
+		store_hit(b->store, HIT_LOCK, k->charge.id, k->charge.idlen,
 		    seconds);
-		verdict_keep_hit(ctx, c, k, HIT_LOCK, seconds);
+		verdict_keep_hit(b, c, k, HIT_LOCK, seconds);
 	}
 }
 
@@ -235,13 +235,13 @@ verdict_lock(struct verdict_context *ctx, struct verdict_charge *c)
  * Then it is accepted, whatever rule refused it.
  */
 static void
-verdict_pass(struct verdict_context *ctx, struct verdict_charge *c)
+verdict_pass(struct charge_batch *b, struct verdict_charge *c)
 {
-	struct decision		*d = &ctx->decision;
+	struct decision		*d = &b->decision;
 	struct msg_verdict	 v;
 
 	if (c->verdict.verdict != VERDICT_REFUSED ||
-	    verdict_closed_by(ctx, c, &d->pass) != NULL || d->pass == 0)
+	    verdict_closed_by(b, c, &d->pass) != NULL || d->pass == 0)
 		return;
 	decision_make(d, &v);
 	if (v.verdict != VERDICT_ACCEPTED)
@@ -250,13 +250,13 @@ verdict_pass(struct verdict_context *ctx, struct verdict_charge *c)
 	memcpy(v.locked_until, c->verdict.locked_until,
 	    sizeof(v.locked_until));
 	c->verdict = v;
-	verdict_record(ctx, c);
+	verdict_record(b, c);
 }
 
 /* --- what is known --- */
 
 static void
-verdict_know(const struct verdict_context *ctx, const struct verdict_charge *c,
+verdict_know(const struct charge_batch *b, const struct verdict_charge *c,
     size_t i, struct decision_key *d)
 {
 	const struct verdict_key	*k = &c->keys[i];
@@ -264,23 +264,23 @@ verdict_know(const struct verdict_context *ctx, const struct verdict_charge *c,
 	const struct override		*grant;
 	int64_t				 amount;
 
-	grant = override_find(ctx->overrides->list,
-	    OVERRIDE_GRANT, v->id, v->idlen, ctx->now);
+	grant = override_find(b->overrides->list,
+	    OVERRIDE_GRANT, v->id, v->idlen, b->now);
 	d->charge = &k->charge;
 	d->limits = verdict_limits(k);
 	d->window = &v->cached->window;
 	d->granted = grant != NULL ? grant->amount : 0;
 	d->granted_until = grant != NULL ? grant->until : 0;
 	d->charged = c->instancelen > 0 ?
-	    cache_charged(ctx->cache, &v->instance) : 0;
+	    cache_charged(b->cache, &v->instance) : 0;
 	if (k->charge.lock.seconds == 0 || d->charged == 0 ||
-	    !cache_charged_at(ctx->cache, &v->instance, ctx->now,
+	    !cache_charged_at(b->cache, &v->instance, b->now,
 	    &d->charged_at, &amount))
 		d->charged_at = 0;
-	d->repeated = cache_has_tag(ctx->cache, &v->instance);
+	d->repeated = cache_has_tag(b->cache, &v->instance);
 	d->seen = v->value != NULL ? v->value->date : -1;
 	d->wait.until = 0;
-	verdict_habit_know(ctx, c, i, d);
+	verdict_habit_know(b, c, i, d);
 }
 
 static void
@@ -294,24 +294,24 @@ verdict_merge_second(void *arg, int64_t when, int64_t amount)
  * left the key's windows, the cost of a decision grows with their seconds.
  */
 static void
-verdict_know_was(struct verdict_context *ctx, const struct verdict_charge *c,
+verdict_know_was(struct charge_batch *b, const struct verdict_charge *c,
     const struct verdict_id *v)
 {
 	const struct window	*window = &v->cached->window;
-	struct window		*merged = &ctx->merged[v->key];
-	struct decision_key	*d = &ctx->decision.key[v->key];
+	struct window		*merged = &b->merged[v->key];
+	struct decision_key	*d = &b->decision.key[v->key];
 	const struct override	*grant;
 
-	grant = override_find(ctx->overrides->list,
-	    OVERRIDE_GRANT, v->id, v->idlen, ctx->now);
+	grant = override_find(b->overrides->list,
+	    OVERRIDE_GRANT, v->id, v->idlen, b->now);
 	if (grant != NULL && d->granted == 0) {
 		d->granted = grant->amount;
 		d->granted_until = grant->until;
 	}
 	if (c->instancelen > 0)
 		d->charged = num_add_clamp(d->charged,
-		    cache_charged(ctx->cache, &v->instance));
-	if (cache_has_tag(ctx->cache, &v->instance))
+		    cache_charged(b->cache, &v->instance));
+	if (cache_has_tag(b->cache, &v->instance))
 		d->repeated = true;
 	if (v->value != NULL && v->value->date > d->seen)
 		d->seen = v->value->date;
@@ -329,71 +329,71 @@ verdict_know_was(struct verdict_context *ctx, const struct verdict_charge *c,
 
 /* Records what was decided. */
 static void
-verdict_settle(struct verdict_context *ctx, struct verdict_charge *c)
+verdict_settle(struct charge_batch *b, struct verdict_charge *c)
 {
-	const struct decision	*d = &ctx->decision;
+	const struct decision	*d = &b->decision;
 	int64_t			 date, amount;
 	size_t			 i;
 	bool			 back;
 
 	back = decision_takes_back(d, &c->verdict);
 	if (c->verdict.verdict == VERDICT_ACCEPTED)
-		verdict_record(ctx, c);
+		verdict_record(b, c);
 	/* count_mode 0: takes back what the instance was charged before. */
 	for (i = 0; i < c->nkeys && back; i++)
 		while (!CHARGE_HAS_VALUE(c->keys[i].charge.kind) &&
 		    c->keys[i].charge.kind != CHARGE_HABIT &&
-		    cache_charged_at(ctx->cache, &c->ids[i].instance,
-		    ctx->now, &date, &amount))
-			verdict_row(ctx, c, i, date, num_sub_clamp(0, amount),
+		    cache_charged_at(b->cache, &c->ids[i].instance,
+		    b->now, &date, &amount))
+			verdict_row(b, c, i, date, num_sub_clamp(0, amount),
 			    0);
-	verdict_habit_learn(ctx, c);
+	verdict_habit_learn(b, c);
 	/* Before the hits: report_user names the lock, not its hit. */
-	verdict_lock(ctx, c);
-	verdict_hits(ctx, c, HIT_FULL, d->hits, d->nhits);
-	verdict_hits(ctx, c, HIT_NEAR, d->near, d->nnear);
+	verdict_lock(b, c);
+	verdict_hits(b, c, HIT_FULL, d->hits, d->nhits);
+	verdict_hits(b, c, HIT_NEAR, d->near, d->nnear);
 	if (c->verdict.locked != 0)
-		verdict_pass(ctx, c);
+		verdict_pass(b, c);
 }
 
 void
-verdict_decide(struct verdict_context *ctx, struct verdict_charge *c)
+verdict_decide(struct charge_batch *b, struct verdict_charge *c)
 {
-	struct decision		*d = &ctx->decision;
+	struct decision		*d = &b->decision;
 	const struct override	*closed;
 	size_t			 i;
 
 	if (c->reset) {
-		verdict_reset(ctx, c);
+		verdict_reset(b, c);
 		return;
 	}
-	verdict_habit_inherit(ctx, c);
-	if ((closed = verdict_closed_by(ctx, c, &d->pass)) != NULL) {
-		verdict_habit_closed(ctx, c, closed);
+	verdict_habit_inherit(b, c);
+	if ((closed = verdict_closed_by(b, c, &d->pass)) != NULL) {
+		verdict_habit_closed(b, c, closed);
 		verdict_blocked(c);
 		return;
 	}
 	d->mode = c->mode;
 	d->date = c->date;
 	d->tag = c->tag;
-	d->now = ctx->now;
+	d->now = b->now;
 	d->nkeys = c->nkeys;
 	for (i = 0; i < c->nkeys; i++)
-		verdict_know(ctx, c, i, &d->key[i]);
+		verdict_know(b, c, i, &d->key[i]);
 	for (; i < c->nids; i++)
-		verdict_know_was(ctx, c, &c->ids[i]);
+		verdict_know_was(b, c, &c->ids[i]);
 	decision_make(d, &c->verdict);
 	/* No more mails pass the lock now. */
 	if (d->pass != 0 && c->verdict.verdict == VERDICT_REFUSED)
 		verdict_blocked(c);
 	if (c->weighed != NULL) {
 		decision_weigh(d, c->weighed);
-		verdict_habit_weigh(ctx, c);
+		verdict_habit_weigh(b, c);
 	}
 	if (c->weighed == NULL || c->mode == CHARGE_ADD)
-		verdict_settle(ctx, c);
+		verdict_settle(b, c);
 	/* What verdict_know_was merged. */
 	for (i = 0; i < c->nkeys; i++)
-		if (d->key[i].window == &ctx->merged[i])
-			window_clear(&ctx->merged[i]);
+		if (d->key[i].window == &b->merged[i])
+			window_clear(&b->merged[i]);
 }

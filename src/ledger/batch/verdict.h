@@ -18,6 +18,8 @@
  * decision/decision.h decide, and records what comes out, in the cache and, for
  * the commit, in the store.
  */
+struct charge_batch;
+
 struct verdict_key {
 	struct msg_charge_key	 charge;	/* its strings as stored */
 	/* As it was charged, if id_sql may have replaced its id. */
@@ -83,26 +85,6 @@ struct verdict_charge {
 	struct verdict_key		 keys[];
 };
 
-struct verdict_context {
-	struct cache		*cache;
-	struct store		*store;
-	struct habits		*habits;
-	struct override_table	*overrides;
-	const struct settings	*settings;
-	int64_t			 now;
-	struct store_value	*value;		/* of the batch */
-	size_t			 nvalue;
-	enum store_result	 result;	/* of calls of the store */
-	uint64_t		 learned;	/* pairs that became known */
-	struct decision		 decision;	/* on this charge */
-	/* For each key with counts under earlier names: all its counts. */
-	struct window		 merged[CHARGE_KEYS_MAX];
-	/* The hits of the whole batch that go into the report. */
-	struct charge_hit	*hit;
-	size_t			 nhit;
-	size_t			 hits;		/* room */
-};
-
 /* The limits that apply to this key now. */
 const struct limits	*verdict_limits(const struct verdict_key *);
 
@@ -111,7 +93,7 @@ const struct limits	*verdict_limits(const struct verdict_key *);
  * records nothing, and also fills in all its windows. A reset takes back
  * everything that is recorded for its ids.
  */
-void			 verdict_decide(struct verdict_context *,
+void			 verdict_decide(struct charge_batch *,
 			    struct verdict_charge *);
 
 #endif

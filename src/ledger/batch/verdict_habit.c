@@ -1,3 +1,4 @@
+#include "ledger/batch/charge_batch.h"
 #include "ledger/batch/verdict_habit.h"
 #include "lib/num.h"
 
@@ -15,15 +16,15 @@ key_terms(const struct verdict_key *k)
  * while the clock was years behind learns once it is right.
  */
 static bool
-rule_known(const struct verdict_context *ctx, const struct store_pair *rule)
+rule_known(const struct charge_batch *b, const struct store_pair *rule)
 {
-	return rule != NULL && habit_known(&rule->known, &rule_terms, ctx->now);
+	return rule != NULL && habit_known(&rule->known, &rule_terms, b->now);
 }
 
 static int64_t
-rule_since(const struct verdict_context *ctx, const struct store_pair *rule)
+rule_since(const struct charge_batch *b, const struct store_pair *rule)
 {
-	return rule_known(ctx, rule) ? rule->known.first : ctx->now;
+	return rule_known(b, rule) ? rule->known.first : b->now;
 }
 
 static void
@@ -36,7 +37,7 @@ pair_inherit(struct store_pair *p, const struct store_pair *was,
 }
 
 void
-verdict_habit_inherit(const struct verdict_context *ctx,
+verdict_habit_inherit(const struct charge_batch *b,
     const struct verdict_charge *c)
 {
 	struct store_pair	*const *of, *const *was, *rule;
@@ -50,14 +51,14 @@ verdict_habit_inherit(const struct verdict_context *ctx,
 			continue;
 		terms = key_terms(&c->keys[c->ids[i].key]);
 		pair_inherit(of[PAIR_NETWORK], was[PAIR_NETWORK], &terms,
-		    ctx->now);
+		    b->now);
 		pair_inherit(of[PAIR_RECIPIENT], was[PAIR_RECIPIENT], &terms,
-		    ctx->now);
+		    b->now);
 		/* The rule is as old as its oldest name. */
-		if (rule_known(ctx, was[PAIR_RULE]) && (!rule_known(ctx, rule)
+		if (rule_known(b, was[PAIR_RULE]) && (!rule_known(b, rule)
 		    || was[PAIR_RULE]->known.first < rule->known.first)) {
 			rule->known.first = was[PAIR_RULE]->known.first;
-			rule->known.last = ctx->now;
+			rule->known.last = b->now;
 			rule->changed = c->weighed == NULL;
 		}
 	}
@@ -90,34 +91,34 @@ verdict_habit_locks(const void *habits, const struct override *lock)
 	terms = key_terms(&h->c->keys[v->key]);
 	network = v->pair[PAIR_NETWORK];
 	return !habit_familiar(network != NULL ? &network->known : NULL,
-	    &terms, h->ctx->now);
+	    &terms, h->b->now);
 }
 
 /* The rule of an id refused: its time of the network starts again. */
 static void
-refuse(const struct verdict_context *ctx, const struct verdict_charge *c,
+refuse(const struct charge_batch *b, const struct verdict_charge *c,
     const struct verdict_id *v)
 {
 	const struct habit_terms	 terms = key_terms(&c->keys[v->key]);
 	struct store_pair		*network = v->pair[PAIR_NETWORK];
 
-	if (network != NULL && habit_refuse(&network->known, &terms, ctx->now))
+	if (network != NULL && habit_refuse(&network->known, &terms, b->now))
 		network->changed = true;
 }
 
 void
-verdict_habit_closed(const struct verdict_context *ctx,
+verdict_habit_closed(const struct charge_batch *b,
     const struct verdict_charge *c, const struct override *closed)
 {
 	const struct verdict_id	*v;
 
 	if (c->weighed == NULL && closed->kind == OVERRIDE_LOCK &&
 	    lock_is_partial(closed) && (v = id_of_lock(c, closed)) != NULL)
-		refuse(ctx, c, v);
+		refuse(b, c, v);
 }
 
 void
-verdict_habit_know(const struct verdict_context *ctx,
+verdict_habit_know(const struct charge_batch *b,
     const struct verdict_charge *c, size_t i, struct decision_key *d)
 {
 	const struct verdict_id	*v = &c->ids[i];
@@ -131,33 +132,33 @@ verdict_habit_know(const struct verdict_context *ctx,
 	    &v->pair[PAIR_NETWORK]->known : &unknown;
 	d->recipient = v->pair[PAIR_RECIPIENT] != NULL ?
 	    &v->pair[PAIR_RECIPIENT]->known : &unknown;
-	d->learning = habit_learning(rule_since(ctx, v->pair[PAIR_RULE]),
-	    ctx->now);
+	d->learning = habit_learning(rule_since(b, v->pair[PAIR_RULE]),
+	    b->now);
 	if (c->instancelen > 0)
-		d->at_rcpt = cache_marked(ctx->cache, &v->instance,
+		d->at_rcpt = cache_marked(b->cache, &v->instance,
 		    CACHE_AT_RCPT);
 }
 
 static void
-pair_learn(struct verdict_context *ctx, struct store_pair *p,
+pair_learn(struct charge_batch *b, struct store_pair *p,
     const struct habit_terms *terms)
 {
 	bool	known;
 
 	if (p == NULL)
 		return;
-	known = habit_known(&p->known, terms, ctx->now);
-	if (!habit_learn(&p->known, terms, ctx->now))
+	known = habit_known(&p->known, terms, b->now);
+	if (!habit_learn(&p->known, terms, b->now))
 		return;
 	p->changed = true;
 	if (known)
 		return;
-	ctx->learned++;
-	habits_learned(ctx->habits, p, terms);
+	b->learns++;
+	habits_learned(b->habits, p, terms);
 }
 
 void
-verdict_habit_learn(struct verdict_context *ctx,
+verdict_habit_learn(struct charge_batch *b,
     const struct verdict_charge *c)
 {
 	const struct msg_verdict	*m = &c->verdict;
@@ -176,25 +177,25 @@ verdict_habit_learn(struct verdict_context *ctx,
 		if ((rule = v->pair[PAIR_RULE]) == NULL)
 			continue;
 		/* Notes once a day that the rule is still in use. */
-		if (habit_learn(&rule->known, &rule_terms, ctx->now))
+		if (habit_learn(&rule->known, &rule_terms, b->now))
 			rule->changed = true;
 		if (accepted && c->keys[i].charge.valuelen > 0) {
 			terms = key_terms(&c->keys[i]);
-			pair_learn(ctx, v->pair[PAIR_NETWORK], &terms);
-			pair_learn(ctx, v->pair[PAIR_RECIPIENT], &terms);
+			pair_learn(b, v->pair[PAIR_NETWORK], &terms);
+			pair_learn(b, v->pair[PAIR_RECIPIENT], &terms);
 		}
 		if (accepted && c->tag != 0)
-			cache_mark(ctx->cache, &v->instance, CACHE_AT_RCPT,
-			    ctx->now);
+			cache_mark(b->cache, &v->instance, CACHE_AT_RCPT,
+			    b->now);
 		refused = (m->verdict == VERDICT_REFUSED && m->key == i) ||
 		    ((m->over | m->shadowed) >> i & 1) != 0;
-		if (refused && !ctx->decision.key[i].learning)
-			refuse(ctx, c, v);
+		if (refused && !b->decision.key[i].learning)
+			refuse(b, c, v);
 	}
 }
 
 void
-verdict_habit_weigh(const struct verdict_context *ctx,
+verdict_habit_weigh(const struct charge_batch *b,
     const struct verdict_charge *c)
 {
 	const struct decision_key	*d;
@@ -206,26 +207,26 @@ verdict_habit_weigh(const struct verdict_context *ctx,
 		answer->habit = c->keys[i].charge.kind == CHARGE_HABIT;
 		if (!answer->habit)
 			continue;
-		d = &ctx->decision.key[i];
+		d = &b->decision.key[i];
 		answer->network[0] = d->network->first;
 		answer->network[1] = d->network->last;
 		answer->recipient[0] = d->recipient->first;
 		answer->recipient[1] = d->recipient->last;
-		answer->learning = d->learning ? num_add_clamp(rule_since(ctx,
+		answer->learning = d->learning ? num_add_clamp(rule_since(b,
 		    c->ids[i].pair[PAIR_RULE]), CHARGE_LEARNING) : 0;
 	}
 }
 
 bool
-verdict_habit_hit(const struct verdict_context *ctx,
+verdict_habit_hit(const struct charge_batch *b,
     const struct verdict_charge *c, size_t i)
 {
 	const struct instance_keys	*instance = &c->ids[i].instance;
 
 	if (c->keys[i].charge.kind != CHARGE_HABIT)
 		return true;
-	if (cache_marked(ctx->cache, instance, CACHE_HIT) > 0)
+	if (cache_marked(b->cache, instance, CACHE_HIT) > 0)
 		return false;
-	cache_mark(ctx->cache, instance, CACHE_HIT, ctx->now);
+	cache_mark(b->cache, instance, CACHE_HIT, b->now);
 	return true;
 }
