@@ -31,6 +31,18 @@ run_with(struct store *s, enum store_frame frame, struct store_call *c,
 	return store_execute(s, frame, c, 1);
 }
 
+/* Where the rows of a result go. */
+struct reader {
+	union {
+		void	(*hit)(void *, const char *, size_t, int64_t, int64_t);
+		void	(*login)(void *, const char *, size_t);
+		void	(*refusal)(void *, const struct store_refusal *);
+		void	(*override)(void *, const struct override *);
+		void	(*pair)(void *, const struct habit_entry *);
+	}	 each;
+	void	*arg;
+};
+
 /* --- numbers --- */
 
 static void
@@ -77,20 +89,15 @@ store_first_number(struct store *s, const char *name, int64_t *value)
 
 /* --- hits --- */
 
-struct hit_reader {
-	void	(*each)(void *, const char *, size_t, int64_t, int64_t);
-	void	*arg;
-};
-
 static void
 take_hit(const struct store_line *line, void *arg)
 {
-	const struct hit_reader	*r = arg;
+	const struct reader	*r = arg;
 	const char		*id;
 	size_t			 len;
 
 	if ((id = store_line_text(line, 0, &len)) != NULL)
-		r->each(r->arg, id, len, store_line_number(line, 1),
+		r->each.hit(r->arg, id, len, store_line_number(line, 1),
 		    store_line_number(line, 2));
 }
 
@@ -98,7 +105,7 @@ enum store_result
 store_hits(struct store *s, enum hit_kind kind, void (*each)(void *,
     const char *, size_t, int64_t, int64_t), void *arg)
 {
-	struct hit_reader	r = { each, arg };
+	struct reader		r = { { .hit = each }, arg };
 	const struct store_call	c = {
 		.statement = (enum store_statement)(HITS + (int)kind),
 		.each = take_hit, .arg = &r
@@ -177,27 +184,22 @@ store_claim_notices(struct store *s, struct store_notice *list, size_t n,
 	return result;
 }
 
-struct login_reader {
-	void	(*each)(void *, const char *, size_t);
-	void	*arg;
-};
-
 static void
 take_login(const struct store_line *line, void *arg)
 {
-	const struct login_reader	*r = arg;
+	const struct reader		*r = arg;
 	const char			*login;
 	size_t				 len;
 
 	if ((login = store_line_text(line, 0, &len)) != NULL)
-		r->each(r->arg, login, len);
+		r->each.login(r->arg, login, len);
 }
 
 enum store_result
 store_left_notices(struct store *s, int64_t now,
     void (*each)(void *, const char *, size_t), void *arg)
 {
-	struct login_reader	r = { each, arg };
+	struct reader		r = { { .login = each }, arg };
 	struct store_call	c = { .statement = NOTICES_LEFT,
 				    .each = take_login, .arg = &r };
 
@@ -236,15 +238,10 @@ store_add_refusals(struct store *s, const struct store_refusal *list, size_t n,
 	return result;
 }
 
-struct refusal_reader {
-	void	(*each)(void *, const struct store_refusal *);
-	void	*arg;
-};
-
 static void
 take_refusal(const struct store_line *line, void *arg)
 {
-	const struct refusal_reader	*reader = arg;
+	const struct reader		*reader = arg;
 	struct store_refusal		 r;
 	int				 i;
 
@@ -256,14 +253,14 @@ take_refusal(const struct store_line *line, void *arg)
 		if (r.text[i] == NULL)
 			r.text[i] = "";
 	}
-	reader->each(reader->arg, &r);
+	reader->each.refusal(reader->arg, &r);
 }
 
 enum store_result
 store_refusals(struct store *s, const struct store_page *page,
     void (*each)(void *, const struct store_refusal *), void *arg)
 {
-	struct refusal_reader	r = { each, arg };
+	struct reader		r = { { .refusal = each }, arg };
 	struct store_call	c = {
 		.statement = page->id != NULL ? REFUSALS_OF : REFUSALS,
 		.each = take_refusal, .arg = &r
@@ -311,15 +308,10 @@ store_count_refusals(struct store *s, int64_t *count)
 
 /* --- overrides --- */
 
-struct override_reader {
-	void	(*each)(void *, const struct override *);
-	void	*arg;
-};
-
 static void
 take_override(const struct store_line *line, void *arg)
 {
-	const struct override_reader	*r = arg;
+	const struct reader		*r = arg;
 	struct override			 o;
 	int64_t				 kind = store_line_number(line, 1);
 
@@ -332,14 +324,14 @@ take_override(const struct store_line *line, void *arg)
 	o.who = store_line_text(line, 5, &o.wholen);
 	o.reason = store_line_text(line, 6, &o.reasonlen);
 	if (o.id != NULL && o.who != NULL && o.reason != NULL)
-		r->each(r->arg, &o);
+		r->each.override(r->arg, &o);
 }
 
 enum store_result
 store_overrides(struct store *s, bool batch, int64_t now,
     void (*each)(void *, const struct override *), void *arg)
 {
-	struct override_reader	r = { each, arg };
+	struct reader		r = { { .override = each }, arg };
 	struct store_call	c = { .statement = OVERRIDES,
 				    .each = take_override, .arg = &r };
 
@@ -395,29 +387,24 @@ store_forget_values(struct store *s, const char *id, size_t idlen)
 
 /* --- pairs --- */
 
-struct pair_reader {
-	void	(*each)(void *, const struct habit_entry *);
-	void	*arg;
-};
-
 static void
 take_pair(const struct store_line *line, void *arg)
 {
-	const struct pair_reader	*r = arg;
+	const struct reader		*r = arg;
 	const struct habit_entry	 e = {
 		.hash = (uint64_t)store_line_number(line, 0),
 		.pair = { .first = store_line_number(line, 1),
 		    .last = store_line_number(line, 2) }
 	};
 
-	r->each(r->arg, &e);
+	r->each.pair(r->arg, &e);
 }
 
 enum store_result
 store_pairs(struct store *s, int64_t who, enum store_pair_kind kind,
     void (*each)(void *, const struct habit_entry *), void *arg)
 {
-	struct pair_reader	r = { each, arg };
+	struct reader		r = { { .pair = each }, arg };
 	struct store_call	c = { .statement = PAIRS, .each = take_pair,
 				    .arg = &r };
 

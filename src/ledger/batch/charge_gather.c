@@ -249,6 +249,7 @@ touch(struct charge_batch *b, struct verdict_id *v)
 	struct store_touch	*t;
 	bool			 first;
 
+	v->hash = map_hash(v->id, v->idlen);
 	v->cached = cache_touch(b->cache, v->hash, v->id, v->idlen, &first);
 	if (!first)
 		return;
@@ -289,9 +290,8 @@ charge_gather(struct charge_batch *b, int64_t now, struct mono mono)
 		instance_name(&name, c->instance, c->instancelen, c->tag);
 		for (i = 0; i < c->nids; i++) {
 			v = &c->ids[i];
-			v->hash = map_hash(v->id, v->idlen);
-			instance_of_id(&v->instance, &name, v->hash);
 			touch(b, v);
+			instance_of_id(&v->instance, &name, v->hash);
 			g->value = alloc_room(g->value, g->nvalue, &b->values,
 			    sizeof(g->value[0]));
 			if (name_value(&g->value[g->nvalue], c, v))

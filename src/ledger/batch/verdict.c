@@ -63,8 +63,7 @@ verdict_reset(struct charge_batch *b, struct verdict_charge *c)
 	int64_t			*sum;
 	size_t			 n, i, j;
 
-	memset(&c->verdict, 0, sizeof(c->verdict));
-	c->verdict.verdict = VERDICT_ACCEPTED;
+	c->verdict = (struct msg_verdict){ .verdict = VERDICT_ACCEPTED };
 	c->instance = "reset";
 	c->instancelen = strlen(c->instance);
 	c->weighed->nkeys = c->nkeys;
@@ -97,26 +96,6 @@ verdict_reset(struct charge_batch *b, struct verdict_charge *c)
 
 /* --- hits --- */
 
-static bool
-verdict_hit_wanted(const struct charge_batch *b,
-    const struct verdict_key *k, const struct decision_hit *hit)
-{
-	const struct settings	*s = b->settings;
-	const struct limits	*limits = verdict_limits(k);
-	size_t			 i;
-
-	if (!k->charge.report)
-		return false;
-	if (hit->window == DECISION_MAIL)
-		return true;
-	if (limits == &k->charge.limits)
-		return (k->charge.reported >> hit->window & 1) != 0;
-	for (i = 0; i < s->nreport_limits; i++)
-		if (s->report_limits[i] == limits->list[hit->window].seconds)
-			return true;
-	return false;
-}
-
 static void
 verdict_keep_hit(struct charge_batch *b, const struct verdict_charge *c,
     const struct verdict_key *k, enum hit_kind kind, int64_t seconds)
@@ -134,18 +113,27 @@ static void
 verdict_hits(struct charge_batch *b, const struct verdict_charge *c,
     enum hit_kind kind, const struct decision_hit *hits, size_t nhits)
 {
+	const struct settings		*s = b->settings;
 	const struct verdict_key	*k;
+	const struct limits		*limits;
 	int64_t				 seconds;
-	size_t				 i;
+	size_t				 i, j;
+	bool				 wanted;
 
 	for (i = 0; i < nhits; i++) {
 		k = &c->keys[hits[i].key];
-		if (!verdict_hit_wanted(b, k, &hits[i]) ||
-		    (kind == HIT_FULL &&
+		limits = verdict_limits(k);
+		wanted = hits[i].window == DECISION_MAIL;
+		seconds = wanted ? 0 : limits->list[hits[i].window].seconds;
+		if (!wanted && limits == &k->charge.limits)
+			wanted = (k->charge.reported >> hits[i].window & 1) !=
+			    0;
+		else
+			for (j = 0; j < s->nreport_limits && !wanted; j++)
+				wanted = s->report_limits[j] == seconds;
+		if (!k->charge.report || !wanted || (kind == HIT_FULL &&
 		    !verdict_habit_hit(b, c, hits[i].key)))
 			continue;
-		seconds = hits[i].window == DECISION_MAIL ? 0 :
-		    verdict_limits(k)->list[hits[i].window].seconds;
 		store_hit(b->store, kind == HIT_FULL && k->charge.shadow ?
 		    HIT_SHADOW : kind, k->charge.id, k->charge.idlen, seconds);
 		if (!k->charge.shadow)
@@ -176,13 +164,6 @@ verdict_closed_by(const struct charge_batch *b,
 	from.arg = &habits;
 	block = override_block(l, &from.subject, b->now);
 	return block != NULL ? block : lock_closed(l, &from, b->now, pass);
-}
-
-static void
-verdict_blocked(struct verdict_charge *c)
-{
-	memset(&c->verdict, 0, sizeof(c->verdict));
-	c->verdict.verdict = VERDICT_BLOCKED;
 }
 
 /*
@@ -370,7 +351,7 @@ verdict_decide(struct charge_batch *b, struct verdict_charge *c)
 	verdict_habit_inherit(b, c);
 	if ((closed = verdict_closed_by(b, c, &d->pass)) != NULL) {
 		verdict_habit_closed(b, c, closed);
-		verdict_blocked(c);
+		c->verdict = (struct msg_verdict){ .verdict = VERDICT_BLOCKED };
 		return;
 	}
 	d->mode = c->mode;
@@ -385,7 +366,7 @@ verdict_decide(struct charge_batch *b, struct verdict_charge *c)
 	decision_make(d, &c->verdict);
 	/* No more mails pass the lock now. */
 	if (d->pass != 0 && c->verdict.verdict == VERDICT_REFUSED)
-		verdict_blocked(c);
+		c->verdict = (struct msg_verdict){ .verdict = VERDICT_BLOCKED };
 	if (c->weighed != NULL) {
 		decision_weigh(d, c->weighed);
 		verdict_habit_weigh(b, c);
