@@ -92,19 +92,19 @@ num_mul(int64_t a, int64_t b, int64_t *out)
 int64_t
 num_add_clamp(int64_t a, int64_t b)
 {
-	int64_t	sum;
-
-	if (num_add(a, b, &sum) == -1)
-		return b > 0 ? INT64_MAX : INT64_MIN;
-	return sum;
+	if (b > 0 && a > INT64_MAX - b)
+		return INT64_MAX;
+	if (b < 0 && a < INT64_MIN - b)
+		return INT64_MIN;
+	return a + b;
 }
 
 int64_t
 num_sub_clamp(int64_t a, int64_t b)
 {
-	int64_t	difference;
-
-	if (num_sub(a, b, &difference) == -1)
-		return b < 0 ? INT64_MAX : INT64_MIN;
-	return difference;
+	if (b < 0 && a > INT64_MAX + b)
+		return INT64_MAX;
+	if (b > 0 && a < INT64_MIN + b)
+		return INT64_MIN;
+	return a - b;
 }
