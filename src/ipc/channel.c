@@ -220,7 +220,7 @@ take_rights(struct channel *c, struct msghdr *mh, size_t n)
 	}
 	d = alloc_zero(1, sizeof(*d));
 	d->fd = first;
-	d->first = c->inpos + buffer_len(&c->in);
+	d->first = c->inpos + c->in.len;
 	d->last = d->first + n;
 	for (end = &c->received; *end != NULL; end = &(*end)->next)
 		;
@@ -233,7 +233,7 @@ static size_t
 in_wanted(const struct channel *c)
 {
 	struct header	h;
-	size_t		have = buffer_len(&c->in);
+	size_t		have = c->in.len;
 
 	if (have < HEADER)
 		return HEADER - have;
@@ -278,11 +278,11 @@ read_some(struct channel *c, size_t most)
 	if ((wanted = in_wanted(c)) == 0)
 		return 1;
 	forget_secret(c);
-	if (buffer_len(&c->in) == 0)
+	if (c->in.len == 0)
 		buffer_rewind(&c->in);
-	buffer_room(&c->in, wanted < READ_MIN ? READ_MIN : wanted);
-	iov.iov_base = c->in.data + c->in.end;
-	iov.iov_len = c->in.size - c->in.end;
+	iov.iov_base = buffer_room(&c->in,
+	    wanted < READ_MIN ? READ_MIN : wanted);
+	iov.iov_len = c->in.size - c->in.start - c->in.len;
 	if (iov.iov_len > most)
 		iov.iov_len = most;
 	memset(&mh, 0, sizeof(mh));
@@ -307,7 +307,7 @@ read_some(struct channel *c, size_t most)
 		errno = 0;
 		return -1;
 	}
-	c->in.end += (size_t)n;
+	c->in.len += (size_t)n;
 	c->filled = (size_t)n == iov.iov_len;
 	return 1;
 }
@@ -357,7 +357,7 @@ int
 channel_next(struct channel *c, struct message *m)
 {
 	struct header	h;
-	size_t		whole, have = buffer_len(&c->in);
+	size_t		whole, have = c->in.len;
 	const uint8_t	*p;
 
 	if (c->broken) {
@@ -382,6 +382,7 @@ channel_next(struct channel *c, struct message *m)
 	m->payload = p + HEADER;
 	m->len = h.len;
 	c->in.start += whole;
+	c->in.len -= whole;
 	c->inpos += whole;
 	if (h.type == MSG_SETTING)
 		c->used_secret = whole;
@@ -421,12 +422,11 @@ channel_send(struct channel *c, enum message_type type, uint64_t request,
 	if (copy != -1) {
 		d = alloc_zero(1, sizeof(*d));
 		d->fd = copy;
-		d->first = c->outpos + buffer_len(&c->out);
+		d->first = c->outpos + c->out.len;
 		*c->sending_end = d;
 		c->sending_end = &d->next;
 	}
-	buffer_room(&c->out, HEADER + len);
-	p = c->out.data + c->out.end;
+	p = buffer_room(&c->out, HEADER + len);
 	for (i = 0; i < 4; i++)
 		p[i] = (uint8_t)(len >> (24 - 8 * i));
 	p[4] = (uint8_t)((unsigned int)type >> 8);
@@ -437,7 +437,7 @@ channel_send(struct channel *c, enum message_type type, uint64_t request,
 		p[8 + i] = (uint8_t)(request >> (56 - 8 * i));
 	if (len > 0)
 		memcpy(p + HEADER, payload->data, len);
-	c->out.end += HEADER + len;
+	c->out.len += HEADER + len;
 	if (type == MSG_SETTING)
 		c->out_secret = true;
 }
@@ -451,7 +451,7 @@ channel_signal(struct channel *c, enum message_type type, uint64_t request)
 size_t
 channel_queued(const struct channel *c)
 {
-	return buffer_len(&c->out);
+	return c->out.len;
 }
 
 /*
@@ -477,7 +477,7 @@ send_some(struct channel *c)
 	if (with)
 		until = d->next;
 	iov.iov_base = c->out.data + c->out.start;
-	iov.iov_len = until == NULL ? buffer_len(&c->out) :
+	iov.iov_len = until == NULL ? c->out.len :
 	    (size_t)(until->first - c->outpos);
 	/* A child sends no descriptor, and its sandbox has no sendmsg(2). */
 	if (!with)
@@ -511,7 +511,7 @@ channel_flush(struct channel *c)
 		errno = c->error;
 		return -1;
 	}
-	while (buffer_len(&c->out) > 0) {
+	while (c->out.len > 0) {
 		if ((n = send_some(c)) == -1) {
 			if (errno == EINTR)
 				continue;
@@ -521,6 +521,7 @@ channel_flush(struct channel *c)
 			return -1;
 		}
 		c->out.start += (size_t)n;
+		c->out.len -= (size_t)n;
 		c->outpos += (uint64_t)n;
 	}
 	if (c->out_secret)
