@@ -388,6 +388,11 @@ id_longer_than_40(void **state)
 	apply(&d, s, &req, text);
 	assert_int_equal(d.charge.instancelen, CHARGE_INSTANCE_MAX);
 	assert_int_equal(d.charge.keys[0].idlen, CHARGE_ID_MAX);
+	/* A charge with the subject alone carries any state. */
+	(void)snprintf(text, sizeof(text), "protocol_state=%0100d\n"
+	    "sasl_username=bob\n\n", 1);
+	apply(&d, s, &req, text);
+	assert_int_equal(d.charge.statelen, CHARGE_STATE_MAX);
 	apply_clear(&d);
 	settings_free(s);
 }

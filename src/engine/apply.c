@@ -379,7 +379,8 @@ apply_request(struct applied *a, const struct settings *s,
 	a->charge.nkeys = 0;
 	state = &req->attr[ATTR_PROTOCOL_STATE];
 	a->charge.state = state->len > 0 ? state->bytes : "";
-	a->charge.statelen = state->len;
+	a->charge.statelen = state->len < CHARGE_STATE_MAX ? state->len :
+	    CHARGE_STATE_MAX;
 	a->charge.instance = instance->len > 0 ? instance->bytes : "";
 	a->charge.instancelen = instance->len;
 	if (instance->len > CHARGE_INSTANCE_MAX) {
