@@ -50,16 +50,12 @@ size_t
 liar_frame(uint8_t *out, uint32_t len, unsigned int type, unsigned int flags,
     const void *payload, size_t size)
 {
-	memset(out, 0, LIAR_HEADER);
-	out[0] = (uint8_t)(len >> 24);
-	out[1] = (uint8_t)(len >> 16);
-	out[2] = (uint8_t)(len >> 8);
-	out[3] = (uint8_t)len;
-	out[4] = (uint8_t)(type >> 8);
-	out[5] = (uint8_t)type;
-	out[6] = (uint8_t)(flags >> 8);
-	out[7] = (uint8_t)flags;
-	out[15] = 1;
+	const uint16_t	words[2] = { (uint16_t)type, (uint16_t)flags };
+	const uint64_t	request = 1;
+
+	memcpy(out, &len, sizeof(len));
+	memcpy(out + 4, words, sizeof(words));
+	memcpy(out + 8, &request, sizeof(request));
 	if (size > 0)
 		memcpy(out + LIAR_HEADER, payload, size);
 	return LIAR_HEADER + size;

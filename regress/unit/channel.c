@@ -30,10 +30,7 @@ soon(void)
 static void
 header_on_the_wire(void **state)
 {
-	static const uint8_t	expected[] = {
-		0, 0, 0, 2, 0, MSG_CHARGE, 0, 0,
-		1, 2, 3, 4, 5, 6, 7, 8, 'h', 'i'
-	};
+	uint8_t			 expected[HEADER + 2];
 	struct channel		*c;
 	struct str		 s;
 	uint8_t			 in[64];
@@ -44,6 +41,8 @@ header_on_the_wire(void **state)
 	str_init(&s);
 	str_adds(&s, "hi");
 	channel_send(c, MSG_CHARGE, UINT64_C(0x0102030405060708), &s, -1);
+	header(expected, 2, MSG_CHARGE, 0, UINT64_C(0x0102030405060708));
+	memcpy(expected + HEADER, "hi", 2);
 	assert_int_equal(channel_queued(c), sizeof(expected));
 	assert_int_equal(channel_flush(c), 1);
 	assert_int_equal(channel_queued(c), 0);

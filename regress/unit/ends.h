@@ -77,16 +77,10 @@ static inline void
 header(uint8_t *p, uint32_t len, uint16_t type, uint16_t flags,
     uint64_t request)
 {
-	int	i;
-
-	for (i = 0; i < 4; i++)
-		p[i] = (uint8_t)(len >> (24 - 8 * i));
-	p[4] = (uint8_t)(type >> 8);
-	p[5] = (uint8_t)type;
-	p[6] = (uint8_t)(flags >> 8);
-	p[7] = (uint8_t)flags;
-	for (i = 0; i < 8; i++)
-		p[8 + i] = (uint8_t)(request >> (56 - 8 * i));
+	memcpy(p, &len, 4);
+	memcpy(p + 4, &type, 2);
+	memcpy(p + 6, &flags, 2);
+	memcpy(p + 8, &request, 8);
 }
 
 static inline void

@@ -389,7 +389,8 @@ apply_request(struct applied *a, const struct settings *s,
 		a->charge.instancelen = a->ids.len;
 	}
 	t.exempt = identity_exempt(&a->ids, s, req);
-	a->exempt = a->charge.exempt = t.exempt != 0;
+	a->exempt = t.exempt != 0;
+	a->charge.exempt = a->exempt;
 	for (i = 0; i < s->nrules || (i == 0 && s->nrules == 0); i++) {
 		key = &a->charge.keys[a->charge.nkeys];
 		memset(key, 0, sizeof(*key));

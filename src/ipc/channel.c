@@ -10,14 +10,22 @@
 
 #include "ipc/buffer.h"
 #include "ipc/channel.h"
-#include "ipc/wire.h"
 #include "lib/alloc.h"
 #include "lib/log.h"
 
-#define HEADER		16
 #define FLAG_FD		1
 #define READ_MIN	(16 * 1024)	/* least room for one recvmsg */
 #define RIGHTS_MAX	4		/* room for so many in a recvmsg */
+
+/* What precedes each payload; as it is in memory, both ends are on one host. */
+struct header {
+	uint32_t	len;
+	uint16_t	type;
+	uint16_t	flags;
+	uint64_t	request;
+};
+
+#define HEADER		sizeof(struct header)
 
 /*
  * A descriptor and its place in the stream, counted in bytes since the channel
@@ -143,25 +151,6 @@ not_now(int error)
 
 /* --- receiving --- */
 
-struct header {
-	uint32_t	len;
-	uint16_t	type;
-	uint16_t	flags;
-	uint64_t	request;
-};
-
-static void
-header_get(struct header *h, const uint8_t *p)
-{
-	struct wire	w;
-
-	wire_init(&w, p, HEADER);
-	h->len = wire_get_u32(&w);
-	h->type = wire_get_u16(&w);
-	h->flags = wire_get_u16(&w);
-	h->request = wire_get_u64(&w);
-}
-
 static int
 header_check(struct channel *c, const struct header *h)
 {
@@ -237,7 +226,7 @@ in_wanted(const struct channel *c)
 
 	if (have < HEADER)
 		return HEADER - have;
-	header_get(&h, c->in.data + c->in.start);
+	memcpy(&h, c->in.data + c->in.start, HEADER);
 	/*
 	 * Checked in channel_next; here only the buffer is kept within bounds.
 	 */
@@ -368,7 +357,7 @@ channel_next(struct channel *c, struct message *m)
 	if (have < HEADER)
 		return 0;
 	p = c->in.data + c->in.start;
-	header_get(&h, p);
+	memcpy(&h, p, HEADER);
 	if (header_check(c, &h) == -1)
 		return -1;
 	whole = HEADER + h.len;
@@ -397,9 +386,9 @@ channel_send(struct channel *c, enum message_type type, uint64_t request,
 {
 	const struct message_rule	*rule;
 	struct carried			*d;
+	struct header			 h;
 	size_t				 len;
 	uint8_t				*p;
-	unsigned int			 i;
 	int				 copy = -1;
 
 	len = payload == NULL ? 0 : payload->len;
@@ -427,14 +416,11 @@ channel_send(struct channel *c, enum message_type type, uint64_t request,
 		c->sending_end = &d->next;
 	}
 	p = buffer_room(&c->out, HEADER + len);
-	for (i = 0; i < 4; i++)
-		p[i] = (uint8_t)(len >> (24 - 8 * i));
-	p[4] = (uint8_t)((unsigned int)type >> 8);
-	p[5] = (uint8_t)type;
-	p[6] = 0;
-	p[7] = copy == -1 ? 0 : FLAG_FD;
-	for (i = 0; i < 8; i++)
-		p[8 + i] = (uint8_t)(request >> (56 - 8 * i));
+	h.len = (uint32_t)len;
+	h.type = (uint16_t)type;
+	h.flags = copy == -1 ? 0 : FLAG_FD;
+	h.request = request;
+	memcpy(p, &h, HEADER);
 	if (len > 0)
 		memcpy(p + HEADER, payload->data, len);
 	c->out.len += HEADER + len;

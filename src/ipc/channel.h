@@ -11,8 +11,8 @@
 
 /*
  * A stream of messages over a stream socketpair, buffered both ways so that one
- * system call carries many messages. The header is sixteen bytes in network
- * byte order: u32 length of the payload, u16 type, u16 flags (1: a descriptor
+ * system call carries many messages. The header is sixteen bytes in the order
+ * of the host: u32 length of the payload, u16 type, u16 flags (1: a descriptor
  * comes with it), u64 request number. The table in message.c says who may send
  * what to whom. Any other message is refused, and so is a descriptor that the
  * type does not carry; surplus descriptors are closed.

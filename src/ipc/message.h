@@ -232,23 +232,27 @@ enum charge_kind {
 	CHARGE_KIND__MAX
 };
 
-/* One id that is charged, and its windows. */
+/*
+ * One id that is charged, and its windows. In a charge the members before
+ * `lock.id` are sent as they are in memory: numbers without padding. A flag is
+ * 0 or 1.
+ */
 struct msg_charge_key {
-	const char	*id;
-	size_t		 idlen;
 	int64_t		 amount;	/* 0 to CHARGE_AMOUNT_MAX */
-	uint8_t		 kind;		/* enum charge_kind */
-	bool		 shadow;	/* recorded and logged, never refuses */
-	bool		 soft;		/* over a limit the mail is accepted */
-	bool		 sql;		/* SQL may replace limits */
-	bool		 map;		/* SQL may replace the id: id_sql */
 	int64_t		 max_per_mail;	/* amount of one instance; 0: any */
-	uint16_t	 rule;		/* its index; has its SQL query */
-	uint8_t		 warn_at;	/* percent; 0: never */
+	uint32_t	 rule;		/* its index; has its SQL query */
 	uint32_t	 reported;	/* bit i: limits.list[i]'s hits count */
-	bool		 report;	/* hits of report_limits do too */
+	uint8_t		 report;	/* flag: hits of report_limits do too */
+	uint8_t		 kind;		/* enum charge_kind */
+	uint8_t		 shadow;	/* flag: never refuses, but is logged */
+	uint8_t		 soft;		/* flag: over a limit it is accepted */
+	uint8_t		 sql;		/* flag: SQL may replace limits */
+	uint8_t		 map;		/* flag: id_sql may replace the id */
+	uint8_t		 warn_at;	/* percent; 0: never */
 	uint8_t		 pass;		/* LOCK_PASS_*: see decision_counts */
 	struct msg_charge_lock	 lock;
+	const char	*id;
+	size_t		 idlen;
 	const char	*value;		/* if CHARGE_HAS_VALUE, CHARGE_HABIT */
 	size_t		 valuelen;
 	/* CHARGE_HABIT only. */
@@ -259,12 +263,10 @@ struct msg_charge_key {
 	struct limits	 limits;	/* get: in the msg_charge's store */
 };
 
+/* The members before `instance` are sent as they are in memory, too. */
 struct msg_charge {
-	uint8_t		 mode;		/* enum charge_mode */
 	int64_t		 deadline;	/* struct mono's ns; expires then */
 	int64_t		 date;		/* _REPLAY, _BACK: time_t; else 0 */
-	const char	*instance;	/* empty: the request had none */
-	size_t		 instancelen;
 	/*
 	 * Tells charges of one instance apart, each of which is charged once.
 	 * At RCPT it is a hash of instance and recipient, the same in every
@@ -274,25 +276,29 @@ struct msg_charge {
 	 * one charge, and `amount` is the instance's total so far.
 	 */
 	int64_t		 tag;
+	uint32_t	 nkeys;		/* 0: only blocks are checked */
+	uint8_t		 mode;		/* enum charge_mode */
+	uint8_t		 subject;	/* flag: the subject below is set */
+	uint8_t		 senders;	/* flag: a login's block is a
+					   sender's too */
+	uint8_t		 exempt;	/* flag: no lock holds for it */
+	const char	*instance;	/* empty: the request had none */
+	size_t		 instancelen;
 	const char	*state;		/* protocol_state */
 	size_t		 statelen;
 	/*
 	 * The request's subject, for blocks that the engine may not know yet.
 	 * `client` is an address as text.
 	 */
-	bool		 subject;	/* the fields below are set */
-	bool		 senders;	/* a login's block is a sender's too */
 	const char	*login;
 	size_t		 loginlen;
 	const char	*sender;
 	size_t		 senderlen;
 	const char	*client;
 	size_t		 clientlen;
-	bool		 exempt;	/* no lock holds for it */
 	const char	*passes;	/* rules whose locks it may pass */
 	size_t		 passeslen;
 	uint8_t		 pass;		/* by lock_closed; not conveyed */
-	size_t		 nkeys;		/* 0: only blocks are checked */
 	struct msg_charge_key	 keys[CHARGE_KEYS_MAX];
 	struct limit	 store[CHARGE_KEYS_MAX * LIMITS_MAX];	/* get's own */
 };
@@ -307,35 +313,36 @@ enum verdict {
 	VERDICT__MAX
 };
 
+/* The members before `charged` are sent as they are in memory. */
 struct msg_verdict {
-	uint8_t		verdict;
-	uint16_t	key;		/* the refused one, the first that is
-					   over, or the nearest */
 	struct limit	limit;		/* the window that was full; with
 					   per_mail its seconds are 0 */
 	int64_t		used;
 	int64_t		retry_after;	/* seconds until it is accepted; where
 					   it never is, the window's length */
-	bool		never;		/* the mail alone exceeds the limit */
-	bool		per_mail;	/* that is max_per_mail: no window */
 	uint32_t	over;		/* bit per soft key that is over */
 	uint32_t	shadowed;	/* bit per key: would be refused */
 	uint32_t	warned;		/* bit per key: warn_at was reached */
 	uint32_t	locked;		/* bit per key: its rule locked */
 	uint32_t	would_lock;	/* bit per key: it is in shadow */
 	uint32_t	unlocked;	/* bit per key: LOCK_MOST reached */
+	uint32_t	mapped;		/* bit per key: SQL replaced its id */
+	uint32_t	ncharged;	/* accepted: recorded, for each key */
+	uint32_t	key;		/* the refused one, the first that is
+					   over, or the nearest */
+	uint8_t		verdict;
 	uint8_t		passed;		/* LOCK_PASS_*: only these keys count */
+	uint8_t		never;		/* flag: the mail alone exceeds it */
+	uint8_t		per_mail;	/* flag: max_per_mail, no window */
+	int64_t		charged[CHARGE_KEYS_MAX];
 	int64_t		locked_until[CHARGE_KEYS_MAX];	/* per bit in locked */
 	struct {
 		struct limit	limit;	/* no seconds: max_per_mail */
 		int64_t		used;	/* with this mail, if warned */
 		int64_t		retry_after;	/* the same for this key alone;
 					   0 if shadowed or warned */
-	} full[CHARGE_KEYS_MAX];	/* per key with a bit in the last three,
-					   and of the key that refused */
-	uint32_t	ncharged;	/* accepted: recorded, for each key */
-	int64_t		charged[CHARGE_KEYS_MAX];
-	uint32_t	mapped;		/* bit per key: SQL replaced its id */
+	} full[CHARGE_KEYS_MAX];	/* per key with a bit in over, shadowed
+					   or warned, and of the one refused */
 	struct {
 		const char	*id;	/* that is counted instead */
 		size_t		 idlen;

@@ -11,50 +11,24 @@
  * small.
  */
 
-/* A key's members that are true, or not 0: only these are sent. */
-#define HAS_SHADOW	0x0001
-#define HAS_SOFT	0x0002
-#define HAS_SQL		0x0004
-#define HAS_MAP		0x0008
-#define HAS_REPORT	0x0010
-#define HAS_REPORTED	0x0020
-#define HAS_BOUND	0x0040		/* max_per_mail */
-#define HAS_WARNS	0x0080
-#define HAS_PASS	0x0100
-#define HAS_LOCKS	0x0200
-#define HAS__ANY	0x03ff
+/* What is sent of each struct as it is in memory. */
+#define CHARGE_HEAD	offsetof(struct msg_charge, instance)
+#define KEY_HEAD	offsetof(struct msg_charge_key, lock.id)
+#define VERDICT_HEAD	offsetof(struct msg_verdict, charged)
+
+_Static_assert(CHARGE_HEAD == 3 * 8 + 4 + 4 && KEY_HEAD == 4 * 8 + 2 * 4 + 8 &&
+    VERDICT_HEAD == 4 * 8 + 9 * 4 + 4, "no padding may be sent");
 
 static void
 key_put(struct str *s, const struct msg_charge_key *k)
 {
-	unsigned int	members;
-	size_t		i;
-
 	if (k->limits.count > LIMITS_MAX)
 		log_fatal("a charge under %zu limits", k->limits.count);
+	str_add(s, k, KEY_HEAD);
 	wire_put_bytes(s, k->id, k->idlen);
-	wire_put_i64(s, k->amount);
-	wire_put_u8(s, k->kind);
-	wire_put_u16(s, k->rule);
-	members = (k->shadow ? HAS_SHADOW : 0) | (k->soft ? HAS_SOFT : 0) |
-	    (k->sql ? HAS_SQL : 0) | (k->map ? HAS_MAP : 0) |
-	    (k->report ? HAS_REPORT : 0) |
-	    (k->reported != 0 ? HAS_REPORTED : 0) |
-	    (k->max_per_mail != 0 ? HAS_BOUND : 0) |
-	    (k->warn_at != 0 ? HAS_WARNS : 0) | (k->pass != 0 ? HAS_PASS : 0) |
-	    (k->lock.seconds != 0 ? HAS_LOCKS : 0);
-	wire_put_u16(s, (uint16_t)members);
-	if ((members & HAS_REPORTED) != 0)
-		wire_put_u32(s, k->reported);
-	if ((members & HAS_BOUND) != 0)
-		wire_put_i64(s, k->max_per_mail);
-	if ((members & HAS_WARNS) != 0)
-		wire_put_u8(s, k->warn_at);
-	if ((members & HAS_PASS) != 0)
-		wire_put_u8(s, k->pass);
-	if ((members & HAS_LOCKS) != 0) {
-		wire_put_i64(s, k->lock.seconds);
-		wire_put_i64(s, k->lock.again);
+	wire_put_bytes(s, k->limits.list,
+	    k->limits.count * sizeof(*k->limits.list));
+	if (k->lock.seconds != 0) {
 		wire_put_bytes(s, k->lock.id, k->lock.idlen);
 		wire_put_bytes(s, k->lock.rule, k->lock.rulelen);
 	}
@@ -65,9 +39,6 @@ key_put(struct str *s, const struct msg_charge_key *k)
 		wire_put_i64(s, k->unfamiliar);
 		wire_put_i64(s, k->learn);
 	}
-	wire_put_u8(s, (uint8_t)k->limits.count);
-	for (i = 0; i < k->limits.count; i++)
-		msg_limit_put(s, &k->limits.list[i]);
 }
 
 void
@@ -76,83 +47,68 @@ msg_charge_put(struct str *s, const struct msg_charge *m)
 	size_t	i;
 
 	if (m->nkeys > CHARGE_KEYS_MAX)
-		log_fatal("a charge of %zu keys", m->nkeys);
-	wire_put_u8(s, m->mode);
-	wire_put_i64(s, m->deadline);
-	wire_put_i64(s, m->date);
+		log_fatal("a charge of %u keys", m->nkeys);
+	str_add(s, m, CHARGE_HEAD);
 	wire_put_bytes(s, m->instance, m->instancelen);
-	wire_put_i64(s, m->tag);
 	wire_put_bytes(s, m->state, m->statelen);
-	wire_put_u8(s, m->subject);
 	if (m->subject) {
-		wire_put_u8(s, m->senders);
 		wire_put_bytes(s, m->login, m->loginlen);
 		wire_put_bytes(s, m->sender, m->senderlen);
 		wire_put_bytes(s, m->client, m->clientlen);
-		wire_put_u8(s, m->exempt);
 		wire_put_bytes(s, m->passes, m->passeslen);
 	}
-	wire_put_u8(s, (uint8_t)m->nkeys);
 	for (i = 0; i < m->nkeys; i++)
 		key_put(s, &m->keys[i]);
 }
 
 static void
+limits_get(struct wire *w, struct limits *limits, struct limit *store)
+{
+	size_t		 len, i;
+	const void	*list;
+
+	list = wire_get_bytes(w, LIMITS_MAX * sizeof(*store), &len);
+	if (len % sizeof(*store) != 0)
+		wire_fail(w);
+	memcpy(store, list, len);
+	limits->list = store;
+	limits->count = len / sizeof(*store);
+	for (i = 0; i < limits->count; i++)
+		if (store[i].mails < 0 || store[i].seconds < 1)
+			wire_fail(w);
+}
+
+static void
 key_get(struct wire *w, struct msg_charge_key *k, struct limit *store)
 {
-	uint16_t	members;
-	size_t		i;
-
+	wire_get(w, k, KEY_HEAD);
+	if (k->amount < 0 || k->amount > CHARGE_AMOUNT_MAX ||
+	    k->max_per_mail < 0 || k->rule > UINT16_MAX ||
+	    k->kind >= CHARGE_KIND__MAX || k->warn_at > 100 ||
+	    k->pass > CHARGE_PASS_MAX ||
+	    (k->report | k->shadow | k->soft | k->sql | k->map) > 1 ||
+	    k->lock.seconds < 0 || k->lock.seconds > OVERRIDE_SECONDS_MAX ||
+	    k->lock.again < (k->lock.seconds != 0) ||
+	    k->lock.again > (k->lock.seconds != 0 ? OVERRIDE_SECONDS_MAX : 0))
+		wire_fail(w);
 	k->id = wire_get_bytes(w, CHARGE_ID_MAX, &k->idlen);
-	k->amount = wire_get_range(w, 0, CHARGE_AMOUNT_MAX);
-	k->kind = wire_get_below(w, CHARGE_KIND__MAX);
-	k->rule = wire_get_u16(w);
-	if (((members = wire_get_u16(w)) & ~HAS__ANY) != 0)
-		wire_fail(w);
-	k->shadow = (members & HAS_SHADOW) != 0;
-	k->soft = (members & HAS_SOFT) != 0;
-	k->sql = (members & HAS_SQL) != 0;
-	k->map = (members & HAS_MAP) != 0;
-	k->report = (members & HAS_REPORT) != 0;
-	k->reported = 0;
-	k->max_per_mail = 0;
-	k->warn_at = k->pass = 0;
-	memset(&k->lock, 0, sizeof(k->lock));
-	k->lock.id = k->lock.rule = "";
-	if ((members & HAS_REPORTED) != 0 &&
-	    (k->reported = wire_get_u32(w)) == 0)
-		wire_fail(w);
-	if ((members & HAS_BOUND) != 0)
-		k->max_per_mail = wire_get_range(w, 1, INT64_MAX);
-	if ((members & HAS_WARNS) != 0 &&
-	    (k->warn_at = wire_get_below(w, 100 + 1)) == 0)
-		wire_fail(w);
-	if ((members & HAS_PASS) != 0 &&
-	    (k->pass = wire_get_below(w, CHARGE_PASS_MAX + 1)) == 0)
-		wire_fail(w);
-	if ((members & HAS_LOCKS) != 0) {
-		k->lock.seconds = wire_get_range(w, 1, OVERRIDE_SECONDS_MAX);
-		k->lock.again = wire_get_range(w, 1, OVERRIDE_SECONDS_MAX);
+	limits_get(w, &k->limits, store);
+	k->lock.id = k->lock.rule = k->value = k->network = "";
+	k->lock.idlen = k->lock.rulelen = k->valuelen = k->networklen = 0;
+	k->unfamiliar = k->learn = 0;
+	if (k->lock.seconds != 0) {
 		k->lock.id = wire_get_bytes(w, OVERRIDE_ID_MAX,
 		    &k->lock.idlen);
 		k->lock.rule = wire_get_bytes(w, OVERRIDE_WHO_MAX,
 		    &k->lock.rulelen);
 	}
-	k->value = k->network = "";
-	k->valuelen = k->networklen = 0;
-	k->unfamiliar = k->learn = 0;
 	if (CHARGE_HAS_VALUE(k->kind) || k->kind == CHARGE_HABIT)
 		k->value = wire_get_bytes(w, CHARGE_ID_MAX, &k->valuelen);
 	if (k->kind == CHARGE_HABIT) {
-		k->network = wire_get_bytes(w, ADDR_TEXT_MAX,
-		    &k->networklen);
+		k->network = wire_get_bytes(w, ADDR_TEXT_MAX, &k->networklen);
 		k->unfamiliar = wire_get_range(w, 0, INT64_MAX);
 		k->learn = wire_get_range(w, 1, INT64_MAX);
 	}
-	k->limits.list = store;
-	k->limits.count = wire_get_below(w, LIMITS_MAX + 1);
-	for (i = 0; i < k->limits.count; i++)
-		msg_limit_get(w, &store[i], 1);
 }
 
 int
@@ -163,33 +119,23 @@ msg_charge_get(struct msg_charge *m, const void *src, size_t len)
 	size_t		 i;
 
 	wire_init(&w, src, len);
-	m->mode = wire_get_below(&w, CHARGE__MAX);
-	m->deadline = wire_get_i64(&w);
-	m->date = wire_get_range(&w, 0, INT64_MAX);
-	if (CHARGE_MAY_REFUSE(m->mode) && m->date != 0)
+	wire_get(&w, m, CHARGE_HEAD);
+	if (m->date < 0 || (CHARGE_MAY_REFUSE(m->mode) && m->date != 0) ||
+	    (m->nkeys == 0 && !m->subject) || m->nkeys > CHARGE_KEYS_MAX ||
+	    m->mode >= CHARGE__MAX || (m->subject | m->senders | m->exempt) > 1)
 		wire_fail(&w);
 	m->instance = wire_get_bytes(&w, CHARGE_INSTANCE_MAX, &m->instancelen);
-	m->tag = wire_get_i64(&w);
 	m->state = wire_get_bytes(&w, CHARGE_STATE_MAX, &m->statelen);
-	m->senders = false;
-	m->login = m->sender = m->client = "";
-	m->loginlen = m->senderlen = m->clientlen = 0;
-	m->exempt = false;
-	m->passes = "";
-	m->passeslen = 0;
+	m->login = m->sender = m->client = m->passes = "";
+	m->loginlen = m->senderlen = m->clientlen = m->passeslen = 0;
 	m->pass = 0;
-	if ((m->subject = wire_get_bool(&w))) {
-		m->senders = wire_get_bool(&w);
+	if (m->subject) {
 		m->login = wire_get_bytes(&w, CHARGE_ID_MAX, &m->loginlen);
 		m->sender = wire_get_bytes(&w, CHARGE_ID_MAX, &m->senderlen);
 		m->client = wire_get_bytes(&w, ADDR_TEXT_MAX, &m->clientlen);
-		m->exempt = wire_get_bool(&w);
 		m->passes = wire_get_bytes(&w, CHARGE_PASSES_MAX,
 		    &m->passeslen);
 	}
-	m->nkeys = wire_get_u8(&w);
-	if ((m->nkeys == 0 && !m->subject) || m->nkeys > CHARGE_KEYS_MAX)
-		wire_fail(&w);
 	for (i = 0; i < m->nkeys && !w.bad; i++) {
 		key_get(&w, &m->keys[i], store);
 		store += m->keys[i].limits.count;
@@ -213,84 +159,54 @@ verdict_full(const struct msg_verdict *m)
 void
 msg_verdict_put(struct str *s, const struct msg_verdict *m)
 {
-	uint32_t	i, full;
+	uint32_t	full = verdict_full(m), i;
+	uint32_t	rest = m->locked | full | m->mapped;
 
 	if (m->ncharged > CHARGE_KEYS_MAX)
 		log_fatal("a verdict over %u keys", m->ncharged);
-	wire_put_u8(s, m->verdict);
-	wire_put_u16(s, m->key);
-	msg_limit_put(s, &m->limit);
-	wire_put_i64(s, m->used);
-	wire_put_i64(s, m->retry_after);
-	wire_put_u8(s, m->never);
-	wire_put_u8(s, m->per_mail);
-	wire_put_u32(s, m->over);
-	wire_put_u32(s, m->shadowed);
-	wire_put_u32(s, m->warned);
-	wire_put_u32(s, m->locked);
-	wire_put_u32(s, m->would_lock);
-	wire_put_u32(s, m->unlocked);
-	wire_put_u8(s, m->passed);
-	for (i = 0; i < CHARGE_KEYS_MAX; i++)
+	str_add(s, m, VERDICT_HEAD + m->ncharged * sizeof(m->charged[0]));
+	for (i = 0; rest != 0; i++, rest >>= 1) {
 		if ((m->locked >> i & 1) != 0)
 			wire_put_i64(s, m->locked_until[i]);
-	full = verdict_full(m);
-	for (i = 0; full != 0; i++, full >>= 1)
-		if ((full & 1) != 0) {
-			msg_limit_put(s, &m->full[i].limit);
-			wire_put_i64(s, m->full[i].used);
-			wire_put_i64(s, m->full[i].retry_after);
-		}
-	wire_put_u8(s, (uint8_t)m->ncharged);
-	for (i = 0; i < m->ncharged; i++)
-		wire_put_i64(s, m->charged[i]);
-	wire_put_u32(s, m->mapped);
-	for (i = 0; i < CHARGE_KEYS_MAX; i++)
+		if ((full >> i & 1) != 0)
+			str_add(s, &m->full[i], sizeof(m->full[i]));
 		if ((m->mapped >> i & 1) != 0)
 			wire_put_bytes(s, m->map[i].id, m->map[i].idlen);
+	}
 }
 
 int
 msg_verdict_get(struct msg_verdict *m, const void *src, size_t len)
 {
 	struct wire	w;
-	uint32_t	i, full;
+	uint32_t	full, rest, i;
 
 	wire_init(&w, src, len);
-	m->verdict = wire_get_below(&w, VERDICT__MAX);
-	if ((m->key = wire_get_u16(&w)) >= CHARGE_KEYS_MAX)
+	wire_get(&w, m, VERDICT_HEAD);
+	if (m->limit.mails < 0 || m->limit.seconds < 0 || m->retry_after < 0 ||
+	    m->ncharged > CHARGE_KEYS_MAX || m->key >= CHARGE_KEYS_MAX ||
+	    m->verdict >= VERDICT__MAX || m->passed > CHARGE_PASS_MAX ||
+	    (m->never | m->per_mail) > 1) {
 		wire_fail(&w);
-	msg_limit_get(&w, &m->limit, 0);
-	m->used = wire_get_i64(&w);
-	m->retry_after = wire_get_range(&w, 0, INT64_MAX);
-	m->never = wire_get_bool(&w);
-	m->per_mail = wire_get_bool(&w);
-	m->over = wire_get_u32(&w);
-	m->shadowed = wire_get_u32(&w);
-	m->warned = wire_get_u32(&w);
-	m->locked = wire_get_u32(&w);
-	m->would_lock = wire_get_u32(&w);
-	m->unlocked = wire_get_u32(&w);
-	m->passed = wire_get_below(&w, CHARGE_PASS_MAX + 1);
-	for (i = 0; i < CHARGE_KEYS_MAX; i++)
+		return wire_done(&w);
+	}
+	wire_get(&w, m->charged, m->ncharged * sizeof(m->charged[0]));
+	full = verdict_full(m);
+	rest = m->locked | full | m->mapped;
+	for (i = 0; rest != 0; i++, rest >>= 1) {
 		if ((m->locked >> i & 1) != 0)
 			m->locked_until[i] = wire_get_range(&w, 0,
 			    OVERRIDE_FOREVER);
-	full = verdict_full(m);
-	for (i = 0; full != 0; i++, full >>= 1)
-		if ((full & 1) != 0) {
-			msg_limit_get(&w, &m->full[i].limit, 0);
-			m->full[i].used = wire_get_i64(&w);
-			m->full[i].retry_after = wire_get_range(&w, 0,
-			    INT64_MAX);
+		if ((full >> i & 1) != 0) {
+			wire_get(&w, &m->full[i], sizeof(m->full[i]));
+			if (m->full[i].limit.mails < 0 ||
+			    m->full[i].limit.seconds < 0 ||
+			    m->full[i].retry_after < 0)
+				wire_fail(&w);
 		}
-	m->ncharged = wire_get_below(&w, CHARGE_KEYS_MAX + 1);
-	for (i = 0; i < m->ncharged; i++)
-		m->charged[i] = wire_get_i64(&w);
-	m->mapped = wire_get_u32(&w);
-	for (i = 0; i < CHARGE_KEYS_MAX; i++)
 		if ((m->mapped >> i & 1) != 0)
 			m->map[i].id = wire_get_bytes(&w, CHARGE_ID_MAX,
 			    &m->map[i].idlen);
+	}
 	return wire_done(&w);
 }

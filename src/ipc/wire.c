@@ -8,12 +8,41 @@
 #define TEXT_NULL	UINT32_MAX	/* the length that stands for NULL */
 
 void
+wire_put_u8(struct str *s, uint8_t value)
+{
+	str_add(s, &value, sizeof(value));
+}
+
+void
+wire_put_u32(struct str *s, uint32_t value)
+{
+	str_add(s, &value, sizeof(value));
+}
+
+void
+wire_put_u64(struct str *s, uint64_t value)
+{
+	str_add(s, &value, sizeof(value));
+}
+
+void
+wire_put_i64(struct str *s, int64_t value)
+{
+	str_add(s, &value, sizeof(value));
+}
+
+void
 wire_put_bytes(struct str *s, const void *src, size_t len)
 {
+	uint32_t	 n = (uint32_t)len;
+	char		*p;
+
 	if (len >= TEXT_NULL)
 		log_fatal("a message of %zu bytes", len);
-	wire_put_u32(s, (uint32_t)len);
-	str_add(s, src, len);
+	p = str_extend(s, sizeof(n) + len);
+	memcpy(p, &n, sizeof(n));
+	if (len > 0)
+		memcpy(p + sizeof(n), src, len);
 }
 
 void
@@ -40,36 +69,109 @@ wire_fail(struct wire *w)
 	w->left = 0;
 }
 
-bool
-wire_get_bool(struct wire *w)
+const void *
+wire_take(struct wire *w, size_t len)
+{
+	const uint8_t	*p = w->at;
+
+	if (len > w->left) {
+		wire_fail(w);
+		return NULL;
+	}
+	w->at += len;
+	w->left -= len;
+	return p;
+}
+
+void
+wire_get(struct wire *w, void *dst, size_t len)
+{
+	const void	*p = wire_take(w, len);
+
+	if (p == NULL)
+		memset(dst, 0, len);
+	else
+		memcpy(dst, p, len);
+}
+
+uint8_t
+wire_get_u8(struct wire *w)
 {
 	uint8_t	value;
 
-	value = wire_get_u8(w);
-	if (value > 1) {
-		wire_fail(w);
-		return false;
-	}
-	return value == 1;
+	wire_get(w, &value, sizeof(value));
+	return value;
+}
+
+uint32_t
+wire_get_u32(struct wire *w)
+{
+	uint32_t	value;
+
+	wire_get(w, &value, sizeof(value));
+	return value;
+}
+
+uint64_t
+wire_get_u64(struct wire *w)
+{
+	uint64_t	value;
+
+	wire_get(w, &value, sizeof(value));
+	return value;
+}
+
+int64_t
+wire_get_i64(struct wire *w)
+{
+	int64_t	value;
+
+	wire_get(w, &value, sizeof(value));
+	return value;
+}
+
+int64_t
+wire_get_range(struct wire *w, int64_t min, int64_t max)
+{
+	int64_t	value = wire_get_i64(w);
+
+	if (!w->bad && value >= min && value <= max)
+		return value;
+	wire_fail(w);
+	return 0;
+}
+
+uint8_t
+wire_get_below(struct wire *w, unsigned int end)
+{
+	uint8_t	value = wire_get_u8(w);
+
+	if (value < end)
+		return value;
+	wire_fail(w);
+	return 0;
+}
+
+bool
+wire_get_bool(struct wire *w)
+{
+	return wire_get_below(w, 2) == 1;
 }
 
 const void *
 wire_get_bytes(struct wire *w, size_t max, size_t *len)
 {
-	const uint8_t	*p;
-	uint32_t	 n;
+	const void	*p = NULL;
 
-	n = wire_get_u32(w);
-	if (w->bad || n > max || n > w->left) {
+	*len = wire_get_u32(w);
+	if (*len > max)
 		wire_fail(w);
-		*len = 0;
-		return "";
-	}
-	p = w->at;
-	w->at += n;
-	w->left -= n;
-	*len = n;
-	return p;
+	else
+		p = wire_take(w, *len);
+	if (!w->bad)
+		return p;
+	*len = 0;
+	return "";
 }
 
 char *
