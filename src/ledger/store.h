@@ -21,28 +21,40 @@
  *	store_begin	locks the ids, and reads the rows that the cache lacks
  *	store_append	queues rows, store_see values, store_learn pairs,
  *			store_hit hits
- *	store_commit	writes all of them; answers may be sent only after it
- *			or, if it set *later, once that is durable
+ *	store_commit	writes all of them; answers may be sent after it, or, if
+ *			it leaves *later true, once the commit is durable
  *
- * What store_begin reports is committed, and complete for the touched ids: no
- * other daemon commits rows of these ids before this batch has ended. Where a
- * database cannot prevent that, it finds the conflict, at the commit at the
- * latest, and the result is STORE_BUSY. After STORE_BUSY of any call the same
- * batch may be begun again at once: what was reported stays true, and the
- * cursors say how far. The ledger does so until the deadlines of the charges,
- * with pauses at random.
+ * What store_begin reports is committed. For a touched id that is loaded it is
+ * also complete: no other daemon commits rows of this id before this batch has
+ * ended. Where a database cannot prevent that, it finds the conflict, at the
+ * commit at the latest, and the result is STORE_BUSY. After STORE_BUSY of any
+ * call the caller may begin the same batch again: what was reported stays true,
+ * and the cursors say how far. The ledger does so after a random pause, until
+ * the deadlines of the charges.
  *
- * Ids are in their stored form (ledger/id.h). A call blocks for at most about
- * settings->db_timeout; only store_open may take longer, to upgrade tables.
+ * Ids are in their stored form (ledger/id.h). Dates and `now` are seconds since
+ * 1970. What a callback is given is valid until it returns.
+ *
+ * Each wait for a server or for a lock ends after settings->db_timeout at the
+ * latest, and a call has only a few such waits. Other work can take longer:
+ * store_open upgrades tables. On SQLite store_close copies the log into the
+ * file, and store_idle and store_clean drop the index of 1.x.
  */
 struct store;
 
 enum store_result {
 	STORE_OK,
-	STORE_BUSY,		/* locked, or a conflict with another daemon:
-				   nothing was written, try again */
-	STORE_FAILED,		/* rolled back; the next batch may work */
-	STORE_LOST		/* the connection is gone: the process ends */
+	/*
+	 * Locked, in conflict with another daemon, or the store has to read
+	 * other rows first. Nothing was written; the same may be tried again.
+	 */
+	STORE_BUSY,
+
+	/* A statement failed; nothing was written. Later calls may work. */
+	STORE_FAILED,
+
+	/* The connection is gone: the process ends. */
+	STORE_LOST
 };
 
 /*
@@ -54,7 +66,7 @@ struct store_row {
 	const char	*id;
 	size_t		 idlen;
 	int64_t		 date;		/* seconds since 1970 */
-	int64_t		 amount;	/* recipient_count */
+	int64_t		 amount;	/* mails, as the rule counts them */
 	const char	*instance;	/* "": none ("empty" in the table) */
 	size_t		 instancelen;
 	int64_t		 tag;		/* struct msg_charge */
@@ -68,7 +80,8 @@ struct store_row {
  * reading of the id is complete. The cache stores a cursor with its id. It
  * zeroes the cursor at first and when it drops the id's counts: then nothing is
  * known, and the next store_begin begins a first reading. Otherwise the cache
- * only passes cursors and reads `loaded`.
+ * only passes cursors and reads `loaded`; only cache_complete sets it, for a
+ * cache without a store.
  */
 #define STORE_CURSOR_SIZE	32
 struct store_cursor;
@@ -93,17 +106,20 @@ struct store_value {
 	size_t		 idlen;
 	const char	*value;		/* as stored, like an id */
 	size_t		 valuelen;
-	int64_t		 date;		/* set: when last seen; -1: never */
+	int64_t		 date;		/* last seen; -1: never. store_begin
+					   sets it, store_see writes it */
 };
 
 /*
- * A pair of a key of a rule that counts new recipients; `who` and `what` are
- * keyed hashes (ledger/habits.h).
+ * What a rule that counts new recipients has learned of a key (`who`): that it
+ * sends from a network, or to a recipient (`what`). `who` and `what` are keyed
+ * hashes (ledger/habits.h).
  */
 enum store_pair_kind {
 	PAIR_NETWORK,
 	PAIR_RECIPIENT,
-	PAIR_RULE,		/* `who` is the rule's name: when first seen */
+	PAIR_RULE,		/* `who`: the rule; `known.first`: when it was
+				   first seen */
 	PAIR_KIND__MAX
 };
 
@@ -112,7 +128,7 @@ struct store_pair {
 	int64_t			what;
 	uint8_t			kind;	/* enum store_pair_kind */
 	struct habit_pair	known;
-	bool			changed;	/* the caller's */
+	bool			changed;	/* no function below uses it */
 };
 
 struct store_batch {
@@ -120,12 +136,18 @@ struct store_batch {
 	size_t			 ntouch;
 	struct store_value	*value;		/* no (id, value) twice */
 	size_t			 nvalue;
-	struct store_pair	*pair;		/* `known` is set; none twice */
+	struct store_pair	*pair;		/* none twice; store_begin sets
+						   `known` */
 	size_t			 npair;
-	/* Most rows to read for all ids that are not loaded. */
+	/*
+	 * Rows to read for all ids together that are not loaded; more if there
+	 * are so many ids that a few rows of each exceed it.
+	 */
 	size_t			 budget;
-	int64_t			 recent;	/* instances needed from here */
-	bool			 forgotten;	/* needed ones may be evicted */
+	/* Instances are needed of rows with this date or a later one. */
+	int64_t			 recent;
+	/* The cache may have evicted such instances: report them again. */
+	bool			 forgotten;
 };
 
 /* The functions by which store_begin fills the cache. */
@@ -153,7 +175,7 @@ struct store_reader {
 
 	/*
 	 * The counts of touch[i], oldest first, each second once; returns their
-	 * number. Valid until the next call.
+	 * number. They are valid until the next call of any of these functions.
 	 */
 	size_t	(*counts)(void *, size_t i, const struct pack_count **);
 	void	 *arg;
@@ -162,7 +184,7 @@ struct store_reader {
 /* --- what not every backend has --- */
 
 /*
- * Commits that overlap: one may not be durable yet while the next batch begins.
+ * Commits that overlap: the next batch may begin before this one is durable.
  */
 struct store_overlap {
 	/*
@@ -182,8 +204,9 @@ struct store_overlap {
 	bool	(*unflushed)(const struct store *);
 
 	/*
-	 * Checks whether the commit is durable, or waits until it is: STORE_OK
-	 * or STORE_LOST.
+	 * Checks whether the commit is durable, with `wait` after waiting for
+	 * that; if it is, calls the function above. STORE_OK, also if it is not
+	 * durable yet; STORE_LOST: it is unknown whether it will ever be.
 	 */
 	enum store_result	(*flush)(struct store *, bool wait);
 
@@ -197,18 +220,19 @@ struct store_overlap {
 /* One of each backend. NULL: the backend does not need it. */
 struct store_optional {
 	/*
-	 * Call before store_open: starts the helper of the backend (SQLite: the
-	 * checkpointer of its log; PostgreSQL: notes that a second connection
-	 * is wanted). Without the helper the ledger does the work itself.
+	 * Call before store_open: starts the checkpointer of the log (SQLite),
+	 * or lets store_open open a second connection for commits that overlap
+	 * (PostgreSQL, MySQL). All works without the helper, but slower.
 	 */
 	void	(*start_helper)(struct role_start *, const struct settings *);
 
-	/* All members, or none. */
+	/* All members but `halves`, or none. */
 	struct store_overlap	overlap;
 
 	/*
-	 * Whether other daemons have written into this database lately. NULL:
-	 * there is no server that daemons share.
+	 * Whether others may have written rows during the last 50 batches; true
+	 * before there were so many. NULL: there is no server that daemons
+	 * share.
 	 */
 	bool	(*shared)(const struct store *);
 
@@ -230,7 +254,8 @@ extern const struct store_optional	store_optional;
  * SQLite file that is locked, full or damaged is not an error here: calls fail
  * until it is usable. Nor is a file that may not be written, if `replaces`
  * (struct msg_identity) says that an earlier ledger could. `directory` is the
- * descriptor of that file's directory, -1 for servers.
+ * descriptor of that file's directory, -1 for servers; it stays the caller's
+ * and must stay open until store_close. The settings are not used later.
  */
 struct store		*store_open(const struct settings *, int directory,
 			    bool replaces, bool *away, char *reason, size_t);
@@ -250,13 +275,14 @@ bool			 store_ended(struct store *);
 /* A description of the database for the log, such as "sqlite db.sqlite3". */
 const char		*store_description(const struct store *);
 
-/* The last fault as printable text, in static memory. */
+/* The last fault as printable text, valid until the next call; "": none. */
 const char		*store_error(const struct store *);
 
 /*
  * Begins a transaction that holds the locks of the touched ids, and reads the
- * rows newer than each cursor. For ids that are not loaded it reads further
- * rows: about `budget` in all, but at least a few of each id.
+ * rows newer than each cursor. For ids that are not loaded it reads the next
+ * rows of their first readings (`budget`). STORE_OK: store_commit or
+ * store_rollback must follow. After any other result the transaction is over.
  */
 enum store_result	 store_begin(struct store *, struct store_batch *,
 			    const struct store_reader *);
@@ -280,13 +306,16 @@ void			 store_hit(struct store *, enum hit_kind,
 
 /*
  * After STORE_OK the cursors are moved past the appended rows. After any other
- * result nothing was written (STORE_LOST: the result is unknown). After
- * STORE_BUSY, another daemon committed first, the cursors are still where
- * store_begin left them: the caller may begin the same batch again. After
- * STORE_FAILED the cache must drop the touched ids. With *later set the store
- * may commit without waiting for the disk: others see the rows, but a loss of
- * power can undo them until the commit is durable. On return *later says
- * whether it did.
+ * result nothing was written (STORE_LOST: the result is unknown), and the
+ * transaction is over. After STORE_BUSY, another daemon committed first, the
+ * cursors are still where store_begin left them: the caller may begin the same
+ * batch again. After STORE_FAILED the cache must drop the touched ids.
+ *
+ * With *later set the store may commit without waiting for the disk: others see
+ * the rows, but a loss of power can undo them until the commit is durable. On
+ * return *later says whether on_flushed's function will be called for this
+ * commit. It is false if the commit is durable already, or as durable as the
+ * database is configured to make it (SQLite: synchronous = normal).
  */
 enum store_result	 store_commit(struct store *, bool *later);
 void			 store_rollback(struct store *);
@@ -296,13 +325,14 @@ void			 store_rollback(struct store *);
  * in one round trip where the query permits it; `text` is the first column of
  * the first row, NULL without a row. `query` has this backend's placeholders
  * already (lookup_query). After `timeout` milliseconds, 0: db_timeout, the
- * queries that are not done fail. STORE_OK or STORE_LOST.
+ * queries that are not done fail. After any result but STORE_OK all queries
+ * count as failed, whatever `failed` says.
  */
 struct store_found {
 	const char	*id;
 	size_t		 idlen;
-	char		*text;		/* out: owned by the caller */
-	bool		 failed;	/* out: the query failed */
+	char		*text;		/* NULL; then owned by the caller */
+	bool		 failed;	/* false; true if the query fails */
 };
 enum store_result	 store_look_up(struct store *, const char *query,
 			    int64_t timeout, struct store_found *list, size_t);
@@ -331,8 +361,9 @@ struct store_kept {
 /*
  * Deletes the next rows and values with a date outside of `kept`, in one short
  * transaction that looks at about `max` rows. *position is 0 at first, then the
- * value that the last call left; -1: all is done. If the clock is set,
- * `kept` may be wider in the next call.
+ * value that the last call left; -1: all is done. *deleted: how many rows of
+ * mail_count. `kept` may be wider in the next call, after a change of the
+ * clock, but never narrower.
  */
 enum store_result	 store_clean(struct store *, const struct store_kept *,
 			    size_t max, int64_t *position, int64_t *deleted);
@@ -368,10 +399,9 @@ enum store_result	 store_hits_forget(struct store *, enum hit_kind,
 #define STORE_NOTICES_MAX	100	/* an hour, of all daemons */
 
 enum store_claim {
-	STORE_NOTICE_NOT,	/* told less than a day ago, or claimed by
-				   another daemon */
+	STORE_NOTICE_NOT,	/* claimed or left less than a day ago */
 	STORE_NOTICE_LEFT,	/* too many in an hour: for the report */
-	STORE_NOTICE_OURS
+	STORE_NOTICE_OURS	/* claimed: to be sent */
 };
 
 struct store_notice {
@@ -380,13 +410,13 @@ struct store_notice {
 	enum store_claim	 claim;		/* out */
 };
 
-/* Claims the logins, in a transaction of its own. `now` is a time_t. */
+/* Claims the logins, in a transaction of its own. */
 enum store_result	 store_claim_notices(struct store *,
 			    struct store_notice *, size_t, int64_t now);
 
 /*
- * Calls `each` for the logins that were left until `now`. store_forget_left:
- * they were reported.
+ * Calls `each` for the logins that were left (STORE_NOTICE_LEFT) until `now`.
+ * store_forget_left marks these as reported.
  */
 enum store_result	 store_left_notices(struct store *, int64_t now,
 			    void (*each)(void *, const char *login, size_t len),
@@ -472,10 +502,10 @@ enum store_result	 store_overrides(struct store *, bool batch,
 			    const struct override *), void *);
 
 /*
- * Between store_begin and store_commit: writes overrides. Each replaces the one
- * of its kind and id, and one that ends at or before `now` is deleted. Ids are
- * in their stored form; `who` and `reason` are UTF-8 without NUL. Unless
- * STORE_OK, the caller must roll the batch back.
+ * Between store_begin and store_commit: writes overrides. Each replaces the
+ * stored one of its kind and id; if it ends at or before `now`, that is only
+ * deleted. `who` and `reason` are UTF-8 without NUL. Unless STORE_OK, the
+ * caller must roll the batch back.
  */
 enum store_result	 store_set_overrides(struct store *,
 			    const struct override *, size_t, int64_t now);
@@ -493,18 +523,21 @@ enum store_result	 store_forget_values(struct store *, const char *id,
 
 /* --- pairs, each call a transaction of its own --- */
 
-/* The pairs of a key and kind. `each` is called with `what` as the hash. */
+/* Calls `each` for every pair of this key and kind, with `what` as the hash. */
 enum store_result	 store_pairs(struct store *, int64_t who,
 			    enum store_pair_kind, void (*each)(void *,
 			    const struct habit_entry *), void *);
 
-/* Writes or deletes pairs, all or none. */
+/*
+ * Writes pairs, which replace those that are stored, or deletes them: all or
+ * none.
+ */
 enum store_result	 store_set_pairs(struct store *,
 			    const struct store_pair *, size_t);
 enum store_result	 store_drop_pairs(struct store *,
 			    const struct store_pair *, size_t);
 
-/* Deletes what a key learned from second `since` on; *n: how many pairs. */
+/* Deletes the pairs of a key that were first seen at `since` or later: *n. */
 enum store_result	 store_forget_pairs(struct store *, int64_t who,
 			    int64_t since, int64_t *n);
 
@@ -526,15 +559,19 @@ enum store_result	 store_number(struct store *, const char *name,
 enum store_result	 store_set_number(struct store *, const char *name,
 			    int64_t);
 
-/* Writes it unless there is one, and reads it. */
+/*
+ * Stores *value if nothing is stored under this name; then sets *value to what
+ * is stored.
+ */
 enum store_result	 store_first_number(struct store *, const char *name,
-			    int64_t *);
+			    int64_t *value);
 
 /*
- * Does about a millisecond of background work; called when no charge waits. It
- * may report to the reader of the last batch what others did (news, changed).
- * Returns the milliseconds until it should be called again, -1: no work is
- * left.
+ * Does a step of background work; called when no charge waits. A step takes
+ * about a millisecond, but dropping the index of 1.x (SQLite) takes a second
+ * for some millions of rows. It may report to the reader of the last batch what
+ * others did (news, changed). Returns the milliseconds until it should be
+ * called again, -1: there is nothing to do before the next batch.
  */
 int			 store_idle(struct store *);
 
