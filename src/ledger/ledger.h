@@ -108,7 +108,7 @@ void	ledger_drop_report(struct ledger *);
  */
 int	dispatch_message(struct ledger *, const struct message *);
 
-/* For override_table_on: send the list, or one override, to the engine. */
+/* For override_table.h: send the list, or one override, to the engine. */
 void	dispatch_on_overrides(void *, bool changed);
 void	dispatch_on_override_set(void *, const struct override *);
 

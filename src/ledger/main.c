@@ -28,7 +28,10 @@ ledger_drop_engine(struct ledger *l)
 		l->stopping = true;
 }
 
-/* Hands each message of a channel to `handle`. -1: the channel is closed. */
+/*
+ * Hands each message of a channel to `handle`; NULL: there must be none. -1:
+ * the channel is closed.
+ */
 static int
 ledger_read(struct ledger *l, struct channel *c,
     int (*handle)(struct ledger *, const struct message *))
@@ -40,7 +43,7 @@ ledger_read(struct ledger *l, struct channel *c,
 		if ((n = channel_read(c)) != 1)
 			return n;
 		while ((n = channel_next(c, &m)) == 1)
-			if (handle(l, &m) == -1)
+			if (handle == NULL || handle(l, &m) == -1)
 				return -1;
 		if (n == -1)
 			return -1;
@@ -55,17 +58,6 @@ ledger_read_engine(struct ledger *l)
 	if (l->engine != NULL &&
 	    ledger_read(l, l->engine, dispatch_message) == -1)
 		ledger_drop_engine(l);
-}
-
-/*
- * The report sends nothing to the ledger: only the end of its channel matters.
- */
-static int
-ledger_on_report(struct ledger *l, const struct message *m)
-{
-	(void)l;
-	(void)m;
-	return -1;
 }
 
 /* --- the parent --- */
@@ -232,7 +224,7 @@ ledger_wait(struct ledger *l, int idle)
 			l->used = clock_mono().ns;
 	}
 	if ((p[2].revents & ~POLLOUT) != 0 && l->report != NULL &&
-	    ledger_read(l, l->report, ledger_on_report) == -1)
+	    ledger_read(l, l->report, NULL) == -1)
 		ledger_drop_report(l);
 	if ((p[0].revents & ~POLLOUT) != 0 &&
 	    ledger_read(l, l->parent, ledger_on_parent) == -1)
@@ -322,25 +314,13 @@ ledger_stop(struct ledger *l)
 	store_close(l->store);
 }
 
-static void
-ledger_open(struct ledger *l)
-{
-	char	reason[480];		/* several hosts' */
-	bool	away;
-
-	l->store = store_open(l->settings, l->start.directory,
-	    l->start.identity.replaces, &away, reason, sizeof(reason));
-	if (l->store == NULL)
-		role_fault(&l->start, away ? ROLE_AWAY : ROLE_FAULT, "%s",
-		    reason);
-}
-
 int
 main(void)
 {
 	struct ledger		*l = &ledger;
 	struct sandbox_needs	 needs;
-	bool			 connects;
+	bool			 connects, away;
+	char			 reason[480];		/* several hosts' */
 
 	role_begin(&l->start, ROLE_LEDGER, "ledger");
 	l->parent = l->start.parent;
@@ -358,7 +338,11 @@ main(void)
 		role_connect(&l->start, &needs);
 	else
 		role_lock(&l->start, &needs);
-	ledger_open(l);
+	l->store = store_open(l->settings, l->start.directory,
+	    l->start.identity.replaces, &away, reason, sizeof(reason));
+	if (l->store == NULL)
+		role_fault(&l->start, away ? ROLE_AWAY : ROLE_FAULT, "%s",
+		    reason);
 	settings_wipe_connections(l->settings);
 	l->cache = cache_new((size_t)l->settings->memory_limit);
 	l->limits = lookup_new(LOOKUP_LIMITS, l->settings);
@@ -366,8 +350,9 @@ main(void)
 	l->batch = charge_batch_new(l->cache, l->store, l->limits, l->ids,
 	    l->settings);
 	l->batch->answers = dispatch_answers(l);
-	override_table_on(l->batch->overrides,
-	    dispatch_on_overrides, dispatch_on_override_set, l);
+	l->batch->overrides->on_read = dispatch_on_overrides;
+	l->batch->overrides->on_set = dispatch_on_override_set;
+	l->batch->overrides->arg = l;
 	l->hits = hits_new();
 	l->notices = notices_new();
 	l->history = history_new();

@@ -62,21 +62,6 @@ override_table_free(struct override_table *t)
 	free(t);
 }
 
-void
-override_table_on(struct override_table *t, void (*on_read)(void *, bool),
-    void (*on_set)(void *, const struct override *), void *arg)
-{
-	t->on_read = on_read;
-	t->on_set = on_set;
-	t->arg = arg;
-}
-
-void
-override_table_settings(struct override_table *t, const struct settings *s)
-{
-	t->settings = s;
-}
-
 /* Another program may have written any values. */
 static void
 override_table_on_row(void *arg, const struct override *row)

@@ -32,13 +32,20 @@ struct override_table {
 						   list already */
 	/* Others clear it if the list is old. */
 	bool			 known;
+	/*
+	 * Others set these. The rules of the settings bound their locks
+	 * (decision/lock.h). on_read is called after each reading (`changed`:
+	 * the list is different from the last), on_set for each override that
+	 * is put into the list other than by a reading (with an `until` of 0 it
+	 * was ended).
+	 */
+	const struct settings	*settings;
+	void			(*on_read)(void *, bool changed);
+	void			(*on_set)(void *, const struct override *);
+	void			*arg;
 	/* The rest is override_table.c's. */
 	struct mono		 again;		/* time of the next reading */
 	int64_t			 read_at;	/* by the wall clock */
-	void			(*on_read)(void *, bool);
-	void			(*on_set)(void *, const struct override *);
-	void			*arg;
-	const struct settings	*settings;
 	struct override_copies	 fresh;		/* what this batch writes */
 	bool			 locks;		/* of a hit, in the list
 						   before the commit */
@@ -48,27 +55,9 @@ struct override_table {
 struct override_table	*override_table_new(void);
 void			 override_table_free(struct override_table *);
 
-/*
- * Sets the functions that are called with `arg`: on_read after each reading
- * (`changed`: the list is different from the last), on_set for each override
- * that is put into the list other than by a reading (with an `until` of 0 it
- * was ended).
- */
-void			 override_table_on(struct override_table *,
-			    void (*on_read)(void *, bool changed),
-			    void (*on_set)(void *, const struct override *),
-			    void *arg);
-
 /* Reads the list if it is old. If that fails, the last list stays in force. */
 enum store_result	 override_table_refresh(struct override_table *,
 			    struct store *, int64_t now, struct mono);
-
-/*
- * The rules whose locks are bounded (decision/lock.h). The settings must stay
- * valid until the next call.
- */
-void			 override_table_settings(struct override_table *,
-			    const struct settings *);
 
 /*
  * Within a batch: reads the list again; and writes a lock and its record, and

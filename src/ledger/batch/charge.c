@@ -40,7 +40,7 @@ charge_batch_settings(struct charge_batch *b, const struct settings *settings)
 	b->configured = settings_longest_window(settings);
 	if (b->configured < INSTANCE_SECONDS)
 		b->configured = INSTANCE_SECONDS;
-	override_table_settings(b->overrides, settings);
+	b->overrides->settings = settings;
 }
 
 int
