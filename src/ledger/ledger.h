@@ -40,9 +40,9 @@ struct ledger {
 	bool			 scans;		/* was started for one of them,
 						   and does nothing else */
 	unsigned int		 questions;	/* since the last decision */
-	bool			 hits_wanted;	/* by the report */
 	struct notices		*notices;
-	bool			 notice_wanted;	/* by the report */
+	enum message_type	 wanted;	/* by the report: hits or a
+						   notice; 0: nothing */
 	bool			 overrides_sent;	/* to this engine */
 	bool			 stopping;
 	bool			 busy;		/* the database is locked */
@@ -124,9 +124,8 @@ void	dispatch_decide(struct ledger *);
 /* --- upkeep.c: cleaning and reporting, as the parent asks for it --- */
 
 int	upkeep_on_clean(struct ledger *, const struct message *);
-int	upkeep_on_hits_wanted(struct ledger *, const struct message *);
+int	upkeep_on_wanted(struct ledger *, const struct message *);
 int	upkeep_on_hits_sent(struct ledger *, const struct message *);
-int	upkeep_on_notice_wanted(struct ledger *, const struct message *);
 int	upkeep_on_notice_sent(struct ledger *, const struct message *);
 
 /* Claims notices of report_user, if it is time to. */

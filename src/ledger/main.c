@@ -110,9 +110,9 @@ static int	(*const from_parent[MSG__MAX])(struct ledger *,
 	[MSG_PEER]		= ledger_on_peer,
 	[MSG_STOP]		= ledger_on_stop,
 	[MSG_CLEAN]		= upkeep_on_clean,
-	[MSG_HITS_WANTED]	= upkeep_on_hits_wanted,
+	[MSG_HITS_WANTED]	= upkeep_on_wanted,
 	[MSG_HITS_SENT]		= upkeep_on_hits_sent,
-	[MSG_NOTICE_WANTED]	= upkeep_on_notice_wanted,
+	[MSG_NOTICE_WANTED]	= upkeep_on_wanted,
 	[MSG_NOTICE_SENT]	= upkeep_on_notice_sent,
 	[MSG_SCAN]		= ledger_on_scan
 };

@@ -226,30 +226,17 @@ tried_settings(const char *text, size_t len, char *why, size_t size)
 	return s;
 }
 
-/* The rule that has this name, or had it earlier; SIZE_MAX: none. */
-static size_t
-rule_of(const struct settings *s, const char *name)
-{
-	size_t	i, j;
-
-	for (i = 0; i < s->nrules; i++) {
-		if (strcmp(s->rules[i].name, name) == 0)
-			return i;
-		for (j = 0; j < s->rules[i].nwas; j++)
-			if (strcmp(s->rules[i].was[j], name) == 0)
-				return i;
-	}
-	return SIZE_MAX;
-}
-
 /* Matches the rules in force with those to try, and tells what is skipped. */
 static void
 match_rules(struct try_rows *t)
 {
-	const struct settings	*now = t->now, *tried = t->tried;
-	struct try_rule		*r;
-	bool			 matched[RULES_MAX] = { false };
-	size_t			 i;
+	const struct settings		*now = t->now, *tried = t->tried;
+	const struct settings_rule	*would;
+	struct try_rule			*r;
+	char				 id[256];
+	bool				 matched[RULES_MAX] = { false };
+	size_t				 i;
+	int				 len;
 
 	t->nrules = now->nrules > 0 ? now->nrules : 1;
 	for (i = 0; i < t->nrules; i++) {
@@ -258,14 +245,18 @@ match_rules(struct try_rows *t)
 			r->would = i;
 			continue;
 		}
+		/* The rule that has this name, or had it earlier. */
+		len = snprintf(id, sizeof(id), "%s:", rule_name(now, i));
+		would = stored_id_rule(tried, id, (size_t)len);
 		if ((now->nrules == 0) != (tried->nrules == 0))
 			r->skipped = "one configuration has rules and the "
 			    "other none";
-		else if (now->nrules > 0 && (r->would = rule_of(
-		    tried, now->rules[i].name)) == SIZE_MAX)
+		else if (now->nrules > 0 && would == NULL)
 			r->skipped = "the other configuration has no such "
 			    "rule";
 		else {
+			r->would = would == NULL ? 0 :
+			    (size_t)(would - tried->rules);
 			r->skipped = match(now, i, tried, r->would);
 			matched[r->would] = true;
 		}

@@ -84,6 +84,13 @@ upkeep_clean(struct ledger *l)
 
 /* --- reporting --- */
 
+int
+upkeep_on_wanted(struct ledger *l, const struct message *m)
+{
+	l->wanted = m->type;
+	return 0;
+}
+
 /*
  * A report that never receives the end of the list knows that the database
  * failed.
@@ -91,28 +98,18 @@ upkeep_clean(struct ledger *l)
 void
 upkeep_send_hits(struct ledger *l)
 {
+	enum message_type	wanted = l->wanted;
+
 	if (l->report == NULL)
 		return;
-	if (l->notice_wanted) {
-		l->notice_wanted = false;
+	l->wanted = 0;
+	if (wanted == MSG_NOTICE_WANTED)
 		notices_send(l->notices, l->report);
+	else if (wanted == MSG_HITS_WANTED && hits_send(l->hits, l->store,
+	    l->report, l->settings, l->limits, clock_wall()) != STORE_OK) {
+		log_error("the hits for the report: %s", store_error(l->store));
+		ledger_drop_report(l);
 	}
-	if (!l->hits_wanted)
-		return;
-	l->hits_wanted = false;
-	if (hits_send(l->hits, l->store, l->report, l->settings, l->limits,
-	    clock_wall()) == STORE_OK)
-		return;
-	log_error("the hits for the report: %s", store_error(l->store));
-	ledger_drop_report(l);
-}
-
-int
-upkeep_on_hits_wanted(struct ledger *l, const struct message *m)
-{
-	(void)m;
-	l->hits_wanted = true;
-	return 0;
 }
 
 int
@@ -152,14 +149,6 @@ upkeep_notices(struct ledger *l)
 		    store_error(l->store));
 	if (new)
 		channel_signal(l->parent, MSG_NOTICE_NEW, 0);
-}
-
-int
-upkeep_on_notice_wanted(struct ledger *l, const struct message *m)
-{
-	(void)m;
-	l->notice_wanted = true;
-	return 0;
 }
 
 int
