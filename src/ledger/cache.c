@@ -29,10 +29,11 @@ struct cache {
 	struct instances	*instances;
 	size_t			 bytes;
 	size_t			 max;
-	int64_t			 latest;	/* time of what is known */
-	uint32_t		 batch;
-	uint32_t		 readings;
-	uint32_t		 last_void;	/* reading, by cache_drop_all */
+	int64_t			 latest;	/* greatest `now` so far */
+	uint32_t		 batch;		/* the running one */
+	uint32_t		 readings;	/* number of the last one */
+	uint32_t		 last_void;	/* readings up to this number
+						   are void: cache_drop_all */
 	struct cache_row	*recorded;	/* and not committed yet */
 	size_t			 nrecorded;
 	size_t			 records;	/* room */

@@ -30,18 +30,24 @@ struct cache_id {
 	struct window		 window;
 	/* Room for a struct store_cursor: cache_cursor. */
 	_Alignas(int64_t) char	 cursor[STORE_CURSOR_SIZE];
-	int64_t			 since;		/* of its counts */
-	bool			 begun;		/* its first reading */
-	uint32_t		 batch;		/* last touched in */
-	uint32_t		 reading;	/* first reading */
+	int64_t			 since;		/* no older counts are kept */
+	bool			 begun;		/* `since` is set */
+	uint32_t		 batch;		/* that touched it last */
+	uint32_t		 reading;	/* its first reading's number */
 	uint32_t		 index;
 	uint16_t		 idlen;
 	char			 id[];
 };
 
+/*
+ * cache_trim evicts ids while cache_bytes is above `max_bytes`. How many
+ * instances there may be is chosen by cache_new, and stays so.
+ */
 struct cache	*cache_new(size_t max_bytes);
 void		 cache_free(struct cache *);
 void		 cache_set_max(struct cache *, size_t max_bytes);
+
+/* The memory of ids, counts and instances, as malloc(3) rounds it. */
 size_t		 cache_bytes(const struct cache *);
 size_t		 cache_ids(const struct cache *);
 
@@ -59,27 +65,30 @@ bool		 cache_forgot(const struct cache *, int64_t now);
 
 /*
  * Returns the entry of an id with this map_hash, created when it is missing,
- * and makes it the most recently used. *first: this is its first touch in the
- * batch.
+ * and makes it the most recently used. The entry is valid until cache_trim in a
+ * later batch. *first: this is its first touch in the batch.
  */
 struct cache_id	*cache_touch(struct cache *, uint64_t hash, const char *id,
 		    size_t idlen, bool *first);
 struct store_cursor	*cache_cursor(struct cache_id *);
 
-/* Without a store: what was counted of the id is all there is. */
+/*
+ * Marks the id as loaded, for a cache without a store: what was counted of it
+ * is all there is.
+ */
 void		 cache_complete(struct cache_id *);
 
 /*
  * Says that the batch needs the counts of this id from second `since` on.
- * Forgets older counts, or drops the entry so that it is read again when the
- * cache does not go back that far. Returns the second at which a first reading
- * must begin; it is never later than `since`.
+ * Forgets older counts. If the cache does not go back that far, drops the
+ * counts, which are then read again. Returns the second at which a first
+ * reading must begin; it is never later than `since`.
  */
 int64_t		 cache_need(struct cache *, struct cache_id *, int64_t since);
 
 /*
- * All counts of the id, each second once, oldest first; valid until the next
- * call.
+ * All counts of the id, each second once, oldest first; returns their number.
+ * They are valid until the next call of cache_counts.
  */
 size_t		 cache_counts(struct cache *, struct cache_id *,
 		    const struct pack_count **);
@@ -92,7 +101,10 @@ void		 cache_each(struct cache *, size_t most, void (*each)(void *,
 		    const char *id, size_t idlen, const struct window *),
 		    void *);
 
-/* The counts of an id, if they are loaded; NULL: they are not. */
+/*
+ * The counts of an id, if they are loaded, valid until the cache changes; NULL:
+ * they are not.
+ */
 const struct window	*cache_peek(const struct cache *, const char *id,
 			    size_t idlen);
 
@@ -111,12 +123,12 @@ bool		 cache_charged_at(struct cache *, const struct instance_keys *,
 		    int64_t now, int64_t *date, int64_t *amount);
 
 /*
- * Of (id, instance), in memory only: how many recipients it was asked about at
- * RCPT, and whether it has had a hit. cache_mark adds 1.
+ * Marks of (id, instance), for rules that count new recipients; they are in
+ * memory only. cache_mark adds 1; cache_marked: how many there are.
  */
 enum cache_mark {
-	CACHE_AT_RCPT,
-	CACHE_HIT,
+	CACHE_AT_RCPT,		/* recipients that were accepted at RCPT */
+	CACHE_HIT,		/* the report has counted a hit */
 	CACHE_MARK__MAX
 };
 void		 cache_mark(struct cache *, const struct instance_keys *,
@@ -130,9 +142,9 @@ void		 cache_record(struct cache *, struct cache_id *,
 		    int64_t now);
 
 /*
- * The batch was committed; or it was rolled back. cache_rewind takes back the
- * rows that it recorded. cache_undo drops every id that it touched, which is
- * then read again: call it where the cursors may have moved.
+ * Ends a batch. cache_settle: it was committed. After a rollback: cache_rewind
+ * takes back the rows that it recorded; cache_undo drops every id that it
+ * touched, which is then read again: call it where the cursors may have moved.
  */
 void		 cache_settle(struct cache *);
 void		 cache_rewind(struct cache *);
@@ -140,13 +152,17 @@ void		 cache_undo(struct cache *);
 
 /* --- what the store reads: struct store_reader --- */
 
+/* `first`: a row of the id's first reading. */
 void		 cache_first(struct cache *, struct cache_id *,
 		    const struct store_row *, int64_t now);
+
+/* `news`. If the id is not in the cache, only the row's instance is kept. */
 void		 cache_news(struct cache *, const struct store_row *,
 			    int64_t now);
 
 /*
- * Drops the counts of one id, or of all ids; they are read again when needed.
+ * `again`: drops the counts of one id. `changed`: drops all counts, instances
+ * and marks. Counts are read again when needed.
  */
 void		 cache_drop(struct cache *, struct cache_id *);
 void		 cache_drop_all(struct cache *);

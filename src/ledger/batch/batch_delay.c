@@ -1,9 +1,9 @@
 #include "ledger/batch/batch_delay.h"
 
-#define WEIGHT		8		/* of the past in the means */
-#define FORGET		4096		/* batches until `least` rises */
-#define LOADED		2		/* times `least` are no load */
-#define TIMES		4		/* the delay by the excess */
+#define WEIGHT		8		/* a value counts 1/8 in a mean */
+#define FORGET		4096		/* `least` rises by 1/4096 */
+#define LOADED		2		/* times `least`: more is load */
+#define TIMES		4		/* the delay is 4 times the excess */
 #define PERIOD		32		/* batches */
 #define MOST_NS		INT64_C(20000000)
 #define MS		INT64_C(1000000)
@@ -52,7 +52,7 @@ batch_delay_note(struct batch_delay *d, struct mono now, size_t charges,
 /*
  * Clients that all wait for their answers send nothing more, so a batch as
  * large as the largest of late does not wait. The first batch of each period
- * waits all the same: there may be more of them now.
+ * waits all the same: there may be more clients now.
  */
 int
 batch_delay(const struct batch_delay *d, size_t charges)

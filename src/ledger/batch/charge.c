@@ -173,8 +173,8 @@ charge_answer(struct charge_batch *b, struct charges *list)
 }
 
 /*
- * The same for charges that were not committed: they are not recorded, and
- * their locks not set. A refusal stands, since a full window is still full. If
+ * Answers charges that were not committed: they are not recorded, and their
+ * locks not set. A refusal stands, since a full window is still full. If
  * the connection was lost, the result of the commit is unknown: the other
  * charges are left unanswered, and the engine asks the next ledger.
  */
@@ -239,7 +239,7 @@ charge_try(struct charge_batch *b, int64_t now, struct mono mono)
 	b->learns = 0;
 	if ((result = charge_gather(b, now, mono)) != STORE_OK ||
 	    (result = charge_begin(b)) != STORE_OK) {
-		/* After a lock, the charges wait for the next try. */
+		/* While the store is busy, the charges wait. */
 		if (result == STORE_BUSY)
 			return result;
 		cache_undo(b->cache);
@@ -309,9 +309,9 @@ charge_run(struct charge_batch *b, int64_t now, struct mono mono)
 	    habits_trim(b->habits, b->store, now) == STORE_LOST)
 		result = charge_lost(b, STORE_LOST);
 	/*
-	 * The other half waits behind a first half that has to be decided
-	 * again. After a batch only charges whose ids are still being read are
-	 * left of the first half: they go behind the others, but for resets.
+	 * After a commit, only charges whose ids are still being read are left
+	 * in `waiting`: they go behind `next`, unless they are resets. After
+	 * any other result `waiting` has to be decided again, before `next`.
 	 */
 	for (c = TAILQ_FIRST(&b->waiting); c != NULL && result == STORE_OK;
 	    c = next) {

@@ -18,6 +18,7 @@ struct charge_batch;
 struct verdict_charge;
 struct verdict_key;
 
+/* The batch refers to all of these until it is freed. */
 struct charge_batch	*charge_batch_new(struct cache *, struct store *,
 			    struct lookup *limits, struct lookup *ids,
 			    const struct settings *);
@@ -38,19 +39,19 @@ int			 charge_batch_add(struct charge_batch *,
 			    const void *payload, size_t);
 
 /*
- * Replaces an id under a rule by the one that id_sql gives for it, if it does.
- * The new one is valid until the next call. *unknown: the query fails, and has
- * never given an answer.
+ * If id_sql of this rule gives another id for *id, replaces *id by that, which
+ * is valid until the next call. `rule` may be NULL. *unknown: the query fails,
+ * and has never given an answer. STORE_OK or STORE_LOST.
  */
 enum store_result	 charge_batch_map(struct charge_batch *, struct mono,
 			    const struct settings_rule *, const char **id,
 			    size_t *len, bool *unknown);
 
 /*
- * Adds a copy of a change of the overrides, which override_table_change
- * describes. It is a transaction of its own, so that its faults fail no mail,
- * and is decided again after a conflict, as charges are. `answer` has the ids
- * that id_sql gave, and gets the result.
+ * Adds a copy of a change of overrides (see override_table_change). It is a
+ * transaction of its own, so that its faults fail no mail, and is decided again
+ * after a conflict, as charges are. A copy of `answer`, which has the ids that
+ * id_sql gave, gets the result and goes to `overridden`.
  */
 void			 charge_batch_change(struct charge_batch *,
 			    uint64_t request, const struct override *, size_t,
@@ -63,7 +64,7 @@ void			 charge_batch_change(struct charge_batch *,
  */
 int			 charge_batch_delay(const struct charge_batch *);
 
-/* The engine is gone: drops all charges without an answer. */
+/* The engine is gone: drops all charges and changes without an answer. */
 void			 charge_batch_clear(struct charge_batch *);
 
 /*
@@ -92,7 +93,10 @@ struct charge_answers {
 	 */
 	bool	(*more)(void *);
 	void	(*answered)(void *);
-	/* The answer to a change. OVERRIDE_FAILED: store_error has why. */
+	/*
+	 * The answer to a change. OVERRIDE_FAILED: store_error has why, unless
+	 * the deadline passed before a try.
+	 */
 	void	(*overridden)(void *, uint64_t request,
 		    const struct msg_overridden *);
 };
@@ -103,12 +107,17 @@ struct charge_answers {
  * is still being read, and every charge while the database is locked or after
  * a conflict with another daemon (STORE_BUSY), waits in the batch for the next
  * call, until its deadline. So does a change; a call makes one change at most.
- * `now` is the wall clock; the monotonic clock is for deadlines. When every
- * waiting charge has expired, returns the result of the previous call.
+ * `now` is the wall clock; the monotonic clock is for deadlines.
+ *
+ * STORE_FAILED: nothing was recorded. Refusals are answered; the answer to all
+ * other charges is VERDICT_UNAVAILABLE.
  *
  * STORE_LOST: this process can do nothing more. Refusals, weighed charges and
  * resets are answered; all others are left unanswered, and the engine sends
  * them to the next ledger.
+ *
+ * If no charge is left to decide, returns the result of the last batch that had
+ * charges, or STORE_BUSY while a change has to wait.
  */
 enum store_result	 charge_batch_run(struct charge_batch *, int64_t now,
 			    struct mono);
@@ -120,8 +129,8 @@ enum store_result	 charge_batch_run(struct charge_batch *, int64_t now,
 enum store_result	 charge_batch_flush(struct charge_batch *, bool wait);
 
 /*
- * Whether there are committed charges that are not durable yet, and the store's
- * descriptor for poll(2), or -1.
+ * Whether there are committed charges that are not durable yet; and a
+ * descriptor for poll(2), or -1: with input there call charge_batch_flush.
  */
 bool			 charge_batch_unflushed(const struct charge_batch *);
 int			 charge_batch_flush_fd(const struct charge_batch *);

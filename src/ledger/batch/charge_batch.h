@@ -24,19 +24,20 @@ struct charge_batch {
 						   least INSTANCE_SECONDS */
 	struct charge_answers	 answers;
 	uint64_t		 learned;	/* since the start */
-	int64_t			 longest;	/* saved by clean_remember */
+	int64_t			 longest;	/* window in seconds that
+						   clean_remember saved */
 	struct batch_delay	 delay;
-	enum store_result	 last;		/* charge_batch_run's result */
+	enum store_result	 last;		/* of a batch with charges */
 
 	/* --- charges and changes --- */
 	struct charges		 waiting;
 	struct charges		 next;		/* for the batch after this */
 	struct charge_changes	 changes;
-	size_t			 count;		/* in these three */
+	size_t			 count;		/* of these three together */
 	struct charges		 decided;
 	struct charges		 unflushed;	/* committed, not yet durable */
-	struct charges		 spare;
-	size_t			 spares;
+	struct charges		 spare;		/* memory for later ones */
+	size_t			 nspare;
 	struct msg_charge	 message;
 
 	/* --- the running transaction --- */
@@ -46,9 +47,9 @@ struct charge_batch {
 	size_t			 touches;	/* room */
 	size_t			 values;	/* room */
 	size_t			 pairs;		/* room */
-	enum store_result	 result;	/* of calls of the store */
+	enum store_result	 result;	/* the first that is not OK */
 	uint64_t		 learns;	/* pairs that become known */
-	/* The hits that go into the report. */
+	/* For charge_answers.hit: not those of rules in shadow. */
 	struct charge_hit	*hit;
 	size_t			 nhit;
 	size_t			 hits;		/* room */
@@ -69,7 +70,8 @@ void			 charge_free(struct charge_batch *,
 
 /*
  * Adds the ids of key `key` under earlier names of its rule. `id` is the one
- * that is counted now, not as it is stored: a hash has no rule's name in front.
+ * that is counted now, in full: its stored form may be a hash, which does not
+ * show the name of the rule that is to be replaced.
  */
 void			 charge_was(struct verdict_charge *,
 			    const struct settings *, size_t key,
@@ -79,7 +81,7 @@ void			 charge_was(struct verdict_charge *,
 void			 charge_settle(struct charge_batch *,
 			    struct verdict_charge *);
 
-/* The same, without a verdict: VERDICT_UNAVAILABLE. */
+/* Moves it likewise; its verdict is VERDICT_UNAVAILABLE. */
 void			 charge_give_up(struct charge_batch *,
 			    struct verdict_charge *);
 
@@ -108,15 +110,19 @@ enum store_result	 charge_gather(struct charge_batch *, int64_t now,
 enum store_result	 charge_begin(struct charge_batch *);
 enum store_result	 charge_begin_empty(struct charge_batch *, int64_t now);
 
-/* Commits, or unless `decided` is STORE_OK rolls back and returns that. */
+/*
+ * Commits if `decided` is STORE_OK. Otherwise returns `decided`, after a
+ * rollback unless it is STORE_LOST.
+ */
 enum store_result	 charge_end(struct charge_batch *,
 			    enum store_result decided, bool *later);
 
 /* --- charge_change.c: changes of the overrides --- */
 
 /*
- * Makes the first change, if there is one, and corrects what was found wrong:
- * STORE_OK, STORE_BUSY or STORE_LOST.
+ * Writes a part of the corrections that are due (struct override_table). If
+ * there are none, makes the first change and answers it. STORE_OK, STORE_BUSY
+ * or STORE_LOST.
  */
 enum store_result	 charge_change_run(struct charge_batch *, int64_t now,
 			    struct mono);

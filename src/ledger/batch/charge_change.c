@@ -72,7 +72,7 @@ charge_change_run(struct charge_batch *b, int64_t now, struct mono mono)
 	due = b->overrides->due.n > 0;
 	if (c == NULL && !due)
 		return STORE_OK;
-	/* The corrections may be many: charges are decided between them. */
+	/* Each call writes a part of the corrections: charges do not wait. */
 	writes = c != NULL && !due;
 	if ((result = charge_begin_empty(b, now)) == STORE_OK)
 		result = charge_end(b, override_table_change(b->overrides,

@@ -46,7 +46,7 @@ map_charge(struct charge_batch *b, struct verdict_charge *c)
 		c->ids[i].id = k->charge.id;
 		c->ids[i].idlen = k->charge.idlen;
 	}
-	/* Earlier names of the rules now go with the ids that are counted. */
+	/* The ids under earlier names of the rules, of the ids counted now. */
 	c->nids = c->nkeys;
 	for (i = 0; i < c->nkeys && c->room > c->nkeys; i++) {
 		k = &c->keys[i];
@@ -128,7 +128,7 @@ order_values(const void *a, const void *b)
 	return memcmp(x->value, y->value, x->valuelen);
 }
 
-/* False: the id has none; that of CHARGE_EXTERNAL may be missing. */
+/* False: the id has no value; one of CHARGE_EXTERNAL need not have any. */
 static bool
 name_value(struct store_value *value, const struct verdict_charge *c,
     const struct verdict_id *v)

@@ -150,7 +150,7 @@ new_charge(struct charge_batch *b, size_t size)
 
 	if (size <= USUAL && c != NULL) {
 		TAILQ_REMOVE(&b->spare, c, entry);
-		b->spares--;
+		b->nspare--;
 	} else
 		c = alloc_resize(NULL, 1, size > USUAL ? size : USUAL);
 	c->size = size;
@@ -207,7 +207,10 @@ charge_copy(struct charge_batch *b, const struct msg_charge *m)
 	c->instancelen = m->instancelen;
 	c->instance = put_id(&at, m->instance, &c->instancelen);
 	put_subject(c, m, &at);
-	/* Only for people to read; no database takes this as text. */
+	/*
+	 * Only people read the state: it is dropped if a database would refuse
+	 * it as text.
+	 */
 	c->statelen = memchr(m->state, '\0', m->statelen) == NULL &&
 	    str_utf8_valid(m->state, m->statelen) ? m->statelen : 0;
 	c->state = put(&at, m->state, c->statelen);
@@ -218,12 +221,12 @@ void
 charge_free(struct charge_batch *b, struct verdict_charge *c)
 {
 	free(c->weighed);
-	if (c->size > USUAL || b->spares == SPARES) {
+	if (c->size > USUAL || b->nspare == SPARES) {
 		free(c);
 		return;
 	}
 	TAILQ_INSERT_HEAD(&b->spare, c, entry);
-	b->spares++;
+	b->nspare++;
 }
 
 /* --- the queues that it is in --- */

@@ -50,9 +50,9 @@ verdict_record(struct charge_batch *b, const struct verdict_charge *c)
 }
 
 /*
- * Takes back each second's amount at that second, so that the sum is 0 in a
- * window of any length, now and later. What counts under earlier names of the
- * rule is taken back under the present one.
+ * Takes back each second's amount at that second, so that the sum is 0 in every
+ * window that is configured, now and later. What counts under earlier names of
+ * the rule is taken back under the present one.
  */
 static void
 verdict_reset(struct charge_batch *b, struct verdict_charge *c)
@@ -72,7 +72,7 @@ verdict_reset(struct charge_batch *b, struct verdict_charge *c)
 	for (i = 0; i < c->nids && b->result == STORE_OK; i++) {
 		v = &c->ids[i];
 		sum = &c->weighed->keys[v->key].amount;
-		/* What was charged once with an instance stays known. */
+		/* Those of CHARGE_EXTERNAL stay: each adds only once. */
 		n = 0;
 		if (c->keys[v->key].charge.kind != CHARGE_EXTERNAL) {
 			b->result = store_forget_values(b->store, v->id,
@@ -213,7 +213,8 @@ verdict_lock(struct charge_batch *b, struct verdict_charge *c)
 
 /*
  * The mail whose hit has set a lock may pass this lock (except_recipients).
- * Then it is accepted, whatever rule refused it.
+ * Then whatever rule refused it no longer counts: it is refused only if as many
+ * mails as possible have passed.
  */
 static void
 verdict_pass(struct charge_batch *b, struct verdict_charge *c)
@@ -319,7 +320,7 @@ verdict_settle(struct charge_batch *b, struct verdict_charge *c)
 			verdict_row(b, c, i, date, num_sub_clamp(0, amount),
 			    0);
 	verdict_habit_learn(b, c);
-	/* Before the hits: report_user names the lock, not its hit. */
+	/* Before the hits: of a hit and its lock report_user names the lock. */
 	verdict_lock(b, c);
 	verdict_hits(b, c, HIT_FULL, d->hits, d->nhits);
 	verdict_hits(b, c, HIT_NEAR, d->near, d->nnear);
@@ -352,7 +353,7 @@ verdict_decide(struct charge_batch *b, struct verdict_charge *c)
 	for (i = 0; i < c->nids; i++)
 		verdict_know(b, c, &c->ids[i]);
 	decision_make(d, &c->verdict);
-	/* No more mails pass the lock now. */
+	/* As many mails as may pass the lock have passed: it refuses. */
 	if (d->pass != 0 && c->verdict.verdict == VERDICT_REFUSED)
 		c->verdict = (struct msg_verdict){ .verdict = VERDICT_BLOCKED };
 	if (c->weighed != NULL) {

@@ -14,31 +14,33 @@
 #include "ledger/store.h"
 
 /*
- * One charge of a batch: collects what the cache knows of its keys, lets
- * decision/decision.h decide, and records what comes out, in the cache and, for
- * the commit, in the store.
+ * One charge of a batch. verdict_decide collects what the cache knows of its
+ * keys, lets decision/decision.h decide, and records what comes out, in the
+ * cache and, for the commit, in the store.
  */
 struct charge_batch;
 
+/* One key of a charge. */
 struct verdict_key {
 	struct msg_charge_key	 charge;	/* its strings as stored */
-	/* As it was charged, if id_sql may have replaced its id. */
+	/* If charge.map: the fields as the engine sent them, before id_sql. */
 	struct {
 		const char	*id;
 		size_t		 idlen;
 		struct limits	 limits;
 		uint32_t	 reported;
-		char		*room;		/* for the id in place of it */
+		char		*room;		/* for the id of id_sql */
 	} own;
-	/* The id that was charged; only if a rule has earlier names. */
+	/* The id as sent, not its stored form; only if c->room > c->nkeys. */
 	const char		*whole;
 	size_t			 wholelen;
-	struct lookup_entry	*sql;		/* NULL: those in `charge` */
+	struct lookup_entry	*sql;		/* limits; NULL: the charge's */
 };
 
 /*
  * An id whose counts count for a key: the key's own, or the same under an
- * earlier name of the key's rule, which is read and never written to.
+ * earlier name of the key's rule. No row is recorded for the latter, but a
+ * reset deletes its values.
  */
 struct verdict_id {
 	size_t			 key;		/* its index in the charge */
@@ -48,7 +50,7 @@ struct verdict_id {
 	struct cache_id		*cached;
 	struct instance_keys	 instance;
 	struct store_value	*value;		/* or NULL */
-	/* CHARGE_HABIT; those that the request does not name are NULL. */
+	/* CHARGE_HABIT: by kind; NULL: the request does not name it. */
 	struct store_pair	*pair[PAIR_KIND__MAX];
 	uint64_t		 rule_name;	/* habits_rule; CHARGE_HABIT */
 };
@@ -66,9 +68,9 @@ struct verdict_charge {
 	size_t				 size;
 	uint64_t			 request;
 	uint8_t				 mode;
-	int64_t				 deadline;
+	int64_t				 deadline;	/* monotonic, ns */
 	int64_t				 date;
-	int64_t				 tag;
+	int64_t				 tag;		/* 0: none */
 	const char			*instance;	/* as it is stored */
 	size_t				 instancelen;
 	const char			*state;
@@ -80,7 +82,7 @@ struct verdict_charge {
 	size_t				 nids;
 	struct verdict_id		*ids;	/* the keys' own come first */
 	size_t				 room;	/* the most ids */
-	char				*was;	/* bytes of the other ones */
+	char				*was;	/* the others' bytes */
 	size_t				 nkeys;
 	struct verdict_key		 keys[];
 };
@@ -89,9 +91,11 @@ struct verdict_charge {
 const struct limits	*verdict_limits(const struct verdict_key *);
 
 /*
- * Fills in the verdict. All ids of the charge must be loaded. A weighed charge
- * records nothing, and also fills in all its windows. A reset takes back
- * everything that is recorded for its ids.
+ * Fills in the verdict, and records what was decided. All ids of the charge
+ * must be loaded. For a weighed charge, fills in its windows too, unless a
+ * block or a lock answers it; only CHARGE_ADD is recorded. A reset takes back
+ * the counts that the cache has of its ids, and deletes their values, except
+ * those of CHARGE_EXTERNAL; what was learned stays.
  */
 void			 verdict_decide(struct charge_batch *,
 			    struct verdict_charge *);

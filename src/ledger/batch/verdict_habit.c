@@ -12,8 +12,8 @@ key_terms(const struct verdict_key *k)
 }
 
 /*
- * A rule that was not used for a year is new, so one whose first mail came
- * while the clock was years behind learns once it is right.
+ * A rule that was not used for a year is new. So a rule whose first mail came
+ * while the clock was years behind learns when the clock is right.
  */
 static bool
 rule_known(const struct charge_batch *b, const struct store_pair *rule)

@@ -10,8 +10,9 @@ void	verdict_habit_inherit(const struct charge_batch *,
 	    const struct verdict_charge *);
 
 /*
- * For lock_closed: whether the client's network is unfamiliar to the rule of
- * the lock; false too if the charge has no key of that rule.
+ * Whether the client's network is unfamiliar to the rule of the lock; false if
+ * the charge has no key of that rule. lock_closed calls it, with a struct
+ * verdict_habits.
  */
 struct verdict_habits {
 	const struct charge_batch	*b;
@@ -20,8 +21,9 @@ struct verdict_habits {
 bool	verdict_habit_locks(const void *habits, const struct override *lock);
 
 /*
- * A block or a lock refuses the charge. If it is a lock of a rule that counts
- * new recipients, the time until the network is familiar starts again.
+ * Call it when this block or lock refuses the charge. If it is a lock of a rule
+ * that counts new recipients, the time until the network is familiar starts
+ * again; not for a weighed charge.
  */
 void	verdict_habit_closed(const struct charge_batch *,
 	    const struct verdict_charge *, const struct override *);
@@ -34,11 +36,14 @@ void	verdict_habit_know(const struct charge_batch *,
 void	verdict_habit_learn(struct charge_batch *,
 	    const struct verdict_charge *);
 
-/* Fills in what was weighed. */
+/* Fills in what c->weighed tells of keys that count new recipients. */
 void	verdict_habit_weigh(const struct charge_batch *,
 	    const struct verdict_charge *);
 
-/* Whether a hit of key `i` is the first one of the instance; notes it. */
+/*
+ * Notes a hit of key `i`. False: the key counts new recipients, and its
+ * instance has had a hit already.
+ */
 bool	verdict_habit_hit(const struct charge_batch *,
 	    const struct verdict_charge *, size_t i);
 
