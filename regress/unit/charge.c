@@ -34,6 +34,7 @@ static struct {
 	int64_t			amount;		/* of the last row */
 	char			id[300];	/* of the last row */
 	size_t			touched;
+	enum store_result	set;		/* of the next change only */
 	bool			slow;		/* commits are safe later */
 	bool			unflushed;
 	void			(*flushed)(void *);
@@ -207,11 +208,15 @@ enum store_result
 store_set_overrides(struct store *s, const struct override *list, size_t n,
     int64_t now)
 {
+	enum store_result	result = store.set;
+
 	(void)s;
 	(void)list;
 	(void)n;
 	(void)now;
-	return STORE_OK;
+	called("o");
+	store.set = STORE_OK;
+	return result;
 }
 
 enum store_result
@@ -289,6 +294,7 @@ struct rig {
 	struct lookup		*ids;
 	struct charge_batch	*batch;
 	int64_t			 deadline;
+	bool			 locks;		/* a hit locks the id */
 	struct msg_verdict	 answer[100];
 	char			 order[200];	/* of the answers */
 	size_t			 hits;
@@ -340,8 +346,15 @@ add_sql(struct rig *r, uint64_t request, const char *id, int64_t mails,
 	m->keys[0].amount = 1;
 	m->keys[0].value = "";
 	m->keys[0].sql = sql;
-	m->keys[0].report = true;
+	m->keys[0].report = !r->locks;
 	m->keys[0].reported = 1;
+	if (r->locks) {
+		m->keys[0].lock.seconds = m->keys[0].lock.again = 600;
+		m->keys[0].lock.id = id;
+		m->keys[0].lock.idlen = strlen(id);
+		m->keys[0].lock.rule = "rule";
+		m->keys[0].lock.rulelen = 4;
+	}
 	m->keys[0].limits.count = 1;
 	m->keys[0].limits.list = m->store;
 	m->store[0].mails = mails;
@@ -612,6 +625,39 @@ lost_by_the_next_batch(void **state)
 	assert_int_equal(r->batch->count, 0);
 }
 
+/* The next charge of the batch must not hide that a lock was not written. */
+static void
+lock_not_written(struct rig *r, enum store_result fault)
+{
+	bool	again = fault == STORE_BUSY;
+
+	r->locks = true;
+	store.set = fault;
+	add(r, 1, "bob", 0);
+	add(r, 2, "eve", 0);
+	assert_int_equal(run(r), fault);
+	assert_string_equal(store.calls, again ? "BoR" : "BoR!");
+	/* The other one was not decided. */
+	assert_int_equal(r->batch->count, again ? 2 : 1);
+	assert_int_equal(run(r), STORE_OK);
+	assert_string_equal(store.calls, again ? "BooC!!" : "BoC!");
+	assert_string_equal(r->order, "12");
+	assert_int_equal(r->answer[1].locked, again);
+	assert_int_equal(r->answer[2].locked, 1);
+}
+
+static void
+lock_meets_a_conflict(void **state)
+{
+	lock_not_written(*state, STORE_BUSY);
+}
+
+static void
+lock_that_fails(void **state)
+{
+	lock_not_written(*state, STORE_FAILED);
+}
+
 static void
 nobody_is_left_to_be_told(void **state)
 {
@@ -669,6 +715,8 @@ main(void)
 		TEST(halves_keep_their_order_after_a_conflict),
 		TEST(lost_before_it_was_safe),
 		TEST(lost_by_the_next_batch),
+		TEST(lock_meets_a_conflict),
+		TEST(lock_that_fails),
 		TEST(nobody_is_left_to_be_told),
 		TEST(broken_charge_is_refused),
 		TEST(ids_as_they_are_stored)

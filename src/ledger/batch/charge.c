@@ -130,7 +130,9 @@ charge_decide(struct charge_batch *b)
 	struct msg_verdict		*v;
 	size_t				 i;
 
-	for (c = TAILQ_FIRST(&b->waiting); c != NULL; c = next) {
+	/* After a fault the transaction is over: the others wait. */
+	for (c = TAILQ_FIRST(&b->waiting);
+	    c != NULL && b->result == STORE_OK; c = next) {
 		next = TAILQ_NEXT(c, entry);
 		for (i = 0; i < c->nids; i++)
 			if (!store_loaded(cache_cursor(c->ids[i].cached)))

@@ -193,9 +193,11 @@ verdict_lock(struct charge_batch *b, struct verdict_charge *c)
 		return;
 	n = lock_hits(d, b->overrides->list, v, list,
 	    CHARGE_KEYS_MAX);
-	for (i = 0; i < n && b->result == STORE_OK; i++) {
+	for (i = 0; i < n; i++) {
 		b->result = override_table_lock(b->overrides, b->store,
 		    &list[i].lock, &list[i].record, b->now);
+		if (b->result != STORE_OK)
+			return;
 		k = &c->keys[list[i].key];
 		if (!k->charge.report)
 			continue;
@@ -322,6 +324,8 @@ verdict_settle(struct charge_batch *b, struct verdict_charge *c)
 	verdict_habit_learn(b, c);
 	/* Before the hits: of a hit and its lock report_user names the lock. */
 	verdict_lock(b, c);
+	if (b->result != STORE_OK)
+		return;
 	verdict_hits(b, c, HIT_FULL, d->hits, d->nhits);
 	verdict_hits(b, c, HIT_NEAR, d->near, d->nnear);
 	if (c->verdict.locked != 0)
