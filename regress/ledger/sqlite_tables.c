@@ -664,6 +664,36 @@ rows_become_runs_under_load(void **state)
 	    VERDICT_ACCEPTED);
 }
 
+/*
+ * The sources of a merge have more parts than the new run needs: their counts
+ * were invalid when they were merged themselves.
+ */
+static void
+runs_with_few_of_their_ids_are_merged(void **state)
+{
+	struct rig	*r = *state;
+	int		 i;
+
+	store_sizes.tail = 5000;
+	for (i = 0; i < STORE_MERGE; i++) {
+		(void)rig_sql(r, "INSERT INTO mail_count (id, date)"
+		    " WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL"
+		    " SELECT i + 1 FROM n WHERE i < 5000)"
+		    " SELECT 'user' || i, %lld FROM n", (long long)r->now);
+		while (r->store->nrun <= (size_t)i)
+			assert_int_equal(rig_one(r, "bob", 1, 100000, 3600),
+			    VERDICT_ACCEPTED);
+	}
+	(void)rig_sql(r, "UPDATE mail_run SET ids = 1; UPDATE mail_state"
+	    " SET value = value + 1 WHERE name = 'runs'");
+	assert_int_equal(rig_room(r, "user4711", 10, 3600), 2);
+	rig_idle(r);
+	assert_int_equal(rig_sql(r, "SELECT count(*) FROM mail_run"), 1);
+	rig_reopen(r);
+	assert_int_equal(rig_room(r, "user4711", 12, 3600), 2);
+	assert_int_equal(rig_room(r, "user1", 10, 3600), 2);
+}
+
 #define TEST(name)							\
 	cmocka_unit_test_setup_teardown(name, rig_setup, teardown)
 #define TEST_CLOSED(name)						\
@@ -698,7 +728,8 @@ main(void)
 		TEST(damaged_part_is_made_anew),
 		TEST(cost_grows_with_window),
 		TEST(start_loads_whole_table),
-		TEST(rows_become_runs_under_load)
+		TEST(rows_become_runs_under_load),
+		TEST(runs_with_few_of_their_ids_are_merged)
 	};
 	int	failed;
 

@@ -217,6 +217,8 @@ job_merge(struct store *s)
 	}
 	run->level = level + 1;
 	run->bits = runs_bits(2 * most);
+	if (run->bits < bits)
+		bits = run->bits;
 	s->job.parts = (size_t)1 << bits;
 	bloom_init(&run->filter, (size_t)run->ids);
 	/* Ids in several sources are one: they are counted when merged. */
@@ -309,8 +311,8 @@ job_merge_part(struct store *s, struct memtable *all, const struct run *run,
 }
 
 /*
- * Merges one stretch of hashes, a part of the source with the fewest parts.
- * Other sources and the new run have `per` parts there.
+ * Merges one stretch of hashes: a part of the run, source or new one, that has
+ * the fewest. The others have `per` parts there.
  */
 static int
 job_merge_step(struct store *s, size_t step)
