@@ -1,28 +1,27 @@
 #include <stdlib.h>
-#include <string.h>
 
 #include "ledger/sqlite/bloom.h"
 #include "lib/alloc.h"
 
 #define BITS		10		/* bits per hash */
 #define PROBES		6
-#define BLOCK_BYTES	(FILTER_BLOCK * sizeof(uint64_t))
+#define BLOCK		64		/* bytes */
 
 static size_t
-bloom_blocks(size_t hashes)
+bloom_size(size_t hashes)
 {
-	size_t	blocks = 1;
+	size_t	len = BLOCK;
 
-	while (blocks * BLOCK_BYTES * 8 < hashes * BITS)
-		blocks *= 2;
-	return blocks;
+	while (len * 8 < hashes * BITS)
+		len *= 2;
+	return len;
 }
 
 void
 bloom_init(struct bloom *f, size_t hashes)
 {
-	f->blocks = bloom_blocks(hashes);
-	f->words = alloc_zero(f->blocks, BLOCK_BYTES);
+	f->len = bloom_size(hashes);
+	f->bytes = alloc_zero(f->len, 1);
 }
 
 /*
@@ -32,35 +31,46 @@ bloom_init(struct bloom *f, size_t hashes)
 void
 bloom_fold(struct bloom *f, size_t hashes)
 {
-	size_t	i, j, blocks = bloom_blocks(hashes);
+	uint8_t	*to, *from;
+	size_t	 i, j, len = bloom_size(hashes);
 
-	while (f->blocks > blocks) {
-		f->blocks /= 2;
-		for (i = 0; i < f->blocks; i++)
-			for (j = 0; j < FILTER_BLOCK; j++)
-				f->words[i * FILTER_BLOCK + j] =
-				    f->words[2 * i * FILTER_BLOCK + j] |
-				    f->words[(2 * i + 1) * FILTER_BLOCK + j];
-	}
+	for (; f->len > len; f->len /= 2)
+		for (i = 0; i < f->len / 2; i += BLOCK) {
+			to = f->bytes + i;
+			from = f->bytes + 2 * i;
+			for (j = 0; j < BLOCK; j++)
+				to[j] = from[j] | from[BLOCK + j];
+		}
+}
+
+void
+bloom_load(struct bloom *f, const void *bytes, size_t len)
+{
+	f->bytes = NULL;
+	f->len = 0;
+	if (len < BLOCK || (len & (len - 1)) != 0)
+		return;
+	f->bytes = alloc_copy(bytes, len);
+	f->len = len;
 }
 
 void
 bloom_clear(struct bloom *f)
 {
-	free(f->words);
-	f->words = NULL;
-	f->blocks = 0;
+	free(f->bytes);
+	f->bytes = NULL;
+	f->len = 0;
 }
 
 /*
- * The upper half of the hash chooses the block; groups of nine bits in the
- * lower half choose bits in it.
+ * The upper half of the hash chooses the block. Groups of nine bits, taken from
+ * a product with the hash, choose bits in it.
  */
-static uint64_t *
+static uint8_t *
 bloom_block(const struct bloom *f, uint64_t hash)
 {
-	return f->words +
-	    (size_t)((hash >> 32) * f->blocks >> 32) * FILTER_BLOCK;
+	return f->bytes +
+	    (size_t)((hash >> 32) * (f->len / BLOCK) >> 32) * BLOCK;
 }
 
 static uint64_t
@@ -72,57 +82,26 @@ bloom_mix(uint64_t hash)
 void
 bloom_add(struct bloom *f, uint64_t hash)
 {
-	uint64_t	*block = bloom_block(f, hash), bits = bloom_mix(hash);
+	uint8_t		*block = bloom_block(f, hash);
+	uint64_t	 bits = bloom_mix(hash);
 	unsigned int	 i;
 
 	for (i = 0; i < PROBES; i++, bits >>= 9)
-		block[bits >> 6 & 7] |= UINT64_C(1) << (bits & 63);
+		block[bits >> 3 & 63] |= (uint8_t)(1U << (bits & 7));
 }
 
 bool
 bloom_has(const struct bloom *f, uint64_t hash)
 {
-	const uint64_t	*block;
+	const uint8_t	*block;
 	uint64_t	 bits = bloom_mix(hash);
 	unsigned int	 i;
 
-	if (f->blocks == 0)
+	if (f->len == 0)
 		return true;
 	block = bloom_block(f, hash);
 	for (i = 0; i < PROBES; i++, bits >>= 9)
-		if ((block[bits >> 6 & 7] >> (bits & 63) & 1) == 0)
+		if ((block[bits >> 3 & 63] >> (bits & 7) & 1) == 0)
 			return false;
 	return true;
-}
-
-void *
-bloom_bytes(const struct bloom *f, size_t *len)
-{
-	uint8_t	*bytes;
-	size_t	 i, j;
-
-	*len = f->blocks * BLOCK_BYTES;
-	bytes = alloc_zero(*len + 1, 1);
-	for (i = 0; i < f->blocks * FILTER_BLOCK; i++)
-		for (j = 0; j < 8; j++)
-			bytes[i * 8 + j] = (uint8_t)(f->words[i] >> 8 * j);
-	return bytes;
-}
-
-void
-bloom_load(struct bloom *f, const void *src, size_t len)
-{
-	const uint8_t	*bytes = src;
-	size_t		 i, j;
-
-	f->blocks = len / BLOCK_BYTES;
-	f->words = NULL;
-	if ((f->blocks & (f->blocks - 1)) != 0 || len % BLOCK_BYTES != 0)
-		f->blocks = 0;
-	if (f->blocks == 0)
-		return;
-	f->words = alloc_zero(f->blocks, BLOCK_BYTES);
-	for (i = 0; i < f->blocks * FILTER_BLOCK; i++)
-		for (j = 0; j < 8; j++)
-			f->words[i] |= (uint64_t)bytes[i * 8 + j] << 8 * j;
 }

@@ -392,8 +392,7 @@ static int
 job_finish(struct store *s)
 {
 	struct run	*run = &s->job.run;
-	void		*bytes;
-	size_t		 len, i;
+	size_t		 i;
 	int		 ret;
 
 	if (s->job.kind == JOB_DROP) {
@@ -402,15 +401,14 @@ job_finish(struct store *s)
 		return ret == -1 ? -1 : sqlite_step(s->db, RUNS_CHANGED);
 	}
 	bloom_fold(&run->filter, (size_t)run->ids);
-	bytes = bloom_bytes(&run->filter, &len);
 	sqlite_bind(s->db, RUN_DONE, 1, run->number);
 	sqlite_bind(s->db, RUN_DONE, 2, run->ids);
 	sqlite_bind(s->db, RUN_DONE, 3, run->rows);
 	sqlite_bind(s->db, RUN_DONE, 4, run->oldest);
 	sqlite_bind(s->db, RUN_DONE, 5, run->newest);
-	sqlite_bind_blob(s->db, RUN_DONE, 6, bytes, len);
+	sqlite_bind_blob(s->db, RUN_DONE, 6, run->filter.bytes,
+	    run->filter.len);
 	ret = sqlite_step(s->db, RUN_DONE);
-	free(bytes);
 	/* Another process took the run for an abandoned one. */
 	if (ret == 0 && sqlite_changes(s->db) != 1)
 		ret = -1;
