@@ -163,37 +163,19 @@ struct run {
 #define STORE_OLDEST	(-INT64_MAX)
 #define STORE_NEWEST	INT64_MAX
 
-enum job_kind {
-	JOB_NONE,
-	JOB_FLUSH,		/* write the frozen tail as a run */
-	JOB_MERGE,		/* merge several runs into one */
-	JOB_DROP		/* delete an obsolete run */
-};
-
-enum job_stage {
-	STAGE_BEGIN,
-	STAGE_PARTS,
-	STAGE_DONE
-};
-
 /*
- * The progress of a job. It advances in transactions, and counts only once they
- * are committed.
+ * Writing a new run: of the frozen tail, or of several runs, which it replaces.
+ * The hashes are divided into stretches. The first step inserts the run, each
+ * of the next writes the parts of one stretch, and the last step completes the
+ * run. Steps count only once they are committed.
  */
-struct job_progress {
-	enum job_stage	stage;
-	size_t		part;
-};
-
 struct job {
-	enum job_kind		 kind;
-	struct job_progress	 now;		/* in the running transaction */
-	struct job_progress	 kept;		/* committed */
-	struct run		 run;		/* the run to write or delete */
-	int64_t			 upto;		/* the new horizon */
-	size_t			 parts;		/* steps of JOB_MERGE */
-	int64_t			 source[STORE_MERGE];
-	size_t			 nsource;
+	size_t		 parts;		/* stretches; 0: there is no job */
+	size_t		 now;		/* steps in the running transaction */
+	size_t		 kept;		/* committed steps */
+	struct run	 run;		/* the new one */
+	int64_t		 upto;		/* of the frozen tail: new horizon */
+	struct run	*source[STORE_MERGE];	/* if no tail is frozen */
 };
 
 /*
@@ -390,15 +372,29 @@ int	store_open_part(struct store *, const struct run *, size_t part,
 /* 0; -1: the part is damaged. */
 int	store_close_part(struct store *, int more);
 
-/* Chooses the next job, if one is due; `quiet`: also one that can wait. */
-void	store_job_choose(struct store *, bool quiet);
+/*
+ * Whether there is a job; otherwise chooses one that is due, or if `quiet` one
+ * that can wait.
+ */
+bool	store_job_choose(struct store *, bool quiet);
 
 /*
- * store_job_step does some steps of the job, in a transaction: 0 or -1.
- * store_job_over then says whether that was committed.
+ * store_job_step does some steps of the job, in a transaction: 0 or -1. After
+ * the last one (store_job_done) the transaction must end. store_job_over then
+ * says whether it was committed.
  */
 int	store_job_step(struct store *, size_t steps);
+bool	store_job_done(const struct store *);
 void	store_job_over(struct store *, bool committed);
 void	store_job_drop(struct store *);
+
+/* A run to be deleted, or NULL. */
+struct run	*store_obsolete_run(const struct store *);
+
+/*
+ * Deletes some parts of a run, or the run if it has none, and then drops it
+ * from memory: if the transaction fails, the runs must be read again. 0 or -1.
+ */
+int	store_delete_run(struct store *, struct run *);
 
 #endif

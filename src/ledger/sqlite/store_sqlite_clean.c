@@ -169,11 +169,9 @@ clean_rest(struct store *s, int64_t *position)
 		if (store_one(s, LAST, &last) == -1 ||
 		    store_find_number(s, "horizon", &horizon) == -1)
 			return -1;
-		if (last - horizon <= store_sizes.load) {
-			s->indexed = false;
-			if (store_drop_index(s) == -1)
-				return -1;
-		}
+		if (last - horizon <= store_sizes.load &&
+		    store_drop_index(s) == -1)
+			return -1;
 	}
 	if (sqlite_step(s->db, CLEAN_RUNS) == -1)
 		return -1;

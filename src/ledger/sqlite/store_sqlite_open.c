@@ -374,6 +374,7 @@ store_prepare(struct store *s)
 int
 store_drop_index(struct store *s)
 {
+	s->indexed = false;
 	if (sqlite_exec(s->db, "DROP INDEX IF EXISTS mail_count_index") == -1)
 		return -1;
 	return keep_schema(s);

@@ -9,7 +9,6 @@
 #define BITS_MIN	8
 #define BITS_MAX	16
 #define LEVEL_MAX	16
-#define DROPPED		64	/* parts deleted in one step */
 #define RUNS_MANY	64	/* with more, they are merged under load */
 #define ABANDONED	600	/* seconds; writing a run takes less */
 
@@ -46,22 +45,22 @@ store_read_runs(struct store *s)
 
 	store_free_runs(s);
 	/* Another process may have merged or deleted the same runs. */
-	if (s->job.kind != JOB_FLUSH)
+	if (s->frozen == NULL)
 		store_job_drop(s);
 	while ((more = sqlite_step(s->db, RUNS)) == 1) {
-		memset(&run, 0, sizeof(run));
-		run.number = sqlite_column(s->db, RUNS, 0);
-		run.state = (enum run_state)sqlite_column(s->db, RUNS, 1);
-		run.level = (unsigned int)sqlite_column(s->db, RUNS, 3);
-		run.bits = (unsigned int)sqlite_column(s->db, RUNS, 4);
-		run.ids = sqlite_column(s->db, RUNS, 5);
-		run.rows = sqlite_column(s->db, RUNS, 6);
-		run.oldest = sqlite_column(s->db, RUNS, 7);
-		run.newest = sqlite_column(s->db, RUNS, 8);
-		run.since = sqlite_column(s->db, RUNS, 9);
-		run.until = sqlite_column(s->db, RUNS, 10);
-		ours = s->job.kind == JOB_FLUSH &&
-		    run.number == s->job.run.number;
+		run = (struct run) {
+			.number = sqlite_column(s->db, RUNS, 0),
+			.state = (enum run_state)sqlite_column(s->db, RUNS, 1),
+			.level = (unsigned int)sqlite_column(s->db, RUNS, 3),
+			.bits = (unsigned int)sqlite_column(s->db, RUNS, 4),
+			.ids = sqlite_column(s->db, RUNS, 5),
+			.rows = sqlite_column(s->db, RUNS, 6),
+			.oldest = sqlite_column(s->db, RUNS, 7),
+			.newest = sqlite_column(s->db, RUNS, 8),
+			.since = sqlite_column(s->db, RUNS, 9),
+			.until = sqlite_column(s->db, RUNS, 10)
+		};
+		ours = s->frozen != NULL && run.number == s->job.run.number;
 		if (ours) {
 			s->job.run.since = run.since;
 			s->job.run.until = run.until;
@@ -80,17 +79,6 @@ store_read_runs(struct store *s)
 		runs_add(s, &run);
 	}
 	return more;
-}
-
-static struct run *
-runs_find(const struct store *s, int64_t number)
-{
-	size_t	i;
-
-	for (i = 0; i < s->nrun; i++)
-		if (s->run[i].number == number)
-			return &s->run[i];
-	return NULL;
 }
 
 static unsigned int
@@ -136,22 +124,13 @@ store_close_part(struct store *s, int more)
 
 /* --- choosing a job --- */
 
-static void
-job_begin(struct store *s, enum job_kind kind)
-{
-	memset(&s->job, 0, sizeof(s->job));
-	s->job.kind = kind;
-	s->job.run.since = STORE_OLDEST;
-	s->job.run.until = STORE_NEWEST;
-}
-
 void
 store_job_drop(struct store *s)
 {
-	if (s->job.kept.stage != STAGE_BEGIN && s->job.kind != JOB_DROP)
+	if (s->job.kept > 0)
 		s->left = s->job.run.number;
 	bloom_clear(&s->job.run.filter);
-	job_begin(s, JOB_NONE);
+	memset(&s->job, 0, sizeof(s->job));
 }
 
 /* From here on new rows go to a new tail; the old one is written as a run. */
@@ -161,49 +140,60 @@ job_flush(struct store *s)
 	struct run	*run = &s->job.run;
 	int64_t		 full = (int64_t)store_sizes.tail;
 
-	job_begin(s, JOB_FLUSH);
 	s->frozen = s->tail;
 	s->tail = memtable_new();
 	s->tails++;
 	s->job.upto = s->read;
-	run->rows = (int64_t)memtable_rows(s->frozen);
-	run->ids = (int64_t)memtable_ids(s->frozen);
+	*run = (struct run) {
+		.ids = (int64_t)memtable_ids(s->frozen),
+		.rows = (int64_t)memtable_rows(s->frozen),
+		.since = STORE_OLDEST,
+		.until = STORE_NEWEST
+	};
 	for (; run->rows >= full * STORE_MERGE && run->level < LEVEL_MAX;
 	     full *= STORE_MERGE)
 		run->level++;
-	run->bits = runs_bits(run->ids);
 	memtable_dates(s->frozen, &run->oldest, &run->newest);
+	run->bits = runs_bits(run->ids);
 	s->job.parts = (size_t)1 << run->bits;
-	bloom_init(&run->filter, memtable_ids(s->frozen));
+	bloom_init(&run->filter, (size_t)run->ids);
 	memtable_divide(s->frozen, run->bits);
 }
 
-/* Merges the oldest runs of the lowest level that has enough of them. */
+/* Chooses the oldest runs of a level. False: there are not enough. */
 static bool
+choose_sources(struct store *s, unsigned int level)
+{
+	size_t	i, n = 0;
+
+	for (i = 0; i < s->nrun && n < STORE_MERGE; i++)
+		if (s->run[i].state == RUN_WHOLE && s->run[i].level == level)
+			s->job.source[n++] = &s->run[i];
+	return n == STORE_MERGE;
+}
+
+/* Merges runs of the lowest level that has enough of them. */
+static void
 job_merge(struct store *s)
 {
 	struct run		*run = &s->job.run;
 	const struct run	*source;
 	unsigned int		 level, bits = BITS_MAX;
-	size_t			 count[LEVEL_MAX + 1] = { 0 }, i;
 	int64_t			 most = 0;
+	size_t			 i;
 
-	for (i = 0; i < s->nrun; i++)
-		if (s->run[i].state == RUN_WHOLE &&
-		    s->run[i].level <= LEVEL_MAX)
-			count[s->run[i].level]++;
-	for (level = 0; level <= LEVEL_MAX && count[level] < STORE_MERGE;)
-		level++;
-	if (level > LEVEL_MAX)
-		return false;
-	job_begin(s, JOB_MERGE);
-	run->oldest = INT64_MAX;
-	run->newest = INT64_MIN;
-	for (i = 0; s->job.nsource < STORE_MERGE; i++) {
-		source = &s->run[i];
-		if (source->state != RUN_WHOLE || source->level != level)
-			continue;
-		s->job.source[s->job.nsource++] = source->number;
+	for (level = 0; !choose_sources(s, level); level++)
+		if (level == LEVEL_MAX)
+			return;
+	*run = (struct run) {
+		.level = level + 1,
+		.oldest = INT64_MAX,
+		.newest = INT64_MIN,
+		.since = STORE_OLDEST,
+		.until = STORE_NEWEST
+	};
+	for (i = 0; i < STORE_MERGE; i++) {
+		source = s->job.source[i];
 		run->ids += source->ids;
 		run->rows += source->rows;
 		if (source->ids > most)
@@ -215,7 +205,6 @@ job_merge(struct store *s)
 		if (source->newest > run->newest)
 			run->newest = source->newest;
 	}
-	run->level = level + 1;
 	run->bits = runs_bits(2 * most);
 	if (run->bits < bits)
 		bits = run->bits;
@@ -223,35 +212,16 @@ job_merge(struct store *s)
 	bloom_init(&run->filter, (size_t)run->ids);
 	/* Ids in several sources are one: they are counted when merged. */
 	run->ids = 0;
-	return true;
 }
 
-/* Deletes an obsolete run. */
-static void
-job_drop(struct store *s)
-{
-	size_t	i;
-
-	for (i = 0; i < s->nrun && s->run[i].state != RUN_OBSOLETE; i++)
-		;
-	if (i == s->nrun)
-		return;
-	job_begin(s, JOB_DROP);
-	s->job.run = s->run[i];
-	memset(&s->job.run.filter, 0, sizeof(s->job.run.filter));
-	s->job.parts = ((size_t)1 << s->run[i].bits) / DROPPED + 1;
-}
-
-void
+bool
 store_job_choose(struct store *s, bool quiet)
 {
-	size_t	rows = 0;
+	size_t	rows = memtable_rows(s->tail);
 	bool	due;
 
-	if (s->job.kind != JOB_NONE)
-		return;
-	if (s->frozen == NULL && s->tail != NULL)
-		rows = memtable_rows(s->tail);
+	if (s->job.parts > 0)
+		return true;
 	if (s->behind)
 		due = rows >= store_sizes.chunk ||
 		    (s->read >= s->last && rows > 0);
@@ -259,34 +229,40 @@ store_job_choose(struct store *s, bool quiet)
 		due = rows >= store_sizes.tail;
 	if (due)
 		job_flush(s);
-	else if ((quiet || s->nrun > RUNS_MANY) && !job_merge(s) && quiet)
-		job_drop(s);
+	else if (quiet || s->nrun > RUNS_MANY)
+		job_merge(s);
+	return s->job.parts > 0;
 }
 
-/* --- a part of a job --- */
+/* --- the steps of a job --- */
 
-/* Writes a part of the new run, if any id of the memtable is in it. */
 static int
-job_write_part(struct store *s, struct memtable *from, size_t part)
+discard(struct store *s, int64_t number)
 {
-	s->buffer.len = 0;
-	memtable_part(from, part, &s->buffer, &s->job.run.filter);
-	if (s->buffer.len == 0)
-		return 0;
-	sqlite_bind(s->db, PART_NEW, 1, runs_part(&s->job.run, part));
-	sqlite_bind_blob(s->db, PART_NEW, 2, s->buffer.data, s->buffer.len);
-	return sqlite_step(s->db, PART_NEW);
+	sqlite_bind(s->db, RUN_DISCARD, 1, number);
+	return sqlite_step(s->db, RUN_DISCARD);
 }
 
 static int
-job_flush_part(struct store *s, size_t part)
+job_begin(struct store *s)
 {
-	return job_write_part(s, s->frozen, part);
+	struct run	*run = &s->job.run;
+
+	/* Its parts are deleted after the next reading of the runs. */
+	if (s->left != 0 && discard(s, s->left) == -1)
+		return -1;
+	if (store_one(s, RUN_NUMBER, &run->number) == -1)
+		return -1;
+	sqlite_bind(s->db, RUN_NEW, 1, run->number);
+	sqlite_bind(s->db, RUN_NEW, 2, clock_wall());
+	sqlite_bind(s->db, RUN_NEW, 3, run->level);
+	sqlite_bind(s->db, RUN_NEW, 4, run->bits);
+	return sqlite_step(s->db, RUN_NEW);
 }
 
 /* Adds the valid counts of one part of a source to `all`. */
 static int
-job_merge_part(struct store *s, struct memtable *all, const struct run *run,
+merge_part(struct store *s, struct memtable *all, const struct run *source,
     size_t part)
 {
 	struct pack		 pack;
@@ -296,12 +272,12 @@ job_merge_part(struct store *s, struct memtable *all, const struct run *run,
 	uint64_t		 hash;
 	int			 more;
 
-	if ((more = store_open_part(s, run, part, &pack)) != 1)
+	if ((more = store_open_part(s, source, part, &pack)) != 1)
 		return more;
 	while ((more = pack_next(&pack, &id, &idlen)) == 1) {
 		hash = store_hash(s, id, idlen);
 		while ((more = pack_count(&pack, &c)) == 1)
-			if (c.date >= run->since && c.date <= run->until)
+			if (c.date >= source->since && c.date <= source->until)
 				memtable_add(all, hash, id, idlen, c.date,
 				    c.amount);
 		if (more == -1)
@@ -310,78 +286,54 @@ job_merge_part(struct store *s, struct memtable *all, const struct run *run,
 	return store_close_part(s, more);
 }
 
-/*
- * Merges one stretch of hashes: a part of the run, source or new one, that has
- * the fewest. The others have `per` parts there.
- */
-static int
-job_merge_step(struct store *s, size_t step)
+/* The counts that the sources have in a stretch; NULL: a fault. */
+static struct memtable *
+merge_stretch(struct store *s, size_t stretch)
 {
-	struct run	*run = &s->job.run;
-	const struct run *source;
-	struct memtable	*all;
-	size_t		 i, part, per;
-	int		 ret = 0;
+	struct run		*run = &s->job.run;
+	const struct run	*source;
+	struct memtable		*all = memtable_new();
+	size_t			 i, part, per;
 
-	all = memtable_new();
-	for (i = 0; i < s->job.nsource; i++) {
-		if ((source = runs_find(s, s->job.source[i])) == NULL)
-			continue;
+	for (i = 0; i < STORE_MERGE; i++) {
+		source = s->job.source[i];
 		per = ((size_t)1 << source->bits) / s->job.parts;
-		for (part = step * per; part < (step + 1) * per && ret == 0;
-		     part++)
-			ret = job_merge_part(s, all, source, part);
+		for (part = stretch * per; part < (stretch + 1) * per; part++)
+			if (merge_part(s, all, source, part) == -1) {
+				memtable_free(all);
+				return NULL;
+			}
 	}
 	run->ids += (int64_t)memtable_ids(all);
 	memtable_divide(all, run->bits);
-	per = ((size_t)1 << run->bits) / s->job.parts;
-	for (part = step * per; part < (step + 1) * per && ret == 0; part++)
-		ret = job_write_part(s, all, part);
-	memtable_free(all);
-	return ret;
+	return all;
 }
 
+/* Writes those parts of the new run that are in a stretch and have ids. */
 static int
-job_drop_parts(struct store *s, size_t step)
-{
-	sqlite_bind(s->db, PARTS_GONE, 1,
-	    runs_part(&s->job.run, step * DROPPED));
-	sqlite_bind(s->db, PARTS_GONE, 2,
-	    runs_part(&s->job.run, (step + 1) * DROPPED));
-	return sqlite_step(s->db, PARTS_GONE);
-}
-
-/* --- the steps of a job --- */
-
-static int
-job_discard(struct store *s, int64_t number)
-{
-	sqlite_bind(s->db, RUN_DISCARD, 1, number);
-	return sqlite_step(s->db, RUN_DISCARD);
-}
-
-static int
-job_new_run(struct store *s)
+job_write(struct store *s, size_t stretch)
 {
 	struct run	*run = &s->job.run;
+	struct memtable	*from = s->frozen;
+	size_t		 part, per = ((size_t)1 << run->bits) / s->job.parts;
+	int		 ret = 0;
 
-	/*
-	 * The process that writes the run may only be slow: it must not
-	 * complete it now.
-	 */
-	if (s->job.kind == JOB_DROP)
-		return job_discard(s, run->number);
-	/* Its parts are deleted after the next reading of the runs. */
-	if (s->left != 0 && job_discard(s, s->left) == -1)
+	if (from == NULL && (from = merge_stretch(s, stretch)) == NULL)
 		return -1;
-	if (store_one(s, RUN_NUMBER, &run->number) == -1)
-		return -1;
-	run->state = RUN_WRITING;
-	sqlite_bind(s->db, RUN_NEW, 1, run->number);
-	sqlite_bind(s->db, RUN_NEW, 2, clock_wall());
-	sqlite_bind(s->db, RUN_NEW, 3, run->level);
-	sqlite_bind(s->db, RUN_NEW, 4, run->bits);
-	return sqlite_step(s->db, RUN_NEW);
+	for (part = stretch * per; part < (stretch + 1) * per && ret == 0;
+	     part++) {
+		s->buffer.len = 0;
+		memtable_part(from, part, &s->buffer, &run->filter);
+		if (s->buffer.len == 0)
+			continue;
+		sqlite_bind(s->db, PART_NEW, 1, runs_part(run, part));
+		sqlite_bind_blob(s->db, PART_NEW, 2, s->buffer.data,
+		    s->buffer.len);
+		ret = sqlite_step(s->db, PART_NEW);
+	}
+	if (from != s->frozen)
+		memtable_free(from);
+	return ret;
 }
 
 /*
@@ -393,13 +345,7 @@ job_finish(struct store *s)
 {
 	struct run	*run = &s->job.run;
 	size_t		 i;
-	int		 ret;
 
-	if (s->job.kind == JOB_DROP) {
-		sqlite_bind(s->db, RUN_GONE, 1, run->number);
-		ret = sqlite_step(s->db, RUN_GONE);
-		return ret == -1 ? -1 : sqlite_step(s->db, RUNS_CHANGED);
-	}
 	bloom_fold(&run->filter, (size_t)run->ids);
 	sqlite_bind(s->db, RUN_DONE, 1, run->number);
 	sqlite_bind(s->db, RUN_DONE, 2, run->ids);
@@ -408,85 +354,106 @@ job_finish(struct store *s)
 	sqlite_bind(s->db, RUN_DONE, 5, run->newest);
 	sqlite_bind_blob(s->db, RUN_DONE, 6, run->filter.bytes,
 	    run->filter.len);
-	ret = sqlite_step(s->db, RUN_DONE);
-	/* Another process took the run for an abandoned one. */
-	if (ret == 0 && sqlite_changes(s->db) != 1)
-		ret = -1;
-	for (i = 0; i < s->job.nsource && ret == 0; i++)
-		ret = job_discard(s, s->job.source[i]);
-	if (s->job.kind == JOB_FLUSH && ret == 0)
-		ret = store_put_number(s, "horizon", s->job.upto);
-	return ret == -1 ? -1 : sqlite_step(s->db, RUNS_CHANGED);
+	/* Another process may have taken the run for an abandoned one. */
+	if (sqlite_step(s->db, RUN_DONE) == -1 || sqlite_changes(s->db) != 1)
+		return -1;
+	if (s->frozen != NULL) {
+		if (store_put_number(s, "horizon", s->job.upto) == -1)
+			return -1;
+	} else
+		for (i = 0; i < STORE_MERGE; i++)
+			if (discard(s, s->job.source[i]->number) == -1)
+				return -1;
+	return sqlite_step(s->db, RUNS_CHANGED);
+}
+
+bool
+store_job_done(const struct store *s)
+{
+	return s->job.parts > 0 && s->job.now == s->job.parts + 2;
 }
 
 int
 store_job_step(struct store *s, size_t steps)
 {
-	static int	(*const do_part[])(struct store *, size_t) = {
-		[JOB_FLUSH] = job_flush_part,
-		[JOB_MERGE] = job_merge_step,
-		[JOB_DROP] = job_drop_parts
-	};
-	struct job_progress	*now = &s->job.now;
+	struct job	*job = &s->job;
+	int		 ret = 0;
 
-	if (s->job.kind == JOB_NONE || now->stage == STAGE_DONE)
-		return 0;
-	if (now->stage == STAGE_BEGIN) {
-		if (job_new_run(s) == -1)
-			return -1;
-		now->stage = STAGE_PARTS;
+	for (; ret == 0 && steps > 0 && !store_job_done(s); steps--) {
+		if (job->now == 0)
+			ret = job_begin(s);
+		else if (job->now <= job->parts)
+			ret = job_write(s, job->now - 1);
+		else
+			ret = job_finish(s);
+		job->now++;
 	}
-	for (; steps > 0 && now->part < s->job.parts; steps--) {
-		if (do_part[s->job.kind](s, now->part) == -1)
-			return -1;
-		now->part++;
-	}
-	if (steps == 0)
-		return 0;
-	if (job_finish(s) == -1)
-		return -1;
-	now->stage = STAGE_DONE;
-	return 0;
+	return ret;
 }
 
 void
 store_job_over(struct store *s, bool committed)
 {
-	struct run	*run;
-	size_t		 i;
+	size_t	i;
 
-	if (s->job.kind == JOB_NONE)
-		return;
 	if (!committed) {
 		s->job.now = s->job.kept;
 		return;
 	}
 	s->job.kept = s->job.now;
-	if (s->job.now.stage != STAGE_DONE)
+	if (!store_job_done(s))
 		return;
 	/* What is in memory follows what was committed. */
-	s->left = 0;
-	s->seen.runs++;
-	if (s->job.kind == JOB_DROP) {
-		if ((run = runs_find(s, s->job.run.number)) != NULL) {
-			bloom_clear(&run->filter);
-			s->nrun--;
-			memmove(run, run + 1, (size_t)(s->run + s->nrun - run) *
-			    sizeof(*run));
-		}
-		job_begin(s, JOB_NONE);
-		return;
-	}
-	for (i = 0; i < s->job.nsource; i++)
-		if ((run = runs_find(s, s->job.source[i])) != NULL)
-			run->state = RUN_OBSOLETE;
-	if (s->job.kind == JOB_FLUSH) {
+	if (s->frozen != NULL) {
 		s->seen.horizon = s->job.upto;
 		memtable_free(s->frozen);
 		s->frozen = NULL;
-	}
+	} else
+		for (i = 0; i < STORE_MERGE; i++)
+			s->job.source[i]->state = RUN_OBSOLETE;
 	s->job.run.state = RUN_WHOLE;
 	runs_add(s, &s->job.run);
-	memset(&s->job.run.filter, 0, sizeof(s->job.run.filter));
-	job_begin(s, JOB_NONE);
+	s->seen.runs++;
+	s->left = 0;
+	memset(&s->job, 0, sizeof(s->job));
+}
+
+/* --- runs that are not needed any more --- */
+
+struct run *
+store_obsolete_run(const struct store *s)
+{
+	size_t	i;
+
+	for (i = 0; i < s->nrun; i++)
+		if (s->run[i].state == RUN_OBSOLETE)
+			return &s->run[i];
+	return NULL;
+}
+
+int
+store_delete_run(struct store *s, struct run *run)
+{
+	/*
+	 * A process that still writes the run, but is slow, must not complete
+	 * it.
+	 */
+	if (discard(s, run->number) == -1)
+		return -1;
+	sqlite_bind(s->db, PARTS_GONE, 1, runs_part(run, 0));
+	sqlite_bind(s->db, PARTS_GONE, 2, runs_part(run, (size_t)1 <<
+	    STORE_PART_BITS));
+	if (sqlite_step(s->db, PARTS_GONE) == -1)
+		return -1;
+	if (sqlite_changes(s->db) > 0)
+		return 0;
+	sqlite_bind(s->db, RUN_GONE, 1, run->number);
+	if (sqlite_step(s->db, RUN_GONE) == -1 ||
+	    sqlite_step(s->db, RUNS_CHANGED) == -1)
+		return -1;
+	s->seen.runs++;
+	bloom_clear(&run->filter);
+	s->nrun--;
+	memmove(run, run + 1, (size_t)(s->run + s->nrun - run) * sizeof(*run));
+	return 0;
 }

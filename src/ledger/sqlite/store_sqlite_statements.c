@@ -94,11 +94,13 @@ const char *const	store_statements[STATEMENT__MAX] = {
 	    " oldest = ?4, newest = ?5, filter = ?6"
 	    " WHERE run = ?1 AND state = 0",
 	[RUN_DISCARD] = "UPDATE mail_run SET state = 2, filter = NULL"
-	    " WHERE run = ?1",
+	    " WHERE run = ?1 AND state <> 2",
 	[RUN_GONE] = "DELETE FROM mail_run WHERE run = ?1",
 	[PART_NEW] = "INSERT OR REPLACE INTO mail_part (part, counts)"
 	    " VALUES (?1, ?2)",
-	[PARTS_GONE] = "DELETE FROM mail_part WHERE part >= ?1 AND part < ?2",
+	[PARTS_GONE] = "DELETE FROM mail_part WHERE part IN"
+	    " (SELECT part FROM mail_part WHERE part >= ?1 AND part < ?2"
+	    " LIMIT 256)",
 
 	[RUNS_CHANGED] = "UPDATE mail_state SET value = value + 1"
 	    " WHERE name = 'runs'",

@@ -16,25 +16,41 @@
 #define INDEX_SMALL	2000000		/* rows */
 #define INDEX_QUIET_NS	INT64_C(10000000000)
 
+/* Whether there is work that can wait until no charge does. */
+static bool
+work_due(struct store *s)
+{
+	/*
+	 * Dropping the older program's index takes a second for some millions
+	 * of rows: a large one is dropped when no charge has come for a while,
+	 * or by the next cleaning.
+	 */
+	return store_job_choose(s, true) || s->behind ||
+	    store_obsolete_run(s) != NULL || (s->indexed &&
+	    (s->last < INDEX_SMALL ||
+	    clock_mono().ns - s->batched > INDEX_QUIET_NS));
+}
+
 /*
  * Does jobs, and reads rows of an older program, in the open transaction, which
- * must end after the last step of a job. `quiet`: also jobs that can wait.
+ * must end after the last step of a job. `quiet`: also work that can wait.
  */
 static int
 work_until(struct store *s, int64_t until, bool quiet)
 {
-	int	ret = 0;
+	struct run	*run;
+	int		 ret = 0;
 
-	while (ret == 0 && (quiet || s->behind) && clock_mono().ns < until) {
-		store_job_choose(s, quiet);
-		if (s->job.kind != JOB_NONE)
+	while (ret == 0 && !store_job_done(s) && clock_mono().ns < until &&
+	    (quiet ? work_due(s) : s->behind)) {
+		if (store_job_choose(s, quiet))
 			ret = store_job_step(s, SLICE_STEPS);
 		else if (s->behind)
 			ret = store_catch_up(s, SLICE_ROWS);
+		else if ((run = store_obsolete_run(s)) != NULL)
+			ret = store_delete_run(s, run);
 		else
-			break;
-		if (s->job.now.stage == STAGE_DONE)
-			break;
+			ret = store_drop_index(s);
 	}
 	return ret;
 }
@@ -68,14 +84,16 @@ void
 store_work(struct store *s)
 {
 	size_t	steps;
+	int	ret = 0;
 
 	if (s->failed || s->nappend == 0 || clock_mono().ns < s->rest)
 		return;
-	store_job_choose(s, false);
-	steps = s->job.parts * s->nappend * 2 / store_sizes.tail + 1;
-	if ((s->job.kind != JOB_NONE && store_job_step(s, steps) == -1) ||
-	    (s->behind && s->job.kind == JOB_NONE &&
-	    store_catch_up(s, SLICE_ROWS) == -1)) {
+	if (store_job_choose(s, false)) {
+		steps = s->job.parts * s->nappend * 2 / store_sizes.tail + 1;
+		ret = store_job_step(s, steps);
+	} else if (s->behind)
+		ret = store_catch_up(s, SLICE_ROWS);
+	if (ret == -1) {
 		s->failed = true;
 		s->rest = clock_mono().ns + REST_NS;
 	}
@@ -83,18 +101,12 @@ store_work(struct store *s)
 
 /* --- while no charge waits --- */
 
-static int
-idle_slice(struct store *s)
-{
-	return work_until(s, clock_mono().ns + SLICE_NS, true);
-}
-
 /*
- * Runs `work` in a transaction of its own. First reports what others did
+ * Does work in a transaction of its own. First reports what others did
  * meanwhile to the cache, as a batch would.
  */
 static bool
-idle_work(struct store *s, int (*work)(struct store *))
+idle_work(struct store *s)
 {
 	bool	good;
 
@@ -103,36 +115,23 @@ idle_work(struct store *s, int (*work)(struct store *))
 		(void)store_failed(s);
 		return false;
 	}
-	good = s->moved || work(s) == 0;
+	good = s->moved ||
+	    work_until(s, clock_mono().ns + SLICE_NS, true) == 0;
 	good = store_end(s, good) == STORE_OK;
 	store_job_over(s, good);
-	if (!good)
+	if (!good) {
+		s->version = s->seen.runs = -1;
 		s->rest = clock_mono().ns + REST_NS;
+	}
 	return good && !s->moved;
 }
 
 int
 store_idle(struct store *s)
 {
-	int64_t	now = clock_mono().ns;
-
-	if (s->db == NULL)
-		return -1;
 	/* Before the first batch the state that a job needs is not known. */
-	if (s->version == -1 || now < s->rest)
-		return store_copy_log(s, true);
-	store_job_choose(s, true);
-	if ((s->job.kind != JOB_NONE || s->behind) && idle_work(s, idle_slice))
+	if (s->db != NULL && s->tail != NULL && clock_mono().ns >= s->rest &&
+	    work_due(s) && idle_work(s))
 		return 0;
-	/*
-	 * Dropping the older program's index takes a second for some millions
-	 * of rows: a large one is dropped when no charge waits, or by the next
-	 * cleaning.
-	 */
-	if (s->db != NULL && s->indexed && !s->behind &&
-	    s->job.kind == JOB_NONE && (s->last < INDEX_SMALL ||
-	    now - s->batched > INDEX_QUIET_NS) &&
-	    idle_work(s, store_drop_index))
-		s->indexed = false;
 	return store_copy_log(s, true);
 }
