@@ -133,14 +133,11 @@ memtable_id_new(struct memtable *t, uint64_t hash, const char *id, size_t idlen)
 	e->counts = 0;
 	e->idlen = (uint32_t)idlen;
 	memcpy(e->id, id, idlen);
-	map_insert(t->map, &e->node);
-	if (memtable_ids(t) > t->places) {
-		t->places = t->places == 0 ? 256 : t->places * 2;
-		t->place = alloc_resize(t->place, t->places,
-		    sizeof(t->place[0]));
-	}
-	e->place = (uint32_t)memtable_ids(t) - 1;
+	e->place = (uint32_t)memtable_ids(t);
+	t->place = alloc_room(t->place, e->place, &t->places,
+	    sizeof(t->place[0]));
 	t->place[e->place] = e;
+	map_insert(t->map, &e->node);
 	return e;
 }
 
@@ -159,10 +156,8 @@ memtable_add_at(struct memtable *t, size_t place, int64_t date, int64_t amount)
 	    num_add(t->count[e->last].count.amount, amount,
 	    &t->count[e->last].count.amount) == 0)
 		return;
-	if (t->ncount == t->size) {
-		t->size = t->size == 0 ? 1024 : t->size * 2;
-		t->count = alloc_resize(t->count, t->size, sizeof(t->count[0]));
-	}
+	t->count = alloc_room(t->count, t->ncount, &t->size,
+	    sizeof(t->count[0]));
 	c = &t->count[t->ncount];
 	c->count.date = date;
 	c->count.amount = amount;
@@ -230,8 +225,10 @@ memtable_find(struct memtable *t, uint64_t hash, const char *id, size_t idlen,
     const struct pack_count **counts)
 {
 	struct memtable_id	*e;
-	size_t		 n;
+	size_t			 n;
 
+	if (t == NULL)
+		return 0;
 	e = (struct memtable_id *)map_find(t->map, hash, id, idlen);
 	if (e == NULL)
 		return 0;

@@ -37,7 +37,7 @@ void		 memtable_dates(const struct memtable *, int64_t *oldest,
 
 /*
  * The counts of one id, oldest first, each date once; returns their number, 0
- * for an unknown id. Valid until the next call.
+ * for an unknown id. Valid until the next call. NULL is legal.
  */
 size_t		 memtable_find(struct memtable *, uint64_t hash, const char *id,
 		    size_t idlen, const struct pack_count **);

@@ -84,7 +84,6 @@ enum statement {
 	SCHEMA_VERSION,
 	NUMBERS,
 	LAST,
-	CORRECTED,
 	NEWS,
 	OLD_ROWS,
 	CORRECTIONS,
@@ -127,7 +126,7 @@ enum statement {
 	STATEMENT__MAX
 };
 
-/* Numbers of mail_state. */
+/* Numbers of mail_state, and what else tells of changes by others. */
 struct numbers {
 	int64_t		changes;	/* the triggers' count; -1: not seen */
 	int64_t		horizon;
@@ -137,6 +136,8 @@ struct numbers {
 	int64_t		runs;		/* count of changes; -1: not seen */
 	int64_t		fold;
 	uint64_t	key[2];		/* of the hash */
+	int64_t		last;		/* the newest row */
+	bool		corrected;	/* there are corrections */
 };
 
 enum run_state {
@@ -221,7 +222,6 @@ struct store {
 						   asked for earlier dates */
 	bool			 indexed;	/* 1.x's index is there */
 	bool			 searched;	/* and used while behind */
-	bool			 corrected;	/* there are corrections */
 	bool			 damaged;	/* the runs are damaged */
 	bool			 moved;		/* tables changed: reopen */
 	int64_t			 last;		/* the newest row */
@@ -263,7 +263,11 @@ extern const char *const	store_statements[STATEMENT__MAX];
 /* Copies the reason of the last fault for store_error(). */
 void			 store_note(struct store *);
 
-/* The first column of the statement's only row. 0 or -1. */
+/*
+ * The first column of the statement's only row. store_find: 1; 0: there is no
+ * row, and the number stays; -1. store_one: 0 or -1.
+ */
+int			 store_find(struct store *, int statement, int64_t *);
 int			 store_one(struct store *, enum statement, int64_t *);
 
 /* Runs a statement that writes. If that fails, the batch's commit fails. */

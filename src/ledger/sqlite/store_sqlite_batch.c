@@ -53,12 +53,8 @@ read_batch(struct store *s, struct store_batch *batch,
 		v->date = -1;
 		sqlite_bind_text(s->db, VALUE, 1, v->id, v->idlen);
 		sqlite_bind_text(s->db, VALUE, 2, v->value, v->valuelen);
-		if ((more = sqlite_step(s->db, VALUE)) == -1)
+		if (store_find(s, VALUE, &v->date) == -1)
 			return -1;
-		if (more == 0)
-			continue;
-		v->date = sqlite_column(s->db, VALUE, 0);
-		sqlite_reset(s->db, VALUE);
 		/* No count includes a date that is being deleted. */
 		if (v->date < s->seen.oldest || v->date > s->seen.newest)
 			v->date = -1;
@@ -125,11 +121,8 @@ store_append(struct store *s, size_t touch, const struct store_row *row)
 {
 	struct appended	*a;
 
-	if (s->nappend == s->appends) {
-		s->appends = s->appends == 0 ? 64 : s->appends * 2;
-		s->append = alloc_resize(s->append, s->appends,
-		    sizeof(s->append[0]));
-	}
+	s->append = alloc_room(s->append, s->nappend, &s->appends,
+	    sizeof(s->append[0]));
 	a = &s->append[s->nappend++];
 	a->cursor = s->touch[touch].cursor;
 	a->row = *row;

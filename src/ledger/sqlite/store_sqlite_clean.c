@@ -61,18 +61,13 @@ clean_rows(struct store *s, const struct store_kept *kept, size_t max,
     int64_t *position, int64_t *deleted)
 {
 	int64_t	from = *position, end = INT64_MAX, ahead, newest, left;
-	int	more;
 
 	if (from == AT_ROWS)
 		from = INT64_MIN;
 	sqlite_bind(s->db, CLEAN_END, 1, from);
 	sqlite_bind(s->db, CLEAN_END, 2, (int64_t)max - 1);
-	if ((more = sqlite_step(s->db, CLEAN_END)) == -1)
+	if (store_find(s, CLEAN_END, &end) == -1)
 		return -1;
-	if (more == 1) {
-		end = sqlite_column(s->db, CLEAN_END, 0);
-		sqlite_reset(s->db, CLEAN_END);
-	}
 	sqlite_bind(s->db, CLEAN_AHEAD_ROWS, 1, from);
 	sqlite_bind(s->db, CLEAN_AHEAD_ROWS, 2, end);
 	sqlite_bind(s->db, CLEAN_AHEAD_ROWS, 3, kept->last);

@@ -42,41 +42,6 @@ store_unload(struct store *s)
 	s->tail = s->frozen = NULL;
 }
 
-static int
-read_numbers(struct store *s, struct numbers *n)
-{
-	static const struct {
-		const char	*name;
-		size_t		 at;
-	} number[] = {
-		{ "changes",	offsetof(struct numbers, changes) },
-		{ "horizon",	offsetof(struct numbers, horizon) },
-		{ "oldest",	offsetof(struct numbers, oldest) },
-		{ "newest",	offsetof(struct numbers, newest) },
-		{ "cleaned",	offsetof(struct numbers, cleaned) },
-		{ "runs",	offsetof(struct numbers, runs) },
-		{ "fold",	offsetof(struct numbers, fold) },
-		{ "key1",	offsetof(struct numbers, key[0]) },
-		{ "key2",	offsetof(struct numbers, key[1]) }
-	};
-	const char	*name;
-	size_t		 len, i;
-	int64_t		 value;
-	int		 more;
-
-	memset(n, 0, sizeof(*n));
-	while ((more = sqlite_step(s->db, NUMBERS)) == 1) {
-		name = sqlite_column_text(s->db, NUMBERS, 0, &len);
-		value = sqlite_column(s->db, NUMBERS, 1);
-		for (i = 0; i < sizeof(number) / sizeof(number[0]); i++)
-			if (strlen(number[i].name) == len &&
-			    memcmp(number[i].name, name, len) == 0)
-				memcpy((char *)n + number[i].at, &value,
-				    sizeof(value));
-	}
-	return more;
-}
-
 /* Reads the rows that the tail or the cache lacks. */
 static int
 read_news(struct store *s, const struct store_reader *reader)
@@ -113,20 +78,41 @@ read_news(struct store *s, const struct store_reader *reader)
 	return more;
 }
 
-/* `last`: the newest row. */
+static int
+read_numbers(struct store *s, struct numbers *n)
+{
+	if (sqlite_step(s->db, NUMBERS) != 1)
+		return -1;
+	*n = (struct numbers) {
+		.changes = sqlite_column(s->db, NUMBERS, 0),
+		.horizon = sqlite_column(s->db, NUMBERS, 1),
+		.oldest = sqlite_column(s->db, NUMBERS, 2),
+		.newest = sqlite_column(s->db, NUMBERS, 3),
+		.cleaned = sqlite_column(s->db, NUMBERS, 4),
+		.runs = sqlite_column(s->db, NUMBERS, 5),
+		.fold = sqlite_column(s->db, NUMBERS, 6),
+		.key[0] = (uint64_t)sqlite_column(s->db, NUMBERS, 7),
+		.key[1] = (uint64_t)sqlite_column(s->db, NUMBERS, 8),
+		.last = sqlite_column(s->db, NUMBERS, 9),
+		.corrected = sqlite_column(s->db, NUMBERS, 10) != 0
+	};
+	sqlite_reset(s->db, NUMBERS);
+	return 0;
+}
+
 static int
 take_numbers(struct store *s, const struct numbers *n,
-    const struct store_reader *reader, int64_t last)
+    const struct store_reader *reader)
 {
-	int64_t	corrected, upper = 0;
+	int64_t	upper = 0;
 
 	/* After a change, or with too many new rows, everything is read. */
 	if (n->changes != s->seen.changes ||
-	    last - s->cached > store_sizes.load) {
+	    n->last - s->cached > store_sizes.load) {
 		reader->changed(reader->arg);
 		store_unload(s);
-		s->cached = last > store_sizes.recent ?
-		    last - store_sizes.recent : 0;
+		s->cached = n->last > store_sizes.recent ?
+		    n->last - store_sizes.recent : 0;
 	}
 	if (n->horizon != s->seen.horizon)
 		store_unload(s);
@@ -135,22 +121,20 @@ take_numbers(struct store *s, const struct numbers *n,
 		memtable_forget(s->tail, n->cleaned);
 		memtable_forget(s->frozen, n->cleaned);
 	}
-	if (store_one(s, CORRECTED, &corrected) == -1 ||
-	    (n->runs != s->seen.runs && store_read_runs(s) == -1))
+	if (n->runs != s->seen.runs && store_read_runs(s) == -1)
 		return -1;
 	s->seen = *n;
-	s->corrected = corrected != 0;
 	/*
 	 * A rowid is never given out twice, even if the newest rows were
 	 * deleted.
 	 */
-	s->last = last > n->horizon ? last : n->horizon;
+	s->last = n->last > n->horizon ? n->last : n->horizon;
 	if (s->tail != NULL)
 		return 0;
 	s->tail = memtable_new();
 	s->tails++;
 	s->read = n->horizon;
-	s->behind = last - n->horizon > store_sizes.load;
+	s->behind = n->last - n->horizon > store_sizes.load;
 	s->searched = s->behind && s->indexed;
 	/* The older program's index has ids that are not folded. */
 	if (s->searched && s->fold != FOLD_NONE &&
@@ -164,27 +148,21 @@ int
 store_sync(struct store *s, const struct store_reader *reader)
 {
 	struct numbers	numbers;
-	int64_t		version, schema, last;
+	int64_t		version, schema;
 
 	if (store_one(s, DATA_VERSION, &version) == -1)
 		return -1;
 	if (version == s->version)
 		return !s->behind || s->searched;
-	if (store_one(s, SCHEMA_VERSION, &schema) == -1)
+	if (store_one(s, SCHEMA_VERSION, &schema) == -1 ||
+	    (schema == s->schema && read_numbers(s, &numbers) == -1))
 		return -1;
-	if (schema != s->schema) {
+	/* A daemon with another fold_case replaces the runs. */
+	if (schema != s->schema || numbers.fold != (int64_t)s->fold) {
 		s->moved = true;
 		return 0;
 	}
-	if (read_numbers(s, &numbers) == -1)
-		return -1;
-	/* A daemon with another fold_case has replaced the runs. */
-	if (numbers.fold != (int64_t)s->fold) {
-		s->moved = true;
-		return 0;
-	}
-	if (store_one(s, LAST, &last) == -1 ||
-	    take_numbers(s, &numbers, reader, last) == -1 ||
+	if (take_numbers(s, &numbers, reader) == -1 ||
 	    read_news(s, reader) == -1) {
 		/* Only a part was read: start over the next time. */
 		s->seen.changes = -1;
@@ -249,75 +227,69 @@ struct reading {
 	struct store			*s;
 	struct store_touch		*touch;
 	size_t				 index;
-	int64_t				 since;
-	int64_t				 until;
 	uint64_t			 hash;
 	const struct store_reader	*reader;
 };
 
 static void
-reading_add(struct reading *r, int64_t date, int64_t amount)
+reading_add(const struct reading *r, int64_t date, int64_t amount)
 {
-	struct store_row	row;
+	const struct store_row	row = {
+		.id = r->touch->id, .idlen = r->touch->idlen, .date = date,
+		.amount = amount, .instance = "", .state = ""
+	};
 
-	if (date < r->since || date > r->until)
-		return;
-	memset(&row, 0, sizeof(row));
-	row.id = r->touch->id;
-	row.idlen = r->touch->idlen;
-	row.date = date;
-	row.amount = amount;
-	row.instance = row.state = "";
-	r->reader->first(r->reader->arg, r->index, &row);
+	if (date >= r->touch->since)
+		r->reader->first(r->reader->arg, r->index, &row);
+}
+
+static bool
+reading_same(const struct reading *r, const char *id, size_t idlen)
+{
+	return idlen == r->touch->idlen &&
+	    memcmp(id, r->touch->id, idlen) == 0;
 }
 
 static int
-reading_run(const struct reading *all, const struct run *run)
+reading_run(const struct reading *r, const struct run *run)
 {
-	struct reading		 here = *all, *r = &here;
 	struct pack		 pack;
 	struct pack_count	 c;
 	const char		*id;
 	size_t			 idlen, part;
 	int			 more;
 
-	if (run->since > r->since)
-		r->since = run->since;
-	r->until = run->until;
-	if (run->state != RUN_WHOLE || run->newest < r->since ||
-	    !bloom_has(&run->filter, r->hash))
+	if (run->state != RUN_WHOLE || run->newest < run->since ||
+	    run->newest < r->touch->since || !bloom_has(&run->filter, r->hash))
 		return 0;
 	part = run->bits == 0 ? 0 : (size_t)(r->hash >> (64 - run->bits));
 	if ((more = store_open_part(r->s, run, part, &pack)) != 1)
 		return more;
 	while ((more = pack_next(&pack, &id, &idlen)) == 1) {
-		if (idlen != r->touch->idlen ||
-		    memcmp(id, r->touch->id, idlen) != 0)
+		if (!reading_same(r, id, idlen))
 			continue;
 		while ((more = pack_count(&pack, &c)) == 1)
-			reading_add(r, c.date, c.amount);
+			if (c.date >= run->since && c.date <= run->until)
+				reading_add(r, c.date, c.amount);
 		break;
 	}
 	return store_close_part(r->s, more);
 }
 
 static int
-reading_corrections(struct reading *r)
+reading_corrections(const struct reading *r)
 {
 	struct sqlite	*db = r->s->db;
 	const char	*id;
 	size_t		 idlen;
 	int		 more;
 
-	if (!r->s->corrected)
-		return 0;
 	sqlite_bind_text(db, CORRECTIONS, 1, r->touch->id, r->touch->idlen);
-	sqlite_bind(db, CORRECTIONS, 2, r->since);
+	sqlite_bind(db, CORRECTIONS, 2, r->touch->since);
 	while ((more = sqlite_step(db, CORRECTIONS)) == 1) {
 		id = sqlite_column_text(db, CORRECTIONS, 2, &idlen);
 		id = folded(r->s, id, idlen);
-		if (idlen == r->touch->idlen &&
-		    memcmp(id, r->touch->id, idlen) == 0)
+		if (reading_same(r, id, idlen))
 			reading_add(r, sqlite_column(db, CORRECTIONS, 0),
 			    sqlite_column(db, CORRECTIONS, 1));
 	}
@@ -325,13 +297,11 @@ reading_corrections(struct reading *r)
 }
 
 static void
-reading_tail(struct reading *r, struct memtable *tail)
+reading_tail(const struct reading *r, struct memtable *tail)
 {
 	const struct pack_count	*c;
 	size_t			 n, i;
 
-	if (tail == NULL)
-		return;
 	n = memtable_find(tail, r->hash, r->touch->id, r->touch->idlen, &c);
 	for (i = 0; i < n; i++)
 		reading_add(r, c[i].date, c[i].amount);
@@ -343,7 +313,7 @@ reading_tail(struct reading *r, struct memtable *tail)
  * the cursor keeps its old value.
  */
 static int
-reading_rows(struct reading *r, size_t *budget)
+reading_rows(const struct reading *r, size_t *budget)
 {
 	struct store_cursor	*cursor = r->touch->cursor;
 	struct sqlite		*db = r->s->db;
@@ -370,29 +340,27 @@ int
 store_read_first(struct store *s, struct store_touch *touch, size_t index,
     size_t *budget, const struct store_reader *reader)
 {
-	struct reading	r = { s, touch, index, touch->since, INT64_MAX, 0,
-			    reader };
-	size_t		i;
+	const struct reading	 r = { s, touch, index,
+		store_hash(s, touch->id, touch->idlen), reader };
+	struct store_cursor	*cursor = touch->cursor;
+	size_t			 i;
 
-	if (touch->cursor->loaded || *budget == 0)
-		return 0;
-	if (touch->cursor->rowid != 0 && s->behind)
+	if (cursor->rowid != 0 && s->behind)
 		return reading_rows(&r, budget);
-	if (touch->cursor->rowid != 0)
+	if (cursor->rowid != 0)
 		reader->again(reader->arg, index);
-	r.hash = store_hash(s, touch->id, touch->idlen);
 	for (i = 0; i < s->nrun; i++)
 		if (reading_run(&r, &s->run[i]) == -1)
 			return -1;
-	if (reading_corrections(&r) == -1)
+	if (s->seen.corrected && reading_corrections(&r) == -1)
 		return -1;
 	if (s->behind) {
-		touch->cursor->horizon = s->seen.horizon;
-		touch->cursor->date = r.since;
+		cursor->horizon = s->seen.horizon;
+		cursor->date = touch->since;
 		return reading_rows(&r, budget);
 	}
 	reading_tail(&r, s->frozen);
 	reading_tail(&r, s->tail);
-	touch->cursor->loaded = true;
+	cursor->loaded = true;
 	return 0;
 }

@@ -5,6 +5,9 @@
 
 /* The statements, and the simplest ways to run one. */
 
+#define STATE(name)	"(SELECT value FROM mail_state WHERE name = '" name "')"
+#define NEWEST_ROW	"SELECT ifnull(max(rowid), 0) FROM mail_count"
+
 #define ROW	"c.rowid, id, date, recipient_count, instance," \
 		" ifnull(tag, 0), protocol_state"
 #define RUN	"run, state, began, level, bits, ids, rows, oldest, newest," \
@@ -46,14 +49,17 @@ const char *const	store_statements[STATEMENT__MAX] = {
 
 	[DATA_VERSION] = "PRAGMA data_version",
 	[SCHEMA_VERSION] = "PRAGMA schema_version",
-	[NUMBERS] = "SELECT name, value FROM mail_state",
+	[NUMBERS] = "SELECT " STATE("changes") ", " STATE("horizon") ", "
+	    STATE("oldest") ", " STATE("newest") ", " STATE("cleaned") ", "
+	    STATE("runs") ", " STATE("fold") ", " STATE("key1") ", "
+	    STATE("key2") ", (" NEWEST_ROW "),"
+	    " EXISTS (SELECT 1 FROM mail_correction)",
 	[NUMBER] = "SELECT value FROM mail_state WHERE name = ?1",
 	[SET_NUMBER] = "INSERT INTO mail_state (name, value) VALUES (?1, ?2)"
 	    " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
 	[FIRST_NUMBER] = "INSERT OR IGNORE INTO mail_state (name, value)"
 	    " VALUES (?1, ?2)",
-	[LAST] = "SELECT ifnull(max(rowid), 0) FROM mail_count",
-	[CORRECTED] = "SELECT EXISTS (SELECT 1 FROM mail_correction)",
+	[LAST] = NEWEST_ROW,
 
 	[NEWS] = "SELECT " ROW " FROM mail_count AS c LEFT JOIN mail_tag AS t"
 	    " ON t.row = c.rowid WHERE c.rowid > ?1 ORDER BY c.rowid",
@@ -210,13 +216,21 @@ store_note(struct store *s)
 }
 
 int
+store_find(struct store *s, int n, int64_t *out)
+{
+	int	more;
+
+	if ((more = sqlite_step(s->db, n)) == 1) {
+		*out = sqlite_column(s->db, n, 0);
+		sqlite_reset(s->db, n);
+	}
+	return more;
+}
+
+int
 store_one(struct store *s, enum statement n, int64_t *out)
 {
-	if (sqlite_step(s->db, n) != 1)
-		return -1;
-	*out = sqlite_column(s->db, n, 0);
-	sqlite_reset(s->db, n);
-	return 0;
+	return store_find(s, n, out) == 1 ? 0 : -1;
 }
 
 void
@@ -237,15 +251,9 @@ store_put_number(struct store *s, const char *name, int64_t value)
 int
 store_find_number(struct store *s, const char *name, int64_t *value)
 {
-	int	more;
-
 	*value = 0;
 	sqlite_bind_text(s->db, NUMBER, 1, name, strlen(name));
-	if ((more = sqlite_step(s->db, NUMBER)) == 1) {
-		*value = sqlite_column(s->db, NUMBER, 0);
-		sqlite_reset(s->db, NUMBER);
-	}
-	return more == -1 ? -1 : 0;
+	return store_find(s, NUMBER, value) == -1 ? -1 : 0;
 }
 
 uint64_t
