@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -51,33 +52,6 @@ struct sqlite {
 
 /* --- faults --- */
 
-static enum sqlite_fault
-fault_kind(int code)
-{
-	switch (code & 0xff) {
-	case SQLITE_BUSY:
-	case SQLITE_LOCKED:
-		return SQLITE_FAULT_BUSY;
-	case SQLITE_READONLY:
-		/* The file was moved or replaced: reading it is useless too. */
-		return code == SQLITE_READONLY_DBMOVED ? SQLITE_FAULT_FILE :
-		    SQLITE_FAULT_READONLY;
-	case SQLITE_FULL:
-		return SQLITE_FAULT_FULL;
-	case SQLITE_ERROR:
-	case SQLITE_SCHEMA:
-	case SQLITE_MISMATCH:
-	case SQLITE_CONSTRAINT:
-		return SQLITE_FAULT_SCHEMA;
-	default:
-		/*
-		 * SQLITE_PROTOCOL too: a lock that stays held after many tries
-		 * may be our own, which is released with the descriptor.
-		 */
-		return SQLITE_FAULT_FILE;
-	}
-}
-
 static int
 failed(struct sqlite *s, int code)
 {
@@ -85,7 +59,32 @@ failed(struct sqlite *s, int code)
 
 	if (code == SQLITE_NOMEM)
 		log_fatal("out of memory");
-	s->fault = fault_kind(code);
+	switch (code & 0xff) {
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		s->fault = SQLITE_FAULT_BUSY;
+		break;
+	case SQLITE_READONLY:
+		/* The file was moved or replaced: reading it is useless too. */
+		s->fault = code == SQLITE_READONLY_DBMOVED ?
+		    SQLITE_FAULT_FILE : SQLITE_FAULT_READONLY;
+		break;
+	case SQLITE_FULL:
+		s->fault = SQLITE_FAULT_FULL;
+		break;
+	case SQLITE_ERROR:
+	case SQLITE_SCHEMA:
+	case SQLITE_MISMATCH:
+	case SQLITE_CONSTRAINT:
+		s->fault = SQLITE_FAULT_SCHEMA;
+		break;
+	default:
+		/*
+		 * SQLITE_PROTOCOL too: a lock that stays held after many tries
+		 * may be our own, which is released with the descriptor.
+		 */
+		s->fault = SQLITE_FAULT_FILE;
+	}
 	text = s->db != NULL && sqlite3_errcode(s->db) != SQLITE_OK ?
 	    sqlite3_errmsg(s->db) : sqlite3_errstr(code);
 	str_printable(s->error, sizeof(s->error), text, strlen(text));
@@ -264,45 +263,20 @@ sqlite_distrust(struct sqlite *s)
 	    NULL);
 }
 
-/* A missing file can be created. */
-static int
-denied_file(int directory, const char *name)
-{
-	if (faccessat(directory, name, R_OK | W_OK, AT_EACCESS) == 0 ||
-	    (errno != EACCES && errno != EROFS && errno != EPERM))
-		return 0;
-	return errno;
-}
-
 int
-sqlite_denied(int directory, const char *name, char **which)
+sqlite_denied(int directory, const char *name, char *which, size_t size)
 {
 	size_t	i;
-	int	error;
 
-	for (i = 0; i < FILES; i++) {
-		*which = alloc_printf("%s%s", name, suffix[i]);
-		if ((error = denied_file(directory, *which)) != 0)
-			return error;
-		free(*which);
+	for (i = 0; i <= FILES; i++) {
+		/* A missing file can be created, if the directory permits. */
+		(void)snprintf(which, size, "%s%s", i < FILES ? name : ".",
+		    i < FILES ? suffix[i] : "");
+		if (faccessat(directory, which, R_OK | W_OK, 0) == -1 &&
+		    (errno == EACCES || errno == EROFS || errno == EPERM))
+			return errno;
 	}
-	*which = alloc_string(".");
-	if ((error = denied_file(directory, ".")) != 0)
-		return error;
-	free(*which);
 	return 0;
-}
-
-bool
-sqlite_writable(const struct sqlite *s)
-{
-	size_t	i;
-
-	for (i = 0; i < FILES; i++)
-		if (faccessat(s->directory, s->name[i], W_OK, 0) == -1 &&
-		    errno != ENOENT)
-			return false;
-	return faccessat(s->directory, ".", W_OK, 0) == 0;
 }
 
 bool

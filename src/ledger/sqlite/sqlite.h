@@ -17,7 +17,7 @@ struct sqlite;
 enum sqlite_fault {
 	SQLITE_NO_FAULT,
 	SQLITE_FAULT_BUSY,	/* locked by another process; retry */
-	SQLITE_FAULT_READONLY,	/* until reopened: sqlite_writable */
+	SQLITE_FAULT_READONLY,	/* until reopened: sqlite_denied */
 	SQLITE_FAULT_FULL,	/* the disk is full; retry */
 	SQLITE_FAULT_SCHEMA,	/* a statement does not fit the tables */
 	SQLITE_FAULT_FILE	/* damaged, or an I/O error: reopen it */
@@ -36,9 +36,10 @@ void		 sqlite_close(struct sqlite *);
 
 /*
  * Whether permissions prevent writing to the file, or creating it: 0, or an
- * errno value with the file in question in *which ("." is the directory).
+ * errno value with the file in question in `which` ("." is the directory).
  */
-int		 sqlite_denied(int directory, const char *name, char **which);
+int		 sqlite_denied(int directory, const char *name, char *which,
+		    size_t);
 
 /* Whether the names still refer to the files that are open. */
 enum sqlite_files {
@@ -59,12 +60,6 @@ void		 sqlite_unlink_log(struct sqlite *);
  * into the file unchecked, but read and checked by the next process.
  */
 void		 sqlite_distrust(struct sqlite *);
-
-/*
- * Whether the files and their directory can be written now, so that it is worth
- * reopening a file that was opened read-only.
- */
-bool		 sqlite_writable(const struct sqlite *);
 
 /*
  * Whether the file was opened for reading only, which is then the last fault.

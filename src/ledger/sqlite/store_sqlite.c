@@ -25,6 +25,7 @@
 #define QUIET_NS	INT64_C(10000000000)
 #define SHRINK_NS	INT64_C(10000000000)	/* between tries */
 #define MS_NS		INT64_C(1000000)
+#define NAME_SIZE	264		/* of a file, with its suffix */
 
 const enum sandbox_role	store_sandbox = SANDBOX_LEDGER_SQLITE;
 const char *const	store_placeholder = "?1";
@@ -143,6 +144,8 @@ store_copy_log(struct store *s, bool quiet)
 static void
 go_away(struct store *s)
 {
+	if (s->db == NULL)
+		return;
 	store_unload(s);
 	store_free_runs(s);
 	if (s->checkpointer != NULL &&
@@ -191,7 +194,9 @@ store_end(struct store *s, bool good)
 static enum store_result
 connect_file(struct store *s)
 {
+	enum store_result	result;
 	enum sqlite_fault	fault;
+	bool			damaged = s->damaged;
 
 	s->db = sqlite_open(s->directory, s->name, s->wait, store_statements,
 	    STATEMENT__MAX, &fault, s->error, sizeof(s->error));
@@ -200,58 +205,47 @@ connect_file(struct store *s)
 	s->version = s->seen.changes = s->seen.runs = -1;
 	s->reached = STORE_OLDEST;
 	s->copied = s->largest = 0;
-	s->moved = s->readonly = false;
+	s->moved = s->readonly = s->damaged = false;
 	s->looked = clock_mono().ns;
-	if (store_prepare(s) == 0 && (!s->damaged ||
-	    store_forget_runs(s) == 0)) {
-		s->damaged = false;
+	if (store_prepare(s) == 0 && (!damaged || store_forget_runs(s) == 0)) {
 		/* The log may not have existed at sqlite_open. */
 		(void)sqlite_look(s->db);
 		return STORE_OK;
 	}
-	store_note(s);
-	fault = sqlite_fault(s->db);
-	if (fault == SQLITE_FAULT_FILE)
-		sqlite_distrust(s->db);
+	result = store_failed(s);
 	go_away(s);
-	return fault == SQLITE_FAULT_BUSY ? STORE_BUSY : STORE_FAILED;
-}
-
-/*
- * Whether the names still lead to the open files. If not, our log is copied
- * into the file that we have open, renamed or not, and then that is closed.
- */
-static bool
-same_files(struct store *s)
-{
-	enum sqlite_files	files = sqlite_look(s->db);
-
-	if (files == SQLITE_FILES_OURS)
-		return true;
-	log_warning("%s: the %s another file now", s->description,
-	    files == SQLITE_FILES_OTHER ? "database is" :
-	    "database's log is missing or");
-	(void)sqlite_checkpoint(s->db);
-	if (files == SQLITE_FILES_OTHER)
-		sqlite_unlink_log(s->db);
-	return false;
+	s->damaged = damaged;
+	return result;
 }
 
 enum store_result
 store_ready(struct store *s)
 {
-	int64_t	now = clock_mono().ns;
-	bool	look;
+	int64_t			now = clock_mono().ns;
+	enum sqlite_files	files = SQLITE_FILES_OURS;
+	char			which[NAME_SIZE];
+	bool			look;
 
-	if (s->db != NULL) {
-		look = now - s->looked >= LOOK_NS;
-		if (look)
-			s->looked = now;
-		if (s->moved || (s->readonly && (look ||
-		    sqlite_writable(s->db))) || (look && !same_files(s)))
-			go_away(s);
+	if (s->db == NULL)
+		return connect_file(s);
+	look = now - s->looked >= LOOK_NS;
+	if (look) {
+		s->looked = now;
+		files = sqlite_look(s->db);
 	}
-	return s->db != NULL ? STORE_OK : connect_file(s);
+	/* Our log is copied into the file that we have open, renamed or not. */
+	if (files != SQLITE_FILES_OURS) {
+		log_warning("%s: the %s another file now", s->description,
+		    files == SQLITE_FILES_OTHER ? "database is" :
+		    "database's log is missing or");
+		(void)sqlite_checkpoint(s->db);
+		if (files == SQLITE_FILES_OTHER)
+			sqlite_unlink_log(s->db);
+	} else if (!s->moved && !(s->readonly && (look ||
+	    sqlite_denied(s->directory, s->name, which, sizeof(which)) == 0)))
+		return STORE_OK;
+	go_away(s);
+	return connect_file(s);
 }
 
 enum store_result
@@ -271,7 +265,7 @@ store_open(const struct settings *settings, int directory, bool replaces,
 	const struct value	*sync;
 	struct store		*s;
 	const char		*path, *name;
-	char			*which;
+	char			 which[NAME_SIZE];
 	int			 error;
 
 	*away = false;
@@ -279,12 +273,11 @@ store_open(const struct settings *settings, int directory, bool replaces,
 		(void)strlcpy(reason, "sqlite_config names no database", size);
 		return NULL;
 	}
-	if (!replaces && (error = sqlite_denied(directory, name,
-	    &which)) != 0) {
+	if (!replaces && (error = sqlite_denied(directory, name, which,
+	    sizeof(which))) != 0) {
 		(void)snprintf(reason, size,
 		    "sqlite %.*s%s can never be written: %s",
 		    (int)(name - path), path, which, strerror(error));
-		free(which);
 		return NULL;
 	}
 	s = alloc_zero(1, sizeof(*s));
